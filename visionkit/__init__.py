@@ -1,0 +1,43 @@
+"""visionkit: applied vision with TensorFlow and Keras 3.
+
+Importing it imports nothing heavy: ``visionkit.load``, ``visionkit.models`` and the other rooms come when first touched.
+"""
+
+import importlib
+import os
+import sys
+from typing import Any
+
+__version__ = "0.1.0"
+
+ROOMS = ("data", "export", "inference", "layers", "models", "training", "viz", "weights")
+__all__ = ["ROOMS", "load", "quiet_tensorflow"]
+
+
+def quiet_tensorflow() -> None:
+    """Import TensorFlow and look for devices with its start-up notices kept off the screen; for command lines.
+
+    The notices are written by C++ before any log level counts, so standard error itself is set aside meanwhile.
+    """
+    os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "2")
+    sys.stderr.flush()
+    screen, nowhere = os.dup(2), os.open(os.devnull, os.O_WRONLY)
+    os.dup2(nowhere, 2)
+    try:
+        importlib.import_module("tensorflow").config.list_physical_devices("GPU")
+    finally:
+        os.dup2(screen, 2)
+        os.close(screen)
+        os.close(nowhere)
+
+
+def __getattr__(name: str) -> Any:
+    if name == "load":
+        return importlib.import_module("visionkit.inference.loading").load
+    if name in ROOMS:
+        return importlib.import_module(f"visionkit.{name}")
+    raise AttributeError(f"module 'visionkit' has no attribute {name!r}")
+
+
+def __dir__() -> list[str]:
+    return sorted([*globals(), *ROOMS, "load"])

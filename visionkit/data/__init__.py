@@ -1,0 +1,1 @@
+"""Readers, augmentation and pipelines: from files to batches."""

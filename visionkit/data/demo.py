@@ -1,0 +1,87 @@
+"""A small labelled set of real photographs that needs no network: crops of pictures that scikit-image and scikit-learn carry.
+
+Training and validation crops come from disjoint regions of each photograph, with a gap between. One photograph a class makes
+the task easy: it shows that everything works, not how well a network generalises.
+"""
+
+import os
+import shutil
+import tempfile
+from pathlib import Path
+
+import numpy as np
+import skimage.data
+import sklearn.datasets
+from PIL import Image
+from tqdm import tqdm
+
+VERSION = "1"  # of the recipe below: a cached copy of another version is not used
+TRAIN_SHARE, GAP_SHARE = 0.6, 0.04  # of the photograph's longer side
+CROP_SIDE = (72, 128)  # pixels, before the crop is stored
+PHOTOGRAPHS = {
+    "brick": skimage.data.brick,
+    "cat_fur": skimage.data.chelsea,
+    "coins": skimage.data.coins,
+    "flower": lambda: sklearn.datasets.load_sample_image("flower.jpg"),
+    "galaxies": skimage.data.hubble_deep_field,
+    "grass": skimage.data.grass,
+    "gravel": skimage.data.gravel,
+    "moon": skimage.data.moon,
+    "retina": skimage.data.retina,
+    "temple": lambda: sklearn.datasets.load_sample_image("china.jpg"),
+    "text": skimage.data.page,
+    "tissue": skimage.data.immunohistochemistry,
+}
+
+
+def make_demo(folder: str | Path, *, num_train: int = 24, num_val: int = 10, seed: int = 0) -> Path:
+    """Write the set, or find it written.
+
+    Args:
+        folder: gets ``train/<class>/*.png`` and ``val/<class>/*.png``, 12 classes; written beside and renamed.
+        num_train: crops a class for training.
+        num_val: crops a class for validation.
+        seed: draws the crops.
+
+    Returns:
+        the folder.
+    """
+    folder = Path(folder)
+    stamp = f"{VERSION} {num_train} {num_val} {seed}"
+    marker = folder / "VERSION"
+    if marker.is_file() and marker.read_text() == stamp:
+        return folder
+    folder.parent.mkdir(parents=True, exist_ok=True)
+    unfinished = Path(tempfile.mkdtemp(prefix=f".{folder.name}-", dir=folder.parent))
+    for number, (name, photograph) in enumerate(tqdm(PHOTOGRAPHS.items(), "cutting photographs", leave=False)):
+        rng = np.random.default_rng([seed, number])
+        regions = dict(zip(("train", "val"), split_in_two(_as_rgb(photograph())), strict=True))
+        for split, count in (("train", num_train), ("val", num_val)):
+            target = unfinished / split / name
+            target.mkdir(parents=True)
+            for crop in range(count):
+                Image.fromarray(random_crop(regions[split], rng)).save(target / f"{name}_{crop:02d}.png")
+    (unfinished / marker.name).write_text(stamp)
+    shutil.rmtree(folder, ignore_errors=True)
+    os.replace(unfinished, folder)
+    return folder
+
+
+def split_in_two(photograph: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+    """Two regions of ``(H, W, 3)`` that share no pixel, along its longer side: for training and for validation."""
+    axis = int(photograph.shape[1] >= photograph.shape[0])
+    length = photograph.shape[axis]
+    ends = int(TRAIN_SHARE * length), int((TRAIN_SHARE + GAP_SHARE) * length)
+    train, _, val = np.split(photograph, ends, axis=axis)
+    return train, val
+
+
+def random_crop(region: np.ndarray, rng: np.random.Generator) -> np.ndarray:
+    """A square crop of random side within ``CROP_SIDE`` (or the region's own side, if smaller)."""
+    side = min(int(rng.integers(*CROP_SIDE, endpoint=True)), *region.shape[:2])
+    top, left = (int(rng.integers(length - side + 1)) for length in region.shape[:2])
+    return region[top : top + side, left : left + side]
+
+
+def _as_rgb(photograph: np.ndarray) -> np.ndarray:
+    return np.repeat(photograph[..., None], 3, axis=2) if photograph.ndim == 2 else photograph[..., :3]

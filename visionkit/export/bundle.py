@@ -1,0 +1,179 @@
+"""A bundle: a SavedModel that takes raw pictures and returns final answers, with TensorFlow alone.
+
+MODEL/saved_model.pb, variables/, fingerprint.pb     the graph and its weights
+MODEL/assets.extra/bundle.json                       task, labels, size, metrics
+MODEL/assets.extra/labels.txt                        a label a line
+MODEL/assets.extra/model.tflite                      the LiteRT twin, where the network converts: float32 (1, size, size, 3)
+                                                     pixels in 0..255, the central window cut and resized, to probabilities
+"""
+
+import json
+import os
+import shutil
+import tempfile
+from pathlib import Path
+from typing import Any
+
+import keras
+import numpy as np
+import tensorflow as tf
+
+from visionkit.data.decode import decode_in_graph
+from visionkit.data.windows import fit
+from visionkit.errors import UserError
+from visionkit.export import litert
+
+EXTRA = "assets.extra"
+TWIN = f"{EXTRA}/model.tflite"
+
+
+class ImageClassifier(tf.Module):
+    """A classifier with its pre- and post-processing inside.
+
+    Args:
+        model: float32 pixels ``(N, size, size, 3)`` in 0..255 to logits ``(N, num_classes)``.
+        class_names: in the order of the logits.
+        flips: average the probabilities of each picture and of its mirror image.
+        half_precision: keep the weights as float16 (they are computed with as float32).
+    """
+
+    def __init__(self, model: keras.Model, class_names: tuple[str, ...], *, flips: bool, half_precision: bool = False):
+        super().__init__(name="image_classifier")
+        self._model = _Untracked(model)
+        self._size = model.input_shape[1]
+        self._flips = flips
+        self._labels = tf.constant(list(class_names))
+        stored = tf.float16 if half_precision else tf.float32
+        self._weights = [tf.Variable(_stored(v, stored), trainable=False, name="weight") for v in _variables(model)]
+
+    def probabilities(self, pixels: tf.Tensor) -> tf.Tensor:
+        """Float32 ``(N, size, size, 3)`` in 0..255 to float32 ``(N, num_classes)``."""
+        model = self._model.value
+        weights = [tf.cast(w, v.dtype) for w, v in zip(self._weights, _variables(model), strict=True)]
+        split = len(model.trainable_variables)
+
+        def forward(images):
+            logits, _ = model.stateless_call(weights[:split], weights[split:], images, training=False)
+            return tf.nn.softmax(logits)
+
+        if not self._flips:
+            return forward(pixels)
+        return (forward(pixels) + forward(tf.reverse(pixels, [2]))) / 2
+
+    def answers(self, probabilities: tf.Tensor) -> dict[str, tf.Tensor]:
+        """Final answers of ``(N, num_classes)`` probabilities; see ``serve_images``."""
+        order = tf.argsort(probabilities, direction="DESCENDING", stable=True)
+        labels, scores = tf.gather(self._labels, order), tf.gather(probabilities, order, batch_dims=1)
+        return {
+            "label": labels[:, 0],
+            "score": scores[:, 0],
+            "labels": labels,
+            "scores": scores,
+            "probabilities": probabilities,
+        }
+
+    @tf.function(input_signature=[tf.TensorSpec([None, None, None, 3], tf.uint8, name="images")])
+    def serve_images(self, images: tf.Tensor) -> dict[str, tf.Tensor]:
+        """Pictures of one size, uint8 RGB ``(N, H, W, 3)``, to
+
+        ``label`` and ``score`` ``(N,)``; ``labels`` and ``scores`` ``(N, num_classes)``, best first;
+        ``probabilities`` ``(N, num_classes)`` in the order of labels.txt.
+        """
+        pixels = tf.map_fn(lambda image: fit(image, self._size), images, fn_output_signature=tf.float32)
+        return self.answers(self.probabilities(pixels))
+
+    @tf.function(input_signature=[tf.TensorSpec([None], tf.string, name="image_bytes")])
+    def serve_encoded(self, image_bytes: tf.Tensor) -> dict[str, tf.Tensor]:
+        """Encoded JPEG, PNG, GIF or BMP files ``(N,)``, each of any size, to the answers of ``serve_images``."""
+        pixels = tf.map_fn(
+            lambda contents: fit(decode_in_graph(contents), self._size), image_bytes, fn_output_signature=tf.float32
+        )
+        return self.answers(self.probabilities(pixels))
+
+
+def export_classifier(
+    model: keras.Model,
+    folder: str | Path,
+    *,
+    class_names: tuple[str, ...],
+    facts: dict[str, Any],
+    flips: bool = False,
+    half_precision: bool = False,
+) -> Path:
+    """Write a classifier as a bundle, beside and then renamed, so that it appears whole.
+
+    Args:
+        model: float32 pixels ``(N, size, size, 3)`` in 0..255 to logits.
+        folder: replaced if it exists.
+        class_names: in the order of the logits.
+        facts: for ``bundle.json``: what a reader of the bundle wants to know (base, data, ...).
+        flips: average over mirror images inside the bundle.
+        half_precision: keep the weights as float16.
+
+    Returns:
+        the folder.
+    """
+    folder = Path(folder)
+    folder.parent.mkdir(parents=True, exist_ok=True)
+    unfinished = Path(tempfile.mkdtemp(prefix=f".{folder.name}-", dir=folder.parent))
+    try:
+        module = ImageClassifier(model, class_names, flips=flips, half_precision=half_precision)
+        signatures = {"serving_default": module.serve_images, "serving_encoded": module.serve_encoded}
+        tf.saved_model.save(module, str(unfinished), signatures=signatures)
+        extra = unfinished / EXTRA
+        extra.mkdir()
+        size = model.input_shape[1]
+        described = {"task": "classification", "labels": list(class_names), "size": size, "flips": flips, **facts}
+        try:
+            (unfinished / TWIN).write_bytes(litert.convert(module.probabilities, (1, size, size, 3), module))
+        except Exception as error:  # the converter's errors have no common type, and the bundle is whole without its twin
+            described["litert"] = f"not converted: {error}"
+        (extra / "bundle.json").write_text(json.dumps(described, indent=2, ensure_ascii=False), encoding="utf-8")
+        (extra / "labels.txt").write_text("\n".join(class_names) + "\n", encoding="utf-8")
+        unfinished.chmod(0o755)  # mkdtemp makes a folder that others cannot read
+        if folder.exists():  # an earlier export of the same run
+            os.rename(folder, f"{unfinished}-replaced")
+        os.rename(unfinished, folder)
+    finally:
+        shutil.rmtree(f"{unfinished}-replaced", ignore_errors=True)
+        shutil.rmtree(unfinished, ignore_errors=True)
+    return folder
+
+
+def describe(folder: str | Path) -> dict[str, Any]:
+    """The ``bundle.json`` of a bundle.
+
+    Raises:
+        UserError: the folder is no bundle of visionkit.
+    """
+    file = Path(folder) / EXTRA / "bundle.json"
+    if not file.is_file():
+        raise UserError(
+            f"{folder} is not a model that visionkit exported: it has no {EXTRA}/bundle.json. "
+            "Expected the RUN/model folder of a recipe, or a folder of saved_models/."
+        )
+    return json.loads(file.read_text(encoding="utf-8"))
+
+
+def add_facts(folder: str | Path, **facts: Any) -> None:
+    """Add to ``bundle.json`` what is known only after the export, such as measured metrics."""
+    file = Path(folder) / EXTRA / "bundle.json"
+    beside = file.with_suffix(".unfinished")
+    beside.write_text(json.dumps(describe(folder) | facts, indent=2, ensure_ascii=False), encoding="utf-8")
+    os.replace(beside, file)
+
+
+class _Untracked:
+    """Hides a Keras model from the module's own tracking: the bundle saves ``_weights``, and once."""
+
+    def __init__(self, value: keras.Model):
+        self.value = value
+
+
+def _variables(model: keras.Model) -> list:
+    return [*model.trainable_variables, *model.non_trainable_variables]
+
+
+def _stored(variable, dtype: tf.DType):
+    array = keras.ops.convert_to_numpy(variable)
+    return array.astype(dtype.as_numpy_dtype) if np.issubdtype(array.dtype, np.floating) else array

@@ -1,0 +1,128 @@
+"""Use an exported bundle from Python:
+
+import visionkit
+model = visionkit.load("runs/transfer_learning/model")
+print(model.predict("cat.jpg").label)
+"""
+
+import glob
+import os
+from collections.abc import Iterable, Iterator
+from concurrent.futures import ThreadPoolExecutor
+from pathlib import Path
+from typing import NamedTuple
+
+import numpy as np
+import tensorflow as tf
+
+from visionkit.data.decode import PictureError, read_picture
+from visionkit.data.folders import list_pictures
+from visionkit.errors import UserError
+from visionkit.export.bundle import describe
+
+TASKS = ("classification",)
+
+
+class Prediction(NamedTuple):
+    """What a classifier says of one picture.
+
+    Attributes:
+        path: of the picture; empty for pixels.
+        label: the best class.
+        score: its probability.
+        top: all classes with their probabilities, best first.
+    """
+
+    path: str
+    label: str
+    score: float
+    top: tuple[tuple[str, float], ...]
+
+
+class Unreadable(NamedTuple):
+    """A picture that could not be read, and why."""
+
+    path: str
+    error: str
+
+
+class Classifier:
+    """A bundle in memory; made by ``load``.
+
+    Attributes:
+        labels: the classes, in the order of the training folders.
+        facts: the bundle's description: base, size, metrics, ...
+    """
+
+    def __init__(self, folder: Path, facts: dict):
+        self.facts = facts
+        self.labels = tuple(facts["labels"])
+        self._model = tf.saved_model.load(str(folder))
+
+    def predict(self, picture: str | Path | np.ndarray) -> Prediction:
+        """Classify one picture.
+
+        Args:
+            picture: a file, or uint8 RGB pixels ``(H, W, 3)``.
+
+        Raises:
+            PictureError: the file cannot be read.
+            ValueError: pixels of another shape or type.
+        """
+        if not isinstance(picture, np.ndarray):
+            return self._classify(str(picture), read_picture(picture))
+        if picture.dtype != np.uint8 or picture.ndim != 3 or picture.shape[-1] != 3:
+            raise ValueError(f"Expected uint8 pixels (H, W, 3), received {picture.dtype} {picture.shape}.")
+        return self._classify("", picture)
+
+    def predict_many(self, paths: Iterable[str | Path]) -> Iterator[Prediction | Unreadable]:
+        """Classify files on all cores; yields in order, an ``Unreadable`` for each that cannot be read."""
+
+        def classify(path):
+            try:
+                return self._classify(str(path), read_picture(path))
+            except PictureError as error:
+                return Unreadable(str(path), str(error))
+
+        with ThreadPoolExecutor(os.cpu_count()) as pool:
+            yield from pool.map(classify, paths)
+
+    def _classify(self, path: str, pixels: np.ndarray) -> Prediction:
+        answer = self._model.serve_images(tf.constant(pixels[None]))
+        labels = [label.decode() for label in answer["labels"][0].numpy()]
+        scores = answer["scores"][0].numpy().tolist()
+        return Prediction(path, labels[0], scores[0], tuple(zip(labels, scores, strict=True)))
+
+
+def load(path: str | Path) -> Classifier:
+    """Load an exported model.
+
+    Args:
+        path: a bundle (``RUN/model``), or the run folder that holds it.
+
+    Raises:
+        UserError: there is no bundle, or its task is not known to this version.
+    """
+    folder = Path(path)
+    if not (folder / "saved_model.pb").is_file() and (folder / "model").is_dir():
+        folder = folder / "model"
+    facts = describe(folder)
+    if facts.get("task") not in TASKS:
+        raise UserError(f"{folder} does {facts.get('task')!r}; this version of visionkit runs {', '.join(TASKS)}.")
+    return Classifier(folder, facts)
+
+
+def expand(pictures: Iterable[str]) -> list[str]:
+    """Files, folders (all pictures below them) and globs, as a list of files.
+
+    A name that matches nothing stays in the list: it is then reported as unreadable, not lost.
+    """
+    files = []
+    for name in pictures:
+        if Path(name).is_dir():
+            files += [str(path) for path in list_pictures(Path(name))[0]]
+        elif not Path(name).exists() and glob.has_magic(name):
+            files += sorted(glob.glob(name, recursive=True)) or [name]
+        else:
+            files.append(name)
+    return files

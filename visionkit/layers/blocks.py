@@ -1,0 +1,93 @@
+"""Blocks that several families share: plain functions, tensor first, any spatial rank."""
+
+from typing import NamedTuple
+
+import keras
+
+from visionkit.layers import nd
+
+# He et al. 2015 (https://arxiv.org/abs/1502.01852), fan-out, as EfficientNet and MobileNet are initialised.
+HE_FAN_OUT = keras.initializers.VarianceScaling(2.0, mode="fan_out", distribution="truncated_normal")
+
+
+class Names(NamedTuple):
+    """Layer names of one convolution, its normalisation and its activation."""
+
+    conv: str
+    bn: str
+    activation: str
+
+
+def conv_bn(
+    x: keras.KerasTensor,
+    filters: int,
+    kernel_size: int,
+    *,
+    names: Names,
+    strides: int = 1,
+    activation: str | None = None,
+    momentum: float = 0.99,
+) -> keras.KerasTensor:
+    """Convolution without bias, batch normalisation, and an activation unless it is None.
+
+    Args:
+        x: ``(N, spatial..., C)``.
+        strides: the output's sides are ``ceil(side / strides)``.
+
+    Returns:
+        ``(N, spatial..., filters)``.
+    """
+    x = nd.layer("Conv", x)(
+        filters, kernel_size, strides, "same", use_bias=False, kernel_initializer=_fresh(HE_FAN_OUT), name=names.conv
+    )(x)
+    return _normalize_and_activate(x, names, activation, momentum)
+
+
+def depthwise_bn(
+    x: keras.KerasTensor,
+    kernel_size: int,
+    *,
+    names: Names,
+    strides: int = 1,
+    activation: str | None = None,
+    momentum: float = 0.99,
+) -> keras.KerasTensor:
+    """One filter a channel (depthwise convolution), batch normalisation, activation; ``C`` is unchanged."""
+    x = nd.layer("DepthwiseConv", x)(
+        kernel_size, strides, "same", use_bias=False, depthwise_initializer=_fresh(HE_FAN_OUT), name=names.conv
+    )(x)
+    return _normalize_and_activate(x, names, activation, momentum)
+
+
+def squeeze_excite(x: keras.KerasTensor, filters: int, *, name: str, activation: str) -> keras.KerasTensor:
+    """Scale every channel by a gate that is computed from all channels' means.
+
+    Squeeze-and-Excitation Networks, Hu et al. 2017, https://arxiv.org/abs/1709.01507.
+
+    Args:
+        x: ``(N, spatial..., C)``.
+        filters: width of the bottleneck between the means and the gates.
+    """
+    channels = x.shape[-1]
+    gate = nd.layer("GlobalAveragePooling", x)(name=f"{name}squeeze")(x)
+    gate = keras.layers.Reshape((1,) * nd.rank(x) + (channels,), name=f"{name}reshape")(gate)
+    conv = nd.layer("Conv", x)
+    gate = conv(filters, 1, activation=activation, kernel_initializer=_fresh(HE_FAN_OUT), name=f"{name}reduce")(gate)
+    gate = conv(channels, 1, activation="sigmoid", kernel_initializer=_fresh(HE_FAN_OUT), name=f"{name}expand")(gate)
+    return keras.layers.Multiply(name=f"{name}excite")([x, gate])
+
+
+def make_divisible(channels: float, divisor: int = 8) -> int:
+    """Round to the nearest multiple of ``divisor``, but never more than a tenth below ``channels``."""
+    rounded = max(divisor, int(channels + divisor / 2) // divisor * divisor)
+    return rounded + divisor if rounded < 0.9 * channels else rounded
+
+
+def _normalize_and_activate(x, names: Names, activation, momentum: float):
+    x = keras.layers.BatchNormalization(momentum=momentum, epsilon=1e-3, name=names.bn)(x)
+    return x if activation is None else keras.layers.Activation(activation, name=names.activation)(x)
+
+
+def _fresh(initializer):
+    """A copy with a seed of its own: a shared initializer would draw every layer of one shape alike."""
+    return initializer.clone()

@@ -1,0 +1,67 @@
+"""The one table of input normalisations, and the layers that apply them inside a model.
+
+Every visionkit model takes float32 pixels in 0..255 and normalises them itself, so that training, evaluation,
+export and serving cannot disagree.
+"""
+
+from typing import NamedTuple
+
+import keras
+
+
+class Preset(NamedTuple):
+    """``(pixel - mean) / deviation``, both in pixel units (0..255), one value or one a channel."""
+
+    mean: tuple[float, ...]
+    deviation: tuple[float, ...]
+
+
+IMAGENET_MEAN = (0.485, 0.456, 0.406)  # of red, green, blue in 0..1
+IMAGENET_DEVIATION = (0.229, 0.224, 0.225)
+
+PRESETS: dict[str, Preset] = {
+    "none": Preset((0.0,), (1.0,)),
+    "unit": Preset((0.0,), (255.0,)),  # 0..1
+    "symmetric": Preset((127.5,), (127.5,)),  # -1..1: MobileNet, Inception
+    "imagenet": Preset(tuple(255 * m for m in IMAGENET_MEAN), tuple(255 * d for d in IMAGENET_DEVIATION)),
+    "efficientnet_lite": Preset((127.0,), (128.0,)),
+}
+
+
+def normalize(x: keras.KerasTensor, preset: str) -> keras.KerasTensor:
+    """Apply a named preset to float pixels ``(N, spatial..., C)`` in 0..255.
+
+    Raises:
+        ValueError: ``preset`` is not in the table.
+    """
+    if preset not in PRESETS:
+        raise ValueError(f"Unknown preset {preset!r}; expected one of {sorted(PRESETS)}.")
+    mean, deviation = PRESETS[preset]
+    scale = [1 / d for d in deviation]
+    offset = [-m / d for m, d in zip(mean, deviation, strict=True)]
+    if len(scale) == 1:
+        scale, offset = scale[0], offset[0]
+    return keras.layers.Rescaling(scale, offset, name="rescaling")(x)
+
+
+def normalize_from_weights(x: keras.KerasTensor) -> keras.KerasTensor:
+    """To 0..1, then by a mean and a variance that are weights of the model, as ``keras.applications.EfficientNet``.
+
+    Untrained they are 0 and 1: the batch normalisation behind the stem's convolution absorbs any other choice.
+    Pretrained files bring their own (see ``mend_stored_deviation``).
+    """
+    x = keras.layers.Rescaling(1 / 255, name="rescaling")(x)
+    return keras.layers.Normalization(axis=-1, name="normalization")(x)
+
+
+def mend_stored_deviation(model: keras.Model) -> None:
+    """Square the variance of ``model``'s "normalization" layer where a file brought a deviation in its place.
+
+    The published EfficientNet files hold 0.229, 0.224, 0.225 as the *variance*; keras.applications makes up for it
+    with one more rescaling layer, which only its "imagenet" models have. Squared, the plain layer is right.
+    """
+    layer = model.get_layer("normalization")
+    variance = keras.ops.convert_to_numpy(layer.adapt_variance).ravel()
+    if len(variance) == 3 and abs(variance - IMAGENET_DEVIATION).max() < 1e-3:
+        layer.adapt_variance.assign(layer.adapt_variance**2)
+    layer.finalize_state()  # Keras computes with constants made from the weights: make them anew

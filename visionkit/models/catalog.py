@@ -1,0 +1,75 @@
+"""The catalogue: every network by name."""
+
+import difflib
+import re
+from collections.abc import Callable
+from typing import NamedTuple
+
+import keras
+
+from visionkit.errors import UserError
+from visionkit.models import efficientnet
+from visionkit.models.mobilenet import mobilenet_v2
+from visionkit.models.pretrained import PEERS
+
+
+class Entry(NamedTuple):
+    """One network.
+
+    Attributes:
+        builder: ``builder(input_shape, num_classes, *, weights)``.
+        size: side in pixels of the square input it was published with.
+        weights: what its ``weights`` argument accepts besides None and a path.
+        needs_network: whether those weights are downloaded (else they were installed with visionkit).
+    """
+
+    builder: Callable[..., keras.Model]
+    size: int
+    weights: tuple[str, ...]
+    needs_network: bool
+
+
+def _efficientnet_entry(name: str) -> Entry:
+    weights = ("imagenet",) if name in PEERS or name == "efficientnet_lite0" else ()
+    return Entry(getattr(efficientnet, name), efficientnet.VARIANTS[name].size, weights, name in PEERS)
+
+
+CATALOG: dict[str, Entry] = {
+    **{name: _efficientnet_entry(name) for name in efficientnet.VARIANTS},
+    "mobilenet_v2": Entry(mobilenet_v2, 224, ("imagenet",), True),
+}
+
+
+def find(name: str) -> str:
+    """The catalogue's spelling of ``name``; case, dashes and underscores do not matter ("EfficientNet-B0").
+
+    Raises:
+        UserError: no such network; the message lists the valid names and the nearest.
+    """
+    spelled = {_letters(known): known for known in CATALOG}
+    if _letters(name) in spelled:
+        return spelled[_letters(name)]
+    nearest = difflib.get_close_matches(_letters(name), spelled, n=1, cutoff=0.0)
+    raise UserError(f"Unknown network {name!r}; did you mean {spelled[nearest[0]]!r}? Networks: {', '.join(sorted(CATALOG))}.")
+
+
+def build(
+    name: str,
+    input_shape: tuple[int | None, ...] | None = None,
+    num_classes: int | None = 1000,
+    *,
+    weights: str | None = None,
+) -> keras.Model:
+    """Build the network ``name``; see its builder for what it returns.
+
+    Args:
+        name: a name of the catalogue.
+        input_shape: ``(height, width, channels)``; None takes the published size and three channels.
+        num_classes: outputs of the classifier; None builds a backbone whose outputs are named by stride.
+        weights: None, "imagenet", or a path.
+    """
+    return CATALOG[find(name)].builder(input_shape, num_classes, weights=weights)
+
+
+def _letters(name: str) -> str:
+    return re.sub(r"[^a-z0-9]", "", name.lower())

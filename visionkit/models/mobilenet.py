@@ -1,0 +1,112 @@
+"""MobileNetV2.
+
+MobileNetV2: Inverted Residuals and Linear Bottlenecks, Sandler et al. 2018, https://arxiv.org/abs/1801.04381.
+Layers are named as in keras.applications, whose weights it loads.
+"""
+
+from typing import NamedTuple
+
+import keras
+
+from visionkit.layers.blocks import Names, conv_bn, depthwise_bn, make_divisible
+from visionkit.layers.normalization import normalize
+from visionkit.models.endpoints import Endpoints
+from visionkit.models.heads import classifier_head
+from visionkit.models.pretrained import load_weights
+
+
+class Stage(NamedTuple):
+    """One row of the paper's table 2."""
+
+    expansion: int
+    filters: int
+    repeats: int
+    strides: int
+
+
+STAGES = (
+    Stage(1, 16, 1, 1),
+    Stage(6, 24, 2, 2),
+    Stage(6, 32, 3, 2),
+    Stage(6, 64, 4, 2),
+    Stage(6, 96, 3, 1),
+    Stage(6, 160, 3, 2),
+    Stage(6, 320, 1, 1),
+)
+SIZE = 224  # pixels a side, where no other is asked for
+MOMENTUM = 0.999  # of the moving statistics
+
+
+def mobilenet_v2(
+    input_shape: tuple[int | None, ...] | None = None,
+    num_classes: int | None = 1000,
+    *,
+    weights: str | None = None,
+    width: float = 1.0,
+    dropout: float = 0.2,
+) -> keras.Model:
+    """Build MobileNetV2.
+
+    Args:
+        input_shape: ``(height, width, channels)`` or ``(length, channels)``; None takes 224 x 224 x 3. Sides may be None.
+            Pixels are float32 in 0..255.
+        num_classes: outputs of the classifier; None builds a backbone.
+        weights: None, "imagenet" (widths 0.35, 0.5, 0.75, 1.0, 1.3, 1.4), or the path of a ``.weights.h5`` or ``.keras`` file.
+        width: multiplier of every layer's channels (the paper's alpha).
+        dropout: before the classifier.
+
+    Returns:
+        a model from ``(N, ..., channels)`` to logits ``(N, num_classes)``; a backbone instead returns
+        ``{"stride_2": ..., "stride_32": ...}``, the last being the 1280-channel map that classifiers pool.
+    """
+    inputs = keras.Input(input_shape or (SIZE, SIZE, 3), name="image")
+    x = normalize(inputs, "symmetric")
+    stem = Names("Conv1", "bn_Conv1", "Conv1_relu")
+    x = conv_bn(x, make_divisible(32 * width), 3, strides=2, activation="relu6", names=stem, momentum=MOMENTUM)
+
+    endpoints = Endpoints()
+    stride, block = 2, 0
+    for stage in STAGES:
+        stride *= stage.strides
+        for repeat in range(stage.repeats):
+            x = inverted_residual(
+                x,
+                make_divisible(int(stage.filters * width)),
+                expansion=stage.expansion,
+                strides=stage.strides if repeat == 0 else 1,
+                name=f"block_{block}_" if block else "expanded_conv_",
+            )
+            block += 1
+        endpoints.add(stride, x)
+
+    top_filters = make_divisible(1280 * max(width, 1.0))
+    x = conv_bn(x, top_filters, 1, activation="relu6", names=Names("Conv_1", "Conv_1_bn", "out_relu"), momentum=MOMENTUM)
+    endpoints.add(stride, x)
+
+    name = "mobilenet_v2"
+    if num_classes is None:
+        model = keras.Model(inputs, dict(endpoints), name=name)
+    else:
+        model = keras.Model(inputs, classifier_head(x, num_classes, dropout=dropout), name=name)
+    load_weights(model, weights, peer_arguments={"alpha": width})
+    return model
+
+
+def inverted_residual(x: keras.KerasTensor, filters: int, *, expansion: int, strides: int, name: str) -> keras.KerasTensor:
+    """Widen, filter each channel, narrow without an activation; add the input where the shape allows.
+
+    Args:
+        x: ``(N, spatial..., C)``; inside, it has ``C * expansion`` channels.
+    """
+    shortcut = x
+    if expansion != 1:
+        x = conv_bn(x, x.shape[-1] * expansion, 1, activation="relu6", names=_names(f"{name}expand"), momentum=MOMENTUM)
+    x = depthwise_bn(x, 3, strides=strides, activation="relu6", names=_names(f"{name}depthwise"), momentum=MOMENTUM)
+    x = conv_bn(x, filters, 1, names=_names(f"{name}project"), momentum=MOMENTUM)
+    if strides == 1 and shortcut.shape[-1] == filters:
+        x = keras.layers.Add(name=f"{name}add")([shortcut, x])
+    return x
+
+
+def _names(prefix: str) -> Names:
+    return Names(prefix, f"{prefix}_BN", f"{prefix}_relu")

@@ -1,0 +1,158 @@
+"""One phase of training: epochs that can be interrupted at any moment and resumed."""
+
+from collections.abc import Callable, Iterable
+from dataclasses import dataclass
+from typing import NamedTuple
+
+import keras
+import numpy as np
+from tqdm import tqdm
+
+from visionkit.training import runtime
+from visionkit.training.run_folder import RunFolder
+from visionkit.training.schedules import warmup_cosine
+
+
+class Validation(NamedTuple):
+    """What is measured after each epoch."""
+
+    loss: float
+    accuracy: float
+
+
+@dataclass(frozen=True)
+class Phase:
+    """One stretch of training with one set of trainable weights.
+
+    Attributes:
+        name: stands in the history.
+        model: what is trained, its ``trainable`` flags set.
+        epochs: how many.
+        learning_rate: the peak of a warm-up and cosine schedule.
+        num_steps: batches an epoch.
+        batches: from the epoch's number to its batches ``(inputs, one_hot_labels, sample_weights)``.
+        validate: measures the model as it is.
+        label_smoothing: share of each label that is spread over all classes (https://arxiv.org/abs/1512.00567).
+        weight_decay: decoupled (https://arxiv.org/abs/1711.05101).
+    """
+
+    name: str
+    model: keras.Model
+    epochs: int
+    learning_rate: float
+    num_steps: int
+    batches: Callable[[int], Iterable]
+    validate: Callable[[], Validation]
+    label_smoothing: float = 0.0
+    weight_decay: float = 1e-4
+
+
+def train_in_order(run: RunFolder, phases: dict[str, Callable[[], Phase]], whole: keras.Model) -> list[dict]:
+    """Train phases one after the other; go on where an interrupted run stopped.
+
+    Args:
+        run: holds the checkpoint to resume from, if there is one, and takes those to come.
+        phases: name -> a function that sets up the phase, called when its turn comes.
+        whole: the model of which all phases train a part; its weights after each phase are kept in the run folder.
+
+    Returns:
+        the history: a row an epoch, with phase, epoch, loss, accuracy, val_loss, val_accuracy and seconds.
+    """
+    state, arrays = run.load_checkpoint() or ({"phase": None, "epoch": 0, "history": []}, None)
+    names, history = list(phases), state["history"]
+    for name in names[names.index(state["phase"]) if arrays else 0 :]:
+        phase = phases[name]()
+        compile_phase(phase)
+        first_epoch = 0
+        if arrays is not None:
+            restore(phase.model, arrays)
+            first_epoch, arrays = state["epoch"], None
+            tqdm.write(f"Resumed after epoch {first_epoch} of '{name}'.")
+        train(phase, run, history, first_epoch)
+        target = run.weights_file(name)
+        unfinished = target.with_name(f"unfinished_{target.name}")  # Keras wants the suffix
+        whole.save_weights(unfinished)
+        unfinished.replace(target)
+    return history
+
+
+def train(phase: Phase, run: RunFolder, history: list[dict], first_epoch: int = 0) -> None:
+    """Train a compiled phase, with a progress bar, and a checkpoint after every epoch.
+
+    Args:
+        phase: what to train.
+        run: takes the checkpoints.
+        history: rows of all epochs so far; grows by one an epoch.
+        first_epoch: how many epochs were finished before.
+    """
+    total, done = phase.epochs * phase.num_steps, first_epoch * phase.num_steps
+    with tqdm(total=total, initial=done, desc=phase.name, unit=" steps") as bar:
+        for epoch in range(first_epoch, phase.epochs):
+            fitted = phase.model.fit(
+                phase.batches(epoch),
+                steps_per_epoch=phase.num_steps,
+                shuffle=False,  # the batches come in their order
+                verbose=0,
+                callbacks=[_Progress(bar)],
+            )
+            validation = phase.validate()
+            measured = {name: fitted.history[name][0] for name in ("loss", "accuracy")}
+            measured |= {f"val_{name}": value for name, value in validation._asdict().items()}
+            row = {
+                "phase": phase.name,
+                "epoch": epoch + 1,
+                **{name: round(float(value), 5) for name, value in measured.items()},
+            }
+            history.append(row | {"seconds": round(run.seconds(), 1)})
+            bar.set_postfix_str(f"epoch {epoch + 1}/{phase.epochs}, validation accuracy {validation.accuracy:.3f}")
+            run.save_checkpoint(phase.name, epoch + 1, snapshot(phase.model), history)
+
+
+def compile_phase(phase: Phase) -> None:
+    """Compile the phase's model: AdamW on a warm-up and cosine schedule, cross-entropy on logits."""
+    schedule = warmup_cosine(phase.learning_rate, phase.epochs * phase.num_steps)
+    optimizer = keras.optimizers.AdamW(schedule, weight_decay=phase.weight_decay, global_clipnorm=1.0)
+    optimizer.exclude_from_weight_decay(var_names=["bias", "gamma", "beta"])
+    optimizer.build(phase.model.trainable_variables)
+    phase.model.compile(
+        optimizer,
+        keras.losses.CategoricalCrossentropy(from_logits=True, label_smoothing=phase.label_smoothing),
+        metrics=[keras.metrics.CategoricalAccuracy(name="accuracy")],
+        jit_compile=runtime.jit_compile(),
+    )
+
+
+def snapshot(model: keras.Model) -> dict[str, np.ndarray]:
+    """Everything that a compiled model needs to go on: weights, random states and the optimizer, by place."""
+    variables = {"model": model.variables, "optimizer": model.optimizer.variables}
+    return {
+        f"{owner}/{place}": keras.ops.convert_to_numpy(variable)
+        for owner, owned in variables.items()
+        for place, variable in enumerate(owned)
+    }
+
+
+def restore(model: keras.Model, state: dict[str, np.ndarray]) -> None:
+    """Put a ``snapshot`` back into a model that is compiled alike.
+
+    Raises:
+        ValueError: it was taken of another model.
+    """
+    variables = {"model": model.variables, "optimizer": model.optimizer.variables}
+    for owner, owned in variables.items():
+        for place, variable in enumerate(owned):
+            stored = state.get(f"{owner}/{place}")
+            if stored is None or stored.shape != tuple(variable.shape):
+                raise ValueError(f"The checkpoint does not fit {model.name}: it was written by another version or model.")
+            variable.assign(stored)
+
+
+class _Progress(keras.callbacks.Callback):
+    """Moves a progress bar of the whole phase by a step a batch."""
+
+    def __init__(self, bar: tqdm):
+        super().__init__()
+        self._bar = bar
+
+    def on_train_batch_end(self, batch, logs=None):
+        self._bar.update(1)

@@ -1,0 +1,157 @@
+"""The phases of transfer learning: the head on cached features, then the thawed network on augmented pictures."""
+
+import keras
+import numpy as np
+import tensorflow as tf
+
+from visionkit.data.augment import Augmentation
+from visionkit.data.pipeline import batches
+from visionkit.data.sample import Index, SkippedFiles, class_weights
+from visionkit.training.fit import Phase, Validation
+from visionkit.training.transfer import TransferModel
+
+HEAD_RATE = 1e-3
+THAWED_RATE = {"last": 3e-4, "all": 1e-4}  # pretrained weights are adapted, not replaced
+LABEL_SMOOTHING = 0.1
+VALIDATION_IN_MEMORY = 2**29  # bytes of validation pictures that are kept from epoch to epoch
+
+
+class FeatureBatches(keras.utils.PyDataset):
+    """Shuffled batches of one epoch from the views of a feature cache; rows are read from disk as they are needed.
+
+    Args:
+        views: arrays ``(N, D)``, one a view.
+        one_hot: ``(N, num_classes)``.
+        weights: ``(N,)``.
+        batch_size: rows a batch.
+        seed: draws the order of all views' rows, together with ``epoch``.
+        epoch: from 0.
+    """
+
+    def __init__(
+        self, views: list[np.ndarray], one_hot: np.ndarray, weights: np.ndarray, batch_size: int, seed: int, epoch: int
+    ):
+        super().__init__()
+        self._views, self._one_hot, self._weights, self._batch_size = views, one_hot, weights, batch_size
+        self._order = np.random.default_rng([seed, epoch]).permutation(len(views) * len(one_hot))
+
+    def __len__(self) -> int:
+        return -(-len(self._order) // self._batch_size)
+
+    def __getitem__(self, number: int) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
+        view, row = np.divmod(self._order[number * self._batch_size : (number + 1) * self._batch_size], len(self._one_hot))
+        features = np.stack([self._views[v][r] for v, r in zip(view, row, strict=True)])
+        return features, self._one_hot[row], self._weights[row]
+
+
+def head_phase(
+    model: TransferModel,
+    train: Index,
+    views: list[np.ndarray],
+    val: Index,
+    val_features: np.ndarray,
+    *,
+    epochs: int,
+    batch_size: int,
+    seed: int,
+) -> Phase:
+    """Train the head alone, on features that were computed before.
+
+    Args:
+        model: its head is trained.
+        train: the training index.
+        views: its features ``(N, D)`` in one or more views; an epoch goes through all of them.
+        val: the validation index.
+        val_features: its features.
+    """
+    one_hot, weights = _targets(train)
+
+    def validate() -> Validation:
+        return _measure(keras.ops.convert_to_numpy(model.head(np.asarray(val_features), training=False)), val.labels)
+
+    return Phase(
+        name="head",
+        model=model.head,
+        epochs=epochs,
+        learning_rate=HEAD_RATE,
+        num_steps=-(-len(views) * len(train) // batch_size),
+        batches=lambda epoch: FeatureBatches(views, one_hot, weights, batch_size, seed, epoch),
+        validate=validate,
+    )
+
+
+def thawed_phase(
+    model: TransferModel,
+    approach: str,
+    train: Index,
+    val: Index,
+    *,
+    augmentation: Augmentation,
+    epochs: int,
+    batch_size: int,
+    seed: int,
+    skipped: SkippedFiles,
+) -> Phase:
+    """Train the whole classifier as far as it is thawed, on pictures augmented anew in every epoch.
+
+    Args:
+        model: thawed by ``transfer.thaw``.
+        approach: "last" or "all"; names the phase and sets its rate.
+        train: the training index.
+        val: the validation index.
+        augmentation: of the training pictures.
+        skipped: takes files that vanish on the way.
+    """
+    size = model.classifier.input_shape[1]
+    one_hot, weights = (tf.constant(targets) for targets in _targets(train))
+
+    def targets(batch):
+        return batch["image"], tf.gather(one_hot, batch["position"]), tf.gather(weights, batch["position"])
+
+    def epoch_batches(epoch: int) -> tf.data.Dataset:
+        pictures = batches(
+            train,
+            size=size,
+            batch_size=batch_size,
+            skipped=skipped,
+            augmentation=augmentation,
+            shuffle=True,
+            seed=seed,
+            epoch=epoch,
+        )
+        return pictures.map(targets)
+
+    val_batches = batches(val, size=size, batch_size=batch_size, skipped=skipped)
+    if len(val) * size * size * 3 * 4 <= VALIDATION_IN_MEMORY:
+        val_batches = val_batches.cache()
+    pixels = tf.TensorSpec([None, size, size, 3], tf.float32)
+    answer = tf.function(lambda images: model.classifier(images, training=False), input_signature=[pixels])
+
+    def validate() -> Validation:
+        answers = [(answer(batch["image"]).numpy(), batch["label"].numpy()) for batch in val_batches]
+        return _measure(*(np.concatenate(parts) for parts in zip(*answers, strict=True)))
+
+    return Phase(
+        name=approach,
+        model=model.classifier,
+        epochs=epochs,
+        learning_rate=THAWED_RATE[approach],
+        num_steps=-(-len(train) // batch_size),
+        batches=epoch_batches,
+        validate=validate,
+        label_smoothing=LABEL_SMOOTHING,
+    )
+
+
+def _targets(index: Index) -> tuple[np.ndarray, np.ndarray]:
+    """One-hot labels ``(N, num_classes)`` and each sample's class weight ``(N,)``, float32."""
+    by_label = class_weights(index)
+    weights = np.array([by_label[int(label)] for label in index.labels], np.float32)
+    return np.eye(len(index.class_names), dtype=np.float32)[index.labels], weights
+
+
+def _measure(logits: np.ndarray, labels: np.ndarray) -> Validation:
+    shifted = logits - logits.max(axis=1, keepdims=True)
+    log_probabilities = shifted - np.log(np.exp(shifted).sum(axis=1, keepdims=True))
+    loss = -log_probabilities[np.arange(len(labels)), labels].mean()
+    return Validation(float(loss), float((logits.argmax(axis=1) == labels).mean()))

@@ -1,0 +1,116 @@
+"""The folder of one run: configuration, history, checkpoint, metrics. Every file is written beside and renamed."""
+
+import csv
+import io
+import json
+import os
+import time
+import zipfile
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from visionkit.errors import UserError
+
+
+class RunFolderError(UserError):
+    """A folder that cannot be started in or resumed from."""
+
+
+class RunFolder:
+    """``RUN/``: what a recipe writes, and what ``--resume`` reads.
+
+    Args:
+        path: is made if it is missing.
+    """
+
+    def __init__(self, path: str | Path):
+        self.path = Path(path)
+        self._began = time.monotonic()
+        self._seconds_before = 0.0
+
+    @classmethod
+    def start(cls, path: str | Path, config: dict[str, Any]) -> "RunFolder":
+        """Make a new run folder.
+
+        Raises:
+            RunFolderError: one stands there already; it is not overwritten.
+        """
+        run = cls(path)
+        if (run.path / "config.json").exists():
+            raise RunFolderError(f"{path} holds a run already; go on with it by --resume {path}, or name another --out.")
+        run.path.mkdir(parents=True, exist_ok=True)
+        run.write_json("config.json", config)
+        return run
+
+    @classmethod
+    def resume(cls, path: str | Path) -> "RunFolder":
+        """Open a run that was interrupted.
+
+        Raises:
+            RunFolderError: no run stands there.
+        """
+        run = cls(path)
+        if not (run.path / "config.json").is_file():
+            raise RunFolderError(f"--resume {path}: no config.json there; expected the folder that a run was writing to.")
+        return run
+
+    def seconds(self) -> float:
+        """How long the run has taken, what it took before an interruption included (up to its last checkpoint)."""
+        return self._seconds_before + time.monotonic() - self._began
+
+    def weights_file(self, phase: str) -> Path:
+        """Where the whole model's weights after a phase are kept."""
+        return self.path / f"after_{phase}.weights.h5"
+
+    def read_json(self, name: str) -> Any:
+        """The contents of ``RUN/name``; None if there is no such file."""
+        file = self.path / name
+        return json.loads(file.read_text()) if file.is_file() else None
+
+    def write_json(self, name: str, contents: Any) -> None:
+        """Write ``RUN/name``, atomically."""
+        write_atomically(self.path / name, json.dumps(contents, indent=2).encode())
+
+    def save_checkpoint(self, phase: str, epoch: int, arrays: dict[str, np.ndarray], history: list[dict]) -> None:
+        """Keep the state after ``epoch`` epochs of ``phase``: one file, so that a kill at any moment leaves a whole one."""
+        state = json.dumps({"phase": phase, "epoch": epoch, "history": history, "seconds": self.seconds()})
+        buffer = io.BytesIO()
+        np.savez(buffer, __state__=np.array(state), **arrays)
+        write_atomically(self.path / "checkpoint.npz", buffer.getvalue())
+        self.write_history(history)
+
+    def load_checkpoint(self) -> tuple[dict[str, Any], dict[str, np.ndarray]] | None:
+        """``({"phase", "epoch", "history", "seconds"}, arrays)`` of the last finished epoch, or None before the first.
+
+        Raises:
+            RunFolderError: the checkpoint is damaged.
+        """
+        file = self.path / "checkpoint.npz"
+        if not file.is_file():
+            return None
+        try:
+            with np.load(file, allow_pickle=False) as stored:
+                arrays = {name: stored[name] for name in stored.files}
+            state = json.loads(str(arrays.pop("__state__")))
+            self._seconds_before = state["seconds"]
+            return state, arrays
+        except (ValueError, KeyError, OSError, zipfile.BadZipFile) as error:
+            raise RunFolderError(f"{file} is damaged ({error}); delete it to begin this run anew.") from error
+
+    def write_history(self, history: list[dict]) -> None:
+        """Write ``history.csv``: a row an epoch."""
+        text = io.StringIO()
+        columns = list(dict.fromkeys(key for row in history for key in row))
+        writer = csv.DictWriter(text, columns)
+        writer.writeheader()
+        writer.writerows(history)
+        write_atomically(self.path / "history.csv", text.getvalue().encode())
+
+
+def write_atomically(path: Path, contents: bytes) -> None:
+    """Write beside ``path`` and rename, so that no reader ever sees half a file."""
+    beside = path.with_name(f".{path.name}.{os.getpid()}")
+    beside.write_bytes(contents)
+    os.replace(beside, path)

@@ -1,0 +1,119 @@
+"""The report of a run: one HTML file with everything inside, for people to look at."""
+
+import base64
+import io
+import os
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import jinja2
+import numpy as np
+from PIL import Image
+from sklearn.metrics import confusion_matrix, precision_recall_fscore_support
+
+from visionkit.data.decode import PictureError, read_picture
+from visionkit.data.sample import Skipped
+from visionkit.viz import plots
+
+THUMBNAIL = 220  # pixels of the longer side
+MAX_WRONG = 24
+MAX_SKIPPED = 200
+
+
+@dataclass(frozen=True)
+class ClassificationReport:
+    """What a classification report shows.
+
+    Attributes:
+        title: of the page.
+        sentences: what happened and why, in words.
+        metrics: name -> number, as in ``metrics.json``.
+        history: rows of ``history.csv``.
+        class_names: by label.
+        paths: validation pictures ``(N,)``.
+        truth: their labels, int ``(N,)``.
+        probabilities: answers, ``(N, num_classes)``.
+        skipped: files that were left out.
+        config: the run's configuration.
+        train_counts: training pictures of each class.
+    """
+
+    title: str
+    sentences: list[str]
+    metrics: dict[str, float]
+    history: list[dict]
+    class_names: tuple[str, ...]
+    paths: list[str]
+    truth: np.ndarray
+    probabilities: np.ndarray
+    skipped: list[Skipped]
+    config: dict[str, Any]
+    train_counts: np.ndarray
+
+
+def write_report(report: ClassificationReport, path: str | Path) -> Path:
+    """Write the page, beside and then renamed.
+
+    Returns:
+        its path.
+    """
+    answers = report.probabilities.argmax(axis=1)
+    labels = np.arange(len(report.class_names))
+    matrix = confusion_matrix(report.truth, answers, labels=labels)
+    scores = precision_recall_fscore_support(report.truth, answers, labels=labels, zero_division=0)
+    rows = [
+        {"name": name, "train": int(train), "val": int(val), "precision": p, "recall": r, "f1": f}
+        for name, train, p, r, f, val in zip(report.class_names, report.train_counts, *scores, strict=True)
+    ]
+    page = _template().render(
+        report=report,
+        classes=rows,
+        curves=_inline(plots.curves(report.history)) if report.history else None,
+        confusion=_inline(plots.confusion(matrix, report.class_names)) if len(labels) <= plots.MAX_CLASSES_DRAWN else None,
+        wrong=_worst(report, answers),
+        num_wrong=int((answers != report.truth).sum()),
+        skipped=report.skipped[:MAX_SKIPPED],
+    )
+    path = Path(path)
+    beside = path.with_name(f".{path.name}.{os.getpid()}")
+    beside.write_text(page, encoding="utf-8")
+    os.replace(beside, path)
+    return path
+
+
+def _worst(report: ClassificationReport, answers: np.ndarray) -> list[dict]:
+    """The wrong answers, those first in which the truth was given the least probability."""
+    of_truth = report.probabilities[np.arange(len(answers)), report.truth]
+    wrong = [i for i in np.argsort(of_truth) if answers[i] != report.truth[i]]
+    return [
+        {
+            "picture": _thumbnail(report.paths[i]),
+            "path": report.paths[i],
+            "truth": report.class_names[report.truth[i]],
+            "truth_score": of_truth[i],
+            "answer": report.class_names[answers[i]],
+            "answer_score": report.probabilities[i, answers[i]],
+        }
+        for i in wrong[:MAX_WRONG]
+    ]
+
+
+def _thumbnail(path: str) -> str | None:
+    try:
+        picture = Image.fromarray(read_picture(path))
+    except PictureError:
+        return None  # it was readable a minute ago; the page shows its name instead
+    picture.thumbnail((THUMBNAIL, THUMBNAIL))
+    buffer = io.BytesIO()
+    picture.save(buffer, format="JPEG", quality=85)
+    return _inline(buffer.getvalue(), "jpeg")
+
+
+def _inline(contents: bytes, kind: str = "png") -> str:
+    return f"data:image/{kind};base64,{base64.b64encode(contents).decode()}"
+
+
+def _template() -> jinja2.Template:
+    environment = jinja2.Environment(loader=jinja2.PackageLoader("visionkit.viz", "."), autoescape=True)
+    return environment.get_template("report.html.j2")
