@@ -19,7 +19,7 @@ def quiet_tensorflow() -> None:
 
     The notices are written by C++ before any log level counts, so standard error itself is set aside meanwhile.
     """
-    os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "2")
+    os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")
     sys.stderr.flush()
     screen, nowhere = os.dup(2), os.open(os.devnull, os.O_WRONLY)
     os.dup2(nowhere, 2)

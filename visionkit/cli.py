@@ -2,31 +2,37 @@
 
 import json
 import sys
-from dataclasses import dataclass
 from pathlib import Path
 from typing import Annotated
 
 import tyro
 
-
-@dataclass(frozen=True)
-class Predict:
-    """Say what is on pictures, with a model that a recipe exported."""
-
-    model: tyro.conf.Positional[Path]
-    """RUN/model, RUN, or a folder of saved_models/."""
-    pictures: tyro.conf.Positional[tuple[str, ...]]
-    """Files, folders or globs."""
-    json: bool = False
-    """Print one JSON object a line, and nothing else."""
-    draw: Path | None = None
-    """Write each picture with its answer into this folder."""
-    top: int = 5
-    """How many classes to show."""
+from visionkit.errors import UserError
 
 
-def predict(options: Predict) -> int:
-    """Run ``visionkit predict``; the exit status is 1 if a picture could not be read."""
+def predict(
+    model: tyro.conf.Positional[Path],
+    pictures: tyro.conf.Positional[tuple[str, ...]],
+    as_json: Annotated[bool, tyro.conf.arg(name="json"), tyro.conf.FlagCreatePairsOff] = False,
+    draw: Path | None = None,
+    top: int = 5,
+) -> int:
+    """Say what is on pictures, with a model that a recipe exported.
+
+    Args:
+        model: RUN/model, RUN, or a folder of saved_models/.
+        pictures: Files, folders or globs.
+        as_json: Print one JSON object a line, and nothing else.
+        draw: Write each picture with its answer into this folder.
+        top: How many classes to show.
+
+    Returns:
+        the exit status: 1 if a picture could not be read.
+    """
+    if top < 1:
+        raise UserError(f"--top {top}: expected at least 1.")
+    if not pictures:
+        raise UserError("No pictures given; expected files, folders or globs after the model.")
     from visionkit import quiet_tensorflow
 
     quiet_tensorflow()
@@ -34,46 +40,44 @@ def predict(options: Predict) -> int:
     from visionkit.inference.loading import Unreadable, expand, load
     from visionkit.viz.draw import draw_label, save_drawing
 
-    if options.top < 1:
-        raise ValueError(f"--top {options.top}: expected at least 1.")
-    model = load(options.model)
-    files = expand(options.pictures)
+    classifier = load(model)
+    files = expand(pictures)
     if not files:
-        raise ValueError(f"No pictures in {', '.join(options.pictures)}.")
+        raise UserError(f"No pictures in {', '.join(pictures)}.")
     failures = 0
-    for answer in model.predict_many(files):
+    for answer in classifier.predict_many(files):
         if isinstance(answer, Unreadable):
             failures += 1
-            print(json.dumps(answer._asdict()) if options.json else f"{answer.path}\n    cannot be read: {answer.error}")
+            print(to_json(answer._asdict()) if as_json else f"{answer.path}\n    cannot be read: {answer.error}")
             continue
-        top = answer.top[: options.top]
-        if options.draw is not None:
-            lines = [f"{label}  {score:.1%}" for label, score in top]
-            save_drawing(draw_label(read_picture(answer.path), lines), options.draw, answer.path)
-        if options.json:
-            line = {"path": answer.path, "label": answer.label, "score": answer.score, "top": [list(pair) for pair in top]}
-            print(json.dumps(line, ensure_ascii=False))
+        best = answer.top[:top]
+        if draw is not None:
+            lines = [f"{label}  {score:.1%}" for label, score in best]
+            save_drawing(draw_label(read_picture(answer.path), lines), draw, answer.path)
+        if as_json:
+            print(to_json({"path": answer.path, "label": answer.label, "score": answer.score, "top": best}))
         else:
-            print(f"{answer.path}\n" + "\n".join(f"    {score:6.1%}  {label}" for label, score in top))
-    if failures and not options.json:
+            print(answer.path, *(f"    {score:6.1%}  {label}" for label, score in best), sep="\n")
+    if failures:
         print(f"{failures} of {len(files)} pictures cannot be read.", file=sys.stderr)
     return 1 if failures else 0
 
 
-Command = Annotated[Predict, tyro.conf.subcommand("predict")]
-RUN = {Predict: predict}
+def to_json(answer: dict) -> str:
+    """One line of ``--json``; file names that are not valid UTF-8 stay printable."""
+    return json.dumps(answer, ensure_ascii=True)
+
+
+COMMANDS = {"predict": predict}
 
 
 def main() -> None:
     """Entry point of the ``visionkit`` command."""
-    options = tyro.cli(
-        tyro.conf.OmitArgPrefixes[tyro.conf.OmitSubcommandPrefixes[tyro.conf.ConsolidateSubcommandArgs[Command]]],
-        prog="visionkit",
-        description="Applied vision with TensorFlow and Keras.",
-    )
     try:
-        status = RUN[type(options)](options)
-    except (ValueError, OSError) as error:
+        status = tyro.extras.subcommand_cli_from_dict(
+            COMMANDS, prog="visionkit", description="Applied vision with TensorFlow and Keras."
+        )
+    except (UserError, OSError) as error:
         print(f"visionkit: {error}", file=sys.stderr)
         status = 2
     sys.exit(status)

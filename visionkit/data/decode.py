@@ -38,7 +38,7 @@ PICTURE_SUFFIXES = frozenset(
 MAX_PIXELS = 200_000_000  # a file may declare any size: beyond this one it is taken for a mistake or an attack
 DECODED_BY_TENSORFLOW = ("JPEG", "MPO", "PNG", "GIF", "BMP")
 JPEG_START, PNG_START = b"\xff\xd8\xff", b"\x89PNG\r\n\x1a\n"
-EXIF_SEARCHED = 65_536  # bytes from the start of a file in which its EXIF header begins
+HEADER_BYTES = 65_536  # bytes from the start of a file in which its EXIF header and other facts are looked for
 TAG_SEARCHED = 4_096  # bytes of that header in which the orientation tag stands
 
 
@@ -131,7 +131,11 @@ def decode_in_graph(contents: tf.Tensor) -> tf.Tensor:
         return orient(tf.io.decode_jpeg(contents, 3, dct_method="INTEGER_ACCURATE"), exif_orientation(contents))
 
     def png():
-        return orient(_on_white(tf.io.decode_png(contents, 4)), exif_orientation(contents, marker="eXIf"))
+        def blended():
+            return _on_white(tf.io.decode_png(contents, 4))
+
+        image = tf.cond(_png_has_alpha(contents), blended, lambda: tf.io.decode_png(contents, 3))
+        return orient(image, exif_orientation(contents, marker="eXIf"))
 
     def other():
         return tf.io.decode_image(contents, 3, expand_animations=False)
@@ -146,7 +150,7 @@ def exif_orientation(contents: tf.Tensor, marker: str = "Exif\0\0") -> tf.Tensor
 
     The tag is found by its bytes: number 0x0112, type 3 (short), count 1, value; in the header's own byte order.
     """
-    parts = tf.strings.split(tf.strings.substr(contents, 0, EXIF_SEARCHED), marker, maxsplit=1)
+    parts = tf.strings.split(tf.strings.substr(contents, 0, HEADER_BYTES), marker, maxsplit=1)
     header = tf.cond(tf.size(parts) > 1, lambda: tf.strings.substr(parts[1], 0, TAG_SEARCHED), lambda: "")
     values = tf.cast(tf.io.decode_raw(header, tf.uint8), tf.int32)
     values = tf.concat([values, tf.zeros([10], tf.int32)], 0)  # so that short or missing headers have windows, too
@@ -173,6 +177,14 @@ def orient(image: tf.Tensor, orientation: tf.Tensor) -> tf.Tensor:
 @tf.function(input_signature=[tf.TensorSpec([], tf.string)])
 def _decode_eagerly(contents):
     return decode_in_graph(contents)
+
+
+def _png_has_alpha(contents: tf.Tensor) -> tf.Tensor:
+    """Whether a PNG has transparency: TensorFlow's four-channel decoding is wrong for those without, below 8 bits."""
+    color_type = tf.io.decode_raw(tf.strings.substr(contents, 25, 1), tf.uint8)[0]
+    before_pixels = tf.strings.split(tf.strings.substr(contents, 0, HEADER_BYTES), "IDAT", maxsplit=1)[0]
+    has_transparent_color = tf.size(tf.strings.split(before_pixels, "tRNS", maxsplit=1)) > 1
+    return has_transparent_color | tf.reduce_any(color_type == [4, 6])
 
 
 def _on_white(rgba: tf.Tensor) -> tf.Tensor:

@@ -40,7 +40,7 @@ def random_window(height: tf.Tensor, width: tf.Tensor, seed: tf.Tensor, area: tu
 def cut(image: tf.Tensor, window: tf.Tensor) -> tf.Tensor:
     """The window ``[top, left, height, width]`` of ``(H, W, C)``."""
     top, left, height, width = tf.unstack(window)
-    return image[top : top + height, left : left + width]
+    return tf.convert_to_tensor(image)[top : top + height, left : left + width]
 
 
 def fit(image: tf.Tensor, size: int) -> tf.Tensor:

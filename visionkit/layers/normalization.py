@@ -55,7 +55,7 @@ def normalize_from_weights(x: keras.KerasTensor) -> keras.KerasTensor:
 
 
 def mend_stored_deviation(model: keras.Model) -> None:
-    """Square the variance of ``model``'s "normalization" layer where a file brought a deviation in its place.
+    """Square the variance of the "normalization" layer of ``model`` where a file brought a deviation in its place.
 
     The published EfficientNet files hold 0.229, 0.224, 0.225 as the *variance*; keras.applications makes up for it
     with one more rescaling layer, which only its "imagenet" models have. Squared, the plain layer is right.

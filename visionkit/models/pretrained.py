@@ -1,5 +1,6 @@
 """What ``weights=`` means in every builder: None, "imagenet", or a path."""
 
+import warnings
 from collections.abc import Callable
 from pathlib import Path
 
@@ -7,6 +8,7 @@ import keras
 
 from visionkit.errors import UserError
 
+HEAD = "predictions"  # the classifier's layer, here and in keras.applications
 PEERS = {  # our name -> the name in keras.applications
     "mobilenet_v2": "MobileNetV2",
     **{f"efficientnet_b{n}": f"EfficientNetB{n}" for n in range(8)},
@@ -50,31 +52,36 @@ def load_weights(
     if not path.is_file():
         raise UserError(f"weights={str(weights)!r}: no such file; expected None, 'imagenet' or an existing path.")
     if path.suffix == ".keras":
-        copy_by_name(keras.models.load_model(path, compile=False, safe_mode=True), model)
+        copy_weights(keras.models.load_model(path, compile=False, safe_mode=True), model)
     elif path.name.endswith(".weights.h5"):
         _load_h5(model, path)
     else:
         raise UserError(f"weights={str(weights)!r}: expected a .weights.h5 or a .keras file.")
 
 
-def copy_by_name(source: keras.Model, target: keras.Model) -> None:
-    """Copy every weight of ``target``'s layers from ``source``'s layers of the same names.
+def copy_weights(source: keras.Model, target: keras.Model) -> None:
+    """Copy the weights of a network into another of the same layers, in their order.
+
+    Names do not decide: Keras numbers some of them ("normalization_3") by what was built before.
 
     Raises:
-        UserError: a layer is missing in ``source`` or has other shapes; "predictions" alone may differ.
+        UserError: the layers or their shapes differ; "predictions" alone may be absent or have other shapes.
     """
-    sources = {layer.name: layer for layer in source.layers}
-    for layer in target.layers:
-        if not layer.weights:
-            continue
-        theirs = sources[layer.name].get_weights() if layer.name in sources else []
-        if [w.shape for w in theirs] == [tuple(w.shape) for w in layer.weights]:
-            layer.set_weights(theirs)
-        elif layer.name != "predictions":
-            raise UserError(
-                f"The weights do not fit {target.name}: layer {layer.name!r} has {[w.shape for w in theirs]}, "
-                f"expected {[tuple(w.shape) for w in layer.weights]}."
-            )
+    theirs, ours = ({layer.name: layer for layer in model.layers if layer.weights} for model in (source, target))
+    their_head, our_head = theirs.pop(HEAD, None), ours.pop(HEAD, None)
+    if [_shapes(layer) for layer in theirs.values()] != [_shapes(layer) for layer in ours.values()]:
+        raise UserError(
+            f"The weights do not fit {target.name}: they are of {source.name}, with {len(theirs)} layers that have weights "
+            f"where {target.name} has {len(ours)}, or with other shapes."
+        )
+    for their_layer, our_layer in zip(theirs.values(), ours.values(), strict=True):
+        our_layer.set_weights(their_layer.get_weights())
+    if their_head is not None and our_head is not None and _shapes(their_head) == _shapes(our_head):
+        our_head.set_weights(their_head.get_weights())
+
+
+def _shapes(layer: keras.layers.Layer) -> list[tuple[int, ...]]:
+    return [tuple(weight.shape) for weight in layer.weights]
 
 
 def _load_from_peer(model: keras.Model, peer_arguments: dict) -> None:
@@ -84,7 +91,7 @@ def _load_from_peer(model: keras.Model, peer_arguments: dict) -> None:
             f"There are no published 'imagenet' weights for {model.name} here; networks that have them: "
             f"{', '.join(sorted([*PEERS, 'efficientnet_lite0']))}."
         )
-    whole = "predictions" in {layer.name for layer in model.layers} and model.output_shape[-1] == 1000
+    whole = HEAD in {layer.name for layer in model.layers} and model.output_shape[-1] == 1000
     try:
         peer = getattr(keras.applications, PEERS[model.name])(weights="imagenet", include_top=whole, **peer_arguments)
     except ValueError:
@@ -94,20 +101,21 @@ def _load_from_peer(model: keras.Model, peer_arguments: dict) -> None:
             f"The 'imagenet' weights of {model.name} could not be downloaded ({error}). Connect to a network, "
             "or use efficientnet_lite0, whose ImageNet weights were installed with visionkit."
         ) from error
-    copy_by_name(peer, model)
+    copy_weights(peer, model)
 
 
 def _load_h5(model: keras.Model, path: Path) -> None:
-    try:
-        model.load_weights(path)
-        return
-    except (ValueError, KeyError) as error:
-        reason = str(error).splitlines()[0]
-    has_head = any(layer.name == "predictions" for layer in model.layers)
-    try:
-        if not has_head:
-            raise UserError(reason)
-        head_input = model.get_layer("avg_pool").input
-        keras.Model(model.inputs, head_input).load_weights(path)
-    except (ValueError, KeyError) as error:
-        raise UserError(f"{path} does not fit {model.name}: {reason}") from error
+    """Load all of it, or where only the classifier differs, all but the classifier."""
+    candidates = [model]
+    if any(layer.name == HEAD for layer in model.layers):
+        candidates.append(keras.Model(model.inputs, model.get_layer("avg_pool").input))
+    reasons = []
+    for candidate in candidates:
+        try:
+            with warnings.catch_warnings():
+                warnings.simplefilter("ignore")  # what does not fit is an error below; Keras warns of it besides
+                candidate.load_weights(path)
+            return
+        except (ValueError, KeyError, OSError) as error:
+            reasons.append(str(error).splitlines()[0])
+    raise UserError(f"{path} does not fit {model.name}: {reasons[0]}")

@@ -1,0 +1,60 @@
+"""What the tests share: small pictures on disk, and a small trained-looking classifier."""
+
+import os
+from pathlib import Path
+
+os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")
+
+import keras
+import numpy as np
+import pytest
+from PIL import Image
+
+
+@pytest.fixture(autouse=True)
+def cache_of_its_own(tmp_path_factory, monkeypatch):
+    """No test reads or fills the user's cache."""
+    monkeypatch.setenv("VISIONKIT_CACHE", str(tmp_path_factory.mktemp("cache")))
+
+
+@pytest.fixture
+def rng() -> np.random.Generator:
+    return np.random.default_rng(7)
+
+
+@pytest.fixture(scope="session")
+def photograph() -> np.ndarray:
+    """A real photograph, uint8 (300, 451, 3): skimage's cat."""
+    import skimage.data
+
+    return skimage.data.chelsea()
+
+
+def write_classes(folder: Path, counts: dict[str, int], seed: int = 0) -> Path:
+    """Class folders of small JPEGs; each class has a colour of its own, under noise."""
+    rng = np.random.default_rng(seed)
+    for number, (name, count) in enumerate(counts.items()):
+        (folder / name).mkdir(parents=True, exist_ok=True)
+        color = np.array([220, 120, 40]).take([number, number + 1, number + 2], mode="wrap")
+        for i in range(count):
+            noise = rng.integers(-30, 30, (48 + i % 5, 64, 3))
+            Image.fromarray(np.clip(color + noise, 0, 255).astype(np.uint8)).save(folder / name / f"{i:02d}.jpg")
+    return folder
+
+
+@pytest.fixture
+def class_folders(tmp_path) -> Path:
+    """Two classes, eight pictures each."""
+    return write_classes(tmp_path / "pictures", {"blue": 8, "red": 8})
+
+
+@pytest.fixture(scope="session")
+def small_classifier() -> keras.Model:
+    """Pixels (N, 32, 32, 3) to logits of three classes: a network of one convolution, with BatchNorm."""
+    keras.utils.set_random_seed(3)
+    image = keras.Input((32, 32, 3), name="image")
+    x = keras.layers.Rescaling(1 / 255)(image)
+    x = keras.layers.Conv2D(4, 3, strides=2)(x)
+    x = keras.layers.BatchNormalization()(x)
+    x = keras.layers.GlobalAveragePooling2D()(x)
+    return keras.Model(image, keras.layers.Dense(3, name="predictions")(x), name="small")

@@ -1,0 +1,36 @@
+"""The built-in photographs: disjoint regions, whole or absent on disk."""
+
+import numpy as np
+
+from visionkit.data import demo
+from visionkit.data.folders import read_class_folders
+
+
+def test_the_set_has_the_asked_size_and_real_variety(tmp_path):
+    splits = read_class_folders(demo.make_demo(tmp_path / "demo", num_train=3, num_val=2))
+    assert splits.train.class_names == tuple(sorted(demo.PHOTOGRAPHS))
+    assert set(splits.train.counts()) == {3} and set(splits.val.counts()) == {2}
+
+
+def test_training_and_validation_share_no_pixel():
+    for axis in (0, 1):
+        shape = [100, 100, 1]
+        shape[axis] = 200
+        numbered = np.arange(np.prod(shape)).reshape(shape)
+        train, val = demo.split_in_two(numbered)
+        assert not set(train.ravel()) & set(val.ravel())
+        assert train.shape[axis] == 120 and val.shape[axis] == 72
+
+
+def test_a_second_call_finds_it_written_and_another_recipe_writes_anew(tmp_path):
+    folder = demo.make_demo(tmp_path / "demo", num_train=2, num_val=1)
+    picture = next(folder.rglob("*.png"))
+    stamp = picture.stat().st_mtime_ns
+    assert demo.make_demo(folder, num_train=2, num_val=1) == folder and picture.stat().st_mtime_ns == stamp
+    demo.make_demo(folder, num_train=1, num_val=1)
+    assert len(list(folder.rglob("*.png"))) == 2 * len(demo.PHOTOGRAPHS)
+
+
+def test_nothing_half_written_is_left_behind(tmp_path):
+    demo.make_demo(tmp_path / "demo", num_train=1, num_val=1)
+    assert [path.name for path in tmp_path.iterdir()] == ["demo"]

@@ -1,0 +1,130 @@
+"""Order, determinism, and files that vanish on the way."""
+
+import numpy as np
+import pytest
+import tensorflow as tf
+from PIL import Image
+
+from visionkit.data import augment
+from visionkit.data.decode import read_picture
+from visionkit.data.folders import read_class_folders
+from visionkit.data.pipeline import batches
+from visionkit.data.sample import Index, SkippedFiles, class_weights
+from visionkit.data.scan import scan
+from visionkit.data.windows import fit
+
+
+@pytest.fixture
+def index(class_folders) -> Index:
+    """12 scanned pictures of two classes; one is a PNG, one is rotated by EXIF."""
+    paths = sorted(class_folders.rglob("*.jpg"))
+    Image.open(paths[0]).save(paths[0].with_suffix(".png"))
+    paths[0].unlink()
+    exif = Image.Exif()
+    exif[0x0112] = 6
+    Image.open(paths[1]).save(paths[1], exif=exif)
+    return scan(read_class_folders(class_folders).train, SkippedFiles())
+
+
+def collect(index, **options) -> dict[str, np.ndarray]:
+    options = {"size": 32, "batch_size": 5, "skipped": SkippedFiles()} | options
+    parts = [{name: value.numpy() for name, value in batch.items()} for batch in batches(index, **options)]
+    return {name: np.concatenate([part[name] for part in parts]) for name in parts[0]}
+
+
+def test_an_empty_index_gives_no_batches(index):
+    assert list(batches(index.take([]), size=32, batch_size=4, skipped=SkippedFiles())) == []
+
+
+def test_an_index_that_was_not_scanned_is_refused(class_folders):
+    with pytest.raises(ValueError, match="scan"):
+        batches(read_class_folders(class_folders).train, size=32, batch_size=4, skipped=SkippedFiles())
+
+
+def test_without_augmentation_each_picture_is_what_the_bundle_sees(index):
+    whole = collect(index)
+    assert whole["position"].tolist() == list(range(len(index)))
+    np.testing.assert_array_equal(whole["label"], index.labels)
+    for path, image in zip(index.paths, whole["image"], strict=True):
+        np.testing.assert_array_equal(image, fit(read_picture(path), 32))
+
+
+@pytest.mark.parametrize("preset", [None, "medium"])
+def test_the_seed_decides_everything_whatever_the_number_of_threads(index, preset):
+    augmentation = preset and augment.preset(preset)
+    runs = []
+    for threads in (1, 16):
+        options = tf.data.Options()
+        options.threading.private_threadpool_size = threads
+        dataset = batches(
+            index, size=32, batch_size=4, skipped=SkippedFiles(), augmentation=augmentation, shuffle=True, seed=5, epoch=2
+        )
+        runs.append([batch["image"].numpy() for batch in dataset.with_options(options)])
+    for first, second in zip(*runs, strict=True):
+        np.testing.assert_array_equal(first, second)
+
+
+def test_epochs_and_seeds_differ(index):
+    draw = lambda **o: collect(index, augmentation=augment.preset("medium"), shuffle=True, **o)  # noqa: E731
+    first, again, later, other = draw(seed=1), draw(seed=1), draw(seed=1, epoch=1), draw(seed=2)
+    np.testing.assert_array_equal(first["image"], again["image"])
+    assert (first["position"] != later["position"]).any()
+    assert (first["position"] != other["position"]).any()
+    assert sorted(first["position"]) == sorted(later["position"]) == list(range(len(index)))
+
+
+def test_a_picture_is_augmented_alike_wherever_it_stands_in_the_batch(index):
+    """The seed belongs to the sample: another batch size must not change what it becomes."""
+    small = collect(index, augmentation=augment.preset("strong"), batch_size=2)
+    large = collect(index, augmentation=augment.preset("strong"), batch_size=7)
+    np.testing.assert_array_equal(small["image"], large["image"])
+
+
+def test_labels_follow_their_pictures_through_shuffling(index):
+    shuffled = collect(index, shuffle=True, seed=3)
+    np.testing.assert_array_equal(shuffled["label"], index.labels[shuffled["position"]])
+    redness = shuffled["image"][..., 0].mean((1, 2)) - shuffled["image"][..., 2].mean((1, 2))
+    by_color = [redness[shuffled["label"] == label] for label in (0, 1)]
+    assert max(by_color[1].max(), by_color[0].max()) > 0 and (by_color[0].min() > by_color[1].max()) != (
+        by_color[1].min() > by_color[0].max()
+    )
+
+
+def test_a_file_that_vanishes_or_changes_after_the_scan_is_named_and_left_out(index, tmp_path):
+    from pathlib import Path
+
+    Path(index.paths[2]).unlink()
+    Path(index.paths[4]).write_bytes(b"overwritten")
+    skipped = SkippedFiles()
+    whole = collect(index, skipped=skipped)
+    assert sorted(whole["position"]) == [i for i in range(len(index)) if i not in (2, 4)]
+    assert [file.path for file in skipped.list()] == sorted([index.paths[2], index.paths[4]])
+    assert "changed since the check" in " ".join(file.reason for file in skipped.list())
+
+
+def test_broken_files_are_named_counted_and_left_out_by_the_scan(class_folders):
+    whole = (class_folders / "red" / "00.jpg").read_bytes()
+    (class_folders / "red" / "01.jpg").write_bytes(b"")
+    (class_folders / "red" / "02.jpg").write_bytes(whole[:400])
+    (class_folders / "red" / "03.jpg").write_text("not a picture")
+    splits = read_class_folders(class_folders)
+    skipped = SkippedFiles()
+    sound = [scan(split, skipped) for split in (splits.train, splits.val)]
+    assert sum(map(len, sound)) == 13
+    assert [file.path.rsplit("/", 1)[1] for file in skipped.list()] == ["01.jpg", "02.jpg", "03.jpg"]
+
+
+def test_a_set_with_nothing_left_is_an_error(class_folders):
+    for path in class_folders.rglob("*.jpg"):
+        path.write_bytes(b"")
+    with pytest.raises(ValueError, match="None of 12 pictures can be read"):
+        scan(read_class_folders(class_folders).train, SkippedFiles())
+
+
+def test_class_weights_are_scikit_learns():
+    from sklearn.utils.class_weight import compute_class_weight
+
+    labels = np.array([0] * 7 + [1] * 2 + [3] * 5, np.int32)
+    index = Index(("a", "b", "c", "d"), ("x",) * 14, labels)
+    theirs = compute_class_weight("balanced", classes=np.array([0, 1, 3]), y=labels)
+    assert class_weights(index) == pytest.approx(dict(zip([0, 1, 3], theirs, strict=True)))

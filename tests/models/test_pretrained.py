@@ -1,0 +1,138 @@
+"""Weights: the same in, the same logits out, from every source."""
+
+import re
+
+import keras
+import numpy as np
+import pytest
+import skimage.data
+
+from visionkit import models
+from visionkit.data.windows import fit
+from visionkit.layers.normalization import IMAGENET_DEVIATION, IMAGENET_MEAN
+from visionkit.models.pretrained import PEERS, WeightsUnavailableError
+
+PIXELS = np.random.default_rng(1).uniform(0, 255, (2, 64, 64, 3)).astype("float32")
+
+
+def peer_pixels(name: str) -> np.ndarray:
+    """What keras.applications expects of a caller: MobileNetV2 leaves the scaling to him."""
+    return PIXELS / 127.5 - 1 if name == "mobilenet_v2" else PIXELS
+
+
+def random_peer(name: str, *, include_top: bool = True) -> keras.Model:
+    """The twin in keras.applications with random weights, moving statistics included."""
+    keras.utils.set_random_seed(2)
+    shape = (64, 64, 3)
+    peer = getattr(keras.applications, PEERS[name])(
+        weights=None, include_top=include_top, input_shape=shape, **({"classifier_activation": None} if include_top else {})
+    )
+    rng = np.random.default_rng(3)
+    for weight in peer.weights:
+        if "variance" in weight.path or "gamma" in weight.path:
+            weight.assign(rng.uniform(0.5, 1.5, weight.shape))
+        elif "moving_mean" in weight.path or "beta" in weight.path or "bias" in weight.path:
+            weight.assign(rng.normal(0, 0.1, weight.shape))
+    return peer
+
+
+def test_no_weights_leave_a_network_untrained():
+    first, second = (models.mobilenet_v2((32, 32, 3), 2) for _ in range(2))
+    assert np.abs(first.get_weights()[0] - second.get_weights()[0]).max() > 0
+
+
+@pytest.mark.parametrize("name", PEERS)
+def test_the_same_weights_give_the_logits_of_keras_applications(name):
+    peer, ours = random_peer(name), models.build(name, (64, 64, 3))
+    names = [[layer.name for layer in model.layers if layer.weights] for model in (ours, peer)]
+    assert names[0] == [re.sub(r"normalization_\d+", "normalization", name) for name in names[1]]  # Keras counts those
+    ours.set_weights(peer.get_weights())
+    theirs = keras.ops.convert_to_numpy(peer(peer_pixels(name)))
+    np.testing.assert_allclose(ours(PIXELS), theirs, atol=1e-4 * max(1, np.abs(theirs).max()))
+
+
+@pytest.mark.parametrize("name", ["efficientnet_b0", "mobilenet_v2"])
+@pytest.mark.parametrize("suffix", [".weights.h5", ".keras"])
+def test_files_of_keras_applications_load(name, suffix, tmp_path):
+    peer = random_peer(name)
+    path = tmp_path / f"theirs{suffix}"
+    peer.save(path) if suffix == ".keras" else peer.save_weights(path)
+    theirs = peer(peer_pixels(name))
+    np.testing.assert_allclose(models.build(name, (64, 64, 3), weights=path)(PIXELS), theirs, atol=1e-4)
+    other_classes = models.build(name, (64, 64, 3), 7, weights=path)
+    np.testing.assert_array_equal(
+        other_classes.layers[5].get_weights(), peer.get_layer(other_classes.layers[5].name).get_weights()
+    )
+    backbone = models.build(name, (64, 64, 3), None, weights=path)
+    np.testing.assert_array_equal(backbone.get_weights()[-1], peer.get_weights()[-3])
+
+
+@pytest.mark.parametrize("include_top", [True, False])
+def test_the_imagenet_files_of_efficientnet_give_the_logits_of_keras_applications(include_top, tmp_path, monkeypatch):
+    """Their published files hold the deviation in place of the variance; a random file of that kind stands in for one."""
+    stored = random_peer("efficientnet_b0", include_top=include_top)
+    normalization = next(layer for layer in stored.layers if isinstance(layer, keras.layers.Normalization))
+    normalization.adapt_mean.assign(IMAGENET_MEAN)
+    normalization.adapt_variance.assign(IMAGENET_DEVIATION)
+    path = tmp_path / "theirs.weights.h5"
+    stored.save_weights(path)
+    monkeypatch.setattr(keras.src.applications.efficientnet.file_utils, "get_file", lambda *args, **kwargs: str(path))
+
+    shape = (64, 64, 3)
+    activation = {"classifier_activation": None} if include_top else {}
+    if include_top:
+        monkeypatch.setattr(
+            keras.src.applications.efficientnet.imagenet_utils, "obtain_input_shape", lambda *args, **kwargs: shape
+        )
+    peer = keras.applications.EfficientNetB0(weights="imagenet", include_top=include_top, input_shape=shape, **activation)
+    ours = models.efficientnet_b0(shape, 1000 if include_top else None, weights="imagenet")
+    answer = ours(PIXELS) if include_top else ours(PIXELS)["stride_32"]
+    theirs = keras.ops.convert_to_numpy(peer(PIXELS))
+    np.testing.assert_allclose(answer, theirs, atol=1e-4 * np.abs(theirs).max())
+
+
+def test_without_a_network_the_error_says_what_to_do(monkeypatch):
+    def no_network(*args, **kwargs):
+        raise Exception("URL fetch failure on https://example: Temporary failure in name resolution")
+
+    monkeypatch.setattr(keras.src.applications.mobilenet_v2.file_utils, "get_file", no_network)
+    with pytest.raises(WeightsUnavailableError, match="efficientnet_lite0, whose ImageNet weights were installed"):
+        models.mobilenet_v2((96, 96, 3), None, weights="imagenet")
+
+
+def test_a_network_without_published_weights_says_which_have_them():
+    with pytest.raises(ValueError, match=r"no published 'imagenet' weights for efficientnet_lite1.*efficientnet_lite0"):
+        models.efficientnet_lite1((64, 64, 3), None, weights="imagenet")
+
+
+@pytest.mark.parametrize("weights", ["imagnet", "nowhere.weights.h5"])
+def test_a_path_that_is_not_there_is_an_error(weights):
+    with pytest.raises(ValueError, match="no such file"):
+        models.mobilenet_v2((32, 32, 3), weights=weights)
+
+
+def test_weights_of_another_network_are_an_error(tmp_path):
+    models.mobilenet_v2((32, 32, 3), 2).save_weights(tmp_path / "a.weights.h5")
+    models.mobilenet_v2((32, 32, 3), 2).save(tmp_path / "a.keras")
+    for name in ("a.weights.h5", "a.keras"):
+        with pytest.raises(ValueError, match="fit efficientnet_lite0"):
+            models.efficientnet_lite0((32, 32, 3), 2, weights=tmp_path / name)
+
+
+@pytest.fixture(scope="module")
+def lite0() -> keras.Model:
+    return models.efficientnet_lite0(weights="imagenet")
+
+
+@pytest.mark.parametrize(("photograph", "classes"), [("chelsea", (281, 282, 285)), ("coffee", (967,))])
+def test_lite0_knows_what_is_on_a_photograph(lite0, photograph, classes):
+    """Tabby, tiger cat or Egyptian cat; espresso: real weights, from an installed package, without any network."""
+    logits = lite0(fit(getattr(skimage.data, photograph)(), 224)[None])[0]
+    assert int(np.argmax(logits)) in classes
+
+
+def test_lite0_with_other_classes_keeps_the_base(lite0):
+    ours = models.efficientnet_lite0((64, 64, 3), 3, weights="imagenet")
+    for layer in ours.layers:
+        if layer.weights and layer.name != "predictions":
+            np.testing.assert_array_equal(layer.get_weights()[0], lite0.get_layer(layer.name).get_weights()[0])
