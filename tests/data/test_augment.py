@@ -2,7 +2,7 @@
 
 from concurrent.futures import ThreadPoolExecutor
 
-import albumentations as A  # noqa: N812
+import albumentations as A
 import numpy as np
 import pytest
 

@@ -47,7 +47,7 @@ def test_fit_makes_a_square_of_any_picture(rng, shape):
     image = rng.integers(0, 256, (*shape, 3), dtype=np.uint8)
     fitted = windows.fit(image, 32).numpy()
     assert fitted.shape == (32, 32, 3) and fitted.dtype == np.float32
-    assert 0 <= fitted.min() and fitted.max() <= 255.001
+    assert fitted.min() >= 0 and fitted.max() <= 255.001
 
 
 def test_fit_agrees_with_pillows_smooth_resizing(photograph):

@@ -91,12 +91,12 @@ class RunFolder:
         if not file.is_file():
             return None
         try:
-            with np.load(file, allow_pickle=False) as stored:
+            with np.load(io.BytesIO(file.read_bytes()), allow_pickle=False) as stored:
                 arrays = {name: stored[name] for name in stored.files}
             state = json.loads(str(arrays.pop("__state__")))
             self._seconds_before = state["seconds"]
             return state, arrays
-        except (ValueError, KeyError, OSError, zipfile.BadZipFile) as error:
+        except (ValueError, KeyError, EOFError, TypeError, AttributeError, zipfile.BadZipFile) as error:
             raise RunFolderError(f"{file} is damaged ({error}); delete it to begin this run anew.") from error
 
     def write_history(self, history: list[dict]) -> None:

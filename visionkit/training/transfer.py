@@ -12,6 +12,7 @@ from typing import NamedTuple
 import keras
 
 from visionkit.data.windows import CENTRAL_SHARE
+from visionkit.layers.inference_mode import InferenceMode
 from visionkit.models.endpoints import deepest, layers_behind
 from visionkit.models.heads import classifier_head
 
@@ -45,8 +46,7 @@ def transfer_model(backbone: keras.Model, num_classes: int, *, dropout: float = 
     """
     base = keras.Model(backbone.inputs, deepest(backbone), name=backbone.name)
     pixels = keras.Input(backbone.input_shape[1:], name="image")
-    # Calling the base with training=False is what keeps BatchNorm (and stochastic depth) still, thawed or not.
-    feature_map = base(pixels, training=False) if pretrained else base(pixels)
+    feature_map = InferenceMode(base, name="base")(pixels) if pretrained else base(pixels)
     logits = classifier_head(feature_map, num_classes, dropout=dropout)
     classifier = keras.Model(pixels, logits, name=f"{backbone.name}_classifier")
     pooled = classifier.get_layer("avg_pool").output

@@ -1,0 +1,98 @@
+"""An epoch on cached features against an epoch of plain Keras ``fit`` through the frozen base: same model, same pictures.
+
+    python benchmarks/frozen_base.py --data hymenoptera/
+
+Plain Keras: ``keras.utils.image_dataset_from_directory`` and ``fit`` of the base, frozen, and a dense head. Ours: the same base and
+head, one cached view, ``fit`` on the features. Both without validation, batches of 32, median of the epochs after the first.
+"""
+
+import statistics
+import tempfile
+import time
+from dataclasses import dataclass
+from pathlib import Path
+
+import visionkit
+
+visionkit.quiet_tensorflow()
+
+import keras  # noqa: E402
+import tensorflow as tf  # noqa: E402
+import tyro  # noqa: E402
+
+from visionkit import models  # noqa: E402
+from visionkit.data.demo import make_demo  # noqa: E402
+from visionkit.data.folders import read_class_folders  # noqa: E402
+from visionkit.data.sample import SkippedFiles  # noqa: E402
+from visionkit.data.scan import scan  # noqa: E402
+from visionkit.training import phases, runtime, transfer  # noqa: E402
+from visionkit.training.feature_cache import FeatureCache  # noqa: E402
+from visionkit.training.fit import compile_phase  # noqa: E402
+
+
+@dataclass(frozen=True)
+class Options:
+    """What is measured."""
+
+    data: Path | None = None
+    """Folder with train/ and val/, one folder a class in each. Default: built-in photographs."""
+    size: int = 224
+    """Side of the pictures."""
+    epochs: int = 4
+    """Epochs of plain Keras; ours runs five times as many."""
+
+
+def plain_keras(folder: Path, options: Options, num_classes: int) -> list[float]:
+    """Seconds of each epoch of fit through the frozen base."""
+    dataset = keras.utils.image_dataset_from_directory(
+        folder / "train", image_size=(options.size, options.size), label_mode="categorical", verbose=False
+    ).prefetch(tf.data.AUTOTUNE)
+    backbone = models.efficientnet_lite0((options.size, options.size, 3), None, weights="imagenet")
+    model = transfer.transfer_model(backbone, num_classes)
+    transfer.thaw(backbone, transfer.HEAD)
+    loss = keras.losses.CategoricalCrossentropy(from_logits=True)
+    model.classifier.compile("adam", loss, metrics=["accuracy"], jit_compile=runtime.jit_compile())
+    return timed(lambda epoch: model.classifier.fit(dataset, verbose=0), options.epochs)
+
+
+def cached(folder: Path, options: Options) -> tuple[float, list[float]]:
+    """Seconds of filling the cache, and of each epoch on the features."""
+    splits = read_class_folders(folder)
+    train = scan(splits.train, SkippedFiles())
+    backbone = models.efficientnet_lite0((options.size, options.size, 3), None, weights="imagenet")
+    model = transfer.transfer_model(backbone, len(train.class_names))
+    transfer.thaw(backbone, transfer.HEAD)
+    with tempfile.TemporaryDirectory() as cache:
+        began = time.perf_counter()
+        features = FeatureCache(model.extractor, folder=Path(cache)).features(train, skipped=SkippedFiles())
+        filled = time.perf_counter() - began
+        phase = phases.head_phase(model, train, [features], train, features, epochs=5, batch_size=32, seed=0)
+        compile_phase(phase)
+        fit = lambda epoch: phase.model.fit(phase.batches(epoch), steps_per_epoch=phase.num_steps, shuffle=False, verbose=0)  # noqa: E731
+        return filled, timed(fit, 5 * options.epochs)
+
+
+def timed(epoch, count: int) -> list[float]:
+    seconds = []
+    for number in range(count):
+        began = time.perf_counter()
+        epoch(number)
+        seconds.append(time.perf_counter() - began)
+    return seconds
+
+
+def main(options: Options) -> None:
+    folder = options.data or make_demo(Path(tempfile.mkdtemp()) / "demo")
+    runtime.prepare(0)
+    num_classes = len(read_class_folders(folder).train.class_names)
+    plain = plain_keras(folder, options, num_classes)
+    filled, ours = cached(folder, options)
+    plain_epoch, our_epoch = statistics.median(plain[1:]), statistics.median(ours[1:])
+    print(f"plain Keras fit, frozen base   {plain_epoch:8.3f} s an epoch ({min(plain[1:]):.3f} to {max(plain[1:]):.3f})")
+    print(f"cached features                {our_epoch:8.3f} s an epoch ({min(ours[1:]):.3f} to {max(ours[1:]):.3f})")
+    print(f"filling the cache, once        {filled:8.3f} s")
+    print(f"ratio                          {plain_epoch / our_epoch:8.1f}")
+
+
+if __name__ == "__main__":
+    main(tyro.cli(Options, description=__doc__))

@@ -1,0 +1,143 @@
+"""A bundle takes raw pictures, needs TensorFlow alone, and answers as the model does."""
+
+import io
+import json
+import subprocess
+import sys
+
+import keras
+import numpy as np
+import pytest
+import tensorflow as tf
+from PIL import Image
+
+from visionkit.data.windows import fit
+from visionkit.export import litert
+from visionkit.export.bundle import TWIN, add_facts, describe, export_classifier
+from visionkit.export.parity import twin_difference
+
+NAMES = ("cat", "dog", "über <b>")
+
+
+@pytest.fixture(scope="module")
+def bundle(small_classifier, tmp_path_factory):
+    return export_classifier(
+        small_classifier, tmp_path_factory.mktemp("run") / "model", class_names=NAMES, facts={"base": "small"}
+    )
+
+
+def probabilities(model, pictures) -> np.ndarray:
+    pixels = np.stack([fit(picture, 32).numpy() for picture in pictures])
+    return keras.ops.convert_to_numpy(keras.ops.softmax(model(pixels)))
+
+
+@pytest.mark.parametrize("count", [1, 5])
+@pytest.mark.parametrize("shape", [(40, 60), (1, 7), (301, 33)])
+def test_raw_pictures_of_any_size_and_number_get_the_models_answers(bundle, small_classifier, rng, count, shape):
+    pictures = rng.integers(0, 256, (count, *shape, 3), dtype=np.uint8)
+    model = tf.saved_model.load(str(bundle))
+    answer = model.signatures["serving_default"](images=tf.constant(pictures))
+    expected = probabilities(small_classifier, pictures)
+    np.testing.assert_allclose(answer["probabilities"], expected, atol=1e-5)
+    np.testing.assert_allclose(answer["scores"], -np.sort(-expected, axis=1), atol=1e-5)
+    best = [NAMES[i] for i in expected.argmax(1)]
+    assert [label.decode() for label in answer["label"].numpy()] == best
+    assert [row[0].decode() for row in answer["labels"].numpy()] == best
+    np.testing.assert_allclose(answer["score"], expected.max(1), atol=1e-5)
+
+
+def test_encoded_files_of_different_sizes_get_the_same_answers_as_their_pixels(bundle, photograph):
+    model, files, pictures = tf.saved_model.load(str(bundle)), [], []
+    exif = Image.Exif()
+    exif[0x0112] = 6
+    for kind, side, options in (("PNG", 90, {}), ("JPEG", 120, {}), ("JPEG", 64, {"exif": exif}), ("BMP", 33, {})):
+        buffer = io.BytesIO()
+        Image.fromarray(photograph[:side, : 2 * side]).save(buffer, kind, **options)
+        files.append(buffer.getvalue())
+        pixels = np.asarray(Image.open(io.BytesIO(buffer.getvalue())))
+        pictures.append(np.rot90(pixels, -1) if options else pixels)
+    together = model.signatures["serving_encoded"](image_bytes=tf.constant(files))["probabilities"]
+    for row, picture in zip(together, pictures, strict=True):
+        np.testing.assert_allclose(row, model.serve_images(picture[None])["probabilities"][0], atol=1e-5)
+
+
+def test_flips_average_a_picture_and_its_mirror_image(small_classifier, tmp_path, photograph):
+    folder = export_classifier(small_classifier, tmp_path / "model", class_names=NAMES, facts={}, flips=True)
+    square = photograph[:64, :64]
+    expected = probabilities(small_classifier, [square, square[:, ::-1]]).mean(0)
+    model = tf.saved_model.load(str(folder))
+    np.testing.assert_allclose(model.serve_images(square[None])["probabilities"][0], expected, atol=1e-4)
+
+
+def test_half_precision_is_smaller_and_nearly_equal(small_classifier, bundle, tmp_path, photograph):
+    wide = keras.Sequential([keras.Input((32, 32, 3)), keras.layers.Flatten(), keras.layers.Dense(64), keras.layers.Dense(3)])
+    sizes, answers = [], []
+    for half in (False, True):
+        folder = export_classifier(wide, tmp_path / str(half), class_names=NAMES, facts={}, half_precision=half)
+        sizes.append(sum(path.stat().st_size for path in (folder / "variables").iterdir()))
+        model = tf.saved_model.load(str(folder))
+        answers.append(model.serve_images(photograph[None])["probabilities"].numpy())
+    assert sizes[1] < 0.55 * sizes[0]
+    assert np.abs(answers[0] - answers[1]).max() < 0.05
+
+
+def test_it_loads_with_nothing_but_tensorflow(bundle):
+    code = (
+        "import sys, tensorflow as tf\n"
+        "sys.modules.update(dict.fromkeys(['keras', 'visionkit', 'cv2', 'albumentations', 'PIL']))\n"
+        f"model = tf.saved_model.load({str(bundle)!r})\n"
+        "print(model.signatures['serving_default'](images=tf.zeros([1, 9, 9, 3], tf.uint8))['label'].shape)\n"
+    )
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, cwd="/", check=False)
+    assert done.stdout == "(1,)\n", done.stderr
+
+
+def test_the_litert_twin_agrees(bundle, photograph, tmp_path):
+    paths = []
+    for i in range(3):
+        paths.append(str(tmp_path / f"{i}.png"))
+        Image.fromarray(photograph[40 * i : 40 * i + 90]).save(paths[-1])
+    assert twin_difference(bundle, paths) < 0.01
+    assert litert.run(bundle / TWIN, np.zeros((2, 32, 32, 3), "float32")).shape == (2, 3)
+
+
+def test_a_bundle_without_a_twin_has_no_difference(bundle, small_classifier, tmp_path, monkeypatch):
+    def fails(*args):
+        raise RuntimeError("an operation that LiteRT lacks")
+
+    monkeypatch.setattr(litert, "convert", fails)
+    folder = export_classifier(small_classifier, tmp_path / "model", class_names=NAMES, facts={})
+    assert twin_difference(folder, []) is None
+    assert "an operation that LiteRT lacks" in describe(folder)["litert"]
+
+
+def test_its_description_says_what_it_is(bundle):
+    facts = describe(bundle)
+    assert (
+        facts["task"] == "classification"
+        and facts["labels"] == list(NAMES)
+        and facts["size"] == 32
+        and facts["base"] == "small"
+    )
+    assert (bundle / "assets.extra" / "labels.txt").read_text("utf-8").splitlines() == list(NAMES)
+    add_facts(bundle, metrics={"accuracy": 0.5})
+    assert describe(bundle) == facts | {"metrics": {"accuracy": 0.5}}
+    json.dumps(describe(bundle))
+
+
+def test_another_folder_is_not_a_bundle(tmp_path):
+    with pytest.raises(ValueError, match=r"assets\.extra/bundle\.json"):
+        describe(tmp_path)
+
+
+def test_exporting_again_replaces_and_leaves_nothing_beside(small_classifier, tmp_path):
+    for base in ("first", "second"):
+        folder = export_classifier(small_classifier, tmp_path / "model", class_names=NAMES, facts={"base": base})
+    assert describe(folder)["base"] == "second"
+    assert [path.name for path in tmp_path.iterdir()] == ["model"]
+
+
+def test_a_failed_export_leaves_nothing_behind(small_classifier, tmp_path):
+    with pytest.raises(TypeError):
+        export_classifier(small_classifier, tmp_path / "model", class_names=NAMES, facts={"base": object()})
+    assert list(tmp_path.iterdir()) == []

@@ -1,0 +1,129 @@
+"""The recipe as a person runs it: smoke, a kill at any moment, resume, bad input; and the exported model's own accuracy."""
+
+import csv
+import json
+import signal
+import subprocess
+import sys
+import time
+from pathlib import Path
+
+import pytest
+
+from tests.conftest import write_classes
+
+RECIPE = Path(__file__).parents[2] / "recipes" / "transfer_learning.py"
+QUICK = ["--size", "32", "--views", "1", "--epochs", "2", "--batch-size", "8"]
+
+
+def run(*arguments) -> subprocess.CompletedProcess:
+    return subprocess.run([sys.executable, RECIPE, *map(str, arguments)], capture_output=True, text=True, check=False)
+
+
+@pytest.fixture(scope="module")
+def data(tmp_path_factory) -> Path:
+    """Twelve training and eight validation pictures of two classes, and three broken files."""
+    folder = tmp_path_factory.mktemp("data")
+    write_classes(folder / "train", {"blue sky": 6, "red": 6})
+    write_classes(folder / "val", {"blue sky": 4, "red": 4}, seed=1)
+    (folder / "train" / "red" / "empty.jpg").touch()
+    (folder / "train" / "red" / "text.jpg").write_text("text")
+    (folder / "val" / "red" / "cut.jpg").write_bytes((folder / "val" / "red" / "00.jpg").read_bytes()[:500])
+    return folder
+
+
+@pytest.fixture(scope="module")
+def finished(data, tmp_path_factory) -> tuple[Path, str]:
+    """A whole run through all three approaches: its folder, and what it printed."""
+    out = tmp_path_factory.mktemp("runs") / "run"
+    done = run("--data", data, "--out", out, "--thaw", "all", *QUICK)
+    assert done.returncode == 0, done.stderr
+    return out, done.stdout
+
+
+def test_smoke_needs_nothing(tmp_path):
+    done = run("--smoke", "--out", tmp_path / "run")
+    assert done.returncode == 0, done.stderr
+    assert done.stdout.splitlines()[-2:] == [
+        f"report   {tmp_path / 'run' / 'report.html'}",
+        f"model    {tmp_path / 'run' / 'model'}",
+    ]
+    assert json.loads((tmp_path / "run" / "metrics.json").read_text())["accuracy"] > 0.5  # 12 classes
+
+
+def test_a_run_folder_holds_what_was_promised(finished):
+    out, _printed = finished
+    names = {path.name for path in out.iterdir()}
+    assert {"config.json", "history.csv", "checkpoint.npz", "metrics.json", "report.html", "model"} <= names
+    metrics = json.loads((out / "metrics.json").read_text())
+    assert {"accuracy", "seconds"} <= set(metrics) and all(isinstance(value, float) for value in metrics.values())
+    with (out / "history.csv").open() as file:
+        assert [row["phase"] for row in csv.DictReader(file)] == ["head"] * 2 + ["last"] * 2 + ["all"] * 2
+    assert not [name for name in names if name.startswith((".", "unfinished"))]
+
+
+def test_skipped_files_are_named_counted_and_in_the_report(finished):
+    out, printed = finished
+    page = (out / "report.html").read_text()
+    for name in ("empty.jpg", "text.jpg", "cut.jpg"):
+        assert name in page and name in printed
+    assert "3 files could not be used" in page
+    assert "12 training and 8 validation pictures of 2 classes" in printed
+
+
+def test_the_exported_model_has_exactly_the_recipes_accuracy(finished, data):
+    out, _ = finished
+    command = [sys.executable, "-m", "visionkit.cli", "predict", out / "model", data / "val", "--json"]
+    done = subprocess.run(list(map(str, command)), capture_output=True, text=True, check=False)
+    assert done.returncode == 1  # one is cut off
+    answers = [json.loads(line) for line in done.stdout.splitlines()]
+    right = [answer["label"] == Path(answer["path"]).parent.name for answer in answers if "error" not in answer]
+    assert len(right) == 8
+    assert sum(right) / len(right) == json.loads((out / "metrics.json").read_text())["accuracy"]
+
+
+def test_a_finished_run_is_not_run_again(finished):
+    out, printed = finished
+    before = (out / "metrics.json").stat().st_mtime_ns
+    done = run("--resume", out)
+    assert done.returncode == 0 and "finished already" in done.stdout
+    assert done.stdout.splitlines()[-3:] == printed.splitlines()[-3:]
+    assert (out / "metrics.json").stat().st_mtime_ns == before
+
+
+def test_killed_with_9_it_goes_on_from_the_last_epoch(data, tmp_path):
+    out = tmp_path / "run"
+    command = [sys.executable, RECIPE, "--data", data, "--out", out, "--thaw", "last", *QUICK, "--epochs", "5"]
+    process = subprocess.Popen(list(map(str, command)), stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
+    deadline = time.monotonic() + 120
+    while not ((out / "history.csv").is_file() and ",1," in (out / "history.csv").read_text()):
+        assert process.poll() is None and time.monotonic() < deadline
+        time.sleep(0.05)
+    process.send_signal(signal.SIGKILL)
+    process.wait()
+    with (out / "history.csv").open() as file:
+        before = list(csv.DictReader(file))
+    done = run("--resume", out)
+    assert done.returncode == 0, done.stderr
+    assert "Resumed after epoch" in done.stderr + done.stdout
+    with (out / "history.csv").open() as file:
+        after = list(csv.DictReader(file))
+    assert after[: len(before)] == before
+    assert [(row["phase"], row["epoch"]) for row in after] == [(p, str(e)) for p in ("head", "last") for e in range(1, 6)]
+
+
+@pytest.mark.parametrize(
+    ("arguments", "message"),
+    [
+        (["--data", "nowhere"], "no such folder"),
+        (["--base", "resnet5000"], "did you mean"),
+        (["--resume", "nowhere"], "no config.json"),
+        (["--epochs", "0"], "expected at least 1"),
+        (["--base", "efficientnet_lite4", "--smoke"], "no published 'imagenet' weights"),
+        (["--weights", "nowhere.keras", "--smoke"], "no such file"),
+    ],
+)
+def test_bad_input_gets_one_clear_line(arguments, message, tmp_path):
+    done = run("--out", tmp_path / "run", *arguments)
+    assert done.returncode == 2 and "Traceback" not in done.stderr
+    assert message in done.stderr.splitlines()[-1]

@@ -1,0 +1,56 @@
+"""The house stands as CONTRIBUTING says."""
+
+import ast
+import os
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+from importlinter.cli import lint_imports
+
+import visionkit
+
+ROOT = Path(__file__).parents[1]
+SOURCES = sorted([*(ROOT / "visionkit").rglob("*.py"), *(ROOT / "recipes").glob("*.py")])
+TENSORFLOW_ROOMS = ("data", "export", "inference")
+TENSORFLOW_FILES = ("training/runtime.py", "training/phases.py", "training/feature_cache.py")
+
+
+def test_importing_visionkit_imports_nothing_heavy():
+    code = "import sys, visionkit; print(sorted({'tensorflow', 'keras', 'numpy', 'cv2', 'albumentations'} & set(sys.modules)))"
+    assert subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True).stdout == "[]\n"
+
+
+def test_rooms_come_when_touched():
+    assert visionkit.models.mobilenet_v2.__module__ == "visionkit.models.mobilenet"
+    assert set(visionkit.ROOMS) <= set(dir(visionkit))
+    with pytest.raises(AttributeError, match="no attribute 'attic'"):
+        _ = visionkit.attic
+
+
+def test_imports_go_down_only(monkeypatch):
+    monkeypatch.chdir(ROOT)
+    assert lint_imports(config_filename="setup.cfg", no_cache=True) == 0
+
+
+@pytest.mark.parametrize("path", SOURCES, ids=lambda path: str(path.relative_to(ROOT)))
+def test_files_are_short_and_the_backend_stays_where_it_belongs(path):
+    text = path.read_text(encoding="utf-8")
+    assert len(text.splitlines()) < 400
+    assert path.name != "utils.py"
+    room = path.relative_to(ROOT / "visionkit") if ROOT / "visionkit" in path.parents else None
+    if room and room.parts[0] not in TENSORFLOW_ROOMS and room.as_posix() not in TENSORFLOW_FILES:
+        imported = [alias.name for node in ast.walk(ast.parse(text)) if isinstance(node, ast.Import) for alias in node.names]
+        assert "tensorflow" not in imported
+
+
+def test_the_networks_run_on_another_backend():
+    """models/ and layers/ use Keras alone."""
+    code = (
+        "import numpy as np; from visionkit import models\n"
+        "m = models.efficientnet_lite0((32, 32, 3), 2); print(m(np.zeros((1, 32, 32, 3), 'float32')).shape)"
+    )
+    environment = os.environ | {"KERAS_BACKEND": "jax", "JAX_PLATFORMS": "cpu"}
+    done = subprocess.run([sys.executable, "-c", code], env=environment, capture_output=True, text=True, check=False)
+    assert done.stdout == "(1, 2)\n", done.stderr

@@ -1,0 +1,58 @@
+"""The command line, as a program from outside sees it."""
+
+import json
+import subprocess
+import sys
+
+import pytest
+
+from visionkit.export.bundle import export_classifier
+
+
+@pytest.fixture(scope="module")
+def model(small_classifier, tmp_path_factory):
+    return export_classifier(small_classifier, tmp_path_factory.mktemp("run") / "model", class_names=("a", "b", "é"), facts={})
+
+
+def run(*arguments) -> subprocess.CompletedProcess:
+    return subprocess.run(
+        [sys.executable, "-m", "visionkit.cli", *map(str, arguments)], capture_output=True, text=True, check=False
+    )
+
+
+def test_without_pictures_it_says_what_is_expected(model, tmp_path):
+    for arguments in ([], [tmp_path]):
+        done = run("predict", model, *arguments)
+        assert done.returncode == 2 and "pictures" in done.stderr.lower() and "Traceback" not in done.stderr
+
+
+def test_another_folder_is_refused_in_one_line(tmp_path):
+    done = run("predict", tmp_path, "a.jpg")
+    assert done.returncode == 2 and "not a model that visionkit exported" in done.stderr and "Traceback" not in done.stderr
+
+
+def test_json_lines_drawings_and_the_exit_status(model, class_folders, tmp_path):
+    broken = class_folders / "red" / "zz.jpg"
+    broken.write_text("text")
+    done = run("predict", model, class_folders / "red", "nowhere.jpg", "--json", "--top", "2", "--draw", tmp_path / "drawn")
+    lines = [json.loads(line) for line in done.stdout.splitlines()]
+    assert done.returncode == 1 and len(lines) == 10
+    assert set(lines[0]) == {"path", "label", "score", "top"} and len(lines[0]["top"]) == 2
+    assert [lines[0]["label"], lines[0]["score"]] == lines[0]["top"][0]
+    assert [set(line) for line in lines[8:]] == [{"path", "error"}] * 2
+    assert len(list((tmp_path / "drawn").iterdir())) == 8
+
+
+def test_the_table_names_classes_and_failures(model, class_folders):
+    done = run("predict", model, class_folders / "red" / "00.jpg")
+    assert done.returncode == 0 and done.stdout.count("%") == 3
+    assert done.stderr == ""
+
+
+@pytest.mark.parametrize("arguments", [["--help"], ["predict", "--help"]])
+def test_help_needs_no_tensorflow(arguments):
+    code = f"import sys; sys.argv = ['visionkit', *{arguments}]\nfrom visionkit.cli import main\n"
+    code += "try: main()\nexcept SystemExit: pass\n"
+    code += "print('heavy', sorted({'tensorflow', 'keras', 'numpy', 'cv2', 'albumentations'} & set(sys.modules)))"
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
+    assert done.stdout.splitlines()[-1] == "heavy []"

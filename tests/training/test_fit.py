@@ -1,0 +1,140 @@
+"""A phase that is interrupted and resumed ends where one without interruption ends."""
+
+import csv
+import itertools
+
+import keras
+import numpy as np
+import pytest
+
+from visionkit.training.fit import Phase, Validation, compile_phase, restore, snapshot, train_in_order
+from visionkit.training.run_folder import RunFolder, RunFolderError
+from visionkit.training.schedules import warmup_cosine
+
+FEATURES = np.random.default_rng(0).normal(size=(40, 6)).astype("float32")
+LABELS = (FEATURES[:, 0] > 0).astype(int)
+ONE_HOT = np.eye(2, dtype="float32")[LABELS]
+
+
+class Killed(BaseException):
+    """Stands in for kill -9: nothing catches it on the way."""
+
+
+def head() -> keras.Model:
+    keras.utils.set_random_seed(1)
+    inputs = keras.Input((6,))
+    return keras.Model(inputs, keras.layers.Dense(2)(keras.layers.Dropout(0.5)(inputs)), name="head")
+
+
+def batches(epoch: int) -> keras.utils.PyDataset:
+    order = np.random.default_rng(epoch).permutation(40)
+
+    class Rows(keras.utils.PyDataset):
+        def __len__(self):
+            return 4
+
+        def __getitem__(self, number):
+            rows = order[number * 10 : number * 10 + 10]
+            return FEATURES[rows], ONE_HOT[rows], np.ones(10, "float32")
+
+    return Rows()
+
+
+def phases(model, *, killed_in: tuple[str, int] | None = None):
+    def make(name):
+        done = 0
+
+        def epoch_batches(epoch):
+            nonlocal done
+            done = epoch
+            if killed_in == (name, epoch):
+                raise Killed
+            return batches(epoch)
+
+        def validate() -> Validation:
+            answers = keras.ops.convert_to_numpy(model(FEATURES)).argmax(1)
+            return Validation(0.5, float((answers == LABELS).mean()))
+
+        return Phase(name, model, 3, 0.05, 4, epoch_batches, validate)
+
+    return {name: lambda name=name: make(name) for name in ("first", "second")}
+
+
+def test_no_phases_leave_no_history(tmp_path):
+    assert train_in_order(RunFolder.start(tmp_path / "run", {}), {}, head()) == []
+
+
+@pytest.mark.parametrize("place", [("first", 0), ("first", 1), ("first", 2), ("second", 0), ("second", 2)])
+def test_a_killed_run_goes_on_from_the_last_epoch_and_ends_alike(tmp_path, place):
+    uninterrupted = head()
+    history = train_in_order(RunFolder.start(tmp_path / "whole", {}), phases(uninterrupted), uninterrupted)
+
+    killed = head()
+    with pytest.raises(Killed):
+        train_in_order(RunFolder.start(tmp_path / "run", {}), phases(killed, killed_in=place), killed)
+    resumed = head()
+    resumed_history = train_in_order(RunFolder.resume(tmp_path / "run"), phases(resumed), resumed)
+
+    strip = lambda rows: [{k: v for k, v in row.items() if k != "seconds"} for row in rows]  # noqa: E731
+    assert strip(resumed_history) == strip(history)
+    for one, other in zip(uninterrupted.get_weights(), resumed.get_weights(), strict=True):
+        np.testing.assert_allclose(one, other, rtol=1e-5, atol=1e-7)
+    with (tmp_path / "run" / "history.csv").open() as file:
+        rows = list(csv.DictReader(file))
+    assert [(row["phase"], row["epoch"]) for row in rows] == [(p, str(e)) for p in ("first", "second") for e in (1, 2, 3)]
+
+
+def test_training_learns(tmp_path):
+    model = head()
+    history = train_in_order(RunFolder.start(tmp_path / "run", {}), phases(model), model)
+    assert history[-1]["val_accuracy"] >= 0.9 > history[0]["accuracy"]
+    assert history[-1]["seconds"] >= history[0]["seconds"]
+
+
+def test_a_snapshot_holds_weights_random_state_and_optimizer():
+    model = head()
+    phase = Phase("x", model, 1, 0.1, 4, batches, lambda: Validation(0, 0))
+    compile_phase(phase)
+    model.fit(batches(0), verbose=0, shuffle=False)
+    kept = snapshot(model)
+    model.fit(batches(1), verbose=0, shuffle=False)
+    after = snapshot(model)
+    assert sum((kept[name] != after[name]).any() for name in kept) >= 5  # kernel, bias, dropout seed, momenta, iterations
+    restore(model, kept)
+    model.fit(batches(1), verbose=0, shuffle=False)
+    for name, value in snapshot(model).items():
+        np.testing.assert_allclose(value, after[name], rtol=1e-5, atol=1e-7)
+
+
+def test_a_snapshot_of_another_model_is_refused():
+    model = head()
+    compile_phase(Phase("x", model, 1, 0.1, 4, batches, lambda: Validation(0, 0)))
+    with pytest.raises(ValueError, match="does not fit head"):
+        restore(model, {"model/0": np.zeros((9, 9))})
+
+
+def test_a_run_folder_is_never_overwritten(tmp_path):
+    RunFolder.start(tmp_path / "run", {"a": 1})
+    with pytest.raises(RunFolderError, match="--resume"):
+        RunFolder.start(tmp_path / "run", {})
+
+
+def test_a_folder_without_a_run_cannot_be_resumed(tmp_path):
+    with pytest.raises(RunFolderError, match=r"no config\.json"):
+        RunFolder.resume(tmp_path)
+
+
+@pytest.mark.parametrize("contents", [b"", b"PK\3\4 half a zip", b"\x93NUMPY", b"text"])
+def test_a_damaged_checkpoint_is_an_error(tmp_path, contents):
+    run = RunFolder.start(tmp_path / "run", {})
+    (run.path / "checkpoint.npz").write_bytes(contents)
+    with pytest.raises(RunFolderError, match="damaged"):
+        run.load_checkpoint()
+
+
+def test_the_schedule_warms_up_and_ends_at_zero():
+    schedule = warmup_cosine(1.0, 100)
+    rates = [float(schedule(step)) for step in range(101)]
+    assert rates[0] == pytest.approx(0.1) and max(rates) == pytest.approx(1.0) and rates.index(max(rates)) == 10
+    assert rates[-1] == pytest.approx(0.0, abs=1e-6)
+    assert all(a >= b for a, b in itertools.pairwise(rates))

@@ -1,0 +1,69 @@
+"""The two kinds of phases, on real small data."""
+
+import keras
+import numpy as np
+import pytest
+from scipy.special import log_softmax
+
+from visionkit.data import augment
+from visionkit.data.folders import read_class_folders
+from visionkit.data.sample import Index, SkippedFiles
+from visionkit.data.scan import scan
+from visionkit.training.phases import FeatureBatches, _measure, head_phase, thawed_phase
+from visionkit.training.transfer import TransferModel
+
+
+@pytest.fixture
+def model() -> TransferModel:
+    keras.utils.set_random_seed(0)
+    image = keras.Input((32, 32, 3))
+    features = keras.layers.GlobalAveragePooling2D()(keras.layers.Conv2D(4, 3)(keras.layers.Rescaling(1 / 255)(image)))
+    logits = keras.layers.Dense(2)
+    feature_input = keras.Input((4,))
+    return TransferModel(
+        keras.Model(image, features), keras.Model(feature_input, logits(feature_input)), keras.Model(image, logits(features))
+    )
+
+
+def test_an_epoch_of_features_goes_through_every_view_of_every_picture_once():
+    views = [np.arange(7)[:, None] + 100.0 * view for view in range(3)]
+    one_hot, weights = np.eye(7, dtype="float32"), np.arange(7, dtype="float32")
+    epoch = FeatureBatches(views, one_hot, weights, 4, seed=1, epoch=0)
+    parts = [epoch[i] for i in range(len(epoch))]
+    features, labels, sample_weights = (np.concatenate(part) for part in zip(*parts, strict=True))
+    assert sorted(features[:, 0]) == sorted(np.concatenate(views)[:, 0])
+    np.testing.assert_array_equal(features[:, 0] % 100, labels.argmax(1))
+    np.testing.assert_array_equal(sample_weights, labels.argmax(1))
+    assert len(FeatureBatches([], one_hot, weights, 4, 1, 0)) == 0
+    assert not np.array_equal(FeatureBatches(views, one_hot, weights, 4, seed=1, epoch=1)[0][0], parts[0][0])
+
+
+def test_what_is_measured_agrees_with_scipy(rng):
+    logits, labels = rng.normal(size=(20, 5)) * 50, rng.integers(0, 5, 20)
+    measured = _measure(logits, labels)
+    assert measured.loss == pytest.approx(-log_softmax(logits, axis=1)[np.arange(20), labels].mean())
+    assert measured.accuracy == (logits.argmax(1) == labels).mean()
+
+
+def test_rare_classes_weigh_more(model, rng):
+    index = Index(("a", "b"), ("x",) * 8, np.array([0] * 6 + [1] * 2, np.int32))
+    features = rng.normal(size=(8, 4)).astype("float32")
+    phase = head_phase(model, index, [features], index, features, epochs=1, batch_size=8, seed=0)
+    _, one_hot, weights = phase.batches(0)[0]
+    assert weights[one_hot[:, 1] == 1] == pytest.approx(2.0) and weights[one_hot[:, 0] == 1] == pytest.approx(8 / 12)
+    assert phase.num_steps == 1
+
+
+def test_a_thawed_phase_gives_augmented_pictures_their_labels(model, class_folders):
+    splits, skipped = read_class_folders(class_folders), SkippedFiles()
+    train, val = scan(splits.train, skipped), scan(splits.val, skipped)
+    phase = thawed_phase(
+        model, "last", train, val, augmentation=augment.preset("light"), epochs=1, batch_size=5, seed=0, skipped=skipped
+    )
+    batches = [[part.numpy() for part in batch] for batch in phase.batches(0)]
+    assert len(batches) == phase.num_steps == 3
+    pixels, one_hot, weights = (np.concatenate(parts) for parts in zip(*batches, strict=True))
+    assert pixels.shape == (12, 32, 32, 3) and one_hot.sum(0).tolist() == [6, 6] and (weights == 1).all()
+    assert not np.array_equal(next(iter(phase.batches(1)))[0], batches[0][0])
+    measured = phase.validate()
+    assert 0 <= measured.accuracy <= 1 and measured == phase.validate()

@@ -1,0 +1,39 @@
+"""A network that always runs in inference mode, while its weights may be trained."""
+
+from typing import Any
+
+import keras
+
+
+@keras.saving.register_keras_serializable("visionkit")
+class InferenceMode(keras.layers.Layer):
+    """Calls ``network`` with ``training=False``, whatever the model around it does.
+
+    Calling a functional model with ``training=False`` inside another one is not enough: ``fit`` calls the outer model with
+    ``training=True``, which Keras (3.15) hands down to every inner layer, the ``False`` notwithstanding. BatchNorm would
+    drift as soon as it is thawed.
+
+    Args:
+        network: a model of one input and one output.
+    """
+
+    def __init__(self, network: keras.Model, **options: Any):
+        super().__init__(**options)
+        self.network = network
+
+    def call(self, x: keras.KerasTensor) -> keras.KerasTensor:
+        """The network's output in inference mode."""
+        return self.network(x, training=False)
+
+    def compute_output_shape(self, input_shape: tuple[int | None, ...]) -> tuple[int | None, ...]:
+        """The network's own."""
+        return self.network.compute_output_shape(input_shape)
+
+    def get_config(self) -> dict[str, Any]:
+        """For ``.keras`` files."""
+        return super().get_config() | {"network": keras.saving.serialize_keras_object(self.network)}
+
+    @classmethod
+    def from_config(cls, config: dict[str, Any]) -> "InferenceMode":
+        """From a ``.keras`` file."""
+        return cls(keras.saving.deserialize_keras_object(config.pop("network")), **config)
