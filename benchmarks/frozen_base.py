@@ -2,8 +2,9 @@
 
     python benchmarks/frozen_base.py --data hymenoptera/
 
-Plain Keras: ``keras.utils.image_dataset_from_directory`` and ``fit`` of the base, frozen, and a dense head. Ours: the same base and
-head, one cached view, ``fit`` on the features. Both without validation, batches of 32, median of the epochs after the first.
+Plain Keras: ``keras.utils.image_dataset_from_directory`` and ``fit`` of the base, frozen, and a dense head. Ours: the same
+base, head and pictures, one cached view, ``fit`` on the features. Both without validation, batches of 32, median of the epochs
+after the first.
 """
 
 import statistics

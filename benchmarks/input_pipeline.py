@@ -3,8 +3,8 @@
     python benchmarks/input_pipeline.py --data hymenoptera/          # without --data: JPEGs cut from built-in photographs
     pip install torch                                                # for the comparison; left out where it is not installed
 
-Same files, same crop areas (0.08 to 1), same jitter, batches of 32, as many workers as cores. Each is measured several times, in
-turns, after a warm-up; the table gives the median and the range.
+Same files, same crop areas (0.08 to 1), same jitter, batches of 32, as many workers as cores. Each is measured several times,
+in turns, after a warm-up; the table gives the median and the range.
 """
 
 import os
@@ -70,9 +70,21 @@ def torch_loader(paths: list[str]) -> Callable[[], int] | None:
         import torch
     except ModuleNotFoundError:
         return None
-    cv2.setNumThreads(0)
-    loader = torch.utils.data.DataLoader(Files(paths), BATCH, shuffle=True, num_workers=os.cpu_count(), persistent_workers=True)
+    loader = torch.utils.data.DataLoader(
+        Files(paths),
+        BATCH,
+        shuffle=True,
+        num_workers=os.cpu_count(),
+        persistent_workers=True,
+        worker_init_fn=one_thread,
+        multiprocessing_context="spawn",  # a fork would copy TensorFlow's threads half
+    )
     return lambda: sum(len(batch) for batch in loader)
+
+
+def one_thread(worker: int) -> None:
+    """Keep OpenCV from starting threads in every worker."""
+    cv2.setNumThreads(0)
 
 
 def our_pipeline(index: Index) -> Callable[[], int]:
@@ -112,7 +124,7 @@ def main(options: Options) -> None:
     paths = [str(path) for path in list_pictures(folder)[0] if path.suffix.lower() in (".jpg", ".jpeg")]
     repeated = tuple((paths * (options.pictures // len(paths) + 1))[: options.pictures])
     index = scan(Index(("picture",), repeated, np.zeros(len(repeated), np.int32)), SkippedFiles())
-    loader = torch_loader(list(index.paths))  # its workers are forked before TensorFlow has threads to lose
+    loader = torch_loader(list(index.paths))
     contenders = {"torch DataLoader + albumentations": loader} if loader else {}
     contenders |= {"decoding alone (tf.data)": decoding_alone(index), "visionkit": our_pipeline(index)}
     rates: dict[str, list[float]] = {name: [] for name in contenders}
