@@ -67,7 +67,7 @@ def cached(folder: Path, options: Options) -> tuple[float, list[float]]:
         began = time.perf_counter()
         features = FeatureCache(model.extractor, folder=Path(cache)).features(train, skipped=SkippedFiles())
         filled = time.perf_counter() - began
-        phase = phases.head_phase(model, train, [features], train, features, epochs=5, batch_size=32, seed=0)
+        phase = phases.head_phase(model, train, [features], train, [features], epochs=5, batch_size=32, seed=0)
         compile_phase(phase)
         fit = lambda epoch: phase.model.fit(phase.batches(epoch), steps_per_epoch=phase.num_steps, shuffle=False, verbose=0)  # noqa: E731
         return filled, timed(fit, 5 * options.epochs)

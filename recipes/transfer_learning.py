@@ -80,6 +80,8 @@ class Config:
     """Augmented views of each picture that the feature cache holds, besides the picture itself."""
     flip: bool = True
     """Whether a mirror image shows the same class; then it is trained on, and answers are averaged over both."""
+    half_precision: bool = False
+    """Export weights of 16 bits: half the size, answers that differ in the third digit."""
     seed: int = 0
     """Makes order, augmentation and initial weights reproducible."""
     resume: Path | None = None
@@ -113,23 +115,30 @@ def main(config: Config) -> RunFolder:
 
     factories = approaches(config, approach, data, backbone, model, skipped, story)
     history = train_in_order(run, factories, model.classifier)
-    ends = {row["phase"]: row["val_accuracy"] for row in history}  # the last row of each approach stays
-    best = max(ends, key=lambda name: (ends[name], transfer.APPROACHES.index(name)))
+    ends = {row["phase"]: row for row in history}  # the last row of each approach stays
+    best = max(ends, key=lambda name: (ends[name]["val_accuracy"], -ends[name]["val_loss"]))
     model.classifier.load_weights(run.weights_file(best))
     if len(ends) > 1:
-        compared = ", ".join(f"{name} {accuracy:.3f}" for name, accuracy in ends.items())
-        story.tell(f"Accuracy on validation after each approach, without mirror images: {compared}. Exported: '{best}'.")
+        compared = ", ".join(f"{name} {row['val_accuracy']:.3f} (loss {row['val_loss']:.3f})" for name, row in ends.items())
+        story.tell(f"Accuracy on validation after each approach: {compared}. The best is exported: '{best}'.")
 
     facts = {"base": base, "made_by": f"visionkit {visionkit.__version__}, recipes/transfer_learning.py"}
     names = data.train.class_names
     print("Exporting ...", flush=True)
-    bundle = export_classifier(model.classifier, run.path / "model", class_names=names, facts=facts, flips=config.flip)
+    bundle = export_classifier(
+        model.classifier,
+        run.path / "model",
+        class_names=names,
+        facts=facts,
+        flips=config.flip,
+        half_precision=config.half_precision,
+    )
     val, probabilities = evaluate(bundle, data.val, skipped)
     difference = twin_difference(bundle, val.paths[:TWIN_CHECKS])
     if difference is not None:
         story.tell(f"The LiteRT twin's probabilities differ from the SavedModel's by at most {difference:.4f}.")
     metrics = {"accuracy": float((probabilities.argmax(axis=1) == val.labels).mean())}
-    metrics |= {f"accuracy_after_{name}": accuracy for name, accuracy in ends.items()}
+    metrics |= {f"accuracy_after_{name}": row["val_accuracy"] for name, row in ends.items()}
     metrics["seconds"] = round(run.seconds(), 1)
     add_facts(bundle, metrics=metrics)
     report = ClassificationReport(
@@ -232,27 +241,28 @@ def approaches(config, approach, data, backbone, model, skipped, story) -> dict[
         story.tell(f"'{name}': {num_parameters:,} parameters of the base are trained, and the head.")
         schedule = {"epochs": config.epochs or EPOCHS[name], "batch_size": config.batch_size, "seed": config.seed}
         if name == transfer.HEAD:
-            train, views, val, val_features = features_of(config, data, model, augmentation, skipped, story)
-            return phases.head_phase(model, train, views, val, val_features, **schedule)
-        return phases.thawed_phase(model, name, data.train, data.val, augmentation=augmentation, skipped=skipped, **schedule)
+            return phases.head_phase(model, *features_of(config, data, model, augmentation, skipped, story), **schedule)
+        schedule |= {"augmentation": augmentation, "flips": config.flip, "skipped": skipped}
+        return phases.thawed_phase(model, name, data.train, data.val, **schedule)
 
     names = transfer.APPROACHES[: transfer.APPROACHES.index(approach) + 1]
     return {name: partial(set_up, name) for name in names}
 
 
-def features_of(config, data, model, augmentation, skipped, story) -> tuple[Index, list[np.ndarray], Index, np.ndarray]:
+def features_of(config, data, model, augmentation, skipped, story) -> tuple[Index, list[np.ndarray], Index, list[np.ndarray]]:
     """The base's output for every picture and its augmented views, from the cache where it is known.
 
     Returns:
-        the training index and its views ``(N, D)``, the validation index and its features.
+        the training index and its views ``(N, D)``, the validation index and its own, with the mirror image.
     """
     cache = FeatureCache(model.extractor, say=story.tell)
     views = [cache.features(data.train, skipped=skipped)]
     for view in range(config.views):
         views.append(cache.features(data.train, skipped=skipped, augmentation=augmentation, seed=config.seed, view=view))
     train, views = without_vanished(data.train, views)
-    val, (val_features,) = without_vanished(data.val, [cache.features(data.val, skipped=skipped)])
-    return train, views, val, val_features
+    looks = (False, True) if config.flip else (False,)
+    val, val_views = without_vanished(data.val, [cache.features(data.val, skipped=skipped, mirrored=look) for look in looks])
+    return train, views, val, val_views
 
 
 def without_vanished(index: Index, views: list[np.ndarray]) -> tuple[Index, list[np.ndarray]]:

@@ -8,7 +8,7 @@ import pytest
 import tensorflow as tf
 from PIL import Image
 
-from visionkit.data.decode import PictureError, decode, decode_in_graph, read_picture
+from visionkit.data.decode import PictureError, decode, decode_and_judge, decode_in_graph, read_picture
 
 
 def encoded(image: Image.Image, kind: str, **options) -> bytes:
@@ -90,6 +90,32 @@ def test_exif_of_either_byte_order_is_read(quarters, byte_order):
     assert decode(encoded(Image.fromarray(quarters), "JPEG", exif=exif)).shape == (48, 32, 3)
 
 
+def test_exif_that_the_graph_does_not_find_is_carried_out_all_the_same(quarters):
+    tiff = b"MM\0*" + (8).to_bytes(4) + (1).to_bytes(2) + b"\x01\x12\0\x04" + (1).to_bytes(4) + (6).to_bytes(4) + bytes(4)
+    contents = encoded(Image.fromarray(quarters), "JPEG", exif=b"Exif\0\0" + tiff)  # a long, where a short is due
+    pixels, plain = decode_and_judge(contents)
+    assert pixels.shape == (48, 32, 3) and not plain
+
+
+def test_only_what_tensorflow_decodes_is_a_plain_jpeg(photograph, monkeypatch):
+    contents = encoded(Image.fromarray(photograph), "JPEG")
+    assert decode_and_judge(contents)[1]
+    assert not decode_and_judge(encoded(Image.fromarray(photograph).convert("CMYK"), "JPEG"))[1]
+    assert not decode_and_judge(encoded(Image.fromarray(photograph), "PNG"))[1]
+
+    def refuses(contents):
+        raise tf.errors.InvalidArgumentError(None, None, "damaged, but not for Pillow")
+
+    monkeypatch.setattr("visionkit.data.decode._decode_eagerly", refuses)
+    pixels, plain = decode_and_judge(contents)
+    assert not plain and pixels.shape == photograph.shape
+
+
+def test_whole_numbers_of_32_bits_may_be_bytes():
+    grey = np.full((4, 5), 200, np.int32)
+    assert (decode(encoded(Image.fromarray(grey, "I"), "TIFF")) == 200).all()
+
+
 def test_cmyk_looks_like_its_rgb_source(quarters):
     image = decode(encoded(Image.fromarray(quarters).convert("CMYK"), "JPEG", quality=95))
     assert np.abs(image.astype(int) - quarters).mean() < 8
@@ -102,9 +128,16 @@ def test_grey_has_three_equal_channels(photograph, kind):
     np.testing.assert_array_equal(image[..., 0], image[..., 2])
 
 
-def test_palette_shows_its_colors(quarters):
+@pytest.mark.parametrize("kind", ["PNG", "BMP", "GIF", "TIFF"])
+def test_palette_shows_its_colors(quarters, kind):
     palette = Image.fromarray(quarters).quantize(8)
-    np.testing.assert_array_equal(decode(encoded(palette, "PNG")), np.asarray(palette.convert("RGB")))
+    np.testing.assert_array_equal(decode(encoded(palette, kind)), np.asarray(palette.convert("RGB")))
+
+
+def test_the_graph_refuses_a_bmp_with_a_palette(quarters):
+    contents = encoded(Image.fromarray(quarters).quantize(8), "BMP")
+    with pytest.raises(tf.errors.InvalidArgumentError, match="palette"):
+        tf.function(decode_in_graph)(tf.constant(contents))
 
 
 def test_bilevel_is_black_and_white():
@@ -151,9 +184,10 @@ def test_the_graph_alone_sees_the_same_pixels(photograph, kind):
     np.testing.assert_array_equal(tf.function(decode_in_graph)(tf.constant(contents)), decode(contents))
 
 
-def test_the_transparent_color_of_a_palette_is_white(quarters):
+@pytest.mark.parametrize("kind", ["PNG", "GIF"])
+def test_the_transparent_color_of_a_palette_is_white(quarters, kind):
     palette = Image.fromarray(quarters).quantize(4)
     transparent = int(np.asarray(palette)[0, 0])
-    image = decode(encoded(palette, "PNG", transparency=transparent))
+    image = decode(encoded(palette, kind, transparency=transparent))
     np.testing.assert_array_equal(image[:16, :24], 255)
     np.testing.assert_array_equal(image[16:], quarters[16:])

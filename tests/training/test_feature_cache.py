@@ -54,6 +54,14 @@ def test_features_are_the_extractors_output_row_by_row(cache, index, extractor):
         np.testing.assert_allclose(features[batch["position"]], extractor(batch["image"]), rtol=1e-5, atol=1e-6)
 
 
+def test_mirror_images_have_an_entry_of_their_own(cache, index, extractor):
+    features, mirrored = (cache.features(index, skipped=SkippedFiles(), mirrored=look) for look in (False, True))
+    assert len(entries(cache)) == 2 and not np.allclose(features, mirrored)
+    for batch in batches(index, size=32, batch_size=3, skipped=SkippedFiles()):
+        expected = extractor(batch["image"][:, :, ::-1])
+        np.testing.assert_allclose(mirrored[batch["position"]], expected, rtol=1e-5, atol=1e-6)
+
+
 def test_a_second_call_reads_what_the_first_kept(cache, index, monkeypatch):
     first = cache.features(index, skipped=SkippedFiles())
     monkeypatch.setattr(cache, "_compute", never)

@@ -93,7 +93,7 @@ def test_the_head_on_features_is_the_end_of_the_classifier(backbone):
 
 @pytest.mark.parametrize(
     ("pictures", "classes", "approach"),
-    [(4, 2, "head"), (29, 2, "head"), (30, 2, "last"), (4999, 2, "last"), (5000, 2, "all"), (5000, 400, "head")],
+    [(4, 2, "head"), (299, 2, "head"), (300, 2, "last"), (4999, 2, "last"), (5000, 2, "all"), (5000, 400, "head")],
 )
 def test_the_approach_is_chosen_by_the_number_of_pictures(pictures, classes, approach):
     chosen, reason = choose_approach(pictures, classes)

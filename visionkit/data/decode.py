@@ -1,7 +1,7 @@
 """From the bytes of a picture file to pixels.
 
 ``decode_in_graph`` is TensorFlow alone, and is exported inside every bundle; ``read_picture`` calls the very same function, so
-that training and serving see the same pixels. It adds the formats and the checks that TensorFlow lacks, through Pillow.
+that training and serving see the same pixels. It adds the formats, flavours and checks that TensorFlow lacks, through Pillow.
 """
 
 import io
@@ -35,7 +35,7 @@ PICTURE_SUFFIXES = frozenset(
         ".ico",
     ]
 )
-MAX_PIXELS = 200_000_000  # a file may declare any size: beyond this one it is taken for a mistake or an attack
+MAX_PIXELS = 178_956_970  # a file may declare any size: beyond this one, as Pillow has it, it is taken for an attack
 DECODED_BY_TENSORFLOW = ("JPEG", "MPO", "PNG", "GIF", "BMP")
 JPEG_START, PNG_START = b"\xff\xd8\xff", b"\x89PNG\r\n\x1a\n"
 HEADER_BYTES = 65_536  # bytes from the start of a file in which its EXIF header and other facts are looked for
@@ -70,18 +70,46 @@ def read_picture(path: str | Path) -> np.ndarray:
 
 def decode(contents: bytes) -> np.ndarray:
     """The pixels of an encoded picture; see ``read_picture``."""
+    return decode_and_judge(contents)[0]
+
+
+def decode_and_judge(contents: bytes) -> tuple[np.ndarray, bool]:
+    """The pixels, and whether a window of them can be decoded alone: in a sound grey or RGB JPEG that is not to be rotated."""
     header = open_header(contents)
     if header is None:
-        return _decode_deep_tiff(contents)
-    if header.format in DECODED_BY_TENSORFLOW:
+        return _decode_deep_tiff(contents), False
+    orientation = _orientation(header)
+    if _graph_reads_it_right(header, contents, orientation):
         try:
-            return _decode_eagerly(tf.constant(contents)).numpy()
+            pixels = _decode_eagerly(tf.constant(contents)).numpy()
+            return pixels, header.format in ("JPEG", "MPO") and header.mode in ("L", "RGB") and orientation == 1
         except tf.errors.InvalidArgumentError:
             pass  # a rare flavour, which Pillow may know; if it is damage, Pillow says which
     try:
-        return _pixels_of(ImageOps.exif_transpose(header))
+        return _pixels_of(ImageOps.exif_transpose(header)), False
     except Exception as error:  # Pillow's decoders raise OSError, SyntaxError, struct.error, ...
         raise PictureError(f"damaged {header.format} file ({error})") from error
+
+
+def _orientation(header: Image.Image) -> int:
+    try:
+        orientation = header.getexif().get(0x0112, 1)
+    except Exception:  # damaged EXIF, which does not spoil the pixels
+        return 1
+    return orientation if orientation in range(1, 9) else 1
+
+
+def _graph_reads_it_right(header: Image.Image, contents: bytes, orientation: int) -> bool:
+    """TensorFlow takes a BMP's palette for greys and a GIF's transparency for black, and ours misses EXIF in odd places."""
+    if header.format not in DECODED_BY_TENSORFLOW:
+        return False
+    if header.format == "BMP":
+        return header.mode == "RGB"
+    if header.format == "GIF":
+        return "transparency" not in header.info
+    if orientation == 1 and b"Exif" not in contents[:HEADER_BYTES] and b"eXIf" not in contents[:HEADER_BYTES]:
+        return True
+    return int(_orientation_in_graph(contents)) == orientation
 
 
 def open_header(contents: bytes) -> Image.Image | None:
@@ -107,16 +135,6 @@ def open_header(contents: bytes) -> Image.Image | None:
     return header
 
 
-def is_plain_jpeg(header: Image.Image | None) -> bool:
-    """Whether a JPEG is grey or RGB and not to be rotated: a window of it can be decoded alone."""
-    return (
-        header is not None
-        and header.format in ("JPEG", "MPO")
-        and header.mode in ("L", "RGB")
-        and header.getexif().get(0x0112, 1) == 1
-    )
-
-
 def decode_in_graph(contents: tf.Tensor) -> tf.Tensor:
     """Decode one JPEG, PNG, GIF or BMP inside a TensorFlow graph.
 
@@ -124,7 +142,10 @@ def decode_in_graph(contents: tf.Tensor) -> tf.Tensor:
         contents: scalar string, the encoded picture.
 
     Returns:
-        ``(H, W, 3)`` uint8, rotated by its EXIF header, transparency on white, first frame of an animation.
+        ``(H, W, 3)`` uint8, rotated by its EXIF header, transparency on white (on black in a GIF), first frame of an animation.
+
+    Raises:
+        tf.errors.InvalidArgumentError: it is damaged, of another format, or a BMP with a palette.
     """
 
     def jpeg():
@@ -138,7 +159,11 @@ def decode_in_graph(contents: tf.Tensor) -> tf.Tensor:
         return orient(image, exif_orientation(contents, marker="eXIf"))
 
     def other():
-        return tf.io.decode_image(contents, 3, expand_animations=False)
+        bits = tf.io.decode_raw(tf.strings.substr(contents + " " * 30, 28, 1), tf.uint8)[0]
+        has_palette = (tf.strings.substr(contents, 0, 2) == "BM") & (bits < 24)
+        palette_is_unknown = tf.debugging.Assert(~has_palette, ["a BMP with a palette; convert it to PNG"])
+        with tf.control_dependencies([palette_is_unknown]):
+            return tf.io.decode_image(contents, 3, expand_animations=False)
 
     is_jpeg = tf.strings.substr(contents, 0, len(JPEG_START)) == JPEG_START
     is_png = tf.strings.substr(contents, 0, len(PNG_START)) == PNG_START
@@ -179,6 +204,12 @@ def _decode_eagerly(contents):
     return decode_in_graph(contents)
 
 
+@tf.function(input_signature=[tf.TensorSpec([], tf.string)])
+def _orientation_in_graph(contents):
+    is_png = tf.strings.substr(contents, 0, len(PNG_START)) == PNG_START
+    return tf.cond(is_png, lambda: exif_orientation(contents, marker="eXIf"), lambda: exif_orientation(contents))
+
+
 def _png_has_alpha(contents: tf.Tensor) -> tf.Tensor:
     """Whether a PNG has transparency: TensorFlow's four-channel decoding is wrong for those without, below 8 bits."""
     color_type = tf.io.decode_raw(tf.strings.substr(contents, 25, 1), tf.uint8)[0]
@@ -200,7 +231,7 @@ def _on_white(rgba: tf.Tensor) -> tf.Tensor:
 def _pixels_of(image: Image.Image) -> np.ndarray:
     if image.mode.startswith("I;16") or image.mode == "I":
         deep = np.asarray(image).astype(np.int64)
-        grey = np.clip(deep >> 8, 0, 255).astype(np.uint8)
+        grey = np.clip(deep if image.mode == "I" and deep.max(initial=0) <= 255 else deep >> 8, 0, 255).astype(np.uint8)
         return np.repeat(grey[..., None], 3, axis=2)
     if image.mode == "F":
         values = np.nan_to_num(np.asarray(image))

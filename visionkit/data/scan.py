@@ -40,9 +40,8 @@ def look_at(path: str) -> Facts:
         contents = Path(path).read_bytes()
     except OSError as error:
         raise decode.PictureError(error.strerror or str(error)) from error
-    image = decode.decode(contents)
+    image, plain = decode.decode_and_judge(contents)
     digest = hashlib.blake2b(contents, digest_size=16).hexdigest()
-    plain = decode.is_plain_jpeg(decode.open_header(contents))
     return Facts(digest, len(contents), image.shape[0], image.shape[1], plain)
 
 

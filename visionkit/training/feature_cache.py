@@ -64,6 +64,7 @@ class FeatureCache:
         augmentation: Augmentation | None = None,
         seed: int = 0,
         view: int = 0,
+        mirrored: bool = False,
         batch_size: int = 32,
     ) -> np.ndarray:
         """The features of an index, from disk where they are kept, else computed and kept.
@@ -74,24 +75,26 @@ class FeatureCache:
             augmentation: None for the pictures as they are served.
             seed: of the augmentation.
             view: which of several augmented views.
+            mirrored: features of the pictures' mirror images.
 
         Returns:
             float32 ``(N, D)``, memory-mapped and read-only, a row a sample; rows of files that could not be read are NaN.
         """
-        key = self._key(index, augmentation, seed, view)
+        key = self._key(index, augmentation, seed, view, mirrored)
         entry = self.folder / _name_of(key)
         kept = self._read(entry, key)
         if kept is not None:
             return kept
-        computed = self._compute(index, skipped, augmentation, seed, view, batch_size)
+        computed = self._compute(index, skipped, augmentation, seed, view, mirrored, batch_size)
         if np.isnan(computed).any():
             return computed  # incomplete: it is used, but not kept under a key that promises every file
         _write(entry, key, computed)
         return self._read(entry, key)
 
-    def _key(self, index: Index, augmentation: Augmentation | None, seed: int, view: int) -> dict:
+    def _key(self, index: Index, augmentation: Augmentation | None, seed: int, view: int, mirrored: bool) -> dict:
         files = hashlib.blake2b("".join(fact.digest for fact in index.facts).encode(), digest_size=16).hexdigest()
         key = {"format": FORMAT, "base": self._base, "size": self.size, "files": files, "rows": len(index)}
+        key["mirrored"] = mirrored
         if augmentation is not None:
             drawn_by = f"albumentations {albumentations.__version__}, OpenCV {cv2.__version__}"
             key["augmentation"] = [augmentation.describe(), seed, view, drawn_by]
@@ -112,7 +115,7 @@ class FeatureCache:
             shutil.rmtree(entry, ignore_errors=True)
             return None
 
-    def _compute(self, index, skipped, augmentation, seed, view, batch_size) -> np.ndarray:
+    def _compute(self, index, skipped, augmentation, seed, view, mirrored, batch_size) -> np.ndarray:
         features = np.full((len(index), self.extractor.output_shape[-1]), np.nan, np.float32)
         epoch_batches = batches(
             index, size=self.size, batch_size=batch_size, skipped=skipped, augmentation=augmentation, seed=seed, epoch=view
@@ -120,7 +123,8 @@ class FeatureCache:
         description = "features" if augmentation is None else f"features, view {view + 1}"
         with tqdm(total=len(index), desc=description, unit=" pictures", leave=False) as progress:
             for batch in epoch_batches:
-                features[batch["position"].numpy()] = self._extract(batch["image"]).numpy()
+                pixels = batch["image"][:, :, ::-1] if mirrored else batch["image"]
+                features[batch["position"].numpy()] = self._extract(pixels).numpy()
                 progress.update(len(batch["label"]))
         return features
 

@@ -11,7 +11,7 @@ from visionkit.training.fit import Phase, Validation
 from visionkit.training.transfer import TransferModel
 
 HEAD_RATE = 1e-3
-THAWED_RATE = {"last": 3e-4, "all": 1e-4}  # pretrained weights are adapted, not replaced
+THAWED_RATE = 1e-4  # pretrained weights are adapted, not replaced
 LABEL_SMOOTHING = 0.1
 VALIDATION_IN_MEMORY = 2**29  # bytes of validation pictures that are kept from epoch to epoch
 
@@ -49,7 +49,7 @@ def head_phase(
     train: Index,
     views: list[np.ndarray],
     val: Index,
-    val_features: np.ndarray,
+    val_views: list[np.ndarray],
     *,
     epochs: int,
     batch_size: int,
@@ -62,12 +62,13 @@ def head_phase(
         train: the training index.
         views: its features ``(N, D)`` in one or more views; an epoch goes through all of them.
         val: the validation index.
-        val_features: its features.
+        val_views: its features, and those of the mirror images where the bundle will average over both.
     """
     one_hot, weights = _targets(train)
 
     def validate() -> Validation:
-        return _measure(keras.ops.convert_to_numpy(model.head(np.asarray(val_features), training=False)), val.labels)
+        answers = [keras.ops.softmax(model.head(np.asarray(features), training=False)) for features in val_views]
+        return _measure(keras.ops.convert_to_numpy(sum(answers) / len(answers)), val.labels)
 
     return Phase(
         name="head",
@@ -87,6 +88,7 @@ def thawed_phase(
     val: Index,
     *,
     augmentation: Augmentation,
+    flips: bool,
     epochs: int,
     batch_size: int,
     seed: int,
@@ -96,10 +98,11 @@ def thawed_phase(
 
     Args:
         model: thawed by ``transfer.thaw``.
-        approach: "last" or "all"; names the phase and sets its rate.
+        approach: "last" or "all"; names the phase.
         train: the training index.
         val: the validation index.
         augmentation: of the training pictures.
+        flips: validate as a bundle with ``flips`` will answer.
         skipped: takes files that vanish on the way.
     """
     size = model.classifier.input_shape[1]
@@ -125,7 +128,11 @@ def thawed_phase(
     if len(val) * size * size * 3 * 4 <= VALIDATION_IN_MEMORY:
         val_batches = val_batches.cache()
     pixels = tf.TensorSpec([None, size, size, 3], tf.float32)
-    answer = tf.function(lambda images: model.classifier(images, training=False), input_signature=[pixels])
+
+    @tf.function(input_signature=[pixels])
+    def answer(images):
+        looks = [images, images[:, :, ::-1]] if flips else [images]
+        return sum(tf.nn.softmax(model.classifier(look, training=False)) for look in looks) / len(looks)
 
     def validate() -> Validation:
         answers = [(answer(batch["image"]).numpy(), batch["label"].numpy()) for batch in val_batches]
@@ -135,7 +142,7 @@ def thawed_phase(
         name=approach,
         model=model.classifier,
         epochs=epochs,
-        learning_rate=THAWED_RATE[approach],
+        learning_rate=THAWED_RATE,
         num_steps=-(-len(train) // batch_size),
         batches=epoch_batches,
         validate=validate,
@@ -150,8 +157,7 @@ def _targets(index: Index) -> tuple[np.ndarray, np.ndarray]:
     return np.eye(len(index.class_names), dtype=np.float32)[index.labels], weights
 
 
-def _measure(logits: np.ndarray, labels: np.ndarray) -> Validation:
-    shifted = logits - logits.max(axis=1, keepdims=True)
-    log_probabilities = shifted - np.log(np.exp(shifted).sum(axis=1, keepdims=True))
-    loss = -log_probabilities[np.arange(len(labels)), labels].mean()
-    return Validation(float(loss), float((logits.argmax(axis=1) == labels).mean()))
+def _measure(probabilities: np.ndarray, labels: np.ndarray) -> Validation:
+    of_truth = probabilities[np.arange(len(labels)), labels]
+    loss = -np.log(np.maximum(of_truth, np.finfo(np.float32).tiny)).mean()
+    return Validation(float(loss), float((probabilities.argmax(axis=1) == labels).mean()))

@@ -19,7 +19,7 @@ from visionkit.models.heads import classifier_head
 HEAD, LAST, ALL = "head", "last", "all"
 APPROACHES = (HEAD, LAST, ALL)
 FROZEN_STRIDE = 8  # "last" thaws what lies behind the feature map of this stride
-FEW_A_CLASS, MANY = 15, 5_000  # training pictures: a class; in all
+FEW_A_CLASS, MANY = 150, 5_000  # training pictures: a class; in all
 
 
 class TransferModel(NamedTuple):
@@ -86,7 +86,10 @@ def choose_approach(num_pictures: int, num_classes: int) -> tuple[str, str]:
     a_class = num_pictures / num_classes
     counted = f"{num_pictures} training pictures in {num_classes} classes, {a_class:.0f} a class"
     if a_class < FEW_A_CLASS:
-        return HEAD, f"{counted}: fewer than {FEW_A_CLASS} a class would be learnt by heart, so only the head is trained"
+        return (
+            HEAD,
+            f"{counted}: a thawed base would learn fewer than {FEW_A_CLASS} a class by heart, so only the head is trained",
+        )
     if num_pictures < MANY:
         return LAST, f"{counted}: enough to adapt the last stages, fewer than the {MANY:,} that training it all asks for"
     return ALL, f"{counted}: enough to train it all"
