@@ -4,13 +4,15 @@
     python recipes/transfer_learning.py --data my_pictures/  # one folder a class; or train/ and val/; or train.txt and val.txt
     python recipes/transfer_learning.py --smoke              # does everything work? Under a minute
 
-It puts a new head on a pretrained base, in up to three approaches, each starting from the one before:
+It puts a new head on a pretrained base, by one of three approaches:
 
     head   the base is frozen and its output computed once; each epoch trains only the head
-    last   the last stages are thawed and adapted at a low rate
-    all    everything is trained, from the pretrained weights
+    last   then the last stages are thawed and adapted at a low rate
+    all    then everything is trained, from the pretrained weights
 
-Expected on ants and bees (hymenoptera, 245 training pictures): accuracy 0.961 to 0.974, see the README.
+--thaw auto goes through them in this order, as far as the number of pictures allows; a name takes that one after the head.
+
+Expected on ants and bees (hymenoptera, 245 training pictures): accuracy @@, see the README.
 """
 
 import dataclasses
@@ -26,6 +28,7 @@ import visionkit
 
 visionkit.quiet_tensorflow()
 
+import keras  # noqa: E402
 import numpy as np  # noqa: E402
 import tyro  # noqa: E402
 from tqdm import tqdm  # noqa: E402
@@ -76,7 +79,7 @@ class Config:
     """Pictures a step."""
     augment: Literal["light", "medium", "strong"] = "medium"
     """How far training pictures are varied."""
-    views: int = 4
+    views: int = 8
     """Augmented views of each picture that the feature cache holds, besides the picture itself."""
     flip: bool = True
     """Whether a mirror image shows the same class; then it is trained on, and answers are averaged over both."""
@@ -94,6 +97,8 @@ class Config:
             value = getattr(self, name)
             if value is not None and value < lowest:
                 raise UserError(f"--{name.replace('_', '-')} {value}: expected at least {lowest}.")
+        if self.seed >= 2**32:
+            raise UserError(f"--seed {self.seed}: expected less than {2**32}.")
 
 
 def main(config: Config) -> RunFolder:
@@ -103,38 +108,43 @@ def main(config: Config) -> RunFolder:
         print(f"{run.path} was finished already.")
         announce(run, metrics)
         return run
-    story, skipped = Story(), SkippedFiles()
-    device = runtime.prepare(config.seed)
-    data = prepare_data(config, skipped, story)
-    base = find(config.base)
-    size = choose_size(config, CATALOG[base].size, data.train, story)
-    approach = choose_approach(config, data.train, story)
-    story.tell(f"Base {base} with weights '{config.weights}', on a {device}.")
-    backbone = models.build(base, (size, size, 3), None, weights=config.weights)
-    model = transfer.transfer_model(backbone, len(data.train.class_names))
+    try:
+        return train_and_export(run, config)
+    except KeyboardInterrupt:
+        print(f"\nInterrupted. Go on with: python {sys.argv[0]} --resume {run.path}", file=sys.stderr)
+        sys.exit(130)
 
-    factories = approaches(config, approach, data, backbone, model, skipped, story)
-    history = train_in_order(run, factories, model.classifier)
+
+def train_and_export(run: RunFolder, config: Config) -> RunFolder:
+    """All the work, from the pictures to the report."""
+    story, skipped = Story(run), SkippedFiles()
+    device = runtime.prepare(config.seed)
+    plan = make_plan(run, config, skipped, story)
+    base, class_names = find(config.base), plan.data.train.class_names
+    story.tell(f"Base {base} with weights '{config.weights}', on a {device}.")
+    backbone = models.build(base, (plan.size, plan.size, 3), None, weights=config.weights)
+    work = Work(config, plan, backbone, transfer.transfer_model(backbone, len(class_names)), skipped, story)
+
+    history = train_in_order(run, approaches(work), work.model.classifier)
     ends = {row["phase"]: row for row in history}  # the last row of each approach stays
     best = max(ends, key=lambda name: (ends[name]["val_accuracy"], -ends[name]["val_loss"]))
-    model.classifier.load_weights(run.weights_file(best))
+    work.model.classifier.load_weights(run.weights_file(best))
     if len(ends) > 1:
         compared = ", ".join(f"{name} {row['val_accuracy']:.3f} (loss {row['val_loss']:.3f})" for name, row in ends.items())
-        story.tell(f"Accuracy on validation after each approach: {compared}. The best is exported: '{best}'.")
+        story.tell(f"Accuracy after each approach: {compared}. '{best}' is exported; it was chosen by these same pictures.")
 
-    facts = {"base": base, "made_by": f"visionkit {visionkit.__version__}, recipes/transfer_learning.py"}
-    names = data.train.class_names
     print("Exporting ...", flush=True)
     bundle = export_classifier(
-        model.classifier,
+        work.model.classifier,
         run.path / "model",
-        class_names=names,
-        facts=facts,
+        class_names=class_names,
+        facts={"base": base, "made_by": f"visionkit {visionkit.__version__}, recipes/transfer_learning.py"},
         flips=config.flip,
         half_precision=config.half_precision,
     )
-    val, probabilities = evaluate(bundle, data.val, skipped)
-    difference = twin_difference(bundle, val.paths[:TWIN_CHECKS])
+    val, probabilities = evaluate(bundle, plan.data.val, skipped)
+    checked = np.unique(np.linspace(0, len(val) - 1, TWIN_CHECKS).astype(int))
+    difference = twin_difference(bundle, [val.paths[i] for i in checked])
     if difference is not None:
         story.tell(f"The LiteRT twin's probabilities differ from the SavedModel's by at most {difference:.4f}.")
     metrics = {"accuracy": float((probabilities.argmax(axis=1) == val.labels).mean())}
@@ -142,17 +152,17 @@ def main(config: Config) -> RunFolder:
     metrics["seconds"] = round(run.seconds(), 1)
     add_facts(bundle, metrics=metrics)
     report = ClassificationReport(
-        title=f"Transfer learning: {', '.join(val.class_names[:6])}{', ...' if len(val.class_names) > 6 else ''}",
+        title=f"Transfer learning: {', '.join(class_names[:6])}{', ...' if len(class_names) > 6 else ''}",
         sentences=story.sentences,
         metrics=metrics,
         history=history,
-        class_names=val.class_names,
+        class_names=class_names,
         paths=list(val.paths),
         truth=val.labels,
         probabilities=probabilities,
         skipped=skipped.list(),
         config={name: value for name, value in dataclasses.asdict(config).items() if name != "resume"},
-        train_counts=data.train.counts(),
+        train_counts=plan.data.train.counts(),
     )
     write_report(report, run.path / "report.html")
     run.write_json("metrics.json", metrics)  # last: it marks the run as finished
@@ -161,15 +171,39 @@ def main(config: Config) -> RunFolder:
 
 
 class Story:
-    """Sentences on what happens and why: on the screen now, in the report later."""
+    """Sentences on what happens and why: on the screen now, in the report later, also after an interruption."""
 
-    def __init__(self):
-        self.sentences: list[str] = []
+    def __init__(self, run: RunFolder):
+        self._run = run
+        self.sentences: list[str] = run.read_json("story.json") or []
 
     def tell(self, sentence: str) -> None:
         """Say a sentence and keep it."""
         print(sentence, flush=True)
-        self.sentences.append(sentence)
+        if sentence not in self.sentences:
+            self.sentences.append(sentence)
+            self._run.write_json("story.json", self.sentences)
+
+
+@dataclass(frozen=True)
+class Plan:
+    """What is decided at the start of a run, and kept when it is resumed."""
+
+    data: Splits
+    size: int
+    approach: str
+
+
+@dataclass(frozen=True)
+class Work:
+    """What the steps of training share."""
+
+    config: Config
+    plan: Plan
+    backbone: keras.Model
+    model: transfer.TransferModel
+    skipped: SkippedFiles
+    story: Story
 
 
 def open_run(config: Config) -> tuple[RunFolder, Config]:
@@ -180,9 +214,11 @@ def open_run(config: Config) -> tuple[RunFolder, Config]:
         paths = {name: Path(kept[name]) for name in ("data", "out") if kept[name] is not None}
         return run, Config(**(kept | paths))
     if config.smoke:
-        config = dataclasses.replace(config, **SMOKE)
-    out = config.out or Path("runs") / f"transfer_learning-{time.strftime('%Y%m%d-%H%M%S')}"
-    config = dataclasses.replace(config, out=out.resolve(), data=config.data and config.data.resolve())
+        asked = {field.name for field in dataclasses.fields(Config) if getattr(config, field.name) != field.default}
+        config = dataclasses.replace(config, **{name: value for name, value in SMOKE.items() if name not in asked})
+    out = config.out or unused(Path("runs") / f"transfer_learning-{time.strftime('%Y%m%d-%H%M%S')}")
+    weights = config.weights if config.weights == "imagenet" else str(Path(config.weights).resolve())
+    config = dataclasses.replace(config, out=out.resolve(), data=config.data and config.data.resolve(), weights=weights)
     find(config.base)  # a misspelt name is told before a folder is made
     if config.data is not None:
         read_class_folders(config.data, seed=config.seed)  # and so is a folder that cannot be used
@@ -190,23 +226,41 @@ def open_run(config: Config) -> tuple[RunFolder, Config]:
     return RunFolder.start(out, plain), config
 
 
-def prepare_data(config: Config, skipped: SkippedFiles, story: Story) -> Splits:
-    """Index the pictures, open each once, and leave out what cannot be read."""
+def unused(path: Path) -> Path:
+    """The path, or with a number after it if there is such a folder."""
+    return next(p for p in (path, *(Path(f"{path}-{number}") for number in range(2, 1000))) if not p.exists())
+
+
+def make_plan(run: RunFolder, config: Config, skipped: SkippedFiles, story: Story) -> Plan:
+    """Index the pictures, open each once, leave out what cannot be read, and decide how to train.
+
+    A resumed run keeps to its first list of files: what was added since is not seen, what has vanished is skipped.
+    """
+    kept = run.read_json("plan.json")
     folder = config.data or make_demo(cache_folder() / "demo")
-    splits = read_class_folders(folder, seed=config.seed)
-    if config.smoke:
-        splits = Splits(few(splits.train, SMOKE_TRAIN), few(splits.val, SMOKE_VAL), splits.notes)
-    train = scan(splits.train, skipped, description="checking training pictures")
-    val = scan(splits.val, skipped, description="checking validation pictures")
+    splits = read_class_folders(folder, seed=config.seed) if kept is None else Splits.from_plain(kept["data"])
+    if config.smoke and kept is None:
+        splits = dataclasses.replace(splits, train=few(splits.train, SMOKE_TRAIN), val=few(splits.val, SMOKE_VAL))
+    scanned = splits.map(lambda index, name: scan(index, skipped, description=f"checking {name} pictures"))
+    empty = [name for name, count in zip(scanned.train.class_names, scanned.train.counts(), strict=True) if count == 0]
+    if empty:
+        note = f"no training picture of {', '.join(empty)} can be read: left out"
+        if kept is not None or len(scanned.train.class_names) - len(empty) < 2:
+            raise UserError(f"{folder}: {note}, and the rest is no task to train; mend them, then start a new run.")
+        scanned = scanned.without_classes(empty, note)
+    train, val = scanned.train, scanned.val
     story.tell(f"{len(train)} training and {len(val)} validation pictures of {len(train.class_names)} classes in {folder}.")
-    for note in splits.notes:
+    for note in scanned.notes:
         story.tell(f"Note: {note}.")
     for file in skipped.list():
         story.tell(f"Skipped {file.path}: {file.reason}.")
-    empty = [name for name, count in zip(train.class_names, train.counts(), strict=True) if count == 0]
-    if empty:
-        raise UserError(f"No training picture of {', '.join(empty)} can be read; add some, or remove those folders.")
-    return Splits(train, val, splits.notes)
+    if kept is not None:
+        return Plan(scanned, kept["size"], kept["approach"])
+    size = choose_size(config, CATALOG[find(config.base)].size, train, story)
+    plan = Plan(scanned, size, choose_approach(config, train, story))
+    unscanned = splits.without_classes(empty, note) if empty else splits  # so that a resumed run names the broken files, too
+    run.write_json("plan.json", {"data": unscanned.to_plain(), "size": plan.size, "approach": plan.approach})
+    return plan
 
 
 def few(index: Index, count: int) -> Index:
@@ -232,35 +286,44 @@ def choose_approach(config: Config, train: Index, story: Story) -> str:
     return approach
 
 
-def approaches(config, approach, data, backbone, model, skipped, story) -> dict[str, Callable[[], Phase]]:
-    """The approaches to go through, in order; each is set up when its turn comes."""
+def approaches(work: Work) -> dict[str, Callable[[], Phase]]:
+    """The approaches to go through, in order; each is set up when its turn comes.
+
+    Left to itself the recipe goes through them all up to the chosen one; an approach that is asked for by name follows the
+    head, which it needs, at once.
+    """
+    last = work.plan.approach
+    up_to_last = transfer.APPROACHES[: transfer.APPROACHES.index(last) + 1]
+    names = up_to_last if work.config.thaw == "auto" else dict.fromkeys((transfer.HEAD, last))
+    return {name: partial(set_up, work, name) for name in names}
+
+
+def set_up(work: Work, name: str) -> Phase:
+    """One approach, ready to train."""
+    config, model, data = work.config, work.model, work.plan.data
     augmentation = augment.preset(config.augment, flip=config.flip)
-
-    def set_up(name: str) -> Phase:
-        num_parameters = transfer.thaw(backbone, name)
-        story.tell(f"'{name}': {num_parameters:,} parameters of the base are trained, and the head.")
-        schedule = {"epochs": config.epochs or EPOCHS[name], "batch_size": config.batch_size, "seed": config.seed}
-        if name == transfer.HEAD:
-            return phases.head_phase(model, *features_of(config, data, model, augmentation, skipped, story), **schedule)
-        schedule |= {"augmentation": augmentation, "flips": config.flip, "skipped": skipped}
-        return phases.thawed_phase(model, name, data.train, data.val, **schedule)
-
-    names = transfer.APPROACHES[: transfer.APPROACHES.index(approach) + 1]
-    return {name: partial(set_up, name) for name in names}
+    num_parameters = transfer.thaw(work.backbone, name)
+    work.story.tell(f"'{name}': {num_parameters:,} parameters of the base are trained, and the head.")
+    schedule = {"epochs": config.epochs or EPOCHS[name], "batch_size": config.batch_size, "seed": config.seed}
+    if name == transfer.HEAD:
+        return phases.head_phase(model, *features_of(work, augmentation), **schedule)
+    schedule |= {"augmentation": augmentation, "flips": config.flip, "skipped": work.skipped}
+    return phases.thawed_phase(model, name, data.train, data.val, **schedule)
 
 
-def features_of(config, data, model, augmentation, skipped, story) -> tuple[Index, list[np.ndarray], Index, list[np.ndarray]]:
+def features_of(work: Work, augmentation: augment.Augmentation) -> tuple[Index, list[np.ndarray], Index, list[np.ndarray]]:
     """The base's output for every picture and its augmented views, from the cache where it is known.
 
     Returns:
         the training index and its views ``(N, D)``, the validation index and its own, with the mirror image.
     """
-    cache = FeatureCache(model.extractor, say=story.tell)
+    cache = FeatureCache(work.model.extractor, say=work.story.tell)
+    data, skipped, seed = work.plan.data, work.skipped, work.config.seed
     views = [cache.features(data.train, skipped=skipped)]
-    for view in range(config.views):
-        views.append(cache.features(data.train, skipped=skipped, augmentation=augmentation, seed=config.seed, view=view))
+    for view in range(work.config.views):
+        views.append(cache.features(data.train, skipped=skipped, augmentation=augmentation, seed=seed, view=view))
     train, views = without_vanished(data.train, views)
-    looks = (False, True) if config.flip else (False,)
+    looks = (False, True) if work.config.flip else (False,)
     val, val_views = without_vanished(data.val, [cache.features(data.val, skipped=skipped, mirrored=look) for look in looks])
     return train, views, val, val_views
 
@@ -295,8 +358,10 @@ def announce(run: RunFolder, metrics: dict) -> None:
 
 
 if __name__ == "__main__":
+    for stream in (sys.stdout, sys.stderr):
+        stream.reconfigure(errors="backslashreplace")  # file names need not be UTF-8
     try:
         main(tyro.cli(Config, description=__doc__))
-    except UserError as error:
+    except (UserError, OSError) as error:
         print(f"error: {error}", file=sys.stderr)
         sys.exit(2)

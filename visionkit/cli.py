@@ -38,14 +38,16 @@ def predict(
     quiet_tensorflow()
     from visionkit.data.decode import read_picture
     from visionkit.inference.loading import Unreadable, expand, load
-    from visionkit.viz.draw import draw_label, save_drawing
+    from visionkit.viz.draw import draw_label, drawing_names
 
     classifier = load(model)
     files = expand(pictures)
     if not files:
         raise UserError(f"No pictures in {', '.join(pictures)}.")
+    if draw is not None:
+        draw.mkdir(parents=True, exist_ok=True)
     failures = 0
-    for answer in classifier.predict_many(files):
+    for answer, drawing in zip(classifier.predict_many(files), drawing_names(files), strict=True):
         if isinstance(answer, Unreadable):
             failures += 1
             print(to_json(answer._asdict()) if as_json else f"{answer.path}\n    cannot be read: {answer.error}")
@@ -53,7 +55,7 @@ def predict(
         best = answer.top[:top]
         if draw is not None:
             lines = [f"{label}  {score:.1%}" for label, score in best]
-            save_drawing(draw_label(read_picture(answer.path), lines), draw, answer.path)
+            draw_label(read_picture(answer.path), lines).save(draw / drawing)
         if as_json:
             print(to_json({"path": answer.path, "label": answer.label, "score": answer.score, "top": best}))
         else:
@@ -73,6 +75,8 @@ COMMANDS = {"predict": predict}
 
 def main() -> None:
     """Entry point of the ``visionkit`` command."""
+    for stream in (sys.stdout, sys.stderr):
+        stream.reconfigure(errors="backslashreplace")  # file names need not be UTF-8
     try:
         status = tyro.extras.subcommand_cli_from_dict(
             COMMANDS, prog="visionkit", description="Applied vision with TensorFlow and Keras."

@@ -40,9 +40,10 @@ def test_each_sample_is_augmented_from_its_own_seed_in_any_thread(photograph):
 def test_without_flip_nothing_is_mirrored(photograph):
     picture = photograph[:64, :64].copy()
     for flip, expected in ((True, True), (False, False)):
-        transforms = [t for t in augment.preset("light", flip=flip).transforms if isinstance(t, A.HorizontalFlip)]
-        transform = augment.seeded(A.Compose(transforms))
-        assert any((transform(picture, s) == picture[:, ::-1]).all() for s in range(12)) is expected
+        transform = augment.seeded(A.Compose(list(augment.preset("light", flip=flip).transforms)))
+        results = [transform(picture, s).astype(float) for s in range(12)]  # colors vary a little in both cases
+        nearer_to_mirror = [np.abs(r - picture[:, ::-1]).mean() < np.abs(r - picture).mean() for r in results]
+        assert any(nearer_to_mirror) is expected
 
 
 def test_the_description_tells_presets_apart():

@@ -1,6 +1,9 @@
 """The built-in photographs: disjoint regions, whole or absent on disk."""
 
+from concurrent.futures import ThreadPoolExecutor
+
 import numpy as np
+import pytest
 
 from visionkit.data import demo
 from visionkit.data.folders import read_class_folders
@@ -31,6 +34,15 @@ def test_a_second_call_finds_it_written_and_another_recipe_writes_anew(tmp_path)
     assert len(list(folder.rglob("*.png"))) == 2 * len(demo.PHOTOGRAPHS)
 
 
-def test_nothing_half_written_is_left_behind(tmp_path):
-    demo.make_demo(tmp_path / "demo", num_train=1, num_val=1)
-    assert [path.name for path in tmp_path.iterdir()] == ["demo"]
+def test_an_interruption_leaves_nothing_half_written(tmp_path, monkeypatch):
+    monkeypatch.setattr(demo, "random_crop", None)
+    with pytest.raises(TypeError):
+        demo.make_demo(tmp_path / "demo", num_train=1, num_val=1)
+    assert [path.name for path in tmp_path.iterdir()] == [".demo.lock"]
+
+
+def test_of_two_first_calls_at_once_one_writes(tmp_path):
+    with ThreadPoolExecutor(2) as pool:
+        calls = [pool.submit(demo.make_demo, tmp_path / "demo", num_train=1, num_val=1) for _ in range(2)]
+    assert {call.result() for call in calls} == {tmp_path / "demo"}
+    assert len(list((tmp_path / "demo").rglob("*.png"))) == 2 * len(demo.PHOTOGRAPHS)

@@ -54,7 +54,17 @@ def test_a_class_of_one_picture_is_trained_on_and_noted(tmp_path):
     assert "no validation pictures of red" in splits.notes
 
 
-@pytest.mark.parametrize("names", [("train", "val"), ("Train", "Validation"), ("training", "valid"), ("train", "test")])
+@pytest.mark.parametrize(
+    "names",
+    [
+        ("train", "val"),
+        ("Train", "Validation"),
+        ("training", "valid"),
+        ("train", "test"),
+        ("training_set", "test_set"),
+        ("train", "dev"),
+    ],
+)
 def test_split_folders(tmp_path, names):
     write_classes(tmp_path / names[0], {"blue": 4, "red": 5})
     write_classes(tmp_path / names[1], {"blue": 2, "red": 1})
@@ -70,46 +80,34 @@ def test_a_class_that_only_validation_has_is_an_error(tmp_path):
         read_class_folders(tmp_path)
 
 
-def test_lists_of_paths(tmp_path):
-    write_classes(tmp_path, {"blue": 3, "dark red": 3})
-    (tmp_path / "train.txt").write_text("blue/00.jpg\nblue/01.jpg\ndark red/00.jpg\n\n")
-    (tmp_path / "val.txt").write_text("blue/02.jpg\ndark red/02.jpg\n")
+def test_a_class_may_be_called_train(tmp_path):
+    splits = read_class_folders(write_classes(tmp_path, {"bus": 5, "car": 5, "train": 5}))
+    assert splits.train.class_names == ("bus", "car", "train")
+
+
+def test_a_flat_or_empty_validation_folder_is_no_split(tmp_path):
+    write_classes(tmp_path / "train", {"blue": 5, "red": 5})
+    write_classes(tmp_path, {"test": 3})
+    (tmp_path / "val").mkdir()
     splits = read_class_folders(tmp_path)
-    assert splits.train.class_names == ("blue", "dark red")
-    assert splits.train.counts().tolist() == [2, 1]
     assert splits.val.counts().tolist() == [1, 1]
+    assert "not used: test, val" in splits.notes and "held out" in splits.notes[-1]
 
 
-@pytest.mark.parametrize("separator", [" ", ",", "\t", ", "])
-def test_lists_of_paths_with_labels(tmp_path, separator):
-    write_classes(tmp_path / "images", {"all of them": 4})
-    lines = [f"all of them/{i:02d}.jpg{separator}{label}" for i, label in enumerate(["cat", "dog", "cat", "dog"])]
-    (tmp_path / "train.csv").write_text("\n".join(["path,label", *lines[:2]]))
-    (tmp_path / "val.csv").write_text("\n".join(lines[2:]))
-    splits = read_class_folders(tmp_path)
-    assert splits.train.class_names == ("cat", "dog")
-    assert splits.val.counts().tolist() == [1, 1]
+def test_folders_go_before_a_table_of_the_same_name(tmp_path):
+    write_classes(tmp_path / "train", {"blue": 5, "red": 5})
+    (tmp_path / "train.csv").write_text("id,width\n1,300\n")
+    assert len(read_class_folders(tmp_path).train) == 8
 
 
-def test_numbered_labels_take_the_names_of_classes_txt(tmp_path):
-    write_classes(tmp_path, {"x": 2})
-    (tmp_path / "train.txt").write_text("x/00.jpg 0\nx/01.jpg 1\n")
-    (tmp_path / "classes.txt").write_text("cat\ndog\n")
-    (tmp_path / "val.txt").write_text("x/00.jpg 1\n")
-    splits = read_class_folders(tmp_path)
-    assert splits.train.class_names == ("cat", "dog") and splits.val.labels.tolist() == [1]
-
-
-def test_a_listed_file_that_is_absent_is_kept_for_the_scan_to_name(tmp_path):
-    write_classes(tmp_path, {"blue": 2, "red": 2})
-    (tmp_path / "train.txt").write_text("blue/00.jpg\nred/00.jpg\nred/99.jpg\n")
-    assert any(path.endswith("99.jpg") for path in read_class_folders(tmp_path).train.paths)
-
-
-def test_a_line_that_names_no_picture_is_an_error(tmp_path):
-    (tmp_path / "train.txt").write_text("what is this file for\n")
-    with pytest.raises(DataError, match="names no picture"):
-        read_class_folders(tmp_path)
+def test_links_are_followed_and_one_that_leads_nowhere_is_kept_for_the_scan(tmp_path):
+    write_classes(tmp_path / "elsewhere", {"more": 2})
+    write_classes(tmp_path / "data", {"blue": 5, "red": 5})
+    red = tmp_path / "data" / "red"
+    (red / "more").symlink_to(tmp_path / "elsewhere" / "more")
+    (red / "back").symlink_to(red)
+    (red / "nowhere.jpg").symlink_to(tmp_path / "nowhere.jpg")
+    assert len(list_pictures(red)[0]) == 5 + 2 + 1
 
 
 def test_what_is_not_a_picture_is_noted_and_hidden_files_are_not(tmp_path):

@@ -2,10 +2,12 @@
 
 import csv
 import json
+import shutil
 import signal
 import subprocess
 import sys
 import time
+from collections.abc import Callable
 from pathlib import Path
 
 import pytest
@@ -58,8 +60,8 @@ def test_a_run_folder_holds_what_was_promised(finished):
     metrics = json.loads((out / "metrics.json").read_text())
     assert {"accuracy", "seconds"} <= set(metrics) and all(isinstance(value, float) for value in metrics.values())
     with (out / "history.csv").open() as file:
-        assert [row["phase"] for row in csv.DictReader(file)] == ["head"] * 2 + ["last"] * 2 + ["all"] * 2
-    assert not [name for name in names if name.startswith((".", "unfinished"))]
+        assert [row["phase"] for row in csv.DictReader(file)] == ["head"] * 2 + ["all"] * 2
+    assert [name for name in names if name.startswith((".", "unfinished"))] == [".lock"]
 
 
 def test_skipped_files_are_named_counted_and_in_the_report(finished):
@@ -91,25 +93,52 @@ def test_a_finished_run_is_not_run_again(finished):
     assert (out / "metrics.json").stat().st_mtime_ns == before
 
 
-def test_killed_with_9_it_goes_on_from_the_last_epoch(data, tmp_path):
-    out = tmp_path / "run"
-    command = [sys.executable, RECIPE, "--data", data, "--out", out, "--thaw", "last", *QUICK, "--epochs", "5"]
+def kill_when(command: list, happened: Callable[[], bool]) -> None:
+    """Start a command, and kill -9 it as soon as ``happened()``."""
     process = subprocess.Popen(list(map(str, command)), stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
     deadline = time.monotonic() + 120
-    while not ((out / "history.csv").is_file() and ",1," in (out / "history.csv").read_text()):
+    while not happened():
         assert process.poll() is None and time.monotonic() < deadline
-        time.sleep(0.05)
+        time.sleep(0.01)
     process.send_signal(signal.SIGKILL)
     process.wait()
-    with (out / "history.csv").open() as file:
-        before = list(csv.DictReader(file))
+
+
+def test_killed_with_9_again_and_again_a_run_ends_as_if_nothing_had_been(finished, data, tmp_path):
+    out = tmp_path / "run"
+    start = [sys.executable, RECIPE, "--data", data, "--out", out, "--thaw", "all", *QUICK]
+    resume = [sys.executable, RECIPE, "--resume", out]
+    kill_when(start, lambda: (out / "plan.json").is_file())
+    kill_when(resume, lambda: (out / "history.csv").is_file() and ",1," in (out / "history.csv").read_text())
+    kill_when(resume, lambda: list(out.glob(".model-*")))
     done = run("--resume", out)
     assert done.returncode == 0, done.stderr
-    assert "Resumed after epoch" in done.stderr + done.stdout
-    with (out / "history.csv").open() as file:
-        after = list(csv.DictReader(file))
-    assert after[: len(before)] == before
-    assert [(row["phase"], row["epoch"]) for row in after] == [(p, str(e)) for p in ("head", "last") for e in range(1, 6)]
+    assert not list(out.glob(".model-*"))
+    uninterrupted, interrupted = (list(csv.DictReader((o / "history.csv").open())) for o in (finished[0], out))
+    for one, other in zip(uninterrupted, interrupted, strict=True):
+        assert (one.pop("phase"), one.pop("epoch")) == (other.pop("phase"), other.pop("epoch"))
+        del one["seconds"], other["seconds"]
+        assert [float(value) for value in other.values()] == pytest.approx([float(v) for v in one.values()], rel=1e-3, abs=1e-4)
+    assert "3 files could not be used" in (out / "report.html").read_text()
+    accuracies = [json.loads((o / "metrics.json").read_text())["accuracy"] for o in (finished[0], out)]
+    assert accuracies[0] == accuracies[1]
+
+
+def test_a_start_that_failed_can_be_mended(data, tmp_path):
+    out = tmp_path / "run"
+    failed = run("--data", data, "--out", out, "--weights", tmp_path / "nowhere.keras", *QUICK)
+    assert failed.returncode == 2 and "no such file" in failed.stderr
+    done = run("--data", data, "--out", out, "--thaw", "head", *QUICK)
+    assert done.returncode == 0, done.stderr
+
+
+def test_a_class_without_one_sound_picture_is_left_out(data, tmp_path):
+    shutil.copytree(data, tmp_path / "data")
+    (tmp_path / "data" / "train" / "broken").mkdir()
+    (tmp_path / "data" / "train" / "broken" / "a.jpg").write_text("no picture")
+    done = run("--data", tmp_path / "data", "--out", tmp_path / "run", "--thaw", "head", *QUICK)
+    assert done.returncode == 0, done.stderr
+    assert "no training picture of broken can be read: left out" in (tmp_path / "run" / "report.html").read_text()
 
 
 @pytest.mark.parametrize(
@@ -120,7 +149,6 @@ def test_killed_with_9_it_goes_on_from_the_last_epoch(data, tmp_path):
         (["--resume", "nowhere"], "no config.json"),
         (["--epochs", "0"], "expected at least 1"),
         (["--base", "efficientnet_lite4", "--smoke"], "no published 'imagenet' weights"),
-        (["--weights", "nowhere.keras", "--smoke"], "no such file"),
     ],
 )
 def test_bad_input_gets_one_clear_line(arguments, message, tmp_path):

@@ -151,8 +151,23 @@ def test_features_without_every_file_are_used_but_not_kept(cache, index):
     assert len(skipped) == 1 and entries(cache) == []
 
 
-def test_a_failure_leaves_nothing_half_written(cache, index, monkeypatch):
+def test_on_a_full_disk_features_are_used_and_nothing_half_written_is_left(cache, index, said, monkeypatch):
+    right = np.array(cache.features(index.take(range(3)), skipped=SkippedFiles()))
     monkeypatch.setattr(np, "save", lambda path, array: (_ for _ in ()).throw(OSError("disk full")))
-    with pytest.raises(OSError, match="disk full"):
-        cache.features(index, skipped=SkippedFiles())
-    assert entries(cache) == []
+    features = cache.features(index, skipped=SkippedFiles())
+    np.testing.assert_allclose(features[:3], right, rtol=1e-5)
+    assert len(entries(cache)) == 1 and "disk full" in said[0]
+
+
+def test_a_folder_that_cannot_be_made_is_no_failure(extractor, index, said, tmp_path):
+    (tmp_path / "file").touch()
+    cache = FeatureCache(extractor, folder=tmp_path / "file" / "features", say=said.append)
+    assert cache.features(index, skipped=SkippedFiles()).shape == (len(index), 4)
+    assert "not kept" in said[0]
+
+
+def test_freezing_the_base_does_not_change_its_entries(cache, index, extractor):
+    cache.features(index, skipped=SkippedFiles())
+    extractor.trainable = not extractor.trainable
+    FeatureCache(extractor, folder=cache.folder).features(index, skipped=SkippedFiles())
+    assert len(entries(cache)) == 1

@@ -42,11 +42,7 @@ def batches(epoch: int) -> keras.utils.PyDataset:
 
 def phases(model, *, killed_in: tuple[str, int] | None = None):
     def make(name):
-        done = 0
-
         def epoch_batches(epoch):
-            nonlocal done
-            done = epoch
             if killed_in == (name, epoch):
                 raise Killed
             return batches(epoch)
@@ -69,9 +65,10 @@ def test_a_killed_run_goes_on_from_the_last_epoch_and_ends_alike(tmp_path, place
     uninterrupted = head()
     history = train_in_order(RunFolder.start(tmp_path / "whole", {}), phases(uninterrupted), uninterrupted)
 
-    killed = head()
+    killed, run = head(), RunFolder.start(tmp_path / "run", {})
     with pytest.raises(Killed):
-        train_in_order(RunFolder.start(tmp_path / "run", {}), phases(killed, killed_in=place), killed)
+        train_in_order(run, phases(killed, killed_in=place), killed)
+    run.release()
     resumed = head()
     resumed_history = train_in_order(RunFolder.resume(tmp_path / "run"), phases(resumed), resumed)
 
@@ -113,10 +110,48 @@ def test_a_snapshot_of_another_model_is_refused():
         restore(model, {"model/0": np.zeros((9, 9))})
 
 
-def test_a_run_folder_is_never_overwritten(tmp_path):
-    RunFolder.start(tmp_path / "run", {"a": 1})
+def test_a_kill_between_checkpoint_and_history_loses_no_row(tmp_path):
+    model, run = head(), RunFolder.start(tmp_path / "run", {})
+    train_in_order(run, phases(model), model)
+    whole = (run.path / "history.csv").read_text()
+    (run.path / "history.csv").unlink()
+    run.release()
+    train_in_order(RunFolder.resume(run.path), phases(model), model)
+    assert (run.path / "history.csv").read_text() == whole
+
+
+def test_a_run_folder_is_never_overwritten_once_it_holds_an_epoch(tmp_path):
+    run = RunFolder.start(tmp_path / "run", {"a": 1})
+    run.release()
+    run = RunFolder.start(tmp_path / "run", {"a": 2})
+    assert run.read_json("config.json") == {"a": 2}
+    run.save_checkpoint("first", 1, {}, [])
+    run.release()
     with pytest.raises(RunFolderError, match="--resume"):
         RunFolder.start(tmp_path / "run", {})
+
+
+def test_a_model_folder_of_somebody_else_is_not_touched(tmp_path):
+    (tmp_path / "model").mkdir()
+    with pytest.raises(RunFolderError, match="model/"):
+        RunFolder.start(tmp_path, {})
+
+
+def test_one_process_at_a_time_has_a_run(tmp_path):
+    run = RunFolder.start(tmp_path, {})
+    with pytest.raises(RunFolderError, match="another process"):
+        RunFolder.resume(tmp_path)
+    run.release()
+    assert RunFolder.resume(tmp_path).read_json("config.json") == {}
+
+
+def test_what_a_killed_process_left_unfinished_is_swept_away(tmp_path):
+    (tmp_path / "config.json").write_text("{}")
+    (tmp_path / ".model-x1").mkdir()
+    for name in (".checkpoint.npz.unfinished", "unfinished_after_head.weights.h5", "notes.txt"):
+        (tmp_path / name).touch()
+    RunFolder.resume(tmp_path)
+    assert sorted(path.name for path in tmp_path.iterdir()) == [".lock", "config.json", "notes.txt"]
 
 
 def test_a_folder_without_a_run_cannot_be_resumed(tmp_path):
@@ -137,4 +172,4 @@ def test_the_schedule_warms_up_and_ends_at_zero():
     rates = [float(schedule(step)) for step in range(101)]
     assert rates[0] == pytest.approx(0.1) and max(rates) == pytest.approx(1.0) and rates.index(max(rates)) == 10
     assert rates[-1] == pytest.approx(0.0, abs=1e-6)
-    assert all(a >= b for a, b in itertools.pairwise(rates))
+    assert all(a >= b for a, b in itertools.pairwise(rates[10:]))

@@ -12,9 +12,11 @@ from pathlib import Path
 import numpy as np
 import skimage.data
 import sklearn.datasets
+from filelock import FileLock
 from PIL import Image
 from tqdm import tqdm
 
+MARKER = "VERSION"
 VERSION = "1"  # of the recipe below: a cached copy of another version is not used
 TRAIN_SHARE, GAP_SHARE = 0.6, 0.04  # of the photograph's longer side
 CROP_SIDE = (72, 128)  # pixels, before the crop is stored
@@ -47,24 +49,29 @@ def make_demo(folder: str | Path, *, num_train: int = 24, num_val: int = 10, see
         the folder.
     """
     folder = Path(folder)
-    stamp = f"{VERSION} {num_train} {num_val} {seed}"
-    marker = folder / "VERSION"
-    if marker.is_file() and marker.read_text() == stamp:
-        return folder
     folder.parent.mkdir(parents=True, exist_ok=True)
-    unfinished = Path(tempfile.mkdtemp(prefix=f".{folder.name}-", dir=folder.parent))
+    with FileLock(folder.with_name(f".{folder.name}.lock")):  # two first runs at once: the second finds what the first made
+        stamp = f"{VERSION} {num_train} {num_val} {seed}"
+        marker = folder / MARKER
+        if not (marker.is_file() and marker.read_text() == stamp):
+            with tempfile.TemporaryDirectory(prefix=f".{folder.name}-", dir=folder.parent) as beside:
+                unfinished = Path(beside) / folder.name
+                _write(unfinished, num_train, num_val, seed)
+                (unfinished / MARKER).write_text(stamp)
+                shutil.rmtree(folder, ignore_errors=True)
+                os.replace(unfinished, folder)
+    return folder
+
+
+def _write(folder: Path, num_train: int, num_val: int, seed: int) -> None:
     for number, (name, photograph) in enumerate(tqdm(PHOTOGRAPHS.items(), "cutting photographs", leave=False)):
         rng = np.random.default_rng([seed, number])
         regions = dict(zip(("train", "val"), split_in_two(_as_rgb(photograph())), strict=True))
         for split, count in (("train", num_train), ("val", num_val)):
-            target = unfinished / split / name
+            target = folder / split / name
             target.mkdir(parents=True)
             for crop in range(count):
                 Image.fromarray(random_crop(regions[split], rng)).save(target / f"{name}_{crop:02d}.png")
-    (unfinished / marker.name).write_text(stamp)
-    shutil.rmtree(folder, ignore_errors=True)
-    os.replace(unfinished, folder)
-    return folder
 
 
 def split_in_two(photograph: np.ndarray) -> tuple[np.ndarray, np.ndarray]:

@@ -5,26 +5,30 @@ FOLDER/train/<class>/... and FOLDER/val/<class>/...
 FOLDER/train.txt and FOLDER/val.txt      lines "path" (its folder is the class) or "path label"
 """
 
+import os
 import re
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable
 from dataclasses import dataclass, replace
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 
 from visionkit.data.decode import PICTURE_SUFFIXES
 from visionkit.data.sample import DataError, Index
+from visionkit.data.split_lists import find_list, read_list
 
-TRAIN_NAMES = ("train", "training")
-VAL_NAMES = ("val", "valid", "validation", "test")
+TRAIN_NAMES = ("train", "training", "train_set", "training_set", "trainset")
+VAL_NAMES = ("val", "valid", "validation", "dev", "eval", "val_set", "validation_set", "valset")
+VAL_NAMES += ("test", "testing", "test_set", "testset")  # where there is no other
 VAL_SHARE = 0.2  # held out where the data has no validation split of its own
-LIST_SUFFIXES = (".txt", ".csv", ".tsv")
-LIST_FOLDERS = ("", "splits", "lists", "meta")
-LABEL_FILES = ("classes.txt", "labels.txt")
 LAYOUTS = (
     "Expected one folder of pictures a class (cats/, dogs/); or train/ and val/ with such folders in each; "
     "or lists train.txt and val.txt with a path, and after it a label, in each line."
 )
+
+
+Found = tuple[dict[str, list[Path]], dict[str, list[Path]] | None, list[str]]  # class -> files of both splits, and notes
 
 
 @dataclass(frozen=True)
@@ -34,6 +38,31 @@ class Splits:
     train: Index
     val: Index
     notes: tuple[str, ...] = ()
+
+    def map(self, function: Callable[[Index, str], Index]) -> "Splits":
+        """The splits after ``function(index, "training")`` and ``function(index, "validation")``."""
+        return replace(self, train=function(self.train, "training"), val=function(self.val, "validation"))
+
+    def without_classes(self, names: Iterable[str], note: str) -> "Splits":
+        """The splits without some classes, and with a note on it."""
+        gone = set(names)
+        splits = self.map(lambda index, _: index.without_classes(gone))
+        return replace(splits, notes=(*self.notes, note))
+
+    def to_plain(self) -> dict[str, Any]:
+        """Paths and labels for a JSON file; what ``scan`` found out is not kept."""
+        indexes = {"train": self.train, "val": self.val}
+        plain = {name: {"paths": index.paths, "labels": index.labels.tolist()} for name, index in indexes.items()}
+        return plain | {"class_names": self.train.class_names, "notes": self.notes}
+
+    @classmethod
+    def from_plain(cls, plain: dict[str, Any]) -> "Splits":
+        """The inverse of ``to_plain``."""
+        names = tuple(plain["class_names"])
+        train, val = (
+            Index(names, tuple(plain[name]["paths"]), np.array(plain[name]["labels"], np.int32)) for name in ("train", "val")
+        )
+        return cls(train, val, tuple(plain["notes"]))
 
 
 def read_class_folders(folder: str | Path, *, seed: int = 0) -> Splits:
@@ -49,34 +78,58 @@ def read_class_folders(folder: str | Path, *, seed: int = 0) -> Splits:
     folder = Path(folder)
     if not folder.is_dir():
         raise DataError(f"--data {folder}: no such folder. {LAYOUTS}")
-    children = {child.name.lower(): child for child in sorted(folder.iterdir(), reverse=True)}
-    train_list, val_list = (_find_list(folder, names) for names in (TRAIN_NAMES, VAL_NAMES))
-    train_folder, val_folder = (
-        next((children[name] for name in names if name in children and children[name].is_dir()), None)
-        for names in (TRAIN_NAMES, VAL_NAMES)
-    )
-    if train_list is not None:
-        train, notes = _read_list(folder, train_list)
-        val, more_notes = _read_list(folder, val_list) if val_list is not None else (None, [])
-    elif train_folder is not None:
-        train, notes = _read_split(train_folder)
-        val, more_notes = _read_split(val_folder) if val_folder is not None else (None, [])
-    else:
-        train, notes = _read_split(folder)
-        val, more_notes = None, []
+    train, val, notes = _split_folders(folder) or _split_lists(folder) or _one_folder(folder)
     class_names = tuple(sorted(train, key=_natural_order))
     _check_classes(folder, class_names, val)
     if val is None:
         train, val = hold_out(train, seed)
-        more_notes = [f"no validation split found: {VAL_SHARE:.0%} of each class held out, drawn with seed {seed}"]
-    splits = Splits(_index(class_names, train), _index(class_names, val), tuple(notes + more_notes))
+        notes.append(f"no validation split found: {VAL_SHARE:.0%} of each class held out, drawn with seed {seed}")
+    splits = Splits(_index(class_names, train), _index(class_names, val))
     for name, index in (("training", splits.train), ("validation", splits.val)):
         if len(index) == 0:
             raise DataError(f"{folder}: no {name} pictures. {LAYOUTS}")
+    shared = set(splits.train.paths) & set(splits.val.paths)
+    if shared:
+        notes.append(f"{len(shared)} files are in training and in validation: the accuracy will flatter the model")
     absent = [name for name, count in zip(class_names, splits.val.counts(), strict=True) if count == 0]
     if absent:
-        splits = replace(splits, notes=(*splits.notes, f"no validation pictures of {', '.join(absent)}"))
-    return splits
+        notes.append(f"no validation pictures of {', '.join(absent)}")
+    return replace(splits, notes=tuple(notes))
+
+
+def _split_folders(folder: Path) -> Found | None:
+    """``train/`` and, of the folders that may be the validation split, the first that has classes in it."""
+    children = {child.name.lower(): child for child in sorted(folder.iterdir(), reverse=True) if child.is_dir()}
+
+    def first_with_classes(names):
+        for name in names:
+            if name in children and (found := _read_split(children[name]))[0]:
+                return children[name], *found
+        return None, None, []
+
+    train_folder, train, notes = first_with_classes(TRAIN_NAMES)
+    if train is None:
+        return None
+    val_folder, val, more_notes = first_with_classes(VAL_NAMES)
+    notes = notes + more_notes
+    others = [name for name, child in children.items() if child not in (train_folder, val_folder) and not name.startswith(".")]
+    if others:
+        notes.append(f"not used: {', '.join(sorted(others))}")
+    return train, val, notes
+
+
+def _split_lists(folder: Path) -> Found | None:
+    train_list, val_list = find_list(folder, TRAIN_NAMES), find_list(folder, VAL_NAMES)
+    if train_list is None:
+        return None
+    train, notes = read_list(folder, train_list)
+    val, more_notes = read_list(folder, val_list) if val_list is not None else (None, [])
+    return train, val, notes + more_notes
+
+
+def _one_folder(folder: Path) -> Found:
+    train, notes = _read_split(folder)
+    return train, None, notes
 
 
 def hold_out(files: dict[str, list[Path]], seed: int) -> tuple[dict[str, list[Path]], dict[str, list[Path]]]:
@@ -91,8 +144,20 @@ def hold_out(files: dict[str, list[Path]], seed: int) -> tuple[dict[str, list[Pa
 
 
 def list_pictures(folder: Path) -> tuple[list[Path], list[Path]]:
-    """All pictures below ``folder``, by name, and the other files; hidden ones do not count."""
-    files = sorted(path for path in folder.rglob("*") if path.is_file() and not _is_hidden(path.relative_to(folder)))
+    """All pictures below ``folder``, by name, and the other files; hidden ones do not count.
+
+    Links are followed; a picture whose link leads nowhere is listed, for the scan to name it.
+    """
+    files, entered = [], set()
+    for parent, folders, names in os.walk(folder, followlinks=True):
+        real = os.path.realpath(parent)
+        if real in entered:  # a link that leads back
+            folders.clear()
+            continue
+        entered.add(real)
+        folders[:] = [name for name in folders if not _is_hidden(name)]
+        files += [Path(parent, name) for name in names if not _is_hidden(name)]
+    files.sort()
     pictures = [path for path in files if path.suffix.lower() in PICTURE_SUFFIXES]
     return pictures, [path for path in files if path.suffix.lower() not in PICTURE_SUFFIXES]
 
@@ -101,7 +166,7 @@ def _read_split(folder: Path) -> tuple[dict[str, list[Path]], list[str]]:
     """Class -> files, and notes on what was passed over."""
     files, notes = {}, []
     for child in sorted(folder.iterdir()):
-        if not child.is_dir() or _is_hidden(Path(child.name)):
+        if not child.is_dir() or _is_hidden(child.name):
             continue
         pictures, others = list_pictures(child)
         if pictures:
@@ -112,56 +177,6 @@ def _read_split(folder: Path) -> tuple[dict[str, list[Path]], list[str]]:
             named = ", ".join(path.name for path in others[:3]) + (", ..." if len(others) > 3 else "")
             notes.append(f"{len(others)} files in {child} are not pictures by their names: {named}")
     return files, notes
-
-
-def _find_list(folder: Path, names: Iterable[str]) -> Path | None:
-    candidates = (folder / sub / f"{name}{suffix}" for sub in LIST_FOLDERS for name in names for suffix in LIST_SUFFIXES)
-    return next((path for path in candidates if path.is_file()), None)
-
-
-def _read_list(folder: Path, list_file: Path) -> tuple[dict[str, list[Path]], list[str]]:
-    """Class -> files of a split list; a file that is listed but absent is kept, for the scan to name it."""
-    label_file = next((folder / name for name in LABEL_FILES if (folder / name).is_file()), None)
-    names = label_file.read_text(encoding="utf-8").split("\n") if label_file else []
-    files: dict[str, list[Path]] = {}
-    for line in list_file.read_text(encoding="utf-8-sig").splitlines():
-        line = line.strip()
-        if not line or line.startswith("#"):
-            continue
-        path, label = _split_line(folder, line)
-        if label is None and path.suffix.lower() not in PICTURE_SUFFIXES and not path.exists():
-            if not files and re.fullmatch(r"\w+[,\t ]\w+", line):
-                continue  # a header: "path,label"
-            raise DataError(f"{list_file}: line {line!r} names no picture below {folder}. {LAYOUTS}")
-        if label is not None and label.isdigit() and int(label) < len(names) and names[int(label)].strip():
-            label = names[int(label)].strip()
-        files.setdefault(path.parent.name if label is None else label, []).append(path)
-    return files, [f"{list_file.name} lists {sum(map(len, files.values()))} files"]
-
-
-def _split_line(folder: Path, line: str) -> tuple[Path, str | None]:
-    """The path and the label of a line; names may hold spaces, so the file that exists decides."""
-    whole = _resolve(folder, line)
-    if whole is not None:
-        return whole, None
-    for separator in ("\t", ",", ";", " "):
-        path, found, label = line.rpartition(separator)
-        if found and label.strip() and _resolve(folder, path.strip()) is not None:
-            return _resolve(folder, path.strip()), label.strip()
-    match = re.fullmatch(r"(.*\.\w{2,5})[\t,; ]\s*(\S+)", line)  # an absent file, and its label
-    if match and Path(match[1]).suffix.lower() in PICTURE_SUFFIXES:
-        return folder / match[1], match[2]
-    return folder / line, None
-
-
-def _resolve(folder: Path, name: str) -> Path | None:
-    for path in (folder / name, folder / "images" / name):
-        if path.is_file():
-            return path
-        for suffix in (".jpg", ".jpeg", ".png"):
-            if path.name and path.with_name(path.name + suffix).is_file():
-                return path.with_name(path.name + suffix)
-    return None
 
 
 def _check_classes(folder: Path, class_names: tuple[str, ...], val: dict[str, list[Path]] | None) -> None:
@@ -184,8 +199,8 @@ def _index(class_names: tuple[str, ...], files: dict[str, list[Path]]) -> Index:
     return Index(class_names, tuple(path for path, _ in rows), np.array([label for _, label in rows], np.int32))
 
 
-def _is_hidden(relative: Path) -> bool:
-    return any(part.startswith((".", "__MACOSX")) for part in relative.parts)
+def _is_hidden(name: str) -> bool:
+    return name.startswith((".", "__MACOSX"))
 
 
 def _natural_order(name: str) -> list:

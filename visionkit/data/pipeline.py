@@ -1,5 +1,6 @@
 """From an index to batches: the one place that knows the order of the steps."""
 
+import os
 from pathlib import Path
 
 import albumentations as A  # noqa: N812
@@ -61,7 +62,7 @@ def _columns(index: Index, positions: np.ndarray) -> dict[str, np.ndarray]:
         raise ValueError("The index has not been scanned; call visionkit.data.scan(index, skipped) first.")
     facts = index.take(positions)
     return {
-        "path": np.array(facts.paths, dtype=bytes if not len(index) else None),
+        "path": np.array([os.fsencode(path) for path in facts.paths], dtype=bytes),  # names need not be UTF-8
         "label": facts.labels,
         "position": positions,
         "num_bytes": np.array([fact.num_bytes for fact in facts.facts], np.int64),
@@ -72,7 +73,7 @@ def _columns(index: Index, positions: np.ndarray) -> dict[str, np.ndarray]:
 
 def _reader(skipped: SkippedFiles):
     def read(path: bytes, num_bytes: int) -> bytes:
-        name = path.decode()
+        name = os.fsdecode(path)
         try:
             contents = Path(name).read_bytes()
         except OSError as error:

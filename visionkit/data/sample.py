@@ -1,16 +1,11 @@
 """Words that all of data/ shares: the sample, the index, the skipped file.
 
-A **sample** is a plain dict with documented keys:
-
-    image   uint8 (H, W, C), RGB
-    label   int, position in the class names
-    id      str, where it came from: the path of its file
-
-An **index** lists samples before any picture is opened.
+An **index** lists the samples of a split before any picture is opened: the path of each, where it came from, and its label,
+a position in the class names. Pipelines make batches of it; see ``pipeline.batches`` for their keys.
 """
 
 import threading
-from collections.abc import Iterable
+from collections.abc import Collection, Iterable
 from dataclasses import dataclass, replace
 from typing import NamedTuple
 
@@ -55,6 +50,13 @@ class Index:
         facts = tuple(self.facts[i] for i in positions) if self.facts else ()
         labels = self.labels[np.asarray(positions, dtype=int)]
         return replace(self, paths=tuple(self.paths[i] for i in positions), labels=labels, facts=facts)
+
+    def without_classes(self, names: Collection[str]) -> "Index":
+        """The samples of the other classes, which are numbered anew."""
+        kept = [label for label, name in enumerate(self.class_names) if name not in names]
+        part = self.take(np.flatnonzero(np.isin(self.labels, kept)))
+        labels = np.searchsorted(kept, part.labels).astype(np.int32)
+        return replace(part, class_names=tuple(self.class_names[label] for label in kept), labels=labels)
 
     def counts(self) -> np.ndarray:
         """Number of samples of each class, int ``(num_classes,)``."""

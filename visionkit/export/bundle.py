@@ -104,7 +104,7 @@ def export_classifier(
 
     Args:
         model: float32 pixels ``(N, size, size, 3)`` in 0..255 to logits.
-        folder: replaced if it exists.
+        folder: a bundle there is replaced.
         class_names: in the order of the logits.
         facts: for ``bundle.json``: what a reader of the bundle wants to know (base, data, ...).
         flips: average over mirror images inside the bundle.
@@ -112,8 +112,13 @@ def export_classifier(
 
     Returns:
         the folder.
+
+    Raises:
+        UserError: a folder stands there that is no bundle.
     """
     folder = Path(folder)
+    if folder.exists() and not (folder / EXTRA / "bundle.json").is_file():
+        raise UserError(f"{folder} exists and is no bundle of visionkit: it is not replaced. Name another folder.")
     folder.parent.mkdir(parents=True, exist_ok=True)
     unfinished = Path(tempfile.mkdtemp(prefix=f".{folder.name}-", dir=folder.parent))
     try:

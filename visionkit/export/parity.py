@@ -1,4 +1,4 @@
-"""Do a bundle, its Keras model and its LiteRT twin give the same answers?"""
+"""Do a bundle and its LiteRT twin give the same answers?"""
 
 from collections.abc import Sequence
 from pathlib import Path

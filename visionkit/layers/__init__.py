@@ -1,1 +1,1 @@
-"""."""
+"""Blocks and layers that families of networks share; Keras alone."""

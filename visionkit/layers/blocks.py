@@ -6,9 +6,6 @@ import keras
 
 from visionkit.layers import nd
 
-# He et al. 2015 (https://arxiv.org/abs/1502.01852), fan-out, as EfficientNet and MobileNet are initialised.
-HE_FAN_OUT = keras.initializers.VarianceScaling(2.0, mode="fan_out", distribution="truncated_normal")
-
 
 class Names(NamedTuple):
     """Layer names of one convolution, its normalisation and its activation."""
@@ -38,7 +35,7 @@ def conv_bn(
         ``(N, spatial..., filters)``.
     """
     x = nd.layer("Conv", x)(
-        filters, kernel_size, strides, "same", use_bias=False, kernel_initializer=_fresh(HE_FAN_OUT), name=names.conv
+        filters, kernel_size, strides, "same", use_bias=False, kernel_initializer=he_fan_out(), name=names.conv
     )(x)
     return _normalize_and_activate(x, names, activation, momentum)
 
@@ -54,7 +51,7 @@ def depthwise_bn(
 ) -> keras.KerasTensor:
     """One filter a channel (depthwise convolution), batch normalisation, activation; ``C`` is unchanged."""
     x = nd.layer("DepthwiseConv", x)(
-        kernel_size, strides, "same", use_bias=False, depthwise_initializer=_fresh(HE_FAN_OUT), name=names.conv
+        kernel_size, strides, "same", use_bias=False, depthwise_initializer=he_fan_out(), name=names.conv
     )(x)
     return _normalize_and_activate(x, names, activation, momentum)
 
@@ -72,8 +69,8 @@ def squeeze_excite(x: keras.KerasTensor, filters: int, *, name: str, activation:
     gate = nd.layer("GlobalAveragePooling", x)(name=f"{name}squeeze")(x)
     gate = keras.layers.Reshape((1,) * nd.rank(x) + (channels,), name=f"{name}reshape")(gate)
     conv = nd.layer("Conv", x)
-    gate = conv(filters, 1, activation=activation, kernel_initializer=_fresh(HE_FAN_OUT), name=f"{name}reduce")(gate)
-    gate = conv(channels, 1, activation="sigmoid", kernel_initializer=_fresh(HE_FAN_OUT), name=f"{name}expand")(gate)
+    gate = conv(filters, 1, activation=activation, kernel_initializer=he_fan_out(), name=f"{name}reduce")(gate)
+    gate = conv(channels, 1, activation="sigmoid", kernel_initializer=he_fan_out(), name=f"{name}expand")(gate)
     return keras.layers.Multiply(name=f"{name}excite")([x, gate])
 
 
@@ -88,6 +85,9 @@ def _normalize_and_activate(x, names: Names, activation, momentum: float):
     return x if activation is None else keras.layers.Activation(activation, name=names.activation)(x)
 
 
-def _fresh(initializer):
-    """A copy with a seed of its own: a shared initializer would draw every layer of one shape alike."""
-    return initializer.clone()
+def he_fan_out() -> keras.initializers.Initializer:
+    """As EfficientNet and MobileNet are initialised: He et al. 2015 (https://arxiv.org/abs/1502.01852), by fan-out.
+
+    A new one each time: an initializer that is shared would give layers of one shape the same weights.
+    """
+    return keras.initializers.VarianceScaling(2.0, mode="fan_out", distribution="truncated_normal")

@@ -52,7 +52,7 @@ def load_weights(
     if not path.is_file():
         raise UserError(f"weights={str(weights)!r}: no such file; expected None, 'imagenet' or an existing path.")
     if path.suffix == ".keras":
-        copy_weights(keras.models.load_model(path, compile=False, safe_mode=True), model)
+        copy_weights(_read_keras_file(path), model)
     elif path.name.endswith(".weights.h5"):
         _load_h5(model, path)
     else:
@@ -102,6 +102,14 @@ def _load_from_peer(model: keras.Model, peer_arguments: dict) -> None:
             "or use efficientnet_lite0, whose ImageNet weights were installed with visionkit."
         ) from error
     copy_weights(peer, model)
+
+
+def _read_keras_file(path: Path) -> keras.Model:
+    try:
+        return keras.models.load_model(path, compile=False, safe_mode=True)
+    except (ValueError, TypeError, KeyError, OSError) as error:
+        reason = str(error).splitlines()[0]
+        raise UserError(f"{path} cannot be read as a .keras file: {reason}") from error
 
 
 def _load_h5(model: keras.Model, path: Path) -> None:

@@ -1,1 +1,1 @@
-"""."""
+"""From a model and data to a trained model: phases, resuming, cached features."""

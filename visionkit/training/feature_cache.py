@@ -10,6 +10,7 @@ import json
 import os
 import shutil
 import tempfile
+import time
 from collections.abc import Callable
 from pathlib import Path
 
@@ -26,6 +27,7 @@ from visionkit.data.pipeline import batches
 from visionkit.data.sample import Index, SkippedFiles
 
 FORMAT = 1  # of an entry
+DAY = 24 * 3600  # seconds
 
 
 def weights_digest(model: keras.Model) -> str:
@@ -88,13 +90,18 @@ class FeatureCache:
         computed = self._compute(index, skipped, augmentation, seed, view, mirrored, batch_size)
         if np.isnan(computed).any():
             return computed  # incomplete: it is used, but not kept under a key that promises every file
-        _write(entry, key, computed)
-        return self._read(entry, key)
+        try:
+            _write(entry, key, computed)
+        except OSError as error:
+            self._say(f"The features are not kept in {self.folder} ({error}).")
+            return computed
+        kept = self._read(entry, key)
+        return computed if kept is None else kept
 
     def _key(self, index: Index, augmentation: Augmentation | None, seed: int, view: int, mirrored: bool) -> dict:
         files = hashlib.blake2b("".join(fact.digest for fact in index.facts).encode(), digest_size=16).hexdigest()
-        key = {"format": FORMAT, "base": self._base, "size": self.size, "files": files, "rows": len(index)}
-        key["mirrored"] = mirrored
+        key = {"format": FORMAT, "tensorflow": tf.__version__, "base": self._base, "size": self.size}
+        key |= {"files": files, "rows": len(index), "mirrored": mirrored}
         if augmentation is not None:
             drawn_by = f"albumentations {albumentations.__version__}, OpenCV {cv2.__version__}"
             key["augmentation"] = [augmentation.describe(), seed, view, drawn_by]
@@ -131,17 +138,26 @@ class FeatureCache:
 
 def _write(entry: Path, key: dict, features: np.ndarray) -> None:
     entry.parent.mkdir(parents=True, exist_ok=True)
+    _sweep(entry.parent)
     unfinished = Path(tempfile.mkdtemp(prefix=".unfinished-", dir=entry.parent))
     try:
         np.save(unfinished / "features.npy", features)
         manifest = {"key": key, "digest": _file_digest(unfinished / "features.npy")}
         (unfinished / "manifest.json").write_text(json.dumps(manifest, indent=2))
+        unfinished.chmod(0o755)  # mkdtemp makes a folder that others, who may share the cache, cannot read
         os.rename(unfinished, entry)
     except OSError:
         if not entry.exists():  # else another run was faster, and its features are the same
             raise
     finally:
         shutil.rmtree(unfinished, ignore_errors=True)
+
+
+def _sweep(folder: Path) -> None:
+    """Remove what killed runs left unfinished; younger folders may belong to a run that is alive."""
+    for left in folder.glob(".unfinished-*"):
+        if time.time() - left.stat().st_mtime > DAY:
+            shutil.rmtree(left, ignore_errors=True)
 
 
 def _name_of(key: dict) -> str:
@@ -155,4 +171,11 @@ def _file_digest(path: Path) -> str:
 
 def _layers_digest(model: keras.Model) -> str:
     """What the layers are, for the weights alone do not tell the normalisation or the activations."""
-    return hashlib.blake2b(json.dumps(model.get_config(), default=str).encode(), digest_size=16).hexdigest()
+
+    def without_flags(config):
+        if isinstance(config, dict):
+            return {name: without_flags(value) for name, value in config.items() if name != "trainable"}
+        return [without_flags(value) for value in config] if isinstance(config, (list, tuple)) else config
+
+    described = json.dumps(without_flags(model.get_config()), default=str)
+    return hashlib.blake2b(described.encode(), digest_size=16).hexdigest()

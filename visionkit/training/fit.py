@@ -60,6 +60,8 @@ def train_in_order(run: RunFolder, phases: dict[str, Callable[[], Phase]], whole
     """
     state, arrays = run.load_checkpoint() or ({"phase": None, "epoch": 0, "history": []}, None)
     names, history = list(phases), state["history"]
+    if history:
+        run.write_history(history)  # a kill may have come between the checkpoint and this table
     for name in names[names.index(state["phase"]) if arrays else 0 :]:
         phase = phases[name]()
         compile_phase(phase)

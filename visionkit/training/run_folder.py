@@ -4,12 +4,14 @@ import csv
 import io
 import json
 import os
+import shutil
 import time
 import zipfile
 from pathlib import Path
 from typing import Any
 
 import numpy as np
+from filelock import FileLock, Timeout
 
 from visionkit.errors import UserError
 
@@ -19,28 +21,41 @@ class RunFolderError(UserError):
 
 
 class RunFolder:
-    """``RUN/``: what a recipe writes, and what ``--resume`` reads.
+    """``RUN/``: what a recipe writes, and what ``--resume`` reads. One process at a time has it.
 
     Args:
         path: is made if it is missing.
+
+    Raises:
+        RunFolderError: another process has it.
     """
 
     def __init__(self, path: str | Path):
         self.path = Path(path)
+        self.path.mkdir(parents=True, exist_ok=True)
+        self._lock = FileLock(self.path / ".lock")
+        try:
+            self._lock.acquire(timeout=0)
+        except Timeout:
+            raise RunFolderError(f"{path}: another process is writing this run.") from None
         self._began = time.monotonic()
         self._seconds_before = 0.0
+        self._sweep()
 
     @classmethod
     def start(cls, path: str | Path, config: dict[str, Any]) -> "RunFolder":
-        """Make a new run folder.
+        """Make a new run folder, or take one whose run failed before its first epoch.
 
         Raises:
-            RunFolderError: one stands there already; it is not overwritten.
+            RunFolderError: a run stands there already, or a ``model/`` that is none of ours; nothing is overwritten.
         """
         run = cls(path)
-        if (run.path / "config.json").exists():
+        if any((run.path / name).exists() for name in ("checkpoint.npz", "metrics.json")):
             raise RunFolderError(f"{path} holds a run already; go on with it by --resume {path}, or name another --out.")
-        run.path.mkdir(parents=True, exist_ok=True)
+        if (run.path / "model").exists():
+            raise RunFolderError(f"{path} holds a folder model/ already, which a run would replace; name another --out.")
+        for name in ("plan.json", "story.json"):
+            (run.path / name).unlink(missing_ok=True)
         run.write_json("config.json", config)
         return run
 
@@ -51,10 +66,19 @@ class RunFolder:
         Raises:
             RunFolderError: no run stands there.
         """
-        run = cls(path)
-        if not (run.path / "config.json").is_file():
+        if not (Path(path) / "config.json").is_file():
             raise RunFolderError(f"--resume {path}: no config.json there; expected the folder that a run was writing to.")
-        return run
+        return cls(path)
+
+    def release(self) -> None:
+        """Let another process have the folder."""
+        self._lock.release()
+
+    def _sweep(self) -> None:
+        """Remove what a killed process left unfinished."""
+        for pattern in (".model-*", ".*.unfinished", "unfinished_*"):
+            for left in self.path.glob(pattern):
+                shutil.rmtree(left) if left.is_dir() else left.unlink()
 
     def seconds(self) -> float:
         """How long the run has taken, what it took before an interruption included (up to its last checkpoint)."""
@@ -111,6 +135,6 @@ class RunFolder:
 
 def write_atomically(path: Path, contents: bytes) -> None:
     """Write beside ``path`` and rename, so that no reader ever sees half a file."""
-    beside = path.with_name(f".{path.name}.{os.getpid()}")
+    beside = path.with_name(f".{path.name}.unfinished")
     beside.write_bytes(contents)
     os.replace(beside, path)

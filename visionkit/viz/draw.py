@@ -1,5 +1,7 @@
 """Answers drawn on pictures."""
 
+import itertools
+from collections.abc import Sequence
 from pathlib import Path
 
 import numpy as np
@@ -20,19 +22,18 @@ def draw_label(pixels: np.ndarray, lines: list[str]) -> Image.Image:
     band = Image.new("RGB", (max(picture.width, 8 * scale), picture.height + sum(heights) + scale // 2), (24, 26, 31))
     band.paste(picture, ((band.width - picture.width) // 2, 0))
     pen, y = ImageDraw.Draw(band), picture.height + scale // 4
-    for line, font, height in zip(lines, fonts, heights, strict=True):
-        pen.text((scale // 2, y), line, fill=(255, 255, 255) if y < picture.height + height else (190, 195, 205), font=font)
+    for number, (line, font, height) in enumerate(zip(lines, fonts, heights, strict=True)):
+        pen.text((scale // 2, y), line, fill=(190, 195, 205) if number else (255, 255, 255), font=font)
         y += height
     return band
 
 
-def save_drawing(drawing: Image.Image, folder: Path, source: str) -> Path:
-    """Save under the source's name as a PNG; a number follows the name where two sources share it."""
-    folder.mkdir(parents=True, exist_ok=True)
-    stem, number = Path(source).stem, 1
-    target = folder / f"{stem}.png"
-    while target.exists():
-        number += 1
-        target = folder / f"{stem}_{number}.png"
-    drawing.save(target)
-    return target
+def drawing_names(sources: Sequence[str]) -> list[str]:
+    """A PNG's name for each source file, after its own; a number follows where two share it."""
+    names, taken = [], set()
+    for source in sources:
+        stem = Path(source).stem
+        candidates = itertools.chain([f"{stem}.png"], (f"{stem}_{number}.png" for number in itertools.count(2)))
+        names.append(next(name for name in candidates if name.lower() not in taken))
+        taken.add(names[-1].lower())
+    return names

@@ -6,10 +6,8 @@ import numpy as np
 from matplotlib.backends.backend_agg import FigureCanvasAgg
 from matplotlib.figure import Figure
 from matplotlib.ticker import MaxNLocator
-from sklearn.metrics import ConfusionMatrixDisplay
 
 INK, TRAINING, VALIDATION = "#22252b", "#8a94a6", "#1769d2"
-MAX_CLASSES_DRAWN = 40  # beyond, the cells of a confusion matrix cannot be read
 
 
 def curves(history: list[dict]) -> bytes:
@@ -40,20 +38,6 @@ def curves(history: list[dict]) -> bytes:
         axes.xaxis.set_major_locator(MaxNLocator(integer=True))
         axes.spines[["top", "right"]].set_visible(False)
         axes.legend(frameon=False)
-    return to_png(figure)
-
-
-def confusion(matrix: np.ndarray, class_names: tuple[str, ...]) -> bytes:
-    """A confusion matrix: rows are true classes, columns are answers, ``(num_classes, num_classes)`` counts."""
-    side = min(9.0, 2.2 + 0.5 * len(class_names))
-    figure = Figure(figsize=(side + 0.6, side), layout="constrained")
-    axes = figure.subplots()
-    display = ConfusionMatrixDisplay(matrix, display_labels=class_names)
-    display.plot(ax=axes, cmap="Blues", colorbar=False, xticks_rotation=45, include_values=len(class_names) <= 20)
-    axes.set_xlabel("answer")
-    axes.set_ylabel("truth")
-    for label in axes.get_xticklabels():
-        label.set_horizontalalignment("right")
     return to_png(figure)
 
 

@@ -19,6 +19,7 @@ from visionkit.viz import plots
 THUMBNAIL = 220  # pixels of the longer side
 MAX_WRONG = 24
 MAX_SKIPPED = 200
+MAX_CLASSES_SHOWN = 60  # in the confusion matrix; beyond, its cells say little
 
 
 @dataclass(frozen=True)
@@ -70,14 +71,14 @@ def write_report(report: ClassificationReport, path: str | Path) -> Path:
         report=report,
         classes=rows,
         curves=_inline(plots.curves(report.history)) if report.history else None,
-        confusion=_inline(plots.confusion(matrix, report.class_names)) if len(labels) <= plots.MAX_CLASSES_DRAWN else None,
+        matrix=matrix.tolist() if len(labels) <= MAX_CLASSES_SHOWN else None,
         wrong=_worst(report, answers),
         num_wrong=int((answers != report.truth).sum()),
         skipped=report.skipped[:MAX_SKIPPED],
     )
     path = Path(path)
-    beside = path.with_name(f".{path.name}.{os.getpid()}")
-    beside.write_text(page, encoding="utf-8")
+    beside = path.with_name(f".{path.name}.unfinished")
+    beside.write_text(page, encoding="utf-8", errors="backslashreplace")  # file names need not be UTF-8
     os.replace(beside, path)
     return path
 

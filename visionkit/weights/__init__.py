@@ -1,1 +1,1 @@
-"""."""
+"""Readers of foreign weight files that execute nothing."""
