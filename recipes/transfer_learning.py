@@ -47,12 +47,12 @@ from visionkit.inference.loading import Prediction, load  # noqa: E402
 from visionkit.models.catalog import CATALOG, find  # noqa: E402
 from visionkit.training import phases, runtime, transfer  # noqa: E402
 from visionkit.training.feature_cache import FeatureCache  # noqa: E402
-from visionkit.training.fit import Phase, train_in_order  # noqa: E402
+from visionkit.training.fit import Phase, load_weights, train_in_order  # noqa: E402
 from visionkit.training.run_folder import RunFolder  # noqa: E402
 from visionkit.viz.report import ClassificationReport, write_report  # noqa: E402
 
 EPOCHS = {transfer.HEAD: 20, transfer.LAST: 8, transfer.ALL: 8}
-SMOKE = {"epochs": 4, "size": 128, "batch_size": 8, "views": 1, "thaw": transfer.LAST}
+SMOKE = {"epochs": 2, "size": 128, "batch_size": 8, "views": 1, "thaw": transfer.LAST}
 SMOKE_TRAIN, SMOKE_VAL = 6, 3  # pictures a class
 TWIN_CHECKS = 16  # validation pictures on which the LiteRT twin is compared
 
@@ -128,7 +128,7 @@ def train_and_export(run: RunFolder, config: Config) -> RunFolder:
     history = train_in_order(run, approaches(work), work.model.classifier)
     ends = {row["phase"]: row for row in history}  # the last row of each approach stays
     best = max(ends, key=lambda name: (ends[name]["val_accuracy"], -ends[name]["val_loss"]))
-    work.model.classifier.load_weights(run.weights_file(best))
+    load_weights(work.model.classifier, run.weights_file(best))
     if len(ends) > 1:
         compared = ", ".join(f"{name} {row['val_accuracy']:.3f} (loss {row['val_loss']:.3f})" for name, row in ends.items())
         story.tell(f"Accuracy after each approach: {compared}. '{best}' is exported; it was chosen by these same pictures.")
@@ -144,7 +144,7 @@ def train_and_export(run: RunFolder, config: Config) -> RunFolder:
     )
     val, probabilities = evaluate(bundle, plan.data.val, skipped)
     checked = np.unique(np.linspace(0, len(val) - 1, TWIN_CHECKS).astype(int))
-    difference = twin_difference(bundle, [val.paths[i] for i in checked])
+    difference = twin_difference(bundle, [val.paths[i] for i in checked], probabilities[checked])
     if difference is not None:
         story.tell(f"The LiteRT twin's probabilities differ from the SavedModel's by at most {difference:.4f}.")
     metrics = {"accuracy": float((probabilities.argmax(axis=1) == val.labels).mean())}

@@ -11,6 +11,7 @@ import pytest
 import tensorflow as tf
 from PIL import Image
 
+from visionkit.data.decode import read_picture
 from visionkit.data.windows import fit
 from visionkit.export import litert
 from visionkit.export.bundle import TWIN, add_facts, describe, export_classifier
@@ -97,7 +98,10 @@ def test_the_litert_twin_agrees(bundle, photograph, tmp_path):
     for i in range(3):
         paths.append(str(tmp_path / f"{i}.png"))
         Image.fromarray(photograph[40 * i : 40 * i + 90]).save(paths[-1])
-    assert twin_difference(bundle, paths) < 0.01
+    model = tf.saved_model.load(str(bundle))
+    probabilities = np.concatenate([model.serve_images(read_picture(path)[None])["probabilities"].numpy() for path in paths])
+    assert twin_difference(bundle, paths, probabilities) < 0.01
+    assert twin_difference(bundle, paths, probabilities + 0.5) > 0.4
     assert litert.run(bundle / TWIN, np.zeros((2, 32, 32, 3), "float32")).shape == (2, 3)
 
 
@@ -107,7 +111,7 @@ def test_a_bundle_without_a_twin_has_no_difference(bundle, small_classifier, tmp
 
     monkeypatch.setattr(litert, "convert", fails)
     folder = export_classifier(small_classifier, tmp_path / "model", class_names=NAMES, facts={})
-    assert twin_difference(folder, []) is None
+    assert twin_difference(folder, [], np.zeros((0, 3))) is None
     assert "an operation that LiteRT lacks" in describe(folder)["litert"]
 
 

@@ -8,8 +8,11 @@ import numpy as np
 import tensorflow as tf
 
 from visionkit.data import decode, windows
-from visionkit.data.augment import Augmentation, resize, seeded
+from visionkit.data.augment import Augmentation, seeded
 from visionkit.data.sample import Index, SkippedFiles
+
+THREADS = 2 * os.cpu_count()  # of each step: some always wait for a file or for the interpreter
+FILES_A_CALL = 32
 
 
 def batches(
@@ -43,18 +46,32 @@ def batches(
     # 1. Shuffle the index, not the pictures: a full shuffle that costs no memory.
     rng = np.random.default_rng([seed, epoch])
     positions = rng.permutation(len(index)) if shuffle else np.arange(len(index))
-    samples = tf.data.Dataset.from_tensor_slices(_columns(index, positions.astype(np.int32)))
-    # 2. Each sample gets a seed from its place in the index, before the threads: they cannot change what it becomes.
-    epoch_seed = int(rng.integers(2**31))
-    samples = samples.map(lambda sample: sample | {"seed": tf.stack([epoch_seed, sample["position"]])})
-    # 3. Read in Python, where a file that has vanished can be named and left out.
-    samples = samples.map(_reader(skipped), tf.data.AUTOTUNE, deterministic=True)
+    columns = _columns(index, positions.astype(np.int32))
+    # 2. Draw each sample's window and its seed by its place in the index, before the threads: they cannot change them.
+    if augmentation is not None:
+        windows_drawn, seeds = rng.random((len(index), 4))[positions], rng.integers(2**32, size=len(index))[positions]
+        columns |= {"window": windows.random_windows(columns["shape"], windows_drawn, augmentation.area), "seed": seeds}
+    samples = tf.data.Dataset.from_tensor_slices(columns)
+    # 3. Read in Python, where a file that has vanished can be named and left out; many files a call, for each call has
+    #    to wait for the interpreter.
+    samples = samples.batch(FILES_A_CALL).map(_reader(skipped), THREADS, deterministic=True).unbatch()
     samples = samples.filter(lambda sample: tf.strings.length(sample["contents"]) > 0)
-    # 4. Decode and augment in one parallel step: a thread keeps its picture in its cache.
-    to_pixels = _serving_picture(size) if augmentation is None else _training_picture(size, augmentation)
-    samples = samples.map(to_pixels, tf.data.AUTOTUNE, deterministic=True)
-    # 5. Batch, and make the next batches while the accelerator works on this one.
-    return samples.batch(batch_size).prefetch(tf.data.AUTOTUNE)
+    # 4. Decode, cut and resize on all cores, without Python.
+    to_picture = _serving_picture(size) if augmentation is None else _training_picture(size)
+    samples = samples.map(to_picture, THREADS, deterministic=True)
+    # 5. Batch; then albumentations, again one call for many pictures.
+    samples = samples.batch(batch_size)
+    if augmentation is not None:
+        samples = samples.map(_transformer(augmentation), THREADS, deterministic=True)
+    # 6. Make the next batches while the accelerator works on this one.
+    return samples.prefetch(2).with_options(without_autotuning())
+
+
+def without_autotuning() -> tf.data.Options:
+    """Fixed threads: at an epoch's end its thread is waited for, for up to as long as the epoch took (TensorFlow 2.21)."""
+    options = tf.data.Options()
+    options.autotune.enabled = False
+    return options
 
 
 def _columns(index: Index, positions: np.ndarray) -> dict[str, np.ndarray]:
@@ -84,11 +101,14 @@ def _reader(skipped: SkippedFiles):
             return b""
         return contents
 
-    def read_sample(sample):
-        contents = tf.numpy_function(read, [sample["path"], sample["num_bytes"]], tf.string, stateful=False)
-        return sample | {"contents": tf.ensure_shape(contents, [])}
+    def read_many(paths: np.ndarray, lengths: np.ndarray) -> np.ndarray:
+        return np.array([read(path, num_bytes) for path, num_bytes in zip(paths, lengths, strict=True)], object)
 
-    return read_sample
+    def read_samples(samples):
+        contents = tf.numpy_function(read_many, [samples["path"], samples["num_bytes"]], tf.string, stateful=False)
+        return samples | {"contents": tf.ensure_shape(contents, [None])}
+
+    return read_samples
 
 
 def _serving_picture(size: int):
@@ -101,36 +121,40 @@ def _serving_picture(size: int):
             lambda: tf.io.decode_jpeg(contents, 3, dct_method="INTEGER_ACCURATE"),
             lambda: _decode_in_python(contents),
         )
-        return _finished(sample, windows.fit(image, size))
+        return {"image": windows.fit(image, size), "label": sample["label"], "position": sample["position"]}
 
     return picture
 
 
-def _training_picture(size: int, augmentation: Augmentation):
-    """A random window, of which alone a JPEG is decoded; resized; then albumentations on the small picture."""
-    transform = seeded(A.Compose(list(augmentation.transforms)))
-
-    def resize_and_transform(window: np.ndarray, seed: np.ndarray) -> np.ndarray:
-        return transform(resize(window, size), np.random.SeedSequence(seed.tolist()).generate_state(1)[0])
+def _training_picture(size: int):
+    """A random window, of which alone a JPEG is decoded, resized to uint8 ``(size, size, 3)``."""
 
     def picture(sample):
-        contents = sample["contents"]
-        height, width = tf.unstack(sample["shape"])
-        window = windows.random_window(height, width, sample["seed"], augmentation.area)
+        contents, window = sample["contents"], sample["window"]
         pixels = tf.cond(
             sample["plain_jpeg"],
-            lambda: tf.io.decode_and_crop_jpeg(contents, window, 3, dct_method="INTEGER_ACCURATE"),
+            lambda: windows.decode_jpeg_window(contents, window, size),
             lambda: windows.cut(_decode_in_python(contents), window),
         )
-        image = tf.numpy_function(resize_and_transform, [pixels, sample["seed"]], tf.uint8, stateful=False)
-        return _finished(sample, tf.cast(tf.ensure_shape(image, [size, size, 3]), tf.float32))
+        return {"image": windows.resize(pixels, size)} | {name: sample[name] for name in ("label", "position", "seed")}
 
     return picture
+
+
+def _transformer(augmentation: Augmentation):
+    """Transforms the pictures of a batch, each by its own seed."""
+    transform = seeded(A.Compose(list(augmentation.transforms)))
+
+    def transform_all(images: np.ndarray, seeds: np.ndarray) -> np.ndarray:
+        return np.stack([transform(image, seed) for image, seed in zip(images, seeds, strict=True)])
+
+    def transform_batch(batch):
+        images = tf.numpy_function(transform_all, [batch["image"], batch["seed"]], tf.uint8, stateful=False)
+        images = tf.cast(tf.ensure_shape(images, batch["image"].shape), tf.float32)
+        return {"image": images, "label": batch["label"], "position": batch["position"]}
+
+    return transform_batch
 
 
 def _decode_in_python(contents: tf.Tensor) -> tf.Tensor:
     return tf.ensure_shape(tf.numpy_function(decode.decode, [contents], tf.uint8, stateful=False), [None, None, 3])
-
-
-def _finished(sample: dict, image: tf.Tensor) -> dict:
-    return {"image": image, "label": sample["label"], "position": sample["position"]}

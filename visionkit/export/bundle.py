@@ -58,7 +58,8 @@ class ImageClassifier(tf.Module):
 
         if not self._flips:
             return forward(pixels)
-        return (forward(pixels) + forward(tf.reverse(pixels, [2]))) / 2
+        plain, mirrored = tf.split(forward(tf.concat([pixels, tf.reverse(pixels, [2])], 0)), 2)  # one graph, not two
+        return (plain + mirrored) / 2
 
     def answers(self, probabilities: tf.Tensor) -> dict[str, tf.Tensor]:
         """Final answers of ``(N, num_classes)`` probabilities; see ``serve_images``."""

@@ -4,7 +4,6 @@ from collections.abc import Sequence
 from pathlib import Path
 
 import numpy as np
-import tensorflow as tf
 
 from visionkit.data.decode import read_picture
 from visionkit.data.windows import fit
@@ -12,19 +11,17 @@ from visionkit.export import litert
 from visionkit.export.bundle import TWIN, describe
 
 
-def twin_difference(folder: str | Path, paths: Sequence[str]) -> float | None:
+def twin_difference(folder: str | Path, paths: Sequence[str], probabilities: np.ndarray) -> float | None:
     """The largest difference between the probabilities of a bundle and of its LiteRT twin; None if it has no twin.
 
     Args:
         folder: the bundle.
         paths: pictures to compare on, at least one.
+        probabilities: what the bundle answered for them, ``(N, num_classes)``.
     """
     folder = Path(folder)
     if not (folder / TWIN).is_file():
         return None
     size = describe(folder)["size"]
-    bundle = tf.saved_model.load(str(folder))
-    pictures = [read_picture(path) for path in paths]
-    whole = np.concatenate([bundle.serve_images(picture[None])["probabilities"].numpy() for picture in pictures])
-    twin = litert.run(folder / TWIN, np.stack([fit(picture, size).numpy() for picture in pictures]))
-    return float(np.abs(whole - twin).max())
+    twin = litert.run(folder / TWIN, np.stack([fit(read_picture(path), size).numpy() for path in paths]))
+    return float(np.abs(probabilities - twin).max())

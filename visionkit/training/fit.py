@@ -1,7 +1,9 @@
 """One phase of training: epochs that can be interrupted at any moment and resumed."""
 
+import warnings
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass
+from pathlib import Path
 from typing import NamedTuple
 
 import keras
@@ -108,6 +110,13 @@ def train(phase: Phase, run: RunFolder, history: list[dict], first_epoch: int = 
             history.append(row | {"seconds": round(run.seconds(), 1)})
             bar.set_postfix_str(f"epoch {epoch + 1}/{phase.epochs}, validation accuracy {validation.accuracy:.3f}")
             run.save_checkpoint(phase.name, epoch + 1, snapshot(phase.model), history)
+
+
+def load_weights(model: keras.Model, path: Path) -> None:
+    """Load what ``train_in_order`` kept after a phase, whatever the model was compiled for since."""
+    with warnings.catch_warnings():
+        warnings.filterwarnings("ignore", "Skipping variable loading for optimizer")
+        model.load_weights(path)
 
 
 def compile_phase(phase: Phase) -> None:

@@ -129,13 +129,13 @@ def thawed_phase(
         val_batches = val_batches.cache()
     pixels = tf.TensorSpec([None, size, size, 3], tf.float32)
 
-    @tf.function(input_signature=[pixels])
-    def answer(images):
-        looks = [images, images[:, :, ::-1]] if flips else [images]
-        return sum(tf.nn.softmax(model.classifier(look, training=False)) for look in looks) / len(looks)
+    answer = tf.function(lambda images: tf.nn.softmax(model.classifier(images, training=False)), input_signature=[pixels])
+
+    def answer_as_bundle(images):
+        return (answer(images) + answer(images[:, :, ::-1])) / 2 if flips else answer(images)
 
     def validate() -> Validation:
-        answers = [(answer(batch["image"]).numpy(), batch["label"].numpy()) for batch in val_batches]
+        answers = [(answer_as_bundle(batch["image"]).numpy(), batch["label"].numpy()) for batch in val_batches]
         return _measure(*(np.concatenate(parts) for parts in zip(*answers, strict=True)))
 
     return Phase(
