@@ -1,6 +1,7 @@
 """From an index to batches: the one place that knows the order of the steps."""
 
 import os
+from functools import partial
 from pathlib import Path
 
 import albumentations as A  # noqa: N812
@@ -13,6 +14,7 @@ from visionkit.data.sample import Index, SkippedFiles
 
 THREADS = 2 * os.cpu_count()  # of each step: some always wait for a file or for the interpreter
 FILES_A_CALL = 32
+DECODERS = (0, 1, 2, 4, 8)  # how a window is decoded: 0 in Python, else as a JPEG at 1 / ratio of its sides
 
 
 def batches(
@@ -49,8 +51,10 @@ def batches(
     columns = _columns(index, positions.astype(np.int32))
     # 2. Draw each sample's window and its seed by its place in the index, before the threads: they cannot change them.
     if augmentation is not None:
-        windows_drawn, seeds = rng.random((len(index), 4))[positions], rng.integers(2**32, size=len(index))[positions]
-        columns |= {"window": windows.random_windows(columns["shape"], windows_drawn, augmentation.area), "seed": seeds}
+        drawn, seeds = rng.random((len(index), 4))[positions], rng.integers(2**32, size=len(index))[positions]
+        columns |= {"window": windows.random_windows(columns["shape"], drawn, augmentation.area), "seed": seeds}
+        ratios = np.where(columns["plain_jpeg"], windows.decoding_ratios(columns["window"], size), 0)
+        columns["decoder"] = np.searchsorted(DECODERS, ratios).astype(np.int32)
     samples = tf.data.Dataset.from_tensor_slices(columns)
     # 3. Read in Python, where a file that has vanished can be named and left out; many files a call, for each call has
     #    to wait for the interpreter.
@@ -131,12 +135,10 @@ def _training_picture(size: int):
 
     def picture(sample):
         contents, window = sample["contents"], sample["window"]
-        pixels = tf.cond(
-            sample["plain_jpeg"],
-            lambda: windows.decode_jpeg_window(contents, window, size),
-            lambda: windows.cut(_decode_in_python(contents), window),
-        )
-        return {"image": windows.resize(pixels, size)} | {name: sample[name] for name in ("label", "position", "seed")}
+        decoders = {ratio: partial(windows.decode_jpeg_window, contents, window, size, ratio) for ratio in (1, 2, 4, 8)}
+        decoders[0] = lambda: windows.resize_smoothly(windows.cut(_decode_in_python(contents), window), size)
+        image = tf.switch_case(sample["decoder"], [decoders[ratio] for ratio in DECODERS])
+        return {"image": image} | {name: sample[name] for name in ("label", "position", "seed")}
 
     return picture
 

@@ -3,8 +3,6 @@
 Both training (a random window) and serving (the central one) cut first and resize once.
 """
 
-from functools import partial
-
 import numpy as np
 import tensorflow as tf
 
@@ -44,35 +42,43 @@ def cut(image: tf.Tensor, window: tf.Tensor) -> tf.Tensor:
     return tf.convert_to_tensor(image)[top : top + height, left : left + width]
 
 
-def decode_jpeg_window(contents: tf.Tensor, window: tf.Tensor, size: int) -> tf.Tensor:
-    """Decode the window alone, at 1/2, 1/4 or 1/8 of its sides where it is that much larger than ``size``.
+def decoding_ratios(windows: np.ndarray, size: int) -> np.ndarray:
+    """By how much a JPEG's window may be shrunk while it is decoded, and still has ``size`` pixels a side: 1, 2, 4 or 8.
+
+    Args:
+        windows: ``(N, 4)``: top, left, height, width.
+
+    Returns:
+        int32 ``(N,)``.
+    """
+    return np.clip(2 ** np.floor(np.log2(np.maximum(windows[:, 2:].min(axis=1) // size, 1))), 1, 8).astype(np.int32)
+
+
+def decode_jpeg_window(contents: tf.Tensor, window: tf.Tensor, size: int, ratio: int) -> tf.Tensor:
+    """Decode one window of a JPEG, at ``1 / ratio`` of its sides.
 
     Args:
         contents: scalar string, a JPEG.
         window: int32 ``[top, left, height, width]`` in pixels of the whole picture.
-        size: pixels that each side of the result has at least, if the window has.
+        size: side of the result.
+        ratio: 1, 2, 4 or 8.
 
     Returns:
-        uint8 ``(h, w, 3)``.
+        uint8 ``(size, size, 3)``.
     """
-
-    def decode(ratio):
-        scaled = tf.maximum(window // ratio, tf.constant([0, 0, 1, 1]))
-        return tf.io.decode_and_crop_jpeg(contents, scaled, 3, ratio=ratio, dct_method="INTEGER_ACCURATE")
-
-    shrinks = tf.reduce_min(window[2:]) // size >= tf.constant([2, 4, 8])
-    return tf.switch_case(tf.reduce_sum(tf.cast(shrinks, tf.int32)), [partial(decode, ratio) for ratio in (1, 2, 4, 8)])
+    scaled = tf.maximum(window // ratio, tf.constant([0, 0, 1, 1])) if ratio > 1 else window
+    pixels = tf.io.decode_and_crop_jpeg(contents, scaled, 3, ratio=ratio, dct_method="INTEGER_ACCURATE")
+    return _to_uint8(tf.image.resize(pixels, [size, size]), size)
 
 
-def resize(image: tf.Tensor, size: int) -> tf.Tensor:
-    """Resize uint8 ``(H, W, 3)`` to uint8 ``(size, size, 3)``: smoothed where it shrinks by 2 or more, else bilinear."""
-    smoothly = tf.reduce_max(tf.shape(image)[:2]) >= 2 * size
-    resized = tf.cond(
-        smoothly,
-        lambda: tf.image.resize(image, [size, size], antialias=True),
-        lambda: tf.image.resize(image, [size, size]),
-    )
-    return tf.ensure_shape(tf.cast(resized + 0.5, tf.uint8), [size, size, 3])  # rounds, at a third of the cost of tf.round
+def resize_smoothly(image: tf.Tensor, size: int) -> tf.Tensor:
+    """Resize uint8 ``(H, W, 3)`` to uint8 ``(size, size, 3)``."""
+    return _to_uint8(tf.image.resize(image, [size, size], antialias=True), size)
+
+
+def _to_uint8(image: tf.Tensor, size: int) -> tf.Tensor:
+    """Rounded, at a third of the cost of ``tf.round``."""
+    return tf.ensure_shape(tf.cast(image + 0.5, tf.uint8), [size, size, 3])
 
 
 def fit(image: tf.Tensor, size: int) -> tf.Tensor:
