@@ -303,7 +303,8 @@ def set_up(work: Work, name: str) -> Phase:
     config, model, data = work.config, work.model, work.plan.data
     augmentation = augment.preset(config.augment, flip=config.flip)
     num_parameters = transfer.thaw(work.backbone, name)
-    work.story.tell(f"'{name}': {num_parameters:,} parameters of the base are trained, and the head.")
+    thawed = f"{num_parameters:,} parameters of the base are trained, and the head" if num_parameters else "the head is trained"
+    work.story.tell(f"'{name}': {thawed}.")
     schedule = {"epochs": config.epochs or EPOCHS[name], "batch_size": config.batch_size, "seed": config.seed}
     if name == transfer.HEAD:
         return phases.head_phase(model, *features_of(work, augmentation), **schedule)

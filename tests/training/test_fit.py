@@ -34,6 +34,8 @@ def batches(epoch: int) -> keras.utils.PyDataset:
             return 4
 
         def __getitem__(self, number):
+            if number >= len(self):
+                raise IndexError  # where a plain loop over the batches ends
             rows = order[number * 10 : number * 10 + 10]
             return FEATURES[rows], ONE_HOT[rows], np.ones(10, "float32")
 
@@ -51,7 +53,7 @@ def phases(model, *, killed_in: tuple[str, int] | None = None):
             answers = keras.ops.convert_to_numpy(model(FEATURES)).argmax(1)
             return Validation(0.5, float((answers == LABELS).mean()))
 
-        return Phase(name, model, 3, 0.05, 4, epoch_batches, validate)
+        return Phase(name, model, 3, 0.05, 4, epoch_batches, validate, short_steps=name == "first")
 
     return {name: lambda name=name: make(name) for name in ("first", "second")}
 

@@ -9,7 +9,7 @@ from visionkit.data import augment
 from visionkit.data.folders import read_class_folders
 from visionkit.data.sample import Index, SkippedFiles
 from visionkit.data.scan import scan
-from visionkit.training.phases import FeatureBatches, _measure, head_phase, thawed_phase
+from visionkit.training.phases import _measure, feature_batches, head_phase, thawed_phase
 from visionkit.training.transfer import TransferModel
 
 
@@ -28,14 +28,13 @@ def model() -> TransferModel:
 def test_an_epoch_of_features_goes_through_every_view_of_every_picture_once():
     views = [np.arange(7)[:, None] + 100.0 * view for view in range(3)]
     one_hot, weights = np.eye(7, dtype="float32"), np.arange(7, dtype="float32")
-    epoch = FeatureBatches(views, one_hot, weights, 4, seed=1, epoch=0)
-    parts = [epoch[i] for i in range(len(epoch))]
+    parts = list(feature_batches(views, one_hot, weights, 4, seed=1, epoch=0))
     features, labels, sample_weights = (np.concatenate(part) for part in zip(*parts, strict=True))
     assert sorted(features[:, 0]) == sorted(np.concatenate(views)[:, 0])
     np.testing.assert_array_equal(features[:, 0] % 100, labels.argmax(1))
     np.testing.assert_array_equal(sample_weights, labels.argmax(1))
-    assert len(FeatureBatches([], one_hot, weights, 4, 1, 0)) == 0
-    assert not np.array_equal(FeatureBatches(views, one_hot, weights, 4, seed=1, epoch=1)[0][0], parts[0][0])
+    assert list(feature_batches([], one_hot, weights, 4, 1, 0)) == []
+    assert not np.array_equal(next(feature_batches(views, one_hot, weights, 4, seed=1, epoch=1))[0], parts[0][0])
 
 
 def test_what_is_measured_agrees_with_scipy(rng):
@@ -49,7 +48,7 @@ def test_rare_classes_weigh_more(model, rng):
     index = Index(("a", "b"), ("x",) * 8, np.array([0] * 6 + [1] * 2, np.int32))
     features = rng.normal(size=(8, 4)).astype("float32")
     phase = head_phase(model, index, [features], index, [features], epochs=1, batch_size=8, seed=0)
-    _, one_hot, weights = phase.batches(0)[0]
+    _, one_hot, weights = next(phase.batches(0))
     assert weights[one_hot[:, 1] == 1] == pytest.approx(2.0) and weights[one_hot[:, 0] == 1] == pytest.approx(8 / 12)
     assert phase.num_steps == 1
 

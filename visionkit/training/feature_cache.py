@@ -5,6 +5,7 @@ the contents of the files and, for an augmented view, the augmentation and its s
 through a memory map, and is built anew if a byte of it has changed.
 """
 
+import functools
 import hashlib
 import json
 import os
@@ -25,6 +26,7 @@ from visionkit.cache import cache_folder
 from visionkit.data.augment import Augmentation
 from visionkit.data.pipeline import batches
 from visionkit.data.sample import Index, SkippedFiles
+from visionkit.training import runtime
 
 FORMAT = 1  # of an entry
 DAY = 24 * 3600  # seconds
@@ -54,8 +56,6 @@ class FeatureCache:
         self.size = extractor.input_shape[1]
         self.folder = Path(folder) if folder is not None else cache_folder() / "features"
         self._say = say
-        pixels = tf.TensorSpec([None, self.size, self.size, 3], tf.float32)
-        self._extract = tf.function(lambda images: extractor(images, training=False), input_signature=[pixels])
         self._base = {"name": extractor.name, "layers": _layers_digest(extractor), "weights": weights_digest(extractor)}
 
     def features(
@@ -97,6 +97,10 @@ class FeatureCache:
             return computed
         kept = self._read(entry, key)
         return computed if kept is None else kept
+
+    @functools.cached_property
+    def _extract(self) -> Callable[[tf.Tensor], tf.Tensor]:
+        return runtime.frozen(self.extractor)
 
     def _key(self, index: Index, augmentation: Augmentation | None, seed: int, view: int, mirrored: bool) -> dict:
         files = hashlib.blake2b("".join(fact.digest for fact in index.facts).encode(), digest_size=16).hexdigest()

@@ -36,6 +36,7 @@ class Phase:
         validate: measures the model as it is.
         label_smoothing: share of each label that is spread over all classes (https://arxiv.org/abs/1512.00567).
         weight_decay: decoupled (https://arxiv.org/abs/1711.05101).
+        short_steps: a step takes a millisecond or so, and Keras' ``fit`` would spend more on itself.
     """
 
     name: str
@@ -47,6 +48,7 @@ class Phase:
     validate: Callable[[], Validation]
     label_smoothing: float = 0.0
     weight_decay: float = 1e-4
+    short_steps: bool = False
 
 
 def train_in_order(run: RunFolder, phases: dict[str, Callable[[], Phase]], whole: keras.Model) -> list[dict]:
@@ -92,15 +94,8 @@ def train(phase: Phase, run: RunFolder, history: list[dict], first_epoch: int = 
     total, done = phase.epochs * phase.num_steps, first_epoch * phase.num_steps
     with tqdm(total=total, initial=done, desc=phase.name, unit=" steps") as bar:
         for epoch in range(first_epoch, phase.epochs):
-            fitted = phase.model.fit(
-                phase.batches(epoch),
-                steps_per_epoch=phase.num_steps,
-                shuffle=False,  # the batches come in their order
-                verbose=0,
-                callbacks=[_Progress(bar)],
-            )
+            measured = run_epoch(phase, epoch, lambda: bar.update(1))
             validation = phase.validate()
-            measured = {name: fitted.history[name][0] for name in ("loss", "accuracy")}
             measured |= {f"val_{name}": value for name, value in validation._asdict().items()}
             row = {
                 "phase": phase.name,
@@ -110,6 +105,25 @@ def train(phase: Phase, run: RunFolder, history: list[dict], first_epoch: int = 
             history.append(row | {"seconds": round(run.seconds(), 1)})
             bar.set_postfix_str(f"epoch {epoch + 1}/{phase.epochs}, validation accuracy {validation.accuracy:.3f}")
             run.save_checkpoint(phase.name, epoch + 1, snapshot(phase.model), history)
+
+
+def run_epoch(phase: Phase, epoch: int, after_step: Callable[[], object]) -> dict[str, float]:
+    """Train for one epoch.
+
+    Returns:
+        ``loss`` and ``accuracy``, means over the epoch's batches as they were met.
+    """
+    if phase.short_steps:
+        phase.model.reset_metrics()
+        for batch in phase.batches(epoch):
+            measured = phase.model.train_on_batch(*batch, return_dict=True)
+            after_step()
+    else:
+        after_each = keras.callbacks.LambdaCallback(on_train_batch_end=lambda batch, logs: after_step())
+        options = {"steps_per_epoch": phase.num_steps, "shuffle": False, "verbose": 0, "callbacks": [after_each]}
+        history = phase.model.fit(phase.batches(epoch), **options).history
+        measured = {name: values[0] for name, values in history.items()}
+    return {name: float(measured[name]) for name in ("loss", "accuracy")}
 
 
 def load_weights(model: keras.Model, path: Path) -> None:
@@ -156,14 +170,3 @@ def restore(model: keras.Model, state: dict[str, np.ndarray]) -> None:
             if stored is None or stored.shape != tuple(variable.shape):
                 raise ValueError(f"The checkpoint does not fit {model.name}: it was written by another version or model.")
             variable.assign(stored)
-
-
-class _Progress(keras.callbacks.Callback):
-    """Moves a progress bar of the whole phase by a step a batch."""
-
-    def __init__(self, bar: tqdm):
-        super().__init__()
-        self._bar = bar
-
-    def on_train_batch_end(self, batch, logs=None):
-        self._bar.update(1)

@@ -1,5 +1,7 @@
 """The phases of transfer learning: the head on cached features, then the thawed network on augmented pictures."""
 
+from collections.abc import Iterator
+
 import keras
 import numpy as np
 import tensorflow as tf
@@ -16,7 +18,9 @@ LABEL_SMOOTHING = 0.1
 VALIDATION_IN_MEMORY = 2**29  # bytes of validation pictures that are kept from epoch to epoch
 
 
-class FeatureBatches(keras.utils.PyDataset):
+def feature_batches(
+    views: list[np.ndarray], one_hot: np.ndarray, weights: np.ndarray, batch_size: int, seed: int, epoch: int
+) -> Iterator[tuple[np.ndarray, np.ndarray, np.ndarray]]:
     """Shuffled batches of one epoch from the views of a feature cache; rows are read from disk as they are needed.
 
     Args:
@@ -27,21 +31,11 @@ class FeatureBatches(keras.utils.PyDataset):
         seed: draws the order of all views' rows, together with ``epoch``.
         epoch: from 0.
     """
-
-    def __init__(
-        self, views: list[np.ndarray], one_hot: np.ndarray, weights: np.ndarray, batch_size: int, seed: int, epoch: int
-    ):
-        super().__init__()
-        self._views, self._one_hot, self._weights, self._batch_size = views, one_hot, weights, batch_size
-        self._order = np.random.default_rng([seed, epoch]).permutation(len(views) * len(one_hot))
-
-    def __len__(self) -> int:
-        return -(-len(self._order) // self._batch_size)
-
-    def __getitem__(self, number: int) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
-        view, row = np.divmod(self._order[number * self._batch_size : (number + 1) * self._batch_size], len(self._one_hot))
-        features = np.stack([self._views[v][r] for v, r in zip(view, row, strict=True)])
-        return features, self._one_hot[row], self._weights[row]
+    order = np.random.default_rng([seed, epoch]).permutation(len(views) * len(one_hot))
+    for start in range(0, len(order), batch_size):
+        view, row = np.divmod(order[start : start + batch_size], len(one_hot))
+        features = np.stack([views[v][r] for v, r in zip(view, row, strict=True)])
+        yield features, one_hot[row], weights[row]
 
 
 def head_phase(
@@ -76,8 +70,9 @@ def head_phase(
         epochs=epochs,
         learning_rate=HEAD_RATE,
         num_steps=-(-len(views) * len(train) // batch_size),
-        batches=lambda epoch: FeatureBatches(views, one_hot, weights, batch_size, seed, epoch),
+        batches=lambda epoch: feature_batches(views, one_hot, weights, batch_size, seed, epoch),
         validate=validate,
+        short_steps=True,
     )
 
 

@@ -36,7 +36,7 @@ class TransferModel(NamedTuple):
     classifier: keras.Model
 
 
-def transfer_model(backbone: keras.Model, num_classes: int, *, dropout: float = 0.2, pretrained: bool = True) -> TransferModel:
+def transfer_model(backbone: keras.Model, num_classes: int, *, dropout: float = 0.5, pretrained: bool = True) -> TransferModel:
     """Put a new classifier head on a backbone.
 
     Args:
