@@ -15,7 +15,7 @@ __all__ = ["ROOMS", "load", "quiet_tensorflow"]
 
 
 def quiet_tensorflow() -> None:
-    """Import TensorFlow and look for devices with its start-up notices kept off the screen; for command lines.
+    """Import TensorFlow and look for devices with its start-up notices kept off the screen.
 
     The notices are written by C++ before any log level counts, so standard error itself is set aside meanwhile.
     """
@@ -33,6 +33,8 @@ def quiet_tensorflow() -> None:
 
 def __getattr__(name: str) -> Any:
     if name == "load":
+        if "tensorflow" not in sys.modules:
+            quiet_tensorflow()
         return importlib.import_module("visionkit.inference.loading").load
     if name in ROOMS:
         return importlib.import_module(f"visionkit.{name}")

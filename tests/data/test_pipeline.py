@@ -8,7 +8,7 @@ import pytest
 import tensorflow as tf
 from PIL import Image
 
-from visionkit.data import augment
+from visionkit.data import augment, pipeline
 from visionkit.data.decode import read_picture
 from visionkit.data.folders import read_class_folders
 from visionkit.data.pipeline import batches
@@ -81,6 +81,16 @@ def test_a_picture_is_augmented_alike_wherever_it_stands_in_the_batch(index):
     small = collect(index, augmentation=augment.preset("strong"), batch_size=2)
     large = collect(index, augmentation=augment.preset("strong"), batch_size=7)
     np.testing.assert_array_equal(small["image"], large["image"])
+
+
+def test_the_number_of_threads_changes_nothing(index, monkeypatch):
+    options = {"augmentation": augment.preset("strong"), "shuffle": True, "seed": 5}
+    monkeypatch.setattr(pipeline, "THREADS", 1)
+    alone = collect(index, **options)
+    monkeypatch.setattr(pipeline, "THREADS", 16)
+    together = collect(index, **options)
+    for key in alone:
+        np.testing.assert_array_equal(alone[key], together[key])
 
 
 def test_labels_follow_their_pictures_through_shuffling(index):

@@ -13,7 +13,7 @@ from visionkit.data.augment import Augmentation, seeded
 from visionkit.data.sample import Index, SkippedFiles
 
 THREADS = 2 * os.cpu_count()  # of each step: some always wait for a file or for the interpreter
-FILES_A_CALL = 32
+FILES_A_CALL = 8  # with all threads at it, this many a core are in memory
 DECODERS = (0, 1, 2, 4, 8)  # how a window is decoded: 0 in Python, else as a JPEG at 1 / ratio of its sides
 
 
@@ -58,7 +58,7 @@ def batches(
     samples = tf.data.Dataset.from_tensor_slices(columns)
     # 3. Read in Python, where a file that has vanished can be named and left out; many files a call, for each call has
     #    to wait for the interpreter.
-    samples = samples.batch(FILES_A_CALL).map(_reader(skipped), THREADS, deterministic=True).unbatch()
+    samples = samples.batch(FILES_A_CALL).map(_reader(skipped), os.cpu_count(), deterministic=True).unbatch()
     samples = samples.filter(lambda sample: tf.strings.length(sample["contents"]) > 0)
     # 4. Decode, cut and resize on all cores, without Python.
     to_picture = _serving_picture(size) if augmentation is None else _training_picture(size)
@@ -72,7 +72,7 @@ def batches(
 
 
 def without_autotuning() -> tf.data.Options:
-    """Fixed threads: at an epoch's end its thread is waited for, for up to as long as the epoch took (TensorFlow 2.21)."""
+    """Fixed threads: autotuning has one that an epoch's end waits for, for up to the epoch's length (TensorFlow 2.21)."""
     options = tf.data.Options()
     options.autotune.enabled = False
     return options
