@@ -1,4 +1,4 @@
-"""Words that all of data/ shares: the sample, the index, the skipped file.
+"""Words that all of data/ shares: the index, the skipped file.
 
 An **index** lists the samples of a split before any picture is opened: the path of each, where it came from, and its label,
 a position in the class names. Pipelines make batches of it; see ``pipeline.batches`` for their keys.

@@ -28,7 +28,7 @@ from visionkit.data.pipeline import batches
 from visionkit.data.sample import Index, SkippedFiles
 from visionkit.training import runtime
 
-FORMAT = 1  # of an entry
+FORMAT = 2  # of an entry, and of how pictures are cut, resized and shifted in color: raise it when data/ changes that
 DAY = 24 * 3600  # seconds
 
 
