@@ -37,9 +37,10 @@ from visionkit import models  # noqa: E402
 from visionkit.cache import cache_folder  # noqa: E402
 from visionkit.data import augment  # noqa: E402
 from visionkit.data.demo import make_demo  # noqa: E402
-from visionkit.data.folders import Splits, read_class_folders  # noqa: E402
+from visionkit.data.folders import read_class_folders  # noqa: E402
 from visionkit.data.sample import Index, SkippedFiles  # noqa: E402
 from visionkit.data.scan import scan  # noqa: E402
+from visionkit.data.splits import Splits  # noqa: E402
 from visionkit.errors import UserError  # noqa: E402
 from visionkit.export.bundle import add_facts, export_classifier  # noqa: E402
 from visionkit.export.parity import twin_difference  # noqa: E402

@@ -13,6 +13,8 @@ import numpy as np
 import tensorflow as tf
 from PIL import Image, ImageOps
 
+from visionkit.data.contents import read_contents
+
 PICTURE_SUFFIXES = frozenset(
     [
         ".jpg",
@@ -61,11 +63,27 @@ def read_picture(path: str | Path) -> np.ndarray:
     Raises:
         PictureError: the file is missing, empty, damaged or not a picture.
     """
+    return decode(_contents(path))
+
+
+def read_size(path: str | Path) -> tuple[int, int]:
+    """Height and width in pixels of a picture as it is meant to be seen; only its header is looked at.
+
+    Raises:
+        PictureError: the file is missing, empty or not a picture.
+    """
+    contents = _contents(path)
+    header = open_header(contents)
+    if header is None:
+        return _decode_deep_tiff(contents).shape[:2]
+    return (header.width, header.height) if _orientation(header) >= 5 else (header.height, header.width)
+
+
+def _contents(path: str | Path) -> bytes:
     try:
-        contents = Path(path).read_bytes()
+        return read_contents(path)
     except OSError as error:
         raise PictureError(error.strerror or str(error)) from error
-    return decode(contents)
 
 
 def decode(contents: bytes) -> np.ndarray:

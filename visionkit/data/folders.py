@@ -7,21 +7,16 @@ FOLDER/train.txt and FOLDER/val.txt      lines "path" (its folder is the class) 
 
 import os
 import re
-from collections.abc import Callable, Iterable
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from pathlib import Path
-from typing import Any
 
 import numpy as np
 
 from visionkit.data.decode import PICTURE_SUFFIXES
 from visionkit.data.sample import DataError, Index
 from visionkit.data.split_lists import find_list, read_list
+from visionkit.data.splits import TEST_NAMES, TRAIN_NAMES, VAL_NAMES, WHOLE, DataSet, Splits, train_and_val
 
-TRAIN_NAMES = ("train", "training", "train_set", "training_set", "trainset")
-VAL_NAMES = ("val", "valid", "validation", "dev", "eval", "val_set", "validation_set", "valset")
-VAL_NAMES += ("test", "testing", "test_set", "testset")  # where there is no other
-VAL_SHARE = 0.2  # held out where the data has no validation split of its own
 LAYOUTS = (
     "Expected one folder of pictures a class (cats/, dogs/); or train/ and val/ with such folders in each; "
     "or lists train.txt and val.txt with a path, and after it a label, in each line."
@@ -31,42 +26,8 @@ LAYOUTS = (
 Found = tuple[dict[str, list[Path]], dict[str, list[Path]] | None, list[str]]  # class -> files of both splits, and notes
 
 
-@dataclass(frozen=True)
-class Splits:
-    """A data set: its training and its validation index, and sentences on what a reader should know of them."""
-
-    train: Index
-    val: Index
-    notes: tuple[str, ...] = ()
-
-    def map(self, function: Callable[[Index, str], Index]) -> "Splits":
-        """The splits after ``function(index, "training")`` and ``function(index, "validation")``."""
-        return replace(self, train=function(self.train, "training"), val=function(self.val, "validation"))
-
-    def without_classes(self, names: Iterable[str], note: str) -> "Splits":
-        """The splits without some classes, and with a note on it."""
-        gone = set(names)
-        splits = self.map(lambda index, _: index.without_classes(gone))
-        return replace(splits, notes=(*self.notes, note))
-
-    def to_plain(self) -> dict[str, Any]:
-        """Paths and labels for a JSON file; what ``scan`` found out is not kept."""
-        indexes = {"train": self.train, "val": self.val}
-        plain = {name: {"paths": index.paths, "labels": index.labels.tolist()} for name, index in indexes.items()}
-        return plain | {"class_names": self.train.class_names, "notes": self.notes}
-
-    @classmethod
-    def from_plain(cls, plain: dict[str, Any]) -> "Splits":
-        """The inverse of ``to_plain``."""
-        names = tuple(plain["class_names"])
-        train, val = (
-            Index(names, tuple(plain[name]["paths"]), np.array(plain[name]["labels"], np.int32)) for name in ("train", "val")
-        )
-        return cls(train, val, tuple(plain["notes"]))
-
-
 def read_class_folders(folder: str | Path, *, seed: int = 0) -> Splits:
-    """Index a folder of pictures; no picture is opened.
+    """Training and validation of a folder of pictures; no picture is opened.
 
     Args:
         folder: in one of the layouts above.
@@ -75,19 +36,15 @@ def read_class_folders(folder: str | Path, *, seed: int = 0) -> Splits:
     Raises:
         DataError: no such folder, no layout that is known, fewer than two classes, or a split without pictures.
     """
-    folder = Path(folder)
-    if not folder.is_dir():
-        raise DataError(f"--data {folder}: no such folder. {LAYOUTS}")
-    train, val, notes = _split_folders(folder) or _split_lists(folder) or _one_folder(folder)
-    class_names = tuple(sorted(train, key=_natural_order))
-    _check_classes(folder, class_names, val)
-    if val is None:
-        train, val = hold_out(train, seed)
-        notes.append(f"no validation split found: {VAL_SHARE:.0%} of each class held out, drawn with seed {seed}")
-    splits = Splits(_index(class_names, train), _index(class_names, val))
-    for name, index in (("training", splits.train), ("validation", splits.val)):
+    found = find_class_folders(folder)
+    class_names = found.class_names
+    if len(class_names) < 2:
+        raise DataError(f"{folder}: only one class, {class_names[0]!r}; a classifier needs at least two. {LAYOUTS}")
+    for name, index in found.splits.items():
         if len(index) == 0:
-            raise DataError(f"{folder}: no {name} pictures. {LAYOUTS}")
+            raise DataError(f"{folder}: no {'validation' if name == 'val' else 'training'} pictures. {LAYOUTS}")
+    splits = train_and_val(found, seed=seed)
+    notes = list(splits.notes)
     shared = set(splits.train.paths) & set(splits.val.paths)
     if shared:
         notes.append(f"{len(shared)} files are in training and in validation: the accuracy will flatter the model")
@@ -95,6 +52,23 @@ def read_class_folders(folder: str | Path, *, seed: int = 0) -> Splits:
     if absent:
         notes.append(f"no validation pictures of {', '.join(absent)}")
     return replace(splits, notes=tuple(notes))
+
+
+def find_class_folders(folder: str | Path) -> DataSet:
+    """Index a folder of pictures as it is: nothing is held out, and one class is enough.
+
+    Raises:
+        DataError: no such folder, no layout that is known, or validation has classes that training lacks.
+    """
+    folder = Path(folder)
+    if not folder.is_dir():
+        raise DataError(f"--data {folder}: no such folder. {LAYOUTS}")
+    train, val, notes = _split_folders(folder) or _split_lists(folder) or _one_folder(folder)
+    class_names = tuple(sorted(train, key=_natural_order))
+    _check_classes(folder, class_names, val)
+    if val is None:
+        return DataSet({WHOLE: _index(class_names, train)}, tuple(notes))
+    return DataSet({"train": _index(class_names, train), "val": _index(class_names, val)}, tuple(notes))
 
 
 def _split_folders(folder: Path) -> Found | None:
@@ -110,7 +84,7 @@ def _split_folders(folder: Path) -> Found | None:
     train_folder, train, notes = first_with_classes(TRAIN_NAMES)
     if train is None:
         return None
-    val_folder, val, more_notes = first_with_classes(VAL_NAMES)
+    val_folder, val, more_notes = first_with_classes(VAL_NAMES + TEST_NAMES)
     notes = notes + more_notes
     others = [name for name, child in children.items() if child not in (train_folder, val_folder) and not name.startswith(".")]
     if others:
@@ -119,7 +93,7 @@ def _split_folders(folder: Path) -> Found | None:
 
 
 def _split_lists(folder: Path) -> Found | None:
-    train_list, val_list = find_list(folder, TRAIN_NAMES), find_list(folder, VAL_NAMES)
+    train_list, val_list = find_list(folder, TRAIN_NAMES), find_list(folder, VAL_NAMES + TEST_NAMES)
     if train_list is None:
         return None
     train, notes = read_list(folder, train_list)
@@ -130,17 +104,6 @@ def _split_lists(folder: Path) -> Found | None:
 def _one_folder(folder: Path) -> Found:
     train, notes = _read_split(folder)
     return train, None, notes
-
-
-def hold_out(files: dict[str, list[Path]], seed: int) -> tuple[dict[str, list[Path]], dict[str, list[Path]]]:
-    """Draw ``VAL_SHARE`` of each class, at least one picture where it has two or more."""
-    train, val = {}, {}
-    for name, paths in files.items():
-        order = np.random.default_rng([seed, len(paths)]).permutation(len(paths))
-        count = min(max(1, round(VAL_SHARE * len(paths))), len(paths) - 1)
-        train[name] = [paths[i] for i in sorted(order[count:])]
-        val[name] = [paths[i] for i in sorted(order[:count])]
-    return train, val
 
 
 def list_pictures(folder: Path) -> tuple[list[Path], list[Path]]:
@@ -184,8 +147,6 @@ def _check_classes(folder: Path, class_names: tuple[str, ...], val: dict[str, li
         loose = sum(path.suffix.lower() in PICTURE_SUFFIXES for path in folder.iterdir())
         found = f"{loose} pictures lie in it without class folders" if loose else "it has no folders with pictures"
         raise DataError(f"{folder}: {found}. {LAYOUTS}")
-    if len(class_names) < 2:
-        raise DataError(f"{folder}: only one class, {class_names[0]!r}; a classifier needs at least two. {LAYOUTS}")
     unknown = sorted(set(val or {}) - set(class_names))
     if unknown:
         raise DataError(

@@ -4,12 +4,12 @@ import hashlib
 import os
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import replace
-from pathlib import Path
 from typing import NamedTuple
 
 from tqdm import tqdm
 
 from visionkit.data import decode
+from visionkit.data.contents import read_contents
 from visionkit.data.sample import DataError, Index, SkippedFiles
 
 
@@ -37,7 +37,7 @@ def look_at(path: str) -> Facts:
         PictureError: it is missing, empty, damaged or not a picture.
     """
     try:
-        contents = Path(path).read_bytes()
+        contents = read_contents(path)
     except OSError as error:
         raise decode.PictureError(error.strerror or str(error)) from error
     image, plain = decode.decode_and_judge(contents)

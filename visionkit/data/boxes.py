@@ -1,0 +1,35 @@
+"""What may be wrong with annotated boxes, and how pipelines mend it. Boxes are xyxy, relative to the picture (0..1)."""
+
+from dataclasses import replace
+
+import numpy as np
+
+from visionkit.data.sample import Objects
+
+TOLERANCE = 1e-3  # of a side: readers and writers of text round
+
+
+def box_problems(boxes: np.ndarray) -> list[tuple[int, str]]:
+    """Rows that are not a proper box within the picture, each with a kind of ``PROBLEM_KINDS``.
+
+    Args:
+        boxes: ``(N, 4)``.
+
+    Returns:
+        ``(row, kind)``, by row; a box that is empty or inverted is not looked at further.
+    """
+    sides = boxes[:, 2:] - boxes[:, :2]
+    outside = ((boxes < -TOLERANCE) | (boxes > 1 + TOLERANCE)).any(axis=1)
+    kinds = np.select(
+        [(sides < 0).any(axis=1), (sides == 0).any(axis=1), outside], ["inverted box", "empty box", "box outside"], ""
+    )
+    return [(row, str(kind)) for row, kind in enumerate(kinds) if kind]
+
+
+def cleaned(objects: Objects) -> Objects:
+    """The objects that can be learnt from: clipped to the picture; without the empty, the inverted and the unnamed."""
+    boxes = objects.boxes.clip(0.0, 1.0)
+    sound = (boxes[:, 2:] > boxes[:, :2]).all(axis=1) & (objects.classes >= 0)
+    if sound.all() and np.array_equal(boxes, objects.boxes):
+        return objects
+    return replace(objects, boxes=boxes).take(np.flatnonzero(sound))

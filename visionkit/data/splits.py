@@ -1,0 +1,122 @@
+"""The splits of a data set: what readers return, by whatever names, and what recipes need: training and validation."""
+
+import re
+from collections.abc import Callable, Iterable
+from dataclasses import dataclass, replace
+from typing import Any
+
+import numpy as np
+
+from visionkit.data.sample import DataError, Index, Problem
+
+TRAIN_NAMES = ("train", "training", "train_set", "training_set", "trainset")
+VAL_NAMES = ("val", "valid", "validation", "dev", "eval", "val_set", "validation_set", "valset")
+TEST_NAMES = ("test", "testing", "test_set", "testset")
+WHOLE = "all"  # the name of the one split of a data set that has none
+VAL_SHARE = 0.2  # held out where the data has no validation split of its own
+
+
+@dataclass(frozen=True)
+class DataSet:
+    """What a reader found. All splits share their class names.
+
+    Attributes:
+        splits: index by name: "train", "val", "test"; ``WHOLE`` where the data set is not split; else its own names.
+        notes: sentences on what a reader should know.
+        problems: what could not be used, or was left out.
+    """
+
+    splits: dict[str, Index]
+    notes: tuple[str, ...] = ()
+    problems: tuple[Problem, ...] = ()
+
+    def __len__(self) -> int:
+        return sum(map(len, self.splits.values()))
+
+    @property
+    def class_names(self) -> tuple[str, ...]:
+        """Names by label."""
+        return next(iter(self.splits.values())).class_names
+
+
+def split_name(name: str) -> str:
+    """One of train, val and test, for the names that people give them ("Training", "valid", "val2017"); else the name."""
+    plain = re.sub(r"[-_ ]?(19|20)\d\d$", "", name.strip().lower())
+    for canonical, names in (("train", TRAIN_NAMES), ("val", VAL_NAMES), ("test", TEST_NAMES)):
+        if plain in names:
+            return canonical
+    return name
+
+
+def train_and_val(found: DataSet, *, seed: int) -> "Splits":
+    """Training and validation of a data set; where it has no validation split, ``VAL_SHARE`` of it is drawn with the seed.
+
+    A split named "test" serves as validation where there is no other.
+
+    Raises:
+        DataError: no training pictures.
+    """
+    names = list(found.splits)
+    train_name = next((name for name in ("train", WHOLE, "trainval") if name in names), names[0] if len(names) == 1 else None)
+    if train_name is None or len(found.splits[train_name]) == 0:
+        raise DataError(f"No training pictures: found {', '.join(names) or 'no splits'}; expected a split named train.")
+    val_name = next((name for name in ("val", "test") if name in names and len(found.splits[name])), None)
+    unused = [name for name in names if name not in (train_name, val_name)]
+    notes = found.notes + ((f"not used: {', '.join(unused)}",) if unused else ())
+    train = found.splits[train_name]
+    if val_name is not None:
+        return Splits(train, found.splits[val_name], notes, found.problems)
+    of_each = " of each class" if (train.labels >= 0).all() else ""
+    train, val = hold_out(train, seed)
+    notes += (f"no validation split found: {VAL_SHARE:.0%}{of_each} held out, drawn with seed {seed}",)
+    return Splits(train, val, notes, found.problems)
+
+
+def hold_out(index: Index, seed: int) -> tuple[Index, Index]:
+    """Draw ``VAL_SHARE`` of each class (of all, where samples have no label): at least one sample where there are two."""
+    drawn: list[int] = []
+    for label in np.unique(index.labels):
+        members = np.flatnonzero(index.labels == label)
+        order = np.random.default_rng([seed, len(members)]).permutation(len(members))
+        drawn += members[order[: min(max(1, round(VAL_SHARE * len(members))), len(members) - 1)]].tolist()
+    return index.take(sorted(set(range(len(index))) - set(drawn))), index.take(sorted(drawn))
+
+
+@dataclass(frozen=True)
+class Splits:
+    """What a recipe works with: a training and a validation index.
+
+    Attributes:
+        notes: sentences on what a reader should know of them.
+        problems: what the reader could not use.
+    """
+
+    train: Index
+    val: Index
+    notes: tuple[str, ...] = ()
+    problems: tuple[Problem, ...] = ()
+
+    def map(self, function: Callable[[Index, str], Index]) -> "Splits":
+        """The splits after ``function(index, "training")`` and ``function(index, "validation")``."""
+        return replace(self, train=function(self.train, "training"), val=function(self.val, "validation"))
+
+    def without_classes(self, names: Iterable[str], note: str) -> "Splits":
+        """The splits without some classes, and with a note on it."""
+        gone = set(names)
+        splits = self.map(lambda index, _: index.without_classes(gone))
+        return replace(splits, notes=(*self.notes, note))
+
+    def to_plain(self) -> dict[str, Any]:
+        """Paths and labels for a JSON file; what ``scan`` found out is not kept."""
+        indexes = {"train": self.train, "val": self.val}
+        plain = {name: {"paths": index.paths, "labels": index.labels.tolist()} for name, index in indexes.items()}
+        return plain | {"class_names": self.train.class_names, "notes": self.notes}
+
+    @classmethod
+    def from_plain(cls, plain: dict[str, Any]) -> "Splits":
+        """The inverse of ``to_plain``."""
+        names = tuple(plain["class_names"])
+        train, val = (
+            Index(names, tuple(plain[name]["paths"]), np.array(plain[name]["labels"], np.int32)) for name in ("train", "val")
+        )
+        return cls(train, val, tuple(plain["notes"]))
