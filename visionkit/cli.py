@@ -3,11 +3,13 @@
 import json
 import sys
 from pathlib import Path
-from typing import Annotated
+from typing import Annotated, Literal
 
 import tyro
 
 from visionkit.errors import UserError
+
+MOST_NAMED = 20  # problems on the screen
 
 
 def predict(
@@ -65,12 +67,90 @@ def predict(
     return 1 if failures else 0
 
 
+def check(
+    data: tyro.conf.Positional[str],
+    as_json: Annotated[bool, tyro.conf.arg(name="json"), tyro.conf.FlagCreatePairsOff] = False,
+    html: Path | None = None,
+    fix: Path | None = None,
+) -> int:
+    """Say what is wrong with a data set, before a day is lost to it: every file is opened once.
+
+    Args:
+        data: Class folders, VOC, COCO, YOLO, images and masks, lists, tables, or tfds:NAME.
+        as_json: Print one JSON object a line, and nothing else: what is wrong, and last a summary.
+        html: Write a page with pictures of what is wrong.
+        fix: Write an index of what is sound into this new folder; pictures stay where they are.
+
+    Returns:
+        the exit status: 1 if something is wrong.
+    """
+    from visionkit import quiet_tensorflow
+
+    quiet_tensorflow()
+    from visionkit.data.check import check
+    from visionkit.data.fixing import check_folder, write_fixed
+    from visionkit.viz.check_page import write_check_page
+    from visionkit.viz.check_table import check_lines, fixed_lines
+
+    if fix is not None:
+        check_folder(fix)
+    checked = check(data)
+    more = []
+    if html is not None:
+        more.append(f"page: {write_check_page(checked, html, title=f'Check of {data}')}")
+    if fix is not None:
+        more += fixed_lines(write_fixed(checked, fix), fix)
+    if as_json:
+        print(*more, sep="\n", end="\n" if more else "", file=sys.stderr)
+        print(*(to_json(finding.to_plain()) for finding in checked.findings), to_json({"summary": checked.summary}), sep="\n")
+    else:
+        *lines, verdict = check_lines(checked)
+        print(*lines, *more, verdict, sep="\n")
+    return 1 if checked.findings else 0
+
+
+def convert(
+    source: tyro.conf.Positional[str],
+    target: tyro.conf.Positional[Path],
+    to: Literal["voc", "coco", "yolo"] | None = None,
+    pictures: Literal["copy", "link"] = "copy",
+) -> int:
+    """Write annotated pictures in another format: VOC, COCO or YOLO.
+
+    Args:
+        source: What to read: class folders, VOC, COCO, YOLO, images and masks, tables, or tfds:NAME.
+        target: A new folder; or a new .json file (COCO), beside which pictures stay where they are.
+        to: The format. Default: by the target's name (voc, coco, yolo, .json, .yaml), else COCO.
+        pictures: Copy the pictures into the target, or link to them.
+
+    Returns:
+        the exit status.
+    """
+    from visionkit import quiet_tensorflow
+
+    quiet_tensorflow()
+    from visionkit.data.convert import convert
+
+    done = convert(str(source), target, to=to, pictures=pictures)
+    for note in done.notes:
+        print(f"note: {note}")
+    for problem in done.problems[:MOST_NAMED]:
+        print(f"left out: {problem.path}: {problem.kind}: {problem.detail}")
+    if len(done.problems) > MOST_NAMED:
+        print(f"left out: {len(done.problems) - MOST_NAMED} more; visionkit check names all")
+    for loss in done.lost:
+        print(f"lost: {loss}")
+    counts = ", ".join(f"{name} {n} pictures, {done.num_objects[name]} objects" for name, n in done.num_pictures.items())
+    print(f"{done.format}: {counts}", *done.paths, sep="\n")
+    return 0
+
+
 def to_json(answer: dict) -> str:
     """One line of ``--json``; file names that are not valid UTF-8 stay printable."""
     return json.dumps(answer, ensure_ascii=True)
 
 
-COMMANDS = {"predict": predict}
+COMMANDS = {"predict": predict, "check": check, "convert": convert}
 
 
 def main() -> None:

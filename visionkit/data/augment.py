@@ -1,15 +1,22 @@
-"""Augmentation: presets by strength, and the bridge to albumentations.
+"""Augmentation: presets by task and strength, and the bridge to albumentations.
 
-A window of the picture is drawn and resized first (windows.py); what stands here works on the small picture.
+What happens to a training picture, in this order:
+
+1. a random window of it is decoded and resized (windows.py);
+2. albumentations turns, shears and warps the small picture, with its boxes, mask and keypoints (``seeded``);
+3. mirroring, color and erasing, which need no neighboring pixels: drawn as numbers, carried out in one pass (batchwise.py), on
+   the processor or, as a layer, on the accelerator;
+4. pictures of a batch are mixed (mixing.py).
+
+Everything is drawn from the sample's own seed, by its place in the index.
 """
 
 import copy
-import math
 import os
 import threading
 from collections.abc import Callable
-from dataclasses import dataclass
-from typing import Any
+from dataclasses import dataclass, replace
+from typing import Any, Literal
 
 import cv2
 import numpy as np
@@ -17,12 +24,13 @@ import numpy as np
 os.environ.setdefault("NO_ALBUMENTATIONS_UPDATE", "1")  # it would ask PyPI for its newest version at import
 import albumentations as A  # noqa: N812
 
+from visionkit.data.geometry import MIN_VISIBLE
+from visionkit.data.sample import Objects
+from visionkit.data.windows import IGNORE, PADDING
 from visionkit.errors import UserError
 
-FLIP = A.HorizontalFlip(p=0.5)
-GREY = np.array([0.299, 0.587, 0.114])  # what red, green and blue add to the grey of a pixel: ITU-R BT.601
-RGB_TO_YIQ = np.array([GREY, [0.596, -0.274, -0.322], [0.211, -0.523, 0.312]])
-YIQ_TO_RGB = np.linalg.inv(RGB_TO_YIQ)
+TASKS = ("classification", "detection", "segmentation", "keypoints")
+STRENGTHS = ("light", "medium", "strong")
 
 
 @dataclass(frozen=True)
@@ -31,108 +39,207 @@ class Augmentation:
 
     Attributes:
         name: stands in the configuration and in the feature cache's key.
-        area: bounds of the random window's share of the picture.
-        transforms: albumentations transforms for the resized window, in order.
+        area: bounds of a random window's share of the picture's area; the window is stretched to a square. For labels.
+        zoom: bounds of a square window's side, as a share of the picture's longer side. For boxes, masks and keypoints; then
+            ``area`` is None. Where both are None the whole picture is seen.
+        transforms: albumentations transforms for the resized window, in order. With ``whole_first`` they get the picture as it
+            was decoded, and what they return is resized.
+        flip: share of the pictures that are mirrored left to right.
+        color: strength of a shift of brightness, contrast and saturation, 0 to 1; see ``batchwise.draw``.
+        pca: strength of a shift along the main colors of photographs, as AlexNet was trained; see ``batchwise.draw``.
+        erase: share of the pictures of which a rectangle is painted grey (https://arxiv.org/abs/1708.04896).
+        mix: how pictures of a batch are mixed; see mixing.py.
+        whole_first: for compositions that crop by themselves.
     """
 
     name: str
-    area: tuple[float, float]
-    transforms: tuple[A.BasicTransform, ...]
+    area: tuple[float, float] | None = None
+    zoom: tuple[float, float] | None = None
+    transforms: tuple[A.BasicTransform | A.BaseCompose, ...] = ()
+    flip: float = 0.0
+    color: float = 0.0
+    pca: float = 0.0
+    erase: float = 0.0
+    mix: Literal["mixup", "cutmix", "mosaic"] | None = None
+    whole_first: bool = False
 
     def describe(self) -> str:
         """Everything that changes its result, as text."""
-        return f"{self.name} {self.area} {[A.to_dict(transform) for transform in self.transforms]}"
+        drawn = [A.to_dict(transform) for transform in self.transforms]
+        numbers = [self.area, self.zoom, self.flip, self.color, self.pca, self.erase, self.mix, self.whole_first]
+        return f"{self.name} {numbers} {drawn}"
 
 
-class ColorShift(A.ImageOnlyTransform):
-    """Brightness, contrast, saturation and hue, drawn anew for each picture: one 3 x 4 matrix, a tenth of ColorJitter's time.
-
-    Args:
-        brightness: the factor lies within ``1 - brightness`` and ``1 + brightness``.
-        contrast: the same, about the picture's mean grey.
-        saturation: the same, about each pixel's own grey.
-        hue: the color circle is turned by at most this share of a whole turn, to either side.
-        p: share of the pictures.
-    """
-
-    def __init__(
-        self, brightness: float = 0.2, contrast: float = 0.2, saturation: float = 0.2, hue: float = 0.02, p: float = 0.5
-    ):
-        super().__init__(p=p)
-        self.brightness, self.contrast, self.saturation, self.hue = brightness, contrast, saturation, hue
-
-    def get_params(self) -> dict[str, float]:
-        """Draws the four."""
-        draw = self.py_random.uniform
-        factors = {name: 1 + draw(-1, 1) * getattr(self, name) for name in ("brightness", "contrast", "saturation")}
-        return factors | {"turn": draw(-1, 1) * self.hue}
-
-    def apply(
-        self, img: np.ndarray, *, brightness: float, contrast: float, saturation: float, turn: float, **params: Any
-    ) -> np.ndarray:
-        """Uint8 ``(H, W, 3)`` to the same."""
-        grey = float(GREY @ cv2.mean(img)[:3])
-        matrix = _turned(turn) @ (saturation * np.eye(3) + (1 - saturation) * GREY) * (contrast * brightness)
-        offset = np.full((3, 1), (1 - contrast) * brightness * grey)
-        return cv2.transform(img, np.hstack([matrix, offset]))
+def _turns(angle: float, shear: float, p: float, *, ignore: bool) -> A.BasicTransform:
+    """Rotation and shearing in one pass; what comes into view is mirrored, or padding that is not learnt from."""
+    border = {"border_mode": cv2.BORDER_CONSTANT, "fill": PADDING, "fill_mask": IGNORE}
+    border = border if ignore else {"border_mode": cv2.BORDER_REFLECT_101}
+    return A.Affine(rotate=(-angle, angle), shear=(-shear, shear), p=p, **border)
 
 
-def _turned(turn: float) -> np.ndarray:
-    """A turn of the colors about the axis of greys: ``(3, 3)``."""
-    cos, sin = math.cos(math.tau * turn), math.sin(math.tau * turn)
-    rotation = np.array([[1, 0, 0], [0, cos, -sin], [0, sin, cos]])
-    return YIQ_TO_RGB @ rotation @ RGB_TO_YIQ
-
-
-def _color(strength: float) -> A.BasicTransform:
-    return ColorShift(strength, strength, strength, 0.02, p=0.8)
+def _warps(p: float) -> A.BaseCompose:
+    """Local warping: a smooth random field, or a bent grid. Padding that comes into view is not learnt from."""
+    border = {"border_mode": cv2.BORDER_CONSTANT, "fill": PADDING, "fill_mask": IGNORE}
+    elastic = A.ElasticTransform(alpha=60, sigma=8, p=1.0, **border)
+    return A.OneOf([elastic, A.GridDistortion(num_steps=5, distort_limit=0.25, p=1.0, **border)], p=p)
 
 
 PRESETS: dict[str, Augmentation] = {
-    "light": Augmentation("light", (0.6, 1.0), (_color(0.1),)),
-    "medium": Augmentation(
-        "medium", (0.35, 1.0), (_color(0.2), A.Rotate((-12, 12), border_mode=cv2.BORDER_REFLECT_101, p=0.3))
-    ),
-    "strong": Augmentation(
-        "strong",
-        (0.15, 1.0),
-        (
-            _color(0.4),
-            A.Affine(rotate=(-20, 20), shear=(-10, 10), border_mode=cv2.BORDER_REFLECT_101, p=0.5),
-            A.CoarseDropout((1, 4), (0.1, 0.25), (0.1, 0.25), fill="random_uniform", p=0.3),
+    preset.name: preset
+    for preset in (
+        Augmentation("classification-light", area=(0.6, 1.0), flip=0.5, color=0.1),
+        Augmentation(
+            "classification-medium",
+            area=(0.35, 1.0),
+            flip=0.5,
+            color=0.2,
+            transforms=(A.Rotate((-12, 12), border_mode=cv2.BORDER_REFLECT_101, p=0.3),),
         ),
-    ),
+        Augmentation(
+            "classification-strong",
+            area=(0.15, 1.0),
+            flip=0.5,
+            color=0.4,
+            pca=0.2,
+            erase=0.3,
+            transforms=(_turns(20, 10, 0.5, ignore=False), _warps(0.3)),
+        ),
+        Augmentation("detection-light", zoom=(0.8, 1.25), flip=0.5, color=0.1),
+        Augmentation(
+            "detection-medium",
+            zoom=(0.6, 1.5),
+            flip=0.5,
+            color=0.2,
+            pca=0.1,
+            transforms=(_turns(5, 3, 0.5, ignore=True),),
+        ),
+        Augmentation(
+            "detection-strong",
+            zoom=(0.5, 1.8),
+            flip=0.5,
+            color=0.4,
+            pca=0.2,
+            erase=0.2,
+            mix="mosaic",
+            transforms=(_turns(8, 5, 0.5, ignore=True), _warps(0.2)),
+        ),
+        Augmentation("segmentation-light", zoom=(0.6, 1.0), flip=0.5, color=0.1),
+        Augmentation(
+            "segmentation-medium",
+            zoom=(0.4, 1.0),
+            flip=0.5,
+            color=0.2,
+            pca=0.1,
+            transforms=(_turns(10, 5, 0.5, ignore=True),),
+        ),
+        Augmentation(
+            "segmentation-strong",
+            zoom=(0.3, 1.2),
+            flip=0.5,
+            color=0.4,
+            pca=0.2,
+            transforms=(_turns(20, 10, 0.7, ignore=True), _warps(0.5)),
+        ),
+        # No mirroring: a mirrored left eye is a right one.
+        Augmentation("keypoints-light", zoom=(0.9, 1.2), color=0.1),
+        Augmentation("keypoints-medium", zoom=(0.8, 1.4), color=0.2, pca=0.1, transforms=(_turns(10, 3, 0.5, ignore=True),)),
+        Augmentation(
+            "keypoints-strong",
+            zoom=(0.7, 1.6),
+            color=0.4,
+            pca=0.2,
+            erase=0.3,
+            transforms=(_turns(25, 8, 0.7, ignore=True), _warps(0.2)),
+        ),
+    )
 }
 
 
-def preset(name: str, *, flip: bool = True) -> Augmentation:
-    """A named preset, mirrored left to right half of the time unless ``flip`` is False (letters, left and right hands).
+def preset(name: str, *, task: str = "classification", flip: bool = True) -> Augmentation:
+    """A named preset.
+
+    Args:
+        name: "detection-strong", or a strength alone: "light", "medium", "strong".
+        task: taken where ``name`` is a strength alone.
+        flip: False never mirrors (letters, left and right hands).
 
     Raises:
         UserError: no such preset.
     """
-    if name not in PRESETS:
-        raise UserError(f"Unknown augmentation {name!r}; expected one of {', '.join(PRESETS)}.")
-    chosen = PRESETS[name]
-    return Augmentation(f"{name}{' flip' if flip else ''}", chosen.area, ((FLIP,) if flip else ()) + chosen.transforms)
+    chosen = PRESETS.get(f"{task}-{name}" if name in STRENGTHS else name)
+    if chosen is None:
+        raise UserError(f"Unknown augmentation {name!r}; expected {', '.join(STRENGTHS)}, or one of {', '.join(PRESETS)}.")
+    return chosen if flip else replace(chosen, name=f"{chosen.name} without flip", flip=0.0)
 
 
-def seeded(compose: A.Compose) -> Callable[[np.ndarray, int], np.ndarray]:
-    """A function ``(image, seed) -> image`` that draws from its seed alone, in any thread.
+def from_compose(compose: A.BaseCompose | A.BasicTransform, name: str = "own") -> Augmentation:
+    """Any composition of albumentations, taken as it is: it gets the whole picture, and what it returns is resized.
+
+    Its own ``bbox_params`` and ``keypoint_params`` need not be set; boxes and keypoints are handed over in any case.
+    """
+    return Augmentation(name, transforms=(compose,), whole_first=True)
+
+
+Transformed = tuple[np.ndarray, Objects | None, np.ndarray | None]
+
+
+def seeded(
+    transforms: tuple[A.BasicTransform | A.BaseCompose, ...],
+) -> Callable[[np.ndarray, Objects | None, np.ndarray | None, int], Transformed]:
+    """A function ``(image, objects, mask, seed) -> (image, objects, mask)`` that draws from its seed alone, in any thread.
 
     A shared Compose draws from one generator, which makes it neither reproducible nor safe across threads; so each
     thread has a copy, and each call seeds it.
 
     Args:
-        compose: any composition of albumentations; images are uint8 ``(H, W, 3)``.
+        transforms: of albumentations; images are uint8 ``(H, W, 3)``, masks uint8 ``(H, W)``.
     """
+    whole = A.Compose(
+        list(transforms),
+        bbox_params=A.BboxParams("albumentations", label_fields=["rows"], clip=True, min_visibility=MIN_VISIBLE),
+        keypoint_params=A.KeypointParams("xy", label_fields=["points"], remove_invisible=False),
+    )
     of_this_thread = threading.local()
 
-    def apply(image, seed):
+    def apply(image, objects, mask, seed):
+        if not transforms:
+            return image, objects, mask
         if not hasattr(of_this_thread, "compose"):
             cv2.setNumThreads(0)  # the pipeline's threads are the parallelism
-            of_this_thread.compose = copy.deepcopy(compose)
+            of_this_thread.compose = copy.deepcopy(whole)
         of_this_thread.compose.set_random_seed(int(seed))
-        return of_this_thread.compose(image=image)["image"]
+        given = {"image": image} | ({} if mask is None else {"mask": mask}) | _handed_over(objects, image.shape)
+        made = of_this_thread.compose(**given)
+        return made["image"], _taken_back(objects, made), made.get("mask")
 
     return apply
+
+
+def _handed_over(objects: Objects | None, shape: tuple[int, ...]) -> dict[str, Any]:
+    """Objects as albumentations takes them. Keypoints become a flat list, in pixels."""
+    rows = np.arange(0 if objects is None else len(objects))
+    boxes = np.zeros((0, 4)) if objects is None else objects.boxes
+    given = {"bboxes": boxes, "rows": rows, "keypoints": np.zeros((0, 2)), "points": np.arange(0)}
+    if objects is not None and objects.keypoints is not None:
+        flat = objects.keypoints.reshape(-1, 3)
+        points = np.flatnonzero(flat[:, 2] > 0)
+        given |= {"keypoints": flat[points, :2] * (shape[1], shape[0]), "points": points}
+    return given
+
+
+def _taken_back(objects: Objects | None, made: dict[str, Any]) -> Objects | None:
+    if objects is None:
+        return None
+    height, width = made["image"].shape[:2]
+    rows = np.asarray(made["rows"], dtype=int)
+    keypoints = objects.keypoints
+    if keypoints is not None:
+        moved = np.zeros_like(keypoints).reshape(-1, 3)
+        points = np.asarray(made["points"], dtype=int)
+        places = np.asarray(made["keypoints"], np.float64).reshape(-1, 2) / (width, height)
+        seen = ((places >= 0) & (places <= 1)).all(axis=1)
+        moved[points[seen], :2] = places[seen]
+        moved[points[seen], 2] = keypoints.reshape(-1, 3)[points[seen], 2]
+        keypoints = moved.reshape(keypoints.shape)
+    boxes = np.asarray(made["bboxes"], np.float64).reshape(-1, 4)
+    return replace(replace(objects, keypoints=keypoints, outlines=()).take(rows), boxes=boxes)

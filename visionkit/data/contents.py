@@ -1,12 +1,32 @@
-"""The bytes of a picture, wherever an index says that it lies."""
+"""The bytes of a picture, wherever an index says that it lies; and the text of a small file, however it is encoded."""
 
 from pathlib import Path
 
 
 def read_contents(path: str | Path) -> bytes:
-    """The encoded picture (or mask) that ``path`` of an index names.
+    """The encoded picture (or mask) that ``path`` of an index names: a file, or a record within one (see ``records``).
+
+    Raises:
+        OSError: it is missing, damaged or cannot be read.
+    """
+    if "@" in str(path):
+        from visionkit.data.records import parse_path, read_feature
+
+        if (place := parse_path(str(path))) is not None:
+            return read_feature(place)
+    with open(path, "rb") as file:  # noqa: PTH123 - a Path costs as much as the reading
+        return file.read()
+
+
+def read_text(path: str | Path) -> str:
+    """The text of a file in UTF-8 or UTF-16 with or without its mark; else it is taken for Latin-1, which any bytes are.
 
     Raises:
         OSError: it is missing or cannot be read.
     """
-    return Path(path).read_bytes()
+    contents = Path(path).read_bytes()
+    encoding = "utf-16" if contents[:2] in (b"\xff\xfe", b"\xfe\xff") else "utf-8-sig"
+    try:
+        return contents.decode(encoding)
+    except UnicodeDecodeError:
+        return contents.decode("latin-1")

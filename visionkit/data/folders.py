@@ -6,12 +6,12 @@ FOLDER/train.txt and FOLDER/val.txt      lines "path" (its folder is the class) 
 """
 
 import os
-import re
 from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
 
+from visionkit.data.annotation_files import natural_order
 from visionkit.data.decode import PICTURE_SUFFIXES
 from visionkit.data.sample import DataError, Index
 from visionkit.data.split_lists import find_list, read_list
@@ -64,7 +64,7 @@ def find_class_folders(folder: str | Path) -> DataSet:
     if not folder.is_dir():
         raise DataError(f"--data {folder}: no such folder. {LAYOUTS}")
     train, val, notes = _split_folders(folder) or _split_lists(folder) or _one_folder(folder)
-    class_names = tuple(sorted(train, key=_natural_order))
+    class_names = tuple(sorted(train, key=natural_order))
     _check_classes(folder, class_names, val)
     if val is None:
         return DataSet({WHOLE: _index(class_names, train)}, tuple(notes))
@@ -162,8 +162,3 @@ def _index(class_names: tuple[str, ...], files: dict[str, list[Path]]) -> Index:
 
 def _is_hidden(name: str) -> bool:
     return name.startswith((".", "__MACOSX"))
-
-
-def _natural_order(name: str) -> list:
-    """2 before 10, and names by letter."""
-    return [(0, int(part), "") if part.isdigit() else (1, 0, part) for part in re.split(r"(\d+)", name) if part]

@@ -1,20 +1,26 @@
 """From an index to batches: the one place that knows the order of the steps."""
 
 import os
+from collections.abc import Callable, Sequence
+from concurrent.futures import ThreadPoolExecutor
 from functools import partial
-from pathlib import Path
+from typing import Any, Literal
 
-import albumentations as A  # noqa: N812
+import cv2
 import numpy as np
 import tensorflow as tf
 
-from visionkit.data import decode, windows
-from visionkit.data.augment import Augmentation, seeded
+from visionkit.data import collate, mixing, training_sample
+from visionkit.data.augment import Augmentation
+from visionkit.data.pixel_cache import PixelCache
+from visionkit.data.python_calls import python_calls
 from visionkit.data.sample import Index, SkippedFiles
+from visionkit.data.training_sample import Sample
 
-THREADS = 2 * os.cpu_count()  # of each step: some always wait for a file or for the interpreter
-FILES_A_CALL = 8  # with all threads at it, this many a core are in memory
-DECODERS = (0, 1, 2, 4, 8)  # how a window is decoded: 0 in Python, else as a JPEG at 1 / ratio of its sides
+THREADS = os.cpu_count()  # that make samples; while one waits for a file or for the interpreter, the others work
+ITEMS_A_JOB = 4  # handing out a job costs some microseconds, and waits for the interpreter
+BATCHES_AT_ONCE = 2  # in the making, so that no thread idles at the end of one
+MIXED_ON_DEVICE = ("mixup", "cutmix")
 
 
 def batches(
@@ -27,48 +33,88 @@ def batches(
     shuffle: bool = False,
     seed: int = 0,
     epoch: int = 0,
+    start: int = 0,
+    cache: PixelCache | None = None,
+    augment_on: Literal["cpu", "device"] = "cpu",
+    shard: tuple[int, int] = (0, 1),
 ) -> tf.data.Dataset:
     """One epoch of an index as batches.
 
-    The order of the samples and each sample's augmentation come from ``seed`` and ``epoch`` alone, whatever the number of
-    threads: to resume, ask for the epoch that was interrupted.
+    Order and augmentation come from ``seed`` and ``epoch`` alone, whatever the number of threads: to resume, ask for the epoch
+    that was interrupted, from its next batch on.
 
     Args:
         index: scanned (with ``facts``).
         size: side of the square pictures in pixels.
-        batch_size: the last batch may be smaller.
+        batch_size: the last batch may be smaller, and one of which a file has vanished.
         skipped: takes files that have changed or vanished since the scan.
         augmentation: None shows each picture as the exported model will see it.
         shuffle: whether this epoch has an order of its own.
+        start: number of the first batch that is made.
+        cache: of the decoded pictures of this index; training pictures are then decoded once.
+        augment_on: "device" leaves mirroring, color, erasing, MixUp and CutMix to ``visionkit.layers.BatchAugmentation``, and
+            gives what it needs in further keys.
+        shard: (number, of how many) processes that share the epoch, each with its own part.
 
     Returns:
-        batches of ``{"image": float32 (N, size, size, 3) in 0..255, "label": int32 (N,), "position": int32 (N,)}``;
-        ``position`` is the sample's place in the index.
+        batches of ``{"image": (N, size, size, 3) in 0..255, "label": int32 (N,), "position": int32 (N,)}``; ``position`` is the
+        sample's place in the index. Training pictures are uint8, served ones float32. With MixUp or CutMix ``label`` is float32
+        ``(N, num_classes)``. As the index has them: ``boxes`` float32 ``(N, M, 4)``, xyxy, relative; ``classes`` int32
+        ``(N, M)``, -1 in padded rows; ``keypoints`` float32 ``(N, M, K, 3)``; ``mask`` uint8 ``(N, size, size)``, 255 = ignore.
     """
+    if len(index.facts) != len(index):
+        raise ValueError("The index has not been scanned; call visionkit.data.scan(index, skipped) first.")
     # 1. Shuffle the index, not the pictures: a full shuffle that costs no memory.
     rng = np.random.default_rng([seed, epoch])
-    positions = rng.permutation(len(index)) if shuffle else np.arange(len(index))
-    columns = _columns(index, positions.astype(np.int32))
-    # 2. Draw each sample's window and its seed by its place in the index, before the threads: they cannot change them.
+    order = (rng.permutation(len(index)) if shuffle else np.arange(len(index)))[shard[0] :: shard[1]]
+    # 2. Draw each sample's window, colors and seed by its place in the index, before the threads: they cannot change them.
     if augmentation is not None:
-        drawn, seeds = rng.random((len(index), 4))[positions], rng.integers(2**32, size=len(index))[positions]
-        columns |= {"window": windows.random_windows(columns["shape"], drawn, augmentation.area), "seed": seeds}
-        ratios = np.where(columns["plain_jpeg"], windows.decoding_ratios(columns["window"], size), 0)
-        columns["decoder"] = np.searchsorted(DECODERS, ratios).astype(np.int32)
-    samples = tf.data.Dataset.from_tensor_slices(columns)
-    # 3. Read in Python, where a file that has vanished can be named and left out; many files a call, for each call has
-    #    to wait for the interpreter.
-    samples = samples.batch(FILES_A_CALL).map(_reader(skipped), os.cpu_count(), deterministic=True).unbatch()
-    samples = samples.filter(lambda sample: tf.strings.length(sample["contents"]) > 0)
-    # 4. Decode, cut and resize on all cores, without Python.
-    to_picture = _serving_picture(size) if augmentation is None else _training_picture(size)
-    samples = samples.map(to_picture, THREADS, deterministic=True)
-    # 5. Batch; then albumentations, again one call for many pictures.
-    samples = samples.batch(batch_size)
-    if augmentation is not None:
-        samples = samples.map(_transformer(augmentation), THREADS, deterministic=True)
-    # 6. Make the next batches while the accelerator works on this one.
-    return samples.prefetch(2).with_options(without_autotuning())
+        drawn = training_sample.draw(index, augmentation, size, seed, epoch)
+        here = augment_on == "cpu"
+        make = training_sample.sample_maker(index, size, augmentation, drawn, skipped, cache=cache, pixels_here=here)
+    else:
+        make = _server(index, size, skipped)
+    # 3. Read, decode, cut, resize and augment: threads that share the samples of a batch, entered once a batch. OpenCV's and
+    #    TensorFlow's decoders let the other threads run meanwhile.
+    threads = ThreadPoolExecutor(THREADS, "visionkit-samples")
+    # 4. Batch, then mix what is in it.
+    finish = _finisher(index, size, augmentation, augment_on)
+
+    def make_batch(number: np.ndarray) -> list[np.ndarray]:
+        cv2.setNumThreads(0)  # ours are the parallelism
+        places = order[number * batch_size : (number + 1) * batch_size]
+        samples = _in_jobs(threads, make, places)
+        kept = [row for row, sample in enumerate(samples) if sample is not None]
+        places, samples = places[kept], [samples[row] for row in kept]
+        rng = np.random.default_rng([seed, epoch, 2, int(number)])
+        if augmentation is not None and augmentation.mix == "mosaic":
+            tiles = [mixing.draw_tiles(row, len(samples), size, rng) for row in range(len(samples))]
+            samples = _in_jobs(threads, partial(mixing.mosaic, samples), tiles)
+        batch = finish(places.astype(np.int32), samples, rng)
+        if augmentation is not None and augment_on == "device":
+            batch |= {name: values[places] for name, values in drawn.batchwise._asdict().items()}
+        return [batch[key] for key in spec]
+
+    spec = _spec(index, size, augmentation, augment_on)
+
+    def to_batch(number):
+        values = tf.numpy_function(
+            python_calls().guard(make_batch), [number], [part.dtype for part in spec.values()], stateful=False
+        )
+        return {key: tf.ensure_shape(value, part.shape) for (key, part), value in zip(spec.items(), values, strict=True)}
+
+    dataset = tf.data.Dataset.range(start, -(-len(order) // batch_size), output_type=tf.int32)
+    dataset = dataset.map(to_batch, BATCHES_AT_ONCE, deterministic=True)
+    dataset = dataset.filter(lambda batch: tf.size(batch["position"]) > 0)  # every file of it has vanished
+    # 5. Make the next batches while the accelerator works on this one.
+    return dataset.prefetch(2).with_options(_options())
+
+
+def _options() -> tf.data.Options:
+    options = without_autotuning()
+    # Under tf.distribute each replica takes its part of every batch; there are no files to deal out.
+    options.experimental_distribute.auto_shard_policy = tf.data.experimental.AutoShardPolicy.DATA
+    return options
 
 
 def without_autotuning() -> tf.data.Options:
@@ -78,85 +124,68 @@ def without_autotuning() -> tf.data.Options:
     return options
 
 
-def _columns(index: Index, positions: np.ndarray) -> dict[str, np.ndarray]:
-    if len(index.facts) != len(index):
-        raise ValueError("The index has not been scanned; call visionkit.data.scan(index, skipped) first.")
-    facts = index.take(positions)
-    return {
-        "path": np.array([os.fsencode(path) for path in facts.paths], dtype=bytes),  # names need not be UTF-8
-        "label": facts.labels,
-        "position": positions,
-        "num_bytes": np.array([fact.num_bytes for fact in facts.facts], np.int64),
-        "shape": np.array([(fact.height, fact.width) for fact in facts.facts], np.int32).reshape(-1, 2),
-        "plain_jpeg": np.array([fact.plain_jpeg for fact in facts.facts], bool),
-    }
-
-
-def _reader(skipped: SkippedFiles):
-    def read(path: bytes, num_bytes: int) -> bytes:
-        name = os.fsdecode(path)
+def _server(index: Index, size: int, skipped: SkippedFiles) -> Callable[[int], Sample | None]:
+    def make(position: int) -> Sample | None:
         try:
-            contents = Path(name).read_bytes()
-        except OSError as error:
-            skipped.add(name, f"unreadable since the check: {error.strerror}")
-            return b""
-        if len(contents) != num_bytes:
-            skipped.add(name, f"changed since the check: {len(contents)} bytes, were {num_bytes}")
-            return b""
-        return contents
+            return training_sample.served_sample(index, size, position)
+        except training_sample.UNREADABLE as error:
+            skipped.add(index.paths[position], training_sample.what_happened(error))
+            return None
 
-    def read_many(paths: np.ndarray, lengths: np.ndarray) -> np.ndarray:
-        return np.array([read(path, num_bytes) for path, num_bytes in zip(paths, lengths, strict=True)], object)
-
-    def read_samples(samples):
-        contents = tf.numpy_function(read_many, [samples["path"], samples["num_bytes"]], tf.string, stateful=False)
-        return samples | {"contents": tf.ensure_shape(contents, [None])}
-
-    return read_samples
+    return make
 
 
-def _serving_picture(size: int):
-    """The picture as a bundle sees it: decoded whole, then ``windows.fit``."""
-
-    def picture(sample):
-        contents = sample["contents"]
-        image = tf.cond(
-            sample["plain_jpeg"],
-            lambda: tf.io.decode_jpeg(contents, 3, dct_method="INTEGER_ACCURATE"),
-            lambda: _decode_in_python(contents),
-        )
-        return {"image": windows.fit(image, size), "label": sample["label"], "position": sample["position"]}
-
-    return picture
+def _in_jobs(threads: ThreadPoolExecutor, function: Callable, items: Sequence) -> list:
+    """``[function(item) for item in items]`` by all threads, some items a job."""
+    jobs = [items[start : start + ITEMS_A_JOB] for start in range(0, len(items), ITEMS_A_JOB)]
+    return [result for job in threads.map(lambda job: [function(item) for item in job], jobs) for result in job]
 
 
-def _training_picture(size: int):
-    """A random window, of which alone a JPEG is decoded, resized to uint8 ``(size, size, 3)``."""
+def _finisher(
+    index: Index, size: int, augmentation: Augmentation | None, augment_on: str
+) -> Callable[[np.ndarray, list[Sample], np.random.Generator], dict[str, Any]]:
+    """A function from places in the index, their samples and a generator to the arrays that ``batches`` promises."""
+    kind = None if augmentation is None else augmentation.mix
+    dtype = np.float32 if augmentation is None else np.uint8
+    has_objects, has_masks, num_points = index.has_objects, index.has_masks, collate.num_keypoints(index)
 
-    def picture(sample):
-        contents, window = sample["contents"], sample["window"]
-        decoders = {ratio: partial(windows.decode_jpeg_window, contents, window, size, ratio) for ratio in (1, 2, 4, 8)}
-        decoders[0] = lambda: windows.resize_smoothly(windows.cut(_decode_in_python(contents), window), size)
-        image = tf.switch_case(sample["decoder"], [decoders[ratio] for ratio in DECODERS])
-        return {"image": image} | {name: sample[name] for name in ("label", "position", "seed")}
+    def finish(places: np.ndarray, samples: list[Sample], rng: np.random.Generator) -> dict[str, Any]:
+        images = collate.stacked([sample.image for sample in samples], (size, size, 3), dtype)
+        batch: dict[str, Any] = {"image": images, "label": index.labels[places], "position": places}
+        if kind in MIXED_ON_DEVICE:
+            mixture = mixing.draw(kind, len(samples), rng)
+            batch["label"] = mixing.mix_labels(batch["label"], mixture, len(index.class_names))
+            if augment_on == "device":
+                batch |= mixture._asdict()
+            else:
+                batch["image"] = mixing.mix(images, mixture)
+        if has_objects:
+            batch |= collate.pad_objects([sample.objects for sample in samples], num_points)
+        if has_masks:
+            batch["mask"] = collate.stacked([sample.mask for sample in samples], (size, size), np.uint8)
+        return batch
 
-    return picture
-
-
-def _transformer(augmentation: Augmentation):
-    """Transforms the pictures of a batch, each by its own seed."""
-    transform = seeded(A.Compose(list(augmentation.transforms)))
-
-    def transform_all(images: np.ndarray, seeds: np.ndarray) -> np.ndarray:
-        return np.stack([transform(image, seed) for image, seed in zip(images, seeds, strict=True)])
-
-    def transform_batch(batch):
-        images = tf.numpy_function(transform_all, [batch["image"], batch["seed"]], tf.uint8, stateful=False)
-        images = tf.cast(tf.ensure_shape(images, batch["image"].shape), tf.float32)
-        return {"image": images, "label": batch["label"], "position": batch["position"]}
-
-    return transform_batch
+    return finish
 
 
-def _decode_in_python(contents: tf.Tensor) -> tf.Tensor:
-    return tf.ensure_shape(tf.numpy_function(decode.decode, [contents], tf.uint8, stateful=False), [None, None, 3])
+def _spec(index: Index, size: int, augmentation: Augmentation | None, augment_on: str) -> dict[str, tf.TensorSpec]:
+    """Shapes and types of what a batch holds."""
+    mixed = augmentation is not None and augmentation.mix in MIXED_ON_DEVICE
+    spec = {
+        "image": tf.TensorSpec([None, size, size, 3], tf.float32 if augmentation is None else tf.uint8),
+        "label": tf.TensorSpec([None, len(index.class_names)], tf.float32) if mixed else tf.TensorSpec([None], tf.int32),
+        "position": tf.TensorSpec([None], tf.int32),
+    }
+    if index.has_objects:
+        spec |= {"boxes": tf.TensorSpec([None, None, 4], tf.float32), "classes": tf.TensorSpec([None, None], tf.int32)}
+        if num_points := collate.num_keypoints(index):
+            spec["keypoints"] = tf.TensorSpec([None, None, num_points, 3], tf.float32)
+    if index.has_masks:
+        spec["mask"] = tf.TensorSpec([None, size, size], tf.uint8)
+    if augmentation is not None and augment_on == "device":
+        shapes = {"flip": ([], tf.bool), "color": ([3, 3], tf.float32), "grey": ([], tf.float32)}
+        shapes |= {"offset": ([3], tf.float32), "erase": ([4], tf.float32)}
+        if mixed:
+            shapes |= {"partners": ([], tf.int32), "shares": ([], tf.float32), "patches": ([4], tf.float32)}
+        spec |= {key: tf.TensorSpec([None, *shape], dtype) for key, (shape, dtype) in shapes.items()}
+    return spec

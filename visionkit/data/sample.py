@@ -142,9 +142,17 @@ class Index:
     @property
     def task(self) -> str:
         """What can be learnt from it: "segmentation" (masks), "detection" (boxes) or "classification"."""
-        if any(annotation.mask is not None for annotation in self.annotations):
-            return "segmentation"
-        return "detection" if any(annotation.objects is not None for annotation in self.annotations) else "classification"
+        return "segmentation" if self.has_masks else "detection" if self.has_objects else "classification"
+
+    @property
+    def has_masks(self) -> bool:
+        """Whether samples have masks."""
+        return any(annotation.mask is not None for annotation in self.annotations)
+
+    @property
+    def has_objects(self) -> bool:
+        """Whether samples have boxes, and what belongs to them."""
+        return any(annotation.objects is not None for annotation in self.annotations)
 
     def take(self, positions: Iterable[int]) -> "Index":
         """The samples at ``positions``, in that order."""

@@ -1,19 +1,42 @@
 """Which reader a data set needs: what ``--data`` may be."""
 
+from collections import Counter
 from pathlib import Path
 
-from visionkit.data.sample import DataError
-from visionkit.data.splits import DataSet
+import numpy as np
+
+from visionkit.data import coco, identities, mask_folders, table, tfds, voc, yolo_txt
+from visionkit.data.folders import find_class_folders, list_pictures
+from visionkit.data.sample import DataError, Index
+from visionkit.data.split_lists import find_list
+from visionkit.data.splits import TRAIN_NAMES, WHOLE, DataSet
 
 EXPECTED = (
     "Expected a folder of one of these layouts: class folders; VOC (Annotations/*.xml, JPEGImages/); COCO (a .json with images "
-    "and annotations); YOLO (data.yaml, or images/ and labels/); images/ and masks/; or a .json, .yaml or .csv file of these "
-    "kinds; or tfds:NAME."
+    "and annotations); YOLO (data.yaml, or images/ and labels/); images/ and masks/; a table (.csv) of pictures; a folder a "
+    "person, other people in train/ than in val/; or a .json, .yaml, .csv or .tsv file of these kinds; or tfds:NAME."
+)
+READERS_OF_FILES = {
+    ".json": coco.read_coco,
+    ".yaml": yolo_txt.read_yolo,
+    ".yml": yolo_txt.read_yolo,
+    ".csv": table.read_table,
+    ".tsv": table.read_table,
+}
+# The layouts with the plainest marks go first. Class folders, which nearly any folder may be taken for, go after all of them.
+READERS_OF_FOLDERS = (
+    (tfds.looks_like_tfds, tfds.read_tfds_folder),
+    (voc.looks_like_voc, voc.read_voc),
+    (yolo_txt.looks_like_yolo, yolo_txt.read_yolo),
+    (coco.looks_like_coco, coco.read_coco),
+    (mask_folders.looks_like_masks, mask_folders.read_masks),
+    (table.looks_like_table, table.read_tables),
+    (identities.looks_like_identities, identities.read_identities),
 )
 
 
 def read(data: str | Path) -> DataSet:
-    """Index a data set of any kind that visionkit knows; no picture is opened.
+    """Index a data set of any kind that visionkit knows; of its pictures, none is opened but a sample of masks.
 
     Args:
         data: a folder, a file or ``tfds:NAME[/config][:split]``.
@@ -21,7 +44,42 @@ def read(data: str | Path) -> DataSet:
     Raises:
         DataError: no such data, or no layout that is known.
     """
+    if str(data).startswith("tfds:"):
+        return tfds.read_tfds(str(data))
     path = Path(data)
-    if not path.exists():
-        raise DataError(f"{data}: no such file or folder. {EXPECTED}")
-    raise DataError(f"{data}: no layout that is known. {EXPECTED}")
+    if path.is_dir():
+        return _read_folder(path)
+    if path.is_file():
+        return _read_file(path)
+    raise DataError(f"{data}: no such file or folder. {EXPECTED}")
+
+
+def _read_file(file: Path) -> DataSet:
+    read_it = READERS_OF_FILES.get(file.suffix.lower())
+    if read_it is None:
+        raise DataError(f"{file}: a file that ends so is no data set. {EXPECTED}")
+    return read_it(file)
+
+
+def _read_folder(folder: Path) -> DataSet:
+    for looks_like_it, read_it in READERS_OF_FOLDERS:
+        if looks_like_it(folder):
+            return read_it(folder)
+    try:
+        return find_class_folders(folder)
+    except DataError as error:
+        pictures, _ = list_pictures(folder)
+        if any(path.parent != folder for path in pictures) or find_list(folder, TRAIN_NAMES) is not None:
+            raise
+        if not pictures:
+            raise DataError(f"{folder}: no layout that is known; {_contents(folder)}. {EXPECTED}") from error
+    index = Index((), tuple(map(str, pictures)), np.full(len(pictures), -1, np.int32))
+    return DataSet({WHOLE: index}, (f"{len(pictures)} pictures without labels or annotations",))
+
+
+def _contents(folder: Path) -> str:
+    children = sorted(folder.iterdir())
+    suffixes = Counter(child.suffix.lower() or child.name for child in children if child.is_file())
+    files = ", ".join(f"{count} {suffix}" for suffix, count in suffixes.most_common(5))
+    folders = ", ".join(f"{child.name}/" for child in children[:100] if child.is_dir())
+    return f"it holds {'; '.join(filter(None, (files, folders))) or 'nothing'}"

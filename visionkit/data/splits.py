@@ -48,6 +48,38 @@ def split_name(name: str) -> str:
     return name
 
 
+def as_one(found: DataSet) -> Index:
+    """All splits of annotated pictures as one index, in which the attribute "split" of each picture says where it belongs."""
+    named = [(name, index) for name, index in found.splits.items()]
+    annotations = [replace(a, attributes=a.attributes | {"split": name}) for name, index in named for a in index.annotations]
+    return replace(
+        named[0][1],
+        paths=tuple(path for _, index in named for path in index.paths),
+        labels=np.concatenate([index.labels for _, index in named]),
+        facts=tuple(fact for _, index in named for fact in index.facts),
+        annotations=tuple(annotations),
+    )
+
+
+def parted(index: Index) -> dict[str, Index]:
+    """The inverse of ``as_one``: splits by the attribute "split"; ``WHOLE`` where not every picture has one."""
+    names = [annotation.attributes.get("split") for annotation in index.annotations]
+    if not names or not all(isinstance(name, str) for name in names):
+        return {WHOLE: index}
+    splits = {name: index.take(i for i, its in enumerate(names) if its == name) for name in dict.fromkeys(names)}
+    without = {
+        name: replace(
+            part,
+            annotations=tuple(
+                replace(a, attributes={key: value for key, value in a.attributes.items() if key != "split"})
+                for a in part.annotations
+            ),
+        )
+        for name, part in splits.items()
+    }
+    return without
+
+
 def train_and_val(found: DataSet, *, seed: int) -> "Splits":
     """Training and validation of a data set; where it has no validation split, ``VAL_SHARE`` of it is drawn with the seed.
 

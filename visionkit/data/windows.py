@@ -1,12 +1,18 @@
 """Which part of a picture a network sees, and how that part becomes its input.
 
-Both training (a random window) and serving (the central one) cut first and resize once.
+A window is ``[top, left, height, width]`` in pixels. Both training (a random window) and serving (``fit``, ``letterbox``) cut
+first and resize once. In training only the window of a JPEG is decoded, at a fraction of its sides where that is enough.
 """
 
+from collections.abc import Sequence
+
+import cv2
 import numpy as np
 import tensorflow as tf
 
 CENTRAL_SHARE = 0.875  # of the shorter side: the usual protocol of ImageNet, which drops an eighth
+PADDING = 114  # grey of what lies beyond the picture: about the mean of photographs
+IGNORE = 255  # in masks: what lies beyond the picture is not learnt from
 
 
 def central_window(height: tf.Tensor, width: tf.Tensor) -> tf.Tensor:
@@ -36,10 +42,23 @@ def random_windows(shapes: np.ndarray, drawn: np.ndarray, area: tuple[float, flo
     return np.concatenate([corners, sides], axis=1).astype(np.int32)
 
 
-def cut(image: tf.Tensor, window: tf.Tensor) -> tf.Tensor:
-    """The window ``[top, left, height, width]`` of ``(H, W, C)``."""
-    top, left, height, width = tf.unstack(window)
-    return tf.convert_to_tensor(image)[top : top + height, left : left + width]
+def random_squares(shapes: np.ndarray, drawn: np.ndarray, zoom: tuple[float, float]) -> np.ndarray:
+    """A random square window of each picture, which keeps its proportions: for boxes, masks and keypoints.
+
+    Args:
+        shapes: ``(N, 2)``, heights and widths in pixels.
+        drawn: ``(N, 4)``, uniform in 0..1.
+        zoom: bounds of the window's side, as a share of the picture's longer side. From 1 on the whole picture is seen, and
+            beyond it padding.
+
+    Returns:
+        int32 ``(N, 4)``. A window lies inside the picture where it is smaller, and around it where it is larger.
+    """
+    sides = np.round((zoom[0] + drawn[:, :1] * (zoom[1] - zoom[0])) * shapes.max(axis=1, keepdims=True))
+    sides = np.maximum(sides, 1)
+    free = shapes - sides  # negative where the window is the larger one
+    corners = np.minimum(free, 0) + np.floor(drawn[:, 2:] * (np.abs(free) + 1))
+    return np.concatenate([corners, sides, sides], axis=1).astype(np.int32)
 
 
 def decoding_ratios(windows: np.ndarray, size: int) -> np.ndarray:
@@ -54,31 +73,90 @@ def decoding_ratios(windows: np.ndarray, size: int) -> np.ndarray:
     return np.clip(2 ** np.floor(np.log2(np.maximum(windows[:, 2:].min(axis=1) // size, 1))), 1, 8).astype(np.int32)
 
 
-def decode_jpeg_window(contents: tf.Tensor, window: tf.Tensor, size: int, ratio: int) -> tf.Tensor:
-    """Decode one window of a JPEG, at ``1 / ratio`` of its sides.
+def snapped(windows: np.ndarray, ratios: np.ndarray) -> np.ndarray:
+    """Windows whose corners and sides are multiples of their decoding ratio, so that what is decoded is exactly the window."""
+    return windows // ratios[:, None] * ratios[:, None]
+
+
+def around(shape: tuple[int, int]) -> np.ndarray:
+    """The square window about a whole picture, as ``letterbox`` sees it: int ``[top, left, side, side]``."""
+    side = max(shape)
+    return np.array([(shape[0] - side) // 2, (shape[1] - side) // 2, side, side])
+
+
+def inside(windows: np.ndarray, shapes: np.ndarray) -> np.ndarray:
+    """The parts of windows that lie in their pictures, at least one pixel each.
 
     Args:
-        contents: scalar string, a JPEG.
-        window: int32 ``[top, left, height, width]`` in pixels of the whole picture.
-        size: side of the result.
+        windows: ``(N, 4)``.
+        shapes: ``(N, 2)``, heights and widths of the pictures.
+
+    Returns:
+        int32 ``(N, 4)``: top, left, height, width.
+    """
+    corners = np.clip(windows[:, :2], 0, shapes - 1)
+    ends = np.clip(windows[:, :2] + windows[:, 2:], corners + 1, shapes)
+    return np.concatenate([corners, ends - corners], axis=1).astype(np.int32)
+
+
+def frames(windows: np.ndarray, parts: np.ndarray, size: int) -> np.ndarray:
+    """Where the parts of windows come to lie in the network's input, which shows the whole windows.
+
+    Args:
+        windows: ``(N, 4)``.
+        parts: ``inside(windows, shapes)``.
+        size: side of the input in pixels.
+
+    Returns:
+        int32 ``(N, 4)``: top, left, height, width in pixels of the input.
+    """
+    starts = np.round((parts[:, :2] - windows[:, :2]) * size / windows[:, 2:]).astype(np.int32)
+    ends = np.round((parts[:, :2] + parts[:, 2:] - windows[:, :2]) * size / windows[:, 2:]).astype(np.int32)
+    starts = np.minimum(starts, size - 1)
+    return np.concatenate([starts, np.clip(ends, starts + 1, size) - starts], axis=1)
+
+
+def decode_jpeg_window(contents: bytes, part: Sequence[int], ratio: int) -> np.ndarray:
+    """Decode one window of a JPEG, at ``1 / ratio`` of its sides. Other threads run meanwhile.
+
+    Args:
+        contents: a JPEG.
+        part: ``[top, left, height, width]`` inside the picture, the corner a multiple of ``ratio``.
         ratio: 1, 2, 4 or 8.
 
     Returns:
-        uint8 ``(size, size, 3)``.
+        uint8 ``(height / ratio, width / ratio, 3)``, rounded up.
+
+    Raises:
+        tf.errors.InvalidArgumentError: it is damaged.
     """
-    scaled = tf.maximum(window // ratio, tf.constant([0, 0, 1, 1])) if ratio > 1 else window
-    pixels = tf.io.decode_and_crop_jpeg(contents, scaled, 3, ratio=ratio, dct_method="INTEGER_ACCURATE")
-    return _to_uint8(tf.image.resize(pixels, [size, size]), size)
+    scaled = tf.constant([-(-length // ratio) for length in part], tf.int32)  # as constants they pass fastest
+    return tf.io.decode_and_crop_jpeg(tf.constant(contents), scaled, 3, ratio=ratio, dct_method="INTEGER_ACCURATE").numpy()
 
 
-def resize_smoothly(image: tf.Tensor, size: int) -> tf.Tensor:
-    """Resize uint8 ``(H, W, 3)`` to uint8 ``(size, size, 3)``."""
-    return _to_uint8(tf.image.resize(image, [size, size], antialias=True), size)
+def place(pixels: np.ndarray, frame: Sequence[int], size: int, *, is_mask: bool = False) -> np.ndarray:
+    """Resize what was cut to its frame in the network's input; what is around it is padding.
 
+    Args:
+        pixels: uint8 ``(h, w, 3)``, or ``(h, w)`` of a mask, of any size.
+        frame: ``[top, left, height, width]``, from ``frames``.
+        size: side of the result in pixels.
+        is_mask: classes are not blended.
 
-def _to_uint8(image: tf.Tensor, size: int) -> tf.Tensor:
-    """Rounded, at a third of the cost of ``tf.round``."""
-    return tf.ensure_shape(tf.cast(image + 0.5, tf.uint8), [size, size, 3])
+    Returns:
+        uint8 ``(size, size, 3)`` or ``(size, size)``.
+    """
+    top, left, height, width = frame
+    if is_mask:
+        kind = cv2.INTER_NEAREST_EXACT
+    else:
+        kind = cv2.INTER_AREA if min(pixels.shape[0] / height, pixels.shape[1] / width) >= 2 else cv2.INTER_LINEAR
+    resized = cv2.resize(pixels, (width, height), interpolation=kind)
+    if height == width == size:
+        return resized
+    canvas = np.full((size, size, *pixels.shape[2:]), IGNORE if is_mask else PADDING, np.uint8)
+    canvas[top : top + height, left : left + width] = resized
+    return canvas
 
 
 def fit(image: tf.Tensor, size: int) -> tf.Tensor:
@@ -92,5 +170,30 @@ def fit(image: tf.Tensor, size: int) -> tf.Tensor:
         float32 ``(size, size, 3)`` in 0..255. The pipeline and every exported bundle call this same function.
     """
     shape = tf.shape(image)
-    window = cut(image, central_window(shape[0], shape[1]))
+    top, left, height, width = tf.unstack(central_window(shape[0], shape[1]))
+    window = tf.convert_to_tensor(image)[top : top + height, left : left + width]
     return tf.ensure_shape(tf.image.resize(window, [size, size], antialias=True), [size, size, 3])
+
+
+def letterbox(image: tf.Tensor, size: int) -> tf.Tensor:
+    """What a detector or a segmenter sees of a picture: all of it, in proportion, in the middle of a padded square.
+
+    Args:
+        image: uint8 ``(H, W, 3)`` of any size.
+        size: side of the result in pixels.
+
+    Returns:
+        float32 ``(size, size, 3)`` in 0..255.
+    """
+    start, sides = letterbox_frame(tf.shape(image)[:2], size)
+    resized = tf.image.resize(image, sides, antialias=True)
+    after = size - start - sides
+    padded = tf.pad(resized, [[start[0], after[0]], [start[1], after[1]], [0, 0]], constant_values=float(PADDING))
+    return tf.ensure_shape(padded, [size, size, 3])
+
+
+def letterbox_frame(shape: tf.Tensor, size: int) -> tuple[tf.Tensor, tf.Tensor]:
+    """Where ``letterbox`` puts a picture of ``shape`` (height, width): int32 corner and sides, both ``(2,)``."""
+    scale = size / tf.reduce_max(shape)
+    sides = tf.clip_by_value(tf.cast(tf.round(tf.cast(shape, scale.dtype) * scale), tf.int32), 1, size)
+    return (size - sides) // 2, sides

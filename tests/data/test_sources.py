@@ -1,0 +1,155 @@
+"""Every kind of data set finds its reader."""
+
+import json
+
+import numpy as np
+import pytest
+from PIL import Image
+
+from tests.conftest import write_classes
+from visionkit.data.sample import DataError
+from visionkit.data.sources import read
+from visionkit.data.splits import WHOLE
+
+
+def picture(path):
+    path.parent.mkdir(parents=True, exist_ok=True)
+    Image.new("RGB", (8, 6), "red").save(path)
+    return path
+
+
+def test_an_empty_folder_is_an_error_that_tells_the_layouts(tmp_path):
+    with pytest.raises(DataError, match=r"it holds nothing.*class folders; VOC"):
+        read(tmp_path)
+
+
+def test_a_folder_without_pictures_is_an_error_that_tells_what_it_holds(tmp_path):
+    (tmp_path / "clips").mkdir()
+    (tmp_path / "clips" / "a.mp4").write_text("")
+    (tmp_path / "pictures.zip").write_text("")
+    with pytest.raises(DataError, match=r"it holds 1 \.zip; clips/"):
+        read(tmp_path)
+
+
+def test_a_missing_folder_is_an_error(tmp_path):
+    with pytest.raises(DataError, match="no such file or folder"):
+        read(tmp_path / "nowhere")
+
+
+@pytest.mark.parametrize("name", ["a.zip", "a", "a.jpg"])
+def test_a_file_of_another_kind_is_an_error(tmp_path, name):
+    (tmp_path / name).write_text("x")
+    with pytest.raises(DataError, match="is no data set"):
+        read(tmp_path / name)
+
+
+def test_a_name_that_tensorflow_datasets_cannot_have_is_an_error():
+    with pytest.raises(DataError, match="expected tfds:NAME"):
+        read("tfds:")
+
+
+def test_class_folders(tmp_path):
+    write_classes(tmp_path, {"blue": 2, "red": 3})
+    found = read(str(tmp_path))
+    assert found.class_names == ("blue", "red") and list(found.splits) == [WHOLE] and len(found) == 5
+
+
+def test_class_folders_of_two_splits(tmp_path):
+    write_classes(tmp_path / "train", {"blue": 2, "red": 3})
+    write_classes(tmp_path / "val", {"blue": 1, "red": 1})
+    assert {name: len(index) for name, index in read(tmp_path).splits.items()} == {"train": 5, "val": 2}
+
+
+def test_other_people_in_validation(tmp_path):
+    write_classes(tmp_path / "train", {"anna": 2, "bert": 3})
+    write_classes(tmp_path / "val", {"cora": 2})
+    found = read(tmp_path)
+    assert found.class_names == ("anna", "bert", "cora")
+    assert found.splits["val"].labels.tolist() == [2, 2]
+
+
+@pytest.mark.parametrize("classes", [{"blue": 1, "rde": 1}, {"Blue": 1, "Red": 1}])
+def test_a_class_that_is_spelled_otherwise_in_validation_is_no_other_person(tmp_path, classes):
+    write_classes(tmp_path / "train", {"blue": 2, "red": 2})
+    write_classes(tmp_path / "val", classes)
+    with pytest.raises(DataError, match="validation has classes that training lacks"):
+        read(tmp_path)
+
+
+def test_lists(tmp_path):
+    paths = [picture(tmp_path / "elsewhere" / name / "1.jpg") for name in ("blue", "red")]
+    (tmp_path / "data").mkdir()
+    (tmp_path / "data" / "train.txt").write_text("\n".join(map(str, paths)))
+    assert read(tmp_path / "data").class_names == ("blue", "red")
+
+
+def test_a_list_of_paths_and_labels_is_no_table(tmp_path):
+    for name in ("1", "2"):
+        picture(tmp_path / f"{name}.jpg")
+    (tmp_path / "train.csv").write_text("image,label\n1.jpg,cat\n2.jpg,dog\n")
+    assert read(tmp_path).class_names == ("cat", "dog")
+
+
+def test_loose_pictures_are_a_data_set_without_labels(tmp_path):
+    for name in ("b", "a"):
+        picture(tmp_path / f"{name}.jpg")
+    (tmp_path / "README.md").write_text("")
+    found = read(tmp_path)
+    assert found.splits[WHOLE].paths == (str(tmp_path / "a.jpg"), str(tmp_path / "b.jpg"))
+    assert found.splits[WHOLE].labels.tolist() == [-1, -1] and found.class_names == ()
+    assert found.notes == ("2 pictures without labels or annotations",)
+
+
+def test_voc(tmp_path):
+    picture(tmp_path / "JPEGImages" / "1.jpg")
+    (tmp_path / "Annotations").mkdir()
+    (tmp_path / "Annotations" / "1.xml").write_text(
+        "<annotation><filename>1.jpg</filename><size><width>8</width><height>6</height><depth>3</depth></size><object><name>cat"
+        "</name><bndbox><xmin>1</xmin><ymin>1</ymin><xmax>4</xmax><ymax>3</ymax></bndbox></object></annotation>"
+    )
+    assert read(tmp_path).class_names == ("cat",)
+
+
+@pytest.fixture
+def yolo(tmp_path):
+    picture(tmp_path / "images" / "1.jpg")
+    (tmp_path / "labels").mkdir()
+    (tmp_path / "labels" / "1.txt").write_text("0 0.5 0.5 0.5 0.5\n")
+    (tmp_path / "data.yaml").write_text("train: images\nval: images\nnames: [cat]\n")
+    return tmp_path
+
+
+def test_yolo(yolo):
+    assert read(yolo).class_names == read(yolo / "data.yaml").class_names == ("cat",)
+    (yolo / "data.yaml").unlink()
+    assert read(yolo).splits[WHOLE].task == "detection"
+
+
+def test_coco(tmp_path):
+    picture(tmp_path / "1.jpg")
+    (tmp_path / "annotations.json").write_text(
+        json.dumps(
+            {
+                "images": [{"id": 1, "file_name": "1.jpg", "width": 8, "height": 6}],
+                "annotations": [{"id": 1, "image_id": 1, "category_id": 3, "bbox": [1, 1, 2, 2], "area": 4, "iscrowd": 0}],
+                "categories": [{"id": 3, "name": "cat"}],
+            }
+        )
+    )
+    assert read(tmp_path).class_names == read(tmp_path / "annotations.json").class_names == ("cat",)
+
+
+def test_masks(tmp_path):
+    picture(tmp_path / "Images" / "1.jpg")
+    (tmp_path / "Masks").mkdir()
+    Image.fromarray(np.array([[0, 1, 2]], np.uint8)).save(tmp_path / "Masks" / "1.png")
+    assert read(tmp_path).splits[WHOLE].task == "segmentation"
+
+
+@pytest.mark.parametrize("name", ["boxes.csv", "Boxes.TSV"])
+def test_tables(tmp_path, name):
+    picture(tmp_path / "images" / "1.jpg")
+    text = "image,xmin,ymin,xmax,ymax,label\n1.jpg,1,1,3,3,cat\n"
+    (tmp_path / name).write_text(text if name.endswith("csv") else text.replace(",", "\t"))
+    assert read(tmp_path).class_names == read(tmp_path / name).class_names == ("cat",)
+    assert read(tmp_path).splits[WHOLE].task == "detection"

@@ -1,0 +1,255 @@
+"""From one format of annotated pictures to another: VOC, COCO and YOLO are written; whatever ``sources.read`` knows is read.
+
+A round trip loses nothing that both formats can express; what the target cannot, a ``Conversion`` counts.
+"""
+
+import os
+import shutil
+from collections import Counter
+from collections.abc import Iterable, Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass, replace
+from pathlib import Path
+from typing import Literal
+
+import cv2
+import numpy as np
+from tqdm import tqdm
+
+from visionkit.data.annotation_files import Pictures
+from visionkit.data.coco import coco_files, write_coco
+from visionkit.data.coco_objects import rle_of
+from visionkit.data.decode import PictureError
+from visionkit.data.sample import NO_OBJECTS, Annotation, DataError, Index, Objects, Problem, Rle, SkippedFiles
+from visionkit.data.scan import Facts, scan
+from visionkit.data.splits import DataSet
+from visionkit.data.voc import write_voc
+from visionkit.data.yolo_txt import write_yolo
+
+Format = Literal["voc", "coco", "yolo"]
+FORMATS: tuple[Format, ...] = ("voc", "coco", "yolo")
+
+
+@dataclass(frozen=True)
+class Conversion:
+    """What ``convert`` did.
+
+    Attributes:
+        format: that was written.
+        paths: what to read the result by: the .json file of each split for COCO, else the target.
+        num_pictures, num_objects: by split.
+        lost: sentences on what the format cannot express, each with how many items that concerned.
+        problems: what could not be read, and is not in the result.
+        notes: sentences on how the source was read.
+    """
+
+    format: Format
+    paths: tuple[str, ...]
+    num_pictures: dict[str, int]
+    num_objects: dict[str, int]
+    lost: tuple[str, ...]
+    problems: tuple[Problem, ...]
+    notes: tuple[str, ...]
+
+
+def convert(source: str | Path, target: str | Path, *, to: Format | None = None, pictures: Pictures = "copy") -> Conversion:
+    """Read a data set and write it in another format.
+
+    All is written beside the target and renamed at the end: an interrupted conversion leaves nothing that looks whole. Pictures
+    are decoded once, so that broken ones are named and left out.
+
+    Args:
+        source: anything that ``sources.read`` takes, with boxes or masks. A mask becomes an object for each connected part.
+        target: a folder that is not there yet or is empty; for YOLO also the data.yaml in such a folder; for COCO also a .json
+            file, which names the pictures where they are. See ``write_voc``, ``write_coco`` and ``write_yolo``.
+        to: the format; None takes what the target's suffix or name says (x.json, x.yaml, my_voc, ...), else COCO.
+        pictures: "copy", or "link" for symbolic links.
+
+    Raises:
+        DataError: the source cannot be read, or has neither boxes nor masks; the target exists, or lies in the source; there is
+            no such format; the disk does not take it.
+    """
+    from visionkit.data.sources import read
+
+    chosen = choose_format(target, to)
+    _check_target(target, source)
+    return write(read(source), target, chosen, pictures)
+
+
+def choose_format(target: str | Path, to: str | None) -> Format:
+    """``to``; else what the target's suffix or name says; else COCO.
+
+    Raises:
+        DataError: there is no such format, or it does not go with the target's suffix.
+    """
+    target = Path(target)
+    by_suffix = {".json": "coco", ".yaml": "yolo", ".yml": "yolo"}.get(target.suffix.lower())
+    if to is not None and to not in FORMATS:
+        raise DataError(f"to={to!r}: no such format. Expected one of {', '.join(FORMATS)}.")
+    if to is not None and by_suffix not in (None, to):
+        raise DataError(f"{target}: a {target.suffix} file cannot hold {to}. Give a folder.")
+    by_name = next((name for name in FORMATS if name in target.name.lower()), "coco")
+    return to or by_suffix or by_name
+
+
+def write(found: DataSet, target: str | Path, to: Format, pictures: Pictures = "copy") -> Conversion:
+    """Write a data set that was read; see ``convert``.
+
+    Raises:
+        DataError: it has neither boxes nor masks, the target exists, or the disk does not take it.
+    """
+    if all(index.task == "classification" for index in found.splits.values()):
+        raise DataError(f"The data set has neither boxes nor masks, but only whole pictures; {to} needs boxes.")
+    _check_target(target)
+    problems = list(found.problems)
+    found = _with_objects(_with_sound_pictures(found, problems), problems)
+    if len(found) == 0:
+        raise DataError(f"Nothing to write: {problems[-1].path}: {problems[-1].detail}." if problems else "Nothing to write.")
+    target = Path(target)
+    try:
+        lost = _write_files(found, target, to, pictures)
+    except OSError as error:
+        raise DataError(f"{target}: cannot be written ({error}).") from error
+    paths = dict.fromkeys(coco_files(found, target).values()) if to == "coco" else [target]
+    return Conversion(
+        to,
+        tuple(map(str, paths)),
+        {split: len(index) for split, index in found.splits.items()},
+        {split: sum(len(one.objects) for one in index.annotations) for split, index in found.splits.items()},
+        tuple(f"{number:,} {what}" for what, number in lost.items() if number),
+        tuple(problems),
+        found.notes,
+    )
+
+
+def _write_files(found: DataSet, target: Path, to: Format, pictures: Pictures) -> Counter[str]:
+    if target.suffix.lower() == ".json":
+        _check_absent(coco_files(found, target).values())
+        return write_coco(found, target, pictures=pictures)
+    with _whole_or_nothing(_folder_of(target)) as unfinished:
+        lost = {"voc": write_voc, "coco": write_coco, "yolo": write_yolo}[to](found, unfinished, pictures=pictures)
+        if _folder_of(target) != target:
+            (unfinished / "data.yaml").rename(unfinished / target.name)
+    return lost
+
+
+def _folder_of(target: Path) -> Path:
+    return target.parent if target.suffix.lower() in (".yaml", ".yml") else target
+
+
+def _check_target(target: str | Path, source: str | Path | None = None) -> None:
+    """A conversion replaces nothing, and adds nothing to what it reads."""
+    target = Path(target)
+    folder = _folder_of(target)
+    if source is not None and Path(source).is_dir() and folder.resolve().is_relative_to(Path(source).resolve()):
+        raise DataError(f"{target}: lies in the source {source}. Give a folder outside.")
+    if target.suffix.lower() == ".json":
+        _check_absent([target])
+    elif os.path.lexists(folder) and not (folder.is_dir() and next(folder.iterdir(), None) is None):
+        raise DataError(f"{folder}: exists{'' if folder.is_dir() else ', and is no folder'}. Give one that is new or empty.")
+
+
+def _check_absent(files: Iterable[Path]) -> None:
+    for file in files:
+        if os.path.lexists(file):
+            raise DataError(f"{file}: exists. Give the name of a new file.")
+
+
+@contextmanager
+def _whole_or_nothing(folder: Path) -> Iterator[Path]:
+    """A folder beside ``folder`` that gets its name in the end, or vanishes if something fails."""
+    folder = folder.absolute()
+    unfinished = folder.with_name(f".{folder.name}.unfinished")
+    shutil.rmtree(unfinished, ignore_errors=True)  # of a conversion that was killed
+    unfinished.mkdir(parents=True)
+    try:
+        yield unfinished
+        if folder.is_dir():
+            folder.rmdir()
+        unfinished.rename(folder)
+    finally:
+        shutil.rmtree(unfinished, ignore_errors=True)
+
+
+def _with_sound_pictures(found: DataSet, problems: list[Problem]) -> DataSet:
+    """The pictures that can be decoded; their size is filled in where the source does not say."""
+    skipped = SkippedFiles()
+    paths = list(dict.fromkeys(path for index in found.splits.values() for path in index.paths))
+    facts: dict[str, Facts] = {}
+    if paths:
+        sound = scan(Index((), tuple(paths), np.full(len(paths), -1, np.int32)), skipped)
+        facts = dict(zip(sound.paths, sound.facts, strict=True))
+    problems += [Problem("broken picture", *one) for one in skipped.list()]
+    splits = {}
+    for split, index in found.splits.items():
+        index = index.take(row for row, path in enumerate(index.paths) if path in facts)
+        sizes = ((facts[path].height, facts[path].width) for path in index.paths)
+        pairs = zip(index.annotations or (Annotation(),) * len(index), sizes, strict=True)
+        annotations = tuple(one if one.size else replace(one, size=size) for one, size in pairs)
+        splits[split] = replace(index, annotations=annotations)
+    return replace(found, splits=splits)
+
+
+def _with_objects(found: DataSet, problems: list[Problem]) -> DataSet:
+    """Objects in the place of masks, where there are no objects yet."""
+    splits = {}
+    for split, index in found.splits.items():
+        kept, annotations = [], []
+        for row, one in enumerate(tqdm(index.annotations, "looking for objects", unit=" pictures", leave=False, delay=1)):
+            objects = one.objects or NO_OBJECTS
+            if one.objects is None and one.mask is not None:
+                objects = _read_objects(one, index, problems)
+            if objects is not None:
+                kept.append(row)
+                annotations.append(replace(one, objects=objects))
+        splits[split] = replace(index.take(kept), annotations=tuple(annotations))
+    return replace(found, splits=splits)
+
+
+def _read_objects(annotation: Annotation, index: Index, problems: list[Problem]) -> Objects | None:
+    """What a mask shows; None where it cannot be read."""
+    from visionkit.data.masks import read_mask
+
+    try:
+        classes = read_mask(annotation.mask, index)
+    except PictureError as error:
+        problems.append(Problem("broken picture", annotation.mask, str(error)))
+        return None
+    if classes.shape != annotation.size:
+        detail = f"{classes.shape[1]} x {classes.shape[0]} pixels; its picture has {annotation.size[1]} x {annotation.size[0]}"
+        problems.append(Problem("wrong size", annotation.mask, detail))
+        return None
+    return objects_of_mask(classes, index.class_names)
+
+
+def objects_of_mask(mask: np.ndarray, class_names: tuple[str, ...]) -> Objects:
+    """An object for each connected part of each class, with its outline; none of class 0 if that is called background.
+
+    Args:
+        mask: uint8 ``(H, W)``, positions in ``class_names``; what is beyond them has no class.
+        class_names: their names.
+    """
+    boxes, classes, outlines = [np.zeros((0, 4))], [], []
+    for label in np.unique(mask).tolist():
+        if label >= len(class_names) or (label == 0 and class_names[0].lower() == "background"):
+            continue
+        number, parts, facts, _ = cv2.connectedComponentsWithStats((mask == label).astype(np.uint8), connectivity=8)
+        left, top, width, height = facts[1:, : cv2.CC_STAT_AREA].T
+        boxes.append(np.stack([left, top, left + width, top + height], axis=1) / (*mask.shape[::-1], *mask.shape[::-1]))
+        classes += [label] * (number - 1)
+        outlines += _packed(parts, number)
+    return Objects(np.concatenate(boxes), np.array(classes, np.int32), tuple(outlines))
+
+
+def _packed(parts: np.ndarray, number: int) -> list[Rle]:
+    """Masks of parts 1 to ``number - 1``, all from one pass over the picture: there may be thousands of specks."""
+    column_by_column = parts.T.ravel()
+    starts = np.flatnonzero(np.diff(column_by_column, prepend=-1))
+    stops = np.append(starts[1:], column_by_column.size)
+    order = np.argsort(column_by_column[starts], kind="stable")
+    last_rows = np.cumsum(np.bincount(column_by_column[starts], minlength=number))
+    masks = []
+    for rows in np.split(order, last_rows[:-1])[1:]:
+        turns = np.stack([starts[rows], stops[rows]], axis=1).ravel()
+        masks.append(rle_of(np.diff(turns, prepend=0, append=column_by_column.size), parts.shape))
+    return masks

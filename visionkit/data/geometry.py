@@ -1,0 +1,56 @@
+"""Boxes and keypoints through windows and mirrors. All coordinates are relative (0..1) to what they lie in."""
+
+from dataclasses import replace
+
+import numpy as np
+
+from visionkit.data.sample import Objects
+
+MIN_VISIBLE = 0.25  # share of a box that must stay in view: less of an object is not worth learning from
+
+
+def through_window(objects: Objects, window: np.ndarray, shape: tuple[int, int]) -> Objects:
+    """Objects of a picture, relative to a window of it.
+
+    Args:
+        objects: cleaned.
+        window: ``[top, left, height, width]`` in pixels; it may reach beyond the picture.
+        shape: height and width of the picture in pixels.
+
+    Returns:
+        those of which at least ``MIN_VISIBLE`` lies in the window, clipped to it; keypoints outside have visibility 0.
+    """
+    corner, sides = window[1::-1], window[:1:-1]  # x before y
+    picture = np.array([shape[1], shape[0]], np.float64)
+    boxes = ((objects.boxes.reshape(-1, 2, 2) * picture - corner) / sides).reshape(-1, 4)
+    keypoints = objects.keypoints
+    if keypoints is not None:
+        keypoints = keypoints.copy()
+        keypoints[..., :2] = (keypoints[..., :2] * picture - corner) / sides
+    return in_view(replace(objects, boxes=boxes, keypoints=keypoints, outlines=()))
+
+
+def in_view(objects: Objects) -> Objects:
+    """Objects clipped to what is seen (0..1), without those of which too little is left."""
+    boxes = objects.boxes.clip(0, 1)
+    visible = _areas(boxes) / np.maximum(_areas(objects.boxes), np.finfo(np.float64).tiny)
+    keypoints = objects.keypoints
+    if keypoints is not None:
+        seen = ((keypoints[..., :2] >= 0) & (keypoints[..., :2] <= 1)).all(axis=-1, keepdims=True)
+        keypoints = np.where(seen, keypoints, 0.0)
+    return replace(objects, boxes=boxes, keypoints=keypoints).take(np.flatnonzero(visible >= MIN_VISIBLE))
+
+
+def mirrored(objects: Objects) -> Objects:
+    """Left and right exchanged. Keypoints keep their numbers: a left eye is then on the right."""
+    boxes = objects.boxes[:, [2, 1, 0, 3]].copy()
+    boxes[:, [0, 2]] = 1 - boxes[:, [0, 2]]
+    keypoints = objects.keypoints
+    if keypoints is not None:
+        keypoints = keypoints.copy()
+        keypoints[..., 0] = np.where(keypoints[..., 2] > 0, 1 - keypoints[..., 0], 0.0)
+    return replace(objects, boxes=boxes, keypoints=keypoints)
+
+
+def _areas(boxes: np.ndarray) -> np.ndarray:
+    return np.prod(boxes[:, 2:] - boxes[:, :2], axis=1)

@@ -1,0 +1,125 @@
+"""Decoded pictures, kept from epoch to epoch: in memory, or on disk, where they fit.
+
+Decoding is most of the work of an epoch. All pictures lie one after the other in one array of bytes, which is filled as they
+are first decoded; on disk it appears under its name, by one rename, when the last picture is in it.
+"""
+
+import hashlib
+import os
+import shutil
+import tempfile
+import time
+import weakref
+from collections.abc import Callable
+from pathlib import Path
+from typing import Literal
+
+import numpy as np
+import psutil
+
+from visionkit.cache import cache_folder
+from visionkit.data.sample import Index
+
+Where = Literal["auto", "memory", "disk", "none"]
+MEMORY_SHARE = 0.3  # of the memory that is free: the training needs the rest
+DISK_SHARE = 0.3  # of the disk that is free
+LARGEST_ON_DISK = 1_000_000  # pixels of the mean picture: a window of a larger one is decoded faster than read
+DAY = 24 * 3600  # seconds
+
+
+class PixelCache:
+    """The decoded pictures of one index; use ``open_cache``.
+
+    Args:
+        index: scanned.
+        buffer: uint8, long enough for all pictures.
+        full: whether it holds them already.
+        when_full: called once, when the last picture is in.
+    """
+
+    def __init__(self, index: Index, buffer: np.ndarray, *, full: bool = False, when_full: Callable[[], None] = lambda: None):
+        self._shapes = [(fact.height, fact.width, 3) for fact in index.facts]
+        self._starts = np.concatenate([[0], np.cumsum([height * width * 3 for height, width, _ in self._shapes])]).astype(int)
+        self._buffer = buffer
+        self._kept = np.full(len(index), full)
+        self._when_full = when_full
+
+    def get(self, position: int) -> np.ndarray | None:
+        """The picture at a place of the index, uint8 ``(H, W, 3)``, not to be written to; None where it was not kept yet."""
+        return self._slot(position) if self._kept[position] else None
+
+    def keep(self, position: int, pixels: np.ndarray) -> None:
+        """Keep a picture. One of another size than the scan found is not kept."""
+        if pixels.shape != self._shapes[position] or self._kept[position]:
+            return
+        self._slot(position)[:] = pixels
+        self._kept[position] = True
+        if self._kept.all():
+            self._when_full()
+
+    def _slot(self, position: int) -> np.ndarray:
+        return self._buffer[self._starts[position] : self._starts[position + 1]].reshape(self._shapes[position])
+
+
+def open_cache(index: Index, where: Where = "auto", *, say: Callable[[str], None] = print) -> PixelCache | None:
+    """A cache for an index, where it is wanted and fits.
+
+    Args:
+        index: scanned.
+        where: "auto" takes memory if the pictures fill at most ``MEMORY_SHARE`` of what is free, else the disk on the like
+            terms if they are small, else none.
+        say: called with a sentence on what was chosen, and why.
+
+    Returns:
+        the cache; None where there is to be none.
+    """
+    num_bytes = sum(fact.height * fact.width * 3 for fact in index.facts)
+    free = psutil.virtual_memory().available
+    size = f"{len(index)} decoded pictures take {num_bytes / 1e9:.2f} GB"
+    if where == "auto":
+        where, reason = _choose(index, num_bytes, free)
+        say(f"{size}: {reason}.")
+    if where == "none" or len(index) == 0:
+        return None
+    if where == "memory":
+        return PixelCache(index, np.empty(num_bytes, np.uint8))
+    return _on_disk(index, num_bytes)
+
+
+def _choose(index: Index, num_bytes: int, free: int) -> tuple[Where, str]:
+    if num_bytes <= MEMORY_SHARE * free:
+        return "memory", f"kept in memory, of which {free / 1e9:.1f} GB are free"
+    folder = cache_folder()
+    folder.mkdir(parents=True, exist_ok=True)
+    if num_bytes / 3 / len(index) > LARGEST_ON_DISK:
+        return "none", "too much for the memory, and so large that decoding a part of each is faster than reading it from disk"
+    if num_bytes <= DISK_SHARE * shutil.disk_usage(folder).free:
+        return "disk", f"too much for the memory, kept in {folder / 'pixels'}"
+    return "none", "too much for memory and disk, decoded anew in each epoch"
+
+
+def _on_disk(index: Index, num_bytes: int) -> PixelCache:
+    key = hashlib.blake2b("".join(fact.digest for fact in index.facts).encode(), digest_size=16).hexdigest()
+    path = cache_folder() / "pixels" / f"{key}.uint8"
+    path.parent.mkdir(parents=True, exist_ok=True)
+    _sweep(path.parent)
+    if path.is_file() and path.stat().st_size == num_bytes:
+        return PixelCache(index, np.memmap(path, np.uint8, "r"), full=True)
+    handle, name = tempfile.mkstemp(prefix=".unfinished-", dir=path.parent)
+    os.close(handle)
+    buffer = np.memmap(name, np.uint8, "w+", shape=(num_bytes,))
+    cleaner = weakref.finalize(buffer, Path(name).unlink, missing_ok=True)
+
+    def finish():
+        buffer.flush()
+        Path(name).replace(path)
+        cleaner.detach()
+
+    return PixelCache(index, buffer, when_full=finish)
+
+
+def _sweep(folder: Path) -> None:
+    """Remove what killed runs left unfinished; younger files may belong to a run that is alive."""
+    for left in folder.glob(".unfinished-*"):
+        if time.time() - left.stat().st_mtime > DAY:
+            left.unlink(missing_ok=True)

@@ -1,0 +1,58 @@
+"""Python that TensorFlow's threads call: it has to be over before the interpreter ends.
+
+A dataset that is still being prefetched when the program ends (an error, Ctrl-C) would otherwise wait for ever: the interpreter
+waits for the dataset's threads, and these wait for the interpreter.
+"""
+
+import atexit
+import functools
+import threading
+import time
+from collections.abc import Callable
+
+SETTLE = 0.1  # seconds for what was already queued to be refused
+
+
+class PythonCalls:
+    """Counts the calls that are under way; after ``close`` there are none, and new ones are refused."""
+
+    def __init__(self):
+        self._changed = threading.Condition()
+        self._running = 0
+        self._begun = False
+        self._closed = False
+
+    def guard(self, function: Callable) -> Callable:
+        """The function, to be handed to ``tf.numpy_function``."""
+
+        @functools.wraps(function)
+        def guarded(*arguments):
+            with self._changed:
+                if self._closed:
+                    raise RuntimeError("the program is ending")
+                self._running += 1
+                self._begun = True
+            try:
+                return function(*arguments)
+            finally:
+                with self._changed:
+                    self._running -= 1
+                    self._changed.notify_all()
+
+        return guarded
+
+    def close(self) -> None:
+        """Refuse new calls, and wait for those that are under way."""
+        with self._changed:
+            self._closed = True
+            self._changed.wait_for(lambda: self._running == 0)
+        if self._begun:
+            time.sleep(SETTLE)
+
+
+@functools.cache
+def python_calls() -> PythonCalls:
+    """The calls of this process; closed when it ends."""
+    calls = PythonCalls()
+    atexit.register(calls.close)
+    return calls

@@ -1,0 +1,209 @@
+"""One training sample: from a window of a file to the small augmented picture, with all that is annotated on it."""
+
+from collections.abc import Callable
+from typing import NamedTuple
+
+import cv2
+import numpy as np
+import tensorflow as tf
+
+from visionkit.data import batchwise, decode, geometry, windows
+from visionkit.data.augment import Augmentation, seeded
+from visionkit.data.boxes import cleaned
+from visionkit.data.contents import read_contents
+from visionkit.data.masks import read_mask
+from visionkit.data.pixel_cache import PixelCache
+from visionkit.data.sample import Index, Objects, SkippedFiles
+from visionkit.data.scan import Facts
+
+UNREADABLE = (decode.PictureError, OSError, tf.errors.InvalidArgumentError)  # what reading a file may raise
+
+
+def what_happened(error: Exception) -> str:
+    """Why a file that the scan found sound cannot be read any more."""
+    if isinstance(error, OSError):
+        return f"unreadable since the check: {error.strerror or error}"
+    return f"changed since the check: {error}"
+
+
+class Sample(NamedTuple):
+    """A picture ``(size, size, 3)`` with its objects, and its mask ``(size, size)``, where the data set has them."""
+
+    image: np.ndarray
+    objects: Objects | None = None
+    mask: np.ndarray | None = None
+
+
+class Drawn(NamedTuple):
+    """What was drawn for the samples of an epoch, a row a place of the index.
+
+    Attributes:
+        windows: int ``(N, 4)``; they may reach beyond the picture.
+        parts: int ``(N, 4)``, what of the windows lies in the picture.
+        frames: int ``(N, 4)``, where these parts come to lie in the network's input.
+        ratios: int ``(N,)``, by which a JPEG is shrunk while it is decoded.
+        seeds: of what albumentations draws.
+        batchwise: see ``batchwise.draw``; carried out here unless the accelerator does it.
+    """
+
+    windows: np.ndarray
+    parts: np.ndarray
+    frames: np.ndarray
+    ratios: np.ndarray
+    seeds: np.ndarray
+    batchwise: batchwise.Drawn
+
+
+def draw(index: Index, augmentation: Augmentation, size: int, seed: int, epoch: int) -> Drawn:
+    """Draw an epoch's windows, colors and seeds in one go: neither threads nor batches can change them."""
+    rng = np.random.default_rng([seed, epoch, 1])
+    shapes = np.array([(fact.height, fact.width) for fact in index.facts], np.int64).reshape(-1, 2)
+    drawn = rng.random((len(index), 4))
+    if augmentation.area is not None:
+        chosen = windows.random_windows(shapes, drawn, augmentation.area)
+    elif augmentation.zoom is not None:
+        chosen = windows.random_squares(shapes, drawn, augmentation.zoom)
+    else:
+        chosen = np.concatenate([np.zeros_like(shapes), shapes], axis=1).astype(np.int32)
+    ratios = windows.decoding_ratios(chosen, size)
+    if augmentation.whole_first:
+        ratios[:] = 1
+    numbers = batchwise.draw(rng.random((len(index), batchwise.NUM_DRAWN)), augmentation)
+    chosen = windows.snapped(chosen, ratios)
+    parts = windows.inside(chosen, shapes)
+    frames = windows.frames(chosen, parts, size)
+    return Drawn(chosen, parts, frames, ratios, rng.integers(2**32, size=len(index)), numbers)
+
+
+def sample_maker(
+    index: Index,
+    size: int,
+    augmentation: Augmentation,
+    drawn: Drawn,
+    skipped: SkippedFiles,
+    *,
+    cache: PixelCache | None,
+    pixels_here: bool,
+) -> Callable[[int], Sample | None]:
+    """A function from a place of the index to its sample, to be called from many threads.
+
+    Args:
+        index: scanned.
+        size: side of the samples in pixels.
+        augmentation: what to do.
+        drawn: what was drawn for this epoch.
+        skipped: takes files that have changed or vanished since the scan; their sample is None.
+        cache: of decoded pictures.
+        pixels_here: whether ``drawn.batchwise`` is carried out here.
+    """
+    transform = seeded(augmentation.transforms)
+
+    keeps_proportions = bool(index.annotations)
+
+    def make(position: int) -> Sample | None:
+        path = index.paths[position]
+        try:
+            pixels = _read_pixels(index, position, drawn.parts[position].tolist(), int(drawn.ratios[position]), cache)
+            objects, mask = _read_annotation(index, position)
+        except UNREADABLE as error:
+            skipped.add(path, what_happened(error))
+            return None
+        try:
+            if augmentation.whole_first:
+                sample = _see_all(*transform(pixels, objects, mask, drawn.seeds[position]), size, keeps_proportions)
+            else:
+                image = windows.place(pixels, drawn.frames[position].tolist(), size)
+                seen = _through_window(index, position, objects, mask, drawn, size)
+                sample = Sample(*transform(image, *seen, drawn.seeds[position]))
+        except Exception as error:
+            raise RuntimeError(f"{path!a}: augmentation {augmentation.name!r} failed: {error}") from error
+        if drawn.batchwise.flip[position]:
+            sample = _mirrored(sample)
+        return sample._replace(image=batchwise.apply(sample.image, drawn.batchwise, position)) if pixels_here else sample
+
+    return make
+
+
+def served_sample(index: Index, size: int, position: int) -> Sample:
+    """A sample as the exported model will see it: float32 pixels, nothing drawn.
+
+    Raises:
+        decode.PictureError: the file has changed since the scan.
+        OSError: it cannot be read.
+    """
+    contents = read_contents(index.paths[position])
+    _refuse_change(contents, index.facts[position])
+    image = decode.decode(contents)
+    if not index.annotations:
+        return Sample(windows.fit(image, size).numpy())
+    seen = _see_all(image, *_read_annotation(index, position), size, keeps_proportions=True)
+    return seen._replace(image=windows.letterbox(image, size).numpy())
+
+
+def _see_all(
+    pixels: np.ndarray, objects: Objects | None, mask: np.ndarray | None, size: int, keeps_proportions: bool
+) -> Sample:
+    """A whole picture, in proportion with padding around it, or stretched."""
+    height, width = pixels.shape[:2]
+    window = windows.around((height, width)) if keeps_proportions else np.array([0, 0, height, width])
+    part = np.array([[0, 0, height, width]])
+    frame = windows.frames(window[None], part, size)[0].tolist()
+    return Sample(
+        windows.place(pixels, frame, size),
+        None if objects is None else geometry.through_window(objects, window, (height, width)),
+        None if mask is None else windows.place(mask, frame, size, is_mask=True),
+    )
+
+
+def _through_window(
+    index: Index, position: int, objects: Objects | None, mask: np.ndarray | None, drawn: Drawn, size: int
+) -> tuple[Objects | None, np.ndarray | None]:
+    """Objects and mask, seen through the sample's window."""
+    if objects is not None:
+        fact = index.facts[position]
+        objects = geometry.through_window(objects, drawn.windows[position], (fact.height, fact.width))
+    if mask is not None:
+        top, left, height, width = drawn.parts[position]
+        cut = mask[top : top + height, left : left + width]
+        mask = windows.place(cut, drawn.frames[position].tolist(), size, is_mask=True)
+    return objects, mask
+
+
+def _mirrored(sample: Sample) -> Sample:
+    """Objects and mask of a sample whose picture is, or will be, mirrored."""
+    objects = None if sample.objects is None else geometry.mirrored(sample.objects)
+    return sample._replace(objects=objects, mask=None if sample.mask is None else cv2.flip(sample.mask, 1))
+
+
+def _read_pixels(index: Index, position: int, part: list[int], ratio: int, cache: PixelCache | None) -> np.ndarray:
+    """The pixels of ``part`` of a picture, uint8 ``(h, w, 3)``, at ``1 / ratio`` of its sides or larger."""
+    top, left, height, width = part
+    pixels = None if cache is None else cache.get(position)
+    if pixels is None:
+        fact = index.facts[position]
+        contents = read_contents(index.paths[position])
+        _refuse_change(contents, fact)
+        if fact.plain_jpeg and cache is None:
+            return windows.decode_jpeg_window(contents, part, ratio)
+        pixels = decode.decode(contents)
+        if cache is not None:
+            cache.keep(position, pixels)
+    return pixels[top : top + height, left : left + width]
+
+
+def _read_annotation(index: Index, position: int) -> tuple[Objects | None, np.ndarray | None]:
+    if not index.annotations:
+        return None, None
+    annotation, fact = index.annotations[position], index.facts[position]
+    objects = None if annotation.objects is None else cleaned(annotation.objects)
+    if annotation.mask is None:
+        return objects, None
+    mask = read_mask(annotation.mask, index)
+    if mask.shape != (fact.height, fact.width):
+        raise decode.PictureError(f"its mask is {mask.shape[1]} x {mask.shape[0]}, it is {fact.width} x {fact.height}")
+    return objects, mask
+
+
+def _refuse_change(contents: bytes, fact: Facts) -> None:
+    if len(contents) != fact.num_bytes:
+        raise decode.PictureError(f"{len(contents)} bytes, were {fact.num_bytes}")

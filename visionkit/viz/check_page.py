@@ -1,0 +1,201 @@
+"""What a check found out, as one HTML file with everything inside."""
+
+import base64
+import io
+import os
+from collections.abc import Iterator, Sequence
+from pathlib import Path
+from typing import Any
+
+import jinja2
+import numpy as np
+from matplotlib.figure import Figure
+from PIL import Image, ImageDraw
+
+from visionkit.data.check import Checked
+from visionkit.data.check_summary import LONGER_SIDE, TINY, box_sides, picture_sizes
+from visionkit.data.decode import PictureError, read_picture
+from visionkit.data.findings import Finding
+from visionkit.data.sample import PROBLEM_KINDS
+from visionkit.viz.check_table import by_kind, headline, shown_spread, shown_tiny
+from visionkit.viz.plots import TRAINING, VALIDATION, to_png
+
+THUMBNAIL = 260  # pixels of the longer side
+SHOWN = 24  # findings of a kind with thumbnails
+LISTED = 200  # findings of a kind without
+CLASSES_SHOWN = 100
+SHADES = (TRAINING, VALIDATION, "#d97706", "#7c3aed")  # of the splits
+RED = (217, 45, 32)
+RING = 10  # pixels of radius, about boxes that could be overlooked
+BEYOND = 0.25  # of a side: how far around the picture a box that reaches outside is followed
+WITHOUT_PICTURES = ("broken picture", "bad annotation", "missing partner")
+
+
+def write_check_page(checked: Checked, path: str | Path, *, title: str = "Data check") -> Path:
+    """Write the page, beside and then renamed. Only pictures that it shows are opened.
+
+    Returns:
+        its path.
+    """
+    summary = checked.summary
+    page = _template().render(
+        title=title,
+        summary=summary,
+        headline=headline(checked),
+        notes=checked.notes,
+        width=shown_spread(summary["sizes"]["width"]),
+        height=shown_spread(summary["sizes"]["height"]),
+        per_picture=shown_spread(summary["objects_per_picture"]) if "objects" in summary else None,
+        tiny=shown_tiny(summary) if "objects" in summary else None,
+        splits=[{"name": name, "shade": shade} for name, shade in zip(summary["splits"], _shades(summary), strict=True)],
+        classes=_class_rows(summary),
+        figures=list(_figures(checked)),
+        kinds=[_kind(checked, kind, found) for kind, found in by_kind(checked.findings).items()],
+    )
+    path = Path(path)
+    path.parent.mkdir(parents=True, exist_ok=True)
+    beside = path.with_name(f".{path.name}.unfinished")
+    beside.write_text(page, encoding="utf-8", errors="backslashreplace")  # file names need not be UTF-8
+    os.replace(beside, path)
+    return path
+
+
+def _shades(summary: dict[str, Any]) -> list[str]:
+    return [SHADES[number % len(SHADES)] for number in range(len(summary["splits"]))]
+
+
+def _class_rows(summary: dict[str, Any]) -> list[dict]:
+    """Counts of each class by split, and their shares of the split's largest class."""
+    classes = list(summary["classes"].items())
+    totals = {split: max(1, *(counts[split] for _, counts in classes)) for split in summary["splits"]} if classes else {}
+    return [
+        {
+            "name": name,
+            "counts": list(counts.values()),
+            "shares": [count / totals[split] for split, count in counts.items()],
+        }
+        for name, counts in classes[:CLASSES_SHOWN]
+    ]
+
+
+def _figures(checked: Checked) -> Iterator[dict[str, str]]:
+    sizes = picture_sizes(checked.data, checked.opened)
+    if len(np.unique(sizes, axis=0)) > 1:
+        yield {"source": _inline(_size_figure(sizes)), "says": "Widths and heights of the pictures"}
+    sides = box_sides(checked.data, checked.opened)
+    if len(sides):
+        yield {"source": _inline(_box_figure(sides)), "says": "Sides of the boxes"}
+
+
+def _size_figure(sizes: np.ndarray) -> bytes:
+    """Widths and heights; the area of a point grows with the number of pictures of that size."""
+    figure = Figure(figsize=(5.4, 3.6), layout="constrained")
+    axes = figure.subplots()
+    unique, counts = np.unique(sizes, axis=0, return_counts=True)
+    areas = 8 + 300 * counts / counts.sum()
+    axes.scatter(unique[:, 1], unique[:, 0], s=areas, color=VALIDATION, alpha=0.45, linewidths=0)
+    axes.set_xlabel("width of pictures in pixels")
+    axes.set_ylabel("height")
+    if sizes.max() > 10 * sizes.min():
+        ticks = 2 ** np.arange(np.floor(np.log2(sizes.min())), np.ceil(np.log2(sizes.max())) + 1)
+        for axis, scale in ((axes.xaxis, axes.set_xscale), (axes.yaxis, axes.set_yscale)):
+            scale("log", base=2)
+            axis.set_ticks(ticks, [f"{tick:.0f}" for tick in ticks])
+    else:
+        axes.set_xlim(0, 1.1 * sizes[:, 1].max())
+        axes.set_ylim(0, 1.1 * sizes[:, 0].max())
+    axes.spines[["top", "right"]].set_visible(False)
+    return to_png(figure)
+
+
+def _box_figure(sides: np.ndarray) -> bytes:
+    """Histogram of the boxes' size, with the limit below which they are tiny."""
+    figure = Figure(figsize=(5.4, 3.6), layout="constrained")
+    axes = figure.subplots()
+    edges = np.geomspace(1, LONGER_SIDE, 41)
+    axes.hist(np.sqrt(sides.prod(axis=1)).clip(edges[0], edges[-1]), edges, color=VALIDATION, alpha=0.75)
+    axes.axvline(TINY, color="#b42318", linewidth=1)
+    axes.text(TINY * 0.95, 0.97, "tiny", color="#b42318", ha="right", va="top", transform=axes.get_xaxis_transform())
+    axes.set_xscale("log", base=2)
+    axes.set_xticks([2**power for power in range(10)], [str(2**power) for power in range(10)])
+    axes.set_xlabel(f"side of boxes in pixels (root of the area; pictures at {LONGER_SIDE})")
+    axes.set_ylabel("objects")
+    axes.spines[["top", "right"]].set_visible(False)
+    return to_png(figure)
+
+
+def _kind(checked: Checked, kind: str, findings: Sequence[Finding]) -> dict[str, Any]:
+    has_pictures = kind not in WITHOUT_PICTURES and any(finding.split is not None for finding in findings)
+    in_pairs = any(finding.other is not None for finding in findings)
+    shown = [_item(checked, finding, has_pictures) for finding in findings[: SHOWN if has_pictures else LISTED]]
+    return {
+        "name": kind,
+        "meaning": PROBLEM_KINDS.get(kind, ""),
+        "count": len(findings),
+        "has_pictures": has_pictures,
+        "in_pairs": in_pairs,
+        "shown": shown,
+    }
+
+
+def _item(checked: Checked, finding: Finding, has_pictures: bool) -> dict[str, Any]:
+    pictures = []
+    if has_pictures and finding.split is not None:
+        index = checked.data.splits[finding.split]
+        annotation = index.annotations[finding.position] if index.annotations else None
+        box = None if finding.box is None else annotation.objects.boxes[finding.box]
+        pictures = [_thumbnail(index.paths[finding.position], box)]
+        if finding.other is not None and finding.other != finding.path:
+            pictures.append(_thumbnail(finding.other))
+    name = f"{finding.label}: " if finding.box is not None and finding.label is not None else ""
+    place = f"{finding.split}: " if finding.split is not None and len(checked.data.splits) > 1 else ""
+    return {
+        "path": finding.path,
+        "other": finding.other,
+        "detail": name + finding.detail,
+        "place": place,
+        "pictures": pictures,
+    }
+
+
+def _thumbnail(path: str, box: np.ndarray | None = None) -> str | None:
+    """A small JPEG, with a box (xyxy, relative) in red; None if the picture cannot be read."""
+    try:
+        picture = Image.fromarray(read_picture(path))
+    except PictureError:
+        return None
+    picture.thumbnail((THUMBNAIL, THUMBNAIL))
+    if box is not None:
+        picture = _with_box(picture, box)
+    buffer = io.BytesIO()
+    picture.save(buffer, format="JPEG", quality=85)
+    return _inline(buffer.getvalue(), "jpeg")
+
+
+def _with_box(picture: Image.Image, box: np.ndarray) -> Image.Image:
+    """The picture on a canvas that shows what lies outside, too; a small box has a ring about it."""
+    box = np.nan_to_num(box).clip(-BEYOND, 1 + BEYOND)
+    corners = np.concatenate([np.minimum(box[:2], box[2:]), np.maximum(box[:2], box[2:])])
+    size = np.array(picture.size)
+    low = (np.minimum(corners[:2], 0) * size).astype(int)
+    high = np.ceil(np.maximum(corners[2:], 1) * size).astype(int)
+    if (low < 0).any() or (high > size).any():
+        low, high = low - 4, high + 4  # room for the line
+    canvas = Image.new("RGB", tuple((high - low).tolist()), (226, 229, 234))
+    canvas.paste(picture, tuple((-low).tolist()))
+    pen = ImageDraw.Draw(canvas)
+    x1, y1, x2, y2 = (corners * np.tile(size, 2) - np.tile(low, 2)).tolist()
+    pen.rectangle((x1, y1, x2, y2), outline=RED, width=2)
+    if max(x2 - x1, y2 - y1) < RING:
+        x, y = (x1 + x2) / 2, (y1 + y2) / 2
+        pen.ellipse((x - RING, y - RING, x + RING, y + RING), outline=RED, width=2)
+    return canvas
+
+
+def _inline(contents: bytes, kind: str = "png") -> str:
+    return f"data:image/{kind};base64,{base64.b64encode(contents).decode()}"
+
+
+def _template() -> jinja2.Template:
+    environment = jinja2.Environment(loader=jinja2.PackageLoader("visionkit.viz", "."), autoescape=True)
+    return environment.get_template("check.html.j2")
