@@ -1,6 +1,10 @@
 """Order, determinism, and files that vanish on the way."""
 
+import ast
 import os
+import subprocess
+import sys
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -12,9 +16,11 @@ from visionkit.data import augment, pipeline
 from visionkit.data.decode import read_picture
 from visionkit.data.folders import read_class_folders
 from visionkit.data.pipeline import batches
-from visionkit.data.sample import Index, SkippedFiles, class_weights
+from visionkit.data.pixel_cache import open_cache
+from visionkit.data.sample import Annotation, Index, Objects, SkippedFiles, class_weights
 from visionkit.data.scan import scan
 from visionkit.data.windows import fit
+from visionkit.layers.batch_augmentation import BatchAugmentation
 
 
 @pytest.fixture
@@ -91,6 +97,112 @@ def test_the_number_of_threads_changes_nothing(index, monkeypatch):
     together = collect(index, **options)
     for key in alone:
         np.testing.assert_array_equal(alone[key], together[key])
+
+
+def test_an_epoch_can_be_resumed_at_any_batch(index):
+    options = {
+        "size": 32,
+        "batch_size": 5,
+        "skipped": SkippedFiles(),
+        "augmentation": augment.preset("strong"),
+        "shuffle": True,
+    }
+    options["augmentation"] = replace(options["augmentation"], mix="mixup")
+    whole = [batch["image"].numpy() for batch in batches(index, epoch=3, **options)]
+    rest = [batch["image"].numpy() for batch in batches(index, epoch=3, start=1, **options)]
+    assert len(rest) == len(whole) - 1
+    for one, other in zip(whole[1:], rest, strict=True):
+        np.testing.assert_array_equal(one, other)
+
+
+def test_shards_share_an_epoch(index):
+    parts = [collect(index, shuffle=True, seed=3, shard=(number, 3))["position"] for number in range(3)]
+    assert sorted(np.concatenate(parts)) == list(range(len(index)))
+
+
+def test_a_cache_of_pixels_changes_nothing_but_colors_at_the_edge_of_a_window(index):
+    """JPEG has colors at half resolution: at its edge, a window that is decoded alone lacks its neighbors."""
+    options = {"augmentation": augment.preset("medium"), "shuffle": True, "seed": 2}
+    cache = open_cache(index, "memory")
+    for epoch in (0, 1):  # filled, then used
+        with_cache, without = collect(index, cache=cache, epoch=epoch, **options), collect(index, epoch=epoch, **options)
+        difference = np.abs(with_cache["image"].astype(int) - without["image"])
+        assert difference.mean() < 0.05 and difference.max() <= 16
+
+
+@pytest.mark.parametrize("mix", [None, "mixup", "cutmix"])
+def test_the_accelerator_makes_the_batches_that_the_processor_makes(index, mix):
+    options = {"size": 32, "batch_size": 4, "skipped": SkippedFiles(), "shuffle": True, "seed": 6}
+    options["augmentation"] = replace(augment.preset("strong"), mix=mix)
+    for ours, theirs in zip(batches(index, **options), batches(index, augment_on="device", **options), strict=True):
+        images = BatchAugmentation()(theirs)
+        assert np.abs(images - tf.cast(ours["image"], tf.float32)).max() <= 2  # rounded once or twice
+        np.testing.assert_array_equal(ours["label"], theirs["label"])
+
+
+def annotated(tmp_path, count: int = 6) -> Index:
+    """Pictures with one red and one green rectangle, the boxes around them, and masks of them."""
+    annotations, paths = [], []
+    for number in range(count):
+        image, mask = np.full((60, 90, 3), 30, np.uint8), np.zeros((60, 90), np.uint8)
+        image[10:30, 10 + number : 40], mask[10:30, 10 + number : 40] = (220, 0, 0), 1
+        image[35:55, 50:80], mask[35:55, 50:80] = (0, 220, 0), 2
+        paths.append(str(tmp_path / f"{number}.png"))
+        Image.fromarray(image).save(paths[-1])
+        Image.fromarray(mask).save(tmp_path / f"{number}_mask.png")
+        boxes = np.array([[10 + number, 10, 40, 30], [50, 35, 80, 55]]) / [90, 60, 90, 60]
+        annotations.append(Annotation(Objects(boxes, np.array([1, 2], np.int32)), str(tmp_path / f"{number}_mask.png")))
+    index = Index(("none", "red", "green"), tuple(paths), np.full(count, -1, np.int32), annotations=tuple(annotations))
+    return scan(index, SkippedFiles())
+
+
+@pytest.mark.parametrize("preset", [None, "detection-medium", "detection-strong"])
+def test_boxes_and_masks_follow_their_pixels(tmp_path, preset):
+    index = annotated(tmp_path)
+    augmentation = preset and replace(augment.preset(preset), color=0.0, pca=0.0, erase=0.0)
+    batch = collect(index, size=96, batch_size=6, augmentation=augmentation, seed=1)
+    assert batch["boxes"].dtype == np.float32 and batch["classes"].dtype == np.int32
+    for image, mask, boxes, classes in zip(*(batch[key] for key in ("image", "mask", "boxes", "classes")), strict=True):
+        for channel, label in ((0, 1), (1, 2)):
+            painted = image[..., channel] > 150
+            assert (painted != (mask == label)).mean() < 0.03  # edges are blended
+            covered = np.zeros_like(painted)
+            for left, top, right, bottom in boxes[classes == label] * 96:
+                covered[max(int(top) - 1, 0) : int(bottom) + 2, max(int(left) - 1, 0) : int(right) + 2] = True
+            assert (painted & ~covered).mean() < 0.02  # of less than a quarter of an object the box is given up
+    assert (batch["boxes"][batch["classes"] == -1] == 0).all()
+
+
+def test_a_mosaic_is_the_same_with_any_number_of_threads(tmp_path, monkeypatch):
+    index = annotated(tmp_path)
+    options = {"size": 64, "batch_size": 4, "augmentation": augment.preset("detection-strong"), "shuffle": True, "seed": 5}
+    monkeypatch.setattr(pipeline, "THREADS", 1)
+    alone = collect(index, **options)
+    monkeypatch.setattr(pipeline, "THREADS", 16)
+    for key, values in collect(index, **options).items():
+        np.testing.assert_array_equal(alone[key], values)
+
+
+def test_replicas_share_every_batch(class_folders):
+    """Under tf.distribute: two devices made of one processor, in a process of its own, for devices are set up once."""
+    code = f"""
+import visionkit; visionkit.quiet_tensorflow()
+import tensorflow as tf
+cpu = tf.config.list_physical_devices("CPU")[0]
+tf.config.set_logical_device_configuration(cpu, [tf.config.LogicalDeviceConfiguration()] * 2)
+from visionkit.data.folders import read_class_folders
+from visionkit.data.pipeline import batches
+from visionkit.data.sample import SkippedFiles
+from visionkit.data.scan import scan
+strategy = tf.distribute.MirroredStrategy(["CPU:0", "CPU:1"])
+index = scan(read_class_folders({str(class_folders)!r}).train, SkippedFiles())
+dataset = strategy.experimental_distribute_dataset(batches(index, size=32, batch_size=4, skipped=SkippedFiles()))
+seen = [[part.numpy().tolist() for part in strategy.experimental_local_results(batch["position"])] for batch in dataset]
+print(seen)
+"""
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=False)
+    seen = ast.literal_eval(done.stdout.splitlines()[-1]) if done.returncode == 0 else done.stderr
+    assert seen == [[[0, 1], [2, 3]], [[4, 5], [6, 7]], [[8, 9], [10, 11]]]
 
 
 def test_labels_follow_their_pictures_through_shuffling(index):

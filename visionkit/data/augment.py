@@ -14,6 +14,7 @@ Everything is drawn from the sample's own seed, by its place in the index.
 import copy
 import os
 import threading
+import warnings
 from collections.abc import Callable
 from dataclasses import dataclass, replace
 from typing import Any, Literal
@@ -26,8 +27,9 @@ import albumentations as A  # noqa: N812
 
 from visionkit.data.geometry import MIN_VISIBLE
 from visionkit.data.sample import Objects
-from visionkit.data.windows import IGNORE, PADDING
+from visionkit.data.windows import IGNORE
 from visionkit.errors import UserError
+from visionkit.ops.colors import PADDING
 
 TASKS = ("classification", "detection", "segmentation", "keypoints")
 STRENGTHS = ("light", "medium", "strong")
@@ -194,16 +196,18 @@ def seeded(
     Args:
         transforms: of albumentations; images are uint8 ``(H, W, 3)``, masks uint8 ``(H, W)``.
     """
-    whole = A.Compose(
-        list(transforms),
-        bbox_params=A.BboxParams("albumentations", label_fields=["rows"], clip=True, min_visibility=MIN_VISIBLE),
-        keypoint_params=A.KeypointParams("xy", label_fields=["points"], remove_invisible=False),
-    )
+    if not transforms:
+        return lambda image, objects, mask, seed: (image, objects, mask)
+    with warnings.catch_warnings():
+        warnings.filterwarnings("ignore", "Got processor for")  # boxes that no transform moves simply stay
+        whole = A.Compose(
+            list(transforms),
+            bbox_params=A.BboxParams("albumentations", label_fields=["rows"], clip=True, min_visibility=MIN_VISIBLE),
+            keypoint_params=A.KeypointParams("xy", label_fields=["points"], remove_invisible=False),
+        )
     of_this_thread = threading.local()
 
     def apply(image, objects, mask, seed):
-        if not transforms:
-            return image, objects, mask
         if not hasattr(of_this_thread, "compose"):
             cv2.setNumThreads(0)  # the pipeline's threads are the parallelism
             of_this_thread.compose = copy.deepcopy(whole)

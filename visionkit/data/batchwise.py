@@ -10,9 +10,8 @@ import cv2
 import numpy as np
 
 from visionkit.data.augment import Augmentation
-from visionkit.data.windows import PADDING
+from visionkit.ops.colors import GREY_SHARES, PADDING
 
-GREY_SHARES = (0.299, 0.587, 0.114)  # what red, green and blue add to the grey of a pixel: ITU-R BT.601
 GREY = np.array(GREY_SHARES)
 RGB_TO_YIQ = np.array([GREY, [0.596, -0.274, -0.322], [0.211, -0.523, 0.312]])
 YIQ_TO_RGB = np.linalg.inv(RGB_TO_YIQ)

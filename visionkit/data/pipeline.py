@@ -15,7 +15,9 @@ from visionkit.data.augment import Augmentation
 from visionkit.data.pixel_cache import PixelCache
 from visionkit.data.python_calls import python_calls
 from visionkit.data.sample import Index, SkippedFiles
+from visionkit.data.service import cut_pictures
 from visionkit.data.training_sample import Sample
+from visionkit.errors import UserError
 
 THREADS = os.cpu_count()  # that make samples; while one waits for a file or for the interpreter, the others work
 ITEMS_A_JOB = 4  # handing out a job costs some microseconds, and waits for the interpreter
@@ -37,6 +39,7 @@ def batches(
     cache: PixelCache | None = None,
     augment_on: Literal["cpu", "device"] = "cpu",
     shard: tuple[int, int] = (0, 1),
+    service: str | None = None,
 ) -> tf.data.Dataset:
     """One epoch of an index as batches.
 
@@ -55,6 +58,8 @@ def batches(
         augment_on: "device" leaves mirroring, color, erasing, MixUp and CutMix to ``visionkit.layers.BatchAugmentation``, and
             gives what it needs in further keys.
         shard: (number, of how many) processes that share the epoch, each with its own part.
+        service: "grpc://HOST:PORT" of a tf.data service dispatcher, whose workers read, cut and resize; see service.py. Batches
+            then come in any order. It counts for training pictures only.
 
     Returns:
         batches of ``{"image": (N, size, size, 3) in 0..255, "label": int32 (N,), "position": int32 (N,)}``; ``position`` is the
@@ -80,10 +85,9 @@ def batches(
     # 4. Batch, then mix what is in it.
     finish = _finisher(index, size, augmentation, augment_on)
 
-    def make_batch(number: np.ndarray) -> list[np.ndarray]:
+    def make_batch(number: int, places: np.ndarray, *cut: np.ndarray) -> list[np.ndarray]:
         cv2.setNumThreads(0)  # ours are the parallelism
-        places = order[number * batch_size : (number + 1) * batch_size]
-        samples = _in_jobs(threads, make, places)
+        samples = _in_jobs(threads, lambda arguments: make(*arguments), list(zip(places.tolist(), *cut, strict=True)))
         kept = [row for row, sample in enumerate(samples) if sample is not None]
         places, samples = places[kept], [samples[row] for row in kept]
         rng = np.random.default_rng([seed, epoch, 2, int(number)])
@@ -96,18 +100,31 @@ def batches(
         return [batch[key] for key in spec]
 
     spec = _spec(index, size, augmentation, augment_on)
+    guarded = python_calls().guard(make_batch)
 
-    def to_batch(number):
-        values = tf.numpy_function(
-            python_calls().guard(make_batch), [number], [part.dtype for part in spec.values()], stateful=False
-        )
+    def to_batch(number, parts):
+        dtypes = [part.dtype for part in spec.values()]
+        values = tf.numpy_function(guarded, [number, *parts], dtypes, stateful=False)
         return {key: tf.ensure_shape(value, part.shape) for (key, part), value in zip(spec.items(), values, strict=True)}
 
-    dataset = tf.data.Dataset.range(start, -(-len(order) // batch_size), output_type=tf.int32)
-    dataset = dataset.map(to_batch, BATCHES_AT_ONCE, deterministic=True)
+    if service is not None and augmentation is not None:
+        _check_for_service(augmentation)
+        order = order[start * batch_size :]
+        pieces = cut_pictures(index, order, drawn, size, service, skipped, THREADS).batch(batch_size)
+    else:
+        pieces = tf.data.Dataset.from_tensor_slices((order,)).batch(batch_size).skip(start)
+    dataset = pieces.enumerate(start).map(to_batch, BATCHES_AT_ONCE, deterministic=True)
     dataset = dataset.filter(lambda batch: tf.size(batch["position"]) > 0)  # every file of it has vanished
     # 5. Make the next batches while the accelerator works on this one.
     return dataset.prefetch(2).with_options(_options())
+
+
+def _check_for_service(augmentation: Augmentation) -> None:
+    if augmentation.whole_first:
+        raise UserError(
+            f"Augmentation {augmentation.name!r} takes whole pictures, and the workers of --data-service send windows: use a "
+            "preset, or do without the service."
+        )
 
 
 def _options() -> tf.data.Options:

@@ -67,7 +67,7 @@ def parted(index: Index) -> dict[str, Index]:
     if not names or not all(isinstance(name, str) for name in names):
         return {WHOLE: index}
     splits = {name: index.take(i for i, its in enumerate(names) if its == name) for name in dict.fromkeys(names)}
-    without = {
+    return {
         name: replace(
             part,
             annotations=tuple(
@@ -77,7 +77,6 @@ def parted(index: Index) -> dict[str, Index]:
         )
         for name, part in splits.items()
     }
-    return without
 
 
 def train_and_val(found: DataSet, *, seed: int) -> "Splits":

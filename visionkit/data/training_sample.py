@@ -84,8 +84,10 @@ def sample_maker(
     *,
     cache: PixelCache | None,
     pixels_here: bool,
-) -> Callable[[int], Sample | None]:
+) -> Callable[..., Sample | None]:
     """A function from a place of the index to its sample, to be called from many threads.
+
+    As a second argument it takes the window's pixels, uint8 ``(size, size, 3)``, where another machine has made them.
 
     Args:
         index: scanned.
@@ -100,10 +102,11 @@ def sample_maker(
 
     keeps_proportions = bool(index.annotations)
 
-    def make(position: int) -> Sample | None:
+    def make(position: int, cut: np.ndarray | None = None) -> Sample | None:
         path = index.paths[position]
         try:
-            pixels = _read_pixels(index, position, drawn.parts[position].tolist(), int(drawn.ratios[position]), cache)
+            if cut is None:
+                pixels = _read_pixels(index, position, drawn.parts[position].tolist(), int(drawn.ratios[position]), cache)
             objects, mask = _read_annotation(index, position)
         except UNREADABLE as error:
             skipped.add(path, what_happened(error))
@@ -112,7 +115,7 @@ def sample_maker(
             if augmentation.whole_first:
                 sample = _see_all(*transform(pixels, objects, mask, drawn.seeds[position]), size, keeps_proportions)
             else:
-                image = windows.place(pixels, drawn.frames[position].tolist(), size)
+                image = windows.place(pixels, drawn.frames[position].tolist(), size) if cut is None else cut
                 seen = _through_window(index, position, objects, mask, drawn, size)
                 sample = Sample(*transform(image, *seen, drawn.seeds[position]))
         except Exception as error:

@@ -10,8 +10,9 @@ import cv2
 import numpy as np
 import tensorflow as tf
 
+from visionkit.ops.colors import PADDING
+
 CENTRAL_SHARE = 0.875  # of the shorter side: the usual protocol of ImageNet, which drops an eighth
-PADDING = 114  # grey of what lies beyond the picture: about the mean of photographs
 IGNORE = 255  # in masks: what lies beyond the picture is not learnt from
 
 

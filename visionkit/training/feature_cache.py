@@ -28,7 +28,7 @@ from visionkit.data.pipeline import batches
 from visionkit.data.sample import Index, SkippedFiles
 from visionkit.training import runtime
 
-FORMAT = 2  # of an entry, and of how pictures are cut, resized and shifted in color: raise it when data/ changes that
+FORMAT = 3  # of an entry, and of how pictures are cut, resized and shifted in color: raise it when data/ changes that
 DAY = 24 * 3600  # seconds
 
 
@@ -134,7 +134,7 @@ class FeatureCache:
         description = "features" if augmentation is None else f"features, view {view + 1}"
         with tqdm(total=len(index), desc=description, unit=" pictures", leave=False) as progress:
             for batch in epoch_batches:
-                pixels = batch["image"][:, :, ::-1] if mirrored else batch["image"]
+                pixels = tf.cast(batch["image"][:, :, ::-1] if mirrored else batch["image"], tf.float32)
                 features[batch["position"].numpy()] = self._extract(pixels).numpy()
                 progress.update(len(batch["label"]))
         return features

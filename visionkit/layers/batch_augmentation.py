@@ -1,0 +1,54 @@
+"""The part of augmentation that looks at each pixel alone, as a layer: the accelerator does it where few cores feed it."""
+
+from typing import Any
+
+import keras
+
+from visionkit.ops import images as image_ops
+
+POINTWISE = {"flip": ((), "bool"), "color": ((3, 3), "float32"), "grey": ((), "float32"), "offset": ((3,), "float32")}
+POINTWISE |= {"erase": ((4,), "float32")}
+MIXING = {"partners": ((), "int32"), "shares": ((), "float32"), "patches": ((4,), "float32")}
+
+
+@keras.saving.register_keras_serializable("visionkit")
+class BatchAugmentation(keras.layers.Layer):
+    """Mirrors, recolors, erases and mixes a batch, as ``pipeline.batches(augment_on="device")`` has drawn it.
+
+    It takes that batch's dictionary: ``image`` uint8 ``(N, H, W, 3)`` and the keys of ``POINTWISE``, and those of ``MIXING``
+    where pictures are mixed; and returns float32 pictures in 0..255. Nothing is drawn in it.
+    """
+
+    def call(self, batch: dict[str, keras.KerasTensor]) -> keras.KerasTensor:
+        """The augmented pictures, float32 ``(N, H, W, 3)``."""
+        images = keras.ops.cast(batch["image"], "float32")
+        images = image_ops.mirror(images, batch["flip"])
+        images = image_ops.recolor(images, batch["color"], batch["grey"], batch["offset"])
+        images = image_ops.erase(images, batch["erase"])
+        if "partners" in batch:
+            images = image_ops.mix(images, *(batch[name] for name in MIXING))
+        return images
+
+    def compute_output_shape(self, input_shape: dict[str, tuple]) -> tuple[int | None, ...]:
+        """That of the pictures."""
+        return input_shape["image"]
+
+    def compute_output_spec(self, batch: dict[str, keras.KerasTensor]) -> keras.KerasTensor:
+        """Float32 pictures."""
+        return keras.KerasTensor(batch["image"].shape, "float32")
+
+
+def augmented(model: keras.Model, *, mixes: bool) -> keras.Model:
+    """A model that augments its input first, for training; the weights are ``model``'s own.
+
+    Args:
+        model: pictures ``(N, H, W, 3)`` to anything.
+        mixes: whether the batches mix pictures.
+
+    Returns:
+        a model of dictionaries.
+    """
+    keys = POINTWISE | (MIXING if mixes else {})
+    inputs: dict[str, Any] = {"image": keras.Input(model.input_shape[1:], dtype="uint8", name="image")}
+    inputs |= {name: keras.Input(shape, dtype=dtype, name=name) for name, (shape, dtype) in keys.items()}
+    return keras.Model(inputs, model(BatchAugmentation(name="augmentation")(inputs)), name=f"augmented_{model.name}")
