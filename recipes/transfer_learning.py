@@ -38,6 +38,7 @@ from visionkit.cache import cache_folder  # noqa: E402
 from visionkit.data import augment  # noqa: E402
 from visionkit.data.demo import make_demo  # noqa: E402
 from visionkit.data.folders import read_class_folders  # noqa: E402
+from visionkit.data.pixel_cache import open_cache  # noqa: E402
 from visionkit.data.sample import Index, SkippedFiles  # noqa: E402
 from visionkit.data.scan import scan  # noqa: E402
 from visionkit.data.splits import Splits  # noqa: E402
@@ -48,6 +49,7 @@ from visionkit.inference.loading import Prediction, load  # noqa: E402
 from visionkit.models.catalog import CATALOG, find  # noqa: E402
 from visionkit.training import phases, runtime, transfer  # noqa: E402
 from visionkit.training.feature_cache import FeatureCache  # noqa: E402
+from visionkit.training.feeding import Feeding, choose_place  # noqa: E402
 from visionkit.training.fit import Phase, load_weights, train_in_order  # noqa: E402
 from visionkit.training.run_folder import RunFolder  # noqa: E402
 from visionkit.viz.report import ClassificationReport, write_report  # noqa: E402
@@ -80,6 +82,14 @@ class Config:
     """Pictures a step."""
     augment: Literal["light", "medium", "strong"] = "medium"
     """How far training pictures are varied."""
+    mix: Literal["none", "mixup", "cutmix"] = "none"
+    """Whether training pictures are blended with each other, in the approaches that train the base."""
+    augment_on: Literal["auto", "cpu", "device"] = "auto"
+    """What mirrors, colors and mixes them there: auto measures, where there is an accelerator."""
+    cache: Literal["auto", "memory", "disk", "none"] = "auto"
+    """Where decoded training pictures are kept from epoch to epoch."""
+    data_service: str | None = None
+    """grpc://HOST:PORT of a tf.data service whose workers read and cut training pictures."""
     views: int = 8
     """Augmented views of each picture that the feature cache holds, besides the picture itself."""
     flip: bool = True
@@ -309,8 +319,22 @@ def set_up(work: Work, name: str) -> Phase:
     schedule = {"epochs": config.epochs or EPOCHS[name], "batch_size": config.batch_size, "seed": config.seed}
     if name == transfer.HEAD:
         return phases.head_phase(model, *features_of(work, augmentation), **schedule)
-    schedule |= {"augmentation": augmentation, "flips": config.flip, "skipped": work.skipped}
+    schedule |= {"feeding": feeding_of(work, augmentation), "flips": config.flip, "skipped": work.skipped}
     return phases.thawed_phase(model, name, data.train, data.val, **schedule)
+
+
+def feeding_of(work: Work, augmentation: augment.Augmentation) -> Feeding:
+    """How the training pictures of an approach that trains the base are made."""
+    config, train = work.config, work.plan.data.train
+    augmentation = dataclasses.replace(augmentation, mix=None if config.mix == "none" else config.mix)
+    local = config.data_service is None
+    cache = open_cache(train, config.cache, say=work.story.tell) if local else None
+    feeding = Feeding(augmentation, cache=cache, service=config.data_service)
+    place, reason = config.augment_on, "as asked"
+    if place == "auto":
+        place, reason = choose_place(feeding, work.model.classifier, train, batch_size=config.batch_size)
+    work.story.tell(f"Pictures are mirrored, colored and mixed on '{place}': {reason}.")
+    return dataclasses.replace(feeding, augment_on=place)
 
 
 def features_of(work: Work, augmentation: augment.Augmentation) -> tuple[Index, list[np.ndarray], Index, list[np.ndarray]]:

@@ -1,14 +1,18 @@
 """The two kinds of phases, on real small data."""
 
+from dataclasses import replace
+
 import keras
 import numpy as np
 import pytest
+import tensorflow as tf
 from scipy.special import log_softmax, softmax
 
 from visionkit.data import augment
 from visionkit.data.folders import read_class_folders
 from visionkit.data.sample import Index, SkippedFiles
 from visionkit.data.scan import scan
+from visionkit.training.feeding import Feeding
 from visionkit.training.phases import _measure, feature_batches, head_phase, thawed_phase
 from visionkit.training.transfer import TransferModel
 
@@ -53,21 +57,15 @@ def test_rare_classes_weigh_more(model, rng):
     assert phase.num_steps == 1
 
 
-def test_a_thawed_phase_gives_augmented_pictures_their_labels(model, class_folders):
+def thawed(model, class_folders, feeding):
     splits, skipped = read_class_folders(class_folders), SkippedFiles()
     train, val = scan(splits.train, skipped), scan(splits.val, skipped)
-    phase = thawed_phase(
-        model,
-        "last",
-        train,
-        val,
-        augmentation=augment.preset("light"),
-        flips=True,
-        epochs=1,
-        batch_size=5,
-        seed=0,
-        skipped=skipped,
-    )
+    options = {"flips": True, "epochs": 1, "batch_size": 5, "seed": 0, "skipped": skipped}
+    return thawed_phase(model, "last", train, val, feeding=feeding, **options)
+
+
+def test_a_thawed_phase_gives_augmented_pictures_their_labels(model, class_folders):
+    phase = thawed(model, class_folders, Feeding(augment.preset("light")))
     batches = [[part.numpy() for part in batch] for batch in phase.batches(0)]
     assert len(batches) == phase.num_steps == 3
     pixels, one_hot, weights = (np.concatenate(parts) for parts in zip(*batches, strict=True))
@@ -75,3 +73,14 @@ def test_a_thawed_phase_gives_augmented_pictures_their_labels(model, class_folde
     assert not np.array_equal(next(iter(phase.batches(1)))[0], batches[0][0])
     measured = phase.validate()
     assert 0 <= measured.accuracy <= 1 and measured == phase.validate()
+
+
+@pytest.mark.parametrize("mix", [None, "mixup", "cutmix"])
+def test_where_pictures_are_augmented_the_network_sees_the_same(model, class_folders, mix):
+    feeding = Feeding(replace(augment.preset("light"), mix=mix))
+    ours = thawed(model, class_folders, feeding)
+    theirs = thawed(model, class_folders, replace(feeding, augment_on="device"))
+    for (pixels, one_hot, _), (batch, labels, _) in zip(ours.batches(0), theirs.batches(0), strict=True):
+        np.testing.assert_array_equal(one_hot, labels)
+        np.testing.assert_allclose(ours.model(tf.cast(pixels, tf.float32)), theirs.model(batch), atol=0.02)
+    assert mix is None or ((one_hot.numpy() > 0) & (one_hot.numpy() < 1)).any()

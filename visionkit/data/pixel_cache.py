@@ -75,7 +75,7 @@ def open_cache(index: Index, where: Where = "auto", *, say: Callable[[str], None
     """
     num_bytes = sum(fact.height * fact.width * 3 for fact in index.facts)
     free = psutil.virtual_memory().available
-    size = f"{len(index)} decoded pictures take {num_bytes / 1e9:.2f} GB"
+    size = f"{len(index)} decoded pictures take {num_bytes / 1e6:,.0f} MB"
     if where == "auto":
         where, reason = _choose(index, num_bytes, free)
         say(f"{size}: {reason}.")

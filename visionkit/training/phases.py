@@ -6,9 +6,10 @@ import keras
 import numpy as np
 import tensorflow as tf
 
-from visionkit.data.augment import Augmentation
 from visionkit.data.pipeline import batches
 from visionkit.data.sample import Index, SkippedFiles, class_weights
+from visionkit.layers.batch_augmentation import augmented
+from visionkit.training.feeding import Feeding
 from visionkit.training.fit import Phase, Validation
 from visionkit.training.transfer import TransferModel
 
@@ -82,7 +83,7 @@ def thawed_phase(
     train: Index,
     val: Index,
     *,
-    augmentation: Augmentation,
+    feeding: Feeding,
     flips: bool,
     epochs: int,
     batch_size: int,
@@ -96,15 +97,21 @@ def thawed_phase(
         approach: "last" or "all"; names the phase.
         train: the training index.
         val: the validation index.
-        augmentation: of the training pictures.
+        feeding: how training pictures are made.
         flips: validate as a bundle with ``flips`` will answer.
         skipped: takes files that vanish on the way.
     """
     size = model.classifier.input_shape[1]
     one_hot, weights = (tf.constant(targets) for targets in _targets(train))
 
+    mixes = feeding.augmentation.mix is not None
+    on_device = feeding.augment_on == "device"
+    trained = augmented(model.classifier, mixes=mixes) if on_device else model.classifier
+
     def targets(batch):
-        return batch["image"], tf.gather(one_hot, batch["position"]), tf.gather(weights, batch["position"])
+        labels = batch["label"] if mixes else tf.gather(one_hot, batch["position"])
+        inputs = {name: batch[name] for name in trained.input} if on_device else batch["image"]
+        return inputs, labels, tf.gather(weights, batch["position"])
 
     def epoch_batches(epoch: int) -> tf.data.Dataset:
         pictures = batches(
@@ -112,10 +119,13 @@ def thawed_phase(
             size=size,
             batch_size=batch_size,
             skipped=skipped,
-            augmentation=augmentation,
+            augmentation=feeding.augmentation,
             shuffle=True,
             seed=seed,
             epoch=epoch,
+            cache=feeding.cache,
+            augment_on=feeding.augment_on,
+            service=feeding.service,
         )
         return pictures.map(targets)
 
@@ -135,7 +145,7 @@ def thawed_phase(
 
     return Phase(
         name=approach,
-        model=model.classifier,
+        model=trained,
         epochs=epochs,
         learning_rate=THAWED_RATE,
         num_steps=-(-len(train) // batch_size),

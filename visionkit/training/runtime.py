@@ -35,6 +35,11 @@ def frozen(model: keras.Model) -> Callable[[tf.Tensor], tf.Tensor]:
     return lambda inputs: constant(tf.convert_to_tensor(inputs))[0]
 
 
+def has_accelerator() -> bool:
+    """Whether there is a device besides the processor."""
+    return bool(tf.config.list_physical_devices("GPU"))
+
+
 def jit_compile() -> bool:
     """Whether to compile training steps with XLA: on a GPU it helps; on a CPU it makes convolutions slower."""
-    return bool(tf.config.list_physical_devices("GPU"))
+    return has_accelerator()
