@@ -1,40 +1,55 @@
-"""Pictures a second of decode + random resized crop to 224 + flip + colour jitter: visionkit, torch DataLoader, decoding alone.
+"""The input pipeline against named peers with the same work: speed, memory, and both against the number of threads.
 
-    python benchmarks/input_pipeline.py --data hymenoptera/          # without --data: JPEGs cut from built-in photographs
-    pip install torch                                                # for the comparison; left out where it is not installed
+    pip install torch torchvision ultralytics      # the peers; one that is not installed is left out, with a sentence
+    python benchmarks/input_pipeline.py --data hymenoptera/ --boxes bccd/
 
-Same files, crop areas (0.08 to 1) and ranges of brightness, contrast, saturation and hue; batches of 32, as many workers as
-cores. Each is measured several times, in turns, after a warm-up; the table gives the median and the range.
+Without --data and --boxes the pictures are cut from built-in photographs, and objects are drawn onto them. The sections:
+
+photographs  a random window (0.08 to 1 of the area) to 224 px, mirrored, with shifted brightness, contrast, saturation and hue
+large        the same of JPEGs of 12 megapixels
+boxes        four pictures in one of 416 px, scaled, turned, sheared, mirrored, with shifted colors, and their boxes
+masks        the same with a mask
+memory       of visionkit's process, over ten epochs
+threads      speed and memory with 1, 2 and 4 threads or workers; draws a figure
+
+Each contender has a process of its own, and as many threads or workers as there are cores. All are measured in turns, after a
+warm-up; a table gives medians and ranges, and ratios of the medians with the range of the ratios within each round.
 """
 
 import os
+import shutil
 import statistics
 import tempfile
-import time
 from collections.abc import Callable
+from contextlib import ExitStack
 from dataclasses import dataclass
+from importlib import metadata
 from pathlib import Path
+from typing import Literal, NamedTuple
 
-import visionkit
+import psutil
+import tyro
+from input_figures import draw_threads
+from input_pictures import PHOTOGRAPH, cut_photographs, draw_scenes, enlarge
+from input_turns import Contender, NotStartedError, Turn, in_turns, peak_bytes, print_table, proportional_bytes, resident_bytes
 
-visionkit.quiet_tensorflow()
+CORES = os.cpu_count()
+COLOR = 0.2  # brightness, contrast and saturation are shifted by at most this share
+HUE = 0.02  # of a whole turn of the color circle: what visionkit turns it by
+CROP = {"size": 224, "area": (0.08, 1.0), "color": COLOR, "batch": 32}
+MOSAIC = {"size": 416, "rotate": 8.0, "shear": 5.0, "color": COLOR, "batch": 16}
+ZOOM = (0.5, 1.5)  # scales of mosaics
+LARGE_SHARE, MOSAIC_SHARE = 1 / 16, 1 / 2  # of --pictures: large pictures and mosaics take longer
+NUM_LARGE = 60  # files
+EPOCHS = 10  # of the section on memory
+COUNTS = (1, 2, 4)  # threads or workers
+MEGABYTE = 1e6
+BUSY = 5  # percent of the processors: what others take is then worth a word
+OURS, TORCH = "visionkit", "torch DataLoader + albumentations"
+PEERS = ("tensorflow", "albumentations", "torch", "torchvision", "ultralytics")
 
-import albumentations as A  # noqa: E402, N812
-import cv2  # noqa: E402
-import numpy as np  # noqa: E402
-import skimage.data  # noqa: E402
-import tensorflow as tf  # noqa: E402
-import tyro  # noqa: E402
-from PIL import Image  # noqa: E402
-
-from visionkit.data.augment import FLIP, Augmentation, ColorShift  # noqa: E402
-from visionkit.data.folders import list_pictures  # noqa: E402
-from visionkit.data.pipeline import THREADS, batches, without_autotuning  # noqa: E402
-from visionkit.data.sample import Index, SkippedFiles  # noqa: E402
-from visionkit.data.scan import scan  # noqa: E402
-
-SIZE, BATCH, AREA = 224, 32, (0.08, 1.0)
-JITTER = A.ColorJitter((0.8, 1.2), (0.8, 1.2), (0.8, 1.2), (-0.02, 0.02), p=1.0)
+Section = Literal["photographs", "large", "boxes", "masks", "memory", "threads"]
+SECTIONS: tuple[Section, ...] = ("photographs", "large", "boxes", "masks", "memory", "threads")
 
 
 @dataclass(frozen=True)
@@ -43,104 +58,218 @@ class Options:
 
     data: Path | None = None
     """Folder of JPEGs, at any depth. Default: 400 JPEGs of 492 x 393, cut from built-in photographs."""
+    boxes: Path | None = None
+    """Data set with boxes, of any kind that visionkit reads. Default: 400 JPEGs of 640 x 480 with objects drawn onto them."""
     pictures: int = 1600
-    """How many pictures a measurement goes through; files are repeated."""
+    """How many pictures a measurement goes through; files are repeated. Of large ones a sixteenth, of mosaics half."""
     rounds: int = 5
-    """Measurements of each."""
+    """Measurements of each contender."""
+    sections: tuple[Section, ...] = SECTIONS
+    """Which sections."""
+    figures: Path = Path(__file__).parent / "figures"
+    """Folder for the figure."""
 
 
-class Files:
-    """For torch's DataLoader: a map-style data set, as its documentation writes one with albumentations."""
+class Work(NamedTuple):
+    """What all sections share.
 
-    def __init__(self, paths: list[str]):
-        self.paths = paths
-        self.transform = A.Compose([A.RandomResizedCrop((SIZE, SIZE), scale=AREA), A.HorizontalFlip(p=0.5), JITTER])
+    Attributes:
+        options: as given.
+        folder: for files that are made for the benchmark.
+        paths: of the photographs.
+    """
 
-    def __len__(self) -> int:
-        return len(self.paths)
-
-    def __getitem__(self, position: int) -> np.ndarray:
-        image = cv2.cvtColor(cv2.imread(self.paths[position]), cv2.COLOR_BGR2RGB)
-        return self.transform(image=image)["image"]
+    options: Options
+    folder: Path
+    paths: list[str]
 
 
-def torch_loader(paths: list[str]) -> Callable[[], int] | None:
-    """An epoch of the DataLoader, workers kept alive; None where torch is not installed."""
+def started(stack: ExitStack, name: str, loader: str, **options) -> list[Contender]:
+    """A contender that ends with the stack; none, and a sentence, where its library is missing."""
     try:
-        import torch
-    except ModuleNotFoundError:
-        return None
-    loader = torch.utils.data.DataLoader(
-        Files(paths),
-        BATCH,
-        shuffle=True,
-        num_workers=os.cpu_count(),
-        persistent_workers=True,
-        worker_init_fn=one_thread,
-        multiprocessing_context="spawn",  # a fork would copy TensorFlow's threads half
-    )
-    return lambda: sum(len(batch) for batch in loader)
+        return [stack.enter_context(Contender(name, loader, **options))]
+    except NotStartedError as error:
+        if name.startswith(OURS):
+            raise
+        print(error)
+        return []
 
 
-def one_thread(worker: int) -> None:
-    """Keep OpenCV from starting threads in every worker."""
-    cv2.setNumThreads(0)
+def compare_photographs(work: Work) -> None:
+    ways = {OURS: {}, f"{OURS}, flip and colors left to the device": {"augment_on": "device"}}
+    ways[f"{OURS}, pixels cached in memory"] = {"cached": True}
+    options = {"paths": work.paths, "num_pictures": work.options.pictures, **CROP}
+    with ExitStack() as stack:
+        contenders = []
+        for name, way in ways.items():
+            contenders += started(stack, name, "input_ours.photographs", **way, **options)
+        contenders += photograph_peers(stack, **options)
+        print_table(in_turns(contenders, work.options.rounds), list(ways))
 
 
-def our_pipeline(index: Index) -> Callable[[], int]:
-    augmentation = Augmentation("benchmark", AREA, (FLIP, ColorShift(0.2, 0.2, 0.2, 0.02, p=1.0)))
-    options = {"size": SIZE, "batch_size": BATCH, "skipped": SkippedFiles(), "augmentation": augmentation, "shuffle": True}
-    return lambda: sum(len(batch["label"]) for batch in batches(index, **options))
+def compare_large(work: Work) -> None:
+    large = enlarge(work.paths, work.folder / "large", NUM_LARGE)
+    with ExitStack() as stack:
+        options = {"paths": large, "num_pictures": round(work.options.pictures * LARGE_SHARE), **CROP, "batch": 8}
+        contenders = started(stack, OURS, "input_ours.photographs", **options) + photograph_peers(stack, **options)
+        print_table(in_turns(contenders, work.options.rounds), [OURS])
 
 
-def decoding_alone(index: Index) -> Callable[[], int]:
-    """Read and decode the whole JPEGs in TensorFlow's threads; nothing else."""
+def photograph_peers(stack: ExitStack, **options) -> list[Contender]:
+    """The peers of the first two sections; of torchvision's two ways, the faster one."""
+    theirs = {**options, "hue": HUE, "workers": CORES}
+    peers = started(stack, TORCH, "input_peers.albumentations_photographs", **theirs)
+    ways = {"own": "torch DataLoader + torchvision v2, decode_jpeg", "pil": "torch DataLoader + torchvision v2, Pillow"}
+    both = [
+        one
+        for decoder, name in ways.items()
+        for one in started(stack, name, "input_peers.torchvision_photographs", decoder=decoder, **theirs)
+    ]
+    if both:
+        rates = {one: (one.turn(), one.turn())[1].rate for one in both}  # the first warms up
+        fastest = max(both, key=rates.get)
+        peers.append(fastest)
+        print(
+            ", ".join(f"{one.name}: {rate:.0f} pictures a second" for one, rate in rates.items()) + ": the faster one is taken"
+        )
+        for slower in set(both) - {fastest}:
+            slower.close()
+    decoded = {key: options[key] for key in ("paths", "num_pictures")}
+    return peers + started(stack, "decoding whole pictures alone (tf.data)", "input_ours.decoding", **decoded)
 
-    def decode(path):
-        image = tf.io.decode_jpeg(tf.io.read_file(path), 3, dct_method="INTEGER_ACCURATE")
-        return tf.shape(image)[0]
 
-    dataset = tf.data.Dataset.from_tensor_slices(list(index.paths)).map(decode, THREADS).prefetch(2)
-    dataset = dataset.with_options(without_autotuning())
-    return lambda: sum(1 for _ in dataset)
+def compare_boxes(work: Work) -> None:
+    data = work.options.boxes or scenes(work) / "boxes"
+    with ExitStack() as stack:
+        yolo = work.folder / "yolo"
+        paths, split, num_classes = as_yolo(data, yolo)
+        print(f"{len(paths)} pictures with boxes")
+        number = round(work.options.pictures * MOSAIC_SHARE)
+        contenders = started(
+            stack, OURS, "input_ours.mosaics", data=str(yolo), split=split, num_pictures=number, zoom=ZOOM, **MOSAIC
+        )
+        theirs = {"paths": paths, "num_pictures": number, "hue": HUE, "workers": CORES, **MOSAIC}
+        contenders += started(stack, TORCH, "input_peers.albumentations_mosaics", zoom=ZOOM, **theirs)
+        contenders += started(
+            stack,
+            "ultralytics' training loader",
+            "input_peers.ultralytics_mosaics",
+            scale=ZOOM[1] - 1,
+            num_classes=num_classes,
+            folder=str(work.folder),
+            **theirs,
+        )
+        print_table(in_turns(contenders, work.options.rounds), [OURS])
 
 
-def photographs(folder: Path) -> None:
-    """400 JPEGs of 492 x 393 pixels, windows of real photographs at several scales."""
-    rng = np.random.default_rng(0)
-    sources = [skimage.data.retina(), skimage.data.hubble_deep_field(), skimage.data.astronaut(), skimage.data.rocket()]
-    for number in range(400):
-        source = sources[number % len(sources)]
-        scale = rng.uniform(0.6, 1.0) * min(source.shape[0] / 393, source.shape[1] / 492)
-        height, width = int(393 * scale), int(492 * scale)
-        top, left = rng.integers(source.shape[0] - height + 1), rng.integers(source.shape[1] - width + 1)
-        window = Image.fromarray(source[top : top + height, left : left + width]).resize((492, 393), Image.Resampling.BICUBIC)
-        window.save(folder / f"{number:03d}.jpg", quality=90)
+def as_yolo(data: Path, folder: Path) -> tuple[list[str], str, int]:
+    """A data set copied in YOLO's format: the pictures of a split, its name, the number of classes."""
+    import visionkit
+
+    visionkit.quiet_tensorflow()
+    from visionkit.data import convert, sources
+
+    convert.convert(data, folder, to="yolo")
+    splits = sources.read(folder).splits
+    split = "train" if "train" in splits else next(iter(splits))
+    return list(splits[split].paths), split, len(splits[split].class_names)
+
+
+def compare_masks(work: Work) -> None:
+    data = scenes(work) / "masks"
+    number = round(work.options.pictures * MOSAIC_SHARE)
+    paths = sorted(map(str, (data / "images").iterdir()))
+    masks = sorted(map(str, (data / "masks").iterdir()))
+    with ExitStack() as stack:
+        contenders = started(stack, OURS, "input_ours.mosaics", data=str(data), num_pictures=number, zoom=ZOOM, **MOSAIC)
+        theirs = {"num_pictures": number, "hue": HUE, "workers": CORES, **MOSAIC}
+        contenders += started(stack, TORCH, "input_peers.albumentations_mosaics", paths=paths, masks=masks, zoom=ZOOM, **theirs)
+        print_table(in_turns(contenders, work.options.rounds), [OURS])
+
+
+def scenes(work: Work) -> Path:
+    """Built-in pictures with boxes and masks, made once."""
+    folder = work.folder / "scenes"
+    if not folder.exists():
+        draw_scenes(folder / "boxes", folder / "masks")
+    return folder
+
+
+def measure_memory(work: Work) -> None:
+    for cached in (False, True):
+        options = {"paths": work.paths, "num_pictures": work.options.pictures, "cached": cached, **CROP}
+        with Contender(OURS, "input_ours.photographs", **options) as contender:
+            before = resident_bytes(contender)
+            peaks = [peak_bytes(contender, resident_bytes, every=0.02) / MEGABYTE for _ in range(EPOCHS)]
+        print(
+            f"{OURS}, {'pixels cached in memory' if cached else 'no cache'}: {before / MEGABYTE:.0f} MB before the first epoch"
+        )
+        print(f"  peak of each epoch in MB: {', '.join(f'{peak:.0f}' for peak in peaks)}")
+        print(f"  the last of {EPOCHS} epochs peaks {peaks[-1] - peaks[2]:+.0f} MB above the third")
+
+
+def compare_threads(work: Work) -> None:
+    options = {"paths": work.paths, "num_pictures": work.options.pictures, **CROP}
+    with ExitStack() as stack:
+        of_count: dict[str, list[Contender]] = {OURS: [], TORCH: []}
+        for count in COUNTS:
+            of_count[OURS] += started(stack, f"{OURS}, {count} threads", "input_ours.photographs", threads=count, **options)
+            loader = "input_peers.albumentations_photographs"
+            of_count[TORCH] += started(stack, f"{TORCH}, {count} workers", loader, workers=count, hue=HUE, **options)
+        of_count = {name: contenders for name, contenders in of_count.items() if contenders}
+        turns = in_turns([one for pair in zip(*of_count.values(), strict=True) for one in pair], work.options.rounds)
+        print_table(turns, [one.name for one in of_count[OURS]])
+        memory = {
+            one.name: peak_bytes(one, proportional_bytes, every=0.1) / MEGABYTE for many in of_count.values() for one in many
+        }
+    for name, megabytes in memory.items():
+        print(f"{name:52} peak memory of process and workers {megabytes:.0f} MB")
+    rates = {name: [median_rate(turns[one.name]) for one in many] for name, many in of_count.items()}
+    path = work.options.figures / "input_threads.png"
+    draw_threads(path, COUNTS, rates, {name: [memory[one.name] for one in many] for name, many in of_count.items()}, CORES)
+    print(path)
+
+
+def median_rate(turns: list[Turn]) -> float:
+    return statistics.median(turn.rate for turn in turns)
+
+
+MEASUREMENTS: dict[Section, Callable[[Work], None]] = {
+    "photographs": compare_photographs,
+    "large": compare_large,
+    "boxes": compare_boxes,
+    "masks": compare_masks,
+    "memory": measure_memory,
+    "threads": compare_threads,
+}
+
+
+def versions() -> str:
+    """The versions of the peers that are installed."""
+    found = []
+    for name in PEERS:
+        try:
+            found.append(f"{name} {metadata.version(name)}")
+        except metadata.PackageNotFoundError:
+            continue
+    return ", ".join(found)
 
 
 def main(options: Options) -> None:
-    folder = options.data or Path(tempfile.mkdtemp())
-    if options.data is None:
-        photographs(folder)
-    paths = [str(path) for path in list_pictures(folder)[0] if path.suffix.lower() in (".jpg", ".jpeg")]
-    repeated = tuple((paths * (options.pictures // len(paths) + 1))[: options.pictures])
-    index = scan(Index(("picture",), repeated, np.zeros(len(repeated), np.int32)), SkippedFiles())
-    loader = torch_loader(list(index.paths))
-    contenders = {"torch DataLoader + albumentations": loader} if loader else {}
-    contenders |= {"decoding alone (tf.data)": decoding_alone(index), "visionkit": our_pipeline(index)}
-    rates: dict[str, list[float]] = {name: [] for name in contenders}
-    for number in range(options.rounds + 1):
-        for name, epoch in contenders.items():
-            began = time.perf_counter()
-            count = epoch()
-            if number:  # the first is the warm-up
-                rates[name].append(count / (time.perf_counter() - began))
-    ours = statistics.median(rates["visionkit"])
-    print(f"{len(paths)} JPEGs, {len(index)} pictures a measurement, {os.cpu_count()} cores")
-    for name, measured in rates.items():
-        median = statistics.median(measured)
-        spread = f"({min(measured):.0f} to {max(measured):.0f})"
-        print(f"{name:36} {median:7.0f} pictures a second {spread:16} visionkit is {ours / median:.2f} times as fast")
+    folder = Path(tempfile.mkdtemp(prefix="input-pipeline-"))
+    try:
+        if options.data is None:
+            paths = cut_photographs(folder / "photographs", PHOTOGRAPH)
+        else:
+            paths = sorted(str(path) for path in options.data.rglob("*") if path.suffix.lower() in (".jpg", ".jpeg"))
+        work = Work(options, folder, paths)
+        print(f"{CORES} cores; {versions()}; {len(paths)} photographs; {options.rounds} rounds")
+        for section in options.sections:
+            busy = psutil.cpu_percent(interval=1.0)
+            print(f"\n== {section}" + (f" (others keep the processors {busy:.0f} % busy)" if busy > BUSY else ""))
+            MEASUREMENTS[section](work)
+    finally:
+        shutil.rmtree(folder, ignore_errors=True)
 
 
 if __name__ == "__main__":

@@ -145,12 +145,66 @@ def convert(
     return 0
 
 
+def augment(
+    data: tyro.conf.Positional[str],
+    out: Path,
+    preset: str = "medium",
+    flip: bool = True,
+    rows: int = 6,
+    columns: int = 8,
+    size: int = 224,
+    seed: int = 0,
+) -> int:
+    """Draw what augmentation makes of a data set's pictures: a row a picture, first as the model will see it when it serves.
+
+    Args:
+        data: Class folders, VOC, COCO, YOLO, images and masks, lists, tables, or tfds:NAME.
+        out: The picture to write: .png, .jpg, .webp, ...
+        preset: light, medium or strong, as the data's task needs it; a full name (detection-strong); or a .json or .yaml file
+            that albumentations.save wrote.
+        flip: Whether a mirror image shows the same.
+        rows: How many pictures of the data set, spread over its classes.
+        columns: How many views of each.
+        size: Side of the network's input in pixels.
+        seed: Draws the pictures and what is done to them.
+
+    Returns:
+        the exit status.
+    """
+    for name, value, most in (("rows", rows, 40), ("columns", columns, 24), ("size", size, 2048)):
+        if not 1 <= value <= most:
+            raise UserError(f"--{name} {value}: expected 1 to {most}.")
+    if seed < 0:
+        raise UserError(f"--seed {seed}: expected 0 or more.")
+    from visionkit import quiet_tensorflow
+
+    quiet_tensorflow()
+    from visionkit.data.augment_files import find_augmentation
+    from visionkit.data.sample import SkippedFiles
+    from visionkit.data.sources import read
+    from visionkit.viz.augmentation_grid import augmentation_grid, check_target, save, task_of
+    from visionkit.viz.sample_choice import choose, training_split
+
+    check_target(out)
+    index, skipped = training_split(read(data)), SkippedFiles()
+    augmentation = find_augmentation(preset, task=task_of(index), flip=flip)
+    try:
+        chosen = choose(index, rows, seed=seed, skipped=skipped)
+        grid = augmentation_grid(chosen, augmentation, size=size, columns=columns, seed=seed, skipped=skipped)
+    finally:
+        for file in skipped.list()[:MOST_NAMED]:
+            print(f"skipped: {file.path}: {file.reason}", file=sys.stderr)
+    save(grid, out)
+    print(f"{augmentation.name}: {len(chosen)} of {len(index)} pictures, {columns} views of each: {out}")
+    return 0
+
+
 def to_json(answer: dict) -> str:
     """One line of ``--json``; file names that are not valid UTF-8 stay printable."""
     return json.dumps(answer, ensure_ascii=True)
 
 
-COMMANDS = {"predict": predict, "check": check, "convert": convert}
+COMMANDS = {"predict": predict, "check": check, "convert": convert, "augment": augment}
 
 
 def main() -> None:

@@ -169,7 +169,7 @@ def test_boxes_and_masks_follow_their_pixels(tmp_path, preset):
             covered = np.zeros_like(painted)
             for left, top, right, bottom in boxes[classes == label] * 96:
                 covered[max(int(top) - 1, 0) : int(bottom) + 2, max(int(left) - 1, 0) : int(right) + 2] = True
-            assert (painted & ~covered).mean() < 0.02  # of less than a quarter of an object the box is given up
+            assert (painted & ~covered).mean() < 0.03  # of less than a quarter of an object the box is given up
     assert (batch["boxes"][batch["classes"] == -1] == 0).all()
 
 

@@ -13,6 +13,7 @@ Everything is drawn from the sample's own seed, by its place in the index.
 
 import copy
 import os
+import random
 import threading
 import warnings
 from collections.abc import Callable
@@ -27,6 +28,7 @@ import albumentations as A  # noqa: N812
 
 from visionkit.data.geometry import MIN_VISIBLE
 from visionkit.data.sample import Objects
+from visionkit.data.warps import BentGrid, Elastic
 from visionkit.data.windows import IGNORE
 from visionkit.errors import UserError
 from visionkit.ops.colors import PADDING
@@ -66,8 +68,15 @@ class Augmentation:
     whole_first: bool = False
 
     def describe(self) -> str:
-        """Everything that changes its result, as text."""
-        drawn = [A.to_dict(transform) for transform in self.transforms]
+        """Everything that changes its result, as text.
+
+        Raises:
+            UserError: it has a ``Lambda`` without a name.
+        """
+        try:
+            drawn = [A.to_dict(transform) for transform in self.transforms]
+        except ValueError as error:  # a Lambda without a name
+            raise UserError(f"Augmentation {self.name!r} cannot be written down: {error}") from error
         numbers = [self.area, self.zoom, self.flip, self.color, self.pca, self.erase, self.mix, self.whole_first]
         return f"{self.name} {numbers} {drawn}"
 
@@ -80,10 +89,8 @@ def _turns(angle: float, shear: float, p: float, *, ignore: bool) -> A.BasicTran
 
 
 def _warps(p: float) -> A.BaseCompose:
-    """Local warping: a smooth random field, or a bent grid. Padding that comes into view is not learnt from."""
-    border = {"border_mode": cv2.BORDER_CONSTANT, "fill": PADDING, "fill_mask": IGNORE}
-    elastic = A.ElasticTransform(alpha=60, sigma=8, p=1.0, **border)
-    return A.OneOf([elastic, A.GridDistortion(num_steps=5, distort_limit=0.25, p=1.0, **border)], p=p)
+    """Local warping: a smooth random field, or a bent grid. The rim stays where it is."""
+    return A.OneOf([Elastic(p=1.0), BentGrid(p=1.0)], p=p)
 
 
 PRESETS: dict[str, Augmentation] = {
@@ -117,9 +124,9 @@ PRESETS: dict[str, Augmentation] = {
         ),
         Augmentation(
             "detection-strong",
-            zoom=(0.5, 1.8),
+            zoom=(0.5, 1.2),
             flip=0.5,
-            color=0.4,
+            color=0.3,
             pca=0.2,
             erase=0.2,
             mix="mosaic",
@@ -191,10 +198,14 @@ def seeded(
     """A function ``(image, objects, mask, seed) -> (image, objects, mask)`` that draws from its seed alone, in any thread.
 
     A shared Compose draws from one generator, which makes it neither reproducible nor safe across threads; so each
-    thread has a copy, and each call seeds it.
+    thread has a copy, and each call gives it generators of its own. (``set_random_seed`` would give each of its transforms the
+    same numbers: of two mirrors with p=0.5 always both would be carried out, or none.)
 
     Args:
         transforms: of albumentations; images are uint8 ``(H, W, 3)``, masks uint8 ``(H, W)``.
+
+    Raises:
+        UserError: (the function) a transform has made something else of the image, as ``Normalize`` and ``ToTensorV2`` do.
     """
     if not transforms:
         return lambda image, objects, mask, seed: (image, objects, mask)
@@ -211,23 +222,33 @@ def seeded(
         if not hasattr(of_this_thread, "compose"):
             cv2.setNumThreads(0)  # the pipeline's threads are the parallelism
             of_this_thread.compose = copy.deepcopy(whole)
-        of_this_thread.compose.set_random_seed(int(seed))
+        of_this_thread.compose.set_random_state(np.random.default_rng(seed), random.Random(int(seed)))
         given = {"image": image} | ({} if mask is None else {"mask": mask}) | _handed_over(objects, image.shape)
         made = of_this_thread.compose(**given)
+        _refuse_other_kinds(made["image"])
         return made["image"], _taken_back(objects, made), made.get("mask")
 
     return apply
 
 
+def _refuse_other_kinds(image: Any) -> None:
+    if not isinstance(image, np.ndarray) or image.dtype != np.uint8 or image.ndim != 3 or image.shape[2] != 3:
+        kind = f"{getattr(image, 'dtype', type(image).__name__)} {tuple(getattr(image, 'shape', ()))}"
+        raise UserError(
+            f"the image became {kind}; expected uint8 (H, W, 3). Leave out Normalize, ToFloat and ToTensorV2: models here take "
+            "0..255 and normalise by themselves."
+        )
+
+
 def _handed_over(objects: Objects | None, shape: tuple[int, ...]) -> dict[str, Any]:
-    """Objects as albumentations takes them. Keypoints become a flat list, in pixels."""
+    """Objects as albumentations takes them. Keypoints become a flat list, in pixels counted from the center of the first."""
     rows = np.arange(0 if objects is None else len(objects))
     boxes = np.zeros((0, 4)) if objects is None else objects.boxes
     given = {"bboxes": boxes, "rows": rows, "keypoints": np.zeros((0, 2)), "points": np.arange(0)}
     if objects is not None and objects.keypoints is not None:
         flat = objects.keypoints.reshape(-1, 3)
         points = np.flatnonzero(flat[:, 2] > 0)
-        given |= {"keypoints": flat[points, :2] * (shape[1], shape[0]), "points": points}
+        given |= {"keypoints": flat[points, :2] * (shape[1], shape[0]) - 0.5, "points": points}
     return given
 
 
@@ -240,7 +261,7 @@ def _taken_back(objects: Objects | None, made: dict[str, Any]) -> Objects | None
     if keypoints is not None:
         moved = np.zeros_like(keypoints).reshape(-1, 3)
         points = np.asarray(made["points"], dtype=int)
-        places = np.asarray(made["keypoints"], np.float64).reshape(-1, 2) / (width, height)
+        places = (np.asarray(made["keypoints"], np.float64).reshape(-1, 2) + 0.5) / (width, height)
         seen = ((places >= 0) & (places <= 1)).all(axis=1)
         moved[points[seen], :2] = places[seen]
         moved[points[seen], 2] = keypoints.reshape(-1, 3)[points[seen], 2]

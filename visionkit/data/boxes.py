@@ -7,6 +7,7 @@ import numpy as np
 from visionkit.data.sample import Objects
 
 TOLERANCE = 1e-3  # of a side: readers and writers of text round
+SMALLEST = 1e-6  # of a side: less than a pixel of any picture, and soon nothing in float32
 
 
 def box_problems(boxes: np.ndarray) -> list[tuple[int, str]]:
@@ -21,7 +22,7 @@ def box_problems(boxes: np.ndarray) -> list[tuple[int, str]]:
     sides = boxes[:, 2:] - boxes[:, :2]
     outside = ((boxes < -TOLERANCE) | (boxes > 1 + TOLERANCE)).any(axis=1)
     kinds = np.select(
-        [(sides < 0).any(axis=1), (sides == 0).any(axis=1), outside], ["inverted box", "empty box", "box outside"], ""
+        [(sides < 0).any(axis=1), (sides < SMALLEST).any(axis=1), outside], ["inverted box", "empty box", "box outside"], ""
     )
     return [(row, str(kind)) for row, kind in enumerate(kinds) if kind]
 
@@ -29,7 +30,7 @@ def box_problems(boxes: np.ndarray) -> list[tuple[int, str]]:
 def cleaned(objects: Objects) -> Objects:
     """The objects that can be learnt from: clipped to the picture; without the empty, the inverted and the unnamed."""
     boxes = objects.boxes.clip(0.0, 1.0)
-    sound = (boxes[:, 2:] > boxes[:, :2]).all(axis=1) & (objects.classes >= 0)
+    sound = (boxes[:, 2:] - boxes[:, :2] >= SMALLEST).all(axis=1) & (objects.classes >= 0)
     if sound.all() and np.array_equal(boxes, objects.boxes):
         return objects
     return replace(objects, boxes=boxes).take(np.flatnonzero(sound))

@@ -18,7 +18,7 @@ def through_window(objects: Objects, window: np.ndarray, shape: tuple[int, int])
         shape: height and width of the picture in pixels.
 
     Returns:
-        those of which at least ``MIN_VISIBLE`` lies in the window, clipped to it; keypoints outside have visibility 0.
+        those of which at least ``MIN_VISIBLE`` lies in the window, clipped to it; keypoints outside are zeros.
     """
     corner, sides = window[1::-1], window[:1:-1]  # x before y
     picture = np.array([shape[1], shape[0]], np.float64)
@@ -30,14 +30,31 @@ def through_window(objects: Objects, window: np.ndarray, shape: tuple[int, int])
     return in_view(replace(objects, boxes=boxes, keypoints=keypoints, outlines=()))
 
 
+def into_frame(objects: Objects, frame: np.ndarray, size: int) -> Objects:
+    """Objects of a picture that was resized into a part of a larger square, relative to that square.
+
+    Args:
+        objects: relative to the picture.
+        frame: ``[top, left, height, width]`` in pixels, where the picture lies.
+        size: side of the square in pixels.
+    """
+    corner, sides = frame[1::-1] / size, frame[:1:-1] / size  # x before y
+    keypoints = objects.keypoints
+    if keypoints is not None:
+        keypoints = keypoints.copy()
+        keypoints[..., :2] = np.where(keypoints[..., 2:] > 0, keypoints[..., :2] * sides + corner, 0.0)
+    boxes = objects.boxes * np.tile(sides, 2) + np.tile(corner, 2)
+    return replace(objects, boxes=boxes, keypoints=keypoints, outlines=())
+
+
 def in_view(objects: Objects) -> Objects:
-    """Objects clipped to what is seen (0..1), without those of which too little is left."""
+    """Objects clipped to what is seen (0..1), without those of which too little is left; keypoints out of sight are zeros."""
     boxes = objects.boxes.clip(0, 1)
     visible = _areas(boxes) / np.maximum(_areas(objects.boxes), np.finfo(np.float64).tiny)
     keypoints = objects.keypoints
     if keypoints is not None:
-        seen = ((keypoints[..., :2] >= 0) & (keypoints[..., :2] <= 1)).all(axis=-1, keepdims=True)
-        keypoints = np.where(seen, keypoints, 0.0)
+        in_sight = ((keypoints[..., :2] >= 0) & (keypoints[..., :2] <= 1)).all(axis=-1, keepdims=True)
+        keypoints = np.where(in_sight & (keypoints[..., 2:] > 0), keypoints, 0.0)
     return replace(objects, boxes=boxes, keypoints=keypoints).take(np.flatnonzero(visible >= MIN_VISIBLE))
 
 

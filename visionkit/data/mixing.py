@@ -4,7 +4,6 @@
 accelerator; ``mosaic`` moves boxes, masks and keypoints along, on the processor.
 """
 
-from dataclasses import replace
 from typing import NamedTuple
 
 import cv2
@@ -105,7 +104,9 @@ def draw_tiles(row: int, num_samples: int, size: int, rng: np.random.Generator) 
         ]
     )
     sources = rng.permutation(np.concatenate([[row], rng.integers(num_samples, size=3)]))
-    sides = np.minimum(np.round(frames[:, 2:] / rng.uniform(*SHRUNK, (4, 1))), size).astype(int)
+    # A long frame shrinks its picture less: no window is larger than the picture, and all keep its proportions.
+    shrunk = np.maximum(rng.uniform(*SHRUNK, (4, 1)), frames[:, 2:].max(axis=1, keepdims=True) / size)
+    sides = np.round(frames[:, 2:] / shrunk).astype(int)
     corners = np.floor(rng.random((4, 2)) * (size - sides + 1)).astype(int)
     return Tiles(sources, frames, np.concatenate([corners, sides], axis=1))
 
@@ -129,7 +130,8 @@ def mosaic(samples: list[Sample], tiles: Tiles) -> Sample:
         if mask is not None:
             mask[goes] = cv2.resize(sample.mask[comes], size, interpolation=cv2.INTER_NEAREST_EXACT)
         if sample.objects is not None:
-            parts.append(_framed(sample.objects, frame, cut, image.shape[0]))
+            seen = geometry.through_window(sample.objects, cut, image.shape[:2])
+            parts.append(geometry.into_frame(seen, frame, image.shape[0]))
     return Sample(image, joined(parts) if parts else None, mask)
 
 
@@ -138,23 +140,18 @@ def _slices(window: np.ndarray) -> tuple[slice, slice]:
     return slice(top, top + height), slice(left, left + width)
 
 
-def _framed(objects: Objects, frame: np.ndarray, cut: np.ndarray, size: int) -> Objects:
-    seen = geometry.through_window(objects, cut, (size, size))
-    sides, corner = frame[:1:-1] / size, frame[1::-1] / size
-    boxes = seen.boxes * np.tile(sides, 2) + np.tile(corner, 2)
-    keypoints = seen.keypoints
-    if keypoints is not None:
-        keypoints = keypoints.copy()
-        keypoints[..., :2] = np.where(keypoints[..., 2:] > 0, keypoints[..., :2] * sides + corner, 0.0)
-    return replace(seen, boxes=boxes, keypoints=keypoints)
-
-
 def joined(parts: list[Objects]) -> Objects:
-    """All objects of several pictures as one; outlines and attributes are left behind."""
+    """All objects of several pictures as one; outlines and attributes are left behind.
+
+    Where only some have keypoints, those of the others are unlabelled.
+    """
     parts = [part for part in parts if len(part)]
     if not parts:
         return NO_OBJECTS
-    keypoints = None if parts[0].keypoints is None else np.concatenate([part.keypoints for part in parts])
-    return Objects(
-        np.concatenate([part.boxes for part in parts]), np.concatenate([part.classes for part in parts]), keypoints=keypoints
-    )
+    boxes, classes = (np.concatenate([getattr(part, name) for part in parts]) for name in ("boxes", "classes"))
+    num_points = max(0 if part.keypoints is None else part.keypoints.shape[1] for part in parts)
+    if num_points == 0:
+        return Objects(boxes, classes)
+    unlabelled = (np.zeros((len(part), num_points, 3)) for part in parts)
+    keypoints = [none if part.keypoints is None else part.keypoints for part, none in zip(parts, unlabelled, strict=True)]
+    return Objects(boxes, classes, keypoints=np.concatenate(keypoints))

@@ -8,6 +8,7 @@ import hashlib
 import os
 import shutil
 import tempfile
+import threading
 import time
 import weakref
 from collections.abc import Callable
@@ -43,6 +44,7 @@ class PixelCache:
         self._buffer = buffer
         self._kept = np.full(len(index), full)
         self._when_full = when_full
+        self._lock = threading.Lock()
 
     def get(self, position: int) -> np.ndarray | None:
         """The picture at a place of the index, uint8 ``(H, W, 3)``, not to be written to; None where it was not kept yet."""
@@ -53,8 +55,10 @@ class PixelCache:
         if pixels.shape != self._shapes[position] or self._kept[position]:
             return
         self._slot(position)[:] = pixels
-        self._kept[position] = True
-        if self._kept.all():
+        with self._lock:  # of threads that keep the last pictures at the same time, only one is the last
+            is_last = not self._kept[position] and np.count_nonzero(self._kept) == len(self._kept) - 1
+            self._kept[position] = True
+        if is_last:
             self._when_full()
 
     def _slot(self, position: int) -> np.ndarray:

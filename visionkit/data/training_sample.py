@@ -58,11 +58,11 @@ def draw(index: Index, augmentation: Augmentation, size: int, seed: int, epoch: 
     """Draw an epoch's windows, colors and seeds in one go: neither threads nor batches can change them."""
     rng = np.random.default_rng([seed, epoch, 1])
     shapes = np.array([(fact.height, fact.width) for fact in index.facts], np.int64).reshape(-1, 2)
-    drawn = rng.random((len(index), 4))
+    drawn = rng.random((len(index), 2 * windows.TRIES + 2))
     if augmentation.area is not None:
         chosen = windows.random_windows(shapes, drawn, augmentation.area)
     elif augmentation.zoom is not None:
-        chosen = windows.random_squares(shapes, drawn, augmentation.zoom)
+        chosen = windows.random_squares(shapes, drawn[:, -3:], augmentation.zoom)
     else:
         chosen = np.concatenate([np.zeros_like(shapes), shapes], axis=1).astype(np.int32)
     ratios = windows.decoding_ratios(chosen, size)
@@ -134,9 +134,7 @@ def served_sample(index: Index, size: int, position: int) -> Sample:
         decode.PictureError: the file has changed since the scan.
         OSError: it cannot be read.
     """
-    contents = read_contents(index.paths[position])
-    _refuse_change(contents, index.facts[position])
-    image = decode.decode(contents)
+    image = _decode_unchanged(_read_unchanged(index, position), index.facts[position])
     if not index.annotations:
         return Sample(windows.fit(image, size).numpy())
     seen = _see_all(image, *_read_annotation(index, position), size, keeps_proportions=True)
@@ -148,13 +146,11 @@ def _see_all(
 ) -> Sample:
     """A whole picture, in proportion with padding around it, or stretched."""
     height, width = pixels.shape[:2]
-    window = windows.around((height, width)) if keeps_proportions else np.array([0, 0, height, width])
-    part = np.array([[0, 0, height, width]])
-    frame = windows.frames(window[None], part, size)[0].tolist()
+    frame = windows.frame_of_whole((height, width), size) if keeps_proportions else np.array([0, 0, size, size])
     return Sample(
-        windows.place(pixels, frame, size),
-        None if objects is None else geometry.through_window(objects, window, (height, width)),
-        None if mask is None else windows.place(mask, frame, size, is_mask=True),
+        windows.place(pixels, frame.tolist(), size),
+        None if objects is None else geometry.into_frame(geometry.in_view(objects), frame, size),
+        None if mask is None else windows.place(mask, frame.tolist(), size, is_mask=True),
     )
 
 
@@ -183,12 +179,10 @@ def _read_pixels(index: Index, position: int, part: list[int], ratio: int, cache
     top, left, height, width = part
     pixels = None if cache is None else cache.get(position)
     if pixels is None:
-        fact = index.facts[position]
-        contents = read_contents(index.paths[position])
-        _refuse_change(contents, fact)
+        contents, fact = _read_unchanged(index, position), index.facts[position]
         if fact.plain_jpeg and cache is None:
             return windows.decode_jpeg_window(contents, part, ratio)
-        pixels = decode.decode(contents)
+        pixels = _decode_unchanged(contents, fact)
         if cache is not None:
             cache.keep(position, pixels)
     return pixels[top : top + height, left : left + width]
@@ -201,12 +195,24 @@ def _read_annotation(index: Index, position: int) -> tuple[Objects | None, np.nd
     objects = None if annotation.objects is None else cleaned(annotation.objects)
     if annotation.mask is None:
         return objects, None
-    mask = read_mask(annotation.mask, index)
+    try:
+        mask = read_mask(annotation.mask, index)
+    except decode.PictureError as error:
+        raise decode.PictureError(f"its mask {annotation.mask!a} cannot be used: {error}") from error
     if mask.shape != (fact.height, fact.width):
         raise decode.PictureError(f"its mask is {mask.shape[1]} x {mask.shape[0]}, it is {fact.width} x {fact.height}")
     return objects, mask
 
 
-def _refuse_change(contents: bytes, fact: Facts) -> None:
+def _read_unchanged(index: Index, position: int) -> bytes:
+    contents, fact = read_contents(index.paths[position]), index.facts[position]
     if len(contents) != fact.num_bytes:
         raise decode.PictureError(f"{len(contents)} bytes, were {fact.num_bytes}")
+    return contents
+
+
+def _decode_unchanged(contents: bytes, fact: Facts) -> np.ndarray:
+    pixels = decode.decode(contents)
+    if pixels.shape[:2] != (fact.height, fact.width):
+        raise decode.PictureError(f"{pixels.shape[1]} x {pixels.shape[0]} pixels, were {fact.width} x {fact.height}")
+    return pixels

@@ -13,6 +13,8 @@ import tensorflow as tf
 from visionkit.ops.colors import PADDING
 
 CENTRAL_SHARE = 0.875  # of the shorter side: the usual protocol of ImageNet, which drops an eighth
+MOST_OBLONG = 4 / 3  # sides of a random window
+TRIES = 10  # to find a random window that fits
 IGNORE = 255  # in masks: what lies beyond the picture is not learnt from
 
 
@@ -28,18 +30,23 @@ def random_windows(shapes: np.ndarray, drawn: np.ndarray, area: tuple[float, flo
 
     Args:
         shapes: ``(N, 2)``, heights and widths in pixels.
-        drawn: ``(N, 4)``, uniform in 0..1, from which the windows follow.
-        area: bounds of a window's share of the picture's area. Its aspect ratio lies between 3/4 and 4/3, where it fits.
+        drawn: ``(N, 2 * tries + 2)``, uniform in 0..1, from which the windows follow: share and aspect ratio of each try, and
+            the corner. The first try that fits in the picture is taken.
+        area: bounds of a window's share of the picture's area. Its aspect ratio lies between 3/4 and 4/3. Where no try fits,
+            the window is the largest of such a ratio.
 
     Returns:
         int32 ``(N, 4)``: top, left, height, width, inside the pictures.
     """
-    share, log_ratio = drawn[:, 0], drawn[:, 1]
-    pixels = (area[0] + share * (area[1] - area[0])) * shapes.prod(axis=1, dtype=np.float64)
-    ratio = (4 / 3) ** (2 * log_ratio - 1)
-    sides = np.minimum(np.stack([np.sqrt(pixels / ratio), np.sqrt(pixels * ratio)], axis=1), shapes)
-    sides = np.maximum(np.round(sides), 1)
-    corners = np.floor(drawn[:, 2:] * (shapes - sides + 1))
+    share, log_ratio = drawn[:, :-2:2], drawn[:, 1:-2:2]
+    pixels = (area[0] + share * (area[1] - area[0])) * shapes.prod(axis=1, dtype=np.float64)[:, None]
+    ratio = MOST_OBLONG ** (2 * log_ratio - 1)
+    tried = np.stack([np.sqrt(pixels / ratio), np.sqrt(pixels * ratio)], axis=2).round()  # (N, tries, 2)
+    fits = (tried <= shapes[:, None]).all(axis=2)
+    sides = tried[np.arange(len(shapes)), fits.argmax(axis=1)]
+    largest = np.minimum(shapes, np.round(shapes[:, ::-1] * MOST_OBLONG))
+    sides = np.maximum(np.where(fits.any(axis=1)[:, None], sides, largest), 1)
+    corners = np.floor(drawn[:, -2:] * (shapes - sides + 1))
     return np.concatenate([corners, sides], axis=1).astype(np.int32)
 
 
@@ -48,7 +55,7 @@ def random_squares(shapes: np.ndarray, drawn: np.ndarray, zoom: tuple[float, flo
 
     Args:
         shapes: ``(N, 2)``, heights and widths in pixels.
-        drawn: ``(N, 4)``, uniform in 0..1.
+        drawn: ``(N, 3)``, uniform in 0..1: side and corner.
         zoom: bounds of the window's side, as a share of the picture's longer side. From 1 on the whole picture is seen, and
             beyond it padding.
 
@@ -58,7 +65,7 @@ def random_squares(shapes: np.ndarray, drawn: np.ndarray, zoom: tuple[float, flo
     sides = np.round((zoom[0] + drawn[:, :1] * (zoom[1] - zoom[0])) * shapes.max(axis=1, keepdims=True))
     sides = np.maximum(sides, 1)
     free = shapes - sides  # negative where the window is the larger one
-    corners = np.minimum(free, 0) + np.floor(drawn[:, 2:] * (np.abs(free) + 1))
+    corners = np.minimum(free, 0) + np.floor(drawn[:, 1:] * (np.abs(free) + 1))
     return np.concatenate([corners, sides, sides], axis=1).astype(np.int32)
 
 
@@ -79,10 +86,10 @@ def snapped(windows: np.ndarray, ratios: np.ndarray) -> np.ndarray:
     return windows // ratios[:, None] * ratios[:, None]
 
 
-def around(shape: tuple[int, int]) -> np.ndarray:
-    """The square window about a whole picture, as ``letterbox`` sees it: int ``[top, left, side, side]``."""
-    side = max(shape)
-    return np.array([(shape[0] - side) // 2, (shape[1] - side) // 2, side, side])
+def frame_of_whole(shape: tuple[int, int], size: int) -> np.ndarray:
+    """Where ``letterbox`` puts a whole picture: int ``[top, left, height, width]`` in pixels of the padded square."""
+    sides = np.clip(np.round(np.array(shape) * (size / max(shape))), 1, size).astype(int)
+    return np.concatenate([(size - sides) // 2, sides])
 
 
 def inside(windows: np.ndarray, shapes: np.ndarray) -> np.ndarray:
@@ -131,8 +138,10 @@ def decode_jpeg_window(contents: bytes, part: Sequence[int], ratio: int) -> np.n
     Raises:
         tf.errors.InvalidArgumentError: it is damaged.
     """
-    scaled = tf.constant([-(-length // ratio) for length in part], tf.int32)  # as constants they pass fastest
-    return tf.io.decode_and_crop_jpeg(tf.constant(contents), scaled, 3, ratio=ratio, dct_method="INTEGER_ACCURATE").numpy()
+    # Constants, and a fraction that is a float (its default is not): else TensorFlow 2.21 leaves its fast path.
+    options = {"ratio": ratio, "acceptable_fraction": 1.0, "dct_method": "INTEGER_ACCURATE"}
+    scaled = tf.constant([-(-length // ratio) for length in part], tf.int32)
+    return tf.io.decode_and_crop_jpeg(tf.constant(contents), scaled, 3, **options).numpy()
 
 
 def place(pixels: np.ndarray, frame: Sequence[int], size: int, *, is_mask: bool = False) -> np.ndarray:

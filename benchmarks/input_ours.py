@@ -1,0 +1,113 @@
+"""visionkit's pipeline, and TensorFlow's decoding alone, as contenders: see ``input_turns.Loader``."""
+
+import itertools
+import os
+from collections.abc import Iterator
+from dataclasses import replace
+from typing import Literal
+
+import visionkit
+
+visionkit.quiet_tensorflow()
+
+import albumentations as A  # noqa: E402, N812
+import cv2  # noqa: E402
+import numpy as np  # noqa: E402
+import tensorflow as tf  # noqa: E402
+from input_turns import Batch, Loader  # noqa: E402
+
+from visionkit.data import batchwise, pipeline  # noqa: E402
+from visionkit.data.augment import Augmentation  # noqa: E402
+from visionkit.data.pixel_cache import open_cache  # noqa: E402
+from visionkit.data.sample import Index, SkippedFiles  # noqa: E402
+from visionkit.data.scan import scan  # noqa: E402
+from visionkit.data.sources import read  # noqa: E402
+from visionkit.data.windows import IGNORE, PADDING  # noqa: E402
+
+batchwise.COLOR_SHARE = 1.0  # visionkit shifts the colors of 0.8 of the pictures; its peers do it to all
+
+
+def photographs(
+    paths: list[str],
+    num_pictures: int,
+    *,
+    size: int,
+    batch: int,
+    area: tuple[float, float],
+    color: float,
+    threads: int | None = None,
+    cached: bool = False,
+    augment_on: Literal["cpu", "device"] = "cpu",
+) -> Loader:
+    """Random windows, mirrored, with shifted colors. The hue is turned by at most ``batchwise.HUE``."""
+    if threads is not None:
+        pipeline.THREADS = threads
+    index = scan(Index(("picture",), tuple(paths), np.zeros(len(paths), np.int32)), SkippedFiles())
+    augmentation = Augmentation("benchmark", area=tuple(area), flip=0.5, color=color)
+    return _epochs(_repeated(index, num_pictures), augmentation, size=size, batch=batch, cached=cached, augment_on=augment_on)
+
+
+def mosaics(
+    data: str,
+    num_pictures: int,
+    *,
+    split: str | None = None,
+    size: int,
+    batch: int,
+    zoom: tuple[float, float],
+    rotate: float,
+    shear: float,
+    color: float,
+) -> Loader:
+    """Four pictures in one, turned, sheared, mirrored and with shifted colors; with boxes or masks, as the data set has."""
+    splits = read(data).splits
+    index = scan(splits[split] if split else next(iter(splits.values())), SkippedFiles())
+    border = {"border_mode": cv2.BORDER_CONSTANT, "fill": PADDING, "fill_mask": IGNORE}
+    turned = A.Affine(rotate=(-rotate, rotate), shear=(-shear, shear), p=1.0, **border)
+    augmentation = Augmentation("benchmark", zoom=tuple(zoom), transforms=(turned,), flip=0.5, color=color, mix="mosaic")
+    return _epochs(_repeated(index, num_pictures), augmentation, size=size, batch=batch)
+
+
+def _repeated(index: Index, num_pictures: int) -> Index:
+    index = replace(index, class_names=index.class_names or ("picture",))
+    return index.take(itertools.islice(itertools.cycle(range(len(index))), num_pictures))
+
+
+def _epochs(index: Index, augmentation: Augmentation, *, size: int, batch: int, cached: bool = False, **options) -> Loader:
+    cache = open_cache(index, "memory") if cached else None
+    numbers = itertools.count()
+
+    def epoch() -> Iterator[Batch]:
+        dataset = pipeline.batches(
+            index,
+            size=size,
+            batch_size=batch,
+            skipped=SkippedFiles(),
+            augmentation=augmentation,
+            shuffle=True,
+            epoch=next(numbers),
+            cache=cache,
+            **options,
+        )
+        for made in dataset:
+            num_boxes = int((made["classes"].numpy() >= 0).sum()) if "classes" in made else 0
+            yield Batch(tuple(made["image"].shape), num_boxes)
+
+    return epoch
+
+
+def decoding(paths: list[str], num_pictures: int) -> Loader:
+    """Read and decode whole JPEGs in as many threads as there are cores; nothing else."""
+
+    def decode(path: tf.Tensor) -> tf.Tensor:
+        return tf.shape(tf.io.decode_jpeg(tf.io.read_file(path), 3, dct_method="INTEGER_ACCURATE"))
+
+    repeated = list(itertools.islice(itertools.cycle(paths), num_pictures))
+    dataset = tf.data.Dataset.from_tensor_slices(repeated).map(decode, os.cpu_count()).batch(32).prefetch(2)
+    dataset = dataset.with_options(pipeline.without_autotuning())
+
+    def epoch() -> Iterator[Batch]:
+        for shapes in dataset.as_numpy_iterator():
+            yield Batch((len(shapes), *shapes[0].tolist()))
+
+    return epoch

@@ -1,0 +1,77 @@
+"""What is wrong with boxes, and what of them can be learnt from."""
+
+import numpy as np
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from visionkit.data.boxes import SMALLEST, box_problems, cleaned
+from visionkit.data.sample import NO_OBJECTS, Objects
+
+
+def objects_of(boxes, classes=None) -> Objects:
+    boxes = np.array(boxes, np.float64).reshape(-1, 4)
+    return Objects(boxes, np.zeros(len(boxes), np.int32) if classes is None else np.array(classes, np.int32))
+
+
+def test_no_boxes_have_no_problems():
+    assert box_problems(np.zeros((0, 4))) == []
+    assert cleaned(NO_OBJECTS) is NO_OBJECTS
+
+
+def test_each_kind_of_problem_is_told():
+    boxes = [[0, 0, 1, 1], [0.5, 0, 0.4, 1], [0.2, 0.2, 0.2, 0.9], [0.5, 0.5, 1.2, 0.9], [-0.3, 0, 0.1, 1], [0, 1.5, 1, 1.2]]
+    found = box_problems(np.array(boxes, np.float64))
+    assert found == [(1, "inverted box"), (2, "empty box"), (3, "box outside"), (4, "box outside"), (5, "inverted box")]
+
+
+def test_what_rounding_does_is_no_problem():
+    assert box_problems(np.array([[-0.0005, 0, 1.0005, 1]])) == []
+
+
+def test_a_box_of_no_width_worth_the_name_is_empty():
+    """Its logarithm, or its sides in float32, would be no numbers to learn from."""
+    boxes = [[0.5, 0, 0.5 + SMALLEST / 2, 1], [0.5, 0, 0.5 + 2 * SMALLEST, 1]]
+    assert box_problems(np.array(boxes)) == [(0, "empty box")]
+    kept = cleaned(objects_of(boxes))
+    assert len(kept) == 1 and (np.diff(kept.boxes.astype(np.float32)[:, ::2]) > 0).all()
+
+
+def test_sound_objects_are_the_very_same():
+    objects = objects_of([[0, 0, 1, 1], [0.2, 0.2, 0.3, 0.9]])
+    assert cleaned(objects) is objects
+
+
+def test_objects_are_clipped_and_those_beyond_go():
+    kept = cleaned(objects_of([[-1, 0.5, 0.5, 2], [1.1, 0, 1.5, 1], [0, 0, 1, 1], [0.4, 0.4, 0.3, 0.5]], [3, 4, 5, 6]))
+    assert kept.boxes.tolist() == [[0, 0.5, 0.5, 1], [0, 0, 1, 1]]
+    assert kept.classes.tolist() == [3, 5]
+
+
+def test_objects_without_a_name_go():
+    assert cleaned(objects_of([[0, 0, 1, 1], [0, 0, 0.5, 1]], [-1, 2])).classes.tolist() == [2]
+
+
+def test_what_belongs_to_an_object_goes_and_stays_with_it():
+    objects = Objects(
+        np.array([[0.5, 0, 0.4, 1], [0, 0, 2, 1]]),
+        np.array([0, 1], np.int32),
+        outlines=(None, (np.zeros((3, 2)),)),
+        keypoints=np.arange(12.0).reshape(2, 2, 3),
+        attributes=({"a": 1}, {"b": 2}),
+    )
+    kept = cleaned(objects)
+    assert kept.attributes == ({"b": 2},) and kept.outlines == (objects.outlines[1],)
+    np.testing.assert_array_equal(kept.keypoints, objects.keypoints[1:])
+
+
+NUMBERS = st.floats(-3, 3) | st.sampled_from([0.0, 1.0, 1e300, -1e300, np.inf, -np.inf, np.nan, 5e-324])
+
+
+@settings(max_examples=150, deadline=None)
+@given(st.lists(st.tuples(NUMBERS, NUMBERS, NUMBERS, NUMBERS), max_size=5))
+def test_what_is_left_of_any_numbers_is_sound(boxes):
+    with np.errstate(invalid="ignore", over="ignore"):
+        kept = cleaned(objects_of(boxes))
+    assert np.isfinite(kept.boxes).all() and (kept.boxes >= 0).all() and (kept.boxes <= 1).all()
+    assert (np.float32(kept.boxes[:, 2:]) > np.float32(kept.boxes[:, :2])).all()
+    assert box_problems(kept.boxes) == []

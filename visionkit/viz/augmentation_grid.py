@@ -1,0 +1,195 @@
+"""A grid of augmented pictures, a row a sample: what a network is trained on, to be looked at before it is.
+
+The pictures come out of ``pipeline.batches``, as in training: the first column as the exported model will see them, each further
+column is an epoch. The samples are one batch, so pictures that are mixed are mixed with each other.
+"""
+
+import os
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any, NamedTuple
+
+import cv2
+import numpy as np
+from PIL import Image
+
+from visionkit.data import collate, pipeline
+from visionkit.data.augment import Augmentation
+from visionkit.data.sample import Index, SkippedFiles
+from visionkit.data.windows import IGNORE
+from visionkit.errors import UserError
+from visionkit.viz import annotate
+
+BACKGROUND = "background"  # the class of masks that stays uncolored
+WIDEST, HIGHEST = 2900, 12_000  # pixels of the grid
+SMALLEST = 160  # pixels of a cell's side: smaller pictures are enlarged
+GAP = 6  # pixels between cells
+TEXT = 13  # pixels: size of captions
+MOST_NAMED = 40  # classes below the grid
+SHOWN_SHARE = 0.005  # of a mixed label
+
+
+class View(NamedTuple):
+    """A cell of the grid: a picture with all that is annotated on it, what stands below it, and the classes that are seen."""
+
+    picture: np.ndarray
+    caption: str
+    classes: frozenset[int]
+
+
+def task_of(index: Index) -> str:
+    """The task whose presets suit an index: one of ``augment.TASKS``."""
+    return "keypoints" if collate.num_keypoints(index) else index.task
+
+
+def augmentation_grid(
+    index: Index, augmentation: Augmentation, *, size: int, columns: int, seed: int, skipped: SkippedFiles
+) -> np.ndarray:
+    """Draw the samples of an index, as served and as augmented.
+
+    Args:
+        index: a few samples, scanned.
+        augmentation: to look at.
+        size: side of the network's input in pixels.
+        columns: views of a sample, with the one as served.
+        seed: of what is drawn at random, as in training.
+        skipped: takes files that have changed since the scan; their cells stay empty.
+
+    Returns:
+        uint8 ``(H, W, 3)``, at most ``WIDEST`` pixels wide.
+
+    Raises:
+        UserError: a composition of the user's own cannot be carried out.
+    """
+    side = _cell_side(size, len(index), columns)
+    shown = [_views(index, None, size, side, seed, 0, skipped)]
+    shown += [_views(index, augmentation, size, side, seed, epoch, skipped) for epoch in range(columns - 1)]
+    heads = ["as served", *(f"epoch {epoch}" for epoch in range(columns - 1))]
+    rows = [_row([annotate.text_picture(head, TEXT, max_width=side) for head in heads], side)]
+    for position in range(len(index)):
+        views = [of_column.get(position) for of_column in shown]
+        blank = np.full((side, side, 3), annotate.PAPER, np.uint8)
+        rows.append(_row([blank if view is None else view.picture for view in views], side))
+        captions = ["" if view is None else view.caption for view in views]
+        captions[0] = "  ".join(filter(None, (captions[0], Path(index.paths[position]).name)))
+        rows.append(_row([annotate.text_picture(caption, TEXT, max_width=side) for caption in captions], side))
+    width = rows[0].shape[1]
+    title = annotate.text_picture(augmentation.name, TEXT + 6, max_width=width)
+    classes = frozenset().union(*(view.classes for of_column in shown for view in of_column.values()))
+    return _stacked([title, *rows, _legend(index, sorted(classes), width)], width)
+
+
+def save(picture: np.ndarray, path: Path) -> None:
+    """Write a picture, beside and then renamed; the suffix says the format.
+
+    Raises:
+        UserError: it cannot be written.
+    """
+    check_target(path)
+    beside = path.with_name(f".{path.name}.unfinished")
+    try:
+        path.parent.mkdir(parents=True, exist_ok=True)
+        try:
+            Image.fromarray(picture).save(beside, Image.registered_extensions()[path.suffix.lower()], quality=92)
+            os.replace(beside, path)
+        finally:
+            beside.unlink(missing_ok=True)
+    except (OSError, ValueError) as error:  # Pillow refuses some formats with a ValueError
+        reason = getattr(error, "strerror", None) or error
+        raise UserError(f"--out {path}: cannot be written: {reason}.") from error
+
+
+def check_target(path: Path) -> None:
+    """Refuse a name that no picture can be written to, before the work is done.
+
+    Raises:
+        UserError: a folder, or a suffix that Pillow does not write.
+    """
+    if path.is_dir():
+        raise UserError(f"--out {path}: this is a folder; expected the name of a picture, such as {path / 'grid.png'}.")
+    if Image.registered_extensions().get(path.suffix.lower()) not in Image.SAVE:
+        raise UserError(f"--out {path}: no pictures are written with the suffix {path.suffix!r}; expected .png, .jpg or .webp.")
+
+
+def _cell_side(size: int, rows: int, columns: int) -> int:
+    """Pixels: the network's own size, unless that is too small to be looked at, or too large together."""
+    enlarged = size * -(-SMALLEST // size)
+    return min(enlarged, WIDEST // columns - GAP, HIGHEST // rows - GAP - 2 * TEXT)
+
+
+def _views(
+    index: Index, augmentation: Augmentation | None, size: int, side: int, seed: int, epoch: int, skipped: SkippedFiles
+) -> dict[int, View]:
+    """The cells of one column, by place in the index."""
+    batches = pipeline.batches(
+        index, size=size, batch_size=len(index), skipped=skipped, augmentation=augmentation, seed=seed, epoch=epoch
+    )
+    try:
+        made = list(batches.as_numpy_iterator())
+    except Exception as error:
+        if augmentation is None or not augmentation.whole_first:
+            raise
+        # The user's own composition: the pipeline says which picture it failed on, TensorFlow adds how it came there.
+        reason = str(error).partition("RuntimeError: ")[2].partition("\nTraceback")[0] or str(error)
+        raise UserError(reason.strip()) from error
+    return {
+        int(position): _view({key: values[row] for key, values in batch.items()}, index, side)
+        for batch in made
+        for row, position in enumerate(batch["position"])
+    }
+
+
+def _view(sample: dict[str, Any], index: Index, side: int) -> View:
+    picture = np.round(sample["image"]).clip(0, 255).astype(np.uint8)
+    kind = cv2.INTER_AREA if side < len(picture) else cv2.INTER_NEAREST
+    picture = cv2.resize(picture, (side, side), interpolation=kind)
+    classes: set[int] = set()
+    if "mask" in sample:
+        mask = cv2.resize(sample["mask"], (side, side), interpolation=cv2.INTER_NEAREST_EXACT)
+        background = [number for number, name in enumerate(index.class_names) if name.lower() == BACKGROUND]
+        picture = annotate.draw_mask(picture, mask, background=background)
+        classes |= set(np.unique(mask).tolist()) - set(background)
+    if "boxes" in sample:
+        picture = annotate.draw_boxes(picture, sample["boxes"], sample["classes"], index.class_names)
+        classes |= set(np.unique(sample["classes"]).tolist()) - {-1}
+    if "keypoints" in sample:
+        picture = annotate.draw_keypoints(picture, sample["keypoints"])
+    return View(picture, _caption(sample["label"], index.class_names), frozenset(classes))
+
+
+def _caption(label: np.ndarray, class_names: Sequence[str]) -> str:
+    """The class, or the shares of several; nothing for pictures that have none."""
+    if label.ndim == 0:
+        return class_names[label] if label >= 0 else ""
+    shares = sorted(((share, name) for share, name in zip(label.tolist(), class_names, strict=True)), reverse=True)
+    return " + ".join(f"{name} {share:.0%}" for share, name in shares if share > SHOWN_SHARE)
+
+
+def _legend(index: Index, classes: list[int], width: int) -> np.ndarray:
+    named = [number for number in classes if number < len(index.class_names)]
+    names = [index.class_names[number] for number in named[:MOST_NAMED]]
+    colors = [annotate.color_of(number) for number in named[:MOST_NAMED]]
+    if index.has_masks and IGNORE in classes:
+        names, colors = [*names, "hatched: not learnt from"], [*colors, annotate.PAPER]
+    return annotate.legend(names, colors, width, TEXT)
+
+
+def _row(pictures: Sequence[np.ndarray], side: int) -> np.ndarray:
+    """Pictures side by side, each in a cell of its own."""
+    height = max(len(picture) for picture in pictures)
+    row = np.full((height, len(pictures) * (side + GAP) - GAP, 3), annotate.PAPER, np.uint8)
+    for column, picture in enumerate(pictures):
+        left = column * (side + GAP)
+        row[: len(picture), left : left + picture.shape[1]] = picture
+    return row
+
+
+def _stacked(rows: Sequence[np.ndarray], width: int) -> np.ndarray:
+    """Rows below each other, with a margin around."""
+    height = sum(len(row) + GAP for row in rows) - GAP
+    sheet = np.full((height + 2 * GAP, width + 2 * GAP, 3), annotate.PAPER, np.uint8)
+    top = GAP
+    for row in rows:
+        sheet[top : top + len(row), GAP : GAP + row.shape[1]] = row
+        top += len(row) + GAP
+    return sheet

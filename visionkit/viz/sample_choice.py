@@ -1,0 +1,90 @@
+"""A few sound samples of a data set, as different as may be, for pictures of it. The rest of the data set stays unopened."""
+
+from dataclasses import replace
+
+import numpy as np
+
+from visionkit.data.sample import DataError, Index, SkippedFiles
+from visionkit.data.scan import look_at
+from visionkit.data.splits import WHOLE, DataSet
+from visionkit.data.training_sample import UNREADABLE, served_sample
+
+MOST_BROKEN = 500  # pictures that are tried in vain: beyond, this is no glance any more, but a check
+SMALL = 32  # pixels of the side of a picture that is made to see whether it can be
+
+
+def training_split(found: DataSet) -> Index:
+    """The split that is augmented in training; where no picture is in it, the first that has some.
+
+    Raises:
+        DataError: no pictures.
+    """
+    names = [name for name in ("train", WHOLE, *found.splits) if len(found.splits.get(name, ()))]
+    if not names:
+        raise DataError("No pictures in this data set; visionkit check says what was found instead.")
+    return found.splits[names[0]]
+
+
+def choose(index: Index, number: int, *, seed: int, skipped: SkippedFiles) -> Index:
+    """Sound samples, spread over the classes.
+
+    Args:
+        index: as a reader made it.
+        number: of samples wanted; where there are fewer, all are taken.
+        seed: draws them.
+        skipped: takes the broken ones that were met.
+
+    Returns:
+        an index of them, scanned.
+
+    Raises:
+        DataError: none is sound.
+    """
+    chosen, facts = [], []
+    for position in spread(index, seed):
+        if len(chosen) == number or len(skipped) == MOST_BROKEN:
+            break
+        alone = index.take([position])
+        try:
+            fact = look_at(alone.paths[0])
+        except ValueError as error:  # a PictureError, or a name that no file can have
+            skipped.add(alone.paths[0], str(error))
+            continue
+        try:
+            served_sample(replace(alone, facts=(fact,)), SMALL, 0)
+        except UNREADABLE as error:
+            skipped.add(alone.paths[0], f"its mask: {error}")
+            continue
+        chosen.append(position)
+        facts.append(fact)
+    if not chosen:
+        first = "; ".join(": ".join(one) for one in skipped.list()[:1])
+        raise DataError(f"None of the {len(skipped)} pictures that were tried can be used; the first: {first}")
+    return replace(index.take(chosen), facts=tuple(facts))
+
+
+def spread(index: Index, seed: int) -> np.ndarray:
+    """All places of an index in an order in which classes take turns: int ``(N,)``.
+
+    A picture of many objects counts for the class that the fewest pictures show; pictures that show none come last.
+    """
+    rng = np.random.default_rng(seed)
+    order = rng.permutation(len(index))
+    classes = _classes(index)[order]
+    turns = np.zeros(len(index), int)
+    for number in np.unique(classes):
+        members = np.flatnonzero(classes == number)
+        turns[members] = np.arange(len(members))
+    first = rng.permutation(len(index.class_names) + 1)  # the last is that of pictures without a class
+    return order[np.lexsort([first[classes], turns, classes < 0])]
+
+
+def _classes(index: Index) -> np.ndarray:
+    """The class for which each sample counts, int ``(N,)``; -1 where it has none."""
+    classes = index.labels.astype(int)
+    seen = [() if one.objects is None else np.unique(one.objects.classes[one.objects.classes >= 0]) for one in index.annotations]
+    counts = np.bincount(np.concatenate([np.zeros(0, int), *seen]).astype(int), minlength=len(index.class_names))
+    for position, of_sample in enumerate(seen):
+        if len(of_sample):
+            classes[position] = of_sample[counts[of_sample].argmin()]
+    return classes
