@@ -132,7 +132,7 @@ class AlbumentedMosaics:
         border = {"fill": PADDING, "fill_mask": IGNORE}
         steps = [
             A.Mosaic((2, 2), (size, size), (size, size), center_range=(0.3, 0.7), fit_mode="contain", p=1.0, **border),
-            A.Affine(scale=tuple(zoom), rotate=(-rotate, rotate), shear=(-shear, shear), p=1.0, **border),
+            A.Affine(scale=tuple(zoom), keep_ratio=True, rotate=(-rotate, rotate), shear=(-shear, shear), p=1.0, **border),
             A.HorizontalFlip(p=0.5),
             _jitter(color, hue),
         ]
@@ -213,7 +213,7 @@ def ultralytics_mosaics(
     from ultralytics.cfg import get_cfg
     from ultralytics.data.build import build_dataloader, build_yolo_dataset
 
-    torch.multiprocessing.set_start_method("spawn")
+    torch.multiprocessing.set_start_method("spawn", force=True)
     listed = Path(folder) / "pictures.txt"
     listed.write_text("\n".join(_repeated(paths, num_pictures)))
     own = {"imgsz": size, "mosaic": 1.0, "degrees": rotate, "shear": shear, "scale": scale, "translate": 0.1, "fliplr": 0.5}

@@ -31,7 +31,17 @@ import psutil
 import tyro
 from input_figures import draw_threads
 from input_pictures import PHOTOGRAPH, cut_photographs, draw_scenes, enlarge
-from input_turns import Contender, NotStartedError, Turn, in_turns, peak_bytes, print_table, proportional_bytes, resident_bytes
+from input_turns import (
+    Contender,
+    NotStartedError,
+    Turn,
+    in_turns,
+    peak_bytes,
+    print_ratio,
+    print_speeds,
+    proportional_bytes,
+    resident_bytes,
+)
 
 CORES = os.cpu_count()
 COLOR = 0.2  # brightness, contrast and saturation are shifted by at most this share
@@ -95,6 +105,15 @@ def started(stack: ExitStack, name: str, loader: str, **options) -> list[Contend
         return []
 
 
+def compare(contenders: list[Contender], rounds: int, ours: list[str]) -> None:
+    """Measure in turns and print: speeds, then each of ours against each of the others."""
+    turns = in_turns(contenders, rounds)
+    print_speeds(turns)
+    for our_name in ours:
+        for peer in (name for name in turns if name not in ours):
+            print_ratio(turns, our_name, peer)
+
+
 def compare_photographs(work: Work) -> None:
     ways = {OURS: {}, f"{OURS}, flip and colors left to the device": {"augment_on": "device"}}
     ways[f"{OURS}, pixels cached in memory"] = {"cached": True}
@@ -104,7 +123,7 @@ def compare_photographs(work: Work) -> None:
         for name, way in ways.items():
             contenders += started(stack, name, "input_ours.photographs", **way, **options)
         contenders += photograph_peers(stack, **options)
-        print_table(in_turns(contenders, work.options.rounds), list(ways))
+        compare(contenders, work.options.rounds, list(ways))
 
 
 def compare_large(work: Work) -> None:
@@ -112,7 +131,7 @@ def compare_large(work: Work) -> None:
     with ExitStack() as stack:
         options = {"paths": large, "num_pictures": round(work.options.pictures * LARGE_SHARE), **CROP, "batch": 8}
         contenders = started(stack, OURS, "input_ours.photographs", **options) + photograph_peers(stack, **options)
-        print_table(in_turns(contenders, work.options.rounds), [OURS])
+        compare(contenders, work.options.rounds, [OURS])
 
 
 def photograph_peers(stack: ExitStack, **options) -> list[Contender]:
@@ -159,7 +178,7 @@ def compare_boxes(work: Work) -> None:
             folder=str(work.folder),
             **theirs,
         )
-        print_table(in_turns(contenders, work.options.rounds), [OURS])
+        compare(contenders, work.options.rounds, [OURS])
 
 
 def as_yolo(data: Path, folder: Path) -> tuple[list[str], str, int]:
@@ -184,7 +203,7 @@ def compare_masks(work: Work) -> None:
         contenders = started(stack, OURS, "input_ours.mosaics", data=str(data), num_pictures=number, zoom=ZOOM, **MOSAIC)
         theirs = {"num_pictures": number, "hue": HUE, "workers": CORES, **MOSAIC}
         contenders += started(stack, TORCH, "input_peers.albumentations_mosaics", paths=paths, masks=masks, zoom=ZOOM, **theirs)
-        print_table(in_turns(contenders, work.options.rounds), [OURS])
+        compare(contenders, work.options.rounds, [OURS])
 
 
 def scenes(work: Work) -> Path:
@@ -200,33 +219,47 @@ def measure_memory(work: Work) -> None:
         options = {"paths": work.paths, "num_pictures": work.options.pictures, "cached": cached, **CROP}
         with Contender(OURS, "input_ours.photographs", **options) as contender:
             before = resident_bytes(contender)
-            peaks = [peak_bytes(contender, resident_bytes, every=0.02) / MEGABYTE for _ in range(EPOCHS)]
-        print(
-            f"{OURS}, {'pixels cached in memory' if cached else 'no cache'}: {before / MEGABYTE:.0f} MB before the first epoch"
-        )
+            peaks, threads = [], []
+            for _ in range(EPOCHS):
+                peaks.append(peak_bytes(contender, resident_bytes, every=0.02) / MEGABYTE)
+                threads.append(contender.tree.num_threads())
+        how = "pixels cached in memory" if cached else "no cache"
+        print(f"{OURS}, {how}: {before / MEGABYTE:.0f} MB before the first epoch")
         print(f"  peak of each epoch in MB: {', '.join(f'{peak:.0f}' for peak in peaks)}")
         print(f"  the last of {EPOCHS} epochs peaks {peaks[-1] - peaks[2]:+.0f} MB above the third")
+        print(f"  threads after each epoch: {', '.join(map(str, threads))}")
 
 
 def compare_threads(work: Work) -> None:
-    options = {"paths": work.paths, "num_pictures": work.options.pictures, **CROP}
+    common = {"paths": work.paths, "num_pictures": work.options.pictures, **CROP}
+    ways = {}
+    for count in COUNTS:
+        ways[OURS, count] = (f"{OURS}, threads: {count}", "input_ours.photographs", {"threads": count})
+        ways[TORCH, count] = (
+            f"{TORCH}, workers: {count}",
+            "input_peers.albumentations_photographs",
+            {"workers": count, "hue": HUE},
+        )
+    memory: dict[tuple[str, int], float] = {}
+    for way, (name, loader, options) in ways.items():  # one at a time: what it shared with others would count in part only
+        with ExitStack() as stack:
+            for contender in started(stack, name, loader, **options, **common):
+                contender.turn()
+                memory[way] = peak_bytes(contender, proportional_bytes, every=0.1) / MEGABYTE
     with ExitStack() as stack:
-        of_count: dict[str, list[Contender]] = {OURS: [], TORCH: []}
-        for count in COUNTS:
-            of_count[OURS] += started(stack, f"{OURS}, {count} threads", "input_ours.photographs", threads=count, **options)
-            loader = "input_peers.albumentations_photographs"
-            of_count[TORCH] += started(stack, f"{TORCH}, {count} workers", loader, workers=count, hue=HUE, **options)
-        of_count = {name: contenders for name, contenders in of_count.items() if contenders}
-        turns = in_turns([one for pair in zip(*of_count.values(), strict=True) for one in pair], work.options.rounds)
-        print_table(turns, [one.name for one in of_count[OURS]])
-        memory = {
-            one.name: peak_bytes(one, proportional_bytes, every=0.1) / MEGABYTE for many in of_count.values() for one in many
-        }
-    for name, megabytes in memory.items():
-        print(f"{name:52} peak memory of process and workers {megabytes:.0f} MB")
-    rates = {name: [median_rate(turns[one.name]) for one in many] for name, many in of_count.items()}
+        contenders = []
+        for name, loader, options in (ways[way] for way in memory):
+            contenders += started(stack, name, loader, **options, **common)
+        turns = in_turns(contenders, work.options.rounds)
+    print_speeds(turns)
+    for count in (count for count in COUNTS if (TORCH, count) in memory):
+        print_ratio(turns, ways[OURS, count][0], ways[TORCH, count][0])
+    for way, megabytes in memory.items():
+        print(f"{ways[way][0]:52} {megabytes:.0f} MB at its peak, with its workers")
+    measured = list(dict.fromkeys(name for name, _ in memory))
+    rates = {name: [median_rate(turns[ways[name, count][0]]) for count in COUNTS] for name in measured}
     path = work.options.figures / "input_threads.png"
-    draw_threads(path, COUNTS, rates, {name: [memory[one.name] for one in many] for name, many in of_count.items()}, CORES)
+    draw_threads(path, COUNTS, rates, {name: [memory[name, count] for count in COUNTS] for name in measured}, CORES)
     print(path)
 
 

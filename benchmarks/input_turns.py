@@ -179,11 +179,8 @@ def in_turns(contenders: list[Contender], rounds: int) -> dict[str, list[Turn]]:
     return turns
 
 
-def print_table(turns: dict[str, list[Turn]], ours: list[str]) -> None:
-    """Pictures a second of each contender; then, how many times as fast each of ``ours`` is as each of the others.
-
-    A ratio is that of the medians; its range is over the rounds, in which both were measured one soon after the other.
-    """
+def print_speeds(turns: dict[str, list[Turn]]) -> None:
+    """Median and range of each contender's speed, and what it makes."""
     print(f"{'':52} pictures a second")
     for name, of_rounds in turns.items():
         rates = [turn.rate for turn in of_rounds]
@@ -191,13 +188,14 @@ def print_table(turns: dict[str, list[Turn]], ours: list[str]) -> None:
         boxes = sum(turn.num_boxes for turn in of_rounds) / sum(turn.num_pictures for turn in of_rounds)
         shape = " x ".join(map(str, of_rounds[0].shape))
         print(f"{name:52} {speed:24} {shape}" + (f", {boxes:.1f} boxes a picture" if boxes else ""))
-    for our_name in ours:
-        our_rates = [turn.rate for turn in turns[our_name]]
-        for name in (name for name in turns if name not in ours):
-            rates = [turn.rate for turn in turns[name]]
-            ratios = [our_rate / rate for our_rate, rate in zip(our_rates, rates, strict=True)]
-            ratio = statistics.median(our_rates) / statistics.median(rates)
-            print(f"{our_name} : {name} = {ratio:.2f} ({min(ratios):.2f} to {max(ratios):.2f})")
+
+
+def print_ratio(turns: dict[str, list[Turn]], ours: str, peer: str) -> None:
+    """How many times as fast: the ratio of the medians, and its range over the rounds, which the machine's drift leaves alone."""
+    our_rates, rates = ([turn.rate for turn in turns[name]] for name in (ours, peer))
+    ratios = [our_rate / rate for our_rate, rate in zip(our_rates, rates, strict=True)]
+    ratio = statistics.median(our_rates) / statistics.median(rates)
+    print(f"{ours} : {peer} = {ratio:.2f} ({min(ratios):.2f} to {max(ratios):.2f})")
 
 
 def serve(requests: Iterator[str], answer: Callable[[Any], None]) -> None:

@@ -74,7 +74,7 @@ def test_mixing_agrees_with_numpy_and_labels_with_pixels(seed, number, kind):
     expected = np.where(inside[..., None], images[drawn.partners], expected)
     assert np.abs(mixed - expected).max() <= 0.51
     if kind == "cutmix":  # rounding moves each edge by half a pixel at most
-        assert np.abs(1 - inside.mean(axis=(1, 2)) - drawn.own_shares()).max() <= 0.5 / 20 + 0.5 / 30 + 0.5 * 0.5 / 600
+        assert np.abs(1 - inside.mean(axis=(1, 2)) - drawn.own_shares()).max() <= 1 / 20 + 1 / 30
     else:
         assert (drawn.shares >= 0.5).all() and not drawn.patches.any()
     labels = rng.integers(0, 5, number)

@@ -198,9 +198,7 @@ def legend(names: Sequence[str], colors: Sequence[Color], width: int, size: int)
     return drawn
 
 
-def _put_tag(
-    drawn: np.ndarray, tag: np.ndarray, box: Sequence[int], taken: list[tuple[int, int, int, int]]
-) -> None:
+def _put_tag(drawn: np.ndarray, tag: np.ndarray, box: Sequence[int], taken: list[tuple[int, int, int, int]]) -> None:
     """Lay a name above its box, inside it or below it: where it covers no other name, else nowhere."""
     (height, width), (rows, columns) = tag.shape[:2], drawn.shape[:2]
     x1, y1, x2, y2 = min(box[0], box[2]), min(box[1], box[3]), max(box[0], box[2]), max(box[1], box[3])

@@ -1,0 +1,76 @@
+"""The commands on data sets, as a program from outside sees them."""
+
+import json
+import shutil
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+from PIL import Image
+
+
+def run(*arguments) -> subprocess.CompletedProcess:
+    return subprocess.run(
+        [sys.executable, "-m", "visionkit.cli", *map(str, arguments)], capture_output=True, text=True, check=False
+    )
+
+
+@pytest.fixture
+def voc(tmp_path, photograph) -> Path:
+    """Two pictures of a cat with a box; a space and an accent in the names."""
+    folder = tmp_path / "cats voc"
+    for name in ("Annotations", "JPEGImages"):
+        (folder / name).mkdir(parents=True)
+    for name, picture in (("gross é", photograph), ("klein", photograph[:200, 100:300])):
+        height, width = picture.shape[:2]
+        Image.fromarray(picture).save(folder / "JPEGImages" / f"{name}.jpg")
+        (folder / "Annotations" / f"{name}.xml").write_text(
+            f"<annotation><filename>{name}.jpg</filename><size><width>{width}</width><height>{height}</height></size>"
+            "<object><name>cat</name><bndbox><xmin>20</xmin><ymin>30</ymin><xmax>120</xmax><ymax>150</ymax></bndbox></object>"
+            "</annotation>",
+            encoding="utf-8",
+        )
+    return folder
+
+
+@pytest.mark.parametrize("command", ["check", "convert", "augment"])
+def test_data_that_is_not_there_is_one_line(command, tmp_path):
+    more = {"check": [], "convert": [tmp_path / "out"], "augment": ["--out", tmp_path / "grid.png"]}[command]
+    done = run(command, tmp_path / "nowhere", *more)
+    assert done.returncode == 2 and "no such file or folder" in done.stderr and "Traceback" not in done.stderr
+    assert done.stdout == "" and list(tmp_path.iterdir()) == []
+
+
+def test_sound_data_passes_the_check(voc):
+    done = run("check", voc, "--json")
+    lines = [json.loads(line) for line in done.stdout.splitlines()]
+    assert done.returncode == 0 and len(lines) == 1
+    assert lines[0]["summary"]["pictures"] == 2 and lines[0]["summary"]["problems"] == {}
+
+
+def test_what_is_wrong_is_named_and_changes_the_exit_status(voc, tmp_path):
+    picture = voc / "JPEGImages" / "klein.jpg"
+    picture.write_bytes(picture.read_bytes()[:500])
+    done = run("check", voc, "--json", "--html", tmp_path / "page.html")
+    lines = [json.loads(line) for line in done.stdout.splitlines()]
+    assert done.returncode == 1 and lines[0]["problem"] == "broken picture" and lines[0]["path"].endswith("klein.jpg")
+    assert "klein.jpg" in (tmp_path / "page.html").read_text()
+    assert run("check", voc).stdout.count("klein.jpg") >= 1
+
+
+def test_a_conversion_gives_what_can_be_read_back(voc, tmp_path):
+    assert run("convert", voc, tmp_path / "yolo").returncode == 0
+    done = run("convert", tmp_path / "yolo", tmp_path / "cats.json")
+    assert done.returncode == 0 and done.stdout.splitlines()[-1] == str(tmp_path / "cats.json")
+    tree = json.loads((tmp_path / "cats.json").read_text())
+    assert [one["bbox"] for one in tree["annotations"]] == [pytest.approx([20, 30, 100, 120])] * 2
+    assert all((tmp_path / image["file_name"]).is_file() for image in tree["images"])
+
+
+def test_an_existing_target_is_left_alone(voc, tmp_path):
+    target = tmp_path / "coco"
+    shutil.copytree(voc, target)
+    done = run("convert", voc, target)
+    assert done.returncode == 2 and str(target) in done.stderr and "Traceback" not in done.stderr
+    assert {path.name for path in target.iterdir()} == {"Annotations", "JPEGImages"}
