@@ -26,10 +26,11 @@ def draw_threads(
     for axes, (measured, label) in zip(figure.subplots(1, 2), both, strict=True):
         for (name, values), color in zip(measured.items(), (OURS, PEER), strict=False):
             axes.plot(counts, values, color=color, marker="o", markersize=5, label=name)
-            for count, value in zip(counts, values, strict=True):
-                axes.annotate(
-                    f"{value:,.0f}", (count, value), (0, 7), textcoords="offset points", ha="center", fontsize=8, color=INK
-                )
+            for place, (count, value) in enumerate(zip(counts, values, strict=True)):
+                is_highest = value == max(others[place] for others in measured.values())
+                offset = (0, 7 if is_highest else -14)  # so that the two numbers of a count never meet
+                style = {"textcoords": "offset points", "ha": "center", "fontsize": 8, "color": INK}
+                axes.annotate(f"{value:,.0f}", (count, value), offset, **style)
         axes.axvline(num_cores, color="#d5d9e0", linewidth=1, zorder=0)
         axes.text(
             num_cores, 1.01, f"{num_cores} cores", transform=axes.get_xaxis_transform(), fontsize=8, color=INK, ha="center"

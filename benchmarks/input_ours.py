@@ -2,6 +2,7 @@
 
 import itertools
 import os
+import sys
 from collections.abc import Iterator
 from dataclasses import replace
 from typing import Literal
@@ -10,6 +11,7 @@ import visionkit
 
 visionkit.quiet_tensorflow()
 
+sys.modules["torch"] = None  # albumentations imports it where it is there, half a gigabyte; with visionkit alone it is not
 import albumentations as A  # noqa: E402, N812
 import cv2  # noqa: E402
 import numpy as np  # noqa: E402

@@ -233,13 +233,10 @@ def measure_memory(work: Work) -> None:
 def compare_threads(work: Work) -> None:
     common = {"paths": work.paths, "num_pictures": work.options.pictures, **CROP}
     ways = {}
+    theirs = "input_peers.albumentations_photographs"
     for count in COUNTS:
         ways[OURS, count] = (f"{OURS}, threads: {count}", "input_ours.photographs", {"threads": count})
-        ways[TORCH, count] = (
-            f"{TORCH}, workers: {count}",
-            "input_peers.albumentations_photographs",
-            {"workers": count, "hue": HUE},
-        )
+        ways[TORCH, count] = (f"{TORCH}, workers: {count}", theirs, {"workers": count, "hue": HUE})
     memory: dict[tuple[str, int], float] = {}
     for way, (name, loader, options) in ways.items():  # one at a time: what it shared with others would count in part only
         with ExitStack() as stack:

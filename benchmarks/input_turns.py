@@ -191,7 +191,7 @@ def print_speeds(turns: dict[str, list[Turn]]) -> None:
 
 
 def print_ratio(turns: dict[str, list[Turn]], ours: str, peer: str) -> None:
-    """How many times as fast: the ratio of the medians, and its range over the rounds, which the machine's drift leaves alone."""
+    """How many times as fast: the ratio of the medians, and the range of the ratios within each round."""
     our_rates, rates = ([turn.rate for turn in turns[name]] for name in (ours, peer))
     ratios = [our_rate / rate for our_rate, rate in zip(our_rates, rates, strict=True)]
     ratio = statistics.median(our_rates) / statistics.median(rates)

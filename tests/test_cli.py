@@ -49,7 +49,25 @@ def test_the_table_names_classes_and_failures(model, class_folders):
     assert done.stderr == ""
 
 
-@pytest.mark.parametrize("arguments", [["--help"], ["predict", "--help"]])
+def test_augment_draws_a_grid_and_names_what_is_broken(class_folders, tmp_path):
+    for file in (class_folders / "red").iterdir():
+        file.write_text("text")
+    done = run("augment", class_folders, "--preset", "light", "--rows", "9", "--columns", "2", "--out", tmp_path / "grid.png")
+    assert done.returncode == 0, done.stderr
+    lines = done.stdout.splitlines()
+    assert len(lines) == 1 and "8 of 16 pictures" in lines[0] and str(tmp_path / "grid.png") in lines[0]
+    assert done.stderr.count("not a picture") == 8 and (tmp_path / "grid.png").stat().st_size > 1000
+
+
+def test_augment_refuses_in_one_line_and_writes_nothing(class_folders, tmp_path):
+    for file in class_folders.rglob("*.jpg"):
+        file.write_text("text")
+    done = run("augment", class_folders, "--out", tmp_path / "out" / "grid.png")
+    assert done.returncode == 2 and "None of the 16 pictures" in done.stderr and "Traceback" not in done.stderr
+    assert done.stdout == "" and not (tmp_path / "out").exists()
+
+
+@pytest.mark.parametrize("arguments", [["--help"], ["predict", "--help"], ["check", "--help"], ["augment", "--help"]])
 def test_help_needs_no_tensorflow(arguments):
     code = f"import sys; sys.argv = ['visionkit', *{arguments}]\nfrom visionkit.cli import main\n"
     code += "try: main()\nexcept SystemExit: pass\n"

@@ -150,6 +150,7 @@ def augment(
     out: Path,
     preset: str = "medium",
     flip: bool = True,
+    mix: Literal["none", "mixup", "cutmix", "mosaic"] | None = None,
     rows: int = 6,
     columns: int = 8,
     size: int = 224,
@@ -163,6 +164,7 @@ def augment(
         preset: light, medium or strong, as the data's task needs it; a full name (detection-strong); or a .json or .yaml file
             that albumentations.save wrote.
         flip: Whether a mirror image shows the same.
+        mix: How pictures are mixed with each other. Default: as the preset says.
         rows: How many pictures of the data set, spread over its classes.
         columns: How many views of each.
         size: Side of the network's input in pixels.
@@ -182,12 +184,13 @@ def augment(
     from visionkit.data.augment_files import find_augmentation
     from visionkit.data.sample import SkippedFiles
     from visionkit.data.sources import read
-    from visionkit.viz.augmentation_grid import augmentation_grid, check_target, save, task_of
+    from visionkit.viz.augmentation_grid import augmentation_grid, check_target, save, task_of, with_mixing
     from visionkit.viz.sample_choice import choose, training_split
 
     check_target(out)
     index, skipped = training_split(read(data)), SkippedFiles()
     augmentation = find_augmentation(preset, task=task_of(index), flip=flip)
+    augmentation = with_mixing(augmentation, mix, index)
     try:
         chosen = choose(index, rows, seed=seed, skipped=skipped)
         grid = augmentation_grid(chosen, augmentation, size=size, columns=columns, seed=seed, skipped=skipped)

@@ -1,6 +1,9 @@
 """The grid shows what training sees; files that hold augmentations are looked through before they are loaded."""
 
 import json
+import re
+from dataclasses import replace
+from pathlib import Path
 
 import albumentations as A
 import numpy as np
@@ -10,13 +13,19 @@ from PIL import Image
 from visionkit.data import augment
 from visionkit.data.augment_files import find_augmentation, load_augmentation
 from visionkit.data.folders import find_class_folders
-from visionkit.data.sample import DataError, Index, SkippedFiles
+from visionkit.data.sample import Annotation, DataError, Index, Objects, SkippedFiles
 from visionkit.data.splits import WHOLE, DataSet
 from visionkit.errors import UserError
-from visionkit.viz.augmentation_grid import augmentation_grid, check_target, save, task_of
-from visionkit.viz.sample_choice import choose, training_split
+from visionkit.viz import annotate
+from visionkit.viz import augmentation_grid as grids
+from visionkit.viz.augmentation_grid import augmentation_grid, check_target, save, task_of, with_mixing
+from visionkit.viz.sample_choice import choose, spread, training_split
 
 SYSTEM = {"transform": {"__class_fullname__": "os.system"}}
+BOX_PARAMS = {"transform": {"__class_fullname__": "BboxParams", "p": 1, "format": "coco"}}
+TENSOR = {"transform": {"__class_fullname__": "Compose", "transforms": [{"__class_fullname__": "ToTensorV2", "p": 1}]}}
+OWN = {"transform": {"__class_fullname__": "visionkit.data.warps.Elastic", "p": 1}}
+NONSENSE = {"transform": {"__class_fullname__": "Blur", "p": "often"}}
 
 
 def test_a_data_set_without_pictures_is_an_error():
@@ -50,6 +59,84 @@ def test_the_first_column_is_what_is_served_and_the_rest_is_drawn_by_the_seed(cl
     assert (grid != other).any() and grid.shape[1] == 3 * 160 + 2 * 6 + 2 * 6
 
 
+def annotated(tmp_path) -> Index:
+    """Six pictures with boxes of three classes, of which the third is rare; the last shows nothing."""
+    shown = [[0, 1], [0, 1], [0, 1], [0, 2], [0], []]
+    paths = []
+    for number in range(len(shown)):
+        paths.append(str(tmp_path / f"{number}.png"))
+        Image.new("RGB", (60, 40), (40 * number, 90, 90)).save(paths[-1])
+    objects = [Objects(np.tile([0.1, 0.2, 0.6, 0.7], (len(c), 1)), np.array(c, np.int32)) for c in shown]
+    return Index(
+        ("a", "b", "c"), tuple(paths), np.full(6, -1, np.int32), annotations=tuple(Annotation(objects=one) for one in objects)
+    )
+
+
+def test_rare_classes_come_early_and_empty_pictures_last(tmp_path):
+    index = annotated(tmp_path)
+    for seed in range(5):
+        order = spread(index, seed).tolist()
+        assert 3 in order[:3] and 4 in order[:3] and order[-1] == 5 and sorted(order) == list(range(6))
+    assert spread(index, 0).tolist() == spread(index, 0).tolist()
+
+
+def test_boxes_are_drawn_on_mosaics_and_labels_that_are_not_there_are_not_mixed(tmp_path):
+    index = choose(annotated(tmp_path), 4, seed=0, skipped=SkippedFiles())
+    strong = augment.preset("strong", task=task_of(index))
+    grid = augmentation_grid(index, strong, size=160, columns=2, seed=0, skipped=SkippedFiles())
+    for column in (slice(0, 166), slice(172, None)):
+        assert (grid[:-40, column] == annotate.color_of(0)).all(axis=-1).sum() > 100
+    assert with_mixing(strong, None, index) is strong and with_mixing(strong, "none", index).mix is None
+    with pytest.raises(UserError, match="mixes labels"):
+        with_mixing(strong, "cutmix", index)
+
+
+def test_a_missing_mask_is_named_and_what_is_ignored_is_explained(tmp_path):
+    index = annotated(tmp_path).take([0, 1])
+    Image.fromarray(np.tile(np.arange(60, dtype=np.uint8) // 20, (40, 1))).save(tmp_path / "mask.png")
+    masks = [str(tmp_path / "mask.png"), str(tmp_path / "none.png")]
+    index = replace(index, annotations=tuple(Annotation(mask=mask) for mask in masks))
+    skipped = SkippedFiles()
+    index = choose(index, 2, seed=0, skipped=skipped)
+    assert len(index) == 1
+    assert ["none.png" in file.reason and "No such file" in file.reason for file in skipped.list()] == [True]
+    grid = augmentation_grid(index, augment.preset("segmentation-light"), size=64, columns=2, seed=0, skipped=skipped)
+    colors = {tuple(color) for color in grid.reshape(-1, 3).tolist()}
+    assert {annotate.color_of(number) for number in range(3)} <= colors and grid.shape[1] == 2 * 192 + 3 * 6
+
+
+def test_mixed_labels_stand_in_the_caption(class_folders, monkeypatch):
+    said = []
+    text_picture = annotate.text_picture
+    monkeypatch.setattr(annotate, "text_picture", lambda text, *a, **k: said.append(text) or text_picture(text, *a, **k))
+    index = chosen(class_folders, 6)
+    mixed = with_mixing(augment.preset("light"), "mixup", index)
+    augmentation_grid(index, mixed, size=32, columns=4, seed=0, skipped=SkippedFiles())
+    assert any(re.fullmatch(r"(blue|red) \d+% \+ (blue|red) \d+%", text) for text in said) and "blue  00.jpg" in said
+    assert "classification-light, mix mixup" in said
+
+
+def test_a_wide_grid_is_shrunk_and_one_column_is_enough(class_folders):
+    index, skipped = chosen(class_folders, 2), SkippedFiles()
+    wide = augmentation_grid(index, augment.preset("light"), size=300, columns=24, seed=0, skipped=skipped)
+    assert wide.shape[1] <= grids.WIDEST + 2 * grids.GAP
+    assert augmentation_grid(index, augment.preset("light"), size=300, columns=1, seed=0, skipped=skipped).shape[1] == 312
+
+
+def test_a_file_that_vanishes_leaves_its_cells_empty(class_folders):
+    index, skipped = chosen(class_folders, 2), SkippedFiles()
+    Path(index.paths[1]).unlink()
+    grid = augmentation_grid(index, augment.preset("light"), size=160, columns=2, seed=0, skipped=skipped)
+    assert len(skipped) == 1 and (grid[260:380] == 255).all()
+
+
+def test_a_composition_that_cannot_be_carried_out_is_one_sentence(class_folders):
+    large = augment.from_compose(A.Compose([A.RandomCrop(900, 900)]), "own.json")
+    with pytest.raises(UserError, match=r"own\.json") as raised:
+        augmentation_grid(chosen(class_folders), large, size=64, columns=2, seed=0, skipped=SkippedFiles())
+    assert "Traceback" not in str(raised.value)
+
+
 def test_it_is_written_whole_or_not_at_all(tmp_path):
     pixels = np.zeros((5, 5, 3), np.uint8)
     save(pixels, tmp_path / "deep" / "grid.png")
@@ -73,11 +160,39 @@ def test_a_saved_composition_is_loaded(tmp_path, suffix):
         find_augmentation(str(tmp_path / f"own.{suffix}"), task="classification", flip=False)
 
 
-@pytest.mark.parametrize("saved", [None, [], {}, SYSTEM, {"transform": {"__class_fullname__": "Compose", "transforms": [{}]}}])
+@pytest.mark.parametrize(
+    "saved",
+    [
+        None,
+        [],
+        {},
+        SYSTEM,
+        BOX_PARAMS,
+        TENSOR,
+        OWN,
+        NONSENSE,
+        {"transform": {"__class_fullname__": "Compose", "transforms": [{}]}},
+    ],
+)
 def test_a_file_that_names_anything_else_is_refused(tmp_path, saved):
     (tmp_path / "own.json").write_text(json.dumps(saved))
     with pytest.raises(UserError, match=r"own\.json"):
         load_augmentation(tmp_path / "own.json")
+
+
+@pytest.mark.parametrize("text", ["&a {transform: *a, more: [*a]}", "a: !!python/object/apply:os.system [ls]", "[" * 5000])
+def test_yaml_that_holds_itself_or_would_run_something_is_refused(tmp_path, text):
+    (tmp_path / "own.yaml").write_text(text)
+    with pytest.raises(UserError, match=r"own\.yaml"):
+        load_augmentation(tmp_path / "own.yaml")
+
+
+def test_aliases_that_multiply_are_refused(tmp_path):
+    lines = ["a0: &a0 [1, 1, 1, 1, 1, 1, 1, 1, 1, 1]"]
+    lines += [f"a{n}: &a{n} [{', '.join([f'*a{n - 1}'] * 10)}]" for n in range(1, 12)]
+    (tmp_path / "own.yaml").write_text("\n".join(lines))
+    with pytest.raises(UserError, match="values"):
+        load_augmentation(tmp_path / "own.yaml")
 
 
 def test_a_file_that_is_no_json_is_refused(tmp_path):

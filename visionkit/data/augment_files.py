@@ -3,6 +3,7 @@
 Such a file names classes, which loading it makes; so it is looked through first, and only albumentations' own are made.
 """
 
+import itertools
 import json
 from collections.abc import Iterator
 from pathlib import Path
@@ -10,16 +11,14 @@ from typing import Any
 
 import yaml
 
-from visionkit.data.augment import Augmentation, from_compose, preset
+from visionkit.data.augment import A, Augmentation, from_compose, preset  # it keeps albumentations from asking PyPI
 from visionkit.data.contents import read_text
 from visionkit.errors import UserError
 
-import albumentations as A  # noqa: N812, I001 - after augment.py, which keeps it from asking PyPI for its newest version
-from albumentations.core.serialization import SERIALIZABLE_REGISTRY, shorten_class_name
-
 SUFFIXES = (".json", ".yaml", ".yml")
 MOST_BYTES = 1_000_000
-MOST_TRANSFORMS = 1_000  # aliases of a YAML file could make many of few
+MOST_VALUES = 100_000  # in a file: the aliases of YAML could make any number of a few, or a circle
+DEEPEST = 50  # compositions in each other
 NO_PIXELS = ("Normalize", "ToFloat", "ToTensorV2", "ToTensor3D")
 EXPECTED = "Expected a file that albumentations.save(transform, path) wrote (data_format json or yaml)."
 
@@ -51,12 +50,12 @@ def load_augmentation(path: str | Path) -> Augmentation:
     Raises:
         UserError: no such file, of another kind, or it holds anything but albumentations' transforms of pixels.
     """
+    from albumentations.core.serialization import SERIALIZABLE_REGISTRY, shorten_class_name
+
     path = Path(path)
     saved = _parsed(path)
     transform = saved.get("transform") if isinstance(saved, dict) else None
-    for number, name in enumerate(_names(transform, path)):
-        if number >= MOST_TRANSFORMS:
-            raise UserError(f"{path}: more than {MOST_TRANSFORMS} transforms.")
+    for name in _names(transform, path):
         made = SERIALIZABLE_REGISTRY.get(shorten_class_name(name))
         if shorten_class_name(name) in NO_PIXELS:
             raise UserError(f"{path}: {name} returns no 8-bit pixels, which the models expect: they normalise. Leave it out.")
@@ -79,16 +78,28 @@ def _parsed(path: Path) -> Any:
         raise UserError(f"{path}: {num_bytes:,} bytes; expected at most {MOST_BYTES:,}. {EXPECTED}")
     text = read_text(path)
     try:
-        return json.loads(text) if path.suffix.lower() == ".json" else yaml.safe_load(text)
+        parsed = json.loads(text) if path.suffix.lower() == ".json" else yaml.safe_load(text)
     except (ValueError, RecursionError, yaml.YAMLError) as error:
         raise UserError(f"{path}: no valid {path.suffix[1:].upper()}: {str(error).splitlines()[0]}. {EXPECTED}") from error
+    if sum(1 for _ in itertools.islice(_values(parsed), MOST_VALUES)) == MOST_VALUES:
+        raise UserError(f"{path}: more than {MOST_VALUES:,} values. {EXPECTED}")
+    return parsed
+
+
+def _values(parsed: Any) -> Iterator[Any]:
+    """All that is within what was parsed; endless where it holds itself."""
+    left = [parsed]
+    while left:
+        value = left.pop()
+        yield value
+        left += value.values() if isinstance(value, dict) else value if isinstance(value, list | tuple | set) else ()
 
 
 def _names(transform: Any, path: Path, depth: int = 0) -> Iterator[str]:
     """The classes that loading would make, from the outermost inwards."""
     name = transform.get("__class_fullname__") if isinstance(transform, dict) else None
     inner = transform.get("transforms", []) if isinstance(transform, dict) else None
-    if not isinstance(name, str) or not isinstance(inner, list) or depth > 50:
+    if not isinstance(name, str) or not isinstance(inner, list) or depth > DEEPEST:
         raise UserError(f"{path}: a transform without the name of its class, or nested too deep. {EXPECTED}")
     yield name
     for one in inner:

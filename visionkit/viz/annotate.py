@@ -6,6 +6,7 @@ may hold is refused: what lies outside, is padded (class -1) or not visible is n
 
 import functools
 import math
+from collections import Counter
 from collections.abc import Collection, Sequence
 from pathlib import Path
 
@@ -41,6 +42,7 @@ PALETTE: tuple[Color, ...] = (
     (190, 70, 150),
 )
 INK, PAPER = (24, 26, 31), (255, 255, 255)
+NAMES_SHARE = 0.07  # of the picture that the names of its objects may cover
 OVERLAY = 0.4  # how much of a mask's color covers the picture
 HATCH = 8  # pixels between the lines across what a mask ignores
 LONGEST = 500  # letters of a text
@@ -62,7 +64,8 @@ def text_color(background: Color) -> Color:
 def draw_boxes(image: np.ndarray, boxes: np.ndarray, classes: np.ndarray, class_names: Sequence[str] = ()) -> np.ndarray:
     """Boxes in the colors of their classes, each with its name.
 
-    A name that would cover another one is left out: in a crowd, the color says the class.
+    In a crowd, names that would hide the picture or each other are left out; the color says the class. Each class is named
+    once before any is named twice.
 
     Args:
         image: uint8 ``(H, W, 3)``.
@@ -79,13 +82,15 @@ def draw_boxes(image: np.ndarray, boxes: np.ndarray, classes: np.ndarray, class_
         x1, y1, x2, y2 = corners[row].tolist()
         cv2.rectangle(drawn, (x1, y1), (x2, y2), color_of(int(classes[row])), width)
     taken: list[tuple[int, int, int, int]] = []
-    for row in reversed(rows):  # names of small objects first: they have the fewest places
+    for row in _in_turns(rows, classes):
         number = int(classes[row])
         if number < len(class_names):
             color = color_of(number)
             size, most = text_size(image), image.shape[1]
             tag = text_picture(class_names[number], size, color=text_color(color), background=color, max_width=most)
             _put_tag(drawn, tag[: image.shape[0]], corners[row].tolist(), taken)
+        if sum((right - left) * (bottom - top) for left, top, right, bottom in taken) > NAMES_SHARE * image[..., 0].size:
+            break
     return drawn
 
 
@@ -196,6 +201,16 @@ def legend(names: Sequence[str], colors: Sequence[Color], width: int, size: int)
         top = line * (height + size // 3)
         drawn[top : top + height, x : x + tag.shape[1]] = tag
     return drawn
+
+
+def _in_turns(rows: Sequence[int], classes: np.ndarray) -> list[int]:
+    """Rows in an order in which the classes take turns, those of a class in the order given."""
+    seen: Counter[int] = Counter()
+    turns = []
+    for row in rows:
+        seen[int(classes[row])] += 1
+        turns.append(seen[int(classes[row])])
+    return [row for _, row in sorted(zip(turns, rows, strict=True), key=lambda pair: pair[0])]
 
 
 def _put_tag(drawn: np.ndarray, tag: np.ndarray, box: Sequence[int], taken: list[tuple[int, int, int, int]]) -> None:

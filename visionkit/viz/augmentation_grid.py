@@ -1,11 +1,12 @@
 """A grid of augmented pictures, a row a sample: what a network is trained on, to be looked at before it is.
 
-The pictures come out of ``pipeline.batches``, as in training: the first column as the exported model will see them, each further
-column is an epoch. The samples are one batch, so pictures that are mixed are mixed with each other.
+The pictures come out of ``pipeline.batches``, as in training: the first column as the exported model will see them, and each
+further column is an epoch. The samples are one batch, so pictures that are mixed are mixed with each other.
 """
 
 import os
 from collections.abc import Sequence
+from dataclasses import replace
 from pathlib import Path
 from typing import Any, NamedTuple
 
@@ -42,6 +43,24 @@ def task_of(index: Index) -> str:
     return "keypoints" if collate.num_keypoints(index) else index.task
 
 
+def with_mixing(augmentation: Augmentation, mix: str | None, index: Index) -> Augmentation:
+    """The augmentation with another way to mix pictures; None leaves it as it is.
+
+    Args:
+        augmentation: to change.
+        mix: "none" or one of ``Augmentation.mix``.
+        index: whose pictures will be mixed.
+
+    Raises:
+        UserError: MixUp or CutMix, which mix labels, of pictures without labels.
+    """
+    if mix is None:
+        return augmentation
+    if mix in pipeline.MIXED_ON_DEVICE and (index.annotations or (index.labels < 0).any()):
+        raise UserError(f"--mix {mix}: it mixes labels, and these pictures have none; expected none or mosaic.")
+    return replace(augmentation, name=f"{augmentation.name}, mix {mix}", mix=None if mix == "none" else mix)
+
+
 def augmentation_grid(
     index: Index, augmentation: Augmentation, *, size: int, columns: int, seed: int, skipped: SkippedFiles
 ) -> np.ndarray:
@@ -69,10 +88,11 @@ def augmentation_grid(
     for position in range(len(index)):
         views = [of_column.get(position) for of_column in shown]
         blank = np.full((side, side, 3), annotate.PAPER, np.uint8)
-        rows.append(_row([blank if view is None else view.picture for view in views], side))
+        pictures = _row([blank if view is None else view.picture for view in views], side)
         captions = ["" if view is None else view.caption for view in views]
         captions[0] = "  ".join(filter(None, (captions[0], Path(index.paths[position]).name)))
-        rows.append(_row([annotate.text_picture(caption, TEXT, max_width=side) for caption in captions], side))
+        below = _row([annotate.text_picture(caption, TEXT, max_width=side) for caption in captions], side)
+        rows.append(np.concatenate([pictures, below]))
     width = rows[0].shape[1]
     title = annotate.text_picture(augmentation.name, TEXT + 6, max_width=width)
     classes = frozenset().union(*(view.classes for of_column in shown for view in of_column.values()))

@@ -53,7 +53,7 @@ def choose(index: Index, number: int, *, seed: int, skipped: SkippedFiles) -> In
         try:
             served_sample(replace(alone, facts=(fact,)), SMALL, 0)
         except UNREADABLE as error:
-            skipped.add(alone.paths[0], f"its mask: {error}")
+            skipped.add(alone.paths[0], str(error))
             continue
         chosen.append(position)
         facts.append(fact)
@@ -82,7 +82,9 @@ def spread(index: Index, seed: int) -> np.ndarray:
 def _classes(index: Index) -> np.ndarray:
     """The class for which each sample counts, int ``(N,)``; -1 where it has none."""
     classes = index.labels.astype(int)
-    seen = [() if one.objects is None else np.unique(one.objects.classes[one.objects.classes >= 0]) for one in index.annotations]
+    seen = [
+        () if one.objects is None else np.unique(one.objects.classes[one.objects.classes >= 0]) for one in index.annotations
+    ]
     counts = np.bincount(np.concatenate([np.zeros(0, int), *seen]).astype(int), minlength=len(index.class_names))
     for position, of_sample in enumerate(seen):
         if len(of_sample):
