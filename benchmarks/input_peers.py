@@ -136,7 +136,9 @@ class AlbumentedMosaics:
             A.HorizontalFlip(p=0.5),
             _jitter(color, hue),
         ]
-        boxes = A.BboxParams("yolo", label_fields=["classes"], clip=True, min_visibility=LEAST_VISIBLE)
+        boxes = A.BboxParams(
+            "yolo", filter_invalid_bboxes=True, label_fields=["classes"], clip=True, min_visibility=LEAST_VISIBLE
+        )
         self.transform = A.Compose(steps, bbox_params=boxes if "bboxes" in items[0] else None)
 
     def __len__(self) -> int:

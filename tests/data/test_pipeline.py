@@ -1,9 +1,12 @@
 """Order, determinism, and files that vanish on the way."""
 
 import ast
+import gc
 import os
 import subprocess
 import sys
+import threading
+import weakref
 from dataclasses import replace
 from pathlib import Path
 
@@ -181,6 +184,22 @@ def test_a_mosaic_is_the_same_with_any_number_of_threads(tmp_path, monkeypatch):
     monkeypatch.setattr(pipeline, "THREADS", 16)
     for key, values in collect(index, **options).items():
         np.testing.assert_array_equal(alone[key], values)
+
+
+def test_nothing_of_an_epoch_is_kept(index):
+    """Neither its threads nor what was drawn; a dataset that is derived from it keeps both."""
+    options = {"size": 32, "batch_size": 4, "skipped": SkippedFiles(), "augmentation": augment.preset("strong")}
+    derived = batches(index, **options).map(lambda batch: batch["position"])
+    gc.collect()
+    assert sum(len(batch) for batch in derived) == len(index)
+    made = [weakref.ref(batches(index, epoch=epoch, **options).made_by) for epoch in range(3)]
+    for batch in batches(index, **options):
+        assert len(batch["position"])
+    before = threading.active_count()
+    del derived, batch
+    gc.collect()
+    assert [one() for one in made] == [None] * 3
+    assert threading.active_count() <= before
 
 
 def test_replicas_share_every_batch(class_folders):

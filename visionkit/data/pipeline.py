@@ -1,6 +1,7 @@
 """From an index to batches: the one place that knows the order of the steps."""
 
 import os
+import weakref
 from collections.abc import Callable, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from functools import partial
@@ -100,7 +101,7 @@ def batches(
         return [batch[key] for key in spec]
 
     spec = _spec(index, size, augmentation, augment_on)
-    guarded = python_calls().guard(make_batch)
+    guarded = python_calls().guard(_weakly(make_batch))
 
     def to_batch(number, parts):
         dtypes = [part.dtype for part in spec.values()]
@@ -116,7 +117,15 @@ def batches(
     dataset = pieces.enumerate(start).map(to_batch, BATCHES_AT_ONCE, deterministic=True)
     dataset = dataset.filter(lambda batch: tf.size(batch["position"]) > 0)  # every file of it has vanished
     # 5. Make the next batches while the accelerator works on this one.
-    return dataset.prefetch(2).with_options(_options())
+    dataset = dataset.prefetch(2).with_options(_options())
+    dataset.made_by = make_batch  # lives as long as the dataset, and so do its threads and what was drawn
+    return dataset
+
+
+def _weakly(function: Callable) -> Callable:
+    """A function that calls another one without keeping it: TensorFlow keeps what it is handed for ever."""
+    alive = weakref.ref(function)
+    return lambda *arguments: alive()(*arguments)
 
 
 def _check_for_service(augmentation: Augmentation) -> None:

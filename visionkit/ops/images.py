@@ -53,9 +53,7 @@ def mix(images: Tensor, partners: Tensor, shares: Tensor, patches: Tensor) -> Te
 def _within(images: Tensor, boxes: Tensor) -> Tensor:
     """Bool ``(N, H, W, 1)``: which pixels lie in their picture's box, rounded to whole pixels."""
     height, width = images.shape[1:3]
-    left, top, right, bottom = (
-        ops.round(boxes[:, i] * side)[:, None] for i, side in enumerate((width, height, width, height))
-    )
+    left, top, right, bottom = (ops.round(boxes[:, i] * side)[:, None] for i, side in enumerate((width, height, width, height)))
     x, y = (ops.arange(side, dtype="float32")[None] for side in (width, height))
     across, down = ops.logical_and(x >= left, x < right), ops.logical_and(y >= top, y < bottom)
     return ops.logical_and(down[:, :, None], across[:, None, :])[..., None]
