@@ -24,7 +24,7 @@ def decode_window(contents: bytes, window, size: int) -> np.ndarray:
     snapped = windows.snapped(np.array([window]), ratios)
     parts = windows.inside(snapped, shape[None])
     frames = windows.frames(snapped, parts, size)
-    return windows.place(windows.decode_jpeg_window(contents, parts[0].tolist(), int(ratios[0])), frames[0].tolist(), size)
+    return windows.place(windows.decode_jpeg_window(tf.constant(contents), parts[0].tolist(), int(ratios[0])), frames[0].tolist(), size)
 
 
 def as_jpeg(pixels: np.ndarray, **options) -> bytes:
@@ -186,7 +186,7 @@ def test_a_window_that_is_decoded_small_shows_exactly_its_part(photograph, ratio
     contents = as_jpeg(large, **options)
     decoded = np.asarray(Image.open(io.BytesIO(contents)))
     top, left, height, width = 40, 24, 640, 720  # multiples of 8
-    small = windows.decode_jpeg_window(contents, [top, left, height, width], ratio).astype(float)
+    small = windows.decode_jpeg_window(tf.constant(contents), [top, left, height, width], ratio).astype(float)
     assert small.shape == (height // ratio, width // ratio, 3)
 
     def difference(dy: int, dx: int) -> float:
@@ -201,7 +201,7 @@ def test_a_window_that_is_decoded_small_shows_exactly_its_part(photograph, ratio
 
 def test_a_window_decoded_at_its_full_size_is_cut_from_the_picture(photograph):
     contents = as_jpeg(photograph)
-    part = windows.decode_jpeg_window(contents, [17, 33, 101, 57], 1)
+    part = windows.decode_jpeg_window(tf.constant(contents), [17, 33, 101, 57], 1)
     whole = tf.io.decode_jpeg(contents, dct_method="INTEGER_ACCURATE").numpy()
     np.testing.assert_array_equal(part, whole[17 : 17 + 101, 33 : 33 + 57])
 
@@ -209,13 +209,13 @@ def test_a_window_decoded_at_its_full_size_is_cut_from_the_picture(photograph):
 @pytest.mark.parametrize("ratio", [2, 4, 8])
 def test_a_part_that_ends_with_the_picture_is_rounded_up(photograph, ratio):
     contents = as_jpeg(photograph)  # 300 x 451
-    small = windows.decode_jpeg_window(contents, [8, 16, 292, 435], ratio)
+    small = windows.decode_jpeg_window(tf.constant(contents), [8, 16, 292, 435], ratio)
     assert small.shape == (-(-292 // ratio), -(-435 // ratio), 3)
 
 
 def test_a_damaged_file_raises(photograph):
     with pytest.raises(tf.errors.InvalidArgumentError):
-        windows.decode_jpeg_window(as_jpeg(photograph)[:200], [0, 0, 64, 64], 1)
+        windows.decode_jpeg_window(tf.constant(as_jpeg(photograph)[:200]), [0, 0, 64, 64], 1)
 
 
 # Training and serving

@@ -21,7 +21,7 @@ from visionkit.data.training_sample import Sample
 from visionkit.errors import UserError
 
 THREADS = os.cpu_count()  # that make samples; while one waits for a file or for the interpreter, the others work
-ITEMS_A_JOB = 4  # handing out a job costs some microseconds, and waits for the interpreter
+MOST_A_JOB = 8  # samples: handing out a job costs some microseconds, and waits for the interpreter
 BATCHES_AT_ONCE = 2  # in the making, so that no thread idles at the end of one
 MIXED_ON_DEVICE = ("mixup", "cutmix")
 
@@ -86,8 +86,9 @@ def batches(
     # 4. Batch, then mix what is in it.
     finish = _finisher(index, size, augmentation, augment_on)
 
-    def make_batch(number: int, places: np.ndarray, *cut: np.ndarray) -> list[np.ndarray]:
+    def make_batch(number: int, *given: np.ndarray) -> list[np.ndarray]:
         cv2.setNumThreads(0)  # ours are the parallelism
+        places, *cut = given or (order[number * batch_size : (number + 1) * batch_size],)
         samples = _in_jobs(threads, lambda arguments: make(*arguments), list(zip(places.tolist(), *cut, strict=True)))
         kept = [row for row, sample in enumerate(samples) if sample is not None]
         places, samples = places[kept], [samples[row] for row in kept]
@@ -103,23 +104,30 @@ def batches(
     spec = _spec(index, size, augmentation, augment_on)
     guarded = python_calls().guard(_weakly(make_batch))
 
-    def to_batch(number, parts):
+    @tf.autograph.experimental.do_not_convert  # it has nothing to convert, which takes time in every epoch
+    def to_batch(number, given=()):
         dtypes = [part.dtype for part in spec.values()]
-        values = tf.numpy_function(guarded, [number, *parts], dtypes, stateful=False)
+        values = tf.numpy_function(guarded, [number, *given], dtypes, stateful=False)
         return {key: tf.ensure_shape(value, part.shape) for (key, part), value in zip(spec.items(), values, strict=True)}
 
     if service is not None and augmentation is not None:
         _check_for_service(augmentation)
-        order = order[start * batch_size :]
-        pieces = cut_pictures(index, order, drawn, size, service, skipped, THREADS).batch(batch_size)
+        pieces = cut_pictures(index, order[start * batch_size :], drawn, size, service, skipped, THREADS)
+        numbers = pieces.batch(batch_size).enumerate(start)
     else:
-        pieces = tf.data.Dataset.from_tensor_slices((order,)).batch(batch_size).skip(start)
-    dataset = pieces.enumerate(start).map(to_batch, BATCHES_AT_ONCE, deterministic=True)
-    dataset = dataset.filter(lambda batch: tf.size(batch["position"]) > 0)  # every file of it has vanished
+        numbers = tf.data.Dataset.range(start, -(-len(order) // batch_size))
+    dataset = numbers.map(to_batch, BATCHES_AT_ONCE, deterministic=True)
+    dataset = dataset.filter(_has_samples)
     # 5. Make the next batches while the accelerator works on this one.
     dataset = dataset.prefetch(2).with_options(_options())
     dataset.made_by = make_batch  # lives as long as the dataset, and so do its threads and what was drawn
     return dataset
+
+
+@tf.autograph.experimental.do_not_convert
+def _has_samples(batch: dict[str, tf.Tensor]) -> tf.Tensor:
+    """False where every file of a batch has vanished."""
+    return tf.size(batch["position"]) > 0
 
 
 def _weakly(function: Callable) -> Callable:
@@ -137,16 +145,19 @@ def _check_for_service(augmentation: Augmentation) -> None:
 
 
 def _options() -> tf.data.Options:
-    options = without_autotuning()
+    options = plain_options()
     # Under tf.distribute each replica takes its part of every batch; there are no files to deal out.
     options.experimental_distribute.auto_shard_policy = tf.data.experimental.AutoShardPolicy.DATA
     return options
 
 
-def without_autotuning() -> tf.data.Options:
-    """Fixed threads: autotuning has one that an epoch's end waits for, for up to the epoch's length (TensorFlow 2.21)."""
+def plain_options() -> tf.data.Options:
+    """Fixed threads and no rewriting: autotuning has a thread that an epoch's end waits for, for up to the epoch's length
+    (TensorFlow 2.21), and rewriting the graph takes as long as a batch.
+    """
     options = tf.data.Options()
     options.autotune.enabled = False
+    options.experimental_optimization.apply_default_optimizations = False
     return options
 
 
@@ -163,7 +174,8 @@ def _server(index: Index, size: int, skipped: SkippedFiles) -> Callable[[int], S
 
 def _in_jobs(threads: ThreadPoolExecutor, function: Callable, items: Sequence) -> list:
     """``[function(item) for item in items]`` by all threads, some items a job."""
-    jobs = [items[start : start + ITEMS_A_JOB] for start in range(0, len(items), ITEMS_A_JOB)]
+    step = max(1, min(MOST_A_JOB, len(items) // THREADS))
+    jobs = [items[start : start + step] for start in range(0, len(items), step)]
     return [result for job in threads.map(lambda job: [function(item) for item in job], jobs) for result in job]
 
 

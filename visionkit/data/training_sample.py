@@ -1,5 +1,6 @@
 """One training sample: from a window of a file to the small augmented picture, with all that is annotated on it."""
 
+import os
 from collections.abc import Callable
 from typing import NamedTuple
 
@@ -179,10 +180,10 @@ def _read_pixels(index: Index, position: int, part: list[int], ratio: int, cache
     top, left, height, width = part
     pixels = None if cache is None else cache.get(position)
     if pixels is None:
-        contents, fact = _read_unchanged(index, position), index.facts[position]
+        fact = index.facts[position]
         if fact.plain_jpeg and cache is None:
-            return windows.decode_jpeg_window(contents, part, ratio)
-        pixels = _decode_unchanged(contents, fact)
+            return windows.decode_jpeg_window(_read_for_tensorflow(index, position), part, ratio)
+        pixels = _decode_unchanged(_read_unchanged(index, position), fact)
         if cache is not None:
             cache.keep(position, pixels)
     return pixels[top : top + height, left : left + width]
@@ -205,10 +206,26 @@ def _read_annotation(index: Index, position: int) -> tuple[Objects | None, np.nd
 
 
 def _read_unchanged(index: Index, position: int) -> bytes:
-    contents, fact = read_contents(index.paths[position]), index.facts[position]
-    if len(contents) != fact.num_bytes:
-        raise decode.PictureError(f"{len(contents)} bytes, were {fact.num_bytes}")
+    contents = read_contents(index.paths[position])
+    _refuse_other_length(len(contents), index, position)
     return contents
+
+
+def _read_for_tensorflow(index: Index, position: int) -> tf.Tensor:
+    """The same as a scalar string. TensorFlow reads a file while other threads run, and copies it fewer times."""
+    path = index.paths[position]
+    if "@" in path:  # perhaps a record
+        return tf.constant(_read_unchanged(index, position))
+    _refuse_other_length(os.stat(path).st_size, index, position)
+    try:
+        return tf.io.read_file(tf.constant(os.fsencode(path)))  # without constant() it leaves TensorFlow's fast path
+    except tf.errors.OpError as error:
+        raise OSError(error.message) from error
+
+
+def _refuse_other_length(num_bytes: int, index: Index, position: int) -> None:
+    if num_bytes != index.facts[position].num_bytes:
+        raise decode.PictureError(f"{num_bytes} bytes, were {index.facts[position].num_bytes}")
 
 
 def _decode_unchanged(contents: bytes, fact: Facts) -> np.ndarray:

@@ -124,16 +124,16 @@ def frames(windows: np.ndarray, parts: np.ndarray, size: int) -> np.ndarray:
     return np.concatenate([starts, np.clip(ends, starts + 1, size) - starts], axis=1)
 
 
-def decode_jpeg_window(contents: bytes, part: Sequence[int], ratio: int) -> np.ndarray:
+def decode_jpeg_window(contents: tf.Tensor, part: Sequence[int], ratio: int) -> np.ndarray:
     """Decode one window of a JPEG, at ``1 / ratio`` of its sides. Other threads run meanwhile.
 
     Args:
-        contents: a JPEG.
+        contents: scalar string, a JPEG.
         part: ``[top, left, height, width]`` inside the picture, the corner a multiple of ``ratio``.
         ratio: 1, 2, 4 or 8.
 
     Returns:
-        uint8 ``(height / ratio, width / ratio, 3)``, rounded up.
+        uint8 ``(height / ratio, width / ratio, 3)``, rounded up; not to be written to.
 
     Raises:
         tf.errors.InvalidArgumentError: it is damaged.
@@ -141,7 +141,7 @@ def decode_jpeg_window(contents: bytes, part: Sequence[int], ratio: int) -> np.n
     # Constants, and a fraction that is a float (its default is not): else TensorFlow 2.21 leaves its fast path.
     options = {"ratio": ratio, "acceptable_fraction": 1.0, "dct_method": "INTEGER_ACCURATE"}
     scaled = tf.constant([-(-length // ratio) for length in part], tf.int32)
-    return tf.io.decode_and_crop_jpeg(tf.constant(contents), scaled, 3, **options).numpy()
+    return np.asarray(tf.io.decode_and_crop_jpeg(contents, scaled, 3, **options))  # numpy() would copy
 
 
 def place(pixels: np.ndarray, frame: Sequence[int], size: int, *, is_mask: bool = False) -> np.ndarray:
