@@ -24,6 +24,7 @@ from visionkit.data.pixel_cache import open_cache  # noqa: E402
 from visionkit.data.sample import Index, SkippedFiles  # noqa: E402
 from visionkit.data.scan import scan  # noqa: E402
 from visionkit.data.sources import read  # noqa: E402
+from visionkit.data.training_sample import lasting_ratios  # noqa: E402
 from visionkit.data.windows import IGNORE, PADDING  # noqa: E402
 
 batchwise.COLOR_SHARE = 1.0  # visionkit shifts the colors of 0.8 of the pictures; its peers do it to all
@@ -76,7 +77,7 @@ def _repeated(index: Index, num_pictures: int) -> Index:
 
 
 def _epochs(index: Index, augmentation: Augmentation, *, size: int, batch: int, cached: bool = False, **options) -> Loader:
-    cache = open_cache(index, "memory") if cached else None
+    cache = open_cache(index, "memory", ratios=lasting_ratios(index, augmentation, size)) if cached else None
     numbers = itertools.count()
 
     def epoch() -> Iterator[Batch]:
@@ -105,8 +106,10 @@ def decoding(paths: list[str], num_pictures: int) -> Loader:
         return tf.shape(tf.io.decode_jpeg(tf.io.read_file(path), 3, dct_method="INTEGER_ACCURATE"))
 
     repeated = list(itertools.islice(itertools.cycle(paths), num_pictures))
+    options = tf.data.Options()
+    options.autotune.enabled = False  # its thread would be waited for at the end of each epoch
     dataset = tf.data.Dataset.from_tensor_slices(repeated).map(decode, os.cpu_count()).batch(32).prefetch(2)
-    dataset = dataset.with_options(pipeline.without_autotuning())
+    dataset = dataset.with_options(options)
 
     def epoch() -> Iterator[Batch]:
         for shapes in dataset.as_numpy_iterator():

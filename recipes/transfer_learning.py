@@ -42,6 +42,7 @@ from visionkit.data.pixel_cache import open_cache  # noqa: E402
 from visionkit.data.sample import Index, SkippedFiles  # noqa: E402
 from visionkit.data.scan import scan  # noqa: E402
 from visionkit.data.splits import Splits  # noqa: E402
+from visionkit.data.training_sample import lasting_ratios  # noqa: E402
 from visionkit.errors import UserError  # noqa: E402
 from visionkit.export.bundle import add_facts, export_classifier  # noqa: E402
 from visionkit.export.parity import twin_difference  # noqa: E402
@@ -328,7 +329,8 @@ def feeding_of(work: Work, augmentation: augment.Augmentation) -> Feeding:
     config, train = work.config, work.plan.data.train
     augmentation = dataclasses.replace(augmentation, mix=None if config.mix == "none" else config.mix)
     local = config.data_service is None
-    cache = open_cache(train, config.cache, say=work.story.tell) if local else None
+    ratios = lasting_ratios(train, augmentation, work.plan.size)
+    cache = open_cache(train, config.cache, ratios=ratios, say=work.story.tell) if local else None
     feeding = Feeding(augmentation, cache=cache, service=config.data_service)
     place, reason = config.augment_on, "as asked"
     if place == "auto":

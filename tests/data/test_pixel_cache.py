@@ -81,6 +81,26 @@ def test_what_is_kept_once_stays(index):
     np.testing.assert_array_equal(cache.get(0), first)
 
 
+@pytest.mark.parametrize("where", ["memory", "disk"])
+def test_shrunk_pictures_take_less_and_are_kept_as_such(index, where):
+    ratios = np.resize([1, 2, 4, 8], len(index))
+    cache = open_cache(index, where, ratios=ratios)
+    for position, (fact, ratio) in enumerate(zip(index.facts, ratios, strict=True)):
+        small = np.full((-(-fact.height // ratio), -(-fact.width // ratio), 3), position, np.uint8)
+        cache.keep(position, np.zeros((small.shape[0] + 1, small.shape[1], 3), np.uint8))
+        assert cache.get(position) is None
+        cache.keep(position, small)
+        np.testing.assert_array_equal(cache.get(position), small)
+    assert where == "memory" or len(files()) == 1
+
+
+def test_it_says_how_much_shrinking_saves(index):
+    said = []
+    open_cache(index, "auto", say=said.append)
+    open_cache(index, "auto", ratios=np.resize([1, 8], len(index)), say=said.append)
+    assert said[1].startswith("12 decoded pictures (6 of them shrunk, as no window needs more) take") and "(" not in said[0]
+
+
 # On disk
 
 
@@ -100,6 +120,12 @@ def test_other_pictures_and_another_order_are_another_file(index):
         assert cache.get(0) is None
         fill(cache, chosen)
     assert len(files()) == 3
+
+
+def test_pictures_shrunk_otherwise_are_another_file(index):
+    fill(open_cache(index, "disk"), index)
+    assert open_cache(index, "disk", ratios=np.full(len(index), 2)).get(0) is None
+    assert open_cache(index, "disk").get(0) is not None
 
 
 def test_an_interrupted_run_leaves_nothing_that_counts_and_clears_up(index):
@@ -142,7 +168,8 @@ def test_threads_fill_it_together_and_the_last_one_alone_finishes(index):
     for _ in range(30):
         finished, start = [], Barrier(16)
         buffer = np.empty(sum(picture.size for picture in whole), np.uint8)
-        cache = PixelCache(index, buffer, when_full=lambda done=finished: done.append(1))
+        shapes = np.array([picture.shape[:2] for picture in whole])
+        cache = PixelCache(shapes, np.ones(len(whole), int), buffer, when_full=lambda done=finished: done.append(1))
 
         def work(number, cache=cache, start=start):
             start.wait()

@@ -16,7 +16,7 @@ from visionkit.data.decode import PictureError
 from visionkit.data.pixel_cache import open_cache
 from visionkit.data.sample import NO_OBJECTS, Annotation, Index, Objects, SkippedFiles
 from visionkit.data.scan import scan
-from visionkit.data.training_sample import draw, sample_maker, served_sample
+from visionkit.data.training_sample import draw, lasting_ratios, sample_maker, served_sample
 
 DENSE = [name for name in augment.PRESETS if not name.startswith("classification")]
 SHAPES = [(64, 64), (50, 70), (90, 41), (45, 100)]
@@ -295,3 +295,26 @@ def test_cached_pictures_make_the_same_samples(tmp_path, where, suffix):
             differences = np.abs(one.image.astype(int) - other.image)
             assert differences.max() <= 2 if (drawn.ratios == 1).all() else differences.mean() < 3
             np.testing.assert_array_equal(one.objects.boxes, other.objects.boxes)
+
+
+@pytest.mark.parametrize("suffix", [".png", ".jpg"])
+@pytest.mark.parametrize("name", ["classification-light", "detection-strong", "segmentation-strong"])
+def test_shrunken_pictures_in_the_cache_make_nearly_the_same_samples(tmp_path, name, suffix):
+    """Shrunk by what the smallest window does with: every window has still the pixels that it needs."""
+    index = write_scaled(tmp_path, suffix, times=4)
+    light = replace(preset(name), transforms=(), erase=0.0, mix=None)
+    ratios = lasting_ratios(index, light, 16)
+    assert (ratios > 1).any()
+    cache = open_cache(index, "memory", ratios=ratios)
+    for epoch in range(4):
+        without, drawn = samples_of(index, light, size=16, epoch=epoch)
+        cached, _ = samples_of(index, light, size=16, epoch=epoch, cache=cache)
+        assert (drawn.ratios >= ratios).all()
+        for one, other in zip(without, cached, strict=True):
+            assert np.abs(one.image.astype(int) - other.image).mean() < 4
+            np.testing.assert_array_equal(one.objects.boxes, other.objects.boxes)
+
+
+def test_a_composition_that_crops_by_itself_gets_whole_pictures_from_the_cache(tmp_path):
+    index = write_scaled(tmp_path, ".png")
+    assert (lasting_ratios(index, augment.from_compose(A.Compose([A.HorizontalFlip()])), 16) == 1).all()

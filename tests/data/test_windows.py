@@ -24,7 +24,9 @@ def decode_window(contents: bytes, window, size: int) -> np.ndarray:
     snapped = windows.snapped(np.array([window]), ratios)
     parts = windows.inside(snapped, shape[None])
     frames = windows.frames(snapped, parts, size)
-    return windows.place(windows.decode_jpeg_window(tf.constant(contents), parts[0].tolist(), int(ratios[0])), frames[0].tolist(), size)
+    return windows.place(
+        windows.decode_jpeg_window(tf.constant(contents), parts[0].tolist(), int(ratios[0])), frames[0].tolist(), size
+    )
 
 
 def as_jpeg(pixels: np.ndarray, **options) -> bytes:
@@ -280,3 +282,33 @@ def test_a_window_looks_alike_in_training_and_serving(photograph, size):
     small = [cv2.resize(pixels.astype(np.float32), (20, 20), interpolation=cv2.INTER_AREA) for pixels in (served, trained)]
     assert np.abs(small[0] - small[1]).mean() < 3  # of 255; finer than this the one is sharper than the other
     assert abs((served - trained).mean()) < 1
+
+
+@pytest.mark.parametrize("options", [{"area": (0.08, 1.0)}, {"area": (0.6, 1.0)}, {"zoom": (0.5, 1.5)}])
+def test_no_window_is_smaller_than_the_smallest(options):
+    """Also of very oblong pictures, where hardly any window fits."""
+    rng = np.random.default_rng(0)
+    shapes = rng.integers(1, 2000, (5000, 2)) // rng.choice([1, 1, 20], (5000, 2)) + 1
+    drawn = rng.random((5000, 2 * windows.TRIES + 2))
+    drawn[::2, ::2] = 0.0  # the smallest share of the area
+    if "area" in options:
+        chosen = windows.random_windows(shapes, drawn, options["area"])
+    else:
+        chosen = windows.random_squares(shapes, drawn[:, -3:], options["zoom"])
+    assert (chosen[:, 2:].min(axis=1) >= windows.smallest_sides(shapes, **options)).all()
+
+
+def test_the_smallest_window_of_a_whole_picture_is_the_picture():
+    assert windows.smallest_sides(np.array([[30, 50], [7, 2]])).tolist() == [30, 2]
+    assert windows.smallest_sides(np.zeros((0, 2), int), zoom=(0.5, 1)).shape == (0,)
+
+
+@pytest.mark.parametrize("ratio", [1, 2, 4, 8])
+@pytest.mark.parametrize("shape", [(1, 1), (64, 40), (7, 33)])
+def test_shrinking_takes_means_of_blocks(shape, ratio):
+    pixels = np.random.default_rng(0).integers(0, 256, (*shape, 3), np.uint8)
+    small = windows.shrink(pixels, ratio)
+    assert small.shape == (-(-shape[0] // ratio), -(-shape[1] // ratio), 3)
+    rows, columns = shape[0] // ratio, shape[1] // ratio
+    whole = pixels[: rows * ratio, : columns * ratio].reshape(rows, ratio, columns, ratio, 3).mean(axis=(1, 3))
+    np.testing.assert_allclose(small[:rows, :columns], whole, atol=1.5)

@@ -1,7 +1,8 @@
 """Decoded pictures, kept from epoch to epoch: in memory, or on disk, where they fit.
 
 Decoding is most of the work of an epoch. All pictures lie one after the other in one array of bytes, which is filled as they
-are first decoded; on disk it appears under its name, by one rename, when the last picture is in it.
+are first decoded; on disk it appears under its name, by one rename, when the last picture is in it. A picture that is much
+larger than the network's input is kept at 1/2, 1/4 or 1/8 of its sides, where even the smallest window of it does with that.
 """
 
 import hashlib
@@ -32,26 +33,40 @@ class PixelCache:
     """The decoded pictures of one index; use ``open_cache``.
 
     Args:
-        index: scanned.
+        shapes: int ``(N, 2)``, heights and widths of the pictures as they are kept.
+        ratios: int ``(N,)``, by which they are shrunk.
         buffer: uint8, long enough for all pictures.
         full: whether it holds them already.
         when_full: called once, when the last picture is in.
     """
 
-    def __init__(self, index: Index, buffer: np.ndarray, *, full: bool = False, when_full: Callable[[], None] = lambda: None):
-        self._shapes = [(fact.height, fact.width, 3) for fact in index.facts]
-        self._starts = np.concatenate([[0], np.cumsum([height * width * 3 for height, width, _ in self._shapes])]).astype(int)
+    def __init__(
+        self,
+        shapes: np.ndarray,
+        ratios: np.ndarray,
+        buffer: np.ndarray,
+        *,
+        full: bool = False,
+        when_full: Callable[[], None] = lambda: None,
+    ):
+        self.ratios = ratios
+        self._shapes = [(height, width, 3) for height, width in shapes.tolist()]
+        self._starts = np.concatenate([[0], np.cumsum(3 * shapes.prod(axis=1))]).tolist()
         self._buffer = buffer
-        self._kept = np.full(len(index), full)
+        self._kept = np.full(len(shapes), full)
         self._when_full = when_full
         self._lock = threading.Lock()
 
     def get(self, position: int) -> np.ndarray | None:
-        """The picture at a place of the index, uint8 ``(H, W, 3)``, not to be written to; None where it was not kept yet."""
+        """The picture at a place of the index, not to be written to; None where it was not kept yet.
+
+        Returns:
+            uint8 ``(height / ratio, width / ratio, 3)``, rounded up.
+        """
         return self._slot(position) if self._kept[position] else None
 
     def keep(self, position: int, pixels: np.ndarray) -> None:
-        """Keep a picture. One of another size than the scan found is not kept."""
+        """Keep a picture, shrunk by its ratio. One of another size is not kept."""
         if pixels.shape != self._shapes[position] or self._kept[position]:
             return
         self._slot(position)[:] = pixels
@@ -65,11 +80,14 @@ class PixelCache:
         return self._buffer[self._starts[position] : self._starts[position + 1]].reshape(self._shapes[position])
 
 
-def open_cache(index: Index, where: Where = "auto", *, say: Callable[[str], None] = print) -> PixelCache | None:
+def open_cache(
+    index: Index, where: Where = "auto", *, ratios: np.ndarray | None = None, say: Callable[[str], None] = print
+) -> PixelCache | None:
     """A cache for an index, where it is wanted and fits.
 
     Args:
         index: scanned.
+        ratios: int ``(N,)``, by which the pictures may be shrunk for good; see ``training_sample.lasting_ratios``. Default: 1.
         where: "auto" takes memory if the pictures fill at most ``MEMORY_SHARE`` of what is free, else the disk on the like
             terms if they are small, else none.
         say: called with a sentence on what was chosen, and why.
@@ -77,17 +95,19 @@ def open_cache(index: Index, where: Where = "auto", *, say: Callable[[str], None
     Returns:
         the cache; None where there is to be none.
     """
-    num_bytes = sum(fact.height * fact.width * 3 for fact in index.facts)
+    ratios = np.ones(len(index), int) if ratios is None else ratios
+    shapes = -(-np.array([(fact.height, fact.width) for fact in index.facts], int).reshape(-1, 2) // ratios[:, None])
+    num_bytes = int(3 * shapes.prod(axis=1).sum())
     free = psutil.virtual_memory().available
-    size = f"{len(index)} decoded pictures take {num_bytes / 1e6:,.0f} MB"
+    shrunk = f" ({np.count_nonzero(ratios > 1)} of them shrunk, as no window needs more)" if (ratios > 1).any() else ""
     if where == "auto":
         where, reason = _choose(index, num_bytes, free)
-        say(f"{size}: {reason}.")
+        say(f"{len(index)} decoded pictures{shrunk} take {num_bytes / 1e6:,.0f} MB: {reason}.")
     if where == "none" or len(index) == 0:
         return None
     if where == "memory":
-        return PixelCache(index, np.empty(num_bytes, np.uint8))
-    return _on_disk(index, num_bytes)
+        return PixelCache(shapes, ratios, np.empty(num_bytes, np.uint8))
+    return _on_disk(index, shapes, ratios)
 
 
 def _choose(index: Index, num_bytes: int, free: int) -> tuple[Where, str]:
@@ -105,13 +125,15 @@ def _choose(index: Index, num_bytes: int, free: int) -> tuple[Where, str]:
     return "none", "too much for memory and disk, decoded anew in each epoch"
 
 
-def _on_disk(index: Index, num_bytes: int) -> PixelCache:
-    key = hashlib.blake2b("".join(fact.digest for fact in index.facts).encode(), digest_size=16).hexdigest()
+def _on_disk(index: Index, shapes: np.ndarray, ratios: np.ndarray) -> PixelCache:
+    num_bytes = int(3 * shapes.prod(axis=1).sum())
+    contents = "".join(f"{fact.digest}/{ratio}" for fact, ratio in zip(index.facts, ratios.tolist(), strict=True))
+    key = hashlib.blake2b(contents.encode(), digest_size=16).hexdigest()
     path = cache_folder() / "pixels" / f"{key}.uint8"
     path.parent.mkdir(parents=True, exist_ok=True)
     _sweep(path.parent)
     if path.is_file() and path.stat().st_size == num_bytes:
-        return PixelCache(index, np.memmap(path, np.uint8, "r"), full=True)
+        return PixelCache(shapes, ratios, np.memmap(path, np.uint8, "r"), full=True)
     handle, name = tempfile.mkstemp(prefix=".unfinished-", dir=path.parent)
     os.close(handle)
     buffer = np.memmap(name, np.uint8, "w+", shape=(num_bytes,))
@@ -122,7 +144,7 @@ def _on_disk(index: Index, num_bytes: int) -> PixelCache:
         Path(name).replace(path)
         cleaner.detach()
 
-    return PixelCache(index, buffer, when_full=finish)
+    return PixelCache(shapes, ratios, buffer, when_full=finish)
 
 
 def _sweep(folder: Path) -> None:

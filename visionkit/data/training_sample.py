@@ -58,7 +58,7 @@ class Drawn(NamedTuple):
 def draw(index: Index, augmentation: Augmentation, size: int, seed: int, epoch: int) -> Drawn:
     """Draw an epoch's windows, colors and seeds in one go: neither threads nor batches can change them."""
     rng = np.random.default_rng([seed, epoch, 1])
-    shapes = np.array([(fact.height, fact.width) for fact in index.facts], np.int64).reshape(-1, 2)
+    shapes = _shapes(index)
     drawn = rng.random((len(index), 2 * windows.TRIES + 2))
     if augmentation.area is not None:
         chosen = windows.random_windows(shapes, drawn, augmentation.area)
@@ -74,6 +74,18 @@ def draw(index: Index, augmentation: Augmentation, size: int, seed: int, epoch: 
     parts = windows.inside(chosen, shapes)
     frames = windows.frames(chosen, parts, size)
     return Drawn(chosen, parts, frames, ratios, rng.integers(2**32, size=len(index)), numbers)
+
+
+def lasting_ratios(index: Index, augmentation: Augmentation, size: int) -> np.ndarray:
+    """By how much each picture may be shrunk for all epochs, int32 ``(N,)``: by what its smallest window still does with."""
+    if augmentation.whole_first:
+        return np.ones(len(index), np.int32)
+    sides = windows.smallest_sides(_shapes(index), augmentation.area, augmentation.zoom)
+    return windows.ratios_for(sides, size)
+
+
+def _shapes(index: Index) -> np.ndarray:
+    return np.array([(fact.height, fact.width) for fact in index.facts], np.int64).reshape(-1, 2)
 
 
 def sample_maker(
@@ -177,16 +189,26 @@ def _mirrored(sample: Sample) -> Sample:
 
 def _read_pixels(index: Index, position: int, part: list[int], ratio: int, cache: PixelCache | None) -> np.ndarray:
     """The pixels of ``part`` of a picture, uint8 ``(h, w, 3)``, at ``1 / ratio`` of its sides or larger."""
-    top, left, height, width = part
+    kept_ratio = 1 if cache is None else int(cache.ratios[position])
     pixels = None if cache is None else cache.get(position)
     if pixels is None:
         fact = index.facts[position]
         if fact.plain_jpeg and cache is None:
             return windows.decode_jpeg_window(_read_for_tensorflow(index, position), part, ratio)
-        pixels = _decode_unchanged(_read_unchanged(index, position), fact)
+        pixels = _read_shrunk(index, position, kept_ratio)
         if cache is not None:
             cache.keep(position, pixels)
-    return pixels[top : top + height, left : left + width]
+    top, left, height, width = part
+    bottom, right = -(-(top + height) // kept_ratio), -(-(left + width) // kept_ratio)
+    return windows.shrink(pixels[top // kept_ratio : bottom, left // kept_ratio : right], max(ratio // kept_ratio, 1))
+
+
+def _read_shrunk(index: Index, position: int, ratio: int) -> np.ndarray:
+    """A whole picture at ``1 / ratio`` of its sides, rounded up."""
+    fact = index.facts[position]
+    if fact.plain_jpeg:
+        return windows.decode_jpeg_window(_read_for_tensorflow(index, position), [0, 0, fact.height, fact.width], ratio)
+    return windows.shrink(_decode_unchanged(_read_unchanged(index, position), fact), ratio)
 
 
 def _read_annotation(index: Index, position: int) -> tuple[Objects | None, np.ndarray | None]:
@@ -216,7 +238,7 @@ def _read_for_tensorflow(index: Index, position: int) -> tf.Tensor:
     path = index.paths[position]
     if "@" in path:  # perhaps a record
         return tf.constant(_read_unchanged(index, position))
-    _refuse_other_length(os.stat(path).st_size, index, position)
+    _refuse_other_length(os.stat(path).st_size, index, position)  # noqa: PTH116 - a Path costs as much as the reading
     try:
         return tf.io.read_file(tf.constant(os.fsencode(path)))  # without constant() it leaves TensorFlow's fast path
     except tf.errors.OpError as error:

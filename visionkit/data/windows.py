@@ -69,6 +69,25 @@ def random_squares(shapes: np.ndarray, drawn: np.ndarray, zoom: tuple[float, flo
     return np.concatenate([corners, sides, sides], axis=1).astype(np.int32)
 
 
+def smallest_sides(
+    shapes: np.ndarray, area: tuple[float, float] | None = None, zoom: tuple[float, float] | None = None
+) -> np.ndarray:
+    """The shortest side in pixels, int ``(N,)``, that a window of each picture can have.
+
+    Args:
+        shapes: ``(N, 2)``, heights and widths in pixels.
+        area: of ``random_windows``.
+        zoom: of ``random_squares``. Without both the window is the whole picture.
+    """
+    if area is not None:
+        sides = np.minimum(np.sqrt(area[0] * shapes.prod(axis=1, dtype=np.float64) / MOST_OBLONG), shapes.min(axis=1))
+    elif zoom is not None:
+        sides = zoom[0] * shapes.max(axis=1)
+    else:
+        sides = shapes.min(axis=1)
+    return np.maximum(np.floor(sides), 1).astype(int)
+
+
 def decoding_ratios(windows: np.ndarray, size: int) -> np.ndarray:
     """By how much a JPEG's window may be shrunk while it is decoded, and still has ``size`` pixels a side: 1, 2, 4 or 8.
 
@@ -78,7 +97,12 @@ def decoding_ratios(windows: np.ndarray, size: int) -> np.ndarray:
     Returns:
         int32 ``(N,)``.
     """
-    return np.clip(2 ** np.floor(np.log2(np.maximum(windows[:, 2:].min(axis=1) // size, 1))), 1, 8).astype(np.int32)
+    return ratios_for(windows[:, 2:].min(axis=1), size)
+
+
+def ratios_for(sides: np.ndarray, size: int) -> np.ndarray:
+    """By how much ``sides`` in pixels may be shrunk and have still ``size`` pixels: 1, 2, 4 or 8, int32 ``(N,)``."""
+    return np.clip(2 ** np.floor(np.log2(np.maximum(sides // size, 1))), 1, 8).astype(np.int32)
 
 
 def snapped(windows: np.ndarray, ratios: np.ndarray) -> np.ndarray:
@@ -142,6 +166,24 @@ def decode_jpeg_window(contents: tf.Tensor, part: Sequence[int], ratio: int) -> 
     options = {"ratio": ratio, "acceptable_fraction": 1.0, "dct_method": "INTEGER_ACCURATE"}
     scaled = tf.constant([-(-length // ratio) for length in part], tf.int32)
     return np.asarray(tf.io.decode_and_crop_jpeg(contents, scaled, 3, **options))  # numpy() would copy
+
+
+def shrink(pixels: np.ndarray, ratio: int) -> np.ndarray:
+    """Means of blocks of ``ratio`` x ``ratio`` pixels: 1, 2, 4 or 8. It halves step by step, for which OpenCV is fastest.
+
+    Args:
+        pixels: uint8 ``(h, w, 3)``.
+
+    Returns:
+        uint8 ``(h / ratio, w / ratio, 3)``, rounded up.
+    """
+    while ratio > 1:
+        height, width = pixels.shape[:2]
+        if height % 2 or width % 2:
+            pixels = cv2.copyMakeBorder(pixels, 0, height % 2, 0, width % 2, cv2.BORDER_REPLICATE)
+        pixels = cv2.resize(pixels, (-(-width // 2), -(-height // 2)), interpolation=cv2.INTER_AREA)
+        ratio //= 2
+    return pixels
 
 
 def place(pixels: np.ndarray, frame: Sequence[int], size: int, *, is_mask: bool = False) -> np.ndarray:
