@@ -26,9 +26,9 @@ import numpy as np
 os.environ.setdefault("NO_ALBUMENTATIONS_UPDATE", "1")  # it would ask PyPI for its newest version at import
 import albumentations as A  # noqa: N812
 
-from visionkit.data.geometry import MIN_VISIBLE
+from visionkit.data.geometry import MIN_VISIBLE, in_view
 from visionkit.data.sample import Objects
-from visionkit.data.warps import BentGrid, Elastic
+from visionkit.data.warps import BentGrid, Elastic, Turn
 from visionkit.data.windows import IGNORE
 from visionkit.errors import UserError
 from visionkit.ops.colors import PADDING
@@ -85,7 +85,7 @@ def _turns(angle: float, shear: float, p: float, *, ignore: bool) -> A.BasicTran
     """Rotation and shearing in one pass; what comes into view is mirrored, or padding that is not learnt from."""
     border = {"border_mode": cv2.BORDER_CONSTANT, "fill": PADDING, "fill_mask": IGNORE}
     border = border if ignore else {"border_mode": cv2.BORDER_REFLECT_101}
-    return A.Affine(rotate=(-angle, angle), shear=(-shear, shear), p=p, **border)
+    return Turn(rotate=(-angle, angle), shear=(-shear, shear), p=p, **border)
 
 
 def _warps(p: float) -> A.BaseCompose:
@@ -102,7 +102,7 @@ PRESETS: dict[str, Augmentation] = {
             area=(0.35, 1.0),
             flip=0.5,
             color=0.2,
-            transforms=(A.Rotate((-12, 12), border_mode=cv2.BORDER_REFLECT_101, p=0.3),),
+            transforms=(_turns(12, 0, 0.3, ignore=False),),
         ),
         Augmentation(
             "classification-strong",
@@ -209,26 +209,36 @@ def seeded(
     """
     if not transforms:
         return lambda image, objects, mask, seed: (image, objects, mask)
+    checks = any(isinstance(transform, A.Compose) for transform in transforms)
     with warnings.catch_warnings():
         warnings.filterwarnings("ignore", "Got processor for")  # boxes that no transform moves simply stay
-        whole = A.Compose(
-            list(transforms),
-            bbox_params=A.BboxParams("albumentations", label_fields=["rows"], clip=True, min_visibility=MIN_VISIBLE),
-            keypoint_params=A.KeypointParams("xy", label_fields=["points"], remove_invisible=False),
-        )
+        whole = A.Compose(list(transforms), **(_checked() if checks else {}))
     of_this_thread = threading.local()
 
     def apply(image, objects, mask, seed):
         if not hasattr(of_this_thread, "compose"):
             cv2.setNumThreads(0)  # the pipeline's threads are the parallelism
             of_this_thread.compose = copy.deepcopy(whole)
-        of_this_thread.compose.set_random_state(np.random.default_rng(seed), random.Random(int(seed)))
-        given = {"image": image} | ({} if mask is None else {"mask": mask}) | _handed_over(objects, image.shape)
-        made = of_this_thread.compose(**given)
-        _refuse_other_kinds(made["image"])
-        return made["image"], _taken_back(objects, made), made.get("mask")
+        compose = of_this_thread.compose
+        compose.set_random_state(np.random.default_rng(seed), random.Random(int(seed)))
+        data = {"image": image} | ({} if mask is None else {"mask": mask}) | _handed_over(objects, image.shape, checks)
+        if checks:
+            data = compose(**data)
+        else:  # one by one: what a Compose does between them takes longer than they do, and ``in_view`` does it at the end
+            for transform in compose.transforms:
+                data = transform(**data)
+        _refuse_other_kinds(data["image"])
+        return data["image"], _taken_back(objects, data), data.get("mask")
 
     return apply
+
+
+def _checked() -> dict[str, Any]:
+    """What a Compose of the user's needs, to take boxes and keypoints along."""
+    return {
+        "bbox_params": A.BboxParams("albumentations", clip=True, min_visibility=MIN_VISIBLE),
+        "keypoint_params": A.KeypointParams("xy", remove_invisible=False),
+    }
 
 
 def _refuse_other_kinds(image: Any) -> None:
@@ -240,15 +250,20 @@ def _refuse_other_kinds(image: Any) -> None:
         )
 
 
-def _handed_over(objects: Objects | None, shape: tuple[int, ...]) -> dict[str, Any]:
-    """Objects as albumentations takes them. Keypoints become a flat list, in pixels counted from the center of the first."""
-    rows = np.arange(0 if objects is None else len(objects))
-    boxes = np.zeros((0, 4)) if objects is None else objects.boxes
-    given = {"bboxes": boxes, "rows": rows, "keypoints": np.zeros((0, 2)), "points": np.arange(0)}
-    if objects is not None and objects.keypoints is not None:
+def _handed_over(objects: Objects | None, shape: tuple[int, ...], checked: bool) -> dict[str, Any]:
+    """Objects as albumentations takes them, the number of each in a last column.
+
+    Keypoints become a flat list, in pixels counted from the center of the first; a Compose that checks adds the columns that
+    transforms expect, depth, angle and scale.
+    """
+    if objects is None:
+        return {}
+    given = {"bboxes": np.column_stack([objects.boxes, np.arange(len(objects))])}
+    if objects.keypoints is not None:
         flat = objects.keypoints.reshape(-1, 3)
         points = np.flatnonzero(flat[:, 2] > 0)
-        given |= {"keypoints": flat[points, :2] * (shape[1], shape[0]) - 0.5, "points": points}
+        others = np.zeros((len(points), 0 if checked else 3))
+        given["keypoints"] = np.column_stack([flat[points, :2] * (shape[1], shape[0]) - 0.5, others, points])
     return given
 
 
@@ -256,15 +271,14 @@ def _taken_back(objects: Objects | None, made: dict[str, Any]) -> Objects | None
     if objects is None:
         return None
     height, width = made["image"].shape[:2]
-    rows = np.asarray(made["rows"], dtype=int)
-    keypoints = objects.keypoints
+    boxes, keypoints = np.asarray(made["bboxes"], np.float64).reshape(-1, 5), objects.keypoints
     if keypoints is not None:
+        flat = np.asarray(made["keypoints"], np.float64)
+        flat = flat if len(flat) else np.zeros((0, 3))
+        points = flat[:, -1].astype(int)
         moved = np.zeros_like(keypoints).reshape(-1, 3)
-        points = np.asarray(made["points"], dtype=int)
-        places = (np.asarray(made["keypoints"], np.float64).reshape(-1, 2) + 0.5) / (width, height)
-        seen = ((places >= 0) & (places <= 1)).all(axis=1)
-        moved[points[seen], :2] = places[seen]
-        moved[points[seen], 2] = keypoints.reshape(-1, 3)[points[seen], 2]
+        moved[points, :2] = (flat[:, :2] + 0.5) / (width, height)
+        moved[points, 2] = keypoints.reshape(-1, 3)[points, 2]
         keypoints = moved.reshape(keypoints.shape)
-    boxes = np.asarray(made["bboxes"], np.float64).reshape(-1, 4)
-    return replace(replace(objects, keypoints=keypoints, outlines=()).take(rows), boxes=boxes)
+    kept = replace(objects, keypoints=keypoints, outlines=()).take(boxes[:, 4].astype(int))
+    return in_view(replace(kept, boxes=boxes[:, :4]))

@@ -10,7 +10,7 @@ MIN_VISIBLE = 0.25  # share of a box that must stay in view: less of an object i
 
 
 def through_window(objects: Objects, window: np.ndarray, shape: tuple[int, int]) -> Objects:
-    """Objects of a picture, relative to a window of it.
+    """Objects of a picture, as far as they are seen through a window of it.
 
     Args:
         objects: cleaned.
@@ -18,16 +18,21 @@ def through_window(objects: Objects, window: np.ndarray, shape: tuple[int, int])
         shape: height and width of the picture in pixels.
 
     Returns:
-        those of which at least ``MIN_VISIBLE`` lies in the window, clipped to it; keypoints outside are zeros.
+        those of which at least ``MIN_VISIBLE`` lies in the window, relative to it and clipped; keypoints outside are zeros.
     """
-    corner, sides = window[1::-1], window[:1:-1]  # x before y
+    return in_view(relative_to(objects, window, shape))
+
+
+def relative_to(objects: Objects, window: np.ndarray, shape: tuple[int, int]) -> Objects:
+    """Objects of a picture, relative to a window of it: also to one of its own for each, ``(N, 4)``; see ``through_window``."""
+    corner, sides = window[..., None, 1::-1], window[..., None, :1:-1]  # x before y, (2,) or (N, 2), the same for all points
     picture = np.array([shape[1], shape[0]], np.float64)
     boxes = ((objects.boxes.reshape(-1, 2, 2) * picture - corner) / sides).reshape(-1, 4)
     keypoints = objects.keypoints
     if keypoints is not None:
         keypoints = keypoints.copy()
         keypoints[..., :2] = (keypoints[..., :2] * picture - corner) / sides
-    return in_view(replace(objects, boxes=boxes, keypoints=keypoints, outlines=()))
+    return replace(objects, boxes=boxes, keypoints=keypoints, outlines=())
 
 
 def into_frame(objects: Objects, frame: np.ndarray, size: int) -> Objects:
@@ -35,27 +40,33 @@ def into_frame(objects: Objects, frame: np.ndarray, size: int) -> Objects:
 
     Args:
         objects: relative to the picture.
-        frame: ``[top, left, height, width]`` in pixels, where the picture lies.
+        frame: ``[top, left, height, width]`` in pixels, where the picture lies; or one of its own for each, ``(N, 4)``.
         size: side of the square in pixels.
     """
-    corner, sides = frame[1::-1] / size, frame[:1:-1] / size  # x before y
+    corner, sides = frame[..., None, 1::-1] / size, frame[..., None, :1:-1] / size  # x before y
     keypoints = objects.keypoints
     if keypoints is not None:
         keypoints = keypoints.copy()
         keypoints[..., :2] = np.where(keypoints[..., 2:] > 0, keypoints[..., :2] * sides + corner, 0.0)
-    boxes = objects.boxes * np.tile(sides, 2) + np.tile(corner, 2)
+    boxes = (objects.boxes.reshape(-1, 2, 2) * sides + corner).reshape(-1, 4)
     return replace(objects, boxes=boxes, keypoints=keypoints, outlines=())
 
 
 def in_view(objects: Objects) -> Objects:
     """Objects clipped to what is seen (0..1), without those of which too little is left; keypoints out of sight are zeros."""
+    clipped, rows = clip(objects)
+    return clipped if len(rows) == len(clipped) else clipped.take(rows)
+
+
+def clip(objects: Objects) -> tuple[Objects, np.ndarray]:
+    """All objects as ``in_view`` clips them, and the rows of those that it keeps."""
     boxes = objects.boxes.clip(0, 1)
     visible = _areas(boxes) / np.maximum(_areas(objects.boxes), np.finfo(np.float64).tiny)
     keypoints = objects.keypoints
     if keypoints is not None:
         in_sight = ((keypoints[..., :2] >= 0) & (keypoints[..., :2] <= 1)).all(axis=-1, keepdims=True)
         keypoints = np.where(in_sight & (keypoints[..., 2:] > 0), keypoints, 0.0)
-    return replace(objects, boxes=boxes, keypoints=keypoints).take(np.flatnonzero(visible >= MIN_VISIBLE))
+    return replace(objects, boxes=boxes, keypoints=keypoints), np.flatnonzero(visible >= MIN_VISIBLE)
 
 
 def mirrored(objects: Objects) -> Objects:
@@ -70,4 +81,4 @@ def mirrored(objects: Objects) -> Objects:
 
 
 def _areas(boxes: np.ndarray) -> np.ndarray:
-    return np.prod(boxes[:, 2:] - boxes[:, :2], axis=1)
+    return (boxes[:, 2] - boxes[:, 0]) * (boxes[:, 3] - boxes[:, 1])

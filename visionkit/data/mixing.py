@@ -118,26 +118,28 @@ def mosaic(samples: list[Sample], tiles: Tiles) -> Sample:
         samples: of the batch; images uint8 ``(size, size, 3)``.
         tiles: from ``draw_tiles``.
     """
-    first = samples[0]
-    image = np.empty_like(first.image)
-    mask = None if first.mask is None else np.empty_like(first.mask)
-    parts = []
-    for source, frame, cut in zip(tiles.sources, tiles.frames, tiles.cuts, strict=True):
-        sample = samples[source]
-        goes, comes = _slices(frame), _slices(cut)
-        size = (int(frame[3]), int(frame[2]))
+    four = [samples[source] for source in tiles.sources.tolist()]
+    image = np.empty_like(four[0].image)
+    mask = None if four[0].mask is None else np.empty_like(four[0].mask)
+    for sample, frame, cut in zip(four, tiles.frames.tolist(), tiles.cuts.tolist(), strict=True):
+        goes, comes, size = _slices(frame), _slices(cut), (frame[3], frame[2])
         image[goes] = cv2.resize(sample.image[comes], size, interpolation=cv2.INTER_LINEAR)
         if mask is not None:
             mask[goes] = cv2.resize(sample.mask[comes], size, interpolation=cv2.INTER_NEAREST_EXACT)
-        if sample.objects is not None:
-            seen = geometry.through_window(sample.objects, cut, image.shape[:2])
-            parts.append(geometry.into_frame(seen, frame, image.shape[0]))
-    return Sample(image, joined(parts) if parts else None, mask)
+    objects = None if four[0].objects is None else _objects_of_tiles([sample.objects for sample in four], tiles, len(image))
+    return Sample(image, objects, mask)
 
 
-def _slices(window: np.ndarray) -> tuple[slice, slice]:
+def _slices(window: list[int]) -> tuple[slice, slice]:
     top, left, height, width = window
     return slice(top, top + height), slice(left, left + width)
+
+
+def _objects_of_tiles(of_samples: list[Objects], tiles: Tiles, size: int) -> Objects:
+    """All objects that the four windows show, in one go: some calls of NumPy in place of four times as many."""
+    tile = np.repeat(np.arange(len(of_samples)), [len(objects) for objects in of_samples])
+    clipped, rows = geometry.clip(geometry.relative_to(joined(of_samples), tiles.cuts[tile], (size, size)))
+    return geometry.into_frame(clipped.take(rows), tiles.frames[tile[rows]], size)
 
 
 def joined(parts: list[Objects]) -> Objects:

@@ -82,7 +82,7 @@ class Objects:
 
     def take(self, rows: Iterable[int]) -> "Objects":
         """Some of the objects, in that order."""
-        rows = np.asarray(list(rows), dtype=int)
+        rows = np.asarray(rows if isinstance(rows, np.ndarray) else list(rows), dtype=int)
         return Objects(
             self.boxes[rows],
             self.classes[rows],
