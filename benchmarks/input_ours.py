@@ -12,7 +12,6 @@ import visionkit
 visionkit.quiet_tensorflow()
 
 sys.modules["torch"] = None  # albumentations imports it where it is there, half a gigabyte; with visionkit alone it is not
-import albumentations as A  # noqa: E402, N812
 import cv2  # noqa: E402
 import numpy as np  # noqa: E402
 import tensorflow as tf  # noqa: E402
@@ -25,6 +24,7 @@ from visionkit.data.sample import Index, SkippedFiles  # noqa: E402
 from visionkit.data.scan import scan  # noqa: E402
 from visionkit.data.sources import read  # noqa: E402
 from visionkit.data.training_sample import lasting_ratios  # noqa: E402
+from visionkit.data.warps import Turn  # noqa: E402
 from visionkit.data.windows import IGNORE, PADDING  # noqa: E402
 
 batchwise.COLOR_SHARE = 1.0  # visionkit shifts the colors of 0.8 of the pictures; its peers do it to all
@@ -44,7 +44,8 @@ def photographs(
 ) -> Loader:
     """Random windows, mirrored, with shifted colors. The hue is turned by at most ``batchwise.HUE``."""
     if threads is not None:
-        pipeline.THREADS = threads
+        tf.config.threading.set_inter_op_parallelism_threads(threads)  # TensorFlow's, which decode
+        pipeline.THREADS = threads + pipeline.THREADS - os.cpu_count()
     index = scan(Index(("picture",), tuple(paths), np.zeros(len(paths), np.int32)), SkippedFiles())
     augmentation = Augmentation("benchmark", area=tuple(area), flip=0.5, color=color)
     return _epochs(_repeated(index, num_pictures), augmentation, size=size, batch=batch, cached=cached, augment_on=augment_on)
@@ -66,7 +67,7 @@ def mosaics(
     splits = read(data).splits
     index = scan(splits[split] if split else next(iter(splits.values())), SkippedFiles())
     border = {"border_mode": cv2.BORDER_CONSTANT, "fill": PADDING, "fill_mask": IGNORE}
-    turned = A.Affine(rotate=(-rotate, rotate), shear=(-shear, shear), p=1.0, **border)
+    turned = Turn(rotate=(-rotate, rotate), shear=(-shear, shear), p=1.0, **border)
     augmentation = Augmentation("benchmark", zoom=tuple(zoom), transforms=(turned,), flip=0.5, color=color, mix="mosaic")
     return _epochs(_repeated(index, num_pictures), augmentation, size=size, batch=batch)
 

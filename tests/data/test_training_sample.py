@@ -31,7 +31,7 @@ def samples_of(index, augmentation, size=64, seed=0, epoch=0, cache=None, pixels
     drawn = draw(index, augmentation, size, seed, epoch)
     skipped = SkippedFiles() if skipped is None else skipped
     make = sample_maker(index, size, augmentation, drawn, skipped, cache=cache, pixels_here=pixels_here)
-    return [make(position) for position in range(len(index))], drawn
+    return make(list(range(len(index)))), drawn
 
 
 def write_scaled(folder: Path, suffix: str, times: int = 1) -> Index:
@@ -115,7 +115,9 @@ def test_the_seed_decides_in_any_thread_and_order(tmp_path, name):
     make = sample_maker(index, 64, preset(name), drawn, SkippedFiles(), cache=None, pixels_here=True)
     order = np.random.default_rng(0).permutation(len(index))
     with ThreadPoolExecutor(16) as pool:
-        together = dict(zip(order.tolist(), pool.map(make, order.tolist()), strict=True))
+        together = {}
+        for some, made in zip(np.split(order, 8), pool.map(lambda some: make(some.tolist()), np.split(order, 8)), strict=True):
+            together |= dict(zip(some.tolist(), made, strict=True))
     for position, sample in enumerate(alone):
         np.testing.assert_array_equal(sample.image, together[position].image)
         np.testing.assert_array_equal(sample.mask, together[position].mask)

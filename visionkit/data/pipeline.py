@@ -2,9 +2,8 @@
 
 import os
 import weakref
-from collections.abc import Callable, Sequence
+from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
-from functools import partial
 from typing import Any, Literal
 
 import cv2
@@ -13,6 +12,7 @@ import tensorflow as tf
 
 from visionkit.data import collate, mixing, training_sample
 from visionkit.data.augment import Augmentation
+from visionkit.data.group_decoding import LARGEST_GROUP
 from visionkit.data.pixel_cache import PixelCache
 from visionkit.data.python_calls import python_calls
 from visionkit.data.sample import Index, SkippedFiles
@@ -20,9 +20,8 @@ from visionkit.data.service import cut_pictures
 from visionkit.data.training_sample import Sample
 from visionkit.errors import UserError
 
-THREADS = os.cpu_count()  # that make samples; while one waits for a file or for the interpreter, the others work
-MOST_A_JOB = 8  # samples: handing out a job costs some microseconds, and waits for the interpreter
-BATCHES_AT_ONCE = 2  # in the making, so that no thread idles at the end of one
+THREADS = os.cpu_count() + 2  # that make samples: some wait for TensorFlow's, which decode, or for the interpreter
+BATCHES_AT_ONCE = 3  # in the making, so that no thread idles at the end of one
 MIXED_ON_DEVICE = ("mixup", "cutmix")
 
 
@@ -89,13 +88,13 @@ def batches(
     def make_batch(number: int, *given: np.ndarray) -> list[np.ndarray]:
         cv2.setNumThreads(0)  # ours are the parallelism
         places, *cut = given or (order[number * batch_size : (number + 1) * batch_size],)
-        samples = _in_jobs(threads, lambda arguments: make(*arguments), list(zip(places.tolist(), *cut, strict=True)))
+        samples = _in_jobs(threads, lambda some: make(places[some].tolist(), *(part[some] for part in cut)), len(places))
         kept = [row for row, sample in enumerate(samples) if sample is not None]
         places, samples = places[kept], [samples[row] for row in kept]
         rng = np.random.default_rng([seed, epoch, 2, int(number)])
         if augmentation is not None and augmentation.mix == "mosaic":
             tiles = [mixing.draw_tiles(row, len(samples), size, rng) for row in range(len(samples))]
-            samples = _in_jobs(threads, partial(mixing.mosaic, samples), tiles)
+            samples = _in_jobs(threads, lambda some: [mixing.mosaic(samples, tile) for tile in tiles[some]], len(tiles))
         batch = finish(places.astype(np.int32), samples, rng)
         if augmentation is not None and augment_on == "device":
             batch |= {name: values[places] for name, values in drawn.batchwise._asdict().items()}
@@ -161,7 +160,7 @@ def plain_options() -> tf.data.Options:
     return options
 
 
-def _server(index: Index, size: int, skipped: SkippedFiles) -> Callable[[int], Sample | None]:
+def _server(index: Index, size: int, skipped: SkippedFiles) -> Callable[[list[int]], list[Sample | None]]:
     def make(position: int) -> Sample | None:
         try:
             return training_sample.served_sample(index, size, position)
@@ -169,14 +168,14 @@ def _server(index: Index, size: int, skipped: SkippedFiles) -> Callable[[int], S
             skipped.add(index.paths[position], training_sample.what_happened(error))
             return None
 
-    return make
+    return lambda positions: [make(position) for position in positions]
 
 
-def _in_jobs(threads: ThreadPoolExecutor, function: Callable, items: Sequence) -> list:
-    """``[function(item) for item in items]`` by all threads, some items a job."""
-    step = max(1, min(MOST_A_JOB, len(items) // THREADS))
-    jobs = [items[start : start + step] for start in range(0, len(items), step)]
-    return [result for job in threads.map(lambda job: [function(item) for item in job], jobs) for result in job]
+def _in_jobs(threads: ThreadPoolExecutor, make: Callable[[slice], list], count: int) -> list:
+    """``make`` for all of ``count`` rows, by all threads: they share the batches that are in the making."""
+    step = max(1, min(LARGEST_GROUP, count * BATCHES_AT_ONCE // THREADS))
+    jobs = [slice(start, start + step) for start in range(0, count, step)]
+    return [result for made in threads.map(make, jobs) for result in made]
 
 
 def _finisher(

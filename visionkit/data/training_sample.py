@@ -12,6 +12,7 @@ from visionkit.data import batchwise, decode, geometry, windows
 from visionkit.data.augment import Augmentation, seeded
 from visionkit.data.boxes import cleaned
 from visionkit.data.contents import read_contents
+from visionkit.data.group_decoding import decode_jpeg_windows
 from visionkit.data.masks import read_mask
 from visionkit.data.pixel_cache import PixelCache
 from visionkit.data.sample import Index, Objects, SkippedFiles
@@ -97,10 +98,10 @@ def sample_maker(
     *,
     cache: PixelCache | None,
     pixels_here: bool,
-) -> Callable[..., Sample | None]:
-    """A function from a place of the index to its sample, to be called from many threads.
+) -> Callable[..., list[Sample | None]]:
+    """A function from some places of the index to their samples, to be called from many threads.
 
-    As a second argument it takes the window's pixels, uint8 ``(size, size, 3)``, where another machine has made them.
+    As a second argument it takes the windows' pixels, uint8 ``(N, size, size, 3)``, where another machine has made them.
 
     Args:
         index: scanned.
@@ -112,13 +113,18 @@ def sample_maker(
         pixels_here: whether ``drawn.batchwise`` is carried out here.
     """
     transform = seeded(augmentation.transforms)
-
     keeps_proportions = bool(index.annotations)
 
-    def make(position: int, cut: np.ndarray | None = None) -> Sample | None:
+    def make_all(positions: list[int], cuts: np.ndarray | None = None) -> list[Sample | None]:
+        if cuts is not None:
+            return [make(position, None, cut) for position, cut in zip(positions, cuts, strict=True)]
+        decoded = _decode_together(index, positions, drawn) if cache is None else {}
+        return [make(position, decoded.pop(position, None)) for position in positions]
+
+    def make(position: int, pixels: np.ndarray | None, cut: np.ndarray | None = None) -> Sample | None:
         path = index.paths[position]
         try:
-            if cut is None:
+            if pixels is None and cut is None:
                 pixels = _read_pixels(index, position, drawn.parts[position].tolist(), int(drawn.ratios[position]), cache)
             objects, mask = _read_annotation(index, position)
         except UNREADABLE as error:
@@ -137,7 +143,7 @@ def sample_maker(
             sample = _mirrored(sample)
         return sample._replace(image=batchwise.apply(sample.image, drawn.batchwise, position)) if pixels_here else sample
 
-    return make
+    return make_all
 
 
 def served_sample(index: Index, size: int, position: int) -> Sample:
@@ -185,6 +191,18 @@ def _mirrored(sample: Sample) -> Sample:
     """Objects and mask of a sample whose picture is, or will be, mirrored."""
     objects = None if sample.objects is None else geometry.mirrored(sample.objects)
     return sample._replace(objects=objects, mask=None if sample.mask is None else cv2.flip(sample.mask, 1))
+
+
+def _decode_together(index: Index, positions: list[int], drawn: Drawn) -> dict[int, np.ndarray]:
+    """Windows of the JPEGs that need not be shrunk, by their places. What is other or went wrong is left to be done singly."""
+    facts, paths = index.facts, index.paths
+    group = [at for at in positions if facts[at].plain_jpeg and drawn.ratios[at] == 1 and "@" not in paths[at]]
+    try:
+        lengths, pixels = decode_jpeg_windows([paths[position] for position in group], drawn.parts[group])
+    except tf.errors.OpError:  # which file it was is found out one by one
+        return {}
+    made = zip(group, lengths, pixels, strict=True)
+    return {position: window for position, length, window in made if length == facts[position].num_bytes}
 
 
 def _read_pixels(index: Index, position: int, part: list[int], ratio: int, cache: PixelCache | None) -> np.ndarray:
