@@ -21,7 +21,7 @@ from visionkit.data.training_sample import Sample
 from visionkit.errors import UserError
 
 THREADS = os.cpu_count() + 2  # that make samples: some wait for TensorFlow's, which decode, or for the interpreter
-BATCHES_AT_ONCE = 3  # in the making, so that no thread idles at the end of one
+BATCHES_AT_ONCE = 2  # in the making, so that no thread idles at the end of one
 MIXED_ON_DEVICE = ("mixup", "cutmix")
 
 
