@@ -14,6 +14,7 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import NamedTuple
 
+import cv2
 import numpy as np
 from PIL import Image
 
@@ -61,6 +62,8 @@ def read_mask(path: str | Path, index: Index) -> np.ndarray:
         return _positions(pixels, index.mask_colors, nearest=blurred)
     if pixels.ndim == 3:
         raise PictureError("a mask in colors, where those that were looked at hold class numbers")
+    if pixels.dtype == np.uint8:  # one pass where there would be four
+        return cv2.LUT(pixels, np.where(np.arange(256) < len(index.class_names), np.arange(256), IGNORE).astype(np.uint8))
     return np.where((pixels >= 0) & (pixels < len(index.class_names)), pixels, IGNORE).astype(np.uint8)
 
 
@@ -138,7 +141,6 @@ def mask_of_objects(objects: Objects, height: int, width: int) -> np.ndarray:
 
 def _inside(outline: tuple[np.ndarray, ...] | Rle, height: int, width: int) -> np.ndarray:
     """The pixels of one object, bool ``(height, width)``; none where its outline is damaged."""
-    import cv2
     from faster_coco_eval.core import mask as coco_mask
 
     try:
