@@ -34,15 +34,23 @@ def test_squeeze_and_excitation_scales_channels_and_keeps_their_pattern(rng):
 @pytest.mark.parametrize("preset", PRESETS)
 def test_presets_are_mean_and_deviation(preset):
     image = keras.Input((None, None, 3))
-    pixels = np.full((1, 2, 2, 3), 200.0, "float32")
-    mean, deviation = (np.array(values) for values in PRESETS[preset])
-    expected = np.broadcast_to((200 - mean) / deviation, (1, 2, 2, 3))
+    pixels = np.broadcast_to(np.array([200, 100, 50], "float32"), (1, 2, 2, 3))
+    mean, deviation, bgr = PRESETS[preset]
+    expected = ((pixels[..., ::-1] if bgr else pixels) - mean) / deviation
     np.testing.assert_allclose(keras.Model(image, normalize(image, preset))(pixels), expected, rtol=1e-5, atol=1e-5)
 
 
 def test_an_unknown_preset_lists_the_valid_ones():
     with pytest.raises(ValueError, match="efficientnet_lite"):
-        normalize(keras.Input((2, 2, 3)), "caffe")
+        normalize(keras.Input((2, 2, 3)), "torch")
+
+
+@pytest.mark.parametrize("preset", ["imagenet", "caffe"])
+@pytest.mark.parametrize("shape", [(8, 1), (8, 5), (2, 2, 1), (2, 2, 2, 4)])
+def test_where_no_channel_is_red_all_are_normalised_alike(preset, shape):
+    image = keras.Input(shape)
+    normalised = keras.Model(image, normalize(image, preset))(np.full((1, *shape), 120.0, "float32"))
+    assert normalised.shape == (1, *shape) and np.ptp(normalised) == 0 and abs(np.mean(normalised)) < 10
 
 
 def test_rank_is_read_from_the_tensor():

@@ -9,6 +9,7 @@ from visionkit.models.catalog import CATALOG, find
 from visionkit.models.endpoints import layers_behind, select_endpoints
 
 SMALL = ["efficientnet_b0", "efficientnet_lite0", "mobilenet_v2"]  # one of each kind, for what takes seconds
+CLASSIC = ["vgg11", "resnet18", "resnet50", "resnet50_v2", "plain18", "mobilenet"]
 # Keras counts moving statistics, keras.applications' figures too; Lite0's was published without them.
 PUBLISHED = {
     "efficientnet_b0": 5_330_571,
@@ -19,9 +20,20 @@ PUBLISHED = {
     "efficientnet_b5": 30_562_527,
     "efficientnet_b6": 43_265_143,
     "efficientnet_b7": 66_658_687,
+    "mobilenet": 4_253_864,
     "mobilenet_v2": 3_538_984,
+    "vgg11": 132_863_336,
+    "vgg13": 133_047_848,
+    "vgg16": 138_357_544,
+    "vgg19": 143_667_240,
+    "resnet50": 25_636_712,
+    "resnet101": 44_707_176,
+    "resnet152": 60_419_944,
+    "resnet50_v2": 25_613_800,
+    "resnet101_v2": 44_675_560,
+    "resnet152_v2": 60_380_648,
 }
-PUBLISHED_TRAINABLE = {"efficientnet_lite0": 4_652_008}
+PUBLISHED_TRAINABLE = {"efficientnet_lite0": 4_652_008, "resnet18": 11_689_512, "resnet34": 21_797_672}
 
 
 def count(variables) -> int:
@@ -50,6 +62,47 @@ def test_endpoints_are_named_by_stride(name, shape):
     for stride, feature_map in zip((2, 4, 8, 16, 32), backbone.output.values(), strict=True):
         assert feature_map.shape[1:3] == tuple(side and -(-side // stride) for side in shape[:2])
     assert backbone.output["stride_32"].shape[-1] == 1280
+
+
+@pytest.mark.parametrize("name", CLASSIC)
+@pytest.mark.parametrize("shape", [(64, 64, 3), (96, 64, 1), (None, None, 3)])
+def test_endpoints_of_the_classic_networks(name, shape):
+    backbone = models.build(name, shape, None)
+    for stride in (2, 4, 8, 16, 32):
+        expected = tuple(side and side // stride for side in shape[:2])
+        assert backbone.output[f"stride_{stride}"].shape[1:3] == expected
+
+
+@pytest.mark.parametrize("name", ["vgg11", "resnet18", "resnet50", "resnet50_v2", "plain20", "lenet5"])
+@pytest.mark.parametrize("shape", [(64, 2), (32, 48, 3), (32, 32, 32, 1)], ids=["signal", "picture", "volume"])
+def test_one_builder_for_signals_pictures_and_volumes(name, shape):
+    model = models.build(name, shape, 5)
+    assert model(np.zeros((2, *shape), "float32")).shape == (2, 5)
+
+
+def test_lenet_has_the_published_parameters_in_every_layer():
+    def sizes(model):
+        return [layer.count_params() for layer in model.layers if layer.weights]
+
+    assert sum(sizes(models.lenet5())) == 61_706
+    assert sizes(models.lenet5((32, 32, 3), filters=(8, 16))) == [608, 3_216, 48_120, 10_164, 850]
+
+
+def test_a_resnet_as_torchvision_has_it_has_its_parameters():
+    model = models.resnet50(layout="torchvision")
+    assert count(model.trainable_variables) == 25_557_032
+
+
+def test_shortcuts_of_zeros_have_no_parameters():
+    """As the paper's 20 layers for 32 x 32 pixels: 0.27 million."""
+    plain, zeros = models.build("plain20", None, 10), models.resnet("resnet20", None, 10, shortcut="zeros")
+    assert zeros.count_params() == plain.count_params() == 271_098
+    assert models.build("resnet20", None, 10).count_params() > zeros.count_params()
+
+
+def test_dense_layers_over_all_pixels_need_to_know_how_many():
+    with pytest.raises(ValueError, match="needs every side given"):
+        models.vgg11((None, None, 3))
 
 
 def test_endpoints_can_be_chosen():

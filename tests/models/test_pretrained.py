@@ -10,14 +10,18 @@ import skimage.data
 from visionkit import models
 from visionkit.data.windows import fit
 from visionkit.layers.normalization import IMAGENET_DEVIATION, IMAGENET_MEAN
-from visionkit.models.pretrained import PEERS, WeightsUnavailableError
+from visionkit.models.pretrained import PEER_NAMES, PEERS, WeightsUnavailableError, copy_weights
 
 PIXELS = np.random.default_rng(1).uniform(0, 255, (2, 64, 64, 3)).astype("float32")
 
 
 def peer_pixels(name: str) -> np.ndarray:
-    """What keras.applications expects of a caller: MobileNetV2 leaves the scaling to him."""
-    return PIXELS / 127.5 - 1 if name == "mobilenet_v2" else PIXELS
+    """What keras.applications expects of a caller: of all but EfficientNet it leaves the scaling to him."""
+    if name.startswith("efficientnet"):
+        return PIXELS
+    if name.startswith("mobilenet") or name.endswith("_v2"):
+        return PIXELS / 127.5 - 1
+    return keras.applications.imagenet_utils.preprocess_input(PIXELS.copy(), mode="caffe")
 
 
 def random_peer(name: str, *, include_top: bool = True) -> keras.Model:
@@ -45,8 +49,9 @@ def test_no_weights_leave_a_network_untrained():
 def test_the_same_weights_give_the_logits_of_keras_applications(name):
     peer, ours = random_peer(name), models.build(name, (64, 64, 3))
     names = [[layer.name for layer in model.layers if layer.weights] for model in (ours, peer)]
-    assert names[0] == [re.sub(r"normalization_\d+", "normalization", name) for name in names[1]]  # Keras counts those
-    ours.set_weights(peer.get_weights())
+    theirs = [re.sub(r"normalization_\d+", "normalization", name) for name in names[1]]  # Keras counts those
+    assert names[0] == [PEER_NAMES.get(name, name) for name in theirs]
+    copy_weights(peer, ours)
     theirs = keras.ops.convert_to_numpy(peer(peer_pixels(name)))
     np.testing.assert_allclose(ours(PIXELS), theirs, atol=1e-4 * max(1, np.abs(theirs).max()))
 
@@ -136,3 +141,12 @@ def test_lite0_with_other_classes_keeps_the_base(lite0):
     for layer in ours.layers:
         if layer.weights and layer.name != "predictions":
             np.testing.assert_array_equal(layer.get_weights()[0], lite0.get_layer(layer.name).get_weights()[0])
+
+
+def test_a_classifier_of_other_classes_takes_all_but_the_head_of_keras_applications():
+    """Whose head is a 1x1 convolution, where ours is a dense layer."""
+    peer, ours = random_peer("mobilenet"), models.mobilenet((64, 64, 3), 5)
+    before = ours.get_layer("predictions").get_weights()
+    copy_weights(peer, ours)
+    np.testing.assert_array_equal(ours.get_layer("conv_pw_13").get_weights(), peer.get_layer("conv_pw_13").get_weights())
+    np.testing.assert_array_equal(ours.get_layer("predictions").get_weights()[0], before[0])

@@ -107,3 +107,11 @@ def test_the_approach_is_chosen_by_the_number_of_pictures(pictures, classes, app
 def test_the_size_is_chosen_by_the_pictures(published, sides, size):
     chosen, reason = choose_size(published, sides)
     assert chosen == size and str(published) in reason
+
+
+def test_of_a_network_for_small_pictures_the_last_stage_is_thawed():
+    """It has no feature map of stride 8."""
+    backbone = models.build("resnet20", (32, 32, 3), None)
+    transfer.thaw(backbone, transfer.LAST)
+    thawed = [layer.name for layer in backbone.layers if layer.trainable and layer.weights]
+    assert thawed and all(name.startswith("conv4_") for name in thawed)

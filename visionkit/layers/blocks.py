@@ -6,6 +6,8 @@ import keras
 
 from visionkit.layers import nd
 
+EPSILON = 1e-3  # added to the variance, where no other is published
+
 
 class Names(NamedTuple):
     """Layer names of one convolution, its normalisation and its activation."""
@@ -24,20 +26,32 @@ def conv_bn(
     strides: int = 1,
     activation: str | None = None,
     momentum: float = 0.99,
+    epsilon: float = EPSILON,
+    use_bias: bool = False,
+    padding: int | None = None,
 ) -> keras.KerasTensor:
-    """Convolution without bias, batch normalisation, and an activation unless it is None.
+    """Convolution, batch normalisation, and an activation unless it is None.
 
     Args:
         x: ``(N, spatial..., C)``.
         strides: the output's sides are ``ceil(side / strides)``.
+        epsilon: of the normalisation.
+        use_bias: of the convolution; the normalisation makes up for it, but published files may have one.
+        padding: zeros on every side. None pads as TensorFlow does: with strides and an even side, on the right alone.
 
     Returns:
         ``(N, spatial..., filters)``.
     """
-    x = nd.layer("Conv", x)(
-        filters, kernel_size, strides, "same", use_bias=False, kernel_initializer=he_fan_out(), name=names.conv
-    )(x)
-    return _normalize_and_activate(x, names, activation, momentum)
+    explicit = padding is not None and strides > 1  # with strides of 1 it is the same
+    x = pad(x, padding, name=f"{names.conv}_pad") if explicit else x
+    options = {"use_bias": use_bias, "kernel_initializer": he_fan_out(), "name": names.conv}
+    x = nd.layer("Conv", x)(filters, kernel_size, strides, "valid" if explicit else "same", **options)(x)
+    return _normalize_and_activate(x, names, activation, momentum, epsilon)
+
+
+def pad(x: keras.KerasTensor, count: int, *, name: str) -> keras.KerasTensor:
+    """``count`` zeros on every side of ``(N, spatial..., C)``."""
+    return nd.layer("ZeroPadding", x)(count, name=name)(x)
 
 
 def depthwise_bn(
@@ -53,7 +67,7 @@ def depthwise_bn(
     x = nd.layer("DepthwiseConv", x)(
         kernel_size, strides, "same", use_bias=False, depthwise_initializer=he_fan_out(), name=names.conv
     )(x)
-    return _normalize_and_activate(x, names, activation, momentum)
+    return _normalize_and_activate(x, names, activation, momentum, EPSILON)
 
 
 def squeeze_excite(x: keras.KerasTensor, filters: int, *, name: str, activation: str) -> keras.KerasTensor:
@@ -80,8 +94,8 @@ def make_divisible(channels: float, divisor: int = 8) -> int:
     return rounded + divisor if rounded < 0.9 * channels else rounded
 
 
-def _normalize_and_activate(x, names: Names, activation, momentum: float):
-    x = keras.layers.BatchNormalization(momentum=momentum, epsilon=1e-3, name=names.bn)(x)
+def _normalize_and_activate(x, names: Names, activation, momentum: float, epsilon: float):
+    x = keras.layers.BatchNormalization(momentum=momentum, epsilon=epsilon, name=names.bn)(x)
     return x if activation is None else keras.layers.Activation(activation, name=names.activation)(x)
 
 

@@ -14,6 +14,7 @@ class Preset(NamedTuple):
 
     mean: tuple[float, ...]
     deviation: tuple[float, ...]
+    bgr: bool = False  # blue, green, red, as Caffe's networks took them; mean and deviation are in that order
 
 
 IMAGENET_MEAN = (0.485, 0.456, 0.406)  # of red, green, blue in 0..1
@@ -24,6 +25,7 @@ PRESETS: dict[str, Preset] = {
     "unit": Preset((0.0,), (255.0,)),  # 0..1
     "symmetric": Preset((127.5,), (127.5,)),  # -1..1: MobileNet, Inception
     "imagenet": Preset(tuple(255 * m for m in IMAGENET_MEAN), tuple(255 * d for d in IMAGENET_DEVIATION)),
+    "caffe": Preset((103.939, 116.779, 123.68), (1.0,) * 3, bgr=True),  # VGG, and ResNet as keras.applications has it
     "efficientnet_lite": Preset((127.0,), (128.0,)),
 }
 
@@ -36,9 +38,13 @@ def normalize(x: keras.KerasTensor, preset: str) -> keras.KerasTensor:
     """
     if preset not in PRESETS:
         raise ValueError(f"Unknown preset {preset!r}; expected one of {sorted(PRESETS)}.")
-    mean, deviation = PRESETS[preset]
+    mean, deviation, bgr = PRESETS[preset]
+    if bgr and x.shape[-1] == len(mean):
+        x = x[..., ::-1]
     scale = [1 / d for d in deviation]
     offset = [-m / d for m, d in zip(mean, deviation, strict=True)]
+    if len(scale) not in (1, x.shape[-1]):  # signals, volumes, grey pictures: no channel is red
+        scale, offset = [sum(scale) / len(scale)], [sum(offset) / len(offset)]
     if len(scale) == 1:
         scale, offset = scale[0], offset[0]
     return keras.layers.Rescaling(scale, offset, name="rescaling")(x)

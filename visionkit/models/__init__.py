@@ -17,7 +17,20 @@ from visionkit.models.efficientnet import (
     efficientnet_lite4,
 )
 from visionkit.models.endpoints import select_endpoints
-from visionkit.models.mobilenet import mobilenet_v2
+from visionkit.models.lenet import lenet5
+from visionkit.models.mobilenet import mobilenet, mobilenet_v2
+from visionkit.models.resnet import (
+    resnet,
+    resnet18,
+    resnet34,
+    resnet50,
+    resnet50_v2,
+    resnet101,
+    resnet101_v2,
+    resnet152,
+    resnet152_v2,
+)
+from visionkit.models.vgg import vgg11, vgg13, vgg16, vgg19
 
 __all__ = [
     "CATALOG",
@@ -35,6 +48,21 @@ __all__ = [
     "efficientnet_lite2",
     "efficientnet_lite3",
     "efficientnet_lite4",
+    "lenet5",
+    "mobilenet",
     "mobilenet_v2",
+    "resnet",
+    "resnet18",
+    "resnet34",
+    "resnet50",
+    "resnet50_v2",
+    "resnet101",
+    "resnet101_v2",
+    "resnet152",
+    "resnet152_v2",
     "select_endpoints",
+    "vgg11",
+    "vgg13",
+    "vgg16",
+    "vgg19",
 ]

@@ -3,13 +3,15 @@
 import difflib
 import re
 from collections.abc import Callable
+from functools import partial
 from typing import NamedTuple
 
 import keras
 
 from visionkit.errors import UserError
-from visionkit.models import efficientnet
-from visionkit.models.mobilenet import mobilenet_v2
+from visionkit.models import efficientnet, lenet, resnet, vgg
+from visionkit.models.lenet import lenet5
+from visionkit.models.mobilenet import SIZE, mobilenet, mobilenet_v2
 from visionkit.models.pretrained import PEERS
 
 
@@ -29,14 +31,21 @@ class Entry(NamedTuple):
     needs_network: bool
 
 
-def _efficientnet_entry(name: str) -> Entry:
+def _entry(name: str, builder: Callable[..., keras.Model], size: int) -> Entry:
     weights = ("imagenet",) if name in PEERS or name == "efficientnet_lite0" else ()
-    return Entry(getattr(efficientnet, name), efficientnet.VARIANTS[name].size, weights, name in PEERS)
+    return Entry(builder, size, weights, name in PEERS)
 
 
 CATALOG: dict[str, Entry] = {
-    **{name: _efficientnet_entry(name) for name in efficientnet.VARIANTS},
-    "mobilenet_v2": Entry(mobilenet_v2, 224, ("imagenet",), True),
+    name: _entry(name, builder, size)
+    for name, builder, size in (
+        ("lenet5", lenet5, lenet.SIZE),
+        *((name, partial(vgg.vgg, name), vgg.SIZE) for name in vgg.VARIANTS),
+        *((name, partial(resnet.resnet, name), variant.size) for name, variant in resnet.VARIANTS.items()),
+        ("mobilenet", mobilenet, SIZE),
+        ("mobilenet_v2", mobilenet_v2, SIZE),
+        *((name, partial(efficientnet.efficientnet, name), variant.size) for name, variant in efficientnet.VARIANTS.items()),
+    )
 }
 
 

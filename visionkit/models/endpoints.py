@@ -37,10 +37,14 @@ def select_endpoints(backbone: keras.Model, strides: tuple[int, ...] = STRIDES) 
     return keras.Model(backbone.inputs, {name: outputs[name] for name in wanted}, name=backbone.name)
 
 
+def strides_of(backbone: keras.Model) -> list[int]:
+    """The strides at which a backbone has feature maps, in rising order."""
+    return sorted(int(name.removeprefix("stride_")) for name in _named_outputs(backbone))
+
+
 def deepest(backbone: keras.Model) -> keras.KerasTensor:
     """The feature map of the largest stride, symbolic: what a classifier pools."""
-    outputs = _named_outputs(backbone)
-    return outputs[max(outputs, key=lambda name: int(name.removeprefix("stride_")))]
+    return _named_outputs(backbone)[f"stride_{strides_of(backbone)[-1]}"]
 
 
 def layers_behind(backbone: keras.Model, stride: int) -> list[keras.layers.Layer]:

@@ -21,3 +21,37 @@ def classifier_head(x: keras.KerasTensor, num_classes: int, *, dropout: float = 
     # Small: on a frozen base, what the first weights say at random would have to be unlearnt.
     initializer = keras.initializers.RandomNormal(stddev=0.01)
     return keras.layers.Dense(num_classes, kernel_initializer=initializer, dtype="float32", name="predictions")(x)
+
+
+def dense_head(
+    x: keras.KerasTensor,
+    num_classes: int,
+    *,
+    hidden: tuple[int, ...],
+    activation: str = "relu",
+    dropout: float = 0.0,
+) -> keras.KerasTensor:
+    """All pixels of the feature map into dense layers, as before global pooling: the size of the picture is then fixed.
+
+    Args:
+        x: feature map ``(N, spatial..., C)`` of known sides.
+        hidden: units of each hidden layer.
+        dropout: share that is dropped behind each of them in training.
+
+    Returns:
+        logits ``(N, num_classes)``, float32.
+
+    Raises:
+        ValueError: a side is not known.
+    """
+    if None in x.shape[1:]:
+        raise ValueError(
+            "This network ends in dense layers over all pixels: its input_shape needs every side given, not None. "
+            "Only a backbone (num_classes=None) takes pictures of any size."
+        )
+    x = keras.layers.Flatten(name="flatten")(x)
+    for number, units in enumerate(hidden, start=1):
+        x = keras.layers.Dense(units, activation=activation, name=f"fc{number}")(x)
+        if dropout > 0:
+            x = keras.layers.Dropout(dropout, name=f"dropout{number}")(x)
+    return keras.layers.Dense(num_classes, dtype="float32", name="predictions")(x)

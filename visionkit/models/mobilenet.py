@@ -1,7 +1,9 @@
-"""MobileNetV2.
+"""MobileNet v1 and v2.
 
+MobileNets: Efficient Convolutional Neural Networks for Mobile Vision Applications, Howard et al. 2017,
+https://arxiv.org/abs/1704.04861.
 MobileNetV2: Inverted Residuals and Linear Bottlenecks, Sandler et al. 2018, https://arxiv.org/abs/1801.04381.
-Layers are named as in keras.applications, whose weights it loads.
+Layers are named as in keras.applications, whose weights they load.
 """
 
 from typing import NamedTuple
@@ -33,8 +35,68 @@ STAGES = (
     Stage(6, 160, 3, 2),
     Stage(6, 320, 1, 1),
 )
+V1_BLOCKS = (  # filters and strides: table 1 of the first paper
+    (64, 1),
+    (128, 2),
+    (128, 1),
+    (256, 2),
+    (256, 1),
+    (512, 2),
+    *[(512, 1)] * 5,
+    (1024, 2),
+    (1024, 1),
+)
 SIZE = 224  # pixels a side, where no other is asked for
 MOMENTUM = 0.999  # of the moving statistics
+
+
+def mobilenet(
+    input_shape: tuple[int | None, ...] | None = None,
+    num_classes: int | None = 1000,
+    *,
+    weights: str | None = None,
+    width: float = 1.0,
+    dropout: float = 1e-3,
+) -> keras.Model:
+    """Build MobileNet v1: every convolution but the first is split into one a channel and one a pixel.
+
+    Args:
+        input_shape: ``(height, width, channels)`` or ``(length, channels)``; None takes 224 x 224 x 3. Sides may be None.
+            Pixels are float32 in 0..255.
+        num_classes: outputs of the classifier; None builds a backbone.
+        weights: None, "imagenet" (widths 0.25, 0.5, 0.75, 1.0), or a path.
+        width: multiplier of every layer's channels (the paper's alpha).
+        dropout: before the classifier.
+
+    Returns:
+        a model from ``(N, ..., channels)`` to logits ``(N, num_classes)``; a backbone instead returns
+        ``{"stride_2": ..., "stride_32": ...}``.
+    """
+    inputs = keras.Input(input_shape or (SIZE, SIZE, 3), name="image")
+    x = normalize(inputs, "symmetric")
+    x = conv_bn(x, int(32 * width), 3, strides=2, activation="relu6", names=Names("conv1", "conv1_bn", "conv1_relu"))
+    endpoints, stride = Endpoints(), 2
+    for number, (filters, strides) in enumerate(V1_BLOCKS, start=1):
+        stride *= strides
+        x = depthwise_separable(x, int(filters * width), strides=strides, number=number)
+        endpoints.add(stride, x)
+    if num_classes is None:
+        model = keras.Model(inputs, dict(endpoints), name="mobilenet")
+    else:
+        model = keras.Model(inputs, classifier_head(x, num_classes, dropout=dropout), name="mobilenet")
+    load_weights(model, weights, peer_arguments={"alpha": width})
+    return model
+
+
+def depthwise_separable(x: keras.KerasTensor, filters: int, *, strides: int, number: int) -> keras.KerasTensor:
+    """One 3x3 filter a channel, then one 1x1 convolution over the channels: a ninth of the work of a full 3x3.
+
+    Args:
+        x: ``(N, spatial..., C)``.
+    """
+    depthwise, pointwise = (Names(*(f"conv_{kind}_{number}{end}" for end in ("", "_bn", "_relu"))) for kind in ("dw", "pw"))
+    x = depthwise_bn(x, 3, strides=strides, activation="relu6", names=depthwise)
+    return conv_bn(x, filters, 1, activation="relu6", names=pointwise)
 
 
 def mobilenet_v2(

@@ -9,8 +9,15 @@ import keras
 from visionkit.errors import UserError
 
 HEAD = "predictions"  # the classifier's layer, here and in keras.applications
+HEADS = ("fc1", "fc2", HEAD)  # what depends on the number of classes, or on the size of the picture
+PEER_NAMES = {"conv_preds": HEAD}  # of a 1x1 convolution behind the pooling, where ours is a dense layer
 PEERS = {  # our name -> the name in keras.applications
+    "mobilenet": "MobileNet",
     "mobilenet_v2": "MobileNetV2",
+    "vgg16": "VGG16",
+    "vgg19": "VGG19",
+    **{f"resnet{n}": f"ResNet{n}" for n in (50, 101, 152)},
+    **{f"resnet{n}_v2": f"ResNet{n}V2" for n in (50, 101, 152)},
     **{f"efficientnet_b{n}": f"EfficientNetB{n}" for n in range(8)},
 }
 
@@ -65,10 +72,12 @@ def copy_weights(source: keras.Model, target: keras.Model) -> None:
     Names do not decide: Keras numbers some of them ("normalization_3") by what was built before.
 
     Raises:
-        UserError: the layers or their shapes differ; "predictions" alone may be absent or have other shapes.
+        UserError: the layers or their shapes differ; those of the head alone may be absent or have other shapes.
     """
-    theirs, ours = ({layer.name: layer for layer in model.layers if layer.weights} for model in (source, target))
-    their_head, our_head = theirs.pop(HEAD, None), ours.pop(HEAD, None)
+    theirs, ours = (
+        {PEER_NAMES.get(layer.name, layer.name): layer for layer in model.layers if layer.weights} for model in (source, target)
+    )
+    heads = [(theirs.pop(name, None), ours.pop(name, None)) for name in HEADS]
     if [_shapes(layer) for layer in theirs.values()] != [_shapes(layer) for layer in ours.values()]:
         raise UserError(
             f"The weights do not fit {target.name}: they are of {source.name}, with {len(theirs)} layers that have weights "
@@ -76,8 +85,11 @@ def copy_weights(source: keras.Model, target: keras.Model) -> None:
         )
     for their_layer, our_layer in zip(theirs.values(), ours.values(), strict=True):
         our_layer.set_weights(their_layer.get_weights())
-    if their_head is not None and our_head is not None and _shapes(their_head) == _shapes(our_head):
-        our_head.set_weights(their_head.get_weights())
+    for their_layer, our_layer in heads:
+        if their_layer is not None and our_layer is not None:
+            flat = [weight.reshape(weight.shape[-2:]) if weight.ndim > 2 else weight for weight in their_layer.get_weights()]
+            if [weight.shape for weight in flat] == _shapes(our_layer):
+                our_layer.set_weights(flat)
 
 
 def _shapes(layer: keras.layers.Layer) -> list[tuple[int, ...]]:

@@ -13,12 +13,12 @@ import keras
 
 from visionkit.data.windows import CENTRAL_SHARE
 from visionkit.layers.inference_mode import InferenceMode
-from visionkit.models.endpoints import deepest, layers_behind
+from visionkit.models.endpoints import deepest, layers_behind, strides_of
 from visionkit.models.heads import classifier_head
 
 HEAD, LAST, ALL = "head", "last", "all"
 APPROACHES = (HEAD, LAST, ALL)
-FROZEN_STRIDE = 8  # "last" thaws what lies behind the feature map of this stride
+FROZEN_STRIDE = 8  # "last" thaws what lies behind the feature map of this stride, or of the last but one
 FEW_A_CLASS, MANY = 150, 5_000  # training pictures: a class; in all
 
 
@@ -63,7 +63,8 @@ def thaw(backbone: keras.Model, approach: str) -> int:
 
     Args:
         backbone: the one that was given to ``transfer_model``; its layers are the classifier's.
-        approach: "head" freezes all of it; "last" thaws the stages in which the picture is 16 or 32 times smaller;
+        approach: "head" freezes all of it; "last" thaws the stages in which the picture is 16 or 32 times smaller, of a network
+            for small pictures the last one;
             "all" thaws everything.
 
     Returns:
@@ -71,7 +72,8 @@ def thaw(backbone: keras.Model, approach: str) -> int:
     """
     if approach not in APPROACHES:
         raise ValueError(f"Unknown approach {approach!r}; expected one of {', '.join(APPROACHES)}.")
-    thawed = {HEAD: [], LAST: layers_behind(backbone, FROZEN_STRIDE), ALL: backbone.layers}[approach]
+    frozen = min(FROZEN_STRIDE, strides_of(backbone)[-2])
+    thawed = {HEAD: [], LAST: layers_behind(backbone, frozen), ALL: backbone.layers}[approach]
     for layer in backbone.layers:
         layer.trainable = layer in thawed
     return sum(math.prod(weight.shape) for layer in thawed for weight in layer.trainable_weights)

@@ -1,0 +1,73 @@
+"""VGG: depth from 3x3 convolutions alone.
+
+Very Deep Convolutional Networks for Large-Scale Image Recognition, Simonyan and Zisserman 2014, https://arxiv.org/abs/1409.1556.
+Layers are named as in keras.applications, whose weights VGG-16 and VGG-19 load.
+
+    five blocks of 3x3 convolutions, each ended by a max pool /2 -> two layers of 4096 -> classifier
+"""
+
+from functools import partial
+
+import keras
+
+from visionkit.layers import nd
+from visionkit.layers.normalization import normalize
+from visionkit.models.endpoints import Endpoints
+from visionkit.models.heads import dense_head
+from visionkit.models.pretrained import load_weights
+
+FILTERS = (64, 128, 256, 512, 512)
+VARIANTS = {  # convolutions of each block: the columns A, B, D and E of the paper's table 1
+    "vgg11": (1, 1, 2, 2, 2),
+    "vgg13": (2, 2, 2, 2, 2),
+    "vgg16": (2, 2, 3, 3, 3),
+    "vgg19": (2, 2, 4, 4, 4),
+}
+SIZE = 224  # pixels a side
+
+
+def vgg(
+    variant: str,
+    input_shape: tuple[int | None, ...] | None = None,
+    num_classes: int | None = 1000,
+    *,
+    weights: str | None = None,
+    dropout: float = 0.5,
+) -> keras.Model:
+    """Build one VGG; ``vgg16`` and its siblings are this function with ``variant`` filled in.
+
+    Args:
+        variant: a key of ``VARIANTS``.
+        input_shape: ``(length, channels)``, ``(height, width, channels)`` or ``(depth, height, width, channels)``; None takes
+            224 x 224 x 3. A classifier needs its sides given. Pixels are float32 in 0..255.
+        num_classes: outputs of the classifier; None builds a backbone.
+        weights: None, "imagenet" (VGG-16 and VGG-19), or a path.
+        dropout: after each of the two hidden layers.
+
+    Returns:
+        a model from ``(N, ..., channels)`` to logits ``(N, num_classes)``; a backbone instead returns
+        ``{"stride_1": ..., "stride_32": ...}``: the last convolution at each stride, and the last pool.
+    """
+    inputs = keras.Input(input_shape or (SIZE, SIZE, 3), name="image")
+    x = normalize(inputs, "caffe")
+    endpoints = Endpoints()
+    for block, (filters, repeats) in enumerate(zip(FILTERS, VARIANTS[variant], strict=True), start=1):
+        for repeat in range(1, repeats + 1):
+            x = nd.layer("Conv", x)(filters, 3, padding="same", activation="relu", name=f"block{block}_conv{repeat}")(x)
+        endpoints.add(2 ** (block - 1), x)
+        x = nd.layer("MaxPooling", x)(2, 2, name=f"block{block}_pool")(x)
+    endpoints.add(2 ** len(FILTERS), x)
+
+    if num_classes is None:
+        model = keras.Model(inputs, dict(endpoints), name=variant)
+    else:
+        logits = dense_head(x, num_classes, hidden=(4096, 4096), dropout=dropout)
+        model = keras.Model(inputs, logits, name=variant)
+    load_weights(model, weights)
+    return model
+
+
+vgg11 = partial(vgg, "vgg11")
+vgg13 = partial(vgg, "vgg13")
+vgg16 = partial(vgg, "vgg16")
+vgg19 = partial(vgg, "vgg19")
