@@ -134,7 +134,7 @@ def test_a_rank_that_keras_lacks_is_told():
         models.mobilenet_v2((32, 32, 32, 1), 2)
 
 
-@pytest.mark.parametrize("name", SMALL)
+@pytest.mark.parametrize("name", SMALL + CLASSIC)
 def test_every_weight_gets_a_gradient(name):
     import tensorflow as tf
 
@@ -148,7 +148,7 @@ def test_every_weight_gets_a_gradient(name):
     assert dead == []
 
 
-@pytest.mark.parametrize("name", SMALL)
+@pytest.mark.parametrize("name", SMALL + CLASSIC)
 def test_keras_file_round_trip(name, tmp_path):
     model = models.build(name, (64, 64, 3), 4)
     model.save(tmp_path / "model.keras")
