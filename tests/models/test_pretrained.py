@@ -150,3 +150,19 @@ def test_a_classifier_of_other_classes_takes_all_but_the_head_of_keras_applicati
     copy_weights(peer, ours)
     np.testing.assert_array_equal(ours.get_layer("conv_pw_13").get_weights(), peer.get_layer("conv_pw_13").get_weights())
     np.testing.assert_array_equal(ours.get_layer("predictions").get_weights()[0], before[0])
+
+
+def test_a_file_fits_networks_that_end_in_dense_layers(tmp_path):
+    """All of it; and without its head, where that is of other classes or another size of picture."""
+    source = models.lenet5((32, 32, 1), 10)
+    source.save_weights(tmp_path / "lenet.weights.h5")
+    for shape, classes in (((32, 32, 1), 10), ((32, 32, 1), 3), ((40, 40, 1), 10)):
+        loaded = models.lenet5(shape, classes, weights=str(tmp_path / "lenet.weights.h5"))
+        np.testing.assert_array_equal(loaded.get_layer("conv2").get_weights()[0], source.get_layer("conv2").get_weights()[0])
+
+
+def test_behind_a_layer_that_does_not_fit_nothing_is_copied():
+    source, target = models.lenet5((32, 32, 1), 10), models.lenet5((40, 40, 1), 10)
+    before = target.get_layer("predictions").get_weights()[0]
+    copy_weights(source, target)
+    np.testing.assert_array_equal(target.get_layer("predictions").get_weights()[0], before)

@@ -46,7 +46,7 @@ def conv_bn(
     x = pad(x, padding, name=f"{names.conv}_pad") if explicit else x
     options = {"use_bias": use_bias, "kernel_initializer": he_fan_out(), "name": names.conv}
     x = nd.layer("Conv", x)(filters, kernel_size, strides, "valid" if explicit else "same", **options)(x)
-    return _normalize_and_activate(x, names, activation, momentum, epsilon)
+    return normalize_and_activate(x, names, activation, momentum=momentum, epsilon=epsilon)
 
 
 def pad(x: keras.KerasTensor, count: int, *, name: str) -> keras.KerasTensor:
@@ -67,7 +67,7 @@ def depthwise_bn(
     x = nd.layer("DepthwiseConv", x)(
         kernel_size, strides, "same", use_bias=False, depthwise_initializer=he_fan_out(), name=names.conv
     )(x)
-    return _normalize_and_activate(x, names, activation, momentum, EPSILON)
+    return normalize_and_activate(x, names, activation, momentum=momentum)
 
 
 def squeeze_excite(x: keras.KerasTensor, filters: int, *, name: str, activation: str) -> keras.KerasTensor:
@@ -94,7 +94,10 @@ def make_divisible(channels: float, divisor: int = 8) -> int:
     return rounded + divisor if rounded < 0.9 * channels else rounded
 
 
-def _normalize_and_activate(x, names: Names, activation, momentum: float, epsilon: float):
+def normalize_and_activate(
+    x: keras.KerasTensor, names: Names, activation: str | None, *, momentum: float = 0.99, epsilon: float = EPSILON
+) -> keras.KerasTensor:
+    """Batch normalisation of ``(N, spatial..., C)``, and an activation unless it is None."""
     x = keras.layers.BatchNormalization(momentum=momentum, epsilon=epsilon, name=names.bn)(x)
     return x if activation is None else keras.layers.Activation(activation, name=names.activation)(x)
 

@@ -73,7 +73,7 @@ def build(
 
     Args:
         name: a name of the catalogue.
-        input_shape: ``(height, width, channels)``; None takes the published size and three channels.
+        input_shape: ``(height, width, channels)``; None takes the published shape.
         num_classes: outputs of the classifier; None builds a backbone whose outputs are named by stride.
         weights: None, "imagenet", or a path.
     """

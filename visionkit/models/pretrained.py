@@ -5,6 +5,7 @@ from collections.abc import Callable
 from pathlib import Path
 
 import keras
+import numpy as np
 
 from visionkit.errors import UserError
 
@@ -35,7 +36,8 @@ def load_weights(
 ) -> None:
     """Fill ``model`` as a builder's ``weights`` argument asks.
 
-    A classifier whose number of classes differs from the source's keeps its own, untrained "predictions" layer.
+    A head that does not fit stays untrained: of other classes its "predictions"; of a network that ends in dense layers over
+    all pixels, with pictures of another size, all of it.
 
     Args:
         model: a network of the catalogue, freshly built; its ``name`` says which.
@@ -86,10 +88,17 @@ def copy_weights(source: keras.Model, target: keras.Model) -> None:
     for their_layer, our_layer in zip(theirs.values(), ours.values(), strict=True):
         our_layer.set_weights(their_layer.get_weights())
     for their_layer, our_layer in heads:
-        if their_layer is not None and our_layer is not None:
-            flat = [weight.reshape(weight.shape[-2:]) if weight.ndim > 2 else weight for weight in their_layer.get_weights()]
-            if [weight.shape for weight in flat] == _shapes(our_layer):
-                our_layer.set_weights(flat)
+        if their_layer is None and our_layer is None:
+            continue
+        flat = [] if their_layer is None else [_flat(weight) for weight in their_layer.get_weights()]
+        if our_layer is None or [weight.shape for weight in flat] != _shapes(our_layer):
+            break  # what comes behind a layer that does not fit would be nonsense
+        our_layer.set_weights(flat)
+
+
+def _flat(kernel: np.ndarray) -> np.ndarray:
+    """The weights of a 1x1 convolution as those of a dense layer; others as they are."""
+    return kernel.reshape(kernel.shape[-2:]) if kernel.ndim > 2 else kernel
 
 
 def _shapes(layer: keras.layers.Layer) -> list[tuple[int, ...]]:
@@ -125,10 +134,9 @@ def _read_keras_file(path: Path) -> keras.Model:
 
 
 def _load_h5(model: keras.Model, path: Path) -> None:
-    """Load all of it, or where only the classifier differs, all but the classifier."""
-    candidates = [model]
-    if any(layer.name == HEAD for layer in model.layers):
-        candidates.append(keras.Model(model.inputs, model.get_layer("avg_pool").input))
+    """Load all of it, or where only the head differs, all but the head."""
+    first_of_head = (layer for layer in model.layers if layer.name in ("avg_pool", "flatten"))
+    candidates = [model, *(keras.Model(model.inputs, layer.input) for layer in first_of_head)]
     reasons = []
     for candidate in candidates:
         try:

@@ -15,7 +15,7 @@ from typing import Literal, NamedTuple
 import keras
 
 from visionkit.layers import nd
-from visionkit.layers.blocks import Names, conv_bn, pad
+from visionkit.layers.blocks import Names, conv_bn, normalize_and_activate, pad
 from visionkit.layers.normalization import normalize
 from visionkit.models.endpoints import Endpoints
 from visionkit.models.heads import classifier_head
@@ -114,7 +114,7 @@ def resnet(
             stride *= options["strides"]
             endpoints.add(stride, x)
     if chosen.preactivation:
-        x = _normalize_and_activate(x, "post_")
+        x = normalize_and_activate(x, _names("post_"), "relu", epsilon=EPSILON)
         endpoints.add(stride, x)
 
     if num_classes is None:
@@ -153,7 +153,7 @@ def bottleneck(
 
 def preactivated_bottleneck(x: keras.KerasTensor, filters: int, *, strides: int, project: bool, name: str) -> keras.KerasTensor:
     """Normalisation and ReLU come first, and nothing stands on the way of what is carried."""
-    before = _normalize_and_activate(x, f"{name}preact_")
+    before = normalize_and_activate(x, _names(f"{name}preact_"), "relu", epsilon=EPSILON)
     conv = nd.layer("Conv", x)
     if project:
         x = conv(4 * filters, 1, strides, name=f"{name}0_conv")(before)
@@ -197,11 +197,6 @@ def _stem(x: keras.KerasTensor, endpoints: Endpoints, chosen: Variant, *, use_bi
         x = conv_bn(x, chosen.filters[0], 7, strides=2, padding=3, names=_names("conv1_"), **options)
     endpoints.add(2, x)
     return nd.layer("MaxPooling", x)(3, 2, name="pool1_pool")(pad(x, 1, name="pool1_pad")), 4
-
-
-def _normalize_and_activate(x: keras.KerasTensor, prefix: str) -> keras.KerasTensor:
-    x = keras.layers.BatchNormalization(epsilon=EPSILON, name=f"{prefix}bn")(x)
-    return keras.layers.Activation("relu", name=f"{prefix}relu")(x)
 
 
 def _names(prefix: str) -> Names:
