@@ -144,19 +144,14 @@ def _check_for_service(augmentation: Augmentation) -> None:
 
 
 def _options() -> tf.data.Options:
-    options = plain_options()
-    # Under tf.distribute each replica takes its part of every batch; there are no files to deal out.
-    options.experimental_distribute.auto_shard_policy = tf.data.experimental.AutoShardPolicy.DATA
-    return options
-
-
-def plain_options() -> tf.data.Options:
     """Fixed threads and no rewriting: autotuning has a thread that an epoch's end waits for, for up to the epoch's length
     (TensorFlow 2.21), and rewriting the graph takes as long as a batch.
     """
     options = tf.data.Options()
     options.autotune.enabled = False
     options.experimental_optimization.apply_default_optimizations = False
+    # Under tf.distribute each replica takes its part of every batch; there are no files to deal out.
+    options.experimental_distribute.auto_shard_policy = tf.data.experimental.AutoShardPolicy.DATA
     return options
 
 

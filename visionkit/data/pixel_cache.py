@@ -96,7 +96,7 @@ def open_cache(
         the cache; None where there is to be none.
     """
     ratios = np.ones(len(index), int) if ratios is None else ratios
-    shapes = -(-np.array([(fact.height, fact.width) for fact in index.facts], int).reshape(-1, 2) // ratios[:, None])
+    shapes = -(-index.shapes // ratios[:, None])
     num_bytes = int(3 * shapes.prod(axis=1).sum())
     free = psutil.virtual_memory().available
     shrunk = f" ({np.count_nonzero(ratios > 1)} of them shrunk, as no window needs more)" if (ratios > 1).any() else ""

@@ -154,6 +154,11 @@ class Index:
         """Whether samples have boxes, and what belongs to them."""
         return any(annotation.objects is not None for annotation in self.annotations)
 
+    @property
+    def shapes(self) -> np.ndarray:
+        """Heights and widths in pixels of scanned pictures, int64 ``(N, 2)``."""
+        return np.array([(fact.height, fact.width) for fact in self.facts], np.int64).reshape(-1, 2)
+
     def take(self, positions: Iterable[int]) -> "Index":
         """The samples at ``positions``, in that order."""
         positions = list(positions)

@@ -59,7 +59,7 @@ class Drawn(NamedTuple):
 def draw(index: Index, augmentation: Augmentation, size: int, seed: int, epoch: int) -> Drawn:
     """Draw an epoch's windows, colors and seeds in one go: neither threads nor batches can change them."""
     rng = np.random.default_rng([seed, epoch, 1])
-    shapes = _shapes(index)
+    shapes = index.shapes
     drawn = rng.random((len(index), 2 * windows.TRIES + 2))
     if augmentation.area is not None:
         chosen = windows.random_windows(shapes, drawn, augmentation.area)
@@ -81,12 +81,8 @@ def lasting_ratios(index: Index, augmentation: Augmentation, size: int) -> np.nd
     """By how much each picture may be shrunk for all epochs, int32 ``(N,)``: by what its smallest window still does with."""
     if augmentation.whole_first:
         return np.ones(len(index), np.int32)
-    sides = windows.smallest_sides(_shapes(index), augmentation.area, augmentation.zoom)
+    sides = windows.smallest_sides(index.shapes, augmentation.area, augmentation.zoom)
     return windows.ratios_for(sides, size)
-
-
-def _shapes(index: Index) -> np.ndarray:
-    return np.array([(fact.height, fact.width) for fact in index.facts], np.int64).reshape(-1, 2)
 
 
 def sample_maker(
@@ -118,7 +114,8 @@ def sample_maker(
     def make_all(positions: list[int], cuts: np.ndarray | None = None) -> list[Sample | None]:
         if cuts is not None:
             return [make(position, None, cut) for position, cut in zip(positions, cuts, strict=True)]
-        decoded = _decode_together(index, positions, drawn) if cache is None else {}
+        small = cache is None and not augmentation.whole_first  # whole pictures of a group might fill the memory
+        decoded = _decode_together(index, positions, drawn) if small else {}
         return [make(position, decoded.pop(position, None)) for position in positions]
 
     def make(position: int, pixels: np.ndarray | None, cut: np.ndarray | None = None) -> Sample | None:
