@@ -56,6 +56,8 @@ class ImageClassifier(tf.Module):
         self._labels = tf.constant(list(class_names))
         stored = tf.float16 if half_precision else tf.float32
         self._weights = [tf.Variable(_stored(v, stored), trainable=False, name="weight") for v in _variables(model)]
+        cut = tf.TensorSpec([None, self._size, self._size, 3], tf.float32, name="pixels")
+        self.serve_pixels = tf.function(self.probabilities, input_signature=[cut])  # for ensembles and further views
 
     def probabilities(self, pixels: tf.Tensor) -> tf.Tensor:
         """Float32 ``(N, size, size, 3)`` in 0..255 to float32 ``(N, num_classes)``."""
@@ -73,18 +75,6 @@ class ImageClassifier(tf.Module):
         plain, mirrored = tf.split(forward(tf.concat([pixels, tf.reverse(pixels, [2])], 0)), 2)  # one graph, not two
         return (plain + mirrored) / 2
 
-    def answers(self, probabilities: tf.Tensor) -> dict[str, tf.Tensor]:
-        """Final answers of ``(N, num_classes)`` probabilities; see ``serve_images``."""
-        order = tf.argsort(probabilities, direction="DESCENDING", stable=True)
-        labels, scores = tf.gather(self._labels, order), tf.gather(probabilities, order, batch_dims=1)
-        return {
-            "label": labels[:, 0],
-            "score": scores[:, 0],
-            "labels": labels,
-            "scores": scores,
-            "probabilities": probabilities,
-        }
-
     @tf.function(input_signature=[tf.TensorSpec([None, None, None, 3], tf.uint8, name="images")])
     def serve_images(self, images: tf.Tensor) -> dict[str, tf.Tensor]:
         """Pictures of one size, uint8 RGB ``(N, H, W, 3)``, to
@@ -93,7 +83,7 @@ class ImageClassifier(tf.Module):
         ``probabilities`` ``(N, num_classes)`` in the order of labels.txt.
         """
         pixels = tf.map_fn(lambda image: self._seen(image, self._size), images, fn_output_signature=tf.float32)
-        return self.answers(self.probabilities(pixels))
+        return answers(self._labels, self.probabilities(pixels))
 
     @tf.function(input_signature=[tf.TensorSpec([None], tf.string, name="image_bytes")])
     def serve_encoded(self, image_bytes: tf.Tensor) -> dict[str, tf.Tensor]:
@@ -101,7 +91,20 @@ class ImageClassifier(tf.Module):
         pixels = tf.map_fn(
             lambda contents: self._seen(decode_in_graph(contents), self._size), image_bytes, fn_output_signature=tf.float32
         )
-        return self.answers(self.probabilities(pixels))
+        return answers(self._labels, self.probabilities(pixels))
+
+
+def answers(labels: tf.Tensor, probabilities: tf.Tensor) -> dict[str, tf.Tensor]:
+    """Final answers of ``(N, num_classes)`` probabilities; see ``ImageClassifier.serve_images``."""
+    order = tf.argsort(probabilities, direction="DESCENDING", stable=True)
+    sorted_labels, scores = tf.gather(labels, order), tf.gather(probabilities, order, batch_dims=1)
+    return {
+        "label": sorted_labels[:, 0],
+        "score": scores[:, 0],
+        "labels": sorted_labels,
+        "scores": scores,
+        "probabilities": probabilities,
+    }
 
 
 def export_classifier(
@@ -189,6 +192,12 @@ def write_bundle(
         shutil.rmtree(f"{unfinished}-replaced", ignore_errors=True)
         shutil.rmtree(unfinished, ignore_errors=True)
     return folder
+
+
+def find_bundle(path: str | Path) -> Path:
+    """The bundle that a path means: itself, or the ``model/`` of a run folder."""
+    folder = Path(path)
+    return folder / "model" if not (folder / "saved_model.pb").is_file() and (folder / "model").is_dir() else folder
 
 
 def describe(folder: str | Path) -> dict[str, Any]:

@@ -18,7 +18,7 @@ import tensorflow as tf
 from visionkit.data.decode import PictureError, read_picture
 from visionkit.data.folders import list_pictures
 from visionkit.errors import UserError
-from visionkit.export.bundle import describe
+from visionkit.export.bundle import describe, find_bundle
 
 TASKS = ("classification",)
 
@@ -103,9 +103,7 @@ def load(path: str | Path) -> Classifier:
     Raises:
         UserError: there is no bundle, or its task is not known to this version.
     """
-    folder = Path(path)
-    if not (folder / "saved_model.pb").is_file() and (folder / "model").is_dir():
-        folder = folder / "model"
+    folder = find_bundle(path)
     facts = describe(folder)
     if facts.get("task") not in TASKS:
         raise UserError(f"{folder} does {facts.get('task')!r}; this version of visionkit runs {', '.join(TASKS)}.")
