@@ -47,7 +47,6 @@ def test_the_table_of_one_network():
 @pytest.mark.parametrize(
     ("arguments", "said"),
     [
-        (["resnet51"], "did you mean 'resnet5"),
         (["vgg16", "--input-shape", "14", "14", "3"], "nothing left"),
         (["--classes", "3"], "the name of one network"),
     ],

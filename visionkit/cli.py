@@ -250,12 +250,42 @@ def models(
     return 0
 
 
+def edges(picture: tyro.conf.Positional[Path | None] = None, *, out: Path, side: int = 256) -> int:
+    """Draw what edge filters find in a picture: vertical, horizontal, Sobel, Scharr, 45 degrees, length and direction.
+
+    Args:
+        picture: Any picture file. Default: a photograph that scikit-image brings along.
+        out: The picture to write: .png, .jpg, .webp, ...
+        side: Longer side in pixels at which the picture is filtered and shown.
+
+    Returns:
+        the exit status.
+    """
+    if not 128 <= side <= 1024:
+        raise UserError(f"--side {side}: expected 128 to 1024 pixels.")
+    from visionkit import quiet_tensorflow
+
+    quiet_tensorflow()
+    from visionkit.data.decode import PictureError, read_picture
+    from visionkit.viz.augmentation_grid import check_target, save
+    from visionkit.viz.edge_figure import bundled_photograph, edge_figure
+
+    check_target(out)
+    try:
+        photograph = bundled_photograph() if picture is None else read_picture(picture)
+    except PictureError as error:
+        raise UserError(f"{picture} cannot be read: {error}.") from error
+    save(edge_figure(photograph, side), out)
+    print(out)
+    return 0
+
+
 def to_json(answer: dict) -> str:
     """One line of ``--json``; file names that are not valid UTF-8 stay printable."""
     return json.dumps(answer, ensure_ascii=True)
 
 
-COMMANDS = {"predict": predict, "check": check, "convert": convert, "augment": augment, "models": models}
+COMMANDS = {"predict": predict, "check": check, "convert": convert, "augment": augment, "models": models, "edges": edges}
 
 
 def main() -> None:

@@ -41,7 +41,7 @@ def test_tables_fit_into_120_columns(name):
 def test_long_names_are_shortened():
     image = keras.Input((3,))
     lines = lines_of(keras.Model(image, keras.layers.Dense(1, name="n" * 99)(image)))
-    assert sum("nnn...nnn" in line for line in lines) == 1 and max(map(len, lines)) <= 120
+    assert any("nnn...nnn" in line for line in lines) and max(map(len, lines)) <= 120
 
 
 @pytest.mark.parametrize(

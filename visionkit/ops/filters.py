@@ -2,19 +2,19 @@
 
 A filter is correlated with the picture, as convolution layers do it: nothing is flipped. There are two kinds.
 
-The gradients (Prewitt, Sobel, Scharr) answer in levels a pixel: a ramp that grows by 3 levels a pixel gives 3, and the two pixels
-beside a step of 10 levels give 5 each. x grows to the right and y downwards; the answer is positive where the picture gets brighter
-along the angle, which turns clockwise from x: 0 degrees looks right and so finds upright edges, 90 looks down. Since a gradient is
-a vector, the kernel of any angle is ``cos * x kernel + sin * y kernel``. They differ in how they smooth across: Prewitt by the
-plain mean, Sobel weighs the middle twice, and Scharr so that the angle is measured best. scikit-image's ``sobel_v`` has twice these
-values (levels over two pixels), OpenCV's ``Sobel`` eight times.
+The gradients (Prewitt, Sobel, Scharr) answer in levels a pixel: a ramp that grows by 3 levels a pixel gives 3, and the two
+pixels beside a step of 10 levels give 5 each. x grows to the right and y downwards; the answer is positive where the picture
+gets brighter along the angle, which turns clockwise from x: 0 degrees looks right and so finds upright edges, 90 looks down.
+Since a gradient is a vector, the kernel of any angle is ``cos * x kernel + sin * y kernel``. They differ in how they smooth
+across: Prewitt by the plain mean, Sobel weighs the middle twice, and Scharr so that the angle is measured best. scikit-image's
+``sobel_v`` has twice these values (levels over two pixels), OpenCV's ``Sobel`` eight times.
 
-"vertical" and "horizontal" are the kernels of textbooks: three differences summed, over two pixels, positive where the *left*, or
-the upper side is the brighter one. A step from 10 down to 0 gives 30.
+"vertical" and "horizontal" are the kernels of textbooks: three differences over two pixels, summed, positive where the *left*
+or the upper side is the brighter one. A step from 10 down to 0 gives 30.
 
-Prewitt, Object Enhancement and Extraction, 1970. Sobel and Feldman 1968; see Sobel, An Isotropic 3x3 Image Gradient Operator, 2014.
-Scharr, Optimal Operators in Digital Image Processing, 2000. Steering: Freeman and Adelson 1991, The Design and Use of Steerable
-Filters, https://doi.org/10.1109/34.93808.
+Prewitt 1970, Object Enhancement and Extraction. Sobel and Feldman 1968; see Sobel 2014, An Isotropic 3x3 Image Gradient
+Operator. Scharr 2000, Optimal Operators in Digital Image Processing. Steering: Freeman and Adelson 1991, The Design and Use of
+Steerable Filters, https://doi.org/10.1109/34.93808.
 """
 
 import keras
@@ -72,8 +72,8 @@ def correlate(images: Tensor, kernel: np.ndarray, padding: str = "same") -> Tens
     Args:
         images: ``(H, W)``, ``(H, W, C)`` or ``(N, H, W, C)``; integers become float32.
         kernel: ``(h, w)``; for "same" both odd.
-        padding: "same" mirrors the picture at its border, which so is no edge; "valid" answers only where the kernel lies inside
-            the picture, and returns ``h - 1`` rows and ``w - 1`` columns less.
+        padding: "same" mirrors the picture at its border, which so is no edge; "valid" answers only where the kernel lies
+            inside the picture, and returns ``h - 1`` rows and ``w - 1`` columns less.
 
     Returns:
         floats of the rank of ``images``.
@@ -94,6 +94,8 @@ def correlate(images: Tensor, kernel: np.ndarray, padding: str = "same") -> Tens
     if padding == "same":
         margins = [(side // 2, side // 2) for side in kernel.shape]
         x = ops.pad(x, [(0, 0), *margins, (0, 0)], mode="symmetric")
+    if x.shape[0] == 0:  # TensorFlow would return no pictures of another size
+        return x[:, kernel.shape[0] - 1 :, kernel.shape[1] - 1 :]
     each_channel = np.repeat(kernel[:, :, None, None], x.shape[-1], axis=2)
     x = ops.depthwise_conv(x, ops.cast(each_channel, x.dtype), padding="valid", data_format="channels_last")
     x = x[..., 0] if rank == 2 else x
@@ -108,8 +110,8 @@ def edge_magnitude(images: Tensor, name: str = "sobel") -> tuple[Tensor, Tensor]
         name: "prewitt", "sobel" or "scharr".
 
     Returns:
-        the length, in levels a pixel; and the direction in which the picture gets brighter, in degrees from -180 to 180: 0 is to
-        the right, 90 downwards. Both of the shape of ``images``. Where the length is 0, the direction says nothing.
+        the length, in levels a pixel; and the direction in which the picture gets brighter, in degrees from -180 to 180: 0 is
+        to the right, 90 downwards. Both of the shape of ``images``. Where the length is 0, the direction says nothing.
     """
     along_x, along_y = (correlate(images, edge_kernel(name, angle)) for angle in (0.0, 90.0))
     length = ops.sqrt(along_x * along_x + along_y * along_y)
