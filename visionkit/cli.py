@@ -261,8 +261,8 @@ def edges(picture: tyro.conf.Positional[Path | None] = None, *, out: Path, side:
     Returns:
         the exit status.
     """
-    if not 128 <= side <= 1024:
-        raise UserError(f"--side {side}: expected 128 to 1024 pixels.")
+    if not 160 <= side <= 1024:
+        raise UserError(f"--side {side}: expected 160 to 1024 pixels.")
     from visionkit import quiet_tensorflow
 
     quiet_tensorflow()

@@ -43,10 +43,8 @@ def cost_lines(name: str, costs: Sequence[LayerCost], blocks: Sequence[Separable
     lines += [head, rule, *body, rule, foot, ""]
     left_out = len(costs) - len(shown)
     if left_out:
-        lines += [
-            f"Not shown, but in the sums: {left_out} without weights that keep the shape (activations, additions, ...).",
-            "",
-        ]
+        which = "1 layer" if left_out == 1 else f"{left_out} layers"
+        lines += [f"Not shown, but in the sums: {which} without weights, keeping the shape (activations, additions, ...).", ""]
     return [*lines, *_memory_lines(costs, size, parameters), *_block_lines(blocks)]
 
 

@@ -60,13 +60,13 @@ def _panels(photograph: np.ndarray, grey: np.ndarray) -> list[Panel]:
     colors[..., 0] %= 180
     return [
         Panel(photograph, "photograph", f"{photograph.shape[1]} x {photograph.shape[0]} pixels"),
-        Panel(signed("vertical"), "vertical", "white: brighter on the left"),
+        Panel(signed("vertical"), "vertical", "white: brighter left"),
         Panel(signed("horizontal"), "horizontal", "white: brighter above"),
-        Panel(signed("sobel"), "Sobel, 0 degrees", "white: brighter on the right"),
+        Panel(signed("sobel"), "Sobel, 0 degrees", "white: brighter right"),
         Panel(signed("scharr", 90), "Scharr, 90 degrees", "white: brighter below"),
-        Panel(signed("scharr", 45), "Scharr, 45 degrees", "white: brighter below right"),
-        Panel(_as_grey(1 - strength), "magnitude", "black: strong, whatever the angle"),
-        Panel(cv2.cvtColor(colors, cv2.COLOR_HSV2RGB), "direction", "red: brighter right, cyan: left"),
+        Panel(signed("scharr", 45), "Scharr, 45 degrees", "white: below right"),
+        Panel(_as_grey(1 - strength), "magnitude", "black: strong"),
+        Panel(cv2.cvtColor(colors, cv2.COLOR_HSV2RGB), "direction", "red: right, cyan: left"),
     ]
 
 
