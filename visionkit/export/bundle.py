@@ -130,28 +130,52 @@ def export_classifier(
     Raises:
         UserError: a folder stands there that is no bundle.
     """
+    module = ImageClassifier(model, class_names, flips=flips, half_precision=half_precision, whole=whole)
+    size = model.input_shape[1]
+    return write_bundle(
+        module,
+        folder,
+        signatures={"serving_default": module.serve_images, "serving_encoded": module.serve_encoded},
+        twin_shape=(1, size, size, 3),
+        class_names=class_names,
+        facts={"size": size, "flips": flips, "whole": whole, **facts},
+    )
+
+
+def write_bundle(
+    module: tf.Module,
+    folder: str | Path,
+    *,
+    signatures: dict[str, Any],
+    twin_shape: tuple[int, ...],
+    class_names: tuple[str, ...],
+    facts: dict[str, Any],
+) -> Path:
+    """Write a classifier's module as a bundle, beside and then renamed.
+
+    Args:
+        module: with ``probabilities`` from float32 ``(N, ...)`` to ``(N, num_classes)``.
+        folder: a bundle there is replaced.
+        signatures: name -> function of the module.
+        twin_shape: what ``probabilities`` takes in the LiteRT twin, with a batch of one.
+        class_names: in the order of the probabilities.
+        facts: for ``bundle.json``.
+
+    Raises:
+        UserError: a folder stands there that is no bundle.
+    """
     folder = Path(folder)
     if folder.exists() and not (folder / EXTRA / "bundle.json").is_file():
         raise UserError(f"{folder} exists and is no bundle of visionkit: it is not replaced. Name another folder.")
     folder.parent.mkdir(parents=True, exist_ok=True)
     unfinished = Path(tempfile.mkdtemp(prefix=f".{folder.name}-", dir=folder.parent))
     try:
-        module = ImageClassifier(model, class_names, flips=flips, half_precision=half_precision, whole=whole)
-        signatures = {"serving_default": module.serve_images, "serving_encoded": module.serve_encoded}
         tf.saved_model.save(module, str(unfinished), signatures=signatures)
         extra = unfinished / EXTRA
         extra.mkdir()
-        size = model.input_shape[1]
-        described = {
-            "task": "classification",
-            "labels": list(class_names),
-            "size": size,
-            "flips": flips,
-            "whole": whole,
-            **facts,
-        }
+        described = {"task": "classification", "labels": list(class_names), **facts}
         try:
-            (unfinished / TWIN).write_bytes(litert.convert(module.probabilities, (1, size, size, 3), module))
+            (unfinished / TWIN).write_bytes(litert.convert(module.probabilities, twin_shape, module))
         except Exception as error:  # the converter's errors have no common type, and the bundle is whole without its twin
             described["litert"] = f"not converted: {error}"
         (extra / "bundle.json").write_text(json.dumps(described, indent=2, ensure_ascii=False), encoding="utf-8")

@@ -4,9 +4,10 @@ Every visionkit model takes float32 pixels in 0..255 and normalises them itself,
 export and serving cannot disagree.
 """
 
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 import keras
+from keras import ops
 
 
 class Preset(NamedTuple):
@@ -28,6 +29,9 @@ PRESETS: dict[str, Preset] = {
     "caffe": Preset((103.939, 116.779, 123.68), (1.0,) * 3, bgr=True),  # VGG, and ResNet as keras.applications has it
     "efficientnet_lite": Preset((127.0,), (128.0,)),
 }
+
+TINY = 1e-37  # the smallest peak that a sample is divided by; float32 ends below
+ROUNDING = 1e-6  # of float32: a deviation below, as a share of the peak, is none
 
 
 def normalize(x: keras.KerasTensor, preset: str) -> keras.KerasTensor:
@@ -71,3 +75,32 @@ def mend_stored_deviation(model: keras.Model) -> None:
     if len(variance) == 3 and abs(variance - IMAGENET_DEVIATION).max() < 1e-3:
         layer.adapt_variance.assign(layer.adapt_variance**2)
     layer.finalize_state()  # Keras computes with constants made from the weights: make them anew
+
+
+@keras.saving.register_keras_serializable("visionkit")
+class Standardize(keras.layers.Layer):
+    """Each channel of each sample by itself to the mean and deviation of ordinary pixels, whatever its unit was.
+
+    For signals and volumes, whose intensities have no common scale: ``(N, spatial..., C)`` to the same shape. What follows may
+    apply a preset, as to pixels in 0..255; of "imagenet", averaged over its channels, mean 0 and deviation 1 come out. A
+    constant becomes the mean.
+    """
+
+    def __init__(self, **options: Any):
+        super().__init__(**options)
+        mean, deviation, _ = PRESETS["imagenet"]
+        self._deviation = len(deviation) / sum(1 / d for d in deviation)
+        self._mean = self._deviation * sum(m / d for m, d in zip(mean, deviation, strict=True)) / len(mean)
+
+    def call(self, x: keras.KerasTensor) -> keras.KerasTensor:
+        """The standardised samples."""
+        axes = tuple(range(1, len(x.shape) - 1))
+        # By the peak first: neither huge values overflow when they are squared, nor do tiny ones vanish.
+        x = x / ops.maximum(ops.max(ops.abs(x), axes, keepdims=True), TINY)
+        x = x - ops.mean(x, axes, keepdims=True)
+        deviation = ops.sqrt(ops.mean(ops.square(x), axes, keepdims=True))
+        return x / ops.maximum(deviation, ROUNDING) * self._deviation + self._mean
+
+    def compute_output_shape(self, input_shape: tuple[int | None, ...]) -> tuple[int | None, ...]:
+        """That of the input."""
+        return input_shape
