@@ -19,7 +19,7 @@ def predict(
     draw: Path | None = None,
     top: int = 5,
 ) -> int:
-    """Say what is on pictures, with a model that a recipe exported.
+    """Say what is on pictures (or in signals, or volumes), with a model that a recipe exported.
 
     Args:
         model: RUN/model, RUN, or a folder of saved_models/.
@@ -38,12 +38,11 @@ def predict(
     from visionkit import quiet_tensorflow
 
     quiet_tensorflow()
-    from visionkit.data.decode import read_picture
     from visionkit.inference.loading import Unreadable, expand, load
     from visionkit.viz.draw import draw_label, drawing_names
 
     classifier = load(model)
-    files = expand(pictures)
+    files = expand(pictures, classifier.list_files)
     if not files:
         raise UserError(f"No pictures in {', '.join(pictures)}.")
     if draw is not None:
@@ -57,7 +56,7 @@ def predict(
         best = answer.top[:top]
         if draw is not None:
             lines = [f"{label}  {score:.1%}" for label, score in best]
-            draw_label(read_picture(answer.path), lines).save(draw / drawing)
+            draw_label(classifier.show(answer.path), lines).save(draw / drawing)
         if as_json:
             print(to_json({"path": answer.path, "label": answer.label, "score": answer.score, "top": best}))
         else:

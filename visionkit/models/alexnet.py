@@ -12,7 +12,8 @@ import keras
 
 from visionkit.layers import nd
 from visionkit.layers.blocks import max_pool, pad
-from visionkit.layers.normalization import LocalResponseNormalization, normalize
+from visionkit.layers.normalization import normalize
+from visionkit.layers.response_normalization import LocalResponseNormalization
 from visionkit.models.endpoints import Endpoints
 from visionkit.models.heads import dense_head
 from visionkit.models.pretrained import layout_of, load_weights
