@@ -13,7 +13,7 @@ from visionkit.data.folders import read_class_folders
 from visionkit.data.sample import Index, SkippedFiles
 from visionkit.data.scan import scan
 from visionkit.training.feeding import Feeding
-from visionkit.training.phases import _measure, feature_batches, head_phase, thawed_phase
+from visionkit.training.phases import _measure, feature_batches, head_phase, picture_phase
 from visionkit.training.transfer import TransferModel
 
 
@@ -61,10 +61,10 @@ def thawed(model, class_folders, feeding):
     splits, skipped = read_class_folders(class_folders), SkippedFiles()
     train, val = scan(splits.train, skipped), scan(splits.val, skipped)
     options = {"flips": True, "epochs": 1, "batch_size": 5, "seed": 0, "skipped": skipped}
-    return thawed_phase(model, "last", train, val, feeding=feeding, **options)
+    return picture_phase(model.classifier, "last", train, val, feeding=feeding, **options)
 
 
-def test_a_thawed_phase_gives_augmented_pictures_their_labels(model, class_folders):
+def test_a_picture_phase_gives_augmented_pictures_their_labels(model, class_folders):
     phase = thawed(model, class_folders, Feeding(augment.preset("light")))
     batches = [[part.numpy() for part in batch] for batch in phase.batches(0)]
     assert len(batches) == phase.num_steps == 3
