@@ -24,6 +24,7 @@ from visionkit.errors import UserError
 from visionkit.export import litert
 
 EXTRA = "assets.extra"
+LUMA = (0.299, 0.587, 0.114)  # of red, green, blue in grey, as Pillow has it; unlike TensorFlow's they sum to 1
 TWIN = f"{EXTRA}/model.tflite"
 
 
@@ -59,7 +60,7 @@ class ImageClassifier(tf.Module):
     def probabilities(self, pixels: tf.Tensor) -> tf.Tensor:
         """Float32 ``(N, size, size, 3)`` in 0..255 to float32 ``(N, num_classes)``."""
         model = self._model.value
-        pixels = tf.image.rgb_to_grayscale(pixels) if self._grey else pixels
+        pixels = tf.tensordot(pixels, LUMA, 1)[..., None] if self._grey else pixels
         weights = [tf.cast(w, v.dtype) for w, v in zip(self._weights, _variables(model), strict=True)]
         split = len(model.trainable_variables)
 
