@@ -36,6 +36,7 @@ from visionkit.export.bundle import add_facts, export_classifier  # noqa: E402
 from visionkit.export.parity import twin_difference  # noqa: E402
 from visionkit.inference.evaluation import answers_to_files, answers_to_small_pictures  # noqa: E402
 from visionkit.models.catalog import CATALOG, find  # noqa: E402
+from visionkit.models.inception import SIDE_WEIGHTS, without_side_branches  # noqa: E402
 from visionkit.training import phases, runtime  # noqa: E402
 from visionkit.training.feeding import Feeding  # noqa: E402
 from visionkit.training.fit import Phase, load_weights, train_in_order  # noqa: E402
@@ -46,19 +47,21 @@ from visionkit.training.run_folder import RunFolder  # noqa: E402
 from visionkit.viz.depth_study import Trained, depth_section  # noqa: E402
 from visionkit.viz.report import ClassificationReport, Section, write_report  # noqa: E402
 
+GOOGLENET = "googlenet"  # trained with side branches, exported without
 DIGITS, FASHION = "digits", "fashion-mnist"
 SMALL_SIZE = 32  # pixels a side, where the network takes small pictures
-SHIFT_SHARE = 1 / 8  # of the side: 4 pixels of 32
-SMALL_SET = 10_000  # pictures; beyond, fewer epochs and larger batches do
+SHIFT_SHARE = 1 / 8  # of the side: 4 pixels of 32, as in the residual paper
+SMALL_SET = 10_000  # pictures; beyond, fewer epochs, larger batches and smaller shifts do
 FEW_PARAMETERS = 1_000_000
 SMOKE = {"epochs": 3}
 SMOKE_TRAIN, SMOKE_VAL = 1_500, 400  # small pictures in all
 TWIN_CHECKS = 16  # validation pictures on which the LiteRT twin is compared
 
 DEPTHS, SMOKE_DEPTHS = (8, 20, 32, 44), (8, 14)
-STUDY = {"epochs": 8, "batch_size": 32, "learning_rate": 0.1}  # momentum and decay as in the paper
+STUDY = {"batch_size": 32, "learning_rate": 0.1}  # momentum and decay as in the paper
+STUDY_MET = 80_000  # pictures that each network is trained on, over all epochs
 STUDY_TRAIN, STUDY_VAL = 10_000, 2_000  # pictures of Fashion-MNIST, the first of each split
-STUDY_SIZES = {FASHION: 14, DIGITS: 16}
+STUDY_SIZE = 14  # pixels a side: a quarter of the work of 28
 
 
 @dataclass(frozen=True)
@@ -111,7 +114,7 @@ class Config:
     @property
     def flips(self) -> bool:
         """Whether pictures are mirrored in training, and answers averaged over both."""
-        letters = self.data == DIGITS or looks_like_idx(Path(self.data))
+        letters = self.data == DIGITS or (self.data != FASHION and looks_like_idx(Path(self.data)))
         return self.flip == "yes" or (self.flip == "auto" and not letters)
 
 
@@ -163,9 +166,11 @@ def train_and_export(run: RunFolder, config: Config) -> None:
         study_depth(work)
         return
     story.tell(f"Network {config.model} from random weights, on a {device}.")
-    model = build(config.model, work)
+    has_sides = config.model == GOOGLENET
+    model = build(config.model, work, **({"side_branches": True} if has_sides else {}))
     history = train_in_order(run, {config.model: partial(set_up, work, model)})
-    finish(work, model, history=history)
+    story.tell("The weights after the last epoch are exported: nothing was chosen by the validation pictures.")
+    finish(work, without_side_branches(model) if has_sides else model, history=history)
 
 
 def open_small(run: RunFolder, config: Config, story: Story, skipped: SkippedFiles, small: SmallSplits) -> Work:
@@ -173,11 +178,9 @@ def open_small(run: RunFolder, config: Config, story: Story, skipped: SkippedFil
     train, val, note = small
     limits = (SMOKE_TRAIN, SMOKE_VAL) if config.smoke else (STUDY_TRAIN, STUDY_VAL) if config.study else (len(train), len(val))
     train, val = (part.take(np.arange(min(len(part), most))) for part, most in zip((train, val), limits, strict=True))
-    size = config.size or (STUDY_SIZES.get(config.data, train.pixels.shape[1]) if config.study else SMALL_SIZE)
-    story.tell(
-        f"{len(train):,} training and {len(val):,} validation pictures of {len(train.class_names)} classes: {config.data}."
-    )
-    story.tell(f"Of all pictures, {note}.")
+    part_of = "the first pictures of each split of " if len(train) + len(val) < len(small.train) + len(small.val) else ""
+    story.tell(f"{len(train):,} training and {len(val):,} validation pictures: {part_of}{config.data}, {note}.")
+    size = config.size or (STUDY_SIZE if config.study else SMALL_SIZE)
     return Work(run, config, story, skipped, train, val, size)
 
 
@@ -220,6 +223,7 @@ def set_up(work: Work, model: keras.Model) -> Phase:
         "learning_rate": config.learning_rate or rate,
         "flips": config.flips,
         "seed": config.seed,
+        "loss_weights": SIDE_WEIGHTS if config.model == GOOGLENET else None,
     }
     work.story.tell(
         f"AdamW with a learning rate of {schedule['learning_rate']:g} ({'as asked' if config.learning_rate else reason}), "
@@ -236,7 +240,8 @@ def set_up(work: Work, model: keras.Model) -> Phase:
 
 def variation_of(work: Work) -> Variation:
     """How small training pictures are varied."""
-    return Variation(shift=round(SHIFT_SHARE * work.size), flip=0.5 if work.config.flips else 0.0)
+    share = SHIFT_SHARE / 2 if len(work.train) > SMALL_SET else SHIFT_SHARE
+    return Variation(shift=round(share * work.size), flip=0.5 if work.config.flips else 0.0)
 
 
 def choose_rate(model: keras.Model) -> tuple[float, str]:
@@ -253,9 +258,11 @@ def study_depth(work: Work) -> None:
     config, story = work.config, work.story
     depths = SMOKE_DEPTHS if config.smoke else DEPTHS
     asked = {name: getattr(config, name) or value for name, value in STUDY.items()}
+    asked["epochs"] = config.epochs or max(1, round(STUDY_MET / len(work.train)))
     story.tell(
         f"Networks of {', '.join(map(str, depths))} layers, plain and residual, with as many parameters, "
-        f"each trained for {asked['epochs']} epochs in batches of {asked['batch_size']}, on {work.size} x {work.size} pixels."
+        f"each trained for {asked['epochs']} epochs in batches of {asked['batch_size']}, on {work.size} x {work.size} pixels, "
+        f"shifted{' and mirrored' if config.flips else ''}."
     )
     story.tell(
         f"As in the paper: gradient descent with momentum 0.9, weight decay 0.0001, no warm-up; a learning rate of "

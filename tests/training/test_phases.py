@@ -12,8 +12,10 @@ from visionkit.data import augment
 from visionkit.data.folders import read_class_folders
 from visionkit.data.sample import Index, SkippedFiles
 from visionkit.data.scan import scan
+from visionkit.data.small_pictures import Variation, digits
 from visionkit.training.feeding import Feeding
-from visionkit.training.phases import _measure, feature_batches, head_phase, picture_phase
+from visionkit.training.fit import compile_phase, run_epoch
+from visionkit.training.phases import _measure, feature_batches, head_phase, picture_phase, small_picture_phase
 from visionkit.training.transfer import TransferModel
 
 
@@ -73,6 +75,29 @@ def test_a_picture_phase_gives_augmented_pictures_their_labels(model, class_fold
     assert not np.array_equal(next(iter(phase.batches(1)))[0], batches[0][0])
     measured = phase.validate()
     assert 0 <= measured.accuracy <= 1 and measured == phase.validate()
+
+
+def small_network(side: bool) -> keras.Model:
+    keras.utils.set_random_seed(0)
+    image = keras.Input((8, 8, 1))
+    features = keras.layers.Flatten()(keras.layers.Rescaling(1 / 255)(image))
+    logits = keras.layers.Dense(10, name="predictions")(features)
+    return keras.Model(image, {"predictions": logits, "side1": keras.layers.Dense(10)(features)} if side else logits)
+
+
+@pytest.mark.parametrize("loss_weights", [None, {"predictions": 1.0, "side1": 0.3}])
+def test_a_network_learns_digits_in_memory_also_with_a_side_branch(loss_weights):
+    train, val, _ = digits()
+    options = {"variation": Variation(), "flips": False, "epochs": 3, "batch_size": 16, "seed": 0, "learning_rate": 0.02}
+    network = small_network(loss_weights is not None)
+    phase = small_picture_phase(network, "x", train, val, loss_weights=loss_weights, label_smoothing=0.0, **options)
+    compile_phase(phase)
+    measured = [run_epoch(phase, epoch, lambda: None) for epoch in range(phase.epochs)]
+    assert measured[-1]["accuracy"] > 0.85 and phase.validate().accuracy > 0.85
+    if loss_weights is not None:
+        logged = network.get_metrics_result()
+        parts = sum(share * logged[f"{name}_loss"] for name, share in loss_weights.items())
+        assert measured[-1]["loss"] == pytest.approx(float(parts), rel=1e-3)
 
 
 @pytest.mark.parametrize("mix", [None, "mixup", "cutmix"])

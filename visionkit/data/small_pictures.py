@@ -69,7 +69,7 @@ def digits() -> SmallSplits:
     for label in range(10):
         number_in_class[whole.labels == label] = np.arange(whole.counts()[label])
     held_out = number_in_class % HELD_OUT == HELD_OUT - 1
-    note = "every fifth picture of each class, in the data set's order, is held out for validation"
+    note = "of which every fifth of each class, in the data set's order, is held out"
     return SmallSplits(whole.take(np.flatnonzero(~held_out)), whole.take(np.flatnonzero(held_out)), note)
 
 
@@ -102,7 +102,7 @@ def idx_folder(folder: str | Path, class_names: tuple[str, ...] | None = None) -
     if num_classes > len(class_names):
         raise DataError(f"{folder}: a label {num_classes - 1}, where there are {len(class_names)} classes.")
     train, val = (SmallPictures(class_names, *splits[name]) for name in ("train", "val"))
-    return SmallSplits(train, val, "accuracy is measured on the data set's own test pictures, by which nothing is chosen")
+    return SmallSplits(train, val, "whose own test pictures are the validation pictures")
 
 
 def as_served(pixels: tf.Tensor, size: int, channels: int) -> tf.Tensor:
