@@ -28,7 +28,6 @@ visionkit.quiet_tensorflow()
 
 import keras  # noqa: E402
 import numpy as np  # noqa: E402
-from tqdm import tqdm  # noqa: E402
 
 from visionkit import models  # noqa: E402
 from visionkit.cache import cache_folder  # noqa: E402
@@ -37,25 +36,23 @@ from visionkit.data.demo import make_demo  # noqa: E402
 from visionkit.data.folders import read_class_folders  # noqa: E402
 from visionkit.data.pixel_cache import open_cache  # noqa: E402
 from visionkit.data.sample import Index, SkippedFiles  # noqa: E402
-from visionkit.data.scan import scan  # noqa: E402
 from visionkit.data.splits import Splits  # noqa: E402
 from visionkit.data.training_sample import lasting_ratios  # noqa: E402
-from visionkit.errors import UserError  # noqa: E402
 from visionkit.export.bundle import add_facts, export_classifier  # noqa: E402
 from visionkit.export.parity import twin_difference  # noqa: E402
-from visionkit.inference.loading import Prediction, load  # noqa: E402
+from visionkit.inference.evaluation import answers_to_files  # noqa: E402
 from visionkit.models.catalog import CATALOG, find  # noqa: E402
 from visionkit.training import phases, runtime, transfer  # noqa: E402
 from visionkit.training.feature_cache import FeatureCache  # noqa: E402
 from visionkit.training.feeding import Feeding, choose_place  # noqa: E402
 from visionkit.training.fit import Phase, load_weights, train_in_order  # noqa: E402
+from visionkit.training.plan import few, usable  # noqa: E402
 from visionkit.training.recipe import Story, check_at_least, command_line, run_recipe  # noqa: E402
 from visionkit.training.run_folder import RunFolder  # noqa: E402
 from visionkit.viz.report import ClassificationReport, write_report  # noqa: E402
 
 EPOCHS = {transfer.HEAD: 20, transfer.LAST: 8, transfer.ALL: 8}
 SMOKE = {"epochs": 2, "size": 128, "batch_size": 8, "views": 1, "thaw": transfer.LAST}
-SMOKE_TRAIN, SMOKE_VAL = 6, 3  # pictures a class
 TWIN_CHECKS = 16  # validation pictures on which the LiteRT twin is compared
 
 
@@ -147,7 +144,7 @@ def train_and_export(run: RunFolder, config: Config) -> None:
         flips=config.flip,
         half_precision=config.half_precision,
     )
-    val, probabilities = evaluate(bundle, plan.data.val, skipped)
+    val, probabilities = answers_to_files(bundle, plan.data.val, skipped)
     checked = np.unique(np.linspace(0, len(val) - 1, TWIN_CHECKS).astype(int))
     difference = twin_difference(bundle, [val.paths[i] for i in checked], probabilities[checked])
     if difference is not None:
@@ -202,33 +199,14 @@ def make_plan(run: RunFolder, config: Config, skipped: SkippedFiles, story: Stor
     kept = run.read_json("plan.json")
     folder = config.data or make_demo(cache_folder() / "demo")
     splits = read_class_folders(folder, seed=config.seed) if kept is None else Splits.from_plain(kept["data"])
-    if config.smoke and kept is None:
-        splits = dataclasses.replace(splits, train=few(splits.train, SMOKE_TRAIN), val=few(splits.val, SMOKE_VAL))
-    scanned = splits.map(lambda index, name: scan(index, skipped, description=f"checking {name} pictures"))
-    empty = [name for name, count in zip(scanned.train.class_names, scanned.train.counts(), strict=True) if count == 0]
-    if empty:
-        note = f"no training picture of {', '.join(empty)} can be read: left out"
-        if kept is not None or len(scanned.train.class_names) - len(empty) < 2:
-            raise UserError(f"{folder}: {note}, and the rest is no task to train; mend them, then start a new run.")
-        scanned = scanned.without_classes(empty, note)
-    train, val = scanned.train, scanned.val
-    story.tell(f"{len(train)} training and {len(val)} validation pictures of {len(train.class_names)} classes in {folder}.")
-    for note in scanned.notes:
-        story.tell(f"Note: {note}.")
-    for file in skipped.list():
-        story.tell(f"Skipped {file.path}: {file.reason}.")
+    splits = few(splits) if config.smoke and kept is None else splits
+    scanned, listed = usable(splits, folder, skipped, story, resumed=kept is not None)
     if kept is not None:
         return Plan(scanned, kept["size"], kept["approach"])
-    size = choose_size(config, CATALOG[find(config.base)].size, train, story)
-    plan = Plan(scanned, size, choose_approach(config, train, story))
-    unscanned = splits.without_classes(empty, note) if empty else splits  # so that a resumed run names the broken files, too
-    run.write_json("plan.json", {"data": unscanned.to_plain(), "size": plan.size, "approach": plan.approach})
+    size = choose_size(config, CATALOG[find(config.base)].size, scanned.train, story)
+    plan = Plan(scanned, size, choose_approach(config, scanned.train, story))
+    run.write_json("plan.json", {"data": listed.to_plain(), "size": plan.size, "approach": plan.approach})
     return plan
-
-
-def few(index: Index, count: int) -> Index:
-    """The first ``count`` samples of each class."""
-    return index.take(i for label in range(len(index.class_names)) for i in np.flatnonzero(index.labels == label)[:count])
 
 
 def choose_size(config: Config, published: int, train: Index, story: Story) -> int:
@@ -272,7 +250,7 @@ def set_up(work: Work, name: str) -> Phase:
     if name == transfer.HEAD:
         return phases.head_phase(model, *features_of(work, augmentation), **schedule)
     schedule |= {"feeding": feeding_of(work, augmentation), "flips": config.flip, "skipped": work.skipped}
-    return phases.thawed_phase(model, name, data.train, data.val, **schedule)
+    return phases.picture_phase(model.classifier, name, data.train, data.val, **schedule)
 
 
 def feeding_of(work: Work, augmentation: augment.Augmentation) -> Feeding:
@@ -311,22 +289,6 @@ def without_vanished(index: Index, views: list[np.ndarray]) -> tuple[Index, list
     """Leave out the samples whose files could not be read any more, which have no features."""
     kept = np.all([np.isfinite(view[:, 0]) for view in views], axis=0)
     return (index, views) if kept.all() else (index.take(np.flatnonzero(kept)), [view[kept] for view in views])
-
-
-def evaluate(bundle: Path, val: Index, skipped: SkippedFiles) -> tuple[Index, np.ndarray]:
-    """Ask the exported bundle about every validation picture: what is measured is what is shipped.
-
-    Returns:
-        the pictures that could be read, and the bundle's probabilities ``(N, num_classes)``.
-    """
-    model = load(bundle)
-    answers = list(tqdm(model.predict_many(val.paths), "evaluating", total=len(val), unit=" pictures", leave=False))
-    for answer in answers:
-        if not isinstance(answer, Prediction):
-            skipped.add(answer.path, answer.error)
-    read = [i for i, answer in enumerate(answers) if isinstance(answer, Prediction)]
-    rows = [[dict(answers[i].top)[name] for name in val.class_names] for i in read]
-    return val.take(read), np.array(rows, np.float32)
 
 
 if __name__ == "__main__":

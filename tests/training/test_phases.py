@@ -12,8 +12,10 @@ from visionkit.data import augment
 from visionkit.data.folders import read_class_folders
 from visionkit.data.sample import Index, SkippedFiles
 from visionkit.data.scan import scan
+from visionkit.data.small_pictures import Variation, digits
 from visionkit.training.feeding import Feeding
-from visionkit.training.phases import _measure, feature_batches, head_phase, thawed_phase
+from visionkit.training.fit import compile_phase, run_epoch
+from visionkit.training.phases import feature_batches, head_phase, measured, picture_phase, small_picture_phase
 from visionkit.training.transfer import TransferModel
 
 
@@ -43,9 +45,9 @@ def test_an_epoch_of_features_goes_through_every_view_of_every_picture_once():
 
 def test_what_is_measured_agrees_with_scipy(rng):
     logits, labels = rng.normal(size=(20, 5)) * 5, rng.integers(0, 5, 20)
-    measured = _measure(softmax(logits, axis=1), labels)
-    assert measured.loss == pytest.approx(-log_softmax(logits, axis=1)[np.arange(20), labels].mean())
-    assert measured.accuracy == (logits.argmax(1) == labels).mean()
+    validation = measured(softmax(logits, axis=1), labels)
+    assert validation.loss == pytest.approx(-log_softmax(logits, axis=1)[np.arange(20), labels].mean())
+    assert validation.accuracy == (logits.argmax(1) == labels).mean()
 
 
 def test_rare_classes_weigh_more(model, rng):
@@ -61,10 +63,10 @@ def thawed(model, class_folders, feeding):
     splits, skipped = read_class_folders(class_folders), SkippedFiles()
     train, val = scan(splits.train, skipped), scan(splits.val, skipped)
     options = {"flips": True, "epochs": 1, "batch_size": 5, "seed": 0, "skipped": skipped}
-    return thawed_phase(model, "last", train, val, feeding=feeding, **options)
+    return picture_phase(model.classifier, "last", train, val, feeding=feeding, **options)
 
 
-def test_a_thawed_phase_gives_augmented_pictures_their_labels(model, class_folders):
+def test_a_picture_phase_gives_augmented_pictures_their_labels(model, class_folders):
     phase = thawed(model, class_folders, Feeding(augment.preset("light")))
     batches = [[part.numpy() for part in batch] for batch in phase.batches(0)]
     assert len(batches) == phase.num_steps == 3
@@ -73,6 +75,29 @@ def test_a_thawed_phase_gives_augmented_pictures_their_labels(model, class_folde
     assert not np.array_equal(next(iter(phase.batches(1)))[0], batches[0][0])
     measured = phase.validate()
     assert 0 <= measured.accuracy <= 1 and measured == phase.validate()
+
+
+def small_network(side: bool) -> keras.Model:
+    keras.utils.set_random_seed(0)
+    image = keras.Input((8, 8, 1))
+    features = keras.layers.Flatten()(keras.layers.Rescaling(1 / 255)(image))
+    logits = keras.layers.Dense(10, name="predictions")(features)
+    return keras.Model(image, {"predictions": logits, "side1": keras.layers.Dense(10)(features)} if side else logits)
+
+
+@pytest.mark.parametrize("loss_weights", [None, {"predictions": 1.0, "side1": 0.3}])
+def test_a_network_learns_digits_in_memory_also_with_a_side_branch(loss_weights):
+    train, val, _ = digits()
+    options = {"variation": Variation(), "flips": False, "epochs": 3, "batch_size": 16, "seed": 0, "learning_rate": 0.02}
+    network = small_network(loss_weights is not None)
+    phase = small_picture_phase(network, "x", train, val, loss_weights=loss_weights, label_smoothing=0.0, **options)
+    compile_phase(phase)
+    measured = [run_epoch(phase, epoch, lambda: None) for epoch in range(phase.epochs)]
+    assert measured[-1]["accuracy"] > 0.85 and phase.validate().accuracy > 0.85
+    if loss_weights is not None:
+        logged = network.get_metrics_result()
+        parts = sum(share * logged[f"{name}_loss"] for name, share in loss_weights.items())
+        assert measured[-1]["loss"] == pytest.approx(float(parts), rel=1e-3)
 
 
 @pytest.mark.parametrize("mix", [None, "mixup", "cutmix"])

@@ -231,17 +231,19 @@ def letterbox(image: tf.Tensor, size: int) -> tf.Tensor:
     """What a detector or a segmenter sees of a picture: all of it, in proportion, in the middle of a padded square.
 
     Args:
-        image: uint8 ``(H, W, 3)`` of any size.
+        image: uint8 ``(H, W, C)`` of any size, or several of one size, ``(N, H, W, C)``.
         size: side of the result in pixels.
 
     Returns:
-        float32 ``(size, size, 3)`` in 0..255.
+        float32 ``(size, size, C)`` or ``(N, size, size, C)`` in 0..255.
     """
-    start, sides = letterbox_frame(tf.shape(image)[:2], size)
+    image = tf.cast(image, tf.float32)  # tf.image.resize would not, where a picture has its size already
+    start, sides = letterbox_frame(tf.shape(image)[-3:-1], size)
     resized = tf.image.resize(image, sides, antialias=True)
     after = size - start - sides
-    padded = tf.pad(resized, [[start[0], after[0]], [start[1], after[1]], [0, 0]], constant_values=float(PADDING))
-    return tf.ensure_shape(padded, [size, size, 3])
+    margins = [[0, 0]] * (image.shape.rank - 3) + [[start[0], after[0]], [start[1], after[1]], [0, 0]]
+    padded = tf.pad(resized, margins, constant_values=float(PADDING))
+    return tf.ensure_shape(padded, [*image.shape[:-3], size, size, image.shape[-1]])
 
 
 def letterbox_frame(shape: tf.Tensor, size: int) -> tuple[tf.Tensor, tf.Tensor]:

@@ -62,8 +62,8 @@ VARIANTS = {
     "resnet152_v2": Variant((3, 8, 36, 3), bottleneck=True, preactivation=True),
     "plain18": Variant((2, 2, 2, 2), residual=False),
     "plain34": Variant((3, 4, 6, 3), residual=False),
-    **{f"resnet{6 * n + 2}": Variant((n, n, n), filters=SMALL_FILTERS) for n in (1, 3, 5, 7, 9, 18)},
-    **{f"plain{6 * n + 2}": Variant((n, n, n), residual=False, filters=SMALL_FILTERS) for n in (3, 5, 7, 9)},
+    **{f"resnet{6 * n + 2}": Variant((n, n, n), filters=SMALL_FILTERS) for n in (1, 2, 3, 5, 7, 9, 18)},
+    **{f"plain{6 * n + 2}": Variant((n, n, n), residual=False, filters=SMALL_FILTERS) for n in (1, 2, 3, 5, 7, 9)},
 }
 EPSILON = 1.001e-5  # of the normalisation, as keras.applications has it
 

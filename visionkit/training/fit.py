@@ -11,8 +11,8 @@ import numpy as np
 from tqdm import tqdm
 
 from visionkit.training import runtime
+from visionkit.training.optimizers import adamw
 from visionkit.training.run_folder import RunFolder
-from visionkit.training.schedules import warmup_cosine
 
 
 class Validation(NamedTuple):
@@ -30,12 +30,15 @@ class Phase:
         name: stands in the history.
         model: what is trained, its ``trainable`` flags set.
         epochs: how many.
-        learning_rate: the peak of a warm-up and cosine schedule.
+        learning_rate: the highest.
         num_steps: batches an epoch.
         batches: from the epoch's number to its batches ``(inputs, one_hot_labels, sample_weights)``.
         validate: measures the model as it is.
         label_smoothing: share of each label that is spread over all classes (https://arxiv.org/abs/1512.00567).
-        weight_decay: decoupled (https://arxiv.org/abs/1711.05101).
+        weight_decay: as the optimizer takes it.
+        optimizer: from the learning rate, the steps in all and the weight decay to the optimizer.
+        loss_weights: of a model with several outputs: name -> share of its loss. The first is the one whose accuracy counts.
+            Labels and sample weights are then dicts of the same names.
         short_steps: a step takes a millisecond or so, and Keras' ``fit`` would spend more on itself.
     """
 
@@ -48,16 +51,19 @@ class Phase:
     validate: Callable[[], Validation]
     label_smoothing: float = 0.0
     weight_decay: float = 1e-4
+    optimizer: Callable[[float, int, float], keras.optimizers.Optimizer] = adamw
+    loss_weights: dict[str, float] | None = None
     short_steps: bool = False
 
 
-def train_in_order(run: RunFolder, phases: dict[str, Callable[[], Phase]], whole: keras.Model) -> list[dict]:
+def train_in_order(run: RunFolder, phases: dict[str, Callable[[], Phase]], whole: keras.Model | None = None) -> list[dict]:
     """Train phases one after the other; go on where an interrupted run stopped.
 
     Args:
         run: holds the checkpoint to resume from, if there is one, and takes those to come.
         phases: name -> a function that sets up the phase, called when its turn comes.
-        whole: the model of which all phases train a part; its weights after each phase are kept in the run folder.
+        whole: the model of which all phases train a part; its weights after each phase are kept in the run folder. None where
+            each phase has a model of its own.
 
     Returns:
         the history: a row an epoch, with phase, epoch, loss, accuracy, val_loss, val_accuracy and seconds.
@@ -77,7 +83,7 @@ def train_in_order(run: RunFolder, phases: dict[str, Callable[[], Phase]], whole
         train(phase, run, history, first_epoch)
         target = run.weights_file(name)
         unfinished = target.with_name(f"unfinished_{target.name}")  # Keras wants the suffix
-        whole.save_weights(unfinished)
+        (whole or phase.model).save_weights(unfinished)
         unfinished.replace(target)
     return history
 
@@ -123,7 +129,8 @@ def run_epoch(phase: Phase, epoch: int, after_step: Callable[[], object]) -> dic
         options = {"steps_per_epoch": phase.num_steps, "shuffle": False, "verbose": 0, "callbacks": [after_each]}
         history = phase.model.fit(phase.batches(epoch), **options).history
         measured = {name: values[0] for name, values in history.items()}
-    return {name: float(measured[name]) for name in ("loss", "accuracy")}
+    counted = "accuracy" if phase.loss_weights is None else f"{next(iter(phase.loss_weights))}_accuracy"
+    return {"loss": float(measured["loss"]), "accuracy": float(measured[counted])}
 
 
 def load_weights(model: keras.Model, path: Path) -> None:
@@ -134,17 +141,14 @@ def load_weights(model: keras.Model, path: Path) -> None:
 
 
 def compile_phase(phase: Phase) -> None:
-    """Compile the phase's model: AdamW on a warm-up and cosine schedule, cross-entropy on logits."""
-    schedule = warmup_cosine(phase.learning_rate, phase.epochs * phase.num_steps)
-    optimizer = keras.optimizers.AdamW(schedule, weight_decay=phase.weight_decay, global_clipnorm=1.0)
-    optimizer.exclude_from_weight_decay(var_names=["bias", "gamma", "beta"])
+    """Compile the phase's model: cross-entropy on logits, and the phase's optimizer."""
+    optimizer = phase.optimizer(phase.learning_rate, phase.epochs * phase.num_steps, phase.weight_decay)
     optimizer.build(phase.model.trainable_variables)
-    phase.model.compile(
-        optimizer,
-        keras.losses.CategoricalCrossentropy(from_logits=True, label_smoothing=phase.label_smoothing),
-        metrics=[keras.metrics.CategoricalAccuracy(name="accuracy")],
-        jit_compile=runtime.jit_compile(),
-    )
+    loss = keras.losses.CategoricalCrossentropy(from_logits=True, label_smoothing=phase.label_smoothing)
+    metrics = [keras.metrics.CategoricalAccuracy(name="accuracy")]
+    if phase.loss_weights is not None:
+        loss, metrics = dict.fromkeys(phase.loss_weights, loss), {next(iter(phase.loss_weights)): metrics}
+    phase.model.compile(optimizer, loss, metrics=metrics, loss_weights=phase.loss_weights, jit_compile=runtime.jit_compile())
 
 
 def snapshot(model: keras.Model) -> dict[str, np.ndarray]:

@@ -1,6 +1,8 @@
-"""The phases of transfer learning: the head on cached features, then the thawed network on augmented pictures."""
+"""The phases of training: a head on cached features, a network on augmented pictures, from files or in memory."""
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
+from functools import partial
+from typing import Any
 
 import keras
 import numpy as np
@@ -8,6 +10,7 @@ import tensorflow as tf
 
 from visionkit.data.pipeline import batches
 from visionkit.data.sample import Index, SkippedFiles, class_weights
+from visionkit.data.small_pictures import ShownPictures, SmallPictures, Variation
 from visionkit.layers.batch_augmentation import augmented
 from visionkit.training.feeding import Feeding
 from visionkit.training.fit import Phase, Validation
@@ -16,6 +19,7 @@ from visionkit.training.transfer import TransferModel
 HEAD_RATE = 1e-3
 THAWED_RATE = 1e-4  # pretrained weights are adapted, not replaced
 LABEL_SMOOTHING = 0.1
+VALIDATION_BATCH = 256  # small pictures
 VALIDATION_IN_MEMORY = 2**29  # bytes of validation pictures that are kept from epoch to epoch
 
 
@@ -77,9 +81,9 @@ def head_phase(
     )
 
 
-def thawed_phase(
-    model: TransferModel,
-    approach: str,
+def picture_phase(
+    classifier: keras.Model,
+    name: str,
     train: Index,
     val: Index,
     *,
@@ -89,29 +93,33 @@ def thawed_phase(
     batch_size: int,
     seed: int,
     skipped: SkippedFiles,
+    learning_rate: float = THAWED_RATE,
+    loss_weights: dict[str, float] | None = None,
 ) -> Phase:
-    """Train the whole classifier as far as it is thawed, on pictures augmented anew in every epoch.
+    """Train a whole classifier, as far as it is thawed, on pictures augmented anew in every epoch.
 
     Args:
-        model: thawed by ``transfer.thaw``.
-        approach: "last" or "all"; names the phase.
+        classifier: pixels ``(N, size, size, 3)`` to logits.
+        name: of the phase.
         train: the training index.
         val: the validation index.
-        feeding: how training pictures are made.
+        feeding: how training pictures are made; one output only where "device" augments them.
         flips: validate as a bundle with ``flips`` will answer.
         skipped: takes files that vanish on the way.
+        learning_rate: the peak.
+        loss_weights: of a classifier with several outputs; see ``fit.Phase``.
     """
-    size = model.classifier.input_shape[1]
+    size = classifier.input_shape[1]
     one_hot, weights = (tf.constant(targets) for targets in weighted_targets(train))
 
     mixes = feeding.augmentation.mix is not None
     on_device = feeding.augment_on == "device"
-    trained = augmented(model.classifier, mixes=mixes) if on_device else model.classifier
+    trained = augmented(classifier, mixes=mixes) if on_device else classifier
 
     def targets(batch):
         labels = batch["label"] if mixes else tf.gather(one_hot, batch["position"])
         inputs = {name: batch[name] for name in trained.input} if on_device else batch["image"]
-        return inputs, labels, tf.gather(weights, batch["position"])
+        return inputs, *_for_outputs(loss_weights, labels, tf.gather(weights, batch["position"]))
 
     def epoch_batches(epoch: int) -> tf.data.Dataset:
         pictures = batches(
@@ -132,9 +140,82 @@ def thawed_phase(
     val_batches = batches(val, size=size, batch_size=batch_size, skipped=skipped)
     if len(val) * size * size * 3 * 4 <= VALIDATION_IN_MEMORY:
         val_batches = val_batches.cache()
-    pixels = tf.TensorSpec([None, size, size, 3], tf.float32)
+    return Phase(
+        name=name,
+        model=trained,
+        epochs=epochs,
+        learning_rate=learning_rate,
+        num_steps=-(-len(train) // batch_size),
+        batches=epoch_batches,
+        validate=_validator(classifier, val_batches, flips=flips),
+        label_smoothing=LABEL_SMOOTHING,
+        loss_weights=loss_weights,
+    )
 
-    answer = tf.function(lambda images: tf.nn.softmax(model.classifier(images, training=False)), input_signature=[pixels])
+
+def small_picture_phase(
+    classifier: keras.Model,
+    name: str,
+    train: SmallPictures,
+    val: SmallPictures,
+    *,
+    variation: Variation,
+    flips: bool,
+    epochs: int,
+    batch_size: int,
+    seed: int,
+    learning_rate: float,
+    label_smoothing: float = LABEL_SMOOTHING,
+    loss_weights: dict[str, float] | None = None,
+) -> Phase:
+    """Train a whole classifier on pictures in memory, shifted and mirrored anew in every epoch.
+
+    Args:
+        classifier: pixels ``(N, size, size, 1 or 3)`` to logits.
+        name: of the phase.
+        train: the training pictures.
+        val: the validation pictures.
+        variation: how training pictures are varied.
+        flips: validate as a bundle with ``flips`` will answer.
+        learning_rate: the highest.
+        label_smoothing: see ``fit.Phase``.
+        loss_weights: of a classifier with several outputs; see ``fit.Phase``.
+    """
+    shape = {"size": classifier.input_shape[1], "channels": classifier.input_shape[-1]}
+    shown = ShownPictures(train, **shape)
+    one_hot, weights = (tf.constant(targets) for targets in weighted_targets(train))
+
+    def targets(batch):
+        labels, shares = (tf.gather(each, batch["position"]) for each in (one_hot, weights))
+        return batch["image"], *_for_outputs(loss_weights, labels, shares)
+
+    options = {"variation": variation, "shuffle": True, "seed": seed}
+    return Phase(
+        name=name,
+        model=classifier,
+        epochs=epochs,
+        learning_rate=learning_rate,
+        num_steps=-(-len(train) // batch_size),
+        batches=lambda epoch: shown.batches(batch_size, epoch=epoch, **options).map(targets),
+        validate=_validator(classifier, ShownPictures(val, **shape).batches(VALIDATION_BATCH), flips=flips),
+        label_smoothing=label_smoothing,
+        loss_weights=loss_weights,
+    )
+
+
+def _for_outputs(loss_weights: dict[str, float] | None, *targets: tf.Tensor) -> list[Any]:
+    """Labels and sample weights, for each output of a model that has several."""
+    return [each if loss_weights is None else dict.fromkeys(loss_weights, each) for each in targets]
+
+
+def _validator(classifier: keras.Model, val_batches: tf.data.Dataset, *, flips: bool) -> Callable[[], Validation]:
+    """A function that measures the classifier as it is, answering as its bundle will."""
+    pixels = tf.TensorSpec([None, *classifier.input_shape[1:]], tf.float32)
+
+    @partial(tf.function, input_signature=[pixels])
+    def answer(images):
+        logits = classifier(images, training=False)
+        return tf.nn.softmax(logits["predictions"] if isinstance(logits, dict) else logits)
 
     def answer_as_bundle(images):
         return (answer(images) + answer(images[:, :, ::-1])) / 2 if flips else answer(images)
@@ -143,19 +224,10 @@ def thawed_phase(
         answers = [(answer_as_bundle(batch["image"]).numpy(), batch["label"].numpy()) for batch in val_batches]
         return measured(*(np.concatenate(parts) for parts in zip(*answers, strict=True)))
 
-    return Phase(
-        name=approach,
-        model=trained,
-        epochs=epochs,
-        learning_rate=THAWED_RATE,
-        num_steps=-(-len(train) // batch_size),
-        batches=epoch_batches,
-        validate=validate,
-        label_smoothing=LABEL_SMOOTHING,
-    )
+    return validate
 
 
-def weighted_targets(index: Index) -> tuple[np.ndarray, np.ndarray]:
+def weighted_targets(index: Index | SmallPictures) -> tuple[np.ndarray, np.ndarray]:
     """One-hot labels ``(N, num_classes)`` and each sample's class weight ``(N,)``, float32."""
     by_label = class_weights(index)
     weights = np.array([by_label[int(label)] for label in index.labels], np.float32)

@@ -12,7 +12,6 @@ import tyro
 from visionkit.errors import UserError
 from visionkit.training.run_folder import RunFolder
 
-PATHS = ("data", "out")  # fields of a configuration that are paths
 Config = TypeVar("Config")  # a frozen dataclass with data, out, seed, resume and smoke
 
 
@@ -108,4 +107,5 @@ def check_at_least(config: Config, **lowest: float) -> None:
 def _from_plain(config: Config, kept: dict[str, Any]) -> dict[str, Any]:
     """The values of ``config.json`` with the types of the configuration: paths, and tuples where JSON has lists."""
     values = {name: tuple(value) if isinstance(value, list) else value for name, value in kept.items()}
-    return values | {name: Path(values[name]) for name in PATHS if values.get(name) is not None}
+    paths = {field.name for field in dataclasses.fields(config) if field.type in (Path, Path | None)}
+    return values | {name: Path(values[name]) for name in paths if values.get(name) is not None}

@@ -18,3 +18,9 @@ def warmup_cosine(peak: float, num_steps: int, *, warmup_share: float = 0.1) -> 
         warmup_target=peak if warmup else None,
         warmup_steps=warmup,
     )
+
+
+def steps_down(first: float, num_steps: int) -> keras.optimizers.schedules.LearningRateSchedule:
+    """``first``, divided by 10 at half and at three quarters of the steps (https://arxiv.org/abs/1512.03385, section 4.2)."""
+    ends = [num_steps // 2, 3 * num_steps // 4]
+    return keras.optimizers.schedules.PiecewiseConstantDecay(ends, [first, first / 10, first / 100])

@@ -24,6 +24,30 @@ MAX_CLASSES_SHOWN = 60  # in the confusion matrix; beyond, its cells say little
 
 
 @dataclass(frozen=True)
+class Section:
+    """A part of the page with a heading of its own, above the training curves.
+
+    Attributes:
+        heading: of the part.
+        sentence: what is seen below it.
+        figure: a PNG.
+        columns: heads of a table.
+        rows: its cells, as text; the first of each row is a name.
+    """
+
+    heading: str
+    sentence: str
+    figure: bytes
+    columns: tuple[str, ...]
+    rows: list[tuple[str, ...]]
+
+    @property
+    def inline(self) -> str:
+        """The figure as a URL."""
+        return _inline(self.figure)
+
+
+@dataclass(frozen=True)
 class ClassificationReport:
     """What a classification report shows.
 
@@ -40,6 +64,7 @@ class ClassificationReport:
         skipped: files that were left out.
         config: the run's configuration.
         train_counts: training pictures of each class.
+        sections: parts that only this recipe has.
     """
 
     title: str
@@ -54,6 +79,7 @@ class ClassificationReport:
     config: dict[str, Any]
     train_counts: np.ndarray
     pictures: np.ndarray | ArrayPictures | None = None
+    sections: tuple[Section, ...] = ()
 
 
 def write_report(report: ClassificationReport, path: str | Path) -> Path:

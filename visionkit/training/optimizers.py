@@ -1,0 +1,37 @@
+"""Optimizers: the house's, and the one of the residual paper."""
+
+import keras
+
+from visionkit.training.schedules import steps_down, warmup_cosine
+
+NOT_DECAYED = ["bias", "gamma", "beta"]
+
+
+def adamw(learning_rate: float, num_steps: int, weight_decay: float) -> keras.optimizers.Optimizer:
+    """AdamW (https://arxiv.org/abs/1711.05101) on a warm-up and cosine schedule, gradients clipped to a norm of 1.
+
+    Args:
+        learning_rate: the peak.
+        num_steps: in all.
+        weight_decay: decoupled.
+    """
+    schedule = warmup_cosine(learning_rate, num_steps)
+    optimizer = keras.optimizers.AdamW(schedule, weight_decay=weight_decay, global_clipnorm=1.0)
+    optimizer.exclude_from_weight_decay(var_names=NOT_DECAYED)
+    return optimizer
+
+
+def momentum_sgd(learning_rate: float, num_steps: int, weight_decay: float) -> keras.optimizers.Optimizer:
+    """Gradient descent with momentum 0.9, its rate divided by 10 at half and at three quarters of the steps, as He et al. 2015.
+
+    Args:
+        learning_rate: the first.
+        num_steps: in all.
+        weight_decay: part of the gradient, as the paper has it. Keras decays beside the gradient, which momentum does not
+            multiply, and is given ten times as much.
+    """
+    momentum = 0.9
+    schedule = steps_down(learning_rate, num_steps)
+    optimizer = keras.optimizers.SGD(schedule, momentum=momentum, weight_decay=weight_decay / (1 - momentum))
+    optimizer.exclude_from_weight_decay(var_names=NOT_DECAYED)
+    return optimizer
