@@ -18,9 +18,8 @@ PEERS = {  # whose network, and the sides in pixels of its inputs: odd ones show
     "torchvision efficientnet_b0": (64, 65),
     "torchvision googlenet": (64, 65),
     "torchvision squeezenet1_1": (64, 65),
-    "torchvision alexnet": (224,),
+    "torchvision alexnet": (64, 65),
     "torchvision vgg11": (64, 65),
-    "timm vgg11": (64,),
     "timm mobilenetv2_100": (64, 65),
     "timm efficientnet_b0": (64, 65),
     "timm tf_efficientnet_b0": (64, 65),
@@ -52,7 +51,7 @@ def record(name: str, sides: tuple[int, ...]) -> dict:
     network = build(name).eval()
     shapes = compact(network.state_dict())
     network.load_state_dict({key: torch.from_numpy(draw(key, list(t.shape))) for key, t in network.state_dict().items()})
-    if "vgg" in name:  # the head has 100 million weights: the map before it will do
+    if name.split()[1] in ("vgg11", "alexnet"):  # their heads have tens of millions of weights: the map before will do
         network = network.features
         shapes = {prefix: shape for prefix, shape in shapes.items() if prefix.startswith("features.")}
     answers = {}

@@ -47,3 +47,8 @@ def state_dict(prefixes: dict) -> dict[str, np.ndarray]:
 def peer(name: str) -> dict:
     """What was recorded of one: "state_dict", and "logits": side -> ``(2, LOGITS)``."""
     return json.loads(RECORD.read_text())[name]
+
+
+def names() -> list[str]:
+    """All that were recorded: library and network."""
+    return list(json.loads(RECORD.read_text()))
