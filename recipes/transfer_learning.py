@@ -16,8 +16,6 @@ Expected on ants and bees (hymenoptera, 245 training pictures): accuracy 0.961 t
 """
 
 import dataclasses
-import sys
-import time
 from collections.abc import Callable
 from dataclasses import dataclass
 from functools import partial
@@ -30,7 +28,6 @@ visionkit.quiet_tensorflow()
 
 import keras  # noqa: E402
 import numpy as np  # noqa: E402
-import tyro  # noqa: E402
 from tqdm import tqdm  # noqa: E402
 
 from visionkit import models  # noqa: E402
@@ -52,6 +49,7 @@ from visionkit.training import phases, runtime, transfer  # noqa: E402
 from visionkit.training.feature_cache import FeatureCache  # noqa: E402
 from visionkit.training.feeding import Feeding, choose_place  # noqa: E402
 from visionkit.training.fit import Phase, load_weights, train_in_order  # noqa: E402
+from visionkit.training.recipe import Story, check_at_least, command_line, run_recipe  # noqa: E402
 from visionkit.training.run_folder import RunFolder  # noqa: E402
 from visionkit.viz.report import ClassificationReport, write_report  # noqa: E402
 
@@ -105,30 +103,25 @@ class Config:
     """A small, quick run that shows that everything works."""
 
     def __post_init__(self):
-        for name, lowest in (("epochs", 1), ("size", 32), ("batch_size", 1), ("views", 0), ("seed", 0)):
-            value = getattr(self, name)
-            if value is not None and value < lowest:
-                raise UserError(f"--{name.replace('_', '-')} {value}: expected at least {lowest}.")
-        if self.seed >= 2**32:
-            raise UserError(f"--seed {self.seed}: expected less than {2**32}.")
+        check_at_least(self, epochs=1, size=32, batch_size=1, views=0, seed=0)
+
+    def checked(self) -> "Config":
+        """The configuration with whole paths; a misspelt name, or a folder that cannot be used, is told now."""
+        find(self.base)
+        weights = self.weights if self.weights == "imagenet" else str(Path(self.weights).resolve())
+        data = self.data and self.data.resolve()
+        if data is not None:
+            read_class_folders(data, seed=self.seed)
+        return dataclasses.replace(self, weights=weights, data=data)
 
 
 def main(config: Config) -> RunFolder:
-    """Run the recipe: data, model, training, export, report."""
-    run, config = open_run(config)
-    if (metrics := run.read_json("metrics.json")) is not None:
-        print(f"{run.path} was finished already.")
-        announce(run, metrics)
-        return run
-    try:
-        return train_and_export(run, config)
-    except KeyboardInterrupt:
-        print(f"\nInterrupted. Go on with: python {sys.argv[0]} --resume {run.path}", file=sys.stderr)
-        sys.exit(130)
+    """Run the recipe."""
+    return run_recipe(config, train_and_export, name="transfer_learning", smoke=SMOKE)
 
 
-def train_and_export(run: RunFolder, config: Config) -> RunFolder:
-    """All the work, from the pictures to the report."""
+def train_and_export(run: RunFolder, config: Config) -> None:
+    """All the work: data, model, training, export, report."""
     story, skipped = Story(run), SkippedFiles()
     device = runtime.prepare(config.seed)
     plan = make_plan(run, config, skipped, story)
@@ -178,23 +171,6 @@ def train_and_export(run: RunFolder, config: Config) -> RunFolder:
     )
     write_report(report, run.path / "report.html")
     run.write_json("metrics.json", metrics)  # last: it marks the run as finished
-    announce(run, metrics)
-    return run
-
-
-class Story:
-    """Sentences on what happens and why: on the screen now, in the report later, also after an interruption."""
-
-    def __init__(self, run: RunFolder):
-        self._run = run
-        self.sentences: list[str] = run.read_json("story.json") or []
-
-    def tell(self, sentence: str) -> None:
-        """Say a sentence and keep it."""
-        print(sentence, flush=True)
-        if sentence not in self.sentences:
-            self.sentences.append(sentence)
-            self._run.write_json("story.json", self.sentences)
 
 
 @dataclass(frozen=True)
@@ -216,31 +192,6 @@ class Work:
     model: transfer.TransferModel
     skipped: SkippedFiles
     story: Story
-
-
-def open_run(config: Config) -> tuple[RunFolder, Config]:
-    """Start a run folder, or open the one to resume and take its configuration."""
-    if config.resume is not None:
-        run = RunFolder.resume(config.resume)
-        kept = run.read_json("config.json")
-        paths = {name: Path(kept[name]) for name in ("data", "out") if kept[name] is not None}
-        return run, Config(**(kept | paths))
-    if config.smoke:
-        asked = {field.name for field in dataclasses.fields(Config) if getattr(config, field.name) != field.default}
-        config = dataclasses.replace(config, **{name: value for name, value in SMOKE.items() if name not in asked})
-    out = config.out or unused(Path("runs") / f"transfer_learning-{time.strftime('%Y%m%d-%H%M%S')}")
-    weights = config.weights if config.weights == "imagenet" else str(Path(config.weights).resolve())
-    config = dataclasses.replace(config, out=out.resolve(), data=config.data and config.data.resolve(), weights=weights)
-    find(config.base)  # a misspelt name is told before a folder is made
-    if config.data is not None:
-        read_class_folders(config.data, seed=config.seed)  # and so is a folder that cannot be used
-    plain = {name: str(value) if isinstance(value, Path) else value for name, value in dataclasses.asdict(config).items()}
-    return RunFolder.start(out, plain), config
-
-
-def unused(path: Path) -> Path:
-    """The path, or with a number after it if there is such a folder."""
-    return next(p for p in (path, *(Path(f"{path}-{number}") for number in range(2, 1000))) if not p.exists())
 
 
 def make_plan(run: RunFolder, config: Config, skipped: SkippedFiles, story: Story) -> Plan:
@@ -378,18 +329,5 @@ def evaluate(bundle: Path, val: Index, skipped: SkippedFiles) -> tuple[Index, np
     return val.take(read), np.array(rows, np.float32)
 
 
-def announce(run: RunFolder, metrics: dict) -> None:
-    """The last lines of a run."""
-    print(f"accuracy {metrics['accuracy']:.4f} in {metrics['seconds']:.0f} seconds")
-    print(f"report   {run.path / 'report.html'}")
-    print(f"model    {run.path / 'model'}")
-
-
 if __name__ == "__main__":
-    for stream in (sys.stdout, sys.stderr):
-        stream.reconfigure(errors="backslashreplace")  # file names need not be UTF-8
-    try:
-        main(tyro.cli(Config, description=__doc__))
-    except (UserError, OSError) as error:
-        print(f"error: {error}", file=sys.stderr)
-        sys.exit(2)
+    command_line(main, Config, __doc__)

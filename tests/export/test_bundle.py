@@ -11,6 +11,7 @@ import pytest
 import tensorflow as tf
 from PIL import Image
 
+from visionkit import models
 from visionkit.data.decode import read_picture
 from visionkit.data.windows import fit
 from visionkit.export import litert
@@ -145,3 +146,14 @@ def test_a_failed_export_leaves_nothing_behind(small_classifier, tmp_path):
     with pytest.raises(TypeError):
         export_classifier(small_classifier, tmp_path / "model", class_names=NAMES, facts={"base": object()})
     assert list(tmp_path.iterdir()) == []
+
+
+def test_a_network_of_grey_pictures_takes_colored_ones_whole(tmp_path, rng):
+    keras.utils.set_random_seed(1)
+    grey = models.lenet5((32, 32, 1), 3)
+    folder = export_classifier(grey, tmp_path / "model", class_names=NAMES, facts={}, whole=True)
+    pictures = np.repeat(rng.integers(0, 256, (5, 32, 32, 1), np.uint8), 3, axis=3)
+    loaded = tf.saved_model.load(str(folder))
+    answer = loaded.serve_images(pictures)["probabilities"].numpy()
+    np.testing.assert_allclose(answer, tf.nn.softmax(grey(pictures[..., :1].astype("float32"))), atol=1e-5)
+    assert twin_difference(folder, list(pictures), answer) < 0.01

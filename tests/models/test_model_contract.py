@@ -6,10 +6,13 @@ import pytest
 
 from visionkit import models
 from visionkit.models.catalog import CATALOG, find
-from visionkit.models.endpoints import layers_behind, select_endpoints
+from visionkit.models.endpoints import layers_behind, select_endpoints, strides_of
+from visionkit.models.inception import SIDE_WEIGHTS, without_side_branches
 
 SMALL = ["efficientnet_b0", "efficientnet_lite0", "mobilenet_v2"]  # one of each kind, for what takes seconds
-CLASSIC = ["vgg11", "resnet18", "resnet50", "resnet50_v2", "plain18", "mobilenet"]
+CLASSIC = ["vgg11", "resnet18", "resnet50", "resnet50_v2", "plain18", "mobilenet", "googlenet"]
+UNPADDED = ["alexnet", "nin", "squeezenet", "inception_resnet_v1"]  # an endpoint's sides are smaller than side / stride
+SIDES = {"inception_resnet_v1": 80, "lenet5": 32, "nin_small": 32}  # of the pictures of these tests; of the others 64
 # Keras counts moving statistics, keras.applications' figures too; Lite0's was published without them.
 PUBLISHED = {
     "efficientnet_b0": 5_330_571,
@@ -20,6 +23,10 @@ PUBLISHED = {
     "efficientnet_b5": 30_562_527,
     "efficientnet_b6": 43_265_143,
     "efficientnet_b7": 66_658_687,
+    "alexnet": 60_965_224,
+    "nin": 7_595_176,
+    "squeezenet": 1_248_424,
+    "squeezenet_1_1": 1_235_496,
     "mobilenet": 4_253_864,
     "mobilenet_v2": 3_538_984,
     "vgg11": 132_863_336,
@@ -73,7 +80,17 @@ def test_endpoints_of_the_classic_networks(name, shape):
         assert backbone.output[f"stride_{stride}"].shape[1:3] == expected
 
 
-@pytest.mark.parametrize("name", ["vgg11", "resnet18", "resnet50", "resnet50_v2", "plain20", "lenet5"])
+@pytest.mark.parametrize("name", UNPADDED)
+@pytest.mark.parametrize("shape", [(224, 192, 3), (None, None, 1)])
+def test_endpoints_of_networks_that_pad_little(name, shape):
+    backbone = models.build(name, shape, None)
+    for stride in strides_of(backbone):
+        sides = backbone.output[f"stride_{stride}"].shape[1:3]
+        for side, full in zip(sides, shape, strict=False):
+            assert (side is None) if full is None else full / stride - 4 <= side <= full / stride
+
+
+@pytest.mark.parametrize("name", ["vgg11", "resnet18", "resnet50", "resnet50_v2", "plain20", "lenet5", "nin_small"])
 @pytest.mark.parametrize("shape", [(64, 2), (32, 48, 3), (32, 32, 32, 1)], ids=["signal", "picture", "volume"])
 def test_one_builder_for_signals_pictures_and_volumes(name, shape):
     model = models.build(name, shape, 5)
@@ -86,6 +103,69 @@ def test_lenet_has_the_published_parameters_in_every_layer():
 
     assert sum(sizes(models.lenet5())) == 61_706
     assert sizes(models.lenet5((32, 32, 3), filters=(8, 16))) == [608, 3_216, 48_120, 10_164, 850]
+
+
+@pytest.mark.parametrize("name", [*UNPADDED, "googlenet"])
+@pytest.mark.parametrize("shape", [(128, 2), (80, 80, 80, 1)], ids=["signal", "volume"])
+def test_the_wide_networks_have_every_rank(name, shape):
+    assert models.build(name, shape, 5).output_shape == (None, 5)
+
+
+def test_alexnet_with_one_group_and_as_torchvision_has_it():
+    assert models.alexnet(groups=1).count_params() == 62_378_344
+    assert models.alexnet(layout="torchvision").count_params() == 61_100_840
+
+
+def test_network_in_network_has_the_papers_million_for_ten_classes():
+    assert models.nin_small(None, 10).count_params() == 966_986
+
+
+def test_googlenet_has_the_parameters_of_the_papers_table():
+    """In thousands (of 1024) as table 1 prints them, which its own filters give exactly for 3a and 3b alone."""
+    printed = {"3a": 159, "3b": 380, "4a": 364, "4b": 437, "4c": 463, "4d": 580, "4e": 840, "5a": 1072, "5b": 1388}
+    by_filters = {
+        "3a": 163_696, "3b": 388_736, "4a": 376_176, "4b": 449_160, "4c": 510_104,
+        "4d": 605_376, "4e": 868_352, "5a": 1_043_456, "5b": 1_444_080,
+    }  # fmt: skip
+    model = models.googlenet()
+    for module, thousands in printed.items():
+        parameters = sum(layer.count_params() for layer in model.layers if layer.name.startswith(f"inception{module}_"))
+        assert parameters == by_filters[module]
+        assert parameters / 1024 == pytest.approx(thousands, abs=1 if module < "4" else 0.08 * thousands)
+    assert model.get_layer("predictions").count_params() == 1_025_000  # the table's 1000K
+
+
+def test_googlenet_as_torchvision_has_it_has_its_parameters():
+    assert count(models.googlenet(layout="torchvision").trainable_variables) == 6_624_904
+    assert count(models.googlenet(layout="torchvision", side_branches=True).trainable_variables) == 13_004_888
+
+
+@pytest.mark.parametrize("shape", [(224, 224, 3), (64, 96, 3), (None, None, 3)])
+@pytest.mark.parametrize("layout", ["paper", "torchvision"])
+def test_side_branches_help_in_training_and_are_dropped(shape, layout):
+    model = models.googlenet(shape, 5, layout=layout, side_branches=True)
+    assert {name: logits.shape for name, logits in model.output.items()} == dict.fromkeys(SIDE_WEIGHTS, (None, 5))
+    used = without_side_branches(model)
+    pixels = np.random.default_rng(0).uniform(0, 255, (2, 64, 64, 3)).astype("float32")
+    if shape[0] == 64:
+        pixels = np.tile(pixels, (1, 1, 2, 1))[:, :, :96]
+    if shape[0] != 224:
+        np.testing.assert_allclose(used(pixels), model(pixels)["predictions"], atol=1e-6)
+    assert not [layer.name for layer in used.layers if layer.name.startswith("side")]
+
+
+def test_a_loss_counts_each_branch_by_its_weight():
+    model = models.googlenet((64, 64, 3), 3, side_branches=True)
+    losses = {name: keras.losses.SparseCategoricalCrossentropy(from_logits=True) for name in SIDE_WEIGHTS}
+    model.compile("sgd", losses, loss_weights=SIDE_WEIGHTS)
+    measured = model.evaluate(np.zeros((3, 64, 64, 3)), dict.fromkeys(SIDE_WEIGHTS, np.arange(3)), verbose=0, return_dict=True)
+    assert measured["loss"] == pytest.approx(sum(SIDE_WEIGHTS[name] * measured[f"{name}_loss"] for name in SIDE_WEIGHTS))
+
+
+def test_inception_resnet_has_the_parameters_of_facenet():
+    """facenet-pytorch's InceptionResnetV1: 23,482,624, of which 918,528 make its embedding."""
+    backbone = models.inception_resnet_v1(None, None)
+    assert count(backbone.trainable_variables) == 23_482_624 - 918_528
 
 
 def test_a_resnet_as_torchvision_has_it_has_its_parameters():
@@ -134,13 +214,20 @@ def test_a_rank_that_keras_lacks_is_told():
         models.mobilenet_v2((32, 32, 32, 1), 2)
 
 
-@pytest.mark.parametrize("name", SMALL + CLASSIC)
+def small(name: str, count: int) -> tuple[keras.Model, np.ndarray]:
+    """A classifier of four classes for small pictures, and some of those."""
+    keras.utils.set_random_seed(0)
+    side = SIDES.get(name, 64)
+    return models.build(name, (side, side, 3), 4), np.random.default_rng(0).uniform(0, 255, (count, side, side, 3)).astype(
+        "float32"
+    )
+
+
+@pytest.mark.parametrize("name", [*SMALL, *CLASSIC, *UNPADDED, "lenet5", "nin_small"])
 def test_every_weight_gets_a_gradient(name):
     import tensorflow as tf
 
-    keras.utils.set_random_seed(0)
-    model = models.build(name, (64, 64, 3), 4)
-    pixels = np.random.default_rng(0).uniform(0, 255, (4, 64, 64, 3)).astype("float32")
+    model, pixels = small(name, 4)
     with tf.GradientTape() as tape:
         loss = keras.losses.sparse_categorical_crossentropy(np.arange(4), model(pixels, training=True), from_logits=True)
     gradients = tape.gradient(loss, model.trainable_variables)
@@ -148,11 +235,10 @@ def test_every_weight_gets_a_gradient(name):
     assert dead == []
 
 
-@pytest.mark.parametrize("name", SMALL + CLASSIC)
+@pytest.mark.parametrize("name", [*SMALL, *CLASSIC, *UNPADDED, "lenet5", "nin_small"])
 def test_keras_file_round_trip(name, tmp_path):
-    model = models.build(name, (64, 64, 3), 4)
+    model, pixels = small(name, 2)
     model.save(tmp_path / "model.keras")
-    pixels = np.random.default_rng(0).uniform(0, 255, (2, 64, 64, 3)).astype("float32")
     np.testing.assert_array_equal(keras.models.load_model(tmp_path / "model.keras")(pixels), model(pixels))
 
 
@@ -162,5 +248,5 @@ def test_names_are_found_however_they_are_spelled(name):
 
 
 def test_an_unknown_name_lists_the_valid_ones_and_the_nearest():
-    with pytest.raises(ValueError, match=r"did you mean 'mobilenet_v2'\? Networks: efficientnet_b0, "):
+    with pytest.raises(ValueError, match=r"did you mean 'mobilenet_v2'\? Networks: alexnet, efficientnet_b0, "):
         find("mobilnet_v3")

@@ -19,11 +19,12 @@ import numpy as np
 import tensorflow as tf
 
 from visionkit.data.decode import decode_in_graph
-from visionkit.data.windows import fit
+from visionkit.data.windows import fit, letterbox
 from visionkit.errors import UserError
 from visionkit.export import litert
 
 EXTRA = "assets.extra"
+LUMA = (0.299, 0.587, 0.114)  # of red, green, blue in grey, as Pillow has it; unlike TensorFlow's they sum to 1
 TWIN = f"{EXTRA}/model.tflite"
 
 
@@ -35,13 +36,23 @@ class ImageClassifier(tf.Module):
         class_names: in the order of the logits.
         flips: average the probabilities of each picture and of its mirror image.
         half_precision: keep the weights as float16 (they are computed with as float32).
+        whole: show it the whole picture, in proportion, in place of the central window.
     """
 
-    def __init__(self, model: keras.Model, class_names: tuple[str, ...], *, flips: bool, half_precision: bool = False):
+    def __init__(
+        self,
+        model: keras.Model,
+        class_names: tuple[str, ...],
+        *,
+        flips: bool,
+        half_precision: bool = False,
+        whole: bool = False,
+    ):
         super().__init__(name="image_classifier")
         self._model = _Untracked(model)
-        self._size = model.input_shape[1]
+        self._size, self._grey = model.input_shape[1], model.input_shape[-1] == 1
         self._flips = flips
+        self._seen = letterbox if whole else fit
         self._labels = tf.constant(list(class_names))
         stored = tf.float16 if half_precision else tf.float32
         self._weights = [tf.Variable(_stored(v, stored), trainable=False, name="weight") for v in _variables(model)]
@@ -49,6 +60,7 @@ class ImageClassifier(tf.Module):
     def probabilities(self, pixels: tf.Tensor) -> tf.Tensor:
         """Float32 ``(N, size, size, 3)`` in 0..255 to float32 ``(N, num_classes)``."""
         model = self._model.value
+        pixels = tf.tensordot(pixels, LUMA, 1)[..., None] if self._grey else pixels
         weights = [tf.cast(w, v.dtype) for w, v in zip(self._weights, _variables(model), strict=True)]
         split = len(model.trainable_variables)
 
@@ -80,14 +92,14 @@ class ImageClassifier(tf.Module):
         ``label`` and ``score`` ``(N,)``; ``labels`` and ``scores`` ``(N, num_classes)``, best first;
         ``probabilities`` ``(N, num_classes)`` in the order of labels.txt.
         """
-        pixels = tf.map_fn(lambda image: fit(image, self._size), images, fn_output_signature=tf.float32)
+        pixels = tf.map_fn(lambda image: self._seen(image, self._size), images, fn_output_signature=tf.float32)
         return self.answers(self.probabilities(pixels))
 
     @tf.function(input_signature=[tf.TensorSpec([None], tf.string, name="image_bytes")])
     def serve_encoded(self, image_bytes: tf.Tensor) -> dict[str, tf.Tensor]:
         """Encoded JPEG, PNG, GIF or BMP files ``(N,)``, each of any size, to the answers of ``serve_images``."""
         pixels = tf.map_fn(
-            lambda contents: fit(decode_in_graph(contents), self._size), image_bytes, fn_output_signature=tf.float32
+            lambda contents: self._seen(decode_in_graph(contents), self._size), image_bytes, fn_output_signature=tf.float32
         )
         return self.answers(self.probabilities(pixels))
 
@@ -100,19 +112,55 @@ def export_classifier(
     facts: dict[str, Any],
     flips: bool = False,
     half_precision: bool = False,
+    whole: bool = False,
 ) -> Path:
     """Write a classifier as a bundle, beside and then renamed, so that it appears whole.
 
     Args:
-        model: float32 pixels ``(N, size, size, 3)`` in 0..255 to logits.
+        model: float32 pixels ``(N, size, size, 3)`` in 0..255 to logits; of grey pictures ``(N, size, size, 1)``.
         folder: a bundle there is replaced.
         class_names: in the order of the logits.
         facts: for ``bundle.json``: what a reader of the bundle wants to know (base, data, ...).
         flips: average over mirror images inside the bundle.
         half_precision: keep the weights as float16.
+        whole: show the network the whole picture, in proportion, in place of its central window.
 
     Returns:
         the folder.
+
+    Raises:
+        UserError: a folder stands there that is no bundle.
+    """
+    module = ImageClassifier(model, class_names, flips=flips, half_precision=half_precision, whole=whole)
+    size = model.input_shape[1]
+    return write_bundle(
+        module,
+        folder,
+        signatures={"serving_default": module.serve_images, "serving_encoded": module.serve_encoded},
+        twin_shape=(1, size, size, 3),
+        class_names=class_names,
+        facts={"size": size, "flips": flips, "whole": whole, **facts},
+    )
+
+
+def write_bundle(
+    module: tf.Module,
+    folder: str | Path,
+    *,
+    signatures: dict[str, Any],
+    twin_shape: tuple[int, ...],
+    class_names: tuple[str, ...],
+    facts: dict[str, Any],
+) -> Path:
+    """Write a classifier's module as a bundle, beside and then renamed.
+
+    Args:
+        module: with ``probabilities`` from float32 ``(N, ...)`` to ``(N, num_classes)``.
+        folder: a bundle there is replaced.
+        signatures: name -> function of the module.
+        twin_shape: what ``probabilities`` takes in the LiteRT twin, with a batch of one.
+        class_names: in the order of the probabilities.
+        facts: for ``bundle.json``.
 
     Raises:
         UserError: a folder stands there that is no bundle.
@@ -123,15 +171,12 @@ def export_classifier(
     folder.parent.mkdir(parents=True, exist_ok=True)
     unfinished = Path(tempfile.mkdtemp(prefix=f".{folder.name}-", dir=folder.parent))
     try:
-        module = ImageClassifier(model, class_names, flips=flips, half_precision=half_precision)
-        signatures = {"serving_default": module.serve_images, "serving_encoded": module.serve_encoded}
         tf.saved_model.save(module, str(unfinished), signatures=signatures)
         extra = unfinished / EXTRA
         extra.mkdir()
-        size = model.input_shape[1]
-        described = {"task": "classification", "labels": list(class_names), "size": size, "flips": flips, **facts}
+        described = {"task": "classification", "labels": list(class_names), **facts}
         try:
-            (unfinished / TWIN).write_bytes(litert.convert(module.probabilities, (1, size, size, 3), module))
+            (unfinished / TWIN).write_bytes(litert.convert(module.probabilities, twin_shape, module))
         except Exception as error:  # the converter's errors have no common type, and the bundle is whole without its twin
             described["litert"] = f"not converted: {error}"
         (extra / "bundle.json").write_text(json.dumps(described, indent=2, ensure_ascii=False), encoding="utf-8")

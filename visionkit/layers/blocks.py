@@ -20,7 +20,7 @@ class Names(NamedTuple):
 def conv_bn(
     x: keras.KerasTensor,
     filters: int,
-    kernel_size: int,
+    kernel_size: int | tuple[int, ...],
     *,
     names: Names,
     strides: int = 1,
@@ -37,21 +37,35 @@ def conv_bn(
         strides: the output's sides are ``ceil(side / strides)``.
         epsilon: of the normalisation.
         use_bias: of the convolution; the normalisation makes up for it, but published files may have one.
-        padding: zeros on every side. None pads as TensorFlow does: with strides and an even side, on the right alone.
+        padding: zeros on every side; 0 keeps to what lies inside the picture. None pads as TensorFlow does: with strides and an
+            even side, on the right alone.
 
     Returns:
         ``(N, spatial..., filters)``.
     """
-    explicit = padding is not None and strides > 1  # with strides of 1 it is the same
-    x = pad(x, padding, name=f"{names.conv}_pad") if explicit else x
+    same = padding is None or (strides == 1 and kernel_size == 2 * padding + 1)
+    x = x if same or padding == 0 else pad(x, padding, name=f"{names.conv}_pad")
     options = {"use_bias": use_bias, "kernel_initializer": he_fan_out(), "name": names.conv}
-    x = nd.layer("Conv", x)(filters, kernel_size, strides, "valid" if explicit else "same", **options)(x)
+    x = nd.layer("Conv", x)(filters, kernel_size, strides, "same" if same else "valid", **options)(x)
     return normalize_and_activate(x, names, activation, momentum=momentum, epsilon=epsilon)
 
 
 def pad(x: keras.KerasTensor, count: int, *, name: str) -> keras.KerasTensor:
     """``count`` zeros on every side of ``(N, spatial..., C)``."""
     return nd.layer("ZeroPadding", x)(count, name=name)(x)
+
+
+def max_pool(x: keras.KerasTensor, size: int, strides: int, *, name: str, round_up: bool = True) -> keras.KerasTensor:
+    """Max pooling without padding.
+
+    Args:
+        x: ``(N, spatial..., C)``, nothing in it below zero.
+        round_up: the last window may reach beyond the picture, as Caffe pools; else what does not fill a window is dropped.
+    """
+    if round_up:
+        beyond = ((0, strides - 1),) * nd.rank(x)
+        x = nd.layer("ZeroPadding", x)(beyond if nd.rank(x) > 1 else beyond[0], name=f"{name}_pad")(x)
+    return nd.layer("MaxPooling", x)(size, strides, name=name)(x)
 
 
 def depthwise_bn(

@@ -1,10 +1,10 @@
-"""The one table of input normalisations, and the layers that apply them inside a model.
+"""The one table of input normalisations, the layers that apply them inside a model, and AlexNet's of responses.
 
 Every visionkit model takes float32 pixels in 0..255 and normalises them itself, so that training, evaluation,
 export and serving cannot disagree.
 """
 
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 import keras
 import numpy as np
@@ -81,3 +81,36 @@ def mend_stored_deviation(model: keras.Model) -> None:
     if len(variance) == 3 and abs(variance - IMAGENET_DEVIATION).max() < 1e-3:
         layer.adapt_variance.assign(layer.adapt_variance**2)
     layer.finalize_state()  # Keras computes with constants made from the weights: make them anew
+
+
+@keras.saving.register_keras_serializable("visionkit")
+class LocalResponseNormalization(keras.layers.Layer):
+    """Divide each value by what its neighbors among the channels answer: ``x / (bias + alpha * sum(x ** 2)) ** beta``.
+
+    ImageNet Classification with Deep Convolutional Neural Networks, Krizhevsky et al. 2012, section 3.3, whose constants are
+    the defaults. As ``tf.nn.local_response_normalization``; PyTorch's and Caffe's ``alpha`` is ours times ``channels``.
+
+    Args:
+        channels: how many are summed over, the value's own in their middle.
+        bias: the paper's k.
+    """
+
+    def __init__(self, channels: int = 5, bias: float = 2.0, alpha: float = 1e-4, beta: float = 0.75, **options: Any):
+        super().__init__(**options)
+        self.channels, self.bias, self.alpha, self.beta = channels, bias, alpha, beta
+
+    def call(self, x: keras.KerasTensor) -> keras.KerasTensor:
+        """``(N, ..., C)`` to the same shape."""
+        count, before = x.shape[-1], self.channels // 2
+        squares = keras.ops.pad(x**2, [[0, 0]] * (len(x.shape) - 1) + [[before, before]])
+        energy = sum(squares[..., first : first + count] for first in range(self.channels))
+        return x / (self.bias + self.alpha * energy) ** self.beta
+
+    def compute_output_shape(self, input_shape: tuple[int | None, ...]) -> tuple[int | None, ...]:
+        """The input's."""
+        return input_shape
+
+    def get_config(self) -> dict[str, Any]:
+        """For ``.keras`` files."""
+        constants = {"channels": self.channels, "bias": self.bias, "alpha": self.alpha, "beta": self.beta}
+        return super().get_config() | constants

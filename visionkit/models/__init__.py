@@ -1,5 +1,6 @@
 """Functional builders of the networks that made the field, one family a file."""
 
+from visionkit.models.alexnet import alexnet
 from visionkit.models.catalog import CATALOG, build
 from visionkit.models.efficientnet import (
     efficientnet_b0,
@@ -17,8 +18,11 @@ from visionkit.models.efficientnet import (
     efficientnet_lite4,
 )
 from visionkit.models.endpoints import select_endpoints
+from visionkit.models.inception import googlenet
+from visionkit.models.inception_resnet import inception_resnet_v1
 from visionkit.models.lenet import lenet5
 from visionkit.models.mobilenet import mobilenet, mobilenet_v2
+from visionkit.models.nin import nin, nin_small
 from visionkit.models.resnet import (
     resnet,
     resnet18,
@@ -30,10 +34,12 @@ from visionkit.models.resnet import (
     resnet152,
     resnet152_v2,
 )
+from visionkit.models.squeezenet import squeezenet, squeezenet_1_1
 from visionkit.models.vgg import vgg11, vgg13, vgg16, vgg19
 
 __all__ = [
     "CATALOG",
+    "alexnet",
     "build",
     "efficientnet_b0",
     "efficientnet_b1",
@@ -48,9 +54,13 @@ __all__ = [
     "efficientnet_lite2",
     "efficientnet_lite3",
     "efficientnet_lite4",
+    "googlenet",
+    "inception_resnet_v1",
     "lenet5",
     "mobilenet",
     "mobilenet_v2",
+    "nin",
+    "nin_small",
     "resnet",
     "resnet18",
     "resnet34",
@@ -61,6 +71,8 @@ __all__ = [
     "resnet152",
     "resnet152_v2",
     "select_endpoints",
+    "squeezenet",
+    "squeezenet_1_1",
     "vgg11",
     "vgg13",
     "vgg16",

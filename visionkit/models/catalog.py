@@ -9,7 +9,9 @@ from typing import NamedTuple
 import keras
 
 from visionkit.errors import UserError
-from visionkit.models import efficientnet, lenet, resnet, vgg
+from visionkit.models import efficientnet, inception, inception_resnet, lenet, nin, resnet, squeezenet, vgg
+from visionkit.models.alexnet import SIZE as ALEXNET_SIZE
+from visionkit.models.alexnet import alexnet
 from visionkit.models.lenet import lenet5
 from visionkit.models.mobilenet import SIZE, mobilenet, mobilenet_v2
 from visionkit.models.pretrained import PEERS
@@ -40,8 +42,13 @@ CATALOG: dict[str, Entry] = {
     name: _entry(name, builder, size)
     for name, builder, size in (
         ("lenet5", lenet5, lenet.SIZE),
+        ("alexnet", alexnet, ALEXNET_SIZE),
         *((name, partial(vgg.vgg, name), vgg.SIZE) for name in vgg.VARIANTS),
+        *((name, partial(nin.nin, variant=name), size) for name, size in nin.SIZES.items()),
+        ("googlenet", inception.googlenet, inception.SIZE),
         *((name, partial(resnet.resnet, name), variant.size) for name, variant in resnet.VARIANTS.items()),
+        ("inception_resnet_v1", inception_resnet.inception_resnet_v1, inception_resnet.SIZE),
+        *((name, partial(squeezenet.squeezenet, variant=name), squeezenet.SIZE) for name in squeezenet.VARIANTS),
         ("mobilenet", mobilenet, SIZE),
         ("mobilenet_v2", mobilenet_v2, SIZE),
         *((name, partial(efficientnet.efficientnet, name), variant.size) for name, variant in efficientnet.VARIANTS.items()),

@@ -34,7 +34,7 @@ def select_endpoints(backbone: keras.Model, strides: tuple[int, ...] = STRIDES) 
     missing = [name for name in wanted if name not in outputs]
     if missing:
         raise ValueError(f"{backbone.name} has no endpoint {missing}; it has {sorted(outputs)}.")
-    return keras.Model(backbone.inputs, {name: outputs[name] for name in wanted}, name=backbone.name)
+    return keras.Model(backbone.input, {name: outputs[name] for name in wanted}, name=backbone.name)
 
 
 def strides_of(backbone: keras.Model) -> list[int]:

@@ -55,3 +55,18 @@ def dense_head(
         if dropout > 0:
             x = keras.layers.Dropout(dropout, name=f"dropout{number}")(x)
     return keras.layers.Dense(num_classes, dtype="float32", name="predictions")(x)
+
+
+def convolutional_head(x: keras.KerasTensor, num_classes: int, *, dropout: float = 0.5) -> keras.KerasTensor:
+    """One map a class by a 1x1 convolution, then the mean of each: what Network in Network proposed.
+
+    Args:
+        x: feature map ``(N, spatial..., C)``.
+        dropout: share of its values that is dropped in training.
+
+    Returns:
+        logits ``(N, num_classes)``, float32, none below zero.
+    """
+    x = keras.layers.Dropout(dropout, name="top_dropout")(x)
+    x = nd.layer("Conv", x)(num_classes, 1, activation="relu", dtype="float32", name="predictions")(x)
+    return nd.layer("GlobalAveragePooling", x)(dtype="float32", name="avg_pool")(x)

@@ -107,6 +107,12 @@ def load_weights(
     return None
 
 
+def layout_of(weights: str | Path | None, *, default: str = "keras") -> str:
+    """The layout of the network that a file of weights was made with: "torchvision" by its suffix, else ``default``."""
+    foreign = Path(weights).suffix in (".pth", ".pt", ".bin", ".safetensors") if weights is not None else False
+    return "torchvision" if foreign else default
+
+
 def copy_weights(source: keras.Model, target: keras.Model) -> None:
     """Copy the weights of a network into another of the same layers, in their order.
 
@@ -174,8 +180,9 @@ def _read_keras_file(path: Path) -> keras.Model:
 
 def _load_h5(model: keras.Model, path: Path) -> None:
     """Load all of it, or where only the head differs, all but the head."""
-    first_of_head = (layer for layer in model.layers if layer.name in ("avg_pool", "flatten"))
-    candidates = [model, *(keras.Model(model.inputs, layer.input) for layer in first_of_head)]
+    by_name = {layer.name: layer for layer in model.layers}
+    ends = [by_name[name] for name in (HEAD, "flatten", "avg_pool") if name in by_name]
+    candidates = [model, *(keras.Model(model.inputs, layer.input) for layer in ends)]
     reasons = []
     for candidate in candidates:
         try:

@@ -33,6 +33,7 @@ class ClassificationReport:
         history: rows of ``history.csv``.
         class_names: by label.
         paths: validation pictures ``(N,)``.
+        pictures: their pixels, uint8 ``(N, H, W)`` or ``(N, H, W, 3)``, where they are no files; ``paths`` are then names.
         truth: their labels, int ``(N,)``.
         probabilities: answers, ``(N, num_classes)``.
         skipped: files that were left out.
@@ -51,6 +52,7 @@ class ClassificationReport:
     skipped: list[Skipped]
     config: dict[str, Any]
     train_counts: np.ndarray
+    pictures: np.ndarray | None = None
 
 
 def write_report(report: ClassificationReport, path: str | Path) -> Path:
@@ -89,7 +91,7 @@ def _worst(report: ClassificationReport, answers: np.ndarray) -> list[dict]:
     wrong = [i for i in np.argsort(of_truth) if answers[i] != report.truth[i]]
     return [
         {
-            "picture": _thumbnail(report.paths[i]),
+            "picture": _thumbnail(report.paths[i] if report.pictures is None else report.pictures[i]),
             "path": report.paths[i],
             "truth": report.class_names[report.truth[i]],
             "truth_score": of_truth[i],
@@ -100,14 +102,16 @@ def _worst(report: ClassificationReport, answers: np.ndarray) -> list[dict]:
     ]
 
 
-def _thumbnail(path: str) -> str | None:
+def _thumbnail(picture: str | np.ndarray) -> str | None:
     try:
-        picture = Image.fromarray(read_picture(path))
+        image = Image.fromarray(picture if isinstance(picture, np.ndarray) else read_picture(picture))
     except PictureError:
         return None  # it was readable a minute ago; the page shows its name instead
-    picture.thumbnail((THUMBNAIL, THUMBNAIL))
+    image.thumbnail((THUMBNAIL, THUMBNAIL))
+    if max(image.size) < THUMBNAIL // 4:  # digits and the like
+        image = image.resize((2 * image.width, 2 * image.height), Image.Resampling.NEAREST)
     buffer = io.BytesIO()
-    picture.save(buffer, format="JPEG", quality=85)
+    image.save(buffer, format="JPEG", quality=85)
     return _inline(buffer.getvalue(), "jpeg")
 
 
