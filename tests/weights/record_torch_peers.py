@@ -13,7 +13,7 @@ from torch_peers import LOGITS, RECORD, draw, pixels
 MEAN, DEVIATION = (0.485, 0.456, 0.406), (0.229, 0.224, 0.225)
 PEERS = {  # whose network, and the sides in pixels of its inputs: odd ones show where the padding is
     "torchvision resnet18": (64, 65),
-    "torchvision resnet50": (64, 65),
+    "torchvision resnet50": (65,),
     "torchvision mobilenet_v2": (64, 65),
     "torchvision efficientnet_b0": (64, 65),
     "torchvision googlenet": (64, 65),

@@ -17,9 +17,7 @@ from visionkit.weights.torch_layers import fill
 
 HEAD = "predictions"  # the classifier's layer, here and in keras.applications
 HEADS = ("fc1", "fc2", HEAD)  # what depends on the number of classes, or on the size of the picture
-SIDES = [
-    [f"side{n}_{part}" for part in ("conv", "bn", "fc", HEAD)] for n in (1, 2)
-]  # GoogLeNet's, which help in training alone
+SIDES = [[f"side{n}_{part}" for part in ("conv", "bn", "fc", HEAD)] for n in (1, 2)]  # GoogLeNet's, for training alone
 PEER_NAMES = {"conv_preds": HEAD}  # of a 1x1 convolution behind the pooling, where ours is a dense layer
 PEERS = {  # our name -> the name in keras.applications
     "mobilenet": "MobileNet",
@@ -105,12 +103,6 @@ def load_weights(
         use_imagenet_statistics(model)
         return whose
     return None
-
-
-def layout_of(weights: str | Path | None, *, default: str = "keras") -> str:
-    """The layout of the network that a file of weights was made with: "torchvision" by its suffix, else ``default``."""
-    foreign = Path(weights).suffix in (".pth", ".pt", ".bin", ".safetensors") if weights is not None else False
-    return "torchvision" if foreign else default
 
 
 def copy_weights(source: keras.Model, target: keras.Model) -> None:

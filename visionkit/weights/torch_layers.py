@@ -46,7 +46,7 @@ def fill(model: keras.Model, tensors: dict[str, np.ndarray], heads: Sequence[Seq
     arrays = {name: arrays_for(layer, tensors, form[name]) for name, layer in base.items()}
     if misfits := [form[name] for name in base if not _fits(arrays[name], base[name])]:
         raise UserError(
-            f"{source} does not fit {model.name}: {_some(misfits)} have other shapes. Expected the same width and channels."
+            f"{source} does not fit {model.name}: other shapes in {_some(misfits)}. Expected the same width and channels."
         )
     for name, layer in base.items():
         layer.set_weights(arrays[name])
