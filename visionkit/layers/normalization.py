@@ -7,6 +7,7 @@ export and serving cannot disagree.
 from typing import Any, NamedTuple
 
 import keras
+import numpy as np
 from keras import ops
 
 
@@ -62,6 +63,15 @@ def normalize_from_weights(x: keras.KerasTensor) -> keras.KerasTensor:
     """
     x = keras.layers.Rescaling(1 / 255, name="rescaling")(x)
     return keras.layers.Normalization(axis=-1, name="normalization")(x)
+
+
+def use_imagenet_statistics(model: keras.Model) -> None:
+    """Give the "normalization" layer of ``model``, if it has one, ImageNet's mean and variance: PyTorch's files have none."""
+    for layer in model.layers:
+        if isinstance(layer, keras.layers.Normalization):
+            for statistic, value in ((layer.adapt_mean, IMAGENET_MEAN), (layer.adapt_variance, np.square(IMAGENET_DEVIATION))):
+                statistic.assign(np.reshape(value, statistic.shape))
+            layer.finalize_state()  # Keras computes with constants made from the weights: make them anew
 
 
 def mend_stored_deviation(model: keras.Model) -> None:

@@ -51,7 +51,7 @@ def alexnet(
         a model from ``(N, ..., channels)`` to logits ``(N, num_classes)``: 60,965,224 parameters by default, with one group
         62,378,344. A backbone instead returns ``{"stride_4": ..., "stride_32": ...}``.
     """
-    as_paper = (layout or layout_of(weights, default="paper")) == "paper"
+    as_paper = layout_of(weights, layout, default="paper") == "paper"
     size = SIZE if as_paper else 224
     inputs = keras.Input(input_shape or (size, size, 3), name="image")
     x = normalize(inputs, "imagenet")

@@ -74,7 +74,7 @@ def googlenet(
         "side1": logits, "side2": logits}``: their losses count as ``SIDE_WEIGHTS`` says, and ``without_side_branches`` drops
         them. A backbone returns ``{"stride_2": ..., "stride_32": ...}``.
     """
-    layout = layout or layout_of(weights, default="paper")
+    layout = layout_of(weights, layout, default="paper")
     inputs = keras.Input(input_shape or (SIZE, SIZE, 3), name="image")
     x = normalize(inputs, "symmetric" if layout == "torchvision" else "imagenet")
     endpoints, sides = Endpoints(), {}
