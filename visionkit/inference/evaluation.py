@@ -8,6 +8,7 @@ from tqdm import tqdm
 
 from visionkit.data.sample import Index, SkippedFiles
 from visionkit.data.small_pictures import SmallPictures
+from visionkit.errors import UserError
 from visionkit.inference.loading import Prediction, load
 
 BATCH = 256  # small pictures
@@ -40,3 +41,19 @@ def answers_to_small_pictures(bundle: Path, pictures: SmallPictures) -> np.ndarr
     starts = tqdm(range(0, len(pictures), BATCH), "evaluating", unit=" batches", leave=False)
     parts = [model.serve_images(pictures.as_rgb(start, start + BATCH))["probabilities"].numpy() for start in starts]
     return np.concatenate(parts)
+
+
+def accuracy_on_files(bundle: str | Path, val: Index) -> float:
+    """The share of pictures in files whose class a bundle names; of those that can be read.
+
+    Raises:
+        UserError: the pictures have classes that the bundle does not know, or none of them can be read.
+    """
+    model = load(bundle)
+    unknown = sorted(set(val.class_names) - set(model.labels))
+    if unknown:
+        raise UserError(f"{bundle} does not know {', '.join(unknown[:6])}; it knows {', '.join(model.labels[:6])} ...")
+    read, probabilities = answers_to_files(bundle, val, SkippedFiles())
+    if len(read) == 0:
+        raise UserError(f"None of {len(val)} validation pictures can be read.")
+    return float((probabilities.argmax(axis=1) == read.labels).mean())
