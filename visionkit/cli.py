@@ -283,7 +283,7 @@ def ensemble(
     models: tyro.conf.Positional[tuple[Path, ...]],
     out: Path,
     views: Literal["one", "flips", "ten_crop", "multi_crop"] = "one",
-    data: Path | None = None,
+    data: str | None = None,
     seed: int = 0,
 ) -> int:
     """Make one model of several classifiers, or of one that looks several times: it answers with their mean.
@@ -292,7 +292,7 @@ def ensemble(
         models: 1 to 15 run folders, or models that recipes exported, of the same classes.
         out: Folder of the new model.
         views: What each of them sees of a picture: one view, its mirror image too, 10 crops, or 144 crops of several sizes.
-        data: Folder of pictures on whose validation split all of them are measured.
+        data: Folder of pictures on whose validation split all of them are measured; or digits, or fashion-mnist.
         seed: Draws the pictures that are held out, where the folder has no validation split.
 
     Returns:
@@ -302,16 +302,17 @@ def ensemble(
 
     quiet_tensorflow()
     from visionkit.data.folders import read_class_folders
+    from visionkit.data.small_pictures import find_small
     from visionkit.export.bundle import add_facts
     from visionkit.inference.ensemble import export_ensemble
-    from visionkit.inference.evaluation import accuracy_on_files
+    from visionkit.inference.evaluation import accuracy_of
 
-    val = None if data is None else read_class_folders(data, seed=seed).val
+    val = None if data is None else (find_small(data) or read_class_folders(data, seed=seed)).val
     made = export_ensemble(models, out, views=views)
     if val is not None:
         for model in models:
-            print(f"{accuracy_on_files(model, val):.4f}  {model}")
-        accuracy = accuracy_on_files(made, val)
+            print(f"{accuracy_of(model, val):.4f}  {model}")
+        accuracy = accuracy_of(made, val)
         add_facts(made, metrics={"accuracy": accuracy})
         print(f"{accuracy:.4f}  {made}: the mean, of {len(val)} validation pictures")
     print(f"model    {made}")

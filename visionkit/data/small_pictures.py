@@ -11,10 +11,11 @@ import numpy as np
 import sklearn.datasets
 import tensorflow as tf
 
-from visionkit.data.idx import read_idx_folder
+from visionkit.data.idx import looks_like_idx, read_idx_folder
 from visionkit.data.sample import DataError
 from visionkit.data.windows import letterbox
 
+DIGITS, FASHION = "digits", "fashion-mnist"
 HELD_OUT = 5  # of the digits of each class every fifth, in the order of the data set
 FASHION_FOLDER = Path("/usr/share/datasets/fashion-mnist")  # of Debian's package
 FASHION_NAMES = ("T-shirt", "trouser", "pullover", "dress", "coat", "sandal", "shirt", "sneaker", "bag", "ankle boot")
@@ -58,6 +59,19 @@ class SmallSplits(NamedTuple):
     train: SmallPictures
     val: SmallPictures
     note: str
+
+
+def find_small(data: str) -> SmallSplits | None:
+    """What ``--data`` means, where that is a set which is kept in memory: "digits", "fashion-mnist" or a folder of IDX files.
+
+    Raises:
+        DataError: it is one of these, and cannot be used.
+    """
+    if data == DIGITS:
+        return digits()
+    if data == FASHION:
+        return fashion_mnist()
+    return idx_folder(data) if looks_like_idx(Path(data)) else None
 
 
 def digits() -> SmallSplits:

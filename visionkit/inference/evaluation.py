@@ -9,6 +9,7 @@ from tqdm import tqdm
 from visionkit.data.sample import Index, SkippedFiles
 from visionkit.data.small_pictures import SmallPictures
 from visionkit.errors import UserError
+from visionkit.export.bundle import describe, find_bundle
 from visionkit.inference.loading import Prediction, load
 
 BATCH = 256  # small pictures
@@ -43,17 +44,21 @@ def answers_to_small_pictures(bundle: Path, pictures: SmallPictures) -> np.ndarr
     return np.concatenate(parts)
 
 
-def accuracy_on_files(bundle: str | Path, val: Index) -> float:
-    """The share of pictures in files whose class a bundle names; of those that can be read.
+def accuracy_of(bundle: str | Path, val: Index | SmallPictures) -> float:
+    """The share of pictures whose class a bundle names; of those in files, of those that can be read.
 
     Raises:
         UserError: the pictures have classes that the bundle does not know, or none of them can be read.
     """
-    model = load(bundle)
-    unknown = sorted(set(val.class_names) - set(model.labels))
+    labels = describe(find_bundle(bundle))["labels"]
+    unknown = sorted(set(val.class_names) - set(labels))
     if unknown:
-        raise UserError(f"{bundle} does not know {', '.join(unknown[:6])}; it knows {', '.join(model.labels[:6])} ...")
-    read, probabilities = answers_to_files(bundle, val, SkippedFiles())
+        raise UserError(f"{bundle} does not know {', '.join(unknown[:6])}; it knows {', '.join(labels[:6])} ...")
+    if isinstance(val, SmallPictures):
+        columns = [labels.index(name) for name in val.class_names]
+        probabilities = answers_to_small_pictures(find_bundle(bundle), val)[:, columns]
+        return float((probabilities.argmax(axis=1) == val.labels).mean())
+    read, probabilities = answers_to_files(find_bundle(bundle), val, SkippedFiles())
     if len(read) == 0:
         raise UserError(f"None of {len(val)} validation pictures can be read.")
     return float((probabilities.argmax(axis=1) == read.labels).mean())
