@@ -6,6 +6,8 @@
     python recipes/classic_convnets.py --study depth                            # why residual networks: errors against depth
     python recipes/classic_convnets.py --smoke                                  # does everything work? Under a minute
 
+Expected of LeNet-5: accuracy 0.989 to 0.994 on digits (seeds 0 to 2), 0.902 on Fashion-MNIST (seed 0, 20 epochs).
+
 `visionkit models` lists the networks. Small grey pictures are shifted and mirrored as He et al. 2015 did; pictures in files are
 cropped, colored and mirrored as in transfer_learning.py, which is the recipe for few pictures.
 """
@@ -50,9 +52,9 @@ from visionkit.viz.report import ClassificationReport, Section, write_report  # 
 GOOGLENET = "googlenet"  # trained with side branches, exported without
 DIGITS, FASHION = "digits", "fashion-mnist"
 SMALL_SIZE = 32  # pixels a side, where the network takes small pictures
-WIDE_SHIFT, NARROW_SHIFT = 1 / 8, 1 / 32  # of the side: 4 pixels of 32, as in the residual paper; 1 pixel
+SHIFT_SHARE = 1 / 8  # of the side: 4 pixels of 32, as in the residual paper
 SMALL_SET = 10_000  # pictures; beyond, fewer epochs and larger batches do
-FEW_PARAMETERS = 200_000  # LeNet-5 has 61,706: they learn little of a large set by heart, and wide shifts make it too hard
+FEW_PARAMETERS = 200_000  # LeNet-5 has 61,706: shifted pictures of a large set are too hard for it
 SMOKE = {"epochs": 3}
 SMOKE_TRAIN, SMOKE_VAL = 1_500, 400  # small pictures in all
 TWIN_CHECKS = 16  # validation pictures on which the LiteRT twin is compared
@@ -242,9 +244,8 @@ def set_up(work: Work, model: keras.Model) -> Phase:
 
 def variation_of(work: Work, model: keras.Model) -> Variation:
     """How small training pictures are varied."""
-    wide = len(work.train) <= SMALL_SET or model.count_params() > FEW_PARAMETERS
-    shift = round((WIDE_SHIFT if wide else NARROW_SHIFT) * work.size)
-    return Variation(shift, flip=0.5 if work.config.flips else 0.0)
+    shifts = len(work.train) <= SMALL_SET or model.count_params() > FEW_PARAMETERS
+    return Variation(shift=round(SHIFT_SHARE * work.size) if shifts else 0, flip=0.5 if work.config.flips else 0.0)
 
 
 def choose_rate(model: keras.Model) -> tuple[float, str]:
