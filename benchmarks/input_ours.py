@@ -1,4 +1,4 @@
-"""visionkit's pipeline, and TensorFlow's decoding alone, as contenders: see ``input_turns.Loader``."""
+"""visionkit's pipeline, and TensorFlow's decoding alone, as contenders: see ``turns.Loader``."""
 
 import itertools
 import os
@@ -15,7 +15,7 @@ sys.modules["torch"] = None  # albumentations imports it where it is there, half
 import cv2  # noqa: E402
 import numpy as np  # noqa: E402
 import tensorflow as tf  # noqa: E402
-from input_turns import Batch, Loader  # noqa: E402
+from turns import Batch, Loader  # noqa: E402
 
 from visionkit.data import batchwise, pipeline  # noqa: E402
 from visionkit.data.augment import Augmentation  # noqa: E402

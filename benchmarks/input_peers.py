@@ -1,4 +1,4 @@
-"""The peers of visionkit's pipeline, as their documentations write them, as contenders: see ``input_turns.Loader``.
+"""The peers of visionkit's pipeline, as their documentations write them, as contenders: see ``turns.Loader``.
 
 torch's DataLoader with albumentations or torchvision, and the loader that ultralytics trains with. Worker processes are spawned
 once and kept; libraries start no threads in them.
@@ -17,8 +17,8 @@ import albumentations as A  # noqa: N812
 import cv2
 import numpy as np
 import torch
-from input_turns import Batch, Loader
 from PIL import Image
+from turns import Batch, Loader
 
 PADDING, IGNORE = 114, 255  # of pictures and of masks, as visionkit pads
 LEAST_VISIBLE = 0.25  # of a box, as visionkit has it

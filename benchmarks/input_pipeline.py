@@ -31,7 +31,7 @@ import psutil
 import tyro
 from input_figures import draw_threads
 from input_pictures import PHOTOGRAPH, cut_photographs, draw_scenes, enlarge
-from input_turns import (
+from turns import (
     Contender,
     NotStartedError,
     Turn,

@@ -65,9 +65,9 @@ class Config:
     out: Path | None = None
     """Folder of this run. Default: runs/transfer_learning-<time>."""
     base: str = "efficientnet_lite0"
-    """Pretrained network: efficientnet_lite0 (installed), efficientnet_b0 ... b7 or mobilenet_v2 (downloaded once)."""
+    """Pretrained network: efficientnet_lite0 (installed), efficientnet_b0 ... b7 or mobilenet_v2 (downloaded once), ..."""
     weights: str = "imagenet"
-    """Its weights: imagenet, or the path of a .weights.h5 or .keras file."""
+    """Its weights: imagenet, or the path of a .weights.h5, .keras, .safetensors or PyTorch file (torchvision's, timm's)."""
     thaw: Literal["auto", "head", "last", "all"] = "auto"
     """How far to go; auto decides by the number of training pictures."""
     epochs: int | None = None

@@ -19,7 +19,7 @@ def predict(
     draw: Path | None = None,
     top: int = 5,
 ) -> int:
-    """Say what is on pictures, with a model that a recipe exported.
+    """Say what is on pictures (or in signals, or volumes), with a model that a recipe exported.
 
     Args:
         model: RUN/model, RUN, or a folder of saved_models/.
@@ -38,12 +38,11 @@ def predict(
     from visionkit import quiet_tensorflow
 
     quiet_tensorflow()
-    from visionkit.data.decode import read_picture
     from visionkit.inference.loading import Unreadable, expand, load
     from visionkit.viz.draw import draw_label, drawing_names
 
     classifier = load(model)
-    files = expand(pictures)
+    files = expand(pictures, classifier.list_files)
     if not files:
         raise UserError(f"No pictures in {', '.join(pictures)}.")
     if draw is not None:
@@ -57,7 +56,7 @@ def predict(
         best = answer.top[:top]
         if draw is not None:
             lines = [f"{label}  {score:.1%}" for label, score in best]
-            draw_label(read_picture(answer.path), lines).save(draw / drawing)
+            draw_label(classifier.show(answer.path), lines).save(draw / drawing)
         if as_json:
             print(to_json({"path": answer.path, "label": answer.label, "score": answer.score, "top": best}))
         else:
@@ -202,12 +201,90 @@ def augment(
     return 0
 
 
+def models(
+    name: tyro.conf.Positional[str | None] = None,
+    as_json: Annotated[bool, tyro.conf.arg(name="json"), tyro.conf.FlagCreatePairsOff] = False,
+    input_shape: tuple[int, ...] = (),
+    classes: int | None = None,
+) -> int:
+    """List the networks and what they cost; or, of the one that is named, what each layer costs.
+
+    Args:
+        name: A network. Default: list all of them.
+        as_json: Print one JSON object a line, and nothing else.
+        input_shape: What the named network reads: sides, then channels, as 224 224 3; a signal has one side, a volume three.
+            Default: as published.
+        classes: Outputs of the named network. Default: as published.
+
+    Returns:
+        the exit status.
+    """
+    if name is None and (input_shape or classes is not None):
+        raise UserError("--input-shape and --classes go with the name of one network: visionkit models resnet50 --classes 2.")
+    from visionkit import quiet_tensorflow
+
+    quiet_tensorflow()
+    from tqdm import tqdm
+
+    from visionkit.models.catalog import CATALOG
+    from visionkit.models.catalog_cost import build_to_count, summary
+    from visionkit.models.cost import layer_costs, separable_blocks
+    from visionkit.viz.cost_table import cost_lines, list_header, list_line
+
+    if name is not None:
+        model = build_to_count(name, input_shape or None, classes)
+        costs = layer_costs(model)
+        if as_json:
+            print(to_json(summary(model, costs) | {"layers": [cost.to_plain() for cost in costs]}))
+        else:
+            print(*cost_lines(model.name, costs, separable_blocks(model)), sep="\n")
+        return 0
+    with tqdm(CATALOG, "networks", leave=False, disable=None) as networks:
+        if not as_json:
+            networks.write(list_header(list(CATALOG)))
+        for each in networks:
+            model = build_to_count(each)
+            facts = summary(model, layer_costs(model))
+            networks.write(to_json(facts) if as_json else list_line(list(CATALOG), facts))
+    return 0
+
+
+def edges(picture: tyro.conf.Positional[Path | None] = None, *, out: Path, side: int = 256) -> int:
+    """Draw what edge filters find in a picture: vertical, horizontal, Sobel, Scharr, 45 degrees, length and direction.
+
+    Args:
+        picture: Any picture file. Default: a photograph that scikit-image brings along.
+        out: The picture to write: .png, .jpg, .webp, ...
+        side: Longer side in pixels at which the picture is filtered and shown.
+
+    Returns:
+        the exit status.
+    """
+    if not 160 <= side <= 1024:
+        raise UserError(f"--side {side}: expected 160 to 1024 pixels.")
+    from visionkit import quiet_tensorflow
+
+    quiet_tensorflow()
+    from visionkit.data.decode import PictureError, read_picture
+    from visionkit.viz.augmentation_grid import check_target, save
+    from visionkit.viz.edge_figure import bundled_photograph, edge_figure
+
+    check_target(out)
+    try:
+        photograph = bundled_photograph() if picture is None else read_picture(picture)
+    except PictureError as error:
+        raise UserError(f"{picture} cannot be read: {error}.") from error
+    save(edge_figure(photograph, side), out)
+    print(out)
+    return 0
+
+
 def to_json(answer: dict) -> str:
     """One line of ``--json``; file names that are not valid UTF-8 stay printable."""
     return json.dumps(answer, ensure_ascii=True)
 
 
-COMMANDS = {"predict": predict, "check": check, "convert": convert, "augment": augment}
+COMMANDS = {"predict": predict, "check": check, "convert": convert, "augment": augment, "models": models, "edges": edges}
 
 
 def main() -> None:

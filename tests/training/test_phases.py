@@ -15,7 +15,7 @@ from visionkit.data.scan import scan
 from visionkit.data.small_pictures import Variation, digits
 from visionkit.training.feeding import Feeding
 from visionkit.training.fit import compile_phase, run_epoch
-from visionkit.training.phases import _measure, feature_batches, head_phase, picture_phase, small_picture_phase
+from visionkit.training.phases import feature_batches, head_phase, measured, picture_phase, small_picture_phase
 from visionkit.training.transfer import TransferModel
 
 
@@ -45,9 +45,9 @@ def test_an_epoch_of_features_goes_through_every_view_of_every_picture_once():
 
 def test_what_is_measured_agrees_with_scipy(rng):
     logits, labels = rng.normal(size=(20, 5)) * 5, rng.integers(0, 5, 20)
-    measured = _measure(softmax(logits, axis=1), labels)
-    assert measured.loss == pytest.approx(-log_softmax(logits, axis=1)[np.arange(20), labels].mean())
-    assert measured.accuracy == (logits.argmax(1) == labels).mean()
+    validation = measured(softmax(logits, axis=1), labels)
+    assert validation.loss == pytest.approx(-log_softmax(logits, axis=1)[np.arange(20), labels].mean())
+    assert validation.accuracy == (logits.argmax(1) == labels).mean()
 
 
 def test_rare_classes_weigh_more(model, rng):

@@ -1,92 +1,33 @@
 """A checkpoint is read, never run."""
 
 import collections
-import io
 import os
-import pickle
-import struct
 
 import numpy as np
 import pytest
 
+from tests.weights.torch_files import REBUILD, Call, Named, legacy_file, pickled, tensor
 from visionkit.weights import torch_legacy
-from visionkit.weights.torch_legacy import UnsafeCheckpointError, read_state_dict
-
-
-class Named:
-    """Pickles as a global name that need not exist here."""
-
-    def __init__(self, module, name):
-        self.module, self.name = module, name
-
-
-class Call:
-    """Pickles as a call of a global with arguments, after which ``state`` is set."""
-
-    def __init__(self, function, arguments, state=None):
-        self.function, self.arguments, self.state = function, arguments, state
-
-
-class Storage:
-    def __init__(self, key, kind, size):
-        self.pid = ("storage", Named("torch", kind), key, "cpu", size, None)
-
-
-class Pickler(pickle._Pickler):
-    """Writes what PyTorch wrote, without PyTorch."""
-
-    def persistent_id(self, thing):
-        return thing.pid if isinstance(thing, Storage) else None
-
-    def save(self, thing, save_persistent_id=True):
-        if isinstance(thing, Named):
-            self.write(f"c{thing.module}\n{thing.name}\n".encode())
-        elif isinstance(thing, Call):
-            self.save(thing.function)
-            self.save(thing.arguments)
-            self.write(pickle.REDUCE)
-            if thing.state is not None:
-                self.save(thing.state)
-                self.write(pickle.BUILD)
-        else:
-            super().save(thing, save_persistent_id)
-
-
-REBUILD = Named("torch._utils", "_rebuild_tensor_v2")
-
-
-def tensor(key, shape, strides, *, kind="FloatStorage", size=None, offset=0):
-    hooks = Call(Named("collections", "OrderedDict"), ())
-    return Call(REBUILD, (Storage(key, kind, size), offset, shape, strides, False, hooks))
-
-
-def checkpoint(state_dict, storages: dict[str, np.ndarray], *, magic=torch_legacy.MAGIC_NUMBER) -> bytes:
-    """A legacy file: five pickles, then the storages."""
-    buffer = io.BytesIO()
-    header = [magic, torch_legacy.PROTOCOL_VERSION, {"little_endian": True, "protocol_version": 1001}]
-    for thing in [*header, state_dict, list(storages)]:
-        Pickler(buffer, 2).dump(thing)
-    for array in storages.values():
-        buffer.write(struct.pack("<q", array.size) + array.tobytes())
-    return buffer.getvalue()
+from visionkit.weights.tensor_files import read_tensors
+from visionkit.weights.torch_pickle import UnsafeCheckpointError
 
 
 @pytest.fixture
 def read(tmp_path):
     def read_bytes(contents: bytes):
         (tmp_path / "a.pth").write_bytes(contents)
-        return read_state_dict(tmp_path / "a.pth")
+        return read_tensors(tmp_path / "a.pth")
 
     return read_bytes
 
 
 def test_an_empty_file_is_an_error(read):
-    with pytest.raises(UnsafeCheckpointError, match="damaged"):
+    with pytest.raises(UnsafeCheckpointError, match="expected safetensors or a PyTorch checkpoint"):
         read(b"")
 
 
 def test_an_empty_state_dict_is_read(read):
-    assert read(checkpoint({}, {})) == {}
+    assert read(legacy_file({}, {})) == {}
 
 
 def test_tensors_views_and_types_are_read(read):
@@ -97,7 +38,7 @@ def test_tensors_views_and_types_are_read(read):
         part=tensor("0", (3,), (2,), size=24, offset=5),
         scalar=tensor("1", (), (), kind="LongStorage", size=1),
     )
-    arrays = read(checkpoint(state_dict, {"0": numbers, "1": counts}))
+    arrays = read(legacy_file(state_dict, {"0": numbers, "1": counts}))
     np.testing.assert_array_equal(arrays["whole"], numbers.reshape(2, 3, 4))
     np.testing.assert_array_equal(arrays["transposed"], numbers.reshape(6, 4).T)
     np.testing.assert_array_equal(arrays["part"], [5, 7, 9])
@@ -107,13 +48,13 @@ def test_tensors_views_and_types_are_read(read):
 @pytest.mark.parametrize(
     ("module", "name"),
     [("os", "system"), ("builtins", "eval"), ("builtins", "getattr"), ("subprocess", "Popen"), ("torch", "load"),
-     ("torch._utils", "_rebuild_tensor"), ("collections", "OrderedDict.fromkeys"), ("numpy", "load"), ("torch", "Tensor")],
+     ("torch._utils", "_rebuild_qtensor"), ("collections", "OrderedDict.fromkeys"), ("numpy", "load"), ("torch", "Tensor")],
 )  # fmt: skip
 def test_any_other_name_is_refused(read, tmp_path, monkeypatch, module, name):
     ran = []
     monkeypatch.setattr(os, "system", ran.append)
     with pytest.raises(UnsafeCheckpointError, match=f"it asks for {module}"):
-        read(checkpoint({"weight": Call(Named(module, name), ("touch /tmp/owned",))}, {}))
+        read(legacy_file({"weight": Call(Named(module, name), ("touch /tmp/owned",))}, {}))
     assert ran == []
 
 
@@ -124,26 +65,45 @@ def test_an_attack_in_any_of_the_five_pickles_is_refused(read, monkeypatch):
     for place in range(5):
         things = [torch_legacy.MAGIC_NUMBER, torch_legacy.PROTOCOL_VERSION, {"little_endian": True}, {}, []]
         things[place] = attack
-        buffer = io.BytesIO()
-        for thing in things:
-            Pickler(buffer, 2).dump(thing)
         with pytest.raises(UnsafeCheckpointError):
-            read(buffer.getvalue())
+            read(b"".join(pickled(thing, legacy=True) for thing in things))
     assert ran == []
 
 
 def test_the_reader_itself_cannot_be_changed(read):
-    pickled = io.BytesIO()
-    Pickler(pickled, 2).dump({"__defaults__": (1,)})
-    state = pickled.getvalue()[2:-1]  # without protocol and stop
-    attack = b"\x80\x02c" + b"torch._utils\n_rebuild_tensor_v2\n" + state + b"b."
-    with pytest.raises(UnsafeCheckpointError, match="change the reader"):
-        read(attack)
+    state = pickled({"__defaults__": (1,)})[2:-1]  # without protocol and stop
+    for name in (b"_rebuild_tensor_v2", b"_rebuild_parameter"):
+        with pytest.raises(UnsafeCheckpointError, match="change the reader"):
+            read(b"\x80\x02ctorch._utils\n" + name + b"\n" + state + b"b.")
+
+
+def test_a_number_that_would_fill_the_memory_is_refused(read):
+    """The unpickler makes a list as long as the largest number under which something is remembered."""
+    with pytest.raises(UnsafeCheckpointError, match="numbers its"):
+        read(b"\x80\x02Nr\xff\xff\xff\x7f.")
+
+
+def test_what_an_optimizer_keeps_is_passed_over(read):
+    """Its storages lie between those of the state dict."""
+    root = {
+        "optimizer": {"state": {0: tensor("1", (4,), (1,), kind="DoubleStorage", size=4)}, "lr": 0.1},
+        "state_dict": {"a": tensor("0", (2,), (1,), size=2), "b": tensor("2", (3,), (1,), size=3)},
+    }
+    storages = {"0": np.array([1, 2], "<f4"), "1": np.zeros(4, "<f8"), "2": np.array([3, 4, 5], "<f4")}
+    arrays = read(legacy_file(root, storages))
+    assert {name: list(array) for name, array in arrays.items()} == {"a": [1, 2], "b": [3, 4, 5]}
+
+
+def test_what_was_saved_before_version_0_4_is_read(read):
+    """Parameters, and tensors without hooks."""
+    old = Call(Named("torch._utils", "_rebuild_tensor"), tensor("0", (2,), (1,), size=2).arguments[:4])
+    root = {"weight": Call(Named("torch.nn.parameter", "Parameter"), (old, True))}
+    np.testing.assert_array_equal(read(legacy_file(root, {"0": np.array([6, 7], "<f4")}))["weight"], [6, 7])
 
 
 def test_the_attributes_of_a_state_dict_are_dropped(read):
     hooked = Call(Named("collections", "OrderedDict"), (), state={"_metadata": {"": {"version": 1}}, "__class__": "x"})
-    assert read(checkpoint(hooked, {})) == {}
+    assert read(legacy_file(hooked, {})) == {}
 
 
 @pytest.mark.parametrize(
@@ -162,11 +122,11 @@ def test_the_attributes_of_a_state_dict_are_dropped(read):
 )
 def test_a_tensor_that_lies_is_refused(read, lie):
     with pytest.raises(UnsafeCheckpointError):
-        read(checkpoint({"weight": lie}, {"0": np.zeros(4, "<f4")}))
+        read(legacy_file({"weight": lie}, {"0": np.zeros(4, "<f4")}))
 
 
 def test_a_truncated_file_is_refused(read):
-    whole = checkpoint({"weight": tensor("0", (64,), (1,), size=64)}, {"0": np.ones(64, "<f4")})
+    whole = legacy_file({"weight": tensor("0", (64,), (1,), size=64)}, {"0": np.ones(64, "<f4")})
     for length in range(0, len(whole), 7):
         with pytest.raises(UnsafeCheckpointError):
             read(whole[:length])
@@ -174,4 +134,4 @@ def test_a_truncated_file_is_refused(read):
 
 def test_another_format_is_refused(read):
     with pytest.raises(UnsafeCheckpointError, match="does not begin like"):
-        read(checkpoint({}, {}, magic=1))
+        read(legacy_file({}, {}, magic=1))

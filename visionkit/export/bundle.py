@@ -56,6 +56,8 @@ class ImageClassifier(tf.Module):
         self._labels = tf.constant(list(class_names))
         stored = tf.float16 if half_precision else tf.float32
         self._weights = [tf.Variable(_stored(v, stored), trainable=False, name="weight") for v in _variables(model)]
+        cut = tf.TensorSpec([None, self._size, self._size, 3], tf.float32, name="pixels")
+        self.serve_pixels = tf.function(self.probabilities, input_signature=[cut])  # for ensembles and further views
 
     def probabilities(self, pixels: tf.Tensor) -> tf.Tensor:
         """Float32 ``(N, size, size, 3)`` in 0..255 to float32 ``(N, num_classes)``."""
@@ -73,18 +75,6 @@ class ImageClassifier(tf.Module):
         plain, mirrored = tf.split(forward(tf.concat([pixels, tf.reverse(pixels, [2])], 0)), 2)  # one graph, not two
         return (plain + mirrored) / 2
 
-    def answers(self, probabilities: tf.Tensor) -> dict[str, tf.Tensor]:
-        """Final answers of ``(N, num_classes)`` probabilities; see ``serve_images``."""
-        order = tf.argsort(probabilities, direction="DESCENDING", stable=True)
-        labels, scores = tf.gather(self._labels, order), tf.gather(probabilities, order, batch_dims=1)
-        return {
-            "label": labels[:, 0],
-            "score": scores[:, 0],
-            "labels": labels,
-            "scores": scores,
-            "probabilities": probabilities,
-        }
-
     @tf.function(input_signature=[tf.TensorSpec([None, None, None, 3], tf.uint8, name="images")])
     def serve_images(self, images: tf.Tensor) -> dict[str, tf.Tensor]:
         """Pictures of one size, uint8 RGB ``(N, H, W, 3)``, to
@@ -93,7 +83,7 @@ class ImageClassifier(tf.Module):
         ``probabilities`` ``(N, num_classes)`` in the order of labels.txt.
         """
         pixels = tf.map_fn(lambda image: self._seen(image, self._size), images, fn_output_signature=tf.float32)
-        return self.answers(self.probabilities(pixels))
+        return answers(self._labels, self.probabilities(pixels))
 
     @tf.function(input_signature=[tf.TensorSpec([None], tf.string, name="image_bytes")])
     def serve_encoded(self, image_bytes: tf.Tensor) -> dict[str, tf.Tensor]:
@@ -101,7 +91,20 @@ class ImageClassifier(tf.Module):
         pixels = tf.map_fn(
             lambda contents: self._seen(decode_in_graph(contents), self._size), image_bytes, fn_output_signature=tf.float32
         )
-        return self.answers(self.probabilities(pixels))
+        return answers(self._labels, self.probabilities(pixels))
+
+
+def answers(labels: tf.Tensor, probabilities: tf.Tensor) -> dict[str, tf.Tensor]:
+    """Final answers of ``(N, num_classes)`` probabilities; see ``ImageClassifier.serve_images``."""
+    order = tf.argsort(probabilities, direction="DESCENDING", stable=True)
+    sorted_labels, scores = tf.gather(labels, order), tf.gather(probabilities, order, batch_dims=1)
+    return {
+        "label": sorted_labels[:, 0],
+        "score": scores[:, 0],
+        "labels": sorted_labels,
+        "scores": scores,
+        "probabilities": probabilities,
+    }
 
 
 def export_classifier(
@@ -131,28 +134,52 @@ def export_classifier(
     Raises:
         UserError: a folder stands there that is no bundle.
     """
+    module = ImageClassifier(model, class_names, flips=flips, half_precision=half_precision, whole=whole)
+    size = model.input_shape[1]
+    return write_bundle(
+        module,
+        folder,
+        signatures={"serving_default": module.serve_images, "serving_encoded": module.serve_encoded},
+        twin_shape=(1, size, size, 3),
+        class_names=class_names,
+        facts={"size": size, "flips": flips, "whole": whole, **facts},
+    )
+
+
+def write_bundle(
+    module: tf.Module,
+    folder: str | Path,
+    *,
+    signatures: dict[str, Any],
+    twin_shape: tuple[int, ...],
+    class_names: tuple[str, ...],
+    facts: dict[str, Any],
+) -> Path:
+    """Write a classifier's module as a bundle, beside and then renamed.
+
+    Args:
+        module: with ``probabilities`` from float32 ``(N, ...)`` to ``(N, num_classes)``.
+        folder: a bundle there is replaced.
+        signatures: name -> function of the module.
+        twin_shape: what ``probabilities`` takes in the LiteRT twin, with a batch of one.
+        class_names: in the order of the probabilities.
+        facts: for ``bundle.json``.
+
+    Raises:
+        UserError: a folder stands there that is no bundle.
+    """
     folder = Path(folder)
     if folder.exists() and not (folder / EXTRA / "bundle.json").is_file():
         raise UserError(f"{folder} exists and is no bundle of visionkit: it is not replaced. Name another folder.")
     folder.parent.mkdir(parents=True, exist_ok=True)
     unfinished = Path(tempfile.mkdtemp(prefix=f".{folder.name}-", dir=folder.parent))
     try:
-        module = ImageClassifier(model, class_names, flips=flips, half_precision=half_precision, whole=whole)
-        signatures = {"serving_default": module.serve_images, "serving_encoded": module.serve_encoded}
         tf.saved_model.save(module, str(unfinished), signatures=signatures)
         extra = unfinished / EXTRA
         extra.mkdir()
-        size = model.input_shape[1]
-        described = {
-            "task": "classification",
-            "labels": list(class_names),
-            "size": size,
-            "flips": flips,
-            "whole": whole,
-            **facts,
-        }
+        described = {"task": "classification", "labels": list(class_names), **facts}
         try:
-            (unfinished / TWIN).write_bytes(litert.convert(module.probabilities, (1, size, size, 3), module))
+            (unfinished / TWIN).write_bytes(litert.convert(module.probabilities, twin_shape, module))
         except Exception as error:  # the converter's errors have no common type, and the bundle is whole without its twin
             described["litert"] = f"not converted: {error}"
         (extra / "bundle.json").write_text(json.dumps(described, indent=2, ensure_ascii=False), encoding="utf-8")
@@ -165,6 +192,12 @@ def export_classifier(
         shutil.rmtree(f"{unfinished}-replaced", ignore_errors=True)
         shutil.rmtree(unfinished, ignore_errors=True)
     return folder
+
+
+def find_bundle(path: str | Path) -> Path:
+    """The bundle that a path means: itself, or the ``model/`` of a run folder."""
+    folder = Path(path)
+    return folder / "model" if not (folder / "saved_model.pb").is_file() and (folder / "model").is_dir() else folder
 
 
 def describe(folder: str | Path) -> dict[str, Any]:

@@ -7,7 +7,7 @@ print(model.predict("cat.jpg").label)
 
 import glob
 import os
-from collections.abc import Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from typing import NamedTuple
@@ -18,7 +18,7 @@ import tensorflow as tf
 from visionkit.data.decode import PictureError, read_picture
 from visionkit.data.folders import list_pictures
 from visionkit.errors import UserError
-from visionkit.export.bundle import describe
+from visionkit.export.bundle import describe, find_bundle
 
 TASKS = ("classification",)
 
@@ -66,32 +66,49 @@ class Classifier:
             picture: a file, or uint8 RGB pixels ``(H, W, 3)``.
 
         Raises:
-            PictureError: the file cannot be read.
+            PictureError, ArrayError: the file cannot be read.
             ValueError: pixels of another shape or type.
         """
         if not isinstance(picture, np.ndarray):
-            return self._classify(str(picture), read_picture(picture))
+            return self._classify(str(picture), self._read(picture))
+        return self._classify("", self._checked(picture))
+
+    def list_files(self, folder: Path) -> list[Path]:
+        """All files below a folder that this model may read, by name."""
+        return list_pictures(folder)[0]
+
+    def show(self, path: str | Path) -> np.ndarray:
+        """A file as people look at it, uint8 RGB ``(H, W, 3)``."""
+        return self._read(path)
+
+    def _read(self, path: str | Path) -> np.ndarray:
+        return read_picture(path)
+
+    def _checked(self, picture: np.ndarray) -> np.ndarray:
         if picture.dtype != np.uint8 or picture.ndim != 3 or picture.shape[-1] != 3:
             raise ValueError(f"Expected uint8 pixels (H, W, 3), received {picture.dtype} {picture.shape}.")
-        return self._classify("", picture)
+        return picture
 
     def predict_many(self, paths: Iterable[str | Path]) -> Iterator[Prediction | Unreadable]:
         """Classify files on all cores; yields in order, an ``Unreadable`` for each that cannot be read."""
 
         def classify(path):
             try:
-                return self._classify(str(path), read_picture(path))
-            except PictureError as error:
+                return self._classify(str(path), self._read(path))
+            except (PictureError, UserError) as error:
                 return Unreadable(str(path), str(error))
 
         with ThreadPoolExecutor(os.cpu_count()) as pool:
             yield from pool.map(classify, paths)
 
     def _classify(self, path: str, pixels: np.ndarray) -> Prediction:
-        answer = self._model.serve_images(tf.constant(pixels[None]))
+        answer = self._ask(pixels[None])
         labels = [label.decode() for label in answer["labels"][0].numpy()]
         scores = answer["scores"][0].numpy().tolist()
         return Prediction(path, labels[0], scores[0], tuple(zip(labels, scores, strict=True)))
+
+    def _ask(self, pixels: np.ndarray) -> dict[str, tf.Tensor]:
+        return self._model.serve_images(tf.constant(pixels))
 
 
 def load(path: str | Path) -> Classifier:
@@ -103,24 +120,27 @@ def load(path: str | Path) -> Classifier:
     Raises:
         UserError: there is no bundle, or its task is not known to this version.
     """
-    folder = Path(path)
-    if not (folder / "saved_model.pb").is_file() and (folder / "model").is_dir():
-        folder = folder / "model"
+    folder = find_bundle(path)
     facts = describe(folder)
     if facts.get("task") not in TASKS:
         raise UserError(f"{folder} does {facts.get('task')!r}; this version of visionkit runs {', '.join(TASKS)}.")
+    if "input" in facts:
+        from visionkit.inference.array_loading import ArrayClassifier  # its readers take a second to import
+
+        return ArrayClassifier(folder, facts)
     return Classifier(folder, facts)
 
 
-def expand(pictures: Iterable[str]) -> list[str]:
-    """Files, folders (all pictures below them) and globs, as a list of files.
+def expand(pictures: Iterable[str], list_files: Callable[[Path], list[Path]] | None = None) -> list[str]:
+    """Files, folders (all pictures below them, or what ``list_files`` finds there) and globs, as a list of files.
 
     A name that matches nothing stays in the list: it is then reported as unreadable, not lost.
     """
+    list_files = list_files or (lambda folder: list_pictures(folder)[0])
     files = []
     for name in pictures:
         if Path(name).is_dir():
-            files += [str(path) for path in list_pictures(Path(name))[0]]
+            files += [str(path) for path in list_files(Path(name))]
         elif not Path(name).exists() and glob.has_magic(name):
             files += sorted(glob.glob(name, recursive=True)) or [name]
         else:

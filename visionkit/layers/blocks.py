@@ -76,12 +76,15 @@ def depthwise_bn(
     strides: int = 1,
     activation: str | None = None,
     momentum: float = 0.99,
+    epsilon: float = EPSILON,
+    padding: int | None = None,
 ) -> keras.KerasTensor:
-    """One filter a channel (depthwise convolution), batch normalisation, activation; ``C`` is unchanged."""
-    x = nd.layer("DepthwiseConv", x)(
-        kernel_size, strides, "same", use_bias=False, depthwise_initializer=he_fan_out(), name=names.conv
-    )(x)
-    return normalize_and_activate(x, names, activation, momentum=momentum)
+    """One filter a channel (depthwise convolution), batch normalisation, activation; ``C`` is unchanged. See ``conv_bn``."""
+    explicit = padding is not None and strides > 1
+    x = pad(x, padding, name=f"{names.conv}_pad") if explicit else x
+    options = {"use_bias": False, "depthwise_initializer": he_fan_out(), "name": names.conv}
+    x = nd.layer("DepthwiseConv", x)(kernel_size, strides, "valid" if explicit else "same", **options)(x)
+    return normalize_and_activate(x, names, activation, momentum=momentum, epsilon=epsilon)
 
 
 def squeeze_excite(x: keras.KerasTensor, filters: int, *, name: str, activation: str) -> keras.KerasTensor:

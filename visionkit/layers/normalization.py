@@ -1,4 +1,4 @@
-"""The one table of input normalisations, the layers that apply them inside a model, and AlexNet's of responses.
+"""The one table of input normalisations, and the layers that apply them inside a model.
 
 Every visionkit model takes float32 pixels in 0..255 and normalises them itself, so that training, evaluation,
 export and serving cannot disagree.
@@ -7,6 +7,8 @@ export and serving cannot disagree.
 from typing import Any, NamedTuple
 
 import keras
+import numpy as np
+from keras import ops
 
 
 class Preset(NamedTuple):
@@ -28,6 +30,9 @@ PRESETS: dict[str, Preset] = {
     "caffe": Preset((103.939, 116.779, 123.68), (1.0,) * 3, bgr=True),  # VGG, and ResNet as keras.applications has it
     "efficientnet_lite": Preset((127.0,), (128.0,)),
 }
+
+TINY = 1e-37  # the smallest peak that a sample is divided by; float32 ends below
+ROUNDING = 1e-6  # of float32: a deviation below, as a share of the peak, is none
 
 
 def normalize(x: keras.KerasTensor, preset: str) -> keras.KerasTensor:
@@ -60,6 +65,15 @@ def normalize_from_weights(x: keras.KerasTensor) -> keras.KerasTensor:
     return keras.layers.Normalization(axis=-1, name="normalization")(x)
 
 
+def use_imagenet_statistics(model: keras.Model) -> None:
+    """Give the "normalization" layer of ``model``, if it has one, ImageNet's mean and variance: PyTorch's files have none."""
+    for layer in model.layers:
+        if isinstance(layer, keras.layers.Normalization):
+            for statistic, value in ((layer.adapt_mean, IMAGENET_MEAN), (layer.adapt_variance, np.square(IMAGENET_DEVIATION))):
+                statistic.assign(np.reshape(value, statistic.shape))
+            layer.finalize_state()  # Keras computes with constants made from the weights: make them anew
+
+
 def mend_stored_deviation(model: keras.Model) -> None:
     """Square the variance of the "normalization" layer of ``model`` where a file brought a deviation in its place.
 
@@ -74,33 +88,29 @@ def mend_stored_deviation(model: keras.Model) -> None:
 
 
 @keras.saving.register_keras_serializable("visionkit")
-class LocalResponseNormalization(keras.layers.Layer):
-    """Divide each value by what its neighbors among the channels answer: ``x / (bias + alpha * sum(x ** 2)) ** beta``.
+class Standardize(keras.layers.Layer):
+    """Each channel of each sample by itself to the mean and deviation of ordinary pixels, whatever its unit was.
 
-    ImageNet Classification with Deep Convolutional Neural Networks, Krizhevsky et al. 2012, section 3.3, whose constants are
-    the defaults. As ``tf.nn.local_response_normalization``; PyTorch's and Caffe's ``alpha`` is ours times ``channels``.
-
-    Args:
-        channels: how many are summed over, the value's own in their middle.
-        bias: the paper's k.
+    For signals and volumes, whose intensities have no common scale: ``(N, spatial..., C)`` to the same shape. What follows may
+    apply a preset, as to pixels in 0..255; of "imagenet", averaged over its channels, mean 0 and deviation 1 come out. A
+    constant becomes the mean.
     """
 
-    def __init__(self, channels: int = 5, bias: float = 2.0, alpha: float = 1e-4, beta: float = 0.75, **options: Any):
+    def __init__(self, **options: Any):
         super().__init__(**options)
-        self.channels, self.bias, self.alpha, self.beta = channels, bias, alpha, beta
+        mean, deviation, _ = PRESETS["imagenet"]
+        self._deviation = len(deviation) / sum(1 / d for d in deviation)
+        self._mean = self._deviation * sum(m / d for m, d in zip(mean, deviation, strict=True)) / len(mean)
 
     def call(self, x: keras.KerasTensor) -> keras.KerasTensor:
-        """``(N, ..., C)`` to the same shape."""
-        count, before = x.shape[-1], self.channels // 2
-        squares = keras.ops.pad(x**2, [[0, 0]] * (len(x.shape) - 1) + [[before, before]])
-        energy = sum(squares[..., first : first + count] for first in range(self.channels))
-        return x / (self.bias + self.alpha * energy) ** self.beta
+        """The standardised samples."""
+        axes = tuple(range(1, len(x.shape) - 1))
+        # By the peak first: neither huge values overflow when they are squared, nor do tiny ones vanish.
+        x = x / ops.maximum(ops.max(ops.abs(x), axes, keepdims=True), TINY)
+        x = x - ops.mean(x, axes, keepdims=True)
+        deviation = ops.sqrt(ops.mean(ops.square(x), axes, keepdims=True))
+        return x / ops.maximum(deviation, ROUNDING) * self._deviation + self._mean
 
     def compute_output_shape(self, input_shape: tuple[int | None, ...]) -> tuple[int | None, ...]:
-        """The input's."""
+        """That of the input."""
         return input_shape
-
-    def get_config(self) -> dict[str, Any]:
-        """For ``.keras`` files."""
-        constants = {"channels": self.channels, "bias": self.bias, "alpha": self.alpha, "beta": self.beta}
-        return super().get_config() | constants

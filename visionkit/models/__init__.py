@@ -2,7 +2,9 @@
 
 from visionkit.models.alexnet import alexnet
 from visionkit.models.catalog import CATALOG, build
+from visionkit.models.compound_scaling import compound_scaling
 from visionkit.models.efficientnet import (
+    efficientnet,
     efficientnet_b0,
     efficientnet_b1,
     efficientnet_b2,
@@ -41,6 +43,8 @@ __all__ = [
     "CATALOG",
     "alexnet",
     "build",
+    "compound_scaling",
+    "efficientnet",
     "efficientnet_b0",
     "efficientnet_b1",
     "efficientnet_b2",

@@ -12,7 +12,8 @@ import keras
 
 from visionkit.layers import nd
 from visionkit.layers.blocks import max_pool, pad
-from visionkit.layers.normalization import LocalResponseNormalization, normalize
+from visionkit.layers.normalization import normalize
+from visionkit.layers.response_normalization import LocalResponseNormalization
 from visionkit.models.endpoints import Endpoints
 from visionkit.models.heads import dense_head
 from visionkit.models.pretrained import layout_of, load_weights
@@ -50,7 +51,7 @@ def alexnet(
         a model from ``(N, ..., channels)`` to logits ``(N, num_classes)``: 60,965,224 parameters by default, with one group
         62,378,344. A backbone instead returns ``{"stride_4": ..., "stride_32": ...}``.
     """
-    as_paper = (layout or layout_of(weights, default="paper")) == "paper"
+    as_paper = layout_of(weights, layout, default="paper") == "paper"
     size = SIZE if as_paper else 224
     inputs = keras.Input(input_shape or (size, size, 3), name="image")
     x = normalize(inputs, "imagenet")

@@ -11,16 +11,16 @@ no squeeze-and-excitation, ReLU6 in place of swish, a stem and a top that do not
 
 import math
 from functools import partial
-from typing import NamedTuple
+from typing import Literal, NamedTuple
 
 import keras
 
 from visionkit.layers import nd
-from visionkit.layers.blocks import Names, conv_bn, depthwise_bn, make_divisible, squeeze_excite
+from visionkit.layers.blocks import EPSILON, Names, conv_bn, depthwise_bn, make_divisible, squeeze_excite
 from visionkit.layers.normalization import mend_stored_deviation, normalize, normalize_from_weights
 from visionkit.models.endpoints import Endpoints
 from visionkit.models.heads import classifier_head
-from visionkit.models.pretrained import load_weights
+from visionkit.models.pretrained import layout_of, load_weights
 from visionkit.weights import efficientnet_lite
 
 
@@ -45,6 +45,8 @@ STAGES = (
 )
 STEM_FILTERS, TOP_FILTERS = 32, 1280
 SQUEEZE_RATIO = 0.25
+TORCH_EPSILON = 1e-5  # of the normalisation in PyTorch's networks, but for torchvision's biggest, which keep TensorFlow's
+TORCHVISION_BIGGEST = ("efficientnet_b5", "efficientnet_b6", "efficientnet_b7")
 DROP_CONNECT = 0.2  # chance that the last block is skipped in training; it grows linearly from 0 at the first
 
 
@@ -76,22 +78,26 @@ VARIANTS = {
 
 
 def efficientnet(
-    variant: str,
+    variant: "str | Variant",
     input_shape: tuple[int | None, ...] | None = None,
     num_classes: int | None = 1000,
     *,
     weights: str | None = None,
     dropout: float | None = None,
+    layout: Literal["keras", "torchvision"] | None = None,
 ) -> keras.Model:
     """Build one EfficientNet; ``efficientnet_b0`` and its siblings are this function with ``variant`` filled in.
 
     Args:
-        variant: a key of ``VARIANTS``.
+        variant: a key of ``VARIANTS``; or one that ``compound_scaling`` made.
         input_shape: ``(height, width, channels)`` or ``(length, channels)``; None takes the size of the paper.
             Sides may be None. Pixels are float32 in 0..255.
         num_classes: outputs of the classifier; None builds a backbone.
-        weights: None, "imagenet", or the path of a ``.weights.h5`` or ``.keras`` file.
+        weights: None, "imagenet", or a path.
         dropout: before the classifier; None takes the paper's rate.
+        layout: "keras": strided convolutions pad on the right, where the sides are even; timm's tf_efficientnet too.
+            "torchvision": on both sides, with torchvision's epsilon and input; timm's efficientnet too.
+            None goes by ``weights``.
 
     Returns:
         a model from ``(N, ..., channels)`` to logits ``(N, num_classes)``; a backbone instead returns
@@ -100,13 +106,20 @@ def efficientnet(
     Raises:
         ValueError: an unknown variant or weights that do not fit.
     """
-    width, depth, size, published_dropout, lite = VARIANTS[variant]
+    width, depth, size, published_dropout, lite = VARIANTS[variant] if isinstance(variant, str) else variant
+    name = variant if isinstance(variant, str) else "efficientnet"
     activation = "relu6" if lite else "swish"
+    as_torch = layout_of(weights, layout) == "torchvision"
+    epsilon = TORCH_EPSILON if as_torch and variant not in TORCHVISION_BIGGEST else EPSILON
     inputs = keras.Input(input_shape or (size, size, 3), name="image")
-    x = normalize(inputs, "efficientnet_lite") if lite else normalize_from_weights(inputs)
+    if as_torch:
+        x = normalize(inputs, "imagenet")
+    else:
+        x = normalize(inputs, "efficientnet_lite") if lite else normalize_from_weights(inputs)
 
     stem_filters = STEM_FILTERS if lite else make_divisible(STEM_FILTERS * width)
-    x = conv_bn(x, stem_filters, 3, strides=2, activation=activation, names=_names("stem_"))
+    options = {"activation": activation, "epsilon": epsilon}
+    x = conv_bn(x, stem_filters, 3, strides=2, names=_names("stem_"), padding=1 if as_torch else None, **options)
 
     endpoints = Endpoints()
     repeats = [_repeats(stage, index, depth, lite) for index, stage in enumerate(STAGES)]
@@ -120,25 +133,30 @@ def efficientnet(
                 stage.kernel_size,
                 expansion=stage.expansion,
                 strides=stage.strides if repeat == 0 else 1,
-                activation=activation,
+                padding=stage.kernel_size // 2 if as_torch else None,
                 squeeze_ratio=0.0 if lite else SQUEEZE_RATIO,
                 drop_rate=DROP_CONNECT * block / sum(repeats),
                 name=f"block{index + 1}{chr(ord('a') + repeat)}_",
+                **options,
             )
             block += 1
         endpoints.add(stride, x)
 
     top_filters = TOP_FILTERS if lite else make_divisible(TOP_FILTERS * width)
-    x = conv_bn(x, top_filters, 1, activation=activation, names=_names("top_"))
+    x = conv_bn(x, top_filters, 1, names=_names("top_"), **options)
     endpoints.add(stride, x)
 
     if num_classes is None:
-        model = keras.Model(inputs, dict(endpoints), name=variant)
+        model = keras.Model(inputs, dict(endpoints), name=name)
     else:
         dropout = published_dropout if dropout is None else dropout
-        model = keras.Model(inputs, classifier_head(x, num_classes, dropout=dropout), name=variant)
-    load_weights(model, weights, efficientnet_lite.load if variant == "efficientnet_lite0" else None)
-    if not lite:
+        model = keras.Model(inputs, classifier_head(x, num_classes, dropout=dropout), name=name)
+    whose = load_weights(model, weights, efficientnet_lite.read if variant == "efficientnet_lite0" else None)
+    if as_torch and whose == "timm":  # which has one epsilon for all
+        for layer in model.layers:
+            if isinstance(layer, keras.layers.BatchNormalization):
+                layer.epsilon = TORCH_EPSILON
+    if not (lite or as_torch):
         mend_stored_deviation(model)
     return model
 
@@ -150,27 +168,31 @@ def inverted_residual(
     *,
     expansion: int,
     strides: int,
-    activation: str,
+    padding: int | None,
     squeeze_ratio: float,
     drop_rate: float,
+    activation: str,
+    epsilon: float,
     name: str,
 ) -> keras.KerasTensor:
     """Widen, filter each channel, weigh the channels, narrow; add the input where the shape allows.
 
     Args:
         x: ``(N, spatial..., C)``; inside, it has ``C * expansion`` channels.
+        padding: of the filter, see ``conv_bn``.
         squeeze_ratio: width of the squeeze-and-excitation bottleneck relative to ``C``; 0 leaves it out.
         drop_rate: chance, a sample, that training skips the block (stochastic depth, https://arxiv.org/abs/1603.09382).
     """
     shortcut, channels = x, x.shape[-1]
+    options = {"activation": activation, "epsilon": epsilon}
     if expansion != 1:
-        x = conv_bn(x, channels * expansion, 1, activation=activation, names=_names(f"{name}expand_"))
+        x = conv_bn(x, channels * expansion, 1, names=_names(f"{name}expand_"), **options)
     depthwise_names = Names(f"{name}dwconv", f"{name}bn", f"{name}activation")
-    x = depthwise_bn(x, kernel_size, strides=strides, activation=activation, names=depthwise_names)
+    x = depthwise_bn(x, kernel_size, strides=strides, padding=padding, names=depthwise_names, **options)
     if squeeze_ratio:
         squeezed = max(1, int(channels * squeeze_ratio))
         x = squeeze_excite(x, squeezed, activation=activation, name=f"{name}se_")
-    x = conv_bn(x, filters, 1, names=_names(f"{name}project_"))
+    x = conv_bn(x, filters, 1, names=_names(f"{name}project_"), epsilon=epsilon)
     if strides != 1 or filters != channels:
         return x
     if drop_rate > 0:

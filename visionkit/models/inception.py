@@ -14,7 +14,8 @@ import keras
 
 from visionkit.layers import nd
 from visionkit.layers.blocks import Names, conv_bn, max_pool, pad
-from visionkit.layers.normalization import LocalResponseNormalization, normalize
+from visionkit.layers.normalization import normalize
+from visionkit.layers.response_normalization import LocalResponseNormalization
 from visionkit.models.endpoints import Endpoints
 from visionkit.models.heads import classifier_head
 from visionkit.models.pretrained import layout_of, load_weights
@@ -73,7 +74,7 @@ def googlenet(
         "side1": logits, "side2": logits}``: their losses count as ``SIDE_WEIGHTS`` says, and ``without_side_branches`` drops
         them. A backbone returns ``{"stride_2": ..., "stride_32": ...}``.
     """
-    layout = layout or layout_of(weights, default="paper")
+    layout = layout_of(weights, layout, default="paper")
     inputs = keras.Input(input_shape or (SIZE, SIZE, 3), name="image")
     x = normalize(inputs, "symmetric" if layout == "torchvision" else "imagenet")
     endpoints, sides = Endpoints(), {}

@@ -6,15 +6,15 @@ MobileNetV2: Inverted Residuals and Linear Bottlenecks, Sandler et al. 2018, htt
 Layers are named as in keras.applications, whose weights they load.
 """
 
-from typing import NamedTuple
+from typing import Literal, NamedTuple
 
 import keras
 
-from visionkit.layers.blocks import Names, conv_bn, depthwise_bn, make_divisible
+from visionkit.layers.blocks import EPSILON, Names, conv_bn, depthwise_bn, make_divisible
 from visionkit.layers.normalization import normalize
 from visionkit.models.endpoints import Endpoints
 from visionkit.models.heads import classifier_head
-from visionkit.models.pretrained import load_weights
+from visionkit.models.pretrained import layout_of, load_weights
 
 
 class Stage(NamedTuple):
@@ -48,6 +48,7 @@ V1_BLOCKS = (  # filters and strides: table 1 of the first paper
 )
 SIZE = 224  # pixels a side, where no other is asked for
 MOMENTUM = 0.999  # of the moving statistics
+TORCH_EPSILON = 1e-5  # of the normalisation
 
 
 def mobilenet(
@@ -106,6 +107,7 @@ def mobilenet_v2(
     weights: str | None = None,
     width: float = 1.0,
     dropout: float = 0.2,
+    layout: Literal["keras", "torchvision"] | None = None,
 ) -> keras.Model:
     """Build MobileNetV2.
 
@@ -113,18 +115,23 @@ def mobilenet_v2(
         input_shape: ``(height, width, channels)`` or ``(length, channels)``; None takes 224 x 224 x 3. Sides may be None.
             Pixels are float32 in 0..255.
         num_classes: outputs of the classifier; None builds a backbone.
-        weights: None, "imagenet" (widths 0.35, 0.5, 0.75, 1.0, 1.3, 1.4), or the path of a ``.weights.h5`` or ``.keras`` file.
+        weights: None, "imagenet" (widths 0.35, 0.5, 0.75, 1.0, 1.3, 1.4), or a path.
         width: multiplier of every layer's channels (the paper's alpha).
         dropout: before the classifier.
+        layout: "keras": strided convolutions pad on the right, where the sides are even. "torchvision": on both sides, with
+            torchvision's epsilon and input; timm's mobilenetv2 too. None goes by ``weights``.
 
     Returns:
         a model from ``(N, ..., channels)`` to logits ``(N, num_classes)``; a backbone instead returns
         ``{"stride_2": ..., "stride_32": ...}``, the last being the 1280-channel map that classifiers pool.
     """
+    as_keras = layout_of(weights, layout) == "keras"
+    padding = None if as_keras else 1
+    options = {"momentum": MOMENTUM, "epsilon": EPSILON if as_keras else TORCH_EPSILON}
     inputs = keras.Input(input_shape or (SIZE, SIZE, 3), name="image")
-    x = normalize(inputs, "symmetric")
+    x = normalize(inputs, "symmetric" if as_keras else "imagenet")
     stem = Names("Conv1", "bn_Conv1", "Conv1_relu")
-    x = conv_bn(x, make_divisible(32 * width), 3, strides=2, activation="relu6", names=stem, momentum=MOMENTUM)
+    x = conv_bn(x, make_divisible(32 * width), 3, strides=2, padding=padding, activation="relu6", names=stem, **options)
 
     endpoints = Endpoints()
     stride, block = 2, 0
@@ -136,13 +143,15 @@ def mobilenet_v2(
                 make_divisible(int(stage.filters * width)),
                 expansion=stage.expansion,
                 strides=stage.strides if repeat == 0 else 1,
+                padding=padding,
                 name=f"block_{block}_" if block else "expanded_conv_",
+                **options,
             )
             block += 1
         endpoints.add(stride, x)
 
     top_filters = make_divisible(1280 * max(width, 1.0))
-    x = conv_bn(x, top_filters, 1, activation="relu6", names=Names("Conv_1", "Conv_1_bn", "out_relu"), momentum=MOMENTUM)
+    x = conv_bn(x, top_filters, 1, activation="relu6", names=Names("Conv_1", "Conv_1_bn", "out_relu"), **options)
     endpoints.add(stride, x)
 
     name = "mobilenet_v2"
@@ -154,17 +163,22 @@ def mobilenet_v2(
     return model
 
 
-def inverted_residual(x: keras.KerasTensor, filters: int, *, expansion: int, strides: int, name: str) -> keras.KerasTensor:
+def inverted_residual(
+    x: keras.KerasTensor, filters: int, *, expansion: int, strides: int, padding: int | None, name: str, **options
+) -> keras.KerasTensor:
     """Widen, filter each channel, narrow without an activation; add the input where the shape allows.
 
     Args:
         x: ``(N, spatial..., C)``; inside, it has ``C * expansion`` channels.
+        padding: of the filter, see ``conv_bn``.
+        options: epsilon and momentum, as ``conv_bn`` takes them.
     """
     shortcut = x
     if expansion != 1:
-        x = conv_bn(x, x.shape[-1] * expansion, 1, activation="relu6", names=_names(f"{name}expand"), momentum=MOMENTUM)
-    x = depthwise_bn(x, 3, strides=strides, activation="relu6", names=_names(f"{name}depthwise"), momentum=MOMENTUM)
-    x = conv_bn(x, filters, 1, names=_names(f"{name}project"), momentum=MOMENTUM)
+        x = conv_bn(x, x.shape[-1] * expansion, 1, activation="relu6", names=_names(f"{name}expand"), **options)
+    names = _names(f"{name}depthwise")
+    x = depthwise_bn(x, 3, strides=strides, padding=padding, activation="relu6", names=names, **options)
+    x = conv_bn(x, filters, 1, names=_names(f"{name}project"), **options)
     if strides == 1 and shortcut.shape[-1] == filters:
         x = keras.layers.Add(name=f"{name}add")([shortcut, x])
     return x

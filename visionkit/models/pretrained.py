@@ -1,4 +1,7 @@
-"""What ``weights=`` means in every builder: None, "imagenet", or a path."""
+"""What ``weights=`` means in every builder: None, "imagenet", or a path.
+
+A path may be Keras' (``.weights.h5``, ``.keras``), or a state dict of torchvision or timm, safetensors or PyTorch's own.
+"""
 
 import warnings
 from collections.abc import Callable
@@ -8,9 +11,13 @@ import keras
 import numpy as np
 
 from visionkit.errors import UserError
+from visionkit.layers.normalization import use_imagenet_statistics
+from visionkit.weights.tensor_files import read_tensors
+from visionkit.weights.torch_layers import fill
 
 HEAD = "predictions"  # the classifier's layer, here and in keras.applications
 HEADS = ("fc1", "fc2", HEAD)  # what depends on the number of classes, or on the size of the picture
+SIDES = [[f"side{n}_{part}" for part in ("conv", "bn", "fc", HEAD)] for n in (1, 2)]  # GoogLeNet's, for training alone
 PEER_NAMES = {"conv_preds": HEAD}  # of a 1x1 convolution behind the pooling, where ours is a dense layer
 PEERS = {  # our name -> the name in keras.applications
     "mobilenet": "MobileNet",
@@ -27,13 +34,38 @@ class WeightsUnavailableError(UserError):
     """Pretrained weights could not be downloaded."""
 
 
+def layout_of(weights: str | Path | None, layout: str | None = None, *, default: str = "keras") -> str:
+    """In whose form a network is to be built: with whose padding, epsilon, biases, strides and input.
+
+    Args:
+        weights: what the builder was given.
+        layout: what the builder was given; None leaves it to ``weights``.
+        default: what it is without weights, and with Keras' files.
+
+    Returns:
+        ``layout`` if it is given; "torchvision" for files of PyTorch and safetensors, except timm's "tf_...", which hold what
+        was trained in TensorFlow; else ``default``.
+
+    Raises:
+        UserError: an unknown layout, or one that "imagenet" weights are not in.
+    """
+    if layout not in (None, default, "torchvision"):
+        raise UserError(f"layout={layout!r}: expected {default!r}, 'torchvision' or None.")
+    if weights == "imagenet" and layout == "torchvision":
+        raise UserError("weights='imagenet' are those of keras.applications: expected layout='keras', or the path of others.")
+    if layout is not None:
+        return layout
+    name = "" if weights in (None, "imagenet") else Path(weights).name
+    return default if not name or name.endswith((".h5", ".keras")) or name.startswith("tf_") else "torchvision"
+
+
 def load_weights(
     model: keras.Model,
     weights: str | Path | None,
-    packaged: Callable[[keras.Model], None] | None = None,
+    packaged: Callable[[], dict[str, np.ndarray]] | None = None,
     *,
     peer_arguments: dict | None = None,
-) -> None:
+) -> str | None:
     """Fill ``model`` as a builder's ``weights`` argument asks.
 
     A head that does not fit stays untrained: of other classes its "predictions"; of a network that ends in dense layers over
@@ -41,22 +73,24 @@ def load_weights(
 
     Args:
         model: a network of the catalogue, freshly built; its ``name`` says which.
-        weights: None leaves it untrained; "imagenet"; else a ``.weights.h5`` or ``.keras`` file.
-        packaged: loads the ImageNet weights that came with an installed package.
+        weights: None leaves it untrained; "imagenet"; else a ``.weights.h5``, ``.keras``, safetensors or PyTorch file.
+        packaged: reads the state dict of the ImageNet weights that came with an installed package.
         peer_arguments: passed on to the network of keras.applications whose weights "imagenet" means.
+
+    Returns:
+        whose names the layers had in a state dict, "torchvision", "timm", ...; of other weights None.
 
     Raises:
         UserError: no such weights, or they do not fit.
         WeightsUnavailableError: they are to be downloaded, and there is no network.
     """
     if weights is None:
-        return
+        return None
     if weights == "imagenet":
         if packaged is not None:
-            packaged(model)
-        else:
-            _load_from_peer(model, peer_arguments or {})
-        return
+            return fill(model, packaged(), (HEADS,), "the installed file")
+        _load_from_peer(model, peer_arguments or {})
+        return None
     path = Path(weights)
     if not path.is_file():
         raise UserError(f"weights={str(weights)!r}: no such file; expected None, 'imagenet' or an existing path.")
@@ -65,13 +99,10 @@ def load_weights(
     elif path.name.endswith(".weights.h5"):
         _load_h5(model, path)
     else:
-        raise UserError(f"weights={str(weights)!r}: expected a .weights.h5 or a .keras file.")
-
-
-def layout_of(weights: str | Path | None, *, default: str = "keras") -> str:
-    """The layout of the network that a file of weights was made with: "torchvision" by its suffix, else ``default``."""
-    foreign = Path(weights).suffix in (".pth", ".pt", ".bin", ".safetensors") if weights is not None else False
-    return "torchvision" if foreign else default
+        whose = fill(model, read_tensors(path), (HEADS, *SIDES), path)
+        use_imagenet_statistics(model)
+        return whose
+    return None
 
 
 def copy_weights(source: keras.Model, target: keras.Model) -> None:

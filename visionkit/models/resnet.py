@@ -19,7 +19,7 @@ from visionkit.layers.blocks import Names, conv_bn, normalize_and_activate, pad
 from visionkit.layers.normalization import normalize
 from visionkit.models.endpoints import Endpoints
 from visionkit.models.heads import classifier_head
-from visionkit.models.pretrained import load_weights
+from visionkit.models.pretrained import layout_of, load_weights
 
 
 class Variant(NamedTuple):
@@ -65,7 +65,7 @@ VARIANTS = {
     **{f"resnet{6 * n + 2}": Variant((n, n, n), filters=SMALL_FILTERS) for n in (1, 2, 3, 5, 7, 9, 18)},
     **{f"plain{6 * n + 2}": Variant((n, n, n), residual=False, filters=SMALL_FILTERS) for n in (1, 2, 3, 5, 7, 9)},
 }
-EPSILON = 1.001e-5  # of the normalisation, as keras.applications has it
+EPSILON, KERAS_EPSILON = 1e-5, 1.001e-5  # of the normalisation: as published, and as keras.applications has it
 
 
 def resnet(
@@ -74,7 +74,7 @@ def resnet(
     num_classes: int | None = 1000,
     *,
     weights: str | None = None,
-    layout: Literal["keras", "torchvision"] = "keras",
+    layout: Literal["keras", "torchvision"] | None = None,
     shortcut: Literal["projection", "zeros"] = "projection",
 ) -> keras.Model:
     """Build one ResNet; ``resnet50`` and its siblings are this function with ``variant`` filled in.
@@ -86,7 +86,7 @@ def resnet(
         num_classes: outputs of the classifier; None builds a backbone.
         weights: None, "imagenet" (those of keras.applications; bottlenecks have them), or a path.
         layout: of bottlenecks. "keras": biases, the stride in the first convolution, Caffe's input. "torchvision": no biases,
-            the stride in the second ("ResNet v1.5"), torchvision's input.
+            the stride in the second ("ResNet v1.5"), torchvision's input. None goes by ``weights``.
         shortcut: what is added where shapes differ: a projection, or every second pixel of the input, with channels of zeros
             (the paper's option A, which has no parameters).
 
@@ -95,11 +95,11 @@ def resnet(
         ``{"stride_2": ..., "stride_32": ...}``, of a small one ``{"stride_1": ..., "stride_4": ...}``.
     """
     chosen = VARIANTS[variant]
-    as_keras = chosen.bottleneck and layout == "keras"
+    as_keras = layout_of(weights, layout) == "keras" and chosen.bottleneck
     inputs = keras.Input(input_shape or (chosen.size, chosen.size, 3), name="image")
     x = normalize(inputs, "symmetric" if chosen.preactivation else "caffe" if as_keras else "imagenet")
     endpoints = Endpoints()
-    x, stride = _small_stem(x) if chosen.small else _stem(x, endpoints, chosen, use_bias=as_keras)
+    x, stride = _small_stem(x) if chosen.small else _stem(x, endpoints, chosen, **_options(as_keras))
     for stage, (filters, repeats) in enumerate(zip(chosen.filters, chosen.repeats, strict=True)):
         for repeat in range(repeats):
             # keras.applications' pre-activation networks shrink the picture at the end of a stage, the others at its beginning.
@@ -114,7 +114,7 @@ def resnet(
             stride *= options["strides"]
             endpoints.add(stride, x)
     if chosen.preactivation:
-        x = normalize_and_activate(x, _names("post_"), "relu", epsilon=EPSILON)
+        x = normalize_and_activate(x, _names("post_"), "relu", epsilon=KERAS_EPSILON)
         endpoints.add(stride, x)
 
     if num_classes is None:
@@ -132,7 +132,7 @@ def basic_block(x: keras.KerasTensor, filters: int, *, strides: int, shortcut: s
         x: ``(N, spatial..., C)``.
         shortcut: "projection", "zeros", or "none": a plain net's.
     """
-    carried = carry(x, filters, strides=strides, shortcut=shortcut, use_bias=False, name=name)
+    carried = carry(x, filters, strides=strides, shortcut=shortcut, name=name, epsilon=EPSILON)
     x = conv_bn(x, filters, 3, strides=strides, padding=1, names=_names(f"{name}1_"), activation="relu", epsilon=EPSILON)
     x = conv_bn(x, filters, 3, names=_names(f"{name}2_"), epsilon=EPSILON)
     return _joined(x, carried, name)
@@ -143,8 +143,8 @@ def bottleneck(
 ) -> keras.KerasTensor:
     """Narrow, 3x3, widen to four times ``filters``, and the input added; see ``basic_block``."""
     first, second = (strides, 1) if as_keras else (1, strides)
-    options = {"epsilon": EPSILON, "use_bias": as_keras}
-    carried = carry(x, 4 * filters, strides=strides, shortcut=shortcut, use_bias=as_keras, name=name)
+    options = _options(as_keras)
+    carried = carry(x, 4 * filters, strides=strides, shortcut=shortcut, name=name, **options)
     x = conv_bn(x, filters, 1, strides=first, names=_names(f"{name}1_"), activation="relu", **options)
     x = conv_bn(x, filters, 3, strides=second, padding=1, names=_names(f"{name}2_"), activation="relu", **options)
     x = conv_bn(x, 4 * filters, 1, names=_names(f"{name}3_"), **options)
@@ -153,26 +153,30 @@ def bottleneck(
 
 def preactivated_bottleneck(x: keras.KerasTensor, filters: int, *, strides: int, project: bool, name: str) -> keras.KerasTensor:
     """Normalisation and ReLU come first, and nothing stands on the way of what is carried."""
-    before = normalize_and_activate(x, _names(f"{name}preact_"), "relu", epsilon=EPSILON)
+    options = {"activation": "relu", "epsilon": KERAS_EPSILON}
+    before = normalize_and_activate(x, _names(f"{name}preact_"), **options)
     conv = nd.layer("Conv", x)
     if project:
         x = conv(4 * filters, 1, strides, name=f"{name}0_conv")(before)
     elif strides > 1:
         x = nd.layer("MaxPooling", x)(1, strides, name=f"{name}0_pool")(x)
-    y = conv_bn(before, filters, 1, names=_names(f"{name}1_"), activation="relu", epsilon=EPSILON)
-    y = conv_bn(y, filters, 3, strides=strides, padding=1, names=_names(f"{name}2_"), activation="relu", epsilon=EPSILON)
+    y = conv_bn(before, filters, 1, names=_names(f"{name}1_"), **options)
+    y = conv_bn(y, filters, 3, strides=strides, padding=1, names=_names(f"{name}2_"), **options)
     y = conv(4 * filters, 1, name=f"{name}3_conv")(y)
     return keras.layers.Add(name=f"{name}out")([x, y])
 
 
-def carry(
-    x: keras.KerasTensor, filters: int, *, strides: int, shortcut: str, use_bias: bool, name: str
-) -> keras.KerasTensor | None:
-    """What of a block's input is added to its output: itself where the shapes agree; None in a plain net."""
+def carry(x: keras.KerasTensor, filters: int, *, strides: int, shortcut: str, name: str, **options) -> keras.KerasTensor | None:
+    """What of a block's input is added to its output: itself where the shapes agree; None in a plain net.
+
+    Args:
+        x: the block's input ``(N, spatial..., C)``.
+        options: of a projection, as ``conv_bn`` takes them.
+    """
     if shortcut == "none" or (strides == 1 and x.shape[-1] == filters):
         return None if shortcut == "none" else x
     if shortcut == "projection":
-        return conv_bn(x, filters, 1, strides=strides, names=_names(f"{name}0_"), epsilon=EPSILON, use_bias=use_bias)
+        return conv_bn(x, filters, 1, strides=strides, names=_names(f"{name}0_"), **options)
     x = nd.layer("MaxPooling", x)(1, strides, name=f"{name}0_pool")(x)
     channels = [[0, 0]] * (nd.rank(x) + 1) + [[0, filters - x.shape[-1]]]
     return keras.ops.pad(x, channels)
@@ -188,15 +192,18 @@ def _small_stem(x: keras.KerasTensor) -> tuple[keras.KerasTensor, int]:
     return conv_bn(x, SMALL_FILTERS[0], 3, names=_names("conv1_"), activation="relu", epsilon=EPSILON), 1
 
 
-def _stem(x: keras.KerasTensor, endpoints: Endpoints, chosen: Variant, *, use_bias: bool) -> tuple[keras.KerasTensor, int]:
+def _stem(x: keras.KerasTensor, endpoints: Endpoints, chosen: Variant, **options) -> tuple[keras.KerasTensor, int]:
     if chosen.preactivation:
         x = pad(x, 3, name="conv1_pad")
         x = nd.layer("Conv", x)(chosen.filters[0], 7, 2, name="conv1_conv")(x)
     else:
-        options = {"activation": "relu", "epsilon": EPSILON, "use_bias": use_bias}
-        x = conv_bn(x, chosen.filters[0], 7, strides=2, padding=3, names=_names("conv1_"), **options)
+        x = conv_bn(x, chosen.filters[0], 7, strides=2, padding=3, names=_names("conv1_"), activation="relu", **options)
     endpoints.add(2, x)
     return nd.layer("MaxPooling", x)(3, 2, name="pool1_pool")(pad(x, 1, name="pool1_pad")), 4
+
+
+def _options(as_keras: bool) -> dict:
+    return {"use_bias": as_keras, "epsilon": KERAS_EPSILON if as_keras else EPSILON}
 
 
 def _names(prefix: str) -> Names:

@@ -7,6 +7,7 @@ Layers are named as in keras.applications, whose weights VGG-16 and VGG-19 load.
 """
 
 from functools import partial
+from typing import Literal
 
 import keras
 
@@ -14,7 +15,7 @@ from visionkit.layers import nd
 from visionkit.layers.normalization import normalize
 from visionkit.models.endpoints import Endpoints
 from visionkit.models.heads import dense_head
-from visionkit.models.pretrained import load_weights
+from visionkit.models.pretrained import layout_of, load_weights
 
 FILTERS = (64, 128, 256, 512, 512)
 VARIANTS = {  # convolutions of each block: the columns A, B, D and E of the paper's table 1
@@ -33,6 +34,7 @@ def vgg(
     *,
     weights: str | None = None,
     dropout: float = 0.5,
+    layout: Literal["keras", "torchvision"] | None = None,
 ) -> keras.Model:
     """Build one VGG; ``vgg16`` and its siblings are this function with ``variant`` filled in.
 
@@ -43,13 +45,14 @@ def vgg(
         num_classes: outputs of the classifier; None builds a backbone.
         weights: None, "imagenet" (VGG-16 and VGG-19), or a path.
         dropout: after each of the two hidden layers.
+        layout: "keras": Caffe's input (BGR). "torchvision": torchvision's (RGB). None goes by ``weights``.
 
     Returns:
         a model from ``(N, ..., channels)`` to logits ``(N, num_classes)``; a backbone instead returns
         ``{"stride_1": ..., "stride_32": ...}``: the last convolution at each stride, and the last pool.
     """
     inputs = keras.Input(input_shape or (SIZE, SIZE, 3), name="image")
-    x = normalize(inputs, "caffe")
+    x = normalize(inputs, "caffe" if layout_of(weights, layout) == "keras" else "imagenet")
     endpoints = Endpoints()
     for block, (filters, repeats) in enumerate(zip(FILTERS, VARIANTS[variant], strict=True), start=1):
         for repeat in range(1, repeats + 1):

@@ -63,11 +63,11 @@ def head_phase(
         val: the validation index.
         val_views: its features, and those of the mirror images where the bundle will average over both.
     """
-    one_hot, weights = _targets(train)
+    one_hot, weights = weighted_targets(train)
 
     def validate() -> Validation:
         answers = [keras.ops.softmax(model.head(np.asarray(features), training=False)) for features in val_views]
-        return _measure(keras.ops.convert_to_numpy(sum(answers) / len(answers)), val.labels)
+        return measured(keras.ops.convert_to_numpy(sum(answers) / len(answers)), val.labels)
 
     return Phase(
         name="head",
@@ -110,7 +110,7 @@ def picture_phase(
         loss_weights: of a classifier with several outputs; see ``fit.Phase``.
     """
     size = classifier.input_shape[1]
-    one_hot, weights = (tf.constant(targets) for targets in _targets(train))
+    one_hot, weights = (tf.constant(targets) for targets in weighted_targets(train))
 
     mixes = feeding.augmentation.mix is not None
     on_device = feeding.augment_on == "device"
@@ -183,7 +183,7 @@ def small_picture_phase(
     """
     shape = {"size": classifier.input_shape[1], "channels": classifier.input_shape[-1]}
     shown = ShownPictures(train, **shape)
-    one_hot, weights = (tf.constant(targets) for targets in _targets(train))
+    one_hot, weights = (tf.constant(targets) for targets in weighted_targets(train))
 
     def targets(batch):
         labels, shares = (tf.gather(each, batch["position"]) for each in (one_hot, weights))
@@ -222,19 +222,20 @@ def _validator(classifier: keras.Model, val_batches: tf.data.Dataset, *, flips: 
 
     def validate() -> Validation:
         answers = [(answer_as_bundle(batch["image"]).numpy(), batch["label"].numpy()) for batch in val_batches]
-        return _measure(*(np.concatenate(parts) for parts in zip(*answers, strict=True)))
+        return measured(*(np.concatenate(parts) for parts in zip(*answers, strict=True)))
 
     return validate
 
 
-def _targets(index: Index | SmallPictures) -> tuple[np.ndarray, np.ndarray]:
+def weighted_targets(index: Index | SmallPictures) -> tuple[np.ndarray, np.ndarray]:
     """One-hot labels ``(N, num_classes)`` and each sample's class weight ``(N,)``, float32."""
     by_label = class_weights(index)
     weights = np.array([by_label[int(label)] for label in index.labels], np.float32)
     return np.eye(len(index.class_names), dtype=np.float32)[index.labels], weights
 
 
-def _measure(probabilities: np.ndarray, labels: np.ndarray) -> Validation:
+def measured(probabilities: np.ndarray, labels: np.ndarray) -> Validation:
+    """Cross-entropy and accuracy of ``(N, num_classes)`` probabilities."""
     of_truth = probabilities[np.arange(len(labels)), labels]
     loss = -np.log(np.maximum(of_truth, np.finfo(np.float32).tiny)).mean()
     return Validation(float(loss), float((probabilities.argmax(axis=1) == labels).mean()))

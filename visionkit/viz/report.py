@@ -15,6 +15,7 @@ from sklearn.metrics import confusion_matrix, precision_recall_fscore_support
 from visionkit.data.decode import PictureError, read_picture
 from visionkit.data.sample import Skipped
 from visionkit.viz import plots
+from visionkit.viz.array_pictures import ArrayPictures
 
 THUMBNAIL = 220  # pixels of the longer side
 MAX_WRONG = 24
@@ -57,7 +58,7 @@ class ClassificationReport:
         history: rows of ``history.csv``.
         class_names: by label.
         paths: validation pictures ``(N,)``.
-        pictures: their pixels, uint8 ``(N, H, W)`` or ``(N, H, W, 3)``, where they are no files; ``paths`` are then names.
+        pictures: their pixels, uint8 ``(N, H, W)`` or ``(N, H, W, 3)``, where they are no files; ``paths`` are names.
         truth: their labels, int ``(N,)``.
         probabilities: answers, ``(N, num_classes)``.
         skipped: files that were left out.
@@ -77,7 +78,7 @@ class ClassificationReport:
     skipped: list[Skipped]
     config: dict[str, Any]
     train_counts: np.ndarray
-    pictures: np.ndarray | None = None
+    pictures: np.ndarray | ArrayPictures | None = None
     sections: tuple[Section, ...] = ()
 
 

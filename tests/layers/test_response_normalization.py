@@ -5,7 +5,7 @@ import numpy as np
 import pytest
 import tensorflow as tf
 
-from visionkit.layers.normalization import LocalResponseNormalization
+from visionkit.layers.response_normalization import LocalResponseNormalization
 
 
 def test_nothing_to_normalise():

