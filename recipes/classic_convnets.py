@@ -7,6 +7,8 @@
     python recipes/classic_convnets.py --smoke                                  # does everything work? Under a minute
 
 Expected of LeNet-5: accuracy 0.989 to 0.994 on digits (seeds 0 to 2), 0.902 on Fashion-MNIST (seed 0, 20 epochs).
+Expected of the study: training errors of 18, 23, 31 and 38 percent for plain networks of 8, 20, 32 and 44 layers; of 17, 17, 19
+and 21 for residual ones.
 
 `visionkit models` lists the networks. Small grey pictures are shifted and mirrored as He et al. 2015 did; pictures in files are
 cropped, colored and mirrored as in transfer_learning.py, which is the recipe for few pictures.
@@ -285,8 +287,8 @@ def study_depth(work: Work) -> None:
     story.tell(f"'{best}' is exported: the best residual network, chosen by these same validation pictures.")
     model = build_for_study(work, best)
     load_weights(model, work.run.weights_file(best))
-    metrics = {f"accuracy_{name}": 1 - network.validation[-1] for name, network in networks.items()}
-    metrics |= {f"training_error_{name}": network.training[-1] for name, network in networks.items()}
+    metrics = {f"accuracy_{name}": round(1 - network.validation[-1], 5) for name, network in networks.items()}
+    metrics |= {f"training_error_{name}": round(network.training[-1], 5) for name, network in networks.items()}
     finish(work, model, history=[], more_metrics=metrics, sections=(depth_section(list(networks.values())),))
 
 
