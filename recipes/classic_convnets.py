@@ -6,6 +6,10 @@
     python recipes/classic_convnets.py --study depth                            # why residual networks: errors against depth
     python recipes/classic_convnets.py --smoke                                  # does everything work? Under a minute
 
+Expected of LeNet-5: accuracy 0.989 to 0.994 on digits (seeds 0 to 2), 0.902 on Fashion-MNIST (seed 0, 20 epochs).
+Expected of the study: training errors of 18, 23, 31 and 38 percent for plain networks of 8, 20, 32 and 44 layers; of 17, 17, 19
+and 21 for residual ones.
+
 `visionkit models` lists the networks. Small grey pictures are shifted and mirrored as He et al. 2015 did; pictures in files are
 cropped, colored and mirrored as in transfer_learning.py, which is the recipe for few pictures.
 """
@@ -51,8 +55,8 @@ GOOGLENET = "googlenet"  # trained with side branches, exported without
 DIGITS, FASHION = "digits", "fashion-mnist"
 SMALL_SIZE = 32  # pixels a side, where the network takes small pictures
 SHIFT_SHARE = 1 / 8  # of the side: 4 pixels of 32, as in the residual paper
-SMALL_SET = 10_000  # pictures; beyond, fewer epochs, larger batches and smaller shifts do
-FEW_PARAMETERS = 1_000_000
+SMALL_SET = 10_000  # pictures; beyond, fewer epochs and larger batches do
+FEW_PARAMETERS = 200_000  # LeNet-5 has 61,706: shifted pictures of a large set are too hard for it
 SMOKE = {"epochs": 3}
 SMOKE_TRAIN, SMOKE_VAL = 1_500, 400  # small pictures in all
 TWIN_CHECKS = 16  # validation pictures on which the LiteRT twin is compared
@@ -231,17 +235,19 @@ def set_up(work: Work, model: keras.Model) -> Phase:
         f"{'mirrored, too' if config.flips else 'not mirrored'}."
     )
     if work.in_memory:
-        return phases.small_picture_phase(model, config.model, work.train, work.val, variation=variation_of(work), **schedule)
+        return phases.small_picture_phase(
+            model, config.model, work.train, work.val, variation=variation_of(work, model), **schedule
+        )
     augmentation = augment.preset("light", flip=config.flips)
     cache = open_cache(work.train, "auto", ratios=lasting_ratios(work.train, augmentation, work.size), say=work.story.tell)
     feeding = Feeding(augmentation, cache=cache)
     return phases.picture_phase(model, config.model, work.train, work.val, feeding=feeding, skipped=work.skipped, **schedule)
 
 
-def variation_of(work: Work) -> Variation:
+def variation_of(work: Work, model: keras.Model) -> Variation:
     """How small training pictures are varied."""
-    share = SHIFT_SHARE / 2 if len(work.train) > SMALL_SET else SHIFT_SHARE
-    return Variation(shift=round(share * work.size), flip=0.5 if work.config.flips else 0.0)
+    shifts = len(work.train) <= SMALL_SET or model.count_params() > FEW_PARAMETERS
+    return Variation(shift=round(SHIFT_SHARE * work.size) if shifts else 0, flip=0.5 if work.config.flips else 0.0)
 
 
 def choose_rate(model: keras.Model) -> tuple[float, str]:
@@ -281,16 +287,17 @@ def study_depth(work: Work) -> None:
     story.tell(f"'{best}' is exported: the best residual network, chosen by these same validation pictures.")
     model = build_for_study(work, best)
     load_weights(model, work.run.weights_file(best))
-    metrics = {f"accuracy_{name}": 1 - network.validation[-1] for name, network in networks.items()}
-    metrics |= {f"training_error_{name}": network.training[-1] for name, network in networks.items()}
+    metrics = {f"accuracy_{name}": round(1 - network.validation[-1], 5) for name, network in networks.items()}
+    metrics |= {f"training_error_{name}": round(network.training[-1], 5) for name, network in networks.items()}
     finish(work, model, history=[], more_metrics=metrics, sections=(depth_section(list(networks.values())),))
 
 
 def set_up_of_study(work: Work, name: str, asked: dict[str, Any]) -> Phase:
     """One network of the study; all start from the same seed and meet the same pictures."""
     keras.utils.set_random_seed(work.config.seed)
-    options = {"variation": variation_of(work), "flips": False, "seed": work.config.seed, "label_smoothing": 0.0}
-    phase = phases.small_picture_phase(build_for_study(work, name), name, work.train, work.val, **asked, **options)
+    model = build_for_study(work, name)
+    options = {"variation": variation_of(work, model), "flips": False, "seed": work.config.seed, "label_smoothing": 0.0}
+    phase = phases.small_picture_phase(model, name, work.train, work.val, **asked, **options)
     return dataclasses.replace(phase, optimizer=momentum_sgd)
 
 
