@@ -32,7 +32,7 @@ from visionkit.data.folders import read_class_folders  # noqa: E402
 from visionkit.data.idx import looks_like_idx  # noqa: E402
 from visionkit.data.pixel_cache import open_cache  # noqa: E402
 from visionkit.data.sample import Index, SkippedFiles  # noqa: E402
-from visionkit.data.small_pictures import SmallPictures, SmallSplits, Variation  # noqa: E402
+from visionkit.data.small_pictures import DIGITS, FASHION, SmallPictures, SmallSplits, Variation, find_small  # noqa: E402
 from visionkit.data.splits import Splits  # noqa: E402
 from visionkit.data.training_sample import lasting_ratios  # noqa: E402
 from visionkit.errors import UserError  # noqa: E402
@@ -52,7 +52,6 @@ from visionkit.viz.depth_study import Trained, depth_section  # noqa: E402
 from visionkit.viz.report import ClassificationReport, Section, write_report  # noqa: E402
 
 GOOGLENET = "googlenet"  # trained with side branches, exported without
-DIGITS, FASHION = "digits", "fashion-mnist"
 SMALL_SIZE = 32  # pixels a side, where the network takes small pictures
 SHIFT_SHARE = 1 / 8  # of the side: 4 pixels of 32, as in the residual paper
 SMALL_SET = 10_000  # pictures; beyond, fewer epochs and larger batches do
@@ -109,7 +108,7 @@ class Config:
             data = FASHION if self.study and not self.smoke and small_pictures.FASHION_FOLDER.is_dir() else DIGITS
         data = data if data in (DIGITS, FASHION) else str(Path(data).resolve())
         config = dataclasses.replace(self, data=data, model=model)
-        if read_data(config) is None:
+        if find_small(data) is None:
             read_class_folders(data, seed=self.seed)
             if self.study:
                 raise UserError(f"--study {self.study} takes small pictures in memory: digits, fashion-mnist or IDX files.")
@@ -120,15 +119,6 @@ class Config:
         """Whether pictures are mirrored in training, and answers averaged over both."""
         letters = self.data == DIGITS or (self.data != FASHION and looks_like_idx(Path(self.data)))
         return self.flip == "yes" or (self.flip == "auto" and not letters)
-
-
-def read_data(config: Config) -> SmallSplits | None:
-    """The pictures, where they are of a kind that is kept in memory."""
-    if config.data == DIGITS:
-        return small_pictures.digits()
-    if config.data == FASHION:
-        return small_pictures.fashion_mnist()
-    return small_pictures.idx_folder(config.data) if looks_like_idx(Path(config.data)) else None
 
 
 @dataclass(frozen=True)
@@ -164,7 +154,7 @@ def train_and_export(run: RunFolder, config: Config) -> None:
     """All the work: data, model, training, export, report."""
     story, skipped = Story(run), SkippedFiles()
     device = runtime.prepare(config.seed)
-    small = read_data(config)
+    small = find_small(config.data)
     work = open_files(run, config, story, skipped) if small is None else open_small(run, config, story, skipped, small)
     if config.study:
         study_depth(work)
