@@ -56,13 +56,13 @@ from visionkit.viz.report import ClassificationReport, write_report  # noqa: E40
 
 NETWORKS = {"signal": "resnet20", "volume": "resnet8"}
 STEPS = {"signal": 1200, "volume": 600}  # of training, where --epochs leaves it open; within EPOCHS
-EPOCHS = (10, 100)
+EPOCHS = (10, 300)
 VARIATIONS = {
     "resample": Variation(shift=0.05, stretch=0.1, noise=0.1),
     "resize": Variation(shift=0.1, contrast=0.2, noise=0.1),
     "crop": Variation(contrast=0.2, noise=0.1),  # shifted, its middle would have another label
 }
-SMOKE = {"epochs": 2}
+SMOKE = {"epochs": 12}
 SMOKE_SAMPLES = {"num_train": 32, "num_val": 10}  # a class
 TWIN_CHECKS = 16  # validation samples on which the LiteRT twin is compared
 LEAST_SIDE = 4  # voxels
@@ -81,7 +81,7 @@ class Config:
     network: str | None = None
     """Any network of the catalogue that takes the rank. Default: resnet20 for signals, resnet8 for volumes."""
     epochs: int | None = None
-    """Default: 10 to 100, such that they make 1200 steps with signals, 600 with volumes."""
+    """Default: 10 to 300, such that they make 1200 steps with signals, 600 with volumes."""
     size: int = 16
     """Side in voxels that volumes are resized to, or that cubes are cut with."""
     patches: int = 8
