@@ -14,9 +14,12 @@ The built-in tasks are real, and small. Signals: from which of 11 photographs is
 of six orders do the axes of this cube of a human brain lie? Training and validation come from disjoint parts of the
 same photographs, and from the two halves of the same brain: they show that everything works, not how well it generalises.
 
-Expected (accuracy over seeds 0 to 2; in brackets a simple peer, measured in the same run):
+Expected accuracy with seed 0; in brackets a simple peer on the same samples, which each run measures, too:
 
-EXPECTED
+    built-in signals                               0.782   (nearest neighbor 0.243; chance 0.091)
+    built-in volumes                               0.906   (logistic regression 0.294; chance 0.167)
+    ECG5000, 400 beats to learn from, 5 classes    0.950   (nearest neighbor 0.920); balanced 0.932 (0.632)
+    hippocampus, 1,560 cubes of 65 MRI volumes     0.898   (logistic regression 0.756; chance 0.333)
 """
 
 import dataclasses
@@ -56,13 +59,13 @@ from visionkit.viz.report import ClassificationReport, write_report  # noqa: E40
 
 NETWORKS = {"signal": "resnet20", "volume": "resnet8"}
 STEPS = {"signal": 1200, "volume": 600}  # of training, where --epochs leaves it open; within EPOCHS
-EPOCHS = (10, 100)
+EPOCHS = (10, 300)
 VARIATIONS = {
     "resample": Variation(shift=0.05, stretch=0.1, noise=0.1),
     "resize": Variation(shift=0.1, contrast=0.2, noise=0.1),
     "crop": Variation(contrast=0.2, noise=0.1),  # shifted, its middle would have another label
 }
-SMOKE = {"epochs": 2}
+SMOKE = {"epochs": 12}
 SMOKE_SAMPLES = {"num_train": 32, "num_val": 10}  # a class
 TWIN_CHECKS = 16  # validation samples on which the LiteRT twin is compared
 LEAST_SIDE = 4  # voxels
@@ -81,7 +84,7 @@ class Config:
     network: str | None = None
     """Any network of the catalogue that takes the rank. Default: resnet20 for signals, resnet8 for volumes."""
     epochs: int | None = None
-    """Default: 10 to 100, such that they make 1200 steps with signals, 600 with volumes."""
+    """Default: 10 to 300, such that they make 1200 steps with signals, 600 with volumes."""
     size: int = 16
     """Side in voxels that volumes are resized to, or that cubes are cut with."""
     patches: int = 8

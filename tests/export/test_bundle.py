@@ -153,7 +153,7 @@ def test_a_network_of_grey_pictures_takes_colored_ones_whole(tmp_path, rng):
     grey = models.lenet5((32, 32, 1), 3)
     folder = export_classifier(grey, tmp_path / "model", class_names=NAMES, facts={}, whole=True)
     pictures = np.repeat(rng.integers(0, 256, (5, 32, 32, 1), np.uint8), 3, axis=3)
-    loaded = tf.saved_model.load(str(folder))
-    answer = loaded.serve_images(pictures)["probabilities"].numpy()
+    model = tf.saved_model.load(str(folder))  # held: its functions do not keep its weights alive
+    answer = model.serve_images(pictures)["probabilities"].numpy()
     np.testing.assert_allclose(answer, tf.nn.softmax(grey(pictures[..., :1].astype("float32"))), atol=1e-5)
     assert twin_difference(folder, list(pictures), answer) < 0.01

@@ -7,7 +7,7 @@ import keras
 import numpy as np
 import pytest
 
-from visionkit.training.fit import Phase, Validation, compile_phase, restore, snapshot, train_in_order
+from visionkit.training.fit import Phase, Validation, compile_phase, restore, run_epoch, snapshot, train_in_order
 from visionkit.training.run_folder import RunFolder, RunFolderError
 from visionkit.training.schedules import warmup_cosine
 
@@ -88,6 +88,15 @@ def test_training_learns(tmp_path):
     history = train_in_order(RunFolder.start(tmp_path / "run", {}), phases(model), model)
     assert history[-1]["val_accuracy"] >= 0.9 > history[0]["accuracy"]
     assert history[-1]["seconds"] >= history[0]["seconds"]
+
+
+@pytest.mark.parametrize("short_steps", [False, True])
+def test_what_is_measured_of_an_epoch_is_of_all_its_batches(short_steps):
+    model = keras.Sequential([keras.Input((6,)), keras.layers.Dense(2)])
+    answers = keras.ops.convert_to_numpy(model(FEATURES)).argmax(1)
+    phase = Phase("x", model, 1, 0.0, 4, batches, lambda: Validation(0, 0), short_steps=short_steps)
+    compile_phase(phase)
+    assert run_epoch(phase, 0, lambda: None)["accuracy"] == pytest.approx((answers == LABELS).mean(), abs=1e-6)
 
 
 def test_a_snapshot_holds_weights_random_state_and_optimizer():

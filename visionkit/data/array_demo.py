@@ -53,8 +53,8 @@ def demo_volumes(*, num_train: int = 150, num_val: int = 60, seed: int = 0) -> l
     """Cubes of a human brain, cut from the MRI scan that nibabel carries: in which of six orders do their axes lie?
 
     A task without annotators, in the manner of RotNet (https://arxiv.org/abs/1803.07728): the axes of each cube are swapped in
-    one of six ways, which has to be told from what is in it. Training cubes come from one half of the brain, validation
-    cubes from the other, seen from the middle outwards as the first is, with a gap between.
+    one of six possible ways, which has to be told from what is in it. Training cubes come from one half of the brain,
+    validation cubes from the other, seen from the middle outwards as the first is, with a gap between.
 
     Args:
         num_train: cubes of each order for training.

@@ -125,4 +125,6 @@ def _tables(data: Path) -> Source | None:
         raise DataError(f"--data {data}: {len(sets)} data sets there ({several}); name the file of one.")
     if "train" in splits:  # other text beside them is no data
         splits.pop(WHOLE, None)
+    elif "val" in splits:  # to learn from, too
+        splits = {WHOLE: splits["val"]}
     return Source("signal", "tables", {split: tuple(found) for split, found in splits.items()}) if splits else None

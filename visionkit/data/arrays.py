@@ -87,7 +87,8 @@ def read_npy(path: str | Path) -> np.ndarray:
         # Mapped: a header that promises more than the file holds claims no memory.
         array = np.load(path, mmap_mode="r", allow_pickle=False)
     except (ValueError, EOFError, SyntaxError, TypeError, MemoryError, OverflowError) as error:
-        raise ArrayError(f"not a .npy file of numbers ({error})") from error
+        reason = "pickled objects, or no array; nothing is unpickled" if "pickle" in str(error) else error
+        raise ArrayError(f"not a .npy file of numbers ({reason})") from error
     if not isinstance(array, np.ndarray):
         array.close()
         raise ArrayError("an archive of arrays (.npz); expected one array")

@@ -106,7 +106,7 @@ class Standardize(keras.layers.Layer):
         """The standardised samples."""
         axes = tuple(range(1, len(x.shape) - 1))
         # By the peak first: neither huge values overflow when they are squared, nor do tiny ones vanish.
-        x = x / ops.maximum(ops.max(ops.abs(x), axes, keepdims=True), TINY)
+        x = x / ops.maximum(ops.max(ops.abs(x), axes, keepdims=True, initial=0.0), TINY)
         x = x - ops.mean(x, axes, keepdims=True)
         deviation = ops.sqrt(ops.mean(ops.square(x), axes, keepdims=True))
         return x / ops.maximum(deviation, ROUNDING) * self._deviation + self._mean

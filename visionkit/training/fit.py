@@ -120,10 +120,12 @@ def run_epoch(phase: Phase, epoch: int, after_step: Callable[[], object]) -> dic
         ``loss`` and ``accuracy``, means over the epoch's batches as they were met.
     """
     if phase.short_steps:
-        phase.model.reset_metrics()
+        steps, sizes = [], []
         for batch in phase.batches(epoch):
-            measured = phase.model.train_on_batch(*batch, return_dict=True)
+            steps.append(phase.model.train_on_batch(*batch, return_dict=True))  # of this batch alone, in Keras 3.15
+            sizes.append(len(batch[1]))
             after_step()
+        measured = {name: np.average([step[name] for step in steps], weights=sizes) for name in steps[0]}
     else:
         after_each = keras.callbacks.LambdaCallback(on_train_batch_end=lambda batch, logs: after_step())
         options = {"steps_per_epoch": phase.num_steps, "shuffle": False, "verbose": 0, "callbacks": [after_each]}
