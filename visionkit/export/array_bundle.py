@@ -10,7 +10,7 @@ import keras
 import tensorflow as tf
 
 from visionkit.data.arrays import Fit, Kind
-from visionkit.export.bundle import ImageClassifier, write_bundle
+from visionkit.export.bundle import answers, write_bundle
 
 
 class ArrayClassifier(tf.Module):
@@ -27,13 +27,11 @@ class ArrayClassifier(tf.Module):
         self._forward = lambda values: model(values, training=False)  # hides the model itself from the module's tracking
         self._labels = tf.constant(list(class_names))
         raw = tf.TensorSpec([None, *model.input_shape[1:]], tf.float32, name="values")
-        self.serve_values = tf.function(lambda values: self.answers(self.probabilities(values)), input_signature=[raw])
+        self.serve_values = tf.function(lambda values: answers(self._labels, self.probabilities(values)), input_signature=[raw])
 
     def probabilities(self, values: tf.Tensor) -> tf.Tensor:
         """Float32 ``(N, spatial..., channels)`` to float32 ``(N, num_classes)``."""
         return tf.nn.softmax(self._forward(values))
-
-    answers = ImageClassifier.answers
 
 
 def export_array_classifier(
