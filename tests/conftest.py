@@ -1,6 +1,10 @@
 """What the tests share: small pictures on disk, and a small trained-looking classifier."""
 
 import os
+import runpy
+import subprocess
+import sys
+from collections.abc import Callable
 from pathlib import Path
 
 os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")
@@ -10,11 +14,30 @@ import numpy as np
 import pytest
 from PIL import Image
 
+CLI = Path(__file__).parents[1] / "visionkit" / "cli.py"
+
 
 @pytest.fixture(autouse=True)
 def cache_of_its_own(tmp_path_factory, monkeypatch):
     """No test reads or fills the user's cache."""
     monkeypatch.setenv("VISIONKIT_CACHE", str(tmp_path_factory.mktemp("cache")))
+
+
+@pytest.fixture
+def program(monkeypatch, capsys) -> Callable[..., subprocess.CompletedProcess]:
+    """Run a program in this process, which has imported TensorFlow already: ``program(file, *arguments)``."""
+
+    def run(file: Path, *arguments) -> subprocess.CompletedProcess:
+        command = [str(file), *map(str, arguments)]
+        monkeypatch.setattr(sys, "argv", command)
+        status = 0
+        try:
+            runpy.run_path(str(file), run_name="__main__")
+        except SystemExit as ended:
+            status = ended.code or 0
+        return subprocess.CompletedProcess(command, status, *capsys.readouterr())
+
+    return run
 
 
 @pytest.fixture

@@ -3,9 +3,11 @@
 import json
 import subprocess
 import sys
+from functools import partial
 
 import pytest
 
+from tests.conftest import CLI
 from visionkit.export.bundle import export_classifier
 
 
@@ -14,24 +16,23 @@ def model(small_classifier, tmp_path_factory):
     return export_classifier(small_classifier, tmp_path_factory.mktemp("run") / "model", class_names=("a", "b", "é"), facts={})
 
 
-def run(*arguments) -> subprocess.CompletedProcess:
-    return subprocess.run(
-        [sys.executable, "-m", "visionkit.cli", *map(str, arguments)], capture_output=True, text=True, check=False
-    )
+@pytest.fixture
+def run(program):
+    return partial(program, CLI)
 
 
-def test_without_pictures_it_says_what_is_expected(model, tmp_path):
+def test_without_pictures_it_says_what_is_expected(run, model, tmp_path):
     for arguments in ([], [tmp_path]):
         done = run("predict", model, *arguments)
         assert done.returncode == 2 and "pictures" in done.stderr.lower() and "Traceback" not in done.stderr
 
 
-def test_another_folder_is_refused_in_one_line(tmp_path):
+def test_another_folder_is_refused_in_one_line(run, tmp_path):
     done = run("predict", tmp_path, "a.jpg")
     assert done.returncode == 2 and "not a model that visionkit exported" in done.stderr and "Traceback" not in done.stderr
 
 
-def test_json_lines_drawings_and_the_exit_status(model, class_folders, tmp_path):
+def test_json_lines_drawings_and_the_exit_status(run, model, class_folders, tmp_path):
     broken = class_folders / "red" / "zz.jpg"
     broken.write_text("text")
     done = run("predict", model, class_folders / "red", "nowhere.jpg", "--json", "--top", "2", "--draw", tmp_path / "drawn")
@@ -43,13 +44,13 @@ def test_json_lines_drawings_and_the_exit_status(model, class_folders, tmp_path)
     assert len(list((tmp_path / "drawn").iterdir())) == 8
 
 
-def test_the_table_names_classes_and_failures(model, class_folders):
+def test_the_table_names_classes_and_failures(run, model, class_folders):
     done = run("predict", model, class_folders / "red" / "00.jpg")
     assert done.returncode == 0 and done.stdout.count("%") == 3
     assert done.stderr == ""
 
 
-def test_augment_draws_a_grid_and_names_what_is_broken(class_folders, tmp_path):
+def test_augment_draws_a_grid_and_names_what_is_broken(run, class_folders, tmp_path):
     for file in (class_folders / "red").iterdir():
         file.write_text("text")
     done = run("augment", class_folders, "--preset", "light", "--rows", "9", "--columns", "2", "--out", tmp_path / "grid.png")
@@ -59,7 +60,7 @@ def test_augment_draws_a_grid_and_names_what_is_broken(class_folders, tmp_path):
     assert done.stderr.count("not a picture") == 8 and (tmp_path / "grid.png").stat().st_size > 1000
 
 
-def test_augment_refuses_in_one_line_and_writes_nothing(class_folders, tmp_path):
+def test_augment_refuses_in_one_line_and_writes_nothing(run, class_folders, tmp_path):
     for file in class_folders.rglob("*.jpg"):
         file.write_text("text")
     done = run("augment", class_folders, "--out", tmp_path / "out" / "grid.png")

@@ -2,18 +2,18 @@
 
 import json
 import shutil
-import subprocess
-import sys
+from functools import partial
 from pathlib import Path
 
 import pytest
 from PIL import Image
 
+from tests.conftest import CLI
 
-def run(*arguments) -> subprocess.CompletedProcess:
-    return subprocess.run(
-        [sys.executable, "-m", "visionkit.cli", *map(str, arguments)], capture_output=True, text=True, check=False
-    )
+
+@pytest.fixture
+def run(program):
+    return partial(program, CLI)
 
 
 @pytest.fixture
@@ -35,21 +35,21 @@ def voc(tmp_path, photograph) -> Path:
 
 
 @pytest.mark.parametrize("command", ["check", "convert", "augment"])
-def test_data_that_is_not_there_is_one_line(command, tmp_path):
+def test_data_that_is_not_there_is_one_line(run, command, tmp_path):
     more = {"check": [], "convert": [tmp_path / "out"], "augment": ["--out", tmp_path / "grid.png"]}[command]
     done = run(command, tmp_path / "nowhere", *more)
     assert done.returncode == 2 and "no such file or folder" in done.stderr and "Traceback" not in done.stderr
     assert done.stdout == "" and list(tmp_path.iterdir()) == []
 
 
-def test_sound_data_passes_the_check(voc):
+def test_sound_data_passes_the_check(run, voc):
     done = run("check", voc, "--json")
     lines = [json.loads(line) for line in done.stdout.splitlines()]
     assert done.returncode == 0 and len(lines) == 1
     assert lines[0]["summary"]["pictures"] == 2 and lines[0]["summary"]["problems"] == {}
 
 
-def test_what_is_wrong_is_named_and_changes_the_exit_status(voc, tmp_path):
+def test_what_is_wrong_is_named_and_changes_the_exit_status(run, voc, tmp_path):
     picture = voc / "JPEGImages" / "klein.jpg"
     picture.write_bytes(picture.read_bytes()[:500])
     done = run("check", voc, "--json", "--html", tmp_path / "page.html")
@@ -59,7 +59,7 @@ def test_what_is_wrong_is_named_and_changes_the_exit_status(voc, tmp_path):
     assert run("check", voc).stdout.count("klein.jpg") >= 1
 
 
-def test_a_conversion_gives_what_can_be_read_back(voc, tmp_path):
+def test_a_conversion_gives_what_can_be_read_back(run, voc, tmp_path):
     assert run("convert", voc, tmp_path / "yolo").returncode == 0
     done = run("convert", tmp_path / "yolo", tmp_path / "cats.json")
     assert done.returncode == 0 and done.stdout.splitlines()[-1] == str(tmp_path / "cats.json")
@@ -68,7 +68,7 @@ def test_a_conversion_gives_what_can_be_read_back(voc, tmp_path):
     assert all((tmp_path / image["file_name"]).is_file() for image in tree["images"])
 
 
-def test_an_existing_target_is_left_alone(voc, tmp_path):
+def test_an_existing_target_is_left_alone(run, voc, tmp_path):
     target = tmp_path / "coco"
     shutil.copytree(voc, target)
     done = run("convert", voc, target)

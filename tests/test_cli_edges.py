@@ -1,18 +1,19 @@
 """``visionkit edges``, as a program from outside sees it."""
 
-import subprocess
-import sys
+from functools import partial
 
+import pytest
 from PIL import Image
 
-
-def run(*arguments) -> subprocess.CompletedProcess:
-    return subprocess.run(
-        [sys.executable, "-m", "visionkit.cli", "edges", *map(str, arguments)], capture_output=True, text=True, check=False
-    )
+from tests.conftest import CLI
 
 
-def test_without_a_picture_it_draws_its_own(tmp_path):
+@pytest.fixture
+def run(program):
+    return partial(program, CLI, "edges")
+
+
+def test_without_a_picture_it_draws_its_own(run, tmp_path):
     done = run("--out", tmp_path / "edges.png", "--side", 160)
     assert done.returncode == 0 and done.stdout == f"{tmp_path / 'edges.png'}\n" and done.stderr == ""
     with Image.open(tmp_path / "edges.png") as drawn:
@@ -20,7 +21,7 @@ def test_without_a_picture_it_draws_its_own(tmp_path):
     assert [file.name for file in tmp_path.iterdir()] == ["edges.png"]
 
 
-def test_what_cannot_be_is_told_in_one_line(tmp_path):
+def test_what_cannot_be_is_told_in_one_line(run, tmp_path):
     (tmp_path / "a.png").write_text("text")
     for arguments, said in (
         ([tmp_path / "a.png", "--out", tmp_path / "edges.png"], "a.png cannot be read"),

@@ -1,11 +1,11 @@
 """``visionkit ensemble``, as a program from outside sees it."""
 
-import subprocess
-import sys
+from functools import partial
 
 import keras
 import pytest
 
+from tests.conftest import CLI
 from visionkit.export.bundle import describe, export_classifier
 
 
@@ -21,17 +21,17 @@ def members(small_classifier, tmp_path_factory):
     return [folder / "0", folder / "1"]
 
 
-def run(*arguments) -> subprocess.CompletedProcess:
-    command = [sys.executable, "-m", "visionkit.cli", "ensemble", *map(str, arguments)]
-    return subprocess.run(command, capture_output=True, text=True, check=False)
+@pytest.fixture
+def run(program):
+    return partial(program, CLI, "ensemble")
 
 
-def test_no_model_is_told_in_one_line(tmp_path):
+def test_no_model_is_told_in_one_line(run, tmp_path):
     done = run("--out", tmp_path / "model")
     assert done.returncode == 2 and "0 models; expected 1 to 15" in done.stderr and "Traceback" not in done.stderr
 
 
-def test_members_and_their_mean_are_measured(members, class_folders, tmp_path):
+def test_members_and_their_mean_are_measured(run, members, class_folders, tmp_path):
     done = run(*members, "--out", tmp_path / "model", "--views", "flips", "--data", class_folders)
     assert done.returncode == 0, done.stderr
     *singles, mean, model = done.stdout.splitlines()

@@ -3,19 +3,20 @@
 import json
 import subprocess
 import sys
+from functools import partial
 
 import pytest
 
+from tests.conftest import CLI
 from visionkit.models.catalog import CATALOG
 
 
-def run(*arguments) -> subprocess.CompletedProcess:
-    return subprocess.run(
-        [sys.executable, "-m", "visionkit.cli", *map(str, arguments)], capture_output=True, text=True, check=False
-    )
+@pytest.fixture
+def run(program):
+    return partial(program, CLI)
 
 
-def test_without_a_name_every_network_is_one_line_of_json():
+def test_without_a_name_every_network_is_one_line_of_json(run):
     done = run("models", "--json")
     lines = [json.loads(line) for line in done.stdout.splitlines()]
     assert done.returncode == 0 and [line["name"] for line in lines] == list(CATALOG)
@@ -29,7 +30,7 @@ def test_without_a_name_every_network_is_one_line_of_json():
     }
 
 
-def test_one_network_at_another_shape():
+def test_one_network_at_another_shape(run):
     done = run("models", "ResNet-18", "--input-shape", 100, 2, "--classes", 5, "--json")
     (network,) = map(json.loads, done.stdout.splitlines())
     assert done.returncode == 0 and network["name"] == "resnet18" and network["input_shape"] == [100, 2]
@@ -39,7 +40,7 @@ def test_one_network_at_another_shape():
     assert network["layers"][-1]["shape"] == [5]
 
 
-def test_the_table_of_one_network():
+def test_the_table_of_one_network(run):
     done = run("models", "lenet5")
     assert done.returncode == 0 and done.stderr == "" and "416,520" in done.stdout
 
@@ -51,7 +52,7 @@ def test_the_table_of_one_network():
         (["--classes", "3"], "the name of one network"),
     ],
 )
-def test_what_cannot_be_is_told_in_one_line(arguments, said):
+def test_what_cannot_be_is_told_in_one_line(run, arguments, said):
     done = run("models", *arguments)
     assert done.returncode == 2 and said in done.stderr and done.stdout == ""
     assert done.stderr.count("\n") == 1

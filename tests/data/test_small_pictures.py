@@ -60,7 +60,8 @@ def test_a_network_trains_on_exactly_what_its_bundle_makes_of_the_raw_picture(rn
     bundle = ImageClassifier(told_pixels(channels, size), ("pixel",) * (size * size * channels), flips=False, whole=True)
     probabilities = bundle.serve_images(given.as_rgb(0, 4))["probabilities"]
     trained_on = gathered(ShownPictures(given, size=size, channels=channels).batches(3))["image"]
-    np.testing.assert_array_equal(tf.nn.softmax(tf.reshape(trained_on, [4, -1])), probabilities)
+    # Grey is made of three channels there, which rounds.
+    np.testing.assert_allclose(tf.nn.softmax(tf.reshape(trained_on, [4, -1])), probabilities, rtol=1e-3, atol=1e-6)
 
 
 @pytest.mark.parametrize("kept_bytes", [0, 2**20])

@@ -3,7 +3,6 @@
 import csv
 import gzip
 import json
-import runpy
 import subprocess
 import sys
 from collections.abc import Callable
@@ -22,17 +21,12 @@ RECIPE = Path(__file__).parents[2] / "recipes" / "classic_convnets.py"
 
 
 @pytest.fixture
-def run(monkeypatch, capsys) -> Callable:
-    """The program in this process, which has imported TensorFlow already: its status, and what it printed."""
+def run(program) -> Callable:
+    """The recipe's status, and what it printed."""
 
     def run_here(*arguments) -> tuple[int, str, str]:
-        monkeypatch.setattr(sys, "argv", [str(RECIPE), *map(str, arguments)])
-        try:
-            runpy.run_path(str(RECIPE), run_name="__main__")
-            status = 0
-        except SystemExit as ended:
-            status = ended.code
-        return status, *capsys.readouterr()
+        done = program(RECIPE, *arguments)
+        return done.returncode, done.stdout, done.stderr
 
     return run_here
 

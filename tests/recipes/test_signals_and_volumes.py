@@ -5,6 +5,7 @@ import signal
 import subprocess
 import sys
 import time
+from functools import partial
 from pathlib import Path
 
 import numpy as np
@@ -13,8 +14,9 @@ import pytest
 RECIPE = Path(__file__).parents[2] / "recipes" / "signals_and_volumes.py"
 
 
-def run(*arguments) -> subprocess.CompletedProcess:
-    return subprocess.run([sys.executable, RECIPE, *map(str, arguments)], capture_output=True, text=True, check=False)
+@pytest.fixture
+def run(program):
+    return partial(program, RECIPE)
 
 
 @pytest.fixture(scope="module")
@@ -30,7 +32,7 @@ def data(tmp_path_factory) -> Path:
     return folder
 
 
-def test_smoke_needs_nothing(tmp_path):
+def test_smoke_needs_nothing(run, tmp_path):
     for kind in ("signals", "volumes"):
         done = run("--smoke", "--kind", kind, "--out", tmp_path / kind, "--epochs", "2")
         assert done.returncode == 0, done.stderr
@@ -43,7 +45,7 @@ def test_smoke_needs_nothing(tmp_path):
         assert "data:image/jpeg" in (out / "report.html").read_text()
 
 
-def test_killed_with_9_it_goes_on_and_the_model_answers_for_the_accuracy(data, tmp_path):
+def test_killed_with_9_it_goes_on_and_the_model_answers_for_the_accuracy(run, data, tmp_path):
     out, options = tmp_path / "run", ["--epochs", "30", "--batch-size", "8"]
     process = subprocess.Popen([sys.executable, RECIPE, "--data", data, "--out", out, *options], stdout=-3, stderr=-3)
     deadline = time.monotonic() + 300
@@ -80,7 +82,7 @@ def test_killed_with_9_it_goes_on_and_the_model_answers_for_the_accuracy(data, t
         (["--network", "resnet21"], "did you mean"),
     ],
 )
-def test_bad_input_gets_one_clear_line(arguments, message, data, tmp_path):
+def test_bad_input_gets_one_clear_line(run, arguments, message, data, tmp_path):
     (data / "one.txt").write_text("1 2 3\n1 4 5\n")
     done = run("--out", tmp_path / "run", *(argument.format(data=data) for argument in arguments))
     assert done.returncode == 2 and "Traceback" not in done.stderr

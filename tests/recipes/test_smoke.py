@@ -8,18 +8,22 @@ import subprocess
 import sys
 import time
 from collections.abc import Callable
+from functools import partial
 from pathlib import Path
 
+import keras
 import pytest
 
 from tests.conftest import write_classes
+from visionkit import models
 
 RECIPE = Path(__file__).parents[2] / "recipes" / "transfer_learning.py"
-QUICK = ["--size", "32", "--views", "1", "--epochs", "2", "--batch-size", "8"]
+QUICK = ["--size", "32", "--views", "1", "--epochs", "2", "--batch-size", "8", "--base", "resnet8"]
 
 
-def run(*arguments) -> subprocess.CompletedProcess:
-    return subprocess.run([sys.executable, RECIPE, *map(str, arguments)], capture_output=True, text=True, check=False)
+@pytest.fixture
+def run(program):
+    return partial(program, RECIPE)
 
 
 @pytest.fixture(scope="module")
@@ -35,15 +39,25 @@ def data(tmp_path_factory) -> Path:
 
 
 @pytest.fixture(scope="module")
-def finished(data, tmp_path_factory) -> tuple[Path, str]:
+def quick(tmp_path_factory) -> list[str]:
+    """Options of a run that takes seconds, from the weights of a small base."""
+    weights = tmp_path_factory.mktemp("weights") / "base.weights.h5"
+    keras.utils.set_random_seed(0)
+    models.build("resnet8", (32, 32, 3), None).save_weights(weights)
+    return [*QUICK, "--weights", str(weights)]
+
+
+@pytest.fixture(scope="module")
+def finished(data, quick, tmp_path_factory) -> tuple[Path, str]:
     """A whole run through all three approaches: its folder, and what it printed."""
     out = tmp_path_factory.mktemp("runs") / "run"
-    done = run("--data", data, "--out", out, "--thaw", "all", *QUICK)
+    command = [sys.executable, RECIPE, "--data", data, "--out", out, "--thaw", "all", *quick]
+    done = subprocess.run(list(map(str, command)), capture_output=True, text=True, check=False)
     assert done.returncode == 0, done.stderr
     return out, done.stdout
 
 
-def test_smoke_needs_nothing(tmp_path):
+def test_smoke_needs_nothing(run, tmp_path):
     done = run("--smoke", "--out", tmp_path / "run")
     assert done.returncode == 0, done.stderr
     assert done.stdout.splitlines()[-2:] == [
@@ -84,7 +98,7 @@ def test_the_exported_model_has_exactly_the_recipes_accuracy(finished, data):
     assert sum(right) / len(right) == json.loads((out / "metrics.json").read_text())["accuracy"]
 
 
-def test_a_finished_run_is_not_run_again(finished):
+def test_a_finished_run_is_not_run_again(run, finished):
     out, printed = finished
     before = (out / "metrics.json").stat().st_mtime_ns
     done = run("--resume", out)
@@ -104,9 +118,9 @@ def kill_when(command: list, happened: Callable[[], bool]) -> None:
     process.wait()
 
 
-def test_killed_with_9_again_and_again_a_run_ends_as_if_nothing_had_been(finished, data, tmp_path):
+def test_killed_with_9_again_and_again_a_run_ends_as_if_nothing_had_been(run, quick, finished, data, tmp_path):
     out = tmp_path / "run"
-    start = [sys.executable, RECIPE, "--data", data, "--out", out, "--thaw", "all", *QUICK]
+    start = [sys.executable, RECIPE, "--data", data, "--out", out, "--thaw", "all", *quick]
     resume = [sys.executable, RECIPE, "--resume", out]
     kill_when(start, lambda: (out / "plan.json").is_file())
     kill_when(resume, lambda: (out / "history.csv").is_file() and ",1," in (out / "history.csv").read_text())
@@ -125,14 +139,14 @@ def test_killed_with_9_again_and_again_a_run_ends_as_if_nothing_had_been(finishe
     assert accuracies[0] == accuracies[1]
 
 
-def test_a_start_that_failed_can_be_mended_and_a_class_without_one_sound_picture_is_left_out(data, tmp_path):
+def test_a_start_that_failed_can_be_mended_and_a_class_without_one_sound_picture_is_left_out(run, quick, data, tmp_path):
     out = tmp_path / "run"
     shutil.copytree(data, tmp_path / "data")
     (tmp_path / "data" / "train" / "broken").mkdir()
     (tmp_path / "data" / "train" / "broken" / "a.jpg").write_text("no picture")
     failed = run("--data", tmp_path / "data", "--out", out, "--weights", tmp_path / "nowhere.keras", *QUICK)
     assert failed.returncode == 2 and "no such file" in failed.stderr
-    done = run("--data", tmp_path / "data", "--out", out, "--thaw", "head", *QUICK)
+    done = run("--data", tmp_path / "data", "--out", out, "--thaw", "head", *quick)
     assert done.returncode == 0, done.stderr
     assert "no training picture of broken can be read: left out" in (out / "report.html").read_text()
 
@@ -147,7 +161,7 @@ def test_a_start_that_failed_can_be_mended_and_a_class_without_one_sound_picture
         (["--base", "efficientnet_lite4", "--smoke"], "no published 'imagenet' weights"),
     ],
 )
-def test_bad_input_gets_one_clear_line(arguments, message, tmp_path):
+def test_bad_input_gets_one_clear_line(run, arguments, message, tmp_path):
     done = run("--out", tmp_path / "run", *arguments)
     assert done.returncode == 2 and "Traceback" not in done.stderr
     assert message in done.stderr
