@@ -57,7 +57,8 @@ class ImageClassifier(tf.Module):
         stored = tf.float16 if half_precision else tf.float32
         self._weights = [tf.Variable(_stored(v, stored), trainable=False, name="weight") for v in _variables(model)]
         cut = tf.TensorSpec([None, self._size, self._size, 3], tf.float32, name="pixels")
-        self.serve_pixels = tf.function(self.probabilities, input_signature=[cut])  # for ensembles and further views
+        # The network is traced once: the other functions call this one, and so do ensembles and further views.
+        self.serve_pixels = tf.function(self.probabilities, input_signature=[cut])
 
     def probabilities(self, pixels: tf.Tensor) -> tf.Tensor:
         """Float32 ``(N, size, size, 3)`` in 0..255 to float32 ``(N, num_classes)``."""
@@ -83,7 +84,7 @@ class ImageClassifier(tf.Module):
         ``probabilities`` ``(N, num_classes)`` in the order of labels.txt.
         """
         pixels = tf.map_fn(lambda image: self._seen(image, self._size), images, fn_output_signature=tf.float32)
-        return answers(self._labels, self.probabilities(pixels))
+        return answers(self._labels, self.serve_pixels(pixels))
 
     @tf.function(input_signature=[tf.TensorSpec([None], tf.string, name="image_bytes")])
     def serve_encoded(self, image_bytes: tf.Tensor) -> dict[str, tf.Tensor]:
@@ -91,7 +92,7 @@ class ImageClassifier(tf.Module):
         pixels = tf.map_fn(
             lambda contents: self._seen(decode_in_graph(contents), self._size), image_bytes, fn_output_signature=tf.float32
         )
-        return answers(self._labels, self.probabilities(pixels))
+        return answers(self._labels, self.serve_pixels(pixels))
 
 
 def answers(labels: tf.Tensor, probabilities: tf.Tensor) -> dict[str, tf.Tensor]:
