@@ -58,8 +58,9 @@ def test_the_networks_run_on_another_backend():
     """models/ and layers/ use Keras alone."""
     code = (
         "import numpy as np; from visionkit import models\n"
-        "m = models.efficientnet_lite0((32, 32, 3), 2); print(m(np.zeros((1, 32, 32, 3), 'float32')).shape)"
+        "for name in ('resnet8', 'mobilenet', 'alexnet'):\n"
+        "    print(models.build(name, (64, 64, 3), 2)(np.zeros((1, 64, 64, 3), 'float32')).shape)"
     )
     environment = os.environ | {"KERAS_BACKEND": "jax", "JAX_PLATFORMS": "cpu"}
     done = subprocess.run([sys.executable, "-c", code], env=environment, capture_output=True, text=True, check=False)
-    assert done.stdout == "(1, 2)\n", done.stderr
+    assert done.stdout == 3 * "(1, 2)\n", done.stderr

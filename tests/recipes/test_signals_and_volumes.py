@@ -46,7 +46,7 @@ def test_smoke_needs_nothing(run, tmp_path):
 
 
 def test_killed_with_9_it_goes_on_and_the_model_answers_for_the_accuracy(run, data, tmp_path):
-    out, options = tmp_path / "run", ["--epochs", "30", "--batch-size", "8"]
+    out, options = tmp_path / "run", ["--epochs", "30", "--batch-size", "8", "--network", "resnet8"]
     process = subprocess.Popen([sys.executable, RECIPE, "--data", data, "--out", out, *options], stdout=-3, stderr=-3)
     deadline = time.monotonic() + 300
     while not ((out / "history.csv").is_file() and ",2," in (out / "history.csv").read_text()):
