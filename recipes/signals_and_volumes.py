@@ -1,7 +1,7 @@
 """A ResNet over signals (ECG, sensors) or over volumes (MRI, CT): one builder, which reads the rank from the input's shape.
 
-    python recipes/signals_and_volumes.py                    # built-in signals, about a minute on 2 cores
-    python recipes/signals_and_volumes.py --kind volumes     # built-in volumes, about two minutes
+    python recipes/signals_and_volumes.py                    # built-in signals: a few minutes on 2 cores
+    python recipes/signals_and_volumes.py --kind volumes     # built-in volumes: a few minutes
     python recipes/signals_and_volumes.py --data beats.txt   # a table: the class, then the samples, a signal a line
     python recipes/signals_and_volumes.py --data my_scans/   # one folder a class, or images/ and labels/ of NIfTI volumes
     python recipes/signals_and_volumes.py --smoke            # does everything work? Under a minute
