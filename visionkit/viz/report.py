@@ -135,8 +135,8 @@ def _thumbnail(picture: str | np.ndarray) -> str | None:
     except PictureError:
         return None  # it was readable a minute ago; the page shows its name instead
     image.thumbnail((THUMBNAIL, THUMBNAIL))
-    if max(image.size) < THUMBNAIL // 4:  # digits and the like
-        image = image.resize((2 * image.width, 2 * image.height), Image.Resampling.NEAREST)
+    if (times := THUMBNAIL // 2 // max(image.size)) > 1:  # digits and the like
+        image = image.resize((times * image.width, times * image.height), Image.Resampling.NEAREST)
     buffer = io.BytesIO()
     image.save(buffer, format="JPEG", quality=85)
     return _inline(buffer.getvalue(), "jpeg")
