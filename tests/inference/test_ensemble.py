@@ -91,6 +91,16 @@ def test_views_of_one_network_are_averaged(members, pictures, tmp_path, views):
     np.testing.assert_allclose(answers_of(folder, pictures), np.mean(seen, axis=1), atol=1e-6)
 
 
+def test_what_a_member_mirrors_itself_is_not_mirrored_again(pictures, tmp_path):
+    """The mean is that of all views, for half the work."""
+    keras.utils.set_random_seed(6)
+    model = network(32)
+    export_classifier(model, tmp_path / "member", class_names=NAMES, facts={}, flips=True)
+    folder = export_ensemble([tmp_path / "member"], tmp_path / "model", views="ten_crop")
+    seen = [keras.ops.softmax(model(views_of(picture, 32, "ten_crop"))) for picture in pictures]
+    np.testing.assert_allclose(answers_of(folder, pictures), np.mean(seen, axis=1), atol=1e-6)
+
+
 def test_members_of_one_size_have_a_litert_twin(members, pictures, tmp_path):
     folder = export_ensemble(members[:2], tmp_path / "model")
     assert twin_difference(folder, list(pictures), answers_of(folder, pictures)) < 1e-2

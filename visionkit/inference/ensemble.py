@@ -4,6 +4,7 @@ ImageNet's winners of 2012 to 2015 were such ensembles, of 5 to 7 networks (http
 """
 
 from collections.abc import Sequence
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -29,7 +30,13 @@ class Member(tf.Module):
                 "version of visionkit. Name the single models, or train it anew."
             )
         self.size, self.whole = facts["size"], facts.get("whole", False)
+        self._flips = facts.get("flips", False)
         self._order = [facts["labels"].index(label) for label in labels]
+
+    def views_of(self, image: tf.Tensor, views: str) -> tf.Tensor:
+        """What it is to be asked of a picture, float32 ``(K, size, size, 3)``: no mirror images where it makes them itself."""
+        seen = views_of(image, self.size, views, whole=self.whole)
+        return seen[: len(seen) // 2] if self._flips and views != "one" else seen
 
     def probabilities(self, pixels: tf.Tensor) -> tf.Tensor:
         """Float32 ``(N, size, size, 3)`` in 0..255 to ``(N, num_classes)``, in the ensemble's order."""
@@ -53,10 +60,9 @@ class Ensemble(tf.Module):
     def _answer(self, images: tf.Tensor) -> dict[str, tf.Tensor]:
         means = []
         for member in self._members:
-            cut = lambda image, m=member: views_of(image, m.size, self._views, whole=m.whole)  # noqa: E731
-            pixels = tf.map_fn(cut, images, fn_output_signature=tf.float32)
-            each = member.probabilities(tf.reshape(pixels, [-1, member.size, member.size, 3]))
-            means.append(tf.reduce_mean(tf.reshape(each, [-1, NUM_VIEWS[self._views], len(self._labels)]), 1))
+            seen = tf.map_fn(partial(member.views_of, views=self._views), images, fn_output_signature=tf.float32)
+            each = member.probabilities(tf.reshape(seen, [-1, member.size, member.size, 3]))
+            means.append(tf.reduce_mean(tf.reshape(each, [-1, seen.shape[1], len(self._labels)]), 1))
         return answers(self._labels, tf.reduce_mean(tf.stack(means), 0))
 
     @tf.function(input_signature=[tf.TensorSpec([None, None, None, 3], tf.uint8, name="images")])
