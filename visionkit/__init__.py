@@ -10,7 +10,7 @@ from typing import Any
 
 __version__ = "0.1.0"
 
-ROOMS = ("data", "export", "inference", "layers", "models", "ops", "training", "viz", "weights")
+ROOMS = ("data", "export", "inference", "layers", "losses", "metrics", "models", "ops", "training", "viz", "weights")
 __all__ = ["ROOMS", "load", "quiet_tensorflow"]
 
 

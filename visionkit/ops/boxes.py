@@ -1,0 +1,83 @@
+"""Boxes: how far two agree, and their other formats.
+
+Boxes are float ``(..., 4)``, xyxy, half-open, of any unit that both share. What has no area agrees with nothing.
+"""
+
+import math
+
+import keras
+from keras import ops
+
+TINY = 1e-9  # keeps quotients of empty boxes finite
+
+
+def cxcywh_of(boxes: keras.KerasTensor) -> keras.KerasTensor:
+    """Centers and sides ``(..., 4)``: x, y, width, height."""
+    low, high = boxes[..., :2], boxes[..., 2:]
+    return ops.concatenate([(low + high) / 2, high - low], axis=-1)
+
+
+def xyxy_of(cxcywh: keras.KerasTensor) -> keras.KerasTensor:
+    """Corners ``(..., 4)`` of boxes that are given by centers and sides."""
+    center, half = cxcywh[..., :2], cxcywh[..., 2:] / 2
+    return ops.concatenate([center - half, center + half], axis=-1)
+
+
+def area(boxes: keras.KerasTensor) -> keras.KerasTensor:
+    """``(...)``; of an inverted box 0."""
+    sides = ops.maximum(boxes[..., 2:] - boxes[..., :2], 0.0)
+    return sides[..., 0] * sides[..., 1]
+
+
+def iou(a: keras.KerasTensor, b: keras.KerasTensor) -> keras.KerasTensor:
+    """Intersection over union of boxes, elementwise: ``(..., 4)`` and ``(..., 4)``, broadcast, to ``(...)`` in 0..1."""
+    shared = _intersection(a, b)
+    return shared / ops.maximum(area(a) + area(b) - shared, TINY)
+
+
+def pairwise_iou(a: keras.KerasTensor, b: keras.KerasTensor) -> keras.KerasTensor:
+    """Of every box of ``a`` ``(..., N, 4)`` with every one of ``b`` ``(..., M, 4)``: ``(..., N, M)``."""
+    return iou(a[..., :, None, :], b[..., None, :, :])
+
+
+def giou(a: keras.KerasTensor, b: keras.KerasTensor) -> keras.KerasTensor:
+    """Generalized IoU, -1..1: less the share of the enclosing box that is neither's (https://arxiv.org/abs/1902.09630)."""
+    shared = _intersection(a, b)
+    union = area(a) + area(b) - shared
+    enclosing = area(_enclosing(a, b))
+    return shared / ops.maximum(union, TINY) - (enclosing - union) / ops.maximum(enclosing, TINY)
+
+
+def diou(a: keras.KerasTensor, b: keras.KerasTensor) -> keras.KerasTensor:
+    """Distance-IoU, -1..1: less the squared distance of the centers, in diagonals of the enclosing box.
+
+    https://arxiv.org/abs/1911.08287.
+    """
+    around = _enclosing(a, b)
+    diagonal = ops.sum(ops.square(around[..., 2:] - around[..., :2]), axis=-1)
+    apart = ops.sum(ops.square(cxcywh_of(a)[..., :2] - cxcywh_of(b)[..., :2]), axis=-1)
+    return iou(a, b) - apart / ops.maximum(diagonal, TINY)
+
+
+def ciou(a: keras.KerasTensor, b: keras.KerasTensor) -> keras.KerasTensor:
+    """Complete IoU: DIoU less a penalty for other proportions, which weighs the more the better two boxes overlap.
+
+    https://arxiv.org/abs/1911.08287. No gradient flows through that weight, as in the paper's own code.
+    """
+    other = ops.square((_slope(a) - _slope(b)) * (2 / math.pi))
+    weight = ops.stop_gradient(other / ops.maximum(1 - iou(a, b) + other, TINY))
+    return diou(a, b) - weight * other
+
+
+def _slope(boxes: keras.KerasTensor) -> keras.KerasTensor:
+    sides = ops.maximum(boxes[..., 2:] - boxes[..., :2], TINY)
+    return ops.arctan2(sides[..., 0], sides[..., 1])
+
+
+def _intersection(a: keras.KerasTensor, b: keras.KerasTensor) -> keras.KerasTensor:
+    low, high = ops.maximum(a[..., :2], b[..., :2]), ops.minimum(a[..., 2:], b[..., 2:])
+    return area(ops.concatenate([low, high], axis=-1))
+
+
+def _enclosing(a: keras.KerasTensor, b: keras.KerasTensor) -> keras.KerasTensor:
+    return ops.concatenate([ops.minimum(a[..., :2], b[..., :2]), ops.maximum(a[..., 2:], b[..., 2:])], axis=-1)
