@@ -40,6 +40,7 @@ def batches(
     augment_on: Literal["cpu", "device"] = "cpu",
     shard: tuple[int, int] = (0, 1),
     service: str | None = None,
+    fixed_size: bool = True,
 ) -> tf.data.Dataset:
     """One epoch of an index as batches.
 
@@ -60,6 +61,8 @@ def batches(
         shard: (number, of how many) processes that share the epoch, each with its own part.
         service: "grpc://HOST:PORT" of a tf.data service dispatcher, whose workers read, cut and resize; see service.py. Batches
             then come in any order. It counts for training pictures only.
+        fixed_size: whether the dataset's type names the side of the pictures; if not, epochs of other sizes have the same type,
+            and what is traced of one serves for all.
 
     Returns:
         batches of ``{"image": (N, size, size, 3) in 0..255, "label": int32 (N,), "position": int32 (N,)}``; ``position`` is the
@@ -100,7 +103,7 @@ def batches(
             batch |= {name: values[places] for name, values in drawn.batchwise._asdict().items()}
         return [batch[key] for key in spec]
 
-    spec = _spec(index, size, augmentation, augment_on)
+    spec = _spec(index, size if fixed_size else None, augmentation, augment_on)
     guarded = python_calls().guard(_weakly(make_batch))
 
     @tf.autograph.experimental.do_not_convert  # it has nothing to convert, which takes time in every epoch
@@ -200,7 +203,7 @@ def _finisher(
     return finish
 
 
-def _spec(index: Index, size: int, augmentation: Augmentation | None, augment_on: str) -> dict[str, tf.TensorSpec]:
+def _spec(index: Index, size: int | None, augmentation: Augmentation | None, augment_on: str) -> dict[str, tf.TensorSpec]:
     """Shapes and types of what a batch holds."""
     mixed = augmentation is not None and augmentation.mix in MIXED_ON_DEVICE
     spec = {

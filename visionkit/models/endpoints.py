@@ -3,6 +3,8 @@
 Detection, segmentation and style heads ask for ``stride_8``, never for a layer index.
 """
 
+from collections.abc import Iterable
+
 import keras
 
 STRIDES = (2, 4, 8, 16, 32)
@@ -37,9 +39,14 @@ def select_endpoints(backbone: keras.Model, strides: tuple[int, ...] = STRIDES) 
     return keras.Model(backbone.input, {name: outputs[name] for name in wanted}, name=backbone.name)
 
 
+def by_stride(names: Iterable[str]) -> list[str]:
+    """The names of feature maps from the finest to the coarsest; in a dict they may come in any order."""
+    return sorted(names, key=lambda name: int(name.removeprefix("stride_")))
+
+
 def strides_of(backbone: keras.Model) -> list[int]:
     """The strides at which a backbone has feature maps, in rising order."""
-    return sorted(int(name.removeprefix("stride_")) for name in _named_outputs(backbone))
+    return [int(name.removeprefix("stride_")) for name in by_stride(_named_outputs(backbone))]
 
 
 def deepest(backbone: keras.Model) -> keras.KerasTensor:

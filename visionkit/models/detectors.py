@@ -1,0 +1,100 @@
+"""Detectors by name, in the one form that training and export take: visionkit's own, and those of keras-cv."""
+
+import difflib
+import importlib
+from collections.abc import Callable, Sequence
+from typing import Any, NamedTuple
+
+import keras
+import numpy as np
+from keras import ops
+
+from visionkit.errors import UserError
+from visionkit.losses.detection import yolo_losses
+from visionkit.models import catalog, yolo
+from visionkit.models.endpoints import by_stride, layers_behind
+
+STRIDES = (8, 16, 32)
+ANCHORS = 3  # a scale
+LABEL_SMOOTHING = 0.02
+FOREIGN = "keras_cv:"
+
+
+class TrainableDetector(NamedTuple):
+    """A detector, ready to be trained.
+
+    Attributes:
+        network: float32 pixels ``(N, H, W, 3)`` in 0..255 to what ``losses`` takes.
+        losses: ``losses(answers, boxes, classes)`` to the parts of the loss by name, scalars; boxes ``(N, M, 4)``, xyxy,
+            relative; classes int32 ``(N, M)``, -1 in padded rows.
+        parts: the names.
+        at_size: from a side in pixels to a model that shares the network's layers and answers pictures of this side by
+            ``{"boxes": (N, slots, 4), "scores": (N, slots, C)}``, xyxy relative, scores in 0..1.
+        any_size: whether the network takes pictures of other sides, too (multiples of the largest stride).
+    """
+
+    network: keras.Model
+    losses: Callable[..., dict[str, Any]]
+    parts: tuple[str, ...]
+    at_size: Callable[[int], keras.Model]
+    any_size: bool
+
+
+def find(name: str) -> str:
+    """The name of a detector as ``build`` takes it.
+
+    Raises:
+        UserError: no such detector; the message lists the valid names and the nearest.
+    """
+    if name in yolo.VARIANTS:
+        return name
+    foreign = importlib.import_module("visionkit.models.keras_cv_adapter").NAMES
+    known = [*yolo.VARIANTS, *(FOREIGN + each for each in foreign)]
+    if name not in known:
+        nearest = difflib.get_close_matches(name, known, n=1, cutoff=0.0)
+        raise UserError(f"Unknown detector {name!r}; did you mean {nearest[0]!r}? Detectors: {', '.join(known)}.")
+    return name
+
+
+def build(
+    name: str,
+    num_classes: int,
+    anchors: Sequence[np.ndarray],
+    *,
+    base: str | None = None,
+    weights: str | None = "imagenet",
+    frozen_stride: int | None = None,
+    size: int = 320,
+) -> TrainableDetector:
+    """Build a detector.
+
+    Args:
+        name: "yolo_nano", "yolo_small", or one of keras-cv, "keras_cv:yolo_v8_s".
+        num_classes: of the objects.
+        anchors: of each scale ``(A, 2)``; as many scales as there are, from stride 8 on. Detectors of keras-cv have their own.
+        base: the backbone, a network of the catalogue; None takes the detector's own.
+        weights: of the base: None, "imagenet", or a path.
+        frozen_stride: the base's layers up to this stride are not trained; None trains it all.
+        size: side of the input in pixels, where a detector must know it.
+    """
+    if name.startswith(FOREIGN):
+        adapter = importlib.import_module("visionkit.models.keras_cv_adapter")  # it costs seconds to import
+        return adapter.build(name.removeprefix(FOREIGN), num_classes, size=size)
+    backbone = catalog.build(base or yolo.VARIANTS[name].backbone, (None, None, 3), None, weights=weights)
+    if frozen_stride is not None:
+        thawed = layers_behind(backbone, frozen_stride)
+        for layer in backbone.layers:
+            layer.trainable = layer in thawed
+    strides = STRIDES[: len(anchors)]
+    network = yolo.yolo(backbone, num_classes, anchors, variant=name, strides=strides, pretrained=weights is not None)
+
+    def losses(maps, boxes, classes):
+        tables = [ops.convert_to_tensor(each) for each in anchors]
+        scales = [maps[each] for each in by_stride(maps)]
+        return yolo_losses(scales, tables, boxes, classes, label_smoothing=LABEL_SMOOTHING)._asdict()
+
+    def at_size(side: int) -> keras.Model:
+        pixels = keras.Input((side, side, 3), name="image")
+        return yolo.detector(keras.Model(pixels, network(pixels), name=network.name), anchors)
+
+    return TrainableDetector(network, losses, ("box", "object", "classes"), at_size, any_size=True)

@@ -1,0 +1,50 @@
+"""The grid of a YOLO head: boxes as offsets from a cell and an anchor, and back.
+
+A slot is a (cell, anchor). Of a box it says, by four numbers t (https://docs.ultralytics.com/yolov5/tutorials/architecture_description):
+
+    center = cell + 2 * sigmoid(t) - 0.5, in cells: from half a cell before the cell to half a cell beyond it
+    sides  = anchor * (2 * sigmoid(t)) ** 2: from nothing to four times the anchor, which may be more than the picture or a cell
+"""
+
+import keras
+from keras import ops
+
+from visionkit.ops.boxes import cxcywh_of, xyxy_of
+
+LARGEST_RATIO = 4.0  # of a box's side and its anchor's
+ROUNDING = 1e-6  # keeps the inverse of the sigmoid finite
+
+
+def cells(height: int, width: int) -> keras.KerasTensor:
+    """The place of each cell, float32 ``(height, width, 2)``: column, row."""
+    columns, rows = ops.meshgrid(ops.arange(width), ops.arange(height))
+    return ops.cast(ops.stack([columns, rows], axis=-1), "float32")
+
+
+def decode(offsets: keras.KerasTensor, cell: keras.KerasTensor, anchors: keras.KerasTensor, grid: tuple[int, int]):  # noqa: ANN201
+    """Boxes that offsets mean.
+
+    Args:
+        offsets: t, ``(..., 4)``.
+        cell: column and row of each, ``(..., 2)``, or what broadcasts to it.
+        anchors: widths and heights, relative to the picture, ``(..., 2)``, or what broadcasts to it.
+        grid: columns and rows of the grid.
+
+    Returns:
+        xyxy ``(..., 4)``, relative to the picture; they may reach beyond it.
+    """
+    shares = 2 * ops.sigmoid(offsets)
+    centers = (cell + shares[..., :2] - 0.5) / _as_float(grid)
+    return xyxy_of(ops.concatenate([centers, anchors * ops.square(shares[..., 2:])], axis=-1))
+
+
+def encode(boxes: keras.KerasTensor, cell: keras.KerasTensor, anchors: keras.KerasTensor, grid: tuple[int, int]):  # noqa: ANN201
+    """The inverse of ``decode``: offsets ``(..., 4)`` of boxes that a slot can say; of others the nearest that it can."""
+    centers, sides = ops.split(cxcywh_of(boxes), 2, axis=-1)
+    shares = ops.concatenate([centers * _as_float(grid) - cell + 0.5, ops.sqrt(sides / anchors)], axis=-1) / 2
+    shares = ops.clip(shares, ROUNDING, 1 - ROUNDING)
+    return ops.log(shares / (1 - shares))
+
+
+def _as_float(grid: tuple[int, int]) -> keras.KerasTensor:
+    return ops.cast(ops.stack(grid), "float32")

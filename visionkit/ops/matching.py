@@ -1,0 +1,124 @@
+"""Which slots of a YOLO grid answer for which object: a slot is a (cell, anchor).
+
+An object is given to each anchor whose sides are at most four times and at least a quarter of its own, and to the one nearest
+to it in any case; there to the cell of its center and to the two neighbors that the center is nearest to. Several slots an
+object learn faster than one (https://docs.ultralytics.com/yolov5/tutorials/architecture_description).
+"""
+
+from typing import NamedTuple
+
+import keras
+import numpy as np
+from keras import ops
+
+from visionkit.ops.boxes import cxcywh_of
+from visionkit.ops.grids import LARGEST_RATIO
+
+NEIGHBORS = ((0, 0), (-1, 0), (0, -1), (1, 0), (0, 1))  # column, row: the cell itself, and those beside it
+
+
+class Assignment(NamedTuple):
+    """What one grid of A anchors is to say of N pictures; P places, of which some are empty.
+
+    Attributes:
+        slots: int32 ``(P,)``, positions in a flattened ``(N, rows, columns, A)``.
+        anchors: int32 ``(P,)``, which of the A.
+        cells: float32 ``(P, 2)``, column and row.
+        boxes: float32 ``(P, 4)``, xyxy, relative.
+        classes: int32 ``(P,)``.
+        filled: bool ``(P,)``; False where a place is empty, whose other values mean nothing.
+    """
+
+    slots: keras.KerasTensor
+    anchors: keras.KerasTensor
+    cells: keras.KerasTensor
+    boxes: keras.KerasTensor
+    classes: keras.KerasTensor
+    filled: keras.KerasTensor
+
+
+def fitting(boxes: keras.KerasTensor, anchors: keras.KerasTensor) -> keras.KerasTensor:
+    """Which anchors are given an object: bool ``(N, M, A)``.
+
+    Args:
+        boxes: ``(N, M, 4)``, relative.
+        anchors: widths and heights of all scales ``(A, 2)``, relative.
+    """
+    sides = ops.maximum(boxes[..., 2:] - boxes[..., :2], 1e-9)[..., None, :]
+    ratios = ops.max(ops.maximum(sides / anchors, anchors / sides), axis=-1)
+    nearest = ops.argmin(ratios, axis=-1)[..., None] == ops.arange(anchors.shape[0], dtype="int32")
+    return (ratios < LARGEST_RATIO) | nearest
+
+
+def assign(boxes: keras.KerasTensor, classes: keras.KerasTensor, fits: keras.KerasTensor, grid: tuple[int, int]) -> Assignment:
+    """Give objects to the slots of one grid.
+
+    Args:
+        boxes: ``(N, M, 4)``, relative.
+        classes: int32 ``(N, M)``, -1 in padded rows.
+        fits: bool ``(N, M, A)``, from ``fitting``: the grid's own anchors.
+        grid: its columns and rows.
+    """
+    columns_rows = ops.stack(grid)
+    centers = cxcywh_of(boxes)[..., :2] * ops.cast(columns_rows, "float32")
+    own = ops.clip(ops.cast(ops.floor(centers), "int32"), 0, columns_rows - 1)  # (N, M, 2)
+    within = centers - ops.cast(own, "float32")
+    near = [ops.ones_like(within[..., 0], dtype="bool"), within[..., 0] < 0.5, within[..., 1] < 0.5]
+    near = ops.stack([*near, within[..., 0] > 0.5, within[..., 1] > 0.5], axis=-1)  # (N, M, 5)
+    cell = own[:, :, None] + ops.convert_to_tensor(NEIGHBORS, "int32")  # (N, M, 5, 2)
+    inside = ops.all((cell >= 0) & (cell < columns_rows), axis=-1)
+    filled = (near & inside & (classes >= 0)[..., None])[..., None] & fits[:, :, None]  # (N, M, 5, A)
+
+    num_anchors = fits.shape[-1]
+    anchor = ops.arange(num_anchors, dtype="int32")
+    picture = ops.arange(ops.shape(boxes)[0], dtype="int32")[:, None, None]
+    cell = ops.clip(cell, 0, columns_rows - 1)  # where it is empty
+    place = (picture * grid[1] + cell[..., 1]) * grid[0] + cell[..., 0]  # (N, M, 5)
+    slots = place[..., None] * num_anchors + anchor
+
+    def spread(values, *trailing):
+        """To (P, *trailing), from what broadcasts to (N, M, 5, A, *trailing)."""
+        return ops.reshape(ops.broadcast_to(values, (*ops.shape(filled), *trailing)), (-1, *trailing))
+
+    return Assignment(
+        slots=spread(slots),
+        anchors=spread(anchor),
+        cells=spread(ops.cast(cell, "float32")[:, :, :, None], 2),
+        boxes=spread(boxes[:, :, None, None], 4),
+        classes=spread(classes[:, :, None, None]),
+        filled=spread(filled),
+    )
+
+
+class Collisions(NamedTuple):
+    """How crowded a grid is.
+
+    Attributes:
+        objects: that it answers for.
+        slots: that it uses for them.
+        shared: slots that several objects claim.
+        hidden: objects all of whose slots are claimed by others, too.
+    """
+
+    objects: int
+    slots: int
+    shared: int
+    hidden: int
+
+
+def count_collisions(assignment: Assignment, num_objects: int) -> Collisions:
+    """Count what shares a slot.
+
+    Args:
+        assignment: of one grid.
+        num_objects: M, the rows of objects a picture, padded ones included.
+    """
+    filled = ops.convert_to_numpy(assignment.filled)
+    slots = ops.convert_to_numpy(assignment.slots)
+    num_anchors = int(ops.max(assignment.anchors)) + 1 if len(filled) else 1
+    rows = np.arange(len(filled)) // (len(NEIGHBORS) * num_anchors)  # the objects, numbered through all pictures
+    used, which, claims = np.unique(slots[filled], return_inverse=True, return_counts=True)
+    alone = np.zeros(len(filled) // (len(NEIGHBORS) * num_anchors), bool)
+    alone[rows[filled][claims[which] == 1]] = True
+    given = np.unique(rows[filled])
+    return Collisions(len(given), len(used), int((claims > 1).sum()), int((~alone[given]).sum()))

@@ -1,0 +1,158 @@
+"""Training of detectors: their loss, and the phase that feeds them: mosaic, then none; several sizes; averaged weights."""
+
+from collections.abc import Iterable
+from dataclasses import dataclass, replace
+from typing import Any, NamedTuple
+
+import keras
+import numpy as np
+from keras import ops
+
+from visionkit.data.pipeline import batches
+from visionkit.data.sample import Index, SkippedFiles
+from visionkit.metrics.detection import DetectionMetrics, Found, Truth, evaluate
+from visionkit.models.detectors import TrainableDetector
+from visionkit.ops.nms import class_wise_nms
+from visionkit.training.feeding import Feeding
+from visionkit.training.fit import Phase
+
+WEIGHT_DECAY = 5e-4
+AVERAGE = 0.99  # decay of the moving average of the weights: it looks back about a hundred steps
+LOWEST_SCORE = 0.001  # of what is measured: average precision looks at the doubtful, too
+
+
+class Validation(NamedTuple):
+    """What is measured of a detector after some epochs."""
+
+    map: float
+    map50: float
+
+
+class DetectionTrainer(keras.Model):
+    """A detector's network with its loss.
+
+    Args:
+        detector: what is trained.
+    """
+
+    def __init__(self, detector: TrainableDetector):
+        super().__init__(name=f"{detector.network.name}_trainer")
+        self.built = True
+        self.network = detector.network
+        self._parts_of = detector.losses
+        self._trackers = {name: keras.metrics.Mean(name=f"{name}_loss") for name in detector.parts}
+
+    def call(self, pixels: keras.KerasTensor, training: bool | None = None) -> Any:
+        """What the network says of pixels in 0..255."""
+        return self.network(ops.cast(pixels, "float32"), training=training)
+
+    def compute_loss(self, x=None, y=None, y_pred=None, sample_weight=None, training=True) -> keras.KerasTensor:
+        """The sum of the parts; Keras calls it in each step."""
+        parts = self._parts_of(y_pred, y["boxes"], y["classes"])
+        for name, tracker in self._trackers.items():
+            tracker.update_state(parts[name])
+        return sum(parts.values())
+
+
+@dataclass(frozen=True)
+class Schedule:
+    """How long, how large, how fast.
+
+    Attributes:
+        epochs: in all.
+        batch_size: pictures a step.
+        learning_rate: the peak.
+        plain_epochs: the last ones, in which pictures are not put together any more (https://arxiv.org/abs/2107.08430).
+        size: side of the input in pixels, as it is exported.
+        sizes: each epoch but the last ones takes one of these sides (YOLO9000's multi-scale training).
+        validate_every: epochs.
+    """
+
+    epochs: int
+    batch_size: int
+    learning_rate: float
+    plain_epochs: int
+    size: int
+    sizes: tuple[int, ...]
+    validate_every: int = 1
+
+
+def detection_phase(
+    detector: TrainableDetector,
+    train: Index,
+    val: Index,
+    *,
+    feeding: Feeding,
+    schedule: Schedule,
+    seed: int,
+    skipped: SkippedFiles,
+) -> Phase:
+    """Train a detector on pictures augmented anew in every epoch.
+
+    Args:
+        detector: what to train.
+        train: the training index.
+        val: the validation index.
+        feeding: how training pictures are made.
+        schedule: how long, how large, how fast.
+        seed: draws order, augmentation and sizes.
+        skipped: takes files that vanish on the way.
+    """
+
+    def epoch_batches(epoch: int) -> Iterable:
+        plain = epoch >= schedule.epochs - schedule.plain_epochs
+        sizes = (schedule.size,) if plain else schedule.sizes
+        augmentation = replace(feeding.augmentation, mix=None) if plain else feeding.augmentation
+        pictures = batches(
+            train,
+            size=int(np.random.default_rng([seed, epoch, 3]).choice(sizes)),
+            batch_size=schedule.batch_size,
+            skipped=skipped,
+            augmentation=augmentation,
+            shuffle=True,
+            seed=seed,
+            epoch=epoch,
+            cache=feeding.cache,
+            service=feeding.service,
+            fixed_size=False,
+        )
+        return pictures.map(lambda batch: (batch["image"], {"boxes": batch["boxes"], "classes": batch["classes"]}))
+
+    answering = detector.at_size(schedule.size)
+
+    def validate() -> Validation:
+        found = measure(answering, val, schedule.batch_size, skipped)
+        return Validation(found.map, found.map50)
+
+    return Phase(
+        name="train",
+        model=DetectionTrainer(detector),
+        epochs=schedule.epochs,
+        learning_rate=schedule.learning_rate,
+        num_steps=-(-len(train) // schedule.batch_size),
+        batches=epoch_batches,
+        validate=validate,
+        weight_decay=WEIGHT_DECAY,
+        brings_loss=True,
+        average=AVERAGE,
+        validate_every=schedule.validate_every,
+    )
+
+
+def measure(answering: keras.Model, val: Index, batch_size: int, skipped: SkippedFiles) -> DetectionMetrics:
+    """How good a detector is as it is, on pictures as its bundle will see them.
+
+    Args:
+        answering: pixels ``(N, size, size, 3)`` to boxes and scores.
+        val: the pictures, scanned.
+        batch_size: pictures a step.
+        skipped: takes files that have vanished.
+    """
+    side, truth, found = answering.input_shape[1], [], []
+    for batch in batches(val, size=side, batch_size=batch_size, skipped=skipped):
+        answers = answering.predict_on_batch(batch["image"].numpy())
+        kept = class_wise_nms(answers["boxes"], answers["scores"], score_threshold=LOWEST_SCORE)
+        found += [Found(*rows) for rows in zip(*(keras.ops.convert_to_numpy(part) for part in kept), strict=True)]
+        objects = zip(batch["boxes"].numpy(), batch["classes"].numpy(), strict=True)
+        truth += [Truth(boxes, classes, (side, side)) for boxes, classes in objects]
+    return evaluate(truth, found, val.class_names)
