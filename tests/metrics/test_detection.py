@@ -35,11 +35,11 @@ def random_scenes(rng, pictures=12, objects=8, crowded=False):
         classes = rng.integers(0, 2, count)
         crowd = rng.random(count) < 0.2 if crowded else ()
         seen = np.repeat(np.arange(count), rng.integers(0, 3, count))
-        moved = boxes[seen] + rng.normal(0, 0.025, (len(seen), 4))
+        moved = boxes[seen] + rng.normal(0, 0.02, (len(seen), 4)).clip(-0.024, 0.024)
         stray = rng.uniform(0, 0.5, (3, 2))
         answers = np.concatenate([moved, np.concatenate([stray, stray + 0.2], axis=1)])
         said = np.concatenate([np.where(rng.random(len(seen)) < 0.15, 2, classes[seen]), rng.integers(0, 3, 3)])
-        scenes.append((truth(boxes, classes, crowd), found(answers, rng.random(len(answers)).round(2), said)))
+        scenes.append((truth(boxes, classes, crowd), found(answers, rng.uniform(0.01, 1, len(answers)).round(2), said)))
     return [t for t, _ in scenes], [f for _, f in scenes]
 
 
@@ -245,9 +245,11 @@ def test_padding_and_what_is_no_number_is_left_out():
     assert pairs.tolist() == [[0, 0]] and len(missed) == len(false) == 0
 
 
-def test_objects_without_area_are_missed():
-    metrics = evaluate([truth([LEFT, [0.2, 0.2, 0.2, 0.9]], [0, 0])], [found([LEFT], [0.9], [0])], NAMES)
-    assert metrics.recall == 0.5 and metrics.map50 == pytest.approx(51 / 101)
+@pytest.mark.parametrize("right", [0.2, 0.1])
+def test_boxes_without_area_and_inverted_ones_are_missed_or_false(right):
+    empty = [0.2, 0.2, right, 0.9]
+    metrics = evaluate([truth([LEFT, empty], [0, 0])], [found([LEFT, empty], [0.9, 0.95], [0, 0])], NAMES)
+    assert metrics.recall == metrics.precision == 0.5 and metrics.map50 == pytest.approx(0.5 * 51 / 101)
 
 
 def test_nothing_is_printed(capfd):

@@ -137,7 +137,8 @@ def evaluate(
 ) -> DetectionMetrics:
     """Compare what was found with what is there.
 
-    Objects without area cannot be found and count as missed, as they do for COCO; a pipeline's ``boxes.cleaned`` drops them.
+    Boxes without area, or inverted, are never matched: as objects they are missed, as answers false. A pipeline's
+    ``boxes.cleaned`` drops such objects.
 
     Args:
         truth: one a picture.
@@ -285,8 +286,9 @@ def _indexed(annotations: list[dict[str, Any]], num_pictures: int, num_classes: 
 
 
 def _in_pixels(boxes: np.ndarray, size: tuple[int, int]) -> np.ndarray:
-    """``(N, 4)``: x, y, width, height, as COCO has them."""
-    return np.concatenate([boxes[:, :2], boxes[:, 2:] - boxes[:, :2]], axis=1) * np.tile((size[1], size[0]), 2)
+    """``(N, 4)``: x, y, width, height, as COCO has them. An inverted box has no area; COCO would leave it out of the count."""
+    sides = (boxes[:, 2:] - boxes[:, :2]).clip(0)
+    return np.concatenate([boxes[:, :2], sides], axis=1) * np.tile((size[1], size[0]), 2)
 
 
 def _overlaps(truth: Truth, found: Found) -> np.ndarray:
