@@ -4,7 +4,7 @@ from dataclasses import replace
 
 import numpy as np
 
-from visionkit.data.sample import Objects
+from visionkit.data.sample import Index, Objects
 
 TOLERANCE = 1e-3  # of a side: readers and writers of text round
 SMALLEST = 1e-6  # of a side: less than a pixel of any picture, and soon nothing in float32
@@ -25,6 +25,23 @@ def box_problems(boxes: np.ndarray) -> list[tuple[int, str]]:
         [(sides < 0).any(axis=1), (sides < SMALLEST).any(axis=1), outside], ["inverted box", "empty box", "box outside"], ""
     )
     return [(row, str(kind)) for row, kind in enumerate(kinds) if kind]
+
+
+def crowds(objects: Objects) -> np.ndarray:
+    """Which objects are no single ones to be found, bool ``(N,)``: COCO's crowds, and those that VOC calls difficult."""
+    flags = [bool(each.get("iscrowd") or each.get("difficult")) for each in objects.attributes]
+    return np.array(flags or [False] * len(objects), bool)
+
+
+def without_crowds(index: Index) -> Index:
+    """An index without such objects: to learn from. Their pictures stay."""
+    if not any(crowds(annotation.objects).any() for annotation in index.annotations if annotation.objects is not None):
+        return index
+    annotations = (
+        a if a.objects is None else replace(a, objects=a.objects.take(np.flatnonzero(~crowds(a.objects))))
+        for a in index.annotations
+    )
+    return replace(index, annotations=tuple(annotations))
 
 
 def cleaned(objects: Objects) -> Objects:

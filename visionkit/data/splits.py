@@ -7,7 +7,8 @@ from typing import Any
 
 import numpy as np
 
-from visionkit.data.sample import DataError, Index, Problem
+from visionkit.data.boxes import crowds
+from visionkit.data.sample import NO_OBJECTS, Annotation, DataError, Index, Objects, Problem
 
 TRAIN_NAMES = ("train", "training", "train_set", "training_set", "trainset")
 VAL_NAMES = ("val", "valid", "validation", "dev", "eval", "val_set", "validation_set", "valset")
@@ -138,16 +139,35 @@ class Splits:
         return replace(splits, notes=(*self.notes, note))
 
     def to_plain(self) -> dict[str, Any]:
-        """Paths and labels for a JSON file; what ``scan`` found out is not kept."""
-        indexes = {"train": self.train, "val": self.val}
-        plain = {name: {"paths": index.paths, "labels": index.labels.tolist()} for name, index in indexes.items()}
+        """Paths, labels and boxes for a JSON file; what ``scan`` found out is not kept."""
+        plain = {name: _plain_index(index) for name, index in (("train", self.train), ("val", self.val))}
         return plain | {"class_names": self.train.class_names, "notes": self.notes}
 
     @classmethod
     def from_plain(cls, plain: dict[str, Any]) -> "Splits":
         """The inverse of ``to_plain``."""
         names = tuple(plain["class_names"])
-        train, val = (
-            Index(names, tuple(plain[name]["paths"]), np.array(plain[name]["labels"], np.int32)) for name in ("train", "val")
-        )
+        train, val = (_index_of(names, plain[name]) for name in ("train", "val"))
         return cls(train, val, tuple(plain["notes"]))
+
+
+def _plain_index(index: Index) -> dict[str, Any]:
+    plain: dict[str, Any] = {"paths": index.paths, "labels": index.labels.tolist()}
+    if index.has_objects:
+        objects = [annotation.objects or NO_OBJECTS for annotation in index.annotations]
+        plain["boxes"] = [each.boxes.tolist() for each in objects]
+        plain["classes"] = [each.classes.tolist() for each in objects]
+        plain["crowds"] = [np.flatnonzero(crowds(each)).tolist() for each in objects]
+    return plain
+
+
+def _index_of(class_names: tuple[str, ...], plain: dict[str, Any]) -> Index:
+    index = Index(class_names, tuple(plain["paths"]), np.array(plain["labels"], np.int32))
+    if "boxes" not in plain:
+        return index
+    annotations = []
+    for boxes, classes, crowd in zip(plain["boxes"], plain["classes"], plain["crowds"], strict=True):
+        attributes = tuple({"iscrowd": int(row in crowd)} for row in range(len(classes))) if crowd else ()
+        boxes, classes = np.array(boxes, float).reshape(-1, 4), np.array(classes, np.int32)
+        annotations.append(Annotation(Objects(boxes, classes, attributes=attributes)))
+    return replace(index, annotations=tuple(annotations))

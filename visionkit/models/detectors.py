@@ -17,6 +17,7 @@ from visionkit.models.endpoints import by_stride, layers_behind
 STRIDES = (8, 16, 32)
 ANCHORS = 3  # a scale
 LABEL_SMOOTHING = 0.02
+PARTS = ("box", "object", "class")  # of the loss
 FOREIGN = "keras_cv:"
 
 
@@ -91,10 +92,11 @@ def build(
     def losses(maps, boxes, classes):
         tables = [ops.convert_to_tensor(each) for each in anchors]
         scales = [maps[each] for each in by_stride(maps)]
-        return yolo_losses(scales, tables, boxes, classes, label_smoothing=LABEL_SMOOTHING)._asdict()
+        parts = yolo_losses(scales, tables, boxes, classes, label_smoothing=LABEL_SMOOTHING)
+        return dict(zip(PARTS, parts, strict=True))
 
     def at_size(side: int) -> keras.Model:
         pixels = keras.Input((side, side, 3), name="image")
         return yolo.detector(keras.Model(pixels, network(pixels), name=network.name), anchors)
 
-    return TrainableDetector(network, losses, ("box", "object", "classes"), at_size, any_size=True)
+    return TrainableDetector(network, losses, PARTS, at_size, any_size=True)

@@ -95,30 +95,25 @@ class Collisions(NamedTuple):
 
     Attributes:
         objects: that it answers for.
-        slots: that it uses for them.
-        shared: slots that several objects claim.
-        hidden: objects all of whose slots are claimed by others, too.
+        sharing: those of them that share a slot with another.
+        hidden: those that share all of theirs.
     """
 
     objects: int
-    slots: int
-    shared: int
+    sharing: int
     hidden: int
 
 
-def count_collisions(assignment: Assignment, num_objects: int) -> Collisions:
-    """Count what shares a slot.
+def count_collisions(assignment: Assignment, fits: keras.KerasTensor) -> Collisions:
+    """Count the objects of a grid that share a slot.
 
     Args:
-        assignment: of one grid.
-        num_objects: M, the rows of objects a picture, padded ones included.
+        assignment: of the grid.
+        fits: bool ``(N, M, A)``, from which it was made.
     """
-    filled = ops.convert_to_numpy(assignment.filled)
-    slots = ops.convert_to_numpy(assignment.slots)
-    num_anchors = int(ops.max(assignment.anchors)) + 1 if len(filled) else 1
-    rows = np.arange(len(filled)) // (len(NEIGHBORS) * num_anchors)  # the objects, numbered through all pictures
-    used, which, claims = np.unique(slots[filled], return_inverse=True, return_counts=True)
-    alone = np.zeros(len(filled) // (len(NEIGHBORS) * num_anchors), bool)
-    alone[rows[filled][claims[which] == 1]] = True
-    given = np.unique(rows[filled])
-    return Collisions(len(given), len(used), int((claims > 1).sum()), int((~alone[given]).sum()))
+    slots, filled = (keras.ops.convert_to_numpy(each) for each in (assignment.slots, assignment.filled))
+    objects = np.repeat(np.arange(fits.shape[0] * fits.shape[1]), len(NEIGHBORS) * fits.shape[2])[filled]
+    _, which, claims = np.unique(slots[filled], return_inverse=True, return_counts=True)
+    shared = np.bincount(objects[claims[which] > 1], minlength=1)
+    held = np.bincount(objects, minlength=len(shared))[: len(shared)]
+    return Collisions(len(np.unique(objects)), int((shared > 0).sum()), int(((shared > 0) & (shared == held)).sum()))

@@ -1,6 +1,7 @@
 """Training of detectors: their loss, and the phase that feeds them: mosaic, then none; several sizes; averaged weights."""
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass, replace
 from typing import Any, NamedTuple
 
@@ -10,6 +11,7 @@ from keras import ops
 
 from visionkit.data.pipeline import batches
 from visionkit.data.sample import Index, SkippedFiles
+from visionkit.layers.inference_mode import InferenceMode
 from visionkit.metrics.detection import DetectionMetrics, Found, Truth, evaluate
 from visionkit.models.detectors import TrainableDetector
 from visionkit.ops.nms import class_wise_nms
@@ -29,7 +31,9 @@ class Validation(NamedTuple):
 
 
 class DetectionTrainer(keras.Model):
-    """A detector's network with its loss.
+    """A detector's network with its loss, and a moving average of all that training changes (https://arxiv.org/abs/1706.02677).
+
+    BatchNorm's statistics are averaged along: those of the last weights do not fit averaged ones.
 
     Args:
         detector: what is trained.
@@ -40,6 +44,10 @@ class DetectionTrainer(keras.Model):
         self.built = True
         self.network = detector.network
         self._parts_of = detector.losses
+        self._changing = [*self.network.trainable_variables, *moving_statistics(self.network)]
+        self._averages = [self.add_weight(v.shape, trainable=False, name=f"average_{n}") for n, v in enumerate(self._changing)]
+        for average, variable in zip(self._averages, self._changing, strict=True):
+            average.assign(variable)
         self._trackers = {name: keras.metrics.Mean(name=f"{name}_loss") for name in detector.parts}
 
     def call(self, pixels: keras.KerasTensor, training: bool | None = None) -> Any:
@@ -52,6 +60,38 @@ class DetectionTrainer(keras.Model):
         for name, tracker in self._trackers.items():
             tracker.update_state(parts[name])
         return sum(parts.values())
+
+    def train_step(self, data: tuple) -> dict[str, Any]:
+        """A step, and the average of the weights it leads to."""
+        measured = super().train_step(data)
+        for average, variable in zip(self._averages, self._changing, strict=True):
+            average.assign(average + (1 - AVERAGE) * (variable - average))
+        return measured
+
+    @contextmanager
+    def averaged(self) -> Iterator[None]:
+        """Inside, the network has the averaged weights."""
+        trained = [keras.ops.convert_to_numpy(variable) for variable in self._changing]
+        self.take_average()
+        try:
+            yield
+        finally:
+            for variable, value in zip(self._changing, trained, strict=True):
+                variable.assign(value)
+
+    def take_average(self) -> None:
+        """Put the averages in the weights' place."""
+        for average, variable in zip(self._averages, self._changing, strict=True):
+            variable.assign(average)
+
+
+def moving_statistics(network: keras.layers.Layer) -> list[keras.Variable]:
+    """BatchNorm's moving means and variances, except of what runs in inference mode."""
+    if isinstance(network, InferenceMode):
+        return []
+    if isinstance(network, keras.layers.BatchNormalization):
+        return [network.moving_mean, network.moving_variance]
+    return [variable for layer in getattr(network, "layers", ()) for variable in moving_statistics(layer)]
 
 
 @dataclass(frozen=True)
@@ -118,15 +158,16 @@ def detection_phase(
         )
         return pictures.map(lambda batch: (batch["image"], {"boxes": batch["boxes"], "classes": batch["classes"]}))
 
-    answering = detector.at_size(schedule.size)
+    trainer, answering = DetectionTrainer(detector), detector.at_size(schedule.size)
 
     def validate() -> Validation:
-        found = measure(answering, val, schedule.batch_size, skipped)
+        with trainer.averaged():
+            found = measure(answering, val, schedule.batch_size, skipped)
         return Validation(found.map, found.map50)
 
     return Phase(
         name="train",
-        model=DetectionTrainer(detector),
+        model=trainer,
         epochs=schedule.epochs,
         learning_rate=schedule.learning_rate,
         num_steps=-(-len(train) // schedule.batch_size),
@@ -134,8 +175,8 @@ def detection_phase(
         validate=validate,
         weight_decay=WEIGHT_DECAY,
         brings_loss=True,
-        average=AVERAGE,
         validate_every=schedule.validate_every,
+        finish=trainer.take_average,
     )
 
 

@@ -40,9 +40,8 @@ class Phase:
         loss_weights: of a model with several outputs: name -> share of its loss. The first is the one whose accuracy counts.
             Labels and sample weights are then dicts of the same names.
         brings_loss: the model computes its loss by itself (``compute_loss``); what it tracks stands in the history.
-        average: decay of a moving average of the trained weights (https://arxiv.org/abs/1706.02677), which is then
-            what is validated and kept; None has none.
         validate_every: epochs; after the last one it is validated in any case.
+        finish: called after the last epoch, before the weights are kept.
         short_steps: a step takes a millisecond or so, and Keras' ``fit`` would spend more on itself.
     """
 
@@ -58,8 +57,8 @@ class Phase:
     optimizer: Callable[[float, int, float], keras.optimizers.Optimizer] = adamw
     loss_weights: dict[str, float] | None = None
     brings_loss: bool = False
-    average: float | None = None
     validate_every: int = 1
+    finish: Callable[[], None] | None = None
     short_steps: bool = False
 
 
@@ -89,7 +88,8 @@ def train_in_order(run: RunFolder, phases: dict[str, Callable[[], Phase]], whole
             first_epoch, arrays = state["epoch"], None
             tqdm.write(f"Resumed after epoch {first_epoch} of '{name}'.")
         train(phase, run, history, first_epoch)
-        use_average(phase)
+        if phase.finish is not None:
+            phase.finish()
         target = run.weights_file(name)
         unfinished = target.with_name(f"unfinished_{target.name}")  # Keras wants the suffix
         (whole or phase.model).save_weights(unfinished)
@@ -111,7 +111,7 @@ def train(phase: Phase, run: RunFolder, history: list[dict], first_epoch: int = 
         for epoch in range(first_epoch, phase.epochs):
             measured = run_epoch(phase, epoch, lambda: bar.update(1))
             if (epoch + 1) % phase.validate_every == 0 or epoch + 1 == phase.epochs:
-                validation = validated(phase)
+                validation = phase.validate()._asdict()
                 measured |= {f"val_{name}": value for name, value in validation.items()}
                 bar.set_postfix_str(f"validation {', '.join(f'{name} {value:.3f}' for name, value in validation.items())}")
             row = {
@@ -123,32 +123,15 @@ def train(phase: Phase, run: RunFolder, history: list[dict], first_epoch: int = 
             run.save_checkpoint(phase.name, epoch + 1, snapshot(phase.model), history)
 
 
-def use_average(phase: Phase) -> None:
-    """Put the moving average of the weights in their place, where the phase keeps one."""
-    if phase.average is not None:
-        phase.model.optimizer.finalize_variable_values(phase.model.trainable_variables)
-
-
-def validated(phase: Phase) -> dict[str, float]:
-    """What ``validate`` measures, of the averaged weights where the phase keeps them; the trained ones are put back."""
-    trained = [keras.ops.copy(variable.value) for variable in phase.model.trainable_variables] if phase.average else []
-    use_average(phase)
-    try:
-        return phase.validate()._asdict()
-    finally:
-        for variable, value in zip(phase.model.trainable_variables, trained, strict=False):
-            variable.assign(value)
-
-
 def run_epoch(phase: Phase, epoch: int, after_step: Callable[[], object]) -> dict[str, float]:
     """Train for one epoch.
 
     Returns:
         ``loss`` and ``accuracy``, or what the model tracks: means over the epoch's batches as they were met.
     """
-    if phase.average is not None:  # at the end of each epoch Keras' fit would put the average in the weights' place
-        measured = runtime.train_epoch(phase.model, phase.batches(epoch), after_step)
-    elif phase.short_steps:
+    if phase.brings_loss:
+        return runtime.train_epoch(phase.model, phase.batches(epoch), after_step)
+    if phase.short_steps:
         steps, sizes = [], []
         for batch in phase.batches(epoch):
             steps.append(phase.model.train_on_batch(*batch, return_dict=True))  # of this batch alone, in Keras 3.15
@@ -160,8 +143,6 @@ def run_epoch(phase: Phase, epoch: int, after_step: Callable[[], object]) -> dic
         options = {"steps_per_epoch": phase.num_steps, "shuffle": False, "verbose": 0, "callbacks": [after_each]}
         history = phase.model.fit(phase.batches(epoch), **options).history
         measured = {name: values[0] for name, values in history.items()}
-    if phase.brings_loss:
-        return {name: float(value) for name, value in measured.items()}
     counted = "accuracy" if phase.loss_weights is None else f"{next(iter(phase.loss_weights))}_accuracy"
     return {"loss": float(measured["loss"]), "accuracy": float(measured[counted])}
 
@@ -176,8 +157,6 @@ def load_weights(model: keras.Model, path: Path) -> None:
 def compile_phase(phase: Phase) -> None:
     """Compile the phase's model: cross-entropy on logits or its own loss, and the phase's optimizer."""
     optimizer = phase.optimizer(phase.learning_rate, phase.epochs * phase.num_steps, phase.weight_decay)
-    if phase.average is not None:
-        optimizer.use_ema, optimizer.ema_momentum = True, phase.average
     optimizer.build(phase.model.trainable_variables)
     if phase.brings_loss:
         phase.model.compile(optimizer, jit_compile=False)  # XLA would compile anew for every number of objects and every size

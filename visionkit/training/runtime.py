@@ -36,7 +36,7 @@ def frozen(model: keras.Model) -> Callable[[tf.Tensor], tf.Tensor]:
 
 
 def train_epoch(model: keras.Model, batches: tf.data.Dataset, after_step: Callable[[], object]) -> dict[str, float]:
-    """One epoch of a compiled model, as ``fit`` does it, but that the weights stay what they are at its end.
+    """One epoch of a compiled model, as ``fit`` does it, without what ``fit`` sets up anew each time.
 
     Args:
         model: compiled, its optimizer built.
