@@ -75,14 +75,14 @@ def draw_boxes(image: np.ndarray, boxes: np.ndarray, classes: np.ndarray, class_
     """
     drawn = np.ascontiguousarray(image).copy()
     width = line_width(image)
-    corners = _in_pixels(np.asarray(boxes, np.float64).reshape(-1, 2, 2), image).reshape(-1, 4)
+    corners = in_pixels(np.asarray(boxes, np.float64).reshape(-1, 2, 2), image).reshape(-1, 4)
     sides = corners[:, 2:] - corners[:, :2]
     rows = [row for row in np.argsort(-np.abs(sides).prod(axis=1), kind="stable").tolist() if classes[row] >= 0]
     for row in rows:
         x1, y1, x2, y2 = corners[row].tolist()
         cv2.rectangle(drawn, (x1, y1), (x2, y2), color_of(int(classes[row])), width)
     taken: list[tuple[int, int, int, int]] = []
-    for row in _in_turns(rows, classes):
+    for row in in_turns(rows, classes):
         number = int(classes[row])
         if number < len(class_names):
             color = color_of(number)
@@ -130,7 +130,7 @@ def draw_keypoints(image: np.ndarray, keypoints: np.ndarray) -> np.ndarray:
     drawn = np.ascontiguousarray(image).copy()
     radius = math.ceil(max(image.shape[:2]) / 130)
     for points in np.asarray(keypoints, np.float64):
-        for number, (x, y) in enumerate(_in_pixels(points[:, :2], image).tolist()):
+        for number, (x, y) in enumerate(in_pixels(points[:, :2], image).tolist()):
             if points[number, 2] > 0:
                 cv2.circle(drawn, (x, y), radius + 1, INK, cv2.FILLED, cv2.LINE_AA)
                 cv2.circle(drawn, (x, y), radius, color_of(number), 1 if points[number, 2] == 1 else cv2.FILLED, cv2.LINE_AA)
@@ -162,7 +162,7 @@ def text_picture(
     Returns:
         uint8 ``(h, w, 3)``; of texts of one size, ``h`` is the same.
     """
-    font = _font(size)
+    font = font_of(size)
     text = " ".join(text.encode("utf-8", "backslashreplace").decode().split())[:LONGEST]
     margin = max(2, size // 4)
     if max_width is not None:
@@ -203,7 +203,7 @@ def legend(names: Sequence[str], colors: Sequence[Color], width: int, size: int)
     return drawn
 
 
-def _in_turns(rows: Sequence[int], classes: np.ndarray) -> list[int]:
+def in_turns(rows: Sequence[int], classes: np.ndarray) -> list[int]:
     """Rows in an order in which the classes take turns, those of a class in the order given."""
     seen: Counter[int] = Counter()
     turns = []
@@ -229,7 +229,7 @@ def _put_tag(drawn: np.ndarray, tag: np.ndarray, box: Sequence[int], taken: list
             return
 
 
-def _in_pixels(points: np.ndarray, image: np.ndarray) -> np.ndarray:
+def in_pixels(points: np.ndarray, image: np.ndarray) -> np.ndarray:
     """Relative ``(..., 2)`` x and y as int pixels; what is no number or far outside is moved to where it can be drawn."""
     sane = np.nan_to_num(points, nan=-OUTSIDE).clip(-OUTSIDE, 1 + OUTSIDE)
     return np.round(sane * (image.shape[1] - 1, image.shape[0] - 1)).astype(int)
@@ -248,7 +248,11 @@ def _shortened(text: str, font: ImageFont.FreeTypeFont, width: int) -> str:
 
 
 @functools.cache
-def _font(size: int) -> ImageFont.FreeTypeFont:
+def font_of(size: int) -> ImageFont.FreeTypeFont:
+    """The font of everything that is drawn, in pixels of height."""
+    return ImageFont.truetype(str(font_file()), size, layout_engine=ImageFont.Layout.BASIC)
+
+
+def font_file() -> Path:
     """DejaVu Sans, which matplotlib brings along: it has the letters of most alphabets."""
-    file = Path(matplotlib.get_data_path(), "fonts", "ttf", "DejaVuSans.ttf")
-    return ImageFont.truetype(str(file), size, layout_engine=ImageFont.Layout.BASIC)
+    return Path(matplotlib.get_data_path(), "fonts", "ttf", "DejaVuSans.ttf")
