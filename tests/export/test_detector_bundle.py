@@ -145,8 +145,10 @@ def test_the_litert_twin_agrees(bundle, model, rng):
         picture_of((48, 80), (0, (5, 10, 40, 40), 0.9), (1, (30, 5, 70, 30), 1.0), (2, (10, 30, 75, 45), 0.02)),
         rng.integers(0, 256, (50, 40, 3), np.uint8),
     ]
-    squares = [letterbox(picture, 64).numpy() for picture in pictures]
-    for square, twin in zip(squares, litert.answers(bundle / TWIN, squares), strict=True):
+    loaded = litert.Twin(bundle / TWIN)
+    for picture in pictures:
+        square = letterbox(picture, 64).numpy()
+        twin = loaded.answer(square)
         assert set(twin) == {"boxes", "scores", "classes"} and twin["classes"].dtype == np.int32
         count = int((twin["classes"] >= 0).sum())
         expected = model.detect(square[None].round().astype(np.uint8), TWIN_THRESHOLD)

@@ -1,6 +1,6 @@
 """The LiteRT (TensorFlow Lite) twin of a bundle, for phones and small computers."""
 
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable
 from pathlib import Path
 
 import numpy as np
@@ -28,15 +28,20 @@ def convert(
     return converter.convert()
 
 
+class Twin:
+    """A LiteRT file, loaded."""
+
+    def __init__(self, path: str | Path):
+        self._answer = Interpreter(str(path)).get_signature_runner()
+        (self._input,) = self._answer.get_input_details()
+
+    def answer(self, picture: np.ndarray) -> dict[str, np.ndarray]:
+        """All that it answers, by name and without the axis of the batch, for one float32 ``(size, size, 3)``."""
+        answer = self._answer(**{self._input: picture[None].astype(np.float32)})
+        return {name: value[0].copy() for name, value in answer.items()}
+
+
 def run(path: str | Path, pictures: np.ndarray) -> np.ndarray:
     """Answers ``(N, num_classes)`` of a LiteRT file for float32 ``(N, size, size, 3)``, one picture at a time."""
-    return np.stack([next(iter(answer.values())) for answer in answers(path, pictures)])
-
-
-def answers(path: str | Path, pictures: Iterable[np.ndarray]) -> Iterator[dict[str, np.ndarray]]:
-    """All that a LiteRT file answers, by name, for each float32 ``(size, size, 3)``."""
-    runner = Interpreter(str(path)).get_signature_runner()
-    (name,) = runner.get_input_details()
-    for picture in pictures:
-        answer = runner(**{name: picture[None].astype(np.float32)})
-        yield {key: value[0].copy() for key, value in answer.items()}
+    twin = Twin(path)
+    return np.stack([next(iter(twin.answer(picture).values())) for picture in pictures])
