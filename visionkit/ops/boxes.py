@@ -75,8 +75,9 @@ def _slope(boxes: keras.KerasTensor) -> keras.KerasTensor:
 
 
 def _intersection(a: keras.KerasTensor, b: keras.KerasTensor) -> keras.KerasTensor:
-    low, high = ops.maximum(a[..., :2], b[..., :2]), ops.minimum(a[..., 2:], b[..., 2:])
-    return area(ops.concatenate([low, high], axis=-1))
+    """Side by side, not as pairs: broadcasting along a last axis of two is many times as slow."""
+    width, height = (ops.minimum(a[..., i + 2], b[..., i + 2]) - ops.maximum(a[..., i], b[..., i]) for i in range(2))
+    return ops.maximum(width, 0.0) * ops.maximum(height, 0.0)
 
 
 def _enclosing(a: keras.KerasTensor, b: keras.KerasTensor) -> keras.KerasTensor:
