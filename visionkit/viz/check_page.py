@@ -1,13 +1,9 @@
 """What a check found out, as one HTML file with everything inside."""
 
-import base64
-import io
-import os
 from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import Any
 
-import jinja2
 import numpy as np
 from matplotlib.figure import Figure
 from PIL import Image, ImageDraw
@@ -18,13 +14,13 @@ from visionkit.data.decode import PictureError, read_picture
 from visionkit.data.findings import Finding
 from visionkit.data.sample import PROBLEM_KINDS
 from visionkit.viz.check_table import by_kind, headline, shown_spread, shown_tiny
-from visionkit.viz.plots import TRAINING, VALIDATION, to_png
+from visionkit.viz.page import inline, inline_jpeg, write_page
+from visionkit.viz.plots import LINES, VALIDATION, to_png
 
 THUMBNAIL = 260  # pixels of the longer side
 SHOWN = 24  # findings of a kind with thumbnails
 LISTED = 200  # findings of a kind without
 CLASSES_SHOWN = 100
-SHADES = (TRAINING, VALIDATION, "#d97706", "#7c3aed")  # of the splits
 RED = (217, 45, 32)
 RING = 10  # pixels of radius, about boxes that could be overlooked
 BEYOND = 0.25  # of a side: how far around the picture a box that reaches outside is followed
@@ -38,7 +34,9 @@ def write_check_page(checked: Checked, path: str | Path, *, title: str = "Data c
         its path.
     """
     summary = checked.summary
-    page = _template().render(
+    return write_page(
+        path,
+        "check.html.j2",
         title=title,
         summary=summary,
         headline=headline(checked),
@@ -52,16 +50,10 @@ def write_check_page(checked: Checked, path: str | Path, *, title: str = "Data c
         figures=list(_figures(checked)),
         kinds=[_kind(checked, kind, found) for kind, found in by_kind(checked.findings).items()],
     )
-    path = Path(path)
-    path.parent.mkdir(parents=True, exist_ok=True)
-    beside = path.with_name(f".{path.name}.unfinished")
-    beside.write_text(page, encoding="utf-8", errors="backslashreplace")  # file names need not be UTF-8
-    os.replace(beside, path)
-    return path
 
 
 def _shades(summary: dict[str, Any]) -> list[str]:
-    return [SHADES[number % len(SHADES)] for number in range(len(summary["splits"]))]
+    return [LINES[number % len(LINES)] for number in range(len(summary["splits"]))]
 
 
 def _class_rows(summary: dict[str, Any]) -> list[dict]:
@@ -81,10 +73,10 @@ def _class_rows(summary: dict[str, Any]) -> list[dict]:
 def _figures(checked: Checked) -> Iterator[dict[str, str]]:
     sizes = picture_sizes(checked.data, checked.opened)
     if len(np.unique(sizes, axis=0)) > 1:
-        yield {"source": _inline(_size_figure(sizes)), "says": "Widths and heights of the pictures"}
+        yield {"source": inline(_size_figure(sizes)), "says": "Widths and heights of the pictures"}
     sides = box_sides(checked.data, checked.opened)
     if len(sides):
-        yield {"source": _inline(_box_figure(sides)), "says": "Sides of the boxes"}
+        yield {"source": inline(_box_figure(sides)), "says": "Sides of the boxes"}
 
 
 def _size_figure(sizes: np.ndarray) -> bytes:
@@ -167,9 +159,7 @@ def _thumbnail(path: str, box: np.ndarray | None = None) -> str | None:
     picture.thumbnail((THUMBNAIL, THUMBNAIL))
     if box is not None:
         picture = _with_box(picture, box)
-    buffer = io.BytesIO()
-    picture.save(buffer, format="JPEG", quality=85)
-    return _inline(buffer.getvalue(), "jpeg")
+    return inline_jpeg(picture)
 
 
 def _with_box(picture: Image.Image, box: np.ndarray) -> Image.Image:
@@ -190,12 +180,3 @@ def _with_box(picture: Image.Image, box: np.ndarray) -> Image.Image:
         x, y = (x1 + x2) / 2, (y1 + y2) / 2
         pen.ellipse((x - RING, y - RING, x + RING, y + RING), outline=RED, width=2)
     return canvas
-
-
-def _inline(contents: bytes, kind: str = "png") -> str:
-    return f"data:image/{kind};base64,{base64.b64encode(contents).decode()}"
-
-
-def _template() -> jinja2.Template:
-    environment = jinja2.Environment(loader=jinja2.PackageLoader("visionkit.viz", "."), autoescape=True)
-    return environment.get_template("check.html.j2")

@@ -1,43 +1,104 @@
 """Figures of a report, as PNG bytes."""
 
 import io
+import itertools
+from collections.abc import Mapping, Sequence
 
 import numpy as np
 from matplotlib.backends.backend_agg import FigureCanvasAgg
 from matplotlib.figure import Figure
+from matplotlib.patches import Rectangle
 from matplotlib.ticker import MaxNLocator
 
+from visionkit.viz.annotate import Color
+
 INK, TRAINING, VALIDATION = "#22252b", "#8a94a6", "#1769d2"
+LINES = (TRAINING, VALIDATION, "#d97706", "#7c3aed")
+MOST_POINTS = 4000  # of a scatter plot
+Panels = Mapping[str, Mapping[str, str]]
+CLASSIFICATION: Panels = {
+    "loss": {"training": "loss", "validation": "val_loss"},
+    "accuracy": {"training": "accuracy", "validation": "val_accuracy"},
+}
 
 
-def curves(history: list[dict]) -> bytes:
-    """Loss and accuracy over all epochs, the phases side by side and named.
+def curves(history: list[dict], panels: Panels = CLASSIFICATION) -> bytes:
+    """What was measured over all epochs, a panel each, the phases named.
 
     Args:
-        history: rows with ``phase``, ``loss``, ``val_loss``, ``accuracy``, ``val_accuracy``.
+        history: rows with ``phase`` and the columns that the panels name; what an epoch has not, or has as None, is left out.
+        panels: measure -> {label of a line: column}.
     """
     figure = Figure(figsize=(10, 3.4), layout="constrained")
-    epochs = np.arange(1, len(history) + 1)
     starts = [i for i, row in enumerate(history) if i == 0 or row["phase"] != history[i - 1]["phase"]]
-    for axes, measure in zip(figure.subplots(1, 2), ("loss", "accuracy"), strict=True):
-        marker = "o" if len(history) < 30 else None
-        axes.plot(epochs, [row[measure] for row in history], color=TRAINING, marker=marker, markersize=3, label="training")
-        axes.plot(
-            epochs,
-            [row[f"val_{measure}"] for row in history],
-            color=VALIDATION,
-            marker=marker,
-            markersize=3,
-            label="validation",
-        )
+    for axes, (measure, lines) in zip(figure.subplots(1, len(panels), squeeze=False)[0], panels.items(), strict=True):
+        for color, (label, column) in zip(LINES, lines.items(), strict=False):
+            known = [(epoch, row[column]) for epoch, row in enumerate(history, start=1) if row.get(column) is not None]
+            epochs, values = zip(*known, strict=True) if known else ((), ())
+            axes.plot(epochs, values, color=color, marker="o" if len(known) < 30 else None, markersize=3, label=label)
         for start in starts:
             axes.axvline(start + 0.5, color="#d5d9e0", linewidth=1, zorder=0)
             axes.text(start + 0.6, 1.02, history[start]["phase"], transform=axes.get_xaxis_transform(), fontsize=8, color=INK)
         axes.set_xlabel("epoch")
         axes.set_ylabel(measure)
+        axes.set_xlim(0.5, len(history) + 0.5)
         axes.xaxis.set_major_locator(MaxNLocator(integer=True))
         axes.spines[["top", "right"]].set_visible(False)
         axes.legend(frameon=False)
+    return to_png(figure)
+
+
+def precision_recall(precisions: np.ndarray, colors: Sequence[Color]) -> bytes:
+    """The precision of each class over its recall, and the mean of all classes.
+
+    Args:
+        precisions: ``(C, R)`` at recalls that divide 0..1 evenly.
+        colors: of the classes, 0..255; those beyond them are gray.
+    """
+    figure = Figure(figsize=(6, 3.6), layout="constrained")
+    axes = figure.subplots()
+    recalls = np.linspace(0, 1, precisions.shape[1])
+    for number, of_class in enumerate(precisions):
+        color = np.divide(colors[number], 255) if number < len(colors) else "#d5d9e0"
+        axes.plot(recalls, of_class, color=color, linewidth=1.4)
+    axes.plot(recalls, precisions.mean(axis=0), color=INK, linewidth=2, linestyle="--", label="mean of the classes")
+    axes.set_xlabel("recall")
+    axes.set_ylabel("precision")
+    axes.set_xlim(0, 1.01)
+    axes.set_ylim(0, 1.03)
+    axes.spines[["top", "right"]].set_visible(False)
+    axes.legend(frameon=False, loc="lower left")
+    return to_png(figure)
+
+
+def anchors(scales: Sequence[tuple[str, np.ndarray]], sides: np.ndarray) -> bytes:
+    """The anchors of each scale among the boxes of the data, and as they are.
+
+    Args:
+        scales: name and ``(A, 2)`` widths and heights of anchors, in pixels of the network's input.
+        sides: ``(N, 2)`` widths and heights of boxes, in the same pixels.
+    """
+    figure = Figure(figsize=(10, 4), layout="constrained")
+    among, alone = figure.subplots(1, 2)
+    shown = sides[:: -(-len(sides) // MOST_POINTS) or 1]
+    among.scatter(shown[:, 0], shown[:, 1], s=5, color=TRAINING, alpha=0.35, linewidths=0)
+    for (name, of_scale), color in zip(scales, itertools.cycle(LINES[1:])):
+        among.scatter(of_scale[:, 0], of_scale[:, 1], s=60, marker="X", color=color, edgecolors="white", label=name, zorder=3)
+        for width, height in of_scale:
+            alone.add_patch(Rectangle((-width / 2, -height / 2), width, height, fill=False, edgecolor=color, linewidth=1.6))
+    every = np.concatenate([shown, *(of_scale for _, of_scale in scales)])
+    ticks = 2.0 ** np.arange(np.floor(np.log2(max(every.min(), 1))), np.ceil(np.log2(every.max())) + 1)
+    for axis, scale in ((among.xaxis, among.set_xscale), (among.yaxis, among.set_yscale)):
+        scale("log", base=2)
+        axis.set_ticks(ticks, [f"{tick:.0f}" for tick in ticks])
+    among.set_xlabel("width of boxes and anchors in pixels of the input")
+    among.set_ylabel("height")
+    among.legend(frameon=False)
+    largest = max(of_scale.max() for _, of_scale in scales)
+    alone.set(xlim=(-0.55 * largest, 0.55 * largest), ylim=(-0.55 * largest, 0.55 * largest), aspect="equal")
+    alone.set_xlabel("the anchors, about one point")
+    for axes in (among, alone):
+        axes.spines[["top", "right"]].set_visible(False)
     return to_png(figure)
 
 

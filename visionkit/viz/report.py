@@ -1,13 +1,10 @@
 """The report of a run: one HTML file with everything inside, for people to look at."""
 
-import base64
-import io
-import os
+from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-import jinja2
 import numpy as np
 from PIL import Image
 from sklearn.metrics import confusion_matrix, precision_recall_fscore_support
@@ -16,6 +13,7 @@ from visionkit.data.decode import PictureError, read_picture
 from visionkit.data.sample import Skipped
 from visionkit.viz import plots
 from visionkit.viz.array_pictures import ArrayPictures
+from visionkit.viz.page import inline, inline_jpeg, write_page
 
 THUMBNAIL = 220  # pixels of the longer side
 MAX_WRONG = 24
@@ -44,7 +42,7 @@ class Section:
     @property
     def inline(self) -> str:
         """The figure as a URL."""
-        return _inline(self.figure)
+        return inline(self.figure)
 
 
 @dataclass(frozen=True)
@@ -96,20 +94,33 @@ def write_report(report: ClassificationReport, path: str | Path) -> Path:
         {"name": name, "train": int(train), "val": int(val), "precision": p, "recall": r, "f1": f}
         for name, train, p, r, f, val in zip(report.class_names, report.train_counts, *scores, strict=True)
     ]
-    page = _template().render(
+    return write_page(
+        path,
+        "report.html.j2",
         report=report,
         classes=rows,
-        curves=_inline(plots.curves(report.history)) if report.history else None,
-        matrix=matrix.tolist() if len(labels) <= MAX_CLASSES_SHOWN else None,
+        curves=inline(plots.curves(report.history)) if report.history else None,
+        matrix=shown_matrix(matrix, report.class_names, report.class_names),
         wrong=_worst(report, answers),
         num_wrong=int((answers != report.truth).sum()),
         skipped=report.skipped[:MAX_SKIPPED],
     )
-    path = Path(path)
-    beside = path.with_name(f".{path.name}.unfinished")
-    beside.write_text(page, encoding="utf-8", errors="backslashreplace")  # file names need not be UTF-8
-    os.replace(beside, path)
-    return path
+
+
+def shown_matrix(counts: np.ndarray, truths: Sequence[str], answers: Sequence[str]) -> list[dict] | None:
+    """What the page needs to draw a confusion matrix: a row a true class; None of too many classes.
+
+    Args:
+        counts: int ``(len(truths), len(answers))``.
+        truths: names of the rows.
+        answers: names of the columns.
+    """
+    if len(truths) > MAX_CLASSES_SHOWN:
+        return None
+    return [
+        {"name": name, "sum": int(row.sum()), "cells": list(zip(answers, row.tolist(), strict=True))}
+        for name, row in zip(truths, counts, strict=True)
+    ]
 
 
 def _worst(report: ClassificationReport, answers: np.ndarray) -> list[dict]:
@@ -137,15 +148,4 @@ def _thumbnail(picture: str | np.ndarray) -> str | None:
     image.thumbnail((THUMBNAIL, THUMBNAIL))
     if (times := THUMBNAIL // 2 // max(image.size)) > 1:  # digits and the like
         image = image.resize((times * image.width, times * image.height), Image.Resampling.NEAREST)
-    buffer = io.BytesIO()
-    image.save(buffer, format="JPEG", quality=85)
-    return _inline(buffer.getvalue(), "jpeg")
-
-
-def _inline(contents: bytes, kind: str = "png") -> str:
-    return f"data:image/{kind};base64,{base64.b64encode(contents).decode()}"
-
-
-def _template() -> jinja2.Template:
-    environment = jinja2.Environment(loader=jinja2.PackageLoader("visionkit.viz", "."), autoescape=True)
-    return environment.get_template("report.html.j2")
+    return inline_jpeg(image)

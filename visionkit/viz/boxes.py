@@ -1,0 +1,175 @@
+"""What a detector found, drawn by supervision's annotators; alone, or beside the truth.
+
+Classes have the colors that ``annotate`` gives them. Where there is no room for all names, the surest answers have theirs, and
+each class is named once before any is named twice.
+"""
+
+from collections.abc import Sequence
+
+import cv2
+import numpy as np
+import supervision
+from PIL import Image
+
+from visionkit.metrics.detection import MAX_DETECTIONS, Found, Truth, compare
+from visionkit.viz import annotate
+
+SMALLEST = 480  # pixels of the longer side: smaller pictures are enlarged, so that names can be read
+LABELS_SHARE = 0.15  # of the picture that labels may cover
+LONGEST = 32  # letters of a name
+# In the order in which they are drawn: what is right lies below what is not.
+OUTCOMES: dict[str, annotate.Color] = {
+    "found": (20, 150, 85),
+    "missed": (35, 95, 245),
+    "wrong class": (245, 150, 20),
+    "false": (215, 25, 50),
+}
+
+
+def to_supervision(found: Found, class_names: Sequence[str], size: tuple[int, int]) -> supervision.Detections:
+    """The answers as supervision's ``Detections``, for whatever works with those.
+
+    Args:
+        found: boxes relative to the picture, without padding.
+        class_names: by number; they become ``data["class_name"]``.
+        size: height and width of the picture in pixels, as the boxes are to be.
+    """
+    classes = np.asarray(found.classes, int)
+    return supervision.Detections(
+        xyxy=(np.asarray(found.boxes).reshape(-1, 4) * np.tile(size[::-1], 2)).astype(np.float32),
+        confidence=np.asarray(found.scores, np.float32),
+        class_id=classes,
+        data={"class_name": np.array([class_names[number] for number in classes], dtype=str)},
+    )
+
+
+def draw_boxes(
+    pixels: np.ndarray,
+    boxes: np.ndarray,
+    classes: np.ndarray,
+    class_names: Sequence[str],
+    scores: np.ndarray | None = None,
+) -> np.ndarray:
+    """Boxes in the colors of their classes, with names and scores.
+
+    Args:
+        pixels: uint8 ``(H, W, 3)``.
+        boxes: ``(N, 4)``, xyxy, relative.
+        classes: int ``(N,)``; rows with -1 are padding.
+        class_names: by number.
+        scores: ``(N,)`` in 0..1; None draws names alone.
+
+    Returns:
+        uint8; as large as the picture, or a whole number of times larger where that is below ``SMALLEST`` pixels.
+    """
+    classes = np.asarray(classes, int)
+    rows = np.flatnonzero(classes >= 0)
+    if scores is not None:
+        rows = rows[np.argsort(-np.asarray(scores)[rows], kind="stable")]
+    said = [""] * len(classes) if scores is None else [f" {score:.0%}" for score in np.asarray(scores).tolist()]
+    labels = [_short(class_names[classes[row]]) + said[row] for row in rows]
+    palette = [annotate.color_of(number) for number in range(len(class_names))]
+    return _draw(pixels, np.asarray(boxes).reshape(-1, 4)[rows], classes[rows], palette, labels)
+
+
+def draw_comparison(
+    pixels: np.ndarray,
+    truth: Truth,
+    found: Found,
+    threshold: float,
+    class_names: Sequence[str],
+    *,
+    max_detections: int = MAX_DETECTIONS,
+) -> np.ndarray:
+    """What was found, missed, and taken for what it is not, in the colors of ``OUTCOMES``; what is right has no name.
+
+    ``metrics.detection.compare`` says which is which, so drawings and counts agree.
+
+    Args:
+        pixels: uint8 ``(H, W, 3)``.
+        truth: the objects.
+        found: the answers.
+        threshold: answers with lower scores are left out.
+        class_names: by number.
+        max_detections: answers of a class that are looked at.
+
+    Returns:
+        uint8; see ``draw_boxes``.
+    """
+    pairs, missed, false = compare(truth, found, threshold, max_detections=max_detections)
+    confused = truth.classes[pairs[:, 0]] != found.classes[pairs[:, 1]]
+    right, wrong = pairs[~confused, 1], pairs[confused]
+    false = false[np.argsort(-found.scores[false], kind="stable")]
+    names = [_short(name) for name in class_names]
+    labels = (
+        [""] * len(right)
+        + [names[number] for number in truth.classes[missed]]
+        + [f"{names[truth.classes[i]]} as {names[found.classes[j]]} {found.scores[j]:.0%}" for i, j in wrong]
+        + [f"{names[found.classes[row]]} {found.scores[row]:.0%}" for row in false]
+    )
+    boxes = [found.boxes[right], truth.boxes[missed], found.boxes[wrong[:, 1]], found.boxes[false]]
+    outcomes = np.repeat(np.arange(len(OUTCOMES)), [len(part) for part in boxes])
+    return _draw(pixels, np.concatenate(boxes), outcomes, list(OUTCOMES.values()), labels)
+
+
+def _draw(
+    pixels: np.ndarray, boxes: np.ndarray, kinds: np.ndarray, palette: Sequence[annotate.Color], labels: Sequence[str]
+) -> np.ndarray:
+    """Boxes, those of a later kind above; labels, the first first, as far as there is room."""
+    if (times := -(-SMALLEST // max(pixels.shape[:2]))) > 1:
+        pixels = cv2.resize(pixels, None, fx=times, fy=times, interpolation=cv2.INTER_NEAREST)
+    if not len(boxes):
+        return pixels.copy()
+    corners = annotate.in_pixels(np.asarray(boxes, float).reshape(-1, 2, 2), pixels).reshape(-1, 4)
+    side = np.median(np.sqrt(np.abs((corners[:, 2:] - corners[:, :2]).prod(axis=1))))
+    colors, inks = _palette(palette), _palette([annotate.text_color(color) for color in palette])
+    text_size = round(max(11, min(max(pixels.shape[:2]) / 36, side / 4)))
+    detections = supervision.Detections(xyxy=corners.astype(np.float32), class_id=np.asarray(kinds, int))
+    picture = Image.fromarray(pixels)
+    lines = supervision.BoxAnnotator(colors, thickness=round(max(1, min(annotate.line_width(pixels), side / 40))))
+    picture = lines.annotate(picture, detections[np.argsort(kinds, kind="stable")])
+    named = _with_room(labels, corners, annotate.in_turns(range(len(boxes)), kinds), text_size, pixels.shape)
+    if named:
+        tags = supervision.RichLabelAnnotator(
+            colors,
+            text_color=inks,
+            font_path=str(annotate.font_file()),
+            font_size=text_size,
+            text_padding=_padding(text_size),
+            smart_position=True,
+        )
+        picture = tags.annotate(picture, detections[named], [labels[row] for row in named])
+    return np.asarray(picture).copy()
+
+
+def _with_room(labels: Sequence[str], corners: np.ndarray, rows: Sequence[int], size: int, shape: tuple[int, ...]) -> list[int]:
+    """Rows whose labels, above the left corner of their boxes, cover no other label and not too much of the picture."""
+    height, width = shape[:2]
+    taken: list[tuple[int, int, int, int]] = []
+    named, covered = [], 0
+    for row in rows:
+        if not labels[row]:
+            continue
+        left, top, right, bottom = annotate.font_of(size).getbbox(labels[row])
+        wide, high = right - left + 2 * _padding(size), bottom - top + 2 * _padding(size)
+        x = int(np.clip(corners[row, 0], 0, max(0, width - wide)))
+        y = int(np.clip(corners[row, 1] - high, 0, max(0, height - high)))
+        free = all(x > right or x + wide < left or y > bottom or y + high < top for left, top, right, bottom in taken)
+        if free and covered + wide * high <= LABELS_SHARE * height * width:
+            named.append(row)
+            taken.append((x - 2, y - 2, x + wide + 2, y + high + 2))
+            covered += wide * high
+    return named
+
+
+def _padding(text_size: int) -> int:
+    return max(2, text_size // 5)
+
+
+def _palette(colors: Sequence[annotate.Color]) -> supervision.ColorPalette:
+    return supervision.ColorPalette([supervision.Color(*color) for color in colors])
+
+
+def _short(name: str) -> str:
+    name = " ".join(name.split())
+    return name if len(name) <= LONGEST else name[: LONGEST - 1] + "…"

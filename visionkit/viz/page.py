@@ -1,0 +1,38 @@
+"""Pages of one file with everything inside: how they are filled, what stands in them as a picture, how they are written."""
+
+import base64
+import io
+import os
+from pathlib import Path
+from typing import Any
+
+import jinja2
+from PIL import Image
+
+
+def write_page(path: str | Path, template: str, **values: Any) -> Path:
+    """Fill a template of this folder and write the page, beside and then renamed.
+
+    Returns:
+        its path.
+    """
+    environment = jinja2.Environment(loader=jinja2.PackageLoader("visionkit.viz", "."), autoescape=True)
+    page = environment.get_template(template).render(**values)
+    path = Path(path)
+    path.parent.mkdir(parents=True, exist_ok=True)
+    beside = path.with_name(f".{path.name}.unfinished")
+    beside.write_text(page, encoding="utf-8", errors="backslashreplace")  # file names need not be UTF-8
+    os.replace(beside, path)
+    return path
+
+
+def inline(contents: bytes, kind: str = "png") -> str:
+    """A picture file as a URL."""
+    return f"data:image/{kind};base64,{base64.b64encode(contents).decode()}"
+
+
+def inline_jpeg(picture: Image.Image) -> str:
+    """A picture as the URL of a JPEG."""
+    buffer = io.BytesIO()
+    picture.save(buffer, format="JPEG", quality=85)
+    return inline(buffer.getvalue(), "jpeg")
