@@ -18,9 +18,8 @@ from visionkit.export.detector_bundle import TWIN_THRESHOLD, export_detector
 
 
 @pytest.fixture(scope="module")
-def bundle(tmp_path_factory):
-    folder = tmp_path_factory.mktemp("run") / "model"
-    return export_detector(square_detector(), folder, class_names=NAMES, threshold=0.3, facts={"base": "squares"})
+def bundle(square_bundle):
+    return square_bundle / "model"
 
 
 @pytest.fixture(scope="module")

@@ -68,22 +68,36 @@ def answers(path: Path, pictures: Sequence[str], options: Options) -> Iterator[S
     files = expand(pictures, model.list_files)
     if not files:
         raise UserError(f"No pictures in {', '.join(pictures)}.")
-    _check(model, options, files)
+    drawings = _drawing_names(model, files)
+    _check(model, options, files, drawings)
     numbers = None if options.coco is None else _numbers(options, files, model.labels)
     if options.draw is not None:
         options.draw.mkdir(parents=True, exist_ok=True)
     failures, collected = 0, []
-    for said in _of_files(model, files, options, collected):
+    for said in _of_files(model, list(zip(files, drawings, strict=True)), options, collected):
         failures += said.is_failure
         yield said
     if numbers is not None:
         yield _write_coco(options.coco, coco_results(collected, numbers), numbers)
     if failures:
-        yield Said(note=f"{failures} of {len(files)} {'files' if any(map(is_video, files)) else 'pictures'} cannot be read.")
+        kind = "files" if any(_is_video(model, file) for file in files) else "pictures"
+        yield Said(note=f"{failures} of {len(files)} {kind} cannot be read.")
 
 
-def _check(model: Model, options: Options, files: Sequence[str]) -> None:
+def _drawing_names(model: Model, files: Sequence[str]) -> list[str]:
+    names = zip(files, drawing_names(files), strict=True)
+    return [str(Path(name).with_suffix(".mp4")) if _is_video(model, file) else name for file, name in names]
+
+
+def _is_video(model: Model, file: str) -> bool:
+    return isinstance(model, Detector) and is_video(file)
+
+
+def _check(model: Model, options: Options, files: Sequence[str], drawings: Sequence[str]) -> None:
     """Do the options fit to the model and to the files?"""
+    for file, drawing in zip(files, drawings if options.draw is not None else (), strict=False):
+        if os.path.realpath(options.draw / drawing) == os.path.realpath(file):
+            raise UserError(f"--draw {options.draw} would write over {file}; name another folder.")
     if options.annotations is not None and options.coco is None:
         raise UserError("--annotations says how --coco is to number pictures and classes; name a file with --coco, too.")
     if isinstance(model, Detector):
@@ -103,15 +117,16 @@ def _numbers(options: Options, files: Sequence[str], labels: Sequence[str]) -> C
     return numbers_of(options.annotations, files, labels)
 
 
-def _of_files(model: Model, files: Sequence[str], options: Options, collected: list[DetectedPicture]) -> Iterator[Said]:
-    """Of all files in order; detected pictures are collected for ``--coco``."""
-    named = zip(files, drawing_names(files), strict=True)
-    for are_videos, group in groupby(named, lambda pair: isinstance(model, Detector) and is_video(pair[0])):
+def _of_files(
+    model: Model, named: Sequence[tuple[str, str]], options: Options, collected: list[DetectedPicture]
+) -> Iterator[Said]:
+    """Of all files in order, each with its drawing's name; detected pictures are collected for ``--coco``."""
+    for are_videos, group in groupby(named, lambda pair: _is_video(model, pair[0])):
         if not are_videos:
             yield from _of_pictures(model, list(group), options, collected)
             continue
         for file, drawing in group:
-            yield from _of_video(model, file, options, Path(drawing).with_suffix(".mp4").name)
+            yield from _of_video(model, file, options, drawing)
 
 
 def _of_pictures(

@@ -15,7 +15,6 @@ stretch or hide what is sure.
 
 import math
 from collections.abc import Callable
-from functools import partial
 from typing import NamedTuple
 
 import numpy as np
@@ -117,9 +116,7 @@ def _best_first(merged: dict[int, _Views], picture: np.ndarray) -> Found:
 
 
 def _merged(seen: _Views, tile: int, iou_threshold: float) -> _Views:
-    for step in (_joined, _uncovered, partial(_finest, tile=tile), partial(_unsuppressed, iou_threshold=iou_threshold)):
-        seen = step(seen)
-    return seen
+    return _unsuppressed(_finest(_uncovered(_joined(seen), tile), tile), iou_threshold)
 
 
 def _joined(seen: _Views) -> _Views:
@@ -145,12 +142,13 @@ def _union(parts: _Views) -> tuple[np.ndarray, float, int, np.ndarray]:
     return parts.boxes[farthest, sides], parts.scores.max(), view, parts.is_open[farthest, sides]
 
 
-def _uncovered(seen: _Views) -> _Views:
-    """Step 2."""
+def _uncovered(seen: _Views, tile: int) -> _Views:
+    """Step 2. Boxes cover a little more than themselves, else the slivers that tiles have of an object would stay."""
     area = _area(seen.boxes)
+    larger = seen.boxes + TOUCHING * tile * np.array([-1, -1, 1, 1])
     gone = np.zeros(len(area), bool)
     for row in np.flatnonzero(seen.is_open.any(axis=1)):
-        inside = _shared_sides(seen.boxes[row], seen.boxes).prod(axis=1) >= COVERED * area[row]
+        inside = _shared_sides(seen.boxes[row], larger).prod(axis=1) >= COVERED * area[row]
         gone[row] = (inside & (area > area[row]) & _alike(seen.scores[row], seen.scores)).any()
     return seen.take(~gone)
 

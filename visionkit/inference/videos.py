@@ -53,16 +53,13 @@ class Video:
     """
 
     def __init__(self, name: str):
-        os.environ.setdefault("OPENCV_FFMPEG_LOGLEVEL", "-8")  # we say ourselves what cannot be opened
         self.is_camera = is_camera(name)
-        before = cv2.utils.logging.setLogLevel(cv2.utils.logging.LOG_LEVEL_SILENT)
-        try:
+        with _quiet_opencv():
             self._capture = cv2.VideoCapture(int(name) if self.is_camera else name)
-        finally:
-            cv2.utils.logging.setLogLevel(before)
         if not self._capture.isOpened():
-            what = f"no camera {name}" if self.is_camera else "not a video that OpenCV can open"
-            raise PictureError(what if self.is_camera or Path(name).exists() else "No such file or directory")
+            if self.is_camera:
+                raise PictureError(f"no camera {name}")
+            raise PictureError("not a video that OpenCV can open" if Path(name).exists() else "No such file or directory")
         rate = self._capture.get(cv2.CAP_PROP_FPS)
         self.rate = rate if 0 < rate <= 1000 else USUAL_RATE
         declared = int(self._capture.get(cv2.CAP_PROP_FRAME_COUNT))
@@ -108,7 +105,8 @@ class VideoWriter:
         """Append a frame.
 
         Args:
-            pixels: uint8 RGB ``(H, W, 3)``; resized where the first frame had another size.
+            pixels: uint8 RGB ``(H, W, 3)``; resized where the first frame had another size. Videos have even sides: an odd last
+                row or column is lost.
             seconds: the frame's time by the clock: it is repeated or left out, so that the video plays as fast as it happened.
 
         Raises:
@@ -116,7 +114,8 @@ class VideoWriter:
         """
         if self._writer is None:
             self._size = pixels.shape[1::-1]
-            self._writer = cv2.VideoWriter(str(self._beside), cv2.VideoWriter_fourcc(*"mp4v"), self._rate, self._size)
+            with _quiet_opencv():
+                self._writer = cv2.VideoWriter(str(self._beside), cv2.VideoWriter_fourcc(*"mp4v"), self._rate, self._size)
             if not self._writer.isOpened():
                 raise UserError(f"{self._path} cannot be written as a video of {self._size[0]} x {self._size[1]} pixels.")
         if pixels.shape[1::-1] != self._size:
@@ -150,3 +149,14 @@ def interrupt_noted() -> Iterator[threading.Event]:
         yield event
     finally:
         signal.signal(signal.SIGINT, before)
+
+
+@contextmanager
+def _quiet_opencv() -> Iterator[None]:
+    """What cannot be opened we say ourselves; FFmpeg reads its variable once, when it is first used."""
+    os.environ.setdefault("OPENCV_FFMPEG_LOGLEVEL", "-8")
+    before = cv2.utils.logging.setLogLevel(cv2.utils.logging.LOG_LEVEL_SILENT)
+    try:
+        yield
+    finally:
+        cv2.utils.logging.setLogLevel(before)
