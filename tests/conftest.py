@@ -81,3 +81,14 @@ def small_classifier() -> keras.Model:
     x = keras.layers.BatchNormalization()(x)
     x = keras.layers.GlobalAveragePooling2D()(x)
     return keras.Model(image, keras.layers.Dense(3, name="predictions")(x), name="small")
+
+
+@pytest.fixture(scope="session")
+def square_bundle(tmp_path_factory) -> Path:
+    """A run folder with a detector that boxes bright squares; see ``square_detector``."""
+    from tests.square_detector import NAMES, square_detector
+    from visionkit.export.detector_bundle import export_detector
+
+    run = tmp_path_factory.mktemp("detector")
+    export_detector(square_detector(), run / "model", class_names=NAMES, threshold=0.3, facts={"base": "squares"})
+    return run

@@ -18,15 +18,25 @@ def predict(
     as_json: Annotated[bool, tyro.conf.arg(name="json"), tyro.conf.FlagCreatePairsOff] = False,
     draw: Path | None = None,
     top: int = 5,
+    threshold: float | None = None,
+    tile: int | None = None,
+    coco: Path | None = None,
+    annotations: Path | None = None,
 ) -> int:
     """Say what is on pictures (or in signals, or volumes), with a model that a recipe exported.
+
+    A detector also takes video files, and the number of a camera, which Ctrl-C ends.
 
     Args:
         model: RUN/model, RUN, or a folder of saved_models/.
         pictures: Files, folders or globs.
         as_json: Print one JSON object a line, and nothing else.
-        draw: Write each picture with its answer into this folder.
+        draw: Write each picture with its answer into this folder; of a video, a video.
         top: How many classes to show.
+        threshold: Of a detector: only boxes that score more, 0 to 1. Default: the model's own.
+        tile: Of a detector: look also at overlapping tiles of so many pixels a side, for small objects on large pictures.
+        coco: Of a detector: write all boxes into this file, as COCO has results.
+        annotations: COCO annotations whose numbers of pictures and classes the results get. Default: running numbers.
 
     Returns:
         the exit status: 1 if a picture could not be read.
@@ -38,32 +48,15 @@ def predict(
     from visionkit import quiet_tensorflow
 
     quiet_tensorflow()
-    from visionkit.inference.loading import Unreadable, expand, load
-    from visionkit.viz.draw import draw_label, drawing_names
+    from visionkit.inference.answering import Options, answers
 
-    classifier = load(model)
-    files = expand(pictures, classifier.list_files)
-    if not files:
-        raise UserError(f"No pictures in {', '.join(pictures)}.")
-    if draw is not None:
-        draw.mkdir(parents=True, exist_ok=True)
-    failures = 0
-    for answer, drawing in zip(classifier.predict_many(files), drawing_names(files), strict=True):
-        if isinstance(answer, Unreadable):
-            failures += 1
-            print(to_json(answer._asdict()) if as_json else f"{answer.path}\n    cannot be read: {answer.error}")
-            continue
-        best = answer.top[:top]
-        if draw is not None:
-            lines = [f"{label}  {score:.1%}" for label, score in best]
-            draw_label(classifier.show(answer.path), lines).save(draw / drawing)
-        if as_json:
-            print(to_json({"path": answer.path, "label": answer.label, "score": answer.score, "top": best}))
-        else:
-            print(answer.path, *(f"    {score:6.1%}  {label}" for label, score in best), sep="\n")
-    if failures:
-        print(f"{failures} of {len(files)} pictures cannot be read.", file=sys.stderr)
-    return 1 if failures else 0
+    status = 0
+    for said in answers(model, pictures, Options(draw, top, threshold, tile, coco, annotations)):
+        line = said.text if not as_json else "" if said.plain is None else to_json(said.plain)
+        print(line, end="\n" if line else "", flush=True)
+        print(said.note, end="\n" if said.note else "", file=sys.stderr)
+        status = max(status, int(said.is_failure))
+    return status
 
 
 def check(
@@ -346,6 +339,9 @@ def main() -> None:
     except (UserError, OSError) as error:
         print(f"visionkit: {error}", file=sys.stderr)
         status = 2
+    except KeyboardInterrupt:
+        print("visionkit: interrupted", file=sys.stderr)
+        status = 130
     sys.exit(status)
 
 

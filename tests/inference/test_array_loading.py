@@ -15,7 +15,7 @@ import visionkit
 from visionkit.export import litert
 from visionkit.export.array_bundle import export_array_classifier
 from visionkit.export.bundle import TWIN, describe
-from visionkit.inference.loading import Unreadable
+from visionkit.inference.picture_model import Unreadable
 from visionkit.training.array_phase import array_model
 
 NAMES = ("a", "über")

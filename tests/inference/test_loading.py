@@ -7,7 +7,8 @@ from PIL import Image
 import visionkit
 from visionkit.data.decode import PictureError
 from visionkit.export.bundle import add_facts, export_classifier
-from visionkit.inference.loading import Classifier, Unreadable, expand
+from visionkit.inference.loading import Classifier, expand
+from visionkit.inference.picture_model import Unreadable
 
 
 @pytest.fixture(scope="module")

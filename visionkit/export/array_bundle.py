@@ -11,6 +11,7 @@ import tensorflow as tf
 
 from visionkit.data.arrays import Fit, Kind
 from visionkit.export.bundle import answers, write_bundle
+from visionkit.export.network import Network
 
 
 class ArrayClassifier(tf.Module):
@@ -23,15 +24,14 @@ class ArrayClassifier(tf.Module):
 
     def __init__(self, model: keras.Model, class_names: tuple[str, ...]):
         super().__init__(name="array_classifier")
-        self._weights = [variable.value for variable in model.variables]
-        self._forward = lambda values: model(values, training=False)  # hides the model itself from the module's tracking
+        self._network = Network(model)
         self._labels = tf.constant(list(class_names))
         raw = tf.TensorSpec([None, *model.input_shape[1:]], tf.float32, name="values")
         self.serve_values = tf.function(lambda values: answers(self._labels, self.probabilities(values)), input_signature=[raw])
 
     def probabilities(self, values: tf.Tensor) -> tf.Tensor:
         """Float32 ``(N, spatial..., channels)`` to float32 ``(N, num_classes)``."""
-        return tf.nn.softmax(self._forward(values))
+        return tf.nn.softmax(self._network.forward(values))
 
 
 def export_array_classifier(
@@ -66,7 +66,9 @@ def export_array_classifier(
     return write_bundle(
         module,
         folder,
+        task="classification",
         signatures={"serving_default": module.serve_values},
+        twin=module.probabilities,
         twin_shape=(1, *shape),
         class_names=class_names,
         facts={"input": kind, "shape": shape, "fit": fit, **facts},

@@ -5,23 +5,26 @@ MODEL/assets.extra/bundle.json                       task, labels, size, metrics
 MODEL/assets.extra/labels.txt                        a label a line
 MODEL/assets.extra/model.tflite                      the LiteRT twin, where the network converts: float32 (1, size, size, 3)
                                                      pixels in 0..255, the central window cut and resized, to probabilities
+
+Signals, volumes and detectors have modules of their own beside this one; all are written by ``write_bundle``.
 """
 
 import json
 import os
 import shutil
 import tempfile
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
 import keras
-import numpy as np
 import tensorflow as tf
 
 from visionkit.data.decode import decode_in_graph
 from visionkit.data.windows import fit, letterbox
 from visionkit.errors import UserError
 from visionkit.export import litert
+from visionkit.export.network import Network
 
 EXTRA = "assets.extra"
 LUMA = (0.299, 0.587, 0.114)  # of red, green, blue in grey, as Pillow has it; unlike TensorFlow's they sum to 1
@@ -49,27 +52,21 @@ class ImageClassifier(tf.Module):
         whole: bool = False,
     ):
         super().__init__(name="image_classifier")
-        self._model = _Untracked(model)
+        self._network = Network(model, half_precision=half_precision)
         self._size, self._grey = model.input_shape[1], model.input_shape[-1] == 1
         self._flips = flips
         self._seen = letterbox if whole else fit
         self._labels = tf.constant(list(class_names))
-        stored = tf.float16 if half_precision else tf.float32
-        self._weights = [tf.Variable(_stored(v, stored), trainable=False, name="weight") for v in _variables(model)]
         cut = tf.TensorSpec([None, self._size, self._size, 3], tf.float32, name="pixels")
         # The network is traced once: the other functions call this one, and so do ensembles and further views.
         self.serve_pixels = tf.function(self.probabilities, input_signature=[cut])
 
     def probabilities(self, pixels: tf.Tensor) -> tf.Tensor:
         """Float32 ``(N, size, size, 3)`` in 0..255 to float32 ``(N, num_classes)``."""
-        model = self._model.value
         pixels = tf.tensordot(pixels, LUMA, 1)[..., None] if self._grey else pixels
-        weights = [tf.cast(w, v.dtype) for w, v in zip(self._weights, _variables(model), strict=True)]
-        split = len(model.trainable_variables)
 
         def forward(images):
-            logits, _ = model.stateless_call(weights[:split], weights[split:], images, training=False)
-            return tf.nn.softmax(logits)
+            return tf.nn.softmax(self._network.forward(images))
 
         if not self._flips:
             return forward(pixels)
@@ -140,7 +137,9 @@ def export_classifier(
     return write_bundle(
         module,
         folder,
+        task="classification",
         signatures={"serving_default": module.serve_images, "serving_encoded": module.serve_encoded},
+        twin=module.probabilities,
         twin_shape=(1, size, size, 3),
         class_names=class_names,
         facts={"size": size, "flips": flips, "whole": whole, **facts},
@@ -151,19 +150,23 @@ def write_bundle(
     module: tf.Module,
     folder: str | Path,
     *,
+    task: str,
     signatures: dict[str, Any],
+    twin: Callable[[tf.Tensor], tf.Tensor | dict[str, tf.Tensor]],
     twin_shape: tuple[int, ...],
     class_names: tuple[str, ...],
     facts: dict[str, Any],
 ) -> Path:
-    """Write a classifier's module as a bundle, beside and then renamed.
+    """Write a module as a bundle, beside and then renamed.
 
     Args:
-        module: with ``probabilities`` from float32 ``(N, ...)`` to ``(N, num_classes)``.
+        module: what the bundle holds.
         folder: a bundle there is replaced.
+        task: "classification" or "detection".
         signatures: name -> function of the module.
-        twin_shape: what ``probabilities`` takes in the LiteRT twin, with a batch of one.
-        class_names: in the order of the probabilities.
+        twin: what the LiteRT twin does, with variables of the module.
+        twin_shape: of the one float32 tensor that ``twin`` takes, with a batch of one.
+        class_names: in the order of the classes' numbers.
         facts: for ``bundle.json``.
 
     Raises:
@@ -178,9 +181,9 @@ def write_bundle(
         tf.saved_model.save(module, str(unfinished), signatures=signatures)
         extra = unfinished / EXTRA
         extra.mkdir()
-        described = {"task": "classification", "labels": list(class_names), **facts}
+        described = {"task": task, "labels": list(class_names), **facts}
         try:
-            (unfinished / TWIN).write_bytes(litert.convert(module.probabilities, twin_shape, module))
+            (unfinished / TWIN).write_bytes(litert.convert(twin, twin_shape, module))
         except Exception as error:  # the converter's errors have no common type, and the bundle is whole without its twin
             described["litert"] = f"not converted: {error}"
         (extra / "bundle.json").write_text(json.dumps(described, indent=2, ensure_ascii=False), encoding="utf-8")
@@ -222,19 +225,3 @@ def add_facts(folder: str | Path, **facts: Any) -> None:
     beside = file.with_suffix(".unfinished")
     beside.write_text(json.dumps(describe(folder) | facts, indent=2, ensure_ascii=False), encoding="utf-8")
     os.replace(beside, file)
-
-
-class _Untracked:
-    """Hides a Keras model from the module's own tracking: the bundle saves ``_weights``, and once."""
-
-    def __init__(self, value: keras.Model):
-        self.value = value
-
-
-def _variables(model: keras.Model) -> list:
-    return [*model.trainable_variables, *model.non_trainable_variables]
-
-
-def _stored(variable, dtype: tf.DType):
-    array = keras.ops.convert_to_numpy(variable)
-    return array.astype(dtype.as_numpy_dtype) if np.issubdtype(array.dtype, np.floating) else array

@@ -8,11 +8,13 @@ import tensorflow as tf
 from ai_edge_litert.interpreter import Interpreter
 
 
-def convert(function: Callable[[tf.Tensor], tf.Tensor], input_shape: tuple[int, ...], owner: tf.Module) -> bytes:
+def convert(
+    function: Callable[[tf.Tensor], tf.Tensor | dict[str, tf.Tensor]], input_shape: tuple[int, ...], owner: tf.Module
+) -> bytes:
     """Convert a function of one float32 tensor to a LiteRT model with float16 weights.
 
     Args:
-        function: computed with variables of ``owner``.
+        function: computed with variables of ``owner``; names in its answer are kept.
         input_shape: with the batch, which LiteRT fixes: ``(1, size, size, 3)``.
         owner: kept alive while the function is traced.
 
@@ -26,14 +28,20 @@ def convert(function: Callable[[tf.Tensor], tf.Tensor], input_shape: tuple[int, 
     return converter.convert()
 
 
+class Twin:
+    """A LiteRT file, loaded."""
+
+    def __init__(self, path: str | Path):
+        self._answer = Interpreter(str(path)).get_signature_runner()
+        (self._input,) = self._answer.get_input_details()
+
+    def answer(self, picture: np.ndarray) -> dict[str, np.ndarray]:
+        """All that it answers, by name and without the axis of the batch, for one float32 ``(size, size, 3)``."""
+        answer = self._answer(**{self._input: picture[None].astype(np.float32)})
+        return {name: value[0].copy() for name, value in answer.items()}
+
+
 def run(path: str | Path, pictures: np.ndarray) -> np.ndarray:
     """Answers ``(N, num_classes)`` of a LiteRT file for float32 ``(N, size, size, 3)``, one picture at a time."""
-    interpreter = Interpreter(str(path))
-    interpreter.allocate_tensors()
-    source, answer = interpreter.get_input_details()[0]["index"], interpreter.get_output_details()[0]["index"]
-    rows = []
-    for picture in pictures:
-        interpreter.set_tensor(source, picture[None].astype(np.float32))
-        interpreter.invoke()
-        rows.append(interpreter.get_tensor(answer)[0].copy())
-    return np.stack(rows)
+    twin = Twin(path)
+    return np.stack([next(iter(twin.answer(picture).values())) for picture in pictures])

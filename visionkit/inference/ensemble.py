@@ -117,7 +117,9 @@ def export_ensemble(models: Sequence[str | Path], folder: str | Path, *, views: 
     return write_bundle(
         module,
         folder,
+        task="classification",
         signatures={"serving_default": module.serve_images, "serving_encoded": module.serve_encoded},
+        twin=module.probabilities,
         twin_shape=(1, size, size, 3),
         class_names=tuple(labels),
         facts={

@@ -6,21 +6,20 @@ print(model.predict("cat.jpg").label)
 """
 
 import glob
-import os
-from collections.abc import Callable, Iterable, Iterator
-from concurrent.futures import ThreadPoolExecutor
+from collections.abc import Callable, Iterable
 from pathlib import Path
 from typing import NamedTuple
 
 import numpy as np
 import tensorflow as tf
 
-from visionkit.data.decode import PictureError, read_picture
 from visionkit.data.folders import list_pictures
 from visionkit.errors import UserError
 from visionkit.export.bundle import describe, find_bundle
+from visionkit.inference.detecting import Detector
+from visionkit.inference.picture_model import PictureModel
 
-TASKS = ("classification",)
+TASKS = ("classification", "detection")
 
 
 class Prediction(NamedTuple):
@@ -39,69 +38,13 @@ class Prediction(NamedTuple):
     top: tuple[tuple[str, float], ...]
 
 
-class Unreadable(NamedTuple):
-    """A picture that could not be read, and why."""
+class Classifier(PictureModel[Prediction]):
+    """A bundle of a classifier in memory; made by ``load``.
 
-    path: str
-    error: str
-
-
-class Classifier:
-    """A bundle in memory; made by ``load``.
-
-    Attributes:
-        labels: the classes, in the order of the training folders.
-        facts: the bundle's description: base, size, metrics, ...
+    ``predict`` and ``predict_many`` answer with ``Prediction``.
     """
 
-    def __init__(self, folder: Path, facts: dict):
-        self.facts = facts
-        self.labels = tuple(facts["labels"])
-        self._model = tf.saved_model.load(str(folder))
-
-    def predict(self, picture: str | Path | np.ndarray) -> Prediction:
-        """Classify one picture.
-
-        Args:
-            picture: a file, or uint8 RGB pixels ``(H, W, 3)``.
-
-        Raises:
-            PictureError, ArrayError: the file cannot be read.
-            ValueError: pixels of another shape or type.
-        """
-        if not isinstance(picture, np.ndarray):
-            return self._classify(str(picture), self._read(picture))
-        return self._classify("", self._checked(picture))
-
-    def list_files(self, folder: Path) -> list[Path]:
-        """All files below a folder that this model may read, by name."""
-        return list_pictures(folder)[0]
-
-    def show(self, path: str | Path) -> np.ndarray:
-        """A file as people look at it, uint8 RGB ``(H, W, 3)``."""
-        return self._read(path)
-
-    def _read(self, path: str | Path) -> np.ndarray:
-        return read_picture(path)
-
-    def _checked(self, picture: np.ndarray) -> np.ndarray:
-        if picture.dtype != np.uint8 or picture.ndim != 3 or picture.shape[-1] != 3:
-            raise ValueError(f"Expected uint8 pixels (H, W, 3), received {picture.dtype} {picture.shape}.")
-        return picture
-
-    def predict_many(self, paths: Iterable[str | Path]) -> Iterator[Prediction | Unreadable]:
-        """Classify files on all cores; yields in order, an ``Unreadable`` for each that cannot be read."""
-
-        def classify(path):
-            try:
-                return self._classify(str(path), self._read(path))
-            except (PictureError, UserError) as error:
-                return Unreadable(str(path), str(error))
-
-        with ThreadPoolExecutor(os.cpu_count()) as pool:
-            yield from pool.map(classify, paths)
-
-    def _classify(self, path: str, pixels: np.ndarray) -> Prediction:
+    def _answer(self, path: str, pixels: np.ndarray) -> Prediction:
         answer = self._ask(pixels[None])
         labels = [label.decode() for label in answer["labels"][0].numpy()]
         scores = answer["scores"][0].numpy().tolist()
@@ -111,11 +54,14 @@ class Classifier:
         return self._model.serve_images(tf.constant(pixels))
 
 
-def load(path: str | Path) -> Classifier:
+def load(path: str | Path) -> Classifier | Detector:
     """Load an exported model.
 
     Args:
         path: a bundle (``RUN/model``), or the run folder that holds it.
+
+    Returns:
+        by its task: a ``Classifier`` or a ``Detector``.
 
     Raises:
         UserError: there is no bundle, or its task is not known to this version.
@@ -128,7 +74,7 @@ def load(path: str | Path) -> Classifier:
         from visionkit.inference.array_loading import ArrayClassifier  # its readers take a second to import
 
         return ArrayClassifier(folder, facts)
-    return Classifier(folder, facts)
+    return (Detector if facts["task"] == "detection" else Classifier)(folder, facts)
 
 
 def expand(pictures: Iterable[str], list_files: Callable[[Path], list[Path]] | None = None) -> list[str]:

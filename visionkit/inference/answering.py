@@ -1,0 +1,217 @@
+"""What ``visionkit predict`` does: each file's answer as an object for programs and as text for people, and drawn."""
+
+import json
+import os
+from collections import Counter
+from collections.abc import Iterator, Sequence
+from contextlib import closing
+from itertools import groupby
+from pathlib import Path
+from typing import Any, NamedTuple
+
+import numpy as np
+from PIL import Image
+from tqdm import tqdm
+
+from visionkit.data.decode import PictureError
+from visionkit.errors import UserError
+from visionkit.inference.coco_results import CocoNumbers, coco_results, numbers_of, running_numbers
+from visionkit.inference.detecting import DetectedPicture, Detector
+from visionkit.inference.loading import Classifier, Prediction, expand, load
+from visionkit.inference.picture_model import Unreadable
+from visionkit.inference.videos import Video, VideoWriter, interrupt_noted, is_video
+from visionkit.viz.draw import draw_label, drawing_names
+
+Model = Classifier | Detector
+
+
+class Said(NamedTuple):
+    """One line of an answer.
+
+    Attributes:
+        plain: the object of ``--json``; None where text alone is to be shown.
+        text: for people; empty where the object alone is to be shown.
+        is_failure: it says why a file cannot be used.
+        note: for standard error.
+    """
+
+    plain: dict[str, Any] | None = None
+    text: str = ""
+    is_failure: bool = False
+    note: str = ""
+
+
+class Options(NamedTuple):
+    """What was asked for; see ``visionkit predict --help``."""
+
+    draw: Path | None = None
+    top: int = 5
+    threshold: float | None = None
+    tile: int | None = None
+    coco: Path | None = None
+    annotations: Path | None = None
+
+
+def answers(path: Path, pictures: Sequence[str], options: Options) -> Iterator[Said]:
+    """The answers of a model to files, folders and globs; of a detector also to videos and cameras.
+
+    Args:
+        path: the model.
+        pictures: the names.
+        options: what is to be done.
+
+    Raises:
+        UserError: no model, no pictures, or options that cannot be.
+        KeyboardInterrupt: the reading of a video file was interrupted; what is written is whole.
+    """
+    model = load(path)
+    files = expand(pictures, model.list_files)
+    if not files:
+        raise UserError(f"No pictures in {', '.join(pictures)}.")
+    drawings = _drawing_names(model, files)
+    _check(model, options, files, drawings)
+    numbers = None if options.coco is None else _numbers(options, files, model.labels)
+    if options.draw is not None:
+        options.draw.mkdir(parents=True, exist_ok=True)
+    failures, collected = 0, []
+    for said in _of_files(model, list(zip(files, drawings, strict=True)), options, collected):
+        failures += said.is_failure
+        yield said
+    if numbers is not None:
+        yield _write_coco(options.coco, coco_results(collected, numbers), numbers)
+    if failures:
+        kind = "files" if any(_is_video(model, file) for file in files) else "pictures"
+        yield Said(note=f"{failures} of {len(files)} {kind} cannot be read.")
+
+
+def _drawing_names(model: Model, files: Sequence[str]) -> list[str]:
+    names = zip(files, drawing_names(files), strict=True)
+    return [str(Path(name).with_suffix(".mp4")) if _is_video(model, file) else name for file, name in names]
+
+
+def _is_video(model: Model, file: str) -> bool:
+    return isinstance(model, Detector) and is_video(file)
+
+
+def _check(model: Model, options: Options, files: Sequence[str], drawings: Sequence[str]) -> None:
+    """Do the options fit to the model and to the files?"""
+    for file, drawing in zip(files, drawings if options.draw is not None else (), strict=False):
+        if os.path.realpath(options.draw / drawing) == os.path.realpath(file):
+            raise UserError(f"--draw {options.draw} would write over {file}; name another folder.")
+    if options.annotations is not None and options.coco is None:
+        raise UserError("--annotations says how --coco is to number pictures and classes; name a file with --coco, too.")
+    if isinstance(model, Detector):
+        model.checked_options(options.threshold, options.tile)
+        videos = [file for file in files if is_video(file)]
+        if options.coco is not None and videos:
+            raise UserError(f"--coco is for pictures, and {videos[0]} is a video; --json gives an object a frame.")
+        return
+    for name in ("threshold", "tile", "coco"):
+        if getattr(options, name) is not None:
+            raise UserError(f"--{name} is for detectors, which answer with boxes; this model does {model.facts['task']}.")
+
+
+def _numbers(options: Options, files: Sequence[str], labels: Sequence[str]) -> CocoNumbers:
+    if options.annotations is None:
+        return running_numbers(files, labels)
+    return numbers_of(options.annotations, files, labels)
+
+
+def _of_files(
+    model: Model, named: Sequence[tuple[str, str]], options: Options, collected: list[DetectedPicture]
+) -> Iterator[Said]:
+    """Of all files in order, each with its drawing's name; detected pictures are collected for ``--coco``."""
+    for are_videos, group in groupby(named, lambda pair: _is_video(model, pair[0])):
+        if not are_videos:
+            yield from _of_pictures(model, list(group), options, collected)
+            continue
+        for file, drawing in group:
+            yield from _of_video(model, file, options, drawing)
+
+
+def _of_pictures(
+    model: Model, named: Sequence[tuple[str, str]], options: Options, collected: list[DetectedPicture]
+) -> Iterator[Said]:
+    is_detector = isinstance(model, Detector)
+    how = {"threshold": options.threshold, "tile": options.tile} if is_detector else {}
+    for answer, (_, drawing) in zip(model.predict_many((file for file, _ in named), **how), named, strict=True):
+        if isinstance(answer, Unreadable):
+            yield _unreadable(answer)
+            continue
+        if options.coco is not None:
+            collected.append(answer)
+        said, drawn = (_detected if is_detector else _classified)(model, answer, options)
+        if drawn is not None:
+            drawn.save(options.draw / drawing)
+        yield said
+
+
+def _unreadable(answer: Unreadable) -> Said:
+    return Said(answer._asdict(), f"{answer.path}\n    cannot be read: {answer.error}", is_failure=True)
+
+
+def _classified(model: Classifier, answer: Prediction, options: Options) -> tuple[Said, Image.Image | None]:
+    best = answer.top[: options.top]
+    lines = [f"{label}  {score:.1%}" for label, score in best]
+    drawn = None if options.draw is None else draw_label(model.show(answer.path), lines)
+    text = "\n".join([answer.path, *(f"    {score:6.1%}  {label}" for label, score in best)])
+    return Said({"path": answer.path, "label": answer.label, "score": answer.score, "top": best}, text), drawn
+
+
+def _detected(model: Detector, answer: DetectedPicture, options: Options) -> tuple[Said, Image.Image | None]:
+    drawn = None if options.draw is None else Image.fromarray(_with_boxes(model, model.show(answer.path), answer))
+    lines = [f"    {box.score:6.1%}  {box.label}  {' '.join(f'{value:.0f}' for value in box.xyxy)}" for box in answer.boxes]
+    return Said(answer.to_plain(), "\n".join([answer.path, *(lines or ["    nothing found"])])), drawn
+
+
+def _with_boxes(model: Detector, pixels: np.ndarray, answer: DetectedPicture) -> np.ndarray:
+    from visionkit.viz.boxes import draw_boxes  # supervision takes a second to import
+
+    boxes = np.array([box.xyxy for box in answer.boxes]).reshape(-1, 4) / np.tile(answer.size[::-1], 2)
+    scores = np.array([box.score for box in answer.boxes])
+    return draw_boxes(pixels, boxes, np.array(answer.classes, int), model.labels, scores)
+
+
+def _of_video(model: Detector, name: str, options: Options, drawing: str) -> Iterator[Said]:
+    """An object a frame, and at last a line of text. Ctrl-C ends a camera; a file too, and then the program."""
+    try:
+        video = Video(name)
+    except PictureError as error:
+        yield _unreadable(Unreadable(name, str(error)))
+        return
+    num_frames, seen, failure = 0, Counter(), None
+    with (
+        interrupt_noted() as interrupted,
+        closing(video),
+        closing(VideoWriter((options.draw or Path()) / drawing, video.rate)) as writer,
+        tqdm(total=video.num_frames, desc=Path(name).name, unit=" frames", leave=False) as progress,
+    ):
+        try:
+            for frame in video.frames():
+                answer = model.predict(frame.pixels, threshold=options.threshold, tile=options.tile)
+                if options.draw is not None:
+                    drawn = _with_boxes(model, frame.pixels, answer)
+                    writer.write(drawn, frame.seconds if video.is_camera else None)
+                num_frames += 1
+                seen.update({box.label for box in answer.boxes})
+                progress.update()
+                place = {"path": name, "frame": frame.number, "seconds": round(frame.seconds, 3)}
+                yield Said(place | {"boxes": answer.to_plain()["boxes"]})
+                if interrupted.is_set():
+                    break
+        except PictureError as error:
+            failure = Unreadable(name, str(error))
+    if failure is not None:
+        yield _unreadable(failure)
+    if interrupted.is_set() and not video.is_camera:
+        raise KeyboardInterrupt
+    counts = ", ".join(f"{label} on {count}" for label, count in seen.most_common()) or "nothing found"
+    yield Said(text=f"{name}\n    {num_frames} frames: {counts}")
+
+
+def _write_coco(file: Path, results: list[dict[str, Any]], numbers: CocoNumbers) -> Said:
+    file.parent.mkdir(parents=True, exist_ok=True)
+    beside = file.with_name(f".{file.name}.unfinished")
+    beside.write_text(json.dumps(results), encoding="utf-8")
+    os.replace(beside, file)
+    return Said(note="\n".join([f"{file}: {len(results)} boxes", *numbers.notes]))
