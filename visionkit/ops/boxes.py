@@ -56,7 +56,7 @@ def diou(a: keras.KerasTensor, b: keras.KerasTensor) -> keras.KerasTensor:
     around = _enclosing(a, b)
     diagonal = ops.sum(ops.square(around[..., 2:] - around[..., :2]), axis=-1)
     apart = ops.sum(ops.square(cxcywh_of(a)[..., :2] - cxcywh_of(b)[..., :2]), axis=-1)
-    return iou(a, b) - apart / ops.maximum(diagonal, TINY)
+    return iou(a, b) - apart / ops.maximum(ops.maximum(diagonal, apart), TINY)  # an inverted box may lie outside of it
 
 
 def ciou(a: keras.KerasTensor, b: keras.KerasTensor) -> keras.KerasTensor:

@@ -39,8 +39,8 @@ def class_wise_nms(
 ) -> Detections:
     """The greedy algorithm, class by class: take the best, drop what overlaps it, repeat.
 
-    A candidate is an anchor with one class; an anchor may answer with several. What is not there costs little: the work ends with
-    the last candidate above the threshold, or when every picture has ``max_detections``.
+    A candidate is an anchor with one class; an anchor may answer with several. What is not there costs little: the work ends
+    with the last candidate above the threshold, or when every picture has ``max_detections``.
 
     Args:
         boxes: float ``(N, A, 4)``, xyxy. ``N`` may be unknown while a graph is made, ``A`` and ``C`` may not.
@@ -123,7 +123,7 @@ def _greedy(candidates, valid, iou_threshold: float, max_detections: int):
 
 
 def _settle(free, dropping):
-    """Who of ``free`` ``(N, L)`` stays, if ``dropping`` ``(N, L, L)`` says which earlier ones drop one, provided that they stay.
+    """Who of ``free`` ``(N, L)`` stays; ``dropping`` ``(N, L, L)`` says by which earlier ones each is dropped, if those stay.
 
     After i turns all are right that hang on chains of i others at most: it ends, and with the greedy answer.
     """

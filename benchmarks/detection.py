@@ -1,0 +1,103 @@
+"""Detection: what is left after non-maximum suppression, and how many pictures a second; ours and its peers.
+
+    pip install torch torchvision ultralytics      # the peers; one that is not installed is left out, with a sentence
+    python benchmarks/detection.py
+
+Suppression: 8,400 boxes with 80 classes, a picture a call, as ``detection_nms.draw`` says; IoU 0.6, at most 300 detections; the
+answer ends as NumPy arrays. Ours runs in a ``tf.function``, also compiled by XLA. What the contenders keep is compared, too.
+Each contender has a process of its own; they take turns. Medians over the rounds, and the range of our ratio to each peer
+within a round.
+"""
+
+import os
+import tempfile
+from contextlib import ExitStack
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any, Literal
+
+import numpy as np
+import tyro
+from turns import Contender, NotStartedError, in_turns, print_ratio, print_speeds
+
+OURS, COMPILED = "visionkit", "visionkit, XLA"
+PEERS = {
+    "tf.image.combined_non_max_suppression": ("tensorflow", {"source": "tensorflow", "num_candidates": 0}),
+    "torchvision.ops.batched_nms": ("torchvision", {}),
+    "ultralytics non_max_suppression": ("ultralytics", {}),
+}
+CROWDS = {  # objects, boxes of each, and how many candidates ours has to look at to find the same
+    "60 objects of 10 boxes": ({"objects": 60, "boxes_each": 10}, 1024),
+    "200 objects of 20 boxes": ({"objects": 200, "boxes_each": 20}, 4096),
+}
+
+
+@dataclass(frozen=True)
+class Options:
+    """What is measured."""
+
+    work: tuple[Literal["suppression"], ...] = ("suppression",)
+    """Which sections."""
+    thresholds: tuple[float, ...] = (0.25, 0.001)
+    """Scores from which suppression starts: what is shown, and what mean average precision is measured with."""
+    rounds: int = 5
+    """Turns of each contender."""
+    seconds: float = 2.0
+    """Length of a turn."""
+
+
+def compare(ways: dict[str, tuple[str, dict[str, Any]]], ours: tuple[str, ...], rounds: int, **common: Any) -> list[str]:
+    """Measure contenders, print their table and the ratio of each of ours to each peer; the names of those that took part."""
+    with ExitStack() as stack:
+        contenders = []
+        for name, (loader, own) in ways.items():
+            try:
+                contenders.append(stack.enter_context(Contender(name, loader, **common, **own)))
+            except NotStartedError as error:
+                print(error)
+        turns = in_turns(contenders, rounds)
+    print_speeds(turns)
+    for one in ours:
+        for peer in turns:
+            if peer not in ours:
+                print_ratio(turns, one, peer)
+    return list(turns)
+
+
+def suppression(options: Options) -> None:
+    """Both crowds at all thresholds."""
+    for crowd, (drawing, num_candidates) in CROWDS.items():
+        for threshold in options.thresholds:
+            print(f"\n== suppression, {crowd}, scores above {threshold}")
+            with tempfile.TemporaryDirectory() as folder:
+                kept = {name: str(Path(folder, f"{i}.npz")) for i, name in enumerate((OURS, COMPILED, *PEERS))}
+                own = {"source": "visionkit", "num_candidates": num_candidates}
+                ways = {OURS: ("tensorflow", own), COMPILED: ("tensorflow", own | {"xla": True})} | PEERS
+                ways = {name: (f"detection_nms.{loader}", more | {"kept": kept[name]}) for name, (loader, more) in ways.items()}
+                common = {"threshold": threshold, "seconds": options.seconds} | drawing
+                names = compare(ways, (OURS, COMPILED), options.rounds, **common)
+                print_agreement({name: kept[name] for name in names})
+
+
+def print_agreement(kept: dict[str, str]) -> None:
+    """Of all that ours keeps, how much each peer keeps: the same scores and classes."""
+    sets = {}
+    for name, file in kept.items():
+        with np.load(file, allow_pickle=False) as parts:
+            pictures = range(len(parts.files) // 2)
+            sets[name] = {(i, s, c) for i in pictures for s, c in zip(parts[f"s{i}"], parts[f"c{i}"].astype(int), strict=True)}
+    for name, found in sets.items():
+        if name != OURS:
+            print(f"{name} keeps {len(found & sets[OURS])} of our {len(sets[OURS])}, and {len(found - sets[OURS])} others")
+
+
+def main(options: Options) -> None:
+    """Go through the sections."""
+    print(f"{os.cpu_count()} cores; {options.rounds} rounds of {options.seconds} s")
+    sections = {"suppression": suppression}
+    for work in options.work:
+        sections[work](options)
+
+
+if __name__ == "__main__":
+    main(tyro.cli(Options, description=__doc__))
