@@ -21,7 +21,7 @@ def draw(seed: int, objects: int, boxes_each: int) -> tuple[np.ndarray, np.ndarr
     """Boxes ``(A, 4)`` and scores ``(A, C)`` such as a detector answers.
 
     Objects lie anywhere; sides are 16 to 256 px of 640, evenly in the logarithm; few classes are frequent (Zipf, 1.5). Boxes of
-    an object are off by 6 % of its side (standard deviation) and 10 % in size; the logits of its class are its own ease (1 +- 1)
+    an object are off by 6 % of its side (standard deviation) and 10 % in size; the logits of its class are its ease, 1 +- 1,
     less 1.5 times a half-normal draw. All other logits are noise, -11 +- 1.3: of 672,000 scores about 600 are above 0.001.
     """
     rng = np.random.default_rng(seed)
