@@ -95,9 +95,11 @@ def _is_video(model: Model, file: str) -> bool:
 
 def _check(model: Model, options: Options, files: Sequence[str], drawings: Sequence[str]) -> None:
     """Do the options fit to the model and to the files?"""
-    for file, drawing in zip(files, drawings if options.draw is not None else (), strict=False):
-        if os.path.realpath(options.draw / drawing) == os.path.realpath(file):
-            raise UserError(f"--draw {options.draw} would write over {file}; name another folder.")
+    if options.draw is not None:
+        sources = {os.path.realpath(file): file for file in files}
+        for drawing in drawings:
+            if source := sources.get(os.path.realpath(options.draw / drawing)):
+                raise UserError(f"--draw {options.draw} would write over {source}; name another folder.")
     if options.annotations is not None and options.coco is None:
         raise UserError("--annotations says how --coco is to number pictures and classes; name a file with --coco, too.")
     if isinstance(model, Detector):

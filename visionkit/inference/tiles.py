@@ -31,6 +31,7 @@ COVERED = 0.7  # of an open box must be in the larger one
 SMALL = 0.5  # of a tile's side: so large an object lies within a tile, or is joined
 SHARED = 0.3  # of the smaller of two boxes: on the whole picture, a pixel of the network is many
 SAME = 0.5  # intersection over union of boxes of one object in two views, which agree less than those of one view
+OF_NO_VIEW = -1
 
 
 class _Views(NamedTuple):
@@ -129,17 +130,20 @@ def _joined(seen: _Views) -> _Views:
         meets = (shared > 0).all(axis=1) & (seen.view != seen.view[row]) & _alike(seen.scores[row], seen.scores)
         for other in np.flatnonzero(continues.any(axis=1) & meets):
             group[group == group[other]] = group[row]
-    parts = [seen.take(group == number) for number in np.unique(group)]
-    if len(parts) == len(group):
+    numbers, counts = np.unique(group, return_counts=True)
+    single = seen.take(numbers[counts == 1])  # a group that nothing joined has its own row's number
+    unions = [_union(seen.take(group == number)) for number in numbers[counts > 1]]
+    if not unions:
         return seen
-    return _Views(*(np.stack(arrays) for arrays in zip(*map(_union, parts), strict=True)))
+    return _Views(
+        *(np.concatenate([array, np.stack(more)]) for array, more in zip(single, zip(*unions, strict=True), strict=True))
+    )
 
 
 def _union(parts: _Views) -> tuple[np.ndarray, float, int, np.ndarray]:
     farthest = np.concatenate([parts.boxes[:, :2].argmin(axis=0), parts.boxes[:, 2:].argmax(axis=0)])
     sides = np.arange(4)
-    view = parts.view[0] if len(parts.scores) == 1 else -1  # of no view
-    return parts.boxes[farthest, sides], parts.scores.max(), view, parts.is_open[farthest, sides]
+    return parts.boxes[farthest, sides], parts.scores.max(), OF_NO_VIEW, parts.is_open[farthest, sides]
 
 
 def _uncovered(seen: _Views, tile: int) -> _Views:
