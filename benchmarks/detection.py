@@ -4,7 +4,7 @@
     python benchmarks/detection.py
 
 Suppression: 8,400 boxes with 80 classes, a picture a call, as ``detection_nms.draw`` says; IoU 0.6, at most 300 detections; the
-answer ends as NumPy arrays. Ours runs in a ``tf.function``, also compiled by XLA. What the contenders keep is compared, too.
+answer ends as NumPy arrays. What the contenders keep is compared, too.
 Each contender has a process of its own; they take turns. Medians over the rounds, and the range of our ratio to each peer
 within a round.
 """
@@ -20,15 +20,15 @@ import numpy as np
 import tyro
 from turns import Contender, NotStartedError, in_turns, print_ratio, print_speeds
 
-OURS, COMPILED = "visionkit", "visionkit, XLA"
+OURS = "visionkit"
 PEERS = {
-    "tf.image.combined_non_max_suppression": ("tensorflow", {"source": "tensorflow", "num_candidates": 0}),
+    "tf.image.combined_non_max_suppression": ("tensorflow", {"source": "tensorflow"}),
     "torchvision.ops.batched_nms": ("torchvision", {}),
     "ultralytics non_max_suppression": ("ultralytics", {}),
 }
-CROWDS = {  # objects, boxes of each, and how many candidates ours has to look at to find the same
-    "60 objects of 10 boxes": ({"objects": 60, "boxes_each": 10}, 1024),
-    "200 objects of 20 boxes": ({"objects": 200, "boxes_each": 20}, 4096),
+CROWDS = {
+    "60 objects of 10 boxes": {"objects": 60, "boxes_each": 10},
+    "200 objects of 20 boxes": {"objects": 200, "boxes_each": 20},
 }
 
 
@@ -46,8 +46,8 @@ class Options:
     """Length of a turn."""
 
 
-def compare(ways: dict[str, tuple[str, dict[str, Any]]], ours: tuple[str, ...], rounds: int, **common: Any) -> list[str]:
-    """Measure contenders, print their table and the ratio of each of ours to each peer; the names of those that took part."""
+def compare(ways: dict[str, tuple[str, dict[str, Any]]], rounds: int, **common: Any) -> list[str]:
+    """Measure contenders, print their table and the ratio of ours to each peer; the names of those that took part."""
     with ExitStack() as stack:
         contenders = []
         for name, (loader, own) in ways.items():
@@ -57,25 +57,23 @@ def compare(ways: dict[str, tuple[str, dict[str, Any]]], ours: tuple[str, ...], 
                 print(error)
         turns = in_turns(contenders, rounds)
     print_speeds(turns)
-    for one in ours:
-        for peer in turns:
-            if peer not in ours:
-                print_ratio(turns, one, peer)
+    for peer in turns:
+        if peer != OURS:
+            print_ratio(turns, OURS, peer)
     return list(turns)
 
 
 def suppression(options: Options) -> None:
     """Both crowds at all thresholds."""
-    for crowd, (drawing, num_candidates) in CROWDS.items():
+    for crowd, drawing in CROWDS.items():
         for threshold in options.thresholds:
             print(f"\n== suppression, {crowd}, scores above {threshold}")
             with tempfile.TemporaryDirectory() as folder:
-                kept = {name: str(Path(folder, f"{i}.npz")) for i, name in enumerate((OURS, COMPILED, *PEERS))}
-                own = {"source": "visionkit", "num_candidates": num_candidates}
-                ways = {OURS: ("tensorflow", own), COMPILED: ("tensorflow", own | {"xla": True})} | PEERS
+                kept = {name: str(Path(folder, f"{i}.npz")) for i, name in enumerate((OURS, *PEERS))}
+                ways = {OURS: ("tensorflow", {"source": "visionkit"})} | PEERS
                 ways = {name: (f"detection_nms.{loader}", more | {"kept": kept[name]}) for name, (loader, more) in ways.items()}
                 common = {"threshold": threshold, "seconds": options.seconds} | drawing
-                names = compare(ways, (OURS, COMPILED), options.rounds, **common)
+                names = compare(ways, options.rounds, **common)
                 print_agreement({name: kept[name] for name in names})
 
 

@@ -54,22 +54,20 @@ def _loader(answer: Callable[..., Kept], pictures: Sequence[tuple], kept: str, s
     return epoch
 
 
-def tensorflow(
-    *, source: str, xla: bool = False, num_candidates: int, threshold: float, kept: str, seconds: float, **drawing: int
-) -> Loader:
+def tensorflow(*, source: str, threshold: float, kept: str, seconds: float, **drawing: int) -> Loader:
     """Ours ("visionkit"), or TensorFlow's own operation ("tensorflow"), which looks at all candidates; in a ``tf.function``."""
     import visionkit
 
     visionkit.quiet_tensorflow()
     import tensorflow as tf
 
-    from visionkit.ops.nms import class_wise_nms
+    from visionkit.export.suppression import suppress
 
-    @tf.function(jit_compile=xla)
+    @tf.function
     def find(boxes, scores):
         if source == "visionkit":
-            limits = {"max_detections": MAX_DETECTIONS, "num_candidates": num_candidates}
-            return class_wise_nms(boxes, scores, score_threshold=threshold, iou_threshold=IOU_THRESHOLD, **limits)
+            limits = {"iou_threshold": IOU_THRESHOLD, "max_detections": MAX_DETECTIONS}
+            return suppress(boxes, scores, score_threshold=threshold, **limits)
         limits = {"max_output_size_per_class": MAX_DETECTIONS, "max_total_size": MAX_DETECTIONS}
         return tf.image.combined_non_max_suppression(
             boxes[:, :, None], scores, **limits, iou_threshold=IOU_THRESHOLD, score_threshold=threshold, clip_boxes=False

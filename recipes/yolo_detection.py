@@ -21,22 +21,22 @@ visionkit.quiet_tensorflow()
 
 import albumentations as A  # noqa: E402, N812
 import numpy as np  # noqa: E402
-from visionkit.data.detection_demo import make_detection_demo  # noqa: E402
-from visionkit.export.detector_bundle import export_detector  # noqa: E402
-from visionkit.inference.detection_evaluation import answers_to_annotated, twin_answers_to_annotated  # noqa: E402
 
 from visionkit.cache import cache_folder  # noqa: E402
 from visionkit.data import augment, sources  # noqa: E402
+from visionkit.data.detection_demo import make_detection_demo  # noqa: E402
 from visionkit.data.pixel_cache import open_cache  # noqa: E402
 from visionkit.data.sample import SkippedFiles  # noqa: E402
 from visionkit.data.splits import Splits, train_and_val  # noqa: E402
 from visionkit.data.training_sample import lasting_ratios  # noqa: E402
 from visionkit.errors import UserError  # noqa: E402
 from visionkit.export.bundle import add_facts  # noqa: E402
+from visionkit.export.detector_bundle import export_detector  # noqa: E402
+from visionkit.inference.detection_evaluation import answers_to_annotated, twin_answers_to_annotated  # noqa: E402
 from visionkit.metrics.detection import evaluate  # noqa: E402
 from visionkit.models import catalog, detectors  # noqa: E402
 from visionkit.training import detection_plan, runtime  # noqa: E402
-from visionkit.training.detection_phase import Schedule, detection_phase, measure  # noqa: E402
+from visionkit.training.detection_phase import SAME_OBJECT, Schedule, detection_phase, measure  # noqa: E402
 from visionkit.training.feeding import Feeding  # noqa: E402
 from visionkit.training.fit import load_weights, train_in_order  # noqa: E402
 from visionkit.training.recipe import Story, check_at_least, command_line, run_recipe  # noqa: E402
@@ -154,6 +154,7 @@ def train_and_export(run: RunFolder, config: Config) -> None:
         threshold=in_training.threshold,
         facts={"base": config.model, "made_by": f"visionkit {visionkit.__version__}, recipes/yolo_detection.py"},
         half_precision=config.half_precision,
+        iou_threshold=SAME_OBJECT,
     )
     seen, found = answers_to_annotated(bundle, val, skipped)
     truth = detection_plan.truths(seen)

@@ -8,6 +8,7 @@ from visionkit.ops.matching import assign, fitting
 
 ANCHORS = [np.array([[0.2, 0.2]], "float32"), np.array([[0.5, 0.5], [0.8, 0.4]], "float32")]
 SIDES = (4, 2)
+IN_CELLS = [its * side for its, side in zip(ANCHORS, SIDES, strict=True)]
 
 
 def maps_of(value=0.0, num_classes=3, batch=2):
@@ -20,7 +21,7 @@ def cross_entropy(logit, target):
 
 
 def test_pictures_without_objects_learn_that_there_is_nothing():
-    losses = yolo_losses(maps_of(), ANCHORS, np.zeros((2, 8, 4), "float32"), np.full((2, 8), -1, "int32"))
+    losses = yolo_losses(maps_of(), IN_CELLS, np.zeros((2, 8, 4), "float32"), np.full((2, 8), -1, "int32"))
     num_slots = 2 * (16 + 4 * 2)
     assert float(losses.box) == float(losses.classes) == 0
     assert float(losses.object) == pytest.approx(OBJECT_WEIGHT * num_slots * np.log(2), rel=1e-5)
@@ -36,19 +37,19 @@ def test_saying_the_truth_costs_nothing(num_classes):
         given = assign(boxes, classes, fits[..., first : first + len(anchors)], (side, side))
         first += len(anchors)
         flat = scale.reshape(-1, 5 + num_classes)
-        offsets = np.asarray(grids.encode(given.boxes, given.cells, anchors[np.asarray(given.anchors)], (side, side)))
+        offsets = np.asarray(grids.encode(given.boxes, given.cells, anchors[np.asarray(given.anchors)] * side, (side, side)))
         for place in np.flatnonzero(given.filled):
             row = flat[np.asarray(given.slots)[place]]
             row[:4], row[4], row[5 + int(given.classes[place])] = offsets[place], 20, 20
     maps = [scale.reshape(*scale.shape[:3], -1) for scale in maps]
-    losses = yolo_losses(maps, ANCHORS, boxes, classes)
+    losses = yolo_losses(maps, IN_CELLS, boxes, classes)
     assert max(map(float, losses)) < 2e-3
 
 
 def test_one_object_by_hand():
     """One slot is asked, the anchor in the middle of the first cell: there is no cell to its left, none above it."""
     boxes = np.array([[[0.0, 0.0, 0.25, 0.25]]], "float32")
-    losses = yolo_losses([maps_of(batch=1)[0]], ANCHORS[:1], boxes, np.array([[2]], "int32"))
+    losses = yolo_losses([maps_of(batch=1)[0]], IN_CELLS[:1], boxes, np.array([[2]], "int32"))
     overlap = 0.2**2 / 0.25**2  # concentric squares: CIoU is IoU
     assert float(losses.box) == pytest.approx(BOX_WEIGHT * (1 - overlap), rel=1e-4)
     assert float(losses.classes) == pytest.approx(CLASS_WEIGHT * 3 * np.log(2), rel=1e-5)
@@ -60,7 +61,7 @@ def test_label_smoothing_spreads_a_share_over_all_classes():
     maps = [maps_of(batch=1)[0].copy()]
     maps[0][..., 5] = 3.0
     boxes, classes = np.array([[[0.0, 0.0, 0.25, 0.25]]], "float32"), np.array([[0]], "int32")
-    smoothed = yolo_losses(maps, ANCHORS[:1], boxes, classes, label_smoothing=0.3).classes
+    smoothed = yolo_losses(maps, IN_CELLS[:1], boxes, classes, label_smoothing=0.3).classes
     expected = cross_entropy(3.0, 0.7 + 0.1) + 2 * cross_entropy(0.0, 0.1)
     assert float(smoothed) == pytest.approx(CLASS_WEIGHT * expected, rel=1e-5)
 
@@ -69,8 +70,8 @@ def test_padded_rows_change_nothing_but_shapes():
     boxes, classes = np.array([[[0.1, 0.1, 0.4, 0.5]]], "float32"), np.array([[1]], "int32")
     padded = np.concatenate([boxes, np.zeros((1, 7, 4), "float32")], axis=1)
     more = np.concatenate([classes, np.full((1, 7), -1, "int32")], axis=1)
-    few = yolo_losses(maps_of(0.3, batch=1), ANCHORS, boxes, classes)
-    many = yolo_losses(maps_of(0.3, batch=1), ANCHORS, padded, more)
+    few = yolo_losses(maps_of(0.3, batch=1), IN_CELLS, boxes, classes)
+    many = yolo_losses(maps_of(0.3, batch=1), IN_CELLS, padded, more)
     np.testing.assert_allclose([float(part) for part in few], [float(part) for part in many], rtol=1e-5)
 
 
@@ -82,6 +83,6 @@ def test_gradients_are_finite(box):
 
     maps = [tf.Variable(value) for value in maps_of(0.1, batch=1)]
     with tf.GradientTape() as tape:
-        loss = sum(yolo_losses(maps, ANCHORS, np.array([[box] * 300], "float32"), np.zeros((1, 300), "int32")))
+        loss = sum(yolo_losses(maps, IN_CELLS, np.array([[box] * 300], "float32"), np.zeros((1, 300), "int32")))
     for gradient in tape.gradient(loss, maps):
         assert np.isfinite(ops.convert_to_numpy(gradient)).all()

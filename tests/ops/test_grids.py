@@ -15,9 +15,9 @@ def test_the_cells_of_a_grid():
 
 def test_decoding_by_hand():
     """No offset: the middle of the cell, the anchor's sides. A sigmoid of 1: half a cell beyond, four times the anchor."""
-    none = grids.decode(np.zeros((1, 4), "float32"), np.array([[1.0, 2.0]]), np.array([[0.25, 0.5]]), (4, 8))
+    none = grids.decode(np.zeros((1, 4), "float32"), np.array([[1.0, 2.0]]), np.array([[1.0, 4.0]]), (4, 8))
     np.testing.assert_allclose(none, [[1.5 / 4 - 0.125, 2.5 / 8 - 0.25, 1.5 / 4 + 0.125, 2.5 / 8 + 0.25]], rtol=1e-6)
-    most = grids.decode(np.full((1, 4), 100, "float32"), np.array([[1.0, 2.0]]), np.array([[0.25, 0.5]]), (4, 8))
+    most = grids.decode(np.full((1, 4), 100, "float32"), np.array([[1.0, 2.0]]), np.array([[1.0, 4.0]]), (4, 8))
     np.testing.assert_allclose(most, [[2.5 / 4 - 0.5, 3.5 / 8 - 1, 2.5 / 4 + 0.5, 3.5 / 8 + 1]], rtol=1e-6)
 
 
@@ -32,7 +32,7 @@ def test_decoding_by_hand():
 def test_what_a_slot_can_say_comes_back(grid, place, within, ratio, anchor):
     """Also of centers in the neighboring cell, and of sides beyond the picture."""
     cell = np.floor(np.array(place) * (np.array(grid) - 1e-6))
-    center, sides = (cell + within) / grid, np.array(ratio) * anchor
+    center, sides = (cell + within) / grid, np.array(ratio) * anchor / grid
     box = np.concatenate([center - sides / 2, center + sides / 2])[None].astype("float32")
     given_cell, anchors = cell[None].astype("float32"), np.array([anchor], "float32")
     offsets = grids.encode(box, given_cell, anchors, grid)
@@ -41,5 +41,5 @@ def test_what_a_slot_can_say_comes_back(grid, place, within, ratio, anchor):
 
 def test_encoding_what_no_slot_can_say_is_finite():
     box = np.array([[0.9, 0.9, 0.9, 0.9], [-3, -3, 5, 5]], "float32")
-    offsets = np.asarray(grids.encode(box, np.zeros((2, 2), "float32"), np.full((2, 2), 0.1, "float32"), (4, 4)))
+    offsets = np.asarray(grids.encode(box, np.zeros((2, 2), "float32"), np.full((2, 2), 0.4, "float32"), (4, 4)))
     assert np.isfinite(offsets).all()

@@ -16,6 +16,7 @@ from visionkit.data.windows import letterbox, letterbox_frame
 from visionkit.errors import UserError
 from visionkit.export.bundle import write_bundle
 from visionkit.export.network import Network
+from visionkit.export.suppression import suppress
 from visionkit.ops.nms import Detections, class_wise_nms
 
 MAX_DETECTIONS = 300  # on a picture
@@ -44,7 +45,9 @@ class PictureDetector(tf.Module):
 
     def twin(self, pixels: tf.Tensor) -> dict[str, tf.Tensor]:
         """What the LiteRT twin does with float32 ``(1, size, size, 3)`` letterboxed pixels."""
-        return self._suppressed(self._network.forward(pixels), TWIN_THRESHOLD)._asdict()
+        answer = self._network.forward(pixels)
+        limits = {"iou_threshold": self._iou_threshold, "max_detections": MAX_DETECTIONS}
+        return class_wise_nms(answer["boxes"], answer["scores"], score_threshold=TWIN_THRESHOLD, **limits)._asdict()
 
     @tf.function(
         input_signature=[
@@ -82,13 +85,8 @@ class PictureDetector(tf.Module):
         return self._on_pictures(self._suppressed(self.serve_pixels(pixels), self._threshold), corners, sides)
 
     def _suppressed(self, answer: dict[str, tf.Tensor], score_threshold: tf.Tensor | float) -> Detections:
-        return class_wise_nms(
-            answer["boxes"],
-            answer["scores"],
-            score_threshold=score_threshold,
-            iou_threshold=self._iou_threshold,
-            max_detections=MAX_DETECTIONS,
-        )
+        limits = {"iou_threshold": self._iou_threshold, "max_detections": MAX_DETECTIONS}
+        return suppress(answer["boxes"], answer["scores"], score_threshold=score_threshold, **limits)
 
     def _on_pictures(self, found: Detections, corners: tf.Tensor, sides: tf.Tensor) -> dict[str, tf.Tensor]:
         """Boxes of squares as boxes of the pictures in them.

@@ -15,7 +15,7 @@ class DecodeGrid(keras.layers.Layer):
     """What the grid of one scale says, as boxes with scores.
 
     Args:
-        anchors: widths and heights ``(A, 2)``, relative to the picture.
+        anchors: widths and heights ``(A, 2)``, in cells.
     """
 
     def __init__(self, anchors: Any, **options: Any):

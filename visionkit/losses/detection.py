@@ -35,19 +35,20 @@ def yolo_losses(
 
     Args:
         maps: of each scale, ``(N, rows, columns, A * (5 + C))``: offsets, logit of an object, logits of the classes.
-        anchors: of each scale ``(A, 2)``, relative.
+        anchors: of each scale ``(A, 2)``, in cells of its grid.
         boxes: ``(N, M, 4)``, xyxy, relative.
         classes: int32 ``(N, M)``, -1 in padded rows.
         label_smoothing: share of a class that is spread over all (https://arxiv.org/abs/1512.00567).
     """
-    fits = matching.fitting(boxes, ops.concatenate(anchors))
+    grids_of = [(ops.shape(scale)[2], ops.shape(scale)[1]) for scale in maps]
+    relative = [its / ops.cast(ops.stack(grid), "float32") for its, grid in zip(anchors, grids_of, strict=True)]
+    fits = matching.fitting(boxes, ops.concatenate(relative))
     box_loss, object_loss, class_loss, count, first = 0.0, 0.0, 0.0, 0.0, 0
-    for scale, its_anchors in zip(maps, anchors, strict=True):
+    for scale, its_anchors, grid in zip(maps, anchors, grids_of, strict=True):
         num_anchors = its_anchors.shape[0]
         num_classes = scale.shape[-1] // num_anchors - 5
         its_fits = fits[..., first : first + num_anchors]
         first += num_anchors
-        grid = (ops.shape(scale)[2], ops.shape(scale)[1])
         given = matching.assign(boxes, classes, its_fits, grid)
         flat = ops.reshape(scale, (-1, 5 + num_classes))
         said = ops.take(flat, given.slots, axis=0)

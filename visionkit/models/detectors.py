@@ -72,11 +72,12 @@ def build(
     Args:
         name: "yolo_nano", "yolo_small", or one of keras-cv, "keras_cv:yolo_v8_s".
         num_classes: of the objects.
-        anchors: of each scale ``(A, 2)``; as many scales as there are, from stride 8 on. Detectors of keras-cv have their own.
+        anchors: of each scale ``(A, 2)``, relative to an input of ``size`` pixels, from stride 8 on. Detectors of keras-cv have
+            their own.
         base: the backbone, a network of the catalogue; None takes the detector's own.
         weights: of the base: None, "imagenet", or a path.
         frozen_stride: the base's layers up to this stride are not trained; None trains it all.
-        size: side of the input in pixels, where a detector must know it.
+        size: side of the input in pixels that it will have in the end.
     """
     if name.startswith(FOREIGN):
         adapter = importlib.import_module("visionkit.models.keras_cv_adapter")  # it costs seconds to import
@@ -87,16 +88,17 @@ def build(
         for layer in backbone.layers:
             layer.trainable = layer in thawed
     strides = STRIDES[: len(anchors)]
-    network = yolo.yolo(backbone, num_classes, anchors, variant=name, strides=strides, pretrained=weights is not None)
+    in_cells = [np.asarray(its, np.float32) * size / stride for its, stride in zip(anchors, strides, strict=True)]
+    network = yolo.yolo(backbone, num_classes, in_cells, variant=name, strides=strides, pretrained=weights is not None)
 
     def losses(maps, boxes, classes):
-        tables = [ops.convert_to_tensor(each) for each in anchors]
+        tables = [ops.convert_to_tensor(each) for each in in_cells]
         scales = [maps[each] for each in by_stride(maps)]
         parts = yolo_losses(scales, tables, boxes, classes, label_smoothing=LABEL_SMOOTHING)
         return dict(zip(PARTS, parts, strict=True))
 
     def at_size(side: int) -> keras.Model:
         pixels = keras.Input((side, side, 3), name="image")
-        return yolo.detector(keras.Model(pixels, network(pixels), name=network.name), anchors)
+        return yolo.detector(keras.Model(pixels, network(pixels), name=network.name), in_cells)
 
     return TrainableDetector(network, losses, PARTS, at_size, any_size=True)

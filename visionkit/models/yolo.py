@@ -55,7 +55,7 @@ def yolo(
     Args:
         backbone: built with ``num_classes=None``.
         num_classes: of the objects.
-        anchors: of each stride, widths and heights ``(A, 2)`` relative to the picture.
+        anchors: of each stride, widths and heights ``(A, 2)`` in its cells.
         variant: a key of ``VARIANTS``, or one of your own; its ``backbone`` is not looked at.
         strides: of the endpoints that get a head, rising.
         pretrained: the backbone's BatchNorm then stays in inference mode, also where it is trained.

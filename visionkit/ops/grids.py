@@ -27,21 +27,22 @@ def decode(offsets: keras.KerasTensor, cell: keras.KerasTensor, anchors: keras.K
     Args:
         offsets: t, ``(..., 4)``.
         cell: column and row of each, ``(..., 2)``, or what broadcasts to it.
-        anchors: widths and heights, relative to the picture, ``(..., 2)``, or what broadcasts to it.
+        anchors: widths and heights in cells, ``(..., 2)``, or what broadcasts to it. Not relative to the picture: a network
+            that sees pixels cannot know how large the whole is.
         grid: columns and rows of the grid.
 
     Returns:
         xyxy ``(..., 4)``, relative to the picture; they may reach beyond it.
     """
     shares = 2 * ops.sigmoid(offsets)
-    centers = (cell + shares[..., :2] - 0.5) / _as_float(grid)
-    return xyxy_of(ops.concatenate([centers, anchors * ops.square(shares[..., 2:])], axis=-1))
+    centers, sides = cell + shares[..., :2] - 0.5, anchors * ops.square(shares[..., 2:])
+    return xyxy_of(ops.concatenate([centers / _as_float(grid), sides / _as_float(grid)], axis=-1))
 
 
 def encode(boxes: keras.KerasTensor, cell: keras.KerasTensor, anchors: keras.KerasTensor, grid: tuple[int, int]):  # noqa: ANN201
     """The inverse of ``decode``: offsets ``(..., 4)`` of boxes that a slot can say; of others the nearest that it can."""
     centers, sides = ops.split(cxcywh_of(boxes), 2, axis=-1)
-    shares = ops.concatenate([centers * _as_float(grid) - cell + 0.5, ops.sqrt(sides / anchors)], axis=-1) / 2
+    shares = ops.concatenate([centers * _as_float(grid) - cell + 0.5, ops.sqrt(sides * _as_float(grid) / anchors)], axis=-1) / 2
     shares = ops.clip(shares, ROUNDING, 1 - ROUNDING)
     return ops.log(shares / (1 - shares))
 

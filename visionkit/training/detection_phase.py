@@ -11,15 +11,17 @@ from keras import ops
 
 from visionkit.data.pipeline import batches
 from visionkit.data.sample import Index, SkippedFiles
+from visionkit.export.detector_bundle import MAX_DETECTIONS
+from visionkit.export.suppression import suppress
 from visionkit.layers.inference_mode import InferenceMode
 from visionkit.metrics.detection import DetectionMetrics, Found, Truth, evaluate
 from visionkit.models.detectors import TrainableDetector
-from visionkit.ops.nms import class_wise_nms
 from visionkit.training.feeding import Feeding
 from visionkit.training.fit import Phase
 
 WEIGHT_DECAY = 5e-4
 AVERAGE = 0.99  # decay of the moving average of the weights: it looks back about a hundred steps
+SAME_OBJECT = 0.5  # IoU from which the lower of two boxes of a class is dropped
 LOWEST_SCORE = 0.001  # of what is measured: average precision looks at the doubtful, too
 
 
@@ -192,7 +194,8 @@ def measure(answering: keras.Model, val: Index, batch_size: int, skipped: Skippe
     side, truth, found = answering.input_shape[1], [], []
     for batch in batches(val, size=side, batch_size=batch_size, skipped=skipped):
         answers = answering.predict_on_batch(batch["image"].numpy())
-        kept = class_wise_nms(answers["boxes"], answers["scores"], score_threshold=LOWEST_SCORE)
+        limits = {"score_threshold": LOWEST_SCORE, "iou_threshold": SAME_OBJECT, "max_detections": MAX_DETECTIONS}
+        kept = suppress(answers["boxes"], answers["scores"], **limits)
         found += [Found(*rows) for rows in zip(*(keras.ops.convert_to_numpy(part) for part in kept), strict=True)]
         objects = zip(batch["boxes"].numpy(), batch["classes"].numpy(), strict=True)
         truth += [Truth(boxes, classes, (side, side)) for boxes, classes in objects]

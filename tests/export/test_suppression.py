@@ -1,0 +1,44 @@
+"""TensorFlow's kernel keeps what the portable algorithm keeps."""
+
+import numpy as np
+import pytest
+import tensorflow as tf
+
+from visionkit.export.suppression import suppress
+from visionkit.ops.nms import class_wise_nms
+
+LIMITS = {"score_threshold": 0.3, "iou_threshold": 0.5, "max_detections": 20}
+
+
+def both(boxes, scores, **limits):
+    boxes, scores = np.asarray(boxes, "float32"), np.asarray(scores, "float32")
+    pair = suppress(tf.constant(boxes), tf.constant(scores), **limits), class_wise_nms(boxes, scores, **limits)
+    return [[np.asarray(part) for part in detections] for detections in pair]
+
+
+@pytest.mark.parametrize("num_anchors", [0, 5], ids=["no candidates", "none above the threshold"])
+def test_nothing_to_find(num_anchors):
+    found = suppress(tf.zeros((2, num_anchors, 4)), tf.zeros((2, num_anchors, 3)), **LIMITS)
+    assert [part.shape for part in found] == [(2, 20, 4), (2, 20), (2, 20)]
+    assert (found.classes.numpy() == -1).all() and not found.boxes.numpy().any()
+
+
+def test_both_thresholds_are_met_as_the_portable_one_meets_them():
+    """A score of exactly 0.3 is dropped, and so is a box with an IoU of exactly 0.5."""
+    boxes = [[[0, 0, 1, 1], [0, 0, 1, 0.5], [0, 0, 1, 0.49], [0.5, 0.5, 0.6, 0.6]]]
+    scores = [[[0.9], [0.8], [0.7], [0.3]]]
+    ours, portable = both(boxes, scores, **LIMITS)
+    np.testing.assert_allclose(ours[1], portable[1])
+    assert ours[1][0, :3].tolist() == pytest.approx([0.9, 0.7, 0])
+
+
+@pytest.mark.parametrize("num_classes", [1, 4])
+@pytest.mark.parametrize("score_threshold", [0.001, 0.6, tf.constant(0.4)])
+def test_the_same_as_the_portable_one(num_classes, score_threshold):
+    rng = np.random.default_rng(num_classes)
+    corners = rng.random((3, 200, 2)) * 0.6
+    boxes = np.concatenate([corners, corners + 0.05 + rng.random((3, 200, 2)) * 0.3], axis=2)
+    limits = {"score_threshold": score_threshold, "iou_threshold": 0.5, "max_detections": 50}
+    ours, portable = both(boxes, rng.random((3, 200, num_classes)), **limits)
+    for mine, theirs in zip(ours, portable, strict=True):
+        np.testing.assert_allclose(mine, theirs, rtol=1e-5)
