@@ -7,6 +7,7 @@ the task easy: it shows that everything works, not how well a network generalise
 import os
 import shutil
 import tempfile
+from collections.abc import Callable
 from pathlib import Path
 
 import numpy as np
@@ -48,15 +49,28 @@ def make_demo(folder: str | Path, *, num_train: int = 24, num_val: int = 10, see
     Returns:
         the folder.
     """
+    return write_once(folder, f"{VERSION} {num_train} {num_val} {seed}", lambda to: _write(to, num_train, num_val, seed))
+
+
+def write_once(folder: str | Path, stamp: str, write: Callable[[Path], None]) -> Path:
+    """Write a folder beside and rename it, unless it is there with the same stamp.
+
+    Args:
+        folder: where it shall be.
+        stamp: what it was made by: version and options.
+        write: makes its argument, a folder that is not there yet, and fills it.
+
+    Returns:
+        the folder.
+    """
     folder = Path(folder)
     folder.parent.mkdir(parents=True, exist_ok=True)
     with FileLock(folder.with_name(f".{folder.name}.lock")):  # two first runs at once: the second finds what the first made
-        stamp = f"{VERSION} {num_train} {num_val} {seed}"
         marker = folder / MARKER
         if not (marker.is_file() and marker.read_text() == stamp):
             with tempfile.TemporaryDirectory(prefix=f".{folder.name}-", dir=folder.parent) as beside:
                 unfinished = Path(beside) / folder.name
-                _write(unfinished, num_train, num_val, seed)
+                write(unfinished)
                 (unfinished / MARKER).write_text(stamp)
                 shutil.rmtree(folder, ignore_errors=True)
                 os.replace(unfinished, folder)
@@ -66,7 +80,7 @@ def make_demo(folder: str | Path, *, num_train: int = 24, num_val: int = 10, see
 def _write(folder: Path, num_train: int, num_val: int, seed: int) -> None:
     for number, (name, photograph) in enumerate(tqdm(PHOTOGRAPHS.items(), "cutting photographs", leave=False)):
         rng = np.random.default_rng([seed, number])
-        regions = dict(zip(("train", "val"), split_in_two(_as_rgb(photograph())), strict=True))
+        regions = dict(zip(("train", "val"), split_in_two(as_rgb(photograph())), strict=True))
         for split, count in (("train", num_train), ("val", num_val)):
             target = folder / split / name
             target.mkdir(parents=True)
@@ -90,5 +104,6 @@ def random_crop(region: np.ndarray, rng: np.random.Generator) -> np.ndarray:
     return region[top : top + side, left : left + side]
 
 
-def _as_rgb(photograph: np.ndarray) -> np.ndarray:
+def as_rgb(photograph: np.ndarray) -> np.ndarray:
+    """A grey photograph ``(H, W)``, or one of any channels, as ``(H, W, 3)``."""
     return np.repeat(photograph[..., None], 3, axis=2) if photograph.ndim == 2 else photograph[..., :3]
