@@ -1,8 +1,8 @@
 """Small sets with exact boxes and exact landmarks that need no network: real things, cut out, on real photographs.
 
 Coins, handwritten digits and faces are others in training than in validation, and the backgrounds share no pixel; of the cat,
-the cup, the flower and the retina there is one each, seen in many sizes, turns and places. The sets show that something is learnt
-and found; how well it is found in a street they do not say.
+the cup, the flower and the retina there is one each, seen in many sizes, turns and places. The sets show that something is
+learnt and found; how well it is found in a street they do not say.
 """
 
 from collections.abc import Callable
