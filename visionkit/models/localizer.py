@@ -1,0 +1,88 @@
+"""Networks that say where: one object with its box, or the landmarks of one thing."""
+
+import keras
+from keras import layers, ops
+
+from visionkit.layers.inference_mode import InferenceMode
+from visionkit.models.endpoints import select_endpoints, strides_of
+
+FILTERS = 64
+FINEST = 8  # stride of the finest feature map that landmarks are looked for in
+
+
+def localizer(backbone: keras.Model, num_classes: int, *, hidden: int = 128, dropout: float = 0.2) -> keras.Model:
+    """Say whether there is an object, where it is, and of which class.
+
+    The feature map is not pooled: what is where must not get lost.
+
+    Args:
+        backbone: pretrained, built with ``num_classes=None`` and every side known. Its BatchNorm runs in inference mode.
+        num_classes: of objects.
+        hidden: units of the hidden layer.
+        dropout: share of them that is dropped in training.
+
+    Returns:
+        a model from pixels ``(N, size, size, 3)`` to ``(N, 5 + num_classes)``; see ``losses.localization_loss``.
+    """
+    pixels = keras.Input(backbone.input_shape[1:], name="image")
+    x = _features(backbone, pixels, strides_of(backbone)[-1:])[0]
+    x = layers.Conv2D(FILTERS, 1, activation="relu", name="narrow")(x)
+    x = layers.Dense(hidden, activation="relu", name="hidden")(layers.Flatten(name="flatten")(x))
+    x = layers.Dropout(dropout, name="dropout")(x)
+    parts = {"presence": (1, None), "box": (4, "sigmoid"), "classes": (num_classes, None)}
+    answers = [layers.Dense(units, activation=kind, dtype="float32", name=name)(x) for name, (units, kind) in parts.items()]
+    return keras.Model(pixels, layers.Concatenate(dtype="float32", name="answer")(answers), name=f"{backbone.name}_localizer")
+
+
+def landmark_finder(backbone: keras.Model, num_points: int) -> keras.Model:
+    """Find landmarks: a map for each, of which the center of mass is the answer.
+
+    Integral Human Pose Regression, Sun et al. 2018 (https://arxiv.org/abs/1711.08229), on feature maps of several strides, the
+    coarser ones enlarged.
+
+    Args:
+        backbone: pretrained, built with ``num_classes=None`` and every side known. Its BatchNorm runs in inference mode.
+        num_points: landmarks.
+
+    Returns:
+        a model from pixels ``(N, size, size, 3)`` to x and y, relative to the picture, ``(N, num_points, 2)``.
+    """
+    pixels = keras.Input(backbone.input_shape[1:], name="image")
+    strides = [stride for stride in strides_of(backbone) if stride >= FINEST]
+    x = None
+    for stride, features in zip(reversed(strides), reversed(_features(backbone, pixels, strides)), strict=True):
+        lateral = layers.Conv2D(FILTERS, 1, name=f"lateral_{stride}")(features)
+        if x is not None:
+            x = layers.UpSampling2D(lateral.shape[1] // x.shape[1], interpolation="bilinear", name=f"enlarged_{stride}")(x)
+            x = layers.Add(name=f"merged_{stride}")([x, lateral])
+        else:
+            x = lateral
+    x = layers.Conv2D(2 * FILTERS, 3, padding="same", activation="relu", name="look")(x)
+    maps = layers.Conv2D(num_points, 1, dtype="float32", name="maps")(x)
+    return keras.Model(pixels, CenterOfMass(dtype="float32", name="points")(maps), name=f"{backbone.name}_landmarks")
+
+
+@keras.saving.register_keras_serializable("visionkit")
+class CenterOfMass(layers.Layer):
+    """Where the mass of each map lies: ``(N, H, W, K)``, any numbers, to x and y, 0..1, ``(N, K, 2)``.
+
+    A map becomes positive, with a sum of 1, by softmax; so the answer has a gradient everywhere.
+    """
+
+    def call(self, maps: keras.KerasTensor) -> keras.KerasTensor:
+        """Softmax and expectation."""
+        height, width, count = maps.shape[1:]
+        shares = ops.reshape(ops.softmax(ops.reshape(maps, (-1, height * width, count)), axis=1), (-1, height, width, count))
+        x = (ops.arange(width, dtype=maps.dtype) + 0.5) / width
+        y = (ops.arange(height, dtype=maps.dtype) + 0.5) / height
+        return ops.stack(
+            [ops.tensordot(ops.sum(shares, 1), x, [[1], [0]]), ops.tensordot(ops.sum(shares, 2), y, [[1], [0]])], -1
+        )
+
+
+def _features(backbone: keras.Model, pixels: keras.KerasTensor, strides: list[int]) -> list[keras.KerasTensor]:
+    """The feature maps at ``strides``, BatchNorm in inference mode."""
+    chosen = select_endpoints(backbone, tuple(strides))
+    listed = keras.Model(chosen.inputs, [chosen.output[f"stride_{stride}"] for stride in strides], name=backbone.name)
+    made = InferenceMode(listed, name="base")(pixels)
+    return list(made) if isinstance(made, list | tuple) else [made]
