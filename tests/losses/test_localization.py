@@ -16,7 +16,7 @@ def test_no_samples_have_no_loss():
 def test_by_hand():
     truth = np.array([[1, 0.5, 0.5, 0.2, 0.4, 0, 1], [0, 0, 0, 0, 0, 0, 0]], "float32")
     answer = np.array([[0, 0.4, 0.5, 0.2, 0.6, 0, np.log(3)], [0, 0.9, 0.9, 0.9, 0.9, 5, -5]], "float32")
-    expected = [np.log(2) + BOX_WEIGHT * (0.01 + 0.04) + np.log(4 / 3), np.log(2)]
+    expected = [np.log(2) + BOX_WEIGHT * (0.1 + 0.2) + np.log(4 / 3), np.log(2)]
     np.testing.assert_allclose(localization_loss(truth, tf.constant(answer)), expected, rtol=1e-5)
 
 

@@ -3,8 +3,8 @@
 import keras
 from keras import ops
 
-PRESENCE, BOX, CLASSES = slice(0, 1), slice(1, 5), slice(5, None)  # columns of truth and answer
-BOX_WEIGHT = 10.0  # a squared error of shares of a picture is small
+BOX, CLASSES = slice(1, 5), slice(5, None)  # columns of truth and answer, behind the presence
+BOX_WEIGHT = 5.0
 
 
 def localization_loss(truth: keras.KerasTensor, answer: keras.KerasTensor) -> keras.KerasTensor:
@@ -16,12 +16,12 @@ def localization_loss(truth: keras.KerasTensor, answer: keras.KerasTensor) -> ke
         answer: the same columns: a logit; the box, 0..1; logits.
 
     Returns:
-        ``(N,)``: the cross-entropy of the presence, and where there is an object the squared error of the box and the
+        ``(N,)``: the cross-entropy of the presence, and where there is an object the absolute error of the box and the
         cross-entropy of the class.
     """
     presence = ops.cast(truth[:, 0], answer.dtype)
     is_there = presence > 0.5
-    of_object = BOX_WEIGHT * ops.sum(ops.square(truth[:, BOX] - answer[:, BOX]), axis=-1)
+    of_object = BOX_WEIGHT * ops.sum(ops.abs(truth[:, BOX] - answer[:, BOX]), axis=-1)
     of_object += ops.categorical_crossentropy(truth[:, CLASSES], answer[:, CLASSES], from_logits=True)
     of_presence = ops.binary_crossentropy(presence, answer[:, 0], from_logits=True)
     return of_presence + ops.where(is_there, of_object, 0.0)

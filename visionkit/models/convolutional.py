@@ -16,16 +16,16 @@ SLIDES = ("Conv", "MaxPooling", "AveragePooling", "DepthwiseConv", "SeparableCon
 def convolutional(classifier: keras.Model) -> keras.Model:
     """The same network for pictures of any size from its own input on: an answer for every window.
 
-    Convolutions share their weights with the classifier; dense layers become convolutions that hold copies. The first one behind
-    the flattening looks at all that was flattened, the others at one pixel.
+    Convolutions share their weights with the classifier; dense layers become convolutions that hold copies. The first one
+    behind the flattening looks at all that was flattened, the others at one pixel.
 
     Args:
         classifier: a chain of layers that ends in Flatten and dense layers, such as LeNet-5, with sides that are known, and
             nothing that looks beyond a window's border: padding is "valid".
 
     Returns:
-        a model from ``(N, H, W, C)`` to ``(N, rows, columns, num_classes)``; answer ``[i, j]`` is that of the classifier for the
-        window at ``[i * stride, j * stride]``, with ``stride_of(classifier)``.
+        a model from ``(N, H, W, C)`` to ``(N, rows, columns, num_classes)``; answer ``[i, j]`` is that of the classifier for
+        the window at ``[i * stride, j * stride]``, with ``stride_of(classifier)``.
 
     Raises:
         ValueError: it is no such chain; says which layer is in the way.

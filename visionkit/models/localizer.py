@@ -7,13 +7,12 @@ from visionkit.layers.inference_mode import InferenceMode
 from visionkit.models.endpoints import select_endpoints, strides_of
 
 FILTERS = 64
-FINEST = 8  # stride of the finest feature map that landmarks are looked for in
 
 
 def localizer(backbone: keras.Model, num_classes: int, *, hidden: int = 128, dropout: float = 0.2) -> keras.Model:
     """Say whether there is an object, where it is, and of which class.
 
-    The feature map is not pooled: what is where must not get lost.
+    Feature maps, of stride 16 and more, are not pooled: what is where must not get lost.
 
     Args:
         backbone: pretrained, built with ``num_classes=None`` and every side known. Its BatchNorm runs in inference mode.
@@ -25,8 +24,8 @@ def localizer(backbone: keras.Model, num_classes: int, *, hidden: int = 128, dro
         a model from pixels ``(N, size, size, 3)`` to ``(N, 5 + num_classes)``; see ``losses.localization_loss``.
     """
     pixels = keras.Input(backbone.input_shape[1:], name="image")
-    x = _features(backbone, pixels, strides_of(backbone)[-1:])[0]
-    x = layers.Conv2D(FILTERS, 1, activation="relu", name="narrow")(x)
+    x = _looked_at(backbone, pixels, finest=16)
+    x = layers.Conv2D(FILTERS // 2, 1, activation="relu", name="narrow")(x)
     x = layers.Dense(hidden, activation="relu", name="hidden")(layers.Flatten(name="flatten")(x))
     x = layers.Dropout(dropout, name="dropout")(x)
     parts = {"presence": (1, None), "box": (4, "sigmoid"), "classes": (num_classes, None)}
@@ -37,8 +36,7 @@ def localizer(backbone: keras.Model, num_classes: int, *, hidden: int = 128, dro
 def landmark_finder(backbone: keras.Model, num_points: int) -> keras.Model:
     """Find landmarks: a map for each, of which the center of mass is the answer.
 
-    Integral Human Pose Regression, Sun et al. 2018 (https://arxiv.org/abs/1711.08229), on feature maps of several strides, the
-    coarser ones enlarged.
+    Integral Human Pose Regression, Sun et al. 2018 (https://arxiv.org/abs/1711.08229), on feature maps of stride 8 and more.
 
     Args:
         backbone: pretrained, built with ``num_classes=None`` and every side known. Its BatchNorm runs in inference mode.
@@ -48,16 +46,7 @@ def landmark_finder(backbone: keras.Model, num_points: int) -> keras.Model:
         a model from pixels ``(N, size, size, 3)`` to x and y, relative to the picture, ``(N, num_points, 2)``.
     """
     pixels = keras.Input(backbone.input_shape[1:], name="image")
-    strides = [stride for stride in strides_of(backbone) if stride >= FINEST]
-    x = None
-    for stride, features in zip(reversed(strides), reversed(_features(backbone, pixels, strides)), strict=True):
-        lateral = layers.Conv2D(FILTERS, 1, name=f"lateral_{stride}")(features)
-        if x is not None:
-            x = layers.UpSampling2D(lateral.shape[1] // x.shape[1], interpolation="bilinear", name=f"enlarged_{stride}")(x)
-            x = layers.Add(name=f"merged_{stride}")([x, lateral])
-        else:
-            x = lateral
-    x = layers.Conv2D(2 * FILTERS, 3, padding="same", activation="relu", name="look")(x)
+    x = _looked_at(backbone, pixels, finest=8)
     maps = layers.Conv2D(num_points, 1, dtype="float32", name="maps")(x)
     return keras.Model(pixels, CenterOfMass(dtype="float32", name="points")(maps), name=f"{backbone.name}_landmarks")
 
@@ -80,9 +69,17 @@ class CenterOfMass(layers.Layer):
         )
 
 
-def _features(backbone: keras.Model, pixels: keras.KerasTensor, strides: list[int]) -> list[keras.KerasTensor]:
-    """The feature maps at ``strides``, BatchNorm in inference mode."""
+def _looked_at(backbone: keras.Model, pixels: keras.KerasTensor, finest: int) -> keras.KerasTensor:
+    """Feature maps from stride ``finest`` on as one, the coarser ones enlarged, behind a convolution."""
+    strides = [stride for stride in strides_of(backbone) if stride >= finest]
     chosen = select_endpoints(backbone, tuple(strides))
     listed = keras.Model(chosen.inputs, [chosen.output[f"stride_{stride}"] for stride in strides], name=backbone.name)
-    made = InferenceMode(listed, name="base")(pixels)
-    return list(made) if isinstance(made, list | tuple) else [made]
+    found = InferenceMode(listed, name="base")(pixels)
+    x = None
+    for stride, features in reversed(list(zip(strides, found, strict=True))):
+        lateral = layers.Conv2D(FILTERS, 1, name=f"lateral_{stride}")(features)
+        if x is not None:
+            x = layers.UpSampling2D(lateral.shape[1] // x.shape[1], interpolation="bilinear", name=f"enlarged_{stride}")(x)
+            lateral = layers.Add(name=f"merged_{stride}")([x, lateral])
+        x = lateral
+    return layers.Conv2D(2 * FILTERS, 3, padding="same", activation="relu", name="look")(x)

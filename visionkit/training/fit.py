@@ -16,7 +16,7 @@ from visionkit.training.run_folder import RunFolder
 
 
 class Validation(NamedTuple):
-    """What is measured after each epoch."""
+    """What is measured of a classifier after each epoch."""
 
     loss: float
     accuracy: float
@@ -33,12 +33,16 @@ class Phase:
         learning_rate: the highest.
         num_steps: batches an epoch.
         batches: from the epoch's number to its batches ``(inputs, one_hot_labels, sample_weights)``.
-        validate: measures the model as it is.
+        validate: measures the model as it is: a named tuple, whose last value is shown while training goes on.
         label_smoothing: share of each label that is spread over all classes (https://arxiv.org/abs/1512.00567).
         weight_decay: as the optimizer takes it.
         optimizer: from the learning rate, the steps in all and the weight decay to the optimizer.
         loss_weights: of a model with several outputs: name -> share of its loss. The first is the one whose accuracy counts.
             Labels and sample weights are then dicts of the same names.
+        brings_loss: the model computes its loss by itself (``compute_loss``); what it tracks stands in the history.
+        average: decay of a moving average of the trained weights (https://arxiv.org/abs/1706.02677), which is then
+            what is validated and kept; None has none.
+        validate_every: epochs; after the last one it is validated in any case.
         short_steps: a step takes a millisecond or so, and Keras' ``fit`` would spend more on itself.
     """
 
@@ -48,11 +52,14 @@ class Phase:
     learning_rate: float
     num_steps: int
     batches: Callable[[int], Iterable]
-    validate: Callable[[], Validation]
+    validate: Callable[[], tuple]
     label_smoothing: float = 0.0
     weight_decay: float = 1e-4
     optimizer: Callable[[float, int, float], keras.optimizers.Optimizer] = adamw
     loss_weights: dict[str, float] | None = None
+    brings_loss: bool = False
+    average: float | None = None
+    validate_every: int = 1
     short_steps: bool = False
 
 
@@ -66,7 +73,8 @@ def train_in_order(run: RunFolder, phases: dict[str, Callable[[], Phase]], whole
             each phase has a model of its own.
 
     Returns:
-        the history: a row an epoch, with phase, epoch, loss, accuracy, val_loss, val_accuracy and seconds.
+        the history: a row an epoch, with phase, epoch, seconds, and what was measured: loss, accuracy, val_loss,
+        val_accuracy ...
     """
     state, arrays = run.load_checkpoint() or ({"phase": None, "epoch": 0, "history": []}, None)
     names, history = list(phases), state["history"]
@@ -81,6 +89,7 @@ def train_in_order(run: RunFolder, phases: dict[str, Callable[[], Phase]], whole
             first_epoch, arrays = state["epoch"], None
             tqdm.write(f"Resumed after epoch {first_epoch} of '{name}'.")
         train(phase, run, history, first_epoch)
+        use_average(phase)
         target = run.weights_file(name)
         unfinished = target.with_name(f"unfinished_{target.name}")  # Keras wants the suffix
         (whole or phase.model).save_weights(unfinished)
@@ -101,29 +110,47 @@ def train(phase: Phase, run: RunFolder, history: list[dict], first_epoch: int = 
     with tqdm(total=total, initial=done, desc=phase.name, unit=" steps") as bar:
         for epoch in range(first_epoch, phase.epochs):
             measured = run_epoch(phase, epoch, lambda: bar.update(1))
-            validation = phase.validate()
-            measured |= {f"val_{name}": value for name, value in validation._asdict().items()}
+            if (epoch + 1) % phase.validate_every == 0 or epoch + 1 == phase.epochs:
+                validation = validated(phase)
+                measured |= {f"val_{name}": value for name, value in validation.items()}
+                bar.set_postfix_str(f"validation {', '.join(f'{name} {value:.3f}' for name, value in validation.items())}")
             row = {
                 "phase": phase.name,
                 "epoch": epoch + 1,
                 **{name: round(float(value), 5) for name, value in measured.items()},
             }
             history.append(row | {"seconds": round(run.seconds(), 1)})
-            bar.set_postfix_str(f"epoch {epoch + 1}/{phase.epochs}, validation accuracy {validation.accuracy:.3f}")
             run.save_checkpoint(phase.name, epoch + 1, snapshot(phase.model), history)
+
+
+def use_average(phase: Phase) -> None:
+    """Put the moving average of the weights in their place, where the phase keeps one."""
+    if phase.average is not None:
+        phase.model.optimizer.finalize_variable_values(phase.model.trainable_variables)
+
+
+def validated(phase: Phase) -> dict[str, float]:
+    """What ``validate`` measures, of the averaged weights where the phase keeps them; the trained ones are put back."""
+    trained = [keras.ops.copy(variable.value) for variable in phase.model.trainable_variables] if phase.average else []
+    use_average(phase)
+    try:
+        return phase.validate()._asdict()
+    finally:
+        for variable, value in zip(phase.model.trainable_variables, trained, strict=False):
+            variable.assign(value)
 
 
 def run_epoch(phase: Phase, epoch: int, after_step: Callable[[], object]) -> dict[str, float]:
     """Train for one epoch.
 
     Returns:
-        ``loss`` and ``accuracy``, means over the epoch's batches as they were met.
+        ``loss`` and ``accuracy``, or what the model tracks: means over the epoch's batches as they were met.
     """
-    if phase.short_steps:
+    if phase.short_steps or phase.average is not None:  # at its end Keras' fit would put the average in the weights' place
         steps, sizes = [], []
         for batch in phase.batches(epoch):
             steps.append(phase.model.train_on_batch(*batch, return_dict=True))  # of this batch alone, in Keras 3.15
-            sizes.append(len(batch[1]))
+            sizes.append(len(batch[0]))
             after_step()
         measured = {name: np.average([step[name] for step in steps], weights=sizes) for name in steps[0]}
     else:
@@ -131,6 +158,8 @@ def run_epoch(phase: Phase, epoch: int, after_step: Callable[[], object]) -> dic
         options = {"steps_per_epoch": phase.num_steps, "shuffle": False, "verbose": 0, "callbacks": [after_each]}
         history = phase.model.fit(phase.batches(epoch), **options).history
         measured = {name: values[0] for name, values in history.items()}
+    if phase.brings_loss:
+        return {name: float(value) for name, value in measured.items()}
     counted = "accuracy" if phase.loss_weights is None else f"{next(iter(phase.loss_weights))}_accuracy"
     return {"loss": float(measured["loss"]), "accuracy": float(measured[counted])}
 
@@ -143,9 +172,14 @@ def load_weights(model: keras.Model, path: Path) -> None:
 
 
 def compile_phase(phase: Phase) -> None:
-    """Compile the phase's model: cross-entropy on logits, and the phase's optimizer."""
+    """Compile the phase's model: cross-entropy on logits or its own loss, and the phase's optimizer."""
     optimizer = phase.optimizer(phase.learning_rate, phase.epochs * phase.num_steps, phase.weight_decay)
+    if phase.average is not None:
+        optimizer.use_ema, optimizer.ema_momentum = True, phase.average
     optimizer.build(phase.model.trainable_variables)
+    if phase.brings_loss:
+        phase.model.compile(optimizer, jit_compile=runtime.jit_compile())
+        return
     loss = keras.losses.CategoricalCrossentropy(from_logits=True, label_smoothing=phase.label_smoothing)
     metrics = [keras.metrics.CategoricalAccuracy(name="accuracy")]
     if phase.loss_weights is not None:

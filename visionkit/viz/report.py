@@ -44,7 +44,7 @@ class Section:
     @property
     def inline(self) -> str:
         """The figure as a URL."""
-        return _inline(self.figure)
+        return to_inline(self.figure)
 
 
 @dataclass(frozen=True)
@@ -96,10 +96,10 @@ def write_report(report: ClassificationReport, path: str | Path) -> Path:
         {"name": name, "train": int(train), "val": int(val), "precision": p, "recall": r, "f1": f}
         for name, train, p, r, f, val in zip(report.class_names, report.train_counts, *scores, strict=True)
     ]
-    page = _template().render(
+    page = page_template("report.html.j2").render(
         report=report,
         classes=rows,
-        curves=_inline(plots.curves(report.history)) if report.history else None,
+        curves=to_inline(plots.curves(report.history)) if report.history else None,
         matrix=matrix.tolist() if len(labels) <= MAX_CLASSES_SHOWN else None,
         wrong=_worst(report, answers),
         num_wrong=int((answers != report.truth).sum()),
@@ -118,7 +118,7 @@ def _worst(report: ClassificationReport, answers: np.ndarray) -> list[dict]:
     wrong = [i for i in np.argsort(of_truth) if answers[i] != report.truth[i]]
     return [
         {
-            "picture": _thumbnail(report.paths[i] if report.pictures is None else report.pictures[i]),
+            "picture": thumbnail(report.paths[i] if report.pictures is None else report.pictures[i]),
             "path": report.paths[i],
             "truth": report.class_names[report.truth[i]],
             "truth_score": of_truth[i],
@@ -129,23 +129,26 @@ def _worst(report: ClassificationReport, answers: np.ndarray) -> list[dict]:
     ]
 
 
-def _thumbnail(picture: str | np.ndarray) -> str | None:
+def thumbnail(picture: str | np.ndarray, side: int = THUMBNAIL) -> str | None:
+    """A small picture of a file or of uint8 pixels, as a URL; None where it cannot be read any more."""
     try:
         image = Image.fromarray(picture if isinstance(picture, np.ndarray) else read_picture(picture))
     except PictureError:
         return None  # it was readable a minute ago; the page shows its name instead
-    image.thumbnail((THUMBNAIL, THUMBNAIL))
-    if (times := THUMBNAIL // 2 // max(image.size)) > 1:  # digits and the like
+    image.thumbnail((side, side))
+    if (times := side // 2 // max(image.size)) > 1:  # digits and the like
         image = image.resize((times * image.width, times * image.height), Image.Resampling.NEAREST)
     buffer = io.BytesIO()
     image.save(buffer, format="JPEG", quality=85)
-    return _inline(buffer.getvalue(), "jpeg")
+    return to_inline(buffer.getvalue(), "jpeg")
 
 
-def _inline(contents: bytes, kind: str = "png") -> str:
+def to_inline(contents: bytes, kind: str = "png") -> str:
+    """A picture's bytes as a URL."""
     return f"data:image/{kind};base64,{base64.b64encode(contents).decode()}"
 
 
-def _template() -> jinja2.Template:
+def page_template(name: str) -> jinja2.Template:
+    """A page of this folder."""
     environment = jinja2.Environment(loader=jinja2.PackageLoader("visionkit.viz", "."), autoescape=True)
-    return environment.get_template("report.html.j2")
+    return environment.get_template(name)
