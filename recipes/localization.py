@@ -47,6 +47,7 @@ from visionkit.inference.sliding import compare, heat_map, peaks  # noqa: E402
 from visionkit.metrics.localization import landmark_errors, measure_localization  # noqa: E402
 from visionkit.models.catalog import find  # noqa: E402
 from visionkit.models.convolutional import stride_of  # noqa: E402
+from visionkit.models.lenet import lenet5  # noqa: E402
 from visionkit.models.localizer import landmark_finder, localizer  # noqa: E402
 from visionkit.training import runtime, transfer  # noqa: E402
 from visionkit.training.feeding import Feeding  # noqa: E402
@@ -340,7 +341,7 @@ def slide_windows(work: Work) -> Result:
         f"{len(train):,} training and {len(val):,} validation windows of {SIDE} pixels; pictures times {scale:.2f}."
     )
     options = {"filters": (16, 32), "activation": "relu", "pooling": "Max"}
-    classifier = models.build("lenet5", (SIDE, SIDE, 3), len(train.class_names), **options)
+    classifier = lenet5((SIDE, SIDE, 3), len(train.class_names), **options)
     phase = window_phase(classifier, train, val, **work.schedule)
     history = train_in_order(work.run, {phase.name: lambda: phase})
     facts = {"base": "lenet5", "made_by": f"visionkit {visionkit.__version__}, recipes/localization.py"}
