@@ -9,27 +9,32 @@ from visionkit.models.endpoints import select_endpoints, strides_of
 FILTERS = 64
 
 
-def localizer(backbone: keras.Model, num_classes: int, *, hidden: int = 128, dropout: float = 0.2) -> keras.Model:
+def localizer(backbone: keras.Model, num_classes: int, *, dropout: float = 0.2) -> keras.Model:
     """Say whether there is an object, where it is, and of which class.
 
-    Feature maps, of stride 16 and more, are not pooled: what is where must not get lost.
+    A map says where to look: its center of mass is the center of the box, and what is seen there says how large the box is and
+    what it holds. A dense layer over all places would have to learn every place anew.
 
     Args:
         backbone: pretrained, built with ``num_classes=None`` and every side known. Its BatchNorm runs in inference mode.
         num_classes: of objects.
-        hidden: units of the hidden layer.
-        dropout: share of them that is dropped in training.
+        dropout: share of what is seen that is dropped in training.
 
     Returns:
         a model from pixels ``(N, size, size, 3)`` to ``(N, 5 + num_classes)``; see ``losses.localization_loss``.
     """
     pixels = keras.Input(backbone.input_shape[1:], name="image")
     x = _looked_at(backbone, pixels, finest=16)
-    x = layers.Conv2D(FILTERS // 2, 1, activation="relu", name="narrow")(x)
-    x = layers.Dense(hidden, activation="relu", name="hidden")(layers.Flatten(name="flatten")(x))
-    x = layers.Dropout(dropout, name="dropout")(x)
-    parts = {"presence": (1, None), "box": (4, "sigmoid"), "classes": (num_classes, None)}
-    answers = [layers.Dense(units, activation=kind, dtype="float32", name=name)(x) for name, (units, kind) in parts.items()]
+    where = layers.Conv2D(1, 1, dtype="float32", name="where")(x)
+    center = layers.Flatten(name="center")(CenterOfMass(dtype="float32", name="center_of_mass")(where))
+    seen = layers.Dropout(dropout, name="dropout")(SeenAt(name="seen")([where, x]))
+    anywhere = layers.GlobalMaxPooling2D(name="anywhere")(x)
+    answers = [
+        layers.Dense(1, dtype="float32", name="presence")(anywhere),
+        center,
+        layers.Dense(2, activation="sigmoid", dtype="float32", name="sides")(seen),
+        layers.Dense(num_classes, dtype="float32", name="classes")(seen),
+    ]
     return keras.Model(pixels, layers.Concatenate(dtype="float32", name="answer")(answers), name=f"{backbone.name}_localizer")
 
 
@@ -60,13 +65,29 @@ class CenterOfMass(layers.Layer):
 
     def call(self, maps: keras.KerasTensor) -> keras.KerasTensor:
         """Softmax and expectation."""
-        height, width, count = maps.shape[1:]
-        shares = ops.reshape(ops.softmax(ops.reshape(maps, (-1, height * width, count)), axis=1), (-1, height, width, count))
+        height, width, _ = maps.shape[1:]
+        shares = _softmax(maps)
         x = (ops.arange(width, dtype=maps.dtype) + 0.5) / width
         y = (ops.arange(height, dtype=maps.dtype) + 0.5) / height
         return ops.stack(
             [ops.tensordot(ops.sum(shares, 1), x, [[1], [0]]), ops.tensordot(ops.sum(shares, 2), y, [[1], [0]])], -1
         )
+
+
+@keras.saving.register_keras_serializable("visionkit")
+class SeenAt(layers.Layer):
+    """Mean of features, weighted by the softmax of a map: ``[(N, H, W, 1), (N, H, W, C)]`` to ``(N, C)``."""
+
+    def call(self, inputs: list[keras.KerasTensor]) -> keras.KerasTensor:
+        """The weighted mean."""
+        where, features = inputs
+        return ops.sum(_softmax(where) * features, axis=(1, 2))
+
+
+def _softmax(maps: keras.KerasTensor) -> keras.KerasTensor:
+    """Over rows and columns. (``ops.softmax`` over two axes wants to know the batch, in Keras 3.15.)"""
+    positive = ops.exp(maps - ops.max(maps, axis=(1, 2), keepdims=True))
+    return positive / ops.sum(positive, axis=(1, 2), keepdims=True)
 
 
 def _looked_at(backbone: keras.Model, pixels: keras.KerasTensor, finest: int) -> keras.KerasTensor:
@@ -77,7 +98,10 @@ def _looked_at(backbone: keras.Model, pixels: keras.KerasTensor, finest: int) ->
     found = InferenceMode(listed, name="base")(pixels)
     x = None
     for stride, features in reversed(list(zip(strides, found, strict=True))):
-        lateral = layers.Conv2D(FILTERS, 1, name=f"lateral_{stride}")(features)
+        even = layers.LayerNormalization(name=f"even_{stride}")(
+            features
+        )  # a pretrained base's may be large, and sigmoid saturates
+        lateral = layers.Conv2D(FILTERS, 1, name=f"lateral_{stride}")(even)
         if x is not None:
             x = layers.UpSampling2D(lateral.shape[1] // x.shape[1], interpolation="bilinear", name=f"enlarged_{stride}")(x)
             lateral = layers.Add(name=f"merged_{stride}")([x, lateral])
