@@ -92,7 +92,7 @@ class Config:
     """Default: 12, of landmarks 40."""
     batch_size: int | None = None
     """Pictures a step; default 16. Windows: 64."""
-    size: int = 160
+    size: int = 128
     """Side of the network's input in pixels; of windows it is always 32."""
     learning_rate: float = LEARNING_RATE
     """The highest of a warm-up and cosine schedule."""
@@ -106,7 +106,7 @@ class Config:
     def __post_init__(self):
         check_at_least(self, epochs=1, batch_size=1, size=64, learning_rate=1e-9, seed=0)
         if self.size % 32:
-            raise UserError(f"--size {self.size}: expected a multiple of 32, for example 160.")
+            raise UserError(f"--size {self.size}: expected a multiple of 32, for example 128.")
 
     def checked(self) -> "Config":
         """The configuration with a whole path; a misspelt name, or data that cannot be used, is told now."""

@@ -59,7 +59,7 @@ def test_windows_at_once_are_the_windows_one_by_one(run, tmp_path):
     [
         (["--step", "landmarks", "--data", "{data}"], "expected the landmarks of one thing"),
         (["--data", "{data}/nowhere"], "no such file"),
-        (["--base", "efficientnet_lite1"], "did you mean"),
+        (["--base", "efficientnet_light0"], "did you mean"),
         (["--size", "100"], "multiple of 32"),
     ],
 )

@@ -86,8 +86,9 @@ class SeenAt(layers.Layer):
 
 def _softmax(maps: keras.KerasTensor) -> keras.KerasTensor:
     """Over rows and columns. (``ops.softmax`` over two axes wants to know the batch, in Keras 3.15.)"""
-    positive = ops.exp(maps - ops.max(maps, axis=(1, 2), keepdims=True))
-    return positive / ops.sum(positive, axis=(1, 2), keepdims=True)
+    height, width, count = maps.shape[1:]
+    flat = ops.softmax(ops.reshape(maps, (-1, height * width, count)), axis=1)
+    return ops.reshape(flat, (-1, height, width, count))
 
 
 def _looked_at(backbone: keras.Model, pixels: keras.KerasTensor, finest: int) -> keras.KerasTensor:
