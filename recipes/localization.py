@@ -12,7 +12,11 @@ cut out, on real photographs (see data/detection_demo.py): they show that everyt
 
 For several objects of several sizes on a picture there is yolo_detection.py.
 
-EXPECTED
+Expected with seed 0, in brackets what a constant answer reaches (the mean box and class, the mean shape):
+
+    an object      mean IoU 0.706 (0.150), its class 0.940 (0.181), whether there is one 0.920 (0.773); 12 epochs
+    landmarks      of 55 faces with 68 points, --size 160: median error 0.076 of the diagonal of the box around them
+    windows        accuracy 0.969 (0.233); 12,255 windows in one pass 18 to 22 times as fast as one by one, logits equal to 2e-5
 """
 
 import dataclasses
@@ -105,11 +109,11 @@ class Config:
 
     def __post_init__(self):
         check_at_least(self, epochs=1, batch_size=1, size=64, learning_rate=1e-9, seed=0)
-        if self.size % 32:
-            raise UserError(f"--size {self.size}: expected a multiple of 32, for example 128.")
 
     def checked(self) -> "Config":
         """The configuration with a whole path; a misspelt name, or data that cannot be used, is told now."""
+        if self.size % 32:
+            raise UserError(f"--size {self.size}: expected a multiple of 32, for example 128.")
         data = self.data if self.data is None or self.data.startswith("tfds:") else str(Path(self.data).resolve())
         config = dataclasses.replace(self, data=data, base=find(self.base))
         if data is not None:
@@ -304,11 +308,8 @@ def find_landmarks(work: Work) -> Result:
     mean_shape = (train_truth[..., :2] * seen).sum(axis=0) / np.maximum(seen.sum(axis=0), 1)
     errors = landmark_errors(truth, points, work.val.shapes)
     of_mean = landmark_errors(truth, np.tile(mean_shape, (len(truth), 1, 1)), work.val.shapes)
-    metrics = {
-        "error": np.nanmean(errors),
-        "error_median": np.nanmedian(errors),
-        "error_of_the_mean_shape": np.nanmean(of_mean),
-    }
+    metrics = {"median_error": np.nanmedian(errors), "mean_error": np.nanmean(errors)}
+    metrics |= {f"{name}_error_of_the_mean_shape": of(of_mean) for name, of in (("median", np.nanmedian), ("mean", np.nanmean))}
     work.story.tell("Errors are mean distances of a picture's landmarks, in diagonals of the box around the true ones.")
 
     def shown(row: int) -> Shown:
@@ -321,7 +322,7 @@ def find_landmarks(work: Work) -> Result:
     says = "Rings are the truth, dots the answer; a landmark has one color."
     first = Gallery("Validation pictures", says, [shown(row) for row in range(len(truth))[:DRAWN]])
     last = Gallery("Pictures it got most wrong", says, [shown(row) for row in worst[:DRAWN]])
-    return Result(bundle, {name: float(v) for name, v in metrics.items()}, history, ("loss", "error"), (first, last))
+    return Result(bundle, {name: float(v) for name, v in metrics.items()}, history, ("loss", "median_error"), (first, last))
 
 
 def inside(index: Index) -> np.ndarray:

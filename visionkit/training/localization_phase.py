@@ -18,9 +18,9 @@ Truth = Callable[[dict[str, np.ndarray]], np.ndarray]
 
 
 class LandmarkMetrics(NamedTuple):
-    """What is measured of landmarks: the mean of ``metrics.landmark_errors``."""
+    """What is measured of landmarks: the median of ``metrics.landmark_errors``, which one wrong annotation does not move."""
 
-    error: float
+    median_error: float
 
 
 class NetworkWithLoss(keras.Model):
@@ -73,7 +73,7 @@ def landmark_phase(network: keras.Model, train: Index, val: Index, **options: An
 
     def measure(truth: np.ndarray, answer: np.ndarray) -> LandmarkMetrics:
         squares = np.ones((len(truth), 2))  # pictures are padded to squares
-        return LandmarkMetrics(float(np.nanmean(landmark_errors(truth, answer, squares))))
+        return LandmarkMetrics(float(np.nanmedian(landmark_errors(truth, answer, squares))))
 
     return _phase(network, train, val, landmark_truth, landmark_loss, measure, **options)
 
