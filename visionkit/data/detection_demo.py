@@ -22,6 +22,7 @@ from visionkit.data.demo import write_once
 
 VERSION = "1"  # of what is drawn below: a cached copy of another version is not used
 SIDES = (240, 320)  # pixels of a picture
+CROWD, CROWD_SIZE, CROWD_EXTENT = 14, (384, 512), (20, 30)  # small objects on a large picture, for sliding windows
 MOST_OBJECTS = 8
 EMPTY, EMPTY_OF_ONE = 0.1, 0.25  # share of the pictures without an object
 EXTENT, EXTENT_OF_ONE = (18, 150), (60, 200)  # pixels of an object's longer side
@@ -91,6 +92,11 @@ def make_landmark_demo(folder: str | Path, *, num_train: int = 300, num_val: int
     return _made(folder, "landmarks", _write_table, num_train, num_val, seed)
 
 
+def make_window_demo(folder: str | Path, *, num_train: int = 80, num_val: int = 20, seed: int = 0) -> Path:
+    """Write large pictures of small objects, nearly all of one size; else as ``make_detection_demo``."""
+    return _made(folder, "windows", _write_yolo, num_train, num_val, seed)
+
+
 def _made(folder: str | Path, kind: str, write: Callable, num_train: int, num_val: int, seed: int) -> Path:
     stamp = f"{kind} {VERSION} {num_train} {num_val} {seed}"
     return write_once(folder, stamp, lambda to: write(to, partial(scene, kind, seed=seed), (num_train, num_val)))
@@ -106,13 +112,15 @@ def scene(kind: str, split: str, number: int, *, seed: int = 0) -> Scene:
     """One picture of a set.
 
     Args:
-        kind: "detection", "localization" or "landmarks".
+        kind: "detection", "localization", "landmarks" or "windows".
         split: "train" or "val".
         number: of the picture.
         seed: of the set.
     """
     rng = np.random.default_rng([seed, SPLITS.index(split), number])
     size = tuple(rng.integers(*SIDES, 2, endpoint=True).tolist())
+    if kind == "windows":
+        return compose(material(split), rng.choice(CLASS_NAMES, CROWD).tolist(), CROWD_SIZE, rng, extent=CROWD_EXTENT)
     if kind == "detection":
         count = 0 if rng.random() < EMPTY else rng.integers(1, MOST_OBJECTS, endpoint=True)
         return compose(material(split), rng.choice(CLASS_NAMES, count).tolist(), size, rng, extent=EXTENT)

@@ -129,8 +129,6 @@ def run_epoch(phase: Phase, epoch: int, after_step: Callable[[], object]) -> dic
     Returns:
         ``loss`` and ``accuracy``, or what the model tracks: means over the epoch's batches as they were met.
     """
-    if phase.brings_loss:
-        return runtime.train_epoch(phase.model, phase.batches(epoch), after_step)
     if phase.short_steps:
         steps, sizes = [], []
         for batch in phase.batches(epoch):
@@ -143,6 +141,8 @@ def run_epoch(phase: Phase, epoch: int, after_step: Callable[[], object]) -> dic
         options = {"steps_per_epoch": phase.num_steps, "shuffle": False, "verbose": 0, "callbacks": [after_each]}
         history = phase.model.fit(phase.batches(epoch), **options).history
         measured = {name: values[0] for name, values in history.items()}
+    if phase.brings_loss:
+        return {name: float(value) for name, value in measured.items()}
     counted = "accuracy" if phase.loss_weights is None else f"{next(iter(phase.loss_weights))}_accuracy"
     return {"loss": float(measured["loss"]), "accuracy": float(measured[counted])}
 

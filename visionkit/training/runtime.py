@@ -35,28 +35,6 @@ def frozen(model: keras.Model) -> Callable[[tf.Tensor], tf.Tensor]:
     return lambda inputs: constant(tf.convert_to_tensor(inputs))[0]
 
 
-def train_epoch(model: keras.Model, batches: tf.data.Dataset, after_step: Callable[[], object]) -> dict[str, float]:
-    """One epoch of a compiled model, as ``fit`` does it, without what ``fit`` sets up anew each time.
-
-    Args:
-        model: compiled, its optimizer built.
-        batches: what ``train_step`` takes; it is traced once where the shapes of batches are left open.
-        after_step: called after each.
-
-    Returns:
-        what the model tracks, means over the epoch.
-    """
-    step = model.make_train_function() or model.train_function
-    model.reset_metrics()
-    iterator, measured = iter(batches), {}
-    while True:
-        try:
-            measured = step(iterator)
-        except tf.errors.OutOfRangeError:
-            return {name: float(value) for name, value in measured.items()}
-        after_step()
-
-
 def has_accelerator() -> bool:
     """Whether there is a device besides the processor."""
     return bool(tf.config.list_physical_devices("GPU"))

@@ -43,6 +43,7 @@ PALETTE: tuple[Color, ...] = (
 )
 INK, PAPER = (24, 26, 31), (255, 255, 255)
 NAMES_SHARE = 0.07  # of the picture that the names of its objects may cover
+HEAT: Color = (255, 40, 0)
 OVERLAY = 0.4  # how much of a mask's color covers the picture
 HATCH = 8  # pixels between the lines across what a mask ignores
 LONGEST = 500  # letters of a text
@@ -135,6 +136,17 @@ def draw_keypoints(image: np.ndarray, keypoints: np.ndarray) -> np.ndarray:
                 cv2.circle(drawn, (x, y), radius + 1, INK, cv2.FILLED, cv2.LINE_AA)
                 cv2.circle(drawn, (x, y), radius, color_of(number), 1 if points[number, 2] == 1 else cv2.FILLED, cv2.LINE_AA)
     return drawn
+
+
+def draw_heat(image: np.ndarray, heat: np.ndarray) -> np.ndarray:
+    """How sure something is, as a color that covers the picture the more the surer it is.
+
+    Args:
+        image: uint8 ``(H, W, 3)``.
+        heat: ``(H, W)``, 0..1.
+    """
+    share = OVERLAY * 1.5 * heat[..., None]
+    return np.round((1 - share) * image + share * np.array(HEAT)).astype(np.uint8)
 
 
 def line_width(image: np.ndarray) -> int:

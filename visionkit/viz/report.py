@@ -129,7 +129,7 @@ def _worst(report: ClassificationReport, answers: np.ndarray) -> list[dict]:
     wrong = [i for i in np.argsort(of_truth) if answers[i] != report.truth[i]]
     return [
         {
-            "picture": _thumbnail(report.paths[i] if report.pictures is None else report.pictures[i]),
+            "picture": thumbnail(report.paths[i] if report.pictures is None else report.pictures[i]),
             "path": report.paths[i],
             "truth": report.class_names[report.truth[i]],
             "truth_score": of_truth[i],
@@ -140,12 +140,13 @@ def _worst(report: ClassificationReport, answers: np.ndarray) -> list[dict]:
     ]
 
 
-def _thumbnail(picture: str | np.ndarray) -> str | None:
+def thumbnail(picture: str | np.ndarray, side: int = THUMBNAIL) -> str | None:
+    """A file, or uint8 pixels, as a small picture's URL; None if the file cannot be read any more."""
     try:
         image = Image.fromarray(picture if isinstance(picture, np.ndarray) else read_picture(picture))
     except PictureError:
         return None  # it was readable a minute ago; the page shows its name instead
-    image.thumbnail((THUMBNAIL, THUMBNAIL))
-    if (times := THUMBNAIL // 2 // max(image.size)) > 1:  # digits and the like
+    image.thumbnail((side, side))
+    if (times := side // 2 // max(image.size)) > 1:  # digits and the like
         image = image.resize((times * image.width, times * image.height), Image.Resampling.NEAREST)
     return inline_jpeg(image)

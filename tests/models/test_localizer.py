@@ -1,0 +1,34 @@
+"""Networks that say where."""
+
+import keras
+import numpy as np
+import pytest
+
+from visionkit import models
+from visionkit.models.localizer import CenterOfMass, landmark_finder, localizer
+
+
+@pytest.fixture(scope="module")
+def backbone() -> keras.Model:
+    return models.mobilenet_v2((64, 64, 3), None)
+
+
+def test_no_maps_have_no_center():
+    assert CenterOfMass()(np.zeros((0, 4, 8, 3), "float32")).shape == (0, 3, 2)
+
+
+def test_the_center_of_mass():
+    maps = np.full((1, 4, 8, 3), -100.0, "float32")
+    maps[0, 0, 1, 0] = maps[0, 3, 6, 1] = maps[0, 3, 7, 1] = 100
+    maps[..., 2] = 0
+    np.testing.assert_allclose(CenterOfMass()(maps)[0], [[1.5 / 8, 0.5 / 4], [7 / 8, 3.5 / 4], [0.5, 0.5]], rtol=1e-5)
+
+
+def test_boxes_and_points_lie_in_the_picture_and_batch_norm_keeps_still(backbone, rng):
+    pixels = rng.uniform(0, 255, (3, 64, 64, 3)).astype("float32")
+    whole = localizer(backbone, 3, dropout=0.0)
+    answer = np.asarray(whole(pixels, training=True))
+    assert ((answer[:, 1:5] > 0) & (answer[:, 1:5] < 1)).all()
+    np.testing.assert_allclose(answer, whole(pixels, training=False), atol=1e-5)
+    points = np.asarray(landmark_finder(backbone, 5)(pixels))
+    assert points.shape == (3, 5, 2) and ((points > 0) & (points < 1)).all()
