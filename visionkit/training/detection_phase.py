@@ -9,6 +9,7 @@ import keras
 import numpy as np
 from keras import ops
 
+from visionkit.data.augment import preset
 from visionkit.data.pipeline import batches
 from visionkit.data.sample import Index, SkippedFiles
 from visionkit.export.detector_bundle import MAX_DETECTIONS
@@ -104,7 +105,8 @@ class Schedule:
         epochs: in all.
         batch_size: pictures a step.
         learning_rate: the peak.
-        plain_epochs: the last ones, in which pictures are not put together any more (https://arxiv.org/abs/2107.08430).
+        plain_epochs: the last ones, in which pictures are not put together any more (https://arxiv.org/abs/2107.08430) and
+            hardly changed: they look as those that will be answered.
         size: side of the input in pixels, as it is exported.
         sizes: each epoch but the last ones takes one of these sides (YOLO9000's multi-scale training).
         validate_every: epochs.
@@ -140,11 +142,13 @@ def detection_phase(
         seed: draws order, augmentation and sizes.
         skipped: takes files that vanish on the way.
     """
+    light = preset("light", task="detection")
+    plain_augmentation = replace(light, flip=feeding.augmentation.flip)
 
     def epoch_batches(epoch: int) -> Iterable:
         plain = epoch >= schedule.epochs - schedule.plain_epochs
         sizes = (schedule.size,) if plain else schedule.sizes
-        augmentation = replace(feeding.augmentation, mix=None) if plain else feeding.augmentation
+        augmentation = plain_augmentation if plain else feeding.augmentation
         pictures = batches(
             train,
             size=int(np.random.default_rng([seed, epoch, 3]).choice(sizes)),
