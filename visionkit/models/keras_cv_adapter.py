@@ -14,7 +14,9 @@ from keras import ops
 from visionkit.models.detectors import TrainableDetector
 
 BOX_FORMAT = "rel_xyxy"  # as visionkit's
-OUTSIDE = (-2.0, -2.0, -1.0, -1.0)  # a box for padded rows: keras-cv knows them by it; it has an area, whose logarithm is finite
+# Stands in rows without an object: keras-cv knows them by coordinates of -1 and less. Boxes without area, as its own padding
+# is, make its CIoU NaN in a graph (TensorFlow reorders sums, which loses the epsilon).
+PADDING = (-2.0, -2.0, -1.0, -1.0)
 
 
 class YoloVariant(NamedTuple):
@@ -62,19 +64,23 @@ def build(name: str, num_classes: int, *, size: int) -> TrainableDetector:
     """Build a detector of keras-cv, with random weights.
 
     It is trained at one size: keras-cv lays out its cells or anchors while the training step is traced, and takes the side from
-    the type of the pictures.
+    the type of the pictures. A batch without any object teaches a RetinaNet nothing: keras-cv gives it no weight.
 
     Args:
         name: one of ``NAMES``.
         num_classes: of the objects.
         size: side of the pictures in pixels, in training.
     """
-    detector, parts = _yolo(YOLO[name], num_classes) if name in YOLO else _retinanet(RETINANET[name], num_classes)
+    made = _yolo(YOLO[name], num_classes) if name in YOLO else _retinanet(RETINANET[name], num_classes)
+    detector, parts = made[0], {"box": _Part(made[1]), "class": _Part(made[2])}
+    detector.compile(box_loss=parts["box"], classification_loss=parts["class"])
     network = keras.Model(detector.inputs[0], detector.output, name=name)
 
     def losses(answers, boxes, classes):
-        padding = ops.broadcast_to(ops.convert_to_tensor(OUTSIDE), (ops.shape(boxes)[0], 1, 4))
-        boxes = ops.concatenate([ops.where(classes[..., None] >= 0, boxes, padding), padding], 1)  # one row at least
+        padding = ops.broadcast_to(ops.convert_to_tensor(PADDING), (ops.shape(boxes)[0], 1, 4))
+        has_area = ops.all(boxes[..., 2:] > boxes[..., :2], -1)
+        boxes = ops.where(((classes >= 0) & has_area)[..., None], boxes, padding)
+        boxes = ops.concatenate([boxes, padding], 1)  # one row at least
         classes = ops.pad(classes, ((0, 0), (0, 1)), constant_values=-1)
         truth = {"boxes": boxes, "classes": ops.cast(classes, "float32")}
         detector.compute_loss(x=_picture(size), y=truth, y_pred=answers, sample_weight=None)
@@ -93,7 +99,7 @@ def _picture(side: int) -> keras.KerasTensor:
 
 
 class _Decoded(keras.layers.Layer):
-    """The network and keras-cv's decoding in one layer: what RetinaNet's pyramid says of its shapes, before it runs, is wrong."""
+    """The network and keras-cv's decoding in one: the shapes that RetinaNet's pyramid announces before it runs are wrong."""
 
     def __init__(self, network: keras.Model, decode: Callable):
         super().__init__(name="decoded")
@@ -127,8 +133,8 @@ class _AllBoxes:
         return {"boxes": boxes, "scores": ops.sigmoid(scores) if self._from_logits else scores}
 
 
-def _yolo(variant: YoloVariant, num_classes: int) -> tuple[keras.Model, dict[str, _Part]]:
-    """The network, and its losses, compiled into it."""
+def _yolo(variant: YoloVariant, num_classes: int) -> tuple[keras.Model, keras.losses.Loss, keras.losses.Loss]:
+    """The network, and the losses that keras-cv recommends: of boxes, of classes."""
     import keras_cv  # it takes seconds
 
     backbone = keras_cv.models.YOLOV8Backbone(
@@ -141,16 +147,11 @@ def _yolo(variant: YoloVariant, num_classes: int) -> tuple[keras.Model, dict[str
         fpn_depth=variant.pyramid_depth,
         prediction_decoder=_AllBoxes(from_logits=False),
     )
-    parts = {
-        "box": _Part(keras_cv.losses.CIoULoss("xyxy", reduction="sum")),
-        "class": _Part(keras.losses.BinaryCrossentropy(reduction="sum")),
-    }
-    detector.compile(box_loss=parts["box"], classification_loss=parts["class"])
-    return detector, parts
+    return detector, keras_cv.losses.CIoULoss("xyxy", reduction="sum"), keras.losses.BinaryCrossentropy(reduction="sum")
 
 
-def _retinanet(variant: ResNetVariant, num_classes: int) -> tuple[keras.Model, dict[str, _Part]]:
-    """The network, and its losses, compiled into it."""
+def _retinanet(variant: ResNetVariant, num_classes: int) -> tuple[keras.Model, keras.losses.Loss, keras.losses.Loss]:
+    """The network, and the losses that keras-cv recommends: of boxes, of classes."""
     import keras_cv
 
     backbone = keras_cv.models.ResNetBackbone(
@@ -160,12 +161,9 @@ def _retinanet(variant: ResNetVariant, num_classes: int) -> tuple[keras.Model, d
         include_rescaling=True,
         block_type=variant.block,
     )
-    detector = keras_cv.models.RetinaNet(
-        backbone, num_classes, BOX_FORMAT, prediction_decoder=_AllBoxes(from_logits=True)
+    detector = keras_cv.models.RetinaNet(backbone, num_classes, BOX_FORMAT, prediction_decoder=_AllBoxes(from_logits=True))
+    return (
+        detector,
+        keras_cv.losses.SmoothL1Loss(l1_cutoff=1.0, reduction="sum"),
+        keras_cv.losses.FocalLoss(from_logits=True, reduction="sum"),
     )
-    parts = {
-        "box": _Part(keras_cv.losses.SmoothL1Loss(l1_cutoff=1.0, reduction="sum")),
-        "class": _Part(keras_cv.losses.FocalLoss(from_logits=True, reduction="sum")),
-    }
-    detector.compile(box_loss=parts["box"], classification_loss=parts["class"])
-    return detector, parts
