@@ -3,6 +3,7 @@
 from collections.abc import Iterable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, replace
+from functools import partial
 from typing import Any, NamedTuple
 
 import keras
@@ -19,6 +20,7 @@ from visionkit.metrics.detection import DetectionMetrics, Found, Truth, evaluate
 from visionkit.models.detectors import TrainableDetector
 from visionkit.training.feeding import Feeding
 from visionkit.training.fit import Phase
+from visionkit.training.optimizers import adamw
 
 WEIGHT_DECAY = 5e-4
 AVERAGE = 0.99  # decay of the moving average of the weights: it looks back about a hundred steps
@@ -180,6 +182,7 @@ def detection_phase(
         batches=epoch_batches,
         validate=validate,
         weight_decay=WEIGHT_DECAY,
+        optimizer=partial(adamw, slow=detector.pretrained),
         brings_loss=True,
         validate_every=schedule.validate_every,
         finish=trainer.take_average,

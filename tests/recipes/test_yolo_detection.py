@@ -1,0 +1,132 @@
+"""The recipe for detection as a person runs it: smoke, boxes of all kinds, an interruption, bad input."""
+
+import csv
+import json
+from functools import partial
+from pathlib import Path
+
+import numpy as np
+import pytest
+from PIL import Image
+
+import visionkit
+from visionkit.data import sources
+from visionkit.data.sample import SkippedFiles
+from visionkit.data.scan import scan
+from visionkit.data.splits import train_and_val
+from visionkit.inference.detection_evaluation import answers_to_annotated
+from visionkit.metrics.detection import evaluate
+from visionkit.training.detection_plan import truths
+
+RECIPE = Path(__file__).parents[2] / "recipes" / "yolo_detection.py"
+QUICK = ("--size", 64, "--base", "mobilenet", "--weights", "none", "--batch-size", 4)  # the networks are tested elsewhere
+
+
+@pytest.fixture
+def run(program):
+    return partial(program, RECIPE)
+
+
+def write_boxes(folder, boxes_of, *, size=(80, 96), split="train"):
+    """YOLO data of one class a label, on noise."""
+    rng = np.random.default_rng(0)
+    for kind in ("images", "labels"):
+        (folder / kind / split).mkdir(parents=True, exist_ok=True)
+    for number, rows in enumerate(boxes_of):
+        pixels = rng.integers(0, 256, (*size, 3), np.uint8)
+        Image.fromarray(pixels).save(folder / "images" / split / f"{number}.png")
+        (folder / "labels" / split / f"{number}.txt").write_text("".join(f"{' '.join(map(str, row))}\n" for row in rows))
+    names = sorted({int(row[0]) for rows in boxes_of for row in rows} | {0})
+    listed = "".join(f"  {name}: kind_{name}\n" for name in range(max(names) + 1))
+    (folder / "data.yaml").write_text(f"path: .\ntrain: images/train\nval: images/val\nnames:\n{listed}")
+    return folder
+
+
+def test_smoke_needs_nothing_and_the_bundle_has_exactly_the_recipes_precision(run, tmp_path):
+    out = tmp_path / "run"
+    done = run("--smoke", "--out", out)
+    assert done.returncode == 0, done.stderr
+    assert done.stdout.splitlines()[-2:] == [f"report   {out / 'report.html'}", f"model    {out / 'model'}"]
+    metrics = json.loads((out / "metrics.json").read_text())
+    assert {"map50", "map", "threshold", "twin_map50", "seconds"} <= set(metrics)
+    assert metrics["twin_map50"] == pytest.approx(metrics["map50"], abs=0.005)
+    model = visionkit.load(out)
+    assert model.threshold == pytest.approx(metrics["threshold"])
+    plan = json.loads((out / "plan.json").read_text())
+    assert len(plan["data"]["train"]["boxes"]) == len(plan["data"]["train"]["paths"]) == 24
+    page = (out / "report.html").read_text()
+    assert all(heading in page for heading in ("Anchors", "What was taken for what", "Classes", "Configuration"))
+    rows = list(csv.DictReader((out / "history.csv").open()))
+    assert [row["epoch"] for row in rows] == ["1", "2"] and rows[-1]["val_map50"]
+    resumed = run("--resume", out)
+    assert resumed.returncode == 0 and "was finished already" in resumed.stdout
+
+
+def test_strange_boxes_are_all_trained_on(run, tmp_path):
+    """Pictures without objects, with 300, with one at the border, with one that is smaller than a cell; one class."""
+    rng = np.random.default_rng(1)
+    crowd = [(0, *rng.uniform(0.1, 0.9, 2), 0.05, 0.05) for _ in range(300)]
+    strange = [[], crowd, [(0, 0.98, 0.98, 0.2, 0.2)], [(0, 0.5, 0.5, 0.01, 0.01)], [(0, 0.5, 0.5, 1.0, 1.0)]]
+    data = write_boxes(tmp_path / "data", strange)
+    write_boxes(data, strange, split="val")
+    (data / "images" / "train" / "broken.jpg").write_bytes(b"no picture")
+    (data / "labels" / "train" / "broken.txt").write_text("0 0.5 0.5 0.1 0.1\n")
+    out = tmp_path / "run"
+    done = run("--data", data, "--epochs", 2, "--out", out, *QUICK)
+    assert done.returncode == 0, done.stderr
+    assert "broken.jpg" in done.stdout and "1 classes" in done.stdout
+    val = scan(train_and_val(sources.read(data), seed=0).val, SkippedFiles())
+    read, found = answers_to_annotated(out / "model", val, SkippedFiles())
+    metrics = json.loads((out / "metrics.json").read_text())
+    assert evaluate(truths(read), found, val.class_names).map50 == pytest.approx(metrics["map50"], abs=1e-6)
+
+
+def test_an_interrupted_run_goes_on_with_its_own_pictures_and_boxes(run, tmp_path, monkeypatch):
+    from visionkit.training import detection_phase
+
+    data = write_boxes(tmp_path / "data", [[(0, 0.5, 0.5, 0.5, 0.5)], [(1, 0.3, 0.3, 0.4, 0.4)]] * 3)
+    write_boxes(data, [[(1, 0.4, 0.4, 0.3, 0.3)]], split="val")
+    out, seen = tmp_path / "run", []
+
+    def interrupted(*arguments):
+        seen.append(arguments[1].paths)
+        if len(seen) == 2:
+            raise KeyboardInterrupt
+        return measured(*arguments)
+
+    measured = detection_phase.measure
+    monkeypatch.setattr(detection_phase, "measure", interrupted)
+    done = run("--data", data, "--epochs", 3, "--out", out, *QUICK)
+    assert done.returncode == 130 and f"--resume {out}" in done.stderr
+    for label in (data / "labels").rglob("*.txt"):
+        label.write_text("")  # what is on disk now is not what the run was begun with
+    resumed = run("--resume", out)
+    assert resumed.returncode == 0, resumed.stderr
+    rows = list(csv.DictReader((out / "history.csv").open()))
+    assert [row["epoch"] for row in rows] == ["1", "2", "3"]
+    assert "Resumed after epoch 1" in resumed.stdout + resumed.stderr
+    assert json.loads((out / "metrics.json").read_text())["map50"] >= 0
+
+
+@pytest.mark.parametrize(
+    ("arguments", "says"),
+    [
+        (("--data", "{empty}"), "no layout that is known"),
+        (("--data", "{classes}"), "has no boxes: expected VOC, COCO or YOLO"),
+        (("--model", "yolo_nona"), "did you mean 'yolo_nano'"),
+        (("--base", "efficientnet_lite9"), "did you mean 'efficientnet_lite"),
+        (("--size", "100"), "expected a multiple of 32"),
+        (("--weights", "nowhere.h5"), "no such file"),
+    ],
+    ids=["an empty folder", "labels alone", "no such detector", "no such base", "an odd size", "no such weights"],
+)
+def test_bad_input_ends_in_one_line(run, tmp_path, arguments, says):
+    (tmp_path / "empty").mkdir()
+    for name in ("a", "b"):
+        (tmp_path / "classes" / name).mkdir(parents=True)
+        for number in range(3):
+            Image.new("RGB", (32, 32)).save(tmp_path / "classes" / name / f"{number}.png")
+    arguments = [argument.format(empty=tmp_path / "empty", classes=tmp_path / "classes") for argument in arguments]
+    done = run("--out", tmp_path / "run", *arguments)
+    assert done.returncode == 2
+    assert done.stderr.splitlines()[-1].startswith("error: ") and says in done.stderr
