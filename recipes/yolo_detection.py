@@ -71,8 +71,8 @@ class Config:
     """Default: by the number of pictures."""
     batch_size: int = 8
     """Pictures a step."""
-    learning_rate: float = 1e-3
-    """The peak, after the warm-up."""
+    learning_rate: float = 2e-3
+    """The peak, after the warm-up; of pretrained weights a tenth."""
     augment: Literal["light", "medium", "strong"] = "strong"
     """How far training pictures are varied; strong puts four of them together."""
     flip: bool = True
@@ -102,6 +102,8 @@ class Config:
         detectors.find(self.model)
         if self.base is not None:
             catalog.find(self.base)
+            if self.model.startswith(detectors.FOREIGN):
+                raise UserError(f"--base {self.base}: {self.model} has a backbone of its own; leave one of the two out.")
         weights = self.weights if self.weights in ("imagenet", "none") else str(Path(self.weights).resolve())
         data = self.data
         if data is not None and not data.startswith("tfds:"):
