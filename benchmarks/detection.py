@@ -5,6 +5,8 @@
 
 Suppression: 8,400 boxes with 80 classes, a picture a call, as ``detection_nms.draw`` says; IoU 0.6, at most 300 detections; the
 answer ends as NumPy arrays. What the contenders keep is compared, too.
+Training: a step of the recipe's yolo_nano, its base frozen up to stride 4 as by default, and of ultralytics' yolo11n.
+Answering: raw pixels to boxes, through each library's own ``predict``.
 Each contender has a process of its own; they take turns. Medians over the rounds, and the range of our ratio to each peer
 within a round.
 """
@@ -18,6 +20,7 @@ from typing import Any, Literal
 
 import numpy as np
 import tyro
+from detection_steps import SIZE
 from turns import Contender, NotStartedError, in_turns, print_ratio, print_speeds
 
 OURS = "visionkit"
@@ -36,14 +39,16 @@ CROWDS = {
 class Options:
     """What is measured."""
 
-    work: tuple[Literal["suppression"], ...] = ("suppression",)
+    work: tuple[Literal["suppression", "training", "answering"], ...] = ("suppression", "training", "answering")
     """Which sections."""
     thresholds: tuple[float, ...] = (0.25, 0.001)
     """Scores from which suppression starts: what is shown, and what mean average precision is measured with."""
     rounds: int = 5
     """Turns of each contender."""
     seconds: float = 2.0
-    """Length of a turn."""
+    """Length of a turn; of one in training twice as much."""
+    batch: int = 16
+    """Pictures a training step."""
 
 
 def compare(ways: dict[str, tuple[str, dict[str, Any]]], rounds: int, **common: Any) -> list[str]:
@@ -77,6 +82,24 @@ def suppression(options: Options) -> None:
                 print_agreement({name: kept[name] for name in names})
 
 
+def training(options: Options) -> None:
+    """Pictures a second in training."""
+    print(f"\n== training, {SIZE} pixels, batches of {options.batch}")
+    ways = {
+        OURS: ("detection_steps.our_training", {"frozen_stride": 4}),
+        "visionkit, all of the base trained": ("detection_steps.our_training", {"frozen_stride": None}),
+        "ultralytics yolo11n": ("detection_steps.ultralytics_training", {}),
+    }
+    compare(ways, options.rounds, batch=options.batch, seconds=2 * options.seconds)
+
+
+def answering(options: Options) -> None:
+    """Raw pictures a second, one a call."""
+    print(f"\n== answering, a picture of 640 x 480 at {SIZE} pixels, one a call")
+    ways = {OURS: ("detection_steps.our_answer", {}), "ultralytics yolo11n": ("detection_steps.ultralytics_answer", {})}
+    compare(ways, options.rounds, seconds=options.seconds)
+
+
 def print_agreement(kept: dict[str, str]) -> None:
     """Of all that ours keeps, how much each peer keeps: the same scores and classes."""
     sets = {}
@@ -92,7 +115,7 @@ def print_agreement(kept: dict[str, str]) -> None:
 def main(options: Options) -> None:
     """Go through the sections."""
     print(f"{os.cpu_count()} cores; {options.rounds} rounds of {options.seconds} s")
-    sections = {"suppression": suppression}
+    sections = {"suppression": suppression, "training": training, "answering": answering}
     for work in options.work:
         sections[work](options)
 
