@@ -1,7 +1,5 @@
 """Windows of one side, cut around the objects of annotated pictures and between them: what a sliding classifier learns from."""
 
-from dataclasses import dataclass
-
 import cv2
 import numpy as np
 from tqdm import tqdm
@@ -9,6 +7,7 @@ from tqdm import tqdm
 from visionkit.data.boxes import cleaned
 from visionkit.data.decode import PictureError, read_picture
 from visionkit.data.sample import DataError, Index, SkippedFiles
+from visionkit.data.small_pictures import SmallPictures
 
 BACKGROUND = "background"
 FILLED = 0.8  # share of a window's side that the median object's longer side gets
@@ -16,32 +15,6 @@ NEAR, FAR = 1 / 16, 1 / 4  # sides between a window's center and an object's: it
 SMALLEST, LARGEST = 0.4, 1.1  # sides of a window: an object's longer side, else it is of another scale
 VIEWS = 6  # windows of each object
 NOTHING = 24  # windows of each picture that show none
-
-
-@dataclass(frozen=True, eq=False)
-class Windows:
-    """Windows of a split.
-
-    Attributes:
-        class_names: ``BACKGROUND``, then those of the objects.
-        pixels: uint8 ``(N, side, side, 3)``.
-        labels: int ``(N,)``.
-    """
-
-    class_names: tuple[str, ...]
-    pixels: np.ndarray
-    labels: np.ndarray
-
-    def __len__(self) -> int:
-        return len(self.labels)
-
-    def counts(self) -> np.ndarray:
-        """Number of windows of each class, int ``(num_classes,)``."""
-        return np.bincount(self.labels, minlength=len(self.class_names))
-
-    def as_rgb(self, start: int, stop: int) -> np.ndarray:
-        """Some of the windows as a bundle takes them: uint8 ``(stop - start, side, side, 3)``."""
-        return self.pixels[start:stop]
 
 
 def scale_of(index: Index, side: int) -> float:
@@ -56,7 +29,7 @@ def scale_of(index: Index, side: int) -> float:
     return FILLED * side / float(np.median(longest))
 
 
-def cut_windows(index: Index, *, side: int, scale: float, seed: int, skipped: SkippedFiles) -> Windows:
+def cut_windows(index: Index, *, side: int, scale: float, seed: int, skipped: SkippedFiles) -> SmallPictures:
     """Cut windows from the pictures of a split.
 
     Args:
@@ -88,7 +61,7 @@ def cut_windows(index: Index, *, side: int, scale: float, seed: int, skipped: Sk
         pixels.append(np.array([image[y : y + side, x : x + side] for x, y in chosen], np.uint8).reshape(-1, side, side, 3))
         shown = np.repeat(objects.classes[fits], VIEWS)[inside] + 1
         labels.append(np.concatenate([shown, np.zeros(len(chosen) - len(shown), int)]))
-    return Windows((BACKGROUND, *index.class_names), np.concatenate(pixels), np.concatenate(labels))
+    return SmallPictures((BACKGROUND, *index.class_names), np.concatenate(pixels), np.concatenate(labels))
 
 
 def at_scale(image: np.ndarray, scale: float, side: int) -> np.ndarray:

@@ -29,7 +29,7 @@ class SmallPictures:
 
     Attributes:
         class_names: names by label.
-        pixels: uint8 ``(N, H, W)``, grey.
+        pixels: uint8 ``(N, H, W)``, grey; or ``(N, H, W, 3)``.
         labels: int32 ``(N,)``.
     """
 
@@ -50,7 +50,8 @@ class SmallPictures:
 
     def as_rgb(self, start: int, stop: int) -> np.ndarray:
         """Some of the pictures as a bundle takes them: uint8 ``(stop - start, H, W, 3)``."""
-        return np.repeat(self.pixels[start:stop, ..., None], 3, axis=-1)
+        some = self.pixels[start:stop]
+        return some if some.ndim == 4 else np.repeat(some[..., None], 3, axis=-1)
 
 
 class SmallSplits(NamedTuple):

@@ -5,7 +5,7 @@ from collections.abc import Iterator
 import keras
 import numpy as np
 
-from visionkit.data.object_windows import Windows
+from visionkit.data.small_pictures import SmallPictures
 from visionkit.training.fit import Phase, Validation
 from visionkit.training.phases import measured, weighted_targets
 
@@ -14,7 +14,14 @@ ANSWERED_AT_ONCE = 512
 
 
 def window_phase(
-    classifier: keras.Model, train: Windows, val: Windows, *, epochs: int, batch_size: int, learning_rate: float, seed: int
+    classifier: keras.Model,
+    train: SmallPictures,
+    val: SmallPictures,
+    *,
+    epochs: int,
+    batch_size: int,
+    learning_rate: float,
+    seed: int,
 ) -> Phase:
     """Train a classifier on windows in memory.
 
