@@ -21,7 +21,7 @@ from visionkit.training.recipe import Story
 
 SIZES = (320, 416, 512, 640)  # sides of the input in pixels
 SMALLEST_SIDE = 10  # pixels that nine of ten boxes should have
-SHOWN, EPOCHS = 12_300, (12, 120)  # pictures in all; bounds of how often each is shown
+SHOWN, EPOCHS = 11_300, (12, 120)  # pictures in all; bounds of how often each is shown
 COUNTED = 2_000  # pictures in which collisions are counted
 SMOKE_PICTURES = {"training": 24, "validation": 12}
 
