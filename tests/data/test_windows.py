@@ -312,3 +312,13 @@ def test_shrinking_takes_means_of_blocks(shape, ratio):
     rows, columns = shape[0] // ratio, shape[1] // ratio
     whole = pixels[: rows * ratio, : columns * ratio].reshape(rows, ratio, columns, ratio, 3).mean(axis=(1, 3))
     np.testing.assert_allclose(small[:rows, :columns], whole, atol=1.5)
+
+
+def test_no_boxes_on_a_picture():
+    assert windows.boxes_on_picture(np.zeros((0, 4)), (10, 20), 64).shape == (0, 4)
+
+
+def test_boxes_of_the_padded_square_are_those_of_the_picture():
+    """A picture of 640 x 480 lies between 40 and 280 of 320 pixels."""
+    boxes = np.array([[0, 0.125, 1, 0.875], [0.25, 0.5, 0.5, 1.0]])
+    np.testing.assert_allclose(windows.boxes_on_picture(boxes, (480, 640), 320), [[0, 0, 1, 1], [0.25, 0.5, 0.5, 1.0]])

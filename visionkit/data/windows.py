@@ -116,6 +116,16 @@ def frame_of_whole(shape: tuple[int, int], size: int) -> np.ndarray:
     return np.concatenate([(size - sides) // 2, sides])
 
 
+def boxes_on_picture(boxes: np.ndarray, shape: tuple[int, int], size: int) -> np.ndarray:
+    """Boxes ``(K, 4)``, relative to the square of ``size`` pixels that ``letterbox`` makes, relative to its picture; clipped.
+
+    Args:
+        shape: height and width of the picture.
+    """
+    top, left, height, width = frame_of_whole(shape, size)
+    return ((boxes * size - (left, top, left, top)) / (width, height, width, height)).clip(0, 1)
+
+
 def inside(windows: np.ndarray, shapes: np.ndarray) -> np.ndarray:
     """The parts of windows that lie in their pictures, at least one pixel each.
 

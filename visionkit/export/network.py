@@ -10,14 +10,15 @@ class Network(tf.Module):
 
     Args:
         model: of one input.
-        half_precision: keep the weights as float16 (they are computed with as float32).
+        half_precision: keep kernels as float16 (they are computed with as float32).
     """
 
     def __init__(self, model: keras.Model, *, half_precision: bool = False):
         super().__init__(name="network")
         self._model = _Untracked(model)
-        stored = tf.float16 if half_precision else tf.float32
-        self._weights = [tf.Variable(_stored(v, stored), trainable=False, name="weight") for v in _variables(model)]
+        self._weights = [
+            tf.Variable(_stored(v, half_precision=half_precision), trainable=False, name="weight") for v in _variables(model)
+        ]
 
     def forward(self, inputs: tf.Tensor) -> tf.Tensor | dict[str, tf.Tensor]:
         """What the model answers."""
@@ -38,6 +39,7 @@ def _variables(model: keras.Model) -> list:
     return [*model.trainable_variables, *model.non_trainable_variables]
 
 
-def _stored(variable, dtype: tf.DType):
+def _stored(variable: keras.Variable, *, half_precision: bool) -> np.ndarray:
+    """As it is kept. Vectors stay whole: they are few bytes, and BatchNorm's statistics reach too far for 16 bits."""
     array = keras.ops.convert_to_numpy(variable)
-    return array.astype(dtype.as_numpy_dtype) if np.issubdtype(array.dtype, np.floating) else array
+    return array.astype(np.float16) if half_precision and array.ndim > 1 and array.dtype == np.float32 else array

@@ -8,7 +8,7 @@ from tqdm import tqdm
 
 from visionkit.data.decode import PictureError, read_picture
 from visionkit.data.sample import Index, SkippedFiles
-from visionkit.data.windows import frame_of_whole, letterbox
+from visionkit.data.windows import boxes_on_picture, letterbox
 from visionkit.errors import UserError
 from visionkit.export import litert
 from visionkit.export.bundle import TWIN, describe, find_bundle
@@ -64,8 +64,7 @@ def _twin_found(file: Path, paths: Iterable[str], size: int) -> Iterable[Found |
             yield Unreadable(path, str(error))
             continue
         answer = twin.answer(letterbox(pixels, size).numpy())
-        top, left, height, width = frame_of_whole(pixels.shape[:2], size)
-        boxes = ((answer["boxes"] * size - (left, top, left, top)) / (width, height, width, height)).clip(0, 1)
+        boxes = boxes_on_picture(answer["boxes"], pixels.shape[:2], size)
         kept = (answer["classes"] >= 0) & (boxes[:, 2:] > boxes[:, :2]).all(axis=1)  # not on the padding alone
         yield Found(boxes[kept].astype(np.float32), answer["scores"][kept], answer["classes"][kept])
 

@@ -11,15 +11,15 @@ import numpy as np
 from keras import ops
 
 from visionkit.data.augment import preset
-from visionkit.data.boxes import crowds
 from visionkit.data.pipeline import batches
 from visionkit.data.sample import Index, SkippedFiles
+from visionkit.data.windows import boxes_on_picture
 from visionkit.export.detector_bundle import MAX_DETECTIONS
 from visionkit.export.suppression import suppress
 from visionkit.layers.inference_mode import InferenceMode
-from visionkit.metrics.detection import DetectionMetrics, Found, Truth, evaluate
+from visionkit.metrics.detection import DetectionMetrics, Found, evaluate
 from visionkit.models.detectors import TrainableDetector
-from visionkit.training.detection_plan import objects_of
+from visionkit.training.detection_plan import truths
 from visionkit.training.feeding import Feeding
 from visionkit.training.fit import Phase
 from visionkit.training.optimizers import adamw
@@ -200,14 +200,13 @@ def measure(answering: keras.Model, val: Index, batch_size: int, skipped: Skippe
         batch_size: pictures a step.
         skipped: takes files that have vanished.
     """
-    side, truth, found = answering.input_shape[1], [], []
-    flags = [crowds(objects) for objects in objects_of(val)]
+    side, objects, truth, found = answering.input_shape[1], truths(val), [], []
+    limits = {"score_threshold": LOWEST_SCORE, "iou_threshold": SAME_OBJECT, "max_detections": MAX_DETECTIONS}
     for batch in batches(val, size=side, batch_size=batch_size, skipped=skipped):
         answers = answering.predict_on_batch(batch["image"].numpy())
-        limits = {"score_threshold": LOWEST_SCORE, "iou_threshold": SAME_OBJECT, "max_detections": MAX_DETECTIONS}
         kept = suppress(answers["boxes"], answers["scores"], **limits)
-        found += [Found(*rows) for rows in zip(*(keras.ops.convert_to_numpy(part) for part in kept), strict=True)]
-        for boxes, classes, position in zip(*(batch[key].numpy() for key in ("boxes", "classes", "position")), strict=True):
-            crowd = np.pad(flags[position], (0, len(classes) - len(flags[position])))
-            truth.append(Truth(boxes, classes, (side, side), crowd))
+        rows = (batch["position"].numpy(), *map(keras.ops.convert_to_numpy, kept))
+        for position, boxes, scores, classes in zip(*rows, strict=True):
+            truth.append(objects[position])
+            found.append(Found(boxes_on_picture(boxes, truth[-1].size, side), scores, classes))
     return evaluate(truth, found, val.class_names)
