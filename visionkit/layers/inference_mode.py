@@ -4,6 +4,8 @@ from typing import Any
 
 import keras
 
+from visionkit.layers.folding import folded
+
 
 @keras.saving.register_keras_serializable("visionkit")
 class InferenceMode(keras.layers.Layer):
@@ -20,10 +22,12 @@ class InferenceMode(keras.layers.Layer):
     def __init__(self, network: keras.Model, **options: Any):
         super().__init__(**options)
         self.network = network
+        whole = folded(network) if hasattr(network, "operations") else network  # of a functional model the graph is known
+        self._answer = lambda x: whole(x, training=False)  # hides it from Keras: its weights are the network's
 
     def call(self, x: keras.KerasTensor) -> keras.KerasTensor:
         """The network's output in inference mode."""
-        return self.network(x, training=False)
+        return self._answer(x)
 
     def compute_output_shape(self, input_shape: tuple[int | None, ...]) -> tuple[int | None, ...]:
         """The network's own."""

@@ -10,6 +10,7 @@ import numpy as np
 from keras import ops
 
 from visionkit.errors import UserError
+from visionkit.layers.folding import folded
 from visionkit.losses.detection import yolo_losses
 from visionkit.models import catalog, yolo
 from visionkit.models.endpoints import by_stride, layers_behind
@@ -101,7 +102,7 @@ def build(
 
     def at_size(side: int) -> keras.Model:
         pixels = keras.Input((side, side, 3), name="image")
-        return yolo.detector(keras.Model(pixels, network(pixels), name=network.name), in_cells)
+        return yolo.detector(keras.Model(pixels, folded(network)(pixels), name=network.name), in_cells)
 
     pretrained = tuple(backbone.trainable_variables) if weights is not None else ()
     return TrainableDetector(network, losses, PARTS, at_size, any_size=True, pretrained=pretrained)
