@@ -94,12 +94,12 @@ class Config:
 
     def __post_init__(self):
         check_at_least(self, epochs=1, size=LARGEST_STRIDE, batch_size=1, learning_rate=0, seed=0)
-        if self.size is not None and self.size % LARGEST_STRIDE:
-            raise UserError(f"--size {self.size}: expected a multiple of {LARGEST_STRIDE}.")
 
     def checked(self) -> "Config":
         """The configuration with whole paths; a misspelt name, or data that cannot be read, is told now."""
         detectors.find(self.model)
+        if self.size is not None and self.size % LARGEST_STRIDE:
+            raise UserError(f"--size {self.size}: expected a multiple of {LARGEST_STRIDE}.")
         if self.base is not None:
             catalog.find(self.base)
             if self.model.startswith(detectors.FOREIGN):

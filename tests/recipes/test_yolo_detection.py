@@ -57,7 +57,7 @@ def test_smoke_needs_nothing_and_the_bundle_has_exactly_the_recipes_precision(ru
     assert len(plan["data"]["train"]["boxes"]) == len(plan["data"]["train"]["paths"]) == 24
     page = (out / "report.html").read_text()
     assert all(heading in page for heading in ("Anchors", "What was taken for what", "Classes", "Configuration"))
-    rows = list(csv.DictReader((out / "history.csv").open()))
+    rows = list(csv.DictReader((out / "history.csv").read_text().splitlines()))
     assert [row["epoch"] for row in rows] == ["1", "2"] and rows[-1]["val_map50"]
     resumed = run("--resume", out)
     assert resumed.returncode == 0 and "was finished already" in resumed.stdout
@@ -92,7 +92,8 @@ def test_strange_boxes_are_all_trained_on_also_after_an_interruption(run, tmp_pa
     resumed = run("--resume", out)
     assert resumed.returncode == 0, resumed.stderr
     assert "Resumed after epoch 1" in resumed.stdout + resumed.stderr
-    assert [row["epoch"] for row in csv.DictReader((out / "history.csv").open())] == ["1", "2", "3"]
+    rows = csv.DictReader((out / "history.csv").read_text().splitlines())
+    assert [row["epoch"] for row in rows] == ["1", "2", "3"]
     metrics = json.loads((out / "metrics.json").read_text())
     read, found = answers_to_annotated(out / "model", val, SkippedFiles())
     assert evaluate(truths(read), found, val.class_names).map50 == pytest.approx(metrics["map50"], abs=1e-6)
