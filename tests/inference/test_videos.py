@@ -84,6 +84,7 @@ def test_names(tmp_path, monkeypatch):
 
 
 def test_the_first_interruption_is_noted_and_the_second_interrupts():
+    before = signal.signal(signal.SIGINT, signal.default_int_handler)  # a shell's background jobs ignore it
     with interrupt_noted() as interrupted:
         assert not interrupted.is_set()
         os.kill(os.getpid(), signal.SIGINT)
@@ -91,3 +92,4 @@ def test_the_first_interruption_is_noted_and_the_second_interrupts():
         with pytest.raises(KeyboardInterrupt):
             os.kill(os.getpid(), signal.SIGINT)
     assert signal.getsignal(signal.SIGINT) is signal.default_int_handler
+    signal.signal(signal.SIGINT, before)

@@ -34,7 +34,7 @@ class Locator(tf.Module):
         self._size, self._labels = model.input_shape[1], tf.constant(list(class_names))
         self._described = self._object if task == "localization" else self._landmarks
 
-    def probabilities(self, pixels: tf.Tensor) -> tf.Tensor:
+    def answer(self, pixels: tf.Tensor) -> tf.Tensor:
         """The network's own answer for padded squares, float32 ``(N, size, size, 3)``."""
         return self._forward(pixels)
 
@@ -99,8 +99,10 @@ def export_locator(
     return write_bundle(
         module,
         folder,
+        task=task,
         signatures={"serving_default": module.serve_images, "serving_encoded": module.serve_encoded},
+        twin=module.answer,
         twin_shape=(1, size, size, 3),
         class_names=class_names,
-        facts={"task": task, "size": size, **facts},
+        facts={"size": size, **facts},
     )
