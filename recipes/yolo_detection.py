@@ -141,7 +141,7 @@ def train_and_export(run: RunFolder, config: Config) -> None:
     )
 
     schedule = schedule_of(config, plan, any_size=detector.any_size)
-    feeding = feeding_of(config, plan, story)
+    feeding = feeding_of(config, plan, schedule.sizes, story)
     options = {"feeding": feeding, "schedule": schedule, "seed": config.seed, "skipped": skipped}
     history = train_in_order(run, {"train": lambda: detection_phase(detector, train, val, **options)}, detector.network)
     load_weights(detector.network, run.weights_file("train"))
@@ -244,13 +244,13 @@ def schedule_of(config: Config, plan: Plan, *, any_size: bool) -> Schedule:
     )
 
 
-def feeding_of(config: Config, plan: Plan, story: Story) -> Feeding:
-    """How training pictures are made."""
+def feeding_of(config: Config, plan: Plan, sizes: tuple[int, ...], story: Story) -> Feeding:
+    """How training pictures of ``sizes`` pixels are made."""
     augmentation = augment.preset(config.augment, task="detection", flip=config.flip)
     if config.any_way_up:
         turned = (A.D4(p=1.0), *augmentation.transforms)
         augmentation = dataclasses.replace(augmentation, name=f"{augmentation.name}, any way up", transforms=turned)
-    ratios = lasting_ratios(plan.data.train, augmentation, plan.size)
+    ratios = lasting_ratios(plan.data.train, augmentation, max(sizes))
     return Feeding(augmentation, cache=open_cache(plan.data.train, config.cache, ratios=ratios, say=story.tell))
 
 

@@ -3,7 +3,7 @@
 import numpy as np
 import pytest
 
-from visionkit.ops.box_merging import merge
+from visionkit.ops.nms import class_wise_nms
 from visionkit.ops.soft_nms import soft_nms
 
 PAIR = np.array([[0, 0, 4, 1], [0, 0, 2, 1], [0, 0, 4, 1]], "float32")  # IoU 0.5; the third is of another class
@@ -36,9 +36,13 @@ def test_a_tiny_sigma_is_hard_suppression(rng):
     low = rng.integers(0, 8, (60, 2))
     boxes = np.concatenate([low, low + 3], axis=-1).astype("float32")
     scores, classes = rng.permutation(60) / 60 + 0.1, rng.integers(0, 2, 60)
-    hard = merge(boxes, scores, classes, iou_threshold=1e-6)
-    for part, expected in zip(soft_nms(boxes, scores, classes, sigma=1e-6), hard, strict=True):
-        np.testing.assert_array_equal(part, expected)
+    table = np.where(classes[:, None] == np.arange(2), scores[:, None], 0).astype("float32")
+    hard = class_wise_nms(boxes[None], table[None], score_threshold=0.0, iou_threshold=1e-6)
+    soft = soft_nms(boxes, scores.astype("float32"), classes, sigma=1e-6)
+    assert 2 < len(soft.scores) < 60
+    for part, expected in zip(soft, hard, strict=True):
+        np.testing.assert_array_equal(part, np.asarray(expected)[0, : len(part)])
+    assert np.all(np.asarray(hard.classes)[0, len(soft.scores) :] == -1)
 
 
 def test_what_is_low_is_left_out():

@@ -5,7 +5,7 @@ import pytest
 
 from visionkit.metrics.detection import Found, Truth
 from visionkit.viz import annotate
-from visionkit.viz.boxes import OUTCOMES, SMALLEST, draw_boxes, draw_comparison, to_supervision
+from visionkit.viz.boxes import OUTCOMES, SMALLEST, draw_boxes, draw_comparison
 
 GRAY = np.full((500, 600, 3), 127, np.uint8)
 NAMES = ("cell", "platelet")
@@ -22,7 +22,6 @@ def test_without_boxes_the_picture_is_as_it_was():
     assert (drawn == GRAY).all() and drawn is not GRAY
     nothing = Truth(*NONE, (500, 600)), Found(NONE[0], np.zeros(0), NONE[1])
     assert (draw_comparison(GRAY, *nothing, 0.5, NAMES) == GRAY).all()
-    assert len(to_supervision(nothing[1], NAMES, (500, 600))) == 0
 
 
 def test_each_class_has_its_color_and_the_picture_given_stays_as_it_is():
@@ -85,9 +84,3 @@ def test_a_comparison_shows_each_outcome_in_its_color():
         0.85: {"found", "missed"},
         1.0: {"missed"},
     }
-
-
-def test_supervision_gets_pixels_and_names():
-    detections = to_supervision(Found(np.array([LEFT]), np.array([0.9]), np.array([1])), NAMES, (500, 600))
-    np.testing.assert_allclose(detections.xyxy, [[60, 100, 240, 300]], rtol=1e-6)
-    assert detections["class_name"].tolist() == ["platelet"] and detections.class_id.tolist() == [1]

@@ -12,6 +12,7 @@ import tensorflow as tf
 from visionkit.data.decode import decode_in_graph
 from visionkit.data.windows import letterbox, letterbox_frame
 from visionkit.export.bundle import write_bundle
+from visionkit.export.network import Network
 from visionkit.losses.localization import BOX, CLASSES
 from visionkit.ops.boxes import xyxy_of
 
@@ -29,14 +30,13 @@ class Locator(tf.Module):
 
     def __init__(self, model: keras.Model, task: Task, class_names: tuple[str, ...]):
         super().__init__(name="locator")
-        self._weights = [variable.value for variable in model.variables]
-        self._forward = lambda pixels: model(pixels, training=False)  # hides the model itself from the module's tracking
+        self._network = Network(model)
         self._size, self._labels = model.input_shape[1], tf.constant(list(class_names))
         self._described = self._object if task == "localization" else self._landmarks
 
-    def answer(self, pixels: tf.Tensor) -> tf.Tensor:
-        """The network's own answer for padded squares, float32 ``(N, size, size, 3)``."""
-        return self._forward(pixels)
+    def twin(self, pixels: tf.Tensor) -> tf.Tensor:
+        """What the LiteRT twin answers to padded squares, float32 ``(N, size, size, 3)`` in 0..255."""
+        return self._network.forward(pixels)
 
     @tf.function(input_signature=[tf.TensorSpec([None, None, None, 3], tf.uint8, name="images")])
     def serve_images(self, images: tf.Tensor) -> dict[str, tf.Tensor]:
@@ -46,7 +46,7 @@ class Locator(tf.Module):
         ``box`` ``(N, 4)``, xyxy. A landmark finder answers ``points`` ``(N, K, 2)``, x and y.
         """
         frames = self._frame(tf.shape(images)[1:3])[None]
-        return self._described(self._forward(letterbox(images, self._size)), frames)
+        return self._described(self._network.forward(letterbox(images, self._size)), frames)
 
     @tf.function(input_signature=[tf.TensorSpec([None], tf.string, name="image_bytes")])
     def serve_encoded(self, image_bytes: tf.Tensor) -> dict[str, tf.Tensor]:
@@ -57,7 +57,7 @@ class Locator(tf.Module):
             return letterbox(image, self._size), self._frame(tf.shape(image)[:2])
 
         pixels, frames = tf.map_fn(seen, image_bytes, fn_output_signature=(tf.float32, tf.float32))
-        return self._described(self._forward(pixels), frames)
+        return self._described(self._network.forward(pixels), frames)
 
     def _frame(self, shape: tf.Tensor) -> tf.Tensor:
         """Where the picture lies in the padded square, relative to it: float32 ``(2, 2)``, corner and sides, x before y."""
@@ -101,7 +101,7 @@ def export_locator(
         folder,
         task=task,
         signatures={"serving_default": module.serve_images, "serving_encoded": module.serve_encoded},
-        twin=module.answer,
+        twin=module.twin,
         twin_shape=(1, size, size, 3),
         class_names=class_names,
         facts={"size": size, **facts},

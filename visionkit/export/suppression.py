@@ -1,6 +1,6 @@
 """Class-wise non-max suppression by TensorFlow's own kernel, which works class by class on all cores.
 
-The same answers as ``ops.nms.class_wise_nms``, which LiteRT and other backends take, in a fraction of the time.
+The same answers as ``ops.nms.class_wise_nms``, which LiteRT and other backends take, in less time.
 """
 
 import numpy as np

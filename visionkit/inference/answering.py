@@ -20,6 +20,7 @@ from visionkit.inference.detecting import DetectedPicture, Detector
 from visionkit.inference.loading import Classifier, Prediction, expand, load
 from visionkit.inference.picture_model import Unreadable
 from visionkit.inference.videos import Video, VideoWriter, interrupt_noted, is_video
+from visionkit.training.run_folder import write_atomically
 from visionkit.viz.draw import draw_label, drawing_names
 
 Model = Classifier | Detector
@@ -213,7 +214,5 @@ def _of_video(model: Detector, name: str, options: Options, drawing: str) -> Ite
 
 def _write_coco(file: Path, results: list[dict[str, Any]], numbers: CocoNumbers) -> Said:
     file.parent.mkdir(parents=True, exist_ok=True)
-    beside = file.with_name(f".{file.name}.unfinished")
-    beside.write_text(json.dumps(results), encoding="utf-8")
-    os.replace(beside, file)
+    write_atomically(file, json.dumps(results).encode())
     return Said(note="\n".join([f"{file}: {len(results)} boxes", *numbers.notes]))

@@ -1,6 +1,7 @@
 """What all bundles in memory share: pictures come from files, by all cores and in order, and the unreadable are told."""
 
 import os
+from abc import ABC, abstractmethod
 from collections.abc import Callable, Iterable, Iterator
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
@@ -23,7 +24,7 @@ class Unreadable(NamedTuple):
     error: str
 
 
-class PictureModel(Generic[Answer]):
+class PictureModel(ABC, Generic[Answer]):
     """A bundle in memory.
 
     Attributes:
@@ -75,8 +76,9 @@ class PictureModel(Generic[Answer]):
         """A file as people look at it, uint8 RGB ``(H, W, 3)``."""
         return self._read(path)
 
+    @abstractmethod
     def _answer(self, path: str, pixels: np.ndarray, **options: Any) -> Answer:
-        raise NotImplementedError
+        """What this kind of model makes of the pixels of a picture."""
 
     def _read(self, path: str | Path) -> np.ndarray:
         return read_picture(path)

@@ -79,14 +79,14 @@ def build(
             their own.
         base: the backbone, a network of the catalogue; None takes the detector's own.
         weights: of the base: None, "imagenet", or a path.
-        frozen_stride: the base's layers up to this stride are not trained; None trains it all.
+        frozen_stride: pretrained layers of the base up to this stride are not trained; None trains it all.
         size: side of the input in pixels that it will have in the end.
     """
     if name.startswith(FOREIGN):
         adapter = importlib.import_module("visionkit.models.keras_cv_adapter")  # it costs seconds to import
         return adapter.build(name.removeprefix(FOREIGN), num_classes, size=size)
     backbone = catalog.build(base or yolo.VARIANTS[name].backbone, (None, None, 3), None, weights=weights)
-    if frozen_stride is not None:
+    if frozen_stride is not None and weights is not None:
         thawed = layers_behind(backbone, frozen_stride)
         for layer in backbone.layers:
             layer.trainable = layer in thawed

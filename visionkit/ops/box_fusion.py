@@ -4,7 +4,7 @@ from collections.abc import Sequence
 
 import numpy as np
 
-from visionkit.ops.box_merging import best_first, checked, iou_of_one, of_each_class
+from visionkit.ops.host_boxes import best_first, checked, iou_of_one, of_each_class
 from visionkit.ops.nms import Detections
 
 

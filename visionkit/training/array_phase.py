@@ -9,8 +9,8 @@ from visionkit import models
 from visionkit.data.array_samples import ArraySplits
 from visionkit.data.arrays_augment import Variation, varied
 from visionkit.layers.normalization import Standardize
-from visionkit.training.fit import Phase, Validation
-from visionkit.training.phases import measured, weighted_targets
+from visionkit.training.fit import Phase
+from visionkit.training.phases import answering_in_parts, weighted_targets
 
 ANSWERED_AT_ONCE = 64  # validation samples
 
@@ -62,11 +62,6 @@ def array_phase(
             values = [varied(data.train_values[i], variation, np.random.default_rng([seed, epoch, i])) for i in rows]
             yield np.stack(values), one_hot[rows], weights[rows]
 
-    def validate() -> Validation:
-        parts = np.split(data.val_values, range(ANSWERED_AT_ONCE, len(data.val), ANSWERED_AT_ONCE))
-        logits = np.concatenate([model.predict_on_batch(part) for part in parts])
-        return measured(keras.ops.convert_to_numpy(keras.ops.softmax(logits)), data.val.labels)
-
     return Phase(
         name="training",
         model=model,
@@ -74,6 +69,6 @@ def array_phase(
         learning_rate=learning_rate,
         num_steps=-(-len(data.train) // batch_size),
         batches=batches,
-        validate=validate,
+        validate=answering_in_parts(model, data.val_values, data.val.labels, ANSWERED_AT_ONCE),
         short_steps=True,
     )

@@ -163,4 +163,4 @@ def count_crowding(index: Index, size: int, anchors: list[np.ndarray], strides: 
 def choose_epochs(num_pictures: int) -> tuple[int, str]:
     """How long to train, and the reason."""
     epochs = int(np.clip(round(SHOWN / num_pictures), *EPOCHS))
-    return epochs, f"{num_pictures} training pictures, each shown as often"
+    return epochs, f"each of {num_pictures} training pictures is shown so often"

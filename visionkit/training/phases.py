@@ -234,6 +234,26 @@ def weighted_targets(index: Index | SmallPictures) -> tuple[np.ndarray, np.ndarr
     return np.eye(len(index.class_names), dtype=np.float32)[index.labels], weights
 
 
+def answering_in_parts(
+    classifier: keras.Model, values: np.ndarray, labels: np.ndarray, at_once: int
+) -> Callable[[], Validation]:
+    """A function that measures a classifier as it is on samples in memory.
+
+    Args:
+        classifier: values to logits.
+        values: ``(N, ...)``, numbers of any type.
+        labels: int ``(N,)``.
+        at_once: samples a step.
+    """
+
+    def validate() -> Validation:
+        parts = [values[start : start + at_once].astype(np.float32) for start in range(0, len(values), at_once)]
+        logits = np.concatenate([classifier.predict_on_batch(part) for part in parts])
+        return measured(keras.ops.convert_to_numpy(keras.ops.softmax(logits)), labels)
+
+    return validate
+
+
 def measured(probabilities: np.ndarray, labels: np.ndarray) -> Validation:
     """Cross-entropy and accuracy of ``(N, num_classes)`` probabilities."""
     of_truth = probabilities[np.arange(len(labels)), labels]

@@ -6,8 +6,8 @@ import keras
 import numpy as np
 
 from visionkit.data.small_pictures import SmallPictures
-from visionkit.training.fit import Phase, Validation
-from visionkit.training.phases import measured, weighted_targets
+from visionkit.training.fit import Phase
+from visionkit.training.phases import answering_in_parts, weighted_targets
 
 BRIGHTNESS = 0.2  # by which training windows are lightened or darkened
 ANSWERED_AT_ONCE = 512
@@ -44,11 +44,6 @@ def window_phase(
             rows = order[start : start + batch_size]
             yield np.minimum(train.pixels[rows] * light[rows], 255), one_hot[rows], weights[rows]
 
-    def validate() -> Validation:
-        parts = [val.pixels[start : start + ANSWERED_AT_ONCE] for start in range(0, len(val), ANSWERED_AT_ONCE)]
-        logits = np.concatenate([classifier.predict_on_batch(part.astype(np.float32)) for part in parts])
-        return measured(keras.ops.convert_to_numpy(keras.ops.softmax(logits)), val.labels)
-
     return Phase(
         name="training",
         model=classifier,
@@ -56,6 +51,6 @@ def window_phase(
         learning_rate=learning_rate,
         num_steps=-(-len(train) // batch_size),
         batches=batches,
-        validate=validate,
+        validate=answering_in_parts(classifier, val.pixels, val.labels, ANSWERED_AT_ONCE),
         short_steps=True,
     )

@@ -26,23 +26,6 @@ OUTCOMES: dict[str, annotate.Color] = {
 }
 
 
-def to_supervision(found: Found, class_names: Sequence[str], size: tuple[int, int]) -> supervision.Detections:
-    """The answers as supervision's ``Detections``, for whatever works with those.
-
-    Args:
-        found: boxes relative to the picture, without padding.
-        class_names: by number; they become ``data["class_name"]``.
-        size: height and width of the picture in pixels, as the boxes are to be.
-    """
-    classes = np.asarray(found.classes, int)
-    return supervision.Detections(
-        xyxy=(np.asarray(found.boxes).reshape(-1, 4) * np.tile(size[::-1], 2)).astype(np.float32),
-        confidence=np.asarray(found.scores, np.float32),
-        class_id=classes,
-        data={"class_name": np.array([class_names[number] for number in classes], dtype=str)},
-    )
-
-
 def draw_boxes(
     pixels: np.ndarray,
     boxes: np.ndarray,

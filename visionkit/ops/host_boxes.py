@@ -1,45 +1,8 @@
-"""Detections of one picture on the host, NumPy and unpadded: the greedy algorithm for tens of thousands, as of tiles."""
+"""What works on detections of one picture on the host, NumPy and unpadded, has in common."""
 
 import numpy as np
 
 from visionkit.ops.nms import Detections
-
-
-def merge(boxes: np.ndarray, scores: np.ndarray, classes: np.ndarray, *, iou_threshold: float = 0.6) -> Detections:
-    """``class_wise_nms`` for one list of any length: of what overlaps within a class, the best.
-
-    Boxes are compared with their neighbors only, found by their left edges: the time grows with the crowd, not with its square.
-
-    Args:
-        boxes: ``(K, 4)``, xyxy, of any unit.
-        scores: ``(K,)``.
-        classes: int ``(K,)``.
-        iou_threshold: a box is dropped by a better one of its class with at least this IoU; more than 0.
-
-    Returns:
-        Those that stay, best first: ``(M, 4)``, ``(M,)``, ``(M,)``.
-
-    Raises:
-        ValueError: arrays that do not fit.
-    """
-    boxes, scores, classes = checked(boxes, scores, classes)
-    kept = [_kept(rows, boxes, scores, iou_threshold) for rows in of_each_class(classes)]
-    return best_first(boxes, scores, classes, np.concatenate([np.zeros(0, int), *kept]))
-
-
-def _kept(rows: np.ndarray, boxes: np.ndarray, scores: np.ndarray, iou_threshold: float) -> np.ndarray:
-    """Which of the ``rows``, all of one class, stay."""
-    rows = rows[np.argsort(boxes[rows, 0])]
-    own = boxes[rows]
-    left, right = own[:, 0], own[:, 2]
-    starts, ends = np.searchsorted(left, left - np.max(right - left)), np.searchsorted(left, right)
-    alive = np.ones(len(rows), bool)
-    for i in np.argsort(-scores[rows], kind="stable"):
-        if alive[i]:
-            near = slice(starts[i], ends[i])
-            alive[near] &= iou_of_one(own[i], own[near]) < iou_threshold
-            alive[i] = True
-    return rows[alive]
 
 
 def iou_of_one(box: np.ndarray, boxes: np.ndarray) -> np.ndarray:
