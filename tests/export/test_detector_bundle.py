@@ -93,11 +93,14 @@ def test_encoded_files_of_different_sizes_get_the_same_answers_as_their_pixels(m
     for row, picture in enumerate(pictures):
         alone = model.serve_images(picture[None])
         count = int(alone["count"][0])
+        theirs, own = (np.argsort(part["classes"]) for part in (together, alone))  # white is as much of each class
         for name, value in alone.items():
             if name in ("boxes", "scores"):
-                np.testing.assert_allclose(together[name][row, :count], value[0], atol=1e-5)
+                np.testing.assert_allclose(
+                    together[name].numpy()[row, theirs[row, -count:]], value.numpy()[0, own[0]], atol=1e-5
+                )
             elif name != "count":
-                assert together[name][row, :count].numpy().tolist() == value[0].numpy().tolist()
+                assert together[name].numpy()[row, theirs[row, -count:]].tolist() == value.numpy()[0, own[0]].tolist()
 
 
 def test_another_threshold(model):
@@ -161,7 +164,7 @@ def test_the_litert_twin_agrees(bundle, model, rng):
 def test_half_precision_is_smaller_and_nearly_equal(tmp_path):
     pixels = keras.Input((64, 64, 3))
     x = keras.layers.Flatten()(keras.layers.AveragePooling2D(4)(keras.layers.Rescaling(1 / 255)(pixels)))
-    corner = keras.layers.Reshape((8, 2))(keras.layers.Dense(16, activation="sigmoid")(x))
+    corner = keras.layers.Reshape((8, 2))(keras.layers.Dense(16, activation="sigmoid")(keras.layers.Dense(2000)(x)))
     boxes = keras.ops.concatenate([corner / 2, 0.5 + corner / 2], axis=-1)
     scores = keras.layers.Reshape((8, 3))(keras.layers.Dense(24, activation="sigmoid")(x))
     network, sizes, answers = keras.Model(pixels, {"boxes": boxes, "scores": scores}), [], []
@@ -169,7 +172,7 @@ def test_half_precision_is_smaller_and_nearly_equal(tmp_path):
         folder = export_detector(
             network, tmp_path / str(half), class_names=NAMES, threshold=0, facts={}, half_precision=half, iou_threshold=1.0
         )
-        sizes.append(sum(path.stat().st_size for path in (folder / "variables").iterdir()))
+        sizes.append((folder / "saved_model.pb").stat().st_size)
         held = tf.saved_model.load(str(folder))
         answers.append(held.serve_pixels(tf.random.stateless_uniform((2, 64, 64, 3), (1, 2)) * 255))
     assert sizes[1] < 0.6 * sizes[0]

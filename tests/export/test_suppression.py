@@ -1,10 +1,10 @@
-"""TensorFlow's kernel keeps what the portable algorithm keeps."""
+"""TensorFlow's kernels keep what the portable algorithm keeps."""
 
 import numpy as np
 import pytest
 import tensorflow as tf
 
-from visionkit.export.suppression import suppress
+from visionkit.export.suppression import FEW, suppress
 from visionkit.ops.nms import class_wise_nms
 
 LIMITS = {"score_threshold": 0.3, "iou_threshold": 0.5, "max_detections": 20}
@@ -16,10 +16,11 @@ def both(boxes, scores, **limits):
     return [[np.asarray(part) for part in detections] for detections in pair]
 
 
+@pytest.mark.parametrize("pictures", [1, 2])
 @pytest.mark.parametrize("num_anchors", [0, 5], ids=["no candidates", "none above the threshold"])
-def test_nothing_to_find(num_anchors):
-    found = suppress(tf.zeros((2, num_anchors, 4)), tf.zeros((2, num_anchors, 3)), **LIMITS)
-    assert [part.shape for part in found] == [(2, 20, 4), (2, 20), (2, 20)]
+def test_nothing_to_find(num_anchors, pictures):
+    found = suppress(tf.zeros((pictures, num_anchors, 4)), tf.zeros((pictures, num_anchors, 3)), **LIMITS)
+    assert [part.shape for part in found] == [(pictures, 20, 4), (pictures, 20), (pictures, 20)]
     assert (found.classes.numpy() == -1).all() and not found.boxes.numpy().any()
 
 
@@ -32,13 +33,30 @@ def test_both_thresholds_are_met_as_the_portable_one_meets_them():
     assert ours[1][0, :3].tolist() == pytest.approx([0.9, 0.7, 0])
 
 
-@pytest.mark.parametrize("num_classes", [1, 4])
-@pytest.mark.parametrize("score_threshold", [0.001, 0.6, tf.constant(0.4)])
-def test_the_same_as_the_portable_one(num_classes, score_threshold):
+@pytest.mark.parametrize("num_classes", [1, 4, 80])
+@pytest.mark.parametrize("score_threshold", [0.001, 0.6, tf.constant(0.98)])
+@pytest.mark.parametrize("pictures", [1, 3])
+def test_the_same_as_the_portable_one(pictures, num_classes, score_threshold):
     rng = np.random.default_rng(num_classes)
-    corners = rng.random((3, 200, 2)) * 0.6
-    boxes = np.concatenate([corners, corners + 0.05 + rng.random((3, 200, 2)) * 0.3], axis=2)
+    corners = rng.random((pictures, 200, 2)) * 1.6 - 0.5
+    boxes = np.concatenate([corners, corners + 0.05 + rng.random((pictures, 200, 2)) * 0.3], axis=2)
+    scores = rng.permutation(pictures * 200 * num_classes).reshape(pictures, 200, num_classes) / (pictures * 200 * num_classes)
     limits = {"score_threshold": score_threshold, "iou_threshold": 0.5, "max_detections": 50}
-    ours, portable = both(boxes, rng.random((3, 200, num_classes)), **limits)
+    ours, portable = both(boxes, scores, **limits)
     for mine, theirs in zip(ours, portable, strict=True):
         np.testing.assert_allclose(mine, theirs, rtol=1e-5)
+
+
+def test_both_kernels_are_tried():
+    """Of one picture with few candidates, and of one with many."""
+    rng = np.random.default_rng(0)
+    corners = rng.random((1, FEW // 4 + 1, 2))
+    boxes = np.concatenate([corners, corners + rng.random(corners.shape) * 0.2], axis=2)
+    scores = rng.permutation(boxes.shape[1] * 4).reshape(1, -1, 4) / (boxes.shape[1] * 4) + 0.01
+    for threshold in (0.001, 0.2):
+        assert ((scores > threshold).sum() > FEW) == (threshold == 0.001)
+        limits = {"score_threshold": threshold, "iou_threshold": 0.4, "max_detections": FEW}
+        ours, portable = both(boxes, scores, **limits)
+        assert 20 < (ours[2] >= 0).sum() < FEW
+        for mine, theirs in zip(ours, portable, strict=True):
+            np.testing.assert_allclose(mine, theirs, rtol=1e-5)

@@ -139,7 +139,7 @@ def test_it_converts_to_litert(rng, tmp_path):
         return tf.concat([answer.boxes, answer.scores[..., None], tf.cast(answer.classes, tf.float32)[..., None]], -1)
 
     both = np.concatenate([boxes, scores], axis=-1)
-    (tmp_path / "nms.tflite").write_bytes(litert.convert(as_one, (1, *both.shape[1:]), tf.Module()))
+    (tmp_path / "nms.tflite").write_bytes(litert.convert(as_one, (1, *both.shape[1:])))
     np.testing.assert_allclose(litert.run(tmp_path / "nms.tflite", both), as_one(both), atol=1e-6)
 
 

@@ -40,9 +40,9 @@ def test_boxes_are_seen_in_the_padded_square():
     np.testing.assert_allclose(objects.boxes, [[0, 0.125, 1, 0.875]])
 
 
-@pytest.mark.parametrize(("side", "size"), [(64, 320), (16, 416), (8, 640), (2, 640)])
+@pytest.mark.parametrize(("side", "size"), [(64, 320), (40, 416), (24, 640), (2, 640)])
 def test_small_objects_ask_for_a_larger_input(side, size):
-    """A box of 64 pixels of 640 is 32 of 320; one of 16 is 8 there, and 10.4 of 416."""
+    """A box of 64 pixels of 640 is 32 of 320; one of 40 is 20 there, and 26 of 416."""
     index = index_of([(0, 0.1, 0.1, 0.1 + side / 640, 0.1 + side / 480)])
     assert detection_plan.choose_size(index)[0] == size
 

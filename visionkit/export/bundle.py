@@ -1,6 +1,6 @@
 """A bundle: a SavedModel that takes raw pictures and returns final answers, with TensorFlow alone.
 
-MODEL/saved_model.pb, variables/, fingerprint.pb     the graph and its weights
+MODEL/saved_model.pb, variables/, fingerprint.pb     the graph with its weights; in variables/ those too large for a graph
 MODEL/assets.extra/bundle.json                       task, labels, size, metrics
 MODEL/assets.extra/labels.txt                        a label a line
 MODEL/assets.extra/model.tflite                      the LiteRT twin, where the network converts: float32 (1, size, size, 3)
@@ -154,6 +154,7 @@ def write_bundle(
     signatures: dict[str, Any],
     twin: Callable[[tf.Tensor], tf.Tensor | dict[str, tf.Tensor]],
     twin_shape: tuple[int, ...],
+    twin_half_precision: bool = True,
     class_names: tuple[str, ...],
     facts: dict[str, Any],
 ) -> Path:
@@ -166,6 +167,7 @@ def write_bundle(
         signatures: name -> function of the module.
         twin: what the LiteRT twin does, with variables of the module.
         twin_shape: of the one float32 tensor that ``twin`` takes, with a batch of one.
+        twin_half_precision: keep its weights as float16.
         class_names: in the order of the classes' numbers.
         facts: for ``bundle.json``.
 
@@ -183,7 +185,7 @@ def write_bundle(
         extra.mkdir()
         described = {"task": task, "labels": list(class_names), **facts}
         try:
-            (unfinished / TWIN).write_bytes(litert.convert(twin, twin_shape, module))
+            (unfinished / TWIN).write_bytes(litert.convert(twin, twin_shape, half_precision=twin_half_precision))
         except Exception as error:  # the converter's errors have no common type, and the bundle is whole without its twin
             described["litert"] = f"not converted: {error}"
         (extra / "bundle.json").write_text(json.dumps(described, indent=2, ensure_ascii=False), encoding="utf-8")

@@ -9,22 +9,28 @@ from ai_edge_litert.interpreter import Interpreter
 
 
 def convert(
-    function: Callable[[tf.Tensor], tf.Tensor | dict[str, tf.Tensor]], input_shape: tuple[int, ...], owner: tf.Module
+    function: Callable[[tf.Tensor], tf.Tensor | dict[str, tf.Tensor]],
+    input_shape: tuple[int, ...],
+    *,
+    half_precision: bool = True,
 ) -> bytes:
-    """Convert a function of one float32 tensor to a LiteRT model with float16 weights.
+    """Convert a function of one float32 tensor to a LiteRT model.
 
     Args:
-        function: computed with variables of ``owner``; names in its answer are kept.
+        function: names in its answer are kept.
         input_shape: with the batch, which LiteRT fixes: ``(1, size, size, 3)``.
-        owner: kept alive while the function is traced.
+        half_precision: keep the weights as float16.
 
     Raises:
         Exception: an operation has no LiteRT twin; the converter's errors have no common type.
     """
     concrete = tf.function(function).get_concrete_function(tf.TensorSpec(input_shape, tf.float32, name="pixels"))
+    owner = tf.Module()  # the converter saves all of it: the weights, and not what else a bundle can do
+    owner.weights = concrete.variables
     converter = tf.lite.TFLiteConverter.from_concrete_functions([concrete], owner)
-    converter.optimizations = [tf.lite.Optimize.DEFAULT]
-    converter.target_spec.supported_types = [tf.float16]
+    if half_precision:
+        converter.optimizations = [tf.lite.Optimize.DEFAULT]
+        converter.target_spec.supported_types = [tf.float16]
     return converter.convert()
 
 

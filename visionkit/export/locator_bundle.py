@@ -32,6 +32,8 @@ class Locator(tf.Module):
         super().__init__(name="locator")
         self._network = Network(model)
         self._size, self._labels = model.input_shape[1], tf.constant(list(class_names))
+        square = tf.TensorSpec([None, self._size, self._size, 3], tf.float32, name="pixels")
+        self.serve_pixels = tf.function(self._network.forward, input_signature=[square])  # traced once, called by the others
         self._described = self._object if task == "localization" else self._landmarks
 
     def twin(self, pixels: tf.Tensor) -> tf.Tensor:
@@ -46,7 +48,7 @@ class Locator(tf.Module):
         ``box`` ``(N, 4)``, xyxy. A landmark finder answers ``points`` ``(N, K, 2)``, x and y.
         """
         frames = self._frame(tf.shape(images)[1:3])[None]
-        return self._described(self._network.forward(letterbox(images, self._size)), frames)
+        return self._described(self.serve_pixels(letterbox(images, self._size)), frames)
 
     @tf.function(input_signature=[tf.TensorSpec([None], tf.string, name="image_bytes")])
     def serve_encoded(self, image_bytes: tf.Tensor) -> dict[str, tf.Tensor]:
@@ -57,7 +59,7 @@ class Locator(tf.Module):
             return letterbox(image, self._size), self._frame(tf.shape(image)[:2])
 
         pixels, frames = tf.map_fn(seen, image_bytes, fn_output_signature=(tf.float32, tf.float32))
-        return self._described(self._network.forward(pixels), frames)
+        return self._described(self.serve_pixels(pixels), frames)
 
     def _frame(self, shape: tf.Tensor) -> tf.Tensor:
         """Where the picture lies in the padded square, relative to it: float32 ``(2, 2)``, corner and sides, x before y."""

@@ -1,12 +1,20 @@
 """A Keras network inside a bundle: its weights are stored once, and the Keras model itself is not."""
 
+from typing import Any
+
 import keras
 import numpy as np
 import tensorflow as tf
 
+LARGEST_IN_GRAPH = 2**28  # bytes of weights: a graph is one message, of 2 GB at most, and is copied when it is loaded
+
 
 class Network(tf.Module):
     """A network as a module of a bundle computes with it, always as in inference.
+
+    Its weights are constants of the graph: TensorFlow then folds what depends on them alone, such as BatchNorm in convolutions,
+    when a bundle is loaded, and not in each call. Only what is too large for a graph is kept as variables. A function that is
+    traced twice has its constants twice: let one ``tf.function`` call ``forward``, and the others call that.
 
     Args:
         model: of one input.
@@ -16,22 +24,23 @@ class Network(tf.Module):
     def __init__(self, model: keras.Model, *, half_precision: bool = False):
         super().__init__(name="network")
         self._model = _Untracked(model)
-        self._weights = [
-            tf.Variable(_stored(v, half_precision=half_precision), trainable=False, name="weight") for v in _variables(model)
-        ]
+        weights = [_stored(variable, half_precision=half_precision) for variable in _variables(model)]
+        is_small = sum(weight.nbytes for weight in weights) <= LARGEST_IN_GRAPH
+        self._weights = _Untracked(weights) if is_small else [tf.Variable(weight, trainable=False) for weight in weights]
 
     def forward(self, inputs: tf.Tensor) -> tf.Tensor | dict[str, tf.Tensor]:
         """What the model answers."""
         model = self._model.value
-        weights = [tf.cast(w, v.dtype) for w, v in zip(self._weights, _variables(model), strict=True)]
+        stored = self._weights.value if isinstance(self._weights, _Untracked) else self._weights
+        weights = [tf.cast(weight, variable.dtype) for weight, variable in zip(stored, _variables(model), strict=True)]
         split = len(model.trainable_variables)
         return model.stateless_call(weights[:split], weights[split:], inputs, training=False)[0]
 
 
 class _Untracked:
-    """Hides a Keras model from a module's own tracking: the bundle saves ``_weights``, and once."""
+    """Hides a value from a module's own tracking, which would save it with the module."""
 
-    def __init__(self, value: keras.Model):
+    def __init__(self, value: Any):
         self.value = value
 
 

@@ -1,6 +1,7 @@
 """Detectors by name, in the one form that training and export take: visionkit's own, and those of keras-cv."""
 
 import difflib
+import functools
 import importlib
 from collections.abc import Callable, Sequence
 from typing import Any, NamedTuple
@@ -100,6 +101,7 @@ def build(
         parts = yolo_losses(scales, tables, boxes, classes, label_smoothing=LABEL_SMOOTHING)
         return dict(zip(PARTS, parts, strict=True))
 
+    @functools.cache  # what is traced for validation serves again
     def at_size(side: int) -> keras.Model:
         pixels = keras.Input((side, side, 3), name="image")
         return yolo.detector(keras.Model(pixels, folded(network)(pixels), name=network.name), in_cells)
