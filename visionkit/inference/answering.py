@@ -17,13 +17,14 @@ from visionkit.data.decode import PictureError
 from visionkit.errors import UserError
 from visionkit.inference.coco_results import CocoNumbers, coco_results, numbers_of, running_numbers
 from visionkit.inference.detecting import DetectedPicture, Detector
-from visionkit.inference.loading import Classifier, Prediction, expand, load
-from visionkit.inference.picture_model import Unreadable
+from visionkit.inference.loading import Prediction, expand, load
+from visionkit.inference.locating import MarkedPicture
+from visionkit.inference.picture_model import PictureModel, Unreadable
 from visionkit.inference.videos import Video, VideoWriter, interrupt_noted, is_video
 from visionkit.training.run_folder import write_atomically
 from visionkit.viz.draw import draw_label, drawing_names
 
-Model = Classifier | Detector
+VISIBLE = 2  # as COCO has it
 
 
 class Said(NamedTuple):
@@ -85,16 +86,16 @@ def answers(path: Path, pictures: Sequence[str], options: Options) -> Iterator[S
         yield Said(note=f"{failures} of {len(files)} {kind} cannot be read.")
 
 
-def _drawing_names(model: Model, files: Sequence[str]) -> list[str]:
+def _drawing_names(model: PictureModel, files: Sequence[str]) -> list[str]:
     names = zip(files, drawing_names(files), strict=True)
     return [str(Path(name).with_suffix(".mp4")) if _is_video(model, file) else name for file, name in names]
 
 
-def _is_video(model: Model, file: str) -> bool:
+def _is_video(model: PictureModel, file: str) -> bool:
     return isinstance(model, Detector) and is_video(file)
 
 
-def _check(model: Model, options: Options, files: Sequence[str], drawings: Sequence[str]) -> None:
+def _check(model: PictureModel, options: Options, files: Sequence[str], drawings: Sequence[str]) -> None:
     """Do the options fit to the model and to the files?"""
     if options.draw is not None:
         sources = {os.path.realpath(file): file for file in files}
@@ -121,7 +122,7 @@ def _numbers(options: Options, files: Sequence[str], labels: Sequence[str]) -> C
 
 
 def _of_files(
-    model: Model, named: Sequence[tuple[str, str]], options: Options, collected: list[DetectedPicture]
+    model: PictureModel, named: Sequence[tuple[str, str]], options: Options, collected: list[DetectedPicture]
 ) -> Iterator[Said]:
     """Of all files in order, each with its drawing's name; detected pictures are collected for ``--coco``."""
     for are_videos, group in groupby(named, lambda pair: _is_video(model, pair[0])):
@@ -133,7 +134,7 @@ def _of_files(
 
 
 def _of_pictures(
-    model: Model, named: Sequence[tuple[str, str]], options: Options, collected: list[DetectedPicture]
+    model: PictureModel, named: Sequence[tuple[str, str]], options: Options, collected: list[DetectedPicture]
 ) -> Iterator[Said]:
     is_detector = isinstance(model, Detector)
     how = {"threshold": options.threshold, "tile": options.tile} if is_detector else {}
@@ -143,7 +144,8 @@ def _of_pictures(
             continue
         if options.coco is not None:
             collected.append(answer)
-        said, drawn = (_detected if is_detector else _classified)(model, answer, options)
+        told = {DetectedPicture: _detected, MarkedPicture: _marked}.get(type(answer), _classified)
+        said, drawn = told(model, answer, options)
         if drawn is not None:
             drawn.save(options.draw / drawing)
         yield said
@@ -153,7 +155,7 @@ def _unreadable(answer: Unreadable) -> Said:
     return Said(answer._asdict(), f"{answer.path}\n    cannot be read: {answer.error}", is_failure=True)
 
 
-def _classified(model: Classifier, answer: Prediction, options: Options) -> tuple[Said, Image.Image | None]:
+def _classified(model: PictureModel, answer: Prediction, options: Options) -> tuple[Said, Image.Image | None]:
     best = answer.top[: options.top]
     lines = [f"{label}  {score:.1%}" for label, score in best]
     drawn = None if options.draw is None else draw_label(model.show(answer.path), lines)
@@ -161,13 +163,25 @@ def _classified(model: Classifier, answer: Prediction, options: Options) -> tupl
     return Said({"path": answer.path, "label": answer.label, "score": answer.score, "top": best}, text), drawn
 
 
-def _detected(model: Detector, answer: DetectedPicture, options: Options) -> tuple[Said, Image.Image | None]:
+def _marked(model: PictureModel, answer: MarkedPicture, options: Options) -> tuple[Said, Image.Image | None]:
+    drawn = None
+    if options.draw is not None:
+        from visionkit.viz.annotate import draw_keypoints  # matplotlib takes half a second to import
+
+        pixels = model.show(answer.path)
+        relative = np.array(answer.points) / pixels.shape[1::-1]
+        drawn = Image.fromarray(draw_keypoints(pixels, np.insert(relative, 2, VISIBLE, axis=1)[None]))
+    lines = [f"    {x:.0f} {y:.0f}" for x, y in answer.points]
+    return Said(answer.to_plain(), "\n".join([answer.path, *lines])), drawn
+
+
+def _detected(model: PictureModel, answer: DetectedPicture, options: Options) -> tuple[Said, Image.Image | None]:
     drawn = None if options.draw is None else Image.fromarray(_with_boxes(model, model.show(answer.path), answer))
     lines = [f"    {box.score:6.1%}  {box.label}  {' '.join(f'{value:.0f}' for value in box.xyxy)}" for box in answer.boxes]
     return Said(answer.to_plain(), "\n".join([answer.path, *(lines or ["    nothing found"])])), drawn
 
 
-def _with_boxes(model: Detector, pixels: np.ndarray, answer: DetectedPicture) -> np.ndarray:
+def _with_boxes(model: PictureModel, pixels: np.ndarray, answer: DetectedPicture) -> np.ndarray:
     from visionkit.viz.boxes import draw_boxes  # supervision takes a second to import
 
     boxes = np.array([box.xyxy for box in answer.boxes]).reshape(-1, 4) / np.tile(answer.size[::-1], 2)

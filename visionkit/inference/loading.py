@@ -17,9 +17,8 @@ from visionkit.data.folders import list_pictures
 from visionkit.errors import UserError
 from visionkit.export.bundle import describe, find_bundle
 from visionkit.inference.detecting import Detector
+from visionkit.inference.locating import LandmarkFinder, ObjectFinder
 from visionkit.inference.picture_model import PictureModel
-
-TASKS = ("classification", "detection")
 
 
 class Prediction(NamedTuple):
@@ -54,27 +53,35 @@ class Classifier(PictureModel[Prediction]):
         return self._model.serve_images(tf.constant(pixels))
 
 
-def load(path: str | Path) -> Classifier | Detector:
+MODELS: dict[str, type[PictureModel]] = {
+    "classification": Classifier,
+    "detection": Detector,
+    "localization": ObjectFinder,
+    "landmarks": LandmarkFinder,
+}
+
+
+def load(path: str | Path) -> PictureModel:
     """Load an exported model.
 
     Args:
         path: a bundle (``RUN/model``), or the run folder that holds it.
 
     Returns:
-        by its task: a ``Classifier`` or a ``Detector``.
+        by its task: a ``Classifier``, a ``Detector``, an ``ObjectFinder`` or a ``LandmarkFinder``.
 
     Raises:
         UserError: there is no bundle, or its task is not known to this version.
     """
     folder = find_bundle(path)
     facts = describe(folder)
-    if facts.get("task") not in TASKS:
-        raise UserError(f"{folder} does {facts.get('task')!r}; this version of visionkit runs {', '.join(TASKS)}.")
+    if facts.get("task") not in MODELS:
+        raise UserError(f"{folder} does {facts.get('task')!r}; this version of visionkit runs {', '.join(MODELS)}.")
     if "input" in facts:
         from visionkit.inference.array_loading import ArrayClassifier  # its readers take a second to import
 
         return ArrayClassifier(folder, facts)
-    return (Detector if facts["task"] == "detection" else Classifier)(folder, facts)
+    return MODELS[facts["task"]](folder, facts)
 
 
 def expand(pictures: Iterable[str], list_files: Callable[[Path], list[Path]] | None = None) -> list[str]:
