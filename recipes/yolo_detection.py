@@ -237,7 +237,7 @@ def schedule_of(config: Config, plan: Plan, *, any_size: bool) -> Schedule:
         epochs=plan.epochs,
         batch_size=config.batch_size,
         learning_rate=config.learning_rate,
-        plain_epochs=plan.epochs // 5,
+        plain_epochs=plan.epochs // 3,
         size=plan.size,
         sizes=tuple(range(plan.size - spread, plan.size + spread + 1, LARGEST_STRIDE)),
         validate_every=max(1, plan.epochs // 10),
