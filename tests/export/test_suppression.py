@@ -47,16 +47,16 @@ def test_the_same_as_the_portable_one(pictures, num_classes, score_threshold):
         np.testing.assert_allclose(mine, theirs, rtol=1e-5)
 
 
-def test_both_kernels_are_tried():
-    """Of one picture with few candidates, and of one with many."""
+@pytest.mark.parametrize("is_crowded", [False, True])
+def test_one_picture_where_few_or_many_anchors_speak(is_crowded):
+    """Each has a kernel of its own."""
     rng = np.random.default_rng(0)
-    corners = rng.random((1, FEW // 4 + 1, 2))
+    corners = rng.random((1, FEW + 50, 2))
     boxes = np.concatenate([corners, corners + rng.random(corners.shape) * 0.2], axis=2)
-    scores = rng.permutation(boxes.shape[1] * 4).reshape(1, -1, 4) / (boxes.shape[1] * 4) + 0.01
-    for threshold in (0.001, 0.2):
-        assert ((scores > threshold).sum() > FEW) == (threshold == 0.001)
-        limits = {"score_threshold": threshold, "iou_threshold": 0.4, "max_detections": FEW}
-        ours, portable = both(boxes, scores, **limits)
-        assert 20 < (ours[2] >= 0).sum() < FEW
-        for mine, theirs in zip(ours, portable, strict=True):
-            np.testing.assert_allclose(mine, theirs, rtol=1e-5)
+    scores = (rng.permutation(boxes.shape[1] * 2).reshape(1, -1, 2) + 1) / (boxes.shape[1] * 2)
+    threshold = 0.01 if is_crowded else 0.5
+    assert ((scores > threshold).any(axis=2).sum() > FEW) == is_crowded
+    ours, portable = both(boxes, scores, score_threshold=threshold, iou_threshold=0.4, max_detections=50)
+    assert (ours[2] >= 0).sum() == 50
+    for mine, theirs in zip(ours, portable, strict=True):
+        np.testing.assert_allclose(mine, theirs, rtol=1e-5)

@@ -11,7 +11,7 @@ import tensorflow as tf
 
 from visionkit.ops.nms import Detections
 
-FEW = 800  # candidates of one picture: one sorted list of so many is faster than a list a class
+FEW = 800  # anchors of one picture that speak: one sorted list of so many is faster than a list a class
 
 
 def suppress(
@@ -31,29 +31,27 @@ def suppress(
         iou_threshold: a candidate is dropped by a better one of its class with at least this IoU.
         max_detections: rows of the answer.
     """
-    # The kernels look at every class of every anchor: they are given those anchors alone that have something to say.
-    speaking = tf.reduce_any(tf.reduce_max(scores, axis=2) > score_threshold, axis=0)
-    rows = tf.where(speaking)[:, 0]
-    boxes, scores = tf.gather(boxes, rows, axis=1), tf.gather(scores, rows, axis=1)
-    candidates = tf.where(scores > score_threshold)  # picture, anchor, class
     iou_threshold = float(np.nextafter(np.float32(iou_threshold), np.float32(0)))  # the kernels drop what overlaps by more
+    # The kernels look at every class of every anchor: they are given those anchors alone that have something to say.
+    rows = tf.where(tf.reduce_any(tf.reduce_max(scores, axis=2) > score_threshold, axis=0))[:, 0]
 
     def of_a_few() -> tuple[tf.Tensor, ...]:
-        classes = tf.cast(candidates[:, 2], tf.int32)
-        found, surely = tf.gather(boxes[0], candidates[:, 1]), tf.gather_nd(scores, candidates)
-        apart = _set_apart(found, classes, scores.shape[2])
-        kept = tf.image.non_max_suppression(apart, surely, max_detections, iou_threshold)
+        speaking = tf.gather(scores[0], rows)
+        candidates = tf.where(speaking > score_threshold)  # anchor, class
+        classes, sure = tf.cast(candidates[:, 1], tf.int32), tf.gather_nd(speaking, candidates)
+        found = tf.gather(boxes[0], tf.gather(rows, candidates[:, 0]))
+        kept = tf.image.non_max_suppression(_set_apart(found, classes, scores.shape[2]), sure, max_detections, iou_threshold)
         missing = [0, max_detections - tf.size(kept)]
         return (
             tf.pad(tf.gather(found, kept), [missing, [0, 0]])[None],
-            tf.pad(tf.gather(surely, kept), [missing])[None],
+            tf.pad(tf.gather(sure, kept), [missing])[None],
             tf.pad(tf.gather(classes, kept), [missing], constant_values=-1)[None],
         )
 
     def of_each_class() -> tuple[tf.Tensor, ...]:
         found = tf.image.combined_non_max_suppression(
-            boxes[:, :, None],
-            scores,
+            tf.gather(boxes, rows, axis=1)[:, :, None],
+            tf.gather(scores, rows, axis=1),
             max_output_size_per_class=max_detections,
             max_total_size=max_detections,
             iou_threshold=iou_threshold,
@@ -63,7 +61,7 @@ def suppress(
         there = tf.range(max_detections)[None] < found.valid_detections[:, None]
         return found.nmsed_boxes, found.nmsed_scores, tf.where(there, tf.cast(found.nmsed_classes, tf.int32), -1)
 
-    is_one_of_few = (tf.shape(boxes)[0] == 1) & (tf.shape(candidates)[0] <= FEW)
+    is_one_of_few = (tf.shape(boxes)[0] == 1) & (tf.size(rows) <= FEW)
     found = Detections(*tf.cond(is_one_of_few, of_a_few, of_each_class))
     return Detections(*(tf.ensure_shape(part, [None, max_detections, *part.shape[2:]]) for part in found))
 
