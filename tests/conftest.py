@@ -1,5 +1,6 @@
 """What the tests share: small pictures on disk, and a small trained-looking classifier."""
 
+import gc
 import os
 import runpy
 import subprocess
@@ -13,6 +14,8 @@ import keras
 import numpy as np
 import pytest
 from PIL import Image
+
+gc.set_threshold(200_000, 20, 100)  # graphs are millions of small objects: a tenth of the time went into counting them
 
 CLI = Path(__file__).parents[1] / "visionkit" / "cli.py"
 

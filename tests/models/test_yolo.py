@@ -3,6 +3,7 @@ import numpy as np
 import pytest
 
 from tests.models.small_backbones import small_backbone
+from visionkit import models
 from visionkit.errors import UserError
 from visionkit.models import detectors, fpn, yolo
 from visionkit.models.endpoints import by_stride
@@ -59,11 +60,17 @@ def test_an_unknown_detector_is_told_the_nearest():
 
 
 @pytest.mark.parametrize("frozen_stride", [None, 8])
-def test_a_detector_by_name(frozen_stride):
-    anchors = [its / 20 for its in ANCHORS[:2]]
-    built = detectors.build("yolo_nano", 2, anchors, base="mobilenet", weights=None, frozen_stride=frozen_stride, size=64)
-    frozen = [layer.name for layer in built.network.get_layer("mobilenet").layers if layer.weights and not layer.trainable]
-    assert bool(frozen) == (frozen_stride is not None)
+@pytest.mark.parametrize("is_pretrained", [True, False])
+def test_a_detector_by_name(frozen_stride, is_pretrained, tmp_path):
+    """Only what is pretrained can be frozen."""
+    anchors, weights = [its / 20 for its in ANCHORS[:2]], None
+    if is_pretrained:
+        weights = str(tmp_path / "base.weights.h5")
+        models.build("mobilenet", (64, 64, 3), None).save_weights(weights)
+    built = detectors.build("yolo_nano", 2, anchors, base="mobilenet", weights=weights, frozen_stride=frozen_stride, size=64)
+    base = built.network.get_layer("base").network if is_pretrained else built.network.get_layer("mobilenet")
+    frozen = [layer.name for layer in base.layers if layer.weights and not layer.trainable]
+    assert bool(frozen) == (is_pretrained and frozen_stride is not None)
     maps = built.network(np.zeros((1, 64, 64, 3), "float32"))
     parts = built.losses(maps, np.array([[[0.1, 0.1, 0.4, 0.4]]], "float32"), np.array([[1]], "int32"))
     assert tuple(parts) == built.parts == ("box", "object", "class")

@@ -6,14 +6,14 @@ import keras
 import numpy as np
 import tensorflow as tf
 
-LARGEST_IN_GRAPH = 2**28  # bytes of weights: a graph is one message, of 2 GB at most, and is copied when it is loaded
+LARGEST_IN_GRAPH = 2**25  # bytes of weights: with more, folding takes longer than reading them as variables
 
 
 class Network(tf.Module):
     """A network as a module of a bundle computes with it, always as in inference.
 
     Its weights are constants of the graph: TensorFlow then folds what depends on them alone, such as BatchNorm in convolutions,
-    when a bundle is loaded, and not in each call. Only what is too large for a graph is kept as variables. A function that is
+    when a bundle is loaded, and not in each call. Only those of large networks are kept as variables. A function that is
     traced twice has its constants twice: let one ``tf.function`` call ``forward``, and the others call that.
 
     Args:
