@@ -199,7 +199,7 @@ def make_plan(run: RunFolder, config: Config, skipped: SkippedFiles, story: Stor
     A resumed run keeps to its first list of files and boxes: what was added since is not seen, what has vanished is skipped.
     """
     kept = run.read_json("plan.json")
-    source = config.data or make_detection_demo(cache_folder() / "detection_demo")
+    source = config.data or built_in(config)
     splits = train_and_val(sources.read(source), seed=config.seed) if kept is None else Splits.from_plain(kept["data"])
     splits = detection_plan.few(splits) if config.smoke and kept is None else splits
     scanned, listed = detection_plan.usable(splits, source, skipped, story)
@@ -216,6 +216,15 @@ def make_plan(run: RunFolder, config: Config, skipped: SkippedFiles, story: Stor
         {"data": listed.to_plain(), "size": size, "epochs": epochs, "anchors": [each.tolist() for each in chosen]},
     )
     return Plan(scanned, size, epochs, chosen)
+
+
+def built_in(config: Config) -> Path:
+    """The built-in pictures, made when they are first asked for; a smoke run makes as few as it needs."""
+    if not config.smoke:
+        return make_detection_demo(cache_folder() / "detection_demo")
+    few = detection_plan.SMOKE_PICTURES
+    folder = cache_folder() / "detection_demo_smoke"
+    return make_detection_demo(folder, num_train=few["training"], num_val=few["validation"])
 
 
 def build(config: Config, plan: Plan) -> detectors.TrainableDetector:
