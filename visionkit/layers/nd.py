@@ -17,13 +17,13 @@ def layer(kind: str, x) -> type[keras.layers.Layer]:
     """The Keras layer class of ``kind`` for the rank of ``x``.
 
     Args:
-        kind: the class name without its rank: ``"Conv"``, ``"DepthwiseConv"``, ``"GlobalAveragePooling"``, ...
+        kind: the class name without its rank: ``"Conv"``, ``"ConvTranspose"``, ``"GlobalAveragePooling"``, ...
         x: a tensor of shape ``(N, spatial..., C)``.
 
     Raises:
         ValueError: Keras has no such layer for that rank.
     """
-    found = getattr(keras.layers, f"{kind}{rank(x)}D", None)
+    found = getattr(keras.layers, _class_name(kind, rank(x)), None)
     if found is None:
         raise ValueError(
             f"Keras has no {kind} layer for an input of shape {tuple(x.shape)}; "
@@ -34,4 +34,9 @@ def layer(kind: str, x) -> type[keras.layers.Layer]:
 
 def ranks_of(kind: str) -> list[int]:
     """The spatial ranks for which Keras has ``kind``, e.g. ``[1, 2]`` for ``"DepthwiseConv"``."""
-    return [r for r in SPATIAL_NAMES if hasattr(keras.layers, f"{kind}{r}D")]
+    return [r for r in SPATIAL_NAMES if hasattr(keras.layers, _class_name(kind, r))]
+
+
+def _class_name(kind: str, spatial_rank: int) -> str:
+    stem, transpose = kind.removesuffix("Transpose"), "Transpose" * kind.endswith("Transpose")
+    return f"{stem}{spatial_rank}D{transpose}"
