@@ -57,11 +57,10 @@ def test_files_are_short_and_the_backend_stays_where_it_belongs(path):
 def test_the_networks_run_on_another_backend():
     """models/ and layers/ use Keras alone."""
     code = (
-        "import numpy as np; from visionkit import models; from visionkit.layers import response_normalization\n"
-        "for name in ('resnet8', 'mobilenet'):\n"
-        "    print(models.build(name, (64, 64, 3), 2)(np.zeros((1, 64, 64, 3), 'float32')).shape)\n"
-        "print(response_normalization.LocalResponseNormalization()(np.zeros((1, 4, 4, 8), 'float32')).shape)"
+        "import numpy as np; from visionkit import models\n"
+        "for name in ('resnet8', 'mobilenet', 'alexnet'):\n"
+        "    print(models.build(name, (64, 64, 3), 2)(np.zeros((1, 64, 64, 3), 'float32')).shape)"
     )
     environment = os.environ | {"KERAS_BACKEND": "jax", "JAX_PLATFORMS": "cpu"}
     done = subprocess.run([sys.executable, "-c", code], env=environment, capture_output=True, text=True, check=False)
-    assert done.stdout == 2 * "(1, 2)\n" + "(1, 4, 4, 8)\n", done.stderr
+    assert done.stdout == 3 * "(1, 2)\n", done.stderr

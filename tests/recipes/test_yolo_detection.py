@@ -83,7 +83,7 @@ def test_strange_boxes_are_all_trained_on_also_after_an_interruption(run, tmp_pa
 
     measured = detection_phase.measure
     monkeypatch.setattr(detection_phase, "measure", interrupted)
-    done = run("--data", data, "--epochs", 3, "--scales", 1, "--out", out, *QUICK)
+    done = run("--data", data, "--epochs", 3, "--out", out, *QUICK)
     assert done.returncode == 130 and f"--resume {out}" in done.stderr
     assert "broken.jpg" in done.stdout and "1 classes" in done.stdout
 
