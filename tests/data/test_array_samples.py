@@ -123,7 +123,7 @@ def test_segmentations_that_do_not_fit_are_skipped(segmentations):
     noise = np.random.default_rng(0).normal(size=(12, 12, 12)).astype("float32")
     nibabel.save(nibabel.Nifti1Image(noise, np.eye(4)), segmentations / "labels" / "case_3.nii.gz")
     _, found, skipped = read(segmentations)
-    reasons = ("missing", "NIfTI", "labels for", "different values")
+    reasons = ("missing", "empty file", "labels for", "different values")
     assert len(found) == 9 and all(reason in file.reason for file, reason in zip(skipped, reasons, strict=True))
 
 

@@ -3,10 +3,11 @@
 FILE.txt                               a table, as the UCR archive has it: a signal a line, its class, then its samples
 FOLDER/*_TRAIN.txt, *_TEST.txt         such tables; TRAIN and TEST in their names give the split
 FOLDER/<class>/*.npy, .csv, .txt       signals, one a file
-FOLDER/<class>/*.npy, .nii, .nii.gz    volumes, one a file
-FOLDER/images/*.nii.gz and labels/     volumes with a label for every voxel (segmentations)
+FOLDER/<class>/*.npy, .nii.gz, .tif    volumes, one a file; of TIFF files stacks alone
+FOLDER/images/*.nii.gz and labels/     volumes with a label for every voxel (segmentations); names are equal up to the suffix
 
-Classes, and images with labels, may lie in train/ and val/ (or test/).
+Classes, and images with labels, may lie in train/ and val/ (or test/). For labels/ there may be masks/; the Medical
+Segmentation Decathlon has imagesTr/ and labelsTr/.
 """
 
 import re
@@ -21,8 +22,9 @@ from visionkit.data.splits import WHOLE, split_name
 
 LAYOUTS = (
     "Expected a text table of signals (the class, then the samples, in each line); or one folder a class of signals (.npy, "
-    ".csv, .txt) or volumes (.npy, .nii, .nii.gz), maybe in train/ and val/; or images/ and labels/ of NIfTI volumes."
+    ".csv, .txt) or volumes (.npy, .nii, .nii.gz, stacks in .tif), maybe in train/ and val/; or images/ and labels/ of volumes."
 )
+LABELLED = (("images", "labels"), ("images", "masks"), ("imagesTr", "labelsTr"))  # folders
 VOLUMES = SUFFIXES["volume"]
 
 
@@ -76,10 +78,18 @@ def _split_folders(data: Path) -> tuple[dict[str, Path], tuple[str, ...]]:
 def _segmentations(roots: dict[str, Path]) -> Source | None:
     pairs = {}
     for split, root in roots.items():
-        images, labels = root / "images", root / "labels"
-        if images.is_dir() and labels.is_dir():
-            pairs[split] = tuple((path, str(labels / path.relative_to(images))) for path in list_arrays(images, "volume"))
+        folders = ((root / images, root / labels) for images, labels in LABELLED)
+        images, labels = next((pair for pair in folders if all(folder.is_dir() for folder in pair)), (None, None))
+        if images is not None:
+            of_same_name = ((path, labels / path.relative_to(images)) for path in list_arrays(images, "volume"))
+            pairs[split] = tuple((path, str(_with_any_suffix(expected))) for path, expected in of_same_name)
     return Source("volume", "segmentations", pairs) if any(pairs.values()) else None
+
+
+def _with_any_suffix(path: Path) -> Path:
+    """The file itself, or the like of it with another suffix of volumes; where there is none, the file that is missing."""
+    stem = path.name[: -max(len(suffix) for suffix in VOLUMES if has_suffix(path, (suffix,)))]
+    return next((other for other in (path, *(path.with_name(stem + suffix) for suffix in VOLUMES)) if other.is_file()), path)
 
 
 def _classes(roots: dict[str, Path]) -> Source | None:

@@ -23,13 +23,11 @@ from visionkit.data.arrays import (
     is_header,
     is_number,
     read_array,
-    read_nifti,
+    read_labelled,
 )
 from visionkit.data.contents import read_text
 from visionkit.data.sample import DataError, Index, SkippedFiles
 from visionkit.data.splits import hold_out
-
-SEGMENTATION_LABELS = 100  # more different values are no labels
 
 
 class Sample(NamedTuple):
@@ -105,14 +103,7 @@ def _is_heading(first: list[str], others: list[tuple[int, list[str]]]) -> bool:
 
 def _cubes(image: Path, labels: str, size: int, patches: int, seed: int) -> Iterator[tuple[str, str, np.ndarray]]:
     """Cubes of a volume, as many around voxels of each label; those of label 0 from the box around all others."""
-    if not Path(labels).is_file():
-        raise ArrayError(f"no labels for it: {labels} is missing")
-    volume, truth = read_array(image, "volume"), checked(read_nifti(labels), "volume")[..., 0]
-    if truth.shape != volume.shape[:3]:
-        raise ArrayError(f"{volume.shape[:3]} voxels, and labels for {truth.shape}")
-    values = np.unique(truth)
-    if len(values) > SEGMENTATION_LABELS or (values != np.round(values)).any():
-        raise ArrayError(f"{labels} holds {len(values)} different values; expected whole numbers, one a class")
+    volume, truth = read_labelled(image, labels)
     near = np.ones(truth.shape, bool)
     if (truth != 0).any():
         near[:] = False
@@ -120,7 +111,7 @@ def _cubes(image: Path, labels: str, size: int, patches: int, seed: int) -> Iter
         near[
             tuple(slice(max(0, a - size // 4), b + size // 4 + 1) for a, b in zip(places.min(0), places.max(0), strict=True))
         ] = True
-    for value in values:
+    for value in np.unique(truth):
         centers = np.argwhere((truth == value) & near)
         rng = np.random.default_rng([seed, zlib.crc32(image.name.encode(errors="surrogateescape")), int(abs(value))])
         for place in sorted(rng.choice(len(centers), min(patches, len(centers)), replace=False)):

@@ -2,29 +2,36 @@
 
 .npy                   either; an array without channels gets one
 .nii, .nii.gz          volumes (NIfTI), their axes turned to right, front, top, whatever order they were stored in
+.tif, .tiff            volumes: a stack of pages, which are the first axis; a TIFF of one page is a picture, and no volume
 .csv, .tsv, .txt       signals: a sample a line, a channel a column; or all samples in one line
 
 Reading executes nothing that a file says: no pickled objects.
 """
 
 import re
+import warnings
 import zlib
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Literal
 
 import nibabel
 import numpy as np
+from PIL import Image, ImageSequence
 from skimage.transform import resize
 
 from visionkit.data.contents import read_text
 from visionkit.errors import UserError
 
 TEXT_SUFFIXES = (".csv", ".tsv", ".txt")
-SUFFIXES = {"signal": (".npy", *TEXT_SUFFIXES), "volume": (".npy", ".nii", ".nii.gz")}
+STACK_SUFFIXES = (".tif", ".tiff")
+SUFFIXES = {"signal": (".npy", *TEXT_SUFFIXES), "volume": (".npy", ".nii", ".nii.gz", *STACK_SUFFIXES)}
 RANKS = {"signal": 1, "volume": 3}
 SHAPES = {"signal": "(length,) or (length, channels)", "volume": "(depth, height, width), maybe with channels behind"}
 Kind = Literal["signal", "volume"]
 Fit = Literal["resample", "resize", "crop"]
+MAX_LABELS = 100  # more different values in a volume are no labels
 
 
 class ArrayError(UserError):
@@ -37,9 +44,37 @@ def has_suffix(path: str | Path, suffixes: tuple[str, ...]) -> bool:
 
 
 def list_arrays(folder: Path, kind: Kind) -> list[Path]:
-    """All files below ``folder`` that may hold a signal or a volume, by name; hidden ones do not count."""
+    """All files below ``folder`` that may hold a signal or a volume, by name; hidden ones, and pictures, do not count."""
     files = (path for path in sorted(folder.rglob("*")) if not any(p.startswith(".") for p in path.relative_to(folder).parts))
-    return [path for path in files if has_suffix(path, SUFFIXES[kind]) and not path.is_dir()]
+    return [path for path in files if has_suffix(path, SUFFIXES[kind]) and not path.is_dir() and not is_picture(path)]
+
+
+def is_picture(path: Path) -> bool:
+    """Whether a file is a TIFF of one page; one that cannot be read is for its reader to name."""
+    if not has_suffix(path, STACK_SUFFIXES):
+        return False
+    try:
+        with _opened_pages(path) as pages:
+            return not _is_stack(pages)
+    except Exception:  # Pillow's readers raise OSError, SyntaxError, struct.error, ...
+        return False
+
+
+@contextmanager
+def _opened_pages(path: str | Path) -> Iterator[Image.Image]:
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")  # Pillow warns of large pictures and odd metadata
+        with Image.open(path, formats=["TIFF"]) as pages:
+            yield pages
+
+
+def _is_stack(pages: Image.Image) -> bool:
+    """Whether there is a second page; ``n_frames`` would look for all of them."""
+    try:
+        pages.seek(1)
+    except EOFError:
+        return False
+    return True
 
 
 def read_array(path: str | Path, kind: Kind) -> np.ndarray:
@@ -53,10 +88,29 @@ def read_array(path: str | Path, kind: Kind) -> np.ndarray:
     try:
         if Path(path).stat().st_size == 0:
             raise ArrayError("empty file")
-        read = read_npy if has_suffix(path, (".npy",)) else read_columns if kind == "signal" else read_nifti
-        return checked(read(path), kind)
+        return checked(_reader(path)(path), kind)
     except OSError as error:
         raise ArrayError(error.strerror or str(error)) from error
+
+
+def _reader(path: str | Path) -> Callable[[str | Path], np.ndarray]:
+    readers = {(".npy",): read_npy, TEXT_SUFFIXES: read_columns, STACK_SUFFIXES: read_stack}
+    return next((reader for suffixes, reader in readers.items() if has_suffix(path, suffixes)), read_nifti)
+
+
+def read_labels(path: str | Path) -> np.ndarray:
+    """A whole number for every voxel of a volume: float32 ``(depth, height, width)``.
+
+    Raises:
+        ArrayError: as ``read_array``; or it has channels, or values that are no labels.
+    """
+    labels = read_array(path, "volume")
+    if labels.shape[-1] != 1:
+        raise ArrayError(f"{labels.shape[-1]} channels of labels; expected one whole number a voxel")
+    values = np.unique(labels)
+    if len(values) > MAX_LABELS or (values != np.round(values)).any():
+        raise ArrayError(f"{len(values)} different values; expected whole numbers, one a class")
+    return labels[..., 0]
 
 
 def checked(array: np.ndarray, kind: Kind) -> np.ndarray:
@@ -75,6 +129,24 @@ def checked(array: np.ndarray, kind: Kind) -> np.ndarray:
     if not np.isfinite(array).all():
         raise ArrayError("not every value is a finite number of 32 bits")
     return array[..., None] if array.ndim == rank else array
+
+
+def read_labelled(image: str | Path, labels: str | Path) -> tuple[np.ndarray, np.ndarray]:
+    """A volume ``(depth, height, width, channels)`` and its labels ``(depth, height, width)``, both float32.
+
+    Raises:
+        ArrayError: one of them cannot be used, or they do not belong together.
+    """
+    if not Path(labels).is_file():
+        raise ArrayError(f"no labels for it: {labels} is missing")
+    volume = read_array(image, "volume")
+    try:
+        truth = read_labels(labels)
+    except ArrayError as error:
+        raise ArrayError(f"{labels}: {error}") from error
+    if truth.shape != volume.shape[:3]:
+        raise ArrayError(f"{volume.shape[:3]} voxels, and labels for {truth.shape}")
+    return volume, truth
 
 
 def read_npy(path: str | Path) -> np.ndarray:
@@ -113,6 +185,26 @@ def read_nifti(path: str | Path) -> np.ndarray:
     while array.ndim > 4 and array.shape[-1] == 1:
         array = array[..., 0]
     return array
+
+
+def read_stack(path: str | Path) -> np.ndarray:
+    """The pages of a TIFF file ``(pages, height, width)``, maybe with channels behind; palette pages give their numbers.
+
+    Raises:
+        ArrayError: it is damaged, has only one page, or pages that differ.
+    """
+    try:
+        with _opened_pages(path) as stack:
+            pages = [np.array(page) for page in ImageSequence.Iterator(stack)]
+    except FileNotFoundError:
+        raise ArrayError("no such file") from None
+    except Exception as error:  # Pillow's readers raise OSError, SyntaxError, struct.error, ...
+        raise ArrayError(f"a damaged TIFF file, or of a kind that is not read ({error})") from error
+    if len(pages) == 1:
+        raise ArrayError("a picture of one page; expected a stack of them")
+    if len({(page.shape, page.dtype) for page in pages}) > 1:
+        raise ArrayError("pages of different sizes or types")
+    return np.stack(pages)
 
 
 def read_columns(path: str | Path) -> np.ndarray:

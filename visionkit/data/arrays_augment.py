@@ -41,11 +41,15 @@ def varied(array: np.ndarray, variation: Variation, rng: np.random.Generator) ->
             if variation.flip and rng.random() < 0.5:
                 array = np.flip(array, axis)
     if deviation > 0:
-        power = (1 + variation.contrast) ** rng.uniform(-1, 1)
-        distance = (array - mean) / deviation
-        noise = rng.standard_normal(array.shape, np.float32) * rng.uniform(0, variation.noise)
-        array = (np.sign(distance) * np.abs(distance) ** power + noise) * deviation + mean
+        array = with_contrast_and_noise((array - mean) / deviation, variation.contrast, variation.noise, rng) * deviation + mean
     return array.astype(np.float32)
+
+
+def with_contrast_and_noise(standardized: np.ndarray, contrast: float, noise: float, rng: np.random.Generator) -> np.ndarray:
+    """A variation of an array of mean 0 and deviation 1, of any shape; ``contrast`` and ``noise`` as ``Variation`` has them."""
+    power = (1 + contrast) ** rng.uniform(-1, 1)
+    added = rng.standard_normal(standardized.shape, np.float32) * rng.uniform(0, noise)
+    return np.sign(standardized) * np.abs(standardized) ** power + added
 
 
 def _moved(signal: np.ndarray, shift: float, stretch: float) -> np.ndarray:
