@@ -66,7 +66,7 @@ def test_pairs_by_hand():
     truth, joined, split = np.array([[1, 1, 0, 1, 1]]), np.ones((1, 5)), np.array([[1, 0, 0, 1, 1]])
     assert rand_error(truth, joined) == pytest.approx(1 - 2 * 2 / (2 + 6))
     assert rand_error(truth, split) == pytest.approx(1 - 2 * 1 / (2 + 1))
-    assert rand_error(np.eye(3), np.eye(3)) is not None and np.isnan(rand_error(np.eye(3), np.eye(3)))
+    assert np.isnan(rand_error(np.eye(3), np.eye(3)))  # cells of one pixel have no pairs
     assert rand_error(truth, np.zeros((1, 5))) == 1
     ignored = np.array([[1, 1, 0, IGNORE, IGNORE]])
     assert rand_error(ignored, joined) == 0
@@ -141,9 +141,8 @@ def test_a_thin_oblique_membrane_parts_cells():
 
 def test_ignored_pixels_neither_count_nor_change():
     truth, answer = two_cells(6, 2), two_cells(6, 2)
-    truth[0:3], answer[0:3] = IGNORE, 1
-    assert [error(truth, answer) for error in ERRORS] == [0, 0, 0] or rand_error(truth, answer) > 0
-    assert pixel_error(truth, answer) == warping_error(truth, answer) == 0
+    truth[0:3], answer[0:3, :6] = IGNORE, 0
+    assert [error(truth, answer) for error in ERRORS] == [0, 0, 0]
     assert not warped(truth, answer)[0:3].any()
 
 

@@ -82,16 +82,25 @@ def warped(truth: np.ndarray, answer: np.ndarray) -> np.ndarray:
     """
     cells, answered, counts = _compared(truth, answer)
     padded, goal = np.pad(cells, 1), np.pad(np.where(counts, answered, cells), 1)
-    changed = True
-    while changed:
-        changed = False
+    # Membranes grow first, over the old and the new place, and then leave the old one. Both at once make combs, and get stuck.
+    while _change_to(False, padded, goal) | _change_to(True, padded, goal):
+        pass
+    return padded[1:-1, 1:-1]
+
+
+def _change_to(wanted: bool, padded: np.ndarray, goal: np.ndarray) -> bool:
+    """Make cell, or membrane, of all that can become it, in place; whether anything did."""
+    changed, more = False, True
+    while more:
+        more = False
         # No two of these are neighbors, so that a change of one leaves the others simple: they may all change at once.
         for row, column in ((1, 1), (2, 2), (1, 2), (2, 1)):
             here = np.s_[row:-1:2, column:-1:2]
-            flips = (padded[here] != goal[here]) & _are_simple(padded, row, column)
+            flips = (padded[here] != wanted) & (goal[here] == wanted) & _are_simple(padded, row, column)
             padded[here] ^= flips
-            changed |= bool(flips.any())
-    return padded[1:-1, 1:-1]
+            more |= bool(flips.any())
+        changed |= more
+    return changed
 
 
 def _are_simple(padded: np.ndarray, row: int, column: int) -> np.ndarray:
@@ -136,4 +145,4 @@ def _pairs(labels: np.ndarray) -> int:
 
 
 def _share(part: int, whole: int) -> float:
-    return part / whole if whole else float("nan")
+    return float(part / whole) if whole else float("nan")
