@@ -54,13 +54,13 @@ def _our_detector(frozen_stride: int | None) -> Any:
 def our_training(*, frozen_stride: int | None, batch: int, seconds: float) -> Loader:
     """Steps as the recipe takes them: loss, gradients, AdamW, the average of the weights."""
     detector = _our_detector(frozen_stride)
-    from visionkit.training.detection_phase import DetectionTrainer
+    from visionkit.training.detection_phase import trainer_of
     from visionkit.training.optimizers import adamw
 
     pixels, boxes, classes = _drawn(batch)
     corners = np.concatenate([boxes[..., :2] - boxes[..., 2:] / 2, boxes[..., :2] + boxes[..., 2:] / 2], axis=2)
     targets = {"boxes": corners, "classes": classes.astype(np.int32)}
-    trainer = DetectionTrainer(detector)
+    trainer = trainer_of(detector)
     trainer.compile(adamw(1e-3, 1000, 5e-4, slow=detector.pretrained), jit_compile=False)
     return _loader(lambda: trainer.train_on_batch(pixels, targets), pixels.shape, seconds)
 

@@ -22,10 +22,12 @@ def predict(
     tile: int | None = None,
     coco: Path | None = None,
     annotations: Path | None = None,
+    instances: Literal["components", "watershed"] | None = None,
 ) -> int:
     """Say what is on pictures (or in signals, or volumes), with a model that a recipe exported.
 
-    A detector also takes video files, and the number of a camera, which Ctrl-C ends.
+    A detector also takes video files, and the number of a camera, which Ctrl-C ends. A segmenter writes each picture's mask,
+    the number of its class for every pixel, into the folder of --draw, or into predictions/.
 
     Args:
         model: RUN/model, RUN, or a folder of saved_models/.
@@ -37,6 +39,7 @@ def predict(
         tile: Of a detector: look also at overlapping tiles of so many pixels a side, for small objects on large pictures.
         coco: Of a detector: write all boxes into this file, as COCO has results.
         annotations: COCO annotations whose numbers of pictures and classes the results get. Default: running numbers.
+        instances: Of a segmenter: count things, too: what touches is one (components), or parted at necks (watershed).
 
     Returns:
         the exit status: 1 if a picture could not be read.
@@ -48,10 +51,11 @@ def predict(
     from visionkit import quiet_tensorflow
 
     quiet_tensorflow()
-    from visionkit.inference.answering import Options, answers
+    from visionkit.inference.answering import answers
+    from visionkit.inference.said import Options
 
     status = 0
-    for said in answers(model, pictures, Options(draw, top, threshold, tile, coco, annotations)):
+    for said in answers(model, pictures, Options(draw, top, threshold, tile, coco, annotations, instances)):
         line = said.text if not as_json else "" if said.plain is None else to_json(said.plain)
         print(line, end="\n" if line else "", flush=True)
         print(said.note, end="\n" if said.note else "", file=sys.stderr)
@@ -336,6 +340,9 @@ def main() -> None:
         status = tyro.extras.subcommand_cli_from_dict(
             COMMANDS, prog="visionkit", description="Applied vision with TensorFlow and Keras."
         )
+    except BrokenPipeError:  # whoever reads has seen enough: head, less
+        sys.stdout = None  # else Python would complain when it flushes it at the end
+        status = 0
     except (UserError, OSError) as error:
         print(f"visionkit: {error}", file=sys.stderr)
         status = 2

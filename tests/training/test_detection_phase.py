@@ -14,7 +14,8 @@ from visionkit.models import yolo
 from visionkit.models.detectors import PARTS, TrainableDetector
 from visionkit.models.endpoints import by_stride
 from visionkit.training import fit
-from visionkit.training.detection_phase import AVERAGE, DetectionTrainer, Schedule, detection_phase, measure
+from visionkit.training.averaging import AVERAGE
+from visionkit.training.detection_phase import Schedule, detection_phase, measure, trainer_of
 from visionkit.training.feeding import Feeding
 
 ANCHORS = [np.array([[2.0, 2.0]], "float32"), np.array([[2.0, 2.0]], "float32")]
@@ -107,6 +108,6 @@ def test_the_average_is_of_all_that_changes(tmp_path):
 def test_the_trainer_answers_as_the_network_does(sides):
     detector = tiny_detector()
     pixels = np.random.default_rng(0).integers(0, 256, (1, *sides, 3)).astype("uint8")
-    ours, networks = DetectionTrainer(detector)(pixels), detector.network(pixels.astype("float32"))
+    ours, networks = trainer_of(detector)(pixels), detector.network(pixels.astype("float32"))
     for name in networks:
         np.testing.assert_allclose(np.array(ours[name]), np.array(networks[name]), rtol=1e-5)

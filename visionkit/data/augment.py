@@ -45,7 +45,9 @@ class Augmentation:
         name: stands in the configuration and in the feature cache's key.
         area: bounds of a random window's share of the picture's area; the window is stretched to a square. For labels.
         zoom: bounds of a square window's side, as a share of the picture's longer side. For boxes, masks and keypoints; then
-            ``area`` is None. Where both are None the whole picture is seen.
+            ``area`` is None. Where all three are None the whole picture is seen.
+        scale: bounds of a square window's side, as a share of the network's input: patches of large pictures, at 1 pixel for
+            pixel. Then ``area`` and ``zoom`` are None.
         transforms: albumentations transforms for the resized window, in order. With ``whole_first`` they get the picture as it
             was decoded, and what they return is resized.
         flip: share of the pictures that are mirrored left to right.
@@ -59,6 +61,7 @@ class Augmentation:
     name: str
     area: tuple[float, float] | None = None
     zoom: tuple[float, float] | None = None
+    scale: tuple[float, float] | None = None
     transforms: tuple[A.BasicTransform | A.BaseCompose, ...] = ()
     flip: float = 0.0
     color: float = 0.0
@@ -77,7 +80,7 @@ class Augmentation:
             drawn = [A.to_dict(transform) for transform in self.transforms]
         except ValueError as error:  # a Lambda without a name
             raise UserError(f"Augmentation {self.name!r} cannot be written down: {error}") from error
-        numbers = [self.area, self.zoom, self.flip, self.color, self.pca, self.erase, self.mix, self.whole_first]
+        numbers = [self.area, self.zoom, self.scale, self.flip, self.color, self.pca, self.erase, self.mix, self.whole_first]
         return f"{self.name} {numbers} {drawn}"
 
 

@@ -13,10 +13,11 @@ import tensorflow as tf
 from visionkit.data import collate, mixing, training_sample
 from visionkit.data.augment import Augmentation
 from visionkit.data.group_decoding import LARGEST_GROUP
-from visionkit.data.pixel_cache import PixelCache
+from visionkit.data.pixel_cache import PixelCache, PixelCacheView
 from visionkit.data.python_calls import python_calls
 from visionkit.data.sample import Index, SkippedFiles
 from visionkit.data.service import cut_pictures
+from visionkit.data.targets import NO_TARGETS, MaskTargets, of_mask
 from visionkit.data.training_sample import Sample
 from visionkit.errors import UserError
 
@@ -36,11 +37,12 @@ def batches(
     seed: int = 0,
     epoch: int = 0,
     start: int = 0,
-    cache: PixelCache | None = None,
+    cache: PixelCache | PixelCacheView | None = None,
     augment_on: Literal["cpu", "device"] = "cpu",
     shard: tuple[int, int] = (0, 1),
     service: str | None = None,
     fixed_size: bool = True,
+    targets: MaskTargets = NO_TARGETS,
 ) -> tf.data.Dataset:
     """One epoch of an index as batches.
 
@@ -63,12 +65,14 @@ def batches(
             then come in any order. It counts for training pictures only.
         fixed_size: whether the dataset's type names the side of the pictures; if not, epochs of other sizes have the same type,
             and what is traced of one serves for all.
+        targets: what else is computed from training masks.
 
     Returns:
         batches of ``{"image": (N, size, size, 3) in 0..255, "label": int32 (N,), "position": int32 (N,)}``; ``position`` is the
         sample's place in the index. Training pictures are uint8, served ones float32. With MixUp or CutMix ``label`` is float32
         ``(N, num_classes)``. As the index has them: ``boxes`` float32 ``(N, M, 4)``, xyxy, relative; ``classes`` int32
-        ``(N, M)``, -1 in padded rows; ``keypoints`` float32 ``(N, M, K, 3)``; ``mask`` uint8 ``(N, size, size)``, 255 = ignore.
+        ``(N, M)``, -1 in padded rows; ``keypoints`` float32 ``(N, M, K, 3)``; ``mask`` uint8 ``(N, size, size)``, 255 = ignore,
+        and the ``targets`` asked for.
     """
     if len(index.facts) != len(index):
         raise ValueError("The index has not been scanned; call visionkit.data.scan(index, skipped) first.")
@@ -86,7 +90,8 @@ def batches(
     #    TensorFlow's decoders let the other threads run meanwhile.
     threads = ThreadPoolExecutor(THREADS, "visionkit-samples")
     # 4. Batch, then mix what is in it.
-    finish = _finisher(index, size, augmentation, augment_on)
+    computed = targets.shapes() if augmentation is not None and index.has_masks else {}
+    finish = _finisher(index, size, augmentation, augment_on, computed)
 
     def make_batch(number: int, *given: np.ndarray) -> list[np.ndarray]:
         cv2.setNumThreads(0)  # ours are the parallelism
@@ -98,12 +103,16 @@ def batches(
         if augmentation is not None and augmentation.mix == "mosaic":
             tiles = [mixing.draw_tiles(row, len(samples), size, rng) for row in range(len(samples))]
             samples = _in_jobs(threads, lambda some: [mixing.mosaic(samples, tile) for tile in tiles[some]], len(tiles))
+        if computed:
+            masks = [sample.mask for sample in samples]
+            made = _in_jobs(threads, lambda some: [of_mask(mask, targets) for mask in masks[some]], len(masks))
+            samples = [sample._replace(targets=its) for sample, its in zip(samples, made, strict=True)]
         batch = finish(places.astype(np.int32), samples, rng)
         if augmentation is not None and augment_on == "device":
             batch |= {name: values[places] for name, values in drawn.batchwise._asdict().items()}
         return [batch[key] for key in spec]
 
-    spec = _spec(index, size if fixed_size else None, augmentation, augment_on)
+    spec = _spec(index, size if fixed_size else None, augmentation, augment_on, computed)
     guarded = python_calls().guard(_weakly(make_batch))
 
     @tf.autograph.experimental.do_not_convert  # it has nothing to convert, which takes time in every epoch
@@ -177,7 +186,7 @@ def _in_jobs(threads: ThreadPoolExecutor, make: Callable[[slice], list], count: 
 
 
 def _finisher(
-    index: Index, size: int, augmentation: Augmentation | None, augment_on: str
+    index: Index, size: int, augmentation: Augmentation | None, augment_on: str, computed: dict[str, tuple[int, ...]]
 ) -> Callable[[np.ndarray, list[Sample], np.random.Generator], dict[str, Any]]:
     """A function from places in the index, their samples and a generator to the arrays that ``batches`` promises."""
     kind = None if augmentation is None else augmentation.mix
@@ -198,12 +207,20 @@ def _finisher(
             batch |= collate.pad_objects([sample.objects for sample in samples], num_points)
         if has_masks:
             batch["mask"] = collate.stacked([sample.mask for sample in samples], (size, size), np.uint8)
+        for name, shape in computed.items():
+            batch[name] = collate.stacked([sample.targets[name] for sample in samples], (size, size, *shape), np.float32)
         return batch
 
     return finish
 
 
-def _spec(index: Index, size: int | None, augmentation: Augmentation | None, augment_on: str) -> dict[str, tf.TensorSpec]:
+def _spec(
+    index: Index,
+    size: int | None,
+    augmentation: Augmentation | None,
+    augment_on: str,
+    computed: dict[str, tuple[int, ...]],
+) -> dict[str, tf.TensorSpec]:
     """Shapes and types of what a batch holds."""
     mixed = augmentation is not None and augmentation.mix in MIXED_ON_DEVICE
     spec = {
@@ -217,6 +234,7 @@ def _spec(index: Index, size: int | None, augmentation: Augmentation | None, aug
             spec["keypoints"] = tf.TensorSpec([None, None, num_points, 3], tf.float32)
     if index.has_masks:
         spec["mask"] = tf.TensorSpec([None, size, size], tf.uint8)
+    spec |= {name: tf.TensorSpec([None, size, size, *shape], tf.float32) for name, shape in computed.items()}
     if augmentation is not None and augment_on == "device":
         shapes = {"flip": ([], tf.bool), "color": ([3, 3], tf.float32), "grey": ([], tf.float32)}
         shapes |= {"offset": ([3], tf.float32), "erase": ([4], tf.float32)}

@@ -76,8 +76,28 @@ class PixelCache:
         if is_last:
             self._when_full()
 
+    def at(self, places: np.ndarray) -> "PixelCacheView":
+        """The same pictures for an index that was taken from this one's, at ``places``, maybe more than once each."""
+        return PixelCacheView(self, places)
+
     def _slot(self, position: int) -> np.ndarray:
         return self._buffer[self._starts[position] : self._starts[position + 1]].reshape(self._shapes[position])
+
+
+class PixelCacheView:
+    """A ``PixelCache`` as another index counts its pictures; see ``PixelCache.at``."""
+
+    def __init__(self, cache: PixelCache, places: np.ndarray):
+        self.ratios = cache.ratios[places]
+        self._cache, self._places = cache, places.tolist()
+
+    def get(self, position: int) -> np.ndarray | None:
+        """As the cache's own."""
+        return self._cache.get(self._places[position])
+
+    def keep(self, position: int, pixels: np.ndarray) -> None:
+        """As the cache's own."""
+        self._cache.keep(self._places[position], pixels)
 
 
 def open_cache(

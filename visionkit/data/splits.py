@@ -139,15 +139,17 @@ class Splits:
         return replace(splits, notes=(*self.notes, note))
 
     def to_plain(self) -> dict[str, Any]:
-        """Paths, labels and boxes for a JSON file; what ``scan`` found out is not kept."""
+        """Paths, labels, boxes and masks for a JSON file; what ``scan`` found out is not kept."""
         plain = {name: _plain_index(index) for name, index in (("train", self.train), ("val", self.val))}
-        return plain | {"class_names": self.train.class_names, "notes": self.notes}
+        colors = {} if self.train.mask_colors is None else {"mask_colors": self.train.mask_colors.tolist()}
+        return plain | {"class_names": self.train.class_names, "notes": self.notes} | colors
 
     @classmethod
     def from_plain(cls, plain: dict[str, Any]) -> "Splits":
         """The inverse of ``to_plain``."""
         names = tuple(plain["class_names"])
-        train, val = (_index_of(names, plain[name]) for name in ("train", "val"))
+        colors = np.array(plain["mask_colors"], np.uint8) if "mask_colors" in plain else None
+        train, val = (replace(_index_of(names, plain[name]), mask_colors=colors) for name in ("train", "val"))
         return cls(train, val, tuple(plain["notes"]))
 
 
@@ -158,11 +160,15 @@ def _plain_index(index: Index) -> dict[str, Any]:
         plain["boxes"] = [each.boxes.tolist() for each in objects]
         plain["classes"] = [each.classes.tolist() for each in objects]
         plain["crowds"] = [np.flatnonzero(crowds(each)).tolist() for each in objects]
+    if index.has_masks:
+        plain["masks"] = [annotation.mask for annotation in index.annotations]
     return plain
 
 
 def _index_of(class_names: tuple[str, ...], plain: dict[str, Any]) -> Index:
     index = Index(class_names, tuple(plain["paths"]), np.array(plain["labels"], np.int32))
+    if "masks" in plain:
+        return replace(index, annotations=tuple(Annotation(mask=mask) for mask in plain["masks"]))
     if "boxes" not in plain:
         return index
     annotations = []

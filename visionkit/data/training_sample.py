@@ -14,7 +14,7 @@ from visionkit.data.boxes import cleaned
 from visionkit.data.contents import read_contents
 from visionkit.data.group_decoding import decode_jpeg_windows
 from visionkit.data.masks import read_mask
-from visionkit.data.pixel_cache import PixelCache
+from visionkit.data.pixel_cache import PixelCache, PixelCacheView
 from visionkit.data.sample import Index, Objects, SkippedFiles
 from visionkit.data.scan import Facts
 
@@ -29,11 +29,19 @@ def what_happened(error: Exception) -> str:
 
 
 class Sample(NamedTuple):
-    """A picture ``(size, size, 3)`` with its objects, and its mask ``(size, size)``, where the data set has them."""
+    """A picture ``(size, size, 3)`` with its objects, and its mask ``(size, size)``, where the data set has them.
+
+    Attributes:
+        image: uint8, or float32 as the exported model sees it.
+        objects: with boxes relative to it.
+        mask: uint8, 255 = ignore.
+        targets: what else is learnt from the mask, by name; see ``targets.of_mask``.
+    """
 
     image: np.ndarray
     objects: Objects | None = None
     mask: np.ndarray | None = None
+    targets: dict[str, np.ndarray] | None = None
 
 
 class Drawn(NamedTuple):
@@ -65,6 +73,8 @@ def draw(index: Index, augmentation: Augmentation, size: int, seed: int, epoch: 
         chosen = windows.random_windows(shapes, drawn, augmentation.area)
     elif augmentation.zoom is not None:
         chosen = windows.random_squares(shapes, drawn[:, -3:], augmentation.zoom)
+    elif augmentation.scale is not None:
+        chosen = windows.random_squares(shapes, drawn[:, -3:], augmentation.scale, size)
     else:
         chosen = np.concatenate([np.zeros_like(shapes), shapes], axis=1).astype(np.int32)
     ratios = windows.decoding_ratios(chosen, size)
@@ -81,6 +91,8 @@ def lasting_ratios(index: Index, augmentation: Augmentation, size: int) -> np.nd
     """By how much each picture may be shrunk for all epochs, int32 ``(N,)``: by what its smallest window still does with."""
     if augmentation.whole_first:
         return np.ones(len(index), np.int32)
+    if augmentation.scale is not None:
+        return windows.ratios_for(np.full(len(index), int(augmentation.scale[0] * size)), size)
     sides = windows.smallest_sides(index.shapes, augmentation.area, augmentation.zoom)
     return windows.ratios_for(sides, size)
 
@@ -92,7 +104,7 @@ def sample_maker(
     drawn: Drawn,
     skipped: SkippedFiles,
     *,
-    cache: PixelCache | None,
+    cache: PixelCache | PixelCacheView | None,
     pixels_here: bool,
 ) -> Callable[..., list[Sample | None]]:
     """A function from some places of the index to their samples, to be called from many threads.
@@ -202,7 +214,9 @@ def _decode_together(index: Index, positions: list[int], drawn: Drawn) -> dict[i
     return {position: window for position, length, window in made if length == facts[position].num_bytes}
 
 
-def _read_pixels(index: Index, position: int, part: list[int], ratio: int, cache: PixelCache | None) -> np.ndarray:
+def _read_pixels(
+    index: Index, position: int, part: list[int], ratio: int, cache: PixelCache | PixelCacheView | None
+) -> np.ndarray:
     """The pixels of ``part`` of a picture, uint8 ``(h, w, 3)``, at ``1 / ratio`` of its sides or larger."""
     kept_ratio = 1 if cache is None else int(cache.ratios[position])
     pixels = None if cache is None else cache.get(position)

@@ -50,19 +50,22 @@ def random_windows(shapes: np.ndarray, drawn: np.ndarray, area: tuple[float, flo
     return np.concatenate([corners, sides], axis=1).astype(np.int32)
 
 
-def random_squares(shapes: np.ndarray, drawn: np.ndarray, zoom: tuple[float, float]) -> np.ndarray:
+def random_squares(
+    shapes: np.ndarray, drawn: np.ndarray, bounds: tuple[float, float], of: np.ndarray | int | None = None
+) -> np.ndarray:
     """A random square window of each picture, which keeps its proportions: for boxes, masks and keypoints.
 
     Args:
         shapes: ``(N, 2)``, heights and widths in pixels.
         drawn: ``(N, 3)``, uniform in 0..1: side and corner.
-        zoom: bounds of the window's side, as a share of the picture's longer side. From 1 on the whole picture is seen, and
-            beyond it padding.
+        bounds: of the window's side, as a share of ``of``. Where it is longer than the picture, padding is seen around that.
+        of: pixels. Default: the picture's longer side.
 
     Returns:
         int32 ``(N, 4)``. A window lies inside the picture where it is smaller, and around it where it is larger.
     """
-    sides = np.round((zoom[0] + drawn[:, :1] * (zoom[1] - zoom[0])) * shapes.max(axis=1, keepdims=True))
+    whole = shapes.max(axis=1, keepdims=True) if of is None else of
+    sides = np.round((bounds[0] + drawn[:, :1] * (bounds[1] - bounds[0])) * whole)
     sides = np.maximum(sides, 1)
     free = shapes - sides  # negative where the window is the larger one
     corners = np.minimum(free, 0) + np.floor(drawn[:, 1:] * (np.abs(free) + 1))

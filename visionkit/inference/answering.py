@@ -7,7 +7,7 @@ from collections.abc import Iterator, Sequence
 from contextlib import closing
 from itertools import groupby
 from pathlib import Path
-from typing import Any, NamedTuple
+from typing import Any
 
 import numpy as np
 from PIL import Image
@@ -19,39 +19,16 @@ from visionkit.inference.coco_results import CocoNumbers, coco_results, numbers_
 from visionkit.inference.detecting import DetectedPicture, Detector
 from visionkit.inference.loading import Prediction, expand, load
 from visionkit.inference.locating import MarkedPicture
+from visionkit.inference.mask_answers import MaskNames, mask_names, segmented
 from visionkit.inference.picture_model import PictureModel, Unreadable
+from visionkit.inference.said import Options, Said
+from visionkit.inference.segmenting import PictureSegmenter, VolumeSegmenter
 from visionkit.inference.videos import Video, VideoWriter, interrupt_noted, is_video
 from visionkit.training.run_folder import write_atomically
 from visionkit.viz.draw import draw_label, drawing_names
 
 VISIBLE = 2  # as COCO has it
-
-
-class Said(NamedTuple):
-    """One line of an answer.
-
-    Attributes:
-        plain: the object of ``--json``; None where text alone is to be shown.
-        text: for people; empty where the object alone is to be shown.
-        is_failure: it says why a file cannot be used.
-        note: for standard error.
-    """
-
-    plain: dict[str, Any] | None = None
-    text: str = ""
-    is_failure: bool = False
-    note: str = ""
-
-
-class Options(NamedTuple):
-    """What was asked for; see ``visionkit predict --help``."""
-
-    draw: Path | None = None
-    top: int = 5
-    threshold: float | None = None
-    tile: int | None = None
-    coco: Path | None = None
-    annotations: Path | None = None
+PREDICTIONS = Path("predictions")  # where masks are written without --draw
 
 
 def answers(path: Path, pictures: Sequence[str], options: Options) -> Iterator[Said]:
@@ -70,13 +47,18 @@ def answers(path: Path, pictures: Sequence[str], options: Options) -> Iterator[S
     files = expand(pictures, model.list_files)
     if not files:
         raise UserError(f"No pictures in {', '.join(pictures)}.")
-    drawings = _drawing_names(model, files)
-    _check(model, options, files, drawings)
+    masks = mask_names(model, files) if isinstance(model, PictureSegmenter) else []
+    drawings = [names.overlay for names in masks] or _drawing_names(model, files)
+    _check(model, options, files, drawings, masks)
     numbers = None if options.coco is None else _numbers(options, files, model.labels)
     if options.draw is not None:
         options.draw.mkdir(parents=True, exist_ok=True)
     failures, collected = 0, []
-    for said in _of_files(model, list(zip(files, drawings, strict=True)), options, collected):
+    if masks:
+        lines = _of_masks(model, list(zip(files, masks, strict=True)), options)
+    else:
+        lines = _of_files(model, list(zip(files, drawings, strict=True)), options, collected)
+    for said in lines:
         failures += said.is_failure
         yield said
     if numbers is not None:
@@ -95,13 +77,18 @@ def _is_video(model: PictureModel, file: str) -> bool:
     return isinstance(model, Detector) and is_video(file)
 
 
-def _check(model: PictureModel, options: Options, files: Sequence[str], drawings: Sequence[str]) -> None:
+def _check(
+    model: PictureModel, options: Options, files: Sequence[str], drawings: Sequence[str], masks: Sequence[MaskNames]
+) -> None:
     """Do the options fit to the model and to the files?"""
-    if options.draw is not None:
-        sources = {os.path.realpath(file): file for file in files}
-        for drawing in drawings:
-            if source := sources.get(os.path.realpath(options.draw / drawing)):
-                raise UserError(f"--draw {options.draw} would write over {source}; name another folder.")
+    sources = {os.path.realpath(file): file for file in files}
+    written = list(drawings) if options.draw is not None else []
+    for name in [*written, *(each.mask for each in masks), *(each.instances for each in masks if options.instances)]:
+        folder = options.draw or PREDICTIONS
+        if source := sources.get(os.path.realpath(folder / name)):
+            raise UserError(f"{folder / name} would be written over {source}; name another folder with --draw.")
+    if options.instances is not None and (not masks or isinstance(model, VolumeSegmenter)):
+        raise UserError("--instances counts things in masks of pictures; this model makes none.")
     if options.annotations is not None and options.coco is None:
         raise UserError("--annotations says how --coco is to number pictures and classes; name a file with --coco, too.")
     if isinstance(model, Detector):
@@ -149,6 +136,14 @@ def _of_pictures(
         if drawn is not None:
             drawn.save(options.draw / drawing)
         yield said
+
+
+def _of_masks(model: PictureSegmenter, named: Sequence[tuple[str, MaskNames]], options: Options) -> Iterator[Said]:
+    """Of all files in order; their masks are written."""
+    folder = options.draw or PREDICTIONS
+    folder.mkdir(parents=True, exist_ok=True)
+    for answer, (_, names) in zip(model.predict_many(file for file, _ in named), named, strict=True):
+        yield _unreadable(answer) if isinstance(answer, Unreadable) else segmented(model, answer, names, folder, options)
 
 
 def _unreadable(answer: Unreadable) -> Said:

@@ -68,17 +68,22 @@ def load(path: str | Path) -> PictureModel:
         path: a bundle (``RUN/model``), or the run folder that holds it.
 
     Returns:
-        by its task: a ``Classifier``, a ``Detector``, an ``ObjectFinder`` or a ``LandmarkFinder``.
+        by its task: a ``Classifier``, a ``Detector``, a ``PictureSegmenter``, an ``ObjectFinder`` or a ``LandmarkFinder``.
 
     Raises:
         UserError: there is no bundle, or its task is not known to this version.
     """
     folder = find_bundle(path)
     facts = describe(folder)
-    if facts.get("task") not in MODELS:
-        raise UserError(f"{folder} does {facts.get('task')!r}; this version of visionkit runs {', '.join(MODELS)}.")
+    if facts.get("task") not in (*MODELS, "segmentation"):
+        known = ", ".join((*MODELS, "segmentation"))
+        raise UserError(f"{folder} does {facts.get('task')!r}; this version of visionkit runs {known}.")
+    if facts["task"] == "segmentation":
+        from visionkit.inference.segmenting import PictureSegmenter, VolumeSegmenter  # readers of volumes take a second
+
+        return (VolumeSegmenter if facts.get("input") == "volume" else PictureSegmenter)(folder, facts)
     if "input" in facts:
-        from visionkit.inference.array_loading import ArrayClassifier  # its readers take a second to import
+        from visionkit.inference.array_loading import ArrayClassifier  # as above
 
         return ArrayClassifier(folder, facts)
     return MODELS[facts["task"]](folder, facts)

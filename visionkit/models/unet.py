@@ -35,6 +35,8 @@ class Style(NamedTuple):
         attention: gates on the skips.
         supervised: how many levels below the finest answer, too.
         dropout: behind the deepest level.
+        fine: filters of two convolutions of the picture itself, handed across at the end: a backbone begins at stride 2, and
+            knows nothing finer; 0 for none.
     """
 
     valid: bool = False
@@ -43,6 +45,7 @@ class Style(NamedTuple):
     attention: bool = False
     supervised: int = 0
     dropout: float = 0.0
+    fine: int = 0
 
 
 PAPER = Style(valid=True, normalized=False, dropout=0.5)
@@ -57,6 +60,7 @@ def unet(
     pretrained: bool = True,
     filters: Sequence[int] | None = None,
     style: Style = PADDED,
+    preset: str = "symmetric",
 ) -> keras.Model:
     """Build a U-Net, with an encoder of its own or over a backbone.
 
@@ -70,6 +74,7 @@ def unet(
         filters: channels of the levels, from the finest; they are as many as levels. Over a backbone those of the decoder, at
             strides 1, 2, 4, ...
         style: see ``Style``.
+        preset: how values are normalised, where no backbone does it; "none" for such as are standardised already.
 
     Returns:
         a model of logits ``(N, spatial..., num_classes)``; with ``supervised`` levels of
@@ -82,7 +87,7 @@ def unet(
         inputs = keras.Input(input_shape or (SIZE, SIZE, 1), name="image")
         filters = tuple(filters or FILTERS)
         _check_sides(inputs.shape[1:-1], len(filters), style)  # before the layers' own, longer error
-        maps = _encoded(normalize(inputs, "symmetric"), filters, style)
+        maps = _encoded(normalize(inputs, preset), filters, style)
     else:
         if style.valid:
             raise ValueError("A U-Net over a backbone is padded: leave style.valid out.")
@@ -92,6 +97,8 @@ def unet(
         endpoints = select_endpoints(backbone, tuple(strides))
         features = InferenceMode(endpoints, name="base")(inputs) if pretrained else endpoints(inputs)
         maps = {int(name.removeprefix("stride_")): features[name] for name in by_stride(features)}
+        if style.fine:
+            maps[1] = _two_convolutions(normalize(inputs, preset), style.fine, style, name="down_1")
         filters = tuple(filters or DECODER_FILTERS)
     stride = max(maps)
     x = maps[stride]

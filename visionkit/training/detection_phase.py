@@ -1,14 +1,12 @@
 """Training of detectors: their loss, and the phase that feeds them: mosaic, then none; several sizes; averaged weights."""
 
-from collections.abc import Iterable, Iterator
-from contextlib import contextmanager
+from collections.abc import Iterable
 from dataclasses import dataclass, replace
 from functools import partial
-from typing import Any, NamedTuple
+from typing import NamedTuple
 
 import keras
 import numpy as np
-from keras import ops
 
 from visionkit.data.augment import preset
 from visionkit.data.pipeline import batches
@@ -16,16 +14,15 @@ from visionkit.data.sample import Index, SkippedFiles
 from visionkit.data.windows import boxes_on_picture
 from visionkit.export.detector_bundle import MAX_DETECTIONS
 from visionkit.export.suppression import suppress
-from visionkit.layers.inference_mode import InferenceMode
 from visionkit.metrics.detection import DetectionMetrics, Found, evaluate
 from visionkit.models.detectors import TrainableDetector
+from visionkit.training.averaging import AveragingTrainer
 from visionkit.training.detection_plan import truths
 from visionkit.training.feeding import Feeding
 from visionkit.training.fit import Phase
 from visionkit.training.optimizers import adamw
 
 WEIGHT_DECAY = 5e-4
-AVERAGE = 0.99  # decay of the moving average of the weights: it looks back about a hundred steps
 SAME_OBJECT = 0.5  # IoU from which the lower of two boxes of a class is dropped
 LOWEST_SCORE = 0.001  # of what is measured: average precision looks at the doubtful, too
 
@@ -37,68 +34,11 @@ class Validation(NamedTuple):
     map50: float
 
 
-class DetectionTrainer(keras.Model):
-    """A detector's network with its loss, and a moving average of all that training changes (https://arxiv.org/abs/1706.02677).
-
-    BatchNorm's statistics are averaged along: those of the last weights do not fit averaged ones.
-
-    Args:
-        detector: what is trained.
-    """
-
-    def __init__(self, detector: TrainableDetector):
-        super().__init__(name=f"{detector.network.name}_trainer")
-        self.built = True
-        self.network = detector.network
-        self._parts_of = detector.losses
-        self._changing = [*self.network.trainable_variables, *moving_statistics(self.network)]
-        self._averages = [self.add_weight(v.shape, trainable=False, name=f"average_{n}") for n, v in enumerate(self._changing)]
-        for average, variable in zip(self._averages, self._changing, strict=True):
-            average.assign(variable)
-        self._trackers = {name: keras.metrics.Mean(name=f"{name}_loss") for name in detector.parts}
-
-    def call(self, pixels: keras.KerasTensor, training: bool | None = None) -> Any:
-        """What the network says of pixels in 0..255."""
-        return self.network(ops.cast(pixels, "float32"), training=training)
-
-    def compute_loss(self, x=None, y=None, y_pred=None, sample_weight=None, training=True) -> keras.KerasTensor:
-        """The sum of the parts; Keras calls it in each step."""
-        parts = self._parts_of(y_pred, y["boxes"], y["classes"])
-        for name, tracker in self._trackers.items():
-            tracker.update_state(parts[name])
-        return sum(parts.values())
-
-    def train_step(self, data: tuple) -> dict[str, Any]:
-        """A step, and the average of the weights it leads to."""
-        measured = super().train_step(data)
-        for average, variable in zip(self._averages, self._changing, strict=True):
-            average.assign(average + (1 - AVERAGE) * (variable - average))
-        return measured
-
-    @contextmanager
-    def averaged(self) -> Iterator[None]:
-        """Inside, the network has the averaged weights."""
-        trained = [keras.ops.convert_to_numpy(variable) for variable in self._changing]
-        self.take_average()
-        try:
-            yield
-        finally:
-            for variable, value in zip(self._changing, trained, strict=True):
-                variable.assign(value)
-
-    def take_average(self) -> None:
-        """Put the averages in the weights' place."""
-        for average, variable in zip(self._averages, self._changing, strict=True):
-            variable.assign(average)
-
-
-def moving_statistics(network: keras.layers.Layer) -> list[keras.Variable]:
-    """BatchNorm's moving means and variances, except of what runs in inference mode."""
-    if isinstance(network, InferenceMode):
-        return []
-    if isinstance(network, keras.layers.BatchNormalization):
-        return [network.moving_mean, network.moving_variance]
-    return [variable for layer in getattr(network, "layers", ()) for variable in moving_statistics(layer)]
+def trainer_of(detector: TrainableDetector) -> AveragingTrainer:
+    """A detector's network with its loss."""
+    return AveragingTrainer(
+        detector.network, lambda said, labels: detector.losses(said, labels["boxes"], labels["classes"]), detector.parts
+    )
 
 
 @dataclass(frozen=True)
@@ -168,7 +108,7 @@ def detection_phase(
         )
         return pictures.map(lambda batch: (batch["image"], {"boxes": batch["boxes"], "classes": batch["classes"]}))
 
-    trainer, answering = DetectionTrainer(detector), detector.at_size(schedule.size)
+    trainer, answering = trainer_of(detector), detector.at_size(schedule.size)
 
     def validate() -> Validation:
         with trainer.averaged():

@@ -1,0 +1,50 @@
+"""Averaged weights; those of a detector, with a pretrained base, are looked at in test_detection_phase.py."""
+
+import keras
+import numpy as np
+import pytest
+
+from visionkit.training.averaging import AVERAGE, AveragingTrainer, moving_statistics
+
+
+def network():
+    inputs = keras.Input((4,))
+    x = keras.layers.BatchNormalization(name="bn")(keras.layers.Dense(3, name="dense")(inputs))
+    return keras.Model(inputs, keras.layers.Dense(1, name="answer")(x))
+
+
+def test_a_network_without_batch_norm_has_no_statistics():
+    inputs = keras.Input((4,))
+    assert moving_statistics(keras.Model(inputs, keras.layers.Dense(3)(inputs))) == []
+
+
+def test_the_average_follows_weights_and_statistics():
+    keras.utils.set_random_seed(0)
+    trained = network()
+    trainer = AveragingTrainer(
+        trained, lambda said, truth: {"square": keras.ops.mean((said[:, 0] - truth["value"]) ** 2)}, ["square"]
+    )
+    trainer.compile("sgd", jit_compile=False)
+    watched = [trained.get_layer("dense").kernel, trained.get_layer("bn").moving_mean]
+    averages = before = [np.array(variable) for variable in watched]
+    rng = np.random.default_rng(0)
+    for _ in range(3):
+        measured = trainer.train_on_batch(rng.normal(size=(8, 4)), {"value": rng.normal(size=8)}, return_dict=True)
+        averages = [AVERAGE * old + (1 - AVERAGE) * np.array(new) for old, new in zip(averages, watched, strict=True)]
+    assert measured["loss"] > 0 and measured["square_loss"] > 0
+    after = [np.array(variable) for variable in watched]
+    with trainer.averaged():
+        for variable, average in zip(watched, averages, strict=True):
+            np.testing.assert_allclose(np.array(variable), average, rtol=1e-4, atol=1e-7)
+    for variable, last, first in zip(watched, after, before, strict=True):
+        assert (np.array(variable) == last).all() and (last != first).any()
+
+
+def test_an_error_inside_brings_the_trained_weights_back():
+    trainer = AveragingTrainer(network(), lambda said, truth: {}, [])
+    kernel = trainer.network.get_layer("dense").kernel
+    kernel.assign(kernel + 1)
+    trained = np.array(kernel)
+    with pytest.raises(ValueError, match="stop"), trainer.averaged():
+        raise ValueError("stop")
+    assert (np.array(kernel) == trained).all()

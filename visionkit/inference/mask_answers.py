@@ -1,0 +1,91 @@
+"""What ``visionkit predict`` does with a mask: it is written as a file, drawn on its picture, and its things are counted."""
+
+import io
+import itertools
+from collections import Counter
+from collections.abc import Sequence
+from pathlib import Path
+from typing import NamedTuple
+
+import numpy as np
+from PIL import Image
+
+from visionkit.inference.instances import find_instances
+from visionkit.inference.said import Options, Said
+from visionkit.inference.segmenting import (
+    PictureSegmenter,
+    Segmented,
+    VolumeSegmenter,
+    index_png,
+    numbers_png,
+    shares_in_words,
+    volume_file,
+    volume_suffix,
+)
+from visionkit.metrics.segmentation import BACKGROUNDS
+from visionkit.training.run_folder import write_atomically
+from visionkit.viz.annotate import draw_mask
+from visionkit.viz.instances import draw_instances
+from visionkit.viz.volume_slices import slices
+
+
+class MaskNames(NamedTuple):
+    """The files that are made of one picture or volume: drawn on it, its mask, the numbers of its things."""
+
+    overlay: str
+    mask: str
+    instances: str
+
+
+def mask_names(model: PictureSegmenter, sources: Sequence[str]) -> list[MaskNames]:
+    """Names for each source file, after its own; a number follows where two would share one."""
+    names, taken = [], set()
+    for source in sources:
+        is_volume = isinstance(model, VolumeSegmenter)
+        suffix = volume_suffix(source) if is_volume else ".png"
+        stem = Path(source).name.split(".")[0] if is_volume else Path(source).stem
+        stems = itertools.chain([stem], (f"{stem}_{number}" for number in itertools.count(2)))
+        candidates = (MaskNames(f"{each}.png", f"{each}_mask{suffix}", f"{each}_instances.png") for each in stems)
+        names.append(next(each for each in candidates if taken.isdisjoint(name.lower() for name in each)))
+        taken.update(name.lower() for name in names[-1])
+    return names
+
+
+def segmented(model: PictureSegmenter, answer: Segmented, names: MaskNames, folder: Path, options: Options) -> Said:
+    """Write what there is to write, and say it."""
+    is_volume = isinstance(model, VolumeSegmenter)
+    mask_file = folder / names.mask
+    write_atomically(mask_file, volume_file(answer.mask, answer.path) if is_volume else index_png(answer.mask))
+    plain = {"path": answer.path, "mask": str(mask_file)}
+    lines = [answer.path, *shares_in_words(answer.shares, options.top), f"    {mask_file}"]
+    background = {0} if has_background(model.labels) else set()
+    drawn = None
+    if options.draw is not None:
+        pixels, mask = _as_picture(model, answer)
+        drawn = draw_mask(pixels, mask, background=background)
+    if options.instances is not None:
+        things = find_instances(answer.mask, model.labels, split=options.instances, background=min(background, default=-1))
+        file = folder / names.instances
+        write_atomically(file, numbers_png(things.labels))
+        plain |= {"instances": [thing.to_plain() for thing in things.things], "instance_mask": str(file)}
+        counts = Counter(thing.label for thing in things.things)
+        lines.append(f"    {', '.join(f'{count} x {label}' for label, count in counts.most_common()) or 'no things'}: {file}")
+        drawn = None if options.draw is None else draw_instances(model.show(answer.path), things)
+    if drawn is not None:
+        buffer = io.BytesIO()
+        Image.fromarray(drawn).save(buffer, format="PNG")
+        write_atomically(options.draw / names.overlay, buffer.getvalue())
+    return Said(plain, "\n".join(lines))
+
+
+def has_background(class_names: Sequence[str]) -> bool:
+    """Whether the first class is what lies around the others."""
+    return class_names[0].lower() in BACKGROUNDS
+
+
+def _as_picture(model: PictureSegmenter, answer: Segmented) -> tuple[np.ndarray, np.ndarray]:
+    """What is drawn on, uint8 ``(H, W, 3)``, and the mask of it: of a volume slices through both."""
+    if not isinstance(model, VolumeSegmenter):
+        return model.show(answer.path), answer.mask
+    canvas, (mask,) = slices(model.values(answer.path), answer.mask)
+    return canvas, mask

@@ -1,0 +1,132 @@
+"""Use an exported segmenter from Python:
+
+import visionkit
+model = visionkit.load("runs/unet_segmentation/model")
+answer = model.predict("street.jpg")
+print(answer.mask.shape, answer.shares)
+"""
+
+import io
+from collections.abc import Sequence
+from pathlib import Path
+from typing import NamedTuple
+
+import nibabel
+import numpy as np
+import tensorflow as tf
+from PIL import Image
+
+from visionkit.data.arrays import checked, has_suffix, list_arrays, read_array
+from visionkit.inference.picture_model import PictureModel
+from visionkit.viz.annotate import color_of
+from visionkit.viz.array_pictures import draw_array
+
+
+class Segmented(NamedTuple):
+    """What a segmenter says of one picture or volume.
+
+    Attributes:
+        path: of the file; empty for pixels or values.
+        mask: uint8 ``(H, W)`` or ``(D, H, W)``: the number of the class of each pixel.
+        shares: of each class in all pixels, the largest first, with its name; only those that are there.
+    """
+
+    path: str
+    mask: np.ndarray
+    shares: tuple[tuple[str, float], ...]
+
+
+class PictureSegmenter(PictureModel[Segmented]):
+    """A bundle of a segmenter of pictures in memory; made by ``visionkit.load``."""
+
+    def _answer(self, path: str, pixels: np.ndarray) -> Segmented:
+        return self._segmented(path, self.mask_of(pixels))
+
+    def mask_of(self, pixels: np.ndarray) -> np.ndarray:
+        """Uint8 ``(H, W, 3)`` of any size to uint8 ``(H, W)``."""
+        return self._model.serve_images(tf.constant(pixels[None]))["mask"][0].numpy()
+
+    def probabilities(self, pixels: np.ndarray) -> np.ndarray:
+        """Uint8 ``(H, W, 3)`` to float32 ``(H, W, num_classes)``."""
+        return self._model.serve_probabilities(tf.constant(pixels[None]))["probabilities"][0].numpy()
+
+    def _segmented(self, path: str, mask: np.ndarray) -> Segmented:
+        counts = np.bincount(mask.ravel(), minlength=len(self.labels))
+        order = [number for number in np.argsort(-counts, kind="stable") if counts[number]]
+        return Segmented(path, mask, tuple((self.labels[number], float(counts[number] / mask.size)) for number in order))
+
+
+class VolumeSegmenter(PictureSegmenter):
+    """A bundle of a segmenter of volumes in memory; made by ``visionkit.load``.
+
+    ``predict`` takes a file, or numbers of any type and unit, ``(D, H, W, channels)``, the channels left out where there is one.
+    """
+
+    def list_files(self, folder: Path) -> list[Path]:
+        """All files below a folder that may hold volumes, by name."""
+        return list_arrays(folder, "volume")
+
+    def show(self, path: str | Path) -> np.ndarray:
+        """The volume in three slices, uint8 ``(H, W, 3)``."""
+        return draw_array(self._read(path))
+
+    def values(self, path: str | Path) -> np.ndarray:
+        """What a file holds, float32 ``(D, H, W, channels)``."""
+        return self._read(path)
+
+    def mask_of(self, values: np.ndarray) -> np.ndarray:
+        """Float32 ``(D, H, W, channels)`` of any size and unit to uint8 ``(D, H, W)``."""
+        return self._model.serve_values(tf.constant(values[None]))["mask"][0].numpy()
+
+    def probabilities(self, values: np.ndarray) -> np.ndarray:
+        """Float32 ``(D, H, W, channels)`` to float32 ``(D, H, W, num_classes)``."""
+        return self._model.serve_probabilities(tf.constant(values[None]))["probabilities"][0].numpy()
+
+    def _read(self, path: str | Path) -> np.ndarray:
+        return read_array(path, "volume")
+
+    def _checked(self, picture: np.ndarray) -> np.ndarray:
+        return checked(picture, "volume")
+
+
+def index_png(mask: np.ndarray) -> bytes:
+    """A mask ``(H, W)`` as a PNG: its values are class numbers, shown in the colors in which classes are drawn; 0 is black."""
+    image = Image.fromarray(mask)
+    image.putpalette([0, 0, 0, *(part for number in range(1, 256) for part in color_of(number))])
+    return _encoded(image)
+
+
+def numbers_png(labels: np.ndarray) -> bytes:
+    """Numbers of things ``(H, W)``, below 65,536, as a 16-bit PNG."""
+    return _encoded(Image.fromarray(labels.astype(np.uint16)))
+
+
+def _encoded(image: Image.Image) -> bytes:
+    buffer = io.BytesIO()
+    image.save(buffer, format="PNG")
+    return buffer.getvalue()
+
+
+def volume_suffix(source: str | Path) -> str:
+    """How the mask of a volume's file ends."""
+    return ".nii.gz" if has_suffix(source, (".nii", ".nii.gz")) else ".npy" if has_suffix(source, (".npy",)) else ".tif"
+
+
+def volume_file(mask: np.ndarray, source: str | Path) -> bytes:
+    """The mask of a volume in the format of the file that the volume is from: NIfTI (in its space), .npy, or TIFF pages."""
+    suffix = volume_suffix(source)
+    if suffix == ".nii.gz":
+        seen = nibabel.as_closest_canonical(nibabel.load(source))  # as read_array turns it
+        return nibabel.Nifti1Image(mask, seen.affine).to_bytes()
+    buffer = io.BytesIO()
+    if suffix == ".npy":
+        np.save(buffer, mask)
+    else:
+        first, *others = (Image.fromarray(page) for page in mask)
+        first.save(buffer, format="TIFF", save_all=True, append_images=others)
+    return buffer.getvalue()
+
+
+def shares_in_words(shares: Sequence[tuple[str, float]], most: int) -> list[str]:
+    """Lines for people: the largest shares."""
+    return [f"    {share:6.1%}  {label}" for label, share in shares[:most]]

@@ -1,0 +1,80 @@
+"""A network with its own loss, and a moving average of all that training changes, which is what is kept."""
+
+from collections.abc import Callable, Iterable, Iterator
+from contextlib import contextmanager
+from typing import Any
+
+import keras
+from keras import ops
+
+from visionkit.layers.inference_mode import InferenceMode
+
+AVERAGE = 0.99  # decay of the moving average of the weights: it looks back about a hundred steps
+
+Losses = Callable[[Any, Any], dict[str, keras.KerasTensor]]
+
+
+class AveragingTrainer(keras.Model):
+    """A network with its loss, and a moving average of its weights (https://arxiv.org/abs/1706.02677).
+
+    BatchNorm's statistics are averaged along: those of the last weights do not fit averaged ones.
+
+    Args:
+        network: what is trained, on pixels in 0..255, or whatever it normalises by itself.
+        losses: from the network's answer and the batch's labels to the parts of the loss by name, scalars.
+        parts: their names.
+    """
+
+    def __init__(self, network: keras.Model, losses: Losses, parts: Iterable[str]):
+        super().__init__(name=f"{network.name}_trainer")
+        self.built = True
+        self.network = network
+        self._losses = losses
+        self._changing = [*network.trainable_variables, *moving_statistics(network)]
+        self._averages = [self.add_weight(v.shape, trainable=False, name=f"average_{n}") for n, v in enumerate(self._changing)]
+        for average, variable in zip(self._averages, self._changing, strict=True):
+            average.assign(variable)
+        self._trackers = {name: keras.metrics.Mean(name=f"{name}_loss") for name in parts}
+
+    def call(self, inputs: keras.KerasTensor, training: bool | None = None) -> Any:
+        """What the network says."""
+        return self.network(ops.cast(inputs, "float32"), training=training)
+
+    def compute_loss(self, x=None, y=None, y_pred=None, sample_weight=None, training=True) -> keras.KerasTensor:
+        """The sum of the parts; Keras calls it in each step."""
+        parts = self._losses(y_pred, y)
+        for name, tracker in self._trackers.items():
+            tracker.update_state(parts[name])
+        return sum(parts.values())
+
+    def train_step(self, data: tuple) -> dict[str, Any]:
+        """A step, and the average of the weights it leads to."""
+        measured = super().train_step(data)
+        for average, variable in zip(self._averages, self._changing, strict=True):
+            average.assign(average + (1 - AVERAGE) * (variable - average))
+        return measured
+
+    @contextmanager
+    def averaged(self) -> Iterator[None]:
+        """Inside, the network has the averaged weights."""
+        trained = [ops.convert_to_numpy(variable) for variable in self._changing]
+        self.take_average()
+        try:
+            yield
+        finally:
+            for variable, value in zip(self._changing, trained, strict=True):
+                variable.assign(value)
+
+    def take_average(self) -> None:
+        """Put the averages in the weights' place."""
+        for average, variable in zip(self._averages, self._changing, strict=True):
+            variable.assign(average)
+
+
+def moving_statistics(network: keras.layers.Layer) -> list[keras.Variable]:
+    """BatchNorm's moving means and variances, except of what runs in inference mode."""
+    if isinstance(network, InferenceMode):
+        return []
+    if isinstance(network, keras.layers.BatchNormalization):
+        return [network.moving_mean, network.moving_variance]
+    return [variable for layer in getattr(network, "layers", ()) for variable in moving_statistics(layer)]
