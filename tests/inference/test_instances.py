@@ -114,7 +114,7 @@ def test_more_than_a_png_can_number_is_refused():
 
 
 def test_what_makes_no_sense_is_refused():
-    with pytest.raises(UserError, match="'blobs'.*'watershed'"):
+    with pytest.raises(UserError, match=r"'blobs'.*'watershed'"):
         find_instances(np.zeros((2, 2), np.uint8), NAMES, split="blobs")
-    with pytest.raises(UserError, match="class 3.*3 classes"):
+    with pytest.raises(UserError, match=r"class 3.*3 classes"):
         find_instances(np.full((2, 2), 3, np.uint8), NAMES)
