@@ -1,4 +1,4 @@
-"""The built-in sets of composed pictures: exact boxes and landmarks, nothing shared that need not be."""
+"""The built-in sets of composed pictures: exact boxes, masks and landmarks, nothing shared that need not be."""
 
 import cv2
 import numpy as np
@@ -6,6 +6,7 @@ import pytest
 
 from visionkit.data import cutouts, detection_demo
 from visionkit.data.decode import read_picture
+from visionkit.data.masks import read_mask
 from visionkit.data.sources import read
 
 
@@ -79,6 +80,22 @@ def test_the_written_set_says_what_was_composed(tmp_path, make):
             np.testing.assert_allclose(annotation.objects.boxes * sides, scene.boxes, atol=1e-9)
             assert annotation.objects.classes.tolist() == scene.classes.tolist()
             assert np.abs(read_picture(path).astype(int) - scene.image).mean() < 6  # JPEG
+
+
+def test_masks_say_what_each_pixel_shows(tmp_path):
+    found = read(detection_demo.make_segmentation_demo(tmp_path / "set", num_train=6, num_val=3, seed=2))
+    assert found.class_names == ("background", *cutouts.CLASS_NAMES) and not found.problems and not found.notes
+    assert {split: len(index) for split, index in found.splits.items()} == {"train": 6, "val": 3}
+    classes = set()
+    for split, index in found.splits.items():
+        for number, (path, annotation) in enumerate(zip(index.paths, index.annotations, strict=True)):
+            scene, mask = detection_demo.scene("detection", split, number, seed=2), read_mask(annotation.mask, index)
+            assert np.abs(read_picture(path).astype(int) - scene.image).mean() < 6  # JPEG
+            assert ((mask == 0) == (scene.owners == -1)).all()
+            for owner, label in enumerate(scene.classes):
+                assert (mask[scene.owners == owner] == label + 1).all()
+            classes |= set(mask.ravel().tolist())
+    assert len(classes) > 4
 
 
 def test_landmarks_move_with_the_cat(tmp_path):

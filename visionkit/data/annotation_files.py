@@ -13,7 +13,7 @@ from typing import Literal
 import numpy as np
 from PIL import Image
 
-from visionkit.data.contents import read_contents, read_text
+from visionkit.data.contents import file_of, read_contents, read_text
 from visionkit.data.decode import PICTURE_SUFFIXES
 from visionkit.data.sample import NO_OBJECTS, Annotation, DataError, Index, Objects, Problem
 from visionkit.data.splits import DataSet
@@ -85,7 +85,7 @@ def picture_finder() -> Callable[[Iterable[str], str], str | None]:
         for spelling in dict.fromkeys((name, name.replace("\\", "/"), in_latin_1)):
             for folder in folders if Path(spelling).name else ():
                 path = Path(folder, spelling)
-                if path.name in listing(str(path.parent)):
+                if os.path.basename(file_of(path)) in listing(str(path.parent)):  # noqa: PTH119 - a Path costs more
                     return str(path)
         return None
 

@@ -4,18 +4,33 @@ from pathlib import Path
 
 
 def read_contents(path: str | Path) -> bytes:
-    """The encoded picture (or mask) that ``path`` of an index names: a file, or a record within one (see ``records``).
+    """The encoded picture (or mask) that ``path`` of an index names: a file, or what lies in one (see ``records``, ``stacks``).
 
     Raises:
         OSError: it is missing, damaged or cannot be read.
     """
     if "@" in str(path):
-        from visionkit.data.records import parse_path, read_feature
+        from visionkit.data import records, stacks
 
-        if (place := parse_path(str(path))) is not None:
-            return read_feature(place)
+        if (place := records.parse_path(str(path))) is not None:
+            return records.read_feature(place)
+        if (page := stacks.parse_path(str(path))) is not None:
+            return stacks.read_page(page)
     with open(path, "rb") as file:  # noqa: PTH123 - a Path costs as much as the reading
         return file.read()
+
+
+def file_of(path: str | Path) -> str:
+    """The file in which lies what ``path`` of an index names; mostly this is ``path``."""
+    path = str(path)
+    if "@" in path:
+        from visionkit.data import records, stacks
+
+        if (place := records.parse_path(path)) is not None:
+            return place.shard
+        if (page := stacks.parse_path(path)) is not None:
+            return page.stack
+    return path
 
 
 def read_text(path: str | Path) -> str:

@@ -1,4 +1,4 @@
-"""Small sets with exact boxes and exact landmarks that need no network: real things, cut out, on real photographs.
+"""Small sets with exact boxes, masks and landmarks that need no network: real things, cut out, on real photographs.
 
 Coins, handwritten digits and faces are others in training than in validation, and the backgrounds share no pixel; of the cat,
 the cup, the flower and the retina there is one each, seen in many sizes, turns and places. The sets show that something is
@@ -97,6 +97,15 @@ def make_window_demo(folder: str | Path, *, num_train: int = 80, num_val: int = 
     return _made(folder, "windows", _write_yolo, num_train, num_val, seed)
 
 
+def make_segmentation_demo(folder: str | Path, *, num_train: int = 160, num_val: int = 40, seed: int = 0) -> Path:
+    """Write the pictures of ``make_detection_demo`` with a mask of each, exact to the pixel; else as that.
+
+    Args:
+        folder: gets ``classes.txt`` (background, then ``CLASS_NAMES``), ``images/{train,val}`` and ``masks/{train,val}``.
+    """
+    return _made(folder, "segmentation", _write_masks, num_train, num_val, seed)
+
+
 def _made(folder: str | Path, kind: str, write: Callable, num_train: int, num_val: int, seed: int) -> Path:
     stamp = f"{kind} {VERSION} {num_train} {num_val} {seed}"
     return write_once(folder, stamp, lambda to: write(to, partial(scene, kind, seed=seed), (num_train, num_val)))
@@ -112,7 +121,7 @@ def scene(kind: str, split: str, number: int, *, seed: int = 0) -> Scene:
     """One picture of a set.
 
     Args:
-        kind: "detection", "localization", "landmarks" or "windows".
+        kind: "detection", "segmentation" (the same pictures), "localization", "landmarks" or "windows".
         split: "train" or "val".
         number: of the picture.
         seed: of the set.
@@ -121,7 +130,7 @@ def scene(kind: str, split: str, number: int, *, seed: int = 0) -> Scene:
     size = tuple(rng.integers(*SIDES, 2, endpoint=True).tolist())
     if kind == "windows":
         return compose(material(split), rng.choice(CLASS_NAMES, CROWD).tolist(), CROWD_SIZE, rng, extent=CROWD_EXTENT)
-    if kind == "detection":
+    if kind in ("detection", "segmentation"):
         count = 0 if rng.random() < EMPTY else rng.integers(1, MOST_OBJECTS, endpoint=True)
         return compose(material(split), rng.choice(CLASS_NAMES, count).tolist(), size, rng, extent=EXTENT)
     names = ["cat"] if kind == "landmarks" else [] if rng.random() < EMPTY_OF_ONE else [str(rng.choice(CLASS_NAMES))]
@@ -225,6 +234,15 @@ def _write_yolo(folder: Path, make: Callable[[str, int], Scene], counts: tuple[i
         label_file.write_text("".join(f"{line}\n" for line in lines))
     config = {split: f"images/{split}" for split in SPLITS} | {"names": list(CLASS_NAMES)}
     (folder / "data.yaml").write_text(yaml.safe_dump(config, sort_keys=False))
+
+
+def _write_masks(folder: Path, make: Callable[[str, int], Scene], counts: tuple[int, int]) -> None:
+    for split, number, name in _numbered(counts):
+        made = make(split, number)
+        _save(made.image, folder / "images" / split / f"{name}.jpg")
+        of_objects = np.append(made.classes + 1, 0).astype(np.uint8)  # the last is that of owner -1, the background
+        _save(of_objects[made.owners], folder / "masks" / split / f"{name}.png")
+    (folder / "classes.txt").write_text("".join(f"{name}\n" for name in ("background", *CLASS_NAMES)))
 
 
 def _write_table(folder: Path, make: Callable[[str, int], Scene], counts: tuple[int, int]) -> None:

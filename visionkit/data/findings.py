@@ -11,6 +11,7 @@ from typing import NamedTuple
 import numpy as np
 
 from visionkit.data.boxes import box_problems
+from visionkit.data.contents import file_of
 from visionkit.data.opening import Look, MaskLook
 from visionkit.data.sample import Annotation, Index
 from visionkit.data.splits import DataSet
@@ -174,7 +175,7 @@ def _wrong_boxes(split: str, index: Index, position: int, opened: Opened) -> Ite
 
 def _is_there(path: str) -> bool:
     try:
-        Path(path).lstat()
+        Path(file_of(path)).lstat()
     except (OSError, ValueError):  # a null character in a name
         return False
     return True

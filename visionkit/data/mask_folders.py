@@ -4,6 +4,9 @@ FOLDER/images/, FOLDER/masks/                          also with train/, val/, t
 FOLDER/train/images/, FOLDER/train/masks/              and the same in val/ and test/
 FOLDER/train/, FOLDER/train_masks/                     and the same with val and test
 FOLDER/.../x.jpg, FOLDER/.../x_mask.png                beside each other
+FOLDER/.../train-volume.tif, .../train-labels.tif      stacks beside each other; also _images and _masks
+
+A TIFF of several pages, whose mask has as many, is a picture a page (see ``stacks``).
 """
 
 import re
@@ -12,6 +15,7 @@ from typing import NamedTuple
 
 import numpy as np
 
+from visionkit.data import stacks
 from visionkit.data.contents import read_text
 from visionkit.data.folders import list_pictures
 from visionkit.data.mask_names import find_names
@@ -19,6 +23,7 @@ from visionkit.data.masks import MaskClasses, find_classes
 from visionkit.data.sample import Annotation, DataError, Index, Problem
 from visionkit.data.split_lists import find_list
 from visionkit.data.splits import TEST_NAMES, TRAIN_NAMES, VAL_NAMES, WHOLE, DataSet, split_name
+from visionkit.data.stacks import Pairs
 
 PICTURE_FOLDERS = ("images", "image", "imgs", "img", "jpegimages", "pictures", "photos")
 MASK_FOLDERS = (
@@ -42,16 +47,13 @@ class Part(NamedTuple):
     masks: Path
 
 
-Pairs = list[tuple[Path, Path]]
-
-
 def looks_like_masks(folder: Path) -> bool:
     """Whether a folder has one of the layouts above, with pictures in both folders of a pair."""
     parts = _parts(folder)
     if any(list_pictures(part.masks)[0] and list_pictures(part.pictures)[0] for part in parts):
         return True
     pairs, alone = _beside(folder)
-    return len(pairs) > len(alone)
+    return len(pairs) > len(alone) or any(stacks.num_pages(picture) > 1 for picture, _ in pairs)
 
 
 def read_masks(folder: str | Path) -> DataSet:
@@ -77,9 +79,14 @@ def read_masks(folder: str | Path) -> DataSet:
     lists = _lists(folder) if set(splits) == {WHOLE} else {}
     if lists:
         splits, problems = _listed(splits[WHOLE], lists)  # pictures that no list names need no mask
+    if not any(splits.values()):
+        raise DataError(f"{folder}: none of the pictures that {', '.join(map(str, lists.values()))} name has a mask.")
+    for name, pairs in splits.items():
+        splits[name], odd = stacks.in_pages(pairs)
+        problems += odd
     masks = [mask for pairs in splits.values() for _, mask in pairs]
     if not masks:
-        raise DataError(f"{folder}: none of the pictures that {', '.join(map(str, lists.values()))} name has a mask.")
+        raise DataError(f"{folder}: no picture has as many pages as its mask; {problems[-1].path}: {problems[-1].detail}.")
     classes = find_classes(masks, find_names([folder, *(part.masks.parent for part in parts)]))
     indexes = {name: _index(splits[name], classes) for name in sorted(splits, key=_order)}
     return DataSet(indexes, classes.notes, tuple(problems))
@@ -165,10 +172,10 @@ def _without_suffix(key: str) -> str:
 
 
 def _beside(folder: Path) -> tuple[Pairs, list[Path]]:
-    """``x.jpg`` with ``x_mask.png`` in the same folder, at any depth; and pictures that have no mask."""
+    """``x.jpg`` with ``x_mask.png`` in the same folder, at any depth, and stacks; and pictures that have no mask."""
     files, _ = list_pictures(folder)
     by_key = {_key(path, folder): path for path in reversed(files)}
-    pairs = []
+    pairs = stacks.pairs_beside(files)
     for key, path in by_key.items():
         plain = _without_suffix(key)
         if plain != key and plain in by_key:
@@ -180,8 +187,8 @@ def _beside(folder: Path) -> tuple[Pairs, list[Path]]:
 def _by_first_folder(folder: Path, pairs: Pairs) -> dict[str, Pairs]:
     splits: dict[str, Pairs] = {}
     for picture, mask in pairs:
-        name = split_name(picture.relative_to(folder).parts[0])
-        splits.setdefault(name if name in SPLITS else WHOLE, []).append((picture, mask))
+        names = map(split_name, (stacks.stem_of(picture), picture.relative_to(folder).parts[0]))
+        splits.setdefault(next((name for name in names if name in SPLITS), WHOLE), []).append((picture, mask))
     return splits
 
 

@@ -104,7 +104,7 @@ def patch_batches(
     """
     num_patches = batch_size * num_batches
     rng = np.random.default_rng([seed, epoch])
-    order = np.concatenate([rng.permutation(len(sources)) for _ in range(-(-num_patches // len(sources)))])
+    order = rng.permuted(np.tile(np.arange(len(sources)), (-(-num_patches // len(sources)), 1)), axis=1).ravel()
 
     def make(place: int) -> tuple[np.ndarray, np.ndarray]:
         return patch(sources[order[place]], sides, variation, np.random.default_rng([seed, epoch, place]))
@@ -139,7 +139,7 @@ def patch(
     ]
     cut = ((np.stack(channels, axis=-1) - source.mean) / source.deviation).astype(np.float32)
     cut = with_contrast_and_noise(cut, variation.contrast, variation.noise, rng).astype(np.float32)
-    return cut, map_coordinates(labels, places, np.uint8, order=0, mode="constant", cval=IGNORED)
+    return cut, map_coordinates(labels, places, np.uint8, order=0, mode="grid-constant", cval=IGNORED)
 
 
 def _center(source: PatchSource, sides: tuple[int, int, int], rng: np.random.Generator) -> np.ndarray:

@@ -46,9 +46,7 @@ def draw_signal(signal: np.ndarray) -> np.ndarray:
 
 def draw_volume(volume: np.ndarray) -> np.ndarray:
     """The central slices across the first, the second and the third axis, side by side; of the first channel."""
-    voxels = volume[..., 0]
-    low, high = np.percentile(voxels, (1, 99))
-    grey = (np.clip((voxels - low) / max(high - low, 1e-30), 0, 1) * 255).astype(np.uint8)
+    grey = grey_levels(volume[..., 0])
     scale = SLICE / max(grey.shape)
     picture = np.full((SLICE, 3 * SLICE + 2 * GAP), 255, np.uint8)
     for axis, side in enumerate(grey.shape):
@@ -58,3 +56,9 @@ def draw_volume(volume: np.ndarray) -> np.ndarray:
         left = axis * (SLICE + GAP)
         picture[: shown.shape[0], left : left + shown.shape[1]] = shown
     return np.repeat(picture[..., None], 3, axis=2)
+
+
+def grey_levels(voxels: np.ndarray) -> np.ndarray:
+    """Uint8 of any shape: black and white are where 1 per cent of the values lie beyond."""
+    low, high = np.percentile(voxels, (1, 99))
+    return (np.clip((voxels - low) / max(high - low, 1e-30), 0, 1) * 255).astype(np.uint8)
