@@ -4,10 +4,11 @@ import cv2
 import numpy as np
 from PIL import Image, ImageDraw
 
-from visionkit.inference.instances import Instances
+from visionkit.inference.instances import MOST, Instances
 from visionkit.viz.annotate import INK, OVERLAY, PALETTE, PAPER, color_of, font_of, line_width, text_size
 
 NEAR = (1, 4, 12)  # pixels: things as far from each other have different colors
+SMALLEST = 9  # pixels: lower digits cannot be read
 FITS = 0.95  # of a number's pixels must lie on its thing
 
 
@@ -22,15 +23,18 @@ def draw_instances(image: np.ndarray, instances: Instances) -> np.ndarray:
         uint8 ``(H, W, 3)``, a new one.
     """
     labels = instances.labels
+    if not instances.things:
+        return image.copy()
+    side = float(np.median([thing.area for thing in instances.things])) ** 0.5
     colors = np.array([INK, *map(color_of, _colors(labels, len(instances.things)))], np.uint8)[labels]
     drawn = np.where(labels[..., None] > 0, cv2.addWeighted(image, 1 - OVERLAY, colors, OVERLAY, 0), image)
-    width = 2 * line_width(image) + 1
+    width = 2 * round(max(1, min(line_width(image), side / 20))) + 1
     around = np.ones((width, width), np.uint8)
     numbers = labels.astype(np.float32)  # exact, and a type that OpenCV erodes
     # An outline runs on the thing's own outermost pixels, so that neighbors do not paint over each other.
     edge = (labels > 0) & ((cv2.erode(numbers, around) < labels) | (cv2.dilate(numbers, around) > labels))
     drawn[edge] = colors[edge]
-    return _numbered(drawn, instances)
+    return _numbered(drawn, instances, side)
 
 
 def _colors(labels: np.ndarray, count: int) -> list[int]:
@@ -52,12 +56,16 @@ def _colors(labels: np.ndarray, count: int) -> list[int]:
     return colors[1:]
 
 
-def _numbered(drawn: np.ndarray, instances: Instances) -> np.ndarray:
+def _numbered(drawn: np.ndarray, instances: Instances, side: float) -> np.ndarray:
+    """Numbers in a size that suits things of this side, in pixels."""
+    font = font_of(round(max(SMALLEST, min(text_size(drawn), side / 3))))
+    # Digits are equally wide, and measuring takes as long as drawing.
+    extents = [font.getbbox("0" * count, anchor="mm", stroke_width=1) for count in range(len(str(MOST)) + 1)]
     picture = Image.fromarray(drawn)
-    pen, font = ImageDraw.Draw(picture), font_of(text_size(drawn))
+    pen = ImageDraw.Draw(picture)
     for number, thing in enumerate(instances.things, start=1):
         x1, y1, x2, y2 = thing.xyxy
-        left, top, right, bottom = map(int, font.getbbox(str(number), anchor="mm", stroke_width=1))
+        left, top, right, bottom = map(int, extents[len(str(number))])
         if right - left > x2 - x1 or bottom - top > y2 - y1:
             continue
         inside = np.pad(instances.labels[y1:y2, x1:x2] == number, 1).astype(np.uint8)
