@@ -29,12 +29,12 @@ def test_where_no_pixel_counts_nothing_is_known(truth):
     for values in (measured.iou, measured.dice, measured.precision, measured.recall, measured.truth_share):
         assert values.shape == (3,) and np.isnan(values).all()
     assert np.isnan([measured.mean_iou, measured.mean_dice, measured.foreground_dice, measured.pixel_error]).all()
-    assert np.isnan(mean_dice_of_cases([truth], [answer], 3)).all()
+    assert np.isnan(mean_dice_of_cases([confusion(truth, answer, 3)], 3)).all()
     assert np.isnan(boundary_f1(truth, answer, 3)).all()
 
 
 def test_no_case_and_no_class():
-    assert np.isnan(mean_dice_of_cases([], [], 3)).all()
+    assert np.isnan(mean_dice_of_cases([], 3)).all()
     assert measure(np.zeros((0, 0), int), ()).numbers() == {}
 
 
@@ -99,9 +99,8 @@ def test_matrices_of_pictures_add_up():
 def test_the_mean_of_cases_weighs_small_ones_as_much_as_large_ones():
     truths = [np.array([0, 1, 1]), np.zeros(100, int), np.array([[0, 0], [2, 2]])]
     answers = [np.array([0, 1, 0]), np.zeros(100, int), np.array([[0, 0], [0, 1]])]
-    np.testing.assert_allclose(mean_dice_of_cases(truths, answers, 4), [(2 / 3 + 1 + 4 / 5) / 3, (2 / 3 + 0) / 2, 0, np.nan])
-    with pytest.raises(ValueError, match="shorter"):
-        mean_dice_of_cases(truths, answers[:2], 4)
+    matrices = [confusion(truth, answer, 4) for truth, answer in zip(truths, answers, strict=True)]
+    np.testing.assert_allclose(mean_dice_of_cases(matrices, 4), [(2 / 3 + 1 + 4 / 5) / 3, (2 / 3 + 0) / 2, 0, np.nan])
 
 
 @pytest.mark.parametrize(

@@ -10,7 +10,7 @@ import numpy as np
 from tqdm import tqdm
 
 from visionkit.data.array_folders import Source, find_arrays
-from visionkit.data.arrays import ArrayError, read_labelled
+from visionkit.data.arrays import ArrayError, has_suffix, read_labelled
 from visionkit.data.mask_names import find_names
 from visionkit.data.sample import DataError, Index, SkippedFiles
 from visionkit.data.splits import VAL_SHARE, WHOLE, hold_out
@@ -75,6 +75,18 @@ class VolumeSplits:
             raise DataError("Of the volumes that this run began with nothing is left to go on with; start a new run.")
         train, val = (tuple(v._replace(labels=table[v.labels]) for v in volumes) for volumes in (train, val))
         return VolumeSplits(class_names, train, val, self.notes)
+
+
+def has_volumes(data: str | Path) -> bool:
+    """Whether a folder holds labelled volumes for certain; TIFF stacks may as well be pictures one above the other."""
+    if not Path(data).is_dir():
+        return False
+    try:
+        source = find_arrays(data)
+    except DataError:
+        return False
+    files = [image for pairs in source.splits.values() for image, _ in pairs]
+    return source.layout == "segmentations" and any(has_suffix(file, (".nii", ".nii.gz", ".npy")) for file in files)
 
 
 def read_volumes(data: str | Path, skipped: SkippedFiles, *, seed: int) -> VolumeSplits:

@@ -119,3 +119,18 @@ def mean_boundary(outcomes: Sequence[Outcome]) -> np.ndarray | None:
         return None
     known = ~np.isnan(found)
     return np.where(known.any(axis=0), np.nansum(found, axis=0) / np.maximum(known.sum(axis=0), 1), np.nan)
+
+
+def mean_errors(outcomes: Sequence[Outcome]) -> dict[str, float]:
+    """The errors of membranes, the means of the pictures; empty where they were not asked for.
+
+    ``challenge_pixel_error`` is 1 minus the F-score of cells, as ISBI 2012 scored pixels (there at the best threshold).
+    """
+    found = [each.membranes for each in outcomes if each.membranes]
+    if not found:
+        return {}
+    matrix = summed(outcomes, 2)
+    of_cells = 2 * matrix[1, 1] / max(matrix[1].sum() + matrix[:, 1].sum(), 1)
+    return {name: float(np.mean([each[name] for each in found])) for name in found[0]} | {
+        "challenge_pixel_error": float(1 - of_cells)
+    }

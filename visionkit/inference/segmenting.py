@@ -59,7 +59,7 @@ class PictureSegmenter(PictureModel[Segmented]):
 class VolumeSegmenter(PictureSegmenter):
     """A bundle of a segmenter of volumes in memory; made by ``visionkit.load``.
 
-    ``predict`` takes a file, or numbers of any type and unit, ``(D, H, W, channels)``, the channels left out where there is one.
+    ``predict`` takes a file, or numbers of any type and unit, ``(D, H, W, channels)``, maybe without channels.
     """
 
     def list_files(self, folder: Path) -> list[Path]:

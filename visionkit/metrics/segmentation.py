@@ -118,25 +118,21 @@ def measure(matrix: np.ndarray, class_names: Sequence[str]) -> SegmentationMetri
     )
 
 
-def mean_dice_of_cases(truths: Iterable[np.ndarray], answers: Iterable[np.ndarray], num_classes: int) -> np.ndarray:
+def mean_dice_of_cases(matrices: Iterable[np.ndarray], num_classes: int) -> np.ndarray:
     """Dice of each class in each picture or volume alone, averaged over them: what papers on medical volumes report.
 
     Small organs, and small patients, so weigh as much as large ones. A case in which a class is neither true nor answered says
     nothing of that class; one in which it is only answered says 0.
 
     Args:
-        truths: masks, one a case; their shapes may differ.
-        answers: likewise, in the same order.
+        matrices: the ``confusion`` of each case.
         num_classes: at most 255.
 
     Returns:
         float ``(num_classes,)``; nan where a class is in no case.
     """
-    dice = [np.zeros((0, num_classes))]
-    for truth, answer in zip(truths, answers, strict=True):
-        matrix = confusion(truth, answer, num_classes)
-        dice.append(_shares(2 * matrix.diagonal(), matrix.sum(axis=0) + matrix.sum(axis=1))[None])
-    return _mean_of_known(np.concatenate(dice))
+    dice = [_shares(2 * matrix.diagonal(), matrix.sum(axis=0) + matrix.sum(axis=1))[None] for matrix in matrices]
+    return _mean_of_known(np.concatenate([np.zeros((0, num_classes)), *dice]))
 
 
 def boundary_f1(truth: np.ndarray, answer: np.ndarray, num_classes: int, tolerance: float | None = None) -> np.ndarray:

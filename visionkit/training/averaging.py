@@ -29,7 +29,7 @@ class AveragingTrainer(keras.Model):
         super().__init__(name=f"{network.name}_trainer")
         self.built = True
         self.network = network
-        self._losses = losses
+        self._parts_of = losses
         self._changing = [*network.trainable_variables, *moving_statistics(network)]
         self._averages = [self.add_weight(v.shape, trainable=False, name=f"average_{n}") for n, v in enumerate(self._changing)]
         for average, variable in zip(self._averages, self._changing, strict=True):
@@ -42,7 +42,7 @@ class AveragingTrainer(keras.Model):
 
     def compute_loss(self, x=None, y=None, y_pred=None, sample_weight=None, training=True) -> keras.KerasTensor:
         """The sum of the parts; Keras calls it in each step."""
-        parts = self._losses(y_pred, y)
+        parts = self._parts_of(y_pred, y)
         for name, tracker in self._trackers.items():
             tracker.update_state(parts[name])
         return sum(parts.values())

@@ -1,0 +1,304 @@
+"""U-Net segmentation: from masks in a folder to a label for every pixel, of pictures and of volumes.
+
+    python recipes/unet_segmentation.py                    # built-in pictures with exact masks: some minutes on 2 cores
+    python recipes/unet_segmentation.py --data my_masks/   # images/ and masks/, COCO polygons, TIFF stacks, or tfds:NAME
+    python recipes/unet_segmentation.py --data my_scans/   # volumes: images/ and labels/ of NIfTI, .npy (TIFF: --volumes)
+    python recipes/unet_segmentation.py --smoke            # does everything work? Under a minute
+
+Pictures: a pretrained base (EfficientNet-Lite0, installed with visionkit) and U-Net's way up; `--base none` is U-Net alone.
+Patches are cut from pictures of any size, pixel for pixel. Few pictures are warped elastically. Volumes: a 3-D U-Net.
+The exported model answers for pictures and volumes of any size, tile by tile, and what is reported is its own answer.
+
+Expected, with seed 0, on 2 cores:
+
+EXPECTED
+"""
+
+import dataclasses
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any, Literal
+
+import visionkit
+
+visionkit.quiet_tensorflow()
+
+import numpy as np  # noqa: E402
+
+from visionkit.cache import cache_folder  # noqa: E402
+from visionkit.data import sources  # noqa: E402
+from visionkit.data.detection_demo import make_segmentation_demo  # noqa: E402
+from visionkit.data.sample import SkippedFiles  # noqa: E402
+from visionkit.data.splits import Splits, train_and_val  # noqa: E402
+from visionkit.data.volume_demo import demo_label_volumes  # noqa: E402
+from visionkit.data.volumes import has_volumes, read_volumes  # noqa: E402
+from visionkit.errors import UserError  # noqa: E402
+from visionkit.export.bundle import add_facts  # noqa: E402
+from visionkit.export.segmenter_bundle import export_segmenter, tiling_of, whole_answers  # noqa: E402
+from visionkit.inference.loading import load  # noqa: E402
+from visionkit.inference.segmentation_evaluation import mean_boundary, mean_errors, summed  # noqa: E402
+from visionkit.metrics.segmentation import measure  # noqa: E402
+from visionkit.models import catalog, segmenters  # noqa: E402
+from visionkit.models.unet import Style  # noqa: E402
+from visionkit.training import runtime, segmentation_data, segmentation_plan  # noqa: E402
+from visionkit.training.fit import load_weights, train_in_order  # noqa: E402
+from visionkit.training.recipe import Story, check_at_least, command_line, run_recipe  # noqa: E402
+from visionkit.training.run_folder import RunFolder  # noqa: E402
+from visionkit.training.segmentation_data import Data, PictureData, VolumeData  # noqa: E402
+from visionkit.training.segmentation_phase import LossName, Schedule, segmentation_phase  # noqa: E402
+from visionkit.viz.segmentation_report import SegmentationReport, write_segmentation_report  # noqa: E402
+
+SMOKE = {"epochs": 1, "size": 96, "batch_size": 8}
+SMOKE_VOLUMES = {"epochs": 4, "size": 16, "batch_size": 4, "filters": (8, 16)}
+
+
+@dataclass(frozen=True)
+class Config:
+    """What a run does; each field is an option of the command line."""
+
+    data: str | None = None
+    """Pictures with masks, COCO polygons, TIFF stacks, tfds:NAME, or volumes with labels. Default: built-in pictures."""
+    out: Path | None = None
+    """Folder of this run. Default: runs/unet_segmentation-<time>."""
+    volumes: bool = False
+    """TIFF stacks are volumes, not pictures one above the other; without --data, the built-in volumes."""
+    base: str | None = None
+    """The way down: a network that `visionkit models` lists, or none. Default: efficientnet_lite0; of volumes none."""
+    weights: str = "imagenet"
+    """Its weights: imagenet, none, or the path of a .weights.h5, .keras, .safetensors or PyTorch file."""
+    freeze: Literal[0, 2, 4, 8, 16, 32] = 0
+    """The base's layers up to this stride keep their weights; 0 trains all."""
+    filters: tuple[int, ...] = ()
+    """Channels of the levels, from the finest. Default: 16 32 64 128 256; of volumes 16 32 64 128."""
+    attention: bool = False
+    """Attention gates on the skips."""
+    supervised: int = 0
+    """How many levels below the finest are trained to answer, too (deep supervision)."""
+    up: Literal["transpose", "resize"] = "transpose"
+    """How the way up doubles: transposed convolution, or nearest neighbors and a convolution."""
+    fine: int = 0
+    """Filters of two convolutions of the picture itself, beside a base, which begins at half its sides; 0 for none."""
+    shrink: int = 1
+    """Look at means of so many pixels a side: for large pictures of coarse things."""
+    size: int | None = None
+    """Side of a patch in pixels. Default: 256, or less where pictures are smaller; of volumes 32, likewise."""
+    epochs: int | None = None
+    """Each covers every picture with patches about once. Default: by the number of patches."""
+    batch_size: int | None = None
+    """Patches a step. Default: 8; of volumes 4."""
+    learning_rate: float = 3e-3
+    """The peak, after the warm-up; of pretrained weights a tenth."""
+    losses: tuple[LossName, ...] = ("cross_entropy", "dice")
+    """What is made small, summed: cross_entropy, focal, dice, jaccard, tversky, boundary."""
+    class_weights: Literal["none", "balanced"] = "none"
+    """Whether rare classes count more in cross_entropy and focal."""
+    borders: float = 0.0
+    """How much more gaps between things count: U-Net's w0; its own value is 10. 0 for none."""
+    augment: Literal["auto", "light", "medium", "strong"] = "auto"
+    """How far training patches are varied; strong warps them elastically. auto: strong where pictures are few."""
+    flip: bool | None = None
+    """Whether a mirror image shows the same. Default: it does on pictures; in volumes left and right differ."""
+    any_way_up: bool = False
+    """Pictures have no top (microscopes, satellites): they are turned by quarters and mirrored both ways."""
+    membranes: bool = False
+    """The classes are membranes and the cells between them: also the Rand and warping errors of ISBI 2012 are measured."""
+    views: Literal["one", "mirror", "eight"] = "one"
+    """What the exported model averages: one look, the mirror image too, or all quarter turns and their mirror images."""
+    cache: Literal["auto", "memory", "disk", "none"] = "auto"
+    """Where decoded training pictures are kept from epoch to epoch."""
+    half_precision: bool = False
+    """Export weights of 16 bits: half the size."""
+    seed: int = 0
+    """Makes order, augmentation and initial weights reproducible."""
+    resume: Path | None = None
+    """Go on with the interrupted run in this folder, with its own options."""
+    smoke: bool = False
+    """A small, quick run that shows that everything works."""
+
+    def __post_init__(self):
+        lowest = {"size": 16, "batch_size": 1, "learning_rate": 0, "borders": 0, "supervised": 0, "fine": 0}
+        check_at_least(self, epochs=1, shrink=1, seed=0, **lowest)
+        if not self.losses or min(self.filters, default=1) < 1:
+            raise UserError("Expected at least one of --losses, and --filters from 1 on.")
+
+    def checked(self) -> "Config":
+        """The configuration with whole paths; a misspelt name, or data that cannot be read, is told now."""
+        if self.base not in (None, "none"):
+            catalog.find(self.base)
+        weights = self.weights if self.weights in ("imagenet", "none") else str(Path(self.weights).resolve())
+        data, volumes = self.data, self.volumes
+        if data is not None and not data.startswith("tfds:"):
+            data = str(Path(data).resolve())
+            volumes = volumes or has_volumes(data)
+        if data is not None and not volumes:
+            train_and_val(sources.read(data), seed=self.seed)
+        if volumes:
+            for name in ("shrink", "any_way_up", "fine"):
+                if getattr(self, name) != getattr(Config, name):
+                    raise UserError(
+                        f"--{name.replace('_', '-')} is for pictures, and {data or 'the built-in data'} is volumes."
+                    )
+        return dataclasses.replace(self, weights=weights, data=data, volumes=volumes).with_defaults()
+
+    def with_defaults(self) -> "Config":
+        """What pictures and volumes have otherwise."""
+        own = {"base": "none", "batch_size": 4, "flip": False} if self.volumes else {}
+        defaults = {"base": "efficientnet_lite0", "batch_size": 8, "flip": True} | own
+        asked = {name: value for name, value in dataclasses.asdict(self).items() if name in defaults and value is not None}
+        small = {
+            k: v for k, v in SMOKE_VOLUMES.items() if self.smoke and self.volumes and getattr(self, k) in (SMOKE.get(k), ())
+        }
+        filters = self.filters or segmentation_plan.FILTERS[3 if self.volumes else 2]
+        return dataclasses.replace(self, **({"filters": filters} | defaults | asked | small))
+
+
+def main(config: Config) -> RunFolder:
+    """Run the recipe."""
+    return run_recipe(config, train_and_export, name="unet_segmentation", smoke=SMOKE)
+
+
+def train_and_export(run: RunFolder, config: Config) -> None:
+    """All the work: data, model, training, export, report."""
+    story, skipped = Story(run), SkippedFiles()
+    device = runtime.prepare(config.seed)
+    data = read_data(run, config, skipped, story)
+    counts = data.class_counts()
+    segmentation_plan.tell_counts(counts, data.class_names, story)
+    segmenter = build(config, data)
+    schedule = make_schedule(run, config, data, segmenter.multiple, story)
+    trained = sum(int(np.prod(weight.shape)) for weight in segmenter.network.trainable_weights)
+    story.tell(f"{segmenter.network.count_params():,} parameters, of which {trained:,} are trained, on a {device}.")
+
+    objective = segmentation_plan.objective_of(config.losses, counts, config.class_weights, config.borders)
+    tiling = tiling_of(data.channels[0], segmenter.multiple)
+    as_it_is = whole_answers(segmenter.answering, tiling)
+    names = data.class_names
+
+    def measured_now():
+        return measure(summed(data.outcomes(as_it_is), len(names)), names)
+
+    feeder = data.feeder(schedule, objective.targets, config.seed, story.tell)
+    phases = {"train": lambda: segmentation_phase(segmenter, schedule, objective, feeder, measured_now)}
+    history = train_in_order(run, phases, segmenter.network)
+    load_weights(segmenter.network, run.weights_file("train"))
+
+    print("Exporting ...", flush=True)
+    in_training = measured_now()
+    bundle = export_segmenter(
+        segmenter.answering,
+        run.path / "model",
+        class_names=names,
+        multiple=segmenter.multiple,
+        twin_sides=data.sides(schedule.size),
+        facts={"base": config.base, "made_by": f"visionkit {visionkit.__version__}, recipes/unet_segmentation.py"},
+        views=config.views,
+        half_precision=config.half_precision,
+    )
+    model = load(bundle)
+    evaluated = data.evaluated(model.mask_of, are_cells=config.membranes)
+    measured = measure(summed(evaluated.outcomes, len(names)), names)
+    metrics = segmentation_plan.numbers(measured, evaluated.outcomes, cases=data.kind == "volume")
+    story.tell(
+        f"The bundle's pixel error is {measured.pixel_error:.4f}, its mean IoU {measured.mean_iou:.4f}; of the network in "
+        f"training, which looks once, {in_training.pixel_error:.4f} and {in_training.mean_iou:.4f}."
+    )
+    metrics |= mean_errors(evaluated.outcomes)
+    metrics["seconds"] = round(run.seconds(), 1)
+    add_facts(bundle, metrics=metrics)
+    report = SegmentationReport(
+        title=f"Segmentation: {', '.join(names[:6])}{', ...' if len(names) > 6 else ''}",
+        sentences=story.sentences,
+        metrics=metrics,
+        history=history,
+        class_names=names,
+        matrix=measured.matrix,
+        train_counts=counts,
+        paths=evaluated.names,
+        errors=np.array([each.error for each in evaluated.outcomes]),
+        pictures=evaluated.seen,
+        skipped=skipped.list(),
+        config={name: value for name, value in dataclasses.asdict(config).items() if name != "resume"},
+        boundary_f1=mean_boundary(evaluated.outcomes),
+    )
+    write_segmentation_report(report, run.path / "report.html")
+    run.write_json("metrics.json", metrics)  # last: it marks the run as finished
+
+
+def read_data(run: RunFolder, config: Config, skipped: SkippedFiles, story: Story) -> Data:
+    """Index and open what is trained on; a resumed run keeps to its first lists."""
+    return read_volume_data(run, config, skipped, story) if config.volumes else read_picture_data(run, config, skipped, story)
+
+
+def read_picture_data(run: RunFolder, config: Config, skipped: SkippedFiles, story: Story) -> PictureData:
+    """Pictures with masks."""
+    kept = run.read_json("plan.json")
+    source = config.data or make_segmentation_demo(cache_folder() / "segmentation_demo", **built_in(config))
+    splits = train_and_val(sources.read(source), seed=config.seed) if kept is None else Splits.from_plain(kept["data"])
+    splits = segmentation_data.few(splits) if config.smoke and kept is None else splits
+    scanned, listed = segmentation_data.usable(splits, source, run.path / "masks", skipped, story)
+    if kept is None:
+        run.write_json("plan.json", {"data": listed.to_plain()})
+    augmentation = segmentation_plan.augmentation_of(
+        config.augment, len(scanned.train), flip=config.flip, any_way_up=config.any_way_up, say=story.tell
+    )
+    return PictureData(scanned, augmentation, config.cache, skipped)
+
+
+def built_in(config: Config) -> dict[str, Any]:
+    """How many built-in pictures are made: a smoke run makes as few as it needs."""
+    few = segmentation_data.SMOKE_PICTURES
+    return {"num_train": few["training"], "num_val": few["validation"]} if config.smoke else {}
+
+
+def read_volume_data(run: RunFolder, config: Config, skipped: SkippedFiles, story: Story) -> VolumeData:
+    """Volumes with labels."""
+    kept = run.read_json("plan.json")
+    splits = (
+        demo_label_volumes(seed=config.seed) if config.data is None else read_volumes(config.data, skipped, seed=config.seed)
+    )
+    splits = segmentation_data.few_volumes(splits) if config.smoke else splits
+    if kept is None:
+        run.write_json("plan.json", {"data": splits.to_plain()})
+    else:
+        splits = splits.keep_to(kept["data"])
+    segmentation_data.tell_volumes(splits, config.data or "built-in volumes", skipped, story)
+    return VolumeData(splits, segmentation_plan.variation_of(config.augment, flip=config.flip))
+
+
+def build(config: Config, data: Data) -> segmenters.TrainableSegmenter:
+    """The segmenter, with the weights to begin with."""
+    segmenter = segmenters.build(
+        len(data.class_names),
+        channels=data.channels,
+        base=None if config.base == "none" else config.base,
+        weights=None if config.weights == "none" else config.weights,
+        frozen_stride=config.freeze or None,
+        filters=config.filters,
+        style=Style(up=config.up, attention=config.attention, supervised=config.supervised, fine=config.fine),
+    )
+    return segmenters.shrinking(segmenter, config.shrink)
+
+
+def make_schedule(run: RunFolder, config: Config, data: Data, multiple: int, story: Story) -> Schedule:
+    """How long, how large, how fast; a resumed run keeps to what was chosen first."""
+    kept = run.read_json("plan.json")
+    size, reason = (
+        (config.size, "as asked") if config.size else segmentation_plan.choose_size(data.shapes, multiple, data.channels[0])
+    )
+    if size % multiple:
+        raise UserError(f"--size {size}: expected a multiple of {multiple}.")
+    patches = data.patches(size)
+    epochs, why = (
+        (config.epochs, "as asked") if config.epochs else segmentation_plan.choose_epochs(int(patches.sum()), data.channels[0])
+    )
+    size, epochs = kept.get("size", size), kept.get("epochs", epochs)
+    run.write_json("plan.json", kept | {"size": size, "epochs": epochs})
+    story.tell(
+        f"Patches of {' x '.join(map(str, data.sides(size)))} {'pixels' if data.kind == 'picture' else 'voxels'}: {reason}."
+    )
+    story.tell(f"{epochs} epochs of {patches.sum()} patches: {why}.")
+    return Schedule(epochs, config.batch_size, config.learning_rate, size, patches, validate_every=max(1, epochs // 10))
+
+
+if __name__ == "__main__":
+    command_line(main, Config, __doc__)

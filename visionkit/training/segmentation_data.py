@@ -1,0 +1,270 @@
+"""What a segmenter is trained on: pictures in files, or volumes in memory, seen alike by the recipe."""
+
+import dataclasses
+import os
+from collections.abc import Callable, Iterable
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any, NamedTuple
+
+import numpy as np
+
+from visionkit.data.augment import Augmentation
+from visionkit.data.decode import PictureError
+from visionkit.data.masks import read_mask
+from visionkit.data.outline_masks import with_masks
+from visionkit.data.pixel_cache import open_cache
+from visionkit.data.sample import Index, SkippedFiles
+from visionkit.data.scan import scan
+from visionkit.data.splits import Splits
+from visionkit.data.targets import MaskTargets, of_mask
+from visionkit.data.training_sample import lasting_ratios
+from visionkit.data.volume_patches import VolumeVariation, patch_batches, patch_sources
+from visionkit.data.volumes import VolumeSplits, standardized
+from visionkit.errors import UserError
+from visionkit.inference.segmentation_evaluation import Answer, Outcome, outcomes_of_pictures, outcomes_of_volumes, read_pair
+from visionkit.training.feeding import Feeding
+from visionkit.training.recipe import Story
+from visionkit.training.segmentation_phase import Schedule, patch_feeder
+from visionkit.viz.segmentation_report import SeenPicture
+from visionkit.viz.volume_slices import slices
+
+SMOKE_PICTURES = {"training": 16, "validation": 4}
+MOST_PATCHES = 64  # of one picture in an epoch
+
+
+class Evaluated(NamedTuple):
+    """What a segmenter made of the validation data.
+
+    Attributes:
+        names: of the pictures or volumes.
+        outcomes: of each.
+        seen: gives one of them by its number, with its truth and its answer; None if it cannot be read any more.
+    """
+
+    names: list[str]
+    outcomes: list[Outcome]
+    seen: Callable[[int], SeenPicture | None]
+
+
+@dataclass(frozen=True)
+class PictureData:
+    """Pictures with masks, scanned."""
+
+    splits: Splits
+    augmentation: Augmentation
+    cache: str
+    skipped: SkippedFiles
+    kind = "picture"
+    channels = (2, 3)
+
+    @property
+    def class_names(self) -> tuple[str, ...]:
+        """By number."""
+        return self.splits.train.class_names
+
+    @property
+    def shapes(self) -> np.ndarray:
+        """Of the training pictures in pixels, int ``(N, 2)``."""
+        return self.splits.train.shapes
+
+    def patches(self, size: int) -> np.ndarray:
+        """How many patches of ``size`` pixels cover each training picture, int ``(N,)``, within reason."""
+        return np.clip(np.round(self.shapes.prod(axis=1) / size**2), 1, MOST_PATCHES).astype(int)
+
+    def sides(self, size: int) -> tuple[int, ...]:
+        """Of a patch."""
+        return (size, size)
+
+    def class_counts(self) -> np.ndarray:
+        """Training pixels of each class, int64 ``(C,)``. Masks that cannot be read are named when they are trained on."""
+        train = self.splits.train
+
+        def count(annotation: Any) -> np.ndarray:
+            try:
+                return np.bincount(read_mask(annotation.mask, train).ravel(), minlength=256)
+            except (PictureError, OSError):
+                return np.zeros(256, np.int64)
+
+        with ThreadPoolExecutor(os.cpu_count()) as pool:
+            counts = sum(pool.map(count, train.annotations), np.zeros(256, np.int64))
+        return counts[: len(self.class_names)]
+
+    def feeder(self, schedule: Schedule, targets: MaskTargets, seed: int, say: Callable[[str], None]) -> Callable:
+        """A function from the number of an epoch to its batches."""
+        train = self.splits.train
+        ratios = lasting_ratios(train, self.augmentation, schedule.size)
+        feeding = Feeding(self.augmentation, cache=open_cache(train, self.cache, ratios=ratios, say=say))
+        return patch_feeder(train, feeding, schedule, seed=seed, skipped=self.skipped, targets=targets)
+
+    def outcomes(self, answer: Answer) -> list[Outcome]:
+        """Of the validation pictures; ``answer`` takes what a network does."""
+        return outcomes_of_pictures(answer, self.splits.val, self.skipped)[1]
+
+    def evaluated(self, answer: Answer, *, are_cells: bool) -> Evaluated:
+        """The same, closely; ``answer`` takes what a bundle does."""
+        read, outcomes = outcomes_of_pictures(answer, self.splits.val, self.skipped, closely=True, are_cells=are_cells)
+
+        def seen(place: int) -> SeenPicture | None:
+            try:
+                pixels, truth = read_pair(read, place)
+            except (PictureError, OSError):
+                return None
+            return SeenPicture(pixels, truth, answer(pixels))
+
+        return Evaluated(list(read.paths), outcomes, seen)
+
+
+@dataclass(frozen=True)
+class VolumeData:
+    """Volumes with labels, in memory."""
+
+    splits: VolumeSplits
+    variation: VolumeVariation
+    kind = "volume"
+
+    @property
+    def channels(self) -> tuple[int, int]:
+        """The rank, and the channels of a voxel."""
+        return 3, self.splits.train[0].values.shape[-1]
+
+    @property
+    def class_names(self) -> tuple[str, ...]:
+        """By number."""
+        return self.splits.class_names
+
+    @property
+    def shapes(self) -> np.ndarray:
+        """Of the training volumes in voxels, int ``(N, 3)``."""
+        return np.array([volume.labels.shape for volume in self.splits.train])
+
+    def patches(self, size: int) -> np.ndarray:
+        """How many patches cover each training volume, int ``(N,)``, within reason."""
+        return np.clip(np.round(self.shapes.prod(axis=1) / size**3), 1, MOST_PATCHES).astype(int)
+
+    def sides(self, size: int) -> tuple[int, ...]:
+        """Of a patch."""
+        return (size, size, size)
+
+    def class_counts(self) -> np.ndarray:
+        """Training voxels of each class, int64 ``(C,)``."""
+        counts = sum(np.bincount(volume.labels.ravel(), minlength=256) for volume in self.splits.train)
+        return counts[: len(self.class_names)]
+
+    def feeder(self, schedule: Schedule, targets: MaskTargets, seed: int, say: Callable[[str], None]) -> Callable:
+        """A function from the number of an epoch to its batches."""
+        sources = patch_sources(self.splits.train)
+
+        def epoch_batches(epoch: int) -> Iterable:
+            made = patch_batches(
+                sources,
+                self.sides(schedule.size),
+                batch_size=schedule.batch_size,
+                num_batches=schedule.num_steps,
+                variation=self.variation,
+                seed=seed,
+                epoch=epoch,
+            )
+            for values, labels in made:
+                computed = [of_mask(each, targets) for each in labels]
+                stacked = {name: np.stack([each[name] for each in computed]) for name in targets.shapes()}
+                yield values, {"mask": labels} | stacked
+
+        return epoch_batches
+
+    def outcomes(self, answer: Answer) -> list[Outcome]:
+        """Of the validation volumes; ``answer`` takes what a network does."""
+        return outcomes_of_volumes(lambda values: answer(standardized(values)), self.splits.val, len(self.class_names))
+
+    def evaluated(self, answer: Answer, *, are_cells: bool) -> Evaluated:
+        """The same; ``answer`` takes what a bundle does."""
+        outcomes = outcomes_of_volumes(answer, self.splits.val, len(self.class_names))
+
+        def seen(place: int) -> SeenPicture:
+            volume = self.splits.val[place]
+            picture, (truth, said) = slices(volume.values, volume.labels, answer(volume.values))
+            return SeenPicture(picture, truth, said)
+
+        return Evaluated([volume.name for volume in self.splits.val], outcomes, seen)
+
+
+Data = PictureData | VolumeData
+
+
+class Usable(NamedTuple):
+    """What a run trains on, and what it keeps in its plan."""
+
+    scanned: Splits
+    listed: Splits
+
+
+def usable(splits: Splits, source: str | Path, folder: Path, skipped: SkippedFiles, story: Story) -> Usable:
+    """Open each picture once, draw masks of outlines, leave out what cannot be read, and say so.
+
+    Args:
+        splits: as they were read, or as the plan of a resumed run has them.
+        source: where they are from.
+        folder: gets masks that are drawn.
+        skipped: takes the files that cannot be read.
+
+    Raises:
+        UserError: there are no masks to learn from.
+    """
+    if not splits.train.has_masks and not splits.train.has_objects:
+        raise UserError(
+            f"{source} has no masks: expected images/ and masks/ with the same names in both, COCO polygons, stacks of TIFF "
+            "pages, or volumes with labels. `visionkit check` says what it holds."
+        )
+    scanned = splits.map(lambda index, name: scan(index, skipped, description=f"checking {name} pictures"))
+    if not splits.train.has_masks:
+        scanned = scanned.map(lambda index, name: with_masks(index, folder / name, skipped))
+        splits = scanned
+    train, val = scanned.train, scanned.val
+    for index, name in ((train, "training"), (val, "validation")):
+        if not len(index):
+            first = "; ".join(f"{file.path}: {file.reason}" for file in skipped.list()[:1])
+            raise UserError(f"{source}: no {name} picture can be used{f' ({first})' if first else ''}; mend them.")
+    story.tell(
+        f"{len(train)} training and {len(val)} validation pictures with masks of {len(train.class_names)} classes, in {source}."
+    )
+    for note in scanned.notes:
+        story.tell(f"Note: {note}.")
+    if scanned.problems:
+        first = scanned.problems[0]
+        story.tell(
+            f"{len(scanned.problems)} files are left out, the first: {first.path}: {first.kind}: {first.detail}. "
+            "`visionkit check` names all."
+        )
+    for file in skipped.list():
+        story.tell(f"Skipped {file.path}: {file.reason}.")
+    return Usable(scanned, splits)
+
+
+def few(splits: Splits) -> Splits:
+    """The first pictures, for a smoke run."""
+    return splits.map(lambda index, name: _first(index, SMOKE_PICTURES[name]))
+
+
+def _first(index: Index, count: int) -> Index:
+    return index.take(range(min(len(index), count)))
+
+
+def few_volumes(splits: VolumeSplits) -> VolumeSplits:
+    """The first volumes, for a smoke run."""
+    train, val = SMOKE_PICTURES.values()
+    return dataclasses.replace(splits, train=splits.train[:train], val=splits.val[:val])
+
+
+def tell_volumes(splits: VolumeSplits, source: str, skipped: SkippedFiles, story: Story) -> None:
+    """Say what was read."""
+    shapes = np.array([volume.labels.shape for volume in splits.train])
+    sides = " x ".join(f"{low} to {high}" for low, high in zip(shapes.min(axis=0), shapes.max(axis=0), strict=True))
+    story.tell(
+        f"{len(splits.train)} training and {len(splits.val)} validation volumes of {sides} voxels, labels of "
+        f"{len(splits.class_names)} classes, in {source}."
+    )
+    for note in splits.notes:
+        story.tell(f"Note: {note}.")
+    for file in skipped.list():
+        story.tell(f"Skipped {file.path}: {file.reason}.")
