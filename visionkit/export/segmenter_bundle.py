@@ -57,6 +57,9 @@ class Segmenter(tf.Module):
         name = "images" if self._rank == 2 else "values"
         given = tf.TensorSpec([None] * (self._rank + 1) + [channels], raw, name=name)
         setattr(self, f"serve_{name}", tf.function(self._masks, input_signature=[given]))
+        if self._rank == 2:
+            files = tf.TensorSpec([None], tf.string, name="image_bytes")
+            self.serve_encoded = tf.function(self._encoded_masks, input_signature=[files])
         self.serve_probabilities = tf.function(self._probabilities, input_signature=[given])
 
     def tile_probabilities(self, tiles: tf.Tensor) -> tf.Tensor:
@@ -88,8 +91,7 @@ class Segmenter(tf.Module):
         spec = tf.TensorSpec([None] * self._rank + [self._classes], tf.float32)
         return {"probabilities": self._each(given, tf.identity, spec)}
 
-    @tf.function(input_signature=[tf.TensorSpec([None], tf.string, name="image_bytes")])
-    def serve_encoded(self, image_bytes: tf.Tensor) -> dict[str, tf.Tensor]:
+    def _encoded_masks(self, image_bytes: tf.Tensor) -> dict[str, tf.Tensor]:
         """Encoded JPEG, PNG, GIF or BMP files ``(N,)``, each of any size, to ``mask_png``: their masks as grey PNG files."""
 
         def answer(contents):
