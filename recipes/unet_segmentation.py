@@ -36,7 +36,7 @@ from visionkit.errors import UserError  # noqa: E402
 from visionkit.export.bundle import add_facts  # noqa: E402
 from visionkit.export.segmenter_bundle import export_segmenter, tiling_of, whole_answers  # noqa: E402
 from visionkit.inference.loading import load  # noqa: E402
-from visionkit.inference.segmentation_evaluation import mean_boundary, mean_errors, summed  # noqa: E402
+from visionkit.inference.segmentation_evaluation import mean_boundary, mean_errors, summed, twin_disagreement  # noqa: E402
 from visionkit.metrics.segmentation import measure  # noqa: E402
 from visionkit.models import catalog, segmenters  # noqa: E402
 from visionkit.models.unet import Style  # noqa: E402
@@ -202,6 +202,9 @@ def train_and_export(run: RunFolder, config: Config) -> None:
         f"The bundle's pixel error is {measured.pixel_error:.4f}, its mean IoU {measured.mean_iou:.4f}; of the network in "
         f"training, which looks once, {in_training.pixel_error:.4f} and {in_training.mean_iou:.4f}."
     )
+    disagreement = twin_disagreement(model, bundle, data.some())
+    if disagreement is not None:
+        story.tell(f"The LiteRT twin names another class for {disagreement:.3%} of the pixels.")
     metrics |= mean_errors(evaluated.outcomes)
     metrics["seconds"] = round(run.seconds(), 1)
     add_facts(bundle, metrics=metrics)

@@ -3,6 +3,7 @@
 import os
 from collections.abc import Callable, Iterable, Sequence
 from concurrent.futures import ThreadPoolExecutor
+from pathlib import Path
 from typing import NamedTuple
 
 import numpy as np
@@ -12,6 +13,9 @@ from visionkit.data.decode import PictureError, read_picture
 from visionkit.data.masks import read_mask
 from visionkit.data.sample import Index, SkippedFiles
 from visionkit.data.volumes import Volume
+from visionkit.export import litert
+from visionkit.export.bundle import TWIN
+from visionkit.inference.segmenting import PictureSegmenter
 from visionkit.metrics import membranes
 from visionkit.metrics.segmentation import IGNORE, boundary_f1, confusion
 
@@ -134,3 +138,20 @@ def mean_errors(outcomes: Sequence[Outcome]) -> dict[str, float]:
     return {name: float(np.mean([each[name] for each in found])) for name in found[0]} | {
         "challenge_pixel_error": float(1 - of_cells)
     }
+
+
+def twin_disagreement(model: PictureSegmenter, folder: Path, given: Iterable[np.ndarray]) -> float | None:
+    """The share of pixels for which the LiteRT twin names another class than the bundle; None if it has no twin.
+
+    Args:
+        model: the bundle.
+        folder: where it lies.
+        given: pictures or volumes, of which the middles are looked at.
+    """
+    if not (folder / TWIN).is_file():
+        return None
+    twin, shares = litert.Twin(folder / TWIN), []
+    for tile in map(model.as_tile, given):
+        (answer,) = twin.answer(tile).values()
+        shares.append((answer.argmax(axis=-1) != model.tile_probabilities(tile).argmax(axis=-1)).mean())
+    return float(np.mean(shares)) if shares else None

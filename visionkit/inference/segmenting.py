@@ -17,6 +17,7 @@ import tensorflow as tf
 from PIL import Image
 
 from visionkit.data.arrays import checked, has_suffix, list_arrays, read_array
+from visionkit.data.volumes import standardized
 from visionkit.inference.picture_model import PictureModel
 from visionkit.viz.annotate import color_of
 from visionkit.viz.array_pictures import draw_array
@@ -50,6 +51,18 @@ class PictureSegmenter(PictureModel[Segmented]):
         """Uint8 ``(H, W, 3)`` to float32 ``(H, W, num_classes)``."""
         return self._model.serve_probabilities(tf.constant(pixels[None]))["probabilities"][0].numpy()
 
+    def tile_probabilities(self, tile: np.ndarray) -> np.ndarray:
+        """Float32 ``(sides..., channels)``, as the LiteRT twin takes them, to float32 ``(sides..., num_classes)``: one look."""
+        return self._model.serve_tiles(tf.constant(tile[None], tf.float32))[0].numpy()
+
+    def as_tile(self, values: np.ndarray) -> np.ndarray:
+        """The middle of a picture or volume as the LiteRT twin takes it; the border goes on where there is too little."""
+        sides = self.facts["tile"]
+        missing = [max(side - length, 0) for side, length in zip(sides, values.shape, strict=False)]
+        values = np.pad(values, [*((count // 2, count - count // 2) for count in missing), (0, 0)], mode="edge")
+        starts = [(length - side) // 2 for side, length in zip(sides, values.shape, strict=False)]
+        return values[(*(slice(start, start + side) for start, side in zip(starts, sides, strict=True)),)].astype(np.float32)
+
     def _segmented(self, path: str, mask: np.ndarray) -> Segmented:
         counts = np.bincount(mask.ravel(), minlength=len(self.labels))
         order = [number for number in np.argsort(-counts, kind="stable") if counts[number]]
@@ -61,6 +74,10 @@ class VolumeSegmenter(PictureSegmenter):
 
     ``predict`` takes a file, or numbers of any type and unit, ``(D, H, W, channels)``, maybe without channels.
     """
+
+    def as_tile(self, values: np.ndarray) -> np.ndarray:
+        """As of pictures, standardised."""
+        return super().as_tile(standardized(values))
 
     def list_files(self, folder: Path) -> list[Path]:
         """All files below a folder that may hold volumes, by name."""

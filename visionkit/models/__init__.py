@@ -37,6 +37,7 @@ from visionkit.models.resnet import (
     resnet152_v2,
 )
 from visionkit.models.squeezenet import squeezenet, squeezenet_1_1
+from visionkit.models.unet import unet
 from visionkit.models.vgg import vgg11, vgg13, vgg16, vgg19
 
 __all__ = [
@@ -77,6 +78,7 @@ __all__ = [
     "select_endpoints",
     "squeezenet",
     "squeezenet_1_1",
+    "unet",
     "vgg11",
     "vgg13",
     "vgg16",

@@ -2,7 +2,7 @@
 
 import dataclasses
 import os
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Iterator
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from pathlib import Path
@@ -31,6 +31,7 @@ from visionkit.viz.segmentation_report import SeenPicture
 from visionkit.viz.volume_slices import slices
 
 SMOKE_PICTURES = {"training": 16, "validation": 4}
+SOME = 12  # validation pictures on which the LiteRT twin is compared
 MOST_PATCHES = 64  # of one picture in an epoch
 
 
@@ -101,6 +102,14 @@ class PictureData:
     def outcomes(self, answer: Answer) -> list[Outcome]:
         """Of the validation pictures; ``answer`` takes what a network does."""
         return outcomes_of_pictures(answer, self.splits.val, self.skipped)[1]
+
+    def some(self) -> Iterator[np.ndarray]:
+        """Validation pictures from all over, uint8 ``(H, W, 3)``."""
+        for place in _spread(len(self.splits.val)):
+            try:
+                yield read_pair(self.splits.val, place)[0]
+            except (PictureError, OSError):
+                continue
 
     def evaluated(self, answer: Answer, *, are_cells: bool) -> Evaluated:
         """The same, closely; ``answer`` takes what a bundle does."""
@@ -177,6 +186,10 @@ class VolumeData:
         """Of the validation volumes; ``answer`` takes what a network does."""
         return outcomes_of_volumes(lambda values: answer(standardized(values)), self.splits.val, len(self.class_names))
 
+    def some(self) -> Iterator[np.ndarray]:
+        """Values of validation volumes from all over."""
+        return (self.splits.val[place].values for place in _spread(len(self.splits.val)))
+
     def evaluated(self, answer: Answer, *, are_cells: bool) -> Evaluated:
         """The same; ``answer`` takes what a bundle does."""
         outcomes = outcomes_of_volumes(answer, self.splits.val, len(self.class_names))
@@ -190,6 +203,11 @@ class VolumeData:
 
 
 Data = PictureData | VolumeData
+
+
+def _spread(count: int) -> list[int]:
+    """Some of ``count`` places, in even steps."""
+    return np.unique(np.linspace(0, count - 1, SOME).round().astype(int)).tolist()
 
 
 class Usable(NamedTuple):
