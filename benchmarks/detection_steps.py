@@ -17,7 +17,7 @@ PHOTOGRAPH = (480, 640, 3)
 THRESHOLD = 0.25
 
 
-def _loader(step: Callable[[], Any], shape: tuple[int, ...], seconds: float) -> Loader:
+def loader_of(step: Callable[[], Any], shape: tuple[int, ...], seconds: float) -> Loader:
     """A turn: steps for so many seconds."""
 
     def epoch() -> Iterator[Batch]:
@@ -62,7 +62,7 @@ def our_training(*, frozen_stride: int | None, batch: int, seconds: float) -> Lo
     targets = {"boxes": corners, "classes": classes.astype(np.int32)}
     trainer = trainer_of(detector)
     trainer.compile(adamw(1e-3, 1000, 5e-4, slow=detector.pretrained), jit_compile=False)
-    return _loader(lambda: trainer.train_on_batch(pixels, targets), pixels.shape, seconds)
+    return loader_of(lambda: trainer.train_on_batch(pixels, targets), pixels.shape, seconds)
 
 
 def ultralytics_training(*, batch: int, seconds: float) -> Loader:
@@ -90,7 +90,7 @@ def ultralytics_training(*, batch: int, seconds: float) -> Loader:
         optimizer.step()
         average.update(model)
 
-    return _loader(step, pixels.shape, seconds)
+    return loader_of(step, pixels.shape, seconds)
 
 
 def _photograph() -> np.ndarray:
@@ -108,7 +108,7 @@ def our_answer(*, seconds: float) -> Loader:
         names = tuple(f"class {number}" for number in range(NUM_CLASSES))
         options = {"class_names": names, "threshold": THRESHOLD, "facts": {}}
         model = visionkit.load(export_detector(detector.at_size(SIZE), Path(folder, "model"), **options))
-    return _loader(lambda: model.predict(pixels), (1, *PHOTOGRAPH), seconds)
+    return loader_of(lambda: model.predict(pixels), (1, *PHOTOGRAPH), seconds)
 
 
 def ultralytics_answer(*, seconds: float) -> Loader:
@@ -117,4 +117,4 @@ def ultralytics_answer(*, seconds: float) -> Loader:
 
     model, pixels = YOLO("yolo11n.yaml"), _photograph()
     options = {"imgsz": SIZE, "conf": THRESHOLD, "verbose": False}
-    return _loader(lambda: model.predict(pixels, **options), (1, *PHOTOGRAPH), seconds)
+    return loader_of(lambda: model.predict(pixels, **options), (1, *PHOTOGRAPH), seconds)

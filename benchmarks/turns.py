@@ -184,7 +184,8 @@ def print_speeds(turns: dict[str, list[Turn]]) -> None:
     print(f"{'':52} pictures a second")
     for name, of_rounds in turns.items():
         rates = [turn.rate for turn in of_rounds]
-        speed = f"{statistics.median(rates):.0f} ({min(rates):.0f} to {max(rates):.0f})"
+        digits = 0 if min(rates) >= 10 else 2
+        speed = f"{statistics.median(rates):.{digits}f} ({min(rates):.{digits}f} to {max(rates):.{digits}f})"
         boxes = sum(turn.num_boxes for turn in of_rounds) / sum(turn.num_pictures for turn in of_rounds)
         shape = " x ".join(map(str, of_rounds[0].shape))
         print(f"{name:52} {speed:24} {shape}" + (f", {boxes:.1f} boxes a picture" if boxes else ""))
