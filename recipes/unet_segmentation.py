@@ -76,7 +76,7 @@ class Config:
     """How many levels below the finest are trained to answer, too (deep supervision)."""
     up: Literal["transpose", "resize"] = "transpose"
     """How the way up doubles: transposed convolution, or nearest neighbors and a convolution."""
-    fine: int = 0
+    fine: int = 16
     """Filters of two convolutions of the picture itself, beside a base, which begins at half its sides; 0 for none."""
     shrink: int = 1
     """Look at means of so many pixels a side: for large pictures of coarse things."""
@@ -133,7 +133,7 @@ class Config:
         if data is not None and not volumes:
             train_and_val(sources.read(data), seed=self.seed)
         if volumes:
-            for name in ("shrink", "any_way_up", "fine"):
+            for name in ("shrink", "any_way_up"):
                 if getattr(self, name) != getattr(Config, name):
                     raise UserError(
                         f"--{name.replace('_', '-')} is for pictures, and {data or 'the built-in data'} is volumes."

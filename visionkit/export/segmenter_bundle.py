@@ -19,6 +19,7 @@ from visionkit.errors import UserError
 from visionkit.export.bundle import write_bundle
 from visionkit.export.network import Network
 from visionkit.export.overlap_tile import Tiling, overlap_tile
+from visionkit.layers.folding import folded
 
 Views = Literal["one", "mirror", "eight"]
 NUM_VIEWS: dict[str, int] = {"one": 1, "mirror": 2, "eight": 8}
@@ -47,7 +48,7 @@ class Segmenter(tf.Module):
         half_precision: bool = False,
     ):
         super().__init__(name="segmenter")
-        self._network = Network(network, half_precision=half_precision)
+        self._network = Network(folded(network), half_precision=half_precision)
         self._tiling, self._views = tiling, views
         self._rank, self._classes = len(network.input_shape) - 2, len(class_names)
         channels = network.input_shape[-1]

@@ -8,6 +8,8 @@ from collections.abc import Iterable
 import keras
 
 STRIDES = (2, 4, 8, 16, 32)
+CONVOLUTIONS = (keras.layers.Conv1D, keras.layers.Conv2D, keras.layers.Conv3D)
+BEHIND_A_CONVOLUTION = (keras.layers.BatchNormalization, keras.layers.Activation, keras.layers.ReLU)
 
 
 class Endpoints(dict):
@@ -59,6 +61,22 @@ def layers_behind(backbone: keras.Model, stride: int) -> list[keras.layers.Layer
     output = _named_outputs(backbone)[f"stride_{stride}"]
     last = next(i for i, layer in enumerate(backbone.layers) if layer.output is output)
     return backbone.layers[last + 1 :]
+
+
+def without_top(backbone: keras.Model) -> keras.Model:
+    """A backbone without the 1x1 convolution by which EfficientNet and MobileNetV2 widen their last map before it is pooled.
+
+    Classifiers want those 1280 channels; a decoder would have to make few of them again. Others stay as they are.
+    """
+    layers = list(backbone.layers)
+    while layers and isinstance(layers[-1], BEHIND_A_CONVOLUTION):
+        layers.pop()
+    top = layers[-1] if layers else None
+    widens = isinstance(top, CONVOLUTIONS) and set(top.kernel_size) == {1} and top.filters > top.input.shape[-1]
+    if not widens:
+        return backbone
+    outputs = _named_outputs(backbone)
+    return keras.Model(backbone.input, outputs | {f"stride_{strides_of(backbone)[-1]}": top.input}, name=backbone.name)
 
 
 def _named_outputs(backbone: keras.Model) -> dict:

@@ -7,7 +7,7 @@ import keras
 
 from visionkit.layers import nd
 from visionkit.models import catalog
-from visionkit.models.endpoints import layers_behind, strides_of
+from visionkit.models.endpoints import layers_behind, strides_of, without_top
 from visionkit.models.unet import PADDED, Style, unet
 
 
@@ -54,7 +54,7 @@ def build(
         preset = "none" if rank == 3 else "symmetric"  # volumes have no common unit: they come standardised
         network = unet(shape, num_classes, filters=filters, style=style, preset=preset)
         return TrainableSegmenter(network, _of_logits(network), 2 ** (_levels(network) - 1))
-    backbone = catalog.build(base, shape, None, weights=weights)
+    backbone = without_top(catalog.build(base, shape, None, weights=weights))
     if frozen_stride is not None and weights is not None:
         thawed = layers_behind(backbone, frozen_stride)
         for layer in backbone.layers:
