@@ -77,7 +77,9 @@ class Segmenter(tf.Module):
             values = standardized(one) if self._rank == 3 else one
             return overlap_tile(values, self._seen, self._tiling, finish)
 
-        return tf.map_fn(answer, given, fn_output_signature=spec)
+        if tf.shape(given)[0] == 0:  # of nothing a map does not know the sides
+            return tf.zeros(tf.concat([tf.shape(given)[:-1], spec.shape[self._rank :]], 0), spec.dtype)
+        return tf.map_fn(answer, given, fn_output_signature=spec, parallel_iterations=1)  # more would hold more pictures
 
     def _masks(self, given: tf.Tensor) -> dict[str, tf.Tensor]:
         """Pictures of one size, uint8 RGB ``(N, H, W, 3)``, or volumes, float32 ``(N, D, H, W, channels)`` of any unit, to
@@ -98,7 +100,8 @@ class Segmenter(tf.Module):
             mask = overlap_tile(decode_in_graph(contents), self._seen, self._tiling, best_class)
             return tf.io.encode_png(mask[..., None])
 
-        return {"mask_png": tf.map_fn(answer, image_bytes, fn_output_signature=tf.TensorSpec([], tf.string))}
+        spec = tf.TensorSpec([], tf.string)
+        return {"mask_png": tf.map_fn(answer, image_bytes, fn_output_signature=spec, parallel_iterations=1)}
 
 
 def best_class(probabilities: tf.Tensor) -> tf.Tensor:
