@@ -2,7 +2,8 @@
 
 It lies on disk as ``bundle.py`` says. Pictures are answered tile by tile (``overlap_tile``). The LiteRT twin takes one tile,
 float32 ``(1, size, size, 3)`` pixels in 0..255, or of volumes ``(1, sides..., channels)`` as ``standardized`` leaves
-them, and answers with the probabilities of its pixels, ``(1, spatial..., num_classes)``; it looks once, without views.
+them, and answers with the probabilities of its pixels, ``(1, spatial..., num_classes)``; it looks once, without views. LiteRT
+does not pool volumes, so a U-Net of them has no twin.
 """
 
 from collections.abc import Callable
