@@ -3,12 +3,12 @@
     python recipes/signals_and_volumes.py                    # built-in signals: a few minutes on 2 cores
     python recipes/signals_and_volumes.py --kind volumes     # built-in volumes: a few minutes
     python recipes/signals_and_volumes.py --data beats.txt   # a table: the class, then the samples, a signal a line
-    python recipes/signals_and_volumes.py --data my_scans/   # one folder a class, or images/ and labels/ of NIfTI volumes
+    python recipes/signals_and_volumes.py --data my_scans/   # one folder a class, or images/ and labels/ of volumes
     python recipes/signals_and_volumes.py --smoke            # does everything work? Under a minute
 
 What lies in --data is found out by looking: signals in a text table or in class folders (.npy, .csv, .txt); volumes in class
-folders (.npy, .nii, .nii.gz); or volumes with a label for every voxel: then the label in the middle of a cube is learnt.
-Each sample is standardised by itself, inside the model.
+folders (.npy, .nii, .nii.gz, stacks in .tif); or volumes with a label for every voxel: then the label in the middle of a cube
+is learnt. Each sample is standardised by itself, inside the model.
 
 The built-in tasks are real, and small. Signals: from which of 11 photographs is this scan line of 256 pixels? Volumes: in which
 of six orders do the axes of this cube of a human brain lie? Training and validation come from disjoint parts of the

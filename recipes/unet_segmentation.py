@@ -133,7 +133,7 @@ class Config:
         if data is not None and not volumes:
             train_and_val(sources.read(data), seed=self.seed)
         if volumes:
-            for name in ("shrink", "any_way_up"):
+            for name in ("shrink", "any_way_up", "membranes"):
                 if getattr(self, name) != getattr(Config, name):
                     raise UserError(
                         f"--{name.replace('_', '-')} is for pictures, and {data or 'the built-in data'} is volumes."
@@ -239,6 +239,9 @@ def read_picture_data(run: RunFolder, config: Config, skipped: SkippedFiles, sto
     splits = train_and_val(sources.read(source), seed=config.seed) if kept is None else Splits.from_plain(kept["data"])
     splits = segmentation_data.few(splits) if config.smoke and kept is None else splits
     scanned, listed = segmentation_data.usable(splits, source, run.path / "masks", skipped, story)
+    names = scanned.train.class_names
+    if config.membranes and len(names) != 2:
+        raise UserError(f"--membranes is for masks of two classes, membranes and cells; {source} has {len(names)} classes.")
     if kept is None:
         run.write_json("plan.json", {"data": listed.to_plain()})
     augmentation = segmentation_plan.augmentation_of(
@@ -270,15 +273,18 @@ def read_volume_data(run: RunFolder, config: Config, skipped: SkippedFiles, stor
 
 def build(config: Config, data: Data) -> segmenters.TrainableSegmenter:
     """The segmenter, with the weights to begin with."""
-    segmenter = segmenters.build(
-        len(data.class_names),
-        channels=data.channels,
-        base=None if config.base == "none" else config.base,
-        weights=None if config.weights == "none" else config.weights,
-        frozen_stride=config.freeze or None,
-        filters=config.filters,
-        style=Style(up=config.up, attention=config.attention, supervised=config.supervised, fine=config.fine),
-    )
+    try:
+        segmenter = segmenters.build(
+            len(data.class_names),
+            channels=data.channels,
+            base=None if config.base == "none" else config.base,
+            weights=None if config.weights == "none" else config.weights,
+            frozen_stride=config.freeze or None,
+            filters=config.filters,
+            style=Style(up=config.up, attention=config.attention, supervised=config.supervised, fine=config.fine),
+        )
+    except ValueError as error:  # such as of layers that there are not for volumes
+        raise UserError(f"--base {config.base}: {error}") from error
     return segmenters.shrinking(segmenter, config.shrink)
 
 

@@ -5,6 +5,7 @@ import json
 import nibabel
 import numpy as np
 import pytest
+from PIL import Image
 
 from visionkit.data.array_demo import demo_signals, demo_volumes
 from visionkit.data.array_folders import find_arrays
@@ -89,6 +90,19 @@ def test_class_folders_of_volumes_in_splits(tmp_path):
     assert source.kind == "volume" and [s.split for s in found] == ["train"] * 2 + ["val"] * 2
     assert source.notes == ("not used: test",)
     assert split(found, "volume", "resize").train_values.shape == (2, 4, 4, 4, 1)
+
+
+def test_tiff_pictures_in_class_folders_are_no_volumes_and_stacks_are(tmp_path):
+    pages = [Image.fromarray(np.full((4, 5), value, np.uint8)) for value in range(3)]
+    for name in ("a", "b"):
+        (tmp_path / name).mkdir()
+        pages[0].save(tmp_path / name / "picture.tif")
+    with pytest.raises(DataError, match="neither signals nor volumes"):
+        find_arrays(tmp_path)
+    for name in ("a", "b"):
+        pages[0].save(tmp_path / name / "stack.tif", save_all=True, append_images=pages[1:])
+    source, found, skipped = read(tmp_path)
+    assert source.kind == "volume" and [s.values.shape for s in found] == [(3, 4, 5, 1)] * 2 and skipped == []
 
 
 @pytest.fixture

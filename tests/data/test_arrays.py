@@ -6,12 +6,19 @@ import pickle
 import nibabel
 import numpy as np
 import pytest
+from PIL import Image
 
-from visionkit.data.arrays import ArrayError, cells_of, cube_around, fitted, is_number, list_arrays, read_array
+from visionkit.data.arrays import ArrayError, cells_of, cube_around, fitted, is_number, list_arrays, read_array, read_labels
 
 
 def nifti(path, array, affine=None):
     nibabel.save(nibabel.Nifti1Image(array, np.eye(4) if affine is None else affine), path)
+    return path
+
+
+def tiff(path, pages, **options):
+    first, *others = map(Image.fromarray, pages)
+    first.save(path, "TIFF", save_all=True, append_images=others, **options)
     return path
 
 
@@ -53,6 +60,34 @@ def test_volumes_are_turned_alike_however_they_were_stored(tmp_path, rng):
     again = read_array(nifti(tmp_path / "b.nii", np.moveaxis(voxels, 0, 2)[:, :, ::-1], turned), "volume")
     np.testing.assert_array_equal(plain[..., 0], voxels)
     np.testing.assert_array_equal(again, plain)
+
+
+@pytest.mark.parametrize("dtype", ["uint8", "uint16", "int32", "float32", "bool"])
+def test_pages_of_a_stack_are_the_first_axis(tmp_path, rng, dtype):
+    pages = rng.integers(0, 2 if dtype == "bool" else 200, (3, 4, 5)).astype(dtype)
+    stack = read_array(tiff(tmp_path / "a.TIF", pages, compression="tiff_lzw"), "volume")
+    np.testing.assert_array_equal(stack[..., 0], pages.astype("float32"))
+
+
+def test_a_stack_may_have_colors_and_a_palette_means_its_numbers(tmp_path, rng):
+    colors = rng.integers(0, 256, (2, 4, 5, 3), dtype=np.uint8)
+    np.testing.assert_array_equal(read_array(tiff(tmp_path / "a.tif", colors), "volume"), colors)
+    page = Image.fromarray(colors[0, ..., 0] % 4, "L")
+    page.putpalette([9, 9, 9] * 256)
+    page.save(tmp_path / "b.tif", save_all=True, append_images=[page])
+    np.testing.assert_array_equal(read_labels(tmp_path / "b.tif")[1], colors[0, ..., 0] % 4)
+
+
+def test_pictures_in_tiff_are_no_volumes(tmp_path, rng):
+    pages = rng.integers(0, 256, (3, 40, 50), dtype=np.uint8)
+    tiff(tmp_path / "picture.tif", pages[:1])
+    whole = tiff(tmp_path / "stack.tif", pages).read_bytes()
+    (tmp_path / "broken.tif").write_bytes(whole[:2000])
+    tiff(tmp_path / "uneven.tif", [pages[0], pages[0, :20]])
+    assert [path.name for path in list_arrays(tmp_path, "volume")] == ["broken.tif", "stack.tif", "uneven.tif"]
+    for name, reason in (("picture", "one page"), ("broken", "damaged TIFF"), ("uneven", "different sizes")):
+        with pytest.raises(ArrayError, match=reason):
+            read_array(tmp_path / f"{name}.tif", "volume")
 
 
 class Evil:

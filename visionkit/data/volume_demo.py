@@ -19,7 +19,7 @@ MOST_BODIES = 3  # of each class in a volume; at least one
 BRIGHTER = (150, 350)  # than the tissue they lie in, which deviates by about 200
 SEMI_AXES = (3, 7)  # of ellipsoids, in voxels
 HALF_LENGTH, HALF_WIDTH = (8, 13), (1.5, 2.5)  # of bars
-ATTEMPTS = 50  # to find a free place for a body
+ATTEMPTS = 50  # to find a free place in tissue for a body
 
 
 def demo_label_volumes(*, num_train: int = 24, num_val: int = 8, seed: int = 0) -> VolumeSplits:
@@ -56,7 +56,7 @@ def _volume(half: np.ndarray, name: str, rng: np.random.Generator) -> Volume:
         for _ in range(rng.integers(1, MOST_BODIES + 1)):
             for _ in range(ATTEMPTS):
                 inside = body(rng)
-                if not labels[inside].any():
+                if not labels[inside].any() and (values[inside] > TISSUE).mean() > 0.5:
                     values[inside] += rng.uniform(*BRIGHTER)
                     labels[inside] = label
                     break

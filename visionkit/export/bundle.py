@@ -187,7 +187,7 @@ def write_bundle(
         try:
             (unfinished / TWIN).write_bytes(litert.convert(twin, twin_shape, half_precision=twin_half_precision))
         except Exception as error:  # the converter's errors have no common type, and the bundle is whole without its twin
-            described["litert"] = f"not converted: {error}"
+            described["litert"] = f"not converted: {str(error).partition(chr(10))[0]}"  # it goes on for pages
         (extra / "bundle.json").write_text(json.dumps(described, indent=2, ensure_ascii=False), encoding="utf-8")
         (extra / "labels.txt").write_text("\n".join(class_names) + "\n", encoding="utf-8")
         unfinished.chmod(0o755)  # mkdtemp makes a folder that others cannot read

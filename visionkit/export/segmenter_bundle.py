@@ -2,7 +2,8 @@
 
 It lies on disk as ``bundle.py`` says. Pictures are answered tile by tile (``overlap_tile``). The LiteRT twin takes one tile,
 float32 ``(1, size, size, 3)`` pixels in 0..255, or of volumes ``(1, sides..., channels)`` as ``standardized`` leaves
-them, and answers with the probabilities of its pixels, ``(1, spatial..., num_classes)``; it looks once, without views.
+them, and answers with the probabilities of its pixels, ``(1, spatial..., num_classes)``; it looks once, without views. LiteRT
+does not pool volumes, so a U-Net of them has no twin.
 """
 
 from collections.abc import Callable
@@ -78,7 +79,9 @@ class Segmenter(tf.Module):
             values = standardized(one) if self._rank == 3 else one
             return overlap_tile(values, self._seen, self._tiling, finish)
 
-        return tf.map_fn(answer, given, fn_output_signature=spec)
+        if tf.shape(given)[0] == 0:  # of nothing a map does not know the sides
+            return tf.zeros(tf.concat([tf.shape(given)[:-1], spec.shape[self._rank :]], 0), spec.dtype)
+        return tf.map_fn(answer, given, fn_output_signature=spec, parallel_iterations=1)  # more would hold more pictures
 
     def _masks(self, given: tf.Tensor) -> dict[str, tf.Tensor]:
         """Pictures of one size, uint8 RGB ``(N, H, W, 3)``, or volumes, float32 ``(N, D, H, W, channels)`` of any unit, to
@@ -99,7 +102,8 @@ class Segmenter(tf.Module):
             mask = overlap_tile(decode_in_graph(contents), self._seen, self._tiling, best_class)
             return tf.io.encode_png(mask[..., None])
 
-        return {"mask_png": tf.map_fn(answer, image_bytes, fn_output_signature=tf.TensorSpec([], tf.string))}
+        spec = tf.TensorSpec([], tf.string)
+        return {"mask_png": tf.map_fn(answer, image_bytes, fn_output_signature=spec, parallel_iterations=1)}
 
 
 def best_class(probabilities: tf.Tensor) -> tf.Tensor:

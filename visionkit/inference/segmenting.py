@@ -6,6 +6,7 @@ answer = model.predict("street.jpg")
 print(answer.mask.shape, answer.shares)
 """
 
+import gzip
 import io
 from collections.abc import Sequence
 from pathlib import Path
@@ -134,7 +135,7 @@ def volume_file(mask: np.ndarray, source: str | Path) -> bytes:
     suffix = volume_suffix(source)
     if suffix == ".nii.gz":
         seen = nibabel.as_closest_canonical(nibabel.load(source))  # as read_array turns it
-        return nibabel.Nifti1Image(mask, seen.affine).to_bytes()
+        return gzip.compress(nibabel.Nifti1Image(mask, seen.affine).to_bytes(), mtime=0)
     buffer = io.BytesIO()
     if suffix == ".npy":
         np.save(buffer, mask)

@@ -5,6 +5,7 @@ from typing import NamedTuple
 
 import keras
 
+from visionkit.errors import UserError
 from visionkit.layers import nd
 from visionkit.models import catalog
 from visionkit.models.endpoints import layers_behind, strides_of, without_top
@@ -47,10 +48,15 @@ def build(
         frozen_stride: pretrained layers of the base up to this stride are not trained; None trains it all.
         filters: channels of the levels, from the finest; see ``unet``.
         style: see ``unet.Style``.
+
+    Raises:
+        UserError: a U-Net of its own with a single level.
     """
     rank, depth = channels
     shape = (None,) * rank + (depth,)
     if base is None:
+        if filters is not None and len(filters) < 2:
+            raise UserError(f"filters={tuple(filters)}: a U-Net of its own has at least two levels, such as 16 32.")
         preset = "none" if rank == 3 else "symmetric"  # volumes have no common unit: they come standardised
         network = unet(shape, num_classes, filters=filters, style=style, preset=preset)
         return TrainableSegmenter(network, _of_logits(network), 2 ** (_levels(network) - 1))

@@ -238,6 +238,7 @@ def usable(splits: Splits, source: str | Path, folder: Path, skipped: SkippedFil
     if not splits.train.has_masks:
         scanned = scanned.map(lambda index, name: with_masks(index, folder / name, skipped))
         splits = scanned
+    scanned = scanned.map(lambda index, name: _with_sound_masks(index, skipped))
     train, val = scanned.train, scanned.val
     for index, name in ((train, "training"), (val, "validation")):
         if not len(index):
@@ -257,6 +258,26 @@ def usable(splits: Splits, source: str | Path, folder: Path, skipped: SkippedFil
     for file in skipped.list():
         story.tell(f"Skipped {file.path}: {file.reason}.")
     return Usable(scanned, splits)
+
+
+def _with_sound_masks(index: Index, skipped: SkippedFiles) -> Index:
+    """The pictures whose masks can be read, and are as large as they are."""
+
+    def what_is_wrong(place: int) -> str | None:
+        fact = index.facts[place]
+        try:
+            mask = read_mask(index.annotations[place].mask, index)
+        except (PictureError, OSError) as error:
+            return f"its mask cannot be used: {error}"
+        fits = mask.shape == (fact.height, fact.width)
+        return None if fits else f"its mask is {mask.shape[1]} x {mask.shape[0]}, it is {fact.width} x {fact.height}"
+
+    with ThreadPoolExecutor(os.cpu_count()) as pool:
+        reasons = list(pool.map(what_is_wrong, range(len(index))))
+    for path, reason in zip(index.paths, reasons, strict=True):
+        if reason is not None:
+            skipped.add(path, reason)
+    return index.take([place for place, reason in enumerate(reasons) if reason is None])
 
 
 def few(splits: Splits) -> Splits:

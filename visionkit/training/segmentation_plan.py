@@ -114,5 +114,7 @@ def numbers(measured: SegmentationMetrics, outcomes: Sequence[Outcome], *, cases
     if cases:
         of_each = mean_dice_of_cases((each.matrix for each in outcomes), len(measured.class_names))
         parts = of_each[1:] if not np.isnan(measured.foreground_dice) else of_each
-        found["dice"] = float(np.nanmean(parts))
+        found.pop("dice", None)
+        if not np.isnan(parts).all():
+            found["dice"] = float(np.nanmean(parts))
     return found

@@ -1,0 +1,110 @@
+"""Tiles give what a whole picture would: for every size and rank, at mirrored borders, with few of them held at a time."""
+
+import numpy as np
+import pytest
+import tensorflow as tf
+
+from visionkit.export.overlap_tile import Tiling, overlap_tile
+from visionkit.export.segmenter_bundle import AT_ONCE, LARGEST, MARGIN, tiling_of
+
+SMALL = {2: Tiling(3, 16, 4, 600), 3: Tiling(4, 16, 4, 9000)}
+
+
+def means_of(width: int, rank: int):
+    """A network that sees ``width`` pixels a side, no farther than where tiles fade: two channels, the mean of all around a pixel, and 1 minus that."""
+
+    def predict(tiles):
+        kernel = tf.ones([width] * rank + [1, 1]) / width**rank
+        mean = (tf.nn.conv2d if rank == 2 else tf.nn.conv3d)(tiles, kernel, [1] * (rank + 2), "SAME")
+        return tf.concat([mean, 1 - mean], -1)
+
+    return predict
+
+
+def by_hand(values: np.ndarray, width: int) -> np.ndarray:
+    """The same of a whole picture ``(spatial..., 1)``, mirrored at its borders by NumPy."""
+    reach = width // 2
+    padded = np.pad(values[..., 0], reach, mode="reflect")
+    windows = np.lib.stride_tricks.sliding_window_view(padded, (width,) * padded.ndim)
+    mean = windows.mean(axis=tuple(range(padded.ndim, 2 * padded.ndim)))
+    return np.stack([mean, 1 - mean], -1)
+
+
+SHAPES = [(1, 1), (1, 40), (2, 3), (10, 10), (11, 10), (16, 17), (37, 23), (64, 5), (50, 81)]
+VOLUMES = [(1, 1, 1), (3, 4, 5), (8, 9, 20), (27, 12, 7)]
+
+
+@pytest.mark.parametrize("shape", SHAPES + VOLUMES, ids=str)
+def test_small_networks_answer_as_for_the_whole(rng, shape):
+    values = rng.random((*shape, 1)).astype(np.float32)
+    width = 5
+    answer = overlap_tile(tf.constant(values), means_of(width, len(shape)), SMALL[len(shape)], tf.identity)
+    np.testing.assert_allclose(answer, by_hand(values, width), atol=1e-5)
+
+
+@pytest.mark.parametrize("shape", [(5, 3), (37, 23), (9, 20, 8)], ids=str)
+def test_in_a_graph_of_unknown_sides_it_is_the_same(rng, shape):
+    rank = len(shape)
+    values = rng.random((*shape, 1)).astype(np.float32)
+    answer = tf.function(
+        lambda x: overlap_tile(x, means_of(3, rank), SMALL[rank], tf.identity),
+        input_signature=[tf.TensorSpec([None] * rank + [1])],
+    )
+    np.testing.assert_allclose(answer(values), by_hand(values, 3), atol=1e-5)
+    kept = overlap_tile(tf.constant(values), means_of(3, rank), SMALL[rank], lambda p: tf.cast(tf.argmax(p, -1), tf.uint8))
+    assert kept.dtype == tf.uint8 and kept.shape == shape
+    assert (kept.numpy() == by_hand(values, 3).argmax(-1)).mean() > 0.99  # but for ties
+
+
+def test_what_a_tile_says_near_its_own_border_does_not_count(rng):
+    """A network that sees nothing but how near its tile's border is: tiles fade before what they cannot know."""
+    tiling = Tiling(8, 48, 4, 1)
+
+    def near(tiles):
+        shape = tf.shape(tiles)
+        rows = tf.minimum(tf.range(shape[1]), shape[1] - 1 - tf.range(shape[1]))
+        columns = tf.minimum(tf.range(shape[2]), shape[2] - 1 - tf.range(shape[2]))
+        least = tf.minimum(rows[:, None], columns[None])
+        return tf.ones([shape[0], 1, 1, 1]) * tf.cast(least < tiling.margin // 2, tf.float32)[None, ..., None]
+
+    for sides in ((200, 131), (33, 90), (1, 1)):
+        answer = overlap_tile(tf.zeros([*sides, 1]), near, tiling, tf.identity)
+        assert answer.shape == (*sides, 1) and not answer.numpy().any()
+
+
+def test_shares_of_all_tiles_sum_to_one_and_fade_without_a_step():
+    def numbered(tiles):  # tiles differ, wherever they lie: their answers must blend
+        return tiles[:, :1, :1] * tf.ones_like(tiles)
+
+    tiling = Tiling(4, 24, 4, 1)
+    values = np.repeat(np.repeat(np.arange(90, dtype=np.float32)[:, None, None], 70, 1), 1, 2)
+    answer = overlap_tile(tf.constant(values), numbered, tiling, tf.identity).numpy()[:, 0, 0]
+    assert np.abs(np.diff(answer)).max() <= 16 / tiling.margin + 1e-4  # from one tile's number to the next, in margin pixels
+    ones = overlap_tile(tf.constant(values), tf.ones_like, tiling, tf.identity)
+    np.testing.assert_allclose(ones, np.ones_like(values), atol=1e-6)
+
+
+def test_large_pictures_are_held_row_by_row():
+    """Neither the network nor what follows it ever gets more than a row of tiles, and what is computed together is bounded."""
+    tiling, seen, finished = Tiling(4, 32, 4, 5000), [], []
+
+    def predict(tiles):
+        seen.append(tiles.shape.as_list())
+        return tf.repeat(tiles, 7, -1)
+
+    def finish(probabilities):
+        finished.append(probabilities.shape.as_list())
+        return tf.cast(tf.argmax(probabilities, -1), tf.uint8)
+
+    answer = overlap_tile(tf.zeros([900, 120, 1]), predict, tiling, finish)
+    assert answer.shape == (900, 120)
+    assert max(np.prod(shape) for shape in seen) <= tiling.at_once and {tuple(each[1:3]) for each in seen} == {(32, 32)}
+    assert max(shape[0] for shape in finished) <= 32 and len(finished) >= 900 // 32
+
+
+@pytest.mark.parametrize("rank", [2, 3])
+@pytest.mark.parametrize("multiple", [1, 2, 12, 32, 256, 1024])
+def test_every_multiple_gets_tiles_that_do_not_overlap_threefold(rank, multiple):
+    tiling = tiling_of(rank, multiple)
+    assert tiling.largest % multiple == 0 and tiling.largest >= 4 * tiling.margin
+    assert tiling.largest <= max(LARGEST[rank], multiple) and (tiling.margin, tiling.at_once) == (MARGIN[rank], AT_ONCE[rank])
