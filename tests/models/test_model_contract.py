@@ -11,7 +11,7 @@ import pytest
 from visionkit import models
 from visionkit.models.catalog import CATALOG, find
 from visionkit.models.catalog_cost import build_to_count, without_weights
-from visionkit.models.endpoints import layers_behind, select_endpoints, strides_of
+from visionkit.models.endpoints import layers_behind, select_endpoints, strides_of, without_top
 from visionkit.models.inception import SIDE_WEIGHTS, without_side_branches
 
 SMALL = ["efficientnet_b0", "efficientnet_lite0", "mobilenet_v2"]  # one of each kind, for what takes seconds
@@ -287,3 +287,11 @@ def test_names_are_found_however_they_are_spelled(name):
 def test_an_unknown_name_lists_the_valid_ones_and_the_nearest():
     with pytest.raises(ValueError, match=r"did you mean 'mobilenet_v2'\? Networks: alexnet, efficientnet_b0, "):
         find("mobilnet_v3")
+
+
+@pytest.mark.parametrize(("name", "before", "after"), [("efficientnet_lite0", 1280, 320), ("resnet18", 512, 512)])
+def test_a_decoder_takes_the_last_map_before_it_is_widened_for_pooling(name, before, after):
+    backbone = models.build(name, (64, 64, 3), None)
+    without = without_top(backbone)
+    assert (backbone.output["stride_32"].shape[-1], without.output["stride_32"].shape[-1]) == (before, after)
+    assert strides_of(without) == strides_of(backbone) and without.output["stride_16"] is backbone.output["stride_16"]

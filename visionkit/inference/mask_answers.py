@@ -54,11 +54,12 @@ def mask_names(model: PictureSegmenter, sources: Sequence[str]) -> list[MaskName
 def segmented(model: PictureSegmenter, answer: Segmented, names: MaskNames, folder: Path, options: Options) -> Said:
     """Write what there is to write, and say it."""
     is_volume = isinstance(model, VolumeSegmenter)
+    background = {0} if has_background(model.labels) else set()
     mask_file = folder / names.mask
-    write_atomically(mask_file, volume_file(answer.mask, answer.path) if is_volume else index_png(answer.mask))
+    contents = volume_file(answer.mask, answer.path) if is_volume else index_png(answer.mask, background=background)
+    write_atomically(mask_file, contents)
     plain = {"path": answer.path, "mask": str(mask_file)}
     lines = [answer.path, *shares_in_words(answer.shares, options.top), f"    {mask_file}"]
-    background = {0} if has_background(model.labels) else set()
     drawn = None
     if options.draw is not None:
         pixels, mask = _as_picture(model, answer)

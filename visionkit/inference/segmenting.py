@@ -8,7 +8,7 @@ print(answer.mask.shape, answer.shares)
 
 import gzip
 import io
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 from pathlib import Path
 from typing import NamedTuple
 
@@ -107,10 +107,10 @@ class VolumeSegmenter(PictureSegmenter):
         return checked(picture, "volume")
 
 
-def index_png(mask: np.ndarray) -> bytes:
-    """A mask ``(H, W)`` as a PNG: its values are class numbers, shown in the colors in which classes are drawn; 0 is black."""
+def index_png(mask: np.ndarray, *, background: Collection[int] = ()) -> bytes:
+    """A mask ``(H, W)`` as a PNG: its values are class numbers, shown in the colors in which they are drawn; background is black."""
     image = Image.fromarray(mask)
-    image.putpalette([0, 0, 0, *(part for number in range(1, 256) for part in color_of(number))])
+    image.putpalette([part for number in range(256) for part in ((0, 0, 0) if number in background else color_of(number))])
     return _encoded(image)
 
 
