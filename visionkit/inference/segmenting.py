@@ -108,7 +108,7 @@ class VolumeSegmenter(PictureSegmenter):
 
 
 def index_png(mask: np.ndarray, *, background: Collection[int] = ()) -> bytes:
-    """A mask ``(H, W)`` as a PNG: its values are class numbers, shown in the colors in which they are drawn; background is black."""
+    """A mask ``(H, W)`` as a PNG of class numbers, seen in the colors that classes are drawn in; background is black."""
     image = Image.fromarray(mask)
     image.putpalette([part for number in range(256) for part in ((0, 0, 0) if number in background else color_of(number))])
     return _encoded(image)
