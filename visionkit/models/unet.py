@@ -16,6 +16,7 @@ import keras
 
 from visionkit.layers import nd
 from visionkit.layers.blocks import Names, normalize_and_activate
+from visionkit.layers.doubling import Doubling
 from visionkit.layers.inference_mode import InferenceMode
 from visionkit.layers.normalization import normalize
 from visionkit.models.endpoints import by_stride, select_endpoints, strides_of
@@ -131,7 +132,7 @@ def _decoded(
 ) -> keras.KerasTensor:
     """Twice as large, beside the encoder's map of that size, if there is one."""
     if style.up == "transpose":
-        x = nd.layer("ConvTranspose", x)(filters, 2, 2, kernel_initializer="he_normal", name=f"{name}_transpose")(x)
+        x = Doubling(filters, name=f"{name}_transpose")(x)
     else:
         x = nd.layer("UpSampling", x)(2, name=f"{name}_resize")(x)
         x = _convolution(x, filters, style._replace(valid=False), name=f"{name}_resized")
