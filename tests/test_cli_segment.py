@@ -75,7 +75,9 @@ def test_the_table_and_the_drawing(run, bundle, pictures, tmp_path):
     shares = np.bincount(two_reds().ravel()) / two_reds().size
     first, *lines, file = done.stdout.splitlines()
     assert done.returncode == 0 and done.stderr == "" and first == str(pictures / "a.png")
-    assert lines == [f"    {shares[0]:6.1%}  background", f"    {shares[1]:6.1%}  red"] and file.strip() == str(out / "a_mask.png")
+    assert lines == [f"    {shares[0]:6.1%}  background", f"    {shares[1]:6.1%}  red"] and file.strip() == str(
+        out / "a_mask.png"
+    )
     assert sorted(path.name for path in out.iterdir()) == ["a.png", "a_mask.png"]
     drawn, picture = np.asarray(Image.open(out / "a.png")), picture_of(two_reds())
     assert drawn.shape == picture.shape and (drawn[19] == picture[19]).all() and (drawn[12, 6] != picture[12, 6]).any()
@@ -83,7 +85,9 @@ def test_the_table_and_the_drawing(run, bundle, pictures, tmp_path):
 
 @pytest.mark.parametrize("how", ["components", "watershed"])
 def test_things_are_counted(run, bundle, pictures, tmp_path, how):
-    done = run("predict", bundle, pictures / "a.png", pictures / "b.png", "--json", "--instances", how, "--draw", tmp_path / "o")
+    done = run(
+        "predict", bundle, pictures / "a.png", pictures / "b.png", "--json", "--instances", how, "--draw", tmp_path / "o"
+    )
     things, nothing = lines_of(done)
     assert set(things) == {"path", "mask", "instances", "instance_mask"} and nothing["instances"] == []
     said = [(each["label"], each["area"], each["xyxy"]) for each in things["instances"]]
