@@ -11,7 +11,7 @@ SMALL = {2: Tiling(3, 16, 4, 600), 3: Tiling(4, 16, 4, 9000)}
 
 
 def means_of(width: int, rank: int):
-    """A network that sees ``width`` pixels a side, no farther than where tiles fade: two channels, the mean of all around a pixel, and 1 minus that."""
+    """A network that sees ``width`` pixels a side, no farther than where tiles fade: the mean around a pixel, and 1 less it."""
 
     def predict(tiles):
         kernel = tf.ones([width] * rank + [1, 1]) / width**rank

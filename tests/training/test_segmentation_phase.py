@@ -10,7 +10,7 @@ from tests.data.scenes import NAMES, scene, write_scenes
 from visionkit.data.augment import Augmentation
 from visionkit.data.pixel_cache import open_cache
 from visionkit.data.sample import SkippedFiles
-from visionkit.data.targets import MaskTargets, of_mask
+from visionkit.data.targets import NO_TARGETS, MaskTargets, of_mask
 from visionkit.losses import segmentation
 from visionkit.metrics.segmentation import measure
 from visionkit.models import segmenters
@@ -74,7 +74,7 @@ def index(tmp_path, rng):
     return write_scenes(tmp_path, [(image, None, mask) for image, _, mask in (scene(rng, shape) for shape in shapes)])
 
 
-def feeder(index, *, augmentation=PLAIN, cache="none", targets=MaskTargets(), seed=0):
+def feeder(index, *, augmentation=PLAIN, cache="none", targets=NO_TARGETS, seed=0):
     schedule = Schedule(1, 4, 1e-3, 32, np.array([3, 2, 1]))
     feeding = Feeding(augmentation, cache=open_cache(index, cache, say=lambda _: None))
     return patch_feeder(index, feeding, schedule, seed=seed, skipped=SkippedFiles(), targets=targets)
