@@ -118,8 +118,10 @@ class Config:
     def __post_init__(self):
         lowest = {"size": 16, "batch_size": 1, "learning_rate": 0, "borders": 0, "supervised": 0, "fine": 0}
         check_at_least(self, epochs=1, shrink=1, seed=0, **lowest)
-        if not self.losses or min(self.filters, default=1) < 1:
-            raise UserError("Expected at least one of --losses, and --filters from 1 on.")
+        if not self.losses or len(set(self.losses)) < len(self.losses):
+            raise UserError(f"--losses {' '.join(self.losses)}: expected at least one, and none twice.")
+        if min(self.filters, default=1) < 1:
+            raise UserError(f"--filters {' '.join(map(str, self.filters))}: expected numbers from 1 on.")
 
     def checked(self) -> "Config":
         """The configuration with whole paths; a misspelt name, or data that cannot be read, is told now."""

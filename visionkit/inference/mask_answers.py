@@ -1,6 +1,5 @@
 """What ``visionkit predict`` does with a mask: it is written as a file, drawn on its picture, and its things are counted."""
 
-import io
 import itertools
 from collections import Counter
 from collections.abc import Sequence
@@ -8,8 +7,8 @@ from pathlib import Path
 from typing import NamedTuple
 
 import numpy as np
-from PIL import Image
 
+from visionkit.errors import UserError
 from visionkit.inference.instances import find_instances
 from visionkit.inference.said import Options, Said
 from visionkit.inference.segmenting import (
@@ -18,7 +17,9 @@ from visionkit.inference.segmenting import (
     VolumeSegmenter,
     index_png,
     numbers_png,
+    picture_png,
     shares_in_words,
+    stem_of_volume,
     volume_file,
     volume_suffix,
 )
@@ -43,7 +44,7 @@ def mask_names(model: PictureSegmenter, sources: Sequence[str]) -> list[MaskName
     for source in sources:
         is_volume = isinstance(model, VolumeSegmenter)
         suffix = volume_suffix(source) if is_volume else ".png"
-        stem = Path(source).name.split(".")[0] if is_volume else Path(source).stem
+        stem = stem_of_volume(source) if is_volume else Path(source).stem
         stems = itertools.chain([stem], (f"{stem}_{number}" for number in itertools.count(2)))
         candidates = (MaskNames(f"{each}.png", f"{each}_mask{suffix}", f"{each}_instances.png") for each in stems)
         names.append(next(each for each in candidates if taken.isdisjoint(name.lower() for name in each)))
@@ -53,29 +54,27 @@ def mask_names(model: PictureSegmenter, sources: Sequence[str]) -> list[MaskName
 
 def segmented(model: PictureSegmenter, answer: Segmented, names: MaskNames, folder: Path, options: Options) -> Said:
     """Write what there is to write, and say it."""
-    is_volume = isinstance(model, VolumeSegmenter)
     background = {0} if has_background(model.labels) else set()
-    mask_file = folder / names.mask
-    contents = volume_file(answer.mask, answer.path) if is_volume else index_png(answer.mask, background=background)
-    write_atomically(mask_file, contents)
-    plain = {"path": answer.path, "mask": str(mask_file)}
-    lines = [answer.path, *shares_in_words(answer.shares, options.top), f"    {mask_file}"]
-    drawn = None
-    if options.draw is not None:
-        pixels, mask = _as_picture(model, answer)
-        drawn = draw_mask(pixels, mask, background=background)
+    of_volume = isinstance(model, VolumeSegmenter)
+    contents = volume_file(answer.mask, answer.path) if of_volume else index_png(answer.mask, background=background)
+    write_atomically(folder / names.mask, contents)
+    plain = {"path": answer.path, "mask": str(folder / names.mask)}
+    lines = [answer.path, *shares_in_words(answer.shares, options.top), f"    {folder / names.mask}"]
+    things = None
     if options.instances is not None:
-        things = find_instances(answer.mask, model.labels, split=options.instances, background=min(background, default=-1))
+        try:
+            things = find_instances(answer.mask, model.labels, split=options.instances, background=min(background, default=-1))
+        except UserError as error:  # too many, in this one picture
+            return Said(plain | {"error": str(error)}, "\n".join([*lines, f"    {error}"]), is_failure=True)
         file = folder / names.instances
         write_atomically(file, numbers_png(things.labels))
         plain |= {"instances": [thing.to_plain() for thing in things.things], "instance_mask": str(file)}
-        counts = Counter(thing.label for thing in things.things)
-        lines.append(f"    {', '.join(f'{count} x {label}' for label, count in counts.most_common()) or 'no things'}: {file}")
-        drawn = None if options.draw is None else draw_instances(model.show(answer.path), things)
-    if drawn is not None:
-        buffer = io.BytesIO()
-        Image.fromarray(drawn).save(buffer, format="PNG")
-        write_atomically(options.draw / names.overlay, buffer.getvalue())
+        counts = Counter(thing.label for thing in things.things).most_common()
+        lines.append(f"    {', '.join(f'{count} x {label}' for label, count in counts) or 'no things'}: {file}")
+    if options.draw is not None:
+        pixels, mask = _as_picture(model, answer)
+        drawn = draw_mask(pixels, mask, background=background) if things is None else draw_instances(pixels, things)
+        write_atomically(options.draw / names.overlay, picture_png(drawn))
     return Said(plain, "\n".join(lines))
 
 

@@ -119,6 +119,11 @@ def numbers_png(labels: np.ndarray) -> bytes:
     return _encoded(Image.fromarray(labels.astype(np.uint16)))
 
 
+def picture_png(pixels: np.ndarray) -> bytes:
+    """Uint8 ``(H, W, 3)`` as a PNG."""
+    return _encoded(Image.fromarray(pixels))
+
+
 def _encoded(image: Image.Image) -> bytes:
     buffer = io.BytesIO()
     image.save(buffer, format="PNG")
@@ -128,6 +133,12 @@ def _encoded(image: Image.Image) -> bytes:
 def volume_suffix(source: str | Path) -> str:
     """How the mask of a volume's file ends."""
     return ".nii.gz" if has_suffix(source, (".nii", ".nii.gz")) else ".npy" if has_suffix(source, (".npy",)) else ".tif"
+
+
+def stem_of_volume(source: str | Path) -> str:
+    """The name of a volume's file without its suffix, of which NIfTI has two."""
+    name = Path(source).name
+    return name[: -len(".nii.gz")] if name.lower().endswith(".nii.gz") else Path(name).stem
 
 
 def volume_file(mask: np.ndarray, source: str | Path) -> bytes:
