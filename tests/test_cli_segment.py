@@ -140,7 +140,9 @@ def test_masks_of_volumes_come_in_the_format_of_their_file(run, of_volumes, tmp_
     assert done.returncode == 0, done.stderr
     (line,) = lines_of(done)
     file = Path(line["mask"])
-    assert set(line) == {"path", "mask"} and file.name.endswith(f"_mask{suffix}") and (tmp_path / "out" / "scan.old.png").is_file()
+    assert (
+        set(line) == {"path", "mask"} and file.name.endswith(f"_mask{suffix}") and (tmp_path / "out" / "scan.old.png").is_file()
+    )
     if suffix == ".npy":
         found = np.load(file)
     elif suffix == ".tif":

@@ -83,6 +83,15 @@ def test_pictures_without_labels_are_held_out_as_one():
     assert "of each class" not in splits.notes[-1]
 
 
+def test_of_stacks_the_last_pages_are_held_out():
+    """Slices beside each other look alike: drawn ones would be known from training."""
+    paths = tuple(f"{stack}.tif@page={page}" for stack in "ab" for page in range(1, 11))
+    splits = train_and_val(DataSet({WHOLE: Index(("x",), paths, np.full(20, -1, np.int32))}), seed=0)
+    assert splits.val.paths == ("a.tif@page=9", "a.tif@page=10", "b.tif@page=9", "b.tif@page=10")
+    assert not set(splits.val.paths) & set(splits.train.paths) and len(splits.train) == 16
+    assert "the last 20% of each stack" in splits.notes[-1]
+
+
 def test_annotations_go_with_their_pictures():
     annotations = tuple(Annotation(Objects(np.full((1, 4), i), np.zeros(1, np.int32))) for i in range(10))
     index = Index(("a",), tuple(map(str, range(10))), np.full(10, -1, np.int32), annotations=annotations)

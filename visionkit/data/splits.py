@@ -9,6 +9,7 @@ import numpy as np
 
 from visionkit.data.boxes import crowds
 from visionkit.data.sample import NO_OBJECTS, Annotation, DataError, Index, Objects, Problem
+from visionkit.data.stacks import PAGE
 
 TRAIN_NAMES = ("train", "training", "train_set", "training_set", "trainset")
 VAL_NAMES = ("val", "valid", "validation", "dev", "eval", "val_set", "validation_set", "valset")
@@ -98,10 +99,25 @@ def train_and_val(found: DataSet, *, seed: int) -> "Splits":
     train = found.splits[train_name]
     if val_name is not None:
         return Splits(train, found.splits[val_name], notes, found.problems)
+    if len(train) > 1 and all(PAGE in path for path in train.paths):
+        train, val = _last_pages(train)
+        notes += (
+            f"no validation split found: the last {VAL_SHARE:.0%} of each stack held out; pages beside each other are alike",
+        )
+        return Splits(train, val, notes, found.problems)
     of_each = " of each class" if (train.labels >= 0).all() else ""
     train, val = hold_out(train, seed)
     notes += (f"no validation split found: {VAL_SHARE:.0%}{of_each} held out, drawn with seed {seed}",)
     return Splits(train, val, notes, found.problems)
+
+
+def _last_pages(index: Index) -> tuple[Index, Index]:
+    """The first and the last pages of each stack; drawn ones would have neighbors in training that look the same."""
+    stacks: dict[str, list[int]] = {}
+    for place, path in enumerate(index.paths):
+        stacks.setdefault(path.rpartition(PAGE)[0], []).append(place)
+    held_out = {place for places in stacks.values() for place in places[len(places) - max(1, round(VAL_SHARE * len(places))) :]}
+    return index.take(sorted(set(range(len(index))) - held_out)), index.take(sorted(held_out))
 
 
 def hold_out(index: Index, seed: int) -> tuple[Index, Index]:

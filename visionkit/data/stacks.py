@@ -16,7 +16,8 @@ from PIL import Image
 from visionkit.data.sample import Problem
 
 SUFFIXES = (".tif", ".tiff")
-VIRTUAL_PATH = re.compile(r"(?P<stack>.+\.tiff?)@page=(?P<number>[1-9]\d{0,8})", re.DOTALL | re.IGNORECASE)
+PAGE = "@page="  # between a stack and the number
+VIRTUAL_PATH = re.compile(rf"(?P<stack>.+\.tiff?){PAGE}(?P<number>[1-9]\d{{0,8}})", re.DOTALL | re.IGNORECASE)
 NAME_BESIDE = re.compile(r"(?:(?P<stem>.*)[-_])?(?:(?P<pictures>volume|images)|labels|masks)", re.DOTALL | re.IGNORECASE)
 
 Pairs = list[tuple[Path, Path]]
@@ -30,7 +31,7 @@ class Page(NamedTuple):
 
     def path(self) -> str:
         """The path by which an index names it."""
-        return f"{self.stack}@page={self.number}"
+        return f"{self.stack}{PAGE}{self.number}"
 
 
 def parse_path(path: str) -> Page | None:
