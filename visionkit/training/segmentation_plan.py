@@ -16,7 +16,7 @@ from visionkit.training.segmentation_phase import LossName, Objective
 
 FILTERS = {2: (16, 32, 64, 128, 256), 3: (16, 32, 64, 128)}  # by rank: what two cores train in minutes
 SIZES = {2: 256, 3: 32}  # by rank, sides of patches
-SHOWN, EPOCHS = {2: 12_800, 3: 8_000}, (8, 400)  # patches in all, by rank; bounds of how often each picture is shown
+SHOWN, EPOCHS = {2: 12_800, 3: 5_000}, (8, 400)  # patches in all, by rank; bounds of how often each picture is shown
 FEW = 100  # training pictures: fewer are warped elastically, the point of U-Net's paper
 SCALES = {"light": (0.85, 1.15), "medium": (0.75, 1.33), "strong": (0.75, 1.33)}  # windows in sides of a patch
 LARGEST_WEIGHT = 10.0  # of a rare class, in those of the middle one
