@@ -9,9 +9,12 @@ Pictures: a pretrained base (EfficientNet-Lite0, installed with visionkit) and U
 Patches are cut from pictures of any size, pixel for pixel. Few pictures are warped elastically. Volumes: a 3-D U-Net.
 The exported model answers for pictures and volumes of any size, tile by tile, and what is reported is its own answer.
 
-Expected, with seed 0, on 2 cores:
+Expected with seed 0, all in, on 2 cores that other trainings shared:
 
-EXPECTED
+    ISBI 2012 membranes, 19 + 5 slices, --any-way-up --membranes --views eight    pixel error 0.083 (0.054 as the challenge
+        counts), after 35 minutes
+    CamVid, 367 + 101 pictures of 11 classes, --epochs 4                          mean IoU 0.405, after 20 minutes
+    hippocampus, 65 + 20 MRI volumes of two parts                                 Dice 0.876, after 14 minutes
 """
 
 import dataclasses
