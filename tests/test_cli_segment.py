@@ -119,7 +119,7 @@ def test_no_source_is_written_over(run, bundle, tmp_path):
             Image.open(file).save(tmp_path / name)
         before = {path.name: path.read_bytes() for path in tmp_path.iterdir()}
         done = run("predict", bundle, *(tmp_path / each for each in names), "--draw", tmp_path)
-        assert done.returncode == 2 and "would be written over" in done.stderr and len(done.stderr.splitlines()) == 1
+        assert done.returncode == 2 and "would write over" in done.stderr and len(done.stderr.splitlines()) == 1
         assert {path.name: path.read_bytes() for path in tmp_path.iterdir()} == before
 
 

@@ -29,7 +29,9 @@ def test_the_average_follows_weights_and_statistics():
     averages = before = [np.array(variable) for variable in watched]
     rng = np.random.default_rng(0)
     for _ in range(3):
-        measured = trainer.train_on_batch(rng.normal(size=(8, 4)), {"value": rng.normal(size=8)}, return_dict=True)
+        measured = trainer.train_on_batch(
+            rng.normal(size=(8, 4)), {"value": rng.normal(size=8).astype("float32")}, return_dict=True
+        )
         averages = [AVERAGE * old + (1 - AVERAGE) * np.array(new) for old, new in zip(averages, watched, strict=True)]
     assert measured["loss"] > 0 and measured["square_loss"] > 0
     after = [np.array(variable) for variable in watched]

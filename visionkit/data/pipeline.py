@@ -91,7 +91,7 @@ def batches(
     threads = ThreadPoolExecutor(THREADS, "visionkit-samples")
     # 4. Batch, then mix what is in it.
     computed = targets.shapes() if augmentation is not None and index.has_masks else {}
-    finish = _finisher(index, size, augmentation, augment_on, computed)
+    finish = _finisher(index, size, augmentation, augment_on)
 
     def make_batch(number: int, *given: np.ndarray) -> list[np.ndarray]:
         cv2.setNumThreads(0)  # ours are the parallelism
@@ -103,11 +103,11 @@ def batches(
         if augmentation is not None and augmentation.mix == "mosaic":
             tiles = [mixing.draw_tiles(row, len(samples), size, rng) for row in range(len(samples))]
             samples = _in_jobs(threads, lambda some: [mixing.mosaic(samples, tile) for tile in tiles[some]], len(tiles))
-        if computed:
-            masks = [sample.mask for sample in samples]
-            made = _in_jobs(threads, lambda some: [of_mask(mask, targets) for mask in masks[some]], len(masks))
-            samples = [sample._replace(targets=its) for sample, its in zip(samples, made, strict=True)]
         batch = finish(places.astype(np.int32), samples, rng)
+        if computed:
+            made = _in_jobs(threads, lambda some: [of_mask(sample.mask, targets) for sample in samples[some]], len(samples))
+            for name, shape in computed.items():
+                batch[name] = collate.stacked([its[name] for its in made], (size, size, *shape), np.float32)
         if augmentation is not None and augment_on == "device":
             batch |= {name: values[places] for name, values in drawn.batchwise._asdict().items()}
         return [batch[key] for key in spec]
@@ -186,7 +186,7 @@ def _in_jobs(threads: ThreadPoolExecutor, make: Callable[[slice], list], count: 
 
 
 def _finisher(
-    index: Index, size: int, augmentation: Augmentation | None, augment_on: str, computed: dict[str, tuple[int, ...]]
+    index: Index, size: int, augmentation: Augmentation | None, augment_on: str
 ) -> Callable[[np.ndarray, list[Sample], np.random.Generator], dict[str, Any]]:
     """A function from places in the index, their samples and a generator to the arrays that ``batches`` promises."""
     kind = None if augmentation is None else augmentation.mix
@@ -207,8 +207,6 @@ def _finisher(
             batch |= collate.pad_objects([sample.objects for sample in samples], num_points)
         if has_masks:
             batch["mask"] = collate.stacked([sample.mask for sample in samples], (size, size), np.uint8)
-        for name, shape in computed.items():
-            batch[name] = collate.stacked([sample.targets[name] for sample in samples], (size, size, *shape), np.float32)
         return batch
 
     return finish

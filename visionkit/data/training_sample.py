@@ -29,19 +29,11 @@ def what_happened(error: Exception) -> str:
 
 
 class Sample(NamedTuple):
-    """A picture ``(size, size, 3)`` with its objects, and its mask ``(size, size)``, where the data set has them.
-
-    Attributes:
-        image: uint8, or float32 as the exported model sees it.
-        objects: with boxes relative to it.
-        mask: uint8, 255 = ignore.
-        targets: what else is learnt from the mask, by name; see ``targets.of_mask``.
-    """
+    """A picture ``(size, size, 3)`` with its objects, and its mask ``(size, size)``, where the data set has them."""
 
     image: np.ndarray
     objects: Objects | None = None
     mask: np.ndarray | None = None
-    targets: dict[str, np.ndarray] | None = None
 
 
 class Drawn(NamedTuple):

@@ -187,7 +187,7 @@ def write_bundle(
         try:
             (unfinished / TWIN).write_bytes(litert.convert(twin, twin_shape, half_precision=twin_half_precision))
         except Exception as error:  # the converter's errors have no common type, and the bundle is whole without its twin
-            described["litert"] = f"not converted: {str(error).partition(chr(10))[0]}"  # it goes on for pages
+            described["litert"] = f"not converted: {_in_one_line(error)}"
         (extra / "bundle.json").write_text(json.dumps(described, indent=2, ensure_ascii=False), encoding="utf-8")
         (extra / "labels.txt").write_text("\n".join(class_names) + "\n", encoding="utf-8")
         unfinished.chmod(0o755)  # mkdtemp makes a folder that others cannot read
@@ -198,6 +198,12 @@ def write_bundle(
         shutil.rmtree(f"{unfinished}-replaced", ignore_errors=True)
         shutil.rmtree(unfinished, ignore_errors=True)
     return folder
+
+
+def _in_one_line(error: Exception) -> str:
+    """What an error of the converter says first, or, where that is where it was raised, last; in between there may be pages."""
+    lines = [line.strip() for line in str(error).splitlines() if line.strip()] or [type(error).__name__]
+    return lines[-1] if lines[0].startswith("in user code") else lines[0]
 
 
 def find_bundle(path: str | Path) -> Path:

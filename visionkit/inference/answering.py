@@ -86,7 +86,7 @@ def _check(
     for name in [*written, *(each.mask for each in masks), *(each.instances for each in masks if options.instances)]:
         folder = options.draw or PREDICTIONS
         if source := sources.get(os.path.realpath(folder / name)):
-            raise UserError(f"{folder / name} would be written over {source}; name another folder with --draw.")
+            raise UserError(f"{folder / name} would write over {source}; name another folder with --draw.")
     if options.instances is not None and (not masks or isinstance(model, VolumeSegmenter)):
         raise UserError("--instances counts things in masks of pictures; this model makes none.")
     if options.annotations is not None and options.coco is None:
