@@ -20,12 +20,16 @@ from turns import Batch, Loader  # noqa: E402
 from visionkit.data import batchwise, pipeline  # noqa: E402
 from visionkit.data.augment import Augmentation  # noqa: E402
 from visionkit.data.pixel_cache import open_cache  # noqa: E402
-from visionkit.data.sample import Index, SkippedFiles  # noqa: E402
+from visionkit.data.sample import (  # noqa: E402
+    IGNORE,
+    Index,
+    SkippedFiles,
+)
 from visionkit.data.scan import scan  # noqa: E402
 from visionkit.data.sources import read  # noqa: E402
 from visionkit.data.training_sample import lasting_ratios  # noqa: E402
 from visionkit.data.warps import Turn  # noqa: E402
-from visionkit.data.windows import IGNORE, PADDING  # noqa: E402
+from visionkit.data.windows import PADDING  # noqa: E402
 
 batchwise.COLOR_SHARE = 1.0  # visionkit shifts the colors of 0.8 of the pictures; its peers do it to all
 

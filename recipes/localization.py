@@ -57,6 +57,7 @@ from visionkit.training import runtime, transfer  # noqa: E402
 from visionkit.training.feeding import Feeding  # noqa: E402
 from visionkit.training.fit import train_in_order  # noqa: E402
 from visionkit.training.localization_phase import landmark_phase, localization_phase, object_truth  # noqa: E402
+from visionkit.training.plan import tell_left_out  # noqa: E402
 from visionkit.training.recipe import Story, check_at_least, command_line, run_recipe  # noqa: E402
 from visionkit.training.run_folder import RunFolder  # noqa: E402
 from visionkit.training.window_phase import window_phase  # noqa: E402
@@ -196,10 +197,7 @@ def read_data(run: RunFolder, config: Config, story: Story, skipped: SkippedFile
         splits = dataclasses.replace(splits, **{name: listed(splits, paths) for name, paths in plan.items()})
     splits = splits.map(lambda index, name: scan(index, skipped, description=f"checking {name} pictures"))
     story.tell(f"{len(splits.train)} training and {len(splits.val)} validation pictures: {config.data or 'built-in'}.")
-    for note in splits.notes:
-        story.tell(f"Note: {note}.")
-    for file in skipped.list():
-        story.tell(f"Skipped {file.path}: {file.reason}.")
+    tell_left_out(splits.notes, splits.problems, skipped, story)
     return splits
 
 

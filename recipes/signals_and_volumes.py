@@ -52,6 +52,7 @@ from visionkit.models.catalog import find  # noqa: E402
 from visionkit.training import runtime  # noqa: E402
 from visionkit.training.array_phase import array_model, array_phase  # noqa: E402
 from visionkit.training.fit import train_in_order  # noqa: E402
+from visionkit.training.plan import tell_left_out  # noqa: E402
 from visionkit.training.recipe import Story, check_at_least, command_line, run_recipe  # noqa: E402
 from visionkit.training.run_folder import RunFolder  # noqa: E402
 from visionkit.viz.array_pictures import ArrayPictures  # noqa: E402
@@ -197,10 +198,7 @@ def read_data(run: RunFolder, config: Config, skipped: SkippedFiles, story: Stor
     story.tell(
         f"{len(data.train)} training and {len(data.val)} validation {kind}s of {len(data.train.class_names)} classes: {where}."
     )
-    for note in notes_on(source, config) + data.notes:
-        story.tell(f"Note: {note}.")
-    for file in skipped.list():
-        story.tell(f"Skipped {file.path}: {file.reason}.")
+    tell_left_out(notes_on(source, config) + data.notes, (), skipped, story)
     return data
 
 

@@ -20,7 +20,7 @@ Expected with seed 0, all in, on 2 cores that other trainings shared:
 import dataclasses
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, Literal
+from typing import Literal
 
 import visionkit
 
@@ -45,6 +45,7 @@ from visionkit.models import catalog, segmenters  # noqa: E402
 from visionkit.models.unet import Style  # noqa: E402
 from visionkit.training import runtime, segmentation_data, segmentation_plan  # noqa: E402
 from visionkit.training.fit import load_weights, train_in_order  # noqa: E402
+from visionkit.training.plan import first_pictures  # noqa: E402
 from visionkit.training.recipe import Story, check_at_least, command_line, run_recipe  # noqa: E402
 from visionkit.training.run_folder import RunFolder  # noqa: E402
 from visionkit.training.segmentation_data import Data, PictureData, VolumeData  # noqa: E402
@@ -150,16 +151,14 @@ class Config:
         own = {"base": "none", "batch_size": 4, "flip": False} if self.volumes else {}
         defaults = {"base": "efficientnet_lite0", "batch_size": 8, "flip": True} | own
         asked = {name: value for name, value in dataclasses.asdict(self).items() if name in defaults and value is not None}
-        small = {
-            k: v for k, v in SMOKE_VOLUMES.items() if self.smoke and self.volumes and getattr(self, k) in (SMOKE.get(k), ())
-        }
         filters = self.filters or segmentation_plan.FILTERS[3 if self.volumes else 2]
-        return dataclasses.replace(self, **({"filters": filters} | defaults | asked | small))
+        return dataclasses.replace(self, **({"filters": filters} | defaults | asked))
 
 
 def main(config: Config) -> RunFolder:
     """Run the recipe."""
-    return run_recipe(config, train_and_export, name="unet_segmentation", smoke=SMOKE)
+    of_volumes = config.volumes or (config.data is not None and has_volumes(config.data))
+    return run_recipe(config, train_and_export, name="unet_segmentation", smoke=SMOKE_VOLUMES if of_volumes else SMOKE)
 
 
 def train_and_export(run: RunFolder, config: Config) -> None:
@@ -167,7 +166,7 @@ def train_and_export(run: RunFolder, config: Config) -> None:
     story, skipped = Story(run), SkippedFiles()
     device = runtime.prepare(config.seed)
     data = read_data(run, config, skipped, story)
-    counts = data.class_counts()
+    counts = data.class_counts
     segmentation_plan.tell_counts(counts, data.class_names, story)
     segmenter = build(config, data)
     schedule = make_schedule(run, config, data, segmenter.multiple, story)
@@ -240,10 +239,10 @@ def read_data(run: RunFolder, config: Config, skipped: SkippedFiles, story: Stor
 def read_picture_data(run: RunFolder, config: Config, skipped: SkippedFiles, story: Story) -> PictureData:
     """Pictures with masks."""
     kept = run.read_json("plan.json")
-    source = config.data or make_segmentation_demo(cache_folder() / "segmentation_demo", **built_in(config))
+    source = config.data or built_in(config)
     splits = train_and_val(sources.read(source), seed=config.seed) if kept is None else Splits.from_plain(kept["data"])
-    splits = segmentation_data.few(splits) if config.smoke and kept is None else splits
-    scanned, listed = segmentation_data.usable(splits, source, run.path / "masks", skipped, story)
+    splits = first_pictures(splits, segmentation_data.SMOKE_PICTURES) if config.smoke and kept is None else splits
+    scanned, listed, class_counts = segmentation_data.usable(splits, source, run.path / "masks", skipped, story)
     names = scanned.train.class_names
     if config.membranes and len(names) != 2:
         raise UserError(f"--membranes is for masks of two classes, membranes and cells; {source} has {len(names)} classes.")
@@ -252,13 +251,16 @@ def read_picture_data(run: RunFolder, config: Config, skipped: SkippedFiles, sto
     augmentation = segmentation_plan.augmentation_of(
         config.augment, len(scanned.train), flip=config.flip, any_way_up=config.any_way_up, say=story.tell
     )
-    return PictureData(scanned, augmentation, config.cache, skipped)
+    return PictureData(scanned, class_counts, augmentation, config.cache, skipped)
 
 
-def built_in(config: Config) -> dict[str, Any]:
-    """How many built-in pictures are made: a smoke run makes as few as it needs."""
+def built_in(config: Config) -> Path:
+    """The built-in pictures, made when they are first asked for; a smoke run makes as few as it needs."""
+    if not config.smoke:
+        return make_segmentation_demo(cache_folder() / "segmentation_demo")
     few = segmentation_data.SMOKE_PICTURES
-    return {"num_train": few["training"], "num_val": few["validation"]} if config.smoke else {}
+    folder = cache_folder() / "segmentation_demo_smoke"
+    return make_segmentation_demo(folder, num_train=few["training"], num_val=few["validation"])
 
 
 def read_volume_data(run: RunFolder, config: Config, skipped: SkippedFiles, story: Story) -> VolumeData:
@@ -295,23 +297,27 @@ def build(config: Config, data: Data) -> segmenters.TrainableSegmenter:
 
 def make_schedule(run: RunFolder, config: Config, data: Data, multiple: int, story: Story) -> Schedule:
     """How long, how large, how fast; a resumed run keeps to what was chosen first."""
-    kept = run.read_json("plan.json")
-    size, reason = (
-        (config.size, "as asked") if config.size else segmentation_plan.choose_size(data.shapes, multiple, data.channels[0])
-    )
+    plan = run.read_json("plan.json")
+    if "size" not in plan:
+        plan |= chosen(config, data, multiple, story)
+        run.write_json("plan.json", plan)
+    size, epochs = plan["size"], plan["epochs"]
+    patches, every = data.patches(size), max(1, epochs // 10)
+    return Schedule(epochs, config.batch_size, config.learning_rate, size, patches, validate_every=every)
+
+
+def chosen(config: Config, data: Data, multiple: int, story: Story) -> dict[str, int]:
+    """The side of patches and the number of epochs, each with its reason told."""
+    rank = data.channels[0]
+    size, reason = (config.size, "as asked") if config.size else segmentation_plan.choose_size(data.shapes, multiple, rank)
     if size % multiple:
         raise UserError(f"--size {size}: expected a multiple of {multiple}.")
-    patches = data.patches(size)
-    epochs, why = (
-        (config.epochs, "as asked") if config.epochs else segmentation_plan.choose_epochs(int(patches.sum()), data.channels[0])
-    )
-    size, epochs = kept.get("size", size), kept.get("epochs", epochs)
-    run.write_json("plan.json", kept | {"size": size, "epochs": epochs})
-    story.tell(
-        f"Patches of {' x '.join(map(str, data.sides(size)))} {'pixels' if data.kind == 'picture' else 'voxels'}: {reason}."
-    )
-    story.tell(f"{epochs} epochs of {patches.sum()} patches: {why}.")
-    return Schedule(epochs, config.batch_size, config.learning_rate, size, patches, validate_every=max(1, epochs // 10))
+    sides = " x ".join(map(str, data.sides(size)))
+    story.tell(f"Patches of {sides} {'pixels' if data.kind == 'picture' else 'voxels'}: {reason}.")
+    count, epochs = int(data.patches(size).sum()), config.epochs
+    epochs, reason = (epochs, "as asked") if epochs else segmentation_plan.choose_epochs(count, rank)
+    story.tell(f"{epochs} epochs of {count} patches: {reason}.")
+    return {"size": size, "epochs": epochs}
 
 
 if __name__ == "__main__":

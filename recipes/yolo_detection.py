@@ -40,6 +40,7 @@ from visionkit.training import detection_plan, runtime  # noqa: E402
 from visionkit.training.detection_phase import SAME_OBJECT, Schedule, detection_phase, measure  # noqa: E402
 from visionkit.training.feeding import Feeding  # noqa: E402
 from visionkit.training.fit import load_weights, train_in_order  # noqa: E402
+from visionkit.training.plan import first_pictures  # noqa: E402
 from visionkit.training.recipe import Story, check_at_least, command_line, run_recipe  # noqa: E402
 from visionkit.training.run_folder import RunFolder  # noqa: E402
 from visionkit.viz.detection_report import AnchorScale, DetectionReport, write_detection_report  # noqa: E402
@@ -201,7 +202,7 @@ def make_plan(run: RunFolder, config: Config, skipped: SkippedFiles, story: Stor
     kept = run.read_json("plan.json")
     source = config.data or built_in(config)
     splits = train_and_val(sources.read(source), seed=config.seed) if kept is None else Splits.from_plain(kept["data"])
-    splits = detection_plan.few(splits) if config.smoke and kept is None else splits
+    splits = first_pictures(splits, detection_plan.SMOKE_PICTURES) if config.smoke and kept is None else splits
     scanned, listed = detection_plan.usable(splits, source, skipped, story)
     if kept is not None:
         return Plan(scanned, kept["size"], kept["epochs"], [np.array(each, np.float32) for each in kept["anchors"]])

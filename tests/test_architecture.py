@@ -22,6 +22,11 @@ def test_importing_visionkit_imports_nothing_heavy():
     assert subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True).stdout == "[]\n"
 
 
+def test_predicting_classes_and_boxes_does_not_import_what_masks_and_volumes_take():
+    code = "import sys, visionkit.inference.answering; print(sorted({'nibabel', 'skimage'} & set(sys.modules)))"
+    assert subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True).stdout == "[]\n"
+
+
 def test_rooms_come_when_touched():
     assert visionkit.models.mobilenet_v2.__module__ == "visionkit.models.mobilenet"
     assert set(visionkit.ROOMS) <= set(dir(visionkit))

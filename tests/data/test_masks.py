@@ -11,8 +11,8 @@ from PIL import Image
 from visionkit.data.decode import PictureError
 from visionkit.data.mask_folders import read_masks
 from visionkit.data.mask_names import find_names, read_names
-from visionkit.data.masks import BINARY_NAMES, IGNORE, find_classes, mask_of_objects, read_mask
-from visionkit.data.sample import NO_OBJECTS, DataError, Objects, Rle
+from visionkit.data.masks import BINARY_NAMES, find_classes, mask_of_objects, read_mask
+from visionkit.data.sample import IGNORE, NO_OBJECTS, DataError, Objects, Rle
 from visionkit.data.splits import WHOLE, DataSet
 
 RED, GREEN, BLACK = (255, 0, 0), (0, 128, 0), (0, 0, 0)

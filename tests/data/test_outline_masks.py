@@ -8,9 +8,9 @@ import pytest
 from PIL import Image
 
 from visionkit.data.coco import read_coco
-from visionkit.data.masks import IGNORE, read_mask
+from visionkit.data.masks import read_mask
 from visionkit.data.outline_masks import NO_OUTLINE, with_masks
-from visionkit.data.sample import NO_OBJECTS, Annotation, DataError, Index, Objects, SkippedFiles
+from visionkit.data.sample import IGNORE, NO_OBJECTS, Annotation, DataError, Index, Objects, SkippedFiles
 from visionkit.data.scan import scan
 
 SQUARE = (np.array([[0.25, 0.25], [0.75, 0.25], [0.75, 0.75], [0.25, 0.75]]),)  # of a picture of 8 x 8: pixels 2 to 5

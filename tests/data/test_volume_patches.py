@@ -5,8 +5,9 @@ import threading
 import numpy as np
 import pytest
 
+from visionkit.data.sample import IGNORE
 from visionkit.data.volume_patches import ORDINARY, VolumeVariation, patch, patch_batches, patch_sources
-from visionkit.data.volumes import IGNORED, Volume, standardized
+from visionkit.data.volumes import Volume, standardized
 
 STILL = VolumeVariation()
 SIDES = (6, 7, 8)
@@ -27,14 +28,15 @@ def batches(volumes, variation=ORDINARY, sides=SIDES, **options):
 def test_no_batches_and_no_foreground():
     assert batches([a_volume()], num_batches=0) == []
     empty = a_volume()._replace(labels=np.zeros((12, 13, 14), np.uint8))
-    assert all((labels == 0).all() for _, labels in batches([empty], STILL))
+    assert all((labels["mask"] == 0).all() for _, labels in batches([empty], STILL))
 
 
 def test_shapes_and_types_are_promised():
     for values, labels in batches([a_volume(channels=2), a_volume(channels=2, seed=1)]):
         assert (values.shape, values.dtype) == ((3, *SIDES, 2), np.float32)
-        assert (labels.shape, labels.dtype) == ((3, *SIDES), np.uint8)
-        assert set(np.unique(labels)) <= {0, 1, IGNORED} and np.isfinite(values).all()
+        mask = labels["mask"]
+        assert (mask.shape, mask.dtype) == ((3, *SIDES), np.uint8) and len(labels) == 1
+        assert set(np.unique(mask)) <= {0, 1, IGNORE} and np.isfinite(values).all()
 
 
 def test_what_does_not_vary_is_a_part_of_the_standardized_volume():
@@ -42,7 +44,7 @@ def test_what_does_not_vary_is_a_part_of_the_standardized_volume():
     whole = standardized(volume.values)
     windows = np.lib.stride_tricks.sliding_window_view(whole[..., 0], SIDES)
     for values, labels in batches([volume], STILL):
-        for part, its_labels in zip(values, labels, strict=True):
+        for part, its_labels in zip(values, labels["mask"], strict=True):
             (corner,) = np.argwhere(np.isclose(windows, part[..., 0], atol=1e-5).all((3, 4, 5)))
             here = tuple(slice(c, c + s) for c, s in zip(corner, SIDES, strict=True))
             np.testing.assert_allclose(part, whole[here], atol=1e-5)
@@ -62,13 +64,13 @@ def test_seed_epoch_and_place_decide_whatever_the_threads():
     once, again = batches(volumes, num_threads=1), batches(volumes, num_threads=7)
     for one, other in zip(once, again, strict=True):
         np.testing.assert_array_equal(one[0], other[0])
-        np.testing.assert_array_equal(one[1], other[1])
+        np.testing.assert_array_equal(one[1]["mask"], other[1]["mask"])
     assert all((batches(volumes, **other)[0][0] != once[0][0]).any() for other in ({"seed": 1}, {"epoch": 1}))
 
 
 def test_every_volume_gives_as_many():
     volumes = [Volume("a", np.zeros((9, 9, 9, 1), np.float32), np.full((9, 9, 9), label, np.uint8)) for label in range(4)]
-    seen = [int(label) for _, labels in batches(volumes, STILL) for label in labels[:, 3, 3, 3]]
+    seen = [int(label) for _, labels in batches(volumes, STILL) for label in labels["mask"][:, 3, 3, 3]]
     assert np.bincount(seen).tolist() == [3, 3, 3, 3]
 
 
@@ -81,7 +83,7 @@ def test_labels_move_with_the_values():
     for seed in range(8):
         part, labels = patch(source, (16, 16, 16), ORDINARY._replace(contrast=0, noise=0), np.random.default_rng(seed))
         ramp = part[..., 0] * values.std() + values.mean()
-        inside = labels != IGNORED
+        inside = labels != IGNORE
         assert inside.mean() > 0.5
         np.testing.assert_array_equal(
             labels[inside & (abs(ramp - 19.5) > 0.01)], (ramp > 19.5)[inside & (abs(ramp - 19.5) > 0.01)]
@@ -121,7 +123,8 @@ def test_axes_are_mirrored_only_where_asked():
 def test_beyond_a_small_volume_its_border_goes_on_and_labels_are_ignored():
     volume = a_volume((4, 13, 14))
     values, labels = batches([volume], STILL, sides=(8, 7, 8))[0]
-    assert (labels[:, [0, 1, 6, 7]] == IGNORED).all() and (labels[:, 2:6] != IGNORED).all()
+    mask = labels["mask"]
+    assert (mask[:, [0, 1, 6, 7]] == IGNORE).all() and (mask[:, 2:6] != IGNORE).all()
     np.testing.assert_array_equal(values[:, 0], values[:, 2])
 
 

@@ -7,8 +7,8 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from visionkit.data.sample import DataError, SkippedFiles
-from visionkit.data.volumes import IGNORED, Volume, VolumeSplits, read_volumes, standardized
+from visionkit.data.sample import IGNORE, DataError, SkippedFiles
+from visionkit.data.volumes import Volume, VolumeSplits, read_volumes, standardized
 
 SHAPE = (4, 5, 6)
 
@@ -89,13 +89,13 @@ def test_labels_are_turned_as_their_image(tmp_path):
     [
         ((0, 1), None, ("background", "1"), {0: 0, 1: 1}),
         ((0, 255), None, ("background", "255"), {0: 0, 255: 1}),
-        ((0, 1, 255), None, ("background", "1"), {0: 0, 1: 1, 255: IGNORED}),
+        ((0, 1, 255), None, ("background", "1"), {0: 0, 1: 1, 255: IGNORE}),
         ((0, 85, 170), None, ("background", "85", "170"), {0: 0, 85: 1, 170: 2}),
         ((1, 2), None, ("background", "1", "2"), {1: 1, 2: 2}),
         ((0, 2), "air\nfront\nback", ("air", "front", "back"), {0: 0, 2: 2}),
         ((0, 1, 2), "front\nback", ("background", "front", "back"), {0: 0, 1: 1, 2: 2}),
         ((0, 85, 170), "air\nfront\nback", ("air", "front", "back"), {0: 0, 85: 1, 170: 2}),
-        ((0, 1, 7, 9), "air\nfront", ("air", "front"), {0: 0, 1: 1, 7: IGNORED, 9: IGNORED}),
+        ((0, 1, 7, 9), "air\nfront", ("air", "front"), {0: 0, 1: 1, 7: IGNORE, 9: IGNORE}),
     ],
 )
 def test_classes(tmp_path, values, names, class_names, kept):

@@ -4,7 +4,7 @@ import cv2
 import numpy as np
 import pytest
 
-from visionkit.data.windows import IGNORE
+from visionkit.data.sample import IGNORE
 from visionkit.errors import UserError
 from visionkit.inference.instances import find_instances
 

@@ -11,13 +11,6 @@ def test_a_layer_that_no_rank_has_is_refused_with_what_is_expected():
         nd.layer("DepthwiseConv", np.zeros((1, 8, 8, 8, 1)))
 
 
-def test_a_transposed_convolution_of_every_rank():
-    assert nd.ranks_of("ConvTranspose") == [1, 2, 3]
-    for rank in (1, 2, 3):
-        x = np.ones((1, *(4,) * rank, 2), "float32")
-        assert nd.layer("ConvTranspose", x)(3, 2, 2)(x).shape == (1, *(8,) * rank, 3)
-
-
 @pytest.mark.parametrize(
     ("filters", "shapes"),
     [

@@ -13,7 +13,7 @@ from visionkit.data.volume_demo import demo_label_volumes
 from visionkit.errors import UserError
 from visionkit.training.recipe import Story
 from visionkit.training.run_folder import RunFolder
-from visionkit.training.segmentation_data import MOST_PATCHES, PictureData, VolumeData, few, usable
+from visionkit.training.segmentation_data import MOST_PATCHES, PictureData, VolumeData, usable
 from visionkit.training.segmentation_phase import Schedule
 from visionkit.training.segmentation_plan import variation_of
 
@@ -47,26 +47,25 @@ def test_without_one_usable_mask_there_is_nothing_to_train_on(splits, tmp_path):
 def test_pictures_without_a_usable_mask_are_left_out_and_named(splits, tmp_path):
     (tmp_path / "train" / "1_mask.png").write_text("text")
     skipped = SkippedFiles()
-    (scanned, listed), sentences = use(splits, tmp_path, skipped)
+    (scanned, listed, counts), sentences = use(splits, tmp_path, skipped)
     assert [len(scanned.train), len(scanned.val), len(listed.train)] == [2, 2, 3]
     assert [file.path for file in skipped.list()] == [splits.train.paths[1]]
-    assert any("1.png: its mask cannot be used" in sentence for sentence in sentences)
+    assert any("1.png: its mask " in sentence and "1_mask.png' cannot be used" in sentence for sentence in sentences)
     plain = Splits.from_plain(listed.to_plain())
     assert [each.mask for each in plain.train.annotations] == [each.mask for each in splits.train.annotations]
-    assert len(few(plain).val) == 2
+    masks = [np.asarray(Image.open(each.mask)) for each in scanned.train.annotations]
+    np.testing.assert_array_equal(counts, np.bincount(np.ravel(masks), minlength=5))
 
 
-def test_pictures_are_counted_and_covered(splits):
-    data = PictureData(splits, Augmentation("none", scale=(1.0, 1.0)), "none", SkippedFiles())
+def test_pictures_are_covered(splits):
+    data = PictureData(splits, np.ones(len(NAMES), np.int64), Augmentation("none", scale=(1.0, 1.0)), "none", SkippedFiles())
     assert data.patches(16).tolist() == [10] * 3 and data.patches(1).tolist() == [MOST_PATCHES] * 3
     assert data.patches(500).tolist() == [1] * 3 and data.sides(16) == (16, 16) and data.class_names == NAMES
-    masks = [np.asarray(Image.open(path.replace(".png", "_mask.png"))) for path in splits.train.paths]
-    np.testing.assert_array_equal(data.class_counts(), np.bincount(np.ravel(masks), minlength=5))
 
 
 def test_volumes_are_the_same_to_the_recipe():
     data = VolumeData(demo_label_volumes(num_train=2, num_val=1), variation_of("light", flip=False))
-    assert data.channels == (3, 1) and data.patches(20).tolist() == [8, 8] and data.class_counts().sum() == 2 * 40**3
+    assert data.channels == (3, 1) and data.patches(20).tolist() == [8, 8] and data.class_counts.sum() == 2 * 40**3
     schedule = Schedule(1, 3, 1e-3, 16, np.array([2, 3]))
     feed = data.feeder(schedule, MaskTargets(0.0, 3), 0, lambda _: None)
     made = [(np.array(values), labels) for values, labels in feed(0)]

@@ -5,8 +5,7 @@ import re
 import numpy as np
 import pytest
 
-from visionkit.data.sample import Skipped
-from visionkit.data.windows import IGNORE
+from visionkit.data.sample import IGNORE, Skipped
 from visionkit.viz.segmentation_report import (
     LONGER_SIDE,
     LONGER_SIDE_OF_WIDE,

@@ -3,7 +3,7 @@
 import numpy as np
 import pytest
 
-from visionkit.data.windows import IGNORE
+from visionkit.data.sample import IGNORE
 from visionkit.viz.volume_slices import GAP, SLICE, slices
 
 

@@ -9,10 +9,8 @@ Reading executes nothing that a file says: no pickled objects.
 """
 
 import re
-import warnings
 import zlib
-from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from collections.abc import Callable
 from pathlib import Path
 from typing import Literal
 
@@ -21,12 +19,12 @@ import numpy as np
 from PIL import Image, ImageSequence
 from skimage.transform import resize
 
+from visionkit.data import stacks
 from visionkit.data.contents import read_text
 from visionkit.errors import UserError
 
 TEXT_SUFFIXES = (".csv", ".tsv", ".txt")
-STACK_SUFFIXES = (".tif", ".tiff")
-SUFFIXES = {"signal": (".npy", *TEXT_SUFFIXES), "volume": (".npy", ".nii", ".nii.gz", *STACK_SUFFIXES)}
+SUFFIXES = {"signal": (".npy", *TEXT_SUFFIXES), "volume": (".npy", ".nii", ".nii.gz", *stacks.SUFFIXES)}
 RANKS = {"signal": 1, "volume": 3}
 SHAPES = {"signal": "(length,) or (length, channels)", "volume": "(depth, height, width), maybe with channels behind"}
 Kind = Literal["signal", "volume"]
@@ -51,21 +49,13 @@ def list_arrays(folder: Path, kind: Kind) -> list[Path]:
 
 def is_picture(path: Path) -> bool:
     """Whether a file is a TIFF of one page; one that cannot be read is for its reader to name."""
-    if not has_suffix(path, STACK_SUFFIXES):
+    if not has_suffix(path, stacks.SUFFIXES):
         return False
     try:
-        with _opened_pages(path) as pages:
+        with stacks.opened(path) as pages:
             return not _is_stack(pages)
-    except Exception:  # Pillow's readers raise OSError, SyntaxError, struct.error, ...
+    except OSError:
         return False
-
-
-@contextmanager
-def _opened_pages(path: str | Path) -> Iterator[Image.Image]:
-    with warnings.catch_warnings():
-        warnings.simplefilter("ignore")  # Pillow warns of large pictures and odd metadata
-        with Image.open(path, formats=["TIFF"]) as pages:
-            yield pages
 
 
 def _is_stack(pages: Image.Image) -> bool:
@@ -94,7 +84,7 @@ def read_array(path: str | Path, kind: Kind) -> np.ndarray:
 
 
 def _reader(path: str | Path) -> Callable[[str | Path], np.ndarray]:
-    readers = {(".npy",): read_npy, TEXT_SUFFIXES: read_columns, STACK_SUFFIXES: read_stack}
+    readers = {(".npy",): read_npy, TEXT_SUFFIXES: read_columns, stacks.SUFFIXES: read_stack}
     return next((reader for suffixes, reader in readers.items() if has_suffix(path, suffixes)), read_nifti)
 
 
@@ -194,11 +184,11 @@ def read_stack(path: str | Path) -> np.ndarray:
         ArrayError: it is damaged, has only one page, or pages that differ.
     """
     try:
-        with _opened_pages(path) as stack:
+        with stacks.opened(path) as stack:
             pages = [np.array(page) for page in ImageSequence.Iterator(stack)]
     except FileNotFoundError:
         raise ArrayError("no such file") from None
-    except Exception as error:  # Pillow's readers raise OSError, SyntaxError, struct.error, ...
+    except OSError as error:
         raise ArrayError(f"a damaged TIFF file, or of a kind that is not read ({error})") from error
     if len(pages) == 1:
         raise ArrayError("a picture of one page; expected a stack of them")

@@ -27,9 +27,8 @@ os.environ.setdefault("NO_ALBUMENTATIONS_UPDATE", "1")  # it would ask PyPI for 
 import albumentations as A  # noqa: N812
 
 from visionkit.data.geometry import MIN_VISIBLE, in_view
-from visionkit.data.sample import Objects
+from visionkit.data.sample import IGNORE, Objects
 from visionkit.data.warps import BentGrid, Elastic, Turn
-from visionkit.data.windows import IGNORE
 from visionkit.errors import UserError
 from visionkit.ops.colors import PADDING
 

@@ -4,7 +4,7 @@ import cv2
 import numpy as np
 from scipy import ndimage
 
-from visionkit.data.masks import IGNORE
+from visionkit.data.sample import IGNORE
 
 REACH = 4  # sigmas beyond which a component adds nothing: exp(-REACH**2 / 2) is 0.0003
 

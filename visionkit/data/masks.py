@@ -21,9 +21,8 @@ from PIL import Image
 from visionkit.data.contents import read_contents
 from visionkit.data.decode import PictureError, open_header
 from visionkit.data.mask_names import IGNORED_NAMES, NamedClasses
-from visionkit.data.sample import DataError, Index, Objects, Rle
+from visionkit.data.sample import IGNORE, DataError, Index, Objects, Rle
 
-IGNORE = 255  # the position of pixels that have no class
 BINARY_NAMES = ("background", "foreground")
 BLACK_AND_WHITE = np.array([[0, 0, 0], [255, 255, 255]], np.uint8)
 SAMPLED = 32  # masks that are opened to find out what they hold
@@ -65,6 +64,21 @@ def read_mask(path: str | Path, index: Index) -> np.ndarray:
     if pixels.dtype == np.uint8:  # one pass where there would be four
         return cv2.LUT(pixels, np.where(np.arange(256) < len(index.class_names), np.arange(256), IGNORE).astype(np.uint8))
     return np.where((pixels >= 0) & (pixels < len(index.class_names)), pixels, IGNORE).astype(np.uint8)
+
+
+def read_fitting_mask(path: str | Path, index: Index, height: int, width: int) -> np.ndarray:
+    """The mask of a picture of ``height`` x ``width`` pixels, as ``read_mask`` gives it.
+
+    Raises:
+        PictureError: it cannot be read, or is of another size.
+    """
+    try:
+        mask = read_mask(path, index)
+    except PictureError as error:
+        raise PictureError(f"its mask {path!a} cannot be used: {error}") from error
+    if mask.shape != (height, width):
+        raise PictureError(f"its mask is {mask.shape[1]} x {mask.shape[0]}, it is {width} x {height}")
+    return mask
 
 
 def find_classes(masks: Sequence[str | Path], named: NamedClasses | None = None) -> MaskClasses:

@@ -88,7 +88,8 @@ def look_at_mask(path: str, index: Index) -> MaskLook:
     Raises:
         PictureError: it is missing, damaged or not a mask.
     """
-    from visionkit.data.masks import IGNORE, read_mask
+    from visionkit.data.masks import read_mask
+    from visionkit.data.sample import IGNORE
 
     contents = _read(path)
     classes = read_mask(path, index)

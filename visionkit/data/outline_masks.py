@@ -9,8 +9,8 @@ import numpy as np
 from PIL import Image
 from tqdm import tqdm
 
-from visionkit.data.masks import BINARY_NAMES, IGNORE, mask_of_objects
-from visionkit.data.sample import NO_OBJECTS, Annotation, DataError, Index, Objects, SkippedFiles
+from visionkit.data.masks import BINARY_NAMES, mask_of_objects
+from visionkit.data.sample import IGNORE, NO_OBJECTS, Annotation, DataError, Index, Objects, SkippedFiles
 
 NO_OUTLINE = "its objects have boxes, but no outlines"
 

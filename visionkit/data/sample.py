@@ -13,6 +13,8 @@ import numpy as np
 
 from visionkit.errors import UserError
 
+IGNORE = 255  # in masks and labels of voxels: no class, not learnt from; so is what lies beyond a picture
+
 
 class Skipped(NamedTuple):
     """A file that could not be used, and why."""

@@ -40,12 +40,30 @@ def parse_path(path: str) -> Page | None:
     return Page(match["stack"], int(match["number"])) if match and Path(match["stack"]).is_file() else None
 
 
+@contextmanager
+def opened(file: str | Path) -> Iterator[Image.Image]:
+    """A TIFF file, lazily: its pages are decoded where they are sought.
+
+    Raises:
+        OSError: also for all else that Pillow's decoders raise, inside, too.
+    """
+    try:
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore")  # of large pictures and odd metadata
+            with Image.open(file, formats=["TIFF"]) as stack:
+                yield stack
+    except OSError:
+        raise
+    except Exception as error:  # SyntaxError, struct.error, ...
+        raise OSError(f"damaged TIFF file ({error})") from error
+
+
 def num_pages(file: Path) -> int:
     """How many pictures a file holds: 1 if it is no TIFF, is broken, or has pages of several sizes, which are thumbnails."""
     if file.suffix.lower() not in SUFFIXES:
         return 1
     try:
-        with _opened(file) as stack:
+        with opened(file) as stack:
             sizes = [_at(stack, number).size for number in range(1, stack.n_frames + 1)]
     except OSError:  # whoever reads it says what is wrong
         return 1
@@ -59,7 +77,7 @@ def read_page(page: Page) -> bytes:
         OSError: the stack cannot be read, has no such page or is damaged there.
     """
     alone = io.BytesIO()
-    with _opened(page.stack) as stack:
+    with opened(page.stack) as stack:
         copy = _at(stack, page.number).copy()
         copy.info = {}  # else it would be compressed as the stack is, which may lose something
         copy.save(alone, "TIFF")
@@ -95,20 +113,6 @@ def stem_of(file: Path) -> str:
     """``train`` of ``Train-volume.tif``; "" of other names."""
     match = NAME_BESIDE.fullmatch(file.stem)
     return (match["stem"] or "").lower() if match else ""
-
-
-@contextmanager
-def _opened(file: str | Path) -> Iterator[Image.Image]:
-    """A lazily opened file, for Pillow's decoders, which raise SyntaxError, struct.error, ... as well as OSError."""
-    try:
-        with warnings.catch_warnings():
-            warnings.simplefilter("ignore")  # of odd metadata
-            with Image.open(file) as stack:
-                yield stack
-    except OSError:
-        raise
-    except Exception as error:
-        raise OSError(f"damaged TIFF file ({error})") from error
 
 
 def _at(stack: Image.Image, number: int) -> Image.Image:

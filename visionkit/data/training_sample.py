@@ -13,7 +13,7 @@ from visionkit.data.augment import Augmentation, seeded
 from visionkit.data.boxes import cleaned
 from visionkit.data.contents import read_contents
 from visionkit.data.group_decoding import decode_jpeg_windows
-from visionkit.data.masks import read_mask
+from visionkit.data.masks import read_fitting_mask
 from visionkit.data.pixel_cache import PixelCache, PixelCacheView
 from visionkit.data.sample import Index, Objects, SkippedFiles
 from visionkit.data.scan import Facts
@@ -237,14 +237,7 @@ def _read_annotation(index: Index, position: int) -> tuple[Objects | None, np.nd
         return None, None
     annotation, fact = index.annotations[position], index.facts[position]
     objects = None if annotation.objects is None else cleaned(annotation.objects)
-    if annotation.mask is None:
-        return objects, None
-    try:
-        mask = read_mask(annotation.mask, index)
-    except decode.PictureError as error:
-        raise decode.PictureError(f"its mask {annotation.mask!a} cannot be used: {error}") from error
-    if mask.shape != (fact.height, fact.width):
-        raise decode.PictureError(f"its mask is {mask.shape[1]} x {mask.shape[0]}, it is {fact.width} x {fact.height}")
+    mask = None if annotation.mask is None else read_fitting_mask(annotation.mask, index, fact.height, fact.width)
     return objects, mask
 
 

@@ -16,7 +16,9 @@ from scipy.ndimage import map_coordinates
 from scipy.spatial.transform import Rotation
 
 from visionkit.data.arrays_augment import with_contrast_and_noise
-from visionkit.data.volumes import IGNORED, Volume, statistics
+from visionkit.data.sample import IGNORE
+from visionkit.data.targets import NO_TARGETS, MaskTargets, of_mask
+from visionkit.data.volumes import Volume, statistics
 
 THREADS = os.cpu_count() or 1
 BATCHES_AHEAD = 2  # made while the network works on one
@@ -71,7 +73,7 @@ def patch_sources(volumes: Sequence[Volume]) -> tuple[PatchSource, ...]:
 def _voxels(labels: np.ndarray) -> tuple[np.ndarray, ...]:
     labels = labels.ravel()
     present = np.flatnonzero(np.bincount(labels, minlength=256))
-    return tuple(np.flatnonzero(labels == label) for label in present if label not in (0, IGNORED))
+    return tuple(np.flatnonzero(labels == label) for label in present if label not in (0, IGNORE))
 
 
 def patch_batches(
@@ -83,8 +85,9 @@ def patch_batches(
     variation: VolumeVariation,
     seed: int,
     epoch: int,
+    targets: MaskTargets = NO_TARGETS,
     num_threads: int = THREADS,
-) -> Iterator[tuple[np.ndarray, np.ndarray]]:
+) -> Iterator[tuple[np.ndarray, dict[str, np.ndarray]]]:
     """One epoch of patches; every volume gives as many, or one more.
 
     What is drawn comes from ``seed``, ``epoch`` and the number of the patch alone, whatever the threads.
@@ -96,18 +99,21 @@ def patch_batches(
         num_batches: batches an epoch.
         variation: how far patches are varied.
         seed, epoch: draw places and variations.
+        targets: what is computed from the labels of a patch.
         num_threads: that make patches.
 
     Yields:
-        values, float32 ``(batch_size, *sides, channels)``, standardised by their volume; beyond it, its border goes on. Labels,
-        uint8 ``(batch_size, *sides)``; ``IGNORED`` where there is none, and beyond the volume.
+        values, float32 ``(batch_size, *sides, channels)``, standardised by their volume; beyond it, its border goes on. Labels
+        by name: ``mask``, uint8 ``(batch_size, *sides)``, ``IGNORE`` where there is none and beyond the volume; and what
+        ``targets.of_mask`` makes of it.
     """
     num_patches = batch_size * num_batches
     rng = np.random.default_rng([seed, epoch])
     order = rng.permuted(np.tile(np.arange(len(sources)), (-(-num_patches // len(sources)), 1)), axis=1).ravel()
 
-    def make(place: int) -> tuple[np.ndarray, np.ndarray]:
-        return patch(sources[order[place]], sides, variation, np.random.default_rng([seed, epoch, place]))
+    def make(place: int) -> tuple[np.ndarray, dict[str, np.ndarray]]:
+        values, mask = patch(sources[order[place]], sides, variation, np.random.default_rng([seed, epoch, place]))
+        return values, {"mask": mask} | of_mask(mask, targets)
 
     threads = ThreadPoolExecutor(num_threads, "visionkit-patches")
     under_way: deque[list[Future]] = deque()
@@ -122,15 +128,15 @@ def patch_batches(
         threads.shutdown(cancel_futures=True)
 
 
-def _stacked(patches: list[Future]) -> tuple[np.ndarray, np.ndarray]:
+def _stacked(patches: list[Future]) -> tuple[np.ndarray, dict[str, np.ndarray]]:
     values, labels = zip(*(made.result() for made in patches), strict=True)
-    return np.stack(values), np.stack(labels)
+    return np.stack(values), {name: np.stack([each[name] for each in labels]) for name in labels[0]}
 
 
 def patch(
     source: PatchSource, sides: tuple[int, int, int], variation: VolumeVariation, rng: np.random.Generator
 ) -> tuple[np.ndarray, np.ndarray]:
-    """One patch of a volume: values float32 ``(*sides, channels)`` and labels uint8 ``(*sides)``, as ``patch_batches`` says."""
+    """One patch of a volume and its mask, as ``patch_batches`` says: float32 ``(*sides, channels)`` and uint8 ``(*sides)``."""
     values, labels = source.volume.values, source.volume.labels
     places = _bent_grid(sides, variation, rng) + _center(source, sides, rng)[:, None, None, None]
     channels = [
@@ -139,7 +145,7 @@ def patch(
     ]
     cut = ((np.stack(channels, axis=-1) - source.mean) / source.deviation).astype(np.float32)
     cut = with_contrast_and_noise(cut, variation.contrast, variation.noise, rng).astype(np.float32)
-    return cut, map_coordinates(labels, places, np.uint8, order=0, mode="grid-constant", cval=IGNORED)
+    return cut, map_coordinates(labels, places, np.uint8, order=0, mode="grid-constant", cval=IGNORE)
 
 
 def _center(source: PatchSource, sides: tuple[int, int, int], rng: np.random.Generator) -> np.ndarray:

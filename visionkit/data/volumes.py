@@ -12,10 +12,9 @@ from tqdm import tqdm
 from visionkit.data.array_folders import Source, find_arrays
 from visionkit.data.arrays import ArrayError, has_suffix, read_labelled
 from visionkit.data.mask_names import find_names
-from visionkit.data.sample import DataError, Index, SkippedFiles
+from visionkit.data.sample import IGNORE, DataError, Index, SkippedFiles
 from visionkit.data.splits import VAL_SHARE, WHOLE, hold_out
 
-IGNORED = 255  # the label of voxels that have no class, in files and here
 BACKGROUND = "background"
 EXPECTED = (
     "Expected images/ and labels/ (or masks/; or imagesTr/ and labelsTr/) of volumes with equal names (.nii, .nii.gz, .npy, "
@@ -29,7 +28,7 @@ class Volume(NamedTuple):
     Attributes:
         name: the file of the values, or what else names it.
         values: float32 ``(depth, height, width, channels)``, in any unit.
-        labels: uint8 ``(depth, height, width)``, positions in the class names; ``IGNORED`` where a voxel has no class.
+        labels: uint8 ``(depth, height, width)``, positions in the class names; ``IGNORE`` where a voxel has no class.
     """
 
     name: str
@@ -66,9 +65,9 @@ class VolumeSplits:
             DataError: nothing is left to train on, or to validate with.
         """
         class_names = tuple(plan["class_names"])
-        table = np.full(256, IGNORED, np.uint8)
+        table = np.full(256, IGNORE, np.uint8)
         for label, name in enumerate(self.class_names):
-            table[label] = class_names.index(name) if name in class_names else IGNORED
+            table[label] = class_names.index(name) if name in class_names else IGNORE
         by_name = {volume.name: volume for volume in self.train + self.val}
         train, val = ([by_name[name] for name in plan[split] if name in by_name] for split in ("train", "val"))
         if not train or not val:
@@ -181,8 +180,8 @@ def _classes(labels: Sequence[np.ndarray], names: tuple[str, ...] | None) -> tup
     notes = []
     if negative := sorted(value for value in found if value < 0):
         notes.append(f"labels below 0 are ignored: {_listed(negative)}")
-    if found - {0, IGNORED}:  # else 255 is the foreground of a mask in black and white
-        found -= {IGNORED}
+    if found - {0, IGNORE}:  # else 255 is the foreground of a mask in black and white
+        found -= {IGNORE}
     values = sorted({0} | {value for value in found if value > 0})
     if len(values) < 2:
         raise DataError(f"No voxel has a label but 0. {EXPECTED}")
@@ -197,8 +196,8 @@ def _classes(labels: Sequence[np.ndarray], names: tuple[str, ...] | None) -> tup
     elif len(names) != len(values):
         notes.append(f"labels without a name are ignored: {_listed([value for value in values if value >= len(names)])}")
         values = list(range(len(names)))
-    if len(values) > IGNORED:
-        raise DataError(f"{len(values)} classes of voxels; expected at most {IGNORED}.")
+    if len(values) > IGNORE:
+        raise DataError(f"{len(values)} classes of voxels; expected at most {IGNORE}.")
     return np.array(values), names, notes
 
 
@@ -207,9 +206,9 @@ def _listed(values: Collection[int]) -> str:
 
 
 def _positions(labels: np.ndarray, values: np.ndarray) -> np.ndarray:
-    """Positions in ``values``, which ascend; ``IGNORED`` where a label is none of them."""
+    """Positions in ``values``, which ascend; ``IGNORE`` where a label is none of them."""
     places = np.searchsorted(values, labels).clip(max=len(values) - 1)
-    return np.where(values[places] == labels, places, IGNORED).astype(np.uint8)
+    return np.where(values[places] == labels, places, IGNORE).astype(np.uint8)
 
 
 def _split(found: dict[str, list[Volume]], seed: int) -> tuple[list[Volume], list[Volume], list[str]]:

@@ -10,12 +10,12 @@ import cv2
 import numpy as np
 import tensorflow as tf
 
+from visionkit.data.sample import IGNORE
 from visionkit.ops.colors import PADDING
 
 CENTRAL_SHARE = 0.875  # of the shorter side: the usual protocol of ImageNet, which drops an eighth
 MOST_OBLONG = 4 / 3  # sides of a random window
 TRIES = 10  # to find a random window that fits
-IGNORE = 255  # in masks: what lies beyond the picture is not learnt from
 
 
 def central_window(height: tf.Tensor, width: tf.Tensor) -> tf.Tensor:

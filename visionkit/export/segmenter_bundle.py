@@ -159,8 +159,7 @@ def whole_answers(network: keras.Model, tiling: Tiling) -> Callable[[np.ndarray]
     spec = tf.TensorSpec([None] * rank + [network.input_shape[-1]], tf.uint8 if rank == 2 else tf.float32)
 
     def forward(tiles):
-        said = network(tf.cast(tiles, tf.float32), training=False)
-        return tf.nn.softmax(said["logits"] if isinstance(said, dict) else said)
+        return tf.nn.softmax(network(tf.cast(tiles, tf.float32), training=False))
 
     answer = tf.function(lambda values: overlap_tile(values, forward, tiling, best_class), input_signature=[spec])
     return lambda values: answer(tf.constant(values)).numpy()

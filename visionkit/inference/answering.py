@@ -7,7 +7,7 @@ from collections.abc import Iterator, Sequence
 from contextlib import closing
 from itertools import groupby
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 from PIL import Image
@@ -19,13 +19,14 @@ from visionkit.inference.coco_results import CocoNumbers, coco_results, numbers_
 from visionkit.inference.detecting import DetectedPicture, Detector
 from visionkit.inference.loading import Prediction, expand, load
 from visionkit.inference.locating import MarkedPicture
-from visionkit.inference.mask_answers import MaskNames, mask_names, segmented
 from visionkit.inference.picture_model import PictureModel, Unreadable
 from visionkit.inference.said import Options, Said
-from visionkit.inference.segmenting import PictureSegmenter, VolumeSegmenter
 from visionkit.inference.videos import Video, VideoWriter, interrupt_noted, is_video
 from visionkit.training.run_folder import write_atomically
 from visionkit.viz.draw import draw_label, drawing_names
+
+if TYPE_CHECKING:
+    from visionkit.inference.mask_answers import MaskNames
 
 VISIBLE = 2  # as COCO has it
 PREDICTIONS = Path("predictions")  # where masks are written without --draw
@@ -47,7 +48,7 @@ def answers(path: Path, pictures: Sequence[str], options: Options) -> Iterator[S
     files = expand(pictures, model.list_files)
     if not files:
         raise UserError(f"No pictures in {', '.join(pictures)}.")
-    masks = mask_names(model, files) if isinstance(model, PictureSegmenter) else []
+    masks = _mask_names(model, files)
     drawings = [names.overlay for names in masks] or _drawing_names(model, files)
     _check(model, options, files, drawings, masks)
     numbers = None if options.coco is None else _numbers(options, files, model.labels)
@@ -68,6 +69,15 @@ def answers(path: Path, pictures: Sequence[str], options: Options) -> Iterator[S
         yield Said(note=f"{failures} of {len(files)} {kind} cannot be read.")
 
 
+def _mask_names(model: PictureModel, files: Sequence[str]) -> "list[MaskNames]":
+    """The files that a segmenter makes; none of other models."""
+    if model.facts["task"] != "segmentation":
+        return []
+    from visionkit.inference.mask_answers import mask_names  # it counts things with libraries that are slow to import
+
+    return mask_names(model, files)
+
+
 def _drawing_names(model: PictureModel, files: Sequence[str]) -> list[str]:
     names = zip(files, drawing_names(files), strict=True)
     return [str(Path(name).with_suffix(".mp4")) if _is_video(model, file) else name for file, name in names]
@@ -78,7 +88,7 @@ def _is_video(model: PictureModel, file: str) -> bool:
 
 
 def _check(
-    model: PictureModel, options: Options, files: Sequence[str], drawings: Sequence[str], masks: Sequence[MaskNames]
+    model: PictureModel, options: Options, files: Sequence[str], drawings: Sequence[str], masks: "Sequence[MaskNames]"
 ) -> None:
     """Do the options fit to the model and to the files?"""
     sources = {os.path.realpath(file): file for file in files}
@@ -87,7 +97,7 @@ def _check(
         folder = options.draw or PREDICTIONS
         if source := sources.get(os.path.realpath(folder / name)):
             raise UserError(f"{folder / name} would write over {source}; name another folder with --draw.")
-    if options.instances is not None and (not masks or isinstance(model, VolumeSegmenter)):
+    if options.instances is not None and (not masks or model.facts.get("input") == "volume"):
         raise UserError("--instances counts things in masks of pictures; this model makes none.")
     if options.annotations is not None and options.coco is None:
         raise UserError("--annotations says how --coco is to number pictures and classes; name a file with --coco, too.")
@@ -138,8 +148,10 @@ def _of_pictures(
         yield said
 
 
-def _of_masks(model: PictureSegmenter, named: Sequence[tuple[str, MaskNames]], options: Options) -> Iterator[Said]:
+def _of_masks(model: PictureModel, named: "Sequence[tuple[str, MaskNames]]", options: Options) -> Iterator[Said]:
     """Of all files in order; their masks are written."""
+    from visionkit.inference.mask_answers import segmented
+
     folder = options.draw or PREDICTIONS
     folder.mkdir(parents=True, exist_ok=True)
     for answer, (_, names) in zip(model.predict_many(file for file, _ in named), named, strict=True):

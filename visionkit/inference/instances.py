@@ -11,7 +11,7 @@ from skimage.measure import label
 from skimage.morphology import local_maxima, reconstruction
 from skimage.segmentation import watershed
 
-from visionkit.data.windows import IGNORE
+from visionkit.data.sample import IGNORE
 from visionkit.errors import UserError
 
 MOST = np.iinfo(np.uint16).max  # numbers that a PNG holds
@@ -60,7 +60,7 @@ def find_instances(
     *,
     split: Literal["components", "watershed"] = "components",
     least: int = 16,
-    background: int = 0,
+    background: int | None = 0,
 ) -> Instances:
     """Tell the things in a mask from each other.
 
@@ -70,7 +70,7 @@ def find_instances(
         split: "components": pixels of a class that touch, be it at a corner, are one thing. "watershed": it is parted
             further, where it is much narrower than on both sides (Vincent and Soille, 1991, on the distance to the edge).
         least: pixels; what is smaller is dropped.
-        background: the class that is no thing.
+        background: the class that is no thing; None where all are things.
 
     Raises:
         UserError: ``split`` is none of these, a class has no name, or there are more things than a 16-bit PNG can number.

@@ -23,9 +23,9 @@ from visionkit.inference.segmenting import (
     volume_file,
     volume_suffix,
 )
-from visionkit.metrics.segmentation import BACKGROUNDS
+from visionkit.metrics.segmentation import background_of
 from visionkit.training.run_folder import write_atomically
-from visionkit.viz.annotate import draw_mask
+from visionkit.viz.annotate import draw_mask, uncolored
 from visionkit.viz.instances import draw_instances
 from visionkit.viz.volume_slices import slices
 
@@ -54,16 +54,17 @@ def mask_names(model: PictureSegmenter, sources: Sequence[str]) -> list[MaskName
 
 def segmented(model: PictureSegmenter, answer: Segmented, names: MaskNames, folder: Path, options: Options) -> Said:
     """Write what there is to write, and say it."""
-    background = {0} if has_background(model.labels) else set()
+    plain_classes = uncolored(model.labels)
     of_volume = isinstance(model, VolumeSegmenter)
-    contents = volume_file(answer.mask, answer.path) if of_volume else index_png(answer.mask, background=background)
+    contents = volume_file(answer.mask, answer.path) if of_volume else index_png(answer.mask, background=plain_classes)
     write_atomically(folder / names.mask, contents)
     plain = {"path": answer.path, "mask": str(folder / names.mask)}
     lines = [answer.path, *shares_in_words(answer.shares, options.top), f"    {folder / names.mask}"]
     things = None
     if options.instances is not None:
         try:
-            things = find_instances(answer.mask, model.labels, split=options.instances, background=min(background, default=-1))
+            around = background_of(model.labels)
+            things = find_instances(answer.mask, model.labels, split=options.instances, background=around)
         except UserError as error:  # too many, in this one picture
             return Said(plain | {"error": str(error)}, "\n".join([*lines, f"    {error}"]), is_failure=True)
         file = folder / names.instances
@@ -73,14 +74,9 @@ def segmented(model: PictureSegmenter, answer: Segmented, names: MaskNames, fold
         lines.append(f"    {', '.join(f'{count} x {label}' for label, count in counts) or 'no things'}: {file}")
     if options.draw is not None:
         pixels, mask = _as_picture(model, answer)
-        drawn = draw_mask(pixels, mask, background=background) if things is None else draw_instances(pixels, things)
+        drawn = draw_mask(pixels, mask, background=plain_classes) if things is None else draw_instances(pixels, things)
         write_atomically(options.draw / names.overlay, picture_png(drawn))
     return Said(plain, "\n".join(lines))
-
-
-def has_background(class_names: Sequence[str]) -> bool:
-    """Whether the first class is what lies around the others."""
-    return class_names[0].lower() in BACKGROUNDS
 
 
 def _as_picture(model: PictureSegmenter, answer: Segmented) -> tuple[np.ndarray, np.ndarray]:

@@ -10,14 +10,14 @@ import numpy as np
 from tqdm import tqdm
 
 from visionkit.data.decode import PictureError, read_picture
-from visionkit.data.masks import read_mask
+from visionkit.data.masks import read_fitting_mask
 from visionkit.data.sample import Index, SkippedFiles
 from visionkit.data.volumes import Volume
 from visionkit.export import litert
 from visionkit.export.bundle import TWIN
 from visionkit.inference.segmenting import PictureSegmenter
 from visionkit.metrics import membranes
-from visionkit.metrics.segmentation import IGNORE, boundary_f1, confusion
+from visionkit.metrics.segmentation import IGNORE, boundary_f1, confusion, measure
 
 Answer = Callable[[np.ndarray], np.ndarray]  # pixels or values to a mask of as many pixels
 OF_MEMBRANES = ("rand_error", "warping_error")
@@ -99,10 +99,8 @@ def read_pair(index: Index, place: int) -> tuple[np.ndarray, np.ndarray]:
     Raises:
         PictureError: one of them cannot be read, or their sizes differ.
     """
-    pixels, mask = read_picture(index.paths[place]), read_mask(index.annotations[place].mask, index)
-    if pixels.shape[:2] != mask.shape:
-        raise PictureError(f"its mask is {mask.shape[1]} x {mask.shape[0]}, it is {pixels.shape[1]} x {pixels.shape[0]}")
-    return pixels, mask
+    pixels = read_picture(index.paths[place])
+    return pixels, read_fitting_mask(index.annotations[place].mask, index, *pixels.shape[:2])
 
 
 def outcomes_of_volumes(answer: Answer, volumes: Iterable[Volume], num_classes: int) -> list[Outcome]:
@@ -133,11 +131,8 @@ def mean_errors(outcomes: Sequence[Outcome]) -> dict[str, float]:
     found = [each.membranes for each in outcomes if each.membranes]
     if not found:
         return {}
-    matrix = summed(outcomes, 2)
-    of_cells = 2 * matrix[1, 1] / max(matrix[1].sum() + matrix[:, 1].sum(), 1)
-    return {name: float(np.mean([each[name] for each in found])) for name in found[0]} | {
-        "challenge_pixel_error": float(1 - of_cells)
-    }
+    of_cells = float(measure(summed(outcomes, 2), ("membrane", "cell")).dice[1])
+    return {name: float(np.mean([each[name] for each in found])) for name in found[0]} | {"challenge_pixel_error": 1 - of_cells}
 
 
 def twin_disagreement(model: PictureSegmenter, folder: Path, given: Iterable[np.ndarray]) -> float | None:

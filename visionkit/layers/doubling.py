@@ -10,8 +10,8 @@ from keras import ops
 class Doubling(keras.layers.Layer):
     """A transposed convolution, stride 2 and kernel 2 a side, of any rank: ``(N, sides..., C)`` to twice the sides.
 
-    Each pixel becomes a square of its own, so it is a matrix product and a rearrangement: in TensorFlow on a CPU up to twice
-    as fast as Keras' layers, whose kernel and bias it has.
+    Each pixel becomes a square of its own, so it is a matrix product and a rearrangement, which TensorFlow does faster on a CPU
+    than Keras' layers, whose kernel and bias it has.
 
     Args:
         filters: channels of the result.

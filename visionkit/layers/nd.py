@@ -17,7 +17,7 @@ def layer(kind: str, x) -> type[keras.layers.Layer]:
     """The Keras layer class of ``kind`` for the rank of ``x``.
 
     Args:
-        kind: the class name without its rank: ``"Conv"``, ``"ConvTranspose"``, ``"GlobalAveragePooling"``, ...
+        kind: the class name without its rank: ``"Conv"``, ``"GlobalAveragePooling"``, ...
         x: a tensor of shape ``(N, spatial..., C)``.
 
     Raises:
@@ -38,5 +38,4 @@ def ranks_of(kind: str) -> list[int]:
 
 
 def _class_name(kind: str, spatial_rank: int) -> str:
-    stem, transpose = kind.removesuffix("Transpose"), "Transpose" * kind.endswith("Transpose")
-    return f"{stem}{spatial_rank}D{transpose}"
+    return f"{kind}{spatial_rank}D"

@@ -32,7 +32,7 @@ class SegmentationMetrics:
         truth_share: share of the pixels that are truly of the class.
         mean_iou: mean of the classes' IoU.
         mean_dice: mean of the classes' Dice, the background's among them.
-        foreground_dice: the same without class 0, where that is named as one of ``BACKGROUNDS``; else nan.
+        foreground_dice: the same without the background, ``background_of`` the names; nan where they have none.
         pixel_accuracy: share of the pixels that are right.
         pixel_error: of those that are not.
         matrix: int ``(C, C)``: rows are true classes, columns what they were taken for.
@@ -52,14 +52,19 @@ class SegmentationMetrics:
     matrix: np.ndarray
 
     def numbers(self) -> dict[str, float]:
-        """What ``metrics.json`` holds; what is nan is left out."""
+        """What ``metrics.json`` holds; what is nan is left out. Dice is of what is no background, where there is one."""
         named = {
             "mean_iou": self.mean_iou,
             "pixel_error": self.pixel_error,
-            "dice": self.mean_dice,
+            "dice": self.mean_dice if background_of(self.class_names) is None else self.foreground_dice,
             "pixel_accuracy": self.pixel_accuracy,
         }
         return {name: value for name, value in named.items() if not np.isnan(value)}
+
+
+def background_of(class_names: Sequence[str]) -> int | None:
+    """The number of the class that is what lies around the others, by its name; None where there is none."""
+    return next((number for number, name in enumerate(class_names) if name.strip().lower() in BACKGROUNDS), None)
 
 
 def confusion(truth: np.ndarray, answer: np.ndarray, num_classes: int) -> np.ndarray:
@@ -100,8 +105,8 @@ def measure(matrix: np.ndarray, class_names: Sequence[str]) -> SegmentationMetri
     known = true + answered > 0
     dice = _shares(2 * right, true + answered)
     accuracy = float(_shares(right.sum(), true.sum()))
-    has_background = class_names[:1] and class_names[0].lower() in BACKGROUNDS
     iou = _shares(right, true + answered - right)
+    background = background_of(class_names)
     return SegmentationMetrics(
         class_names=class_names,
         iou=iou,
@@ -111,7 +116,7 @@ def measure(matrix: np.ndarray, class_names: Sequence[str]) -> SegmentationMetri
         truth_share=_shares(true, true.sum()),
         mean_iou=float(_mean_of_known(iou)),
         mean_dice=float(_mean_of_known(dice)),
-        foreground_dice=float(_mean_of_known(dice[1:])) if has_background else float("nan"),
+        foreground_dice=float("nan") if background is None else float(_mean_of_known(np.delete(dice, background))),
         pixel_accuracy=accuracy,
         pixel_error=1 - accuracy,
         matrix=matrix,

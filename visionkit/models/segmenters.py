@@ -9,7 +9,7 @@ from visionkit.errors import UserError
 from visionkit.layers import nd
 from visionkit.models import catalog
 from visionkit.models.endpoints import layers_behind, strides_of, without_top
-from visionkit.models.unet import PADDED, Style, unet
+from visionkit.models.unet import FILTERS, PADDED, Style, unet
 
 
 class TrainableSegmenter(NamedTuple):
@@ -59,7 +59,7 @@ def build(
             raise UserError(f"filters={tuple(filters)}: a U-Net of its own has at least two levels, such as 16 32.")
         preset = "none" if rank == 3 else "symmetric"  # volumes have no common unit: they come standardised
         network = unet(shape, num_classes, filters=filters, style=style, preset=preset)
-        return TrainableSegmenter(network, _of_logits(network), 2 ** (_levels(network) - 1))
+        return TrainableSegmenter(network, _of_logits(network), 2 ** (len(filters or FILTERS) - 1))
     backbone = without_top(catalog.build(base, shape, None, weights=weights))
     if frozen_stride is not None and weights is not None:
         thawed = layers_behind(backbone, frozen_stride)
@@ -92,7 +92,3 @@ def shrinking(segmenter: TrainableSegmenter, ratio: int) -> TrainableSegmenter:
     network = around(segmenter.network)
     answering = network if segmenter.answering is segmenter.network else around(segmenter.answering)
     return segmenter._replace(network=network, answering=answering, multiple=ratio * segmenter.multiple)
-
-
-def _levels(network: keras.Model) -> int:
-    return 1 + sum(layer.name.startswith("pool_") for layer in network.layers)

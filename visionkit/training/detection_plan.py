@@ -17,6 +17,7 @@ from visionkit.metrics.detection import Truth
 from visionkit.ops.anchors import k_means_anchors
 from visionkit.ops.grids import LARGEST_RATIO
 from visionkit.ops.matching import Collisions, assign, count_collisions, fitting
+from visionkit.training.plan import Usable, tell_left_out
 from visionkit.training.recipe import Story
 
 SIZES = (320, 416, 512, 640)  # sides of the input in pixels
@@ -24,13 +25,6 @@ SMALLEST_SIDE, OF_BOXES = 22, 0.95  # pixels that so many boxes should have: nea
 SHOWN, EPOCHS = 9_200, (12, 120)  # pictures in all; bounds of how often each is shown
 COUNTED = 2_000  # pictures in which collisions are counted
 SMOKE_PICTURES = {"training": 24, "validation": 12}
-
-
-class Usable(NamedTuple):
-    """What a run trains on, and what it keeps in its plan; see ``plan.Usable``."""
-
-    scanned: Splits
-    listed: Splits
 
 
 def usable(splits: Splits, source: str | Path, skipped: SkippedFiles, story: Story) -> Usable:
@@ -64,22 +58,8 @@ def usable(splits: Splits, source: str | Path, skipped: SkippedFiles, story: Sto
     never = [name for name, count in zip(names, counts, strict=True) if not count]
     if never:
         story.tell(f"Note: no training picture shows {', '.join(never[:20])}: the detector cannot learn of it.")
-    for note in scanned.notes:
-        story.tell(f"Note: {note}.")
-    if scanned.problems:
-        first = scanned.problems[0]
-        story.tell(
-            f"{len(scanned.problems)} annotations are left out, the first: {first.path}: {first.kind}: {first.detail}. "
-            "`visionkit check` names all."
-        )
-    for file in skipped.list():
-        story.tell(f"Skipped {file.path}: {file.reason}.")
+    tell_left_out(scanned.notes, scanned.problems, skipped, story)
     return Usable(Splits(train, scanned.val, scanned.notes, scanned.problems), splits)
-
-
-def few(splits: Splits) -> Splits:
-    """The first pictures, for a smoke run."""
-    return splits.map(lambda index, name: index.take(range(min(len(index), SMOKE_PICTURES[name]))))
 
 
 def objects_of(index: Index) -> list[Objects]:

@@ -1,12 +1,13 @@
 """Which pictures a run works with: each opened once, at its start; what cannot be read is left out and named."""
 
 import dataclasses
+from collections.abc import Iterable, Sequence
 from pathlib import Path
 from typing import NamedTuple
 
 import numpy as np
 
-from visionkit.data.sample import Index, SkippedFiles
+from visionkit.data.sample import Index, Problem, SkippedFiles
 from visionkit.data.scan import scan
 from visionkit.data.splits import Splits
 from visionkit.errors import UserError
@@ -48,11 +49,27 @@ def usable(splits: Splits, folder: Path, skipped: SkippedFiles, story: Story, *,
         scanned, splits = (each.without_classes(empty, note) for each in (scanned, splits))
     train, val = scanned.train, scanned.val
     story.tell(f"{len(train)} training and {len(val)} validation pictures of {len(train.class_names)} classes in {folder}.")
-    for note in scanned.notes:
+    tell_left_out(scanned.notes, scanned.problems, skipped, story)
+    return Usable(scanned, splits)
+
+
+def tell_left_out(notes: Iterable[str], problems: Sequence[Problem], skipped: SkippedFiles, story: Story) -> None:
+    """Say what a reader should know of the data, and name what is not trained on."""
+    for note in notes:
         story.tell(f"Note: {note}.")
+    if problems:
+        first = problems[0]
+        story.tell(
+            f"{len(problems)} files or annotations are left out, the first: {first.path}: {first.kind}: {first.detail}. "
+            "`visionkit check` names all."
+        )
     for file in skipped.list():
         story.tell(f"Skipped {file.path}: {file.reason}.")
-    return Usable(scanned, splits)
+
+
+def first_pictures(splits: Splits, counts: dict[str, int]) -> Splits:
+    """So many "training" and "validation" pictures, for a smoke run."""
+    return splits.map(lambda index, name: index.take(range(min(len(index), counts[name]))))
 
 
 def few(splits: Splits) -> Splits:

@@ -6,25 +6,27 @@ from collections.abc import Callable, Iterable, Iterator
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, NamedTuple
+from typing import NamedTuple
 
 import numpy as np
+from tqdm import tqdm
 
 from visionkit.data.augment import Augmentation
 from visionkit.data.decode import PictureError
-from visionkit.data.masks import read_mask
+from visionkit.data.masks import read_fitting_mask
 from visionkit.data.outline_masks import with_masks
 from visionkit.data.pixel_cache import open_cache
 from visionkit.data.sample import Index, SkippedFiles
 from visionkit.data.scan import scan
 from visionkit.data.splits import Splits
-from visionkit.data.targets import MaskTargets, of_mask
+from visionkit.data.targets import MaskTargets
 from visionkit.data.training_sample import lasting_ratios
 from visionkit.data.volume_patches import VolumeVariation, patch_batches, patch_sources
 from visionkit.data.volumes import VolumeSplits, standardized
 from visionkit.errors import UserError
 from visionkit.inference.segmentation_evaluation import Answer, Outcome, outcomes_of_pictures, outcomes_of_volumes, read_pair
 from visionkit.training.feeding import Feeding
+from visionkit.training.plan import tell_left_out
 from visionkit.training.recipe import Story
 from visionkit.training.segmentation_phase import Schedule, patch_feeder
 from visionkit.viz.segmentation_report import SeenPicture
@@ -51,9 +53,10 @@ class Evaluated(NamedTuple):
 
 @dataclass(frozen=True)
 class PictureData:
-    """Pictures with masks, scanned."""
+    """Pictures with masks, scanned; ``class_counts`` are training pixels of each class, int64 ``(C,)``."""
 
     splits: Splits
+    class_counts: np.ndarray
     augmentation: Augmentation
     cache: str
     skipped: SkippedFiles
@@ -77,20 +80,6 @@ class PictureData:
     def sides(self, size: int) -> tuple[int, ...]:
         """Of a patch."""
         return (size, size)
-
-    def class_counts(self) -> np.ndarray:
-        """Training pixels of each class, int64 ``(C,)``. Masks that cannot be read are named when they are trained on."""
-        train = self.splits.train
-
-        def count(annotation: Any) -> np.ndarray:
-            try:
-                return np.bincount(read_mask(annotation.mask, train).ravel(), minlength=256)
-            except (PictureError, OSError):
-                return np.zeros(256, np.int64)
-
-        with ThreadPoolExecutor(os.cpu_count()) as pool:
-            counts = sum(pool.map(count, train.annotations), np.zeros(256, np.int64))
-        return counts[: len(self.class_names)]
 
     def feeder(self, schedule: Schedule, targets: MaskTargets, seed: int, say: Callable[[str], None]) -> Callable:
         """A function from the number of an epoch to its batches."""
@@ -156,6 +145,7 @@ class VolumeData:
         """Of a patch."""
         return (size, size, size)
 
+    @property
     def class_counts(self) -> np.ndarray:
         """Training voxels of each class, int64 ``(C,)``."""
         counts = sum(np.bincount(volume.labels.ravel(), minlength=256) for volume in self.splits.train)
@@ -166,7 +156,7 @@ class VolumeData:
         sources = patch_sources(self.splits.train)
 
         def epoch_batches(epoch: int) -> Iterable:
-            made = patch_batches(
+            return patch_batches(
                 sources,
                 self.sides(schedule.size),
                 batch_size=schedule.batch_size,
@@ -174,11 +164,8 @@ class VolumeData:
                 variation=self.variation,
                 seed=seed,
                 epoch=epoch,
+                targets=targets,
             )
-            for values, labels in made:
-                computed = [of_mask(each, targets) for each in labels]
-                stacked = {name: np.stack([each[name] for each in computed]) for name in targets.shapes()}
-                yield values, {"mask": labels} | stacked
 
         return epoch_batches
 
@@ -210,14 +197,21 @@ def _spread(count: int) -> list[int]:
     return np.unique(np.linspace(0, count - 1, SOME).round().astype(int)).tolist()
 
 
-class Usable(NamedTuple):
-    """What a run trains on, and what it keeps in its plan."""
+class UsableMasks(NamedTuple):
+    """What a run trains on, and what it keeps in its plan.
+
+    Attributes:
+        scanned: pictures and masks that can be read.
+        listed: with the broken files, so that a resumed run names them, too.
+        class_counts: training pixels of each class, int64 ``(C,)``.
+    """
 
     scanned: Splits
     listed: Splits
+    class_counts: np.ndarray
 
 
-def usable(splits: Splits, source: str | Path, folder: Path, skipped: SkippedFiles, story: Story) -> Usable:
+def usable(splits: Splits, source: str | Path, folder: Path, skipped: SkippedFiles, story: Story) -> UsableMasks:
     """Open each picture once, draw masks of outlines, leave out what cannot be read, and say so.
 
     Args:
@@ -238,7 +232,8 @@ def usable(splits: Splits, source: str | Path, folder: Path, skipped: SkippedFil
     if not splits.train.has_masks:
         scanned = scanned.map(lambda index, name: with_masks(index, folder / name, skipped))
         splits = scanned
-    scanned = scanned.map(lambda index, name: _with_sound_masks(index, skipped))
+    sound = {name: _with_sound_masks(index, skipped) for name, index in (("train", scanned.train), ("val", scanned.val))}
+    scanned = dataclasses.replace(scanned, **{name: index for name, (index, _) in sound.items()})
     train, val = scanned.train, scanned.val
     for index, name in ((train, "training"), (val, "validation")):
         if not len(index):
@@ -247,46 +242,28 @@ def usable(splits: Splits, source: str | Path, folder: Path, skipped: SkippedFil
     story.tell(
         f"{len(train)} training and {len(val)} validation pictures with masks of {len(train.class_names)} classes, in {source}."
     )
-    for note in scanned.notes:
-        story.tell(f"Note: {note}.")
-    if scanned.problems:
-        first = scanned.problems[0]
-        story.tell(
-            f"{len(scanned.problems)} files are left out, the first: {first.path}: {first.kind}: {first.detail}. "
-            "`visionkit check` names all."
-        )
-    for file in skipped.list():
-        story.tell(f"Skipped {file.path}: {file.reason}.")
-    return Usable(scanned, splits)
+    tell_left_out(scanned.notes, scanned.problems, skipped, story)
+    return UsableMasks(scanned, splits, sound["train"][1])
 
 
-def _with_sound_masks(index: Index, skipped: SkippedFiles) -> Index:
-    """The pictures whose masks can be read, and are as large as they are."""
+def _with_sound_masks(index: Index, skipped: SkippedFiles) -> tuple[Index, np.ndarray]:
+    """The pictures whose masks can be read, and are as large as they are; and their pixels of each class."""
 
-    def what_is_wrong(place: int) -> str | None:
+    def count(place: int) -> np.ndarray | None:
         fact = index.facts[place]
         try:
-            mask = read_mask(index.annotations[place].mask, index)
+            mask = read_fitting_mask(index.annotations[place].mask, index, fact.height, fact.width)
         except (PictureError, OSError) as error:
-            return f"its mask cannot be used: {error}"
-        fits = mask.shape == (fact.height, fact.width)
-        return None if fits else f"its mask is {mask.shape[1]} x {mask.shape[0]}, it is {fact.width} x {fact.height}"
+            skipped.add(index.paths[place], str(error))
+            return None
+        return np.bincount(mask.ravel(), minlength=256)
 
     with ThreadPoolExecutor(os.cpu_count()) as pool:
-        reasons = list(pool.map(what_is_wrong, range(len(index))))
-    for path, reason in zip(index.paths, reasons, strict=True):
-        if reason is not None:
-            skipped.add(path, reason)
-    return index.take([place for place, reason in enumerate(reasons) if reason is None])
-
-
-def few(splits: Splits) -> Splits:
-    """The first pictures, for a smoke run."""
-    return splits.map(lambda index, name: _first(index, SMOKE_PICTURES[name]))
-
-
-def _first(index: Index, count: int) -> Index:
-    return index.take(range(min(len(index), count)))
+        asked = pool.map(count, range(len(index)))
+        counts = list(tqdm(asked, "checking masks", total=len(index), unit=" masks", leave=False))
+    kept = [place for place, each in enumerate(counts) if each is not None]
+    total = sum((counts[place] for place in kept), np.zeros(256, np.int64))
+    return index.take(kept), total[: len(index.class_names)]
 
 
 def few_volumes(splits: VolumeSplits) -> VolumeSplits:
@@ -303,7 +280,4 @@ def tell_volumes(splits: VolumeSplits, source: str, skipped: SkippedFiles, story
         f"{len(splits.train)} training and {len(splits.val)} validation volumes of {sides} voxels, labels of "
         f"{len(splits.class_names)} classes, in {source}."
     )
-    for note in splits.notes:
-        story.tell(f"Note: {note}.")
-    for file in skipped.list():
-        story.tell(f"Skipped {file.path}: {file.reason}.")
+    tell_left_out(splits.notes, (), skipped, story)

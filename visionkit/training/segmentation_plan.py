@@ -10,7 +10,7 @@ from visionkit.data.augment import Augmentation, preset
 from visionkit.data.targets import MaskTargets
 from visionkit.data.volume_patches import ORDINARY, VolumeVariation
 from visionkit.inference.segmentation_evaluation import Outcome
-from visionkit.metrics.segmentation import SegmentationMetrics, mean_dice_of_cases
+from visionkit.metrics.segmentation import SegmentationMetrics, background_of, mean_dice_of_cases
 from visionkit.training.recipe import Story
 from visionkit.training.segmentation_phase import LossName, Objective
 
@@ -103,18 +103,14 @@ def tell_counts(counts: np.ndarray, class_names: Sequence[str], story: Story) ->
 
 
 def numbers(measured: SegmentationMetrics, outcomes: Sequence[Outcome], *, cases: bool) -> dict[str, float]:
-    """What ``metrics.json`` holds. Dice is of what is no background, where there is one.
+    """What ``metrics.json`` holds.
 
     Args:
         cases: whether Dice is the mean of that of each volume, as of medical volumes, or of all pixels together.
     """
     found = measured.numbers()
-    if not np.isnan(measured.foreground_dice):
-        found["dice"] = measured.foreground_dice
-    if cases:
+    if cases and "dice" in found:
         of_each = mean_dice_of_cases((each.matrix for each in outcomes), len(measured.class_names))
-        parts = of_each[1:] if not np.isnan(measured.foreground_dice) else of_each
-        found.pop("dice", None)
-        if not np.isnan(parts).all():
-            found["dice"] = float(np.nanmean(parts))
+        background = background_of(measured.class_names)
+        found["dice"] = float(np.nanmean(of_each if background is None else np.delete(of_each, background)))
     return found

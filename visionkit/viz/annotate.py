@@ -15,7 +15,8 @@ import matplotlib
 import numpy as np
 from PIL import Image, ImageDraw, ImageFont
 
-from visionkit.data.windows import IGNORE
+from visionkit.data.sample import IGNORE
+from visionkit.metrics.segmentation import background_of
 
 Color = tuple[int, int, int]
 # Far from each other by eye, the first of them farthest; none so pale or so dark that it is lost on a photograph.
@@ -53,6 +54,14 @@ OUTSIDE = 2.0  # sides of the picture beyond which nothing is followed
 def color_of(number: int) -> Color:
     """The color of a class; after ``len(PALETTE)`` classes they recur."""
     return PALETTE[number % len(PALETTE)]
+
+
+def uncolored(class_names: Sequence[str]) -> tuple[int, ...]:
+    """Classes of masks that stay as the picture is: the background, or the first of two, which the other shows as well."""
+    background = background_of(class_names)
+    if background is not None:
+        return (background,)
+    return (0,) if len(class_names) == 2 else ()
 
 
 def text_color(background: Color) -> Color:

@@ -16,8 +16,7 @@ from PIL import Image
 
 from visionkit.data import collate, pipeline
 from visionkit.data.augment import Augmentation
-from visionkit.data.sample import Index, SkippedFiles
-from visionkit.data.windows import IGNORE
+from visionkit.data.sample import IGNORE, Index, SkippedFiles
 from visionkit.errors import UserError
 from visionkit.viz import annotate
 

@@ -9,10 +9,10 @@ import cv2
 import numpy as np
 from PIL import Image
 
-from visionkit.data.sample import Skipped
-from visionkit.data.windows import IGNORE
+from visionkit.data.sample import IGNORE, Skipped
+from visionkit.metrics.segmentation import measure
 from visionkit.viz import plots
-from visionkit.viz.annotate import Color, color_of, draw_mask
+from visionkit.viz.annotate import Color, color_of, draw_mask, uncolored
 from visionkit.viz.page import inline, inline_jpeg, write_page
 from visionkit.viz.report import MAX_SKIPPED, Section, shown_matrix
 
@@ -80,9 +80,8 @@ class SegmentationReport:
 
     @property
     def background(self) -> tuple[int, ...]:
-        """Classes that are not colored: the first of two, or one of that name."""
-        named = [number for number, name in enumerate(self.class_names) if name.strip().lower() == "background"]
-        return tuple(named[:1]) or ((0,) if len(self.class_names) == 2 else ())
+        """Classes that are not colored."""
+        return uncolored(self.class_names)
 
 
 def write_segmentation_report(report: SegmentationReport, path: str | Path) -> Path:
@@ -112,28 +111,24 @@ def write_segmentation_report(report: SegmentationReport, path: str | Path) -> P
 
 
 def _class_rows(report: SegmentationReport) -> list[dict[str, Any]]:
-    """What nothing is divided by is None."""
-    right = np.diag(report.matrix)
-    truth, answers = report.matrix.sum(axis=1), report.matrix.sum(axis=0)
-    boundary = np.full(len(right), np.nan) if report.boundary_f1 is None else report.boundary_f1
+    """What there is nothing to say of is None."""
+    measured, names = measure(report.matrix, report.class_names), report.class_names
+    shares = np.asarray(report.train_counts) / max(np.sum(report.train_counts), 1)
+    is_true = measured.truth_share > 0
+    columns = {
+        "train": np.where(shares > 0, shares, np.nan),
+        "val": np.where(is_true, measured.truth_share, np.nan),
+        "iou": measured.iou,
+        "dice": measured.dice,
+        "precision": measured.precision,
+        "recall": np.where(is_true, measured.recall, np.nan),
+        "boundary_f1": np.full(len(names), np.nan) if report.boundary_f1 is None else report.boundary_f1,
+    }
     return [
-        {
-            "name": name,
-            "color": None if number in report.background else color_of(number),
-            "train": _share(report.train_counts[number], np.sum(report.train_counts)),
-            "val": _share(truth[number], truth.sum()),
-            "iou": _share(right[number], truth[number] + answers[number] - right[number]),
-            "dice": _share(2 * right[number], truth[number] + answers[number]),
-            "precision": _share(right[number], answers[number]),
-            "recall": _share(right[number], truth[number]),
-            "boundary_f1": None if np.isnan(boundary[number]) else float(boundary[number]),
-        }
-        for number, name in enumerate(report.class_names)
+        {"name": name, "color": None if number in report.background else color_of(number)}
+        | {column: None if np.isnan(values[number]) else float(values[number]) for column, values in columns.items()}
+        for number, name in enumerate(names)
     ]
-
-
-def _share(part: float, whole: float) -> float | None:
-    return float(part / whole) if whole else None
 
 
 def _row(report: SegmentationReport, number: int) -> dict[str, Any]:

@@ -2,7 +2,7 @@
 
 import numpy as np
 
-from visionkit.data.windows import IGNORE
+from visionkit.data.sample import IGNORE
 from visionkit.viz.array_pictures import grey_levels
 
 SLICE = 160  # pixels of the longest side of a slice, at least half of them
