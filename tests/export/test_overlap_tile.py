@@ -5,9 +5,9 @@ import pytest
 import tensorflow as tf
 
 from visionkit.export.overlap_tile import Tiling, overlap_tile
-from visionkit.export.segmenter_bundle import AT_ONCE, LARGEST, MARGIN, tiling_of
+from visionkit.export.segmenter_bundle import LARGEST, MARGIN, best_class, tiling_of
 
-SMALL = {2: Tiling(3, 16, 4, 600), 3: Tiling(4, 16, 4, 9000)}
+SMALL = {2: Tiling(3, 16, 4), 3: Tiling(4, 16, 4)}
 
 
 def means_of(width: int, rank: int):
@@ -38,7 +38,7 @@ VOLUMES = [(1, 1, 1), (3, 4, 5), (8, 9, 20), (27, 12, 7)]
 def test_small_networks_answer_as_for_the_whole(rng, shape):
     values = rng.random((*shape, 1)).astype(np.float32)
     width = 5
-    answer = overlap_tile(tf.constant(values), means_of(width, len(shape)), SMALL[len(shape)], tf.identity)
+    answer = overlap_tile(tf.constant(values), means_of(width, len(shape)), SMALL[len(shape)], tf.identity, num_classes=2)
     np.testing.assert_allclose(answer, by_hand(values, width), atol=1e-5)
 
 
@@ -47,18 +47,18 @@ def test_in_a_graph_of_unknown_sides_it_is_the_same(rng, shape):
     rank = len(shape)
     values = rng.random((*shape, 1)).astype(np.float32)
     answer = tf.function(
-        lambda x: overlap_tile(x, means_of(3, rank), SMALL[rank], tf.identity),
+        lambda x: overlap_tile(x, means_of(3, rank), SMALL[rank], tf.identity, num_classes=2),
         input_signature=[tf.TensorSpec([None] * rank + [1])],
     )
     np.testing.assert_allclose(answer(values), by_hand(values, 3), atol=1e-5)
-    kept = overlap_tile(tf.constant(values), means_of(3, rank), SMALL[rank], lambda p: tf.cast(tf.argmax(p, -1), tf.uint8))
+    kept = overlap_tile(tf.constant(values), means_of(3, rank), SMALL[rank], best_class, num_classes=2)
     assert kept.dtype == tf.uint8 and kept.shape == shape
     assert (kept.numpy() == by_hand(values, 3).argmax(-1)).mean() > 0.99  # but for ties
 
 
 def test_what_a_tile_says_near_its_own_border_does_not_count(rng):
     """A network that sees nothing but how near its tile's border is: tiles fade before what they cannot know."""
-    tiling = Tiling(8, 48, 4, 1)
+    tiling = Tiling(8, 48, 4)
 
     def near(tiles):
         shape = tf.shape(tiles)
@@ -68,7 +68,7 @@ def test_what_a_tile_says_near_its_own_border_does_not_count(rng):
         return tf.ones([shape[0], 1, 1, 1]) * tf.cast(least < tiling.margin // 2, tf.float32)[None, ..., None]
 
     for sides in ((200, 131), (33, 90), (1, 1)):
-        answer = overlap_tile(tf.zeros([*sides, 1]), near, tiling, tf.identity)
+        answer = overlap_tile(tf.zeros([*sides, 1]), near, tiling, tf.identity, num_classes=1)
         assert answer.shape == (*sides, 1) and not answer.numpy().any()
 
 
@@ -76,30 +76,30 @@ def test_shares_of_all_tiles_sum_to_one_and_fade_without_a_step():
     def numbered(tiles):  # tiles differ, wherever they lie: their answers must blend
         return tiles[:, :1, :1] * tf.ones_like(tiles)
 
-    tiling = Tiling(4, 24, 4, 1)
+    tiling = Tiling(4, 24, 4)
     values = np.repeat(np.repeat(np.arange(90, dtype=np.float32)[:, None, None], 70, 1), 1, 2)
-    answer = overlap_tile(tf.constant(values), numbered, tiling, tf.identity).numpy()[:, 0, 0]
+    answer = overlap_tile(tf.constant(values), numbered, tiling, tf.identity, num_classes=1).numpy()[:, 0, 0]
     assert np.abs(np.diff(answer)).max() <= 16 / tiling.margin + 1e-4  # from one tile's number to the next, in margin pixels
-    ones = overlap_tile(tf.constant(values), tf.ones_like, tiling, tf.identity)
+    ones = overlap_tile(tf.constant(values), tf.ones_like, tiling, tf.identity, num_classes=1)
     np.testing.assert_allclose(ones, np.ones_like(values), atol=1e-6)
 
 
-def test_large_pictures_are_held_row_by_row():
-    """Neither the network nor what follows it ever gets more than a row of tiles, and what is computed together is bounded."""
-    tiling, seen, finished = Tiling(4, 32, 4, 5000), [], []
+def test_of_large_pictures_a_tile_is_held_at_a_time():
+    """Neither the network nor what follows it ever gets more than one tile."""
+    tiling, seen, finished = Tiling(4, 32, 4), [], []
 
     def predict(tiles):
-        seen.append(tiles.shape.as_list())
+        seen.append(tuple(tiles.shape))
         return tf.repeat(tiles, 7, -1)
 
     def finish(probabilities):
-        finished.append(probabilities.shape.as_list())
-        return tf.cast(tf.argmax(probabilities, -1), tf.uint8)
+        finished.append(tuple(probabilities.shape))
+        return best_class(probabilities)
 
-    answer = overlap_tile(tf.zeros([900, 120, 1]), predict, tiling, finish)
+    answer = overlap_tile(tf.zeros([900, 120, 1]), predict, tiling, finish, num_classes=7)
     assert answer.shape == (900, 120)
-    assert max(np.prod(shape) for shape in seen) <= tiling.at_once and {tuple(each[1:3]) for each in seen} == {(32, 32)}
-    assert max(shape[0] for shape in finished) <= 32 and len(finished) >= 900 // 32
+    assert set(seen) == {(1, 32, 32, 1)} and len(seen) == 38 * 5  # each tile once
+    assert set(finished) == {(1, 1, 7), (24, 24, 7)}
 
 
 @pytest.mark.parametrize("rank", [2, 3])
@@ -107,4 +107,4 @@ def test_large_pictures_are_held_row_by_row():
 def test_every_multiple_gets_tiles_that_do_not_overlap_threefold(rank, multiple):
     tiling = tiling_of(rank, multiple)
     assert tiling.largest % multiple == 0 and tiling.largest >= 4 * tiling.margin
-    assert tiling.largest <= max(LARGEST[rank], multiple) and (tiling.margin, tiling.at_once) == (MARGIN[rank], AT_ONCE[rank])
+    assert tiling.largest <= max(LARGEST[rank], multiple) and tiling.margin == MARGIN[rank]

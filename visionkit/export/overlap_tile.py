@@ -4,11 +4,14 @@ U-Net: Convolutional Networks for Biomedical Image Segmentation, Ronneberger et 
 figure 2.
 
 What lies beyond the border is mirrored. What fits into one tile is seen as a whole. Else tiles overlap by twice the margin, and
-fade into each other in the middle of that overlap, so that no tile answers where it sees little around. Tiles are computed
-in rows along the first axis, of which two are held at a time: memory grows with the width of a picture, not with its area.
+fade into each other in the middle of that overlap, so that no tile answers where it sees little around. Of probabilities one
+tile is held, and the strips in which finished tiles overlap those that are to come: beside the picture and its mask, memory
+grows with the width of a picture, not with its area, and slowly.
 """
 
+import math
 from collections.abc import Callable
+from functools import partial
 from typing import NamedTuple
 
 import tensorflow as tf
@@ -21,75 +24,80 @@ class Tiling(NamedTuple):
 
     Attributes:
         margin: pixels that a tile sees beyond what it answers for, at least.
-        largest: side of the largest tile in pixels, a multiple of ``multiple``.
+        largest: side of the largest tile in pixels, a multiple of ``multiple``, at least four margins.
         multiple: what the network's sides are multiples of.
-        at_once: pixels that are computed together, at least those of one tile.
     """
 
     margin: int
     largest: int
     multiple: int
-    at_once: int
 
 
 class _Axis(NamedTuple):
-    """Tiles along one axis of a padded picture: their number, length and distance, and the share of each in the answer."""
+    """Tiles along one axis of a padded picture.
+
+    Attributes:
+        count: of the tiles.
+        blocks: into which the answer is parted; the last one of several is what the last tile leaves to the next.
+        side: of a tile.
+        step: from a tile to the next, and the side of a block.
+        shares: of each pixel of each tile in the answer, ``(count, side)``.
+        places: where the pixels of the padded axis come from.
+    """
 
     count: tf.Tensor
+    blocks: tf.Tensor
     side: tf.Tensor
     step: tf.Tensor
     shares: tf.Tensor
+    places: tf.Tensor
 
 
-def overlap_tile(image: tf.Tensor, predict: Predict, tiling: Tiling, finish: Callable[[tf.Tensor], tf.Tensor]) -> tf.Tensor:
+def overlap_tile(
+    image: tf.Tensor, predict: Predict, tiling: Tiling, finish: Callable[[tf.Tensor], tf.Tensor], *, num_classes: int
+) -> tf.Tensor:
     """Answers for every pixel of one picture or volume.
 
     Args:
         image: ``(spatial..., channels)`` of any size, at least one pixel.
-        predict: from tiles to probabilities of as many pixels.
+        predict: from a tile, as a batch of one, to probabilities of as many pixels.
         tiling: how it is cut.
         finish: what is kept of blended probabilities ``(pixels..., K)``, such as the best class of each.
+        num_classes: ``K``.
 
     Returns:
         ``(spatial...)`` with what ``finish`` leaves behind it.
     """
-    shape = tf.shape(image)
     rank = image.shape.rank - 1
-    rows, *others = (_axis(shape[number], tiling) for number in range(rank))
-    for number, axis in enumerate(others, start=1):
-        image = tf.gather(image, _mirrored(shape[number], axis, tiling.margin), axis=number)
-    sides = [rows.side, *(axis.side for axis in others)]
-    group = tf.maximum(tiling.at_once // tf.reduce_prod(tf.stack(sides)), 1)
-    mirrored_rows = _mirrored(shape[0], rows, tiling.margin)
+    shape = tf.shape(image)[:rank]
+    axes = [_axis(shape[number], tiling) for number in range(rank)]
+    kept = finish(tf.zeros([*[1] * rank, num_classes]))  # for its type
+    num_blocks = math.prod(axis.blocks for axis in axes)
+    sides = tf.stack([*(axis.side for axis in axes), num_classes])
 
-    def blended_row(number: tf.Tensor) -> tf.Tensor:
-        strip = tf.gather(image, mirrored_rows[number * rows.step : number * rows.step + rows.side])
-        tiles = _cut(strip, others)
-        answers = _in_groups(predict, tiles, group)
-        shares = tf.reshape(rows.shares[number], [1, -1, *[1] * rank])
-        return _joined(answers * shares, others)
+    def step(number, blocks, carried):
+        place = _place(number, axes)
 
-    first = blended_row(tf.constant(0))
-    kept = finish(first[:1])  # for its type
-    parts = tf.TensorArray(kept.dtype, size=rows.count + 1, element_shape=[None, *kept.shape[1:]], infer_shape=False)
+        def tile():
+            return _shared(predict(_cut(image, place, axes)[None])[0], place, axes)
 
-    def step(number, row, parts):
-        parts = parts.write(number, finish(row[: rows.step]))
-        carried = row[rows.step :]
-        following = tf.cond(number + 1 < rows.count, lambda: blended_row(number + 1), lambda: tf.zeros_like(row))
-        overlap = rows.side - rows.step
-        return number + 1, tf.concat([following[:overlap] + carried, following[overlap:]], 0), parts
+        is_tile = tf.reduce_all(tf.stack([at < axis.count for at, axis in zip(place, axes, strict=True)]))
+        answer, carried = _blended(tf.cond(is_tile, tile, lambda: tf.zeros(sides)), place, axes, carried)
+        return number + 1, blocks.write(number, finish(answer)), carried
 
-    row_shape = tf.TensorShape([None] * (rank + 1))
-    _, last, parts = tf.while_loop(
-        lambda number, row, parts: number < rows.count,
+    def array(dtype: tf.DType, size: tf.Tensor, behind: tf.TensorShape) -> tf.TensorArray:
+        shape = tf.TensorShape([None] * rank).concatenate(behind)
+        return tf.TensorArray(dtype, size, element_shape=shape, infer_shape=False)
+
+    blocks = array(kept.dtype, num_blocks, kept.shape[rank:])
+    carried = tuple(array(tf.float32, math.prod(each.blocks for each in axes[n + 1 :]), num_classes) for n in range(rank))
+    _, blocks, _ = tf.while_loop(
+        lambda number, *_: number < num_blocks,
         step,
-        (tf.constant(0), first, parts),
-        shape_invariants=(tf.TensorShape([]), row_shape, tf.TensorShape(None)),
-        parallel_iterations=1,  # more would hold more rows
+        (tf.constant(0), blocks, carried),
+        parallel_iterations=1,  # a tile blends into those before it
     )
-    parts = parts.write(rows.count, finish(last[: rows.side - rows.step]))
-    whole = parts.concat()
+    whole = _joined(blocks.stack(), axes)
     start = tiling.margin
     return whole[(*(slice(start, start + shape[number]) for number in range(rank)),)]
 
@@ -99,8 +107,9 @@ def _axis(length: tf.Tensor, tiling: Tiling) -> _Axis:
     padded = length + 2 * margin
     is_one = padded <= largest
     side = tf.where(is_one, -(-padded // multiple) * multiple, largest)
-    step = side - 2 * margin
-    count = tf.where(is_one, 1, -(-(padded - side) // step) + 1)
+    step = tf.where(is_one, side, side - 2 * margin)
+    count = tf.where(is_one, 1, -(-(padded - side) // (largest - 2 * margin)) + 1)
+    blocks = tf.where(is_one, 1, count + 1)
     # It rises from 0 to 1 in the middle half of the overlap.
     places = (tf.range(2 * margin, dtype=tf.float32) + 0.5 - margin / 2) / tf.cast(max(margin, 1), tf.float32)
     rising = tf.clip_by_value(places, 0.0, 1.0)
@@ -108,50 +117,69 @@ def _axis(length: tf.Tensor, tiling: Tiling) -> _Axis:
     ends = tf.concat([tf.repeat(1 - rising[None], count - 1, 0), tf.ones([1, 2 * margin])], 0)
     middle = tf.ones([count, side - 2 * margin])
     shares = tf.concat([begins, middle], 1) * tf.concat([middle, ends], 1)
-    return _Axis(count, side, step, shares)
+    return _Axis(count, blocks, side, step, shares, _mirrored(length, (count - 1) * step + side, margin))
 
 
-def _mirrored(length: tf.Tensor, axis: _Axis, margin: int) -> tf.Tensor:
+def _mirrored(length: tf.Tensor, padded: tf.Tensor, margin: int) -> tf.Tensor:
     """Where the pixels of a padded axis come from."""
-    places = tf.range((axis.count - 1) * axis.step + axis.side) - margin
+    places = tf.range(padded) - margin
     period = tf.maximum(2 * (length - 1), 1)
     return tf.minimum(length - 1 - tf.abs(tf.math.floormod(places, period) - (length - 1)), length - 1)
 
 
-def _cut(strip: tf.Tensor, axes: list[_Axis]) -> tf.Tensor:
-    """``(side, padded..., channels)`` to tiles ``(N, sides..., channels)``, those along the last axis next to each other."""
-    tiles = strip[None]
-    for number, axis in enumerate(axes, start=2):
-        places = tf.range(axis.count)[:, None] * axis.step + tf.range(axis.side)
-        parts = tf.gather(tiles, places, axis=number)  # (N, ..., count, side, ...)
-        parts = tf.transpose(parts, [0, number, *range(1, number), *range(number + 1, parts.shape.rank)])
-        tiles = tf.reshape(parts, tf.concat([[-1], tf.shape(parts)[2:]], 0))
-    return tiles
+def _place(number: tf.Tensor, axes: list[_Axis]) -> list[tf.Tensor]:
+    """The place of a block along each axis; they are numbered along the last axis first."""
+    place = []
+    for axis in reversed(axes):
+        place.insert(0, number % axis.blocks)
+        number = number // axis.blocks
+    return place
 
 
-def _in_groups(predict: Predict, tiles: tf.Tensor, group: tf.Tensor) -> tf.Tensor:
-    """The answers of all tiles, of which ``group`` are computed at a time."""
-    count = tf.shape(tiles)[0]
-    parts = tf.TensorArray(tf.float32, size=-(-count // group), infer_shape=False)
-    _, parts = tf.while_loop(
-        lambda number, parts: number * group < count,
-        lambda number, parts: (number + 1, parts.write(number, predict(tiles[number * group : (number + 1) * group]))),
-        (tf.constant(0), parts),
-        parallel_iterations=1,
-    )
-    answers = parts.concat()
-    answers.set_shape([None] * tiles.shape.rank)
-    return answers
+def _cut(image: tf.Tensor, place: list[tf.Tensor], axes: list[_Axis]) -> tf.Tensor:
+    """A tile ``(sides..., channels)``."""
+    for number, (at, axis) in enumerate(zip(place, axes, strict=True)):
+        image = tf.gather(image, axis.places[at * axis.step : at * axis.step + axis.side], axis=number)
+    return image
 
 
-def _joined(answers: tf.Tensor, axes: list[_Axis]) -> tf.Tensor:
-    """The inverse of ``_cut``, the overlaps blended: ``(N, sides..., K)`` to ``(side, padded..., K)``."""
-    for number, axis in reversed(list(enumerate(axes, start=2))):
-        parts = tf.reshape(answers, tf.concat([[-1, axis.count], tf.shape(answers)[1:]], 0))
-        others = [each for each in range(parts.shape.rank) if each not in (1, number + 1)]
-        frames = tf.transpose(parts, [*others, 1, number + 1]) * axis.shares  # (N, ..., count, side)
-        summed = tf.signal.overlap_and_add(frames, axis.step)
-        order = list(range(len(others)))
-        order.insert(number, len(others))
-        answers = tf.transpose(summed, order)
-    return answers[0]
+def _shared(answer: tf.Tensor, place: list[tf.Tensor], axes: list[_Axis]) -> tf.Tensor:
+    """A tile's answer ``(sides..., K)``, each pixel times its share."""
+    for number, (at, axis) in enumerate(zip(place, axes, strict=True)):
+        answer *= tf.reshape(axis.shares[at], [-1, *[1] * (len(axes) - number)])
+    return answer
+
+
+def _blended(
+    answer: tf.Tensor, place: list[tf.Tensor], axes: list[_Axis], carried: tuple[tf.TensorArray, ...]
+) -> tuple[tf.Tensor, tuple[tf.TensorArray, ...]]:
+    """A tile's answer with what the tiles before it left to it, ``(steps..., K)``; and what it leaves to those behind it.
+
+    Axis by axis from the last: what is left along an axis is already blended along those after it, of whose blocks each has a
+    place in ``carried``.
+    """
+    left, here = list(carried), tf.constant(0)
+    blocks_after = 1
+    for number, axis in reversed(list(enumerate(axes))):
+        overlap = axis.side - axis.step
+        first, middle, last = tf.split(answer, tf.stack([overlap, axis.step - overlap, overlap]), axis=number)
+        first = tf.cond(place[number] > 0, partial(_plus, first, left[number], here), partial(tf.identity, first))
+        left[number] = left[number].write(here, last)
+        answer = tf.concat([first, middle], number)
+        here += place[number] * blocks_after
+        blocks_after *= axis.blocks
+    return answer, tuple(left)
+
+
+def _plus(values: tf.Tensor, carried: tf.TensorArray, here: tf.Tensor) -> tf.Tensor:
+    return values + carried.read(here)
+
+
+def _joined(blocks: tf.Tensor, axes: list[_Axis]) -> tf.Tensor:
+    """``(N, steps..., K...)`` to ``(padded..., K...)``."""
+    rank = len(axes)
+    parts = tf.reshape(blocks, tf.concat([tf.stack([axis.blocks for axis in axes]), tf.shape(blocks)[1:]], 0))
+    behind = range(2 * rank, parts.shape.rank)
+    beside = [axis for number in range(rank) for axis in (number, number + rank)]
+    padded = tf.stack([axis.blocks * axis.step for axis in axes])
+    return tf.reshape(tf.transpose(parts, [*beside, *behind]), tf.concat([padded, tf.shape(blocks)[rank + 1 :]], 0))

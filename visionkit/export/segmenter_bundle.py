@@ -7,6 +7,7 @@ does not pool volumes, so a U-Net of them has no twin.
 """
 
 from collections.abc import Callable
+from functools import partial
 from itertools import product
 from pathlib import Path
 from typing import Any, Literal
@@ -26,14 +27,13 @@ Views = Literal["one", "mirror", "eight"]
 NUM_VIEWS: dict[str, int] = {"one": 1, "mirror": 2, "eight": 8}
 MARGIN = {2: 32, 3: 4}  # pixels, by rank: what lies beyond says little, and costs as much as the picture itself
 LARGEST = {2: 768, 3: 96}  # pixels a side of a tile: what is smaller is seen as a whole
-AT_ONCE = {2: 2**18, 3: 2**19}  # pixels that are computed together
 
 
 def tiling_of(rank: int, multiple: int) -> Tiling:
     """How pictures (rank 2) or volumes (3) are cut for a network whose sides are multiples of ``multiple``."""
     margin = MARGIN[rank]
     largest = max(LARGEST[rank] // multiple * multiple, -(-4 * margin // multiple) * multiple)
-    return Tiling(margin, largest, multiple, AT_ONCE[rank])
+    return Tiling(margin, largest, multiple)
 
 
 class Segmenter(tf.Module):
@@ -77,7 +77,7 @@ class Segmenter(tf.Module):
     def _each(self, given: tf.Tensor, finish: Callable[[tf.Tensor], tf.Tensor], spec: tf.TensorSpec) -> tf.Tensor:
         def answer(one):
             values = standardized(one) if self._rank == 3 else one
-            return overlap_tile(values, self._seen, self._tiling, finish)
+            return overlap_tile(values, self._seen, self._tiling, finish, num_classes=self._classes)
 
         if tf.shape(given)[0] == 0:  # of nothing a map does not know the sides
             return tf.zeros(tf.concat([tf.shape(given)[:-1], spec.shape[self._rank :]], 0), spec.dtype)
@@ -99,7 +99,8 @@ class Segmenter(tf.Module):
         """Encoded JPEG, PNG, GIF or BMP files ``(N,)``, each of any size, to ``mask_png``: their masks as grey PNG files."""
 
         def answer(contents):
-            mask = overlap_tile(decode_in_graph(contents), self._seen, self._tiling, best_class)
+            pixels = decode_in_graph(contents)
+            mask = overlap_tile(pixels, self._seen, self._tiling, best_class, num_classes=self._classes)
             return tf.io.encode_png(mask[..., None])
 
         spec = tf.TensorSpec([], tf.string)
@@ -161,7 +162,10 @@ def whole_answers(network: keras.Model, tiling: Tiling) -> Callable[[np.ndarray]
     def forward(tiles):
         return tf.nn.softmax(network(tf.cast(tiles, tf.float32), training=False))
 
-    answer = tf.function(lambda values: overlap_tile(values, forward, tiling, best_class), input_signature=[spec])
+    @partial(tf.function, input_signature=[spec])
+    def answer(values):
+        return overlap_tile(values, forward, tiling, best_class, num_classes=network.output_shape[-1])
+
     return lambda values: answer(tf.constant(values)).numpy()
 
 
