@@ -13,7 +13,7 @@ Expected with seed 0, all in, on 2 cores that other trainings shared:
 
     ISBI 2012 membranes, 19 + 5 slices, --any-way-up --membranes --views eight    pixel error 0.083 (0.054 as the challenge
         counts), after 35 minutes
-    CamVid, 367 + 101 pictures of 11 classes, --epochs 4                          mean IoU 0.405, after 20 minutes
+    CamVid, 367 + 101 pictures of 11 classes, --epochs 4 --class-weights balanced mean IoU 0.510, after 16 minutes
     hippocampus, 65 + 20 MRI volumes of two parts                                 Dice 0.876, after 14 minutes
 """
 
