@@ -1,0 +1,169 @@
+"""Exact nearest templates: NumPy up to 100,000 of them, faiss beyond where it is installed; both give the same answers.
+
+A matrix product says quickly which templates may be near, rounding included; only those are measured, in double precision.
+So the answers are those of measuring all, also between templates that are almost equally far, or equal.
+"""
+
+import functools
+import warnings
+
+import numpy as np
+
+from visionkit.errors import UserError
+
+LARGEST_IN_NUMPY = 100_000  # templates; beyond, faiss is faster enough to be worth its copy of them
+QUERIES_AT_ONCE = 64
+TEMPLATES_AT_ONCE = 16_384  # with the queries at once: 4 MB of products, which stay in the processor's cache
+GROUPS = 1_024  # of a block: the least of each bounds how far the nearest can be
+SPARE = 16  # more neighbors than asked for from faiss, whose order is rounded
+ROUNDING, TINY = float(np.finfo(np.float32).eps), float(np.finfo(np.float32).tiny)
+
+
+class Templates:
+    """Templates made ready to be searched; safe to share between threads.
+
+    Args:
+        templates: float32 ``(N, D)``; kept, not copied.
+        largest_in_numpy: how many are searched without faiss.
+
+    Raises:
+        UserError: another shape, or values that are not finite, or so large that their squares are not.
+    """
+
+    def __init__(self, templates: np.ndarray, *, largest_in_numpy: int = LARGEST_IN_NUMPY):
+        self._templates = _checked(templates, "templates")
+        self._norms = _squared_norms(self._templates, "templates")
+        self._largest = float(self._norms.max(initial=0.0)) ** 0.5
+        faiss = _faiss() if len(templates) > largest_in_numpy else None
+        self._index = None
+        if faiss is not None:
+            self._index = faiss.IndexFlatL2(self._templates.shape[1])
+            self._index.add(self._templates)
+
+    def nearest(self, queries: np.ndarray, k: int) -> tuple[np.ndarray, np.ndarray]:
+        """The ``k`` nearest templates of each query, nearest first; of equally far ones, the earlier place first.
+
+        Args:
+            queries: float32 ``(Q, D)``.
+            k: how many; if there are fewer templates, all of them.
+
+        Returns:
+            Euclidean distances float32 and places int64, both ``(Q, min(k, N))``.
+
+        Raises:
+            UserError: as the class says; or a dimension that is not that of the templates; or ``k`` below 1.
+        """
+        queries = _checked(queries, "queries")
+        if queries.shape[1] != self._templates.shape[1]:
+            raise UserError(f"Queries of {queries.shape[1]} numbers; expected {self._templates.shape[1]}, as templates have.")
+        if k < 1:
+            raise UserError(f"The {k} nearest templates: expected 1 or more.")
+        k = min(k, len(self._templates))
+        found = np.zeros((len(queries), k), np.float64), np.zeros((len(queries), k), np.int64)
+        if k and len(queries):
+            lengths = np.sqrt(_squared_norms(queries, "queries").astype(np.float64))
+            # Of sums of D products in float32, as far as they go into what is compared; twice the textbook's bound.
+            errors = (queries.shape[1] + 8) * (ROUNDING * (lengths + self._largest) ** 2 + TINY)
+            in_doubt = np.arange(len(queries)) if self._index is None else self._ask_faiss(queries, k, errors, found)
+            for start in range(0, len(in_doubt), QUERIES_AT_ONCE):
+                rows = in_doubt[start : start + QUERIES_AT_ONCE]
+                found[0][rows], found[1][rows] = self._ask_numpy(queries[rows], k, lengths[rows], errors[rows])
+        return np.sqrt(found[0]).astype(np.float32), found[1]
+
+    def _ask_numpy(self, queries, k, lengths, errors) -> tuple[np.ndarray, np.ndarray]:
+        """Squared distances and places; each block may add to the nearest of those before it."""
+        nearest = [(np.zeros(0), np.zeros(0, np.int64))] * len(queries)
+        limits = np.full(len(queries), np.inf)  # squared distances beyond which no template counts
+        for start in range(0, len(self._templates), TEMPLATES_AT_ONCE):
+            block = slice(start, start + TEMPLATES_AT_ONCE)
+            products = queries @ self._templates[block].T
+            products *= -2
+            products += self._norms[block]  # the squared distances, less the query's squared norm
+            if start == 0:
+                limits = np.minimum(limits, _kth_bound(products, k) + lengths**2 + errors)
+            within = products <= (limits - lengths**2 + errors)[:, None]
+            for row in np.flatnonzero(within.any(axis=1)):
+                places = start + np.flatnonzero(within[row])
+                squares = np.concatenate([nearest[row][0], self._squared_distances(queries[row], places)])
+                places = np.concatenate([nearest[row][1], places])
+                best = np.lexsort((places, squares))[:k]
+                nearest[row] = squares[best], places[best]
+                if len(best) == k:
+                    limits[row] = squares[best[-1]]
+        return np.stack([squares for squares, _ in nearest]), np.stack([places for _, places in nearest])
+
+    def _ask_faiss(self, queries, k, errors, found) -> np.ndarray:
+        """Fill ``found``, and return the rows of which faiss cannot be sure, because many are equally far."""
+        asked = min(k + SPARE, len(self._templates))
+        rounded, places = self._index.search(queries, asked)
+        unsure = []
+        for row, (query, near) in enumerate(zip(queries, places, strict=True)):
+            squares = self._squared_distances(query, near)
+            best = np.lexsort((near, squares))[:k]
+            found[0][row], found[1][row] = squares[best], near[best]
+            if asked < len(self._templates) and squares[best[-1]] + errors[row] >= rounded[row, -1]:
+                unsure.append(row)
+        return np.array(unsure, np.int64)
+
+    def _squared_distances(self, query: np.ndarray, places: np.ndarray) -> np.ndarray:
+        """To the templates at these places, float64: by differences, since from products equal vectors would lie apart."""
+        away = self._templates[places].astype(np.float64) - query
+        return np.einsum("nd,nd->n", away, away)
+
+
+def search(queries: np.ndarray, templates: np.ndarray, k: int) -> tuple[np.ndarray, np.ndarray]:
+    """The ``k`` nearest templates of each query; to search the same templates again, keep a ``Templates``.
+
+    Args:
+        queries: float32 ``(Q, D)``.
+        templates: float32 ``(N, D)``.
+        k: how many; if there are fewer templates, all of them.
+
+    Returns:
+        Euclidean distances float32 and places int64, both ``(Q, min(k, N))``, nearest first; of equally far ones, the
+        earlier place first.
+
+    Raises:
+        UserError: shapes that do not fit, values that are not finite, or ``k`` below 1.
+    """
+    return Templates(templates).nearest(queries, k)
+
+
+def _kth_bound(values: np.ndarray, k: int) -> np.ndarray:
+    """For each row of ``(Q, M)`` a value that at least ``k`` of it do not exceed; infinite where there are fewer than ``k``.
+
+    The least of each group is enough: ``k`` groups have one such value each, and groups are fewer than values.
+    """
+    if values.shape[1] < k:
+        return np.full(len(values), np.inf)
+    if values.shape[1] >= 2 * GROUPS and k <= GROUPS // 2:
+        whole = values.shape[1] // GROUPS * GROUPS
+        values = values[:, :whole].reshape(len(values), -1, GROUPS).min(axis=1)
+    return np.take_along_axis(values, np.argpartition(values, k - 1, axis=1)[:, k - 1 : k], axis=1)[:, 0].astype(np.float64)
+
+
+def _checked(vectors: np.ndarray, name: str) -> np.ndarray:
+    vectors = np.ascontiguousarray(vectors, np.float32)
+    if vectors.ndim != 2:
+        raise UserError(f"Received {name} of shape {vectors.shape}; expected one row each, (N, D).")
+    return vectors
+
+
+def _squared_norms(vectors: np.ndarray, name: str) -> np.ndarray:
+    norms = np.einsum("nd,nd->n", vectors, vectors)
+    if not (norms < np.finfo(np.float32).max / 8).all():  # false for nan, too
+        raise UserError(f"Received {name} that are not finite, or too large; expected what a model embeds faces with.")
+    return norms
+
+
+@functools.cache
+def _faiss():
+    """The module, asked for once: so the sentence comes once, too."""
+    try:
+        import faiss  # an extra, and only large galleries need it
+    except ImportError:
+        warnings.warn(
+            f"More than {LARGEST_IN_NUMPY:,} templates are searched faster with faiss: pip install faiss-cpu.", stacklevel=4
+        )
+        return None
+    return faiss
