@@ -144,17 +144,22 @@ class Gallery:
         Raises:
             UserError: a name or embeddings that cannot be.
         """
-        return self.enrol_many({name: embeddings})[name]
+        return int(self.enrol_many({name: embeddings})[name].sum())
 
-    def enrol_many(self, people: Mapping[str, np.ndarray]) -> dict[str, int]:
-        """Add templates of several people in one step: of all, or, if something is wrong, of none; see ``enrol``."""
+    def enrol_many(self, people: Mapping[str, np.ndarray]) -> dict[str, np.ndarray]:
+        """Add templates of several people in one step: of all, or, if something is wrong, of none; see ``enrol``.
+
+        Returns:
+            for each person, bool ``(K,)``: which were added.
+        """
         checked = {_checked_name(name): self._checked(embeddings) for name, embeddings in people.items()}
         with one_writer(self.folder):
             version = self._newest()
-            held = _by_person(version)
+            held, added = _by_person(version), {}
             for name, embeddings in checked.items():
-                held[name] = _with_new(held.get(name, embeddings[:0]), embeddings)
-            added = {name: len(held[name]) - version.counts.get(name, 0) for name in checked}
+                before = held.get(name, embeddings[:0])
+                added[name] = _are_new(before, embeddings)
+                held[name] = np.concatenate([before, embeddings[added[name]]])
             self._write(version, held)
         return added
 
@@ -274,8 +279,10 @@ def _by_person(version: Version) -> dict[str, np.ndarray]:
     return {name: version.templates[end - count : end] for (name, count), end in zip(version.counts.items(), ends, strict=True)}
 
 
-def _with_new(held: np.ndarray, embeddings: np.ndarray) -> np.ndarray:
-    for embedding in embeddings:
-        if not (np.linalg.norm(held - embedding, axis=1) <= SAME_PICTURE * np.linalg.norm(embedding)).any():
-            held = np.concatenate([held, embedding[None]])
-    return held
+def _are_new(held: np.ndarray, embeddings: np.ndarray) -> np.ndarray:
+    """Which of a person's templates differ from all that are held and all before them."""
+    new = np.zeros(len(embeddings), bool)
+    for row, embedding in enumerate(embeddings):
+        known = np.concatenate([held, embeddings[:row][new[:row]]])
+        new[row] = not (np.linalg.norm(known - embedding, axis=1) <= SAME_PICTURE * np.linalg.norm(embedding)).any()
+    return new
