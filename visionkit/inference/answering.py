@@ -17,6 +17,7 @@ from visionkit.data.decode import PictureError
 from visionkit.errors import UserError
 from visionkit.inference.coco_results import CocoNumbers, coco_results, numbers_of, running_numbers
 from visionkit.inference.detecting import DetectedPicture, Detector
+from visionkit.inference.embedding import Embedded
 from visionkit.inference.loading import Prediction, expand, load
 from visionkit.inference.locating import MarkedPicture
 from visionkit.inference.picture_model import PictureModel, Unreadable
@@ -141,7 +142,7 @@ def _of_pictures(
             continue
         if options.coco is not None:
             collected.append(answer)
-        told = {DetectedPicture: _detected, MarkedPicture: _marked}.get(type(answer), _classified)
+        told = {DetectedPicture: _detected, MarkedPicture: _marked, Embedded: _embedded}.get(type(answer), _classified)
         said, drawn = told(model, answer, options)
         if drawn is not None:
             drawn.save(options.draw / drawing)
@@ -180,6 +181,12 @@ def _marked(model: PictureModel, answer: MarkedPicture, options: Options) -> tup
         drawn = Image.fromarray(draw_keypoints(pixels, np.insert(relative, 2, VISIBLE, axis=1)[None]))
     lines = [f"    {x:.0f} {y:.0f}" for x, y in answer.points]
     return Said(answer.to_plain(), "\n".join([answer.path, *lines])), drawn
+
+
+def _embedded(model: PictureModel, answer: Embedded, options: Options) -> tuple[Said, Image.Image | None]:
+    first = " ".join(f"{value:.3f}" for value in answer.embedding[:4])
+    text = f"{answer.path}\n    {len(answer.embedding)} numbers: {first} ...; --json gives all"
+    return Said(answer.to_plain(), text), None if options.draw is None else Image.fromarray(model.show(answer.path))
 
 
 def _detected(model: PictureModel, answer: DetectedPicture, options: Options) -> tuple[Said, Image.Image | None]:

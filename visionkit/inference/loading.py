@@ -17,6 +17,7 @@ from visionkit.data.folders import list_pictures
 from visionkit.errors import UserError
 from visionkit.export.bundle import describe, find_bundle
 from visionkit.inference.detecting import Detector
+from visionkit.inference.embedding import Embedder
 from visionkit.inference.locating import LandmarkFinder, ObjectFinder
 from visionkit.inference.picture_model import PictureModel
 
@@ -58,6 +59,7 @@ MODELS: dict[str, type[PictureModel]] = {
     "detection": Detector,
     "localization": ObjectFinder,
     "landmarks": LandmarkFinder,
+    "embedding": Embedder,
 }
 
 
@@ -68,7 +70,8 @@ def load(path: str | Path) -> PictureModel:
         path: a bundle (``RUN/model``), or the run folder that holds it.
 
     Returns:
-        by its task: a ``Classifier``, a ``Detector``, a ``PictureSegmenter``, an ``ObjectFinder`` or a ``LandmarkFinder``.
+        by its task: a ``Classifier``, a ``Detector``, a ``PictureSegmenter``, an ``ObjectFinder``, a ``LandmarkFinder`` or an
+            ``Embedder``.
 
     Raises:
         UserError: there is no bundle, or its task is not known to this version.
