@@ -7,6 +7,7 @@ from typing import Annotated, Literal
 
 import tyro
 
+from visionkit.cli_faces import faces
 from visionkit.errors import UserError
 
 MOST_NAMED = 20  # problems on the screen
@@ -329,6 +330,7 @@ COMMANDS = {
     "models": models,
     "edges": edges,
     "ensemble": ensemble,
+    "faces": faces,
 }
 
 
