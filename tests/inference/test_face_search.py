@@ -8,7 +8,7 @@ import pytest
 
 from visionkit.errors import UserError
 from visionkit.inference import face_search
-from visionkit.inference.face_search import TEMPLATES_AT_ONCE, Templates, search
+from visionkit.inference.face_search import Templates, search
 
 WAYS = ("numpy", "faiss")
 
@@ -45,10 +45,14 @@ def test_nothing_is_near_to_nothing(way):
         assert distances.shape == places.shape == shape
 
 
+@pytest.fixture(autouse=True, params=[2**16, 2**22], ids=["in blocks", "at once"])
+def products_at_once(request, monkeypatch):
+    """So that few templates are several blocks, too."""
+    monkeypatch.setattr(face_search, "PRODUCTS_AT_ONCE", request.param)
+
+
 @pytest.mark.parametrize("way", WAYS)
-@pytest.mark.parametrize(
-    ("count", "dimensions", "k"), [(1, 1, 1), (7, 3, 5), (2500, 16, 3), (2500, 16, 1500), (TEMPLATES_AT_ONCE + 900, 33, 7)]
-)
+@pytest.mark.parametrize(("count", "dimensions", "k"), [(1, 1, 1), (7, 3, 5), (2500, 16, 3), (2500, 16, 1500), (9000, 33, 7)])
 def test_the_nearest_are_those_that_measuring_all_finds(way, count, dimensions, k, rng):
     templates = rng.normal(size=(count, dimensions)).astype(np.float32)
     agree(way, rng.normal(size=(70, dimensions)).astype(np.float32), templates, k)
@@ -67,7 +71,7 @@ def test_it_finds_what_products_in_single_precision_cannot_tell_apart(way, rng):
 @pytest.mark.parametrize("way", WAYS)
 def test_equally_far_templates_come_by_place(way, rng):
     few = rng.normal(size=(11, 33)).astype(np.float32)
-    templates = few[rng.integers(0, 11, TEMPLATES_AT_ONCE + 500)]
+    templates = few[rng.integers(0, 11, 12_500)]
     agree(way, np.concatenate([few[:3], rng.normal(size=(3, 33)).astype(np.float32)]), templates, 2000)
     agree(way, few, templates, 4)
 

@@ -13,7 +13,7 @@ from visionkit.errors import UserError
 
 LARGEST_IN_NUMPY = 100_000  # templates; beyond, faiss is faster enough to be worth its copy of them
 QUERIES_AT_ONCE = 64
-TEMPLATES_AT_ONCE = 16_384  # with the queries at once: 4 MB of products, which stay in the processor's cache
+PRODUCTS_AT_ONCE = 2**22  # 16 MB: of many queries with few templates at once, or of few queries with many
 GROUPS = 1_024  # of a block: the least of each bounds how far the nearest can be
 SPARE = 16  # more neighbors than asked for from faiss, whose order is rounded
 ROUNDING, TINY = float(np.finfo(np.float32).eps), float(np.finfo(np.float32).tiny)
@@ -74,8 +74,9 @@ class Templates:
         """Squared distances and places; each block may add to the nearest of those before it."""
         nearest = [(np.zeros(0), np.zeros(0, np.int64))] * len(queries)
         limits = np.full(len(queries), np.inf)  # squared distances beyond which no template counts
-        for start in range(0, len(self._templates), TEMPLATES_AT_ONCE):
-            block = slice(start, start + TEMPLATES_AT_ONCE)
+        step = PRODUCTS_AT_ONCE // len(queries)
+        for start in range(0, len(self._templates), step):
+            block = slice(start, start + step)
             products = queries @ self._templates[block].T
             products *= -2
             products += self._norms[block]  # the squared distances, less the query's squared norm
