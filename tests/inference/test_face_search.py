@@ -1,16 +1,11 @@
 """The nearest templates are those that measuring all of them finds."""
 
-import sys
-import warnings
-
 import numpy as np
 import pytest
 
 from visionkit.errors import UserError
 from visionkit.inference import face_search
 from visionkit.inference.face_search import Templates, search
-
-WAYS = ("numpy", "faiss")
 
 
 def measured(queries, templates, k):
@@ -21,27 +16,18 @@ def measured(queries, templates, k):
     return np.sqrt(np.take_along_axis(squares, places, axis=1)), places
 
 
-def templates_in(way, templates):
-    if way == "faiss":
-        pytest.importorskip("faiss")
-    ready = Templates(templates, largest_in_numpy=0 if way == "faiss" else len(templates))
-    assert (ready._index is not None) == (way == "faiss" and len(templates) > 0)
-    return ready
-
-
-def agree(way, queries, templates, k):
-    distances, places = templates_in(way, templates).nearest(queries, k)
+def agree(queries, templates, k):
+    distances, places = Templates(templates).nearest(queries, k)
     expected_distances, expected_places = measured(queries, templates, k)
     np.testing.assert_array_equal(places, expected_places)
     np.testing.assert_allclose(distances, expected_distances, rtol=1e-6, atol=0)
     assert distances.dtype == np.float32 and places.dtype == np.int64
 
 
-@pytest.mark.parametrize("way", WAYS)
-def test_nothing_is_near_to_nothing(way):
+def test_nothing_is_near_to_nothing():
     nothing, some = np.zeros((0, 4), np.float32), np.ones((3, 4), np.float32)
     for queries, templates, shape in ((nothing, some, (0, 2)), (some, nothing, (3, 0)), (nothing, nothing, (0, 0))):
-        distances, places = templates_in(way, templates).nearest(queries, 2)
+        distances, places = Templates(templates).nearest(queries, 2)
         assert distances.shape == places.shape == shape
 
 
@@ -51,49 +37,43 @@ def products_at_once(request, monkeypatch):
     monkeypatch.setattr(face_search, "PRODUCTS_AT_ONCE", request.param)
 
 
-@pytest.mark.parametrize("way", WAYS)
 @pytest.mark.parametrize(("count", "dimensions", "k"), [(1, 1, 1), (7, 3, 5), (2500, 16, 3), (2500, 16, 1500), (9000, 33, 7)])
-def test_the_nearest_are_those_that_measuring_all_finds(way, count, dimensions, k, rng):
+def test_the_nearest_are_those_that_measuring_all_finds(count, dimensions, k, rng):
     templates = rng.normal(size=(count, dimensions)).astype(np.float32)
-    agree(way, rng.normal(size=(70, dimensions)).astype(np.float32), templates, k)
+    agree(rng.normal(size=(70, dimensions)).astype(np.float32), templates, k)
 
 
-@pytest.mark.parametrize("way", WAYS)
-def test_it_finds_what_products_in_single_precision_cannot_tell_apart(way, rng):
+def test_it_finds_what_products_in_single_precision_cannot_tell_apart(rng):
     center = 30 * rng.normal(size=(1, 31))
     templates = (center + 1e-3 * rng.normal(size=(3000, 31))).astype(np.float32)
     queries = (center + 1e-3 * rng.normal(size=(5, 31))).astype(np.float32)
     squares = np.sum(templates**2, 1) - 2 * queries @ templates.T + np.sum(queries**2, 1)[:, None]
     assert (np.argmin(squares, axis=1) != measured(queries, templates, 1)[1][:, 0]).any()  # what it is about
-    agree(way, queries, templates, 9)
+    agree(queries, templates, 9)
 
 
-@pytest.mark.parametrize("way", WAYS)
-def test_equally_far_templates_come_by_place(way, rng):
+def test_equally_far_templates_come_by_place(rng):
     few = rng.normal(size=(11, 33)).astype(np.float32)
     templates = few[rng.integers(0, 11, 12_500)]
-    agree(way, np.concatenate([few[:3], rng.normal(size=(3, 33)).astype(np.float32)]), templates, 2000)
-    agree(way, few, templates, 4)
+    agree(np.concatenate([few[:3], rng.normal(size=(3, 33)).astype(np.float32)]), templates, 2000)
+    agree(few, templates, 4)
 
 
-@pytest.mark.parametrize("way", WAYS)
-def test_a_template_is_at_no_distance_from_itself(way, rng):
+def test_a_template_is_at_no_distance_from_itself(rng):
     templates = (1e3 * rng.normal(size=(500, 64))).astype(np.float32)
-    distances, places = templates_in(way, templates).nearest(templates, 1)
+    distances, places = Templates(templates).nearest(templates, 1)
     assert (distances == 0).all() and (places[:, 0] == np.arange(500)).all()
 
 
-@pytest.mark.parametrize("way", WAYS)
 @pytest.mark.parametrize("scale", [0.0, 1e-22, 1e-15, 1e15])
-def test_tiny_and_huge_numbers_have_distances_too(way, scale, rng):
+def test_tiny_and_huge_numbers_have_distances_too(scale, rng):
     templates = (scale * rng.normal(size=(300, 8))).astype(np.float32)
-    agree(way, (scale * rng.normal(size=(3, 8))).astype(np.float32), templates, 5)
+    agree((scale * rng.normal(size=(3, 8))).astype(np.float32), templates, 5)
 
 
-@pytest.mark.parametrize("way", WAYS)
-def test_of_fewer_templates_than_asked_for_all_come(way, rng):
+def test_of_fewer_templates_than_asked_for_all_come(rng):
     templates = rng.normal(size=(3, 8)).astype(np.float32)
-    distances, places = templates_in(way, templates).nearest(templates[:2], 10)
+    distances, places = Templates(templates).nearest(templates[:2], 10)
     assert distances.shape == (2, 3) and sorted(places[0]) == [0, 1, 2]
 
 
@@ -119,20 +99,3 @@ def test_other_types_and_layouts_are_taken_as_they_are(rng):
 def test_what_has_no_distance_is_refused(queries, templates, k, message):
     with pytest.raises(UserError, match=message):
         search(queries, templates, k)
-
-
-def test_without_faiss_numpy_goes_on_and_says_so_once(rng, monkeypatch):
-    monkeypatch.setitem(sys.modules, "faiss", None)
-    face_search._faiss.cache_clear()
-    try:
-        templates = rng.normal(size=(50, 8)).astype(np.float32)
-        with pytest.warns(UserWarning, match="pip install faiss-cpu"):
-            first = Templates(templates, largest_in_numpy=49)
-        with warnings.catch_warnings(record=True) as said:
-            warnings.simplefilter("always")
-            Templates(templates, largest_in_numpy=49)
-            Templates(templates)
-        assert not said
-        np.testing.assert_array_equal(first.nearest(templates, 3)[1], measured(templates, templates, 3)[1])
-    finally:
-        face_search._faiss.cache_clear()

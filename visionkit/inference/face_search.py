@@ -1,21 +1,16 @@
-"""Exact nearest templates: NumPy up to 100,000 of them, faiss beyond where it is installed; both give the same answers.
+"""Exact nearest templates, by NumPy alone: benchmarks/faces.py compares it with faiss, among a million.
 
 A matrix product says quickly which templates may be near, rounding included; only those are measured, in double precision.
 So the answers are those of measuring all, also between templates that are almost equally far, or equal.
 """
 
-import functools
-import warnings
-
 import numpy as np
 
 from visionkit.errors import UserError
 
-LARGEST_IN_NUMPY = 100_000  # templates; beyond, faiss is faster enough to be worth its copy of them
 QUERIES_AT_ONCE = 64
 PRODUCTS_AT_ONCE = 2**22  # 16 MB: of many queries with few templates at once, or of few queries with many
 GROUPS = 1_024  # of a block: the least of each bounds how far the nearest can be
-SPARE = 16  # more neighbors than asked for from faiss, whose order is rounded
 ROUNDING, TINY = float(np.finfo(np.float32).eps), float(np.finfo(np.float32).tiny)
 
 
@@ -24,21 +19,15 @@ class Templates:
 
     Args:
         templates: float32 ``(N, D)``; kept, not copied.
-        largest_in_numpy: how many are searched without faiss.
 
     Raises:
         UserError: another shape, or values that are not finite, or so large that their squares are not.
     """
 
-    def __init__(self, templates: np.ndarray, *, largest_in_numpy: int = LARGEST_IN_NUMPY):
+    def __init__(self, templates: np.ndarray):
         self._templates = _checked(templates, "templates")
         self._norms = _squared_norms(self._templates, "templates")
         self._largest = float(self._norms.max(initial=0.0)) ** 0.5
-        faiss = _faiss() if len(templates) > largest_in_numpy else None
-        self._index = None
-        if faiss is not None:
-            self._index = faiss.IndexFlatL2(self._templates.shape[1])
-            self._index.add(self._templates)
 
     def nearest(self, queries: np.ndarray, k: int) -> tuple[np.ndarray, np.ndarray]:
         """The ``k`` nearest templates of each query, nearest first; of equally far ones, the earlier place first.
@@ -64,13 +53,12 @@ class Templates:
             lengths = np.sqrt(_squared_norms(queries, "queries").astype(np.float64))
             # Of sums of D products in float32, as far as they go into what is compared; twice the textbook's bound.
             errors = (queries.shape[1] + 8) * (ROUNDING * (lengths + self._largest) ** 2 + TINY)
-            in_doubt = np.arange(len(queries)) if self._index is None else self._ask_faiss(queries, k, errors, found)
-            for start in range(0, len(in_doubt), QUERIES_AT_ONCE):
-                rows = in_doubt[start : start + QUERIES_AT_ONCE]
-                found[0][rows], found[1][rows] = self._ask_numpy(queries[rows], k, lengths[rows], errors[rows])
+            for start in range(0, len(queries), QUERIES_AT_ONCE):
+                rows = slice(start, start + QUERIES_AT_ONCE)
+                found[0][rows], found[1][rows] = self._ask(queries[rows], k, lengths[rows], errors[rows])
         return np.sqrt(found[0]).astype(np.float32), found[1]
 
-    def _ask_numpy(self, queries, k, lengths, errors) -> tuple[np.ndarray, np.ndarray]:
+    def _ask(self, queries, k, lengths, errors) -> tuple[np.ndarray, np.ndarray]:
         """Squared distances and places; each block may add to the nearest of those before it."""
         nearest = [(np.zeros(0), np.zeros(0, np.int64))] * len(queries)
         limits = np.full(len(queries), np.inf)  # squared distances beyond which no template counts
@@ -82,7 +70,7 @@ class Templates:
             products += self._norms[block]  # the squared distances, less the query's squared norm
             if start == 0:
                 limits = np.minimum(limits, _kth_bound(products, k) + lengths**2 + errors)
-            within = products <= (limits - lengths**2 + errors)[:, None]
+            within = products <= (limits - lengths**2 + errors).astype(np.float32)[:, None]
             for row in np.flatnonzero(within.any(axis=1)):
                 places = start + np.flatnonzero(within[row])
                 squares = np.concatenate([nearest[row][0], self._squared_distances(queries[row], places)])
@@ -92,19 +80,6 @@ class Templates:
                 if len(best) == k:
                     limits[row] = squares[best[-1]]
         return np.stack([squares for squares, _ in nearest]), np.stack([places for _, places in nearest])
-
-    def _ask_faiss(self, queries, k, errors, found) -> np.ndarray:
-        """Fill ``found``, and return the rows of which faiss cannot be sure, because many are equally far."""
-        asked = min(k + SPARE, len(self._templates))
-        rounded, places = self._index.search(queries, asked)
-        unsure = []
-        for row, (query, near) in enumerate(zip(queries, places, strict=True)):
-            squares = self._squared_distances(query, near)
-            best = np.lexsort((near, squares))[:k]
-            found[0][row], found[1][row] = squares[best], near[best]
-            if asked < len(self._templates) and squares[best[-1]] + errors[row] >= rounded[row, -1]:
-                unsure.append(row)
-        return np.array(unsure, np.int64)
 
     def _squared_distances(self, query: np.ndarray, places: np.ndarray) -> np.ndarray:
         """To the templates at these places, float64: by differences, since from products equal vectors would lie apart."""
@@ -155,16 +130,3 @@ def _squared_norms(vectors: np.ndarray, name: str) -> np.ndarray:
     if not (norms < np.finfo(np.float32).max / 8).all():  # false for nan, too
         raise UserError(f"Received {name} that are not finite, or too large; expected what a model embeds faces with.")
     return norms
-
-
-@functools.cache
-def _faiss():
-    """The module, asked for once: so the sentence comes once, too."""
-    try:
-        import faiss  # an extra, and only large galleries need it
-    except ImportError:
-        warnings.warn(
-            f"More than {LARGEST_IN_NUMPY:,} templates are searched faster with faiss: pip install faiss-cpu.", stacklevel=4
-        )
-        return None
-    return faiss
