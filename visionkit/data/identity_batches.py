@@ -20,8 +20,7 @@ def people_batches(labels: np.ndarray, *, people: int, pictures: int, seed: int,
     Returns:
         int64 ``(num_batches, people * pictures)``; no rows where nobody is there.
     """
-    labels = np.asarray(labels)
-    groups = [np.flatnonzero(labels == person) for person in np.unique(labels[labels >= 0])]
+    groups = places_by_person(labels)
     if not groups:
         return np.zeros((0, people * pictures), np.int64)
     rng = np.random.default_rng([seed, epoch, 3])  # 1 and 2 are others' (pipeline, training_sample)
@@ -29,11 +28,19 @@ def people_batches(labels: np.ndarray, *, people: int, pictures: int, seed: int,
     total = sum(map(len, groups))
     num_batches = max(-(-len(groups) // people), -(-total // (people * pictures)))
     drawn = _dealt(len(groups), num_batches, people, rng)
-    batches = np.zeros((num_batches, people, pictures), np.int64)
-    for person, group in enumerate(groups):
-        there = drawn == person
-        batches[there] = group[_dealt(len(group), int(there.sum()), pictures, rng)]
+    batches = np.zeros((num_batches * people, pictures), np.int64)
+    for group, there in zip(groups, places_by_person(drawn.ravel()), strict=True):
+        batches[there] = group[_dealt(len(group), len(there), pictures, rng)]
     return batches.reshape(num_batches, -1)
+
+
+def places_by_person(labels: np.ndarray) -> list[np.ndarray]:
+    """Where each label from 0 stands that there is, ascending; labels int ``(N,)``, of which negative ones are nobody's."""
+    labels = np.asarray(labels)
+    order = np.argsort(labels, kind="stable")
+    order = order[np.searchsorted(labels[order], 0) :]
+    starts = np.flatnonzero(np.diff(labels[order])) + 1
+    return np.split(order, starts) if len(order) else []
 
 
 def _dealt(count: int, hands: int, size: int, rng: np.random.Generator) -> np.ndarray:

@@ -10,6 +10,7 @@ import numpy as np
 
 from visionkit.data.annotation_files import brief, find_by_stem, natural_order, object_problem, picture_finder
 from visionkit.data.contents import read_text
+from visionkit.data.identity_batches import places_by_person
 from visionkit.data.sample import DataError, Index, Problem
 
 NOWHERE = -1  # no fold, as metrics.verification has it
@@ -79,8 +80,7 @@ def read_lfw_pairs(file: str | Path, folder: str | Path) -> LfwPairs:
     """Read pairs in the format of LFW's ``pairs.txt`` (Huang et al. 2007, http://vis-www.cs.umass.edu/lfw).
 
     A first line "10 300" says that there are 10 folds, each of 300 pairs of one person and 300 of two; "1100" alone, that there
-    is one. Where it is missing, or the file has another number of lines, a fold begins where a pair of one person follows one of
-    two.
+    is one. Where it is missing, or the file has another number of lines, a pair of one person after one of two begins a fold.
 
     Args:
         file: lines "name 1 2": two pictures of one person; "name 1 other 2": of two; parted by tabs or spaces.
@@ -138,7 +138,7 @@ def generated_pairs(labels: np.ndarray, *, seed: int, most: int = MOST, num_fold
     """
     labels = np.asarray(labels)
     rng = np.random.default_rng([seed, len(labels)])
-    groups = [np.flatnonzero(labels == person) for person in np.unique(labels[labels >= 0])]
+    groups = places_by_person(labels)
     fold_of = _folds_of_people(groups, num_folds, rng)
     places, person = _same_pairs(groups, most, rng)
     kinds = [(places, True, fold_of[person])]
