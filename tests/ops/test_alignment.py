@@ -145,11 +145,12 @@ def test_outside_the_picture_is_black():
 
 @pytest.mark.parametrize("times", [2, 3, 8])
 def test_a_larger_picture_gives_the_same_chip(photograph, times):
+    photograph = cv2.GaussianBlur(photograph, (0, 0), 1)  # without it, bilinear sampling itself takes details away
     points = turned(MTCNN_POINTS, 12, 1.0, (180, 30))
     chip = aligned_chip(photograph, points, MTCNN_POINTS).astype(int)
     large = cv2.resize(photograph, None, fx=times, fy=times, interpolation=cv2.INTER_CUBIC)
     from_large = aligned_chip(large, (points + 0.5) * times - 0.5, MTCNN_POINTS).astype(int)
-    assert np.abs(chip - from_large).mean() < 2.5
+    assert np.abs(chip - from_large).mean() < 1
     for shift in (-1, 1):  # at no other place is it as near
         assert np.abs(chip - np.roll(from_large, shift, axis=1)).mean() > 2 * np.abs(chip - from_large).mean()
 
