@@ -150,7 +150,7 @@ def test_a_larger_picture_gives_the_same_chip(photograph, times):
     chip = aligned_chip(photograph, points, MTCNN_POINTS).astype(int)
     large = cv2.resize(photograph, None, fx=times, fy=times, interpolation=cv2.INTER_CUBIC)
     from_large = aligned_chip(large, (points + 0.5) * times - 0.5, MTCNN_POINTS).astype(int)
-    assert np.abs(chip - from_large).mean() < 1
+    assert np.abs(chip - from_large).mean() < 1.5
     for shift in (-1, 1):  # at no other place is it as near
         assert np.abs(chip - np.roll(from_large, shift, axis=1)).mean() > 2 * np.abs(chip - from_large).mean()
 
