@@ -20,13 +20,13 @@ visionkit.quiet_tensorflow()
 
 import keras  # noqa: E402
 import numpy as np  # noqa: E402
-from visionkit.data.pairs import Pairs, generated_pairs, read_lfw_pairs  # noqa: E402
 from visionkit.models.facenet import facenet  # noqa: E402
 
 from visionkit.cache import cache_folder  # noqa: E402
 from visionkit.data import augment  # noqa: E402
 from visionkit.data.face_demo import make_face_demo  # noqa: E402
 from visionkit.data.identities import read_identities, split_people  # noqa: E402
+from visionkit.data.pairs import LfwPairs, Pairs, generated_pairs, read_lfw_pairs  # noqa: E402
 from visionkit.data.pixel_cache import open_cache  # noqa: E402
 from visionkit.data.sample import Index, SkippedFiles  # noqa: E402
 from visionkit.data.splits import Splits  # noqa: E402
@@ -51,6 +51,7 @@ from visionkit.training.embedding_phase import (  # noqa: E402
 )
 from visionkit.training.feeding import Feeding  # noqa: E402
 from visionkit.training.fit import load_weights, train_in_order  # noqa: E402
+from visionkit.training.plan import tell_left_out  # noqa: E402
 from visionkit.training.recipe import Story, check_at_least, command_line, run_recipe  # noqa: E402
 from visionkit.training.run_folder import RunFolder  # noqa: E402
 from visionkit.viz.verification_report import VerificationReport, write_verification_report  # noqa: E402
@@ -145,8 +146,8 @@ def train_and_export(run: RunFolder, config: Config) -> None:
     as_it_is = whole_embeddings(embedder)
 
     def measured_now() -> Validation:
-        kept, embeddings = embeddings_of(as_it_is, val, skipped)
-        found = measure(embeddings, generated_pairs(kept.labels, seed=config.seed))
+        places, embeddings = embeddings_of(as_it_is, val, skipped)
+        found = measure(embeddings, generated_pairs(val.labels[places], seed=config.seed))
         return Validation(found.accuracy, found.auc)
 
     feeder = people_feeder(train, feeding_of(config, train, schedule.size, story), schedule, seed=config.seed, skipped=skipped)
@@ -170,18 +171,20 @@ def report(
     run: RunFolder, config: Config, bundle: Path, val: Index, history: list[dict], story: Story, skipped: SkippedFiles
 ) -> None:
     """Measure what was exported, and say it."""
-    index, pairs = (val, None) if config.pairs is None else read_lfw_pairs(config.pairs, config.data)
-    kept, embeddings = embeddings_of(load(bundle).embed, index, skipped)
-    pairs = generated_pairs(kept.labels, seed=config.seed) if pairs is None else pairs
+    listed = None if config.pairs is None else listed_pairs(config, story)
+    index = val if listed is None else listed.index
+    places, embeddings = embeddings_of(load(bundle).embed, index, skipped)
+    kept = index.take(places)
+    pairs = generated_pairs(kept.labels, seed=config.seed) if listed is None else listed.pairs.among(places)
     distances = distances_of(embeddings, pairs)
     measured = measure(embeddings, pairs)
-    threshold = verification.best_threshold(distances, pairs.same)
+    threshold = measured.threshold
     story.tell(
         f"Threshold {threshold:.3f}: where most of {len(pairs.same):,} pairs of validation people are told right. The accuracy "
         "is that at thresholds chosen on other people."
     )
     identified = one_shot(embeddings, kept.labels, threshold)
-    metrics = measured.numbers() | {"threshold": threshold} | identified.numbers()
+    metrics = measured.numbers() | identified.numbers()
     metrics["seconds"] = round(run.seconds(), 1)
     add_facts(bundle, threshold=threshold, alignment=None, metrics=metrics)
     written = VerificationReport(
@@ -196,14 +199,21 @@ def report(
         second=pairs.second,
         same=pairs.same,
         distances=distances,
-        false_rates=measured.false_rates,
-        true_rates=measured.true_rates,
+        false_rates=measured.fpr,
+        true_rates=measured.tpr,
         threshold=threshold,
         skipped=skipped.list(),
         config={name: value for name, value in dataclasses.asdict(config).items() if name != "resume"},
     )
     write_verification_report(written, run.path / "report.html")
     run.write_json("metrics.json", metrics)  # last: it marks the run as finished
+
+
+def listed_pairs(config: Config, story: Story) -> LfwPairs:
+    """The pairs that the user names."""
+    listed = read_lfw_pairs(config.pairs, config.data)
+    tell_left_out(listed.notes, listed.problems, SkippedFiles(), story)
+    return listed
 
 
 def measure(embeddings: np.ndarray, pairs: Pairs) -> verification.Verification:

@@ -3,7 +3,7 @@
 import numpy as np
 import pytest
 
-from visionkit.data.pairs import NOWHERE, generated_pairs, read_lfw_pairs
+from visionkit.data.pairs import NOWHERE, Pairs, generated_pairs, read_lfw_pairs
 from visionkit.data.sample import DataError
 from visionkit.metrics import verification
 
@@ -33,6 +33,13 @@ def listed(found):
 
 def vars_of(pairs):
     return pairs.first, pairs.second, pairs.same, pairs.folds
+
+
+def test_pairs_among_no_places_are_none_and_among_some_those_of_both():
+    pairs = Pairs(np.array([0, 1, 2]), np.array([3, 2, 4]), np.array([True, False, True]), np.array([0, 1, NOWHERE]))
+    assert len(pairs.among(np.zeros(0, int))) == 0
+    kept = pairs.among(np.array([4, 2, 1]))
+    assert [each.tolist() for each in vars_of(kept)] == [[2, 1], [1, 0], [False, True], [1, NOWHERE]]
 
 
 @pytest.mark.parametrize("lines", [[], ["10\t300"], ["", " "], ["Nobody 1 2"], ["what is this file for"]])

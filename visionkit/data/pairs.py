@@ -42,6 +42,15 @@ class Pairs:
     def __len__(self) -> int:
         return len(self.first)
 
+    def among(self, places: np.ndarray) -> "Pairs":
+        """The pairs of which both are among ``places`` in the index, numbered by their order there."""
+        count = 1 + max(int(part.max(initial=-1)) for part in (self.first, self.second, np.asarray(places)))
+        number = np.full(count, -1)
+        number[places] = np.arange(len(places))
+        first, second = number[self.first], number[self.second]
+        kept = (first >= 0) & (second >= 0)
+        return Pairs(first[kept], second[kept], self.same[kept], self.folds[kept])
+
     @property
     def num_folds(self) -> int:
         """How many folds there are; with one there is nowhere to choose a threshold."""

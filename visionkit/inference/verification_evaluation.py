@@ -15,7 +15,7 @@ from visionkit.metrics.verification import Identification, identification
 Embed = Callable[[np.ndarray], np.ndarray]  # uint8 (N, H, W, 3) to float32 (N, D)
 
 
-def embeddings_of(embed: Embed, index: Index, skipped: SkippedFiles) -> tuple[Index, np.ndarray]:
+def embeddings_of(embed: Embed, index: Index, skipped: SkippedFiles) -> tuple[np.ndarray, np.ndarray]:
     """Embed pictures in files, on all cores.
 
     Args:
@@ -24,7 +24,7 @@ def embeddings_of(embed: Embed, index: Index, skipped: SkippedFiles) -> tuple[In
         skipped: takes files that cannot be read any more.
 
     Returns:
-        the pictures that could be read, and the embedding of each, float32 ``(N, D)``.
+        places in the index of the pictures that could be read, int ``(N,)``, and the embedding of each, float32 ``(N, D)``.
     """
 
     def ask(path: str) -> np.ndarray | None:
@@ -37,7 +37,7 @@ def embeddings_of(embed: Embed, index: Index, skipped: SkippedFiles) -> tuple[In
     with ThreadPoolExecutor(os.cpu_count()) as pool:
         made = list(tqdm(pool.map(ask, index.paths), "evaluating", total=len(index), unit=" pictures", leave=False))
     kept = [place for place, each in enumerate(made) if each is not None]
-    return index.take(kept), np.array([made[place] for place in kept], np.float32)
+    return np.array(kept, int), np.array([made[place] for place in kept], np.float32)
 
 
 def distances_of(embeddings: np.ndarray, pairs: Pairs) -> np.ndarray:

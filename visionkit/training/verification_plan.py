@@ -37,8 +37,8 @@ def usable(splits: Splits, source: str | Path, skipped: SkippedFiles, story: Sto
         counts = _of_people(index)
         if len(counts) < 2 or counts.max() < 2:
             raise UserError(
-                f"{source}: {len(counts)} {name} people with up to {counts.max(initial=0)} readable pictures; expected at least "
-                "two people, one of them with two pictures. Validation takes other people than training, a fifth of them."
+                f"{source}: {len(counts)} {name} people with up to {counts.max(initial=0)} readable pictures; expected at "
+                "least two people, one of them with two pictures. Validation takes other people than training, a fifth of them."
             )
     train, val = scanned.train, scanned.val
     story.tell(
