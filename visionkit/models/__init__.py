@@ -3,6 +3,7 @@
 from visionkit.models.alexnet import alexnet
 from visionkit.models.catalog import CATALOG, build
 from visionkit.models.compound_scaling import compound_scaling
+from visionkit.models.dlib_face import dlib_face
 from visionkit.models.efficientnet import (
     efficientnet,
     efficientnet_b0,
@@ -45,6 +46,7 @@ __all__ = [
     "alexnet",
     "build",
     "compound_scaling",
+    "dlib_face",
     "efficientnet",
     "efficientnet_b0",
     "efficientnet_b1",

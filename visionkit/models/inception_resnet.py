@@ -43,7 +43,7 @@ def inception_resnet_v1(
         ``{"stride_2": ..., "stride_32": ...}``, the last of 1792 channels.
     """
     inputs = keras.Input(input_shape or (SIZE, SIZE, 3), name="image")
-    x = normalize(inputs, "symmetric")
+    x = normalize(inputs, "facenet")
     endpoints = Endpoints()
     x = convolution(x, 32, 3, strides=2, padding=0, name="stem1")
     x = convolution(x, 32, 3, padding=0, name="stem2")
