@@ -21,6 +21,7 @@ from visionkit.models.efficientnet import (
     efficientnet_lite4,
 )
 from visionkit.models.endpoints import select_endpoints
+from visionkit.models.facenet import facenet, siamese
 from visionkit.models.inception import googlenet
 from visionkit.models.inception_resnet import inception_resnet_v1
 from visionkit.models.lenet import lenet5
@@ -61,6 +62,7 @@ __all__ = [
     "efficientnet_lite2",
     "efficientnet_lite3",
     "efficientnet_lite4",
+    "facenet",
     "googlenet",
     "inception_resnet_v1",
     "lenet5",
@@ -78,6 +80,7 @@ __all__ = [
     "resnet152",
     "resnet152_v2",
     "select_endpoints",
+    "siamese",
     "squeezenet",
     "squeezenet_1_1",
     "unet",

@@ -35,7 +35,7 @@ def inception_resnet_v1(
         input_shape: ``(length, channels)``, ``(height, width, channels)`` or ``(depth, height, width, channels)``, each side
             at least 75 or None; None takes 160 x 160 x 3. Pixels are float32 in 0..255.
         num_classes: outputs of the classifier; None builds a backbone.
-        weights: None or a path.
+        weights: None or a path, also of facenet-pytorch's InceptionResnetV1: all of it but the head.
         dropout: before the classifier.
 
     Returns:
