@@ -20,7 +20,6 @@ visionkit.quiet_tensorflow()
 
 import keras  # noqa: E402
 import numpy as np  # noqa: E402
-from visionkit.models.facenet import facenet  # noqa: E402
 
 from visionkit.cache import cache_folder  # noqa: E402
 from visionkit.data import augment  # noqa: E402
@@ -39,6 +38,7 @@ from visionkit.inference.verification_evaluation import distances_of, embeddings
 from visionkit.metrics import verification  # noqa: E402
 from visionkit.models import catalog  # noqa: E402
 from visionkit.models.endpoints import without_top  # noqa: E402
+from visionkit.models.facenet import facenet  # noqa: E402
 from visionkit.training import runtime, verification_plan  # noqa: E402
 from visionkit.training.embedding_phase import (  # noqa: E402
     LossName,
@@ -57,7 +57,7 @@ from visionkit.training.run_folder import RunFolder  # noqa: E402
 from visionkit.viz.verification_report import VerificationReport, write_verification_report  # noqa: E402
 
 SMOKE = {"epochs": 1, "size": 64, "people": 4, "pictures": 2}
-OWN = "inception_resnet_v1"  # FaceNet's own base
+OWN, DROPOUT = "inception_resnet_v1", 0.2  # FaceNet's own base; of others' last maps
 
 
 @dataclass(frozen=True)
@@ -68,8 +68,10 @@ class Config:
     """A folder of pictures a person, or train/ and val/ of such folders. Default: drawn faces of people who do not exist."""
     out: Path | None = None
     """Folder of this run. Default: runs/facenet_verification-<time>."""
-    base: str = "resnet14"
+    base: str = "resnet8"
     """The network: one that `visionkit models` lists; inception_resnet_v1 is FaceNet's."""
+    grid: int | None = None
+    """Its last maps are averaged in so many parts a side. Default: 4, since faces are cut out alike; FaceNet's own 1."""
     weights: str = "none"
     """Its weights to begin with: none, imagenet, or the path of a file."""
     dimensions: int = 128
@@ -79,7 +81,7 @@ class Config:
     mining: Mining = "semi_hard"
     """Which triplets of a batch are taken: semi_hard, hard, random or all."""
     margin: float | None = None
-    """Default: 0.2 of squared distances (triplet), 1.0 of distances (contrastive), 0.3 radians (arcface)."""
+    """How much farther off others are to be. Default: triplet 0.2 (squared), contrastive 1, arcface 0.3 (radians)."""
     people: int = 12
     """People in a batch."""
     pictures: int = 4
@@ -110,7 +112,7 @@ class Config:
     """A small, quick run that shows that everything works."""
 
     def __post_init__(self):
-        check_at_least(self, dimensions=2, people=2, pictures=2, size=32, epochs=1, learning_rate=0, margin=0, seed=0)
+        check_at_least(self, dimensions=2, grid=1, people=2, pictures=2, size=32, epochs=1, learning_rate=0, margin=0, seed=0)
 
     def checked(self) -> "Config":
         """The configuration with whole paths; a misspelt name, or data that cannot be read, is told now."""
@@ -125,7 +127,8 @@ class Config:
                 raise UserError(f"--pairs {pairs}: expected a file, and --data with the folder of its people.")
             pairs = pairs.resolve()
         margin = {"triplet": 0.2, "contrastive": 1.0, "arcface": 0.3}[self.loss] if self.margin is None else self.margin
-        return dataclasses.replace(self, weights=weights, data=data, pairs=pairs, margin=margin)
+        grid = self.grid or (1 if self.base == OWN else 4)
+        return dataclasses.replace(self, weights=weights, data=data, pairs=pairs, margin=margin, grid=grid)
 
 
 def main(config: Config) -> RunFolder:
@@ -257,9 +260,13 @@ def build(config: Config, size: int) -> keras.Model:
     """The embedder, with the weights to begin with."""
     shape, weights = (size, size, 3), None if config.weights == "none" else config.weights
     if config.base == OWN:
-        return facenet(shape, config.dimensions, weights=weights)
-    base = without_top(catalog.build(config.base, shape, None, weights=weights))
-    return facenet(shape, config.dimensions, backbone=base)
+        return facenet(shape, config.dimensions, weights=weights, grid=config.grid)
+    try:
+        base = without_top(catalog.build(config.base, shape, None, weights=weights))
+        options = {"backbone": base, "pretrained": weights is not None, "dropout": DROPOUT, "grid": config.grid}
+        return facenet(shape, config.dimensions, **options)
+    except ValueError as error:  # such as maps that are smaller than the grid
+        raise UserError(f"--base {config.base} --size {size}: {error}") from error
 
 
 def feeding_of(config: Config, train: Index, size: int, story: Story) -> Feeding:

@@ -53,5 +53,5 @@ def test_few_are_pictures_of_whole_people(tmp_path):
 
 
 def test_few_pictures_are_shown_often():
-    assert choose_epochs(STEPS, 48)[0] == 21
+    assert choose_epochs(STEPS, 48)[0] == 14
     assert [choose_epochs(*given)[0] for given in ((10_000, 48), (1, 2))] == list(EPOCHS)

@@ -13,7 +13,7 @@ from visionkit.training.recipe import Story
 
 SIZES = (64, 96, 128, 160)  # sides of the input in pixels
 STEPS = 60  # of an epoch, at least: few people would make it end before it began
-SHOWN, EPOCHS = 60_000, (8, 60)  # pictures in all; bounds
+SHOWN, EPOCHS = 40_000, (8, 60)  # pictures in all; bounds
 SMOKE_PEOPLE, SMOKE_PICTURES = {"training": 8, "validation": 4}, 4
 
 
