@@ -142,6 +142,10 @@ def train_and_export(run: RunFolder, config: Config) -> None:
     device = runtime.prepare(config.seed)
     splits, schedule = make_plan(run, config, skipped, story)
     train, val = splits.train, splits.val
+    if config.data is None:
+        story.tell(
+            "All faces are synthetic, of people who do not exist: this says nothing of how well real ones are told apart."
+        )
     embedder = build(config, schedule.size)
     story.tell(f"{config.base}: {embedder.count_params():,} parameters, on a {device}.")
     story.tell(f"Loss {config.loss!r}{f', mined {config.mining!r}' if config.loss == 'triplet' else ''}.")
@@ -191,7 +195,7 @@ def report(
     metrics["seconds"] = round(run.seconds(), 1)
     add_facts(bundle, threshold=threshold, alignment=None, metrics=metrics)
     written = VerificationReport(
-        title="Verification: the same person?",
+        title=f"Verification: the same person?{' Synthetic faces' if config.data is None else ''}",
         sentences=story.sentences,
         metrics=metrics,
         history=history,

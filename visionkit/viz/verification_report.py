@@ -145,7 +145,7 @@ def _distances(report: VerificationReport) -> bytes:
     right.set_xlim(0, 1)
     right.set_ylim(0, 1.02)
     right.set_xlabel("different people taken for the same")
-    right.set_ylabel("the same person recognised")
+    right.set_ylabel("the same person recognized")
     for axes in (left, right):
         axes.spines[["top", "right"]].set_visible(False)
     return plots.to_png(figure)
