@@ -175,6 +175,13 @@ def test_inception_resnet_has_the_parameters_of_facenet():
     assert count(backbone.trainable_variables) == 23_482_624 - 918_528
 
 
+@pytest.mark.parametrize(("dimensions", "published"), [(512, 23_512_224), (128, 22_822_560)])
+def test_facenet_has_the_parameters_of_facenet(dimensions, published):
+    """As facenet-pytorch's state dict of 512 dimensions counts them; 1792 + 4 fewer for each dimension less."""
+    model = without_weights(lambda: models.facenet(dimensions=dimensions))
+    assert model.count_params() == published and model.output_shape == (None, dimensions)
+
+
 def test_a_resnet_as_torchvision_has_it_has_its_parameters():
     model = without_weights(lambda: models.resnet50(layout="torchvision"))
     assert count(model.trainable_variables) == 25_557_032

@@ -1,16 +1,18 @@
-"""Records what torchvision's and timm's networks answer, so that the tests need neither.
+"""Records what the networks of torchvision, timm and facenet-pytorch answer, so that the tests need none of them.
 
-Run ``python tests/weights/record_torch_peers.py`` where both are installed; the last time: 0.29 and 1.0.31, torch 2.15.
+Run ``python tests/weights/record_torch_peers.py`` where they are installed; the last time: 0.29, 1.0.31 and 2.6, torch 2.15.
 """
 
 import json
 
+import facenet_pytorch
 import timm
 import torch
 import torchvision
-from torch_peers import LOGITS, RECORD, draw, pixels
+from torch_peers import FACENET, LOGITS, RECORD, draw, pixels
 
 MEAN, DEVIATION = (0.485, 0.456, 0.406), (0.229, 0.224, 0.225)
+FACENET_MEAN, FACENET_DEVIATION = (127.5 / 255,) * 3, (128 / 255,) * 3
 PEERS = {  # whose network, and the sides in pixels of its inputs: odd ones show where the padding is
     "torchvision resnet18": (64, 65),
     "torchvision resnet50": (65,),
@@ -23,6 +25,7 @@ PEERS = {  # whose network, and the sides in pixels of its inputs: odd ones show
     "timm mobilenetv2_100": (64, 65),
     "timm efficientnet_b0": (64, 65),
     "timm tf_efficientnet_b0": (64, 65),
+    FACENET: (80, 97),
 }
 
 
@@ -30,6 +33,8 @@ def build(name: str) -> torch.nn.Module:
     library, network = name.split()
     if library == "timm":
         return timm.create_model(network)
+    if name == FACENET:
+        return facenet_pytorch.InceptionResnetV1()
     options = {"transform_input": True, "init_weights": False} if network == "googlenet" else {}
     return getattr(torchvision.models, network)(**options)
 
@@ -54,9 +59,10 @@ def record(name: str, sides: tuple[int, ...]) -> dict:
     if name.split()[1] in ("vgg11", "alexnet"):  # their heads have tens of millions of weights: the map before will do
         network = network.features
         shapes = {prefix: shape for prefix, shape in shapes.items() if prefix.startswith("features.")}
+    mean, deviation = (FACENET_MEAN, FACENET_DEVIATION) if name == FACENET else (MEAN, DEVIATION)
     answers = {}
     for side in sides:
-        scaled = (torch.from_numpy(pixels(side)) / 255 - torch.tensor(MEAN)) / torch.tensor(DEVIATION)
+        scaled = (torch.from_numpy(pixels(side)) / 255 - torch.tensor(mean)) / torch.tensor(deviation)
         answer = network(scaled.permute(0, 3, 1, 2))
         answer = answer.mean((2, 3)) if answer.ndim == 4 else answer
         print(f"{name:30} {side} deviation {answer.std():.3g}, largest {answer.abs().max():.3g}, {answer.shape[1]} answers")

@@ -7,6 +7,7 @@ from pathlib import Path
 import numpy as np
 
 RECORD = Path(__file__).with_name("torch_peers.json")
+FACENET = "facenet-pytorch InceptionResnetV1"
 LOGITS = 16  # the first so many are recorded
 
 
@@ -50,5 +51,5 @@ def peer(name: str) -> dict:
 
 
 def names() -> list[str]:
-    """All that were recorded: library and network."""
-    return list(json.loads(RECORD.read_text()))
+    """All that were recorded of the catalogue: library and network."""
+    return [name for name in json.loads(RECORD.read_text()) if name != FACENET]

@@ -4,10 +4,13 @@ It lies on disk as ``bundle.py`` says; its LiteRT twin takes a padded square and
 same thing have embeddings that lie near each other, by Euclidean distance.
 """
 
+from collections.abc import Callable
+from functools import partial
 from pathlib import Path
 from typing import Any
 
 import keras
+import numpy as np
 import tensorflow as tf
 
 from visionkit.data.decode import decode_in_graph
@@ -53,6 +56,17 @@ class Embedding(tf.Module):
             lambda contents: letterbox(decode_in_graph(contents), self._size), image_bytes, fn_output_signature=tf.float32
         )
         return {"embedding": self.serve_pixels(pixels)}
+
+
+def whole_embeddings(network: keras.Model) -> Callable[[np.ndarray], np.ndarray]:
+    """A function from pictures of one size, uint8 ``(N, H, W, 3)``, to embeddings, that asks a network as it is by then."""
+    size = network.input_shape[1]
+
+    @partial(tf.function, input_signature=[tf.TensorSpec([None, None, None, 3], tf.uint8)])
+    def answer(pictures):
+        return network(letterbox(pictures, size), training=False)
+
+    return lambda pictures: answer(tf.constant(pictures)).numpy()
 
 
 def is_unit(network: keras.Model) -> bool:

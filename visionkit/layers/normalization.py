@@ -29,6 +29,8 @@ PRESETS: dict[str, Preset] = {
     "imagenet": Preset(tuple(255 * m for m in IMAGENET_MEAN), tuple(255 * d for d in IMAGENET_DEVIATION)),
     "caffe": Preset((103.939, 116.779, 123.68), (1.0,) * 3, bgr=True),  # VGG, and ResNet as keras.applications has it
     "efficientnet_lite": Preset((127.0,), (128.0,)),
+    "facenet": Preset((127.5,), (128.0,)),
+    "dlib": Preset((122.782, 117.001, 104.298), (256.0,) * 3),  # of its face network
 }
 
 TINY = 1e-37  # the smallest peak that a sample is divided by; float32 ends below

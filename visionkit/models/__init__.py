@@ -3,6 +3,7 @@
 from visionkit.models.alexnet import alexnet
 from visionkit.models.catalog import CATALOG, build
 from visionkit.models.compound_scaling import compound_scaling
+from visionkit.models.dlib_face import dlib_face
 from visionkit.models.efficientnet import (
     efficientnet,
     efficientnet_b0,
@@ -20,6 +21,7 @@ from visionkit.models.efficientnet import (
     efficientnet_lite4,
 )
 from visionkit.models.endpoints import select_endpoints
+from visionkit.models.facenet import facenet, siamese
 from visionkit.models.inception import googlenet
 from visionkit.models.inception_resnet import inception_resnet_v1
 from visionkit.models.lenet import lenet5
@@ -45,6 +47,7 @@ __all__ = [
     "alexnet",
     "build",
     "compound_scaling",
+    "dlib_face",
     "efficientnet",
     "efficientnet_b0",
     "efficientnet_b1",
@@ -59,6 +62,7 @@ __all__ = [
     "efficientnet_lite2",
     "efficientnet_lite3",
     "efficientnet_lite4",
+    "facenet",
     "googlenet",
     "inception_resnet_v1",
     "lenet5",
@@ -76,6 +80,7 @@ __all__ = [
     "resnet152",
     "resnet152_v2",
     "select_endpoints",
+    "siamese",
     "squeezenet",
     "squeezenet_1_1",
     "unet",

@@ -35,7 +35,7 @@ def inception_resnet_v1(
         input_shape: ``(length, channels)``, ``(height, width, channels)`` or ``(depth, height, width, channels)``, each side
             at least 75 or None; None takes 160 x 160 x 3. Pixels are float32 in 0..255.
         num_classes: outputs of the classifier; None builds a backbone.
-        weights: None or a path.
+        weights: None or a path, also of facenet-pytorch's InceptionResnetV1: all of it but the head.
         dropout: before the classifier.
 
     Returns:
@@ -43,7 +43,7 @@ def inception_resnet_v1(
         ``{"stride_2": ..., "stride_32": ...}``, the last of 1792 channels.
     """
     inputs = keras.Input(input_shape or (SIZE, SIZE, 3), name="image")
-    x = normalize(inputs, "symmetric")
+    x = normalize(inputs, "facenet")
     endpoints = Endpoints()
     x = convolution(x, 32, 3, strides=2, padding=0, name="stem1")
     x = convolution(x, 32, 3, padding=0, name="stem2")

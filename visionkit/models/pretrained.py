@@ -1,6 +1,7 @@
 """What ``weights=`` means in every builder: None, "imagenet", or a path.
 
-A path may be Keras' (``.weights.h5``, ``.keras``), or a state dict of torchvision or timm, safetensors or PyTorch's own.
+A path may be Keras' (``.weights.h5``, ``.keras``), or a state dict of torchvision, timm or facenet-pytorch, safetensors or
+PyTorch's own.
 """
 
 import warnings
@@ -16,7 +17,8 @@ from visionkit.weights.tensor_files import read_tensors
 from visionkit.weights.torch_layers import fill
 
 HEAD = "predictions"  # the classifier's layer, here and in keras.applications
-HEADS = ("fc1", "fc2", HEAD)  # what depends on the number of classes, or on the size of the picture
+# What depends on the number of classes, on the size of the picture, or on the dimensions of an embedding.
+HEADS = ("embedding", "embedding_bn", "fc1", "fc2", HEAD)
 SIDES = [[f"side{n}_{part}" for part in ("conv", "bn", "fc", HEAD)] for n in (1, 2)]  # GoogLeNet's, for training alone
 PEER_NAMES = {"conv_preds": HEAD}  # of a 1x1 convolution behind the pooling, where ours is a dense layer
 PEERS = {  # our name -> the name in keras.applications

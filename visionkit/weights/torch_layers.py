@@ -94,8 +94,8 @@ def _check_keys(base: dict, form: Form, tensors: dict, in_heads: Sequence[str], 
     if lacking or foreign:
         problems = [f"it lacks {_some(lacking)}"] * bool(lacking) + [f"nothing here is called {_some(foreign)}"] * bool(foreign)
         raise UserError(
-            f"{complaint}: {'; '.join(problems)}. Expected the state dict of the same network from torchvision or timm, "
-            "and layout='torchvision' where the network has a layout."
+            f"{complaint}: {'; '.join(problems)}. Expected the state dict of the same network from torchvision, timm or "
+            "facenet-pytorch, and layout='torchvision' where the network has a layout."
         )
 
 

@@ -1,4 +1,4 @@
-"""What torchvision and timm call the layers of the networks that we have too.
+"""What torchvision, timm and facenet-pytorch call the layers of the networks that we have too.
 
 A form is a table from our layers' names to prefixes of a state dict's keys ("conv1_bn" -> "bn1", of "bn1.weight" and others).
 """
@@ -31,6 +31,14 @@ INCEPTION_BRANCHES = {
     "5x5": "branch3.1",
     "pool_project": "branch4.1",
 }
+INCEPTION_RESNET_OUTER = {"embedding": "last_linear", "embedding_bn": "last_bn", "predictions": "logits"}
+INCEPTION_RESNET_PARTS = {
+    **{f"stem{n}": f"conv2d_{place}" for n, place in enumerate(("1a", "2a", "2b", "3b", "4a", "4b"), 1)},
+    "reduction_a": "mixed_6a",
+    "reduction_b": "mixed_7a",
+    "block_c6": "block8",
+}
+INCEPTION_RESNET_PLACES = {None: ".0", "a": ".0", "b": ".1", "c": ".2", "_axis2": ".1", "_axis1": ".2"}
 SIDE_BRANCH = {"conv": "conv.conv", "bn": "conv.bn", "fc": "fc1", "predictions": "fc2"}
 
 
@@ -79,6 +87,22 @@ def _googlenet(name: str) -> str | None:
         module, branch, kind = found.groups()
         return ".".join([module, *([INCEPTION_BRANCHES[branch]] if branch else []), kind])
     return None
+
+
+def _inception_resnet(name: str) -> str | None:
+    if name in INCEPTION_RESNET_OUTER:
+        return INCEPTION_RESNET_OUTER[name]
+    found = re.fullmatch(r"(stem\d|block_[abc]\d+|reduction_[ab])_(?:(up)|(\d)(_axis\d|[abc])?)?_?(conv|bn)", name)
+    if not found:
+        return None
+    part, up, branch, place, kind = found.groups()
+    theirs = INCEPTION_RESNET_PARTS.get(part) or f"repeat_{'abc'.index(part[6]) + 1}.{int(part[7:]) - 1}"
+    if up:
+        return f"{theirs}.conv2d"
+    if branch is None:
+        return f"{theirs}.{kind}"
+    alone = branch == "1" and part != "reduction_b"
+    return f"{theirs}.branch{int(branch) - 1}{'' if alone else INCEPTION_RESNET_PLACES[place]}.{kind}"
 
 
 def _numbered(heads: dict[str, str]) -> Callable[[Sequence, Iterable[str]], Form]:
@@ -172,4 +196,6 @@ FAMILIES: dict[str, dict[str, Callable[[Sequence, Iterable[str]], Form]]] = {
             *[("_expand_conv", "_bn0", "_depthwise_conv", "_bn1", "", "", "_project_conv", "_bn2")] * 2,
         ),
     },
+    "inception_resnet": {"facenet-pytorch": _by_name(_inception_resnet)},
+    "facenet": {"facenet-pytorch": _by_name(_inception_resnet)},
 }

@@ -1,0 +1,285 @@
+"""FaceNet: is this the same person, and who is it? From a folder of pictures a person to a model that compares two.
+
+    python recipes/facenet_verification.py                  # drawn faces of people who do not exist: minutes on 2 cores
+    python recipes/facenet_verification.py --data people/   # a folder a person, or train/ and val/ of such folders
+    python recipes/facenet_verification.py --smoke          # does everything work? Under a minute
+
+People are split, never pictures: validation shows nobody whom the network was trained on. Batches hold several pictures of
+several people; triplets of a batch are mined. Pictures show one face each, cut out alike; `visionkit faces` finds and aligns.
+The same recipe tells apart other things of which there are few pictures each: dogs, whales, products.
+"""
+
+import dataclasses
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Literal
+
+import visionkit
+
+visionkit.quiet_tensorflow()
+
+import keras  # noqa: E402
+import numpy as np  # noqa: E402
+
+from visionkit.cache import cache_folder  # noqa: E402
+from visionkit.data import augment  # noqa: E402
+from visionkit.data.face_demo import make_face_demo  # noqa: E402
+from visionkit.data.identities import read_identities, split_people  # noqa: E402
+from visionkit.data.pairs import LfwPairs, Pairs, generated_pairs, read_lfw_pairs  # noqa: E402
+from visionkit.data.pixel_cache import open_cache  # noqa: E402
+from visionkit.data.sample import Index, SkippedFiles  # noqa: E402
+from visionkit.data.splits import Splits  # noqa: E402
+from visionkit.data.training_sample import lasting_ratios  # noqa: E402
+from visionkit.errors import UserError  # noqa: E402
+from visionkit.export.bundle import add_facts  # noqa: E402
+from visionkit.export.embedder_bundle import export_embedder, whole_embeddings  # noqa: E402
+from visionkit.inference.loading import load  # noqa: E402
+from visionkit.inference.verification_evaluation import distances_of, embeddings_of, one_shot  # noqa: E402
+from visionkit.metrics import verification  # noqa: E402
+from visionkit.models import catalog  # noqa: E402
+from visionkit.models.endpoints import without_top  # noqa: E402
+from visionkit.models.facenet import facenet  # noqa: E402
+from visionkit.training import runtime, verification_plan  # noqa: E402
+from visionkit.training.embedding_phase import (  # noqa: E402
+    LossName,
+    Mining,
+    Objective,
+    Schedule,
+    Validation,
+    embedding_phase,
+    people_feeder,
+)
+from visionkit.training.feeding import Feeding  # noqa: E402
+from visionkit.training.fit import load_weights, train_in_order  # noqa: E402
+from visionkit.training.plan import tell_left_out  # noqa: E402
+from visionkit.training.recipe import Story, check_at_least, command_line, run_recipe  # noqa: E402
+from visionkit.training.run_folder import RunFolder  # noqa: E402
+from visionkit.viz.verification_report import VerificationReport, write_verification_report  # noqa: E402
+
+SMOKE = {"epochs": 1, "size": 64, "people": 4, "pictures": 2}
+OWN, DROPOUT = "inception_resnet_v1", 0.2  # FaceNet's own base; of others' last maps
+
+
+@dataclass(frozen=True)
+class Config:
+    """What a run does; each field is an option of the command line."""
+
+    data: str | None = None
+    """A folder of pictures a person, or train/ and val/ of such folders. Default: drawn faces of people who do not exist."""
+    out: Path | None = None
+    """Folder of this run. Default: runs/facenet_verification-<time>."""
+    base: str = "resnet8"
+    """The network: one that `visionkit models` lists; inception_resnet_v1 is FaceNet's."""
+    grid: int | None = None
+    """Its last maps are averaged in so many parts a side. Default: 4, since faces are cut out alike; FaceNet's own 1."""
+    weights: str = "none"
+    """Its weights to begin with: none, imagenet, or the path of a file."""
+    dimensions: int = 128
+    """Numbers of an embedding."""
+    loss: LossName = "triplet"
+    """What is made small: triplet, contrastive or arcface."""
+    mining: Mining = "semi_hard"
+    """Which triplets of a batch are taken: semi_hard, hard, random or all."""
+    margin: float | None = None
+    """How much farther off others are to be. Default: triplet 0.2 (squared), contrastive 1, arcface 0.3 (radians)."""
+    people: int = 12
+    """People in a batch."""
+    pictures: int = 4
+    """Pictures of each of them."""
+    size: int | None = None
+    """Side of the input in pixels. Default: by the pictures."""
+    epochs: int | None = None
+    """Default: by the number of pictures."""
+    learning_rate: float = 3e-3
+    """The peak, after the warm-up."""
+    augment: Literal["light", "medium", "strong"] = "medium"
+    """How far training pictures are varied."""
+    flip: bool = True
+    """Whether a mirror image shows the same person."""
+    mirror: bool = True
+    """The exported model looks at the mirror image, too."""
+    pairs: Path | None = None
+    """A pairs.txt as LFW has it, of people in --data: these pairs are measured. Default: pairs of all validation pictures."""
+    cache: Literal["auto", "memory", "disk", "none"] = "auto"
+    """Where decoded training pictures are kept from epoch to epoch."""
+    half_precision: bool = False
+    """Export weights of 16 bits: half the size."""
+    seed: int = 0
+    """Makes order, augmentation and initial weights reproducible."""
+    resume: Path | None = None
+    """Go on with the interrupted run in this folder, with its own options."""
+    smoke: bool = False
+    """A small, quick run that shows that everything works."""
+
+    def __post_init__(self):
+        check_at_least(self, dimensions=2, grid=1, people=2, pictures=2, size=32, epochs=1, learning_rate=0, margin=0, seed=0)
+
+    def checked(self) -> "Config":
+        """The configuration with whole paths; a misspelt name, or data that cannot be read, is told now."""
+        catalog.find(self.base)
+        weights = self.weights if self.weights in ("imagenet", "none") else str(Path(self.weights).resolve())
+        data, pairs = self.data, self.pairs
+        if data is not None:
+            data = str(Path(data).resolve())
+            split_people(read_identities(data), seed=self.seed)
+        if pairs is not None:
+            if data is None or not pairs.is_file():
+                raise UserError(f"--pairs {pairs}: expected a file, and --data with the folder of its people.")
+            pairs = pairs.resolve()
+        margin = {"triplet": 0.2, "contrastive": 1.0, "arcface": 0.3}[self.loss] if self.margin is None else self.margin
+        grid = self.grid or (1 if self.base == OWN else 4)
+        return dataclasses.replace(self, weights=weights, data=data, pairs=pairs, margin=margin, grid=grid)
+
+
+def main(config: Config) -> RunFolder:
+    """Run the recipe."""
+    return run_recipe(config, train_and_export, name="facenet_verification", smoke=SMOKE)
+
+
+def train_and_export(run: RunFolder, config: Config) -> None:
+    """All the work: people, model, training, export, report."""
+    story, skipped = Story(run), SkippedFiles()
+    device = runtime.prepare(config.seed)
+    splits, schedule = make_plan(run, config, skipped, story)
+    train, val = splits.train, splits.val
+    if config.data is None:
+        story.tell(
+            "All faces are synthetic, of people who do not exist: this says nothing of how well real ones are told apart."
+        )
+    embedder = build(config, schedule.size)
+    story.tell(f"{config.base}: {embedder.count_params():,} parameters, on a {device}.")
+    story.tell(f"Loss {config.loss!r}{f', mined {config.mining!r}' if config.loss == 'triplet' else ''}.")
+
+    as_it_is = whole_embeddings(embedder)
+
+    def measured_now() -> Validation:
+        places, embeddings = embeddings_of(as_it_is, val, skipped)
+        found = measure(embeddings, generated_pairs(val.labels[places], seed=config.seed))
+        return Validation(found.accuracy, found.auc)
+
+    feeder = people_feeder(train, feeding_of(config, train, schedule.size, story), schedule, seed=config.seed, skipped=skipped)
+    objective, num_people = Objective(config.loss, config.margin, config.mining), len(np.unique(train.labels))
+    phases = {"train": lambda: embedding_phase(embedder, schedule, objective, num_people, feeder, measured_now)}
+    history = train_in_order(run, phases, embedder)
+    load_weights(embedder, run.weights_file("train"))
+
+    print("Exporting ...", flush=True)
+    bundle = export_embedder(
+        embedder,
+        run.path / "model",
+        facts={"base": config.base, "made_by": f"visionkit {visionkit.__version__}, recipes/facenet_verification.py"},
+        mirror=config.mirror,
+        half_precision=config.half_precision,
+    )
+    report(run, config, bundle, val, history, story, skipped)
+
+
+def report(
+    run: RunFolder, config: Config, bundle: Path, val: Index, history: list[dict], story: Story, skipped: SkippedFiles
+) -> None:
+    """Measure what was exported, and say it."""
+    listed = None if config.pairs is None else listed_pairs(config, story)
+    index = val if listed is None else listed.index
+    places, embeddings = embeddings_of(load(bundle).embed, index, skipped)
+    kept = index.take(places)
+    pairs = generated_pairs(kept.labels, seed=config.seed) if listed is None else listed.pairs.among(places)
+    distances = distances_of(embeddings, pairs)
+    measured = measure(embeddings, pairs)
+    threshold = measured.threshold
+    story.tell(
+        f"Threshold {threshold:.3f}: where most of {len(pairs.same):,} pairs of validation people are told right. The accuracy "
+        "is that at thresholds chosen on other people."
+    )
+    identified = one_shot(embeddings, kept.labels, threshold)
+    metrics = measured.numbers() | identified.numbers()
+    metrics["seconds"] = round(run.seconds(), 1)
+    add_facts(bundle, threshold=threshold, alignment=None, metrics=metrics)
+    written = VerificationReport(
+        title=f"Verification: the same person?{' Synthetic faces' if config.data is None else ''}",
+        sentences=story.sentences,
+        metrics=metrics,
+        history=history,
+        paths=list(kept.paths),
+        people=kept.labels,
+        embeddings=embeddings,
+        first=pairs.first,
+        second=pairs.second,
+        same=pairs.same,
+        distances=distances,
+        false_rates=measured.fpr,
+        true_rates=measured.tpr,
+        threshold=threshold,
+        skipped=skipped.list(),
+        config={name: value for name, value in dataclasses.asdict(config).items() if name != "resume"},
+    )
+    write_verification_report(written, run.path / "report.html")
+    run.write_json("metrics.json", metrics)  # last: it marks the run as finished
+
+
+def listed_pairs(config: Config, story: Story) -> LfwPairs:
+    """The pairs that the user names."""
+    listed = read_lfw_pairs(config.pairs, config.data)
+    tell_left_out(listed.notes, listed.problems, SkippedFiles(), story)
+    return listed
+
+
+def measure(embeddings: np.ndarray, pairs: Pairs) -> verification.Verification:
+    """Of pairs of pictures; thresholds are chosen on other folds, which are other people where that is possible."""
+    return verification.measure(distances_of(embeddings, pairs), pairs.same, folds=pairs.folds)
+
+
+def make_plan(run: RunFolder, config: Config, skipped: SkippedFiles, story: Story) -> tuple[Splits, Schedule]:
+    """Index the people, open each picture once, and decide how to train; a resumed run keeps to its first list."""
+    kept = run.read_json("plan.json")
+    source = config.data or built_in(config)
+    splits = split_people(read_identities(source), seed=config.seed) if kept is None else Splits.from_plain(kept["data"])
+    splits = verification_plan.few(splits) if config.smoke and kept is None else splits
+    scanned, listed = verification_plan.usable(splits, source, skipped, story)
+    people = min(config.people, len(np.unique(scanned.train.labels)))
+    num_steps = verification_plan.steps_of(scanned.train, people * config.pictures)
+    num_steps = 4 if config.smoke else num_steps
+    if kept is None:
+        size, reason = (config.size, "as asked") if config.size else verification_plan.choose_size(scanned.train)
+        story.tell(f"Input of {size} x {size} pixels: {reason}.")
+        batch = people * config.pictures
+        epochs, reason = (config.epochs, "as asked") if config.epochs else verification_plan.choose_epochs(num_steps, batch)
+        story.tell(f"{epochs} epochs of {num_steps} batches, {people} people with {config.pictures} pictures each: {reason}.")
+        kept = {"data": listed.to_plain(), "size": size, "epochs": epochs}
+        run.write_json("plan.json", kept)
+    epochs, every = kept["epochs"], max(1, kept["epochs"] // 10)
+    options = {"learning_rate": config.learning_rate, "size": kept["size"], "validate_every": every}
+    return scanned, Schedule(epochs, num_steps, people, config.pictures, **options)
+
+
+def built_in(config: Config) -> Path:
+    """The drawn faces, made when they are first asked for; a smoke run makes as few as it needs."""
+    if not config.smoke:
+        return make_face_demo(cache_folder() / "face_demo")
+    few = verification_plan.SMOKE_PEOPLE
+    options = {"num_train": few["training"], "num_val": few["validation"], "pictures": verification_plan.SMOKE_PICTURES}
+    return make_face_demo(cache_folder() / "face_demo_smoke", **options)
+
+
+def build(config: Config, size: int) -> keras.Model:
+    """The embedder, with the weights to begin with."""
+    shape, weights = (size, size, 3), None if config.weights == "none" else config.weights
+    if config.base == OWN:
+        return facenet(shape, config.dimensions, weights=weights, grid=config.grid)
+    try:
+        base = without_top(catalog.build(config.base, shape, None, weights=weights))
+        options = {"backbone": base, "pretrained": weights is not None, "dropout": DROPOUT, "grid": config.grid}
+        return facenet(shape, config.dimensions, **options)
+    except ValueError as error:  # such as maps that are smaller than the grid
+        raise UserError(f"--base {config.base} --size {size}: {error}") from error
+
+
+def feeding_of(config: Config, train: Index, size: int, story: Story) -> Feeding:
+    """How training pictures are made: the whole picture, a little nearer or farther off."""
+    augmentation = augment.preset(config.augment, task="keypoints")
+    augmentation = dataclasses.replace(augmentation, name=f"{augmentation.name}, people", flip=0.5 if config.flip else 0.0)
+    ratios = lasting_ratios(train, augmentation, size)
+    return Feeding(augmentation, cache=open_cache(train, config.cache, ratios=ratios, say=story.tell))
+
+
+if __name__ == "__main__":
+    command_line(main, Config, __doc__)

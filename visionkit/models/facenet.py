@@ -1,0 +1,132 @@
+"""FaceNet: a picture to a point on the unit sphere, where pictures of one person lie close together; and siamese networks.
+
+FaceNet: A Unified Embedding for Face Recognition and Clustering, Schroff et al. 2015, https://arxiv.org/abs/1503.03832. Its
+best-known implementations are Inception-ResNet v1 with an embedding behind the mean of its maps.
+"""
+
+from collections.abc import Callable
+from pathlib import Path
+
+import keras
+from keras import ops
+
+from visionkit.errors import UserError
+from visionkit.layers import nd
+from visionkit.layers.blocks import EPSILON
+from visionkit.layers.inference_mode import InferenceMode
+from visionkit.models.endpoints import deepest
+from visionkit.models.inception_resnet import inception_resnet_v1
+from visionkit.models.pretrained import load_weights
+
+DIMENSIONS = 512
+SMALL = 1e-6  # what a chi-square is divided by at least
+
+
+def facenet(
+    input_shape: tuple[int | None, ...] | None = None,
+    dimensions: int = DIMENSIONS,
+    *,
+    backbone: keras.Model | None = None,
+    pretrained: bool = True,
+    weights: str | Path | None = None,
+    dropout: float = 0.4,
+    grid: int = 1,
+) -> keras.Model:
+    """Build a network that embeds pictures on the unit sphere.
+
+    Args:
+        input_shape: ``(length, channels)``, ``(height, width, channels)`` or ``(depth, height, width, channels)``. Sides may be
+            None. None takes 160 x 160 x 3, or what the backbone takes. Pixels are float32 in 0..255.
+        dimensions: of the embedding.
+        backbone: built with ``num_classes=None``; None is Inception-ResNet v1, whose embedding is normalised by its batch.
+        pretrained: the backbone's BatchNorm then stays in inference mode, also where it is trained.
+        weights: of the whole: None, or a path: Keras' ``.weights.h5`` or ``.keras``; without a backbone also a state dict of
+            facenet-pytorch, whose classifier is left out, and of which other ``dimensions`` take all but the embedding.
+        dropout: share of the pooled features that is dropped in training.
+        grid: the maps are averaged in so many parts a side, each with weights of its own: where all faces lie alike, a small
+            network need not learn to say where what it sees is. 1 averages the whole, as published.
+
+    Returns:
+        a model from ``(N, ..., channels)`` to embeddings ``(N, dimensions)``, float32, of length 1.
+
+    Raises:
+        ValueError: the backbone has no outputs named by stride, or maps with fewer pixels a side than ``grid`` parts.
+        UserError: no such weights, or they do not fit.
+    """
+    if backbone is None:
+        trunk = inception_resnet_v1(input_shape, None)
+        inputs, x, name = trunk.input, deepest(trunk), "facenet"
+    else:
+        trunk = keras.Model(backbone.input, deepest(backbone), name=backbone.name)
+        inputs = keras.Input(input_shape or backbone.input_shape[1:], name="image")
+        x = InferenceMode(trunk, name="base")(inputs) if pretrained else trunk(inputs)
+        name = f"facenet_{backbone.name}"
+    x = averages(x, grid)
+    if dropout > 0:
+        x = keras.layers.Dropout(dropout, name="top_dropout")(x)
+    x = keras.layers.Dense(dimensions, use_bias=backbone is not None, dtype="float32", name="embedding")(x)
+    if backbone is None:
+        x = keras.layers.BatchNormalization(epsilon=EPSILON, dtype="float32", name="embedding_bn")(x)
+    model = keras.Model(inputs, keras.layers.UnitNormalization(dtype="float32", name="unit")(x), name=name)
+    load_weights(model, weights)
+    return model
+
+
+def averages(x: keras.KerasTensor, grid: int) -> keras.KerasTensor:
+    """Means of ``grid`` parts a side of maps ``(N, spatial..., C)``, one vector a picture; pixels left over do not count.
+
+    Raises:
+        ValueError: maps of sides that are not known, or too small.
+    """
+    if grid == 1:
+        return nd.layer("GlobalAveragePooling", x)(name="avg_pool")(x)
+    sides = x.shape[1:-1]
+    if None in sides or min(sides) < grid:
+        raise ValueError(f"grid={grid} of maps with sides {tuple(sides)}: expected known sides of at least {grid} pixels each.")
+    steps = tuple(side // grid for side in sides)
+    trimmed = x[(slice(None), *(slice(0, grid * step) for step in steps))]
+    parts = nd.layer("AveragePooling", x)(steps, name="avg_pool")(trimmed)
+    return keras.layers.Flatten(name="flatten")(parts)
+
+
+def siamese(encoder: keras.Model, head: str = "absolute") -> keras.Model:
+    """Build a network that says whether two pictures show the same, by what one encoder makes of both.
+
+    Siamese Neural Networks for One-shot Image Recognition, Koch et al. 2015; chi-square as in DeepFace, Taigman et al. 2014.
+
+    Args:
+        encoder: from pictures to ``(N, dimensions)``.
+        head: how two encodings are compared in each dimension: "absolute", \\|a - b\\|, or "chi_square", (a - b)^2 / (a + b).
+            The latter is of encodings that are not negative; of others the sum is that of what they are without their signs.
+
+    Returns:
+        a model from two pictures ``[first, second]`` to logits ``(N, 1)``, float32, high where they show the same: a weighted
+        sum of the differences, symmetric in the pictures.
+
+    Raises:
+        UserError: an unknown head, or an encoder that does not answer one vector a picture.
+    """
+    if head not in COMPARISONS:
+        raise UserError(f"head={head!r}: expected one of {', '.join(map(repr, COMPARISONS))}.")
+    if isinstance(encoder.output, (dict, list)) or len(encoder.output.shape) != 2:
+        raise UserError(f"{encoder.name} does not answer one vector a picture: expected an encoder, such as models.facenet().")
+    pictures = [keras.Input(encoder.input_shape[1:], name=name) for name in ("first", "second")]
+    difference = COMPARISONS[head](*(encoder(picture) for picture in pictures))
+    logit = keras.layers.Dense(1, dtype="float32", name="same")(difference)
+    return keras.Model(pictures, logit, name=f"{encoder.name}_siamese")
+
+
+def absolute_difference(first: keras.KerasTensor, second: keras.KerasTensor) -> keras.KerasTensor:
+    """How far apart two encodings ``(N, D)`` are in each dimension."""
+    return ops.absolute(first - second)
+
+
+def chi_square(first: keras.KerasTensor, second: keras.KerasTensor) -> keras.KerasTensor:
+    """The same as a share of how large they are, squared; 0 where both are."""
+    return ops.square(first - second) / ops.maximum(ops.absolute(first) + ops.absolute(second), SMALL)
+
+
+COMPARISONS: dict[str, Callable[[keras.KerasTensor, keras.KerasTensor], keras.KerasTensor]] = {
+    "absolute": absolute_difference,
+    "chi_square": chi_square,
+}

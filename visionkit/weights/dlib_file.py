@@ -1,0 +1,242 @@
+"""The file in which dlib keeps a trained network of residual blocks, read without executing anything.
+
+An integer is a byte of sign (0x80) and count, then so many bytes, least significant first; a real number is two integers,
+mantissa and exponent of 2. Every length is checked against what is left before memory is taken, and the kinds of layers are
+those of dlib's face network alone.
+"""
+
+import math
+from collections.abc import Callable
+from pathlib import Path
+from typing import NamedTuple
+
+import numpy as np
+
+from visionkit.weights.torch_pickle import UnsafeCheckpointError
+
+HEAD = b"\x01\x01\x01\x0dloss_metric_2"  # version 1, and the name of the loss
+INPUT = "input_rgb_image_sized"
+TAG, LAYER, INNERMOST = 1, 2, 3  # versions: a tag or a skip has no contents
+TENSOR, ALIAS = 2, 1  # versions of what begins with four sides; an alias is a shape alone
+Shape = tuple[int, ...]
+
+
+class DlibLayer(NamedTuple):
+    """One layer.
+
+    Attributes:
+        kind: as dlib calls it, a key of ``READERS``.
+        settings: of "con_4" filters, rows, columns, then strides and padding, each of y and x; of a pool rows, columns,
+            strides and padding; of "fc_2" outputs and inputs.
+        arrays: read-only float32; of "con_4" filters ``(out, in, rows, columns)`` and biases, of "affine_" scales and shifts,
+            of "fc_2" weights ``(in, out)`` and biases, if it has any.
+    """
+
+    kind: str
+    settings: tuple[int, ...] = ()
+    arrays: tuple[np.ndarray, ...] = ()
+
+
+class DlibFile(NamedTuple):
+    """What is in a file.
+
+    Attributes:
+        mean: of red, green and blue, 0..255, taken off the pixels; what remains is divided by 256.
+        sides: rows and columns of the pictures.
+        layers: from the input on, without tags and skips.
+    """
+
+    mean: tuple[float, ...]
+    sides: tuple[int, int]
+    layers: tuple[DlibLayer, ...]
+
+
+def read_dlib(path: str | Path) -> DlibFile:
+    """Read a network that dlib trained with its metric loss on RGB pictures of one size, as its face recognition.
+
+    Args:
+        path: the file, ``.dat``.
+
+    Raises:
+        UnsafeCheckpointError: it is damaged, or holds anything else; the message says at which byte.
+        OSError: it cannot be read.
+    """
+    with Path(path).open("rb") as file:
+        head = file.read(len(HEAD))
+        if head != HEAD:
+            raise UnsafeCheckpointError(
+                f"{path} begins with {head!r}: expected a network of dlib with a metric loss, {HEAD!r}."
+            )
+        cursor = _Cursor(head + file.read(), place=len(HEAD))
+    try:
+        return _read(cursor)
+    except UnsafeCheckpointError as error:
+        raise UnsafeCheckpointError(f"{path} cannot be read as a network of dlib: {error}.") from None
+
+
+class _Cursor:
+    """A place in the file, and the simple things that can stand there."""
+
+    def __init__(self, data: bytes, place: int):
+        self.data, self.place = data, place
+
+    def error(self, complaint: str, place: int) -> UnsafeCheckpointError:
+        return UnsafeCheckpointError(f"byte {place}: {complaint}")
+
+    def take(self, count: int) -> bytes:
+        left = len(self.data) - self.place
+        if count > left:
+            raise self.error(f"{count} bytes are announced where {left} are left", self.place)
+        self.place += count
+        return self.data[self.place - count : self.place]
+
+    def integer(self) -> int:
+        start = self.place
+        control = self.take(1)[0]
+        count = control & 0x0F
+        if control & 0x70 or not 1 <= count <= 8:
+            raise self.error(f"{control:#04x} is no integer's first byte", start)
+        magnitude = int.from_bytes(self.take(count), "little")
+        return -magnitude if control & 0x80 else magnitude
+
+    def count(self) -> int:
+        start = self.place
+        number = self.integer()
+        if number < 0:
+            raise self.error(f"a count of {number}", start)
+        return number
+
+    def real(self) -> float:
+        start = self.place
+        mantissa, exponent = self.integer(), self.integer()
+        if abs(exponent) > 900:  # 32000 and more stand for infinity and NaN
+            raise self.error(f"{mantissa} times 2 to the {exponent} is no finite number", start)
+        return math.ldexp(mantissa, exponent)
+
+    def text(self) -> str:
+        return self.take(self.count()).decode("ascii", "backslashreplace")
+
+    def flag(self) -> None:
+        start = self.place
+        found = self.take(1)
+        if found not in (b"0", b"1"):
+            raise self.error(f"{found!r} is no truth value", start)
+
+    def shape(self, version: int) -> Shape:
+        start = self.place
+        found, *sides = self.integer(), self.count(), self.count(), self.count(), self.count()
+        if found != version:
+            raise self.error(
+                f"version {found} where {version} is expected of {'an alias' if version == ALIAS else 'a tensor'}", start
+            )
+        return tuple(sides)
+
+    def tensor(self) -> np.ndarray:
+        return np.frombuffer(self.take(4 * math.prod(self.shape(TENSOR))), "<f4")
+
+
+def _read(cursor: _Cursor) -> DlibFile:
+    for _ in ("margin", "threshold"):  # of the loss
+        cursor.real()
+    versions = []  # of the layers, from the loss on; what is larger is the length of the input's name
+    start, number = cursor.place, cursor.integer()
+    while number <= INNERMOST:
+        versions.append(number)
+        start, number = cursor.place, cursor.integer()
+    name = cursor.take(number).decode("ascii", "backslashreplace")
+    if name != INPUT:
+        raise cursor.error(f"the input is a {name[:40]!r}; expected {INPUT!r}", start)
+    if versions[-1:] != [INNERMOST] or not {TAG, LAYER}.issuperset(versions[:-1]):
+        raise cursor.error(
+            f"layers of versions {sorted(set(versions))}; expected {TAG} and {LAYER}, and at last {INNERMOST}", start
+        )
+    mean = tuple(cursor.real() for _ in range(3))
+    sides = (cursor.count(), cursor.count())
+    layers = tuple(_layer(cursor, version) for version in reversed(versions) if version != TAG)
+    if beyond := len(cursor.data) - cursor.place:
+        raise cursor.error(f"{beyond} bytes follow the last layer", cursor.place)
+    return DlibFile(mean, sides, layers)
+
+
+def _layer(cursor: _Cursor, version: int) -> DlibLayer:
+    start = cursor.place
+    kind = cursor.text()
+    if kind not in READERS:
+        raise cursor.error(f"a layer of kind {kind[:40]!r}; expected one of {', '.join(READERS)}", start)
+    layer = DlibLayer(kind, *READERS[kind](cursor))
+    for _ in range(3):
+        cursor.flag()
+    for _ in range(3):
+        start = cursor.place
+        if cursor.tensor().size:
+            raise cursor.error("what a layer answered was stored with it; dlib's clean() drops that", start)
+    if version == INNERMOST:
+        cursor.integer()
+    return layer
+
+
+def _convolution(cursor: _Cursor) -> tuple:
+    start = cursor.place
+    parameters = cursor.tensor()
+    settings = tuple(cursor.count() for _ in range(7))
+    filters, biases = cursor.shape(ALIAS), cursor.shape(ALIAS)
+    if (filters[0], *filters[2:]) != settings[:3] or biases != (1, settings[0], 1, 1):
+        raise cursor.error(f"filters of {filters} and biases of {biases} where {settings[:3]} are announced", start)
+    _rates(cursor)
+    return settings, _parts(cursor, start, parameters, filters, (settings[0],))
+
+
+def _affine(cursor: _Cursor) -> tuple:
+    start = cursor.place
+    parameters = cursor.tensor()
+    shapes = cursor.shape(ALIAS), cursor.shape(ALIAS)
+    cursor.integer()
+    return (), _parts(cursor, start, parameters, *((math.prod(shape),) for shape in shapes))
+
+
+def _dense(cursor: _Cursor) -> tuple:
+    start = cursor.place
+    outputs, inputs = settings = cursor.count(), cursor.count()
+    parameters = cursor.tensor()
+    weights, biases = cursor.shape(ALIAS), cursor.shape(ALIAS)
+    if weights != (inputs, outputs, 1, 1) or biases not in ((1, outputs, 1, 1), (0, 0, 0, 0)):
+        raise cursor.error(f"weights of {weights} and biases of {biases} where {inputs} to {outputs} are announced", start)
+    cursor.integer()
+    _rates(cursor)
+    return settings, _parts(cursor, start, parameters, weights[:2], *[(outputs,)] * any(biases))
+
+
+def _pool(cursor: _Cursor) -> tuple:
+    return (tuple(cursor.count() for _ in range(6)),)
+
+
+def _nothing(cursor: _Cursor) -> tuple:
+    return ()
+
+
+def _rates(cursor: _Cursor) -> None:
+    """Multipliers of learning rates and weight decay, of weights and of biases: nothing that an answer depends on."""
+    for _ in range(4):
+        cursor.real()
+
+
+def _parts(cursor: _Cursor, start: int, parameters: np.ndarray, *shapes: Shape) -> tuple[np.ndarray, ...]:
+    """Parameters that stand in one row, as the arrays that they are."""
+    sizes = [math.prod(shape) for shape in shapes]
+    if sum(sizes) != parameters.size:
+        raise cursor.error(
+            f"{parameters.size} parameters where arrays of {', '.join(map(str, shapes))} take {sum(sizes)}", start
+        )
+    pieces = np.split(parameters, np.cumsum(sizes)[:-1])
+    return tuple(piece.reshape(shape) for piece, shape in zip(pieces, shapes, strict=True))
+
+
+READERS: dict[str, Callable[[_Cursor], tuple]] = {
+    "con_4": _convolution,
+    "affine_": _affine,
+    "relu_": _nothing,
+    "add_prev_": _nothing,
+    "max_pool_2": _pool,
+    "avg_pool_2": _pool,
+    "fc_2": _dense,
+}
