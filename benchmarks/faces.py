@@ -1,11 +1,15 @@
-"""Faces: how many are looked up a second among a million templates; ours, faiss and NumPy.
+"""Faces: how many are embedded, and looked up among a million templates, a second; ours and those of others.
 
-    pip install faiss-cpu      # the peer; if it is not installed it is left out, with a sentence
+    pip install faiss-cpu torch dlib; pip install --no-deps facenet-pytorch     # the peers; what is missing is left out
     python benchmarks/faces.py
 
+Embedding: chips, uint8 pixels in, NumPy out. inception_resnet_v1: FaceNet's network as facenet-pytorch has it, with drawn
+weights. dlib_face: the default model's network; dlib's own has the published weights.
+
 Search: 1,000,000 random templates of 128 numbers, and queries that are templates with noise; the 5 nearest; 1, 16 and 64
-queries a call. faiss: IndexFlatL2, as it comes, and with its matrix products for any number of queries. NumPy: a matrix product,
-squared norms that are known, argpartition. Each answer is compared with ours, which measures what is near in double precision.
+queries a call. faiss: IndexFlatL2, as it comes, and with its matrix products for any number of queries. NumPy: a matrix
+product, squared norms that are known, argpartition. Each answer is compared with ours, which measures what is near in double
+precision.
 What the table calls a picture is a query.
 Each contender has a process of its own; they take turns. Medians over the rounds, and the range of our ratio to each peer
 within a round.
@@ -33,8 +37,10 @@ SEARCHERS = {
 class Options:
     """What is measured."""
 
-    work: tuple[Literal["search"], ...] = ("search",)
+    work: tuple[Literal["embedding", "search"], ...] = ("embedding", "search")
     """Which sections."""
+    batches: tuple[int, ...] = (1, 16)
+    """Faces a call in embedding."""
     templates: int = 1_000_000
     """Known faces."""
     queries: tuple[int, ...] = (1, 16, 64)
@@ -43,6 +49,23 @@ class Options:
     """Turns of each contender."""
     seconds: float = 2.0
     """Length of a turn, which has at least one call."""
+
+
+def embedding(options: Options) -> None:
+    """Faces a second."""
+    last = {"layout": "channels_last"}
+    peers = {
+        "inception_resnet_v1": {
+            "facenet-pytorch": ("facenet_pytorch", {"layout": "contiguous_format"}),
+            "facenet-pytorch, channels last": ("facenet_pytorch", last),
+        },
+        "dlib_face": {"dlib": ("dlib", {})},
+    }
+    for network, others in peers.items():
+        for batch in options.batches:
+            print(f"\n== embedding, {network}, {batch} a call")
+            ways = {name: (f"faces_steps.{loader}", own) for name, (loader, own) in ({OURS: ("ours", {})} | others).items()}
+            compare(ways, options.rounds, network=network, batch=batch, seconds=options.seconds)
 
 
 def search(options: Options) -> None:
@@ -67,7 +90,7 @@ def print_agreement(kept: dict[str, str]) -> None:
 def main(options: Options) -> None:
     """Go through the sections."""
     print(f"{os.cpu_count()} cores; {options.rounds} rounds of {options.seconds} s")
-    sections = {"search": search}
+    sections = {"embedding": embedding, "search": search}
     for work in options.work:
         sections[work](options)
 

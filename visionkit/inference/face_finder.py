@@ -32,7 +32,7 @@ BATCH, BATCH_PIXELS = 16, 2**20  # pictures, and pixels, that mtcnn is given at 
 # The surest at each scale. mtcnn compares all with each other: a page full of small faces makes 5,000 of them and takes
 # gigabytes, a portrait makes a hundred.
 PROPOSALS = 1000
-NEEDED = ("mtcnn", "lz4", "joblib")  # mtcnn 1.0.0 needs the others, and does not say so
+NEEDED = ("mtcnn", "lz4", "joblib")  # mtcnn 1.0.0 imports the others
 
 
 class Face(NamedTuple):
