@@ -115,7 +115,7 @@ def test_an_empty_gallery_recognises_nobody(run, gallery, tmp_path):
 def test_two_pictures_show_the_same_person_or_not(run, model, gallery, tmp_path):
     ada, bob = tmp_path / "people" / "Ada", tmp_path / "people" / "Bob"
     done = run("verify", ada / "0.png", ada / "1.png", "--model", model)
-    assert done.returncode == 0 and done.stdout == "yes: distance 0.068, the same person below 0.2\n"
+    assert done.returncode == 0 and done.stdout == "yes: distance 0.068, the same person up to 0.2\n"
     (line,) = in_lines(run("verify", ada / "0.png", bob / "0.png", "--model", model, "--json"))
     assert line["same"] is False and line["threshold"] == 0.2 and line["paths"] == [str(ada / "0.png"), str(bob / "0.png")]
     assert line["distance"] == pytest.approx(np.sqrt(8) * 160 / 255, abs=1e-4)

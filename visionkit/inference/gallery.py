@@ -46,7 +46,7 @@ class Identified(NamedTuple):
     """Whose face it is.
 
     Attributes:
-        name: the nearest person, if nearer than the threshold; None: not recognized.
+        name: the nearest person, if at most the threshold away; None: not recognized.
         nearest: the nearest people, recognized or not, nearest first; empty in an empty gallery.
     """
 
@@ -192,7 +192,7 @@ class Gallery:
         Args:
             embeddings: float32 ``(Q, D)``, of the gallery's model.
             k: how many of the nearest people are told.
-            threshold: Euclidean distance below which a face is recognized. Default: the gallery's.
+            threshold: Euclidean distance up to which a face is recognized. Default: the gallery's.
 
         Returns:
             one answer for each row.
@@ -215,7 +215,7 @@ class Gallery:
             persons, firsts = np.unique(people[places], return_index=True)
             order = np.argsort(firsts)[:k]
             nearest = tuple(Match(names[persons[i]], float(distances[firsts[i]])) for i in order)
-            answers.append(Identified(nearest[0].name if nearest[0].distance < threshold else None, nearest))
+            answers.append(Identified(nearest[0].name if nearest[0].distance <= threshold else None, nearest))
         return answers
 
     def _newest(self) -> Version:
