@@ -83,7 +83,7 @@ def identify(
         model: The model that the gallery was made with, if it has been moved. Default: where it was then.
         as_json: Print one JSON object a line, and nothing else. Whoever is not recognised has the name null.
         draw: Write each picture with names on it into this folder.
-        threshold: Distance up to which a face is recognized. Default: the gallery's.
+        threshold: Distance up to which a face is recognised. Default: the gallery's.
 
     Returns:
         the exit status: 1 if a picture could not be read, or shows no face.

@@ -46,7 +46,7 @@ class Identified(NamedTuple):
     """Whose face it is.
 
     Attributes:
-        name: the nearest person, if no farther than the threshold; None: not recognized.
+        name: the nearest person, if at most the threshold away; None: not recognized.
         nearest: the nearest people, recognized or not, nearest first; empty in an empty gallery.
     """
 

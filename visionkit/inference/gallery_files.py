@@ -47,7 +47,7 @@ class GalleryFacts(NamedTuple):
     Attributes:
         fingerprint: of the model whose embeddings it holds; see ``face_model.fingerprint``.
         dimensions: D of those embeddings.
-        threshold: Euclidean distance below which two faces are one person's.
+        threshold: Euclidean distance up to which two faces are one person's.
         model: where that model lies; None: it is made from an installed package.
     """
 
