@@ -37,7 +37,7 @@ from visionkit.inference.loading import load  # noqa: E402
 from visionkit.inference.verification_evaluation import distances_of, embeddings_of, one_shot  # noqa: E402
 from visionkit.metrics import verification  # noqa: E402
 from visionkit.models import catalog  # noqa: E402
-from visionkit.models.endpoints import without_top  # noqa: E402
+from visionkit.models.endpoints import deepest, without_top  # noqa: E402
 from visionkit.models.facenet import facenet  # noqa: E402
 from visionkit.training import runtime, verification_plan  # noqa: E402
 from visionkit.training.embedding_phase import (  # noqa: E402
@@ -57,7 +57,7 @@ from visionkit.training.run_folder import RunFolder  # noqa: E402
 from visionkit.viz.verification_report import VerificationReport, write_verification_report  # noqa: E402
 
 SMOKE = {"epochs": 1, "size": 64, "people": 4, "pictures": 2}
-OWN, DROPOUT = "inception_resnet_v1", 0.2  # FaceNet's own base; of others' last maps
+OWN, DROPOUT, GRID = "inception_resnet_v1", 0.2, 4  # FaceNet's own base; of the last maps of others
 
 
 @dataclass(frozen=True)
@@ -71,7 +71,7 @@ class Config:
     base: str = "resnet8"
     """The network: one that `visionkit models` lists; inception_resnet_v1 is FaceNet's."""
     grid: int | None = None
-    """Its last maps are averaged in so many parts a side. Default: 4, since faces are cut out alike; FaceNet's own 1."""
+    """Its last maps are averaged in so many parts a side. Default: 4 or what there is, for faces cut out alike; FaceNet's 1."""
     weights: str = "none"
     """Its weights to begin with: none, imagenet, or the path of a file."""
     dimensions: int = 128
@@ -91,7 +91,7 @@ class Config:
     epochs: int | None = None
     """Default: by the number of pictures."""
     learning_rate: float = 3e-3
-    """The peak, after the warm-up."""
+    """The peak, after the warm-up; of pretrained weights a tenth."""
     augment: Literal["light", "medium", "strong"] = "medium"
     """How far training pictures are varied."""
     flip: bool = True
@@ -127,8 +127,7 @@ class Config:
                 raise UserError(f"--pairs {pairs}: expected a file, and --data with the folder of its people.")
             pairs = pairs.resolve()
         margin = {"triplet": 0.2, "contrastive": 1.0, "arcface": 0.3}[self.loss] if self.margin is None else self.margin
-        grid = self.grid or (1 if self.base == OWN else 4)
-        return dataclasses.replace(self, weights=weights, data=data, pairs=pairs, margin=margin, grid=grid)
+        return dataclasses.replace(self, weights=weights, data=data, pairs=pairs, margin=margin)
 
 
 def main(config: Config) -> RunFolder:
@@ -146,7 +145,7 @@ def train_and_export(run: RunFolder, config: Config) -> None:
         story.tell(
             "All faces are synthetic, of people who do not exist: this says nothing of how well real ones are told apart."
         )
-    embedder = build(config, schedule.size)
+    embedder, pretrained = build(config, schedule.size)
     story.tell(f"{config.base}: {embedder.count_params():,} parameters, on a {device}.")
     story.tell(f"Loss {config.loss!r}{f', mined {config.mining!r}' if config.loss == 'triplet' else ''}.")
 
@@ -159,7 +158,9 @@ def train_and_export(run: RunFolder, config: Config) -> None:
 
     feeder = people_feeder(train, feeding_of(config, train, schedule.size, story), schedule, seed=config.seed, skipped=skipped)
     objective, num_people = Objective(config.loss, config.margin, config.mining), len(np.unique(train.labels))
-    phases = {"train": lambda: embedding_phase(embedder, schedule, objective, num_people, feeder, measured_now)}
+    phases = {
+        "train": lambda: embedding_phase(embedder, schedule, objective, num_people, feeder, measured_now, pretrained=pretrained)
+    }
     history = train_in_order(run, phases, embedder)
     load_weights(embedder, run.weights_file("train"))
 
@@ -260,15 +261,21 @@ def built_in(config: Config) -> Path:
     return make_face_demo(cache_folder() / "face_demo_smoke", **options)
 
 
-def build(config: Config, size: int) -> keras.Model:
-    """The embedder, with the weights to begin with."""
+def build(config: Config, size: int) -> tuple[keras.Model, list[keras.Variable]]:
+    """The embedder with the weights to begin with, and which of them others have trained."""
     shape, weights = (size, size, 3), None if config.weights == "none" else config.weights
     if config.base == OWN:
-        return facenet(shape, config.dimensions, weights=weights, grid=config.grid)
+        embedder = facenet(shape, config.dimensions, weights=weights, grid=config.grid or 1)
+        return embedder, embedder.trainable_variables if weights is not None else []
     try:
         base = without_top(catalog.build(config.base, shape, None, weights=weights))
-        options = {"backbone": base, "pretrained": weights is not None, "dropout": DROPOUT, "grid": config.grid}
-        return facenet(shape, config.dimensions, **options)
+        options = {
+            "backbone": base,
+            "pretrained": weights is not None,
+            "dropout": DROPOUT,
+            "grid": config.grid or min(GRID, *deepest(base).shape[1:-1]),
+        }
+        return facenet(shape, config.dimensions, **options), base.trainable_variables if weights is not None else []
     except ValueError as error:  # such as maps that are smaller than the grid
         raise UserError(f"--base {config.base} --size {size}: {error}") from error
 

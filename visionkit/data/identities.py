@@ -57,7 +57,8 @@ def read_identities(folder: str | Path) -> DataSet:
 
 
 def split_people(found: DataSet, *, seed: int) -> Splits:
-    """Training and validation by person: where the data has no validation split, a fifth of the people are held out.
+    """Training and validation by person: where the data has no validation split, a fifth of the people are held out, of
+    four and more two at least.
 
     Args:
         found: what ``read_identities`` found. A split named "test" serves as validation where there is no other.
@@ -77,7 +78,8 @@ def split_people(found: DataSet, *, seed: int) -> Splits:
         raise DataError(
             f"Only one person, {found.class_names[people[0]]!r}; expected two at least, one of them to validate with."
         )
-    count = min(max(1, round(VAL_SHARE * len(people))), len(people) - 1)
+    fewest = 2 if len(people) >= 4 else 1  # two people to tell apart, if as many are left to train on
+    count = max(fewest, round(VAL_SHARE * len(people)))
     drawn = np.random.default_rng([seed, len(people)]).permutation(people)[:count]
     held_out = np.isin(train.labels, drawn)
     note = f"no validation split found: {count} of {len(people)} people held out, drawn with seed {seed}"

@@ -1,7 +1,8 @@
 """Training of embedders: their loss in batches of several pictures of several people, and the phase that feeds them."""
 
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
+from functools import partial
 from typing import Any, Literal, NamedTuple
 
 import keras
@@ -17,6 +18,7 @@ from visionkit.ops.embeddings import arcface_logits, pair_distances
 from visionkit.training.averaging import AveragingTrainer
 from visionkit.training.feeding import Feeding
 from visionkit.training.fit import Phase
+from visionkit.training.optimizers import adamw
 
 LossName = Literal["triplet", "contrastive", "arcface"]
 Mining = Literal["semi_hard", "hard", "random", "all"]
@@ -139,6 +141,8 @@ def embedding_phase(
     num_people: int,
     epoch_batches: Callable[[int], Iterable],
     measure: Callable[[], Validation],
+    *,
+    pretrained: Sequence[keras.Variable] = (),
 ) -> Phase:
     """Train an embedder.
 
@@ -149,6 +153,7 @@ def embedding_phase(
         num_people: in the training data.
         epoch_batches: from the number of an epoch to its batches: pixels, and the number of the person on each.
         measure: the embedder as it is.
+        pretrained: weights that others have trained; they learn at a tenth of the rate.
     """
     form = trained_form(embedder, objective, num_people)
     trainer = AveragingTrainer(form, losses_of(objective, schedule.pictures), [objective.loss])
@@ -166,6 +171,7 @@ def embedding_phase(
         batches=epoch_batches,
         validate=validate,
         weight_decay=WEIGHT_DECAY,
+        optimizer=partial(adamw, slow=pretrained),
         brings_loss=True,
         validate_every=schedule.validate_every,
         finish=trainer.take_average,
