@@ -11,7 +11,7 @@ from tests.weights.torch_files import legacy_file, saved, zip_file
 from visionkit import models
 from visionkit.errors import UserError
 from visionkit.models.catalog_cost import without_weights
-from visionkit.models.facenet import absolute_difference, averages, chi_square, facenet, siamese
+from visionkit.models.facenet import absolute_difference, chi_square, facenet, siamese
 
 
 def pixels(*shape: int) -> np.ndarray:
@@ -51,17 +51,6 @@ def test_what_has_no_direction_has_an_embedding_of_zeros():
     head = model.get_layer("embedding")
     head.set_weights([np.zeros_like(weight) for weight in head.get_weights()])
     np.testing.assert_array_equal(model(pixels(2, 32, 32, 3)), np.zeros((2, 6)))
-
-
-def test_parts_of_a_grid_are_averaged_by_themselves():
-    maps = np.arange(2 * 5 * 7 * 3, dtype=np.float32).reshape(2, 5, 7, 3)
-    expected = [maps[:, 2 * i : 2 * i + 2, 3 * j : 3 * j + 3].mean((1, 2)) for i in range(2) for j in range(2)]
-    np.testing.assert_allclose(averages(maps, 2), np.concatenate(expected, axis=1), rtol=1e-6)
-    np.testing.assert_allclose(averages(maps, 1), maps.mean((1, 2)), rtol=1e-6)
-    with pytest.raises(ValueError, match=r"grid=6 of maps with sides \(5, 7\)"):
-        averages(maps, 6)
-    one, two = (small(backbone=small_backbone((64, 64)), grid=grid) for grid in (1, 2))
-    assert two.get_layer("embedding").kernel.shape[0] == 4 * one.get_layer("embedding").kernel.shape[0]
 
 
 def test_without_arguments_it_takes_faces_as_facenet_does():

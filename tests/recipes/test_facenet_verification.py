@@ -101,7 +101,6 @@ def test_after_an_interruption_the_same_weights(run, people, tmp_path, monkeypat
     [
         (("--data", "{tmp}/nothing"), "no such folder"),
         (("--base", "resnet8000"), "resnet"),
-        (("--size", "32", "--base", "efficientnet_lite0", "--grid", "2", "--smoke"), "grid=2 of maps with sides (1, 1)"),
         (("--pairs", "{tmp}/pairs.txt"), "--data"),
         (("--people", "1"), "--people 1: expected at least 2"),
     ],

@@ -30,7 +30,6 @@ def facenet(
     pretrained: bool = True,
     weights: str | Path | None = None,
     dropout: float = 0.4,
-    grid: int = 1,
 ) -> keras.Model:
     """Build a network that embeds pictures on the unit sphere.
 
@@ -43,14 +42,12 @@ def facenet(
         weights: of the whole: None, or a path: Keras' ``.weights.h5`` or ``.keras``; without a backbone also a state dict of
             facenet-pytorch, whose classifier is left out, and of which other ``dimensions`` take all but the embedding.
         dropout: share of the pooled features that is dropped in training.
-        grid: the maps are averaged in so many parts a side, each with weights of its own: where all faces lie alike, a small
-            network need not learn to say where what it sees is. 1 averages the whole, as published.
 
     Returns:
         a model from ``(N, ..., channels)`` to embeddings ``(N, dimensions)``, float32, of length 1.
 
     Raises:
-        ValueError: the backbone has no outputs named by stride, or maps with fewer pixels a side than ``grid`` parts.
+        ValueError: the backbone has no outputs named by stride.
         UserError: no such weights, or they do not fit.
     """
     if backbone is None:
@@ -61,7 +58,7 @@ def facenet(
         inputs = keras.Input(input_shape or backbone.input_shape[1:], name="image")
         x = InferenceMode(trunk, name="base")(inputs) if pretrained else trunk(inputs)
         name = f"facenet_{backbone.name}"
-    x = averages(x, grid)
+    x = nd.layer("GlobalAveragePooling", x)(name="avg_pool")(x)
     if dropout > 0:
         x = keras.layers.Dropout(dropout, name="top_dropout")(x)
     x = keras.layers.Dense(dimensions, use_bias=backbone is not None, dtype="float32", name="embedding")(x)
@@ -70,23 +67,6 @@ def facenet(
     model = keras.Model(inputs, keras.layers.UnitNormalization(dtype="float32", name="unit")(x), name=name)
     load_weights(model, weights)
     return model
-
-
-def averages(x: keras.KerasTensor, grid: int) -> keras.KerasTensor:
-    """Means of ``grid`` parts a side of maps ``(N, spatial..., C)``, one vector a picture; pixels left over do not count.
-
-    Raises:
-        ValueError: maps of sides that are not known, or too small.
-    """
-    if grid == 1:
-        return nd.layer("GlobalAveragePooling", x)(name="avg_pool")(x)
-    sides = x.shape[1:-1]
-    if None in sides or min(sides) < grid:
-        raise ValueError(f"grid={grid} of maps with sides {tuple(sides)}: expected known sides of at least {grid} pixels each.")
-    steps = tuple(side // grid for side in sides)
-    trimmed = x[(slice(None), *(slice(0, grid * step) for step in steps))]
-    parts = nd.layer("AveragePooling", x)(steps, name="avg_pool")(trimmed)
-    return keras.layers.Flatten(name="flatten")(parts)
 
 
 def siamese(encoder: keras.Model, head: str = "absolute") -> keras.Model:
