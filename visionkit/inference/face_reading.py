@@ -94,7 +94,7 @@ class FaceReader:
             faces = [] if isinstance(pixels, Unreadable) else next(found)
             embedded = faces[:1] if principal_only else faces
             with_faces.append((path, pixels, faces, len(embedded)))
-            cuts += [self._cut(pixels, face) for face in embedded]
+            cuts += [self.cut(pixels, face) for face in embedded]
         embeddings, start = self._embed(cuts), 0
         for path, pixels, faces, count in with_faces:
             if isinstance(pixels, Unreadable):
@@ -108,7 +108,8 @@ class FaceReader:
     def _find(self, pictures: Sequence[np.ndarray]) -> Iterable[list[Face]]:
         return map(_whole_picture, pictures) if self._finder is None else self._finder.find_many(pictures)
 
-    def _cut(self, pixels: np.ndarray, face: Face) -> np.ndarray:
+    def cut(self, pixels: np.ndarray, face: Face) -> np.ndarray:
+        """A face as the model is shown it, uint8: an aligned square, or the whole picture."""
         return pixels if self._finder is None else self._finder.chip(pixels, face, self.embedder.facts["size"])
 
     def _embed(self, cuts: Sequence[np.ndarray]) -> np.ndarray:
