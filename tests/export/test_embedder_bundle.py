@@ -13,7 +13,7 @@ import visionkit
 from visionkit.data.windows import letterbox
 from visionkit.export import litert
 from visionkit.export.bundle import TWIN
-from visionkit.export.embedder_bundle import export_embedder
+from visionkit.export.embedder_bundle import export_embedder, whole_embeddings
 
 
 def tiny(*, unit: bool) -> keras.Model:
@@ -45,6 +45,11 @@ def test_it_says_what_the_network_says_of_the_whole_picture(bundle, network, rng
     np.testing.assert_allclose(model.embed(pictures), expected, atol=1e-5)
     np.testing.assert_allclose(np.linalg.norm(expected, axis=1), 1, atol=1e-5)
     assert model.facts["dimensions"] == 5 and model.facts["unit"] and model.labels == ()
+
+
+def test_what_training_asks_is_what_the_bundle_answers(bundle, network, rng):
+    pictures = rng.integers(0, 256, (2, 7, 25, 3), np.uint8)
+    np.testing.assert_allclose(whole_embeddings(network)(pictures), visionkit.load(bundle).embed(pictures), atol=1e-5)
 
 
 @pytest.mark.parametrize("unit", [True, False])
