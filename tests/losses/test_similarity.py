@@ -10,7 +10,7 @@ import pytest
 import tensorflow as tf
 
 from visionkit.errors import UserError
-from visionkit.losses.similarity import MINING, active_share, contrastive, mined, triplet
+from visionkit.losses.similarity import MINING, contrastive, mined, triplet
 from visionkit.ops.embeddings import pair_distances
 
 LABELS = np.array([0, 0, 0, 1, 1, 2, 2, 2, 3])  # the last person has one picture
@@ -61,7 +61,6 @@ def looped(embeddings, labels, mining, margin):
 def test_a_batch_without_a_triplet_costs_nothing_and_teaches_nothing(mining, embeddings, labels):
     loss, gradient = value_and_gradient(lambda x: triplet(x, labels, mining=mining), embeddings)
     assert loss == 0 and not gradient.any() and gradient.shape == embeddings.shape
-    assert float(active_share(embeddings, labels, mining=mining)) == 0
 
 
 def test_no_pairs_cost_nothing():
@@ -93,7 +92,6 @@ def test_triplets_are_those_of_a_loop(mining, margin, seed):
     order = np.random.default_rng(seed).permutation(len(LABELS))
     costs = looped(embeddings, LABELS[order], mining, margin)
     assert float(triplet(embeddings, LABELS[order], margin=margin, mining=mining)) == pytest.approx(costs.mean(), rel=1e-4)
-    assert float(active_share(embeddings, LABELS[order], margin=margin, mining=mining)) == pytest.approx((costs > 0).mean())
 
 
 def test_mining_by_hand():
@@ -139,7 +137,6 @@ def test_embeddings_that_are_all_one_cost_the_margin(mining):
     same = np.repeat(drawn(3, 1, 4), 9, axis=0)
     loss, gradient = value_and_gradient(lambda x: triplet(x, LABELS, margin=0.2, mining=mining, seed=1), same)
     assert loss == pytest.approx(0.2, abs=1e-6) and np.isfinite(gradient).all()
-    assert float(active_share(same, LABELS, mining=mining, seed=1)) == 1
 
 
 @pytest.mark.parametrize("mining", MINING)
@@ -168,10 +165,10 @@ def test_the_trivial_solution_is_no_minimum(mining):
 def test_it_compiles_for_batches_of_any_size(mining):
     @tf.function(input_signature=[tf.TensorSpec((None, 4)), tf.TensorSpec((None,), tf.int32)])
     def compiled(x, labels):
-        return triplet(x, labels, mining=mining, seed=2), active_share(x, labels, mining=mining, seed=2)
+        return triplet(x, labels, mining=mining, seed=2)
 
     for x, labels in ((drawn(4, 9, 4), LABELS), (drawn(5, 6, 4), LABELS[:6]), (drawn(5, 0, 4), LABELS[:0])):
-        expected = triplet(x, labels, mining=mining, seed=2), active_share(x, labels, mining=mining, seed=2)
+        expected = triplet(x, labels, mining=mining, seed=2)
         np.testing.assert_allclose(compiled(x, labels), expected, rtol=1e-5)
 
 

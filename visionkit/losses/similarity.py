@@ -93,22 +93,6 @@ def triplet(
     return _mean(ops.relu(chosen.near - chosen.far + margin), chosen.there)
 
 
-def active_share(
-    embeddings: keras.KerasTensor,
-    labels: keras.KerasTensor,
-    *,
-    margin: float = 0.2,
-    mining: str = "semi_hard",
-    seed: Seed = None,
-) -> keras.KerasTensor:
-    """The share of the chosen triplets that cost something, 0..1, a scalar: near 0 there is little left to learn from.
-
-    Args are those of ``triplet``. It chooses again; in a compiled function both share the work. 0 where there is no triplet.
-    """
-    chosen = mined(embeddings, labels, mining=mining, seed=seed)
-    return _mean(ops.cast(chosen.near - chosen.far + margin > 0, "float32"), chosen.there)
-
-
 def mined(embeddings: keras.KerasTensor, labels: keras.KerasTensor, *, mining: str, seed: Seed = None) -> Triplets:
     """The triplets that ``triplet`` takes: ``(N, N, N)`` of "all", ``(N,)`` of "hard", ``(N, N)`` of the others.
 
