@@ -20,11 +20,10 @@ import visionkit
 
 visionkit.quiet_tensorflow()
 
-from visionkit.inference.face_model import default_face_model  # noqa: E402
-from visionkit.inference.face_reading import FaceReader, FacesRead  # noqa: E402
-
 from visionkit.data.identities import read_identities  # noqa: E402
 from visionkit.data.pairs import generated_pairs  # noqa: E402
+from visionkit.inference.face_model import default_face_model  # noqa: E402
+from visionkit.inference.face_reading import FaceReader, FacesRead  # noqa: E402
 from visionkit.inference.loading import load  # noqa: E402
 from visionkit.inference.verification_evaluation import distances_of, one_shot  # noqa: E402
 from visionkit.metrics.verification import measure  # noqa: E402
