@@ -1,6 +1,5 @@
 """visionkit faces: from pictures of people to names, as a program from outside sees it."""
 
-import importlib.util
 import json
 import shutil
 from functools import partial
@@ -156,10 +155,6 @@ def test_a_picture_is_not_drawn_over(run, gallery, tmp_path):
     assert done.returncode == 2 and "would be written over" in done.stderr and picture.read_bytes() == contents
 
 
-@pytest.mark.skipif(
-    any(importlib.util.find_spec(name) is None for name in ("mtcnn", "face_recognition_models")),
-    reason="needs the extra: pip install 'visionkit[faces]'",
-)
 def test_from_a_photograph_to_a_name_with_the_model_of_the_installed_package(run, photograph, tmp_path):
     import skimage.data
 

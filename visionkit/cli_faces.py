@@ -1,5 +1,6 @@
 """``visionkit faces``: is this the same person, and who is it? Heavy modules are imported by the subcommand that needs them."""
 
+import io
 import json
 import os
 import sys
@@ -42,11 +43,11 @@ def enrol(people: tyro.conf.Positional[Path], gallery: Path, model: Path | None 
     from visionkit.inference.face_model import fingerprint
     from visionkit.inference.face_reading import FaceReader
     from visionkit.inference.gallery import Gallery
-    from visionkit.inference.gallery_files import GalleryFacts, is_gallery
+    from visionkit.inference.gallery_files import GalleryFacts, is_gallery, read_pointer
 
     listed = list_people(people)
-    known = Gallery.open(gallery) if is_gallery(gallery) else None
-    embedder, folder = _embedder(model, None if known is None else known.facts.model)
+    known = read_pointer(gallery)[0] if is_gallery(gallery) else None
+    embedder, folder = _embedder(model, None if known is None else known.model)
     reader = FaceReader(embedder)
     if known is None:
         own = None if model is None else str(folder.resolve())
@@ -96,17 +97,18 @@ def identify(
     from visionkit.inference.face_model import fingerprint
     from visionkit.inference.face_reading import FaceReader
     from visionkit.inference.gallery import Gallery
+    from visionkit.inference.gallery_files import read_pointer
     from visionkit.inference.loading import expand
     from visionkit.inference.picture_model import Unreadable
     from visionkit.viz.draw import drawing_names
 
-    known = Gallery.open(gallery)
-    threshold = _threshold(threshold, known.facts._asdict())
+    facts, _ = read_pointer(gallery)
+    threshold = _threshold(threshold, facts._asdict())
     files = expand(pictures)
     if not files:
         raise UserError(f"No pictures in {', '.join(pictures)}.")
     drawings = [None] * len(files) if draw is None else _drawings(draw, drawing_names(files), files)
-    embedder, folder = _embedder(model, known.facts.model)
+    embedder, folder = _embedder(model, facts.model)
     known = Gallery.open(gallery, fingerprint(folder))
     num_failures = 0
     for read, drawing in zip(FaceReader(embedder).read(files), drawings, strict=True):
@@ -119,7 +121,7 @@ def identify(
         lines = [f"    {_in_a_line(_name(one))}{_at(one)}  {_place(face.xyxy)}" for face, one in shown]
         _say(_plain(read, found), "\n".join([_in_a_line(read.path), *lines]), as_json)
         if drawing is not None:
-            _draw(read, found).save(drawing)
+            _draw(read, found, drawing)
     return _report(num_failures, len(files), "not read, or without a face")
 
 
@@ -254,12 +256,10 @@ def _drawings(folder: Path, names: Sequence[str], files: Sequence[str]) -> list[
     return [folder / name for name in names]
 
 
-def _draw(read: "FacesRead", found: "Sequence[Identified]") -> Any:
-    from PIL import Image
-
+def _draw(read: "FacesRead", found: "Sequence[Identified]", file: Path) -> None:
     from visionkit.viz.faces import draw_faces
 
-    return Image.fromarray(draw_faces(read.pixels, read.faces, [_in_a_line(_name(one)) + _at(one) for one in found]))
+    _write(draw_faces(read.pixels, read.faces, [_in_a_line(_name(one)) + _at(one) for one in found]), file)
 
 
 def _draw_chips(chips: Sequence[Any], both: "Sequence[FacesRead]", file: Path) -> None:
@@ -271,7 +271,18 @@ def _draw_chips(chips: Sequence[Any], both: "Sequence[FacesRead]", file: Path) -
     side = max(max(chip.shape[:2]) for chip in chips)
     squares = [np.asarray(Image.fromarray(chip).resize((side, side))) for chip in chips]
     file.parent.mkdir(parents=True, exist_ok=True)
-    Image.fromarray(draw_chips(squares, [_in_a_line(Path(read.path).name) for read in both])).save(file)
+    _write(draw_chips(squares, [_in_a_line(Path(read.path).name) for read in both]), file)
+
+
+def _write(pixels: Any, file: Path) -> None:
+    """A picture in the format of the file's name, beside and then renamed."""
+    from PIL import Image
+
+    from visionkit.training.run_folder import write_atomically
+
+    buffer = io.BytesIO()
+    Image.fromarray(pixels).save(buffer, Image.registered_extensions()[file.suffix.lower()])
+    write_atomically(file, buffer.getvalue())
 
 
 def _plain(read: "FacesRead", found: "Sequence[Identified]") -> dict[str, Any]:

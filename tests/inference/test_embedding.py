@@ -51,3 +51,5 @@ def test_predict_prints_all_numbers_as_json(bundle, pictures, program):
     assert lines[0]["embedding"] == pytest.approx([250, 0, 0], abs=1e-3)
     done = program(CLI, "predict", bundle, pictures / "c.png")
     assert done.returncode == 0 and "3 numbers: 0.000 0.000 90.000" in done.stdout
+    done = program(CLI, "predict", bundle, pictures / "c.png", "--draw", pictures / "drawn")
+    assert done.returncode == 2 and "cannot be drawn" in done.stderr and not (pictures / "drawn").exists()

@@ -19,8 +19,6 @@ EYES_AND_MOUTH = np.array([(203, 100), (246, 102), (224, 126), (202, 138), (245,
 
 @pytest.fixture(scope="module")
 def finder() -> FaceFinder:
-    for name in face_finder.NEEDED:
-        pytest.importorskip(name, reason="faces are found by an extra: pip install 'visionkit[faces]'")
     return FaceFinder()
 
 

@@ -1,6 +1,5 @@
 """The default model is made once; a model is known again by what decides its embeddings."""
 
-import importlib.util
 import os
 import shutil
 from concurrent.futures import ThreadPoolExecutor
@@ -14,10 +13,6 @@ from visionkit.errors import UserError
 from visionkit.export.bundle import add_facts
 from visionkit.inference.face_model import default_face_model, fingerprint
 from visionkit.inference.loading import load
-
-needs_weights = pytest.mark.skipif(
-    importlib.util.find_spec("face_recognition_models") is None, reason="needs the extra: pip install 'visionkit[faces]'"
-)
 
 
 def test_no_model_has_no_fingerprint(tmp_path):
@@ -56,7 +51,6 @@ def test_models_of_one_file_of_weights_are_one_however_they_were_written(model, 
     assert fingerprint(first) == fingerprint(again)
 
 
-@needs_weights
 def test_the_default_model_is_made_once_of_two_first_calls_and_lies_in_the_cache():
     with ThreadPoolExecutor(2) as pool:
         first, second = pool.map(lambda _: default_face_model(), range(2))

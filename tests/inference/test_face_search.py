@@ -5,7 +5,7 @@ import pytest
 
 from visionkit.errors import UserError
 from visionkit.inference import face_search
-from visionkit.inference.face_search import Templates, search
+from visionkit.inference.face_search import Templates
 
 
 def measured(queries, templates, k):
@@ -79,7 +79,7 @@ def test_of_fewer_templates_than_asked_for_all_come(rng):
 
 def test_other_types_and_layouts_are_taken_as_they_are(rng):
     templates = rng.normal(size=(40, 8))
-    distances, places = search(np.asfortranarray(templates[::2]), templates.astype(np.float16), 1)
+    distances, places = Templates(templates.astype(np.float16)).nearest(np.asfortranarray(templates[::2]), 1)
     np.testing.assert_array_equal(places[:, 0], np.arange(0, 40, 2))
     assert (distances < 1e-2).all()
 
@@ -98,4 +98,4 @@ def test_other_types_and_layouts_are_taken_as_they_are(rng):
 )
 def test_what_has_no_distance_is_refused(queries, templates, k, message):
     with pytest.raises(UserError, match=message):
-        search(queries, templates, k)
+        Templates(templates).nearest(queries, k)

@@ -1,7 +1,5 @@
 """dlib's face network answers as its definition says, and takes no other network's weights."""
 
-import importlib.util
-
 import keras
 import numpy as np
 import pytest
@@ -13,10 +11,7 @@ from visionkit import models
 from visionkit.errors import UserError
 from visionkit.models.catalog_cost import without_weights
 from visionkit.models.dlib_face import LEVELS, THRESHOLD, dlib_face
-from visionkit.weights import dlib_faces
 from visionkit.weights.dlib_file import DlibLayer
-
-INSTALLED = pytest.mark.skipif(importlib.util.find_spec(dlib_faces.PACKAGE) is None, reason=f"needs {dlib_faces.INSTALL}")
 
 
 def drawn_layers() -> list[DlibLayer]:
@@ -167,7 +162,6 @@ def test_another_mean_is_told(layers, load):
         load(layers, mean=(1, 2, 3))
 
 
-@INSTALLED
 def test_the_published_weights_tell_a_face_from_another_and_know_it_again():
     """One face that comes with scikit-image, and some of its data's, which are small and grey."""
     model = dlib_face(weights="dlib")

@@ -1,6 +1,5 @@
 """The weights of the installed package, and what is said where it is not installed, or another."""
 
-import importlib.util
 import sys
 
 import pytest
@@ -37,7 +36,6 @@ def test_another_file_than_the_published_one_is_refused(package):
         dlib_faces.read()
 
 
-@pytest.mark.skipif(importlib.util.find_spec(dlib_faces.PACKAGE) is None, reason=f"needs {dlib_faces.INSTALL}")
 def test_the_published_file_is_read_to_its_end_and_its_package_not_run():
     file = dlib_faces.read()
     kinds = [layer.kind for layer in file.layers]

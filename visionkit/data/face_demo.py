@@ -139,9 +139,7 @@ def _features(
     def at(x: float, y: float) -> tuple[int, int]:
         return int((0.5 + x) * side), int((0.5 + y) * side)
 
-    def ellipse(
-        center: tuple[float, float], axes: tuple[float, float], color, angle: float = 0, part=(0, 360), thick=-1
-    ) -> None:
+    def ellipse(center: tuple[float, float], axes: tuple[float, float], color, part=(0, 360), thick=-1) -> None:
         axes = tuple(max(int(length * side), 1) for length in axes)
         cv2.ellipse(canvas, at(*center), axes, 0, *part, color, thick, cv2.LINE_AA)
 

@@ -102,6 +102,8 @@ def _check(
         raise UserError("--instances counts things in masks of pictures; this model makes none.")
     if options.annotations is not None and options.coco is None:
         raise UserError("--annotations says how --coco is to number pictures and classes; name a file with --coco, too.")
+    if options.draw is not None and model.facts["task"] == "embedding":
+        raise UserError("--draw: an embedding cannot be drawn; visionkit faces identify and verify draw what they find.")
     if isinstance(model, Detector):
         model.checked_options(options.threshold, options.tile)
         videos = [file for file in files if is_video(file)]
@@ -186,7 +188,7 @@ def _marked(model: PictureModel, answer: MarkedPicture, options: Options) -> tup
 def _embedded(model: PictureModel, answer: Embedded, options: Options) -> tuple[Said, Image.Image | None]:
     first = " ".join(f"{value:.3f}" for value in answer.embedding[:4])
     text = f"{answer.path}\n    {len(answer.embedding)} numbers: {first} ...; --json gives all"
-    return Said(answer.to_plain(), text), None if options.draw is None else Image.fromarray(model.show(answer.path))
+    return Said(answer.to_plain(), text), None
 
 
 def _detected(model: PictureModel, answer: DetectedPicture, options: Options) -> tuple[Said, Image.Image | None]:

@@ -87,24 +87,6 @@ class Templates:
         return np.einsum("nd,nd->n", away, away)
 
 
-def search(queries: np.ndarray, templates: np.ndarray, k: int) -> tuple[np.ndarray, np.ndarray]:
-    """The ``k`` nearest templates of each query; to search the same templates again, keep a ``Templates``.
-
-    Args:
-        queries: float32 ``(Q, D)``.
-        templates: float32 ``(N, D)``.
-        k: how many; if there are fewer templates, all of them.
-
-    Returns:
-        Euclidean distances float32 and places int64, both ``(Q, min(k, N))``, nearest first; of equally far ones, the
-        earlier place first.
-
-    Raises:
-        UserError: shapes that do not fit, values that are not finite, or ``k`` below 1.
-    """
-    return Templates(templates).nearest(queries, k)
-
-
 def _kth_bound(values: np.ndarray, k: int) -> np.ndarray:
     """For each row of ``(Q, M)`` a value that at least ``k`` of it do not exceed; infinite where there are fewer than ``k``.
 

@@ -2,7 +2,7 @@
 
 A ResNet-34 (He et al. 2015, https://arxiv.org/abs/1512.03385) with fewer blocks and half the filters, trained by dlib's author
 on three million pictures: http://dlib.net/dnn_face_recognition_ex.cpp.html. Two faces are held to be of one person where their
-embeddings are less than ``THRESHOLD`` apart.
+embeddings are at most ``THRESHOLD`` apart.
 
     7x7 /2, 3x3 max pool /2 -> 3 + 4 + 3 + 3 + 1 blocks of two 3x3, from the second level on /2 -> the mean of each map -> 128
 """
