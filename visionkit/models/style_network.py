@@ -39,8 +39,8 @@ def style_network(
         num_residuals: blocks at a quarter of the resolution.
 
     Returns:
-        a model from ``[image, style]`` to pictures, float32 ``(N, height, width, 3)`` in 0..255. ``image`` has the same shape and
-        range; ``style`` is float32 ``(N, num_styles)``: shares of the styles that sum to 1.
+        a model from ``[image, style]`` to pictures, float32 ``(N, height, width, 3)`` in 0..255. ``image`` has that shape and
+        range, too; ``style`` is float32 ``(N, num_styles)``: shares of the styles that sum to 1.
     """
     inputs = keras.Input(input_shape or (None, None, 3), name="image")
     style = keras.Input((num_styles,), name="style")

@@ -27,7 +27,7 @@ def gram(features: keras.KerasTensor, weights: keras.KerasTensor | None = None) 
 
 
 def mean_gram(features: keras.KerasTensor, weights: keras.KerasTensor | None = None) -> keras.KerasTensor:
-    """``gram`` divided by the number of positions, or by the sum of their weights: pictures of any size have comparable ones."""
+    """``gram`` divided by the number of positions, or by the sum of their weights: of any size comparable."""
     if weights is None:
         _, height, width, _ = ops.shape(features)
         counted = ops.cast(height * width, "float32")
