@@ -89,7 +89,7 @@ class Maps:
     """
 
     def __init__(self, features: keras.Model, layers: StyleLayers, *, largest: int = LARGEST):
-        self.layers, self._features, self._largest = layers, features, largest
+        self.layers, self.features, self._largest = layers, features, largest
         self._stride, self._beyond = reach(features)
         side = 16 * self._stride
         spec = features.compute_output_spec(keras.KerasTensor((1, side, side, 3)))
@@ -111,9 +111,13 @@ class Maps:
         cores = [(at - each.start, min(length, at + step) - each.start) for at, each in zip(starts, seen, strict=True)]
         return [_Span(*each) for each in zip(seen, cores, strict=True)]
 
+    def whole(self, pictures: Any) -> dict[str, Any]:
+        """The network's answers to float32 ``(N, H, W, 3)`` in 0..255: ``{name: (N, h, w, C)}``."""
+        return self.features(pictures)
+
     def maps(self, pictures: Any, core: Any) -> dict[str, Any]:
         """The network's answers at the core of float32 ``(N, h, w, 3)``: ``{name: (N, rows, columns, C)}``."""
-        answers = self._features(pictures)
+        answers = self.features(pictures)
         return {name: self.cut(each, name, core) for name, each in answers.items()}
 
     def cut(self, each: Any, name: str, core: Any) -> Any:
