@@ -21,7 +21,9 @@ from visionkit.models.style_network import MULTIPLE, SMALLEST
 
 Paint = Callable[[tf.Tensor, tf.Tensor], tf.Tensor]  # pixels (1, H, W, 3) and shares (1, S) to pixels (1, H, W, 3)
 
-MOST_PIXELS = 2048 * 2048  # painted at once: the memory that it takes grows with them
+# Painted at once: the memory that it takes grows with them. The widest maps of 32 channels then stay below 512 MiB with their
+# padding, of which TensorFlow's allocator lays two into each GiB; of a little more it lays one, and takes half as much again.
+MOST_PIXELS = 2000 * 2000
 TWIN_SIDE = 256
 
 
@@ -97,7 +99,7 @@ class Stylizer(tf.Module):
         return enlarged(self._painted_whole(small, shares), sides, most_pixels=self._most_pixels)
 
     def _sides_to_paint(self, sides: tf.Tensor) -> tf.Tensor:
-        """Those of the picture, or in proportion shorter; of a long strip, which is padded to the smallest side, still more so."""
+        """Those of the picture, or in proportion shorter; of a strip, which is padded to the smallest side, still more so."""
         exact = tf.cast(sides, tf.float64)
         scale = tf.minimum(tf.sqrt(self._most_pixels / tf.reduce_prod(exact)), 1.0)
         longest = max(self._most_pixels // self._smallest, 1)
