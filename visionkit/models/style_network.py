@@ -14,6 +14,7 @@ from keras import ops
 
 from visionkit.layers.instance_normalization import ConditionalInstanceNormalization
 from visionkit.layers.normalization import normalize
+from visionkit.layers.repeating_convolution import RepeatingConv2D
 from visionkit.models.pretrained import load_weights
 
 MULTIPLE = 4  # of a picture's sides
@@ -51,8 +52,8 @@ def style_network(
     for number in range(1, num_residuals + 1):
         x = residual(x, style, name=f"residual{number}")
     for number, width in enumerate((2 * filters, filters), start=1):
-        x = keras.layers.UpSampling2D(2, name=f"up{number}_repeat")(x)
-        x = _conv(x, style, width, 3, name=f"up{number}")
+        x = RepeatingConv2D(width, name=f"up{number}_conv")(x)
+        x = _in_style(x, style, name=f"up{number}")
     x = mirror_pad(x, 4)
     x = keras.layers.Conv2D(3, 9, dtype="float32", name="paint")(x)
     painted = keras.layers.Rescaling(255.0, dtype="float32", name="pixels")(
@@ -85,8 +86,15 @@ def _conv(
     strides: int = 1,
     activation: str | None = "relu",
 ) -> keras.KerasTensor:
-    """Mirrored border, convolution, the style's normalisation, activation."""
+    """Mirrored border, convolution, and what ``_in_style`` does."""
     x = mirror_pad(x, kernel_size // 2)
     x = keras.layers.Conv2D(filters, kernel_size, strides, use_bias=False, name=f"{name}_conv")(x)
+    return _in_style(x, style, name=name, activation=activation)
+
+
+def _in_style(
+    x: keras.KerasTensor, style: keras.KerasTensor, *, name: str, activation: str | None = "relu"
+) -> keras.KerasTensor:
+    """The style's normalisation, activation."""
     x = ConditionalInstanceNormalization(style.shape[-1], name=f"{name}_norm")([x, style])
     return x if activation is None else keras.layers.Activation(activation, name=f"{name}_{activation}")(x)
