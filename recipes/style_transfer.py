@@ -6,8 +6,8 @@
     python recipes/style_transfer.py photo.jpg mosaic woodcut --data photographs/   # also trains a network for these styles
     python recipes/style_transfer.py --smoke                            # does everything work? Under a minute
 
-Styles are picture files, or the built-in paintings: strokes, glass, woodcut, mosaic. The picture is found by gradient descent on
-its pixels (Gatys et al. 2015): near the content picture in one layer of VGG-16, near the styles in the Gram matrices of five.
+Styles are picture files, or the built-in paintings: strokes, glass, woodcut, mosaic. The picture is found by gradient descent
+on its pixels (Gatys et al. 2015): near the content picture in one layer of VGG-16, near the styles in the Gram matrices of five.
 RUN/stylized.png is the result. RUN/model paints other pictures in the same style: by the same descent, which takes a while; or,
 with --data, by a network that was trained to do it in one pass (Johnson et al. 2016), also for videos.
 
@@ -150,7 +150,7 @@ class Config:
 
 def read_inputs(config: Config) -> Inputs:
     """The pictures that are named, or built-in ones."""
-    return style_plan.read_inputs(config.pictures, config.shares, config.masks, CONTENTS[CONTENT])
+    return style_plan.read_inputs(config.pictures, config.shares, config.masks, CONTENTS[CONTENT]())
 
 
 def main(config: Config) -> RunFolder:

@@ -57,9 +57,8 @@ class Painting:
         wanted, content = self._inputs.wanted(self._colors), self._inputs.seen_content(self._colors)
         with tqdm(total=self._total, desc="painting", unit=" steps") as bar:
             try:
-                painted = stylize(
-                    content, wanted, maps, self._how, shares, watch=lambda now: self._watch(now, bar), begin=begin
-                )
+                watched = {"watch": lambda now: self._watch(now, bar), "begin": begin}
+                painted = stylize(content, wanted, maps, self._how, shares, **watched)
             except KeyboardInterrupt:
                 if self._last is not None:
                     self._keep()

@@ -1,4 +1,4 @@
-"""What is decided before a picture is painted, or a network that paints is trained: which pictures, how large, in which colors."""
+"""What is decided before a picture is painted, or a network that paints is trained: which pictures, how large, what colors."""
 
 from collections.abc import Sequence
 from pathlib import Path
