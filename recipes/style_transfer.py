@@ -7,9 +7,9 @@
     python recipes/style_transfer.py --smoke                            # does everything work? Under a minute
 
 Styles are picture files, or the built-in paintings: strokes, glass, woodcut, mosaic. The picture is found by gradient descent
-on its pixels (Gatys et al. 2015): near the content picture in one layer of VGG-16, near the styles in the Gram matrices of five.
-RUN/stylized.png is the result. RUN/model paints other pictures in the same style: by the same descent, which takes a while; or,
-with --data, by a network that was trained to do it in one pass (Johnson et al. 2016), also for videos.
+on its pixels (Gatys et al. 2015): near the content picture in one layer of VGG-16, near the styles in the Gram matrices of
+five. RUN/stylized.png is the result. RUN/model paints other pictures in the same style: by the same descent, which takes a
+while; or, with --data, by a network that was trained to do it in one pass (Johnson et al. 2016), also for videos.
 
 Expected with seed 0 on 2 cores: README, "Measured".
 """
@@ -32,7 +32,6 @@ from visionkit.data.decode import read_picture  # noqa: E402
 from visionkit.data.pixel_cache import open_cache  # noqa: E402
 from visionkit.data.sample import SkippedFiles  # noqa: E402
 from visionkit.data.splits import Splits  # noqa: E402
-from visionkit.data.style_demo import CONTENTS  # noqa: E402
 from visionkit.export.bundle import add_facts  # noqa: E402
 from visionkit.export.painter import Painter, export_painting  # noqa: E402
 from visionkit.export.stylizer_bundle import export_stylizer  # noqa: E402
@@ -55,6 +54,7 @@ from visionkit.viz.style_report import MIDDLE, MOST_PAINTED, Painted, StyleRepor
 SMOKE = {"size": 64, "steps": 4, "window": 64, "epochs": 1}
 SMOKE_STEPS, SMOKE_PICTURES = 3, {"training": 8, "validation": 2}
 STEPS, NETWORK_RATE = 250, 3e-3  # of an epoch; the peak
+NETWORK_STYLE = 4.0  # times beta: a network meets a style less exactly than the descent for one picture does
 DESCENT_STEPS = (60, 60, 60)  # of the exported descent, the coarsest scale first
 CONTENT = "temple"  # the built-in photograph
 BATCH = 4  # windows a step
@@ -67,7 +67,7 @@ class Config:
     """What a run does; each field is an option of the command line."""
 
     pictures: tyro.conf.Positional[tuple[str, ...]] = ()
-    """The content picture, then one style or several: files, or strokes, glass, woodcut, mosaic. Default: built-in ones."""
+    """The content picture, then one style or several: files, or built-in: temple, cat, ...; strokes, glass, woodcut, mosaic."""
     data: str | None = None
     """A folder of photographs: a network is trained on them that paints any picture in the styles in one pass."""
     out: Path | None = None
@@ -150,7 +150,7 @@ class Config:
 
 def read_inputs(config: Config) -> Inputs:
     """The pictures that are named, or built-in ones."""
-    return style_plan.read_inputs(config.pictures, config.shares, config.masks, CONTENTS[CONTENT]())
+    return style_plan.read_inputs(config.pictures or (CONTENT,), config.shares, config.masks)
 
 
 def main(config: Config) -> RunFolder:
@@ -273,10 +273,11 @@ def train_network(
     cache = open_cache(splits.train, "auto", say=print)
     feeder = window_feeder(splits.train, schedule, len(wanted), seed=config.seed, skipped=skipped, cache=cache)
     measure = validator(network, maps, targets, splits.val, config.window, skipped)
-    phases = {"fast": lambda: style_phase(network, schedule, maps, targets, shares, feeder, measure)}
+    shares = shares._replace(style=NETWORK_STYLE * shares.style)
+    phases = {"network": lambda: style_phase(network, schedule, maps, targets, shares, feeder, measure)}
     history = train_in_order(run, phases, network)
     exact = style_network(num_styles=len(wanted))
-    load_weights(exact, run.weights_file("fast"))
+    load_weights(exact, run.weights_file("network"))
     return exact, history
 
 

@@ -195,7 +195,7 @@ def style_phase(
             return measure()
 
     return Phase(
-        name="fast",
+        name="network",
         model=trainer,
         epochs=schedule.epochs,
         learning_rate=schedule.learning_rate,

@@ -11,7 +11,7 @@ from visionkit.data.folders import list_pictures
 from visionkit.data.sample import Index, SkippedFiles
 from visionkit.data.scan import scan
 from visionkit.data.splits import WHOLE, DataSet, Splits, train_and_val
-from visionkit.data.style_demo import STYLES, painting
+from visionkit.data.style_demo import CONTENTS, STYLES, painting
 from visionkit.errors import UserError
 from visionkit.models.style_features import StyleLayers
 from visionkit.ops.color_transfer import match_colors, match_luminance, with_colors_of
@@ -57,22 +57,21 @@ class Inputs(NamedTuple):
         return with_colors_of(painted, content) if colors == "luminance" else painted
 
 
-def read_inputs(pictures: Sequence[str], shares: Sequence[float], masks: Sequence[str], content: np.ndarray) -> Inputs:
+def read_inputs(pictures: Sequence[str], shares: Sequence[float], masks: Sequence[str]) -> Inputs:
     """Read the content picture, the styles and the masks.
 
     Args:
-        pictures: content, then styles: files, or names of built-in paintings; no styles take the built-in one.
+        pictures: content, then styles: files, or names of built-in ones; no styles take ``BUILT_IN``.
         shares: one a style; empty for equal ones.
         masks: one a style, or none: white where it is wanted.
-        content: taken where no picture is named.
 
     Raises:
         UserError: a file that cannot be read, or numbers of shares or masks that do not fit.
     """
-    content = read_or_tell(pictures[0], "content") if pictures else content
+    content = read_or_tell(pictures[0], "content")
     named = list(pictures[1:]) or [BUILT_IN]
     names = _names(named)
-    styles = {name: _style(each) for name, each in zip(names, named, strict=True)}
+    styles = {name: read_or_tell(each, "style") for name, each in zip(names, named, strict=True)}
     if shares and (len(shares) != len(named) or min(shares) < 0 or sum(shares) <= 0):
         raise UserError(
             f"--shares {' '.join(f'{share:g}' for share in shares)}: expected {len(named)} numbers, one a style, none below 0."
@@ -85,25 +84,23 @@ def read_inputs(pictures: Sequence[str], shares: Sequence[float], masks: Sequenc
 
 
 def read_or_tell(name: str, what: str) -> np.ndarray:
-    """A picture, uint8 ``(H, W, 3)``.
+    """A picture, uint8 ``(H, W, 3)``, of a file or a built-in one.
 
     Raises:
         UserError: it cannot be read.
     """
+    if is_built_in(name):
+        return CONTENTS[name]() if name in CONTENTS else painting(name)
     try:
         return read_picture(name)
     except PictureError as error:
-        raise UserError(f"The {what} picture {name} cannot be read: {error}. Expected a picture file.") from error
+        known = ", ".join([*CONTENTS, *STYLES])
+        raise UserError(f"The {what} {name} cannot be read: {error}. Expected a picture file, or one of {known}.") from error
 
 
-def _style(name: str) -> np.ndarray:
-    if not Path(name).exists() and name in STYLES:
-        return painting(name)
-    try:
-        return read_picture(name)
-    except PictureError as error:
-        known = ", ".join(STYLES)
-        raise UserError(f"The style {name} cannot be read: {error}. Expected a picture file, or one of {known}.") from error
+def is_built_in(name: str) -> bool:
+    """Whether it is the name of a built-in picture, and of no file."""
+    return name in (*CONTENTS, *STYLES) and not Path(name).exists()
 
 
 def _names(files: Sequence[str]) -> list[str]:
@@ -121,8 +118,8 @@ def _mask(name: str, size: tuple[int, int]) -> np.ndarray:
     ratio = mask.shape[1] / mask.shape[0] * size[0] / size[1]
     if abs(ratio - 1) > RATIO and max(abs(mask.shape[0] - size[0]), abs(mask.shape[1] - size[1])) > 1:
         raise UserError(
-            f"The mask {name} has {mask.shape[1]} x {mask.shape[0]} pixels, the content picture {size[1]} x {size[0]}: expected "
-            "the same proportions."
+            f"The mask {name} has {mask.shape[1]} x {mask.shape[0]} pixels, the content picture {size[1]} x {size[0]}: "
+            "expected the same proportions."
         )
     if mask.max() == 0:
         raise UserError(f"The mask {name} is black: its style is wanted nowhere. Paint white where it is wanted.")
@@ -162,8 +159,8 @@ def check_trainable(masks: Sequence[str], colors: Colors) -> None:
 
 
 def whole_path(name: str) -> str:
-    """The path of a file, whole; the name of a built-in painting as it is."""
-    return name if name in STYLES and not Path(name).exists() else str(Path(name).resolve())
+    """The path of a file, whole; the name of a built-in picture as it is."""
+    return name if is_built_in(name) else str(Path(name).resolve())
 
 
 def choose_size(content: np.ndarray) -> tuple[int, str]:
