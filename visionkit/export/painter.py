@@ -63,7 +63,7 @@ class Painter(tf.Module):
         return self._network.forward(pictures)
 
     def paint(self, pixels: tf.Tensor, shares: tf.Tensor) -> tf.Tensor:
-        """Float32 ``(1, H, W, 3)`` in 0..255, at least ``NARROWEST`` a side, and shares of the styles ``(1, S)``; to the first."""
+        """Pixels, float32 ``(1, H, W, 3)`` in 0..255, at least ``NARROWEST`` a side, and shares ``(1, S)`` to pixels."""
         size = tf.shape(pixels)[1:3]
         change = tf.zeros_like(pixels)
         for factor, steps in zip(FACTORS, self._steps, strict=True):

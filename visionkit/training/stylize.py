@@ -4,6 +4,7 @@ A Neural Algorithm of Artistic Style, Gatys et al. 2015, https://arxiv.org/abs/1
 Perceptual Factors in Neural Style Transfer, Gatys et al. 2016, https://arxiv.org/abs/1611.07865.
 """
 
+import contextlib
 import math
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
@@ -16,11 +17,12 @@ from scipy.optimize import Bounds, minimize
 
 from visionkit.training.style_objective import USUAL, Loss, Maps, Objective, Shares, Style
 
-COARSEST = 64  # pixels of the longer side, or more
+COARSEST = 128  # pixels of the longer side, or more: below, little of the content is left
 NARROWEST = 32  # pixels of the shorter side: networks that halve a picture four times need as much
-STEPS = {64: 120, 128: 100, 256: 60, 512: 40, 1024: 20}  # by side; beyond, as few
+STEPS = {128: 80, 256: 150, 512: 60, 1024: 25}  # by side; beyond, as few
 MEMORY = 20  # gradients that L-BFGS remembers
 FIRST = 3.0  # root mean square of the first change that L-BFGS tries, in 0..255
+ENOUGH = 1e-6  # loss of a picture that is its own style; what is left is rounding, which Adam would follow in large steps
 DECAYED = 0.1  # share of the learning rate in the last step
 NOISE = 40.0  # deviation of what a picture begins with, in 0..255
 
@@ -96,7 +98,7 @@ def scales_to(side: int, steps: int | None = None) -> tuple[Scale, ...]:
     sides = [side]
     while sides[0] >= 2 * COARSEST:
         sides.insert(0, round(sides[0] / 2))
-    usual = [STEPS.get(2 ** round(math.log2(each)), min(STEPS.values()) if each > COARSEST else STEPS[64]) for each in sides]
+    usual = [STEPS[min(max(2 ** round(math.log2(each)), min(STEPS)), max(STEPS))] for each in sides]
     factor = 1.0 if steps is None else steps / usual[-1]
     return tuple(Scale(each, max(1, round(factor * count))) for each, count in zip(sides, usual, strict=True))
 
@@ -237,7 +239,7 @@ def _adam(
     state: tuple[np.ndarray, ...],
 ) -> np.ndarray:
     """Adam (https://arxiv.org/abs/1412.6980), its rate falling by half a cosine."""
-    rate = keras.optimizers.schedules.CosineDecay(learning_rate, steps, alpha=DECAYED)
+    rate = keras.optimizers.schedules.CosineDecay(learning_rate, max(1, steps), alpha=DECAYED)
     optimizer = keras.optimizers.Adam(rate, beta_2=0.99)
     variable = keras.Variable(picture)
     optimizer.build([variable])
@@ -246,6 +248,8 @@ def _adam(
     for step in range(first, steps + 1):
         loss, gradient = objective.loss_and_gradient(picture)
         tell(step, loss, picture, lambda: tuple(keras.ops.convert_to_numpy(own) for own in optimizer.variables))
+        if loss.total < ENOUGH:
+            break
         if step < steps:
             optimizer.apply([keras.ops.convert_to_tensor(gradient)], [variable])
             picture = keras.ops.convert_to_numpy(variable).clip(0, 255)
@@ -276,9 +280,12 @@ def _lbfgs(
             best[:] = loss, seen
         tell(done[0], best[0], best[1])
         done[0] += 1
+        if loss.total < ENOUGH:
+            raise StopIteration
         return loss.total, unit * gradient.ravel().astype(np.float64)
 
     options = {"maxfun": steps - first + 1, "maxiter": steps, "maxcor": MEMORY, "ftol": 0.0, "gtol": 0.0}
     bounds, begin = Bounds(0.0, 255.0 / unit), picture.ravel().astype(np.float64) / unit
-    minimize(loss_and_gradient, begin, jac=True, method="L-BFGS-B", bounds=bounds, options=options)
+    with contextlib.suppress(StopIteration):
+        minimize(loss_and_gradient, begin, jac=True, method="L-BFGS-B", bounds=bounds, options=options)
     return best[1]

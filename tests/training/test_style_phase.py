@@ -1,0 +1,101 @@
+"""Training of a network that paints: its batches, its loss, what flickers, and that it learns."""
+
+import keras
+import numpy as np
+import pytest
+from keras import ops
+
+from tests.conftest import write_classes
+from tests.training.small_features import LAYERS, small_features
+from visionkit.data.sample import SkippedFiles
+from visionkit.data.scan import scan
+from visionkit.models.style_network import style_network
+from visionkit.training.fit import train_in_order
+from visionkit.training.run_folder import RunFolder
+from visionkit.training.style_objective import Maps, Objective, Shares, Style
+from visionkit.training.style_phase import (
+    SHIFT,
+    Schedule,
+    Targets,
+    flicker,
+    parts_of,
+    style_phase,
+    two_frames,
+    validator,
+    window_feeder,
+)
+from visionkit.training.style_plan import read_folder
+
+
+@pytest.fixture(scope="module")
+def maps() -> Maps:
+    return Maps(small_features(), LAYERS)
+
+
+@pytest.fixture
+def index(tmp_path):
+    return scan(read_folder(str(write_classes(tmp_path / "pictures", {"a": 5, "b": 5})), 0).train, SkippedFiles())
+
+
+def feeder(index, schedule, num_styles=2, seed=0):
+    return window_feeder(index, schedule, num_styles, seed=seed, skipped=SkippedFiles(), cache=None)
+
+
+def test_an_epoch_of_no_steps_has_no_batches(index):
+    assert list(feeder(index, Schedule(1, 0, 2, 32, 1e-3))(0)) == []
+
+
+def test_batches_take_the_styles_in_turns_and_go_on_beyond_the_pictures(index):
+    made = list(feeder(index, Schedule(1, 6, 3, 32, 1e-3))(0))
+    assert len(made) == 6 and made[0][0][0].shape == (3, 32, 32, 3)
+    seen = np.concatenate([styles for (_, styles), _ in made])
+    np.testing.assert_array_equal(seen.sum(axis=0), [9, 9])
+    np.testing.assert_array_equal(made[0][1]["pictures"], made[0][0][0])
+
+
+def test_an_epoch_is_the_same_each_time_and_the_next_another(index):
+    def first(epoch, seed=0):
+        return next(iter(feeder(index, Schedule(2, 1, 4, 32, 1e-3, temporal=1.0), seed=seed)(epoch)))[0][0]
+
+    np.testing.assert_array_equal(first(0), first(0))
+    assert (first(0) != first(1)).any() and (first(0) != first(0, seed=1)).any()
+
+
+def test_two_frames_show_the_same_a_few_pixels_apart(rng):
+    pictures = rng.integers(0, 256, (2, 64 + 2 * SHIFT, 48 + 2 * SHIFT, 3), np.uint8)
+    shift = np.array([3, -5], np.int32)
+    frames = two_frames(pictures, shift, rng)
+    assert frames.shape == (4, 64, 48, 3) and frames.dtype == np.uint8
+    first, second = frames[:2].astype(int), frames[2:].astype(int)
+    assert np.abs(first[:, 3:, :-5] - second[:, :-3, 5:]).mean() < 8  # noise alone
+    repeated = np.repeat(shift[None], 4, axis=0)
+    same = float(flicker(ops.convert_to_tensor(frames.astype(np.float32)), repeated))
+    other = float(flicker(ops.convert_to_tensor(frames.astype(np.float32)), -repeated))
+    assert same < 0.002 < 0.1 < other
+
+
+def test_the_loss_is_that_of_painting_one_picture(maps, rng):
+    content, painted = (rng.uniform(0, 255, (48, 64, 3)).astype(np.float32) for _ in range(2))
+    styles = [Style(maps.grams(rng.uniform(0, 90 * n, (40, 40, 3)).astype(np.float32))) for n in (1, 2)]
+    for number, style in enumerate(styles):
+        shares = np.eye(2, dtype=np.float32)[number : number + 1]
+        given = (ops.convert_to_tensor(each[None]) for each in (painted, content))
+        found = parts_of(maps, Targets.of(styles), *given, ops.convert_to_tensor(shares))
+        slow = Objective(maps, content, [style], Shares()).loss(painted)
+        assert [float(each) for each in found] == pytest.approx([slow.content_loss, slow.style_loss], rel=1e-4)
+
+
+@pytest.mark.parametrize("temporal", [0.0, 5.0])
+def test_a_network_learns_to_paint(maps, index, tmp_path, rng, temporal):
+    keras.utils.set_random_seed(0)
+    styles = [Style(maps.grams(rng.uniform(0, 255, (32, 32, 3)).astype(np.float32)))]
+    targets, shares = Targets.of(styles), Shares(content=1.0, style=20.0)
+    network = style_network(num_styles=1, filters=4, num_residuals=1)
+    schedule = Schedule(2, 8, 2, 32, 1e-2, temporal)
+    measure = validator(network, maps, targets, index, 32, SkippedFiles())
+    before = measure()
+    phase = style_phase(network, schedule, maps, targets, shares, feeder(index, schedule, 1), measure)
+    history = train_in_order(RunFolder.start(tmp_path / "run", {}), {"network": lambda: phase}, network)
+    assert {"loss", "content_loss", "style_loss", "temporal_loss", "val_content_loss", "val_style_loss"} <= set(history[0])
+    assert measure().style_loss < before.style_loss
+    assert (history[-1]["temporal_loss"] > 0) == (temporal > 0)
