@@ -9,10 +9,7 @@ from typing import Any, NamedTuple
 import tensorflow as tf
 from tensorflow.python.framework.convert_to_constants import convert_variables_to_constants_v2
 
-from visionkit.inference.receptive_fields import CONVOLUTIONS, Pair, Place, places
-
-NONLINEARITIES = frozenset("Elu LeakyRelu Relu Relu6 Selu Sigmoid Softplus Softsign Tanh".split())
-SCALING = frozenset("Add AddV2 BiasAdd FusedBatchNormV3 Identity Mul RealDiv Sub".split())
+from visionkit.inference.receptive_fields import CONVOLUTIONS, LINEAR, NONLINEARITIES, Pair, Place, places
 
 
 class NetworkGraph(NamedTuple):
@@ -80,7 +77,7 @@ def network_graph(answer: Callable[[tf.Tensor], Any], size: int, *, takes_pictur
     outputs = tuple(output.name for output in constant.outputs)
     definition = constant.graph.as_graph_def()
     for node in definition.node:
-        # Orders of execution do not matter to constants. Gradients of Keras' own are known to the process alone that traced them.
+        # Order of execution does not matter to constants. Gradients of Keras' own are known only where they were traced.
         del node.input[len([name for name in node.input if not name.startswith("^")]) :]
         for name in [name for name in node.attr if name.startswith("_")]:
             del node.attr[name]
@@ -202,7 +199,11 @@ def _is_map(tensor: tf.Tensor, known: dict[str, Place | None]) -> bool:
 
 def _end_of(tensor: tf.Tensor) -> tf.Tensor:
     """Behind the scaling that follows a convolution: bias, BatchNorm."""
-    while len(behind := tensor.consumers()) == 1 and behind[0].type in SCALING and behind[0].outputs[0].shape.rank == 4:
+    while (
+        len(behind := tensor.consumers()) == 1
+        and (behind[0].type in LINEAR or behind[0].type == "FusedBatchNormV3")
+        and behind[0].outputs[0].shape.rank == 4
+    ):
         others = [each for each in behind[0].inputs if each is not tensor]
         if any(each.shape.rank == 4 and each.shape[1] != 1 for each in others):
             break  # another map joins

@@ -18,7 +18,7 @@ class Explained(NamedTuple):
     Attributes:
         score: what was explained.
         pixels: its gradient, float32 ``(H, W, 3)``.
-        maps: a layer's activations ``(V, h, w, C)``: of the picture, and of its mirror image where the network looks at that, too.
+        maps: a layer's activations ``(V, h, w, C)``: of the picture, and of its mirror image if the network looks at that, too.
         gradients: those of the score with respect to ``maps``.
     """
 
@@ -56,7 +56,7 @@ class Probe:
             raise UserError("This network has no layer to look at; expected one with convolutions over pictures.")
 
     def stages(self, count: int = NUM_STAGES) -> list[Layer]:
-        """Layers from the first edges to whole things: the last at each stride, and where those are fewer, others between them."""
+        """Layers from first edges to whole things: the last at each stride, and where those are fewer, others between them."""
         last = {layer.stride: number for number, layer in enumerate(self.layers)}
         chosen = sorted(last.values())
         if len(chosen) > count:

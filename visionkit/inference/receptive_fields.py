@@ -10,11 +10,28 @@ import numpy as np
 import tensorflow as tf
 
 Pair = tuple[int, int]
-POINTWISE = frozenset(
-    "Abs Add AddV2 BiasAdd Cast Elu EnsureShape Erf Exp FusedBatchNormV3 Identity IdentityN LeakyRelu Log Log1p Maximum Minimum "
-    "Mul Neg Pow RealDiv Reciprocal Relu Relu6 Rsqrt Selu Sigmoid SelectV2 Softplus Softsign Sqrt Square SquaredDifference "
-    "StopGradient Sub Tanh".split()
+LINEAR = frozenset(
+    ["Add", "AddV2", "BiasAdd", "Cast", "EnsureShape", "Identity", "Mul", "Neg", "RealDiv", "StopGradient", "Sub"]
 )
+NONLINEARITIES = frozenset(["Elu", "LeakyRelu", "Relu", "Relu6", "Selu", "Sigmoid", "Softplus", "Softsign", "Tanh"])
+OTHERS = frozenset(
+    [
+        "Abs",
+        "Erf",
+        "Exp",
+        "FusedBatchNormV3",
+        "Log",
+        "Log1p",
+        "Maximum",
+        "Minimum",
+        "Pow",
+        "Reciprocal",
+        "Rsqrt",
+        "Sqrt",
+        "Square",
+    ]
+)
+POINTWISE = LINEAR | NONLINEARITIES | OTHERS
 WINDOWED = frozenset(["AvgPool", "Conv2D", "DepthwiseConv2dNative", "MaxPool"])
 CONVOLUTIONS = frozenset(["Conv2D", "DepthwiseConv2dNative"])
 RESHAPED = frozenset(["ExpandDims", "MatMul", "Reshape", "Squeeze"])
@@ -111,7 +128,7 @@ def _behind_window(operation: tf.Operation, place: Place) -> Place | None:
 
 
 def _same_padding(length: int, reach: int, step: int) -> int:
-    """Units before the first: TensorFlow pads one more behind than before, and less where the strides do not end at the border."""
+    """Units before the first: TensorFlow pads one more behind than before, and less where strides do not end at the border."""
     return max((-(-length // step) - 1) * step + reach - length, 0) // 2
 
 

@@ -10,6 +10,7 @@ from visionkit.ops.colors import PADDING
 
 BRIGHTEST = 99.5  # percentile of a map that is drawn at full strength
 WINDOW = 1 / 5  # side of what is covered at once, of the picture's
+FAINTEST, STRONGEST = 0.2, 0.7  # how much a color covers of the picture
 NUM_STEPS = 9  # places along each side at which it is covered
 AT_ONCE = 27  # pictures
 
@@ -99,5 +100,11 @@ def as_heat(pixels: np.ndarray, strength: np.ndarray) -> np.ndarray:
     """
     share = np.maximum(strength, 0) / max(float(strength.max()), np.finfo(np.float32).tiny)
     colors = cv2.applyColorMap(np.round(255 * share).astype(np.uint8), cv2.COLORMAP_TURBO)[..., ::-1]
+    cover = FAINTEST + (STRONGEST - FAINTEST) * share[..., None]
     gray = pixels.mean(axis=-1, keepdims=True)
-    return np.clip(np.round(0.5 * gray + 0.5 * colors), 0, 255).astype(np.uint8)
+    return np.clip(np.round((1 - cover) * gray + cover * colors), 0, 255).astype(np.uint8)
+
+
+def smooth(strength: np.ndarray) -> np.ndarray:
+    """A map of squares without their edges, for people to look at."""
+    return cv2.GaussianBlur(strength, (0, 0), WINDOW * len(strength) / 6)

@@ -11,8 +11,8 @@ AT_ONCE = 16
 def first_filters(probe: Probe) -> np.ndarray:
     """The filters of a network's first layer in the colors of pictures, whatever order and scale its weights have.
 
-    They are the slopes of its units over the pixels: what precedes the nonlinearity is linear there, normalization and BatchNorm
-    included.
+    They are the slopes of its units over the pixels: all that precedes the nonlinearity is linear, with normalization and
+    BatchNorm.
 
     Returns:
         float32 ``(N, height, width, 3)``, red first, the first ``MOST`` of them.

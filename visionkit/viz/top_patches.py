@@ -11,8 +11,9 @@ import numpy as np
 from visionkit.inference.network_graph import Layer
 
 NUM_PATCHES = 9
+MOST_BEYOND = 0.2
 BRIGHT = 0.5  # of its strongest answer: where a unit answers more, a picture that it sees as a whole stays bright
-DIMMED = 0.3  # brightness of the rest
+DIMMED = 0.4  # brightness of the rest
 BEYOND = 214  # gray of what a unit sees beyond the picture's border
 
 
@@ -32,16 +33,19 @@ class TopPatches:
         channels: of the layer.
         per_picture: how many answers of a picture count for a unit; they lie apart.
         apart: places by which they do: half of what a unit sees.
+        inside: rows and columns of the map that count; None counts all.
     """
 
-    def __init__(self, channels: int, *, per_picture: int = 1, apart: int = 1):
+    def __init__(self, channels: int, *, per_picture: int = 1, apart: int = 1, inside: tuple[slice, slice] | None = None):
         self._per_picture, self._apart = per_picture, apart
+        self._inside = inside or (slice(0, None), slice(0, None))
         self._values = np.full((channels, NUM_PATCHES), -np.inf, np.float32)
         self._where = np.full((channels, NUM_PATCHES, 3), -1, np.int64)  # picture, y, x
         self._count, self._sum, self._squares = 0, np.zeros(channels), np.zeros(channels)
 
     def add(self, picture: int, excitations: np.ndarray) -> None:
         """Note what the units answer to one picture, float32 ``(h, w, C)``."""
+        excitations = excitations[self._inside]
         values = excitations.reshape(-1, excitations.shape[-1])
         self._count += len(values)
         self._sum += values.sum(axis=0, dtype=np.float64)
@@ -51,7 +55,10 @@ class TopPatches:
         for _ in range(self._per_picture):
             places = values.argmax(axis=0)
             y, x = np.divmod(places, excitations.shape[1])
-            self._keep(values[places, np.arange(len(places))], np.stack([np.full_like(y, picture), y, x], axis=1))
+            self._keep(
+                values[places, np.arange(len(places))],
+                np.stack([np.full_like(y, picture), y + self._inside[0].start, x + self._inside[1].start], axis=1),
+            )
             if self._per_picture > 1:
                 near = (abs(rows.reshape(-1, 1) - y) < self._apart) & (abs(columns.reshape(-1, 1) - x) < self._apart)
                 values[near] = -np.inf
@@ -93,6 +100,22 @@ class TopPatches:
         one, two = self._where[unit], self._where[other]
         same = (one[:, None, 0] == two[None, :, 0]) & (abs(one[:, None, 1:] - two[None, :, 1:]).max(axis=-1) < self._apart)
         return int((same & (one[:, None, 0] >= 0)).any(axis=1).sum())
+
+
+def inside(layer: Layer, size: int) -> tuple[slice, slice]:
+    """The rows and columns of a map whose units see the picture, and little beyond it.
+
+    Units answer to the border itself, too, and more than to anything in the picture. Of what a unit sees, ``MOST_BEYOND`` at
+    most may lie beyond each side; where units see more than the picture, all count.
+    """
+    slices = []
+    for start, stride, field, count in zip(
+        layer.place.start, layer.place.stride, layer.place.field, layer.place.sides, strict=True
+    ):
+        beyond = MOST_BEYOND * field
+        fits = [i for i in range(count) if start + i * stride >= -beyond and start + i * stride + field <= size + beyond]
+        slices.append(slice(fits[0], fits[-1] + 1) if fits and field < size else slice(0, count))
+    return slices[0], slices[1]
 
 
 def cut(pixels: np.ndarray, layer: Layer, peak: Peak) -> np.ndarray:

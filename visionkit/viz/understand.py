@@ -1,4 +1,4 @@
-"""What is a network learning? Everything that the page of ``visionkit understand`` shows is computed here, from many pictures."""
+"""What is a network learning? All that the page of ``visionkit understand`` shows is computed here, from many pictures."""
 
 import os
 from collections import defaultdict
@@ -19,7 +19,7 @@ from visionkit.inference.picture_model import Unreadable
 from visionkit.viz import attribution
 from visionkit.viz.activation_maximization import exciting_pictures
 from visionkit.viz.first_filters import as_pictures, first_filters
-from visionkit.viz.top_patches import NUM_PATCHES, Peak, TopPatches, cut, dimmed
+from visionkit.viz.top_patches import NUM_PATCHES, Peak, TopPatches, cut, dimmed, inside
 
 AT_ONCE = 8  # pictures through the network
 BOX_COLOR = (255, 214, 10)
@@ -57,7 +57,10 @@ class Stage(NamedTuple):
 
 
 class ExplainedPicture(NamedTuple):
-    """Where the model looks on one picture; all uint8 ``(size, size, 3)``."""
+    """Where the model looks on one picture: its file, what is explained, four pictures, uint8 ``(size, size, 3)``.
+
+    ``score`` is what the methods work on, before the last softmax where there is one; ``fall`` by how much hiding lowers it.
+    """
 
     path: str
     target: Target
@@ -65,6 +68,8 @@ class ExplainedPicture(NamedTuple):
     saliency: np.ndarray
     grad_cam: np.ndarray
     occlusion: np.ndarray
+    score: float
+    fall: float
 
 
 class Understanding(NamedTuple):
@@ -184,7 +189,10 @@ def _strongest(
 ) -> tuple[list[TopPatches], list[str], list[Unreadable]]:
     """The strongest answers of all units to all pictures; the files that can be read, and those that cannot."""
     per_picture = -(-NUM_PATCHES // max(len(files), 1))  # of nine pictures or more only the best place of each
-    kept = [TopPatches(layer.channels, per_picture=per_picture, apart=_apart(layer)) for layer in layers]
+    kept = [
+        TopPatches(layer.channels, per_picture=per_picture, apart=_apart(layer), inside=inside(layer, model.probe.size))
+        for layer in layers
+    ]
     readable, unreadable = [], []
     for group in _pictures(model, files, "pictures"):
         read = [(path, pixels) for path, pixels in group if not isinstance(pixels, Unreadable)]
@@ -206,7 +214,7 @@ def _apart(layer: Layer) -> int:
 def _patches(
     model: ExplainedModel, files: Sequence[str], layers: Sequence[Layer], peaks: Sequence[dict[int, list[Peak]]]
 ) -> list[dict[int, list[Patch]]]:
-    """The patches at peaks, of each layer and unit; their pictures are read once more, since all of them may not fit in memory."""
+    """The patches at peaks, of each layer and unit. Their pictures are read once more: all of them may not fit in memory."""
     wanted = defaultdict(list)
     for stage, of_layer in enumerate(peaks):
         for unit, of_unit in of_layer.items():
@@ -261,5 +269,7 @@ def _explained(model: ExplainedModel, path: str, label: str | None) -> Explained
         picture,
         attribution.as_light(attribution.saliency(explained.pixels)),
         attribution.as_heat(pixels, attribution.grad_cam(explained, len(pixels))),
-        attribution.as_heat(pixels, covered),
+        attribution.as_heat(pixels, attribution.smooth(covered)),
+        explained.score,
+        float(covered.max()),
     )

@@ -70,7 +70,9 @@ def _shown_picture(picture: ExplainedPicture) -> dict:
     target = picture.target
     said = f"{target.label} {target.score:.0%}" if target.label is not None else f"length of features {target.score:.3g}"
     views = [picture.picture, picture.saliency, picture.grad_cam, picture.occlusion]
-    return {"path": picture.path, "said": said, "views": [thumbnail(view, PICTURE) for view in views]}
+    hidden = f"hiding a place lowers its score of {picture.score:.3g} by up to {picture.fall:.2g}"
+    hidden = hidden if picture.fall > 0 else "hiding no place lowers its score"
+    return {"path": picture.path, "said": said, "hidden": hidden, "views": [thumbnail(view, PICTURE) for view in views]}
 
 
 def _inline(picture: np.ndarray) -> str:
