@@ -6,9 +6,11 @@ Bundles and Keras models become the same thing here. ``layers_of`` says what can
 from collections.abc import Callable, Sequence
 from typing import Any, NamedTuple
 
+import numpy as np
 import tensorflow as tf
 from tensorflow.python.framework.convert_to_constants import convert_variables_to_constants_v2
 
+from visionkit.export.bundle import LUMA
 from visionkit.inference.receptive_fields import CONVOLUTIONS, LINEAR, NONLINEARITIES, Pair, Place, places
 
 
@@ -17,7 +19,7 @@ class NetworkGraph(NamedTuple):
 
     Attributes:
         definition: the graph.
-        pixels: name of the tensor of float32 pixels ``(N, size, size, 3)`` in 0..255.
+        pixels: name of the tensor of float32 pixels ``(N, size, size, 3)`` in 0..255; of their grey, where ``is_grey``.
         outputs: names of the tensors that were answered.
         size: side of the pictures.
     """
@@ -26,6 +28,11 @@ class NetworkGraph(NamedTuple):
     pixels: str
     outputs: tuple[str, ...]
     size: int
+    is_grey: bool = False
+
+    def feed(self, pixels: tf.Tensor) -> dict[str, tf.Tensor]:
+        """What ``tf.graph_util.import_graph_def`` is to map for colored pixels."""
+        return {self.pixels: tf.reduce_sum(pixels * LUMA, -1, keepdims=True) if self.is_grey else pixels}
 
 
 class Layer(NamedTuple):
@@ -74,6 +81,8 @@ def network_graph(answer: Callable[[tf.Tensor], Any], size: int, *, takes_pictur
     if takes_pictures:
         stacks = [op.outputs[0] for op in constant.graph.get_operations() if op.type == "TensorListStack"]
         pixels = next(each for each in stacks if each.dtype == tf.float32 and each.shape[1:].as_list() == [size, size, 3])
+    grey = _grey_of(constant.graph)
+    pixels = pixels if grey is None else grey
     outputs = tuple(output.name for output in constant.outputs)
     definition = constant.graph.as_graph_def()
     for node in definition.node:
@@ -83,7 +92,7 @@ def network_graph(answer: Callable[[tf.Tensor], Any], size: int, *, takes_pictur
             del node.attr[name]
         if node.name == pixels.op.name:
             _replace(node, "Placeholder", {"dtype": tf.float32.as_datatype_enum})
-    return NetworkGraph(part_for(definition, outputs), pixels.name, outputs, size)
+    return NetworkGraph(part_for(definition, outputs), pixels.name, outputs, size, grey is not None)
 
 
 def part_for(definition: Any, tensors: Sequence[str]) -> Any:
@@ -104,7 +113,7 @@ def imported(network: NetworkGraph, size: int | None = None) -> tuple[tf.Graph, 
     with tf.Graph().as_default() as graph:
         side = size or network.size
         pixels = tf.compat.v1.placeholder(tf.float32, [None, side, side, 3], name="pixels_in")
-        tf.graph_util.import_graph_def(network.definition, {network.pixels: pixels}, name="")
+        tf.graph_util.import_graph_def(network.definition, network.feed(pixels), name="")
     return graph, pixels
 
 
@@ -138,17 +147,41 @@ def layers_of(network: NetworkGraph, size: int | None = None) -> list[Layer]:
     graph, pixels = imported(network, size)
     known, operations = places(graph, pixels), graph.get_operations()
     pairs = [pair for op in operations if (pair := _nonlinearity(op)) is not None]
-    found = [pair for pair in pairs if _is_map(pair[1], known)]
-    if not found:
-        ends = [_end_of(op.outputs[0]) for op in operations if op.type in CONVOLUTIONS]
-        found = [(end, end) for end in ends if _is_map(end, known)]
-    names = [_name(activation) for _, activation in found]
+    found = _joined([pair for pair in pairs if _is_map(pair[1], known)], known)
+    return _layers(found or [(end, end) for end in _ends(operations, known)], known)
+
+
+def first_convolution(network: NetworkGraph, size: int | None = None) -> Layer | None:
+    """The first convolution with what scales it, before any nonlinearity."""
+    graph, pixels = imported(network, size)
+    known = places(graph, pixels)
+    return next(iter(_layers([(end, end) for end in _ends(graph.get_operations(), known)], known)), None)
+
+
+def _layers(found: list[tuple[tf.Tensor, tf.Tensor]], known: dict[str, Place | None]) -> list[Layer]:
+    names = [_name(after) for _, after in found]
     if all(name.endswith("_1") for name in names):  # of what was traced a second time
         names = [name.removesuffix("_1") for name in names]
     return [
         Layer(name, after.name, before.name, after.shape[-1], known[after.name])
         for name, (before, after) in zip(names, found, strict=True)
     ]
+
+
+def _joined(found: list[tuple[tf.Tensor, tf.Tensor]], known: dict[str, Place | None]) -> list[tuple[tf.Tensor, tf.Tensor]]:
+    """Branches that are joined, as Inception's, count as one layer, from where they are."""
+    layers = {}
+    for before, after in found:
+        joints = [op.outputs[0] for op in after.consumers() if op.type == "ConcatV2" and _is_map(op.outputs[0], known)]
+        for pair in [(joint, joint) for joint in joints] or [(before, after)]:
+            layers[pair[1].name] = pair
+    return list(layers.values())
+
+
+def _ends(operations: Sequence[tf.Operation], known: dict[str, Place | None]) -> list[tf.Tensor]:
+    """The convolutions, each with what scales it."""
+    ends = [_end_of(operation.outputs[0]) for operation in operations if operation.type in CONVOLUTIONS]
+    return [end for end in ends if _is_map(end, known)]
 
 
 def _node(tensor: str) -> str:
@@ -162,6 +195,24 @@ def _replace(node: Any, operation: str, types: dict[str, int], *, keep_inputs: b
     node.attr.clear()
     for name, value in types.items():
         node.attr[name].type = value
+
+
+def _grey_of(graph: tf.Graph) -> tf.Tensor | None:
+    """The grey pictures that a bundle makes of colored ones first; TensorFlow loses their sides on the way."""
+    for operation in graph.get_operations():
+        if operation.type == "MatMul" and _is_luma(operation.inputs[1]):
+            tensor = operation.outputs[0]
+            while tensor.shape.rank != 4:
+                tensor = tensor.consumers()[0].outputs[0]
+            return tensor
+    return None
+
+
+def _is_luma(tensor: tf.Tensor) -> bool:
+    while tensor.op.type in ("Identity", "Reshape"):
+        tensor = tensor.op.inputs[0]
+    value = tf.get_static_value(tensor)
+    return value is not None and value.size == len(LUMA) and np.allclose(value.ravel(), LUMA)
 
 
 def _adds_mirror_images(operation: tf.Operation) -> bool:
@@ -212,5 +263,6 @@ def _end_of(tensor: tf.Tensor) -> tf.Tensor:
 
 
 def _name(tensor: tf.Tensor) -> str:
-    parts = tensor.op.name.split("/")
-    return parts[-2] if len(parts) > 1 else parts[0]
+    """Of the layer that a tensor comes out of; BatchNorm's operations have a scope more."""
+    scopes = [part for part in tensor.op.name.split("/")[:-1] if part != "batchnorm"]
+    return scopes[-1] if scopes else tensor.op.name

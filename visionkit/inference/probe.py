@@ -7,7 +7,7 @@ import numpy as np
 import tensorflow as tf
 
 from visionkit.errors import UserError
-from visionkit.inference.network_graph import Layer, NetworkGraph, layers_of, part_for, with_one_view
+from visionkit.inference.network_graph import Layer, NetworkGraph, first_convolution, layers_of, part_for, with_one_view
 
 NUM_STAGES = 5  # Zeiler and Fergus' figure shows layers 1 to 5
 
@@ -40,6 +40,7 @@ class Probe:
 
     Attributes:
         layers: all that can be looked at, in the network's order.
+        first: the first convolution, before its nonlinearity.
         size: side of the pictures.
 
     Raises:
@@ -49,10 +50,11 @@ class Probe:
     def __init__(self, network: NetworkGraph, explained: str | None = None):
         self._network, self._single, self._explained = network, with_one_view(network), explained
         self._functions: dict[Any, Callable] = {}
-        self._layers_at: dict[int, list[Layer]] = {}
+        self._at_side: dict[tuple[str, int], Layer | None] = {}
         self.size = network.size
-        self.layers = self._layers(network.size)
-        if not self.layers:
+        self.layers = layers_of(self._single)
+        self.first = first_convolution(self._single)
+        if not self.layers or self.first is None:
             raise UserError("This network has no layer to look at; expected one with convolutions over pictures.")
 
     def stages(self, count: int = NUM_STAGES) -> list[Layer]:
@@ -90,10 +92,15 @@ class Probe:
 
     def at_side(self, layer: Layer, side: int) -> Layer | None:
         """The same layer in a network for pictures of another side; None where that cannot be."""
-        try:
-            return next((each for each in self._layers(side) if each.activation == layer.activation), None)
-        except ValueError:  # TensorFlow's, for shapes that do not fit together
-            return None
+        if (layer.activation, side) not in self._at_side:
+            part = self._single._replace(definition=part_for(self._single.definition, [layer.activation]))
+            try:
+                found = [*layers_of(part, side), first_convolution(part, side)]
+            except ValueError:  # TensorFlow's, for shapes that do not fit together
+                found = []
+            same = [each for each in found if each is not None and each.activation == layer.activation]
+            self._at_side[layer.activation, side] = same[0] if same else None
+        return self._at_side[layer.activation, side]
 
     def excitation_gradient(
         self, pixels: np.ndarray, layer: Layer, units: Sequence[int], place: tuple[int, int]
@@ -164,11 +171,6 @@ class Probe:
         score, *arrays = (values.numpy() for values in found)
         return Explained(float(score), *arrays)
 
-    def _layers(self, side: int) -> list[Layer]:
-        if side not in self._layers_at:
-            self._layers_at[side] = layers_of(self._single, side)
-        return self._layers_at[side]
-
     def _scores(self, given: tf.Tensor, weights: tf.Tensor) -> tf.Tensor:
         parts, number = self._score_parts(given), tf.shape(given)[0]
         products = parts * tf.repeat(weights, number, axis=0)  # rows: all pictures, and then all mirror images
@@ -186,7 +188,7 @@ class Probe:
 
     def _fetch(self, network: NetworkGraph, given: tf.Tensor, names: Sequence[str]) -> list[tf.Tensor]:
         needed = part_for(network.definition, names)
-        return tf.graph_util.import_graph_def(needed, {network.pixels: given}, list(names), name="")
+        return tf.graph_util.import_graph_def(needed, network.feed(given), list(names), name="")
 
     def _function(self, key: Any, compute: Callable, pixels: tuple[int | None, int], *more: tf.TensorSpec) -> Callable:
         if key not in self._functions:

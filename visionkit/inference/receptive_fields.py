@@ -34,7 +34,6 @@ OTHERS = frozenset(
 POINTWISE = LINEAR | NONLINEARITIES | OTHERS
 WINDOWED = frozenset(["AvgPool", "Conv2D", "DepthwiseConv2dNative", "MaxPool"])
 CONVOLUTIONS = frozenset(["Conv2D", "DepthwiseConv2dNative"])
-RESHAPED = frozenset(["ExpandDims", "MatMul", "Reshape", "Squeeze"])
 
 
 class Place(NamedTuple):
@@ -97,8 +96,11 @@ def _place(operation: tf.Operation, number: int, known: dict[str, Place | None])
         return _union(operation, list(operation.inputs)[:-1], known) if joins_channels else None
     if operation.type in ("Pad", "PadV2", "SpaceToBatchND", "BatchToSpaceND"):
         return None if first is None else _padded(operation, first)
-    if operation.type in RESHAPED:
-        return None if first is None else _reshaped(operation, first)
+    if operation.type == "Sum":  # of colors: grey
+        sums_channels = np.ravel(tf.get_static_value(operation.inputs[1])).tolist() in ([3], [-1]) and operation.get_attr(
+            "keep_dims"
+        )
+        return first if sums_channels else None
     if operation.type in ("StridedSlice", "Split"):
         of_data = known.get(operation.inputs[1 if operation.type == "Split" else 0].name)
         output = operation.outputs[0].shape
@@ -138,7 +140,7 @@ def _padded(operation: tf.Operation, place: Place) -> Place | None:
     if amounts is None:
         return None
     if operation.type.startswith("Pad"):
-        if amounts.shape != (4, 2) or amounts[[0, 3]].any():
+        if amounts.shape != (4, 2) or amounts[0].any():
             return None
         return place._replace(
             start=_each(lambda start, pad, stride: start - pad * stride, place.start, amounts[1:3, 0], place.stride)
@@ -152,16 +154,6 @@ def _padded(operation: tf.Operation, place: Place) -> Place | None:
     stride = _each(lambda stride, step: stride // step, place.stride, block)
     start = _each(lambda start, crop, stride: start + crop * stride, place.start, amounts[:, 0], stride)
     return place._replace(start=start, stride=stride)
-
-
-def _reshaped(operation: tf.Operation, place: Place) -> Place | None:
-    """Pixels in one row for a matrix product, and back: how the colors of each pixel become its grey."""
-    given, made = operation.inputs[0].shape, operation.outputs[0].shape
-    if operation.type == "Reshape" and made.rank == 2:
-        return place if given.rank == 4 and made[-1] is not None and made[-1] == given[-1] else None
-    if operation.type == "MatMul":
-        return place
-    return place if made.rank in (3, 4) and tuple(made[1:3]) == place.sides else None
 
 
 def _union(operation: tf.Operation, tensors: list[tf.Tensor], known: dict[str, Place | None]) -> Place | None:

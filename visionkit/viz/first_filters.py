@@ -9,15 +9,14 @@ AT_ONCE = 16
 
 
 def first_filters(probe: Probe) -> np.ndarray:
-    """The filters of a network's first layer in the colors of pictures, whatever order and scale its weights have.
+    """The filters of a network's first convolution in the colors of pictures, whatever order and scale its weights have.
 
-    They are the slopes of its units over the pixels: all that precedes the nonlinearity is linear, with normalization and
-    BatchNorm.
+    They are the slopes of its units over the pixels, normalization and BatchNorm included: all that is linear.
 
     Returns:
         float32 ``(N, height, width, 3)``, red first, the first ``MOST`` of them.
     """
-    layer = probe.layers[0]
+    layer = probe.first
     side = min(probe.size, 2 * max(layer.place.field) + 2 * layer.stride)
     smaller = probe.at_side(layer, side)
     layer, side = (layer, probe.size) if smaller is None else (smaller, side)

@@ -40,7 +40,7 @@ def write_understanding(found: Understanding, path: str | Path, *, label: str | 
         found=found,
         filters=_inline(montage(list(found.filters), FILTER, columns=16)),
         filter_sides=found.filters.shape[1:3],
-        first=found.model.probe.layers[0],
+        first=found.model.probe.first,
         stages=[_shown_stage(stage) for stage in found.stages],
         pictures=[_shown_picture(picture) for picture in found.pictures],
         explained=explained,
