@@ -174,6 +174,7 @@ def _joined(found: list[tuple[tf.Tensor, tf.Tensor]], known: dict[str, Place | N
     for before, after in found:
         joints = [op.outputs[0] for op in after.consumers() if op.type == "ConcatV2" and _is_map(op.outputs[0], known)]
         for pair in [(joint, joint) for joint in joints] or [(before, after)]:
+            layers.pop(pair[1].name, None)  # a joint comes where its last branch does
             layers[pair[1].name] = pair
     return list(layers.values())
 

@@ -48,7 +48,9 @@ def grad_cam(explained: Explained, side: int) -> np.ndarray:
     return np.maximum(cv2.resize(np.maximum(heat, 0), (side, side), interpolation=cv2.INTER_CUBIC), 0)
 
 
-def occlusion(pixels: np.ndarray, score: Callable[[np.ndarray], np.ndarray], steps: int = NUM_STEPS) -> np.ndarray:
+def occlusion(
+    pixels: np.ndarray, score: Callable[[np.ndarray], np.ndarray], steps: int = NUM_STEPS
+) -> tuple[np.ndarray, float]:
     """How much the score falls when a gray square covers a part of the picture.
 
     As in Zeiler and Fergus' figure 7 (https://arxiv.org/abs/1311.2901).
@@ -59,7 +61,8 @@ def occlusion(pixels: np.ndarray, score: Callable[[np.ndarray], np.ndarray], ste
         steps: places along each side; the first square covers the corner, the last the opposite one.
 
     Returns:
-        float32 ``(H, W)``: of each pixel the mean over the squares that cover it; negative where the score rises.
+        float32 ``(H, W)``, of each pixel the mean over the squares that cover it, negative where the score rises; and by how
+        much it falls with the square that matters most.
     """
     height, width = pixels.shape[:2]
     sides = max(1, round(WINDOW * height)), max(1, round(WINDOW * width))
@@ -69,6 +72,7 @@ def occlusion(pixels: np.ndarray, score: Callable[[np.ndarray], np.ndarray], ste
     )
     corners = [(top, left) for top in tops.tolist() for left in lefts.tolist()]
     whole = float(score(pixels[None])[0])
+    falls = []
     total, count = np.zeros((height, width), np.float32), np.zeros((height, width), np.float32)
     for start in range(0, len(corners), AT_ONCE):
         squares = [np.s_[top : top + sides[0], left : left + sides[1]] for top, left in corners[start : start + AT_ONCE]]
@@ -76,9 +80,10 @@ def occlusion(pixels: np.ndarray, score: Callable[[np.ndarray], np.ndarray], ste
         for picture, square in zip(covered, squares, strict=True):
             picture[square] = PADDING
         for square, value in zip(squares, score(covered), strict=True):
-            total[square] += whole - value
+            falls.append(float(whole - value))
+            total[square] += falls[-1]
             count[square] += 1
-    return total / np.maximum(count, 1)
+    return total / np.maximum(count, 1), max(falls)
 
 
 def as_light(strength: np.ndarray) -> np.ndarray:

@@ -258,7 +258,7 @@ def _explained(model: ExplainedModel, path: str, label: str | None) -> Explained
     pixels = model.seen(read_picture(path))
     target = model.target(pixels, label)
     explained = model.probe.explain(pixels, target.weights)
-    covered = attribution.occlusion(pixels, partial(model.probe.scores, weights=target.weights))
+    covered, fall = attribution.occlusion(pixels, partial(model.probe.scores, weights=target.weights))
     picture = np.clip(np.round(pixels), 0, 255).astype(np.uint8)
     if target.box is not None:
         x1, y1, x2, y2 = (round(value) for value in target.box)
@@ -271,5 +271,5 @@ def _explained(model: ExplainedModel, path: str, label: str | None) -> Explained
         attribution.as_heat(pixels, attribution.grad_cam(explained, len(pixels))),
         attribution.as_heat(pixels, attribution.smooth(covered)),
         explained.score,
-        float(covered.max()),
+        fall,
     )
