@@ -11,6 +11,7 @@ from visionkit.export.detector_bundle import export_detector
 from visionkit.export.embedder_bundle import export_embedder
 from visionkit.inference.ensemble import export_ensemble
 from visionkit.inference.explained_model import TILE, open_explained
+from visionkit.ops.colors import PADDING
 
 
 def quarter_detector() -> keras.Model:
@@ -40,15 +41,17 @@ def test_of_a_detector_the_surest_box_is_explained(tmp_path):
 
 def test_of_a_segmenter_the_pixels_of_a_class_are_explained(tmp_path):
     model = open_explained(str(export_color_segmenter(tmp_path / "m")))
-    mask = np.zeros((TILE + 20, TILE - 20), int)
+    mask = np.zeros((TILE + 20, TILE + 20), int)
     mask[50:90, 30:100], mask[100:110, 30:40] = 2, 1
     pixels = model.seen(picture_of(mask))
     assert pixels.shape == (TILE, TILE, 3)
+    small = model.seen(np.full((TILE - 2, TILE + 9, 3), 7, np.uint8))
+    assert (small[0] == PADDING).all() and (small[1:-1] == 7).all() and (small[-1] == PADDING).all()
     target = model.target(pixels)
     assert target.label == "green" and target.score == pytest.approx(1)
     assert target.weights.sum() == pytest.approx(1)
     gradient = model.probe.explain(pixels, target.weights).pixels
-    np.testing.assert_allclose(gradient[40:80, 40:110, 1], 1 / (40 * 70), rtol=1e-4)  # moved by the margins: -10 and +10
+    np.testing.assert_allclose(gradient[40:80, 20:90, 1], 1 / (40 * 70), rtol=1e-4)  # 10 pixels are cut off before
     assert np.count_nonzero(gradient) == 40 * 70
     red = model.target(pixels, "red")
     assert model.probe.scores(pixels[None], red.weights)[0] == pytest.approx(200)

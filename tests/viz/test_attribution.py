@@ -7,7 +7,7 @@ from keras import layers
 
 from visionkit.inference.network_graph import before_softmax, network_graph
 from visionkit.inference.probe import Explained, Probe
-from visionkit.viz.attribution import as_heat, as_light, grad_cam, occlusion, saliency, smooth
+from visionkit.viz.attribution import as_heat, as_light, grad_cam, occlusion, saliency, smooth, speaks
 
 
 def test_grad_cam_of_a_network_with_global_pooling_is_a_weighted_sum_of_maps(rng):
@@ -61,8 +61,9 @@ def test_maps_are_drawn_also_where_they_are_empty(rng):
     empty, pixels = np.zeros((8, 8), np.float32), rng.uniform(0, 255, (8, 8, 3))
     assert as_light(empty).max() == 0
     assert as_heat(pixels, empty).shape == (8, 8, 3) and as_heat(pixels, empty - 1).dtype == np.uint8
-    assert smooth(empty).max() == 0
+    assert smooth(empty).max() == 0 and not speaks(empty) and not speaks(empty + 0.3)
     hot = empty.copy()
     hot[2, 3] = 1
+    assert speaks(hot)
     drawn = as_heat(np.full((8, 8, 3), 100.0), hot).astype(int)
     assert drawn[2, 3, 0] > drawn[2, 3, 2] and drawn[5, 5, 2] >= drawn[5, 5, 0]

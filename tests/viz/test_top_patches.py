@@ -82,6 +82,13 @@ def test_units_that_answer_at_the_same_places_are_shown_once(rng):
     assert len(chosen) == 2 and 2 in chosen
 
 
+def test_a_saturated_unit_is_not_telling():
+    kept = TopPatches(2)
+    for number in range(3):
+        kept.add(number, np.stack([np.full((4, 4), 201.1), np.eye(4) * number], axis=-1).astype(np.float32))
+    assert kept.telling(2) == [1]
+
+
 def layer_of(start, stride, field, sides) -> Layer:
     return Layer("layer", "a:0", "b:0", 1, Place((start,) * 2, (stride,) * 2, (field,) * 2, (sides,) * 2, True))
 

@@ -151,14 +151,15 @@ class Probe:
         function = self._function("scores", self._scores, (None, 3), tf.TensorSpec(None, tf.float32))
         return function(tf.constant(pixels, tf.float32), tf.constant(weights, tf.float32)).numpy()
 
-    def explain(self, pixels: np.ndarray, weights: np.ndarray) -> Explained:
+    def explain(self, pixels: np.ndarray, weights: np.ndarray, layer: Layer | None = None) -> Explained:
         """What a score depends on.
 
         Args:
             pixels: of one picture, ``(size, size, 3)``.
             weights: see ``scores``.
+            layer: one of ``layers``, whose maps are wanted; None takes the deepest.
         """
-        layer = self.deepest()
+        layer = layer or self.deepest()
 
         def explained(given, weights):
             parts, maps = self._parts_and_maps(given, layer.activation)
@@ -166,7 +167,7 @@ class Probe:
             of_pixels, of_maps = tf.gradients(score, [given, maps], unconnected_gradients="zero")
             return score, of_pixels[0], maps, of_maps
 
-        function = self._function("explain", explained, (None, 3), tf.TensorSpec(None, tf.float32))
+        function = self._function(("explain", layer.activation), explained, (None, 3), tf.TensorSpec(None, tf.float32))
         found = function(tf.constant(pixels[None], tf.float32), tf.constant(weights, tf.float32))
         score, *arrays = (values.numpy() for values in found)
         return Explained(float(score), *arrays)
@@ -182,8 +183,8 @@ class Probe:
 
     def _parts_and_maps(self, given: tf.Tensor, activation: str) -> tuple[tf.Tensor, tf.Tensor]:
         if self._explained is None:
-            (maps,) = self._fetch(self._network, given, (activation,))
-            return tf.reduce_mean(maps, [1, 2]), maps
+            features, maps = self._fetch(self._network, given, (self.deepest().activation, activation))
+            return tf.reduce_mean(features, [1, 2]), maps
         return tuple(self._fetch(self._network, given, (self._explained, activation)))
 
     def _fetch(self, network: NetworkGraph, given: tf.Tensor, names: Sequence[str]) -> list[tf.Tensor]:

@@ -48,6 +48,11 @@ def grad_cam(explained: Explained, side: int) -> np.ndarray:
     return np.maximum(cv2.resize(np.maximum(heat, 0), (side, side), interpolation=cv2.INTER_CUBIC), 0)
 
 
+def speaks(heat: np.ndarray) -> bool:
+    """Whether a Grad-CAM says anything: it differs from place to place. That of a saturated layer does not."""
+    return float(np.ptp(heat)) > 1e-3 * float(heat.max())
+
+
 def occlusion(
     pixels: np.ndarray, score: Callable[[np.ndarray], np.ndarray], steps: int = NUM_STEPS
 ) -> tuple[np.ndarray, float]:

@@ -12,6 +12,7 @@ from visionkit.inference.network_graph import Layer
 
 NUM_PATCHES = 9
 MOST_BEYOND = 0.2
+ROUNDING = 1e-5  # of float32: what varies less is constant
 BRIGHT = 0.5  # of its strongest answer: where a unit answers more, a picture that it sees as a whole stays bright
 DIMMED = 0.4  # brightness of the rest
 BEYOND = 214  # gray of what a unit sees beyond the picture's border
@@ -80,14 +81,15 @@ class TopPatches:
     def telling(self, count: int) -> list[int]:
         """Units that answer to something in particular: far more at their peaks than on the average, in standard deviations.
 
-        Units that nothing excites are left out, and those whose peaks lie at the same places as another's that was chosen.
+        Units that nothing excites, or everything as much, are left out, and those whose peaks lie where those of one that was
+        chosen do.
         """
         mean = self._sum / max(self._count, 1)
         deviation = np.sqrt(np.maximum(self._squares / max(self._count, 1) - mean**2, 0))
         found = np.isfinite(self._values)
         peak = np.where(found, self._values, 0).sum(axis=1) / np.maximum(found.sum(axis=1), 1)
-        contrast = (peak - mean) / np.maximum(deviation, 1e-6)
-        contrast[self._values[:, 0] <= 0] = -np.inf
+        varies = deviation > ROUNDING * np.maximum(abs(mean), 1)
+        contrast = np.where(varies & (self._values[:, 0] > 0), (peak - mean) / np.where(varies, deviation, 1), -np.inf)
         chosen: list[int] = []
         for unit in np.argsort(-contrast, kind="stable").tolist():
             if len(chosen) == count or not np.isfinite(contrast[unit]):

@@ -16,6 +16,7 @@ from visionkit.errors import UserError
 from visionkit.inference.explained_model import ExplainedModel, Target
 from visionkit.inference.network_graph import Layer
 from visionkit.inference.picture_model import Unreadable
+from visionkit.inference.probe import Explained
 from visionkit.viz import attribution
 from visionkit.viz.activation_maximization import exciting_pictures
 from visionkit.viz.first_filters import as_pictures, first_filters
@@ -59,7 +60,8 @@ class Stage(NamedTuple):
 class ExplainedPicture(NamedTuple):
     """Where the model looks on one picture: its file, what is explained, four pictures, uint8 ``(size, size, 3)``.
 
-    ``score`` is what the methods work on, before the last softmax where there is one; ``fall`` by how much hiding lowers it.
+    ``score`` is what the methods work on, before the last softmax where there is one; ``fall`` by how much hiding lowers it;
+    ``heat_of`` the layer that Grad-CAM shows.
     """
 
     path: str
@@ -70,6 +72,7 @@ class ExplainedPicture(NamedTuple):
     occlusion: np.ndarray
     score: float
     fall: float
+    heat_of: str
 
 
 class Understanding(NamedTuple):
@@ -257,7 +260,7 @@ def _stage(
 def _explained(model: ExplainedModel, path: str, label: str | None) -> ExplainedPicture:
     pixels = model.seen(read_picture(path))
     target = model.target(pixels, label)
-    explained = model.probe.explain(pixels, target.weights)
+    heat_of, explained, heat = _heat(model, pixels, target)
     covered, fall = attribution.occlusion(pixels, partial(model.probe.scores, weights=target.weights))
     picture = np.clip(np.round(pixels), 0, 255).astype(np.uint8)
     if target.box is not None:
@@ -268,8 +271,21 @@ def _explained(model: ExplainedModel, path: str, label: str | None) -> Explained
         target,
         picture,
         attribution.as_light(attribution.saliency(explained.pixels)),
-        attribution.as_heat(pixels, attribution.grad_cam(explained, len(pixels))),
+        attribution.as_heat(pixels, heat),
         attribution.as_heat(pixels, attribution.smooth(covered)),
         explained.score,
         fall,
+        heat_of,
     )
+
+
+def _heat(model: ExplainedModel, pixels: np.ndarray, target: Target) -> tuple[str, Explained, np.ndarray]:
+    """Grad-CAM of the deepest layer of which the answer depends place by place: small boxes may need none of the last ones."""
+    deepest = model.probe.layers.index(model.probe.deepest())
+    tried = []
+    for layer in reversed(model.probe.layers[: deepest + 1]):
+        explained = model.probe.explain(pixels, target.weights, layer)
+        tried.append((layer.name, explained, attribution.grad_cam(explained, len(pixels))))
+        if attribution.speaks(tried[-1][2]):
+            return tried[-1]
+    return tried[0]

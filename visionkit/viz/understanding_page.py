@@ -44,7 +44,6 @@ def write_understanding(found: Understanding, path: str | Path, *, label: str | 
         stages=[_shown_stage(stage) for stage in found.stages],
         pictures=[_shown_picture(picture) for picture in found.pictures],
         explained=explained,
-        deepest=found.model.probe.deepest(),
         skipped=found.unreadable[:MAX_SKIPPED],
     )
 
@@ -72,7 +71,13 @@ def _shown_picture(picture: ExplainedPicture) -> dict:
     views = [picture.picture, picture.saliency, picture.grad_cam, picture.occlusion]
     hidden = f"hiding a place lowers its score of {picture.score:.3g} by up to {picture.fall:.2g}"
     hidden = hidden if picture.fall > 0 else "hiding no place lowers its score"
-    return {"path": picture.path, "said": said, "hidden": hidden, "views": [thumbnail(view, PICTURE) for view in views]}
+    return {
+        "path": picture.path,
+        "said": said,
+        "hidden": hidden,
+        "heat_of": picture.heat_of,
+        "views": [thumbnail(view, PICTURE) for view in views],
+    }
 
 
 def _inline(picture: np.ndarray) -> str:
