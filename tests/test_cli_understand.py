@@ -59,8 +59,6 @@ def test_the_page_shows_layers_pictures_and_what_could_not_be_read(run, model, c
     assert re.findall(r"<h2>Layer (\d)", page) == list("12345")
     assert page.count('class="unit"') == 10 and page.count('<figure class="shown">') == 3
     assert len(re.findall(r"<b>(?:blue|red) \d+%</b>", page)) == 3
-    run(model.parent, class_folders, "--out", "again.html", "--units", 2, "--pictures-shown", 3)
-    assert (tmp_path / "again.html").read_text() == page
 
 
 def test_a_network_of_the_catalogue_is_explained_by_its_features_where_it_has_no_head(run, tmp_path):
