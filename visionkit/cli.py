@@ -25,11 +25,13 @@ def predict(
     coco: Path | None = None,
     annotations: Path | None = None,
     instances: Literal["components", "watershed"] | None = None,
+    style: str | None = None,
 ) -> int:
     """Say what is on pictures (or in signals, or volumes), with a model that a recipe exported.
 
-    A detector also takes video files, and the number of a camera, which Ctrl-C ends. A segmenter writes each picture's mask,
-    the number of its class for every pixel, into the folder of --draw, or into predictions/.
+    Detectors and stylizers also take video files, and the number of a camera, which Ctrl-C ends. A segmenter writes each
+    picture's mask, the number of its class for every pixel, and a stylizer each painted picture or video, into the folder of
+    --draw, or into predictions/.
 
     Args:
         model: RUN/model, RUN, or a folder of saved_models/.
@@ -42,6 +44,7 @@ def predict(
         coco: Of a detector: write all boxes into this file, as COCO has results.
         annotations: COCO annotations whose numbers of pictures and classes the results get. Default: running numbers.
         instances: Of a segmenter: count things, too: what touches is one (components), or parted at necks (watershed).
+        style: Of a stylizer: the name of a style, or shares of several: "starry=0.7,scream=0.3". Default: its first.
 
     Returns:
         the exit status: 1 if a picture could not be read.
@@ -57,7 +60,7 @@ def predict(
     from visionkit.inference.said import Options
 
     status = 0
-    for said in answers(model, pictures, Options(draw, top, threshold, tile, coco, annotations, instances)):
+    for said in answers(model, pictures, Options(draw, top, threshold, tile, coco, annotations, instances, style)):
         line = said.text if not as_json else "" if said.plain is None else to_json(said.plain)
         print(line, end="\n" if line else "", flush=True)
         print(said.note, end="\n" if said.note else "", file=sys.stderr)

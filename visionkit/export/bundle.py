@@ -152,8 +152,8 @@ def write_bundle(
     *,
     task: str,
     signatures: dict[str, Any],
-    twin: Callable[[tf.Tensor], tf.Tensor | dict[str, tf.Tensor]],
-    twin_shape: tuple[int, ...],
+    twin: Callable[..., tf.Tensor | dict[str, tf.Tensor]] | None,
+    twin_shape: litert.Shapes | None,
     twin_half_precision: bool = True,
     class_names: tuple[str, ...],
     facts: dict[str, Any],
@@ -163,10 +163,10 @@ def write_bundle(
     Args:
         module: what the bundle holds.
         folder: a bundle there is replaced.
-        task: "classification" or "detection".
+        task: "classification", "detection", ...
         signatures: name -> function of the module.
-        twin: what the LiteRT twin does, with variables of the module.
-        twin_shape: of the one float32 tensor that ``twin`` takes, with a batch of one.
+        twin: what the LiteRT twin does, with variables of the module; None makes none, and ``facts["litert"]`` may say why.
+        twin_shape: of the one float32 tensor that ``twin`` takes, with a batch of one; of several by name: ``litert.convert``.
         twin_half_precision: keep its weights as float16.
         class_names: in the order of the classes' numbers.
         facts: for ``bundle.json``.
@@ -184,10 +184,13 @@ def write_bundle(
         extra = unfinished / EXTRA
         extra.mkdir()
         described = {"task": task, "labels": list(class_names), **facts}
-        try:
-            (unfinished / TWIN).write_bytes(litert.convert(twin, twin_shape, half_precision=twin_half_precision))
-        except Exception as error:  # the converter's errors have no common type, and the bundle is whole without its twin
-            described["litert"] = f"not converted: {_in_one_line(error)}"
+        if twin is None:
+            described.setdefault("litert", "not converted: none was asked for")
+        else:
+            try:
+                (unfinished / TWIN).write_bytes(litert.convert(twin, twin_shape, half_precision=twin_half_precision))
+            except Exception as error:  # the converter's errors have no common type, and the bundle is whole without its twin
+                described["litert"] = f"not converted: {_in_one_line(error)}"
         (extra / "bundle.json").write_text(json.dumps(described, indent=2, ensure_ascii=False), encoding="utf-8")
         (extra / "labels.txt").write_text("\n".join(class_names) + "\n", encoding="utf-8")
         unfinished.chmod(0o755)  # mkdtemp makes a folder that others cannot read

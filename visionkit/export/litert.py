@@ -7,24 +7,26 @@ import numpy as np
 import tensorflow as tf
 from ai_edge_litert.interpreter import Interpreter
 
+Shapes = tuple[int, ...] | dict[str, tuple[int, ...]]
+
 
 def convert(
-    function: Callable[[tf.Tensor], tf.Tensor | dict[str, tf.Tensor]],
-    input_shape: tuple[int, ...],
-    *,
-    half_precision: bool = True,
+    function: Callable[..., tf.Tensor | dict[str, tf.Tensor]], input_shape: Shapes, *, half_precision: bool = True
 ) -> bytes:
-    """Convert a function of one float32 tensor to a LiteRT model.
+    """Convert a function of float32 tensors to a LiteRT model.
 
     Args:
         function: names in its answer are kept.
-        input_shape: with the batch, which LiteRT fixes: ``(1, size, size, 3)``.
+        input_shape: of its one input, with the batch, which LiteRT fixes: ``(1, size, size, 3)``; of several inputs their
+            shapes by name, in the order in which ``function`` takes them.
         half_precision: keep the weights as float16.
 
     Raises:
         Exception: an operation has no LiteRT twin; the converter's errors have no common type.
     """
-    concrete = tf.function(function).get_concrete_function(tf.TensorSpec(input_shape, tf.float32, name="pixels"))
+    shapes = input_shape if isinstance(input_shape, dict) else {"pixels": input_shape}
+    specs = [tf.TensorSpec(shape, tf.float32, name=name) for name, shape in shapes.items()]
+    concrete = tf.function(function).get_concrete_function(*specs)
     owner = tf.Module()  # the converter saves all of it: the weights, and not what else a bundle can do
     owner.weights = concrete.variables
     converter = tf.lite.TFLiteConverter.from_concrete_functions([concrete], owner)
@@ -39,11 +41,17 @@ class Twin:
 
     def __init__(self, path: str | Path):
         self._answer = Interpreter(str(path)).get_signature_runner()
-        (self._input,) = self._answer.get_input_details()
+        self._inputs = frozenset(self._answer.get_input_details())
 
-    def answer(self, picture: np.ndarray) -> dict[str, np.ndarray]:
-        """All that it answers, by name and without the axis of the batch, for one float32 ``(size, size, 3)``."""
-        answer = self._answer(**{self._input: picture[None].astype(np.float32)})
+    def answer(self, picture: np.ndarray, **others: np.ndarray) -> dict[str, np.ndarray]:
+        """All that it answers to one picture, by name and without the axis of the batch.
+
+        Args:
+            picture: float32 ``(size, size, 3)``.
+            others: what it takes beside the picture, by name, each without the axis of the batch.
+        """
+        (name,) = self._inputs - others.keys()
+        answer = self._answer(**{each: value[None].astype(np.float32) for each, value in {name: picture, **others}.items()})
         return {name: value[0].copy() for name, value in answer.items()}
 
 

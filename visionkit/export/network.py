@@ -17,7 +17,7 @@ class Network(tf.Module):
     traced twice has its constants twice: let one ``tf.function`` call ``forward``, and the others call that.
 
     Args:
-        model: of one input.
+        model: of one input, or of a list of them.
         half_precision: keep kernels as float16 (they are computed with as float32).
     """
 
@@ -28,7 +28,7 @@ class Network(tf.Module):
         is_small = sum(weight.nbytes for weight in weights) <= LARGEST_IN_GRAPH
         self._weights = _Untracked(weights) if is_small else [tf.Variable(weight, trainable=False) for weight in weights]
 
-    def forward(self, inputs: tf.Tensor) -> tf.Tensor | dict[str, tf.Tensor]:
+    def forward(self, inputs: tf.Tensor | list[tf.Tensor]) -> tf.Tensor | dict[str, tf.Tensor]:
         """What the model answers."""
         model = self._model.value
         stored = self._weights.value if isinstance(self._weights, _Untracked) else self._weights

@@ -117,11 +117,20 @@ def _axis(length: tf.Tensor, tiling: Tiling) -> _Axis:
     ends = tf.concat([tf.repeat(1 - rising[None], count - 1, 0), tf.ones([1, 2 * margin])], 0)
     middle = tf.ones([count, side - 2 * margin])
     shares = tf.concat([begins, middle], 1) * tf.concat([middle, ends], 1)
-    return _Axis(count, blocks, side, step, shares, _mirrored(length, (count - 1) * step + side, margin))
+    return _Axis(count, blocks, side, step, shares, mirrored(length, (count - 1) * step + side, margin))
 
 
-def _mirrored(length: tf.Tensor, padded: tf.Tensor, margin: int) -> tf.Tensor:
-    """Where the pixels of a padded axis come from."""
+def mirrored(length: tf.Tensor, padded: tf.Tensor, margin: int | tf.Tensor) -> tf.Tensor:
+    """Where the pixels of a padded axis come from: the border is mirrored as often as it takes, and one pixel is repeated.
+
+    Args:
+        length: of the axis, at least 1.
+        padded: pixels that it is to have.
+        margin: how many of them lie before its first one.
+
+    Returns:
+        int32 ``(padded,)``: places on the axis.
+    """
     places = tf.range(padded) - margin
     period = tf.maximum(2 * (length - 1), 1)
     return tf.minimum(length - 1 - tf.abs(tf.math.floormod(places, period) - (length - 1)), length - 1)

@@ -4,16 +4,13 @@ import json
 import os
 from collections import Counter
 from collections.abc import Iterator, Sequence
-from contextlib import closing
 from itertools import groupby
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
 from PIL import Image
-from tqdm import tqdm
 
-from visionkit.data.decode import PictureError
 from visionkit.errors import UserError
 from visionkit.inference.coco_results import CocoNumbers, coco_results, numbers_of, running_numbers
 from visionkit.inference.detecting import DetectedPicture, Detector
@@ -21,8 +18,11 @@ from visionkit.inference.embedding import Embedded
 from visionkit.inference.loading import Prediction, expand, load
 from visionkit.inference.locating import MarkedPicture
 from visionkit.inference.picture_model import PictureModel, Unreadable
-from visionkit.inference.said import Options, Said
-from visionkit.inference.videos import Video, VideoWriter, interrupt_noted, is_video
+from visionkit.inference.said import Options, Said, unreadable
+from visionkit.inference.style_answers import style_of, stylized_lines
+from visionkit.inference.stylizing import PictureStylizer
+from visionkit.inference.video_answers import FrameAnswer, of_video
+from visionkit.inference.videos import Frame, is_video
 from visionkit.training.run_folder import write_atomically
 from visionkit.viz.draw import draw_label, drawing_names
 
@@ -30,11 +30,11 @@ if TYPE_CHECKING:
     from visionkit.inference.mask_answers import MaskNames
 
 VISIBLE = 2  # as COCO has it
-PREDICTIONS = Path("predictions")  # where masks are written without --draw
+PREDICTIONS = Path("predictions")  # where masks and painted pictures are written without --draw
 
 
 def answers(path: Path, pictures: Sequence[str], options: Options) -> Iterator[Said]:
-    """The answers of a model to files, folders and globs; of a detector also to videos and cameras.
+    """The answers of a model to files, folders and globs; of detectors and stylizers also to videos and cameras.
 
     Args:
         path: the model.
@@ -58,6 +58,9 @@ def answers(path: Path, pictures: Sequence[str], options: Options) -> Iterator[S
     failures, collected = 0, []
     if masks:
         lines = _of_masks(model, list(zip(files, masks, strict=True)), options)
+    elif isinstance(model, PictureStylizer):
+        named = list(zip(files, drawings, strict=True))
+        lines = stylized_lines(model, named, options.draw or PREDICTIONS, style_of(options.style, model))
     else:
         lines = _of_files(model, list(zip(files, drawings, strict=True)), options, collected)
     for said in lines:
@@ -85,7 +88,7 @@ def _drawing_names(model: PictureModel, files: Sequence[str]) -> list[str]:
 
 
 def _is_video(model: PictureModel, file: str) -> bool:
-    return isinstance(model, Detector) and is_video(file)
+    return isinstance(model, Detector | PictureStylizer) and is_video(file)
 
 
 def _check(
@@ -93,7 +96,7 @@ def _check(
 ) -> None:
     """Do the options fit to the model and to the files?"""
     sources = {os.path.realpath(file): file for file in files}
-    written = list(drawings) if options.draw is not None else []
+    written = list(drawings) if options.draw is not None or isinstance(model, PictureStylizer) else []
     for name in [*written, *(each.mask for each in masks), *(each.instances for each in masks if options.instances)]:
         folder = options.draw or PREDICTIONS
         if source := sources.get(os.path.realpath(folder / name)):
@@ -104,6 +107,10 @@ def _check(
         raise UserError("--annotations says how --coco is to number pictures and classes; name a file with --coco, too.")
     if options.draw is not None and model.facts["task"] == "embedding":
         raise UserError("--draw: an embedding cannot be drawn; visionkit faces identify and verify draw what they find.")
+    if isinstance(model, PictureStylizer):
+        style_of(options.style, model)
+    elif options.style is not None:
+        raise UserError(f"--style is for stylizers, which paint pictures; this model does {model.facts['task']}.")
     if isinstance(model, Detector):
         model.checked_options(options.threshold, options.tile)
         videos = [file for file in files if is_video(file)]
@@ -140,7 +147,7 @@ def _of_pictures(
     how = {"threshold": options.threshold, "tile": options.tile} if is_detector else {}
     for answer, (_, drawing) in zip(model.predict_many((file for file, _ in named), **how), named, strict=True):
         if isinstance(answer, Unreadable):
-            yield _unreadable(answer)
+            yield unreadable(answer)
             continue
         if options.coco is not None:
             collected.append(answer)
@@ -158,11 +165,7 @@ def _of_masks(model: PictureModel, named: "Sequence[tuple[str, MaskNames]]", opt
     folder = options.draw or PREDICTIONS
     folder.mkdir(parents=True, exist_ok=True)
     for answer, (_, names) in zip(model.predict_many(file for file, _ in named), named, strict=True):
-        yield _unreadable(answer) if isinstance(answer, Unreadable) else segmented(model, answer, names, folder, options)
-
-
-def _unreadable(answer: Unreadable) -> Said:
-    return Said(answer._asdict(), f"{answer.path}\n    cannot be read: {answer.error}", is_failure=True)
+        yield unreadable(answer) if isinstance(answer, Unreadable) else segmented(model, answer, names, folder, options)
 
 
 def _classified(model: PictureModel, answer: Prediction, options: Options) -> tuple[Said, Image.Image | None]:
@@ -206,40 +209,21 @@ def _with_boxes(model: PictureModel, pixels: np.ndarray, answer: DetectedPicture
 
 
 def _of_video(model: Detector, name: str, options: Options, drawing: str) -> Iterator[Said]:
-    """An object a frame, and at last a line of text. Ctrl-C ends a camera; a file too, and then the program."""
-    try:
-        video = Video(name)
-    except PictureError as error:
-        yield _unreadable(Unreadable(name, str(error)))
-        return
-    num_frames, seen, failure = 0, Counter(), None
-    with (
-        interrupt_noted() as interrupted,
-        closing(video),
-        closing(VideoWriter((options.draw or Path()) / drawing, video.rate)) as writer,
-        tqdm(total=video.num_frames, desc=Path(name).name, unit=" frames", leave=False) as progress,
-    ):
-        try:
-            for frame in video.frames():
-                answer = model.predict(frame.pixels, threshold=options.threshold, tile=options.tile)
-                if options.draw is not None:
-                    drawn = _with_boxes(model, frame.pixels, answer)
-                    writer.write(drawn, frame.seconds if video.is_camera else None)
-                num_frames += 1
-                seen.update({box.label for box in answer.boxes})
-                progress.update()
-                place = {"path": name, "frame": frame.number, "seconds": round(frame.seconds, 3)}
-                yield Said(place | {"boxes": answer.to_plain()["boxes"]})
-                if interrupted.is_set():
-                    break
-        except PictureError as error:
-            failure = Unreadable(name, str(error))
-    if failure is not None:
-        yield _unreadable(failure)
-    if interrupted.is_set() and not video.is_camera:
-        raise KeyboardInterrupt
-    counts = ", ".join(f"{label} on {count}" for label, count in seen.most_common()) or "nothing found"
-    yield Said(text=f"{name}\n    {num_frames} frames: {counts}")
+    """An object a frame, and at last a line of text."""
+    seen = Counter()
+
+    def detect(frame: Frame) -> FrameAnswer:
+        answer = model.predict(frame.pixels, threshold=options.threshold, tile=options.tile)
+        seen.update({box.label for box in answer.boxes})
+        place = {"path": name, "frame": frame.number, "seconds": round(frame.seconds, 3)}
+        drawn = None if options.draw is None else _with_boxes(model, frame.pixels, answer)
+        return FrameAnswer(Said(place | {"boxes": answer.to_plain()["boxes"]}), drawn)
+
+    def sum_up(num_frames: int, is_whole: bool) -> Said:
+        counts = ", ".join(f"{label} on {count}" for label, count in seen.most_common()) or "nothing found"
+        return Said(text=f"{name}\n    {num_frames} frames: {counts}")
+
+    return of_video(name, (options.draw or Path()) / drawing, detect, sum_up)
 
 
 def _write_coco(file: Path, results: list[dict[str, Any]], numbers: CocoNumbers) -> Said:

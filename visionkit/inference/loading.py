@@ -20,6 +20,7 @@ from visionkit.inference.detecting import Detector
 from visionkit.inference.embedding import Embedder
 from visionkit.inference.locating import LandmarkFinder, ObjectFinder
 from visionkit.inference.picture_model import PictureModel
+from visionkit.inference.stylizing import PictureStylizer
 
 
 class Prediction(NamedTuple):
@@ -60,6 +61,7 @@ MODELS: dict[str, type[PictureModel]] = {
     "localization": ObjectFinder,
     "landmarks": LandmarkFinder,
     "embedding": Embedder,
+    "stylization": PictureStylizer,
 }
 
 
@@ -70,8 +72,8 @@ def load(path: str | Path) -> PictureModel:
         path: a bundle (``RUN/model``), or the run folder that holds it.
 
     Returns:
-        by its task: a ``Classifier``, a ``Detector``, a ``PictureSegmenter``, an ``ObjectFinder``, a ``LandmarkFinder`` or an
-            ``Embedder``.
+        by its task: a ``Classifier``, a ``Detector``, a ``PictureSegmenter``, an ``ObjectFinder``, a ``LandmarkFinder``, an
+            ``Embedder`` or a ``PictureStylizer``.
 
     Raises:
         UserError: there is no bundle, or its task is not known to this version.

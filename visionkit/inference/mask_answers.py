@@ -17,7 +17,6 @@ from visionkit.inference.segmenting import (
     VolumeSegmenter,
     index_png,
     numbers_png,
-    picture_png,
     shares_in_words,
     stem_of_volume,
     volume_file,
@@ -26,6 +25,7 @@ from visionkit.inference.segmenting import (
 from visionkit.metrics.segmentation import background_of
 from visionkit.training.run_folder import write_atomically
 from visionkit.viz.annotate import draw_mask, uncolored
+from visionkit.viz.draw import picture_png
 from visionkit.viz.instances import draw_instances
 from visionkit.viz.volume_slices import slices
 

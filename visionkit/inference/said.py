@@ -1,7 +1,10 @@
 """What ``visionkit predict`` is asked for, and one line of what it says."""
 
 from pathlib import Path
-from typing import Any, Literal, NamedTuple
+from typing import TYPE_CHECKING, Any, Literal, NamedTuple
+
+if TYPE_CHECKING:
+    from visionkit.inference.picture_model import Unreadable
 
 
 class Said(NamedTuple):
@@ -30,3 +33,9 @@ class Options(NamedTuple):
     coco: Path | None = None
     annotations: Path | None = None
     instances: Literal["components", "watershed"] | None = None
+    style: str | None = None
+
+
+def unreadable(answer: "Unreadable") -> Said:
+    """Why a file cannot be used."""
+    return Said(answer._asdict(), f"{answer.path}\n    cannot be read: {answer.error}", is_failure=True)

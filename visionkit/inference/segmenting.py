@@ -119,11 +119,6 @@ def numbers_png(labels: np.ndarray) -> bytes:
     return _encoded(Image.fromarray(labels.astype(np.uint16)))
 
 
-def picture_png(pixels: np.ndarray) -> bytes:
-    """Uint8 ``(H, W, 3)`` as a PNG."""
-    return _encoded(Image.fromarray(pixels))
-
-
 def _encoded(image: Image.Image) -> bytes:
     buffer = io.BytesIO()
     image.save(buffer, format="PNG")

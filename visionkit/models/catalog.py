@@ -24,7 +24,7 @@ class Entry(NamedTuple):
         builder: ``builder(input_shape, num_classes, *, weights)``.
         size: side in pixels of the square input it was published with.
         weights: what its ``weights`` argument accepts besides None and a path.
-        needs_network: whether those weights are downloaded (else they were installed with visionkit).
+        needs_network: whether those weights are downloaded (else they were installed with visionkit, as "hed" is).
     """
 
     builder: Callable[..., keras.Model]
@@ -35,6 +35,7 @@ class Entry(NamedTuple):
 
 def _entry(name: str, builder: Callable[..., keras.Model], size: int) -> Entry:
     weights = ("imagenet",) if name in PEERS or name == "efficientnet_lite0" else ()
+    weights += ("hed",) if name == "vgg16" else ()
     return Entry(builder, size, weights, name in PEERS)
 
 

@@ -11,11 +11,13 @@ from typing import Literal
 
 import keras
 
+from visionkit.errors import UserError
 from visionkit.layers import nd
 from visionkit.layers.normalization import normalize
 from visionkit.models.endpoints import Endpoints
 from visionkit.models.heads import dense_head
 from visionkit.models.pretrained import layout_of, load_weights
+from visionkit.weights import hed_trunk
 
 FILTERS = (64, 128, 256, 512, 512)
 VARIANTS = {  # convolutions of each block: the columns A, B, D and E of the paper's table 1
@@ -35,6 +37,7 @@ def vgg(
     weights: str | None = None,
     dropout: float = 0.5,
     layout: Literal["keras", "torchvision"] | None = None,
+    pooling: Literal["max", "average"] = "max",
 ) -> keras.Model:
     """Build one VGG; ``vgg16`` and its siblings are this function with ``variant`` filled in.
 
@@ -43,22 +46,27 @@ def vgg(
         input_shape: ``(length, channels)``, ``(height, width, channels)`` or ``(depth, height, width, channels)``; None takes
             224 x 224 x 3. A classifier needs its sides given. Pixels are float32 in 0..255.
         num_classes: outputs of the classifier; None builds a backbone.
-        weights: None, "imagenet" (VGG-16 and VGG-19), or a path.
+        weights: None, "imagenet" (VGG-16 and VGG-19), or a path; of a VGG-16 backbone also "hed": trained on ImageNet and then
+            for edges, installed with visionkit.
         dropout: after each of the two hidden layers.
         layout: "keras": Caffe's input (BGR). "torchvision": torchvision's (RGB). None goes by ``weights``.
+        pooling: "average" in place of the published "max", as neural style transfer may have it.
 
     Returns:
         a model from ``(N, ..., channels)`` to logits ``(N, num_classes)``; a backbone instead returns
         ``{"stride_1": ..., "stride_32": ...}``: the last convolution at each stride, and the last pool.
     """
+    if weights == "hed" and (variant != "vgg16" or num_classes is not None):
+        raise UserError("weights='hed' are those of a VGG-16 backbone: expected vgg16 with num_classes=None.")
     inputs = keras.Input(input_shape or (SIZE, SIZE, 3), name="image")
-    x = normalize(inputs, "caffe" if layout_of(weights, layout) == "keras" else "imagenet")
+    x = normalize(inputs, "caffe" if weights == "hed" or layout_of(weights, layout) == "keras" else "imagenet")
+    pool = nd.layer("MaxPooling" if pooling == "max" else "AveragePooling", x)
     endpoints = Endpoints()
     for block, (filters, repeats) in enumerate(zip(FILTERS, VARIANTS[variant], strict=True), start=1):
         for repeat in range(1, repeats + 1):
             x = nd.layer("Conv", x)(filters, 3, padding="same", activation="relu", name=f"block{block}_conv{repeat}")(x)
         endpoints.add(2 ** (block - 1), x)
-        x = nd.layer("MaxPooling", x)(2, 2, name=f"block{block}_pool")(x)
+        x = pool(2, 2, name=f"block{block}_pool")(x)
     endpoints.add(2 ** len(FILTERS), x)
 
     if num_classes is None:
@@ -66,7 +74,11 @@ def vgg(
     else:
         logits = dense_head(x, num_classes, hidden=(4096, 4096), dropout=dropout)
         model = keras.Model(inputs, logits, name=variant)
-    load_weights(model, weights)
+    if weights == "hed":
+        for name, convolution in hed_trunk.read().items():
+            model.get_layer(name).set_weights(convolution)
+    else:
+        load_weights(model, weights)
     return model
 
 

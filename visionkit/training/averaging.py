@@ -38,7 +38,7 @@ class AveragingTrainer(keras.Model):
 
     def call(self, inputs: keras.KerasTensor, training: bool | None = None) -> Any:
         """What the network says."""
-        return self.network(ops.cast(inputs, "float32"), training=training)
+        return self.network(keras.tree.map_structure(lambda each: ops.cast(each, "float32"), inputs), training=training)
 
     def compute_loss(self, x=None, y=None, y_pred=None, sample_weight=None, training=True) -> keras.KerasTensor:
         """The sum of the parts; Keras calls it in each step."""

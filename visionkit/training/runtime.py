@@ -2,6 +2,9 @@
 
 import os
 from collections.abc import Callable
+from functools import cache, partial
+from pathlib import Path
+from typing import Any
 
 import keras
 import tensorflow as tf
@@ -33,6 +36,38 @@ def frozen(model: keras.Model) -> Callable[[tf.Tensor], tf.Tensor]:
     answer = tf.function(lambda inputs: model(inputs, training=False), input_signature=[pixels])
     constant = convert_variables_to_constants_v2(answer.get_concrete_function())
     return lambda inputs: constant(tf.convert_to_tensor(inputs))[0]
+
+
+def with_gradient(function: Callable[..., Any]) -> Callable[..., tuple[Any, tf.Tensor]]:
+    """A compiled function that answers what ``function`` does, and the gradient of the first thing it answers.
+
+    Args:
+        function: its first argument is what is differentiated by; its answer is a tuple, a scalar first.
+    """
+
+    @partial(tf.function, reduce_retracing=True)
+    def both(x, *others):
+        with tf.GradientTape() as tape:
+            tape.watch(x)
+            answer = function(x, *others)
+        return answer, tape.gradient(answer[0], x)
+
+    return both
+
+
+def compiled(function: Callable[..., Any]) -> Callable[..., Any]:
+    """The function as a graph."""
+    return tf.function(function, reduce_retracing=True)
+
+
+@cache
+def has_fast_bfloat16() -> bool:
+    """Whether convolutions in bfloat16 are faster here than in float32: processors with AMX, GPUs since Ampere."""
+    if gpus := tf.config.list_physical_devices("GPU"):
+        capability = tf.config.experimental.get_device_details(gpus[0]).get("compute_capability", (0, 0))
+        return capability >= (8, 0)
+    flags = Path("/proc/cpuinfo")
+    return flags.is_file() and "amx_bf16" in flags.read_text()
 
 
 def has_accelerator() -> bool:

@@ -1,5 +1,6 @@
 """Answers drawn on pictures."""
 
+import io
 import itertools
 from collections.abc import Sequence
 from pathlib import Path
@@ -26,6 +27,13 @@ def draw_label(pixels: np.ndarray, lines: list[str]) -> Image.Image:
         pen.text((scale // 2, y), line, fill=(190, 195, 205) if number else (255, 255, 255), font=font)
         y += height
     return band
+
+
+def picture_png(pixels: np.ndarray) -> bytes:
+    """Uint8 ``(H, W, 3)`` as a PNG."""
+    buffer = io.BytesIO()
+    Image.fromarray(pixels).save(buffer, format="PNG")
+    return buffer.getvalue()
 
 
 def drawing_names(sources: Sequence[str]) -> list[str]:

@@ -1,0 +1,173 @@
+"""The peers of style.py in PyTorch: one step of Gatys' optimisation, and one picture through Johnson's network.
+
+Pixels and weights are drawn: how long a step takes does not depend on what they show. Both run on the GPU where PyTorch finds
+one, and end when it is done.
+"""
+
+from collections.abc import Callable
+from typing import Any
+
+import numpy as np
+from detection_steps import loader_of
+from turns import Loader
+
+STYLE_LAYERS = (1, 6, 11, 18, 25)  # in torchvision's VGG-16: what ReLU makes of conv1_1, conv2_1, conv3_1, conv4_1, conv5_1
+CONTENT_LAYER = 20  # of conv4_2
+MEANS, DEVIATIONS = (0.485, 0.456, 0.406), (0.229, 0.224, 0.225)  # of ImageNet, as torchvision's networks expect
+CONTENT_WEIGHT, STYLE_WEIGHT = 1.0, 1e4
+WIDTHS, RESIDUAL_BLOCKS = (32, 64, 128), 5  # of Johnson's network
+
+
+def torch_step(size: int, channels_last: bool, compiled: bool = False) -> Callable[[], None]:
+    """One step of Gatys et al. 2016 on a picture of ``size`` x ``size``, with Adam: forward, backward, update.
+
+    VGG-16 as torchvision has it, up to conv5_1, ReLU not in place, no gradients for the weights; Grams over all positions.
+
+    Args:
+        size: side of the picture in pixels.
+        channels_last: the layout in memory of pictures and weights; otherwise PyTorch's own.
+        compiled: by ``torch.compile``, the loss with its gradient.
+
+    Returns:
+        takes the next step of one optimisation that it goes on with.
+    """
+    import torch
+    from torch import nn
+    from torchvision.models import vgg16
+
+    device, layout = _device(), _layout(channels_last)
+    layers = [
+        nn.ReLU() if isinstance(layer, nn.ReLU) else layer for layer in vgg16(weights=None).features[: STYLE_LAYERS[-1] + 1]
+    ]
+    network = nn.Sequential(*layers).eval().requires_grad_(False).to(device, memory_format=layout)
+    mean, deviation = (torch.tensor(values, device=device).view(1, 3, 1, 1) for values in (MEANS, DEVIATIONS))
+
+    def features(picture: torch.Tensor) -> tuple[list[torch.Tensor], torch.Tensor]:
+        x, grams, content = (picture - mean) / deviation, [], None
+        for number, layer in enumerate(network):
+            x = layer(x)
+            if number in STYLE_LAYERS:
+                grams.append(_gram(x, channels_last))
+            if number == CONTENT_LAYER:
+                content = x
+        return grams, content
+
+    generator = torch.Generator().manual_seed(0)
+    drawn = (torch.rand((1, 3, size, size), generator=generator).to(device, memory_format=layout) for _ in range(3))
+    content, style, start = drawn
+    with torch.no_grad():
+        wanted_grams, wanted = features(style)[0], features(content)[1]
+    picture = nn.Parameter(start)
+    optimizer = torch.optim.Adam([picture], 0.02, fused=True)
+
+    def loss_of(picture: torch.Tensor) -> torch.Tensor:
+        grams, content = features(picture)
+        style_loss = sum(nn.functional.mse_loss(*pair) for pair in zip(grams, wanted_grams, strict=True))
+        return CONTENT_WEIGHT * nn.functional.mse_loss(content, wanted) + STYLE_WEIGHT * style_loss
+
+    loss_of = torch.compile(loss_of) if compiled else loss_of
+
+    def step() -> None:
+        optimizer.zero_grad()
+        loss_of(picture).backward()
+        optimizer.step()
+        _done()
+
+    return step
+
+
+def _gram(x: Any, channels_last: bool) -> Any:
+    """``(C, C)`` of features ``(1, C, H, W)``, by the product that needs no copy in their layout."""
+    positions = x.shape[2] * x.shape[3]
+    if channels_last:
+        rows = x.permute(0, 2, 3, 1).reshape(positions, -1)
+        return rows.T @ rows / (positions * x.shape[1])
+    columns = x.reshape(-1, positions)
+    return columns @ columns.T / (positions * x.shape[1])
+
+
+def torch_transformer(size: int, channels_last: bool, compiled: bool = False) -> Callable[[], None]:
+    """One picture of ``size`` x ``size`` through the network of Johnson et al. 2016, uint8 to uint8, in ``inference_mode``.
+
+    With what came to be usual after the paper: reflection padding in front of each convolution, instance normalisation,
+    repeated pixels and a convolution in place of a transposed one.
+
+    Args:
+        size: side of the picture in pixels, a multiple of 4.
+        channels_last: the layout in memory of features and weights; otherwise PyTorch's own.
+        compiled: by ``torch.compile``.
+
+    Returns:
+        answers once.
+    """
+    import torch
+
+    device, layout = _device(), _layout(channels_last)
+    network = _transformer().eval().to(device, memory_format=layout)
+    network = torch.compile(network) if compiled else network
+    pixels = torch.from_numpy(np.random.default_rng(0).integers(0, 256, (1, size, size, 3), np.uint8))
+
+    def answer() -> None:
+        with torch.inference_mode():
+            given = pixels.to(device).permute(0, 3, 1, 2).float().contiguous(memory_format=layout)
+            stylized = network(given).clamp(0, 255).byte().permute(0, 2, 3, 1).cpu()
+        assert stylized.shape == pixels.shape
+
+    return answer
+
+
+def _transformer() -> Any:
+    from torch import nn
+
+    def convolution(given: int, filters: int, side: int, stride: int = 1) -> list[nn.Module]:
+        return [nn.ReflectionPad2d(side // 2), nn.Conv2d(given, filters, side, stride)]
+
+    def normalized(given: int, filters: int, side: int, stride: int = 1) -> list[nn.Module]:
+        return [*convolution(given, filters, side, stride), nn.InstanceNorm2d(filters, affine=True)]
+
+    class Residual(nn.Module):
+        def __init__(self, filters: int) -> None:
+            super().__init__()
+            twice = normalized(filters, filters, 3), normalized(filters, filters, 3)
+            self.branch = nn.Sequential(*twice[0], nn.ReLU(inplace=True), *twice[1])
+
+        def forward(self, x: Any) -> Any:
+            return x + self.branch(x)
+
+    fine, middle, coarse = WIDTHS
+    layers = [*normalized(3, fine, 9), nn.ReLU(inplace=True)]
+    for given, filters in ((fine, middle), (middle, coarse)):
+        layers += [*normalized(given, filters, 3, 2), nn.ReLU(inplace=True)]
+    layers += [Residual(coarse) for _ in range(RESIDUAL_BLOCKS)]
+    for given, filters in ((coarse, middle), (middle, fine)):
+        layers += [nn.Upsample(scale_factor=2), *normalized(given, filters, 3), nn.ReLU(inplace=True)]
+    return nn.Sequential(*layers, *convolution(fine, 3, 9))
+
+
+def _device() -> str:
+    import torch
+
+    return "cuda" if torch.cuda.is_available() else "cpu"
+
+
+def _layout(channels_last: bool) -> Any:
+    import torch
+
+    return torch.channels_last if channels_last else torch.contiguous_format
+
+
+def _done() -> None:
+    import torch
+
+    if torch.cuda.is_available():
+        torch.cuda.synchronize()
+
+
+def torch_optimisation(*, size: int, seconds: float, channels_last: bool, compiled: bool = False) -> Loader:
+    """``torch_step`` as a contender."""
+    return loader_of(torch_step(size, channels_last, compiled), (1, size, size, 3), seconds)
+
+
+def torch_stylisation(*, size: int, seconds: float, channels_last: bool, compiled: bool = False) -> Loader:
+    """``torch_transformer`` as a contender."""
+    return loader_of(torch_transformer(size, channels_last, compiled), (1, size, size, 3), seconds)
