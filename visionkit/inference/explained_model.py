@@ -1,7 +1,6 @@
 """A model that can be explained: its probe, how it sees a picture, and what it answers in words."""
 
 import difflib
-import importlib.util
 from collections.abc import Callable
 from pathlib import Path
 from typing import NamedTuple
@@ -191,7 +190,8 @@ def _of_network(name: str, weights: str | None) -> ExplainedModel:
 
 
 def _default_weights(name: str) -> str:
-    return "hed" if name == "vgg16" and importlib.util.find_spec("visionkit.weights.hed_trunk") else "imagenet"
+    """Those that were installed with visionkit, if there are some."""
+    return "hed" if "hed" in CATALOG[name].weights else "imagenet"
 
 
 def _tile(picture: np.ndarray, side: int) -> np.ndarray:
