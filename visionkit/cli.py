@@ -8,6 +8,7 @@ from typing import Annotated, Literal
 import tyro
 
 from visionkit.cli_faces import faces
+from visionkit.cli_understand import understand
 from visionkit.errors import UserError
 
 MOST_NAMED = 20  # problems on the screen
@@ -333,6 +334,7 @@ COMMANDS = {
     "models": models,
     "edges": edges,
     "ensemble": ensemble,
+    "understand": understand,
     "faces": faces,
 }
 
