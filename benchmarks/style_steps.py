@@ -1,10 +1,12 @@
-"""The peers of style.py in PyTorch: one step of Gatys' optimisation, and one picture through Johnson's network.
+"""The contenders of style.py: one step of Gatys' optimisation, and one picture through Johnson's network; the peers in PyTorch.
 
 Pixels and weights are drawn: how long a step takes does not depend on what they show. Both run on the GPU where PyTorch finds
 one, and end when it is done.
 """
 
+import tempfile
 from collections.abc import Callable
+from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -18,7 +20,45 @@ CONTENT_WEIGHT, STYLE_WEIGHT = 1.0, 1e4
 WIDTHS, RESIDUAL_BLOCKS = (32, 64, 128), 5  # of Johnson's network
 
 
-def torch_step(size: int, channels_last: bool, compiled: bool = False) -> Callable[[], None]:
+def our_step(size: int, precision: str) -> Callable[[], None]:
+    """One step as the recipe does it, with Adam; ``precision`` is "float32" or "bfloat16"."""
+    import visionkit
+
+    visionkit.quiet_tensorflow()
+    import keras
+
+    from visionkit.models.style_features import in_half_precision, style_features, style_layers
+    from visionkit.training.style_objective import Maps, Objective, Style
+
+    layers = style_layers("vgg16")
+    features = style_features("vgg16", layers.names)
+    maps = Maps(in_half_precision(features) if precision == "bfloat16" else features, layers)
+    content, style, picture = np.random.default_rng(0).uniform(0, 255, (3, size, size, 3)).astype(np.float32)
+    objective = Objective(maps, content, [Style(maps.grams(style))])
+    variable, optimizer = keras.Variable(picture), keras.optimizers.Adam(5.0)
+
+    def step() -> None:
+        _, gradient = objective.loss_and_gradient(keras.ops.convert_to_numpy(variable))
+        optimizer.apply([keras.ops.convert_to_tensor(gradient)], [variable])
+
+    return step
+
+
+def our_transformer(size: int) -> Callable[[], None]:
+    """One picture through an exported bundle: uint8 to uint8, in float32."""
+    import visionkit
+
+    visionkit.quiet_tensorflow()
+    from visionkit.export.stylizer_bundle import export_stylizer
+    from visionkit.models.style_network import style_network
+
+    with tempfile.TemporaryDirectory() as folder:
+        bundle = visionkit.load(export_stylizer(style_network(), Path(folder, "model"), styles=("drawn",), facts={}))
+    picture = np.random.default_rng(0).integers(0, 256, (size, size, 3), np.uint8)
+    return lambda: bundle.predict(picture)
+
+
+def torch_step(size: int, channels_last: bool, compiled: bool = False, half: bool = False) -> Callable[[], None]:
     """One step of Gatys et al. 2016 on a picture of ``size`` x ``size``, with Adam: forward, backward, update.
 
     VGG-16 as torchvision has it, up to conv5_1, ReLU not in place, no gradients for the weights; Grams over all positions.
@@ -27,6 +67,7 @@ def torch_step(size: int, channels_last: bool, compiled: bool = False) -> Callab
         size: side of the picture in pixels.
         channels_last: the layout in memory of pictures and weights; otherwise PyTorch's own.
         compiled: by ``torch.compile``, the loss with its gradient.
+        half: convolutions in bfloat16 (autocast).
 
     Returns:
         takes the next step of one optimisation that it goes on with.
@@ -69,7 +110,9 @@ def torch_step(size: int, channels_last: bool, compiled: bool = False) -> Callab
 
     def step() -> None:
         optimizer.zero_grad()
-        loss_of(picture).backward()
+        with torch.autocast(device, torch.bfloat16, enabled=half):
+            loss = loss_of(picture)
+        loss.backward()
         optimizer.step()
         _done()
 
@@ -163,9 +206,19 @@ def _done() -> None:
         torch.cuda.synchronize()
 
 
-def torch_optimisation(*, size: int, seconds: float, channels_last: bool, compiled: bool = False) -> Loader:
+def our_optimisation(*, size: int, seconds: float, precision: str) -> Loader:
+    """``our_step`` as a contender."""
+    return loader_of(our_step(size, precision), (1, size, size, 3), seconds)
+
+
+def our_stylisation(*, size: int, seconds: float) -> Loader:
+    """``our_transformer`` as a contender."""
+    return loader_of(our_transformer(size), (1, size, size, 3), seconds)
+
+
+def torch_optimisation(*, size: int, seconds: float, channels_last: bool, compiled: bool = False, half: bool = False) -> Loader:
     """``torch_step`` as a contender."""
-    return loader_of(torch_step(size, channels_last, compiled), (1, size, size, 3), seconds)
+    return loader_of(torch_step(size, channels_last, compiled, half), (1, size, size, 3), seconds)
 
 
 def torch_stylisation(*, size: int, seconds: float, channels_last: bool, compiled: bool = False) -> Loader:

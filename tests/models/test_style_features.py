@@ -75,7 +75,7 @@ def test_light_networks_answer_by_stride():
     ("arguments", "says"),
     [
         (("squeezenet", ["stride_8"]), "comes without weights"),
-        (("vgg61", ["stride_8"]), "did you mean 'vgg16'"),
+        (("vgg1616", ["stride_8"]), "did you mean 'vgg16'"),
         (("vgg16", ["block9_conv1"]), "no layer 'block9_conv1'; it has stride_1"),
     ],
 )

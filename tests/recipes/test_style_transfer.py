@@ -1,0 +1,104 @@
+"""The recipe for style transfer as a person runs it: built-in pictures, a network, an interruption, bad input."""
+
+import json
+import re
+from functools import partial
+from pathlib import Path
+
+import numpy as np
+import pytest
+import tensorflow as tf
+from PIL import Image
+
+import visionkit
+from tests.conftest import CLI
+from visionkit.training import stylize
+
+RECIPE = Path(__file__).parents[2] / "recipes" / "style_transfer.py"
+KEYS = {"style_loss", "content_loss", "seconds"}
+
+
+@pytest.fixture
+def run(program):
+    return partial(program, RECIPE)
+
+
+@pytest.fixture
+def photo(tmp_path) -> Path:
+    pixels = np.random.default_rng(0).integers(0, 256, (50, 90, 3), np.uint8)
+    Image.fromarray(pixels).save(tmp_path / "photo.png")
+    return tmp_path / "photo.png"
+
+
+def test_smoke_needs_nothing_and_its_bundle_paints_other_pictures(run, program, tmp_path, photo):
+    out = tmp_path / "run"
+    done = run("--smoke", "--out", out, "--gif")
+    assert done.returncode == 0, done.stderr
+    assert done.stdout.splitlines()[-2:] == [f"report   {out / 'report.html'}", f"model    {out / 'model'}"]
+    assert set(json.loads((out / "metrics.json").read_text())) >= KEYS
+    assert np.asarray(Image.open(out / "stylized.png")).shape == (43, 64, 3)
+    with Image.open(out / "way.gif") as way:
+        assert way.n_frames > 1
+    assert (out / "history.csv").read_text().startswith("phase,epoch,loss,content_loss,style_loss")
+    answer = program(CLI, "predict", out / "model", photo, "--draw", tmp_path / "drawn", "--json")
+    assert answer.returncode == 0, answer.stderr
+    said = json.loads(answer.stdout)
+    assert np.asarray(Image.open(said["stylized"])).shape == (50, 90, 3)
+
+
+def test_a_folder_trains_a_network_that_paints_in_both_styles(run, tmp_path, class_folders, photo):
+    (class_folders / "red" / "broken.jpg").write_bytes(b"no picture")
+    out = tmp_path / "run"
+    done = run(photo, "woodcut", photo, "--data", class_folders, "--smoke", "--temporal", 5, "--out", out)
+    assert done.returncode == 0, done.stderr
+    assert "broken.jpg" in done.stdout
+    assert set(json.loads((out / "metrics.json").read_text())) >= KEYS | {"network_style_loss", "network_content_loss"}
+    model = visionkit.load(out / "model")
+    assert model.labels == ("woodcut", "photo")
+    pixels = np.asarray(Image.open(photo))
+    first, second = (model.predict(pixels, style=name).pixels for name in model.labels)
+    assert first.shape == pixels.shape and (first != second).any()
+    plain = tf.saved_model.load(str(out / "model")).signatures["serving_default"](images=tf.constant(pixels[None]))
+    np.testing.assert_array_equal(plain["stylized"][0], first)
+    page = (out / "report.html").read_text()
+    assert "not trained on" in page and "one pass" in page and "broken.jpg" in page
+
+
+def test_an_interrupted_run_leaves_a_picture_and_goes_on(run, tmp_path, photo, monkeypatch):
+    out, descend = tmp_path / "run", stylize._lbfgs
+
+    def interrupted(objective, picture, steps, rate, tell, first, state):
+        descend(objective, picture, 2, rate, tell, first, state)
+        raise KeyboardInterrupt
+
+    monkeypatch.setattr(stylize, "_lbfgs", interrupted)
+    done = run(photo, "glass", "--smoke", "--out", out)
+    assert done.returncode == 130 and f"--resume {out}" in done.stderr
+    assert np.asarray(Image.open(out / "stylized.png")).shape == (36, 64, 3)
+    assert not (out / "metrics.json").exists()
+    monkeypatch.setattr(stylize, "_lbfgs", descend)
+    assert run("--resume", out).returncode == 0
+    assert set(json.loads((out / "metrics.json").read_text())) >= KEYS
+    steps = [int(line.split(",")[1]) for line in (out / "history.csv").read_text().splitlines()[1:]]
+    assert steps == sorted(steps) and steps[0] == 0
+
+
+@pytest.mark.parametrize(
+    ("arguments", "says"),
+    [
+        (("nowhere.jpg",), "The content nowhere.jpg cannot be read"),
+        (("cat", "nowhere.jpg"), "The style nowhere.jpg cannot be read"),
+        (("cat", "glass", "--shares", 1, 2), "--shares 1 2: expected 1 numbers"),
+        (("cat", "--base", "vgg1616"), "did you mean 'vgg16'"),
+        (("cat", "--base", "squeezenet"), "comes without weights"),
+        (("cat", "--content-layer", "block9"), "no layer 'block9'"),
+        (("cat", "--data", "nowhere"), "--data nowhere: no such folder|nowhere: no such folder"),
+        (("cat", "--size", 3), "--size 3: expected at least 16"),
+        (("cat", "--data", ".", "--colors", "luminance"), "--colors luminance is for painting one picture"),
+    ],
+)
+def test_bad_input_ends_in_one_line(run, tmp_path, monkeypatch, arguments, says):
+    monkeypatch.chdir(tmp_path)
+    done = run(*arguments, "--out", tmp_path / "run")
+    assert done.returncode == 2 and re.search(says, done.stderr) and "Traceback" not in done.stderr
+    assert not (tmp_path / "run" / "metrics.json").exists()
