@@ -14,13 +14,14 @@ import cv2
 import keras
 import numpy as np
 from scipy.optimize import Bounds, minimize
+from threadpoolctl import threadpool_limits
 
 from visionkit.training.style_objective import USUAL, Loss, Maps, Objective, Shares, Style
 
 COARSEST = 128  # pixels of the longer side, or more: below, little of the content is left
 NARROWEST = 32  # pixels of the shorter side: networks that halve a picture four times need as much
 STEPS = {128: 80, 256: 150, 512: 60, 1024: 25}  # by side; beyond, as few
-MEMORY = 20  # gradients that L-BFGS remembers
+MEMORY = 10  # gradients that L-BFGS remembers
 FIRST = 3.0  # root mean square of the first change that L-BFGS tries, in 0..255
 ENOUGH = 1e-6  # loss of a picture that is its own style; what is left is rounding, which Adam would follow in large steps
 DECAYED = 0.1  # share of the learning rate in the last step
@@ -286,6 +287,7 @@ def _lbfgs(
 
     options = {"maxfun": steps - first + 1, "maxiter": steps, "maxcor": MEMORY, "ftol": 0.0, "gtol": 0.0}
     bounds, begin = Bounds(0.0, 255.0 / unit), picture.ravel().astype(np.float64) / unit
-    with contextlib.suppress(StopIteration):
+    # Its many products of vectors are short: more threads wait for each other longer than they compute.
+    with contextlib.suppress(StopIteration), threadpool_limits(1, "blas"):
         minimize(loss_and_gradient, begin, jac=True, method="L-BFGS-B", bounds=bounds, options=options)
     return best[1]
