@@ -99,11 +99,11 @@ class Stylizer(tf.Module):
         return enlarged(self._painted_whole(small, shares), sides, most_pixels=self._most_pixels)
 
     def _sides_to_paint(self, sides: tf.Tensor) -> tf.Tensor:
-        """Those of the picture, or in proportion shorter; of a strip, which is padded to the smallest side, still more so."""
+        """Those of the picture, or in proportion shorter; of a strip, which is padded to the smallest side, only its length."""
         exact = tf.cast(sides, tf.float64)
         scale = tf.minimum(tf.sqrt(self._most_pixels / tf.reduce_prod(exact)), 1.0)
-        longest = max(self._most_pixels // self._smallest, 1)
-        return tf.clip_by_value(tf.cast(tf.floor(exact * scale), tf.int32), 1, longest)
+        scaled = tf.maximum(tf.cast(tf.floor(exact * scale), tf.int32), tf.minimum(sides, self._smallest))
+        return tf.minimum(scaled, tf.maximum(self._most_pixels // self._smallest, 1))
 
     def _painted_whole(self, image: tf.Tensor, shares: tf.Tensor) -> tf.Tensor:
         """Padded on all sides by its mirror image to sides that can be painted, and cut back."""
