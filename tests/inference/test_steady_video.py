@@ -1,5 +1,7 @@
 """Frames lean on those before them where the scene is the same, and nowhere else."""
 
+import itertools
+
 import numpy as np
 import pytest
 
@@ -21,7 +23,7 @@ def pan(photograph: np.ndarray, count: int) -> list[np.ndarray]:
 
 def flicker(answers: list[np.ndarray]) -> float:
     """Mean difference of what is the same place in two frames that follow each other."""
-    pairs = zip(answers, answers[1:], strict=False)
+    pairs = itertools.pairwise(answers)
     return float(np.mean([np.abs(now[:, :-STEP].astype(int) - before[:, STEP:]).mean() for before, now in pairs]))
 
 

@@ -95,7 +95,8 @@ class Stylizer(tf.Module):
         fewer = self._sides_to_paint(sides)
         if tf.reduce_all(fewer == sides):
             return self._painted_whole(image, shares)
-        small = as_bytes(tf.image.resize(image, fewer, antialias=True))
+        scale = tf.cast(fewer / sides, tf.float32)
+        small = resized(image, fewer, scale, kernel="triangle", antialias=True)
         return enlarged(self._painted_whole(small, shares), sides, most_pixels=self._most_pixels)
 
     def _sides_to_paint(self, sides: tf.Tensor) -> tf.Tensor:
@@ -121,6 +122,33 @@ def as_bytes(pixels: tf.Tensor) -> tf.Tensor:
     return tf.cast(tf.clip_by_value(tf.round(pixels), 0, 255), tf.uint8)
 
 
+def resized(
+    image: tf.Tensor,
+    sides: tf.Tensor,
+    scale: tf.Tensor,
+    *,
+    first_row: tf.Tensor | float = 0.0,
+    kernel: str = "keyscubic",
+    antialias: bool = False,
+) -> tf.Tensor:
+    """A picture at another size, or a band of it; unlike ``tf.image.resize`` it makes no floats of the whole picture first.
+
+    Args:
+        image: uint8 ``(h, w, 3)``.
+        sides: of what is returned, int32 ``(2,)``.
+        scale: of both axes, float32 ``(2,)``.
+        first_row: the row, at the new size, with which the band begins.
+        kernel: as ``ScaleAndTranslate`` names it: "triangle" is bilinear, "keyscubic" bicubic.
+        antialias: mean over all that falls on a smaller pixel.
+
+    Returns:
+        uint8 ``(*sides, 3)``.
+    """
+    offset = tf.stack([-first_row, 0.0])
+    options = {"kernel_type": kernel, "antialias": antialias}
+    return as_bytes(tf.raw_ops.ScaleAndTranslate(images=image[None], size=sides, scale=scale, translation=offset, **options)[0])
+
+
 def enlarged(image: tf.Tensor, sides: tf.Tensor, *, most_pixels: int) -> tf.Tensor:
     """A picture at another size, by bicubic interpolation, in bands of rows: at no time are more floats held than one band's.
 
@@ -138,15 +166,7 @@ def enlarged(image: tf.Tensor, sides: tf.Tensor, *, most_pixels: int) -> tf.Tens
 
     def band(number):
         start = tf.cast(number * rows, tf.float32)
-        pixels = tf.raw_ops.ScaleAndTranslate(
-            images=image[None],
-            size=tf.stack([rows, width]),
-            scale=scale,
-            translation=tf.stack([-start, 0.0]),
-            kernel_type="keyscubic",
-            antialias=False,
-        )
-        return as_bytes(pixels[0])
+        return resized(image, tf.stack([rows, width]), scale, first_row=start)
 
     spec = tf.TensorSpec([None, None, 3], tf.uint8)
     bands = tf.map_fn(band, tf.range(-(-height // rows)), fn_output_signature=spec, parallel_iterations=1)
