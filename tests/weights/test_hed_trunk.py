@@ -86,7 +86,8 @@ def test_pooling_by_the_mean_changes_what_is_pooled_and_no_weight(rng):
     picture = rng.uniform(0, 255, (1, *sides)).astype("float32")
     most, mean = (model(picture, training=False) for model in (by_most, by_mean))
     np.testing.assert_array_equal(most["stride_1"], mean["stride_1"])
-    assert (ops.convert_to_numpy(most["stride_2"]) != ops.convert_to_numpy(mean["stride_2"])).mean() > 0.2
+    ours, theirs = (ops.convert_to_numpy(answer["stride_2"]) for answer in (most, mean))
+    assert (ours != theirs)[(ours > 0) | (theirs > 0)].mean() > 0.9
     maps = ops.convert_to_numpy(mean["stride_16"])[0]  # 2 x 2: their pool is one pixel
     np.testing.assert_allclose(ops.convert_to_numpy(mean["stride_32"])[0, 0, 0], maps.mean((0, 1)), rtol=1e-4, atol=1e-5)
     maps = ops.convert_to_numpy(most["stride_16"])[0]
