@@ -95,15 +95,16 @@ class Stylizer(tf.Module):
         fewer = self._sides_to_paint(sides)
         if tf.reduce_all(fewer == sides):
             return self._painted_whole(image, shares)
-        small = as_bytes(tf.image.resize(image, fewer, antialias=True))
+        scale = tf.cast(fewer / sides, tf.float32)
+        small = resized(image, fewer, scale, kernel="triangle", antialias=True)
         return enlarged(self._painted_whole(small, shares), sides, most_pixels=self._most_pixels)
 
     def _sides_to_paint(self, sides: tf.Tensor) -> tf.Tensor:
-        """Those of the picture, or in proportion shorter; of a strip, which is padded to the smallest side, still more so."""
+        """Those of the picture, or in proportion shorter; of a strip, which is padded to the smallest side, only its length."""
         exact = tf.cast(sides, tf.float64)
         scale = tf.minimum(tf.sqrt(self._most_pixels / tf.reduce_prod(exact)), 1.0)
-        longest = max(self._most_pixels // self._smallest, 1)
-        return tf.clip_by_value(tf.cast(tf.floor(exact * scale), tf.int32), 1, longest)
+        scaled = tf.maximum(tf.cast(tf.floor(exact * scale), tf.int32), tf.minimum(sides, self._smallest))
+        return tf.minimum(scaled, tf.maximum(self._most_pixels // self._smallest, 1))
 
     def _painted_whole(self, image: tf.Tensor, shares: tf.Tensor) -> tf.Tensor:
         """Padded on all sides by its mirror image to sides that can be painted, and cut back."""
@@ -119,6 +120,33 @@ class Stylizer(tf.Module):
 def as_bytes(pixels: tf.Tensor) -> tf.Tensor:
     """Float32 to uint8: rounded, and clipped to 0..255."""
     return tf.cast(tf.clip_by_value(tf.round(pixels), 0, 255), tf.uint8)
+
+
+def resized(
+    image: tf.Tensor,
+    sides: tf.Tensor,
+    scale: tf.Tensor,
+    *,
+    first_row: tf.Tensor | float = 0.0,
+    kernel: str = "keyscubic",
+    antialias: bool = False,
+) -> tf.Tensor:
+    """A picture at another size, or a band of it; unlike ``tf.image.resize`` it makes no floats of the whole picture first.
+
+    Args:
+        image: uint8 ``(h, w, 3)``.
+        sides: of what is returned, int32 ``(2,)``.
+        scale: of both axes, float32 ``(2,)``.
+        first_row: the row, at the new size, with which the band begins.
+        kernel: as ``ScaleAndTranslate`` names it: "triangle" is bilinear, "keyscubic" bicubic.
+        antialias: mean over all that falls on a smaller pixel.
+
+    Returns:
+        uint8 ``(*sides, 3)``.
+    """
+    offset = tf.stack([-first_row, 0.0])
+    options = {"kernel_type": kernel, "antialias": antialias}
+    return as_bytes(tf.raw_ops.ScaleAndTranslate(images=image[None], size=sides, scale=scale, translation=offset, **options)[0])
 
 
 def enlarged(image: tf.Tensor, sides: tf.Tensor, *, most_pixels: int) -> tf.Tensor:
@@ -138,15 +166,7 @@ def enlarged(image: tf.Tensor, sides: tf.Tensor, *, most_pixels: int) -> tf.Tens
 
     def band(number):
         start = tf.cast(number * rows, tf.float32)
-        pixels = tf.raw_ops.ScaleAndTranslate(
-            images=image[None],
-            size=tf.stack([rows, width]),
-            scale=scale,
-            translation=tf.stack([-start, 0.0]),
-            kernel_type="keyscubic",
-            antialias=False,
-        )
-        return as_bytes(pixels[0])
+        return resized(image, tf.stack([rows, width]), scale, first_row=start)
 
     spec = tf.TensorSpec([None, None, 3], tf.uint8)
     bands = tf.map_fn(band, tf.range(-(-height // rows)), fn_output_signature=spec, parallel_iterations=1)

@@ -39,9 +39,7 @@ def _parsed(text: str | None, labels: Sequence[str]) -> Style | None:
         except ValueError:
             number = None
         if not name or number is None or name in shares:
-            raise UserError(
-                f"--style {text}: expected a name, or a share of each of several, as in --style {_example(labels)}."
-            )
+            raise UserError(f"--style {text}: expected a name, or shares of several: --style {_example(labels)}.")
         shares[name] = number
     return shares
 

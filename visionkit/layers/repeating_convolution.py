@@ -15,9 +15,9 @@ FALLS_ON = np.array([[[1, 1, 0], [0, 0, 1]], [[1, 0, 0], [0, 1, 1]]], "float32")
 class RepeatingConv2D(keras.layers.Layer):
     """``UpSampling2D(2)``, one mirrored pixel around it, and ``Conv2D(filters, 3, use_bias=False)``, in one.
 
-    Deconvolution and Checkerboard Artifacts, Odena et al. 2016, https://distill.pub/2016/deconv-checkerboard, say why pixels are
-    repeated. Two of the three rows of a kernel fall on the same pixel, and so do two of its columns: with their sums taken first,
-    four of nine multiplications are left. The weights are those of the plain convolution.
+    Why pixels are repeated: Deconvolution and Checkerboard Artifacts, Odena et al. 2016,
+    https://distill.pub/2016/deconv-checkerboard. Two of the three rows of a kernel fall on the same pixel, and so do two of its
+    columns: with their sums taken first, four of nine multiplications are left. The weights are those of the plain convolution.
 
     Args:
         filters: channels of the answer.

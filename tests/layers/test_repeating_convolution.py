@@ -1,0 +1,57 @@
+"""Repeated pixels convolved without being made: as the three plain layers do it."""
+
+import keras
+import numpy as np
+import pytest
+import tensorflow as tf
+
+from visionkit.layers.repeating_convolution import RepeatingConv2D
+
+
+def plainly(x: np.ndarray, kernel: np.ndarray) -> np.ndarray:
+    """By NumPy: repeated, mirrored at the border, and each tap of the kernel in turn."""
+    repeated = np.repeat(np.repeat(x, 2, axis=1), 2, axis=2)
+    padded = np.pad(repeated, ((0, 0), (1, 1), (1, 1), (0, 0)), mode="reflect")
+    height, width = repeated.shape[1:3]
+    taps = [(row, column) for row in range(3) for column in range(3)]
+    return sum(padded[:, r : r + height, c : c + width] @ kernel[r, c] for r, c in taps)
+
+
+def test_no_pictures():
+    assert RepeatingConv2D(5)(np.zeros((0, 4, 3, 2), "float32")).shape == (0, 8, 6, 5)
+
+
+@pytest.mark.parametrize("shape", [(1, 1, 1, 1), (2, 5, 3, 4), (1, 2, 7, 3)])
+def test_it_is_the_three_layers_in_one(shape, rng):
+    x, layer = rng.normal(size=shape).astype("float32"), RepeatingConv2D(6)
+    answer = layer(x)
+    assert layer.compute_output_shape(shape) == answer.shape == (shape[0], 2 * shape[1], 2 * shape[2], 6)
+    assert layer.compute_output_shape((None, None, 4, 3)) == (None, None, 8, 6)
+    np.testing.assert_allclose(answer, plainly(x, layer.get_weights()[0]), atol=1e-5)
+
+
+def test_its_gradients_are_those_of_the_plain_layers(rng):
+    x, layer = tf.constant(rng.normal(size=(1, 4, 5, 3)), tf.float32), RepeatingConv2D(2)
+    layer.build(x.shape)
+    with tf.GradientTape() as tape:
+        tape.watch(x)
+        loss = tf.reduce_sum(tf.sin(layer(x)))
+    ours = tape.gradient(loss, [x, layer.kernel.value])
+    kernel = tf.constant(layer.get_weights()[0])
+    with tf.GradientTape() as tape:
+        tape.watch([x, kernel])
+        repeated = tf.pad(tf.repeat(tf.repeat(x, 2, 1), 2, 2), [[0, 0], [1, 1], [1, 1], [0, 0]], "REFLECT")
+        loss = tf.reduce_sum(tf.sin(tf.nn.conv2d(repeated, kernel, 1, "VALID")))
+    for mine, theirs in zip(ours, tape.gradient(loss, [x, kernel]), strict=True):
+        np.testing.assert_allclose(mine, theirs, atol=1e-4)
+
+
+def test_half_precision_and_a_file(tmp_path, rng):
+    image = keras.Input((None, None, 3))
+    model = keras.Model(image, RepeatingConv2D(4, dtype="mixed_bfloat16")(image))
+    x = rng.normal(size=(1, 6, 4, 3)).astype("float32")
+    assert model(x).dtype == "bfloat16" and model.trainable_variables[0].dtype == "float32"
+    np.testing.assert_allclose(tf.cast(model(x), tf.float32), plainly(x, model.get_weights()[0]), atol=0.1)
+    model.save(tmp_path / "m.keras")
+    again = keras.saving.load_model(tmp_path / "m.keras")
+    np.testing.assert_array_equal(tf.cast(again(x), tf.float32), tf.cast(model(x), tf.float32))

