@@ -269,7 +269,7 @@ def train_network(
     schedule = Schedule(config.epochs, steps, BATCH, config.window, NETWORK_RATE, config.temporal)
     network = style_network(num_styles=len(wanted))
     if runtime.has_fast_bfloat16() and config.precision != "float32":
-        in_half_precision(network)
+        in_half_precision(network, but=("shade",))
     cache = open_cache(splits.train, "auto", say=print)
     feeder = window_feeder(splits.train, schedule, len(wanted), seed=config.seed, skipped=skipped, cache=cache)
     measure = validator(network, maps, targets, splits.val, config.window, skipped)

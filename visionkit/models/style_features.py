@@ -1,6 +1,6 @@
 """The layers of a network that neural style transfer looks at, by name (``block4_conv2``) or by stride (``stride_8``)."""
 
-from collections.abc import Iterable
+from collections.abc import Collection, Iterable
 from typing import NamedTuple
 
 import keras
@@ -32,6 +32,7 @@ class StyleLayers(NamedTuple):
 SHARES = (0.55, 0.19, 0.19, 0.05, 0.02)
 VGG = StyleLayers("block4_conv2", {f"block{n}_conv1": share for n, share in enumerate(SHARES, start=1)})
 LIGHT = StyleLayers("stride_8", {"stride_2": 0.5, "stride_4": 0.25, "stride_8": 0.2, "stride_16": 0.05})
+PIXELS = (keras.layers.InputLayer, keras.layers.Rescaling, keras.layers.Normalization)
 DEFAULT_WEIGHTS = {"vgg16": "hed", "vgg19": "imagenet", "efficientnet_lite0": "imagenet"}
 
 
@@ -71,12 +72,12 @@ def style_features(base: str, names: Iterable[str], *, weights: str | None = Non
     return features
 
 
-def in_half_precision(features: keras.Model) -> keras.Model:
-    """The same model, computing in bfloat16; what is done to pixels before the first convolution stays float32."""
-    for layer in features.layers:
-        if not isinstance(layer, keras.layers.InputLayer | keras.layers.Rescaling | keras.layers.Normalization):
+def in_half_precision(model: keras.Model, *, but: Collection[str] = ()) -> keras.Model:
+    """The same model, computing in bfloat16; what scales pixels stays float32, and so do the layers named in ``but``."""
+    for layer in model.layers:
+        if layer.name not in but and not isinstance(layer, PIXELS):
             layer.dtype_policy = keras.DTypePolicy("mixed_bfloat16")
-    return features
+    return model
 
 
 def reach(features: keras.Model) -> tuple[int, int]:

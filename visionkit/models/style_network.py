@@ -57,7 +57,7 @@ def style_network(
     x = mirror_pad(x, 4)
     x = keras.layers.Conv2D(3, 9, dtype="float32", name="paint")(x)
     painted = keras.layers.Rescaling(255.0, dtype="float32", name="pixels")(
-        keras.layers.Activation("sigmoid", dtype="float32")(x)
+        keras.layers.Activation("sigmoid", dtype="float32", name="shade")(x)
     )
     model = keras.Model([inputs, style], painted, name="style_network")
     load_weights(model, weights)
