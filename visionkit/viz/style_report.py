@@ -115,9 +115,10 @@ def descent(painting: list[dict]) -> bytes:
     for number, row in enumerate(painting):
         if number == 0 or row["phase"] != painting[number - 1]["phase"]:
             axes.axvline(number, color="#d5d9e0", linewidth=1, zorder=0)
-            axes.text(number + 0.5, 1.02, row["phase"], transform=axes.get_xaxis_transform(), fontsize=8, color=plots.INK)
+            axes.text(number, 1.02, row["phase"], transform=axes.get_xaxis_transform(), fontsize=8, color=plots.INK)
     if any(row[column] > 0 for row in painting for column in LINES):
         axes.set_yscale("log")
+    axes.set_xlim(0, max(len(painting) - 1, 1))
     axes.set_xlabel("step")
     axes.set_ylabel("loss")
     axes.spines[["top", "right"]].set_visible(False)
