@@ -1,6 +1,6 @@
 """The pictures of the README: built-in photographs painted in built-in styles, each with its style in a corner.
 
-    python benchmarks/style_figure.py        # writes benchmarks/figures/styles.jpg
+python benchmarks/style_figure.py        # writes benchmarks/figures/styles.jpg
 """
 
 from pathlib import Path
