@@ -55,7 +55,7 @@ SMOKE = {"size": 64, "steps": 4, "window": 64, "epochs": 1}
 SMOKE_STEPS, SMOKE_PICTURES = 3, {"training": 8, "validation": 2}
 STEPS, NETWORK_RATE = 250, 3e-3  # of an epoch; the peak
 NETWORK_STYLE = 4.0  # times beta: a network meets a style less exactly than the descent for one picture does
-DESCENT_STEPS = (60, 60, 60)  # of the exported descent, the coarsest scale first
+DESCENT_STEPS = (80, 60, 40)  # of the exported descent, the coarsest scale first
 CONTENT = "temple"  # the built-in photograph
 BATCH = 4  # windows a step
 SEEN = 1.5  # longer side of what windows are cut from, in windows: the styles are seen as large
@@ -217,6 +217,7 @@ def paint_and_export(run: RunFolder, config: Config) -> None:
     run.write_history([*painting.history, *written.history])
     write_style_report(dataclasses.replace(written, skipped=skipped.list()), run.path / "report.html")
     run.write_json("metrics.json", metrics)  # last: it marks the run as finished
+    (run.path / STATE).unlink(missing_ok=True)
 
 
 def look(config: Config, *, half: bool = False) -> Maps:

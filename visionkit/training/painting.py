@@ -64,6 +64,7 @@ class Painting:
                     self._keep()
                     bar.write(f"The picture so far: {self._run.path / RESULT}")
                 raise
+        self._keep()  # a run that goes on with a network need not paint again
         self.painted, finished = painted, self._finished(painted)
         self._write(finished)
         return finished
