@@ -1,5 +1,7 @@
 """Training of a network that paints: its batches, its loss, what flickers, and that it learns."""
 
+from pathlib import Path
+
 import keras
 import numpy as np
 import pytest
@@ -9,6 +11,7 @@ from tests.conftest import write_classes
 from tests.training.small_features import LAYERS, small_features
 from visionkit.data.sample import SkippedFiles
 from visionkit.data.scan import scan
+from visionkit.errors import UserError
 from visionkit.models.style_network import style_network
 from visionkit.training.fit import train_in_order
 from visionkit.training.run_folder import RunFolder
@@ -53,12 +56,25 @@ def test_batches_take_the_styles_in_turns_and_go_on_beyond_the_pictures(index):
     np.testing.assert_array_equal(made[0][1]["pictures"], made[0][0][0])
 
 
+def test_fewer_pictures_than_a_batch_are_shown_again(index):
+    few = index.take(range(3))
+    made = [pictures for (pictures, _), _ in feeder(few, Schedule(1, 3, 4, 32, 1e-3))(0)]
+    assert [each.shape for each in made] == 3 * [(4, 32, 32, 3)]
+
+
 def test_an_epoch_is_the_same_each_time_and_the_next_another(index):
     def first(epoch, seed=0):
         return next(iter(feeder(index, Schedule(2, 1, 4, 32, 1e-3, temporal=1.0), seed=seed)(epoch)))[0][0]
 
     np.testing.assert_array_equal(first(0), first(0))
     assert (first(0) != first(1)).any() and (first(0) != first(0, seed=1)).any()
+
+
+def test_an_epoch_of_pictures_that_all_vanished_ends(index):
+    for path in index.paths:
+        Path(path).unlink()
+    with pytest.raises(UserError, match="None of the photographs"):
+        list(feeder(index, Schedule(1, 1, 2, 32, 1e-3))(0))
 
 
 def test_two_frames_show_the_same_a_few_pixels_apart(rng):

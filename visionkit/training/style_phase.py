@@ -5,6 +5,7 @@ each other as two windows of one picture do, a few pixels apart and with other n
 same, which costs no optical flow.
 """
 
+import itertools
 from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
 from typing import Any, NamedTuple
@@ -17,6 +18,7 @@ from visionkit.data.augment import Augmentation
 from visionkit.data.pipeline import batches
 from visionkit.data.pixel_cache import PixelCache
 from visionkit.data.sample import Index, SkippedFiles
+from visionkit.errors import UserError
 from visionkit.losses import style as losses
 from visionkit.ops.gram import mean_gram
 from visionkit.training import runtime
@@ -136,13 +138,24 @@ def window_feeder(
     count = schedule.batch_size // 2 if paired else schedule.batch_size
     border = 2 * SHIFT if paired else 0
 
-    def windows(rng_epoch: int) -> Iterable[np.ndarray]:
-        number = 0
-        while True:
+    def windows(epoch: int) -> Iterable[np.ndarray]:
+        """Batches of ``count``, through all pictures again and again; what is left of each time is gathered."""
+        left: list[np.ndarray] = []
+        for turn in itertools.count():
             options = {"size": schedule.size + border, "batch_size": count, "augmentation": AUGMENTATION, "cache": cache}
-            epoch = batches(index, skipped=skipped, shuffle=True, seed=seed, epoch=rng_epoch * 1000 + number, **options)
-            yield from (batch["image"] for batch in epoch.as_numpy_iterator() if len(batch["image"]) == count)
-            number += 1
+            dataset = batches(index, skipped=skipped, shuffle=True, seed=seed, epoch=epoch * 1000 + turn, **options)
+            is_empty = True
+            for batch in dataset.as_numpy_iterator():
+                is_empty = False
+                if len(batch["image"]) == count:
+                    yield batch["image"]
+                    continue
+                left.extend(batch["image"])
+                if len(left) >= count:
+                    yield np.stack(left[:count])
+                    del left[:count]
+            if is_empty:
+                raise UserError("None of the photographs to learn from can be read any more; are they still there?")
 
     def epoch_batches(epoch: int) -> Iterable:
         rng = np.random.default_rng([seed, epoch, 3])
