@@ -253,9 +253,11 @@ def export_descent(
 ) -> None:
     """The bundle that paints other pictures by the same descent."""
     print("Exporting ...", flush=True)
-    styles = [Style(exact.grams(wide_enough(resized(each.picture, config.size)))) for each in wanted]
+    side = max(1, round(config.style_size * config.size))
+    styles = [Style(exact.grams(wide_enough(resized(each.picture, side)))) for each in wanted]
     steps = (SMOKE_STEPS,) * 3 if config.smoke else DESCENT_STEPS
     options = {"steps": steps, "learning_rate": config.learning_rate, "half_precision": config.half_precision}
+    options["luminance_only"] = config.colors == "luminance"
     painter = Painter(exact.features, exact.layers, styles, shares, **options)
     export_painting(painter, run.path / "model", styles=names, facts=facts)
 

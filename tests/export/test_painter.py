@@ -9,6 +9,7 @@ import tensorflow as tf
 from tests.training.small_features import LAYERS, small_features
 from visionkit.export.painter import Painter, export_painting
 from visionkit.inference.loading import load
+from visionkit.ops.color_transfer import with_colors_of
 from visionkit.training.style_objective import Maps, Shares, Style
 from visionkit.training.stylize import How, Scale, Wanted, prepared, stylize
 
@@ -51,6 +52,16 @@ def test_styles_differ_and_a_strip_is_painted_too(painted_in, photograph):
     light, dark = (model.predict(photograph[:48, :48], style=name).pixels for name in ("light", "dark"))
     assert light.mean() > dark.mean() + 5
     assert model.predict(photograph[:1, :70]).pixels.shape == (1, 70, 3)
+
+
+def test_a_picture_keeps_its_colors_where_only_the_luminance_is_painted(photograph):
+    features = small_features()
+    style = Style(Maps(features, LAYERS).grams(np.full((64, 64, 3), (20.0, 60.0, 240.0), np.float32)))
+    painter = Painter(features, LAYERS, [style], SHARES, steps=(1, 1, 1), luminance_only=True)
+    content = photograph[:40, :48]
+    painted = painter.paint(tf.constant(content[None], tf.float32), tf.ones([1, 1]))[0].numpy().round().astype(np.uint8)
+    assert np.abs(painted.astype(int) - content).mean() > 3
+    np.testing.assert_allclose(with_colors_of(painted, content).astype(int), painted, atol=2)
 
 
 def test_it_says_how_it_paints_and_why_it_has_no_twin(painted_in):

@@ -16,6 +16,7 @@ from visionkit.export.network import Network
 from visionkit.export.stylizer_bundle import export_painter
 from visionkit.losses.style import total_variation
 from visionkit.models.style_features import StyleLayers
+from visionkit.ops.colors import GREY_SHARES
 from visionkit.training.style_objective import Shares, Style
 from visionkit.training.style_phase import Targets, parts_of
 from visionkit.training.stylize import DECAYED, NARROWEST
@@ -36,6 +37,7 @@ class Painter(tf.Module):
         steps: of each scale, the coarsest first.
         learning_rate: of Adam, in 0..255 a step.
         half_precision: keep the weights as float16.
+        luminance_only: the picture keeps its chroma, as with ``ops.color_transfer.with_colors_of``.
     """
 
     def __init__(
@@ -48,12 +50,13 @@ class Painter(tf.Module):
         steps: Sequence[int],
         learning_rate: float = 10.0,
         half_precision: bool = False,
+        luminance_only: bool = False,
     ):
         super().__init__(name="painter")
         self.layers = layers
         self._network = Network(features, half_precision=half_precision)
         self._targets, self._shares = Targets.of(styles), shares
-        self._steps, self._learning_rate = tuple(steps), learning_rate
+        self._steps, self._learning_rate, self._luminance_only = tuple(steps), learning_rate, luminance_only
         pixels = tf.TensorSpec([1, None, None, 3], tf.float32)
         # The network is traced once, forward and back; all scales call this.
         self._gradient = tf.function(self._loss_gradient, input_signature=[pixels, pixels, tf.TensorSpec([1, len(styles)])])
@@ -64,6 +67,11 @@ class Painter(tf.Module):
 
     def paint(self, pixels: tf.Tensor, shares: tf.Tensor) -> tf.Tensor:
         """Pixels, float32 ``(1, H, W, 3)`` in 0..255, at least ``NARROWEST`` a side, and shares ``(1, S)`` to pixels."""
+        if not self._luminance_only:
+            return self._painted(pixels, shares)
+        return with_chroma_of(self._painted(tf.repeat(_luminance(pixels), 3, -1), shares), pixels)
+
+    def _painted(self, pixels: tf.Tensor, shares: tf.Tensor) -> tf.Tensor:
         size = tf.shape(pixels)[1:3]
         change = tf.zeros_like(pixels)
         for factor, steps in zip(FACTORS, self._steps, strict=True):
@@ -98,6 +106,17 @@ class Painter(tf.Module):
         return tape.gradient(loss, picture)
 
 
+def with_chroma_of(painted: tf.Tensor, colored: tf.Tensor) -> tf.Tensor:
+    """``ops.color_transfer.with_colors_of`` in a graph: both, and the answer, float32 ``(..., 3)`` in 0..255."""
+    grey, chroma = _luminance(painted), colored - _luminance(colored)
+    room = tf.where(chroma > 0, 255 - grey, grey) / tf.maximum(tf.abs(chroma), 1e-9)
+    return grey + chroma * tf.minimum(tf.reduce_min(room, -1, keepdims=True), 1.0)
+
+
+def _luminance(pixels: tf.Tensor) -> tf.Tensor:
+    return tf.minimum(tf.tensordot(pixels, tf.constant(GREY_SHARES), 1)[..., None], 255.0)
+
+
 def export_painting(painter: Painter, folder: str | Path, *, styles: tuple[str, ...], facts: dict[str, Any]) -> Path:
     """Write a painter as a bundle, beside and then renamed; it has no LiteRT twin, which knows no gradients.
 
@@ -114,4 +133,5 @@ def export_painting(painter: Painter, folder: str | Path, *, styles: tuple[str, 
         UserError: a folder stands there that is no bundle.
     """
     described = {"by": "descent", **facts}
-    return export_painter(painter.paint, painter, folder, styles=styles, facts=described, most_pixels=MOST_PIXELS)
+    sides = {"smallest": NARROWEST, "most_pixels": MOST_PIXELS}
+    return export_painter(painter.paint, painter, folder, styles=styles, facts=described, **sides)
