@@ -141,10 +141,10 @@ class Config:
         )
         inputs = read_inputs(whole)
         if whole.data is not None:
-            style_plan.check_trainable(whole.masks, whole.colors)
+            style_plan.check_trainable(whole.masks, whole.colors, whole.window)
             style_plan.read_folder(whole.data, whole.seed)
         if whole.size is None:
-            whole = dataclasses.replace(whole, size=style_plan.choose_size(inputs.content)[0])
+            whole = dataclasses.replace(whole, size=style_plan.choose_size(inputs.content))
         return whole
 
 

@@ -13,7 +13,7 @@ from visionkit.training.style_plan import check_trainable, choose_size, layers_o
 @pytest.fixture
 def files(tmp_path, rng):
     names = {}
-    for name, (height, width) in {"photo": (60, 80), "one": (30, 30), "two": (20, 50)}.items():
+    for name, (height, width) in {"photo": (60, 80), "one": (30, 30), "one-2": (30, 30), "two": (20, 50)}.items():
         names[name] = str(tmp_path / f"{name}.png")
         Image.fromarray(rng.integers(0, 256, (height, width, 3), np.uint8)).save(names[name])
     return names
@@ -44,6 +44,11 @@ def test_shares_sum_to_one(files):
 
 def test_styles_of_one_name_are_told_apart(files):
     assert list(read_inputs((files["photo"], files["one"], files["one"]), (), ()).styles) == ["one", "one-2"]
+    assert list(read_inputs((files["photo"], files["one-2"], files["one"], files["one"]), (), ()).styles) == [
+        "one-2",
+        "one",
+        "one-3",
+    ]
 
 
 def test_each_style_under_a_mask_counts_whole(files, tmp_path):
@@ -62,6 +67,7 @@ def test_each_style_under_a_mask_counts_whole(files, tmp_path):
         ({"shares": (1.0, 2.0)}, "--shares 1 2: expected 1 numbers"),
         ({"shares": (-1.0,)}, "none below 0"),
         ({"shares": (0.0,)}, "none below 0"),
+        ({"shares": (float("nan"),)}, "none below 0"),
         ({"masks": ("a", "b")}, "--masks names 2 files: expected one for each of 1 styles"),
     ],
 )
@@ -87,15 +93,20 @@ def test_layers_are_the_usual_ones_or_those_that_are_asked_for():
 
 
 def test_a_network_learns_no_masks_and_no_luminance():
-    check_trainable((), "style")
+    check_trainable((), "style", 256)
     for masks, colors in ((("a",), "style"), ((), "luminance")):
         with pytest.raises(UserError):
-            check_trainable(masks, colors)
+            check_trainable(masks, colors, 256)
+
+
+def test_windows_are_as_large_as_a_network_can_halve_twice():
+    with pytest.raises(UserError, match="--window 130: expected a multiple of 4, such as 128"):
+        check_trainable((), "style", 130)
 
 
 def test_results_are_as_large_as_the_content_but_not_huge():
-    assert choose_size(np.zeros((30, 20, 3), np.uint8))[0] == 30
-    assert choose_size(np.zeros((3000, 2000, 3), np.uint8))[0] == style_plan.LARGEST
+    assert choose_size(np.zeros((30, 20, 3), np.uint8)) == 30
+    assert choose_size(np.zeros((3000, 2000, 3), np.uint8)) == style_plan.LARGEST
 
 
 def test_a_folder_is_parted_by_the_seed(class_folders):

@@ -1,5 +1,6 @@
 """What is decided before a picture is painted, or a network that paints is trained: which pictures, how large, what colors."""
 
+import math
 from collections.abc import Sequence
 from pathlib import Path
 from typing import Literal, NamedTuple
@@ -14,6 +15,7 @@ from visionkit.data.splits import WHOLE, DataSet, Splits, train_and_val
 from visionkit.data.style_demo import CONTENTS, STYLES, painting
 from visionkit.errors import UserError
 from visionkit.models.style_features import StyleLayers
+from visionkit.models.style_network import MULTIPLE
 from visionkit.ops.color_transfer import match_colors, match_luminance, with_colors_of
 from visionkit.training.plan import tell_left_out
 from visionkit.training.recipe import Story
@@ -31,7 +33,7 @@ class Inputs(NamedTuple):
     Attributes:
         content: uint8 ``(H, W, 3)``.
         styles: name -> uint8 ``(h, w, 3)``.
-        shares: of the styles, summing to 1.
+        shares: of the styles; they sum to 1 where there are no masks.
         masks: where each is wanted, float32 ``(H, W)``, 0 to 1; empty where all are wanted everywhere.
     """
 
@@ -70,17 +72,17 @@ def read_inputs(pictures: Sequence[str], shares: Sequence[float], masks: Sequenc
     """
     content = read_or_tell(pictures[0], "content")
     named = list(pictures[1:]) or [BUILT_IN]
-    names = _names(named)
-    styles = {name: read_or_tell(each, "style") for name, each in zip(names, named, strict=True)}
-    if shares and (len(shares) != len(named) or min(shares) < 0 or sum(shares) <= 0):
+    if shares and not (len(shares) == len(named) and min(shares) >= 0 and 0 < sum(shares) < math.inf):
         raise UserError(
             f"--shares {' '.join(f'{share:g}' for share in shares)}: expected {len(named)} numbers, one a style, none below 0."
         )
-    weights = np.array(shares or [1.0] * len(named), float)
     if masks and len(masks) != len(named):
         raise UserError(f"--masks names {len(masks)} files: expected one for each of {len(named)} styles, in their order.")
     read = tuple(_mask(each, content.shape[:2]) for each in masks)
-    return Inputs(content, styles, tuple((weights / weights.sum()).tolist()) if not masks else tuple(weights.tolist()), read)
+    styles = {name: read_or_tell(each, "style") for name, each in zip(_names(named), named, strict=True)}
+    weights = np.array(shares or [1.0] * len(named), float)
+    weights = weights if masks else weights / weights.sum()
+    return Inputs(content, styles, tuple(weights.tolist()), read)
 
 
 def read_or_tell(name: str, what: str) -> np.ndarray:
@@ -107,9 +109,9 @@ def _names(files: Sequence[str]) -> list[str]:
     """Names of styles after their files, each once."""
     names: list[str] = []
     for file in files:
-        stem = Path(file).stem or file
-        number = sum(name == stem or name.startswith(f"{stem}-") for name in names)
-        names.append(f"{stem}-{number + 1}" if number else stem)
+        stem = Path(file).stem
+        free = (name for name in (stem, *(f"{stem}-{number}" for number in range(2, len(files) + 2))) if name not in names)
+        names.append(next(free))
     return names
 
 
@@ -150,8 +152,10 @@ def layers_of(usual: StyleLayers, content: str | None, style: Sequence[str]) -> 
     return StyleLayers(content or usual.content, shares)
 
 
-def check_trainable(masks: Sequence[str], colors: Colors) -> None:
+def check_trainable(masks: Sequence[str], colors: Colors, window: int) -> None:
     """Raise a ``UserError`` for what a network cannot learn: it paints any picture, and knows no mask and no other's colors."""
+    if window % MULTIPLE:
+        raise UserError(f"--window {window}: expected a multiple of {MULTIPLE}, such as {window // MULTIPLE * MULTIPLE}.")
     if masks:
         raise UserError("--masks holds for one picture, and --data trains a network for any: do one after the other.")
     if colors == "luminance":
@@ -163,10 +167,9 @@ def whole_path(name: str) -> str:
     return name if is_built_in(name) else str(Path(name).resolve())
 
 
-def choose_size(content: np.ndarray) -> tuple[int, str]:
-    """The longer side of the result, and the reason."""
-    longer = max(content.shape[:2])
-    return (LARGEST, "more costs time; --size asks for it") if longer > LARGEST else (longer, "the content picture's own")
+def choose_size(content: np.ndarray) -> int:
+    """The longer side of the result: the content picture's own, up to ``LARGEST``, for more costs time."""
+    return min(max(content.shape[:2]), LARGEST)
 
 
 def read_folder(folder: str, seed: int) -> Splits:

@@ -34,7 +34,7 @@ class Wanted:
 
     Attributes:
         picture: uint8 ``(H, W, 3)``.
-        share: of several; they sum to 1.
+        share: of several; they sum to 1, but where each has a mask.
         mask: where in the content picture, float32 of its size, 0 to 1; None is everywhere.
     """
 
