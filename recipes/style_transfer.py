@@ -163,7 +163,7 @@ def paint_and_export(run: RunFolder, config: Config) -> None:
     story, skipped, inputs = Story(run), SkippedFiles(), read_inputs(config)
     device = runtime.prepare(config.seed)
     splits = make_plan(run, config, skipped, story)
-    half = config.precision == "bfloat16" or (config.precision == "auto" and runtime.has_fast_bfloat16())
+    half = computes_in_half(config)
     exact = look(config)
     maps = look(config, half=True) if half else exact
     story.tell(f"{config.base} looks, in {'bfloat16' if half else 'float32'}, on a {device}.")
@@ -220,6 +220,11 @@ def paint_and_export(run: RunFolder, config: Config) -> None:
     (run.path / STATE).unlink(missing_ok=True)
 
 
+def computes_in_half(config: Config) -> bool:
+    """Whether pictures and networks are painted in bfloat16."""
+    return config.precision == "bfloat16" or (config.precision == "auto" and runtime.has_fast_bfloat16())
+
+
 def look(config: Config, *, half: bool = False) -> Maps:
     """The network that looks at pictures, in half precision or exactly."""
     layers = style_plan.layers_of(style_layers(config.base), config.content_layer, config.style_layers)
@@ -271,7 +276,7 @@ def train_network(
     steps = SMOKE_STEPS if config.smoke else STEPS
     schedule = Schedule(config.epochs, steps, BATCH, config.window, NETWORK_RATE, config.temporal)
     network = style_network(num_styles=len(wanted))
-    if runtime.has_fast_bfloat16() and config.precision != "float32":
+    if computes_in_half(config):
         in_half_precision(network, but=("shade",))
     cache = open_cache(splits.train, "auto", say=print)
     feeder = window_feeder(splits.train, schedule, len(wanted), seed=config.seed, skipped=skipped, cache=cache)

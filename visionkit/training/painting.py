@@ -15,6 +15,7 @@ from visionkit.training.run_folder import RunFolder, write_atomically
 from visionkit.training.style_objective import Loss, Maps, Shares
 from visionkit.training.style_plan import Colors, Inputs
 from visionkit.training.stylize import How, Progress, resized, stretched, stylize
+from visionkit.viz.draw import picture_png
 
 RESULT, STATE = "stylized.png", "painting.npz"
 KEPT_EVERY = 20.0  # seconds between states that are written
@@ -79,7 +80,10 @@ class Painting:
         bar.update(done - bar.n)
         loss = now.loss
         bar.set_postfix_str(f"{side} px: loss {loss.total:.4g}, content {loss.content_loss:.3g}, style {loss.style_loss:.3g}")
-        self.history.append(_row(f"{side} px", now.step, loss, self._run.seconds()))
+        row = _row(f"{side} px", now.step, loss, self._run.seconds())
+        if self.history and all(self.history[-1][name] == row[name] for name in ("phase", "epoch")):
+            self.history.pop()  # a work that goes on tells again where it is
+        self.history.append(row)
         if done >= len(self.frames) * self._total / FRAMES:
             self.frames.append(self._finished(now.picture, FRAME_SIDE))
         if time.monotonic() - self._kept_at > KEPT_EVERY:
@@ -123,19 +127,17 @@ class Painting:
             state = tuple(arrays[f"state_{number}"] for number in range(sum(name.startswith("state_") for name in arrays)))
             self.frames = [arrays[name] for name in sorted(arrays) if name.startswith("frame_")]
             self.history = known["history"]
-            self._run.add_seconds(known["seconds"])
+            self._run.count_from(known["seconds"])
             return Progress(known["scale"], known["step"], Loss(*known["loss"]), arrays["picture"], lambda: state)
         except (ValueError, KeyError, EOFError, TypeError, zipfile.BadZipFile) as error:
             raise UserError(f"{file} is damaged ({error}); delete it to paint anew.") from error
 
     def _write(self, picture: np.ndarray) -> None:
-        buffer = io.BytesIO()
-        Image.fromarray(picture).save(buffer, format="PNG")
-        write_atomically(self._run.path / RESULT, buffer.getvalue())
+        write_atomically(self._run.path / RESULT, picture_png(picture))
 
 
 def gif(frames: Sequence[np.ndarray]) -> bytes:
-    """Frames of one size as an animation that plays once a few seconds long, its last frame the longest."""
+    """Frames of one size, at least one, as an animation that begins anew after its last frame, which stays longest."""
     images = [Image.fromarray(frame).quantize(128, dither=Image.Dither.FLOYDSTEINBERG) for frame in frames]
     durations = [FRAME_MILLISECONDS] * (len(images) - 1) + [20 * FRAME_MILLISECONDS]
     buffer = io.BytesIO()

@@ -84,8 +84,8 @@ class RunFolder:
         """How long the run has taken, what it took before an interruption included (up to its last checkpoint)."""
         return self._seconds_before + time.monotonic() - self._began
 
-    def add_seconds(self, seconds: float) -> None:
-        """Count what the run took before an interruption, where no checkpoint says it."""
+    def count_from(self, seconds: float) -> None:
+        """Let ``seconds()`` begin with what the run took before an interruption, where no checkpoint says it."""
         self._seconds_before = seconds
 
     def weights_file(self, phase: str) -> Path:
