@@ -3,7 +3,7 @@
 import difflib
 from collections.abc import Callable
 from pathlib import Path
-from typing import NamedTuple
+from typing import Literal, NamedTuple
 
 import numpy as np
 import tensorflow as tf
@@ -20,7 +20,7 @@ from visionkit.ops.colors import PADDING
 
 TILE = 256  # pixels a side that a segmenter is shown
 NUM_IMAGENET = 1000
-Kind = str  # "classes", "boxes", "masks" or "features": what is explained
+Kind = Literal["classes", "boxes", "masks", "features"]  # what is explained
 
 
 class Target(NamedTuple):

@@ -21,10 +21,8 @@ MARGIN = 8  # pixels beyond the field, so that shifting has room
 OCTAVES, SMALLEST_FIELD = 4, 8  # the most; pixels that a unit sees, below twice of which there is one
 RATE = 5.0  # pixel values a step
 SMOOTHED_EVERY = 8  # steps
-GRAYNESS, COARSENESS = (
-    1.0,
-    1.4,
-)  # how much more the colors of a pixel vary together; how much more an octave varies than a finer one
+GRAYNESS = 1.0  # how much more the colors of a pixel vary together
+COARSENESS = 1.4  # how much more an octave varies than a finer one
 GRAY, NOISE = 117.0, 12.0  # what it begins with, in pixel values
 
 
