@@ -1,10 +1,12 @@
 """The loss of style transfer is the formula's; its gradient is the loss's, also tile by tile."""
 
+import keras
 import numpy as np
 import pytest
 from keras import ops
 
 from tests.training.small_features import LAYERS, small_features
+from visionkit.models.style_features import StyleLayers
 from visionkit.training.style_objective import Maps, Objective, Shares, Style
 
 
@@ -96,6 +98,22 @@ def test_gram_matrices_of_tiles_are_those_of_the_whole(features, pictures):
     whole, tiled = (Maps(features, LAYERS, largest=largest).grams(content) for largest in (128, 48))
     for name in LAYERS.style:
         np.testing.assert_allclose(tiled[name], whole[name], rtol=1e-4)
+
+
+def test_tiles_fit_where_maps_shrink_for_want_of_padding(rng):
+    image = keras.Input((None, None, 3))
+    x = keras.layers.Conv2D(4, 3, 2, activation="relu")(image)
+    for _ in range(3):
+        x = keras.layers.MaxPooling2D(3, 2)(x)
+    deep = keras.layers.Conv2D(4, 3, padding="same", activation="relu")(x)
+    features = keras.Model(image, {"deep": deep})
+    layers = StyleLayers("deep", {"deep": 1.0})
+    picture = rng.uniform(0, 255, (70, 460, 3)).astype(np.float32)
+    whole, tiled = (Maps(features, layers, largest=largest) for largest in (512, 128))
+    assert len(tiled.tiles(70, 460)) > 4
+    np.testing.assert_allclose(tiled.grams(picture)["deep"], whole.grams(picture)["deep"], rtol=1e-4)
+    flat = ops.convert_to_numpy(features(picture[None])["deep"]).reshape(-1, 4)
+    np.testing.assert_allclose(whole.grams(picture)["deep"][0], flat.T @ flat / len(flat), rtol=1e-4)
 
 
 def test_a_style_under_a_mask_pulls_at_nothing_beyond_the_mask(features, pictures):

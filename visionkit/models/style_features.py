@@ -86,6 +86,8 @@ def reach(features: keras.Model) -> tuple[int, int]:
     for layer in features.layers:
         if hasattr(layer, "kernel_size"):
             beyond += max(layer.kernel_size) // 2 * stride
+        if hasattr(layer, "pool_size"):
+            beyond += max(0, max(layer.pool_size) - max(layer.strides)) * stride
         if hasattr(layer, "strides"):
             stride *= max(layer.strides)
     return stride, beyond

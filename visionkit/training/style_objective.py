@@ -8,6 +8,7 @@ All that the loss needs of a layer are sums over its positions: of products of c
 Tiles overlap by as much as a unit sees, so it is the gradient of the whole picture, in the memory of one tile.
 """
 
+import math
 from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any, NamedTuple
@@ -93,7 +94,8 @@ class Maps:
         self._stride, self._beyond = reach(features)
         side = 16 * self._stride
         spec = features.compute_output_spec(keras.KerasTensor((1, side, side, 3)))
-        self._strides = {name: side // each.shape[1] for name, each in spec.items()}
+        # Where nothing is padded a map has one unit less, or two, than its stride says.
+        self._strides = {name: 2 ** round(math.log2(side / each.shape[1])) for name, each in spec.items()}
         self._answer = runtime.compiled(lambda x, core: self.maps(x, core))
 
     def tiles(self, height: int, width: int) -> list[Tile]:
