@@ -54,7 +54,7 @@ from visionkit.viz.style_report import MIDDLE, MOST_PAINTED, Painted, StyleRepor
 SMOKE = {"size": 64, "steps": 4, "window": 64, "epochs": 1}
 SMOKE_STEPS, SMOKE_PICTURES = 3, {"training": 8, "validation": 2}
 STEPS, NETWORK_RATE = 250, 3e-3  # of an epoch; the peak
-NETWORK_STYLE = 0.4  # times beta: a network meets a style less exactly than a descent does, and would give up the content for it
+NETWORK_STYLE = 0.4  # times beta: a network meets a style less exactly than a descent, and would give the content up for it
 DESCENT_STEPS = (80, 60, 40)  # of the exported descent, the coarsest scale first
 CONTENT = "temple"  # the built-in photograph
 BATCH = 4  # windows a step
@@ -264,7 +264,8 @@ def export_descent(
     options = {"steps": steps, "learning_rate": config.learning_rate, "half_precision": config.half_precision}
     options["luminance_only"] = config.colors == "luminance"
     painter = Painter(exact.features, exact.layers, styles, shares, **options)
-    export_painting(painter, run.path / "model", styles=names, facts=facts)
+    usual = np.array([each.share for each in wanted])
+    export_painting(painter, run.path / "model", styles=names, facts=facts, usual=(usual / usual.sum()).tolist())
 
 
 def train_network(

@@ -44,7 +44,7 @@ def predict(
         coco: Of a detector: write all boxes into this file, as COCO has results.
         annotations: COCO annotations whose numbers of pictures and classes the results get. Default: running numbers.
         instances: Of a segmenter: count things, too: what touches is one (components), or parted at necks (watershed).
-        style: Of a stylizer: the name of a style, or shares of several: "starry=0.7,scream=0.3". Default: its first.
+        style: Of a stylizer: the name of a style, or shares of several: "starry=0.7,scream=0.3". Default: its own.
 
     Returns:
         the exit status: 1 if a picture could not be read.

@@ -24,10 +24,8 @@ def painted_in(tmp_path_factory):
     styles = [rng.integers(0, most, (64, 64, 3), np.uint8) for most in (255, 60)]
     known = [Style(maps.grams(style.astype(np.float32))) for style in styles]
     painter = Painter(features, LAYERS, known, SHARES, steps=(4, 4, 6))
-    folder = export_painting(
-        painter, tmp_path_factory.mktemp("run") / "model", styles=("light", "dark"), facts={"base": "small"}
-    )
-    return folder, maps, styles
+    named = {"styles": ("light", "dark"), "facts": {"base": "small"}, "usual": (0.25, 0.75)}
+    return export_painting(painter, tmp_path_factory.mktemp("run") / "model", **named), maps, styles
 
 
 def test_no_pictures_are_painted_as_none(painted_in):
@@ -38,7 +36,7 @@ def test_no_pictures_are_painted_as_none(painted_in):
 def test_the_loss_falls_as_in_the_recipe(painted_in, photograph):
     folder, maps, styles = painted_in
     content = photograph[:96, :128]
-    painted = load(folder).predict(content).pixels
+    painted = load(folder).predict(content, style="light").pixels
     assert painted.shape == content.shape
     how = How((Scale(32, 4), Scale(64, 4), Scale(128, 6)), "adam")
     slow = stylize(content, [Wanted(styles[0])], maps, how, SHARES)
@@ -62,6 +60,14 @@ def test_a_picture_keeps_its_colors_where_only_the_luminance_is_painted(photogra
     painted = painter.paint(tf.constant(content[None], tf.float32), tf.ones([1, 1]))[0].numpy().round().astype(np.uint8)
     assert np.abs(painted.astype(int) - content).mean() > 3
     np.testing.assert_allclose(with_colors_of(painted, content).astype(int), painted, atol=2)
+
+
+def test_shares_that_it_was_made_with_are_the_default(painted_in, photograph):
+    model = load(painted_in[0])
+    blended = model.predict(photograph[:40, :40], style={"light": 1, "dark": 3}).pixels
+    np.testing.assert_array_equal(model.predict(photograph[:40, :40]).pixels, blended)
+    plain = tf.saved_model.load(str(painted_in[0])).signatures["serving_default"]
+    np.testing.assert_array_equal(plain(images=tf.constant(photograph[None, :40, :40]))["stylized"][0], blended)
 
 
 def test_it_says_how_it_paints_and_why_it_has_no_twin(painted_in):

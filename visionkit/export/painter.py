@@ -117,7 +117,14 @@ def _luminance(pixels: tf.Tensor) -> tf.Tensor:
     return tf.minimum(tf.tensordot(pixels, tf.constant(GREY_SHARES), 1)[..., None], 255.0)
 
 
-def export_painting(painter: Painter, folder: str | Path, *, styles: tuple[str, ...], facts: dict[str, Any]) -> Path:
+def export_painting(
+    painter: Painter,
+    folder: str | Path,
+    *,
+    styles: tuple[str, ...],
+    facts: dict[str, Any],
+    usual: Sequence[float] | None = None,
+) -> Path:
     """Write a painter as a bundle, beside and then renamed; it has no LiteRT twin, which knows no gradients.
 
     Args:
@@ -125,6 +132,7 @@ def export_painting(painter: Painter, folder: str | Path, *, styles: tuple[str, 
         folder: a bundle there is replaced.
         styles: their names.
         facts: for ``bundle.json``.
+        usual: shares of the styles where none are asked for; None takes the first style.
 
     Returns:
         the folder.
@@ -134,4 +142,4 @@ def export_painting(painter: Painter, folder: str | Path, *, styles: tuple[str, 
     """
     described = {"by": "descent", **facts}
     sides = {"smallest": NARROWEST, "most_pixels": MOST_PIXELS}
-    return export_painter(painter.paint, painter, folder, styles=styles, facts=described, **sides)
+    return export_painter(painter.paint, painter, folder, styles=styles, facts=described, usual=usual, **sides)

@@ -5,11 +5,12 @@ decide how each pixel is painted. The LiteRT twin takes ``pixels``, float32 ``(1
 several styles also ``style``, float32 ``(1, num_styles)``: shares that sum to 1. It answers with pixels of the same shape.
 """
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Any
 
 import keras
+import numpy as np
 import tensorflow as tf
 
 from visionkit.data.decode import decode_in_graph
@@ -37,6 +38,7 @@ class Stylizer(tf.Module):
         multiple: of the sides that ``paint`` takes.
         smallest: side in pixels that it takes.
         most_pixels: larger pictures are shrunk for it, and its answer is enlarged.
+        usual: shares of the styles where none are asked for; None takes the first style.
     """
 
     def __init__(
@@ -48,24 +50,25 @@ class Stylizer(tf.Module):
         multiple: int,
         smallest: int,
         most_pixels: int = MOST_PIXELS,
+        usual: Sequence[float] | None = None,
     ):
         super().__init__(name="stylizer")
         self._tensors = tensors  # else they would not be saved
         self._multiple, self._smallest, self._most_pixels = multiple, -(-smallest // multiple) * multiple, most_pixels
-        self._num_styles = len(styles)
+        self._usual = tf.constant(np.eye(len(styles))[:1] if usual is None else [usual], tf.float32)
         pixels = tf.TensorSpec([1, None, None, 3], tf.float32, name="pixels")
         shares = tf.TensorSpec([1, len(styles)], tf.float32, name="style")
         self.serve_pixels = tf.function(paint, input_signature=[pixels, shares])  # traced once, called by the others
         images = tf.TensorSpec([None, None, None, 3], tf.uint8, name="images")
-        self.serve_images = tf.function(self._in_first_style, input_signature=[images])
+        self.serve_images = tf.function(self._in_usual_style, input_signature=[images])
         several = tf.TensorSpec([None, len(styles)], tf.float32, name="shares")
         self.serve_styles = tf.function(self._in_styles, input_signature=[images, several])
         files = tf.TensorSpec([None], tf.string, name="image_bytes")
         self.serve_encoded = tf.function(self._encoded, input_signature=[files])
 
-    def _in_first_style(self, images: tf.Tensor) -> dict[str, tf.Tensor]:
-        """Pictures of one size, uint8 RGB ``(N, H, W, 3)``, to ``stylized``, of the same shape and type: in the first style."""
-        return self._in_styles(images, tf.repeat(self._first_style(), tf.shape(images)[0], 0))
+    def _in_usual_style(self, images: tf.Tensor) -> dict[str, tf.Tensor]:
+        """Pictures of one size, uint8 RGB ``(N, H, W, 3)``, to ``stylized``, of the same shape and type: in the usual style."""
+        return self._in_styles(images, tf.repeat(self._usual, tf.shape(images)[0], 0))
 
     def _in_styles(self, images: tf.Tensor, shares: tf.Tensor) -> dict[str, tf.Tensor]:
         """The same, each picture in its own blend of styles: ``shares``, float32 ``(N, S)``, that sum to 1."""
@@ -78,16 +81,13 @@ class Stylizer(tf.Module):
         return {"stylized": painted}
 
     def _encoded(self, image_bytes: tf.Tensor) -> dict[str, tf.Tensor]:
-        """Encoded JPEG, PNG, GIF or BMP files ``(N,)``, each of any size, to ``stylized_png``, as PNG: in the first style."""
+        """Encoded JPEG, PNG, GIF or BMP files ``(N,)``, each of any size, to ``stylized_png``, as PNG: in the usual style."""
 
         def answer(contents):
-            return tf.io.encode_png(self._painted(decode_in_graph(contents), self._first_style()[0]))
+            return tf.io.encode_png(self._painted(decode_in_graph(contents), self._usual[0]))
 
         spec = tf.TensorSpec([], tf.string)
         return {"stylized_png": tf.map_fn(answer, image_bytes, fn_output_signature=spec, parallel_iterations=1)}
-
-    def _first_style(self) -> tf.Tensor:
-        return tf.one_hot([0], self._num_styles)
 
     def _painted(self, image: tf.Tensor, shares: tf.Tensor) -> tf.Tensor:
         """One picture, uint8 ``(H, W, 3)``, to the same."""
@@ -233,6 +233,7 @@ def export_painter(
     multiple: int = 1,
     smallest: int = SMALLEST,
     most_pixels: int = MOST_PIXELS,
+    usual: Sequence[float] | None = None,
 ) -> Path:
     """Write any function that paints as a bundle, such as an optimisation with its gradients; it has no LiteRT twin.
 
@@ -245,6 +246,7 @@ def export_painter(
         multiple: see ``Stylizer``.
         smallest: see ``Stylizer``.
         most_pixels: see ``Stylizer``.
+        usual: see ``Stylizer``; stands in ``bundle.json`` as ``shares``.
 
     Returns:
         the folder.
@@ -252,9 +254,11 @@ def export_painter(
     Raises:
         UserError: a name is given twice, or a folder stands there that is no bundle.
     """
-    module = Stylizer(paint, tensors, styles=styles, multiple=multiple, smallest=smallest, most_pixels=most_pixels)
-    reason = {"litert": "not converted: it paints by a computation that LiteRT does not run"}
-    return _write(module, folder, styles, twin=None, twin_shape=None, facts=reason | facts)
+    sides = {"multiple": multiple, "smallest": smallest, "most_pixels": most_pixels}
+    module = Stylizer(paint, tensors, styles=styles, usual=usual, **sides)
+    described = {"litert": "not converted: it paints by a computation that LiteRT does not run"}
+    described |= {} if usual is None else {"shares": list(usual)}
+    return _write(module, folder, styles, twin=None, twin_shape=None, facts=described | facts)
 
 
 def _write(module: Stylizer, folder: str | Path, styles: tuple[str, ...], **options: Any) -> Path:

@@ -46,7 +46,8 @@ class PictureStylizer(PictureModel[Stylized]):
 
         Args:
             picture: a file, or uint8 RGB pixels ``(H, W, 3)``.
-            style: one of ``labels``, or shares of several by name, which are brought to a sum of 1. Default: the first.
+            style: one of ``labels``, or shares of several by name, which are brought to a sum of 1. Default: those that the
+                model was made with, or else the first style.
 
         Raises:
             UserError: no such style, or shares that cannot be.
@@ -70,7 +71,9 @@ class PictureStylizer(PictureModel[Stylized]):
         Raises:
             UserError: no such style, or shares that cannot be.
         """
-        wanted = {self.labels[0]: 1.0} if style is None else {style: 1.0} if isinstance(style, str) else dict(style)
+        if style is None:
+            style = dict(zip(self.labels, self.facts["shares"], strict=True)) if "shares" in self.facts else self.labels[0]
+        wanted = {style: 1.0} if isinstance(style, str) else dict(style)
         for name, share in wanted.items():
             if name not in self.labels:
                 nearest = difflib.get_close_matches(name, self.labels, n=1, cutoff=0.0)
