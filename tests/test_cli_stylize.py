@@ -73,33 +73,16 @@ def test_json_lines_pictures_in_predictions_and_the_exit_status(run, bundle, pic
         np.testing.assert_array_equal(pixels_of(Path("predictions") / name), by_hand(pixels_of(pictures / name)))
 
 
-@pytest.mark.parametrize(
-    ("style", "negative"),
-    [("dark <ü>", 0), ("negative=0.7,dark <ü>=0.3", 0.7), (" dark <ü> = 3 , negative = 1", 0.25), ("dark <ü>=2", 0)],
-)
-def test_the_table_and_styles(run, bundle, pictures, tmp_path, style, negative):
+def test_the_table_and_a_blend_of_styles(run, bundle, pictures, tmp_path):
     out = tmp_path / "deep" / "painted"
-    done = run("predict", bundle.parent, pictures / "a.png", "--draw", out, "--style", style)
+    done = run("predict", bundle.parent, pictures / "a.png", "--draw", out, "--style", "negative=0.7,dark <ü>=0.3")
     assert done.returncode == 0 and done.stdout == f"{pictures / 'a.png'}\n    {out / 'a.png'}\n"
-    np.testing.assert_allclose(pixels_of(out / "a.png"), by_hand(pixels_of(pictures / "a.png"), negative), atol=1)
+    np.testing.assert_allclose(pixels_of(out / "a.png"), by_hand(pixels_of(pictures / "a.png"), 0.7), atol=1)
 
 
-@pytest.mark.parametrize(
-    ("style", "message"),
-    [
-        ("dork", "did you mean 'dark <ü>'? Styles: negative, dark <ü>."),
-        ("dork=1", "Unknown style 'dork'"),
-        ("negative=much", 'expected a name, or shares of several: --style "negative=0.7,dark <ü>=0.3"'),
-        ("negative=1,negative=2", "expected a name, or shares"),
-        ("negative=1,", "expected a name, or shares"),
-        ("=1", "expected a name, or shares"),
-        ("negative=-1", "A share of -1.0"),
-        ("negative=0", "sum to 0.0"),
-    ],
-)
-def test_styles_that_cannot_be_are_told_and_nothing_is_made(run, bundle, pictures, tmp_path, style, message):
-    done = run("predict", bundle, pictures, "--draw", tmp_path / "out", "--style", style)
-    assert done.returncode == 2 and message in done.stderr and len(done.stderr.splitlines()) == 1
+def test_a_style_that_cannot_be_is_told_and_nothing_is_made(run, bundle, pictures, tmp_path):
+    done = run("predict", bundle, pictures, "--draw", tmp_path / "out", "--style", "dork")
+    assert done.returncode == 2 and "did you mean 'dark <ü>'?" in done.stderr and len(done.stderr.splitlines()) == 1
     assert not (tmp_path / "out").exists()
 
 
