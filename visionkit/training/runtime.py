@@ -1,5 +1,6 @@
 """What the machine offers: seeds, devices, compilation."""
 
+import logging
 import os
 from collections.abc import Callable
 from functools import cache, partial
@@ -12,18 +13,26 @@ from tensorflow.python.framework.convert_to_constants import convert_variables_t
 
 
 def prepare(seed: int) -> str:
-    """Seed Python, NumPy and Keras, and let a GPU's memory grow with need.
+    """Seed Python, NumPy and Keras, let a GPU's memory grow with need, and keep a notice off the screen.
+
+    TensorFlow calls it too much when a function is traced for a new size of pictures several times: with ``compiled`` that
+    is meant.
 
     Returns:
         the device in words, for the log and the report.
     """
     keras.utils.set_random_seed(seed)
+    tf.get_logger().addFilter(_is_not_on_retracing)
     gpus = tf.config.list_physical_devices("GPU")
     for gpu in gpus:
         tf.config.experimental.set_memory_growth(gpu, True)
     if gpus:
         return ", ".join(tf.config.experimental.get_device_details(gpu).get("device_name", gpu.name) for gpu in gpus)
     return f"CPU with {os.cpu_count()} cores"
+
+
+def _is_not_on_retracing(record: logging.LogRecord) -> bool:
+    return "triggered tf.function retracing" not in record.getMessage()
 
 
 def frozen(model: keras.Model) -> Callable[[tf.Tensor], tf.Tensor]:
