@@ -204,7 +204,7 @@ def paint_and_export(run: RunFolder, config: Config) -> None:
         options = {"styles": tuple(inputs.styles), "facts": facts, "half_precision": config.half_precision}
         export_stylizer(network, run.path / "model", **options)
         metrics |= {f"network_{name}": history[-1][f"val_{name}"] for name in ("style_loss", "content_loss")}
-        written = with_network(written, run, splits, history)
+        written = with_network(written, run, splits, history, inputs.shares)
         if len(wanted) == 1:
             once = named(final.loss(wide_enough(written.fast.astype(np.float32))))
             story.tell(
@@ -290,8 +290,14 @@ def train_network(
     return exact, history
 
 
-def with_network(report: StyleReport, run: RunFolder, splits: Splits, history: list[dict]) -> StyleReport:
-    """The report, with what the exported network makes of the content picture and of pictures it was not trained on."""
+def with_network(
+    report: StyleReport, run: RunFolder, splits: Splits, history: list[dict], shares: tuple[float, ...]
+) -> StyleReport:
+    """The report, with what the exported network makes of the content picture and of others.
+
+    The content picture is painted in the same blend of styles as by the descent; the others, which the network was not trained
+    on, in each style.
+    """
     model = load(run.path / "model")
     content = resized(report.content, max(report.result.shape[:2])).round().astype(np.uint8)
     painted = []
@@ -299,7 +305,8 @@ def with_network(report: StyleReport, run: RunFolder, splits: Splits, history: l
         picture = read_picture(path)
         picture = resized(picture, min(MIDDLE, max(picture.shape[:2]))).round().astype(np.uint8)
         painted.append(Painted(path, picture, [model.predict(picture, style=style).pixels for style in model.labels]))
-    return dataclasses.replace(report, history=history, fast=model.predict(content).pixels, painted=painted)
+    fast = model.predict(content, style=dict(zip(model.labels, shares, strict=True))).pixels
+    return dataclasses.replace(report, history=history, fast=fast, painted=painted)
 
 
 if __name__ == "__main__":

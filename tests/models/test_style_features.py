@@ -43,17 +43,15 @@ def test_layers_come_by_name_and_by_stride(features, photograph):
 
 
 def test_a_unit_sees_as_far_as_is_said(features):
-    names = list(features.output)
-    stride, beyond = reach(keras.Model(features.input, features.output["block4_conv1"]))
-    assert (stride, beyond) == (8, 1 + 1 + 2 * 2 + 3 * 4 + 8)
     here = keras.Model(features.input, features.output["block4_conv1"])
+    stride, beyond = reach(here)
+    assert (stride, beyond) == (8, 1 + 1 + 2 * 2 + 3 * 4 + 8)
     picture = np.random.default_rng(0).uniform(0, 255, (1, 128, 128, 3)).astype(np.float32)
     changed = picture.copy()
     changed[:, :, : 64 - beyond] = 0  # left of what the units from column 8 on see
     np.testing.assert_allclose(here(picture)[:, :, 8:], here(changed)[:, :, 8:], rtol=1e-3, atol=1e-2)
     changed[:, :, 64 - beyond] = 0
     assert np.abs(here(picture)[:, :, 8] - here(changed)[:, :, 8]).max() > 0
-    assert len(names) == 7
 
 
 def test_half_precision_is_near_and_leaves_pixels_alone(photograph):
