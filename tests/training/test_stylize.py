@@ -78,6 +78,24 @@ def test_an_interrupted_descent_goes_on_to_the_same_picture(maps, content, style
     assert difference.mean() < 0.5, "the same but for what a descent makes of rounding"
 
 
+def test_an_interruption_between_two_steps_repeats_none(maps, content, style):
+    how, told, steps = How((Scale(48, 6),)), [], []
+    whole = stylize(content, [Wanted(style)], maps, how, SHARES)
+
+    def stop(now):
+        told.append(now)
+        if now.step == 3:
+            raise KeyboardInterrupt
+
+    with pytest.raises(KeyboardInterrupt):
+        stylize(content, [Wanted(style)], maps, how, SHARES, watch=stop)
+    state = told[2].state()  # of the step after it
+    begin = told[2]._replace(state=lambda: state)
+    again = stylize(content, [Wanted(style)], maps, how, SHARES, watch=lambda now: steps.append(now.step), begin=begin)
+    assert steps == [3, 4, 5, 6]
+    assert np.abs(again.astype(int) - whole).mean() < 0.5
+
+
 def test_where_no_mask_is_white_the_content_stays(maps, content, style):
     mask = np.zeros(content.shape[:2], np.float32)
     mask[:, :80] = 1

@@ -239,16 +239,22 @@ def _adam(
     first: int,
     state: tuple[np.ndarray, ...],
 ) -> np.ndarray:
-    """Adam (https://arxiv.org/abs/1412.6980), its rate falling by half a cosine."""
+    """Adam (https://arxiv.org/abs/1412.6980), its rate falling by half a cosine.
+
+    Its state holds the picture, too: when it is asked for, a further step may have been taken than was told.
+    """
     rate = keras.optimizers.schedules.CosineDecay(learning_rate, max(1, steps), alpha=DECAYED)
     optimizer = keras.optimizers.Adam(rate, beta_2=0.99)
     variable = keras.Variable(picture)
     optimizer.build([variable])
-    for own, value in zip(optimizer.variables, state, strict=False):
-        own.assign(value)
+    everything = [*optimizer.variables, variable]
+    if state:
+        for own, value in zip(everything, state, strict=True):
+            own.assign(value)
+        first, picture = int(optimizer.iterations), keras.ops.convert_to_numpy(variable).clip(0, 255)
     for step in range(first, steps + 1):
         loss, gradient = objective.loss_and_gradient(picture)
-        tell(step, loss, picture, lambda: tuple(keras.ops.convert_to_numpy(own) for own in optimizer.variables))
+        tell(step, loss, picture, lambda: tuple(keras.ops.convert_to_numpy(own) for own in everything))
         if loss.total < ENOUGH:
             break
         if step < steps:
