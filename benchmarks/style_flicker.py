@@ -38,7 +38,7 @@ from visionkit.training.stylize import resized  # noqa: E402
 STYLE, WINDOW, BATCH, NOISE = "strokes", 96, 4, 5.0
 SCENE, FRAMES, STEP = "astronaut", 12, 3  # no crop of it is learnt from; pixels a frame
 SIDE = 192  # of a frame
-SHARES = Shares(style=60.0)  # as the recipe trains networks
+SHARES = Shares(style=15.0)  # as the recipe trains networks
 
 
 @dataclass(frozen=True)

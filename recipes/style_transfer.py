@@ -54,7 +54,7 @@ from visionkit.viz.style_report import MIDDLE, MOST_PAINTED, Painted, StyleRepor
 SMOKE = {"size": 64, "steps": 4, "window": 64, "epochs": 1}
 SMOKE_STEPS, SMOKE_PICTURES = 3, {"training": 8, "validation": 2}
 STEPS, NETWORK_RATE = 250, 3e-3  # of an epoch; the peak
-NETWORK_STYLE = 0.4  # times beta: a network meets a style less exactly than a descent, and would give the content up for it
+NETWORK_STYLE = 0.1  # times beta: a network meets a style less exactly than a descent, and would give the content up for it
 DESCENT_STEPS = (80, 60, 40)  # of the exported descent, the coarsest scale first
 CONTENT = "temple"  # the built-in photograph
 BATCH = 4  # windows a step
