@@ -126,8 +126,8 @@ class Config:
     """A small, quick run that shows that everything works."""
 
     def __post_init__(self):
-        check_at_least(self, size=16, content_weight=0, style_weight=0, smoothness=0, steps=1, epochs=1, window=64, seed=0)
-        check_at_least(self, style_size=0.05, learning_rate=0.001, temporal=0)
+        check_at_least(self, size=style_plan.SMALLEST, steps=1, epochs=1, window=64, seed=0)
+        check_at_least(self, content_weight=0, style_weight=0, smoothness=0, style_size=0.05, learning_rate=0.001, temporal=0)
 
     def checked(self) -> "Config":
         """The configuration with whole paths; what cannot be read is told now."""

@@ -106,6 +106,7 @@ def test_windows_are_as_large_as_a_network_can_halve_twice():
 
 def test_results_are_as_large_as_the_content_but_not_huge():
     assert choose_size(np.zeros((30, 20, 3), np.uint8)) == 30
+    assert choose_size(np.zeros((1, 1, 3), np.uint8)) == style_plan.SMALLEST
     assert choose_size(np.zeros((3000, 2000, 3), np.uint8)) == style_plan.LARGEST
 
 

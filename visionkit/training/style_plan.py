@@ -22,7 +22,8 @@ from visionkit.training.recipe import Story
 from visionkit.training.stylize import Wanted
 
 Colors = Literal["style", "luminance", "histogram"]
-LARGEST = 512  # pixels of the longer side of a result, where no other is asked for
+SMALLEST = 16  # pixels of the longer side of a result
+LARGEST = 512  # the same, where no other is asked for
 BUILT_IN = "strokes"  # the style where none is named
 RATIO = 0.02  # by which a mask's proportions may differ from the picture's
 
@@ -169,7 +170,7 @@ def whole_path(name: str) -> str:
 
 def choose_size(content: np.ndarray) -> int:
     """The longer side of the result: the content picture's own, up to ``LARGEST``, for more costs time."""
-    return min(max(content.shape[:2]), LARGEST)
+    return min(max(*content.shape[:2], SMALLEST), LARGEST)
 
 
 def read_folder(folder: str, seed: int) -> Splits:
