@@ -70,11 +70,14 @@ def test_an_epoch_is_the_same_each_time_and_the_next_another(index):
     assert (first(0) != first(1)).any() and (first(0) != first(0, seed=1)).any()
 
 
-def test_an_epoch_of_pictures_that_all_vanished_ends(index):
+def test_pictures_that_all_vanished_are_told(index, maps):
     for path in index.paths:
         Path(path).unlink()
     with pytest.raises(UserError, match="None of the photographs"):
         list(feeder(index, Schedule(1, 1, 2, 32, 1e-3))(0))
+    targets = Targets.of([Style(maps.grams(np.ones((32, 32, 3), np.float32)))])
+    with pytest.raises(UserError, match="None of the photographs"):
+        validator(style_network(filters=4, num_residuals=1), maps, targets, index, 32, SkippedFiles())()
 
 
 def test_two_frames_show_the_same_a_few_pixels_apart(rng):

@@ -29,6 +29,7 @@ from visionkit.training.style_objective import SMALLEST, Maps, Shares, Style
 VALIDATED_AT_ONCE = 4
 PARTS = ("content", "style", "smooth", "temporal")
 SHIFT, NOISE = 8, 5.0  # between two frames: pixels at most; deviation in 0..255
+GONE = "None of the photographs can be read any more; expected those that were there at the start of the run."
 AUGMENTATION = Augmentation("painted", area=(0.25, 1.0), flip=0.5)  # no colors: they are the style's to change
 
 
@@ -155,7 +156,7 @@ def window_feeder(
                     yield np.stack(left[:count])
                     del left[:count]
             if is_empty:
-                raise UserError("None of the photographs to learn from can be read any more; are they still there?")
+                raise UserError(GONE)
 
     def epoch_batches(epoch: int) -> Iterable:
         rng = np.random.default_rng([seed, epoch, 3])
@@ -235,6 +236,8 @@ def validator(
                 shares = np.repeat(style[None], len(batch["image"]), axis=0)
                 losses_here = answer(ops.convert_to_tensor(batch["image"]), ops.convert_to_tensor(shares))
                 found.append((len(shares), *(float(each) for each in losses_here)))
+        if not found:
+            raise UserError(GONE)
         counts, content_losses, style_losses = np.array(found).T
         return Validation(*(float(np.average(each, weights=counts)) for each in (content_losses, style_losses)))
 
