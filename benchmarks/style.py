@@ -87,7 +87,7 @@ def descent(options: Options) -> None:
     rate = min(plain, key=lambda each: plain[each][0][-1][1])
     wanted, its_seconds = plain[rate][0][-1][1], plain[rate][1]
     for number in range(options.rounds):
-        told, seconds = losses_of(maps, How(scales_to(SIZE)))
+        told, seconds = losses_of(maps, How(scales_to(SIZE), "lbfgs"))
         reached = next((at for at, loss, side in told if side == SIZE and loss <= wanted), None)
         words = f"as low after {reached:.1f} s: {its_seconds / reached:.2f} times as fast" if reached else "not as low"
         print(f"round {number}: the recipe's schedule ends at {told[-1][1]:.4f} after {seconds:.1f} s; {words}")
@@ -126,7 +126,7 @@ def network(options: Options) -> None:
     from visionkit.training.stylize import How, Scale, Wanted, prepared, resized, scales_to, stylize, wide_enough
 
     model, maps, exact = visionkit.load(options.model), looking(), looking(exact=True)
-    how, found = How(scales_to(options.size)), []
+    how, found = How(scales_to(options.size), "lbfgs"), []
     for style in model.labels:
         for name, photograph in CONTENTS.items():
             content, wanted = photograph(), [Wanted(painting(style))]
@@ -167,7 +167,7 @@ def print_peak(options: Options) -> None:
     if options.memory_of == "network":
         visionkit.load(options.model).predict(large)
     else:
-        stylize(large, [Wanted(painting(STYLE))], looking(), How((Scale(1024, 2), Scale(2048, 2))))
+        stylize(large, [Wanted(painting(STYLE))], looking(), How((Scale(1024, 2), Scale(2048, 2)), "lbfgs"))
     peak = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 2**20
     print(f"{options.memory_of}, {large.shape[1]} x {large.shape[0]}: peak {peak:.2f} GB, {time.perf_counter() - began:.0f} s")
 

@@ -38,7 +38,7 @@ def main(out: Path = Path(__file__).parent / "figures" / "styles.jpg", size: int
     for content, style in PAIRS:
         print(content, style, flush=True)
         wanted = painting(style)
-        cells.append(with_corner(stylize(CONTENTS[content](), [Wanted(wanted)], maps, How(scales_to(size))), wanted))
+        cells.append(with_corner(stylize(CONTENTS[content](), [Wanted(wanted)], maps, How(scales_to(size), "lbfgs")), wanted))
     rows = [beside(cells[start : start + 2]) for start in range(0, len(cells), 2)]
     width = min(row.shape[1] for row in rows)
     sheet = np.concatenate([np.pad(row[:, :width], ((0, GAP), (0, 0), (0, 0)), constant_values=255) for row in rows])
