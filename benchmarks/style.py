@@ -38,7 +38,7 @@ class Options:
 
     work: tuple[Work, ...] = ("steps", "descent", "network", "memory")
     """Which sections."""
-    model: Path = Path(__file__).parents[1] / "saved_models" / "paintings"
+    model: Path = Path(__file__).parents[1] / "saved_models" / "painting"
     """The bundle that paints in one pass, in built-in styles."""
     size: int = 384
     """Longer side in pixels of what the bundle and the descent paint."""
