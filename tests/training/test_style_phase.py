@@ -96,11 +96,11 @@ def test_two_frames_show_the_same_a_few_pixels_apart(rng):
 def test_the_loss_is_that_of_painting_one_picture(maps, rng):
     content, painted = (rng.uniform(0, 255, (48, 64, 3)).astype(np.float32) for _ in range(2))
     styles = [Style(maps.grams(rng.uniform(0, 90 * n, (40, 40, 3)).astype(np.float32))) for n in (1, 2)]
-    for number, style in enumerate(styles):
-        shares = np.eye(2, dtype=np.float32)[number : number + 1]
+    for shares in ([1.0, 0.0], [0.0, 1.0], [0.25, 0.75]):
         given = (ops.convert_to_tensor(each[None]) for each in (painted, content))
-        found = parts_of(maps, Targets.of(styles), *given, ops.convert_to_tensor(shares))
-        slow = Objective(maps, content, [style], Shares()).loss(painted)
+        found = parts_of(maps, Targets.of(styles), *given, ops.convert_to_tensor([shares]))
+        blend = [Style(style.grams, share) for style, share in zip(styles, shares, strict=True)]
+        slow = Objective(maps, content, blend, Shares()).loss(painted)
         assert [float(each) for each in found] == pytest.approx([slow.content_loss, slow.style_loss], rel=1e-4)
 
 

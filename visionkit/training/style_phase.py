@@ -96,9 +96,10 @@ def parts_of(maps: Maps, targets: Targets, painted: Any, pictures: Any, shares: 
     content_loss = losses.content_loss(seen[maps.layers.content], content) / squares
     style_loss = 0.0
     for name, share in maps.layers.style.items():
-        target = ops.tensordot(shares, targets.grams[name], 1)
-        scale = ops.matmul(shares, targets.scales[name])
-        style_loss = style_loss + share * losses.style_loss(mean_gram(seen[name]), target) / scale
+        grams, scales = mean_gram(seen[name]), targets.scales[name]
+        one_by_one = range(targets.grams[name].shape[0])
+        away = [losses.style_loss(grams, targets.grams[name][number][None]) / scales[number] for number in one_by_one]
+        style_loss = style_loss + share * ops.sum(shares * ops.stack(away, axis=1), axis=1)
     return ops.mean(content_loss), ops.mean(style_loss)
 
 

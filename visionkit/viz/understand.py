@@ -128,7 +128,9 @@ def understand(
             progress.update()
     spread = np.unique(np.linspace(0, len(readable) - 1, min(num_shown, len(readable))).round().astype(int)).tolist()
     shown = [readable[number] for number in spread]
-    explained = [_explained(model, path, label) for path in tqdm(shown, "explanations", leave=False, disable=None)]
+    seen = ((path, _read(model, path)) for path in tqdm(shown, "explanations", leave=False, disable=None))
+    # A file may have vanished since it was first read: then there is one picture less.
+    explained = [_explained(model, path, pixels, label) for path, pixels in seen if not isinstance(pixels, Unreadable)]
     return Understanding(model, as_pictures(first_filters(model.probe)), stages, explained, len(readable), unreadable)
 
 
@@ -257,8 +259,7 @@ def _stage(
     return Stage(layer, sees_all(model, layer), made)
 
 
-def _explained(model: ExplainedModel, path: str, label: str | None) -> ExplainedPicture:
-    pixels = model.seen(read_picture(path))
+def _explained(model: ExplainedModel, path: str, pixels: np.ndarray, label: str | None) -> ExplainedPicture:
     target = model.target(pixels, label)
     heat_of, explained, heat = _heat(model, pixels, target)
     covered, fall = attribution.occlusion(pixels, partial(model.probe.scores, weights=target.weights))
