@@ -213,7 +213,8 @@ def paint_and_export(run: RunFolder, config: Config) -> None:
             )
     metrics["seconds"] = round(run.seconds(), 1)
     metrics |= {name: float(f"{value:.6g}") for name, value in metrics.items()}
-    add_facts(run.path / "model", metrics=metrics)
+    of_network = {name.removeprefix("network_"): value for name, value in metrics.items() if name.startswith("network_")}
+    add_facts(run.path / "model", metrics=of_network or metrics)
     run.write_history([*painting.history, *written.history])
     write_style_report(dataclasses.replace(written, skipped=skipped.list()), run.path / "report.html")
     run.write_json("metrics.json", metrics)  # last: it marks the run as finished
