@@ -120,11 +120,11 @@ def test_pictures_of_any_size_are_painted_at_their_size(maps, style, rng, height
     assert painted.shape == content.shape
 
 
-def test_scales_double_up_to_the_side_and_the_finest_has_the_steps_asked_for():
+def test_scales_grow_up_to_the_side_and_the_finest_has_the_steps_asked_for():
     assert scales_to(40) == (Scale(40, scales_to(40)[0].steps),)
     scales = scales_to(512)
     assert [scale.side for scale in scales][-1] == 512 and scales[0].side >= 64
-    assert all(b.side == 2 * a.side for a, b in itertools.pairwise(scales))
+    assert all(b.side == 4 * a.side for a, b in itertools.pairwise(scales))
     assert scales_to(256, 7)[-1] == Scale(256, 7)
     assert scales_to(2048)[-1].side == 2048
 

@@ -22,7 +22,7 @@ from visionkit.models.style_features import StyleLayers, reach
 from visionkit.ops.gram import TINY, gram
 from visionkit.training import runtime
 
-LARGEST = 832  # pixels a side that are seen at once
+LARGEST, TILE = 832, 576  # pixels a side that are seen at once; of the tiles of what is larger
 SMALLEST = 1e-4  # mean square of what losses are relative to: below, a layer says nothing
 EVERYWHERE = -1  # the region of styles without a mask
 Sums = dict[str, Any]
@@ -107,7 +107,8 @@ class Maps:
         margin = -(-self._beyond // self._stride) * self._stride
         if length <= self._largest:
             return [_Span(slice(0, length), (0, length))]
-        step = max(self._stride, (self._largest - 2 * margin) // self._stride * self._stride)
+        side = min(TILE, self._largest)
+        step = max(self._stride, (side - 2 * margin) // self._stride * self._stride)
         starts = range(0, length, step)
         seen = [slice(max(0, at - margin), min(length, at + step + margin)) for at in starts]
         cores = [(at - each.start, min(length, at + step) - each.start) for at, each in zip(starts, seen, strict=True)]
@@ -188,13 +189,18 @@ class Objective:
         self._smooth = runtime.with_gradient(self._smoothness)
         self._back = runtime.with_gradient(self._carried)
 
+    @property
+    def is_in_tiles(self) -> bool:
+        """Whether the picture is too large to be seen at once."""
+        return len(self._tiles) > 1
+
     def loss(self, picture: np.ndarray) -> Loss:
         """Of float32 ``(H, W, 3)`` in 0..255."""
         return self.loss_and_gradient(picture)[0]
 
     def loss_and_gradient(self, picture: np.ndarray) -> tuple[Loss, np.ndarray]:
         """Of float32 ``(H, W, 3)`` in 0..255, and the gradient of the same shape."""
-        if len(self._tiles) == 1:
+        if not self.is_in_tiles:
             given = self._content[0], self._masks[0], ops.convert_to_tensor(self._tiles[0].core)
             found, gradient = self._whole(ops.convert_to_tensor(picture[None]), *given)
             return Loss(*map(float, found)), ops.convert_to_numpy(gradient)[0]

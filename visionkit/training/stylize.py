@@ -18,10 +18,10 @@ from threadpoolctl import threadpool_limits
 
 from visionkit.training.style_objective import USUAL, Loss, Maps, Objective, Shares, Style
 
-COARSEST = 128  # pixels of the longer side, or more: below, little of the content is left
+COARSEST, FINER = 64, 4  # pixels of the longer side, or more; times as fine is each scale
 NARROWEST = 32  # pixels of the shorter side: networks that halve a picture four times need as much
-STEPS = {128: 80, 256: 150, 512: 60, 1024: 25}  # by side; beyond, as few
-MEMORY = 10  # gradients that L-BFGS remembers
+STEPS = {64: 40, 128: 60, 256: 175, 512: 80, 1024: 25}  # by side; beyond, as few
+MEMORY = 20  # gradients that L-BFGS remembers
 FIRST = 3.0  # root mean square of the first change that L-BFGS tries, in 0..255
 ENOUGH = 1e-6  # loss of a picture that is its own style; what is left is rounding, which Adam would follow in large steps
 DECAYED = 0.1  # share of the learning rate in the last step
@@ -56,7 +56,7 @@ class How:
 
     Attributes:
         scales: one after the other; the last has the side of the result.
-        optimizer: "adam" or "lbfgs".
+        optimizer: "adam" or "lbfgs"; what is painted in tiles is painted by Adam.
         learning_rate: of Adam, in 0..255 a step.
         start: with the content picture, or with noise.
         style_size: longer side of the style pictures as a share of the content picture's.
@@ -90,15 +90,15 @@ class Progress(NamedTuple):
 
 
 def scales_to(side: int, steps: int | None = None) -> tuple[Scale, ...]:
-    """Sides that double up to ``side``, each with its steps.
+    """Sides that grow up to ``side``, each with its steps.
 
     Args:
         side: of the result.
-        steps: of the finest; the coarser ones have more. None takes what the side usually needs.
+        steps: of the finest; of the coarser ones in proportion. None takes what the side usually needs.
     """
     sides = [side]
-    while sides[0] >= 2 * COARSEST:
-        sides.insert(0, round(sides[0] / 2))
+    while sides[0] >= FINER * COARSEST:
+        sides.insert(0, round(sides[0] / FINER))
     usual = [STEPS[min(max(2 ** round(math.log2(each)), min(STEPS)), max(STEPS))] for each in sides]
     factor = 1.0 if steps is None else steps / usual[-1]
     return tuple(Scale(each, max(1, round(factor * count))) for each, count in zip(sides, usual, strict=True))
@@ -165,7 +165,8 @@ def stylize(
         else:
             painted = stretched(painted, here.content).clip(0, 255)
 
-        way = _adam if how.optimizer == "adam" else _lbfgs
+        # L-BFGS remembers as many pictures as gradients: too many of large ones.
+        way = _adam if how.optimizer == "adam" or here.objective.is_in_tiles else _lbfgs
         painted = way(here.objective, painted, scale.steps, how.learning_rate, _teller(watch, number, here), first, state)
         before = here.content
     return here.shown(painted).round().astype(np.uint8)
