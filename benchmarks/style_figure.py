@@ -41,7 +41,8 @@ def main(out: Path = Path(__file__).parent / "figures" / "styles.jpg", size: int
         cells.append(with_corner(stylize(CONTENTS[content](), [Wanted(wanted)], maps, How(scales_to(size), "lbfgs")), wanted))
     rows = [beside(cells[start : start + 2]) for start in range(0, len(cells), 2)]
     width = min(row.shape[1] for row in rows)
-    sheet = np.concatenate([np.pad(row[:, :width], ((0, GAP), (0, 0), (0, 0)), constant_values=255) for row in rows])
+    rows = [cv2.resize(row, (width, round(len(row) * width / row.shape[1])), interpolation=cv2.INTER_AREA) for row in rows]
+    sheet = np.concatenate([np.pad(row, ((0, GAP), (0, 0), (0, 0)), constant_values=255) for row in rows])
     Image.fromarray(sheet[:-GAP]).save(out, quality=88)
 
 
