@@ -15,6 +15,7 @@ Expected with seed 0 on 2 cores: README, "Measured".
 """
 
 import dataclasses
+from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Literal
@@ -28,7 +29,7 @@ visionkit.quiet_tensorflow()
 import keras  # noqa: E402
 import numpy as np  # noqa: E402
 
-from visionkit.data.decode import read_picture  # noqa: E402
+from visionkit.data.decode import PictureError, read_picture  # noqa: E402
 from visionkit.data.pixel_cache import open_cache  # noqa: E402
 from visionkit.data.sample import SkippedFiles  # noqa: E402
 from visionkit.data.splits import Splits  # noqa: E402
@@ -93,7 +94,7 @@ class Config:
     optimizer: Literal["adam", "lbfgs"] = "lbfgs"
     """How it descends."""
     steps: int | None = None
-    """At the finest scale; more at coarser ones. Default: by the size."""
+    """At the finest scale; at coarser ones in proportion. Default: by the size."""
     learning_rate: float = 10.0
     """Of Adam, in levels of 0 to 255."""
     base: str = "vgg16"
@@ -180,8 +181,8 @@ def paint_and_export(run: RunFolder, config: Config) -> None:
     if config.gif:
         write_atomically(run.path / "way.gif", gif(painting.frames))
     content, wanted = inputs.seen_content(config.colors), inputs.wanted(config.colors)
-    final = prepared(content, wanted, exact, how.scales[-1], how.style_size, shares).objective
-    metrics = named(final.loss(wide_enough(painting.painted.astype(np.float32))))
+    final = prepared(content, wanted, exact, how.scales[-1], how.style_size, shares)
+    metrics = named(final.objective.loss(wide_enough(painting.painted.astype(np.float32))))
     metrics["painting_seconds"] = round(run.seconds(), 1)
     written = StyleReport(
         title=f"Painted in the style of {', '.join(inputs.styles)}",
@@ -198,7 +199,7 @@ def paint_and_export(run: RunFolder, config: Config) -> None:
     )
     facts = {"base": config.base, "made_by": f"visionkit {visionkit.__version__}, recipes/style_transfer.py"}
     if splits is None:
-        export_descent(run, config, exact, wanted, tuple(inputs.styles), shares, facts)
+        export_descent(run, config, exact, final.styles, tuple(inputs.styles), shares, facts)
     else:
         network, history = train_network(run, config, splits, maps, wanted, shares, skipped)
         options = {"styles": tuple(inputs.styles), "facts": facts, "half_precision": config.half_precision}
@@ -206,7 +207,7 @@ def paint_and_export(run: RunFolder, config: Config) -> None:
         metrics |= {f"network_{name}": history[-1][f"val_{name}"] for name in ("style_loss", "content_loss")}
         written = with_network(written, run, splits, history, inputs.shares)
         if len(wanted) == 1:
-            once = named(final.loss(wide_enough(written.fast.astype(np.float32))))
+            once = named(final.objective.loss(wide_enough(written.fast.astype(np.float32))))
             story.tell(
                 f"The same picture in one pass: style loss {once['style_loss']:.3g}, content loss {once['content_loss']:.3g}; "
                 f"painted step by step {metrics['style_loss']:.3g} and {metrics['content_loss']:.3g}."
@@ -255,17 +256,15 @@ def make_plan(run: RunFolder, config: Config, skipped: SkippedFiles, story: Stor
 
 
 def export_descent(
-    run: RunFolder, config: Config, exact: Maps, wanted: list[Wanted], names: tuple[str, ...], shares: Shares, facts: dict
+    run: RunFolder, config: Config, exact: Maps, styles: Sequence[Style], names: tuple[str, ...], shares: Shares, facts: dict
 ) -> None:
     """The bundle that paints other pictures by the same descent."""
     print("Exporting ...", flush=True)
-    side = max(1, round(config.style_size * config.size))
-    styles = [Style(exact.grams(wide_enough(resized(each.picture, side)))) for each in wanted]
     steps = (SMOKE_STEPS,) * 3 if config.smoke else DESCENT_STEPS
     options = {"steps": steps, "learning_rate": config.learning_rate, "half_precision": config.half_precision}
     options["luminance_only"] = config.colors == "luminance"
     painter = Painter(exact.features, exact.layers, styles, shares, **options)
-    usual = np.array([each.share for each in wanted])
+    usual = np.array([each.share for each in styles])
     export_painting(painter, run.path / "model", styles=names, facts=facts, usual=(usual / usual.sum()).tolist())
 
 
@@ -303,7 +302,10 @@ def with_network(
     content = resized(report.content, max(report.result.shape[:2])).round().astype(np.uint8)
     painted = []
     for path in splits.val.paths[:MOST_PAINTED]:
-        picture = read_picture(path)
+        try:
+            picture = read_picture(path)
+        except PictureError:
+            continue  # it was readable at the start; there is one picture less to look at
         picture = resized(picture, min(MIDDLE, max(picture.shape[:2]))).round().astype(np.uint8)
         painted.append(Painted(path, picture, [model.predict(picture, style=style).pixels for style in model.labels]))
     fast = model.predict(content, style=dict(zip(model.labels, shares, strict=True))).pixels

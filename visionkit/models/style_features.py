@@ -97,8 +97,6 @@ def _output(backbone: keras.Model, name: str) -> keras.KerasTensor:
     if name in backbone.output:
         return backbone.output[name]
     if name not in {layer.name for layer in backbone.layers}:
-        known = [layer.name for layer in backbone.layers if len(getattr(layer.output, "shape", ())) == 4]
-        raise UserError(
-            f"{backbone.name} has no layer {name!r}; it has {', '.join([*by_stride(backbone.output), *known[2:]])}."
-        )
+        known = [*by_stride(backbone.output), *(layer.name for layer in backbone.layers if layer.weights)]
+        raise UserError(f"{backbone.name} has no layer {name!r}; it has {', '.join(known)}.")
     return backbone.get_layer(name).output

@@ -196,7 +196,9 @@ class Objective:
 
     def loss(self, picture: np.ndarray) -> Loss:
         """Of float32 ``(H, W, 3)`` in 0..255."""
-        return self.loss_and_gradient(picture)[0]
+        total, content_loss, style_loss = self._losses(self._added(self._seen(picture)))
+        (smooth,) = self._smoothness(ops.convert_to_tensor(picture[None]))
+        return Loss(float(total) + float(smooth), float(content_loss), float(style_loss))
 
     def loss_and_gradient(self, picture: np.ndarray) -> tuple[Loss, np.ndarray]:
         """Of float32 ``(H, W, 3)`` in 0..255, and the gradient of the same shape."""
@@ -204,20 +206,26 @@ class Objective:
             given = self._content[0], self._masks[0], ops.convert_to_tensor(self._tiles[0].core)
             found, gradient = self._whole(ops.convert_to_tensor(picture[None]), *given)
             return Loss(*map(float, found)), ops.convert_to_numpy(gradient)[0]
-        seen = [
-            (tile, (pixels, content, masks, ops.convert_to_tensor(tile.core)))
-            for (tile, pixels), content, masks in zip(self._maps.parts(picture), self._content, self._masks, strict=True)
-        ]
-        sums: Sums = {}
-        for _, given in seen:
-            sums = {name: sums.get(name, 0.0) + each for name, each in self._part(*given).items()}
-        (total, content_loss, style_loss), upstream = self._total(sums)
+        seen = self._seen(picture)
+        (total, content_loss, style_loss), upstream = self._total(self._added(seen))
         (smooth,), gradient = self._smooth(ops.convert_to_tensor(picture[None]))
         gradient = ops.convert_to_numpy(gradient)[0].copy()
         for tile, given in seen:
             _, part = self._back(*given, upstream)
             gradient[tile.rows, tile.columns] += ops.convert_to_numpy(part)[0]
         return Loss(float(total) + float(smooth), float(content_loss), float(style_loss)), gradient
+
+    def _seen(self, picture: np.ndarray) -> list[tuple[Tile, tuple[Any, ...]]]:
+        """Each tile, with what ``_sums`` takes of it."""
+        parts = zip(self._maps.parts(picture), self._content, self._masks, strict=True)
+        return [(tile, (pixels, content, masks, ops.convert_to_tensor(tile.core))) for (tile, pixels), content, masks in parts]
+
+    def _added(self, seen: list[tuple[Tile, tuple[Any, ...]]]) -> Sums:
+        """The sums of all tiles."""
+        sums: Sums = {}
+        for _, given in seen:
+            sums = {name: sums.get(name, 0.0) + each for name, each in self._part(*given).items()}
+        return sums
 
     def _all(self, picture: Any, content: Any, masks: Any, core: Any) -> tuple[Any, Any, Any]:
         total, content_loss, style_loss = self._losses(self._sums(picture, content, masks, core))

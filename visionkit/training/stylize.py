@@ -186,12 +186,14 @@ class Prepared:
     Attributes:
         content: float32 ``(H, W, 3)``, wide enough.
         size: height and width of the picture in it.
+        styles: as the loss knows them.
         objective: the loss.
         free: where a style is wanted, float32 ``(H, W, 1)``; None is everywhere.
     """
 
     content: np.ndarray
     size: tuple[int, int]
+    styles: Sequence[Style]
     objective: Objective
     free: np.ndarray | None
 
@@ -217,7 +219,7 @@ def prepared(
             free = np.maximum(free, mask[..., None])
         picture = wide_enough(resized(each.picture, max(1, round(style_size * scale.side))))
         styles.append(Style(maps.grams(picture), each.share, mask))
-    return Prepared(whole, seen.shape[:2], Objective(maps, whole, styles, shares), free)
+    return Prepared(whole, seen.shape[:2], styles, Objective(maps, whole, styles, shares), free)
 
 
 def resized_mask(mask: np.ndarray, size: tuple[int, int]) -> np.ndarray:

