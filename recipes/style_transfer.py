@@ -116,7 +116,7 @@ class Config:
     window: int = 256
     """Side in pixels of what it is shown of a photograph."""
     temporal: float = 0.0
-    """How much flicker between frames of a video costs in its training; 20 calms it."""
+    """How much flicker between frames of a video costs in its training."""
     half_precision: bool = False
     """Export weights of 16 bits: half the size."""
     seed: int = 0
