@@ -1,12 +1,14 @@
 """A phase that is interrupted and resumed ends where one without interruption ends."""
 
 import csv
+import dataclasses
 import itertools
 
 import keras
 import numpy as np
 import pytest
 
+from visionkit.errors import UserError
 from visionkit.training.fit import Phase, Validation, compile_phase, restore, run_epoch, snapshot, train_in_order
 from visionkit.training.run_folder import RunFolder, RunFolderError
 from visionkit.training.schedules import warmup_cosine
@@ -88,6 +90,21 @@ def test_training_learns(tmp_path):
     history = train_in_order(RunFolder.start(tmp_path / "run", {}), phases(model), model)
     assert history[-1]["val_accuracy"] >= 0.9 > history[0]["accuracy"]
     assert history[-1]["seconds"] >= history[0]["seconds"]
+
+
+@pytest.mark.filterwarnings("ignore:invalid value")
+def test_training_that_diverges_is_told_and_the_last_good_epoch_stays(tmp_path):
+    model, run = head(), RunFolder.start(tmp_path / "run", {})
+
+    def phase():
+        def epoch_batches(epoch):
+            return [(np.full((4, 6), np.nan if epoch else 1.0, "float32"), ONE_HOT[:4], np.ones(4, "float32"))]
+
+        return dataclasses.replace(phases(model)["first"](), num_steps=1, batches=epoch_batches)
+
+    with pytest.raises(UserError, match="epoch 2 of 'first': the loss is nan, expected a number"):
+        train_in_order(run, {"first": phase}, model)
+    assert run.load_checkpoint()[0]["epoch"] == 1
 
 
 @pytest.mark.parametrize("short_steps", [False, True])

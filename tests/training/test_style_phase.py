@@ -6,10 +6,11 @@ import keras
 import numpy as np
 import pytest
 from keras import ops
+from PIL import Image
 
 from tests.conftest import write_classes
 from tests.training.small_features import LAYERS, small_features
-from visionkit.data.sample import SkippedFiles
+from visionkit.data.sample import Index, SkippedFiles
 from visionkit.data.scan import scan
 from visionkit.errors import UserError
 from visionkit.models.style_network import style_network
@@ -21,6 +22,7 @@ from visionkit.training.style_phase import (
     Schedule,
     Targets,
     flicker,
+    has_contrast,
     parts_of,
     style_phase,
     two_frames,
@@ -68,6 +70,17 @@ def test_an_epoch_is_the_same_each_time_and_the_next_another(index):
 
     np.testing.assert_array_equal(first(0), first(0))
     assert (first(0) != first(1)).any() and (first(0) != first(0, seed=1)).any()
+
+
+def test_windows_of_one_even_color_are_left_out(index, tmp_path):
+    even = tmp_path / "even.png"
+    Image.new("RGB", (64, 64), (0, 1, 2)).save(even)
+    both = scan(Index((), (str(even), index.paths[0]), np.full(2, -1, np.int32)), SkippedFiles())
+    for temporal in (0.0, 1.0):
+        made = [pictures for (pictures, _), _ in feeder(both, Schedule(1, 3, 2, 32, 1e-3, temporal))(0)]
+        assert len(made) == 3 and all(has_contrast(pictures).all() for pictures in made)
+    with pytest.raises(UserError, match="more than one even color"):
+        list(feeder(both.take([0]), Schedule(1, 1, 2, 32, 1e-3))(0))
 
 
 def test_pictures_that_all_vanished_are_told(index, maps):

@@ -10,9 +10,15 @@ import keras
 import numpy as np
 from tqdm import tqdm
 
+from visionkit.errors import UserError
 from visionkit.training import runtime
 from visionkit.training.optimizers import adamw
 from visionkit.training.run_folder import RunFolder
+
+DIVERGED = (
+    "Training diverged in epoch {epoch} of '{phase}': the loss is {loss}, expected a number. Nothing of that epoch was kept. "
+    "Start anew with a lower learning rate, or another seed."
+)
 
 
 class Validation(NamedTuple):
@@ -105,11 +111,16 @@ def train(phase: Phase, run: RunFolder, history: list[dict], first_epoch: int = 
         run: takes the checkpoints.
         history: rows of all epochs so far; grows by one an epoch.
         first_epoch: how many epochs were finished before.
+
+    Raises:
+        UserError: the loss of an epoch is no number.
     """
     total, done = phase.epochs * phase.num_steps, first_epoch * phase.num_steps
     with tqdm(total=total, initial=done, desc=phase.name, unit=" steps") as bar:
         for epoch in range(first_epoch, phase.epochs):
             measured = run_epoch(phase, epoch, lambda: bar.update(1))
+            if not np.isfinite(measured["loss"]):
+                raise UserError(DIVERGED.format(epoch=epoch + 1, phase=phase.name, loss=measured["loss"]))
             if (epoch + 1) % phase.validate_every == 0 or epoch + 1 == phase.epochs:
                 validation = phase.validate()._asdict()
                 measured |= {f"val_{name}": value for name, value in validation.items()}

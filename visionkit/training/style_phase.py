@@ -30,6 +30,8 @@ VALIDATED_AT_ONCE = 4
 PARTS = ("content", "style", "smooth", "temporal")
 SHIFT, NOISE = 8, 5.0  # between two frames: pixels at most; deviation in 0..255
 GONE = "None of the photographs can be read any more; expected those that were there at the start of the run."
+FLAT = "None of the photographs shows more than one even color: there is nothing to paint. Expected photographs of things."
+LEAST_CONTRAST = 4.0  # deviation in 0..255 of the channel that varies most
 AUGMENTATION = Augmentation("painted", area=(0.25, 1.0), flip=0.5)  # no colors: they are the style's to change
 
 
@@ -138,26 +140,25 @@ def window_feeder(
     """A function from the number of an epoch to its batches: ``(pictures, styles)``, and what the loss has to know."""
     paired = schedule.temporal > 0
     count = schedule.batch_size // 2 if paired else schedule.batch_size
-    border = 2 * SHIFT if paired else 0
+    border = SHIFT if paired else 0
 
     def windows(epoch: int) -> Iterable[np.ndarray]:
         """Batches of ``count``, through all pictures again and again; what is left of each time is gathered."""
         left: list[np.ndarray] = []
         for turn in itertools.count():
-            options = {"size": schedule.size + border, "batch_size": count, "augmentation": AUGMENTATION, "cache": cache}
+            options = {"size": schedule.size + 2 * border, "batch_size": count, "augmentation": AUGMENTATION, "cache": cache}
             dataset = batches(index, skipped=skipped, shuffle=True, seed=seed, epoch=epoch * 1000 + turn, **options)
-            is_empty = True
+            num_seen = num_used = 0
             for batch in dataset.as_numpy_iterator():
-                is_empty = False
-                if len(batch["image"]) == count:
-                    yield batch["image"]
-                    continue
-                left.extend(batch["image"])
+                middle = slice(border, border + schedule.size)
+                used = batch["image"][has_contrast(batch["image"][:, middle, middle])]
+                num_seen, num_used = num_seen + len(batch["image"]), num_used + len(used)
+                left.extend(used)
                 if len(left) >= count:
                     yield np.stack(left[:count])
                     del left[:count]
-            if is_empty:
-                raise UserError(GONE)
+            if not num_used:
+                raise UserError(FLAT if num_seen else GONE)
 
     def epoch_batches(epoch: int) -> Iterable:
         rng = np.random.default_rng([seed, epoch, 3])
@@ -171,6 +172,15 @@ def window_feeder(
             yield (pictures, styles), given
 
     return epoch_batches
+
+
+def has_contrast(pictures: np.ndarray) -> np.ndarray:
+    """Which of uint8 ``(N, H, W, 3)`` are more than one even color.
+
+    To an even window each instance normalisation answers with nothing, and multiplies the gradient by thirty: by ten to the
+    twentieth through all of them, which ends in weights that are no numbers.
+    """
+    return pictures.std(axis=(1, 2)).max(axis=1) >= LEAST_CONTRAST
 
 
 def two_frames(pictures: np.ndarray, shift: np.ndarray, rng: np.random.Generator) -> np.ndarray:
