@@ -30,7 +30,7 @@ from visionkit.models.style_network import style_network  # noqa: E402
 from visionkit.training import runtime  # noqa: E402
 from visionkit.training.fit import load_weights, train_in_order  # noqa: E402
 from visionkit.training.run_folder import RunFolder  # noqa: E402
-from visionkit.training.style_objective import Maps, Shares, Style  # noqa: E402
+from visionkit.training.style_objective import USUAL, Maps, Style  # noqa: E402
 from visionkit.training.style_phase import Schedule, Targets, style_phase, validator, window_feeder  # noqa: E402
 from visionkit.training.style_plan import read_folder  # noqa: E402
 from visionkit.training.stylize import resized  # noqa: E402
@@ -38,7 +38,6 @@ from visionkit.training.stylize import resized  # noqa: E402
 STYLE, WINDOW, BATCH, NOISE = "strokes", 96, 4, 5.0
 SCENE, FRAMES, STEP = "astronaut", 12, 3  # no crop of it is learnt from; pixels a frame
 SIDE = 192  # of a frame
-SHARES = Shares(style=15.0)  # as the recipe trains networks
 
 
 @dataclass(frozen=True)
@@ -65,7 +64,7 @@ def trained(options: Options, temporal: float, maps: Maps) -> tuple[keras.Model,
         in_half_precision(network, but=("shade",))
     feeder = window_feeder(splits.train, schedule, 1, seed=options.seed, skipped=skipped, cache=None)
     measure = validator(network, maps, targets, splits.val, WINDOW, skipped)
-    phase = style_phase(network, schedule, maps, targets, SHARES, feeder, measure)
+    phase = style_phase(network, schedule, maps, targets, USUAL, feeder, measure)
     with tempfile.TemporaryDirectory() as folder:
         run = RunFolder.start(folder, {})
         history = train_in_order(run, {"network": lambda: phase}, network)

@@ -54,12 +54,11 @@ from visionkit.viz.style_report import MIDDLE, MOST_PAINTED, Painted, StyleRepor
 
 SMOKE = {"size": 64, "steps": 4, "window": 64, "epochs": 1}
 SMOKE_STEPS, SMOKE_PICTURES = 3, {"training": 8, "validation": 2}
-STEPS, NETWORK_RATE = 250, 3e-3  # of an epoch; the peak
-NETWORK_STYLE = 0.1  # times beta: a network meets a style less exactly than a descent, and would give the content up for it
+STEPS, NETWORK_RATE = 250, 2e-3  # of an epoch; the peak
 DESCENT_STEPS = (80, 60, 40)  # of the exported descent, the coarsest scale first
 CONTENT = "temple"  # the built-in photograph
-BATCH = 4  # windows a step
-SEEN = 1.5  # longer side of what windows are cut from, in windows: the styles are seen as large
+BATCH = 2  # windows a step: large ones rather than many, for their borders and few positions say another style
+SEEN = 1.2  # longer side of what windows are cut from, in windows: the styles are seen as large
 VALIDATED = 16  # pictures
 
 
@@ -113,7 +112,7 @@ class Config:
     """Also write RUN/way.gif: how the picture came about."""
     epochs: int = 12
     """Of the network's training (--data), 250 steps each."""
-    window: int = 256
+    window: int = 320
     """Side in pixels of what it is shown of a photograph."""
     temporal: float = 0.0
     """How much flicker between frames of a video costs in its training."""
@@ -282,7 +281,6 @@ def train_network(
     cache = open_cache(splits.train, "auto", say=print)
     feeder = window_feeder(splits.train, schedule, len(wanted), seed=config.seed, skipped=skipped, cache=cache)
     measure = validator(network, maps, targets, splits.val, config.window, skipped)
-    shares = shares._replace(style=NETWORK_STYLE * shares.style)
     phases = {"network": lambda: style_phase(network, schedule, maps, targets, shares, feeder, measure)}
     history = train_in_order(run, phases, network)
     exact = style_network(num_styles=len(wanted))

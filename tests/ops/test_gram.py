@@ -46,6 +46,28 @@ def test_they_are_those_of_loops(rng, weighted):
     np.testing.assert_allclose(mean_gram(features, weights), by_loops(features, weights) / counted, rtol=1e-4, atol=1e-4)
 
 
+@pytest.mark.parametrize("weighted", [0, 1])
+def test_the_gradient_is_that_of_the_products(rng, weighted):
+    """Of matrices that are not symmetric themselves, as a loss may ask for, also in half precision."""
+    features, upstream = rng.normal(size=(2, 4, 3, 5)).astype("float32"), rng.normal(size=(2, 5, 5)).astype("float32")
+    weights = rng.random((1, 4, 3)).astype("float32") if weighted else None
+    seen = tf.convert_to_tensor(features)
+    with tf.GradientTape() as tape:
+        tape.watch(seen)
+        loss = tf.reduce_sum(gram(seen, weights) * upstream)
+    found = tape.gradient(loss, seen)
+    scaled = features if weights is None else features * weights[..., None]
+    expected = np.einsum("nhwc,ncd->nhwd", scaled, upstream + np.swapaxes(upstream, 1, 2))
+    np.testing.assert_allclose(found, expected, rtol=1e-4, atol=1e-4)
+    half = tf.cast(seen, "bfloat16")
+    with tf.GradientTape() as tape:
+        tape.watch(half)
+        loss = tf.reduce_sum(gram(half, weights) * upstream)
+    found = tape.gradient(loss, half)
+    assert found.dtype == tf.bfloat16
+    assert np.abs(found.numpy().astype("float32") - expected).max() < 0.02 * np.abs(expected).max()
+
+
 def test_neither_the_order_of_positions_nor_repeated_ones_change_the_mean(rng):
     features = rng.normal(size=(1, 4, 6, 3)).astype("float32")
     moved = rng.permutation(features.reshape(24, 3)).reshape(1, 6, 4, 3)

@@ -58,6 +58,14 @@ def test_batches_take_the_styles_in_turns_and_go_on_beyond_the_pictures(index):
     np.testing.assert_array_equal(made[0][1]["pictures"], made[0][0][0])
 
 
+def test_the_style_counts_more_and_more(index):
+    schedule = Schedule(3, 10, 2, 32, 1e-3, first_style=0.01)
+    assert schedule.style_at(0) == 0.01 and schedule.style_at(10) == pytest.approx(0.1)
+    assert [schedule.style_at(step) for step in (20, 25, 29)] == [1.0, 1.0, 1.0]
+    seen = [given["grown"] for epoch in range(3) for _, given in feeder(index, schedule)(epoch)]
+    np.testing.assert_allclose(seen, [2 * [schedule.style_at(step)] for step in range(30)], rtol=1e-6)
+
+
 def test_fewer_pictures_than_a_batch_are_shown_again(index):
     few = index.take(range(3))
     made = [pictures for (pictures, _), _ in feeder(few, Schedule(1, 3, 4, 32, 1e-3))(0)]

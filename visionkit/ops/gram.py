@@ -20,10 +20,31 @@ def gram(features: keras.KerasTensor, weights: keras.KerasTensor | None = None) 
         float32 ``(N, C, C)``, symmetric; zeros where there is no position.
     """
     num_pictures, height, width, channels = ops.shape(features)
-    features = ops.cast(features, "float32")
-    seen = features if weights is None else features * ops.cast(weights, "float32")[..., None]
-    flat, seen = (ops.reshape(each, (num_pictures, height * width, channels)) for each in (features, seen))
-    return ops.matmul(ops.transpose(flat, (0, 2, 1)), seen)
+    flat = ops.reshape(features, (num_pictures, height * width, channels))
+    return _products(flat, None if weights is None else ops.reshape(weights, (-1, height * width, 1)))
+
+
+def _products(flat: keras.KerasTensor, weights: keras.KerasTensor | None) -> keras.KerasTensor:
+    """``gram`` of ``(N, positions, C)`` and ``(N, positions, 1)``.
+
+    The matrix is symmetric: its gradient by the features takes one product, where the general rule takes two, and in half
+    precision it is computed in that.
+    """
+
+    @ops.custom_gradient
+    def products(flat):
+        wide = ops.cast(flat, "float32")
+        seen = wide if weights is None else wide * ops.cast(weights, "float32")
+
+        def gradient(*arguments, upstream=None):
+            upstream = arguments[0] if upstream is None else upstream
+            both = ops.cast(upstream + ops.transpose(upstream, (0, 2, 1)), flat.dtype)
+            by_features = ops.matmul(flat, both)
+            return by_features if weights is None else by_features * ops.cast(weights, flat.dtype)
+
+        return ops.matmul(ops.transpose(wide, (0, 2, 1)), seen), gradient
+
+    return products(flat)
 
 
 def mean_gram(features: keras.KerasTensor, weights: keras.KerasTensor | None = None) -> keras.KerasTensor:

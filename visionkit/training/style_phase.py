@@ -28,6 +28,7 @@ from visionkit.training.style_objective import SMALLEST, Maps, Shares, Style
 
 VALIDATED_AT_ONCE = 4
 PARTS = ("content", "style", "smooth", "temporal")
+FIRST_STYLE = 0.1  # with the whole style from the start a network paints nothing else, whatever it is shown
 SHIFT, NOISE = 8, 5.0  # between two frames: pixels at most; deviation in 0..255
 GONE = "None of the photographs can be read any more; expected those that were there at the start of the run."
 FLAT = "None of the photographs shows more than one even color: there is nothing to paint. Expected photographs of things."
@@ -53,6 +54,7 @@ class Schedule:
         size: side of a window in pixels, a multiple of 4.
         learning_rate: the peak.
         temporal: weight of the temporal term; 0 trains on single windows.
+        first_style: how much the style counts at first, as a share of what it counts in the end.
     """
 
     epochs: int
@@ -61,6 +63,12 @@ class Schedule:
     size: int
     learning_rate: float
     temporal: float = 0.0
+    first_style: float = FIRST_STYLE
+
+    def style_at(self, step: int) -> float:
+        """How much the style counts in a step, from 0: it grows by the same factor each, and is whole for the last third."""
+        grown = min(1.0, 1.5 * step / max(1, self.epochs * self.num_steps))
+        return self.first_style ** (1 - grown)
 
 
 @dataclass(frozen=True, eq=False)
@@ -106,12 +114,12 @@ def parts_of(maps: Maps, targets: Targets, painted: Any, pictures: Any, shares: 
 
 
 def losses_of(maps: Maps, targets: Targets, shares: Shares, temporal: float) -> Callable[[Any, Any], dict[str, Any]]:
-    """A function from painted pictures and ``{"pictures", "styles", "shift"}`` to the weighted parts of the loss."""
+    """A function from painted pictures and ``{"pictures", "styles", "shift", "grown"}`` to the weighted parts of the loss."""
 
     def parts(painted, given):
         pictures = ops.cast(given["pictures"], "float32")
         content_loss, style_loss = parts_of(maps, targets, painted, pictures, given["styles"])
-        found = {"content": shares.content * content_loss, "style": shares.style * style_loss}
+        found = {"content": shares.content * content_loss, "style": shares.style * given["grown"][0] * style_loss}
         found["smooth"] = shares.smoothness * ops.mean(losses.total_variation(painted))
         found["temporal"] = temporal * flicker(painted, given["shift"]) if temporal else ops.zeros(())
         return found
@@ -169,6 +177,7 @@ def window_feeder(
                 shift = rng.integers(-SHIFT, SHIFT, 2, endpoint=True).astype(np.int32)
                 pictures, styles = two_frames(pictures, shift, rng), np.concatenate([styles, styles])
             given = {"pictures": pictures, "styles": styles, "shift": np.repeat(shift[None], len(pictures), axis=0)}
+            given["grown"] = np.full(len(pictures), schedule.style_at(epoch * schedule.num_steps + step), np.float32)
             yield (pictures, styles), given
 
     return epoch_batches

@@ -13,7 +13,7 @@ from typing import Any, Literal, NamedTuple
 import cv2
 import keras
 import numpy as np
-from scipy.optimize import Bounds, minimize
+from scipy.optimize import minimize
 from threadpoolctl import threadpool_limits
 
 from visionkit.training.style_objective import USUAL, Loss, Maps, Objective, Shares, Style
@@ -21,7 +21,7 @@ from visionkit.training.style_objective import USUAL, Loss, Maps, Objective, Sha
 COARSEST, FINER = 64, 4  # pixels of the longer side, or more; times as fine is each scale
 NARROWEST = 32  # pixels of the shorter side: networks that halve a picture four times need as much
 STEPS = {64: 60, 128: 60, 256: 180, 512: 80, 1024: 25}  # by side; beyond, as few
-MEMORY = 20  # gradients that L-BFGS remembers
+MEMORY = 8  # gradients that L-BFGS remembers
 FIRST = 3.0  # root mean square of the first change that L-BFGS tries, in 0..255
 ENOUGH = 1e-6  # loss of a picture that is its own style; what is left is rounding, which Adam would follow in large steps
 DECAYED = 0.1  # share of the learning rate in the last step
@@ -276,15 +276,18 @@ def _lbfgs(
     first: int,
     state: tuple[np.ndarray, ...],
 ) -> np.ndarray:
-    """L-BFGS with bounds (Byrd et al. 1995), by SciPy: it finds the lengths of its steps, and ends where nothing more is won.
+    """L-BFGS (Liu and Nocedal 1989) by SciPy: it finds the lengths of its steps, and ends where nothing more is won.
 
-    What it remembers cannot be kept: it goes on from the picture alone. Its steps here are evaluations.
+    It knows no bounds, which would cost it more than all else it does: pixels beyond 0..255 are seen as black or white, and the
+    gradient does not drive them further. What it remembers cannot be kept: it goes on from the picture alone. Its steps here
+    are evaluations.
     """
     best, done = [None, picture], [first]
     unit = FIRST * math.sqrt(picture.size)  # SciPy's first step has a length of 1
 
     def loss_and_gradient(pixels: np.ndarray) -> tuple[float, np.ndarray]:
-        seen = (unit * pixels).astype(np.float32).reshape(picture.shape)
+        free = (unit * pixels).astype(np.float32).reshape(picture.shape)
+        seen = free.clip(0, 255)
         loss, gradient = objective.loss_and_gradient(seen)
         if best[0] is None or loss.total < best[0].total:
             best[:] = loss, seen
@@ -292,11 +295,12 @@ def _lbfgs(
         done[0] += 1
         if loss.total < ENOUGH:
             raise StopIteration
-        return loss.total, unit * gradient.ravel().astype(np.float64)
+        leads_out = ((free < 0) & (gradient > 0)) | ((free > 255) & (gradient < 0))
+        return loss.total, unit * np.where(leads_out, 0, gradient).ravel().astype(np.float64)
 
     options = {"maxfun": steps - first + 1, "maxiter": steps, "maxcor": MEMORY, "ftol": 0.0, "gtol": 0.0}
-    bounds, begin = Bounds(0.0, 255.0 / unit), picture.ravel().astype(np.float64) / unit
+    begin = picture.ravel().astype(np.float64) / unit
     # Its many products of vectors are short: more threads wait for each other longer than they compute.
     with contextlib.suppress(StopIteration), threadpool_limits(1, "blas"):
-        minimize(loss_and_gradient, begin, jac=True, method="L-BFGS-B", bounds=bounds, options=options)
+        minimize(loss_and_gradient, begin, jac=True, method="L-BFGS-B", options=options)
     return best[1]
