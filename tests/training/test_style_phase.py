@@ -131,7 +131,7 @@ def test_a_network_learns_to_paint(maps, index, tmp_path, rng, temporal):
     styles = [Style(maps.grams(rng.uniform(0, 255, (32, 32, 3)).astype(np.float32)))]
     targets, shares = Targets.of(styles), Shares(content=1.0, style=20.0)
     network = style_network(num_styles=1, filters=4, num_residuals=1)
-    schedule = Schedule(2, 8, 2, 32, 1e-2, temporal)
+    schedule = Schedule(2, 8, 2, 32, 1e-2, temporal, first_style=1.0)
     measure = validator(network, maps, targets, index, 32, SkippedFiles())
     before = measure()
     phase = style_phase(network, schedule, maps, targets, shares, feeder(index, schedule, 1), measure)
