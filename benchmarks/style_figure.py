@@ -38,7 +38,7 @@ def main(out: Path = Path(__file__).parent / "figures" / "styles.jpg", size: int
     for content, style in PAIRS:
         print(content, style, flush=True)
         wanted = painting(style)
-        cells.append(with_corner(stylize(CONTENTS[content](), [Wanted(wanted)], maps, How(scales_to(size), "lbfgs")), wanted))
+        cells.append(with_corner(stylize(CONTENTS[content](), [Wanted(wanted)], maps, How(scales_to(size))), wanted))
     rows = [beside(cells[start : start + 2]) for start in range(0, len(cells), 2)]
     width = min(row.shape[1] for row in rows)
     rows = [cv2.resize(row, (width, round(len(row) * width / row.shape[1])), interpolation=cv2.INTER_AREA) for row in rows]

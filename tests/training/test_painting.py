@@ -14,7 +14,7 @@ from visionkit.training.style_objective import Maps, Shares
 from visionkit.training.style_plan import Inputs
 from visionkit.training.stylize import How, Scale
 
-HOW = How((Scale(48, 3), Scale(96, 3)))
+HOW = How((Scale(48, 3), Scale(96, 3)), "adam")
 SHARES = Shares(style=50.0)
 
 

@@ -136,6 +136,13 @@ def test_a_network_learns_to_paint(maps, index, tmp_path, rng, temporal):
     before = measure()
     phase = style_phase(network, schedule, maps, targets, shares, feeder(index, schedule, 1), measure)
     history = train_in_order(RunFolder.start(tmp_path / "run", {}), {"network": lambda: phase}, network)
-    assert {"loss", "content_loss", "style_loss", "temporal_loss", "val_content_loss", "val_style_loss"} <= set(history[0])
+    assert {
+        "loss",
+        "weighted_content_loss",
+        "weighted_style_loss",
+        "temporal_loss",
+        "val_content_loss",
+        "val_style_loss",
+    } <= set(history[0])
     assert measure().style_loss < before.style_loss
     assert (history[-1]["temporal_loss"] > 0) == (temporal > 0)

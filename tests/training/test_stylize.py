@@ -54,7 +54,7 @@ def test_content_that_is_its_own_style_stays(maps, content):
 
 def test_every_step_is_told_and_the_last_picture_is_the_result(maps, content, style):
     told = []
-    painted = stylize(content, [Wanted(style)], maps, How((Scale(32, 3), Scale(64, 2))), SHARES, watch=told.append)
+    painted = stylize(content, [Wanted(style)], maps, How((Scale(32, 3), Scale(64, 2)), "adam"), SHARES, watch=told.append)
     assert [(each.scale, each.step) for each in told] == [(0, 0), (0, 1), (0, 2), (0, 3), (1, 0), (1, 1), (1, 2)]
     assert told[-1].loss.total <= told[4].loss.total
     np.testing.assert_array_equal(painted, told[-1].picture.round().astype(np.uint8))
@@ -62,7 +62,7 @@ def test_every_step_is_told_and_the_last_picture_is_the_result(maps, content, st
 
 @pytest.mark.parametrize("stopped_at", [(0, 2), (1, 0), (1, 3)])
 def test_an_interrupted_descent_goes_on_to_the_same_picture(maps, content, style, stopped_at):
-    how = How((Scale(48, 4), Scale(96, 4)))
+    how = How((Scale(48, 4), Scale(96, 4)), "adam")
     whole, kept = stylize(content, [Wanted(style)], maps, how, SHARES), []
 
     def stop(now):
@@ -79,7 +79,7 @@ def test_an_interrupted_descent_goes_on_to_the_same_picture(maps, content, style
 
 
 def test_an_interruption_between_two_steps_repeats_none(maps, content, style):
-    how, told, steps = How((Scale(48, 6),)), [], []
+    how, told, steps = How((Scale(48, 6),), "adam"), [], []
     whole = stylize(content, [Wanted(style)], maps, how, SHARES)
 
     def stop(now):

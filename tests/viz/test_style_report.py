@@ -40,7 +40,8 @@ def test_the_way_the_masks_and_the_network_are_shown(rng, tmp_path):
     frames = [picture(rng) for _ in range(30)]
     painted = [Painted("cat.png", picture(rng), [picture(rng)])]
     history = [
-        {"phase": "network", "epoch": n, "style_loss": 1.0, "val_style_loss": 0.1, "val_content_loss": 0.2} for n in (1, 2)
+        {"phase": "network", "epoch": n, "weighted_style_loss": 1.0, "val_style_loss": 0.1, "val_content_loss": 0.2}
+        for n in (1, 2)
     ]
     report = plain(
         rng,

@@ -27,7 +27,7 @@ from visionkit.training.fit import Phase
 from visionkit.training.style_objective import SMALLEST, Maps, Shares, Style
 
 VALIDATED_AT_ONCE = 4
-PARTS = ("content", "style", "smooth", "temporal")
+PARTS = ("weighted_content", "weighted_style", "smoothness", "temporal")
 FIRST_STYLE = 0.1  # with the whole style from the start a network paints nothing else, whatever it is shown
 SHIFT, NOISE = 8, 5.0  # between two frames: pixels at most; deviation in 0..255
 GONE = "None of the photographs can be read any more; expected those that were there at the start of the run."
@@ -119,8 +119,9 @@ def losses_of(maps: Maps, targets: Targets, shares: Shares, temporal: float) -> 
     def parts(painted, given):
         pictures = ops.cast(given["pictures"], "float32")
         content_loss, style_loss = parts_of(maps, targets, painted, pictures, given["styles"])
-        found = {"content": shares.content * content_loss, "style": shares.style * given["grown"][0] * style_loss}
-        found["smooth"] = shares.smoothness * ops.mean(losses.total_variation(painted))
+        grown = given["grown"][0]
+        found = {"weighted_content": shares.content * content_loss, "weighted_style": grown * shares.style * style_loss}
+        found["smoothness"] = shares.smoothness * ops.mean(losses.total_variation(painted))
         found["temporal"] = temporal * flicker(painted, given["shift"]) if temporal else ops.zeros(())
         return found
 

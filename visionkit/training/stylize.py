@@ -64,7 +64,7 @@ class How:
     """
 
     scales: tuple[Scale, ...]
-    optimizer: Literal["adam", "lbfgs"] = "adam"
+    optimizer: Literal["adam", "lbfgs"] = "lbfgs"
     learning_rate: float = 10.0
     start: Literal["content", "noise"] = "content"
     style_size: float = 1.0

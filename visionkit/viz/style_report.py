@@ -20,7 +20,7 @@ MOST_PAINTED = 8  # pictures that the network painted
 LINES = {"loss": plots.INK, "content_loss": plots.VALIDATION, "style_loss": "#d97706"}
 NAMES = {"loss": "in all", "content_loss": "content", "style_loss": "style"}
 FAST = {
-    "style, weighted": {"training": "style_loss"},
+    "style, as it counts": {"training": "weighted_style_loss"},
     "style loss": {"validation": "val_style_loss"},
     "content loss": {"validation": "val_content_loss"},
 }
