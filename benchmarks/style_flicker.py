@@ -44,7 +44,7 @@ SIDE = 192  # of a frame
 class Options:
     """What is measured."""
 
-    steps: int = 800
+    steps: int = 600
     """Of each training."""
     temporal: float = 20.0
     """Weight of the temporal term in one of them."""
