@@ -47,7 +47,7 @@ from visionkit.training.plan import first_pictures  # noqa: E402
 from visionkit.training.recipe import Story, check_at_least, command_line, run_recipe  # noqa: E402
 from visionkit.training.run_folder import RunFolder, write_atomically  # noqa: E402
 from visionkit.training.style_objective import Loss, Maps, Shares, Style  # noqa: E402
-from visionkit.training.style_phase import Schedule, Targets, style_phase, validator, window_feeder  # noqa: E402
+from visionkit.training.style_phase import Schedule, Targets, Validation, style_phase, validator, window_feeder  # noqa: E402
 from visionkit.training.style_plan import Inputs  # noqa: E402
 from visionkit.training.stylize import How, Wanted, prepared, resized, scales_to, wide_enough  # noqa: E402
 from visionkit.viz.style_report import MIDDLE, MOST_PAINTED, Painted, StyleReport, write_style_report  # noqa: E402
@@ -91,7 +91,7 @@ class Config:
     start: Literal["content", "noise"] = "content"
     """What the descent begins with."""
     optimizer: Literal["adam", "lbfgs"] = "lbfgs"
-    """How it descends."""
+    """How it descends; beyond 832 pixels always by adam, which remembers less."""
     steps: int | None = None
     """At the finest scale; at coarser ones in proportion. Default: by the size."""
     learning_rate: float = 10.0
@@ -167,6 +167,7 @@ def paint_and_export(run: RunFolder, config: Config) -> None:
     exact = look(config)
     maps = look(config, half=True) if half else exact
     story.tell(f"{config.base} looks, in {'bfloat16' if half else 'float32'}, on a {device}.")
+    exact.tiles(config.size, config.size)  # complains now, not after the coarser scales
     height, width = inputs.content.shape[:2]
     story.tell(f"Content of {width} x {height} pixels, painted with a longer side of {config.size}.")
     if config.smoke:
@@ -177,12 +178,13 @@ def paint_and_export(run: RunFolder, config: Config) -> None:
     how = How(scales, config.optimizer, config.learning_rate, config.start, config.style_size, config.seed)
     painting = Painting(run, inputs, config.colors, how)
     result = painting.paint(maps, shares)
+    painting_seconds = run.seconds()
     if config.gif:
         write_atomically(run.path / "way.gif", gif(painting.frames))
     content, wanted = inputs.seen_content(config.colors), inputs.wanted(config.colors)
     final = prepared(content, wanted, exact, how.scales[-1], how.style_size, shares)
     metrics = named(final.objective.loss(wide_enough(painting.painted.astype(np.float32))))
-    metrics["painting_seconds"] = round(run.seconds(), 1)
+    metrics["painting_seconds"] = round(painting_seconds, 1)
     written = StyleReport(
         title=f"Painted in the style of {', '.join(inputs.styles)}",
         sentences=story.sentences,
@@ -200,10 +202,10 @@ def paint_and_export(run: RunFolder, config: Config) -> None:
     if splits is None:
         export_descent(run, config, exact, final.styles, tuple(inputs.styles), shares, facts)
     else:
-        network, history = train_network(run, config, splits, maps, wanted, shares, skipped)
+        network, history, measured = train_network(run, config, splits, (maps, exact), wanted, shares, skipped)
         options = {"styles": tuple(inputs.styles), "facts": facts, "half_precision": config.half_precision}
         export_stylizer(network, run.path / "model", **options)
-        metrics |= {f"network_{name}": history[-1][f"val_{name}"] for name in ("style_loss", "content_loss")}
+        metrics |= {f"network_{name}": value for name, value in measured._asdict().items()}
         written = with_network(written, run, splits, history, inputs.shares)
         if len(wanted) == 1:
             once = named(final.objective.loss(wide_enough(written.fast.astype(np.float32))))
@@ -268,11 +270,28 @@ def export_descent(
 
 
 def train_network(
-    run: RunFolder, config: Config, splits: Splits, maps: Maps, wanted: list[Wanted], shares: Shares, skipped: SkippedFiles
-) -> tuple[keras.Model, list[dict]]:
-    """A network that paints in one pass, with its weights of the last epoch averaged, and a row for each epoch."""
+    run: RunFolder,
+    config: Config,
+    splits: Splits,
+    looking: tuple[Maps, Maps],
+    wanted: list[Wanted],
+    shares: Shares,
+    skipped: SkippedFiles,
+) -> tuple[keras.Model, list[dict], Validation]:
+    """A network that paints in one pass, a row for each epoch, and what is measured of it in the end.
+
+    Args:
+        run: takes the weights: those of the last epochs averaged.
+        config: options.
+        splits: the photographs.
+        looking: what looks while it learns, and what looks exactly.
+        wanted: the styles.
+        shares: of the parts of the loss.
+        skipped: what could not be read.
+    """
     side = round(SEEN * config.style_size * config.window)
-    targets = Targets.of([Style(maps.grams(wide_enough(resized(each.picture, side)))) for each in wanted])
+    pictures = [wide_enough(resized(each.picture, side)) for each in wanted]
+    learnt, exact = (Targets.of([Style(maps.grams(picture)) for picture in pictures]) for maps in looking)
     steps = SMOKE_STEPS if config.smoke else STEPS
     schedule = Schedule(config.epochs, steps, BATCH, config.window, NETWORK_RATE, config.temporal)
     network = style_network(num_styles=len(wanted))
@@ -280,12 +299,12 @@ def train_network(
         in_half_precision(network, but=("shade",))
     cache = open_cache(splits.train, "auto", say=print)
     feeder = window_feeder(splits.train, schedule, len(wanted), seed=config.seed, skipped=skipped, cache=cache)
-    measure = validator(network, maps, targets, splits.val, config.window, skipped)
-    phases = {"network": lambda: style_phase(network, schedule, maps, targets, shares, feeder, measure)}
+    measure = validator(network, looking[0], learnt, splits.val, config.window, skipped)
+    phases = {"network": lambda: style_phase(network, schedule, looking[0], learnt, shares, feeder, measure)}
     history = train_in_order(run, phases, network)
-    exact = style_network(num_styles=len(wanted))
-    load_weights(exact, run.weights_file("network"))
-    return exact, history
+    trained = style_network(num_styles=len(wanted))
+    load_weights(trained, run.weights_file("network"))
+    return trained, history, validator(trained, looking[1], exact, splits.val, config.window, skipped)()
 
 
 def with_network(

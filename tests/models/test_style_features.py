@@ -54,6 +54,14 @@ def test_a_unit_sees_as_far_as_is_said(features):
     assert np.abs(here(picture)[:, :, 8] - here(changed)[:, :, 8]).max() > 0
 
 
+def test_of_branches_the_one_that_sees_farthest_counts():
+    image = keras.Input((None, None, 3))
+    x = keras.layers.Conv2D(4, 7, 2, padding="same")(image)
+    long = keras.layers.Conv2D(4, 3, padding="same")(keras.layers.Conv2D(4, 3, 2, padding="same")(x))
+    added = keras.layers.Add()([long, keras.layers.Conv2D(4, 1, 2)(x)])
+    assert reach(keras.Model(image, {"a": added, "b": x})) == (4, 3 + 2 + 4)
+
+
 def test_half_precision_is_near_and_leaves_pixels_alone(photograph):
     picture = photograph[None, :64, :64].astype(np.float32)
     exact, half = (style_features("vgg16", ["block3_conv1"]) for _ in range(2))

@@ -102,9 +102,26 @@ def test_training_that_diverges_is_told_and_the_last_good_epoch_stays(tmp_path):
 
         return dataclasses.replace(phases(model)["first"](), num_steps=1, batches=epoch_batches)
 
-    with pytest.raises(UserError, match="epoch 2 of 'first': the loss is nan, expected a number"):
+    with pytest.raises(UserError, match="epoch 2 of 'first': the loss is nan, expected numbers"):
         train_in_order(run, {"first": phase}, model)
     assert run.load_checkpoint()[0]["epoch"] == 1
+
+
+@pytest.mark.filterwarnings("ignore:invalid value")
+def test_weights_that_are_no_numbers_are_not_kept(tmp_path):
+    """The last batch's loss is of the weights before it."""
+    model, run = head(), RunFolder.start(tmp_path / "run", {})
+
+    def phase():
+        def measure():
+            model.layers[-1].bias.assign([np.nan, 0.0])
+            return Validation(0.5, 0.5)
+
+        return dataclasses.replace(phases(model)["first"](), validate=measure)
+
+    with pytest.raises(UserError, match="epoch 1 of 'first': the weights are no numbers"):
+        train_in_order(run, {"first": phase}, model)
+    assert run.load_checkpoint() is None
 
 
 @pytest.mark.parametrize("short_steps", [False, True])

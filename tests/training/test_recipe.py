@@ -71,7 +71,12 @@ def test_a_finished_run_is_not_run_again(tmp_path, capsys):
 
 
 @pytest.mark.parametrize(
-    ("wrong", "message"), [({"epochs": 0}, "--epochs 0: expected at least 1"), ({"seed": 2**32}, "--seed")]
+    ("wrong", "message"),
+    [
+        ({"epochs": 0}, "--epochs 0: expected at least 1"),
+        ({"epochs": float("nan")}, "--epochs nan: expected"),
+        ({"seed": 2**32}, "--seed"),
+    ],
 )
 def test_numbers_out_of_range_are_told(wrong, message):
     with pytest.raises(UserError, match=message):

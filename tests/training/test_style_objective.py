@@ -6,6 +6,7 @@ import pytest
 from keras import ops
 
 from tests.training.small_features import LAYERS, small_features
+from visionkit.errors import UserError
 from visionkit.models.style_features import StyleLayers
 from visionkit.training.style_objective import Maps, Objective, Shares, Style
 
@@ -114,6 +115,18 @@ def test_tiles_fit_where_maps_shrink_for_want_of_padding(rng):
     np.testing.assert_allclose(tiled.grams(picture)["deep"], whole.grams(picture)["deep"], rtol=1e-4)
     flat = ops.convert_to_numpy(features(picture[None])["deep"]).reshape(-1, 4)
     np.testing.assert_allclose(whole.grams(picture)["deep"][0], flat.T @ flat / len(flat), rtol=1e-4)
+
+
+@pytest.mark.parametrize("sees_all", [False, True])
+def test_what_sees_more_than_a_tile_paints_no_large_pictures(sees_all):
+    image = keras.Input((None, None, 3))
+    x = keras.layers.Conv2D(4, 3 if sees_all else 61, padding="same")(image)
+    if sees_all:
+        x = keras.layers.Multiply()([x, keras.layers.GlobalAveragePooling2D(keepdims=True)(x)])
+    maps = Maps(keras.Model(image, {"deep": x}), StyleLayers("deep", {"deep": 1.0}), largest=48)
+    assert len(maps.tiles(48, 40)) == 1
+    with pytest.raises(UserError, match=r"Pictures of 49 pixels .* Take --size 48 or less"):
+        maps.tiles(49, 40)
 
 
 def test_a_style_under_a_mask_pulls_at_nothing_beyond_the_mask(features, pictures):

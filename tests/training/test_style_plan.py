@@ -36,6 +36,13 @@ def test_built_in_pictures_are_taken_by_name_and_the_built_in_style_where_none_i
     assert inputs.content.shape[2] == 3 and list(inputs.styles) == [style_plan.BUILT_IN]
 
 
+def test_a_folder_of_its_name_hides_no_built_in_picture(tmp_path, monkeypatch):
+    (tmp_path / "cat").mkdir()
+    monkeypatch.chdir(tmp_path)
+    assert read_inputs(("cat",), (), ()).content.shape[2] == 3
+    assert style_plan.whole_path("cat") == "cat"
+
+
 def test_shares_sum_to_one(files):
     inputs = read_inputs((files["photo"], files["one"], files["two"]), (3, 1), ())
     assert list(inputs.styles) == ["one", "two"] and inputs.shares == (0.75, 0.25)

@@ -33,8 +33,9 @@ def loss_of(maps, content, wanted, picture) -> float:
     return here.objective.loss(wide_enough(picture.astype(np.float32))).total
 
 
-def test_no_steps_leave_the_content_as_it_is(maps, content, style):
-    painted = stylize(content, [Wanted(style)], maps, How((Scale(64, 0),)), SHARES)
+@pytest.mark.parametrize("optimizer", ["adam", "lbfgs"])
+def test_no_steps_leave_the_content_as_it_is(maps, content, style, optimizer):
+    painted = stylize(content, [Wanted(style)], maps, How((Scale(64, 0),), optimizer), SHARES)
     assert painted.dtype == np.uint8 and painted.shape == (48, 64, 3)
     np.testing.assert_array_equal(painted, resized(content, 64).round().astype(np.uint8))
 
@@ -52,9 +53,10 @@ def test_content_that_is_its_own_style_stays(maps, content):
     assert np.abs(painted.astype(int) - content).max() <= 1
 
 
-def test_every_step_is_told_and_the_last_picture_is_the_result(maps, content, style):
+@pytest.mark.parametrize("optimizer", ["adam", "lbfgs"])
+def test_every_step_is_told_and_the_last_picture_is_the_result(maps, content, style, optimizer):
     told = []
-    painted = stylize(content, [Wanted(style)], maps, How((Scale(32, 3), Scale(64, 2)), "adam"), SHARES, watch=told.append)
+    painted = stylize(content, [Wanted(style)], maps, How((Scale(32, 3), Scale(64, 2)), optimizer), SHARES, watch=told.append)
     assert [(each.scale, each.step) for each in told] == [(0, 0), (0, 1), (0, 2), (0, 3), (1, 0), (1, 1), (1, 2)]
     assert told[-1].loss.total <= told[4].loss.total
     np.testing.assert_array_equal(painted, told[-1].picture.round().astype(np.uint8))
@@ -94,6 +96,18 @@ def test_an_interruption_between_two_steps_repeats_none(maps, content, style):
     again = stylize(content, [Wanted(style)], maps, how, SHARES, watch=lambda now: steps.append(now.step), begin=begin)
     assert steps == [3, 4, 5, 6]
     assert np.abs(again.astype(int) - whole).mean() < 0.5
+
+
+@pytest.mark.parametrize("optimizer", ["adam", "lbfgs"])
+def test_a_finished_descent_goes_no_further(maps, content, style, optimizer):
+    """A run that was stopped while it trained a network paints nothing anew."""
+    how, told = How((Scale(48, 5),), optimizer), []
+    whole = stylize(content, [Wanted(style)], maps, how, SHARES, watch=told.append)
+    state, steps = told[-1].state(), []
+    last = told[-1]._replace(state=lambda: state)
+    again = stylize(content, [Wanted(style)], maps, how, SHARES, watch=lambda now: steps.append(now.step), begin=last)
+    assert steps == [5]
+    np.testing.assert_array_equal(again, whole)
 
 
 def test_where_no_mask_is_white_the_content_stays(maps, content, style):

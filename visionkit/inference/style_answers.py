@@ -49,7 +49,9 @@ def _example(labels: Sequence[str]) -> str:
     return f'"{first}=0.7,{second}=0.3"' if len(labels) > 1 else f'"{first}"'
 
 
-def stylized_lines(model: PictureStylizer, named: Sequence[tuple[str, str]], folder: Path, style: str | None) -> Iterator[Said]:
+def stylized_lines(
+    model: PictureStylizer, named: Sequence[tuple[str, str]], folder: Path, style: Style | None
+) -> Iterator[Said]:
     """Of all files in order, each with the name of its painted picture or video, which is written into ``folder``.
 
     Raises:

@@ -81,16 +81,23 @@ def in_half_precision(model: keras.Model, *, but: Collection[str] = ()) -> keras
 
 
 def reach(features: keras.Model) -> tuple[int, int]:
-    """What a unit of the coarsest map stands for, and how far it sees beyond that, at most: both in pixels of the picture."""
-    stride, beyond = 1, 0
-    for layer in features.layers:
+    """What a unit of the coarsest map stands for, and how far it sees beyond that, at most: both in pixels of the picture.
+
+    Of branches that meet, the one that sees farthest counts.
+    """
+    seen = {id(features.inputs[0]): (1, 0)}
+    for layer in features.operations[1:]:
+        before = [seen[id(each)] for each in keras.tree.flatten(layer.input)]
+        stride, beyond = (max(each) for each in zip(*before, strict=True))
         if hasattr(layer, "kernel_size"):
             beyond += max(layer.kernel_size) // 2 * stride
         if hasattr(layer, "pool_size"):
             beyond += max(0, max(layer.pool_size) - max(layer.strides)) * stride
         if hasattr(layer, "strides"):
             stride *= max(layer.strides)
-    return stride, beyond
+        seen |= {id(each): (stride, beyond) for each in keras.tree.flatten(layer.output)}
+    strides, margins = zip(*(seen[id(each)] for each in features.outputs), strict=True)
+    return max(strides), max(margins)
 
 
 def _output(backbone: keras.Model, name: str) -> keras.KerasTensor:

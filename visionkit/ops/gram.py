@@ -14,37 +14,34 @@ def gram(features: keras.KerasTensor, weights: keras.KerasTensor | None = None) 
 
     Args:
         features: float ``(N, H, W, C)``; of half precision they are summed in float32.
-        weights: how much each position counts, float ``(N, H, W)`` or ``(1, H, W)``, 0 to 1; None counts all alike.
+        weights: how much each position counts, float ``(N, H, W)`` or ``(1, H, W)``, 0 to 1; None counts all alike. There is no
+            gradient by them where features are bfloat16.
 
     Returns:
         float32 ``(N, C, C)``, symmetric; zeros where there is no position.
     """
     num_pictures, height, width, channels = ops.shape(features)
     flat = ops.reshape(features, (num_pictures, height * width, channels))
-    return _products(flat, None if weights is None else ops.reshape(weights, (-1, height * width, 1)))
+    positions = None if weights is None else ops.cast(ops.reshape(weights, (-1, height * width, 1)), "float32")
+    return _products(flat, positions)
 
 
 def _products(flat: keras.KerasTensor, weights: keras.KerasTensor | None) -> keras.KerasTensor:
     """``gram`` of ``(N, positions, C)`` and ``(N, positions, 1)``.
 
-    The matrix is symmetric: its gradient by the features takes one product, where the general rule takes two, and in half
-    precision it is computed in that.
+    The matrix is symmetric, so that its gradient by the features takes one product, where the general rule takes two. Of
+    bfloat16, which has float32's range, that one is computed in bfloat16: the values come from ``sums``, the gradient from
+    ``slope``.
     """
-
-    @ops.custom_gradient
-    def products(flat):
-        wide = ops.cast(flat, "float32")
-        seen = wide if weights is None else wide * ops.cast(weights, "float32")
-
-        def gradient(*arguments, upstream=None):
-            upstream = arguments[0] if upstream is None else upstream
-            both = ops.cast(upstream + ops.transpose(upstream, (0, 2, 1)), flat.dtype)
-            by_features = ops.matmul(flat, both)
-            return by_features if weights is None else by_features * ops.cast(weights, flat.dtype)
-
-        return ops.matmul(ops.transpose(wide, (0, 2, 1)), seen), gradient
-
-    return products(flat)
+    wide = ops.cast(flat, "float32")
+    seen = wide if weights is None else wide * weights
+    sums = ops.matmul(ops.transpose(wide, (0, 2, 1)), seen)
+    if keras.backend.standardize_dtype(flat.dtype) != "bfloat16":
+        return sums
+    sums, other = ops.stop_gradient(sums), ops.stop_gradient(ops.cast(seen, flat.dtype))
+    half = ops.cast(ops.matmul(ops.transpose(flat, (0, 2, 1)), other), "float32")
+    slope = half + ops.transpose(half, (0, 2, 1))
+    return sums + (slope - ops.stop_gradient(slope))
 
 
 def mean_gram(features: keras.KerasTensor, weights: keras.KerasTensor | None = None) -> keras.KerasTensor:

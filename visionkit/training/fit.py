@@ -16,8 +16,8 @@ from visionkit.training.optimizers import adamw
 from visionkit.training.run_folder import RunFolder
 
 DIVERGED = (
-    "Training diverged in epoch {epoch} of '{phase}': the loss is {loss}, expected a number. Nothing of that epoch was kept. "
-    "Start anew with a lower learning rate, or another seed."
+    "Training diverged in epoch {epoch} of '{phase}': the {what} {value}, expected numbers. Nothing of that epoch was kept. "
+    "Start anew with another seed, or with a lower learning rate, where there is an option for this training's."
 )
 
 
@@ -113,14 +113,15 @@ def train(phase: Phase, run: RunFolder, history: list[dict], first_epoch: int = 
         first_epoch: how many epochs were finished before.
 
     Raises:
-        UserError: the loss of an epoch is no number.
+        UserError: the loss of an epoch is no number, or a weight after it.
     """
     total, done = phase.epochs * phase.num_steps, first_epoch * phase.num_steps
     with tqdm(total=total, initial=done, desc=phase.name, unit=" steps") as bar:
         for epoch in range(first_epoch, phase.epochs):
             measured = run_epoch(phase, epoch, lambda: bar.update(1))
             if not np.isfinite(measured["loss"]):
-                raise UserError(DIVERGED.format(epoch=epoch + 1, phase=phase.name, loss=measured["loss"]))
+                told = {"what": "loss is", "value": measured["loss"]}
+                raise UserError(DIVERGED.format(epoch=epoch + 1, phase=phase.name, **told))
             if (epoch + 1) % phase.validate_every == 0 or epoch + 1 == phase.epochs:
                 validation = phase.validate()._asdict()
                 measured |= {f"val_{name}": value for name, value in validation.items()}
@@ -130,8 +131,11 @@ def train(phase: Phase, run: RunFolder, history: list[dict], first_epoch: int = 
                 "epoch": epoch + 1,
                 **{name: round(float(value), 5) for name, value in measured.items()},
             }
+            state = snapshot(phase.model)
+            if not all(np.isfinite(each).all() for each in state.values() if each.dtype.kind == "f"):
+                raise UserError(DIVERGED.format(epoch=epoch + 1, phase=phase.name, what="weights are", value="no numbers"))
             history.append(row | {"seconds": round(run.seconds(), 1)})
-            run.save_checkpoint(phase.name, epoch + 1, snapshot(phase.model), history)
+            run.save_checkpoint(phase.name, epoch + 1, state, history)
 
 
 def run_epoch(phase: Phase, epoch: int, after_step: Callable[[], object]) -> dict[str, float]:

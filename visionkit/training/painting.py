@@ -84,7 +84,7 @@ class Painting:
         if self.history and all(self.history[-1][name] == row[name] for name in ("phase", "epoch")):
             self.history.pop()  # a work that goes on tells again where it is
         self.history.append(row)
-        if done >= len(self.frames) * self._total / FRAMES:
+        if len(self.frames) < FRAMES and done >= len(self.frames) * self._total / (FRAMES - 1):
             self.frames.append(self._finished(now.picture, FRAME_SIDE))
         if time.monotonic() - self._kept_at > KEPT_EVERY:
             self._keep()

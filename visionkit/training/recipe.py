@@ -1,6 +1,7 @@
 """What every recipe does around its work: open the run, tell the story, say where the results are, end well on bad input."""
 
 import dataclasses
+import math
 import sys
 import time
 from collections.abc import Callable
@@ -95,10 +96,10 @@ def command_line(main: Callable[[Config], Any], config: type[Config], descriptio
 
 
 def check_at_least(config: Config, **lowest: float) -> None:
-    """Raise a ``UserError`` where a field that is not None lies below its lowest value; seeds must be below 2 ** 32."""
+    """Raise a ``UserError`` where a field that is not None lies below its lowest value or has none; seeds lie below 2 ** 32."""
     for name, least in lowest.items():
         value = getattr(config, name)
-        if value is not None and value < least:
+        if value is not None and not least <= value < math.inf:
             raise UserError(f"--{name.replace('_', '-')} {value}: expected at least {least}.")
     if config.seed >= 2**32:
         raise UserError(f"--seed {config.seed}: expected less than {2**32}.")

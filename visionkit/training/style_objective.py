@@ -17,6 +17,7 @@ import keras
 import numpy as np
 from keras import ops
 
+from visionkit.errors import UserError
 from visionkit.losses import style as losses
 from visionkit.models.style_features import StyleLayers, reach
 from visionkit.ops.gram import TINY, gram
@@ -92,6 +93,8 @@ class Maps:
     def __init__(self, features: keras.Model, layers: StyleLayers, *, largest: int = LARGEST):
         self.layers, self.features, self._largest = layers, features, largest
         self._stride, self._beyond = reach(features)
+        if any(isinstance(layer, keras.layers.GlobalAveragePooling2D) for layer in features.layers):
+            self._beyond = math.inf  # as in squeeze and excitation
         side = 16 * self._stride
         spec = features.compute_output_spec(keras.KerasTensor((1, side, side, 3)))
         # Where nothing is padded a map has one unit less, or two, than its stride says.
@@ -99,16 +102,25 @@ class Maps:
         self._answer = runtime.compiled(lambda x, core: self.maps(x, core))
 
     def tiles(self, height: int, width: int) -> list[Tile]:
-        """How a picture is parted."""
+        """How a picture is parted.
+
+        Raises:
+            UserError: it is too large to be seen at once, and units see more than a tile.
+        """
         both = [self._spans(length) for length in (height, width)]
         return [Tile(r.seen, c.seen, (*r.core, *c.core)) for r in both[0] for c in both[1]]
 
     def _spans(self, length: int) -> list["_Span"]:
-        margin = -(-self._beyond // self._stride) * self._stride
         if length <= self._largest:
             return [_Span(slice(0, length), (0, length))]
         side = min(TILE, self._largest)
-        step = max(self._stride, (side - 2 * margin) // self._stride * self._stride)
+        margin = side if self._beyond > side else -(-self._beyond // self._stride) * self._stride
+        step = (side - 2 * margin) // self._stride * self._stride
+        if step < self._stride:
+            raise UserError(
+                f"Pictures of {length} pixels are painted in tiles of {side}, and units of {self.features.name} see more "
+                f"than that. Take --size {self._largest} or less, or a --base such as vgg16."
+            )
         starts = range(0, length, step)
         seen = [slice(max(0, at - margin), min(length, at + step + margin)) for at in starts]
         cores = [(at - each.start, min(length, at + step) - each.start) for at, each in zip(starts, seen, strict=True)]

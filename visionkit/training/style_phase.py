@@ -50,7 +50,7 @@ class Schedule:
     Attributes:
         epochs: in all.
         num_steps: batches of an epoch.
-        batch_size: windows a step; with a temporal term half of them are second frames.
+        batch_size: windows a step; with a temporal term half of them are second frames, so it is even.
         size: side of a window in pixels, a multiple of 4.
         learning_rate: the peak.
         temporal: weight of the temporal term; 0 trains on single windows.
@@ -148,7 +148,7 @@ def window_feeder(
 ) -> Callable[[int], Iterable]:
     """A function from the number of an epoch to its batches: ``(pictures, styles)``, and what the loss has to know."""
     paired = schedule.temporal > 0
-    count = schedule.batch_size // 2 if paired else schedule.batch_size
+    count = max(1, schedule.batch_size // 2) if paired else schedule.batch_size
     border = SHIFT if paired else 0
 
     def windows(epoch: int) -> Iterable[np.ndarray]:

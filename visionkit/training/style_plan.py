@@ -103,7 +103,7 @@ def read_or_tell(name: str, what: str) -> np.ndarray:
 
 def is_built_in(name: str) -> bool:
     """Whether it is the name of a built-in picture, and of no file."""
-    return name in (*CONTENTS, *STYLES) and not Path(name).exists()
+    return name in (*CONTENTS, *STYLES) and not Path(name).is_file()
 
 
 def _names(files: Sequence[str]) -> list[str]:

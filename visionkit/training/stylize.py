@@ -292,13 +292,14 @@ def _lbfgs(
         if best[0] is None or loss.total < best[0].total:
             best[:] = loss, seen
         tell(done[0], best[0], best[1])
-        done[0] += 1
-        if loss.total < ENOUGH:
+        if loss.total < ENOUGH or done[0] >= steps:
             raise StopIteration
+        done[0] += 1
         leads_out = ((free < 0) & (gradient > 0)) | ((free > 255) & (gradient < 0))
         return loss.total, unit * np.where(leads_out, 0, gradient).ravel().astype(np.float64)
 
-    options = {"maxfun": steps - first + 1, "maxiter": steps, "maxcor": MEMORY, "ftol": 0.0, "gtol": 0.0}
+    never = steps + 1  # SciPy looks at these after a whole iteration only: what is told counts
+    options = {"maxfun": never, "maxiter": never, "maxcor": MEMORY, "ftol": 0.0, "gtol": 0.0}
     begin = picture.ravel().astype(np.float64) / unit
     # Its many products of vectors are short: more threads wait for each other longer than they compute.
     with contextlib.suppress(StopIteration), threadpool_limits(1, "blas"):
