@@ -116,12 +116,13 @@ def losses_of(maps, how) -> tuple[list[tuple[float, float, int]], float]:
     from visionkit.data.style_demo import CONTENTS, painting
     from visionkit.training.stylize import Wanted, stylize
 
+    content, wanted = CONTENTS[CONTENT](), [Wanted(painting(STYLE))]
     told, began = [], time.perf_counter()
 
     def watch(now) -> None:
         told.append((time.perf_counter() - began, now.loss.total, how.scales[now.scale].side))
 
-    stylize(CONTENTS[CONTENT](), [Wanted(painting(STYLE))], maps, how, watch=watch)
+    stylize(content, wanted, maps, how, watch=watch)
     return told, time.perf_counter() - began
 
 

@@ -20,7 +20,7 @@ from visionkit.training.style_objective import USUAL, Loss, Maps, Objective, Sha
 
 COARSEST, FINER = 64, 4  # pixels of the longer side, or more; times as fine is each scale
 NARROWEST = 32  # pixels of the shorter side: networks that halve a picture four times need as much
-STEPS = {64: 60, 128: 60, 256: 180, 512: 80, 1024: 25}  # by side; beyond, as few
+STEPS = {64: 80, 128: 60, 256: 180, 512: 80, 1024: 25}  # by side; beyond, as few
 MEMORY = 8  # gradients that L-BFGS remembers
 FIRST = 3.0  # root mean square of the first change that L-BFGS tries, in 0..255
 ENOUGH = 1e-6  # loss of a picture that is its own style; what is left is rounding, which Adam would follow in large steps
