@@ -149,10 +149,12 @@ def network(options: Options) -> None:
             seconds = time.perf_counter() - began
             objective = prepared(content, wanted, exact, Scale(options.size, 1), 1.0, USUAL).objective
             of_pass, of_descent = (objective.loss(wide_enough(each.astype(np.float32))) for each in (once, slow))
-            found.append((of_pass.style_loss / of_descent.style_loss, seconds / pass_seconds))
+            losses = (getattr(of_pass, part) / getattr(of_descent, part) for part in ("style_loss", "content_loss"))
+            found.append((*losses, seconds / pass_seconds))
             for way, loss, taken in (("pass", of_pass, pass_seconds), ("descent", of_descent, seconds)):
                 print(f"{style:9} {name:10} {way:8} style {loss.style_loss:.5f} content {loss.content_loss:.3f} {taken:7.3f} s")
-    for name, values in zip(("style loss, pass : descent", "times as fast"), zip(*found, strict=True), strict=True):
+    names = ("style loss, pass : descent", "content loss, pass : descent", "times as fast")
+    for name, values in zip(names, zip(*found, strict=True), strict=True):
         print(f"{name}: median {statistics.median(values):.2f} ({min(values):.2f} to {max(values):.2f})")
 
 

@@ -167,7 +167,8 @@ def paint_and_export(run: RunFolder, config: Config) -> None:
     exact = look(config)
     maps = look(config, half=True) if half else exact
     story.tell(f"{config.base} looks, in {'bfloat16' if half else 'float32'}, on a {device}.")
-    exact.tiles(config.size, config.size)  # complains now, not after the coarser scales
+    largest = round(max(1.0, config.style_size) * config.size)
+    exact.tiles(largest, largest)  # complains now, not after the coarser scales
     height, width = inputs.content.shape[:2]
     story.tell(f"Content of {width} x {height} pixels, painted with a longer side of {config.size}.")
     if config.smoke:

@@ -74,7 +74,8 @@ def test_a_finished_run_is_not_run_again(tmp_path, capsys):
     ("wrong", "message"),
     [
         ({"epochs": 0}, "--epochs 0: expected at least 1"),
-        ({"epochs": float("nan")}, "--epochs nan: expected"),
+        ({"epochs": float("nan")}, "--epochs nan: expected at least 1, and finite"),
+        ({"epochs": float("inf")}, "--epochs inf: expected at least 1, and finite"),
         ({"seed": 2**32}, "--seed"),
     ],
 )

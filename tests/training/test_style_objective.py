@@ -125,7 +125,7 @@ def test_what_sees_more_than_a_tile_paints_no_large_pictures(sees_all):
         x = keras.layers.Multiply()([x, keras.layers.GlobalAveragePooling2D(keepdims=True)(x)])
     maps = Maps(keras.Model(image, {"deep": x}), StyleLayers("deep", {"deep": 1.0}), largest=48)
     assert len(maps.tiles(48, 40)) == 1
-    with pytest.raises(UserError, match=r"Pictures of 49 pixels .* Take --size 48 or less"):
+    with pytest.raises(UserError, match=r"Pictures of 49 pixels .* of 48 or less"):
         maps.tiles(49, 40)
 
 

@@ -21,27 +21,18 @@ def gram(features: keras.KerasTensor, weights: keras.KerasTensor | None = None) 
         float32 ``(N, C, C)``, symmetric; zeros where there is no position.
     """
     num_pictures, height, width, channels = ops.shape(features)
-    flat = ops.reshape(features, (num_pictures, height * width, channels))
-    positions = None if weights is None else ops.cast(ops.reshape(weights, (-1, height * width, 1)), "float32")
-    return _products(flat, positions)
-
-
-def _products(flat: keras.KerasTensor, weights: keras.KerasTensor | None) -> keras.KerasTensor:
-    """``gram`` of ``(N, positions, C)`` and ``(N, positions, 1)``.
-
-    The matrix is symmetric, so that its gradient by the features takes one product, where the general rule takes two. Of
-    bfloat16, which has float32's range, that one is computed in bfloat16: the values come from ``sums``, the gradient from
-    ``slope``.
-    """
-    wide = ops.cast(flat, "float32")
-    seen = wide if weights is None else wide * weights
-    sums = ops.matmul(ops.transpose(wide, (0, 2, 1)), seen)
-    if keras.backend.standardize_dtype(flat.dtype) != "bfloat16":
+    wide = ops.cast(features, "float32")
+    seen = wide if weights is None else wide * ops.cast(weights, "float32")[..., None]
+    shape = (num_pictures, height * width, channels)
+    sums = ops.matmul(ops.transpose(ops.reshape(wide, shape), (0, 2, 1)), ops.reshape(seen, shape))
+    if keras.backend.standardize_dtype(features.dtype) != "bfloat16":
         return sums
-    sums, other = ops.stop_gradient(sums), ops.stop_gradient(ops.cast(seen, flat.dtype))
-    half = ops.cast(ops.matmul(ops.transpose(flat, (0, 2, 1)), other), "float32")
+    # The matrix is symmetric, so that its gradient by the features takes one product, where the general rule takes two; and of
+    # bfloat16, which has float32's range, it is computed in that. The values are those of ``sums``, the gradient ``slope``'s.
+    other = ops.reshape(ops.stop_gradient(ops.cast(seen, features.dtype)), shape)
+    half = ops.cast(ops.matmul(ops.transpose(ops.reshape(features, shape), (0, 2, 1)), other), "float32")
     slope = half + ops.transpose(half, (0, 2, 1))
-    return sums + (slope - ops.stop_gradient(slope))
+    return ops.stop_gradient(sums) + (slope - ops.stop_gradient(slope))
 
 
 def mean_gram(features: keras.KerasTensor, weights: keras.KerasTensor | None = None) -> keras.KerasTensor:

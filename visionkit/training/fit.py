@@ -15,11 +15,6 @@ from visionkit.training import runtime
 from visionkit.training.optimizers import adamw
 from visionkit.training.run_folder import RunFolder
 
-DIVERGED = (
-    "Training diverged in epoch {epoch} of '{phase}': the {what} {value}, expected numbers. Nothing of that epoch was kept. "
-    "Start anew with another seed, or with a lower learning rate, where there is an option for this training's."
-)
-
 
 class Validation(NamedTuple):
     """What is measured of a classifier after each epoch."""
@@ -120,8 +115,7 @@ def train(phase: Phase, run: RunFolder, history: list[dict], first_epoch: int = 
         for epoch in range(first_epoch, phase.epochs):
             measured = run_epoch(phase, epoch, lambda: bar.update(1))
             if not np.isfinite(measured["loss"]):
-                told = {"what": "loss is", "value": measured["loss"]}
-                raise UserError(DIVERGED.format(epoch=epoch + 1, phase=phase.name, **told))
+                raise _diverged(phase, epoch, f"the loss is {measured['loss']}")
             if (epoch + 1) % phase.validate_every == 0 or epoch + 1 == phase.epochs:
                 validation = phase.validate()._asdict()
                 measured |= {f"val_{name}": value for name, value in validation.items()}
@@ -133,9 +127,16 @@ def train(phase: Phase, run: RunFolder, history: list[dict], first_epoch: int = 
             }
             state = snapshot(phase.model)
             if not all(np.isfinite(each).all() for each in state.values() if each.dtype.kind == "f"):
-                raise UserError(DIVERGED.format(epoch=epoch + 1, phase=phase.name, what="weights are", value="no numbers"))
+                raise _diverged(phase, epoch, "the weights are no numbers")
             history.append(row | {"seconds": round(run.seconds(), 1)})
             run.save_checkpoint(phase.name, epoch + 1, state, history)
+
+
+def _diverged(phase: Phase, epoch: int, what: str) -> UserError:
+    return UserError(
+        f"Training diverged in epoch {epoch + 1} of '{phase.name}': {what}, expected numbers. Nothing of that epoch was kept. "
+        "Start anew with another seed, or with a lower learning rate, where there is an option for this training's."
+    )
 
 
 def run_epoch(phase: Phase, epoch: int, after_step: Callable[[], object]) -> dict[str, float]:

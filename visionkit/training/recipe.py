@@ -96,11 +96,12 @@ def command_line(main: Callable[[Config], Any], config: type[Config], descriptio
 
 
 def check_at_least(config: Config, **lowest: float) -> None:
-    """Raise a ``UserError`` where a field that is not None lies below its lowest value or has none; seeds lie below 2 ** 32."""
+    """Raise a ``UserError`` where a field that is not None lies below its lowest value, or is not finite; seeds: < 2 ** 32."""
     for name, least in lowest.items():
         value = getattr(config, name)
         if value is not None and not least <= value < math.inf:
-            raise UserError(f"--{name.replace('_', '-')} {value}: expected at least {least}.")
+            finite = "" if math.isfinite(value) else ", and finite"
+            raise UserError(f"--{name.replace('_', '-')} {value}: expected at least {least}{finite}.")
     if config.seed >= 2**32:
         raise UserError(f"--seed {config.seed}: expected less than {2**32}.")
 

@@ -119,7 +119,7 @@ class Maps:
         if step < self._stride:
             raise UserError(
                 f"Pictures of {length} pixels are painted in tiles of {side}, and units of {self.features.name} see more "
-                f"than that. Take --size {self._largest} or less, or a --base such as vgg16."
+                f"than that. Take --size (and --style-size times it) of {self._largest} or less, or a --base such as vgg16."
             )
         starts = range(0, length, step)
         seen = [slice(max(0, at - margin), min(length, at + step + margin)) for at in starts]
