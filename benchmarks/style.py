@@ -5,9 +5,8 @@
 
 steps: one step of Gatys' optimisation on 256 x 256 pixels, VGG-16 up to conv5_1, and one picture through Johnson's network, in
 PyTorch in its two layouts, in float32 and in bfloat16, and compiled; processes take turns, see turns.py.
-descent: the built-in pair at 256 pixels. 500 steps of plain Adam, at the best of some constant rates, against the recipe's
-coarse-to-fine descent; seconds until its loss, at the finest scale, is as low, tracing included. It may go on for longer than
-the recipe does.
+descent: the built-in pair at 256 pixels. 500 steps of plain Adam, at some constant rates, against the recipe's coarse-to-fine
+descent; seconds until its loss, at the finest scale, is as low, tracing included. It may go on for longer than the recipe does.
 network: a bundle that paints in one pass against the recipe's own descent, on all built-in photographs, in each of its styles:
 style and content loss by the same float32 network at the same size, and seconds.
 memory: peak of a fresh process that paints 2048 x 2048 pixels.
@@ -90,14 +89,14 @@ def descent(options: Options) -> None:
         last = [loss for _, loss, _ in told[-LAST:]]
         words = f"the median of the last {LAST}, {min(last):.4f} to {max(last):.4f}"
         print(f"plain Adam, rate {rate}: loss {ends[rate]:.4f} after {STEPS} steps ({words}), {seconds:.1f} s")
-    rate = min(ends, key=ends.get)
-    wanted, its_seconds = ends[rate], plain[rate][1]
     for number in range(options.rounds):
         *coarser, finest = scales_to(SIZE)
         told, seconds = losses_of(maps, How((*coarser, finest._replace(steps=LONGER * finest.steps))))
-        reached = next((at for at, loss, side in told if side == SIZE and loss <= wanted), None)
-        words = f"as low after {reached:.1f} s: {its_seconds / reached:.2f} times as fast" if reached else "not as low"
-        print(f"round {number}: the recipe's descent: {words}; after {seconds:.1f} s {told[-1][1]:.4f}")
+        print(f"round {number}: the recipe's descent: {told[-1][1]:.4f} after {seconds:.1f} s")
+        for rate, (_, its_seconds) in plain.items():
+            reached = next((at for at, loss, side in told if side == SIZE and loss <= ends[rate]), None)
+            words = f"after {reached:.1f} s: {its_seconds / reached:.2f} times as fast" if reached else "not"
+            print(f"    as low as at rate {rate}: {words}")
 
 
 def looking(*, exact: bool = False):

@@ -116,6 +116,8 @@ class Config:
     """Side in pixels of what it is shown of a photograph."""
     temporal: float = 0.0
     """How much flicker between frames of a video costs in its training."""
+    lightness: float = 0.3
+    """How much it costs in its training that light things are painted dark, and dark ones light."""
     half_precision: bool = False
     """Export weights of 16 bits: half the size."""
     seed: int = 0
@@ -127,7 +129,9 @@ class Config:
 
     def __post_init__(self):
         check_at_least(self, size=style_plan.SMALLEST, steps=1, epochs=1, window=64, seed=0)
-        check_at_least(self, content_weight=0, style_weight=0, smoothness=0, style_size=0.05, learning_rate=0.001, temporal=0)
+        check_at_least(
+            self, content_weight=0, style_weight=0, smoothness=0, style_size=0.05, learning_rate=0.001, temporal=0, lightness=0
+        )
 
     def checked(self) -> "Config":
         """The configuration with whole paths; what cannot be read is told now."""
@@ -294,7 +298,7 @@ def train_network(
     pictures = [wide_enough(resized(each.picture, side)) for each in wanted]
     learnt, exact = (Targets.of([Style(maps.grams(picture)) for picture in pictures]) for maps in looking)
     steps = SMOKE_STEPS if config.smoke else STEPS
-    schedule = Schedule(config.epochs, steps, BATCH, config.window, NETWORK_RATE, config.temporal)
+    schedule = Schedule(config.epochs, steps, BATCH, config.window, NETWORK_RATE, config.temporal, config.lightness)
     network = style_network(num_styles=len(wanted))
     if computes_in_half(config):
         in_half_precision(network, but=("shade",))

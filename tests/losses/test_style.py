@@ -5,7 +5,7 @@ import pytest
 import tensorflow as tf
 
 from visionkit.errors import UserError
-from visionkit.losses.style import content_loss, style_loss, total_variation
+from visionkit.losses.style import CELL, FAINT, content_loss, lightness_loss, style_loss, total_variation
 from visionkit.ops.gram import gram, mean_gram
 
 
@@ -24,6 +24,8 @@ def style_by_the_paper(ours: np.ndarray, theirs: np.ndarray) -> float:
 def test_no_pictures():
     none = np.zeros((0, 4, 4, 3), "float32")
     assert content_loss(none, none).shape == style_loss(gram(none), gram(none)).shape == total_variation(none).shape == (0,)
+    wide = np.zeros((0, CELL, CELL, 3), "float32")
+    assert lightness_loss(wide, wide).shape == (0,)
 
 
 @pytest.mark.parametrize("loss", [content_loss, lambda a, b: style_loss(mean_gram(a), mean_gram(b))])
@@ -88,6 +90,43 @@ def test_total_variation_by_loops(rng):
 def test_of_one_pixel_and_of_one_color_nothing_varies():
     for shape in ((1, 1, 1, 3), (1, 6, 1, 3), (1, 5, 5, 3)):
         assert float(total_variation(np.full(shape, 99, "float32"))[0]) == 0
+
+
+def cells(rng, count: int) -> np.ndarray:
+    """Pictures of 3 x 4 cells, each of one color, ``(count, 48, 64, 3)``; none is as dark or as light as can be."""
+    return rng.uniform(40, 200, (count, 3, 4, 3)).repeat(CELL, axis=1).repeat(CELL, axis=2).astype("float32")
+
+
+def test_lightness_by_loops(rng):
+    painted, pictures = (each + rng.normal(0, 20, each.shape).astype("float32") for each in (cells(rng, 2), cells(rng, 2)))
+    for number, said in enumerate(lightness_loss(painted, pictures)):
+        relative = []
+        for picture in (painted[number].astype(float) / 255, pictures[number].astype(float) / 255):
+            means = np.array(
+                [
+                    [(picture[y : y + CELL, x : x + CELL] @ [0.299, 0.587, 0.114]).mean() for x in range(0, 64, CELL)]
+                    for y in range(0, 48, CELL)
+                ]
+            )
+            relative.append((means - means.mean()) / np.sqrt(means.var() + FAINT**2))
+        assert float(said) == pytest.approx(((relative[0] - relative[1]) ** 2).mean(), rel=1e-4)
+
+
+def test_brightness_contrast_and_strokes_do_not_change_what_is_light_and_a_negative_does(rng):
+    pictures = cells(rng, 3)
+    strokes = 30 * np.where(np.arange(64) % 4 < 2, 1, -1)[:, None].astype("float32")
+    for same in (pictures, 0.6 * pictures + 50, pictures + strokes):
+        np.testing.assert_allclose(lightness_loss(same, pictures), 0, atol=0.02)
+    assert (lightness_loss(255 - pictures, pictures).numpy() > 3).all()
+
+
+def test_of_an_even_picture_nothing_is_light_and_the_gradient_is_a_number(rng):
+    even, pictures = tf.fill((1, 48, 64, 3), 255.0), cells(rng, 1)
+    with tf.GradientTape() as tape:
+        tape.watch(even)
+        loss = lightness_loss(even, pictures)[0]
+    assert 0.8 < float(loss) <= 1 and np.isfinite(tape.gradient(loss, even)).all()
+    assert float(lightness_loss(even, even)[0]) == 0
 
 
 def test_gradients_are_those_of_differences(rng):

@@ -13,6 +13,7 @@ from tests.training.small_features import LAYERS, small_features
 from visionkit.data.sample import Index, SkippedFiles
 from visionkit.data.scan import scan
 from visionkit.errors import UserError
+from visionkit.losses.style import lightness_loss
 from visionkit.models.style_network import style_network
 from visionkit.training.fit import train_in_order
 from visionkit.training.run_folder import RunFolder
@@ -23,6 +24,7 @@ from visionkit.training.style_phase import (
     Targets,
     flicker,
     has_contrast,
+    losses_of,
     parts_of,
     style_phase,
     two_frames,
@@ -131,7 +133,7 @@ def test_a_network_learns_to_paint(maps, index, tmp_path, rng, temporal):
     styles = [Style(maps.grams(rng.uniform(0, 255, (32, 32, 3)).astype(np.float32)))]
     targets, shares = Targets.of(styles), Shares(content=1.0, style=20.0)
     network = style_network(num_styles=1, filters=4, num_residuals=1)
-    schedule = Schedule(2, 8, 2, 32, 1e-2, temporal, first_style=1.0)
+    schedule = Schedule(2, 8, 2, 32, 1e-2, temporal, lightness=temporal, first_style=1.0)
     measure = validator(network, maps, targets, index, 32, SkippedFiles())
     before = measure()
     phase = style_phase(network, schedule, maps, targets, shares, feeder(index, schedule, 1), measure)
@@ -140,9 +142,21 @@ def test_a_network_learns_to_paint(maps, index, tmp_path, rng, temporal):
         "loss",
         "weighted_content_loss",
         "weighted_style_loss",
+        "lightness_loss",
         "temporal_loss",
         "val_content_loss",
         "val_style_loss",
     } <= set(history[0])
     assert measure().style_loss < before.style_loss
     assert (history[-1]["temporal_loss"] > 0) == (temporal > 0)
+    assert (history[-1]["lightness_loss"] > 0) == (temporal > 0)
+
+
+def test_what_is_painted_dark_though_it_is_light_costs_as_much_as_is_said(maps, rng):
+    painted, pictures = rng.uniform(0, 255, (2, 2, 64, 48, 3)).astype(np.float32)
+    targets = Targets.of([Style(maps.grams(pictures[0]))])
+    given = {"pictures": pictures, "styles": np.ones((2, 1), np.float32), "shift": np.zeros((2, 2)), "grown": np.ones(2)}
+    for weight in (0.0, 3.0):
+        parts = losses_of(maps, targets, Shares(), Schedule(1, 1, 2, 64, 1e-3, lightness=weight))
+        found = parts(painted, given)["lightness"]
+        assert float(found) == pytest.approx(weight * float(ops.mean(lightness_loss(painted, pictures))), rel=1e-5)

@@ -16,6 +16,10 @@ import keras
 from keras import ops
 
 from visionkit.errors import UserError
+from visionkit.ops.colors import GREY_SHARES
+
+CELL = 16  # pixels a side: strokes are smaller, things are larger
+FAINT = 0.02  # deviation of luminance, 0..1, below which nothing counts as lighter than the rest
 
 Constants = Literal["exercise", "paper"]
 
@@ -70,3 +74,26 @@ def total_variation(pictures: keras.KerasTensor) -> keras.KerasTensor:
     down = ops.sum(ops.square(pictures[:, 1:] - pictures[:, :-1]), axis=(1, 2, 3))
     across = ops.sum(ops.square(pictures[:, :, 1:] - pictures[:, :, :-1]), axis=(1, 2, 3))
     return (down + across) / ops.cast(height * width * channels, "float32")
+
+
+def lightness_loss(painted: keras.KerasTensor, pictures: keras.KerasTensor) -> keras.KerasTensor:
+    """How far what is light in a picture is from being light in the painted one, whatever its contrast, colors and strokes.
+
+    The luminances of cells of ``CELL`` pixels are compared, in each picture brought to mean 0 and deviation 1.
+
+    Args:
+        painted: float ``(N, H, W, 3)`` in 0..255, sides of at least ``CELL``.
+        pictures: the same shape.
+
+    Returns:
+        float32 ``(N,)``: 0 of pictures that differ in brightness and contrast alone, 2 of unrelated ones, 4 of a negative.
+    """
+    return ops.mean(ops.square(_relative_lightness(painted) - _relative_lightness(pictures)), axis=(1, 2))
+
+
+def _relative_lightness(pictures: keras.KerasTensor) -> keras.KerasTensor:
+    """Of each cell: ``(N, H / CELL, W / CELL)``."""
+    grey = ops.dot(ops.cast(pictures, "float32") / 255, ops.convert_to_tensor(GREY_SHARES, "float32"))
+    cells = ops.average_pool(grey[..., None], CELL, CELL)[..., 0]
+    mean, variance = ops.moments(cells, axes=(1, 2), keepdims=True)
+    return (cells - mean) * ops.rsqrt(variance + FAINT**2)

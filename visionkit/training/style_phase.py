@@ -27,7 +27,7 @@ from visionkit.training.fit import Phase
 from visionkit.training.style_objective import SMALLEST, Maps, Shares, Style
 
 VALIDATED_AT_ONCE = 4
-PARTS = ("weighted_content", "weighted_style", "smoothness", "temporal")
+PARTS = ("weighted_content", "weighted_style", "smoothness", "lightness", "temporal")
 FIRST_STYLE = 0.1  # with the whole style from the start a network paints nothing else, whatever it is shown
 SHIFT, NOISE = 8, 5.0  # between two frames: pixels at most; deviation in 0..255
 GONE = "None of the photographs can be read any more; expected those that were there at the start of the run."
@@ -54,6 +54,7 @@ class Schedule:
         size: side of a window in pixels, a multiple of 4.
         learning_rate: the peak.
         temporal: weight of the temporal term; 0 trains on single windows.
+        lightness: weight of ``losses.style.lightness_loss``.
         first_style: how much the style counts at first, as a share of what it counts in the end.
     """
 
@@ -63,6 +64,7 @@ class Schedule:
     size: int
     learning_rate: float
     temporal: float = 0.0
+    lightness: float = 0.0
     first_style: float = FIRST_STYLE
 
     def style_at(self, step: int) -> float:
@@ -113,7 +115,7 @@ def parts_of(maps: Maps, targets: Targets, painted: Any, pictures: Any, shares: 
     return ops.mean(content_loss), ops.mean(style_loss)
 
 
-def losses_of(maps: Maps, targets: Targets, shares: Shares, temporal: float) -> Callable[[Any, Any], dict[str, Any]]:
+def losses_of(maps: Maps, targets: Targets, shares: Shares, schedule: Schedule) -> Callable[[Any, Any], dict[str, Any]]:
     """A function from painted pictures and ``{"pictures", "styles", "shift", "grown"}`` to the weighted parts of the loss."""
 
     def parts(painted, given):
@@ -122,6 +124,8 @@ def losses_of(maps: Maps, targets: Targets, shares: Shares, temporal: float) -> 
         grown = given["grown"][0]
         found = {"weighted_content": shares.content * content_loss, "weighted_style": grown * shares.style * style_loss}
         found["smoothness"] = shares.smoothness * ops.mean(losses.total_variation(painted))
+        found["lightness"] = schedule.lightness * ops.mean(losses.lightness_loss(painted, pictures))
+        temporal = schedule.temporal
         found["temporal"] = temporal * flicker(painted, given["shift"]) if temporal else ops.zeros(())
         return found
 
@@ -223,7 +227,7 @@ def style_phase(
         epoch_batches: of ``window_feeder``.
         measure: the network as it is.
     """
-    trainer = AveragingTrainer(network, losses_of(maps, targets, shares, schedule.temporal), PARTS)
+    trainer = AveragingTrainer(network, losses_of(maps, targets, shares, schedule), PARTS)
 
     def validate() -> Validation:
         with trainer.averaged():
