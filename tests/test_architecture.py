@@ -62,10 +62,11 @@ def test_files_are_short_and_the_backend_stays_where_it_belongs(path):
 def test_the_networks_run_on_another_backend():
     """models/ and layers/ use Keras alone."""
     code = (
-        "import numpy as np; from visionkit import models\n"
+        "import jax, numpy as np; from visionkit import models\n"
         "for name in ('resnet8', 'mobilenet', 'alexnet'):\n"
-        "    print(models.build(name, (64, 64, 3), 2)(np.zeros((1, 64, 64, 3), 'float32')).shape)"
+        "    print(jax.jit(models.build(name, (64, 64, 3), 2))(np.zeros((1, 64, 64, 3), 'float32')).shape)"
     )
-    environment = os.environ | {"KERAS_BACKEND": "jax", "JAX_PLATFORMS": "cpu"}
+    quick = "--xla_backend_optimization_level=0 --xla_llvm_disable_expensive_passes=true"  # its time is that of compiling
+    environment = os.environ | {"KERAS_BACKEND": "jax", "JAX_PLATFORMS": "cpu", "XLA_FLAGS": quick}
     done = subprocess.run([sys.executable, "-c", code], env=environment, capture_output=True, text=True, check=False)
     assert done.stdout == 3 * "(1, 2)\n", done.stderr

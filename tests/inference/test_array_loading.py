@@ -1,8 +1,6 @@
 """A bundle of signals or volumes: from a file to an answer, in Python and from the shell."""
 
 import json
-import subprocess
-import sys
 from pathlib import Path
 
 import keras
@@ -12,6 +10,7 @@ import pytest
 import tensorflow as tf
 
 import visionkit
+from tests.conftest import CLI
 from visionkit.export import litert
 from visionkit.export.array_bundle import export_array_classifier
 from visionkit.export.bundle import TWIN, describe
@@ -70,13 +69,12 @@ def test_arrays_of_any_type_and_length(signals, rng):
         model.predict(np.zeros((2, 2, 2)))
 
 
-def test_files_from_the_shell(volumes, tmp_path, rng):
+def test_files_from_the_shell(volumes, tmp_path, rng, program):
     voxels = rng.normal(size=(12, 9, 8)).astype("float32")
     np.save(tmp_path / "a.npy", voxels)
     nibabel.save(nibabel.Nifti1Image(voxels, np.eye(4)), tmp_path / "b.nii.gz")
     (tmp_path / "c.nii.gz").write_text("no scan")
-    command = [sys.executable, "-m", "visionkit.cli", "predict", volumes[0], tmp_path, "nowhere.npy", "--json"]
-    done = subprocess.run(list(map(str, [*command, "--draw", tmp_path / "drawn"])), capture_output=True, text=True, check=False)
+    done = program(CLI, "predict", volumes[0], tmp_path, "nowhere.npy", "--json", "--draw", tmp_path / "drawn")
     lines = [json.loads(line) for line in done.stdout.splitlines()]
     assert (
         done.returncode == 1

@@ -243,20 +243,19 @@ def test_a_rank_that_keras_lacks_is_told():
         models.mobilenet_v2((32, 32, 32, 1), 2)
 
 
-def small(name: str, count: int) -> tuple[keras.Model, np.ndarray]:
-    """A classifier of four classes for small pictures, and some of those."""
+@pytest.fixture(scope="module", params=[*SMALL, *CLASSIC, *UNPADDED, "lenet5", "nin_small"])
+def small(request) -> tuple[keras.Model, np.ndarray]:
+    """A classifier of four classes for small pictures, and four of those: one network after the other, for all tests of it."""
     keras.utils.set_random_seed(0)
-    side = SIDES.get(name, 64)
-    return models.build(name, (side, side, 3), 4), np.random.default_rng(0).uniform(0, 255, (count, side, side, 3)).astype(
-        "float32"
-    )
+    side = SIDES.get(request.param, 64)
+    pixels = np.random.default_rng(0).uniform(0, 255, (4, side, side, 3)).astype("float32")
+    return models.build(request.param, (side, side, 3), 4), pixels
 
 
-@pytest.mark.parametrize("name", [*SMALL, *CLASSIC, *UNPADDED, "lenet5", "nin_small"])
-def test_every_weight_gets_a_gradient(name):
+def test_every_weight_gets_a_gradient(small):
     import tensorflow as tf
 
-    model, pixels = small(name, 4)
+    model, pixels = small
     with tf.GradientTape() as tape:
         loss = keras.losses.sparse_categorical_crossentropy(np.arange(4), model(pixels, training=True), from_logits=True)
     gradients = tape.gradient(loss, model.trainable_variables)
@@ -264,21 +263,19 @@ def test_every_weight_gets_a_gradient(name):
     assert dead == []
 
 
-@pytest.mark.parametrize("name", [*SMALL, *CLASSIC, *UNPADDED, "lenet5", "nin_small"])
-def test_keras_file_round_trip(name, tmp_path):
-    model, pixels = small(name, 2)
+def test_keras_file_round_trip(small, tmp_path):
+    model, pixels = small[0], small[1][:2]
     model.save(tmp_path / "model.keras")
     np.testing.assert_array_equal(keras.models.load_model(tmp_path / "model.keras")(pixels), model(pixels))
 
 
-@pytest.mark.parametrize("name", [*SMALL, *CLASSIC, *UNPADDED, "lenet5", "nin_small"])
-def test_what_is_exported_answers_as_the_network_does(name, tmp_path):
+def test_what_is_exported_answers_as_the_network_does(small, tmp_path):
     """At two sizes of batch."""
     import tensorflow as tf
 
     from visionkit.export.bundle import ImageClassifier
 
-    model, pixels = small(name, 3)
+    model, pixels = small
     tf.saved_model.save(ImageClassifier(model, tuple("abcd"), flips=False), str(tmp_path))
     exported = tf.saved_model.load(str(tmp_path))
     for count in (1, 3):

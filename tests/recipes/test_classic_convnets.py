@@ -3,7 +3,6 @@
 import csv
 import gzip
 import json
-import subprocess
 import sys
 from collections.abc import Callable
 from pathlib import Path
@@ -35,12 +34,11 @@ def metrics_of(out: Path) -> dict[str, float]:
     return json.loads((out / "metrics.json").read_text())
 
 
-def test_smoke_needs_nothing_and_the_exported_model_has_exactly_the_recipes_accuracy(tmp_path):
+def test_smoke_needs_nothing_and_the_exported_model_has_exactly_the_recipes_accuracy(run, tmp_path):
     out = tmp_path / "run"
-    command = [sys.executable, RECIPE, "--smoke", "--out", out]
-    done = subprocess.run(command, capture_output=True, text=True, check=False)
-    assert done.returncode == 0, done.stderr
-    assert done.stdout.splitlines()[-2:] == [f"report   {out / 'report.html'}", f"model    {out / 'model'}"]
+    status, printed, errors = run("--smoke", "--out", out)
+    assert status == 0, errors
+    assert printed.splitlines()[-2:] == [f"report   {out / 'report.html'}", f"model    {out / 'model'}"]
     val = digits().val
     model = visionkit.load(out)
     right = [model.predict(val.as_rgb(i, i + 1)[0]).label == val.class_names[val.labels[i]] for i in range(len(val))]

@@ -11,6 +11,8 @@ from pathlib import Path
 import numpy as np
 import pytest
 
+from tests.conftest import CLI
+
 RECIPE = Path(__file__).parents[2] / "recipes" / "signals_and_volumes.py"
 
 
@@ -45,7 +47,7 @@ def test_smoke_needs_nothing(run, tmp_path):
         assert "data:image/jpeg" in (out / "report.html").read_text()
 
 
-def test_killed_with_9_it_goes_on_and_the_model_answers_for_the_accuracy(run, data, tmp_path):
+def test_killed_with_9_it_goes_on_and_the_model_answers_for_the_accuracy(run, program, data, tmp_path):
     out, options = tmp_path / "run", ["--epochs", "30", "--batch-size", "8", "--network", "resnet8"]
     process = subprocess.Popen([sys.executable, RECIPE, "--data", data, "--out", out, *options], stdout=-3, stderr=-3)
     deadline = time.monotonic() + 300
@@ -66,10 +68,9 @@ def test_killed_with_9_it_goes_on_and_the_model_answers_for_the_accuracy(run, da
 
     accuracy = json.loads((out / "metrics.json").read_text())["accuracy"]
     held_out = json.loads(kept)["val"]
-    command = [sys.executable, "-m", "visionkit.cli", "predict", out, *held_out, "--json"]
-    answers = [
-        json.loads(line) for line in subprocess.run(command, capture_output=True, text=True, check=True).stdout.splitlines()
-    ]
+    predicted = program(CLI, "predict", out, *held_out, "--json")
+    assert predicted.returncode == 0, predicted.stderr
+    answers = [json.loads(line) for line in predicted.stdout.splitlines()]
     right = [answer["label"] == Path(answer["path"]).parent.name for answer in answers]
     assert len(right) == 6 and sum(right) / len(right) == accuracy >= 5 / 6
 

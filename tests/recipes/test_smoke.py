@@ -14,7 +14,7 @@ from pathlib import Path
 import keras
 import pytest
 
-from tests.conftest import write_classes
+from tests.conftest import CLI, write_classes
 from visionkit import models
 
 RECIPE = Path(__file__).parents[2] / "recipes" / "transfer_learning.py"
@@ -87,10 +87,9 @@ def test_skipped_files_are_named_counted_and_in_the_report(finished):
     assert "12 training and 8 validation pictures of 2 classes" in printed
 
 
-def test_the_exported_model_has_exactly_the_recipes_accuracy(finished, data):
+def test_the_exported_model_has_exactly_the_recipes_accuracy(program, finished, data):
     out, _ = finished
-    command = [sys.executable, "-m", "visionkit.cli", "predict", out / "model", data / "val", "--json"]
-    done = subprocess.run(list(map(str, command)), capture_output=True, text=True, check=False)
+    done = program(CLI, "predict", out / "model", data / "val", "--json")
     assert done.returncode == 1  # one is cut off
     answers = [json.loads(line) for line in done.stdout.splitlines()]
     right = [answer["label"] == Path(answer["path"]).parent.name for answer in answers if "error" not in answer]
