@@ -61,7 +61,7 @@ def our_training(*, frozen_stride: int | None, batch: int, seconds: float) -> Lo
     corners = np.concatenate([boxes[..., :2] - boxes[..., 2:] / 2, boxes[..., :2] + boxes[..., 2:] / 2], axis=2)
     targets = {"boxes": corners, "classes": classes.astype(np.int32)}
     trainer = trainer_of(detector)
-    trainer.compile(adamw(1e-3, 1000, 5e-4, slow=detector.pretrained), jit_compile=False)
+    trainer.compile(adamw(1e-3, 1000, 5e-4), jit_compile=False)
     return loader_of(lambda: trainer.train_on_batch(pixels, targets), pixels.shape, seconds)
 
 

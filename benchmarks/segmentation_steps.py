@@ -50,9 +50,9 @@ def our_training(
     With ``frozen_statistics`` the base's BatchNorm does not look at the batch, as the recipe has it of a pretrained base.
     """
     model = _our_network(network, frozen_statistics=frozen_statistics, parameters=parameters)
-    from visionkit.training.averaging import AveragingTrainer
+    from visionkit.training.averaging import WEIGHT_DECAY, AveragingTrainer
     from visionkit.training.optimizers import adamw
-    from visionkit.training.segmentation_phase import WEIGHT_DECAY, Objective, losses_of
+    from visionkit.training.segmentation_phase import Objective, losses_of
 
     pixels, masks = _drawn(size, batch)
     objective = Objective()

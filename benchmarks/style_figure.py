@@ -1,9 +1,13 @@
-"""The pictures of the README: built-in photographs painted in built-in styles, each with its style in a corner.
+"""The painted pictures of the README, at the size and by the descent that the recipe takes.
 
-python benchmarks/style_figure.py        # writes benchmarks/figures/styles.jpg
+    python benchmarks/style_figure.py        # writes benchmarks/figures/styles.jpg and one_pass.jpg
+
+styles: built-in photographs painted in built-in styles, each with its style in a corner.
+one_pass: built-in photographs, below them what a bundle makes of them in one pass, and below that the descent.
 """
 
 from pathlib import Path
+from typing import Literal
 
 import cv2
 import numpy as np
@@ -15,40 +19,77 @@ import visionkit
 visionkit.quiet_tensorflow()
 
 from visionkit.data.style_demo import CONTENTS, painting  # noqa: E402
+from visionkit.inference.stylizing import PictureStylizer  # noqa: E402
 from visionkit.models.style_features import in_half_precision, style_features, style_layers  # noqa: E402
 from visionkit.training import runtime  # noqa: E402
 from visionkit.training.style_objective import Maps  # noqa: E402
-from visionkit.training.stylize import How, Wanted, scales_to, stylize  # noqa: E402
+from visionkit.training.stylize import How, Wanted, resized, scales_to, stylize  # noqa: E402
 
 PAIRS = (("temple", "strokes"), ("cat", "mosaic"), ("astronaut", "woodcut"), ("coffee", "glass"))
-HEIGHT, CORNER, GAP = 330, 0.27, 10  # pixels; share of the height; pixels
+SHOWN = ("astronaut", "temple", "cat")
+HEIGHT, LOW, CORNER, GAP = 330, 215, 0.27, 10  # pixels, and of the smaller ones; share of the height; pixels
 
 
-def main(out: Path = Path(__file__).parent / "figures" / "styles.jpg", size: int = 512) -> None:
-    """Paint all pairs, as the recipe does by default.
+def main(
+    figures: tuple[Literal["styles", "one_pass"], ...] = ("styles", "one_pass"),
+    folder: Path = Path(__file__).parent / "figures",
+    model: Path = Path(__file__).parents[1] / "saved_models" / "painting",
+    size: int = 512,
+) -> None:
+    """Paint.
 
     Args:
-        out: The picture to write.
-        size: Longer side at which they are painted.
+        figures: Which.
+        folder: Where they are written.
+        model: The bundle that paints in one pass, in a built-in style.
+        size: Longer side at which pictures are painted.
     """
     layers = style_layers("vgg16")
     features = style_features("vgg16", layers.names)
     maps = Maps(in_half_precision(features) if runtime.has_fast_bfloat16() else features, layers)
+    rows = {"styles": lambda: in_styles(maps, size), "one_pass": lambda: in_one_pass(maps, visionkit.load(model), size)}
+    for figure in figures:
+        Image.fromarray(sheet(rows[figure]())).save(folder / f"{figure}.jpg", quality=88)
+
+
+def in_styles(maps: Maps, size: int) -> list[np.ndarray]:
+    """Two rows of two."""
     cells = []
     for content, style in PAIRS:
         print(content, style, flush=True)
         wanted = painting(style)
         cells.append(with_corner(stylize(CONTENTS[content](), [Wanted(wanted)], maps, How(scales_to(size))), wanted))
-    rows = [beside(cells[start : start + 2]) for start in range(0, len(cells), 2)]
+    return [beside(cells[start : start + 2]) for start in range(0, len(cells), 2)]
+
+
+def in_one_pass(maps: Maps, model: PictureStylizer, size: int) -> list[np.ndarray]:
+    """A row of photographs, one of one pass, one of the descent."""
+    rows = [[], [], []]
+    for name in SHOWN:
+        print(name, "in one pass", flush=True)
+        photograph = resized(CONTENTS[name](), size).round().astype(np.uint8)
+        wanted = [Wanted(painting(model.labels[0]))]
+        painted = model.predict(photograph).pixels, stylize(photograph, wanted, maps, How(scales_to(size)))
+        for row, picture in zip(rows, (photograph, *painted), strict=True):
+            row.append(at_height(picture, LOW))
+    return [beside(row) for row in rows]
+
+
+def sheet(rows: list[np.ndarray]) -> np.ndarray:
+    """Rows of one width, with gaps."""
     width = min(row.shape[1] for row in rows)
     rows = [cv2.resize(row, (width, round(len(row) * width / row.shape[1])), interpolation=cv2.INTER_AREA) for row in rows]
-    sheet = np.concatenate([np.pad(row, ((0, GAP), (0, 0), (0, 0)), constant_values=255) for row in rows])
-    Image.fromarray(sheet[:-GAP]).save(out, quality=88)
+    return np.concatenate([np.pad(row, ((0, GAP), (0, 0), (0, 0)), constant_values=255) for row in rows])[:-GAP]
+
+
+def at_height(picture: np.ndarray, height: int) -> np.ndarray:
+    """In proportion."""
+    return cv2.resize(picture, (round(picture.shape[1] * height / len(picture)), height), interpolation=cv2.INTER_AREA)
 
 
 def with_corner(painted: np.ndarray, style: np.ndarray) -> np.ndarray:
     """A picture of the row's height, its style framed in the lower right corner."""
-    picture = cv2.resize(painted, (round(painted.shape[1] * HEIGHT / len(painted)), HEIGHT), interpolation=cv2.INTER_AREA)
+    picture = at_height(painted, HEIGHT)
     side = round(CORNER * HEIGHT)
     small = cv2.resize(style, (side, side), interpolation=cv2.INTER_AREA)
     corner = np.pad(small, ((3, 0), (3, 0), (0, 0)), constant_values=255)

@@ -95,7 +95,7 @@ class Config:
     epochs: int | None = None
     """Default: by the number of pictures."""
     learning_rate: float = 3e-3
-    """The peak, after the warm-up; of pretrained weights a tenth."""
+    """The peak, after the warm-up."""
     augment: Literal["light", "medium", "strong"] = "medium"
     """How far training pictures are varied."""
     flip: bool = True
@@ -149,7 +149,7 @@ def train_and_export(run: RunFolder, config: Config) -> None:
         story.tell(
             "All faces are synthetic, of people who do not exist: this says nothing of how well real ones are told apart."
         )
-    embedder, pretrained = build(config, schedule.size)
+    embedder = build(config, schedule.size)
     story.tell(f"{config.base}: {embedder.count_params():,} parameters, on a {device}.")
     story.tell(f"Loss {config.loss!r}{f', mined {config.mining!r}' if config.loss == 'triplet' else ''}.")
 
@@ -162,9 +162,7 @@ def train_and_export(run: RunFolder, config: Config) -> None:
 
     feeder = people_feeder(train, feeding_of(config, train, schedule.size, story), schedule, seed=config.seed, skipped=skipped)
     objective, num_people = Objective(config.loss, config.margin, config.mining), len(np.unique(train.labels))
-    phases = {
-        "train": lambda: embedding_phase(embedder, schedule, objective, num_people, feeder, measured_now, pretrained=pretrained)
-    }
+    phases = {"train": lambda: embedding_phase(embedder, schedule, objective, num_people, feeder, measured_now)}
     history = train_in_order(run, phases, embedder)
     load_weights(embedder, run.weights_file("train"))
 
@@ -270,15 +268,13 @@ def built_in(config: Config) -> Path:
     return make_face_demo(cache_folder() / "face_demo_smoke", **options)
 
 
-def build(config: Config, size: int) -> tuple[keras.Model, list[keras.Variable]]:
-    """The embedder with the weights to begin with, and which of them others have trained."""
+def build(config: Config, size: int) -> keras.Model:
+    """The embedder with the weights to begin with."""
     shape, weights = (size, size, 3), None if config.weights == "none" else config.weights
     if config.base == OWN:
-        embedder = facenet(shape, config.dimensions, weights=weights)
-        return embedder, embedder.trainable_variables if weights is not None else []
+        return facenet(shape, config.dimensions, weights=weights)
     base = without_top(catalog.build(config.base, shape, None, weights=weights))
-    embedder = facenet(shape, config.dimensions, backbone=base, pretrained=weights is not None, dropout=DROPOUT)
-    return embedder, base.trainable_variables if weights is not None else []
+    return facenet(shape, config.dimensions, backbone=base, pretrained=weights is not None, dropout=DROPOUT)
 
 
 def feeding_of(config: Config, train: Index, size: int, story: Story) -> Feeding:

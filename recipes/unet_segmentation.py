@@ -91,7 +91,7 @@ class Config:
     batch_size: int | None = None
     """Patches a step. Default: 8; of volumes 4."""
     learning_rate: float = 3e-3
-    """The peak, after the warm-up; of pretrained weights a tenth."""
+    """The peak, after the warm-up."""
     losses: tuple[LossName, ...] = ("cross_entropy", "dice")
     """What is made small, summed: cross_entropy, focal, dice, jaccard, tversky, boundary."""
     class_weights: Literal["none", "balanced"] = "none"

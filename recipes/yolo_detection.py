@@ -74,7 +74,7 @@ class Config:
     batch_size: int = 8
     """Pictures a step."""
     learning_rate: float = 2e-3
-    """The peak, after the warm-up; of pretrained weights a tenth."""
+    """The peak, after the warm-up."""
     augment: Literal["light", "medium", "strong"] = "strong"
     """How far training pictures are varied; strong puts four of them together."""
     flip: bool = True

@@ -4,7 +4,7 @@ import keras
 import numpy as np
 import pytest
 
-from visionkit.training.averaging import AVERAGE, AveragingTrainer, moving_statistics
+from visionkit.training.averaging import AVERAGE, AveragingTrainer, averaged_phase, moving_statistics
 
 
 def network():
@@ -50,3 +50,16 @@ def test_an_error_inside_brings_the_trained_weights_back():
     with pytest.raises(ValueError, match="stop"), trainer.averaged():
         raise ValueError("stop")
     assert (np.array(kernel) == trained).all()
+
+
+def test_a_phase_is_measured_with_the_averages_and_ends_with_them():
+    trainer = AveragingTrainer(network(), lambda said, truth: {}, [])
+    kernel = trainer.network.get_layer("dense").kernel
+    average = np.array(kernel)
+    kernel.assign(kernel + 1)
+    options = {"name": "train", "epochs": 1, "learning_rate": 1e-3, "num_steps": 1, "batches": lambda epoch: []}
+    phase = averaged_phase(trainer, lambda: (np.array(kernel),), **options)
+    np.testing.assert_array_equal(phase.validate()[0], average)
+    np.testing.assert_allclose(kernel, average + 1, rtol=1e-6)
+    phase.finish()
+    np.testing.assert_array_equal(kernel, average)

@@ -33,7 +33,6 @@ class TrainableDetector(NamedTuple):
         parts: the names.
         at_size: from a side in pixels to a model that shares the network's layers and answers pictures of this side by
             ``{"boxes": (N, slots, 4), "scores": (N, slots, C)}``, xyxy relative, scores in 0..1.
-        pretrained: variables that need only be adapted.
         any_size: whether the network takes pictures of other sides, too (multiples of the largest stride).
     """
 
@@ -42,7 +41,6 @@ class TrainableDetector(NamedTuple):
     parts: tuple[str, ...]
     at_size: Callable[[int], keras.Model]
     any_size: bool
-    pretrained: tuple[keras.Variable, ...] = ()
 
 
 def find(name: str) -> str:
@@ -106,5 +104,4 @@ def build(
         pixels = keras.Input((side, side, 3), name="image")
         return yolo.detector(keras.Model(pixels, folded(network)(pixels), name=network.name), in_cells)
 
-    pretrained = tuple(backbone.trainable_variables) if weights is not None else ()
-    return TrainableDetector(network, losses, PARTS, at_size, any_size=True, pretrained=pretrained)
+    return TrainableDetector(network, losses, PARTS, at_size, any_size=True)

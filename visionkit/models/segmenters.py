@@ -19,13 +19,11 @@ class TrainableSegmenter(NamedTuple):
         network: float32 ``(N, sides..., channels)`` to logits of as many pixels; with deep supervision to a dict of them.
         answering: the same weights, to logits alone.
         multiple: what the sides of its input are multiples of.
-        pretrained: weights that others have trained, and that are trained on.
     """
 
     network: keras.Model
     answering: keras.Model
     multiple: int
-    pretrained: tuple[keras.Variable, ...] = ()
 
 
 def build(
@@ -66,8 +64,7 @@ def build(
         for layer in backbone.layers:
             layer.trainable = layer in thawed
     network = unet(shape, num_classes, backbone=backbone, pretrained=weights is not None, filters=filters, style=style)
-    pretrained = tuple(backbone.trainable_variables) if weights is not None else ()
-    return TrainableSegmenter(network, _of_logits(network), strides_of(backbone)[-1], pretrained)
+    return TrainableSegmenter(network, _of_logits(network), strides_of(backbone)[-1])
 
 
 def _of_logits(network: keras.Model) -> keras.Model:

@@ -8,8 +8,10 @@ import keras
 from keras import ops
 
 from visionkit.layers.inference_mode import InferenceMode
+from visionkit.training.fit import Phase
 
 AVERAGE = 0.99  # decay of the moving average of the weights: it looks back about a hundred steps
+WEIGHT_DECAY = 5e-4
 
 Losses = Callable[[Any, Any], dict[str, keras.KerasTensor]]
 
@@ -69,6 +71,36 @@ class AveragingTrainer(keras.Model):
         """Put the averages in the weights' place."""
         for average, variable in zip(self._averages, self._changing, strict=True):
             variable.assign(average)
+
+
+def averaged_phase(
+    trainer: AveragingTrainer,
+    measure: Callable[[], tuple],
+    *,
+    weight_decay: float = WEIGHT_DECAY,
+    **options: Any,
+) -> Phase:
+    """A phase that is measured with the averaged weights, and leaves the network with them.
+
+    Args:
+        trainer: what is trained.
+        measure: the network as it is: a named tuple, as ``Phase.validate``.
+        weight_decay: as the optimizer takes it.
+        options: what else ``Phase`` takes.
+    """
+
+    def validate() -> tuple:
+        with trainer.averaged():
+            return measure()
+
+    return Phase(
+        model=trainer,
+        validate=validate,
+        weight_decay=weight_decay,
+        brings_loss=True,
+        finish=trainer.take_average,
+        **options,
+    )
 
 
 def moving_statistics(network: keras.layers.Layer) -> list[keras.Variable]:

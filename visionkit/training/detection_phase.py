@@ -2,7 +2,6 @@
 
 from collections.abc import Iterable
 from dataclasses import dataclass, replace
-from functools import partial
 from typing import NamedTuple
 
 import keras
@@ -16,13 +15,11 @@ from visionkit.export.detector_bundle import MAX_DETECTIONS
 from visionkit.export.suppression import suppress
 from visionkit.metrics.detection import DetectionMetrics, Found, evaluate
 from visionkit.models.detectors import TrainableDetector
-from visionkit.training.averaging import AveragingTrainer
+from visionkit.training.averaging import AveragingTrainer, averaged_phase
 from visionkit.training.detection_plan import truths
 from visionkit.training.feeding import Feeding
 from visionkit.training.fit import Phase
-from visionkit.training.optimizers import adamw
 
-WEIGHT_DECAY = 5e-4
 SAME_OBJECT = 0.5  # IoU from which the lower of two boxes of a class is dropped
 LOWEST_SCORE = 0.001  # of what is measured: average precision looks at the doubtful, too
 
@@ -111,23 +108,18 @@ def detection_phase(
     trainer, answering = trainer_of(detector), detector.at_size(schedule.size)
 
     def validate() -> Validation:
-        with trainer.averaged():
-            found = measure(answering, val, schedule.batch_size, skipped)
+        found = measure(answering, val, schedule.batch_size, skipped)
         return Validation(found.map, found.map50)
 
-    return Phase(
+    return averaged_phase(
+        trainer,
+        validate,
         name="train",
-        model=trainer,
         epochs=schedule.epochs,
         learning_rate=schedule.learning_rate,
         num_steps=-(-len(train) // schedule.batch_size),
         batches=epoch_batches,
-        validate=validate,
-        weight_decay=WEIGHT_DECAY,
-        optimizer=partial(adamw, slow=detector.pretrained),
-        brings_loss=True,
         validate_every=schedule.validate_every,
-        finish=trainer.take_average,
     )
 
 

@@ -1,8 +1,7 @@
 """Training of embedders: their loss in batches of several pictures of several people, and the phase that feeds them."""
 
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Iterable
 from dataclasses import dataclass
-from functools import partial
 from typing import Any, Literal, NamedTuple
 
 import keras
@@ -15,14 +14,12 @@ from visionkit.data.sample import Index, SkippedFiles
 from visionkit.layers.arcface import ArcFaceLogits
 from visionkit.losses import similarity
 from visionkit.ops.embeddings import arcface_logits, pair_distances
-from visionkit.training.averaging import AveragingTrainer
+from visionkit.training.averaging import AveragingTrainer, averaged_phase
 from visionkit.training.feeding import Feeding
 from visionkit.training.fit import Phase
-from visionkit.training.optimizers import adamw
 
 LossName = Literal["triplet", "contrastive", "arcface"]
 Mining = Literal["semi_hard", "hard", "random", "all"]
-WEIGHT_DECAY = 5e-4
 SCALE = 16.0  # of ArcFace's logits: its own, 64, is for tens of thousands of people
 
 
@@ -141,8 +138,6 @@ def embedding_phase(
     num_people: int,
     epoch_batches: Callable[[int], Iterable],
     measure: Callable[[], Validation],
-    *,
-    pretrained: Sequence[keras.Variable] = (),
 ) -> Phase:
     """Train an embedder.
 
@@ -153,26 +148,16 @@ def embedding_phase(
         num_people: in the training data.
         epoch_batches: from the number of an epoch to its batches: pixels, and the number of the person on each.
         measure: the embedder as it is.
-        pretrained: weights that others have trained; they learn at a tenth of the rate.
     """
     form = trained_form(embedder, objective, num_people)
     trainer = AveragingTrainer(form, losses_of(objective, schedule.pictures), [objective.loss])
-
-    def validate() -> Validation:
-        with trainer.averaged():
-            return measure()
-
-    return Phase(
+    return averaged_phase(
+        trainer,
+        measure,
         name="train",
-        model=trainer,
         epochs=schedule.epochs,
         learning_rate=schedule.learning_rate,
         num_steps=schedule.num_steps,
         batches=epoch_batches,
-        validate=validate,
-        weight_decay=WEIGHT_DECAY,
-        optimizer=partial(adamw, slow=pretrained),
-        brings_loss=True,
         validate_every=schedule.validate_every,
-        finish=trainer.take_average,
     )

@@ -2,7 +2,6 @@
 
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass
-from functools import partial
 from typing import Any, Literal, NamedTuple
 
 import keras
@@ -15,12 +14,10 @@ from visionkit.data.targets import MaskTargets
 from visionkit.losses import segmentation
 from visionkit.metrics.segmentation import IGNORE, SegmentationMetrics
 from visionkit.models.segmenters import TrainableSegmenter
-from visionkit.training.averaging import AveragingTrainer
+from visionkit.training.averaging import AveragingTrainer, averaged_phase
 from visionkit.training.feeding import Feeding
 from visionkit.training.fit import Phase
-from visionkit.training.optimizers import adamw
 
-WEIGHT_DECAY = 5e-4
 DEEPER = 0.5  # share of the loss of each level of deep supervision in that of the next finer one
 LossName = Literal["cross_entropy", "focal", "dice", "jaccard", "tversky", "boundary"]
 
@@ -155,21 +152,16 @@ def segmentation_phase(
     trainer = AveragingTrainer(segmenter.network, losses_of(objective), objective.losses)
 
     def validate() -> Validation:
-        with trainer.averaged():
-            measured = measure()
+        measured = measure()
         return Validation(measured.pixel_error, measured.mean_iou)
 
-    return Phase(
+    return averaged_phase(
+        trainer,
+        validate,
         name="train",
-        model=trainer,
         epochs=schedule.epochs,
         learning_rate=schedule.learning_rate,
         num_steps=schedule.num_steps,
         batches=epoch_batches,
-        validate=validate,
-        weight_decay=WEIGHT_DECAY,
-        optimizer=partial(adamw, slow=segmenter.pretrained),
-        brings_loss=True,
         validate_every=schedule.validate_every,
-        finish=trainer.take_average,
     )

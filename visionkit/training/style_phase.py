@@ -22,7 +22,7 @@ from visionkit.errors import UserError
 from visionkit.losses import style as losses
 from visionkit.ops.gram import mean_gram
 from visionkit.training import runtime
-from visionkit.training.averaging import AveragingTrainer
+from visionkit.training.averaging import AveragingTrainer, averaged_phase
 from visionkit.training.fit import Phase
 from visionkit.training.style_objective import SMALLEST, Maps, Shares, Style
 
@@ -228,22 +228,15 @@ def style_phase(
         measure: the network as it is.
     """
     trainer = AveragingTrainer(network, losses_of(maps, targets, shares, schedule), PARTS)
-
-    def validate() -> Validation:
-        with trainer.averaged():
-            return measure()
-
-    return Phase(
+    return averaged_phase(
+        trainer,
+        measure,
+        weight_decay=0.0,
         name="network",
-        model=trainer,
         epochs=schedule.epochs,
         learning_rate=schedule.learning_rate,
         num_steps=schedule.num_steps,
         batches=epoch_batches,
-        validate=validate,
-        weight_decay=0.0,
-        brings_loss=True,
-        finish=trainer.take_average,
     )
 
 
