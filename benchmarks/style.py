@@ -7,8 +7,8 @@ steps: one step of Gatys' optimisation on 256 x 256 pixels, VGG-16 up to conv5_1
 PyTorch in its two layouts, in float32 and in bfloat16, and compiled; processes take turns, see turns.py.
 descent: the built-in pair at 256 pixels. 500 steps of plain Adam, at some constant rates, against the recipe's coarse-to-fine
 descent; seconds until its loss, at the finest scale, is as low, tracing included. It may go on for longer than the recipe does.
-network: a bundle that paints in one pass against the recipe's own descent, on all built-in photographs, in each of its styles:
-style and content loss by the same float32 network at the same size, and seconds.
+network: a bundle that paints in one pass against the descent that makes the same loss small, on all built-in photographs, in
+each of its styles: style and content loss by the same float32 network at the same size, and seconds.
 memory: peak of a fresh process that paints 2048 x 2048 pixels.
 """
 
@@ -44,6 +44,8 @@ class Options:
     """The bundle that paints in one pass, in built-in styles."""
     size: int = 384
     """Longer side in pixels of what the bundle and the descent paint."""
+    style_weight: float = 60.0
+    """Beta of that descent: what the bundle was trained for."""
     rounds: int = 3
     """Turns of each contender."""
     seconds: float = 3.0
@@ -129,11 +131,11 @@ def network(options: Options) -> None:
     """What one pass is worth beside the descent for the same picture."""
     import visionkit
     from visionkit.data.style_demo import CONTENTS, painting
-    from visionkit.training.style_objective import USUAL
+    from visionkit.training.style_objective import Shares
     from visionkit.training.stylize import How, Scale, Wanted, prepared, resized, scales_to, stylize, wide_enough
 
     model, maps, exact = visionkit.load(options.model), looking(), looking(exact=True)
-    how, found = How(scales_to(options.size)), []
+    how, shares, found = How(scales_to(options.size)), Shares(style=options.style_weight), []
     for style in model.labels:
         for name, photograph in CONTENTS.items():
             content, wanted = photograph(), [Wanted(painting(style))]
@@ -144,9 +146,9 @@ def network(options: Options) -> None:
                 once = model.predict(small, style=style).pixels
             pass_seconds = (time.perf_counter() - began) / options.rounds
             began = time.perf_counter()
-            slow = stylize(content, wanted, maps, how)
+            slow = stylize(content, wanted, maps, how, shares)
             seconds = time.perf_counter() - began
-            objective = prepared(content, wanted, exact, Scale(options.size, 1), 1.0, USUAL).objective
+            objective = prepared(content, wanted, exact, Scale(options.size, 1), 1.0, shares).objective
             of_pass, of_descent = (objective.loss(wide_enough(each.astype(np.float32))) for each in (once, slow))
             losses = (getattr(of_pass, part) / getattr(of_descent, part) for part in ("style_loss", "content_loss"))
             found.append((*losses, seconds / pass_seconds))
