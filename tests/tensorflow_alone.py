@@ -1,10 +1,10 @@
 """A program that knows TensorFlow alone: it runs what it is sent, a JSON string a line, and says what that printed."""
 
+import code
 import contextlib
 import io
 import json
 import sys
-import traceback
 
 import tensorflow
 
@@ -13,8 +13,5 @@ sys.modules.update(dict.fromkeys(["keras", "visionkit", "cv2", "albumentations",
 for line in sys.stdin:
     printed = io.StringIO()
     with contextlib.redirect_stdout(printed), contextlib.redirect_stderr(printed):
-        try:
-            exec(json.loads(line), {"tf": tensorflow})
-        except Exception:
-            traceback.print_exc()
+        code.InteractiveInterpreter({"tf": tensorflow}).runcode(json.loads(line))  # prints the traceback of what fails
     print(json.dumps(printed.getvalue()), flush=True)
