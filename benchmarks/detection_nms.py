@@ -61,7 +61,7 @@ def tensorflow(*, source: str, threshold: float, kept: str, seconds: float, **dr
     visionkit.quiet_tensorflow()
     import tensorflow as tf
 
-    from visionkit.export.suppression import suppress
+    from visionkit.tasks.detection.suppression import suppress
 
     @tf.function
     def find(boxes, scores):

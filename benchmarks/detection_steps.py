@@ -43,7 +43,7 @@ def _our_detector(frozen_stride: int | None) -> Any:
     import visionkit
 
     visionkit.quiet_tensorflow()
-    from visionkit.models import detectors
+    from visionkit.tasks.detection import detectors
     from visionkit.training import runtime
 
     runtime.prepare(0)
@@ -54,7 +54,7 @@ def _our_detector(frozen_stride: int | None) -> Any:
 def our_training(*, frozen_stride: int | None, batch: int, seconds: float) -> Loader:
     """Steps as the recipe takes them: loss, gradients, AdamW, the average of the weights."""
     detector = _our_detector(frozen_stride)
-    from visionkit.training.detection_phase import trainer_of
+    from visionkit.tasks.detection.train import trainer_of
     from visionkit.training.optimizers import adamw
 
     pixels, boxes, classes = _drawn(batch)
@@ -101,7 +101,7 @@ def our_answer(*, seconds: float) -> Loader:
     """``visionkit.load(bundle).predict(pixels)``: letterboxed, answered, suppressed, mapped back."""
     detector = _our_detector(None)
     import visionkit
-    from visionkit.export.detector_bundle import export_detector
+    from visionkit.tasks.detection.export import export_detector
 
     pixels = _photograph()
     with tempfile.TemporaryDirectory() as folder:

@@ -20,13 +20,13 @@ import visionkit
 
 visionkit.quiet_tensorflow()
 
-from visionkit.data.identities import read_identities  # noqa: E402
-from visionkit.data.pairs import generated_pairs  # noqa: E402
-from visionkit.inference.face_model import default_face_model  # noqa: E402
-from visionkit.inference.face_reading import FaceReader, FacesRead  # noqa: E402
-from visionkit.inference.loading import load  # noqa: E402
-from visionkit.inference.verification_evaluation import distances_of, one_shot  # noqa: E402
+from visionkit.data.formats.identities import read_identities  # noqa: E402
+from visionkit.data.formats.pairs import generated_pairs  # noqa: E402
+from visionkit.faces.default_model import default_face_model  # noqa: E402
+from visionkit.faces.reader import FaceReader, FacesRead  # noqa: E402
 from visionkit.metrics.verification import measure  # noqa: E402
+from visionkit.tasks import load  # noqa: E402
+from visionkit.tasks.embedding.evaluate import distances_of, one_shot  # noqa: E402
 
 BATCH = 16
 

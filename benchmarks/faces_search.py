@@ -37,7 +37,7 @@ def _loader(find: Callable[[np.ndarray], np.ndarray], calls: list[np.ndarray], k
 
 def ours(*, templates: int, queries: int, kept: str, seconds: float) -> Loader:
     """What a gallery asks."""
-    from visionkit.inference.face_search import Templates
+    from visionkit.faces.search import Templates
 
     known, calls = draw(templates, queries)
     ready = Templates(known)

@@ -23,7 +23,7 @@ def ours(*, network: str, batch: int, seconds: float) -> Loader:
 
     visionkit.quiet_tensorflow()
     from visionkit import models
-    from visionkit.export.embedder_bundle import export_embedder
+    from visionkit.tasks.embedding.export import export_embedder
 
     model = models.facenet() if network == "inception_resnet_v1" else models.dlib_face()
     with tempfile.TemporaryDirectory() as folder:

@@ -22,12 +22,14 @@ import tensorflow as tf  # noqa: E402
 import tyro  # noqa: E402
 
 from visionkit import models  # noqa: E402
-from visionkit.data.demo import make_demo  # noqa: E402
-from visionkit.data.folders import read_class_folders  # noqa: E402
-from visionkit.data.sample import SkippedFiles  # noqa: E402
-from visionkit.data.scan import scan  # noqa: E402
-from visionkit.training import phases, runtime, transfer  # noqa: E402
-from visionkit.training.feature_cache import FeatureCache  # noqa: E402
+from visionkit.data.demo.photographs import make_demo  # noqa: E402
+from visionkit.data.formats.class_folders import read_class_folders  # noqa: E402
+from visionkit.data.images.scan import scan  # noqa: E402
+from visionkit.data.index import SkippedFiles  # noqa: E402
+from visionkit.tasks.classification import train as phases  # noqa: E402
+from visionkit.tasks.classification import transfer  # noqa: E402
+from visionkit.tasks.classification.feature_cache import FeatureCache  # noqa: E402
+from visionkit.training import runtime  # noqa: E402
 from visionkit.training.fit import compile_phase, run_epoch  # noqa: E402
 
 

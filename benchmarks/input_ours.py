@@ -17,21 +17,18 @@ import numpy as np  # noqa: E402
 import tensorflow as tf  # noqa: E402
 from turns import Batch, Loader  # noqa: E402
 
-from visionkit.data import batchwise, pipeline  # noqa: E402
-from visionkit.data.augment import Augmentation  # noqa: E402
-from visionkit.data.pixel_cache import open_cache  # noqa: E402
-from visionkit.data.sample import (  # noqa: E402
-    IGNORE,
-    Index,
-    SkippedFiles,
-)
-from visionkit.data.scan import scan  # noqa: E402
+from visionkit.data.augmentation import pixelwise  # noqa: E402
+from visionkit.data.augmentation.parameters import lasting_ratios  # noqa: E402
+from visionkit.data.augmentation.presets import Augmentation  # noqa: E402
+from visionkit.data.augmentation.warps import Turn  # noqa: E402
+from visionkit.data.images.scan import scan  # noqa: E402
+from visionkit.data.index import IGNORE, Index, SkippedFiles  # noqa: E402
+from visionkit.data.pipeline import batches  # noqa: E402
+from visionkit.data.pipeline.pixel_cache import open_cache  # noqa: E402
 from visionkit.data.sources import read  # noqa: E402
-from visionkit.data.training_sample import lasting_ratios  # noqa: E402
-from visionkit.data.warps import Turn  # noqa: E402
-from visionkit.data.windows import PADDING  # noqa: E402
+from visionkit.ops.colors import PADDING  # noqa: E402
 
-batchwise.COLOR_SHARE = 1.0  # visionkit shifts the colors of 0.8 of the pictures; its peers do it to all
+pixelwise.COLOR_SHARE = 1.0  # visionkit shifts the colors of 0.8 of the pictures; its peers do it to all
 
 
 def photographs(
@@ -49,7 +46,7 @@ def photographs(
     """Random windows, mirrored, with shifted colors. The hue is turned by at most ``batchwise.HUE``."""
     if threads is not None:
         tf.config.threading.set_inter_op_parallelism_threads(threads)  # TensorFlow's, which decode
-        pipeline.THREADS = threads + pipeline.THREADS - os.cpu_count()
+        batches.THREADS = threads + batches.THREADS - os.cpu_count()
     index = scan(Index(("picture",), tuple(paths), np.zeros(len(paths), np.int32)), SkippedFiles())
     augmentation = Augmentation("benchmark", area=tuple(area), flip=0.5, color=color)
     return _epochs(_repeated(index, num_pictures), augmentation, size=size, batch=batch, cached=cached, augment_on=augment_on)
@@ -86,7 +83,7 @@ def _epochs(index: Index, augmentation: Augmentation, *, size: int, batch: int, 
     numbers = itertools.count()
 
     def epoch() -> Iterator[Batch]:
-        dataset = pipeline.batches(
+        dataset = batches.batches(
             index,
             size=size,
             batch_size=batch,

@@ -50,9 +50,9 @@ def our_training(
     With ``frozen_statistics`` the base's BatchNorm does not look at the batch, as the recipe has it of a pretrained base.
     """
     model = _our_network(network, frozen_statistics=frozen_statistics, parameters=parameters)
+    from visionkit.tasks.segmentation.train import Objective, losses_of
     from visionkit.training.averaging import WEIGHT_DECAY, AveragingTrainer
     from visionkit.training.optimizers import adamw
-    from visionkit.training.segmentation_phase import Objective, losses_of
 
     pixels, masks = _drawn(size, batch)
     objective = Objective()
@@ -66,7 +66,7 @@ def our_answer(*, network: str, size: int, batch: int, seconds: float, parameter
     model = _our_network(network, frozen_statistics=False, parameters=parameters)
     import tensorflow as tf
 
-    from visionkit.export.segmenter_bundle import export_segmenter
+    from visionkit.tasks.segmentation.export import export_segmenter
 
     pixels, _ = _drawn(size, batch)
     answer = tf.function(lambda tiles: tf.nn.softmax(model(tiles, training=False)))

@@ -79,8 +79,8 @@ def steps(options: Options) -> None:
 
 def descent(options: Options) -> None:
     """Seconds to the same loss."""
-    from visionkit.training import stylize
-    from visionkit.training.stylize import How, Scale, scales_to
+    from visionkit.tasks.style_transfer import descent as stylize
+    from visionkit.tasks.style_transfer.descent import How, Scale, scales_to
 
     maps = looking()
     decayed, stylize.DECAYED = stylize.DECAYED, 1.0  # plain Adam keeps its rate
@@ -104,8 +104,8 @@ def descent(options: Options) -> None:
 def looking(*, exact: bool = False):
     """VGG-16 as the recipe looks through it."""
     from visionkit.models.style_features import in_half_precision, style_features, style_layers
+    from visionkit.tasks.style_transfer.objective import Maps
     from visionkit.training import runtime
-    from visionkit.training.style_objective import Maps
 
     layers = style_layers("vgg16")
     features = style_features("vgg16", layers.names)
@@ -114,8 +114,8 @@ def looking(*, exact: bool = False):
 
 def losses_of(maps, how) -> tuple[list[tuple[float, float, int]], float]:
     """Seconds, loss and side at each step of painting the built-in pair; and seconds in all."""
-    from visionkit.data.style_demo import CONTENTS, painting
-    from visionkit.training.stylize import Wanted, stylize
+    from visionkit.data.demo.style_images import CONTENTS, painting
+    from visionkit.tasks.style_transfer.descent import Wanted, stylize
 
     content, wanted = CONTENTS[CONTENT](), [Wanted(painting(STYLE))]
     told, began = [], time.perf_counter()
@@ -130,9 +130,9 @@ def losses_of(maps, how) -> tuple[list[tuple[float, float, int]], float]:
 def network(options: Options) -> None:
     """What one pass is worth beside the descent for the same picture."""
     import visionkit
-    from visionkit.data.style_demo import CONTENTS, painting
-    from visionkit.training.style_objective import Shares
-    from visionkit.training.stylize import How, Scale, Wanted, prepared, resized, scales_to, stylize, wide_enough
+    from visionkit.data.demo.style_images import CONTENTS, painting
+    from visionkit.tasks.style_transfer.descent import How, Scale, Wanted, prepared, resized, scales_to, stylize, wide_enough
+    from visionkit.tasks.style_transfer.objective import Shares
 
     model, maps, exact = visionkit.load(options.model), looking(), looking(exact=True)
     how, shares, found = How(scales_to(options.size)), Shares(style=options.style_weight), []
@@ -170,8 +170,8 @@ def print_peak(options: Options) -> None:
     import visionkit
 
     visionkit.quiet_tensorflow()
-    from visionkit.data.style_demo import CONTENTS, painting
-    from visionkit.training.stylize import How, Scale, Wanted, resized, stylize
+    from visionkit.data.demo.style_images import CONTENTS, painting
+    from visionkit.tasks.style_transfer.descent import How, Scale, Wanted, resized, stylize
 
     large = np.ascontiguousarray(resized(CONTENTS["astronaut"](), 2048).round().astype(np.uint8))
     began = time.perf_counter()

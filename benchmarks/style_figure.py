@@ -18,12 +18,12 @@ import visionkit
 
 visionkit.quiet_tensorflow()
 
-from visionkit.data.style_demo import CONTENTS, painting  # noqa: E402
-from visionkit.inference.stylizing import PictureStylizer  # noqa: E402
+from visionkit.data.demo.style_images import CONTENTS, painting  # noqa: E402
 from visionkit.models.style_features import in_half_precision, style_features, style_layers  # noqa: E402
+from visionkit.tasks.style_transfer.descent import How, Wanted, resized, scales_to, stylize  # noqa: E402
+from visionkit.tasks.style_transfer.objective import Maps  # noqa: E402
+from visionkit.tasks.style_transfer.predict import PictureStylizer  # noqa: E402
 from visionkit.training import runtime  # noqa: E402
-from visionkit.training.style_objective import Maps  # noqa: E402
-from visionkit.training.stylize import How, Wanted, resized, scales_to, stylize  # noqa: E402
 
 PAIRS = (("temple", "strokes"), ("cat", "mosaic"), ("astronaut", "woodcut"), ("coffee", "glass"))
 SHOWN = ("astronaut", "temple", "cat")

@@ -19,21 +19,21 @@ import visionkit
 
 visionkit.quiet_tensorflow()
 
-from visionkit.cache import cache_folder  # noqa: E402
-from visionkit.data.demo import make_demo  # noqa: E402
-from visionkit.data.sample import SkippedFiles  # noqa: E402
-from visionkit.data.scan import scan  # noqa: E402
-from visionkit.data.style_demo import CONTENTS, painting  # noqa: E402
-from visionkit.inference.steady_video import Steady  # noqa: E402
+from visionkit.data.demo.photographs import make_demo  # noqa: E402
+from visionkit.data.demo.style_images import CONTENTS, painting  # noqa: E402
+from visionkit.data.images.scan import scan  # noqa: E402
+from visionkit.data.index import SkippedFiles  # noqa: E402
+from visionkit.files import cache_folder  # noqa: E402
 from visionkit.models.style_features import in_half_precision, style_features, style_layers  # noqa: E402
 from visionkit.models.style_network import style_network  # noqa: E402
+from visionkit.tasks.style_transfer.descent import resized  # noqa: E402
+from visionkit.tasks.style_transfer.objective import USUAL, Maps, Style  # noqa: E402
+from visionkit.tasks.style_transfer.plan import read_folder  # noqa: E402
+from visionkit.tasks.style_transfer.temporal import Steady  # noqa: E402
+from visionkit.tasks.style_transfer.train import Schedule, Targets, style_phase, validator, window_feeder  # noqa: E402
 from visionkit.training import runtime  # noqa: E402
 from visionkit.training.fit import load_weights, train_in_order  # noqa: E402
 from visionkit.training.run_folder import RunFolder  # noqa: E402
-from visionkit.training.style_objective import USUAL, Maps, Style  # noqa: E402
-from visionkit.training.style_phase import Schedule, Targets, style_phase, validator, window_feeder  # noqa: E402
-from visionkit.training.style_plan import read_folder  # noqa: E402
-from visionkit.training.stylize import resized  # noqa: E402
 
 STYLE, WINDOW, BATCH, NOISE = "strokes", 96, 4, 5.0
 SCENE, FRAMES, STEP = "astronaut", 12, 3  # no crop of it is learnt from; pixels a frame

@@ -28,7 +28,7 @@ def our_step(size: int, precision: str) -> Callable[[], None]:
     import keras
 
     from visionkit.models.style_features import in_half_precision, style_features, style_layers
-    from visionkit.training.style_objective import Maps, Objective, Style
+    from visionkit.tasks.style_transfer.objective import Maps, Objective, Style
 
     layers = style_layers("vgg16")
     features = style_features("vgg16", layers.names)
@@ -49,8 +49,8 @@ def our_transformer(size: int) -> Callable[[], None]:
     import visionkit
 
     visionkit.quiet_tensorflow()
-    from visionkit.export.stylizer_bundle import export_stylizer
     from visionkit.models.style_network import style_network
+    from visionkit.tasks.style_transfer.export import export_stylizer
 
     with tempfile.TemporaryDirectory() as folder:
         bundle = visionkit.load(export_stylizer(style_network(), Path(folder, "model"), styles=("drawn",), facts={}))

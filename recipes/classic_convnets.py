@@ -24,32 +24,37 @@ import visionkit
 
 visionkit.quiet_tensorflow()
 
-import keras  # noqa: E402
-import numpy as np  # noqa: E402
+import keras
+import numpy as np
 
-from visionkit.data import augment, small_pictures  # noqa: E402
-from visionkit.data.folders import read_class_folders  # noqa: E402
-from visionkit.data.idx import looks_like_idx  # noqa: E402
-from visionkit.data.pixel_cache import open_cache  # noqa: E402
-from visionkit.data.sample import Index, SkippedFiles  # noqa: E402
-from visionkit.data.small_pictures import DIGITS, FASHION, SmallPictures, SmallSplits, Variation, find_small  # noqa: E402
-from visionkit.data.splits import Splits  # noqa: E402
-from visionkit.data.training_sample import lasting_ratios  # noqa: E402
-from visionkit.errors import UserError  # noqa: E402
-from visionkit.export.bundle import add_facts, export_classifier  # noqa: E402
-from visionkit.export.parity import twin_difference  # noqa: E402
-from visionkit.inference.evaluation import answers_to_files, answers_to_small_pictures  # noqa: E402
-from visionkit.models.catalog import CATALOG, find  # noqa: E402
-from visionkit.models.inception import SIDE_WEIGHTS, without_side_branches  # noqa: E402
-from visionkit.training import phases, runtime  # noqa: E402
-from visionkit.training.feeding import Feeding  # noqa: E402
-from visionkit.training.fit import Phase, load_weights, train_in_order  # noqa: E402
-from visionkit.training.optimizers import momentum_sgd  # noqa: E402
-from visionkit.training.plan import few, usable  # noqa: E402
-from visionkit.training.recipe import Story, check_at_least, command_line, run_recipe  # noqa: E402
-from visionkit.training.run_folder import RunFolder  # noqa: E402
-from visionkit.viz.depth_study import Trained, depth_section  # noqa: E402
-from visionkit.viz.report import ClassificationReport, Section, write_report  # noqa: E402
+from visionkit.data.augmentation import presets
+from visionkit.data.augmentation.parameters import lasting_ratios
+from visionkit.data.formats import small_sets
+from visionkit.data.formats.class_folders import read_class_folders
+from visionkit.data.formats.idx import looks_like_idx
+from visionkit.data.formats.small_sets import DIGITS, FASHION, find_small
+from visionkit.data.index import Index, SkippedFiles, SmallPictures, SmallSplits
+from visionkit.data.pipeline.in_memory import Variation
+from visionkit.data.pipeline.pixel_cache import open_cache
+from visionkit.data.splits import Splits
+from visionkit.errors import UserError
+from visionkit.export.bundle import add_facts
+from visionkit.models.catalog import CATALOG, find
+from visionkit.models.inception import SIDE_WEIGHTS, without_side_branches
+from visionkit.tasks.classification import train as phases
+from visionkit.tasks.classification.compare_litert import twin_difference
+from visionkit.tasks.classification.depth_study import Trained, depth_section
+from visionkit.tasks.classification.evaluate import answers_to_files, answers_to_small_pictures
+from visionkit.tasks.classification.export import export_classifier
+from visionkit.tasks.classification.report import ClassificationReport, write_report
+from visionkit.training import runtime
+from visionkit.training.augment_device import Feeding
+from visionkit.training.dataset import few, usable
+from visionkit.training.fit import Phase, load_weights, train_in_order
+from visionkit.training.optimizers import momentum_sgd
+from visionkit.training.recipe import Story, check_at_least, command_line, run_recipe
+from visionkit.training.run_folder import RunFolder
+from visionkit.viz.report import Section
 
 GOOGLENET = "googlenet"  # trained with side branches, exported without
 SMALL_SIZE = 32  # pixels a side, where the network takes small pictures
@@ -105,7 +110,7 @@ class Config:
         if self.study and model != Config.model:
             raise UserError(f"--study {self.study} trains networks of its own: leave --model {self.model} out.")
         if data is None:
-            data = FASHION if self.study and not self.smoke and small_pictures.FASHION_FOLDER.is_dir() else DIGITS
+            data = FASHION if self.study and not self.smoke and small_sets.FASHION_FOLDER.is_dir() else DIGITS
         data = data if data in (DIGITS, FASHION) else str(Path(data).resolve())
         config = dataclasses.replace(self, data=data, model=model)
         if find_small(data) is None:
@@ -228,7 +233,7 @@ def set_up(work: Work, model: keras.Model) -> Phase:
         return phases.small_picture_phase(
             model, config.model, work.train, work.val, variation=variation_of(work, model), **schedule
         )
-    augmentation = augment.preset("light", flip=config.flips)
+    augmentation = presets.preset("light", flip=config.flips)
     cache = open_cache(work.train, "auto", ratios=lasting_ratios(work.train, augmentation, work.size), say=work.story.tell)
     feeding = Feeding(augmentation, cache=cache)
     return phases.picture_phase(model, config.model, work.train, work.val, feeding=feeding, skipped=work.skipped, **schedule)

@@ -22,43 +22,36 @@ import visionkit
 
 visionkit.quiet_tensorflow()
 
-import keras  # noqa: E402
-import numpy as np  # noqa: E402
+import keras
+import numpy as np
 
-from visionkit.cache import cache_folder  # noqa: E402
-from visionkit.data import augment  # noqa: E402
-from visionkit.data.face_demo import make_face_demo  # noqa: E402
-from visionkit.data.identities import read_identities, split_people  # noqa: E402
-from visionkit.data.pairs import LfwPairs, Pairs, generated_pairs, read_lfw_pairs  # noqa: E402
-from visionkit.data.pixel_cache import open_cache  # noqa: E402
-from visionkit.data.sample import Index, SkippedFiles  # noqa: E402
-from visionkit.data.splits import Splits  # noqa: E402
-from visionkit.data.training_sample import lasting_ratios  # noqa: E402
-from visionkit.errors import UserError  # noqa: E402
-from visionkit.export.bundle import add_facts  # noqa: E402
-from visionkit.export.embedder_bundle import export_embedder, whole_embeddings  # noqa: E402
-from visionkit.inference.loading import load  # noqa: E402
-from visionkit.inference.verification_evaluation import distances_of, embeddings_of, one_shot  # noqa: E402
-from visionkit.metrics import verification  # noqa: E402
-from visionkit.models import catalog  # noqa: E402
-from visionkit.models.endpoints import without_top  # noqa: E402
-from visionkit.models.facenet import facenet  # noqa: E402
-from visionkit.training import runtime, verification_plan  # noqa: E402
-from visionkit.training.embedding_phase import (  # noqa: E402
-    LossName,
-    Mining,
-    Objective,
-    Schedule,
-    Validation,
-    embedding_phase,
-    people_feeder,
-)
-from visionkit.training.feeding import Feeding  # noqa: E402
-from visionkit.training.fit import load_weights, train_in_order  # noqa: E402
-from visionkit.training.plan import tell_left_out  # noqa: E402
-from visionkit.training.recipe import Story, check_at_least, command_line, run_recipe  # noqa: E402
-from visionkit.training.run_folder import RunFolder  # noqa: E402
-from visionkit.viz.verification_report import VerificationReport, write_verification_report  # noqa: E402
+from visionkit.data.augmentation import presets
+from visionkit.data.augmentation.parameters import lasting_ratios
+from visionkit.data.demo.faces import make_face_demo
+from visionkit.data.formats.identities import read_identities, split_people
+from visionkit.data.formats.pairs import LfwPairs, Pairs, generated_pairs, read_lfw_pairs
+from visionkit.data.index import Index, SkippedFiles
+from visionkit.data.pipeline.pixel_cache import open_cache
+from visionkit.data.splits import Splits
+from visionkit.errors import UserError
+from visionkit.export.bundle import add_facts
+from visionkit.files import cache_folder
+from visionkit.metrics import verification
+from visionkit.models import catalog
+from visionkit.models.endpoints import without_top
+from visionkit.models.facenet import facenet
+from visionkit.tasks import load
+from visionkit.tasks.embedding import plan as verification_plan
+from visionkit.tasks.embedding.evaluate import distances_of, embeddings_of, one_shot
+from visionkit.tasks.embedding.export import export_embedder, whole_embeddings
+from visionkit.tasks.embedding.report import VerificationReport, write_verification_report
+from visionkit.tasks.embedding.train import LossName, Mining, Objective, Schedule, Validation, embedding_phase, people_feeder
+from visionkit.training import runtime
+from visionkit.training.augment_device import Feeding
+from visionkit.training.dataset import tell_left_out
+from visionkit.training.fit import load_weights, train_in_order
+from visionkit.training.recipe import Story, check_at_least, command_line, run_recipe
+from visionkit.training.run_folder import RunFolder
 
 SMOKE = {"epochs": 1, "size": 64, "people": 4, "pictures": 2}
 OWN, DROPOUT = "inception_resnet_v1", 0.2  # FaceNet's own base; of the last maps of others
@@ -96,7 +89,7 @@ class Config:
     """Default: by the number of pictures."""
     learning_rate: float = 3e-3
     """The peak, after the warm-up."""
-    augment: Literal["light", "medium", "strong"] = "medium"
+    presets: Literal["light", "medium", "strong"] = "medium"
     """How far training pictures are varied."""
     flip: bool = True
     """Whether a mirror image shows the same person."""
@@ -279,7 +272,7 @@ def build(config: Config, size: int) -> keras.Model:
 
 def feeding_of(config: Config, train: Index, size: int, story: Story) -> Feeding:
     """How training pictures are made: the whole picture, a little nearer or farther off."""
-    augmentation = augment.preset(config.augment, task="keypoints")
+    augmentation = presets.preset(config.augment, task="keypoints")
     augmentation = dataclasses.replace(augmentation, name=f"{augmentation.name}, people", flip=0.5 if config.flip else 0.0)
     ratios = lasting_ratios(train, augmentation, size)
     return Feeding(augmentation, cache=open_cache(train, config.cache, ratios=ratios, say=story.tell))

@@ -28,49 +28,56 @@ import visionkit
 
 visionkit.quiet_tensorflow()
 
-import keras  # noqa: E402
-import numpy as np  # noqa: E402
+import keras
+import numpy as np
 
-from visionkit import models  # noqa: E402
-from visionkit.cache import cache_folder  # noqa: E402
-from visionkit.data import augment, detection_demo  # noqa: E402
-from visionkit.data.boxes import cleaned  # noqa: E402
-from visionkit.data.collate import num_keypoints, pad_objects  # noqa: E402
-from visionkit.data.decode import read_picture  # noqa: E402
-from visionkit.data.object_windows import at_scale, cut_windows, scale_of  # noqa: E402
-from visionkit.data.sample import Index, SkippedFiles  # noqa: E402
-from visionkit.data.scan import scan  # noqa: E402
-from visionkit.data.sources import read  # noqa: E402
-from visionkit.data.splits import Splits, train_and_val  # noqa: E402
-from visionkit.errors import UserError  # noqa: E402
-from visionkit.export.bundle import add_facts, export_classifier  # noqa: E402
-from visionkit.export.locator_bundle import export_locator  # noqa: E402
-from visionkit.inference.evaluation import answers_to_small_pictures  # noqa: E402
-from visionkit.inference.locating import locate  # noqa: E402
-from visionkit.inference.sliding import compare, heat_map, peaks  # noqa: E402
-from visionkit.metrics.localization import landmark_errors, measure_localization  # noqa: E402
-from visionkit.models.catalog import find  # noqa: E402
-from visionkit.models.convolutional import stride_of  # noqa: E402
-from visionkit.models.lenet import lenet5  # noqa: E402
-from visionkit.models.localizer import landmark_finder, localizer  # noqa: E402
-from visionkit.training import runtime, transfer  # noqa: E402
-from visionkit.training.feeding import Feeding  # noqa: E402
-from visionkit.training.fit import train_in_order  # noqa: E402
-from visionkit.training.localization_phase import landmark_phase, localization_phase, object_truth  # noqa: E402
-from visionkit.training.plan import tell_left_out  # noqa: E402
-from visionkit.training.recipe import Story, check_at_least, command_line, run_recipe  # noqa: E402
-from visionkit.training.run_folder import RunFolder  # noqa: E402
-from visionkit.training.window_phase import window_phase  # noqa: E402
-from visionkit.viz.annotate import draw_boxes, draw_heat, draw_keypoints  # noqa: E402
-from visionkit.viz.gallery_report import Gallery, GalleryReport, Shown, write_gallery_report  # noqa: E402
+from visionkit import models
+from visionkit.data.augmentation import presets
+from visionkit.data.boxes import cleaned
+from visionkit.data.demo import scenes
+from visionkit.data.images.decode import read_picture
+from visionkit.data.images.scan import scan
+from visionkit.data.index import Index, SkippedFiles
+from visionkit.data.pipeline.collate import num_keypoints, pad_objects
+from visionkit.data.sources import read
+from visionkit.data.splits import Splits, train_and_val
+from visionkit.errors import UserError
+from visionkit.export.bundle import add_facts
+from visionkit.files import cache_folder
+from visionkit.metrics.localization import landmark_errors, measure_localization
+from visionkit.models.catalog import find
+from visionkit.models.fully_convolutional import stride_of
+from visionkit.models.lenet import lenet5
+from visionkit.models.localizer import landmark_finder, localizer
+from visionkit.tasks.classification import transfer
+from visionkit.tasks.classification.evaluate import answers_to_small_pictures
+from visionkit.tasks.classification.export import export_classifier
+from visionkit.tasks.classification.sliding import compare, heat_map, peaks
+from visionkit.tasks.classification.windows import (
+    at_scale,
+    cut_windows,
+    scale_of,
+    window_phase,
+)
+from visionkit.tasks.localization.export import export_locator
+from visionkit.tasks.localization.predict import locate
+from visionkit.tasks.localization.report import Gallery, GalleryReport, Shown, write_gallery_report
+from visionkit.tasks.localization.train import landmark_phase, localization_phase, object_truth
+from visionkit.training import runtime
+from visionkit.training.augment_device import Feeding
+from visionkit.training.dataset import tell_left_out
+from visionkit.training.fit import train_in_order
+from visionkit.training.recipe import Story, check_at_least, command_line, run_recipe
+from visionkit.training.run_folder import RunFolder
+from visionkit.viz.annotate import draw_boxes, draw_heat, draw_keypoints
 
 SIDE = 32  # pixels of a window
 BUILT_IN = {
-    "object": detection_demo.make_localization_demo,
-    "landmarks": detection_demo.make_landmark_demo,
-    "windows": detection_demo.make_window_demo,
+    "object": scenes.make_localization_demo,
+    "landmarks": scenes.make_landmark_demo,
+    "windows": scenes.make_window_demo,
 }
-AUGMENTATIONS = {"object": augment.preset("detection-light", flip=False), "landmarks": augment.preset("keypoints-strong")}
+AUGMENTATIONS = {"object": presets.preset("detection-light", flip=False), "landmarks": presets.preset("keypoints-strong")}
 EPOCHS = {"object": 12, "landmarks": 40, "windows": 12}
 LEARNING_RATE = 2e-3
 BATCH_SIZE = {"object": 16, "landmarks": 16, "windows": 64}

@@ -31,32 +31,32 @@ import visionkit
 
 visionkit.quiet_tensorflow()
 
-import numpy as np  # noqa: E402
-from sklearn.linear_model import LogisticRegression  # noqa: E402
-from sklearn.metrics import f1_score, recall_score  # noqa: E402
-from sklearn.neighbors import KNeighborsClassifier  # noqa: E402
-from sklearn.pipeline import make_pipeline  # noqa: E402
-from sklearn.preprocessing import StandardScaler  # noqa: E402
+import numpy as np
+from sklearn.linear_model import LogisticRegression
+from sklearn.metrics import f1_score, recall_score
+from sklearn.neighbors import KNeighborsClassifier
+from sklearn.pipeline import make_pipeline
+from sklearn.preprocessing import StandardScaler
 
-from visionkit.data.array_demo import SIDE, demo_signals, demo_volumes  # noqa: E402
-from visionkit.data.array_folders import Source, find_arrays  # noqa: E402
-from visionkit.data.array_samples import ArraySplits, kept_splits, read_samples, split_samples  # noqa: E402
-from visionkit.data.arrays_augment import Variation  # noqa: E402
-from visionkit.data.sample import SkippedFiles  # noqa: E402
-from visionkit.errors import UserError  # noqa: E402
-from visionkit.export import litert  # noqa: E402
-from visionkit.export.array_bundle import export_array_classifier  # noqa: E402
-from visionkit.export.bundle import TWIN, add_facts  # noqa: E402
-from visionkit.inference.loading import load  # noqa: E402
-from visionkit.models.catalog import find  # noqa: E402
-from visionkit.training import runtime  # noqa: E402
-from visionkit.training.array_phase import array_model, array_phase  # noqa: E402
-from visionkit.training.fit import train_in_order  # noqa: E402
-from visionkit.training.plan import tell_left_out  # noqa: E402
-from visionkit.training.recipe import Story, check_at_least, command_line, run_recipe  # noqa: E402
-from visionkit.training.run_folder import RunFolder  # noqa: E402
-from visionkit.viz.array_pictures import ArrayPictures  # noqa: E402
-from visionkit.viz.report import ClassificationReport, write_report  # noqa: E402
+from visionkit.data.arrays.augment import Variation
+from visionkit.data.arrays.folders import Source, find_arrays
+from visionkit.data.arrays.samples import ArraySplits, kept_splits, read_samples, split_samples
+from visionkit.data.demo.arrays import SIDE, demo_signals, demo_volumes
+from visionkit.data.index import SkippedFiles
+from visionkit.errors import UserError
+from visionkit.export import litert
+from visionkit.export.bundle import TWIN, add_facts
+from visionkit.models.catalog import find
+from visionkit.tasks import load
+from visionkit.tasks.classification.export_arrays import export_array_classifier
+from visionkit.tasks.classification.report import ClassificationReport, write_report
+from visionkit.tasks.classification.train_arrays import array_model, array_phase
+from visionkit.training import runtime
+from visionkit.training.dataset import tell_left_out
+from visionkit.training.fit import train_in_order
+from visionkit.training.recipe import Story, check_at_least, command_line, run_recipe
+from visionkit.training.run_folder import RunFolder
+from visionkit.viz.arrays import ArrayPictures
 
 NETWORKS = {"signal": "resnet20", "volume": "resnet8"}
 STEPS = {"signal": 1200, "volume": 600}  # of training, where --epochs leaves it open; within EPOCHS

@@ -26,31 +26,33 @@ import visionkit
 
 visionkit.quiet_tensorflow()
 
-import keras  # noqa: E402
-import numpy as np  # noqa: E402
+import keras
+import numpy as np
 
-from visionkit.data.decode import PictureError, read_picture  # noqa: E402
-from visionkit.data.pixel_cache import open_cache  # noqa: E402
-from visionkit.data.sample import SkippedFiles  # noqa: E402
-from visionkit.data.splits import Splits  # noqa: E402
-from visionkit.export.bundle import add_facts  # noqa: E402
-from visionkit.export.painter import Painter, export_painting  # noqa: E402
-from visionkit.export.stylizer_bundle import export_stylizer  # noqa: E402
-from visionkit.inference.loading import load  # noqa: E402
-from visionkit.models import catalog  # noqa: E402
-from visionkit.models.style_features import in_half_precision, style_features, style_layers  # noqa: E402
-from visionkit.models.style_network import style_network  # noqa: E402
-from visionkit.training import runtime, style_plan  # noqa: E402
-from visionkit.training.fit import load_weights, train_in_order  # noqa: E402
-from visionkit.training.painting import STATE, Painting, gif  # noqa: E402
-from visionkit.training.plan import first_pictures  # noqa: E402
-from visionkit.training.recipe import Story, check_at_least, command_line, run_recipe  # noqa: E402
-from visionkit.training.run_folder import RunFolder, write_atomically  # noqa: E402
-from visionkit.training.style_objective import Loss, Maps, Shares, Style  # noqa: E402
-from visionkit.training.style_phase import Schedule, Targets, Validation, style_phase, validator, window_feeder  # noqa: E402
-from visionkit.training.style_plan import Inputs  # noqa: E402
-from visionkit.training.stylize import How, Wanted, prepared, resized, scales_to, wide_enough  # noqa: E402
-from visionkit.viz.style_report import MIDDLE, MOST_PAINTED, Painted, StyleReport, write_style_report  # noqa: E402
+from visionkit.data.images.decode import PictureError, read_picture
+from visionkit.data.index import SkippedFiles
+from visionkit.data.pipeline.pixel_cache import open_cache
+from visionkit.data.splits import Splits
+from visionkit.export.bundle import add_facts
+from visionkit.files import write_atomically
+from visionkit.models import catalog
+from visionkit.models.style_features import in_half_precision, style_features, style_layers
+from visionkit.models.style_network import style_network
+from visionkit.tasks import load
+from visionkit.tasks.style_transfer import plan as style_plan
+from visionkit.tasks.style_transfer.descent import How, Wanted, prepared, resized, scales_to, wide_enough
+from visionkit.tasks.style_transfer.export import export_stylizer
+from visionkit.tasks.style_transfer.export_descent import Painter, export_painting
+from visionkit.tasks.style_transfer.objective import Loss, Maps, Shares, Style
+from visionkit.tasks.style_transfer.painting import STATE, Painting, gif
+from visionkit.tasks.style_transfer.plan import Inputs
+from visionkit.tasks.style_transfer.report import MIDDLE, MOST_PAINTED, Painted, StyleReport, write_style_report
+from visionkit.tasks.style_transfer.train import Schedule, Targets, Validation, style_phase, validator, window_feeder
+from visionkit.training import runtime
+from visionkit.training.dataset import first_pictures
+from visionkit.training.fit import load_weights, train_in_order
+from visionkit.training.recipe import Story, check_at_least, command_line, run_recipe
+from visionkit.training.run_folder import RunFolder
 
 SMOKE = {"size": 64, "steps": 4, "window": 64, "epochs": 1}
 SMOKE_STEPS, SMOKE_PICTURES = 3, {"training": 8, "validation": 2}

@@ -26,30 +26,33 @@ import visionkit
 
 visionkit.quiet_tensorflow()
 
-import keras  # noqa: E402
-import numpy as np  # noqa: E402
+import keras
+import numpy as np
 
-from visionkit import models  # noqa: E402
-from visionkit.cache import cache_folder  # noqa: E402
-from visionkit.data import augment  # noqa: E402
-from visionkit.data.demo import make_demo  # noqa: E402
-from visionkit.data.folders import read_class_folders  # noqa: E402
-from visionkit.data.pixel_cache import open_cache  # noqa: E402
-from visionkit.data.sample import Index, SkippedFiles  # noqa: E402
-from visionkit.data.splits import Splits  # noqa: E402
-from visionkit.data.training_sample import lasting_ratios  # noqa: E402
-from visionkit.export.bundle import add_facts, export_classifier  # noqa: E402
-from visionkit.export.parity import twin_difference  # noqa: E402
-from visionkit.inference.evaluation import answers_to_files  # noqa: E402
-from visionkit.models.catalog import CATALOG, find  # noqa: E402
-from visionkit.training import phases, runtime, transfer  # noqa: E402
-from visionkit.training.feature_cache import FeatureCache  # noqa: E402
-from visionkit.training.feeding import Feeding, choose_place  # noqa: E402
-from visionkit.training.fit import Phase, load_weights, train_in_order  # noqa: E402
-from visionkit.training.plan import few, usable  # noqa: E402
-from visionkit.training.recipe import Story, check_at_least, command_line, run_recipe  # noqa: E402
-from visionkit.training.run_folder import RunFolder  # noqa: E402
-from visionkit.viz.report import ClassificationReport, write_report  # noqa: E402
+from visionkit import models
+from visionkit.data.augmentation import presets
+from visionkit.data.augmentation.parameters import lasting_ratios
+from visionkit.data.demo.photographs import make_demo
+from visionkit.data.formats.class_folders import read_class_folders
+from visionkit.data.index import Index, SkippedFiles
+from visionkit.data.pipeline.pixel_cache import open_cache
+from visionkit.data.splits import Splits
+from visionkit.export.bundle import add_facts
+from visionkit.files import cache_folder
+from visionkit.models.catalog import CATALOG, find
+from visionkit.tasks.classification import train as phases
+from visionkit.tasks.classification import transfer
+from visionkit.tasks.classification.compare_litert import twin_difference
+from visionkit.tasks.classification.evaluate import answers_to_files
+from visionkit.tasks.classification.export import export_classifier
+from visionkit.tasks.classification.feature_cache import FeatureCache
+from visionkit.tasks.classification.report import ClassificationReport, write_report
+from visionkit.training import runtime
+from visionkit.training.augment_device import Feeding, choose_place
+from visionkit.training.dataset import few, usable
+from visionkit.training.fit import Phase, load_weights, train_in_order
+from visionkit.training.recipe import Story, check_at_least, command_line, run_recipe
+from visionkit.training.run_folder import RunFolder
 
 EPOCHS = {transfer.HEAD: 20, transfer.LAST: 8, transfer.ALL: 8}
 SMOKE = {"epochs": 2, "size": 128, "batch_size": 8, "views": 1, "thaw": transfer.LAST}
@@ -76,7 +79,7 @@ class Config:
     """Side of the network's input in pixels. Default: by the size of the pictures."""
     batch_size: int = 32
     """Pictures a step."""
-    augment: Literal["light", "medium", "strong"] = "medium"
+    presets: Literal["light", "medium", "strong"] = "medium"
     """How far training pictures are varied."""
     mix: Literal["none", "mixup", "cutmix"] = "none"
     """Whether training pictures are blended with each other, in the approaches that train the base."""
@@ -242,7 +245,7 @@ def approaches(work: Work) -> dict[str, Callable[[], Phase]]:
 def set_up(work: Work, name: str) -> Phase:
     """One approach, ready to train."""
     config, model, data = work.config, work.model, work.plan.data
-    augmentation = augment.preset(config.augment, flip=config.flip)
+    augmentation = presets.preset(config.augment, flip=config.flip)
     num_parameters = transfer.thaw(work.backbone, name)
     thawed = f"{num_parameters:,} parameters of the base are trained, and the head" if num_parameters else "the head is trained"
     work.story.tell(f"'{name}': {thawed}.")
@@ -253,7 +256,7 @@ def set_up(work: Work, name: str) -> Phase:
     return phases.picture_phase(model.classifier, name, data.train, data.val, **schedule)
 
 
-def feeding_of(work: Work, augmentation: augment.Augmentation) -> Feeding:
+def feeding_of(work: Work, augmentation: presets.Augmentation) -> Feeding:
     """How the training pictures of an approach that trains the base are made."""
     config, train = work.config, work.plan.data.train
     augmentation = dataclasses.replace(augmentation, mix=None if config.mix == "none" else config.mix)
@@ -268,7 +271,7 @@ def feeding_of(work: Work, augmentation: augment.Augmentation) -> Feeding:
     return dataclasses.replace(feeding, augment_on=place)
 
 
-def features_of(work: Work, augmentation: augment.Augmentation) -> tuple[Index, list[np.ndarray], Index, list[np.ndarray]]:
+def features_of(work: Work, augmentation: presets.Augmentation) -> tuple[Index, list[np.ndarray], Index, list[np.ndarray]]:
     """The base's output for every picture and its augmented views, from the cache where it is known.
 
     Returns:

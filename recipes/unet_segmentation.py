@@ -26,31 +26,34 @@ import visionkit
 
 visionkit.quiet_tensorflow()
 
-import numpy as np  # noqa: E402
+import numpy as np
 
-from visionkit.cache import cache_folder  # noqa: E402
-from visionkit.data import sources  # noqa: E402
-from visionkit.data.detection_demo import make_segmentation_demo  # noqa: E402
-from visionkit.data.sample import SkippedFiles  # noqa: E402
-from visionkit.data.splits import Splits, train_and_val  # noqa: E402
-from visionkit.data.volume_demo import demo_label_volumes  # noqa: E402
-from visionkit.data.volumes import has_volumes, read_volumes  # noqa: E402
-from visionkit.errors import UserError  # noqa: E402
-from visionkit.export.bundle import add_facts  # noqa: E402
-from visionkit.export.segmenter_bundle import export_segmenter, tiling_of, whole_answers  # noqa: E402
-from visionkit.inference.loading import load  # noqa: E402
-from visionkit.inference.segmentation_evaluation import mean_boundary, mean_errors, summed, twin_disagreement  # noqa: E402
-from visionkit.metrics.segmentation import measure  # noqa: E402
-from visionkit.models import catalog, segmenters  # noqa: E402
-from visionkit.models.unet import Style  # noqa: E402
-from visionkit.training import runtime, segmentation_data, segmentation_plan  # noqa: E402
-from visionkit.training.fit import load_weights, train_in_order  # noqa: E402
-from visionkit.training.plan import first_pictures  # noqa: E402
-from visionkit.training.recipe import Story, check_at_least, command_line, run_recipe  # noqa: E402
-from visionkit.training.run_folder import RunFolder  # noqa: E402
-from visionkit.training.segmentation_data import Data, PictureData, VolumeData  # noqa: E402
-from visionkit.training.segmentation_phase import LossName, Schedule, segmentation_phase  # noqa: E402
-from visionkit.viz.segmentation_report import SegmentationReport, write_segmentation_report  # noqa: E402
+from visionkit.data import sources
+from visionkit.data.arrays.volumes import has_volumes, read_volumes
+from visionkit.data.demo.scenes import make_segmentation_demo
+from visionkit.data.demo.volumes import demo_label_volumes
+from visionkit.data.index import SkippedFiles
+from visionkit.data.splits import Splits, train_and_val
+from visionkit.errors import UserError
+from visionkit.export.bundle import add_facts
+from visionkit.files import cache_folder
+from visionkit.metrics.segmentation import measure
+from visionkit.models import catalog
+from visionkit.models.unet import Style
+from visionkit.tasks import load
+from visionkit.tasks.segmentation import data as segmentation_data
+from visionkit.tasks.segmentation import plan as segmentation_plan
+from visionkit.tasks.segmentation import segmenters
+from visionkit.tasks.segmentation.data import Data, PictureData, VolumeData
+from visionkit.tasks.segmentation.evaluate import mean_boundary, mean_errors, summed, twin_disagreement
+from visionkit.tasks.segmentation.export import export_segmenter, tiling_of, whole_answers
+from visionkit.tasks.segmentation.report import SegmentationReport, write_segmentation_report
+from visionkit.tasks.segmentation.train import LossName, Schedule, segmentation_phase
+from visionkit.training import runtime
+from visionkit.training.dataset import first_pictures
+from visionkit.training.fit import load_weights, train_in_order
+from visionkit.training.recipe import Story, check_at_least, command_line, run_recipe
+from visionkit.training.run_folder import RunFolder
 
 SMOKE = {"epochs": 1, "size": 96, "batch_size": 8}
 SMOKE_VOLUMES = {"epochs": 4, "size": 16, "batch_size": 4, "filters": (8, 16)}

@@ -20,30 +20,33 @@ import visionkit
 
 visionkit.quiet_tensorflow()
 
-import albumentations as A  # noqa: E402, N812
-import numpy as np  # noqa: E402
+import albumentations as A  # noqa: N812
+import numpy as np
 
-from visionkit.cache import cache_folder  # noqa: E402
-from visionkit.data import augment, sources  # noqa: E402
-from visionkit.data.detection_demo import make_detection_demo  # noqa: E402
-from visionkit.data.pixel_cache import open_cache  # noqa: E402
-from visionkit.data.sample import SkippedFiles  # noqa: E402
-from visionkit.data.splits import Splits, train_and_val  # noqa: E402
-from visionkit.data.training_sample import lasting_ratios  # noqa: E402
-from visionkit.errors import UserError  # noqa: E402
-from visionkit.export.bundle import add_facts  # noqa: E402
-from visionkit.export.detector_bundle import export_detector  # noqa: E402
-from visionkit.inference.detection_evaluation import answers_to_annotated, twin_answers_to_annotated  # noqa: E402
-from visionkit.metrics.detection import evaluate  # noqa: E402
-from visionkit.models import catalog, detectors  # noqa: E402
-from visionkit.training import detection_plan, runtime  # noqa: E402
-from visionkit.training.detection_phase import SAME_OBJECT, Schedule, detection_phase, measure  # noqa: E402
-from visionkit.training.feeding import Feeding  # noqa: E402
-from visionkit.training.fit import load_weights, train_in_order  # noqa: E402
-from visionkit.training.plan import first_pictures  # noqa: E402
-from visionkit.training.recipe import Story, check_at_least, command_line, run_recipe  # noqa: E402
-from visionkit.training.run_folder import RunFolder  # noqa: E402
-from visionkit.viz.detection_report import AnchorScale, DetectionReport, write_detection_report  # noqa: E402
+from visionkit.data import sources
+from visionkit.data.augmentation import presets
+from visionkit.data.augmentation.parameters import lasting_ratios
+from visionkit.data.demo.scenes import make_detection_demo
+from visionkit.data.index import SkippedFiles
+from visionkit.data.pipeline.pixel_cache import open_cache
+from visionkit.data.splits import Splits, train_and_val
+from visionkit.errors import UserError
+from visionkit.export.bundle import add_facts
+from visionkit.files import cache_folder
+from visionkit.metrics.detection import evaluate
+from visionkit.models import catalog
+from visionkit.tasks.detection import detectors, trainable
+from visionkit.tasks.detection import plan as detection_plan
+from visionkit.tasks.detection.evaluate import answers_to_annotated, twin_answers_to_annotated
+from visionkit.tasks.detection.export import export_detector
+from visionkit.tasks.detection.report import AnchorScale, DetectionReport, write_detection_report
+from visionkit.tasks.detection.train import SAME_OBJECT, Schedule, detection_phase, measure
+from visionkit.training import runtime
+from visionkit.training.augment_device import Feeding
+from visionkit.training.dataset import first_pictures
+from visionkit.training.fit import load_weights, train_in_order
+from visionkit.training.recipe import Story, check_at_least, command_line, run_recipe
+from visionkit.training.run_folder import RunFolder
 
 SMOKE = {"epochs": 2, "size": 160, "batch_size": 8}
 LARGEST_STRIDE = 32
@@ -75,7 +78,7 @@ class Config:
     """Pictures a step."""
     learning_rate: float = 2e-3
     """The peak, after the warm-up."""
-    augment: Literal["light", "medium", "strong"] = "strong"
+    presets: Literal["light", "medium", "strong"] = "strong"
     """How far training pictures are varied; strong puts four of them together."""
     flip: bool = True
     """Whether a mirror image shows the same."""
@@ -228,7 +231,7 @@ def built_in(config: Config) -> Path:
     return make_detection_demo(folder, num_train=few["training"], num_val=few["validation"])
 
 
-def build(config: Config, plan: Plan) -> detectors.TrainableDetector:
+def build(config: Config, plan: Plan) -> trainable.TrainableDetector:
     """The detector, with the weights to begin with."""
     return detectors.build(
         config.model,
@@ -257,7 +260,7 @@ def schedule_of(config: Config, plan: Plan, *, any_size: bool) -> Schedule:
 
 def feeding_of(config: Config, plan: Plan, sizes: tuple[int, ...], story: Story) -> Feeding:
     """How training pictures of ``sizes`` pixels are made."""
-    augmentation = augment.preset(config.augment, task="detection", flip=config.flip)
+    augmentation = presets.preset(config.augment, task="detection", flip=config.flip)
     if config.any_way_up:
         turned = (A.D4(p=1.0), *augmentation.transforms)
         augmentation = dataclasses.replace(augmentation, name=f"{augmentation.name}, any way up", transforms=turned)

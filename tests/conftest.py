@@ -18,7 +18,7 @@ from PIL import Image
 
 gc.set_threshold(200_000, 5, 2)  # graphs are millions of small objects: a tenth of the time went into counting them
 
-CLI = Path(__file__).parents[1] / "visionkit" / "cli.py"
+CLI = Path(__file__).parents[1] / "visionkit" / "cli" / "__main__.py"
 
 
 def pytest_configure():
@@ -122,8 +122,8 @@ def small_classifier() -> keras.Model:
 @pytest.fixture(scope="session")
 def square_bundle(tmp_path_factory) -> Path:
     """A run folder with a detector that boxes bright squares; see ``square_detector``."""
-    from tests.square_detector import NAMES, square_detector
-    from visionkit.export.detector_bundle import export_detector
+    from tests.tasks.detection.square_detector import NAMES, square_detector
+    from visionkit.tasks.detection.export import export_detector
 
     run = tmp_path_factory.mktemp("detector")
     export_detector(square_detector(), run / "model", class_names=NAMES, threshold=0.3, facts={"base": "squares"})

@@ -35,7 +35,7 @@ def __getattr__(name: str) -> Any:
     if name == "load":
         if "tensorflow" not in sys.modules:
             quiet_tensorflow()
-        return importlib.import_module("visionkit.inference.loading").load
+        return importlib.import_module("visionkit.tasks").load
     if name in ROOMS:
         return importlib.import_module(f"visionkit.{name}")
     raise AttributeError(f"module 'visionkit' has no attribute {name!r}")

@@ -6,8 +6,8 @@ import cv2
 import numpy as np
 from PIL import Image
 
-from visionkit.data.sample import Annotation, Index, Objects, SkippedFiles
-from visionkit.data.scan import scan
+from visionkit.data.images.scan import scan
+from visionkit.data.index import Annotation, Index, Objects, SkippedFiles
 
 NAMES = ("ground", "ant", "bee", "cat", "dog")
 BLUES = np.array([10, 60, 160, 210, 250], np.uint8)  # of each class; the padding's 114 is none of them

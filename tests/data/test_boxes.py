@@ -5,7 +5,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from visionkit.data.boxes import SMALLEST, box_problems, cleaned
-from visionkit.data.sample import NO_OBJECTS, Objects
+from visionkit.data.index import NO_OBJECTS, Objects
 
 
 def objects_of(boxes, classes=None) -> Objects:

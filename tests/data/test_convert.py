@@ -10,16 +10,16 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 from PIL import Image
 
-from tests.data.test_voc import annotate, cat, lists, names_in, only, picture
+from tests.data.formats.test_voc import annotate, cat, lists, names_in, only, picture
 from visionkit.data import convert as module
-from visionkit.data.annotation_files import decimal, natural_order, safe_name, unused_name
-from visionkit.data.coco import read_coco
-from visionkit.data.coco_objects import mask_of
 from visionkit.data.convert import choose_format, convert, objects_of_mask, write
-from visionkit.data.sample import Annotation, DataError, Index, Objects
+from visionkit.data.formats.annotation_files import decimal, safe_name, unused_name
+from visionkit.data.formats.coco import read_coco
+from visionkit.data.formats.coco_objects import mask_of
+from visionkit.data.formats.voc import read_voc
+from visionkit.data.formats.yolo import read_yolo
+from visionkit.data.index import Annotation, DataError, Index, Objects, natural_order
 from visionkit.data.splits import DataSet
-from visionkit.data.voc import read_voc
-from visionkit.data.yolo_txt import read_yolo
 
 READERS = {"voc": read_voc, "coco": read_coco, "yolo": read_yolo}
 SQUARE = np.array([[0.1, 0.1], [0.5, 0.1], [0.5, 0.5], [0.1, 0.5]])
@@ -244,7 +244,7 @@ def test_an_interrupted_conversion_leaves_nothing(tmp_path, voc, monkeypatch):
     def interrupted(*_, **__):
         raise KeyboardInterrupt
 
-    monkeypatch.setattr("visionkit.data.voc.put_picture", interrupted)
+    monkeypatch.setattr("visionkit.data.formats.voc.put_picture", interrupted)
     with pytest.raises(KeyboardInterrupt):
         convert(voc, tmp_path / "out", to="voc")
     assert names_in(tmp_path) == ["in"]
@@ -265,7 +265,7 @@ def test_what_a_killed_conversion_left_is_cleared(tmp_path, voc):
 
 def test_a_full_disk_is_an_error_for_people(tmp_path, voc, monkeypatch):
     monkeypatch.setattr(module.shutil, "rmtree", lambda *_, **__: None)
-    monkeypatch.setattr("visionkit.data.voc.put_picture", lambda *_: (_ for _ in ()).throw(OSError("No space left")))
+    monkeypatch.setattr("visionkit.data.formats.voc.put_picture", lambda *_: (_ for _ in ()).throw(OSError("No space left")))
     with pytest.raises(DataError, match="No space left"):
         convert(voc, tmp_path / "out", to="voc")
 

@@ -7,7 +7,7 @@ import pytest
 from PIL import Image
 
 from tests.conftest import write_classes
-from visionkit.data.sample import DataError
+from visionkit.data.index import DataError
 from visionkit.data.sources import read
 from visionkit.data.splits import WHOLE
 

@@ -5,7 +5,7 @@ import json
 import numpy as np
 import pytest
 
-from visionkit.data.sample import Annotation, DataError, Index, Objects, Problem
+from visionkit.data.index import Annotation, DataError, Index, Objects, Problem
 from visionkit.data.splits import VAL_SHARE, WHOLE, DataSet, Splits, hold_out, split_name, train_and_val
 
 

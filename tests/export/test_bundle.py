@@ -10,11 +10,12 @@ import tensorflow as tf
 from PIL import Image
 
 from visionkit import models
-from visionkit.data.decode import read_picture
-from visionkit.data.windows import fit
+from visionkit.data.images.decode import read_picture
+from visionkit.data.images.resize import fit
 from visionkit.export import litert
-from visionkit.export.bundle import TWIN, add_facts, describe, export_classifier
-from visionkit.export.parity import twin_difference
+from visionkit.export.bundle import TWIN, add_facts, describe
+from visionkit.tasks.classification.compare_litert import twin_difference
+from visionkit.tasks.classification.export import export_classifier
 
 NAMES = ("cat", "dog", "über <b>")
 

@@ -5,7 +5,7 @@ import pytest
 import tensorflow as tf
 
 from visionkit.export.overlap_tile import Tiling, overlap_tile
-from visionkit.export.segmenter_bundle import LARGEST, MARGIN, best_class, tiling_of
+from visionkit.tasks.segmentation.export import LARGEST, MARGIN, best_class, tiling_of
 
 SMALL = {2: Tiling(3, 16, 4), 3: Tiling(4, 16, 4)}
 

@@ -7,8 +7,7 @@ import pytest
 from visionkit import models
 from visionkit.errors import UserError
 from visionkit.layers.inference_mode import InferenceMode
-from visionkit.models.catalog_cost import build_to_count, without_weights
-from visionkit.models.cost import layer_costs, separable_blocks, separable_cost
+from visionkit.models.cost import build_to_count, layer_costs, separable_blocks, separable_cost, without_weights
 
 
 def multiply_adds(model: keras.Model) -> int:

@@ -9,7 +9,7 @@ import skimage.transform
 from tests.weights import dlib_files
 from visionkit import models
 from visionkit.errors import UserError
-from visionkit.models.catalog_cost import without_weights
+from visionkit.models.cost import without_weights
 from visionkit.models.dlib_face import LEVELS, THRESHOLD, dlib_face
 from visionkit.weights.dlib_file import DlibLayer
 

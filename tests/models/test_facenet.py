@@ -10,7 +10,7 @@ from tests.weights import torch_peers
 from tests.weights.torch_files import legacy_file, saved, zip_file
 from visionkit import models
 from visionkit.errors import UserError
-from visionkit.models.catalog_cost import without_weights
+from visionkit.models.cost import without_weights
 from visionkit.models.facenet import absolute_difference, chi_square, facenet, siamese
 
 

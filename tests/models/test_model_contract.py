@@ -10,7 +10,7 @@ import pytest
 
 from visionkit import models
 from visionkit.models.catalog import CATALOG, find
-from visionkit.models.catalog_cost import build_to_count, without_weights
+from visionkit.models.cost import build_to_count, without_weights
 from visionkit.models.endpoints import layers_behind, select_endpoints, strides_of, without_top
 from visionkit.models.inception import SIDE_WEIGHTS, without_side_branches
 
@@ -273,7 +273,7 @@ def test_what_is_exported_answers_as_the_network_does(small, tmp_path):
     """At two sizes of batch."""
     import tensorflow as tf
 
-    from visionkit.export.bundle import ImageClassifier
+    from visionkit.tasks.classification.export import ImageClassifier
 
     model, pixels = small
     tf.saved_model.save(ImageClassifier(model, tuple("abcd"), flips=False), str(tmp_path))

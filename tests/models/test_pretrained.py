@@ -8,7 +8,7 @@ import pytest
 import skimage.data
 
 from visionkit import models
-from visionkit.data.windows import fit
+from visionkit.data.images.resize import fit
 from visionkit.layers.normalization import IMAGENET_DEVIATION, IMAGENET_MEAN
 from visionkit.models.pretrained import PEER_NAMES, PEERS, WeightsUnavailableError, copy_weights
 

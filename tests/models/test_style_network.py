@@ -5,7 +5,7 @@ import numpy as np
 import pytest
 from keras import ops
 
-from tests.painters import small_network
+from tests.tasks.style_transfer.painters import small_network
 from visionkit.errors import UserError
 from visionkit.models.style_network import MULTIPLE, SMALLEST, style_network
 

@@ -5,8 +5,9 @@ import pytest
 from tests.models.small_backbones import small_backbone
 from visionkit import models
 from visionkit.errors import UserError
-from visionkit.models import detectors, fpn, yolo
+from visionkit.models import fpn, yolo
 from visionkit.models.endpoints import by_stride
+from visionkit.tasks.detection import detectors
 
 ANCHORS = [np.array([[1.0, 1.0], [2.0, 1.0]], "float32")] * 3
 TINY = yolo.Variant("small", 8, 1, True)

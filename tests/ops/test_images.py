@@ -4,8 +4,9 @@ import keras
 import numpy as np
 import pytest
 
-from visionkit.data import batchwise, mixing
-from visionkit.data.augment import Augmentation
+from visionkit.data.augmentation import pixelwise
+from visionkit.data.augmentation.presets import Augmentation
+from visionkit.data.pipeline import mixing
 from visionkit.layers.batch_augmentation import BatchAugmentation, augmented
 from visionkit.ops import images as image_ops
 
@@ -24,14 +25,14 @@ def test_an_empty_batch_stays_empty():
 
 def test_nothing_drawn_changes_nothing(rng):
     images = pictures(rng, 2)
-    drawn = batchwise.draw(np.ones((2, batchwise.NUM_DRAWN)), Augmentation("none"))
+    drawn = pixelwise.draw(np.ones((2, pixelwise.NUM_DRAWN)), Augmentation("none"))
     np.testing.assert_array_equal(BatchAugmentation()({"image": images, **drawn._asdict()}), images)
 
 
 def test_the_device_does_what_the_processor_does(rng):
     images = pictures(rng, 32)
-    drawn = batchwise.draw(rng.random((32, batchwise.NUM_DRAWN)), STRONG)
-    ours = np.stack([batchwise.apply(image, drawn, row) for row, image in enumerate(images)])
+    drawn = pixelwise.draw(rng.random((32, pixelwise.NUM_DRAWN)), STRONG)
+    ours = np.stack([pixelwise.apply(image, drawn, row) for row, image in enumerate(images)])
     theirs = keras.ops.convert_to_numpy(BatchAugmentation()({"image": images, **drawn._asdict()}))
     assert np.abs(ours - theirs).max() <= 1  # the processor rounds to whole levels
     assert np.abs(ours.astype(int) - images).max() > 50
@@ -49,7 +50,7 @@ def test_mixing_on_the_device_is_mixing_on_the_processor(rng, kind):
 
 def test_a_model_that_augments_shares_its_weights(rng, small_classifier):
     images = rng.integers(0, 256, (4, 32, 32, 3)).astype(np.uint8)
-    drawn = batchwise.draw(np.ones((4, batchwise.NUM_DRAWN)), Augmentation("none"))
+    drawn = pixelwise.draw(np.ones((4, pixelwise.NUM_DRAWN)), Augmentation("none"))
     model = augmented(small_classifier, mixes=False)
     assert {id(weight) for weight in model.weights} == {id(weight) for weight in small_classifier.weights}
     batch = {"image": images, **drawn._asdict()}

@@ -12,9 +12,9 @@ import pytest
 
 import visionkit
 from tests.conftest import write_classes
-from tests.data.test_idx import idx, write_idx_folder
-from tests.recipes.test_smoke import kill_when
-from visionkit.data.small_pictures import digits
+from tests.data.formats.test_idx import idx, write_idx_folder
+from tests.recipes.test_transfer_learning import kill_when
+from visionkit.data.formats.small_sets import digits
 
 RECIPE = Path(__file__).parents[2] / "recipes" / "classic_convnets.py"
 

@@ -10,9 +10,9 @@ import pytest
 
 import visionkit
 from tests.conftest import CLI
-from visionkit.data.face_demo import make_face_demo
+from visionkit.data.demo.faces import make_face_demo
 from visionkit.metrics import verification
-from visionkit.training import embedding_phase
+from visionkit.tasks.embedding import train as embedding_phase
 
 RECIPE = Path(__file__).parents[2] / "recipes" / "facenet_verification.py"
 QUICK = ("--size", 32, "--people", 3, "--pictures", 2, "--dimensions", 16, "--smoke")
@@ -86,7 +86,7 @@ def test_after_an_interruption_the_same_weights(run, people, tmp_path, monkeypat
             raise KeyboardInterrupt
         return measured(*values)
 
-    monkeypatch.setattr("visionkit.training.embedding_phase.Validation", interrupted)
+    monkeypatch.setattr("visionkit.tasks.embedding.train.Validation", interrupted)
     out = tmp_path / "parts"
     done = run("--out", out, *options)
     assert done.returncode == 130 and f"--resume {out}" in done.stderr

@@ -67,7 +67,7 @@ def test_windows_at_once_are_the_windows_one_by_one(run, tmp_path):
     ],
 )
 def test_bad_input_gets_one_clear_line(run, arguments, message, tmp_path):
-    from visionkit.data.detection_demo import make_localization_demo
+    from visionkit.data.demo.scenes import make_localization_demo
 
     data = make_localization_demo(tmp_path / "data", num_train=4, num_val=2)
     done = run("--out", tmp_path / "run", *(argument.format(data=data) for argument in arguments))

@@ -12,7 +12,7 @@ from PIL import Image
 
 import visionkit
 from tests.conftest import CLI
-from visionkit.training import stylize
+from visionkit.tasks.style_transfer import descent
 
 RECIPE = Path(__file__).parents[2] / "recipes" / "style_transfer.py"
 KEYS = {"style_loss", "content_loss", "seconds"}
@@ -65,18 +65,18 @@ def test_a_folder_trains_a_network_that_paints_in_both_styles(run, tmp_path, cla
 
 
 def test_an_interrupted_run_leaves_a_picture_and_goes_on(run, tmp_path, photo, monkeypatch):
-    out, descend = tmp_path / "run", stylize._lbfgs
+    out, descend = tmp_path / "run", descent._lbfgs
 
     def interrupted(objective, picture, steps, rate, tell, first, state):
         descend(objective, picture, 2, rate, tell, first, state)
         raise KeyboardInterrupt
 
-    monkeypatch.setattr(stylize, "_lbfgs", interrupted)
+    monkeypatch.setattr(descent, "_lbfgs", interrupted)
     done = run(photo, "glass", "--smoke", "--out", out)
     assert done.returncode == 130 and f"--resume {out}" in done.stderr
     assert np.asarray(Image.open(out / "stylized.png")).shape == (36, 64, 3)
     assert not (out / "metrics.json").exists()
-    monkeypatch.setattr(stylize, "_lbfgs", descend)
+    monkeypatch.setattr(descent, "_lbfgs", descend)
     assert run("--resume", out).returncode == 0
     assert set(json.loads((out / "metrics.json").read_text())) >= KEYS
     steps = [int(line.split(",")[1]) for line in (out / "history.csv").read_text().splitlines()[1:]]

@@ -12,7 +12,7 @@ from PIL import Image
 import visionkit
 from tests.conftest import CLI
 from visionkit.metrics.segmentation import confusion, measure
-from visionkit.training import segmentation_phase
+from visionkit.tasks.segmentation import train as segmentation_phase
 
 RECIPE = Path(__file__).parents[2] / "recipes" / "unet_segmentation.py"
 QUICK = ("--base", "none", "--filters", 4, 8, "--size", 16, "--batch-size", 4, "--epochs", 1)  # networks are tested elsewhere

@@ -11,13 +11,13 @@ from PIL import Image
 
 import visionkit
 from visionkit.data import sources
-from visionkit.data.sample import SkippedFiles
-from visionkit.data.scan import scan
+from visionkit.data.images.scan import scan
+from visionkit.data.index import SkippedFiles
 from visionkit.data.splits import train_and_val
-from visionkit.inference.detection_evaluation import answers_to_annotated
 from visionkit.metrics.detection import evaluate
-from visionkit.training import detection_phase
-from visionkit.training.detection_plan import truths
+from visionkit.tasks.detection import train as detection_phase
+from visionkit.tasks.detection.evaluate import answers_to_annotated
+from visionkit.tasks.detection.plan import truths
 
 RECIPE = Path(__file__).parents[2] / "recipes" / "yolo_detection.py"
 QUICK = ("--size", 64, "--base", "mobilenet", "--weights", "none", "--batch-size", 4)  # the networks are tested elsewhere

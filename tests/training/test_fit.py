@@ -9,9 +9,10 @@ import numpy as np
 import pytest
 
 from visionkit.errors import UserError
-from visionkit.training.fit import Phase, Validation, compile_phase, restore, run_epoch, snapshot, train_in_order
+from visionkit.tasks.classification.train import Validation
+from visionkit.training.fit import Phase, compile_phase, restore, run_epoch, snapshot, train_in_order
+from visionkit.training.optimizers import warmup_cosine
 from visionkit.training.run_folder import RunFolder, RunFolderError
-from visionkit.training.schedules import warmup_cosine
 
 FEATURES = np.random.default_rng(0).normal(size=(40, 6)).astype("float32")
 LABELS = (FEATURES[:, 0] > 0).astype(int)

@@ -10,10 +10,10 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from visionkit.data import augment
-from visionkit.data.augment_files import find_augmentation, load_augmentation
-from visionkit.data.folders import find_class_folders
-from visionkit.data.sample import Annotation, DataError, Index, Objects, SkippedFiles
+from visionkit.data.augmentation import presets
+from visionkit.data.augmentation.preset_files import find_augmentation, load_augmentation
+from visionkit.data.formats.class_folders import find_class_folders
+from visionkit.data.index import Annotation, DataError, Index, Objects, SkippedFiles
 from visionkit.data.splits import WHOLE, DataSet
 from visionkit.errors import UserError
 from visionkit.viz import annotate
@@ -24,7 +24,7 @@ from visionkit.viz.sample_choice import choose, spread, training_split
 SYSTEM = {"transform": {"__class_fullname__": "os.system"}}
 BOX_PARAMS = {"transform": {"__class_fullname__": "BboxParams", "p": 1, "format": "coco"}}
 TENSOR = {"transform": {"__class_fullname__": "Compose", "transforms": [{"__class_fullname__": "ToTensorV2", "p": 1}]}}
-OWN = {"transform": {"__class_fullname__": "visionkit.data.warps.Elastic", "p": 1}}
+OWN = {"transform": {"__class_fullname__": "visionkit.data.augmentation.warps.Elastic", "p": 1}}
 NONSENSE = {"transform": {"__class_fullname__": "Blur", "p": "often"}}
 
 
@@ -50,9 +50,9 @@ def test_samples_are_spread_over_the_classes_and_broken_ones_are_named(class_fol
 def test_the_first_column_is_what_is_served_and_the_rest_is_drawn_by_the_seed(class_folders):
     index, options = chosen(class_folders), {"size": 160, "columns": 3, "skipped": SkippedFiles()}
     assert task_of(index) == "classification"
-    grid = augmentation_grid(index, augment.preset("strong"), seed=1, **options)
-    again = augmentation_grid(index, augment.preset("strong"), seed=1, **options)
-    other = augmentation_grid(index, augment.preset("strong"), seed=2, **options)
+    grid = augmentation_grid(index, presets.preset("strong"), seed=1, **options)
+    again = augmentation_grid(index, presets.preset("strong"), seed=1, **options)
+    other = augmentation_grid(index, presets.preset("strong"), seed=2, **options)
     np.testing.assert_array_equal(grid, again)
     first = slice(0, 170)
     np.testing.assert_array_equal(grid[:, first], other[:, first])
@@ -82,7 +82,7 @@ def test_rare_classes_come_early_and_empty_pictures_last(tmp_path):
 
 def test_boxes_are_drawn_on_mosaics_and_labels_that_are_not_there_are_not_mixed(tmp_path):
     index = choose(annotated(tmp_path), 4, seed=0, skipped=SkippedFiles())
-    strong = augment.preset("strong", task=task_of(index))
+    strong = presets.preset("strong", task=task_of(index))
     grid = augmentation_grid(index, strong, size=160, columns=2, seed=0, skipped=SkippedFiles())
     for column in (slice(0, 166), slice(172, None)):
         assert (grid[:-40, column] == annotate.color_of(0)).all(axis=-1).sum() > 100
@@ -100,7 +100,7 @@ def test_a_missing_mask_is_named_and_what_is_ignored_is_explained(tmp_path):
     index = choose(index, 2, seed=0, skipped=skipped)
     assert len(index) == 1
     assert ["none.png" in file.reason and "No such file" in file.reason for file in skipped.list()] == [True]
-    grid = augmentation_grid(index, augment.preset("segmentation-light"), size=64, columns=2, seed=0, skipped=skipped)
+    grid = augmentation_grid(index, presets.preset("segmentation-light"), size=64, columns=2, seed=0, skipped=skipped)
     colors = {tuple(color) for color in grid.reshape(-1, 3).tolist()}
     assert {annotate.color_of(number) for number in range(3)} <= colors and grid.shape[1] == 2 * 192 + 3 * 6
 
@@ -110,7 +110,7 @@ def test_mixed_labels_stand_in_the_caption(class_folders, monkeypatch):
     text_picture = annotate.text_picture
     monkeypatch.setattr(annotate, "text_picture", lambda text, *a, **k: said.append(text) or text_picture(text, *a, **k))
     index = chosen(class_folders, 6)
-    mixed = with_mixing(augment.preset("light"), "mixup", index)
+    mixed = with_mixing(presets.preset("light"), "mixup", index)
     augmentation_grid(index, mixed, size=32, columns=4, seed=0, skipped=SkippedFiles())
     assert any(re.fullmatch(r"(blue|red) \d+% \+ (blue|red) \d+%", text) for text in said) and "blue  00.jpg" in said
     assert "classification-light, mix mixup" in said
@@ -118,20 +118,20 @@ def test_mixed_labels_stand_in_the_caption(class_folders, monkeypatch):
 
 def test_a_wide_grid_is_shrunk_and_one_column_is_enough(class_folders):
     index, skipped = chosen(class_folders, 2), SkippedFiles()
-    wide = augmentation_grid(index, augment.preset("light"), size=300, columns=24, seed=0, skipped=skipped)
+    wide = augmentation_grid(index, presets.preset("light"), size=300, columns=24, seed=0, skipped=skipped)
     assert wide.shape[1] <= grids.WIDEST + 2 * grids.GAP
-    assert augmentation_grid(index, augment.preset("light"), size=300, columns=1, seed=0, skipped=skipped).shape[1] == 312
+    assert augmentation_grid(index, presets.preset("light"), size=300, columns=1, seed=0, skipped=skipped).shape[1] == 312
 
 
 def test_a_file_that_vanishes_leaves_its_cells_empty(class_folders):
     index, skipped = chosen(class_folders, 2), SkippedFiles()
     Path(index.paths[1]).unlink()
-    grid = augmentation_grid(index, augment.preset("light"), size=160, columns=2, seed=0, skipped=skipped)
+    grid = augmentation_grid(index, presets.preset("light"), size=160, columns=2, seed=0, skipped=skipped)
     assert len(skipped) == 1 and (grid[260:380] == 255).all()
 
 
 def test_a_composition_that_cannot_be_carried_out_is_one_sentence(class_folders):
-    large = augment.from_compose(A.Compose([A.RandomCrop(900, 900)]), "own.json")
+    large = presets.from_compose(A.Compose([A.RandomCrop(900, 900)]), "own.json")
     with pytest.raises(UserError, match=r"own\.json") as raised:
         augmentation_grid(chosen(class_folders), large, size=64, columns=2, seed=0, skipped=SkippedFiles())
     assert "Traceback" not in str(raised.value)
@@ -155,7 +155,7 @@ def test_a_saved_composition_is_loaded(tmp_path, suffix):
     A.save(A.Compose([A.HorizontalFlip(p=1.0)]), str(tmp_path / f"own.{suffix}"), data_format=suffix)
     loaded = find_augmentation(str(tmp_path / f"own.{suffix}"), task="classification")
     image = np.arange(48, dtype=np.uint8).reshape(4, 4, 3)
-    np.testing.assert_array_equal(augment.seeded(loaded.transforms)(image, None, None, 0)[0], image[:, ::-1])
+    np.testing.assert_array_equal(presets.seeded(loaded.transforms)(image, None, None, 0)[0], image[:, ::-1])
     with pytest.raises(UserError, match="--no-flip"):
         find_augmentation(str(tmp_path / f"own.{suffix}"), task="classification", flip=False)
 

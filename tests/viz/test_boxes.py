@@ -4,8 +4,9 @@ import numpy as np
 import pytest
 
 from visionkit.metrics.detection import Found, Truth
+from visionkit.tasks.detection.draw import OUTCOMES, draw_comparison
 from visionkit.viz import annotate
-from visionkit.viz.boxes import OUTCOMES, SMALLEST, draw_boxes, draw_comparison
+from visionkit.viz.boxes import SMALLEST, draw_boxes
 
 GRAY = np.full((500, 600, 3), 127, np.uint8)
 NAMES = ("cell", "platelet")

@@ -7,10 +7,10 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from tests.data.test_check import boxes_of, classification, detection, mask, picture, segmentation
-from visionkit.data.check import check
-from visionkit.data.decode import read_picture
-from visionkit.data.sample import Problem
+from tests.data.quality.test_check import boxes_of, classification, detection, mask, picture, segmentation
+from visionkit.data.images.decode import read_picture
+from visionkit.data.index import Problem
+from visionkit.data.quality.check import check
 from visionkit.data.splits import DataSet
 from visionkit.viz import check_page
 from visionkit.viz.check_page import write_check_page

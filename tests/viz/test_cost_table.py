@@ -4,8 +4,7 @@ import keras
 import pytest
 
 from visionkit.models.catalog import CATALOG
-from visionkit.models.catalog_cost import build_to_count
-from visionkit.models.cost import layer_costs, separable_blocks
+from visionkit.models.cost import build_to_count, layer_costs, separable_blocks
 from visionkit.viz.cost_table import cost_lines, list_header, list_line, shown_count
 
 

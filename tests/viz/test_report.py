@@ -7,10 +7,10 @@ import pytest
 from sklearn.metrics import confusion_matrix
 
 from tests.conftest import write_classes
-from visionkit.data.sample import Skipped
+from visionkit.data.index import Skipped
+from visionkit.tasks.classification.report import ClassificationReport, write_report
 from visionkit.viz import plots
-from visionkit.viz.draw import draw_label, drawing_names
-from visionkit.viz.report import ClassificationReport, write_report
+from visionkit.viz.labels import draw_label, drawing_names
 
 HISTORY = [
     {"phase": phase, "epoch": e, "loss": 1 / e, "accuracy": 0.5, "val_loss": 2 / e, "val_accuracy": 0.4}

@@ -4,7 +4,7 @@ from dataclasses import replace
 
 import numpy as np
 
-from visionkit.data.sample import Index, Objects
+from visionkit.data.index import Index, Objects
 
 TOLERANCE = 1e-3  # of a side: readers and writers of text round
 SMALLEST = 1e-6  # of a side: less than a pixel of any picture, and soon nothing in float32

@@ -16,15 +16,15 @@ import cv2
 import numpy as np
 from tqdm import tqdm
 
-from visionkit.data.annotation_files import Pictures
-from visionkit.data.coco import coco_files, write_coco
-from visionkit.data.coco_objects import rle_of
-from visionkit.data.decode import PictureError
-from visionkit.data.sample import NO_OBJECTS, Annotation, DataError, Index, Objects, Problem, Rle, SkippedFiles
-from visionkit.data.scan import Facts, scan
+from visionkit.data.formats.annotation_files import Pictures
+from visionkit.data.formats.coco import coco_files, write_coco
+from visionkit.data.formats.coco_objects import rle_of
+from visionkit.data.formats.voc import write_voc
+from visionkit.data.formats.yolo import write_yolo
+from visionkit.data.images.decode import PictureError
+from visionkit.data.images.scan import Facts, scan
+from visionkit.data.index import NO_OBJECTS, Annotation, DataError, Index, Objects, Problem, Rle, SkippedFiles
 from visionkit.data.splits import DataSet
-from visionkit.data.voc import write_voc
-from visionkit.data.yolo_txt import write_yolo
 
 Format = Literal["voc", "coco", "yolo"]
 FORMATS: tuple[Format, ...] = ("voc", "coco", "yolo")
@@ -208,7 +208,7 @@ def _with_objects(found: DataSet, problems: list[Problem]) -> DataSet:
 
 def _read_objects(annotation: Annotation, index: Index, problems: list[Problem]) -> Objects | None:
     """What a mask shows; None where it cannot be read."""
-    from visionkit.data.masks import read_mask
+    from visionkit.data.images.masks import read_mask
 
     try:
         classes = read_mask(annotation.mask, index)

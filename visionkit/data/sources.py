@@ -5,10 +5,11 @@ from pathlib import Path
 
 import numpy as np
 
-from visionkit.data import coco, identities, mask_folders, table, tfds, voc, yolo_txt
-from visionkit.data.folders import find_class_folders, list_pictures
-from visionkit.data.sample import DataError, Index
-from visionkit.data.split_lists import find_list
+from visionkit.data.formats import coco, identities, mask_folders, table, tfds, voc, yolo
+from visionkit.data.formats.class_folders import find_class_folders
+from visionkit.data.formats.split_lists import find_list
+from visionkit.data.images.listing import list_pictures
+from visionkit.data.index import DataError, Index
 from visionkit.data.splits import TRAIN_NAMES, WHOLE, DataSet
 
 EXPECTED = (
@@ -18,8 +19,8 @@ EXPECTED = (
 )
 READERS_OF_FILES = {
     ".json": coco.read_coco,
-    ".yaml": yolo_txt.read_yolo,
-    ".yml": yolo_txt.read_yolo,
+    ".yaml": yolo.read_yolo,
+    ".yml": yolo.read_yolo,
     ".csv": table.read_table,
     ".tsv": table.read_table,
 }
@@ -27,7 +28,7 @@ READERS_OF_FILES = {
 READERS_OF_FOLDERS = (
     (tfds.looks_like_tfds, tfds.read_tfds_folder),
     (voc.looks_like_voc, voc.read_voc),
-    (yolo_txt.looks_like_yolo, yolo_txt.read_yolo),
+    (yolo.looks_like_yolo, yolo.read_yolo),
     (coco.looks_like_coco, coco.read_coco),
     (mask_folders.looks_like_masks, mask_folders.read_masks),
     (table.looks_like_table, table.read_tables),

@@ -8,8 +8,8 @@ from typing import Any
 import numpy as np
 
 from visionkit.data.boxes import crowds
-from visionkit.data.sample import NO_OBJECTS, Annotation, DataError, Index, Objects, Problem
-from visionkit.data.stacks import PAGE
+from visionkit.data.images.stacks import PAGE
+from visionkit.data.index import NO_OBJECTS, Annotation, DataError, Index, Objects, Problem
 
 TRAIN_NAMES = ("train", "training", "train_set", "training_set", "trainset")
 VAL_NAMES = ("val", "valid", "validation", "dev", "eval", "val_set", "validation_set", "valset")

@@ -17,79 +17,14 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
-import keras
 import tensorflow as tf
 
-from visionkit.data.decode import decode_in_graph
-from visionkit.data.windows import fit, letterbox
 from visionkit.errors import UserError
 from visionkit.export import litert
-from visionkit.export.network import Network
 
 EXTRA = "assets.extra"
 LUMA = (0.299, 0.587, 0.114)  # of red, green, blue in grey, as Pillow has it; unlike TensorFlow's they sum to 1
 TWIN = f"{EXTRA}/model.tflite"
-
-
-class ImageClassifier(tf.Module):
-    """A classifier with its pre- and post-processing inside.
-
-    Args:
-        model: float32 pixels ``(N, size, size, 3)`` in 0..255 to logits ``(N, num_classes)``.
-        class_names: in the order of the logits.
-        flips: average the probabilities of each picture and of its mirror image.
-        half_precision: keep the weights as float16 (they are computed with as float32).
-        whole: show it the whole picture, in proportion, in place of the central window.
-    """
-
-    def __init__(
-        self,
-        model: keras.Model,
-        class_names: tuple[str, ...],
-        *,
-        flips: bool,
-        half_precision: bool = False,
-        whole: bool = False,
-    ):
-        super().__init__(name="image_classifier")
-        self._network = Network(model, half_precision=half_precision)
-        self._size, self._grey = model.input_shape[1], model.input_shape[-1] == 1
-        self._flips = flips
-        self._seen = letterbox if whole else fit
-        self._labels = tf.constant(list(class_names))
-        cut = tf.TensorSpec([None, self._size, self._size, 3], tf.float32, name="pixels")
-        # The network is traced once: the other functions call this one, and so do ensembles and further views.
-        self.serve_pixels = tf.function(self.probabilities, input_signature=[cut])
-
-    def probabilities(self, pixels: tf.Tensor) -> tf.Tensor:
-        """Float32 ``(N, size, size, 3)`` in 0..255 to float32 ``(N, num_classes)``."""
-        pixels = tf.tensordot(pixels, LUMA, 1)[..., None] if self._grey else pixels
-
-        def forward(images):
-            return tf.nn.softmax(self._network.forward(images))
-
-        if not self._flips:
-            return forward(pixels)
-        plain, mirrored = tf.split(forward(tf.concat([pixels, tf.reverse(pixels, [2])], 0)), 2)  # one graph, not two
-        return (plain + mirrored) / 2
-
-    @tf.function(input_signature=[tf.TensorSpec([None, None, None, 3], tf.uint8, name="images")])
-    def serve_images(self, images: tf.Tensor) -> dict[str, tf.Tensor]:
-        """Pictures of one size, uint8 RGB ``(N, H, W, 3)``, to
-
-        ``label`` and ``score`` ``(N,)``; ``labels`` and ``scores`` ``(N, num_classes)``, best first;
-        ``probabilities`` ``(N, num_classes)`` in the order of labels.txt.
-        """
-        pixels = tf.map_fn(lambda image: self._seen(image, self._size), images, fn_output_signature=tf.float32)
-        return answers(self._labels, self.serve_pixels(pixels))
-
-    @tf.function(input_signature=[tf.TensorSpec([None], tf.string, name="image_bytes")])
-    def serve_encoded(self, image_bytes: tf.Tensor) -> dict[str, tf.Tensor]:
-        """Encoded JPEG, PNG, GIF or BMP files ``(N,)``, each of any size, to the answers of ``serve_images``."""
-        pixels = tf.map_fn(
-            lambda contents: self._seen(decode_in_graph(contents), self._size), image_bytes, fn_output_signature=tf.float32
-        )
-        return answers(self._labels, self.serve_pixels(pixels))
 
 
 def answers(labels: tf.Tensor, probabilities: tf.Tensor) -> dict[str, tf.Tensor]:
@@ -103,47 +38,6 @@ def answers(labels: tf.Tensor, probabilities: tf.Tensor) -> dict[str, tf.Tensor]
         "scores": scores,
         "probabilities": probabilities,
     }
-
-
-def export_classifier(
-    model: keras.Model,
-    folder: str | Path,
-    *,
-    class_names: tuple[str, ...],
-    facts: dict[str, Any],
-    flips: bool = False,
-    half_precision: bool = False,
-    whole: bool = False,
-) -> Path:
-    """Write a classifier as a bundle, beside and then renamed, so that it appears whole.
-
-    Args:
-        model: float32 pixels ``(N, size, size, 3)`` in 0..255 to logits; of grey pictures ``(N, size, size, 1)``.
-        folder: a bundle there is replaced.
-        class_names: in the order of the logits.
-        facts: for ``bundle.json``: what a reader of the bundle wants to know (base, data, ...).
-        flips: average over mirror images inside the bundle.
-        half_precision: keep the weights as float16.
-        whole: show the network the whole picture, in proportion, in place of its central window.
-
-    Returns:
-        the folder.
-
-    Raises:
-        UserError: a folder stands there that is no bundle.
-    """
-    module = ImageClassifier(model, class_names, flips=flips, half_precision=half_precision, whole=whole)
-    size = model.input_shape[1]
-    return write_bundle(
-        module,
-        folder,
-        task="classification",
-        signatures={"serving_default": module.serve_images, "serving_encoded": module.serve_encoded},
-        twin=module.probabilities,
-        twin_shape=(1, size, size, 3),
-        class_names=class_names,
-        facts={"size": size, "flips": flips, "whole": whole, **facts},
-    )
 
 
 def write_bundle(

@@ -7,8 +7,7 @@ equation 3: depth, width and resolution grow together, by one exponent.
 import math
 
 from visionkit.errors import UserError
-from visionkit.models.catalog_cost import without_weights
-from visionkit.models.cost import layer_costs
+from visionkit.models.cost import layer_costs, without_weights
 from visionkit.models.efficientnet import Variant, efficientnet
 
 DEPTH, WIDTH, RESOLUTION = 1.2, 1.1, 1.15  # by which each grows as the exponent grows by one: the paper's grid search

@@ -14,7 +14,7 @@ from keras import ops
 
 from visionkit.layers.instance_normalization import ConditionalInstanceNormalization
 from visionkit.layers.normalization import normalize
-from visionkit.layers.repeating_convolution import RepeatingConv2D
+from visionkit.layers.upsampling import RepeatingConv2D
 from visionkit.models.pretrained import load_weights
 
 MULTIPLE = 4  # of a picture's sides

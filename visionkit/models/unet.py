@@ -16,9 +16,9 @@ import keras
 
 from visionkit.layers import nd
 from visionkit.layers.blocks import Names, normalize_and_activate
-from visionkit.layers.doubling import Doubling
 from visionkit.layers.inference_mode import InferenceMode
 from visionkit.layers.normalization import normalize
+from visionkit.layers.upsampling import Doubling
 from visionkit.models.endpoints import by_stride, select_endpoints, strides_of
 
 SIZE = 572  # pixels a side, with one channel: the paper's

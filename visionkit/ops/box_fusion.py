@@ -4,8 +4,8 @@ from collections.abc import Sequence
 
 import numpy as np
 
-from visionkit.ops.host_boxes import best_first, checked, iou_of_one, of_each_class
 from visionkit.ops.nms import Detections
+from visionkit.ops.np_boxes import best_first, checked, iou_of_one, of_each_class
 
 
 def weighted_boxes_fusion(

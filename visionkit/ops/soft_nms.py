@@ -4,8 +4,8 @@ from typing import Literal
 
 import numpy as np
 
-from visionkit.ops.host_boxes import best_first, checked, iou_of_one, of_each_class
 from visionkit.ops.nms import Detections
+from visionkit.ops.np_boxes import best_first, checked, iou_of_one, of_each_class
 
 
 def soft_nms(

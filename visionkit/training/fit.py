@@ -4,7 +4,6 @@ import warnings
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass
 from pathlib import Path
-from typing import NamedTuple
 
 import keras
 import numpy as np
@@ -14,13 +13,6 @@ from visionkit.errors import UserError
 from visionkit.training import runtime
 from visionkit.training.optimizers import adamw
 from visionkit.training.run_folder import RunFolder
-
-
-class Validation(NamedTuple):
-    """What is measured of a classifier after each epoch."""
-
-    loss: float
-    accuracy: float
 
 
 @dataclass(frozen=True)

@@ -3,7 +3,6 @@
 import csv
 import io
 import json
-import os
 import shutil
 import time
 import zipfile
@@ -14,6 +13,7 @@ import numpy as np
 from filelock import FileLock, Timeout
 
 from visionkit.errors import UserError
+from visionkit.files import write_atomically
 
 
 class RunFolderError(UserError):
@@ -135,10 +135,3 @@ class RunFolder:
         writer.writeheader()
         writer.writerows(history)
         write_atomically(self.path / "history.csv", text.getvalue().encode())
-
-
-def write_atomically(path: Path, contents: bytes) -> None:
-    """Write beside ``path`` and rename, so that no reader ever sees half a file."""
-    beside = path.with_name(f".{path.name}.unfinished")
-    beside.write_bytes(contents)
-    os.replace(beside, path)

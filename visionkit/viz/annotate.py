@@ -15,7 +15,7 @@ import matplotlib
 import numpy as np
 from PIL import Image, ImageDraw, ImageFont
 
-from visionkit.data.sample import IGNORE
+from visionkit.data.index import IGNORE
 from visionkit.metrics.segmentation import background_of
 
 Color = tuple[int, int, int]

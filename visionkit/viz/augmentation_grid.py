@@ -14,9 +14,10 @@ import cv2
 import numpy as np
 from PIL import Image
 
-from visionkit.data import collate, pipeline
-from visionkit.data.augment import Augmentation
-from visionkit.data.sample import IGNORE, Index, SkippedFiles
+from visionkit.data.augmentation.presets import Augmentation
+from visionkit.data.index import IGNORE, Index, SkippedFiles
+from visionkit.data.pipeline import batches as pipeline
+from visionkit.data.pipeline import collate
 from visionkit.errors import UserError
 from visionkit.viz import annotate
 

@@ -11,19 +11,11 @@ import numpy as np
 import supervision
 from PIL import Image
 
-from visionkit.metrics.detection import MAX_DETECTIONS, Found, Truth, compare
 from visionkit.viz import annotate
 
 SMALLEST = 480  # pixels of the longer side: smaller pictures are enlarged, so that names can be read
 LABELS_SHARE = 0.15  # of the picture that labels may cover
 LONGEST = 32  # letters of a name
-# In the order in which they are drawn: what is right lies below what is not.
-OUTCOMES: dict[str, annotate.Color] = {
-    "found": (20, 150, 85),
-    "missed": (35, 95, 245),
-    "wrong class": (245, 150, 20),
-    "false": (215, 25, 50),
-}
 
 
 def draw_boxes(
@@ -50,52 +42,12 @@ def draw_boxes(
     if scores is not None:
         rows = rows[np.argsort(-np.asarray(scores)[rows], kind="stable")]
     said = [""] * len(classes) if scores is None else [f" {score:.0%}" for score in np.asarray(scores).tolist()]
-    labels = [_short(class_names[classes[row]]) + said[row] for row in rows]
+    labels = [short(class_names[classes[row]]) + said[row] for row in rows]
     palette = [annotate.color_of(number) for number in range(len(class_names))]
-    return _draw(pixels, np.asarray(boxes).reshape(-1, 4)[rows], classes[rows], palette, labels)
+    return draw(pixels, np.asarray(boxes).reshape(-1, 4)[rows], classes[rows], palette, labels)
 
 
-def draw_comparison(
-    pixels: np.ndarray,
-    truth: Truth,
-    found: Found,
-    threshold: float,
-    class_names: Sequence[str],
-    *,
-    max_detections: int = MAX_DETECTIONS,
-) -> np.ndarray:
-    """What was found, missed, and taken for what it is not, in the colors of ``OUTCOMES``; what is right has no name.
-
-    ``metrics.detection.compare`` says which is which, so drawings and counts agree.
-
-    Args:
-        pixels: uint8 ``(H, W, 3)``.
-        truth: the objects.
-        found: the answers.
-        threshold: answers with lower scores are left out.
-        class_names: by number.
-        max_detections: answers of a class that are looked at.
-
-    Returns:
-        uint8; see ``draw_boxes``.
-    """
-    pairs, missed, false = compare(truth, found, threshold, max_detections=max_detections)
-    confused = truth.classes[pairs[:, 0]] != found.classes[pairs[:, 1]]
-    right, wrong = pairs[~confused, 1], pairs[confused]
-    false = false[np.argsort(-found.scores[false], kind="stable")]
-    names = [_short(name) for name in class_names]
-    labels = (
-        [""] * len(right)
-        + [names[number] for number in truth.classes[missed]]
-        + [f"{names[truth.classes[i]]} as {names[found.classes[j]]} {found.scores[j]:.0%}" for i, j in wrong]
-        + [f"{names[found.classes[row]]} {found.scores[row]:.0%}" for row in false]
-    )
-    boxes = [found.boxes[right], truth.boxes[missed], found.boxes[wrong[:, 1]], found.boxes[false]]
-    outcomes = np.repeat(np.arange(len(OUTCOMES)), [len(part) for part in boxes])
-    return _draw(pixels, np.concatenate(boxes), outcomes, list(OUTCOMES.values()), labels)
-
-
-def _draw(
+def draw(
     pixels: np.ndarray, boxes: np.ndarray, kinds: np.ndarray, palette: Sequence[annotate.Color], labels: Sequence[str]
 ) -> np.ndarray:
     """Boxes, those of a later kind above; labels, the first first, as far as there is room."""
@@ -153,6 +105,7 @@ def _palette(colors: Sequence[annotate.Color]) -> supervision.ColorPalette:
     return supervision.ColorPalette([supervision.Color(*color) for color in colors])
 
 
-def _short(name: str) -> str:
+def short(name: str) -> str:
+    """A class name of at most ``LONGEST`` letters, in one line."""
     name = " ".join(name.split())
     return name if len(name) <= LONGEST else name[: LONGEST - 1] + "…"

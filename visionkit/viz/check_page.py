@@ -8,11 +8,11 @@ import numpy as np
 from matplotlib.figure import Figure
 from PIL import Image, ImageDraw
 
-from visionkit.data.check import Checked
-from visionkit.data.check_summary import LONGER_SIDE, TINY, box_sides, picture_sizes
-from visionkit.data.decode import PictureError, read_picture
-from visionkit.data.findings import Finding
-from visionkit.data.sample import PROBLEM_KINDS
+from visionkit.data.images.decode import PictureError, read_picture
+from visionkit.data.index import PROBLEM_KINDS
+from visionkit.data.quality.check import Checked
+from visionkit.data.quality.findings import Finding
+from visionkit.data.quality.summary import LONGER_SIDE, TINY, box_sides, picture_sizes
 from visionkit.viz.check_table import by_kind, headline, shown_spread, shown_tiny
 from visionkit.viz.page import inline, inline_jpeg, write_page
 from visionkit.viz.plots import LINES, VALIDATION, to_png
@@ -36,6 +36,7 @@ def write_check_page(checked: Checked, path: str | Path, *, title: str = "Data c
     summary = checked.summary
     return write_page(
         path,
+        __package__,
         "check.html.j2",
         title=title,
         summary=summary,

@@ -6,11 +6,11 @@ from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import Any
 
-from visionkit.data.check import Checked
-from visionkit.data.check_summary import LONGER_SIDE, TINY
-from visionkit.data.findings import Finding
-from visionkit.data.fixing import Fixed
-from visionkit.data.sample import PROBLEM_KINDS
+from visionkit.data.index import PROBLEM_KINDS
+from visionkit.data.quality.check import Checked
+from visionkit.data.quality.findings import Finding
+from visionkit.data.quality.fix import Fixed
+from visionkit.data.quality.summary import LONGER_SIDE, TINY
 
 SHOWN = 10  # findings of a kind
 CLASSES_SHOWN = 40

@@ -10,13 +10,20 @@ import jinja2
 from PIL import Image
 
 
-def write_page(path: str | Path, template: str, **values: Any) -> Path:
-    """Fill a template of this folder and write the page, beside and then renamed.
+def write_page(path: str | Path, package: str, template: str, **values: Any) -> Path:
+    """Fill a template and write the page atomically.
+
+    Args:
+        path: the page to write.
+        package: where the template is looked for; what it extends or includes may also be in ``visionkit.viz``.
+        template: a file of that package.
+        values: what the template shows.
 
     Returns:
         its path.
     """
-    environment = jinja2.Environment(loader=jinja2.PackageLoader("visionkit.viz", "."), autoescape=True)
+    places = [jinja2.PackageLoader(name, ".") for name in (package, "visionkit.viz")]
+    environment = jinja2.Environment(loader=jinja2.ChoiceLoader(places), autoescape=True)
     page = environment.get_template(template).render(**values)
     path = Path(path)
     path.parent.mkdir(parents=True, exist_ok=True)

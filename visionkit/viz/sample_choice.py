@@ -4,10 +4,11 @@ from dataclasses import replace
 
 import numpy as np
 
-from visionkit.data.sample import DataError, Index, SkippedFiles
-from visionkit.data.scan import look_at
+from visionkit.data.images.scan import look_at
+from visionkit.data.index import DataError, Index, SkippedFiles
+from visionkit.data.pipeline.reading import UNREADABLE
+from visionkit.data.pipeline.samples import served_sample
 from visionkit.data.splits import WHOLE, DataSet
-from visionkit.data.training_sample import UNREADABLE, served_sample
 
 MOST_BROKEN = 500  # pictures that are tried in vain: beyond, this is no glance any more, but a check
 SMALL = 32  # pixels of the side of a picture that is made to see whether it can be

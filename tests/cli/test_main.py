@@ -1,0 +1,77 @@
+"""The command line, as a program from outside sees it."""
+
+import json
+import subprocess
+import sys
+from functools import partial
+
+import pytest
+
+from tests.conftest import CLI
+from visionkit.tasks.classification.export import export_classifier
+
+
+@pytest.fixture(scope="module")
+def model(small_classifier, tmp_path_factory):
+    return export_classifier(small_classifier, tmp_path_factory.mktemp("run") / "model", class_names=("a", "b", "é"), facts={})
+
+
+@pytest.fixture
+def run(program):
+    return partial(program, CLI)
+
+
+def test_without_pictures_it_says_what_is_expected(run, model, tmp_path):
+    for arguments in ([], [tmp_path]):
+        done = run("predict", model, *arguments)
+        assert done.returncode == 2 and "pictures" in done.stderr.lower() and "Traceback" not in done.stderr
+
+
+def test_another_folder_is_refused_in_one_line(run, tmp_path):
+    done = run("predict", tmp_path, "a.jpg")
+    assert done.returncode == 2 and "not a model that visionkit exported" in done.stderr and "Traceback" not in done.stderr
+
+
+def test_json_lines_drawings_and_the_exit_status(run, model, class_folders, tmp_path):
+    broken = class_folders / "red" / "zz.jpg"
+    broken.write_text("text")
+    done = run("predict", model, class_folders / "red", "nowhere.jpg", "--json", "--top", "2", "--draw", tmp_path / "drawn")
+    lines = [json.loads(line) for line in done.stdout.splitlines()]
+    assert done.returncode == 1 and len(lines) == 10
+    assert set(lines[0]) == {"path", "label", "score", "top"} and len(lines[0]["top"]) == 2
+    assert [lines[0]["label"], lines[0]["score"]] == lines[0]["top"][0]
+    assert [set(line) for line in lines[8:]] == [{"path", "error"}] * 2
+    assert len(list((tmp_path / "drawn").iterdir())) == 8
+
+
+def test_the_table_names_classes_and_failures(run, model, class_folders):
+    done = run("predict", model, class_folders / "red" / "00.jpg")
+    assert done.returncode == 0 and done.stdout.count("%") == 3
+    assert done.stderr == ""
+
+
+def test_augment_draws_a_grid_and_names_what_is_broken(run, class_folders, tmp_path):
+    for file in (class_folders / "red").iterdir():
+        file.write_text("text")
+    done = run("augment", class_folders, "--preset", "light", "--rows", "9", "--columns", "2", "--out", tmp_path / "grid.png")
+    assert done.returncode == 0, done.stderr
+    lines = done.stdout.splitlines()
+    assert len(lines) == 1 and "8 of 16 pictures" in lines[0] and str(tmp_path / "grid.png") in lines[0]
+    assert done.stderr.count("not a picture") == 8 and (tmp_path / "grid.png").stat().st_size > 1000
+
+
+def test_augment_refuses_in_one_line_and_writes_nothing(run, class_folders, tmp_path):
+    for file in class_folders.rglob("*.jpg"):
+        file.write_text("text")
+    done = run("augment", class_folders, "--out", tmp_path / "out" / "grid.png")
+    assert done.returncode == 2 and "None of the 16 pictures" in done.stderr and "Traceback" not in done.stderr
+    assert done.stdout == "" and not (tmp_path / "out").exists()
+
+
+@pytest.mark.parametrize("arguments", [["--help"], ["predict", "--help"], ["check", "--help"], ["augment", "--help"]])
+def test_help_needs_no_tensorflow(arguments):
+    code = f"import sys; sys.argv = ['visionkit', *{arguments}]\nfrom visionkit.cli import main\n"
+    code += "try: main()\nexcept SystemExit: pass\n"
+    code += "print('heavy', sorted({'tensorflow', 'keras', 'numpy', 'cv2', 'albumentations'} & set(sys.modules)))"
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
+    assert done.stdout.splitlines()[-1] == "heavy []"

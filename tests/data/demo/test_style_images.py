@@ -1,0 +1,26 @@
+"""The built-in contents and styles: of the promised sizes, always the same."""
+
+import numpy as np
+import pytest
+
+from visionkit.data.demo.style_images import CONTENTS, STYLES, painting
+
+
+def test_no_name_is_that_of_a_content_and_of_a_style():
+    assert CONTENTS and STYLES and not set(CONTENTS) & set(STYLES)
+
+
+@pytest.mark.parametrize("name", CONTENTS)
+def test_contents_are_photographs_of_at_most_640_pixels(name):
+    picture = CONTENTS[name]()
+    assert picture.dtype == np.uint8 and picture.shape[2:] == (3,)
+    assert 300 <= min(picture.shape[:2]) <= max(picture.shape[:2]) <= 640 and picture.std() > 20
+
+
+@pytest.mark.parametrize("name", STYLES)
+def test_styles_are_drawn_once_and_the_same_every_time(name):
+    drawn = painting(name)
+    assert drawn.dtype == np.uint8 and drawn.shape == (512, 512, 3) and painting(name) is drawn
+    with pytest.raises(ValueError, match="read-only"):
+        drawn[0] = 0
+    np.testing.assert_array_equal(STYLES[name](np.random.default_rng(0)), drawn)

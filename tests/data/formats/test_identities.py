@@ -1,0 +1,98 @@
+"""A folder a person, split by person."""
+
+import pytest
+
+from tests.conftest import write_classes
+from visionkit.data.formats.identities import looks_like_identities, read_identities, split_people
+from visionkit.data.index import DataError
+from visionkit.data.splits import WHOLE
+
+
+def people(folder, *names, count=2):
+    return write_classes(folder, dict.fromkeys(names, count))
+
+
+def test_an_empty_folder_holds_no_people(tmp_path):
+    assert not looks_like_identities(tmp_path)
+    with pytest.raises(DataError, match="one folder of pictures a person"):
+        read_identities(tmp_path)
+
+
+def test_a_missing_folder_is_an_error(tmp_path):
+    with pytest.raises(DataError, match="no such folder"):
+        read_identities(tmp_path / "nowhere")
+
+
+def test_one_folder_of_people_is_not_split(tmp_path):
+    found = read_identities(people(tmp_path, "s10", "s9"))
+    assert list(found.splits) == [WHOLE] and found.class_names == ("s9", "s10")
+    assert found.splits[WHOLE].labels.tolist() == [0, 0, 1, 1]
+    assert "s9" in found.splits[WHOLE].paths[0]
+
+
+def test_people_of_all_splits_are_numbered_together(tmp_path):
+    people(tmp_path / "Train", "bert", "dora")
+    people(tmp_path / "valid", "anna")
+    people(tmp_path / "test", "cora")
+    assert looks_like_identities(tmp_path)
+    found = read_identities(tmp_path)
+    assert list(found.splits) == ["train", "val", "test"]
+    assert found.class_names == ("anna", "bert", "cora", "dora")
+    assert [sorted(set(index.labels.tolist())) for index in found.splits.values()] == [[1, 3], [0], [2]]
+    assert found.notes == ("train: 2 people", "val: 1 people", "test: 1 people")
+
+
+def test_people_in_both_splits_are_noted_and_make_it_a_classification(tmp_path):
+    people(tmp_path / "train", "anna", "bert")
+    people(tmp_path / "val", "anna", "cora")
+    assert not looks_like_identities(tmp_path)
+    assert "1 people are in training and in validation, such as anna" in read_identities(tmp_path).notes[-1]
+
+
+def test_training_alone_is_no_split_by_person(tmp_path):
+    people(tmp_path / "train", "anna")
+    (tmp_path / "val").mkdir()
+    assert not looks_like_identities(tmp_path)
+    assert list(read_identities(tmp_path).splits) == ["train"]
+
+
+def test_files_that_are_no_pictures_and_hidden_folders_are_nobody(tmp_path):
+    people(tmp_path, "anna", ".cache")
+    (tmp_path / "notes").mkdir()
+    (tmp_path / "notes" / "a.txt").write_text("")
+    assert read_identities(tmp_path).class_names == ("anna",)
+
+
+def test_a_fifth_of_the_people_is_held_out(tmp_path):
+    found = read_identities(people(tmp_path, *(f"s{i}" for i in range(10))))
+    splits = split_people(found, seed=1)
+    train, val = (set(index.labels.tolist()) for index in (splits.train, splits.val))
+    assert len(train) == 8 and len(val) == 2 and not train & val
+    assert len(splits.train) == 16 and len(splits.val) == 4
+    assert splits.train.class_names == splits.val.class_names == found.class_names
+    assert "2 of 10 people held out, drawn with seed 1" in splits.notes[-1]
+
+
+def test_the_seed_draws_the_people(tmp_path):
+    found = read_identities(people(tmp_path, *(f"s{i}" for i in range(30)), count=1))
+    assert split_people(found, seed=1).val.paths == split_people(found, seed=1).val.paths
+    assert split_people(found, seed=1).val.paths != split_people(found, seed=2).val.paths
+
+
+def test_of_two_people_one_is_held_out(tmp_path):
+    splits = split_people(read_identities(people(tmp_path, "anna", "bert")), seed=0)
+    assert len(splits.train) == len(splits.val) == 2
+
+
+def test_one_person_cannot_be_split(tmp_path):
+    with pytest.raises(DataError, match="Only one person, 'anna'"):
+        split_people(read_identities(people(tmp_path, "anna")), seed=0)
+
+
+@pytest.mark.parametrize("other", ["val", "test"])
+def test_a_split_that_the_data_has_is_kept(tmp_path, other):
+    people(tmp_path / "train", "anna")
+    people(tmp_path / other, "bert")
+    found = read_identities(tmp_path)
+    splits = split_people(found, seed=0)
+    assert splits.train is found.splits["train"] and splits.val is found.splits[other]

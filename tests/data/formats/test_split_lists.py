@@ -1,0 +1,101 @@
+"""Lists of files in every form that a person may have."""
+
+import pytest
+
+from tests.conftest import write_classes
+from visionkit.data.formats.class_folders import read_class_folders
+from visionkit.data.formats.split_lists import find_list, read_list
+from visionkit.data.index import DataError
+
+
+def test_an_empty_list_has_no_files(tmp_path):
+    (tmp_path / "train.txt").touch()
+    assert read_list(tmp_path, tmp_path / "train.txt")[0] == {}
+
+
+def test_no_list_is_found_where_there_is_none(tmp_path):
+    assert find_list(tmp_path, ("train",)) is None
+
+
+def test_lists_of_paths(tmp_path):
+    write_classes(tmp_path, {"blue": 3, "dark red": 3})
+    (tmp_path / "train.txt").write_text("blue/00.jpg\nblue/01.jpg\ndark red/00.jpg\n\n")
+    (tmp_path / "val.txt").write_text("blue/02.jpg\ndark red/02.jpg\n")
+    splits = read_class_folders(tmp_path)
+    assert splits.train.class_names == ("blue", "dark red")
+    assert splits.train.counts().tolist() == [2, 1]
+    assert splits.val.counts().tolist() == [1, 1]
+
+
+@pytest.mark.parametrize("separator", [" ", ",", "\t", ", "])
+def test_lists_of_paths_with_labels(tmp_path, separator):
+    write_classes(tmp_path / "images", {"all of them": 4})
+    lines = [f"all of them/{i:02d}.jpg{separator}{label}" for i, label in enumerate(["cat", "dog", "cat", "dog"])]
+    (tmp_path / "train.csv").write_text("\n".join(["path,label", *lines[:2]]))
+    (tmp_path / "val.csv").write_text("\n".join(lines[2:]))
+    splits = read_class_folders(tmp_path)
+    assert splits.train.class_names == ("cat", "dog")
+    assert splits.val.counts().tolist() == [1, 1]
+
+
+def test_numbered_labels_take_the_names_of_classes_txt(tmp_path):
+    write_classes(tmp_path, {"x": 2})
+    (tmp_path / "train.txt").write_text("x/00.jpg 0\nx/01.jpg 1\n")
+    (tmp_path / "classes.txt").write_text("cat\ndog\n")
+    (tmp_path / "val.txt").write_text("x/00.jpg 1\n")
+    splits = read_class_folders(tmp_path)
+    assert splits.train.class_names == ("cat", "dog") and splits.val.labels.tolist() == [1]
+
+
+def test_a_listed_file_that_is_absent_is_kept_for_the_scan_to_name(tmp_path):
+    write_classes(tmp_path, {"blue": 2, "red": 2})
+    (tmp_path / "train.txt").write_text("blue/00.jpg\nred/00.jpg\nred/99.jpg\n")
+    assert any(path.endswith("99.jpg") for path in read_class_folders(tmp_path).train.paths)
+
+
+def test_a_line_that_names_no_picture_is_an_error(tmp_path):
+    (tmp_path / "train.txt").write_text("what is this file for\n")
+    with pytest.raises(DataError, match="names no picture"):
+        read_class_folders(tmp_path)
+
+
+@pytest.mark.parametrize(
+    ("name", "lines"),
+    [
+        ("train.txt", ["x/00.jpg tabby cat", "x/01.jpg old dog"]),
+        ("train.txt", ["tabby cat x/00.jpg", "old dog x/01.jpg"]),
+        ("train.txt", ["x/00 tabby cat", "x/01 old dog"]),
+        ("train.txt", ["x/77.jpg,tabby cat", "x/78.jpg,old dog"]),
+        ("train.csv", ["Image Path,Class Name", '"x/00.jpg","tabby cat"', "x/01.jpg,old dog"]),
+        ("train.csv", ["id,path,class,width", "7,x/00.jpg,tabby cat,30", "8,x/01.jpg,old dog,31"]),
+        ("Train.tsv", ["x/00.jpg\ttabby cat", "x/01.jpg\told dog"]),
+    ],
+)
+def test_labels_may_hold_spaces_wherever_they_stand(tmp_path, name, lines):
+    write_classes(tmp_path, {"x": 2})
+    (tmp_path / name).write_text("\n".join(lines))
+    files, _ = read_list(tmp_path, find_list(tmp_path, ("train",)))
+    assert {label: len(paths) for label, paths in files.items()} == {"tabby cat": 1, "old dog": 1}
+
+
+def test_numbers_may_begin_with_one(tmp_path):
+    write_classes(tmp_path, {"x": 2})
+    (tmp_path / "classes.txt").write_bytes(b"\xef\xbb\xbfcat\ndog\n")
+    (tmp_path / "train.txt").write_text("x/00.jpg 1\nx/01.jpg 2\n")
+    assert set(read_list(tmp_path, tmp_path / "train.txt")[0]) == {"cat", "dog"}
+    (tmp_path / "train.txt").write_text("x/00.jpg 0\nx/01.jpg 2\n")
+    with pytest.raises(DataError, match="label 2 has no name"):
+        read_list(tmp_path, tmp_path / "train.txt")
+
+
+def test_a_list_need_not_be_utf_8(tmp_path):
+    write_classes(tmp_path, {"x": 1})
+    (tmp_path / "train.txt").write_bytes("x/00.jpg épagneul".encode("latin-1"))
+    assert set(read_list(tmp_path, tmp_path / "train.txt")[0]) == {"épagneul"}
+
+
+def test_a_file_in_both_splits_is_noted(tmp_path):
+    write_classes(tmp_path, {"blue": 2, "red": 2})
+    (tmp_path / "train.txt").write_text("blue/00.jpg\nred/00.jpg\n")
+    (tmp_path / "val.txt").write_text("blue/00.jpg\nred/01.jpg\n")
+    assert any("1 files are in training and in validation" in note for note in read_class_folders(tmp_path).notes)

@@ -1,0 +1,234 @@
+"""Pascal VOC: read in every layout, written and read again."""
+
+import os
+from pathlib import Path
+
+import numpy as np
+import pytest
+from PIL import Image
+
+from visionkit.data.formats.voc import looks_like_voc, read_voc, write_voc
+from visionkit.data.index import DataError
+
+BOX = "<bndbox><xmin>{}</xmin><ymin>{}</ymin><xmax>{}</xmax><ymax>{}</ymax></bndbox>"
+SIZE = "<size><width>40</width><height>20</height><depth>3</depth></size>"
+
+
+def picture(path, width=40, height=20):
+    Path(path).parent.mkdir(parents=True, exist_ok=True)
+    Image.new("RGB", (width, height), "gray").save(path, format="JPEG")
+
+
+def cat(*box, name="cat", more=""):
+    return f"<object><name>{name}</name>{more}{BOX.format(*box)}</object>"
+
+
+def annotate(folder, stem, objects="", size=SIZE, filename=None, pictures="JPEGImages", annotations="Annotations"):
+    """One picture and its XML file."""
+    picture(folder / pictures / f"{stem}.jpg")
+    (folder / annotations).mkdir(exist_ok=True)
+    name = f"<filename>{stem}.jpg</filename>" if filename is None else filename
+    xml = folder / annotations / f"{stem}.xml"
+    xml.write_text(f"<annotation>{name}{size}<segmented>0</segmented>{objects}</annotation>", encoding="utf-8")
+    return xml
+
+
+def lists(folder, **splits):
+    (folder / "ImageSets" / "Main").mkdir(parents=True, exist_ok=True)
+    for name, lines in splits.items():
+        (folder / "ImageSets" / "Main" / f"{name}.txt").write_text("".join(f"{line}\n" for line in lines))
+
+
+def names_in(folder):
+    return sorted(path.name for path in folder.iterdir())
+
+
+def only(found):
+    (index,) = found.splits.values()
+    return index
+
+
+def test_an_empty_folder_is_no_data_set(tmp_path):
+    assert not looks_like_voc(tmp_path)
+    with pytest.raises(DataError, match="no VOC data set"):
+        read_voc(tmp_path)
+
+
+def test_a_picture_without_objects_is_kept(tmp_path):
+    annotate(tmp_path, "1")
+    index = only(read_voc(tmp_path))
+    assert len(index) == 1 and len(index.annotations[0].objects) == 0 and index.task == "detection"
+
+
+def test_boxes_and_what_is_said_of_them(tmp_path):
+    more = "<pose>Left</pose><truncated>1</truncated><difficult>0</difficult><occluded>1</occluded>"
+    annotate(tmp_path, "1", cat(4, 2, 20, 10.5, more=more) + cat(0, 0, 40, 20, name="dog"))
+    found = read_voc(tmp_path)
+    (annotation,) = only(found).annotations
+    assert found.class_names == ("cat", "dog") and list(found.splits) == ["all"]
+    np.testing.assert_allclose(annotation.objects.boxes, [[0.1, 0.1, 0.5, 0.525], [0, 0, 1, 1]])
+    assert annotation.objects.classes.tolist() == [0, 1]
+    assert annotation.objects.attributes[0] == {"pose": "Left", "truncated": 1, "difficult": 0, "occluded": 1}
+    assert annotation.size == (20, 40) and annotation.attributes == {"segmented": 0, "depth": 3}
+    assert only(found).labels.tolist() == [-1]
+
+
+def test_boxes_that_are_inverted_empty_or_outside_are_kept_for_the_check(tmp_path):
+    annotate(tmp_path, "1", cat(20, 2, 4, 10) + cat(5, 5, 5, 5) + cat(-4, 0, 400, 20))
+    found = read_voc(tmp_path)
+    np.testing.assert_allclose(only(found).annotations[0].objects.boxes[:, 0], [0.5, 0.125, -0.1])
+    assert found.problems == ()
+
+
+@pytest.mark.parametrize("size", ["", "<size><width>0</width><height>0</height></size>", "<size><width>x</width></size>"])
+def test_without_a_size_the_picture_is_asked(tmp_path, size):
+    annotate(tmp_path, "1", cat(4, 2, 20, 10), size=size)
+    (annotation,) = only(read_voc(tmp_path)).annotations
+    assert annotation.size == (20, 40)
+    np.testing.assert_allclose(annotation.objects.boxes, [[0.1, 0.1, 0.5, 0.5]])
+
+
+def test_a_broken_picture_of_unknown_size_is_a_problem(tmp_path):
+    annotate(tmp_path, "1", cat(4, 2, 20, 10))
+    annotate(tmp_path, "2", size="")
+    (tmp_path / "JPEGImages" / "2.jpg").write_bytes(b"nothing")
+    found = read_voc(tmp_path)
+    assert len(found) == 1 and [problem.kind for problem in found.problems] == ["broken picture"]
+
+
+def test_lists_split_the_data_set(tmp_path):
+    for stem in ("a", "b", "c c", "d"):
+        annotate(tmp_path, stem, cat(0, 0, 1, 1))
+    lists(tmp_path, train=["a", "c c"], val=["b.jpg"], trainval=["a", "b", "c c"], cat_train=["a  1", "c c -1"])
+    found = read_voc(tmp_path)
+    assert {name: [Path(path).stem for path in index.paths] for name, index in found.splits.items()} == {
+        "train": ["a", "c c"],
+        "val": ["b"],
+    }
+    assert "1 annotations stand in no list" in found.notes[0]
+
+
+def test_trainval_is_kept_where_its_parts_are_not_there(tmp_path):
+    annotate(tmp_path, "a")
+    annotate(tmp_path, "b")
+    lists(tmp_path, trainval=["a"], test=["b"])
+    assert sorted(read_voc(tmp_path).splits) == ["test", "trainval"]
+
+
+def test_what_lacks_its_partner_is_named(tmp_path):
+    annotate(tmp_path, "a")
+    annotate(tmp_path, "b")
+    (tmp_path / "JPEGImages" / "b.jpg").unlink()
+    picture(tmp_path / "JPEGImages" / "c.jpg")
+    found = read_voc(tmp_path)
+    assert len(found) == 1
+    assert {(problem.kind, Path(problem.path).name) for problem in found.problems} == {
+        ("missing partner", "b.xml"),
+        ("missing partner", "c.jpg"),
+    }
+    lists(tmp_path, train=["a", "nowhere"])
+    assert ["'nowhere'" in problem.detail for problem in read_voc(tmp_path).problems] == [True]
+
+
+def test_a_flat_folder_and_split_folders_are_read(tmp_path):
+    for split in ("train", "valid"):
+        annotate(tmp_path / split if (tmp_path / split).mkdir() is None else None, "1", pictures=".", annotations=".")
+    assert looks_like_voc(tmp_path) and looks_like_voc(tmp_path / "train")
+    assert {name: len(index) for name, index in read_voc(tmp_path).splits.items()} == {"train": 1, "val": 1}
+    assert len(read_voc(tmp_path / "train")) == 1
+
+
+def test_other_folder_names_and_file_names(tmp_path):
+    annotate(tmp_path, "1", pictures="images", annotations="annotations", filename="<filename>images\\1.jpg</filename>")
+    annotate(tmp_path, "ü 2#%", pictures="images", annotations="annotations", filename="<filename>old.jpg</filename>")
+    annotate(tmp_path, "3", pictures="images", annotations="annotations", filename="")
+    assert [Path(path).name for path in only(read_voc(tmp_path)).paths] == ["1.jpg", "3.jpg", "ü 2#%.jpg"]
+
+
+def test_file_names_that_are_not_utf_8(tmp_path):
+    name = os.fsdecode(b"caf\xe9")
+    xml = annotate(tmp_path, name, cat(0, 0, 4, 4), filename="<filename>café.jpg</filename>")
+    lists(tmp_path, train=[])
+    (tmp_path / "ImageSets" / "Main" / "train.txt").write_bytes(b"caf\xe9\n")
+    assert only(read_voc(tmp_path)).paths == (str(tmp_path / "JPEGImages" / f"{xml.stem}.jpg"),)
+
+
+def test_of_two_files_that_claim_a_picture_one_is_left_out(tmp_path):
+    annotate(tmp_path, "1")
+    annotate(tmp_path, "2", filename="<filename>1.jpg</filename>")
+    found = read_voc(tmp_path)
+    assert len(found) == 1 and found.problems[0].path.endswith("2.xml")
+
+
+def test_class_names_in_a_file_decide_on_order_and_on_what_is_known(tmp_path):
+    annotate(tmp_path, "1", cat(0, 0, 4, 4) + cat(0, 0, 4, 4, name="dragon"))
+    (tmp_path / "classes.txt").write_text("zebra\ncat\n")
+    found = read_voc(tmp_path)
+    assert found.class_names == ("zebra", "cat")
+    assert only(found).annotations[0].objects.classes.tolist() == [1, -1]
+    assert [problem.kind for problem in found.problems] == ["unknown label"]
+
+
+def test_class_names_are_sorted_as_people_count(tmp_path):
+    annotate(tmp_path, "1", "".join(cat(0, 0, 4, 4, name=name) for name in ("n10", "n9", "5²", "²", "0" * 5000)))
+    assert read_voc(tmp_path).class_names[:2] != ("n10", "n9")
+    assert read_voc(tmp_path).class_names.index("n9") < read_voc(tmp_path).class_names.index("n10")
+
+
+@pytest.mark.parametrize(
+    "bad",
+    [
+        cat(1, 2, "x", 4),
+        cat(1, 2, "nan", 4),
+        cat(1, 2, "1e308", 4),
+        cat(1, 2, 3, 4, name=""),
+        "<object><name>cat</name></object>",
+    ],
+)
+def test_a_bad_object_is_named_and_the_others_stay(tmp_path, bad):
+    annotate(tmp_path, "1", cat(0, 0, 4, 4) + bad)
+    found = read_voc(tmp_path)
+    assert len(only(found).annotations[0].objects) == 1
+    assert [(problem.kind, Path(problem.path).name) for problem in found.problems] == [("bad annotation", "1.xml")]
+
+
+BOMB = b'<!DOCTYPE a [<!ENTITY a "aaaaaaaa"><!ENTITY b "&a;&a;&a;">]><annotation>&b;</annotation>'
+
+
+@pytest.mark.parametrize(
+    "contents",
+    [b"", b"\0\xff junk", b"<annotation><object>", b"<html/>", BOMB, BOMB.decode().encode("utf-16"), b"<a>" * 99_999],
+)
+def test_a_file_that_is_no_annotation_is_named(tmp_path, contents):
+    annotate(tmp_path, "1", cat(0, 0, 4, 4))
+    annotate(tmp_path, "2").write_bytes(contents)
+    found = read_voc(tmp_path)
+    assert len(found) == 1
+    assert [(problem.kind, Path(problem.path).name) for problem in found.problems] == [("bad annotation", "2.xml")]
+
+
+def test_nothing_left_is_an_error_that_names_the_first_problem(tmp_path):
+    annotate(tmp_path, "1").write_text("no XML")
+    with pytest.raises(DataError, match=r"no annotated picture.*1\.xml"):
+        read_voc(tmp_path)
+
+
+def test_what_is_written_is_read_again(tmp_path):
+    more = "<pose>Left</pose><truncated>1</truncated><difficult>1</difficult><occluded>1</occluded>"
+    annotate(tmp_path / "in" if (tmp_path / "in").mkdir() is None else None, "a", cat(4, 2, 20, 10.5, more=more))
+    annotate(tmp_path / "in", "b", size="<size><width>40</width><height>20</height><depth>1</depth></size>")
+    annotate(tmp_path / "in", "c", cat(20, 2, 4, 10, name="Ente & <Küken>"))
+    lists(tmp_path / "in", train=["a", "b"], val=["c", "a"])
+    found = read_voc(tmp_path / "in")
+    assert not +write_voc(found, tmp_path / "out")
+    again = read_voc(tmp_path / "out")
+    assert again.class_names == found.class_names and list(again.splits) == list(found.splits) and again.problems == ()
+    for name, index in found.splits.items():
+        assert [Path(path).name for path in again.splits[name].paths] == [Path(path).name for path in index.paths]
+        for ours, theirs in zip(again.splits[name].annotations, index.annotations, strict=True):
+            np.testing.assert_allclose(ours.objects.boxes, theirs.objects.boxes, rtol=1e-6)
+            assert (ours.size, ours.attributes) == (theirs.size, theirs.attributes)
+            for here, there in zip(ours.objects.attributes, theirs.objects.attributes, strict=True):
+                assert here | there == here
+    text = (tmp_path / "out" / "Annotations" / "a.xml").read_text()
+    assert "<xmin>4</xmin>" in text and "<ymax>10.5</ymax>" in text

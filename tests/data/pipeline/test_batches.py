@@ -1,0 +1,280 @@
+"""Order, determinism, and files that vanish on the way."""
+
+import ast
+import gc
+import os
+import subprocess
+import sys
+import threading
+import weakref
+from dataclasses import replace
+from pathlib import Path
+
+import numpy as np
+import pytest
+import tensorflow as tf
+from PIL import Image
+
+from visionkit.data.augmentation import presets
+from visionkit.data.formats.class_folders import read_class_folders
+from visionkit.data.images.decode import read_picture
+from visionkit.data.images.resize import fit
+from visionkit.data.images.scan import scan
+from visionkit.data.index import Annotation, Index, Objects, SkippedFiles, class_weights
+from visionkit.data.pipeline import batches as pipeline
+from visionkit.data.pipeline.batches import batches
+from visionkit.data.pipeline.pixel_cache import open_cache
+from visionkit.layers.batch_augmentation import BatchAugmentation
+
+
+@pytest.fixture
+def index(class_folders) -> Index:
+    """12 scanned pictures of two classes; one is a PNG, one is rotated by EXIF."""
+    paths = sorted(class_folders.rglob("*.jpg"))
+    Image.open(paths[0]).save(paths[0].with_suffix(".png"))
+    paths[0].unlink()
+    exif = Image.Exif()
+    exif[0x0112] = 6
+    Image.open(paths[1]).save(paths[1], exif=exif)
+    return scan(read_class_folders(class_folders).train, SkippedFiles())
+
+
+def collect(index, **options) -> dict[str, np.ndarray]:
+    options = {"size": 32, "batch_size": 5, "skipped": SkippedFiles()} | options
+    parts = [{name: value.numpy() for name, value in batch.items()} for batch in batches(index, **options)]
+    return {name: np.concatenate([part[name] for part in parts]) for name in parts[0]}
+
+
+def test_an_empty_index_gives_no_batches(index):
+    assert list(batches(index.take([]), size=32, batch_size=4, skipped=SkippedFiles())) == []
+
+
+def test_an_index_that_was_not_scanned_is_refused(class_folders):
+    with pytest.raises(ValueError, match="scan"):
+        batches(read_class_folders(class_folders).train, size=32, batch_size=4, skipped=SkippedFiles())
+
+
+def test_without_augmentation_each_picture_is_what_the_bundle_sees(index):
+    whole = collect(index)
+    assert whole["position"].tolist() == list(range(len(index)))
+    np.testing.assert_array_equal(whole["label"], index.labels)
+    for path, image in zip(index.paths, whole["image"], strict=True):
+        np.testing.assert_array_equal(image, fit(read_picture(path), 32))
+
+
+@pytest.mark.parametrize("preset", [None, "medium"])
+def test_the_seed_decides_everything_whatever_the_number_of_threads(index, preset):
+    augmentation = preset and presets.preset(preset)
+    runs = []
+    for threads in (1, 16):
+        options = tf.data.Options()
+        options.threading.private_threadpool_size = threads
+        dataset = batches(
+            index, size=32, batch_size=4, skipped=SkippedFiles(), augmentation=augmentation, shuffle=True, seed=5, epoch=2
+        )
+        runs.append([batch["image"].numpy() for batch in dataset.with_options(options)])
+    for first, second in zip(*runs, strict=True):
+        np.testing.assert_array_equal(first, second)
+
+
+def test_epochs_and_seeds_differ(index):
+    draw = lambda **o: collect(index, augmentation=presets.preset("medium"), shuffle=True, **o)  # noqa: E731
+    first, again, later, other = draw(seed=1), draw(seed=1), draw(seed=1, epoch=1), draw(seed=2)
+    np.testing.assert_array_equal(first["image"], again["image"])
+    assert (first["position"] != later["position"]).any()
+    assert (first["position"] != other["position"]).any()
+    assert sorted(first["position"]) == sorted(later["position"]) == list(range(len(index)))
+
+
+def test_a_picture_is_augmented_alike_wherever_it_stands_in_the_batch(index):
+    """The seed belongs to the sample: another batch size must not change what it becomes."""
+    small = collect(index, augmentation=presets.preset("strong"), batch_size=2)
+    large = collect(index, augmentation=presets.preset("strong"), batch_size=7)
+    np.testing.assert_array_equal(small["image"], large["image"])
+
+
+def test_the_number_of_threads_changes_nothing(index, monkeypatch):
+    options = {"augmentation": presets.preset("strong"), "shuffle": True, "seed": 5}
+    monkeypatch.setattr(pipeline, "THREADS", 1)
+    alone = collect(index, **options)
+    monkeypatch.setattr(pipeline, "THREADS", 16)
+    together = collect(index, **options)
+    for key in alone:
+        np.testing.assert_array_equal(alone[key], together[key])
+
+
+def test_an_epoch_can_be_resumed_at_any_batch(index):
+    options = {
+        "size": 32,
+        "batch_size": 5,
+        "skipped": SkippedFiles(),
+        "augmentation": presets.preset("strong"),
+        "shuffle": True,
+    }
+    options["augmentation"] = replace(options["augmentation"], mix="mixup")
+    whole = [batch["image"].numpy() for batch in batches(index, epoch=3, **options)]
+    rest = [batch["image"].numpy() for batch in batches(index, epoch=3, start=1, **options)]
+    assert len(rest) == len(whole) - 1
+    for one, other in zip(whole[1:], rest, strict=True):
+        np.testing.assert_array_equal(one, other)
+
+
+def test_shards_share_an_epoch(index):
+    parts = [collect(index, shuffle=True, seed=3, shard=(number, 3))["position"] for number in range(3)]
+    assert sorted(np.concatenate(parts)) == list(range(len(index)))
+
+
+def test_a_cache_of_pixels_changes_nothing_but_colors_at_the_edge_of_a_window(index):
+    """JPEG has colors at half resolution: at its edge, a window that is decoded alone lacks its neighbors."""
+    options = {"augmentation": presets.preset("medium"), "shuffle": True, "seed": 2}
+    cache = open_cache(index, "memory")
+    for epoch in (0, 1):  # filled, then used
+        with_cache, without = collect(index, cache=cache, epoch=epoch, **options), collect(index, epoch=epoch, **options)
+        difference = np.abs(with_cache["image"].astype(int) - without["image"])
+        assert difference.mean() < 0.05 and difference.max() <= 16
+
+
+@pytest.mark.parametrize("mix", [None, "mixup", "cutmix"])
+def test_the_accelerator_makes_the_batches_that_the_processor_makes(index, mix):
+    options = {"size": 32, "batch_size": 4, "skipped": SkippedFiles(), "shuffle": True, "seed": 6}
+    options["augmentation"] = replace(presets.preset("strong"), mix=mix)
+    for ours, theirs in zip(batches(index, **options), batches(index, augment_on="device", **options), strict=True):
+        images = BatchAugmentation()(theirs)
+        assert np.abs(images - tf.cast(ours["image"], tf.float32)).max() <= 2  # rounded once or twice
+        np.testing.assert_array_equal(ours["label"], theirs["label"])
+
+
+def annotated(tmp_path, count: int = 6) -> Index:
+    """Pictures with one red and one green rectangle, the boxes around them, and masks of them."""
+    annotations, paths = [], []
+    for number in range(count):
+        image, mask = np.full((60, 90, 3), 30, np.uint8), np.zeros((60, 90), np.uint8)
+        image[10:30, 10 + number : 40], mask[10:30, 10 + number : 40] = (220, 0, 0), 1
+        image[35:55, 50:80], mask[35:55, 50:80] = (0, 220, 0), 2
+        paths.append(str(tmp_path / f"{number}.png"))
+        Image.fromarray(image).save(paths[-1])
+        Image.fromarray(mask).save(tmp_path / f"{number}_mask.png")
+        boxes = np.array([[10 + number, 10, 40, 30], [50, 35, 80, 55]]) / [90, 60, 90, 60]
+        annotations.append(Annotation(Objects(boxes, np.array([1, 2], np.int32)), str(tmp_path / f"{number}_mask.png")))
+    index = Index(("none", "red", "green"), tuple(paths), np.full(count, -1, np.int32), annotations=tuple(annotations))
+    return scan(index, SkippedFiles())
+
+
+@pytest.mark.parametrize("preset", [None, "detection-medium", "detection-strong"])
+def test_boxes_and_masks_follow_their_pixels(tmp_path, preset):
+    index = annotated(tmp_path)
+    augmentation = preset and replace(presets.preset(preset), color=0.0, pca=0.0, erase=0.0)
+    batch = collect(index, size=96, batch_size=6, augmentation=augmentation, seed=1)
+    assert batch["boxes"].dtype == np.float32 and batch["classes"].dtype == np.int32
+    for image, mask, boxes, classes in zip(*(batch[key] for key in ("image", "mask", "boxes", "classes")), strict=True):
+        for channel, label in ((0, 1), (1, 2)):
+            painted = image[..., channel] > 150
+            assert (painted != (mask == label)).mean() < 0.03  # edges are blended
+            covered = np.zeros_like(painted)
+            for left, top, right, bottom in boxes[classes == label] * 96:
+                covered[max(int(top) - 1, 0) : int(bottom) + 2, max(int(left) - 1, 0) : int(right) + 2] = True
+            assert (painted & ~covered).mean() < 0.03  # of less than a quarter of an object the box is given up
+    assert (batch["boxes"][batch["classes"] == -1] == 0).all()
+
+
+def test_a_mosaic_is_the_same_with_any_number_of_threads(tmp_path, monkeypatch):
+    index = annotated(tmp_path)
+    options = {"size": 64, "batch_size": 4, "augmentation": presets.preset("detection-strong"), "shuffle": True, "seed": 5}
+    monkeypatch.setattr(pipeline, "THREADS", 1)
+    alone = collect(index, **options)
+    monkeypatch.setattr(pipeline, "THREADS", 16)
+    for key, values in collect(index, **options).items():
+        np.testing.assert_array_equal(alone[key], values)
+
+
+def test_nothing_of_an_epoch_is_kept(index):
+    """Neither its threads nor what was drawn; a dataset that is derived from it keeps both."""
+    options = {"size": 32, "batch_size": 4, "skipped": SkippedFiles(), "augmentation": presets.preset("strong")}
+    derived = batches(index, **options).map(lambda batch: batch["position"])
+    gc.collect()
+    assert sum(len(batch) for batch in derived) == len(index)
+    made = [weakref.ref(batches(index, epoch=epoch, **options).made_by) for epoch in range(3)]
+    for batch in batches(index, **options):
+        assert len(batch["position"])
+    before = threading.active_count()
+    del derived, batch
+    gc.collect()
+    assert [one() for one in made] == [None] * 3
+    assert threading.active_count() <= before
+
+
+def test_replicas_share_every_batch(class_folders):
+    """Under tf.distribute: two devices made of one processor, in a process of its own, for devices are set up once."""
+    code = f"""
+import visionkit; visionkit.quiet_tensorflow()
+import tensorflow as tf
+cpu = tf.config.list_physical_devices("CPU")[0]
+tf.config.set_logical_device_configuration(cpu, [tf.config.LogicalDeviceConfiguration()] * 2)
+from visionkit.data.formats.class_folders import read_class_folders
+from visionkit.data.pipeline.batches.batches import batches
+from visionkit.data.index import SkippedFiles
+from visionkit.data.images.scan import scan
+strategy = tf.distribute.MirroredStrategy(["CPU:0", "CPU:1"])
+index = scan(read_class_folders({str(class_folders)!r}).train, SkippedFiles())
+dataset = strategy.experimental_distribute_dataset(batches(index, size=32, batch_size=4, skipped=SkippedFiles()))
+seen = [[part.numpy().tolist() for part in strategy.experimental_local_results(batch["position"])] for batch in dataset]
+print(seen)
+"""
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=False)
+    seen = ast.literal_eval(done.stdout.splitlines()[-1]) if done.returncode == 0 else done.stderr
+    assert seen == [[[0, 1], [2, 3]], [[4, 5], [6, 7]], [[8, 9], [10, 11]]]
+
+
+def test_labels_follow_their_pictures_through_shuffling(index):
+    shuffled = collect(index, shuffle=True, seed=3)
+    np.testing.assert_array_equal(shuffled["label"], index.labels[shuffled["position"]])
+    for position, label, image in zip(*(shuffled[key] for key in ("position", "label", "image")), strict=True):
+        path = Path(index.paths[position])
+        assert path.parent.name == index.class_names[label]
+        np.testing.assert_array_equal(image, fit(read_picture(path), image.shape[0]))
+
+
+def test_a_file_name_need_not_be_utf_8(class_folders):
+    source = next((class_folders / "red").glob("*.jpg"))
+    (source.parent / os.fsdecode(b"bad\xff.jpg")).write_bytes(source.read_bytes())
+    index = scan(read_class_folders(class_folders).train, SkippedFiles())
+    assert any("\udcff" in path for path in index.paths)
+    assert len(collect(index)["position"]) == len(index)
+
+
+def test_a_file_that_vanishes_or_changes_after_the_scan_is_named_and_left_out(index, tmp_path):
+    Path(index.paths[2]).unlink()
+    Path(index.paths[4]).write_bytes(b"overwritten")
+    skipped = SkippedFiles()
+    whole = collect(index, skipped=skipped)
+    assert sorted(whole["position"]) == [i for i in range(len(index)) if i not in (2, 4)]
+    assert [file.path for file in skipped.list()] == sorted([index.paths[2], index.paths[4]])
+    assert "changed since the check" in " ".join(file.reason for file in skipped.list())
+
+
+def test_broken_files_are_named_counted_and_left_out_by_the_scan(class_folders):
+    whole = (class_folders / "red" / "00.jpg").read_bytes()
+    (class_folders / "red" / "01.jpg").write_bytes(b"")
+    (class_folders / "red" / "02.jpg").write_bytes(whole[:400])
+    (class_folders / "red" / "03.jpg").write_text("not a picture")
+    splits = read_class_folders(class_folders)
+    skipped = SkippedFiles()
+    sound = [scan(split, skipped) for split in (splits.train, splits.val)]
+    assert sum(map(len, sound)) == 13
+    assert [file.path.rsplit("/", 1)[1] for file in skipped.list()] == ["01.jpg", "02.jpg", "03.jpg"]
+
+
+def test_a_set_with_nothing_left_is_an_error(class_folders):
+    for path in class_folders.rglob("*.jpg"):
+        path.write_bytes(b"")
+    with pytest.raises(ValueError, match="None of 12 pictures can be read"):
+        scan(read_class_folders(class_folders).train, SkippedFiles())
+
+
+def test_class_weights_are_scikit_learns():
+    from sklearn.utils.class_weight import compute_class_weight
+
+    labels = np.array([0] * 7 + [1] * 2 + [3] * 5, np.int32)
+    index = Index(("a", "b", "c", "d"), ("x",) * 14, labels)
+    theirs = compute_class_weight("balanced", classes=np.array([0, 1, 3]), y=labels)
+    assert class_weights(index) == pytest.approx(dict(zip([0, 1, 3], theirs, strict=True)))

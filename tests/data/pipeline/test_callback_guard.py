@@ -1,0 +1,128 @@
+"""A program that ends while pictures are still being made ends all the same."""
+
+import subprocess
+import sys
+import threading
+from concurrent.futures import ThreadPoolExecutor
+
+import pytest
+
+from tests.conftest import write_classes
+from visionkit.data.pipeline.callback_guard import PythonCalls, python_calls
+
+PROGRAM = """
+import sys
+import numpy as np
+import albumentations as A
+from visionkit.data.augmentation import presets
+from visionkit.data.formats.class_folders import read_class_folders
+from visionkit.data.pipeline.batches.batches import batches
+from visionkit.data.index import SkippedFiles
+from visionkit.data.images.scan import scan
+
+folder, how = sys.argv[1:]
+index = scan(read_class_folders(folder).train, SkippedFiles()).take([*range(12)] * 100)
+number = 0
+
+
+def fail_later(image, **_):
+    global number
+    number += 1
+    if how == "worker" and number > 100:
+        raise ZeroDivisionError("in the middle of the work")
+    return image
+
+
+own = augment.from_compose(A.Compose([A.Lambda(image=fail_later, name="later", p=1.0), A.HorizontalFlip(p=0.5)]))
+served = how == "consumer"
+options = {"size": 224, "batch_size": 32, "skipped": SkippedFiles()}  # large ones, which are still being made at the end
+dataset = batches(index, augmentation=None if served else own, shuffle=True, **options)
+iterator = iter(dataset)
+for step, batch in enumerate(iterator):
+    print("step", step, flush=True)
+    if how == "consumer" and step == 2:
+        raise KeyError("in the consumer")
+    if how == "interrupt" and step == 2:
+        raise KeyboardInterrupt
+"""
+
+
+HOW_IT_ENDS = {
+    "worker": "augmentation 'own' failed: in the middle of the work",
+    "consumer": "KeyError: 'in the consumer'",
+    "interrupt": "KeyboardInterrupt",
+}
+
+
+@pytest.fixture(scope="module")
+def programs(tmp_path_factory) -> dict[str, subprocess.Popen]:
+    """All at once: most of their time goes into imports."""
+    folder = tmp_path_factory.mktemp("programs")
+    script = folder / "program.py"
+    script.write_text(PROGRAM)
+    pictures = write_classes(folder / "pictures", {"blue": 8, "red": 8})
+    begun = {
+        how: subprocess.Popen(
+            [sys.executable, str(script), str(pictures), how], stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True
+        )
+        for how in HOW_IT_ENDS
+    }
+    yield begun
+    for program in begun.values():
+        program.kill()
+        program.communicate()
+
+
+@pytest.mark.parametrize("how", HOW_IT_ENDS)
+def test_a_program_that_fails_in_the_middle_of_an_epoch_ends(programs, how):
+    printed, errors = programs[how].communicate(timeout=120)
+    assert programs[how].returncode != 0 and HOW_IT_ENDS[how] in errors
+    assert "step 0" in printed and "step 30" not in printed
+
+
+def test_nothing_under_way_is_closed_at_once():
+    PythonCalls().close()
+
+
+def test_calls_pass_their_arguments_results_and_errors_on():
+    calls = PythonCalls()
+    assert calls.guard(divmod)(7, 2) == (3, 1)
+    with pytest.raises(ZeroDivisionError):
+        calls.guard(divmod)(7, 0)
+    calls.close()  # the one that failed is not waited for
+
+
+def test_after_the_end_new_calls_are_refused():
+    calls, made = PythonCalls(), []
+    guarded = calls.guard(made.append)
+    guarded(1)
+    calls.close()
+    with pytest.raises(RuntimeError, match="the program is ending"):
+        guarded(2)
+    assert made == [1]
+    calls.close()  # a second time does no harm
+
+
+def test_the_end_waits_for_calls_that_are_under_way(monkeypatch):
+    monkeypatch.setattr("visionkit.data.pipeline.callback_guard.SETTLE", 0)
+    calls, begun, may_end, ended = PythonCalls(), threading.Barrier(4), threading.Event(), []
+
+    def call(number):
+        begun.wait()
+        may_end.wait()
+        ended.append(number)
+
+    with ThreadPoolExecutor(4) as pool:
+        for number in range(3):
+            pool.submit(calls.guard(call), number)
+        begun.wait()
+        closing = pool.submit(lambda: (calls.close(), len(ended))[1])
+        with pytest.raises(TimeoutError):
+            closing.result(timeout=0.1)
+        assert not ended
+        may_end.set()
+        assert closing.result() == 3
+
+
+def test_a_process_has_one_count():
+    assert python_calls() is python_calls()

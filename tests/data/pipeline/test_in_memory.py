@@ -1,0 +1,113 @@
+"""Pictures in memory: the splits, and that a network trains on what its bundle will see."""
+
+import keras
+import numpy as np
+import pytest
+import tensorflow as tf
+
+from tests.data.formats.test_idx import write_idx_folder
+from visionkit.data.formats import small_sets
+from visionkit.data.images.resize import letterbox
+from visionkit.data.index import DataError, SmallPictures
+from visionkit.data.pipeline import in_memory
+from visionkit.data.pipeline.in_memory import ShownPictures, Variation, as_served, shifted
+from visionkit.tasks.classification.export import ImageClassifier
+
+
+def pictures(rng, count=7, height=6, width=6) -> SmallPictures:
+    pixels = rng.integers(0, 256, (count, height, width)).astype(np.uint8)
+    return SmallPictures(("a", "b", "c"), pixels, (np.arange(count) % 3).astype(np.int32))
+
+
+def gathered(dataset) -> dict[str, np.ndarray]:
+    batches = list(dataset.as_numpy_iterator())
+    return {key: np.concatenate([batch[key] for batch in batches]) for key in batches[0]}
+
+
+def test_no_pictures_make_no_batches(rng):
+    none = pictures(rng).take(np.arange(0))
+    assert len(none) == 0 and none.counts().tolist() == [0, 0, 0]
+
+
+def test_of_the_digits_every_fifth_of_each_class_is_held_out():
+    train, val, _ = small_sets.digits()
+    assert len(train) + len(val) == 1797 and train.pixels.shape[1:] == (8, 8) and train.pixels.max() == 255
+    np.testing.assert_array_equal(val.counts(), (train.counts() + val.counts()) // 5)
+    assert not {p.tobytes() for p in train.pixels} & {p.tobytes() for p in val.pixels}
+
+
+def test_an_idx_folder_is_read_and_its_classes_numbered(tmp_path, rng):
+    train, val, note = small_sets.idx_folder(write_idx_folder(tmp_path, rng))
+    assert (len(train), len(val), train.class_names) == (6, 3, ("0", "1", "2")) and "own test pictures" in note
+    with pytest.raises(DataError, match="a label 2, where there are 2 classes"):
+        small_sets.idx_folder(tmp_path, ("a", "b"))
+
+
+def test_fashion_mnist_that_is_not_there_says_how_to_get_it(tmp_path):
+    with pytest.raises(DataError, match="apt install dataset-fashion-mnist"):
+        small_sets.fashion_mnist(tmp_path / "nowhere")
+
+
+def told_pixels(channels: int, size: int) -> keras.Model:
+    """A network whose logits are the pixels it is given."""
+    image = keras.Input((size, size, channels))
+    return keras.Model(image, keras.layers.Flatten()(image))
+
+
+@pytest.mark.parametrize(("height", "width", "size"), [(6, 6, 6), (6, 6, 16), (28, 28, 14), (6, 9, 8), (9, 6, 8)])
+@pytest.mark.parametrize("channels", [1, 3])
+def test_a_network_trains_on_exactly_what_its_bundle_makes_of_the_raw_picture(rng, height, width, size, channels):
+    given = pictures(rng, 4, height, width)
+    bundle = ImageClassifier(told_pixels(channels, size), ("pixel",) * (size * size * channels), flips=False, whole=True)
+    probabilities = bundle.serve_images(given.as_rgb(0, 4))["probabilities"]
+    trained_on = gathered(ShownPictures(given, size=size, channels=channels).batches(3))["image"]
+    # Grey is made of three channels there, which rounds.
+    np.testing.assert_allclose(tf.nn.softmax(tf.reshape(trained_on, [4, -1])), probabilities, rtol=1e-3, atol=1e-6)
+
+
+@pytest.mark.parametrize("kept_bytes", [0, 2**20])
+def test_prepared_once_or_batch_by_batch_the_pixels_are_the_same(rng, monkeypatch, kept_bytes):
+    given = pictures(rng)
+    monkeypatch.setattr(in_memory, "KEPT_BYTES", kept_bytes)
+    batches = ShownPictures(given, size=12, channels=1).batches(3)
+    shown = gathered(batches)
+    np.testing.assert_array_equal(shown["image"], as_served(given.pixels, 12, 1))
+    np.testing.assert_array_equal(shown["label"], given.labels)
+    assert [len(batch["label"]) for batch in batches] == [3, 3, 1]
+
+
+def test_one_picture_and_several_are_boxed_alike(rng):
+    several = rng.integers(0, 256, (3, 10, 7, 3)).astype(np.uint8)
+    np.testing.assert_array_equal(letterbox(several, 8), np.stack([letterbox(one, 8) for one in several]))
+
+
+def test_order_and_variation_come_from_seed_and_epoch_and_place(rng):
+    shown = ShownPictures(pictures(rng, 40), size=6, channels=1)
+
+    def epoch(number, batch_size=8, seed=0):
+        options = {"variation": Variation(2, 0.5), "shuffle": True, "seed": seed, "epoch": number}
+        epoch = gathered(shown.batches(batch_size, **options))
+        order = epoch["position"].argsort()
+        return epoch["position"], epoch["image"][order]
+
+    places, images = epoch(0)
+    assert sorted(places) == list(range(40)) and list(places) != list(range(40))
+    np.testing.assert_array_equal(epoch(0, batch_size=7)[1], images)
+    for other in (epoch(1), epoch(0, seed=1)):
+        assert not np.array_equal(other[0], places) and not np.array_equal(other[1], images)
+
+
+def test_mirroring_mirrors(rng):
+    given = pictures(rng)
+    mirrored = gathered(ShownPictures(given, size=6, channels=3).batches(4, variation=Variation(flip=1.0)))["image"]
+    np.testing.assert_array_equal(mirrored, as_served(given.pixels, 6, 3)[:, :, ::-1])
+
+
+def test_shifts_move_all_pixels_and_bring_black_in():
+    image = np.arange(1, 10, dtype=np.float32).reshape(1, 3, 3, 1)
+    starts = np.array([[1, 1], [0, 1], [1, 2], [2, 0]])
+    same, down, left, up_and_right = shifted(np.repeat(image, 4, axis=0), starts, 1).numpy()[..., 0]
+    assert same.tolist() == [[1, 2, 3], [4, 5, 6], [7, 8, 9]]
+    assert down.tolist() == [[0, 0, 0], [1, 2, 3], [4, 5, 6]]
+    assert left.tolist() == [[2, 3, 0], [5, 6, 0], [8, 9, 0]]
+    assert up_and_right.tolist() == [[0, 4, 5], [0, 7, 8], [0, 0, 0]]

@@ -1,0 +1,84 @@
+"""What is explained of an answer: a class, the surest box, the pixels of a class, or the length of features."""
+
+import keras
+import numpy as np
+import pytest
+from keras import ops
+
+from tests.tasks.segmentation.color_segmenter import DARK, export_color_segmenter, picture_of
+from visionkit.errors import UserError
+from visionkit.explain.model import TILE, open_explained
+from visionkit.ops.colors import PADDING
+from visionkit.tasks.classification.ensemble import export_ensemble
+from visionkit.tasks.detection.export import export_detector
+from visionkit.tasks.embedding.export import export_embedder
+
+
+def quarter_detector() -> keras.Model:
+    """A box for each quarter of the picture; its scores are the quarter's brightest red, green and blue."""
+    image = keras.Input((32, 32, 3))
+    convolution = keras.layers.Conv2D(3, 1, activation="relu")
+    x = convolution(image)
+    convolution.set_weights([np.eye(3).reshape(1, 1, 3, 3) / 255, np.zeros(3)])
+    scores = ops.reshape(keras.layers.MaxPooling2D(16)(x), (-1, 4, 3))
+    boxes = np.array([[0, 0, 0.5, 0.5], [0.5, 0, 1, 0.5], [0, 0.5, 0.5, 1], [0.5, 0.5, 1, 1]], "float32")
+    return keras.Model(image, {"boxes": 0 * scores[..., :1] + boxes, "scores": scores})
+
+
+def test_of_a_detector_the_surest_box_is_explained(tmp_path):
+    folder = export_detector(quarter_detector(), tmp_path / "m", class_names=("red", "green", "blue"), threshold=0.3, facts={})
+    model = open_explained(str(folder))
+    pixels = np.zeros((32, 32, 3), np.float32)
+    pixels[20, 5, 1], pixels[4, 24, 0] = 204, 102
+    target = model.target(pixels)
+    assert (target.label, target.box) == ("green", (0, 16, 16, 32)) and target.score == pytest.approx(0.8)
+    gradient = model.probe.explain(pixels, target.weights).pixels
+    assert list(zip(*np.nonzero(gradient), strict=True)) == [(20, 5, 1)]
+    named = model.target(pixels, "red")
+    assert named.box == (16, 0, 32, 16) and named.score == pytest.approx(0.4)
+    assert model.probe.scores(pixels[None], named.weights)[0] == pytest.approx(0.4)
+
+
+def test_of_a_segmenter_the_pixels_of_a_class_are_explained(tmp_path):
+    model = open_explained(str(export_color_segmenter(tmp_path / "m")))
+    mask = np.zeros((TILE + 20, TILE + 20), int)
+    mask[50:90, 30:100], mask[100:110, 30:40] = 2, 1
+    pixels = model.seen(picture_of(mask))
+    assert pixels.shape == (TILE, TILE, 3)
+    small = model.seen(np.full((TILE - 2, TILE + 9, 3), 7, np.uint8))
+    assert (small[0] == PADDING).all() and (small[1:-1] == 7).all() and (small[-1] == PADDING).all()
+    target = model.target(pixels)
+    assert target.label == "green" and target.score == pytest.approx(1)
+    assert target.weights.sum() == pytest.approx(1)
+    gradient = model.probe.explain(pixels, target.weights).pixels
+    np.testing.assert_allclose(gradient[40:80, 20:90, 1], 1 / (40 * 70), rtol=1e-4)  # 10 pixels are cut off before
+    assert np.count_nonzero(gradient) == 40 * 70
+    red = model.target(pixels, "red")
+    assert model.probe.scores(pixels[None], red.weights)[0] == pytest.approx(200)
+    assert model.target(np.full((TILE, TILE, 3), DARK / 2, np.float32)).label == "background"
+
+
+def test_of_an_embedder_the_features_are_explained_and_their_mirror_image(tmp_path, rng):
+    image = keras.Input((16, 16, 3))
+    x = keras.layers.Conv2D(4, 3, activation="relu")(image)
+    x = keras.layers.UnitNormalization()(keras.layers.GlobalAveragePooling2D()(x))
+    model = open_explained(str(export_embedder(keras.Model(image, x), tmp_path / "m", facts={}, mirror=True)))
+    assert model.kind == "features" and model.labels == ()
+    pixels = rng.uniform(0, 255, (16, 16, 3)).astype(np.float32)
+    target = model.target(pixels)
+    features = model.probe.answers(pixels[None])[-1]
+    assert features.shape == (2, 4) and target.score == pytest.approx(np.linalg.norm(features, axis=1).mean(), rel=1e-5)
+    assert model.probe.scores(pixels[None], target.weights)[0] == pytest.approx(target.score, rel=1e-5)
+
+
+def test_what_sees_no_single_picture_is_refused(tmp_path, small_classifier):
+    from visionkit.tasks.classification.export import export_classifier
+
+    with pytest.raises(UserError, match="sees a volume"):
+        open_explained(str(export_color_segmenter(tmp_path / "volumes", rank=3)))
+    member = export_classifier(small_classifier, tmp_path / "one", class_names=("a", "b", "c"), facts={}, flips=False)
+    with pytest.raises(UserError, match="ensemble of 2 models"):
+        open_explained(str(export_ensemble([member, member], tmp_path / "many")))
+    assert open_explained(str(member)).probe.layers[0].channels == 4  # linear: its convolution is looked at
+    with pytest.raises(UserError, match="did you mean 'vgg16'"):
+        open_explained("vgg-161")

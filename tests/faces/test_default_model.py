@@ -1,0 +1,64 @@
+"""The default model is made once; a model is known again by what decides its embeddings."""
+
+import os
+import shutil
+from concurrent.futures import ThreadPoolExecutor
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from tests.tasks.embedding.color_embedder import color_bundle
+from visionkit.errors import UserError
+from visionkit.export.bundle import add_facts
+from visionkit.faces.default_model import default_face_model, fingerprint
+from visionkit.tasks import load
+
+
+def test_no_model_has_no_fingerprint(tmp_path):
+    with pytest.raises(UserError, match="not a model that visionkit exported"):
+        fingerprint(tmp_path)
+
+
+@pytest.fixture(scope="module")
+def model(tmp_path_factory) -> Path:
+    return color_bundle(tmp_path_factory.mktemp("colors") / "model")
+
+
+def copy_of(model: Path, folder: Path, **facts) -> Path:
+    """The same model, of which something else is known."""
+    shutil.copytree(model, folder)
+    add_facts(folder, **facts)
+    return folder
+
+
+def test_a_model_is_known_wherever_it_lies_and_whatever_was_measured_of_it(model, tmp_path):
+    copy_of(model, tmp_path / "run" / "model", metrics={"auc": 0.99}, threshold=0.7)
+    assert fingerprint(tmp_path / "run") == fingerprint(model) and len(fingerprint(model)) == 64
+
+
+def test_what_changes_embeddings_changes_the_fingerprint(model, tmp_path):
+    known = [{"alignment": "mtcnn"}, {"weights_sha256": "a"}, {"weights_sha256": "b"}]
+    copies = [copy_of(model, tmp_path / str(number), **facts) for number, facts in enumerate(known)]
+    others = [*copies, color_bundle(tmp_path / "other", gain=2.0)]
+    assert len({fingerprint(folder) for folder in [model, *others]}) == 5
+
+
+def test_models_of_one_file_of_weights_are_one_however_they_were_written(model, tmp_path):
+    first, again = (copy_of(model, tmp_path / name, weights_sha256="a") for name in ("first", "again"))
+    with (again / "saved_model.pb").open("ab") as graph:
+        graph.write(b"\0")
+    assert fingerprint(first) == fingerprint(again)
+
+
+def test_the_default_model_is_made_once_of_two_first_calls_and_lies_in_the_cache():
+    with ThreadPoolExecutor(2) as pool:
+        first, second = pool.map(lambda _: default_face_model(), range(2))
+    assert first == second and first.is_relative_to(os.environ["VISIONKIT_CACHE"])
+    written = (first / "saved_model.pb").stat().st_mtime_ns
+    assert default_face_model() == first and (first / "saved_model.pb").stat().st_mtime_ns == written
+    assert [path.name for path in first.parent.iterdir() if path.is_dir()] == [first.name]
+    embedder = load(first)
+    assert embedder.facts["threshold"] == 0.6 and embedder.facts["alignment"] == "mtcnn" and embedder.facts["size"] == 150
+    embeddings = embedder.embed(np.zeros((2, 150, 150, 3), np.uint8))
+    assert embeddings.shape == (2, 128) and embeddings.dtype == np.float32 and np.isfinite(embeddings).all()

@@ -1,0 +1,73 @@
+"""Pictures of people become templates under their names."""
+
+import shutil
+
+import pytest
+from PIL import Image
+
+from tests.tasks.embedding.color_embedder import PEOPLE, SquareFinder, color_bundle, group_photo, portrait, write_people
+from visionkit.errors import UserError
+from visionkit.faces import enroll
+from visionkit.faces.enroll import Enrolled, enrol_pictures, list_people
+from visionkit.faces.gallery import Gallery
+from visionkit.faces.gallery_files import GalleryFacts
+from visionkit.faces.reader import NO_FACE, FaceReader
+from visionkit.inference.predictor import Unreadable
+from visionkit.tasks import load
+
+
+def test_where_there_are_no_pictures_it_says_what_is_expected(tmp_path):
+    (tmp_path / "Ada").mkdir()
+    (tmp_path / "notes.txt").write_text("")
+    for source in (tmp_path, tmp_path / "nowhere"):
+        with pytest.raises(UserError, match="Expected a folder a person, or pictures named after people"):
+            list_people(source)
+
+
+def test_a_folder_a_person_and_pictures_named_after_people(tmp_path):
+    write_people(tmp_path, {"Ada": 2, "Bob": 1})
+    (tmp_path / "Ada" / "notes.txt").write_text("")
+    (tmp_path / "Zoë.jpg").write_text("")
+    (tmp_path / ".hidden.jpg").write_text("")
+    expected = [("Zoë", "Zoë.jpg"), ("Ada", "Ada/0.png"), ("Ada", "Ada/1.png"), ("Bob", "Bob/0.png")]
+    assert list_people(tmp_path) == [(name, tmp_path / path) for name, path in expected]
+    assert list_people(tmp_path / "Zoë.jpg") == [("Zoë", tmp_path / "Zoë.jpg")]
+
+
+def test_splits_are_no_people(tmp_path):
+    write_people(tmp_path / "train", {"Ada": 1})
+    write_people(tmp_path / "val", {"Bob": 1})
+    assert sorted(name for name, _ in list_people(tmp_path)) == ["Ada", "Bob"]
+
+
+@pytest.fixture
+def gallery(tmp_path) -> Gallery:
+    return Gallery.create(tmp_path / "gallery", GalleryFacts("f", 12, 0.2))
+
+
+@pytest.mark.parametrize("at_once", [2, 64])
+def test_every_picture_is_accounted_for_in_order(gallery, tmp_path, monkeypatch, at_once):
+    monkeypatch.setattr(enroll, "WRITTEN_AT_ONCE", at_once)
+    folder = write_people(tmp_path / "people", {"Ada": 3, "Bob": 1})
+    shutil.copy(folder / "Ada" / "0.png", folder / "Ada" / "3.png")
+    (folder / "Bob" / "1.png").write_text("text")
+    Image.fromarray(portrait(PEOPLE["Bob"])).save(folder / "Ada.png")
+    reader = FaceReader(load(color_bundle(tmp_path / "model")))
+    people = list_people(folder)
+    told = list(enrol_pictures(gallery, reader, people))
+    assert [each.path for each in told] == [str(path) for _, path in people]
+    assert [each.is_new for each in told[:-1]] == [True, True, True, True, False, True]
+    assert told[0].name == "Ada" and told[-2].name == "Bob" and isinstance(told[-1], Unreadable)
+    assert gallery.counts() == {"Ada": 4, "Bob": 1}
+    again = list(enrol_pictures(gallery, reader, people))
+    assert not any(each.is_new for each in again[:-1]) and gallery.counts() == {"Ada": 4, "Bob": 1}
+
+
+def test_the_principal_face_is_enrolled_and_it_says_of_how_many(gallery, tmp_path):
+    Image.fromarray(group_photo(("Bob", 0, 0, 10), ("Ada", 40, 20, 30))).save(tmp_path / "Ada.png")
+    Image.fromarray(group_photo()).save(tmp_path / "Bob.png")
+    embedder = load(color_bundle(tmp_path / "model", alignment="mtcnn"))
+    people = [("Ada", tmp_path / "Ada.png"), ("Bob", tmp_path / "Bob.png")]
+    told = list(enrol_pictures(gallery, FaceReader(embedder, SquareFinder()), people))
+    assert told == [Enrolled(str(tmp_path / "Ada.png"), "Ada", 2, True), Unreadable(str(tmp_path / "Bob.png"), NO_FACE)]
+    assert gallery.identify(embedder.embed(portrait(PEOPLE["Ada"])[None]))[0].name == "Ada"

@@ -1,0 +1,335 @@
+"""A gallery answers for the nearest person, forgets who is removed, and is whole at every moment."""
+
+import json
+import os
+import pickle
+import subprocess
+import sys
+import threading
+from concurrent.futures import ThreadPoolExecutor
+
+import numpy as np
+import pytest
+
+from visionkit.errors import UserError
+from visionkit.faces.gallery import Gallery, Match
+from visionkit.faces.gallery_files import DamagedGalleryError, GalleryFacts, read_version
+
+FACTS = GalleryFacts("f" * 64, dimensions=4, threshold=0.6)
+
+
+def rows(*firsts: float) -> np.ndarray:
+    """Embeddings along a line, so that distances are differences."""
+    return np.array([[first, 0, 0, 0] for first in firsts], np.float32).reshape(-1, 4)
+
+
+def files_of(gallery: Gallery) -> list[str]:
+    return sorted(str(path.relative_to(gallery.folder)) for path in gallery.folder.rglob("*") if path.is_file())
+
+
+@pytest.fixture
+def gallery(tmp_path) -> Gallery:
+    return Gallery.create(tmp_path / "gallery", FACTS)
+
+
+def test_an_empty_gallery_recognizes_nobody(gallery):
+    assert gallery.names() == [] and gallery.identify(rows()) == []
+    (answer,) = gallery.identify(rows(1))
+    assert answer.name is None and answer.distance is None and answer.nearest == ()
+    assert gallery.enrol_many({}) == {}
+
+
+def test_one_template_a_person_is_enough(gallery):
+    assert gallery.enrol("Ada", rows(0)) == 1 and gallery.enrol("Bob", rows(2)) == 1
+    near, far, other = gallery.identify(rows(0.5, 1.2, 2))
+    assert (near.name, near.distance) == ("Ada", 0.5) and near.nearest == (Match("Ada", 0.5), Match("Bob", 1.5))
+    assert far.name is None and far.nearest[0].name == "Bob" and far.distance == pytest.approx(0.8)
+    assert (other.name, other.distance) == ("Bob", 0)
+
+
+def test_up_to_the_threshold_a_face_is_recognized_and_it_may_be_set_for_once(tmp_path):
+    gallery = Gallery.create(tmp_path / "g", FACTS._replace(threshold=0.5))
+    gallery.enrol("Ada", rows(0))
+    names = [answer.name for answer in gallery.identify(rows(0.5, 0.51, -0.5))]
+    assert names == ["Ada", None, "Ada"]
+    assert gallery.identify(rows(0.51), threshold=0.52)[0].name == "Ada"
+    assert gallery.identify(rows(0.25), threshold=0.2)[0].name is None
+
+
+def test_people_are_told_once_each_however_many_templates_they_have(gallery, rng):
+    crowd = {f"person {n}": rng.normal(size=(int(rng.integers(1, 30)), 4)).astype(np.float32) for n in range(12)}
+    crowd["near"] = rng.normal(size=(200, 4)).astype(np.float32) * 1e-2
+    gallery.enrol_many(crowd)
+    for query, answer in zip(
+        queries := np.concatenate([rows(0), rng.normal(size=(9, 4))]), gallery.identify(queries, 5), strict=True
+    ):
+        expected = {name: np.linalg.norm(templates - query, axis=1).min() for name, templates in crowd.items()}
+        assert [match.name for match in answer.nearest] == sorted(expected, key=expected.get)[:5]
+        np.testing.assert_allclose([match.distance for match in answer.nearest], sorted(expected.values())[:5], rtol=1e-5)
+    assert len(gallery.identify(rows(0), 99)[0].nearest) == 13
+
+
+def test_a_person_gets_more_templates_and_the_same_ones_not_twice(gallery):
+    gallery.enrol_many({"Ada": rows(1), "Bob": rows(5)})
+    before = gallery.folder.joinpath("gallery.json").read_bytes()
+    assert gallery.enrol("Ada", rows(1, 1.00001)) == 0  # as another batch would round it
+    assert gallery.folder.joinpath("gallery.json").read_bytes() == before
+    assert gallery.enrol_many({"Ada": rows(3, 1, 3)})["Ada"].tolist() == [True, False, False]
+    assert gallery.enrol("Bob", rows(1)) == 1
+    assert gallery.counts() == {"Ada": 2, "Bob": 2} and gallery.identify(rows(3.1))[0].name == "Ada"
+
+
+NAMES = [
+    "José",
+    "Jose\u0301",
+    "../../etc/passwd",
+    "a/b\\c",
+    "two\nlines\r\n",
+    "nul\0",
+    "李小龍 🙂",
+    " ",
+    "null",
+    '"}',
+    "\udcff.jpg",
+    "n" * 5000,
+]
+
+
+def test_names_are_any_text_but_a_blank_one(gallery):
+    for number, name in enumerate(NAMES):
+        if name.isspace():
+            with pytest.raises(UserError, match="not blank"):
+                gallery.enrol(name, rows(number))
+        else:
+            gallery.enrol(name, rows(number))
+    known = [name for name in NAMES if name.strip()]
+    again = Gallery.open(gallery.folder)
+    assert again.names() == known and again.identify(rows(4))[0].name == "two\nlines\r\n"
+    assert all(path.is_relative_to(gallery.folder) for path in gallery.folder.parent.rglob("*") if path != gallery.folder)
+    for name in known:
+        assert gallery.remove(name) == 1
+    assert Gallery.open(gallery.folder).names() == []
+
+
+def test_of_a_removed_person_nothing_is_left_in_the_folder(gallery, rng):
+    secret = rng.normal(size=(3, 4)).astype(np.float32)
+    gallery.enrol_many({"Ada": rows(1), "Bob Secret": secret, "Cy": rows(2)})
+    gallery.enrol("Dora", rows(3))
+    assert gallery.remove("Bob Secret") == 3
+    assert gallery.counts() == {"Ada": 1, "Cy": 1, "Dora": 1} and gallery.identify(secret[:1], threshold=1e-3)[0].name is None
+    contents = b"".join((gallery.folder / name).read_bytes() for name in files_of(gallery))
+    assert b"Secret" not in contents and all(row.tobytes()[:8] not in contents for row in secret)
+    assert rows(3).tobytes() in contents and len(files_of(gallery)) == 4  # lock, pointer, people, templates
+    with pytest.raises(UserError, match="knows no 'Bob Secret'"):
+        gallery.remove("Bob Secret")
+    with pytest.raises(UserError, match="is it 'Dora'"):
+        gallery.remove("Dorah")
+
+
+def test_the_folder_is_its_owners_alone(gallery):
+    gallery.enrol("Ada", rows(1))
+    assert os.name == "nt" or gallery.folder.stat().st_mode & 0o077 == 0
+
+
+def test_another_models_embeddings_are_refused(gallery):
+    gallery.enrol("Ada", rows(1))
+    for do in (
+        lambda: Gallery.open(gallery.folder, "e" * 64),
+        lambda: Gallery.create(gallery.folder, FACTS._replace(fingerprint="e"), exist_ok=True),
+    ):
+        with pytest.raises(UserError, match="another model"):
+            do()
+    assert Gallery.open(gallery.folder, "f" * 64).names() == ["Ada"]
+    for wrong in (np.zeros((2, 5)), np.zeros(4), np.full((1, 4), np.nan)):
+        for do in (gallery.identify, lambda wrong: gallery.enrol("Bob", wrong)):
+            with pytest.raises(UserError, match="Embeddings"):
+                do(wrong)
+    assert gallery.names() == ["Ada"]
+
+
+def test_a_gallery_that_was_made_anew_by_another_model_is_not_mixed_up(gallery):
+    gallery.enrol("Ada", rows(1))
+    for file in files_of(gallery):
+        (gallery.folder / file).unlink()
+    Gallery.create(gallery.folder, FACTS._replace(fingerprint="e" * 64))
+    with pytest.raises(UserError, match="another model"):
+        gallery.identify(rows(1))
+
+
+def test_a_gallery_is_not_made_over_another_or_over_other_files(gallery, tmp_path):
+    with pytest.raises(UserError, match="holds a gallery already"):
+        Gallery.create(gallery.folder, FACTS)
+    (tmp_path / "photos").mkdir()
+    (tmp_path / "photos" / "ada.jpg").write_text("")
+    with pytest.raises(UserError, match="other files, such as ada"):
+        Gallery.create(tmp_path / "photos", FACTS)
+    for facts in (FACTS._replace(dimensions=0), FACTS._replace(threshold=0.0), FACTS._replace(threshold=float("nan"))):
+        with pytest.raises(UserError, match="expected positive"):
+            Gallery.create(tmp_path / "new", facts)
+    for folder in (tmp_path / "nowhere", tmp_path / "photos"):
+        with pytest.raises(UserError, match="is no gallery"):
+            Gallery.open(folder)
+
+
+class Evil:
+    def __reduce__(self):
+        return os.mkdir, ("unpickled",)
+
+
+def damage(folder, how):
+    version = read_version(folder).name
+    templates, people, pointer = folder / version / "templates.npy", folder / version / "people.json", folder / "gallery.json"
+    said = json.loads(pointer.read_text())
+    match how:
+        case "pickle":
+            np.save(templates, np.array([Evil()]), allow_pickle=True)
+        case "bare pickle":
+            templates.write_bytes(pickle.dumps(Evil()) + bytes(100))
+        case "archive":
+            np.savez(folder / "a.npz", rows(1))
+            (folder / "a.npz").rename(templates)
+        case "cut":
+            templates.write_bytes(templates.read_bytes()[:-1])
+        case "huge":
+            contents = templates.read_bytes()
+            templates.write_bytes(contents.replace(b"(1, 4), }", b"(1" + 15 * b"0" + b", 4), }").replace(15 * b" ", b"", 1))
+        case "doubles":
+            np.save(templates, np.zeros((1, 2)))
+        case "nan":
+            np.save(templates, rows(np.nan))
+        case "no templates":
+            templates.unlink()
+        case "no people":
+            people.unlink()
+        case "people":
+            people.write_text('[["Ada", 2]]')
+        case "twice":
+            people.write_text('[["Ada", 1], ["Ada", 1]]')
+        case "text":
+            people.write_text("\xff")
+        case "nested":
+            people.write_text(100_000 * "[")
+        case "pointer":
+            pointer.write_text("{")
+        case "list":
+            pointer.write_text("[]")
+        case "elsewhere":
+            pointer.write_text(json.dumps(said | {"version": "../../x"}))
+        case "dimensions":
+            pointer.write_text(json.dumps(said | {"dimensions": True}))
+        case "threshold":
+            pointer.write_text(json.dumps(said | {"threshold": float("nan")}))
+
+
+@pytest.mark.parametrize(
+    "how",
+    """pickle;bare pickle;archive;cut;huge;doubles;nan;no templates;no people;people;twice;text;nested;pointer;list;elsewhere;
+    dimensions;threshold""".replace("\n    ", "").split(";"),
+)
+def test_damaged_files_are_told_and_nothing_in_them_is_executed(gallery, how, tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    gallery.enrol("Ada", rows(1))
+    damage(gallery.folder, how)
+    with pytest.raises(DamagedGalleryError, match="is a damaged gallery") as told:
+        Gallery.open(gallery.folder)
+    assert "enrol again" in str(told.value) and not (tmp_path / "unpickled").exists()
+
+
+def test_a_later_form_is_not_read(gallery):
+    pointer = gallery.folder / "gallery.json"
+    pointer.write_text(json.dumps(json.loads(pointer.read_text()) | {"form": 2}))
+    with pytest.raises(UserError, match="form 2"):
+        Gallery.open(gallery.folder)
+
+
+WRITER = """
+import sys
+import numpy as np
+from visionkit.faces.gallery import Gallery
+gallery = Gallery.open(sys.argv[1])
+for number in range(int(sys.argv[2])):
+    ones = np.full((1 + number % 3, 4), number, np.float32) + np.arange(1 + number % 3, dtype=np.float32)[:, None] / 10
+    gallery.enrol_many({f"left {number}": ones, f"right {number}": ones + 1000})
+    if number % 4 == 3:
+        gallery.remove(f"solo {number // 4}")
+"""
+
+
+def test_readers_see_whole_versions_while_another_process_writes(gallery):
+    gallery.enrol_many({f"solo {n}": rows(-n - 1) for n in range(8)})
+    over, faults, seen = threading.Event(), [], [set() for _ in range(4)]
+
+    def read(number):
+        mine = Gallery.open(gallery.folder) if number % 2 else gallery  # of its own, and shared between threads
+        while not over.is_set():
+            version = read_version(gallery.folder) if number < 2 else mine._newest()
+            seen[number].add(version.name)
+            ends = np.cumsum(list(version.counts.values()))
+            for (name, count), end in zip(version.counts.items(), ends, strict=True):
+                side, n = name.split()
+                value = {"left": int(n), "right": int(n) + 1000, "solo": -int(n) - 1}[side]
+                if version.templates[end - count, 0] != value or (side == "left" and f"right {n}" not in version.counts):
+                    faults.append((name, version.counts))
+            distance = mine.identify(rows(-8))[0].distance
+            if distance != 0 and "solo 7" in mine.names():
+                faults.append(("solo 7", distance))
+
+    with ThreadPoolExecutor(4) as readers:
+        running = [readers.submit(read, number) for number in range(4)]
+        try:
+            done = subprocess.run(
+                [sys.executable, "-c", WRITER, gallery.folder, "32"], capture_output=True, text=True, check=False
+            )
+        finally:
+            over.set()
+        for reader in running:
+            reader.result()
+    assert done.returncode == 0, done.stderr
+    assert faults == [] and all(len(versions) > 1 for versions in seen)
+    assert len(gallery.names()) == 64 and len(files_of(gallery)) == 4
+
+
+def test_writers_wait_for_each_other(tmp_path):
+    start = threading.Barrier(4)
+
+    def write(number):
+        start.wait()
+        gallery = Gallery.create(tmp_path / "g", FACTS, exist_ok=True)
+        for n in range(6):
+            gallery.enrol(f"{number}, {n}", rows(10 * number + n))
+
+    with ThreadPoolExecutor(4) as writers:
+        list(writers.map(write, range(4)))
+    assert sorted(Gallery.open(tmp_path / "g").names()) == [f"{number}, {n}" for number in range(4) for n in range(6)]
+
+
+KILLED = """
+import os, sys
+import numpy as np
+from visionkit.faces import gallery_files
+from visionkit.faces.gallery import Gallery
+gallery, calls, write = Gallery.open(sys.argv[1]), [], gallery_files._write_through
+def killed(file, contents):
+    calls.append(file)
+    write(file, bytes(contents)[: len(contents) // 2] if len(calls) == int(sys.argv[2]) else contents)
+    if len(calls) == int(sys.argv[2]):
+        os.kill(os.getpid(), 9)
+def killed_before_it_counts(new, old):
+    os.kill(os.getpid(), 9)
+gallery_files._write_through, gallery_files._replace = killed, killed_before_it_counts
+gallery.enrol("Bob", np.full((1, 4), 7, np.float32))
+"""
+
+
+@pytest.mark.skipif(os.name == "nt", reason="no SIGKILL")
+def test_a_killed_writer_leaves_the_old_version_and_the_next_one_tidies_up(gallery):
+    gallery.enrol("Ada", rows(1))
+    for step in (1, 2, 3, 4):  # within each of three files, and before the new version counts
+        done = subprocess.run(
+            [sys.executable, "-c", KILLED, gallery.folder, str(step)], capture_output=True, text=True, check=False
+        )
+        assert done.returncode == -9, done.stderr
+        assert Gallery.open(gallery.folder).counts() == {"Ada": 1} and gallery.identify(rows(1))[0].name == "Ada"
+    assert len(files_of(gallery)) > 4
+    gallery.enrol("Cy", rows(3))
+    assert Gallery.open(gallery.folder).names() == ["Ada", "Cy"] and len(files_of(gallery)) == 4

@@ -1,0 +1,90 @@
+"""A bundle of signals or volumes: from a file to an answer, in Python and from the shell."""
+
+import json
+from pathlib import Path
+
+import keras
+import nibabel
+import numpy as np
+import pytest
+import tensorflow as tf
+
+import visionkit
+from tests.conftest import CLI
+from visionkit.export import litert
+from visionkit.export.bundle import TWIN, describe
+from visionkit.inference.predictor import Unreadable
+from visionkit.tasks.classification.export_arrays import export_array_classifier
+from visionkit.tasks.classification.train_arrays import array_model
+
+NAMES = ("a", "über")
+
+
+def export(folder: Path, kind: str, shape: tuple[int, ...], fit: str) -> tuple[Path, keras.Model]:
+    keras.utils.set_random_seed(1)
+    model = array_model("resnet8", shape, 2)
+    return export_array_classifier(model, folder / "model", kind=kind, fit=fit, class_names=NAMES, facts={"base": "x"}), model
+
+
+@pytest.fixture(scope="module")
+def signals(tmp_path_factory):
+    return export(tmp_path_factory.mktemp("signals"), "signal", (32, 1), "resample")
+
+
+@pytest.fixture(scope="module")
+def volumes(tmp_path_factory):
+    return export(tmp_path_factory.mktemp("volumes"), "volume", (8, 8, 8, 1), "crop")
+
+
+def test_no_files_give_no_answers(signals):
+    assert list(visionkit.load(signals[0]).predict_many([])) == []
+
+
+@pytest.mark.parametrize("count", [1, 3])
+@pytest.mark.parametrize("kind", ["signals", "volumes"])
+def test_it_answers_as_the_model_does_with_tensorflow_alone(kind, count, request, rng):
+    bundle, model = request.getfixturevalue(kind)
+    values = (1e4 * rng.normal(size=(count, *model.input_shape[1:]))).astype("float32")
+    expected = keras.ops.convert_to_numpy(keras.ops.softmax(model(values)))
+    loaded = tf.saved_model.load(str(bundle))  # held: its functions do not keep its weights alive
+    answer = loaded.signatures["serving_default"](values=tf.constant(values))
+    np.testing.assert_allclose(answer["probabilities"], expected, atol=1e-5)
+    np.testing.assert_allclose(answer["scores"], -np.sort(-expected), atol=1e-5)
+    assert [label.decode() for label in answer["label"].numpy()] == [NAMES[i] for i in expected.argmax(1)]
+    np.testing.assert_allclose(visionkit.load(bundle).probabilities(values, batch_size=2), expected, atol=1e-5)
+    np.testing.assert_allclose(litert.run(bundle / TWIN, values), expected, atol=0.01)
+
+
+def test_its_description_says_what_it_takes(volumes):
+    facts = describe(volumes[0])
+    assert {"task": "classification", "input": "volume", "shape": [8, 8, 8, 1], "fit": "crop"}.items() <= facts.items()
+    assert facts["labels"] == list(NAMES) and "litert" not in facts
+
+
+def test_arrays_of_any_type_and_length(signals, rng):
+    model, signal = visionkit.load(signals[0]), rng.integers(0, 9, 32)
+    assert model.predict(signal).top == model.predict(signal[:, None].astype("float64")).top
+    assert sum(score for _, score in model.predict(rng.normal(size=50)).top) == pytest.approx(1, abs=1e-5)
+    with pytest.raises(ValueError, match=r"shape \(2, 2, 2\)"):
+        model.predict(np.zeros((2, 2, 2)))
+
+
+def test_files_from_the_shell(volumes, tmp_path, rng, program):
+    voxels = rng.normal(size=(12, 9, 8)).astype("float32")
+    np.save(tmp_path / "a.npy", voxels)
+    nibabel.save(nibabel.Nifti1Image(voxels, np.eye(4)), tmp_path / "b.nii.gz")
+    (tmp_path / "c.nii.gz").write_text("no scan")
+    done = program(CLI, "predict", volumes[0], tmp_path, "nowhere.npy", "--json", "--draw", tmp_path / "drawn")
+    lines = [json.loads(line) for line in done.stdout.splitlines()]
+    assert (
+        done.returncode == 1
+        and [set(line) for line in lines] == [{"path", "label", "score", "top"}] * 2 + [{"path", "error"}] * 2
+    )
+    assert lines[0]["top"] == lines[1]["top"] and lines[0]["path"] == str(tmp_path / "a.npy")
+    assert len(list((tmp_path / "drawn").iterdir())) == 2
+
+
+def test_a_whole_table_is_no_signal(signals, tmp_path):
+    (tmp_path / "a.txt").write_text("1 2 3\n4 5 6\n")
+    (answer,) = visionkit.load(signals[0]).predict_many([tmp_path / "a.txt"])
+    assert answer == Unreadable(str(tmp_path / "a.txt"), "3 channels; expected 1")

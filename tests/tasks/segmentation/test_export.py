@@ -1,0 +1,200 @@
+"""A segmenter's bundle takes raw pictures and volumes of any size, needs TensorFlow alone, and says what its network says."""
+
+import io
+
+import keras
+import numpy as np
+import pytest
+import tensorflow as tf
+from PIL import Image
+
+from visionkit.data.arrays import volumes
+from visionkit.errors import UserError
+from visionkit.export import litert
+from visionkit.export.bundle import TWIN, describe
+from visionkit.tasks.segmentation import segmenters
+from visionkit.tasks.segmentation.export import Segmenter, export_segmenter, standardized, tiling_of, views_of, whole_answers
+
+NAMES = ("background", "ant", "bee")
+
+
+def tiny(rank: int) -> segmenters.TrainableSegmenter:
+    """A U-Net of two levels and random weights, of pictures in colors or of volumes of one channel."""
+    keras.utils.set_random_seed(rank)
+    return segmenters.build(3, channels=(rank, 3 if rank == 2 else 1), base=None, filters=(4, 8))
+
+
+def export(segmenter: segmenters.TrainableSegmenter, folder, **options):
+    sides = (32, 32) if len(segmenter.network.input_shape) == 4 else (8, 8, 8)
+    options = {"class_names": NAMES, "multiple": segmenter.multiple, "twin_sides": sides, "facts": {"base": "none"}} | options
+    return export_segmenter(segmenter.answering, folder, **options)
+
+
+def probabilities_of(segmenter: segmenters.TrainableSegmenter, tiles: np.ndarray) -> np.ndarray:
+    return tf.nn.softmax(segmenter.answering(tiles.astype(np.float32), training=False)).numpy()
+
+
+@pytest.fixture(scope="module")
+def segmenter():
+    return tiny(2)
+
+
+@pytest.fixture(scope="module")
+def bundle(segmenter, tmp_path_factory):
+    return export(segmenter, tmp_path_factory.mktemp("pictures") / "model")
+
+
+@pytest.fixture(scope="module")
+def model(bundle):
+    return tf.saved_model.load(str(bundle))
+
+
+@pytest.fixture(scope="module")
+def of_volumes(tmp_path_factory):
+    return export(tiny(3), tmp_path_factory.mktemp("volumes") / "model")
+
+
+def test_no_pictures_and_the_smallest(model):
+    for count, sides in ((0, (5, 7)), (1, (1, 1)), (3, (2, 9))):
+        images = tf.zeros((count, *sides, 3), tf.uint8)
+        mask = model.signatures["serving_default"](images=images)["mask"]
+        assert mask.shape == (count, *sides) and mask.dtype == tf.uint8
+        probabilities = model.signatures["serving_probabilities"](images=images)["probabilities"]
+        assert probabilities.shape == (count, *sides, 3)
+        np.testing.assert_allclose(probabilities.numpy().sum(-1), np.ones((count, *sides)), atol=1e-5)
+    assert model.signatures["serving_encoded"](image_bytes=tf.constant([], tf.string))["mask_png"].shape == (0,)
+
+
+def test_pictures_together_are_answered_as_alone_and_as_the_network_does(segmenter, model, rng):
+    pictures = rng.integers(0, 256, (2, 47, 61, 3), np.uint8)
+    said = model.serve_probabilities(pictures)["probabilities"].numpy()
+    masks = model.serve_images(pictures)["mask"].numpy()
+    np.testing.assert_array_equal(masks, said.argmax(-1))
+    padded = np.pad(pictures, ((0, 0), (32, 33), (32, 33), (0, 0)), mode="reflect")
+    inner = np.s_[:, 32 : 32 + 47, 32 : 32 + 61]
+    np.testing.assert_allclose(said, probabilities_of(segmenter, padded)[inner], atol=1e-4)
+    for row, picture in enumerate(pictures):
+        np.testing.assert_allclose(model.serve_probabilities(picture[None])["probabilities"][0], said[row], atol=1e-5)
+
+
+def test_pictures_larger_than_a_tile_are_seen_alike_everywhere(segmenter, model, rng):
+    """A network that sees less far than tiles overlap answers as if there were none."""
+    picture = rng.integers(0, 256, (1, 810, 70, 3), np.uint8)
+    said = model.serve_probabilities(picture)["probabilities"].numpy()
+    padded = np.pad(picture, ((0, 0), (32, 32), (32, 32), (0, 0)), mode="reflect")
+    np.testing.assert_allclose(said, probabilities_of(segmenter, padded)[:, 32:-32, 32:-32], atol=1e-4)
+
+
+def test_what_training_asks_is_what_the_bundle_answers(segmenter, model, rng):
+    ask = whole_answers(segmenter.answering, tiling_of(2, segmenter.multiple))
+    for sides in ((1, 1), (47, 61)):
+        picture = rng.integers(0, 256, (*sides, 3), np.uint8)
+        served = model.serve_images(picture[None])["mask"][0].numpy()
+        assert (ask(picture) == served).mean() > 0.999  # folded weights round otherwise
+
+
+def test_encoded_files_get_the_masks_of_their_pixels(model, rng):
+    files, expected = [], []
+    for sides in ((1, 1), (30, 50), (61, 20)):
+        pixels = rng.integers(0, 256, (*sides, 3), np.uint8)
+        buffer = io.BytesIO()
+        Image.fromarray(pixels).save(buffer, "PNG")
+        files.append(buffer.getvalue())
+        expected.append(model.serve_images(pixels[None])["mask"][0].numpy())
+    for png, mask in zip(model.serve_encoded(tf.constant(files))["mask_png"].numpy(), expected, strict=True):
+        np.testing.assert_array_equal(np.asarray(Image.open(io.BytesIO(png))), mask)
+
+
+def test_it_loads_with_nothing_but_tensorflow(bundle, of_volumes, tensorflow_alone):
+    code = (
+        f"model = tf.saved_model.load({str(bundle)!r})\n"
+        "print(model.signatures['serving_default'](images=tf.fill([1, 9, 11, 3], tf.constant(255, tf.uint8)))['mask'].shape)\n"
+        f"model = tf.saved_model.load({str(of_volumes)!r})\n"
+        "print(model.signatures['serving_default'](values=tf.zeros([1, 3, 4, 5, 1]))['mask'].shape)\n"
+    )
+    assert tensorflow_alone(code) == "(1, 9, 11)\n(1, 3, 4, 5)\n"
+
+
+@pytest.mark.parametrize(("views", "count"), [("one", 1), ("mirror", 2), ("eight", 8)])
+@pytest.mark.parametrize("rank", [2, 3])
+def test_views_are_all_different_and_are_undone(rng, views, count, rank):
+    tiles = rng.random((2, *(3,) * (rank - 2), 4, 6, 1)).astype(np.float32)
+    looks = [(do(tf.constant(tiles)).numpy(), undo) for do, undo in views_of(views, rank)]
+    assert len(looks) == count == len({look.tobytes() for look, _ in looks})
+    for look, undo in looks:
+        np.testing.assert_array_equal(undo(tf.constant(look)), tiles)
+
+
+def test_eight_views_are_the_mean_by_hand(segmenter, rng):
+    model = Segmenter(segmenter.answering, NAMES, tiling=tiling_of(2, 2), views="eight")
+    picture = rng.integers(0, 256, (20, 36, 3), np.uint8)
+    padded = np.pad(picture, ((32, 32), (32, 32), (0, 0)), mode="reflect")
+    looks = []
+    for quarters in range(4):
+        for mirrored in (False, True):
+            seen = np.rot90(padded[:, ::-1] if mirrored else padded, quarters)
+            said = np.rot90(probabilities_of(segmenter, seen[None])[0], -quarters)
+            looks.append(said[:, ::-1] if mirrored else said)
+    expected = np.mean(looks, axis=0)[32:-32, 32:-32]
+    np.testing.assert_allclose(model.serve_probabilities(picture[None])["probabilities"][0], expected, atol=1e-4)
+
+
+def test_volumes_of_any_size_and_unit_are_standardised_inside(of_volumes, rng):
+    model, network = tf.saved_model.load(str(of_volumes)), tiny(3)
+    assert set(model.signatures) == {"serving_default", "serving_probabilities"}
+    assert model.signatures["serving_default"](values=tf.zeros((0, 3, 4, 5, 1)))["mask"].shape == (0, 3, 4, 5)
+    for shape in ((1, 1, 1, 1), (5, 8, 3, 1), (9, 10, 100, 1)):
+        values = (1e4 + 300 * rng.random(shape)).astype(np.float32)
+        said = model.serve_probabilities(values[None])["probabilities"][0].numpy()
+        np.testing.assert_array_equal(model.serve_values(values[None])["mask"][0], said.argmax(-1))
+        edges = [(4, 4 + side % 2) for side in shape[:-1]]
+        padded = np.pad(volumes.standardized(values), (*edges, (0, 0)), mode="reflect")
+        expected = probabilities_of(network, padded[None])[0][tuple(slice(4, 4 + side) for side in shape[:-1])]
+        far = np.s_[..., :36, :] if shape[2] > 88 else np.s_[...]  # of two tiles their overlap sees less than its network could
+        np.testing.assert_allclose(said[far], expected[far], atol=2e-4)
+
+
+@pytest.mark.parametrize("kind", ["noise", "one", "constant", "large", "two channels"])
+def test_the_bundle_standardises_as_training_does(rng, kind):
+    values = {
+        "noise": rng.normal(3, 2, (4, 5, 6, 1)),
+        "one": np.ones((1, 1, 1, 1)),
+        "constant": np.full((3, 3, 3, 1), 0.1),
+        "large": 1e7 + rng.integers(0, 4, (4, 4, 4, 1)),
+        "two channels": np.stack([rng.normal(size=(4, 4, 4)), np.full((4, 4, 4), 7.3)], -1),
+    }[kind].astype(np.float32)
+    np.testing.assert_allclose(standardized(tf.constant(values)), volumes.standardized(values), atol=1e-6)
+
+
+def test_half_precision_is_smaller_and_nearly_equal(segmenter, bundle, model, tmp_path, rng):
+    folder = export(segmenter, tmp_path / "model", half_precision=True)
+    whole, half = ((each / "saved_model.pb").stat().st_size for each in (bundle, folder))
+    assert half < whole  # by little: it is mostly graph
+    picture = rng.integers(0, 256, (1, 20, 20, 3), np.uint8)
+    said = [each.serve_probabilities(picture)["probabilities"] for each in (model, tf.saved_model.load(str(folder)))]
+    np.testing.assert_allclose(*said, atol=0.01)
+
+
+def test_the_litert_twin_looks_once_at_one_tile(segmenter, bundle, rng):
+    tile = rng.integers(0, 256, (32, 32, 3)).astype(np.float32)
+    (said,) = litert.Twin(bundle / TWIN).answer(tile).values()
+    np.testing.assert_allclose(said, probabilities_of(segmenter, tile[None])[0], atol=0.01)
+
+
+def test_its_description_says_what_it_is(bundle, of_volumes):
+    facts = describe(bundle)
+    said = {"task": "segmentation", "views": "one", "tile": [32, 32], "base": "none", "labels": list(NAMES)}
+    assert said.items() <= facts.items() and facts["tiling"]["multiple"] == 2 and "litert" not in facts
+    facts = describe(of_volumes)
+    assert facts["input"] == "volume" and facts["tile"] == [8, 8, 8]
+    assert "\n" not in facts["litert"] and len(facts["litert"]) < 400  # LiteRT does not pool volumes
+
+
+@pytest.mark.parametrize(
+    ("options", "message"),
+    [({"views": "seven"}, "views='seven': expected one of one, mirror, eight"), ({"class_names": ("a",)}, "1 class names")],
+)
+def test_what_cannot_be_is_told_and_nothing_is_written(segmenter, tmp_path, options, message):
+    with pytest.raises(UserError, match=message):
+        export(segmenter, tmp_path / "model", **options)
+    assert list(tmp_path.iterdir()) == []

@@ -1,0 +1,69 @@
+"""Patches, epochs and weights follow from the data; numbers that there are not are left out."""
+
+import numpy as np
+import pytest
+
+from visionkit.metrics.segmentation import measure
+from visionkit.tasks.segmentation.evaluate import Outcome
+from visionkit.tasks.segmentation.plan import (
+    augmentation_of,
+    balanced,
+    choose_epochs,
+    choose_size,
+    numbers,
+    objective_of,
+    variation_of,
+)
+
+
+def test_weights_of_no_pixels_and_of_rare_classes():
+    np.testing.assert_array_equal(balanced(np.zeros(3, int)), np.zeros(3))
+    np.testing.assert_allclose(balanced(np.array([1000, 100, 10, 0, 1])), [0.055, 0.55, 5.5, 0, 10.0])
+
+
+@pytest.mark.parametrize(
+    ("shapes", "multiple", "rank", "expected"),
+    [
+        ([[1, 1]], 32, 2, 32),
+        ([[50, 400]], 16, 2, 64),
+        ([[512, 512]], 32, 2, 256),
+        ([[2000, 3000]], 256, 2, 512),
+        ([[20, 90, 90]], 8, 3, 24),
+        ([[100, 90, 90]], 8, 3, 32),
+    ],
+)
+def test_patches_are_as_large_as_pictures_allow(shapes, multiple, rank, expected):
+    size, reason = choose_size(np.array(shapes), multiple, rank)
+    assert size == expected and size % multiple == 0 and reason
+
+
+def test_few_patches_are_shown_often():
+    assert choose_epochs(1, 2)[0] == 400 and choose_epochs(128, 2)[0] == 100 and choose_epochs(10**6, 3)[0] == 8
+
+
+def test_few_pictures_are_warped_and_patches_keep_their_scale():
+    said = []
+    few, many = (augmentation_of("auto", count, flip=True, any_way_up=False, say=said.append) for count in (3, 1000))
+    assert few.name.startswith("segmentation-strong") and many.name.startswith("segmentation-medium") and len(said) == 2
+    assert few.zoom is None and few.scale[0] < 1 < few.scale[1]
+    turned = augmentation_of("light", 3, flip=True, any_way_up=True, say=said.append)
+    assert len(said) == 2 and len(turned.transforms) > len(many.transforms) - 2 and "any way up" in turned.name
+    assert variation_of("light", flip=False).flip is False
+
+
+def test_objectives_ask_for_what_their_losses_need():
+    plain = objective_of(("dice",), np.array([5, 5]), "none", 0.0)
+    assert plain.class_weights == () and plain.targets.shapes() == {}
+    full = objective_of(("boundary", "cross_entropy"), np.array([5, 10]), "balanced", 10.0)
+    assert full.targets.shapes() == {"weights": (), "distances": (2,)} and full.class_weights == pytest.approx((1.5, 0.75))
+
+
+@pytest.mark.parametrize("cases", [False, True])
+def test_dice_is_of_what_is_no_background_and_left_out_where_there_is_nothing(cases):
+    names = ("background", "organ")
+    nothing = np.array([[9, 0], [0, 0]])
+    found = numbers(measure(nothing, names), [Outcome(nothing)], cases=cases)
+    assert found["pixel_error"] == 0 and not any(np.isnan(value) for value in found.values())
+    matrices = [np.array([[5, 0], [0, 1]]), np.array([[0, 1], [0, 3]])]
+    found = numbers(measure(sum(matrices), names), [Outcome(each) for each in matrices], cases=cases)
+    assert found["dice"] == pytest.approx(np.mean([1, 6 / 7]) if cases else 8 / 9)

@@ -1,0 +1,123 @@
+"""What is decided before a picture is painted: bad input is named before anything is made."""
+
+import numpy as np
+import pytest
+from PIL import Image
+
+from visionkit.errors import UserError
+from visionkit.models.style_features import VGG
+from visionkit.tasks.style_transfer import plan as style_plan
+from visionkit.tasks.style_transfer.plan import check_trainable, choose_size, layers_of, read_folder, read_inputs
+
+
+@pytest.fixture
+def files(tmp_path, rng):
+    names = {}
+    for name, (height, width) in {"photo": (60, 80), "one": (30, 30), "one-2": (30, 30), "two": (20, 50)}.items():
+        names[name] = str(tmp_path / f"{name}.png")
+        Image.fromarray(rng.integers(0, 256, (height, width, 3), np.uint8)).save(names[name])
+    return names
+
+
+def mask(path, size, value=255) -> str:
+    Image.new("L", size, value).save(path)
+    return str(path)
+
+
+def test_an_empty_folder_cannot_be_learnt_from(tmp_path):
+    with pytest.raises(UserError, match="holds 0 pictures: expected two at least"):
+        read_folder(str(tmp_path), 0)
+    with pytest.raises(UserError, match="no such folder"):
+        read_folder(str(tmp_path / "none"), 0)
+
+
+def test_built_in_pictures_are_taken_by_name_and_the_built_in_style_where_none_is_named():
+    inputs = read_inputs(("cat",), (), ())
+    assert inputs.content.shape[2] == 3 and list(inputs.styles) == [style_plan.BUILT_IN]
+
+
+def test_a_folder_of_its_name_hides_no_built_in_picture(tmp_path, monkeypatch):
+    (tmp_path / "cat").mkdir()
+    monkeypatch.chdir(tmp_path)
+    assert read_inputs(("cat",), (), ()).content.shape[2] == 3
+    assert style_plan.whole_path("cat") == "cat"
+
+
+def test_shares_sum_to_one(files):
+    inputs = read_inputs((files["photo"], files["one"], files["two"]), (3, 1), ())
+    assert list(inputs.styles) == ["one", "two"] and inputs.shares == (0.75, 0.25)
+    assert read_inputs((files["photo"], files["one"], files["one"]), (), ()).shares == (0.5, 0.5)
+
+
+def test_styles_of_one_name_are_told_apart(files):
+    assert list(read_inputs((files["photo"], files["one"], files["one"]), (), ()).styles) == ["one", "one-2"]
+    assert list(read_inputs((files["photo"], files["one-2"], files["one"], files["one"]), (), ()).styles) == [
+        "one-2",
+        "one",
+        "one-3",
+    ]
+
+
+def test_each_style_under_a_mask_counts_whole(files, tmp_path):
+    masks = (mask(tmp_path / "a.png", (80, 60)), mask(tmp_path / "b.png", (160, 120), 128))
+    inputs = read_inputs((files["photo"], files["one"], files["two"]), (), masks)
+    assert inputs.shares == (1.0, 1.0)
+    assert inputs.masks[0].max() == 1 and inputs.masks[1].max() == pytest.approx(0.5, abs=0.01)
+    assert [each.mask.shape for each in inputs.wanted("style")] == [(60, 80), (120, 160)]
+
+
+@pytest.mark.parametrize(
+    ("change", "says"),
+    [
+        ({"pictures": ("nowhere.jpg",)}, "The content nowhere.jpg cannot be read: .*Expected a picture file"),
+        ({"pictures": ("cat", "nowhere.jpg")}, "The style nowhere.jpg cannot be read.*strokes"),
+        ({"shares": (1.0, 2.0)}, "--shares 1 2: expected 1 numbers"),
+        ({"shares": (-1.0,)}, "none below 0"),
+        ({"shares": (0.0,)}, "none below 0"),
+        ({"shares": (float("nan"),)}, "none below 0"),
+        ({"masks": ("a", "b")}, "--masks names 2 files: expected one for each of 1 styles"),
+    ],
+)
+def test_what_does_not_fit_is_told(change, says):
+    given = {"pictures": ("cat",), "shares": (), "masks": ()} | change
+    with pytest.raises(UserError, match=says):
+        read_inputs(**given)
+
+
+def test_masks_of_other_proportions_and_black_ones_are_refused(files, tmp_path):
+    with pytest.raises(UserError, match="expected the same proportions"):
+        read_inputs((files["photo"], files["one"]), (), (mask(tmp_path / "a.png", (50, 50)),))
+    with pytest.raises(UserError, match="is black"):
+        read_inputs((files["photo"], files["one"]), (), (mask(tmp_path / "b.png", (80, 60), 0),))
+
+
+def test_layers_are_the_usual_ones_or_those_that_are_asked_for():
+    assert layers_of(VGG, None, ()) == VGG
+    asked = layers_of(VGG, "stride_4", ("block1_conv1=3", "stride_2"))
+    assert asked.content == "stride_4" and asked.style == {"block1_conv1": 0.75, "stride_2": 0.25}
+    with pytest.raises(UserError, match="--style-layers stride_2=x: expected a layer and how much"):
+        layers_of(VGG, None, ("stride_2=x",))
+
+
+def test_a_network_learns_no_masks_and_no_luminance():
+    check_trainable((), "style", 256)
+    for masks, colors in ((("a",), "style"), ((), "luminance")):
+        with pytest.raises(UserError):
+            check_trainable(masks, colors, 256)
+
+
+def test_windows_are_as_large_as_a_network_can_halve_twice():
+    with pytest.raises(UserError, match="--window 130: expected a multiple of 4, such as 128"):
+        check_trainable((), "style", 130)
+
+
+def test_results_are_as_large_as_the_content_but_not_huge():
+    assert choose_size(np.zeros((30, 20, 3), np.uint8)) == 30
+    assert choose_size(np.zeros((1, 1, 3), np.uint8)) == style_plan.SMALLEST
+    assert choose_size(np.zeros((3000, 2000, 3), np.uint8)) == style_plan.LARGEST
+
+
+def test_a_folder_is_parted_by_the_seed(class_folders):
+    splits = read_folder(str(class_folders), 0)
+    assert len(splits.train) + len(splits.val) == 16 and not set(splits.train.paths) & set(splits.val.paths)
+    assert read_folder(str(class_folders), 0).val.paths == splits.val.paths

@@ -1,0 +1,37 @@
+"""The ``visionkit`` command. Heavy modules are imported by the subcommand that needs them."""
+
+from pathlib import Path
+
+import tyro
+
+from visionkit.errors import UserError
+
+
+def edges(picture: tyro.conf.Positional[Path | None] = None, *, out: Path, side: int = 256) -> int:
+    """Draw what edge filters find in a picture: vertical, horizontal, Sobel, Scharr, 45 degrees, length and direction.
+
+    Args:
+        picture: Any picture file. Default: a photograph that scikit-image brings along.
+        out: The picture to write: .png, .jpg, .webp, ...
+        side: Longer side in pixels at which the picture is filtered and shown.
+
+    Returns:
+        the exit status.
+    """
+    if not 160 <= side <= 1024:
+        raise UserError(f"--side {side}: expected 160 to 1024 pixels.")
+    from visionkit import quiet_tensorflow
+
+    quiet_tensorflow()
+    from visionkit.data.images.decode import PictureError, read_picture
+    from visionkit.viz.augmentation_grid import check_target, save
+    from visionkit.viz.edge_figure import bundled_photograph, edge_figure
+
+    check_target(out)
+    try:
+        photograph = bundled_photograph() if picture is None else read_picture(picture)
+    except PictureError as error:
+        raise UserError(f"{picture} cannot be read: {error}.") from error
+    save(edge_figure(photograph, side), out)
+    print(out)
+    return 0

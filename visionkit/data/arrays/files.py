@@ -1,0 +1,268 @@
+"""Files of numbers: signals ``(length, channels)`` and volumes ``(depth, height, width, channels)``, float32.
+
+.npy                   either; an array without channels gets one
+.nii, .nii.gz          volumes (NIfTI), their axes turned to right, front, top, whatever order they were stored in
+.tif, .tiff            volumes: a stack of pages, which are the first axis; a TIFF of one page is a picture, and no volume
+.csv, .tsv, .txt       signals: a sample a line, a channel a column; or all samples in one line
+
+Reading executes nothing that a file says: no pickled objects.
+"""
+
+import re
+import zlib
+from collections.abc import Callable
+from pathlib import Path
+from typing import Literal
+
+import nibabel
+import numpy as np
+from PIL import Image, ImageSequence
+from skimage.transform import resize
+
+from visionkit.data.images import stacks
+from visionkit.data.images.contents import read_text
+from visionkit.errors import UserError
+
+TEXT_SUFFIXES = (".csv", ".tsv", ".txt")
+SUFFIXES = {"signal": (".npy", *TEXT_SUFFIXES), "volume": (".npy", ".nii", ".nii.gz", *stacks.SUFFIXES)}
+RANKS = {"signal": 1, "volume": 3}
+SHAPES = {"signal": "(length,) or (length, channels)", "volume": "(depth, height, width), maybe with channels behind"}
+Kind = Literal["signal", "volume"]
+Fit = Literal["resample", "resize", "crop"]
+MAX_LABELS = 100  # more different values in a volume are no labels
+
+
+class ArrayError(UserError):
+    """A file of numbers, or a part of one, that cannot be used."""
+
+
+def has_suffix(path: str | Path, suffixes: tuple[str, ...]) -> bool:
+    """Whether a file's name ends in one of ``suffixes``, in any case."""
+    return str(path).lower().endswith(suffixes)
+
+
+def list_arrays(folder: Path, kind: Kind) -> list[Path]:
+    """All files below ``folder`` that may hold a signal or a volume, by name; hidden ones, and pictures, do not count."""
+    files = (path for path in sorted(folder.rglob("*")) if not any(p.startswith(".") for p in path.relative_to(folder).parts))
+    return [path for path in files if has_suffix(path, SUFFIXES[kind]) and not path.is_dir() and not is_picture(path)]
+
+
+def is_picture(path: Path) -> bool:
+    """Whether a file is a TIFF of one page; one that cannot be read is for its reader to name."""
+    if not has_suffix(path, stacks.SUFFIXES):
+        return False
+    try:
+        with stacks.opened(path) as pages:
+            return not _is_stack(pages)
+    except OSError:
+        return False
+
+
+def _is_stack(pages: Image.Image) -> bool:
+    """Whether there is a second page; ``n_frames`` would look for all of them."""
+    try:
+        pages.seek(1)
+    except EOFError:
+        return False
+    return True
+
+
+def read_array(path: str | Path, kind: Kind) -> np.ndarray:
+    """One signal or volume, float32, channels last.
+
+    Raises:
+        ArrayError: the file is missing, damaged, of another kind or rank, or holds what is no finite number.
+    """
+    if not has_suffix(path, SUFFIXES[kind]):
+        raise ArrayError(f"not a {kind} by its name; expected {', '.join(SUFFIXES[kind])}")
+    try:
+        if Path(path).stat().st_size == 0:
+            raise ArrayError("empty file")
+        return checked(_reader(path)(path), kind)
+    except OSError as error:
+        raise ArrayError(error.strerror or str(error)) from error
+
+
+def _reader(path: str | Path) -> Callable[[str | Path], np.ndarray]:
+    readers = {(".npy",): read_npy, TEXT_SUFFIXES: read_columns, stacks.SUFFIXES: read_stack}
+    return next((reader for suffixes, reader in readers.items() if has_suffix(path, suffixes)), read_nifti)
+
+
+def read_labels(path: str | Path) -> np.ndarray:
+    """A whole number for every voxel of a volume: float32 ``(depth, height, width)``.
+
+    Raises:
+        ArrayError: as ``read_array``; or it has channels, or values that are no labels.
+    """
+    labels = read_array(path, "volume")
+    if labels.shape[-1] != 1:
+        raise ArrayError(f"{labels.shape[-1]} channels of labels; expected one whole number a voxel")
+    values = np.unique(labels)
+    if len(values) > MAX_LABELS or (values != np.round(values)).any():
+        raise ArrayError(f"{len(values)} different values; expected whole numbers, one a class")
+    return labels[..., 0]
+
+
+def checked(array: np.ndarray, kind: Kind) -> np.ndarray:
+    """An array as float32 with channels.
+
+    Raises:
+        ArrayError: it is of another rank, empty, or holds what is no finite number.
+    """
+    rank = RANKS[kind]
+    if array.ndim not in (rank, rank + 1):
+        raise ArrayError(f"an array of shape {array.shape}; expected {SHAPES[kind]}")
+    if array.size == 0 or array.dtype.kind not in "fiub":
+        raise ArrayError(f"an array of shape {array.shape} and type {array.dtype}; expected numbers")
+    with np.errstate(over="ignore"):
+        array = np.array(array, np.float32)
+    if not np.isfinite(array).all():
+        raise ArrayError("not every value is a finite number of 32 bits")
+    return array[..., None] if array.ndim == rank else array
+
+
+def read_labelled(image: str | Path, labels: str | Path) -> tuple[np.ndarray, np.ndarray]:
+    """A volume ``(depth, height, width, channels)`` and its labels ``(depth, height, width)``, both float32.
+
+    Raises:
+        ArrayError: one of them cannot be used, or they do not belong together.
+    """
+    if not Path(labels).is_file():
+        raise ArrayError(f"no labels for it: {labels} is missing")
+    volume = read_array(image, "volume")
+    try:
+        truth = read_labels(labels)
+    except ArrayError as error:
+        raise ArrayError(f"{labels}: {error}") from error
+    if truth.shape != volume.shape[:3]:
+        raise ArrayError(f"{volume.shape[:3]} voxels, and labels for {truth.shape}")
+    return volume, truth
+
+
+def read_npy(path: str | Path) -> np.ndarray:
+    """The array in a ``.npy`` file; nothing is unpickled.
+
+    Raises:
+        ArrayError: it is damaged, or not of numbers.
+    """
+    try:
+        # Mapped: a header that promises more than the file holds claims no memory.
+        array = np.load(path, mmap_mode="r", allow_pickle=False)
+    except (ValueError, EOFError, SyntaxError, TypeError, MemoryError, OverflowError) as error:
+        reason = "pickled objects, or no array; nothing is unpickled" if "pickle" in str(error) else error
+        raise ArrayError(f"not a .npy file of numbers ({reason})") from error
+    if not isinstance(array, np.ndarray):
+        array.close()
+        raise ArrayError("an archive of arrays (.npz); expected one array")
+    return array
+
+
+def read_nifti(path: str | Path) -> np.ndarray:
+    """The voxels of a NIfTI file ``(right, front, top)``, maybe with channels behind, float32.
+
+    Raises:
+        ArrayError: it is damaged, or its voxels are no numbers.
+    """
+    try:
+        image = nibabel.as_closest_canonical(nibabel.load(path))
+        array = image.get_fdata(dtype=np.float32, caching="unchanged")
+    except FileNotFoundError:
+        raise ArrayError("no such file") from None
+    except (OSError, EOFError, ValueError, TypeError, OverflowError, MemoryError, zlib.error) as error:
+        raise ArrayError(f"a damaged NIfTI file ({error})") from error
+    except Exception as error:  # nibabel's own errors have no common type
+        raise ArrayError(f"not a NIfTI file ({error})") from error
+    while array.ndim > 4 and array.shape[-1] == 1:
+        array = array[..., 0]
+    return array
+
+
+def read_stack(path: str | Path) -> np.ndarray:
+    """The pages of a TIFF file ``(pages, height, width)``, maybe with channels behind; palette pages give their numbers.
+
+    Raises:
+        ArrayError: it is damaged, has only one page, or pages that differ.
+    """
+    try:
+        with stacks.opened(path) as stack:
+            pages = [np.array(page) for page in ImageSequence.Iterator(stack)]
+    except FileNotFoundError:
+        raise ArrayError("no such file") from None
+    except OSError as error:
+        raise ArrayError(f"a damaged TIFF file, or of a kind that is not read ({error})") from error
+    if len(pages) == 1:
+        raise ArrayError("a picture of one page; expected a stack of them")
+    if len({(page.shape, page.dtype) for page in pages}) > 1:
+        raise ArrayError("pages of different sizes or types")
+    return np.stack(pages)
+
+
+def read_columns(path: str | Path) -> np.ndarray:
+    """A signal in a text file: ``(samples, columns)``, or ``(samples,)`` of one line or one column; a header is passed over.
+
+    Raises:
+        ArrayError: a line holds anything but numbers, or lines differ in length.
+    """
+    lines = [(number, cells) for number, line in enumerate(read_text(path).splitlines(), start=1) if (cells := cells_of(line))]
+    if lines and is_header(lines[0][1]):
+        lines = lines[1:]
+    if not lines:
+        raise ArrayError("no line of numbers in it")
+    rows = []
+    for number, cells in lines:
+        try:
+            rows.append(np.array(cells, float))
+        except ValueError as error:
+            raise ArrayError(f"line {number}: {error}") from error
+        if len(cells) != len(rows[0]):
+            raise ArrayError(f"line {number} has {len(cells)} columns, the first has {len(rows[0])}")
+    return np.ravel(rows) if 1 in np.shape(rows) else np.array(rows)
+
+
+def cells_of(line: str) -> list[str]:
+    """The cells of a line, parted by commas, semicolons, tabs or blanks; none of a blank line or a comment."""
+    line = line.split("#")[0].strip()
+    separator = next((mark for mark in ",;\t" if mark in line), None)
+    return [cell.strip() for cell in line.rstrip(",;\t").split(separator)] if line else []
+
+
+def is_header(cells: list[str]) -> bool:
+    """Whether no cell is a number."""
+    return not any(is_number(cell) for cell in cells)
+
+
+def is_number(cell: str) -> bool:
+    """Whether a cell reads as a number; "nan" does."""
+    return re.fullmatch(r"[+-]?(nan|inf(inity)?|(\d+\.?\d*|\.\d+)(e[+-]?\d+)?)", cell, re.IGNORECASE) is not None
+
+
+def fitted(array: np.ndarray, shape: tuple[int, ...], fit: Fit) -> np.ndarray:
+    """An array in the shape that a network takes, float32.
+
+    Args:
+        array: ``(spatial..., channels)``.
+        shape: ``(spatial..., channels)``.
+        fit: "resample" a signal, or "resize" a volume, linearly; "crop" the middle, the border repeated where it is too small.
+
+    Raises:
+        ArrayError: it has other channels.
+    """
+    *sides, channels = shape
+    if array.shape[-1] != channels:
+        raise ArrayError(f"{array.shape[-1]} channels; expected {channels}")
+    if array.shape == tuple(shape):
+        return array
+    if fit == "resample":
+        old, new = np.linspace(0, 1, len(array)), np.linspace(0, 1, sides[0])
+        return np.stack([np.interp(new, old, channel) for channel in array.T], axis=1).astype(np.float32)
+    if fit == "resize":
+        return resize(array, shape, order=1, preserve_range=True).astype(np.float32)
+    return cube_around(array, [side // 2 for side in array.shape[:-1]], sides)
+
+
+def cube_around(array: np.ndarray, center: list[int], sides: list[int]) -> np.ndarray:
+    """The part ``(*sides, channels)`` of an array around ``center``, its voxel ``side // 2``; the border is repeated."""
+    for axis, (place, side) in enumerate(zip(center, sides, strict=True)):
+        places = np.clip(np.arange(place - side // 2, place - side // 2 + side), 0, array.shape[axis] - 1)
+        array = array.take(places, axis)
+    return array

@@ -1,0 +1,139 @@
+"""Where labelled signals and volumes lie, and what they are, found out by looking:
+
+FILE.txt                               a table, as the UCR archive has it: a signal a line, its class, then its samples
+FOLDER/*_TRAIN.txt, *_TEST.txt         such tables; TRAIN and TEST in their names give the split
+FOLDER/<class>/*.npy, .csv, .txt       signals, one a file
+FOLDER/<class>/*.npy, .nii.gz, .tif    volumes, one a file; of TIFF files stacks alone
+FOLDER/images/*.nii.gz and labels/     volumes with a label for every voxel (segmentations); names are equal up to the suffix
+
+Classes, and images with labels, may lie in train/ and val/ (or test/). For labels/ there may be masks/; the Medical
+Segmentation Decathlon has imagesTr/ and labelsTr/.
+"""
+
+import re
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Literal
+
+from visionkit.data.arrays.files import SUFFIXES, TEXT_SUFFIXES, ArrayError, Kind, has_suffix, list_arrays, read_npy
+from visionkit.data.index import DataError, natural_order
+from visionkit.data.splits import WHOLE, split_name
+
+LAYOUTS = (
+    "Expected a text table of signals (the class, then the samples, in each line); or one folder a class of signals (.npy, "
+    ".csv, .txt) or volumes (.npy, .nii, .nii.gz, stacks in .tif), maybe in train/ and val/; or images/ and labels/ of volumes."
+)
+LABELLED = (("images", "labels"), ("images", "masks"), ("imagesTr", "labelsTr"))  # folders
+VOLUMES = SUFFIXES["volume"]
+
+
+@dataclass(frozen=True)
+class Source:
+    """What lies in a folder.
+
+    Attributes:
+        kind: "signal" or "volume".
+        layout: "tables", "classes" or "segmentations".
+        splits: of "train" and "val", or of ``WHOLE``: pairs of a file and its class; of tables the class is empty; of
+            segmentations it is the file of the labels, which may be missing.
+        notes: sentences on what a reader should know.
+    """
+
+    kind: Kind
+    layout: Literal["tables", "classes", "segmentations"]
+    splits: dict[str, tuple[tuple[Path, str], ...]]
+    notes: tuple[str, ...] = ()
+
+
+def find_arrays(data: str | Path) -> Source:
+    """Look what lies at a path; only headers are read.
+
+    Raises:
+        DataError: there is no such path, no layout that is known, or more than one data set.
+    """
+    data = Path(data)
+    if data.is_file() and has_suffix(data, TEXT_SUFFIXES):
+        return Source("signal", "tables", {WHOLE: ((data, ""),)})
+    if not data.is_dir():
+        raise DataError(f"--data {data}: {'not a text table' if data.exists() else 'no such file or folder'}. {LAYOUTS}")
+    roots, notes = _split_folders(data)
+    for source in (_segmentations(roots), _classes(roots), _tables(data)):
+        if source is not None:
+            return Source(source.kind, source.layout, source.splits, notes)
+    raise DataError(f"--data {data}: neither signals nor volumes there. {LAYOUTS}")
+
+
+def _split_folders(data: Path) -> tuple[dict[str, Path], tuple[str, ...]]:
+    """The folders of the splits; ``WHOLE`` where there is none for training."""
+    named = {split_name(child.name): child for child in sorted(data.iterdir()) if child.is_dir()}
+    if "train" not in named:
+        return {WHOLE: data}, ()
+    val = next((named[name] for name in ("val", "test") if name in named), None)
+    roots = {"train": named["train"]} | ({"val": val} if val else {})
+    unused = [child.name for child in named.values() if child not in roots.values()]
+    return roots, ((f"not used: {', '.join(unused)}",) if unused else ())
+
+
+def _segmentations(roots: dict[str, Path]) -> Source | None:
+    pairs = {}
+    for split, root in roots.items():
+        folders = ((root / images, root / labels) for images, labels in LABELLED)
+        images, labels = next((pair for pair in folders if all(folder.is_dir() for folder in pair)), (None, None))
+        if images is not None:
+            of_same_name = ((path, labels / path.relative_to(images)) for path in list_arrays(images, "volume"))
+            pairs[split] = tuple((path, str(_with_any_suffix(expected))) for path, expected in of_same_name)
+    return Source("volume", "segmentations", pairs) if any(pairs.values()) else None
+
+
+def _with_any_suffix(path: Path) -> Path:
+    """The file itself, or the like of it with another suffix of volumes; where there is none, the file that is missing."""
+    stem = path.name[: -max(len(suffix) for suffix in VOLUMES if has_suffix(path, (suffix,)))]
+    return next((other for other in (path, *(path.with_name(stem + suffix) for suffix in VOLUMES)) if other.is_file()), path)
+
+
+def _classes(roots: dict[str, Path]) -> Source | None:
+    folders = {
+        split: [f for f in sorted(root.iterdir(), key=lambda f: natural_order(f.name)) if f.is_dir() and f.name[0] != "."]
+        for split, root in roots.items()
+    }
+    either = [path for found in folders.values() for f in found for kind in SUFFIXES for path in list_arrays(f, kind)]
+    if not either:
+        return None
+    kind = _kind_of(either)
+    splits = {
+        split: tuple((path, folder.name) for folder in found for path in list_arrays(folder, kind))
+        for split, found in folders.items()
+    }
+    return Source(kind, "classes", splits)
+
+
+def _kind_of(paths: list[Path]) -> Kind:
+    """By the names; where they leave it open, by the first array that can be read."""
+    if any(has_suffix(path, VOLUMES[1:]) for path in paths):
+        return "volume"
+    for path in paths:
+        if has_suffix(path, (".npy",)):
+            try:
+                return "volume" if read_npy(path).ndim > 2 else "signal"
+            except (ArrayError, OSError):
+                continue
+    return "signal"
+
+
+def _tables(data: Path) -> Source | None:
+    files = sorted(path for path in data.iterdir() if path.is_file() and has_suffix(path, TEXT_SUFFIXES))
+    splits, sets = {}, {}
+    for path in files:
+        name = re.search(r"(?i)(^|[^a-z])(train|test|val)([^a-z]|$)", path.stem)
+        split = WHOLE if name is None else "train" if name[2].lower() == "train" else "val"
+        splits.setdefault(split, []).append((path, ""))
+        if name is not None:
+            sets.setdefault(path.stem.lower().replace(name[2].lower(), ""), path)
+    if len(sets) > 1:
+        several = ", ".join(path.name for path in sets.values())
+        raise DataError(f"--data {data}: {len(sets)} data sets there ({several}); name the file of one.")
+    if "train" in splits:  # other text beside them is no data
+        splits.pop(WHOLE, None)
+    elif "val" in splits:  # to learn from, too
+        splits = {WHOLE: splits["val"]}
+    return Source("signal", "tables", {split: tuple(found) for split, found in splits.items()}) if splits else None

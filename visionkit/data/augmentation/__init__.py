@@ -1,0 +1,1 @@
+"""What is drawn at random for an epoch, and what it does to a sample."""

@@ -1,0 +1,140 @@
+"""Pictures in class folders, in any of three layouts:
+
+FOLDER/<class>/...                       one part of it is held out for validation
+FOLDER/train/<class>/... and FOLDER/val/<class>/...
+FOLDER/train.txt and FOLDER/val.txt      lines "path" (its folder is the class) or "path label"
+"""
+
+from dataclasses import replace
+from pathlib import Path
+
+import numpy as np
+
+from visionkit.data.formats.split_lists import find_list, read_list
+from visionkit.data.images.decode import PICTURE_SUFFIXES
+from visionkit.data.images.listing import is_hidden, list_pictures
+from visionkit.data.index import DataError, Index, natural_order
+from visionkit.data.splits import TEST_NAMES, TRAIN_NAMES, VAL_NAMES, WHOLE, DataSet, Splits, train_and_val
+
+LAYOUTS = (
+    "Expected one folder of pictures a class (cats/, dogs/); or train/ and val/ with such folders in each; "
+    "or lists train.txt and val.txt with a path, and after it a label, in each line."
+)
+
+
+Found = tuple[dict[str, list[Path]], dict[str, list[Path]] | None, list[str]]  # class -> files of both splits, and notes
+
+
+def read_class_folders(folder: str | Path, *, seed: int = 0) -> Splits:
+    """Training and validation of a folder of pictures; no picture is opened.
+
+    Args:
+        folder: in one of the layouts above.
+        seed: draws the pictures that are held out, where the folder has no validation split.
+
+    Raises:
+        DataError: no such folder, no layout that is known, fewer than two classes, or a split without pictures.
+    """
+    found = find_class_folders(folder)
+    class_names = found.class_names
+    if len(class_names) < 2:
+        raise DataError(f"{folder}: only one class, {class_names[0]!r}; a classifier needs at least two. {LAYOUTS}")
+    for name, index in found.splits.items():
+        if len(index) == 0:
+            raise DataError(f"{folder}: no {'validation' if name == 'val' else 'training'} pictures. {LAYOUTS}")
+    splits = train_and_val(found, seed=seed)
+    notes = list(splits.notes)
+    shared = set(splits.train.paths) & set(splits.val.paths)
+    if shared:
+        notes.append(f"{len(shared)} files are in training and in validation: the accuracy will flatter the model")
+    absent = [name for name, count in zip(class_names, splits.val.counts(), strict=True) if count == 0]
+    if absent:
+        notes.append(f"no validation pictures of {', '.join(absent)}")
+    return replace(splits, notes=tuple(notes))
+
+
+def find_class_folders(folder: str | Path) -> DataSet:
+    """Index a folder of pictures as it is: nothing is held out, and one class is enough.
+
+    Raises:
+        DataError: no such folder, no layout that is known, or validation has classes that training lacks.
+    """
+    folder = Path(folder)
+    if not folder.is_dir():
+        raise DataError(f"--data {folder}: no such folder. {LAYOUTS}")
+    train, val, notes = _split_folders(folder) or _split_lists(folder) or _one_folder(folder)
+    class_names = tuple(sorted(train, key=natural_order))
+    _check_classes(folder, class_names, val)
+    if val is None:
+        return DataSet({WHOLE: _index(class_names, train)}, tuple(notes))
+    return DataSet({"train": _index(class_names, train), "val": _index(class_names, val)}, tuple(notes))
+
+
+def _split_folders(folder: Path) -> Found | None:
+    """``train/`` and, of the folders that may be the validation split, the first that has classes in it."""
+    children = {child.name.lower(): child for child in sorted(folder.iterdir(), reverse=True) if child.is_dir()}
+
+    def first_with_classes(names):
+        for name in names:
+            if name in children and (found := _read_split(children[name]))[0]:
+                return children[name], *found
+        return None, None, []
+
+    train_folder, train, notes = first_with_classes(TRAIN_NAMES)
+    if train is None:
+        return None
+    val_folder, val, more_notes = first_with_classes(VAL_NAMES + TEST_NAMES)
+    notes = notes + more_notes
+    others = [name for name, child in children.items() if child not in (train_folder, val_folder) and not name.startswith(".")]
+    if others:
+        notes.append(f"not used: {', '.join(sorted(others))}")
+    return train, val, notes
+
+
+def _split_lists(folder: Path) -> Found | None:
+    train_list, val_list = find_list(folder, TRAIN_NAMES), find_list(folder, VAL_NAMES + TEST_NAMES)
+    if train_list is None:
+        return None
+    train, notes = read_list(folder, train_list)
+    val, more_notes = read_list(folder, val_list) if val_list is not None else (None, [])
+    return train, val, notes + more_notes
+
+
+def _one_folder(folder: Path) -> Found:
+    train, notes = _read_split(folder)
+    return train, None, notes
+
+
+def _read_split(folder: Path) -> tuple[dict[str, list[Path]], list[str]]:
+    """Class -> files, and notes on what was passed over."""
+    files, notes = {}, []
+    for child in sorted(folder.iterdir()):
+        if not child.is_dir() or is_hidden(child.name):
+            continue
+        pictures, others = list_pictures(child)
+        if pictures:
+            files[child.name] = pictures
+        else:
+            notes.append(f"folder {child} has no pictures: not taken for a class")
+        if others:
+            named = ", ".join(path.name for path in others[:3]) + (", ..." if len(others) > 3 else "")
+            notes.append(f"{len(others)} files in {child} are not pictures by their names: {named}")
+    return files, notes
+
+
+def _check_classes(folder: Path, class_names: tuple[str, ...], val: dict[str, list[Path]] | None) -> None:
+    if not class_names:
+        loose = sum(path.suffix.lower() in PICTURE_SUFFIXES for path in folder.iterdir())
+        found = f"{loose} pictures lie in it without class folders" if loose else "it has no folders with pictures"
+        raise DataError(f"{folder}: {found}. {LAYOUTS}")
+    unknown = sorted(set(val or {}) - set(class_names))
+    if unknown:
+        raise DataError(
+            f"{folder}: validation has classes that training lacks: {', '.join(unknown)} "
+            f"(training has {', '.join(class_names)}). Rename, add or remove those folders."
+        )
+
+
+def _index(class_names: tuple[str, ...], files: dict[str, list[Path]]) -> Index:
+    rows = [(str(path), label) for label, name in enumerate(class_names) for path in files.get(name, [])]
+    return Index(class_names, tuple(path for path, _ in rows), np.array([label for _, label in rows], np.int32))

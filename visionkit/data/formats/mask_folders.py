@@ -1,0 +1,224 @@
+"""Pictures and masks in folders, paired by name. Layouts, whatever the letter case:
+
+FOLDER/images/, FOLDER/masks/                          also with train/, val/, test/ below both, or with lists: train.txt
+FOLDER/train/images/, FOLDER/train/masks/              and the same in val/ and test/
+FOLDER/train/, FOLDER/train_masks/                     and the same with val and test
+FOLDER/.../x.jpg, FOLDER/.../x_mask.png                beside each other
+FOLDER/.../train-volume.tif, .../train-labels.tif      stacks beside each other; also _images and _masks
+
+A TIFF of several pages, whose mask has as many, is a picture a page (see ``stacks``).
+"""
+
+import re
+from pathlib import Path
+from typing import NamedTuple
+
+import numpy as np
+
+from visionkit.data.formats.split_lists import find_list
+from visionkit.data.images import stacks
+from visionkit.data.images.contents import read_text
+from visionkit.data.images.listing import list_pictures
+from visionkit.data.images.mask_names import find_names
+from visionkit.data.images.masks import MaskClasses, find_classes
+from visionkit.data.images.stacks import Pairs
+from visionkit.data.index import Annotation, DataError, Index, Problem
+from visionkit.data.splits import TEST_NAMES, TRAIN_NAMES, VAL_NAMES, WHOLE, DataSet, split_name
+
+PICTURE_FOLDERS = ("images", "image", "imgs", "img", "jpegimages", "pictures", "photos")
+MASK_FOLDERS = (
+    *("masks", "mask", "labels", "label", "annotations", "annotation", "gt", "ground_truth", "groundtruth"),
+    *("segmentationclass", "segmentationclassaug", "segmentation", "trimaps", "1st_manual"),
+)
+SPLIT_SUFFIXES = ("_masks", "_mask", "_labels", "_label", "_annot", "annot", "_gt")  # train_masks/ beside train/
+MASK_SUFFIXES = ("_mask", "-mask", "_masks", "_gt", "_label", "_labels", "_l", "_seg", "_segmentation", "_groundtruth")
+SPLITS = ("train", "val", "test")
+SPLIT_LISTS = {"train": TRAIN_NAMES, "val": VAL_NAMES, "test": TEST_NAMES}
+LIST_FOLDERS = ("", "ImageSets/Segmentation", "ImageSets/Main")
+
+EXPECTED = "Expected images/ and masks/ with the same names in both, or x_mask.png beside x.jpg."
+
+
+class Part(NamedTuple):
+    """Folders of pictures and of their masks, and the split that they belong to."""
+
+    split: str
+    pictures: Path
+    masks: Path
+
+
+def looks_like_masks(folder: Path) -> bool:
+    """Whether a folder has one of the layouts above, with pictures in both folders of a pair."""
+    parts = _parts(folder)
+    if any(list_pictures(part.masks)[0] and list_pictures(part.pictures)[0] for part in parts):
+        return True
+    pairs, alone = _beside(folder)
+    return len(pairs) > len(alone) or any(stacks.num_pages(picture) > 1 for picture, _ in pairs)
+
+
+def read_masks(folder: str | Path) -> DataSet:
+    """Index pictures and masks that lie in one of the layouts above; a sample of the masks is opened.
+
+    Raises:
+        DataError: no picture has a mask, or the masks hold no classes (see ``masks.find_classes``).
+    """
+    folder = Path(folder)
+    parts = _parts(folder)
+    splits: dict[str, Pairs] = {}
+    problems: list[Problem] = []
+    for part in parts:
+        pairs, alone = _pairs(part)
+        splits.setdefault(part.split, []).extend(pairs)
+        problems += alone
+    if not any(splits.values()):
+        beside, alone = _beside(folder)
+        if not beside:
+            raise DataError(f"{folder}: no picture has a mask of its name; {_examples(parts)}. {EXPECTED}")
+        problems = [Problem("missing partner", str(path), "a picture without its mask") for path in alone]
+        splits = _by_first_folder(folder, beside)
+    lists = _lists(folder) if set(splits) == {WHOLE} else {}
+    if lists:
+        splits, problems = _listed(splits[WHOLE], lists)  # pictures that no list names need no mask
+    if not any(splits.values()):
+        raise DataError(f"{folder}: none of the pictures that {', '.join(map(str, lists.values()))} name has a mask.")
+    for name, pairs in splits.items():
+        splits[name], odd = stacks.in_pages(pairs)
+        problems += odd
+    masks = [mask for pairs in splits.values() for _, mask in pairs]
+    if not masks:
+        raise DataError(f"{folder}: no picture has as many pages as its mask; {problems[-1].path}: {problems[-1].detail}.")
+    classes = find_classes(masks, find_names([folder, *(part.masks.parent for part in parts)]))
+    indexes = {name: _index(splits[name], classes) for name in sorted(splits, key=_order)}
+    return DataSet(indexes, classes.notes, tuple(problems))
+
+
+def _index(pairs: Pairs, classes: MaskClasses) -> Index:
+    return Index(
+        classes.names,
+        tuple(str(picture) for picture, _ in pairs),
+        np.full(len(pairs), -1, np.int32),
+        annotations=tuple(Annotation(mask=str(mask)) for _, mask in pairs),
+        mask_colors=classes.colors,
+    )
+
+
+def _order(split: str) -> tuple[int, str]:
+    return (SPLITS.index(split) if split in SPLITS else len(SPLITS), split)
+
+
+def _folders(folder: Path) -> dict[str, Path]:
+    """Folders directly below, by their names in lower case; hidden ones do not count."""
+    return {child.name.lower(): child for child in sorted(folder.iterdir()) if child.is_dir() and child.name[0] != "."}
+
+
+def _parts(folder: Path) -> list[Part]:
+    children = _folders(folder)
+    split_folders = {name: child for name, child in children.items() if split_name(name) in SPLITS}
+    if both := _picture_and_mask_folder(children):
+        return _parts_below(*both)
+    parts = []
+    for name, child in split_folders.items():
+        if both := _picture_and_mask_folder(_folders(child)):
+            parts.append(Part(split_name(name), *both))
+        elif masks := next((children[name + suffix] for suffix in SPLIT_SUFFIXES if name + suffix in children), None):
+            parts.append(Part(split_name(name), child, masks))
+    return parts
+
+
+def _picture_and_mask_folder(children: dict[str, Path]) -> tuple[Path, Path] | None:
+    pictures = next((children[name] for name in PICTURE_FOLDERS if name in children), None)
+    masks = next((children[name] for name in MASK_FOLDERS if name in children), None)
+    return (pictures, masks) if pictures is not None and masks is not None else None
+
+
+def _parts_below(pictures: Path, masks: Path) -> list[Part]:
+    """``images/train`` with ``masks/train`` and so on; else the two folders as a whole."""
+    mask_splits = {split_name(name): child for name, child in _folders(masks).items()}
+    picture_splits = {split_name(name): child for name, child in _folders(pictures).items()}
+    parts = [
+        Part(name, child, mask_splits[name]) for name, child in picture_splits.items() if name in SPLITS and name in mask_splits
+    ]
+    return parts or [Part(WHOLE, pictures, masks)]
+
+
+def _pairs(part: Part) -> tuple[Pairs, list[Problem]]:
+    """Pictures with the mask of the same stem, or of the stem and a suffix; and what is left over on both sides."""
+    pictures, _ = list_pictures(part.pictures)
+    masks, _ = list_pictures(part.masks)
+    exact = {_key(mask, part.masks): mask for mask in reversed(masks)}
+    suffixed = {_without_suffix(key): mask for key, mask in exact.items() if _without_suffix(key) != key}
+    pairs, problems, used = [], [], set()
+    for picture in pictures:
+        key = _key(picture, part.pictures)
+        mask = exact.get(key) or exact.get(key + picture.suffix) or suffixed.get(key) or suffixed.get(_without_suffix(key))
+        if mask is None:
+            problems.append(Problem("missing partner", str(picture), f"no mask of its name in {part.masks}"))
+        else:
+            pairs.append((picture, mask))
+            used.add(mask)
+    lone = (mask for mask in masks if mask not in used)
+    return pairs, problems + [
+        Problem("missing partner", str(mask), f"no picture of its name in {part.pictures}") for mask in lone
+    ]
+
+
+def _key(path: Path, folder: Path) -> str:
+    return str(path.relative_to(folder).with_suffix(""))
+
+
+def _without_suffix(key: str) -> str:
+    suffix = next((suffix for suffix in MASK_SUFFIXES if key.lower().endswith(suffix)), "")
+    return key[: len(key) - len(suffix)]
+
+
+def _beside(folder: Path) -> tuple[Pairs, list[Path]]:
+    """``x.jpg`` with ``x_mask.png`` in the same folder, at any depth, and stacks; and pictures that have no mask."""
+    files, _ = list_pictures(folder)
+    by_key = {_key(path, folder): path for path in reversed(files)}
+    pairs = stacks.pairs_beside(files)
+    for key, path in by_key.items():
+        plain = _without_suffix(key)
+        if plain != key and plain in by_key:
+            pairs.append((by_key[plain], path))
+    paired = {path for pair in pairs for path in pair}
+    return sorted(pairs), [path for path in files if path not in paired]
+
+
+def _by_first_folder(folder: Path, pairs: Pairs) -> dict[str, Pairs]:
+    splits: dict[str, Pairs] = {}
+    for picture, mask in pairs:
+        names = map(split_name, (stacks.stem_of(picture), picture.relative_to(folder).parts[0]))
+        splits.setdefault(next((name for name in names if name in SPLITS), WHOLE), []).append((picture, mask))
+    return splits
+
+
+def _lists(folder: Path) -> dict[str, Path]:
+    """The lists of the names of each split, where there are any."""
+    for sub in LIST_FOLDERS:
+        if (folder / sub).is_dir():
+            found = {split: find_list(folder / sub, names) for split, names in SPLIT_LISTS.items()}
+            if found["train"] is not None:
+                return {split: file for split, file in found.items() if file is not None}
+    return {}
+
+
+def _listed(pairs: Pairs, lists: dict[str, Path]) -> tuple[dict[str, Pairs], list[Problem]]:
+    """The pairs that the lists name: by path or by stem, the first thing in a line."""
+    by_stem = {picture.stem: (picture, mask) for picture, mask in pairs}
+    splits, problems = {}, []
+    for split, file in lists.items():
+        splits[split] = []
+        for line in filter(None, map(str.strip, read_text(file).splitlines())):
+            first = re.split(r"[\s,;]", line)[0]  # after it there may be the mask
+            names = [Path(name).name for name in (line, first)]
+            pair = next((by_stem[stem] for name in names for stem in (name, Path(name).stem) if stem in by_stem), None)
+            if pair is None:
+                problems.append(Problem("missing partner", first, f"listed in {file}; no such picture with a mask"))
+            else:
+                splits[split].append(pair)
+    return splits, problems
+
+
+def _examples(parts: list[Part]) -> str:
+    files = [path for part in parts for side in part[1:] for path in list_pictures(side)[0][:1]]
+    return ", ".join(map(str, files[:2])) or "it has no folders of pictures and masks"

@@ -1,0 +1,316 @@
+"""A table of pictures: CSV or TSV with a header, in one of four kinds:
+
+image,label                                   what a picture shows
+image,xmin,ymin,xmax,ymax,label               an object a row; a row without a box is a picture without objects
+image,part_0_x,part_0_y,part_1_x,...          landmarks: an object a row, with the box around them unless there is one
+image,mask                                    a picture and its mask
+
+Coordinates are pixels; or relative to the picture, where none in the table is above ``RELATIVE_UP_TO``. Pictures lie beside the
+table, in its ``images/`` or anywhere else, by an absolute path; their suffix may be missing. A column ``split`` parts the data.
+See ``table_columns`` for the names of columns that are understood.
+"""
+
+import os
+from collections.abc import Callable, Iterable
+from pathlib import Path
+from typing import NamedTuple
+
+import numpy as np
+from tqdm import tqdm
+
+from visionkit.data.formats.annotation_files import are_sound, check_not_empty, detection_index, find_by_stem, picture_finder
+from visionkit.data.formats.mask_folders import MASK_FOLDERS, PICTURE_FOLDERS
+from visionkit.data.formats.table_columns import LABEL, PICTURE, Columns, find_columns, open_rows, read_header
+from visionkit.data.images.decode import PictureError, read_size
+from visionkit.data.images.mask_names import find_names
+from visionkit.data.images.masks import find_classes
+from visionkit.data.index import NO_OBJECTS, Annotation, DataError, Index, Objects, Problem, natural_order
+from visionkit.data.splits import WHOLE, DataSet, split_name
+
+SUFFIXES = (".csv", ".tsv")
+SPLITS = ("train", "val", "test")
+RELATIVE_UP_TO = 2.0  # a relative box may reach outside its picture; no table of pixels ends there
+NAMELESS = "object"  # the class of objects in a table without labels
+EXPECTED = (
+    f"Expected a header with a column for the picture ({', '.join(PICTURE)}), and for what it shows: {', '.join(LABEL)}; "
+    "xmin,ymin,xmax,ymax; mask; or landmarks such as x0,y0,x1,y1,x2,y2."
+)
+
+
+class Row(NamedTuple):
+    """One row, understood as far as it can be without its picture."""
+
+    line: int
+    picture: str
+    split: str
+    label: str
+    mask: str
+    box: list[float]  # x1, y1, x2, y2 as they stand; empty where there is none
+    points: list[tuple[float, float]]  # nan where a landmark is not annotated
+    size: tuple[int, int] | None  # height and width
+
+
+Picture = tuple[str, list[Row]]  # its path, and its rows
+
+
+def looks_like_table(folder: Path) -> bool:
+    """Whether a folder has a table, or one for each split, that is no mere list for ``folders.find_class_folders``."""
+    return bool(_find_tables(folder))
+
+
+def read_tables(folder: str | Path) -> DataSet:
+    """Index the table in a folder; or its tables train.csv, val.csv; or those in train/ and val/.
+
+    Raises:
+        DataError: there is none, or it holds nothing that can be used.
+    """
+    tables = _find_tables(Path(folder))
+    if not tables:
+        raise DataError(f"{folder}: no table of pictures (.csv, .tsv), or several. {EXPECTED}")
+    return _read(tables)
+
+
+def read_table(path: str | Path) -> DataSet:
+    """Index one table.
+
+    Raises:
+        DataError: it has no column that names a picture, none that says what it shows, or no row that can be used.
+    """
+    return _read({WHOLE: Path(path)})
+
+
+def _find_tables(folder: Path) -> dict[str, Path]:
+    tables = _tables_in(folder)
+    by_split = {split_name(path.stem): path for path in tables if split_name(path.stem) in SPLITS}
+    if len(by_split) == len(tables) > 0:
+        return {split: by_split[split] for split in SPLITS if split in by_split}
+    if tables:
+        return {WHOLE: tables[0]} if len(tables) == 1 else {}
+    children = [child for child in sorted(folder.iterdir()) if child.is_dir() and split_name(child.name) in SPLITS]
+    below = {split_name(child.name): _tables_in(child) for child in children}
+    return {split: below[split][0] for split in SPLITS if len(below.get(split, ())) == 1}
+
+
+def _tables_in(folder: Path) -> list[Path]:
+    """Tables with columns that say what pictures show; a train.csv of paths and labels alone is a list, which others read."""
+    found = []
+    for path in sorted(folder.iterdir()):
+        if path.suffix.lower() in SUFFIXES and path.is_file():
+            columns = find_columns(read_header(path))
+            is_list = columns is not None and columns.kind == "label" and split_name(path.stem) in SPLITS
+            if columns is not None and columns.kind and not is_list:
+                found.append(path)
+    return found
+
+
+def _read(tables: dict[str, Path]) -> DataSet:
+    problems: list[Problem] = []
+    splits: dict[str, list[Picture]] = {}
+    found_columns = []
+    for split, file in tables.items():
+        columns, rows = _read_rows(file, split, problems)
+        found_columns.append(columns)
+        for name, pictures in _by_picture(file, rows, problems).items():
+            splits.setdefault(name, []).extend(pictures)
+    named = ", ".join(map(str, tables.values()))
+    if len({(columns.kind, columns.point_names) for columns in found_columns}) > 1:
+        raise DataError(f"{named}: tables of several kinds; expected the same columns in all.")
+    splits = {name: splits[name] for name in sorted(splits, key=lambda name: (*SPLITS, name).index(name))}
+    if columns.kind == "label":
+        found = _read_labels(splits, problems)
+    elif columns.kind == "objects":
+        found = _read_objects(splits, columns.point_names, problems)
+    else:
+        found = _read_masks(splits, list(tables.values()), problems)
+    return check_not_empty(found, named)
+
+
+def _read_rows(file: Path, split: str, problems: list[Problem]) -> tuple[Columns, list[Row]]:
+    try:
+        rows = open_rows(file, problems)
+    except OSError as error:
+        raise DataError(f"{file}: cannot be read ({error.strerror or error}).") from error
+    _, header = next(rows, (0, []))
+    columns = find_columns(header)
+    if columns is None or not columns.kind:
+        raise DataError(f"{file}: its columns are {', '.join(header[:20]) or 'none'}. {EXPECTED}")
+    read = []
+    for line, fields in rows:
+        try:
+            read.append(_row(line, fields + [""] * (len(header) - len(fields)), columns, split))
+        except ValueError as error:
+            problems.append(Problem("bad annotation", str(file), f"line {line}: {error}"))
+    return columns, read
+
+
+def _row(line: int, fields: list[str], columns: Columns, split: str) -> Row:
+    """Raises ValueError: a field is missing, or is not the number that it should be."""
+
+    def text(column):
+        return "" if column is None else fields[column]
+
+    picture, label = text(columns.picture), text(columns.label)
+    if not picture:
+        raise ValueError("it names no picture")
+    if columns.split is not None:
+        if not text(columns.split):
+            raise ValueError("it names no split")
+        split = split_name(text(columns.split))
+    box = [fields[column] for column in columns.box]
+    box = [_number(field) for field in box] if any(box) else []
+    if columns.has_sides and box:
+        box = [box[0], box[1], box[0] + box[2], box[1] + box[3]]
+    points = [
+        (_number(fields[x]), _number(fields[y])) if fields[x] and fields[y] else (np.nan, np.nan) for x, y in columns.points
+    ]
+    if columns.label is not None and not label and (columns.kind == "label" or box):
+        raise ValueError("it has no label")
+    if columns.mask is not None and not text(columns.mask):
+        raise ValueError("it names no mask")
+    return Row(line, picture, split, label, text(columns.mask), box, points, _size([text(column) for column in columns.size]))
+
+
+def _number(field: str) -> float:
+    try:
+        number = float(field)
+    except ValueError as error:
+        raise ValueError(f"{field[:40]!r} is no number") from error
+    if not abs(number) < np.inf:  # nor nan
+        raise ValueError(f"{field[:40]!r} is no finite number")
+    return number
+
+
+def _size(fields: list[str]) -> tuple[int, int] | None:
+    """Height and width, where they are declared so that they can be meant."""
+    if fields and all(field.isdecimal() and 0 < len(field) < 8 and int(field) > 0 for field in fields):
+        return int(fields[1]), int(fields[0])
+    return None
+
+
+def _by_picture(file: Path, rows: list[Row], problems: list[Problem]) -> dict[str, list[Picture]]:
+    """Split -> pictures, each by its path with its rows; in the order of the table."""
+    find = _finder(file, PICTURE_FOLDERS)
+    groups: dict[tuple[str, str], list[Row]] = {}
+    for row in rows:
+        groups.setdefault((row.split, row.picture), []).append(row)
+    splits: dict[str, list[Picture]] = {}
+    for (split, name), group in groups.items():
+        splits.setdefault(split, [])
+        path = find(name)
+        if path is None:
+            problems.append(Problem("missing partner", name, f"{file}, line {group[0].line}: no such picture"))
+        else:
+            splits[split].append((path, group))
+    return splits
+
+
+def _finder(file: Path, folders: Iterable[str]) -> Callable[[str], str | None]:
+    """Finds files that a table names: beside it, or in its folder's sub-folders of these names; with or without a suffix."""
+    children = {child.name.lower(): str(child) for child in sorted(file.parent.iterdir()) if child.is_dir()}
+    places = [str(file.parent), *(children[name] for name in folders if name in children)]
+    find = picture_finder()
+
+    def find_any(name):
+        # A table in Latin-1 may name files whose names are in Latin-1, too.
+        for spelling in dict.fromkeys((name, os.fsdecode(name.encode("latin-1", "ignore")))):
+            if path := find(places, spelling) or find_by_stem(find, places, spelling):
+                return path
+        return None
+
+    return find_any
+
+
+def _read_labels(splits: dict[str, list[Picture]], problems: list[Problem]) -> DataSet:
+    numbers = _class_numbers(splits)
+    indexes = {}
+    for split, pictures in splits.items():
+        for path, rows in pictures:
+            for row in rows[1:]:
+                problems.append(Problem("bad annotation", path, f"line {row.line}: listed again, as {row.label!r}; left out"))
+        labels = np.array([numbers[rows[0].label] for _, rows in pictures], np.int32)
+        indexes[split] = Index(tuple(numbers), tuple(path for path, _ in pictures), labels)
+    return DataSet(indexes, problems=tuple(problems))
+
+
+def _read_objects(splits: dict[str, list[Picture]], point_names: tuple[str, ...], problems: list[Problem]) -> DataSet:
+    all_rows = [row for pictures in splits.values() for _, rows in pictures for row in rows]
+    numbers = _class_numbers(splits)
+    coordinates = np.array([number for row in all_rows for number in (*row.box, *sum(row.points, ()))])
+    relative = not (np.abs(coordinates) > RELATIVE_UP_TO).any()
+    class_attributes = tuple({"keypoints": list(point_names)} for _ in numbers) if point_names else ()
+    indexes = {}
+    for split, pictures in splits.items():
+        paths, annotations = [], []
+        for path, rows in tqdm(pictures, f"looking at pictures of {split}", unit=" pictures", leave=False, disable=relative):
+            size = next((row.size for row in rows if row.size is not None), None)
+            try:
+                size = size if relative or size is not None else read_size(path)
+            except PictureError as error:
+                problems.append(Problem("broken picture", path, f"{error}; its size, and so its boxes, are unknown"))
+                continue
+            scale = np.array([1.0, 1.0] if relative else size[::-1])
+            paths.append(path)
+            annotations.append(Annotation(_objects(path, rows, numbers, scale, problems), size=size))
+        indexes[split] = detection_index(numbers, paths, annotations, class_attributes=class_attributes)
+    return DataSet(indexes, problems=tuple(problems))
+
+
+def _objects(path: str, rows: list[Row], numbers: dict[str, int], scale: np.ndarray, problems: list[Problem]) -> Objects:
+    """The objects of one picture, whose width and height are ``scale``."""
+    boxes, classes, keypoints = [], [], []
+    for row in rows:
+        points = np.array(row.points).reshape(-1, 2) / scale
+        seen = ~np.isnan(points).any(axis=1)
+        if row.box:
+            box = np.array(row.box) / np.tile(scale, 2)
+        elif seen.any():
+            box = np.concatenate([points[seen].min(axis=0), points[seen].max(axis=0)])
+        else:
+            continue
+        if not (are_sound(box) and are_sound(points[seen])):
+            problems.append(Problem("bad annotation", path, f"line {row.line}: numbers far outside of the picture"))
+            continue
+        boxes.append(box)
+        classes.append(numbers[row.label or NAMELESS])
+        keypoints.append(np.column_stack([np.where(seen[:, None], points, 0.0), 2.0 * seen]))
+    if not boxes:
+        return NO_OBJECTS
+    return Objects(np.array(boxes), np.array(classes, np.int32), keypoints=np.array(keypoints) if rows[0].points else None)
+
+
+def _read_masks(splits: dict[str, list[Picture]], tables: Iterable[Path], problems: list[Problem]) -> DataSet:
+    finders = [_finder(file, MASK_FOLDERS) for file in tables]
+    paths: dict[str, list[str]] = {}
+    masks: dict[str, list[str]] = {}
+    for split, pictures in splits.items():
+        paths[split], masks[split] = [], []
+        for path, rows in pictures:
+            mask = next((found for find in finders if (found := find(rows[0].mask)) is not None), None)
+            if mask is None:
+                problems.append(Problem("missing partner", path, f"line {rows[0].line}: no mask {rows[0].mask!r}"))
+            else:
+                paths[split].append(path)
+                masks[split].append(mask)
+    found = [mask for split in splits for mask in masks[split]]
+    if not found:
+        return DataSet({WHOLE: Index((), (), np.zeros(0, np.int32))}, problems=tuple(problems))
+    classes = find_classes(found, find_names(dict.fromkeys(file.parent for file in tables)))
+    indexes = {
+        split: detection_index(
+            classes.names, paths[split], [Annotation(mask=mask) for mask in masks[split]], mask_colors=classes.colors
+        )
+        for split in splits
+    }
+    return DataSet(indexes, classes.notes, tuple(problems))
+
+
+def _class_numbers(splits: dict[str, list[Picture]]) -> dict[str, int]:
+    """The labels of all splits, in natural order, with their numbers."""
+    labels = {
+        row.label or NAMELESS
+        for pictures in splits.values()
+        for _, rows in pictures
+        for row in rows
+        if row.label or row.box or row.points
+    }
+    return {label: number for number, label in enumerate(sorted(labels, key=natural_order))}

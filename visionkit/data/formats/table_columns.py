@@ -1,0 +1,161 @@
+"""What the columns of a table of pictures mean, by their names; letter case, blanks and hyphens do not matter."""
+
+import csv
+import io
+import re
+from collections.abc import Iterator, Sequence
+from pathlib import Path
+from typing import NamedTuple
+
+from visionkit.data.images.contents import read_text
+from visionkit.data.index import DataError, Problem
+
+PICTURE = (
+    "image_path",
+    "image",
+    "path",
+    "filepath",
+    "file",
+    "filename",
+    "file_name",
+    "image_name",
+    "image_id",
+    "img",
+    "picture",
+)
+LABEL = ("label", "class", "category", "species", "target", "class_name", "label_name")
+MASK = ("mask", "mask_path", "mask_file", "mask_filename", "mask_name")
+SPLIT = ("split", "subset", "set", "partition")
+SIZE = (("image_width", "image_height"), ("img_width", "img_height"), ("width", "height"))
+CORNERS = (
+    ("xmin", "ymin", "xmax", "ymax"),
+    ("x_min", "y_min", "x_max", "y_max"),
+    ("left", "top", "right", "bottom"),
+    ("x1", "y1", "x2", "y2"),
+)
+CORNER_AND_SIDES = (
+    ("x", "y", "w", "h"),
+    ("x", "y", "width", "height"),
+    ("bbox_x", "bbox_y", "bbox_w", "bbox_h"),
+    ("bbox_x", "bbox_y", "bbox_width", "bbox_height"),
+)
+X_OF_POINT = (re.compile(r"(?P<name>.+)_x"), re.compile(r"x_?(?P<name>\d+)"))  # left_eye_x; x0
+FEWEST_POINTS = 3  # two are the corners of a box
+DELIMITERS = ",;\t|"
+
+
+class Columns(NamedTuple):
+    """Positions of columns; None, or nothing, where there is no such column.
+
+    Attributes:
+        box: x1, y1, x2, y2; or, if ``has_sides``, x1, y1, width, height.
+        points: x and y of each landmark; ``point_names`` are theirs.
+        size: width and height of the picture.
+    """
+
+    picture: int
+    label: int | None = None
+    mask: int | None = None
+    split: int | None = None
+    box: tuple[int, ...] = ()
+    has_sides: bool = False
+    points: tuple[tuple[int, int], ...] = ()
+    point_names: tuple[str, ...] = ()
+    size: tuple[int, ...] = ()
+
+    @property
+    def kind(self) -> str:
+        """What is annotated: "mask", "objects", "label", or "" where nothing is."""
+        if self.mask is not None:
+            return "mask"
+        if self.box or self.points:
+            return "objects"
+        return "label" if self.label is not None else ""
+
+
+def find_columns(header: Sequence[str]) -> Columns | None:
+    """What the columns mean; None where none names a picture."""
+    names = [re.sub(r"[\s-]+", "_", name.strip().lower()) for name in header]
+    position = {name: i for i, name in reversed(list(enumerate(names)))}
+
+    def first(candidates):
+        return next((position[name] for name in candidates if name in position), None)
+
+    def all_of(candidates):
+        return next((tuple(position[name] for name in group) for group in candidates if set(group) <= position.keys()), ())
+
+    picture = first(PICTURE)
+    if picture is None:
+        return None
+    points, point_names = _points(position)
+    numbered = [name for name in point_names if name.isdecimal()]
+    corners = all_of(CORNERS if len(numbered) < FEWEST_POINTS else CORNERS[:-1])  # x1,y1,x2,y2 may begin a row of landmarks
+    box = corners or all_of(CORNER_AND_SIDES)
+    size = next((found for pair in SIZE if (found := all_of([pair])) and not set(found) & set(box)), ())
+    kept = [i for i, point in enumerate(points) if not set(point) & set(box)]
+    kept = kept if len(kept) >= FEWEST_POINTS else []
+    return Columns(
+        picture,
+        first(LABEL),
+        first(MASK),
+        first(SPLIT),
+        box,
+        bool(box) and not corners,
+        tuple(points[i] for i in kept),
+        tuple(point_names[i] for i in kept),
+        size,
+    )
+
+
+def _points(position: dict[str, int]) -> tuple[list[tuple[int, int]], list[str]]:
+    points, names = [], []
+    for name, x in sorted(position.items(), key=lambda item: item[1]):
+        match = next((match for pattern in X_OF_POINT if (match := pattern.fullmatch(name))), None)
+        partner = None if match is None else f"{name[:-1]}y" if name.endswith("_x") else f"y{name[1:]}"
+        if partner in position:
+            points.append((x, position[partner]))
+            names.append(match["name"])
+    return points, names
+
+
+def read_header(file: Path) -> list[str]:
+    """The fields of the first line; none where it cannot be read."""
+    try:
+        return next(open_rows(file, []), (0, []))[1]
+    except (OSError, DataError):
+        return []
+
+
+def open_rows(file: Path, problems: list[Problem]) -> Iterator[tuple[int, list[str]]]:
+    """The rows of a table, first the header.
+
+    Args:
+        file: its fields are parted by whichever of ``DELIMITERS`` is most frequent in the first line.
+        problems: takes the lines that cannot be parted.
+
+    Returns:
+        line numbers with fields, without empty lines.
+
+    Raises:
+        OSError: it cannot be read.
+        DataError: it is no text.
+    """
+    text = read_text(file)
+    if "\0" in text:
+        raise DataError(f"{file}: not a table of text: it holds null characters.")
+    first_line = text.lstrip().partition("\n")[0]
+    delimiter = max(DELIMITERS, key=first_line.count)
+    return _rows(file, csv.reader(io.StringIO(text, newline=""), delimiter=delimiter), problems)
+
+
+def _rows(file: Path, reader, problems: list[Problem]) -> Iterator[tuple[int, list[str]]]:
+    while True:
+        try:
+            fields = [field.strip() for field in next(reader)]
+        except StopIteration:
+            return
+        except csv.Error as error:
+            problems.append(Problem("bad annotation", str(file), f"line {reader.line_num}: {error}"))
+            continue
+        if any(fields):
+            yield reader.line_num, fields

@@ -1,0 +1,387 @@
+"""Pascal VOC: an XML file a picture. Layouts, whatever the letter case of the folders:
+
+FOLDER/Annotations/, FOLDER/JPEGImages/ (or images/)    with ImageSets/Main/train.txt, val.txt, ... the data set is split
+FOLDER/x.xml, FOLDER/x.jpg                              beside each other
+FOLDER/train/, FOLDER/val/, FOLDER/test/                each in one of the layouts above
+
+Pixel coordinates are taken as they stand: 0-based and half-open, so that a box is ``xmax - xmin`` wide. (The VOC challenge
+itself counted from 1 and included the last pixel; what tools write is a mixture, and a pixel is below what people annotate.)
+
+Class names are those found, in natural order; unless ``classes.txt`` or ``labels.txt`` in FOLDER gives them.
+"""
+
+import os
+import re
+import xml.etree.ElementTree as ET
+from collections import Counter
+from collections.abc import Callable
+from dataclasses import replace
+from pathlib import Path
+from typing import Any, NamedTuple
+
+import numpy as np
+from tqdm import tqdm
+
+from visionkit.data.formats.annotation_files import (
+    Pictures,
+    are_sound,
+    brief,
+    check_not_empty,
+    decimal,
+    detection_index,
+    find_by_stem,
+    new_name,
+    object_problem,
+    one_line,
+    picture_finder,
+    put_picture,
+    read_names,
+    read_paths,
+    with_known_class,
+)
+from visionkit.data.formats.split_lists import LABEL_FILES
+from visionkit.data.images.decode import PICTURE_SUFFIXES, PictureError, read_size
+from visionkit.data.index import NO_OBJECTS, Annotation, DataError, Objects, Problem, natural_order
+from visionkit.data.splits import WHOLE, DataSet, split_name
+
+PICTURE_FOLDERS = ("jpegimages", "images")
+LIST_FOLDERS = ("Main", "")  # below ImageSets
+SIDES = range(1, 1_000_000)  # what <width> and <height> may say; the picture's header counts otherwise
+DIGITS = 8  # of pixels, in files; whole numbers are written without
+CORNERS = ("xmin", "ymin", "xmax", "ymax")
+NO_ATTRIBUTES = ("folder", "filename", "path", "size", "object", "file_name")  # of a picture, as we hold them
+NO_OBJECT_ATTRIBUTES = ("name", "bndbox")
+LOOKED_INTO = 10  # XML files beside pictures that are opened to see whether they are annotations
+
+
+class Record(NamedTuple):
+    """One XML file: the picture, what is annotated on it, and the names of its objects."""
+
+    picture: str
+    annotation: Annotation
+    names: list[str]
+
+
+class UnusableError(Exception):
+    """Why an XML file cannot be used; its argument is a ``Problem``."""
+
+
+def looks_like_voc(folder: Path) -> bool:
+    """Whether a folder has one of the layouts above."""
+    return bool(_roots(Path(folder)))
+
+
+def read_voc(folder: str | Path) -> DataSet:
+    """Index a data set in Pascal VOC's format; no picture is opened, but where an XML file lacks the size.
+
+    ``Annotation.attributes`` and ``Objects.attributes`` hold what else stands in the XML: ``depth``, ``segmented``; ``pose``,
+    ``truncated``, ``difficult``, ``occluded``, ...
+
+    Raises:
+        DataError: no layout that is known, or not one picture with a sound annotation.
+    """
+    folder = Path(folder)
+    roots = _roots(folder)
+    if not roots:
+        raise DataError(f"{folder}: no VOC data set. Expected Annotations/*.xml and JPEGImages/, or .xml beside pictures.")
+    problems, notes = [], []
+    files = {name: split for part, root in roots.items() for name, split in _read_root(part, root, problems, notes).items()}
+    names_file = next((folder / name for name in LABEL_FILES if (folder / name).is_file()), None)
+    if names_file is None:
+        found = {name for split in files.values() for record in split for name in record.names}
+        class_names = sorted(found, key=natural_order)
+    else:
+        class_names = list(dict.fromkeys(read_names(names_file)))
+    positions = {name: position for position, name in enumerate(class_names)}
+    splits = {}
+    for split, records in files.items():
+        annotations = [_with_classes(record, positions, problems) for record in records]
+        splits[split] = detection_index(class_names, [record.picture for record in records], annotations)
+    return check_not_empty(DataSet(splits, tuple(notes), tuple(dict.fromkeys(problems))), folder)
+
+
+def _roots(folder: Path) -> dict[str, Path]:
+    """Folders in one of the first two layouts, by the split that they are."""
+    if _xml_folder(folder) is not None:
+        return {WHOLE: folder}
+    parts = {split_name(name): path for name, path in sorted(_folders(folder).items())}
+    return {part: parts[part] for part in ("train", "val", "test") if part in parts and _xml_folder(parts[part]) is not None}
+
+
+def _folders(folder: Path) -> dict[str, Path]:
+    """Folders in it, by name in lower case."""
+    try:
+        return {entry.name.lower(): Path(entry.path) for entry in os.scandir(folder) if entry.is_dir()}
+    except OSError:
+        return {}
+
+
+def _xml_folder(root: Path) -> Path | None:
+    """Where the XML files lie."""
+    named = _folders(root).get("annotations")
+    if named is not None and _xml_files(named):
+        return named
+    files = list(_xml_files(root).values())[:LOOKED_INTO] if root.is_dir() else []
+    return root if any(path.is_file() and b"<annotation" in path.read_bytes()[:4096] for path in files) else None
+
+
+def _xml_files(folder: Path) -> dict[str, Path]:
+    """XML files by their stem, in natural order."""
+    files = (path for path in folder.iterdir() if path.suffix.lower() == ".xml" and not path.name.startswith("."))
+    return {path.stem: path for path in sorted(files, key=lambda path: natural_order(path.name))}
+
+
+def _read_root(part: str, root: Path, problems: list[Problem], notes: list[str]) -> dict[str, list[Record]]:
+    """The records of each split of a folder in one of the first two layouts; ``part`` names it where it is not split."""
+    xml_folder, find = _xml_folder(root), picture_finder()
+    xml_files = _xml_files(xml_folder)
+    picture_folders = [str(path) for name, path in _folders(root).items() if name in PICTURE_FOLDERS] or [str(root)]
+    lists = _lists(root)
+    splits = {name: _listed(file, xml_files, problems) for name, file in lists.items()} or {part: list(xml_files.values())}
+    used = dict.fromkeys(path for paths in splits.values() for path in paths)
+    records = {}
+    for path in tqdm(used, "reading annotations", unit=" files", leave=False, delay=1):
+        try:
+            records[path] = _read_xml(path, lambda name, path=path: _find_picture(find, picture_folders, name, path), problems)
+        except UnusableError as error:
+            problems.append(error.args[0])
+    _drop_those_claimed_twice(records, problems)
+    if lists and len(used) < len(xml_files):
+        notes.append(f"{len(xml_files) - len(used)} annotations stand in no list of {root / 'ImageSets'}: not used")
+    if not lists:
+        problems += _without_xml(picture_folders, xml_files, {record.picture for record in records.values()})
+    return {name: [records[path] for path in paths if path in records] for name, paths in splits.items()}
+
+
+def _lists(root: Path) -> dict[str, Path]:
+    """The list of each split; those of a single class are passed over, and trainval where its parts are there."""
+    folders = (root / "ImageSets" / name for name in LIST_FOLDERS)
+    files = next((found for folder in folders if (found := sorted(folder.glob("*.txt")))), [])
+    lists: dict[str, Path] = {}
+    for file in files:
+        if not _is_of_one_class(file):
+            name = split_name(file.stem)
+            lists[file.stem if name in lists else name] = file
+    if {"train", "val"} <= lists.keys():
+        lists.pop("trainval", None)
+    order = ("train", "val", "test")
+    return dict(sorted(lists.items(), key=lambda item: (order.index(item[0]) if item[0] in order else len(order), item[0])))
+
+
+def _is_of_one_class(file: Path) -> bool:
+    """Whether it is a list such as cat_train.txt: lines with a picture, and 1, 0 or -1 as the class is in it."""
+    if not re.fullmatch(".+_(train|val|trainval|test)", file.stem):
+        return False
+    return all(re.search(r"\s(-1|0|1)$", line) for line in _read_list(file))
+
+
+def _read_list(file: Path) -> list[str]:
+    try:
+        return read_paths(file)
+    except OSError as error:
+        raise DataError(f"{file}: cannot be read ({error.strerror or error}).") from error
+
+
+def _listed(file: Path, xml_files: dict[str, Path], problems: list[Problem]) -> list[Path]:
+    paths = []
+    for line in _read_list(file):
+        without_flag = re.sub(r"\s+(-1|0|1)$", "", line)
+        spellings = (line, without_flag, line.rpartition(".")[0], Path(line).stem)
+        path = next((xml_files[name] for name in spellings if name in xml_files), None)
+        if path is None:
+            problems.append(Problem("missing partner", str(file), f"{brief(line)} is listed, but has no .xml file"))
+        else:
+            paths.append(path)
+    return list(dict.fromkeys(paths))
+
+
+def _find_picture(find: Callable, folders: list[str], filename: str, xml: Path) -> str | None:
+    """By what <filename> says; else by the name of the XML file."""
+    beside = [*folders, str(xml.parent)]
+    return (find(folders, filename) if filename else None) or find_by_stem(find, beside, xml.stem) or find(beside, filename)
+
+
+def _read_xml(path: Path, find: Callable[[str], str | None], problems: list[Problem]) -> Record:
+    root = _parse(path)
+    picture = find((root.findtext("filename") or "").strip())
+    if picture is None:
+        raise UnusableError(Problem("missing partner", str(path), "its picture is not there"))
+    attributes, size = _leaves(root, NO_ATTRIBUTES), root.find("size")
+    sides = [_whole_number(size, side) for side in ("height", "width")]
+    if all(side in SIDES for side in sides):
+        height, width = sides
+    else:
+        try:
+            height, width = read_size(picture)
+        except PictureError as error:
+            raise UnusableError(Problem("broken picture", picture, str(error))) from error
+    if (depth := _whole_number(size, "depth")) is not None:
+        attributes["depth"] = depth
+    objects, names = _read_objects(root, path, (height, width), problems)
+    return Record(picture, Annotation(objects, size=(height, width), attributes=attributes), names)
+
+
+class _WithoutDoctype(ET.TreeBuilder):
+    def doctype(self, name: str, public_id: str, system_id: str) -> None:
+        raise ET.ParseError("it has a DOCTYPE, which may hold entities that fill the memory")
+
+
+def _parse(path: Path) -> ET.Element:
+    try:
+        root = ET.fromstring(path.read_bytes(), ET.XMLParser(target=_WithoutDoctype()))
+    except (ET.ParseError, OSError, ValueError, LookupError) as error:  # of an encoding: ValueError, LookupError
+        raise UnusableError(Problem("bad annotation", str(path), f"no XML that can be read: {error}")) from error
+    if root.tag != "annotation":
+        raise UnusableError(Problem("bad annotation", str(path), "its outermost element is not <annotation>"))
+    return root
+
+
+def _read_objects(root: ET.Element, path: Path, size: tuple[int, int], problems: list[Problem]) -> tuple[Objects, list[str]]:
+    """Objects, of which the classes are still 0, and their names."""
+    names, boxes, attributes = [], [], []
+    for number, element in enumerate(root.findall("object"), 1):
+        name, box = (element.findtext("name") or "").strip(), _corners(element)
+        relative = None if box is None else np.array(box) / (size[1], size[0], size[1], size[0])
+        if not name:
+            problems.append(object_problem(path, f"object {number}", "it has no <name>"))
+        elif relative is None or not are_sound(relative):
+            problems.append(object_problem(path, f"object {number}, {brief(name)}", "<bndbox> does not hold four numbers"))
+        else:
+            names.append(name)
+            boxes.append(relative)
+            attributes.append(_leaves(element, NO_OBJECT_ATTRIBUTES))
+    if not boxes:
+        return NO_OBJECTS, []
+    return Objects(np.array(boxes), np.zeros(len(boxes), np.int32), attributes=tuple(attributes)), names
+
+
+def _corners(element: ET.Element) -> list[float] | None:
+    box = element.find("bndbox")
+    texts = ["" if box is None else (box.findtext(corner) or "") for corner in CORNERS]
+    try:
+        return [float(text) for text in texts] if not any("_" in text for text in texts) else None
+    except ValueError:
+        return None
+
+
+def _whole_number(element: ET.Element | None, child: str) -> int | None:
+    text = "" if element is None else (element.findtext(child) or "").strip()
+    return int(text.partition(".")[0]) if re.fullmatch("[0-9]{1,9}([.]0*)?", text) else None
+
+
+def _leaves(element: ET.Element, without: tuple[str, ...]) -> dict[str, Any]:
+    """The children that hold text only, by tag. What is written like a number is one."""
+    leaves = {child.tag: (child.text or "").strip() for child in element if len(child) == 0 and child.tag not in without}
+    return {tag: _value(text) for tag, text in leaves.items() if text}
+
+
+def _value(text: str) -> int | float | str:
+    for number in (int, float):
+        try:
+            if str(number(text)) == text and text not in ("nan", "inf", "-inf"):
+                return number(text)
+        except ValueError:
+            pass
+    return text
+
+
+def _drop_those_claimed_twice(records: dict[Path, Record], problems: list[Problem]) -> None:
+    """Copied XML files often keep the <filename> of their original: of two that name one picture, one is wrong."""
+    claims: dict[str, Path] = {}
+    for path in sorted(records, key=lambda path: path.stem != Path(records[path].picture).stem):
+        picture = records[path].picture
+        if picture in claims:
+            problems.append(Problem("bad annotation", str(path), f"it names {picture}, of which {claims[picture]} tells"))
+            del records[path]
+        claims.setdefault(picture, path)
+
+
+def _without_xml(folders: list[str], xml_files: dict[str, Path], used: set[str]) -> list[Problem]:
+    problems = []
+    for folder in folders:
+        for path in sorted(Path(folder).iterdir(), key=lambda path: natural_order(path.name)):
+            if path.suffix.lower() in PICTURE_SUFFIXES and path.stem not in xml_files and str(path) not in used:
+                problems.append(Problem("missing partner", str(path), "the picture has no .xml file"))
+    return problems
+
+
+def _with_classes(record: Record, positions: dict[str, int], problems: list[Problem]) -> Annotation:
+    classes = np.array([positions.get(name, -1) for name in record.names], np.int32)
+    for name in dict.fromkeys(name for name in record.names if name not in positions):
+        detail = f"{brief(name)} is not among the {len(positions)} class names"
+        problems.append(Problem("unknown label", record.picture, detail))
+    return replace(record.annotation, objects=replace(record.annotation.objects, classes=classes))
+
+
+def write_voc(found: DataSet, folder: str | Path, *, pictures: Pictures = "copy") -> Counter[str]:
+    """Write a data set of boxes in Pascal VOC's format: Annotations/, JPEGImages/, classes.txt and, if it is split, ImageSets/.
+
+    Args:
+        found: its pictures are there and sound.
+        folder: to write into; nothing of that data set is in it.
+        pictures: whether they are copied, or symbolic links made to them.
+
+    Returns:
+        what the format cannot express: how many, by what they are.
+
+    Raises:
+        PictureError: a picture of unknown size cannot be read.
+        OSError: a file cannot be written.
+    """
+    folder, lost, taken = Path(folder), Counter(), {}
+    written: dict[str, list[tuple[str, bytes]]] = {}  # by source: a picture may be in several splits, with the same annotation
+    for part in ("Annotations", "JPEGImages"):
+        (folder / part).mkdir(parents=True, exist_ok=True)
+    class_names = [one_line(name) for name in found.class_names]
+    (folder / "classes.txt").write_text("".join(f"{name}\n" for name in class_names), encoding="utf-8")
+    for split, index in found.splits.items():
+        stems = []
+        pairs = zip(index.paths, index.annotations, strict=True)
+        for path, annotation in tqdm(pairs, f"writing {split}", total=len(index), unit=" pictures", leave=False):
+            size = annotation.size or read_size(path)
+            objects = with_known_class(annotation.objects, lost)
+            same = (name for name, xml in written.get(path, ()) if _xml(name, annotation, objects, size, class_names) == xml)
+            if (name := next(same, None)) is None:
+                name = new_name(path, taken, lost, by_stem=True)
+                put_picture(path, folder / "JPEGImages" / name, pictures)
+                xml = _xml(name, annotation, objects, size, class_names, lost)
+                (folder / "Annotations" / f"{Path(name).stem}.xml").write_bytes(xml)
+                written.setdefault(path, []).append((name, xml))
+            stems.append(Path(name).stem)
+        if split != WHOLE:
+            list_file = folder / "ImageSets" / "Main" / f"{one_line(split).replace('/', '_')}.txt"
+            list_file.parent.mkdir(parents=True, exist_ok=True)
+            list_file.write_text("".join(f"{stem}\n" for stem in stems), encoding="utf-8")
+    lost["classes with an id or more: VOC has names only"] += sum(map(bool, next(iter(found.splits.values())).class_attributes))
+    return lost
+
+
+def _xml(name, annotation: Annotation, objects: Objects, size: tuple[int, int], class_names: list[str], lost=None) -> bytes:
+    lost = Counter() if lost is None else lost
+    root = ET.Element("annotation")
+    _add(root, {"folder": "JPEGImages", "filename": name}, lost)
+    attributes = {"segmented": 0} | annotation.attributes
+    sizes = {"width": size[1], "height": size[0], "depth": attributes.pop("depth", 3)}
+    _add(ET.SubElement(root, "size"), sizes, lost)
+    _add(root, {tag: value for tag, value in attributes.items() if tag not in NO_ATTRIBUTES}, lost)
+    corners = objects.boxes * (size[1], size[0], size[1], size[0])
+    for row, label in enumerate(objects.classes.tolist()):
+        element = ET.SubElement(root, "object")
+        attributes = {"pose": "Unspecified", "truncated": 0, "difficult": 0} | (objects.attributes or ({},) * len(objects))[row]
+        attributes = {tag: value for tag, value in attributes.items() if tag not in NO_OBJECT_ATTRIBUTES}
+        _add(element, {"name": class_names[label]} | attributes, lost)
+        pixels = (decimal(corner, DIGITS) for corner in corners[row].tolist())
+        _add(ET.SubElement(element, "bndbox"), dict(zip(CORNERS, pixels, strict=True)), lost)
+    lost["outlines: VOC has boxes only"] += sum(outline is not None for outline in objects.outlines)
+    if objects.keypoints is not None:
+        lost["objects with keypoints: VOC has boxes only"] += int(objects.keypoints[..., 2].any(axis=1).sum())
+    ET.indent(root, "\t")
+    return ET.tostring(root, "utf-8")
+
+
+def _add(parent: ET.Element, children: dict[str, Any], lost: Counter[str]) -> None:
+    for tag, value in children.items():
+        if re.fullmatch("[A-Za-z_][A-Za-z0-9_.-]*", tag) and isinstance(value, int | float | str):
+            ET.SubElement(parent, tag).text = one_line(str(int(value) if isinstance(value, bool) else value))
+        elif value is not None:
+            lost[f"attributes {brief(tag)}: VOC has plain values only"] += 1

@@ -1,0 +1,273 @@
+"""From the bytes of a picture file to pixels.
+
+``decode_in_graph`` is TensorFlow alone, and is exported inside every bundle; ``read_picture`` calls the very same function, so
+that training and serving see the same pixels. It adds the formats, flavours and checks that TensorFlow lacks, through Pillow.
+"""
+
+import io
+import warnings
+from pathlib import Path
+
+import cv2
+import numpy as np
+import tensorflow as tf
+from PIL import Image, ImageOps
+
+from visionkit.data.images.contents import read_contents
+
+PICTURE_SUFFIXES = frozenset(
+    [
+        ".jpg",
+        ".jpeg",
+        ".jpe",
+        ".jfif",
+        ".png",
+        ".gif",
+        ".bmp",
+        ".webp",
+        ".tif",
+        ".tiff",
+        ".ppm",
+        ".pgm",
+        ".pbm",
+        ".pnm",
+        ".avif",
+        ".jp2",
+        ".tga",
+        ".ico",
+    ]
+)
+MAX_PIXELS = 178_956_970  # a file may declare any size: beyond this one, as Pillow has it, it is taken for an attack
+DECODED_BY_TENSORFLOW = ("JPEG", "MPO", "PNG", "GIF", "BMP")
+JPEG_START, PNG_START = b"\xff\xd8\xff", b"\x89PNG\r\n\x1a\n"
+HEADER_BYTES = 65_536  # bytes from the start of a file in which its EXIF header and other facts are looked for
+TAG_SEARCHED = 4_096  # bytes of that header in which the orientation tag stands
+
+
+class PictureError(ValueError):
+    """A file that is no picture, or a damaged one; the message is a short reason."""
+
+
+def read_picture(path: str | Path) -> np.ndarray:
+    """Read any picture file as it is meant to be seen.
+
+    Grey, palette, CMYK and 16-bit pictures become 8-bit RGB (16 bits by their upper half); EXIF rotation is carried out;
+    transparency is laid on white; of an animation the first frame counts.
+
+    Args:
+        path: a JPEG, PNG, GIF, BMP, WebP, TIFF, ... file.
+
+    Returns:
+        ``(H, W, 3)`` uint8.
+
+    Raises:
+        PictureError: the file is missing, empty, damaged or not a picture.
+    """
+    return decode(_contents(path))
+
+
+def read_size(path: str | Path) -> tuple[int, int]:
+    """Height and width in pixels of a picture as it is meant to be seen; only its header is looked at.
+
+    Raises:
+        PictureError: the file is missing, empty or not a picture.
+    """
+    contents = _contents(path)
+    header = open_header(contents)
+    if header is None:
+        return _decode_deep_tiff(contents).shape[:2]
+    return (header.width, header.height) if _orientation(header) >= 5 else (header.height, header.width)
+
+
+def _contents(path: str | Path) -> bytes:
+    try:
+        return read_contents(path)
+    except OSError as error:
+        raise PictureError(error.strerror or str(error)) from error
+
+
+def decode(contents: bytes) -> np.ndarray:
+    """The pixels of an encoded picture; see ``read_picture``."""
+    return decode_and_judge(contents)[0]
+
+
+def decode_and_judge(contents: bytes) -> tuple[np.ndarray, bool]:
+    """The pixels, and whether a window of them can be decoded alone: in a sound grey or RGB JPEG that is not to be rotated."""
+    header = open_header(contents)
+    if header is None:
+        return _decode_deep_tiff(contents), False
+    orientation = _orientation(header)
+    if _graph_reads_it_right(header, contents, orientation):
+        try:
+            pixels = _decode_eagerly(tf.constant(contents)).numpy()
+            return pixels, header.format in ("JPEG", "MPO") and header.mode in ("L", "RGB") and orientation == 1
+        except tf.errors.InvalidArgumentError:
+            pass  # a rare flavour, which Pillow may know; if it is damage, Pillow says which
+    try:
+        return _pixels_of(ImageOps.exif_transpose(header)), False
+    except Exception as error:  # Pillow's decoders raise OSError, SyntaxError, struct.error, ...
+        raise PictureError(f"damaged {header.format} file ({error})") from error
+
+
+def _orientation(header: Image.Image) -> int:
+    try:
+        orientation = header.getexif().get(0x0112, 1)
+    except Exception:  # damaged EXIF, which does not spoil the pixels
+        return 1
+    return orientation if orientation in range(1, 9) else 1
+
+
+def _graph_reads_it_right(header: Image.Image, contents: bytes, orientation: int) -> bool:
+    """TensorFlow takes a BMP's palette for greys and a GIF's transparency for black, and ours misses EXIF in odd places."""
+    if header.format not in DECODED_BY_TENSORFLOW:
+        return False
+    if header.format == "BMP":
+        return header.mode == "RGB"
+    if header.format == "GIF":
+        return "transparency" not in header.info
+    if orientation == 1 and b"Exif" not in contents[:HEADER_BYTES] and b"eXIf" not in contents[:HEADER_BYTES]:
+        return True
+    return int(_orientation_in_graph(contents)) == orientation
+
+
+def open_header(contents: bytes) -> Image.Image | None:
+    """The lazily opened picture, of which only the header has been read; None for a TIFF that Pillow does not know.
+
+    Raises:
+        PictureError: empty, not a picture, or larger than ``MAX_PIXELS``.
+    """
+    if not contents:
+        raise PictureError("empty file")
+    try:
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore")  # Pillow warns of large pictures and odd metadata; we judge below
+            header = Image.open(io.BytesIO(contents))
+    except Image.DecompressionBombError as error:
+        raise PictureError(f"more than {MAX_PIXELS:,} pixels") from error
+    except Exception as error:
+        if contents[:4] in (b"II*\0", b"MM\0*"):
+            return None
+        raise PictureError("not a picture, whatever its name says") from error
+    if header.width * header.height > MAX_PIXELS:
+        raise PictureError(f"{header.width} x {header.height} pixels; at most {MAX_PIXELS:,} are read")
+    return header
+
+
+def decode_in_graph(contents: tf.Tensor) -> tf.Tensor:
+    """Decode one JPEG, PNG, GIF or BMP inside a TensorFlow graph.
+
+    Args:
+        contents: scalar string, the encoded picture.
+
+    Returns:
+        ``(H, W, 3)`` uint8, rotated by its EXIF header, transparency on white (on black in a GIF), first frame of an animation.
+
+    Raises:
+        tf.errors.InvalidArgumentError: it is damaged, of another format, or a BMP with a palette.
+    """
+
+    def jpeg():
+        return orient(tf.io.decode_jpeg(contents, 3, dct_method="INTEGER_ACCURATE"), exif_orientation(contents))
+
+    def png():
+        def blended():
+            return _on_white(tf.io.decode_png(contents, 4))
+
+        image = tf.cond(_png_has_alpha(contents), blended, lambda: tf.io.decode_png(contents, 3))
+        return orient(image, exif_orientation(contents, marker="eXIf"))
+
+    def other():
+        bits = tf.io.decode_raw(tf.strings.substr(contents + " " * 30, 28, 1), tf.uint8)[0]
+        has_palette = (tf.strings.substr(contents, 0, 2) == "BM") & (bits < 24)
+        palette_is_unknown = tf.debugging.Assert(~has_palette, ["a BMP with a palette; convert it to PNG"])
+        with tf.control_dependencies([palette_is_unknown]):
+            return tf.io.decode_image(contents, 3, expand_animations=False)
+
+    is_jpeg = tf.strings.substr(contents, 0, len(JPEG_START)) == JPEG_START
+    is_png = tf.strings.substr(contents, 0, len(PNG_START)) == PNG_START
+    return tf.case([(is_jpeg, jpeg), (is_png, png)], default=other, exclusive=True)
+
+
+def exif_orientation(contents: tf.Tensor, marker: str = "Exif\0\0") -> tf.Tensor:
+    """The EXIF orientation, 1 to 8, of an encoded picture inside a graph; 1 where there is none.
+
+    The tag is found by its bytes: number 0x0112, type 3 (short), count 1, value; in the header's own byte order.
+    """
+    parts = tf.strings.split(tf.strings.substr(contents, 0, HEADER_BYTES), marker, maxsplit=1)
+    header = tf.cond(tf.size(parts) > 1, lambda: tf.strings.substr(parts[1], 0, TAG_SEARCHED), lambda: "")
+    values = tf.cast(tf.io.decode_raw(header, tf.uint8), tf.int32)
+    values = tf.concat([values, tf.zeros([10], tf.int32)], 0)  # so that short or missing headers have windows, too
+    little_endian = values[0] == ord("I")
+    tag = tf.where(little_endian, [0x12, 0x01, 3, 0, 1, 0, 0, 0], [0x01, 0x12, 0, 3, 0, 0, 0, 1])
+    windows = tf.signal.frame(values, 10, 1)
+    found = windows[tf.reduce_all(windows[:, :8] == tag, axis=1)]
+    orientation = tf.cond(
+        tf.shape(found)[0] > 0, lambda: tf.where(little_endian, found[0, 8], found[0, 9]), lambda: tf.constant(1)
+    )
+    return tf.where((orientation >= 1) & (orientation <= 8), orientation, 1)
+
+
+def orient(image: tf.Tensor, orientation: tf.Tensor) -> tf.Tensor:
+    """Turn and mirror ``(H, W, C)`` as EXIF ``orientation`` (1 to 8) asks."""
+    # 5 to 8 exchange the axes; then two bits say which axes are mirrored.
+    image = tf.cond(orientation >= 5, lambda: tf.transpose(image, [1, 0, 2]), lambda: image)
+    mirrored_x = tf.reduce_any(orientation == [2, 3, 6, 7])
+    mirrored_y = tf.reduce_any(orientation == [3, 4, 7, 8])
+    image = tf.cond(mirrored_x, lambda: image[:, ::-1], lambda: image)
+    return tf.cond(mirrored_y, lambda: image[::-1], lambda: image)
+
+
+@tf.function(input_signature=[tf.TensorSpec([], tf.string)])
+def _decode_eagerly(contents):
+    return decode_in_graph(contents)
+
+
+@tf.function(input_signature=[tf.TensorSpec([], tf.string)])
+def _orientation_in_graph(contents):
+    is_png = tf.strings.substr(contents, 0, len(PNG_START)) == PNG_START
+    return tf.cond(is_png, lambda: exif_orientation(contents, marker="eXIf"), lambda: exif_orientation(contents))
+
+
+def _png_has_alpha(contents: tf.Tensor) -> tf.Tensor:
+    """Whether a PNG has transparency: TensorFlow's four-channel decoding is wrong for those without, below 8 bits."""
+    color_type = tf.io.decode_raw(tf.strings.substr(contents, 25, 1), tf.uint8)[0]
+    before_pixels = tf.strings.split(tf.strings.substr(contents, 0, HEADER_BYTES), "IDAT", maxsplit=1)[0]
+    has_transparent_color = tf.size(tf.strings.split(before_pixels, "tRNS", maxsplit=1)) > 1
+    return has_transparent_color | tf.reduce_any(color_type == [4, 6])
+
+
+def _on_white(rgba: tf.Tensor) -> tf.Tensor:
+    """Blend uint8 ``(H, W, 4)`` with a white background; opaque pictures pass untouched."""
+
+    def blend():
+        alpha = tf.cast(rgba[..., 3:], tf.float32) / 255
+        return tf.cast(tf.round(tf.cast(rgba[..., :3], tf.float32) * alpha + 255 * (1 - alpha)), tf.uint8)
+
+    return tf.cond(tf.reduce_all(rgba[..., 3] == 255), lambda: rgba[..., :3], blend)
+
+
+def _pixels_of(image: Image.Image) -> np.ndarray:
+    if image.mode.startswith("I;16") or image.mode == "I":
+        deep = np.asarray(image).astype(np.int64)
+        grey = np.clip(deep if image.mode == "I" and deep.max(initial=0) <= 255 else deep >> 8, 0, 255).astype(np.uint8)
+        return np.repeat(grey[..., None], 3, axis=2)
+    if image.mode == "F":
+        values = np.nan_to_num(np.asarray(image))
+        grey = np.clip(values * (255 if values.max(initial=0) <= 1 else 1), 0, 255).astype(np.uint8)
+        return np.repeat(grey[..., None], 3, axis=2)
+    if image.has_transparency_data:
+        rgba = image.convert("RGBA")
+        image = Image.alpha_composite(Image.new("RGBA", rgba.size, "white"), rgba)
+    return np.asarray(image.convert("RGB"))
+
+
+def _decode_deep_tiff(contents: bytes) -> np.ndarray:
+    """TIFFs with 16 bits in each of several channels, which Pillow does not open."""
+    image = cv2.imdecode(np.frombuffer(contents, np.uint8), cv2.IMREAD_COLOR | cv2.IMREAD_ANYDEPTH)
+    if image is None:
+        raise PictureError("damaged TIFF file, or of a kind that is not read")
+    if image.dtype == np.uint16:
+        image = (image >> 8).astype(np.uint8)
+    if image.dtype != np.uint8:
+        raise PictureError(f"TIFF with {image.dtype} pixels; expected 8 or 16 bits")
+    return np.ascontiguousarray(image[..., ::-1])

@@ -1,0 +1,57 @@
+"""Pictures in class folders, in any of three layouts:
+
+FOLDER/<class>/...                       one part of it is held out for validation
+FOLDER/train/<class>/... and FOLDER/val/<class>/...
+FOLDER/train.txt and FOLDER/val.txt      lines "path" (its folder is the class) or "path label"
+"""
+
+import glob
+import os
+from collections.abc import Callable, Iterable
+from pathlib import Path
+
+from visionkit.data.images.decode import PICTURE_SUFFIXES
+
+pass
+pass
+
+
+def list_pictures(folder: Path) -> tuple[list[Path], list[Path]]:
+    """All pictures below ``folder``, by name, and the other files; hidden ones do not count.
+
+    Links are followed; a picture whose link leads nowhere is listed, for the scan to name it.
+    """
+    files, entered = [], set()
+    for parent, folders, names in os.walk(folder, followlinks=True):
+        real = os.path.realpath(parent)
+        if real in entered:  # a link that leads back
+            folders.clear()
+            continue
+        entered.add(real)
+        folders[:] = [name for name in folders if not is_hidden(name)]
+        files += [Path(parent, name) for name in names if not is_hidden(name)]
+    files.sort()
+    pictures = [path for path in files if path.suffix.lower() in PICTURE_SUFFIXES]
+    return pictures, [path for path in files if path.suffix.lower() not in PICTURE_SUFFIXES]
+
+
+def is_hidden(name: str) -> bool:
+    """Whether a file or folder of this name is left out: of the system, or of an archive."""
+    return name.startswith((".", "__MACOSX"))
+
+
+def expand(pictures: Iterable[str], list_files: Callable[[Path], list[Path]] | None = None) -> list[str]:
+    """Files, folders (all pictures below them, or what ``list_files`` finds there) and globs, as a list of files.
+
+    A name that matches nothing stays in the list: it is then reported as unreadable, not lost.
+    """
+    list_files = list_files or (lambda folder: list_pictures(folder)[0])
+    files = []
+    for name in pictures:
+        if Path(name).is_dir():
+            files += [str(path) for path in list_files(Path(name))]
+        elif not Path(name).exists() and glob.has_magic(name):
+            files += sorted(glob.glob(name, recursive=True)) or [name]
+        else:
+            files.append(name)
+    return files

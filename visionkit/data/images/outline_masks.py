@@ -1,0 +1,73 @@
+"""Outlines of objects (COCO's polygons and run-length masks) drawn as masks of classes, for segmentation."""
+
+import os
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import replace
+from pathlib import Path
+
+import numpy as np
+from PIL import Image
+from tqdm import tqdm
+
+from visionkit.data.images.masks import BINARY_NAMES, mask_of_objects
+from visionkit.data.index import IGNORE, NO_OBJECTS, Annotation, DataError, Index, Objects, SkippedFiles
+
+NO_OUTLINE = "its objects have boxes, but no outlines"
+
+
+def with_masks(index: Index, folder: str | Path, skipped: SkippedFiles) -> Index:
+    """Draw one mask a picture, as ``masks.mask_of_objects`` does; a picture without objects is all background.
+
+    Where an object has no outline or no class, what its box holds beside the others is to be ignored: it is no background.
+
+    Args:
+        index: scanned, with objects.
+        folder: gets an index PNG a picture, each written beside and renamed. The same index writes the same files again.
+        skipped: takes the pictures of which no object has an outline.
+
+    Returns:
+        the other pictures, with masks in the place of objects; class names are "background" and those of the index.
+
+    Raises:
+        DataError: not one object has an outline, or there are more than 254 classes.
+        OSError: a mask cannot be written.
+    """
+    folder = Path(folder)
+    objects = [annotation.objects or NO_OBJECTS for annotation in index.annotations]
+    has_outline = [any(outline is not None for outline in each.outlines) for each in objects]
+    if not any(has_outline):
+        boxes = sum(map(len, objects))
+        raise DataError(f"{boxes:,} boxes, but no outlines, of which masks are drawn: use recipes/yolo_detection.py.")
+    kept = [i for i, each in enumerate(objects) if has_outline[i] or len(each) == 0]
+    for i in set(range(len(index))) - set(kept):
+        skipped.add(index.paths[i], NO_OUTLINE)
+    folder.mkdir(parents=True, exist_ok=True)
+
+    def draw(position):
+        fact = index.facts[position]
+        file = folder / f"{position:06d}_{fact.digest[:8]}.png"  # other pictures, such as another split's, do not replace it
+        _write(_drawn(objects[position], fact.height, fact.width), file)
+        return Annotation(mask=str(file))
+
+    with ThreadPoolExecutor(os.cpu_count()) as pool:
+        annotations = tuple(tqdm(pool.map(draw, kept), "drawing masks", total=len(kept), unit=" masks", leave=False))
+    names = ("background", *index.class_names)
+    # Two classes of these very names would be taken for binary masks, in which 255 is no value to ignore.
+    colors = np.repeat(np.arange(2, dtype=np.uint8)[:, None], 3, axis=1) if names == BINARY_NAMES else None
+    return replace(index.take(kept), class_names=names, annotations=annotations, class_attributes=(), mask_colors=colors)
+
+
+def _drawn(objects: Objects, height: int, width: int) -> np.ndarray:
+    mask = mask_of_objects(objects, height, width)
+    for row, label in enumerate(objects.classes.tolist()):
+        if label < 0 or not objects.outlines or objects.outlines[row] is None:
+            x1, y1, x2, y2 = np.round(objects.boxes[row].clip(0, 1) * (width, height, width, height)).astype(int)
+            box = mask[y1:y2, x1:x2]
+            box[box == 0] = IGNORE
+    return mask
+
+
+def _write(mask: np.ndarray, file: Path) -> None:
+    unfinished = file.with_name(f".{file.name}.unfinished")
+    Image.fromarray(mask).save(unfinished, "PNG")
+    os.replace(unfinished, file)

@@ -1,0 +1,280 @@
+"""Words that all of data/ shares: the index, what is annotated on a picture, the skipped file.
+
+An **index** lists the samples of a split before any picture is opened: the path of each, where it came from, and its label (a
+position in the class names) or its annotation. Pipelines make batches of it; see ``pipeline.batches`` for their keys.
+"""
+
+import re
+import threading
+from collections.abc import Collection, Iterable
+from dataclasses import dataclass, field, replace
+from typing import Any, NamedTuple
+
+import numpy as np
+
+from visionkit.errors import UserError
+
+pass
+pass
+pass
+pass
+
+
+IGNORE = 255  # in masks and labels of voxels: no class, not learnt from; so is what lies beyond a picture
+
+
+class Skipped(NamedTuple):
+    """A file that could not be used, and why."""
+
+    path: str
+    reason: str
+
+
+class DataError(UserError):
+    """A data set that cannot be used."""
+
+
+class Problem(NamedTuple):
+    """Something wrong with a data set: one of ``PROBLEM_KINDS``, the file it was found in, and what exactly."""
+
+    kind: str
+    path: str
+    detail: str
+
+
+PROBLEM_KINDS = {
+    "broken picture": "cannot be opened or decoded",
+    "bad annotation": "an annotation, or a part of one, that cannot be understood and is left out",
+    "unknown label": "a label that the data set's class names lack",
+    "missing partner": "a picture without its annotation or mask, or one of these without its picture",
+    "wrong size": "the annotation declares another size than the picture or its mask has",
+    "box outside": "a box that reaches beyond its picture",
+    "inverted box": "a box whose right lies left of its left, or whose bottom lies above its top",
+    "empty box": "a box without area",
+    "exact duplicate": "the same bytes as another picture",
+    "near duplicate": "looks like another picture",
+    "leakage": "a picture, or one that looks like it, in training and in validation",
+}
+
+
+class Rle(NamedTuple):
+    """A run-length encoded mask, as COCO packs it: ``size`` is (height, width), ``counts`` the compressed string."""
+
+    size: tuple[int, int]
+    counts: bytes
+
+
+Outline = tuple[np.ndarray, ...] | Rle | None  # of an object: polygons, float64 (K, 2) x and y relative; or a mask; or unknown
+
+
+@dataclass(frozen=True, eq=False, slots=True)
+class Objects:
+    """The objects of one picture, as annotated: boxes may be inverted or lie outside; ``boxes.cleaned`` mends that.
+
+    Attributes:
+        boxes: float64 ``(N, 4)``: x1, y1, x2, y2, relative to the picture (0..1), half-open. Pipelines make float32 of it.
+        classes: int32 ``(N,)``, positions in the index's class names.
+        outlines: the outline of each object; or empty, where no object has one.
+        keypoints: float64 ``(N, K, 3)``: x and y relative, visibility as in COCO (0 unlabelled, 1 hidden, 2 visible); or None.
+        attributes: what else is known of each object (``difficult``, ``truncated``, ``pose``, ``iscrowd``, ``area`` ...), for
+            writers; or empty, where nothing is.
+    """
+
+    boxes: np.ndarray
+    classes: np.ndarray
+    outlines: tuple[Outline, ...] = ()
+    keypoints: np.ndarray | None = None
+    attributes: tuple[dict[str, Any], ...] = ()
+
+    def __len__(self) -> int:
+        return len(self.boxes)
+
+    def take(self, rows: Iterable[int]) -> "Objects":
+        """Some of the objects, in that order."""
+        rows = np.asarray(rows if isinstance(rows, np.ndarray) else list(rows), dtype=int)
+        return Objects(
+            self.boxes[rows],
+            self.classes[rows],
+            tuple(self.outlines[i] for i in rows) if self.outlines else (),
+            None if self.keypoints is None else self.keypoints[rows],
+            tuple(self.attributes[i] for i in rows) if self.attributes else (),
+        )
+
+
+NO_OBJECTS = Objects(np.zeros((0, 4)), np.zeros(0, np.int32))
+
+
+@dataclass(frozen=True, eq=False, slots=True)
+class Annotation:
+    """What is known of one picture besides its label.
+
+    Attributes:
+        objects: boxes and all that belongs to them; None where the data set has none (not: where this picture has none).
+        mask: the file of its mask; None where the data set has none.
+        size: height and width in pixels, as the annotation declares them, or as the reader found them in the picture's header.
+        attributes: what else is known of the picture (``id``, ``license`` ...), for writers.
+    """
+
+    objects: Objects | None = None
+    mask: str | None = None
+    size: tuple[int, int] | None = None
+    attributes: dict[str, Any] = field(default_factory=dict)
+
+
+@dataclass(frozen=True, eq=False)
+class Index:
+    """One split of a data set.
+
+    Attributes:
+        class_names: names by label.
+        paths: one file a sample.
+        labels: int32 ``(N,)``; -1 for samples that have no label of their own, but an annotation.
+        facts: what ``scan`` found out about each file; empty before.
+        annotations: one a sample; or empty, where labels say all.
+        class_attributes: what else is known of each class (COCO's ``id``, ``supercategory``, ``keypoints``, ``skeleton``), for
+            writers; or empty.
+        mask_colors: uint8 ``(num_classes, 3)``, the color of each class in colour-coded masks; None where a mask's values are
+            positions in the class names. Values and colors beyond them are to be ignored.
+    """
+
+    class_names: tuple[str, ...]
+    paths: tuple[str, ...]
+    labels: np.ndarray
+    facts: tuple = ()
+    annotations: tuple[Annotation, ...] = ()
+    class_attributes: tuple[dict[str, Any], ...] = ()
+    mask_colors: np.ndarray | None = None
+
+    def __len__(self) -> int:
+        return len(self.paths)
+
+    @property
+    def task(self) -> str:
+        """What can be learnt from it: "segmentation" (masks), "detection" (boxes) or "classification"."""
+        return "segmentation" if self.has_masks else "detection" if self.has_objects else "classification"
+
+    @property
+    def has_masks(self) -> bool:
+        """Whether samples have masks."""
+        return any(annotation.mask is not None for annotation in self.annotations)
+
+    @property
+    def has_objects(self) -> bool:
+        """Whether samples have boxes, and what belongs to them."""
+        return any(annotation.objects is not None for annotation in self.annotations)
+
+    @property
+    def shapes(self) -> np.ndarray:
+        """Heights and widths in pixels of scanned pictures, int64 ``(N, 2)``."""
+        return np.array([(fact.height, fact.width) for fact in self.facts], np.int64).reshape(-1, 2)
+
+    def take(self, positions: Iterable[int]) -> "Index":
+        """The samples at ``positions``, in that order."""
+        positions = list(positions)
+        return replace(
+            self,
+            paths=tuple(self.paths[i] for i in positions),
+            labels=self.labels[np.asarray(positions, dtype=int)],
+            facts=tuple(self.facts[i] for i in positions) if self.facts else (),
+            annotations=tuple(self.annotations[i] for i in positions) if self.annotations else (),
+        )
+
+    def without_classes(self, names: Collection[str]) -> "Index":
+        """The samples of the other classes, which are numbered anew."""
+        kept = [label for label, name in enumerate(self.class_names) if name not in names]
+        part = self.take(np.flatnonzero(np.isin(self.labels, kept)))
+        labels = np.searchsorted(kept, part.labels).astype(np.int32)
+        return replace(part, class_names=tuple(self.class_names[label] for label in kept), labels=labels)
+
+    def counts(self) -> np.ndarray:
+        """Number of samples of each class, int ``(num_classes,)``."""
+        return np.bincount(self.labels, minlength=len(self.class_names))
+
+
+class SkippedFiles:
+    """Collects skipped files from any thread; each is kept once."""
+
+    def __init__(self, skipped: Iterable[Skipped] = ()):
+        self._lock = threading.Lock()
+        self._reasons = dict(skipped)
+
+    def add(self, path: str, reason: str) -> None:
+        """Note that ``path`` was left out because of ``reason``."""
+        with self._lock:
+            self._reasons.setdefault(path, reason)
+
+    def __len__(self) -> int:
+        return len(self._reasons)
+
+    def list(self) -> list[Skipped]:
+        """All of them, by path."""
+        with self._lock:
+            return [Skipped(*item) for item in sorted(self._reasons.items())]
+
+
+def class_weights(index: Index) -> dict[int, float]:
+    """Weights that let every class count alike: ``N / (num_classes * count)``, as scikit-learn's "balanced".
+
+    Returns:
+        label -> weight; classes without samples are left out.
+    """
+    counts = index.counts()
+    present = counts > 0
+    return {int(k): float(len(index) / (present.sum() * counts[k])) for k in np.flatnonzero(present)}
+
+
+def natural_order(name: str) -> tuple[list[tuple[int, int, str]], str]:
+    """A key that sorts 2 before 10, and names by letter."""
+    parts = re.split("([0-9]+)", name)
+    digits = [part.lstrip("0") for part in parts[1::2]]
+    keys = [(1, 0, part) for part in parts]
+    keys[1::2] = [(0, len(part), part) for part in digits]
+    return [key for key in keys if key != (1, 0, "")], name
+
+
+def places_by_person(labels: np.ndarray) -> list[np.ndarray]:
+    """Where each label from 0 stands that there is, ascending; labels int ``(N,)``, of which negative ones are nobody's."""
+    labels = np.asarray(labels)
+    order = np.argsort(labels, kind="stable")
+    order = order[np.searchsorted(labels[order], 0) :]
+    starts = np.flatnonzero(np.diff(labels[order])) + 1
+    return np.split(order, starts) if len(order) else []
+
+
+@dataclass(frozen=True, eq=False)
+class SmallPictures:
+    """One split, in memory.
+
+    Attributes:
+        class_names: names by label.
+        pixels: uint8 ``(N, H, W)``, grey; or ``(N, H, W, 3)``.
+        labels: int32 ``(N,)``.
+    """
+
+    class_names: tuple[str, ...]
+    pixels: np.ndarray
+    labels: np.ndarray
+
+    def __len__(self) -> int:
+        return len(self.labels)
+
+    def counts(self) -> np.ndarray:
+        """Number of pictures of each class, int ``(num_classes,)``."""
+        return np.bincount(self.labels, minlength=len(self.class_names))
+
+    def take(self, positions: np.ndarray) -> "SmallPictures":
+        """The pictures at ``positions``, in that order."""
+        return SmallPictures(self.class_names, self.pixels[positions], self.labels[positions])
+
+    def as_rgb(self, start: int, stop: int) -> np.ndarray:
+        """Some of the pictures as a bundle takes them: uint8 ``(stop - start, H, W, 3)``."""
+        some = self.pixels[start:stop]
+        return some if some.ndim == 4 else np.repeat(some[..., None], 3, axis=-1)
+
+
+class SmallSplits(NamedTuple):
+    """Training and validation, and a sentence on where the line between them was drawn."""
+
+    train: SmallPictures
+    val: SmallPictures
+    note: str

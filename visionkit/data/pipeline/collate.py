@@ -1,0 +1,52 @@
+"""Samples of a batch as arrays of one shape: pictures stacked, boxes padded."""
+
+import numpy as np
+
+from visionkit.data.index import Index, Objects
+
+FEWEST_ROWS = 8  # of padded boxes; the number of rows is a power of two, so that a network meets few shapes
+ALIGNMENT = 64  # bytes: TensorFlow takes an array that begins at a multiple of it as it is, and copies others
+
+
+def stacked(arrays: list[np.ndarray], shape: tuple[int, ...], dtype: type) -> np.ndarray:
+    """Arrays of one shape as one, ``(N, *shape)``, that TensorFlow need not copy."""
+    num_bytes = len(arrays) * int(np.prod(shape)) * np.dtype(dtype).itemsize
+    memory = np.empty(num_bytes + ALIGNMENT, np.uint8)
+    start = -memory.ctypes.data % ALIGNMENT
+    whole = memory[start : start + num_bytes].view(dtype).reshape(len(arrays), *shape)
+    for row, array in enumerate(arrays):
+        whole[row] = array
+    return whole
+
+
+def num_keypoints(index: Index) -> int:
+    """Keypoints of an object; 0 where the data set has none."""
+    found = (a.objects.keypoints for a in index.annotations if a.objects is not None and a.objects.keypoints is not None)
+    return next((keypoints.shape[1] for keypoints in found), 0)
+
+
+def pad_objects(of_samples: list[Objects], num_points: int) -> dict[str, np.ndarray]:
+    """Boxes and classes of a batch; rows beyond a sample's own have class -1.
+
+    Args:
+        of_samples: the objects of each sample of the batch.
+        num_points: keypoints of an object; 0 gives none.
+
+    Returns:
+        ``boxes`` float32 ``(N, M, 4)``, xyxy, relative; ``classes`` int32 ``(N, M)``; with keypoints, ``keypoints`` float32
+        ``(N, M, num_points, 3)``.
+    """
+    most = max(map(len, of_samples), default=0)
+    rows = max(FEWEST_ROWS, 1 << (most - 1).bit_length() if most else 0)
+    padded = {
+        "boxes": np.zeros((len(of_samples), rows, 4), np.float32),
+        "classes": np.full((len(of_samples), rows), -1, np.int32),
+    }
+    if num_points:
+        padded["keypoints"] = np.zeros((len(of_samples), rows, num_points, 3), np.float32)
+    for number, objects in enumerate(of_samples):
+        padded["boxes"][number, : len(objects)] = objects.boxes
+        padded["classes"][number, : len(objects)] = objects.classes
+        if num_points and objects.keypoints is not None:
+            padded["keypoints"][number, : len(objects)] = objects.keypoints
+    return padded

@@ -1,0 +1,52 @@
+"""Batches of P people by K pictures, from which pairs and triplets can be made."""
+
+import numpy as np
+
+from visionkit.data.index import places_by_person
+
+
+def people_batches(labels: np.ndarray, *, people: int, pictures: int, seed: int, epoch: int) -> np.ndarray:
+    """Positions of an epoch's samples, a batch a row, the pictures of a person side by side (FaceNet's way).
+
+    Every person is drawn as often as any other, or once more; nobody is twice in a batch. So it is with the pictures of a
+    person, none of which is twice in a batch if there are enough; of fewer than ``pictures`` some repeat, and augmentation
+    varies them. An epoch ends when every person was seen, and as many pictures as there are.
+
+    Args:
+        labels: int ``(N,)``, the person of each sample of an index; a negative one is nobody's, and is not drawn.
+        people: how many in a batch; all of them, where there are fewer. Of one alone there is no triplet.
+        pictures: of each; two at least, to have pairs of one person.
+        seed: draws people and pictures, with the epoch and nothing else.
+        epoch: from 0.
+
+    Returns:
+        int64 ``(num_batches, people * pictures)``; no rows where nobody is there.
+    """
+    groups = places_by_person(labels)
+    if not groups:
+        return np.zeros((0, people * pictures), np.int64)
+    rng = np.random.default_rng([seed, epoch, 3])  # 1 and 2 are others' (pipeline, training_sample)
+    people = min(people, len(groups))
+    total = sum(map(len, groups))
+    num_batches = max(-(-len(groups) // people), -(-total // (people * pictures)))
+    drawn = _dealt(len(groups), num_batches, people, rng)
+    batches = np.zeros((num_batches * people, pictures), np.int64)
+    for group, there in zip(groups, places_by_person(drawn.ravel()), strict=True):
+        batches[there] = group[_dealt(len(group), len(there), pictures, rng)]
+    return batches.reshape(num_batches, -1)
+
+
+def _dealt(count: int, hands: int, size: int, rng: np.random.Generator) -> np.ndarray:
+    """Cards 0 to ``count - 1`` dealt from a pack that is shuffled anew when it is used up: int64 ``(hands, size)``.
+
+    Cards that a hand has already are put behind the others of the new pack: it holds none twice if it can, else all about as
+    often.
+    """
+    packs, dealt = [rng.permutation(count)], count
+    begun = packs[0]  # what lies at the end, at least the hand that is not full
+    while dealt < hands * size:
+        begun = begun[len(begun) - dealt % size :]
+        pack = rng.permutation(count)
+        packs.append(pack[np.argsort(np.bincount(begun, minlength=count)[pack], kind="stable")])
+        dealt, begun = dealt + count, np.concatenate([begun, packs[-1]])
+    return np.concatenate(packs)[: hands * size].reshape(hands, size)

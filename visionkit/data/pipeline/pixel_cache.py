@@ -1,0 +1,174 @@
+"""Decoded pictures, kept from epoch to epoch: in memory, or on disk, where they fit.
+
+Decoding is most of the work of an epoch. All pictures lie one after the other in one array of bytes, which is filled as they
+are first decoded; on disk it appears under its name, by one rename, when the last picture is in it. A picture that is much
+larger than the network's input is kept at 1/2, 1/4 or 1/8 of its sides, where even the smallest window of it does with that.
+"""
+
+import hashlib
+import os
+import shutil
+import tempfile
+import threading
+import time
+import weakref
+from collections.abc import Callable
+from pathlib import Path
+from typing import Literal
+
+import numpy as np
+import psutil
+
+from visionkit.data.index import Index
+from visionkit.files import cache_folder
+
+Where = Literal["auto", "memory", "disk", "none"]
+MEMORY_SHARE = 0.3  # of the memory that is free: the training needs the rest
+DISK_SHARE = 0.3  # of the disk that is free
+LARGEST_ON_DISK = 1_000_000  # pixels of the mean picture: a window of a larger one is decoded faster than read
+DAY = 24 * 3600  # seconds
+
+
+class PixelCache:
+    """The decoded pictures of one index; use ``open_cache``.
+
+    Args:
+        shapes: int ``(N, 2)``, heights and widths of the pictures as they are kept.
+        ratios: int ``(N,)``, by which they are shrunk.
+        buffer: uint8, long enough for all pictures.
+        full: whether it holds them already.
+        when_full: called once, when the last picture is in.
+    """
+
+    def __init__(
+        self,
+        shapes: np.ndarray,
+        ratios: np.ndarray,
+        buffer: np.ndarray,
+        *,
+        full: bool = False,
+        when_full: Callable[[], None] = lambda: None,
+    ):
+        self.ratios = ratios
+        self._shapes = [(height, width, 3) for height, width in shapes.tolist()]
+        self._starts = np.concatenate([[0], np.cumsum(3 * shapes.prod(axis=1))]).tolist()
+        self._buffer = buffer
+        self._kept = np.full(len(shapes), full)
+        self._when_full = when_full
+        self._lock = threading.Lock()
+
+    def get(self, position: int) -> np.ndarray | None:
+        """The picture at a place of the index, not to be written to; None where it was not kept yet.
+
+        Returns:
+            uint8 ``(height / ratio, width / ratio, 3)``, rounded up.
+        """
+        return self._slot(position) if self._kept[position] else None
+
+    def keep(self, position: int, pixels: np.ndarray) -> None:
+        """Keep a picture, shrunk by its ratio. One of another size is not kept."""
+        if pixels.shape != self._shapes[position] or self._kept[position]:
+            return
+        self._slot(position)[:] = pixels
+        with self._lock:  # of threads that keep the last pictures at the same time, only one is the last
+            is_last = not self._kept[position] and np.count_nonzero(self._kept) == len(self._kept) - 1
+            self._kept[position] = True
+        if is_last:
+            self._when_full()
+
+    def at(self, places: np.ndarray) -> "PixelCacheView":
+        """The same pictures for an index that was taken from this one's, at ``places``, maybe more than once each."""
+        return PixelCacheView(self, places)
+
+    def _slot(self, position: int) -> np.ndarray:
+        return self._buffer[self._starts[position] : self._starts[position + 1]].reshape(self._shapes[position])
+
+
+class PixelCacheView:
+    """A ``PixelCache`` as another index counts its pictures; see ``PixelCache.at``."""
+
+    def __init__(self, cache: PixelCache, places: np.ndarray):
+        self.ratios = cache.ratios[places]
+        self._cache, self._places = cache, places.tolist()
+
+    def get(self, position: int) -> np.ndarray | None:
+        """As the cache's own."""
+        return self._cache.get(self._places[position])
+
+    def keep(self, position: int, pixels: np.ndarray) -> None:
+        """As the cache's own."""
+        self._cache.keep(self._places[position], pixels)
+
+
+def open_cache(
+    index: Index, where: Where = "auto", *, ratios: np.ndarray | None = None, say: Callable[[str], None] = print
+) -> PixelCache | None:
+    """A cache for an index, where it is wanted and fits.
+
+    Args:
+        index: scanned.
+        ratios: int ``(N,)``, by which the pictures may be shrunk for good; see ``training_sample.lasting_ratios``. Default: 1.
+        where: "auto" takes memory if the pictures fill at most ``MEMORY_SHARE`` of what is free, else the disk on the like
+            terms if they are small, else none.
+        say: called with a sentence on what was chosen, and why.
+
+    Returns:
+        the cache; None where there is to be none.
+    """
+    ratios = np.ones(len(index), int) if ratios is None else ratios
+    shapes = -(-index.shapes // ratios[:, None])
+    num_bytes = int(3 * shapes.prod(axis=1).sum())
+    free = psutil.virtual_memory().available
+    shrunk = f" ({np.count_nonzero(ratios > 1)} of them shrunk, as no window needs more)" if (ratios > 1).any() else ""
+    if where == "auto":
+        where, reason = _choose(index, num_bytes, free)
+        say(f"{len(index)} decoded pictures{shrunk} take {num_bytes / 1e6:,.0f} MB: {reason}.")
+    if where == "none" or len(index) == 0:
+        return None
+    if where == "memory":
+        return PixelCache(shapes, ratios, np.empty(num_bytes, np.uint8))
+    return _on_disk(index, shapes, ratios)
+
+
+def _choose(index: Index, num_bytes: int, free: int) -> tuple[Where, str]:
+    if num_bytes <= MEMORY_SHARE * free:
+        return "memory", f"kept in memory, of which {free / 1e9:.1f} GB are free"
+    if num_bytes / 3 / len(index) > LARGEST_ON_DISK:
+        return "none", "too much for the memory, and so large that decoding a part of each is faster than reading it from disk"
+    folder = cache_folder()
+    try:
+        folder.mkdir(parents=True, exist_ok=True)
+    except OSError as error:
+        return "none", f"too much for the memory, and {folder} cannot be made ({error.strerror}), decoded anew in each epoch"
+    if num_bytes <= DISK_SHARE * shutil.disk_usage(folder).free:
+        return "disk", f"too much for the memory, kept in {folder / 'pixels'}"
+    return "none", "too much for memory and disk, decoded anew in each epoch"
+
+
+def _on_disk(index: Index, shapes: np.ndarray, ratios: np.ndarray) -> PixelCache:
+    num_bytes = int(3 * shapes.prod(axis=1).sum())
+    contents = "".join(f"{fact.digest}/{ratio}" for fact, ratio in zip(index.facts, ratios.tolist(), strict=True))
+    key = hashlib.blake2b(contents.encode(), digest_size=16).hexdigest()
+    path = cache_folder() / "pixels" / f"{key}.uint8"
+    path.parent.mkdir(parents=True, exist_ok=True)
+    _sweep(path.parent)
+    if path.is_file() and path.stat().st_size == num_bytes:
+        return PixelCache(shapes, ratios, np.memmap(path, np.uint8, "r"), full=True)
+    handle, name = tempfile.mkstemp(prefix=".unfinished-", dir=path.parent)
+    os.close(handle)
+    buffer = np.memmap(name, np.uint8, "w+", shape=(num_bytes,))
+    cleaner = weakref.finalize(buffer, Path(name).unlink, missing_ok=True)
+
+    def finish():
+        buffer.flush()
+        Path(name).replace(path)
+        cleaner.detach()
+
+    return PixelCache(shapes, ratios, buffer, when_full=finish)
+
+
+def _sweep(folder: Path) -> None:
+    """Remove what killed runs left unfinished; younger files may belong to a run that is alive."""
+    for left in folder.glob(".unfinished-*"):
+        if time.time() - left.stat().st_mtime > DAY:
+            left.unlink(missing_ok=True)

@@ -1,0 +1,110 @@
+"""Beyond one machine: tf.data service workers read, cut and resize; this machine does what needs Python.
+
+A worker runs a graph and no Python, so it needs TensorFlow alone. It reads the files under the same paths (a shared disk), and
+sends small pictures, ready to be augmented. Which worker makes which sample is left to chance, and so is the order of the
+samples; what becomes of each is not: that was drawn before.
+"""
+
+from collections.abc import Callable
+from functools import partial
+
+import numpy as np
+import tensorflow as tf
+
+from visionkit.data.augmentation.parameters import Drawn
+from visionkit.data.images import decode
+from visionkit.data.images.contents import read_contents
+from visionkit.data.index import Index, SkippedFiles
+from visionkit.data.pipeline.callback_guard import python_calls
+from visionkit.errors import UserError
+from visionkit.ops.colors import PADDING
+
+RATIOS = (1, 2, 4, 8)
+
+
+def cut_pictures(
+    index: Index, order: np.ndarray, drawn: Drawn, size: int, address: str, skipped: SkippedFiles, threads: int
+) -> tf.data.Dataset:
+    """The windows of an epoch, made by the workers of a tf.data service.
+
+    Args:
+        index: scanned.
+        order: places in the index.
+        drawn: what was drawn for them.
+        size: side of the result in pixels.
+        address: "grpc://HOST:PORT" of the dispatcher.
+        skipped: takes files that no worker could read, at the end of the epoch.
+        threads: that each worker uses.
+
+    Returns:
+        ``(place, uint8 (size, size, 3))``, one by one, in any order.
+
+    Raises:
+        UserError: the address does not look like one.
+    """
+    if not address.startswith("grpc://") or ":" not in address.removeprefix("grpc://"):
+        raise UserError(f"--data-service {address}: expected grpc://HOST:PORT, the address of a tf.data service dispatcher.")
+    facts = [index.facts[place] for place in order]
+    columns = {
+        "path": np.array([index.paths[place].encode(errors="surrogateescape") for place in order], dtype=bytes),
+        "place": order.astype(np.int32),
+        "part": drawn.parts[order],
+        "frame": drawn.frames[order],
+        "ratio": np.searchsorted(RATIOS, drawn.ratios[order]).astype(np.int32),
+        "plain_jpeg": np.array([fact.plain_jpeg for fact in facts], bool),
+    }
+    samples = tf.data.Dataset.from_tensor_slices(columns).map(partial(_cut, size=size), threads, deterministic=True)
+    samples = samples.ignore_errors()  # what is left out so is named below
+    whole_epoch = tf.data.experimental.service.ShardingPolicy.DYNAMIC  # each sample once, by whichever worker is free
+    samples = samples.apply(tf.data.experimental.service.distribute(whole_epoch, address))
+    seen: set[int] = set()
+
+    def note(place):
+        seen.add(int(place))
+        return place
+
+    def name_missing():
+        for place in set(order.tolist()) - seen:
+            skipped.add(index.paths[place], _why(index.paths[place]))
+        return False
+
+    calls = python_calls()
+    samples = samples.map(lambda place, image: (_in_python(calls.guard(note), [place], tf.int32), image))
+    ending = tf.data.Dataset.range(1).filter(lambda _: _in_python(calls.guard(name_missing), [], tf.bool))
+    return samples.concatenate(ending.map(lambda _: (tf.constant(0), tf.zeros([size, size, 3], tf.uint8))))
+
+
+def _in_python(function: Callable, inputs: list, dtype: tf.DType) -> tf.Tensor:
+    return tf.ensure_shape(tf.numpy_function(function, inputs, dtype), [])
+
+
+def _cut(sample: dict[str, tf.Tensor], size: int) -> tuple[tf.Tensor, tf.Tensor]:
+    """One window, as ``windows.decode_jpeg_window`` and ``windows.place`` make it, in a graph."""
+    contents, part, frame = tf.io.read_file(sample["path"]), sample["part"], sample["frame"]
+
+    def window_of_jpeg(ratio):
+        return tf.io.decode_and_crop_jpeg(contents, -(-part // ratio), 3, ratio=ratio, dct_method="INTEGER_ACCURATE")
+
+    def window_of_any():
+        top, left, height, width = tf.unstack(part)
+        return decode.decode_in_graph(contents)[top : top + height, left : left + width]
+
+    pixels = tf.cond(
+        sample["plain_jpeg"],
+        lambda: tf.switch_case(sample["ratio"], [partial(window_of_jpeg, ratio) for ratio in RATIOS]),
+        window_of_any,
+    )
+    top, left, height, width = tf.unstack(frame)
+    resized = tf.cast(tf.image.resize(pixels, [height, width]) + 0.5, tf.uint8)
+    around = [[top, size - top - height], [left, size - left - width], [0, 0]]
+    return sample["place"], tf.ensure_shape(tf.pad(resized, around, constant_values=PADDING), [size, size, 3])
+
+
+def _why(path: str) -> str:
+    try:
+        decode.decode(read_contents(path))
+    except (OSError, decode.PictureError) as error:
+        return f"unreadable since the check: {error}"
+    return (
+        "no worker of the data service could read it: the path has to be visible there, and the picture a JPEG, PNG, GIF or BMP"
+    )

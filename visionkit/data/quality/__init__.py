@@ -1,0 +1,1 @@
+"""``visionkit check`` and ``--fix``."""

@@ -1,0 +1,223 @@
+"""A cleaned copy of a data set's index: what is wrong is left out or mended. Pictures are neither touched nor copied.
+
+labels    train.csv, val.csv: lines "path,label"                       read by ``folders``
+          or index.csv: columns image, label, split                    read by ``table``
+boxes     instances_train.json, ...: COCO, with the pictures' places   read by ``coco``
+masks     index.csv: columns image, mask, split; and the class names   read by ``table``
+"""
+
+import csv
+import io
+import os
+import shutil
+from collections import Counter
+from collections.abc import Iterator
+from dataclasses import dataclass, replace
+from pathlib import Path
+
+import numpy as np
+
+from visionkit.data.boxes import box_problems, cleaned
+from visionkit.data.images.masks import BINARY_NAMES
+from visionkit.data.index import Annotation, DataError, Index, Problem
+from visionkit.data.quality.check import Checked, duplicate_findings
+from visionkit.data.quality.findings import Opened, declared_turned, label_of, samples, values_to_ignore
+from visionkit.data.splits import WHOLE, DataSet
+
+SAME_ASPECT = 0.01  # by how much aspect ratios may differ for a picture that was only resized after it was annotated
+
+
+@dataclass(frozen=True)
+class Fixed:
+    """What ``write_fixed`` did.
+
+    Attributes:
+        data: what was written.
+        left_out: samples that are not in it, each with the kind of problem.
+        num_clipped: boxes that were clipped to their pictures.
+        num_dropped: boxes that were left out: empty, inverted, without a class, or wholly outside.
+        num_resized: annotations that now declare the size that their picture has.
+    """
+
+    data: DataSet
+    left_out: tuple[Problem, ...]
+    num_clipped: int
+    num_dropped: int
+    num_resized: int
+
+
+def check_folder(folder: Path) -> None:
+    """See that a cleaned index can be written there.
+
+    Raises:
+        DataError: it exists and is not an empty folder.
+    """
+    if folder.exists() and (not folder.is_dir() or any(folder.iterdir())):
+        raise DataError(f"{folder}: exists already; expected a new or an empty folder for the cleaned index.")
+
+
+def write_fixed(checked: Checked, folder: str | Path) -> Fixed:
+    """Write the index of what is sound, beside and then renamed.
+
+    Raises:
+        DataError: the folder is not empty, nothing sound is left, or the samples have no label, no boxes and no mask.
+        OSError: a file cannot be written.
+    """
+    folder = Path(folder).absolute()
+    check_folder(folder)
+    fixed = without_problems(checked.data, checked.opened)
+    beside = folder.with_name(f".{folder.name}.unfinished")
+    if beside.exists():
+        shutil.rmtree(beside)  # of an earlier attempt
+    beside.mkdir(parents=True)
+    try:
+        _write(fixed.data, beside)
+        if folder.exists():
+            folder.rmdir()
+        os.replace(beside, folder)
+    finally:
+        shutil.rmtree(beside, ignore_errors=True)
+    return fixed
+
+
+def without_problems(data: DataSet, opened: Opened) -> Fixed:
+    """The data set without what is wrong with it, as far as that can be told from the files.
+
+    Of pictures that look alike, one is kept: of test before validation before training, and the first of a split. A picture
+    that loses its last object goes with it: it would teach that there is none on it.
+
+    Raises:
+        DataError: nothing is left.
+    """
+    unsound = dict(_unsound(data, opened))
+    sound = _without(data, unsound)
+    findings, redundant = duplicate_findings(sound, opened)
+    copies = {
+        (finding.split, finding.position): Problem(finding.kind, finding.path, finding.detail)
+        for finding in findings
+        if (finding.split, finding.position) in redundant
+    }
+    kept = _without(sound, copies)
+    if len(kept) == 0:
+        raise DataError(f"None of {len(data)} samples is sound; no cleaned index was written.")
+    counts: Counter[str] = Counter()
+    splits = {name: _mended(index, opened, counts) for name, index in kept.splits.items()}
+    left_out = (*unsound.values(), *copies.values())
+    return Fixed(DataSet(splits, data.notes), left_out, counts["clipped"], counts["dropped"], counts["resized"])
+
+
+def _unsound(data: DataSet, opened: Opened) -> Iterator[tuple[tuple[str, int], Problem]]:
+    """Samples of which the picture or the mask cannot be used."""
+    ignored = values_to_ignore(opened)
+    for split, index, position in samples(data):
+        path = index.paths[position]
+        annotation = index.annotations[position] if index.annotations else Annotation()
+        picture, mask = opened.sound_picture(path), opened.sound_mask(annotation.mask)
+        if picture is None:
+            yield (split, position), Problem("broken picture", path, opened.pictures[path])
+        elif annotation.mask is not None and mask is None:
+            yield (split, position), Problem("broken picture", path, f"its mask: {opened.masks[annotation.mask]}")
+        elif mask is not None and (mask.height, mask.width) != (picture.height, picture.width):
+            yield (split, position), Problem("wrong size", path, "the mask has another size")
+        elif mask is not None and not mask.nameless.keys() <= ignored.keys():
+            yield (split, position), Problem("unknown label", path, "the mask has values without a class")
+        elif annotation.objects is not None and len(cleaned(annotation.objects)) == 0 < len(annotation.objects):
+            kinds = [kind for _, kind in box_problems(annotation.objects.boxes)] or ["unknown label"]
+            yield (split, position), Problem(kinds[0], path, "not one of its objects is sound")
+        elif not all(map(_is_listable, (path, annotation.mask, label_of(index, position)))) and not index.has_objects:
+            yield (split, position), Problem("bad annotation", path, "a name that no list can hold: give it another")
+        elif annotation.size is not None and not _fits(annotation.size, (picture.height, picture.width)):
+            turned = ": that before its EXIF rotation" if declared_turned(index, position, picture) else ""
+            yield (split, position), Problem("wrong size", path, f"annotated at another shape{turned}")
+
+
+def _fits(declared: tuple[int, int], real: tuple[int, int]) -> bool:
+    """Whether relative boxes are right all the same: the picture was resized, but neither turned nor cropped."""
+    return abs(declared[0] * real[1] / (declared[1] * real[0]) - 1) <= SAME_ASPECT
+
+
+def _is_listable(name: str | None) -> bool:
+    """Whether a name survives in a line of text: no line breaks, no blanks at its ends, valid UTF-8."""
+    if name is None:
+        return True
+    return (
+        len(name.splitlines()) == 1
+        and name == name.strip()
+        and not any("\ud800" <= character <= "\udfff" for character in name)
+    )
+
+
+def _without(data: DataSet, left_out: dict[tuple[str, int], Problem]) -> DataSet:
+    splits = {
+        name: index.take([position for position in range(len(index)) if (name, position) not in left_out])
+        for name, index in data.splits.items()
+    }
+    return replace(data, splits=splits)
+
+
+def _mended(index: Index, opened: Opened, counts: Counter[str]) -> Index:
+    """An index with absolute paths, real sizes and proper boxes."""
+    annotations = []
+    for path, annotation in zip(index.paths, index.annotations, strict=False):
+        look = opened.sound_picture(path)
+        size = (look.height, look.width)
+        counts["resized"] += annotation.size not in (None, size)
+        objects = annotation.objects
+        if objects is not None:
+            objects = cleaned(objects)
+            counts["dropped"] += len(annotation.objects) - len(objects)
+            counts["clipped"] += _num_outside(annotation.objects.boxes) if objects is not annotation.objects else 0
+        annotations.append(replace(annotation, objects=objects, size=size))
+    return replace(index, paths=tuple(str(Path(path).absolute()) for path in index.paths), annotations=tuple(annotations))
+
+
+def _num_outside(boxes: np.ndarray) -> int:
+    return int(((boxes < 0) | (boxes > 1)).any(axis=1).sum())
+
+
+def _write(data: DataSet, folder: Path) -> None:
+    if any(index.has_masks for index in data.splits.values()):
+        _write_masks(data, folder)
+    elif any(index.has_objects for index in data.splits.values()):
+        from visionkit.data.formats.coco import write_coco
+
+        write_coco(data, folder / "instances.json")
+    elif data.class_names:
+        _write_labels(data, folder)
+    else:
+        raise DataError("The pictures have neither labels nor boxes nor masks; there is no index to write.")
+
+
+def _write_labels(data: DataSet, folder: Path) -> None:
+    """Lists; or one table, where lists cannot say it: of other splits, or of classes that are in validation alone."""
+    labels = {split: set(index.labels.tolist()) for split, index in data.splits.items()}
+    if labels.keys() == {WHOLE} or (
+        labels.keys() <= {"train", "val"} and labels.get("val", set()) <= labels.get("train", set())
+    ):
+        for split, index in data.splits.items():
+            rows = [(path, label_of(index, position)) for position, path in enumerate(index.paths)]
+            _write_table(folder / f"{'train' if split == WHOLE else split}.csv", rows)
+        return
+    rows = [(index.paths[position], label_of(index, position), split) for split, index, position in samples(data)]
+    _write_table(folder / "index.csv", [("image", "label", "split"), *rows])
+
+
+def _write_masks(data: DataSet, folder: Path) -> None:
+    rows = [("image", "mask", "split")]
+    for split, index, position in samples(data):
+        mask = index.annotations[position].mask
+        if mask is not None:
+            rows.append((index.paths[position], str(Path(mask).absolute()), split))
+    _write_table(folder / "index.csv", rows)
+    first = next(iter(data.splits.values()))
+    if first.mask_colors is not None:
+        lines = [f"{r} {g} {b} {name}" for (r, g, b), name in zip(first.mask_colors, first.class_names, strict=True)]
+        (folder / "label_colors.txt").write_text("".join(f"{line}\n" for line in lines), encoding="utf-8")
+    elif first.class_names != BINARY_NAMES:
+        (folder / "classes.txt").write_text("".join(f"{name}\n" for name in first.class_names), encoding="utf-8")
+
+
+def _write_table(file: Path, rows: list[tuple[str, ...]]) -> None:
+    text = io.StringIO()
+    csv.writer(text, lineterminator="\n").writerows(rows)
+    file.write_text(text.getvalue(), encoding="utf-8")

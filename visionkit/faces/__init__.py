@@ -1,0 +1,1 @@
+"""Faces: find, align, embed, and search a gallery."""

@@ -1,0 +1,132 @@
+"""From picture files to the embeddings of the faces on them."""
+
+import os
+from collections.abc import Iterable, Iterator, Sequence
+from concurrent.futures import ThreadPoolExecutor
+from itertools import groupby, islice
+from pathlib import Path
+from typing import TYPE_CHECKING, NamedTuple, Protocol
+
+import numpy as np
+
+from visionkit.data.images.decode import PictureError, read_picture
+from visionkit.errors import UserError
+from visionkit.faces.detector import Face, FaceFinder
+from visionkit.inference.predictor import Unreadable
+
+if TYPE_CHECKING:
+    from visionkit.tasks.embedding.predict import Embedder
+
+PICTURES_AT_ONCE = 8  # in memory
+FACES_AT_ONCE = 16  # embedded by one call
+NO_FACE = "no face found"
+
+
+class Finder(Protocol):
+    """What finds faces and cuts them out; see ``FaceFinder``."""
+
+    def find_many(self, pictures: Iterable[np.ndarray]) -> Iterator[list[Face]]:
+        """The faces on each picture, the principal one first."""
+
+    def chip(self, pixels: np.ndarray, face: Face, size: int) -> np.ndarray:
+        """A face, cut out upright."""
+
+
+class FacesRead(NamedTuple):
+    """The faces on one picture.
+
+    Attributes:
+        path: of the picture.
+        pixels: uint8 ``(H, W, 3)``.
+        faces: one or more, the principal one first.
+        embeddings: float32 ``(N, D)``: of all of them, or of the principal one alone if that was asked for.
+    """
+
+    path: str
+    pixels: np.ndarray
+    faces: list[Face]
+    embeddings: np.ndarray
+
+
+class FaceReader:
+    """Finds, aligns and embeds faces, as an embedder's ``facts["alignment"]`` asks: by mtcnn; or None, which takes each whole
+    picture for one face.
+
+    Args:
+        embedder: what ``visionkit.load`` made of a bundle.
+        finder: finds the faces. Default: a ``FaceFinder``, where the model asks for one.
+
+    Raises:
+        UserError: the model is none for faces, or asks for another alignment; or mtcnn is not installed.
+    """
+
+    def __init__(self, embedder: "Embedder", finder: Finder | None = None):
+        facts = embedder.facts
+        if facts.get("task") != "embedding":
+            raise UserError(f"The model does {facts.get('task')!r}; expected one that embeds faces.")
+        if facts.get("alignment") not in (None, "mtcnn"):
+            raise UserError(f"The model wants faces aligned by {facts['alignment']!r}; this version of visionkit knows mtcnn.")
+        self.embedder = embedder
+        self._finder = None if facts.get("alignment") is None else finder or FaceFinder()
+
+    def read(self, paths: Iterable[str | Path], *, principal_only: bool = False) -> Iterator[FacesRead | Unreadable]:
+        """The faces on each picture, in order.
+
+        Args:
+            paths: of pictures.
+            principal_only: embed only the face that a portrait shows.
+
+        Yields:
+            what was read; ``Unreadable`` for a file that is no picture, and for a picture without a face.
+        """
+        paths = iter(paths)
+        with ThreadPoolExecutor(min(PICTURES_AT_ONCE, os.cpu_count() or 1)) as pool:
+            while taken := [str(path) for path in islice(paths, PICTURES_AT_ONCE)]:
+                yield from self._read_some(taken, list(pool.map(_pixels_of, taken)), principal_only)
+
+    def _read_some(
+        self, paths: Sequence[str], pictures: Sequence[np.ndarray | Unreadable], principal_only: bool
+    ) -> Iterator[FacesRead | Unreadable]:
+        readable = [pixels for pixels in pictures if not isinstance(pixels, Unreadable)]
+        found = iter(self._find(readable))
+        with_faces, cuts = [], []
+        for path, pixels in zip(paths, pictures, strict=True):
+            faces = [] if isinstance(pixels, Unreadable) else next(found)
+            embedded = faces[:1] if principal_only else faces
+            with_faces.append((path, pixels, faces, len(embedded)))
+            cuts += [self.cut(pixels, face) for face in embedded]
+        embeddings, start = self._embed(cuts), 0
+        for path, pixels, faces, count in with_faces:
+            if isinstance(pixels, Unreadable):
+                yield pixels
+            elif not faces:
+                yield Unreadable(path, NO_FACE)
+            else:
+                yield FacesRead(path, pixels, faces, embeddings[start : start + count])
+            start += count
+
+    def _find(self, pictures: Sequence[np.ndarray]) -> Iterable[list[Face]]:
+        return map(_whole_picture, pictures) if self._finder is None else self._finder.find_many(pictures)
+
+    def cut(self, pixels: np.ndarray, face: Face) -> np.ndarray:
+        """A face as the model is shown it, uint8: an aligned square, or the whole picture."""
+        return pixels if self._finder is None else self._finder.chip(pixels, face, self.embedder.facts["size"])
+
+    def _embed(self, cuts: Sequence[np.ndarray]) -> np.ndarray:
+        """Float32 ``(N, D)`` of pictures; neighbors of one size go as a batch."""
+        parts = [np.zeros((0, self.embedder.facts["dimensions"]), np.float32)]
+        for _, group in groupby(cuts, lambda pixels: pixels.shape):
+            while batch := list(islice(group, FACES_AT_ONCE)):
+                parts.append(self.embedder.embed(np.stack(batch)))
+        return np.concatenate(parts)
+
+
+def _pixels_of(path: str) -> np.ndarray | Unreadable:
+    try:
+        return read_picture(path)
+    except PictureError as error:
+        return Unreadable(path, str(error))
+
+
+def _whole_picture(pixels: np.ndarray) -> list[Face]:
+    return [Face((0.0, 0.0, float(pixels.shape[1]), float(pixels.shape[0])), 1.0, np.zeros((0, 2)))]

@@ -1,0 +1,89 @@
+"""What all bundles in memory share: pictures come from files, by all cores and in order, and the unreadable are told."""
+
+import os
+from abc import ABC, abstractmethod
+from collections.abc import Callable, Iterable, Iterator
+from concurrent.futures import ThreadPoolExecutor
+from pathlib import Path
+from typing import Any, Generic, NamedTuple, TypeVar
+
+import numpy as np
+import tensorflow as tf
+
+from visionkit.data.images.decode import PictureError, read_picture
+from visionkit.data.images.listing import list_pictures
+from visionkit.errors import UserError
+
+Answer = TypeVar("Answer")
+
+
+class Unreadable(NamedTuple):
+    """A picture that could not be read, and why."""
+
+    path: str
+    error: str
+
+
+class PictureModel(ABC, Generic[Answer]):
+    """A bundle in memory.
+
+    Attributes:
+        labels: the classes, in the order of their numbers.
+        facts: the bundle's description: base, size, metrics, ...
+    """
+
+    def __init__(self, folder: Path, facts: dict):
+        self.facts = facts
+        self.labels = tuple(facts["labels"])
+        self._model = tf.saved_model.load(str(folder))
+
+    def predict(self, picture: str | Path | np.ndarray, **options: Any) -> Answer:
+        """The answer to one picture.
+
+        Args:
+            picture: a file, or uint8 RGB pixels ``(H, W, 3)``.
+            options: of this kind of model.
+
+        Raises:
+            PictureError, ArrayError: the file cannot be read.
+            ValueError: pixels of another shape or type.
+        """
+        if not isinstance(picture, np.ndarray):
+            return self._answer(str(picture), self._read(picture), **options)
+        return self._answer("", self._checked(picture), **options)
+
+    def predict_many(self, paths: Iterable[str | Path], **options: Any) -> Iterator[Answer | Unreadable]:
+        """The answers to files, on all cores; yields in order, an ``Unreadable`` for each that cannot be read."""
+        return self.each(paths, lambda path, pixels: self._answer(path, pixels, **options))
+
+    def each(self, paths: Iterable[str | Path], do: Callable[[str, np.ndarray], Any]) -> Iterator[Any]:
+        """What ``do`` makes of the path and the pixels of each file, on all cores and in order; or ``Unreadable``."""
+
+        def read_and_do(path):
+            try:
+                return do(str(path), self._read(path))
+            except (PictureError, UserError) as error:
+                return Unreadable(str(path), str(error))
+
+        with ThreadPoolExecutor(os.cpu_count()) as pool:
+            yield from pool.map(read_and_do, paths)
+
+    def list_files(self, folder: Path) -> list[Path]:
+        """All files below a folder that this model may read, by name."""
+        return list_pictures(folder)[0]
+
+    def show(self, path: str | Path) -> np.ndarray:
+        """A file as people look at it, uint8 RGB ``(H, W, 3)``."""
+        return self._read(path)
+
+    @abstractmethod
+    def _answer(self, path: str, pixels: np.ndarray, **options: Any) -> Answer:
+        """What this kind of model makes of the pixels of a picture."""
+
+    def _read(self, path: str | Path) -> np.ndarray:
+        return read_picture(path)
+
+    def _checked(self, picture: np.ndarray) -> np.ndarray:
+        if picture.dtype != np.uint8 or picture.ndim != 3 or picture.shape[-1] != 3:
+            raise ValueError(f"Expected uint8 pixels (H, W, 3), received {picture.dtype} {picture.shape}.")
+        return picture

@@ -1,0 +1,162 @@
+"""Videos and cameras, frame by frame: what OpenCV opens; and videos written beside and renamed, whole however the work ends."""
+
+import os
+import signal
+import threading
+import time
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import NamedTuple
+
+import cv2
+import numpy as np
+
+from visionkit.data.images.decode import PictureError
+from visionkit.errors import UserError
+
+VIDEO_SUFFIXES = frozenset((".mp4", ".m4v", ".mov", ".avi", ".mkv", ".webm", ".mpg", ".mpeg", ".wmv", ".mts", ".3gp"))
+USUAL_RATE = 25.0  # frames a second, where a video or a camera does not say
+WHOLE = 0.9  # of the frames that a file declares: with fewer it is broken
+
+
+class Frame(NamedTuple):
+    """One picture of a video: its number from 0, its time in seconds, uint8 RGB ``(H, W, 3)``."""
+
+    number: int
+    seconds: float
+    pixels: np.ndarray
+
+
+def is_camera(name: str) -> bool:
+    """Whether it is the number of a camera, and no file."""
+    return name.isdecimal() and not Path(name).exists()
+
+
+def is_video(name: str) -> bool:
+    """Whether it is a camera, or named as video files are."""
+    return is_camera(name) or Path(name).suffix.lower() in VIDEO_SUFFIXES
+
+
+class Video:
+    """A video file or a camera, open.
+
+    Args:
+        name: a file, or the number of a camera.
+
+    Attributes:
+        rate: frames a second.
+        num_frames: as the file declares; None where it does not, and of a camera.
+
+    Raises:
+        PictureError: it cannot be opened.
+    """
+
+    def __init__(self, name: str):
+        self.is_camera = is_camera(name)
+        with _quiet_opencv():
+            self._capture = cv2.VideoCapture(int(name) if self.is_camera else name)
+        if not self._capture.isOpened():
+            if self.is_camera:
+                raise PictureError(f"no camera {name}")
+            raise PictureError("not a video that OpenCV can open" if Path(name).exists() else "No such file or directory")
+        rate = self._capture.get(cv2.CAP_PROP_FPS)
+        self.rate = rate if 0 < rate <= 1000 else USUAL_RATE
+        declared = int(self._capture.get(cv2.CAP_PROP_FRAME_COUNT))
+        self.num_frames = declared if declared > 0 and not self.is_camera else None
+
+    def frames(self) -> Iterator[Frame]:
+        """All frames, each read when it is asked for.
+
+        Raises:
+            PictureError: the file ends long before it should.
+        """
+        number, start = 0, time.monotonic()
+        while True:
+            is_read, pixels = self._capture.read()
+            if not is_read:
+                break
+            seconds = time.monotonic() - start if self.is_camera else self._capture.get(cv2.CAP_PROP_POS_MSEC) / 1000
+            yield Frame(number, seconds, np.ascontiguousarray(pixels[..., ::-1]))
+            number += 1
+        if number == 0 or (self.num_frames and number < WHOLE * self.num_frames):
+            raise PictureError(f"ends after {number} of {self.num_frames or 'unknown'} frames")
+
+    def close(self) -> None:
+        """Give the file or the camera back."""
+        self._capture.release()
+
+
+class VideoWriter:
+    """An MP4 file that appears when it is closed, if a frame was written.
+
+    Args:
+        path: of the file.
+        rate: frames a second.
+    """
+
+    def __init__(self, path: Path, rate: float):
+        self._path, self._rate = path, rate
+        self._beside = path.with_name(f".unfinished-{path.name}")
+        self._writer: cv2.VideoWriter | None = None
+        self._size, self._written = (0, 0), 0
+
+    def write(self, pixels: np.ndarray, seconds: float | None = None) -> None:
+        """Append a frame.
+
+        Args:
+            pixels: uint8 RGB ``(H, W, 3)``; resized where the first frame had another size. Videos have even sides: an odd last
+                row or column is lost.
+            seconds: the frame's time by the clock: it is repeated or left out, so that the video plays as fast as it happened.
+
+        Raises:
+            UserError: the file cannot be written.
+        """
+        if self._writer is None:
+            self._size = pixels.shape[1::-1]
+            with _quiet_opencv():
+                self._writer = cv2.VideoWriter(str(self._beside), cv2.VideoWriter_fourcc(*"mp4v"), self._rate, self._size)
+            if not self._writer.isOpened():
+                raise UserError(f"{self._path} cannot be written as a video of {self._size[0]} x {self._size[1]} pixels.")
+        if pixels.shape[1::-1] != self._size:
+            pixels = cv2.resize(pixels, self._size, interpolation=cv2.INTER_AREA)
+        times = 1 if seconds is None else int(seconds * self._rate) + 1 - self._written
+        for _ in range(times):
+            self._writer.write(np.ascontiguousarray(pixels[..., ::-1]))
+            self._written += 1
+
+    def close(self) -> None:
+        """Finish the file."""
+        if self._writer is not None:
+            self._writer.release()
+            os.replace(self._beside, self._path)
+
+
+@contextmanager
+def interrupt_noted() -> Iterator[threading.Event]:
+    """Ctrl-C sets the event that this yields, in place of an interruption anywhere; the second one interrupts."""
+    event = threading.Event()
+    if threading.current_thread() is not threading.main_thread():  # where no signals come
+        yield event
+        return
+
+    def note(*_: object) -> None:
+        event.set()
+        signal.signal(signal.SIGINT, before)
+
+    before = signal.signal(signal.SIGINT, note)
+    try:
+        yield event
+    finally:
+        signal.signal(signal.SIGINT, before)
+
+
+@contextmanager
+def _quiet_opencv() -> Iterator[None]:
+    """What cannot be opened we say ourselves; FFmpeg reads its variable once, when it is first used."""
+    os.environ.setdefault("OPENCV_FFMPEG_LOGLEVEL", "-8")
+    before = cv2.utils.logging.setLogLevel(cv2.utils.logging.LOG_LEVEL_SILENT)
+    try:
+        yield
+    finally:
+        cv2.utils.logging.setLogLevel(before)

@@ -1,0 +1,97 @@
+"""U-Net's way up: a transposed convolution of two by two pixels that does not overlap itself."""
+
+from typing import Any
+
+import keras
+import numpy as np
+from keras import ops
+
+
+@keras.saving.register_keras_serializable("visionkit")
+class Doubling(keras.layers.Layer):
+    """A transposed convolution, stride 2 and kernel 2 a side, of any rank: ``(N, sides..., C)`` to twice the sides.
+
+    Each pixel becomes a square of its own, so it is a matrix product and a rearrangement, which TensorFlow does faster on a CPU
+    than Keras' layers, whose kernel and bias it has.
+
+    Args:
+        filters: channels of the result.
+    """
+
+    def __init__(self, filters: int, **options: Any):
+        super().__init__(**options)
+        self.filters = filters
+
+    def build(self, input_shape: tuple[int | None, ...]) -> None:
+        """Make the weights."""
+        squares = (2,) * (len(input_shape) - 2)
+        self.kernel = self.add_weight((*squares, self.filters, input_shape[-1]), "he_normal", name="kernel")
+        self.bias = self.add_weight((self.filters,), "zeros", name="bias")
+
+    def call(self, x: keras.KerasTensor) -> keras.KerasTensor:
+        """The doubled maps."""
+        rank = len(x.shape) - 2
+        sides = ops.shape(x)[1:-1]
+        table = ops.reshape(ops.moveaxis(self.kernel, -1, 0), (x.shape[-1], 2**rank * self.filters))
+        squares = ops.matmul(ops.reshape(x, (-1, x.shape[-1])), table)
+        squares = ops.reshape(squares, (-1, *sides, *[2] * rank, self.filters))
+        beside = [axis for side in range(1, rank + 1) for axis in (side, side + rank)]  # each side with its two halves
+        spread = ops.transpose(squares, (0, *beside, 2 * rank + 1))
+        return ops.reshape(spread, (-1, *(2 * side for side in sides), self.filters)) + self.bias
+
+    def compute_output_shape(self, input_shape: tuple[int | None, ...]) -> tuple[int | None, ...]:
+        """Twice the sides."""
+        return (input_shape[0], *(None if side is None else 2 * side for side in input_shape[1:-1]), self.filters)
+
+    def get_config(self) -> dict[str, Any]:
+        """For ``.keras`` files."""
+        return super().get_config() | {"filters": self.filters}
+
+
+# At a corner between four pixels the first repeated row behind it is the upper pixel's second, the next one the lower pixel's
+# first. Which of the three rows of the kernel fall on the upper and on the lower pixel: (row, pixel, row of the kernel).
+FALLS_ON = np.array([[[1, 1, 0], [0, 0, 1]], [[1, 0, 0], [0, 1, 1]]], "float32")
+
+
+@keras.saving.register_keras_serializable("visionkit")
+class RepeatingConv2D(keras.layers.Layer):
+    """``UpSampling2D(2)``, one mirrored pixel around it, and ``Conv2D(filters, 3, use_bias=False)``, in one.
+
+    Why pixels are repeated: Deconvolution and Checkerboard Artifacts, Odena et al. 2016,
+    https://distill.pub/2016/deconv-checkerboard. Two of the three rows of a kernel fall on the same pixel, and so do two of its
+    columns: with their sums taken first, four of nine multiplications are left. The weights are those of the plain convolution.
+
+    Args:
+        filters: channels of the answer.
+    """
+
+    def __init__(self, filters: int, **options: Any):
+        super().__init__(**options)
+        self.filters = filters
+
+    def build(self, input_shape: Any) -> None:
+        """Make the kernel, ``(3, 3, channels, filters)``."""
+        self.kernel = self.add_weight((3, 3, input_shape[-1], self.filters), "glorot_uniform", name="kernel")
+
+    def call(self, x: keras.KerasTensor) -> keras.KerasTensor:
+        """``(N, H, W, channels)`` to ``(N, 2 H, 2 W, filters)``."""
+        num_pictures, height, width, channels = ops.shape(x)
+        falls_on = ops.cast(FALLS_ON, x.dtype)
+        kernel = ops.einsum("aik,bjl,klcf->ijcabf", falls_on, falls_on, ops.cast(self.kernel, x.dtype))
+        kernel = ops.reshape(kernel, (2, 2, channels, 4 * self.filters))
+        # Of repeated pixels the mirrored one is the border's own again.
+        x = ops.pad(x, ((0, 0), (1, 1), (1, 1), (0, 0)), mode="symmetric")
+        x = ops.conv(x, kernel, padding="valid", data_format="channels_last")
+        x = ops.reshape(x, (num_pictures, height + 1, width + 1, 2, 2 * self.filters))
+        x = ops.transpose(x, (0, 1, 3, 2, 4))  # rows of each corner before its columns
+        x = ops.reshape(x, (num_pictures, 2 * height + 2, 2 * width + 2, self.filters))
+        return x[:, 1:-1, 1:-1]
+
+    def compute_output_shape(self, input_shape: Any) -> tuple[int | None, ...]:
+        """Twice the sides."""
+        sides = (None if side is None else 2 * side for side in input_shape[1:3])
+        return (input_shape[0], *sides, self.filters)
+
+    def get_config(self) -> dict[str, Any]:
+        """For ``.keras`` files."""
+        return super().get_config() | {"filters": self.filters}

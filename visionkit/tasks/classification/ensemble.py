@@ -1,0 +1,132 @@
+"""One bundle out of several: the mean of what its members answer, for one or for many views of each picture.
+
+ImageNet's winners of 2012 to 2015 were such ensembles, of 5 to 7 networks (https://arxiv.org/abs/1409.4842, section 7).
+"""
+
+from collections.abc import Sequence
+from functools import partial
+from pathlib import Path
+from typing import Any
+
+import tensorflow as tf
+
+from visionkit.data.images.decode import decode_in_graph
+from visionkit.errors import UserError
+from visionkit.export.bundle import answers, describe, find_bundle, write_bundle
+from visionkit.tasks.classification.tta import NUM_VIEWS, views_of
+
+MOST_MEMBERS = 15
+
+
+class Member(tf.Module):
+    """One classifier of an ensemble: a bundle, and in which order it names the ensemble's labels."""
+
+    def __init__(self, folder: Path, facts: dict[str, Any], labels: Sequence[str]):
+        super().__init__(name="member")
+        self.model = tf.saved_model.load(str(folder))
+        if not hasattr(self.model, "serve_pixels"):
+            raise UserError(
+                f"{folder} does not take pictures that are cut already: it is an ensemble itself, or was exported by an older "
+                "version of visionkit. Name the single models, or train it anew."
+            )
+        self.size, self.whole = facts["size"], facts.get("whole", False)
+        self._flips = facts.get("flips", False)
+        self._order = [facts["labels"].index(label) for label in labels]
+
+    def views_of(self, image: tf.Tensor, views: str) -> tf.Tensor:
+        """What it is to be asked of a picture, float32 ``(K, size, size, 3)``: no mirror images where it makes them itself."""
+        seen = views_of(image, self.size, views, whole=self.whole)
+        return seen[: len(seen) // 2] if self._flips and views != "one" else seen
+
+    def probabilities(self, pixels: tf.Tensor) -> tf.Tensor:
+        """Float32 ``(N, size, size, 3)`` in 0..255 to ``(N, num_classes)``, in the ensemble's order."""
+        return tf.gather(self.model.serve_pixels(pixels), self._order, axis=1)
+
+
+class Ensemble(tf.Module):
+    """The mean of the members' probabilities over the views; it answers as ``export.bundle.ImageClassifier`` does."""
+
+    def __init__(self, members: list[Member], labels: Sequence[str], views: str):
+        super().__init__(name="ensemble")
+        self._members, self._views = members, views
+        self._labels = tf.constant(list(labels))
+
+    def probabilities(self, pixels: tf.Tensor) -> tf.Tensor:
+        """Float32 ``(N, size, size, 3)``, one view of each picture in the size of the first member, for the LiteRT twin."""
+        if len({(member.size, member.whole) for member in self._members}) > 1:
+            raise ValueError("the members see pictures of different sizes")
+        return tf.reduce_mean(tf.stack([member.probabilities(pixels) for member in self._members]), 0)
+
+    def _answer(self, images: tf.Tensor) -> dict[str, tf.Tensor]:
+        means = []
+        for member in self._members:
+            seen = tf.map_fn(partial(member.views_of, views=self._views), images, fn_output_signature=tf.float32)
+            each = member.probabilities(tf.reshape(seen, [-1, member.size, member.size, 3]))
+            means.append(tf.reduce_mean(tf.reshape(each, [-1, seen.shape[1], len(self._labels)]), 1))
+        return answers(self._labels, tf.reduce_mean(tf.stack(means), 0))
+
+    @tf.function(input_signature=[tf.TensorSpec([None, None, None, 3], tf.uint8, name="images")])
+    def serve_images(self, images: tf.Tensor) -> dict[str, tf.Tensor]:
+        """Pictures of one size, uint8 RGB ``(N, H, W, 3)``, to the answers of a bundle."""
+        return self._answer(images)
+
+    @tf.function(input_signature=[tf.TensorSpec([None], tf.string, name="image_bytes")])
+    def serve_encoded(self, image_bytes: tf.Tensor) -> dict[str, tf.Tensor]:
+        """Encoded files ``(N,)``, each of any size, to the answers of a bundle."""
+        of_one = tf.TensorSpec([len(self._labels)], tf.float32)
+        probabilities = tf.map_fn(
+            lambda contents: self._answer(decode_in_graph(contents)[None])["probabilities"][0],
+            image_bytes,
+            fn_output_signature=of_one,
+        )
+        return answers(self._labels, probabilities)
+
+
+def export_ensemble(models: Sequence[str | Path], folder: str | Path, *, views: str = "one") -> Path:
+    """Write one bundle that holds others, and averages what they answer.
+
+    Args:
+        models: 1 to 15 bundles or run folders of classifiers of pictures, of the same labels.
+        folder: gets the ensemble; a bundle there is replaced.
+        views: of each picture: "one", as each member sees it; "flips", "ten_crop" or "multi_crop", see ``tta``.
+
+    Returns:
+        the folder.
+
+    Raises:
+        UserError: no model, too many, one that is no such classifier, or labels that differ; or there is nothing to average.
+    """
+    if views not in NUM_VIEWS:
+        raise UserError(f"Unknown views {views!r}; expected one of {', '.join(NUM_VIEWS)}.")
+    if not 1 <= len(models) <= MOST_MEMBERS:
+        raise UserError(f"{len(models)} models; expected 1 to {MOST_MEMBERS}.")
+    if len(models) == 1 and views == "one":
+        raise UserError("One model and one view leave nothing to average; name more models, or other views.")
+    folders = [find_bundle(model) for model in models]
+    facts = [describe(each) for each in folders]
+    labels = facts[0].get("labels")
+    for each, described in zip(folders, facts, strict=True):
+        if described.get("task") != "classification" or described.get("input", "picture") != "picture":
+            raise UserError(f"{each} is no classifier of pictures; only those can be averaged.")
+        if set(described["labels"]) != set(labels):
+            differing = ", ".join(sorted(set(described["labels"]) ^ set(labels))[:6])
+            raise UserError(f"{each} and {folders[0]} have different labels: {differing}. Train them on the same classes.")
+    members = [Member(each, described, labels) for each, described in zip(folders, facts, strict=True)]
+    module = Ensemble(members, labels, views)
+    size = members[0].size
+    return write_bundle(
+        module,
+        folder,
+        task="classification",
+        signatures={"serving_default": module.serve_images, "serving_encoded": module.serve_encoded},
+        twin=module.probabilities,
+        twin_shape=(1, size, size, 3),
+        class_names=tuple(labels),
+        facts={
+            "size": size,
+            "flips": False,
+            "whole": members[0].whole,
+            "views": views,
+            "members": [{name: each.get(name) for name in ("base", "metrics")} for each in facts],
+        },
+    )

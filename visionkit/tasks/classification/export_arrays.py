@@ -1,0 +1,75 @@
+"""A bundle for signals and volumes: a SavedModel that takes raw values and returns final answers, with TensorFlow alone.
+
+It lies on disk as ``bundle.py`` says; its LiteRT twin takes float32 ``(1, spatial..., channels)``.
+"""
+
+from pathlib import Path
+from typing import Any
+
+import keras
+import tensorflow as tf
+
+from visionkit.data.arrays.files import Fit, Kind
+from visionkit.export.bundle import answers, write_bundle
+from visionkit.export.network import Network
+
+
+class ArrayClassifier(tf.Module):
+    """A classifier of signals or volumes of one shape.
+
+    Args:
+        model: float32 ``(N, spatial..., channels)`` in any unit to logits ``(N, num_classes)``.
+        class_names: in the order of the logits.
+    """
+
+    def __init__(self, model: keras.Model, class_names: tuple[str, ...]):
+        super().__init__(name="array_classifier")
+        self._network = Network(model)
+        self._labels = tf.constant(list(class_names))
+        raw = tf.TensorSpec([None, *model.input_shape[1:]], tf.float32, name="values")
+        self.serve_values = tf.function(lambda values: answers(self._labels, self.probabilities(values)), input_signature=[raw])
+
+    def probabilities(self, values: tf.Tensor) -> tf.Tensor:
+        """Float32 ``(N, spatial..., channels)`` to float32 ``(N, num_classes)``."""
+        return tf.nn.softmax(self._network.forward(values))
+
+
+def export_array_classifier(
+    model: keras.Model,
+    folder: str | Path,
+    *,
+    kind: Kind,
+    fit: Fit,
+    class_names: tuple[str, ...],
+    facts: dict[str, Any],
+) -> Path:
+    """Write a classifier of signals or volumes as a bundle.
+
+    Its signature takes ``values``, float32 ``(N, spatial..., channels)`` of the model's shape and any unit, and returns what
+    ``ImageClassifier.serve_images`` does.
+
+    Args:
+        model: float32 ``(N, spatial..., channels)`` to logits.
+        folder: a bundle there is replaced.
+        kind: "signal" or "volume".
+        fit: how a reader of files brings arrays of another shape to the model's.
+        class_names: in the order of the logits.
+        facts: for ``bundle.json``.
+
+    Returns:
+        the folder.
+
+    Raises:
+        UserError: a folder stands there that is no bundle.
+    """
+    module, shape = ArrayClassifier(model, class_names), model.input_shape[1:]
+    return write_bundle(
+        module,
+        folder,
+        task="classification",
+        signatures={"serving_default": module.serve_values},
+        twin=module.probabilities,
+        twin_shape=(1, *shape),
+        class_names=class_names,
+        facts={"input": kind, "shape": shape, "fit": fit, **facts},
+    )

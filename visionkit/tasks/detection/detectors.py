@@ -1,0 +1,87 @@
+"""Detectors by name, in the one form that training and export take: visionkit's own, and those of keras-cv."""
+
+import difflib
+import functools
+import importlib
+from collections.abc import Sequence
+
+import keras
+import numpy as np
+from keras import ops
+
+from visionkit.errors import UserError
+from visionkit.layers.folding import folded
+from visionkit.losses.detection import yolo_losses
+from visionkit.models import catalog, yolo
+from visionkit.models.endpoints import by_stride, layers_behind
+from visionkit.tasks.detection.trainable import TrainableDetector
+
+STRIDES = (8, 16, 32)
+ANCHORS = 3  # a scale
+LABEL_SMOOTHING = 0.02
+PARTS = ("box", "object", "class")  # of the loss
+FOREIGN = "keras_cv:"
+
+
+def find(name: str) -> str:
+    """The name of a detector as ``build`` takes it.
+
+    Raises:
+        UserError: no such detector; the message lists the valid names and the nearest.
+    """
+    if name in yolo.VARIANTS:
+        return name
+    foreign = importlib.import_module("visionkit.tasks.detection.keras_cv_adapter").NAMES
+    known = [*yolo.VARIANTS, *(FOREIGN + each for each in foreign)]
+    if name not in known:
+        nearest = difflib.get_close_matches(name, known, n=1, cutoff=0.0)
+        raise UserError(f"Unknown detector {name!r}; did you mean {nearest[0]!r}? Detectors: {', '.join(known)}.")
+    return name
+
+
+def build(
+    name: str,
+    num_classes: int,
+    anchors: Sequence[np.ndarray],
+    *,
+    base: str | None = None,
+    weights: str | None = "imagenet",
+    frozen_stride: int | None = None,
+    size: int = 320,
+) -> TrainableDetector:
+    """Build a detector.
+
+    Args:
+        name: "yolo_nano", "yolo_small", or one of keras-cv, "keras_cv:yolo_v8_s".
+        num_classes: of the objects.
+        anchors: of each scale ``(A, 2)``, relative to an input of ``size`` pixels, from stride 8 on. Detectors of keras-cv have
+            their own.
+        base: the backbone, a network of the catalogue; None takes the detector's own.
+        weights: of the base: None, "imagenet", or a path.
+        frozen_stride: pretrained layers of the base up to this stride are not trained; None trains it all.
+        size: side of the input in pixels that it will have in the end.
+    """
+    if name.startswith(FOREIGN):
+        adapter = importlib.import_module("visionkit.tasks.detection.keras_cv_adapter")  # it costs seconds to import
+        return adapter.build(name.removeprefix(FOREIGN), num_classes, size=size)
+    backbone = catalog.build(base or yolo.VARIANTS[name].backbone, (None, None, 3), None, weights=weights)
+    if frozen_stride is not None and weights is not None:
+        thawed = layers_behind(backbone, frozen_stride)
+        for layer in backbone.layers:
+            layer.trainable = layer in thawed
+    strides = STRIDES[: len(anchors)]
+    in_cells = [np.asarray(its, np.float32) * size / stride for its, stride in zip(anchors, strides, strict=True)]
+    network = yolo.yolo(backbone, num_classes, in_cells, variant=name, strides=strides, pretrained=weights is not None)
+
+    def losses(maps, boxes, classes):
+        tables = [ops.convert_to_tensor(each) for each in in_cells]
+        scales = [maps[each] for each in by_stride(maps)]
+        parts = yolo_losses(scales, tables, boxes, classes, label_smoothing=LABEL_SMOOTHING)
+        return dict(zip(PARTS, parts, strict=True))
+
+    @functools.cache  # what is traced for validation serves again
+    def at_size(side: int) -> keras.Model:
+        pixels = keras.Input((side, side, 3), name="image")
+        return yolo.detector(keras.Model(pixels, folded(network)(pixels), name=network.name), in_cells)
+
+    return TrainableDetector(network, losses, PARTS, at_size, any_size=True)

@@ -1,0 +1,190 @@
+"""A bundle of a detector: raw pictures in, boxes on those pictures out, with TensorFlow alone.
+
+It lies on disk as ``bundle.py`` says. Its LiteRT twin takes float32 ``(1, size, size, 3)`` pixels in 0..255, letterboxed, and
+answers, after non-maximum suppression, with what scores above ``TWIN_THRESHOLD``: ``boxes`` ``(1, K, 4)``, relative to that
+square, ``scores`` and ``classes`` ``(1, K)``, -1 where there is nothing more.
+"""
+
+from pathlib import Path
+from typing import Any
+
+import keras
+import tensorflow as tf
+
+from visionkit.data.images.decode import decode_in_graph
+from visionkit.data.images.resize import letterbox, letterbox_frame
+from visionkit.errors import UserError
+from visionkit.export.bundle import write_bundle
+from visionkit.export.network import Network
+from visionkit.ops.nms import Detections, class_wise_nms
+from visionkit.tasks.detection.suppression import suppress
+
+MAX_DETECTIONS = 300  # on a picture
+TWIN_THRESHOLD = 0.001  # LiteRT takes one tensor: low, so that precision can be measured at every recall
+TWIN_CANDIDATES = 2048  # with 1,024 the mAP of blood cells was 0.003 less: an object has dozens above that threshold
+
+
+class PictureDetector(tf.Module):
+    """A detector with its pre- and post-processing inside; see ``export_detector``."""
+
+    def __init__(
+        self,
+        network: keras.Model,
+        class_names: tuple[str, ...],
+        *,
+        threshold: float,
+        iou_threshold: float,
+        half_precision: bool = False,
+    ):
+        super().__init__(name="picture_detector")
+        self._network = Network(network, half_precision=half_precision)
+        self._size = network.input_shape[1]
+        self._threshold, self._iou_threshold = threshold, iou_threshold
+        self._names = tf.constant([*class_names, ""])  # of padded rows the last
+        square = tf.TensorSpec([None, self._size, self._size, 3], tf.float32, name="pixels")
+        self.serve_pixels = tf.function(self._network.forward, input_signature=[square])  # traced once, called by the others
+
+    def twin(self, pixels: tf.Tensor) -> dict[str, tf.Tensor]:
+        """What the LiteRT twin does with float32 ``(1, size, size, 3)`` letterboxed pixels."""
+        answer = self._network.forward(pixels)
+        return class_wise_nms(
+            answer["boxes"],
+            answer["scores"],
+            score_threshold=TWIN_THRESHOLD,
+            iou_threshold=self._iou_threshold,
+            max_detections=MAX_DETECTIONS,
+            num_candidates=TWIN_CANDIDATES,
+        )._asdict()
+
+    @tf.function(
+        input_signature=[
+            tf.TensorSpec([None, None, None, 3], tf.uint8, name="images"),
+            tf.TensorSpec([], tf.float32, name="score_threshold"),
+        ]
+    )
+    def detect(self, images: tf.Tensor, score_threshold: tf.Tensor) -> dict[str, tf.Tensor]:
+        """Pictures of one size, uint8 RGB ``(N, H, W, 3)``, to what scores above ``score_threshold`` on them:
+
+        ``boxes`` ``(N, K, 4)``, xyxy, relative to the picture; ``scores`` ``(N, K)``; ``classes`` int32 ``(N, K)``, positions
+        in labels.txt; ``labels`` string ``(N, K)``, best first; ``count`` int32 ``(N,)``. K is the most of any picture; rows
+        beyond ``count`` are zeros, their class -1, their label empty.
+        """
+        corner, sides = letterbox_frame(tf.shape(images)[1:3], self._size)
+        found = self._suppressed(self.serve_pixels(letterbox(images, self._size)), score_threshold)
+        return self._on_pictures(found, corner, sides)
+
+    @tf.function(input_signature=[tf.TensorSpec([None, None, None, 3], tf.uint8, name="images")])
+    def serve_images(self, images: tf.Tensor) -> dict[str, tf.Tensor]:
+        """Pictures of one size, uint8 RGB ``(N, H, W, 3)``, to the answers of ``detect`` above the stored threshold."""
+        return self.detect(images, self._threshold)
+
+    @tf.function(input_signature=[tf.TensorSpec([None], tf.string, name="image_bytes")])
+    def serve_encoded(self, image_bytes: tf.Tensor) -> dict[str, tf.Tensor]:
+        """Encoded JPEG, PNG, GIF or BMP files ``(N,)``, each of any size, to the answers of ``serve_images``."""
+
+        def seen(contents):
+            image = decode_in_graph(contents)
+            return letterbox(image, self._size), *letterbox_frame(tf.shape(image)[:2], self._size)
+
+        square = tf.TensorSpec([self._size, self._size, 3], tf.float32)
+        lengths = tf.TensorSpec([2], tf.int32)
+        pixels, corners, sides = tf.map_fn(seen, image_bytes, fn_output_signature=(square, lengths, lengths))
+        return self._on_pictures(self._suppressed(self.serve_pixels(pixels), self._threshold), corners, sides)
+
+    def _suppressed(self, answer: dict[str, tf.Tensor], score_threshold: tf.Tensor | float) -> Detections:
+        limits = {"iou_threshold": self._iou_threshold, "max_detections": MAX_DETECTIONS}
+        return suppress(answer["boxes"], answer["scores"], score_threshold=score_threshold, **limits)
+
+    def _on_pictures(self, found: Detections, corners: tf.Tensor, sides: tf.Tensor) -> dict[str, tf.Tensor]:
+        """Boxes of squares as boxes of the pictures in them.
+
+        Args:
+            found: relative to the squares.
+            corners: of the pictures (y, x) in pixels of their squares, int32 ``(N, 2)``, or ``(2,)`` of all.
+            sides: heights and widths, likewise.
+        """
+        corners, sides = (tf.cast(tf.gather(each, [1, 0, 1, 0], axis=-1), tf.float32) for each in (corners, sides))
+        boxes = (found.boxes * self._size - corners[..., None, :]) / sides[..., None, :]
+        boxes = tf.clip_by_value(boxes, 0.0, 1.0)
+        lies_on_picture = tf.reduce_all(boxes[..., 2:] > boxes[..., :2], -1)  # not on the padding alone
+        kept = (found.classes >= 0) & lies_on_picture
+        count = tf.reduce_sum(tf.cast(kept, tf.int32), 1)
+        first = tf.argsort(tf.cast(kept, tf.int32), direction="DESCENDING", stable=True)[
+            :, : tf.reduce_max(count, keepdims=True)[0]
+        ]
+        kept, boxes, scores, classes = (
+            tf.gather(each, first, batch_dims=1) for each in (kept, boxes, found.scores, found.classes)
+        )
+        return {
+            "boxes": tf.where(kept[..., None], boxes, 0.0),
+            "scores": tf.where(kept, scores, 0.0),
+            "classes": tf.where(kept, classes, -1),
+            "labels": tf.gather(self._names, tf.where(kept, classes, len(self._names) - 1)),
+            "count": count,
+        }
+
+
+def export_detector(
+    network: keras.Model,
+    folder: str | Path,
+    *,
+    class_names: tuple[str, ...],
+    threshold: float,
+    facts: dict[str, Any],
+    half_precision: bool = False,
+    iou_threshold: float = 0.6,
+) -> Path:
+    """Write a detector as a bundle, beside and then renamed, so that it appears whole.
+
+    Its signatures are ``serving_default`` (``images``), ``serving_encoded`` (``image_bytes``), and ``serving_threshold``
+    (``images`` and ``score_threshold``); all answer as ``PictureDetector.detect`` says.
+
+    Args:
+        network: float32 pixels ``(N, size, size, 3)`` in 0..255 to ``boxes`` ``(N, A, 4)``, xyxy, relative to that square, and
+            ``scores`` ``(N, A, num_classes)`` in 0..1.
+        folder: a bundle there is replaced.
+        class_names: in the order of the scores.
+        threshold: what scores no more than that is not answered, 0..1; it is stored, and callers may name another.
+        facts: for ``bundle.json``: what a reader of the bundle wants to know (base, data, ...).
+        half_precision: keep the weights as float16.
+        iou_threshold: from this intersection over union on, the lower of two boxes of a class is dropped, 0..1.
+
+    Returns:
+        the folder.
+
+    Raises:
+        UserError: a threshold outside 0..1, class names that are more or less than the network scores, or a folder stands there
+            that is no bundle.
+    """
+    for name, value in (("threshold", threshold), ("iou_threshold", iou_threshold)):
+        if not 0 <= value <= 1:
+            raise UserError(f"{name}={value}: expected 0 to 1.")
+    num_classes = network.output["scores"].shape[-1]
+    if num_classes != len(class_names):
+        raise UserError(f"{len(class_names)} class names for a network that scores {num_classes} classes.")
+    module = PictureDetector(
+        network, class_names, threshold=threshold, iou_threshold=iou_threshold, half_precision=half_precision
+    )
+    size = network.input_shape[1]
+    return write_bundle(
+        module,
+        folder,
+        task="detection",
+        signatures={
+            "serving_default": module.serve_images,
+            "serving_encoded": module.serve_encoded,
+            "serving_threshold": module.detect,
+        },
+        twin=module.twin,
+        twin_shape=(1, size, size, 3),
+        twin_half_precision=False,  # kernels with BatchNorm in them lose too much: the mAP of blood cells moved by 0.005
+        class_names=class_names,
+        facts={
+            "size": size,
+            "whole": True,
+            "threshold": threshold,
+            "iou_threshold": iou_threshold,
+            "twin_threshold": TWIN_THRESHOLD,
+            **facts,
+        },
+    )

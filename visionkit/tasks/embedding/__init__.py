@@ -1,0 +1,1 @@
+"""Is this the same person or thing? Distances between embeddings."""

@@ -1,0 +1,107 @@
+"""A bundle that turns pictures into embeddings: a SavedModel that takes raw pictures, with TensorFlow alone.
+
+It lies on disk as ``bundle.py`` says; its LiteRT twin takes a padded square and answers with the embedding. Pictures of the
+same thing have embeddings that lie near each other, by Euclidean distance.
+"""
+
+from collections.abc import Callable
+from functools import partial
+from pathlib import Path
+from typing import Any
+
+import keras
+import numpy as np
+import tensorflow as tf
+
+from visionkit.data.images.decode import decode_in_graph
+from visionkit.data.images.resize import letterbox
+from visionkit.export.bundle import write_bundle
+from visionkit.export.network import Network
+
+
+class Embedding(tf.Module):
+    """A network that embeds, with its pre- and post-processing inside.
+
+    Args:
+        network: float32 pixels ``(N, size, size, 3)`` in 0..255 to embeddings ``(N, D)``.
+        mirror: average with the embedding of the mirror image; embeddings of length 1 are brought back to it.
+        half_precision: keep the weights as float16.
+    """
+
+    def __init__(self, network: keras.Model, *, mirror: bool = False, half_precision: bool = False):
+        super().__init__(name="embedding")
+        self._network = Network(network, half_precision=half_precision)
+        self._size, self._mirror = network.input_shape[1], mirror
+        self._has_unit_length = is_unit(network)
+        square = tf.TensorSpec([None, self._size, self._size, 3], tf.float32, name="pixels")
+        self.serve_pixels = tf.function(self.embedding, input_signature=[square])  # traced once, called by the others
+
+    def embedding(self, pixels: tf.Tensor) -> tf.Tensor:
+        """Padded squares, float32 ``(N, size, size, 3)`` in 0..255, to float32 ``(N, D)``."""
+        if not self._mirror:
+            return self._network.forward(pixels)
+        plain, mirrored = tf.split(self._network.forward(tf.concat([pixels, tf.reverse(pixels, [2])], 0)), 2)
+        mean = (plain + mirrored) / 2
+        return tf.math.l2_normalize(mean, axis=1) if self._has_unit_length else mean
+
+    @tf.function(input_signature=[tf.TensorSpec([None, None, None, 3], tf.uint8, name="images")])
+    def serve_images(self, images: tf.Tensor) -> dict[str, tf.Tensor]:
+        """Pictures of one size, uint8 RGB ``(N, H, W, 3)``, to ``embedding`` float32 ``(N, D)``."""
+        return {"embedding": self.serve_pixels(letterbox(images, self._size))}
+
+    @tf.function(input_signature=[tf.TensorSpec([None], tf.string, name="image_bytes")])
+    def serve_encoded(self, image_bytes: tf.Tensor) -> dict[str, tf.Tensor]:
+        """Encoded JPEG, PNG, GIF or BMP files ``(N,)``, each of any size, to the answers of ``serve_images``."""
+        pixels = tf.map_fn(
+            lambda contents: letterbox(decode_in_graph(contents), self._size), image_bytes, fn_output_signature=tf.float32
+        )
+        return {"embedding": self.serve_pixels(pixels)}
+
+
+def whole_embeddings(network: keras.Model) -> Callable[[np.ndarray], np.ndarray]:
+    """A function from pictures of one size, uint8 ``(N, H, W, 3)``, to embeddings, that asks a network as it is by then."""
+    size = network.input_shape[1]
+
+    @partial(tf.function, input_signature=[tf.TensorSpec([None, None, None, 3], tf.uint8)])
+    def answer(pictures):
+        return network(letterbox(pictures, size), training=False)
+
+    return lambda pictures: answer(tf.constant(pictures)).numpy()
+
+
+def is_unit(network: keras.Model) -> bool:
+    """Whether embeddings have length 1: the last layer sees to it."""
+    return isinstance(network.layers[-1], keras.layers.UnitNormalization)
+
+
+def export_embedder(
+    network: keras.Model, folder: str | Path, *, facts: dict[str, Any], mirror: bool = False, half_precision: bool = False
+) -> Path:
+    """Write a network that embeds as a bundle, beside and then renamed.
+
+    Args:
+        network: float32 pixels ``(N, size, size, 3)`` in 0..255 to embeddings ``(N, D)``.
+        folder: a bundle there is replaced.
+        facts: for ``bundle.json``; ``threshold`` is the Euclidean distance up to which two pictures show the same,
+            ``alignment`` how faces are laid before they are shown to it ("mtcnn"), or None.
+        mirror: see ``Embedding``.
+        half_precision: keep the weights as float16.
+
+    Returns:
+        the folder.
+
+    Raises:
+        UserError: a folder stands there that is no bundle.
+    """
+    module = Embedding(network, mirror=mirror, half_precision=half_precision)
+    size, dimensions = network.input_shape[1], network.output_shape[-1]
+    return write_bundle(
+        module,
+        folder,
+        task="embedding",
+        signatures={"serving_default": module.serve_images, "serving_encoded": module.serve_encoded},
+        twin=module.embedding,
+        twin_shape=(1, size, size, 3),
+        class_names=(),
+        facts={"size": size, "dimensions": dimensions, "unit": is_unit(network), "mirror": mirror, **facts},
+    )

@@ -1,0 +1,1 @@
+"""One object in an image, or landmarks."""

@@ -1,0 +1,229 @@
+"""A bundle of a segmenter: raw pictures or volumes of any size in, a class for every pixel out, with TensorFlow alone.
+
+It lies on disk as ``bundle.py`` says. Pictures are answered tile by tile (``overlap_tile``). The LiteRT twin takes one tile,
+float32 ``(1, size, size, 3)`` pixels in 0..255, or of volumes ``(1, sides..., channels)`` as ``standardized`` leaves
+them, and answers with the probabilities of its pixels, ``(1, spatial..., num_classes)``; it looks once, without views. LiteRT
+does not pool volumes, so a U-Net of them has no twin.
+"""
+
+from collections.abc import Callable
+from functools import partial
+from itertools import product
+from pathlib import Path
+from typing import Any, Literal
+
+import keras
+import numpy as np
+import tensorflow as tf
+
+from visionkit.data.images.decode import decode_in_graph
+from visionkit.errors import UserError
+from visionkit.export.bundle import write_bundle
+from visionkit.export.network import Network
+from visionkit.export.overlap_tile import Tiling, overlap_tile
+from visionkit.layers.folding import folded
+
+Views = Literal["one", "mirror", "eight"]
+NUM_VIEWS: dict[str, int] = {"one": 1, "mirror": 2, "eight": 8}
+MARGIN = {2: 32, 3: 4}  # pixels, by rank: what lies beyond says little, and costs as much as the picture itself
+LARGEST = {2: 768, 3: 96}  # pixels a side of a tile: what is smaller is seen as a whole
+
+
+def tiling_of(rank: int, multiple: int) -> Tiling:
+    """How pictures (rank 2) or volumes (3) are cut for a network whose sides are multiples of ``multiple``."""
+    margin = MARGIN[rank]
+    largest = max(LARGEST[rank] // multiple * multiple, -(-4 * margin // multiple) * multiple)
+    return Tiling(margin, largest, multiple)
+
+
+class Segmenter(tf.Module):
+    """A segmenter with its pre- and post-processing inside; see ``export_segmenter``."""
+
+    def __init__(
+        self,
+        network: keras.Model,
+        class_names: tuple[str, ...],
+        *,
+        tiling: Tiling,
+        views: Views = "one",
+        half_precision: bool = False,
+    ):
+        super().__init__(name="segmenter")
+        self._network = Network(folded(network), half_precision=half_precision)
+        self._tiling, self._views = tiling, views
+        self._rank, self._classes = len(network.input_shape) - 2, len(class_names)
+        channels = network.input_shape[-1]
+        tiles = tf.TensorSpec([None] * (self._rank + 1) + [channels], tf.float32, name="tiles")
+        self.serve_tiles = tf.function(self.tile_probabilities, input_signature=[tiles])  # traced once, called by the others
+        raw = tf.uint8 if self._rank == 2 else tf.float32
+        name = "images" if self._rank == 2 else "values"
+        given = tf.TensorSpec([None] * (self._rank + 1) + [channels], raw, name=name)
+        setattr(self, f"serve_{name}", tf.function(self._masks, input_signature=[given]))
+        if self._rank == 2:
+            files = tf.TensorSpec([None], tf.string, name="image_bytes")
+            self.serve_encoded = tf.function(self._encoded_masks, input_signature=[files])
+        self.serve_probabilities = tf.function(self._probabilities, input_signature=[given])
+
+    def tile_probabilities(self, tiles: tf.Tensor) -> tf.Tensor:
+        """Float32 ``(N, sides..., channels)`` to float32 ``(N, sides..., num_classes)``: one look."""
+        return tf.nn.softmax(self._network.forward(tiles))
+
+    def _seen(self, tiles: tf.Tensor) -> tf.Tensor:
+        """The mean of all views."""
+        tiles = tf.cast(tiles, tf.float32)
+        answers = [undo(self.serve_tiles(do(tiles))) for do, undo in views_of(self._views, self._rank)]
+        return tf.add_n(answers) / len(answers)
+
+    def _each(self, given: tf.Tensor, finish: Callable[[tf.Tensor], tf.Tensor], spec: tf.TensorSpec) -> tf.Tensor:
+        def answer(one):
+            values = standardized(one) if self._rank == 3 else one
+            return overlap_tile(values, self._seen, self._tiling, finish, num_classes=self._classes)
+
+        if tf.shape(given)[0] == 0:  # of nothing a map does not know the sides
+            return tf.zeros(tf.concat([tf.shape(given)[:-1], spec.shape[self._rank :]], 0), spec.dtype)
+        return tf.map_fn(answer, given, fn_output_signature=spec, parallel_iterations=1)  # more would hold more pictures
+
+    def _masks(self, given: tf.Tensor) -> dict[str, tf.Tensor]:
+        """Pictures of one size, uint8 RGB ``(N, H, W, 3)``, or volumes, float32 ``(N, D, H, W, channels)`` of any unit, to
+
+        ``mask``, uint8, of the same sides: the position of each pixel's class in labels.txt.
+        """
+        return {"mask": self._each(given, best_class, tf.TensorSpec([None] * self._rank, tf.uint8))}
+
+    def _probabilities(self, given: tf.Tensor) -> dict[str, tf.Tensor]:
+        """The same to ``probabilities``, float32, the classes behind: as much memory as classes times four bytes a pixel."""
+        spec = tf.TensorSpec([None] * self._rank + [self._classes], tf.float32)
+        return {"probabilities": self._each(given, tf.identity, spec)}
+
+    def _encoded_masks(self, image_bytes: tf.Tensor) -> dict[str, tf.Tensor]:
+        """Encoded JPEG, PNG, GIF or BMP files ``(N,)``, each of any size, to ``mask_png``: their masks as grey PNG files."""
+
+        def answer(contents):
+            pixels = decode_in_graph(contents)
+            mask = overlap_tile(pixels, self._seen, self._tiling, best_class, num_classes=self._classes)
+            return tf.io.encode_png(mask[..., None])
+
+        spec = tf.TensorSpec([], tf.string)
+        return {"mask_png": tf.map_fn(answer, image_bytes, fn_output_signature=spec, parallel_iterations=1)}
+
+
+def best_class(probabilities: tf.Tensor) -> tf.Tensor:
+    """``(..., K)`` to uint8 ``(...)``."""
+    return tf.cast(tf.argmax(probabilities, -1, tf.int32), tf.uint8)
+
+
+def standardized(values: tf.Tensor) -> tf.Tensor:
+    """One volume ``(D, H, W, channels)``, each channel to mean 0 and deviation 1, as ``data.volumes.standardized`` does."""
+    values = tf.cast(values, tf.float64)
+    axes = list(range(values.shape.rank - 1))
+    mean, deviation = tf.reduce_mean(values, axes), tf.math.reduce_std(values, axes)
+    is_constant = deviation <= tf.abs(mean) * np.finfo(np.float32).eps
+    return tf.cast(tf.where(is_constant, tf.zeros_like(values), (values - mean) / deviation), tf.float32)
+
+
+def views_of(views: Views, rank: int) -> list[tuple[Callable, Callable]]:
+    """How tiles ``(N, sides..., channels)`` are turned before a look, and their answers after it.
+
+    "mirror" is of the last axis but the channels; "eight" are all quarters of a turn of the last two, and their mirror images.
+    """
+    rows, columns = rank - 1, rank
+
+    def turned(quarters: int, mirrored: bool) -> tuple[Callable, Callable]:
+        def do(x):
+            x = tf.reverse(x, [columns]) if mirrored else x
+            return _quarters(x, quarters, rows, columns)
+
+        def undo(x):
+            x = _quarters(x, -quarters % 4, rows, columns)
+            return tf.reverse(x, [columns]) if mirrored else x
+
+        return do, undo
+
+    quarters = range(4) if views == "eight" else (0,)
+    return [turned(*each) for each in product(quarters, (False,) if views == "one" else (False, True))]
+
+
+def _quarters(x: tf.Tensor, count: int, rows: int, columns: int) -> tf.Tensor:
+    """Turned by quarters in the plane of two axes."""
+    if count == 2:
+        return tf.reverse(x, [rows, columns])
+    if count == 0:
+        return x
+    order = list(range(x.shape.rank))
+    order[rows], order[columns] = columns, rows
+    return tf.reverse(tf.transpose(x, order), [rows if count == 1 else columns])
+
+
+def whole_answers(network: keras.Model, tiling: Tiling) -> Callable[[np.ndarray], np.ndarray]:
+    """A function from one picture or standardised volume to its mask, uint8, that asks a network as it is at the moment."""
+    rank = len(network.input_shape) - 2
+    spec = tf.TensorSpec([None] * rank + [network.input_shape[-1]], tf.uint8 if rank == 2 else tf.float32)
+
+    def forward(tiles):
+        return tf.nn.softmax(network(tf.cast(tiles, tf.float32), training=False))
+
+    @partial(tf.function, input_signature=[spec])
+    def answer(values):
+        return overlap_tile(values, forward, tiling, best_class, num_classes=network.output_shape[-1])
+
+    return lambda values: answer(tf.constant(values)).numpy()
+
+
+def export_segmenter(
+    network: keras.Model,
+    folder: str | Path,
+    *,
+    class_names: tuple[str, ...],
+    multiple: int,
+    twin_sides: tuple[int, ...],
+    facts: dict[str, Any],
+    views: Views = "one",
+    half_precision: bool = False,
+) -> Path:
+    """Write a segmenter as a bundle, beside and then renamed, so that it appears whole.
+
+    Its signatures are ``serving_default`` (``images``, of volumes ``values``) and ``serving_probabilities``; of pictures also
+    ``serving_encoded`` (``image_bytes``); see ``Segmenter`` for their answers.
+
+    Args:
+        network: float32 ``(N, sides..., channels)`` of any sides that are multiples of ``multiple``, to logits
+            ``(N, sides..., num_classes)``: pixels in 0..255, or standardised volumes.
+        folder: a bundle there is replaced.
+        class_names: in the order of the logits.
+        multiple: of the network's sides.
+        twin_sides: of the one tile that the LiteRT twin takes.
+        facts: for ``bundle.json``: what a reader of the bundle wants to know (base, data, ...).
+        views: the answer is the mean of so many looks.
+        half_precision: keep the weights as float16.
+
+    Returns:
+        the folder.
+
+    Raises:
+        UserError: views that are not known, class names that are more or less than the network has classes, or a folder
+            stands there that is no bundle.
+    """
+    if views not in NUM_VIEWS:
+        raise UserError(f"views={views!r}: expected one of {', '.join(NUM_VIEWS)}.")
+    if network.output_shape[-1] != len(class_names):
+        raise UserError(f"{len(class_names)} class names for a network of {network.output_shape[-1]} classes.")
+    rank, channels = len(network.input_shape) - 2, network.input_shape[-1]
+    tiling = tiling_of(rank, multiple)
+    module = Segmenter(network, class_names, tiling=tiling, views=views, half_precision=half_precision)
+    signatures = {
+        "serving_default": module.serve_images if rank == 2 else module.serve_values,
+        "serving_probabilities": module.serve_probabilities,
+    }
+    if rank == 2:
+        signatures["serving_encoded"] = module.serve_encoded
+    described = {"views": views, "tile": list(twin_sides), "tiling": tiling._asdict(), **facts}
+    return write_bundle(
+        module,
+        folder,
+        task="segmentation",
+        signatures=signatures,
+        twin=module.tile_probabilities,
+        twin_shape=(1, *twin_sides, channels),
+        class_names=class_names,
+        facts=described | ({"input": "volume"} if rank == 3 else {}),
+    )

@@ -1,0 +1,1 @@
+"""The content of one image in the style of others."""
