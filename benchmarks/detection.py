@@ -1,9 +1,9 @@
-"""Detection: what is left after non-maximum suppression, and how many pictures a second; ours and its peers.
+"""Detection: what is left after non-maximum suppression, and how many images a second; ours and its peers.
 
     pip install torch torchvision ultralytics      # the peers; one that is not installed is left out, with a sentence
     python benchmarks/detection.py
 
-Suppression: 8,400 boxes with 80 classes, a picture a call, as ``detection_nms.draw`` says; IoU 0.6, at most 300 detections; the
+Suppression: 8,400 boxes with 80 classes, an image a call, as ``detection_nms.draw`` says; IoU 0.6, at most 300 detections; the
 answer ends as NumPy arrays. What the contenders keep is compared, too.
 Training: a step of the recipe's yolo_nano, its base frozen up to stride 4 as by default, and of ultralytics' yolo11n.
 Answering: raw pixels to boxes, through each library's own ``predict``.
@@ -48,7 +48,7 @@ class Options:
     seconds: float = 2.0
     """Length of a turn; of one in training twice as much."""
     batch: int = 16
-    """Pictures a training step."""
+    """Images a training step."""
 
 
 def compare(ways: dict[str, tuple[str, dict[str, Any]]], rounds: int, **common: Any) -> list[str]:
@@ -83,7 +83,7 @@ def suppression(options: Options) -> None:
 
 
 def training(options: Options) -> None:
-    """Pictures a second in training."""
+    """Images a second in training."""
     print(f"\n== training, {SIZE} pixels, batches of {options.batch}")
     ways = {
         OURS: ("detection_steps.our_training", {"frozen_stride": 4}),
@@ -94,8 +94,8 @@ def training(options: Options) -> None:
 
 
 def answering(options: Options) -> None:
-    """Raw pictures a second, one a call."""
-    print(f"\n== answering, a picture of 640 x 480 at {SIZE} pixels, one a call")
+    """Raw images a second, one a call."""
+    print(f"\n== answering, an image of 640 x 480 at {SIZE} pixels, one a call")
     ways = {OURS: ("detection_steps.our_answer", {}), "ultralytics yolo11n": ("detection_steps.ultralytics_answer", {})}
     compare(ways, options.rounds, seconds=options.seconds)
 
@@ -105,8 +105,8 @@ def print_agreement(kept: dict[str, str]) -> None:
     sets = {}
     for name, file in kept.items():
         with np.load(file, allow_pickle=False) as parts:
-            pictures = range(len(parts.files) // 2)
-            sets[name] = {(i, s, c) for i in pictures for s, c in zip(parts[f"s{i}"], parts[f"c{i}"].astype(int), strict=True)}
+            images = range(len(parts.files) // 2)
+            sets[name] = {(i, s, c) for i in images for s, c in zip(parts[f"s{i}"], parts[f"c{i}"].astype(int), strict=True)}
     for name, found in sets.items():
         if name != OURS:
             print(f"{name} keeps {len(found & sets[OURS])} of our {len(sets[OURS])}, and {len(found - sets[OURS])} others")

@@ -1,6 +1,6 @@
-"""The contenders of detection.py at suppression: each function makes a loader that answers one picture after the other.
+"""The contenders of detection.py at suppression: each function makes a loader that answers one image after the other.
 
-Each writes what it keeps of every picture to ``kept``, so that the answers can be compared.
+Each writes what it keeps of every image to ``kept``, so that the answers can be compared.
 """
 
 import itertools
@@ -12,7 +12,7 @@ from turns import Batch, Loader
 
 NUM_ANCHORS, NUM_CLASSES = 8400, 80  # of a YOLO at 640 px, trained on COCO
 MAX_DETECTIONS, IOU_THRESHOLD = 300, 0.6
-NUM_PICTURES = 8
+NUM_IMAGES = 8
 
 Kept = tuple[np.ndarray, np.ndarray]  # scores and classes, best first: scores are drawn, so they tell which candidate it was
 
@@ -37,18 +37,18 @@ def draw(seed: int, objects: int, boxes_each: int) -> tuple[np.ndarray, np.ndarr
     return boxes.astype(np.float32), scores.astype(np.float32)
 
 
-def _loader(answer: Callable[..., Kept], pictures: Sequence[tuple], kept: str, seconds: float) -> Loader:
-    """A turn: pictures for so many seconds, one a call; ``answer`` ends with what is kept in memory, as arrays."""
-    answers = [answer(*picture) for picture in pictures]
+def _loader(answer: Callable[..., Kept], images: Sequence[tuple], kept: str, seconds: float) -> Loader:
+    """A turn: images for so many seconds, one a call; ``answer`` ends with what is kept in memory, as arrays."""
+    answers = [answer(*image) for image in images]
     np.savez(kept, **{f"{part}{i}": value for i, both in enumerate(answers) for part, value in zip("sc", both, strict=True)})
     num_boxes = [len(scores) for scores, _ in answers]
 
     def epoch() -> Iterator[Batch]:
         until = time.perf_counter() + seconds
-        for picture, found in itertools.cycle(zip(pictures, num_boxes, strict=True)):
+        for image, found in itertools.cycle(zip(images, num_boxes, strict=True)):
             if time.perf_counter() > until:
                 return
-            answer(*picture)
+            answer(*image)
             yield Batch((1, NUM_ANCHORS, NUM_CLASSES), found)
 
     return epoch
@@ -78,8 +78,8 @@ def tensorflow(*, source: str, threshold: float, kept: str, seconds: float, **dr
         number = np.count_nonzero(found)
         return found[:number], classes[:number]
 
-    pictures = [draw(seed, **drawing) for seed in range(NUM_PICTURES)]
-    return _loader(answer, [tuple(tf.constant(part[None]) for part in picture) for picture in pictures], kept, seconds)
+    images = [draw(seed, **drawing) for seed in range(NUM_IMAGES)]
+    return _loader(answer, [tuple(tf.constant(part[None]) for part in image) for image in images], kept, seconds)
 
 
 def torchvision(*, threshold: float, kept: str, seconds: float, **drawing: int) -> Loader:
@@ -95,8 +95,8 @@ def torchvision(*, threshold: float, kept: str, seconds: float, **drawing: int) 
         _, found, labels = boxes[anchors[chosen]].numpy(), scores[chosen].numpy(), classes[chosen].numpy()
         return found, labels
 
-    pictures = [draw(seed, **drawing) for seed in range(NUM_PICTURES)]
-    return _loader(answer, [tuple(map(torch.from_numpy, picture)) for picture in pictures], kept, seconds)
+    images = [draw(seed, **drawing) for seed in range(NUM_IMAGES)]
+    return _loader(answer, [tuple(map(torch.from_numpy, image)) for image in images], kept, seconds)
 
 
 def ultralytics(*, threshold: float, kept: str, seconds: float, **drawing: int) -> Loader:
@@ -110,10 +110,10 @@ def ultralytics(*, threshold: float, kept: str, seconds: float, **drawing: int) 
         rows = non_max_suppression(prediction, threshold, IOU_THRESHOLD, multi_label=True, max_det=MAX_DETECTIONS)[0].numpy()
         return rows[:, 4], rows[:, 5]
 
-    pictures = []
-    for seed in range(NUM_PICTURES):
+    images = []
+    for seed in range(NUM_IMAGES):
         boxes, scores = draw(seed, **drawing)
         low, high = boxes[:, :2] * 640, boxes[:, 2:] * 640
         prediction = np.concatenate([(low + high) / 2, high - low, scores], axis=-1).T
-        pictures.append((torch.from_numpy(np.ascontiguousarray(prediction))[None],))
-    return _loader(answer, pictures, kept, seconds)
+        images.append((torch.from_numpy(np.ascontiguousarray(prediction))[None],))
+    return _loader(answer, images, kept, seconds)

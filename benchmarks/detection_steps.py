@@ -12,7 +12,7 @@ from typing import Any
 import numpy as np
 from turns import Batch, Loader
 
-SIZE, NUM_CLASSES, OBJECTS = 320, 3, 12  # of each picture: about as blood cells are
+SIZE, NUM_CLASSES, OBJECTS = 320, 3, 12  # of each image: about as blood cells are
 PHOTOGRAPH = (480, 640, 3)
 THRESHOLD = 0.25
 
@@ -81,11 +81,11 @@ def ultralytics_training(*, batch: int, seconds: float) -> Loader:
         "bboxes": torch.from_numpy(boxes.reshape(-1, 4)),
         "batch_idx": torch.arange(batch).repeat_interleave(OBJECTS).float(),
     }
-    pictures = torch.from_numpy(pixels)
+    images = torch.from_numpy(pixels)
 
     def step() -> None:
         optimizer.zero_grad()
-        loss, _ = model(data | {"img": pictures.permute(0, 3, 1, 2).contiguous().float() / 255})
+        loss, _ = model(data | {"img": images.permute(0, 3, 1, 2).contiguous().float() / 255})
         loss.sum().backward()
         optimizer.step()
         average.update(model)

@@ -9,7 +9,7 @@ weights. dlib_face: the default model's network; dlib's own has the published we
 Search: 1,000,000 random templates of 128 numbers, and queries that are templates with noise; the 5 nearest; 1, 16 and 64
 queries a call. faiss: IndexFlatL2, as it comes, and with its matrix products for any number of queries. NumPy: a matrix
 product, squared norms that are known, argpartition. Each answer is compared with ours, which measures what is near in double
-precision. What the table calls a picture is a query.
+precision. What the table calls an image is a query.
 Each contender has a process of its own; they take turns. Medians over the rounds, and the range of our ratio to each peer
 within a round.
 """

@@ -1,11 +1,11 @@
-"""Faces: how often photographs of people are told right, from the raw picture to the decision, with the default model.
+"""Faces: how often photographs of people are told right, from the raw image to the decision, with the default model.
 
     pip install '.[faces]'
     python benchmarks/faces_accuracy.py --data people/      # a folder of photographs a person
 
-Faces are found, aligned and embedded as `visionkit faces` does; of several on a picture the principal one counts. All pairs are
-compared. The published threshold was chosen on other pictures; a second accuracy is at thresholds chosen on other people of
-these. Rank 1: each picture is asked for among all others; one shot: among the first picture of every other person. The
+Faces are found, aligned and embedded as `visionkit faces` does; of several on an image the principal one counts. All pairs are
+compared. The published threshold was chosen on other images; a second accuracy is at thresholds chosen on other people of
+these. Rank 1: each image is asked for among all others; one shot: among the first image of every other person. The
 time is that of the embedding alone, of batches of 16 chips.
 """
 
@@ -57,11 +57,11 @@ def main(options: Options) -> None:
     embeddings, labels = np.concatenate([read[place].embeddings for place in found]), labels[found]
     several = sum(len(read[place].faces) > 1 for place in found)
     each = 1000 * seconds / len(paths)
-    print(f"{len(found)} of {len(paths)} pictures have a face, {several} of them several; {each:.0f} ms a picture")
+    print(f"{len(found)} of {len(paths)} images have a face, {several} of them several; {each:.0f} ms an image")
 
     pairs = generated_pairs(labels, seed=0, most=10**6)
     distances = distances_of(embeddings, pairs)
-    threshold = model.facts["threshold"]
+    threshold = model.metadata["threshold"]
     at_published = measure(distances, pairs.same, threshold=threshold)
     by_folds = measure(distances, pairs.same, folds=pairs.folds)
     print(f"{pairs.same.sum():,} pairs of one person, {(~pairs.same).sum():,} of two")
@@ -70,13 +70,13 @@ def main(options: Options) -> None:
     print(f"accuracy {by_folds.accuracy:.4f} +- {by_folds.accuracy_deviation:.4f} at thresholds chosen on other people")
     between = np.linalg.norm(embeddings[:, None] - embeddings[None], axis=2)
     np.fill_diagonal(between, np.inf)
-    print(f"rank 1 {np.mean(labels[between.argmin(axis=1)] == labels):.4f} among all other pictures")
+    print(f"rank 1 {np.mean(labels[between.argmin(axis=1)] == labels):.4f} among all other images")
     shot = one_shot(embeddings, labels, threshold)
     print(
         f"one shot: rank 1 {shot.rank_1:.4f}, {shot.known_refused:.4f} of the known not recognized, "
         f"{shot.strangers_recognized:.4f} of strangers recognized"
     )
-    size = model.facts["size"]
+    size = model.metadata["size"]
     chips = np.random.default_rng(0).integers(0, 256, (BATCH, size, size, 3), np.uint8)
     model.embed(chips)
     times = []

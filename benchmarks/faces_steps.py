@@ -27,7 +27,7 @@ def ours(*, network: str, batch: int, seconds: float) -> Loader:
 
     model = models.facenet() if network == "inception_resnet_v1" else models.dlib_face()
     with tempfile.TemporaryDirectory() as folder:
-        bundle = visionkit.load(export_embedder(model, Path(folder, "model"), facts={}))
+        bundle = visionkit.load(export_embedder(model, Path(folder, "model"), metadata={}))
     chips = _drawn(network, batch)
     return loader_of(lambda: bundle.embed(chips), chips.shape, seconds)
 

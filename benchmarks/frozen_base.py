@@ -1,9 +1,9 @@
-"""An epoch on cached features against an epoch of plain Keras ``fit`` through the frozen base: same model, same pictures.
+"""An epoch on cached features against an epoch of plain Keras ``fit`` through the frozen base: same model, same images.
 
     python benchmarks/frozen_base.py --data hymenoptera/
 
 Plain Keras: ``keras.utils.image_dataset_from_directory`` and ``fit`` of the base, frozen, and a dense head. Ours: the same
-base, head and pictures, one cached view, the recipe's own epoch. Both without validation, batches of 32, median of the epochs
+base, head and images, one cached view, the recipe's own epoch. Both without validation, batches of 32, median of the epochs
 after the first.
 """
 
@@ -40,7 +40,7 @@ class Options:
     data: Path | None = None
     """Folder with train/ and val/, one folder a class in each. Default: built-in photographs."""
     size: int = 224
-    """Side of the pictures."""
+    """Side of the images."""
     epochs: int = 4
     """Epochs of plain Keras; ours runs five times as many."""
 
@@ -52,7 +52,7 @@ def plain_keras(folder: Path, options: Options, num_classes: int) -> list[float]
     ).prefetch(tf.data.AUTOTUNE)
     backbone = models.efficientnet_lite0((options.size, options.size, 3), None, weights="imagenet")
     model = transfer.transfer_model(backbone, num_classes)
-    transfer.thaw(backbone, transfer.HEAD)
+    transfer.unfreeze(backbone, transfer.HEAD)
     loss = keras.losses.CategoricalCrossentropy(from_logits=True)
     model.classifier.compile("adam", loss, metrics=["accuracy"], jit_compile=runtime.jit_compile())
     return timed(lambda epoch: model.classifier.fit(dataset, verbose=0), options.epochs)
@@ -64,7 +64,7 @@ def cached(folder: Path, options: Options) -> tuple[float, list[float]]:
     train = scan(splits.train, SkippedFiles())
     backbone = models.efficientnet_lite0((options.size, options.size, 3), None, weights="imagenet")
     model = transfer.transfer_model(backbone, len(train.class_names))
-    transfer.thaw(backbone, transfer.HEAD)
+    transfer.unfreeze(backbone, transfer.HEAD)
     with tempfile.TemporaryDirectory() as cache:
         began = time.perf_counter()
         features = FeatureCache(model.extractor, folder=Path(cache)).features(train, skipped=SkippedFiles())

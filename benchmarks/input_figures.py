@@ -17,12 +17,12 @@ def draw_threads(
     Args:
         path: of the PNG.
         counts: of threads or workers.
-        rates: pictures a second at each count, by contender; visionkit is the first, and its peer, if any, the second.
+        rates: images a second at each count, by contender; visionkit is the first, and its peer, if any, the second.
         megabytes: peak memory of the process and its children, in the same way.
         num_cores: of the machine, marked.
     """
     figure = Figure(figsize=(10, 3.6), layout="constrained")
-    both = ((rates, "pictures a second"), (megabytes, "peak memory with all workers (MB)"))
+    both = ((rates, "images a second"), (megabytes, "peak memory with all workers (MB)"))
     for axes, (measured, label) in zip(figure.subplots(1, 2), both, strict=True):
         for (name, values), color in zip(measured.items(), (OURS, PEER), strict=False):
             axes.plot(counts, values, color=color, marker="o", markersize=5, label=name)

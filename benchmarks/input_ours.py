@@ -28,12 +28,12 @@ from visionkit.data.pipeline.pixel_cache import open_cache  # noqa: E402
 from visionkit.data.sources import read  # noqa: E402
 from visionkit.ops.colors import PADDING  # noqa: E402
 
-pixelwise.COLOR_SHARE = 1.0  # visionkit shifts the colors of 0.8 of the pictures; its peers do it to all
+pixelwise.COLOR_SHARE = 1.0  # visionkit shifts the colors of 0.8 of the images; its peers do it to all
 
 
 def photographs(
     paths: list[str],
-    num_pictures: int,
+    num_images: int,
     *,
     size: int,
     batch: int,
@@ -43,18 +43,18 @@ def photographs(
     cached: bool = False,
     augment_on: Literal["cpu", "device"] = "cpu",
 ) -> Loader:
-    """Random windows, mirrored, with shifted colors. The hue is turned by at most ``batchwise.HUE``."""
+    """Random windows, mirrored, with shifted colors. The hue is turned by at most ``pixelwise.HUE``."""
     if threads is not None:
         tf.config.threading.set_inter_op_parallelism_threads(threads)  # TensorFlow's, which decode
         batches.THREADS = threads + batches.THREADS - os.cpu_count()
-    index = scan(Index(("picture",), tuple(paths), np.zeros(len(paths), np.int32)), SkippedFiles())
+    index = scan(Index(("image",), tuple(paths), np.zeros(len(paths), np.int32)), SkippedFiles())
     augmentation = Augmentation("benchmark", area=tuple(area), flip=0.5, color=color)
-    return _epochs(_repeated(index, num_pictures), augmentation, size=size, batch=batch, cached=cached, augment_on=augment_on)
+    return _epochs(_repeated(index, num_images), augmentation, size=size, batch=batch, cached=cached, augment_on=augment_on)
 
 
 def mosaics(
     data: str,
-    num_pictures: int,
+    num_images: int,
     *,
     split: str | None = None,
     size: int,
@@ -64,18 +64,18 @@ def mosaics(
     shear: float,
     color: float,
 ) -> Loader:
-    """Four pictures in one, turned, sheared, mirrored and with shifted colors; with boxes or masks, as the data set has."""
+    """Four images in one, turned, sheared, mirrored and with shifted colors; with boxes or masks, as the data set has."""
     splits = read(data).splits
     index = scan(splits[split] if split else next(iter(splits.values())), SkippedFiles())
     border = {"border_mode": cv2.BORDER_CONSTANT, "fill": PADDING, "fill_mask": IGNORE}
     turned = Turn(rotate=(-rotate, rotate), shear=(-shear, shear), p=1.0, **border)
     augmentation = Augmentation("benchmark", zoom=tuple(zoom), transforms=(turned,), flip=0.5, color=color, mix="mosaic")
-    return _epochs(_repeated(index, num_pictures), augmentation, size=size, batch=batch)
+    return _epochs(_repeated(index, num_images), augmentation, size=size, batch=batch)
 
 
-def _repeated(index: Index, num_pictures: int) -> Index:
-    index = replace(index, class_names=index.class_names or ("picture",))
-    return index.take(itertools.islice(itertools.cycle(range(len(index))), num_pictures))
+def _repeated(index: Index, num_images: int) -> Index:
+    index = replace(index, class_names=index.class_names or ("image",))
+    return index.take(itertools.islice(itertools.cycle(range(len(index))), num_images))
 
 
 def _epochs(index: Index, augmentation: Augmentation, *, size: int, batch: int, cached: bool = False, **options) -> Loader:
@@ -101,13 +101,13 @@ def _epochs(index: Index, augmentation: Augmentation, *, size: int, batch: int, 
     return epoch
 
 
-def decoding(paths: list[str], num_pictures: int) -> Loader:
+def decoding(paths: list[str], num_images: int) -> Loader:
     """Read and decode whole JPEGs in as many threads as there are cores; nothing else."""
 
     def decode(path: tf.Tensor) -> tf.Tensor:
         return tf.shape(tf.io.decode_jpeg(tf.io.read_file(path), 3, dct_method="INTEGER_ACCURATE"))
 
-    repeated = list(itertools.islice(itertools.cycle(paths), num_pictures))
+    repeated = list(itertools.islice(itertools.cycle(paths), num_images))
     options = tf.data.Options()
     options.autotune.enabled = False  # its thread would be waited for at the end of each epoch
     dataset = tf.data.Dataset.from_tensor_slices(repeated).map(decode, os.cpu_count()).batch(32).prefetch(2)

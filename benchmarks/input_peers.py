@@ -20,9 +20,9 @@ import torch
 from PIL import Image
 from turns import Batch, Loader
 
-PADDING, IGNORE = 114, 255  # of pictures and of masks, as visionkit pads
+PADDING, IGNORE = 114, 255  # of images and of masks, as visionkit pads
 LEAST_VISIBLE = 0.25  # of a box, as visionkit has it
-BUFFER = 8  # batches: as many pictures does ultralytics keep for its mosaics
+BUFFER = 8  # batches: as many images does ultralytics keep for its mosaics
 
 
 def _torch_epochs(
@@ -76,7 +76,7 @@ class AlbumentedPhotographs:
 
 
 class TorchvisionPhotographs:
-    """The same by torchvision, on its own tensors or on Pillow's pictures: uint8 ``(3, size, size)``."""
+    """The same by torchvision, on its own tensors or on Pillow's images: uint8 ``(3, size, size)``."""
 
     def __init__(
         self, paths: list[str], size: int, area: tuple[float, float], color: float, hue: float, decoder: Literal["own", "pil"]
@@ -99,22 +99,22 @@ class TorchvisionPhotographs:
         return self.transform(io.decode_jpeg(io.read_file(path), io.ImageReadMode.RGB))
 
 
-def albumentations_photographs(paths: list[str], num_pictures: int, *, batch: int, workers: int, **options: Any) -> Loader:
+def albumentations_photographs(paths: list[str], num_images: int, *, batch: int, workers: int, **options: Any) -> Loader:
     """A DataLoader of ``AlbumentedPhotographs``; ``options`` are theirs."""
-    dataset = AlbumentedPhotographs(_repeated(paths, num_pictures), **options)
+    dataset = AlbumentedPhotographs(_repeated(paths, num_images), **options)
     return _torch_epochs(dataset, batch, workers, lambda made: Batch(tuple(made.shape)))
 
 
-def torchvision_photographs(paths: list[str], num_pictures: int, *, batch: int, workers: int, **options: Any) -> Loader:
+def torchvision_photographs(paths: list[str], num_images: int, *, batch: int, workers: int, **options: Any) -> Loader:
     """A DataLoader of ``TorchvisionPhotographs``; ``options`` are theirs."""
-    dataset = TorchvisionPhotographs(_repeated(paths, num_pictures), **options)
+    dataset = TorchvisionPhotographs(_repeated(paths, num_images), **options)
     return _torch_epochs(dataset, batch, workers, lambda made: Batch(tuple(made.shape)))
 
 
 class AlbumentedMosaics:
     """Mosaics by albumentations, turned, sheared, mirrored and with shifted colors, with boxes or masks.
 
-    Three pictures of each are drawn from those that the worker has read last, as ultralytics does: one decoding a sample.
+    Three images of each are drawn from those that the worker has read last, as ultralytics does: one decoding a sample.
     """
 
     def __init__(
@@ -158,26 +158,26 @@ class AlbumentedMosaics:
 
 
 def _collate_mosaics(samples: list[dict[str, Any]]) -> dict[str, torch.Tensor]:
-    """Pictures and masks stacked; boxes of all, with the number of their picture, as ultralytics hands them over."""
+    """Images and masks stacked; boxes of all, with the number of their image, as ultralytics hands them over."""
     batch = {"image": torch.from_numpy(np.stack([sample["image"] for sample in samples]))}
     if "mask" in samples[0]:
         return batch | {"mask": torch.from_numpy(np.stack([sample["mask"] for sample in samples]))}
     boxes = [np.asarray(sample["bboxes"], np.float32).reshape(-1, 4) for sample in samples]
     batch["boxes"] = torch.from_numpy(np.concatenate(boxes))
     batch["classes"] = torch.tensor([label for sample in samples for label in sample["classes"]])
-    batch["picture"] = torch.from_numpy(np.repeat(np.arange(len(samples)), [len(one) for one in boxes]))
+    batch["image"] = torch.from_numpy(np.repeat(np.arange(len(samples)), [len(one) for one in boxes]))
     return batch
 
 
 def albumentations_mosaics(
-    paths: list[str], num_pictures: int, *, masks: list[str] | None = None, batch: int, workers: int, **options: Any
+    paths: list[str], num_images: int, *, masks: list[str] | None = None, batch: int, workers: int, **options: Any
 ) -> Loader:
     """A DataLoader of ``AlbumentedMosaics``; ``options`` are theirs. Boxes are read from YOLO's labels/ beside images/."""
     if masks is not None:
         items = [{"path": path, "mask": mask} for path, mask in zip(paths, masks, strict=True)]
     else:
         items = [{"path": path} | _yolo_boxes(path) for path in paths]
-    dataset = AlbumentedMosaics(_repeated(items, num_pictures), kept=BUFFER * batch, **options)
+    dataset = AlbumentedMosaics(_repeated(items, num_images), kept=BUFFER * batch, **options)
 
     def to_batch(made: dict[str, torch.Tensor]) -> Batch:
         return Batch(tuple(made["image"].shape), len(made.get("boxes", ())))
@@ -194,7 +194,7 @@ def _yolo_boxes(path: str) -> dict[str, np.ndarray]:
 
 def ultralytics_mosaics(
     paths: list[str],
-    num_pictures: int,
+    num_images: int,
     *,
     size: int,
     batch: int,
@@ -216,8 +216,8 @@ def ultralytics_mosaics(
     from ultralytics.data.build import build_dataloader, build_yolo_dataset
 
     torch.multiprocessing.set_start_method("spawn", force=True)
-    listed = Path(folder) / "pictures.txt"
-    listed.write_text("\n".join(_repeated(paths, num_pictures)))
+    listed = Path(folder) / "images.txt"
+    listed.write_text("\n".join(_repeated(paths, num_images)))
     own = {"imgsz": size, "mosaic": 1.0, "degrees": rotate, "shear": shear, "scale": scale, "translate": 0.1, "fliplr": 0.5}
     configuration = get_cfg(overrides=own | {"hsv_h": hue, "hsv_s": color, "hsv_v": color})
     configuration.augmentations = []

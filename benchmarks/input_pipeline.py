@@ -3,11 +3,11 @@
     pip install torch torchvision ultralytics      # the peers; one that is not installed is left out, with a sentence
     python benchmarks/input_pipeline.py --data hymenoptera/ --boxes bccd/
 
-Without --data and --boxes the pictures are cut from built-in photographs, and objects are drawn onto them. The sections:
+Without --data and --boxes the images are cut from built-in photographs, and objects are drawn onto them. The sections:
 
 photographs  a random window (0.08 to 1 of the area) to 224 px, mirrored, with shifted brightness, contrast, saturation and hue
 large        the same of JPEGs of 12 megapixels
-boxes        four pictures in one of 416 px, scaled, turned, sheared, mirrored, with shifted colors, and their boxes
+boxes        four images in one of 416 px, scaled, turned, sheared, mirrored, with shifted colors, and their boxes
 masks        the same with a mask
 memory       of visionkit's process, over ten epochs
 threads      speed and memory with 1, 2 and 4 threads or workers; draws a figure
@@ -30,7 +30,7 @@ from typing import Literal, NamedTuple
 import psutil
 import tyro
 from input_figures import draw_threads
-from input_pictures import PHOTOGRAPH, cut_photographs, draw_scenes, enlarge
+from input_images import PHOTOGRAPH, cut_photographs, draw_scenes, enlarge
 from turns import (
     Contender,
     NotStartedError,
@@ -49,7 +49,7 @@ HUE = 0.02  # of a whole turn of the color circle: what visionkit turns it by
 CROP = {"size": 224, "area": (0.08, 1.0), "color": COLOR, "batch": 32}
 MOSAIC = {"size": 416, "rotate": 8.0, "shear": 5.0, "color": COLOR, "batch": 16}
 ZOOM = (0.5, 1.5)  # scales of mosaics
-LARGE_SHARE, MOSAIC_SHARE = 1 / 24, 1 / 4  # of --pictures: large pictures and mosaics take longer
+LARGE_SHARE, MOSAIC_SHARE = 1 / 24, 1 / 4  # of --images: large images and mosaics take longer
 NUM_LARGE = 60  # files
 EPOCHS = 10  # of the section on memory
 COUNTS = (1, 2, 4)  # threads or workers
@@ -71,8 +71,8 @@ class Options:
     """Folder of JPEGs, at any depth. Default: 400 JPEGs of 492 x 393, cut from built-in photographs."""
     boxes: Path | None = None
     """Data set with boxes, of any kind that visionkit reads. Default: 400 JPEGs of 640 x 480 with objects drawn onto them."""
-    pictures: int = 4800
-    """How many pictures a measurement goes through; files are repeated. Of large ones fewer, and of mosaics."""
+    images: int = 4800
+    """How many images a measurement goes through; files are repeated. Of large ones fewer, and of mosaics."""
     rounds: int = 5
     """Measurements of each contender."""
     sections: tuple[Section, ...] = SECTIONS
@@ -118,7 +118,7 @@ def compare(contenders: list[Contender], rounds: int, ours: list[str]) -> None:
 def compare_photographs(work: Work) -> None:
     ways = {OURS: {}, f"{OURS}, flip and colors left to the device": {"augment_on": "device"}}
     ways[CACHED] = {"cached": True}
-    options = {"paths": work.paths, "num_pictures": work.options.pictures, **CROP}
+    options = {"paths": work.paths, "num_images": work.options.images, **CROP}
     with ExitStack() as stack:
         contenders = []
         for name, way in ways.items():
@@ -130,7 +130,7 @@ def compare_photographs(work: Work) -> None:
 def compare_large(work: Work) -> None:
     large = enlarge(work.paths, work.folder / "large", NUM_LARGE)
     with ExitStack() as stack:
-        options = {"paths": large, "num_pictures": round(work.options.pictures * LARGE_SHARE), **CROP, "batch": 8}
+        options = {"paths": large, "num_images": round(work.options.images * LARGE_SHARE), **CROP, "batch": 8}
         ways = {OURS: False, CACHED: True}
         contenders = [
             one
@@ -154,13 +154,11 @@ def photograph_peers(stack: ExitStack, **options) -> list[Contender]:
         rates = {one: (one.turn(), one.turn())[1].rate for one in both}  # the first warms up
         fastest = max(both, key=rates.get)
         peers.append(fastest)
-        print(
-            ", ".join(f"{one.name}: {rate:.0f} pictures a second" for one, rate in rates.items()) + ": the faster one is taken"
-        )
+        print(", ".join(f"{one.name}: {rate:.0f} images a second" for one, rate in rates.items()) + ": the faster one is taken")
         for slower in set(both) - {fastest}:
             slower.close()
-    decoded = {key: options[key] for key in ("paths", "num_pictures")}
-    return peers + started(stack, "decoding whole pictures alone (tf.data)", "input_ours.decoding", **decoded)
+    decoded = {key: options[key] for key in ("paths", "num_images")}
+    return peers + started(stack, "decoding whole images alone (tf.data)", "input_ours.decoding", **decoded)
 
 
 def compare_boxes(work: Work) -> None:
@@ -168,12 +166,12 @@ def compare_boxes(work: Work) -> None:
     with ExitStack() as stack:
         yolo = work.folder / "yolo"
         paths, split, num_classes = as_yolo(data, yolo)
-        print(f"{len(paths)} pictures with boxes")
-        number = round(work.options.pictures * MOSAIC_SHARE)
+        print(f"{len(paths)} images with boxes")
+        number = round(work.options.images * MOSAIC_SHARE)
         contenders = started(
-            stack, OURS, "input_ours.mosaics", data=str(yolo), split=split, num_pictures=number, zoom=ZOOM, **MOSAIC
+            stack, OURS, "input_ours.mosaics", data=str(yolo), split=split, num_images=number, zoom=ZOOM, **MOSAIC
         )
-        theirs = {"paths": paths, "num_pictures": number, "hue": HUE, "workers": CORES, **MOSAIC}
+        theirs = {"paths": paths, "num_images": number, "hue": HUE, "workers": CORES, **MOSAIC}
         contenders += started(stack, TORCH, "input_peers.albumentations_mosaics", zoom=ZOOM, **theirs)
         contenders += started(
             stack,
@@ -188,7 +186,7 @@ def compare_boxes(work: Work) -> None:
 
 
 def as_yolo(data: Path, folder: Path) -> tuple[list[str], str, int]:
-    """A data set copied in YOLO's format: the pictures of a split, its name, the number of classes."""
+    """A data set copied in YOLO's format: the images of a split, its name, the number of classes."""
     import visionkit
 
     visionkit.quiet_tensorflow()
@@ -202,18 +200,18 @@ def as_yolo(data: Path, folder: Path) -> tuple[list[str], str, int]:
 
 def compare_masks(work: Work) -> None:
     data = scenes(work) / "masks"
-    number = round(work.options.pictures * MOSAIC_SHARE)
+    number = round(work.options.images * MOSAIC_SHARE)
     paths = sorted(map(str, (data / "images").iterdir()))
     masks = sorted(map(str, (data / "masks").iterdir()))
     with ExitStack() as stack:
-        contenders = started(stack, OURS, "input_ours.mosaics", data=str(data), num_pictures=number, zoom=ZOOM, **MOSAIC)
-        theirs = {"num_pictures": number, "hue": HUE, "workers": CORES, **MOSAIC}
+        contenders = started(stack, OURS, "input_ours.mosaics", data=str(data), num_images=number, zoom=ZOOM, **MOSAIC)
+        theirs = {"num_images": number, "hue": HUE, "workers": CORES, **MOSAIC}
         contenders += started(stack, TORCH, "input_peers.albumentations_mosaics", paths=paths, masks=masks, zoom=ZOOM, **theirs)
         compare(contenders, work.options.rounds, [OURS])
 
 
 def scenes(work: Work) -> Path:
-    """Built-in pictures with boxes and masks, made once."""
+    """Built-in images with boxes and masks, made once."""
     folder = work.folder / "scenes"
     if not folder.exists():
         draw_scenes(folder / "boxes", folder / "masks")
@@ -222,7 +220,7 @@ def scenes(work: Work) -> Path:
 
 def measure_memory(work: Work) -> None:
     for cached in (False, True):
-        options = {"paths": work.paths, "num_pictures": work.options.pictures, "cached": cached, **CROP}
+        options = {"paths": work.paths, "num_images": work.options.images, "cached": cached, **CROP}
         with Contender(OURS, "input_ours.photographs", **options) as contender:
             before = resident_bytes(contender)
             peaks, threads = [], []
@@ -237,7 +235,7 @@ def measure_memory(work: Work) -> None:
 
 
 def compare_threads(work: Work) -> None:
-    common = {"paths": work.paths, "num_pictures": work.options.pictures, **CROP}
+    common = {"paths": work.paths, "num_images": work.options.images, **CROP}
     ways = {}
     theirs = "input_peers.albumentations_photographs"
     for count in COUNTS:

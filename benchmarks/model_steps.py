@@ -63,7 +63,7 @@ def keras_network(*, source: str, network: str, work: str, size: int, batch: int
 
 
 def torchvision_network(*, network: str, work: str, layout: str, size: int, batch: int, seconds: float) -> Loader:
-    """torchvision's, with its pictures in memory as ``layout`` says: "channels_last" or "contiguous_format"."""
+    """torchvision's, with its images in memory as ``layout`` says: "channels_last" or "contiguous_format"."""
     import torch
     import torchvision
 

@@ -1,4 +1,4 @@
-"""Pictures a second of ResNet-50, MobileNetV2 and EfficientNet-B0, in training and in inference: ours and two peers'.
+"""Images a second of ResNet-50, MobileNetV2 and EfficientNet-B0, in training and in inference: ours and two peers'.
 
     pip install torch torchvision      # a peer; left out, with a sentence, where it is not installed
     python benchmarks/models.py
@@ -33,9 +33,9 @@ class Options:
     work: tuple[Literal["training", "inference"], ...] = ("training", "inference")
     """What they do."""
     size: int = 128
-    """Side of the pictures."""
+    """Side of the images."""
     batch: int = 16
-    """Pictures a step."""
+    """Images a step."""
     rounds: int = 5
     """Turns of each contender."""
     seconds: float = 6.0

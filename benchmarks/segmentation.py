@@ -1,4 +1,4 @@
-"""Segmentation: how many pictures a second U-Nets train on, and answer; ours and those of PyTorch.
+"""Segmentation: how many images a second U-Nets train on, and answer; ours and those of PyTorch.
 
     pip install torch segmentation_models_pytorch      # the peers; one that is not installed is left out, with a sentence
     python benchmarks/segmentation.py
@@ -23,7 +23,7 @@ import tyro
 from detection import OURS, compare
 
 Network = Literal["unet", "resnet34", "efficientnet_lite0"]
-BATCHES = {"unet": 2, "resnet34": 8, "efficientnet_lite0": 8}  # of training: the paper's U-Net takes seconds a picture
+BATCHES = {"unet": 2, "resnet34": 8, "efficientnet_lite0": 8}  # of training: the paper's U-Net takes seconds an image
 PYTORCH = {"unet": "PyTorch", "resnet34": "segmentation_models_pytorch", "efficientnet_lite0": "segmentation_models_pytorch"}
 
 
@@ -36,9 +36,9 @@ class Options:
     work: tuple[Literal["training", "answering"], ...] = ("training", "answering")
     """What they do."""
     answered: tuple[int, ...] = (1, 8)
-    """Pictures a call in answering."""
+    """Images a call in answering."""
     size: int = 256
-    """Side of the pictures."""
+    """Side of the images."""
     rounds: int = 5
     """Turns of each contender."""
     seconds: float = 4.0
@@ -59,7 +59,7 @@ def measure(network: Network, ways: dict[str, tuple[str, dict[str, Any]]], batch
 
 
 def training(network: Network, options: Options) -> None:
-    """Pictures a second in training."""
+    """Images a second in training."""
     batch = BATCHES[network]
     print(f"\n== training, {network}, {options.size} pixels, batches of {batch}")
     ways = {OURS: ("our_training", {})}
@@ -71,7 +71,7 @@ def training(network: Network, options: Options) -> None:
 
 
 def answering(network: Network, options: Options) -> None:
-    """Pictures a second in inference."""
+    """Images a second in inference."""
     for batch in options.answered:
         print(f"\n== answering, {network}, {options.size} pixels, {batch} a call")
         peer, last = PYTORCH[network], {"layout": "channels_last"}

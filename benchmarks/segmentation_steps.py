@@ -72,7 +72,7 @@ def our_answer(*, network: str, size: int, batch: int, seconds: float, parameter
     answer = tf.function(lambda tiles: tf.nn.softmax(model(tiles, training=False)))
     if bundled:
         with tempfile.TemporaryDirectory() as folder:
-            options = {"class_names": ("background", "thing"), "multiple": 32, "twin_sides": (size, size), "facts": {}}
+            options = {"class_names": ("background", "thing"), "multiple": 32, "litert_sides": (size, size), "facts": {}}
             bundle = tf.saved_model.load(str(export_segmenter(model, Path(folder, "model"), **options)))
         answer = bundle.serve_tiles
     return loader_of(lambda: answer(tf.constant(pixels)).numpy(), pixels.shape, seconds)

@@ -3,7 +3,7 @@
     pip install torch torchvision        # the peers of the steps; without them these are left out
     python benchmarks/style.py
 
-steps: one step of Gatys' optimisation on 256 x 256 pixels, VGG-16 up to conv5_1, and one picture through Johnson's network, in
+steps: one step of Gatys' optimisation on 256 x 256 pixels, VGG-16 up to conv5_1, and one image through Johnson's network, in
 PyTorch in its two layouts, in float32 and in bfloat16, and compiled; processes take turns, see turns.py.
 descent: the built-in pair at 256 pixels. 500 steps of plain Adam, at some constant rates, against the recipe's coarse-to-fine
 descent; seconds until its loss, at the finest scale, is as low, tracing included. It may go on for longer than the recipe does.
@@ -55,7 +55,7 @@ class Options:
 
 
 def steps(options: Options) -> None:
-    """Steps a second, and pictures a second."""
+    """Steps a second, and images a second."""
     last, common = {"channels_last": True}, {"size": SIZE, "seconds": options.seconds}
     for precision in ("float32", "bfloat16"):
         print(f"\n== a step of the optimisation, {precision}")
@@ -67,7 +67,7 @@ def steps(options: Options) -> None:
         }
         ways = {OURS: ("our_optimisation", {"precision": precision})} | peers
         compare({name: (f"style_steps.{loader}", own) for name, (loader, own) in ways.items()}, options.rounds, **common)
-    print("\n== a picture through Johnson's network")
+    print("\n== an image through Johnson's network")
     ways = {
         OURS: ("our_stylisation", {}),
         "PyTorch": ("torch_stylisation", {"channels_last": False}),
@@ -128,14 +128,14 @@ def losses_of(maps, how) -> tuple[list[tuple[float, float, int]], float]:
 
 
 def network(options: Options) -> None:
-    """What one pass is worth beside the descent for the same picture."""
+    """What one pass is worth beside the descent for the same image."""
     import visionkit
     from visionkit.data.demo.style_images import CONTENTS, painting
     from visionkit.tasks.style_transfer.descent import How, Scale, Wanted, prepared, resized, scales_to, stylize, wide_enough
-    from visionkit.tasks.style_transfer.objective import Shares
+    from visionkit.tasks.style_transfer.objective import LossWeights
 
     model, maps, exact = visionkit.load(options.model), looking(), looking(exact=True)
-    how, shares, found = How(scales_to(options.size)), Shares(style=options.style_weight), []
+    how, shares, found = How(scales_to(options.size)), LossWeights(style=options.style_weight), []
     for style in model.labels:
         for name, photograph in CONTENTS.items():
             content, wanted = photograph(), [Wanted(painting(style))]
@@ -166,7 +166,7 @@ def memory(options: Options) -> None:
 
 
 def print_peak(options: Options) -> None:
-    """Paint a large picture here."""
+    """Paint a large image here."""
     import visionkit
 
     visionkit.quiet_tensorflow()

@@ -1,4 +1,4 @@
-"""The painted pictures of the README, at the size and by the descent that the recipe takes.
+"""The painted images of the README, at the size and by the descent that the recipe takes.
 
     python benchmarks/style_figure.py        # writes benchmarks/figures/styles.jpg and one_pass.jpg
 
@@ -22,7 +22,7 @@ from visionkit.data.demo.style_images import CONTENTS, painting  # noqa: E402
 from visionkit.models.style_features import in_half_precision, style_features, style_layers  # noqa: E402
 from visionkit.tasks.style_transfer.descent import How, Wanted, resized, scales_to, stylize  # noqa: E402
 from visionkit.tasks.style_transfer.objective import Maps  # noqa: E402
-from visionkit.tasks.style_transfer.predict import PictureStylizer  # noqa: E402
+from visionkit.tasks.style_transfer.predict import Stylizer  # noqa: E402
 from visionkit.training import runtime  # noqa: E402
 
 PAIRS = (("temple", "strokes"), ("cat", "mosaic"), ("astronaut", "woodcut"), ("coffee", "glass"))
@@ -42,7 +42,7 @@ def main(
         figures: Which.
         folder: Where they are written.
         model: The bundle that paints in one pass, in a built-in style.
-        size: Longer side at which pictures are painted.
+        size: Longer side at which images are painted.
     """
     layers = style_layers("vgg16")
     features = style_features("vgg16", layers.names)
@@ -62,7 +62,7 @@ def in_styles(maps: Maps, size: int) -> list[np.ndarray]:
     return [beside(cells[start : start + 2]) for start in range(0, len(cells), 2)]
 
 
-def in_one_pass(maps: Maps, model: PictureStylizer, size: int) -> list[np.ndarray]:
+def in_one_pass(maps: Maps, model: Stylizer, size: int) -> list[np.ndarray]:
     """A row of photographs, one of one pass, one of the descent."""
     rows = [[], [], []]
     for name in SHOWN:
@@ -70,8 +70,8 @@ def in_one_pass(maps: Maps, model: PictureStylizer, size: int) -> list[np.ndarra
         photograph = resized(CONTENTS[name](), size).round().astype(np.uint8)
         wanted = [Wanted(painting(model.labels[0]))]
         painted = model.predict(photograph).pixels, stylize(photograph, wanted, maps, How(scales_to(size)))
-        for row, picture in zip(rows, (photograph, *painted), strict=True):
-            row.append(at_height(picture, LOW))
+        for row, image in zip(rows, (photograph, *painted), strict=True):
+            row.append(at_height(image, LOW))
     return [beside(row) for row in rows]
 
 
@@ -82,23 +82,23 @@ def sheet(rows: list[np.ndarray]) -> np.ndarray:
     return np.concatenate([np.pad(row, ((0, GAP), (0, 0), (0, 0)), constant_values=255) for row in rows])[:-GAP]
 
 
-def at_height(picture: np.ndarray, height: int) -> np.ndarray:
+def at_height(image: np.ndarray, height: int) -> np.ndarray:
     """In proportion."""
-    return cv2.resize(picture, (round(picture.shape[1] * height / len(picture)), height), interpolation=cv2.INTER_AREA)
+    return cv2.resize(image, (round(image.shape[1] * height / len(image)), height), interpolation=cv2.INTER_AREA)
 
 
 def with_corner(painted: np.ndarray, style: np.ndarray) -> np.ndarray:
-    """A picture of the row's height, its style framed in the lower right corner."""
-    picture = at_height(painted, HEIGHT)
+    """An image of the row's height, its style framed in the lower right corner."""
+    image = at_height(painted, HEIGHT)
     side = round(CORNER * HEIGHT)
     small = cv2.resize(style, (side, side), interpolation=cv2.INTER_AREA)
     corner = np.pad(small, ((3, 0), (3, 0), (0, 0)), constant_values=255)
-    picture[-len(corner) :, -corner.shape[1] :] = corner
-    return picture
+    image[-len(corner) :, -corner.shape[1] :] = corner
+    return image
 
 
 def beside(cells: list[np.ndarray]) -> np.ndarray:
-    """Pictures of one height side by side, with a gap."""
+    """Images of one height side by side, with a gap."""
     padded = [np.pad(cell, ((0, 0), (0, GAP), (0, 0)), constant_values=255) for cell in cells]
     return np.concatenate(padded, axis=1)[:, :-GAP]
 

@@ -1,4 +1,4 @@
-"""The contenders of style.py: one step of Gatys' optimisation, and one picture through Johnson's network; the peers in PyTorch.
+"""The contenders of style.py: one step of Gatys' optimisation, and one image through Johnson's network; the peers in PyTorch.
 
 Pixels and weights are drawn: how long a step takes does not depend on what they show. Both run on the GPU where PyTorch finds
 one, and end when it is done.
@@ -33,9 +33,9 @@ def our_step(size: int, precision: str) -> Callable[[], None]:
     layers = style_layers("vgg16")
     features = style_features("vgg16", layers.names)
     maps = Maps(in_half_precision(features) if precision == "bfloat16" else features, layers)
-    content, style, picture = np.random.default_rng(0).uniform(0, 255, (3, size, size, 3)).astype(np.float32)
+    content, style, image = np.random.default_rng(0).uniform(0, 255, (3, size, size, 3)).astype(np.float32)
     objective = Objective(maps, content, [Style(maps.grams(style))])
-    variable, optimizer = keras.Variable(picture), keras.optimizers.Adam(5.0)
+    variable, optimizer = keras.Variable(image), keras.optimizers.Adam(5.0)
 
     def step() -> None:
         _, gradient = objective.loss_and_gradient(keras.ops.convert_to_numpy(variable))
@@ -45,7 +45,7 @@ def our_step(size: int, precision: str) -> Callable[[], None]:
 
 
 def our_transformer(size: int) -> Callable[[], None]:
-    """One picture through an exported bundle: uint8 to uint8, in float32."""
+    """One image through an exported bundle: uint8 to uint8, in float32."""
     import visionkit
 
     visionkit.quiet_tensorflow()
@@ -53,19 +53,19 @@ def our_transformer(size: int) -> Callable[[], None]:
     from visionkit.tasks.style_transfer.export import export_stylizer
 
     with tempfile.TemporaryDirectory() as folder:
-        bundle = visionkit.load(export_stylizer(style_network(), Path(folder, "model"), styles=("drawn",), facts={}))
-    picture = np.random.default_rng(0).integers(0, 256, (size, size, 3), np.uint8)
-    return lambda: bundle.predict(picture)
+        bundle = visionkit.load(export_stylizer(style_network(), Path(folder, "model"), styles=("drawn",), metadata={}))
+    image = np.random.default_rng(0).integers(0, 256, (size, size, 3), np.uint8)
+    return lambda: bundle.predict(image)
 
 
 def torch_step(size: int, channels_last: bool, compiled: bool = False, half: bool = False) -> Callable[[], None]:
-    """One step of Gatys et al. 2016 on a picture of ``size`` x ``size``, with Adam: forward, backward, update.
+    """One step of Gatys et al. 2016 on an image of ``size`` x ``size``, with Adam: forward, backward, update.
 
     VGG-16 as torchvision has it, up to conv5_1, ReLU not in place, no gradients for the weights; Grams over all positions.
 
     Args:
-        size: side of the picture in pixels.
-        channels_last: the layout in memory of pictures and weights; otherwise PyTorch's own.
+        size: side of the image in pixels.
+        channels_last: the layout in memory of images and weights; otherwise PyTorch's own.
         compiled: by ``torch.compile``, the loss with its gradient.
         half: convolutions in bfloat16 (autocast).
 
@@ -83,8 +83,8 @@ def torch_step(size: int, channels_last: bool, compiled: bool = False, half: boo
     network = nn.Sequential(*layers).eval().requires_grad_(False).to(device, memory_format=layout)
     mean, deviation = (torch.tensor(values, device=device).view(1, 3, 1, 1) for values in (MEANS, DEVIATIONS))
 
-    def features(picture: torch.Tensor) -> tuple[list[torch.Tensor], torch.Tensor]:
-        x, grams, content = (picture - mean) / deviation, [], None
+    def features(image: torch.Tensor) -> tuple[list[torch.Tensor], torch.Tensor]:
+        x, grams, content = (image - mean) / deviation, [], None
         for number, layer in enumerate(network):
             x = layer(x)
             if number in STYLE_LAYERS:
@@ -98,11 +98,11 @@ def torch_step(size: int, channels_last: bool, compiled: bool = False, half: boo
     content, style, start = drawn
     with torch.no_grad():
         wanted_grams, wanted = features(style)[0], features(content)[1]
-    picture = nn.Parameter(start)
-    optimizer = torch.optim.Adam([picture], 0.02, fused=True)
+    image = nn.Parameter(start)
+    optimizer = torch.optim.Adam([image], 0.02, fused=True)
 
-    def loss_of(picture: torch.Tensor) -> torch.Tensor:
-        grams, content = features(picture)
+    def loss_of(image: torch.Tensor) -> torch.Tensor:
+        grams, content = features(image)
         style_loss = sum(nn.functional.mse_loss(*pair) for pair in zip(grams, wanted_grams, strict=True))
         return CONTENT_WEIGHT * nn.functional.mse_loss(content, wanted) + STYLE_WEIGHT * style_loss
 
@@ -111,7 +111,7 @@ def torch_step(size: int, channels_last: bool, compiled: bool = False, half: boo
     def step() -> None:
         optimizer.zero_grad()
         with torch.autocast(device, torch.bfloat16, enabled=half):
-            loss = loss_of(picture)
+            loss = loss_of(image)
         loss.backward()
         optimizer.step()
         _done()
@@ -130,13 +130,13 @@ def _gram(x: Any, channels_last: bool) -> Any:
 
 
 def torch_transformer(size: int, channels_last: bool, compiled: bool = False) -> Callable[[], None]:
-    """One picture of ``size`` x ``size`` through the network of Johnson et al. 2016, uint8 to uint8, in ``inference_mode``.
+    """One image of ``size`` x ``size`` through the network of Johnson et al. 2016, uint8 to uint8, in ``inference_mode``.
 
     With what came to be usual after the paper: reflection padding in front of each convolution, instance normalisation,
     repeated pixels and a convolution in place of a transposed one.
 
     Args:
-        size: side of the picture in pixels, a multiple of 4.
+        size: side of the image in pixels, a multiple of 4.
         channels_last: the layout in memory of features and weights; otherwise PyTorch's own.
         compiled: by ``torch.compile``.
 

@@ -1,6 +1,6 @@
 """One process for each contender, all measured in turns: no one's threads, imports or memory are another's.
 
-A contender's process runs this file, too: it imports one loader, and goes through its pictures once for every line that it
+A contender's process runs this file, too: it imports one loader, and goes through its images once for every line that it
 reads. The workers of a torch DataLoader import their process' main file again, which is this one: so it imports little.
 """
 
@@ -23,7 +23,7 @@ LONGEST_REST = 10.0  # seconds that a contender may go on after its turn
 
 
 class Batch(NamedTuple):
-    """What a loader tells of each batch: the shape of its pictures, and how many boxes it has."""
+    """What a loader tells of each batch: the shape of its images, and how many boxes it has."""
 
     shape: tuple[int, ...]
     num_boxes: int = 0
@@ -36,14 +36,14 @@ class Turn(NamedTuple):
     """An epoch of a contender."""
 
     seconds: float
-    num_pictures: int
+    num_images: int
     num_boxes: int
     shape: list[int]
 
     @property
     def rate(self) -> float:
-        """Pictures a second."""
-        return self.num_pictures / self.seconds
+        """Images a second."""
+        return self.num_images / self.seconds
 
 
 class NotStartedError(RuntimeError):
@@ -91,7 +91,7 @@ class Contender:
         return reply
 
     def turn(self) -> Turn:
-        """Go through the pictures once, and come to rest: workers that fetch ahead would disturb the next contender."""
+        """Go through the images once, and come to rest: workers that fetch ahead would disturb the next contender."""
         turn = Turn(*self._ask("epoch"))
         self._rest()
         return turn
@@ -181,14 +181,14 @@ def in_turns(contenders: list[Contender], rounds: int) -> dict[str, list[Turn]]:
 
 def print_speeds(turns: dict[str, list[Turn]]) -> None:
     """Median and range of each contender's speed, and what it makes."""
-    print(f"{'':52} pictures a second")
+    print(f"{'':52} images a second")
     for name, of_rounds in turns.items():
         rates = [turn.rate for turn in of_rounds]
         digits = 0 if min(rates) >= 10 else 2
         speed = f"{statistics.median(rates):.{digits}f} ({min(rates):.{digits}f} to {max(rates):.{digits}f})"
-        boxes = sum(turn.num_boxes for turn in of_rounds) / sum(turn.num_pictures for turn in of_rounds)
+        boxes = sum(turn.num_boxes for turn in of_rounds) / sum(turn.num_images for turn in of_rounds)
         shape = " x ".join(map(str, of_rounds[0].shape))
-        print(f"{name:52} {speed:24} {shape}" + (f", {boxes:.1f} boxes a picture" if boxes else ""))
+        print(f"{name:52} {speed:24} {shape}" + (f", {boxes:.1f} boxes an image" if boxes else ""))
 
 
 def print_ratio(turns: dict[str, list[Turn]], ours: str, peer: str) -> None:
@@ -212,11 +212,11 @@ def serve(requests: Iterator[str], answer: Callable[[Any], None]) -> None:
     for _ in requests:
         batches = start()
         began = time.perf_counter()
-        num_pictures = num_boxes = 0
+        num_images = num_boxes = 0
         for batch in batches:
-            num_pictures += batch.shape[0]
+            num_images += batch.shape[0]
             num_boxes += batch.num_boxes
-        answer([time.perf_counter() - began, num_pictures, num_boxes, list(batch.shape[1:])])
+        answer([time.perf_counter() - began, num_images, num_boxes, list(batch.shape[1:])])
 
 
 def main() -> None:

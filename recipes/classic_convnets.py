@@ -1,8 +1,8 @@
-"""The networks that made the field, trained from scratch: on digits, on Fashion-MNIST, or on your own pictures.
+"""The networks that made the field, trained from scratch: on digits, on Fashion-MNIST, or on your own images.
 
     python recipes/classic_convnets.py                                          # LeNet-5 on digits: under a minute on 2 cores
     python recipes/classic_convnets.py --data fashion-mnist                     # or a folder of IDX files, such as MNIST's
-    python recipes/classic_convnets.py --data my_pictures/ --model resnet18     # one folder a class; or train/ and val/
+    python recipes/classic_convnets.py --data my_images/ --model resnet18     # one folder a class; or train/ and val/
     python recipes/classic_convnets.py --study depth                            # why residual networks: errors against depth
     python recipes/classic_convnets.py --smoke                                  # does everything work? Under a minute
 
@@ -10,8 +10,8 @@ Expected of LeNet-5: accuracy 0.989 to 0.994 on digits (seeds 0 to 2), 0.902 on 
 Expected of the study: training errors of 18, 23, 31 and 38 percent for plain networks of 8, 20, 32 and 44 layers; of 17, 17, 19
 and 21 for residual ones.
 
-`visionkit models` lists the networks. Small grey pictures are shifted and mirrored as He et al. 2015 did; pictures in files are
-cropped, colored and mirrored as in transfer_learning.py, which is the recipe for few pictures.
+`visionkit models` lists the networks. Small grey images are shifted and mirrored as He et al. 2015 did; images in files are
+cropped, colored and mirrored as in transfer_learning.py, which is the recipe for few images.
 """
 
 import dataclasses
@@ -33,18 +33,18 @@ from visionkit.data.formats import small_sets
 from visionkit.data.formats.class_folders import read_class_folders
 from visionkit.data.formats.idx import looks_like_idx
 from visionkit.data.formats.small_sets import DIGITS, FASHION, find_small
-from visionkit.data.index import Index, SkippedFiles, SmallPictures, SmallSplits
+from visionkit.data.index import Index, SkippedFiles, SmallImages, SmallSplits
 from visionkit.data.pipeline.in_memory import Variation
 from visionkit.data.pipeline.pixel_cache import open_cache
 from visionkit.data.splits import Splits
 from visionkit.errors import UserError
-from visionkit.export.bundle import add_facts
+from visionkit.export.bundle import update_metadata
 from visionkit.models.catalog import CATALOG, find
 from visionkit.models.inception import SIDE_WEIGHTS, without_side_branches
 from visionkit.tasks.classification import train as phases
-from visionkit.tasks.classification.compare_litert import twin_difference
+from visionkit.tasks.classification.compare_litert import litert_difference
 from visionkit.tasks.classification.depth_study import Trained, depth_section
-from visionkit.tasks.classification.evaluate import answers_to_files, answers_to_small_pictures
+from visionkit.tasks.classification.evaluate import answers_to_files, answers_to_small_images
 from visionkit.tasks.classification.export import export_classifier
 from visionkit.tasks.classification.report import ClassificationReport, write_report
 from visionkit.training import runtime
@@ -57,18 +57,18 @@ from visionkit.training.run_folder import RunFolder
 from visionkit.viz.report import Section
 
 GOOGLENET = "googlenet"  # trained with side branches, exported without
-SMALL_SIZE = 32  # pixels a side, where the network takes small pictures
+SMALL_SIZE = 32  # pixels a side, where the network takes small images
 SHIFT_SHARE = 1 / 8  # of the side: 4 pixels of 32, as in the residual paper
-SMALL_SET = 10_000  # pictures; beyond, fewer epochs and larger batches do
-FEW_PARAMETERS = 200_000  # LeNet-5 has 61,706: shifted pictures of a large set are too hard for it
+SMALL_SET = 10_000  # images; beyond, fewer epochs and larger batches do
+FEW_PARAMETERS = 200_000  # LeNet-5 has 61,706: shifted images of a large set are too hard for it
 SMOKE = {"epochs": 3}
-SMOKE_TRAIN, SMOKE_VAL = 1_500, 400  # small pictures in all
-TWIN_CHECKS = 16  # validation pictures on which the LiteRT twin is compared
+SMOKE_TRAIN, SMOKE_VAL = 1_500, 400  # small images in all
+LITERT_CHECKS = 16  # validation images on which the LiteRT model is compared
 
 DEPTHS, SMOKE_DEPTHS = (8, 20, 32, 44), (8, 14)
 STUDY = {"batch_size": 32, "learning_rate": 0.1}  # momentum and decay as in the paper
-STUDY_MET = 80_000  # pictures that each network is trained on, over all epochs
-STUDY_TRAIN, STUDY_VAL = 10_000, 2_000  # pictures of Fashion-MNIST, the first of each split
+STUDY_MET = 80_000  # images that each network is trained on, over all epochs
+STUDY_TRAIN, STUDY_VAL = 10_000, 2_000  # images of Fashion-MNIST, the first of each split
 STUDY_SIZE = 14  # pixels a side: a quarter of the work of 28
 
 
@@ -77,7 +77,7 @@ class Config:
     """What a run does; each field is an option of the command line."""
 
     data: str | None = None
-    """digits (the default), fashion-mnist, a folder of IDX files, or of pictures: one folder a class, or train/ and val/."""
+    """digits (the default), fashion-mnist, a folder of IDX files, or of images: one folder a class, or train/ and val/."""
     out: Path | None = None
     """Folder of this run. Default: runs/classic_convnets-<time>."""
     model: str = "lenet5"
@@ -85,11 +85,11 @@ class Config:
     study: Literal["depth"] | None = None
     """depth trains plain and residual networks of rising depth, and shows what becomes of their errors."""
     epochs: int | None = None
-    """Epochs. Default: by the number of pictures."""
+    """Epochs. Default: by the number of images."""
     batch_size: int | None = None
-    """Pictures a step. Default: by the number of pictures."""
+    """Images a step. Default: by the number of images."""
     size: int | None = None
-    """Side of the network's input in pixels. Default: 32 for small pictures, as the network was published for others."""
+    """Side of the network's input in pixels. Default: 32 for small images, as the network was published for others."""
     learning_rate: float | None = None
     """The highest. Default: by the network."""
     flip: Literal["auto", "yes", "no"] = "auto"
@@ -116,12 +116,12 @@ class Config:
         if find_small(data) is None:
             read_class_folders(data, seed=self.seed)
             if self.study:
-                raise UserError(f"--study {self.study} takes small pictures in memory: digits, fashion-mnist or IDX files.")
+                raise UserError(f"--study {self.study} takes small images in memory: digits, fashion-mnist or IDX files.")
         return config
 
     @property
     def flips(self) -> bool:
-        """Whether pictures are mirrored in training, and answers averaged over both."""
+        """Whether images are mirrored in training, and answers averaged over both."""
         letters = self.data == DIGITS or (self.data != FASHION and looks_like_idx(Path(self.data)))
         return self.flip == "yes" or (self.flip == "auto" and not letters)
 
@@ -131,8 +131,8 @@ class Work:
     """What the steps of a run share.
 
     Attributes:
-        train: training pictures, in memory or in files.
-        val: validation pictures.
+        train: training images, in memory or in files.
+        val: validation images.
         size: side of the network's input.
     """
 
@@ -140,14 +140,14 @@ class Work:
     config: Config
     story: Story
     skipped: SkippedFiles
-    train: SmallPictures | Index
-    val: SmallPictures | Index
+    train: SmallImages | Index
+    val: SmallImages | Index
     size: int
 
     @property
     def in_memory(self) -> bool:
-        """Whether the pictures are in memory."""
-        return isinstance(self.train, SmallPictures)
+        """Whether the images are in memory."""
+        return isinstance(self.train, SmallImages)
 
 
 def main(config: Config) -> RunFolder:
@@ -168,23 +168,23 @@ def train_and_export(run: RunFolder, config: Config) -> None:
     has_sides = config.model == GOOGLENET
     model = build(config.model, work, **({"side_branches": True} if has_sides else {}))
     history = train_in_order(run, {config.model: partial(set_up, work, model)})
-    story.tell("The weights after the last epoch are exported: nothing was chosen by the validation pictures.")
+    story.tell("The weights after the last epoch are exported: nothing was chosen by the validation images.")
     finish(work, without_side_branches(model) if has_sides else model, history=history)
 
 
 def open_small(run: RunFolder, config: Config, story: Story, skipped: SkippedFiles, small: SmallSplits) -> Work:
-    """Pictures in memory: all of them, or the first."""
+    """Images in memory: all of them, or the first."""
     train, val, note = small
     limits = (SMOKE_TRAIN, SMOKE_VAL) if config.smoke else (STUDY_TRAIN, STUDY_VAL) if config.study else (len(train), len(val))
     train, val = (part.take(np.arange(min(len(part), most))) for part, most in zip((train, val), limits, strict=True))
-    part_of = "the first pictures of each split of " if len(train) + len(val) < len(small.train) + len(small.val) else ""
-    story.tell(f"{len(train):,} training and {len(val):,} validation pictures: {part_of}{config.data}, {note}.")
+    part_of = "the first images of each split of " if len(train) + len(val) < len(small.train) + len(small.val) else ""
+    story.tell(f"{len(train):,} training and {len(val):,} validation images: {part_of}{config.data}, {note}.")
     size = config.size or (STUDY_SIZE if config.study else SMALL_SIZE)
     return Work(run, config, story, skipped, train, val, size)
 
 
 def open_files(run: RunFolder, config: Config, story: Story, skipped: SkippedFiles) -> Work:
-    """Pictures in files, listed at the start of a run; a resumed run keeps to its list."""
+    """Images in files, listed at the start of a run; a resumed run keeps to its list."""
     kept = run.read_json("plan.json")
     splits = read_class_folders(config.data, seed=config.seed) if kept is None else Splits.from_plain(kept["data"])
     splits = few(splits) if config.smoke and kept is None else splits
@@ -195,10 +195,10 @@ def open_files(run: RunFolder, config: Config, story: Story, skipped: SkippedFil
 
 
 def build(name: str, work: Work, **options: Any) -> keras.Model:
-    """A network of random weights for the pictures at hand.
+    """A network of random weights for the images at hand.
 
     Raises:
-        UserError: it cannot take pictures of that size.
+        UserError: it cannot take images of that size.
     """
     shape = (work.size, work.size, 1 if work.in_memory else 3)
     try:
@@ -230,17 +230,17 @@ def set_up(work: Work, model: keras.Model) -> Phase:
         f"{'mirrored, too' if config.flips else 'not mirrored'}."
     )
     if work.in_memory:
-        return phases.small_picture_phase(
+        return phases.small_image_phase(
             model, config.model, work.train, work.val, variation=variation_of(work, model), **schedule
         )
     augmentation = presets.preset("light", flip=config.flips)
     cache = open_cache(work.train, "auto", ratios=lasting_ratios(work.train, augmentation, work.size), say=work.story.tell)
     feeding = Feeding(augmentation, cache=cache)
-    return phases.picture_phase(model, config.model, work.train, work.val, feeding=feeding, skipped=work.skipped, **schedule)
+    return phases.image_phase(model, config.model, work.train, work.val, feeding=feeding, skipped=work.skipped, **schedule)
 
 
 def variation_of(work: Work, model: keras.Model) -> Variation:
-    """How small training pictures are varied."""
+    """How small training images are varied."""
     shifts = len(work.train) <= SMALL_SET or model.count_params() > FEW_PARAMETERS
     return Variation(shift=round(SHIFT_SHARE * work.size) if shifts else 0, flip=0.5 if work.config.flips else 0.0)
 
@@ -279,7 +279,7 @@ def study_depth(work: Work) -> None:
         for name in names
     }
     best = min((name for name in names if names[name][0] == "residual"), key=lambda name: networks[name].validation[-1])
-    story.tell(f"'{best}' is exported: the best residual network, chosen by these same validation pictures.")
+    story.tell(f"'{best}' is exported: the best residual network, chosen by these same validation images.")
     model = build_for_study(work, best)
     load_weights(model, work.run.weights_file(best))
     metrics = {f"accuracy_{name}": round(1 - network.validation[-1], 5) for name, network in networks.items()}
@@ -288,11 +288,11 @@ def study_depth(work: Work) -> None:
 
 
 def set_up_of_study(work: Work, name: str, asked: dict[str, Any]) -> Phase:
-    """One network of the study; all start from the same seed and meet the same pictures."""
+    """One network of the study; all start from the same seed and meet the same images."""
     keras.utils.set_random_seed(work.config.seed)
     model = build_for_study(work, name)
     options = {"variation": variation_of(work, model), "flips": False, "seed": work.config.seed, "label_smoothing": 0.0}
-    phase = phases.small_picture_phase(model, name, work.train, work.val, **asked, **options)
+    phase = phases.small_image_phase(model, name, work.train, work.val, **asked, **options)
     return dataclasses.replace(phase, optimizer=momentum_sgd)
 
 
@@ -315,24 +315,24 @@ def finish(
         model,
         run.path / "model",
         class_names=work.train.class_names,
-        facts={"base": model.name, "made_by": f"visionkit {visionkit.__version__}, recipes/classic_convnets.py"},
+        metadata={"base": model.name, "made_by": f"visionkit {visionkit.__version__}, recipes/classic_convnets.py"},
         flips=config.flips and not config.study,
         whole=work.in_memory,
     )
     if work.in_memory:
-        probabilities = answers_to_small_pictures(bundle, val)
-        paths, pictures = [f"validation picture {number}" for number in range(len(val))], val.pixels
+        probabilities = answers_to_small_images(bundle, val)
+        paths, images = [f"validation image {number}" for number in range(len(val))], val.pixels
     else:
         val, probabilities = answers_to_files(bundle, val, work.skipped)
-        paths, pictures = list(val.paths), None
-    checked = np.unique(np.linspace(0, len(val) - 1, TWIN_CHECKS).astype(int))
+        paths, images = list(val.paths), None
+    checked = np.unique(np.linspace(0, len(val) - 1, LITERT_CHECKS).astype(int))
     shown = [val.as_rgb(i, i + 1)[0] if work.in_memory else val.paths[i] for i in checked]
-    difference = twin_difference(bundle, shown, probabilities[checked])
+    difference = litert_difference(bundle, shown, probabilities[checked])
     if difference is not None:
-        work.story.tell(f"The LiteRT twin's probabilities differ from the SavedModel's by at most {difference:.4f}.")
+        work.story.tell(f"The LiteRT model's probabilities differ from the SavedModel's by at most {difference:.4f}.")
     metrics = {"accuracy": float((probabilities.argmax(axis=1) == val.labels).mean()), **(more_metrics or {})}
     metrics["seconds"] = round(run.seconds(), 1)
-    add_facts(bundle, metrics=metrics)
+    update_metadata(bundle, metrics=metrics)
     report = ClassificationReport(
         title="Depth, with and without shortcuts" if config.study else f"{model.name} on {Path(config.data).name}",
         sentences=work.story.sentences,
@@ -340,7 +340,7 @@ def finish(
         history=history,
         class_names=work.train.class_names,
         paths=paths,
-        pictures=pictures,
+        images=images,
         truth=val.labels,
         probabilities=probabilities,
         skipped=work.skipped.list(),

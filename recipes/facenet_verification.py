@@ -1,12 +1,12 @@
-"""FaceNet: is this the same person, and who is it? From a folder of pictures a person to a model that compares two.
+"""FaceNet: is this the same person, and who is it? From a folder of images a person to a model that compares two.
 
     python recipes/facenet_verification.py                  # drawn faces of people who do not exist: minutes on 2 cores
     python recipes/facenet_verification.py --data people/   # a folder a person, or train/ and val/ of such folders
     python recipes/facenet_verification.py --smoke          # does everything work? Under a minute
 
-People are split, never pictures: validation shows nobody whom the network was trained on. Batches hold several pictures of
-several people; triplets of a batch are mined. Pictures show one face each, cut out alike; `visionkit faces` finds and aligns.
-Nothing here knows of faces: other things of which there are a few pictures each can be told apart so, too.
+People are split, never images: validation shows nobody whom the network was trained on. Batches hold several images of
+several people; triplets of a batch are mined. Images show one face each, cut out alike; `visionkit faces` finds and aligns.
+Nothing here knows of faces: other things of which there are a few images each can be told apart so, too.
 
 Expected with seed 0 on 2 cores:
 
@@ -34,7 +34,7 @@ from visionkit.data.index import Index, SkippedFiles
 from visionkit.data.pipeline.pixel_cache import open_cache
 from visionkit.data.splits import Splits
 from visionkit.errors import UserError
-from visionkit.export.bundle import add_facts
+from visionkit.export.bundle import update_metadata
 from visionkit.files import cache_folder
 from visionkit.metrics import verification
 from visionkit.models import catalog
@@ -48,12 +48,12 @@ from visionkit.tasks.embedding.report import VerificationReport, write_verificat
 from visionkit.tasks.embedding.train import LossName, Mining, Objective, Schedule, Validation, embedding_phase, people_feeder
 from visionkit.training import runtime
 from visionkit.training.augment_device import Feeding
-from visionkit.training.dataset import tell_left_out
+from visionkit.training.dataset import note_skipped
 from visionkit.training.fit import load_weights, train_in_order
 from visionkit.training.recipe import Story, check_at_least, command_line, run_recipe
 from visionkit.training.run_folder import RunFolder
 
-SMOKE = {"epochs": 1, "size": 64, "people": 4, "pictures": 2}
+SMOKE = {"epochs": 1, "size": 64, "people": 4, "images": 2}
 OWN, DROPOUT = "inception_resnet_v1", 0.2  # FaceNet's own base; of the last maps of others
 
 COLLAPSED = 0.1  # a threshold, of embeddings of length 1
@@ -64,7 +64,7 @@ class Config:
     """What a run does; each field is an option of the command line."""
 
     data: str | None = None
-    """A folder of pictures a person, or train/ and val/ of such folders. Default: drawn faces of people who do not exist."""
+    """A folder of images a person, or train/ and val/ of such folders. Default: drawn faces of people who do not exist."""
     out: Path | None = None
     """Folder of this run. Default: runs/facenet_verification-<time>."""
     base: str = "resnet8"
@@ -81,24 +81,24 @@ class Config:
     """How much farther off others are to be. Default: triplet 0.2 (squared), contrastive 1, arcface 0.3 (radians)."""
     people: int = 12
     """People in a batch."""
-    pictures: int = 4
-    """Pictures of each of them."""
+    images: int = 4
+    """Images of each of them."""
     size: int | None = None
-    """Side of the input in pixels. Default: by the pictures."""
+    """Side of the input in pixels. Default: by the images."""
     epochs: int | None = None
-    """Default: by the number of pictures."""
+    """Default: by the number of images."""
     learning_rate: float = 3e-3
     """The peak, after the warm-up."""
     presets: Literal["light", "medium", "strong"] = "medium"
-    """How far training pictures are varied."""
+    """How far training images are varied."""
     flip: bool = True
     """Whether a mirror image shows the same person."""
     mirror: bool = True
     """The exported model looks at the mirror image, too."""
     pairs: Path | None = None
-    """A pairs.txt as LFW has it, of people in --data: these pairs are measured. Default: pairs of all validation pictures."""
+    """A pairs.txt as LFW has it, of people in --data: these pairs are measured. Default: pairs of all validation images."""
     cache: Literal["auto", "memory", "disk", "none"] = "auto"
-    """Where decoded training pictures are kept from epoch to epoch."""
+    """Where decoded training images are kept from epoch to epoch."""
     half_precision: bool = False
     """Export weights of 16 bits: half the size."""
     seed: int = 0
@@ -109,7 +109,7 @@ class Config:
     """A small, quick run that shows that everything works."""
 
     def __post_init__(self):
-        check_at_least(self, dimensions=2, people=2, pictures=2, size=32, epochs=1, learning_rate=0, margin=0, seed=0)
+        check_at_least(self, dimensions=2, people=2, images=2, size=32, epochs=1, learning_rate=0, margin=0, seed=0)
 
     def checked(self) -> "Config":
         """The configuration with whole paths; a misspelt name, or data that cannot be read, is told now."""
@@ -163,7 +163,7 @@ def train_and_export(run: RunFolder, config: Config) -> None:
     bundle = export_embedder(
         embedder,
         run.path / "model",
-        facts={"base": config.base, "made_by": f"visionkit {visionkit.__version__}, recipes/facenet_verification.py"},
+        metadata={"base": config.base, "made_by": f"visionkit {visionkit.__version__}, recipes/facenet_verification.py"},
         mirror=config.mirror,
         half_precision=config.half_precision,
     )
@@ -194,7 +194,7 @@ def report(
     identified = one_shot(embeddings, kept.labels, threshold)
     metrics = measured.numbers() | identified.numbers()
     metrics["seconds"] = round(run.seconds(), 1)
-    add_facts(bundle, threshold=threshold, alignment=None, metrics=metrics)
+    update_metadata(bundle, threshold=threshold, alignment=None, metrics=metrics)
     written = VerificationReport(
         title=f"Verification: the same person?{' Synthetic faces' if config.data is None else ''}",
         sentences=story.sentences,
@@ -220,36 +220,38 @@ def report(
 def listed_pairs(config: Config, story: Story) -> LfwPairs:
     """The pairs that the user names."""
     listed = read_lfw_pairs(config.pairs, config.data)
-    tell_left_out(listed.notes, listed.problems, SkippedFiles(), story)
+    note_skipped(listed.notes, listed.problems, SkippedFiles(), story)
     return listed
 
 
 def measure(embeddings: np.ndarray, pairs: Pairs) -> verification.Verification:
-    """Of pairs of pictures; thresholds are chosen on other folds, which are other people where that is possible."""
+    """Of pairs of images; thresholds are chosen on other folds, which are other people where that is possible."""
     return verification.measure(distances_of(embeddings, pairs), pairs.same, folds=pairs.folds)
 
 
 def make_plan(run: RunFolder, config: Config, skipped: SkippedFiles, story: Story) -> tuple[Splits, Schedule]:
-    """Index the people, open each picture once, and decide how to train; a resumed run keeps to its first list."""
+    """Index the people, open each image once, and decide how to train; a resumed run keeps to its first list."""
     kept = run.read_json("plan.json")
     source = config.data or built_in(config)
     splits = split_people(read_identities(source), seed=config.seed) if kept is None else Splits.from_plain(kept["data"])
     splits = verification_plan.few(splits) if config.smoke and kept is None else splits
     scanned, listed = verification_plan.usable(splits, source, skipped, story)
     people = min(config.people, len(np.unique(scanned.train.labels)))
-    num_steps = verification_plan.steps_of(scanned.train, people * config.pictures)
-    num_steps = 4 if config.smoke else num_steps
+    steps_per_epoch = verification_plan.steps_of(scanned.train, people * config.images)
+    steps_per_epoch = 4 if config.smoke else steps_per_epoch
     if kept is None:
         size, reason = (config.size, "as asked") if config.size else verification_plan.choose_size(scanned.train)
         story.tell(f"Input of {size} x {size} pixels: {reason}.")
-        batch = people * config.pictures
-        epochs, reason = (config.epochs, "as asked") if config.epochs else verification_plan.choose_epochs(num_steps, batch)
-        story.tell(f"{epochs} epochs of {num_steps} batches, {people} people with {config.pictures} pictures each: {reason}.")
+        batch = people * config.images
+        epochs, reason = (
+            (config.epochs, "as asked") if config.epochs else verification_plan.choose_epochs(steps_per_epoch, batch)
+        )
+        story.tell(f"{epochs} epochs of {steps_per_epoch} batches, {people} people with {config.images} images each: {reason}.")
         kept = {"data": listed.to_plain(), "size": size, "epochs": epochs}
         run.write_json("plan.json", kept)
     epochs, every = kept["epochs"], max(1, kept["epochs"] // 10)
     options = {"learning_rate": config.learning_rate, "size": kept["size"], "validate_every": every}
-    return scanned, Schedule(epochs, num_steps, people, config.pictures, **options)
+    return scanned, Schedule(epochs, steps_per_epoch, people, config.images, **options)
 
 
 def built_in(config: Config) -> Path:
@@ -257,7 +259,7 @@ def built_in(config: Config) -> Path:
     if not config.smoke:
         return make_face_demo(cache_folder() / "face_demo")
     few = verification_plan.SMOKE_PEOPLE
-    options = {"num_train": few["training"], "num_val": few["validation"], "pictures": verification_plan.SMOKE_PICTURES}
+    options = {"num_train": few["training"], "num_val": few["validation"], "images": verification_plan.SMOKE_IMAGES}
     return make_face_demo(cache_folder() / "face_demo_smoke", **options)
 
 
@@ -271,7 +273,7 @@ def build(config: Config, size: int) -> keras.Model:
 
 
 def feeding_of(config: Config, train: Index, size: int, story: Story) -> Feeding:
-    """How training pictures are made: the whole picture, a little nearer or farther off."""
+    """How training images are made: the whole image, a little nearer or farther off."""
     augmentation = presets.preset(config.augment, task="keypoints")
     augmentation = dataclasses.replace(augmentation, name=f"{augmentation.name}, people", flip=0.5 if config.flip else 0.0)
     ratios = lasting_ratios(train, augmentation, size)

@@ -1,16 +1,16 @@
-"""From "what is it?" to "where is it?", in three steps: one object and its box; landmarks; windows that slide over a picture.
+"""From "what is it?" to "where is it?", in three steps: one object and its box; landmarks; windows that slide over an image.
 
     python recipes/localization.py                                # one object or none: is it there, where, and what is it?
     python recipes/localization.py --step landmarks               # where are the eyes, the nose and the mouth of a cat?
     python recipes/localization.py --step landmarks --data faces/ # a table of landmarks: image,part_0_x,part_0_y,part_1_x,...
     python recipes/localization.py --step windows                 # a classifier of windows, as convolutions, in one pass
-    python recipes/localization.py --data my_voc/                 # VOC, COCO or YOLO; of these, pictures of one object or none
+    python recipes/localization.py --data my_voc/                 # VOC, COCO or YOLO; of these, images of one object or none
     python recipes/localization.py --smoke                        # does everything work? Under a minute
 
 The first two steps train a head on EfficientNet-Lite0 as it was trained on ImageNet, frozen. Built-in data are real things,
 cut out, on real photographs (see data/detection_demo.py): they show that everything works, not how well it does in a street.
 
-For several objects of several sizes on a picture there is yolo_detection.py.
+For several objects of several sizes on an image there is yolo_detection.py.
 
 Expected with seed 0, in brackets what a constant answer reaches (the mean box and class, the mean shape):
 
@@ -35,14 +35,14 @@ from visionkit import models
 from visionkit.data.augmentation import presets
 from visionkit.data.boxes import cleaned
 from visionkit.data.demo import scenes
-from visionkit.data.images.decode import read_picture
+from visionkit.data.images.decode import read_image
 from visionkit.data.images.scan import scan
 from visionkit.data.index import Index, SkippedFiles
 from visionkit.data.pipeline.collate import num_keypoints, pad_objects
 from visionkit.data.sources import read
 from visionkit.data.splits import Splits, train_and_val
 from visionkit.errors import UserError
-from visionkit.export.bundle import add_facts
+from visionkit.export.bundle import update_metadata
 from visionkit.files import cache_folder
 from visionkit.metrics.localization import landmark_errors, measure_localization
 from visionkit.models.catalog import find
@@ -50,7 +50,7 @@ from visionkit.models.fully_convolutional import stride_of
 from visionkit.models.lenet import lenet5
 from visionkit.models.localizer import landmark_finder, localizer
 from visionkit.tasks.classification import transfer
-from visionkit.tasks.classification.evaluate import answers_to_small_pictures
+from visionkit.tasks.classification.evaluate import answers_to_small_images
 from visionkit.tasks.classification.export import export_classifier
 from visionkit.tasks.classification.sliding import compare, heat_map, peaks
 from visionkit.tasks.classification.windows import (
@@ -65,7 +65,7 @@ from visionkit.tasks.localization.report import Gallery, GalleryReport, Shown, w
 from visionkit.tasks.localization.train import landmark_phase, localization_phase, object_truth
 from visionkit.training import runtime
 from visionkit.training.augment_device import Feeding
-from visionkit.training.dataset import tell_left_out
+from visionkit.training.dataset import note_skipped
 from visionkit.training.fit import train_in_order
 from visionkit.training.recipe import Story, check_at_least, command_line, run_recipe
 from visionkit.training.run_folder import RunFolder
@@ -82,8 +82,8 @@ EPOCHS = {"object": 12, "landmarks": 40, "windows": 12}
 LEARNING_RATE = 2e-3
 BATCH_SIZE = {"object": 16, "landmarks": 16, "windows": 64}
 SMOKE = {"epochs": 2, "size": 64}
-SMOKE_PICTURES = {"num_train": 24, "num_val": 8}
-DRAWN = 12  # pictures of each kind in the report
+SMOKE_IMAGES = {"num_train": 24, "num_val": 8}
+DRAWN = 12  # images of each kind in the report
 
 
 @dataclass(frozen=True)
@@ -91,7 +91,7 @@ class Config:
     """What a run does; each field is an option of the command line."""
 
     data: str | None = None
-    """A detection set; for landmarks a table or keypoints. Default: built-in pictures."""
+    """A detection set; for landmarks a table or keypoints. Default: built-in images."""
     out: Path | None = None
     """Folder of this run. Default: runs/localization-<time>."""
     step: Literal["object", "landmarks", "windows"] = "object"
@@ -103,7 +103,7 @@ class Config:
     epochs: int | None = None
     """Default: 12, of landmarks 40."""
     batch_size: int | None = None
-    """Pictures a step; default 16. Windows: 64."""
+    """Images a step; default 16. Windows: 64."""
     size: int = 128
     """Side of the network's input in pixels; of windows it is always 32."""
     learning_rate: float = LEARNING_RATE
@@ -175,7 +175,7 @@ def train_and_export(run: RunFolder, config: Config) -> None:
     story.tell(f"Step {config.step}: {work.schedule['epochs']} epochs, on a {device}.")
     result = {"object": find_objects, "landmarks": find_landmarks, "windows": slide_windows}[config.step](work)
     metrics = result.metrics | {"seconds": round(run.seconds(), 1)}
-    add_facts(result.bundle, metrics=metrics)
+    update_metadata(result.bundle, metrics=metrics)
     report = GalleryReport(
         title=f"Localization: {config.step}",
         sentences=story.sentences,
@@ -191,25 +191,25 @@ def train_and_export(run: RunFolder, config: Config) -> None:
 
 
 def read_data(run: RunFolder, config: Config, story: Story, skipped: SkippedFiles) -> Splits:
-    """Read and split the data; a resumed run keeps to its pictures."""
+    """Read and split the data; a resumed run keeps to its images."""
     source = config.data
     if source is None:
         folder = cache_folder() / f"{config.step}{'-smoke' if config.smoke else ''}-{config.seed}"
-        source = BUILT_IN[config.step](folder, seed=config.seed, **(SMOKE_PICTURES if config.smoke else {}))
+        source = BUILT_IN[config.step](folder, seed=config.seed, **(SMOKE_IMAGES if config.smoke else {}))
     splits = usable(train_and_val(read(source), seed=config.seed), config)
     plan = run.read_json("plan.json")
     if plan is None:
         run.write_json("plan.json", {"train": splits.train.paths, "val": splits.val.paths})
     else:
         splits = dataclasses.replace(splits, **{name: listed(splits, paths) for name, paths in plan.items()})
-    splits = splits.map(lambda index, name: scan(index, skipped, description=f"checking {name} pictures"))
-    story.tell(f"{len(splits.train)} training and {len(splits.val)} validation pictures: {config.data or 'built-in'}.")
-    tell_left_out(splits.notes, splits.problems, skipped, story)
+    splits = splits.map(lambda index, name: scan(index, skipped, description=f"checking {name} images"))
+    story.tell(f"{len(splits.train)} training and {len(splits.val)} validation images: {config.data or 'built-in'}.")
+    note_skipped(splits.notes, splits.problems, skipped, story)
     return splits
 
 
 def listed(splits: Splits, paths: list[str]) -> Index:
-    """The pictures of a plan, as far as they are still there."""
+    """The images of a plan, as far as they are still there."""
     known = {p: one for index in (splits.train, splits.val) for p, one in zip(index.paths, index.annotations, strict=True)}
     kept = tuple(path for path in paths if path in known)
     labels, annotations = np.full(len(kept), -1, np.int32), tuple(known[path] for path in kept)
@@ -217,7 +217,7 @@ def listed(splits: Splits, paths: list[str]) -> Index:
 
 
 def usable(splits: Splits, config: Config) -> Splits:
-    """The pictures that a step can learn from.
+    """The images that a step can learn from.
 
     Raises:
         UserError: there are none for training, or none for validation.
@@ -231,19 +231,19 @@ def usable(splits: Splits, config: Config) -> Splits:
             rows = [i for i in rows if objects[i].keypoints is not None]
         if not rows or not sum(len(objects[i]) for i in rows):
             wanted = {"object": "at most one box", "landmarks": "the landmarks of one thing", "windows": "boxes"}[config.step]
-            raise UserError(f"{config.data}: none of {len(index)} {name} pictures can be used: expected {wanted} on each.")
+            raise UserError(f"{config.data}: none of {len(index)} {name} images can be used: expected {wanted} on each.")
         return index.take(rows)
 
     found = splits.map(chosen)
     left_out = len(splits.train) + len(splits.val) - len(found.train) - len(found.val)
-    note = (f"{left_out} pictures left out that have more objects, or none",) if left_out else ()
+    note = (f"{left_out} images left out that have more objects, or none",) if left_out else ()
     return dataclasses.replace(found, notes=(*found.notes, *note))
 
 
 def pretrained(config: Config) -> keras.Model:
     """The frozen base."""
     backbone = models.build(config.base, (config.size, config.size, 3), None, weights=config.weights)
-    transfer.thaw(backbone, transfer.HEAD)
+    transfer.unfreeze(backbone, transfer.HEAD)
     return backbone
 
 
@@ -255,8 +255,8 @@ def train_locator(work: Work, network: keras.Model, class_names: tuple[str, ...]
     phase = set_up(network, work.train, work.val, feeding=feeding, skipped=work.skipped, **work.schedule)
     history = train_in_order(work.run, {phase.name: lambda: phase})
     print("Exporting ...", flush=True)
-    facts = {"base": config.base, "made_by": f"visionkit {visionkit.__version__}, recipes/localization.py"}
-    return export_locator(network, work.run.path / "model", task=task, class_names=class_names, facts=facts), history
+    metadata = {"base": config.base, "made_by": f"visionkit {visionkit.__version__}, recipes/localization.py"}
+    return export_locator(network, work.run.path / "model", task=task, class_names=class_names, metadata=metadata), history
 
 
 def find_objects(work: Work) -> Result:
@@ -282,27 +282,25 @@ def find_objects(work: Work) -> Result:
         corners = truth[row, [1, 2, 1, 2]] + truth[row, [3, 4, 3, 4]] * (-0.5, -0.5, 0.5, 0.5)
         boxes, kinds = [corners, found["box"][row]], [-1 if truth[row, 0] == 0 else 0, -1 if answer[row, 0] <= 0 else 1]
         label = f"{found['label'][row]} {found['score'][row]:.0%}"
-        picture = draw_boxes(read_picture(work.val.paths[row]), np.array(boxes), np.array(kinds), ("truth", label))
+        image = draw_boxes(read_image(work.val.paths[row]), np.array(boxes), np.array(kinds), ("truth", label))
         says = f"an object: {found['presence'][row]:.0%}" + (
             f", IoU {overlaps[row]:.2f}" if truth[row, 0] else ", none is there"
         )
-        return Shown(picture, says)
+        return Shown(image, says)
 
     worst = sorted(range(len(truth)), key=lambda row: (right[row], np.nan_to_num(overlaps[row], nan=2.0)))
-    first = Gallery(
-        "Validation pictures", "The first ones: truth and answer.", [shown(row) for row in range(len(truth))[:DRAWN]]
-    )
-    last = Gallery("Pictures it got most wrong", "Objects overlooked or imagined first.", [shown(row) for row in worst[:DRAWN]])
+    first = Gallery("Validation images", "The first ones: truth and answer.", [shown(row) for row in range(len(truth))[:DRAWN]])
+    last = Gallery("Images it got most wrong", "Objects overlooked or imagined first.", [shown(row) for row in worst[:DRAWN]])
     return Result(bundle, metrics, history, ("loss", "presence_accuracy", "accuracy", "mean_iou"), (first, last))
 
 
 def truth_of(index: Index) -> np.ndarray:
-    """What is annotated, ``(N, 5 + num_classes)``, relative to each picture."""
+    """What is annotated, ``(N, 5 + num_classes)``, relative to each image."""
     return object_truth(len(index.class_names))(pad_objects([cleaned(one.objects) for one in index.annotations], 0))
 
 
 def find_landmarks(work: Work) -> Result:
-    """K landmarks a picture."""
+    """K landmarks an image."""
     count = num_keypoints(work.train)
     attributes = work.train.class_attributes[0] if work.train.class_attributes else {}
     names = tuple(attributes.get("keypoints") or map(str, range(count)))
@@ -315,60 +313,58 @@ def find_landmarks(work: Work) -> Result:
     of_mean = landmark_errors(truth, np.tile(mean_shape, (len(truth), 1, 1)), work.val.shapes)
     metrics = {"median_error": np.nanmedian(errors), "mean_error": np.nanmean(errors)}
     metrics |= {f"{name}_error_of_the_mean_shape": of(of_mean) for name, of in (("median", np.nanmedian), ("mean", np.nanmean))}
-    work.story.tell("Errors are mean distances of a picture's landmarks, in diagonals of the box around the true ones.")
+    work.story.tell("Errors are mean distances of an image's landmarks, in diagonals of the box around the true ones.")
 
     def shown(row: int) -> Shown:
         hollow = np.where(truth[row, :, 2:] > 0, [[1, 1, 0]], 0) * truth[row] + np.where(truth[row, :, 2:] > 0, [[0, 0, 1]], 0)
         filled = np.column_stack([points[row], np.full(count, 2)])
-        picture = draw_keypoints(read_picture(work.val.paths[row]), np.stack([hollow, filled]))
-        return Shown(picture, f"error {errors[row]:.3f}")
+        image = draw_keypoints(read_image(work.val.paths[row]), np.stack([hollow, filled]))
+        return Shown(image, f"error {errors[row]:.3f}")
 
     worst = np.argsort(-np.nan_to_num(errors))
     says = "Rings are the truth, dots the answer; a landmark has one color."
-    first = Gallery("Validation pictures", says, [shown(row) for row in range(len(truth))[:DRAWN]])
-    last = Gallery("Pictures it got most wrong", says, [shown(row) for row in worst[:DRAWN]])
+    first = Gallery("Validation images", says, [shown(row) for row in range(len(truth))[:DRAWN]])
+    last = Gallery("Images it got most wrong", says, [shown(row) for row in worst[:DRAWN]])
     return Result(bundle, {name: float(v) for name, v in metrics.items()}, history, ("loss", "median_error"), (first, last))
 
 
 def inside(index: Index) -> np.ndarray:
-    """Landmarks ``(N, K, 3)``; those outside of their picture are not seen."""
+    """Landmarks ``(N, K, 3)``; those outside of their image are not seen."""
     points = np.stack([one.objects.keypoints[0] for one in index.annotations])
     within = ((points[..., :2] >= 0) & (points[..., :2] <= 1)).all(axis=-1)
     return points * within[..., None]
 
 
 def slide_windows(work: Work) -> Result:
-    """A classifier of windows; the same as convolutions; both over the validation pictures."""
+    """A classifier of windows; the same as convolutions; both over the validation images."""
     config, scale = work.config, scale_of(work.train, SIDE)
     train, val = (
         cut_windows(index, side=SIDE, scale=scale, seed=config.seed, skipped=work.skipped) for index in (work.train, work.val)
     )
-    work.story.tell(
-        f"{len(train):,} training and {len(val):,} validation windows of {SIDE} pixels; pictures times {scale:.2f}."
-    )
+    work.story.tell(f"{len(train):,} training and {len(val):,} validation windows of {SIDE} pixels; images times {scale:.2f}.")
     options = {"filters": (16, 32), "activation": "relu", "pooling": "Max"}
     classifier = lenet5((SIDE, SIDE, 3), len(train.class_names), **options)
     phase = window_phase(classifier, train, val, **work.schedule)
     history = train_in_order(work.run, {phase.name: lambda: phase})
-    facts = {"base": "lenet5", "made_by": f"visionkit {visionkit.__version__}, recipes/localization.py"}
+    metadata = {"base": "lenet5", "made_by": f"visionkit {visionkit.__version__}, recipes/localization.py"}
     folder = work.run.path / "model"
-    bundle = export_classifier(classifier, folder, class_names=train.class_names, facts=facts, whole=True)
-    accuracy = float((answers_to_small_pictures(bundle, val).argmax(axis=1) == val.labels).mean())
+    bundle = export_classifier(classifier, folder, class_names=train.class_names, metadata=metadata, whole=True)
+    accuracy = float((answers_to_small_images(bundle, val).argmax(axis=1) == val.labels).mean())
     most_frequent = float((val.labels == train.counts().argmax()).mean())
-    pictures = [at_scale(read_picture(path), scale, SIDE) for path in work.val.paths[:DRAWN]]
-    compared, logits = compare(classifier, [picture.astype(np.float32) for picture in pictures])
+    images = [at_scale(read_image(path), scale, SIDE) for path in work.val.paths[:DRAWN]]
+    compared, logits = compare(classifier, [image.astype(np.float32) for image in images])
     work.story.tell(
-        f"{compared.windows:,} windows of a picture of {' x '.join(map(str, pictures[0].shape[1::-1]))} pixels: "
+        f"{compared.windows:,} windows of an image of {' x '.join(map(str, images[0].shape[1::-1]))} pixels: "
         f"{compared.seconds_by_cropping:.3f} seconds by cropping, {compared.seconds_at_once:.3f} in one pass, "
-        f"{compared.speed_up:.0f} times as fast. The logits of all windows of {len(pictures)} pictures differ by at most "
+        f"{compared.speed_up:.0f} times as fast. The logits of all windows of {len(images)} images differ by at most "
         f"{compared.difference:.1g}."
     )
     grid, shown = {"side": SIDE, "stride": stride_of(classifier)}, []
-    for picture, answer in zip(pictures, logits, strict=True):
+    for image, answer in zip(images, logits, strict=True):
         probabilities = keras.ops.convert_to_numpy(keras.ops.softmax(answer))
         found = peaks(probabilities, **grid)
-        hot = draw_heat(picture, heat_map(probabilities, picture.shape[:2], **grid))
-        boxes = found.boxes / np.tile(picture.shape[1::-1], 2)
+        hot = draw_heat(image, heat_map(probabilities, image.shape[:2], **grid))
+        boxes = found.boxes / np.tile(image.shape[1::-1], 2)
         shown.append(Shown(draw_boxes(hot, boxes, found.classes, val.class_names), f"{len(boxes)} peaks"))
     gallery = Gallery("What the windows say", "Red: surely no background; a box around each peak.", shown)
     metrics = {"accuracy": accuracy, "accuracy_most_frequent_class": most_frequent, **compared._asdict()}

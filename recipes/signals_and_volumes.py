@@ -45,18 +45,18 @@ from visionkit.data.demo.arrays import SIDE, demo_signals, demo_volumes
 from visionkit.data.index import SkippedFiles
 from visionkit.errors import UserError
 from visionkit.export import litert
-from visionkit.export.bundle import TWIN, add_facts
+from visionkit.export.bundle import LITERT_FILE, update_metadata
 from visionkit.models.catalog import find
 from visionkit.tasks import load
 from visionkit.tasks.classification.export_arrays import export_array_classifier
 from visionkit.tasks.classification.report import ClassificationReport, write_report
 from visionkit.tasks.classification.train_arrays import array_model, array_phase
 from visionkit.training import runtime
-from visionkit.training.dataset import tell_left_out
+from visionkit.training.dataset import note_skipped
 from visionkit.training.fit import train_in_order
 from visionkit.training.recipe import Story, check_at_least, command_line, run_recipe
 from visionkit.training.run_folder import RunFolder
-from visionkit.viz.arrays import ArrayPictures
+from visionkit.viz.arrays import ArrayImages
 
 NETWORKS = {"signal": "resnet20", "volume": "resnet8"}
 STEPS = {"signal": 1200, "volume": 600}  # of training, where --epochs leaves it open; within EPOCHS
@@ -68,7 +68,7 @@ VARIATIONS = {
 }
 SMOKE = {"epochs": 12}
 SMOKE_SAMPLES = {"num_train": 32, "num_val": 10}  # a class
-TWIN_CHECKS = 16  # validation samples on which the LiteRT twin is compared
+LITERT_CHECKS = 16  # validation samples on which the LiteRT model is compared
 LEAST_SIDE = 4  # voxels
 
 
@@ -148,17 +148,17 @@ def train_and_export(run: RunFolder, config: Config) -> None:
     history = train_in_order(run, {phase.name: lambda: phase}, model)
 
     print("Exporting ...", flush=True)
-    facts = {"base": network, "made_by": f"visionkit {visionkit.__version__}, recipes/signals_and_volumes.py"}
+    metadata = {"base": network, "made_by": f"visionkit {visionkit.__version__}, recipes/signals_and_volumes.py"}
     bundle = export_array_classifier(
-        model, run.path / "model", kind=data.kind, fit=data.fit, class_names=class_names, facts=facts
+        model, run.path / "model", kind=data.kind, fit=data.fit, class_names=class_names, metadata=metadata
     )
     probabilities = load(bundle).probabilities(data.val_values)
-    compare_twin(bundle, data, probabilities, story)
+    compare_litert(bundle, data, probabilities, story)
     name, answers = simple_peer(data, config.seed)
     metrics = scores(truth, probabilities.argmax(axis=1)) | {f"{key}_{name}": v for key, v in scores(truth, answers).items()}
     metrics["accuracy_most_frequent_class"] = float((truth == data.train.counts().argmax()).mean())
     metrics["seconds"] = round(run.seconds(), 1)
-    add_facts(bundle, metrics=metrics)
+    update_metadata(bundle, metrics=metrics)
     report = ClassificationReport(
         title=f"{data.kind.capitalize()}s: {'; '.join(class_names[:6])}{'; ...' if len(class_names) > 6 else ''}",
         sentences=story.sentences,
@@ -171,7 +171,7 @@ def train_and_export(run: RunFolder, config: Config) -> None:
         skipped=skipped.list(),
         config={name: value for name, value in dataclasses.asdict(config).items() if name != "resume"},
         train_counts=data.train.counts(),
-        pictures=ArrayPictures(data.val_values),
+        images=ArrayImages(data.val_values),
     )
     write_report(report, run.path / "report.html")
     run.write_json("metrics.json", metrics)  # last: it marks the run as finished
@@ -198,7 +198,7 @@ def read_data(run: RunFolder, config: Config, skipped: SkippedFiles, story: Stor
     story.tell(
         f"{len(data.train)} training and {len(data.val)} validation {kind}s of {len(data.train.class_names)} classes: {where}."
     )
-    tell_left_out(notes_on(source, config) + data.notes, (), skipped, story)
+    note_skipped(notes_on(source, config) + data.notes, (), skipped, story)
     return data
 
 
@@ -213,14 +213,14 @@ def notes_on(source: Source | None, config: Config) -> tuple[str, ...]:
     return (task, *own, *source.notes)
 
 
-def compare_twin(bundle: Path, data: ArraySplits, probabilities: np.ndarray, story: Story) -> None:
-    """Tell how far the LiteRT twin's answers are from the bundle's; or that there is none."""
-    if not (bundle / TWIN).is_file():
-        story.tell("The network has no LiteRT twin; bundle.json says why.")
+def compare_litert(bundle: Path, data: ArraySplits, probabilities: np.ndarray, story: Story) -> None:
+    """Tell how far the LiteRT model's answers are from the bundle's; or that there is none."""
+    if not (bundle / LITERT_FILE).is_file():
+        story.tell("The network has no LiteRT model; bundle.json says why.")
         return
-    rows = np.unique(np.linspace(0, len(data.val) - 1, TWIN_CHECKS).astype(int))
-    difference = np.abs(litert.run(bundle / TWIN, data.val_values[rows]) - probabilities[rows]).max()
-    story.tell(f"The LiteRT twin's probabilities differ from the SavedModel's by at most {difference:.4f}.")
+    rows = np.unique(np.linspace(0, len(data.val) - 1, LITERT_CHECKS).astype(int))
+    difference = np.abs(litert.run(bundle / LITERT_FILE, data.val_values[rows]) - probabilities[rows]).max()
+    story.tell(f"The LiteRT model's probabilities differ from the SavedModel's by at most {difference:.4f}.")
 
 
 def simple_peer(data: ArraySplits, seed: int) -> tuple[str, np.ndarray]:

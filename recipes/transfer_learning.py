@@ -1,18 +1,18 @@
-"""Transfer learning: a classifier of your own pictures, on a laptop, in minutes.
+"""Transfer learning: a classifier of your own images, on a laptop, in minutes.
 
     python recipes/transfer_learning.py                      # built-in photographs: about a minute on 2 cores
-    python recipes/transfer_learning.py --data my_pictures/  # one folder a class; or train/ and val/; or train.txt and val.txt
+    python recipes/transfer_learning.py --data my_images/  # one folder a class; or train/ and val/; or train.txt and val.txt
     python recipes/transfer_learning.py --smoke              # does everything work? Under a minute
 
 It puts a new head on a pretrained base, by one of three approaches:
 
     head   the base is frozen and its output computed once; each epoch trains only the head
-    last   then the last stages are thawed and adapted at a low rate
+    last   then the last stages are unfrozen and adapted at a low rate
     all    then everything is trained, from the pretrained weights
 
---thaw auto goes through them in this order, as far as the number of pictures allows; a name takes that one after the head.
+--unfreeze auto goes through them in this order, as far as the number of images allows; a name takes that one after the head.
 
-Expected on ants and bees (hymenoptera, 245 training pictures): accuracy 0.961 to 0.967, see the README.
+Expected on ants and bees (hymenoptera, 245 training images): accuracy 0.961 to 0.967, see the README.
 """
 
 import dataclasses
@@ -37,12 +37,12 @@ from visionkit.data.formats.class_folders import read_class_folders
 from visionkit.data.index import Index, SkippedFiles
 from visionkit.data.pipeline.pixel_cache import open_cache
 from visionkit.data.splits import Splits
-from visionkit.export.bundle import add_facts
+from visionkit.export.bundle import update_metadata
 from visionkit.files import cache_folder
 from visionkit.models.catalog import CATALOG, find
 from visionkit.tasks.classification import train as phases
 from visionkit.tasks.classification import transfer
-from visionkit.tasks.classification.compare_litert import twin_difference
+from visionkit.tasks.classification.compare_litert import litert_difference
 from visionkit.tasks.classification.evaluate import answers_to_files
 from visionkit.tasks.classification.export import export_classifier
 from visionkit.tasks.classification.feature_cache import FeatureCache
@@ -55,8 +55,8 @@ from visionkit.training.recipe import Story, check_at_least, command_line, run_r
 from visionkit.training.run_folder import RunFolder
 
 EPOCHS = {transfer.HEAD: 20, transfer.LAST: 8, transfer.ALL: 8}
-SMOKE = {"epochs": 2, "size": 128, "batch_size": 8, "views": 1, "thaw": transfer.LAST}
-TWIN_CHECKS = 16  # validation pictures on which the LiteRT twin is compared
+SMOKE = {"epochs": 2, "size": 128, "batch_size": 8, "views": 1, "unfreeze": transfer.LAST}
+LITERT_CHECKS = 16  # validation images on which the LiteRT model is compared
 
 
 @dataclass(frozen=True)
@@ -64,33 +64,33 @@ class Config:
     """What a run does; each field is an option of the command line."""
 
     data: Path | None = None
-    """Pictures: one folder a class; or train/ and val/; or lists train.txt and val.txt. Default: built-in photographs."""
+    """Images: one folder a class; or train/ and val/; or lists train.txt and val.txt. Default: built-in photographs."""
     out: Path | None = None
     """Folder of this run. Default: runs/transfer_learning-<time>."""
     base: str = "efficientnet_lite0"
     """Pretrained network: efficientnet_lite0 (installed), efficientnet_b0 ... b7 or mobilenet_v2 (downloaded once), ..."""
     weights: str = "imagenet"
     """Its weights: imagenet, or the path of a .weights.h5, .keras, .safetensors or PyTorch file (torchvision's, timm's)."""
-    thaw: Literal["auto", "head", "last", "all"] = "auto"
-    """How far to go; auto decides by the number of training pictures."""
+    unfreeze: Literal["auto", "head", "last", "all"] = "auto"
+    """How far to go; auto decides by the number of training images."""
     epochs: int | None = None
     """Epochs of each approach. Default: 20 of the head, 8 of each other."""
     size: int | None = None
-    """Side of the network's input in pixels. Default: by the size of the pictures."""
+    """Side of the network's input in pixels. Default: by the size of the images."""
     batch_size: int = 32
-    """Pictures a step."""
+    """Images a step."""
     presets: Literal["light", "medium", "strong"] = "medium"
-    """How far training pictures are varied."""
+    """How far training images are varied."""
     mix: Literal["none", "mixup", "cutmix"] = "none"
-    """Whether training pictures are blended with each other, in the approaches that train the base."""
+    """Whether training images are blended with each other, in the approaches that train the base."""
     augment_on: Literal["auto", "cpu", "device"] = "auto"
     """What mirrors, colors and mixes them there: auto measures, where there is an accelerator."""
     cache: Literal["auto", "memory", "disk", "none"] = "auto"
-    """Where decoded training pictures are kept from epoch to epoch."""
+    """Where decoded training images are kept from epoch to epoch."""
     data_service: str | None = None
-    """grpc://HOST:PORT of a tf.data service whose workers read and cut training pictures."""
+    """grpc://HOST:PORT of a tf.data service whose workers read and cut training images."""
     views: int = 8
-    """Augmented views of each picture that the feature cache holds, besides the picture itself."""
+    """Augmented views of each image that the feature cache holds, besides the image itself."""
     flip: bool = True
     """Whether a mirror image shows the same class; then it is trained on, and answers are averaged over both."""
     half_precision: bool = False
@@ -136,26 +136,26 @@ def train_and_export(run: RunFolder, config: Config) -> None:
     load_weights(work.model.classifier, run.weights_file(best))
     if len(ends) > 1:
         compared = ", ".join(f"{name} {row['val_accuracy']:.3f} (loss {row['val_loss']:.3f})" for name, row in ends.items())
-        story.tell(f"Accuracy after each approach: {compared}. '{best}' is exported; it was chosen by these same pictures.")
+        story.tell(f"Accuracy after each approach: {compared}. '{best}' is exported; it was chosen by these same images.")
 
     print("Exporting ...", flush=True)
     bundle = export_classifier(
         work.model.classifier,
         run.path / "model",
         class_names=class_names,
-        facts={"base": base, "made_by": f"visionkit {visionkit.__version__}, recipes/transfer_learning.py"},
+        metadata={"base": base, "made_by": f"visionkit {visionkit.__version__}, recipes/transfer_learning.py"},
         flips=config.flip,
         half_precision=config.half_precision,
     )
     val, probabilities = answers_to_files(bundle, plan.data.val, skipped)
-    checked = np.unique(np.linspace(0, len(val) - 1, TWIN_CHECKS).astype(int))
-    difference = twin_difference(bundle, [val.paths[i] for i in checked], probabilities[checked])
+    checked = np.unique(np.linspace(0, len(val) - 1, LITERT_CHECKS).astype(int))
+    difference = litert_difference(bundle, [val.paths[i] for i in checked], probabilities[checked])
     if difference is not None:
-        story.tell(f"The LiteRT twin's probabilities differ from the SavedModel's by at most {difference:.4f}.")
+        story.tell(f"The LiteRT model's probabilities differ from the SavedModel's by at most {difference:.4f}.")
     metrics = {"accuracy": float((probabilities.argmax(axis=1) == val.labels).mean())}
     metrics |= {f"accuracy_after_{name}": row["val_accuracy"] for name, row in ends.items()}
     metrics["seconds"] = round(run.seconds(), 1)
-    add_facts(bundle, metrics=metrics)
+    update_metadata(bundle, metrics=metrics)
     report = ClassificationReport(
         title=f"Transfer learning: {', '.join(class_names[:6])}{', ...' if len(class_names) > 6 else ''}",
         sentences=story.sentences,
@@ -195,7 +195,7 @@ class Work:
 
 
 def make_plan(run: RunFolder, config: Config, skipped: SkippedFiles, story: Story) -> Plan:
-    """Index the pictures, open each once, leave out what cannot be read, and decide how to train.
+    """Index the images, open each once, leave out what cannot be read, and decide how to train.
 
     A resumed run keeps to its first list of files: what was added since is not seen, what has vanished is skipped.
     """
@@ -213,17 +213,17 @@ def make_plan(run: RunFolder, config: Config, skipped: SkippedFiles, story: Stor
 
 
 def choose_size(config: Config, published: int, train: Index, story: Story) -> int:
-    """The side of the input: as asked, or by the pictures' own sizes."""
+    """The side of the input: as asked, or by the images' own sizes."""
     size, reason = config.size, "as asked"
     if size is None:
-        size, reason = transfer.choose_size(published, [min(fact.height, fact.width) for fact in train.facts])
+        size, reason = transfer.choose_size(published, [min(info.height, info.width) for info in train.metadata])
     story.tell(f"Input of {size} x {size} pixels: {reason}.")
     return size
 
 
 def choose_approach(config: Config, train: Index, story: Story) -> str:
-    """How far to train: as asked, or by the number of pictures."""
-    approach, reason = config.thaw, "as asked"
+    """How far to train: as asked, or by the number of images."""
+    approach, reason = config.unfreeze, "as asked"
     if approach == "auto":
         approach, reason = transfer.choose_approach(len(train), len(train.class_names))
     story.tell(f"Approach '{approach}': {reason}.")
@@ -238,7 +238,7 @@ def approaches(work: Work) -> dict[str, Callable[[], Phase]]:
     """
     last = work.plan.approach
     up_to_last = transfer.APPROACHES[: transfer.APPROACHES.index(last) + 1]
-    names = up_to_last if work.config.thaw == "auto" else dict.fromkeys((transfer.HEAD, last))
+    names = up_to_last if work.config.unfreeze == "auto" else dict.fromkeys((transfer.HEAD, last))
     return {name: partial(set_up, work, name) for name in names}
 
 
@@ -246,18 +246,20 @@ def set_up(work: Work, name: str) -> Phase:
     """One approach, ready to train."""
     config, model, data = work.config, work.model, work.plan.data
     augmentation = presets.preset(config.augment, flip=config.flip)
-    num_parameters = transfer.thaw(work.backbone, name)
-    thawed = f"{num_parameters:,} parameters of the base are trained, and the head" if num_parameters else "the head is trained"
-    work.story.tell(f"'{name}': {thawed}.")
+    num_parameters = transfer.unfreeze(work.backbone, name)
+    unfrozen = (
+        f"{num_parameters:,} parameters of the base are trained, and the head" if num_parameters else "the head is trained"
+    )
+    work.story.tell(f"'{name}': {unfrozen}.")
     schedule = {"epochs": config.epochs or EPOCHS[name], "batch_size": config.batch_size, "seed": config.seed}
     if name == transfer.HEAD:
         return phases.head_phase(model, *features_of(work, augmentation), **schedule)
     schedule |= {"feeding": feeding_of(work, augmentation), "flips": config.flip, "skipped": work.skipped}
-    return phases.picture_phase(model.classifier, name, data.train, data.val, **schedule)
+    return phases.image_phase(model.classifier, name, data.train, data.val, **schedule)
 
 
 def feeding_of(work: Work, augmentation: presets.Augmentation) -> Feeding:
-    """How the training pictures of an approach that trains the base are made."""
+    """How the training images of an approach that trains the base are made."""
     config, train = work.config, work.plan.data.train
     augmentation = dataclasses.replace(augmentation, mix=None if config.mix == "none" else config.mix)
     local = config.data_service is None
@@ -267,12 +269,12 @@ def feeding_of(work: Work, augmentation: presets.Augmentation) -> Feeding:
     place, reason = config.augment_on, "as asked"
     if place == "auto":
         place, reason = choose_place(feeding, work.model.classifier, train, batch_size=config.batch_size)
-    work.story.tell(f"Pictures are mirrored, colored and mixed on '{place}': {reason}.")
+    work.story.tell(f"Images are mirrored, colored and mixed on '{place}': {reason}.")
     return dataclasses.replace(feeding, augment_on=place)
 
 
 def features_of(work: Work, augmentation: presets.Augmentation) -> tuple[Index, list[np.ndarray], Index, list[np.ndarray]]:
-    """The base's output for every picture and its augmented views, from the cache where it is known.
+    """The base's output for every image and its augmented views, from the cache where it is known.
 
     Returns:
         the training index and its views ``(N, D)``, the validation index and its own, with the mirror image.

@@ -1,19 +1,19 @@
-"""U-Net segmentation: from masks in a folder to a label for every pixel, of pictures and of volumes.
+"""U-Net segmentation: from masks in a folder to a label for every pixel, of images and of volumes.
 
-    python recipes/unet_segmentation.py                    # built-in pictures with exact masks: some minutes on 2 cores
+    python recipes/unet_segmentation.py                    # built-in images with exact masks: some minutes on 2 cores
     python recipes/unet_segmentation.py --data my_masks/   # images/ and masks/, COCO polygons, TIFF stacks, or tfds:NAME
     python recipes/unet_segmentation.py --data my_scans/   # volumes: images/ and labels/ of NIfTI, .npy (TIFF: --volumes)
     python recipes/unet_segmentation.py --smoke            # does everything work? Under a minute
 
-Pictures: a pretrained base (EfficientNet-Lite0, installed with visionkit) and U-Net's way up; `--base none` is U-Net alone.
-Patches are cut from pictures of any size, pixel for pixel. Few pictures are warped elastically. Volumes: a 3-D U-Net.
-The exported model answers for pictures and volumes of any size, tile by tile, and what is reported is its own answer.
+Images: a pretrained base (EfficientNet-Lite0, installed with visionkit) and U-Net's way up; `--base none` is U-Net alone.
+Patches are cut from images of any size, pixel for pixel. Few images are warped elastically. Volumes: a 3-D U-Net.
+The exported model answers for images and volumes of any size, tile by tile, and what is reported is its own answer.
 
 Expected with seed 0, all in, on 2 cores that other trainings shared:
 
     ISBI 2012 membranes, 19 + 5 slices, --any-way-up --membranes --views eight    pixel error 0.083 (0.054 as the challenge
         counts), after 35 minutes
-    CamVid, 367 + 101 pictures of 11 classes, --epochs 4 --class-weights balanced mean IoU 0.510, after 16 minutes
+    CamVid, 367 + 101 images of 11 classes, --epochs 4 --class-weights balanced mean IoU 0.510, after 16 minutes
     hippocampus, 65 + 20 MRI volumes of two parts                                 Dice 0.876, after 14 minutes
 """
 
@@ -35,7 +35,7 @@ from visionkit.data.demo.volumes import demo_label_volumes
 from visionkit.data.index import SkippedFiles
 from visionkit.data.splits import Splits, train_and_val
 from visionkit.errors import UserError
-from visionkit.export.bundle import add_facts
+from visionkit.export.bundle import update_metadata
 from visionkit.files import cache_folder
 from visionkit.metrics.segmentation import measure
 from visionkit.models import catalog
@@ -44,13 +44,13 @@ from visionkit.tasks import load
 from visionkit.tasks.segmentation import data as segmentation_data
 from visionkit.tasks.segmentation import plan as segmentation_plan
 from visionkit.tasks.segmentation import segmenters
-from visionkit.tasks.segmentation.data import Data, PictureData, VolumeData
-from visionkit.tasks.segmentation.evaluate import mean_boundary, mean_errors, summed, twin_disagreement
+from visionkit.tasks.segmentation.data import Data, ImageData, VolumeData
+from visionkit.tasks.segmentation.evaluate import litert_disagreement, mean_boundary, mean_errors, summed
 from visionkit.tasks.segmentation.export import export_segmenter, tiling_of, whole_answers
 from visionkit.tasks.segmentation.report import SegmentationReport, write_segmentation_report
 from visionkit.tasks.segmentation.train import LossName, Schedule, segmentation_phase
 from visionkit.training import runtime
-from visionkit.training.dataset import first_pictures
+from visionkit.training.dataset import first_images
 from visionkit.training.fit import load_weights, train_in_order
 from visionkit.training.recipe import Story, check_at_least, command_line, run_recipe
 from visionkit.training.run_folder import RunFolder
@@ -64,11 +64,11 @@ class Config:
     """What a run does; each field is an option of the command line."""
 
     data: str | None = None
-    """Pictures with masks, COCO polygons, TIFF stacks, tfds:NAME, or volumes with labels. Default: built-in pictures."""
+    """Images with masks, COCO polygons, TIFF stacks, tfds:NAME, or volumes with labels. Default: built-in images."""
     out: Path | None = None
     """Folder of this run. Default: runs/unet_segmentation-<time>."""
     volumes: bool = False
-    """TIFF stacks are volumes, not pictures one above the other; without --data, the built-in volumes."""
+    """TIFF stacks are volumes, not images one above the other; without --data, the built-in volumes."""
     base: str | None = None
     """The way down: a network that `visionkit models` lists, or none. Default: efficientnet_lite0; of volumes none."""
     weights: str = "imagenet"
@@ -84,13 +84,13 @@ class Config:
     up: Literal["transpose", "resize"] = "transpose"
     """How the way up doubles: transposed convolution, or nearest neighbors and a convolution."""
     fine: int = 16
-    """Filters of two convolutions of the picture itself, beside a base, which begins at half its sides; 0 for none."""
+    """Filters of two convolutions of the image itself, beside a base, which begins at half its sides; 0 for none."""
     shrink: int = 1
-    """Look at means of so many pixels a side: for large pictures of coarse things."""
+    """Look at means of so many pixels a side: for large images of coarse things."""
     size: int | None = None
-    """Side of a patch in pixels. Default: 256, or less where pictures are smaller; of volumes 32, likewise."""
+    """Side of a patch in pixels. Default: 256, or less where images are smaller; of volumes 32, likewise."""
     epochs: int | None = None
-    """Each covers every picture with patches about once. Default: by the number of patches."""
+    """Each covers every image with patches about once. Default: by the number of patches."""
     batch_size: int | None = None
     """Patches a step. Default: 8; of volumes 4."""
     learning_rate: float = 3e-3
@@ -102,17 +102,17 @@ class Config:
     borders: float = 0.0
     """How much more gaps between things count: U-Net's w0; its own value is 10. 0 for none."""
     augment: Literal["auto", "light", "medium", "strong"] = "auto"
-    """How far training patches are varied; strong warps them elastically. auto: strong where pictures are few."""
+    """How far training patches are varied; strong warps them elastically. auto: strong where images are few."""
     flip: bool | None = None
-    """Whether a mirror image shows the same. Default: it does on pictures; in volumes left and right differ."""
+    """Whether a mirror image shows the same. Default: it does on images; in volumes left and right differ."""
     any_way_up: bool = False
-    """Pictures have no top (microscopes, satellites): they are turned by quarters and mirrored both ways."""
+    """Images have no top (microscopes, satellites): they are turned by quarters and mirrored both ways."""
     membranes: bool = False
     """The classes are membranes and the cells between them: also the Rand and warping errors of ISBI 2012 are measured."""
     views: Literal["one", "mirror", "eight"] = "one"
     """What the exported model averages: one look, the mirror image too, or all quarter turns and their mirror images."""
     cache: Literal["auto", "memory", "disk", "none"] = "auto"
-    """Where decoded training pictures are kept from epoch to epoch."""
+    """Where decoded training images are kept from epoch to epoch."""
     half_precision: bool = False
     """Export weights of 16 bits: half the size."""
     seed: int = 0
@@ -144,13 +144,11 @@ class Config:
         if volumes:
             for name in ("shrink", "any_way_up", "membranes"):
                 if getattr(self, name) != getattr(Config, name):
-                    raise UserError(
-                        f"--{name.replace('_', '-')} is for pictures, and {data or 'the built-in data'} is volumes."
-                    )
+                    raise UserError(f"--{name.replace('_', '-')} is for images, and {data or 'the built-in data'} is volumes.")
         return dataclasses.replace(self, weights=weights, data=data, volumes=volumes).with_defaults()
 
     def with_defaults(self) -> "Config":
-        """What pictures and volumes have otherwise."""
+        """What images and volumes have otherwise."""
         own = {"base": "none", "batch_size": 4, "flip": False} if self.volumes else {}
         defaults = {"base": "efficientnet_lite0", "batch_size": 8, "flip": True} | own
         asked = {name: value for name, value in dataclasses.asdict(self).items() if name in defaults and value is not None}
@@ -196,8 +194,8 @@ def train_and_export(run: RunFolder, config: Config) -> None:
         run.path / "model",
         class_names=names,
         multiple=segmenter.multiple,
-        twin_sides=data.sides(schedule.size),
-        facts={"base": config.base, "made_by": f"visionkit {visionkit.__version__}, recipes/unet_segmentation.py"},
+        litert_sides=data.sides(schedule.size),
+        metadata={"base": config.base, "made_by": f"visionkit {visionkit.__version__}, recipes/unet_segmentation.py"},
         views=config.views,
         half_precision=config.half_precision,
     )
@@ -209,12 +207,12 @@ def train_and_export(run: RunFolder, config: Config) -> None:
         f"The bundle's pixel error is {measured.pixel_error:.4f}, its mean IoU {measured.mean_iou:.4f}; of the network in "
         f"training, which looks once, {in_training.pixel_error:.4f} and {in_training.mean_iou:.4f}."
     )
-    disagreement = twin_disagreement(model, bundle, data.some())
+    disagreement = litert_disagreement(model, bundle, data.some())
     if disagreement is not None:
-        story.tell(f"The LiteRT twin names another class for {disagreement:.3%} of the pixels.")
+        story.tell(f"The LiteRT model names another class for {disagreement:.3%} of the pixels.")
     metrics |= mean_errors(evaluated.outcomes)
     metrics["seconds"] = round(run.seconds(), 1)
-    add_facts(bundle, metrics=metrics)
+    update_metadata(bundle, metrics=metrics)
     report = SegmentationReport(
         title=f"Segmentation: {', '.join(names[:6])}{', ...' if len(names) > 6 else ''}",
         sentences=story.sentences,
@@ -225,7 +223,7 @@ def train_and_export(run: RunFolder, config: Config) -> None:
         train_counts=counts,
         paths=evaluated.names,
         errors=np.array([each.error for each in evaluated.outcomes]),
-        pictures=evaluated.seen,
+        images=evaluated.seen,
         skipped=skipped.list(),
         config={name: value for name, value in dataclasses.asdict(config).items() if name != "resume"},
         boundary_f1=mean_boundary(evaluated.outcomes),
@@ -236,15 +234,15 @@ def train_and_export(run: RunFolder, config: Config) -> None:
 
 def read_data(run: RunFolder, config: Config, skipped: SkippedFiles, story: Story) -> Data:
     """Index and open what is trained on; a resumed run keeps to its first lists."""
-    return read_volume_data(run, config, skipped, story) if config.volumes else read_picture_data(run, config, skipped, story)
+    return read_volume_data(run, config, skipped, story) if config.volumes else read_image_data(run, config, skipped, story)
 
 
-def read_picture_data(run: RunFolder, config: Config, skipped: SkippedFiles, story: Story) -> PictureData:
-    """Pictures with masks."""
+def read_image_data(run: RunFolder, config: Config, skipped: SkippedFiles, story: Story) -> ImageData:
+    """Images with masks."""
     kept = run.read_json("plan.json")
     source = config.data or built_in(config)
     splits = train_and_val(sources.read(source), seed=config.seed) if kept is None else Splits.from_plain(kept["data"])
-    splits = first_pictures(splits, segmentation_data.SMOKE_PICTURES) if config.smoke and kept is None else splits
+    splits = first_images(splits, segmentation_data.SMOKE_IMAGES) if config.smoke and kept is None else splits
     scanned, listed, class_counts = segmentation_data.usable(splits, source, run.path / "masks", skipped, story)
     names = scanned.train.class_names
     if config.membranes and len(names) != 2:
@@ -254,14 +252,14 @@ def read_picture_data(run: RunFolder, config: Config, skipped: SkippedFiles, sto
     augmentation = segmentation_plan.augmentation_of(
         config.augment, len(scanned.train), flip=config.flip, any_way_up=config.any_way_up, say=story.tell
     )
-    return PictureData(scanned, class_counts, augmentation, config.cache, skipped)
+    return ImageData(scanned, class_counts, augmentation, config.cache, skipped)
 
 
 def built_in(config: Config) -> Path:
-    """The built-in pictures, made when they are first asked for; a smoke run makes as few as it needs."""
+    """The built-in images, made when they are first asked for; a smoke run makes as few as it needs."""
     if not config.smoke:
         return make_segmentation_demo(cache_folder() / "segmentation_demo")
-    few = segmentation_data.SMOKE_PICTURES
+    few = segmentation_data.SMOKE_IMAGES
     folder = cache_folder() / "segmentation_demo_smoke"
     return make_segmentation_demo(folder, num_train=few["training"], num_val=few["validation"])
 
@@ -316,7 +314,7 @@ def chosen(config: Config, data: Data, multiple: int, story: Story) -> dict[str,
     if size % multiple:
         raise UserError(f"--size {size}: expected a multiple of {multiple}.")
     sides = " x ".join(map(str, data.sides(size)))
-    story.tell(f"Patches of {sides} {'pixels' if data.kind == 'picture' else 'voxels'}: {reason}.")
+    story.tell(f"Patches of {sides} {'pixels' if data.kind == 'image' else 'voxels'}: {reason}.")
     count, epochs = int(data.patches(size).sum()), config.epochs
     epochs, reason = (epochs, "as asked") if epochs else segmentation_plan.choose_epochs(count, rank)
     story.tell(f"{epochs} epochs of {count} patches: {reason}.")

@@ -1,14 +1,14 @@
-"""YOLO detection: from boxes in a folder to boxes on a picture.
+"""YOLO detection: from boxes in a folder to boxes on an image.
 
-    python recipes/yolo_detection.py                    # built-in pictures with exact boxes: some minutes on 2 cores
+    python recipes/yolo_detection.py                    # built-in images with exact boxes: some minutes on 2 cores
     python recipes/yolo_detection.py --data my_boxes/   # Pascal VOC, COCO or YOLO annotations, or a table of boxes
     python recipes/yolo_detection.py --smoke            # does everything work? Under a minute
 
 A pretrained base (EfficientNet-Lite0, installed with visionkit), a feature pyramid, and a grid of answers a scale. Anchors
-come from the data. Pictures are put together by fours (mosaic), but for the last third of the epochs; each epoch sees
+come from the data. Images are put together by fours (mosaic), but for the last third of the epochs; each epoch sees
 them at another size.
 
-Expected on blood cells (BCCD, 205 training pictures): mAP at IoU 0.5 of 0.906 (seed 0), after 15 minutes on 2 cores.
+Expected on blood cells (BCCD, 205 training images): mAP at IoU 0.5 of 0.906 (seed 0), after 15 minutes on 2 cores.
 """
 
 import dataclasses
@@ -31,19 +31,19 @@ from visionkit.data.index import SkippedFiles
 from visionkit.data.pipeline.pixel_cache import open_cache
 from visionkit.data.splits import Splits, train_and_val
 from visionkit.errors import UserError
-from visionkit.export.bundle import add_facts
+from visionkit.export.bundle import update_metadata
 from visionkit.files import cache_folder
 from visionkit.metrics.detection import evaluate
 from visionkit.models import catalog
 from visionkit.tasks.detection import detectors, trainable
 from visionkit.tasks.detection import plan as detection_plan
-from visionkit.tasks.detection.evaluate import answers_to_annotated, twin_answers_to_annotated
+from visionkit.tasks.detection.evaluate import answers_to_annotated, litert_answers_to_annotated
 from visionkit.tasks.detection.export import export_detector
 from visionkit.tasks.detection.report import AnchorScale, DetectionReport, write_detection_report
 from visionkit.tasks.detection.train import SAME_OBJECT, Schedule, detection_phase, measure
 from visionkit.training import runtime
 from visionkit.training.augment_device import Feeding
-from visionkit.training.dataset import first_pictures
+from visionkit.training.dataset import first_images
 from visionkit.training.fit import load_weights, train_in_order
 from visionkit.training.recipe import Story, check_at_least, command_line, run_recipe
 from visionkit.training.run_folder import RunFolder
@@ -57,7 +57,7 @@ class Config:
     """What a run does; each field is an option of the command line."""
 
     data: str | None = None
-    """Pictures with boxes: a folder or file in VOC, COCO or YOLO form, a table, or tfds:NAME. Default: built-in pictures."""
+    """Images with boxes: a folder or file in VOC, COCO or YOLO form, a table, or tfds:NAME. Default: built-in images."""
     out: Path | None = None
     """Folder of this run. Default: runs/yolo_detection-<time>."""
     model: str = "yolo_nano"
@@ -73,21 +73,21 @@ class Config:
     size: int | None = None
     """Side of the network's input in pixels, a multiple of 32. Default: by the size of the objects, 320 to 640."""
     epochs: int | None = None
-    """Default: by the number of pictures."""
+    """Default: by the number of images."""
     batch_size: int = 8
-    """Pictures a step."""
+    """Images a step."""
     learning_rate: float = 2e-3
     """The peak, after the warm-up."""
     presets: Literal["light", "medium", "strong"] = "strong"
-    """How far training pictures are varied; strong puts four of them together."""
+    """How far training images are varied; strong puts four of them together."""
     flip: bool = True
     """Whether a mirror image shows the same."""
     any_way_up: bool = False
-    """Pictures have no top (microscopes, satellites): they are turned by quarters and mirrored both ways."""
+    """Images have no top (microscopes, satellites): they are turned by quarters and mirrored both ways."""
     multi_scale: bool = True
-    """Whether epochs see pictures at different sizes, up to a fifth smaller and larger."""
+    """Whether epochs see images at different sizes, up to a fifth smaller and larger."""
     cache: Literal["auto", "memory", "disk", "none"] = "auto"
-    """Where decoded training pictures are kept from epoch to epoch."""
+    """Where decoded training images are kept from epoch to epoch."""
     half_precision: bool = False
     """Export weights of 16 bits: half the size."""
     seed: int = 0
@@ -159,7 +159,7 @@ def train_and_export(run: RunFolder, config: Config) -> None:
         run.path / "model",
         class_names=val.class_names,
         threshold=in_training.threshold,
-        facts={"base": config.model, "made_by": f"visionkit {visionkit.__version__}, recipes/yolo_detection.py"},
+        metadata={"base": config.model, "made_by": f"visionkit {visionkit.__version__}, recipes/yolo_detection.py"},
         half_precision=config.half_precision,
         iou_threshold=SAME_OBJECT,
     )
@@ -168,17 +168,19 @@ def train_and_export(run: RunFolder, config: Config) -> None:
     measured = evaluate(truth, found, seen.class_names)
     story.tell(
         f"The bundle's mAP at IoU 0.5 is {measured.map50:.4f}, that of the network in training {in_training.map50:.4f}. Its "
-        f"threshold, {in_training.threshold:.3f}, is where F1 is best on these same validation pictures."
+        f"threshold, {in_training.threshold:.3f}, is where F1 is best on these same validation images."
     )
     metrics = measured.numbers()
-    twin = twin_answers_to_annotated(bundle, val, skipped)
-    if twin is not None:
-        of_twin = evaluate(detection_plan.truths(twin[0]), twin[1], seen.class_names)
-        metrics |= {f"twin_{name}": of_twin.numbers()[name] for name in ("map50", "map") if name in of_twin.numbers()}
-        story.tell(f"The LiteRT twin's mAP at IoU 0.5 is {of_twin.map50:.4f}.")
+    litert_model = litert_answers_to_annotated(bundle, val, skipped)
+    if litert_model is not None:
+        litert_metrics = evaluate(detection_plan.truths(litert_model[0]), litert_model[1], seen.class_names)
+        metrics |= {
+            f"litert_{name}": litert_metrics.numbers()[name] for name in ("map50", "map") if name in litert_metrics.numbers()
+        }
+        story.tell(f"The LiteRT model's mAP at IoU 0.5 is {litert_metrics.map50:.4f}.")
     metrics["threshold"] = in_training.threshold
     metrics["seconds"] = round(run.seconds(), 1)
-    add_facts(bundle, metrics=metrics)
+    update_metadata(bundle, metrics=metrics)
     report = DetectionReport(
         title=f"Detection: {', '.join(val.class_names[:6])}{', ...' if len(val.class_names) > 6 else ''}",
         sentences=story.sentences,
@@ -198,14 +200,14 @@ def train_and_export(run: RunFolder, config: Config) -> None:
 
 
 def make_plan(run: RunFolder, config: Config, skipped: SkippedFiles, story: Story) -> Plan:
-    """Index the pictures, open each once, leave out what cannot be read, and decide how to train.
+    """Index the images, open each once, leave out what cannot be read, and decide how to train.
 
     A resumed run keeps to its first list of files and boxes: what was added since is not seen, what has vanished is skipped.
     """
     kept = run.read_json("plan.json")
     source = config.data or built_in(config)
     splits = train_and_val(sources.read(source), seed=config.seed) if kept is None else Splits.from_plain(kept["data"])
-    splits = first_pictures(splits, detection_plan.SMOKE_PICTURES) if config.smoke and kept is None else splits
+    splits = first_images(splits, detection_plan.SMOKE_IMAGES) if config.smoke and kept is None else splits
     scanned, listed = detection_plan.usable(splits, source, skipped, story)
     if kept is not None:
         return Plan(scanned, kept["size"], kept["epochs"], [np.array(each, np.float32) for each in kept["anchors"]])
@@ -223,10 +225,10 @@ def make_plan(run: RunFolder, config: Config, skipped: SkippedFiles, story: Stor
 
 
 def built_in(config: Config) -> Path:
-    """The built-in pictures, made when they are first asked for; a smoke run makes as few as it needs."""
+    """The built-in images, made when they are first asked for; a smoke run makes as few as it needs."""
     if not config.smoke:
         return make_detection_demo(cache_folder() / "detection_demo")
-    few = detection_plan.SMOKE_PICTURES
+    few = detection_plan.SMOKE_IMAGES
     folder = cache_folder() / "detection_demo_smoke"
     return make_detection_demo(folder, num_train=few["training"], num_val=few["validation"])
 
@@ -259,7 +261,7 @@ def schedule_of(config: Config, plan: Plan, *, any_size: bool) -> Schedule:
 
 
 def feeding_of(config: Config, plan: Plan, sizes: tuple[int, ...], story: Story) -> Feeding:
-    """How training pictures of ``sizes`` pixels are made."""
+    """How training images of ``sizes`` pixels are made."""
     augmentation = presets.preset(config.augment, task="detection", flip=config.flip)
     if config.any_way_up:
         turned = (A.D4(p=1.0), *augmentation.transforms)
@@ -274,7 +276,7 @@ def anchors_of(config: Config, plan: Plan, story: Story) -> dict[str, Any]:
     crowding = detection_plan.count_crowding(train, plan.size, plan.anchors, strides, config.seed)
     for stride, scale in zip(strides, crowding.scales, strict=True):
         story.tell(
-            f"Stride {stride}: {scale.objects} objects of {crowding.pictures} training pictures fit its anchors; "
+            f"Stride {stride}: {scale.objects} objects of {crowding.images} training images fit its anchors; "
             f"{scale.sharing} share a cell and an anchor with another, {scale.hidden} all of theirs."
         )
     made = zip(strides, plan.anchors, crowding.scales, strict=True)

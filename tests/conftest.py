@@ -1,4 +1,4 @@
-"""What the tests share: small pictures on disk, and a small trained-looking classifier."""
+"""What the tests share: small images on disk, and a small trained-looking classifier."""
 
 import gc
 import json
@@ -103,8 +103,8 @@ def write_classes(folder: Path, counts: dict[str, int], seed: int = 0) -> Path:
 
 @pytest.fixture
 def class_folders(tmp_path) -> Path:
-    """Two classes, eight pictures each."""
-    return write_classes(tmp_path / "pictures", {"blue": 8, "red": 8})
+    """Two classes, eight images each."""
+    return write_classes(tmp_path / "images", {"blue": 8, "red": 8})
 
 
 @pytest.fixture(scope="session")
@@ -126,5 +126,5 @@ def square_bundle(tmp_path_factory) -> Path:
     from visionkit.tasks.detection.export import export_detector
 
     run = tmp_path_factory.mktemp("detector")
-    export_detector(square_detector(), run / "model", class_names=NAMES, threshold=0.3, facts={"base": "squares"})
+    export_detector(square_detector(), run / "model", class_names=NAMES, threshold=0.3, metadata={"base": "squares"})
     return run

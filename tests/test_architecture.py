@@ -14,7 +14,7 @@ import visionkit
 
 ROOT = Path(__file__).parents[1]
 SOURCES = sorted([*(ROOT / "visionkit").rglob("*.py"), *(ROOT / "recipes").glob("*.py")])
-TENSORFLOW_ROOMS = ("data", "export", "inference", "faces", "explain")
+TENSORFLOW_PACKAGES = ("data", "export", "inference", "faces", "explain")
 TENSORFLOW_FILES = re.compile(
     r"training/runtime.py|tasks/classification/(train|feature_cache|ensemble|tta).py"
     r"|tasks/\w+/(export|predict)\w*.py|tasks/\w+/(evaluate|suppression).py"
@@ -33,7 +33,7 @@ def test_predicting_classes_and_boxes_does_not_import_what_masks_and_volumes_tak
 
 def test_rooms_come_when_touched():
     assert visionkit.models.mobilenet_v2.__module__ == "visionkit.models.mobilenet"
-    assert set(visionkit.ROOMS) <= set(dir(visionkit))
+    assert set(visionkit.PACKAGES) <= set(dir(visionkit))
     with pytest.raises(AttributeError, match="no attribute 'attic'"):
         _ = visionkit.attic
 
@@ -57,7 +57,7 @@ def test_files_are_short_and_the_backend_stays_where_it_belongs(path):
     assert len(text.splitlines()) < 400
     assert path.name != "utils.py"
     room = path.relative_to(ROOT / "visionkit") if ROOT / "visionkit" in path.parents else None
-    if room and room.parts[0] not in TENSORFLOW_ROOMS and not TENSORFLOW_FILES.fullmatch(room.as_posix()):
+    if room and room.parts[0] not in TENSORFLOW_PACKAGES and not TENSORFLOW_FILES.fullmatch(room.as_posix()):
         assert "tensorflow" not in imported_by(text)
     if room is None:
         assert "recipes" not in imported_by(text)

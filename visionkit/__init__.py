@@ -10,7 +10,7 @@ from typing import Any
 
 __version__ = "0.1.0"
 
-ROOMS = ("data", "export", "inference", "layers", "losses", "metrics", "models", "ops", "training", "viz", "weights")
+PACKAGES = ("data", "export", "inference", "layers", "losses", "metrics", "models", "ops", "training", "viz", "weights")
 __all__ = ["ROOMS", "load", "quiet_tensorflow"]
 
 
@@ -36,10 +36,10 @@ def __getattr__(name: str) -> Any:
         if "tensorflow" not in sys.modules:
             quiet_tensorflow()
         return importlib.import_module("visionkit.tasks").load
-    if name in ROOMS:
+    if name in PACKAGES:
         return importlib.import_module(f"visionkit.{name}")
     raise AttributeError(f"module 'visionkit' has no attribute {name!r}")
 
 
 def __dir__() -> list[str]:
-    return sorted([*globals(), *ROOMS, "load"])
+    return sorted([*globals(), *PACKAGES, "load"])

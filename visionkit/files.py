@@ -1,4 +1,4 @@
-"""Where visionkit keeps what it can make again: features, demonstration pictures. Safe to delete at any time."""
+"""Where visionkit keeps what it can make again: features, demonstration images. Safe to delete at any time."""
 
 import os
 from pathlib import Path

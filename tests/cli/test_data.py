@@ -18,13 +18,13 @@ def run(program):
 
 @pytest.fixture
 def voc(tmp_path, photograph) -> Path:
-    """Two pictures of a cat with a box; a space and an accent in the names."""
+    """Two images of a cat with a box; a space and an accent in the names."""
     folder = tmp_path / "cats voc"
     for name in ("Annotations", "JPEGImages"):
         (folder / name).mkdir(parents=True)
-    for name, picture in (("gross é", photograph), ("klein", photograph[:200, 100:300])):
-        height, width = picture.shape[:2]
-        Image.fromarray(picture).save(folder / "JPEGImages" / f"{name}.jpg")
+    for name, image in (("gross é", photograph), ("klein", photograph[:200, 100:300])):
+        height, width = image.shape[:2]
+        Image.fromarray(image).save(folder / "JPEGImages" / f"{name}.jpg")
         (folder / "Annotations" / f"{name}.xml").write_text(
             f"<annotation><filename>{name}.jpg</filename><size><width>{width}</width><height>{height}</height></size>"
             "<object><name>cat</name><bndbox><xmin>20</xmin><ymin>30</ymin><xmax>120</xmax><ymax>150</ymax></bndbox></object>"
@@ -46,15 +46,15 @@ def test_sound_data_passes_the_check(run, voc):
     done = run("check", voc, "--json")
     lines = [json.loads(line) for line in done.stdout.splitlines()]
     assert done.returncode == 0 and len(lines) == 1
-    assert lines[0]["summary"]["pictures"] == 2 and lines[0]["summary"]["problems"] == {}
+    assert lines[0]["summary"]["images"] == 2 and lines[0]["summary"]["problems"] == {}
 
 
 def test_what_is_wrong_is_named_and_changes_the_exit_status(run, voc, tmp_path):
-    picture = voc / "JPEGImages" / "klein.jpg"
-    picture.write_bytes(picture.read_bytes()[:500])
+    image = voc / "JPEGImages" / "klein.jpg"
+    image.write_bytes(image.read_bytes()[:500])
     done = run("check", voc, "--json", "--html", tmp_path / "page.html")
     lines = [json.loads(line) for line in done.stdout.splitlines()]
-    assert done.returncode == 1 and lines[0]["problem"] == "broken picture" and lines[0]["path"].endswith("klein.jpg")
+    assert done.returncode == 1 and lines[0]["problem"] == "broken image" and lines[0]["path"].endswith("klein.jpg")
     assert "klein.jpg" in (tmp_path / "page.html").read_text()
     assert run("check", voc).stdout.count("klein.jpg") >= 1
 

@@ -13,7 +13,7 @@ def run(program):
     return partial(program, CLI, "edges")
 
 
-def test_without_a_picture_it_draws_its_own(run, tmp_path):
+def test_without_a_image_it_draws_its_own(run, tmp_path):
     done = run("--out", tmp_path / "edges.png", "--side", 160)
     assert done.returncode == 0 and done.stdout == f"{tmp_path / 'edges.png'}\n" and done.stderr == ""
     with Image.open(tmp_path / "edges.png") as drawn:

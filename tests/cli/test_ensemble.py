@@ -6,7 +6,7 @@ import keras
 import pytest
 
 from tests.conftest import CLI
-from visionkit.export.bundle import describe
+from visionkit.export.bundle import read_metadata
 from visionkit.tasks.classification.export import export_classifier
 
 
@@ -17,7 +17,7 @@ def members(small_classifier, tmp_path_factory):
         image = keras.Input((32, 32, 3))
         x = keras.layers.GlobalAveragePooling2D()(keras.layers.Conv2D(3, 3)(image))
         export_classifier(
-            keras.Model(image, keras.layers.Dense(2)(x)), folder / str(number), class_names=("blue", "red"), facts={}
+            keras.Model(image, keras.layers.Dense(2)(x)), folder / str(number), class_names=("blue", "red"), metadata={}
         )
     return [folder / "0", folder / "1"]
 
@@ -36,5 +36,5 @@ def test_members_and_their_mean_are_measured(run, members, class_folders, tmp_pa
     done = run(*members, "--out", tmp_path / "model", "--views", "flips", "--data", class_folders)
     assert done.returncode == 0, done.stderr
     *singles, mean, model = done.stdout.splitlines()
-    assert len(singles) == 2 and "the mean, of 4 validation pictures" in mean and model.endswith(str(tmp_path / "model"))
-    assert describe(tmp_path / "model")["metrics"]["accuracy"] == float(mean.split()[0])
+    assert len(singles) == 2 and "the mean, of 4 validation images" in mean and model.endswith(str(tmp_path / "model"))
+    assert read_metadata(tmp_path / "model")["metrics"]["accuracy"] == float(mean.split()[0])

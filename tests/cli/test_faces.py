@@ -1,4 +1,4 @@
-"""visionkit faces: from pictures of people to names, as a program from outside sees it."""
+"""visionkit faces: from images of people to names, as a program from outside sees it."""
 
 import json
 import shutil
@@ -35,13 +35,13 @@ def in_lines(done) -> list[dict]:
     return [json.loads(line) for line in done.stdout.splitlines()]
 
 
-def test_without_pictures_or_gallery_it_says_what_is_expected(run, gallery, tmp_path):
+def test_without_images_or_gallery_it_says_what_is_expected(run, gallery, tmp_path):
     (tmp_path / "empty").mkdir()
     for arguments, message in (
-        (["identify", "--gallery", gallery], "No pictures given"),
-        (["identify", "empty", "--gallery", gallery], "No pictures in empty"),
+        (["identify", "--gallery", gallery], "No images given"),
+        (["identify", "empty", "--gallery", gallery], "No images in empty"),
         (["enrol", "empty", "--gallery", "new"], "Expected a folder a person"),
-        (["enrol", "nowhere", "--gallery", "new"], "no such folder or picture"),
+        (["enrol", "nowhere", "--gallery", "new"], "no such folder or image"),
         (["identify", "a.png", "--gallery", "nowhere"], "is no gallery"),
         (["list", "--gallery", "nowhere"], "is no gallery"),
         (["remove", "Ada", "--gallery", "nowhere"], "is no gallery"),
@@ -56,7 +56,7 @@ def test_without_pictures_or_gallery_it_says_what_is_expected(run, gallery, tmp_
     assert not (tmp_path / "new").exists() and not (tmp_path / "nowhere").exists()
 
 
-def test_people_are_enrolled_listed_removed_and_no_picture_is_kept(run, gallery):
+def test_people_are_enrolled_listed_removed_and_no_image_is_kept(run, gallery):
     done = run("list", "--gallery", gallery, "--json")
     assert in_lines(done) == [{"name": name, "templates": 2} for name in PEOPLE] and done.stderr == ""
     files = [path for path in gallery.rglob("*") if path.is_file()]
@@ -69,15 +69,15 @@ def test_people_are_enrolled_listed_removed_and_no_picture_is_kept(run, gallery)
     assert done.returncode == 2 and "is it 'Ada'?" in done.stderr
 
 
-def test_enrolling_says_what_became_of_each_picture(run, gallery, tmp_path):
+def test_enrolling_says_what_became_of_each_image(run, gallery, tmp_path):
     (tmp_path / "people" / "Bob" / "zz.png").write_text("text")
     Image.fromarray(portrait((90, 90, 10))).save(tmp_path / "people" / "two\nlines.png")
     done = run("enrol", tmp_path / "people", "--gallery", gallery)  # the model is the gallery's own
-    assert done.returncode == 1 and done.stderr == "1 of 8 pictures skipped.\n", done.stderr
+    assert done.returncode == 1 and done.stderr == "1 of 8 images skipped.\n", done.stderr
     lines = done.stdout.splitlines()
     assert lines[1] == "    enrolled: two\\nlines" and lines[3] == "    known already: Ada"
-    assert lines[-1] == f"{gallery}: 4 people; 1 of 8 pictures added"
-    assert sum("skipped: not a picture" in line for line in lines) == 1 and len(lines) == 17
+    assert lines[-1] == f"{gallery}: 4 people; 1 of 8 images added"
+    assert sum("skipped: not an image" in line for line in lines) == 1 and len(lines) == 17
 
 
 def test_faces_are_named_or_not_recognised(run, gallery, tmp_path):
@@ -86,12 +86,12 @@ def test_faces_are_named_or_not_recognised(run, gallery, tmp_path):
     Image.fromarray(portrait((250, 250, 250))).save(stranger)
     broken.write_text("text")
     done = run("identify", broken, known, stranger, "--gallery", gallery, "--json", "--draw", tmp_path / "drawn")
-    assert done.returncode == 1 and done.stderr == "1 of 3 pictures not read, or without a face.\n"
+    assert done.returncode == 1 and done.stderr == "1 of 3 images not read, or without a face.\n"
     failed, bob, nobody = in_lines(done)
-    assert failed == {"path": str(broken), "error": "not a picture, whatever its name says"}
+    assert failed == {"path": str(broken), "error": "not an image, whatever its name says"}
     (face,) = bob["faces"]
     assert bob["path"] == str(known) and face["name"] == "Bob" and face["xyxy"] == [0, 0, 48, 48] and face["score"] == 1
-    assert face["distance"] == pytest.approx(np.sqrt(12) * 7 / 255, abs=1e-4)  # from the nearer of the two pictures
+    assert face["distance"] == pytest.approx(np.sqrt(12) * 7 / 255, abs=1e-4)  # from the nearer of the two images
     assert face["nearest"][0] == ["Bob", face["distance"]] and {name for name, _ in face["nearest"]} == set(PEOPLE)
     assert nobody["faces"][0]["name"] is None and nobody["faces"][0]["distance"] > 0.2
     assert sorted(path.name for path in (tmp_path / "drawn").iterdir()) == ["known.png", "stranger.png"]
@@ -111,7 +111,7 @@ def test_an_empty_gallery_recognises_nobody(run, gallery, tmp_path):
     assert "    not recognised  0 0" in run("identify", tmp_path / "people" / "Ada" / "0.png", "--gallery", gallery).stdout
 
 
-def test_two_pictures_show_the_same_person_or_not(run, model, gallery, tmp_path):
+def test_two_images_show_the_same_person_or_not(run, model, gallery, tmp_path):
     ada, bob = tmp_path / "people" / "Ada", tmp_path / "people" / "Bob"
     done = run("verify", ada / "0.png", ada / "1.png", "--model", model)
     assert done.returncode == 0 and done.stdout == "yes: distance 0.068, the same person up to 0.2\n"
@@ -148,11 +148,11 @@ def test_another_model_is_refused_and_one_that_moved_can_be_named(run, model, ga
     assert run("identify", "people", "--gallery", gallery, "--model", moved).returncode == 0
 
 
-def test_a_picture_is_not_drawn_over(run, gallery, tmp_path):
-    picture = tmp_path / "people" / "Ada" / "0.png"
-    contents = picture.read_bytes()
-    done = run("identify", picture, "--gallery", gallery, "--draw", picture.parent)
-    assert done.returncode == 2 and "would be written over" in done.stderr and picture.read_bytes() == contents
+def test_a_image_is_not_drawn_over(run, gallery, tmp_path):
+    image = tmp_path / "people" / "Ada" / "0.png"
+    contents = image.read_bytes()
+    done = run("identify", image, "--gallery", gallery, "--draw", image.parent)
+    assert done.returncode == 2 and "would be written over" in done.stderr and image.read_bytes() == contents
 
 
 def test_from_a_photograph_to_a_name_with_the_model_of_the_installed_package(run, photograph, tmp_path):

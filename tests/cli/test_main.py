@@ -13,7 +13,9 @@ from visionkit.tasks.classification.export import export_classifier
 
 @pytest.fixture(scope="module")
 def model(small_classifier, tmp_path_factory):
-    return export_classifier(small_classifier, tmp_path_factory.mktemp("run") / "model", class_names=("a", "b", "é"), facts={})
+    return export_classifier(
+        small_classifier, tmp_path_factory.mktemp("run") / "model", class_names=("a", "b", "é"), metadata={}
+    )
 
 
 @pytest.fixture
@@ -21,10 +23,10 @@ def run(program):
     return partial(program, CLI)
 
 
-def test_without_pictures_it_says_what_is_expected(run, model, tmp_path):
+def test_without_images_it_says_what_is_expected(run, model, tmp_path):
     for arguments in ([], [tmp_path]):
         done = run("predict", model, *arguments)
-        assert done.returncode == 2 and "pictures" in done.stderr.lower() and "Traceback" not in done.stderr
+        assert done.returncode == 2 and "images" in done.stderr.lower() and "Traceback" not in done.stderr
 
 
 def test_another_folder_is_refused_in_one_line(run, tmp_path):
@@ -56,15 +58,15 @@ def test_augment_draws_a_grid_and_names_what_is_broken(run, class_folders, tmp_p
     done = run("augment", class_folders, "--preset", "light", "--rows", "9", "--columns", "2", "--out", tmp_path / "grid.png")
     assert done.returncode == 0, done.stderr
     lines = done.stdout.splitlines()
-    assert len(lines) == 1 and "8 of 16 pictures" in lines[0] and str(tmp_path / "grid.png") in lines[0]
-    assert done.stderr.count("not a picture") == 8 and (tmp_path / "grid.png").stat().st_size > 1000
+    assert len(lines) == 1 and "8 of 16 images" in lines[0] and str(tmp_path / "grid.png") in lines[0]
+    assert done.stderr.count("not an image") == 8 and (tmp_path / "grid.png").stat().st_size > 1000
 
 
 def test_augment_refuses_in_one_line_and_writes_nothing(run, class_folders, tmp_path):
     for file in class_folders.rglob("*.jpg"):
         file.write_text("text")
     done = run("augment", class_folders, "--out", tmp_path / "out" / "grid.png")
-    assert done.returncode == 2 and "None of the 16 pictures" in done.stderr and "Traceback" not in done.stderr
+    assert done.returncode == 2 and "None of the 16 images" in done.stderr and "Traceback" not in done.stderr
     assert done.stdout == "" and not (tmp_path / "out").exists()
 
 

@@ -1,4 +1,4 @@
-"""Pictures of which everything is known: the blue of each pixel tells what the mask says, and each box is filled."""
+"""Images of which everything is known: the blue of each pixel tells what the mask says, and each box is filled."""
 
 from pathlib import Path
 
@@ -15,7 +15,7 @@ KERNEL = np.ones((5, 5), np.uint8)
 
 
 def scene(rng: np.random.Generator, shape: tuple[int, int] = (64, 64)) -> tuple[np.ndarray, Objects, np.ndarray]:
-    """A picture with an object of each class (1 to 4) in a quarter of its own, or without some of them."""
+    """An image with an object of each class (1 to 4) in a quarter of its own, or without some of them."""
     mask = np.zeros(shape, np.uint8)
     half = np.array(shape) // 2
     boxes, classes = [], []

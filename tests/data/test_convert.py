@@ -10,7 +10,7 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 from PIL import Image
 
-from tests.data.formats.test_voc import annotate, cat, lists, names_in, only, picture
+from tests.data.formats.test_voc import annotate, cat, image, lists, names_in, only
 from visionkit.data import convert as module
 from visionkit.data.convert import choose_format, convert, objects_of_mask, write
 from visionkit.data.formats.annotation_files import decimal, safe_name, unused_name
@@ -30,13 +30,13 @@ def objects(boxes, classes, **more):
 
 
 def data_set(folder, splits, class_names=("cat", "dog"), **more):
-    """A data set of pictures in a folder a split: name -> objects of each picture."""
+    """A data set of images in a folder a split: name -> objects of each image."""
     made = {}
-    for split, of_pictures in splits.items():
-        paths = [folder / split / f"{split} {number}.jpg" for number in range(len(of_pictures))]
+    for split, of_images in splits.items():
+        paths = [folder / split / f"{split} {number}.jpg" for number in range(len(of_images))]
         for path in paths:
-            picture(path)
-        annotations = tuple(Annotation(one) for one in of_pictures)
+            image(path)
+        annotations = tuple(Annotation(one) for one in of_images)
         made[split] = Index(
             tuple(class_names), tuple(map(str, paths)), np.full(len(paths), -1, np.int32), (), annotations, **more
         )
@@ -45,7 +45,7 @@ def data_set(folder, splits, class_names=("cat", "dog"), **more):
 
 @pytest.fixture
 def boxes(tmp_path):
-    """Boxes in two splits; one picture has none."""
+    """Boxes in two splits; one image has none."""
     train = [objects([[0.1, 0.1, 0.5, 0.5], [1 / 3, 0.25, 0.1, 0.75]], [1, 0]), objects([], [])]
     return data_set(tmp_path / "source", {"train": train, "val": [objects([0, 0, 1, 1], [1])]})
 
@@ -68,13 +68,13 @@ def assert_same_boxes(found, again):
             np.testing.assert_array_equal(ours.objects.classes, theirs.objects.classes)
 
 
-def test_a_data_set_without_pictures_is_refused(tmp_path):
+def test_a_data_set_without_images_is_refused(tmp_path):
     with pytest.raises(DataError, match="neither boxes nor masks"):
         write(data_set(tmp_path, {"all": []}), tmp_path / "out", "coco")
     assert names_in(tmp_path) == []
 
 
-def test_labels_of_whole_pictures_are_refused(tmp_path, class_folders):
+def test_labels_of_whole_images_are_refused(tmp_path, class_folders):
     with pytest.raises(DataError, match="boxes"):
         convert(class_folders, tmp_path / "out", to="yolo")
 
@@ -83,7 +83,7 @@ def test_labels_of_whole_pictures_are_refused(tmp_path, class_folders):
 @pytest.mark.parametrize("second", READERS)
 def test_boxes_survive_any_two_formats(tmp_path, boxes, first, second):
     conversion = write(boxes, tmp_path / "first", first)
-    assert conversion.num_pictures == {"train": 2, "val": 1} and conversion.num_objects == {"train": 2, "val": 1}
+    assert conversion.num_images == {"train": 2, "val": 1} and conversion.num_objects == {"train": 2, "val": 1}
     assert conversion.lost == () == conversion.problems
     write(READERS[first](tmp_path / "first"), tmp_path / "second", second)
     assert_same_boxes(boxes, READERS[second](tmp_path / "second"))
@@ -165,7 +165,7 @@ def test_what_a_format_cannot_express_is_counted(tmp_path):
     assert len(outline) == 1 and len(outline[0]) == 10
 
 
-def test_two_pictures_of_one_name_are_both_written(tmp_path):
+def test_two_images_of_one_name_are_both_written(tmp_path):
     found = data_set(tmp_path / "source", {"a": [objects([0, 0, 1, 1], [0])], "b": [objects([0, 0, 0.5, 1], [1])]})
     renamed = tmp_path / "source" / "b" / "a 0.jpg"
     Path(found.splits["b"].paths[0]).rename(renamed)
@@ -177,22 +177,22 @@ def test_two_pictures_of_one_name_are_both_written(tmp_path):
     )
     for name, reader in READERS.items():
         conversion = write(DataSet({"all": both}), tmp_path / name, name)
-        assert conversion.lost == ("1 names of pictures: changed, as they are taken or not portable",)
+        assert conversion.lost == ("1 names of images: changed, as they are taken or not portable",)
         assert_same_boxes(DataSet({"all": both}), reader(tmp_path / name))
 
 
-def test_broken_and_missing_pictures_are_named_and_left_out(tmp_path, boxes):
+def test_broken_and_missing_images_are_named_and_left_out(tmp_path, boxes):
     Path(boxes.splits["train"].paths[0]).write_bytes(Path(boxes.splits["train"].paths[0]).read_bytes()[:200])
     Path(boxes.splits["val"].paths[0]).unlink()
     conversion = write(boxes, tmp_path / "out", "coco")
-    assert conversion.num_pictures == {"train": 1, "val": 0}
-    assert [problem.kind for problem in conversion.problems] == ["broken picture"] * 2
+    assert conversion.num_images == {"train": 1, "val": 0}
+    assert [problem.kind for problem in conversion.problems] == ["broken image"] * 2
     assert len(read_coco(tmp_path / "out")) == 1
 
 
 @pytest.mark.parametrize("name", READERS)
 def test_links_instead_of_copies(tmp_path, boxes, name):
-    write(boxes, tmp_path / "out", name, pictures="link")
+    write(boxes, tmp_path / "out", name, images="link")
     again = READERS[name](tmp_path / "out")
     assert all(Path(path).is_symlink() and Path(path).is_file() for index in again.splits.values() for path in index.paths)
 
@@ -211,7 +211,7 @@ def test_odd_file_names_are_readable_again(tmp_path, name):
         os.fsdecode(b"caf\xe9.jpg"),
     ]
     for file in odd:
-        picture(tmp_path / "source" / file)
+        image(tmp_path / "source" / file)
     paths = tuple(str(tmp_path / "source" / file) for file in odd)
     annotations = tuple(Annotation(objects([0, 0, 1 / (2 + n), 1], [0])) for n in range(len(odd)))
     found = DataSet({"train": Index(("cat",), paths, np.full(len(odd), -1, np.int32), annotations=annotations)})
@@ -244,7 +244,7 @@ def test_an_interrupted_conversion_leaves_nothing(tmp_path, voc, monkeypatch):
     def interrupted(*_, **__):
         raise KeyboardInterrupt
 
-    monkeypatch.setattr("visionkit.data.formats.voc.put_picture", interrupted)
+    monkeypatch.setattr("visionkit.data.formats.voc.put_image", interrupted)
     with pytest.raises(KeyboardInterrupt):
         convert(voc, tmp_path / "out", to="voc")
     assert names_in(tmp_path) == ["in"]
@@ -265,7 +265,7 @@ def test_what_a_killed_conversion_left_is_cleared(tmp_path, voc):
 
 def test_a_full_disk_is_an_error_for_people(tmp_path, voc, monkeypatch):
     monkeypatch.setattr(module.shutil, "rmtree", lambda *_, **__: None)
-    monkeypatch.setattr("visionkit.data.formats.voc.put_picture", lambda *_: (_ for _ in ()).throw(OSError("No space left")))
+    monkeypatch.setattr("visionkit.data.formats.voc.put_image", lambda *_: (_ for _ in ()).throw(OSError("No space left")))
     with pytest.raises(DataError, match="No space left"):
         convert(voc, tmp_path / "out", to="voc")
 

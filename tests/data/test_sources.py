@@ -12,7 +12,7 @@ from visionkit.data.sources import read
 from visionkit.data.splits import WHOLE
 
 
-def picture(path):
+def image(path):
     path.parent.mkdir(parents=True, exist_ok=True)
     Image.new("RGB", (8, 6), "red").save(path)
     return path
@@ -23,10 +23,10 @@ def test_an_empty_folder_is_an_error_that_tells_the_layouts(tmp_path):
         read(tmp_path)
 
 
-def test_a_folder_without_pictures_is_an_error_that_tells_what_it_holds(tmp_path):
+def test_a_folder_without_images_is_an_error_that_tells_what_it_holds(tmp_path):
     (tmp_path / "clips").mkdir()
     (tmp_path / "clips" / "a.mp4").write_text("")
-    (tmp_path / "pictures.zip").write_text("")
+    (tmp_path / "images.zip").write_text("")
     with pytest.raises(DataError, match=r"it holds 1 \.zip; clips/"):
         read(tmp_path)
 
@@ -77,7 +77,7 @@ def test_a_class_that_is_spelled_otherwise_in_validation_is_no_other_person(tmp_
 
 
 def test_lists(tmp_path):
-    paths = [picture(tmp_path / "elsewhere" / name / "1.jpg") for name in ("blue", "red")]
+    paths = [image(tmp_path / "elsewhere" / name / "1.jpg") for name in ("blue", "red")]
     (tmp_path / "data").mkdir()
     (tmp_path / "data" / "train.txt").write_text("\n".join(map(str, paths)))
     assert read(tmp_path / "data").class_names == ("blue", "red")
@@ -85,23 +85,23 @@ def test_lists(tmp_path):
 
 def test_a_list_of_paths_and_labels_is_no_table(tmp_path):
     for name in ("1", "2"):
-        picture(tmp_path / f"{name}.jpg")
+        image(tmp_path / f"{name}.jpg")
     (tmp_path / "train.csv").write_text("image,label\n1.jpg,cat\n2.jpg,dog\n")
     assert read(tmp_path).class_names == ("cat", "dog")
 
 
-def test_loose_pictures_are_a_data_set_without_labels(tmp_path):
+def test_loose_images_are_a_data_set_without_labels(tmp_path):
     for name in ("b", "a"):
-        picture(tmp_path / f"{name}.jpg")
+        image(tmp_path / f"{name}.jpg")
     (tmp_path / "README.md").write_text("")
     found = read(tmp_path)
     assert found.splits[WHOLE].paths == (str(tmp_path / "a.jpg"), str(tmp_path / "b.jpg"))
     assert found.splits[WHOLE].labels.tolist() == [-1, -1] and found.class_names == ()
-    assert found.notes == ("2 pictures without labels or annotations",)
+    assert found.notes == ("2 images without labels or annotations",)
 
 
 def test_voc(tmp_path):
-    picture(tmp_path / "JPEGImages" / "1.jpg")
+    image(tmp_path / "JPEGImages" / "1.jpg")
     (tmp_path / "Annotations").mkdir()
     (tmp_path / "Annotations" / "1.xml").write_text(
         "<annotation><filename>1.jpg</filename><size><width>8</width><height>6</height><depth>3</depth></size><object><name>cat"
@@ -112,7 +112,7 @@ def test_voc(tmp_path):
 
 @pytest.fixture
 def yolo(tmp_path):
-    picture(tmp_path / "images" / "1.jpg")
+    image(tmp_path / "images" / "1.jpg")
     (tmp_path / "labels").mkdir()
     (tmp_path / "labels" / "1.txt").write_text("0 0.5 0.5 0.5 0.5\n")
     (tmp_path / "data.yaml").write_text("train: images\nval: images\nnames: [cat]\n")
@@ -126,7 +126,7 @@ def test_yolo(yolo):
 
 
 def test_coco(tmp_path):
-    picture(tmp_path / "1.jpg")
+    image(tmp_path / "1.jpg")
     (tmp_path / "annotations.json").write_text(
         json.dumps(
             {
@@ -140,7 +140,7 @@ def test_coco(tmp_path):
 
 
 def test_masks(tmp_path):
-    picture(tmp_path / "Images" / "1.jpg")
+    image(tmp_path / "Images" / "1.jpg")
     (tmp_path / "Masks").mkdir()
     Image.fromarray(np.array([[0, 1, 2]], np.uint8)).save(tmp_path / "Masks" / "1.png")
     assert read(tmp_path).splits[WHOLE].task == "segmentation"
@@ -148,7 +148,7 @@ def test_masks(tmp_path):
 
 @pytest.mark.parametrize("name", ["boxes.csv", "Boxes.TSV"])
 def test_tables(tmp_path, name):
-    picture(tmp_path / "images" / "1.jpg")
+    image(tmp_path / "images" / "1.jpg")
     text = "image,xmin,ymin,xmax,ymax,label\n1.jpg,1,1,3,3,cat\n"
     (tmp_path / name).write_text(text if name.endswith("csv") else text.replace(",", "\t"))
     assert read(tmp_path).class_names == read(tmp_path / name).class_names == ("cat",)

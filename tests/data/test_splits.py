@@ -16,7 +16,7 @@ def index_of(labels, names=("a", "b"), prefix=""):
 EMPTY = index_of([])
 
 
-def test_an_empty_data_set_has_no_training_pictures():
+def test_an_empty_data_set_has_no_training_images():
     with pytest.raises(DataError, match="found no splits; expected a split named train"):
         train_and_val(DataSet({}), seed=0)
     with pytest.raises(DataError, match="found train"):
@@ -77,7 +77,7 @@ def test_several_splits_of_other_names_are_an_error():
         train_and_val(DataSet({"north": index_of([0]), "south": index_of([0])}), seed=0)
 
 
-def test_pictures_without_labels_are_held_out_as_one():
+def test_images_without_labels_are_held_out_as_one():
     splits = train_and_val(DataSet({WHOLE: index_of([-1] * 10)}), seed=0)
     assert len(splits.train) == 8 and len(splits.val) == 2
     assert "of each class" not in splits.notes[-1]
@@ -92,7 +92,7 @@ def test_of_stacks_the_last_pages_are_held_out():
     assert "the last 20% of each stack" in splits.notes[-1]
 
 
-def test_annotations_go_with_their_pictures():
+def test_annotations_go_with_their_images():
     annotations = tuple(Annotation(Objects(np.full((1, 4), i), np.zeros(1, np.int32))) for i in range(10))
     index = Index(("a",), tuple(map(str, range(10))), np.full(10, -1, np.int32), annotations=annotations)
     for part in hold_out(index, 0):
@@ -110,7 +110,7 @@ def test_the_seed_draws_what_is_held_out():
 
 
 def test_problems_are_handed_on():
-    problems = (Problem("broken picture", "x.jpg", "empty file"),)
+    problems = (Problem("broken image", "x.jpg", "empty file"),)
     for splits in ({WHOLE: index_of([0] * 5)}, {"train": index_of([0]), "val": index_of([0])}):
         assert train_and_val(DataSet(splits, problems=problems), seed=0).problems == problems
 

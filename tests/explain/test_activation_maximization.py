@@ -1,12 +1,12 @@
-"""Pictures made for units excite them, and filters come out in the colors of pictures."""
+"""Images made for units excite them, and filters come out in the colors of images."""
 
 import keras
 import numpy as np
 import pytest
 
 from visionkit import models
-from visionkit.explain.activation_maximization import evened, exciting_pictures
-from visionkit.explain.first_filters import as_pictures, first_filters
+from visionkit.explain.activation_maximization import evened, exciting_images
+from visionkit.explain.first_filters import as_images, first_filters
 from visionkit.explain.network_graph import network_graph
 from visionkit.explain.probe import Probe
 
@@ -18,13 +18,13 @@ def probe():
     return Probe(network_graph(lambda pixels: list(network(pixels, training=False).values()), 64))
 
 
-def test_the_picture_excites_its_unit_more_and_is_as_large_as_what_it_sees(probe):
+def test_the_image_excites_its_unit_more_and_is_as_large_as_what_it_sees(probe):
     for layer in (probe.stages()[0], probe.deepest()):
-        pictures, excitations = exciting_pictures(probe, layer, [0, 3], seed=1, steps=12)
-        assert pictures.shape == (2, *layer.place.field, 3) and pictures.dtype == np.uint8
+        images, excitations = exciting_images(probe, layer, [0, 3], seed=1, steps=12)
+        assert images.shape == (2, *layer.place.field, 3) and images.dtype == np.uint8
         assert (excitations[:, 1] > excitations[:, 0]).all()
-        again, _ = exciting_pictures(probe, layer, [0, 3], seed=1, steps=12)
-        np.testing.assert_array_equal(again, pictures)
+        again, _ = exciting_images(probe, layer, [0, 3], seed=1, steps=12)
+        np.testing.assert_array_equal(again, images)
 
 
 def test_a_unit_that_likes_red_gets_red():
@@ -33,10 +33,8 @@ def test_a_unit_that_likes_red_gets_red():
     kernel = np.zeros((3, 3, 3, 1))
     kernel[:, :, 0], kernel[:, :, 2] = 1, -1
     model.set_weights([kernel, np.zeros(1)])
-    pictures, _ = exciting_pictures(
-        Probe(network_graph(lambda pixels: model(pixels), 16)), _layer_of(model), [0], seed=0, steps=60
-    )
-    assert pictures[0, ..., 0].mean() > 200 and pictures[0, ..., 2].mean() < 60
+    images, _ = exciting_images(Probe(network_graph(lambda pixels: model(pixels), 16)), _layer_of(model), [0], seed=0, steps=60)
+    assert images[0, ..., 0].mean() > 200 and images[0, ..., 2].mean() < 60
 
 
 def _layer_of(model):
@@ -54,9 +52,9 @@ def test_filters_of_a_network_that_takes_blue_first_are_shown_red_first():
     found = first_filters(Probe(network_graph(lambda pixels: list(network(pixels, training=False).values()), 32)))
     kernel = network.get_layer("block1_conv1").get_weights()[0]
     np.testing.assert_allclose(found, kernel[:, :, ::-1].transpose(3, 0, 1, 2), atol=1e-6)
-    pictures = as_pictures(found)
-    assert pictures.dtype == np.uint8 and (np.abs(pictures.astype(int) - 127.5).max(axis=(1, 2, 3)) > 127).all()
-    assert (as_pictures(np.zeros((1, 3, 3, 3))) // 2 == 64).all()
+    images = as_images(found)
+    assert images.dtype == np.uint8 and (np.abs(images.astype(int) - 127.5).max(axis=(1, 2, 3)) > 127).all()
+    assert (as_images(np.zeros((1, 3, 3, 3))) // 2 == 64).all()
 
 
 def test_filters_count_batch_normalization_and_scale_in():

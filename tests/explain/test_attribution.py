@@ -43,7 +43,7 @@ def test_saliency_is_the_steepest_of_three_colors():
 def test_occlusion_is_strongest_at_the_object():
     pixels = np.zeros((40, 40, 3), np.float32)
     pixels[24:32, 8:16] = 255
-    fall, most = occlusion(pixels, lambda pictures: np.array([(each > 250).mean() for each in pictures]))
+    fall, most = occlusion(pixels, lambda images: np.array([(each > 250).mean() for each in images]))
     y, x = np.unravel_index(fall.argmax(), fall.shape)
     assert 24 <= y < 32 and 8 <= x < 16
     assert fall[:10].max() == 0 and fall[:, 28:].max() == 0
@@ -53,7 +53,7 @@ def test_occlusion_is_strongest_at_the_object():
 
 def test_occlusion_rises_where_something_speaks_against_it():
     pixels = np.full((30, 30, 3), 255, np.float32)
-    fall, most = occlusion(pixels, lambda pictures: np.array([-(each > 250).mean() for each in pictures]))
+    fall, most = occlusion(pixels, lambda images: np.array([-(each > 250).mean() for each in images]))
     assert most < 0 and fall.max() < 0
 
 

@@ -5,7 +5,7 @@ import numpy as np
 import pytest
 from keras import ops
 
-from tests.tasks.segmentation.color_segmenter import DARK, export_color_segmenter, picture_of
+from tests.tasks.segmentation.color_segmenter import DARK, export_color_segmenter, image_of
 from visionkit.errors import UserError
 from visionkit.explain.model import TILE, open_explained
 from visionkit.ops.colors import PADDING
@@ -15,7 +15,7 @@ from visionkit.tasks.embedding.export import export_embedder
 
 
 def quarter_detector() -> keras.Model:
-    """A box for each quarter of the picture; its scores are the quarter's brightest red, green and blue."""
+    """A box for each quarter of the image; its scores are the quarter's brightest red, green and blue."""
     image = keras.Input((32, 32, 3))
     convolution = keras.layers.Conv2D(3, 1, activation="relu")
     x = convolution(image)
@@ -26,7 +26,9 @@ def quarter_detector() -> keras.Model:
 
 
 def test_of_a_detector_the_surest_box_is_explained(tmp_path):
-    folder = export_detector(quarter_detector(), tmp_path / "m", class_names=("red", "green", "blue"), threshold=0.3, facts={})
+    folder = export_detector(
+        quarter_detector(), tmp_path / "m", class_names=("red", "green", "blue"), threshold=0.3, metadata={}
+    )
     model = open_explained(str(folder))
     pixels = np.zeros((32, 32, 3), np.float32)
     pixels[20, 5, 1], pixels[4, 24, 0] = 204, 102
@@ -43,7 +45,7 @@ def test_of_a_segmenter_the_pixels_of_a_class_are_explained(tmp_path):
     model = open_explained(str(export_color_segmenter(tmp_path / "m")))
     mask = np.zeros((TILE + 20, TILE + 20), int)
     mask[50:90, 30:100], mask[100:110, 30:40] = 2, 1
-    pixels = model.seen(picture_of(mask))
+    pixels = model.seen(image_of(mask))
     assert pixels.shape == (TILE, TILE, 3)
     small = model.seen(np.full((TILE - 2, TILE + 9, 3), 7, np.uint8))
     assert (small[0] == PADDING).all() and (small[1:-1] == 7).all() and (small[-1] == PADDING).all()
@@ -62,7 +64,7 @@ def test_of_an_embedder_the_features_are_explained_and_their_mirror_image(tmp_pa
     image = keras.Input((16, 16, 3))
     x = keras.layers.Conv2D(4, 3, activation="relu")(image)
     x = keras.layers.UnitNormalization()(keras.layers.GlobalAveragePooling2D()(x))
-    model = open_explained(str(export_embedder(keras.Model(image, x), tmp_path / "m", facts={}, mirror=True)))
+    model = open_explained(str(export_embedder(keras.Model(image, x), tmp_path / "m", metadata={}, mirror=True)))
     assert model.kind == "features" and model.labels == ()
     pixels = rng.uniform(0, 255, (16, 16, 3)).astype(np.float32)
     target = model.target(pixels)
@@ -71,12 +73,12 @@ def test_of_an_embedder_the_features_are_explained_and_their_mirror_image(tmp_pa
     assert model.probe.scores(pixels[None], target.weights)[0] == pytest.approx(target.score, rel=1e-5)
 
 
-def test_what_sees_no_single_picture_is_refused(tmp_path, small_classifier):
+def test_what_sees_no_single_image_is_refused(tmp_path, small_classifier):
     from visionkit.tasks.classification.export import export_classifier
 
     with pytest.raises(UserError, match="sees a volume"):
         open_explained(str(export_color_segmenter(tmp_path / "volumes", rank=3)))
-    member = export_classifier(small_classifier, tmp_path / "one", class_names=("a", "b", "c"), facts={}, flips=False)
+    member = export_classifier(small_classifier, tmp_path / "one", class_names=("a", "b", "c"), metadata={}, flips=False)
     with pytest.raises(UserError, match="ensemble of 2 models"):
         open_explained(str(export_ensemble([member, member], tmp_path / "many")))
     assert open_explained(str(member)).probe.layers[0].channels == 4  # linear: its convolution is looked at

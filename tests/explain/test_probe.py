@@ -13,7 +13,7 @@ from visionkit.explain.probe import Probe
 from visionkit.tasks.classification.export import export_classifier
 
 
-def picture_of(rng, side=32, count=1) -> np.ndarray:
+def image_of(rng, side=32, count=1) -> np.ndarray:
     return rng.uniform(0, 255, (count, side, side, 3)).astype(np.float32)
 
 
@@ -28,11 +28,11 @@ def classifier():
 def test_a_bundle_answers_as_its_keras_model(classifier, tmp_path, rng, flips, half_precision):
     names = ("a", "b", "c")
     folder = export_classifier(
-        classifier, tmp_path / "m", class_names=names, facts={}, flips=flips, half_precision=half_precision
+        classifier, tmp_path / "m", class_names=names, metadata={}, flips=flips, half_precision=half_precision
     )
     model = open_explained(str(folder))
     assert model.labels == names and model.kind == "classes"
-    pixels = picture_of(rng, count=2)
+    pixels = image_of(rng, count=2)
     tolerance = 2e-2 if half_precision else 1e-3
     wanted = ["conv1_relu", "conv3_block1_out", "conv4_block1_out"]
     layer_of = {layer.name: layer for layer in model.probe.layers}
@@ -63,14 +63,14 @@ def test_the_gradient_of_a_linear_model_is_its_weights(rng):
     probe = Probe(network, before_softmax(network))
     kernel, dense = model.get_weights()[0][0, 0], model.get_weights()[1]
     expected = dense[:, 1].reshape(8, 8, 4) @ kernel.T
-    found = probe.explain(picture_of(rng, 8)[0], np.array([[0, 1]]))
+    found = probe.explain(image_of(rng, 8)[0], np.array([[0, 1]]))
     np.testing.assert_allclose(found.pixels, expected, atol=1e-6)
 
 
 def test_the_length_of_features_grows_along_its_gradient(classifier, tmp_path, rng):
     network = network_graph(lambda pixels: classifier(pixels, training=False), 32)
-    model = ExplainedModel("resnet8", "features", (), network, lambda picture, size: picture)
-    pixels = picture_of(rng)[0]
+    model = ExplainedModel("resnet8", "features", (), network, lambda image, size: image)
+    pixels = image_of(rng)[0]
     target = model.target(pixels)
     found = model.probe.explain(pixels, target.weights)
     assert target.label is None and found.score == pytest.approx(target.score, rel=1e-5)
@@ -98,20 +98,22 @@ def test_swish_and_joined_branches_are_layers():
     assert [(layer.name, layer.channels) for layer in found] == [("swish", 4), ("joined", 5)]
 
 
-def test_a_grey_bundle_is_asked_with_colored_pictures(tmp_path, rng):
+def test_a_grey_bundle_is_asked_with_colored_images(tmp_path, rng):
     keras.utils.set_random_seed(2)
     network = models.build("lenet5", None, 3)
-    model = open_explained(str(export_classifier(network, tmp_path / "m", class_names=("a", "b", "c"), facts={}, flips=True)))
-    pixels = picture_of(rng)
+    model = open_explained(
+        str(export_classifier(network, tmp_path / "m", class_names=("a", "b", "c"), metadata={}, flips=True))
+    )
+    pixels = image_of(rng)
     (ours,) = model.probe.activations(pixels, model.probe.layers[:1])
     grey = pixels @ np.float32([0.299, 0.587, 0.114])
     theirs = keras.Model(network.input, network.get_layer("conv1").output)(grey[..., None])
     np.testing.assert_allclose(ours, theirs, atol=1e-4)
 
 
-def test_a_layer_is_found_in_a_network_for_smaller_pictures(classifier, rng):
+def test_a_layer_is_found_in_a_network_for_smaller_images(classifier, rng):
     probe = Probe(network_graph(lambda pixels: classifier(pixels, training=False), 32))
     layer = probe.at_side(probe.deepest(), 16)
     assert layer.place.sides == (4, 4)
-    values, gradients = probe.excitation_gradient(picture_of(rng, 16, 2), layer, [0, 5], (2, 2))
+    values, gradients = probe.excitation_gradient(image_of(rng, 16, 2), layer, [0, 5], (2, 2))
     assert values.shape == (2,) and gradients.shape == (2, 16, 16, 3) and np.abs(gradients).max() > 0

@@ -83,7 +83,7 @@ def test_a_field_is_where_the_gradient_is_not_zero(name):
             np.testing.assert_array_equal(unions, seen)
 
 
-def test_a_gate_sees_the_whole_picture_and_is_not_counted():
+def test_a_gate_sees_the_whole_image_and_is_not_counted():
     image = keras.Input((SIZE, SIZE, 3))
     layer = probe_of(gated(conv()(image)), image).layers[-1]
     assert layer.place.field == (5, 5) and layer.stride == 1

@@ -24,7 +24,7 @@ def cross_probe():
     return Probe(network_graph(lambda pixels: model(pixels), SIZE))
 
 
-def test_without_pictures_there_are_no_peaks_and_no_unit_is_telling():
+def test_without_images_there_are_no_peaks_and_no_unit_is_telling():
     kept = TopPatches(3)
     assert kept.peaks(0) == [] and kept.telling(2) == []
 
@@ -33,26 +33,26 @@ def test_patches_are_cut_where_the_pattern_was_put(cross_probe, rng):
     (layer,) = cross_probe.layers
     kept, places = TopPatches(2), []
     for number in range(12):
-        picture = rng.uniform(0, 20, (SIZE, SIZE, 3)).astype(np.float32)
+        image = rng.uniform(0, 20, (SIZE, SIZE, 3)).astype(np.float32)
         y, x = (2 * rng.integers(1, SIZE // 2 - 1, 2)).tolist()
         bright = 100 + 10 * number
         for dy, dx in ((0, 1), (1, 0), (1, 1), (1, 2), (2, 1)):
-            picture[y + dy, x + dx] = bright
-        places.append((picture, y, x))
-        kept.add(number, cross_probe.activations(picture[None], [layer], clipped=False)[0][0])
+            image[y + dy, x + dx] = bright
+        places.append((image, y, x))
+        kept.add(number, cross_probe.activations(image[None], [layer], clipped=False)[0][0])
     peaks = kept.peaks(0)
-    assert [peak.picture for peak in peaks] == list(range(11, 11 - NUM_PATCHES, -1))
+    assert [peak.image for peak in peaks] == list(range(11, 11 - NUM_PATCHES, -1))
     for peak in peaks:
-        picture, y, x = places[peak.picture]
+        image, y, x = places[peak.image]
         assert layer.window(peak.y, peak.x) == ((y, x), (3, 3))
-        np.testing.assert_array_equal(cut(picture, layer, peak), np.round(picture[y : y + 3, x : x + 3]))
+        np.testing.assert_array_equal(cut(image, layer, peak), np.round(image[y : y + 3, x : x + 3]))
     assert kept.telling(2) == [0]
 
 
-def test_of_few_pictures_several_places_count_that_lie_apart():
+def test_of_few_images_several_places_count_that_lie_apart():
     values = np.zeros((6, 6, 1), np.float32)
     values[1, 1], values[1, 2], values[4, 5] = 3, 2.5, 2
-    kept = TopPatches(1, per_picture=2, apart=2)
+    kept = TopPatches(1, per_image=2, apart=2)
     kept.add(7, values)
     assert kept.peaks(0) == [Peak(3, 7, 1, 1), Peak(2, 7, 4, 5)]
     assert values[1, 1, 0] == 3
@@ -66,9 +66,9 @@ def test_the_nine_best_of_many_are_kept_in_any_order(rng):
     for unit in range(5):
         best = values[..., unit].reshape(40, -1).max(axis=1)
         order = np.argsort(-best)[:NUM_PATCHES]
-        assert [peak.picture for peak in kept.peaks(unit)] == order.tolist()
+        assert [peak.image for peak in kept.peaks(unit)] == order.tolist()
         for peak in kept.peaks(unit):
-            assert values[peak.picture, peak.y, peak.x, unit] == peak.value
+            assert values[peak.image, peak.y, peak.x, unit] == peak.value
 
 
 def test_units_that_answer_at_the_same_places_are_shown_once(rng):
@@ -109,9 +109,9 @@ def test_places_at_the_border_do_not_count_unless_all_see_it():
     assert kept.peaks(0) == [Peak(1, 0, 2, 1)]
 
 
-def test_a_picture_stays_bright_where_the_unit_answers():
+def test_a_image_stays_bright_where_the_unit_answers():
     answers = np.zeros((4, 4), np.float32)
     answers[0, 0] = 2
-    picture = dimmed(np.full((32, 32, 3), 200.0), answers)
-    assert (picture[:4, :4] == 200).all() and picture[20:, 20:].max() < 100
+    image = dimmed(np.full((32, 32, 3), 200.0), answers)
+    assert (image[:4, :4] == 200).all() and image[20:, 20:].max() < 100
     assert dimmed(np.full((8, 8, 3), 200.0), np.zeros((2, 2))).max() < 100

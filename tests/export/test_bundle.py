@@ -1,4 +1,4 @@
-"""A bundle takes raw pictures, needs TensorFlow alone, and answers as the model does."""
+"""A bundle takes raw images, needs TensorFlow alone, and answers as the model does."""
 
 import io
 import json
@@ -10,11 +10,11 @@ import tensorflow as tf
 from PIL import Image
 
 from visionkit import models
-from visionkit.data.images.decode import read_picture
-from visionkit.data.images.resize import fit
+from visionkit.data.images.decode import read_image
+from visionkit.data.images.resize import center_crop
 from visionkit.export import litert
-from visionkit.export.bundle import TWIN, add_facts, describe
-from visionkit.tasks.classification.compare_litert import twin_difference
+from visionkit.export.bundle import LITERT_FILE, read_metadata, update_metadata
+from visionkit.tasks.classification.compare_litert import litert_difference
 from visionkit.tasks.classification.export import export_classifier
 
 NAMES = ("cat", "dog", "über <b>")
@@ -23,22 +23,22 @@ NAMES = ("cat", "dog", "über <b>")
 @pytest.fixture(scope="module")
 def bundle(small_classifier, tmp_path_factory):
     return export_classifier(
-        small_classifier, tmp_path_factory.mktemp("run") / "model", class_names=NAMES, facts={"base": "small"}
+        small_classifier, tmp_path_factory.mktemp("run") / "model", class_names=NAMES, metadata={"base": "small"}
     )
 
 
-def probabilities(model, pictures) -> np.ndarray:
-    pixels = np.stack([fit(picture, 32).numpy() for picture in pictures])
+def probabilities(model, images) -> np.ndarray:
+    pixels = np.stack([center_crop(image, 32).numpy() for image in images])
     return keras.ops.convert_to_numpy(keras.ops.softmax(model(pixels)))
 
 
 @pytest.mark.parametrize("count", [1, 5])
 @pytest.mark.parametrize("shape", [(40, 60), (1, 7), (301, 33)])
-def test_raw_pictures_of_any_size_and_number_get_the_models_answers(bundle, small_classifier, rng, count, shape):
-    pictures = rng.integers(0, 256, (count, *shape, 3), dtype=np.uint8)
+def test_raw_images_of_any_size_and_number_get_the_models_answers(bundle, small_classifier, rng, count, shape):
+    images = rng.integers(0, 256, (count, *shape, 3), dtype=np.uint8)
     model = tf.saved_model.load(str(bundle))
-    answer = model.signatures["serving_default"](images=tf.constant(pictures))
-    expected = probabilities(small_classifier, pictures)
+    answer = model.signatures["serving_default"](images=tf.constant(images))
+    expected = probabilities(small_classifier, images)
     np.testing.assert_allclose(answer["probabilities"], expected, atol=1e-5)
     np.testing.assert_allclose(answer["scores"], -np.sort(-expected, axis=1), atol=1e-5)
     best = [NAMES[i] for i in expected.argmax(1)]
@@ -48,7 +48,7 @@ def test_raw_pictures_of_any_size_and_number_get_the_models_answers(bundle, smal
 
 
 def test_encoded_files_of_different_sizes_get_the_same_answers_as_their_pixels(bundle, photograph):
-    model, files, pictures = tf.saved_model.load(str(bundle)), [], []
+    model, files, images = tf.saved_model.load(str(bundle)), [], []
     exif = Image.Exif()
     exif[0x0112] = 6
     for kind, side, options in (("PNG", 90, {}), ("JPEG", 120, {}), ("JPEG", 64, {"exif": exif}), ("BMP", 33, {})):
@@ -56,14 +56,14 @@ def test_encoded_files_of_different_sizes_get_the_same_answers_as_their_pixels(b
         Image.fromarray(photograph[:side, : 2 * side]).save(buffer, kind, **options)
         files.append(buffer.getvalue())
         pixels = np.asarray(Image.open(io.BytesIO(buffer.getvalue())))
-        pictures.append(np.rot90(pixels, -1) if options else pixels)
+        images.append(np.rot90(pixels, -1) if options else pixels)
     together = model.signatures["serving_encoded"](image_bytes=tf.constant(files))["probabilities"]
-    for row, picture in zip(together, pictures, strict=True):
-        np.testing.assert_allclose(row, model.serve_images(picture[None])["probabilities"][0], atol=1e-5)
+    for row, image in zip(together, images, strict=True):
+        np.testing.assert_allclose(row, model.serve_images(image[None])["probabilities"][0], atol=1e-5)
 
 
-def test_flips_average_a_picture_and_its_mirror_image(small_classifier, tmp_path, photograph):
-    folder = export_classifier(small_classifier, tmp_path / "model", class_names=NAMES, facts={}, flips=True)
+def test_flips_average_a_image_and_its_mirror_image(small_classifier, tmp_path, photograph):
+    folder = export_classifier(small_classifier, tmp_path / "model", class_names=NAMES, metadata={}, flips=True)
     square = photograph[:64, :64]
     expected = probabilities(small_classifier, [square, square[:, ::-1]]).mean(0)
     model = tf.saved_model.load(str(folder))
@@ -74,7 +74,7 @@ def test_half_precision_is_smaller_and_nearly_equal(small_classifier, bundle, tm
     wide = keras.Sequential([keras.Input((32, 32, 3)), keras.layers.Flatten(), keras.layers.Dense(500), keras.layers.Dense(3)])
     sizes, answers = [], []
     for half in (False, True):
-        folder = export_classifier(wide, tmp_path / str(half), class_names=NAMES, facts={}, half_precision=half)
+        folder = export_classifier(wide, tmp_path / str(half), class_names=NAMES, metadata={}, half_precision=half)
         sizes.append((folder / "saved_model.pb").stat().st_size)
         model = tf.saved_model.load(str(folder))
         answers.append(model.serve_images(photograph[None])["probabilities"].numpy())
@@ -90,66 +90,66 @@ def test_it_loads_with_nothing_but_tensorflow(bundle, tensorflow_alone):
     assert tensorflow_alone(code) == "(1,)\n"
 
 
-def test_the_litert_twin_agrees(bundle, photograph, tmp_path):
+def test_the_litert_model_agrees(bundle, photograph, tmp_path):
     paths = []
     for i in range(3):
         paths.append(str(tmp_path / f"{i}.png"))
         Image.fromarray(photograph[40 * i : 40 * i + 90]).save(paths[-1])
     model = tf.saved_model.load(str(bundle))
-    probabilities = np.concatenate([model.serve_images(read_picture(path)[None])["probabilities"].numpy() for path in paths])
-    assert twin_difference(bundle, paths, probabilities) < 0.01
-    assert twin_difference(bundle, paths, probabilities + 0.5) > 0.4
-    assert litert.run(bundle / TWIN, np.zeros((2, 32, 32, 3), "float32")).shape == (2, 3)
+    probabilities = np.concatenate([model.serve_images(read_image(path)[None])["probabilities"].numpy() for path in paths])
+    assert litert_difference(bundle, paths, probabilities) < 0.01
+    assert litert_difference(bundle, paths, probabilities + 0.5) > 0.4
+    assert litert.run(bundle / LITERT_FILE, np.zeros((2, 32, 32, 3), "float32")).shape == (2, 3)
 
 
-def test_a_bundle_without_a_twin_has_no_difference(bundle, small_classifier, tmp_path, monkeypatch):
+def test_a_bundle_without_a_litert_model_has_no_difference(bundle, small_classifier, tmp_path, monkeypatch):
     def fails(*args, **options):
         raise RuntimeError("an operation that LiteRT lacks")
 
     monkeypatch.setattr(litert, "convert", fails)
-    folder = export_classifier(small_classifier, tmp_path / "model", class_names=NAMES, facts={})
-    assert twin_difference(folder, [], np.zeros((0, 3))) is None
-    assert "an operation that LiteRT lacks" in describe(folder)["litert"]
+    folder = export_classifier(small_classifier, tmp_path / "model", class_names=NAMES, metadata={})
+    assert litert_difference(folder, [], np.zeros((0, 3))) is None
+    assert "an operation that LiteRT lacks" in read_metadata(folder)["litert"]
 
 
 def test_its_description_says_what_it_is(bundle):
-    facts = describe(bundle)
+    metadata = read_metadata(bundle)
     assert (
-        facts["task"] == "classification"
-        and facts["labels"] == list(NAMES)
-        and facts["size"] == 32
-        and facts["base"] == "small"
+        metadata["task"] == "classification"
+        and metadata["labels"] == list(NAMES)
+        and metadata["size"] == 32
+        and metadata["base"] == "small"
     )
     assert (bundle / "assets.extra" / "labels.txt").read_text("utf-8").splitlines() == list(NAMES)
-    add_facts(bundle, metrics={"accuracy": 0.5})
-    assert describe(bundle) == facts | {"metrics": {"accuracy": 0.5}}
-    json.dumps(describe(bundle))
+    update_metadata(bundle, metrics={"accuracy": 0.5})
+    assert read_metadata(bundle) == metadata | {"metrics": {"accuracy": 0.5}}
+    json.dumps(read_metadata(bundle))
 
 
 def test_another_folder_is_not_a_bundle(tmp_path):
     with pytest.raises(ValueError, match=r"assets\.extra/bundle\.json"):
-        describe(tmp_path)
+        read_metadata(tmp_path)
 
 
 def test_exporting_again_replaces_and_leaves_nothing_beside(small_classifier, tmp_path):
     for base in ("first", "second"):
-        folder = export_classifier(small_classifier, tmp_path / "model", class_names=NAMES, facts={"base": base})
-    assert describe(folder)["base"] == "second"
+        folder = export_classifier(small_classifier, tmp_path / "model", class_names=NAMES, metadata={"base": base})
+    assert read_metadata(folder)["base"] == "second"
     assert [path.name for path in tmp_path.iterdir()] == ["model"]
 
 
 def test_a_failed_export_leaves_nothing_behind(small_classifier, tmp_path):
     with pytest.raises(TypeError):
-        export_classifier(small_classifier, tmp_path / "model", class_names=NAMES, facts={"base": object()})
+        export_classifier(small_classifier, tmp_path / "model", class_names=NAMES, metadata={"base": object()})
     assert list(tmp_path.iterdir()) == []
 
 
-def test_a_network_of_grey_pictures_takes_colored_ones_whole(tmp_path, rng):
+def test_a_network_of_grey_images_takes_colored_ones_whole(tmp_path, rng):
     keras.utils.set_random_seed(1)
     grey = models.lenet5((32, 32, 1), 3)
-    folder = export_classifier(grey, tmp_path / "model", class_names=NAMES, facts={}, whole=True)
-    pictures = np.repeat(rng.integers(0, 256, (5, 32, 32, 1), np.uint8), 3, axis=3)
+    folder = export_classifier(grey, tmp_path / "model", class_names=NAMES, metadata={}, whole=True)
+    images = np.repeat(rng.integers(0, 256, (5, 32, 32, 1), np.uint8), 3, axis=3)
     model = tf.saved_model.load(str(folder))  # held: its functions do not keep its weights alive
-    answer = model.serve_images(pictures)["probabilities"].numpy()
-    np.testing.assert_allclose(answer, tf.nn.softmax(grey(pictures[..., :1].astype("float32"))), atol=1e-5)
-    assert twin_difference(folder, list(pictures), answer) < 0.01
+    answer = model.serve_images(images)["probabilities"].numpy()
+    np.testing.assert_allclose(answer, tf.nn.softmax(grey(images[..., :1].astype("float32"))), atol=1e-5)
+    assert litert_difference(folder, list(images), answer) < 0.01

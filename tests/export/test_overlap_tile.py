@@ -1,4 +1,4 @@
-"""Tiles give what a whole picture would: for every size and rank, at mirrored borders, with few of them held at a time."""
+"""Tiles give what a whole image would: for every size and rank, at mirrored borders, with few of them held at a time."""
 
 import numpy as np
 import pytest
@@ -22,7 +22,7 @@ def means_of(width: int, rank: int):
 
 
 def by_hand(values: np.ndarray, width: int) -> np.ndarray:
-    """The same of a whole picture ``(spatial..., 1)``, mirrored at its borders by NumPy."""
+    """The same of a whole image ``(spatial..., 1)``, mirrored at its borders by NumPy."""
     reach = width // 2
     padded = np.pad(values[..., 0], reach, mode="reflect")
     windows = np.lib.stride_tricks.sliding_window_view(padded, (width,) * padded.ndim)
@@ -84,7 +84,7 @@ def test_shares_of_all_tiles_sum_to_one_and_fade_without_a_step():
     np.testing.assert_allclose(ones, np.ones_like(values), atol=1e-6)
 
 
-def test_of_large_pictures_a_tile_is_held_at_a_time():
+def test_of_large_images_a_tile_is_held_at_a_time():
     """Neither the network nor what follows it ever gets more than one tile."""
     tiling, seen, finished = Tiling(4, 32, 4), [], []
 

@@ -10,7 +10,7 @@ import pytest
 
 from tests.tasks.embedding.color_embedder import color_bundle
 from visionkit.errors import UserError
-from visionkit.export.bundle import add_facts
+from visionkit.export.bundle import update_metadata
 from visionkit.faces.default_model import default_face_model, fingerprint
 from visionkit.tasks import load
 
@@ -25,10 +25,10 @@ def model(tmp_path_factory) -> Path:
     return color_bundle(tmp_path_factory.mktemp("colors") / "model")
 
 
-def copy_of(model: Path, folder: Path, **facts) -> Path:
+def copy_of(model: Path, folder: Path, **metadata) -> Path:
     """The same model, of which something else is known."""
     shutil.copytree(model, folder)
-    add_facts(folder, **facts)
+    update_metadata(folder, **metadata)
     return folder
 
 
@@ -39,7 +39,7 @@ def test_a_model_is_known_wherever_it_lies_and_whatever_was_measured_of_it(model
 
 def test_what_changes_embeddings_changes_the_fingerprint(model, tmp_path):
     known = [{"alignment": "mtcnn"}, {"weights_sha256": "a"}, {"weights_sha256": "b"}]
-    copies = [copy_of(model, tmp_path / str(number), **facts) for number, facts in enumerate(known)]
+    copies = [copy_of(model, tmp_path / str(number), **metadata) for number, metadata in enumerate(known)]
     others = [*copies, color_bundle(tmp_path / "other", gain=2.0)]
     assert len({fingerprint(folder) for folder in [model, *others]}) == 5
 
@@ -59,6 +59,8 @@ def test_the_default_model_is_made_once_of_two_first_calls_and_lies_in_the_cache
     assert default_face_model() == first and (first / "saved_model.pb").stat().st_mtime_ns == written
     assert [path.name for path in first.parent.iterdir() if path.is_dir()] == [first.name]
     embedder = load(first)
-    assert embedder.facts["threshold"] == 0.6 and embedder.facts["alignment"] == "mtcnn" and embedder.facts["size"] == 150
+    assert (
+        embedder.metadata["threshold"] == 0.6 and embedder.metadata["alignment"] == "mtcnn" and embedder.metadata["size"] == 150
+    )
     embeddings = embedder.embed(np.zeros((2, 150, 150, 3), np.uint8))
     assert embeddings.shape == (2, 128) and embeddings.dtype == np.float32 and np.isfinite(embeddings).all()

@@ -53,17 +53,17 @@ def test_a_missing_package_is_told(monkeypatch, name):
         FaceFinder()
 
 
-def test_of_no_pictures_nothing_is_found(finder):
+def test_of_no_images_nothing_is_found(finder):
     assert list(finder.find_many([])) == []
 
 
-def test_a_picture_without_a_face_has_none(finder, photograph):
+def test_a_image_without_a_face_has_none(finder, photograph):
     assert finder.find(photograph) == []
     assert finder.find(np.zeros((100, 80, 3), np.uint8)) == []
 
 
 @pytest.mark.parametrize("shape", [(1, 1), (1, 300), (12, 12), (19, 40), (20, 20), (25, 21), (3000, 30)])
-def test_tiny_and_narrow_pictures_have_none(finder, rng, shape):
+def test_tiny_and_narrow_images_have_none(finder, rng, shape):
     assert finder.find(rng.integers(0, 256, (*shape, 3), dtype=np.uint8)) == []
 
 
@@ -80,7 +80,7 @@ def test_a_face_is_found_and_its_chip_is_upright_and_in_place(finder, astronaut)
         np.testing.assert_allclose(again.points, MTCNN_POINTS * size / 150, atol=12)
 
 
-def test_grey_pictures_are_searched(finder, astronaut):
+def test_grey_images_are_searched(finder, astronaut):
     grey = cv2.cvtColor(astronaut, cv2.COLOR_RGB2GRAY)
     for pixels in (grey, grey[..., None]):
         (found,) = finder.find(pixels)
@@ -114,7 +114,7 @@ def test_a_face_at_the_border_keeps_its_points_and_reaches_out(finder, astronaut
 
 @pytest.mark.parametrize("shape", [(512, 512), (300, 420)])
 @pytest.mark.parametrize("turns", [1, 2, 3])
-def test_a_turned_picture_is_turned_back(finder, astronaut, shape, turns):
+def test_a_turned_image_is_turned_back(finder, astronaut, shape, turns):
     upright = astronaut[: shape[0], : shape[1]]
     (expected,), pixels = finder.find(upright), np.rot90(upright, turns)
     (found,) = finder.find(pixels)
@@ -131,7 +131,7 @@ def test_without_doubt_no_other_turn_is_searched(finder, astronaut):
     assert finder.find(np.rot90(astronaut))[0].turned and trusting.find(np.rot90(astronaut, 2))[0].turned == 0
 
 
-def test_on_large_pictures_faces_are_in_the_pictures_own_pixels(finder, astronaut):
+def test_on_large_images_faces_are_in_the_images_own_pixels(finder, astronaut):
     large = cv2.resize(astronaut, (1790, 1536), interpolation=cv2.INTER_LINEAR)
     (found,) = finder.find(large)
     np.testing.assert_allclose(found.points, EYES_AND_MOUTH * (1790 / 512, 3), atol=14)
@@ -139,24 +139,24 @@ def test_on_large_pictures_faces_are_in_the_pictures_own_pixels(finder, astronau
     assert FaceFinder(longest=30).find(astronaut) == []  # there, the face has 5 pixels
 
 
-def test_many_pictures_are_answered_in_order(finder, astronaut, photograph, monkeypatch):
+def test_many_images_are_answered_in_order(finder, astronaut, photograph, monkeypatch):
     monkeypatch.setattr(detector, "BATCH", 4)
     head, empty = astronaut[:256, 80:336], photograph[:200, 40:260]
-    pictures = [head, empty, np.roll(head, 40, axis=1), head[:200], np.zeros((2, 2, 3), np.uint8), np.rot90(head)]
-    answers = list(finder.find_many(iter(pictures)))
+    images = [head, empty, np.roll(head, 40, axis=1), head[:200], np.zeros((2, 2, 3), np.uint8), np.rot90(head)]
+    answers = list(finder.find_many(iter(images)))
     assert [len(faces) for faces in answers] == [1, 0, 1, 1, 0, 1]
-    for faces, pixels in zip(answers, pictures, strict=True):
+    for faces, pixels in zip(answers, images, strict=True):
         for found, alone in zip(faces, finder.find(pixels), strict=True):
             np.testing.assert_allclose(found.points, alone.points, atol=4)
             assert found.turned == alone.turned
 
 
 def test_threads_share_a_finder(finder, astronaut):
-    pictures = [astronaut[:256, start:] for start in range(0, 80, 10)]
+    images = [astronaut[:256, start:] for start in range(0, 80, 10)]
     with ThreadPoolExecutor(4) as pool:
-        together = list(pool.map(finder.find, pictures))
+        together = list(pool.map(finder.find, images))
     assert all(together)
-    for faces, pixels in zip(together, pictures, strict=True):
+    for faces, pixels in zip(together, images, strict=True):
         np.testing.assert_array_equal([face.points for face in faces], [face.points for face in finder.find(pixels)])
 
 

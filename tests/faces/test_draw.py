@@ -11,7 +11,7 @@ from visionkit.viz.annotate import PALETTE
 GREY = 90
 
 
-def picture(height=500, width=600) -> np.ndarray:
+def make_image(height=500, width=600) -> np.ndarray:
     return np.full((height, width, 3), GREY, np.uint8)
 
 
@@ -19,15 +19,15 @@ def face(left=100, top=120) -> Face:
     return Face((left, top, left + 150, top + 150), 0.9, MTCNN_POINTS + np.array([left, top]))
 
 
-def test_without_faces_a_picture_stays_as_it_is():
-    image = picture()
+def test_without_faces_a_image_stays_as_it_is():
+    image = make_image()
     drawn = draw_faces(image, [])
     np.testing.assert_array_equal(drawn, image)
     assert drawn is not image
 
 
 def test_faces_have_boxes_of_their_own_color_and_five_points():
-    image, faces = picture(), [face(), face(340, 200)]
+    image, faces = make_image(), [face(), face(340, 200)]
     drawn = draw_faces(image, faces)
     assert (image == GREY).all()
     for number, each in enumerate(faces):
@@ -40,21 +40,21 @@ def test_faces_have_boxes_of_their_own_color_and_five_points():
 
 def test_a_name_takes_the_place_of_the_number():
     faces = [face(), face(340, 200)]
-    numbered = draw_faces(picture(), faces)
-    np.testing.assert_array_equal(draw_faces(picture(), faces, ["1"]), numbered)
-    np.testing.assert_array_equal(draw_faces(picture(), faces, ["", "2"]), numbered)
-    changed = np.argwhere((draw_faces(picture(), faces, ["1", "Eileen"]) != numbered).any(axis=2))
+    numbered = draw_faces(make_image(), faces)
+    np.testing.assert_array_equal(draw_faces(make_image(), faces, ["1"]), numbered)
+    np.testing.assert_array_equal(draw_faces(make_image(), faces, ["", "2"]), numbered)
+    changed = np.argwhere((draw_faces(make_image(), faces, ["1", "Eileen"]) != numbered).any(axis=2))
     assert len(changed) and (changed[:, 1] > 300).all()
 
 
 @pytest.mark.parametrize(("left", "top"), [(-80, -60), (-1000, 20), (560, 480), (5e7, -5e7)])
-def test_what_reaches_out_of_the_picture_is_drawn_as_far_as_it_is_inside(left, top):
-    assert draw_faces(picture(), [face(left, top)], ["a"]).shape == (500, 600, 3)
+def test_what_reaches_out_of_the_image_is_drawn_as_far_as_it_is_inside(left, top):
+    assert draw_faces(make_image(), [face(left, top)], ["a"]).shape == (500, 600, 3)
 
 
-def test_small_pictures_are_enlarged_with_their_points():
+def test_small_images_are_enlarged_with_their_points():
     small = Face((10, 10, 50, 60), 0.9, np.array([(20, 30), (40, 30), (30, 40), (22, 50), (38, 50)], float))
-    drawn = draw_faces(picture(100, 80), [small])
+    drawn = draw_faces(make_image(100, 80), [small])
     assert drawn.shape == (500, 400, 3)
     assert tuple(drawn[152, 102]) == PALETTE[0]
 

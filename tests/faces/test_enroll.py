@@ -1,4 +1,4 @@
-"""Pictures of people become templates under their names."""
+"""Images of people become templates under their names."""
 
 import shutil
 
@@ -8,23 +8,23 @@ from PIL import Image
 from tests.tasks.embedding.color_embedder import PEOPLE, SquareFinder, color_bundle, group_photo, portrait, write_people
 from visionkit.errors import UserError
 from visionkit.faces import enroll
-from visionkit.faces.enroll import Enrolled, enrol_pictures, list_people
+from visionkit.faces.enroll import Enrolled, enrol_images, list_people
 from visionkit.faces.gallery import Gallery
-from visionkit.faces.gallery_files import GalleryFacts
+from visionkit.faces.gallery_files import GalleryMetadata
 from visionkit.faces.reader import NO_FACE, FaceReader
 from visionkit.inference.predictor import Unreadable
 from visionkit.tasks import load
 
 
-def test_where_there_are_no_pictures_it_says_what_is_expected(tmp_path):
+def test_where_there_are_no_images_it_says_what_is_expected(tmp_path):
     (tmp_path / "Ada").mkdir()
     (tmp_path / "notes.txt").write_text("")
     for source in (tmp_path, tmp_path / "nowhere"):
-        with pytest.raises(UserError, match="Expected a folder a person, or pictures named after people"):
+        with pytest.raises(UserError, match="Expected a folder a person, or images named after people"):
             list_people(source)
 
 
-def test_a_folder_a_person_and_pictures_named_after_people(tmp_path):
+def test_a_folder_a_person_and_images_named_after_people(tmp_path):
     write_people(tmp_path, {"Ada": 2, "Bob": 1})
     (tmp_path / "Ada" / "notes.txt").write_text("")
     (tmp_path / "Zoë.jpg").write_text("")
@@ -42,11 +42,11 @@ def test_splits_are_no_people(tmp_path):
 
 @pytest.fixture
 def gallery(tmp_path) -> Gallery:
-    return Gallery.create(tmp_path / "gallery", GalleryFacts("f", 12, 0.2))
+    return Gallery.create(tmp_path / "gallery", GalleryMetadata("f", 12, 0.2))
 
 
 @pytest.mark.parametrize("at_once", [2, 64])
-def test_every_picture_is_accounted_for_in_order(gallery, tmp_path, monkeypatch, at_once):
+def test_every_image_is_accounted_for_in_order(gallery, tmp_path, monkeypatch, at_once):
     monkeypatch.setattr(enroll, "WRITTEN_AT_ONCE", at_once)
     folder = write_people(tmp_path / "people", {"Ada": 3, "Bob": 1})
     shutil.copy(folder / "Ada" / "0.png", folder / "Ada" / "3.png")
@@ -54,12 +54,12 @@ def test_every_picture_is_accounted_for_in_order(gallery, tmp_path, monkeypatch,
     Image.fromarray(portrait(PEOPLE["Bob"])).save(folder / "Ada.png")
     reader = FaceReader(load(color_bundle(tmp_path / "model")))
     people = list_people(folder)
-    told = list(enrol_pictures(gallery, reader, people))
+    told = list(enrol_images(gallery, reader, people))
     assert [each.path for each in told] == [str(path) for _, path in people]
     assert [each.is_new for each in told[:-1]] == [True, True, True, True, False, True]
     assert told[0].name == "Ada" and told[-2].name == "Bob" and isinstance(told[-1], Unreadable)
     assert gallery.counts() == {"Ada": 4, "Bob": 1}
-    again = list(enrol_pictures(gallery, reader, people))
+    again = list(enrol_images(gallery, reader, people))
     assert not any(each.is_new for each in again[:-1]) and gallery.counts() == {"Ada": 4, "Bob": 1}
 
 
@@ -68,6 +68,6 @@ def test_the_principal_face_is_enrolled_and_it_says_of_how_many(gallery, tmp_pat
     Image.fromarray(group_photo()).save(tmp_path / "Bob.png")
     embedder = load(color_bundle(tmp_path / "model", alignment="mtcnn"))
     people = [("Ada", tmp_path / "Ada.png"), ("Bob", tmp_path / "Bob.png")]
-    told = list(enrol_pictures(gallery, FaceReader(embedder, SquareFinder()), people))
+    told = list(enrol_images(gallery, FaceReader(embedder, SquareFinder()), people))
     assert told == [Enrolled(str(tmp_path / "Ada.png"), "Ada", 2, True), Unreadable(str(tmp_path / "Bob.png"), NO_FACE)]
     assert gallery.identify(embedder.embed(portrait(PEOPLE["Ada"])[None]))[0].name == "Ada"

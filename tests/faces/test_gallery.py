@@ -13,9 +13,9 @@ import pytest
 
 from visionkit.errors import UserError
 from visionkit.faces.gallery import Gallery, Match
-from visionkit.faces.gallery_files import DamagedGalleryError, GalleryFacts, read_version
+from visionkit.faces.gallery_files import DamagedGalleryError, GalleryMetadata, read_version
 
-FACTS = GalleryFacts("f" * 64, dimensions=4, threshold=0.6)
+FACTS = GalleryMetadata("f" * 64, dimensions=4, threshold=0.6)
 
 
 def rows(*firsts: float) -> np.ndarray:
@@ -163,9 +163,9 @@ def test_a_gallery_is_not_made_over_another_or_over_other_files(gallery, tmp_pat
     (tmp_path / "photos" / "ada.jpg").write_text("")
     with pytest.raises(UserError, match="other files, such as ada"):
         Gallery.create(tmp_path / "photos", FACTS)
-    for facts in (FACTS._replace(dimensions=0), FACTS._replace(threshold=0.0), FACTS._replace(threshold=float("nan"))):
+    for metadata in (FACTS._replace(dimensions=0), FACTS._replace(threshold=0.0), FACTS._replace(threshold=float("nan"))):
         with pytest.raises(UserError, match="expected positive"):
-            Gallery.create(tmp_path / "new", facts)
+            Gallery.create(tmp_path / "new", metadata)
     for folder in (tmp_path / "nowhere", tmp_path / "photos"):
         with pytest.raises(UserError, match="is no gallery"):
             Gallery.open(folder)

@@ -1,4 +1,4 @@
-"""Faces come from pictures in order, each with its own embedding; what cannot be read is told in its place."""
+"""Faces come from images in order, each with its own embedding; what cannot be read is told in its place."""
 
 from types import SimpleNamespace
 
@@ -22,22 +22,22 @@ def color_of(name: str) -> np.ndarray:
     return np.tile(np.array(PEOPLE[name]) / 255, 4)
 
 
-def test_of_no_pictures_nothing_is_read(embedder):
+def test_of_no_images_nothing_is_read(embedder):
     assert list(FaceReader(embedder, SquareFinder()).read([])) == []
 
 
 @pytest.mark.parametrize("principal_only", [False, True])
 def test_each_face_has_its_own_embedding_whatever_is_around_it(embedder, tmp_path, principal_only):
-    names, pictures = list(PEOPLE), {}
+    names, images = list(PEOPLE), {}
     for number in range(11):  # more than are read at once; of some, nothing can be said
         shown = [(names[(number + i) % 3], 5 + 50 * i, 10, 30 - 7 * i) for i in range(number % 4)]
-        pictures[tmp_path / f"{number}.png"] = shown
+        images[tmp_path / f"{number}.png"] = shown
         Image.fromarray(group_photo(*shown)).save(tmp_path / f"{number}.png")
     broken = tmp_path / "4.png"
     broken.write_text("text")
-    read = list(FaceReader(embedder, SquareFinder()).read(pictures, principal_only=principal_only))
-    assert [each.path for each in read] == list(map(str, pictures))
-    for each, (path, shown) in zip(read, pictures.items(), strict=True):
+    read = list(FaceReader(embedder, SquareFinder()).read(images, principal_only=principal_only))
+    assert [each.path for each in read] == list(map(str, images))
+    for each, (path, shown) in zip(read, images.items(), strict=True):
         if path == broken or not shown:
             assert isinstance(each, Unreadable) and (each.error == NO_FACE) == (path != broken)
             continue
@@ -55,7 +55,7 @@ def test_more_faces_than_one_call_embeds(embedder, tmp_path):
     np.testing.assert_allclose(crowd.embeddings, [by_place[face.xyxy[:2]] for face in crowd.faces], atol=1e-5)
 
 
-def test_without_alignment_the_whole_picture_is_the_face(tmp_path):
+def test_without_alignment_the_whole_image_is_the_face(tmp_path):
     embedder = load(color_bundle(tmp_path / "model"))
     for number, pixels in enumerate([portrait(PEOPLE["Ada"]), portrait(PEOPLE["Bob"])[:32, :32], portrait(PEOPLE["Bob"])]):
         Image.fromarray(pixels).save(tmp_path / f"{number}.png")
@@ -84,6 +84,6 @@ def test_the_finder_is_asked_for_chips_of_the_models_size(embedder, tmp_path):
         ({"task": "embedding", "alignment": "by hand"}, "aligned by 'by hand'"),
     ],
 )
-def test_models_for_something_else_are_refused(facts, message):
+def test_models_for_something_else_are_refused(metadata, message):
     with pytest.raises(UserError, match=message):
-        FaceReader(SimpleNamespace(facts=facts))
+        FaceReader(SimpleNamespace(metadata=metadata))

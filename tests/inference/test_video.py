@@ -8,7 +8,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from visionkit.data.images.decode import PictureError
+from visionkit.data.images.decode import ImageError
 from visionkit.inference.video import Video, VideoWriter, interrupt_noted, is_camera, is_video
 
 
@@ -58,7 +58,7 @@ def test_frames_of_another_size_are_fitted(tmp_path):
 def test_what_is_no_video_is_told(tmp_path, capfd):
     (tmp_path / "a.mp4").write_text("text")
     for name, message in ((tmp_path / "a.mp4", "not a video"), (tmp_path / "b.mp4", "No such file"), ("63", "no camera 63")):
-        with pytest.raises(PictureError, match=message):
+        with pytest.raises(ImageError, match=message):
             Video(str(name))
     assert capfd.readouterr().err == ""
 
@@ -71,7 +71,7 @@ def test_a_video_that_breaks_off_is_told(tmp_path, rng):
     third = len(contents) // 3
     contents[third : 2 * third] = bytes(third)
     (tmp_path / "a.mp4").write_bytes(contents)
-    with pytest.raises(PictureError, match=r"ends after \d+ of 40 frames"):
+    with pytest.raises(ImageError, match=r"ends after \d+ of 40 frames"):
         read(tmp_path / "a.mp4")
 
 

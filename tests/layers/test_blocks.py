@@ -56,5 +56,5 @@ def test_where_no_channel_is_red_all_are_normalised_alike(preset, shape):
 def test_rank_is_read_from_the_tensor():
     assert [nd.rank(keras.Input((4,) * r + (1,))) for r in (1, 2, 3)] == [1, 2, 3]
     assert nd.layer("Conv", keras.Input((4, 4, 4, 1))) is keras.layers.Conv3D
-    with pytest.raises(ValueError, match=r"a signal.*a picture"):
+    with pytest.raises(ValueError, match=r"a signal.*an image"):
         nd.layer("DepthwiseConv", keras.Input((4, 4, 4, 1)))

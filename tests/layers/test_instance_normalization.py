@@ -24,7 +24,7 @@ def by_numpy(x: np.ndarray, styles: np.ndarray, layer: ConditionalInstanceNormal
     return np.array(answers).reshape(x.shape)
 
 
-def test_no_pictures(rng):
+def test_no_images(rng):
     layer = layer_of(rng, 2, 3)
     assert layer([np.zeros((0, 4, 4, 3), "float32"), np.zeros((0, 2), "float32")]).shape == (0, 4, 4, 3)
     assert layer.compute_output_shape([(None, 4, None, 3), (None, 2)]) == (None, 4, None, 3)
@@ -38,7 +38,7 @@ def test_a_new_layer_only_normalises(rng):
 
 
 @pytest.mark.parametrize("styles", [[[1, 0, 0], [0, 0, 1]], [[0.5, 0.25, 0.25], [0, 1, 0]]])
-def test_each_picture_has_its_style_or_its_blend(rng, styles):
+def test_each_image_has_its_style_or_its_blend(rng, styles):
     x, layer = rng.normal(5, 3, (2, 6, 7, 4)).astype("float32"), layer_of(rng, 3, 4)
     styles = np.array(styles, "float32")
     np.testing.assert_allclose(layer([x, styles]), by_numpy(x, styles, layer), atol=1e-4)

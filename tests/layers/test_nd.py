@@ -7,7 +7,7 @@ from visionkit.layers import nd
 
 
 def test_a_layer_that_no_rank_has_is_refused_with_what_is_expected():
-    with pytest.raises(ValueError, match=r"no DepthwiseConv layer .* a picture"):
+    with pytest.raises(ValueError, match=r"no DepthwiseConv layer .* an image"):
         nd.layer("DepthwiseConv", np.zeros((1, 8, 8, 8, 1)))
 
 
@@ -18,9 +18,9 @@ def test_a_layer_that_no_rank_has_is_refused_with_what_is_expected():
         ((16, 32), [(14, 14, 3), (10, 10, 16), (6, 6, 32)]),
         ((16, 32), [(14, 14, 14, 1), (10, 10, 10, 16), (6, 6, 6, 32)]),
     ],
-    ids=["signal", "picture", "volume"],
+    ids=["signal", "image", "volume"],
 )
-def test_convolutions_of_side_five_shrink_signals_pictures_and_volumes_as_in_the_textbook(filters, shapes):
+def test_convolutions_of_side_five_shrink_signals_images_and_volumes_as_in_the_textbook(filters, shapes):
     x = np.ones((2, *shapes[0]), "float32")
     for count, expected in zip(filters, shapes[1:], strict=True):
         convolution = nd.layer("Conv", x)(count, 5)

@@ -5,15 +5,15 @@ import numpy as np
 import pytest
 import tensorflow as tf
 
-from visionkit.layers.upsampling import Doubling, RepeatingConv2D
+from visionkit.layers.upsampling import Upsample, UpsampleConv2D
 
 
 def test_nothing_is_doubled_to_nothing():
-    assert Doubling(3)(np.zeros((0, 4, 4, 2), np.float32)).shape == (0, 8, 8, 3)
+    assert Upsample(3)(np.zeros((0, 4, 4, 2), np.float32)).shape == (0, 8, 8, 3)
 
 
 def test_each_pixel_becomes_a_square():
-    layer = Doubling(1)
+    layer = Upsample(1)
     layer.build((None, None, None, 1))
     layer.kernel.assign(np.arange(4.0).reshape(2, 2, 1, 1))
     layer.bias.assign([10.0])
@@ -25,7 +25,7 @@ def test_it_answers_as_keras_does(rank, rng):
     x = rng.normal(size=(2, *(3, 4, 5)[:rank], 6)).astype("float32")
     keras.utils.set_random_seed(0)
     peer = getattr(keras.layers, f"Conv{rank}DTranspose")(7, 2, 2)
-    ours = Doubling(7)
+    ours = Upsample(7)
     expected = peer(x)
     ours.build(x.shape)
     assert np.array(ours.kernel).std() == pytest.approx(np.sqrt(2 / (2**rank * 7)), rel=0.3)  # He et al. 2015
@@ -38,7 +38,7 @@ def test_it_answers_as_keras_does(rank, rng):
 
 def test_it_is_stored_and_takes_any_size(tmp_path, rng):
     inputs = keras.Input((None, None, 2))
-    model = keras.Model(inputs, Doubling(3)(inputs))
+    model = keras.Model(inputs, Upsample(3)(inputs))
     model.save(tmp_path / "model.keras")
     x = rng.normal(size=(1, 3, 5, 2)).astype("float32")
     loaded = keras.models.load_model(tmp_path / "model.keras")
@@ -55,13 +55,13 @@ def plainly(x: np.ndarray, kernel: np.ndarray) -> np.ndarray:
     return sum(padded[:, r : r + height, c : c + width] @ kernel[r, c] for r, c in taps)
 
 
-def test_no_pictures():
-    assert RepeatingConv2D(5)(np.zeros((0, 4, 3, 2), "float32")).shape == (0, 8, 6, 5)
+def test_no_images():
+    assert UpsampleConv2D(5)(np.zeros((0, 4, 3, 2), "float32")).shape == (0, 8, 6, 5)
 
 
 @pytest.mark.parametrize("shape", [(1, 1, 1, 1), (2, 5, 3, 4), (1, 2, 7, 3)])
 def test_it_is_the_three_layers_in_one(shape, rng):
-    x, layer = rng.normal(size=shape).astype("float32"), RepeatingConv2D(6)
+    x, layer = rng.normal(size=shape).astype("float32"), UpsampleConv2D(6)
     answer = layer(x)
     assert layer.compute_output_shape(shape) == answer.shape == (shape[0], 2 * shape[1], 2 * shape[2], 6)
     assert layer.compute_output_shape((None, None, 4, 3)) == (None, None, 8, 6)
@@ -69,7 +69,7 @@ def test_it_is_the_three_layers_in_one(shape, rng):
 
 
 def test_its_gradients_are_those_of_the_plain_layers(rng):
-    x, layer = tf.constant(rng.normal(size=(1, 4, 5, 3)), tf.float32), RepeatingConv2D(2)
+    x, layer = tf.constant(rng.normal(size=(1, 4, 5, 3)), tf.float32), UpsampleConv2D(2)
     layer.build(x.shape)
     with tf.GradientTape() as tape:
         tape.watch(x)
@@ -86,7 +86,7 @@ def test_its_gradients_are_those_of_the_plain_layers(rng):
 
 def test_half_precision_and_a_file(tmp_path, rng):
     image = keras.Input((None, None, 3))
-    model = keras.Model(image, RepeatingConv2D(4, dtype="mixed_bfloat16")(image))
+    model = keras.Model(image, UpsampleConv2D(4, dtype="mixed_bfloat16")(image))
     x = rng.normal(size=(1, 6, 4, 3)).astype("float32")
     assert model(x).dtype == "bfloat16" and model.trainable_variables[0].dtype == "float32"
     np.testing.assert_allclose(tf.cast(model(x), tf.float32), plainly(x, model.get_weights()[0]), atol=0.1)

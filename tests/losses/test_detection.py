@@ -20,7 +20,7 @@ def cross_entropy(logit, target):
     return -(target * np.log(p) + (1 - target) * np.log(1 - p))
 
 
-def test_pictures_without_objects_learn_that_there_is_nothing():
+def test_images_without_objects_learn_that_there_is_nothing():
     losses = yolo_losses(maps_of(), IN_CELLS, np.zeros((2, 8, 4), "float32"), np.full((2, 8), -1, "int32"))
     num_slots = 2 * (16 + 4 * 2)
     assert float(losses.box) == float(losses.classes) == 0

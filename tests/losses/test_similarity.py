@@ -13,7 +13,7 @@ from visionkit.errors import UserError
 from visionkit.losses.similarity import MINING, contrastive, mined, triplet
 from visionkit.ops.embeddings import pair_distances
 
-LABELS = np.array([0, 0, 0, 1, 1, 2, 2, 2, 3])  # the last person has one picture
+LABELS = np.array([0, 0, 0, 1, 1, 2, 2, 2, 3])  # the last person has one image
 
 
 def drawn(seed, *shape):
@@ -56,7 +56,7 @@ def looped(embeddings, labels, mining, margin):
         (drawn(0, 4, 4), np.array([1, 1, 1, 1])),
         (drawn(0, 4, 4), np.array([0, 1, 2, 3])),
     ],
-    ids=["nobody", "one picture", "one person", "no two of a person"],
+    ids=["nobody", "one image", "one person", "no two of a person"],
 )
 def test_a_batch_without_a_triplet_costs_nothing_and_teaches_nothing(mining, embeddings, labels):
     loss, gradient = value_and_gradient(lambda x: triplet(x, labels, mining=mining), embeddings)
@@ -144,7 +144,7 @@ def test_the_trivial_solution_is_no_minimum(mining):
     """From beside it one step of training lowers the loss below the margin, and more steps lower it to nothing."""
     keras.utils.set_random_seed(6)
     labels = np.repeat(np.arange(4), 4)
-    pictures = (2 * np.eye(4)[labels] + 0.1 * np.random.default_rng(0).normal(size=(16, 4))).astype("float32")
+    images = (2 * np.eye(4)[labels] + 0.1 * np.random.default_rng(0).normal(size=(16, 4))).astype("float32")
     network = keras.Sequential([keras.Input((4,)), keras.layers.Dense(3), keras.layers.UnitNormalization()])
     kernel, bias = network.layers[0].weights
     kernel.assign(0.02 * np.array(kernel))
@@ -153,7 +153,7 @@ def test_the_trivial_solution_is_no_minimum(mining):
     losses = []
     for _ in range(150):
         with tf.GradientTape() as tape:
-            loss = triplet(network(pictures), labels, margin=0.2, mining=mining, seed=1)
+            loss = triplet(network(images), labels, margin=0.2, mining=mining, seed=1)
         losses.append(float(loss))
         optimizer.apply(tape.gradient(loss, [kernel.value, bias.value]), [kernel, bias])
     assert losses[0] == pytest.approx(0.2, abs=0.005)

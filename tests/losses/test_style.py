@@ -21,7 +21,7 @@ def style_by_the_paper(ours: np.ndarray, theirs: np.ndarray) -> float:
     return sum(difference[i, j] ** 2 for i in range(n) for j in range(n)) / (4 * n**2 * m**2)
 
 
-def test_no_pictures():
+def test_no_images():
     none = np.zeros((0, 4, 4, 3), "float32")
     assert content_loss(none, none).shape == style_loss(gram(none), gram(none)).shape == total_variation(none).shape == (0,)
     wide = np.zeros((0, CELL, CELL, 3), "float32")
@@ -50,7 +50,7 @@ def test_style_as_in_the_exercise_and_in_the_paper(rng):
     np.testing.assert_allclose(style_loss(gram(a), gram(b)), np.array(expected) * 20**2, rtol=1e-4)
 
 
-def test_one_style_for_all_pictures(rng):
+def test_one_style_for_all_images(rng):
     a, b = features(rng, 3, 4, 5, 2), features(rng, 1, 4, 5, 2)
     expected = [style_by_the_paper(x, b[0]) for x in a]
     np.testing.assert_allclose(style_loss(mean_gram(a), mean_gram(b)), expected, rtol=1e-4)
@@ -63,7 +63,7 @@ def test_by_hand():
     assert float(style_loss(mean_gram(a), mean_gram(b))[0]) == pytest.approx(64 / 4)
 
 
-def test_the_size_of_a_picture_does_not_change_its_loss(rng):
+def test_the_size_of_a_image_does_not_change_its_loss(rng):
     a, b = features(rng, 1, 4, 4, 3), features(rng, 1, 4, 4, 3)
     wide = [np.tile(x, (1, 3, 2, 1)) for x in (a, b)]
     np.testing.assert_allclose(content_loss(*wide), content_loss(a, b), rtol=1e-5)
@@ -77,13 +77,13 @@ def test_other_constants_are_told(rng):
 
 
 def test_total_variation_by_loops(rng):
-    pictures = rng.uniform(0, 255, (2, 4, 5, 3)).astype("float32")
-    for picture, said in zip(pictures / 255.0, total_variation(pictures), strict=True):
+    images = rng.uniform(0, 255, (2, 4, 5, 3)).astype("float32")
+    for image, said in zip(images / 255.0, total_variation(images), strict=True):
         total = 0.0
         for y in range(4):
             for x in range(5):
-                total += ((picture[y + 1, x] - picture[y, x]) ** 2).sum() if y < 3 else 0
-                total += ((picture[y, x + 1] - picture[y, x]) ** 2).sum() if x < 4 else 0
+                total += ((image[y + 1, x] - image[y, x]) ** 2).sum() if y < 3 else 0
+                total += ((image[y, x + 1] - image[y, x]) ** 2).sum() if x < 4 else 0
         assert float(said) == pytest.approx(total / 60, rel=1e-4)
 
 
@@ -93,18 +93,18 @@ def test_of_one_pixel_and_of_one_color_nothing_varies():
 
 
 def cells(rng, count: int) -> np.ndarray:
-    """Pictures of 3 x 4 cells, each of one color, ``(count, 48, 64, 3)``; none is as dark or as light as can be."""
+    """Images of 3 x 4 cells, each of one color, ``(count, 48, 64, 3)``; none is as dark or as light as can be."""
     return rng.uniform(40, 200, (count, 3, 4, 3)).repeat(CELL, axis=1).repeat(CELL, axis=2).astype("float32")
 
 
 def test_lightness_by_loops(rng):
-    painted, pictures = (each + rng.normal(0, 20, each.shape).astype("float32") for each in (cells(rng, 2), cells(rng, 2)))
-    for number, said in enumerate(lightness_loss(painted, pictures)):
+    painted, images = (each + rng.normal(0, 20, each.shape).astype("float32") for each in (cells(rng, 2), cells(rng, 2)))
+    for number, said in enumerate(lightness_loss(painted, images)):
         relative = []
-        for picture in (painted[number].astype(float) / 255, pictures[number].astype(float) / 255):
+        for image in (painted[number].astype(float) / 255, images[number].astype(float) / 255):
             means = np.array(
                 [
-                    [(picture[y : y + CELL, x : x + CELL] @ [0.299, 0.587, 0.114]).mean() for x in range(0, 64, CELL)]
+                    [(image[y : y + CELL, x : x + CELL] @ [0.299, 0.587, 0.114]).mean() for x in range(0, 64, CELL)]
                     for y in range(0, 48, CELL)
                 ]
             )
@@ -113,18 +113,18 @@ def test_lightness_by_loops(rng):
 
 
 def test_brightness_contrast_and_strokes_do_not_change_what_is_light_and_a_negative_does(rng):
-    pictures = cells(rng, 3)
+    images = cells(rng, 3)
     strokes = 30 * np.where(np.arange(64) % 4 < 2, 1, -1)[:, None].astype("float32")
-    for same in (pictures, 0.6 * pictures + 50, pictures + strokes):
-        np.testing.assert_allclose(lightness_loss(same, pictures), 0, atol=0.02)
-    assert (lightness_loss(255 - pictures, pictures).numpy() > 3).all()
+    for same in (images, 0.6 * images + 50, images + strokes):
+        np.testing.assert_allclose(lightness_loss(same, images), 0, atol=0.02)
+    assert (lightness_loss(255 - images, images).numpy() > 3).all()
 
 
-def test_of_an_even_picture_nothing_is_light_and_the_gradient_is_a_number(rng):
-    even, pictures = tf.fill((1, 48, 64, 3), 255.0), cells(rng, 1)
+def test_of_an_even_image_nothing_is_light_and_the_gradient_is_a_number(rng):
+    even, images = tf.fill((1, 48, 64, 3), 255.0), cells(rng, 1)
     with tf.GradientTape() as tape:
         tape.watch(even)
-        loss = lightness_loss(even, pictures)[0]
+        loss = lightness_loss(even, images)[0]
     assert 0.8 < float(loss) <= 1 and np.isfinite(tape.gradient(loss, even)).all()
     assert float(lightness_loss(even, even)[0]) == 0
 

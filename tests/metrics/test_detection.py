@@ -8,27 +8,27 @@ from faster_coco_eval import COCO, COCOeval_faster
 from supervision import ConfusionMatrix
 
 from visionkit.errors import UserError
-from visionkit.metrics.detection import NO_THRESHOLD, RECALLS, Found, Truth, compare, evaluate
+from visionkit.metrics.detection import NO_THRESHOLD, RECALLS, Detections, GroundTruth, compare, evaluate
 
 NAMES = ("cell", "platelet", "unseen")
 SIZE = (120, 160)  # height, width
-NOTHING_THERE = Truth(np.zeros((0, 4)), np.zeros(0, int), SIZE)
-NOTHING_FOUND = Found(np.zeros((0, 4)), np.zeros(0), np.zeros(0, int))
+NOTHING_THERE = GroundTruth(np.zeros((0, 4)), np.zeros(0, int), SIZE)
+NOTHING_FOUND = Detections(np.zeros((0, 4)), np.zeros(0), np.zeros(0, int))
 LEFT, RIGHT = [0.1, 0.1, 0.4, 0.5], [0.5, 0.1, 0.8, 0.5]
 
 
-def truth(boxes, classes, crowd=()) -> Truth:
-    return Truth(np.array(boxes, float), np.array(classes), SIZE, np.array(crowd, bool))
+def truth(boxes, classes, crowd=()) -> GroundTruth:
+    return GroundTruth(np.array(boxes, float), np.array(classes), SIZE, np.array(crowd, bool))
 
 
-def found(boxes, scores, classes) -> Found:
-    return Found(np.array(boxes, float), np.array(scores, float), np.array(classes))
+def found(boxes, scores, classes) -> Detections:
+    return Detections(np.array(boxes, float), np.array(scores, float), np.array(classes))
 
 
-def random_scenes(rng, pictures=12, objects=8, crowded=False):
+def random_scenes(rng, images=12, objects=8, crowded=False):
     """Objects of two classes of three, each found or not, moved; with duplicates, other classes, false answers, and ties."""
     scenes = []
-    for _ in range(pictures):
+    for _ in range(images):
         count = rng.integers(0, objects)
         low = rng.uniform(0, 0.7, (count, 2))
         boxes = np.concatenate([low, low + rng.uniform(0.05, 0.3, (count, 2))], axis=1)
@@ -80,16 +80,16 @@ def coco_stats(folder, truths, founds) -> np.ndarray:
     height, width = SIZE
     scale = np.array([width, height, width, height])
 
-    def rows(boxes, classes, picture, **more):
+    def rows(boxes, classes, image, **more):
         for i, (box, label) in enumerate(zip(boxes * scale, classes, strict=True)):
             x, y, w, h = box[0], box[1], box[2] - box[0], box[3] - box[1]
             extra = {name: values[i] for name, values in more.items()}
-            yield {"image_id": picture, "category_id": int(label) + 1, "bbox": [x, y, w, h], "area": w * h, **extra}
+            yield {"image_id": image, "category_id": int(label) + 1, "bbox": [x, y, w, h], "area": w * h, **extra}
 
     objects = []
-    for picture, t in enumerate(truths):
+    for image, t in enumerate(truths):
         crowd = t.crowd.astype(int).tolist() if len(t.crowd) else [0] * len(t.boxes)
-        objects += rows(t.boxes, t.classes, picture, iscrowd=crowd)
+        objects += rows(t.boxes, t.classes, image, iscrowd=crowd)
     for number, row in enumerate(objects, start=1):
         row["id"] = number
     answers = [row for i, f in enumerate(founds) for row in rows(f.boxes, f.classes, i, score=f.scores.tolist())]
@@ -106,9 +106,9 @@ def coco_stats(folder, truths, founds) -> np.ndarray:
     return run.stats
 
 
-@pytest.mark.parametrize("pictures", [0, 1, 3])
-def test_where_nothing_is_and_nothing_is_found_there_is_no_average(pictures):
-    metrics = evaluate([NOTHING_THERE] * pictures, [NOTHING_FOUND] * pictures, NAMES)
+@pytest.mark.parametrize("images", [0, 1, 3])
+def test_where_nothing_is_and_nothing_is_found_there_is_no_average(images):
+    metrics = evaluate([NOTHING_THERE] * images, [NOTHING_FOUND] * images, NAMES)
     assert np.isnan(metrics.map) and np.isnan(metrics.map50) and metrics.map_by_size == {}
     assert metrics.numbers() == {"precision": 0, "recall": 0, "f1": 0, "threshold": NO_THRESHOLD}
     assert metrics.matrix.tolist() == np.zeros((4, 4)).tolist()
@@ -131,7 +131,7 @@ def test_answers_where_nothing_is_are_false_and_no_average():
 
 def test_all_found_exactly_is_one_and_classes_without_objects_do_not_count():
     there = truth([LEFT, RIGHT], [0, 1])
-    metrics = evaluate([there], [Found(there.boxes, np.array([0.9, 0.6]), there.classes)], NAMES)
+    metrics = evaluate([there], [Detections(there.boxes, np.array([0.9, 0.6]), there.classes)], NAMES)
     assert metrics.map == metrics.map50 == metrics.precision == metrics.recall == metrics.f1 == 1
     assert metrics.threshold == pytest.approx(0.3)  # half way from 0.6 to nothing
     assert np.isnan(metrics.classes[2].ap50) and metrics.classes[2].objects == 0
@@ -231,7 +231,7 @@ def test_crowds_are_neither_asked_for_nor_counted_wrong():
 def test_more_objects_than_the_reference_looks_at(rng):
     low = np.stack(np.meshgrid(np.arange(20), np.arange(15)), axis=-1).reshape(-1, 2) / 20
     there = truth(np.concatenate([low, low + 0.04], axis=1), np.zeros(300, int))
-    answers = Found(there.boxes, rng.random(300), there.classes)
+    answers = Detections(there.boxes, rng.random(300), there.classes)
     assert evaluate([there], [answers], NAMES).recall == pytest.approx(1 / 3)
     assert evaluate([there], [answers], NAMES, max_detections=300).map == 1
 
@@ -258,7 +258,7 @@ def test_nothing_is_printed(capfd):
 
 
 def test_what_does_not_fit_is_an_error():
-    with pytest.raises(UserError, match="Answers for 0 pictures, but the truth of 1"):
+    with pytest.raises(UserError, match="Answers for 0 images, but the truth of 1"):
         evaluate([NOTHING_THERE], [], NAMES)
     with pytest.raises(UserError, match="Class 3 in truth or answers, but names of 3"):
         evaluate([NOTHING_THERE], [found([LEFT], [0.9], [3])], NAMES)

@@ -181,7 +181,7 @@ def test_every_neighborhood_is_judged_as_by_the_definition(center):
 
 @pytest.mark.parametrize("seed", range(8))
 def test_warping_comes_close_to_the_best_of_all_orders(seed):
-    """All pictures that can be reached, one simple point after the other, are searched."""
+    """All images that can be reached, one simple point after the other, are searched."""
     rng = np.random.default_rng(seed)
     truth = rng.random((5, 5)) < 0.6
     answer = truth ^ (rng.random((5, 5)) < 0.35)

@@ -90,7 +90,7 @@ def test_regions_are_those_of_scikit_learn(seed, shape, num_classes):
     assert measured.mean_iou == pytest.approx(sklearn_metrics.jaccard_score(*given, average="macro"))
 
 
-def test_matrices_of_pictures_add_up():
+def test_matrices_of_images_add_up():
     truth, answer = drawn(3)
     parts = sum(confusion(one, other, 3) for one, other in zip(truth, answer, strict=True))
     np.testing.assert_array_equal(parts, confusion(truth, answer, 3))
@@ -138,7 +138,7 @@ def test_boundaries_near_enough_are_found():
     np.testing.assert_allclose(boundary_f1(truth, truth, 3), [1, 1, np.nan])
     np.testing.assert_allclose(boundary_f1(truth, halves(7), 2, tolerance=2), 1)
     np.testing.assert_allclose(boundary_f1(truth, halves(7), 2, tolerance=1.9), 0)
-    assert np.isnan(boundary_f1(np.zeros((10, 12)), np.zeros((10, 12)), 1)).all()  # the picture's edge is no boundary
+    assert np.isnan(boundary_f1(np.zeros((10, 12)), np.zeros((10, 12)), 1)).all()  # the image's edge is no boundary
     wide = halves(300, (600, 800))  # of a diagonal of 1000 pixels: near is up to 7.5
     np.testing.assert_allclose(boundary_f1(wide, halves(307, (600, 800)), 2), 1)
     np.testing.assert_allclose(boundary_f1(wide, halves(308, (600, 800)), 2), 0)

@@ -60,7 +60,7 @@ def windows(x, side, stride):
 
 
 def reference(layers: list[DlibLayer], pixels: np.ndarray) -> np.ndarray:
-    """What dlib would answer for one picture ``(H, W, 3)``, layer by layer."""
+    """What dlib would answer for one image ``(H, W, 3)``, layer by layer."""
     x = (pixels - np.array(dlib_files.MEAN)) / 256
     carried, previous = None, ""
     for layer in layers:
@@ -106,7 +106,7 @@ def test_the_levels_have_the_published_sides():
     assert [layer.name for layer in model.layers if layer.name.endswith("1_pad")] == ["level4_block1_pad", "level5_block1_pad"]
 
 
-@pytest.mark.parametrize("shape", [(150, 2), (103, 131, 3), (103, 104, 105, 1)], ids=["signal", "picture", "volume"])
+@pytest.mark.parametrize("shape", [(150, 2), (103, 131, 3), (103, 104, 105, 1)], ids=["signal", "image", "volume"])
 def test_signals_and_volumes_and_other_sides(shape):
     assert without_weights(lambda: dlib_face(shape)).output_shape == (None, 128)
 

@@ -163,7 +163,7 @@ def test_siamese_networks_are_symmetric_and_share_their_encoder(head, tmp_path):
 
 
 @pytest.mark.parametrize("head", ["absolute", "chi_square"])
-def test_the_encoder_learns_from_both_pictures(head):
+def test_the_encoder_learns_from_both_images(head):
     import tensorflow as tf
 
     model = siamese(small(), head)
@@ -173,7 +173,7 @@ def test_the_encoder_learns_from_both_pictures(head):
     assert all(np.any(gradient) for gradient in tape.gradient(loss, model.trainable_variables))
 
 
-def test_two_encodings_of_one_picture_do_not_differ():
+def test_two_encodings_of_one_image_do_not_differ():
     model = siamese(small(dropout=0.0), "chi_square")
     np.testing.assert_allclose(model([pixels(2, 32, 32, 3)] * 2), np.zeros((2, 1)), atol=1e-6)
 
@@ -188,5 +188,5 @@ def test_differences_by_hand():
 def test_an_unknown_head_and_what_is_no_encoder_are_told():
     with pytest.raises(UserError, match="head='euclidean': expected one of 'absolute', 'chi_square'"):
         siamese(small(), "euclidean")
-    with pytest.raises(UserError, match="small does not answer one vector a picture"):
+    with pytest.raises(UserError, match="small does not answer one vector an image"):
         siamese(small_backbone((32, 32)))

@@ -1,4 +1,4 @@
-"""A classifier of windows, and the same on a whole picture."""
+"""A classifier of windows, and the same on a whole image."""
 
 import keras
 import numpy as np
@@ -8,25 +8,25 @@ from visionkit import models
 from visionkit.models.fully_convolutional import convolutional, stride_of
 
 
-def windows_of(picture: np.ndarray, side: int, stride: int) -> np.ndarray:
-    view = np.lib.stride_tricks.sliding_window_view(picture, (side, side), axis=(0, 1))[::stride, ::stride]
+def windows_of(image: np.ndarray, side: int, stride: int) -> np.ndarray:
+    view = np.lib.stride_tricks.sliding_window_view(image, (side, side), axis=(0, 1))[::stride, ::stride]
     return view.transpose(0, 1, 3, 4, 2)
 
 
-def test_a_picture_of_one_window_gives_the_classifiers_answer(rng):
+def test_a_image_of_one_window_gives_the_classifiers_answer(rng):
     classifier = models.lenet5((32, 32, 3), 5)
-    picture = rng.uniform(0, 255, (1, 32, 32, 3)).astype("float32")
-    answer = convolutional(classifier)(picture)
+    image = rng.uniform(0, 255, (1, 32, 32, 3)).astype("float32")
+    answer = convolutional(classifier)(image)
     assert answer.shape == (1, 1, 1, 5)
-    np.testing.assert_allclose(answer[:, 0, 0], classifier(picture), atol=1e-5)
+    np.testing.assert_allclose(answer[:, 0, 0], classifier(image), atol=1e-5)
 
 
-def test_every_window_of_a_larger_picture_gets_its_own_answer(rng):
+def test_every_window_of_a_larger_image_gets_its_own_answer(rng):
     classifier = models.lenet5((32, 32, 3), 5)
     assert stride_of(classifier) == 4
-    picture = rng.uniform(0, 255, (60, 47, 3)).astype("float32")
-    windows = windows_of(picture, 32, 4)
-    answer = np.asarray(convolutional(classifier)(picture[None]))[0]
+    image = rng.uniform(0, 255, (60, 47, 3)).astype("float32")
+    windows = windows_of(image, 32, 4)
+    answer = np.asarray(convolutional(classifier)(image[None]))[0]
     assert answer.shape == (8, 4, 5)
     expected = np.asarray(classifier(windows.reshape(-1, 32, 32, 3))).reshape(8, 4, 5)
     np.testing.assert_allclose(answer, expected, atol=1e-4)

@@ -24,7 +24,7 @@ def test_the_center_of_mass():
     np.testing.assert_allclose(CenterOfMass()(maps)[0], [[1.5 / 8, 0.5 / 4], [7 / 8, 3.5 / 4], [0.5, 0.5]], rtol=1e-5)
 
 
-def test_boxes_and_points_lie_in_the_picture_and_batch_norm_keeps_still(backbone, rng):
+def test_boxes_and_points_lie_in_the_image_and_batch_norm_keeps_still(backbone, rng):
     pixels = rng.uniform(0, 255, (3, 64, 64, 3)).astype("float32")
     whole = localizer(backbone, 3, dropout=0.0)
     answer = np.asarray(whole(pixels, training=True))

@@ -17,7 +17,7 @@ from visionkit.models.inception import SIDE_WEIGHTS, without_side_branches
 SMALL = ["efficientnet_b0", "efficientnet_lite0", "mobilenet_v2"]  # one of each kind, for what takes seconds
 CLASSIC = ["vgg11", "resnet18", "resnet50", "resnet50_v2", "plain18", "mobilenet", "googlenet"]
 UNPADDED = ["alexnet", "nin", "squeezenet", "inception_resnet_v1"]  # an endpoint's sides are smaller than side / stride
-SIDES = {"inception_resnet_v1": 80, "lenet5": 32, "nin_small": 32}  # of the pictures of these tests; of the others 64
+SIDES = {"inception_resnet_v1": 80, "lenet5": 32, "nin_small": 32}  # of the images of these tests; of the others 64
 # Keras counts moving statistics, keras.applications' figures too; Lite0's was published without them.
 PUBLISHED = {
     "efficientnet_b0": 5_330_571,
@@ -96,8 +96,8 @@ def test_endpoints_of_networks_that_pad_little(name, shape):
 
 
 @pytest.mark.parametrize("name", ["vgg11", "resnet18", "resnet50", "resnet50_v2", "plain20", "lenet5", "nin_small"])
-@pytest.mark.parametrize("shape", [(64, 2), (32, 48, 3), (32, 32, 32, 1)], ids=["signal", "picture", "volume"])
-def test_one_builder_for_signals_pictures_and_volumes(name, shape):
+@pytest.mark.parametrize("shape", [(64, 2), (32, 48, 3), (32, 32, 32, 1)], ids=["signal", "image", "volume"])
+def test_one_builder_for_signals_images_and_volumes(name, shape):
     model = models.build(name, shape, 5)
     assert model(np.zeros((2, *shape), "float32")).shape == (2, 5)
 
@@ -233,7 +233,7 @@ def test_the_layers_behind_an_endpoint_are_the_later_stages():
 
 
 @pytest.mark.parametrize("name", SMALL)
-def test_a_signal_is_a_picture_of_rank_one(name):
+def test_a_signal_is_a_image_of_rank_one(name):
     model = models.build(name, (128, 2), 5) if name == "mobilenet_v2" else models.build(name, (128, 3), 5)
     assert model(np.zeros((2, 128, model.input_shape[-1]), "float32")).shape == (2, 5)
 
@@ -245,7 +245,7 @@ def test_a_rank_that_keras_lacks_is_told():
 
 @pytest.fixture(scope="module", params=[*SMALL, *CLASSIC, *UNPADDED, "lenet5", "nin_small"])
 def small(request) -> tuple[keras.Model, np.ndarray]:
-    """A classifier of four classes for small pictures, and four of those: one network after the other, for all tests of it."""
+    """A classifier of four classes for small images, and four of those: one network after the other, for all tests of it."""
     keras.utils.set_random_seed(0)
     side = SIDES.get(request.param, 64)
     pixels = np.random.default_rng(0).uniform(0, 255, (4, side, side, 3)).astype("float32")

@@ -8,7 +8,7 @@ import pytest
 import skimage.data
 
 from visionkit import models
-from visionkit.data.images.resize import fit
+from visionkit.data.images.resize import center_crop
 from visionkit.layers.normalization import IMAGENET_DEVIATION, IMAGENET_MEAN
 from visionkit.models.pretrained import PEER_NAMES, PEERS, WeightsUnavailableError, copy_weights
 
@@ -120,7 +120,7 @@ def test_weights_of_another_network_are_an_error(tmp_path):
     models.mobilenet_v2((32, 32, 3), 2).save_weights(tmp_path / "a.weights.h5")
     models.mobilenet_v2((32, 32, 3), 2).save(tmp_path / "a.keras")
     for name in ("a.weights.h5", "a.keras"):
-        with pytest.raises(ValueError, match="fit efficientnet_lite0"):
+        with pytest.raises(ValueError, match="center_crop efficientnet_lite0"):
             models.efficientnet_lite0((32, 32, 3), 2, weights=tmp_path / name)
 
 
@@ -132,7 +132,7 @@ def lite0() -> keras.Model:
 @pytest.mark.parametrize(("photograph", "classes"), [("chelsea", (281, 282, 285)), ("coffee", (967,))])
 def test_lite0_knows_what_is_on_a_photograph(lite0, photograph, classes):
     """Tabby, tiger cat or Egyptian cat; espresso: real weights, from an installed package, without any network."""
-    logits = lite0(fit(getattr(skimage.data, photograph)(), 224)[None])[0]
+    logits = lite0(center_crop(getattr(skimage.data, photograph)(), 224)[None])[0]
     assert int(np.argmax(logits)) in classes
 
 
@@ -153,7 +153,7 @@ def test_a_classifier_of_other_classes_takes_all_but_the_head_of_keras_applicati
 
 
 def test_a_file_fits_networks_that_end_in_dense_layers(tmp_path):
-    """All of it; and without its head, where that is of other classes or another size of picture."""
+    """All of it; and without its head, where that is of other classes or another size of image."""
     source = models.lenet5((32, 32, 1), 10)
     source.save_weights(tmp_path / "lenet.weights.h5")
     for shape, classes in (((32, 32, 1), 10), ((32, 32, 1), 3), ((40, 40, 1), 10)):

@@ -46,12 +46,12 @@ def test_a_unit_sees_as_far_as_is_said(features):
     here = keras.Model(features.input, features.output["block4_conv1"])
     stride, beyond = reach(here)
     assert (stride, beyond) == (8, 1 + 1 + 2 * 2 + 3 * 4 + 8)
-    picture = np.random.default_rng(0).uniform(0, 255, (1, 128, 128, 3)).astype(np.float32)
-    changed = picture.copy()
+    image = np.random.default_rng(0).uniform(0, 255, (1, 128, 128, 3)).astype(np.float32)
+    changed = image.copy()
     changed[:, :, : 64 - beyond] = 0  # left of what the units from column 8 on see
-    np.testing.assert_allclose(here(picture)[:, :, 8:], here(changed)[:, :, 8:], rtol=1e-3, atol=1e-2)
+    np.testing.assert_allclose(here(image)[:, :, 8:], here(changed)[:, :, 8:], rtol=1e-3, atol=1e-2)
     changed[:, :, 64 - beyond] = 0
-    assert np.abs(here(picture)[:, :, 8] - here(changed)[:, :, 8]).max() > 0
+    assert np.abs(here(image)[:, :, 8] - here(changed)[:, :, 8]).max() > 0
 
 
 def test_of_branches_the_one_that_sees_farthest_counts():
@@ -63,11 +63,11 @@ def test_of_branches_the_one_that_sees_farthest_counts():
 
 
 def test_half_precision_is_near_and_leaves_pixels_alone(photograph):
-    picture = photograph[None, :64, :64].astype(np.float32)
+    image = photograph[None, :64, :64].astype(np.float32)
     exact, half = (style_features("vgg16", ["block3_conv1"]) for _ in range(2))
     half = in_half_precision(half)
-    a, b = (keras.ops.convert_to_numpy(keras.ops.cast(each(picture)["block3_conv1"], "float32")) for each in (exact, half))
-    assert keras.backend.standardize_dtype(half(picture)["block3_conv1"].dtype) == "bfloat16"
+    a, b = (keras.ops.convert_to_numpy(keras.ops.cast(each(image)["block3_conv1"], "float32")) for each in (exact, half))
+    assert keras.backend.standardize_dtype(half(image)["block3_conv1"].dtype) == "bfloat16"
     assert 0 < np.abs(a - b).mean() < 0.02 * a.mean()
     assert half.layers[1].compute_dtype == "float32"
 

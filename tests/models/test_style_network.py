@@ -10,9 +10,9 @@ from visionkit.errors import UserError
 from visionkit.models.style_network import MULTIPLE, SMALLEST, style_network
 
 
-def painted(model: keras.Model, picture: np.ndarray, shares=(1.0,)) -> np.ndarray:
-    shares = np.broadcast_to(np.array(shares, "float32"), (len(picture), len(shares)))
-    return ops.convert_to_numpy(model([picture.astype("float32"), shares], training=False))
+def painted(model: keras.Model, image: np.ndarray, shares=(1.0,)) -> np.ndarray:
+    shares = np.broadcast_to(np.array(shares, "float32"), (len(image), len(shares)))
+    return ops.convert_to_numpy(model([image.astype("float32"), shares], training=False))
 
 
 @pytest.mark.parametrize("num_styles", [1, 4])
@@ -30,32 +30,32 @@ def test_its_parameters_are_those_of_the_paper(num_styles):
 
 
 @pytest.mark.parametrize("sides", [(SMALLEST, SMALLEST), (36, 64), (100, 44)])
-def test_pictures_of_any_sides_keep_them(rng, sides):
+def test_images_of_any_sides_keep_them(rng, sides):
     assert all(side % MULTIPLE == 0 for side in sides)
     answer = painted(small_network(), rng.uniform(0, 255, (2, *sides, 3)), (1, 0))
     assert answer.shape == (2, *sides, 3) and answer.min() >= 0 and answer.max() <= 255 and answer.dtype == np.float32
 
 
-def test_a_picture_of_one_color_has_no_frame():
+def test_a_image_of_one_color_has_no_frame():
     """A border of zeros would be seen."""
     answer = painted(small_network(), np.full((1, 48, 64, 3), 90), (0.5, 0.5))
     np.testing.assert_allclose(answer, np.broadcast_to(answer[:, 24:25, 32:33], answer.shape), atol=0.05)
 
 
-def test_styles_are_each_other_and_pictures_do_not_see_each_other(rng):
-    model, pictures = small_network(), rng.uniform(0, 255, (2, 32, 40, 3)).astype("float32")
-    first, second = painted(model, pictures, (1, 0)), painted(model, pictures, (0, 1))
+def test_styles_are_each_other_and_images_do_not_see_each_other(rng):
+    model, images = small_network(), rng.uniform(0, 255, (2, 32, 40, 3)).astype("float32")
+    first, second = painted(model, images, (1, 0)), painted(model, images, (0, 1))
     assert np.abs(first - second).mean() > 1
-    mixed = ops.convert_to_numpy(model([pictures, np.eye(2, dtype="float32")], training=False))
+    mixed = ops.convert_to_numpy(model([images, np.eye(2, dtype="float32")], training=False))
     np.testing.assert_allclose(mixed, [first[0], second[1]], atol=0.05)
 
 
 def test_every_weight_has_a_gradient(rng):
     import tensorflow as tf
 
-    model, picture = small_network(), tf.constant(rng.uniform(0, 255, (1, 32, 32, 3)), tf.float32)
+    model, image = small_network(), tf.constant(rng.uniform(0, 255, (1, 32, 32, 3)), tf.float32)
     with tf.GradientTape() as tape:
-        loss = tf.reduce_sum(tf.square(model([picture, tf.constant([[0.5, 0.5]])])))
+        loss = tf.reduce_sum(tf.square(model([image, tf.constant([[0.5, 0.5]])])))
     for weight, gradient in zip(
         model.trainable_variables, tape.gradient(loss, [each.value for each in model.trainable_variables]), strict=True
     ):
@@ -63,13 +63,13 @@ def test_every_weight_has_a_gradient(rng):
 
 
 def test_it_comes_back_from_files(rng, tmp_path):
-    model, picture = small_network(), rng.uniform(0, 255, (1, 32, 36, 3))
+    model, image = small_network(), rng.uniform(0, 255, (1, 32, 36, 3))
     model.save(tmp_path / "m.keras")
     model.save_weights(tmp_path / "m.weights.h5")
     options = {"num_styles": 2, "filters": 4, "num_residuals": 1}
     others = [keras.saving.load_model(tmp_path / "m.keras")]
     others += [style_network(weights=tmp_path / name, **options) for name in ("m.keras", "m.weights.h5")]
     for other in others:
-        np.testing.assert_allclose(painted(other, picture, (0.3, 0.7)), painted(model, picture, (0.3, 0.7)), atol=1e-3)
+        np.testing.assert_allclose(painted(other, image, (0.3, 0.7)), painted(model, image, (0.3, 0.7)), atol=1e-3)
     with pytest.raises(UserError, match="no such file"):
         style_network(weights=tmp_path / "none.keras")

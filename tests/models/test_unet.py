@@ -43,7 +43,7 @@ def test_the_papers_parameters():
     assert unet(style=PAPER).count_params() == count
 
 
-@pytest.mark.parametrize("shape", [(32, 2), (32, 16, 1), (8, 16, 8, 1)], ids=["signal", "picture", "volume"])
+@pytest.mark.parametrize("shape", [(32, 2), (32, 16, 1), (8, 16, 8, 1)], ids=["signal", "image", "volume"])
 @pytest.mark.parametrize("style", [Style(), Style(up="resize", attention=True, dropout=0.1)], ids=["plain", "other"])
 def test_every_rank_and_style_answers_at_the_inputs_size(shape, style):
     model = unet(shape, 3, filters=TINY, style=style)

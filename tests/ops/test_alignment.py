@@ -98,7 +98,7 @@ def test_the_references_are_faces_and_cannot_be_changed():
         MTCNN_POINTS[0] = 0
 
 
-def test_points_in_place_leave_the_picture_as_it_is(rng):
+def test_points_in_place_leave_the_image_as_it_is(rng):
     """All but the last row and column, whose next neighbors are outside."""
     pixels = rng.integers(0, 256, (CHIP, CHIP, 3), dtype=np.uint8)
     middle = MTCNN_POINTS - 0.5  # of the chip is between its pixels 74 and 75; of the square, at 75
@@ -133,7 +133,7 @@ def test_to_the_bit_as_the_loop(rng, degrees, scale, shift, size):
     )
 
 
-def test_outside_the_picture_is_black():
+def test_outside_the_image_is_black():
     white = np.full((60, 60, 3), 255, np.uint8)
     assert not aligned_chip(white, MTCNN_POINTS + 1000, MTCNN_POINTS).any()
     assert not aligned_chip(white, MTCNN_POINTS * 9 - 10_000, MTCNN_POINTS).any()
@@ -144,7 +144,7 @@ def test_outside_the_picture_is_black():
 
 
 @pytest.mark.parametrize("times", [2, 3, 8])
-def test_a_larger_picture_gives_the_same_chip(photograph, times):
+def test_a_larger_image_gives_the_same_chip(photograph, times):
     photograph = cv2.GaussianBlur(photograph, (0, 0), 1)  # without it, bilinear sampling itself takes details away
     points = turned(MTCNN_POINTS, 12, 1.0, (180, 30))
     chip = aligned_chip(photograph, points, MTCNN_POINTS).astype(int)

@@ -1,4 +1,4 @@
-"""Colors given to another picture: means, covariances and luminances against NumPy's own."""
+"""Colors given to another image: means, covariances and luminances against NumPy's own."""
 
 import numpy as np
 import pytest
@@ -11,7 +11,7 @@ FUNCTIONS = (match_colors, match_luminance, with_colors_of)
 
 
 def muted(rng, mean, deviations, size=(60, 80)):
-    """A picture of correlated colors, far enough from black and white that nothing is cut off."""
+    """An image of correlated colors, far enough from black and white that nothing is cut off."""
     mixed = rng.normal(size=(*size, 3)) * deviations @ np.linalg.qr(rng.normal(size=(3, 3)))[0]
     return np.rint(mixed.clip(-40, 40) + mean).astype(np.uint8)
 
@@ -28,7 +28,7 @@ def to_yiq(pixels):
 
 @pytest.mark.parametrize("function", FUNCTIONS)
 @pytest.mark.parametrize("shape", [(0, 5, 3), (5, 0, 3)])
-def test_a_picture_without_pixels_is_told(function, shape, photograph):
+def test_a_image_without_pixels_is_told(function, shape, photograph):
     for pair in ((np.zeros(shape, np.uint8), photograph), (photograph, np.zeros(shape, np.uint8))):
         with pytest.raises(ValueError, match="at least one"):
             function(*pair)
@@ -43,48 +43,48 @@ def test_other_pixels_are_told(function, other):
 
 @pytest.mark.parametrize("function", FUNCTIONS)
 def test_one_pixel_takes_what_it_can(function):
-    picture, like = np.uint8([[[10, 200, 30]]]), np.uint8([[[90, 80, 120]]])
-    answer = function(picture, like)
+    image, like = np.uint8([[[10, 200, 30]]]), np.uint8([[[90, 80, 120]]])
+    answer = function(image, like)
     assert answer.shape == (1, 1, 3) and answer.dtype == np.uint8
     expected = {
         match_colors: like[0, 0],
         match_luminance: np.full(3, np.rint(like[0, 0] @ SHARES)),
-        with_colors_of: np.rint(like[0, 0] + (picture[0, 0] - like[0, 0].astype(float)) @ SHARES),
+        with_colors_of: np.rint(like[0, 0] + (image[0, 0] - like[0, 0].astype(float)) @ SHARES),
     }
     np.testing.assert_array_equal(answer[0, 0], expected[function])
 
 
 def test_mean_and_covariance_become_those_of_the_other(rng):
-    picture, like = muted(rng, (130, 90, 150), (3, 9, 4)), muted(rng, (100, 140, 120), (12, 5, 2), (33, 20))
-    answer = match_colors(picture, like)
-    assert answer.shape == picture.shape and answer.dtype == np.uint8
+    image, like = muted(rng, (130, 90, 150), (3, 9, 4)), muted(rng, (100, 140, 120), (12, 5, 2), (33, 20))
+    answer = match_colors(image, like)
+    assert answer.shape == image.shape and answer.dtype == np.uint8
     for mine, theirs in zip(statistics(answer), statistics(like), strict=True):
         np.testing.assert_allclose(mine, theirs, atol=0.35)  # rounding to whole levels adds a variance of 1/12
 
 
 def test_the_map_is_the_one_of_the_symmetric_roots(rng):
-    picture, like = muted(rng, (130, 90, 150), (3, 9, 4)), muted(rng, (100, 140, 120), (12, 5, 2))
-    (mean, covariance), (other_mean, other_covariance) = statistics(picture), statistics(like)
+    image, like = muted(rng, (130, 90, 150), (3, 9, 4)), muted(rng, (100, 140, 120), (12, 5, 2))
+    (mean, covariance), (other_mean, other_covariance) = statistics(image), statistics(like)
     matrix = scipy.linalg.sqrtm(other_covariance) @ np.linalg.inv(scipy.linalg.sqrtm(covariance))
-    expected = np.rint((picture - mean) @ matrix.T + other_mean)
-    assert np.abs(match_colors(picture, like) - expected).max() <= 1
+    expected = np.rint((image - mean) @ matrix.T + other_mean)
+    assert np.abs(match_colors(image, like) - expected).max() <= 1
 
 
 def test_colors_come_back(rng):
-    picture, like = muted(rng, (130, 90, 150), (8, 9, 7)), muted(rng, (100, 140, 120), (9, 7, 12))
-    back = match_colors(match_colors(picture, like), picture)
-    assert np.abs(back.astype(int) - picture).max() <= 2
-    np.testing.assert_array_equal(match_colors(picture, picture), picture)
+    image, like = muted(rng, (130, 90, 150), (8, 9, 7)), muted(rng, (100, 140, 120), (9, 7, 12))
+    back = match_colors(match_colors(image, like), image)
+    assert np.abs(back.astype(int) - image).max() <= 2
+    np.testing.assert_array_equal(match_colors(image, image), image)
 
 
 def test_what_is_beyond_black_and_white_is_cut_off():
-    picture = np.repeat(np.uint8([[0] * 9 + [255]])[..., None], 3, axis=2)
+    image = np.repeat(np.uint8([[0] * 9 + [255]])[..., None], 3, axis=2)
     like = np.repeat(np.uint8([[0, 255]])[..., None], 3, axis=2)
-    answer = match_colors(picture, like)
+    answer = match_colors(image, like)
     assert answer[0, 0, 0] == round(127.5 - 127.5 / 3) and answer[0, 9, 0] == 255
 
 
-def test_a_grey_picture_varies_along_one_line_and_has_the_mean(rng):
+def test_a_grey_image_varies_along_one_line_and_has_the_mean(rng):
     grey = np.repeat(rng.integers(60, 180, (40, 40, 1), np.uint8), 3, axis=2)
     like = muted(rng, (140, 100, 120), (9, 5, 7))
     mean, covariance = statistics(match_colors(grey, like))
@@ -117,25 +117,25 @@ def test_one_color_becomes_the_mean_and_the_like_of_one_color_is_it(photograph):
 
 
 def test_luminance_gets_mean_and_deviation_of_the_other(rng):
-    picture, like = muted(rng, (130, 90, 150), (3, 9, 4)), muted(rng, (100, 140, 120), (12, 5, 2), (33, 20))
-    answer = match_luminance(picture, like)
-    assert answer.shape == picture.shape and answer.dtype == np.uint8 and not np.ptp(answer, axis=2).any()
+    image, like = muted(rng, (130, 90, 150), (3, 9, 4)), muted(rng, (100, 140, 120), (12, 5, 2), (33, 20))
+    answer = match_luminance(image, like)
+    assert answer.shape == image.shape and answer.dtype == np.uint8 and not np.ptp(answer, axis=2).any()
     assert answer[..., 0].mean() == pytest.approx((like @ SHARES).mean(), abs=0.1)
     assert answer[..., 0].std() == pytest.approx((like @ SHARES).std(), rel=0.02)
-    assert np.corrcoef(answer[..., 0].ravel(), (picture @ SHARES).ravel())[0, 1] > 0.99
+    assert np.corrcoef(answer[..., 0].ravel(), (image @ SHARES).ravel())[0, 1] > 0.99
 
 
 def test_a_deviation_of_zero_scales_nothing(rng):
-    picture, one = muted(rng, (130, 90, 150), (3, 9, 4)), np.full((4, 4, 3), (119, 121, 113), np.uint8)
-    shifted = (picture @ SHARES) + one[0, 0] @ SHARES - (picture @ SHARES).mean()
-    assert np.abs(match_luminance(picture, one)[..., 0] - shifted).max() < 0.51
-    np.testing.assert_array_equal(match_luminance(one, picture), np.full(one.shape, np.rint((picture @ SHARES).mean())))
+    image, one = muted(rng, (130, 90, 150), (3, 9, 4)), np.full((4, 4, 3), (119, 121, 113), np.uint8)
+    shifted = (image @ SHARES) + one[0, 0] @ SHARES - (image @ SHARES).mean()
+    assert np.abs(match_luminance(image, one)[..., 0] - shifted).max() < 0.51
+    np.testing.assert_array_equal(match_luminance(one, image), np.full(one.shape, np.rint((image @ SHARES).mean())))
 
 
 def test_luminance_of_one_and_chroma_of_the_other(rng):
-    picture, colored = muted(rng, (130, 90, 150), (8, 9, 7)), muted(rng, (100, 140, 120), (9, 7, 12))
-    answer = to_yiq(with_colors_of(picture, colored))
-    np.testing.assert_allclose(answer[..., 0], to_yiq(picture)[..., 0], atol=0.6)
+    image, colored = muted(rng, (130, 90, 150), (8, 9, 7)), muted(rng, (100, 140, 120), (9, 7, 12))
+    answer = to_yiq(with_colors_of(image, colored))
+    np.testing.assert_allclose(answer[..., 0], to_yiq(image)[..., 0], atol=0.6)
     np.testing.assert_allclose(answer[..., 1:], to_yiq(colored)[..., 1:], atol=0.9)
 
 
@@ -147,12 +147,12 @@ def test_its_own_colors_change_nothing_and_grey_ones_make_grey(photograph):
 
 def test_luminance_stays_where_the_color_is_too_strong(rng):
     """Pure colors on any luminance: hue stays, too, as far as whole levels can hold it."""
-    picture, colored = (rng.integers(0, 256, (50, 50, 3), np.uint8) for _ in range(2))
+    image, colored = (rng.integers(0, 256, (50, 50, 3), np.uint8) for _ in range(2))
     colored[:25] = (0, 0, 255)
-    picture[0, :2] = [[0], [255]]
-    answer = with_colors_of(picture, colored)
-    np.testing.assert_allclose(answer @ SHARES, picture @ SHARES, atol=0.6)
-    np.testing.assert_array_equal(answer[0, :2], picture[0, :2])
+    image[0, :2] = [[0], [255]]
+    answer = with_colors_of(image, colored)
+    np.testing.assert_allclose(answer @ SHARES, image @ SHARES, atol=0.6)
+    np.testing.assert_array_equal(answer[0, :2], image[0, :2])
     chroma, wanted = to_yiq(answer)[..., 1:].reshape(-1, 2), to_yiq(colored)[..., 1:].reshape(-1, 2)
     turned = chroma[:, 0] * wanted[:, 1] - chroma[:, 1] * wanted[:, 0]
     assert np.abs(turned / np.hypot(*wanted.T).clip(1)).max() < 1

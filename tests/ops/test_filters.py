@@ -53,12 +53,12 @@ def test_scikit_image_has_twice_the_values(name, photograph):
 
 @pytest.mark.parametrize("shape", [(3, 3), (1, 5), (5, 3)])
 def test_any_kernel_is_correlated_as_scipy_does_it(shape, rng):
-    picture, kernel = rng.normal(size=(9, 11)), rng.normal(size=shape)
-    whole = scipy.ndimage.correlate(picture, kernel, mode="reflect")
-    np.testing.assert_allclose(correlate(picture, kernel), whole, rtol=1e-6, atol=1e-9)
+    image, kernel = rng.normal(size=(9, 11)), rng.normal(size=shape)
+    whole = scipy.ndimage.correlate(image, kernel, mode="reflect")
+    np.testing.assert_allclose(correlate(image, kernel), whole, rtol=1e-6, atol=1e-9)
     rows, columns = (side // 2 for side in shape)
     inside = whole[rows : 9 - rows, columns : 11 - columns]
-    np.testing.assert_allclose(correlate(picture, kernel, "valid"), inside, rtol=1e-6, atol=1e-9)
+    np.testing.assert_allclose(correlate(image, kernel, "valid"), inside, rtol=1e-6, atol=1e-9)
 
 
 def test_ranks_channels_and_dtypes(photograph):

@@ -9,7 +9,7 @@ from visionkit.ops.gram import gram, mean_gram
 
 
 def by_loops(features: np.ndarray, weights: np.ndarray | None = None) -> np.ndarray:
-    """``A A^T`` of each picture, with ``A`` of channels times positions."""
+    """``A A^T`` of each image, with ``A`` of channels times positions."""
     answers = []
     for number, maps in enumerate(features):
         a = maps.reshape(-1, maps.shape[-1]).T.astype(np.float64)
@@ -20,7 +20,7 @@ def by_loops(features: np.ndarray, weights: np.ndarray | None = None) -> np.ndar
 
 
 @pytest.mark.parametrize("function", [gram, mean_gram])
-def test_no_pictures_and_no_positions(function):
+def test_no_images_and_no_positions(function):
     assert function(np.zeros((0, 4, 5, 3), "float32")).shape == (0, 3, 3)
     np.testing.assert_array_equal(function(np.zeros((2, 0, 5, 3), "float32")), np.zeros((2, 3, 3)))
     np.testing.assert_array_equal(function(np.ones((1, 2, 2, 3), "float32"), np.zeros((1, 2, 2))), np.zeros((1, 3, 3)))
@@ -36,7 +36,7 @@ def test_two_positions_by_hand():
 
 @pytest.mark.parametrize("weighted", [0, 1, 2])
 def test_they_are_those_of_loops(rng, weighted):
-    """Without weights, with the same for both pictures, with some for each."""
+    """Without weights, with the same for both images, with some for each."""
     features = rng.normal(0, 3, (2, 4, 3, 5)).astype("float32")
     weights = rng.random((weighted, 4, 3)).astype("float32") if weighted else None
     answer = gram(features, weights)

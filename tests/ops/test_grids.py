@@ -30,7 +30,7 @@ def test_decoding_by_hand():
     st.tuples(*[st.floats(0.05, 0.9)] * 2),
 )
 def test_what_a_slot_can_say_comes_back(grid, place, within, ratio, anchor):
-    """Also of centers in the neighboring cell, and of sides beyond the picture."""
+    """Also of centers in the neighboring cell, and of sides beyond the image."""
     cell = np.floor(np.array(place) * (np.array(grid) - 1e-6))
     center, sides = (cell + within) / grid, np.array(ratio) * anchor / grid
     box = np.concatenate([center - sides / 2, center + sides / 2])[None].astype("float32")

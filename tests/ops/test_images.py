@@ -1,4 +1,4 @@
-"""What the accelerator does to a batch, against what the processor does to each picture."""
+"""What the accelerator does to a batch, against what the processor does to each image."""
 
 import keras
 import numpy as np
@@ -13,7 +13,7 @@ from visionkit.ops import images as image_ops
 STRONG = Augmentation("all", flip=0.5, color=0.4, pca=0.3, erase=0.5)
 
 
-def pictures(rng, number: int) -> np.ndarray:
+def make_images(rng, number: int) -> np.ndarray:
     return rng.integers(0, 256, (number, 12, 16, 3)).astype(np.uint8)
 
 
@@ -24,14 +24,14 @@ def test_an_empty_batch_stays_empty():
 
 
 def test_nothing_drawn_changes_nothing(rng):
-    images = pictures(rng, 2)
-    drawn = pixelwise.draw(np.ones((2, pixelwise.NUM_DRAWN)), Augmentation("none"))
+    images = make_images(rng, 2)
+    drawn = pixelwise.pixel_params(np.ones((2, pixelwise.NUM_DRAWN)), Augmentation("none"))
     np.testing.assert_array_equal(BatchAugmentation()({"image": images, **drawn._asdict()}), images)
 
 
 def test_the_device_does_what_the_processor_does(rng):
-    images = pictures(rng, 32)
-    drawn = pixelwise.draw(rng.random((32, pixelwise.NUM_DRAWN)), STRONG)
+    images = make_images(rng, 32)
+    drawn = pixelwise.pixel_params(rng.random((32, pixelwise.NUM_DRAWN)), STRONG)
     ours = np.stack([pixelwise.apply(image, drawn, row) for row, image in enumerate(images)])
     theirs = keras.ops.convert_to_numpy(BatchAugmentation()({"image": images, **drawn._asdict()}))
     assert np.abs(ours - theirs).max() <= 1  # the processor rounds to whole levels
@@ -40,8 +40,8 @@ def test_the_device_does_what_the_processor_does(rng):
 
 @pytest.mark.parametrize("kind", ["mixup", "cutmix"])
 def test_mixing_on_the_device_is_mixing_on_the_processor(rng, kind):
-    images = pictures(rng, 8)
-    mixture = mixing.draw(kind, 8, rng)
+    images = make_images(rng, 8)
+    mixture = mixing.sample_mixture(kind, 8, rng)
     ours = mixing.mix(images, mixture)
     theirs = keras.ops.convert_to_numpy(image_ops.mix(images.astype(np.float32), *mixture))
     assert np.abs(ours - theirs).max() <= 1
@@ -50,7 +50,7 @@ def test_mixing_on_the_device_is_mixing_on_the_processor(rng, kind):
 
 def test_a_model_that_augments_shares_its_weights(rng, small_classifier):
     images = rng.integers(0, 256, (4, 32, 32, 3)).astype(np.uint8)
-    drawn = pixelwise.draw(np.ones((4, pixelwise.NUM_DRAWN)), Augmentation("none"))
+    drawn = pixelwise.pixel_params(np.ones((4, pixelwise.NUM_DRAWN)), Augmentation("none"))
     model = augmented(small_classifier, mixes=False)
     assert {id(weight) for weight in model.weights} == {id(weight) for weight in small_classifier.weights}
     batch = {"image": images, **drawn._asdict()}

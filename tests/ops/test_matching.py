@@ -14,7 +14,7 @@ def boxes_at(*centers_and_sides):
 
 
 def slots_of(boxes, classes, anchors, grid):
-    """By a loop: the set of (picture, row, column, anchor, object)."""
+    """By a loop: the set of (image, row, column, anchor, object)."""
     found, columns, rows = set(), *grid
     for n in range(len(boxes)):
         for m in range(len(boxes[n])):
@@ -47,7 +47,7 @@ def found_by_assign(boxes, classes, anchors, grid):
     return {(*map(int, place), int(m)) for place, m in zip(places, objects, strict=True)}
 
 
-def test_pictures_without_objects():
+def test_images_without_objects():
     boxes, classes = np.zeros((2, 3, 4), "float32"), np.full((2, 3), -1, "int32")
     fits = fitting(boxes, ANCHORS)
     given_slots = assign(boxes, classes, fits, (4, 4))
@@ -72,7 +72,7 @@ def test_objects_at_the_border_keep_a_cell(center, cells):
     assert {place[1:3] for place in found} == cells
 
 
-@pytest.mark.parametrize("side", [1e-4, 3.0], ids=["far smaller than a cell", "larger than the picture"])
+@pytest.mark.parametrize("side", [1e-4, 3.0], ids=["far smaller than a cell", "larger than the image"])
 def test_what_fits_no_anchor_is_given_to_the_nearest(side):
     found = found_by_assign(boxes_at((0.3, 0.3, side, side)), np.zeros((1, 1), "int32"), ANCHORS, (4, 4))
     assert {place[3] for place in found} == {0 if side < 0.1 else 1}

@@ -13,7 +13,7 @@ from visionkit.ops import nms
 
 
 def found(boxes, scores, **options) -> list[list[tuple]]:
-    """Of each picture the rows (box, score, class) that are not padding."""
+    """Of each image the rows (box, score, class) that are not padding."""
     answer = nms.Detections(*map(ops.convert_to_numpy, nms.class_wise_nms(boxes, scores, **options)))
     assert answer.classes.dtype == np.int32 and answer.boxes.dtype == answer.scores.dtype == np.float32
     rows = options.get("max_detections", 300)
@@ -21,12 +21,12 @@ def found(boxes, scores, **options) -> list[list[tuple]]:
     padding = answer.classes < 0
     assert not answer.boxes[padding].any() and not answer.scores[padding].any() and np.all(answer.classes[padding] == -1)
     assert np.all(np.diff(padding.astype(int), axis=1) >= 0)
-    pictures = zip(*answer, ~padding, strict=True)
-    return [[(tuple(b), s, c) for b, s, c in zip(*(part[keep] for part in parts), strict=True)] for *parts, keep in pictures]
+    images = zip(*answer, ~padding, strict=True)
+    return [[(tuple(b), s, c) for b, s, c in zip(*(part[keep] for part in parts), strict=True)] for *parts, keep in images]
 
 
 def reference(boxes, scores, score_threshold, iou_threshold=0.6, max_detections=300) -> list[tuple]:
-    """The textbook's algorithm, for one picture."""
+    """The textbook's algorithm, for one image."""
     left = [(float(s), a, c) for (a, c), s in np.ndenumerate(scores) if s > score_threshold]
     left.sort(key=lambda candidate: -candidate[0])
     rows = []
@@ -44,11 +44,11 @@ def plain_iou(a, b) -> np.float32:
     return shared / np.maximum(areas[0] + areas[1] - shared, np.float32(1e-9))
 
 
-def crowd(rng, num_pictures=2, num_anchors=40, num_classes=3):
+def crowd(rng, num_images=2, num_anchors=40, num_classes=3):
     """Boxes that overlap a lot, of all kinds of scores, no two equal."""
-    low = rng.uniform(0, 0.5, (num_pictures, num_anchors, 2))
+    low = rng.uniform(0, 0.5, (num_images, num_anchors, 2))
     boxes = np.concatenate([low, low + rng.uniform(0.1, 0.5, low.shape)], axis=-1).astype("float32")
-    shape = (num_pictures, num_anchors, num_classes)
+    shape = (num_images, num_anchors, num_classes)
     return boxes, (rng.permutation(np.prod(shape)).reshape(shape) / np.prod(shape)).astype("float32")
 
 
@@ -96,12 +96,12 @@ def test_300_objects_are_all_found_and_the_best_come_first(rng):
 def test_it_is_the_textbooks_algorithm(seed, iou_threshold, max_detections, num_classes):
     boxes, scores = crowd(np.random.default_rng(seed), num_classes=num_classes)
     options = {"score_threshold": 0.2, "iou_threshold": iou_threshold, "max_detections": max_detections}
-    expected = [reference(*picture, **options) for picture in zip(boxes, scores, strict=True)]
+    expected = [reference(*image, **options) for image in zip(boxes, scores, strict=True)]
     assert found(boxes, scores, **options) == expected
 
 
 def test_only_the_best_candidates_are_looked_at(rng):
-    boxes, scores = crowd(rng, num_pictures=1)
+    boxes, scores = crowd(rng, num_images=1)
     twenty = np.sort(scores.ravel())[-21]
     expected = found(boxes, scores, score_threshold=twenty)
     assert found(boxes, scores, score_threshold=0.0, num_candidates=20) == expected
@@ -114,11 +114,11 @@ def test_degenerate_boxes_make_no_nan(rng):
     boxes[:, 1::4] = boxes[:, 1::4, [2, 3, 0, 1]]
     scores[0, 3] = np.nan
     kept = found(boxes, scores, score_threshold=0.1)
-    assert np.isfinite([(*box, score) for picture in kept for box, score, _ in picture]).all()
+    assert np.isfinite([(*box, score) for image in kept for box, score, _ in image]).all()
 
 
-def test_a_graph_of_an_unknown_number_of_pictures(rng):
-    boxes, scores = crowd(rng, num_pictures=3)
+def test_a_graph_of_an_unknown_number_of_images(rng):
+    boxes, scores = crowd(rng, num_images=3)
     signature = [tf.TensorSpec((None, 40, 4)), tf.TensorSpec((None, 40, 3)), tf.TensorSpec(())]
     traced = tf.function(lambda b, s, t: nms.class_wise_nms(b, s, score_threshold=t, max_detections=9), signature)
     assert [tuple(part.shape) for part in traced.get_concrete_function().outputs] == [(None, 9, 4), (None, 9), (None, 9)]
@@ -132,7 +132,7 @@ def test_a_graph_of_an_unknown_number_of_pictures(rng):
 
 
 def test_it_converts_to_litert(rng, tmp_path):
-    boxes, scores = crowd(rng, num_pictures=2)
+    boxes, scores = crowd(rng, num_images=2)
 
     def as_one(both: tf.Tensor) -> tf.Tensor:
         answer = nms.class_wise_nms(both[..., :4], both[..., 4:], score_threshold=0.2, max_detections=25)

@@ -48,20 +48,18 @@ def test_smoke_needs_nothing_and_the_exported_model_has_exactly_the_recipes_accu
 def test_a_folder_of_idx_files_is_read_and_its_mirror_images_are_asked_for(run, tmp_path, rng):
     data, out = write_idx_folder(tmp_path / "idx", rng, side=20), tmp_path / "run"
     status, printed, _ = run("--data", data, "--epochs", "1", "--flip", "yes", "--out", out)
-    assert status == 0 and "6 training and 3 validation pictures" in printed
-    assert visionkit.load(out).facts["flips"] and set(metrics_of(out)) == {"accuracy", "seconds"}
+    assert status == 0 and "6 training and 3 validation images" in printed
+    assert visionkit.load(out).metadata["flips"] and set(metrics_of(out)) == {"accuracy", "seconds"}
 
 
-def test_pictures_in_files_are_trained_on_and_broken_ones_named(run, tmp_path):
+def test_images_in_files_are_trained_on_and_broken_ones_named(run, tmp_path):
     write_classes(tmp_path / "data" / "train", {"blue": 8, "red": 8})
     write_classes(tmp_path / "data" / "val", {"blue": 3, "red": 3}, seed=1)
     (tmp_path / "data" / "train" / "red" / "empty.jpg").touch()
     out = tmp_path / "run"
     arguments = ["--model", "resnet8", "--size", "32", "--batch-size", "8", "--epochs", "2", "--out", out]
     status, printed, _ = run("--data", tmp_path / "data", *arguments)
-    assert (
-        status == 0 and "16 training and 6 validation pictures" in printed and "empty.jpg" in (out / "report.html").read_text()
-    )
+    assert status == 0 and "16 training and 6 validation images" in printed and "empty.jpg" in (out / "report.html").read_text()
 
 
 def test_a_study_that_is_killed_within_its_second_network_ends_with_all_of_them(run, tmp_path):

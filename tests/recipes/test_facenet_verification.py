@@ -15,7 +15,7 @@ from visionkit.metrics import verification
 from visionkit.tasks.embedding import train as embedding_phase
 
 RECIPE = Path(__file__).parents[2] / "recipes" / "facenet_verification.py"
-QUICK = ("--size", 32, "--people", 3, "--pictures", 2, "--dimensions", 16, "--smoke")
+QUICK = ("--size", 32, "--people", 3, "--images", 2, "--dimensions", 16, "--smoke")
 
 
 @pytest.fixture
@@ -25,7 +25,7 @@ def run(program):
 
 @pytest.fixture(scope="module")
 def people(tmp_path_factory) -> Path:
-    return make_face_demo(tmp_path_factory.mktemp("data") / "people", num_train=5, num_val=4, pictures=4)
+    return make_face_demo(tmp_path_factory.mktemp("data") / "people", num_train=5, num_val=4, images=4)
 
 
 def test_smoke_needs_nothing_says_that_faces_are_synthetic_and_the_bundle_has_the_measured_distances(run, program, tmp_path):
@@ -48,24 +48,24 @@ def test_smoke_needs_nothing_says_that_faces_are_synthetic_and_the_bundle_has_th
     distances = np.linalg.norm(embeddings[first] - embeddings[second], axis=1)
     found = verification.measure(distances, labels[first] == labels[second])
     assert found.auc == pytest.approx(metrics["auc"], abs=1e-9)
-    assert visionkit.load(out).facts["threshold"] == metrics["threshold"]
+    assert visionkit.load(out).metadata["threshold"] == metrics["threshold"]
 
 
 @pytest.mark.parametrize("options", [("--loss", "arcface"), ("--loss", "contrastive"), ("--mining", "hard", "--no-mirror")])
 def test_other_losses_and_own_people(run, people, tmp_path, options):
     done = run("--data", people, "--out", tmp_path / "run", *QUICK, *options)
     assert done.returncode == 0, done.stderr
-    assert "of 5 people, and 16 validation pictures of 4 others" in done.stdout
+    assert "of 5 people, and 16 validation images of 4 others" in done.stdout
     assert "synthetic" not in (tmp_path / "run" / "report.html").read_text().split("<h2>")[0].replace("synthetic_", "")
 
 
 def test_pairs_of_lfw_are_measured_where_they_are_named(run, people, tmp_path):
-    """Its people are found by their folders; pictures that are not there are told."""
+    """Its people are found by their folders; images that are not there are told."""
     flat = tmp_path / "flat"
     for person in sorted((people / "val").iterdir()) + sorted((people / "train").iterdir()):
         (flat / person.name).mkdir(parents=True)
-        for number, picture in enumerate(sorted(person.iterdir()), start=1):
-            (flat / person.name / f"{person.name}_{number:04d}.png").write_bytes(picture.read_bytes())
+        for number, image in enumerate(sorted(person.iterdir()), start=1):
+            (flat / person.name / f"{person.name}_{number:04d}.png").write_bytes(image.read_bytes())
     names = sorted(child.name for child in flat.iterdir())
     same = [f"{name}\t1\t2" for name in names[:4]]
     different = [f"{one}\t1\t{other}\t2" for one, other in pairwise(names[:5])]

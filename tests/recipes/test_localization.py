@@ -25,9 +25,9 @@ def metrics_of(done, out: Path) -> dict[str, float]:
     return metrics
 
 
-def test_an_object_and_landmarks_need_nothing_and_their_models_answer_raw_pictures(run, tmp_path):
-    pictures = tf.zeros((2, 70, 90, 3), tf.uint8)
-    encoded = tf.stack([tf.io.encode_png(pictures[0]), tf.io.encode_png(pictures[0, :40])])
+def test_an_object_and_landmarks_need_nothing_and_their_models_answer_raw_images(run, tmp_path):
+    images = tf.zeros((2, 70, 90, 3), tf.uint8)
+    encoded = tf.stack([tf.io.encode_png(images[0]), tf.io.encode_png(images[0, :40])])
     for step, names in (
         ("object", {"mean_iou", "accuracy", "presence_accuracy"}),
         ("landmarks", {"median_error", "median_error_of_the_mean_shape"}),
@@ -36,7 +36,7 @@ def test_an_object_and_landmarks_need_nothing_and_their_models_answer_raw_pictur
         done = run("--smoke", "--step", step, "--out", out, "--epochs", "1")
         assert names <= set(metrics_of(done, out))
         model = tf.saved_model.load(str(out / "model"))
-        answers = [model.serve_images(pictures), model.serve_encoded(encoded)]
+        answers = [model.serve_images(images), model.serve_encoded(encoded)]
         for answer in answers:
             shapes = {name: tuple(value.shape) for name, value in answer.items()}
             assert (

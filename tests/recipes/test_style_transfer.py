@@ -1,4 +1,4 @@
-"""The recipe for style transfer as a person runs it: built-in pictures, a network, an interruption, bad input."""
+"""The recipe for style transfer as a person runs it: built-in images, a network, an interruption, bad input."""
 
 import json
 import re
@@ -30,7 +30,7 @@ def photo(tmp_path) -> Path:
     return tmp_path / "photo.png"
 
 
-def test_smoke_needs_nothing_and_its_bundle_paints_other_pictures(run, program, tmp_path, photo):
+def test_smoke_needs_nothing_and_its_bundle_paints_other_images(run, program, tmp_path, photo):
     out = tmp_path / "run"
     done = run("--smoke", "--out", out, "--gif")
     assert done.returncode == 0, done.stderr
@@ -47,7 +47,7 @@ def test_smoke_needs_nothing_and_its_bundle_paints_other_pictures(run, program, 
 
 
 def test_a_folder_trains_a_network_that_paints_in_both_styles(run, tmp_path, class_folders, photo):
-    (class_folders / "blue" / "+broken.jpg").write_bytes(b"no picture")
+    (class_folders / "blue" / "+broken.jpg").write_bytes(b"no image")
     out = tmp_path / "run"
     done = run(photo, "woodcut", photo, "--data", class_folders, "--smoke", "--temporal", 5, "--out", out)
     assert done.returncode == 0, done.stderr
@@ -64,11 +64,11 @@ def test_a_folder_trains_a_network_that_paints_in_both_styles(run, tmp_path, cla
     assert "not trained on" in page and "one pass" in page and "+broken.jpg" in page
 
 
-def test_an_interrupted_run_leaves_a_picture_and_goes_on(run, tmp_path, photo, monkeypatch):
+def test_an_interrupted_run_leaves_a_image_and_goes_on(run, tmp_path, photo, monkeypatch):
     out, descend = tmp_path / "run", descent._lbfgs
 
-    def interrupted(objective, picture, steps, rate, tell, first, state):
-        descend(objective, picture, 2, rate, tell, first, state)
+    def interrupted(objective, image, steps, rate, tell, first, state):
+        descend(objective, image, 2, rate, tell, first, state)
         raise KeyboardInterrupt
 
     monkeypatch.setattr(descent, "_lbfgs", interrupted)
@@ -94,7 +94,7 @@ def test_an_interrupted_run_leaves_a_picture_and_goes_on(run, tmp_path, photo, m
         (("cat", "--content-layer", "block9"), "no layer 'block9'"),
         (("cat", "--data", "nowhere"), "--data nowhere: no such folder|nowhere: no such folder"),
         (("cat", "--size", 3), "--size 3: expected at least 16"),
-        (("cat", "--data", ".", "--colors", "luminance"), "--colors luminance is for painting one picture"),
+        (("cat", "--data", ".", "--colors", "luminance"), "--colors luminance is for painting one image"),
     ],
 )
 def test_bad_input_ends_in_one_line(run, tmp_path, monkeypatch, arguments, says):

@@ -28,7 +28,7 @@ def run(program):
 
 @pytest.fixture(scope="module")
 def data(tmp_path_factory) -> Path:
-    """Twelve training and eight validation pictures of two classes, and three broken files."""
+    """Twelve training and eight validation images of two classes, and three broken files."""
     folder = tmp_path_factory.mktemp("data")
     write_classes(folder / "train", {"blue sky": 6, "red": 6})
     write_classes(folder / "val", {"blue sky": 4, "red": 4}, seed=1)
@@ -51,7 +51,7 @@ def quick(tmp_path_factory) -> list[str]:
 def finished(data, quick, tmp_path_factory) -> tuple[Path, str]:
     """A whole run through all three approaches: its folder, and what it printed."""
     out = tmp_path_factory.mktemp("runs") / "run"
-    command = [sys.executable, RECIPE, "--data", data, "--out", out, "--thaw", "all", *quick]
+    command = [sys.executable, RECIPE, "--data", data, "--out", out, "--unfreeze", "all", *quick]
     done = subprocess.run(list(map(str, command)), capture_output=True, text=True, check=False)
     assert done.returncode == 0, done.stderr
     return out, done.stdout
@@ -84,7 +84,7 @@ def test_skipped_files_are_named_counted_and_in_the_report(finished):
     for name in ("empty.jpg", "text.jpg", "cut.jpg"):
         assert name in page and name in printed
     assert "3 files could not be used" in page
-    assert "12 training and 8 validation pictures of 2 classes" in printed
+    assert "12 training and 8 validation images of 2 classes" in printed
 
 
 def test_the_exported_model_has_exactly_the_recipes_accuracy(program, finished, data):
@@ -119,7 +119,7 @@ def kill_when(command: list, happened: Callable[[], bool]) -> None:
 
 def test_killed_with_9_again_and_again_a_run_ends_as_if_nothing_had_been(run, quick, finished, data, tmp_path):
     out = tmp_path / "run"
-    start = [sys.executable, RECIPE, "--data", data, "--out", out, "--thaw", "all", *quick]
+    start = [sys.executable, RECIPE, "--data", data, "--out", out, "--unfreeze", "all", *quick]
     resume = [sys.executable, RECIPE, "--resume", out]
     kill_when(start, lambda: (out / "plan.json").is_file())
     kill_when(resume, lambda: (out / "history.csv").is_file() and ",1," in (out / "history.csv").read_text())
@@ -138,16 +138,16 @@ def test_killed_with_9_again_and_again_a_run_ends_as_if_nothing_had_been(run, qu
     assert accuracies[0] == accuracies[1]
 
 
-def test_a_start_that_failed_can_be_mended_and_a_class_without_one_sound_picture_is_left_out(run, quick, data, tmp_path):
+def test_a_start_that_failed_can_be_mended_and_a_class_without_one_sound_image_is_left_out(run, quick, data, tmp_path):
     out = tmp_path / "run"
     shutil.copytree(data, tmp_path / "data")
     (tmp_path / "data" / "train" / "broken").mkdir()
-    (tmp_path / "data" / "train" / "broken" / "a.jpg").write_text("no picture")
+    (tmp_path / "data" / "train" / "broken" / "a.jpg").write_text("no image")
     failed = run("--data", tmp_path / "data", "--out", out, "--weights", tmp_path / "nowhere.keras", *QUICK)
     assert failed.returncode == 2 and "no such file" in failed.stderr
-    done = run("--data", tmp_path / "data", "--out", out, "--thaw", "head", *quick)
+    done = run("--data", tmp_path / "data", "--out", out, "--unfreeze", "head", *quick)
     assert done.returncode == 0, done.stderr
-    assert "no training picture of broken can be read: left out" in (out / "report.html").read_text()
+    assert "no training image of broken can be read: left out" in (out / "report.html").read_text()
 
 
 @pytest.mark.parametrize(

@@ -37,7 +37,7 @@ def scene(rng, shape=(40, 48)) -> tuple[np.ndarray, np.ndarray]:
 
 
 def write_masks(folder: Path, counts=(("train", 5), ("val", 2))) -> Path:
-    """Pictures and index masks of three classes, in which a row is to be ignored."""
+    """Images and index masks of three classes, in which a row is to be ignored."""
     rng = np.random.default_rng(0)
     for split, count in counts:
         for kind in ("images", "masks"):
@@ -52,7 +52,7 @@ def write_masks(folder: Path, counts=(("train", 5), ("val", 2))) -> Path:
 
 
 def measured_by_hand(out: Path, data: Path, program, tmp_path: Path):
-    """What the masks are worth that ``visionkit predict`` writes for the validation pictures."""
+    """What the masks are worth that ``visionkit predict`` writes for the validation images."""
     done = program(CLI, "predict", out, data / "images" / "val", "--json", "--draw", tmp_path / "predicted")
     assert done.returncode == 0, done.stderr
     matrix = np.zeros((3, 3), np.int64)
@@ -81,7 +81,7 @@ def test_masks_in_a_folder_and_the_metrics_are_what_predict_writes(run, program,
     for name in ("mean_iou", "pixel_error", "pixel_accuracy"):
         assert metrics[name] == pytest.approx(getattr(expected, name), abs=1e-9)
     assert metrics["dice"] == pytest.approx(expected.foreground_dice, abs=1e-9)
-    assert visionkit.load(out).facts["metrics"]["mean_iou"] == metrics["mean_iou"]
+    assert visionkit.load(out).metadata["metrics"]["mean_iou"] == metrics["mean_iou"]
     assert "data:image/" in (out / "report.html").read_text()
 
     calls, measure_now = [], segmentation_phase.Validation
@@ -130,7 +130,7 @@ def test_polygons_of_coco_become_masks(run, tmp_path):
     out = tmp_path / "run"
     done = run("--data", tmp_path / "coco", "--out", out, *QUICK)
     assert done.returncode == 0, done.stderr
-    assert tuple(visionkit.load(out).labels) == NAMES and "3 training and 3 validation pictures" in done.stdout
+    assert tuple(visionkit.load(out).labels) == NAMES and "3 training and 3 validation images" in done.stdout
     masks = json.loads((out / "plan.json").read_text())["data"]["train"]["masks"]
     assert len(masks) == 3 and all(set(np.unique(np.asarray(Image.open(mask)))) == {0, 1, 2} for mask in masks)
 
@@ -150,7 +150,7 @@ def write_stacks(folder: Path) -> Path:
     return folder
 
 
-def test_pages_of_stacks_are_pictures_or_volumes(run, tmp_path):
+def test_pages_of_stacks_are_images_or_volumes(run, tmp_path):
     folder = write_stacks(tmp_path / "stacks")
     done = run("--data", folder, "--out", tmp_path / "pages", "--membranes", *QUICK)
     assert done.returncode == 0, done.stderr
@@ -183,7 +183,7 @@ def test_volumes_in_files_are_told_by_their_names_and_measured_as_they_are_answe
         label = np.load(folder / "val" / "labels" / f"{number}.npy")
         matrices.append(confusion(label, model.predict(folder / "val" / "images" / f"{number}.npy").mask, 2))
     together = measure(sum(matrices), ("background", "1"))
-    assert metrics["mean_iou"] == pytest.approx(together.mean_iou) and model.facts["input"] == "volume"
+    assert metrics["mean_iou"] == pytest.approx(together.mean_iou) and model.metadata["input"] == "volume"
     assert metrics["dice"] == pytest.approx(np.mean([measure(each, ("background", "1")).dice[1] for each in matrices]))
 
 
@@ -200,8 +200,8 @@ def test_volumes_in_files_are_told_by_their_names_and_measured_as_they_are_answe
         (("--data", "{data}", "--weights", "nowhere.h5", "--base", "mobilenet"), "no such file"),
         (("--data", "{data}", "--filters", "8"), "at least two levels"),
         (("--data", "{data}", "--membranes"), "--membranes is for masks of two classes"),
-        (("--data", "{stacks}", "--volumes", "--shrink", "2"), "--shrink is for pictures"),
-        (("--data", "{stacks}", "--volumes", "--membranes"), "--membranes is for pictures"),
+        (("--data", "{stacks}", "--volumes", "--shrink", "2"), "--shrink is for images"),
+        (("--data", "{stacks}", "--volumes", "--membranes"), "--membranes is for images"),
         (("--data", "{stacks}", "--volumes", "--base", "mobilenet", "--weights", "none"), "--base mobilenet"),
         (("--data", "{stacks}", "--volumes", "--base", "resnet18"), "--base resnet18"),
         (("--data", "{data}", "--volumes"), "without a label for every voxel"),

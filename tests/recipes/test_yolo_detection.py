@@ -49,8 +49,8 @@ def test_smoke_needs_nothing_and_the_bundle_has_exactly_the_recipes_precision(ru
     assert done.returncode == 0, done.stderr
     assert done.stdout.splitlines()[-2:] == [f"report   {out / 'report.html'}", f"model    {out / 'model'}"]
     metrics = json.loads((out / "metrics.json").read_text())
-    assert {"map50", "map", "threshold", "twin_map50", "seconds"} <= set(metrics)
-    assert metrics["twin_map50"] == pytest.approx(metrics["map50"], abs=0.005)
+    assert {"map50", "map", "threshold", "litert_map50", "seconds"} <= set(metrics)
+    assert metrics["litert_map50"] == pytest.approx(metrics["map50"], abs=0.005)
     model = visionkit.load(out)
     assert model.threshold == pytest.approx(metrics["threshold"])
     plan = json.loads((out / "plan.json").read_text())
@@ -64,13 +64,13 @@ def test_smoke_needs_nothing_and_the_bundle_has_exactly_the_recipes_precision(ru
 
 
 def test_strange_boxes_are_all_trained_on_also_after_an_interruption(run, tmp_path, monkeypatch):
-    """Pictures without objects, with 300, with one at the border, with one that is smaller than a cell; one class."""
+    """Images without objects, with 300, with one at the border, with one that is smaller than a cell; one class."""
     rng = np.random.default_rng(1)
     crowd = [(0, *rng.uniform(0.1, 0.9, 2), 0.05, 0.05) for _ in range(300)]
     strange = [[], crowd, [(0, 0.98, 0.98, 0.2, 0.2)], [(0, 0.5, 0.5, 0.01, 0.01)], [(0, 0.5, 0.5, 1.0, 1.0)]]
     data = write_boxes(tmp_path / "data", strange)
     write_boxes(data, strange, split="val")
-    (data / "images" / "train" / "broken.jpg").write_bytes(b"no picture")
+    (data / "images" / "train" / "broken.jpg").write_bytes(b"no image")
     (data / "labels" / "train" / "broken.txt").write_text("0 0.5 0.5 0.1 0.1\n")
     val = scan(train_and_val(sources.read(data), seed=0).val, SkippedFiles())
     out, calls = tmp_path / "run", []

@@ -5,9 +5,9 @@ import pytest
 from PIL import Image
 
 import visionkit
-from visionkit.data.images.decode import PictureError
+from visionkit.data.images.decode import ImageError
 from visionkit.data.images.listing import expand
-from visionkit.export.bundle import add_facts
+from visionkit.export.bundle import update_metadata
 from visionkit.inference.predictor import Unreadable
 from visionkit.tasks.classification.export import export_classifier
 from visionkit.tasks.classification.predict import Classifier
@@ -16,7 +16,7 @@ from visionkit.tasks.classification.predict import Classifier
 @pytest.fixture(scope="module")
 def run(small_classifier, tmp_path_factory):
     run = tmp_path_factory.mktemp("run")
-    export_classifier(small_classifier, run / "model", class_names=("a", "b", "c"), facts={})
+    export_classifier(small_classifier, run / "model", class_names=("a", "b", "c"), metadata={})
     return run
 
 
@@ -49,7 +49,7 @@ def test_many_come_in_order_and_the_unreadable_are_told(model, class_folders):
     assert [answer.path for answer in answers] == [str(path) for path in paths]
     assert [type(answer) is Unreadable for answer in answers] == [i == 3 for i in range(len(paths))]
     assert answers[3].error == "empty file"
-    with pytest.raises(PictureError, match="empty file"):
+    with pytest.raises(ImageError, match="empty file"):
         model.predict(paths[3])
 
 
@@ -62,8 +62,8 @@ def test_other_pixels_are_refused(model, pixels):
 
 
 def test_another_task_is_told(run, small_classifier, tmp_path):
-    export_classifier(small_classifier, tmp_path / "model", class_names=("a", "b", "c"), facts={})
-    add_facts(tmp_path / "model", task="divination")
+    export_classifier(small_classifier, tmp_path / "model", class_names=("a", "b", "c"), metadata={})
+    update_metadata(tmp_path / "model", task="divination")
     with pytest.raises(ValueError, match=r"'divination'.*classification"):
         visionkit.load(tmp_path)
 

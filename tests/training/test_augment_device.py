@@ -32,9 +32,9 @@ def test_the_device_helps_where_the_processor_cannot_feed_it(
 ):
     rates = iter([on_cpu, on_device, forward])
     monkeypatch.setattr(runtime, "has_accelerator", lambda: True)
-    monkeypatch.setattr(augment_device, "_pictures_a_second", lambda made: next(rates))
+    monkeypatch.setattr(augment_device, "_images_a_second", lambda made: next(rates))
     place, reason = choose_place(Feeding(presets.preset("light")), small_classifier, index, batch_size=4)
-    assert place == expected and f"{on_cpu} pictures a second on 'cpu'" in reason
+    assert place == expected and f"{on_cpu} images a second on 'cpu'" in reason
 
 
 def test_the_measurement_runs_on_real_batches(index, small_classifier, monkeypatch):

@@ -101,7 +101,7 @@ def test_training_that_diverges_is_told_and_the_last_good_epoch_stays(tmp_path):
         def epoch_batches(epoch):
             return [(np.full((4, 6), np.nan if epoch else 1.0, "float32"), ONE_HOT[:4], np.ones(4, "float32"))]
 
-        return dataclasses.replace(phases(model)["first"](), num_steps=1, batches=epoch_batches)
+        return dataclasses.replace(phases(model)["first"](), steps_per_epoch=1, batches=epoch_batches)
 
     with pytest.raises(UserError, match="epoch 2 of 'first': the loss is nan, expected numbers"):
         train_in_order(run, {"first": phase}, model)

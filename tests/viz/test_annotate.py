@@ -27,14 +27,14 @@ def test_a_name_stands_at_its_box_and_is_legible():
     assert (tag == annotate.color_of(0)).all(axis=-1).any() and (tag == annotate.INK).all(axis=-1).any()
 
 
-def test_in_a_crowd_each_class_is_named_and_the_picture_stays_visible():
-    picture = np.full((224, 224, 3), 128, np.uint8)
+def test_in_a_crowd_each_class_is_named_and_the_image_stays_visible():
+    image = np.full((224, 224, 3), 128, np.uint8)
     corners = np.stack(np.meshgrid(np.linspace(0, 0.9, 10), np.linspace(0, 0.9, 10)), axis=-1).reshape(-1, 2)
     boxes = np.concatenate([corners, corners + 0.08], axis=1)
     classes = np.zeros(100, int)
     classes[99] = 1
-    unnamed = annotate.draw_boxes(picture, boxes, classes)
-    named = annotate.draw_boxes(picture, boxes, classes, ["red", "white"])
+    unnamed = annotate.draw_boxes(image, boxes, classes)
+    named = annotate.draw_boxes(image, boxes, classes, ["red", "white"])
     changed = (named != unnamed).any(axis=-1)
     assert 0.02 < changed.mean() < annotate.NAMES_SHARE + 0.02
     assert (changed & (named == annotate.color_of(1)).all(axis=-1)).sum() > 50
@@ -69,5 +69,5 @@ def test_names_on_colors_can_be_read():
 
 
 def test_long_and_odd_texts_become_one_line():
-    picture = annotate.text_picture("a\nb \udcff " * 400, 12, max_width=90)
-    assert picture.shape[1] <= 90 and picture.shape[0] == annotate.text_picture("x", 12).shape[0]
+    image = annotate.text_image("a\nb \udcff " * 400, 12, max_width=90)
+    assert image.shape[1] <= 90 and image.shape[0] == annotate.text_image("x", 12).shape[0]

@@ -4,14 +4,14 @@ import numpy as np
 import pytest
 
 from visionkit.data.index import IGNORE
-from visionkit.viz.arrays import GAP, SLICE, ArrayPictures, draw_array, slices
+from visionkit.viz.arrays import GAP, SLICE, ArrayImages, draw_array, slices
 
 
 @pytest.mark.parametrize("shape", [(1, 1), (40, 1), (40, 3), (1, 1, 1, 1), (6, 7, 90, 2)])
-def test_every_array_has_a_picture(shape, rng):
+def test_every_array_has_a_image(shape, rng):
     for array in (np.zeros(shape, "float32"), rng.normal(size=shape).astype("float32")):
-        picture = draw_array(array)
-        assert picture.dtype == np.uint8 and picture.ndim == 3 and picture.shape[2] == 3
+        image = draw_array(array)
+        assert image.dtype == np.uint8 and image.ndim == 3 and image.shape[2] == 3
 
 
 def test_a_volume_shows_its_three_central_slices():
@@ -22,39 +22,39 @@ def test_a_volume_shows_its_three_central_slices():
     assert middle[:, :35].max() == right[:, :35].max() == 0
 
 
-def test_pictures_are_drawn_when_asked_for():
-    pictures = ArrayPictures(np.random.default_rng(0).normal(size=(2, 30, 1)))
-    assert (pictures[0] != pictures[1]).any()
+def test_images_are_drawn_when_asked_for():
+    images = ArrayImages(np.random.default_rng(0).normal(size=(2, 30, 1)))
+    assert (images[0] != images[1]).any()
 
 
 @pytest.mark.parametrize("shape", [(1, 1, 1), (6, 7, 90), (200, 3, 5)])
-def test_every_volume_has_a_picture_with_and_without_masks(shape, rng):
+def test_every_volume_has_a_image_with_and_without_masks(shape, rng):
     volume = rng.normal(size=(*shape, 2)).astype("float32")
-    picture, none = slices(volume)
-    assert picture.dtype == np.uint8 and picture.shape[2] == 3 and none == []
+    image, none = slices(volume)
+    assert image.dtype == np.uint8 and image.shape[2] == 3 and none == []
     same, masks = slices(volume, np.zeros(shape, np.uint8), np.full(shape, IGNORE, np.uint8))
-    np.testing.assert_array_equal(same, picture)
-    assert [mask.shape for mask in masks] == [picture.shape[:2]] * 2 and not masks[0].any()
+    np.testing.assert_array_equal(same, image)
+    assert [mask.shape for mask in masks] == [image.shape[:2]] * 2 and not masks[0].any()
 
 
 def test_slices_are_those_that_hold_most_enlarged_and_apart():
     truth, answer = np.zeros((2, 16, 16, 16), np.uint8)
     truth[2, 3, 4] = 1
     answer[2, 3, 4:9] = 2  # a line along the third axis
-    picture, (of_truth, of_answer) = slices(np.zeros((16, 16, 16, 1), "float32"), truth, answer)
+    image, (of_truth, of_answer) = slices(np.zeros((16, 16, 16, 1), "float32"), truth, answer)
     times = SLICE // 16
-    assert picture.shape == (SLICE, 3 * SLICE + 2 * GAP, 3)
+    assert image.shape == (SLICE, 3 * SLICE + 2 * GAP, 3)
     assert (of_truth == 1).sum() == 3 * times**2 and (of_answer == 2).sum() == (5 + 5 + 1) * times**2
     first, second, third = (of_answer[:, start : start + SLICE] for start in (0, SLICE + GAP, 2 * (SLICE + GAP)))
     # Rows are the last axis, from the bottom up.
     assert first[(15 - 4) * times, 3 * times] == second[(15 - 4) * times, 2 * times] == third[(15 - 3) * times, 2 * times] == 2
     gap = slice(SLICE, SLICE + GAP)
-    assert (picture[:, gap] == 255).all() and not of_answer[:, gap].any()
+    assert (image[:, gap] == 255).all() and not of_answer[:, gap].any()
 
 
 def test_lower_slices_stand_in_the_middle():
-    picture, (mask,) = slices(np.zeros((40, 40, 8, 1), "float32"), np.ones((40, 40, 8), np.uint8))
+    image, (mask,) = slices(np.zeros((40, 40, 8, 1), "float32"), np.ones((40, 40, 8), np.uint8))
     times = SLICE // 40
-    assert picture.shape[:2] == (40 * times, 3 * 40 * times + 2 * GAP)
+    assert image.shape[:2] == (40 * times, 3 * 40 * times + 2 * GAP)
     rows = np.flatnonzero(mask[:, 0])
     assert (rows[0], rows[-1]) == (16 * times, 24 * times - 1)

@@ -28,9 +28,9 @@ OWN = {"transform": {"__class_fullname__": "visionkit.data.augmentation.warps.El
 NONSENSE = {"transform": {"__class_fullname__": "Blur", "p": "often"}}
 
 
-def test_a_data_set_without_pictures_is_an_error():
+def test_a_data_set_without_images_is_an_error():
     empty = Index(("a",), (), np.zeros(0, np.int32))
-    with pytest.raises(DataError, match="No pictures"):
+    with pytest.raises(DataError, match="No images"):
         training_split(DataSet({WHOLE: empty}))
 
 
@@ -43,7 +43,7 @@ def test_samples_are_spread_over_the_classes_and_broken_ones_are_named(class_fol
         (class_folders / "blue" / name).write_bytes(b"")
     skipped = SkippedFiles()
     index = choose(training_split(find_class_folders(class_folders)), 10, seed=0, skipped=skipped)
-    assert len(index.facts) == 10 and set(np.bincount(index.labels)) <= {4, 5, 6}
+    assert len(index.infos) == 10 and set(np.bincount(index.labels)) <= {4, 5, 6}
     assert all("empty file" in file.reason for file in skipped.list())
 
 
@@ -60,7 +60,7 @@ def test_the_first_column_is_what_is_served_and_the_rest_is_drawn_by_the_seed(cl
 
 
 def annotated(tmp_path) -> Index:
-    """Six pictures with boxes of three classes, of which the third is rare; the last shows nothing."""
+    """Six images with boxes of three classes, of which the third is rare; the last shows nothing."""
     shown = [[0, 1], [0, 1], [0, 1], [0, 2], [0], []]
     paths = []
     for number in range(len(shown)):
@@ -72,7 +72,7 @@ def annotated(tmp_path) -> Index:
     )
 
 
-def test_rare_classes_come_early_and_empty_pictures_last(tmp_path):
+def test_rare_classes_come_early_and_empty_images_last(tmp_path):
     index = annotated(tmp_path)
     for seed in range(5):
         order = spread(index, seed).tolist()
@@ -107,8 +107,8 @@ def test_a_missing_mask_is_named_and_what_is_ignored_is_explained(tmp_path):
 
 def test_mixed_labels_stand_in_the_caption(class_folders, monkeypatch):
     said = []
-    text_picture = annotate.text_picture
-    monkeypatch.setattr(annotate, "text_picture", lambda text, *a, **k: said.append(text) or text_picture(text, *a, **k))
+    text_image = annotate.text_image
+    monkeypatch.setattr(annotate, "text_image", lambda text, *a, **k: said.append(text) or text_image(text, *a, **k))
     index = chosen(class_folders, 6)
     mixed = with_mixing(presets.preset("light"), "mixup", index)
     augmentation_grid(index, mixed, size=32, columns=4, seed=0, skipped=SkippedFiles())
@@ -140,8 +140,8 @@ def test_a_composition_that_cannot_be_carried_out_is_one_sentence(class_folders)
 def test_it_is_written_whole_or_not_at_all(tmp_path):
     pixels = np.zeros((5, 5, 3), np.uint8)
     save(pixels, tmp_path / "deep" / "grid.png")
-    with Image.open(tmp_path / "deep" / "grid.png") as picture:
-        assert picture.size == (5, 5)
+    with Image.open(tmp_path / "deep" / "grid.png") as image:
+        assert image.size == (5, 5)
     for path, words in ((tmp_path / "grid.txt", "suffix"), (tmp_path / "deep", "folder")):
         with pytest.raises(UserError, match=words):
             check_target(path)

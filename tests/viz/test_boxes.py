@@ -3,7 +3,7 @@
 import numpy as np
 import pytest
 
-from visionkit.metrics.detection import Found, Truth
+from visionkit.metrics.detection import Detections, GroundTruth
 from visionkit.tasks.detection.draw import OUTCOMES, draw_comparison
 from visionkit.viz import annotate
 from visionkit.viz.boxes import SMALLEST, draw_boxes
@@ -18,14 +18,14 @@ def has(drawn, color) -> bool:
     return bool((drawn == color).all(axis=-1).any())
 
 
-def test_without_boxes_the_picture_is_as_it_was():
+def test_without_boxes_the_image_is_as_it_was():
     drawn = draw_boxes(GRAY, *NONE, ())
     assert (drawn == GRAY).all() and drawn is not GRAY
-    nothing = Truth(*NONE, (500, 600)), Found(NONE[0], np.zeros(0), NONE[1])
+    nothing = GroundTruth(*NONE, (500, 600)), Detections(NONE[0], np.zeros(0), NONE[1])
     assert (draw_comparison(GRAY, *nothing, 0.5, NAMES) == GRAY).all()
 
 
-def test_each_class_has_its_color_and_the_picture_given_stays_as_it_is():
+def test_each_class_has_its_color_and_the_image_given_stays_as_it_is():
     drawn = draw_boxes(GRAY, np.array([LEFT, RIGHT]), np.array([0, 1]), NAMES, np.array([0.9, 0.8]))
     assert drawn.shape == GRAY.shape and drawn.dtype == np.uint8 and (GRAY == 127).all()
     for box, number in ((LEFT, 0), (RIGHT, 1)):
@@ -46,7 +46,7 @@ def test_padding_is_not_drawn():
 
 
 @pytest.mark.parametrize("shape", [(1, 1), (32, 48), (2, 479)])
-def test_small_pictures_are_enlarged_by_whole_numbers(shape):
+def test_small_images_are_enlarged_by_whole_numbers(shape):
     drawn = draw_boxes(np.zeros((*shape, 3), np.uint8), np.array([LEFT]), np.array([0]), NAMES)
     times = drawn.shape[0] // shape[0]
     assert drawn.shape == (times * shape[0], times * shape[1], 3) and max(drawn.shape) >= SMALLEST
@@ -71,8 +71,8 @@ def test_no_name_is_refused(name):
 
 
 def test_a_comparison_shows_each_outcome_in_its_color():
-    truth = Truth(np.array([LEFT, RIGHT]), np.array([0, 1]), (500, 600))
-    answers = Found(np.array([LEFT, RIGHT, LOW]), np.array([0.9, 0.8, 0.7]), np.array([0, 0, 1]))
+    truth = GroundTruth(np.array([LEFT, RIGHT]), np.array([0, 1]), (500, 600))
+    answers = Detections(np.array([LEFT, RIGHT, LOW]), np.array([0.9, 0.8, 0.7]), np.array([0, 0, 1]))
     seen = {
         threshold: {
             name for name, color in OUTCOMES.items() if has(draw_comparison(GRAY, truth, answers, threshold, NAMES), color)

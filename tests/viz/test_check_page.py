@@ -1,4 +1,4 @@
-"""The page shows what is wrong, with pictures; and what a stranger put into a file name does nothing."""
+"""The page shows what is wrong, with images; and what a stranger put into a file name does nothing."""
 
 import re
 from pathlib import Path
@@ -7,8 +7,8 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from tests.data.quality.test_check import boxes_of, classification, detection, mask, picture, segmentation
-from visionkit.data.images.decode import read_picture
+from tests.data.quality.test_check import boxes_of, classification, detection, image, mask, segmentation
+from visionkit.data.images.decode import read_image
 from visionkit.data.index import Problem
 from visionkit.data.quality.check import check
 from visionkit.data.splits import DataSet
@@ -24,27 +24,27 @@ def thumbnails(page: str) -> int:
     return page.count("data:image/jpeg")
 
 
-def test_a_data_set_without_pictures_has_a_page(tmp_path):
+def test_a_data_set_without_images_has_a_page(tmp_path):
     data = DataSet({"all": detection([], [])}, problems=(Problem("bad annotation", "x.json", "no JSON"),))
     page = page_of(data, tmp_path)
     assert "Something is wrong with 1 file" in page and "no JSON" in page and "data:image" not in page
 
 
 def test_a_sound_data_set_is_said_to_be_sound(tmp_path):
-    paths = [picture(tmp_path / f"{i}.png", i) for i in range(4)]
+    paths = [image(tmp_path / f"{i}.png", i) for i in range(4)]
     page = page_of(DataSet({"train": classification(paths[:2], [0, 1]), "val": classification(paths[2:], [0, 1])}), tmp_path)
-    assert "Nothing is wrong with these 4 pictures" in page and "every file could be opened" in page
+    assert "Nothing is wrong with these 4 images" in page and "every file could be opened" in page
     assert "data:image" not in page
     assert [path.name for path in tmp_path.glob("*check.html*")] == ["check.html"]
 
 
 def test_sizes_have_a_figure_where_they_differ(tmp_path):
-    paths = [picture(tmp_path / f"{i}.png", i, size=(30 * i + 8, 20 * i + 8)) for i in range(9)]
+    paths = [image(tmp_path / f"{i}.png", i, size=(30 * i + 8, 20 * i + 8)) for i in range(9)]
     assert page_of(DataSet({"all": classification(paths, [0] * 9)}), tmp_path).count("data:image/png") == 1
 
 
 def test_wrong_boxes_are_drawn_and_copies_stand_side_by_side(tmp_path):
-    paths = [picture(tmp_path / f"{i}.png", i) for i in (0, 1, 1)]
+    paths = [image(tmp_path / f"{i}.png", i) for i in (0, 1, 1)]
     objects = [boxes_of((0.5, 0.5, 1.5, 0.8), (0.2, 0.2, 0.2, 0.2)), boxes_of((0, 0, 0.5, 0.5)), boxes_of((0, 0, 0.5, 0.5))]
     other = tmp_path / "copy.png"
     other.write_bytes(Path(paths[1]).read_bytes())
@@ -55,15 +55,15 @@ def test_wrong_boxes_are_drawn_and_copies_stand_side_by_side(tmp_path):
 
 def test_the_page_shows_a_part_and_opens_no_more(tmp_path, monkeypatch):
     read = []
-    monkeypatch.setattr(check_page, "read_picture", lambda path: read.append(path) or read_picture(path))
-    path = picture(tmp_path / "0.png")
+    monkeypatch.setattr(check_page, "read_image", lambda path: read.append(path) or read_image(path))
+    path = image(tmp_path / "0.png")
     page = page_of(DataSet({"all": detection([path], [boxes_of(*[(0.5, 0.5, 0.4, 0.6)] * 30)])}), tmp_path)
     assert thumbnails(page) == len(read) == check_page.SHOWN
     assert "The first 24:" in page
 
 
-def test_masks_of_another_size_show_their_picture(tmp_path):
-    paths = [picture(tmp_path / f"{i}.png", i) for i in range(2)]
+def test_masks_of_another_size_show_their_image(tmp_path):
+    paths = [image(tmp_path / f"{i}.png", i) for i in range(2)]
     masks = [mask(tmp_path / "masks" / "0.png", [1]), mask(tmp_path / "masks" / "1.png", [1], size=(10, 10))]
     page = page_of(DataSet({"all": segmentation(paths, masks)}), tmp_path)
     assert thumbnails(page) == 1 and "10x10 pixels" in page
@@ -71,10 +71,10 @@ def test_masks_of_another_size_show_their_picture(tmp_path):
 
 def test_names_are_escaped_and_nothing_comes_from_outside(tmp_path):
     evil = tmp_path / "<script>alert(1)<" / "caf\udce9.jpg"
-    picture(evil)
+    image(evil)
     evil.write_bytes(b"text")
     data = DataSet(
-        {"<b>train": classification([str(evil), picture(tmp_path / "0.png")], [0, 1], names=("<i>猫", "b"))},
+        {"<b>train": classification([str(evil), image(tmp_path / "0.png")], [0, 1], names=("<i>猫", "b"))},
         notes=("<u>note",),
         problems=(Problem("unknown label", '"><img src=x>', "<em>"),),
     )
@@ -84,8 +84,8 @@ def test_names_are_escaped_and_nothing_comes_from_outside(tmp_path):
     assert re.findall(r'(?:src|href)="(?!data:|#)', page) == []
 
 
-def test_a_picture_that_vanished_since_is_left_out(tmp_path):
-    path = picture(tmp_path / "0.png")
+def test_a_image_that_vanished_since_is_left_out(tmp_path):
+    path = image(tmp_path / "0.png")
     checked = check(DataSet({"all": detection([path], [boxes_of((0.5, 0.5, 0.4, 0.6))])}))
     Path(path).unlink()
     page = write_check_page(checked, tmp_path / "new" / "p.html").read_text()

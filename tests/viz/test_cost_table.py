@@ -15,7 +15,7 @@ def lines_of(model: keras.Model) -> list[str]:
 def test_a_network_without_layers():
     image = keras.Input((4, 5, 3), name="image")
     lines = lines_of(keras.Model(image, image, name="nothing"))
-    assert lines[0] == "nothing: 0 parameters, 0 multiply-adds a picture"
+    assert lines[0] == "nothing: 0 parameters, 0 multiply-adds an image"
     assert not any("Not shown" in line or "separable" in line for line in lines)
 
 

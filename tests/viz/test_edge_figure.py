@@ -8,13 +8,13 @@ SIDE = 128
 
 
 def cell(figure: np.ndarray, number: int) -> np.ndarray:
-    """The picture of a panel, without margins and captions."""
+    """The image of a panel, without margins and captions."""
     row, column = divmod(number, 4)
     top, left = row * len(figure) // 2 + GAP, column * (SIDE + 2 * GAP) + GAP
     return figure[top : top + SIDE, left : left + SIDE].astype(int)
 
 
-def test_a_plain_picture_has_no_edges():
+def test_a_plain_image_has_no_edges():
     figure = edge_figure(np.full((1, 1, 3), 90, np.uint8), SIDE)
     for number in range(1, 6):
         assert set(np.unique(cell(figure, number))) == {128}

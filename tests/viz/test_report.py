@@ -40,7 +40,7 @@ def report(folder, **changes) -> ClassificationReport:
 def test_a_run_without_history_mistakes_or_skipped_files_has_a_page(tmp_path):
     perfect = np.eye(2)[[0, 0, 1, 1]]
     page = write_report(report(tmp_path, history=[], skipped=[], probabilities=perfect), tmp_path / "r.html").read_text()
-    assert "every validation picture was answered right" in page and "every file could be read" in page
+    assert "every validation image was answered right" in page and "every file could be read" in page
     assert "Training</h2>" not in page
 
 
@@ -98,7 +98,7 @@ def test_figures_are_pngs():
 
 
 @pytest.mark.parametrize("shape", [(1, 1), (20, 400), (300, 20)])
-def test_a_drawing_holds_the_picture_and_its_lines(shape):
+def test_a_drawing_holds_the_image_and_its_lines(shape):
     pixels = np.full((*shape, 3), 200, np.uint8)
     drawing = draw_label(pixels, ["cat  93.1%", "dog  4.2%"])
     assert drawing.height > shape[0] and drawing.width >= shape[1]

@@ -55,8 +55,8 @@ def test_pooling_by_the_mean_changes_what_is_pooled_and_no_weight(rng):
     by_most, by_mean = (vgg16(sides, None, weights="hed", pooling=pooling) for pooling in ("max", "average"))
     for ours, theirs in zip(by_most.get_weights(), by_mean.get_weights(), strict=True):
         np.testing.assert_array_equal(ours, theirs)
-    picture = rng.uniform(0, 255, (1, *sides)).astype("float32")
-    most, mean = (model(picture, training=False) for model in (by_most, by_mean))
+    image = rng.uniform(0, 255, (1, *sides)).astype("float32")
+    most, mean = (model(image, training=False) for model in (by_most, by_mean))
     np.testing.assert_array_equal(most["stride_1"], mean["stride_1"])
     ours, theirs = (ops.convert_to_numpy(answer["stride_2"]) for answer in (most, mean))
     assert (ours != theirs)[(ours > 0) | (theirs > 0)].mean() > 0.9

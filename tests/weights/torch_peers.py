@@ -12,7 +12,7 @@ LOGITS = 16  # the first so many are recorded
 
 
 def pixels(side: int) -> np.ndarray:
-    """Two pictures ``(2, side, side, 3)``, float32 in 0..255."""
+    """Two images ``(2, side, side, 3)``, float32 in 0..255."""
     return np.random.default_rng(side).uniform(0, 255, (2, side, side, 3)).astype("float32")
 
 

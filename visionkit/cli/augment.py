@@ -21,19 +21,19 @@ def augment(
     size: int = 224,
     seed: int = 0,
 ) -> int:
-    """Draw what augmentation makes of a data set's pictures: a row a picture, first as the model will see it when it serves.
+    """Draw what augmentation makes of a data set's images: a row an image, first as the model will see it when it serves.
 
     Args:
         data: Class folders, VOC, COCO, YOLO, images and masks, lists, tables, or tfds:NAME.
-        out: The picture to write: .png, .jpg, .webp, ...
+        out: The image to write: .png, .jpg, .webp, ...
         preset: light, medium or strong, as the data's task needs it; a full name (detection-strong); or a .json or .yaml file
             that albumentations.save wrote.
         flip: Whether a mirror image shows the same.
-        mix: How pictures are mixed with each other. Default: as the preset says.
-        rows: How many pictures of the data set, spread over its classes.
+        mix: How images are mixed with each other. Default: as the preset says.
+        rows: How many images of the data set, spread over its classes.
         columns: How many views of each.
         size: Side of the network's input in pixels.
-        seed: Draws the pictures and what is done to them.
+        seed: Draws the images and what is done to them.
 
     Returns:
         the exit status.
@@ -63,5 +63,5 @@ def augment(
         for file in skipped.list()[:MOST_NAMED]:
             print(f"skipped: {file.path}: {file.reason}", file=sys.stderr)
     save(grid, out)
-    print(f"{augmentation.name}: {len(chosen)} of {len(index)} pictures, {columns} views of each: {out}")
+    print(f"{augmentation.name}: {len(chosen)} of {len(index)} images, {columns} views of each: {out}")
     return 0

@@ -20,8 +20,8 @@ def check(
     Args:
         data: Class folders, VOC, COCO, YOLO, images and masks, lists, tables, or tfds:NAME.
         as_json: Print one JSON object a line, and nothing else: what is wrong, and last a summary.
-        html: Write a page with pictures of what is wrong.
-        fix: Write an index of what is sound into this new folder; pictures stay where they are.
+        html: Write a page with images of what is wrong.
+        fix: Write an index of what is sound into this new folder; images stay where they are.
 
     Returns:
         the exit status: 1 if something is wrong.

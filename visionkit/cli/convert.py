@@ -12,15 +12,15 @@ def convert(
     source: tyro.conf.Positional[str],
     target: tyro.conf.Positional[Path],
     to: Literal["voc", "coco", "yolo"] | None = None,
-    pictures: Literal["copy", "link"] = "copy",
+    images: Literal["copy", "link"] = "copy",
 ) -> int:
-    """Write annotated pictures in another format: VOC, COCO or YOLO.
+    """Write annotated images in another format: VOC, COCO or YOLO.
 
     Args:
         source: What to read: class folders, VOC, COCO, YOLO, images and masks, tables, or tfds:NAME.
-        target: A new folder; or a new .json file (COCO), beside which pictures stay where they are.
+        target: A new folder; or a new .json file (COCO), beside which images stay where they are.
         to: The format. Default: by the target's name (voc, coco, yolo, .json, .yaml), else COCO.
-        pictures: Copy the pictures into the target, or link to them.
+        images: Copy the images into the target, or link to them.
 
     Returns:
         the exit status.
@@ -30,7 +30,7 @@ def convert(
     quiet_tensorflow()
     from visionkit.data.convert import convert
 
-    done = convert(str(source), target, to=to, pictures=pictures)
+    done = convert(str(source), target, to=to, images=images)
     for note in done.notes:
         print(f"note: {note}")
     for problem in done.problems[:MOST_NAMED]:
@@ -39,6 +39,6 @@ def convert(
         print(f"left out: {len(done.problems) - MOST_NAMED} more; visionkit check names all")
     for loss in done.lost:
         print(f"lost: {loss}")
-    counts = ", ".join(f"{name} {n} pictures, {done.num_objects[name]} objects" for name, n in done.num_pictures.items())
+    counts = ", ".join(f"{name} {n} images, {done.num_objects[name]} objects" for name, n in done.num_images.items())
     print(f"{done.format}: {counts}", *done.paths, sep="\n")
     return 0

@@ -7,13 +7,13 @@ import tyro
 from visionkit.errors import UserError
 
 
-def edges(picture: tyro.conf.Positional[Path | None] = None, *, out: Path, side: int = 256) -> int:
-    """Draw what edge filters find in a picture: vertical, horizontal, Sobel, Scharr, 45 degrees, length and direction.
+def edges(image: tyro.conf.Positional[Path | None] = None, *, out: Path, side: int = 256) -> int:
+    """Draw what edge filters find in an image: vertical, horizontal, Sobel, Scharr, 45 degrees, length and direction.
 
     Args:
-        picture: Any picture file. Default: a photograph that scikit-image brings along.
-        out: The picture to write: .png, .jpg, .webp, ...
-        side: Longer side in pixels at which the picture is filtered and shown.
+        image: Any image file. Default: a photograph that scikit-image brings along.
+        out: The image to write: .png, .jpg, .webp, ...
+        side: Longer side in pixels at which the image is filtered and shown.
 
     Returns:
         the exit status.
@@ -23,15 +23,15 @@ def edges(picture: tyro.conf.Positional[Path | None] = None, *, out: Path, side:
     from visionkit import quiet_tensorflow
 
     quiet_tensorflow()
-    from visionkit.data.images.decode import PictureError, read_picture
+    from visionkit.data.images.decode import ImageError, read_image
     from visionkit.viz.augmentation_grid import check_target, save
     from visionkit.viz.edge_figure import bundled_photograph, edge_figure
 
     check_target(out)
     try:
-        photograph = bundled_photograph() if picture is None else read_picture(picture)
-    except PictureError as error:
-        raise UserError(f"{picture} cannot be read: {error}.") from error
+        photograph = bundled_photograph() if image is None else read_image(image)
+    except ImageError as error:
+        raise UserError(f"{image} cannot be read: {error}.") from error
     save(edge_figure(photograph, side), out)
     print(out)
     return 0

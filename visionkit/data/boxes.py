@@ -1,4 +1,4 @@
-"""What may be wrong with annotated boxes, and how pipelines mend it. Boxes are xyxy, relative to the picture (0..1)."""
+"""What may be wrong with annotated boxes, and how pipelines mend it. Boxes are xyxy, relative to the image (0..1)."""
 
 from dataclasses import replace
 
@@ -7,11 +7,11 @@ import numpy as np
 from visionkit.data.index import Index, Objects
 
 TOLERANCE = 1e-3  # of a side: readers and writers of text round
-SMALLEST = 1e-6  # of a side: less than a pixel of any picture, and soon nothing in float32
+SMALLEST = 1e-6  # of a side: less than a pixel of any image, and soon nothing in float32
 
 
 def box_problems(boxes: np.ndarray) -> list[tuple[int, str]]:
-    """Rows that are not a proper box within the picture, each with a kind of ``PROBLEM_KINDS``.
+    """Rows that are not a proper box within the image, each with a kind of ``PROBLEM_KINDS``.
 
     Args:
         boxes: ``(N, 4)``.
@@ -34,7 +34,7 @@ def crowds(objects: Objects) -> np.ndarray:
 
 
 def without_crowds(index: Index) -> Index:
-    """An index without such objects: to learn from. Their pictures stay."""
+    """An index without such objects: to learn from. Their images stay."""
     if not any(crowds(annotation.objects).any() for annotation in index.annotations if annotation.objects is not None):
         return index
     annotations = (
@@ -45,7 +45,7 @@ def without_crowds(index: Index) -> Index:
 
 
 def cleaned(objects: Objects) -> Objects:
-    """The objects that can be learnt from: clipped to the picture; without the empty, the inverted and the unnamed."""
+    """The objects that can be learnt from: clipped to the image; without the empty, the inverted and the unnamed."""
     boxes = objects.boxes.clip(0.0, 1.0)
     sound = (boxes[:, 2:] - boxes[:, :2] >= SMALLEST).all(axis=1) & (objects.classes >= 0)
     if sound.all() and np.array_equal(boxes, objects.boxes):

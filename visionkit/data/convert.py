@@ -1,4 +1,4 @@
-"""From one format of annotated pictures to another: VOC, COCO and YOLO are written; whatever ``sources.read`` knows is read.
+"""From one format of annotated images to another: VOC, COCO and YOLO are written; whatever ``sources.read`` knows is read.
 
 A round trip loses nothing that both formats can express; what the target cannot, a ``Conversion`` counts.
 """
@@ -16,13 +16,13 @@ import cv2
 import numpy as np
 from tqdm import tqdm
 
-from visionkit.data.formats.annotation_files import Pictures
+from visionkit.data.formats.annotation_files import Images
 from visionkit.data.formats.coco import coco_files, write_coco
 from visionkit.data.formats.coco_objects import rle_of
 from visionkit.data.formats.voc import write_voc
 from visionkit.data.formats.yolo import write_yolo
-from visionkit.data.images.decode import PictureError
-from visionkit.data.images.scan import Facts, scan
+from visionkit.data.images.decode import ImageError
+from visionkit.data.images.scan import ImageInfo, scan
 from visionkit.data.index import NO_OBJECTS, Annotation, DataError, Index, Objects, Problem, Rle, SkippedFiles
 from visionkit.data.splits import DataSet
 
@@ -37,7 +37,7 @@ class Conversion:
     Attributes:
         format: that was written.
         paths: what to read the result by: the .json file of each split for COCO, else the target.
-        num_pictures, num_objects: by split.
+        num_images, num_objects: by split.
         lost: sentences on what the format cannot express, each with how many items that concerned.
         problems: what could not be read, and is not in the result.
         notes: sentences on how the source was read.
@@ -45,25 +45,25 @@ class Conversion:
 
     format: Format
     paths: tuple[str, ...]
-    num_pictures: dict[str, int]
+    num_images: dict[str, int]
     num_objects: dict[str, int]
     lost: tuple[str, ...]
     problems: tuple[Problem, ...]
     notes: tuple[str, ...]
 
 
-def convert(source: str | Path, target: str | Path, *, to: Format | None = None, pictures: Pictures = "copy") -> Conversion:
+def convert(source: str | Path, target: str | Path, *, to: Format | None = None, images: Images = "copy") -> Conversion:
     """Read a data set and write it in another format.
 
-    All is written beside the target and renamed at the end: an interrupted conversion leaves nothing that looks whole. Pictures
+    All is written beside the target and renamed at the end: an interrupted conversion leaves nothing that looks whole. Images
     are decoded once, so that broken ones are named and left out.
 
     Args:
         source: anything that ``sources.read`` takes, with boxes or masks. A mask becomes an object for each connected part.
         target: a folder that is not there yet or is empty; for YOLO also the data.yaml in such a folder; for COCO also a .json
-            file, which names the pictures where they are. See ``write_voc``, ``write_coco`` and ``write_yolo``.
+            file, which names the images where they are. See ``write_voc``, ``write_coco`` and ``write_yolo``.
         to: the format; None takes what the target's suffix or name says (x.json, x.yaml, my_voc, ...), else COCO.
-        pictures: "copy", or "link" for symbolic links.
+        images: "copy", or "link" for symbolic links.
 
     Raises:
         DataError: the source cannot be read, or has neither boxes nor masks; the target exists, or lies in the source; there is
@@ -73,7 +73,7 @@ def convert(source: str | Path, target: str | Path, *, to: Format | None = None,
 
     chosen = choose_format(target, to)
     _check_target(target, source)
-    return write(read(source), target, chosen, pictures)
+    return write(read(source), target, chosen, images)
 
 
 def choose_format(target: str | Path, to: str | None) -> Format:
@@ -92,22 +92,22 @@ def choose_format(target: str | Path, to: str | None) -> Format:
     return to or by_suffix or by_name
 
 
-def write(found: DataSet, target: str | Path, to: Format, pictures: Pictures = "copy") -> Conversion:
+def write(found: DataSet, target: str | Path, to: Format, images: Images = "copy") -> Conversion:
     """Write a data set that was read; see ``convert``.
 
     Raises:
         DataError: it has neither boxes nor masks, the target exists, or the disk does not take it.
     """
     if all(index.task == "classification" for index in found.splits.values()):
-        raise DataError(f"The data set has neither boxes nor masks, but only whole pictures; {to} needs boxes.")
+        raise DataError(f"The data set has neither boxes nor masks, but only whole images; {to} needs boxes.")
     _check_target(target)
     problems = list(found.problems)
-    found = _with_objects(_with_sound_pictures(found, problems), problems)
+    found = _with_objects(_with_sound_images(found, problems), problems)
     if len(found) == 0:
         raise DataError(f"Nothing to write: {problems[-1].path}: {problems[-1].detail}." if problems else "Nothing to write.")
     target = Path(target)
     try:
-        lost = _write_files(found, target, to, pictures)
+        lost = _write_files(found, target, to, images)
     except OSError as error:
         raise DataError(f"{target}: cannot be written ({error}).") from error
     paths = dict.fromkeys(coco_files(found, target).values()) if to == "coco" else [target]
@@ -122,12 +122,12 @@ def write(found: DataSet, target: str | Path, to: Format, pictures: Pictures = "
     )
 
 
-def _write_files(found: DataSet, target: Path, to: Format, pictures: Pictures) -> Counter[str]:
+def _write_files(found: DataSet, target: Path, to: Format, images: Images) -> Counter[str]:
     if target.suffix.lower() == ".json":
         _check_absent(coco_files(found, target).values())
-        return write_coco(found, target, pictures=pictures)
+        return write_coco(found, target, images=images)
     with _whole_or_nothing(_folder_of(target)) as unfinished:
-        lost = {"voc": write_voc, "coco": write_coco, "yolo": write_yolo}[to](found, unfinished, pictures=pictures)
+        lost = {"voc": write_voc, "coco": write_coco, "yolo": write_yolo}[to](found, unfinished, images=images)
         if _folder_of(target) != target:
             (unfinished / "data.yaml").rename(unfinished / target.name)
     return lost
@@ -171,19 +171,19 @@ def _whole_or_nothing(folder: Path) -> Iterator[Path]:
         shutil.rmtree(unfinished, ignore_errors=True)
 
 
-def _with_sound_pictures(found: DataSet, problems: list[Problem]) -> DataSet:
-    """The pictures that can be decoded; their size is filled in where the source does not say."""
+def _with_sound_images(found: DataSet, problems: list[Problem]) -> DataSet:
+    """The images that can be decoded; their size is filled in where the source does not say."""
     skipped = SkippedFiles()
     paths = list(dict.fromkeys(path for index in found.splits.values() for path in index.paths))
-    facts: dict[str, Facts] = {}
+    infos: dict[str, ImageInfo] = {}
     if paths:
         sound = scan(Index((), tuple(paths), np.full(len(paths), -1, np.int32)), skipped)
-        facts = dict(zip(sound.paths, sound.facts, strict=True))
-    problems += [Problem("broken picture", *one) for one in skipped.list()]
+        infos = dict(zip(sound.paths, sound.infos, strict=True))
+    problems += [Problem("broken image", *one) for one in skipped.list()]
     splits = {}
     for split, index in found.splits.items():
-        index = index.take(row for row, path in enumerate(index.paths) if path in facts)
-        sizes = ((facts[path].height, facts[path].width) for path in index.paths)
+        index = index.take(row for row, path in enumerate(index.paths) if path in infos)
+        sizes = ((infos[path].height, infos[path].width) for path in index.paths)
         pairs = zip(index.annotations or (Annotation(),) * len(index), sizes, strict=True)
         annotations = tuple(one if one.size else replace(one, size=size) for one, size in pairs)
         splits[split] = replace(index, annotations=annotations)
@@ -195,7 +195,7 @@ def _with_objects(found: DataSet, problems: list[Problem]) -> DataSet:
     splits = {}
     for split, index in found.splits.items():
         kept, annotations = [], []
-        for row, one in enumerate(tqdm(index.annotations, "looking for objects", unit=" pictures", leave=False, delay=1)):
+        for row, one in enumerate(tqdm(index.annotations, "looking for objects", unit=" images", leave=False, delay=1)):
             objects = one.objects or NO_OBJECTS
             if one.objects is None and one.mask is not None:
                 objects = _read_objects(one, index, problems)
@@ -212,11 +212,11 @@ def _read_objects(annotation: Annotation, index: Index, problems: list[Problem])
 
     try:
         classes = read_mask(annotation.mask, index)
-    except PictureError as error:
-        problems.append(Problem("broken picture", annotation.mask, str(error)))
+    except ImageError as error:
+        problems.append(Problem("broken image", annotation.mask, str(error)))
         return None
     if classes.shape != annotation.size:
-        detail = f"{classes.shape[1]} x {classes.shape[0]} pixels; its picture has {annotation.size[1]} x {annotation.size[0]}"
+        detail = f"{classes.shape[1]} x {classes.shape[0]} pixels; its image has {annotation.size[1]} x {annotation.size[0]}"
         problems.append(Problem("wrong size", annotation.mask, detail))
         return None
     return objects_of_mask(classes, index.class_names)
@@ -233,8 +233,8 @@ def objects_of_mask(mask: np.ndarray, class_names: tuple[str, ...]) -> Objects:
     for label in np.unique(mask).tolist():
         if label >= len(class_names) or (label == 0 and class_names[0].lower() == "background"):
             continue
-        number, parts, facts, _ = cv2.connectedComponentsWithStats((mask == label).astype(np.uint8), connectivity=8)
-        left, top, width, height = facts[1:, : cv2.CC_STAT_AREA].T
+        number, parts, statistics, _ = cv2.connectedComponentsWithStats((mask == label).astype(np.uint8), connectivity=8)
+        left, top, width, height = statistics[1:, : cv2.CC_STAT_AREA].T
         boxes.append(np.stack([left, top, left + width, top + height], axis=1) / (*mask.shape[::-1], *mask.shape[::-1]))
         classes += [label] * (number - 1)
         outlines += _packed(parts, number)
@@ -242,7 +242,7 @@ def objects_of_mask(mask: np.ndarray, class_names: tuple[str, ...]) -> Objects:
 
 
 def _packed(parts: np.ndarray, number: int) -> list[Rle]:
-    """Masks of parts 1 to ``number - 1``, all from one pass over the picture: there may be thousands of specks."""
+    """Masks of parts 1 to ``number - 1``, all from one pass over the image: there may be thousands of specks."""
     column_by_column = parts.T.ravel()
     starts = np.flatnonzero(np.diff(column_by_column, prepend=-1))
     stops = np.append(starts[1:], column_by_column.size)

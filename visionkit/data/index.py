@@ -1,6 +1,6 @@
-"""Words that all of data/ shares: the index, what is annotated on a picture, the skipped file.
+"""Words that all of data/ shares: the index, what is annotated on an image, the skipped file.
 
-An **index** lists the samples of a split before any picture is opened: the path of each, where it came from, and its label (a
+An **index** lists the samples of a split before any image is opened: the path of each, where it came from, and its label (a
 position in the class names) or its annotation. Pipelines make batches of it; see ``pipeline.batches`` for their keys.
 """
 
@@ -14,13 +14,7 @@ import numpy as np
 
 from visionkit.errors import UserError
 
-pass
-pass
-pass
-pass
-
-
-IGNORE = 255  # in masks and labels of voxels: no class, not learnt from; so is what lies beyond a picture
+IGNORE = 255  # in masks and labels of voxels: no class, not learnt from; so is what lies beyond an image
 
 
 class Skipped(NamedTuple):
@@ -43,17 +37,17 @@ class Problem(NamedTuple):
 
 
 PROBLEM_KINDS = {
-    "broken picture": "cannot be opened or decoded",
+    "broken image": "cannot be opened or decoded",
     "bad annotation": "an annotation, or a part of one, that cannot be understood and is left out",
     "unknown label": "a label that the data set's class names lack",
-    "missing partner": "a picture without its annotation or mask, or one of these without its picture",
-    "wrong size": "the annotation declares another size than the picture or its mask has",
-    "box outside": "a box that reaches beyond its picture",
+    "missing partner": "an image without its annotation or mask, or one of these without its image",
+    "wrong size": "the annotation declares another size than the image or its mask has",
+    "box outside": "a box that reaches beyond its image",
     "inverted box": "a box whose right lies left of its left, or whose bottom lies above its top",
     "empty box": "a box without area",
-    "exact duplicate": "the same bytes as another picture",
-    "near duplicate": "looks like another picture",
-    "leakage": "a picture, or one that looks like it, in training and in validation",
+    "exact duplicate": "the same bytes as another image",
+    "near duplicate": "looks like another image",
+    "leakage": "an image, or one that looks like it, in training and in validation",
 }
 
 
@@ -69,10 +63,10 @@ Outline = tuple[np.ndarray, ...] | Rle | None  # of an object: polygons, float64
 
 @dataclass(frozen=True, eq=False, slots=True)
 class Objects:
-    """The objects of one picture, as annotated: boxes may be inverted or lie outside; ``boxes.cleaned`` mends that.
+    """The objects of one image, as annotated: boxes may be inverted or lie outside; ``boxes.cleaned`` mends that.
 
     Attributes:
-        boxes: float64 ``(N, 4)``: x1, y1, x2, y2, relative to the picture (0..1), half-open. Pipelines make float32 of it.
+        boxes: float64 ``(N, 4)``: x1, y1, x2, y2, relative to the image (0..1), half-open. Pipelines make float32 of it.
         classes: int32 ``(N,)``, positions in the index's class names.
         outlines: the outline of each object; or empty, where no object has one.
         keypoints: float64 ``(N, K, 3)``: x and y relative, visibility as in COCO (0 unlabelled, 1 hidden, 2 visible); or None.
@@ -106,13 +100,13 @@ NO_OBJECTS = Objects(np.zeros((0, 4)), np.zeros(0, np.int32))
 
 @dataclass(frozen=True, eq=False, slots=True)
 class Annotation:
-    """What is known of one picture besides its label.
+    """What is known of one image besides its label.
 
     Attributes:
-        objects: boxes and all that belongs to them; None where the data set has none (not: where this picture has none).
+        objects: boxes and all that belongs to them; None where the data set has none (not: where this image has none).
         mask: the file of its mask; None where the data set has none.
-        size: height and width in pixels, as the annotation declares them, or as the reader found them in the picture's header.
-        attributes: what else is known of the picture (``id``, ``license`` ...), for writers.
+        size: height and width in pixels, as the annotation declares them, or as the reader found them in the image's header.
+        attributes: what else is known of the image (``id``, ``license`` ...), for writers.
     """
 
     objects: Objects | None = None
@@ -129,7 +123,7 @@ class Index:
         class_names: names by label.
         paths: one file a sample.
         labels: int32 ``(N,)``; -1 for samples that have no label of their own, but an annotation.
-        facts: what ``scan`` found out about each file; empty before.
+        infos: what ``scan`` found out about each file; empty before.
         annotations: one a sample; or empty, where labels say all.
         class_attributes: what else is known of each class (COCO's ``id``, ``supercategory``, ``keypoints``, ``skeleton``), for
             writers; or empty.
@@ -140,7 +134,7 @@ class Index:
     class_names: tuple[str, ...]
     paths: tuple[str, ...]
     labels: np.ndarray
-    facts: tuple = ()
+    infos: tuple = ()
     annotations: tuple[Annotation, ...] = ()
     class_attributes: tuple[dict[str, Any], ...] = ()
     mask_colors: np.ndarray | None = None
@@ -165,8 +159,8 @@ class Index:
 
     @property
     def shapes(self) -> np.ndarray:
-        """Heights and widths in pixels of scanned pictures, int64 ``(N, 2)``."""
-        return np.array([(fact.height, fact.width) for fact in self.facts], np.int64).reshape(-1, 2)
+        """Heights and widths in pixels of scanned images, int64 ``(N, 2)``."""
+        return np.array([(info.height, info.width) for info in self.infos], np.int64).reshape(-1, 2)
 
     def take(self, positions: Iterable[int]) -> "Index":
         """The samples at ``positions``, in that order."""
@@ -175,7 +169,7 @@ class Index:
             self,
             paths=tuple(self.paths[i] for i in positions),
             labels=self.labels[np.asarray(positions, dtype=int)],
-            facts=tuple(self.facts[i] for i in positions) if self.facts else (),
+            infos=tuple(self.infos[i] for i in positions) if self.infos else (),
             annotations=tuple(self.annotations[i] for i in positions) if self.annotations else (),
         )
 
@@ -242,7 +236,7 @@ def places_by_person(labels: np.ndarray) -> list[np.ndarray]:
 
 
 @dataclass(frozen=True, eq=False)
-class SmallPictures:
+class SmallImages:
     """One split, in memory.
 
     Attributes:
@@ -259,15 +253,15 @@ class SmallPictures:
         return len(self.labels)
 
     def counts(self) -> np.ndarray:
-        """Number of pictures of each class, int ``(num_classes,)``."""
+        """Number of images of each class, int ``(num_classes,)``."""
         return np.bincount(self.labels, minlength=len(self.class_names))
 
-    def take(self, positions: np.ndarray) -> "SmallPictures":
-        """The pictures at ``positions``, in that order."""
-        return SmallPictures(self.class_names, self.pixels[positions], self.labels[positions])
+    def take(self, positions: np.ndarray) -> "SmallImages":
+        """The images at ``positions``, in that order."""
+        return SmallImages(self.class_names, self.pixels[positions], self.labels[positions])
 
     def as_rgb(self, start: int, stop: int) -> np.ndarray:
-        """Some of the pictures as a bundle takes them: uint8 ``(stop - start, H, W, 3)``."""
+        """Some of the images as a bundle takes them: uint8 ``(stop - start, H, W, 3)``."""
         some = self.pixels[start:stop]
         return some if some.ndim == 4 else np.repeat(some[..., None], 3, axis=-1)
 
@@ -275,6 +269,6 @@ class SmallPictures:
 class SmallSplits(NamedTuple):
     """Training and validation, and a sentence on where the line between them was drawn."""
 
-    train: SmallPictures
-    val: SmallPictures
+    train: SmallImages
+    val: SmallImages
     note: str

@@ -8,10 +8,6 @@ from scipy import ndimage
 
 from visionkit.data.index import IGNORE
 
-pass
-pass
-
-
 REACH = 4  # sigmas beyond which a component adds nothing: exp(-REACH**2 / 2) is 0.0003
 
 

@@ -8,13 +8,13 @@ import numpy as np
 from visionkit.data.formats import coco, identities, mask_folders, table, tfds, voc, yolo
 from visionkit.data.formats.class_folders import find_class_folders
 from visionkit.data.formats.split_lists import find_list
-from visionkit.data.images.listing import list_pictures
+from visionkit.data.images.listing import list_images
 from visionkit.data.index import DataError, Index
 from visionkit.data.splits import TRAIN_NAMES, WHOLE, DataSet
 
 EXPECTED = (
     "Expected a folder of one of these layouts: class folders; VOC (Annotations/*.xml, JPEGImages/); COCO (a .json with images "
-    "and annotations); YOLO (data.yaml, or images/ and labels/); images/ and masks/; a table (.csv) of pictures; a folder a "
+    "and annotations); YOLO (data.yaml, or images/ and labels/); images/ and masks/; a table (.csv) of images; a folder a "
     "person, other people in train/ than in val/; or a .json, .yaml, .csv or .tsv file of these kinds; or tfds:NAME."
 )
 READERS_OF_FILES = {
@@ -37,7 +37,7 @@ READERS_OF_FOLDERS = (
 
 
 def read(data: str | Path) -> DataSet:
-    """Index a data set of any kind that visionkit knows; of its pictures, none is opened but a sample of masks.
+    """Index a data set of any kind that visionkit knows; of its images, none is opened but a sample of masks.
 
     Args:
         data: a folder, a file or ``tfds:NAME[/config][:split]``.
@@ -69,13 +69,13 @@ def _read_folder(folder: Path) -> DataSet:
     try:
         return find_class_folders(folder)
     except DataError as error:
-        pictures, _ = list_pictures(folder)
-        if any(path.parent != folder for path in pictures) or find_list(folder, TRAIN_NAMES) is not None:
+        images, _ = list_images(folder)
+        if any(path.parent != folder for path in images) or find_list(folder, TRAIN_NAMES) is not None:
             raise
-        if not pictures:
+        if not images:
             raise DataError(f"{folder}: no layout that is known; {_contents(folder)}. {EXPECTED}") from error
-    index = Index((), tuple(map(str, pictures)), np.full(len(pictures), -1, np.int32))
-    return DataSet({WHOLE: index}, (f"{len(pictures)} pictures without labels or annotations",))
+    index = Index((), tuple(map(str, images)), np.full(len(images), -1, np.int32))
+    return DataSet({WHOLE: index}, (f"{len(images)} images without labels or annotations",))
 
 
 def _contents(folder: Path) -> str:

@@ -51,20 +51,20 @@ def split_name(name: str) -> str:
 
 
 def as_one(found: DataSet) -> Index:
-    """All splits of annotated pictures as one index, in which the attribute "split" of each picture says where it belongs."""
+    """All splits of annotated images as one index, in which the attribute "split" of each image says where it belongs."""
     named = [(name, index) for name, index in found.splits.items()]
     annotations = [replace(a, attributes=a.attributes | {"split": name}) for name, index in named for a in index.annotations]
     return replace(
         named[0][1],
         paths=tuple(path for _, index in named for path in index.paths),
         labels=np.concatenate([index.labels for _, index in named]),
-        facts=tuple(fact for _, index in named for fact in index.facts),
+        infos=tuple(info for _, index in named for info in index.infos),
         annotations=tuple(annotations),
     )
 
 
 def parted(index: Index) -> dict[str, Index]:
-    """The inverse of ``as_one``: splits by the attribute "split"; ``WHOLE`` where not every picture has one."""
+    """The inverse of ``as_one``: splits by the attribute "split"; ``WHOLE`` where not every image has one."""
     names = [annotation.attributes.get("split") for annotation in index.annotations]
     if not names or not all(isinstance(name, str) for name in names):
         return {WHOLE: index}
@@ -87,12 +87,12 @@ def train_and_val(found: DataSet, *, seed: int) -> "Splits":
     A split named "test" serves as validation where there is no other.
 
     Raises:
-        DataError: no training pictures.
+        DataError: no training images.
     """
     names = list(found.splits)
     train_name = next((name for name in ("train", WHOLE, "trainval") if name in names), names[0] if len(names) == 1 else None)
     if train_name is None or len(found.splits[train_name]) == 0:
-        raise DataError(f"No training pictures: found {', '.join(names) or 'no splits'}; expected a split named train.")
+        raise DataError(f"No training images: found {', '.join(names) or 'no splits'}; expected a split named train.")
     val_name = next((name for name in ("val", "test") if name in names and len(found.splits[name])), None)
     unused = [name for name in names if name not in (train_name, val_name)]
     notes = found.notes + ((f"not used: {', '.join(unused)}",) if unused else ())

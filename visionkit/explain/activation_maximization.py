@@ -1,7 +1,7 @@
-"""Pictures that a unit would like to see: pixels climb along the gradient of its excitation, from gray noise.
+"""Images that a unit would like to see: pixels climb along the gradient of its excitation, from gray noise.
 
-Plain gradients make fine noise that excites a network and tells people nothing. Three things keep pictures natural: gradients
-are parted into octaves of about the same strength, so that coarse shapes grow, too; the picture is shifted a little at each
+Plain gradients make fine noise that excites a network and tells people nothing. Three things keep images natural: gradients
+are parted into octaves of about the same strength, so that coarse shapes grow, too; the image is shifted a little at each
 step; and it is smoothed now and then. What a unit sees decides how much of each: of seven pixels there is one octave. (Deep
 Inside Convolutional Networks, https://arxiv.org/abs/1312.6034, and Understanding Neural Networks Through Deep Visualization,
 https://arxiv.org/abs/1506.06579, began so.)
@@ -26,10 +26,10 @@ COARSENESS = 1.4  # how much more an octave varies than a finer one
 GRAY, NOISE = 117.0, 12.0  # what it begins with, in pixel values
 
 
-def exciting_pictures(
+def exciting_images(
     probe: Probe, layer: Layer, units: Sequence[int], *, seed: int, steps: int = STEPS
 ) -> tuple[np.ndarray, np.ndarray]:
-    """Make a picture for each unit of a layer.
+    """Make an image for each unit of a layer.
 
     Args:
         probe: the network.

@@ -1,4 +1,4 @@
-"""Where a network looks for its answer: saliency, Grad-CAM and occlusion of one picture."""
+"""Where a network looks for its answer: saliency, Grad-CAM and occlusion of one image."""
 
 from collections.abc import Callable
 
@@ -9,10 +9,10 @@ from visionkit.explain.probe import Explained
 from visionkit.ops.colors import PADDING
 
 BRIGHTEST = 99.5  # percentile of a map that is drawn at full strength
-WINDOW = 1 / 5  # side of what is covered at once, of the picture's
-FAINTEST, STRONGEST = 0.2, 0.7  # how much a color covers of the picture
+WINDOW = 1 / 5  # side of what is covered at once, of the image's
+FAINTEST, STRONGEST = 0.2, 0.7  # how much a color covers of the image
 NUM_STEPS = 9  # places along each side at which it is covered
-AT_ONCE = 27  # pictures
+AT_ONCE = 27  # images
 
 
 def saliency(gradient: np.ndarray) -> np.ndarray:
@@ -36,8 +36,8 @@ def grad_cam(explained: Explained, side: int) -> np.ndarray:
     of that what is positive. Maps of a mirror image are turned back and count as further maps.
 
     Args:
-        explained: of one picture.
-        side: of the picture in pixels.
+        explained: of one image.
+        side: of the image in pixels.
 
     Returns:
         float32 ``(side, side)``, not negative.
@@ -56,13 +56,13 @@ def speaks(heat: np.ndarray) -> bool:
 def occlusion(
     pixels: np.ndarray, score: Callable[[np.ndarray], np.ndarray], steps: int = NUM_STEPS
 ) -> tuple[np.ndarray, float]:
-    """How much the score falls when a gray square covers a part of the picture.
+    """How much the score falls when a gray square covers a part of the image.
 
     As in Zeiler and Fergus' figure 7 (https://arxiv.org/abs/1311.2901).
 
     Args:
         pixels: ``(H, W, 3)`` in 0..255.
-        score: of pictures ``(N, H, W, 3)``, to ``(N,)``.
+        score: of images ``(N, H, W, 3)``, to ``(N,)``.
         steps: places along each side; the first square covers the corner, the last the opposite one.
 
     Returns:
@@ -82,8 +82,8 @@ def occlusion(
     for start in range(0, len(corners), AT_ONCE):
         squares = [np.s_[top : top + sides[0], left : left + sides[1]] for top, left in corners[start : start + AT_ONCE]]
         covered = np.repeat(pixels[None], len(squares), axis=0)
-        for picture, square in zip(covered, squares, strict=True):
-            picture[square] = PADDING
+        for image, square in zip(covered, squares, strict=True):
+            image[square] = PADDING
         for square, value in zip(squares, score(covered), strict=True):
             falls.append(float(whole - value))
             total[square] += falls[-1]
@@ -99,7 +99,7 @@ def as_light(strength: np.ndarray) -> np.ndarray:
 
 
 def as_heat(pixels: np.ndarray, strength: np.ndarray) -> np.ndarray:
-    """A map laid over its picture: blue where there is none, red where it is strongest.
+    """A map laid over its image: blue where there is none, red where it is strongest.
 
     Args:
         pixels: ``(H, W, 3)`` in 0..255.

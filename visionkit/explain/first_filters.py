@@ -1,4 +1,4 @@
-"""The filters of the first layer, as what they look for in a picture."""
+"""The filters of the first layer, as what they look for in an image."""
 
 import numpy as np
 
@@ -9,7 +9,7 @@ AT_ONCE = 16
 
 
 def first_filters(probe: Probe) -> np.ndarray:
-    """The filters of a network's first convolution in the colors of pictures, whatever order and scale its weights have.
+    """The filters of a network's first convolution in the colors of images, whatever order and scale its weights have.
 
     They are the slopes of its units over the pixels, normalization and BatchNorm included: all that is linear.
 
@@ -30,7 +30,7 @@ def first_filters(probe: Probe) -> np.ndarray:
     return np.concatenate(slopes)[:, top : top + height, left : left + width]
 
 
-def as_pictures(filters: np.ndarray) -> np.ndarray:
+def as_images(filters: np.ndarray) -> np.ndarray:
     """Each filter by its own range: gray is 0, uint8 of the same shape."""
     strongest = np.maximum(np.abs(filters).max(axis=(1, 2, 3), keepdims=True), np.finfo(np.float32).tiny)
     return np.round(127.5 + 127.5 * filters / strongest).astype(np.uint8)

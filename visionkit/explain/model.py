@@ -1,4 +1,4 @@
-"""A model that can be explained: its probe, how it sees a picture, and what it answers in words."""
+"""A model that can be explained: its probe, how it sees an image, and what it answers in words."""
 
 import difflib
 from collections.abc import Callable
@@ -8,11 +8,11 @@ from typing import Literal, NamedTuple
 import numpy as np
 import tensorflow as tf
 
-from visionkit.data.images.resize import fit, letterbox
+from visionkit.data.images.resize import center_crop, letterbox
 from visionkit.errors import UserError
 from visionkit.explain.network_graph import NetworkGraph, before_softmax, network_graph
 from visionkit.explain.probe import Probe
-from visionkit.export.bundle import LUMA, describe, find_bundle
+from visionkit.export.bundle import LUMA, find_bundle, read_metadata
 from visionkit.losses.localization import CLASSES
 from visionkit.models.catalog import CATALOG, build, find
 from visionkit.models.pretrained import HEAD
@@ -24,7 +24,7 @@ Kind = Literal["classes", "boxes", "masks", "features"]  # what is explained
 
 
 class Target(NamedTuple):
-    """What of a picture's answer is explained.
+    """What of an image's answer is explained.
 
     Attributes:
         label: the class; None where the model has none.
@@ -57,9 +57,9 @@ class ExplainedModel:
         self.probe = Probe(network, None if explained is None else explained(network))
         self._see = see
 
-    def seen(self, picture: np.ndarray) -> np.ndarray:
+    def seen(self, image: np.ndarray) -> np.ndarray:
         """Uint8 RGB ``(H, W, 3)`` as the network sees it: float32 ``(size, size, 3)`` in 0..255."""
-        return np.asarray(self._see(picture, self.probe.size), np.float32)
+        return np.asarray(self._see(image, self.probe.size), np.float32)
 
     def class_number(self, label: str) -> int:
         """The number of a class.
@@ -76,7 +76,7 @@ class ExplainedModel:
         return self.labels.index(label)
 
     def target(self, pixels: np.ndarray, label: str | None = None) -> Target:
-        """What is to be explained of a picture: the class that the model answers, or the one that is named.
+        """What is to be explained of an image: the class that the model answers, or the one that is named.
 
         Args:
             pixels: as ``seen`` gives them.
@@ -135,7 +135,7 @@ def open_explained(model: str, weights: str | None = None) -> ExplainedModel:
         weights: of a network; None takes its pretrained ones.
 
     Raises:
-        UserError: there is no such model, it does not see pictures, or there are no such weights.
+        UserError: there is no such model, it does not see images, or there are no such weights.
     """
     if Path(model).exists() or len(Path(model).parts) > 1:
         if not Path(model).exists():
@@ -147,29 +147,35 @@ def open_explained(model: str, weights: str | None = None) -> ExplainedModel:
 
 
 def _of_bundle(folder: Path) -> ExplainedModel:
-    facts = describe(folder)
-    if "input" in facts and facts["input"] != "picture":
-        raise UserError(f"{folder} sees a {facts['input']}; only models that see pictures can be looked into.")
-    if "members" in facts:
-        raise UserError(f"{folder} is an ensemble of {len(facts['members'])} models; look into one of those it was made of.")
+    metadata = read_metadata(folder)
+    if "input" in metadata and metadata["input"] != "image":
+        raise UserError(f"{folder} sees a {metadata['input']}; only models that see images can be looked into.")
+    if "members" in metadata:
+        raise UserError(f"{folder} is an ensemble of {len(metadata['members'])} models; look into one of those it was made of.")
     loaded = tf.saved_model.load(str(folder))
-    task, size = facts["task"], facts.get("size", TILE)
+    task, size = metadata["task"], metadata.get("size", TILE)
     kind = {"classification": "classes", "detection": "boxes", "segmentation": "masks", "localization": "classes"}.get(
         task, "features"
     )
-    takes_pictures = not hasattr(loaded, "serve_pixels") and task == "classification"  # of an older version
+    takes_images = not hasattr(loaded, "serve_pixels") and task == "classification"  # of an older version
 
     def answer(given):
-        if takes_pictures:
+        if takes_images:
             return loaded.serve_images(given)["probabilities"]
         answered = loaded.serve_tiles(given) if task == "segmentation" else loaded.serve_pixels(given)
         if task == "localization":
             return tf.nn.softmax(answered[:, CLASSES])
         return [answered["boxes"], answered["scores"]] if task == "detection" else answered
 
-    see = _tile if task == "segmentation" else fit if task == "classification" and not facts.get("whole") else letterbox
-    network = network_graph(answer, size, takes_pictures=takes_pictures)
-    labels = tuple(facts["labels"]) if kind != "features" else ()
+    see = (
+        _tile
+        if task == "segmentation"
+        else center_crop
+        if task == "classification" and not metadata.get("whole")
+        else letterbox
+    )
+    network = network_graph(answer, size, takes_images=takes_images)
+    labels = tuple(metadata["labels"]) if kind != "features" else ()
     return ExplainedModel(str(folder), kind, labels, network, see)
 
 
@@ -186,7 +192,7 @@ def _of_network(name: str, weights: str | None) -> ExplainedModel:
 
     labels = tuple(f"ImageNet class {number}" for number in range(NUM_IMAGENET)) if has_head else ()
     network = network_graph(answer, CATALOG[name].size)
-    return ExplainedModel(f"{name}, weights {weights}", "classes" if has_head else "features", labels, network, fit)
+    return ExplainedModel(f"{name}, weights {weights}", "classes" if has_head else "features", labels, network, center_crop)
 
 
 def _default_weights(name: str) -> str:
@@ -194,11 +200,11 @@ def _default_weights(name: str) -> str:
     return "hed" if "hed" in CATALOG[name].weights else "imagenet"
 
 
-def _tile(picture: np.ndarray, side: int) -> np.ndarray:
-    """The middle of a picture at its own scale, as a segmenter sees it; gray beyond its border."""
+def _tile(image: np.ndarray, side: int) -> np.ndarray:
+    """The middle of an image at its own scale, as a segmenter sees it; gray beyond its border."""
     tile = np.full((side, side, 3), PADDING, np.float32)
-    sides = [min(side, length) for length in picture.shape[:2]]
-    top, left = ((length - part) // 2 for length, part in zip(picture.shape[:2], sides, strict=True))
+    sides = [min(side, length) for length in image.shape[:2]]
+    top, left = ((length - part) // 2 for length, part in zip(image.shape[:2], sides, strict=True))
     y, x = ((side - part) // 2 for part in sides)
-    tile[y : y + sides[0], x : x + sides[1]] = picture[top : top + sides[0], left : left + sides[1]]
+    tile[y : y + sides[0], x : x + sides[1]] = image[top : top + sides[0], left : left + sides[1]]
     return tile

@@ -21,7 +21,7 @@ class NetworkGraph(NamedTuple):
         definition: the graph.
         pixels: name of the tensor of float32 pixels ``(N, size, size, 3)`` in 0..255; of their grey, where ``is_grey``.
         outputs: names of the tensors that were answered.
-        size: side of the pictures.
+        size: side of the images.
     """
 
     definition: Any
@@ -63,22 +63,20 @@ class Layer(NamedTuple):
         return (start[0] + y * stride[0], start[1] + x * stride[1]), self.place.field
 
 
-def network_graph(answer: Callable[[tf.Tensor], Any], size: int, *, takes_pictures: bool = False) -> NetworkGraph:
+def network_graph(answer: Callable[[tf.Tensor], Any], size: int, *, takes_images: bool = False) -> NetworkGraph:
     """Make one graph of a function.
 
     Args:
         answer: of float32 pixels ``(N, size, size, 3)`` in 0..255, to tensors.
-        size: side of the pictures.
-        takes_pictures: ``answer`` takes uint8 pictures of any size in place of pixels and brings them to that size itself, in a
+        size: side of the images.
+        takes_images: ``answer`` takes uint8 images of any size in place of pixels and brings them to that size itself, in a
             map; the graph begins behind it.
     """
-    given = (
-        tf.TensorSpec([None, None, None, 3], tf.uint8) if takes_pictures else tf.TensorSpec([None, size, size, 3], tf.float32)
-    )
+    given = tf.TensorSpec([None, None, None, 3], tf.uint8) if takes_images else tf.TensorSpec([None, size, size, 3], tf.float32)
     traced = tf.function(answer, input_signature=[given], autograph=False).get_concrete_function()
     constant = convert_variables_to_constants_v2(traced)
     pixels = constant.inputs[0]
-    if takes_pictures:
+    if takes_images:
         stacks = [op.outputs[0] for op in constant.graph.get_operations() if op.type == "TensorListStack"]
         pixels = next(each for each in stacks if each.dtype == tf.float32 and each.shape[1:].as_list() == [size, size, 3])
     grey = _grey_of(constant.graph)
@@ -118,7 +116,7 @@ def imported(network: NetworkGraph, size: int | None = None) -> tuple[tf.Graph, 
 
 
 def with_one_view(network: NetworkGraph) -> NetworkGraph:
-    """Without the mirror images that a bundle looks at besides: a row a picture, not two."""
+    """Without the mirror images that a bundle looks at besides: a row an image, not two."""
     graph, _ = imported(network)
     mirrored = [op.name for op in graph.get_operations() if _adds_mirror_images(op)]
     if not mirrored:
@@ -199,7 +197,7 @@ def _replace(node: Any, operation: str, types: dict[str, int], *, keep_inputs: b
 
 
 def _grey_of(graph: tf.Graph) -> tf.Tensor | None:
-    """The grey pictures that a bundle makes of colored ones first; TensorFlow loses their sides on the way."""
+    """The grey images that a bundle makes of colored ones first; TensorFlow loses their sides on the way."""
     for operation in graph.get_operations():
         if operation.type == "MatMul" and _is_luma(operation.inputs[1]):
             tensor = operation.outputs[0]

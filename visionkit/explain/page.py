@@ -6,19 +6,19 @@ import numpy as np
 from PIL import Image
 
 from visionkit.explain.top_patches import NUM_PATCHES
-from visionkit.explain.understand import ExplainedPicture, Stage, Understanding, montage
+from visionkit.explain.understand import ExplainedImage, Stage, Understanding, montage
 from visionkit.viz.page import inline_jpeg, write_page
 from visionkit.viz.report import MAX_SKIPPED, thumbnail
 
 CELL = 76  # pixels of a patch
-WISHED = 234  # pixels of the picture that was made for a unit: as high as three patches
+WISHED = 234  # pixels of the image that was made for a unit: as high as three patches
 FILTER = 44
-PICTURE = 240
+IMAGE = 240
 NAMED = {  # what is explained, by the kind of model
     "classes": "the class that it answers",
     "boxes": "the surest box (yellow) that it answers",
-    "masks": "the largest class of the mask that it answers, on the middle of the picture",
-    "features": "how long its last features are, since it has no classes: what in the picture it finds worth noting at all",
+    "masks": "the largest class of the mask that it answers, on the middle of the image",
+    "features": "how long its last features are, since it has no classes: what in the image it finds worth noting at all",
 }
 
 
@@ -43,7 +43,7 @@ def write_understanding(found: Understanding, path: str | Path, *, label: str | 
         filter_sides=found.filters.shape[1:3],
         first=found.model.probe.first,
         stages=[_shown_stage(stage) for stage in found.stages],
-        pictures=[_shown_picture(picture) for picture in found.pictures],
+        images=[_shown_image(image) for image in found.images],
         explained=explained,
         skipped=found.unreadable[:MAX_SKIPPED],
     )
@@ -66,20 +66,20 @@ def _shown_stage(stage: Stage) -> dict:
     return {"layer": stage.layer, "sees_all": stage.sees_all, "height": height, "width": width, "units": units}
 
 
-def _shown_picture(picture: ExplainedPicture) -> dict:
-    target = picture.target
+def _shown_image(image: ExplainedImage) -> dict:
+    target = image.target
     said = f"{target.label} {target.score:.0%}" if target.label is not None else f"length of features {target.score:.3g}"
-    views = [picture.picture, picture.saliency, picture.grad_cam, picture.occlusion]
-    hidden = f"hiding a place lowers its score of {picture.score:.3g} by up to {picture.fall:.2g}"
-    hidden = hidden if picture.fall > 0 else "hiding no place lowers its score"
+    views = [image.image, image.saliency, image.grad_cam, image.occlusion]
+    hidden = f"hiding a place lowers its score of {image.score:.3g} by up to {image.fall:.2g}"
+    hidden = hidden if image.fall > 0 else "hiding no place lowers its score"
     return {
-        "path": picture.path,
+        "path": image.path,
         "said": said,
         "hidden": hidden,
-        "heat_of": picture.heat_of,
-        "views": [thumbnail(view, PICTURE) for view in views],
+        "heat_of": image.heat_of,
+        "views": [thumbnail(view, IMAGE) for view in views],
     }
 
 
-def _inline(picture: np.ndarray) -> str:
-    return inline_jpeg(Image.fromarray(picture))
+def _inline(image: np.ndarray) -> str:
+    return inline_jpeg(Image.fromarray(image))

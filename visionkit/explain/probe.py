@@ -13,12 +13,12 @@ NUM_STAGES = 5  # Zeiler and Fergus' figure shows layers 1 to 5
 
 
 class Explained(NamedTuple):
-    """What a score of one picture depends on.
+    """What a score of one image depends on.
 
     Attributes:
         score: what was explained.
         pixels: its gradient, float32 ``(H, W, 3)``.
-        maps: a layer's activations ``(V, h, w, C)``: of the picture, and of its mirror image if the network looks at that, too.
+        maps: a layer's activations ``(V, h, w, C)``: of the image, and of its mirror image if the network looks at that, too.
         gradients: those of the score with respect to ``maps``.
     """
 
@@ -41,10 +41,10 @@ class Probe:
     Attributes:
         layers: all that can be looked at, in the network's order.
         first: the first convolution, before its nonlinearity.
-        size: side of the pictures.
+        size: side of the images.
 
     Raises:
-        UserError: the network has no convolution whose place in the picture is known.
+        UserError: the network has no convolution whose place in the image is known.
     """
 
     def __init__(self, network: NetworkGraph, explained: str | None = None):
@@ -55,7 +55,7 @@ class Probe:
         self.layers = layers_of(self._single)
         self.first = first_convolution(self._single)
         if not self.layers or self.first is None:
-            raise UserError("This network has no layer to look at; expected one with convolutions over pictures.")
+            raise UserError("This network has no layer to look at; expected one with convolutions over images.")
 
     def stages(self, count: int = NUM_STAGES) -> list[Layer]:
         """Layers from first edges to whole things: the last at each stride, and where those are fewer, others between them."""
@@ -91,7 +91,7 @@ class Probe:
         return [values.numpy() for values in function(tf.constant(pixels, tf.float32))]
 
     def at_side(self, layer: Layer, side: int) -> Layer | None:
-        """The same layer in a network for pictures of another side; None where that cannot be."""
+        """The same layer in a network for images of another side; None where that cannot be."""
         if (layer.activation, side) not in self._at_side:
             part = self._single._replace(definition=part_for(self._single.definition, [layer.activation]))
             try:
@@ -139,11 +139,11 @@ class Probe:
         return [values.numpy() for values in self._function("answers", answer, (None, 3))(tf.constant(pixels, tf.float32))]
 
     def scores(self, pixels: np.ndarray, weights: np.ndarray) -> np.ndarray:
-        """The same score of several pictures.
+        """The same score of several images.
 
         Args:
             pixels: ``(N, size, size, 3)``.
-            weights: of one picture's parts, as ``answers`` gives them: ``(V, ...)``.
+            weights: of one image's parts, as ``answers`` gives them: ``(V, ...)``.
 
         Returns:
             float32 ``(N,)``.
@@ -155,7 +155,7 @@ class Probe:
         """What a score depends on.
 
         Args:
-            pixels: of one picture, ``(size, size, 3)``.
+            pixels: of one image, ``(size, size, 3)``.
             weights: see ``scores``.
             layer: one of ``layers``, whose maps are wanted; None takes the deepest.
         """
@@ -174,7 +174,7 @@ class Probe:
 
     def _scores(self, given: tf.Tensor, weights: tf.Tensor) -> tf.Tensor:
         parts, number = self._score_parts(given), tf.shape(given)[0]
-        products = parts * tf.repeat(weights, number, axis=0)  # rows: all pictures, and then all mirror images
+        products = parts * tf.repeat(weights, number, axis=0)  # rows: all images, and then all mirror images
         of_rows = tf.reduce_sum(tf.reshape(products, [tf.shape(products)[0], -1]), 1)
         return tf.reduce_sum(tf.reshape(of_rows, [-1, number]), 0)
 

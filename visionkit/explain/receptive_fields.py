@@ -1,7 +1,7 @@
 """Which pixels each unit of a network sees, read off its graph.
 
 Along an axis, unit ``i`` of a map sees the pixels from ``start + i * stride`` on, ``field`` of them; some may lie beyond the
-picture's border. Kernels, strides, padding and dilation move these three numbers (https://distill.pub/2019/computing-receptive-fields).
+image's border. Kernels, strides, padding and dilation move these three numbers (https://distill.pub/2019/computing-receptive-fields).
 """
 
 from typing import NamedTuple

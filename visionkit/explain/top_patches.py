@@ -1,4 +1,4 @@
-"""What excites a unit most: the patches of many pictures at which it answers strongest, cut at what it sees.
+"""What excites a unit most: the patches of many images at which it answers strongest, cut at what it sees.
 
 Visualizing and Understanding Convolutional Networks, Zeiler and Fergus 2014, https://arxiv.org/abs/1311.2901, figure 2.
 """
@@ -13,54 +13,54 @@ from visionkit.explain.network_graph import Layer
 NUM_PATCHES = 9
 MOST_BEYOND = 0.2
 ROUNDING = 1e-5  # of float32: what varies less is constant
-BRIGHT = 0.5  # of its strongest answer: where a unit answers more, a picture that it sees as a whole stays bright
+BRIGHT = 0.5  # of its strongest answer: where a unit answers more, an image that it sees as a whole stays bright
 DIMMED = 0.4  # brightness of the rest
-BEYOND = 214  # gray of what a unit sees beyond the picture's border
+BEYOND = 214  # gray of what a unit sees beyond the image's border
 
 
 class Peak(NamedTuple):
-    """One strong answer: its excitation, the number of the picture, row and column in the layer's map."""
+    """One strong answer: its excitation, the number of the image, row and column in the layer's map."""
 
     value: float
-    picture: int
+    image: int
     y: int
     x: int
 
 
 class TopPatches:
-    """The strongest answers of all units of a layer, picture by picture; only those are kept in memory.
+    """The strongest answers of all units of a layer, image by image; only those are kept in memory.
 
     Args:
         channels: of the layer.
-        per_picture: how many answers of a picture count for a unit; they lie apart.
+        per_image: how many answers of an image count for a unit; they lie apart.
         apart: places by which they do: half of what a unit sees.
         inside: rows and columns of the map that count; None counts all.
     """
 
-    def __init__(self, channels: int, *, per_picture: int = 1, apart: int = 1, inside: tuple[slice, slice] | None = None):
-        self._per_picture, self._apart = per_picture, apart
+    def __init__(self, channels: int, *, per_image: int = 1, apart: int = 1, inside: tuple[slice, slice] | None = None):
+        self._per_image, self._apart = per_image, apart
         self._inside = inside or (slice(0, None), slice(0, None))
         self._values = np.full((channels, NUM_PATCHES), -np.inf, np.float32)
-        self._where = np.full((channels, NUM_PATCHES, 3), -1, np.int64)  # picture, y, x
+        self._where = np.full((channels, NUM_PATCHES, 3), -1, np.int64)  # image, y, x
         self._count, self._sum, self._squares = 0, np.zeros(channels), np.zeros(channels)
 
-    def add(self, picture: int, excitations: np.ndarray) -> None:
-        """Note what the units answer to one picture, float32 ``(h, w, C)``."""
+    def add(self, image: int, excitations: np.ndarray) -> None:
+        """Note what the units answer to one image, float32 ``(h, w, C)``."""
         excitations = excitations[self._inside]
         values = excitations.reshape(-1, excitations.shape[-1])
         self._count += len(values)
         self._sum += values.sum(axis=0, dtype=np.float64)
         self._squares += np.square(values, dtype=np.float64).sum(axis=0)
         rows, columns = np.indices(excitations.shape[:2])
-        values = values.copy() if self._per_picture > 1 else values
-        for _ in range(self._per_picture):
+        values = values.copy() if self._per_image > 1 else values
+        for _ in range(self._per_image):
             places = values.argmax(axis=0)
             y, x = np.divmod(places, excitations.shape[1])
             self._keep(
                 values[places, np.arange(len(places))],
-                np.stack([np.full_like(y, picture), y + self._inside[0].start, x + self._inside[1].start], axis=1),
+                np.stack([np.full_like(y, image), y + self._inside[0].start, x + self._inside[1].start], axis=1),
             )
-            if self._per_picture > 1:
+            if self._per_image > 1:
                 near = (abs(rows.reshape(-1, 1) - y) < self._apart) & (abs(columns.reshape(-1, 1) - x) < self._apart)
                 values[near] = -np.inf
 
@@ -105,10 +105,10 @@ class TopPatches:
 
 
 def inside(layer: Layer, size: int) -> tuple[slice, slice]:
-    """The rows and columns of a map whose units see the picture, and little beyond it.
+    """The rows and columns of a map whose units see the image, and little beyond it.
 
-    Units answer to the border itself, too, and more than to anything in the picture. Of what a unit sees, ``MOST_BEYOND`` at
-    most may lie beyond each side; where units see more than the picture, all count.
+    Units answer to the border itself, too, and more than to anything in the image. Of what a unit sees, ``MOST_BEYOND`` at
+    most may lie beyond each side; where units see more than the image, all count.
     """
     slices = []
     for start, stride, field, count in zip(
@@ -124,7 +124,7 @@ def cut(pixels: np.ndarray, layer: Layer, peak: Peak) -> np.ndarray:
     """What a unit sees, and nothing else: gray stands for what lies beyond the border.
 
     Args:
-        pixels: the picture as the network saw it, ``(H, W, 3)`` in 0..255.
+        pixels: the image as the network saw it, ``(H, W, 3)`` in 0..255.
         layer: whose unit it is.
         peak: where it answered.
 
@@ -142,7 +142,7 @@ def cut(pixels: np.ndarray, layer: Layer, peak: Peak) -> np.ndarray:
 
 
 def dimmed(pixels: np.ndarray, answers: np.ndarray) -> np.ndarray:
-    """A picture that a unit sees as a whole, dark but for where it answers.
+    """An image that a unit sees as a whole, dark but for where it answers.
 
     Args:
         pixels: ``(H, W, 3)`` in 0..255.

@@ -1,4 +1,4 @@
-"""What is a network learning? All that the page of ``visionkit understand`` shows is computed here, from many pictures."""
+"""What is a network learning? All that the page of ``visionkit understand`` shows is computed here, from many images."""
 
 import os
 from collections import defaultdict
@@ -11,18 +11,18 @@ import cv2
 import numpy as np
 from tqdm import tqdm
 
-from visionkit.data.images.decode import PictureError, read_picture
+from visionkit.data.images.decode import ImageError, read_image
 from visionkit.errors import UserError
 from visionkit.explain import attribution
-from visionkit.explain.activation_maximization import exciting_pictures
-from visionkit.explain.first_filters import as_pictures, first_filters
+from visionkit.explain.activation_maximization import exciting_images
+from visionkit.explain.first_filters import as_images, first_filters
 from visionkit.explain.model import ExplainedModel, Target
 from visionkit.explain.network_graph import Layer
 from visionkit.explain.probe import Explained
 from visionkit.explain.top_patches import NUM_PATCHES, Peak, TopPatches, cut, dimmed, inside
 from visionkit.inference.predictor import Unreadable
 
-AT_ONCE = 8  # pictures through the network
+AT_ONCE = 8  # images through the network
 BOX_COLOR = (255, 214, 10)
 
 
@@ -39,8 +39,8 @@ class Unit(NamedTuple):
     Attributes:
         number: of the channel.
         patches: what excites it most, best first.
-        wished: the picture that was made for it, uint8 ``(h, w, 3)``.
-        excitations: of the strongest patch, of noise, and of the picture that was made from it.
+        wished: the image that was made for it, uint8 ``(h, w, 3)``.
+        excitations: of the strongest patch, of noise, and of the image that was made from it.
     """
 
     number: int
@@ -57,8 +57,8 @@ class Stage(NamedTuple):
     units: list[Unit]
 
 
-class ExplainedPicture(NamedTuple):
-    """Where the model looks on one picture: its file, what is explained, four pictures, uint8 ``(size, size, 3)``.
+class ExplainedImage(NamedTuple):
+    """Where the model looks on one image: its file, what is explained, four images, uint8 ``(size, size, 3)``.
 
     ``score`` is what the methods work on, before the last softmax where there is one; ``fall`` by how much hiding lowers it;
     ``heat_of`` the layer that Grad-CAM shows.
@@ -66,7 +66,7 @@ class ExplainedPicture(NamedTuple):
 
     path: str
     target: Target
-    picture: np.ndarray
+    image: np.ndarray
     saliency: np.ndarray
     grad_cam: np.ndarray
     occlusion: np.ndarray
@@ -82,83 +82,83 @@ class Understanding(NamedTuple):
         model: what was looked into.
         filters: of the first layer, uint8 ``(N, h, w, 3)``.
         stages: from the first edges to whole things.
-        pictures: some, explained.
-        num_pictures: how many the units have seen.
+        images: some, explained.
+        num_images: how many the units have seen.
         unreadable: files that were left out.
     """
 
     model: ExplainedModel
     filters: np.ndarray
     stages: list[Stage]
-    pictures: list[ExplainedPicture]
-    num_pictures: int
+    images: list[ExplainedImage]
+    num_images: int
     unreadable: list[Unreadable]
 
 
 def understand(
     model: ExplainedModel, files: Sequence[str], *, label: str | None = None, num_units: int, num_shown: int, seed: int
 ) -> Understanding:
-    """Look into a model with the help of pictures.
+    """Look into a model with the help of images.
 
     Args:
         model: a bundle, or a network.
-        files: pictures.
+        files: images.
         label: the class to explain; None takes what the model answers.
         num_units: of each layer.
-        num_shown: pictures that are explained.
-        seed: draws the noise that the pictures for units begin with.
+        num_shown: images that are explained.
+        seed: draws the noise that the images for units begin with.
 
     Raises:
-        UserError: no picture can be read, or there is no such class.
+        UserError: no image can be read, or there is no such class.
     """
     if label is not None:
         model.class_number(label)
     layers = model.probe.stages()
     sums, readable, unreadable = _strongest(model, files, layers)
     if not readable:
-        raise UserError(f"None of {len(files)} pictures can be read; the first: {unreadable[0].path}: {unreadable[0].error}.")
+        raise UserError(f"None of {len(files)} images can be read; the first: {unreadable[0].path}: {unreadable[0].error}.")
     chosen = [kept.telling(num_units) for kept in sums]
     patches = _patches(
         model, readable, layers, [{unit: kept.peaks(unit) for unit in units} for kept, units in zip(sums, chosen, strict=True)]
     )
     stages = []
-    with tqdm(total=len(layers), desc="pictures for units", leave=False, disable=None) as progress:
+    with tqdm(total=len(layers), desc="images for units", leave=False, disable=None) as progress:
         for layer, units, kept, of_layer in zip(layers, chosen, sums, patches, strict=True):
             stages.append(_stage(model, layer, units, kept, of_layer, seed))
             progress.update()
     spread = np.unique(np.linspace(0, len(readable) - 1, min(num_shown, len(readable))).round().astype(int)).tolist()
     shown = [readable[number] for number in spread]
     seen = ((path, _read(model, path)) for path in tqdm(shown, "explanations", leave=False, disable=None))
-    # A file may have vanished since it was first read: then there is one picture less.
+    # A file may have vanished since it was first read: then there is one image less.
     explained = [_explained(model, path, pixels, label) for path, pixels in seen if not isinstance(pixels, Unreadable)]
-    return Understanding(model, as_pictures(first_filters(model.probe)), stages, explained, len(readable), unreadable)
+    return Understanding(model, as_images(first_filters(model.probe)), stages, explained, len(readable), unreadable)
 
 
 def sees_all(model: ExplainedModel, layer: Layer) -> bool:
-    """Whether a unit sees more than the whole picture."""
+    """Whether a unit sees more than the whole image."""
     return min(layer.place.field) >= model.probe.size
 
 
-def montage(pictures: Sequence[np.ndarray], side: int, *, columns: int, count: int | None = None, gap: int = 3) -> np.ndarray:
-    """Pictures in a grid, brought to squares of one side in proportion.
+def montage(images: Sequence[np.ndarray], side: int, *, columns: int, count: int | None = None, gap: int = 3) -> np.ndarray:
+    """Images in a grid, brought to squares of one side in proportion.
 
     Args:
-        pictures: uint8 ``(h, w, 3)``.
+        images: uint8 ``(h, w, 3)``.
         side: of a cell in pixels.
         columns: of the grid.
-        count: cells; None has one a picture. Those without a picture stay white.
+        count: cells; None has one an image. Those without an image stay white.
         gap: pixels between cells.
 
     Returns:
         uint8 ``(H, W, 3)``, white between the cells.
     """
-    rows = -(-(count or len(pictures)) // columns)
+    rows = -(-(count or len(images)) // columns)
     grid = np.full((rows * (side + gap) - gap, columns * (side + gap) - gap, 3), 255, np.uint8)
-    for number, picture in enumerate(pictures):
+    for number, image in enumerate(images):
         y, x = (place * (side + gap) for place in divmod(number, columns))
-        scale = side / max(picture.shape[:2])
-        size = [max(1, round(length * scale)) for length in picture.shape[1::-1]]
-        cell = cv2.resize(picture, size, interpolation=cv2.INTER_AREA if scale < 1 else cv2.INTER_CUBIC)
+        scale = side / max(image.shape[:2])
+        size = [max(1, round(length * scale)) for length in image.shape[1::-1]]
+        cell = cv2.resize(image, size, interpolation=cv2.INTER_AREA if scale < 1 else cv2.INTER_CUBIC)
         y, x = y + (side - size[1]) // 2, x + (side - size[0]) // 2
         grid[y : y + size[1], x : x + size[0]] = cell
     return grid
@@ -167,12 +167,12 @@ def montage(pictures: Sequence[np.ndarray], side: int, *, columns: int, count: i
 def _read(model: ExplainedModel, path: str) -> np.ndarray | Unreadable:
     """As the model sees it."""
     try:
-        return model.seen(read_picture(path))
-    except (PictureError, UserError) as error:
+        return model.seen(read_image(path))
+    except (ImageError, UserError) as error:
         return Unreadable(str(path), str(error))
 
 
-def _pictures(
+def _images(
     model: ExplainedModel, files: Sequence[str], description: str
 ) -> Iterator[list[tuple[str, np.ndarray | Unreadable]]]:
     """Files in groups, read by all cores; a group and the next are in memory at most."""
@@ -192,14 +192,14 @@ def _pictures(
 def _strongest(
     model: ExplainedModel, files: Sequence[str], layers: Sequence[Layer]
 ) -> tuple[list[TopPatches], list[str], list[Unreadable]]:
-    """The strongest answers of all units to all pictures; the files that can be read, and those that cannot."""
-    per_picture = -(-NUM_PATCHES // max(len(files), 1))  # of nine pictures or more only the best place of each
+    """The strongest answers of all units to all images; the files that can be read, and those that cannot."""
+    per_image = -(-NUM_PATCHES // max(len(files), 1))  # of nine images or more only the best place of each
     kept = [
-        TopPatches(layer.channels, per_picture=per_picture, apart=_apart(layer), inside=inside(layer, model.probe.size))
+        TopPatches(layer.channels, per_image=per_image, apart=_apart(layer), inside=inside(layer, model.probe.size))
         for layer in layers
     ]
     readable, unreadable = [], []
-    for group in _pictures(model, files, "pictures"):
+    for group in _images(model, files, "images"):
         read = [(path, pixels) for path, pixels in group if not isinstance(pixels, Unreadable)]
         unreadable += [failure for _, failure in group if isinstance(failure, Unreadable)]
         if not read:
@@ -219,17 +219,17 @@ def _apart(layer: Layer) -> int:
 def _patches(
     model: ExplainedModel, files: Sequence[str], layers: Sequence[Layer], peaks: Sequence[dict[int, list[Peak]]]
 ) -> list[dict[int, list[Patch]]]:
-    """The patches at peaks, of each layer and unit. Their pictures are read once more: all of them may not fit in memory."""
+    """The patches at peaks, of each layer and unit. Their images are read once more: all of them may not fit in memory."""
     wanted = defaultdict(list)
     for stage, of_layer in enumerate(peaks):
         for unit, of_unit in of_layer.items():
             for rank, peak in enumerate(of_unit):
-                wanted[peak.picture].append((stage, unit, rank, peak))
+                wanted[peak.image].append((stage, unit, rank, peak))
     found: list[dict[int, list]] = [{unit: [None] * len(of_unit) for unit, of_unit in of_layer.items()} for of_layer in peaks]
     order = sorted(wanted)
     whole = [layer for layer in layers if sees_all(model, layer)]
     numbers = iter(order)
-    for group in _pictures(model, [files[number] for number in order], "patches"):
+    for group in _images(model, [files[number] for number in order], "patches"):
         for path, pixels in group:
             number = next(numbers)
             if isinstance(pixels, Unreadable):  # gone since it was read first
@@ -253,24 +253,24 @@ def _stage(
 ) -> Stage:
     if not units:
         return Stage(layer, sees_all(model, layer), [])
-    wished, excitations = exciting_pictures(model.probe, layer, units, seed=seed)
+    wished, excitations = exciting_images(model.probe, layer, units, seed=seed)
     rows = zip(units, wished, excitations.tolist(), strict=True)
-    made = [Unit(unit, patches[unit], picture, (kept.peaks(unit)[0].value, *values)) for unit, picture, values in rows]
+    made = [Unit(unit, patches[unit], image, (kept.peaks(unit)[0].value, *values)) for unit, image, values in rows]
     return Stage(layer, sees_all(model, layer), made)
 
 
-def _explained(model: ExplainedModel, path: str, pixels: np.ndarray, label: str | None) -> ExplainedPicture:
+def _explained(model: ExplainedModel, path: str, pixels: np.ndarray, label: str | None) -> ExplainedImage:
     target = model.target(pixels, label)
     heat_of, explained, heat = _heat(model, pixels, target)
     covered, fall = attribution.occlusion(pixels, partial(model.probe.scores, weights=target.weights))
-    picture = np.clip(np.round(pixels), 0, 255).astype(np.uint8)
+    image = np.clip(np.round(pixels), 0, 255).astype(np.uint8)
     if target.box is not None:
         x1, y1, x2, y2 = (round(value) for value in target.box)
-        cv2.rectangle(picture, (x1, y1), (x2, y2), BOX_COLOR, max(2, len(picture) // 150))
-    return ExplainedPicture(
+        cv2.rectangle(image, (x1, y1), (x2, y2), BOX_COLOR, max(2, len(image) // 150))
+    return ExplainedImage(
         path,
         target,
-        picture,
+        image,
         attribution.as_light(attribution.saliency(explained.pixels)),
         attribution.as_heat(pixels, heat),
         attribution.as_heat(pixels, attribution.smooth(covered)),

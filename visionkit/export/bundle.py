@@ -1,9 +1,9 @@
-"""A bundle: a SavedModel that takes raw pictures and returns final answers, with TensorFlow alone.
+"""A bundle: a SavedModel that takes raw images and returns final answers, with TensorFlow alone.
 
 MODEL/saved_model.pb, variables/, fingerprint.pb     the graph with its weights; in variables/ those too large for a graph
 MODEL/assets.extra/bundle.json                       task, labels, size, metrics
 MODEL/assets.extra/labels.txt                        a label a line
-MODEL/assets.extra/model.tflite                      the LiteRT twin, where the network converts: float32 (1, size, size, 3)
+MODEL/assets.extra/model.tflite                      the LiteRT model, where the network converts: float32 (1, size, size, 3)
                                                      pixels in 0..255, the central window cut and resized, to probabilities
 
 Signals, volumes and detectors have modules of their own beside this one; all are written by ``write_bundle``.
@@ -24,7 +24,7 @@ from visionkit.export import litert
 
 EXTRA = "assets.extra"
 LUMA = (0.299, 0.587, 0.114)  # of red, green, blue in grey, as Pillow has it; unlike TensorFlow's they sum to 1
-TWIN = f"{EXTRA}/model.tflite"
+LITERT_FILE = f"{EXTRA}/model.tflite"
 
 
 def answers(labels: tf.Tensor, probabilities: tf.Tensor) -> dict[str, tf.Tensor]:
@@ -46,11 +46,11 @@ def write_bundle(
     *,
     task: str,
     signatures: dict[str, Any],
-    twin: Callable[..., tf.Tensor | dict[str, tf.Tensor]] | None,
-    twin_shape: litert.Shapes | None,
-    twin_half_precision: bool = True,
+    litert_function: Callable[..., tf.Tensor | dict[str, tf.Tensor]] | None,
+    litert_shape: litert.Shapes | None,
+    litert_half_precision: bool = True,
     class_names: tuple[str, ...],
-    facts: dict[str, Any],
+    metadata: dict[str, Any],
 ) -> Path:
     """Write a module as a bundle, beside and then renamed.
 
@@ -59,11 +59,13 @@ def write_bundle(
         folder: a bundle there is replaced.
         task: "classification", "detection", ...
         signatures: name -> function of the module.
-        twin: what the LiteRT twin does, with variables of the module; None makes none, and ``facts["litert"]`` may say why.
-        twin_shape: of the one float32 tensor that ``twin`` takes, with a batch of one; of several by name: ``litert.convert``.
-        twin_half_precision: keep its weights as float16.
+        litert_function: what the LiteRT model does, with variables of the module; None makes none, and
+            ``metadata["litert"]`` may say why.
+        litert_shape: of the one float32 tensor that ``litert_function`` takes, with a batch of one; of several by name:
+            ``litert.convert``.
+        litert_half_precision: keep its weights as float16.
         class_names: in the order of the classes' numbers.
-        facts: for ``bundle.json``.
+        metadata: for ``bundle.json``.
 
     Raises:
         UserError: a folder stands there that is no bundle.
@@ -77,13 +79,15 @@ def write_bundle(
         tf.saved_model.save(module, str(unfinished), signatures=signatures)
         extra = unfinished / EXTRA
         extra.mkdir()
-        described = {"task": task, "labels": list(class_names), **facts}
-        if twin is None:
+        described = {"task": task, "labels": list(class_names), **metadata}
+        if litert_function is None:
             described.setdefault("litert", "not converted: none was asked for")
         else:
             try:
-                (unfinished / TWIN).write_bytes(litert.convert(twin, twin_shape, half_precision=twin_half_precision))
-            except Exception as error:  # the converter's errors have no common type, and the bundle is whole without its twin
+                (unfinished / LITERT_FILE).write_bytes(
+                    litert.convert(litert_function, litert_shape, half_precision=litert_half_precision)
+                )
+            except Exception as error:  # the converter's errors have no common type, and the bundle is whole without it
                 described["litert"] = f"not converted: {_in_one_line(error)}"
         (extra / "bundle.json").write_text(json.dumps(described, indent=2, ensure_ascii=False), encoding="utf-8")
         (extra / "labels.txt").write_text("\n".join(class_names) + "\n", encoding="utf-8")
@@ -109,7 +113,7 @@ def find_bundle(path: str | Path) -> Path:
     return folder / "model" if not (folder / "saved_model.pb").is_file() and (folder / "model").is_dir() else folder
 
 
-def describe(folder: str | Path) -> dict[str, Any]:
+def read_metadata(folder: str | Path) -> dict[str, Any]:
     """The ``bundle.json`` of a bundle.
 
     Raises:
@@ -121,12 +125,20 @@ def describe(folder: str | Path) -> dict[str, Any]:
             f"{folder} is not a model that visionkit exported: it has no {EXTRA}/bundle.json. "
             "Expected the RUN/model folder of a recipe, or a folder of saved_models/."
         )
-    return json.loads(file.read_text(encoding="utf-8"))
+    return _with_present_names(json.loads(file.read_text(encoding="utf-8")))
 
 
-def add_facts(folder: str | Path, **facts: Any) -> None:
+def _with_present_names(metadata: dict[str, Any]) -> dict[str, Any]:
+    """Bundles that were written before names changed: ``twin_*`` is ``litert_*``."""
+    renamed = {name.replace("twin_", "litert_", 1): value for name, value in metadata.items()}
+    if isinstance(renamed.get("metrics"), dict):
+        renamed["metrics"] = {name.replace("twin_", "litert_", 1): value for name, value in renamed["metrics"].items()}
+    return renamed
+
+
+def update_metadata(folder: str | Path, **metadata: Any) -> None:
     """Add to ``bundle.json`` what is known only after the export, such as measured metrics."""
     file = Path(folder) / EXTRA / "bundle.json"
     beside = file.with_suffix(".unfinished")
-    beside.write_text(json.dumps(describe(folder) | facts, indent=2, ensure_ascii=False), encoding="utf-8")
+    beside.write_text(json.dumps(read_metadata(folder) | metadata, indent=2, ensure_ascii=False), encoding="utf-8")
     os.replace(beside, file)

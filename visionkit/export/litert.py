@@ -1,4 +1,4 @@
-"""The LiteRT (TensorFlow Lite) twin of a bundle, for phones and small computers."""
+"""The LiteRT (TensorFlow Lite) model of a bundle, for phones and small computers."""
 
 from collections.abc import Callable
 from pathlib import Path
@@ -22,7 +22,7 @@ def convert(
         half_precision: keep the weights as float16.
 
     Raises:
-        Exception: an operation has no LiteRT twin; the converter's errors have no common type.
+        Exception: an operation has no LiteRT model; the converter's errors have no common type.
     """
     shapes = input_shape if isinstance(input_shape, dict) else {"pixels": input_shape}
     specs = [tf.TensorSpec(shape, tf.float32, name=name) for name, shape in shapes.items()]
@@ -36,26 +36,26 @@ def convert(
     return converter.convert()
 
 
-class Twin:
+class LiteRTModel:
     """A LiteRT file, loaded."""
 
     def __init__(self, path: str | Path):
         self._answer = Interpreter(str(path)).get_signature_runner()
         self._inputs = frozenset(self._answer.get_input_details())
 
-    def answer(self, picture: np.ndarray, **others: np.ndarray) -> dict[str, np.ndarray]:
-        """All that it answers to one picture, by name and without the axis of the batch.
+    def answer(self, image: np.ndarray, **others: np.ndarray) -> dict[str, np.ndarray]:
+        """All that it answers to one image, by name and without the axis of the batch.
 
         Args:
-            picture: float32 ``(size, size, 3)``.
-            others: what it takes beside the picture, by name, each without the axis of the batch.
+            image: float32 ``(size, size, 3)``.
+            others: what it takes beside the image, by name, each without the axis of the batch.
         """
         (name,) = self._inputs - others.keys()
-        answer = self._answer(**{each: value[None].astype(np.float32) for each, value in {name: picture, **others}.items()})
+        answer = self._answer(**{each: value[None].astype(np.float32) for each, value in {name: image, **others}.items()})
         return {name: value[0].copy() for name, value in answer.items()}
 
 
-def run(path: str | Path, pictures: np.ndarray) -> np.ndarray:
-    """Answers ``(N, num_classes)`` of a LiteRT file for float32 ``(N, size, size, 3)``, one picture at a time."""
-    twin = Twin(path)
-    return np.stack([next(iter(twin.answer(picture).values())) for picture in pictures])
+def run(path: str | Path, images: np.ndarray) -> np.ndarray:
+    """Answers ``(N, num_classes)`` of a LiteRT file for float32 ``(N, size, size, 3)``, one image at a time."""
+    litert_model = LiteRTModel(path)
+    return np.stack([next(iter(litert_model.answer(image).values())) for image in images])

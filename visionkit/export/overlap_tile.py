@@ -1,12 +1,12 @@
-"""Pictures and volumes of any size, tile by tile, inside the graph: U-Net's overlap-tile strategy.
+"""Images and volumes of any size, tile by tile, inside the graph: U-Net's overlap-tile strategy.
 
 U-Net: Convolutional Networks for Biomedical Image Segmentation, Ronneberger et al. 2015, https://arxiv.org/abs/1505.04597,
 figure 2.
 
 What lies beyond the border is mirrored. What fits into one tile is seen as a whole. Else tiles overlap by twice the margin, and
 fade into each other in the middle of that overlap, so that no tile answers where it sees little around. Of probabilities one
-tile is held, and the strips in which finished tiles overlap those that are to come: beside the picture and its mask, memory
-grows with the width of a picture, not with its area, and slowly.
+tile is held, and the strips in which finished tiles overlap those that are to come: beside the image and its mask, memory
+grows with the width of an image, not with its area, and slowly.
 """
 
 import math
@@ -34,7 +34,7 @@ class Tiling(NamedTuple):
 
 
 class _Axis(NamedTuple):
-    """Tiles along one axis of a padded picture.
+    """Tiles along one axis of a padded image.
 
     Attributes:
         count: of the tiles.
@@ -56,7 +56,7 @@ class _Axis(NamedTuple):
 def overlap_tile(
     image: tf.Tensor, predict: Predict, tiling: Tiling, finish: Callable[[tf.Tensor], tf.Tensor], *, num_classes: int
 ) -> tf.Tensor:
-    """Answers for every pixel of one picture or volume.
+    """Answers for every pixel of one image or volume.
 
     Args:
         image: ``(spatial..., channels)`` of any size, at least one pixel.

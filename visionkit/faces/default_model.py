@@ -6,7 +6,7 @@ from pathlib import Path
 
 from filelock import FileLock
 
-from visionkit.export.bundle import EXTRA, describe, find_bundle
+from visionkit.export.bundle import EXTRA, find_bundle, read_metadata
 from visionkit.files import cache_folder
 
 FORM = 1  # of the bundle in the cache: another number has it made anew
@@ -35,8 +35,10 @@ def default_face_model() -> Path:
             from visionkit.tasks.embedding.export import export_embedder
             from visionkit.weights.dlib_faces import PACKAGE, SHA256
 
-            facts = {"base": "dlib_face", "weights": PACKAGE, "weights_sha256": SHA256}
-            export_embedder(dlib_face(weights="dlib"), folder, facts={**facts, "threshold": THRESHOLD, "alignment": "mtcnn"})
+            metadata = {"base": "dlib_face", "weights": PACKAGE, "weights_sha256": SHA256}
+            export_embedder(
+                dlib_face(weights="dlib"), folder, metadata={**metadata, "threshold": THRESHOLD, "alignment": "mtcnn"}
+            )
     return folder
 
 
@@ -56,9 +58,9 @@ def fingerprint(model: str | Path) -> str:
         UserError: the folder is no bundle.
     """
     folder = find_bundle(model)
-    facts = describe(folder)
-    digest = hashlib.sha256(json.dumps([facts.get(name) for name in FACTS]).encode())
-    if not facts.get("weights_sha256"):
+    metadata = read_metadata(folder)
+    digest = hashlib.sha256(json.dumps([metadata.get(name) for name in FACTS]).encode())
+    if not metadata.get("weights_sha256"):
         for file in [folder / "saved_model.pb", *sorted((folder / "variables").glob("*"))]:
             with file.open("rb") as opened:
                 digest.update(hashlib.file_digest(opened, "sha256").digest())

@@ -1,4 +1,4 @@
-"""Find faces on pictures with mtcnn, and cut them out upright:
+"""Find faces on images with mtcnn, and cut them out upright:
 
 from visionkit.faces.detector import FaceFinder
 finder = FaceFinder()
@@ -23,12 +23,12 @@ from visionkit.ops.alignment import CHIP, MTCNN_POINTS, aligned_chip
 if TYPE_CHECKING:
     from mtcnn import MTCNN
 
-LONGEST = 1024  # pixels: larger pictures are shrunk to be searched
+LONGEST = 1024  # pixels: larger images are shrunk to be searched
 SMALLEST = 20  # pixels, there: mtcnn's smallest face
-SURE = 0.99  # a score from which on no other turn of a picture is tried
-SURE_TURNED = 0.98  # a score that a face on another turn is to have: pictures of ants reach 0.97 there
+SURE = 0.99  # a score from which on no other turn of an image is tried
+SURE_TURNED = 0.98  # a score that a face on another turn is to have: images of ants reach 0.97 there
 TILTED = 45  # degrees from which on another turn would suit a face better
-BATCH, BATCH_PIXELS = 16, 2**20  # pictures, and pixels, that mtcnn is given at once
+BATCH, BATCH_PIXELS = 16, 2**20  # images, and pixels, that mtcnn is given at once
 # The surest at each scale. mtcnn compares all with each other: a page full of small faces makes 5,000 of them and takes
 # gigabytes, a portrait makes a hundred.
 PROPOSALS = 1000
@@ -36,10 +36,10 @@ NEEDED = ("mtcnn", "lz4", "joblib")  # mtcnn 1.0.0 imports the others
 
 
 class Face(NamedTuple):
-    """A face on a picture. Pixels are those of the picture as it was given, whatever was shrunk or turned to find it.
+    """A face on an image. Pixels are those of the image as it was given, whatever was shrunk or turned to find it.
 
     Attributes:
-        xyxy: left, top, right, bottom in pixels; at a border, they may lie outside of the picture.
+        xyxy: left, top, right, bottom in pixels; at a border, they may lie outside of the image.
         score: how sure mtcnn is, 0..1.
         points: float64 ``(5, 2)``, x and y in pixels, in the order of ``ops.alignment.MTCNN_POINTS``: of the face as it looks
             upright. The middle of the first pixel is (0, 0).
@@ -53,12 +53,12 @@ class Face(NamedTuple):
 
 
 def principal_face(faces: Sequence[Face], size: tuple[int, int]) -> Face | None:
-    """Whom a portrait shows: of the faces at least half as large as the largest, the one nearest to the picture's middle.
+    """Whom a portrait shows: of the faces at least half as large as the largest, the one nearest to the image's middle.
 
     Size is the area of the box. None where there is no face.
 
     Args:
-        faces: of a picture.
+        faces: of an image.
         size: its height and width in pixels.
     """
     if not faces:
@@ -76,13 +76,13 @@ def principal_face(faces: Sequence[Face], size: tuple[int, int]) -> Face | None:
 class FaceFinder:
     """mtcnn's three networks (https://arxiv.org/abs/1604.02878) in memory; threads may share one.
 
-    A picture is searched as it is. If its principal face is not upright with a score of ``sure``, the three other turns are
+    An image is searched as it is. If its principal face is not upright with a score of ``sure``, the three other turns are
     searched too, and the turn whose principal face has the best score counts. An upside-down face is now and then taken for an
     upright one with a score above 0.99; with ``sure=1`` all turns are always compared, in four times the time.
 
     Args:
-        longest: pixels; larger pictures are shrunk to that for the search, and faces that then have less than 20 pixels are
-            mostly missed. The chip is cut out of the picture itself.
+        longest: pixels; larger images are shrunk to that for the search, and faces that then have less than 20 pixels are
+            mostly missed. The chip is cut out of the image itself.
         sure: score from which on no other turn is tried, 0..1: 0 tries none where any face is found.
 
     Raises:
@@ -94,7 +94,7 @@ class FaceFinder:
         self._mtcnn = _load()
 
     def find(self, pixels: np.ndarray) -> list[Face]:
-        """The faces on one picture: ``principal_face`` first, the others by falling size; none is an empty list.
+        """The faces on one image: ``principal_face`` first, the others by falling size; none is an empty list.
 
         Args:
             pixels: uint8 ``(H, W, 3)`` RGB, or ``(H, W)`` or ``(H, W, 1)`` grey; of any size.
@@ -104,27 +104,27 @@ class FaceFinder:
         """
         return next(self.find_many([pixels]))
 
-    def find_many(self, pictures: Iterable[np.ndarray]) -> Iterator[list[Face]]:
-        """The faces on each of many pictures, in order; faster where neighbors have the same size: they go as a batch.
+    def find_many(self, images: Iterable[np.ndarray]) -> Iterator[list[Face]]:
+        """The faces on each of many images, in order; faster where neighbors have the same size: they go as a batch.
 
         mtcnn chooses between boxes that are nearly as good, and the rounding of sums in a batch may decide: points may lie a
         pixel or two from those that ``find`` gives.
 
         Args:
-            pictures: see ``find``; taken 16 at a time.
+            images: see ``find``; taken 16 at a time.
 
         Raises:
             ValueError: pixels of another shape or type.
         """
-        pictures = iter(pictures)
-        while taken := [_as_rgb(pixels) for pixels in islice(pictures, BATCH)]:
+        images = iter(images)
+        while taken := [_as_rgb(pixels) for pixels in islice(images, BATCH)]:
             yield from self._find_on_all(taken)
 
     def chip(self, pixels: np.ndarray, face: Face, size: int = CHIP) -> np.ndarray:
-        """A face cut out upright, in the frame of dlib's chips; black where it reaches out of the picture.
+        """A face cut out upright, in the frame of dlib's chips; black where it reaches out of the image.
 
         Args:
-            pixels: the picture on which it was found.
+            pixels: the image on which it was found.
             face: what ``find`` said.
             size: side of the chip in pixels.
 
@@ -136,8 +136,8 @@ class FaceFinder:
         """
         return aligned_chip(_as_rgb(pixels), face.points, MTCNN_POINTS, size)
 
-    def _find_on_all(self, pictures: Sequence[np.ndarray]) -> list[list[Face]]:
-        shrunk = [self._shrunk(pixels) for pixels in pictures]
+    def _find_on_all(self, images: Sequence[np.ndarray]) -> list[list[Face]]:
+        shrunk = [self._shrunk(pixels) for pixels in images]
         found = self._search(shrunk)
         unsure = [row for row, faces in enumerate(found) if not self._is_sure(faces, shrunk[row])]
         others = iter(self._search([np.ascontiguousarray(np.rot90(shrunk[row], k)) for row in unsure for k in (1, 2, 3)]))
@@ -150,7 +150,7 @@ class FaceFinder:
             found[row] = max(turns, key=lambda faces, size=(height, width): _score(faces, size))  # of equals, the first
         return [
             _in_order([_enlarged(face, small.shape, pixels.shape) for face in faces], pixels.shape[:2])
-            for faces, small, pixels in zip(found, shrunk, pictures, strict=True)
+            for faces, small, pixels in zip(found, shrunk, images, strict=True)
         ]
 
     def _shrunk(self, pixels: np.ndarray) -> np.ndarray:
@@ -167,22 +167,22 @@ class FaceFinder:
         face = principal_face(faces, pixels.shape[:2])
         return face is not None and face.score >= self.sure and abs(_tilt(face)) < TILTED
 
-    def _search(self, pictures: Sequence[np.ndarray]) -> list[list[Face]]:
-        """The faces on pictures as they are, those of a size in batches."""
+    def _search(self, images: Sequence[np.ndarray]) -> list[list[Face]]:
+        """The faces on images as they are, those of a size in batches."""
         of_size: defaultdict[tuple[int, ...], list[int]] = defaultdict(list)
-        for row, pixels in enumerate(pictures):
+        for row, pixels in enumerate(images):
             if min(pixels.shape[:2]) >= SMALLEST:
                 of_size[pixels.shape].append(row)
-        found: list[list[Face]] = [[] for _ in pictures]
+        found: list[list[Face]] = [[] for _ in images]
         for (height, width, _), rows in of_size.items():
             most = min(BATCH, max(1, BATCH_PIXELS // (height * width)))
             for batch in (rows[start : start + most] for start in range(0, len(rows), most)):
-                for row, face in self._ask([pictures[row] for row in batch]):
+                for row, face in self._ask([images[row] for row in batch]):
                     found[batch[row]].append(face)
         return found
 
     def _ask(self, images: list[np.ndarray]) -> Iterator[tuple[int, Face]]:
-        """Of pictures of one size: the number of a picture, and a face on it. mtcnn's own records round to whole pixels."""
+        """Of images of one size: the number of an image, and a face on it. mtcnn's own records round to whole pixels."""
         with np.errstate(divide="ignore", invalid="ignore"):  # boxes without area, of which it compares the overlaps
             rows = self._mtcnn.detect_faces(
                 images, output_type="numpy", box_format="xyxy", fit_to_image=False, min_face_size=SMALLEST
@@ -211,7 +211,7 @@ def _load() -> "MTCNN":
 
 
 def _propose(network: Any, images: Any) -> list[Any]:
-    """What mtcnn's first network says of a batch, without all but the surest proposals of each picture."""
+    """What mtcnn's first network says of a batch, without all but the surest proposals of each image."""
     import tensorflow as tf  # this file is imported for its Face alone, too
 
     offsets, scores = network(images)
@@ -252,7 +252,7 @@ def _tilt(face: Face) -> float:
 
 
 def _enlarged(face: Face, small: tuple[int, ...], full: tuple[int, ...]) -> Face:
-    """A face on the picture whose shrunk form it was found on."""
+    """A face on the image whose shrunk form it was found on."""
     if small == full:
         return face
     times = np.array([full[1] / small[1], full[0] / small[0]])
@@ -261,7 +261,7 @@ def _enlarged(face: Face, small: tuple[int, ...], full: tuple[int, ...]) -> Face
 
 
 def _turned_back(face: Face, turned: int, height: int, width: int) -> Face:
-    """A face found on ``np.rot90(pixels, turned)``, on the picture of that height and width."""
+    """A face found on ``np.rot90(pixels, turned)``, on the image of that height and width."""
     corners = np.array(face.xyxy).reshape(2, 2)
 
     def back(points: np.ndarray, least: int) -> np.ndarray:

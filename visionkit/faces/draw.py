@@ -1,4 +1,4 @@
-"""Faces that were found, drawn on their picture, and their chips in a strip."""
+"""Faces that were found, drawn on their image, and their chips in a strip."""
 
 import math
 from collections.abc import Sequence
@@ -22,7 +22,7 @@ def draw_faces(pixels: np.ndarray, faces: Sequence[Face], names: Sequence[str] =
         names: of the faces, in their order; a face beyond them, or with an empty name, has its number, from 1.
 
     Returns:
-        uint8; as large as the picture, or a whole number of times larger where that is below ``boxes.SMALLEST`` pixels.
+        uint8; as large as the image, or a whole number of times larger where that is below ``boxes.SMALLEST`` pixels.
     """
     height, width = pixels.shape[:2]
     said = [names[row] if row < len(names) and names[row] else str(row + 1) for row in range(len(faces))]
@@ -60,7 +60,7 @@ def draw_chips(chips: Sequence[np.ndarray], captions: Sequence[str] = (), *, col
     times = -(-SMALLEST_CHIP // len(chips[0]))
     chips = [cv2.resize(chip, None, fx=times, fy=times, interpolation=cv2.INTER_NEAREST) for chip in chips]
     size = len(chips[0])
-    tags = [annotate.text_picture(caption, max(11, size // 11), max_width=size) for caption in captions]
+    tags = [annotate.text_image(caption, max(11, size // 11), max_width=size) for caption in captions]
     step = size + (len(tags[0]) if tags else 0) + GAP
     rows, columns = -(-len(chips) // columns), min(columns, len(chips))
     drawn = np.full((rows * step - GAP, columns * (size + GAP) - GAP, 3), annotate.PAPER, np.uint8)

@@ -1,4 +1,4 @@
-"""Known faces, kept on disk: names and templates, and no pictures. Who is it?
+"""Known faces, kept on disk: names and templates, and no images. Who is it?
 
     gallery = Gallery.create("staff", GalleryFacts(fingerprint, dimensions=128, threshold=0.6))
     gallery.enrol("Ada", embeddings)            one template is enough; nothing is trained anew
@@ -19,7 +19,7 @@ import numpy as np
 from visionkit.errors import UserError
 from visionkit.faces.gallery_files import (
     IN_USE,
-    GalleryFacts,
+    GalleryMetadata,
     Version,
     is_gallery,
     one_writer,
@@ -31,7 +31,7 @@ from visionkit.faces.gallery_files import (
 )
 from visionkit.faces.search import Templates
 
-SAME_PICTURE = 1e-4  # of a template's length: what rounding may do to the embedding of a picture that is enrolled again
+SAME_IMAGE = 1e-4  # of a template's length: what rounding may do to the embedding of an image that is enrolled again
 MOST_COMPARED = 10_000  # names among which the nearest spelling is looked for
 
 
@@ -87,25 +87,25 @@ class Gallery:
         """
         gallery = cls(Path(folder))
         if fingerprint is not None:
-            _check_model(gallery.folder, gallery.facts, fingerprint)
+            _check_model(gallery.folder, gallery.metadata, fingerprint)
         return gallery
 
     @classmethod
-    def create(cls, folder: str | Path, facts: GalleryFacts, *, exist_ok: bool = False) -> "Gallery":
+    def create(cls, folder: str | Path, metadata: GalleryMetadata, *, exist_ok: bool = False) -> "Gallery":
         """Make an empty gallery, in a folder that its owner alone may read.
 
         Args:
             folder: where; parents are made.
-            facts: what it is for.
+            metadata: what it is for.
             exist_ok: where a gallery of the same model stands already, open that.
 
         Raises:
-            UserError: a gallery stands there, or one of another model; or other files do; or ``facts`` cannot be.
+            UserError: a gallery stands there, or one of another model; or other files do; or ``metadata`` cannot be.
         """
         folder = Path(folder)
-        if facts.dimensions < 1 or not 0 < facts.threshold < float("inf"):
+        if metadata.dimensions < 1 or not 0 < metadata.threshold < float("inf"):
             raise UserError(
-                f"A gallery with {facts.dimensions} dimensions and threshold {facts.threshold}: expected positive ones."
+                f"A gallery with {metadata.dimensions} dimensions and threshold {metadata.threshold}: expected positive ones."
             )
         if not is_gallery(folder) and (others := other_files(folder)):
             raise UserError(f"{folder} holds other files, such as {others[0]}; name a new folder for the gallery.")
@@ -113,15 +113,15 @@ class Gallery:
         folder.mkdir(mode=0o700, exist_ok=True)
         with one_writer(folder):
             if not is_gallery(folder):
-                write_version(folder, facts, {}, np.zeros((0, facts.dimensions), np.float32))
+                write_version(folder, metadata, {}, np.zeros((0, metadata.dimensions), np.float32))
             elif not exist_ok:
                 raise UserError(f"{folder} holds a gallery already; enrol into it, or name another folder.")
-        return cls.open(folder, facts.fingerprint)
+        return cls.open(folder, metadata.fingerprint)
 
     @property
-    def facts(self) -> GalleryFacts:
+    def metadata(self) -> GalleryMetadata:
         """What it is for: model, dimensions, threshold."""
-        return self._version.facts
+        return self._version.metadata
 
     def names(self) -> list[str]:
         """Everyone, in the order of enrolment."""
@@ -203,7 +203,7 @@ class Gallery:
         if k < 1:
             raise UserError(f"The {k} nearest people: expected 1 or more.")
         embeddings, version = self._checked(embeddings), self._newest()
-        threshold = version.facts.threshold if threshold is None else threshold
+        threshold = version.metadata.threshold if threshold is None else threshold
         if not version.counts:
             return [Identified(None, ())] * len(embeddings)
         templates, people = self._searched(version)
@@ -222,7 +222,7 @@ class Gallery:
         version = self._version
         if read_pointer(self.folder)[1] != version.name:
             newer = read_version(self.folder)
-            _check_model(self.folder, newer.facts, version.facts.fingerprint)  # it may have been deleted and made anew
+            _check_model(self.folder, newer.metadata, version.metadata.fingerprint)  # it may have been deleted and made anew
             self._version = version = newer
         return version
 
@@ -231,7 +231,7 @@ class Gallery:
         counts = {name: len(templates) for name, templates in held.items()}
         if counts != version.counts:
             templates = np.concatenate([version.templates[:0], *held.values()])
-            self._version = write_version(self.folder, version.facts, counts, templates)
+            self._version = write_version(self.folder, version.metadata, counts, templates)
 
     def _searched(self, version: Version) -> tuple[Templates, np.ndarray]:
         """A version's templates made ready, kept until another is asked for; and the person of each."""
@@ -243,7 +243,7 @@ class Gallery:
 
     def _checked(self, embeddings: np.ndarray) -> np.ndarray:
         embeddings = np.asarray(embeddings, np.float32)
-        dimensions = self.facts.dimensions
+        dimensions = self.metadata.dimensions
         if embeddings.ndim != 2 or embeddings.shape[1] != dimensions:
             raise UserError(
                 f"Embeddings of shape {embeddings.shape}; {self.folder} is of a model with {dimensions} numbers a face, "
@@ -254,11 +254,11 @@ class Gallery:
         return embeddings
 
 
-def _check_model(folder: Path, facts: GalleryFacts, fingerprint: str) -> None:
-    if facts.fingerprint != fingerprint:
-        made_by = facts.model or "the one that comes with an installed package"
+def _check_model(folder: Path, metadata: GalleryMetadata, fingerprint: str) -> None:
+    if metadata.fingerprint != fingerprint:
+        made_by = metadata.model or "the one that comes with an installed package"
         raise UserError(
-            f"{folder} holds templates of another model than {fingerprint[:12]}...: {facts.fingerprint[:12]}..., {made_by}. "
+            f"{folder} holds templates of another model than {fingerprint[:12]}...: {metadata.fingerprint[:12]}..., {made_by}. "
             "Use that one, or enrol with this one into a new gallery."
         )
 
@@ -284,5 +284,5 @@ def _are_new(held: np.ndarray, embeddings: np.ndarray) -> np.ndarray:
     new = np.zeros(len(embeddings), bool)
     for row, embedding in enumerate(embeddings):
         known = np.concatenate([held, embeddings[:row][new[:row]]])
-        new[row] = not (np.linalg.norm(known - embedding, axis=1) <= SAME_PICTURE * np.linalg.norm(embedding)).any()
+        new[row] = not (np.linalg.norm(known - embedding, axis=1) <= SAME_IMAGE * np.linalg.norm(embedding)).any()
     return new

@@ -41,7 +41,7 @@ class DamagedGalleryError(UserError):
         super().__init__(f"{folder} is a damaged gallery: {detail}. Restore a copy, or delete the folder and enrol again.")
 
 
-class GalleryFacts(NamedTuple):
+class GalleryMetadata(NamedTuple):
     """What a gallery is for.
 
     Attributes:
@@ -61,13 +61,13 @@ class Version(NamedTuple):
     """One version in memory; never changed.
 
     Attributes:
-        facts: what the gallery is for.
+        metadata: what the gallery is for.
         name: of its folder.
         counts: how many templates each person has, in the order of the rows.
         templates: float32 ``(N, D)``.
     """
 
-    facts: GalleryFacts
+    metadata: GalleryMetadata
     name: str
     counts: dict[str, int]
     templates: np.ndarray
@@ -104,7 +104,7 @@ def one_writer(folder: Path) -> Iterator[None]:
         lock.release()
 
 
-def read_pointer(folder: Path) -> tuple[GalleryFacts, str]:
+def read_pointer(folder: Path) -> tuple[GalleryMetadata, str]:
     """What ``gallery.json`` says: the facts, and the name of the version that counts.
 
     Raises:
@@ -114,7 +114,7 @@ def read_pointer(folder: Path) -> tuple[GalleryFacts, str]:
     try:
         said = json.loads((folder / POINTER).read_bytes())
         form, version = said["form"], said["version"]
-        facts = GalleryFacts(*(said[name] for name in GalleryFacts._fields))
+        metadata = GalleryMetadata(*(said[name] for name in GalleryMetadata._fields))
     except FileNotFoundError:
         raise UserError(f"{folder} is no gallery: it has no {POINTER}. visionkit faces enrol makes one.") from None
     except (ValueError, KeyError, TypeError, RecursionError) as error:
@@ -124,15 +124,15 @@ def read_pointer(folder: Path) -> tuple[GalleryFacts, str]:
     if not (
         isinstance(version, str)
         and VERSION.fullmatch(version)
-        and isinstance(facts.fingerprint, str)
-        and type(facts.dimensions) is int
-        and facts.dimensions > 0
-        and type(facts.threshold) in (int, float)
-        and 0 < facts.threshold < float("inf")
-        and isinstance(facts.model, str | None)
+        and isinstance(metadata.fingerprint, str)
+        and type(metadata.dimensions) is int
+        and metadata.dimensions > 0
+        and type(metadata.threshold) in (int, float)
+        and 0 < metadata.threshold < float("inf")
+        and isinstance(metadata.model, str | None)
     ):
         raise DamagedGalleryError(folder, f"{POINTER} says what cannot be")
-    return facts, version
+    return metadata, version
 
 
 def read_version(folder: Path) -> Version:
@@ -144,27 +144,29 @@ def read_version(folder: Path) -> Version:
     """
     missed = None
     while True:
-        facts, name = read_pointer(folder)
+        metadata, name = read_pointer(folder)
         try:
             counts = _read_people(folder, folder / name / "people.json")
-            return Version(facts, name, counts, _read_templates(folder, name, sum(counts.values()), facts.dimensions))
+            return Version(metadata, name, counts, _read_templates(folder, name, sum(counts.values()), metadata.dimensions))
         except FileNotFoundError as error:  # a writer has deleted it meanwhile, and another one counts
             if name == missed:
                 raise DamagedGalleryError(folder, f"{error.filename} is missing") from error
             missed = name
 
 
-def write_version(folder: Path, facts: GalleryFacts, counts: dict[str, int], templates: np.ndarray) -> Version:
+def write_version(folder: Path, metadata: GalleryMetadata, counts: dict[str, int], templates: np.ndarray) -> Version:
     """Make a version and let it count; all others are deleted. Only for the one writer."""
     if is_gallery(folder):
         sweep(folder, read_pointer(folder)[1])
-    made = Version(facts, f"version-{uuid.uuid4().hex}", counts, templates)
+    made = Version(metadata, f"version-{uuid.uuid4().hex}", counts, templates)
     (folder / made.name).mkdir(mode=0o700)
     array = io.BytesIO()
     np.save(array, templates, allow_pickle=False)
     _write_through(folder / made.name / "templates.npy", array.getbuffer())
     _write_through(folder / made.name / "people.json", json.dumps(list(counts.items())).encode())
-    _write_through(folder / UNFINISHED, json.dumps({"form": FORM, "version": made.name, **facts._asdict()}, indent=2).encode())
+    _write_through(
+        folder / UNFINISHED, json.dumps({"form": FORM, "version": made.name, **metadata._asdict()}, indent=2).encode()
+    )
     _replace(folder / UNFINISHED, folder / POINTER)
     sweep(folder, made.name)
     return made

@@ -1,4 +1,4 @@
-"""From picture files to the embeddings of the faces on them."""
+"""From image files to the embeddings of the faces on them."""
 
 import os
 from collections.abc import Iterable, Iterator, Sequence
@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, NamedTuple, Protocol
 
 import numpy as np
 
-from visionkit.data.images.decode import PictureError, read_picture
+from visionkit.data.images.decode import ImageError, read_image
 from visionkit.errors import UserError
 from visionkit.faces.detector import Face, FaceFinder
 from visionkit.inference.predictor import Unreadable
@@ -17,7 +17,7 @@ from visionkit.inference.predictor import Unreadable
 if TYPE_CHECKING:
     from visionkit.tasks.embedding.predict import Embedder
 
-PICTURES_AT_ONCE = 8  # in memory
+IMAGES_AT_ONCE = 8  # in memory
 FACES_AT_ONCE = 16  # embedded by one call
 NO_FACE = "no face found"
 
@@ -25,18 +25,18 @@ NO_FACE = "no face found"
 class Finder(Protocol):
     """What finds faces and cuts them out; see ``FaceFinder``."""
 
-    def find_many(self, pictures: Iterable[np.ndarray]) -> Iterator[list[Face]]:
-        """The faces on each picture, the principal one first."""
+    def find_many(self, images: Iterable[np.ndarray]) -> Iterator[list[Face]]:
+        """The faces on each image, the principal one first."""
 
     def chip(self, pixels: np.ndarray, face: Face, size: int) -> np.ndarray:
         """A face, cut out upright."""
 
 
 class FacesRead(NamedTuple):
-    """The faces on one picture.
+    """The faces on one image.
 
     Attributes:
-        path: of the picture.
+        path: of the image.
         pixels: uint8 ``(H, W, 3)``.
         faces: one or more, the principal one first.
         embeddings: float32 ``(N, D)``: of all of them, or of the principal one alone if that was asked for.
@@ -49,8 +49,8 @@ class FacesRead(NamedTuple):
 
 
 class FaceReader:
-    """Finds, aligns and embeds faces, as an embedder's ``facts["alignment"]`` asks: by mtcnn; or None, which takes each whole
-    picture for one face.
+    """Finds, aligns and embeds faces, as an embedder's ``metadata["alignment"]`` asks: by mtcnn; or None, which takes each
+    whole image for one face.
 
     Args:
         embedder: what ``visionkit.load`` made of a bundle.
@@ -61,36 +61,38 @@ class FaceReader:
     """
 
     def __init__(self, embedder: "Embedder", finder: Finder | None = None):
-        facts = embedder.facts
-        if facts.get("task") != "embedding":
-            raise UserError(f"The model does {facts.get('task')!r}; expected one that embeds faces.")
-        if facts.get("alignment") not in (None, "mtcnn"):
-            raise UserError(f"The model wants faces aligned by {facts['alignment']!r}; this version of visionkit knows mtcnn.")
+        metadata = embedder.metadata
+        if metadata.get("task") != "embedding":
+            raise UserError(f"The model does {metadata.get('task')!r}; expected one that embeds faces.")
+        if metadata.get("alignment") not in (None, "mtcnn"):
+            raise UserError(
+                f"The model wants faces aligned by {metadata['alignment']!r}; this version of visionkit knows mtcnn."
+            )
         self.embedder = embedder
-        self._finder = None if facts.get("alignment") is None else finder or FaceFinder()
+        self._finder = None if metadata.get("alignment") is None else finder or FaceFinder()
 
     def read(self, paths: Iterable[str | Path], *, principal_only: bool = False) -> Iterator[FacesRead | Unreadable]:
-        """The faces on each picture, in order.
+        """The faces on each image, in order.
 
         Args:
-            paths: of pictures.
+            paths: of images.
             principal_only: embed only the face that a portrait shows.
 
         Yields:
-            what was read; ``Unreadable`` for a file that is no picture, and for a picture without a face.
+            what was read; ``Unreadable`` for a file that is no image, and for an image without a face.
         """
         paths = iter(paths)
-        with ThreadPoolExecutor(min(PICTURES_AT_ONCE, os.cpu_count() or 1)) as pool:
-            while taken := [str(path) for path in islice(paths, PICTURES_AT_ONCE)]:
+        with ThreadPoolExecutor(min(IMAGES_AT_ONCE, os.cpu_count() or 1)) as pool:
+            while taken := [str(path) for path in islice(paths, IMAGES_AT_ONCE)]:
                 yield from self._read_some(taken, list(pool.map(_pixels_of, taken)), principal_only)
 
     def _read_some(
-        self, paths: Sequence[str], pictures: Sequence[np.ndarray | Unreadable], principal_only: bool
+        self, paths: Sequence[str], images: Sequence[np.ndarray | Unreadable], principal_only: bool
     ) -> Iterator[FacesRead | Unreadable]:
-        readable = [pixels for pixels in pictures if not isinstance(pixels, Unreadable)]
+        readable = [pixels for pixels in images if not isinstance(pixels, Unreadable)]
         found = iter(self._find(readable))
         with_faces, cuts = [], []
-        for path, pixels in zip(paths, pictures, strict=True):
+        for path, pixels in zip(paths, images, strict=True):
             faces = [] if isinstance(pixels, Unreadable) else next(found)
             embedded = faces[:1] if principal_only else faces
             with_faces.append((path, pixels, faces, len(embedded)))
@@ -105,16 +107,16 @@ class FaceReader:
                 yield FacesRead(path, pixels, faces, embeddings[start : start + count])
             start += count
 
-    def _find(self, pictures: Sequence[np.ndarray]) -> Iterable[list[Face]]:
-        return map(_whole_picture, pictures) if self._finder is None else self._finder.find_many(pictures)
+    def _find(self, images: Sequence[np.ndarray]) -> Iterable[list[Face]]:
+        return map(_whole_image, images) if self._finder is None else self._finder.find_many(images)
 
     def cut(self, pixels: np.ndarray, face: Face) -> np.ndarray:
-        """A face as the model is shown it, uint8: an aligned square, or the whole picture."""
-        return pixels if self._finder is None else self._finder.chip(pixels, face, self.embedder.facts["size"])
+        """A face as the model is shown it, uint8: an aligned square, or the whole image."""
+        return pixels if self._finder is None else self._finder.chip(pixels, face, self.embedder.metadata["size"])
 
     def _embed(self, cuts: Sequence[np.ndarray]) -> np.ndarray:
-        """Float32 ``(N, D)`` of pictures; neighbors of one size go as a batch."""
-        parts = [np.zeros((0, self.embedder.facts["dimensions"]), np.float32)]
+        """Float32 ``(N, D)`` of images; neighbors of one size go as a batch."""
+        parts = [np.zeros((0, self.embedder.metadata["dimensions"]), np.float32)]
         for _, group in groupby(cuts, lambda pixels: pixels.shape):
             while batch := list(islice(group, FACES_AT_ONCE)):
                 parts.append(self.embedder.embed(np.stack(batch)))
@@ -123,10 +125,10 @@ class FaceReader:
 
 def _pixels_of(path: str) -> np.ndarray | Unreadable:
     try:
-        return read_picture(path)
-    except PictureError as error:
+        return read_image(path)
+    except ImageError as error:
         return Unreadable(path, str(error))
 
 
-def _whole_picture(pixels: np.ndarray) -> list[Face]:
+def _whole_image(pixels: np.ndarray) -> list[Face]:
     return [Face((0.0, 0.0, float(pixels.shape[1]), float(pixels.shape[0])), 1.0, np.zeros((0, 2)))]

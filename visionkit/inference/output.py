@@ -6,26 +6,26 @@ from typing import TYPE_CHECKING, Any, Literal, NamedTuple
 if TYPE_CHECKING:
     from visionkit.inference.predictor import Unreadable
 
-PREDICTIONS = Path("predictions")  # where masks and painted pictures are written without --draw
+PREDICTIONS = Path("predictions")  # where masks and painted images are written without --draw
 
 
-class Said(NamedTuple):
+class OutputLine(NamedTuple):
     """One line of an answer.
 
     Attributes:
         plain: the object of ``--json``; None where text alone is to be shown.
         text: for people; empty where the object alone is to be shown.
-        is_failure: it says why a file cannot be used.
+        is_error: it says why a file cannot be used.
         note: for standard error.
     """
 
     plain: dict[str, Any] | None = None
     text: str = ""
-    is_failure: bool = False
+    is_error: bool = False
     note: str = ""
 
 
-class Options(NamedTuple):
+class PredictOptions(NamedTuple):
     """What was asked for; see ``visionkit predict --help``."""
 
     draw: Path | None = None
@@ -38,6 +38,6 @@ class Options(NamedTuple):
     style: str | None = None
 
 
-def unreadable(answer: "Unreadable") -> Said:
+def unreadable(answer: "Unreadable") -> OutputLine:
     """Why a file cannot be used."""
-    return Said(answer._asdict(), f"{answer.path}\n    cannot be read: {answer.error}", is_failure=True)
+    return OutputLine(answer._asdict(), f"{answer.path}\n    cannot be read: {answer.error}", is_error=True)

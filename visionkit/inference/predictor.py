@@ -1,4 +1,4 @@
-"""What all bundles in memory share: pictures come from files, by all cores and in order, and the unreadable are told."""
+"""What all bundles in memory share: images come from files, by all cores and in order, and the unreadable are told."""
 
 import os
 from abc import ABC, abstractmethod
@@ -10,47 +10,47 @@ from typing import Any, Generic, NamedTuple, TypeVar
 import numpy as np
 import tensorflow as tf
 
-from visionkit.data.images.decode import PictureError, read_picture
-from visionkit.data.images.listing import list_pictures
+from visionkit.data.images.decode import ImageError, read_image
+from visionkit.data.images.listing import list_images
 from visionkit.errors import UserError
 
 Answer = TypeVar("Answer")
 
 
 class Unreadable(NamedTuple):
-    """A picture that could not be read, and why."""
+    """An image that could not be read, and why."""
 
     path: str
     error: str
 
 
-class PictureModel(ABC, Generic[Answer]):
+class Predictor(ABC, Generic[Answer]):
     """A bundle in memory.
 
     Attributes:
         labels: the classes, in the order of their numbers.
-        facts: the bundle's description: base, size, metrics, ...
+        metadata: the bundle's description: base, size, metrics, ...
     """
 
-    def __init__(self, folder: Path, facts: dict):
-        self.facts = facts
-        self.labels = tuple(facts["labels"])
+    def __init__(self, folder: Path, metadata: dict):
+        self.metadata = metadata
+        self.labels = tuple(metadata["labels"])
         self._model = tf.saved_model.load(str(folder))
 
-    def predict(self, picture: str | Path | np.ndarray, **options: Any) -> Answer:
-        """The answer to one picture.
+    def predict(self, image: str | Path | np.ndarray, **options: Any) -> Answer:
+        """The answer to one image.
 
         Args:
-            picture: a file, or uint8 RGB pixels ``(H, W, 3)``.
+            image: a file, or uint8 RGB pixels ``(H, W, 3)``.
             options: of this kind of model.
 
         Raises:
-            PictureError, ArrayError: the file cannot be read.
+            ImageError, ArrayError: the file cannot be read.
             ValueError: pixels of another shape or type.
         """
-        if not isinstance(picture, np.ndarray):
-            return self._answer(str(picture), self._read(picture), **options)
-        return self._answer("", self._checked(picture), **options)
+        if not isinstance(image, np.ndarray):
+            return self._answer(str(image), self._read(image), **options)
+        return self._answer("", self._checked(image), **options)
 
     def predict_many(self, paths: Iterable[str | Path], **options: Any) -> Iterator[Answer | Unreadable]:
         """The answers to files, on all cores; yields in order, an ``Unreadable`` for each that cannot be read."""
@@ -62,7 +62,7 @@ class PictureModel(ABC, Generic[Answer]):
         def read_and_do(path):
             try:
                 return do(str(path), self._read(path))
-            except (PictureError, UserError) as error:
+            except (ImageError, UserError) as error:
                 return Unreadable(str(path), str(error))
 
         with ThreadPoolExecutor(os.cpu_count()) as pool:
@@ -70,7 +70,7 @@ class PictureModel(ABC, Generic[Answer]):
 
     def list_files(self, folder: Path) -> list[Path]:
         """All files below a folder that this model may read, by name."""
-        return list_pictures(folder)[0]
+        return list_images(folder)[0]
 
     def show(self, path: str | Path) -> np.ndarray:
         """A file as people look at it, uint8 RGB ``(H, W, 3)``."""
@@ -78,12 +78,12 @@ class PictureModel(ABC, Generic[Answer]):
 
     @abstractmethod
     def _answer(self, path: str, pixels: np.ndarray, **options: Any) -> Answer:
-        """What this kind of model makes of the pixels of a picture."""
+        """What this kind of model makes of the pixels of an image."""
 
     def _read(self, path: str | Path) -> np.ndarray:
-        return read_picture(path)
+        return read_image(path)
 
-    def _checked(self, picture: np.ndarray) -> np.ndarray:
-        if picture.dtype != np.uint8 or picture.ndim != 3 or picture.shape[-1] != 3:
-            raise ValueError(f"Expected uint8 pixels (H, W, 3), received {picture.dtype} {picture.shape}.")
-        return picture
+    def _checked(self, image: np.ndarray) -> np.ndarray:
+        if image.dtype != np.uint8 or image.ndim != 3 or image.shape[-1] != 3:
+            raise ValueError(f"Expected uint8 pixels (H, W, 3), received {image.dtype} {image.shape}.")
+        return image

@@ -17,11 +17,11 @@ if TYPE_CHECKING:
     import supervision
 
 
-class Prediction(NamedTuple):
-    """What a classifier says of one picture.
+class ClassificationResult(NamedTuple):
+    """What a classifier says of one image.
 
     Attributes:
-        path: of the picture; empty for pixels.
+        path: of the image; empty for pixels.
         label: the best class.
         score: its probability.
         top: all classes with their probabilities, best first.
@@ -39,7 +39,7 @@ class Box(NamedTuple):
     Attributes:
         label: its class.
         score: how sure the detector is, 0..1.
-        xyxy: left, top, right, bottom in pixels of the picture.
+        xyxy: left, top, right, bottom in pixels of the image.
     """
 
     label: str
@@ -47,11 +47,11 @@ class Box(NamedTuple):
     xyxy: tuple[float, float, float, float]
 
 
-class DetectedPicture(NamedTuple):
-    """What a detector says of one picture.
+class DetectionResult(NamedTuple):
+    """What a detector says of one image.
 
     Attributes:
-        path: of the picture; empty for pixels.
+        path: of the image; empty for pixels.
         size: its height and width in pixels.
         boxes: the objects, best first.
         classes: the number of each one's class.

@@ -12,7 +12,7 @@ from typing import NamedTuple
 import cv2
 import numpy as np
 
-from visionkit.data.images.decode import PictureError
+from visionkit.data.images.decode import ImageError
 from visionkit.errors import UserError
 
 VIDEO_SUFFIXES = frozenset((".mp4", ".m4v", ".mov", ".avi", ".mkv", ".webm", ".mpg", ".mpeg", ".wmv", ".mts", ".3gp"))
@@ -21,7 +21,7 @@ WHOLE = 0.9  # of the frames that a file declares: with fewer it is broken
 
 
 class Frame(NamedTuple):
-    """One picture of a video: its number from 0, its time in seconds, uint8 RGB ``(H, W, 3)``."""
+    """One image of a video: its number from 0, its time in seconds, uint8 RGB ``(H, W, 3)``."""
 
     number: int
     seconds: float
@@ -49,7 +49,7 @@ class Video:
         num_frames: as the file declares; None where it does not, and of a camera.
 
     Raises:
-        PictureError: it cannot be opened.
+        ImageError: it cannot be opened.
     """
 
     def __init__(self, name: str):
@@ -58,8 +58,8 @@ class Video:
             self._capture = cv2.VideoCapture(int(name) if self.is_camera else name)
         if not self._capture.isOpened():
             if self.is_camera:
-                raise PictureError(f"no camera {name}")
-            raise PictureError("not a video that OpenCV can open" if Path(name).exists() else "No such file or directory")
+                raise ImageError(f"no camera {name}")
+            raise ImageError("not a video that OpenCV can open" if Path(name).exists() else "No such file or directory")
         rate = self._capture.get(cv2.CAP_PROP_FPS)
         self.rate = rate if 0 < rate <= 1000 else USUAL_RATE
         declared = int(self._capture.get(cv2.CAP_PROP_FRAME_COUNT))
@@ -69,7 +69,7 @@ class Video:
         """All frames, each read when it is asked for.
 
         Raises:
-            PictureError: the file ends long before it should.
+            ImageError: the file ends long before it should.
         """
         number, start = 0, time.monotonic()
         while True:
@@ -80,7 +80,7 @@ class Video:
             yield Frame(number, seconds, np.ascontiguousarray(pixels[..., ::-1]))
             number += 1
         if number == 0 or (self.num_frames and number < WHOLE * self.num_frames):
-            raise PictureError(f"ends after {number} of {self.num_frames or 'unknown'} frames")
+            raise ImageError(f"ends after {number} of {self.num_frames or 'unknown'} frames")
 
     def close(self) -> None:
         """Give the file or the camera back."""

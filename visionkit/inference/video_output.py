@@ -8,8 +8,8 @@ from typing import NamedTuple
 import numpy as np
 from tqdm import tqdm
 
-from visionkit.data.images.decode import PictureError
-from visionkit.inference.output import Said, unreadable
+from visionkit.data.images.decode import ImageError
+from visionkit.inference.output import OutputLine, unreadable
 from visionkit.inference.predictor import Unreadable
 from visionkit.inference.video import Frame, Video, VideoWriter, interrupt_noted
 
@@ -17,13 +17,13 @@ from visionkit.inference.video import Frame, Video, VideoWriter, interrupt_noted
 class FrameAnswer(NamedTuple):
     """What is made of one frame: what is said of it, and what is written into the video, uint8 ``(H, W, 3)``."""
 
-    said: Said | None = None
+    said: OutputLine | None = None
     drawn: np.ndarray | None = None
 
 
 def of_video(
-    name: str, target: Path, answer: Callable[[Frame], FrameAnswer], sum_up: Callable[[int, bool], Said]
-) -> Iterator[Said]:
+    name: str, target: Path, answer: Callable[[Frame], FrameAnswer], sum_up: Callable[[int, bool], OutputLine]
+) -> Iterator[OutputLine]:
     """What is said of the frames of a video, and at last of all of it. Ctrl-C ends a camera; a file too, and then the program.
 
     Args:
@@ -37,7 +37,7 @@ def of_video(
     """
     try:
         video = Video(name)
-    except PictureError as error:
+    except ImageError as error:
         yield unreadable(Unreadable(name, str(error)))
         return
     num_frames, failure = 0, None
@@ -58,7 +58,7 @@ def of_video(
                     yield said
                 if interrupted.is_set():
                     break
-        except PictureError as error:
+        except ImageError as error:
             failure = Unreadable(name, str(error))
     if failure is not None:
         yield unreadable(failure)

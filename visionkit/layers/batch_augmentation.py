@@ -16,11 +16,11 @@ class BatchAugmentation(keras.layers.Layer):
     """Mirrors, recolors, erases and mixes a batch, as ``pipeline.batches(augment_on="device")`` has drawn it.
 
     It takes that batch's dictionary: ``image`` uint8 ``(N, H, W, 3)`` and the keys of ``POINTWISE``, and those of ``MIXING``
-    where pictures are mixed; and returns float32 pictures in 0..255. Nothing is drawn in it.
+    where images are mixed; and returns float32 images in 0..255. Nothing is drawn in it.
     """
 
     def call(self, batch: dict[str, keras.KerasTensor]) -> keras.KerasTensor:
-        """The augmented pictures, float32 ``(N, H, W, 3)``."""
+        """The augmented images, float32 ``(N, H, W, 3)``."""
         images = keras.ops.cast(batch["image"], "float32")
         images = image_ops.mirror(images, batch["flip"])
         images = image_ops.recolor(images, batch["color"], batch["grey"], batch["offset"])
@@ -30,11 +30,11 @@ class BatchAugmentation(keras.layers.Layer):
         return images
 
     def compute_output_shape(self, input_shape: dict[str, tuple]) -> tuple[int | None, ...]:
-        """That of the pictures."""
+        """That of the images."""
         return input_shape["image"]
 
     def compute_output_spec(self, batch: dict[str, keras.KerasTensor]) -> keras.KerasTensor:
-        """Float32 pictures."""
+        """Float32 images."""
         return keras.KerasTensor(batch["image"].shape, "float32")
 
 
@@ -42,8 +42,8 @@ def augmented(model: keras.Model, *, mixes: bool) -> keras.Model:
     """A model that augments its input first, for training; the weights are ``model``'s own.
 
     Args:
-        model: pictures ``(N, H, W, 3)`` to anything.
-        mixes: whether the batches mix pictures.
+        model: images ``(N, H, W, 3)`` to anything.
+        mixes: whether the batches mix images.
 
     Returns:
         a model of dictionaries.

@@ -37,7 +37,7 @@ def conv_bn(
         strides: the output's sides are ``ceil(side / strides)``.
         epsilon: of the normalisation.
         use_bias: of the convolution; the normalisation makes up for it, but published files may have one.
-        padding: zeros on every side; 0 keeps to what lies inside the picture. None pads as TensorFlow does: with strides and an
+        padding: zeros on every side; 0 keeps to what lies inside the image. None pads as TensorFlow does: with strides and an
             even side, on the right alone.
 
     Returns:
@@ -60,7 +60,7 @@ def max_pool(x: keras.KerasTensor, size: int, strides: int, *, name: str, round_
 
     Args:
         x: ``(N, spatial..., C)``, nothing in it below zero.
-        round_up: the last window may reach beyond the picture, as Caffe pools; else what does not fill a window is dropped.
+        round_up: the last window may reach beyond the image, as Caffe pools; else what does not fill a window is dropped.
     """
     if round_up:
         beyond = ((0, strides - 1),) * nd.rank(x)

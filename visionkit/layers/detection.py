@@ -59,7 +59,7 @@ class NonMaxSuppression(keras.layers.Layer):
         score_threshold: a candidate has more than this.
         iou_threshold: a candidate is dropped by a better one of its class with at least this IoU.
         max_detections: K, rows of the answer.
-        num_candidates: so many of a picture's best candidates are looked at.
+        num_candidates: so many of an image's best candidates are looked at.
     """
 
     def __init__(
@@ -85,7 +85,7 @@ class NonMaxSuppression(keras.layers.Layer):
         return {name: keras.KerasTensor(shape, "int32" if name == "classes" else "float32") for name, shape in shapes.items()}
 
     def compute_output_shape(self, input_shape: dict[str, tuple[int | None, ...]]) -> dict[str, tuple[int | None, ...]]:
-        """As many pictures, each with ``max_detections`` rows."""
+        """As many images, each with ``max_detections`` rows."""
         rows = (input_shape["boxes"][0], self.max_detections)
         return {"boxes": (*rows, 4), "scores": rows, "classes": rows}
 

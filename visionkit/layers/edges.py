@@ -16,7 +16,7 @@ class EdgeFilter(keras.layers.Layer):
     Args:
         kernel: a name of ``ops.filters.NAMES``, or numbers ``(h, w)``.
         angle: of a gradient by name, in degrees; see ``ops.filters.edge_kernel``, also for the signs and units of the answer.
-        padding: "same" (the picture mirrored at its border) or "valid".
+        padding: "same" (the image mirrored at its border) or "valid".
 
     Raises:
         ValueError: an unknown name, or numbers that are no kernel.
@@ -35,11 +35,11 @@ class EdgeFilter(keras.layers.Layer):
         self._numbers = numbers
 
     def call(self, x: keras.KerasTensor) -> keras.KerasTensor:
-        """The filter's answer ``(N, H, W, C)`` to pictures ``(N, H, W, C)``, in the layer's compute dtype."""
+        """The filter's answer ``(N, H, W, C)`` to images ``(N, H, W, C)``, in the layer's compute dtype."""
         return filters.correlate(keras.ops.cast(x, self.compute_dtype), self._numbers, self.padding)
 
     def compute_output_shape(self, input_shape: tuple[int | None, ...]) -> tuple[int | None, ...]:
-        """The pictures' own, or for "valid" smaller by the kernel less one."""
+        """The images' own, or for "valid" smaller by the kernel less one."""
         if self.padding == "same":
             return tuple(input_shape)
         batch, *sides, channels = input_shape

@@ -13,7 +13,7 @@ class InferenceMode(keras.layers.Layer):
 
     Calling a functional model with ``training=False`` inside another one is not enough: ``fit`` calls the outer model with
     ``training=True``, which Keras (3.15) hands down to every inner layer, the ``False`` notwithstanding. BatchNorm would
-    drift as soon as it is thawed.
+    drift as soon as it is unfrozen.
 
     Args:
         network: a model of one input and one output.

@@ -8,7 +8,7 @@ from keras import ops
 
 @keras.saving.register_keras_serializable("visionkit")
 class ConditionalInstanceNormalization(keras.layers.Layer):
-    """Each channel of each picture to mean 0 and deviation 1, then scaled and moved as the style asks.
+    """Each channel of each image to mean 0 and deviation 1, then scaled and moved as the style asks.
 
     A Learned Representation for Artistic Style, Dumoulin et al. 2016, https://arxiv.org/abs/1610.07629. Called with
     ``[x (N, H, W, C), styles (N, num_styles)]``, where ``styles`` says how much of each style is wanted: one 1 for one style,

@@ -1,11 +1,11 @@
-"""Rank-general layers: the one place that knows whether a tensor is a signal, a picture or a volume.
+"""Rank-general layers: the one place that knows whether a tensor is a signal, an image or a volume.
 
 A builder never names ``Conv2D``; it asks for ``nd.layer("Conv", x)`` and gets the class that fits ``x``.
 """
 
 import keras
 
-SPATIAL_NAMES = {1: "a signal (length, channels)", 2: "a picture (height, width, channels)", 3: "a volume (D, H, W, channels)"}
+SPATIAL_NAMES = {1: "a signal (length, channels)", 2: "an image (height, width, channels)", 3: "a volume (D, H, W, channels)"}
 
 
 def rank(x) -> int:

@@ -50,7 +50,7 @@ def normalize(x: keras.KerasTensor, preset: str) -> keras.KerasTensor:
         x = x[..., ::-1]
     scale = [1 / d for d in deviation]
     offset = [-m / d for m, d in zip(mean, deviation, strict=True)]
-    if len(scale) not in (1, x.shape[-1]):  # signals, volumes, grey pictures: no channel is red
+    if len(scale) not in (1, x.shape[-1]):  # signals, volumes, grey images: no channel is red
         scale, offset = [sum(scale) / len(scale)], [sum(offset) / len(offset)]
     if len(scale) == 1:
         scale, offset = scale[0], offset[0]

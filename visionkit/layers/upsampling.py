@@ -7,8 +7,8 @@ import numpy as np
 from keras import ops
 
 
-@keras.saving.register_keras_serializable("visionkit")
-class Doubling(keras.layers.Layer):
+@keras.saving.register_keras_serializable("visionkit", name="Doubling")
+class Upsample(keras.layers.Layer):
     """A transposed convolution, stride 2 and kernel 2 a side, of any rank: ``(N, sides..., C)`` to twice the sides.
 
     Each pixel becomes a square of its own, so it is a matrix product and a rearrangement, which TensorFlow does faster on a CPU
@@ -53,8 +53,8 @@ class Doubling(keras.layers.Layer):
 FALLS_ON = np.array([[[1, 1, 0], [0, 0, 1]], [[1, 0, 0], [0, 1, 1]]], "float32")
 
 
-@keras.saving.register_keras_serializable("visionkit")
-class RepeatingConv2D(keras.layers.Layer):
+@keras.saving.register_keras_serializable("visionkit", name="RepeatingConv2D")
+class UpsampleConv2D(keras.layers.Layer):
     """``UpSampling2D(2)``, one mirrored pixel around it, and ``Conv2D(filters, 3, use_bias=False)``, in one.
 
     Why pixels are repeated: Deconvolution and Checkerboard Artifacts, Odena et al. 2016,
@@ -75,16 +75,16 @@ class RepeatingConv2D(keras.layers.Layer):
 
     def call(self, x: keras.KerasTensor) -> keras.KerasTensor:
         """``(N, H, W, channels)`` to ``(N, 2 H, 2 W, filters)``."""
-        num_pictures, height, width, channels = ops.shape(x)
+        num_images, height, width, channels = ops.shape(x)
         falls_on = ops.cast(FALLS_ON, x.dtype)
         kernel = ops.einsum("aik,bjl,klcf->ijcabf", falls_on, falls_on, ops.cast(self.kernel, x.dtype))
         kernel = ops.reshape(kernel, (2, 2, channels, 4 * self.filters))
         # Of repeated pixels the mirrored one is the border's own again.
         x = ops.pad(x, ((0, 0), (1, 1), (1, 1), (0, 0)), mode="symmetric")
         x = ops.conv(x, kernel, padding="valid", data_format="channels_last")
-        x = ops.reshape(x, (num_pictures, height + 1, width + 1, 2, 2 * self.filters))
+        x = ops.reshape(x, (num_images, height + 1, width + 1, 2, 2 * self.filters))
         x = ops.transpose(x, (0, 1, 3, 2, 4))  # rows of each corner before its columns
-        x = ops.reshape(x, (num_pictures, 2 * height + 2, 2 * width + 2, self.filters))
+        x = ops.reshape(x, (num_images, 2 * height + 2, 2 * width + 2, self.filters))
         return x[:, 1:-1, 1:-1]
 
     def compute_output_shape(self, input_shape: Any) -> tuple[int | None, ...]:
@@ -95,3 +95,7 @@ class RepeatingConv2D(keras.layers.Layer):
     def get_config(self) -> dict[str, Any]:
         """For ``.keras`` files."""
         return super().get_config() | {"filters": self.filters}
+
+
+# Keras names a layer's weights in a file after its class: files that were written before these two were renamed must load.
+Upsample.__name__, UpsampleConv2D.__name__ = "Doubling", "RepeatingConv2D"

@@ -27,7 +27,7 @@ def yolo_losses(
     *,
     label_smoothing: float = 0.0,
 ) -> YoloLosses:
-    """Compare what the grids say with the objects of the pictures.
+    """Compare what the grids say with the objects of the images.
 
     The slots that answer for an object learn its box by ``1 - CIoU`` and its class by binary cross-entropy; all slots learn, by
     binary cross-entropy, how well their box fits an object (0 where they answer for none). All three are divided by the number

@@ -12,7 +12,7 @@ def localization_loss(truth: keras.KerasTensor, answer: keras.KerasTensor) -> ke
 
     Args:
         truth: ``(N, 5 + num_classes)``: 1 if there is an object, else 0; its box as x, y of the center, width and height,
-            relative to the picture; its class, one-hot. Without an object what stands behind the first column is not looked at.
+            relative to the image; its class, one-hot. Without an object what stands behind the first column is not looked at.
         answer: the same columns: a logit; the box, 0..1; logits.
 
     Returns:
@@ -31,7 +31,7 @@ def landmark_loss(truth: keras.KerasTensor, points: keras.KerasTensor) -> keras.
     """Mean distance, by rows and columns, of the landmarks that are seen.
 
     Args:
-        truth: ``(N, K, 3)``: x, y and visibility, 0 where a landmark is not annotated or lies outside of the picture.
+        truth: ``(N, K, 3)``: x, y and visibility, 0 where a landmark is not annotated or lies outside of the image.
         points: ``(N, K, 2)``: x and y.
 
     Returns:

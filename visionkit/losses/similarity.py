@@ -1,4 +1,4 @@
-"""Losses of similarity: what a network pays for pictures of one person that lie apart, and of two that lie together.
+"""Losses of similarity: what a network pays for images of one person that lie apart, and of two that lie together.
 
 ArcFace's logits, which ordinary cross-entropy follows, are ``layers.arcface`` and ``ops.embeddings.arcface_logits``.
 """

@@ -15,20 +15,20 @@ from faster_coco_eval.core import mask as coco
 from visionkit.errors import UserError
 
 MATCHING_IOU = 0.5  # from here on an answer and an object are the same
-MAX_DETECTIONS = 100  # answers of a class in a picture, the surest, that COCO looks at
+MAX_DETECTIONS = 100  # answers of a class in an image, the surest, that COCO looks at
 NO_THRESHOLD = 0.5  # where no answer is right, no threshold is better than another
 RECALLS = np.linspace(0, 1, 101)  # at which COCO reads the precision
 UNMATCHED, ON_CROWD = -1, -2  # in place of an object's row
 SIZES = ("small", "medium", "large")  # objects below 32 x 32 pixels, below 96 x 96, above
 
 
-class Truth(NamedTuple):
-    """The objects of one picture.
+class GroundTruth(NamedTuple):
+    """The objects of one image.
 
     Attributes:
         boxes: float ``(M, 4)``, xyxy, relative.
         classes: int ``(M,)``; rows with -1 are padding.
-        size: height and width of the picture in pixels, by which objects are small or large.
+        size: height and width of the image in pixels, by which objects are small or large.
         crowd: bool ``(M,)``, or empty, where none is: COCO's crowds, VOC's difficult objects. They need not be
             found, and answers that lie on them (by half of the answer's own area) are neither right nor wrong.
     """
@@ -39,8 +39,8 @@ class Truth(NamedTuple):
     crowd: np.ndarray = np.zeros(0, bool)
 
 
-class Found(NamedTuple):
-    """What a detector says of one picture.
+class Detections(NamedTuple):
+    """What a detector says of one image.
 
     Attributes:
         boxes: float ``(K, 4)``, xyxy, relative.
@@ -54,7 +54,7 @@ class Found(NamedTuple):
 
 
 class Comparison(NamedTuple):
-    """What became of the objects and the answers of one picture. Crowds, and answers that lie on them, are in none of these.
+    """What became of the objects and the answers of one image. Crowds, and answers that lie on them, are in none of these.
 
     Attributes:
         pairs: int ``(P, 2)``: rows of truth and found that are the same object; their classes may differ.
@@ -107,7 +107,7 @@ class DetectionMetrics:
         classes: one a class.
         matrix: int ``(C + 1, C + 1)`` at that threshold: rows are true classes, columns what they were taken for. The last row
             counts answers where nothing is, the last column objects that were missed.
-        max_detections: answers of a class in a picture that were looked at.
+        max_detections: answers of a class in an image that were looked at.
     """
 
     map50: float
@@ -129,8 +129,8 @@ class DetectionMetrics:
 
 
 def evaluate(
-    truth: Sequence[Truth],
-    found: Sequence[Found],
+    truth: Sequence[GroundTruth],
+    found: Sequence[Detections],
     class_names: Sequence[str],
     *,
     max_detections: int = MAX_DETECTIONS,
@@ -141,17 +141,17 @@ def evaluate(
     ``boxes.cleaned`` drops such objects.
 
     Args:
-        truth: one a picture.
-        found: one a picture, in the same order.
+        truth: one an image.
+        found: one an image, in the same order.
         class_names: by number.
-        max_detections: answers of a class in a picture that are looked at, the surest. COCO's 100 by default: of more
-            objects of a class, the rest counts as missed. Where pictures hold more, raise it, and say so beside the numbers.
+        max_detections: answers of a class in an image that are looked at, the surest. COCO's 100 by default: of more
+            objects of a class, the rest counts as missed. Where images hold more, raise it, and say so beside the numbers.
 
     Raises:
-        UserError: not one answer for each picture, or a class without a name.
+        UserError: not one answer for each image, or a class without a name.
     """
     if len(truth) != len(found):
-        raise UserError(f"Answers for {len(found)} pictures, but the truth of {len(truth)}; expected one for each.")
+        raise UserError(f"Answers for {len(found)} images, but the truth of {len(truth)}; expected one for each.")
     truth, found = [_sound_truth(one) for one in truth], [_rows_of(one, _sound_rows(one, max_detections)) for one in found]
     true_classes, said_classes = _together([one.classes for one in truth], int), _together([one.classes for one in found], int)
     highest = max(true_classes.max(initial=-1), said_classes.max(initial=-1))
@@ -199,8 +199,8 @@ def evaluate(
     )
 
 
-def compare(truth: Truth, found: Found, threshold: float, *, max_detections: int = MAX_DETECTIONS) -> Comparison:
-    """Say of each object and each answer of a picture what became of it, at IoU 0.5.
+def compare(truth: GroundTruth, found: Detections, threshold: float, *, max_detections: int = MAX_DETECTIONS) -> Comparison:
+    """Say of each object and each answer of an image what became of it, at IoU 0.5.
 
     Answers of the right class come first, the surest before others, as COCO does it; what is left is then matched by overlap
     alone: objects taken for those of another class.
@@ -229,15 +229,15 @@ def compare(truth: Truth, found: Found, threshold: float, *, max_detections: int
     return Comparison(np.stack([objects[pairs[:, 0]], answers[pairs[:, 1]]], axis=1), objects[missed], answers[false])
 
 
-def _sound_truth(truth: Truth) -> Truth:
+def _sound_truth(truth: GroundTruth) -> GroundTruth:
     """Without padding; with a flag for each object."""
     rows = np.asarray(truth.classes) >= 0
     crowd = np.asarray(truth.crowd, bool) if len(truth.crowd) else np.zeros(len(rows), bool)
     boxes = np.asarray(truth.boxes, float).reshape(-1, 4)
-    return Truth(boxes[rows], np.asarray(truth.classes)[rows].astype(int), truth.size, crowd[rows])
+    return GroundTruth(boxes[rows], np.asarray(truth.classes)[rows].astype(int), truth.size, crowd[rows])
 
 
-def _sound_rows(found: Found, most: int) -> np.ndarray:
+def _sound_rows(found: Detections, most: int) -> np.ndarray:
     """The surest answers of each class, best first; without padding and without what is no number (of a diverged network)."""
     scores, classes = np.asarray(found.scores, float), np.asarray(found.classes)
     rows = np.flatnonzero((classes >= 0) & np.isfinite(scores) & np.isfinite(found.boxes).all(axis=-1))
@@ -247,12 +247,12 @@ def _sound_rows(found: Found, most: int) -> np.ndarray:
     return rows
 
 
-def _rows_of(found: Found, rows: np.ndarray) -> Found:
+def _rows_of(found: Detections, rows: np.ndarray) -> Detections:
     boxes = np.asarray(found.boxes, float).reshape(-1, 4)
-    return Found(boxes[rows], np.asarray(found.scores, float)[rows], np.asarray(found.classes)[rows].astype(int))
+    return Detections(boxes[rows], np.asarray(found.scores, float)[rows], np.asarray(found.classes)[rows].astype(int))
 
 
-def _reference_precisions(truth: Sequence[Truth], found: Sequence[Found], num_classes: int, most: int) -> np.ndarray:
+def _reference_precisions(truth: Sequence[GroundTruth], found: Sequence[Detections], num_classes: int, most: int) -> np.ndarray:
     """COCO's evaluator: precisions by IoU, recall, class and size ``(10, 101, C, 1 + len(SIZES))``; -1 without objects."""
     annotations, answers = [], []
     for number, (objects, detections) in enumerate(zip(truth, found, strict=True), start=1):
@@ -270,14 +270,14 @@ def _reference_precisions(truth: Sequence[Truth], found: Sequence[Found], num_cl
     return run.eval["precision"][..., 0]
 
 
-def _row(picture: int, label: int, box: np.ndarray, number: int) -> dict[str, Any]:
-    return {"id": number, "image_id": picture, "category_id": label, "bbox": box.tolist(), "area": float(box[2] * box[3])}
+def _row(image: int, label: int, box: np.ndarray, number: int) -> dict[str, Any]:
+    return {"id": number, "image_id": image, "category_id": label, "bbox": box.tolist(), "area": float(box[2] * box[3])}
 
 
-def _indexed(annotations: list[dict[str, Any]], num_pictures: int, num_classes: int) -> COCO:
+def _indexed(annotations: list[dict[str, Any]], num_images: int, num_classes: int) -> COCO:
     data = COCO()
     data.dataset = {
-        "images": [{"id": number} for number in range(1, num_pictures + 1)],
+        "images": [{"id": number} for number in range(1, num_images + 1)],
         "categories": [{"id": number} for number in range(num_classes)],
         "annotations": annotations,
     }
@@ -291,7 +291,7 @@ def _in_pixels(boxes: np.ndarray, size: tuple[int, int]) -> np.ndarray:
     return np.concatenate([boxes[:, :2], sides], axis=1) * np.tile((size[1], size[0]), 2)
 
 
-def _overlaps(truth: Truth, found: Found) -> np.ndarray:
+def _overlaps(truth: GroundTruth, found: Detections) -> np.ndarray:
     """IoU ``(K, M)``; with crowds the share of the answer. By the reference's code, so that rounding is its, too."""
     if not len(truth.boxes) or not len(found.boxes):
         return np.zeros((len(found.boxes), len(truth.boxes)))
@@ -299,7 +299,7 @@ def _overlaps(truth: Truth, found: Found) -> np.ndarray:
     return coco.iou(*pixels, truth.crowd.astype(np.uint8).tolist())
 
 
-def _same_class_matches(truth: Truth, found: Found) -> np.ndarray:
+def _same_class_matches(truth: GroundTruth, found: Detections) -> np.ndarray:
     """For each answer the object of its class that it found, int ``(K,)``; else ``UNMATCHED`` or ``ON_CROWD``.
 
     Each answer, the surest first, takes the object that it overlaps most of those still free. So a threshold on the scores
@@ -332,7 +332,7 @@ def _best_threshold(scores: np.ndarray, right: np.ndarray, objects: int) -> floa
     return float((levels[best] + (levels[best - 1] if best else 0)) / 2)
 
 
-def _matrix(truth: Sequence[Truth], found: Sequence[Found], threshold: float, num_classes: int) -> np.ndarray:
+def _matrix(truth: Sequence[GroundTruth], found: Sequence[Detections], threshold: float, num_classes: int) -> np.ndarray:
     counts = np.zeros((num_classes + 1, num_classes + 1), int)
     for objects, answers in zip(truth, found, strict=True):
         pairs, missed, false = compare(objects, answers, threshold, max_detections=len(answers.scores))

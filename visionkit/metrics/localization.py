@@ -11,10 +11,10 @@ BOX, CLASSES = slice(1, 5), slice(5, None)  # columns behind the presence
 
 
 class LocalizationMetrics(NamedTuple):
-    """What is measured of answers about one object a picture.
+    """What is measured of answers about one object an image.
 
     Attributes:
-        presence_accuracy: share of the pictures of which it is known whether there is an object.
+        presence_accuracy: share of the images of which it is known whether there is an object.
         accuracy: share of the objects whose class is known.
         mean_iou: of the boxes of all objects, whether the network believes in them or not.
     """
@@ -42,9 +42,9 @@ def landmark_errors(truth: np.ndarray, points: np.ndarray, shapes: np.ndarray) -
     """Mean distance of the landmarks that are seen, in diagonals of the box around them.
 
     Args:
-        truth: ``(N, K, 3)``: x and y, relative to the picture, and visibility; 0 does not count.
+        truth: ``(N, K, 3)``: x and y, relative to the image, and visibility; 0 does not count.
         points: ``(N, K, 2)``.
-        shapes: ``(N, 2)``: height and width of each picture, in pixels.
+        shapes: ``(N, 2)``: height and width of each image, in pixels.
 
     Returns:
         ``(N,)``; nan where fewer than two landmarks are seen.

@@ -1,7 +1,7 @@
 """How well membranes part cells, as the ISBI 2012 challenge asks (https://www.frontiersin.org/articles/10.3389/fnana.2015.00142).
 
 Masks are 2-D ``(H, W)``: ``CELL`` is 1, membrane 0; ``IGNORE`` in the truth does not count. Cells are 4-connected, membranes
-8-connected, so that a thin oblique membrane parts. Errors are those of one picture at the threshold that made the answer.
+8-connected, so that a thin oblique membrane parts. Errors are those of one image at the threshold that made the answer.
 """
 
 import numpy as np
@@ -70,7 +70,7 @@ def warped(truth: np.ndarray, answer: np.ndarray) -> np.ndarray:
 
     Only simple points that differ change, one after the other until there is none: a descent. Where it ends depends on the
     order, so the number of pixels left is a bound from above of the least possible. A membrane that was shifted by more than
-    its own width does not arrive: what lies between the two would have to change and change back. Outside the picture is
+    its own width does not arrive: what lies between the two would have to change and change back. Outside the image is
     membrane.
 
     Args:

@@ -2,7 +2,7 @@
 
 Masks are integer ``(spatial...)``, of any rank: the position of each pixel's class. ``IGNORE`` in the truth does not count.
 
-All numbers of regions come of one confusion matrix, summed over pictures: PASCAL VOC's way. As there, in scikit-learn and in
+All numbers of regions come of one confusion matrix, summed over images: PASCAL VOC's way. As there, in scikit-learn and in
 torchmetrics, a class that is answered but nowhere true has an IoU of 0 and counts in the mean; one that is neither has none.
 """
 
@@ -68,7 +68,7 @@ def background_of(class_names: Sequence[str]) -> int | None:
 
 
 def confusion(truth: np.ndarray, answer: np.ndarray, num_classes: int) -> np.ndarray:
-    """Count the pixels of each true class by what they were taken for; matrices of several pictures may be summed.
+    """Count the pixels of each true class by what they were taken for; matrices of several images may be summed.
 
     Args:
         truth: integer ``(spatial...)``, below ``num_classes`` or ``IGNORE``.
@@ -90,7 +90,7 @@ def measure(matrix: np.ndarray, class_names: Sequence[str]) -> SegmentationMetri
     """Say what a confusion matrix says.
 
     Args:
-        matrix: int ``(C, C)`` of ``confusion``, summed over all pictures.
+        matrix: int ``(C, C)`` of ``confusion``, summed over all images.
         class_names: by number.
 
     Raises:
@@ -124,7 +124,7 @@ def measure(matrix: np.ndarray, class_names: Sequence[str]) -> SegmentationMetri
 
 
 def mean_dice_of_cases(matrices: Iterable[np.ndarray], num_classes: int) -> np.ndarray:
-    """Dice of each class in each picture or volume alone, averaged over them: what papers on medical volumes report.
+    """Dice of each class in each image or volume alone, averaged over them: what papers on medical volumes report.
 
     Small organs, and small patients, so weigh as much as large ones. A case in which a class is neither true nor answered says
     nothing of that class; one in which it is only answered says 0.
@@ -141,25 +141,25 @@ def mean_dice_of_cases(matrices: Iterable[np.ndarray], num_classes: int) -> np.n
 
 
 def boundary_f1(truth: np.ndarray, answer: np.ndarray, num_classes: int, tolerance: float | None = None) -> np.ndarray:
-    """F1 of the boundaries of each class in a picture (Csurka et al. 2013, "What is a good evaluation measure for semantic
+    """F1 of the boundaries of each class in an image (Csurka et al. 2013, "What is a good evaluation measure for semantic
     segmentation?", https://doi.org/10.5244/C.27.32).
 
     Precision is the share of the answered boundary that lies near the true one, recall the share of the true one that lies near
-    the answered one. A pixel is on the boundary where one of its four neighbors is of another class; neither the picture's
+    the answered one. A pixel is on the boundary where one of its four neighbors is of another class; neither the image's
     edge nor that of ignored pixels is a boundary, so a truth whose classes are parted by ignored pixels (VOC's) has none.
 
     Args:
         truth: integer ``(H, W)``, below ``num_classes`` or ``IGNORE``.
         answer: integer ``(H, W)``, below ``num_classes``.
         num_classes: at most 255.
-        tolerance: pixels between centers that are near; by default ``TOLERANCE`` of the picture's diagonal.
+        tolerance: pixels between centers that are near; by default ``TOLERANCE`` of the image's diagonal.
 
     Returns:
         float ``(num_classes,)``; nan where a class has no boundary in either, 0 where it has one in one of them only.
     """
     truth, answer = _checked(truth, answer, num_classes)
     if truth.ndim != 2:
-        raise UserError(f"Masks of shape {truth.shape}; boundaries are measured in pictures (H, W): give slices one by one.")
+        raise UserError(f"Masks of shape {truth.shape}; boundaries are measured in images (H, W): give slices one by one.")
     answer = np.where(truth == IGNORE, IGNORE, answer)
     tolerance = TOLERANCE * np.hypot(*truth.shape) if tolerance is None else tolerance
     scores = np.full(num_classes, np.nan)

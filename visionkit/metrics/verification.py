@@ -17,14 +17,14 @@ NOWHERE = -1  # the fold of pairs that count in the curve, and in no fold
 
 @dataclass(frozen=True)
 class Verification:
-    """Of pairs of pictures. What there is nothing to say of is nan.
+    """Of pairs of images. What there is nothing to say of is nan.
 
     Attributes:
         auc: area under the curve: how likely a same pair is closer than a different one.
         accuracy: share of the pairs that are told right; with folds the mean of theirs, each at a threshold from the others.
         accuracy_deviation: standard deviation of the folds' accuracies, of a sample (LFW divides it by the square root of their
             number, and calls that the standard error); nan without folds.
-        threshold: the one given; else the best for the pairs of all folds together, the one to use on other pictures.
+        threshold: the one given; else the best for the pairs of all folds together, the one to use on other images.
         equal_error_rate: FAR where it is the share of same pairs that are refused, read from the curve between its points.
         tar_at_far: TAR by FAR: the largest whose FAR is not above; nan where there are fewer different pairs than 1 / FAR.
         fpr: of the curve: FAR at each threshold, ascending, float ``(K,)``, from 0 to 1.
@@ -56,7 +56,7 @@ class Verification:
 
 @dataclass(frozen=True)
 class Identification:
-    """Of pictures asked for in a gallery of people. What there is nothing to say of is nan.
+    """Of images asked for in a gallery of people. What there is nothing to say of is nan.
 
     Attributes:
         rank_1: share of the known (those whose person is in the gallery) whose closest template is of their person.
@@ -169,7 +169,7 @@ def identification(
     A query is recognized as the person of its closest template, if that is not beyond the threshold.
 
     Args:
-        distances: float ``(Q, G)``, of each query to each template, finite; smaller is more alike. No picture may be in both.
+        distances: float ``(Q, G)``, of each query to each template, finite; smaller is more alike. No image may be in both.
         query_labels: int ``(Q,)``, the person of each.
         gallery_labels: int ``(G,)``, the person of each template; there may be several of one.
         threshold: the largest distance that is recognized.

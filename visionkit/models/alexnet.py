@@ -21,7 +21,7 @@ from visionkit.models.pretrained import layout_of, load_weights
 FILTERS = (96, 256, 384, 384, 256)
 SLIM_FILTERS = (64, 192, 384, 256, 256)  # One weird trick ..., Krizhevsky 2014, https://arxiv.org/abs/1404.5997
 KERNELS = (11, 5, 3, 3, 3)
-POOLED = (1, 2, 5)  # the convolutions behind which the picture shrinks
+POOLED = (1, 2, 5)  # the convolutions behind which the image shrinks
 GROUPED = (2, 4, 5)  # those that see, with two groups, only the channels of their own GPU
 SIZE = 227  # pixels a side: the paper says 224, but its arithmetic asks for 227
 
@@ -83,7 +83,7 @@ def grouped_convolution(
 
     Args:
         x: ``(N, spatial..., C)``.
-        first: of the network, which takes every fourth pixel and keeps inside the picture.
+        first: of the network, which takes every fourth pixel and keeps inside the image.
     """
     conv = nd.layer("Conv", x)
     options = {"strides": 4 if first else 1, "padding": "valid" if first else "same", "activation": "relu"}

@@ -1,4 +1,4 @@
-"""EfficientNet's compound scaling: a network for the pictures, or for the computer, that one has.
+"""EfficientNet's compound scaling: a network for the images, or for the computer, that one has.
 
 EfficientNet: Rethinking Model Scaling for Convolutional Neural Networks, Tan and Le 2019, https://arxiv.org/abs/1905.11946,
 equation 3: depth, width and resolution grow together, by one exponent.
@@ -22,8 +22,8 @@ def compound_scaling(*, exponent: float | None = None, resolution: int | None = 
 
     Args:
         exponent: the paper's phi: 0 is B0, 1 and 2 are B2 and B3 but for their rounding.
-        resolution: side of the pictures in pixels.
-        budget: multiply-adds of one picture, which are counted in networks built for it: this takes some seconds.
+        resolution: side of the images in pixels.
+        budget: multiply-adds of one image, which are counted in networks built for it: this takes some seconds.
 
     Returns:
         a variant that ``models.efficientnet`` builds: its ``depth``, ``width`` and ``size``.
@@ -46,7 +46,7 @@ def compound_scaling(*, exponent: float | None = None, resolution: int | None = 
 
 
 def multiply_adds(variant: Variant) -> int:
-    """Of one picture, in the network that ``models.efficientnet`` builds of ``variant``."""
+    """Of one image, in the network that ``models.efficientnet`` builds of ``variant``."""
     return sum(cost.multiply_adds for cost in layer_costs(without_weights(lambda: efficientnet(variant))))
 
 

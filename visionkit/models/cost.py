@@ -1,6 +1,6 @@
 """What a network costs: parameters, multiply-adds and memory, layer by layer.
 
-A multiply-add is one multiplication and the addition behind it, for one picture. Convolutions and dense layers do nearly all of
+A multiply-add is one multiplication and the addition behind it, for one image. Convolutions and dense layers do nearly all of
 them, and they alone are counted: each value of a kernel is used once at each place, so the count is places times values of the
 kernel. Biases, normalisation, activations, pooling and additions count as 0. Papers that count operations (FLOPs) name twice
 the number, or mean multiply-adds all the same.
@@ -20,10 +20,6 @@ from visionkit.layers import nd
 from visionkit.layers.inference_mode import InferenceMode
 from visionkit.models.catalog import CATALOG, find
 
-pass
-pass
-
-
 BYTES = 4  # of a float32
 Shape = tuple[int, ...]
 
@@ -39,7 +35,7 @@ ONE_KERNEL = (*CONV, *DEPTHWISE, *TRANSPOSED, keras.layers.Dense)
 
 
 class LayerCost(NamedTuple):
-    """What one layer costs, for one picture.
+    """What one layer costs, for one image.
 
     Attributes:
         name: of the layer.
@@ -200,7 +196,7 @@ def _full(depthwise: keras.layers.Layer, kernel: keras.Variable, filters: int) -
 
 def _shape(tensor: keras.KerasTensor, operation: keras.Operation) -> Shape:
     if None in tensor.shape[1:]:
-        raise UserError(f"The cost depends on the size of the picture, which {operation.name} does not know: give every side.")
+        raise UserError(f"The cost depends on the size of the image, which {operation.name} does not know: give every side.")
     return tuple(tensor.shape[1:])
 
 

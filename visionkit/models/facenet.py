@@ -1,4 +1,4 @@
-"""FaceNet: a picture to a point on the unit sphere, where pictures of one person lie close together; and siamese networks.
+"""FaceNet: an image to a point on the unit sphere, where images of one person lie close together; and siamese networks.
 
 FaceNet: A Unified Embedding for Face Recognition and Clustering, Schroff et al. 2015, https://arxiv.org/abs/1503.03832. Its
 best-known implementations are Inception-ResNet v1 with an embedding behind the mean of its maps.
@@ -31,7 +31,7 @@ def facenet(
     weights: str | Path | None = None,
     dropout: float = 0.4,
 ) -> keras.Model:
-    """Build a network that embeds pictures on the unit sphere.
+    """Build a network that embeds images on the unit sphere.
 
     Args:
         input_shape: ``(length, channels)``, ``(height, width, channels)`` or ``(depth, height, width, channels)``. Sides may be
@@ -70,30 +70,30 @@ def facenet(
 
 
 def siamese(encoder: keras.Model, head: str = "absolute") -> keras.Model:
-    """Build a network that says whether two pictures show the same, by what one encoder makes of both.
+    """Build a network that says whether two images show the same, by what one encoder makes of both.
 
     Siamese Neural Networks for One-shot Image Recognition, Koch et al. 2015; chi-square as in DeepFace, Taigman et al. 2014.
 
     Args:
-        encoder: from pictures to ``(N, dimensions)``.
+        encoder: from images to ``(N, dimensions)``.
         head: how two encodings are compared in each dimension: "absolute", \\|a - b\\|, or "chi_square", (a - b)^2 / (a + b).
             The latter is of encodings that are not negative; of others the sum is that of what they are without their signs.
 
     Returns:
-        a model from two pictures ``[first, second]`` to logits ``(N, 1)``, float32, high where they show the same: a weighted
-        sum of the differences, symmetric in the pictures.
+        a model from two images ``[first, second]`` to logits ``(N, 1)``, float32, high where they show the same: a weighted
+        sum of the differences, symmetric in the images.
 
     Raises:
-        UserError: an unknown head, or an encoder that does not answer one vector a picture.
+        UserError: an unknown head, or an encoder that does not answer one vector an image.
     """
     if head not in COMPARISONS:
         raise UserError(f"head={head!r}: expected one of {', '.join(map(repr, COMPARISONS))}.")
     if isinstance(encoder.output, (dict, list)) or len(encoder.output.shape) != 2:
-        raise UserError(f"{encoder.name} does not answer one vector a picture: expected an encoder, such as models.facenet().")
-    pictures = [keras.Input(encoder.input_shape[1:], name=name) for name in ("first", "second")]
-    difference = COMPARISONS[head](*(encoder(picture) for picture in pictures))
+        raise UserError(f"{encoder.name} does not answer one vector an image: expected an encoder, such as models.facenet().")
+    images = [keras.Input(encoder.input_shape[1:], name=name) for name in ("first", "second")]
+    difference = COMPARISONS[head](*(encoder(image) for image in images))
     logit = keras.layers.Dense(1, dtype="float32", name="same")(difference)
-    return keras.Model(pictures, logit, name=f"{encoder.name}_siamese")
+    return keras.Model(images, logit, name=f"{encoder.name}_siamese")
 
 
 def absolute_difference(first: keras.KerasTensor, second: keras.KerasTensor) -> keras.KerasTensor:

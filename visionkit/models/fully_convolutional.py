@@ -1,4 +1,4 @@
-"""Dense layers as convolutions: a classifier of windows that looks at a whole picture at once.
+"""Dense layers as convolutions: a classifier of windows that looks at a whole image at once.
 
 OverFeat: Integrated Recognition, Localization and Detection using Convolutional Networks, Sermanet et al. 2013,
 https://arxiv.org/abs/1312.6229. What neighboring windows share is then computed once.
@@ -14,7 +14,7 @@ SLIDES = ("Conv", "MaxPooling", "AveragePooling", "DepthwiseConv", "SeparableCon
 
 
 def convolutional(classifier: keras.Model) -> keras.Model:
-    """The same network for pictures of any size from its own input on: an answer for every window.
+    """The same network for images of any size from its own input on: an answer for every window.
 
     Convolutions share their weights with the classifier; dense layers become convolutions that hold copies. The first one
     behind the flattening looks at all that was flattened, the others at one pixel.

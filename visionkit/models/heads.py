@@ -31,7 +31,7 @@ def dense_head(
     activation: str = "relu",
     dropout: float = 0.0,
 ) -> keras.KerasTensor:
-    """All pixels of the feature map into dense layers, as before global pooling: the size of the picture is then fixed.
+    """All pixels of the feature map into dense layers, as before global pooling: the size of the image is then fixed.
 
     Args:
         x: feature map ``(N, spatial..., C)`` of known sides.
@@ -47,7 +47,7 @@ def dense_head(
     if None in x.shape[1:]:
         raise ValueError(
             "This network ends in dense layers over all pixels: its input_shape needs every side given, not None. "
-            "Only a backbone (num_classes=None) takes pictures of any size."
+            "Only a backbone (num_classes=None) takes images of any size."
         )
     x = keras.layers.Flatten(name="flatten")(x)
     for number, units in enumerate(hidden, start=1):

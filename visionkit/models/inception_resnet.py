@@ -17,7 +17,7 @@ from visionkit.models.endpoints import Endpoints
 from visionkit.models.heads import classifier_head
 from visionkit.models.pretrained import load_weights
 
-SIZE = 160  # pixels a side, as FaceNet's faces; the paper's pictures have 299
+SIZE = 160  # pixels a side, as FaceNet's faces; the paper's images have 299
 SCALES = {"a": 0.17, "b": 0.10, "c": 0.20}  # of what a block adds, without which training breaks down
 REPEATS = {"a": 5, "b": 10, "c": 5}
 
@@ -118,7 +118,7 @@ def reduction(x: keras.KerasTensor, branches: Sequence[tuple[int, ...]], *, name
 
 
 def along_axes(x: keras.KerasTensor, filters: int, length: int, *, name: str) -> keras.KerasTensor:
-    """A convolution over each spatial axis of ``(N, spatial..., C)`` in turn, from the last: of a picture 1x7, then 7x1."""
+    """A convolution over each spatial axis of ``(N, spatial..., C)`` in turn, from the last: of an image 1x7, then 7x1."""
     for axis in reversed(range(nd.rank(x))):
         kernel_size = tuple(length if other == axis else 1 for other in range(nd.rank(x)))
         x = convolution(x, filters, kernel_size, name=f"{name}_axis{axis + 1}")

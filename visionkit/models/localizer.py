@@ -48,7 +48,7 @@ def landmark_finder(backbone: keras.Model, num_points: int) -> keras.Model:
         num_points: landmarks.
 
     Returns:
-        a model from pixels ``(N, size, size, 3)`` to x and y, relative to the picture, ``(N, num_points, 2)``.
+        a model from pixels ``(N, size, size, 3)`` to x and y, relative to the image, ``(N, num_points, 2)``.
     """
     pixels = keras.Input(backbone.input_shape[1:], name="image")
     x = _looked_at(backbone, pixels, finest=8)

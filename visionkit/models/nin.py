@@ -19,7 +19,7 @@ from visionkit.models.pretrained import load_weights
 
 
 class Block(NamedTuple):
-    """A convolution, and two of 1x1 behind it: a small network that slides over the picture."""
+    """A convolution, and two of 1x1 behind it: a small network that slides over the image."""
 
     filters: tuple[int, ...]
     kernel_size: int
@@ -53,7 +53,7 @@ def nin(
             the published one. Sides may be None. Pixels are float32 in 0..255.
         num_classes: outputs of the classifier; None builds a backbone.
         weights: None or a path.
-        variant: "nin", or "nin_small" for pictures of 32 pixels.
+        variant: "nin", or "nin_small" for images of 32 pixels.
         dropout: before each block of a small one but the first, and before the classifier.
 
     Returns:

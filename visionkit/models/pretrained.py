@@ -17,7 +17,7 @@ from visionkit.weights.tensor_files import read_tensors
 from visionkit.weights.torch_layers import fill
 
 HEAD = "predictions"  # the classifier's layer, here and in keras.applications
-# What depends on the number of classes, on the size of the picture, or on the dimensions of an embedding.
+# What depends on the number of classes, on the size of the image, or on the dimensions of an embedding.
 HEADS = ("embedding", "embedding_bn", "fc1", "fc2", HEAD)
 SIDES = [[f"side{n}_{part}" for part in ("conv", "bn", "fc", HEAD)] for n in (1, 2)]  # GoogLeNet's, for training alone
 PEER_NAMES = {"conv_preds": HEAD}  # of a 1x1 convolution behind the pooling, where ours is a dense layer
@@ -71,7 +71,7 @@ def load_weights(
     """Fill ``model`` as a builder's ``weights`` argument asks.
 
     A head that does not fit stays untrained: of other classes its "predictions"; of a network that ends in dense layers over
-    all pixels, with pictures of another size, all of it.
+    all pixels, with images of another size, all of it.
 
     Args:
         model: a network of the catalogue, freshly built; its ``name`` says which.

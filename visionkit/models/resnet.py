@@ -1,4 +1,4 @@
-"""ResNet, its plain twin without shortcuts, and the pre-activation form.
+"""ResNet, its plain counterpart without shortcuts, and the pre-activation form.
 
 Deep Residual Learning for Image Recognition, He et al. 2015, https://arxiv.org/abs/1512.03385.
 Identity Mappings in Deep Residual Networks, He et al. 2016, https://arxiv.org/abs/1603.05027 (pre-activation).
@@ -6,7 +6,7 @@ Layers are named as in keras.applications, whose weights the bottlenecks load.
 
     stem 7x7 /2, max pool /2 -> four stages of residual blocks, 64 to 512 filters -> classifier
 
-For pictures of 32 pixels (section 4.2) the stem is 3x3, and there are three stages of 16, 32 and 64 filters.
+For images of 32 pixels (section 4.2) the stem is 3x3, and there are three stages of 16, 32 and 64 filters.
 """
 
 from functools import partial
@@ -41,7 +41,7 @@ class Variant(NamedTuple):
 
     @property
     def small(self) -> bool:
-        """Whether it is for small pictures."""
+        """Whether it is for small images."""
         return self.filters == SMALL_FILTERS
 
     @property
@@ -102,7 +102,7 @@ def resnet(
     x, stride = _small_stem(x) if chosen.small else _stem(x, endpoints, chosen, **_options(as_keras))
     for stage, (filters, repeats) in enumerate(zip(chosen.filters, chosen.repeats, strict=True)):
         for repeat in range(repeats):
-            # keras.applications' pre-activation networks shrink the picture at the end of a stage, the others at its beginning.
+            # keras.applications' pre-activation networks shrink the image at the end of a stage, the others at its beginning.
             shrinks = repeat == repeats - 1 and stage < 3 if chosen.preactivation else repeat == 0 and stage > 0
             options = {"strides": 2 if shrinks else 1, "name": f"conv{stage + 2}_block{repeat + 1}_"}
             if chosen.preactivation:

@@ -26,7 +26,7 @@ class Variant(NamedTuple):
     Attributes:
         filters: of the first convolution.
         kernel_size: of the first convolution.
-        pooled: fire modules, counted from 2, before which the picture is halved.
+        pooled: fire modules, counted from 2, before which the image is halved.
     """
 
     filters: int

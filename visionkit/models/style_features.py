@@ -81,7 +81,7 @@ def in_half_precision(model: keras.Model, *, but: Collection[str] = ()) -> keras
 
 
 def reach(features: keras.Model) -> tuple[int, int]:
-    """What a unit of the coarsest map stands for, and how far it sees beyond that, at most: both in pixels of the picture.
+    """What a unit of the coarsest map stands for, and how far it sees beyond that, at most: both in pixels of the image.
 
     Of branches that meet, the one that sees farthest counts.
     """

@@ -1,4 +1,4 @@
-"""A network that paints a picture in a style it has learnt, in one pass.
+"""A network that paints an image in a style it has learnt, in one pass.
 
 Perceptual Losses for Real-Time Style Transfer and Super-Resolution, Johnson et al. 2016, https://arxiv.org/abs/1603.08155, with
 instance normalisation (Ulyanov et al. 2016, https://arxiv.org/abs/1607.08022), one for each style (Dumoulin et al. 2016,
@@ -14,10 +14,10 @@ from keras import ops
 
 from visionkit.layers.instance_normalization import ConditionalInstanceNormalization
 from visionkit.layers.normalization import normalize
-from visionkit.layers.upsampling import RepeatingConv2D
+from visionkit.layers.upsampling import UpsampleConv2D
 from visionkit.models.pretrained import load_weights
 
-MULTIPLE = 4  # of a picture's sides
+MULTIPLE = 4  # of an image's sides
 SMALLEST = 32  # pixels a side: below, mirroring at the border has too little to mirror
 
 
@@ -40,7 +40,7 @@ def style_network(
         num_residuals: blocks at a quarter of the resolution.
 
     Returns:
-        a model from ``[image, style]`` to pictures, float32 ``(N, height, width, 3)`` in 0..255. ``image`` has that shape and
+        a model from ``[image, style]`` to images, float32 ``(N, height, width, 3)`` in 0..255. ``image`` has that shape and
         range, too; ``style`` is float32 ``(N, num_styles)``: shares of the styles that sum to 1.
     """
     inputs = keras.Input(input_shape or (None, None, 3), name="image")
@@ -52,7 +52,7 @@ def style_network(
     for number in range(1, num_residuals + 1):
         x = residual(x, style, name=f"residual{number}")
     for number, width in enumerate((2 * filters, filters), start=1):
-        x = RepeatingConv2D(width, name=f"up{number}_conv")(x)
+        x = UpsampleConv2D(width, name=f"up{number}_conv")(x)
         x = _in_style(x, style, name=f"up{number}")
     x = mirror_pad(x, 4)
     x = keras.layers.Conv2D(3, 9, dtype="float32", name="paint")(x)

@@ -18,7 +18,7 @@ from visionkit.layers import nd
 from visionkit.layers.blocks import Names, normalize_and_activate
 from visionkit.layers.inference_mode import InferenceMode
 from visionkit.layers.normalization import normalize
-from visionkit.layers.upsampling import Doubling
+from visionkit.layers.upsampling import Upsample
 from visionkit.models.endpoints import by_stride, select_endpoints, strides_of
 
 SIZE = 572  # pixels a side, with one channel: the paper's
@@ -36,7 +36,7 @@ class Style(NamedTuple):
         attention: gates on the skips.
         supervised: how many levels below the finest answer, too.
         dropout: behind the deepest level.
-        fine: filters of two convolutions of the picture itself, handed across at the end: a backbone begins at stride 2, and
+        fine: filters of two convolutions of the image itself, handed across at the end: a backbone begins at stride 2, and
             knows nothing finer; 0 for none.
     """
 
@@ -132,7 +132,7 @@ def _decoded(
 ) -> keras.KerasTensor:
     """Twice as large, beside the encoder's map of that size, if there is one."""
     if style.up == "transpose":
-        x = Doubling(filters, name=f"{name}_transpose")(x)
+        x = Upsample(filters, name=f"{name}_transpose")(x)
     else:
         x = nd.layer("UpSampling", x)(2, name=f"{name}_resize")(x)
         x = _convolution(x, filters, style._replace(valid=False), name=f"{name}_resized")

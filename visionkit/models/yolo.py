@@ -1,4 +1,4 @@
-"""YOLO: one look at the picture, a grid of answers at each of one to three scales.
+"""YOLO: one look at the image, a grid of answers at each of one to three scales.
 
 You Only Look Once, Redmon et al. 2015, https://arxiv.org/abs/1506.02640; anchors from YOLO9000, https://arxiv.org/abs/1612.08242;
 scales from YOLOv3, https://arxiv.org/abs/1804.02767; offsets as in YOLOv5 (see ``ops.grids``).

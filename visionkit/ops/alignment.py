@@ -1,6 +1,6 @@
 """From five points of a face to a chip: the face upright, at one size and place, on the host.
 
-A point is x and y in pixels; the middle of a picture's first pixel is (0, 0). "Left" is what the viewer sees on the left.
+A point is x and y in pixels; the middle of an image's first pixel is (0, 0). "Left" is what the viewer sees on the left.
 """
 
 from typing import NamedTuple
@@ -18,7 +18,7 @@ DLIB_POINTS = (np.array(_UNIT) + 0.25) / 1.5 * CHIP
 MTCNN_POINTS = np.array([(47.5, 45.2), (101.1, 44.7), (73.4, 77.7), (51.0, 105.3), (98.9, 104.9)])
 DLIB_POINTS.setflags(write=False)
 MTCNN_POINTS.setflags(write=False)
-# Pixels of the picture for one of the chip above which bilinear sampling would pass over too many: the picture is shrunk first.
+# Pixels of the image for one of the chip above which bilinear sampling would pass over too many: the image is shrunk first.
 SHRUNK_ABOVE = 1.5
 
 
@@ -26,9 +26,9 @@ class Similarity(NamedTuple):
     """A scaled rotation and a shift: ``scale * rotation @ point + shift``.
 
     Attributes:
-        scale: pixels of the picture for one of the reference.
+        scale: pixels of the image for one of the reference.
         rotation: ``(2, 2)``, determinant 1.
-        shift: ``(2,)``, in pixels of the picture.
+        shift: ``(2,)``, in pixels of the image.
     """
 
     scale: float
@@ -36,7 +36,7 @@ class Similarity(NamedTuple):
     shift: np.ndarray
 
     def apply(self, points: np.ndarray) -> np.ndarray:
-        """Points ``(..., 2)`` of the reference, in the picture."""
+        """Points ``(..., 2)`` of the reference, in the image."""
         return self.scale * np.asarray(points, np.float64) @ self.rotation.T + self.shift
 
 
@@ -81,7 +81,7 @@ def aligned_chip(pixels: np.ndarray, points: np.ndarray, reference: np.ndarray, 
     Sampled as dlib samples its chips: with the similarity's scale ``s``, its rotation ``R`` and the image ``c`` of the
     reference's middle, pixel (i, j) is taken at ``c + R ((i, j) - (size - 1) / 2) (size s - 1) / (size - 1)``, bilinearly and
     cut off to an integer; it is 0 where one of the four neighbors is outside. Where ``s`` is above ``SHRUNK_ABOVE``, what the
-    chip needs of the picture is first shrunk by ``s``, by area averaging.
+    chip needs of the image is first shrunk by ``s``, by area averaging.
 
     Args:
         pixels: uint8 ``(H, W, 3)``.
@@ -110,7 +110,7 @@ def aligned_chip(pixels: np.ndarray, points: np.ndarray, reference: np.ndarray, 
 
 
 def _shrunk(pixels: np.ndarray, x: np.ndarray, y: np.ndarray, times: float) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
-    """The part of a picture that is sampled, smaller by area averaging, and the places in it."""
+    """The part of an image that is sampled, smaller by area averaging, and the places in it."""
     (left, right), (top, bottom) = (
         np.clip((places.min() - 2 * times, places.max() + 2 * times + 1), 0, side).astype(int)
         for places, side in ((x, pixels.shape[1]), (y, pixels.shape[0]))

@@ -1,4 +1,4 @@
-"""Weighted boxes fusion: one list of detections from those of several models, views or tiles of a picture."""
+"""Weighted boxes fusion: one list of detections from those of several models, views or tiles of an image."""
 
 from collections.abc import Sequence
 
@@ -23,7 +23,7 @@ def weighted_boxes_fusion(
     their scores. Its score is their mean, and the lower the fewer of the lists have found it.
 
     Args:
-        boxes: T lists for one picture, each ``(K, 4)``, xyxy, of any unit; K may differ.
+        boxes: T lists for one image, each ``(K, 4)``, xyxy, of any unit; K may differ.
         scores: T lists, ``(K,)``.
         classes: T lists, int ``(K,)``.
         weights: how much each list is trusted; all the same, if not given.

@@ -1,4 +1,4 @@
-"""Colors of one picture given to another, on the host: how a stylized picture keeps the colors of its content.
+"""Colors of one image given to another, on the host: how a stylized image keeps the colors of its content.
 
 Gatys et al. 2016, "Preserving Color in Neural Artistic Style Transfer" (https://arxiv.org/abs/1606.05897), has two ways. Either
 the style is given the colors of the content before the work (``match_colors``), or only luminance is stylized
@@ -9,21 +9,21 @@ import numpy as np
 
 from visionkit.ops.colors import GREY_SHARES
 
-# Variance that rounding to whole levels makes by itself. Directions of color in which a picture varies less hold nothing that
+# Variance that rounding to whole levels makes by itself. Directions of color in which an image varies less hold nothing that
 # could be stretched: those of a grey photograph that was a JPEG would become colored noise.
 ROUNDING = 1 / 12
 
 
-def match_colors(picture: np.ndarray, like: np.ndarray) -> np.ndarray:
-    """The affine map of colors that gives a picture the mean and the covariance of another, on the host.
+def match_colors(image: np.ndarray, like: np.ndarray) -> np.ndarray:
+    """The affine map of colors that gives an image the mean and the covariance of another, on the host.
 
     A color ``c`` becomes ``A (c - mean) + mean of like``, where ``A`` is the symmetric square root of the covariance of
-    ``like`` times the inverse of that of the picture: the paper's "image analogies" way, after Hertzmann et al. 2001. A
-    direction of color in which the picture does not vary (a grey one has two of these, one color has three) is left out, so
+    ``like`` times the inverse of that of the image: the paper's "image analogies" way, after Hertzmann et al. 2001. A
+    direction of color in which the image does not vary (a grey one has two of these, one color has three) is left out, so
     its covariance becomes as near as it can.
 
     Args:
-        picture: uint8 ``(H, W, 3)``, RGB.
+        image: uint8 ``(H, W, 3)``, RGB.
         like: uint8 ``(h, w, 3)``, RGB, of any size.
 
     Returns:
@@ -32,21 +32,21 @@ def match_colors(picture: np.ndarray, like: np.ndarray) -> np.ndarray:
     Raises:
         ValueError: pixels of another shape or type, or none.
     """
-    _check(picture, "picture")
+    _check(image, "image")
     _check(like, "like")
-    mean, covariance = _statistics(picture)
+    mean, covariance = _statistics(image)
     other_mean, other_covariance = _statistics(like)
     matrix = _root(other_covariance) @ _root(covariance, inverse=True)
-    return _levels((picture - mean) @ matrix.T + other_mean)
+    return _levels((image - mean) @ matrix.T + other_mean)
 
 
-def match_luminance(picture: np.ndarray, like: np.ndarray) -> np.ndarray:
-    """A picture's luminance as a grey picture, with the mean and the deviation of that of another, on the host.
+def match_luminance(image: np.ndarray, like: np.ndarray) -> np.ndarray:
+    """An image's luminance as a grey image, with the mean and the deviation of that of another, on the host.
 
     Where one of the two deviations is 0, only the mean is matched.
 
     Args:
-        picture: uint8 ``(H, W, 3)``, RGB.
+        image: uint8 ``(H, W, 3)``, RGB.
         like: uint8 ``(h, w, 3)``, RGB, of any size.
 
     Returns:
@@ -55,22 +55,22 @@ def match_luminance(picture: np.ndarray, like: np.ndarray) -> np.ndarray:
     Raises:
         ValueError: pixels of another shape or type, or none.
     """
-    _check(picture, "picture")
+    _check(image, "image")
     _check(like, "like")
-    grey, other = _luminance(picture), _luminance(like)
+    grey, other = _luminance(image), _luminance(like)
     deviation, other_deviation = (values.std() if values.min() < values.max() else 0.0 for values in (grey, other))
     scale = other_deviation / deviation if deviation and other_deviation else 1.0
     return np.repeat(_levels((grey - grey.mean()) * scale + other.mean())[..., None], 3, axis=2)
 
 
-def with_colors_of(picture: np.ndarray, colored: np.ndarray) -> np.ndarray:
-    """A picture's luminance with the chroma of another, on the host.
+def with_colors_of(image: np.ndarray, colored: np.ndarray) -> np.ndarray:
+    """An image's luminance with the chroma of another, on the host.
 
     Chroma is that of BT.601, so that the two are of one pixel where red, green and blue differ from its luminance by the same.
     A color beyond black and white becomes paler until it is within: its luminance stays, which holds what was painted.
 
     Args:
-        picture: uint8 ``(H, W, 3)``, RGB: a stylized one.
+        image: uint8 ``(H, W, 3)``, RGB: a stylized one.
         colored: uint8 ``(H, W, 3)``, RGB, of the same size: the content.
 
     Returns:
@@ -79,14 +79,14 @@ def with_colors_of(picture: np.ndarray, colored: np.ndarray) -> np.ndarray:
     Raises:
         ValueError: pixels of another shape or type, or none; two sizes.
     """
-    _check(picture, "picture")
+    _check(image, "image")
     _check(colored, "colored")
-    if picture.shape != colored.shape:
+    if image.shape != colored.shape:
         raise ValueError(
-            f"The picture has {picture.shape[1]} x {picture.shape[0]} pixels, that with the colors {colored.shape[1]} x "
+            f"The image has {image.shape[1]} x {image.shape[0]} pixels, that with the colors {colored.shape[1]} x "
             f"{colored.shape[0]}: expected the same size. Resize the latter first."
         )
-    grey = _luminance(picture)[..., None]
+    grey = _luminance(image)[..., None]
     chroma = colored - _luminance(colored)[..., None]
     room = np.where(chroma > 0, 255 - grey, grey) / np.maximum(np.abs(chroma), 1e-9)
     return _levels(grey + chroma * np.minimum(room.min(axis=2, keepdims=True), 1))

@@ -1,9 +1,9 @@
-"""Edge filters: small fixed kernels, laid over a picture, that answer where its brightness changes.
+"""Edge filters: small fixed kernels, laid over an image, that answer where its brightness changes.
 
-A filter is correlated with the picture, as convolution layers do it: nothing is flipped. There are two kinds.
+A filter is correlated with the image, as convolution layers do it: nothing is flipped. There are two kinds.
 
 The gradients (Prewitt, Sobel, Scharr) answer in levels a pixel: a ramp that grows by 3 levels a pixel gives 3, and the two
-pixels beside a step of 10 levels give 5 each. x grows to the right and y downwards; the answer is positive where the picture
+pixels beside a step of 10 levels give 5 each. x grows to the right and y downwards; the answer is positive where the image
 gets brighter along the angle, which turns clockwise from x: 0 degrees looks right and so finds upright edges, 90 looks down.
 Since a gradient is a vector, the kernel of any angle is ``cos * x kernel + sin * y kernel``. They differ in how they smooth
 across: Prewitt by the plain mean, Sobel weighs the middle twice, and Scharr so that the angle is measured best. scikit-image's
@@ -33,7 +33,7 @@ def edge_kernel(name: str, angle: float = 0.0) -> np.ndarray:
 
     Args:
         name: one of ``NAMES``.
-        angle: of a gradient, in degrees: where the picture must get brighter for the answer to be positive. 0 is to the right,
+        angle: of a gradient, in degrees: where the image must get brighter for the answer to be positive. 0 is to the right,
             90 downwards. The textbook's two have no other angle than their own.
 
     Returns:
@@ -72,14 +72,14 @@ def correlate(images: Tensor, kernel: np.ndarray, padding: str = "same") -> Tens
     Args:
         images: ``(H, W)``, ``(H, W, C)`` or ``(N, H, W, C)``; integers become float32.
         kernel: ``(h, w)``; for "same" both odd.
-        padding: "same" mirrors the picture at its border, which so is no edge; "valid" answers only where the kernel lies
-            inside the picture, and returns ``h - 1`` rows and ``w - 1`` columns less.
+        padding: "same" mirrors the image at its border, which so is no edge; "valid" answers only where the kernel lies
+            inside the image, and returns ``h - 1`` rows and ``w - 1`` columns less.
 
     Returns:
         floats of the rank of ``images``.
 
     Raises:
-        ValueError: see ``check_kernel``; or pictures of another rank.
+        ValueError: see ``check_kernel``; or images of another rank.
     """
     kernel = np.asarray(kernel)
     check_kernel(kernel, padding)
@@ -88,13 +88,13 @@ def correlate(images: Tensor, kernel: np.ndarray, padding: str = "same") -> Tens
         images = ops.cast(images, "float32")
     rank = len(images.shape)
     if not 2 <= rank <= 4:
-        raise ValueError(f"Pictures of shape {tuple(images.shape)}: expected (H, W), (H, W, C) or (N, H, W, C).")
+        raise ValueError(f"Images of shape {tuple(images.shape)}: expected (H, W), (H, W, C) or (N, H, W, C).")
     x = images if rank == 4 else images[None]
     x = x[..., None] if rank == 2 else x
     if padding == "same":
         margins = [(side // 2, side // 2) for side in kernel.shape]
         x = ops.pad(x, [(0, 0), *margins, (0, 0)], mode="symmetric")
-    if x.shape[0] == 0:  # TensorFlow would return no pictures of another size
+    if x.shape[0] == 0:  # TensorFlow would return no images of another size
         return x[:, kernel.shape[0] - 1 :, kernel.shape[1] - 1 :]
     each_channel = np.repeat(kernel[:, :, None, None], x.shape[-1], axis=2)
     x = ops.depthwise_conv(x, ops.cast(each_channel, x.dtype), padding="valid", data_format="channels_last")
@@ -110,7 +110,7 @@ def edge_magnitude(images: Tensor, name: str = "sobel") -> tuple[Tensor, Tensor]
         name: "prewitt", "sobel" or "scharr".
 
     Returns:
-        the length, in levels a pixel; and the direction in which the picture gets brighter, in degrees from -180 to 180: 0 is
+        the length, in levels a pixel; and the direction in which the image gets brighter, in degrees from -180 to 180: 0 is
         to the right, 90 downwards. Both of the shape of ``images``. Where the length is 0, the direction says nothing.
     """
     along_x, along_y = (correlate(images, edge_kernel(name, angle)) for angle in (0.0, 90.0))

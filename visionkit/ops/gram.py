@@ -1,4 +1,4 @@
-"""Gram matrices: which channels of a feature map are active together, wherever in the picture that is.
+"""Gram matrices: which channels of a feature map are active together, wherever in the image that is.
 
 A Neural Algorithm of Artistic Style, Gatys et al. 2015, https://arxiv.org/abs/1508.06576.
 """
@@ -20,10 +20,10 @@ def gram(features: keras.KerasTensor, weights: keras.KerasTensor | None = None) 
     Returns:
         float32 ``(N, C, C)``, symmetric; zeros where there is no position.
     """
-    num_pictures, height, width, channels = ops.shape(features)
+    num_images, height, width, channels = ops.shape(features)
     wide = ops.cast(features, "float32")
     seen = wide if weights is None else wide * ops.cast(weights, "float32")[..., None]
-    shape = (num_pictures, height * width, channels)
+    shape = (num_images, height * width, channels)
     sums = ops.matmul(ops.transpose(ops.reshape(wide, shape), (0, 2, 1)), ops.reshape(seen, shape))
     if keras.backend.standardize_dtype(features.dtype) != "bfloat16":
         return sums

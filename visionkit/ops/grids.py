@@ -3,7 +3,7 @@
 A slot is a (cell, anchor). Of a box it says, by four numbers t (https://docs.ultralytics.com/yolov5/tutorials/architecture_description):
 
     center = cell + 2 * sigmoid(t) - 0.5, in cells: from half a cell before the cell to half a cell beyond it
-    sides  = anchor * (2 * sigmoid(t)) ** 2: from nothing to four times the anchor, which may be more than the picture or a cell
+    sides  = anchor * (2 * sigmoid(t)) ** 2: from nothing to four times the anchor, which may be more than the image or a cell
 """
 
 import keras
@@ -27,12 +27,12 @@ def decode(offsets: keras.KerasTensor, cell: keras.KerasTensor, anchors: keras.K
     Args:
         offsets: t, ``(..., 4)``.
         cell: column and row of each, ``(..., 2)``, or what broadcasts to it.
-        anchors: widths and heights in cells, ``(..., 2)``, or what broadcasts to it. Not relative to the picture: a network
+        anchors: widths and heights in cells, ``(..., 2)``, or what broadcasts to it. Not relative to the image: a network
             that sees pixels cannot know how large the whole is.
         grid: columns and rows of the grid.
 
     Returns:
-        xyxy ``(..., 4)``, relative to the picture; they may reach beyond it.
+        xyxy ``(..., 4)``, relative to the image; they may reach beyond it.
     """
     shares = 2 * ops.sigmoid(offsets)
     centers, sides = cell + shares[..., :2] - 0.5, anchors * ops.square(shares[..., 2:])

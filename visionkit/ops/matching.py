@@ -18,7 +18,7 @@ NEIGHBORS = ((0, 0), (-1, 0), (0, -1), (1, 0), (0, 1))  # column, row: the cell 
 
 
 class Assignment(NamedTuple):
-    """What one grid of A anchors is to say of N pictures; P places, of which some are empty.
+    """What one grid of A anchors is to say of N images; P places, of which some are empty.
 
     Attributes:
         slots: int32 ``(P,)``, positions in a flattened ``(N, rows, columns, A)``.
@@ -71,9 +71,9 @@ def assign(boxes: keras.KerasTensor, classes: keras.KerasTensor, fits: keras.Ker
 
     num_anchors = fits.shape[-1]
     anchor = ops.arange(num_anchors, dtype="int32")
-    picture = ops.arange(ops.shape(boxes)[0], dtype="int32")[:, None, None]
+    image = ops.arange(ops.shape(boxes)[0], dtype="int32")[:, None, None]
     cell = ops.clip(cell, 0, columns_rows - 1)  # where it is empty
-    place = (picture * grid[1] + cell[..., 1]) * grid[0] + cell[..., 0]  # (N, M, 5)
+    place = (image * grid[1] + cell[..., 1]) * grid[0] + cell[..., 0]  # (N, M, 5)
     slots = place[..., None] * num_anchors + anchor
 
     def spread(values, *trailing):

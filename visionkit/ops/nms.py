@@ -15,7 +15,7 @@ LEADERS = 32  # decided at once; XLA is faster with more, plain graphs with fewe
 
 
 class Detections(NamedTuple):
-    """What is found in each picture, best first; rows after the last are zeros, of class -1.
+    """What is found in each image, best first; rows after the last are zeros, of class -1.
 
     Attributes:
         boxes: float32 ``(N, K, 4)``, xyxy, in the unit in which they came.
@@ -40,7 +40,7 @@ def class_wise_nms(
     """The greedy algorithm, class by class: take the best, drop what overlaps it, repeat.
 
     A candidate is an anchor with one class; an anchor may answer with several. What is not there costs little: the work ends
-    with the last candidate above the threshold, or when every picture has ``max_detections``.
+    with the last candidate above the threshold, or when every image has ``max_detections``.
 
     Args:
         boxes: float ``(N, A, 4)``, xyxy. ``N`` may be unknown while a graph is made, ``A`` and ``C`` may not.
@@ -48,7 +48,7 @@ def class_wise_nms(
         score_threshold: a candidate has more than this.
         iou_threshold: a candidate is dropped by a better one of its class with at least this IoU.
         max_detections: rows of the answer.
-        num_candidates: so many of a picture's best candidates are looked at; of equal ones at the end any.
+        num_candidates: so many of an image's best candidates are looked at; of equal ones at the end any.
 
     Raises:
         ValueError: shapes that do not fit.
@@ -101,7 +101,7 @@ def _greedy(candidates, valid, iou_threshold: float, max_detections: int):
     """
     batch, num_candidates = ops.shape(candidates)[0], candidates.shape[1]
     num_leaders = min(LEADERS, num_candidates)
-    pictures = ops.broadcast_to(ops.arange(batch, dtype="int32")[:, None], (batch, num_leaders))
+    images = ops.broadcast_to(ops.arange(batch, dtype="int32")[:, None], (batch, num_leaders))
     earlier = np.tri(num_leaders, k=-1, dtype=bool)
 
     def overlap(a, b):
@@ -115,7 +115,7 @@ def _greedy(candidates, valid, iou_threshold: float, max_detections: int):
         rows = _rows(candidates, leaders)
         staying = _settle(there, overlap(rows, rows) & earlier)
         dropped = ops.any(overlap(rows, candidates) & staying[..., None], axis=1)
-        kept = kept + ops.scatter(ops.stack([pictures, leaders], axis=-1), ops.cast(staying, "int32"), ops.shape(kept))
+        kept = kept + ops.scatter(ops.stack([images, leaders], axis=-1), ops.cast(staying, "int32"), ops.shape(kept))
         last = ops.max(ops.where(there, leaders, -1), axis=-1, keepdims=True, initial=-1)
         return undecided & ~dropped & (np.arange(num_candidates, dtype="int32") > last), kept
 

@@ -1,4 +1,4 @@
-"""What works on detections of one picture on the host, NumPy and unpadded, has in common."""
+"""What works on detections of one image on the host, NumPy and unpadded, has in common."""
 
 import numpy as np
 

@@ -21,7 +21,7 @@ def soft_nms(
     """Soft-NMS, class by class (https://arxiv.org/abs/1704.04503): take the best, lower what overlaps it, repeat.
 
     Args:
-        boxes: of one picture, ``(K, 4)``, xyxy, of any unit.
+        boxes: of one image, ``(K, 4)``, xyxy, of any unit.
         scores: ``(K,)``.
         classes: int ``(K,)``.
         decay: a score is multiplied by ``exp(-IoU^2 / sigma)`` ("gaussian"), or by ``1 - IoU`` from a threshold on ("linear").

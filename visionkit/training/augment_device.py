@@ -1,4 +1,4 @@
-"""How training pictures reach the network: what is cached, what augments them, which machines cut them."""
+"""How training images reach the network: what is cached, what augments them, which machines cut them."""
 
 import time
 from collections.abc import Iterable
@@ -21,12 +21,12 @@ STEP_IN_FORWARD_PASSES = 3  # a training step takes about as long as three: forw
 
 @dataclass(frozen=True)
 class Feeding:
-    """How training pictures are made.
+    """How training images are made.
 
     Attributes:
         augmentation: what is done to them.
         augment_on: where mirroring, color, erasing, MixUp and CutMix are carried out.
-        cache: of decoded pictures.
+        cache: of decoded images.
         service: address of a tf.data service, "grpc://HOST:PORT".
     """
 
@@ -43,9 +43,9 @@ def choose_place(
 
     Args:
         feeding: as it will be used; both places are tried.
-        network: the classifier, on pictures ``(N, size, size, 3)``.
+        network: the classifier, on images ``(N, size, size, 3)``.
         index: scanned.
-        batch_size: pictures a step.
+        batch_size: images a step.
 
     Returns:
         the place, and the reason in words.
@@ -53,11 +53,11 @@ def choose_place(
     if not runtime.has_accelerator():
         return "cpu", "there is no accelerator that could do it"
     size = network.input_shape[1]
-    made = {place: _pictures_a_second(_batches(feeding, place, index, size, batch_size)) for place in ("cpu", "device")}
+    made = {place: _images_a_second(_batches(feeding, place, index, size, batch_size)) for place in ("cpu", "device")}
     pixels = np.zeros((batch_size, size, size, 3), np.float32)
-    forward = _pictures_a_second({"image": _answer(network, pixels)} for _ in range(WARM_UP + MEASURED))
+    forward = _images_a_second({"image": _answer(network, pixels)} for _ in range(WARM_UP + MEASURED))
     needed = forward / STEP_IN_FORWARD_PASSES
-    found = ", ".join(f"{rate:.0f} pictures a second on '{place}'" for place, rate in made.items())
+    found = ", ".join(f"{rate:.0f} images a second on '{place}'" for place, rate in made.items())
     reason = f"measured {found}; the network takes about {needed:.0f}"
     return ("device" if made["cpu"] < needed and made["device"] > made["cpu"] else "cpu"), reason
 
@@ -71,7 +71,7 @@ def _answer(network: keras.Model, pixels: np.ndarray) -> np.ndarray:
     return network.predict_on_batch(pixels)
 
 
-def _pictures_a_second(made: Iterable[dict]) -> float:
+def _images_a_second(made: Iterable[dict]) -> float:
     iterator = iter(made)
     count = sum(len(batch["image"]) for batch in islice(iterator, WARM_UP))
     began = time.perf_counter()

@@ -1,4 +1,4 @@
-"""Which pictures a run works with: each opened once, at its start; what cannot be read is left out and named."""
+"""Which images a run works with: each opened once, at its start; what cannot be read is left out and named."""
 
 import dataclasses
 from collections.abc import Iterable, Sequence
@@ -13,14 +13,14 @@ from visionkit.data.splits import Splits
 from visionkit.errors import UserError
 from visionkit.training.recipe import Story
 
-SMOKE_TRAIN, SMOKE_VAL = 6, 3  # pictures a class
+SMOKE_TRAIN, SMOKE_VAL = 6, 3  # images a class
 
 
 class Usable(NamedTuple):
     """What a run trains on, and what it keeps in its plan.
 
     Attributes:
-        scanned: the pictures that can be read.
+        scanned: the images that can be read.
         listed: the same classes with the broken files, so that a resumed run names them, too.
     """
 
@@ -29,7 +29,7 @@ class Usable(NamedTuple):
 
 
 def usable(splits: Splits, folder: Path, skipped: SkippedFiles, story: Story, *, resumed: bool) -> Usable:
-    """Open each picture once, leave out what cannot be read, and say so.
+    """Open each image once, leave out what cannot be read, and say so.
 
     Args:
         splits: as they were read, or as the plan of a resumed run has them.
@@ -38,22 +38,22 @@ def usable(splits: Splits, folder: Path, skipped: SkippedFiles, story: Story, *,
         resumed: the classes are then fixed.
 
     Raises:
-        UserError: a class has no picture that can be read, and without it there is no task, or the run was begun with it.
+        UserError: a class has no image that can be read, and without it there is no task, or the run was begun with it.
     """
-    scanned = splits.map(lambda index, name: scan(index, skipped, description=f"checking {name} pictures"))
+    scanned = splits.map(lambda index, name: scan(index, skipped, description=f"checking {name} images"))
     empty = [name for name, count in zip(scanned.train.class_names, scanned.train.counts(), strict=True) if count == 0]
     if empty:
-        note = f"no training picture of {', '.join(empty)} can be read: left out"
+        note = f"no training image of {', '.join(empty)} can be read: left out"
         if resumed or len(scanned.train.class_names) - len(empty) < 2:
             raise UserError(f"{folder}: {note}, and the rest is no task to train; mend them, then start a new run.")
         scanned, splits = (each.without_classes(empty, note) for each in (scanned, splits))
     train, val = scanned.train, scanned.val
-    story.tell(f"{len(train)} training and {len(val)} validation pictures of {len(train.class_names)} classes in {folder}.")
-    tell_left_out(scanned.notes, scanned.problems, skipped, story)
+    story.tell(f"{len(train)} training and {len(val)} validation images of {len(train.class_names)} classes in {folder}.")
+    note_skipped(scanned.notes, scanned.problems, skipped, story)
     return Usable(scanned, splits)
 
 
-def tell_left_out(notes: Iterable[str], problems: Sequence[Problem], skipped: SkippedFiles, story: Story) -> None:
+def note_skipped(notes: Iterable[str], problems: Sequence[Problem], skipped: SkippedFiles, story: Story) -> None:
     """Say what a reader should know of the data, and name what is not trained on."""
     for note in notes:
         story.tell(f"Note: {note}.")
@@ -67,13 +67,13 @@ def tell_left_out(notes: Iterable[str], problems: Sequence[Problem], skipped: Sk
         story.tell(f"Skipped {file.path}: {file.reason}.")
 
 
-def first_pictures(splits: Splits, counts: dict[str, int]) -> Splits:
-    """So many "training" and "validation" pictures, for a smoke run."""
+def first_images(splits: Splits, counts: dict[str, int]) -> Splits:
+    """So many "training" and "validation" images, for a smoke run."""
     return splits.map(lambda index, name: index.take(range(min(len(index), counts[name]))))
 
 
 def few(splits: Splits) -> Splits:
-    """The first pictures of each class, for a smoke run."""
+    """The first images of each class, for a smoke run."""
     return dataclasses.replace(splits, train=_first(splits.train, SMOKE_TRAIN), val=_first(splits.val, SMOKE_VAL))
 
 

@@ -24,7 +24,7 @@ class Phase:
         model: what is trained, its ``trainable`` flags set.
         epochs: how many.
         learning_rate: the highest.
-        num_steps: batches an epoch.
+        steps_per_epoch: batches an epoch.
         batches: from the epoch's number to its batches ``(inputs, one_hot_labels, sample_weights)``.
         validate: measures the model as it is: a named tuple, whose last value is shown while training goes on.
         label_smoothing: share of each label that is spread over all classes (https://arxiv.org/abs/1512.00567).
@@ -42,7 +42,7 @@ class Phase:
     model: keras.Model
     epochs: int
     learning_rate: float
-    num_steps: int
+    steps_per_epoch: int
     batches: Callable[[int], Iterable]
     validate: Callable[[], tuple]
     label_smoothing: float = 0.0
@@ -102,7 +102,7 @@ def train(phase: Phase, run: RunFolder, history: list[dict], first_epoch: int = 
     Raises:
         UserError: the loss of an epoch is no number, or a weight after it.
     """
-    total, done = phase.epochs * phase.num_steps, first_epoch * phase.num_steps
+    total, done = phase.epochs * phase.steps_per_epoch, first_epoch * phase.steps_per_epoch
     with tqdm(total=total, initial=done, desc=phase.name, unit=" steps") as bar:
         for epoch in range(first_epoch, phase.epochs):
             measured = run_epoch(phase, epoch, lambda: bar.update(1))
@@ -146,7 +146,7 @@ def run_epoch(phase: Phase, epoch: int, after_step: Callable[[], object]) -> dic
         measured = {name: np.average([step[name] for step in steps], weights=sizes) for name in steps[0]}
     else:
         after_each = keras.callbacks.LambdaCallback(on_train_batch_end=lambda batch, logs: after_step())
-        options = {"steps_per_epoch": phase.num_steps, "shuffle": False, "verbose": 0, "callbacks": [after_each]}
+        options = {"steps_per_epoch": phase.steps_per_epoch, "shuffle": False, "verbose": 0, "callbacks": [after_each]}
         history = phase.model.fit(phase.batches(epoch), **options).history
         measured = {name: values[0] for name, values in history.items()}
     if phase.brings_loss:
@@ -164,7 +164,7 @@ def load_weights(model: keras.Model, path: Path) -> None:
 
 def compile_phase(phase: Phase) -> None:
     """Compile the phase's model: cross-entropy on logits or its own loss, and the phase's optimizer."""
-    optimizer = phase.optimizer(phase.learning_rate, phase.epochs * phase.num_steps, phase.weight_decay)
+    optimizer = phase.optimizer(phase.learning_rate, phase.epochs * phase.steps_per_epoch, phase.weight_decay)
     optimizer.build(phase.model.trainable_variables)
     if phase.brings_loss:
         phase.model.compile(optimizer, jit_compile=False)  # XLA would compile anew for every number of objects and every size

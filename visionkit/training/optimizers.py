@@ -2,10 +2,6 @@
 
 import keras
 
-pass
-pass
-
-
 NOT_DECAYED = ["bias", "gamma", "beta"]
 
 

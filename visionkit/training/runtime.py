@@ -15,7 +15,7 @@ from tensorflow.python.framework.convert_to_constants import convert_variables_t
 def prepare(seed: int) -> str:
     """Seed Python, NumPy and Keras, let a GPU's memory grow with need, and keep a notice off the screen.
 
-    TensorFlow calls it too much when a function is traced for a new size of pictures several times: with ``compiled`` that
+    TensorFlow calls it too much when a function is traced for a new size of images several times: with ``compiled`` that
     is meant.
 
     Returns:

@@ -1,6 +1,6 @@
-"""Boxes, masks, keypoints and names on pictures: uint8 ``(H, W, 3)`` RGB in, a new one of that size out.
+"""Boxes, masks, keypoints and names on images: uint8 ``(H, W, 3)`` RGB in, a new one of that size out.
 
-A class has the same color everywhere, by its number. Coordinates are relative to the picture (0..1). Nothing that a data set
+A class has the same color everywhere, by its number. Coordinates are relative to the image (0..1). Nothing that a data set
 may hold is refused: what lies outside, is padded (class -1) or not visible is not drawn.
 """
 
@@ -43,12 +43,12 @@ PALETTE: tuple[Color, ...] = (
     (190, 70, 150),
 )
 INK, PAPER = (24, 26, 31), (255, 255, 255)
-NAMES_SHARE = 0.07  # of the picture that the names of its objects may cover
+NAMES_SHARE = 0.07  # of the image that the names of its objects may cover
 HEAT: Color = (255, 40, 0)
-OVERLAY = 0.4  # how much of a mask's color covers the picture
+OVERLAY = 0.4  # how much of a mask's color covers the image
 HATCH = 8  # pixels between the lines across what a mask ignores
 LONGEST = 500  # letters of a text
-OUTSIDE = 2.0  # sides of the picture beyond which nothing is followed
+OUTSIDE = 2.0  # sides of the image beyond which nothing is followed
 
 
 def color_of(number: int) -> Color:
@@ -57,7 +57,7 @@ def color_of(number: int) -> Color:
 
 
 def uncolored(class_names: Sequence[str]) -> tuple[int, ...]:
-    """Classes of masks that stay as the picture is: the background, or the first of two, which the other shows as well."""
+    """Classes of masks that stay as the image is: the background, or the first of two, which the other shows as well."""
     background = background_of(class_names)
     if background is not None:
         return (background,)
@@ -74,7 +74,7 @@ def text_color(background: Color) -> Color:
 def draw_boxes(image: np.ndarray, boxes: np.ndarray, classes: np.ndarray, class_names: Sequence[str] = ()) -> np.ndarray:
     """Boxes in the colors of their classes, each with its name.
 
-    In a crowd, names that would hide the picture or each other are left out; the color says the class. Each class is named
+    In a crowd, names that would hide the image or each other are left out; the color says the class. Each class is named
     once before any is named twice.
 
     Args:
@@ -97,7 +97,7 @@ def draw_boxes(image: np.ndarray, boxes: np.ndarray, classes: np.ndarray, class_
         if number < len(class_names):
             color = color_of(number)
             size, most = text_size(image), image.shape[1]
-            tag = text_picture(class_names[number], size, color=text_color(color), background=color, max_width=most)
+            tag = text_image(class_names[number], size, color=text_color(color), background=color, max_width=most)
             _put_tag(drawn, tag[: image.shape[0]], corners[row].tolist(), taken)
         if sum((right - left) * (bottom - top) for left, top, right, bottom in taken) > NAMES_SHARE * image[..., 0].size:
             break
@@ -148,7 +148,7 @@ def draw_keypoints(image: np.ndarray, keypoints: np.ndarray) -> np.ndarray:
 
 
 def draw_heat(image: np.ndarray, heat: np.ndarray) -> np.ndarray:
-    """How sure something is, as a color that covers the picture the more the surer it is.
+    """How sure something is, as a color that covers the image the more the surer it is.
 
     Args:
         image: uint8 ``(H, W, 3)``.
@@ -159,16 +159,16 @@ def draw_heat(image: np.ndarray, heat: np.ndarray) -> np.ndarray:
 
 
 def line_width(image: np.ndarray) -> int:
-    """Pixels: a sensible width of lines on a picture."""
+    """Pixels: a sensible width of lines on an image."""
     return math.ceil(max(image.shape[:2]) / 250)
 
 
 def text_size(image: np.ndarray) -> int:
-    """Pixels: a sensible height of names on a picture."""
+    """Pixels: a sensible height of names on an image."""
     return max(10, round(max(image.shape[:2]) / 28))
 
 
-def text_picture(
+def text_image(
     text: str, size: int, *, color: Color = INK, background: Color = PAPER, max_width: int | None = None
 ) -> np.ndarray:
     """One line of text on a plain background; what does not fit ends in "…".
@@ -189,9 +189,9 @@ def text_picture(
     if max_width is not None:
         text = _shortened(text, font, max_width - 2 * margin)
     ascent, descent = font.getmetrics()
-    picture = Image.new("RGB", (math.ceil(font.getlength(text)) + 2 * margin, ascent + descent), background)
-    ImageDraw.Draw(picture).text((margin, 0), text, fill=color, font=font)
-    return np.asarray(picture)[:, :max_width]
+    image = Image.new("RGB", (math.ceil(font.getlength(text)) + 2 * margin, ascent + descent), background)
+    ImageDraw.Draw(image).text((margin, 0), text, fill=color, font=font)
+    return np.asarray(image)[:, :max_width]
 
 
 def legend(names: Sequence[str], colors: Sequence[Color], width: int, size: int) -> np.ndarray:
@@ -207,7 +207,7 @@ def legend(names: Sequence[str], colors: Sequence[Color], width: int, size: int)
         uint8 ``(h, width, 3)`` on white; without names ``h`` is 0.
     """
     tags = [
-        text_picture(name, size, color=text_color(color), background=color, max_width=width)
+        text_image(name, size, color=text_color(color), background=color, max_width=width)
         for name, color in zip(names, colors, strict=True)
     ]
     places, x, line = [], 0, 0

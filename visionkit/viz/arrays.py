@@ -8,16 +8,12 @@ from matplotlib.figure import Figure
 from visionkit.data.index import IGNORE
 from visionkit.viz.plots import INK, VALIDATION
 
-pass
-pass
-
-
 SLICE = 70  # pixels of the longest side of a drawn slice
 GAP = 5
 
 
-class ArrayPictures:
-    """A sequence of pictures, each drawn when it is asked for.
+class ArrayImages:
+    """A sequence of images, each drawn when it is asked for.
 
     Args:
         arrays: ``(N, length, channels)`` or ``(N, depth, height, width, channels)``.
@@ -53,14 +49,14 @@ def draw_volume(volume: np.ndarray) -> np.ndarray:
     """The central slices across the first, the second and the third axis, side by side; of the first channel."""
     grey = grey_levels(volume[..., 0])
     scale = SLICE / max(grey.shape)
-    picture = np.full((SLICE, 3 * SLICE + 2 * GAP), 255, np.uint8)
+    image = np.full((SLICE, 3 * SLICE + 2 * GAP), 255, np.uint8)
     for axis, side in enumerate(grey.shape):
         shown = np.ascontiguousarray(grey.take(side // 2, axis).T[::-1])  # the last axis points up
         size = [max(1, round(scale * length)) for length in shown.shape[::-1]]
         shown = cv2.resize(shown, size, interpolation=cv2.INTER_NEAREST)
         left = axis * (SLICE + GAP)
-        picture[: shown.shape[0], left : left + shown.shape[1]] = shown
-    return np.repeat(picture[..., None], 3, axis=2)
+        image[: shown.shape[0], left : left + shown.shape[1]] = shown
+    return np.repeat(image[..., None], 3, axis=2)
 
 
 def grey_levels(voxels: np.ndarray) -> np.ndarray:

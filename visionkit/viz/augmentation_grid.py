@@ -1,7 +1,7 @@
-"""A grid of augmented pictures, a row a sample: what a network is trained on, to be looked at before it is.
+"""A grid of augmented images, a row a sample: what a network is trained on, to be looked at before it is.
 
-The pictures come out of ``pipeline.batches``, as in training: the first column as the exported model will see them, and each
-further column is an epoch. The samples are one batch, so pictures that are mixed are mixed with each other.
+The images come out of ``pipeline.batches``, as in training: the first column as the exported model will see them, and each
+further column is an epoch. The samples are one batch, so images that are mixed are mixed with each other.
 """
 
 import os
@@ -23,7 +23,7 @@ from visionkit.viz import annotate
 
 BACKGROUND = "background"  # the class of masks that stays uncolored
 WIDEST, HIGHEST = 2900, 12_000  # pixels of the grid
-SMALLEST = 160  # pixels of a cell's side: smaller pictures are enlarged
+SMALLEST = 160  # pixels of a cell's side: smaller images are enlarged
 GAP = 6  # pixels between cells
 TEXT = 13  # pixels: size of captions
 MOST_NAMED = 40  # classes below the grid
@@ -31,9 +31,9 @@ SHOWN_SHARE = 0.005  # of a mixed label
 
 
 class View(NamedTuple):
-    """A cell of the grid: a picture with all that is annotated on it, what stands below it, and the classes that are seen."""
+    """A cell of the grid: an image with all that is annotated on it, what stands below it, and the classes that are seen."""
 
-    picture: np.ndarray
+    image: np.ndarray
     caption: str
     classes: frozenset[int]
 
@@ -44,20 +44,20 @@ def task_of(index: Index) -> str:
 
 
 def with_mixing(augmentation: Augmentation, mix: str | None, index: Index) -> Augmentation:
-    """The augmentation with another way to mix pictures; None leaves it as it is.
+    """The augmentation with another way to mix images; None leaves it as it is.
 
     Args:
         augmentation: to change.
         mix: "none" or one of ``Augmentation.mix``.
-        index: whose pictures will be mixed.
+        index: whose images will be mixed.
 
     Raises:
-        UserError: MixUp or CutMix, which mix labels, of pictures without labels.
+        UserError: MixUp or CutMix, which mix labels, of images without labels.
     """
     if mix is None:
         return augmentation
     if mix in pipeline.MIXED_ON_DEVICE and (index.annotations or (index.labels < 0).any()):
-        raise UserError(f"--mix {mix}: it mixes labels, and these pictures have none; expected none or mosaic.")
+        raise UserError(f"--mix {mix}: it mixes labels, and these images have none; expected none or mosaic.")
     return replace(augmentation, name=f"{augmentation.name}, mix {mix}", mix=None if mix == "none" else mix)
 
 
@@ -84,23 +84,23 @@ def augmentation_grid(
     shown = [_views(index, None, size, side, seed, 0, skipped)]
     shown += [_views(index, augmentation, size, side, seed, epoch, skipped) for epoch in range(columns - 1)]
     heads = ["as served", *(f"epoch {epoch}" for epoch in range(columns - 1))]
-    rows = [_row([annotate.text_picture(head, TEXT, max_width=side) for head in heads], side)]
+    rows = [_row([annotate.text_image(head, TEXT, max_width=side) for head in heads], side)]
     for position in range(len(index)):
         views = [of_column.get(position) for of_column in shown]
         blank = np.full((side, side, 3), annotate.PAPER, np.uint8)
-        pictures = _row([blank if view is None else view.picture for view in views], side)
+        images = _row([blank if view is None else view.image for view in views], side)
         captions = ["" if view is None else view.caption for view in views]
         captions[0] = "  ".join(filter(None, (captions[0], Path(index.paths[position]).name)))
-        below = _row([annotate.text_picture(caption, TEXT, max_width=side) for caption in captions], side)
-        rows.append(np.concatenate([pictures, below]))
+        below = _row([annotate.text_image(caption, TEXT, max_width=side) for caption in captions], side)
+        rows.append(np.concatenate([images, below]))
     width = rows[0].shape[1]
-    title = annotate.text_picture(augmentation.name, TEXT + 6, max_width=width)
+    title = annotate.text_image(augmentation.name, TEXT + 6, max_width=width)
     classes = frozenset().union(*(view.classes for of_column in shown for view in of_column.values()))
     return _stacked([title, *rows, _legend(index, sorted(classes), width)], width)
 
 
-def save(picture: np.ndarray, path: Path) -> None:
-    """Write a picture, beside and then renamed; the suffix says the format.
+def save(image: np.ndarray, path: Path) -> None:
+    """Write an image, beside and then renamed; the suffix says the format.
 
     Raises:
         UserError: it cannot be written.
@@ -110,7 +110,7 @@ def save(picture: np.ndarray, path: Path) -> None:
     try:
         path.parent.mkdir(parents=True, exist_ok=True)
         try:
-            Image.fromarray(picture).save(beside, Image.registered_extensions()[path.suffix.lower()], quality=92)
+            Image.fromarray(image).save(beside, Image.registered_extensions()[path.suffix.lower()], quality=92)
             os.replace(beside, path)
         finally:
             beside.unlink(missing_ok=True)
@@ -120,15 +120,15 @@ def save(picture: np.ndarray, path: Path) -> None:
 
 
 def check_target(path: Path) -> None:
-    """Refuse a name that no picture can be written to, before the work is done.
+    """Refuse a name that no image can be written to, before the work is done.
 
     Raises:
         UserError: a folder, or a suffix that Pillow does not write.
     """
     if path.is_dir():
-        raise UserError(f"--out {path}: this is a folder; expected the name of a picture, such as {path / 'grid.png'}.")
+        raise UserError(f"--out {path}: this is a folder; expected the name of an image, such as {path / 'grid.png'}.")
     if Image.registered_extensions().get(path.suffix.lower()) not in Image.SAVE:
-        raise UserError(f"--out {path}: no pictures are written with the suffix {path.suffix!r}; expected .png, .jpg or .webp.")
+        raise UserError(f"--out {path}: no images are written with the suffix {path.suffix!r}; expected .png, .jpg or .webp.")
 
 
 def _cell_side(size: int, rows: int, columns: int) -> int:
@@ -149,7 +149,7 @@ def _views(
     except Exception as error:
         if augmentation is None or not augmentation.whole_first:
             raise
-        # The user's own composition: the pipeline says which picture it failed on, TensorFlow adds how it came there.
+        # The user's own composition: the pipeline says which image it failed on, TensorFlow adds how it came there.
         reason = str(error).partition("RuntimeError: ")[2].partition("\nTraceback")[0] or str(error)
         raise UserError(reason.strip()) from error
     return {
@@ -160,25 +160,25 @@ def _views(
 
 
 def _view(sample: dict[str, Any], index: Index, side: int) -> View:
-    picture = np.round(sample["image"]).clip(0, 255).astype(np.uint8)
-    kind = cv2.INTER_AREA if side < len(picture) else cv2.INTER_NEAREST
-    picture = cv2.resize(picture, (side, side), interpolation=kind)
+    image = np.round(sample["image"]).clip(0, 255).astype(np.uint8)
+    kind = cv2.INTER_AREA if side < len(image) else cv2.INTER_NEAREST
+    image = cv2.resize(image, (side, side), interpolation=kind)
     classes: set[int] = set()
     if "mask" in sample:
         mask = cv2.resize(sample["mask"], (side, side), interpolation=cv2.INTER_NEAREST_EXACT)
         background = [number for number, name in enumerate(index.class_names) if name.lower() == BACKGROUND]
-        picture = annotate.draw_mask(picture, mask, background=background)
+        image = annotate.draw_mask(image, mask, background=background)
         classes |= set(np.unique(mask).tolist()) - set(background)
     if "boxes" in sample:
-        picture = annotate.draw_boxes(picture, sample["boxes"], sample["classes"], index.class_names)
+        image = annotate.draw_boxes(image, sample["boxes"], sample["classes"], index.class_names)
         classes |= set(np.unique(sample["classes"]).tolist()) - {-1}
     if "keypoints" in sample:
-        picture = annotate.draw_keypoints(picture, sample["keypoints"])
-    return View(picture, _caption(sample["label"], index.class_names), frozenset(classes))
+        image = annotate.draw_keypoints(image, sample["keypoints"])
+    return View(image, _caption(sample["label"], index.class_names), frozenset(classes))
 
 
 def _caption(label: np.ndarray, class_names: Sequence[str]) -> str:
-    """The class, or the shares of several; nothing for pictures that have none."""
+    """The class, or the shares of several; nothing for images that have none."""
     if label.ndim == 0:
         return class_names[label] if label >= 0 else ""
     shares = sorted(((share, name) for share, name in zip(label.tolist(), class_names, strict=True)), reverse=True)
@@ -194,13 +194,13 @@ def _legend(index: Index, classes: list[int], width: int) -> np.ndarray:
     return annotate.legend(names, colors, width, TEXT)
 
 
-def _row(pictures: Sequence[np.ndarray], side: int) -> np.ndarray:
-    """Pictures side by side, each in a cell of its own."""
-    height = max(len(picture) for picture in pictures)
-    row = np.full((height, len(pictures) * (side + GAP) - GAP, 3), annotate.PAPER, np.uint8)
-    for column, picture in enumerate(pictures):
+def _row(images: Sequence[np.ndarray], side: int) -> np.ndarray:
+    """Images side by side, each in a cell of its own."""
+    height = max(len(image) for image in images)
+    row = np.full((height, len(images) * (side + GAP) - GAP, 3), annotate.PAPER, np.uint8)
+    for column, image in enumerate(images):
         left = column * (side + GAP)
-        row[: len(picture), left : left + picture.shape[1]] = picture
+        row[: len(image), left : left + image.shape[1]] = image
     return row
 
 

@@ -13,8 +13,8 @@ from PIL import Image
 
 from visionkit.viz import annotate
 
-SMALLEST = 480  # pixels of the longer side: smaller pictures are enlarged, so that names can be read
-LABELS_SHARE = 0.15  # of the picture that labels may cover
+SMALLEST = 480  # pixels of the longer side: smaller images are enlarged, so that names can be read
+LABELS_SHARE = 0.15  # of the image that labels may cover
 LONGEST = 32  # letters of a name
 
 
@@ -35,7 +35,7 @@ def draw_boxes(
         scores: ``(N,)`` in 0..1; None draws names alone.
 
     Returns:
-        uint8; as large as the picture, or a whole number of times larger where that is below ``SMALLEST`` pixels.
+        uint8; as large as the image, or a whole number of times larger where that is below ``SMALLEST`` pixels.
     """
     classes = np.asarray(classes, int)
     rows = np.flatnonzero(classes >= 0)
@@ -60,9 +60,9 @@ def draw(
     colors, inks = _palette(palette), _palette([annotate.text_color(color) for color in palette])
     text_size = round(max(11, min(max(pixels.shape[:2]) / 36, side / 4)))
     detections = supervision.Detections(xyxy=corners.astype(np.float32), class_id=np.asarray(kinds, int))
-    picture = Image.fromarray(pixels)
+    image = Image.fromarray(pixels)
     lines = supervision.BoxAnnotator(colors, thickness=round(max(1, min(annotate.line_width(pixels), side / 40))))
-    picture = lines.annotate(picture, detections[np.argsort(kinds, kind="stable")])
+    image = lines.annotate(image, detections[np.argsort(kinds, kind="stable")])
     named = _with_room(labels, corners, annotate.in_turns(range(len(boxes)), kinds), text_size, pixels.shape)
     if named:
         tags = supervision.RichLabelAnnotator(
@@ -73,12 +73,12 @@ def draw(
             text_padding=_padding(text_size),
             smart_position=True,
         )
-        picture = tags.annotate(picture, detections[named], [labels[row] for row in named])
-    return np.asarray(picture).copy()
+        image = tags.annotate(image, detections[named], [labels[row] for row in named])
+    return np.asarray(image).copy()
 
 
 def _with_room(labels: Sequence[str], corners: np.ndarray, rows: Sequence[int], size: int, shape: tuple[int, ...]) -> list[int]:
-    """Rows whose labels, above the left corner of their boxes, cover no other label and not too much of the picture."""
+    """Rows whose labels, above the left corner of their boxes, cover no other label and not too much of the image."""
     height, width = shape[:2]
     taken: list[tuple[int, int, int, int]] = []
     named, covered = [], 0

@@ -8,11 +8,11 @@ import numpy as np
 from matplotlib.figure import Figure
 from PIL import Image, ImageDraw
 
-from visionkit.data.images.decode import PictureError, read_picture
+from visionkit.data.images.decode import ImageError, read_image
 from visionkit.data.index import PROBLEM_KINDS
 from visionkit.data.quality.check import Checked
 from visionkit.data.quality.findings import Finding
-from visionkit.data.quality.summary import LONGER_SIDE, TINY, box_sides, picture_sizes
+from visionkit.data.quality.summary import LONGER_SIDE, TINY, box_sides, image_sizes
 from visionkit.viz.check_table import by_kind, headline, shown_spread, shown_tiny
 from visionkit.viz.page import inline, inline_jpeg, write_page
 from visionkit.viz.plots import LINES, VALIDATION, to_png
@@ -23,12 +23,12 @@ LISTED = 200  # findings of a kind without
 CLASSES_SHOWN = 100
 RED = (217, 45, 32)
 RING = 10  # pixels of radius, about boxes that could be overlooked
-BEYOND = 0.25  # of a side: how far around the picture a box that reaches outside is followed
-WITHOUT_PICTURES = ("broken picture", "bad annotation", "missing partner")
+BEYOND = 0.25  # of a side: how far around the image a box that reaches outside is followed
+WITHOUT_IMAGES = ("broken image", "bad annotation", "missing partner")
 
 
 def write_check_page(checked: Checked, path: str | Path, *, title: str = "Data check") -> Path:
-    """Write the page, beside and then renamed. Only pictures that it shows are opened.
+    """Write the page, beside and then renamed. Only images that it shows are opened.
 
     Returns:
         its path.
@@ -44,7 +44,7 @@ def write_check_page(checked: Checked, path: str | Path, *, title: str = "Data c
         notes=checked.notes,
         width=shown_spread(summary["sizes"]["width"]),
         height=shown_spread(summary["sizes"]["height"]),
-        per_picture=shown_spread(summary["objects_per_picture"]) if "objects" in summary else None,
+        per_image=shown_spread(summary["objects_per_image"]) if "objects" in summary else None,
         tiny=shown_tiny(summary) if "objects" in summary else None,
         splits=[{"name": name, "shade": shade} for name, shade in zip(summary["splits"], _shades(summary), strict=True)],
         classes=_class_rows(summary),
@@ -72,22 +72,22 @@ def _class_rows(summary: dict[str, Any]) -> list[dict]:
 
 
 def _figures(checked: Checked) -> Iterator[dict[str, str]]:
-    sizes = picture_sizes(checked.data, checked.opened)
+    sizes = image_sizes(checked.data, checked.opened)
     if len(np.unique(sizes, axis=0)) > 1:
-        yield {"source": inline(_size_figure(sizes)), "says": "Widths and heights of the pictures"}
+        yield {"source": inline(_size_figure(sizes)), "says": "Widths and heights of the images"}
     sides = box_sides(checked.data, checked.opened)
     if len(sides):
         yield {"source": inline(_box_figure(sides)), "says": "Sides of the boxes"}
 
 
 def _size_figure(sizes: np.ndarray) -> bytes:
-    """Widths and heights; the area of a point grows with the number of pictures of that size."""
+    """Widths and heights; the area of a point grows with the number of images of that size."""
     figure = Figure(figsize=(5.4, 3.6), layout="constrained")
     axes = figure.subplots()
     unique, counts = np.unique(sizes, axis=0, return_counts=True)
     areas = 8 + 300 * counts / counts.sum()
     axes.scatter(unique[:, 1], unique[:, 0], s=areas, color=VALIDATION, alpha=0.45, linewidths=0)
-    axes.set_xlabel("width of pictures in pixels")
+    axes.set_xlabel("width of images in pixels")
     axes.set_ylabel("height")
     if sizes.max() > 10 * sizes.min():
         ticks = 2 ** np.arange(np.floor(np.log2(sizes.min())), np.ceil(np.log2(sizes.max())) + 1)
@@ -111,35 +111,35 @@ def _box_figure(sides: np.ndarray) -> bytes:
     axes.text(TINY * 0.95, 0.97, "tiny", color="#b42318", ha="right", va="top", transform=axes.get_xaxis_transform())
     axes.set_xscale("log", base=2)
     axes.set_xticks([2**power for power in range(10)], [str(2**power) for power in range(10)])
-    axes.set_xlabel(f"side of boxes in pixels (root of the area; pictures at {LONGER_SIDE})")
+    axes.set_xlabel(f"side of boxes in pixels (root of the area; images at {LONGER_SIDE})")
     axes.set_ylabel("objects")
     axes.spines[["top", "right"]].set_visible(False)
     return to_png(figure)
 
 
 def _kind(checked: Checked, kind: str, findings: Sequence[Finding]) -> dict[str, Any]:
-    has_pictures = kind not in WITHOUT_PICTURES and any(finding.split is not None for finding in findings)
+    has_images = kind not in WITHOUT_IMAGES and any(finding.split is not None for finding in findings)
     in_pairs = any(finding.other is not None for finding in findings)
-    shown = [_item(checked, finding, has_pictures) for finding in findings[: SHOWN if has_pictures else LISTED]]
+    shown = [_item(checked, finding, has_images) for finding in findings[: SHOWN if has_images else LISTED]]
     return {
         "name": kind,
         "meaning": PROBLEM_KINDS.get(kind, ""),
         "count": len(findings),
-        "has_pictures": has_pictures,
+        "has_images": has_images,
         "in_pairs": in_pairs,
         "shown": shown,
     }
 
 
-def _item(checked: Checked, finding: Finding, has_pictures: bool) -> dict[str, Any]:
-    pictures = []
-    if has_pictures and finding.split is not None:
+def _item(checked: Checked, finding: Finding, has_images: bool) -> dict[str, Any]:
+    images = []
+    if has_images and finding.split is not None:
         index = checked.data.splits[finding.split]
         annotation = index.annotations[finding.position] if index.annotations else None
         box = None if finding.box is None else annotation.objects.boxes[finding.box]
-        pictures = [_thumbnail(index.paths[finding.position], box)]
+        images = [_thumbnail(index.paths[finding.position], box)]
         if finding.other is not None and finding.other != finding.path:
-            pictures.append(_thumbnail(finding.other))
+            images.append(_thumbnail(finding.other))
     name = f"{finding.label}: " if finding.box is not None and finding.label is not None else ""
     place = f"{finding.split}: " if finding.split is not None and len(checked.data.splits) > 1 else ""
     return {
@@ -147,33 +147,33 @@ def _item(checked: Checked, finding: Finding, has_pictures: bool) -> dict[str, A
         "other": finding.other,
         "detail": name + finding.detail,
         "place": place,
-        "pictures": pictures,
+        "images": images,
     }
 
 
 def _thumbnail(path: str, box: np.ndarray | None = None) -> str | None:
-    """A small JPEG, with a box (xyxy, relative) in red; None if the picture cannot be read."""
+    """A small JPEG, with a box (xyxy, relative) in red; None if the image cannot be read."""
     try:
-        picture = Image.fromarray(read_picture(path))
-    except PictureError:
+        image = Image.fromarray(read_image(path))
+    except ImageError:
         return None
-    picture.thumbnail((THUMBNAIL, THUMBNAIL))
+    image.thumbnail((THUMBNAIL, THUMBNAIL))
     if box is not None:
-        picture = _with_box(picture, box)
-    return inline_jpeg(picture)
+        image = _with_box(image, box)
+    return inline_jpeg(image)
 
 
-def _with_box(picture: Image.Image, box: np.ndarray) -> Image.Image:
-    """The picture on a canvas that shows what lies outside, too; a small box has a ring about it."""
+def _with_box(image: Image.Image, box: np.ndarray) -> Image.Image:
+    """The image on a canvas that shows what lies outside, too; a small box has a ring about it."""
     box = np.nan_to_num(box).clip(-BEYOND, 1 + BEYOND)
     corners = np.concatenate([np.minimum(box[:2], box[2:]), np.maximum(box[:2], box[2:])])
-    size = np.array(picture.size)
+    size = np.array(image.size)
     low = (np.minimum(corners[:2], 0) * size).astype(int)
     high = np.ceil(np.maximum(corners[2:], 1) * size).astype(int)
     if (low < 0).any() or (high > size).any():
         low, high = low - 4, high + 4  # room for the line
     canvas = Image.new("RGB", tuple((high - low).tolist()), (226, 229, 234))
-    canvas.paste(picture, tuple((-low).tolist()))
+    canvas.paste(image, tuple((-low).tolist()))
     pen = ImageDraw.Draw(canvas)
     x1, y1, x2, y2 = (corners * np.tile(size, 2) - np.tile(low, 2)).tolist()
     pen.rectangle((x1, y1, x2, y2), outline=RED, width=2)

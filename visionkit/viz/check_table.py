@@ -39,7 +39,7 @@ def verdict(checked: Checked) -> str:
 def headline(checked: Checked) -> str:
     """The verdict without its numbers."""
     if not checked.findings:
-        return f"Nothing is wrong with these {checked.summary['pictures']:,} pictures"
+        return f"Nothing is wrong with these {checked.summary['images']:,} images"
     files = len({finding.path for finding in checked.findings})
     return f"Something is wrong with {files:,} {'file' if files == 1 else 'files'}"
 
@@ -47,7 +47,7 @@ def headline(checked: Checked) -> str:
 def shown_tiny(summary: dict[str, Any]) -> str:
     """How many objects are tiny, and what that means."""
     count, share = summary["tiny_objects"], summary["tiny_objects"] / max(1, summary["objects"])
-    return f"{count:,} objects ({share:.1%}) with a side below {TINY} pixels, pictures resized to {LONGER_SIDE}"
+    return f"{count:,} objects ({share:.1%}) with a side below {TINY} pixels, images resized to {LONGER_SIDE}"
 
 
 def shown_spread(spread: Sequence[float] | None) -> str:
@@ -61,11 +61,11 @@ def shown_spread(spread: Sequence[float] | None) -> str:
 def _summary_lines(summary: dict[str, Any]) -> Iterator[str]:
     splits = list(summary["splits"].items())
     parts = ", ".join(f"{count:,} {name}" for name, count in splits)
-    yield f"{summary['pictures']:,} pictures" + (f": {parts}" if len(splits) > 1 else "")
+    yield f"{summary['images']:,} images" + (f": {parts}" if len(splits) > 1 else "")
     yield f"width   {shown_spread(summary['sizes']['width'])} pixels"
     yield f"height  {shown_spread(summary['sizes']['height'])} pixels"
     if "objects" in summary:
-        yield f"objects {summary['objects']:,}; a picture has {shown_spread(summary['objects_per_picture'])}"
+        yield f"objects {summary['objects']:,}; an image has {shown_spread(summary['objects_per_image'])}"
         yield f"tiny    {shown_tiny(summary)}"
     if not summary["classes"]:
         return
@@ -111,15 +111,15 @@ def fixed_lines(fixed: Fixed, folder: Path) -> list[str]:
     """What a cleaned index leaves out and mends, and how to use it."""
     kinds = Counter(problem.kind for problem in fixed.left_out)
     changes = [
-        f"{fixed.num_clipped:,} boxes clipped to their pictures" if fixed.num_clipped else "",
+        f"{fixed.num_clipped:,} boxes clipped to their images" if fixed.num_clipped else "",
         f"{fixed.num_dropped:,} boxes left out: empty, inverted, outside or without a class" if fixed.num_dropped else "",
         f"{fixed.num_resized:,} declared sizes mended" if fixed.num_resized else "",
     ]
     left_out = ", ".join(f"{kind} ({count:,})" for kind, count in kinds.items()) or "none"
     return [
         "",
-        f"cleaned index of {len(fixed.data):,} pictures: {folder}",
-        f"  pictures left out: {left_out}",
+        f"cleaned index of {len(fixed.data):,} images: {folder}",
+        f"  images left out: {left_out}",
         *(f"  {change}" for change in changes if change),
         f"  use it: --data {shlex.quote(str(folder))}",
     ]

@@ -39,7 +39,7 @@ def cost_lines(name: str, costs: Sequence[LayerCost], blocks: Sequence[Separable
     sums = ("all layers", "", "", *_counts(size, parameters, multiply_adds))
     head, *body, foot = _aligned([*rows, sums], left=3)
     rule = "-" * len(foot)
-    lines = [f"{name}: {shown_count(parameters)} parameters, {shown_count(multiply_adds)} multiply-adds a picture", ""]
+    lines = [f"{name}: {shown_count(parameters)} parameters, {shown_count(multiply_adds)} multiply-adds an image", ""]
     lines += [head, rule, *body, rule, foot, ""]
     left_out = len(costs) - len(shown)
     if left_out:
@@ -67,10 +67,10 @@ def _list_row(names: Sequence[str], name: str, shape: str, parameters: str, mult
 
 def _memory_lines(costs: Sequence[LayerCost], size: int, parameters: int) -> Iterator[str]:
     most = max(costs, key=lambda cost: cost.held)
-    yield "Memory in float32, with activations of one picture (1 MB is a million bytes):"
+    yield "Memory in float32, with activations of one image (1 MB is a million bytes):"
     yield f"  weights                {_megabytes(parameters)}"
     yield f"  activations, inference {_megabytes(most.held)}  the most that one layer reads and writes: {_shortened(most.name)}"
-    yield f"  activations, training  {_megabytes(size)}  the picture and what all layers write, kept for the gradients"
+    yield f"  activations, training  {_megabytes(size)}  the image and what all layers write, kept for the gradients"
 
 
 def _block_lines(blocks: Sequence[SeparableBlock]) -> Iterator[str]:

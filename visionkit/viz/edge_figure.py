@@ -1,4 +1,4 @@
-"""What edge filters find in a photograph, as a labelled grid of pictures."""
+"""What edge filters find in a photograph, as a labelled grid of images."""
 
 from typing import NamedTuple
 
@@ -18,7 +18,7 @@ CONTRAST = 98.0  # percentile of the answers that is drawn as black or white
 class Panel(NamedTuple):
     """One cell of the figure: uint8 ``(H, W, 3)``, and the two lines below it."""
 
-    picture: np.ndarray
+    image: np.ndarray
     name: str
     explained: str
 
@@ -71,7 +71,7 @@ def _panels(photograph: np.ndarray, grey: np.ndarray) -> list[Panel]:
 
 
 def _strongest(answer: np.ndarray) -> float:
-    """What is drawn at full contrast; a plain picture has no edge, and 1 keeps it plain."""
+    """What is drawn at full contrast; a plain image has no edge, and 1 keeps it plain."""
     return max(float(np.percentile(np.abs(answer), CONTRAST)), 1.0)
 
 
@@ -83,13 +83,13 @@ def _row(panels: list[Panel], side: int) -> np.ndarray:
     """Panels side by side, their names and explanations below."""
     cells = []
     for panel in panels:
-        lines = [annotate.text_picture(panel.name, TEXT + 2, max_width=side)]
-        lines.append(annotate.text_picture(panel.explained, TEXT - 1, max_width=side))
-        parts = [panel.picture, *lines]
+        lines = [annotate.text_image(panel.name, TEXT + 2, max_width=side)]
+        lines.append(annotate.text_image(panel.explained, TEXT - 1, max_width=side))
+        parts = [panel.image, *lines]
         cell = np.full((sum(map(len, parts)) + 2 * GAP, side + 2 * GAP, 3), annotate.PAPER, np.uint8)
         top = GAP
         for part in parts:
-            left = GAP + ((side - part.shape[1]) // 2 if part is panel.picture else 0)
+            left = GAP + ((side - part.shape[1]) // 2 if part is panel.image else 0)
             cell[top : top + len(part), left : left + part.shape[1]] = part
             top += len(part)
         cells.append(cell)

@@ -1,4 +1,4 @@
-"""Answers drawn on pictures."""
+"""Answers drawn on images."""
 
 import io
 import itertools
@@ -10,26 +10,26 @@ from PIL import Image, ImageDraw, ImageFont
 
 
 def draw_label(pixels: np.ndarray, lines: list[str]) -> Image.Image:
-    """A copy of a picture with lines of text in a dark band along its foot.
+    """A copy of an image with lines of text in a dark band along its foot.
 
     Args:
         pixels: uint8 ``(H, W, 3)``.
         lines: the first is the largest.
     """
-    picture = Image.fromarray(pixels)
-    scale = max(10, round(0.045 * max(picture.size)))
+    image = Image.fromarray(pixels)
+    scale = max(10, round(0.045 * max(image.size)))
     fonts = [ImageFont.load_default(scale if number == 0 else 0.75 * scale) for number in range(len(lines))]
     heights = [round(1.35 * font.size) for font in fonts]
-    band = Image.new("RGB", (max(picture.width, 8 * scale), picture.height + sum(heights) + scale // 2), (24, 26, 31))
-    band.paste(picture, ((band.width - picture.width) // 2, 0))
-    pen, y = ImageDraw.Draw(band), picture.height + scale // 4
+    band = Image.new("RGB", (max(image.width, 8 * scale), image.height + sum(heights) + scale // 2), (24, 26, 31))
+    band.paste(image, ((band.width - image.width) // 2, 0))
+    pen, y = ImageDraw.Draw(band), image.height + scale // 4
     for number, (line, font, height) in enumerate(zip(lines, fonts, heights, strict=True)):
         pen.text((scale // 2, y), line, fill=(190, 195, 205) if number else (255, 255, 255), font=font)
         y += height
     return band
 
 
-def picture_png(pixels: np.ndarray) -> bytes:
+def image_png(pixels: np.ndarray) -> bytes:
     """Uint8 ``(H, W, 3)`` as a PNG."""
     buffer = io.BytesIO()
     Image.fromarray(pixels).save(buffer, format="PNG")

@@ -1,4 +1,4 @@
-"""Pages of one file with everything inside: how they are filled, what stands in them as a picture, how they are written."""
+"""Pages of one file with everything inside: how they are filled, what stands in them as an image, how they are written."""
 
 import base64
 import io
@@ -34,12 +34,12 @@ def write_page(path: str | Path, package: str, template: str, **values: Any) -> 
 
 
 def inline(contents: bytes, kind: str = "png") -> str:
-    """A picture file as a URL."""
+    """An image file as a URL."""
     return f"data:image/{kind};base64,{base64.b64encode(contents).decode()}"
 
 
-def inline_jpeg(picture: Image.Image) -> str:
-    """A picture as the URL of a JPEG."""
+def inline_jpeg(image: Image.Image) -> str:
+    """An image as the URL of a JPEG."""
     buffer = io.BytesIO()
-    picture.save(buffer, format="JPEG", quality=85)
+    image.save(buffer, format="JPEG", quality=85)
     return inline(buffer.getvalue(), "jpeg")

@@ -6,7 +6,7 @@ from dataclasses import dataclass
 import numpy as np
 from PIL import Image
 
-from visionkit.data.images.decode import PictureError, read_picture
+from visionkit.data.images.decode import ImageError, read_image
 from visionkit.viz.page import inline, inline_jpeg
 
 THUMBNAIL = 220  # pixels of the longer side
@@ -54,13 +54,13 @@ def shown_matrix(counts: np.ndarray, truths: Sequence[str], answers: Sequence[st
     ]
 
 
-def thumbnail(picture: str | np.ndarray, side: int = THUMBNAIL) -> str | None:
-    """A file, or uint8 pixels, as a small picture's URL; None if the file cannot be read any more."""
+def thumbnail(image: str | np.ndarray, side: int = THUMBNAIL) -> str | None:
+    """A file, or uint8 pixels, as a small image's URL; None if the file cannot be read any more."""
     try:
-        image = Image.fromarray(picture if isinstance(picture, np.ndarray) else read_picture(picture))
-    except PictureError:
+        shown = Image.fromarray(image if isinstance(image, np.ndarray) else read_image(image))
+    except ImageError:
         return None  # it was readable a minute ago; the page shows its name instead
-    image.thumbnail((side, side))
-    if (times := side // 2 // max(image.size)) > 1:  # digits and the like
-        image = image.resize((times * image.width, times * image.height), Image.Resampling.NEAREST)
-    return inline_jpeg(image)
+    shown.thumbnail((side, side))
+    if (times := side // 2 // max(shown.size)) > 1:  # digits and the like
+        shown = shown.resize((times * shown.width, times * shown.height), Image.Resampling.NEAREST)
+    return inline_jpeg(shown)

@@ -1,28 +1,28 @@
-"""A few sound samples of a data set, as different as may be, for pictures of it. The rest of the data set stays unopened."""
+"""A few sound samples of a data set, as different as may be, for images of it. The rest of the data set stays unopened."""
 
 from dataclasses import replace
 
 import numpy as np
 
-from visionkit.data.images.scan import look_at
+from visionkit.data.images.scan import inspect
 from visionkit.data.index import DataError, Index, SkippedFiles
 from visionkit.data.pipeline.reading import UNREADABLE
 from visionkit.data.pipeline.samples import served_sample
 from visionkit.data.splits import WHOLE, DataSet
 
-MOST_BROKEN = 500  # pictures that are tried in vain: beyond, this is no glance any more, but a check
-SMALL = 32  # pixels of the side of a picture that is made to see whether it can be
+MOST_BROKEN = 500  # images that are tried in vain: beyond, this is no glance any more, but a check
+SMALL = 32  # pixels of the side of an image that is made to see whether it can be
 
 
 def training_split(found: DataSet) -> Index:
-    """The split that is augmented in training; where no picture is in it, the first that has some.
+    """The split that is augmented in training; where no image is in it, the first that has some.
 
     Raises:
-        DataError: no pictures.
+        DataError: no images.
     """
     names = [name for name in ("train", WHOLE, *found.splits) if len(found.splits.get(name, ()))]
     if not names:
-        raise DataError("No pictures in this data set; visionkit check says what was found instead.")
+        raise DataError("No images in this data set; visionkit check says what was found instead.")
     return found.splits[names[0]]
 
 
@@ -41,33 +41,33 @@ def choose(index: Index, number: int, *, seed: int, skipped: SkippedFiles) -> In
     Raises:
         DataError: none is sound.
     """
-    chosen, facts = [], []
+    chosen, infos = [], []
     for position in spread(index, seed):
         if len(chosen) == number or len(skipped) == MOST_BROKEN:
             break
         alone = index.take([position])
         try:
-            fact = look_at(alone.paths[0])
-        except ValueError as error:  # a PictureError, or a name that no file can have
+            info = inspect(alone.paths[0])
+        except ValueError as error:  # a ImageError, or a name that no file can have
             skipped.add(alone.paths[0], str(error))
             continue
         try:
-            served_sample(replace(alone, facts=(fact,)), SMALL, 0)
+            served_sample(replace(alone, infos=(info,)), SMALL, 0)
         except UNREADABLE as error:
             skipped.add(alone.paths[0], str(error))
             continue
         chosen.append(position)
-        facts.append(fact)
+        infos.append(info)
     if not chosen:
         first = "; ".join(": ".join(one) for one in skipped.list()[:1])
-        raise DataError(f"None of the {len(skipped)} pictures that were tried can be used; the first: {first}")
-    return replace(index.take(chosen), facts=tuple(facts))
+        raise DataError(f"None of the {len(skipped)} images that were tried can be used; the first: {first}")
+    return replace(index.take(chosen), infos=tuple(infos))
 
 
 def spread(index: Index, seed: int) -> np.ndarray:
     """All places of an index in an order in which classes take turns: int ``(N,)``.
 
-    A picture of many objects counts for the class that the fewest pictures show; pictures that show none come last.
+    An image of many objects counts for the class that the fewest images show; images that show none come last.
     """
     rng = np.random.default_rng(seed)
     order = rng.permutation(len(index))
@@ -76,7 +76,7 @@ def spread(index: Index, seed: int) -> np.ndarray:
     for number in np.unique(classes):
         members = np.flatnonzero(classes == number)
         turns[members] = np.arange(len(members))
-    first = rng.permutation(len(index.class_names) + 1)  # the last is that of pictures without a class
+    first = rng.permutation(len(index.class_names) + 1)  # the last is that of images without a class
     return order[np.lexsort([first[classes], turns, classes < 0])]
 
 

@@ -42,7 +42,7 @@ class DlibFile(NamedTuple):
 
     Attributes:
         mean: of red, green and blue, 0..255, taken off the pixels; what remains is divided by 256.
-        sides: rows and columns of the pictures.
+        sides: rows and columns of the images.
         layers: from the input on, without tags and skips.
     """
 
@@ -52,7 +52,7 @@ class DlibFile(NamedTuple):
 
 
 def read_dlib(path: str | Path) -> DlibFile:
-    """Read a network that dlib trained with its metric loss on RGB pictures of one size, as its face recognition.
+    """Read a network that dlib trained with its metric loss on RGB images of one size, as its face recognition.
 
     Args:
         path: the file, ``.dat``.

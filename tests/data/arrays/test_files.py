@@ -87,14 +87,14 @@ def test_a_stack_may_have_colors_and_a_palette_means_its_numbers(tmp_path, rng):
     np.testing.assert_array_equal(read_labels(tmp_path / "b.tif")[1], colors[0, ..., 0] % 4)
 
 
-def test_pictures_in_tiff_are_no_volumes(tmp_path, rng):
+def test_images_in_tiff_are_no_volumes(tmp_path, rng):
     pages = rng.integers(0, 256, (3, 40, 50), dtype=np.uint8)
-    tiff(tmp_path / "picture.tif", pages[:1])
+    tiff(tmp_path / "image.tif", pages[:1])
     whole = tiff(tmp_path / "stack.tif", pages).read_bytes()
     (tmp_path / "broken.tif").write_bytes(whole[:2000])
     tiff(tmp_path / "uneven.tif", [pages[0], pages[0, :20]])
     assert [path.name for path in list_arrays(tmp_path, "volume")] == ["broken.tif", "stack.tif", "uneven.tif"]
-    for name, reason in (("picture", "one page"), ("broken", "damaged TIFF"), ("uneven", "different sizes")):
+    for name, reason in (("image", "one page"), ("broken", "damaged TIFF"), ("uneven", "different sizes")):
         with pytest.raises(ArrayError, match=reason):
             read_array(tmp_path / f"{name}.tif", "volume")
 

@@ -92,11 +92,11 @@ def test_class_folders_of_volumes_in_splits(tmp_path):
     assert split(found, "volume", "resize").train_values.shape == (2, 4, 4, 4, 1)
 
 
-def test_tiff_pictures_in_class_folders_are_no_volumes_and_stacks_are(tmp_path):
+def test_tiff_images_in_class_folders_are_no_volumes_and_stacks_are(tmp_path):
     pages = [Image.fromarray(np.full((4, 5), value, np.uint8)) for value in range(3)]
     for name in ("a", "b"):
         (tmp_path / name).mkdir()
-        pages[0].save(tmp_path / name / "picture.tif")
+        pages[0].save(tmp_path / name / "image.tif")
     with pytest.raises(DataError, match="neither signals nor volumes"):
         find_arrays(tmp_path)
     for name in ("a", "b"):

@@ -11,7 +11,7 @@ from visionkit.data.augmentation import geometry
 from visionkit.data.augmentation.geometry import in_view, into_frame, mirrored, through_window
 from visionkit.data.index import NO_OBJECTS, Objects
 
-SHAPE = (100, 200)  # height and width of the picture in what follows
+SHAPE = (100, 200)  # height and width of the image in what follows
 
 
 def boxes_of(*boxes, keypoints=None) -> Objects:
@@ -30,18 +30,18 @@ def test_no_objects_stay_none(objects):
         assert (result.keypoints is None) == (objects.keypoints is None)
 
 
-def test_a_window_in_the_picture_by_hand():
+def test_a_window_in_the_image_by_hand():
     objects = boxes_of([0.25, 0.2, 0.5, 0.4])  # x 50..100, y 20..40
     seen = through_window(objects, np.array([10, 40, 50, 80]), SHAPE)  # y 10..60, x 40..120
     np.testing.assert_allclose(seen.boxes, [[10 / 80, 10 / 50, 60 / 80, 30 / 50]])
 
 
-def test_a_window_beyond_the_picture_by_hand():
+def test_a_window_beyond_the_image_by_hand():
     seen = through_window(boxes_of([0, 0, 1, 1]), np.array([-50, 0, 200, 200]), SHAPE)
     np.testing.assert_allclose(seen.boxes, [[0, 0.25, 1, 0.75]])
 
 
-def test_the_whole_picture_as_a_window_changes_nothing():
+def test_the_whole_image_as_a_window_changes_nothing():
     objects = boxes_of([0.1, 0.2, 0.3, 0.4], keypoints=np.array([[[0.2, 0.3, 2], [0, 0, 0]]]))
     seen = through_window(objects, np.array([0, 0, *SHAPE]), SHAPE)
     np.testing.assert_allclose(seen.boxes, objects.boxes)
@@ -108,7 +108,7 @@ def test_mirroring_twice_changes_nothing(objects):
 
 @settings(max_examples=60, deadline=None)
 @given(some_objects(), st.integers(-60, 90), st.integers(-60, 190), st.integers(1, 250), st.integers(1, 250))
-def test_a_window_shows_what_the_same_cut_of_a_painted_picture_shows(objects, top, left, height, width):
+def test_a_window_shows_what_the_same_cut_of_a_painted_image_shows(objects, top, left, height, width):
     """Each box for itself: paint it, cut it, and look where it is."""
     seen = through_window(objects, np.array([top, left, height, width]), SHAPE)
     rows = {label: row for row, label in enumerate(seen.classes.tolist())}
@@ -128,7 +128,7 @@ def test_a_window_shows_what_the_same_cut_of_a_painted_picture_shows(objects, to
 @settings(max_examples=40, deadline=None)
 @given(some_objects())
 def test_what_a_window_showed_goes_back_to_its_place_through_a_frame(objects):
-    """A window that shows all, and the frame where the picture lies in it, are opposite ways to one place."""
+    """A window that shows all, and the frame where the image lies in it, are opposite ways to one place."""
     window, size = np.array([-50, 0, 200, 200]), 64
     seen = through_window(objects, window, SHAPE)
     framed = into_frame(replace(objects), np.array([16, 0, 32, 64]), size)

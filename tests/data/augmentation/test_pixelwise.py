@@ -7,15 +7,15 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from visionkit.data.augmentation import pixelwise, presets
-from visionkit.data.augmentation.pixelwise import NUM_DRAWN, apply, draw
+from visionkit.data.augmentation.pixelwise import NUM_DRAWN, apply, pixel_params
 from visionkit.data.augmentation.presets import Augmentation
 from visionkit.ops.colors import PADDING
 
 NOTHING = Augmentation("nothing")
 
 
-def drawn_for(augmentation: Augmentation, number: int = 1, seed: int = 0) -> pixelwise.Drawn:
-    return draw(np.random.default_rng(seed).random((number, NUM_DRAWN)), augmentation)
+def drawn_for(augmentation: Augmentation, number: int = 1, seed: int = 0) -> pixelwise.PixelParams:
+    return pixel_params(np.random.default_rng(seed).random((number, NUM_DRAWN)), augmentation)
 
 
 def recolor(image: np.ndarray, brightness=1.0, contrast=1.0, saturation=1.0, turn=0.0) -> np.ndarray:
@@ -104,7 +104,7 @@ def test_a_turn_of_the_colors_comes_round():
 
 
 def test_the_drawn_factors_stay_within_the_asked_strength():
-    """A grey picture of its own mean shows brightness alone."""
+    """A grey image of its own mean shows brightness alone."""
     drawn = drawn_for(Augmentation("a", color=0.3), 500)
     factors = np.einsum("nij->n", drawn.color) / 3 + drawn.grey
     assert 0.7 - 1e-6 <= factors.min() < 0.72 and 1.28 < factors.max() <= 1.3 + 1e-6
@@ -146,7 +146,7 @@ def test_the_rectangle_is_erased_after_mirroring_and_color():
     assert (erased[:2, :3] == PADDING).all() and (erased[2:] == 50).all() and (erased[:, 3:] == 50).all()
 
 
-def test_rectangles_lie_in_the_picture_and_have_the_asked_sides():
+def test_rectangles_lie_in_the_image_and_have_the_asked_sides():
     erase = drawn_for(Augmentation("a", erase=1.0), 2000).erase
     sides = erase[:, 2:] - erase[:, :2]
     assert erase.min() >= 0 and erase.max() <= 1

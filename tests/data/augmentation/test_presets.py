@@ -29,7 +29,7 @@ NOTHING = Objects(np.zeros((0, 4)), np.zeros(0, np.int32), keypoints=np.zeros((0
 
 
 def always(name: str) -> tuple:
-    """The transforms of a preset, or of ``WARPS``, carried out on each picture."""
+    """The transforms of a preset, or of ``WARPS``, carried out on each image."""
     transforms = (WARPS[name],) if name in WARPS else copy.deepcopy(preset(name).transforms)
     for transform in transforms:
         transform.p = 1.0
@@ -43,7 +43,7 @@ def test_no_transforms_change_nothing(photograph):
 
 @pytest.mark.parametrize("objects", [None, NO_OBJECTS, NOTHING], ids=["none", "no boxes", "no keypoints"])
 @pytest.mark.parametrize("name", DENSE)
-def test_a_picture_without_objects_passes(name, objects):
+def test_a_image_without_objects_passes(name, objects):
     image, after, mask = seeded(always(name))(np.zeros((40, 40, 3), np.uint8), objects, None, 3)
     assert image.shape == (40, 40, 3) and mask is None
     assert after is None if objects is None else len(after) == 0
@@ -78,7 +78,7 @@ def test_presets_keep_shape_and_type(photograph, name):
 
 
 @pytest.mark.parametrize("name", [name for name in presets.PRESETS if "light" not in name])
-def test_each_seed_makes_another_picture(photograph, name):
+def test_each_seed_makes_another_image(photograph, name):
     transform = seeded(always(name))
     assert len({transform(photograph[:64, :64], None, None, seed)[0].tobytes() for seed in range(8)}) == 8
 
@@ -223,13 +223,13 @@ def test_transforms_draw_independently_of_each_other():
 
 
 def test_parts_of_a_preset_draw_independently_of_each_other(photograph):
-    """A turn, of half of the pictures, and a warp, of three tenths: some have both, some none, some either of them."""
+    """A turn, of half of the images, and a warp, of three tenths: some have both, some none, some either of them."""
     turn, both = (seeded(preset("classification-strong").transforms[:count]) for count in (1, 2))
-    picture = photograph[:32, :32].copy()
+    image = photograph[:32, :32].copy()
     drawn = set()
     for seed in range(60):
-        turned, warped_too = (transform(picture, None, None, seed)[0] for transform in (turn, both))
-        drawn.add((bool((turned != picture).any()), bool((warped_too != turned).any())))
+        turned, warped_too = (transform(image, None, None, seed)[0] for transform in (turn, both))
+        drawn.add((bool((turned != image).any()), bool((warped_too != turned).any())))
     assert drawn == {(False, False), (False, True), (True, False), (True, True)}
 
 
@@ -291,7 +291,7 @@ def test_a_composition_of_colors_alone_keeps_boxes_keypoints_and_mask():
 
 
 @pytest.mark.parametrize("last", [A.Normalize(), A.ToFloat()])
-def test_an_image_that_is_no_picture_any_more_is_refused(last):
+def test_an_image_that_is_no_image_any_more_is_refused(last):
     with pytest.raises(UserError, match=r"the image became float32 \(8, 8, 3\); expected uint8.*Leave out Normalize"):
         seeded((A.Compose([last]),))(np.zeros((8, 8, 3), np.uint8), None, None, 0)
 

@@ -17,13 +17,13 @@ def seeded(transform, seed: int):
     return transform
 
 
-def picture(channels: int = 3) -> np.ndarray:
+def image(channels: int = 3) -> np.ndarray:
     return np.random.default_rng(0).integers(0, 256, (60, 80, channels), np.uint8)
 
 
 def test_no_boxes_stay_none():
     for transform in (Turn(**TURNED), BentGrid(p=1.0), Elastic(p=1.0)):
-        assert seeded(transform, 0)(image=picture(), bboxes=np.zeros((0, 5)))["bboxes"].shape == (0, 5)
+        assert seeded(transform, 0)(image=image(), bboxes=np.zeros((0, 5)))["bboxes"].shape == (0, 5)
 
 
 @pytest.mark.parametrize("channels", [1, 2, 3, 4])
@@ -35,9 +35,7 @@ def test_four_channels_change_no_pixel(channels):
         given.append(pixels.shape)
         return cv2.warpAffine(pixels, matrix, (80, 60))
 
-    np.testing.assert_array_equal(
-        in_four_channels(warp, picture(channels)), cv2.warpAffine(picture(channels), matrix, (80, 60))
-    )
+    np.testing.assert_array_equal(in_four_channels(warp, image(channels)), cv2.warpAffine(image(channels), matrix, (80, 60)))
     assert given == [(60, 80, 4 if channels == 3 else channels)]
 
 
@@ -45,7 +43,7 @@ def test_four_channels_change_no_pixel(channels):
 @pytest.mark.parametrize("border", [cv2.BORDER_CONSTANT, cv2.BORDER_REFLECT_101])
 def test_a_turn_is_that_of_albumentations(seed, border):
     options = TURNED | {"border_mode": border}
-    data = {"image": picture(), "mask": picture(1)[..., 0]}
+    data = {"image": image(), "mask": image(1)[..., 0]}
     ours, theirs = seeded(Turn(**options), seed)(**data), seeded(A.Affine(**options), seed)(**data)
     np.testing.assert_array_equal(ours["image"], theirs["image"])
     np.testing.assert_array_equal(ours["mask"], theirs["mask"])
@@ -54,13 +52,13 @@ def test_a_turn_is_that_of_albumentations(seed, border):
 @pytest.mark.parametrize("seed", range(5))
 def test_its_boxes_are_those_about_the_moved_corners(seed):
     boxes = np.array([[0.1, 0.2, 0.5, 0.6, 7], [0.4, 0.3, 0.9, 0.8, 8]])
-    data = {"image": picture(), "bboxes": boxes}
+    data = {"image": image(), "bboxes": boxes}
     ours, theirs = seeded(Turn(**TURNED), seed)(**data), seeded(A.Affine(**TURNED), seed)(**data)
     np.testing.assert_allclose(ours["bboxes"], theirs["bboxes"], atol=1e-6)
 
 
-def test_boxes_that_leave_the_picture_are_not_bent_to_its_rim():
+def test_boxes_that_leave_the_image_are_not_bent_to_its_rim():
     """How much of a box is still seen is decided later, and needs all of it."""
     turn = seeded(Turn(translate_px=(40, 40), **TURNED | {"rotate": 0, "shear": 0}), 0)
-    moved = turn(image=picture(), bboxes=np.array([[0.5, 0.5, 1.0, 1.0, 0]]))["bboxes"]
+    moved = turn(image=image(), bboxes=np.array([[0.5, 0.5, 1.0, 1.0, 0]]))["bboxes"]
     np.testing.assert_allclose(moved, [[1.0, 0.5 + 40 / 60, 1.5, 1.0 + 40 / 60, 0]])

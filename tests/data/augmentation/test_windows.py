@@ -52,7 +52,7 @@ def test_random_windows_lie_inside(height, width, seed, smallest):
 
 
 @pytest.mark.parametrize("draw", [windows.random_windows, windows.random_squares])
-def test_no_pictures_have_no_windows(draw):
+def test_no_images_have_no_windows(draw):
     assert draw(np.zeros((0, 2), int), np.zeros((0, NUM_DRAWN[draw.__name__])), (0.1, 1.0)).shape == (0, 4)
     none = np.zeros((0, 4), np.int32)
     assert windows.decoding_ratios(none, 8).shape == (0,)
@@ -115,7 +115,7 @@ def test_snapping_moves_little_and_leaves_enough(top, left, height, width, size)
 @settings(max_examples=80, deadline=None)
 @given(SIDES, SIDES, SIDES, SIDES, st.floats(0, 1), st.floats(0, 1), st.integers(1, 300))
 def test_parts_and_frames_lie_inside_and_fit_each_other(height, width, h, w, down, across, size):
-    """Of any window that holds a pixel of the picture, and may reach beyond it on any side."""
+    """Of any window that holds a pixel of the image, and may reach beyond it on any side."""
     top, left = round(1 - h + down * (height + h - 2)), round(1 - w + across * (width + w - 2))
     window, shape = np.array([[top, left, h, w]]), np.array([[height, width]])
     (part,) = windows.inside(window, shape)
@@ -128,8 +128,8 @@ def test_parts_and_frames_lie_inside_and_fit_each_other(height, width, h, w, dow
     assert (np.abs(frame[2:] - part[2:] * scale) <= 1).all()
 
 
-def test_a_window_that_snapping_has_moved_off_its_picture_still_has_a_part_and_a_frame():
-    """A picture of one row at the very end of a window of 4999 pixels."""
+def test_a_window_that_snapping_has_moved_off_its_image_still_has_a_part_and_a_frame():
+    """An image of one row at the very end of a window of 4999 pixels."""
     window = windows.snapped(np.array([[-4998, 0, 4999, 4999]]), np.array([8]))
     part = windows.inside(window, np.array([[1, 4999]]))
     assert part.tolist() == [[0, 0, 1, 4992]]
@@ -137,13 +137,13 @@ def test_a_window_that_snapping_has_moved_off_its_picture_still_has_a_part_and_a
     assert frame.tolist() == [31, 0, 1, 32]
 
 
-def test_a_window_inside_the_picture_fills_the_input():
+def test_a_window_inside_the_image_fills_the_input():
     window = np.array([[3, 4, 20, 30]])
     assert windows.inside(window, np.array([[50, 60]])).tolist() == [[3, 4, 20, 30]]
     assert windows.frames(window, window, 16).tolist() == [[0, 0, 16, 16]]
 
 
-def test_a_window_about_the_picture_shows_it_in_its_place():
+def test_a_window_about_the_image_shows_it_in_its_place():
     window = np.array([[-10, 0, 40, 40]])
     part = windows.inside(window, np.array([[20, 40]]))
     assert part.tolist() == [[0, 0, 20, 40]]
@@ -158,7 +158,7 @@ def test_what_a_window_misses_is_padding():
 
 
 @pytest.mark.parametrize("shape", [(1, 1), (1, 900), (900, 1), (3, 2)])
-def test_pictures_of_one_pixel_are_placed(shape):
+def test_images_of_one_pixel_are_placed(shape):
     pixels = np.full((*shape, 3), 9, np.uint8)
     assert (crops.place(pixels, [0, 0, 16, 16], 16) == 9).all()
     assert (crops.place(pixels[..., 0], [0, 0, 16, 16], 16, is_mask=True) == 9).all()
@@ -171,7 +171,7 @@ def test_classes_of_a_mask_are_not_blended(rng):
 
 @pytest.mark.parametrize("shape", [(1, 1), (1, 5000), (5000, 1), (2, 3), (480, 640)])
 @pytest.mark.parametrize("side", [0.3, 1.0, 1.7])
-def test_any_picture_goes_through_any_window(shape, side, rng):
+def test_any_image_goes_through_any_window(shape, side, rng):
     contents = as_jpeg(np.full((*shape, 3), 77, np.uint8))
     for drawn in rng.random((4, 3)):
         (window,) = windows.random_squares(np.array([shape]), drawn[None], (side, side))
@@ -184,7 +184,7 @@ def test_any_picture_goes_through_any_window(shape, side, rng):
 @pytest.mark.parametrize("ratio", [1, 2, 4, 8])
 @pytest.mark.parametrize("options", [{}, {"subsampling": 2}, {"progressive": True}], ids=["plain", "4:2:0", "progressive"])
 def test_a_window_that_is_decoded_small_shows_exactly_its_part(photograph, ratio, options):
-    """The same part of the whole picture, shrunk; and nowhere as near to any neighboring part."""
+    """The same part of the whole image, shrunk; and nowhere as near to any neighboring part."""
     large = cv2.resize(photograph, (903, 801), interpolation=cv2.INTER_CUBIC)
     contents = as_jpeg(large, **options)
     decoded = np.asarray(Image.open(io.BytesIO(contents)))
@@ -202,7 +202,7 @@ def test_a_window_that_is_decoded_small_shows_exactly_its_part(photograph, ratio
     assert all(difference(dy, dx) > own for dy, dx in ((0, step), (step, 0), (0, -step), (-step, 0), (step, step)))
 
 
-def test_a_window_decoded_at_its_full_size_is_cut_from_the_picture(photograph):
+def test_a_window_decoded_at_its_full_size_is_cut_from_the_image(photograph):
     contents = as_jpeg(photograph)
     part = crops.decode_jpeg_window(tf.constant(contents), [17, 33, 101, 57], 1)
     whole = tf.io.decode_jpeg(contents, dct_method="INTEGER_ACCURATE").numpy()
@@ -210,7 +210,7 @@ def test_a_window_decoded_at_its_full_size_is_cut_from_the_picture(photograph):
 
 
 @pytest.mark.parametrize("ratio", [2, 4, 8])
-def test_a_part_that_ends_with_the_picture_is_rounded_up(photograph, ratio):
+def test_a_part_that_ends_with_the_image_is_rounded_up(photograph, ratio):
     contents = as_jpeg(photograph)  # 300 x 451
     small = crops.decode_jpeg_window(tf.constant(contents), [8, 16, 292, 435], ratio)
     assert small.shape == (-(-292 // ratio), -(-435 // ratio), 3)
@@ -226,10 +226,10 @@ def test_a_damaged_file_raises(photograph):
 
 @settings(max_examples=150, deadline=None)
 @given(SIDES, SIDES, st.integers(1, 700))
-def test_a_whole_picture_lies_where_letterbox_puts_it(height, width, size):
+def test_a_whole_image_lies_where_letterbox_puts_it(height, width, size):
     """Train/serve skew: the padding of the one is the padding of the other."""
-    start, sides = resize.letterbox_frame(tf.constant([height, width]), size)
-    frame = resize.frame_of_whole((height, width), size)
+    start, sides = resize.letterbox_placement_in_graph(tf.constant([height, width]), size)
+    frame = resize.letterbox_placement((height, width), size)
     np.testing.assert_array_equal(frame, np.concatenate([start, sides]))
     assert (frame[:2] >= 0).all() and (frame[2:] >= 1).all() and (frame[:2] + frame[2:] <= size).all()
     assert frame[2:].max() == size
@@ -238,10 +238,10 @@ def test_a_whole_picture_lies_where_letterbox_puts_it(height, width, size):
 @pytest.mark.parametrize("shape", [(1, 1), (1, 50), (60, 7), (37, 90), (300, 451), (128, 128)])
 @pytest.mark.parametrize("size", [32, 96])
 def test_training_and_letterbox_show_the_same(photograph, shape, size):
-    picture = np.ascontiguousarray(photograph[: shape[0], : shape[1]])
-    served = resize.letterbox(picture, size).numpy()
-    trained = crops.place(picture, resize.frame_of_whole(shape, size).tolist(), size)
-    frame = resize.frame_of_whole(shape, size)
+    image = np.ascontiguousarray(photograph[: shape[0], : shape[1]])
+    served = resize.letterbox(image, size).numpy()
+    trained = crops.place(image, resize.letterbox_placement(shape, size).tolist(), size)
+    frame = resize.letterbox_placement(shape, size)
     padding = np.ones((size, size), bool)
     padding[frame[0] : frame[0] + frame[2], frame[1] : frame[1] + frame[3]] = False
     assert (served[padding] == PADDING).all() and (trained[padding] == PADDING).all()
@@ -259,8 +259,8 @@ def test_the_central_window_is_a_square_in_the_middle(height, width):
 
 
 @pytest.mark.parametrize("shape", [(1, 1), (1, 50), (7, 3), (300, 451)])
-@pytest.mark.parametrize("show", [resize.fit, resize.letterbox])
-def test_any_picture_becomes_a_square(rng, shape, show):
+@pytest.mark.parametrize("show", [resize.center_crop, resize.letterbox])
+def test_any_image_becomes_a_square(rng, shape, show):
     image = rng.integers(0, 256, (*shape, 3), dtype=np.uint8)
     fitted = show(image, 32).numpy()
     assert fitted.shape == (32, 32, 3) and fitted.dtype == np.float32
@@ -270,7 +270,7 @@ def test_any_picture_becomes_a_square(rng, shape, show):
 def test_fit_agrees_with_pillows_smooth_resizing(photograph):
     top, left, h, w = resize.central_window(*photograph.shape[:2]).numpy()
     theirs = Image.fromarray(photograph[top : top + h, left : left + w]).resize((96, 96), Image.Resampling.BILINEAR)
-    assert np.abs(resize.fit(photograph, 96).numpy() - np.asarray(theirs)).max() < 2
+    assert np.abs(resize.center_crop(photograph, 96).numpy() - np.asarray(theirs)).max() < 2
 
 
 @pytest.mark.parametrize("size", [64, 96, 128, 224])
@@ -287,7 +287,7 @@ def test_a_window_looks_alike_in_training_and_serving(photograph, size):
 
 @pytest.mark.parametrize("options", [{"area": (0.08, 1.0)}, {"area": (0.6, 1.0)}, {"zoom": (0.5, 1.5)}])
 def test_no_window_is_smaller_than_the_smallest(options):
-    """Also of very oblong pictures, where hardly any window fits."""
+    """Also of very oblong images, where hardly any window fits."""
     rng = np.random.default_rng(0)
     shapes = rng.integers(1, 2000, (5000, 2)) // rng.choice([1, 1, 20], (5000, 2)) + 1
     drawn = rng.random((5000, 2 * windows.TRIES + 2))
@@ -299,7 +299,7 @@ def test_no_window_is_smaller_than_the_smallest(options):
     assert (chosen[:, 2:].min(axis=1) >= windows.smallest_sides(shapes, **options)).all()
 
 
-def test_the_smallest_window_of_a_whole_picture_is_the_picture():
+def test_the_smallest_window_of_a_whole_image_is_the_image():
     assert windows.smallest_sides(np.array([[30, 50], [7, 2]])).tolist() == [30, 2]
     assert windows.smallest_sides(np.zeros((0, 2), int), zoom=(0.5, 1)).shape == (0,)
 
@@ -315,11 +315,11 @@ def test_shrinking_takes_means_of_blocks(shape, ratio):
     np.testing.assert_allclose(small[:rows, :columns], whole, atol=1.5)
 
 
-def test_no_boxes_on_a_picture():
-    assert resize.boxes_on_picture(np.zeros((0, 4)), (10, 20), 64).shape == (0, 4)
+def test_no_boxes_on_a_image():
+    assert resize.unletterbox(np.zeros((0, 4)), (10, 20), 64).shape == (0, 4)
 
 
-def test_boxes_of_the_padded_square_are_those_of_the_picture():
-    """A picture of 640 x 480 lies between 40 and 280 of 320 pixels."""
+def test_boxes_of_the_padded_square_are_those_of_the_image():
+    """An image of 640 x 480 lies between 40 and 280 of 320 pixels."""
     boxes = np.array([[0, 0.125, 1, 0.875], [0.25, 0.5, 0.5, 1.0]])
-    np.testing.assert_allclose(resize.boxes_on_picture(boxes, (480, 640), 320), [[0, 0, 1, 1], [0.25, 0.5, 0.5, 1.0]])
+    np.testing.assert_allclose(resize.unletterbox(boxes, (480, 640), 320), [[0, 0, 1, 1], [0.25, 0.5, 0.5, 1.0]])

@@ -1,4 +1,4 @@
-"""Drawn faces: nobody twice, the same by seed, and a person's pictures more alike in geometry than those of others."""
+"""Drawn faces: nobody twice, the same by seed, and a person's images more alike in geometry than those of others."""
 
 import numpy as np
 
@@ -12,7 +12,7 @@ def test_of_no_people_there_are_no_folders(tmp_path):
 
 
 def test_it_is_read_as_people_and_called_synthetic(tmp_path):
-    folder = make_face_demo(tmp_path / "faces", num_train=3, num_val=2, pictures=2)
+    folder = make_face_demo(tmp_path / "faces", num_train=3, num_val=2, images=2)
     assert looks_like_identities(folder)
     found = read_identities(folder)
     assert {name: len(index) for name, index in found.splits.items()} == {"train": 6, "val": 4}
@@ -29,5 +29,5 @@ def test_the_seed_decides():
 
 def test_a_person_stays_while_pose_light_and_expression_change(rng):
     person = draw_person(rng)
-    pictures = [draw_face(person, rng).astype(float) for _ in range(3)]
-    assert all(np.abs(one - other).mean() > 5 for one in pictures for other in pictures if one is not other)
+    images = [draw_face(person, rng).astype(float) for _ in range(3)]
+    assert all(np.abs(one - other).mean() > 5 for one in images for other in images if one is not other)

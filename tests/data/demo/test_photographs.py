@@ -27,9 +27,9 @@ def test_training_and_validation_share_no_pixel():
 
 def test_a_second_call_finds_it_written_and_another_recipe_writes_anew(tmp_path):
     folder = photographs.make_demo(tmp_path / "demo", num_train=2, num_val=1)
-    picture = next(folder.rglob("*.png"))
-    stamp = picture.stat().st_mtime_ns
-    assert photographs.make_demo(folder, num_train=2, num_val=1) == folder and picture.stat().st_mtime_ns == stamp
+    image = next(folder.rglob("*.png"))
+    stamp = image.stat().st_mtime_ns
+    assert photographs.make_demo(folder, num_train=2, num_val=1) == folder and image.stat().st_mtime_ns == stamp
     photographs.make_demo(folder, num_train=1, num_val=1)
     assert len(list(folder.rglob("*.png"))) == 2 * len(photographs.PHOTOGRAPHS)
 

@@ -1,4 +1,4 @@
-"""The built-in sets of composed pictures: exact boxes, masks and landmarks, nothing shared that need not be."""
+"""The built-in sets of composed images: exact boxes, masks and landmarks, nothing shared that need not be."""
 
 import cv2
 import numpy as np
@@ -6,7 +6,7 @@ import pytest
 
 from visionkit.data.demo import cutouts
 from visionkit.data.demo import scenes as detection_demo
-from visionkit.data.images.decode import read_picture
+from visionkit.data.images.decode import read_image
 from visionkit.data.images.masks import read_mask
 from visionkit.data.sources import read
 
@@ -15,7 +15,7 @@ def of_all(kind: str, count: int = 40) -> list[detection_demo.Scene]:
     return [detection_demo.scene(kind, "train", number) for number in range(count)]
 
 
-def test_nothing_on_a_background_is_an_empty_picture():
+def test_nothing_on_a_background_is_an_empty_image():
     scene = detection_demo.compose(detection_demo.material("val"), [], (50, 60), np.random.default_rng(0), extent=(10, 20))
     assert scene.image.shape == (50, 60, 3) and scene.boxes.shape == (0, 4) and scene.maps.shape == (0, 2, 3)
     assert (scene.owners == -1).all()
@@ -48,7 +48,7 @@ def test_a_pixel_shows_its_owner_and_not_the_background():
     assert not changed[outside].any() and changed[full.owners == 0].mean() > 0.95
 
 
-def test_maps_lead_from_the_cut_out_to_the_picture():
+def test_maps_lead_from_the_cut_out_to_the_image():
     cut = np.zeros((90, 70, 4), np.float32)
     cut[30:40, 50:60] = 255
     matrix = detection_demo._random_map((90, 70), 180.0, (240, 320), np.random.default_rng(3))
@@ -80,7 +80,7 @@ def test_the_written_set_says_what_was_composed(tmp_path, make):
             sides = np.tile(scene.image.shape[1::-1], 2)
             np.testing.assert_allclose(annotation.objects.boxes * sides, scene.boxes, atol=1e-9)
             assert annotation.objects.classes.tolist() == scene.classes.tolist()
-            assert np.abs(read_picture(path).astype(int) - scene.image).mean() < 6  # JPEG
+            assert np.abs(read_image(path).astype(int) - scene.image).mean() < 6  # JPEG
 
 
 def test_masks_say_what_each_pixel_shows(tmp_path):
@@ -91,7 +91,7 @@ def test_masks_say_what_each_pixel_shows(tmp_path):
     for split, index in found.splits.items():
         for number, (path, annotation) in enumerate(zip(index.paths, index.annotations, strict=True)):
             scene, mask = detection_demo.scene("detection", split, number, seed=2), read_mask(annotation.mask, index)
-            assert np.abs(read_picture(path).astype(int) - scene.image).mean() < 6  # JPEG
+            assert np.abs(read_image(path).astype(int) - scene.image).mean() < 6  # JPEG
             assert ((mask == 0) == (scene.owners == -1)).all()
             for owner, label in enumerate(scene.classes):
                 assert (mask[scene.owners == owner] == label + 1).all()
@@ -113,11 +113,11 @@ def test_landmarks_move_with_the_cat(tmp_path):
 
 def test_a_second_call_finds_it_written_and_another_seed_writes_anew(tmp_path):
     folder = detection_demo.make_detection_demo(tmp_path / "set", num_train=2, num_val=1)
-    picture = folder / "images" / "train" / "train_0000.jpg"
-    first, stamp = picture.read_bytes(), picture.stat().st_mtime_ns
+    image = folder / "images" / "train" / "train_0000.jpg"
+    first, stamp = image.read_bytes(), image.stat().st_mtime_ns
     assert detection_demo.make_detection_demo(folder, num_train=2, num_val=1) == folder
-    assert picture.stat().st_mtime_ns == stamp
+    assert image.stat().st_mtime_ns == stamp
     detection_demo.make_detection_demo(folder, num_train=2, num_val=1, seed=1)
-    assert picture.read_bytes() != first
+    assert image.read_bytes() != first
     detection_demo.make_detection_demo(folder, num_train=1, num_val=1)
-    assert picture.read_bytes() == first
+    assert image.read_bytes() == first

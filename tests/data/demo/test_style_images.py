@@ -12,9 +12,9 @@ def test_no_name_is_that_of_a_content_and_of_a_style():
 
 @pytest.mark.parametrize("name", CONTENTS)
 def test_contents_are_photographs_of_at_most_640_pixels(name):
-    picture = CONTENTS[name]()
-    assert picture.dtype == np.uint8 and picture.shape[2:] == (3,)
-    assert 300 <= min(picture.shape[:2]) <= max(picture.shape[:2]) <= 640 and picture.std() > 20
+    image = CONTENTS[name]()
+    assert image.dtype == np.uint8 and image.shape[2:] == (3,)
+    assert 300 <= min(image.shape[:2]) <= max(image.shape[:2]) <= 640 and image.std() > 20
 
 
 @pytest.mark.parametrize("name", STYLES)

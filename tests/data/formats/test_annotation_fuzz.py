@@ -17,7 +17,7 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from tests.data.formats.test_coco import CATEGORIES, tree
-from tests.data.formats.test_voc import annotate, cat, lists, picture
+from tests.data.formats.test_voc import annotate, cat, image, lists
 from visionkit.data.formats.coco import looks_like_coco, read_coco
 from visionkit.data.formats.voc import looks_like_voc, read_voc
 from visionkit.data.formats.yolo import looks_like_yolo, read_yolo
@@ -82,13 +82,13 @@ def make_voc(folder):
 
 def make_coco(folder):
     for number in (1, 2):
-        picture(folder / f"{number}.jpg")
+        image(folder / f"{number}.jpg")
     (folder / "x.json").write_text(json.dumps(COCO_TREE))
 
 
 def make_yolo(folder):
     for number in (1, 2):
-        picture(folder / "images" / f"{number}.jpg")
+        image(folder / "images" / f"{number}.jpg")
         (folder / "labels").mkdir(exist_ok=True)
         (folder / "labels" / f"{number}.txt").write_text("0 0.5 0.5 0.2 0.2 0.1 0.1 2 0 0 0\n1 0.25 0.75 0.1 0.3\n")
     (folder / "data.yaml").write_text(yaml.safe_dump(CONFIG))

@@ -7,12 +7,12 @@ import pytest
 
 from tests.conftest import write_classes
 from visionkit.data.formats.class_folders import read_class_folders
-from visionkit.data.images.listing import list_pictures
+from visionkit.data.images.listing import list_images
 from visionkit.data.index import DataError
 
 
 def test_an_empty_folder_is_an_error_that_tells_the_layouts(tmp_path):
-    with pytest.raises(DataError, match="one folder of pictures a class"):
+    with pytest.raises(DataError, match="one folder of images a class"):
         read_class_folders(tmp_path)
 
 
@@ -26,11 +26,11 @@ def test_one_class_is_an_error(tmp_path):
         read_class_folders(write_classes(tmp_path, {"red": 3}))
 
 
-def test_loose_pictures_are_an_error(tmp_path):
+def test_loose_images_are_an_error(tmp_path):
     write_classes(tmp_path, {"red": 3})
     for path in (tmp_path / "red").iterdir():
         shutil.move(path, tmp_path)
-    with pytest.raises(DataError, match="3 pictures lie in it without class folders"):
+    with pytest.raises(DataError, match="3 images lie in it without class folders"):
         read_class_folders(tmp_path)
 
 
@@ -49,10 +49,10 @@ def test_the_seed_draws_what_is_held_out(tmp_path):
     assert read_class_folders(tmp_path, seed=1).val.paths != read_class_folders(tmp_path, seed=2).val.paths
 
 
-def test_a_class_of_one_picture_is_trained_on_and_noted(tmp_path):
+def test_a_class_of_one_image_is_trained_on_and_noted(tmp_path):
     splits = read_class_folders(write_classes(tmp_path, {"blue": 10, "red": 1}))
     assert splits.train.counts().tolist() == [8, 1]
-    assert "no validation pictures of red" in splits.notes
+    assert "no validation images of red" in splits.notes
 
 
 @pytest.mark.parametrize(
@@ -108,10 +108,10 @@ def test_links_are_followed_and_one_that_leads_nowhere_is_kept_for_the_scan(tmp_
     (red / "more").symlink_to(tmp_path / "elsewhere" / "more")
     (red / "back").symlink_to(red)
     (red / "nowhere.jpg").symlink_to(tmp_path / "nowhere.jpg")
-    assert len(list_pictures(red)[0]) == 5 + 2 + 1
+    assert len(list_images(red)[0]) == 5 + 2 + 1
 
 
-def test_what_is_not_a_picture_is_noted_and_hidden_files_are_not(tmp_path):
+def test_what_is_not_a_image_is_noted_and_hidden_files_are_not(tmp_path):
     write_classes(tmp_path, {"blue": 5, "red": 5})
     (tmp_path / "red" / "notes.txt").write_text("x")
     (tmp_path / "red" / ".DS_Store").write_text("x")
@@ -126,9 +126,9 @@ def test_classes_are_in_natural_order(tmp_path):
     assert read_class_folders(write_classes(tmp_path, {"10": 2, "9": 2, "b": 2})).train.class_names == ("9", "10", "b")
 
 
-def test_pictures_in_sub_folders_belong_to_the_class(tmp_path):
+def test_images_in_sub_folders_belong_to_the_class(tmp_path):
     write_classes(tmp_path / "red", {"monday": 2, "tuesday": 3})
-    assert len(list_pictures(tmp_path / "red")[0]) == 5
+    assert len(list_images(tmp_path / "red")[0]) == 5
 
 
 def test_an_index_takes_samples_by_position(class_folders):

@@ -6,7 +6,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from tests.data.formats.test_voc import names_in, only, picture
+from tests.data.formats.test_voc import image, names_in, only
 from visionkit.data.formats import coco
 from visionkit.data.formats.coco import looks_like_coco, read_coco, write_coco
 from visionkit.data.formats.coco_objects import mask_of, polygons_of
@@ -25,12 +25,12 @@ def tree(*annotations, images=("1.jpg",), categories=CATEGORIES, **more):
     } | more
 
 
-def write(file, contents, pictures=None):
-    """A JSON file, and its pictures beside it or in another folder."""
+def write(file, contents, images=None):
+    """A JSON file, and its images beside it or in another folder."""
     Path(file).parent.mkdir(parents=True, exist_ok=True)
     Path(file).write_text(json.dumps(contents))
-    for image in contents["images"]:
-        picture((pictures or file.parent) / image["file_name"])
+    for entry in contents["images"]:
+        image((images or file.parent) / entry["file_name"])
     return file
 
 
@@ -40,12 +40,12 @@ def test_an_empty_folder_is_no_data_set(tmp_path):
         read_coco(tmp_path)
 
 
-def test_a_file_without_pictures_is_an_error(tmp_path):
-    with pytest.raises(DataError, match="no annotated picture"):
+def test_a_file_without_images_is_an_error(tmp_path):
+    with pytest.raises(DataError, match="no annotated image"):
         read_coco(write(tmp_path / "x.json", tree(images=())))
 
 
-def test_a_picture_without_objects_is_kept(tmp_path):
+def test_a_image_without_objects_is_kept(tmp_path):
     (annotation,) = only(read_coco(write(tmp_path / "x.json", tree()))).annotations
     assert len(annotation.objects) == 0 and annotation.size == (20, 40)
 
@@ -125,7 +125,7 @@ def test_the_layouts(tmp_path):
     assert list(read_coco(tmp_path / "c").splits) == ["all"]
 
 
-def test_pictures_of_the_same_name_belong_to_their_split(tmp_path):
+def test_images_of_the_same_name_belong_to_their_split(tmp_path):
     for split in ("train", "val"):
         write(tmp_path / "annotations" / f"instances_{split}.json", tree(), tmp_path / split)
     assert {Path(index.paths[0]).parent.name for index in read_coco(tmp_path).splits.values()} == {"train", "val"}
@@ -153,7 +153,7 @@ def test_an_unknown_category_is_class_minus_one(tmp_path):
 
 
 @pytest.mark.parametrize("width", [0, -4, None, "x", 10**300, float("nan"), 40.5])
-def test_without_a_size_the_picture_is_asked(tmp_path, width):
+def test_without_a_size_the_image_is_asked(tmp_path, width):
     contents = tree({})
     contents["images"][0]["width"] = width
     (annotation,) = only(read_coco(write(tmp_path / "x.json", contents))).annotations
@@ -223,7 +223,7 @@ def test_a_broken_file_beside_a_sound_one_is_a_problem(tmp_path):
     assert list(found.splits) == ["train"] and [Path(problem.path).name for problem in found.problems] == ["val.json"]
 
 
-def test_pictures_and_categories_that_cannot_be_told_apart_are_named(tmp_path):
+def test_images_and_categories_that_cannot_be_told_apart_are_named(tmp_path):
     contents = tree(categories=[*CATEGORIES, {"id": 7, "name": "twin"}, {"name": "no id"}, 5, {"id": 8, "name": "cat"}])
     contents["images"] += [contents["images"][0], {"id": 5}, None]
     found = read_coco(write(tmp_path / "x.json", contents | {"images": contents["images"][:1]}))
@@ -275,7 +275,7 @@ def test_what_is_written_is_read_again(tmp_path):
     assert [one.get("keypoints") for one in written] == [None, None, [4.5, 2, 2, 10, 11, 1], [4.5, 2, 2]]
 
 
-def test_a_json_file_names_the_pictures_where_they_are(tmp_path):
+def test_a_json_file_names_the_images_where_they_are(tmp_path):
     found = everything(tmp_path / "in")
     write_coco(found, tmp_path / "deep" / "x.json")
     assert names_in(tmp_path / "deep") == ["x.json"]

@@ -14,7 +14,7 @@ def people(folder, *names, count=2):
 
 def test_an_empty_folder_holds_no_people(tmp_path):
     assert not looks_like_identities(tmp_path)
-    with pytest.raises(DataError, match="one folder of pictures a person"):
+    with pytest.raises(DataError, match="one folder of images a person"):
         read_identities(tmp_path)
 
 
@@ -56,7 +56,7 @@ def test_training_alone_is_no_split_by_person(tmp_path):
     assert list(read_identities(tmp_path).splits) == ["train"]
 
 
-def test_files_that_are_no_pictures_and_hidden_folders_are_nobody(tmp_path):
+def test_files_that_are_no_images_and_hidden_folders_are_nobody(tmp_path):
     people(tmp_path, "anna", ".cache")
     (tmp_path / "notes").mkdir()
     (tmp_path / "notes" / "a.txt").write_text("")

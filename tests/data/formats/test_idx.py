@@ -31,7 +31,7 @@ def test_an_empty_folder_is_none_and_an_empty_set_is_an_error(tmp_path, rng):
     assert not looks_like_idx(tmp_path)
     with pytest.raises(DataError, match="no train-images and no train-labels file"):
         read_idx_folder(tmp_path)
-    with pytest.raises(DataError, match="no pictures"):
+    with pytest.raises(DataError, match="no images"):
         read_idx_folder(write_idx_folder(tmp_path, rng, train=0))
 
 
@@ -78,10 +78,10 @@ def test_damage_is_one_clear_error(tmp_path, contents, message):
     assert str(tmp_path / "a") in str(raised.value) and "\n" not in str(raised.value)
 
 
-def test_pictures_and_labels_must_be_as_many(tmp_path, rng):
+def test_images_and_labels_must_be_as_many(tmp_path, rng):
     folder = write_idx_folder(tmp_path, rng)
     (folder / "train-labels-idx1-ubyte.gz").write_bytes(gzip.compress(idx(np.arange(5))))
-    with pytest.raises(DataError, match=r"6 pictures in train-images-idx3-ubyte\.gz, 5 labels"):
+    with pytest.raises(DataError, match=r"6 images in train-images-idx3-ubyte\.gz, 5 labels"):
         read_idx_folder(folder)
     (folder / "t10k-labels-idx1-ubyte.gz").unlink()
     (folder / "train-labels-idx1-ubyte.gz").write_bytes(gzip.compress(idx(np.arange(6))))

@@ -1,8 +1,8 @@
-"""Where masks lie, and how they are paired with pictures."""
+"""Where masks lie, and how they are paired with images."""
 
 import pytest
 
-from tests.data.images.test_masks import pairs, picture, save
+from tests.data.images.test_masks import image, pairs, save
 from visionkit.data.formats.mask_folders import looks_like_masks, read_masks
 from visionkit.data.index import DataError
 from visionkit.data.splits import WHOLE
@@ -10,7 +10,7 @@ from visionkit.data.splits import WHOLE
 
 def test_a_folder_without_pairs_is_no_mask_folder(tmp_path):
     assert not looks_like_masks(tmp_path)
-    with pytest.raises(DataError, match="no picture has a mask"):
+    with pytest.raises(DataError, match="no image has a mask"):
         read_masks(tmp_path)
 
 
@@ -20,16 +20,16 @@ def test_empty_folders_of_both_kinds_are_no_mask_folder(tmp_path):
     assert not looks_like_masks(tmp_path)
 
 
-def test_pictures_and_text_labels_are_no_mask_folder(tmp_path):
-    picture(tmp_path / "images" / "a.jpg")
+def test_images_and_text_labels_are_no_mask_folder(tmp_path):
+    image(tmp_path / "images" / "a.jpg")
     (tmp_path / "labels").mkdir()
     (tmp_path / "labels" / "a.txt").write_text("0 0.5 0.5 1 1")
     assert not looks_like_masks(tmp_path)
 
 
-def test_pictures_and_masks_without_a_partner_are_named(tmp_path):
+def test_images_and_masks_without_a_partner_are_named(tmp_path):
     folder = pairs(tmp_path, [[[0, 1]]])
-    picture(folder / "images" / "alone.jpg")
+    image(folder / "images" / "alone.jpg")
     save(folder / "masks" / "lone.png", [[0, 1]])
     found = read_masks(folder)
     assert len(found) == 1
@@ -40,7 +40,7 @@ def test_pictures_and_masks_without_a_partner_are_named(tmp_path):
 
 
 def test_names_that_do_not_match_are_an_error_that_shows_them(tmp_path):
-    picture(tmp_path / "images" / "a.jpg")
+    image(tmp_path / "images" / "a.jpg")
     save(tmp_path / "masks" / "1.png", [[0, 1]])
     assert looks_like_masks(tmp_path)
     with pytest.raises(DataError, match=r"a\.jpg.*1\.png"):
@@ -49,13 +49,13 @@ def test_names_that_do_not_match_are_an_error_that_shows_them(tmp_path):
 
 @pytest.mark.parametrize("name", ["a_mask.png", "a_L.png", "a-mask.png", "a.jpg.png", "a_gt.png", "a_MASK.png", "a.PNG"])
 def test_a_mask_may_have_a_suffix(tmp_path, name):
-    picture(tmp_path / "images" / "a.jpg")
+    image(tmp_path / "images" / "a.jpg")
     save(tmp_path / "masks" / name, [[0, 1]])
     assert read_masks(tmp_path).splits[WHOLE].annotations[0].mask == str(tmp_path / "masks" / name)
 
 
 @pytest.mark.parametrize(
-    ("pictures", "masks", "split"),
+    ("images", "masks", "split"),
     [
         ("Images", "Masks", WHOLE),
         ("JPEGImages", "SegmentationClass", WHOLE),
@@ -74,15 +74,15 @@ def test_a_mask_may_have_a_suffix(tmp_path, name):
         ("patient 1 #å", "patient 1 #å", WHOLE),
     ],
 )
-def test_layouts(tmp_path, pictures, masks, split):
-    suffix = "_mask" if pictures == masks else ""
+def test_layouts(tmp_path, images, masks, split):
+    suffix = "_mask" if images == masks else ""
     for name in ("a", "b 1"):
-        picture(tmp_path / pictures / f"{name}.jpg")
+        image(tmp_path / images / f"{name}.jpg")
         save(tmp_path / masks / f"{name}{suffix}.png", [[0, 1]])
     assert looks_like_masks(tmp_path)
     found = read_masks(tmp_path)
     assert list(found.splits) == [split] and len(found) == 2 and found.problems == ()
-    assert found.splits[split].paths[1] == str(tmp_path / pictures / "b 1.jpg")
+    assert found.splits[split].paths[1] == str(tmp_path / images / "b 1.jpg")
     assert found.splits[split].annotations[1].mask == str(tmp_path / masks / f"b 1{suffix}.png")
 
 
@@ -94,9 +94,9 @@ def test_splits_are_in_order_and_share_their_classes(tmp_path):
     assert all(index.class_names == ("0", "1", "2") for index in found.splits.values())
 
 
-def test_lists_part_the_pictures(tmp_path):
+def test_lists_part_the_images(tmp_path):
     for name in ("a", "b c", "d"):
-        picture(tmp_path / "JPEGImages" / f"{name}.jpg")
+        image(tmp_path / "JPEGImages" / f"{name}.jpg")
         if name != "d":
             save(tmp_path / "SegmentationClass" / f"{name}.png", [[0, 1]])
     lists = tmp_path / "ImageSets" / "Segmentation"
@@ -111,7 +111,7 @@ def test_lists_part_the_pictures(tmp_path):
     assert [problem.path for problem in found.problems] == ["x"]  # and not d, which no list names
 
 
-def test_a_few_pictures_with_a_partner_beside_them_make_no_mask_folder(tmp_path):
+def test_a_few_images_with_a_partner_beside_them_make_no_mask_folder(tmp_path):
     for name in ("a", "b", "c", "d_mask", "d"):
-        picture(tmp_path / "cats" / f"{name}.jpg")
+        image(tmp_path / "cats" / f"{name}.jpg")
     assert not looks_like_masks(tmp_path)

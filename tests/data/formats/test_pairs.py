@@ -12,7 +12,7 @@ PEOPLE = {"Ann_A": 4, "Bob_B": 3, "Cy": 2}
 
 @pytest.fixture
 def faces(tmp_path):
-    """Empty files, since no picture is opened."""
+    """Empty files, since no image is opened."""
     for name, count in PEOPLE.items():
         (tmp_path / "lfw" / name).mkdir(parents=True)
         for number in range(1, count + 1):
@@ -54,7 +54,7 @@ def test_a_list_that_is_not_there_is_an_error(faces):
 
 
 @pytest.mark.parametrize("labels", [[], [-1, -1], [4]])
-def test_of_one_picture_there_are_no_pairs(labels):
+def test_of_one_image_there_are_no_pairs(labels):
     pairs = generated_pairs(np.array(labels, int), seed=0)
     assert len(pairs) == pairs.num_folds == 0 and all(len(each) == 0 for each in vars_of(pairs))
 
@@ -71,7 +71,7 @@ def test_pairs_and_folds_by_the_first_line(faces, separator):
     ]
     assert found.pairs.folds.tolist() == [0, 0, 1, 1] and found.pairs.num_folds == 2
     assert found.index.class_names == ("Ann_A", "Bob_B", "Cy") and found.index.labels.tolist() == [0, 0, 0, 1, 1, 1, 2]
-    assert found.notes == ("pairs.txt: 4 pairs of 7 pictures of 3 people, folds: 2",) and found.problems == ()
+    assert found.notes == ("pairs.txt: 4 pairs of 7 images of 3 people, folds: 2",) and found.problems == ()
 
 
 def test_without_a_first_line_folds_are_blocks(faces):
@@ -83,14 +83,14 @@ def test_without_a_first_line_folds_are_blocks(faces):
     assert read(faces, *in_any_order).pairs.num_folds == 1
 
 
-def test_missing_pictures_are_named_and_counted(faces):
+def test_missing_images_are_named_and_counted(faces):
     lines = ["2 1", "Ann_A 1 9", "Ann_A 9 Bob_B 1", "Bob_B 1 2", "Cy 1 Nobody 1"]
     found = read(faces, *lines)
     assert listed(found) == [("Bob_B_0001.jpg", "Bob_B_0002.jpg", True)] and found.pairs.folds.tolist() == [1]
     assert [problem.kind for problem in found.problems] == 2 * ["missing partner"]
     assert found.problems[0].path.endswith("Ann_A_0009.jpg") and found.problems[1].path.endswith("Nobody_0001.jpg")
-    assert found.problems[0].detail == "named in pairs.txt, line 2; there is no such picture: pairs left out: 2"
-    assert found.notes[-1] == "3 of 4 pairs are left out: pictures not there: 2"
+    assert found.problems[0].detail == "named in pairs.txt, line 2; there is no such image: pairs left out: 2"
+    assert found.notes[-1] == "3 of 4 pairs are left out: images not there: 2"
     assert found.index.class_names == ("Bob_B",)
 
 
@@ -148,7 +148,7 @@ def test_pairs_in_no_fold_are_so_called_by_who_measures_them():
     assert NOWHERE == verification.NOWHERE
 
 
-def test_few_pictures_make_every_pair():
+def test_few_images_make_every_pair():
     labels = np.array([2, 0, 1, 2, 0, -1, 1, 1, 2, 3])
     pairs = generated_pairs(labels, seed=3)
     check(pairs, labels)
@@ -184,7 +184,7 @@ def test_where_there_are_too_many_people_weigh_alike():
     of_people = np.bincount(labels[pairs.first[pairs.same]], minlength=41)
     assert of_people[1:].tolist() == 40 * [3] and of_people[0] == 300 - 120
     different = ~pairs.same
-    assert np.mean(labels[pairs.first[different]] == 0) < 0.2  # a pair of people is drawn, not one of pictures
+    assert np.mean(labels[pairs.first[different]] == 0) < 0.2  # a pair of people is drawn, not one of images
 
 
 def test_the_seed_draws():
@@ -195,7 +195,7 @@ def test_the_seed_draws():
     assert (once.first != other.first).any()
 
 
-def test_all_pairs_of_the_same_pictures_are_met_when_there_are_enough_seeds():
+def test_all_pairs_of_the_same_images_are_met_when_there_are_enough_seeds():
     """No pair is left out by the way they are numbered."""
     labels = np.array([0, 0, 0, 0, 1, 1])
     met = set()

@@ -53,9 +53,9 @@ def test_a_listed_file_that_is_absent_is_kept_for_the_scan_to_name(tmp_path):
     assert any(path.endswith("99.jpg") for path in read_class_folders(tmp_path).train.paths)
 
 
-def test_a_line_that_names_no_picture_is_an_error(tmp_path):
+def test_a_line_that_names_no_image_is_an_error(tmp_path):
     (tmp_path / "train.txt").write_text("what is this file for\n")
-    with pytest.raises(DataError, match="names no picture"):
+    with pytest.raises(DataError, match="names no image"):
         read_class_folders(tmp_path)
 
 

@@ -1,4 +1,4 @@
-"""Tables of pictures: labels, boxes, landmarks, masks."""
+"""Tables of images: labels, boxes, landmarks, masks."""
 
 import contextlib
 import os
@@ -20,7 +20,7 @@ LANDMARKS = "image_name,part_0_x,part_0_y,part_1_x,part_1_y,part_2_x,part_2_y\n"
 
 @pytest.fixture
 def folder(tmp_path):
-    """Pictures a.jpg to d.jpg, 10 wide and 20 high, in images/."""
+    """Images a.jpg to d.jpg, 10 wide and 20 high, in images/."""
     (tmp_path / "images").mkdir()
     for name in "abcd":
         Image.new("RGB", (10, 20)).save(tmp_path / "images" / f"{name}.jpg")
@@ -44,7 +44,7 @@ def test_an_empty_table_is_an_error(tmp_path, text):
 
 def test_an_empty_folder_has_no_table(tmp_path):
     assert not looks_like_table(tmp_path)
-    with pytest.raises(DataError, match="no table of pictures"):
+    with pytest.raises(DataError, match="no table of images"):
         read_tables(tmp_path)
 
 
@@ -69,7 +69,7 @@ def test_labels(folder):
 
 
 @pytest.mark.parametrize(
-    "header", ["path,class", "FileName,Category", "image_id,species", " img , target ", "file name,class-name", "picture,label"]
+    "header", ["path,class", "FileName,Category", "image_id,species", " img , target ", "file name,class-name", "image,label"]
 )
 def test_columns_have_many_names(folder, header):
     assert read_table(table(folder, f"{header}\na.jpg,cat\n")).class_names == ("cat",)
@@ -88,7 +88,7 @@ def test_encodings(folder, encoding):
 
 
 @pytest.mark.parametrize("name", ["a", "a.jpg", "images/a.jpg", "images\\a.jpg", "ABSOLUTE"])
-def test_pictures_are_found_by_any_path(folder, name):
+def test_images_are_found_by_any_path(folder, name):
     path = folder / "images" / "a.jpg"
     found = read_table(table(folder, f"image,label\n{path if name == 'ABSOLUTE' else name},cat\n"))
     assert path.samefile(found.splits[WHOLE].paths[0])
@@ -109,24 +109,24 @@ def test_a_name_that_is_not_utf_8(folder):
     assert read_table(table(folder, b"image,label\nf\xfcnf.jpg,cat\n")).splits[WHOLE].paths == (str(folder / "images" / name),)
 
 
-def test_a_picture_that_does_not_exist_is_named(folder):
+def test_a_image_that_does_not_exist_is_named(folder):
     found = read_table(table(folder, "image,label\na.jpg,cat\nx.jpg,cat\n"))
     assert len(found) == 1
     assert [(problem.kind, problem.path) for problem in found.problems] == [("missing partner", "x.jpg")]
     assert "line 3" in found.problems[0].detail
 
 
-def test_rows_without_a_label_or_a_picture_are_named(folder):
+def test_rows_without_a_label_or_a_image_are_named(folder):
     found = read_table(table(folder, "image,label\na.jpg,\n,cat\nb.jpg\nc.jpg,dog\n"))
     assert len(found) == 1
     assert details(found) == [
         ("bad annotation", "line 2: it has no label"),
-        ("bad annotation", "line 3: it names no picture"),
+        ("bad annotation", "line 3: it names no image"),
         ("bad annotation", "line 4: it has no label"),
     ]
 
 
-def test_a_picture_that_is_listed_again_is_named(folder):
+def test_a_image_that_is_listed_again_is_named(folder):
     found = read_table(table(folder, "image,label\na.jpg,cat\na.jpg,dog\n"))
     assert len(found) == 1 and details(found) == [("bad annotation", "line 3: listed again, as 'dog'; left out")]
 
@@ -149,7 +149,7 @@ def test_boxes_in_pixels(folder):
     assert index.annotations[0].size == (20, 10) and objects.keypoints is None
 
 
-def test_a_row_without_a_box_is_a_picture_without_objects(folder):
+def test_a_row_without_a_box_is_a_image_without_objects(folder):
     found = read_table(table(folder, BOXES + "a.jpg,,,,,\nb.jpg,0,0,10,20,cat\n"))
     assert [len(annotation.objects) for annotation in found.splits[WHOLE].annotations] == [0, 1]
     assert found.class_names == ("cat",) and found.problems == ()
@@ -166,7 +166,7 @@ def test_relative_boxes_may_reach_outside_a_little(folder):
     assert found.splits[WHOLE].annotations[0].size is None
 
 
-def test_a_declared_size_spares_the_look_at_the_picture(folder):
+def test_a_declared_size_spares_the_look_at_the_image(folder):
     (folder / "images" / "a.jpg").write_bytes(b"broken")
     text = "filename,width,height,class,xmin,ymin,xmax,ymax\na.jpg,100,50,cat,10,10,50,50\nb.jpg,?,-1,cat,1,2,5,10\n"
     annotations = read_table(table(folder, text)).splits[WHOLE].annotations
@@ -174,10 +174,10 @@ def test_a_declared_size_spares_the_look_at_the_picture(folder):
     assert [annotation.objects.boxes[0].tolist() for annotation in annotations] == [[0.1, 0.2, 0.5, 1], [0.1, 0.1, 0.5, 0.5]]
 
 
-def test_a_picture_whose_size_is_unknown_is_named(folder):
+def test_a_image_whose_size_is_unknown_is_named(folder):
     (folder / "images" / "a.jpg").write_bytes(b"broken")
     found = read_table(table(folder, BOXES + "a.jpg,1,2,5,10,dog\nb.jpg,1,2,5,10,dog\n"))
-    assert len(found) == 1 and [problem.kind for problem in found.problems] == ["broken picture"]
+    assert len(found) == 1 and [problem.kind for problem in found.problems] == ["broken image"]
 
 
 @pytest.mark.parametrize(
@@ -212,7 +212,7 @@ def test_boxes_without_a_column_of_labels_are_objects(folder):
         ("a.jpg,1,2,1e999,10,cat", "'1e999' is no finite number"),
         ("a.jpg,1,2,5,10,", "it has no label"),
         ("a.jpg,1,2", "'' is no number"),
-        ("a.jpg,1,2,1e30,10,cat", "numbers far outside of the picture"),
+        ("a.jpg,1,2,1e30,10,cat", "numbers far outside of the image"),
     ],
 )
 def test_a_row_that_cannot_be_understood_is_named(folder, row, reason):
@@ -232,7 +232,7 @@ def test_landmarks_are_an_object_with_the_box_around_them(folder):
     assert second.boxes.tolist() == [[0.1, 0.1, 0.5, 0.5]]
 
 
-def test_a_row_without_landmarks_is_a_picture_without_objects(folder):
+def test_a_row_without_landmarks_is_a_image_without_objects(folder):
     found = read_table(table(folder, LANDMARKS + "a.jpg,,,,,,\nb.jpg,1,2,5,10,3,4\n"))
     assert [len(annotation.objects) for annotation in found.splits[WHOLE].annotations] == [0, 1]
 
@@ -263,7 +263,7 @@ def test_masks(folder):
 
 
 def test_masks_that_all_lack_are_an_error(folder):
-    with pytest.raises(DataError, match="no annotated picture"):
+    with pytest.raises(DataError, match="no annotated image"):
         read_table(table(folder, "image,mask\na.jpg,a.png\n"))
 
 

@@ -13,7 +13,7 @@ from hypothesis import strategies as st
 
 from visionkit.data.formats.tfds import looks_like_tfds, read_tfds, read_tfds_folder
 from visionkit.data.images.contents import read_contents
-from visionkit.data.images.decode import read_picture
+from visionkit.data.images.decode import read_image
 from visionkit.data.images.masks import read_mask
 from visionkit.data.images.records import Place, iterate_records, parse_example, parse_path
 from visionkit.data.index import DataError
@@ -24,7 +24,7 @@ CLASSES = ["cat", "dog", "owl"]
 
 
 def examples(count):
-    """Pictures and masks of one value each; picture i has i % 3 objects."""
+    """Images and masks of one value each; image i has i % 3 objects."""
     for i in range(count):
         objects = [{"bbox": [0.1, 0.2, 0.5, 0.75], "label": k, "is_crowd": k == 1} for k in range(i % 3)]
         yield (
@@ -105,7 +105,7 @@ def shard_of(folder, split="train"):
 
 
 def values_of(index):
-    return [int(read_picture(path)[0, 0, 0]) for path in index.paths]
+    return [int(read_image(path)[0, 0, 0]) for path in index.paths]
 
 
 def test_an_empty_folder_is_none_of_theirs(tmp_path):
@@ -122,7 +122,7 @@ def test_labels(data_dirs, file_format):
     assert train.task == "classification" and train.annotations == ()
     assert train.labels.tolist() == [value % 3 for value in values_of(train)]
     assert sorted(values_of(train)) == list(range(7))
-    assert read_picture(train.paths[0]).shape == (4, 6, 3)
+    assert read_image(train.paths[0]).shape == (4, 6, 3)
 
 
 def test_objects(data_dirs, file_format):
@@ -237,14 +237,14 @@ def test_a_shard_that_ends_early_is_named(data_dirs, tmp_path, file_format):
     shard.write_bytes(shard.read_bytes()[:-60])
     found = read_tfds_folder(folder)
     assert len(found.splits["train"]) < 7 and len(found.splits["val"]) == 3
-    assert [(problem.kind, problem.path) for problem in found.problems] == [("broken picture", str(shard))]
+    assert [(problem.kind, problem.path) for problem in found.problems] == [("broken image", str(shard))]
 
 
 def test_only_missing_shards_are_an_error(data_dirs, tmp_path, file_format):
     folder = copy_of(data_dirs, "label", file_format, tmp_path)
     for split in ("train", "validation"):
         shard_of(folder, split).unlink()
-    with pytest.raises(DataError, match="no annotated picture can be used"):
+    with pytest.raises(DataError, match="no annotated image can be used"):
         read_tfds_folder(folder)
 
 
@@ -294,8 +294,8 @@ def test_what_a_record_lacks_or_has_wrong_is_named(data_dirs, tmp_path):
     train = found.splits["train"]
     assert [annotation.objects.classes.tolist() for annotation in train.annotations] == [[], [1], [-1], [], []]
     assert [(problem.kind, problem.detail) for problem in found.problems] == [
-        ("broken picture", "the record has no image"),
-        ("broken picture", "the record has no image"),
+        ("broken image", "the record has no image"),
+        ("broken image", "the record has no image"),
         ("bad annotation", "1 boxes that are no numbers"),
         ("unknown label", "classes [99] of 3"),
         ("bad annotation", "3 numbers of boxes, 1 classes"),

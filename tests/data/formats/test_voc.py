@@ -14,7 +14,7 @@ BOX = "<bndbox><xmin>{}</xmin><ymin>{}</ymin><xmax>{}</xmax><ymax>{}</ymax></bnd
 SIZE = "<size><width>40</width><height>20</height><depth>3</depth></size>"
 
 
-def picture(path, width=40, height=20):
+def image(path, width=40, height=20):
     Path(path).parent.mkdir(parents=True, exist_ok=True)
     Image.new("RGB", (width, height), "gray").save(path, format="JPEG")
 
@@ -23,9 +23,9 @@ def cat(*box, name="cat", more=""):
     return f"<object><name>{name}</name>{more}{BOX.format(*box)}</object>"
 
 
-def annotate(folder, stem, objects="", size=SIZE, filename=None, pictures="JPEGImages", annotations="Annotations"):
-    """One picture and its XML file."""
-    picture(folder / pictures / f"{stem}.jpg")
+def annotate(folder, stem, objects="", size=SIZE, filename=None, images="JPEGImages", annotations="Annotations"):
+    """One image and its XML file."""
+    image(folder / images / f"{stem}.jpg")
     (folder / annotations).mkdir(exist_ok=True)
     name = f"<filename>{stem}.jpg</filename>" if filename is None else filename
     xml = folder / annotations / f"{stem}.xml"
@@ -54,7 +54,7 @@ def test_an_empty_folder_is_no_data_set(tmp_path):
         read_voc(tmp_path)
 
 
-def test_a_picture_without_objects_is_kept(tmp_path):
+def test_a_image_without_objects_is_kept(tmp_path):
     annotate(tmp_path, "1")
     index = only(read_voc(tmp_path))
     assert len(index) == 1 and len(index.annotations[0].objects) == 0 and index.task == "detection"
@@ -81,19 +81,19 @@ def test_boxes_that_are_inverted_empty_or_outside_are_kept_for_the_check(tmp_pat
 
 
 @pytest.mark.parametrize("size", ["", "<size><width>0</width><height>0</height></size>", "<size><width>x</width></size>"])
-def test_without_a_size_the_picture_is_asked(tmp_path, size):
+def test_without_a_size_the_image_is_asked(tmp_path, size):
     annotate(tmp_path, "1", cat(4, 2, 20, 10), size=size)
     (annotation,) = only(read_voc(tmp_path)).annotations
     assert annotation.size == (20, 40)
     np.testing.assert_allclose(annotation.objects.boxes, [[0.1, 0.1, 0.5, 0.5]])
 
 
-def test_a_broken_picture_of_unknown_size_is_a_problem(tmp_path):
+def test_a_broken_image_of_unknown_size_is_a_problem(tmp_path):
     annotate(tmp_path, "1", cat(4, 2, 20, 10))
     annotate(tmp_path, "2", size="")
     (tmp_path / "JPEGImages" / "2.jpg").write_bytes(b"nothing")
     found = read_voc(tmp_path)
-    assert len(found) == 1 and [problem.kind for problem in found.problems] == ["broken picture"]
+    assert len(found) == 1 and [problem.kind for problem in found.problems] == ["broken image"]
 
 
 def test_lists_split_the_data_set(tmp_path):
@@ -119,7 +119,7 @@ def test_what_lacks_its_partner_is_named(tmp_path):
     annotate(tmp_path, "a")
     annotate(tmp_path, "b")
     (tmp_path / "JPEGImages" / "b.jpg").unlink()
-    picture(tmp_path / "JPEGImages" / "c.jpg")
+    image(tmp_path / "JPEGImages" / "c.jpg")
     found = read_voc(tmp_path)
     assert len(found) == 1
     assert {(problem.kind, Path(problem.path).name) for problem in found.problems} == {
@@ -132,16 +132,16 @@ def test_what_lacks_its_partner_is_named(tmp_path):
 
 def test_a_flat_folder_and_split_folders_are_read(tmp_path):
     for split in ("train", "valid"):
-        annotate(tmp_path / split if (tmp_path / split).mkdir() is None else None, "1", pictures=".", annotations=".")
+        annotate(tmp_path / split if (tmp_path / split).mkdir() is None else None, "1", images=".", annotations=".")
     assert looks_like_voc(tmp_path) and looks_like_voc(tmp_path / "train")
     assert {name: len(index) for name, index in read_voc(tmp_path).splits.items()} == {"train": 1, "val": 1}
     assert len(read_voc(tmp_path / "train")) == 1
 
 
 def test_other_folder_names_and_file_names(tmp_path):
-    annotate(tmp_path, "1", pictures="images", annotations="annotations", filename="<filename>images\\1.jpg</filename>")
-    annotate(tmp_path, "ü 2#%", pictures="images", annotations="annotations", filename="<filename>old.jpg</filename>")
-    annotate(tmp_path, "3", pictures="images", annotations="annotations", filename="")
+    annotate(tmp_path, "1", images="images", annotations="annotations", filename="<filename>images\\1.jpg</filename>")
+    annotate(tmp_path, "ü 2#%", images="images", annotations="annotations", filename="<filename>old.jpg</filename>")
+    annotate(tmp_path, "3", images="images", annotations="annotations", filename="")
     assert [Path(path).name for path in only(read_voc(tmp_path)).paths] == ["1.jpg", "3.jpg", "ü 2#%.jpg"]
 
 
@@ -153,7 +153,7 @@ def test_file_names_that_are_not_utf_8(tmp_path):
     assert only(read_voc(tmp_path)).paths == (str(tmp_path / "JPEGImages" / f"{xml.stem}.jpg"),)
 
 
-def test_of_two_files_that_claim_a_picture_one_is_left_out(tmp_path):
+def test_of_two_files_that_claim_a_image_one_is_left_out(tmp_path):
     annotate(tmp_path, "1")
     annotate(tmp_path, "2", filename="<filename>1.jpg</filename>")
     found = read_voc(tmp_path)
@@ -209,7 +209,7 @@ def test_a_file_that_is_no_annotation_is_named(tmp_path, contents):
 
 def test_nothing_left_is_an_error_that_names_the_first_problem(tmp_path):
     annotate(tmp_path, "1").write_text("no XML")
-    with pytest.raises(DataError, match=r"no annotated picture.*1\.xml"):
+    with pytest.raises(DataError, match=r"no annotated image.*1\.xml"):
         read_voc(tmp_path)
 
 

@@ -6,14 +6,14 @@ import numpy as np
 import pytest
 
 from tests.data.formats.test_coco import assert_same
-from tests.data.formats.test_voc import only, picture
+from tests.data.formats.test_voc import image, only
 from visionkit.data.formats.yolo import looks_like_yolo, read_yolo, write_yolo
 from visionkit.data.index import DataError
 
 
 def label(folder, name, lines="", images="images", labels="labels"):
-    """One picture and its label file."""
-    picture(folder / images / f"{name}.jpg")
+    """One image and its label file."""
+    image(folder / images / f"{name}.jpg")
     file = folder / labels / f"{name}.txt"
     file.parent.mkdir(parents=True, exist_ok=True)
     file.write_text(lines)
@@ -32,20 +32,20 @@ def kinds(found):
 
 def test_an_empty_folder_is_no_data_set(tmp_path):
     assert not looks_like_yolo(tmp_path)
-    with pytest.raises(DataError, match="no pictures of a YOLO data set"):
+    with pytest.raises(DataError, match="no images of a YOLO data set"):
         read_yolo(tmp_path)
 
 
-def test_pictures_without_objects_are_kept(tmp_path):
+def test_images_without_objects_are_kept(tmp_path):
     label(tmp_path, "empty")
-    picture(tmp_path / "images" / "without a file.jpg")
+    image(tmp_path / "images" / "without a file.jpg")
     found = read_yolo(tmp_path)
     assert [len(one.objects) for one in only(found).annotations] == [0, 0] and found.problems == ()
     assert found.class_names == () and only(found).task == "detection"
 
 
-def test_pictures_without_any_label_file_are_no_data_set(tmp_path):
-    picture(tmp_path / "images" / "1.jpg")
+def test_images_without_any_label_file_are_no_data_set(tmp_path):
+    image(tmp_path / "images" / "1.jpg")
     (tmp_path / "labels").mkdir()
     assert not looks_like_yolo(tmp_path)
     with pytest.raises(DataError, match="label file"):
@@ -87,7 +87,7 @@ LAYOUTS = {
     "data.yaml": ("images/train", "labels/train", "images/train"),
     "a folder beside": ("train/images", "train/labels", "../train/images"),
     "two folders": ("b/images", "b/labels", "[a, b/images]"),
-    "labels beside": ("pictures", "pictures", "pictures"),
+    "labels beside": ("images", "images", "images"),
     "a list": ("some/images", "some/labels", "list.txt"),
 }
 
@@ -162,7 +162,7 @@ def test_a_bad_line_is_named_and_the_others_stay(tmp_path, bad):
     assert kinds(found) == ["bad annotation"] and "line 2" in found.problems[0].detail
 
 
-def test_a_picture_whose_lines_are_all_bad_is_no_background(tmp_path):
+def test_a_image_whose_lines_are_all_bad_is_no_background(tmp_path):
     label(tmp_path, "1", "0 0.5 0.5 0.2 0.2\n")
     label(tmp_path, "2").write_bytes(b"\xff\xd8\xff junk")
     found = read_yolo(tmp_path)

@@ -5,7 +5,7 @@ import pytest
 import tensorflow as tf
 from PIL import Image
 
-from visionkit.data.augmentation.parameters import draw
+from visionkit.data.augmentation.parameters import sample_params
 from visionkit.data.augmentation.presets import preset
 from visionkit.data.images.crops import LARGEST_GROUP, decode_jpeg_window, decode_jpeg_windows
 from visionkit.data.images.scan import scan
@@ -40,12 +40,12 @@ def test_groups_of_any_size_give_what_each_gives_alone(tmp_path, count):
         np.testing.assert_array_equal(window, decode_jpeg_window(contents, part.tolist(), 1))
 
 
-@pytest.mark.parametrize("harm", ["missing", "cut short", "another picture", "no picture"])
+@pytest.mark.parametrize("harm", ["missing", "cut short", "another image", "no image"])
 def test_of_a_group_only_the_file_that_went_wrong_is_skipped(tmp_path, harm):
     paths = write_jpegs(tmp_path, 9)
     index = scan(Index(("bee",), tuple(paths), np.zeros(9, np.int32)), SkippedFiles())
     augmentation, skipped = preset("light"), SkippedFiles()
-    drawn = draw(index, augmentation, 32, 0, 0)
+    drawn = sample_params(index, augmentation, 32, 0, 0)
     make = sample_maker(index, 32, augmentation, drawn, skipped, cache=None, pixels_here=True)
     sound = make(list(range(9)))
     victim = tmp_path / "4 b\u00e9e.jpg"
@@ -54,7 +54,7 @@ def test_of_a_group_only_the_file_that_went_wrong_is_skipped(tmp_path, harm):
         victim.unlink()
     else:
         other = (tmp_path / "5 b\u00e9e.jpg").read_bytes()
-        victim.write_bytes({"cut short": contents[:200], "another picture": other, "no picture": b"x" * len(contents)}[harm])
+        victim.write_bytes({"cut short": contents[:200], "another image": other, "no image": b"x" * len(contents)}[harm])
     made = make(list(range(9)))
     assert [sample is None for sample in made] == [number == 4 for number in range(9)]
     assert [path for path, _ in skipped.list()] == [str(victim)]

@@ -1,4 +1,4 @@
-"""Every kind of picture is read as it is meant to be seen, and alike in Python and in the exported graph."""
+"""Every kind of image is read as it is meant to be seen, and alike in Python and in the exported graph."""
 
 import io
 
@@ -8,7 +8,7 @@ import pytest
 import tensorflow as tf
 from PIL import Image
 
-from visionkit.data.images.decode import PictureError, decode, decode_and_judge, decode_in_graph, read_picture
+from visionkit.data.images.decode import ImageError, decode, decode_and_judge, decode_in_graph, read_image
 
 
 def encoded(image: Image.Image, kind: str, **options) -> bytes:
@@ -27,17 +27,17 @@ def quarters() -> np.ndarray:
 
 def test_an_empty_file_is_named_so(tmp_path):
     (tmp_path / "a.jpg").touch()
-    with pytest.raises(PictureError, match="empty file"):
-        read_picture(tmp_path / "a.jpg")
+    with pytest.raises(ImageError, match="empty file"):
+        read_image(tmp_path / "a.jpg")
 
 
 def test_a_missing_file_is_an_error(tmp_path):
-    with pytest.raises(PictureError, match="No such file"):
-        read_picture(tmp_path / "a.jpg")
+    with pytest.raises(ImageError, match="No such file"):
+        read_image(tmp_path / "a.jpg")
 
 
-def test_text_named_jpg_is_not_a_picture():
-    with pytest.raises(PictureError, match="not a picture"):
+def test_text_named_jpg_is_not_a_image():
+    with pytest.raises(ImageError, match="not an image"):
         decode(b"these are my holiday notes")
 
 
@@ -45,13 +45,13 @@ def test_text_named_jpg_is_not_a_picture():
 def test_a_truncated_file_is_an_error(photograph, kind):
     options = {"compression": "tiff_lzw"} if kind == "TIFF" else {}
     whole = encoded(Image.fromarray(photograph), kind, **options)
-    with pytest.raises(PictureError):
+    with pytest.raises(ImageError):
         decode(whole[: len(whole) // 2])
 
 
-def test_a_picture_that_declares_too_many_pixels_is_refused():
+def test_a_image_that_declares_too_many_pixels_is_refused():
     header = encoded(Image.new("1", (20_000, 20_000)), "PNG")
-    with pytest.raises(PictureError, match="pixels"):
+    with pytest.raises(ImageError, match="pixels"):
         decode(header)
 
 

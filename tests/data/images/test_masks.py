@@ -9,7 +9,7 @@ from hypothesis import strategies as st
 from PIL import Image
 
 from visionkit.data.formats.mask_folders import read_masks
-from visionkit.data.images.decode import PictureError
+from visionkit.data.images.decode import ImageError
 from visionkit.data.images.mask_names import find_names, read_names
 from visionkit.data.images.masks import BINARY_NAMES, find_classes, mask_of_objects, read_mask
 from visionkit.data.index import IGNORE, NO_OBJECTS, DataError, Objects, Rle
@@ -25,14 +25,14 @@ def save(path, values, **options):
     return path
 
 
-def picture(path):
+def image(path):
     return save(path, np.full((4, 6, 3), 90))
 
 
 def pairs(folder, masks, suffix=".png"):
-    """Pictures a, b, ... and these masks, in images/ and masks/."""
+    """Images a, b, ... and these masks, in images/ and masks/."""
     for name, values in zip("abcdefgh", masks, strict=False):
-        picture(folder / "images" / f"{name}.jpg")
+        image(folder / "images" / f"{name}.jpg")
         save(folder / "masks" / f"{name}{suffix}", values)
     return folder
 
@@ -230,28 +230,28 @@ def test_garbage_for_names_ends_as_names_or_as_an_error_of_the_data(tmp_path, co
 
 def test_a_broken_mask_raises_when_it_is_read(tmp_path):
     folder = pairs(tmp_path, [[[0, 1]], [[0, 1]]])
-    (folder / "masks" / "a.png").write_bytes(b"no picture")
+    (folder / "masks" / "a.png").write_bytes(b"no image")
     found = read_masks(folder)
     assert len(found) == 2
-    with pytest.raises(PictureError, match="not a picture"):
+    with pytest.raises(ImageError, match="not an image"):
         masks_of(found)
-    with pytest.raises(PictureError, match="No such file"):
+    with pytest.raises(ImageError, match="No such file"):
         read_mask(tmp_path / "nowhere.png", found.splits[WHOLE])
 
 
 def test_only_broken_masks_are_an_error(tmp_path):
     folder = pairs(tmp_path, [[[0, 1]]])
-    (folder / "masks" / "a.png").write_bytes(b"no picture")
+    (folder / "masks" / "a.png").write_bytes(b"no image")
     with pytest.raises(DataError, match="None of 1 masks"):
         read_masks(folder)
     with pytest.raises(DataError, match="None of 0 masks"):
         find_classes([])
 
 
-def test_a_mask_in_colors_among_numbers_is_a_picture_that_cannot_be_used(tmp_path):
+def test_a_mask_in_colors_among_numbers_is_a_image_that_cannot_be_used(tmp_path):
     found = read_masks(pairs(tmp_path, [[[0, 1, 2]]]))
     other = save(tmp_path / "other.png", [[RED, GREEN]])
-    with pytest.raises(PictureError, match="in colors"):
+    with pytest.raises(ImageError, match="in colors"):
         read_mask(other, found.splits[WHOLE])
 
 

@@ -13,7 +13,7 @@ from visionkit.data.images.outline_masks import NO_OUTLINE, with_masks
 from visionkit.data.images.scan import scan
 from visionkit.data.index import IGNORE, NO_OBJECTS, Annotation, DataError, Index, Objects, SkippedFiles
 
-SQUARE = (np.array([[0.25, 0.25], [0.75, 0.25], [0.75, 0.75], [0.25, 0.75]]),)  # of a picture of 8 x 8: pixels 2 to 5
+SQUARE = (np.array([[0.25, 0.25], [0.75, 0.25], [0.75, 0.75], [0.25, 0.75]]),)  # of an image of 8 x 8: pixels 2 to 5
 LEFT = (np.array([[0, 0], [0.5, 0], [0.5, 1], [0, 1]]),)
 
 
@@ -24,7 +24,7 @@ def objects(*each):
 
 
 def scanned(folder, *annotated, names=("ant", "bee")):
-    """Pictures of 8 x 8, none like another, with these objects."""
+    """Images of 8 x 8, none like another, with these objects."""
     for number in range(len(annotated)):
         Image.fromarray(np.full((8, 8, 3), number, np.uint8)).save(folder / f"{number}.png")
     paths = tuple(str(folder / f"{number}.png") for number in range(len(annotated)))
@@ -44,12 +44,12 @@ def test_without_any_outline_there_is_nothing_to_draw(tmp_path):
     assert not (tmp_path / "masks").exists()
 
 
-def test_outlines_are_drawn_and_pictures_without_objects_are_background(tmp_path):
+def test_outlines_are_drawn_and_images_without_objects_are_background(tmp_path):
     index = scanned(tmp_path, objects((1, SQUARE), (0, LEFT)), NO_OBJECTS, objects((0, None)), None)
     skipped = SkippedFiles()
     found = with_masks(index, tmp_path / "masks", skipped)
     assert found.class_names == ("background", "ant", "bee") and found.task == "segmentation" and not found.has_objects
-    assert found.paths == tuple(index.paths[i] for i in (0, 1, 3)) and len(found.facts) == 3
+    assert found.paths == tuple(index.paths[i] for i in (0, 1, 3)) and len(found.metadata) == 3
     assert skipped.list() == [(index.paths[2], NO_OUTLINE)]
     drawn, empty, unannotated = masks_of(found)
     expected = np.zeros((8, 8), np.uint8)

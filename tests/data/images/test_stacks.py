@@ -1,4 +1,4 @@
-"""TIFF files of several pages: each page is a picture, with a mask if there is a stack of masks."""
+"""TIFF files of several pages: each page is an image, with a mask if there is a stack of masks."""
 
 import shutil
 
@@ -9,7 +9,7 @@ from PIL import Image
 from visionkit.data.formats.mask_folders import looks_like_masks, read_masks
 from visionkit.data.images import records
 from visionkit.data.images.contents import file_of, read_contents
-from visionkit.data.images.decode import PictureError, read_picture, read_size
+from visionkit.data.images.decode import ImageError, read_image, read_size
 from visionkit.data.images.masks import BINARY_NAMES, read_mask
 from visionkit.data.images.scan import scan
 from visionkit.data.images.stacks import Page, num_pages, parse_path, read_page
@@ -26,8 +26,8 @@ RNG = np.random.default_rng(0)
 def save_stack(file, pages, **options):
     """Pages are arrays ``(H, W)`` or ``(H, W, 3)``, or Pillow's."""
     file.parent.mkdir(parents=True, exist_ok=True)
-    pictures = [page if isinstance(page, Image.Image) else Image.fromarray(page) for page in pages]
-    pictures[0].save(file, save_all=True, append_images=pictures[1:], **options)
+    images = [page if isinstance(page, Image.Image) else Image.fromarray(page) for page in pages]
+    images[0].save(file, save_all=True, append_images=images[1:], **options)
     return file
 
 
@@ -46,16 +46,16 @@ def isbi(folder, count=4):
     return pages, masks
 
 
-@pytest.mark.parametrize("contents", [b"", b"II*\0", b"II*\0\xff\xff\0\0", b"no picture"])
+@pytest.mark.parametrize("contents", [b"", b"II*\0", b"II*\0\xff\xff\0\0", b"no image"])
 def test_what_is_no_stack_has_one_page_and_none_can_be_read(tmp_path, contents):
     file = tmp_path / "x.tif"
     assert num_pages(file) == 1  # it is not there
     file.write_bytes(contents)
     assert num_pages(file) == 1
-    with pytest.raises(OSError, match=r"picture|image|file"):
+    with pytest.raises(OSError, match=r"image|image|file"):
         read_contents(f"{file}@page=1")
-    with pytest.raises(PictureError):
-        read_picture(f"{file}@page=1")
+    with pytest.raises(ImageError):
+        read_image(f"{file}@page=1")
 
 
 def test_a_page_beyond_the_last_is_named(tmp_path):
@@ -98,10 +98,10 @@ def test_each_page_is_read_as_it_is(tmp_path, mode, compression):
         with Image.open(alone) as found:
             assert found.mode == mode
             np.testing.assert_array_equal(np.asarray(found), np.asarray(page))
-        assert read_picture(f"{file}@page={number}").shape == (7, 9, 3) and read_size(f"{file}@page={number}") == (7, 9)
+        assert read_image(f"{file}@page={number}").shape == (7, 9, 3) and read_size(f"{file}@page={number}") == (7, 9)
 
 
-def test_a_picture_with_its_thumbnail_is_no_stack(tmp_path):
+def test_a_image_with_its_thumbnail_is_no_stack(tmp_path):
     pages, masks = cells(1)
     assert num_pages(save_stack(tmp_path / "images" / "x.tif", [pages[0], pages[0][::2, ::2]])) == 1
     save_stack(tmp_path / "masks" / "x.tif", masks)
@@ -119,12 +119,12 @@ def test_the_membranes_of_isbi_2012(tmp_path):
     index = found.splits["train"]
     assert index.paths == tuple(f"{tmp_path / 'train-volume.tif'}@page={number}" for number in range(1, 13))  # 10 after 9
     for path, annotation, page, mask in zip(index.paths, index.annotations, pages, masks, strict=True):
-        np.testing.assert_array_equal(read_picture(path), np.repeat(page[..., None], 3, axis=2))
+        np.testing.assert_array_equal(read_image(path), np.repeat(page[..., None], 3, axis=2))
         np.testing.assert_array_equal(read_mask(annotation.mask, index), mask // 255)
 
 
 @pytest.mark.parametrize(
-    ("picture", "mask", "split"),
+    ("image", "mask", "split"),
     [
         ("val_images.tif", "val_masks.tiff", "val"),
         ("Test-Volume.TIF", "test_labels.tif", "test"),
@@ -137,14 +137,14 @@ def test_the_membranes_of_isbi_2012(tmp_path):
         ("train/x.tif", "train/x_mask.tif", "train"),
     ],
 )
-def test_layouts_of_stacks(tmp_path, picture, mask, split):
+def test_layouts_of_stacks(tmp_path, image, mask, split):
     pages, masks = cells(3)
-    save_stack(tmp_path / picture, pages)
+    save_stack(tmp_path / image, pages)
     save_stack(tmp_path / mask, masks)
     assert looks_like_masks(tmp_path)
     found = read(tmp_path)
     assert found.problems == () and list(found.splits) == [split]
-    assert found.splits[split].paths == tuple(f"{tmp_path / picture}@page={number}" for number in (1, 2, 3))
+    assert found.splits[split].paths == tuple(f"{tmp_path / image}@page={number}" for number in (1, 2, 3))
     assert found.splits[split].annotations[2].mask == f"{tmp_path / mask}@page=3"
 
 
@@ -163,7 +163,7 @@ def test_single_pages_stay_as_they_are_and_stacks_of_other_lengths_are_named(tmp
         read_masks(tmp_path)
 
 
-def test_stacks_beside_each_other_among_few_other_pictures(tmp_path):
+def test_stacks_beside_each_other_among_few_other_images(tmp_path):
     pages, masks = cells(2)
     save_stack(tmp_path / "train-volume.tif", pages[:1])
     save_stack(tmp_path / "train-labels.tif", masks[:1])
@@ -176,11 +176,11 @@ def test_scanned_pages_are_the_same_each_time_and_fit_a_cache(tmp_path):
     isbi(tmp_path)
     index = read(tmp_path).splits["train"]
     first, again = (scan(index, SkippedFiles()) for _ in range(2))
-    assert first.facts == again.facts and len({fact.digest for fact in first.facts}) == 4
-    assert first.shapes.tolist() == 4 * [[20, 30]] and first.facts[0].num_bytes == len(read_contents(index.paths[0]))
+    assert first.infos == again.infos and len({info.digest for info in first.infos}) == 4
+    assert first.shapes.tolist() == 4 * [[20, 30]] and first.infos[0].num_bytes == len(read_contents(index.paths[0]))
     cache = open_cache(first, "memory")
-    cache.keep(1, read_picture(index.paths[1]))
-    np.testing.assert_array_equal(cache.get(1), read_picture(index.paths[1]))
+    cache.keep(1, read_image(index.paths[1]))
+    np.testing.assert_array_equal(cache.get(1), read_image(index.paths[1]))
 
 
 def test_check_counts_pages_and_names_the_damaged_one(tmp_path):
@@ -193,7 +193,7 @@ def test_check_counts_pages_and_names_the_damaged_one(tmp_path):
     last = contents.rfind(cells(4)[0][3].tobytes())
     (tmp_path / "train-volume.tif").write_bytes(contents[: last + 50])
     found = [(finding.kind, finding.path) for finding in check(data).findings]
-    assert found == [("broken picture", f"{tmp_path / 'train-volume.tif'}@page=4")]
+    assert found == [("broken image", f"{tmp_path / 'train-volume.tif'}@page=4")]
 
 
 def test_a_cleaned_index_names_pages(tmp_path):

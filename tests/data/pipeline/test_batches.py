@@ -17,8 +17,8 @@ from PIL import Image
 
 from visionkit.data.augmentation import presets
 from visionkit.data.formats.class_folders import read_class_folders
-from visionkit.data.images.decode import read_picture
-from visionkit.data.images.resize import fit
+from visionkit.data.images.decode import read_image
+from visionkit.data.images.resize import center_crop
 from visionkit.data.images.scan import scan
 from visionkit.data.index import Annotation, Index, Objects, SkippedFiles, class_weights
 from visionkit.data.pipeline import batches as pipeline
@@ -29,7 +29,7 @@ from visionkit.layers.batch_augmentation import BatchAugmentation
 
 @pytest.fixture
 def index(class_folders) -> Index:
-    """12 scanned pictures of two classes; one is a PNG, one is rotated by EXIF."""
+    """12 scanned images of two classes; one is a PNG, one is rotated by EXIF."""
     paths = sorted(class_folders.rglob("*.jpg"))
     Image.open(paths[0]).save(paths[0].with_suffix(".png"))
     paths[0].unlink()
@@ -54,12 +54,12 @@ def test_an_index_that_was_not_scanned_is_refused(class_folders):
         batches(read_class_folders(class_folders).train, size=32, batch_size=4, skipped=SkippedFiles())
 
 
-def test_without_augmentation_each_picture_is_what_the_bundle_sees(index):
+def test_without_augmentation_each_image_is_what_the_bundle_sees(index):
     whole = collect(index)
     assert whole["position"].tolist() == list(range(len(index)))
     np.testing.assert_array_equal(whole["label"], index.labels)
     for path, image in zip(index.paths, whole["image"], strict=True):
-        np.testing.assert_array_equal(image, fit(read_picture(path), 32))
+        np.testing.assert_array_equal(image, center_crop(read_image(path), 32))
 
 
 @pytest.mark.parametrize("preset", [None, "medium"])
@@ -86,7 +86,7 @@ def test_epochs_and_seeds_differ(index):
     assert sorted(first["position"]) == sorted(later["position"]) == list(range(len(index)))
 
 
-def test_a_picture_is_augmented_alike_wherever_it_stands_in_the_batch(index):
+def test_a_image_is_augmented_alike_wherever_it_stands_in_the_batch(index):
     """The seed belongs to the sample: another batch size must not change what it becomes."""
     small = collect(index, augmentation=presets.preset("strong"), batch_size=2)
     large = collect(index, augmentation=presets.preset("strong"), batch_size=7)
@@ -145,7 +145,7 @@ def test_the_accelerator_makes_the_batches_that_the_processor_makes(index, mix):
 
 
 def annotated(tmp_path, count: int = 6) -> Index:
-    """Pictures with one red and one green rectangle, the boxes around them, and masks of them."""
+    """Images with one red and one green rectangle, the boxes around them, and masks of them."""
     annotations, paths = [], []
     for number in range(count):
         image, mask = np.full((60, 90, 3), 30, np.uint8), np.zeros((60, 90), np.uint8)
@@ -225,13 +225,13 @@ print(seen)
     assert seen == [[[0, 1], [2, 3]], [[4, 5], [6, 7]], [[8, 9], [10, 11]]]
 
 
-def test_labels_follow_their_pictures_through_shuffling(index):
+def test_labels_follow_their_images_through_shuffling(index):
     shuffled = collect(index, shuffle=True, seed=3)
     np.testing.assert_array_equal(shuffled["label"], index.labels[shuffled["position"]])
     for position, label, image in zip(*(shuffled[key] for key in ("position", "label", "image")), strict=True):
         path = Path(index.paths[position])
         assert path.parent.name == index.class_names[label]
-        np.testing.assert_array_equal(image, fit(read_picture(path), image.shape[0]))
+        np.testing.assert_array_equal(image, center_crop(read_image(path), image.shape[0]))
 
 
 def test_a_file_name_need_not_be_utf_8(class_folders):
@@ -256,7 +256,7 @@ def test_broken_files_are_named_counted_and_left_out_by_the_scan(class_folders):
     whole = (class_folders / "red" / "00.jpg").read_bytes()
     (class_folders / "red" / "01.jpg").write_bytes(b"")
     (class_folders / "red" / "02.jpg").write_bytes(whole[:400])
-    (class_folders / "red" / "03.jpg").write_text("not a picture")
+    (class_folders / "red" / "03.jpg").write_text("not an image")
     splits = read_class_folders(class_folders)
     skipped = SkippedFiles()
     sound = [scan(split, skipped) for split in (splits.train, splits.val)]
@@ -267,7 +267,7 @@ def test_broken_files_are_named_counted_and_left_out_by_the_scan(class_folders):
 def test_a_set_with_nothing_left_is_an_error(class_folders):
     for path in class_folders.rglob("*.jpg"):
         path.write_bytes(b"")
-    with pytest.raises(ValueError, match="None of 12 pictures can be read"):
+    with pytest.raises(ValueError, match="None of 12 images can be read"):
         scan(read_class_folders(class_folders).train, SkippedFiles())
 
 

@@ -1,4 +1,4 @@
-"""A program that ends while pictures are still being made ends all the same."""
+"""A program that ends while images are still being made ends all the same."""
 
 import subprocess
 import sys
@@ -60,10 +60,10 @@ def programs(tmp_path_factory) -> dict[str, subprocess.Popen]:
     folder = tmp_path_factory.mktemp("programs")
     script = folder / "program.py"
     script.write_text(PROGRAM)
-    pictures = write_classes(folder / "pictures", {"blue": 8, "red": 8})
+    images = write_classes(folder / "images", {"blue": 8, "red": 8})
     begun = {
         how: subprocess.Popen(
-            [sys.executable, str(script), str(pictures), how], stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True
+            [sys.executable, str(script), str(images), how], stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True
         )
         for how in HOW_IT_ENDS
     }

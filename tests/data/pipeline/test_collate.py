@@ -13,8 +13,8 @@ def objects_of(number: int, num_points: int = 0) -> Objects:
     return Objects(rng.random((number, 4)), rng.integers(0, 9, number).astype(np.int32), keypoints=keypoints)
 
 
-def index_of(*of_pictures: Objects | None) -> Index:
-    annotations = tuple(Annotation(objects) for objects in of_pictures)
+def index_of(*of_images: Objects | None) -> Index:
+    annotations = tuple(Annotation(objects) for objects in of_images)
     return Index(("a",), ("x",) * len(annotations), np.zeros(len(annotations), np.int32), annotations=annotations)
 
 

@@ -1,4 +1,4 @@
-"""Batches of people by pictures: everyone equally often, nobody twice."""
+"""Batches of people by images: everyone equally often, nobody twice."""
 
 import numpy as np
 import pytest
@@ -7,8 +7,8 @@ from visionkit.data.index import places_by_person
 from visionkit.data.pipeline.identity_batches import people_batches
 
 
-def batches(labels, people=4, pictures=3, seed=0, epoch=0):
-    return people_batches(np.asarray(labels), people=people, pictures=pictures, seed=seed, epoch=epoch)
+def batches(labels, people=4, images=3, seed=0, epoch=0):
+    return people_batches(np.asarray(labels), people=people, images=images, seed=seed, epoch=epoch)
 
 
 def test_nobody_makes_no_batches():
@@ -33,7 +33,7 @@ def test_a_batch_holds_its_people_side_by_side():
 
 @pytest.mark.parametrize(("num_people", "each"), [(10, 6), (7, 20), (50, 1), (4, 9), (11, 2)])
 @pytest.mark.parametrize("seed", range(5))
-def test_people_and_their_pictures_come_equally_often(num_people, each, seed):
+def test_people_and_their_images_come_equally_often(num_people, each, seed):
     labels = np.repeat(np.arange(num_people), each)
     found = batches(labels, seed=seed)
     of_people = np.bincount(labels[found[:, ::3].ravel()], minlength=num_people)
@@ -43,30 +43,30 @@ def test_people_and_their_pictures_come_equally_often(num_people, each, seed):
     assert all(len(set(labels[batch])) == 4 for batch in found)
 
 
-def test_people_with_few_pictures_repeat_them_evenly():
+def test_people_with_few_images_repeat_them_evenly():
     labels = np.array([0, 1, 1, 2, 2, 2, 2, 2, 2])
-    for batch in batches(labels, people=3, pictures=4, seed=1):
+    for batch in batches(labels, people=3, images=4, seed=1):
         counts = np.bincount(batch, minlength=9)
         assert counts[0] == 4 and counts[1:3].tolist() == [2, 2] and sorted(counts[3:]) == [0, 0, 1, 1, 1, 1]
-    seven = batches(np.zeros(3, int), people=1, pictures=7)
+    seven = batches(np.zeros(3, int), people=1, images=7)
     assert sorted(np.bincount(seven[0])) == [2, 2, 3]
 
 
 def test_where_people_are_few_batches_are_smaller():
-    assert batches([0, 0, 5, 5], people=8, pictures=2).shape == (1, 4)
-    assert batches([3, 3, 3], people=8, pictures=2).shape == (2, 2)
+    assert batches([0, 0, 5, 5], people=8, images=2).shape == (1, 4)
+    assert batches([3, 3, 3], people=8, images=2).shape == (2, 2)
 
 
-def test_who_has_many_pictures_is_not_drawn_more_often():
+def test_who_has_many_images_is_not_drawn_more_often():
     labels = np.concatenate([np.zeros(500, int), np.arange(1, 20)])
     found = batches(labels)
     assert found.shape == (-(-519 // 12), 12)
     assert np.ptp(np.bincount(labels[found[:, ::3].ravel()])) <= 1
 
 
-def test_nobodys_pictures_are_not_drawn():
+def test_nobodys_images_are_not_drawn():
     labels = np.array([-1, 0, 0, -1, 1, 1])
-    assert set(batches(labels, people=2, pictures=2).ravel()) == {1, 2, 4, 5}
+    assert set(batches(labels, people=2, images=2).ravel()) == {1, 2, 4, 5}
 
 
 def test_seed_and_epoch_draw():

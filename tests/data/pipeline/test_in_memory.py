@@ -1,4 +1,4 @@
-"""Pictures in memory: the splits, and that a network trains on what its bundle will see."""
+"""Images in memory: the splits, and that a network trains on what its bundle will see."""
 
 import keras
 import numpy as np
@@ -8,15 +8,15 @@ import tensorflow as tf
 from tests.data.formats.test_idx import write_idx_folder
 from visionkit.data.formats import small_sets
 from visionkit.data.images.resize import letterbox
-from visionkit.data.index import DataError, SmallPictures
+from visionkit.data.index import DataError, SmallImages
 from visionkit.data.pipeline import in_memory
-from visionkit.data.pipeline.in_memory import ShownPictures, Variation, as_served, shifted
+from visionkit.data.pipeline.in_memory import ShownImages, Variation, as_served, shifted
 from visionkit.tasks.classification.export import ImageClassifier
 
 
-def pictures(rng, count=7, height=6, width=6) -> SmallPictures:
+def make_images(rng, count=7, height=6, width=6) -> SmallImages:
     pixels = rng.integers(0, 256, (count, height, width)).astype(np.uint8)
-    return SmallPictures(("a", "b", "c"), pixels, (np.arange(count) % 3).astype(np.int32))
+    return SmallImages(("a", "b", "c"), pixels, (np.arange(count) % 3).astype(np.int32))
 
 
 def gathered(dataset) -> dict[str, np.ndarray]:
@@ -24,8 +24,8 @@ def gathered(dataset) -> dict[str, np.ndarray]:
     return {key: np.concatenate([batch[key] for batch in batches]) for key in batches[0]}
 
 
-def test_no_pictures_make_no_batches(rng):
-    none = pictures(rng).take(np.arange(0))
+def test_no_images_make_no_batches(rng):
+    none = make_images(rng).take(np.arange(0))
     assert len(none) == 0 and none.counts().tolist() == [0, 0, 0]
 
 
@@ -38,7 +38,7 @@ def test_of_the_digits_every_fifth_of_each_class_is_held_out():
 
 def test_an_idx_folder_is_read_and_its_classes_numbered(tmp_path, rng):
     train, val, note = small_sets.idx_folder(write_idx_folder(tmp_path, rng))
-    assert (len(train), len(val), train.class_names) == (6, 3, ("0", "1", "2")) and "own test pictures" in note
+    assert (len(train), len(val), train.class_names) == (6, 3, ("0", "1", "2")) and "own test images" in note
     with pytest.raises(DataError, match="a label 2, where there are 2 classes"):
         small_sets.idx_folder(tmp_path, ("a", "b"))
 
@@ -56,33 +56,33 @@ def told_pixels(channels: int, size: int) -> keras.Model:
 
 @pytest.mark.parametrize(("height", "width", "size"), [(6, 6, 6), (6, 6, 16), (28, 28, 14), (6, 9, 8), (9, 6, 8)])
 @pytest.mark.parametrize("channels", [1, 3])
-def test_a_network_trains_on_exactly_what_its_bundle_makes_of_the_raw_picture(rng, height, width, size, channels):
-    given = pictures(rng, 4, height, width)
+def test_a_network_trains_on_exactly_what_its_bundle_makes_of_the_raw_image(rng, height, width, size, channels):
+    given = make_images(rng, 4, height, width)
     bundle = ImageClassifier(told_pixels(channels, size), ("pixel",) * (size * size * channels), flips=False, whole=True)
     probabilities = bundle.serve_images(given.as_rgb(0, 4))["probabilities"]
-    trained_on = gathered(ShownPictures(given, size=size, channels=channels).batches(3))["image"]
+    trained_on = gathered(ShownImages(given, size=size, channels=channels).batches(3))["image"]
     # Grey is made of three channels there, which rounds.
     np.testing.assert_allclose(tf.nn.softmax(tf.reshape(trained_on, [4, -1])), probabilities, rtol=1e-3, atol=1e-6)
 
 
 @pytest.mark.parametrize("kept_bytes", [0, 2**20])
 def test_prepared_once_or_batch_by_batch_the_pixels_are_the_same(rng, monkeypatch, kept_bytes):
-    given = pictures(rng)
+    given = make_images(rng)
     monkeypatch.setattr(in_memory, "KEPT_BYTES", kept_bytes)
-    batches = ShownPictures(given, size=12, channels=1).batches(3)
+    batches = ShownImages(given, size=12, channels=1).batches(3)
     shown = gathered(batches)
     np.testing.assert_array_equal(shown["image"], as_served(given.pixels, 12, 1))
     np.testing.assert_array_equal(shown["label"], given.labels)
     assert [len(batch["label"]) for batch in batches] == [3, 3, 1]
 
 
-def test_one_picture_and_several_are_boxed_alike(rng):
+def test_one_image_and_several_are_boxed_alike(rng):
     several = rng.integers(0, 256, (3, 10, 7, 3)).astype(np.uint8)
     np.testing.assert_array_equal(letterbox(several, 8), np.stack([letterbox(one, 8) for one in several]))
 
 
 def test_order_and_variation_come_from_seed_and_epoch_and_place(rng):
-    shown = ShownPictures(pictures(rng, 40), size=6, channels=1)
+    shown = ShownImages(make_images(rng, 40), size=6, channels=1)
 
     def epoch(number, batch_size=8, seed=0):
         options = {"variation": Variation(2, 0.5), "shuffle": True, "seed": seed, "epoch": number}
@@ -98,8 +98,8 @@ def test_order_and_variation_come_from_seed_and_epoch_and_place(rng):
 
 
 def test_mirroring_mirrors(rng):
-    given = pictures(rng)
-    mirrored = gathered(ShownPictures(given, size=6, channels=3).batches(4, variation=Variation(flip=1.0)))["image"]
+    given = make_images(rng)
+    mirrored = gathered(ShownImages(given, size=6, channels=3).batches(4, variation=Variation(flip=1.0)))["image"]
     np.testing.assert_array_equal(mirrored, as_served(given.pixels, 6, 3)[:, :, ::-1])
 
 

@@ -8,7 +8,7 @@ from hypothesis import strategies as st
 from tests.data.scenes import check_boxes, check_mask, scene
 from visionkit.data.index import NO_OBJECTS, Objects
 from visionkit.data.pipeline import mixing
-from visionkit.data.pipeline.mixing import Mixture, Tiles, draw_tiles, joined, mosaic
+from visionkit.data.pipeline.mixing import Mixture, Tiles, joined, mosaic, sample_tiles
 from visionkit.data.pipeline.samples import Sample
 
 SEEDS = st.integers(0, 2**32 - 1)
@@ -26,14 +26,14 @@ def mixture(partners, shares=None, patches=None) -> Mixture:
 
 @pytest.mark.parametrize("kind", ["mixup", "cutmix"])
 def test_an_empty_batch_stays_empty(kind):
-    drawn = mixing.draw(kind, 0, np.random.default_rng(0))
+    drawn = mixing.sample_mixture(kind, 0, np.random.default_rng(0))
     assert mixing.mix(np.zeros((0, 4, 4, 3), np.uint8), drawn).shape == (0, 4, 4, 3)
     assert mixing.mix_labels(np.zeros(0, np.int32), drawn, 3).shape == (0, 3)
 
 
 @pytest.mark.parametrize("kind", ["mixup", "cutmix"])
 def test_a_batch_of_one_is_mixed_with_itself(kind, photograph):
-    drawn = mixing.draw(kind, 1, np.random.default_rng(0))
+    drawn = mixing.sample_mixture(kind, 1, np.random.default_rng(0))
     mixed = mixing.mix(photograph[None], drawn)
     assert np.abs(mixed[0].astype(int) - photograph).max() <= 1
     np.testing.assert_allclose(mixing.mix_labels(np.array([2]), drawn, 3), [[0, 0, 1]], atol=1e-6)
@@ -61,7 +61,7 @@ def test_mixing_agrees_with_numpy_and_labels_with_pixels(seed, number, kind):
     rng = np.random.default_rng(seed)
     images = rng.integers(0, 256, (number, 20, 30, 3), dtype=np.uint8)
     before = images.copy()
-    drawn = mixing.draw(kind, number, rng)
+    drawn = mixing.sample_mixture(kind, number, rng)
     mixed = mixing.mix(images, drawn)
     np.testing.assert_array_equal(images, before)
     assert mixed.dtype == np.uint8 and mixed.shape == images.shape
@@ -86,7 +86,7 @@ def test_mixing_agrees_with_numpy_and_labels_with_pixels(seed, number, kind):
 
 
 def test_the_shares_are_spread_as_in_the_papers():
-    mixup, cutmix = (mixing.draw(kind, 20000, np.random.default_rng(0)) for kind in ("mixup", "cutmix"))
+    mixup, cutmix = (mixing.sample_mixture(kind, 20000, np.random.default_rng(0)) for kind in ("mixup", "cutmix"))
     assert mixup.own_shares().mean() == pytest.approx(0.9, abs=0.03)  # of beta(0.2, 0.2), the larger part
     assert (mixup.own_shares() > 0.99).mean() > 0.4
     own = cutmix.own_shares()
@@ -100,7 +100,7 @@ COLORS = np.arange(10, 250, 30, dtype=np.uint8)
 
 
 def constant(number: int, label: int = 0) -> Sample:
-    """A picture of one color, all of which is one object."""
+    """An image of one color, all of which is one object."""
     image = np.full((SIZE, SIZE, 3), COLORS[number], np.uint8)
     keypoints = np.array([[[0.5, 0.5, 2.0], [0, 0, 0]]])
     objects = Objects(np.array([[0.0, 0.0, 1.0, 1.0]]), np.array([number], np.int32), keypoints=keypoints)
@@ -113,7 +113,7 @@ def test_every_pixel_of_a_mosaic_comes_from_its_source(seed, number):
     rng = np.random.default_rng(seed)
     samples = [constant(i) for i in range(number)]
     row = int(rng.integers(number))
-    tiles = draw_tiles(row, number, SIZE, rng)
+    tiles = sample_tiles(row, number, SIZE, rng)
     image, objects, mask = mosaic(samples, tiles)
     assert row in tiles.sources and tiles.frames[:, 2:].prod(axis=1).sum() == SIZE**2
     assert image.shape == (SIZE, SIZE, 3) and mask.shape == (SIZE, SIZE)
@@ -130,16 +130,16 @@ def test_every_pixel_of_a_mosaic_comes_from_its_source(seed, number):
         if points[0, 2]:
             x, y = points[0, :2] * SIZE
             assert left <= x <= right and top <= y <= bottom
-    # A tile shows at least (0.3 / 1)² of its picture, and of an object at least a quarter must be seen.
+    # A tile shows at least (0.3 / 1)² of its image, and of an object at least a quarter must be seen.
     areas = tiles.cuts[:, 2:].prod(axis=1) / SIZE**2
     assert len(objects) == (areas >= 0.25).sum() and covered.max(initial=0) <= 1
 
 
 @settings(max_examples=60, deadline=None)
 @given(SEEDS)
-def test_the_windows_of_a_mosaic_lie_in_their_pictures_and_keep_proportions(seed):
+def test_the_windows_of_a_mosaic_lie_in_their_images_and_keep_proportions(seed):
     rng = np.random.default_rng(seed)
-    tiles = draw_tiles(2, 5, 64, rng)
+    tiles = sample_tiles(2, 5, 64, rng)
     assert (tiles.cuts[:, :2] >= 0).all() and (tiles.cuts[:, :2] + tiles.cuts[:, 2:] <= 64).all()
     shrunk = tiles.frames[:, 2:] / tiles.cuts[:, 2:]
     assert shrunk.min() >= 0.5 - 0.03 and shrunk.max() <= 1.03
@@ -153,7 +153,7 @@ def test_the_windows_of_a_mosaic_lie_in_their_pictures_and_keep_proportions(seed
 def test_all_that_is_annotated_moves_with_the_pixels_of_a_mosaic(seed):
     rng = np.random.default_rng(seed)
     samples = [Sample(*scene(rng)) for _ in range(4)]
-    tiles = draw_tiles(1, 4, 64, rng)
+    tiles = sample_tiles(1, 4, 64, rng)
     image, objects, mask = mosaic(samples, tiles)
     check_mask(image, mask)
     centers = (objects.boxes[:, :2] + objects.boxes[:, 2:]) / 2 * 64
@@ -167,7 +167,7 @@ def test_all_that_is_annotated_moves_with_the_pixels_of_a_mosaic(seed):
 
 
 def test_keypoints_of_a_mosaic_by_hand():
-    """Top left shows the middle of its picture at half the size."""
+    """Top left shows the middle of its image at half the size."""
     tiles = Tiles(
         np.array([0, 1, 1, 1]),
         np.array([[0, 0, 10, 10], [0, 10, 10, 30], [10, 0, 30, 10], [10, 10, 30, 30]]),
@@ -179,25 +179,25 @@ def test_keypoints_of_a_mosaic_by_hand():
     np.testing.assert_allclose(objects.keypoints[:, 0], [[5 / 40, 5 / 40, 2], [30 / 40, 30 / 40, 2]])
 
 
-def test_a_mosaic_of_one_picture_is_made_of_it_alone():
-    image, objects, _ = mosaic([constant(3)], draw_tiles(0, 1, SIZE, np.random.default_rng(0)))
+def test_a_mosaic_of_one_image_is_made_of_it_alone():
+    image, objects, _ = mosaic([constant(3)], sample_tiles(0, 1, SIZE, np.random.default_rng(0)))
     assert (image == COLORS[3]).all() and set(objects.classes) <= {3}
 
 
-def test_a_mosaic_of_empty_pictures_has_no_objects():
+def test_a_mosaic_of_empty_images_has_no_objects():
     sample = constant(0)._replace(objects=NO_OBJECTS)
-    assert len(mosaic([sample, sample], draw_tiles(0, 2, SIZE, np.random.default_rng(0))).objects) == 0
+    assert len(mosaic([sample, sample], sample_tiles(0, 2, SIZE, np.random.default_rng(0))).objects) == 0
 
 
 def test_a_mosaic_keeps_to_what_samples_have():
-    tiles = draw_tiles(0, 2, SIZE, np.random.default_rng(0))
+    tiles = sample_tiles(0, 2, SIZE, np.random.default_rng(0))
     without = mosaic([constant(0)._replace(mask=None, objects=None)] * 2, tiles)
     assert without.objects is None and without.mask is None
 
 
-def test_the_own_picture_is_in_any_corner():
+def test_the_own_image_is_in_any_corner():
     rng = np.random.default_rng(0)
-    corners = [int(np.flatnonzero(draw_tiles(7, 1000, 32, rng).sources == 7)[0]) for _ in range(200)]
+    corners = [int(np.flatnonzero(sample_tiles(7, 1000, 32, rng).sources == 7)[0]) for _ in range(200)]
     assert np.bincount(corners, minlength=4).min() > 25
 
 
@@ -206,8 +206,8 @@ def test_nothing_joined_is_nothing():
 
 
 @pytest.mark.parametrize("order", [(0, 1), (1, 0)])
-def test_pictures_without_keypoints_join_those_with(order):
-    """A reader leaves keypoints out where no object of a picture has any."""
+def test_images_without_keypoints_join_those_with(order):
+    """A reader leaves keypoints out where no object of an image has any."""
     with_points, without = constant(1).objects, Objects(np.array([[0, 0, 0.5, 1]]), np.array([4], np.int32))
     both = joined([(with_points, without)[i] for i in order])
     expected = [with_points.keypoints[0], np.zeros((2, 3))]

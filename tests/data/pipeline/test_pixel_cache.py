@@ -1,4 +1,4 @@
-"""Decoded pictures in memory and on disk: the same pixels as without, or none."""
+"""Decoded images in memory and on disk: the same pixels as without, or none."""
 
 import os
 import shutil
@@ -13,7 +13,7 @@ import psutil
 import pytest
 
 from visionkit.data.formats.class_folders import read_class_folders
-from visionkit.data.images.decode import read_picture
+from visionkit.data.images.decode import read_image
 from visionkit.data.images.scan import scan
 from visionkit.data.index import Index, SkippedFiles
 from visionkit.data.pipeline import pixel_cache
@@ -25,13 +25,13 @@ GB = 10**9
 
 @pytest.fixture
 def index(class_folders) -> Index:
-    """12 pictures of several sizes."""
+    """12 images of several sizes."""
     return scan(read_class_folders(class_folders).train, SkippedFiles())
 
 
 def fill(cache: PixelCache, index: Index, positions=None) -> None:
     for position in range(len(index)) if positions is None else positions:
-        cache.keep(position, read_picture(index.paths[position]))
+        cache.keep(position, read_image(index.paths[position]))
 
 
 def files() -> list[str]:
@@ -43,7 +43,7 @@ def files_left_unfinished() -> list[str]:
 
 
 @pytest.mark.parametrize("where", ["auto", "memory", "disk", "none"])
-def test_of_no_pictures_there_is_no_cache(index, where):
+def test_of_no_images_there_is_no_cache(index, where):
     assert open_cache(index.take([]), where, say=lambda sentence: None) is None
 
 
@@ -52,41 +52,41 @@ def test_none_is_none(index):
 
 
 @pytest.mark.parametrize("where", ["memory", "disk"])
-def test_pictures_are_given_back_as_they_were_kept(index, where):
+def test_images_are_given_back_as_they_were_kept(index, where):
     cache = open_cache(index, where)
     assert all(cache.get(position) is None for position in range(len(index)))
     for position in np.random.default_rng(0).permutation(len(index)):
-        pixels = read_picture(index.paths[position])
+        pixels = read_image(index.paths[position])
         cache.keep(position, pixels)
         np.testing.assert_array_equal(cache.get(position), pixels)
     for position, path in enumerate(index.paths):
-        np.testing.assert_array_equal(cache.get(position), read_picture(path))
+        np.testing.assert_array_equal(cache.get(position), read_image(path))
 
 
 @pytest.mark.parametrize("where", ["memory", "disk"])
-def test_a_picture_of_another_size_is_not_kept(index, where):
+def test_a_image_of_another_size_is_not_kept(index, where):
     cache = open_cache(index, where)
     fill(cache, index, range(1, len(index)))
-    fact = index.facts[0]
-    cache.keep(0, np.zeros((fact.height + 1, fact.width, 3), np.uint8))
+    info = index.infos[0]
+    cache.keep(0, np.zeros((info.height + 1, info.width, 3), np.uint8))
     assert cache.get(0) is None
     assert where == "memory" or (files_left_unfinished() and len(files()) == 1)
 
 
 def test_what_is_kept_once_stays(index):
     cache = open_cache(index, "memory")
-    first = read_picture(index.paths[0])
+    first = read_image(index.paths[0])
     cache.keep(0, first)
     cache.keep(0, 255 - first)
     np.testing.assert_array_equal(cache.get(0), first)
 
 
 @pytest.mark.parametrize("where", ["memory", "disk"])
-def test_shrunk_pictures_take_less_and_are_kept_as_such(index, where):
+def test_shrunk_images_take_less_and_are_kept_as_such(index, where):
     ratios = np.resize([1, 2, 4, 8], len(index))
     cache = open_cache(index, where, ratios=ratios)
-    for position, (fact, ratio) in enumerate(zip(index.facts, ratios, strict=True)):
-        small = np.full((-(-fact.height // ratio), -(-fact.width // ratio), 3), position, np.uint8)
+    for position, (info, ratio) in enumerate(zip(index.infos, ratios, strict=True)):
+        small = np.full((-(-info.height // ratio), -(-info.width // ratio), 3), position, np.uint8)
         cache.keep(position, np.zeros((small.shape[0] + 1, small.shape[1], 3), np.uint8))
         assert cache.get(position) is None
         cache.keep(position, small)
@@ -98,7 +98,7 @@ def test_it_says_how_much_shrinking_saves(index):
     said = []
     open_cache(index, "auto", say=said.append)
     open_cache(index, "auto", ratios=np.resize([1, 8], len(index)), say=said.append)
-    assert said[1].startswith("12 decoded pictures (6 of them shrunk, as no window needs more) take") and "(" not in said[0]
+    assert said[1].startswith("12 decoded images (6 of them shrunk, as no window needs more) take") and "(" not in said[0]
 
 
 # On disk
@@ -109,12 +109,12 @@ def test_a_second_run_finds_the_finished_file(index):
     assert len(files()) == 1 and files()[0].endswith(".uint8")
     cache = open_cache(index, "disk")
     for position, path in enumerate(index.paths):
-        np.testing.assert_array_equal(cache.get(position), read_picture(path))
-    cache.keep(0, read_picture(index.paths[0]))  # nothing to do, and the file is not to be written to
+        np.testing.assert_array_equal(cache.get(position), read_image(path))
+    cache.keep(0, read_image(index.paths[0]))  # nothing to do, and the file is not to be written to
     assert len(files()) == 1
 
 
-def test_other_pictures_and_another_order_are_another_file(index):
+def test_other_images_and_another_order_are_another_file(index):
     for chosen in (index, index.take(range(11)), index.take(range(11, -1, -1))):
         cache = open_cache(chosen, "disk")
         assert cache.get(0) is None
@@ -122,7 +122,7 @@ def test_other_pictures_and_another_order_are_another_file(index):
     assert len(files()) == 3
 
 
-def test_pictures_shrunk_otherwise_are_another_file(index):
+def test_images_shrunk_otherwise_are_another_file(index):
     fill(open_cache(index, "disk"), index)
     assert open_cache(index, "disk", ratios=np.full(len(index), 2)).get(0) is None
     assert open_cache(index, "disk").get(0) is not None
@@ -163,12 +163,12 @@ def test_what_killed_runs_left_is_removed_after_a_day(index):
 
 
 def test_threads_fill_it_together_and_the_last_one_alone_finishes(index):
-    """Each picture by four threads at once, all of which may take themselves for the last."""
-    whole = [read_picture(path) for path in index.paths]
+    """Each image by four threads at once, all of which may take themselves for the last."""
+    whole = [read_image(path) for path in index.paths]
     for _ in range(30):
         finished, start = [], Barrier(16)
-        buffer = np.empty(sum(picture.size for picture in whole), np.uint8)
-        shapes = np.array([picture.shape[:2] for picture in whole])
+        buffer = np.empty(sum(image.size for image in whole), np.uint8)
+        shapes = np.array([image.shape[:2] for image in whole])
         cache = PixelCache(shapes, np.ones(len(whole), int), buffer, when_full=lambda done=finished: done.append(1))
 
         def work(number, cache=cache, start=start):
@@ -179,7 +179,7 @@ def test_threads_fill_it_together_and_the_last_one_alone_finishes(index):
         with ThreadPoolExecutor(16) as pool:
             list(pool.map(work, range(16)))
         assert finished == [1]
-        assert all((cache.get(position) == picture).all() for position, picture in enumerate(whole))
+        assert all((cache.get(position) == image).all() for position, image in enumerate(whole))
 
 
 # What "auto" chooses
@@ -201,13 +201,13 @@ def test_auto_says_what_it_chooses_and_why(index, monkeypatch, memory, disk, lar
     said = []
     cache = open_cache(index, "auto", say=said.append)
     (sentence,) = said
-    assert sentence.startswith("12 decoded pictures take 0 MB: ") and reason in sentence
+    assert sentence.startswith("12 decoded images take 0 MB: ") and reason in sentence
     assert (cache is None) == (expected == "none")
     assert bool(files_left_unfinished()) == (expected == "disk")
 
 
 def test_auto_leaves_most_of_the_memory(index, monkeypatch):
-    num_bytes = sum(fact.height * fact.width * 3 for fact in index.facts)
+    num_bytes = sum(info.height * info.width * 3 for info in index.infos)
     monkeypatch.setattr(shutil, "disk_usage", lambda folder: SimpleNamespace(free=0))
     for share, is_kept in ((0.29, True), (0.31, False)):
         monkeypatch.setattr(psutil, "virtual_memory", lambda share=share: SimpleNamespace(available=num_bytes / share))

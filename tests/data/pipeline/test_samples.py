@@ -11,10 +11,10 @@ from PIL import Image
 
 from tests.data.scenes import check_boxes, check_mask, check_none_is_lost, scene, write_scenes
 from visionkit.data.augmentation import pixelwise, presets
-from visionkit.data.augmentation.parameters import draw, lasting_ratios
+from visionkit.data.augmentation.parameters import lasting_ratios, sample_params
 from visionkit.data.augmentation.presets import A, Augmentation, preset
 from visionkit.data.images import crops
-from visionkit.data.images.decode import PictureError
+from visionkit.data.images.decode import ImageError
 from visionkit.data.images.scan import scan
 from visionkit.data.index import NO_OBJECTS, Annotation, Index, Objects, SkippedFiles
 from visionkit.data.pipeline.pixel_cache import open_cache
@@ -30,7 +30,7 @@ def plain(name: str) -> Augmentation:
 
 
 def samples_of(index, augmentation, size=64, seed=0, epoch=0, cache=None, pixels_here=True, skipped=None):
-    drawn = draw(index, augmentation, size, seed, epoch)
+    drawn = sample_params(index, augmentation, size, seed, epoch)
     skipped = SkippedFiles() if skipped is None else skipped
     make = sample_maker(index, size, augmentation, drawn, skipped, cache=cache, pixels_here=pixels_here)
     return make(list(range(len(index)))), drawn
@@ -41,9 +41,9 @@ def write_scaled(folder: Path, suffix: str, times: int = 1) -> Index:
     return write_scenes(folder, [scene(rng, (height * times, width * times)) for height, width in SHAPES], suffix)
 
 
-def full_pixels(objects: Objects, fact, window_side: int, size: int) -> dict[int, float]:
+def full_pixels(objects: Objects, info, window_side: int, size: int) -> dict[int, float]:
     """How many pixels of each object there would be in a square window if all of it was seen."""
-    areas = np.prod(objects.boxes[:, 2:] - objects.boxes[:, :2], axis=1) * fact.height * fact.width
+    areas = np.prod(objects.boxes[:, 2:] - objects.boxes[:, :2], axis=1) * info.height * info.width
     return dict(zip(objects.classes.tolist(), areas * (size / window_side) ** 2, strict=True))
 
 
@@ -64,7 +64,7 @@ def test_every_annotation_lies_where_its_pixels_do(tmp_path, name, suffix, times
             check_boxes(objects, mask, slack=2, spare=2 if "light" in name else None)
             check_mask(image, mask)
             side = drawn.windows[position, 2]
-            full = full_pixels(index.annotations[position].objects, index.facts[position], side, 64)
+            full = full_pixels(index.annotations[position].objects, index.infos[position], side, 64)
             check_none_is_lost(objects, mask, full, 0.4)
 
 
@@ -96,14 +96,14 @@ def test_keypoints_follow_their_pixels(tmp_path, name):
     assert num_seen >= 4
 
 
-def test_a_picture_without_objects_has_none(tmp_path):
+def test_a_image_without_objects_has_none(tmp_path):
     image, _, mask = scene(np.random.default_rng(0))
     index = write_scenes(tmp_path, [(image, NO_OBJECTS, mask)])
     ((_, objects, _),), _ = samples_of(index, preset("detection-strong"))
     assert len(objects) == 0
 
 
-def test_pictures_with_labels_have_neither_objects_nor_mask(tmp_path):
+def test_images_with_labels_have_neither_objects_nor_mask(tmp_path):
     index = replace(write_scaled(tmp_path, ".png"), annotations=())
     for image, objects, mask in samples_of(index, preset("classification-strong"))[0]:
         assert image.shape == (64, 64, 3) and objects is None and mask is None
@@ -136,7 +136,7 @@ def test_what_is_left_to_the_accelerator_is_what_would_be_done_here(tmp_path):
     here, drawn = samples_of(index, augmentation)
     there, _ = samples_of(index, augmentation, pixels_here=False)
     for position, (one, other) in enumerate(zip(here, there, strict=True)):
-        np.testing.assert_array_equal(one.image, pixelwise.apply(other.image, drawn.batchwise, position))
+        np.testing.assert_array_equal(one.image, pixelwise.apply(other.image, drawn.pixelwise, position))
         np.testing.assert_array_equal(one.objects.boxes, other.objects.boxes)
         np.testing.assert_array_equal(one.mask, other.mask)
 
@@ -144,11 +144,11 @@ def test_what_is_left_to_the_accelerator_is_what_would_be_done_here(tmp_path):
 @pytest.mark.parametrize("share", [0.0, 0.3, 1.0])
 def test_the_asked_share_is_mirrored(tmp_path, share):
     index = write_scaled(tmp_path, ".png").take([0] * 2000)
-    flips = draw(index, replace(preset("detection-light"), flip=share), 64, 0, 0).batchwise.flip
+    flips = sample_params(index, replace(preset("detection-light"), flip=share), 64, 0, 0).pixelwise.flip
     assert flips.mean() == pytest.approx(share, abs=0.04)
 
 
-def test_without_any_window_the_whole_picture_is_stretched(tmp_path):
+def test_without_any_window_the_whole_image_is_stretched(tmp_path):
     index = write_scaled(tmp_path, ".png")
     for image, objects, mask in samples_of(index, Augmentation("nothing"))[0]:
         assert 255 not in mask
@@ -178,7 +178,7 @@ def test_an_own_composition_takes_everything_along(tmp_path, own):
             check_mask(image, mask)
 
 
-def test_an_own_composition_of_labelled_pictures_is_stretched(tmp_path):
+def test_an_own_composition_of_labelled_images_is_stretched(tmp_path):
     index = replace(write_scaled(tmp_path, ".png"), annotations=())
     samples, _ = samples_of(index, presets.from_compose(A.Compose([])))
     for path, sample in zip(index.paths, samples, strict=True):
@@ -196,7 +196,7 @@ def test_what_is_served_lies_where_it_is_annotated(tmp_path):
 
 
 @pytest.mark.parametrize("shape", [(3, 2), (1, 2), (37, 90), (401, 33), (1, 300)])
-def test_training_with_whole_pictures_and_serving_agree(tmp_path, shape):
+def test_training_with_whole_images_and_serving_agree(tmp_path, shape):
     """Train/serve skew: the padding, the boxes and the mask of the one are those of the other."""
     image = np.full((*shape, 3), 250, np.uint8)
     objects = Objects(np.array([[0.0, 0.0, 1.0, 1.0]]), np.array([1], np.int32))
@@ -215,14 +215,14 @@ def test_training_with_whole_pictures_and_serving_agree(tmp_path, shape):
 # What goes wrong
 
 
-def two_pictures(folder: Path, suffix: str = ".png") -> Index:
+def two_images(folder: Path, suffix: str = ".png") -> Index:
     rng = np.random.default_rng(0)
     return write_scenes(folder, [scene(rng, (40, 60)), scene(rng, (40, 60))], suffix)
 
 
 @pytest.mark.parametrize("suffix", [".png", ".jpg"])
 def test_a_file_that_vanished_is_named(tmp_path, suffix):
-    index, skipped = two_pictures(tmp_path, suffix), SkippedFiles()
+    index, skipped = two_images(tmp_path, suffix), SkippedFiles()
     Path(index.paths[0]).unlink()
     (gone, there), _ = samples_of(index, preset("detection-medium"), skipped=skipped)
     assert gone is None and there is not None
@@ -231,7 +231,7 @@ def test_a_file_that_vanished_is_named(tmp_path, suffix):
 
 @pytest.mark.parametrize("suffix", [".png", ".jpg"])
 def test_a_file_that_changed_is_named(tmp_path, suffix):
-    index, skipped = two_pictures(tmp_path, suffix), SkippedFiles()
+    index, skipped = two_images(tmp_path, suffix), SkippedFiles()
     length = Path(index.paths[0]).stat().st_size
     Path(index.paths[0]).write_bytes(b"overwritten")
     Path(index.paths[1]).write_bytes(bytes(length) if suffix == ".png" else b"\xff\xd8\xff" + bytes(length))
@@ -242,18 +242,18 @@ def test_a_file_that_changed_is_named(tmp_path, suffix):
 
 @pytest.mark.parametrize("whole_first", [False, True])
 def test_a_file_that_was_turned_since_and_is_as_long_is_named(tmp_path, whole_first):
-    index, skipped = two_pictures(tmp_path, ".bmp"), SkippedFiles()
+    index, skipped = two_images(tmp_path, ".bmp"), SkippedFiles()
     Image.open(index.paths[0]).transpose(Image.Transpose.ROTATE_90).save(index.paths[0])
-    assert Path(index.paths[0]).stat().st_size == index.facts[0].num_bytes
+    assert Path(index.paths[0]).stat().st_size == index.infos[0].num_bytes
     own = replace(preset("detection-light"), whole_first=whole_first)
     assert samples_of(index, own, skipped=skipped)[0][0] is None
     assert skipped.list() == [(index.paths[0], "changed since the check: 40 x 60 pixels, were 60 x 40")]
-    with pytest.raises(PictureError, match="40 x 60 pixels"):
+    with pytest.raises(ImageError, match="40 x 60 pixels"):
         served_sample(index, 32, 0)
 
 
 def test_a_mask_that_cannot_be_used_is_named(tmp_path):
-    index, skipped = two_pictures(tmp_path), SkippedFiles()
+    index, skipped = two_images(tmp_path), SkippedFiles()
     Path(index.annotations[0].mask).unlink()
     Image.fromarray(np.zeros((40, 59), np.uint8)).save(index.annotations[1].mask)
     assert samples_of(index, preset("segmentation-light"), skipped=skipped)[0] == [None, None]
@@ -263,7 +263,7 @@ def test_a_mask_that_cannot_be_used_is_named(tmp_path):
 
 
 def broken(image, **_):
-    raise ZeroDivisionError("none of your pictures")
+    raise ZeroDivisionError("none of your images")
 
 
 @pytest.mark.parametrize("name", ["plain.png", "späces and # % '.png", os.fsdecode(b"bad\xff.png")])
@@ -275,21 +275,21 @@ def test_a_transform_that_fails_names_the_file(tmp_path, name):
     index = Index(("ground", "a", "b", "c", "d"), (str(path),), np.array([-1], np.int32), annotations=annotations)
     index = scan(index, SkippedFiles())
     own = presets.from_compose(A.Lambda(image=broken, name="broken", p=1.0), "mine")
-    with pytest.raises(RuntimeError, match="'mine' failed: none of your pictures") as caught:
+    with pytest.raises(RuntimeError, match="'mine' failed: none of your images") as caught:
         samples_of(index, own)
     assert ascii(str(path)) in str(caught.value)
     str(caught.value).encode()  # it can be printed
 
 
 def test_pixels_that_are_no_bytes_any_more_name_the_file(tmp_path):
-    index = two_pictures(tmp_path)
+    index = two_images(tmp_path)
     with pytest.raises(RuntimeError, match=r"0\.png': augmentation 'own' failed: the image became float32.*Normalize"):
         samples_of(index, presets.from_compose(A.Compose([A.Normalize()])))
 
 
 @pytest.mark.parametrize("where", ["memory", "disk"])
 @pytest.mark.parametrize("suffix", [".png", ".jpg"])
-def test_cached_pictures_make_the_same_samples(tmp_path, where, suffix):
+def test_cached_images_make_the_same_samples(tmp_path, where, suffix):
     index = write_scaled(tmp_path, suffix)
     cache = open_cache(index, where)
     for epoch in range(3):
@@ -303,7 +303,7 @@ def test_cached_pictures_make_the_same_samples(tmp_path, where, suffix):
 
 @pytest.mark.parametrize("suffix", [".png", ".jpg"])
 @pytest.mark.parametrize("name", ["classification-light", "detection-strong", "segmentation-strong"])
-def test_shrunken_pictures_in_the_cache_make_nearly_the_same_samples(tmp_path, name, suffix):
+def test_shrunken_images_in_the_cache_make_nearly_the_same_samples(tmp_path, name, suffix):
     """Shrunk by what the smallest window does with: every window has still the pixels that it needs."""
     index = write_scaled(tmp_path, suffix, times=4)
     light = replace(preset(name), transforms=(), erase=0.0, mix=None)
@@ -319,6 +319,6 @@ def test_shrunken_pictures_in_the_cache_make_nearly_the_same_samples(tmp_path, n
             np.testing.assert_array_equal(one.objects.boxes, other.objects.boxes)
 
 
-def test_a_composition_that_crops_by_itself_gets_whole_pictures_from_the_cache(tmp_path):
+def test_a_composition_that_crops_by_itself_gets_whole_images_from_the_cache(tmp_path):
     index = write_scaled(tmp_path, ".png")
     assert (lasting_ratios(index, presets.from_compose(A.Compose([A.HorizontalFlip()])), 16) == 1).all()

@@ -50,9 +50,9 @@ def test_an_address_that_is_none_is_refused_in_words(index):
         batches(index, size=32, batch_size=4, skipped=SkippedFiles(), augmentation=presets.preset("light"), service="localhost")
 
 
-def test_a_composition_that_wants_whole_pictures_is_refused(index):
+def test_a_composition_that_wants_whole_images_is_refused(index):
     own = presets.from_compose(presets.A.Compose([]))
-    with pytest.raises(UserError, match="whole pictures"):
+    with pytest.raises(UserError, match="whole images"):
         batches(index, size=32, batch_size=4, skipped=SkippedFiles(), augmentation=own, service="grpc://localhost:1")
 
 
@@ -68,7 +68,7 @@ def test_two_workers_make_the_samples_that_this_machine_would_make(index, addres
 
 def test_a_file_that_no_worker_can_read_is_named(index, address):
     with open(index.paths[3], "wb") as file:  # noqa: PTH123
-        file.write(b"no picture")
+        file.write(b"no image")
     skipped = SkippedFiles()
     there = epoch(index, skipped=skipped, service=address)
     assert there["position"].tolist() == [place for place in range(len(index)) if place != 3]

@@ -19,8 +19,8 @@ from visionkit.data.splits import DataSet
 from visionkit.viz.check_table import check_lines
 
 
-def picture(path: Path, seed: int = 0, size=(64, 48), **options) -> str:
-    """A picture that resembles no other of another seed."""
+def image(path: Path, seed: int = 0, size=(64, 48), **options) -> str:
+    """An image that resembles no other of another seed."""
     path.parent.mkdir(parents=True, exist_ok=True)
     coarse = np.random.default_rng(seed).integers(0, 256, (8, 8, 3), dtype=np.uint8)
     Image.fromarray(coarse).resize(size).save(os.fspath(path), **options)
@@ -59,25 +59,25 @@ def kinds(checked: Checked) -> list[str]:
 
 
 def test_an_empty_data_set_cannot_be_checked(tmp_path):
-    with pytest.raises(DataError, match="no pictures in it"):
+    with pytest.raises(DataError, match="no images in it"):
         check(DataSet({"all": classification([], [])}))
     with pytest.raises(DataError, match="no layout"):
         check(tmp_path)
 
 
-def test_sound_pictures_have_no_findings(tmp_path):
-    paths = [picture(tmp_path / f"{i}.jpg", i) for i in range(6)]
+def test_sound_images_have_no_findings(tmp_path):
+    paths = [image(tmp_path / f"{i}.jpg", i) for i in range(6)]
     found = check(DataSet({"train": classification(paths[:4], [0, 0, 1, 1]), "val": classification(paths[4:], [0, 1])}))
     assert found.findings == () and found.summary["problems"] == {}
-    assert found.summary["pictures"] == 6 and found.summary["splits"] == {"train": 4, "val": 2}
+    assert found.summary["images"] == 6 and found.summary["splits"] == {"train": 4, "val": 2}
     assert found.summary["classes"] == {"a": {"train": 2, "val": 1}, "b": {"train": 2, "val": 1}}
     assert found.summary["sizes"] == {"width": [64, 64, 64], "height": [48, 48, 48]}
-    assert check_lines(found)[-1] == "Nothing is wrong with these 6 pictures."
+    assert check_lines(found)[-1] == "Nothing is wrong with these 6 images."
 
 
 def test_a_data_set_of_nothing_but_problems_is_told(tmp_path):
-    checked = check(DataSet({"all": detection([], [])}, problems=(Problem("missing partner", "x.xml", "no picture"),)))
-    assert kinds(checked) == ["missing partner"] and checked.summary["pictures"] == 0
+    checked = check(DataSet({"all": detection([], [])}, problems=(Problem("missing partner", "x.xml", "no image"),)))
+    assert kinds(checked) == ["missing partner"] and checked.summary["images"] == 0
     assert check_lines(checked)[-1].startswith("Something is wrong with 1 file: missing partner (1)")
 
 
@@ -86,9 +86,9 @@ def chunk(name: bytes, contents: bytes) -> bytes:
 
 
 def hostile_folder(folder: Path) -> dict[str, str]:
-    """Class folders with all that is not a picture; name -> what the detail says."""
-    picture(folder / "b" / "0.png", 0)
-    picture(folder / "a" / "whole.jpg", 1)
+    """Class folders with all that is not an image; name -> what the detail says."""
+    image(folder / "b" / "0.png", 0)
+    image(folder / "a" / "whole.jpg", 1)
     contents = (folder / "a" / "whole.jpg").read_bytes()
     (folder / "a" / "cut.jpg").write_bytes(contents[: len(contents) // 2])
     (folder / "a" / "empty.jpg").touch()
@@ -100,15 +100,15 @@ def hostile_folder(folder: Path) -> dict[str, str]:
     (folder / "a" / "loop.jpg").symlink_to("loop.jpg")
     (folder / "a" / "endless.jpg").symlink_to("/dev/zero")
     os.mkfifo(folder / "a" / "pipe.jpg")
-    picture(folder / "a" / "thin.png", 2, size=(5000, 1))
-    picture(folder / "a" / "misnamed.jpg", 3, format="PNG")
-    picture(folder / "a" / "ü 猫 #1 %20.png", 4)
-    picture(Path(os.fsdecode(os.fsencode(folder / "a") + b"/caf\xe9.png")), 5)
+    image(folder / "a" / "thin.png", 2, size=(5000, 1))
+    image(folder / "a" / "misnamed.jpg", 3, format="PNG")
+    image(folder / "a" / "ü 猫 #1 %20.png", 4)
+    image(Path(os.fsdecode(os.fsencode(folder / "a") + b"/caf\xe9.png")), 5)
     (folder / "a" / "folder.jpg").mkdir()
     return {
         "cut.jpg": "damaged JPEG",
         "empty.jpg": "empty file",
-        "text.jpg": "not a picture",
+        "text.jpg": "not an image",
         "bomb.png": "more than 178,956,970 pixels",
         "nowhere.jpg": "link that leads nowhere",
         "loop.jpg": "link that leads nowhere",
@@ -120,7 +120,7 @@ def hostile_folder(folder: Path) -> dict[str, str]:
 def test_hostile_files_are_named_or_read_right(tmp_path):
     expected = hostile_folder(tmp_path)
     checked = check(find_class_folders(tmp_path))
-    assert set(kinds(checked)) == {"broken picture"}
+    assert set(kinds(checked)) == {"broken image"}
     details = {Path(finding.path).name: finding.detail for finding in checked.findings}
     assert details.keys() == expected.keys()
     assert all(expected[name] in detail for name, detail in details.items())
@@ -132,11 +132,11 @@ def test_a_folder_or_an_impossible_name_in_an_index_is_broken(tmp_path):
     (tmp_path / "x.jpg").mkdir()
     paths = [str(tmp_path / "x.jpg"), str(tmp_path / "gone.jpg"), "null\0.jpg", "n" * 5000]
     checked = check(DataSet({"all": classification(paths, [0, 0, 1, 1])}))
-    assert kinds(checked) == ["broken picture"] * 4
+    assert kinds(checked) == ["broken image"] * 4
     assert [finding.detail for finding in checked.findings][:2] == ["a folder", "No such file or directory"]
 
 
-def test_an_annotated_picture_that_is_not_there_misses_its_partner(tmp_path):
+def test_an_annotated_image_that_is_not_there_misses_its_partner(tmp_path):
     checked = check(DataSet({"all": detection([str(tmp_path / "gone.jpg")], [boxes_of((0, 0, 1, 1))])}))
     assert kinds(checked) == ["missing partner"]
 
@@ -149,7 +149,7 @@ def test_what_the_reader_found_is_not_said_twice(tmp_path):
 
 
 def test_each_kind_of_wrong_box_is_named_with_its_number_and_label(tmp_path):
-    path = picture(tmp_path / "0.png")
+    path = image(tmp_path / "0.png")
     objects = boxes_of((0.1, 0.1, 0.5, 0.5), (0.5, 0.5, 1.2, 0.9), (0.6, 0.1, 0.2, 0.5), (0.3, 0.3, 0.3, 0.6), label=1)
     checked = check(DataSet({"train": detection([path], [objects])}))
     plain = [finding.to_plain() for finding in checked.findings]
@@ -158,23 +158,23 @@ def test_each_kind_of_wrong_box_is_named_with_its_number_and_label(tmp_path):
         ("inverted box", 2, "dog", "train"),
         ("empty box", 3, "dog", "train"),
     ]
-    assert plain[0]["detail"] == "x 32 to 76.8, y 24 to 43.2 pixels; the picture has 64x48"
+    assert plain[0]["detail"] == "x 32 to 76.8, y 24 to 43.2 pixels; the image has 64x48"
 
 
 def test_objects_without_a_class_are_left_to_the_reader(tmp_path):
-    checked = check(DataSet({"all": detection([picture(tmp_path / "0.png")], [boxes_of((0, 0, 1, 1), label=-1)])}))
+    checked = check(DataSet({"all": detection([image(tmp_path / "0.png")], [boxes_of((0, 0, 1, 1), label=-1)])}))
     assert checked.findings == () and checked.summary["classes"]["cat"] == {"all": 0}
 
 
 def test_a_wrong_declared_size_is_named(tmp_path):
-    checked = check(DataSet({"all": detection([picture(tmp_path / "0.png")], [boxes_of()], size=(48, 65))}))
+    checked = check(DataSet({"all": detection([image(tmp_path / "0.png")], [boxes_of()], size=(48, 65))}))
     assert kinds(checked) == ["wrong size"] and checked.findings[0].detail == "65x48 declared, 64x48 found"
 
 
 def test_a_size_declared_before_exif_rotation_says_how_to_mend_it(tmp_path):
     exif = Image.Exif()
     exif[0x0112] = 6
-    path = picture(tmp_path / "turned.jpg", exif=exif)
+    path = image(tmp_path / "turned.jpg", exif=exif)
     checked = check(DataSet({"all": detection([path], [boxes_of()], size=(48, 64))}))
     assert (
         kinds(checked) == ["wrong size"] and "EXIF" in checked.findings[0].detail and "exiftool" in checked.findings[0].detail
@@ -183,17 +183,17 @@ def test_a_size_declared_before_exif_rotation_says_how_to_mend_it(tmp_path):
 
 
 def test_objects_are_counted_tiny_and_doubled(tmp_path):
-    paths = [picture(tmp_path / f"{i}.png", i) for i in range(2)]
+    paths = [image(tmp_path / f"{i}.png", i) for i in range(2)]
     many = boxes_of((0, 0, 0.01, 0.5), (0.2, 0.2, 0.8, 0.8), (0.2, 0.2, 0.801, 0.8))
     checked = check(DataSet({"train": detection(paths, [many, boxes_of()])}))
     summary = checked.summary
-    assert (summary["objects"], summary["tiny_objects"], summary["pictures_without_objects"]) == (3, 1, 1)
-    assert summary["objects_per_picture"] == [0, 1.5, 3]
-    assert any("1 objects are boxed twice, in 1 pictures: 0.png" in note for note in checked.notes)
+    assert (summary["objects"], summary["tiny_objects"], summary["images_without_objects"]) == (3, 1, 1)
+    assert summary["objects_per_image"] == [0, 1.5, 3]
+    assert any("1 objects are boxed twice, in 1 images: 0.png" in note for note in checked.notes)
 
 
 def test_imbalance_absent_classes_and_missing_validation_are_notes(tmp_path):
-    paths = [picture(tmp_path / f"{i}.png", i) for i in range(14)]
+    paths = [image(tmp_path / f"{i}.png", i) for i in range(14)]
     checked = check(DataSet({"train": classification(paths[:12], [0] * 11 + [1]), "val": classification(paths[12:], [0, 0])}))
     assert checked.findings == ()
     assert any("imbalance: 13 times" in note for note in checked.notes)
@@ -201,14 +201,14 @@ def test_imbalance_absent_classes_and_missing_validation_are_notes(tmp_path):
     assert "no validation split: recipes hold a part out" in check(DataSet({"all": classification(paths, [0] * 14)})).notes
 
 
-def test_grey_pictures_are_a_note(tmp_path):
-    paths = [picture(tmp_path / f"{i}.png", i) for i in range(2)]
+def test_grey_images_are_a_note(tmp_path):
+    paths = [image(tmp_path / f"{i}.png", i) for i in range(2)]
     Image.open(paths[0]).convert("L").save(paths[0])
-    assert "1 of 2 pictures are grey" in check(DataSet({"all": classification(paths, [0, 1])})).notes
+    assert "1 of 2 images are grey" in check(DataSet({"all": classification(paths, [0, 1])})).notes
 
 
 def test_copies_within_a_split_are_duplicates_and_name_the_first(tmp_path):
-    first = picture(tmp_path / "0.png", 1)
+    first = image(tmp_path / "0.png", 1)
     copy = tmp_path / "1.png"
     copy.write_bytes(Path(first).read_bytes())
     near = tmp_path / "2.jpg"
@@ -222,7 +222,7 @@ def test_copies_within_a_split_are_duplicates_and_name_the_first(tmp_path):
 
 
 def test_copies_in_two_splits_are_leakage_and_no_duplicates(tmp_path):
-    first = picture(tmp_path / "0.png", 1, size=(256, 192))
+    first = image(tmp_path / "0.png", 1, size=(256, 192))
     near = tmp_path / "1.jpg"
     Image.open(first).resize((128, 96)).save(near, quality=50)
     checked = check(DataSet({"train": classification([first], [0]), "val": classification([str(near)], [0])}))
@@ -236,7 +236,7 @@ def test_one_file_in_two_splits_is_opened_once_and_leaks(tmp_path, monkeypatch):
 
     opened = []
     monkeypatch.setattr(inspect, "read_contents", lambda path: opened.append(path) or Path(path).read_bytes())
-    path = picture(tmp_path / "0.png")
+    path = image(tmp_path / "0.png")
     checked = check(DataSet({"train": classification([path, path], [0, 0]), "val": classification([path], [0])}))
     assert kinds(checked) == ["leakage", "leakage"] and opened == [path]
     assert checked.findings[0].detail == "the same file as one of val"
@@ -245,7 +245,7 @@ def test_one_file_in_two_splits_is_opened_once_and_leaks(tmp_path, monkeypatch):
 
 
 def test_copies_that_are_boxed_differently_say_so(tmp_path):
-    paths = [picture(tmp_path / f"{i}.png") for i in range(4)]
+    paths = [image(tmp_path / f"{i}.png") for i in range(4)]
     same, moved, more = boxes_of((0, 0, 0.5, 0.5)), boxes_of((0.2, 0, 0.7, 0.5)), boxes_of((0, 0, 0.5, 0.5), (0, 0, 1, 1))
     checked = check(DataSet({"train": detection(paths, [same, same, moved, more])}))
     details = [finding.detail for finding in checked.findings]
@@ -254,7 +254,7 @@ def test_copies_that_are_boxed_differently_say_so(tmp_path):
 
 
 def test_masks_are_opened(tmp_path):
-    paths = [picture(tmp_path / f"{i}.png", i) for i in range(6)]
+    paths = [image(tmp_path / f"{i}.png", i) for i in range(6)]
     masks = [mask(tmp_path / "masks" / f"{i}.png", [0, 1, 2, 255]) for i in range(6)]
     mask(Path(masks[1]), [0, 1, 7, 7, 9])
     mask(Path(masks[2]), [1], size=(24, 32))
@@ -262,22 +262,22 @@ def test_masks_are_opened(tmp_path):
     Path(masks[4]).unlink()
     checked = check(DataSet({"train": segmentation(paths[:5], masks[:5]), "val": segmentation(paths[5:], masks[5:])}))
     found = [(one.kind, one.path, one.detail) for one in checked.findings]
-    assert found[0][:2] == ("broken picture", masks[3])
+    assert found[0][:2] == ("broken image", masks[3])
     assert found[1] == ("unknown label", masks[1], "values without a class: 7 (96 pixels), 9 (48 pixels)")
     assert found[2] == ("missing partner", paths[4], f"its mask {masks[4]} is not there")
-    assert found[3] == ("wrong size", paths[2], f"the mask {masks[2]} has 32x24 pixels; the picture has 64x48")
+    assert found[3] == ("wrong size", paths[2], f"the mask {masks[2]} has 32x24 pixels; the image has 64x48")
     assert checked.summary["counted"] == "pixels" and checked.summary["classes"]["car"] == {"train": 48, "val": 48}
 
 
 def test_a_value_that_most_masks_hold_means_to_be_ignored(tmp_path):
-    paths = [picture(tmp_path / f"{i}.png", i) for i in range(3)]
+    paths = [image(tmp_path / f"{i}.png", i) for i in range(3)]
     masks = [mask(tmp_path / "masks" / f"{i}.png", [0, 1, 2, 3]) for i in range(3)]
     checked = check(DataSet({"train": segmentation(paths, masks)}))
     assert checked.findings == () and any("the mask value 3, in 3 of 3 masks" in note for note in checked.notes)
 
 
 def test_colors_without_a_class_are_unknown(tmp_path):
-    paths = [picture(tmp_path / f"{i}.png", i) for i in range(2)]
+    paths = [image(tmp_path / f"{i}.png", i) for i in range(2)]
     colors = np.array([[255, 0, 0], [0, 255, 0]], np.uint8)
     masks = []
     for i, extra in enumerate([(255, 0, 0), (1, 2, 3)]):
@@ -293,7 +293,7 @@ def test_colors_without_a_class_are_unknown(tmp_path):
 
 def test_findings_come_in_the_order_of_the_kinds(tmp_path):
     problems = tuple(Problem(kind, f"{number}.txt", "") for number, kind in enumerate(reversed(PROBLEM_KINDS)))
-    path = picture(tmp_path / "0.png")
+    path = image(tmp_path / "0.png")
     assert kinds(check(DataSet({"all": classification([path], [0])}, problems=problems))) == list(PROBLEM_KINDS)
 
 
@@ -308,14 +308,14 @@ def test_the_command_prints_json_and_nothing_else(tmp_path, capsys):
     lines = [json.loads(line) for line in streams.out.splitlines()]
     assert status == 1 and len(lines) == 9
     assert set(lines[0]) == {"problem", "path", "detail", "label", "split"}
-    assert lines[-1]["summary"]["problems"] == {"broken picture": 8}
+    assert lines[-1]["summary"]["problems"] == {"broken image": 8}
 
 
 def test_the_command_says_that_nothing_is_wrong(tmp_path, capsys):
     for i in range(4):
-        picture(tmp_path / "data" / "ab"[i % 2] / f"{i}.png", i)
+        image(tmp_path / "data" / "ab"[i % 2] / f"{i}.png", i)
     status, streams = run(str(tmp_path / "data"), capsys=capsys)
-    assert status == 0 and streams.out.splitlines()[-1] == "Nothing is wrong with these 4 pictures."
+    assert status == 0 and streams.out.splitlines()[-1] == "Nothing is wrong with these 4 images."
     status, streams = run(str(tmp_path / "data"), True, tmp_path / "p.html", tmp_path / "fixed", capsys=capsys)
     assert status == 0 and len(streams.out.splitlines()) == 1 and (tmp_path / "p.html").is_file()
     assert f"--data {tmp_path / 'fixed'}" in streams.err
@@ -327,4 +327,4 @@ def test_the_table_shows_ten_of_a_kind(tmp_path):
         (tmp_path / "a" / f"x{i}.jpg").touch()
     lines = check_lines(check(find_class_folders(tmp_path)))
     assert "  ... and 12 more" in lines and sum("empty file" in line for line in lines) == 10
-    assert lines[-1] == "Something is wrong with 22 files: broken picture (22)."
+    assert lines[-1] == "Something is wrong with 22 files: broken image (22)."

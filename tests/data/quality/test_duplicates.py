@@ -1,4 +1,4 @@
-"""Copies of a picture are found, whatever was done to them; pictures that merely look much alike are not."""
+"""Copies of an image are found, whatever was done to them; images that merely look much alike are not."""
 
 import io
 
@@ -24,8 +24,8 @@ def brighter(pixels, factor=1.1):
     return np.clip(pixels * factor, 0, 255).astype(np.uint8)
 
 
-def found_among(pictures, splits=None, digests=None) -> list[Duplicate]:
-    marks = [fingerprint(picture) for picture in pictures]
+def found_among(images, splits=None, digests=None) -> list[Duplicate]:
+    marks = [fingerprint(image) for image in images]
     return find_duplicates(
         digests or [str(number) for number in range(len(marks))],
         np.array([number for number, _ in marks], np.uint64),
@@ -45,7 +45,7 @@ def test_nothing_has_no_duplicates():
     assert found_among([]) == []
 
 
-def test_one_picture_has_no_duplicate(photograph):
+def test_one_image_has_no_duplicate(photograph):
     assert found_among([photograph]) == []
 
 
@@ -66,16 +66,16 @@ def test_a_changed_copy_is_found(photographs, change):
     assert found == [Duplicate(4 + i, i, exact=False, redundant=True) for i in range(4)]
 
 
-def test_pictures_that_differ_are_not_duplicates(photographs):
+def test_images_that_differ_are_not_duplicates(photographs):
     assert found_among(photographs + [pixels[:, ::-1] for pixels in photographs]) == []
 
 
-def test_a_shifted_view_is_another_picture(photograph):
+def test_a_shifted_view_is_another_image(photograph):
     """As two frames of a moving camera, or two photographs of a face."""
     assert found_among([photograph[:, :-40], photograph[:, 40:]]) == []
 
 
-def test_blank_pictures_are_duplicates_only_byte_for_byte(rng):
+def test_blank_images_are_duplicates_only_byte_for_byte(rng):
     blank = [np.full((60, 80, 3), 200, np.uint8) + rng.integers(0, 3, (60, 80, 3), dtype=np.uint8) for _ in range(3)]
     assert found_among(blank) == []
     assert found_among(blank, digests=["a", "b", "a"]) == [Duplicate(2, 0, exact=True, redundant=True)]
@@ -104,12 +104,12 @@ def test_of_a_chain_the_ends_are_kept(photograph):
 
 
 @pytest.mark.parametrize("shape", [(1, 1), (1, 5000), (5000, 1), (7, 9)])
-def test_a_picture_of_any_shape_has_a_fingerprint(shape, rng):
+def test_a_image_of_any_shape_has_a_fingerprint(shape, rng):
     number, thumbnail = fingerprint(rng.integers(0, 256, (*shape, 3), dtype=np.uint8))
     assert 0 <= number < 2**64 and thumbnail.shape == (16, 16, 3) and thumbnail.dtype == np.uint8
 
 
-def test_many_random_pictures_are_compared_without_false_alarm(rng):
+def test_many_random_images_are_compared_without_false_alarm(rng):
     count = 5000
     hashes = rng.integers(0, 2**63, count).astype(np.uint64)
     thumbnails = rng.integers(0, 256, (count, 16, 16, 3), dtype=np.uint8)

@@ -1,4 +1,4 @@
-"""A cleaned index can be read again and comes out sound; pictures stay as they were."""
+"""A cleaned index can be read again and comes out sound; images stay as they were."""
 
 import json
 from pathlib import Path
@@ -7,7 +7,7 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from tests.data.quality.test_check import boxes_of, classification, detection, mask, picture, segmentation
+from tests.data.quality.test_check import boxes_of, classification, detection, image, mask, segmentation
 from visionkit.data import sources
 from visionkit.data.formats.class_folders import read_class_folders
 from visionkit.data.index import DataError, Index
@@ -37,15 +37,15 @@ def test_of_nothing_sound_no_index_is_written(tmp_path):
     assert [path.name for path in tmp_path.iterdir()] == ["0.jpg"]
 
 
-def test_pictures_without_labels_have_no_index(tmp_path):
-    checked = check(DataSet({"all": classification([picture(tmp_path / "0.png")], [-1], names=())}))
+def test_images_without_labels_have_no_index(tmp_path):
+    checked = check(DataSet({"all": classification([image(tmp_path / "0.png")], [-1], names=())}))
     with pytest.raises(DataError, match="neither labels nor boxes nor masks"):
         write_fixed(checked, tmp_path / "fixed")
     assert not (tmp_path / "fixed").exists()
 
 
 def test_a_folder_in_use_is_refused_and_an_empty_one_is_filled(tmp_path):
-    data = DataSet({"train": classification([picture(tmp_path / "0.png")], [0], names=("a",))})
+    data = DataSet({"train": classification([image(tmp_path / "0.png")], [0], names=("a",))})
     for taken in (tmp_path, tmp_path / "0.png"):
         with pytest.raises(DataError, match="exists already"):
             check_folder(taken)
@@ -59,11 +59,11 @@ def test_a_folder_in_use_is_refused_and_an_empty_one_is_filled(tmp_path):
 def test_labels_become_lists_that_a_recipe_reads(tmp_path):
     names = ['a, "b" é.png', "ü 猫 #1 %20.png", "plain.png", " leading.png"]
     labels = ["cat, large", 'the "dog"']
-    train = [picture(tmp_path / name, seed) for seed, name in enumerate(names)]
+    train = [image(tmp_path / name, seed) for seed, name in enumerate(names)]
     (tmp_path / "broken.jpg").touch()
     copy = tmp_path / "copy.png"
     copy.write_bytes(Path(train[0]).read_bytes())
-    val = [picture(tmp_path / "val" / f"{i}.png", 10 + i) for i in range(2)] + [str(copy)]
+    val = [image(tmp_path / "val" / f"{i}.png", 10 + i) for i in range(2)] + [str(copy)]
     before = {path: path.read_bytes() for path in tmp_path.rglob("*.*") if path.is_file()}
     data = DataSet(
         {
@@ -75,27 +75,27 @@ def test_labels_become_lists_that_a_recipe_reads(tmp_path):
     assert names_of(again.splits["train"]) == ["plain.png", "ü 猫 #1 %20.png", " leading.png"]
     assert names_of(again.splits["val"]) == ["0.png", "copy.png", "1.png"]
     assert again.class_names == ("cat, large", 'the "dog"')
-    assert [problem.kind for problem in fixed.left_out] == ["broken picture", "leakage"]
+    assert [problem.kind for problem in fixed.left_out] == ["broken image", "leakage"]
     assert len(read_class_folders(tmp_path / "fixed").train) == 3
     assert {path: path.read_bytes() for path in before} == before
 
 
 def test_names_that_no_line_can_hold_are_left_out(tmp_path):
-    paths = [picture(tmp_path / "a.png", 0), picture(tmp_path / "b\nc.png", 1), picture(tmp_path / "caf\udce9.png", 2)]
+    paths = [image(tmp_path / "a.png", 0), image(tmp_path / "b\nc.png", 1), image(tmp_path / "caf\udce9.png", 2)]
     data = DataSet({"train": classification(paths, [0, 0, 0], names=("a",))})
     fixed, again = fixed_and_read(data, tmp_path / "fixed")
     assert names_of(again.splits["all"]) == ["a.png"] and len(fixed.left_out) == 2
 
 
 def test_an_unsplit_data_set_stays_unsplit(tmp_path):
-    paths = [picture(tmp_path / f"{i}.png", i) for i in range(4)]
+    paths = [image(tmp_path / f"{i}.png", i) for i in range(4)]
     _, again = fixed_and_read(DataSet({"all": classification(paths, [0, 1, 0, 1])}), tmp_path / "fixed")
     assert list(again.splits) == ["all"] and len(again) == 4
 
 
 @pytest.mark.parametrize("split", ["val", "test"])
 def test_classes_or_splits_that_lists_cannot_say_become_a_table(tmp_path, split):
-    paths = [picture(tmp_path / f"{i}, x.png", i) for i in range(4)]
+    paths = [image(tmp_path / f"{i}, x.png", i) for i in range(4)]
     labels = {"val": [1, 1], "test": [0, 1]}[split]
     data = DataSet({"train": classification(paths[:2], [0, 0]), split: classification(paths[2:], labels)})
     _, again = fixed_and_read(data, tmp_path / "fixed")
@@ -103,7 +103,7 @@ def test_classes_or_splits_that_lists_cannot_say_become_a_table(tmp_path, split)
 
 
 def test_boxes_are_clipped_and_dropped(tmp_path):
-    paths = [picture(tmp_path / f"{i}.png", i) for i in range(4)]
+    paths = [image(tmp_path / f"{i}.png", i) for i in range(4)]
     objects = [
         boxes_of((0.5, 0.5, 1.5, 0.75), (0.2, 0.2, 0.1, 0.3), (0.25, 0.25, 0.5, 0.5), label=1),
         boxes_of((0, 0, 0.5, 0.5), label=-1),
@@ -120,10 +120,10 @@ def test_boxes_are_clipped_and_dropped(tmp_path):
     assert [problem.kind for problem in fixed.left_out] == ["unknown label", "empty box"]
 
 
-def test_a_picture_resized_after_it_was_annotated_gets_its_size_a_turned_one_is_left_out(tmp_path):
+def test_a_image_resized_after_it_was_annotated_gets_its_size_a_turned_one_is_left_out(tmp_path):
     exif = Image.Exif()
     exif[0x0112] = 6
-    resized, turned = picture(tmp_path / "0.png", 0, size=(128, 96)), picture(tmp_path / "1.jpg", 1, exif=exif)
+    resized, turned = image(tmp_path / "0.png", 0, size=(128, 96)), image(tmp_path / "1.jpg", 1, exif=exif)
     objects = [boxes_of((0.25, 0.25, 0.5, 0.5))] * 2
     fixed, again = fixed_and_read(DataSet({"all": detection([resized, turned], objects)}), tmp_path / "fixed")
     assert again.splits["all"].annotations[0].size == (96, 128) and len(again) == 1
@@ -132,7 +132,7 @@ def test_a_picture_resized_after_it_was_annotated_gets_its_size_a_turned_one_is_
 
 
 def test_of_two_copies_the_one_with_sound_annotation_is_kept(tmp_path):
-    paths = [picture(tmp_path / f"{i}.png", 0) for i in range(2)]
+    paths = [image(tmp_path / f"{i}.png", 0) for i in range(2)]
     objects = [boxes_of((0.5, 0.5, 0.4, 0.6)), boxes_of((0.5, 0.5, 0.6, 0.6))]
     _, again = fixed_and_read(DataSet({"all": detection(paths, objects)}), tmp_path / "fixed")
     assert names_of(again.splits["all"]) == ["1.png"]
@@ -140,7 +140,7 @@ def test_of_two_copies_the_one_with_sound_annotation_is_kept(tmp_path):
 
 @pytest.mark.parametrize("colors", [None, np.array([[255, 0, 0], [0, 255, 0], [0, 0, 255]], np.uint8)], ids=["index", "color"])
 def test_masks_become_a_table_with_their_classes(tmp_path, colors):
-    paths = [picture(tmp_path / f"a, {i}.png", i) for i in range(7)]
+    paths = [image(tmp_path / f"a, {i}.png", i) for i in range(7)]
     masks = []
     for i in range(7):
         classes = np.zeros((48, 64), np.uint8)
@@ -158,11 +158,11 @@ def test_masks_become_a_table_with_their_classes(tmp_path, colors):
     fixed, again = fixed_and_read(DataSet({"train": train, "val": val}), tmp_path / "fixed")
     assert again.class_names == names
     assert names_of(again.splits["train"]) == ["a, 0.png", "a, 4.png"] and len(again.splits["val"]) == 2
-    assert {problem.kind for problem in fixed.left_out} == {"unknown label", "wrong size", "broken picture"}
+    assert {problem.kind for problem in fixed.left_out} == {"unknown label", "wrong size", "broken image"}
 
 
 def test_binary_masks_stay_binary(tmp_path):
-    paths = [picture(tmp_path / f"{i}.png", i) for i in range(2)]
+    paths = [image(tmp_path / f"{i}.png", i) for i in range(2)]
     masks = [mask(tmp_path / "masks" / f"{i}.png", [255, 255]) for i in range(2)]
     data = DataSet({"all": segmentation(paths, masks, names=("background", "foreground"))})
     _, again = fixed_and_read(data, tmp_path / "fixed")
@@ -181,7 +181,7 @@ BOXES = [(4, 4, 20, 20), (4, 4, 80, 20), (30, 4, 20, 20), (5, 5, 5, 20), (8, 8, 
 def voc(folder: Path) -> None:
     (folder / "Annotations").mkdir(parents=True)
     for i, box in enumerate(BOXES):
-        picture(folder / "JPEGImages" / f"{i}.png", i)
+        image(folder / "JPEGImages" / f"{i}.png", i)
         (folder / "Annotations" / f"{i}.xml").write_text(XML.format(name=f"{i}.png", box=box))
 
 
@@ -190,7 +190,7 @@ def coco(folder: Path) -> None:
     boxes = [[x1, y1, x2 - x1, y2 - y1] for x1, y1, x2, y2 in BOXES]
     objects = [{"id": i, "image_id": i, "category_id": 3, "bbox": box} for i, box in enumerate(boxes)]
     for i in range(len(BOXES)):
-        picture(folder / f"{i}.png", i)
+        image(folder / f"{i}.png", i)
     tree = {"images": images, "annotations": objects, "categories": [{"id": 3, "name": "cat"}]}
     (folder / "instances.json").write_text(json.dumps(tree))
 
@@ -198,7 +198,7 @@ def coco(folder: Path) -> None:
 def yolo(folder: Path) -> None:
     (folder / "labels").mkdir(parents=True)
     for i, (x1, y1, x2, y2) in enumerate(BOXES):
-        picture(folder / "images" / f"{i}.png", i)
+        image(folder / "images" / f"{i}.png", i)
         numbers = ((x1 + x2) / 128, (y1 + y2) / 96, (x2 - x1) / 64, (y2 - y1) / 48)
         (folder / "labels" / f"{i}.txt").write_text(" ".join(map(str, (0, *numbers))) + "\n")
     (folder / "data.yaml").write_text("train: images\nnames: [cat]\n")
@@ -210,7 +210,7 @@ def test_a_data_set_of_any_format_is_checked_and_fixed(tmp_path, write):
     (next((tmp_path / "data").rglob("4.png"))).write_bytes(b"")
     checked = check(tmp_path / "data")
     found = {(finding.kind, Path(finding.path).stem) for finding in checked.findings}
-    assert {("broken picture", "4"), ("box outside", "1"), ("empty box", "3")} <= found
+    assert {("broken image", "4"), ("box outside", "1"), ("empty box", "3")} <= found
     fixed, again = fixed_and_read(sources.read(tmp_path / "data"), tmp_path / "fixed")
     assert [name for index in again.splits.values() for name in names_of(index)] == ["0.png", "1.png"]
     assert fixed.num_clipped == 1

@@ -1,4 +1,4 @@
-"""The picture of a study, and its table."""
+"""The image of a study, and its table."""
 
 from tests.viz.test_report import report
 from visionkit.tasks.classification.depth_study import Trained, depth_section

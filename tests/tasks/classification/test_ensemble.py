@@ -10,8 +10,8 @@ from PIL import Image
 
 from visionkit import load
 from visionkit.errors import UserError
-from visionkit.export.bundle import TWIN, describe
-from visionkit.tasks.classification.compare_litert import twin_difference
+from visionkit.export.bundle import LITERT_FILE, read_metadata
+from visionkit.tasks.classification.compare_litert import litert_difference
 from visionkit.tasks.classification.ensemble import export_ensemble
 from visionkit.tasks.classification.export import export_classifier
 from visionkit.tasks.classification.tta import NUM_VIEWS, views_of
@@ -33,17 +33,17 @@ def members(tmp_path_factory):
     made = [(network(32), NAMES), (network(32), ("c", "a", "b")), (network(24, 1), NAMES)]
     for number, (model, names) in enumerate(made):
         path = folder / f"run{number}" / "model"
-        export_classifier(model, path, class_names=names, facts={"base": f"net{number}"}, whole=number == 2)
+        export_classifier(model, path, class_names=names, metadata={"base": f"net{number}"}, whole=number == 2)
     return [folder / f"run{number}" for number in range(3)]
 
 
-def answers_of(folder, pictures) -> np.ndarray:
+def answers_of(folder, images) -> np.ndarray:
     model = load(folder)
-    return np.array([[dict(model.predict(picture).top)[name] for name in NAMES] for picture in pictures])
+    return np.array([[dict(model.predict(image).top)[name] for name in NAMES] for image in images])
 
 
 @pytest.fixture(scope="module")
-def pictures():
+def images():
     return np.random.default_rng(0).integers(0, 256, (4, 40, 60, 3), np.uint8)
 
 
@@ -60,51 +60,51 @@ def test_nothing_to_average_is_an_error(members, tmp_path):
         assert not (tmp_path / "model").exists()
 
 
-def test_it_answers_with_the_mean_of_its_members_whatever_their_size_color_and_order(members, pictures, tmp_path):
+def test_it_answers_with_the_mean_of_its_members_whatever_their_size_color_and_order(members, images, tmp_path):
     folder = export_ensemble(members, tmp_path / "model")
-    expected = np.mean([answers_of(member, pictures) for member in members], axis=0)
-    np.testing.assert_allclose(answers_of(folder, pictures), expected, atol=1e-6)
+    expected = np.mean([answers_of(member, images) for member in members], axis=0)
+    np.testing.assert_allclose(answers_of(folder, images), expected, atol=1e-6)
     model = tf.saved_model.load(str(folder))
-    np.testing.assert_allclose(model.serve_images(pictures)["probabilities"], expected, atol=1e-6)
-    assert [member["base"] for member in describe(folder)["members"]] == ["net0", "net1", "net2"]
-    assert "different sizes" in describe(folder)["litert"] and not (folder / TWIN).exists()
+    np.testing.assert_allclose(model.serve_images(images)["probabilities"], expected, atol=1e-6)
+    assert [member["base"] for member in read_metadata(folder)["members"]] == ["net0", "net1", "net2"]
+    assert "different sizes" in read_metadata(folder)["litert"] and not (folder / LITERT_FILE).exists()
 
 
-def test_encoded_files_get_the_same_answers(members, pictures, tmp_path):
+def test_encoded_files_get_the_same_answers(members, images, tmp_path):
     folder = export_ensemble(members[:2], tmp_path / "model")
     files = []
-    for picture in pictures:
+    for image in images:
         buffer = io.BytesIO()
-        Image.fromarray(picture).save(buffer, format="PNG")
+        Image.fromarray(image).save(buffer, format="PNG")
         files.append(buffer.getvalue())
     model = tf.saved_model.load(str(folder))
-    plain, encoded = model.serve_images(pictures), model.serve_encoded(files)
+    plain, encoded = model.serve_images(images), model.serve_encoded(files)
     np.testing.assert_allclose(encoded["probabilities"], plain["probabilities"], atol=1e-6)
     assert encoded["label"].numpy().tolist() == plain["label"].numpy().tolist()
 
 
 @pytest.mark.parametrize("views", ["flips", "ten_crop", "multi_crop"])
-def test_views_of_one_network_are_averaged(members, pictures, tmp_path, views):
+def test_views_of_one_network_are_averaged(members, images, tmp_path, views):
     folder = export_ensemble(members[:1], tmp_path / "model", views=views)
     member = tf.saved_model.load(str(members[0] / "model"))
-    seen = [member.serve_pixels(views_of(picture, 32, views)).numpy() for picture in pictures]
+    seen = [member.serve_pixels(views_of(image, 32, views)).numpy() for image in images]
     assert seen[0].shape == (NUM_VIEWS[views], 3)
-    np.testing.assert_allclose(answers_of(folder, pictures), np.mean(seen, axis=1), atol=1e-6)
+    np.testing.assert_allclose(answers_of(folder, images), np.mean(seen, axis=1), atol=1e-6)
 
 
-def test_what_a_member_mirrors_itself_is_not_mirrored_again(pictures, tmp_path):
+def test_what_a_member_mirrors_itself_is_not_mirrored_again(images, tmp_path):
     """The mean is that of all views, for half the work."""
     keras.utils.set_random_seed(6)
     model = network(32)
-    export_classifier(model, tmp_path / "member", class_names=NAMES, facts={}, flips=True)
+    export_classifier(model, tmp_path / "member", class_names=NAMES, metadata={}, flips=True)
     folder = export_ensemble([tmp_path / "member"], tmp_path / "model", views="ten_crop")
-    seen = [keras.ops.softmax(model(views_of(picture, 32, "ten_crop"))) for picture in pictures]
-    np.testing.assert_allclose(answers_of(folder, pictures), np.mean(seen, axis=1), atol=1e-6)
+    seen = [keras.ops.softmax(model(views_of(image, 32, "ten_crop"))) for image in images]
+    np.testing.assert_allclose(answers_of(folder, images), np.mean(seen, axis=1), atol=1e-6)
 
 
-def test_members_of_one_size_have_a_litert_twin(members, pictures, tmp_path):
+def test_members_of_one_size_have_a_litert_model(members, images, tmp_path):
     folder = export_ensemble(members[:2], tmp_path / "model")
-    assert twin_difference(folder, list(pictures), answers_of(folder, pictures)) < 1e-2
+    assert litert_difference(folder, list(images), answers_of(folder, images)) < 1e-2
 
 
 def test_an_ensemble_is_no_member(members, tmp_path):
@@ -114,6 +114,6 @@ def test_an_ensemble_is_no_member(members, tmp_path):
 
 
 def test_other_labels_are_an_error(members, small_classifier, tmp_path):
-    export_classifier(small_classifier, tmp_path / "other", class_names=("a", "b", "z"), facts={})
+    export_classifier(small_classifier, tmp_path / "other", class_names=("a", "b", "z"), metadata={})
     with pytest.raises(UserError, match="different labels: c, z"):
         export_ensemble([members[0], tmp_path / "other"], tmp_path / "model")

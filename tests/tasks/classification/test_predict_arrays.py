@@ -12,7 +12,7 @@ import tensorflow as tf
 import visionkit
 from tests.conftest import CLI
 from visionkit.export import litert
-from visionkit.export.bundle import TWIN, describe
+from visionkit.export.bundle import LITERT_FILE, read_metadata
 from visionkit.inference.predictor import Unreadable
 from visionkit.tasks.classification.export_arrays import export_array_classifier
 from visionkit.tasks.classification.train_arrays import array_model
@@ -23,7 +23,9 @@ NAMES = ("a", "über")
 def export(folder: Path, kind: str, shape: tuple[int, ...], fit: str) -> tuple[Path, keras.Model]:
     keras.utils.set_random_seed(1)
     model = array_model("resnet8", shape, 2)
-    return export_array_classifier(model, folder / "model", kind=kind, fit=fit, class_names=NAMES, facts={"base": "x"}), model
+    return export_array_classifier(
+        model, folder / "model", kind=kind, fit=fit, class_names=NAMES, metadata={"base": "x"}
+    ), model
 
 
 @pytest.fixture(scope="module")
@@ -52,13 +54,13 @@ def test_it_answers_as_the_model_does_with_tensorflow_alone(kind, count, request
     np.testing.assert_allclose(answer["scores"], -np.sort(-expected), atol=1e-5)
     assert [label.decode() for label in answer["label"].numpy()] == [NAMES[i] for i in expected.argmax(1)]
     np.testing.assert_allclose(visionkit.load(bundle).probabilities(values, batch_size=2), expected, atol=1e-5)
-    np.testing.assert_allclose(litert.run(bundle / TWIN, values), expected, atol=0.01)
+    np.testing.assert_allclose(litert.run(bundle / LITERT_FILE, values), expected, atol=0.01)
 
 
 def test_its_description_says_what_it_takes(volumes):
-    facts = describe(volumes[0])
-    assert {"task": "classification", "input": "volume", "shape": [8, 8, 8, 1], "fit": "crop"}.items() <= facts.items()
-    assert facts["labels"] == list(NAMES) and "litert" not in facts
+    metadata = read_metadata(volumes[0])
+    assert {"task": "classification", "input": "volume", "shape": [8, 8, 8, 1], "fit": "crop"}.items() <= metadata.items()
+    assert metadata["labels"] == list(NAMES) and "litert" not in metadata
 
 
 def test_arrays_of_any_type_and_length(signals, rng):

@@ -1,4 +1,4 @@
-"""A classifier of windows on a large picture."""
+"""A classifier of windows on a large image."""
 
 import numpy as np
 
@@ -11,9 +11,9 @@ def test_no_window_is_sure_and_there_is_no_peak():
     assert found.boxes.shape == (0, 4) and found.classes.shape == found.scores.shape == (0,)
 
 
-def test_both_ways_agree_on_pictures_of_several_sizes(rng):
-    pictures = [rng.uniform(0, 255, (*shape, 3)).astype("float32") for shape in ((32, 32), (61, 90))]
-    comparison, answers = compare(lenet5((32, 32, 3), 3), pictures[::-1])
+def test_both_ways_agree_on_images_of_several_sizes(rng):
+    images = [rng.uniform(0, 255, (*shape, 3)).astype("float32") for shape in ((32, 32), (61, 90))]
+    comparison, answers = compare(lenet5((32, 32, 3), 3), images[::-1])
     assert [answer.shape for answer in answers] == [(8, 15, 3), (1, 1, 3)]
     assert comparison.windows == 120 and comparison.difference < 1e-4 and comparison.speed_up > 0
 

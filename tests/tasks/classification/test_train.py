@@ -14,7 +14,7 @@ from visionkit.data.formats.small_sets import digits
 from visionkit.data.images.scan import scan
 from visionkit.data.index import Index, SkippedFiles
 from visionkit.data.pipeline.in_memory import Variation
-from visionkit.tasks.classification.train import feature_batches, head_phase, measured, picture_phase, small_picture_phase
+from visionkit.tasks.classification.train import feature_batches, head_phase, image_phase, measured, small_image_phase
 from visionkit.tasks.classification.transfer import TransferModel
 from visionkit.training.augment_device import Feeding
 from visionkit.training.fit import compile_phase, run_epoch
@@ -32,7 +32,7 @@ def model() -> TransferModel:
     )
 
 
-def test_an_epoch_of_features_goes_through_every_view_of_every_picture_once():
+def test_an_epoch_of_features_goes_through_every_view_of_every_image_once():
     views = [np.arange(7)[:, None] + 100.0 * view for view in range(3)]
     one_hot, weights = np.eye(7, dtype="float32"), np.arange(7, dtype="float32")
     parts = list(feature_batches(views, one_hot, weights, 4, seed=1, epoch=0))
@@ -57,20 +57,20 @@ def test_rare_classes_weigh_more(model, rng):
     phase = head_phase(model, index, [features], index, [features], epochs=1, batch_size=8, seed=0)
     _, one_hot, weights = next(phase.batches(0))
     assert weights[one_hot[:, 1] == 1] == pytest.approx(2.0) and weights[one_hot[:, 0] == 1] == pytest.approx(8 / 12)
-    assert phase.num_steps == 1
+    assert phase.steps_per_epoch == 1
 
 
-def thawed(model, class_folders, feeding):
+def unfrozen(model, class_folders, feeding):
     splits, skipped = read_class_folders(class_folders), SkippedFiles()
     train, val = scan(splits.train, skipped), scan(splits.val, skipped)
     options = {"flips": True, "epochs": 1, "batch_size": 5, "seed": 0, "skipped": skipped}
-    return picture_phase(model.classifier, "last", train, val, feeding=feeding, **options)
+    return image_phase(model.classifier, "last", train, val, feeding=feeding, **options)
 
 
-def test_a_picture_phase_gives_augmented_pictures_their_labels(model, class_folders):
-    phase = thawed(model, class_folders, Feeding(presets.preset("light")))
+def test_a_image_phase_gives_augmented_images_their_labels(model, class_folders):
+    phase = unfrozen(model, class_folders, Feeding(presets.preset("light")))
     batches = [[part.numpy() for part in batch] for batch in phase.batches(0)]
-    assert len(batches) == phase.num_steps == 3
+    assert len(batches) == phase.steps_per_epoch == 3
     pixels, one_hot, weights = (np.concatenate(parts) for parts in zip(*batches, strict=True))
     assert pixels.shape == (12, 32, 32, 3) and one_hot.sum(0).tolist() == [6, 6] and (weights == 1).all()
     assert not np.array_equal(next(iter(phase.batches(1)))[0], batches[0][0])
@@ -91,7 +91,7 @@ def test_a_network_learns_digits_in_memory_also_with_a_side_branch(loss_weights)
     train, val, _ = digits()
     options = {"variation": Variation(), "flips": False, "epochs": 3, "batch_size": 16, "seed": 0, "learning_rate": 0.02}
     network = small_network(loss_weights is not None)
-    phase = small_picture_phase(network, "x", train, val, loss_weights=loss_weights, label_smoothing=0.0, **options)
+    phase = small_image_phase(network, "x", train, val, loss_weights=loss_weights, label_smoothing=0.0, **options)
     compile_phase(phase)
     measured = [run_epoch(phase, epoch, lambda: None) for epoch in range(phase.epochs)]
     assert measured[-1]["accuracy"] > 0.85 and phase.validate().accuracy > 0.85
@@ -102,10 +102,10 @@ def test_a_network_learns_digits_in_memory_also_with_a_side_branch(loss_weights)
 
 
 @pytest.mark.parametrize("mix", [None, "mixup", "cutmix"])
-def test_where_pictures_are_augmented_the_network_sees_the_same(model, class_folders, mix):
+def test_where_images_are_augmented_the_network_sees_the_same(model, class_folders, mix):
     feeding = Feeding(replace(presets.preset("light"), mix=mix))
-    ours = thawed(model, class_folders, feeding)
-    theirs = thawed(model, class_folders, replace(feeding, augment_on="device"))
+    ours = unfrozen(model, class_folders, feeding)
+    theirs = unfrozen(model, class_folders, replace(feeding, augment_on="device"))
     labels_seen = []
     for (pixels, one_hot, _), (batch, labels, _) in zip(ours.batches(0), theirs.batches(0), strict=True):
         np.testing.assert_array_equal(one_hot, labels)

@@ -7,7 +7,7 @@ import pytest
 from visionkit import models
 from visionkit.models.efficientnet import Variant
 from visionkit.tasks.classification import transfer
-from visionkit.tasks.classification.transfer import APPROACHES, choose_approach, choose_size, thaw, transfer_model
+from visionkit.tasks.classification.transfer import APPROACHES, choose_approach, choose_size, transfer_model, unfreeze
 
 PIXELS = np.random.default_rng(0).uniform(0, 255, (8, 32, 32, 3)).astype("float32")
 ONE_HOT = np.eye(2, dtype="float32")[[0, 1] * 4]
@@ -40,7 +40,7 @@ def test_batchnorm_stays_in_inference_mode_through_every_phase(backbone):
     model = transfer_model(backbone, 2)
     before = statistics(backbone)
     for approach in APPROACHES:
-        thaw(backbone, approach)
+        unfreeze(backbone, approach)
         train(model.classifier, PIXELS)
         for old, new in zip(before, statistics(backbone), strict=True):
             np.testing.assert_array_equal(old, new)
@@ -52,7 +52,7 @@ def test_batchnorm_stays_in_inference_mode_through_every_phase(backbone):
 def test_from_scratch_batchnorm_learns(backbone):
     model = transfer_model(backbone, 2, pretrained=False)
     before = statistics(backbone)
-    thaw(backbone, transfer.ALL)
+    unfreeze(backbone, transfer.ALL)
     train(model.classifier, PIXELS)
     assert any((old != new).any() for old, new in zip(before, statistics(backbone), strict=True))
 
@@ -60,11 +60,11 @@ def test_from_scratch_batchnorm_learns(backbone):
 @pytest.mark.parametrize(
     ("approach", "moved"), [("head", []), ("last", ["block4a_expand_conv", "top_bn"]), ("all", ["stem_conv", "top_bn"])]
 )
-def test_only_what_is_thawed_moves(backbone, approach, moved):
+def test_only_what_is_unfrozen_moves(backbone, approach, moved):
     model = transfer_model(backbone, 2)
     before = {layer.name: layer.get_weights() for layer in backbone.layers if layer.weights}
     head = model.head.get_weights()
-    thaw(backbone, approach)
+    unfreeze(backbone, approach)
     train(model.classifier, PIXELS)
     after = {name: backbone.get_layer(name).get_weights() for name in before}
     changed = {name for name in before if any((a != b).any() for a, b in zip(before[name], after[name], strict=True))}
@@ -76,14 +76,14 @@ def test_only_what_is_thawed_moves(backbone, approach, moved):
     assert (head[0] != model.head.get_weights()[0]).any()
 
 
-def test_thawing_counts_what_is_trained():
+def test_unfreezing_counts_what_is_trained():
     backbone = models.efficientnet_lite0((32, 32, 3), None)
     transfer_model(backbone, 2)
-    assert thaw(backbone, "head") == 0
-    last, everything = thaw(backbone, "last"), thaw(backbone, "all")
+    assert unfreeze(backbone, "head") == 0
+    last, everything = unfreeze(backbone, "last"), unfreeze(backbone, "all")
     assert 0 < last < everything == 4_652_008 - 1281 * 1000
     with pytest.raises(ValueError, match="head, last, all"):
-        thaw(backbone, "half")
+        unfreeze(backbone, "half")
 
 
 def test_the_head_on_features_is_the_end_of_the_classifier(backbone):
@@ -94,26 +94,26 @@ def test_the_head_on_features_is_the_end_of_the_classifier(backbone):
 
 
 @pytest.mark.parametrize(
-    ("pictures", "classes", "approach"),
+    ("images", "classes", "approach"),
     [(4, 2, "head"), (299, 2, "head"), (300, 2, "last"), (4999, 2, "last"), (5000, 2, "all"), (5000, 400, "head")],
 )
-def test_the_approach_is_chosen_by_the_number_of_pictures(pictures, classes, approach):
-    chosen, reason = choose_approach(pictures, classes)
-    assert chosen == approach and f"{pictures} training pictures in {classes} classes" in reason
+def test_the_approach_is_chosen_by_the_number_of_images(images, classes, approach):
+    chosen, reason = choose_approach(images, classes)
+    assert chosen == approach and f"{images} training images in {classes} classes" in reason
 
 
 @pytest.mark.parametrize(
     ("published", "sides", "size"),
     [(224, [100], 224), (224, [329, 328], 224), (224, [330], 288), (224, [20, 4000, 4000], 288), (240, [4000], 320)],
 )
-def test_the_size_is_chosen_by_the_pictures(published, sides, size):
+def test_the_size_is_chosen_by_the_images(published, sides, size):
     chosen, reason = choose_size(published, sides)
     assert chosen == size and str(published) in reason
 
 
-def test_of_a_network_for_small_pictures_the_last_stage_is_thawed():
+def test_of_a_network_for_small_images_the_last_stage_is_unfrozen():
     """It has no feature map of stride 8."""
     backbone = models.build("resnet20", (32, 32, 3), None)
-    transfer.thaw(backbone, transfer.LAST)
-    thawed = [layer.name for layer in backbone.layers if layer.trainable and layer.weights]
-    assert thawed and all(name.startswith("conv4_") for name in thawed)
+    transfer.unfreeze(backbone, transfer.LAST)
+    unfrozen = [layer.name for layer in backbone.layers if layer.trainable and layer.weights]
+    assert unfrozen and all(name.startswith("conv4_") for name in unfrozen)

@@ -4,12 +4,12 @@ import numpy as np
 import pytest
 import tensorflow as tf
 
-from visionkit.data.images.resize import fit, letterbox
+from visionkit.data.images.resize import center_crop, letterbox
 from visionkit.tasks.classification.tta import NUM_VIEWS, views_of, windows_of
 
 
 @pytest.mark.parametrize("views", NUM_VIEWS)
-def test_a_picture_of_one_pixel_has_all_views(views):
+def test_a_image_of_one_pixel_has_all_views(views):
     seen = views_of(np.full((1, 1, 3), 77, np.uint8), 8, views)
     assert seen.shape == (NUM_VIEWS[views], 8, 8, 3)
     np.testing.assert_allclose(seen, 77)
@@ -17,7 +17,7 @@ def test_a_picture_of_one_pixel_has_all_views(views):
 
 def test_one_view_is_what_the_model_sees(rng):
     image = rng.integers(0, 256, (30, 50, 3), np.uint8)
-    np.testing.assert_array_equal(views_of(image, 16, "one")[0], fit(image, 16))
+    np.testing.assert_array_equal(views_of(image, 16, "one")[0], center_crop(image, 16))
     np.testing.assert_array_equal(views_of(image, 16, "one", whole=True)[0], letterbox(image, 16))
 
 
@@ -48,14 +48,14 @@ def test_multi_crop_takes_six_views_of_three_squares_in_four_sizes():
 
 @pytest.mark.parametrize("shape", [(1, 9), (7, 5), (301, 33)])
 @pytest.mark.parametrize("views", ["ten_crop", "multi_crop"])
-def test_windows_lie_in_their_picture(views, shape):
+def test_windows_lie_in_their_image(views, shape):
     windows = windows_of(tf.constant([*shape, 3]), views).numpy()
     assert windows[:, :2].min() >= 0 and windows[:, 2:].min() >= 1
     assert ((windows[:, :2] + windows[:, 2:]) <= shape).all()
 
 
 def test_crops_show_the_pixels_of_their_place():
-    """A picture that is darker at the left and brighter at the right, and the other way round in its mirror image."""
+    """An image that is darker at the left and brighter at the right, and the other way round in its mirror image."""
     image = np.repeat(np.linspace(0, 255, 64)[None, :, None], 64, axis=0).repeat(3, axis=2).astype(np.uint8)
     left_top, right_top, *_ = views_of(image, 16, "ten_crop").numpy()
     assert left_top.mean() < right_top.mean()

@@ -18,7 +18,7 @@ def index(tmp_path_factory):
     return scan(read(folder).splits["train"], SkippedFiles())
 
 
-def test_pictures_without_objects_have_nothing_but_background(index):
+def test_images_without_objects_have_nothing_but_background(index):
     empty = replace(index, annotations=tuple(replace(one, objects=NO_OBJECTS) for one in index.annotations))
     windows = cut_windows(empty, side=32, scale=1.0, seed=0, skipped=SkippedFiles())
     assert len(windows) > 0 and set(windows.labels) == {0}
@@ -40,7 +40,7 @@ def test_windows_show_what_their_labels_say(index):
     assert {0} < set(windows.labels.tolist()) <= present | {0}
 
 
-def test_a_vanished_picture_is_named(index, tmp_path):
+def test_a_vanished_image_is_named(index, tmp_path):
     skipped = SkippedFiles()
     gone = replace(index, paths=(*index.paths[:2], str(tmp_path / "gone.jpg")))
     assert len(cut_windows(gone, side=32, scale=1.0, seed=0, skipped=skipped)) > 0

@@ -4,13 +4,13 @@ import keras
 import numpy as np
 from keras import ops
 
-GREY = 114  # of the padding, and of the pictures' backgrounds
+GREY = 114  # of the padding, and of the images' backgrounds
 NAMES = ("red", "green", "über <b>")  # one a channel
 OVERSHOOT = 0.05  # of a box: the second answer for an object is larger by that on each side, which suppression removes
 
 
 def square_detector(size: int = 64, parts: int = 1) -> keras.Model:
-    """One object a channel in each of ``parts`` x ``parts`` parts of the picture; its score is its brightness above grey.
+    """One object a channel in each of ``parts`` x ``parts`` parts of the image; its score is its brightness above grey.
 
     A box follows from moments, so that it is right to a fraction of a pixel.
     """
@@ -39,8 +39,8 @@ def _extent(profile, side: int):
     return center - length / 2, center + length / 2
 
 
-def picture_of(shape: tuple[int, int], *objects: tuple[int, tuple[int, int, int, int], float]) -> np.ndarray:
-    """A grey picture uint8 ``(H, W, 3)`` with objects: channel, xyxy in pixels, score."""
+def image_of(shape: tuple[int, int], *objects: tuple[int, tuple[int, int, int, int], float]) -> np.ndarray:
+    """A grey image uint8 ``(H, W, 3)`` with objects: channel, xyxy in pixels, score."""
     pixels = np.full((*shape, 3), GREY, np.uint8)
     for channel, (x1, y1, x2, y2), score in objects:
         pixels[y1:y2, x1:x2, channel] = round(GREY + score * (255 - GREY))

@@ -4,15 +4,15 @@ import json
 
 import pytest
 
-from visionkit.inference.results import Box, DetectedPicture
+from visionkit.inference.results import Box, DetectionResult
 from visionkit.tasks.detection.coco_results import coco_results, numbers_of, running_numbers
 
 ANSWERS = [
-    DetectedPicture(
+    DetectionResult(
         "x/val/a.jpg", (50, 60), (Box("cat", 0.9, (1.0, 2.0, 11.0, 22.5)), Box("dog", 0.5, (0, 0, 60, 50))), (0, 1)
     ),
-    DetectedPicture("x/val/b.jpg", (50, 60), (), ()),
-    DetectedPicture("c.jpg", (50, 60), (Box("cat", 0.4, (3, 4, 5, 6)),), (0,)),
+    DetectionResult("x/val/b.jpg", (50, 60), (), ()),
+    DetectionResult("c.jpg", (50, 60), (Box("cat", 0.4, (3, 4, 5, 6)),), (0,)),
 ]
 PATHS = [answer.path for answer in ANSWERS]
 
@@ -42,7 +42,7 @@ def test_running_numbers_are_said_to_be_so():
         {"image_id": 1, "category_id": 2, "bbox": [0, 0, 60, 50], "score": 0.5},
         {"image_id": 3, "category_id": 1, "bbox": [3, 4, 2, 2], "score": 0.4},
     ]
-    assert "3 pictures from 1" in numbers.notes[0]
+    assert "3 images from 1" in numbers.notes[0]
 
 
 def test_numbers_of_a_file_go_by_the_end_of_the_path(annotations):
@@ -50,8 +50,8 @@ def test_numbers_of_a_file_go_by_the_end_of_the_path(annotations):
         annotations({"val/a.jpg": 139, "b.jpg": 285, "y/c.jpg": 7}, {"dog": 18, "cat": 17}), PATHS, ["cat", "dog"]
     )
     assert [(each["image_id"], each["category_id"]) for each in coco_results(ANSWERS, numbers)] == [(139, 17), (139, 18)]
-    assert numbers.pictures == {"x/val/a.jpg": 139, "x/val/b.jpg": 285}
-    assert len(numbers.notes) == 1 and "1 pictures" in numbers.notes[0] and "c.jpg" in numbers.notes[0]
+    assert numbers.images == {"x/val/a.jpg": 139, "x/val/b.jpg": 285}
+    assert len(numbers.notes) == 1 and "1 images" in numbers.notes[0] and "c.jpg" in numbers.notes[0]
 
 
 def test_classes_that_the_file_lacks_are_left_out_and_told(annotations):
@@ -61,7 +61,7 @@ def test_classes_that_the_file_lacks_are_left_out_and_told(annotations):
 
 
 def test_files_that_cannot_be_used(annotations, tmp_path):
-    with pytest.raises(ValueError, match=r"none of the 3 pictures; it has z\.jpg"):
+    with pytest.raises(ValueError, match=r"none of the 3 images; it has z\.jpg"):
         numbers_of(annotations({"z.jpg": 1}, {"cat": 1}), PATHS, ["cat"])
     with pytest.raises(ValueError, match=r"none of the model's classes; it has bird"):
         numbers_of(annotations({"a.jpg": 1}, {"bird": 1}), PATHS, ["cat"])

@@ -36,18 +36,18 @@ only_retinanet = pytest.mark.parametrize("built", ["retinanet_resnet18"], indire
 
 
 def no_objects(rows: int) -> tuple[np.ndarray, np.ndarray]:
-    """Boxes and classes of two pictures, as the pipeline pads them."""
+    """Boxes and classes of two images, as the pipeline pads them."""
     return np.zeros((2, rows, 4), np.float32), np.full((2, rows), -1, np.int32)
 
 
-def two_pictures() -> tuple[np.ndarray, np.ndarray, np.ndarray]:
-    """A blue box on one picture, a red one on the other."""
+def two_images() -> tuple[np.ndarray, np.ndarray, np.ndarray]:
+    """A blue box on one image, a red one on the other."""
     pixels = np.full((2, SIDE, SIDE, 3), 90, np.float32)
     boxes, classes = no_objects(rows=2)
     boxes[:, 0], classes[:, 0] = [(0.125, 0.25, 0.625, 0.75), (0.5, 0.375, 1, 0.875)], [1, 0]
-    for picture, box, color in zip(pixels, boxes[:, 0], [(0, 0, 255), (255, 0, 0)], strict=True):
+    for image, box, color in zip(pixels, boxes[:, 0], [(0, 0, 255), (255, 0, 0)], strict=True):
         x1, y1, x2, y2 = (box * SIDE).astype(int)
-        picture[y1:y2, x1:x2] = color
+        image[y1:y2, x1:x2] = color
     return pixels, boxes, classes
 
 
@@ -57,8 +57,8 @@ def always_answer(layer: keras.layers.Conv2D, numbers: np.ndarray) -> None:
     layer.bias.assign(numbers)
 
 
-def test_pictures_without_objects_give_finite_losses_and_gradients(detector):
-    pixels = two_pictures()[0]
+def test_images_without_objects_give_finite_losses_and_gradients(detector):
+    pixels = two_images()[0]
     with tf.GradientTape() as tape:
         answers = detector.network(pixels, training=True)
         of_no_rows, of_padding = (detector.losses(answers, *no_objects(rows)) for rows in (0, 3))
@@ -71,7 +71,7 @@ def test_pictures_without_objects_give_finite_losses_and_gradients(detector):
 
 
 def test_losses_are_the_same_in_a_graph_that_knows_no_sizes(detector):
-    pixels, boxes, classes = two_pictures()
+    pixels, boxes, classes = two_images()
     boxes[0, 1], classes[0, 1] = 0.1, 0  # an object without area
     answers = detector.network(pixels)
     unknown = {key: tf.TensorSpec([None, None, value.shape[-1]]) for key, value in answers.items()}
@@ -82,8 +82,8 @@ def test_losses_are_the_same_in_a_graph_that_knows_no_sizes(detector):
         np.testing.assert_allclose(in_graph[part], value, rtol=1e-3)
 
 
-def test_two_pictures_are_learnt(detector):
-    pixels, boxes, classes = two_pictures()
+def test_two_images_are_learnt(detector):
+    pixels, boxes, classes = two_images()
     optimizer, totals = keras.optimizers.Adam(1e-3), []
     for _ in range(5):
         with tf.GradientTape() as tape:
@@ -101,7 +101,7 @@ def test_yolo_decodes_distances_from_the_middle_of_cells(detector):
     for scale in (1, 2, 3):
         always_answer(detector.network.get_layer(f"yolo_v8_head_{scale}_box_3_conv"), distances.ravel())
         always_answer(detector.network.get_layer(f"yolo_v8_head_{scale}_class_3_conv"), [0, math.log(3)])
-    answer = detector.at_size(SIDE)(two_pictures()[0])
+    answer = detector.at_size(SIDE)(two_images()[0])
     assert answer["boxes"].shape == (2, 8 * 8 + 4 * 4 + 2 * 2, 4)
     np.testing.assert_allclose(answer["boxes"][1, 8 * 3 + 2], np.array([20 - 8, 28 - 16, 20 + 24, 28 + 32]) / SIDE, atol=1e-5)
     np.testing.assert_allclose(answer["boxes"][0, -1], np.array([48 - 32, 48 - 64, 48 + 96, 48 + 128]) / SIDE, atol=1e-5)
@@ -115,7 +115,7 @@ def test_retinanet_decodes_shifts_and_scalings_of_anchors(detector):
     shifts[1] = 1, 0, 0, math.log(2) / 0.2  # the square anchor: a tenth of its height down, twice as wide
     always_answer(heads[9 * 4].prediction_layer, shifts.ravel())
     always_answer(heads[9 * 2].prediction_layer, np.tile([0, math.log(3)], 9))
-    answer = detector.at_size(SIDE)(two_pictures()[0])
+    answer = detector.at_size(SIDE)(two_images()[0])
     assert answer["boxes"].shape == (2, 9 * (8 * 8 + 4 * 4 + 2 * 2 + 1 + 1), 4)
     x, y = 36, 28 + 3.2  # of the fourth row's fifth cell
     expected = np.array([x - 32, y - 16, x + 32, y + 16]) / SIDE

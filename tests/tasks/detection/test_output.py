@@ -1,4 +1,4 @@
-"""visionkit predict with a detector: pictures, videos, COCO results."""
+"""visionkit predict with a detector: images, videos, COCO results."""
 
 import json
 import os
@@ -16,9 +16,9 @@ import pytest
 from PIL import Image
 
 from tests.conftest import CLI
-from tests.tasks.detection.square_detector import picture_of
+from tests.tasks.detection.square_detector import image_of
 from visionkit.cli.answers import answers
-from visionkit.inference.output import Options
+from visionkit.inference.output import PredictOptions
 from visionkit.inference.video import Video, VideoWriter
 from visionkit.tasks.classification.export import export_classifier
 
@@ -31,12 +31,12 @@ def run(program):
 
 
 @pytest.fixture
-def pictures(tmp_path) -> Path:
+def images(tmp_path) -> Path:
     """Two objects, none, and a broken file."""
-    folder = tmp_path / "pictures"
+    folder = tmp_path / "images"
     folder.mkdir()
-    Image.fromarray(picture_of((60, 90), RED, GREEN)).save(folder / "a.png")
-    Image.fromarray(picture_of((60, 90))).save(folder / "b.png")
+    Image.fromarray(image_of((60, 90), RED, GREEN)).save(folder / "a.png")
+    Image.fromarray(image_of((60, 90))).save(folder / "b.png")
     (folder / "c.png").write_text("text")
     return folder
 
@@ -46,7 +46,7 @@ def write_clip(path: Path, count: int = 12) -> Path:
     with closing(VideoWriter(path, 10)) as writer:
         for number in range(count):
             square = (1, (4 + 2 * number, 10, 34 + 2 * number, 40), 1.0)
-            writer.write(picture_of((64, 96), *[square] * (number < 2 * count // 3)))
+            writer.write(image_of((64, 96), *[square] * (number < 2 * count // 3)))
     return path
 
 
@@ -54,50 +54,50 @@ def lines_of(done) -> list[dict]:
     return [json.loads(line) for line in done.stdout.splitlines()]
 
 
-def test_json_lines_drawings_and_the_exit_status(run, square_bundle, pictures, tmp_path):
-    done = run("predict", square_bundle, pictures, "nowhere.png", "--json", "--draw", tmp_path / "drawn")
+def test_json_lines_drawings_and_the_exit_status(run, square_bundle, images, tmp_path):
+    done = run("predict", square_bundle, images, "nowhere.png", "--json", "--draw", tmp_path / "drawn")
     two, none, broken, nowhere = lines_of(done)
     assert done.returncode == 1 and set(broken) == set(nowhere) == {"path", "error"}
-    assert none == {"path": str(pictures / "b.png"), "boxes": []}
-    assert two["path"] == str(pictures / "a.png") and [box["label"] for box in two["boxes"]] == ["green", "red"]
+    assert none == {"path": str(images / "b.png"), "boxes": []}
+    assert two["path"] == str(images / "a.png") and [box["label"] for box in two["boxes"]] == ["green", "red"]
     np.testing.assert_allclose(two["boxes"][0]["xyxy"], GREEN[1], atol=1)
     assert two["boxes"][0]["score"] == pytest.approx(1, abs=0.02)
     assert sorted(path.name for path in (tmp_path / "drawn").iterdir()) == ["a.png", "b.png"]
     drawn = [np.asarray(Image.open(tmp_path / "drawn" / name)) for name in ("a.png", "b.png")]
     assert len(np.unique(drawn[1])) == 1 and len(np.unique(drawn[0].reshape(-1, 3), axis=0)) > 3
-    assert done.stderr == "2 of 4 pictures cannot be read.\n"
+    assert done.stderr == "2 of 4 images cannot be read.\n"
 
 
-def test_the_table_and_another_threshold(run, square_bundle, pictures):
-    done = run("predict", square_bundle, pictures / "a.png", pictures / "b.png")
+def test_the_table_and_another_threshold(run, square_bundle, images):
+    done = run("predict", square_bundle, images / "a.png", images / "b.png")
     assert done.returncode == 0 and done.stderr == "" and "100.0%  green  30 5 80 30" in done.stdout
     assert done.stdout.count("%") == 2 and done.stdout.endswith("b.png\n    nothing found\n")
-    assert run("predict", square_bundle, pictures / "a.png", "--threshold", "0.95").stdout.count("%") == 1
+    assert run("predict", square_bundle, images / "a.png", "--threshold", "0.95").stdout.count("%") == 1
 
 
 def test_tiles(run, square_bundle, tmp_path):
-    Image.fromarray(picture_of((500, 640), (0, (300, 401, 306, 407), 1.0))).save(tmp_path / "a.png")
+    Image.fromarray(image_of((500, 640), (0, (300, 401, 306, 407), 1.0))).save(tmp_path / "a.png")
     answers = [lines_of(run("predict", square_bundle, tmp_path, "--json", *more)) for more in ([], ["--tile", 128])]
     assert [len(answer[0]["boxes"]) for answer in answers] == [0, 1]
     np.testing.assert_allclose(answers[1][0]["boxes"][0]["xyxy"], (300, 401, 306, 407), atol=2)
 
 
-def test_coco_results(run, square_bundle, pictures, tmp_path):
-    done = run("predict", square_bundle, pictures, "--json", "--coco", tmp_path / "out" / "results.json")
+def test_coco_results(run, square_bundle, images, tmp_path):
+    done = run("predict", square_bundle, images, "--json", "--coco", tmp_path / "out" / "results.json")
     results = json.loads((tmp_path / "out" / "results.json").read_text())
     assert done.returncode == 1 and [(each["image_id"], each["category_id"]) for each in results] == [(1, 2), (1, 1)]
     np.testing.assert_allclose(results[0]["bbox"], (30, 5, 50, 25), atol=1)
     assert "2 boxes" in done.stderr and "as they were given" in done.stderr and len(done.stdout.splitlines()) == 3
     tree = {"images": [{"id": 77, "file_name": "a.png"}], "categories": [{"id": 5, "name": "green"}]}
     (tmp_path / "val.json").write_text(json.dumps(tree))
-    run("predict", square_bundle, pictures, "--coco", tmp_path / "r.json", "--annotations", tmp_path / "val.json")
+    run("predict", square_bundle, images, "--coco", tmp_path / "r.json", "--annotations", tmp_path / "val.json")
     assert [(each["image_id"], each["category_id"]) for each in json.loads((tmp_path / "r.json").read_text())] == [(77, 5)]
 
 
-def test_a_video_gives_an_object_a_frame_and_a_drawn_video(run, square_bundle, pictures, tmp_path):
+def test_a_video_gives_an_object_a_frame_and_a_drawn_video(run, square_bundle, images, tmp_path):
     clip = write_clip(tmp_path / "clip.mp4")
     (tmp_path / "bad.mp4").write_text("text")
-    named = [pictures / "a.png", tmp_path / "bad.mp4", clip, pictures / "b.png"]
+    named = [images / "a.png", tmp_path / "bad.mp4", clip, images / "b.png"]
     done = run("predict", square_bundle, *named, "--json", "--draw", tmp_path / "drawn")
     first, bad, *frames, last = lines_of(done)
     assert done.returncode == 1 and set(bad) == {"path", "error"} and done.stderr.endswith("1 of 4 files cannot be read.\n")
@@ -142,7 +142,7 @@ def test_a_camera_ends_with_ctrl_c_and_its_video_keeps_the_time(square_bundle, t
     monkeypatch.chdir(tmp_path)
     clip, opened = str(write_clip(tmp_path / "clip.mp4", 100)), cv2.VideoCapture
     monkeypatch.setattr(cv2, "VideoCapture", lambda source: opened(clip) if source == 0 else opened(source))
-    said = answers(square_bundle, ["0"], Options(draw=tmp_path / "drawn"))
+    said = answers(square_bundle, ["0"], PredictOptions(draw=tmp_path / "drawn"))
     frames = [next(said).plain for _ in range(4)]
     time.sleep(1)
     frames.append(next(said).plain)
@@ -171,15 +171,15 @@ def test_a_source_is_not_written_over(run, square_bundle, tmp_path):
         (["clip.mp4", "--coco", "r.json"], "clip.mp4 is a video"),
     ],
 )
-def test_what_cannot_be_is_refused_in_one_line(run, square_bundle, pictures, arguments, message):
-    done = run("predict", square_bundle, pictures, *arguments)
+def test_what_cannot_be_is_refused_in_one_line(run, square_bundle, images, arguments, message):
+    done = run("predict", square_bundle, images, *arguments)
     assert done.returncode == 2 and message in done.stderr and "Traceback" not in done.stderr
     assert done.stderr.count("\n") == 1 and done.stdout == ""
 
 
-def test_a_classifier_has_no_boxes(run, small_classifier, pictures, tmp_path):
-    model = export_classifier(small_classifier, tmp_path / "model", class_names=("a", "b", "c"), facts={})
+def test_a_classifier_has_no_boxes(run, small_classifier, images, tmp_path):
+    model = export_classifier(small_classifier, tmp_path / "model", class_names=("a", "b", "c"), metadata={})
     for arguments in (["--tile", "64"], ["--threshold", "0.5"], ["--coco", "r.json"]):
-        done = run("predict", model, pictures, *arguments)
+        done = run("predict", model, images, *arguments)
         assert done.returncode == 2 and f"{arguments[0]} is for detectors" in done.stderr
     assert not (Path.cwd() / "r.json").exists()

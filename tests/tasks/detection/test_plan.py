@@ -2,7 +2,7 @@ import numpy as np
 import pytest
 
 from visionkit.data.boxes import crowds, without_crowds
-from visionkit.data.images.scan import Facts
+from visionkit.data.images.scan import ImageInfo
 from visionkit.data.index import Annotation, Index, Objects, SkippedFiles
 from visionkit.data.splits import Splits
 from visionkit.errors import UserError
@@ -11,15 +11,15 @@ from visionkit.training.recipe import Story
 from visionkit.training.run_folder import RunFolder
 
 
-def index_of(*pictures, shape=(480, 640), attributes=()):
-    """Pictures with boxes, each (class, left, top, right, bottom) relative to the picture."""
+def index_of(*images, shape=(480, 640), attributes=()):
+    """Images with boxes, each (class, left, top, right, bottom) relative to the image."""
     annotations = []
-    for rows in pictures:
+    for rows in images:
         table = np.array(rows, float).reshape(-1, 5)
         annotations.append(Annotation(Objects(table[:, 1:], table[:, 0].astype(np.int32), attributes=attributes)))
-    facts = tuple(Facts("", 1, *shape, plain_jpeg=False) for _ in pictures)
-    paths = tuple(f"{number}.png" for number in range(len(pictures)))
-    return Index(("a", "b"), paths, np.full(len(paths), -1, np.int32), facts, tuple(annotations))
+    infos = tuple(ImageInfo("", 1, *shape, plain_jpeg=False) for _ in images)
+    paths = tuple(f"{number}.png" for number in range(len(images)))
+    return Index(("a", "b"), paths, np.full(len(paths), -1, np.int32), infos, tuple(annotations))
 
 
 def test_data_without_boxes_are_refused(tmp_path):
@@ -35,7 +35,7 @@ def test_no_objects_have_no_sides_and_no_counts():
 
 
 def test_boxes_are_seen_in_the_padded_square():
-    """A picture of 640 x 480 lies 80 pixels of 640 below the top of its square."""
+    """An image of 640 x 480 lies 80 pixels of 640 below the top of its square."""
     (objects,) = detection_plan.letterboxed(index_of([(0, 0, 0, 1, 1)]), 640)
     np.testing.assert_allclose(objects.boxes, [[0, 0.125, 1, 0.875]])
 
@@ -57,7 +57,7 @@ def test_crowding_by_hand():
     """Two objects in one place hide each other; one is far larger than any anchor."""
     index = index_of([(0, 0.1, 0.1, 0.2, 0.2), (1, 0.1, 0.1, 0.2, 0.2)], [(0, 0, 0, 1, 1)], shape=(320, 320))
     found = detection_plan.count_crowding(index, 320, [np.array([[0.1, 0.1]], "float32")], (8,), seed=0)
-    assert found.scales == [(3, 2, 2)] and found.unmatched == 1 and found.pictures == 2
+    assert found.scales == [(3, 2, 2)] and found.unmatched == 1 and found.images == 2
 
 
 def test_crowds_are_kept_out_of_training_and_stand_in_the_truth():

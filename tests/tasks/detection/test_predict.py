@@ -5,10 +5,10 @@ import pytest
 from PIL import Image
 
 import visionkit
-from tests.tasks.detection.square_detector import NAMES, picture_of
-from visionkit.data.images.decode import PictureError
+from tests.tasks.detection.square_detector import NAMES, image_of
+from visionkit.data.images.decode import ImageError
 from visionkit.inference.predictor import Unreadable
-from visionkit.inference.results import DetectedPicture
+from visionkit.inference.results import DetectionResult
 from visionkit.tasks.detection.predict import Detector
 
 OBJECTS = ((0, (5, 10, 40, 50), 0.9), (1, (30, 5, 80, 30), 1.0), (2, (10, 30, 85, 55), 0.2))
@@ -21,14 +21,14 @@ def model(square_bundle) -> Detector:
 
 def test_nothing_gives_nothing(model):
     assert list(model.predict_many([])) == []
-    answer = model.predict(picture_of((1, 1)))
-    assert answer == DetectedPicture("", (1, 1), (), ()) and answer.to_plain() == {"path": "", "boxes": []}
+    answer = model.predict(image_of((1, 1)))
+    assert answer == DetectionResult("", (1, 1), (), ()) and answer.to_plain() == {"path": "", "boxes": []}
     empty = answer.to_supervision()
     assert len(empty) == 0 and empty.xyxy.shape == (0, 4)
 
 
-def test_a_picture_gets_labels_scores_and_boxes_in_pixels(model, tmp_path):
-    pixels = picture_of((60, 90), *OBJECTS)
+def test_a_image_gets_labels_scores_and_boxes_in_pixels(model, tmp_path):
+    pixels = image_of((60, 90), *OBJECTS)
     Image.fromarray(pixels).save(tmp_path / "a.png")
     answer = model.predict(tmp_path / "a.png")
     assert answer.path == str(tmp_path / "a.png") and answer.size == (60, 90) and model.labels == NAMES
@@ -43,7 +43,7 @@ def test_a_picture_gets_labels_scores_and_boxes_in_pixels(model, tmp_path):
 
 
 def test_another_threshold(model):
-    pixels = picture_of((60, 90), *OBJECTS)
+    pixels = image_of((60, 90), *OBJECTS)
     assert [len(model.predict(pixels, threshold=each).boxes) for each in (0.1, None, 0.95, 1)] == [3, 2, 1, 0]
     found = model.found(pixels, 0.1)
     assert found.classes.tolist() == [1, 0, 2] and (found.boxes <= 1).all()
@@ -51,7 +51,7 @@ def test_another_threshold(model):
 
 
 def test_supervision_takes_them(model):
-    detections = model.predict(picture_of((60, 90), *OBJECTS)).to_supervision()
+    detections = model.predict(image_of((60, 90), *OBJECTS)).to_supervision()
     assert detections.data["class_name"].tolist() == ["green", "red"] and detections.class_id.tolist() == [1, 0]
     np.testing.assert_allclose(detections.xyxy[1], OBJECTS[0][1], atol=1)
     np.testing.assert_allclose(detections.confidence, (1.0, 0.9), atol=0.02)
@@ -60,18 +60,18 @@ def test_supervision_takes_them(model):
 def test_many_come_in_order_and_the_unreadable_are_told(model, tmp_path):
     paths = [str(tmp_path / f"{number}.png") for number in range(6)]
     for number, path in enumerate(paths):
-        Image.fromarray(picture_of((20 + number, 90), (number % 3, (10, 5, 60, 15), 0.8))).save(path)
+        Image.fromarray(image_of((20 + number, 90), (number % 3, (10, 5, 60, 15), 0.8))).save(path)
     (tmp_path / "3.png").write_bytes(b"")
     answers = list(model.predict_many(paths, threshold=0.5))
     assert [answer.path for answer in answers] == paths
     assert answers[3] == Unreadable(paths[3], "empty file")
-    assert [answer.classes for answer in answers if isinstance(answer, DetectedPicture)] == [(0,), (1,), (2,), (1,), (2,)]
-    with pytest.raises(PictureError, match="empty file"):
+    assert [answer.classes for answer in answers if isinstance(answer, DetectionResult)] == [(0,), (1,), (2,), (1,), (2,)]
+    with pytest.raises(ImageError, match="empty file"):
         model.predict(paths[3])
 
 
-def test_tiles_find_what_the_whole_picture_loses(model):
-    pixels = picture_of((640, 500), (0, (300, 401, 306, 407), 1.0), (1, (40, 20, 460, 600), 0.9))
+def test_tiles_find_what_the_whole_image_loses(model):
+    pixels = image_of((640, 500), (0, (300, 401, 306, 407), 1.0), (1, (40, 20, 460, 600), 0.9))
     assert [box.label for box in model.predict(pixels).boxes] == ["green"]
     answer = model.predict(pixels, tile=128)
     small = [box for box in answer.boxes if box.label == "red"]
@@ -88,6 +88,6 @@ def test_tiles_find_what_the_whole_picture_loses(model):
 )
 def test_what_cannot_be_is_told(model, options, message):
     with pytest.raises(ValueError, match=message):
-        model.predict(picture_of((9, 9)), **options)
+        model.predict(image_of((9, 9)), **options)
     with pytest.raises(ValueError, match=message):
         model.predict_many(["a.jpg"], **options)

@@ -7,7 +7,7 @@ import pytest
 
 from tests.conftest import write_classes
 from visionkit.data.index import Skipped
-from visionkit.metrics.detection import Found, Truth, evaluate
+from visionkit.metrics.detection import Detections, GroundTruth, evaluate
 from visionkit.tasks.detection.report import CURVES, AnchorScale, DetectionReport, write_detection_report
 from visionkit.viz import plots
 
@@ -27,12 +27,12 @@ HISTORY = [
         "val_map": 0.2,
     },
 ]
-TRUTH = [Truth(np.array([LEFT, RIGHT]), np.array([0, 1]), SIZE)] * 3
-PERFECT = [Found(one.boxes, np.array([0.9, 0.8]), one.classes) for one in TRUTH]
+TRUTH = [GroundTruth(np.array([LEFT, RIGHT]), np.array([0, 1]), SIZE)] * 3
+PERFECT = [Detections(one.boxes, np.array([0.9, 0.8]), one.classes) for one in TRUTH]
 WRONG = [
     PERFECT[0],
-    Found(np.zeros((0, 4)), np.zeros(0), np.zeros(0, int)),
-    Found(np.array([LEFT, RIGHT]), np.array([0.9, 0.95]), np.array([0, 2])),
+    Detections(np.zeros((0, 4)), np.zeros(0), np.zeros(0, int)),
+    Detections(np.array([LEFT, RIGHT]), np.array([0.9, 0.95]), np.array([0, 2])),
 ]
 SCALES = (AnchorScale(8, np.array([[10, 12], [20, 30]]), 30, 2), AnchorScale(16, np.array([[60.0, 80.0]]), 9, 1))
 
@@ -67,18 +67,18 @@ def test_a_run_without_anything_has_a_page(tmp_path, names):
     assert "Training</h2>" not in page and "Anchors</h2>" not in page and "data:image" not in page
 
 
-def test_a_perfect_run_shows_pictures_and_no_faults(tmp_path):
+def test_a_perfect_run_shows_images_and_no_faults(tmp_path):
     page = page_of(report(tmp_path), tmp_path)
-    assert "everything was found" in page and page.count("data:image/jpeg") == 3 and "Other pictures" in page
+    assert "everything was found" in page and page.count("data:image/jpeg") == 3 and "Other images" in page
     assert page.count("data:image/png") == 2  # history, precision over recall
     assert [path.name for path in tmp_path.glob("*r.html*")] == ["r.html"]
 
 
-def test_the_worst_picture_comes_first_and_says_what_is_wrong(tmp_path):
+def test_the_worst_image_comes_first_and_says_what_is_wrong(tmp_path):
     page = page_of(report(tmp_path, WRONG), tmp_path)
     says = re.findall(r"<figcaption>(.*?)<br>", page)
     assert says == ["2 missed", "1 found, 1 of a wrong class", "2 found"]
-    assert "2 of 3 validation pictures have something" in page
+    assert "2 of 3 validation images have something" in page
 
 
 def test_the_matrix_and_the_table_are_what_was_measured(tmp_path):
@@ -99,8 +99,8 @@ def test_anchors_are_shown_where_there_are_any(tmp_path):
 
 def test_more_objects_than_count_are_spoken_of(tmp_path):
     low = np.stack(np.meshgrid(np.arange(12), np.arange(10)), axis=-1).reshape(-1, 2) / 12
-    crowd = Truth(np.concatenate([low, low + 0.05], axis=1), np.zeros(120, int), SIZE)
-    page = page_of(report(tmp_path, [Found(crowd.boxes, np.linspace(0.1, 1, 120), crowd.classes)], [crowd]), tmp_path)
+    crowd = GroundTruth(np.concatenate([low, low + 0.05], axis=1), np.zeros(120, int), SIZE)
+    page = page_of(report(tmp_path, [Detections(crowd.boxes, np.linspace(0.1, 1, 120), crowd.classes)], [crowd]), tmp_path)
     assert "up to 120\n  objects of a class; the 100 surest" in page and "100 found, 20 missed" in page
 
 
@@ -110,7 +110,7 @@ def test_names_are_escaped_and_nothing_comes_from_outside(tmp_path):
     assert re.findall(r'(?:src|href)="(?!data:)', page) == []
 
 
-def test_a_picture_that_is_gone_is_named(tmp_path):
+def test_a_image_that_is_gone_is_named(tmp_path):
     page = page_of(report(tmp_path, paths=["gone.jpg"] * 3), tmp_path)
     assert page.count("gone.jpg") == 3 and "data:image/jpeg" not in page
 

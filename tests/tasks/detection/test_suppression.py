@@ -16,11 +16,11 @@ def both(boxes, scores, **limits):
     return [[np.asarray(part) for part in detections] for detections in pair]
 
 
-@pytest.mark.parametrize("pictures", [1, 2])
+@pytest.mark.parametrize("images", [1, 2])
 @pytest.mark.parametrize("num_anchors", [0, 5], ids=["no candidates", "none above the threshold"])
-def test_nothing_to_find(num_anchors, pictures):
-    found = suppress(tf.zeros((pictures, num_anchors, 4)), tf.zeros((pictures, num_anchors, 3)), **LIMITS)
-    assert [part.shape for part in found] == [(pictures, 20, 4), (pictures, 20), (pictures, 20)]
+def test_nothing_to_find(num_anchors, images):
+    found = suppress(tf.zeros((images, num_anchors, 4)), tf.zeros((images, num_anchors, 3)), **LIMITS)
+    assert [part.shape for part in found] == [(images, 20, 4), (images, 20), (images, 20)]
     assert (found.classes.numpy() == -1).all() and not found.boxes.numpy().any()
 
 
@@ -35,12 +35,12 @@ def test_both_thresholds_are_met_as_the_portable_one_meets_them():
 
 @pytest.mark.parametrize("num_classes", [1, 4, 80])
 @pytest.mark.parametrize("score_threshold", [0.001, 0.6, tf.constant(0.98)])
-@pytest.mark.parametrize("pictures", [1, 3])
-def test_the_same_as_the_portable_one(pictures, num_classes, score_threshold):
+@pytest.mark.parametrize("images", [1, 3])
+def test_the_same_as_the_portable_one(images, num_classes, score_threshold):
     rng = np.random.default_rng(num_classes)
-    corners = rng.random((pictures, 200, 2)) * 1.6 - 0.5
-    boxes = np.concatenate([corners, corners + 0.05 + rng.random((pictures, 200, 2)) * 0.3], axis=2)
-    scores = rng.permutation(pictures * 200 * num_classes).reshape(pictures, 200, num_classes) / (pictures * 200 * num_classes)
+    corners = rng.random((images, 200, 2)) * 1.6 - 0.5
+    boxes = np.concatenate([corners, corners + 0.05 + rng.random((images, 200, 2)) * 0.3], axis=2)
+    scores = rng.permutation(images * 200 * num_classes).reshape(images, 200, num_classes) / (images * 200 * num_classes)
     limits = {"score_threshold": score_threshold, "iou_threshold": 0.5, "max_detections": 50}
     ours, portable = both(boxes, scores, **limits)
     for mine, theirs in zip(ours, portable, strict=True):
@@ -48,7 +48,7 @@ def test_the_same_as_the_portable_one(pictures, num_classes, score_threshold):
 
 
 @pytest.mark.parametrize("is_crowded", [False, True])
-def test_one_picture_where_few_or_many_anchors_speak(is_crowded):
+def test_one_image_where_few_or_many_anchors_speak(is_crowded):
     """Each has a kernel of its own."""
     rng = np.random.default_rng(0)
     corners = rng.random((1, FEW + 50, 2))

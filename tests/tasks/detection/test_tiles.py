@@ -1,18 +1,18 @@
-"""Tiles find what the whole picture loses, and an object gives one box wherever the tiles' borders lie."""
+"""Tiles find what the whole image loses, and an object gives one box wherever the tiles' borders lie."""
 
 import cv2
 import numpy as np
 import pytest
 
-from visionkit.metrics.detection import Found
+from visionkit.metrics.detection import Detections
 from visionkit.tasks.detection.tiles import find_in_tiles, tile_windows
 
 SIDE = 100  # pixels at which the finder looks
 TILE = 200
 
 
-def find(images: np.ndarray) -> list[Found]:
-    """Bright blobs, a class a channel, as a network sees them that shrinks each picture to ``SIDE`` pixels."""
+def find(images: np.ndarray) -> list[Detections]:
+    """Bright blobs, a class a channel, as a network sees them that shrinks each image to ``SIDE`` pixels."""
     found = []
     for image in images:
         scale = min(1.0, SIDE / max(image.shape[:2]))
@@ -25,11 +25,13 @@ def find(images: np.ndarray) -> list[Found]:
                 bright = small[y : y + h, x : x + w, number]
                 rows.append([x / width, y / height, (x + w) / width, (y + h) / height, bright.mean() / 255, number])
         table = np.array(sorted(rows, key=lambda row: -row[4]), np.float32).reshape(-1, 6)
-        found.append(Found(table[:, :4], table[:, 4], table[:, 5].astype(np.int32)))
+        found.append(Detections(table[:, :4], table[:, 4], table[:, 5].astype(np.int32)))
     return found
 
 
-def search(shape: tuple[int, int], *boxes: tuple[int, int, int, int], channel: int = 0, **options) -> tuple[np.ndarray, Found]:
+def search(
+    shape: tuple[int, int], *boxes: tuple[int, int, int, int], channel: int = 0, **options
+) -> tuple[np.ndarray, Detections]:
     """What is found, in pixels, of filled boxes."""
     pixels = np.zeros((*shape, 3), np.uint8)
     for x1, y1, x2, y2 in boxes:
@@ -52,7 +54,7 @@ def test_nothing_gives_nothing():
 
 @pytest.mark.parametrize("overlap", [0.0, 0.2, 0.5])
 @pytest.mark.parametrize("shape", [(1, 1), (200, 200), (201, 199), (640, 480), (999, 50), (1234, 777)])
-def test_tiles_cover_the_picture_and_overlap(shape, overlap):
+def test_tiles_cover_the_image_and_overlap(shape, overlap):
     windows = tile_windows(*shape, TILE, overlap)
     seen = np.zeros(shape, int)
     for top, left, height, width in windows:
@@ -65,13 +67,13 @@ def test_tiles_cover_the_picture_and_overlap(shape, overlap):
         assert (np.diff(starts) <= TILE * (1 - overlap) + 1).all()
 
 
-def test_a_picture_no_larger_than_a_tile_is_seen_once():
+def test_a_image_no_larger_than_a_tile_is_seen_once():
     calls = []
     found = find_in_tiles(np.full((150, TILE, 3), 255, np.uint8), TILE, lambda x: calls.append(x) or find(x), iou_threshold=0.6)
     assert len(calls) == 1 and len(found.scores) == 3
 
 
-def test_a_small_object_that_the_whole_picture_loses():
+def test_a_small_object_that_the_whole_image_loses():
     shape, box = (1000, 1400), (702, 333, 709, 340)
     pixels = np.zeros((*shape, 3), np.uint8)
     pixels[333:340, 702:709, 1] = 255
@@ -88,14 +90,14 @@ def test_a_small_object_that_the_whole_picture_loses():
         (120, 20, 260, 60),  # across the overlap of two tiles
         (20, 120, 60, 260),
         (100, 110, 270, 250),  # over four
-        (50, 300, 450, 306),  # through three, too thin for the whole picture
+        (50, 300, 450, 306),  # through three, too thin for the whole image
         (300, 10, 306, 490),
         (160, 160, 190, 190),  # in the overlap: seen by four
         (196, 30, 230, 60),  # only just across a border
         (130, 30, 152, 60),
         (150, 150, 350, 350),  # as large as a tile
         (5, 5, 495, 495),  # larger
-        (0, 0, 200, 30),  # at the picture's border, to the tile's end
+        (0, 0, 200, 30),  # at the image's border, to the tile's end
         (0, 0, 500, 500),
     ],
 )
@@ -138,7 +140,7 @@ def test_what_is_unsure_neither_hides_nor_stretches_what_is_sure():
         for each in find(images):
             noise = np.array([[0, 0, 1, 1], [0, 0.4, 1, 1]], np.float32)  # all of the view, and most of it
             scores = np.array([0.02, 0.01], np.float32)
-            answers.append(Found(*map(np.concatenate, zip(each, (noise, scores, np.zeros(2, np.int32)), strict=True))))
+            answers.append(Detections(*map(np.concatenate, zip(each, (noise, scores, np.zeros(2, np.int32)), strict=True))))
         return answers
 
     pixels, box = np.zeros((500, 500, 3), np.uint8), (120, 20, 260, 60)

@@ -37,7 +37,7 @@ def tiny_detector(*, batch_norm=False):
 
 
 def squares(folder, *, count, objects=True):
-    """Grey pictures of 64 pixels with a red and a blue square each; the last has none."""
+    """Grey images of 64 pixels with a red and a blue square each; the last has none."""
     rng, paths, annotations = np.random.default_rng(0), [], []
     for number in range(count):
         pixels = np.full((64, 64, 3), 128, np.uint8)
@@ -63,7 +63,7 @@ def phase_of(detector, index, epochs, *, mix=None, sizes=(64,)):
     return phase
 
 
-def test_pictures_without_any_object_are_trained_on(tmp_path):
+def test_images_without_any_object_are_trained_on(tmp_path):
     keras.utils.set_random_seed(0)
     index = squares(tmp_path, count=3, objects=False)
     phase = phase_of(tiny_detector(), index, 12, mix="mosaic")

@@ -1,4 +1,4 @@
-"""An embedder whose answers can be computed by hand: the colors of a picture's quarters; and a finder of colored squares."""
+"""An embedder whose answers can be computed by hand: the colors of an image's quarters; and a finder of colored squares."""
 
 from pathlib import Path
 
@@ -15,13 +15,13 @@ GREY = 128
 PEOPLE = {"Ada": (200, 40, 40), "Bob": (40, 200, 40), "Zoë <b>": (40, 40, 200)}
 
 
-def color_bundle(folder: Path, *, alignment: str | None = None, gain: float = 1.0, **facts) -> Path:
-    """Pictures to float32 ``(N, 12)``: red, green and blue of each quarter, 0..``gain``."""
+def color_bundle(folder: Path, *, alignment: str | None = None, gain: float = 1.0, **metadata) -> Path:
+    """Images to float32 ``(N, 12)``: red, green and blue of each quarter, 0..``gain``."""
     image = keras.Input((SIDE, SIDE, 3), name="pixels")
     x = keras.layers.Rescaling(gain / 255)(image)
     x = keras.layers.AveragePooling2D(SIDE // 2)(x)
     network = keras.Model(image, keras.layers.Flatten()(x), name="colors")
-    return export_embedder(network, folder, facts={"threshold": 0.2, "alignment": alignment, **facts})
+    return export_embedder(network, folder, metadata={"threshold": 0.2, "alignment": alignment, **metadata})
 
 
 def portrait(color: tuple[int, int, int], brighter: int = 0) -> np.ndarray:
@@ -30,7 +30,7 @@ def portrait(color: tuple[int, int, int], brighter: int = 0) -> np.ndarray:
 
 
 def write_people(folder: Path, counts: dict[str, int] | None = None) -> Path:
-    """A folder for each of ``PEOPLE``, with pictures that differ a little."""
+    """A folder for each of ``PEOPLE``, with images that differ a little."""
     for name, count in (counts or dict.fromkeys(PEOPLE, 2)).items():
         (folder / name).mkdir(parents=True)
         for number in range(count):
@@ -49,9 +49,9 @@ def group_photo(*places: tuple[str, int, int, int]) -> np.ndarray:
 class SquareFinder:
     """Finds squares that are not grey, the largest first; what it is called like is a ``FaceFinder``'s."""
 
-    def find_many(self, pictures):
-        """The squares on each picture."""
-        for pixels in pictures:
+    def find_many(self, images):
+        """The squares on each image."""
+        for pixels in images:
             _, _, boxes, _ = cv2.connectedComponentsWithStats((pixels != GREY).any(axis=2).astype(np.uint8))
             found = [Face((x, y, x + w, y + h), 1.0, np.zeros((5, 2))) for x, y, w, h, _ in boxes[1:].tolist()]
             yield sorted(found, key=lambda face: face.xyxy[0] - face.xyxy[2])

@@ -1,4 +1,4 @@
-"""What is measured of an embedder: what vanishes is named, distances are Euclidean, one picture is enough to know somebody."""
+"""What is measured of an embedder: what vanishes is named, distances are Euclidean, one image is enough to know somebody."""
 
 import numpy as np
 import pytest
@@ -13,13 +13,13 @@ def mean_color(pixels: np.ndarray) -> np.ndarray:
     return pixels.mean((1, 2)).astype(np.float32)
 
 
-def test_of_no_picture_that_can_be_read_there_is_no_embedding(tmp_path):
+def test_of_no_image_that_can_be_read_there_is_no_embedding(tmp_path):
     skipped = SkippedFiles()
     places, embeddings = embeddings_of(mean_color, Index(("a",), (str(tmp_path / "gone.png"),), np.zeros(1, int)), skipped)
     assert len(places) == len(embeddings) == 0 and len(skipped) == 1
 
 
-def test_pictures_of_any_size_are_embedded_in_order(tmp_path):
+def test_images_of_any_size_are_embedded_in_order(tmp_path):
     paths = []
     for number, side in enumerate((3, 9, 4)):
         paths.append(str(tmp_path / f"{number}.png"))
@@ -38,8 +38,8 @@ def test_distances_are_euclidean(rng):
 
 
 @pytest.mark.parametrize(("threshold", "refused", "strangers"), [(0.5, 0, 0), (0.05, 1, 0), (9, 0, 1)])
-def test_every_other_person_is_enrolled_with_one_picture(threshold, refused, strangers):
-    """Persons 0 and 2 are known by their first pictures; 1 and 3 are strangers."""
+def test_every_other_person_is_enrolled_with_one_image(threshold, refused, strangers):
+    """Persons 0 and 2 are known by their first images; 1 and 3 are strangers."""
     labels = np.repeat([0, 1, 2, 3], 2)
     embeddings = np.eye(4)[labels] + 0.1 * np.tile([0, 1], 4)[:, None] * np.eye(4)[(labels + 1) % 4]
     found = one_shot(embeddings, labels, threshold)

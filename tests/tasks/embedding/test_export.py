@@ -1,4 +1,4 @@
-"""A bundle of an embedder: what its network says of the whole picture in proportion; with TensorFlow alone."""
+"""A bundle of an embedder: what its network says of the whole image in proportion; with TensorFlow alone."""
 
 import json
 
@@ -10,7 +10,7 @@ import tensorflow as tf
 import visionkit
 from visionkit.data.images.resize import letterbox
 from visionkit.export import litert
-from visionkit.export.bundle import TWIN
+from visionkit.export.bundle import LITERT_FILE
 from visionkit.tasks.embedding.export import export_embedder, whole_embeddings
 
 
@@ -29,42 +29,42 @@ def network() -> keras.Model:
 
 @pytest.fixture(scope="module")
 def bundle(network, tmp_path_factory):
-    return export_embedder(network, tmp_path_factory.mktemp("bundle") / "model", facts={"threshold": 1.1})
+    return export_embedder(network, tmp_path_factory.mktemp("bundle") / "model", metadata={"threshold": 1.1})
 
 
-def test_no_pictures_have_no_embeddings(bundle):
+def test_no_images_have_no_embeddings(bundle):
     assert visionkit.load(bundle).embed(np.zeros((0, 9, 9, 3), np.uint8)).shape == (0, 5)
 
 
-def test_it_says_what_the_network_says_of_the_whole_picture(bundle, network, rng):
-    pictures = rng.integers(0, 256, (3, 20, 11, 3), np.uint8)
-    expected = network(letterbox(tf.constant(pictures), 16)).numpy()
+def test_it_says_what_the_network_says_of_the_whole_image(bundle, network, rng):
+    images = rng.integers(0, 256, (3, 20, 11, 3), np.uint8)
+    expected = network(letterbox(tf.constant(images), 16)).numpy()
     model = visionkit.load(bundle)
-    np.testing.assert_allclose(model.embed(pictures), expected, atol=1e-5)
+    np.testing.assert_allclose(model.embed(images), expected, atol=1e-5)
     np.testing.assert_allclose(np.linalg.norm(expected, axis=1), 1, atol=1e-5)
-    assert model.facts["dimensions"] == 5 and model.facts["unit"] and model.labels == ()
+    assert model.metadata["dimensions"] == 5 and model.metadata["unit"] and model.labels == ()
 
 
 def test_what_training_asks_is_what_the_bundle_answers(bundle, network, rng):
-    pictures = rng.integers(0, 256, (2, 7, 25, 3), np.uint8)
-    np.testing.assert_allclose(whole_embeddings(network)(pictures), visionkit.load(bundle).embed(pictures), atol=1e-5)
+    images = rng.integers(0, 256, (2, 7, 25, 3), np.uint8)
+    np.testing.assert_allclose(whole_embeddings(network)(images), visionkit.load(bundle).embed(images), atol=1e-5)
 
 
 @pytest.mark.parametrize("unit", [True, False])
-def test_a_mirrored_picture_has_the_same_embedding_where_both_are_looked_at(unit, tmp_path, rng):
+def test_a_mirrored_image_has_the_same_embedding_where_both_are_looked_at(unit, tmp_path, rng):
     network = tiny(unit=unit)
-    model = visionkit.load(export_embedder(network, tmp_path / "model", facts={}, mirror=True))
-    pictures = rng.integers(0, 256, (2, 16, 16, 3), np.uint8)
-    found = model.embed(pictures)
-    np.testing.assert_allclose(found, model.embed(pictures[:, :, ::-1]), atol=1e-5)
-    mean = (network(pictures.astype(np.float32)) + network(pictures[:, :, ::-1].astype(np.float32))) / 2
+    model = visionkit.load(export_embedder(network, tmp_path / "model", metadata={}, mirror=True))
+    images = rng.integers(0, 256, (2, 16, 16, 3), np.uint8)
+    found = model.embed(images)
+    np.testing.assert_allclose(found, model.embed(images[:, :, ::-1]), atol=1e-5)
+    mean = (network(images.astype(np.float32)) + network(images[:, :, ::-1].astype(np.float32))) / 2
     expected = mean / np.linalg.norm(mean, axis=1, keepdims=True) if unit else mean
     np.testing.assert_allclose(found, expected, atol=1e-4)
 
 
-def test_the_twin_takes_a_square_and_says_the_same(bundle, network, rng):
+def test_the_litert_model_takes_a_square_and_says_the_same(bundle, network, rng):
     square = rng.integers(0, 256, (16, 16, 3)).astype(np.float32)
-    (answer,) = litert.Twin(bundle / TWIN).answer(square).values()
+    (answer,) = litert.LiteRTModel(bundle / LITERT_FILE).answer(square).values()
     np.testing.assert_allclose(np.ravel(answer), network(square[None])[0], atol=2e-2)  # weights of 16 bits
 
 

@@ -1,4 +1,4 @@
-"""Whose pictures are trained on, how large and how long."""
+"""Whose images are trained on, how large and how long."""
 
 import numpy as np
 import pytest
@@ -27,14 +27,14 @@ def people(folder, counts) -> None:
             Image.new("RGB", (70, 60), (number, 0, 0)).save(folder / name / f"{number}.png")
 
 
-def test_where_nobody_has_two_pictures_there_is_nothing_to_compare(tmp_path, story):
+def test_where_nobody_has_two_images_there_is_nothing_to_compare(tmp_path, story):
     people(tmp_path / "data", dict.fromkeys("abcdef", 1))
     splits = split_people(read_identities(tmp_path / "data"), seed=0)
-    with pytest.raises(UserError, match="4 training people with up to 1 readable pictures"):
+    with pytest.raises(UserError, match="4 training people with up to 1 readable images"):
         usable(splits, "there", SkippedFiles(), story)
 
 
-def test_other_people_validate_and_broken_pictures_are_named(tmp_path, story):
+def test_other_people_validate_and_broken_images_are_named(tmp_path, story):
     people(tmp_path / "data", dict.fromkeys("abcdefghij", 3))
     (tmp_path / "data" / "a" / "0.png").write_text("text")
     splits, skipped = split_people(read_identities(tmp_path / "data"), seed=0), SkippedFiles()
@@ -45,13 +45,13 @@ def test_other_people_validate_and_broken_pictures_are_named(tmp_path, story):
     assert choose_size(scanned.train)[0] == 64
 
 
-def test_few_are_pictures_of_whole_people(tmp_path):
-    folder = make_face_demo(tmp_path / "faces", num_train=10, num_val=5, pictures=5)
+def test_few_are_images_of_whole_people(tmp_path):
+    folder = make_face_demo(tmp_path / "faces", num_train=10, num_val=5, images=5)
     chosen = few(split_people(read_identities(folder), seed=0))
     assert [np.unique(each.labels, return_counts=True)[1].tolist() for each in (chosen.train, chosen.val)] == [[4] * 8, [4] * 4]
     assert steps_of(chosen.train, 8) == STEPS and steps_of(chosen.train.take(range(32)), 0.1) == 320
 
 
-def test_few_pictures_are_shown_often():
+def test_few_images_are_shown_often():
     assert choose_epochs(STEPS, 48)[0] == 14
     assert [choose_epochs(*given)[0] for given in ((10_000, 48), (1, 2))] == list(EPOCHS)

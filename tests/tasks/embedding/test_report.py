@@ -71,7 +71,7 @@ def test_the_map_holds_whole_people_up_to_a_number(tmp_path):
 
 
 @pytest.mark.parametrize("gone", [False, True])
-def test_names_are_escaped_and_vanished_pictures_leave_their_names(tmp_path, gone):
+def test_names_are_escaped_and_vanished_images_leave_their_names(tmp_path, gone):
     given = report(tmp_path)
     if gone:
         for path in tmp_path.glob("*.png"):

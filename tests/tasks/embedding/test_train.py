@@ -36,7 +36,7 @@ def tiny(size: int = 32) -> keras.Model:
 
 @pytest.fixture(scope="module")
 def train(tmp_path_factory):
-    folder = make_face_demo(tmp_path_factory.mktemp("data") / "faces", num_train=5, num_val=2, pictures=4)
+    folder = make_face_demo(tmp_path_factory.mktemp("data") / "faces", num_train=5, num_val=2, images=4)
     return scan(split_people(read_identities(folder), seed=0).train, SkippedFiles())
 
 
@@ -45,7 +45,7 @@ def feed(train, schedule, **options):
     return people_feeder(train, feeding, schedule, seed=0, skipped=SkippedFiles(), **options)
 
 
-SCHEDULE = Schedule(epochs=1, num_steps=7, people=3, pictures=2, learning_rate=1e-2, size=32)
+SCHEDULE = Schedule(epochs=1, steps_per_epoch=7, people=3, images=2, learning_rate=1e-2, size=32)
 
 
 @pytest.mark.parametrize("loss", ["triplet", "contrastive"])
@@ -57,11 +57,11 @@ def test_a_batch_of_one_person_has_a_finite_loss(loss):
 
 def test_batches_are_people_numbered_from_zero(train):
     made = list(feed(train, SCHEDULE)(0))
-    assert len(made) == SCHEDULE.num_steps
+    assert len(made) == SCHEDULE.steps_per_epoch
     for pixels, people in made:
         assert pixels.shape == (6, 32, 32, 3) and pixels.dtype == np.uint8
         assert sorted(np.unique(people, return_counts=True)[1].tolist()) == [2, 2, 2] and set(people) <= set(range(5))
-        np.testing.assert_array_equal(people[::2], people[1::2])  # the pictures of a person follow each other
+        np.testing.assert_array_equal(people[::2], people[1::2])  # the images of a person follow each other
     again, other = list(feed(train, SCHEDULE)(0)), list(feed(train, SCHEDULE)(1))
     assert all((one[1] == two[1]).all() for one, two in zip(made, again, strict=True))
     assert any((one[1] != two[1]).any() for one, two in zip(made, other, strict=True))
@@ -90,7 +90,7 @@ def test_centers_are_trained_along_and_left_behind():
 
 @pytest.mark.parametrize("objective", [Objective(), Objective("contrastive", 1.0), Objective("arcface", 0.2)])
 def test_people_are_told_apart_after_some_steps(train, objective):
-    embedder, schedule = tiny(), dataclasses.replace(SCHEDULE, num_steps=30)
+    embedder, schedule = tiny(), dataclasses.replace(SCHEDULE, steps_per_epoch=30)
     measured = []
 
     def measure() -> Validation:

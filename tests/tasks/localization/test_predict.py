@@ -29,11 +29,11 @@ def constant_network(kernel, bias):
 
 @pytest.fixture(scope="module")
 def finder(tmp_path_factory):
-    """Finds, on bright pictures alone, a box in the middle of the padded square; the picture fills half of its height."""
+    """Finds, on bright images alone, a box in the middle of the padded square; the image fills half of its height."""
     bias = [-20, 0.5, 0.5, 0.5, 0.25, 0, 2]
     network = constant_network([40] + [0] * 6, bias)
     folder = tmp_path_factory.mktemp("finder") / "model"
-    return export_locator(network, folder, task="localization", class_names=("cup", "key"), facts={})
+    return export_locator(network, folder, task="localization", class_names=("cup", "key"), metadata={})
 
 
 @pytest.fixture(scope="module")
@@ -41,7 +41,7 @@ def marker(tmp_path_factory):
     network = constant_network([0] * 4, [0.25, 0.5, 0.75, 0.5])
     shaped = keras.Model(network.input, keras.layers.Reshape((2, 2))(network.output))
     folder = tmp_path_factory.mktemp("marker") / "model"
-    return export_locator(shaped, folder, task="landmarks", class_names=("face",), facts={})
+    return export_locator(shaped, folder, task="landmarks", class_names=("face",), metadata={})
 
 
 def test_where_nothing_is_there_is_no_box(finder):
@@ -49,15 +49,15 @@ def test_where_nothing_is_there_is_no_box(finder):
     assert answer.boxes == answer.classes == () and answer.size == (60, 120)
 
 
-def test_an_object_lies_in_pixels_of_the_picture(finder):
+def test_an_object_lies_in_pixels_of_the_image(finder):
     (box,) = visionkit.load(finder).predict(BRIGHT).boxes
     assert box.label == "key" and box.score == pytest.approx(1 / (1 + np.exp(-2)), abs=1e-3)
     np.testing.assert_allclose(box.xyxy, [30, 15, 90, 45], atol=0.5)
 
 
-def test_landmarks_lie_in_pixels_of_the_picture(marker, tmp_path):
+def test_landmarks_lie_in_pixels_of_the_image(marker, tmp_path):
     Image.fromarray(BRIGHT).save(tmp_path / "a.png")
-    (tmp_path / "b.png").write_bytes(b"no picture")
+    (tmp_path / "b.png").write_bytes(b"no image")
     marked, broken = visionkit.load(marker).predict_many([tmp_path / "a.png", tmp_path / "b.png"])
     np.testing.assert_allclose(marked.points, [[30, 30], [90, 30]], atol=0.5)
     assert isinstance(broken, Unreadable)

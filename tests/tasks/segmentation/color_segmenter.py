@@ -25,10 +25,10 @@ def color_segmenter(rank: int = 2) -> keras.Model:
 def export_color_segmenter(folder, rank: int = 2):
     """As a bundle."""
     names, sides = (NAMES, (16, 16)) if rank == 2 else (("background", "organ"), (8, 8, 8))
-    options = {"multiple": 1, "twin_sides": sides, "facts": {"base": "colors"}}
+    options = {"multiple": 1, "litert_sides": sides, "facts": {"base": "colors"}}
     return export_segmenter(color_segmenter(rank), folder, class_names=names, **options)
 
 
-def picture_of(mask: np.ndarray) -> np.ndarray:
-    """The picture, uint8 ``(H, W, 3)``, of which a mask ``(H, W)`` is the answer."""
+def image_of(mask: np.ndarray) -> np.ndarray:
+    """The image, uint8 ``(H, W, 3)``, of which a mask ``(H, W)`` is the answer."""
     return np.array([[50, 50, 50], [200, 20, 20], [20, 220, 90], [90, 20, 210]], np.uint8)[mask]

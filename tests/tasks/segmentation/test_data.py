@@ -1,4 +1,4 @@
-"""What is trained on: pictures whose masks can be used, and volumes, with as many patches as cover them."""
+"""What is trained on: images whose masks can be used, and volumes, with as many patches as cover them."""
 
 import numpy as np
 import pytest
@@ -11,7 +11,7 @@ from visionkit.data.index import SkippedFiles
 from visionkit.data.mask_targets import MaskTargets
 from visionkit.data.splits import Splits
 from visionkit.errors import UserError
-from visionkit.tasks.segmentation.data import MOST_PATCHES, PictureData, VolumeData, usable
+from visionkit.tasks.segmentation.data import MOST_PATCHES, ImageData, VolumeData, usable
 from visionkit.tasks.segmentation.plan import variation_of
 from visionkit.tasks.segmentation.train import Schedule
 from visionkit.training.recipe import Story
@@ -40,11 +40,11 @@ def use(splits, tmp_path, skipped):
 def test_without_one_usable_mask_there_is_nothing_to_train_on(splits, tmp_path):
     for mask in (tmp_path / "train").glob("*_mask.png"):
         Image.new("L", (5, 6)).save(mask)
-    with pytest.raises(UserError, match=r"no training picture can be used .*its mask is 5 x 6, it is 64 x 40"):
+    with pytest.raises(UserError, match=r"no training image can be used .*its mask is 5 x 6, it is 64 x 40"):
         use(splits, tmp_path, SkippedFiles())
 
 
-def test_pictures_without_a_usable_mask_are_left_out_and_named(splits, tmp_path):
+def test_images_without_a_usable_mask_are_left_out_and_named(splits, tmp_path):
     (tmp_path / "train" / "1_mask.png").write_text("text")
     skipped = SkippedFiles()
     (scanned, listed, counts), sentences = use(splits, tmp_path, skipped)
@@ -57,8 +57,8 @@ def test_pictures_without_a_usable_mask_are_left_out_and_named(splits, tmp_path)
     np.testing.assert_array_equal(counts, np.bincount(np.ravel(masks), minlength=5))
 
 
-def test_pictures_are_covered(splits):
-    data = PictureData(splits, np.ones(len(NAMES), np.int64), Augmentation("none", scale=(1.0, 1.0)), "none", SkippedFiles())
+def test_images_are_covered(splits):
+    data = ImageData(splits, np.ones(len(NAMES), np.int64), Augmentation("none", scale=(1.0, 1.0)), "none", SkippedFiles())
     assert data.patches(16).tolist() == [10] * 3 and data.patches(1).tolist() == [MOST_PATCHES] * 3
     assert data.patches(500).tolist() == [1] * 3 and data.sides(16) == (16, 16) and data.class_names == NAMES
 
@@ -69,7 +69,7 @@ def test_volumes_are_the_same_to_the_recipe():
     schedule = Schedule(1, 3, 1e-3, 16, np.array([2, 3]))
     feed = data.feeder(schedule, MaskTargets(0.0, 3), 0, lambda _: None)
     made = [(np.array(values), labels) for values, labels in feed(0)]
-    assert len(made) == schedule.num_steps == 2
+    assert len(made) == schedule.steps_per_epoch == 2
     for values, labels in made:
         assert values.shape == (3, 16, 16, 16, 1) and labels["mask"].shape == (3, 16, 16, 16)
         assert labels["distances"].shape == (3, 16, 16, 16, 3)

@@ -1,4 +1,4 @@
-"""Things on pictures have colors, outlines and numbers of their own."""
+"""Things on images have colors, outlines and numbers of their own."""
 
 import numpy as np
 import pytest
@@ -11,13 +11,13 @@ NAMES = ("background", "tile")
 GREY = 90
 
 
-def picture(shape) -> np.ndarray:
+def make_image(shape) -> np.ndarray:
     return np.full((*shape, 3), GREY, np.uint8)
 
 
 @pytest.mark.parametrize("shape", [(1, 1), (40, 50)])
-def test_without_things_a_picture_stays_as_it_is(shape):
-    image = picture(shape)
+def test_without_things_a_image_stays_as_it_is(shape):
+    image = make_image(shape)
     drawn = draw_instances(image, find_instances(np.zeros(shape, np.uint8), NAMES))
     np.testing.assert_array_equal(drawn, image)
     assert drawn is not image
@@ -26,7 +26,7 @@ def test_without_things_a_picture_stays_as_it_is(shape):
 def test_things_are_colored_outlined_and_numbered_where_there_is_room():
     mask = np.zeros((120, 160), np.uint8)
     mask[10:60, 10:70] = mask[100:106, 100:106] = 1
-    image = picture(mask.shape)
+    image = make_image(mask.shape)
     drawn = draw_instances(image, find_instances(mask, NAMES))
     assert (image == GREY).all() and (drawn[mask == 0] == GREY).all()
     assert tuple(drawn[10, 10]) == PALETTE[0] and tuple(drawn[100, 100]) == PALETTE[1]
@@ -39,7 +39,7 @@ def test_each_of_many_neighbors_has_another_color():
     mask = np.ones((144, 144), np.uint8)
     mask[::12] = mask[:, ::12] = 0
     found = find_instances(mask, NAMES)
-    corners = draw_instances(picture(mask.shape), found)[1::12, 1::12]
+    corners = draw_instances(make_image(mask.shape), found)[1::12, 1::12]
     assert len(found.things) == 144 > len(PALETTE)
     for y, x in ((0, 1), (1, 0), (1, 1)):
         assert (corners[y:, x:] != corners[: 12 - y, : 12 - x]).any(axis=2).all()

@@ -1,4 +1,4 @@
-"""Pictures with masks against answers: files that vanish, boundaries, membranes, and means of what is known."""
+"""Images with masks against answers: files that vanish, boundaries, membranes, and means of what is known."""
 
 import numpy as np
 import pytest
@@ -11,7 +11,7 @@ from visionkit.tasks.segmentation.evaluate import (
     mean_boundary,
     mean_errors,
     outcome,
-    outcomes_of_pictures,
+    outcomes_of_images,
     outcomes_of_volumes,
     summed,
 )
@@ -24,18 +24,18 @@ def test_nothing_to_measure():
     assert np.isnan(nothing.error) and nothing.membranes == {} and np.isnan(nothing.boundary).all()
 
 
-def test_pictures_that_are_gone_are_skipped_and_told(tmp_path, rng):
+def test_images_that_are_gone_are_skipped_and_told(tmp_path, rng):
     index = write_scenes(tmp_path, [(image, None, mask) for image, _, mask in (scene(rng) for _ in range(3))])
     truths = [np.asarray(Image.open(tmp_path / f"{number}_mask.png")) for number in range(3)]
     (tmp_path / "0.png").unlink()
     Image.new("L", (5, 6)).save(tmp_path / "2_mask.png")
     skipped = SkippedFiles()
-    read, outcomes = outcomes_of_pictures(lambda pixels: truths[1], index, skipped, closely=True)
+    read, outcomes = outcomes_of_images(lambda pixels: truths[1], index, skipped, closely=True)
     assert read.paths == (index.paths[1],) and outcomes[0].error == 0 and np.nanmin(outcomes[0].boundary) == 1
     assert {file.path for file in skipped.list()} == {index.paths[0], index.paths[2]}
 
 
-def test_means_are_of_the_pictures_that_have_a_boundary():
+def test_means_are_of_the_images_that_have_a_boundary():
     scores = [np.array([1.0, np.nan, np.nan]), np.array([0.5, 0.2, np.nan])]
     np.testing.assert_array_equal(mean_boundary([Outcome(np.eye(3), each) for each in scores]), [0.75, 0.2, np.nan])
 

@@ -1,4 +1,4 @@
-"""A segmenter's bundle takes raw pictures and volumes of any size, needs TensorFlow alone, and says what its network says."""
+"""A segmenter's bundle takes raw images and volumes of any size, needs TensorFlow alone, and says what its network says."""
 
 import io
 
@@ -11,7 +11,7 @@ from PIL import Image
 from visionkit.data.arrays import volumes
 from visionkit.errors import UserError
 from visionkit.export import litert
-from visionkit.export.bundle import TWIN, describe
+from visionkit.export.bundle import LITERT_FILE, read_metadata
 from visionkit.tasks.segmentation import segmenters
 from visionkit.tasks.segmentation.export import Segmenter, export_segmenter, standardized, tiling_of, views_of, whole_answers
 
@@ -19,14 +19,14 @@ NAMES = ("background", "ant", "bee")
 
 
 def tiny(rank: int) -> segmenters.TrainableSegmenter:
-    """A U-Net of two levels and random weights, of pictures in colors or of volumes of one channel."""
+    """A U-Net of two levels and random weights, of images in colors or of volumes of one channel."""
     keras.utils.set_random_seed(rank)
     return segmenters.build(3, channels=(rank, 3 if rank == 2 else 1), base=None, filters=(4, 8))
 
 
 def export(segmenter: segmenters.TrainableSegmenter, folder, **options):
     sides = (32, 32) if len(segmenter.network.input_shape) == 4 else (8, 8, 8)
-    options = {"class_names": NAMES, "multiple": segmenter.multiple, "twin_sides": sides, "facts": {"base": "none"}} | options
+    options = {"class_names": NAMES, "multiple": segmenter.multiple, "litert_sides": sides, "facts": {"base": "none"}} | options
     return export_segmenter(segmenter.answering, folder, **options)
 
 
@@ -41,7 +41,7 @@ def segmenter():
 
 @pytest.fixture(scope="module")
 def bundle(segmenter, tmp_path_factory):
-    return export(segmenter, tmp_path_factory.mktemp("pictures") / "model")
+    return export(segmenter, tmp_path_factory.mktemp("images") / "model")
 
 
 @pytest.fixture(scope="module")
@@ -54,7 +54,7 @@ def of_volumes(tmp_path_factory):
     return export(tiny(3), tmp_path_factory.mktemp("volumes") / "model")
 
 
-def test_no_pictures_and_the_smallest(model):
+def test_no_images_and_the_smallest(model):
     for count, sides in ((0, (5, 7)), (1, (1, 1)), (3, (2, 9))):
         images = tf.zeros((count, *sides, 3), tf.uint8)
         mask = model.signatures["serving_default"](images=images)["mask"]
@@ -65,32 +65,32 @@ def test_no_pictures_and_the_smallest(model):
     assert model.signatures["serving_encoded"](image_bytes=tf.constant([], tf.string))["mask_png"].shape == (0,)
 
 
-def test_pictures_together_are_answered_as_alone_and_as_the_network_does(segmenter, model, rng):
-    pictures = rng.integers(0, 256, (2, 47, 61, 3), np.uint8)
-    said = model.serve_probabilities(pictures)["probabilities"].numpy()
-    masks = model.serve_images(pictures)["mask"].numpy()
+def test_images_together_are_answered_as_alone_and_as_the_network_does(segmenter, model, rng):
+    images = rng.integers(0, 256, (2, 47, 61, 3), np.uint8)
+    said = model.serve_probabilities(images)["probabilities"].numpy()
+    masks = model.serve_images(images)["mask"].numpy()
     np.testing.assert_array_equal(masks, said.argmax(-1))
-    padded = np.pad(pictures, ((0, 0), (32, 33), (32, 33), (0, 0)), mode="reflect")
+    padded = np.pad(images, ((0, 0), (32, 33), (32, 33), (0, 0)), mode="reflect")
     inner = np.s_[:, 32 : 32 + 47, 32 : 32 + 61]
     np.testing.assert_allclose(said, probabilities_of(segmenter, padded)[inner], atol=1e-4)
-    for row, picture in enumerate(pictures):
-        np.testing.assert_allclose(model.serve_probabilities(picture[None])["probabilities"][0], said[row], atol=1e-5)
+    for row, image in enumerate(images):
+        np.testing.assert_allclose(model.serve_probabilities(image[None])["probabilities"][0], said[row], atol=1e-5)
 
 
-def test_pictures_larger_than_a_tile_are_seen_alike_everywhere(segmenter, model, rng):
+def test_images_larger_than_a_tile_are_seen_alike_everywhere(segmenter, model, rng):
     """A network that sees less far than tiles overlap answers as if there were none."""
-    picture = rng.integers(0, 256, (1, 810, 70, 3), np.uint8)
-    said = model.serve_probabilities(picture)["probabilities"].numpy()
-    padded = np.pad(picture, ((0, 0), (32, 32), (32, 32), (0, 0)), mode="reflect")
+    image = rng.integers(0, 256, (1, 810, 70, 3), np.uint8)
+    said = model.serve_probabilities(image)["probabilities"].numpy()
+    padded = np.pad(image, ((0, 0), (32, 32), (32, 32), (0, 0)), mode="reflect")
     np.testing.assert_allclose(said, probabilities_of(segmenter, padded)[:, 32:-32, 32:-32], atol=1e-4)
 
 
 def test_what_training_asks_is_what_the_bundle_answers(segmenter, model, rng):
     ask = whole_answers(segmenter.answering, tiling_of(2, segmenter.multiple))
     for sides in ((1, 1), (47, 61)):
-        picture = rng.integers(0, 256, (*sides, 3), np.uint8)
-        served = model.serve_images(picture[None])["mask"][0].numpy()
-        assert (ask(picture) == served).mean() > 0.999  # folded weights round otherwise
+        image = rng.integers(0, 256, (*sides, 3), np.uint8)
+        served = model.serve_images(image[None])["mask"][0].numpy()
+        assert (ask(image) == served).mean() > 0.999  # folded weights round otherwise
 
 
 def test_encoded_files_get_the_masks_of_their_pixels(model, rng):
@@ -127,8 +127,8 @@ def test_views_are_all_different_and_are_undone(rng, views, count, rank):
 
 def test_eight_views_are_the_mean_by_hand(segmenter, rng):
     model = Segmenter(segmenter.answering, NAMES, tiling=tiling_of(2, 2), views="eight")
-    picture = rng.integers(0, 256, (20, 36, 3), np.uint8)
-    padded = np.pad(picture, ((32, 32), (32, 32), (0, 0)), mode="reflect")
+    image = rng.integers(0, 256, (20, 36, 3), np.uint8)
+    padded = np.pad(image, ((32, 32), (32, 32), (0, 0)), mode="reflect")
     looks = []
     for quarters in range(4):
         for mirrored in (False, True):
@@ -136,7 +136,7 @@ def test_eight_views_are_the_mean_by_hand(segmenter, rng):
             said = np.rot90(probabilities_of(segmenter, seen[None])[0], -quarters)
             looks.append(said[:, ::-1] if mirrored else said)
     expected = np.mean(looks, axis=0)[32:-32, 32:-32]
-    np.testing.assert_allclose(model.serve_probabilities(picture[None])["probabilities"][0], expected, atol=1e-4)
+    np.testing.assert_allclose(model.serve_probabilities(image[None])["probabilities"][0], expected, atol=1e-4)
 
 
 def test_volumes_of_any_size_and_unit_are_standardised_inside(of_volumes, rng):
@@ -170,24 +170,24 @@ def test_half_precision_is_smaller_and_nearly_equal(segmenter, bundle, model, tm
     folder = export(segmenter, tmp_path / "model", half_precision=True)
     whole, half = ((each / "saved_model.pb").stat().st_size for each in (bundle, folder))
     assert half < whole  # by little: it is mostly graph
-    picture = rng.integers(0, 256, (1, 20, 20, 3), np.uint8)
-    said = [each.serve_probabilities(picture)["probabilities"] for each in (model, tf.saved_model.load(str(folder)))]
+    image = rng.integers(0, 256, (1, 20, 20, 3), np.uint8)
+    said = [each.serve_probabilities(image)["probabilities"] for each in (model, tf.saved_model.load(str(folder)))]
     np.testing.assert_allclose(*said, atol=0.01)
 
 
-def test_the_litert_twin_looks_once_at_one_tile(segmenter, bundle, rng):
+def test_the_litert_model_looks_once_at_one_tile(segmenter, bundle, rng):
     tile = rng.integers(0, 256, (32, 32, 3)).astype(np.float32)
-    (said,) = litert.Twin(bundle / TWIN).answer(tile).values()
+    (said,) = litert.LiteRTModel(bundle / LITERT_FILE).answer(tile).values()
     np.testing.assert_allclose(said, probabilities_of(segmenter, tile[None])[0], atol=0.01)
 
 
 def test_its_description_says_what_it_is(bundle, of_volumes):
-    facts = describe(bundle)
+    metadata = read_metadata(bundle)
     said = {"task": "segmentation", "views": "one", "tile": [32, 32], "base": "none", "labels": list(NAMES)}
-    assert said.items() <= facts.items() and facts["tiling"]["multiple"] == 2 and "litert" not in facts
-    facts = describe(of_volumes)
-    assert facts["input"] == "volume" and facts["tile"] == [8, 8, 8]
-    assert "\n" not in facts["litert"] and len(facts["litert"]) < 400  # LiteRT does not pool volumes
+    assert said.items() <= metadata.items() and metadata["tiling"]["multiple"] == 2 and "litert" not in metadata
+    metadata = read_metadata(of_volumes)
+    assert metadata["input"] == "volume" and metadata["tile"] == [8, 8, 8]
+    assert "\n" not in metadata["litert"] and len(metadata["litert"]) < 400  # LiteRT does not pool volumes
 
 
 @pytest.mark.parametrize(

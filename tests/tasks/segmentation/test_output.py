@@ -12,7 +12,7 @@ import pytest
 from PIL import Image
 
 from tests.conftest import CLI
-from tests.tasks.segmentation.color_segmenter import export_color_segmenter, picture_of
+from tests.tasks.segmentation.color_segmenter import export_color_segmenter, image_of
 from visionkit.viz.annotate import color_of
 
 
@@ -41,11 +41,11 @@ def two_reds() -> np.ndarray:
 
 
 @pytest.fixture
-def pictures(tmp_path) -> Path:
-    folder = tmp_path / "pictures"
+def images(tmp_path) -> Path:
+    folder = tmp_path / "images"
     folder.mkdir()
-    Image.fromarray(picture_of(two_reds())).save(folder / "a.png")
-    Image.fromarray(picture_of(np.zeros((1, 1), np.uint8))).save(folder / "b.png")
+    Image.fromarray(image_of(two_reds())).save(folder / "a.png")
+    Image.fromarray(image_of(np.zeros((1, 1), np.uint8))).save(folder / "b.png")
     (folder / "c.png").write_text("text")
     return folder
 
@@ -54,14 +54,14 @@ def lines_of(done) -> list[dict]:
     return [json.loads(line) for line in done.stdout.splitlines()]
 
 
-def test_json_lines_masks_in_predictions_and_the_exit_status(run, bundle, pictures, tmp_path, monkeypatch):
+def test_json_lines_masks_in_predictions_and_the_exit_status(run, bundle, images, tmp_path, monkeypatch):
     monkeypatch.chdir(tmp_path)
-    done = run("predict", bundle, pictures, "nowhere.png", "--json")
+    done = run("predict", bundle, images, "nowhere.png", "--json")
     things, nothing, broken, nowhere = lines_of(done)
-    assert done.returncode == 1 and done.stderr == "2 of 4 pictures cannot be read.\n"
+    assert done.returncode == 1 and done.stderr == "2 of 4 images cannot be read.\n"
     assert set(broken) == set(nowhere) == {"path", "error"}
-    assert things == {"path": str(pictures / "a.png"), "mask": "predictions/a_mask.png"}
-    assert nothing == {"path": str(pictures / "b.png"), "mask": "predictions/b_mask.png"}
+    assert things == {"path": str(images / "a.png"), "mask": "predictions/a_mask.png"}
+    assert nothing == {"path": str(images / "b.png"), "mask": "predictions/b_mask.png"}
     assert sorted(path.name for path in Path("predictions").iterdir()) == ["a_mask.png", "b_mask.png"]
     with Image.open("predictions/a_mask.png") as mask:
         assert mask.mode == "P" and mask.getpalette()[:12] == [0, 0, 0, *color_of(1), *color_of(2), *color_of(3)]
@@ -69,25 +69,23 @@ def test_json_lines_masks_in_predictions_and_the_exit_status(run, bundle, pictur
     assert np.asarray(Image.open("predictions/b_mask.png")).shape == (1, 1)
 
 
-def test_the_table_and_the_drawing(run, bundle, pictures, tmp_path):
+def test_the_table_and_the_drawing(run, bundle, images, tmp_path):
     out = tmp_path / "deep" / "drawn"
-    done = run("predict", bundle.parent, pictures / "a.png", "--draw", out, "--top", "2")
+    done = run("predict", bundle.parent, images / "a.png", "--draw", out, "--top", "2")
     shares = np.bincount(two_reds().ravel()) / two_reds().size
     first, *lines, file = done.stdout.splitlines()
-    assert done.returncode == 0 and done.stderr == "" and first == str(pictures / "a.png")
+    assert done.returncode == 0 and done.stderr == "" and first == str(images / "a.png")
     assert lines == [f"    {shares[0]:6.1%}  background", f"    {shares[1]:6.1%}  red"] and file.strip() == str(
         out / "a_mask.png"
     )
     assert sorted(path.name for path in out.iterdir()) == ["a.png", "a_mask.png"]
-    drawn, picture = np.asarray(Image.open(out / "a.png")), picture_of(two_reds())
-    assert drawn.shape == picture.shape and (drawn[19] == picture[19]).all() and (drawn[12, 6] != picture[12, 6]).any()
+    drawn, image = np.asarray(Image.open(out / "a.png")), image_of(two_reds())
+    assert drawn.shape == image.shape and (drawn[19] == image[19]).all() and (drawn[12, 6] != image[12, 6]).any()
 
 
 @pytest.mark.parametrize("how", ["components", "watershed"])
-def test_things_are_counted(run, bundle, pictures, tmp_path, how):
-    done = run(
-        "predict", bundle, pictures / "a.png", pictures / "b.png", "--json", "--instances", how, "--draw", tmp_path / "o"
-    )
+def test_things_are_counted(run, bundle, images, tmp_path, how):
+    done = run("predict", bundle, images / "a.png", images / "b.png", "--json", "--instances", how, "--draw", tmp_path / "o")
     things, nothing = lines_of(done)
     assert set(things) == {"path", "mask", "instances", "instance_mask"} and nothing["instances"] == []
     said = [(each["label"], each["area"], each["xyxy"]) for each in things["instances"]]
@@ -95,14 +93,14 @@ def test_things_are_counted(run, bundle, pictures, tmp_path, how):
     with Image.open(things["instance_mask"]) as numbers:
         assert numbers.mode.startswith("I;16") and np.bincount(np.asarray(numbers).ravel()).tolist()[1:] == [36, 80, 80]
     assert (tmp_path / "o" / "a.png").is_file()
-    text = run("predict", bundle, pictures / "a.png", "--instances", how, "--draw", tmp_path / "o").stdout
+    text = run("predict", bundle, images / "a.png", "--instances", how, "--draw", tmp_path / "o").stdout
     assert f"2 x red, 1 x green: {tmp_path / 'o' / 'a_instances.png'}" in text
 
 
 def test_no_name_is_given_twice(run, bundle, tmp_path):
     for name in ("a.jpg", "a.png", "a_mask.jpg", "sub/A.png"):
         (tmp_path / "in" / name).parent.mkdir(parents=True, exist_ok=True)
-        Image.fromarray(picture_of(two_reds())).save(tmp_path / "in" / name)
+        Image.fromarray(image_of(two_reds())).save(tmp_path / "in" / name)
     out = tmp_path / "out"
     done = run("predict", bundle, tmp_path / "in", "--json", "--draw", out, "--instances", "components")
     written = [name for line in lines_of(done) for name in (line["mask"], line["instance_mask"])]
@@ -111,7 +109,7 @@ def test_no_name_is_given_twice(run, bundle, tmp_path):
 
 def test_no_source_is_written_over(run, bundle, tmp_path):
     file = tmp_path / "a.png"
-    Image.fromarray(picture_of(two_reds())).save(file)
+    Image.fromarray(image_of(two_reds())).save(file)
     for name, names in (("a.png", ["a.png"]), ("a_mask.png", ["a_mask.png", "a.png"])):
         if name != "a.png":
             file.rename(tmp_path / "kept.png")
@@ -164,21 +162,21 @@ def test_masks_of_volumes_come_in_the_format_of_their_file(run, of_volumes, tmp_
         (("--coco", "x.json"), "--coco is for detectors"),
     ],
 )
-def test_what_is_for_detectors_is_told(run, bundle, pictures, options, message):
-    done = run("predict", bundle, pictures, *options)
+def test_what_is_for_detectors_is_told(run, bundle, images, options, message):
+    done = run("predict", bundle, images, *options)
     assert done.returncode == 2 and message in done.stderr and len(done.stderr.splitlines()) == 1
 
 
-def test_things_are_counted_in_masks_of_pictures_alone(run, of_volumes, square_bundle, pictures):
+def test_things_are_counted_in_masks_of_images_alone(run, of_volumes, square_bundle, images):
     for model in (of_volumes, square_bundle):
-        done = run("predict", model, pictures / "a.png", "--instances", "components")
-        assert done.returncode == 2 and "--instances counts things in masks of pictures" in done.stderr
+        done = run("predict", model, images / "a.png", "--instances", "components")
+        assert done.returncode == 2 and "--instances counts things in masks of images" in done.stderr
 
 
 def test_who_reads_one_line_alone_gets_no_complaint(bundle, tmp_path):
     """visionkit predict ... | head -1"""
     for number in range(40):
-        Image.fromarray(picture_of(two_reds())).save(tmp_path / f"{number:02d}.png")
+        Image.fromarray(image_of(two_reds())).save(tmp_path / f"{number:02d}.png")
     command = [sys.executable, "-m", "visionkit.cli", "predict", bundle, tmp_path, "--json", "--draw", tmp_path / "out"]
     process = subprocess.Popen(list(map(str, command)), stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True)
     first = json.loads(process.stdout.readline())

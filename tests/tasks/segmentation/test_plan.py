@@ -32,7 +32,7 @@ def test_weights_of_no_pixels_and_of_rare_classes():
         ([[100, 90, 90]], 8, 3, 32),
     ],
 )
-def test_patches_are_as_large_as_pictures_allow(shapes, multiple, rank, expected):
+def test_patches_are_as_large_as_images_allow(shapes, multiple, rank, expected):
     size, reason = choose_size(np.array(shapes), multiple, rank)
     assert size == expected and size % multiple == 0 and reason
 
@@ -41,7 +41,7 @@ def test_few_patches_are_shown_often():
     assert choose_epochs(1, 2)[0] == 400 and choose_epochs(128, 2)[0] == 100 and choose_epochs(10**6, 3)[0] == 8
 
 
-def test_few_pictures_are_warped_and_patches_keep_their_scale():
+def test_few_images_are_warped_and_patches_keep_their_scale():
     said = []
     few, many = (augmentation_of("auto", count, flip=True, any_way_up=False, say=said.append) for count in (3, 1000))
     assert few.name.startswith("segmentation-strong") and many.name.startswith("segmentation-medium") and len(said) == 2

@@ -12,7 +12,7 @@ from visionkit.tasks.segmentation.report import (
     MAX_OTHERS,
     MAX_WORST,
     MISTAKE,
-    SeenPicture,
+    SeenImage,
     SegmentationReport,
     _resized,
     draw_mistakes,
@@ -27,12 +27,12 @@ HISTORY = [
 ]
 
 
-def seen(shape=(30, 40), wrong=0) -> SeenPicture:
+def seen(shape=(30, 40), wrong=0) -> SeenImage:
     truth = np.zeros(shape, np.uint8)
     truth[:, shape[1] // 2 :] = 1
     answer = truth.copy()
     answer.ravel()[:wrong] = 1
-    return SeenPicture(np.full((*shape, 3), 120, np.uint8), truth, answer)
+    return SeenImage(np.full((*shape, 3), 120, np.uint8), truth, answer)
 
 
 def report(errors=(0.0, 0.25, 0.1), names=NAMES, **changes) -> SegmentationReport:
@@ -46,7 +46,7 @@ def report(errors=(0.0, 0.25, 0.1), names=NAMES, **changes) -> SegmentationRepor
         "train_counts": np.array([75, 25, 0])[: len(names)],
         "paths": [f"<script>{number}.png" for number in range(len(errors))],
         "errors": np.array(errors),
-        "pictures": lambda number: seen(),
+        "images": lambda number: seen(),
         "skipped": [Skipped("evil<script>.png", "empty file")],
         "config": {"epochs": 2},
     }
@@ -61,29 +61,29 @@ def page_of(given, folder) -> str:
 def test_a_run_without_anything_has_a_page(tmp_path, names):
     empty = np.zeros((len(names), len(names)), np.int64)
     page = page_of(report((), names, history=[], skipped=[], matrix=empty, train_counts=empty.sum(axis=0)), tmp_path)
-    assert "every pixel of every validation picture was answered right" in page and "every file could be read" in page
+    assert "every pixel of every validation image was answered right" in page and "every file could be read" in page
     assert "Training</h2>" not in page and "data:image" not in page
 
 
-def test_the_worst_picture_comes_first_and_then_others(tmp_path):
+def test_the_worst_image_comes_first_and_then_others(tmp_path):
     page = page_of(report(), tmp_path)
     assert re.findall(r"<figcaption>(.*?)<br>", page) == [
         f"{share} of the pixels are wrong" for share in ("25.00%", "10.00%", "0.00%")
     ]
-    assert "2 of 3 validation pictures have wrong pixels" in page and "Other pictures" in page
+    assert "2 of 3 validation images have wrong pixels" in page and "Other images" in page
     assert page.count("data:image/jpeg") == 9 and page.count("data:image/png") == 1
     assert [path.name for path in tmp_path.glob("*r.html*")] == ["r.html"]
 
 
-def test_only_pictures_that_are_shown_are_opened(tmp_path):
+def test_only_images_that_are_shown_are_opened(tmp_path):
     opened = []
 
-    def picture(number):
+    def image(number):
         opened.append(number)
         return seen((10, 10))
 
     errors = np.linspace(0, 1, 100)
-    page_of(report(errors, paths=[f"{number}.png" for number in range(100)], pictures=picture), tmp_path)
+    page_of(report(errors, paths=[f"{number}.png" for number in range(100)], images=image), tmp_path)
     assert opened[:MAX_WORST] == list(range(99, 99 - MAX_WORST, -1))
     assert opened[MAX_WORST] == 99 - MAX_WORST and opened[-1] == 0 and len(opened) == MAX_WORST + MAX_OTHERS
 
@@ -117,25 +117,25 @@ def test_names_are_escaped_and_nothing_comes_from_outside(tmp_path):
     assert re.findall(r'(?:src|href)="(?!data:)', page) == []
 
 
-def test_a_picture_that_is_gone_or_has_no_labels_is_named(tmp_path):
-    page = page_of(report((0.2, np.nan), pictures=lambda number: None), tmp_path)
+def test_a_image_that_is_gone_or_has_no_labels_is_named(tmp_path):
+    page = page_of(report((0.2, np.nan), images=lambda number: None), tmp_path)
     assert page.count("&lt;script&gt;0.png") == 1 and "no pixel has a label" in page and "data:image/jpeg" not in page
 
 
 def test_mistakes_stand_out_and_what_is_ignored_is_none():
-    picture = seen(wrong=5)
-    picture.truth[0, :2] = IGNORE
-    drawn = draw_mistakes(*picture)
+    image = seen(wrong=5)
+    image.truth[0, :2] = IGNORE
+    drawn = draw_mistakes(*image)
     assert (drawn == MISTAKE).all(axis=2).sum() == 3 and (drawn[0, 2:5] == MISTAKE).all()
     assert len(np.unique(drawn[1:].reshape(-1, 3), axis=0)) == 1
 
 
 def test_masks_keep_their_classes_in_the_size_that_is_shown(tmp_path):
-    picture = seen((1000, 900))
-    picture.truth[::2] = IGNORE
-    small = _resized(picture, LONGER_SIDE)
+    image = seen((1000, 900))
+    image.truth[::2] = IGNORE
+    small = _resized(image, LONGER_SIDE)
     assert small.pixels.shape == (360, 324, 3) and set(np.unique(small.truth)) <= {0, 1, IGNORE}
     assert _resized(seen((30, 40)), LONGER_SIDE).answer.shape == (270, 360)  # enlarged by a whole number
     assert _resized(seen((1, 5000)), LONGER_SIDE_OF_WIDE).truth.shape == (1, LONGER_SIDE_OF_WIDE)
-    page = page_of(report((0.1, 0.2), pictures=lambda number: seen((30, 90) if number else (30, 40))), tmp_path)
+    page = page_of(report((0.1, 0.2), images=lambda number: seen((30, 90) if number else (30, 40))), tmp_path)
     assert page.count('class="three wide"') == 1 and page.count('class="three"') == 1

@@ -1,4 +1,4 @@
-"""Segmenters as training takes them: of pictures and volumes, over a base, with levels that answer too, shrinking."""
+"""Segmenters as training takes them: of images and volumes, over a base, with levels that answer too, shrinking."""
 
 import keras
 import numpy as np
@@ -31,7 +31,7 @@ def test_one_level_is_no_u_net():
         build(filters=(4,))
 
 
-def test_volumes_are_taken_as_they_come_and_pictures_are_normalised():
+def test_volumes_are_taken_as_they_come_and_images_are_normalised():
     scales = {}
     for rank in (2, 3):
         network = build(channels=(rank, 1)).network

@@ -1,4 +1,4 @@
-"""What segmenters are trained on: the losses of all levels, of what counts; patches that are the picture's own pixels."""
+"""What segmenters are trained on: the losses of all levels, of what counts; patches that are the image's own pixels."""
 
 import keras
 import numpy as np
@@ -81,8 +81,8 @@ def feeder(index, *, augmentation=PLAIN, cache="none", targets=NO_TARGETS, seed=
 
 
 @pytest.mark.parametrize("cache", ["none", "memory"])
-def test_patches_are_the_pictures_own_pixels_and_the_masks_own_numbers(index, cache):
-    """What is trained on is what the bundle will see: nothing is resized. Beyond a small picture nothing counts."""
+def test_patches_are_the_images_own_pixels_and_the_masks_own_numbers(index, cache):
+    """What is trained on is what the bundle will see: nothing is resized. Beyond a small image nothing counts."""
     truths = [(np.asarray(Image.open(path)), np.asarray(Image.open(path.replace(".png", "_mask.png")))) for path in index.paths]
     epoch_batches, found, seen = feeder(index, cache=cache), [], set()
     for epoch in (0, 1):  # the second from the cache, if there is one
@@ -107,7 +107,7 @@ def _place_of(image: np.ndarray, mask: np.ndarray, truths: list) -> tuple[int, i
                 part = np.s_[top : top + height, left : left + width]
                 if (pixels[part] == image).all() and (truth[part] == mask).all():
                     return number, top, left
-    raise AssertionError("no picture has this patch")
+    raise AssertionError("no image has this patch")
 
 
 def test_the_same_seed_gives_the_same_patches_with_their_targets(index):
@@ -125,7 +125,7 @@ def test_the_same_seed_gives_the_same_patches_with_their_targets(index):
 
 
 def test_scaled_windows_are_sides_of_a_patch(index):
-    """Twice the side of a patch shows twice as much, whatever the picture's size."""
+    """Twice the side of a patch shows twice as much, whatever the image's size."""
     images, labels = next(iter(feeder(index, augmentation=Augmentation("wide", scale=(2.0, 2.0)))(0)))
     counted = (labels["mask"].numpy() != 255).sum(axis=(1, 2))
     assert set(counted.tolist()) <= {20 * 32, 10 * 12} and images.shape == (4, 32, 32, 3)

@@ -30,7 +30,7 @@ def export_hand_painter(folder: Path, **options) -> Path:
     def paint(pixels, shares):
         return shares[:, 0] * (255 - pixels) + shares[:, 1] * half * pixels
 
-    return export_painter(paint, [half], folder, styles=STYLES, facts={"data": "none"}, **options)
+    return export_painter(paint, [half], folder, styles=STYLES, metadata={"data": "none"}, **options)
 
 
 def by_hand(pixels: np.ndarray, negative: float = 1.0) -> np.ndarray:

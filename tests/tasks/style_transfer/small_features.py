@@ -1,4 +1,4 @@
-"""A small network that looks at pictures as VGG does: convolutions, with pools between; its weights are drawn, not learnt."""
+"""A small network that looks at images as VGG does: convolutions, with pools between; its weights are drawn, not learnt."""
 
 import keras
 

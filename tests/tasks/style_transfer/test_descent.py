@@ -1,4 +1,4 @@
-"""Painting by descent: from coarse to fine, under masks, of odd pictures, and on after an interruption."""
+"""Painting by descent: from coarse to fine, under masks, of odd images, and on after an interruption."""
 
 import itertools
 
@@ -17,9 +17,9 @@ from visionkit.tasks.style_transfer.descent import (
     stylize,
     wide_enough,
 )
-from visionkit.tasks.style_transfer.objective import Maps, Shares
+from visionkit.tasks.style_transfer.objective import LossWeights, Maps
 
-SHARES = Shares(content=1.0, style=50.0, smoothness=0.0)
+SHARES = LossWeights(content=1.0, style=50.0, smoothness=0.0)
 
 
 @pytest.fixture(scope="module")
@@ -38,9 +38,9 @@ def style(rng) -> np.ndarray:
     return np.broadcast_to(stripes, (80, 96, 3)).astype(np.uint8).copy()
 
 
-def loss_of(maps, content, wanted, picture) -> float:
-    here = prepared(content, wanted, maps, Scale(max(picture.shape[:2]), 1), 1.0, SHARES)
-    return here.objective.loss(wide_enough(picture.astype(np.float32))).total
+def loss_of(maps, content, wanted, image) -> float:
+    here = prepared(content, wanted, maps, Scale(max(image.shape[:2]), 1), 1.0, SHARES)
+    return here.objective.loss(wide_enough(image.astype(np.float32))).total
 
 
 @pytest.mark.parametrize("optimizer", ["adam", "lbfgs"])
@@ -64,16 +64,16 @@ def test_content_that_is_its_own_style_stays(maps, content):
 
 
 @pytest.mark.parametrize("optimizer", ["adam", "lbfgs"])
-def test_every_step_is_told_and_the_last_picture_is_the_result(maps, content, style, optimizer):
+def test_every_step_is_told_and_the_last_image_is_the_result(maps, content, style, optimizer):
     told = []
     painted = stylize(content, [Wanted(style)], maps, How((Scale(32, 3), Scale(64, 2)), optimizer), SHARES, watch=told.append)
     assert [(each.scale, each.step) for each in told] == [(0, 0), (0, 1), (0, 2), (0, 3), (1, 0), (1, 1), (1, 2)]
     assert told[-1].loss.total <= told[4].loss.total
-    np.testing.assert_array_equal(painted, told[-1].picture.round().astype(np.uint8))
+    np.testing.assert_array_equal(painted, told[-1].image.round().astype(np.uint8))
 
 
 @pytest.mark.parametrize("stopped_at", [(0, 2), (1, 0), (1, 3)])
-def test_an_interrupted_descent_goes_on_to_the_same_picture(maps, content, style, stopped_at):
+def test_an_interrupted_descent_goes_on_to_the_same_image(maps, content, style, stopped_at):
     how = How((Scale(48, 4), Scale(96, 4)), "adam")
     whole, kept = stylize(content, [Wanted(style)], maps, how, SHARES), []
 
@@ -137,7 +137,7 @@ def test_noise_is_drawn_from_the_seed(maps, content, style):
 
 
 @pytest.mark.parametrize(("height", "width"), [(1, 1), (1, 90), (70, 1), (3, 200), (33, 35)])
-def test_pictures_of_any_size_are_painted_at_their_size(maps, style, rng, height, width):
+def test_images_of_any_size_are_painted_at_their_size(maps, style, rng, height, width):
     content = rng.integers(0, 256, (height, width, 3), np.uint8)
     side = max(height, width)
     painted = stylize(content, [Wanted(style), Wanted(content[:1, :1])], maps, How((Scale(side, 2),)), SHARES)
@@ -153,7 +153,7 @@ def test_scales_grow_up_to_the_side_and_the_finest_has_the_steps_asked_for():
     assert scales_to(2048)[-1].side == 2048
 
 
-def test_narrow_pictures_go_on_at_their_border():
+def test_narrow_images_go_on_at_their_border():
     wide = wide_enough(np.arange(6, dtype=np.float32).reshape(1, 2, 3))
     assert wide.shape == (NARROWEST, NARROWEST, 3)
     np.testing.assert_array_equal(wide[-1, -1], [3, 4, 5])

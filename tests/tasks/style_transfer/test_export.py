@@ -1,4 +1,4 @@
-"""A stylizer's bundle paints pictures of any size with TensorFlow alone, as its network does."""
+"""A stylizer's bundle paints images of any size with TensorFlow alone, as its network does."""
 
 import io
 
@@ -11,8 +11,8 @@ from PIL import Image
 from tests.tasks.style_transfer.painters import STYLES, by_hand, export_hand_painter, small_network
 from visionkit.errors import UserError
 from visionkit.export import litert
-from visionkit.export.bundle import TWIN, describe
-from visionkit.tasks.style_transfer.export import TWIN_SIDE, enlarged, export_painter, export_stylizer
+from visionkit.export.bundle import LITERT_FILE, read_metadata
+from visionkit.tasks.style_transfer.export import LITERT_SIDE, enlarged, export_painter, export_stylizer
 
 
 @pytest.fixture(scope="module")
@@ -22,7 +22,7 @@ def network():
 
 @pytest.fixture(scope="module")
 def bundle(network, tmp_path_factory):
-    return export_stylizer(network, tmp_path_factory.mktemp("network") / "model", styles=STYLES, facts={"data": "none"})
+    return export_stylizer(network, tmp_path_factory.mktemp("network") / "model", styles=STYLES, metadata={"data": "none"})
 
 
 @pytest.fixture(scope="module")
@@ -43,7 +43,7 @@ def png_of(pixels: np.ndarray) -> bytes:
     return buffer.getvalue()
 
 
-def test_no_pictures_and_the_smallest(model):
+def test_no_images_and_the_smallest(model):
     for count, sides in ((0, (5, 7)), (1, (1, 1)), (2, (1, 90)), (3, (2, 9))):
         images = tf.zeros((count, *sides, 3), tf.uint8)
         for answer in (
@@ -56,51 +56,51 @@ def test_no_pictures_and_the_smallest(model):
 
 @pytest.mark.parametrize("sides", [(64, 48), (33, 50), (70, 35), (20, 41)])
 def test_it_paints_as_the_network_does_on_mirrored_sides(network, model, rng, sides):
-    picture = rng.integers(0, 256, (*sides, 3), np.uint8)
+    image = rng.integers(0, 256, (*sides, 3), np.uint8)
     padded = [max(-(-side // 4) * 4, 32) for side in sides]
     starts = [(after - side) // 2 for after, side in zip(padded, sides, strict=True)]
     edges = [(start, after - side - start) for start, after, side in zip(starts, padded, sides, strict=True)]
-    seen = np.pad(picture, (*edges, (0, 0)), mode="reflect")[None].astype(np.float32)
+    seen = np.pad(image, (*edges, (0, 0)), mode="reflect")[None].astype(np.float32)
     for shares in ((1, 0), (0, 1), (0.3, 0.7)):
         painted = network([seen, np.array([shares], np.float32)], training=False)[0].numpy()
         expected = painted[starts[0] : starts[0] + sides[0], starts[1] : starts[1] + sides[1]]
-        said = model.serve_styles(picture[None], tf.constant([shares], tf.float32))["stylized"][0].numpy()
+        said = model.serve_styles(image[None], tf.constant([shares], tf.float32))["stylized"][0].numpy()
         np.testing.assert_allclose(said, expected, atol=0.51)
-    first = model.serve_styles(picture[None], [[1.0, 0.0]])["stylized"].numpy()
-    np.testing.assert_array_equal(model.serve_images(picture[None])["stylized"], first)
+    first = model.serve_styles(image[None], [[1.0, 0.0]])["stylized"].numpy()
+    np.testing.assert_array_equal(model.serve_images(image[None])["stylized"], first)
     assert (first[0] != said).mean() > 0.5  # the styles differ
 
 
-def test_pictures_together_are_painted_as_alone_each_in_its_style(model, rng):
-    pictures, shares = rng.integers(0, 256, (3, 40, 36, 3), np.uint8), np.eye(2, dtype=np.float32)[[1, 0, 1]]
-    together = model.serve_styles(pictures, shares)["stylized"].numpy()
+def test_images_together_are_painted_as_alone_each_in_its_style(model, rng):
+    images, shares = rng.integers(0, 256, (3, 40, 36, 3), np.uint8), np.eye(2, dtype=np.float32)[[1, 0, 1]]
+    together = model.serve_styles(images, shares)["stylized"].numpy()
     for row in range(3):
-        alone = model.serve_styles(pictures[row : row + 1], shares[row : row + 1])["stylized"][0]
+        alone = model.serve_styles(images[row : row + 1], shares[row : row + 1])["stylized"][0]
         np.testing.assert_array_equal(together[row], alone)
 
 
 def test_encoded_files_are_painted_like_their_pixels(model, rng):
-    pictures = [rng.integers(0, 256, (*sides, 3), np.uint8) for sides in ((1, 1), (30, 50), (61, 20))]
-    answers = model.serve_encoded(tf.constant([png_of(picture) for picture in pictures]))["stylized_png"].numpy()
-    for png, picture in zip(answers, pictures, strict=True):
-        expected = model.serve_images(picture[None])["stylized"][0]
+    images = [rng.integers(0, 256, (*sides, 3), np.uint8) for sides in ((1, 1), (30, 50), (61, 20))]
+    answers = model.serve_encoded(tf.constant([png_of(image) for image in images]))["stylized_png"].numpy()
+    for png, image in zip(answers, images, strict=True):
+        expected = model.serve_images(image[None])["stylized"][0]
         np.testing.assert_array_equal(np.asarray(Image.open(io.BytesIO(png))), expected)
 
 
 @pytest.mark.parametrize("sides", [(1, 1), (31, 64), (64, 64), (3, 77)])
 def test_what_is_small_enough_is_painted_pixel_by_pixel(by_hand_model, rng, sides):
-    picture = rng.integers(0, 256, (*sides, 3), np.uint8)
-    said = by_hand_model.serve_styles(picture[None], [[0.25, 0.75]])["stylized"][0]
-    np.testing.assert_allclose(said, by_hand(picture, 0.25), atol=1)
-    np.testing.assert_array_equal(by_hand_model.serve_images(picture[None])["stylized"][0], by_hand(picture))
+    image = rng.integers(0, 256, (*sides, 3), np.uint8)
+    said = by_hand_model.serve_styles(image[None], [[0.25, 0.75]])["stylized"][0]
+    np.testing.assert_allclose(said, by_hand(image, 0.25), atol=1)
+    np.testing.assert_array_equal(by_hand_model.serve_images(image[None])["stylized"][0], by_hand(image))
 
 
 @pytest.mark.parametrize("sides", [(150, 97), (64, 65), (1, 500), (600, 3)])
-def test_large_pictures_are_shrunk_for_the_painter_and_come_back_at_their_size(by_hand_model, photograph, sides):
-    picture = cv2.resize(photograph, sides[::-1], interpolation=cv2.INTER_AREA)
-    said = by_hand_model.serve_images(picture[None])["stylized"][0].numpy()
-    assert said.shape == picture.shape
-    assert np.abs(said.astype(int) - by_hand(picture)).mean() < 12  # what is finer than the painter sees is lost
+def test_large_images_are_shrunk_for_the_painter_and_come_back_at_their_size(by_hand_model, photograph, sides):
+    image = cv2.resize(photograph, sides[::-1], interpolation=cv2.INTER_AREA)
+    said = by_hand_model.serve_images(image[None])["stylized"][0].numpy()
+    assert said.shape == image.shape
+    assert np.abs(said.astype(int) - by_hand(image)).mean() < 12  # what is finer than the painter sees is lost
 
 
 def test_the_painter_sees_no_more_pixels_than_it_is_to(tmp_path):
@@ -109,7 +109,7 @@ def test_the_painter_sees_no_more_pixels_than_it_is_to(tmp_path):
     def paint(pixels, shares):
         return tf.ones_like(pixels) * tf.cast(tf.size(pixels) // 3, tf.float32) / 64
 
-    folder = export_painter(paint, [], tmp_path / "m", styles=("s",), facts={}, multiple=4, smallest=30, most_pixels=8192)
+    folder = export_painter(paint, [], tmp_path / "m", styles=("s",), metadata={}, multiple=4, smallest=30, most_pixels=8192)
     model = tf.saved_model.load(str(folder))
     for sides, most in (((1, 1), 1024), ((64, 128), 8192), ((200, 301), 9000), ((1, 100_000), 8192), ((20, 3000), 8192)):
         (said,) = np.unique(model.serve_images(tf.zeros((1, *sides, 3), tf.uint8))["stylized"])
@@ -137,38 +137,38 @@ def test_an_optimisation_with_its_gradients_can_be_the_painter(tmp_path, rng):
 
         return tf.while_loop(lambda number, _: number < 4, step, (tf.constant(0), pixels))[1]
 
-    folder = export_painter(paint, [target], tmp_path / "model", styles=("flat",), facts={"steps": 4})
-    picture = rng.integers(0, 256, (9, 40, 3), np.uint8)
+    folder = export_painter(paint, [target], tmp_path / "model", styles=("flat",), metadata={"steps": 4})
+    image = rng.integers(0, 256, (9, 40, 3), np.uint8)
     model = tf.saved_model.load(str(folder))
-    said = model.serve_images(picture[None])["stylized"][0]
-    np.testing.assert_allclose(said, 200 + (picture.astype(float) - 200) / 16, atol=0.51)
-    facts = describe(folder)
-    assert facts["litert"].startswith("not converted: ") and facts["steps"] == 4 and not (folder / TWIN).exists()
+    said = model.serve_images(image[None])["stylized"][0]
+    np.testing.assert_allclose(said, 200 + (image.astype(float) - 200) / 16, atol=0.51)
+    metadata = read_metadata(folder)
+    assert metadata["litert"].startswith("not converted: ") and metadata["steps"] == 4 and not (folder / LITERT_FILE).exists()
 
 
-def test_the_litert_twin_takes_a_style(bundle, network, rng):
-    picture = rng.integers(0, 256, (TWIN_SIDE, TWIN_SIDE, 3)).astype(np.float32)
-    twin = litert.Twin(bundle / TWIN)
+def test_the_litert_model_takes_a_style(bundle, network, rng):
+    image = rng.integers(0, 256, (LITERT_SIDE, LITERT_SIDE, 3)).astype(np.float32)
+    litert_model = litert.LiteRTModel(bundle / LITERT_FILE)
     for shares in ((1.0, 0.0), (0.4, 0.6)):
         style = np.array(shares, np.float32)
-        (said,) = twin.answer(picture, style=style).values()
-        np.testing.assert_allclose(said, network([picture[None], style[None]], training=False)[0], atol=3)
+        (said,) = litert_model.answer(image, style=style).values()
+        np.testing.assert_allclose(said, network([image[None], style[None]], training=False)[0], atol=3)
 
 
-def test_of_one_style_the_twin_takes_the_picture_alone(tmp_path, rng):
+def test_of_one_style_the_litert_model_takes_the_image_alone(tmp_path, rng):
     network = small_network(num_styles=1)
-    folder = export_stylizer(network, tmp_path / "model", styles=("one",), facts={}, half_precision=True)
-    picture = rng.integers(0, 256, (TWIN_SIDE, TWIN_SIDE, 3)).astype(np.float32)
-    (said,) = litert.Twin(folder / TWIN).answer(picture).values()
-    expected = network([picture[None], np.ones((1, 1), np.float32)], training=False)[0]
+    folder = export_stylizer(network, tmp_path / "model", styles=("one",), metadata={}, half_precision=True)
+    image = rng.integers(0, 256, (LITERT_SIDE, LITERT_SIDE, 3)).astype(np.float32)
+    (said,) = litert.LiteRTModel(folder / LITERT_FILE).answer(image).values()
+    expected = network([image[None], np.ones((1, 1), np.float32)], training=False)[0]
     np.testing.assert_allclose(said, expected, atol=3)
     model = tf.saved_model.load(str(folder))
-    np.testing.assert_allclose(model.serve_images(picture[None].astype(np.uint8))["stylized"][0], expected, atol=3)
+    np.testing.assert_allclose(model.serve_images(image[None].astype(np.uint8))["stylized"][0], expected, atol=3)
 
 
 def test_its_description_says_what_it_is(bundle):
-    facts = describe(bundle)
-    assert facts == {"task": "stylization", "labels": list(STYLES), "size": TWIN_SIDE, "data": "none"}
+    metadata = read_metadata(bundle)
+    assert metadata == {"task": "stylization", "labels": list(STYLES), "size": LITERT_SIDE, "data": "none"}
 
 
 def test_it_loads_with_nothing_but_tensorflow(bundle, tensorflow_alone):
@@ -185,5 +185,5 @@ def test_it_loads_with_nothing_but_tensorflow(bundle, tensorflow_alone):
 )
 def test_what_cannot_be_is_told_and_nothing_is_written(network, tmp_path, styles, message):
     with pytest.raises(UserError, match=message):
-        export_stylizer(network, tmp_path / "model", styles=styles, facts={})
+        export_stylizer(network, tmp_path / "model", styles=styles, metadata={})
     assert list(tmp_path.iterdir()) == []

@@ -1,4 +1,4 @@
-"""A bundle that paints by descent: the same descent as the recipe's, for pictures of any size, with TensorFlow alone."""
+"""A bundle that paints by descent: the same descent as the recipe's, for images of any size, with TensorFlow alone."""
 
 import json
 
@@ -11,9 +11,9 @@ from visionkit.ops.color_transfer import with_colors_of
 from visionkit.tasks import load
 from visionkit.tasks.style_transfer.descent import How, Scale, Wanted, prepared, stylize
 from visionkit.tasks.style_transfer.export_descent import Painter, export_painting
-from visionkit.tasks.style_transfer.objective import Maps, Shares, Style
+from visionkit.tasks.style_transfer.objective import LossWeights, Maps, Style
 
-SHARES = Shares(style=50.0)
+SHARES = LossWeights(style=50.0)
 
 
 @pytest.fixture(scope="module")
@@ -28,7 +28,7 @@ def painted_in(tmp_path_factory):
     return export_painting(painter, tmp_path_factory.mktemp("run") / "model", **named), maps, styles
 
 
-def test_no_pictures_are_painted_as_none(painted_in):
+def test_no_images_are_painted_as_none(painted_in):
     model = tf.saved_model.load(str(painted_in[0]))
     assert model.signatures["serving_default"](images=tf.zeros([0, 40, 40, 3], tf.uint8))["stylized"].shape == (0, 40, 40, 3)
 
@@ -52,7 +52,7 @@ def test_styles_differ_and_a_strip_is_painted_too(painted_in, photograph):
     assert model.predict(photograph[:1, :70]).pixels.shape == (1, 70, 3)
 
 
-def test_a_picture_keeps_its_colors_where_only_the_luminance_is_painted(photograph):
+def test_a_image_keeps_its_colors_where_only_the_luminance_is_painted(photograph):
     features = small_features()
     style = Style(Maps(features, LAYERS).grams(np.full((64, 64, 3), (20.0, 60.0, 240.0), np.float32)))
     painter = Painter(features, LAYERS, [style], SHARES, steps=(1, 1, 1), luminance_only=True)
@@ -70,7 +70,7 @@ def test_shares_that_it_was_made_with_are_the_default(painted_in, photograph):
     np.testing.assert_array_equal(plain(images=tf.constant(photograph[None, :40, :40]))["stylized"][0], blended)
 
 
-def test_it_says_how_it_paints_and_why_it_has_no_twin(painted_in):
-    facts = json.loads((painted_in[0] / "assets.extra" / "bundle.json").read_text())
-    assert facts["task"] == "stylization" and facts["by"] == "descent" and facts["labels"] == ["light", "dark"]
-    assert facts["litert"].startswith("not converted")
+def test_it_says_how_it_paints_and_why_it_has_no_litert_model(painted_in):
+    metadata = json.loads((painted_in[0] / "assets.extra" / "bundle.json").read_text())
+    assert metadata["task"] == "stylization" and metadata["by"] == "descent" and metadata["labels"] == ["light", "dark"]
+    assert metadata["litert"].startswith("not converted")

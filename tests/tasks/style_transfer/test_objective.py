@@ -8,7 +8,7 @@ from keras import ops
 from tests.tasks.style_transfer.small_features import LAYERS, small_features
 from visionkit.errors import UserError
 from visionkit.models.style_features import StyleLayers
-from visionkit.tasks.style_transfer.objective import Maps, Objective, Shares, Style
+from visionkit.tasks.style_transfer.objective import LossWeights, Maps, Objective, Style
 
 
 @pytest.fixture(scope="module")
@@ -17,8 +17,8 @@ def features():
 
 
 @pytest.fixture
-def pictures(rng) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
-    """Content, style and a painted picture; the sides of the first are no multiples of anything."""
+def images(rng) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
+    """Content, style and a painted image; the sides of the first are no multiples of anything."""
     content = rng.uniform(0, 255, (53, 75, 3)).astype(np.float32)
     style = rng.uniform(0, 120, (40, 37, 3)).astype(np.float32)
     painted = (content + rng.normal(0, 30, content.shape)).clip(0, 255).astype(np.float32)
@@ -31,11 +31,11 @@ def half(shape) -> np.ndarray:
     return mask
 
 
-def by_hand(features, content, style, painted, shares: Shares) -> float:
+def by_hand(features, content, style, painted, shares: LossWeights) -> float:
     """The formula, in NumPy."""
 
-    def maps(picture):
-        return {name: ops.convert_to_numpy(each)[0].astype(float) for name, each in features(picture[None]).items()}
+    def maps(image):
+        return {name: ops.convert_to_numpy(each)[0].astype(float) for name, each in features(image[None]).items()}
 
     def mean_gram(each):
         flat = each.reshape(-1, each.shape[-1])
@@ -54,23 +54,25 @@ def by_hand(features, content, style, painted, shares: Shares) -> float:
     return shares.content * content_loss + shares.style * style_loss + shares.smoothness * smooth
 
 
-def test_a_picture_that_is_its_own_content_and_style_costs_nothing(features, pictures):
-    content = pictures[0]
+def test_a_image_that_is_its_own_content_and_style_costs_nothing(features, images):
+    content = images[0]
     maps = Maps(features, LAYERS)
-    loss, gradient = Objective(maps, content, [Style(maps.grams(content))], Shares(smoothness=0)).loss_and_gradient(content)
+    loss, gradient = Objective(maps, content, [Style(maps.grams(content))], LossWeights(smoothness=0)).loss_and_gradient(
+        content
+    )
     assert loss.total == pytest.approx(0, abs=1e-9) and np.abs(gradient).max() < 1e-6
 
 
-@pytest.mark.parametrize("shares", [Shares(), Shares(2.0, 0.0, 0.0), Shares(0.0, 7.0, 0.0)])
-def test_the_loss_is_the_formula(features, pictures, shares):
-    content, style, painted = pictures
+@pytest.mark.parametrize("shares", [LossWeights(), LossWeights(2.0, 0.0, 0.0), LossWeights(0.0, 7.0, 0.0)])
+def test_the_loss_is_the_formula(features, images, shares):
+    content, style, painted = images
     maps = Maps(features, LAYERS)
     found = Objective(maps, content, [Style(maps.grams(style))], shares).loss(painted)
     assert found.total == pytest.approx(by_hand(features, content, style, painted, shares), rel=1e-4)
 
 
-def test_the_gradient_is_that_of_the_loss(features, pictures, rng):
-    content, style, painted = pictures
+def test_the_gradient_is_that_of_the_loss(features, images, rng):
+    content, style, painted = images
     maps = Maps(features, LAYERS)
     objective = Objective(maps, content, [Style(maps.grams(style))])
     _, gradient = objective.loss_and_gradient(painted)
@@ -80,8 +82,8 @@ def test_the_gradient_is_that_of_the_loss(features, pictures, rng):
 
 
 @pytest.mark.parametrize("masked", [False, True])
-def test_tiles_have_the_loss_and_the_gradient_of_the_whole(features, pictures, masked):
-    content, style, painted = pictures
+def test_tiles_have_the_loss_and_the_gradient_of_the_whole(features, images, masked):
+    content, style, painted = images
     mask = half(content.shape[:2]) if masked else None
     found = []
     for largest in (128, 48):
@@ -94,8 +96,8 @@ def test_tiles_have_the_loss_and_the_gradient_of_the_whole(features, pictures, m
     np.testing.assert_allclose(of_tiles, of_whole, rtol=0, atol=1e-4 * np.abs(of_whole).max())
 
 
-def test_gram_matrices_of_tiles_are_those_of_the_whole(features, pictures):
-    content = pictures[0]
+def test_gram_matrices_of_tiles_are_those_of_the_whole(features, images):
+    content = images[0]
     whole, tiled = (Maps(features, LAYERS, largest=largest).grams(content) for largest in (128, 48))
     for name in LAYERS.style:
         np.testing.assert_allclose(tiled[name], whole[name], rtol=1e-4)
@@ -109,36 +111,36 @@ def test_tiles_fit_where_maps_shrink_for_want_of_padding(rng):
     deep = keras.layers.Conv2D(4, 3, padding="same", activation="relu")(x)
     features = keras.Model(image, {"deep": deep})
     layers = StyleLayers("deep", {"deep": 1.0})
-    picture = rng.uniform(0, 255, (70, 460, 3)).astype(np.float32)
+    photo = rng.uniform(0, 255, (70, 460, 3)).astype(np.float32)
     whole, tiled = (Maps(features, layers, largest=largest) for largest in (512, 128))
     assert len(tiled.tiles(70, 460)) > 4
-    np.testing.assert_allclose(tiled.grams(picture)["deep"], whole.grams(picture)["deep"], rtol=1e-4)
-    flat = ops.convert_to_numpy(features(picture[None])["deep"]).reshape(-1, 4)
-    np.testing.assert_allclose(whole.grams(picture)["deep"][0], flat.T @ flat / len(flat), rtol=1e-4)
+    np.testing.assert_allclose(tiled.grams(photo)["deep"], whole.grams(photo)["deep"], rtol=1e-4)
+    flat = ops.convert_to_numpy(features(photo[None])["deep"]).reshape(-1, 4)
+    np.testing.assert_allclose(whole.grams(photo)["deep"][0], flat.T @ flat / len(flat), rtol=1e-4)
 
 
 @pytest.mark.parametrize("sees_all", [False, True])
-def test_what_sees_more_than_a_tile_paints_no_large_pictures(sees_all):
+def test_what_sees_more_than_a_tile_paints_no_large_images(sees_all):
     image = keras.Input((None, None, 3))
     x = keras.layers.Conv2D(4, 3 if sees_all else 61, padding="same")(image)
     if sees_all:
         x = keras.layers.Multiply()([x, keras.layers.GlobalAveragePooling2D(keepdims=True)(x)])
     maps = Maps(keras.Model(image, {"deep": x}), StyleLayers("deep", {"deep": 1.0}), largest=48)
     assert len(maps.tiles(48, 40)) == 1
-    with pytest.raises(UserError, match=r"Pictures of 49 pixels .* of 48 or less"):
+    with pytest.raises(UserError, match=r"Images of 49 pixels .* of 48 or less"):
         maps.tiles(49, 40)
 
 
-def test_a_style_under_a_mask_pulls_at_nothing_beyond_the_mask(features, pictures):
-    content, style, painted = pictures
+def test_a_style_under_a_mask_pulls_at_nothing_beyond_the_mask(features, images):
+    content, style, painted = images
     maps = Maps(features, LAYERS)
     styles = [Style(maps.grams(style), 1.0, half(content.shape[:2]))]
-    _, gradient = Objective(maps, content, styles, Shares(content=0.0, smoothness=0.0)).loss_and_gradient(painted)
+    _, gradient = Objective(maps, content, styles, LossWeights(content=0.0, smoothness=0.0)).loss_and_gradient(painted)
     assert np.abs(gradient[:, :30]).max() > 0
     assert np.abs(gradient[:, 50:]).max() == 0  # a unit at the mask's edge sees a few pixels beyond it
 
 
-def test_black_pictures_have_a_finite_loss(features):
+def test_black_images_have_a_finite_loss(features):
     black = np.zeros((32, 32, 3), np.float32)
     maps = Maps(features, LAYERS)
     loss, gradient = Objective(maps, black, [Style(maps.grams(black))]).loss_and_gradient(black + 9)

@@ -15,11 +15,11 @@ from tests.tasks.style_transfer.painters import STYLES, by_hand, export_hand_pai
 from visionkit.errors import UserError
 from visionkit.inference.video import Video, VideoWriter
 from visionkit.tasks.style_transfer.output import style_of
-from visionkit.tasks.style_transfer.predict import PictureStylizer
+from visionkit.tasks.style_transfer.predict import Stylizer
 
 
 @pytest.fixture(scope="module")
-def model(tmp_path_factory) -> PictureStylizer:
+def model(tmp_path_factory) -> Stylizer:
     return visionkit.load(export_hand_painter(tmp_path_factory.mktemp("hand") / "model"))
 
 
@@ -64,9 +64,9 @@ def bundle(tmp_path_factory) -> Path:
 
 
 @pytest.fixture
-def pictures(tmp_path, rng) -> Path:
-    """Two pictures and a broken file."""
-    folder = tmp_path / "pictures"
+def images(tmp_path, rng) -> Path:
+    """Two images and a broken file."""
+    folder = tmp_path / "images"
     folder.mkdir()
     for name, sides in (("a.png", (30, 41)), ("b.png", (1, 1))):
         Image.fromarray(rng.integers(0, 256, (*sides, 3), np.uint8)).save(folder / name)
@@ -94,70 +94,70 @@ def lines_of(done) -> list[dict]:
     return [json.loads(line) for line in done.stdout.splitlines()]
 
 
-def test_no_pictures_are_told(run, bundle, tmp_path):
+def test_no_images_are_told(run, bundle, tmp_path):
     done = run("predict", bundle, tmp_path, "--draw", tmp_path / "out")
-    assert done.returncode == 2 and "No pictures in" in done.stderr and not (tmp_path / "out").exists()
+    assert done.returncode == 2 and "No images in" in done.stderr and not (tmp_path / "out").exists()
 
 
-def test_json_lines_pictures_in_predictions_and_the_exit_status(run, bundle, pictures, tmp_path, monkeypatch):
+def test_json_lines_images_in_predictions_and_the_exit_status(run, bundle, images, tmp_path, monkeypatch):
     monkeypatch.chdir(tmp_path)
-    done = run("predict", bundle, pictures, "nowhere.png", "--json")
+    done = run("predict", bundle, images, "nowhere.png", "--json")
     first, second, broken, nowhere = lines_of(done)
-    assert done.returncode == 1 and done.stderr == "2 of 4 pictures cannot be read.\n"
+    assert done.returncode == 1 and done.stderr == "2 of 4 images cannot be read.\n"
     assert set(broken) == set(nowhere) == {"path", "error"}
-    assert first == {"path": str(pictures / "a.png"), "stylized": "predictions/a.png"}
-    assert second == {"path": str(pictures / "b.png"), "stylized": "predictions/b.png"}
+    assert first == {"path": str(images / "a.png"), "stylized": "predictions/a.png"}
+    assert second == {"path": str(images / "b.png"), "stylized": "predictions/b.png"}
     assert sorted(path.name for path in Path("predictions").iterdir()) == ["a.png", "b.png"]
     for name in ("a.png", "b.png"):
-        np.testing.assert_array_equal(pixels_of(Path("predictions") / name), by_hand(pixels_of(pictures / name)))
+        np.testing.assert_array_equal(pixels_of(Path("predictions") / name), by_hand(pixels_of(images / name)))
 
 
-def test_the_table_and_a_blend_of_styles(run, bundle, pictures, tmp_path):
+def test_the_table_and_a_blend_of_styles(run, bundle, images, tmp_path):
     out = tmp_path / "deep" / "painted"
-    done = run("predict", bundle.parent, pictures / "a.png", "--draw", out, "--style", "negative=0.7,dark <ü>=0.3")
-    assert done.returncode == 0 and done.stdout == f"{pictures / 'a.png'}\n    {out / 'a.png'}\n"
-    np.testing.assert_allclose(pixels_of(out / "a.png"), by_hand(pixels_of(pictures / "a.png"), 0.7), atol=1)
+    done = run("predict", bundle.parent, images / "a.png", "--draw", out, "--style", "negative=0.7,dark <ü>=0.3")
+    assert done.returncode == 0 and done.stdout == f"{images / 'a.png'}\n    {out / 'a.png'}\n"
+    np.testing.assert_allclose(pixels_of(out / "a.png"), by_hand(pixels_of(images / "a.png"), 0.7), atol=1)
 
 
-def test_a_style_that_cannot_be_is_told_and_nothing_is_made(run, bundle, pictures, tmp_path):
-    done = run("predict", bundle, pictures, "--draw", tmp_path / "out", "--style", "dork")
+def test_a_style_that_cannot_be_is_told_and_nothing_is_made(run, bundle, images, tmp_path):
+    done = run("predict", bundle, images, "--draw", tmp_path / "out", "--style", "dork")
     assert done.returncode == 2 and "did you mean 'dark <ü>'?" in done.stderr and len(done.stderr.splitlines()) == 1
     assert not (tmp_path / "out").exists()
 
 
-def test_style_is_for_stylizers(run, square_bundle, pictures):
-    done = run("predict", square_bundle, pictures, "--style", "dark")
+def test_style_is_for_stylizers(run, square_bundle, images):
+    done = run("predict", square_bundle, images, "--style", "dark")
     assert done.returncode == 2 and "--style is for stylizers" in done.stderr and "this model does detection" in done.stderr
 
 
 @pytest.mark.parametrize(
     "option", [("--threshold", "0.5"), ("--tile", "64"), ("--coco", "x.json"), ("--instances", "watershed")]
 )
-def test_options_of_other_models_are_told(run, bundle, pictures, option):
-    done = run("predict", bundle, pictures, *option)
+def test_options_of_other_models_are_told(run, bundle, images, option):
+    done = run("predict", bundle, images, *option)
     assert done.returncode == 2 and option[0] in done.stderr and len(done.stderr.splitlines()) == 1
 
 
-def test_no_source_is_written_over_and_no_name_given_twice(run, bundle, pictures, photograph, tmp_path):
-    before = {path.name: path.read_bytes() for path in pictures.iterdir()}
-    done = run("predict", bundle, pictures / "a.png", "--draw", pictures)
+def test_no_source_is_written_over_and_no_name_given_twice(run, bundle, images, photograph, tmp_path):
+    before = {path.name: path.read_bytes() for path in images.iterdir()}
+    done = run("predict", bundle, images / "a.png", "--draw", images)
     assert done.returncode == 2 and "would write over" in done.stderr
     clip = write_clip(tmp_path / "clip.mp4", photograph)
     done = run("predict", bundle, clip, "--draw", tmp_path)
     assert done.returncode == 2 and "would write over" in done.stderr
-    assert {path.name: path.read_bytes() for path in pictures.iterdir()} == before
+    assert {path.name: path.read_bytes() for path in images.iterdir()} == before
     (tmp_path / "other").mkdir()
     Image.new("RGB", (3, 4)).save(tmp_path / "other" / "A.jpg")
-    names = [pictures / "a.png", tmp_path / "other" / "A.jpg", pictures / "a.png"]
+    names = [images / "a.png", tmp_path / "other" / "A.jpg", images / "a.png"]
     done = run("predict", bundle, *names, "--json", "--draw", tmp_path / "out")
     assert [Path(line["stylized"]).name for line in lines_of(done)] == ["a.png", "A_2.png", "a_3.png"]
     assert len(list((tmp_path / "out").iterdir())) == 3
 
 
-def test_a_video_becomes_a_video_and_gives_one_line(run, bundle, pictures, photograph, tmp_path):
+def test_a_video_becomes_a_video_and_gives_one_line(run, bundle, images, photograph, tmp_path):
     clip = write_clip(tmp_path / "clip.mp4", photograph)
     (tmp_path / "bad.mp4").write_text("text")
-    named = [pictures / "a.png", tmp_path / "bad.mp4", clip, pictures / "b.png"]
+    named = [images / "a.png", tmp_path / "bad.mp4", clip, images / "b.png"]
     out = tmp_path / "out"
     done = run("predict", bundle, *named, "--json", "--draw", out)
     first, bad, video, last = lines_of(done)

@@ -1,4 +1,4 @@
-"""A picture in the making: what a run keeps of it, and how it goes on after an interruption."""
+"""An image in the making: what a run keeps of it, and how it goes on after an interruption."""
 
 import io
 
@@ -9,13 +9,13 @@ from PIL import Image
 from tests.tasks.style_transfer.small_features import LAYERS, small_features
 from visionkit.errors import UserError
 from visionkit.tasks.style_transfer.descent import How, Scale
-from visionkit.tasks.style_transfer.objective import Maps, Shares
+from visionkit.tasks.style_transfer.objective import LossWeights, Maps
 from visionkit.tasks.style_transfer.painting import RESULT, STATE, Painting, gif
 from visionkit.tasks.style_transfer.plan import Inputs
 from visionkit.training.run_folder import RunFolder
 
 HOW = How((Scale(48, 3), Scale(96, 3)), "adam")
-SHARES = Shares(style=50.0)
+SHARES = LossWeights(style=50.0)
 
 
 @pytest.fixture(scope="module")
@@ -34,7 +34,7 @@ def run(tmp_path) -> RunFolder:
     return RunFolder.start(tmp_path / "run", {})
 
 
-def test_an_animation_of_one_picture_is_that_picture():
+def test_an_animation_of_one_image_is_that_image():
     grey = np.full((20, 30, 3), 128, np.uint8)
     with Image.open(io.BytesIO(gif([grey]))) as animation:
         assert animation.n_frames == 1 and animation.size == (30, 20)
@@ -42,7 +42,7 @@ def test_an_animation_of_one_picture_is_that_picture():
         assert animation.n_frames == 3
 
 
-def test_a_painted_picture_is_written_with_its_history(run, inputs, maps):
+def test_a_painted_image_is_written_with_its_history(run, inputs, maps):
     painting = Painting(run, inputs, "style", HOW)
     painted = painting.paint(maps, SHARES)
     np.testing.assert_array_equal(np.asarray(Image.open(run.path / RESULT)), painted)
@@ -53,13 +53,13 @@ def test_a_painted_picture_is_written_with_its_history(run, inputs, maps):
 def test_the_content_keeps_its_colors_where_only_the_luminance_is_painted(run, inputs, maps):
     painted = Painting(run, inputs, "luminance", HOW).paint(maps, SHARES).astype(float)
 
-    def chroma(picture):
-        return (picture - picture.mean(axis=2, keepdims=True)).mean(axis=(0, 1))
+    def chroma(image):
+        return (image - image.mean(axis=2, keepdims=True)).mean(axis=(0, 1))
 
     np.testing.assert_allclose(chroma(painted), chroma(inputs.content.astype(float)), atol=6)
 
 
-def test_an_interruption_leaves_the_picture_so_far_and_the_run_goes_on_from_it(run, inputs, maps, monkeypatch):
+def test_an_interruption_leaves_the_image_so_far_and_the_run_goes_on_from_it(run, inputs, maps, monkeypatch):
     painting = Painting(run, inputs, "style", HOW)
     watch = painting._watch
 

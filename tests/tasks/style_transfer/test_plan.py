@@ -1,4 +1,4 @@
-"""What is decided before a picture is painted: bad input is named before anything is made."""
+"""What is decided before an image is painted: bad input is named before anything is made."""
 
 import numpy as np
 import pytest
@@ -25,18 +25,18 @@ def mask(path, size, value=255) -> str:
 
 
 def test_an_empty_folder_cannot_be_learnt_from(tmp_path):
-    with pytest.raises(UserError, match="holds 0 pictures: expected two at least"):
+    with pytest.raises(UserError, match="holds 0 images: expected two at least"):
         read_folder(str(tmp_path), 0)
     with pytest.raises(UserError, match="no such folder"):
         read_folder(str(tmp_path / "none"), 0)
 
 
-def test_built_in_pictures_are_taken_by_name_and_the_built_in_style_where_none_is_named():
+def test_built_in_images_are_taken_by_name_and_the_built_in_style_where_none_is_named():
     inputs = read_inputs(("cat",), (), ())
     assert inputs.content.shape[2] == 3 and list(inputs.styles) == [style_plan.BUILT_IN]
 
 
-def test_a_folder_of_its_name_hides_no_built_in_picture(tmp_path, monkeypatch):
+def test_a_folder_of_its_name_hides_no_built_in_image(tmp_path, monkeypatch):
     (tmp_path / "cat").mkdir()
     monkeypatch.chdir(tmp_path)
     assert read_inputs(("cat",), (), ()).content.shape[2] == 3
@@ -69,8 +69,8 @@ def test_each_style_under_a_mask_counts_whole(files, tmp_path):
 @pytest.mark.parametrize(
     ("change", "says"),
     [
-        ({"pictures": ("nowhere.jpg",)}, "The content nowhere.jpg cannot be read: .*Expected a picture file"),
-        ({"pictures": ("cat", "nowhere.jpg")}, "The style nowhere.jpg cannot be read.*strokes"),
+        ({"images": ("nowhere.jpg",)}, "The content nowhere.jpg cannot be read: .*Expected an image file"),
+        ({"images": ("cat", "nowhere.jpg")}, "The style nowhere.jpg cannot be read.*strokes"),
         ({"shares": (1.0, 2.0)}, "--shares 1 2: expected 1 numbers"),
         ({"shares": (-1.0,)}, "none below 0"),
         ({"shares": (0.0,)}, "none below 0"),
@@ -79,7 +79,7 @@ def test_each_style_under_a_mask_counts_whole(files, tmp_path):
     ],
 )
 def test_what_does_not_fit_is_told(change, says):
-    given = {"pictures": ("cat",), "shares": (), "masks": ()} | change
+    given = {"images": ("cat",), "shares": (), "masks": ()} | change
     with pytest.raises(UserError, match=says):
         read_inputs(**given)
 

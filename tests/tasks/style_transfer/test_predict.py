@@ -8,22 +8,22 @@ import visionkit
 from tests.tasks.style_transfer.painters import STYLES, by_hand, export_hand_painter
 from visionkit.errors import UserError
 from visionkit.inference.predictor import Unreadable
-from visionkit.tasks.style_transfer.predict import PictureStylizer, Stylized
+from visionkit.tasks.style_transfer.predict import StyleResult, Stylizer
 
 
 @pytest.fixture(scope="module")
-def model(tmp_path_factory) -> PictureStylizer:
+def model(tmp_path_factory) -> Stylizer:
     folder = tmp_path_factory.mktemp("run")
     export_hand_painter(folder / "model")
     return visionkit.load(folder)
 
 
-def test_no_pictures_no_answers(model):
+def test_no_images_no_answers(model):
     assert list(model.predict_many([])) == []
 
 
 def test_a_name_shares_and_the_first(model, rng, tmp_path):
-    assert isinstance(model, PictureStylizer) and model.labels == STYLES
+    assert isinstance(model, Stylizer) and model.labels == STYLES
     pixels = rng.integers(0, 256, (7, 45, 3), np.uint8)
     Image.fromarray(pixels).save(tmp_path / "a.png")
     for style, negative in (
@@ -34,19 +34,19 @@ def test_a_name_shares_and_the_first(model, rng, tmp_path):
         ({STYLES[1]: 0.2}, 0),
     ):
         answer = model.predict(tmp_path / "a.png", style)
-        assert isinstance(answer, Stylized) and answer.path == str(tmp_path / "a.png")
+        assert isinstance(answer, StyleResult) and answer.path == str(tmp_path / "a.png")
         np.testing.assert_allclose(answer.pixels, by_hand(pixels, negative), atol=1)
     assert model.predict(pixels).path == "" and model.predict(pixels, style=STYLES[1]).pixels.dtype == np.uint8
 
 
 def test_many_in_order_and_what_cannot_be_read_is_told(model, rng, tmp_path):
-    pictures = rng.integers(0, 256, (3, 33, 40, 3), np.uint8)
-    for number, pixels in enumerate(pictures):
+    images = rng.integers(0, 256, (3, 33, 40, 3), np.uint8)
+    for number, pixels in enumerate(images):
         Image.fromarray(pixels).save(tmp_path / f"{number}.png")
     paths = [tmp_path / name for name in ("0.png", "none.png", "1.png", "2.png")]
     first, broken, *others = model.predict_many(paths, style=STYLES[1])
     assert isinstance(broken, Unreadable) and broken.path == str(paths[1])
-    for answer, pixels in zip((first, *others), pictures, strict=True):
+    for answer, pixels in zip((first, *others), images, strict=True):
         np.testing.assert_array_equal(answer.pixels, by_hand(pixels, 0))
 
 

@@ -1,4 +1,4 @@
-"""The report of style transfer: one page with pictures and curves, whatever there is to show."""
+"""The report of style transfer: one page with images and curves, whatever there is to show."""
 
 import io
 
@@ -9,7 +9,7 @@ from PIL import Image
 from visionkit.tasks.style_transfer.report import MOST_FRAMES, Painted, StyleReport, descent, write_style_report
 
 
-def picture(rng, height=20, width=30) -> np.ndarray:
+def image(rng, height=20, width=30) -> np.ndarray:
     return rng.integers(0, 256, (height, width, 3), np.uint8)
 
 
@@ -26,19 +26,19 @@ def plain(rng, **more) -> StyleReport:
         "painting": [],
         "skipped": [],
     }
-    given |= {"content": picture(rng), "styles": {"<b>": picture(rng)}, "masks": (), "result": picture(rng), "frames": []}
+    given |= {"content": image(rng), "styles": {"<b>": image(rng)}, "masks": (), "result": image(rng), "frames": []}
     return StyleReport(**(given | {"config": {"seed": 0}} | more))
 
 
-def test_a_report_without_a_way_or_a_network_shows_the_picture(rng, tmp_path):
+def test_a_report_without_a_way_or_a_network_shows_the_image(rng, tmp_path):
     page = write_style_report(plain(rng), tmp_path / "report.html").read_text()
     assert page.count("data:image/") == 3 and "style: &lt;b&gt;" in page and "A story &amp; more." in page
     assert "The way there" not in page and "one pass" not in page
 
 
 def test_the_way_the_masks_and_the_network_are_shown(rng, tmp_path):
-    frames = [picture(rng) for _ in range(30)]
-    painted = [Painted("cat.png", picture(rng), [picture(rng)])]
+    frames = [image(rng) for _ in range(30)]
+    painted = [Painted("cat.png", image(rng), [image(rng)])]
     history = [
         {"phase": "network", "epoch": n, "weighted_style_loss": 1.0, "val_style_loss": 0.1, "val_content_loss": 0.2}
         for n in (1, 2)
@@ -49,7 +49,7 @@ def test_the_way_the_masks_and_the_network_are_shown(rng, tmp_path):
         frames=frames,
         masks=(np.ones((20, 30), np.float32),),
         history=history,
-        fast=picture(rng),
+        fast=image(rng),
         painted=painted,
     )
     page = write_style_report(report, tmp_path / "report.html").read_text()

@@ -15,7 +15,7 @@ from visionkit.data.index import Index, SkippedFiles
 from visionkit.errors import UserError
 from visionkit.losses.style import lightness_loss
 from visionkit.models.style_network import style_network
-from visionkit.tasks.style_transfer.objective import Maps, Objective, Shares, Style
+from visionkit.tasks.style_transfer.objective import LossWeights, Maps, Objective, Style
 from visionkit.tasks.style_transfer.plan import read_folder
 from visionkit.tasks.style_transfer.train import (
     SHIFT,
@@ -41,7 +41,7 @@ def maps() -> Maps:
 
 @pytest.fixture
 def index(tmp_path):
-    return scan(read_folder(str(write_classes(tmp_path / "pictures", {"a": 5, "b": 5})), 0).train, SkippedFiles())
+    return scan(read_folder(str(write_classes(tmp_path / "images", {"a": 5, "b": 5})), 0).train, SkippedFiles())
 
 
 def feeder(index, schedule, num_styles=2, seed=0):
@@ -52,12 +52,12 @@ def test_an_epoch_of_no_steps_has_no_batches(index):
     assert list(feeder(index, Schedule(1, 0, 2, 32, 1e-3))(0)) == []
 
 
-def test_batches_take_the_styles_in_turns_and_go_on_beyond_the_pictures(index):
+def test_batches_take_the_styles_in_turns_and_go_on_beyond_the_images(index):
     made = list(feeder(index, Schedule(1, 6, 3, 32, 1e-3))(0))
     assert len(made) == 6 and made[0][0][0].shape == (3, 32, 32, 3)
     seen = np.concatenate([styles for (_, styles), _ in made])
     np.testing.assert_array_equal(seen.sum(axis=0), [9, 9])
-    np.testing.assert_array_equal(made[0][1]["pictures"], made[0][0][0])
+    np.testing.assert_array_equal(made[0][1]["images"], made[0][0][0])
 
 
 def test_the_style_counts_more_and_more(index):
@@ -68,9 +68,9 @@ def test_the_style_counts_more_and_more(index):
     np.testing.assert_allclose(seen, [2 * [schedule.style_at(step)] for step in range(30)], rtol=1e-6)
 
 
-def test_fewer_pictures_than_a_batch_are_shown_again(index):
+def test_fewer_images_than_a_batch_are_shown_again(index):
     few = index.take(range(3))
-    made = [pictures for (pictures, _), _ in feeder(few, Schedule(1, 3, 4, 32, 1e-3))(0)]
+    made = [images for (images, _), _ in feeder(few, Schedule(1, 3, 4, 32, 1e-3))(0)]
     assert [each.shape for each in made] == 3 * [(4, 32, 32, 3)]
 
 
@@ -87,13 +87,13 @@ def test_windows_of_one_even_color_are_left_out(index, tmp_path):
     Image.new("RGB", (64, 64), (0, 1, 2)).save(even)
     both = scan(Index((), (str(even), index.paths[0]), np.full(2, -1, np.int32)), SkippedFiles())
     for temporal in (0.0, 1.0):
-        made = [pictures for (pictures, _), _ in feeder(both, Schedule(1, 3, 2, 32, 1e-3, temporal))(0)]
-        assert len(made) == 3 and all(has_contrast(pictures).all() for pictures in made)
+        made = [images for (images, _), _ in feeder(both, Schedule(1, 3, 2, 32, 1e-3, temporal))(0)]
+        assert len(made) == 3 and all(has_contrast(images).all() for images in made)
     with pytest.raises(UserError, match="more than one even color"):
         list(feeder(both.take([0]), Schedule(1, 1, 2, 32, 1e-3))(0))
 
 
-def test_pictures_that_all_vanished_are_told(index, maps):
+def test_images_that_all_vanished_are_told(index, maps):
     for path in index.paths:
         Path(path).unlink()
     with pytest.raises(UserError, match="None of the photographs"):
@@ -104,9 +104,9 @@ def test_pictures_that_all_vanished_are_told(index, maps):
 
 
 def test_two_frames_show_the_same_a_few_pixels_apart(rng):
-    pictures = rng.integers(0, 256, (2, 64 + 2 * SHIFT, 48 + 2 * SHIFT, 3), np.uint8)
+    images = rng.integers(0, 256, (2, 64 + 2 * SHIFT, 48 + 2 * SHIFT, 3), np.uint8)
     shift = np.array([3, -5], np.int32)
-    frames = two_frames(pictures, shift, rng)
+    frames = two_frames(images, shift, rng)
     assert frames.shape == (4, 64, 48, 3) and frames.dtype == np.uint8
     first, second = frames[:2].astype(int), frames[2:].astype(int)
     assert np.abs(first[:, 3:, :-5] - second[:, :-3, 5:]).mean() < 8  # noise alone
@@ -116,14 +116,14 @@ def test_two_frames_show_the_same_a_few_pixels_apart(rng):
     assert same < 0.002 < 0.1 < other
 
 
-def test_the_loss_is_that_of_painting_one_picture(maps, rng):
+def test_the_loss_is_that_of_painting_one_image(maps, rng):
     content, painted = (rng.uniform(0, 255, (48, 64, 3)).astype(np.float32) for _ in range(2))
     styles = [Style(maps.grams(rng.uniform(0, 90 * n, (40, 40, 3)).astype(np.float32))) for n in (1, 2)]
     for shares in ([1.0, 0.0], [0.0, 1.0], [0.25, 0.75]):
         given = (ops.convert_to_tensor(each[None]) for each in (painted, content))
         found = parts_of(maps, Targets.of(styles), *given, ops.convert_to_tensor([shares]))
         blend = [Style(style.grams, share) for style, share in zip(styles, shares, strict=True)]
-        slow = Objective(maps, content, blend, Shares()).loss(painted)
+        slow = Objective(maps, content, blend, LossWeights()).loss(painted)
         assert [float(each) for each in found] == pytest.approx([slow.content_loss, slow.style_loss], rel=1e-4)
 
 
@@ -131,7 +131,7 @@ def test_the_loss_is_that_of_painting_one_picture(maps, rng):
 def test_a_network_learns_to_paint(maps, index, tmp_path, rng, temporal):
     keras.utils.set_random_seed(0)
     styles = [Style(maps.grams(rng.uniform(0, 255, (32, 32, 3)).astype(np.float32)))]
-    targets, shares = Targets.of(styles), Shares(content=1.0, style=20.0)
+    targets, shares = Targets.of(styles), LossWeights(content=1.0, style=20.0)
     network = style_network(num_styles=1, filters=4, num_residuals=1)
     schedule = Schedule(2, 8, 2, 32, 1e-2, temporal, lightness=temporal, first_style=1.0)
     measure = validator(network, maps, targets, index, 32, SkippedFiles())
@@ -153,10 +153,10 @@ def test_a_network_learns_to_paint(maps, index, tmp_path, rng, temporal):
 
 
 def test_what_is_painted_dark_though_it_is_light_costs_as_much_as_is_said(maps, rng):
-    painted, pictures = rng.uniform(0, 255, (2, 2, 64, 48, 3)).astype(np.float32)
-    targets = Targets.of([Style(maps.grams(pictures[0]))])
-    given = {"pictures": pictures, "styles": np.ones((2, 1), np.float32), "shift": np.zeros((2, 2)), "grown": np.ones(2)}
+    painted, images = rng.uniform(0, 255, (2, 2, 64, 48, 3)).astype(np.float32)
+    targets = Targets.of([Style(maps.grams(images[0]))])
+    given = {"images": images, "styles": np.ones((2, 1), np.float32), "shift": np.zeros((2, 2)), "grown": np.ones(2)}
     for weight in (0.0, 3.0):
-        parts = losses_of(maps, targets, Shares(), Schedule(1, 1, 2, 64, 1e-3, lightness=weight))
+        parts = losses_of(maps, targets, LossWeights(), Schedule(1, 1, 2, 64, 1e-3, lightness=weight))
         found = parts(painted, given)["lightness"]
-        assert float(found) == pytest.approx(weight * float(ops.mean(lightness_loss(painted, pictures))), rel=1e-5)
+        assert float(found) == pytest.approx(weight * float(ops.mean(lightness_loss(painted, images))), rel=1e-5)

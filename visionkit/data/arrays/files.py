@@ -2,7 +2,7 @@
 
 .npy                   either; an array without channels gets one
 .nii, .nii.gz          volumes (NIfTI), their axes turned to right, front, top, whatever order they were stored in
-.tif, .tiff            volumes: a stack of pages, which are the first axis; a TIFF of one page is a picture, and no volume
+.tif, .tiff            volumes: a stack of pages, which are the first axis; a TIFF of one page is an image, and no volume
 .csv, .tsv, .txt       signals: a sample a line, a channel a column; or all samples in one line
 
 Reading executes nothing that a file says: no pickled objects.
@@ -42,12 +42,12 @@ def has_suffix(path: str | Path, suffixes: tuple[str, ...]) -> bool:
 
 
 def list_arrays(folder: Path, kind: Kind) -> list[Path]:
-    """All files below ``folder`` that may hold a signal or a volume, by name; hidden ones, and pictures, do not count."""
+    """All files below ``folder`` that may hold a signal or a volume, by name; hidden ones, and images, do not count."""
     files = (path for path in sorted(folder.rglob("*")) if not any(p.startswith(".") for p in path.relative_to(folder).parts))
-    return [path for path in files if has_suffix(path, SUFFIXES[kind]) and not path.is_dir() and not is_picture(path)]
+    return [path for path in files if has_suffix(path, SUFFIXES[kind]) and not path.is_dir() and not is_image(path)]
 
 
-def is_picture(path: Path) -> bool:
+def is_image(path: Path) -> bool:
     """Whether a file is a TIFF of one page; one that cannot be read is for its reader to name."""
     if not has_suffix(path, stacks.SUFFIXES):
         return False
@@ -191,7 +191,7 @@ def read_stack(path: str | Path) -> np.ndarray:
     except OSError as error:
         raise ArrayError(f"a damaged TIFF file, or of a kind that is not read ({error})") from error
     if len(pages) == 1:
-        raise ArrayError("a picture of one page; expected a stack of them")
+        raise ArrayError("an image of one page; expected a stack of them")
     if len({(page.shape, page.dtype) for page in pages}) > 1:
         raise ArrayError("pages of different sizes or types")
     return np.stack(pages)

@@ -23,7 +23,7 @@ from visionkit.data.mask_targets import NO_TARGETS, MaskTargets, of_mask
 THREADS = os.cpu_count() or 1
 BATCHES_AHEAD = 2  # made while the network works on one
 NEAR_FOREGROUND = 0.5  # share of the patches that are drawn near a voxel of a class: small parts are met
-WAVES = np.arange(1, 4)  # half waves a side, as of pictures (warps.Elastic)
+WAVES = np.arange(1, 4)  # half waves a side, as of images (warps.Elastic)
 
 
 class VolumeVariation(NamedTuple):

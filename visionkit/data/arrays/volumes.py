@@ -77,7 +77,7 @@ class VolumeSplits:
 
 
 def has_volumes(data: str | Path) -> bool:
-    """Whether a folder holds labelled volumes for certain; TIFF stacks may as well be pictures one above the other."""
+    """Whether a folder holds labelled volumes for certain; TIFF stacks may as well be images one above the other."""
     if not Path(data).is_dir():
         return False
     try:

@@ -10,12 +10,12 @@ MIN_VISIBLE = 0.25  # share of a box that must stay in view: less of an object i
 
 
 def through_window(objects: Objects, window: np.ndarray, shape: tuple[int, int]) -> Objects:
-    """Objects of a picture, as far as they are seen through a window of it.
+    """Objects of an image, as far as they are seen through a window of it.
 
     Args:
         objects: cleaned.
-        window: ``[top, left, height, width]`` in pixels; it may reach beyond the picture.
-        shape: height and width of the picture in pixels.
+        window: ``[top, left, height, width]`` in pixels; it may reach beyond the image.
+        shape: height and width of the image in pixels.
 
     Returns:
         those of which at least ``MIN_VISIBLE`` lies in the window, relative to it and clipped; keypoints outside are zeros.
@@ -24,23 +24,23 @@ def through_window(objects: Objects, window: np.ndarray, shape: tuple[int, int])
 
 
 def relative_to(objects: Objects, window: np.ndarray, shape: tuple[int, int]) -> Objects:
-    """Objects of a picture, relative to a window of it: also to one of its own for each, ``(N, 4)``; see ``through_window``."""
+    """Objects of an image, relative to a window of it: also to one of its own for each, ``(N, 4)``; see ``through_window``."""
     corner, sides = window[..., None, 1::-1], window[..., None, :1:-1]  # x before y, (2,) or (N, 2), the same for all points
-    picture = np.array([shape[1], shape[0]], np.float64)
-    boxes = ((objects.boxes.reshape(-1, 2, 2) * picture - corner) / sides).reshape(-1, 4)
+    image = np.array([shape[1], shape[0]], np.float64)
+    boxes = ((objects.boxes.reshape(-1, 2, 2) * image - corner) / sides).reshape(-1, 4)
     keypoints = objects.keypoints
     if keypoints is not None:
         keypoints = keypoints.copy()
-        keypoints[..., :2] = (keypoints[..., :2] * picture - corner) / sides
+        keypoints[..., :2] = (keypoints[..., :2] * image - corner) / sides
     return replace(objects, boxes=boxes, keypoints=keypoints, outlines=())
 
 
 def into_frame(objects: Objects, frame: np.ndarray, size: int) -> Objects:
-    """Objects of a picture that was resized into a part of a larger square, relative to that square.
+    """Objects of an image that was resized into a part of a larger square, relative to that square.
 
     Args:
-        objects: relative to the picture.
-        frame: ``[top, left, height, width]`` in pixels, where the picture lies; or one of its own for each, ``(N, 4)``.
+        objects: relative to the image.
+        frame: ``[top, left, height, width]`` in pixels, where the image lies; or one of its own for each, ``(N, 4)``.
         size: side of the square in pixels.
     """
     corner, sides = frame[..., None, 1::-1] / size, frame[..., None, :1:-1] / size  # x before y

@@ -1,4 +1,4 @@
-"""One training sample: from a window of a file to the small augmented picture, with all that is annotated on it."""
+"""One training sample: from a window of a file to the small augmented image, with all that is annotated on it."""
 
 from typing import NamedTuple
 
@@ -9,16 +9,16 @@ from visionkit.data.augmentation.presets import Augmentation
 from visionkit.data.index import Index
 
 
-class Drawn(NamedTuple):
+class EpochParams(NamedTuple):
     """What was drawn for the samples of an epoch, a row a place of the index.
 
     Attributes:
-        windows: int ``(N, 4)``; they may reach beyond the picture.
-        parts: int ``(N, 4)``, what of the windows lies in the picture.
+        windows: int ``(N, 4)``; they may reach beyond the image.
+        parts: int ``(N, 4)``, what of the windows lies in the image.
         frames: int ``(N, 4)``, where these parts come to lie in the network's input.
         ratios: int ``(N,)``, by which a JPEG is shrunk while it is decoded.
         seeds: of what albumentations draws.
-        batchwise: see ``batchwise.draw``; carried out here unless the accelerator does it.
+        batchwise: see ``pixelwise.sample_params``; carried out here unless the accelerator does it.
     """
 
     windows: np.ndarray
@@ -26,10 +26,10 @@ class Drawn(NamedTuple):
     frames: np.ndarray
     ratios: np.ndarray
     seeds: np.ndarray
-    pixelwise: pixelwise.Drawn
+    pixelwise: pixelwise.PixelParams
 
 
-def draw(index: Index, augmentation: Augmentation, size: int, seed: int, epoch: int) -> Drawn:
+def sample_params(index: Index, augmentation: Augmentation, size: int, seed: int, epoch: int) -> EpochParams:
     """Draw an epoch's windows, colors and seeds in one go: neither threads nor batches can change them."""
     rng = np.random.default_rng([seed, epoch, 1])
     shapes = index.shapes
@@ -45,15 +45,15 @@ def draw(index: Index, augmentation: Augmentation, size: int, seed: int, epoch: 
     ratios = windows.decoding_ratios(chosen, size)
     if augmentation.whole_first:
         ratios[:] = 1
-    numbers = pixelwise.draw(rng.random((len(index), pixelwise.NUM_DRAWN)), augmentation)
+    numbers = pixelwise.pixel_params(rng.random((len(index), pixelwise.NUM_DRAWN)), augmentation)
     chosen = windows.snapped(chosen, ratios)
     parts = windows.inside(chosen, shapes)
     frames = windows.frames(chosen, parts, size)
-    return Drawn(chosen, parts, frames, ratios, rng.integers(2**32, size=len(index)), numbers)
+    return EpochParams(chosen, parts, frames, ratios, rng.integers(2**32, size=len(index)), numbers)
 
 
 def lasting_ratios(index: Index, augmentation: Augmentation, size: int) -> np.ndarray:
-    """By how much each picture may be shrunk for all epochs, int32 ``(N,)``: by what its smallest window still does with."""
+    """By how much each image may be shrunk for all epochs, int32 ``(N,)``: by what its smallest window still does with."""
     if augmentation.whole_first:
         return np.ones(len(index), np.int32)
     if augmentation.scale is not None:

@@ -1,6 +1,6 @@
 """What happens to each pixel alone: mirroring, color and erasing. Drawn as numbers, carried out in one pass.
 
-``draw`` gives the numbers of a whole epoch; ``apply`` carries them out on one picture, on the processor;
+``pixel_params`` gives the numbers of a whole epoch; ``apply`` carries them out on one image, on the processor;
 ``visionkit.layers.BatchAugmentation`` does the same to a batch, on the accelerator.
 """
 
@@ -15,19 +15,19 @@ from visionkit.ops.colors import GREY_SHARES, PADDING
 GREY = np.array(GREY_SHARES)
 RGB_TO_YIQ = np.array([GREY, [0.596, -0.274, -0.322], [0.211, -0.523, 0.312]])
 YIQ_TO_RGB = np.linalg.inv(RGB_TO_YIQ)
-# Main directions of the colors of ImageNet's pictures (columns), and their deviations, for pixels in 0..1: published with
+# Main directions of the colors of ImageNet's images (columns), and their deviations, for pixels in 0..1: published with
 # fb.resnet.torch; the shift is that of AlexNet (Krizhevsky et al. 2012, section 4.1).
 PCA_DIRECTIONS = np.array([[-0.5675, 0.7192, 0.4009], [-0.5808, -0.0045, -0.8140], [-0.5836, -0.6948, 0.4203]])
 PCA_DEVIATIONS = np.array([0.2175, 0.0188, 0.0045])
 UNCHANGED = np.eye(3).tolist()
 HUE = 0.02  # the color circle is turned by at most this share of a whole turn, to either side
-COLOR_SHARE = 0.8  # of the pictures are shifted in color
-ERASED_SIDE = (0.1, 0.35)  # of the picture's side
+COLOR_SHARE = 0.8  # of the images are shifted in color
+ERASED_SIDE = (0.1, 0.35)  # of the image's side
 NUM_DRAWN = 14  # random numbers a sample
 
 
-class Drawn(NamedTuple):
-    """What happens to each sample: a pixel becomes ``color @ pixel + grey * mean grey of the picture + offset``.
+class PixelParams(NamedTuple):
+    """What happens to each sample: a pixel becomes ``color @ pixel + grey * mean grey of the image + offset``.
 
     Attributes:
         flip: bool ``(N,)``, whether left and right are exchanged.
@@ -44,7 +44,7 @@ class Drawn(NamedTuple):
     erase: np.ndarray
 
 
-def draw(drawn: np.ndarray, augmentation: Augmentation) -> Drawn:
+def pixel_params(drawn: np.ndarray, augmentation: Augmentation) -> PixelParams:
     """The numbers of each sample.
 
     Args:
@@ -60,7 +60,7 @@ def draw(drawn: np.ndarray, augmentation: Augmentation) -> Drawn:
     sides = ERASED_SIDE[0] + drawn[:, 6:8] * (ERASED_SIDE[1] - ERASED_SIDE[0])
     sides *= drawn[:, 10:11] < augmentation.erase
     corners = drawn[:, 8:10] * (1 - sides)
-    return Drawn(
+    return PixelParams(
         flip=drawn[:, 0] < augmentation.flip,
         color=np.where(shifted[:, None, None], matrices, np.eye(3)).astype(np.float32),
         grey=np.where(shifted, grey, 0.0).astype(np.float32),
@@ -76,12 +76,12 @@ def color_matrices(
 
     Args:
         brightness: factors ``(N,)``.
-        contrast: factors about the picture's mean grey.
+        contrast: factors about the image's mean grey.
         saturation: factors about each pixel's own grey.
         turn: of the color circle, in whole turns, about the axis of greys.
 
     Returns:
-        ``(N, 3, 3)`` to multiply pixels with, and ``(N,)``, to multiply the picture's mean grey with, which is added.
+        ``(N, 3, 3)`` to multiply pixels with, and ``(N,)``, to multiply the image's mean grey with, which is added.
     """
     cos, sin = np.cos(2 * np.pi * turn), np.sin(2 * np.pi * turn)
     rotation = np.zeros((len(turn), 3, 3))
@@ -92,12 +92,12 @@ def color_matrices(
     return matrices * (contrast * brightness)[:, None, None], (1 - contrast) * brightness
 
 
-def apply(image: np.ndarray, drawn: Drawn, row: int) -> np.ndarray:
-    """Carry out what was drawn for one picture.
+def apply(image: np.ndarray, drawn: PixelParams, row: int) -> np.ndarray:
+    """Carry out what was drawn for one image.
 
     Args:
         image: uint8 ``(H, W, 3)``.
-        drawn: as ``draw`` returns it.
+        drawn: as ``pixel_params`` returns it.
         row: of ``drawn``.
 
     Returns:

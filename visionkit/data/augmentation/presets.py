@@ -1,12 +1,12 @@
 """Augmentation: presets by task and strength, and the bridge to albumentations.
 
-What happens to a training picture, in this order:
+What happens to a training image, in this order:
 
 1. a random window of it is decoded and resized (windows.py);
-2. albumentations turns, shears and warps the small picture, with its boxes, mask and keypoints (``seeded``);
+2. albumentations turns, shears and warps the small image, with its boxes, mask and keypoints (``seeded``);
 3. mirroring, color and erasing, which need no neighboring pixels: drawn as numbers, carried out in one pass (batchwise.py), on
    the processor or, as a layer, on the accelerator;
-4. pictures of a batch are mixed (mixing.py).
+4. images of a batch are mixed (mixing.py).
 
 Everything is drawn from the sample's own seed, by its place in the index.
 """
@@ -38,22 +38,22 @@ STRENGTHS = ("light", "medium", "strong")
 
 @dataclass(frozen=True)
 class Augmentation:
-    """What happens to a picture in training.
+    """What happens to an image in training.
 
     Attributes:
         name: stands in the configuration and in the feature cache's key.
-        area: bounds of a random window's share of the picture's area; the window is stretched to a square. For labels.
-        zoom: bounds of a square window's side, as a share of the picture's longer side. For boxes, masks and keypoints; then
-            ``area`` is None. Where all three are None the whole picture is seen.
-        scale: bounds of a square window's side, as a share of the network's input: patches of large pictures, at 1 pixel for
+        area: bounds of a random window's share of the image's area; the window is stretched to a square. For labels.
+        zoom: bounds of a square window's side, as a share of the image's longer side. For boxes, masks and keypoints; then
+            ``area`` is None. Where all three are None the whole image is seen.
+        scale: bounds of a square window's side, as a share of the network's input: patches of large images, at 1 pixel for
             pixel. Then ``area`` and ``zoom`` are None.
-        transforms: albumentations transforms for the resized window, in order. With ``whole_first`` they get the picture as it
+        transforms: albumentations transforms for the resized window, in order. With ``whole_first`` they get the image as it
             was decoded, and what they return is resized.
-        flip: share of the pictures that are mirrored left to right.
-        color: strength of a shift of brightness, contrast and saturation, 0 to 1; see ``batchwise.draw``.
-        pca: strength of a shift along the main colors of photographs, as AlexNet was trained; see ``batchwise.draw``.
-        erase: share of the pictures of which a rectangle is painted grey (https://arxiv.org/abs/1708.04896).
-        mix: how pictures of a batch are mixed; see mixing.py.
+        flip: share of the images that are mirrored left to right.
+        color: strength of a shift of brightness, contrast and saturation, 0 to 1; see ``pixelwise.draw``.
+        pca: strength of a shift along the main colors of photographs, as AlexNet was trained; see ``pixelwise.draw``.
+        erase: share of the images of which a rectangle is painted grey (https://arxiv.org/abs/1708.04896).
+        mix: how images of a batch are mixed; see mixing.py.
         whole_first: for compositions that crop by themselves.
     """
 
@@ -184,7 +184,7 @@ def preset(name: str, *, task: str = "classification", flip: bool = True) -> Aug
 
 
 def from_compose(compose: A.BaseCompose | A.BasicTransform, name: str = "own") -> Augmentation:
-    """Any composition of albumentations, taken as it is: it gets the whole picture, and what it returns is resized.
+    """Any composition of albumentations, taken as it is: it gets the whole image, and what it returns is resized.
 
     Its own ``bbox_params`` and ``keypoint_params`` need not be set; boxes and keypoints are handed over in any case.
     """

@@ -15,11 +15,11 @@ from albumentations.core.transforms_interface import BaseTransformInitSchema
 
 OUTLINE_STEPS = 16  # an edge of a box, between the points that are moved for it
 SEARCH_STEPS = 16  # each halves the distance, or better
-WAVES = np.arange(1, 4)  # half waves a side: the smallest dent is a third of the picture
+WAVES = np.arange(1, 4)  # half waves a side: the smallest dent is a third of the image
 
 
 def moved(points: np.ndarray, map_x: np.ndarray, map_y: np.ndarray) -> np.ndarray:
-    """Where points of a picture lie after ``cv2.remap``.
+    """Where points of an image lie after ``cv2.remap``.
 
     The maps tell the opposite, where each pixel of the result came from; so we look for the place that came from the point.
 
@@ -28,7 +28,7 @@ def moved(points: np.ndarray, map_x: np.ndarray, map_y: np.ndarray) -> np.ndarra
         map_x, map_y: float32 ``(H, W)``.
 
     Returns:
-        float32 ``(N, M, 2)``; beyond the picture what holds at its rim is taken to go on.
+        float32 ``(N, M, 2)``; beyond the image what holds at its rim is taken to go on.
     """
     height, width = map_x.shape
     shifts = np.stack([map_x - np.arange(width), map_y - np.arange(height)[:, None]], axis=2).astype(np.float32)
@@ -52,10 +52,10 @@ def in_four_channels(warp: Callable[[np.ndarray], np.ndarray], image: np.ndarray
 
 
 class Turn(Affine):
-    """albumentations' Affine, faster; boxes are those about the moved corners, and may reach beyond the picture."""
+    """albumentations' Affine, faster; boxes are those about the moved corners, and may reach beyond the image."""
 
     def apply(self, img: np.ndarray, **params: Any) -> np.ndarray:
-        """The turned picture."""
+        """The turned image."""
         return in_four_channels(lambda pixels: super(Turn, self).apply(pixels, **params), img)
 
     def apply_to_bboxes(self, bboxes: np.ndarray, bbox_matrix: np.ndarray, **params: Any) -> np.ndarray:
@@ -70,11 +70,11 @@ class PointsFollow:
     """What replaces albumentations' way with boxes and keypoints, for any of its distortions."""
 
     def apply(self, img: np.ndarray, **params: Any) -> np.ndarray:
-        """The warped picture."""
+        """The warped image."""
         return in_four_channels(lambda pixels: super(PointsFollow, self).apply(pixels, **params), img)
 
     def apply_to_bboxes(self, bboxes: np.ndarray, map_x: np.ndarray, map_y: np.ndarray, **params: Any) -> np.ndarray:
-        """The boxes about the warped outlines: ``(N, 4 + ...)``, relative; they may reach beyond the picture."""
+        """The boxes about the warped outlines: ``(N, 4 + ...)``, relative; they may reach beyond the image."""
         if len(bboxes) == 0:
             return bboxes
         sides = np.array(map_x.shape[::-1])
@@ -87,7 +87,7 @@ class PointsFollow:
         return np.concatenate([outlines.min(axis=1), outlines.max(axis=1), bboxes[:, 4:]], axis=1)
 
     def apply_to_keypoints(self, keypoints: np.ndarray, map_x: np.ndarray, map_y: np.ndarray, **params: Any) -> np.ndarray:
-        """The warped keypoints: ``(N, 2 + ...)``, in pixels; they may lie beyond the picture."""
+        """The warped keypoints: ``(N, 2 + ...)``, in pixels; they may lie beyond the image."""
         if len(keypoints) == 0:
             return keypoints
         return np.concatenate([moved(keypoints[:, None, :2], map_x, map_y)[:, 0], keypoints[:, 2:]], axis=1)
@@ -101,7 +101,7 @@ class BentGrid(PointsFollow, BaseDistortion):
     Args:
         cells: of the grid, in each direction.
         strength: the widths change by up to this share.
-        p: share of the pictures that are warped.
+        p: share of the images that are warped.
     """
 
     class InitSchema(BaseTransformInitSchema):
@@ -131,12 +131,12 @@ class BentGrid(PointsFollow, BaseDistortion):
 class Elastic(PointsFollow, BaseDistortion):
     """A smooth random field, as for U-Net (https://arxiv.org/abs/1505.04597): a few waves, which leave the rim where it is.
 
-    albumentations' ElasticTransform blurs noise of the picture's size, which takes many times longer, and its strength in
+    albumentations' ElasticTransform blurs noise of the image's size, which takes many times longer, and its strength in
     pixels depends on that size.
 
     Args:
-        strength: of the first wave, as a share of the picture's sides. Up to 0.05 nothing folds over.
-        p: share of the pictures that are warped.
+        strength: of the first wave, as a share of the image's sides. Up to 0.05 nothing folds over.
+        p: share of the images that are warped.
     """
 
     class InitSchema(BaseTransformInitSchema):

@@ -1,4 +1,4 @@
-"""Which part of a picture a network sees, and how that part becomes its input.
+"""Which part of an image a network sees, and how that part becomes its input.
 
 A window is ``[top, left, height, width]`` in pixels. Both training (a random window) and serving (``fit``, ``letterbox``) cut
 first and resize once. In training only the window of a JPEG is decoded, at a fraction of its sides where that is enough.
@@ -11,17 +11,17 @@ TRIES = 10  # to find a random window that fits
 
 
 def random_windows(shapes: np.ndarray, drawn: np.ndarray, area: tuple[float, float]) -> np.ndarray:
-    """A random part of each picture, as Inception was trained (https://arxiv.org/abs/1409.4842).
+    """A random part of each image, as Inception was trained (https://arxiv.org/abs/1409.4842).
 
     Args:
         shapes: ``(N, 2)``, heights and widths in pixels.
         drawn: ``(N, 2 * tries + 2)``, uniform in 0..1, from which the windows follow: share and aspect ratio of each try, and
-            the corner. The first try that fits in the picture is taken.
-        area: bounds of a window's share of the picture's area. Its aspect ratio lies between 3/4 and 4/3. Where no try fits,
+            the corner. The first try that fits in the image is taken.
+        area: bounds of a window's share of the image's area. Its aspect ratio lies between 3/4 and 4/3. Where no try fits,
             the window is the largest of such a ratio.
 
     Returns:
-        int32 ``(N, 4)``: top, left, height, width, inside the pictures.
+        int32 ``(N, 4)``: top, left, height, width, inside the images.
     """
     share, log_ratio = drawn[:, :-2:2], drawn[:, 1:-2:2]
     pixels = (area[0] + share * (area[1] - area[0])) * shapes.prod(axis=1, dtype=np.float64)[:, None]
@@ -38,16 +38,16 @@ def random_windows(shapes: np.ndarray, drawn: np.ndarray, area: tuple[float, flo
 def random_squares(
     shapes: np.ndarray, drawn: np.ndarray, bounds: tuple[float, float], of: np.ndarray | int | None = None
 ) -> np.ndarray:
-    """A random square window of each picture, which keeps its proportions: for boxes, masks and keypoints.
+    """A random square window of each image, which keeps its proportions: for boxes, masks and keypoints.
 
     Args:
         shapes: ``(N, 2)``, heights and widths in pixels.
         drawn: ``(N, 3)``, uniform in 0..1: side and corner.
-        bounds: of the window's side, as a share of ``of``. Where it is longer than the picture, padding is seen around that.
-        of: pixels. Default: the picture's longer side.
+        bounds: of the window's side, as a share of ``of``. Where it is longer than the image, padding is seen around that.
+        of: pixels. Default: the image's longer side.
 
     Returns:
-        int32 ``(N, 4)``. A window lies inside the picture where it is smaller, and around it where it is larger.
+        int32 ``(N, 4)``. A window lies inside the image where it is smaller, and around it where it is larger.
     """
     whole = shapes.max(axis=1, keepdims=True) if of is None else of
     sides = np.round((bounds[0] + drawn[:, :1] * (bounds[1] - bounds[0])) * whole)
@@ -60,12 +60,12 @@ def random_squares(
 def smallest_sides(
     shapes: np.ndarray, area: tuple[float, float] | None = None, zoom: tuple[float, float] | None = None
 ) -> np.ndarray:
-    """The shortest side in pixels, int ``(N,)``, that a window of each picture can have.
+    """The shortest side in pixels, int ``(N,)``, that a window of each image can have.
 
     Args:
         shapes: ``(N, 2)``, heights and widths in pixels.
         area: of ``random_windows``.
-        zoom: of ``random_squares``. Without both the window is the whole picture.
+        zoom: of ``random_squares``. Without both the window is the whole image.
     """
     if area is not None:
         sides = np.minimum(np.sqrt(area[0] * shapes.prod(axis=1, dtype=np.float64) / MOST_OBLONG), shapes.min(axis=1))
@@ -99,11 +99,11 @@ def snapped(windows: np.ndarray, ratios: np.ndarray) -> np.ndarray:
 
 
 def inside(windows: np.ndarray, shapes: np.ndarray) -> np.ndarray:
-    """The parts of windows that lie in their pictures, at least one pixel each.
+    """The parts of windows that lie in their images, at least one pixel each.
 
     Args:
         windows: ``(N, 4)``.
-        shapes: ``(N, 2)``, heights and widths of the pictures.
+        shapes: ``(N, 2)``, heights and widths of the images.
 
     Returns:
         int32 ``(N, 4)``: top, left, height, width.

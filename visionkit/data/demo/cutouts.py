@@ -32,7 +32,7 @@ CUP_ELLIPSE = ((303, 198), (190, 178), 20)
 HELD_OUT = 3  # of coins and faces every third is for validation
 COIN = 115  # grey value above which a pixel is of a coin
 LARGEST = 300  # pixels of a cut-out's longer side
-NUM_FACES = 100  # scikit-image's small pictures: faces first
+NUM_FACES = 100  # scikit-image's small images: faces first
 
 
 def backgrounds(split: str) -> list[np.ndarray]:
@@ -82,9 +82,9 @@ def _coins() -> list[np.ndarray]:
 
 
 def _digits(split: str) -> list[np.ndarray]:
-    """Black ink; where the pen did not go the picture is transparent."""
-    pictures = getattr(digits(), split).pixels
-    large = [cv2.resize(np.pad(ink, 1), None, fx=6, fy=6, interpolation=cv2.INTER_CUBIC) for ink in pictures]
+    """Black ink; where the pen did not go the image is transparent."""
+    images = getattr(digits(), split).pixels
+    large = [cv2.resize(np.pad(ink, 1), None, fx=6, fy=6, interpolation=cv2.INTER_CUBIC) for ink in images]
     sharp = [np.clip(2.0 * ink - 128, 0, 255).astype(np.uint8) for ink in large]
     return [_cut(np.zeros((*ink.shape, 3), np.uint8), ink) for ink in sharp]
 

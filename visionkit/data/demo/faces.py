@@ -1,7 +1,7 @@
 """Drawn faces of people who do not exist, split by person: data for verification that needs no network and shows nobody.
 
 Who somebody is lies in the geometry and the colors of the face, which are drawn once a person; pose, light, expression and
-background are drawn anew for every picture. It shows that everything works, and says nothing of how well real faces are told
+background are drawn anew for every image. It shows that everything works, and says nothing of how well real faces are told
 apart.
 """
 
@@ -16,14 +16,14 @@ from tqdm import tqdm
 from visionkit.data.demo.photographs import write_once
 
 VERSION = "1"  # of the recipe below: a cached copy of another version is not used
-SIDE, FINER = 112, 2  # pixels of a picture, and how many times as large it is drawn
+SIDE, FINER = 112, 2  # pixels of an image, and how many times as large it is drawn
 SKINS = ((255, 219, 190), (241, 194, 160), (224, 172, 125), (198, 134, 92), (141, 85, 54), (92, 58, 40))
 HAIRS = ((30, 26, 24), (75, 50, 35), (120, 80, 45), (190, 150, 95), (150, 70, 40), (150, 150, 150))
 EYES = ((60, 40, 30), (90, 130, 170), (80, 120, 80), (110, 90, 60))
 
 
 class Person(NamedTuple):
-    """What makes a face that of one person; lengths are shares of the picture's side."""
+    """What makes a face that of one person; lengths are shares of the image's side."""
 
     width: float
     height: float
@@ -66,15 +66,15 @@ LENGTHS = {  # what a person's are drawn from, evenly
 }
 
 
-def make_face_demo(folder: str | Path, *, num_train: int = 48, num_val: int = 16, pictures: int = 10, seed: int = 0) -> Path:
+def make_face_demo(folder: str | Path, *, num_train: int = 48, num_val: int = 16, images: int = 10, seed: int = 0) -> Path:
     """Write the set, or find it written.
 
     Args:
         folder: gets ``train/<person>/*.png`` and ``val/<person>/*.png``, other people in each; written beside and renamed.
         num_train: people to train on.
         num_val: people to validate with.
-        pictures: of each.
-        seed: draws people and pictures.
+        images: of each.
+        seed: draws people and images.
 
     Returns:
         the folder.
@@ -87,10 +87,10 @@ def make_face_demo(folder: str | Path, *, num_train: int = 48, num_val: int = 16
             rng = np.random.default_rng([seed, number])
             person, home = draw_person(rng), to / split / f"synthetic_{number:03d}"
             home.mkdir(parents=True)
-            for picture in range(pictures):
-                Image.fromarray(draw_face(person, rng)).save(home / f"{picture:02d}.png")
+            for image in range(images):
+                Image.fromarray(draw_face(person, rng)).save(home / f"{image:02d}.png")
 
-    return write_once(folder, f"{VERSION} {num_train} {num_val} {pictures} {seed}", write)
+    return write_once(folder, f"{VERSION} {num_train} {num_val} {images} {seed}", write)
 
 
 def draw_person(rng: np.random.Generator) -> Person:
@@ -102,7 +102,7 @@ def draw_person(rng: np.random.Generator) -> Person:
 
 
 def draw_face(person: Person, rng: np.random.Generator) -> np.ndarray:
-    """One picture of somebody, uint8 ``(SIDE, SIDE, 3)``: pose, expression, light and background are drawn."""
+    """One image of somebody, uint8 ``(SIDE, SIDE, 3)``: pose, expression, light and background are drawn."""
     yaw, smile, opened, raised = rng.uniform(-1, 1), rng.uniform(-1, 1), rng.uniform(0, 1), rng.uniform(-0.015, 0.015)
     canvas = _background(rng)
     _features(canvas, person, yaw=yaw, smile=smile, opened=opened, raised=raised, blink=rng.uniform(0.35, 1))
@@ -111,8 +111,8 @@ def draw_face(person: Person, rng: np.random.Generator) -> np.ndarray:
     matrix = cv2.getRotationMatrix2D((middle, middle), angle, scale)
     matrix[:, 2] += rng.uniform(-0.04, 0.04, 2) * canvas.shape[0]
     canvas = cv2.warpAffine(canvas, matrix, canvas.shape[1::-1], borderMode=cv2.BORDER_REFLECT_101)
-    picture = cv2.resize(canvas, (SIDE, SIDE), interpolation=cv2.INTER_AREA).astype(np.float32)
-    return (_lit(picture, rng) + rng.normal(0, rng.uniform(1, 6), picture.shape)).clip(0, 255).astype(np.uint8)
+    image = cv2.resize(canvas, (SIDE, SIDE), interpolation=cv2.INTER_AREA).astype(np.float32)
+    return (_lit(image, rng) + rng.normal(0, rng.uniform(1, 6), image.shape)).clip(0, 255).astype(np.uint8)
 
 
 def _background(rng: np.random.Generator) -> np.ndarray:
@@ -121,12 +121,12 @@ def _background(rng: np.random.Generator) -> np.ndarray:
     return cv2.resize(coarse.clip(0, 255).astype(np.uint8), (side, side), interpolation=cv2.INTER_CUBIC)
 
 
-def _lit(picture: np.ndarray, rng: np.random.Generator) -> np.ndarray:
+def _lit(image: np.ndarray, rng: np.random.Generator) -> np.ndarray:
     """Light from one side, brighter or darker, warmer or colder."""
     rows, columns = np.mgrid[-1 : 1 : SIDE * 1j, -1 : 1 : SIDE * 1j]
     angle = rng.uniform(0, 2 * np.pi)
     slope = rng.uniform(0, 0.35) * (np.cos(angle) * columns + np.sin(angle) * rows)
-    return picture * (rng.uniform(0.65, 1.2) * (1 + slope))[..., None] * rng.uniform(0.92, 1.08, 3)
+    return image * (rng.uniform(0.65, 1.2) * (1 + slope))[..., None] * rng.uniform(0.92, 1.08, 3)
 
 
 def _features(

@@ -1,4 +1,4 @@
-"""A small labelled set of real photographs that needs no network: crops of pictures that scikit-image and scikit-learn carry.
+"""A small labelled set of real photographs that needs no network: crops of images that scikit-image and scikit-learn carry.
 
 Training and validation crops come from disjoint regions of each photograph, with a gap between. One photograph a class makes
 the task easy: it shows that everything works, not how well a network generalises.

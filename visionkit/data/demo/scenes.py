@@ -21,10 +21,10 @@ from visionkit.data.demo.cutouts import CAT_POINTS, CLASS_NAMES, backgrounds, ca
 from visionkit.data.demo.photographs import write_once
 
 VERSION = "1"  # of what is drawn below: a cached copy of another version is not used
-SIDES = (240, 320)  # pixels of a picture
-CROWD, CROWD_SIZE, CROWD_EXTENT = 14, (384, 512), (20, 30)  # small objects on a large picture, for sliding windows
+SIDES = (240, 320)  # pixels of an image
+CROWD, CROWD_SIZE, CROWD_EXTENT = 14, (384, 512), (20, 30)  # small objects on a large image, for sliding windows
 MOST_OBJECTS = 8
-EMPTY, EMPTY_OF_ONE = 0.1, 0.25  # share of the pictures without an object
+EMPTY, EMPTY_OF_ONE = 0.1, 0.25  # share of the images without an object
 EXTENT, EXTENT_OF_ONE = (18, 150), (60, 200)  # pixels of an object's longer side
 TURN = 20  # degrees to either side
 LIGHT = (0.7, 1.2)  # by which brightness is multiplied
@@ -38,7 +38,7 @@ SPLITS = ("train", "val")
 
 
 class Material(NamedTuple):
-    """What pictures of a split are composed of; see ``cutouts.backgrounds`` and ``cutouts.cut_outs``."""
+    """What images of a split are composed of; see ``cutouts.backgrounds`` and ``cutouts.cut_outs``."""
 
     backgrounds: list[np.ndarray]
     cuts: dict[str, list[np.ndarray]]
@@ -46,14 +46,14 @@ class Material(NamedTuple):
 
 @dataclass(frozen=True, eq=False)
 class Scene:
-    """A composed picture.
+    """A composed image.
 
     Attributes:
         image: uint8 ``(H, W, 3)``.
         owners: int ``(H, W)``: the number of the object that a pixel shows; -1 for the background.
         boxes: int ``(N, 4)``, xyxy in pixels, half-open: the extent of what shows of each object.
         classes: int ``(N,)``, positions in ``CLASS_NAMES``.
-        maps: float64 ``(N, 2, 3)``, affine, from x and y in pixels of each object's cut-out to those of the picture.
+        maps: float64 ``(N, 2, 3)``, affine, from x and y in pixels of each object's cut-out to those of the image.
     """
 
     image: np.ndarray
@@ -64,12 +64,12 @@ class Scene:
 
 
 def make_detection_demo(folder: str | Path, *, num_train: int = 240, num_val: int = 60, seed: int = 0) -> Path:
-    """Write pictures of 0 to ``MOST_OBJECTS`` objects in YOLO's layout, or find them written.
+    """Write images of 0 to ``MOST_OBJECTS`` objects in YOLO's layout, or find them written.
 
     Args:
         folder: gets ``data.yaml``, ``images/{train,val}`` and ``labels/{train,val}``; written beside and renamed.
-        num_train: pictures for training.
-        num_val: pictures for validation.
+        num_train: images for training.
+        num_val: images for validation.
         seed: draws them, one by one: a smaller set is the beginning of a larger one.
 
     Returns:
@@ -79,12 +79,12 @@ def make_detection_demo(folder: str | Path, *, num_train: int = 240, num_val: in
 
 
 def make_localization_demo(folder: str | Path, *, num_train: int = 600, num_val: int = 150, seed: int = 0) -> Path:
-    """Write pictures of one object or none; else as ``make_detection_demo``."""
+    """Write images of one object or none; else as ``make_detection_demo``."""
     return _made(folder, "localization", _write_yolo, num_train, num_val, seed)
 
 
 def make_landmark_demo(folder: str | Path, *, num_train: int = 300, num_val: int = 80, seed: int = 0) -> Path:
-    """Write pictures of a cat, and a table of where its eyes, nose and mouth are; else as ``make_detection_demo``.
+    """Write images of a cat, and a table of where its eyes, nose and mouth are; else as ``make_detection_demo``.
 
     Args:
         folder: gets ``landmarks.csv`` and ``images/``.
@@ -93,12 +93,12 @@ def make_landmark_demo(folder: str | Path, *, num_train: int = 300, num_val: int
 
 
 def make_window_demo(folder: str | Path, *, num_train: int = 80, num_val: int = 20, seed: int = 0) -> Path:
-    """Write large pictures of small objects, nearly all of one size; else as ``make_detection_demo``."""
+    """Write large images of small objects, nearly all of one size; else as ``make_detection_demo``."""
     return _made(folder, "windows", _write_yolo, num_train, num_val, seed)
 
 
 def make_segmentation_demo(folder: str | Path, *, num_train: int = 160, num_val: int = 40, seed: int = 0) -> Path:
-    """Write the pictures of ``make_detection_demo`` with a mask of each, exact to the pixel; else as that.
+    """Write the images of ``make_detection_demo`` with a mask of each, exact to the pixel; else as that.
 
     Args:
         folder: gets ``classes.txt`` (background, then ``CLASS_NAMES``), ``images/{train,val}`` and ``masks/{train,val}``.
@@ -113,17 +113,17 @@ def _made(folder: str | Path, kind: str, write: Callable, num_train: int, num_va
 
 @cache
 def material(split: str) -> Material:
-    """What pictures of "train" or of "val" are composed of."""
+    """What images of "train" or of "val" are composed of."""
     return Material(backgrounds(split), cut_outs(split))
 
 
 def scene(kind: str, split: str, number: int, *, seed: int = 0) -> Scene:
-    """One picture of a set.
+    """One image of a set.
 
     Args:
-        kind: "detection", "segmentation" (the same pictures), "localization", "landmarks" or "windows".
+        kind: "detection", "segmentation" (the same images), "localization", "landmarks" or "windows".
         split: "train" or "val".
-        number: of the picture.
+        number: of the image.
         seed: of the set.
     """
     rng = np.random.default_rng([seed, SPLITS.index(split), number])
@@ -185,7 +185,7 @@ def extent_of(mask: np.ndarray) -> tuple[int, int, int, int]:
 
 
 def _background(regions: list[np.ndarray], size: tuple[int, int], rng: np.random.Generator) -> np.ndarray:
-    """Float32 ``(H, W, 3)``: a part of a photograph in the picture's proportions, or its mirror image."""
+    """Float32 ``(H, W, 3)``: a part of a photograph in the image's proportions, or its mirror image."""
     region = regions[rng.integers(len(regions))]
     fits = min(region.shape[0] / size[0], region.shape[1] / size[1])
     height, width = (int(rng.uniform(0.5, 1) * fits * side) for side in size)
@@ -212,7 +212,7 @@ def _random_map(shape: tuple[int, int], longest: float, size: tuple[int, int], r
 
 
 def _warped(cut: np.ndarray, matrix: np.ndarray, size: tuple[int, int]) -> np.ndarray:
-    """A cut-out at its place in a transparent picture, float32 ``(H, W, 4)``."""
+    """A cut-out at its place in a transparent image, float32 ``(H, W, 4)``."""
     scale = min(1.0, float(np.sqrt(abs(np.linalg.det(matrix[:, :2])))))
     sides = [max(1, round(scale * side)) for side in cut.shape[1::-1]]
     shrunk = cv2.resize(cut, sides, interpolation=cv2.INTER_AREA)  # cv2.warpAffine alone would skip pixels
@@ -258,9 +258,9 @@ def _write_table(folder: Path, make: Callable[[str, int], Scene], counts: tuple[
 
 
 def _numbered(counts: tuple[int, int]) -> list[tuple[str, int, str]]:
-    """Split, number and name of each picture to write, under a bar of progress."""
+    """Split, number and name of each image to write, under a bar of progress."""
     todo = [(split, i, f"{split}_{i:04d}") for split, count in zip(SPLITS, counts, strict=True) for i in range(count)]
-    return tqdm(todo, "composing pictures", unit=" pictures", leave=False)
+    return tqdm(todo, "composing images", unit=" images", leave=False)
 
 
 def _save(image: np.ndarray, file: Path) -> None:

@@ -1,4 +1,4 @@
-"""Pictures for neural style transfer that need no network: photographs that libraries carry, and paintings drawn by rules."""
+"""Images for neural style transfer that need no network: photographs that libraries carry, and paintings drawn by rules."""
 
 from functools import cache
 

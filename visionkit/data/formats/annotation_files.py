@@ -1,4 +1,4 @@
-"""What readers and writers of annotation files share: sound numbers, names, finding pictures and putting them elsewhere."""
+"""What readers and writers of annotation files share: sound numbers, names, finding images and putting them elsewhere."""
 
 import io
 import os
@@ -14,18 +14,18 @@ import numpy as np
 from PIL import Image
 
 from visionkit.data.images.contents import file_of, read_contents, read_text
-from visionkit.data.images.decode import PICTURE_SUFFIXES
+from visionkit.data.images.decode import IMAGE_SUFFIXES
 from visionkit.data.index import NO_OBJECTS, Annotation, DataError, Index, Objects, Problem
 from visionkit.data.splits import DataSet
 
-LARGEST = 1e6  # in heights or widths of the picture: a coordinate beyond is garbage, and no box that reaches outside
+LARGEST = 1e6  # in heights or widths of the image: a coordinate beyond is garbage, and no box that reaches outside
 MAX_CLASSES = 100_000  # a number beyond is garbage: names are made up to the largest
 UNPRINTABLE = re.compile(r"[\x00-\x1f\x7f-\x9f\u2028\u2029\ud800-\udfff\ufffe\uffff]")
-Pictures = Literal["copy", "link"]
+Images = Literal["copy", "link"]
 
 
 def are_sound(coordinates: np.ndarray) -> bool:
-    """Whether relative coordinates are finite and of a size that a picture may have."""
+    """Whether relative coordinates are finite and of a size that an image may have."""
     return bool((np.abs(coordinates) <= LARGEST).all())  # false for nan
 
 
@@ -56,8 +56,8 @@ def read_paths(file: Path) -> list[str]:
     return [stripped for line in re.split("[\r\n]+", text) if (stripped := line.strip())]
 
 
-def picture_finder() -> Callable[[Iterable[str], str], str | None]:
-    """A function that says where a picture lies.
+def image_finder() -> Callable[[Iterable[str], str], str | None]:
+    """A function that says where an image lies.
 
     Returns:
         ``find(folders, name)``: the path of the file ``name`` (it may contain folders) below the first of ``folders`` that has
@@ -84,13 +84,13 @@ def picture_finder() -> Callable[[Iterable[str], str], str | None]:
 
 
 def find_by_stem(find: Callable, folders: Iterable[str], stem: str) -> str | None:
-    """The picture ``stem`` with any of ``PICTURE_SUFFIXES``."""
-    suffixes = [spelled for suffix in sorted(PICTURE_SUFFIXES) for spelled in (suffix, suffix.upper())]
+    """The image ``stem`` with any of ``IMAGE_SUFFIXES``."""
+    suffixes = [spelled for suffix in sorted(IMAGE_SUFFIXES) for spelled in (suffix, suffix.upper())]
     return next((path for suffix in suffixes if (path := find(folders, stem + suffix)) is not None), None)
 
 
 def detection_index(class_names: Iterable[str], paths: list[str], annotations: list[Annotation], **more: object) -> Index:
-    """An index of pictures that have boxes, and no label of their own."""
+    """An index of images that have boxes, and no label of their own."""
     return Index(tuple(class_names), tuple(paths), np.full(len(paths), -1, np.int32), annotations=tuple(annotations), **more)
 
 
@@ -98,12 +98,12 @@ def check_not_empty(found: DataSet, data: str | Path) -> DataSet:
     """The data set, if there is anything in it.
 
     Raises:
-        DataError: it has no pictures; with the first problem, which may be the reason.
+        DataError: it has no images; with the first problem, which may be the reason.
     """
     if len(found):
         return found
     reasons = [f" {len(found.problems):,} problems, the first: {one.path}: {one.detail}." for one in found.problems[:1]]
-    raise DataError(f"{data}: no annotated picture can be used.{''.join(reasons)}")
+    raise DataError(f"{data}: no annotated image can be used.{''.join(reasons)}")
 
 
 def brief(value: object) -> str:
@@ -134,33 +134,33 @@ def with_known_class(objects: Objects | None, lost: Counter[str]) -> Objects:
 
 
 def new_name(path: str, taken: dict[str, int], lost: Counter[str], *, by_stem: bool) -> str:
-    """The name that a picture gets in a folder for all of a split; see ``safe_name`` and ``unused_name``."""
+    """The name that an image gets in a folder for all of a split; see ``safe_name`` and ``unused_name``."""
     name = unused_name(safe_name(path), taken, by_stem=by_stem)
-    lost["names of pictures: changed, as they are taken or not portable"] += name != Path(path).name
+    lost["names of images: changed, as they are taken or not portable"] += name != Path(path).name
     return name
 
 
 def safe_name(path: str) -> str:
-    """The file name of a picture, such that every format and system can have it.
+    """The file name of an image, such that every format and system can have it.
 
     Control characters and bytes that are not UTF-8 would end lines and break XML; hidden files are passed over by readers; and
-    a picture is known by its suffix, which records within another file lack.
+    an image is known by its suffix, which records within another file lack.
     """
     name = UNPRINTABLE.sub("_", Path(path).name).replace("\\", "_")
     stem, suffix = Path(name).stem, Path(name).suffix
-    if suffix.lower() not in PICTURE_SUFFIXES:
+    if suffix.lower() not in IMAGE_SUFFIXES:
         stem, suffix = name, _suffix_by_contents(path)
     stem = stem.strip()
-    return (re.sub("^[.]", "_", stem) or "picture") + suffix
+    return (re.sub("^[.]", "_", stem) or "image") + suffix
 
 
 def _suffix_by_contents(path: str) -> str:
     try:
-        with Image.open(io.BytesIO(read_contents(path))) as picture:
-            suffix = f".{picture.format.lower()}"
+        with Image.open(io.BytesIO(read_contents(path))) as image:
+            suffix = f".{image.format.lower()}"
     except Exception:  # broken; whoever decodes it says why
         suffix = ""
-    return suffix if suffix in PICTURE_SUFFIXES else ".jpg"
+    return suffix if suffix in IMAGE_SUFFIXES else ".jpg"
 
 
 def unused_name(name: str, taken: dict[str, int], *, by_stem: bool) -> str:
@@ -168,7 +168,7 @@ def unused_name(name: str, taken: dict[str, int], *, by_stem: bool) -> str:
 
     Args:
         taken: the names in use, each with the last number that was tried; the new one is added.
-        by_stem: a name with another suffix is taken, too: for a file beside each picture that has its stem.
+        by_stem: a name with another suffix is taken, too: for a file beside each image that has its stem.
     """
     stem, suffix = name.removesuffix(Path(name).suffix), Path(name).suffix
 
@@ -188,8 +188,8 @@ def one_line(text: str) -> str:
     return UNPRINTABLE.sub(" ", text).strip()
 
 
-def put_picture(path: str, target: Path, pictures: Pictures) -> None:
-    """Copy a picture of an index, or link to it.
+def put_image(path: str, target: Path, images: Images) -> None:
+    """Copy an image of an index, or link to it.
 
     Raises:
         OSError: it cannot be read, or ``target`` cannot be written.
@@ -197,7 +197,7 @@ def put_picture(path: str, target: Path, pictures: Pictures) -> None:
     target.parent.mkdir(parents=True, exist_ok=True)
     if not Path(path).is_file():  # a record within another file
         target.write_bytes(read_contents(path))
-    elif pictures == "link":
+    elif images == "link":
         target.symlink_to(os.path.realpath(path))
     else:
         shutil.copyfile(path, target)

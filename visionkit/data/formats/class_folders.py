@@ -1,4 +1,4 @@
-"""Pictures in class folders, in any of three layouts:
+"""Images in class folders, in any of three layouts:
 
 FOLDER/<class>/...                       one part of it is held out for validation
 FOLDER/train/<class>/... and FOLDER/val/<class>/...
@@ -11,13 +11,13 @@ from pathlib import Path
 import numpy as np
 
 from visionkit.data.formats.split_lists import find_list, read_list
-from visionkit.data.images.decode import PICTURE_SUFFIXES
-from visionkit.data.images.listing import is_hidden, list_pictures
+from visionkit.data.images.decode import IMAGE_SUFFIXES
+from visionkit.data.images.listing import is_hidden, list_images
 from visionkit.data.index import DataError, Index, natural_order
 from visionkit.data.splits import TEST_NAMES, TRAIN_NAMES, VAL_NAMES, WHOLE, DataSet, Splits, train_and_val
 
 LAYOUTS = (
-    "Expected one folder of pictures a class (cats/, dogs/); or train/ and val/ with such folders in each; "
+    "Expected one folder of images a class (cats/, dogs/); or train/ and val/ with such folders in each; "
     "or lists train.txt and val.txt with a path, and after it a label, in each line."
 )
 
@@ -26,14 +26,14 @@ Found = tuple[dict[str, list[Path]], dict[str, list[Path]] | None, list[str]]  #
 
 
 def read_class_folders(folder: str | Path, *, seed: int = 0) -> Splits:
-    """Training and validation of a folder of pictures; no picture is opened.
+    """Training and validation of a folder of images; no image is opened.
 
     Args:
         folder: in one of the layouts above.
-        seed: draws the pictures that are held out, where the folder has no validation split.
+        seed: draws the images that are held out, where the folder has no validation split.
 
     Raises:
-        DataError: no such folder, no layout that is known, fewer than two classes, or a split without pictures.
+        DataError: no such folder, no layout that is known, fewer than two classes, or a split without images.
     """
     found = find_class_folders(folder)
     class_names = found.class_names
@@ -41,7 +41,7 @@ def read_class_folders(folder: str | Path, *, seed: int = 0) -> Splits:
         raise DataError(f"{folder}: only one class, {class_names[0]!r}; a classifier needs at least two. {LAYOUTS}")
     for name, index in found.splits.items():
         if len(index) == 0:
-            raise DataError(f"{folder}: no {'validation' if name == 'val' else 'training'} pictures. {LAYOUTS}")
+            raise DataError(f"{folder}: no {'validation' if name == 'val' else 'training'} images. {LAYOUTS}")
     splits = train_and_val(found, seed=seed)
     notes = list(splits.notes)
     shared = set(splits.train.paths) & set(splits.val.paths)
@@ -49,12 +49,12 @@ def read_class_folders(folder: str | Path, *, seed: int = 0) -> Splits:
         notes.append(f"{len(shared)} files are in training and in validation: the accuracy will flatter the model")
     absent = [name for name, count in zip(class_names, splits.val.counts(), strict=True) if count == 0]
     if absent:
-        notes.append(f"no validation pictures of {', '.join(absent)}")
+        notes.append(f"no validation images of {', '.join(absent)}")
     return replace(splits, notes=tuple(notes))
 
 
 def find_class_folders(folder: str | Path) -> DataSet:
-    """Index a folder of pictures as it is: nothing is held out, and one class is enough.
+    """Index a folder of images as it is: nothing is held out, and one class is enough.
 
     Raises:
         DataError: no such folder, no layout that is known, or validation has classes that training lacks.
@@ -111,21 +111,21 @@ def _read_split(folder: Path) -> tuple[dict[str, list[Path]], list[str]]:
     for child in sorted(folder.iterdir()):
         if not child.is_dir() or is_hidden(child.name):
             continue
-        pictures, others = list_pictures(child)
-        if pictures:
-            files[child.name] = pictures
+        images, others = list_images(child)
+        if images:
+            files[child.name] = images
         else:
-            notes.append(f"folder {child} has no pictures: not taken for a class")
+            notes.append(f"folder {child} has no images: not taken for a class")
         if others:
             named = ", ".join(path.name for path in others[:3]) + (", ..." if len(others) > 3 else "")
-            notes.append(f"{len(others)} files in {child} are not pictures by their names: {named}")
+            notes.append(f"{len(others)} files in {child} are not images by their names: {named}")
     return files, notes
 
 
 def _check_classes(folder: Path, class_names: tuple[str, ...], val: dict[str, list[Path]] | None) -> None:
     if not class_names:
-        loose = sum(path.suffix.lower() in PICTURE_SUFFIXES for path in folder.iterdir())
-        found = f"{loose} pictures lie in it without class folders" if loose else "it has no folders with pictures"
+        loose = sum(path.suffix.lower() in IMAGE_SUFFIXES for path in folder.iterdir())
+        found = f"{loose} images lie in it without class folders" if loose else "it has no folders with images"
         raise DataError(f"{folder}: {found}. {LAYOUTS}")
     unknown = sorted(set(val or {}) - set(class_names))
     if unknown:

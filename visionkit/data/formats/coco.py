@@ -1,8 +1,8 @@
-"""COCO: one JSON file of boxes, outlines and keypoints for all pictures of a split. Layouts:
+"""COCO: one JSON file of boxes, outlines and keypoints for all images of a split. Layouts:
 
 x.json                                       or FOLDER/x.json
-FOLDER/annotations/instances_train2017.json  and the same with val, test, ...; pictures in FOLDER/train2017/ or FOLDER/images/
-FOLDER/train/_annotations.coco.json          and the same in valid/, test/; pictures beside it
+FOLDER/annotations/instances_train2017.json  and the same with val, test, ...; images in FOLDER/train2017/ or FOLDER/images/
+FOLDER/train/_annotations.coco.json          and the same in valid/, test/; images beside it
 
 Boxes are x, y, width, height in pixels, 0-based; category numbers may have gaps, and are kept in ``Index.class_attributes``.
 """
@@ -23,28 +23,28 @@ import numpy as np
 from tqdm import tqdm
 
 from visionkit.data.formats.annotation_files import (
-    Pictures,
+    Images,
     brief,
     check_not_empty,
     detection_index,
+    image_finder,
     new_name,
     object_problem,
     one_line,
-    picture_finder,
-    put_picture,
+    put_image,
     safe_name,
     unused_name,
     with_known_class,
 )
 from visionkit.data.formats.coco_objects import read_objects, with_keypoints, write_objects
 from visionkit.data.images.contents import read_text
-from visionkit.data.images.decode import PictureError, read_size
+from visionkit.data.images.decode import ImageError, read_size
 from visionkit.data.index import Annotation, DataError, Index, Problem
 from visionkit.data.splits import WHOLE, DataSet, as_one, parted, split_name
 
 PARSED = 4_000_000  # bytes: of larger files, ``looks_like_coco`` seeks the keys without parsing
 FAMILIES = ("instances", "person_keypoints", "stuff", "panoptic", "captions", "image_info")  # COCO's own files of one split
-SIDES = range(1, 1_000_000)  # what width and height may say; the picture's header counts otherwise
+SIDES = range(1, 1_000_000)  # what width and height may say; the image's header counts otherwise
 
 
 class Categories(NamedTuple):
@@ -56,20 +56,20 @@ class Categories(NamedTuple):
 
 
 def looks_like_coco(path: Path) -> bool:
-    """Whether it is a JSON file with pictures and annotations, or a folder in one of the layouts above."""
+    """Whether it is a JSON file with images and annotations, or a folder in one of the layouts above."""
     return bool(_annotation_files(Path(path)))
 
 
 def read_coco(path: str | Path) -> DataSet:
-    """Index a data set in COCO's format; no picture is opened, but where the file lacks its size.
+    """Index a data set in COCO's format; no image is opened, but where the file lacks its size.
 
-    Attributes of pictures, objects and classes are what else the file says of them, under its own keys; of a license, all.
+    Attributes of images, objects and classes are what else the file says of them, under its own keys; of a license, all.
 
     Args:
         path: a file or folder in one of the layouts above.
 
     Raises:
-        DataError: no file that is known, or not one picture in it that is there.
+        DataError: no file that is known, or not one image in it that is there.
     """
     path = Path(path)
     files = _annotation_files(path)
@@ -168,24 +168,24 @@ def _read_file(file: Path, split: str, problems: list[Problem], notes: list[str]
     licenses = _licenses(tree.get("licenses"))
     by_id = _images(images, file, problems)
     grouped = _grouped(annotations, by_id, file, problems)
-    folders, find = _picture_folders(file, split), picture_finder()
+    folders, find = _image_folders(file, split), image_finder()
     paths, kept = [], []
-    for number, image in tqdm(by_id.items(), f"reading {file.name}", unit=" pictures", leave=False, delay=1):
-        name = image["file_name"]
-        picture = find(folders, name) or (find(folders, Path(name).name) if Path(name).is_absolute() else None)
-        if picture is None:
-            problems.append(Problem("missing partner", str(file), f"the picture {brief(name)} is not there"))
+    for number, entry in tqdm(by_id.items(), f"reading {file.name}", unit=" images", leave=False, delay=1):
+        name = entry["file_name"]
+        path = find(folders, name) or (find(folders, Path(name).name) if Path(name).is_absolute() else None)
+        if path is None:
+            problems.append(Problem("missing partner", str(file), f"the image {brief(name)} is not there"))
             continue
         try:
-            size = _size(image, picture)
-        except PictureError as error:
-            problems.append(Problem("broken picture", picture, str(error)))
+            size = _size(entry, path)
+        except ImageError as error:
+            problems.append(Problem("broken image", path, str(error)))
             continue
-        attributes = {key: value for key, value in image.items() if key not in ("width", "height")}
+        attributes = {key: value for key, value in entry.items() if key not in ("width", "height")}
         if _is_key(attributes.get("license")):
             attributes["license"] = licenses.get(attributes["license"], attributes["license"])
         objects = read_objects(grouped[number], size, classes.positions, file, problems)
-        paths.append(picture)
+        paths.append(path)
         kept.append(Annotation(objects, size=size, attributes=attributes))
     return detection_index(classes.names, paths, kept, class_attributes=classes.attributes)
 
@@ -228,7 +228,7 @@ def _grouped(annotations: list, by_id: dict[int | str, dict], file: Path, proble
             grouped[annotation["image_id"]].append(annotation)
         except (KeyError, TypeError, IndexError):
             number = annotation.get("id") if isinstance(annotation, dict) else None
-            problems.append(object_problem(file, f"annotation {brief(number)}", "it is of no picture of this file"))
+            problems.append(object_problem(file, f"annotation {brief(number)}", "it is of no image of this file"))
     return grouped
 
 
@@ -241,15 +241,15 @@ def _is_key(value: Any) -> bool:
     return isinstance(value, int | str) and not isinstance(value, bool)
 
 
-def _size(image: dict, picture: str) -> tuple[int, int]:
-    size = (image.get("height"), image.get("width"))
+def _size(entry: dict, path: str) -> tuple[int, int]:
+    size = (entry.get("height"), entry.get("width"))
     if all(isinstance(side, int | float) and side in SIDES for side in size):
         return int(size[0]), int(size[1])
-    return read_size(picture)
+    return read_size(path)
 
 
-def _picture_folders(file: Path, split: str) -> list[str]:
-    """Where pictures may lie, the likeliest first: folders named like the split may hold other files of the same names."""
+def _image_folders(file: Path, split: str) -> list[str]:
+    """Where images may lie, the likeliest first: folders named like the split may hold other files of the same names."""
     names = [*re.split(r"[-_. ]", file.stem), file.stem, split]
     above = file.parent.parent if file.parent.name else file.parent / os.pardir
     below = [*names, *(f"images/{name}" for name in names), "images", ""]
@@ -296,22 +296,22 @@ def coco_files(found: DataSet, target: str | Path) -> dict[str, Path]:
     return dict.fromkeys(found.splits, target)
 
 
-def write_coco(found: DataSet, target: str | Path, *, pictures: Pictures = "copy") -> Counter[str]:
+def write_coco(found: DataSet, target: str | Path, *, images: Images = "copy") -> Counter[str]:
     """Write a data set of boxes in COCO's format.
 
     Args:
-        found: its pictures are there and sound.
-        target: a folder, which gets ``annotations/instances_<split>.json`` and the pictures in ``<split>/``. Or a .json file:
-            the pictures stay where they are, and are named relative to it; of several splits, each picture's attribute
+        found: its images are there and sound.
+        target: a folder, which gets ``annotations/instances_<split>.json`` and the images in ``<split>/``. Or a .json file:
+            the images stay where they are, and are named relative to it; of several splits, each image's attribute
             "split" says which.
-        pictures: whether they are copied into a folder, or symbolic links made to them.
+        images: whether they are copied into a folder, or symbolic links made to them.
 
     Returns:
         what the format cannot express: how many, by what they are.
 
     Raises:
-        DataError: pictures within other files (TFRecords) cannot stay there for a .json file.
-        PictureError: a picture of unknown size cannot be read.
+        DataError: images within other files (TFRecords) cannot stay there for a .json file.
+        ImageError: an image of unknown size cannot be read.
         OSError: a file cannot be written.
     """
     target, lost = Path(target), Counter()
@@ -322,7 +322,7 @@ def write_coco(found: DataSet, target: str | Path, *, pictures: Pictures = "copy
         for split, file in coco_files(found, target).items():
             file.parent.mkdir(parents=True, exist_ok=True)
             folder = None if target.suffix.lower() == ".json" else target / _plain(split)
-            names = _file_names(found.splits[split], folder, file, pictures, lost)
+            names = _file_names(found.splits[split], folder, file, images, lost)
             unfinished[file] = file.with_name(f".{file.name}.unfinished")
             unfinished[file].write_text(json.dumps(_tree(found.splits[split], names, lost)), encoding="ascii")
         for file, temporary in unfinished.items():
@@ -337,23 +337,23 @@ def _plain(split: str) -> str:
     return one_line(split).replace("/", "_")
 
 
-def _file_names(index: Index, folder: Path | None, file: Path, pictures: Pictures, lost: Counter[str]) -> list[str]:
-    """What ``file`` calls the pictures, after they were put into ``folder``."""
+def _file_names(index: Index, folder: Path | None, file: Path, images: Images, lost: Counter[str]) -> list[str]:
+    """What ``file`` calls the images, after they were put into ``folder``."""
     if folder is None:
         within = next((path for path in index.paths if not Path(path).is_file()), None)
         if within is not None:
-            raise DataError(f"{file}: {within} is no file of its own; give a folder, to copy the pictures to.")
+            raise DataError(f"{file}: {within} is no file of its own; give a folder, to copy the images to.")
         return [os.path.relpath(path, file.parent) for path in index.paths]
     folder.mkdir(parents=True, exist_ok=True)
     names, taken = [], {}
     pairs = zip(index.paths, index.annotations, strict=True)
-    for path, annotation in tqdm(pairs, f"writing {folder.name}", total=len(index), unit=" pictures", leave=False):
+    for path, annotation in tqdm(pairs, f"writing {folder.name}", total=len(index), unit=" images", leave=False):
         wanted = annotation.attributes.get("file_name")
         if isinstance(wanted, str) and Path(wanted).name == Path(path).name and _is_plain(wanted):
             names.append(unused_name(wanted, taken, by_stem=False))
         else:
             names.append(new_name(path, taken, lost, by_stem=False))
-        put_picture(path, folder / names[-1], pictures)
+        put_image(path, folder / names[-1], images)
     return names
 
 

@@ -1,6 +1,6 @@
-"""The objects of one picture, between COCO's JSON and arrays: boxes, outlines (polygons or run-length masks), keypoints.
+"""The objects of one image, between COCO's JSON and arrays: boxes, outlines (polygons or run-length masks), keypoints.
 
-What a file says is converted a picture at a time, in few array operations; only where that fails, the objects are looked at one
+What a file says is converted an image at a time, in few array operations; only where that fails, the objects are looked at one
 by one, to name the one that is bad.
 """
 
@@ -23,11 +23,11 @@ ERRORS = (ValueError, TypeError, KeyError, OverflowError, RuntimeError, Attribut
 def read_objects(
     annotations: list[Any], size: tuple[int, int], positions: dict[int | str, int], file: Path, problems: list[Problem]
 ) -> Objects:
-    """The objects of one picture.
+    """The objects of one image.
 
     Args:
         annotations: as they stand in the JSON file; they may be anything.
-        size: height and width of the picture.
+        size: height and width of the image.
         positions: of the classes, by category number; an object of another category gets class -1.
         file: that they stand in.
         problems: takes what is left out: an object without a box, an outline, keypoints.
@@ -97,7 +97,7 @@ def _boxes(boxes: list, size: tuple[int, int]) -> np.ndarray:
         raise ValueError("not four numbers")
     xywh /= (size[1], size[0], size[1], size[0])
     if not are_sound(xywh):
-        raise ValueError("numbers beyond all pictures")
+        raise ValueError("numbers beyond all images")
     xywh[:, 2:] += xywh[:, :2]
     return xywh
 
@@ -115,7 +115,7 @@ def _outlines(outlines: list, size: tuple[int, int]) -> tuple[Outline, ...]:
         raise ValueError("a polygon is not a list of numbers")
     points = points.reshape(-1, 2) / (size[1], size[0])
     if not are_sound(points):
-        raise ValueError("a polygon with numbers beyond all pictures")
+        raise ValueError("a polygon with numbers beyond all images")
     polygons = (points[start:end] for start, end in pairwise(ends))
 
     def converted(outline):
@@ -129,7 +129,7 @@ def _outlines(outlines: list, size: tuple[int, int]) -> tuple[Outline, ...]:
 def _rle(outline: dict, size: tuple[int, int]) -> Rle:
     counts, (height, width) = outline["counts"], outline["size"]
     if (height, width) != size or height * width > MAX_PIXELS:
-        raise ValueError("its mask is not of the picture's size")
+        raise ValueError("its mask is not of the image's size")
     if isinstance(counts, str):
         rle = Rle(size, counts.encode("ascii"))
         mask_of(rle)
@@ -198,7 +198,7 @@ def _keypoints(keypoints: list, size: tuple[int, int]) -> np.ndarray:
     rows = rows.reshape(len(keypoints), -1, 3)
     rows[..., :2] /= (size[1], size[0])
     if not are_sound(rows) or not np.isin(rows[..., 2], (0, 1, 2)).all():
-        raise ValueError("numbers beyond all pictures, or a visibility that is not 0, 1 or 2")
+        raise ValueError("numbers beyond all images, or a visibility that is not 0, 1 or 2")
     return rows
 
 
@@ -213,13 +213,13 @@ def with_keypoints(objects: Objects, num_keypoints: int) -> np.ndarray | None:
 
 
 def write_objects(objects: Objects, size: tuple[int, int], num_keypoints: list[int]) -> list[dict[str, Any]]:
-    """The objects of one picture as COCO has them, without the numbers of the picture and the category.
+    """The objects of one image as COCO has them, without the numbers of the image and the category.
 
     ``area`` is that of the outline, else of the box, where the attributes do not say.
 
     Args:
         objects: of known classes.
-        size: height and width of the picture.
+        size: height and width of the image.
         num_keypoints: of each class: what an object has beyond them is written if it is labelled.
     """
     sides = np.array([size[1], size[0]], np.float64)

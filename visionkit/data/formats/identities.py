@@ -1,4 +1,4 @@
-"""Pictures of people, a folder a person, split by person: validation holds other people than training.
+"""Images of people, a folder a person, split by person: validation holds other people than training.
 
 FOLDER/<person>/...                              one set of people
 FOLDER/train/<person>/..., FOLDER/val/<person>/...
@@ -10,32 +10,32 @@ from pathlib import Path
 
 import numpy as np
 
-from visionkit.data.images.listing import list_pictures
+from visionkit.data.images.listing import list_images
 from visionkit.data.index import DataError, Index, natural_order
 from visionkit.data.splits import VAL_SHARE, WHOLE, DataSet, Splits, split_name
 
 SPLITS = ("train", "val", "test")
-LAYOUT = "Expected one folder of pictures a person, or train/ and val/ with other people in each."
+LAYOUT = "Expected one folder of images a person, or train/ and val/ with other people in each."
 
-People = dict[str, list[Path]]  # the pictures of each person
+People = dict[str, list[Path]]  # the images of each person
 
 
 def looks_like_identities(folder: Path) -> bool:
-    """Whether ``train/`` and ``val/`` (or ``test/``) hold folders of pictures, none in both whatever the letter case."""
+    """Whether ``train/`` and ``val/`` (or ``test/``) hold folders of images, none in both whatever the letter case."""
     splits = _split_folders(folder)
     if "train" not in splits or len(splits) < 2:
         return False
     train, *others = ({child.name.casefold() for child in _person_folders(splits[name])} for name in splits)
-    if any(train & other for other in others):  # before pictures are looked for, which takes time
+    if any(train & other for other in others):  # before images are looked for, which takes time
         return False
     return all(_people(splits[name]) for name in list(splits)[:2])
 
 
 def read_identities(folder: str | Path) -> DataSet:
-    """Index a folder of people; no picture is opened.
+    """Index a folder of people; no image is opened.
 
     Raises:
-        DataError: no such folder, or no folder with pictures in it.
+        DataError: no such folder, or no folder with images in it.
     """
     folder = Path(folder)
     if not folder.is_dir():
@@ -45,7 +45,7 @@ def read_identities(folder: str | Path) -> DataSet:
         found = {WHOLE: _people(folder)}
     class_names = tuple(sorted(set().union(*found.values()), key=natural_order))
     if not class_names:
-        raise DataError(f"{folder}: no folders with pictures in it. {LAYOUT}")
+        raise DataError(f"{folder}: no folders with images in it. {LAYOUT}")
     notes = [f"{name}: {len(people)} people" for name, people in found.items()]
     shared = sorted(found.get("train", {}).keys() & found.get("val", {}).keys())
     if shared:
@@ -69,7 +69,7 @@ def split_people(found: DataSet, *, seed: int) -> Splits:
     train = found.splits.get("train", found.splits.get(WHOLE))
     val = next((found.splits[name] for name in ("val", "test") if len(found.splits.get(name, ()))), None)
     if train is None or len(train) == 0:
-        raise DataError(f"No pictures to train on: found {', '.join(found.splits) or 'no splits'}. {LAYOUT}")
+        raise DataError(f"No images to train on: found {', '.join(found.splits) or 'no splits'}. {LAYOUT}")
     if val is not None:
         return Splits(train, val, found.notes, found.problems)
     people = np.unique(train.labels)
@@ -98,7 +98,7 @@ def _person_folders(folder: Path) -> list[Path]:
 
 
 def _people(folder: Path) -> People:
-    return {child.name: pictures for child in _person_folders(folder) if (pictures := list_pictures(child)[0])}
+    return {child.name: images for child in _person_folders(folder) if (images := list_images(child)[0])}
 
 
 def _index(class_names: tuple[str, ...], people: People) -> Index:

@@ -20,7 +20,7 @@ EXPECTED = "Expected train-images-idx3-ubyte, train-labels-idx1-ubyte, and t10k-
 
 
 class Labelled(NamedTuple):
-    """Grey pictures, uint8 ``(N, H, W)``, and their labels, int32 ``(N,)``."""
+    """Grey images, uint8 ``(N, H, W)``, and their labels, int32 ``(N,)``."""
 
     pixels: np.ndarray
     labels: np.ndarray
@@ -32,10 +32,10 @@ def looks_like_idx(folder: Path) -> bool:
 
 
 def read_idx_folder(folder: str | Path) -> dict[str, Labelled]:
-    """The splits "train" and "val" (the data set's own test pictures).
+    """The splits "train" and "val" (the data set's own test images).
 
     Raises:
-        DataError: a file is missing or damaged, or pictures and labels differ in number.
+        DataError: a file is missing or damaged, or images and labels differ in number.
     """
     folder = Path(folder)
     return {name: _read_split(folder, prefix) for name, prefix in SPLITS.items()}
@@ -45,7 +45,7 @@ def read_idx(path: str | Path, *, rank: int) -> np.ndarray:
     """One file, packed with gzip or not.
 
     Args:
-        rank: 1 of labels, 3 of pictures.
+        rank: 1 of labels, 3 of images.
 
     Returns:
         uint8 of the shape that the header names.
@@ -83,9 +83,9 @@ def _read_split(folder: Path, prefix: str) -> Labelled:
         raise DataError(f"{folder}: no {' and no '.join(missing)} file. {EXPECTED}")
     pixels, labels = read_idx(files["images"], rank=3), read_idx(files["labels"], rank=1)
     if len(pixels) != len(labels):
-        raise DataError(f"{folder}: {len(pixels):,} pictures in {files['images'].name}, {len(labels):,} labels beside them.")
+        raise DataError(f"{folder}: {len(pixels):,} images in {files['images'].name}, {len(labels):,} labels beside them.")
     if pixels.size == 0:
-        raise DataError(f"{files['images']}: no pictures in it, by its header of {pixels.shape}.")
+        raise DataError(f"{files['images']}: no images in it, by its header of {pixels.shape}.")
     return Labelled(pixels, labels.astype(np.int32))
 
 

@@ -1,4 +1,4 @@
-"""Pictures and masks in folders, paired by name. Layouts, whatever the letter case:
+"""Images and masks in folders, paired by name. Layouts, whatever the letter case:
 
 FOLDER/images/, FOLDER/masks/                          also with train/, val/, test/ below both, or with lists: train.txt
 FOLDER/train/images/, FOLDER/train/masks/              and the same in val/ and test/
@@ -6,7 +6,7 @@ FOLDER/train/, FOLDER/train_masks/                     and the same with val and
 FOLDER/.../x.jpg, FOLDER/.../x_mask.png                beside each other
 FOLDER/.../train-volume.tif, .../train-labels.tif      stacks beside each other; also _images and _masks
 
-A TIFF of several pages, whose mask has as many, is a picture a page (see ``stacks``).
+A TIFF of several pages, whose mask has as many, is an image a page (see ``stacks``).
 """
 
 import re
@@ -18,14 +18,14 @@ import numpy as np
 from visionkit.data.formats.split_lists import find_list
 from visionkit.data.images import stacks
 from visionkit.data.images.contents import read_text
-from visionkit.data.images.listing import list_pictures
+from visionkit.data.images.listing import list_images
 from visionkit.data.images.mask_names import find_names
 from visionkit.data.images.masks import MaskClasses, find_classes
 from visionkit.data.images.stacks import Pairs
 from visionkit.data.index import Annotation, DataError, Index, Problem
 from visionkit.data.splits import TEST_NAMES, TRAIN_NAMES, VAL_NAMES, WHOLE, DataSet, split_name
 
-PICTURE_FOLDERS = ("images", "image", "imgs", "img", "jpegimages", "pictures", "photos")
+IMAGE_FOLDERS = ("images", "image", "imgs", "img", "jpegimages", "pictures", "photos")
 MASK_FOLDERS = (
     *("masks", "mask", "labels", "label", "annotations", "annotation", "gt", "ground_truth", "groundtruth"),
     *("segmentationclass", "segmentationclassaug", "segmentation", "trimaps", "1st_manual"),
@@ -40,27 +40,27 @@ EXPECTED = "Expected images/ and masks/ with the same names in both, or x_mask.p
 
 
 class Part(NamedTuple):
-    """Folders of pictures and of their masks, and the split that they belong to."""
+    """Folders of images and of their masks, and the split that they belong to."""
 
     split: str
-    pictures: Path
+    images: Path
     masks: Path
 
 
 def looks_like_masks(folder: Path) -> bool:
-    """Whether a folder has one of the layouts above, with pictures in both folders of a pair."""
+    """Whether a folder has one of the layouts above, with images in both folders of a pair."""
     parts = _parts(folder)
-    if any(list_pictures(part.masks)[0] and list_pictures(part.pictures)[0] for part in parts):
+    if any(list_images(part.masks)[0] and list_images(part.images)[0] for part in parts):
         return True
     pairs, alone = _beside(folder)
-    return len(pairs) > len(alone) or any(stacks.num_pages(picture) > 1 for picture, _ in pairs)
+    return len(pairs) > len(alone) or any(stacks.num_pages(image) > 1 for image, _ in pairs)
 
 
 def read_masks(folder: str | Path) -> DataSet:
-    """Index pictures and masks that lie in one of the layouts above; a sample of the masks is opened.
+    """Index images and masks that lie in one of the layouts above; a sample of the masks is opened.
 
     Raises:
-        DataError: no picture has a mask, or the masks hold no classes (see ``masks.find_classes``).
+        DataError: no image has a mask, or the masks hold no classes (see ``masks.find_classes``).
     """
     folder = Path(folder)
     parts = _parts(folder)
@@ -73,20 +73,20 @@ def read_masks(folder: str | Path) -> DataSet:
     if not any(splits.values()):
         beside, alone = _beside(folder)
         if not beside:
-            raise DataError(f"{folder}: no picture has a mask of its name; {_examples(parts)}. {EXPECTED}")
-        problems = [Problem("missing partner", str(path), "a picture without its mask") for path in alone]
+            raise DataError(f"{folder}: no image has a mask of its name; {_examples(parts)}. {EXPECTED}")
+        problems = [Problem("missing partner", str(path), "an image without its mask") for path in alone]
         splits = _by_first_folder(folder, beside)
     lists = _lists(folder) if set(splits) == {WHOLE} else {}
     if lists:
-        splits, problems = _listed(splits[WHOLE], lists)  # pictures that no list names need no mask
+        splits, problems = _listed(splits[WHOLE], lists)  # images that no list names need no mask
     if not any(splits.values()):
-        raise DataError(f"{folder}: none of the pictures that {', '.join(map(str, lists.values()))} name has a mask.")
+        raise DataError(f"{folder}: none of the images that {', '.join(map(str, lists.values()))} name has a mask.")
     for name, pairs in splits.items():
         splits[name], odd = stacks.in_pages(pairs)
         problems += odd
     masks = [mask for pairs in splits.values() for _, mask in pairs]
     if not masks:
-        raise DataError(f"{folder}: no picture has as many pages as its mask; {problems[-1].path}: {problems[-1].detail}.")
+        raise DataError(f"{folder}: no image has as many pages as its mask; {problems[-1].path}: {problems[-1].detail}.")
     classes = find_classes(masks, find_names([folder, *(part.masks.parent for part in parts)]))
     indexes = {name: _index(splits[name], classes) for name in sorted(splits, key=_order)}
     return DataSet(indexes, classes.notes, tuple(problems))
@@ -95,7 +95,7 @@ def read_masks(folder: str | Path) -> DataSet:
 def _index(pairs: Pairs, classes: MaskClasses) -> Index:
     return Index(
         classes.names,
-        tuple(str(picture) for picture, _ in pairs),
+        tuple(str(image) for image, _ in pairs),
         np.full(len(pairs), -1, np.int32),
         annotations=tuple(Annotation(mask=str(mask)) for _, mask in pairs),
         mask_colors=classes.colors,
@@ -114,52 +114,50 @@ def _folders(folder: Path) -> dict[str, Path]:
 def _parts(folder: Path) -> list[Part]:
     children = _folders(folder)
     split_folders = {name: child for name, child in children.items() if split_name(name) in SPLITS}
-    if both := _picture_and_mask_folder(children):
+    if both := _image_and_mask_folder(children):
         return _parts_below(*both)
     parts = []
     for name, child in split_folders.items():
-        if both := _picture_and_mask_folder(_folders(child)):
+        if both := _image_and_mask_folder(_folders(child)):
             parts.append(Part(split_name(name), *both))
         elif masks := next((children[name + suffix] for suffix in SPLIT_SUFFIXES if name + suffix in children), None):
             parts.append(Part(split_name(name), child, masks))
     return parts
 
 
-def _picture_and_mask_folder(children: dict[str, Path]) -> tuple[Path, Path] | None:
-    pictures = next((children[name] for name in PICTURE_FOLDERS if name in children), None)
+def _image_and_mask_folder(children: dict[str, Path]) -> tuple[Path, Path] | None:
+    images = next((children[name] for name in IMAGE_FOLDERS if name in children), None)
     masks = next((children[name] for name in MASK_FOLDERS if name in children), None)
-    return (pictures, masks) if pictures is not None and masks is not None else None
+    return (images, masks) if images is not None and masks is not None else None
 
 
-def _parts_below(pictures: Path, masks: Path) -> list[Part]:
+def _parts_below(images: Path, masks: Path) -> list[Part]:
     """``images/train`` with ``masks/train`` and so on; else the two folders as a whole."""
     mask_splits = {split_name(name): child for name, child in _folders(masks).items()}
-    picture_splits = {split_name(name): child for name, child in _folders(pictures).items()}
+    image_splits = {split_name(name): child for name, child in _folders(images).items()}
     parts = [
-        Part(name, child, mask_splits[name]) for name, child in picture_splits.items() if name in SPLITS and name in mask_splits
+        Part(name, child, mask_splits[name]) for name, child in image_splits.items() if name in SPLITS and name in mask_splits
     ]
-    return parts or [Part(WHOLE, pictures, masks)]
+    return parts or [Part(WHOLE, images, masks)]
 
 
 def _pairs(part: Part) -> tuple[Pairs, list[Problem]]:
-    """Pictures with the mask of the same stem, or of the stem and a suffix; and what is left over on both sides."""
-    pictures, _ = list_pictures(part.pictures)
-    masks, _ = list_pictures(part.masks)
+    """Images with the mask of the same stem, or of the stem and a suffix; and what is left over on both sides."""
+    images, _ = list_images(part.images)
+    masks, _ = list_images(part.masks)
     exact = {_key(mask, part.masks): mask for mask in reversed(masks)}
     suffixed = {_without_suffix(key): mask for key, mask in exact.items() if _without_suffix(key) != key}
     pairs, problems, used = [], [], set()
-    for picture in pictures:
-        key = _key(picture, part.pictures)
-        mask = exact.get(key) or exact.get(key + picture.suffix) or suffixed.get(key) or suffixed.get(_without_suffix(key))
+    for image in images:
+        key = _key(image, part.images)
+        mask = exact.get(key) or exact.get(key + image.suffix) or suffixed.get(key) or suffixed.get(_without_suffix(key))
         if mask is None:
-            problems.append(Problem("missing partner", str(picture), f"no mask of its name in {part.masks}"))
+            problems.append(Problem("missing partner", str(image), f"no mask of its name in {part.masks}"))
         else:
-            pairs.append((picture, mask))
+            pairs.append((image, mask))
             used.add(mask)
     lone = (mask for mask in masks if mask not in used)
-    return pairs, problems + [
-        Problem("missing partner", str(mask), f"no picture of its name in {part.pictures}") for mask in lone
-    ]
+    return pairs, problems + [Problem("missing partner", str(mask), f"no image of its name in {part.images}") for mask in lone]
 
 
 def _key(path: Path, folder: Path) -> str:
@@ -172,8 +170,8 @@ def _without_suffix(key: str) -> str:
 
 
 def _beside(folder: Path) -> tuple[Pairs, list[Path]]:
-    """``x.jpg`` with ``x_mask.png`` in the same folder, at any depth, and stacks; and pictures that have no mask."""
-    files, _ = list_pictures(folder)
+    """``x.jpg`` with ``x_mask.png`` in the same folder, at any depth, and stacks; and images that have no mask."""
+    files, _ = list_images(folder)
     by_key = {_key(path, folder): path for path in reversed(files)}
     pairs = stacks.pairs_beside(files)
     for key, path in by_key.items():
@@ -186,9 +184,9 @@ def _beside(folder: Path) -> tuple[Pairs, list[Path]]:
 
 def _by_first_folder(folder: Path, pairs: Pairs) -> dict[str, Pairs]:
     splits: dict[str, Pairs] = {}
-    for picture, mask in pairs:
-        names = map(split_name, (stacks.stem_of(picture), picture.relative_to(folder).parts[0]))
-        splits.setdefault(next((name for name in names if name in SPLITS), WHOLE), []).append((picture, mask))
+    for image, mask in pairs:
+        names = map(split_name, (stacks.stem_of(image), image.relative_to(folder).parts[0]))
+        splits.setdefault(next((name for name in names if name in SPLITS), WHOLE), []).append((image, mask))
     return splits
 
 
@@ -204,7 +202,7 @@ def _lists(folder: Path) -> dict[str, Path]:
 
 def _listed(pairs: Pairs, lists: dict[str, Path]) -> tuple[dict[str, Pairs], list[Problem]]:
     """The pairs that the lists name: by path or by stem, the first thing in a line."""
-    by_stem = {picture.stem: (picture, mask) for picture, mask in pairs}
+    by_stem = {image.stem: (image, mask) for image, mask in pairs}
     splits, problems = {}, []
     for split, file in lists.items():
         splits[split] = []
@@ -213,12 +211,12 @@ def _listed(pairs: Pairs, lists: dict[str, Path]) -> tuple[dict[str, Pairs], lis
             names = [Path(name).name for name in (line, first)]
             pair = next((by_stem[stem] for name in names for stem in (name, Path(name).stem) if stem in by_stem), None)
             if pair is None:
-                problems.append(Problem("missing partner", first, f"listed in {file}; no such picture with a mask"))
+                problems.append(Problem("missing partner", first, f"listed in {file}; no such image with a mask"))
             else:
                 splits[split].append(pair)
     return splits, problems
 
 
 def _examples(parts: list[Part]) -> str:
-    files = [path for part in parts for side in part[1:] for path in list_pictures(side)[0][:1]]
-    return ", ".join(map(str, files[:2])) or "it has no folders of pictures and masks"
+    files = [path for part in parts for side in part[1:] for path in list_images(side)[0][:1]]
+    return ", ".join(map(str, files[:2])) or "it has no folders of images and masks"

@@ -1,4 +1,4 @@
-"""Pairs of pictures of people, the same or different ones: LFW's ``pairs.txt``, or drawn from labels."""
+"""Pairs of images of people, the same or different ones: LFW's ``pairs.txt``, or drawn from labels."""
 
 from collections import Counter
 from collections.abc import Callable
@@ -8,7 +8,7 @@ from typing import NamedTuple
 
 import numpy as np
 
-from visionkit.data.formats.annotation_files import brief, find_by_stem, object_problem, picture_finder
+from visionkit.data.formats.annotation_files import brief, find_by_stem, image_finder, object_problem
 from visionkit.data.images.contents import read_text
 from visionkit.data.index import DataError, Index, Problem, natural_order, places_by_person
 
@@ -18,7 +18,7 @@ NUM_FOLDS = 10  # as LFW has
 MOST_FOLDS = 20  # more blocks of same and different pairs than that are no folds, but pairs in any order
 LAYOUT = 'Expected lines "name 1 2" (one person) and "name 1 other 2" (two), after a first line such as "10 300".'
 
-Picture = tuple[str, int]  # whose, and which
+Image = tuple[str, int]  # whose, and which
 
 
 @dataclass(frozen=True, eq=False)
@@ -61,10 +61,10 @@ class LfwPairs:
     """What a file of pairs holds.
 
     Attributes:
-        index: the pictures that pairs are of, each once; the label is the person.
-        pairs: those whose pictures are both there.
+        index: the images that pairs are of, each once; the label is the person.
+        pairs: those whose images are both there.
         notes: sentences on what a reader should know.
-        problems: pictures that are not there, and lines that cannot be understood.
+        problems: images that are not there, and lines that cannot be understood.
     """
 
     index: Index
@@ -76,8 +76,8 @@ class LfwPairs:
 class _Line(NamedTuple):
     number: int  # in the file
     rank: int  # from 0, of those that are not blank and no header
-    first: Picture
-    second: Picture
+    first: Image
+    second: Image
 
     @property
     def same(self) -> bool:
@@ -91,30 +91,30 @@ def read_lfw_pairs(file: str | Path, folder: str | Path) -> LfwPairs:
     is one. Where it is missing, or the file has another number of lines, a pair of one person after one of two begins a fold.
 
     Args:
-        file: lines "name 1 2": two pictures of one person; "name 1 other 2": of two; parted by tabs or spaces.
-        folder: picture 1 of a person is ``FOLDER/name/name_0001.jpg``; other suffixes will do.
+        file: lines "name 1 2": two images of one person; "name 1 other 2": of two; parted by tabs or spaces.
+        folder: image 1 of a person is ``FOLDER/name/name_0001.jpg``; other suffixes will do.
 
     Raises:
         DataError: the file cannot be read, or no pair is left.
     """
     file, folder = Path(file), Path(folder)
     lines, problems, header, count = _read_lines(file)
-    found = _find_pictures(lines, folder)
-    lost = Counter(picture for line in lines for picture in {line.first, line.second} if found[picture] is None)
-    at = {picture: line.number for line in reversed(lines) for picture in (line.first, line.second)}
-    for picture in sorted(lost, key=at.__getitem__):
-        detail = f"named in {file.name}, line {at[picture]}; there is no such picture: pairs left out: {lost[picture]}"
-        problems.append(Problem("missing partner", f"{_place(folder, picture)}.jpg", detail))
+    found = _find_images(lines, folder)
+    lost = Counter(image for line in lines for image in {line.first, line.second} if found[image] is None)
+    at = {image: line.number for line in reversed(lines) for image in (line.first, line.second)}
+    for image in sorted(lost, key=at.__getitem__):
+        detail = f"named in {file.name}, line {at[image]}; there is no such image: pairs left out: {lost[image]}"
+        problems.append(Problem("missing partner", f"{_place(folder, image)}.jpg", detail))
     is_kept = [found[line.first] is not None and found[line.second] is not None for line in lines]
     kept = [line for line, keep in zip(lines, is_kept, strict=True) if keep]
     if not kept:
         first = f" First of all: {problems[0].path}: {problems[0].detail}." if problems else ""
-        raise DataError(f"{file}: none of {count} pairs can be used with the pictures in {folder}. {LAYOUT}{first}")
+        raise DataError(f"{file}: none of {count} pairs can be used with the images in {folder}. {LAYOUT}{first}")
     names = sorted({name for line in kept for name, _ in (line.first, line.second)}, key=natural_order)
-    pictures = sorted(
-        {picture for line in kept for picture in (line.first, line.second)}, key=lambda each: (natural_order(each[0]), each[1])
+    images = sorted(
+        {image for line in kept for image in (line.first, line.second)}, key=lambda each: (natural_order(each[0]), each[1])
     )
-    position, label = ({each: i for i, each in enumerate(all_of)} for all_of in (pictures, names))
+    position, label = ({each: i for i, each in enumerate(all_of)} for all_of in (images, names))
     pairs = Pairs(
         np.array([position[line.first] for line in kept], np.int64),
         np.array([position[line.second] for line in kept], np.int64),
@@ -122,16 +122,16 @@ def read_lfw_pairs(file: str | Path, folder: str | Path) -> LfwPairs:
         _folds_of_lines(lines, header, count)[is_kept],
     )
     index = Index(
-        tuple(names), tuple(found[picture] for picture in pictures), np.array([label[name] for name, _ in pictures], np.int32)
+        tuple(names), tuple(found[image] for image in images), np.array([label[name] for name, _ in images], np.int32)
     )
-    notes = [f"{file.name}: {len(pairs)} pairs of {len(pictures)} pictures of {len(names)} people, folds: {pairs.num_folds}"]
+    notes = [f"{file.name}: {len(pairs)} pairs of {len(images)} images of {len(names)} people, folds: {pairs.num_folds}"]
     if len(pairs) < count:
-        notes.append(f"{count - len(pairs)} of {count} pairs are left out: pictures not there: {len(lost)}")
+        notes.append(f"{count - len(pairs)} of {count} pairs are left out: images not there: {len(lost)}")
     return LfwPairs(index, pairs, tuple(notes), tuple(problems))
 
 
 def generated_pairs(labels: np.ndarray, *, seed: int, most: int = MOST, num_folds: int = NUM_FOLDS) -> Pairs:
-    """Pairs of pictures of labelled people: in folds, split by person, as many different as same ones, and more for the curve.
+    """Pairs of images of labelled people: in folds, split by person, as many different as same ones, and more for the curve.
 
     Same pairs are all there are; where these are more than ``most``, as evenly over people as can be. The different ones inside
     of a fold are as many as its same ones, drawn evenly over pairs of people. All other different pairs, up to ``most`` in all,
@@ -142,7 +142,7 @@ def generated_pairs(labels: np.ndarray, *, seed: int, most: int = MOST, num_fold
         seed: draws folds and pairs.
         most: pairs of each kind.
         num_folds: people of one are in no other. There are fewer where people are too few: two to a fold, one of them with two
-            pictures.
+            images.
     """
     labels = np.asarray(labels)
     rng = np.random.default_rng([seed, len(labels)])
@@ -203,7 +203,7 @@ def _line(number: int, rank: int, parts: list[str]) -> _Line | str:
     if not all(_is_name(name) for name in (parts[0], parts[2])):
         return "a person's name is the name of a folder, without a path"
     line = _Line(number, rank, (parts[0], int(parts[1])), (parts[2], int(parts[3])))
-    return "a picture and itself are no pair" if line.first == line.second else line
+    return "an image and itself are no pair" if line.first == line.second else line
 
 
 def _is_number(text: str) -> bool:
@@ -214,15 +214,15 @@ def _is_name(text: str) -> bool:
     return bool(text) and text not in (".", "..") and not any(sign in text for sign in "/\\:\0")
 
 
-def _place(folder: Path, picture: Picture) -> Path:
-    """The picture's file, but for its suffix."""
-    name, number = picture
+def _place(folder: Path, image: Image) -> Path:
+    """The image's file, but for its suffix."""
+    name, number = image
     return folder / name / f"{name}_{number:04d}"
 
 
-def _find_pictures(lines: list[_Line], folder: Path) -> dict[Picture, str | None]:
-    find = picture_finder()
-    return {picture: _find(find, _place(folder, picture)) for line in lines for picture in (line.first, line.second)}
+def _find_images(lines: list[_Line], folder: Path) -> dict[Image, str | None]:
+    find = image_finder()
+    return {image: _find(find, _place(folder, image)) for line in lines for image in (line.first, line.second)}
 
 
 def _find(find: Callable, place: Path) -> str | None:
@@ -239,7 +239,7 @@ def _folds_of_lines(lines: list[_Line], header: tuple[int, int] | None, count: i
 
 
 def _folds_of_people(groups: list[np.ndarray], num_folds: int, rng: np.random.Generator) -> np.ndarray:
-    """The fold of each person, int64: dealt out, first those with several pictures."""
+    """The fold of each person, int64: dealt out, first those with several images."""
     several = np.array([len(group) > 1 for group in groups], bool)
     number = max(1, min(num_folds, int(several.sum()), len(groups) // 2))
     order = np.concatenate([rng.permutation(np.flatnonzero(several)), rng.permutation(np.flatnonzero(~several))])

@@ -1,6 +1,6 @@
-"""Sets of small grey pictures that fit into memory: handwritten digits, Fashion-MNIST, any folder of IDX files.
+"""Sets of small grey images that fit into memory: handwritten digits, Fashion-MNIST, any folder of IDX files.
 
-The pixels that a network trains on are made by ``windows.letterbox``, as the exported bundle makes them of the raw picture.
+The pixels that a network trains on are made by ``windows.letterbox``, as the exported bundle makes them of the raw image.
 """
 
 from pathlib import Path
@@ -9,7 +9,7 @@ import numpy as np
 import sklearn.datasets
 
 from visionkit.data.formats.idx import looks_like_idx, read_idx_folder
-from visionkit.data.index import DataError, SmallPictures, SmallSplits
+from visionkit.data.index import DataError, SmallImages, SmallSplits
 
 DIGITS, FASHION = "digits", "fashion-mnist"
 HELD_OUT = 5  # of the digits of each class every fifth, in the order of the data set
@@ -34,7 +34,7 @@ def digits() -> SmallSplits:
     """1,797 handwritten digits of 8 x 8 pixels, which scikit-learn carries."""
     loaded = sklearn.datasets.load_digits()
     pixels = np.round(loaded.images * (255 / 16)).astype(np.uint8)
-    whole = SmallPictures(tuple(map(str, range(10))), pixels, loaded.target.astype(np.int32))
+    whole = SmallImages(tuple(map(str, range(10))), pixels, loaded.target.astype(np.int32))
     number_in_class = np.zeros(len(whole), int)
     for label in range(10):
         number_in_class[whole.labels == label] = np.arange(whole.counts()[label])
@@ -44,7 +44,7 @@ def digits() -> SmallSplits:
 
 
 def fashion_mnist(folder: str | Path = FASHION_FOLDER) -> SmallSplits:
-    """60,000 and 10,000 pictures of clothes, 28 x 28 pixels (https://arxiv.org/abs/1708.07747).
+    """60,000 and 10,000 images of clothes, 28 x 28 pixels (https://arxiv.org/abs/1708.07747).
 
     Raises:
         DataError: they are not installed, or damaged.
@@ -71,5 +71,5 @@ def idx_folder(folder: str | Path, class_names: tuple[str, ...] | None = None) -
     class_names = class_names or tuple(map(str, range(num_classes)))
     if num_classes > len(class_names):
         raise DataError(f"{folder}: a label {num_classes - 1}, where there are {len(class_names)} classes.")
-    train, val = (SmallPictures(class_names, *splits[name]) for name in ("train", "val"))
-    return SmallSplits(train, val, "whose own test pictures are the validation pictures")
+    train, val = (SmallImages(class_names, *splits[name]) for name in ("train", "val"))
+    return SmallSplits(train, val, "whose own test images are the validation images")

@@ -5,7 +5,7 @@ import re
 from collections.abc import Iterator
 from pathlib import Path
 
-from visionkit.data.images.decode import PICTURE_SUFFIXES
+from visionkit.data.images.decode import IMAGE_SUFFIXES
 from visionkit.data.index import DataError
 
 DELIMITERS = {".txt": None, ".csv": ",", ".tsv": "\t"}  # by the list's suffix; lines of a .txt are parted by what exists
@@ -37,7 +37,7 @@ def read_list(folder: Path, list_file: Path) -> tuple[dict[str, list[Path]], lis
         class -> files, and notes. A file that is listed but absent is kept, for the scan to name it.
 
     Raises:
-        DataError: a line names no picture, or a number has no name in ``classes.txt``.
+        DataError: a line names no image, or a number has no name in ``classes.txt``.
     """
     paths, labels, notes = [], [], []
     lines = [line.strip() for line in _read_text(list_file).splitlines()]
@@ -50,9 +50,7 @@ def read_list(folder: Path, list_file: Path) -> tuple[dict[str, list[Path]], lis
         elif number == 0 and len(lines) > 1:
             notes.append(f"the first line of {list_file.name}, {line!r}, was taken for a header")
         else:
-            raise DataError(
-                f"{list_file}: line {line!r} names no picture; expected a path below {folder}, and after it a label."
-            )
+            raise DataError(f"{list_file}: line {line!r} names no image; expected a path below {folder}, and after it a label.")
     files: dict[str, list[Path]] = {}
     for path, label in zip(paths, _named(labels, folder, list_file), strict=True):
         files.setdefault(label, []).append(path)
@@ -60,14 +58,14 @@ def read_list(folder: Path, list_file: Path) -> tuple[dict[str, list[Path]], lis
 
 
 def _path_and_label(line: str, delimiter: str | None, bases: tuple[Path, ...]) -> tuple[Path, str | None] | None:
-    """The first parting of the line of which one part is a file; else, for an absent file, one that ends like a picture."""
+    """The first parting of the line of which one part is a file; else, for an absent file, one that ends like an image."""
     partings = list(_partings(line, delimiter))
     for name, label in partings:
         for base in bases:
             if name and (path := _existing(base / name)) is not None:
                 return path, label
     return next(
-        ((bases[0] / name, label) for name, label in partings if Path(name).suffix.lower() in PICTURE_SUFFIXES),
+        ((bases[0] / name, label) for name, label in partings if Path(name).suffix.lower() in IMAGE_SUFFIXES),
         None,
     )
 

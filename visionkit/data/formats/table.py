@@ -1,11 +1,11 @@
-"""A table of pictures: CSV or TSV with a header, in one of four kinds:
+"""A table of images: CSV or TSV with a header, in one of four kinds:
 
-image,label                                   what a picture shows
-image,xmin,ymin,xmax,ymax,label               an object a row; a row without a box is a picture without objects
+image,label                                   what an image shows
+image,xmin,ymin,xmax,ymax,label               an object a row; a row without a box is an image without objects
 image,part_0_x,part_0_y,part_1_x,...          landmarks: an object a row, with the box around them unless there is one
-image,mask                                    a picture and its mask
+image,mask                                    an image and its mask
 
-Coordinates are pixels; or relative to the picture, where none in the table is above ``RELATIVE_UP_TO``. Pictures lie beside the
+Coordinates are pixels; or relative to the image, where none in the table is above ``RELATIVE_UP_TO``. Images lie beside the
 table, in its ``images/`` or anywhere else, by an absolute path; their suffix may be missing. A column ``split`` parts the data.
 See ``table_columns`` for the names of columns that are understood.
 """
@@ -18,10 +18,10 @@ from typing import NamedTuple
 import numpy as np
 from tqdm import tqdm
 
-from visionkit.data.formats.annotation_files import are_sound, check_not_empty, detection_index, find_by_stem, picture_finder
-from visionkit.data.formats.mask_folders import MASK_FOLDERS, PICTURE_FOLDERS
-from visionkit.data.formats.table_columns import LABEL, PICTURE, Columns, find_columns, open_rows, read_header
-from visionkit.data.images.decode import PictureError, read_size
+from visionkit.data.formats.annotation_files import are_sound, check_not_empty, detection_index, find_by_stem, image_finder
+from visionkit.data.formats.mask_folders import IMAGE_FOLDERS, MASK_FOLDERS
+from visionkit.data.formats.table_columns import IMAGE, LABEL, Columns, find_columns, open_rows, read_header
+from visionkit.data.images.decode import ImageError, read_size
 from visionkit.data.images.mask_names import find_names
 from visionkit.data.images.masks import find_classes
 from visionkit.data.index import NO_OBJECTS, Annotation, DataError, Index, Objects, Problem, natural_order
@@ -29,19 +29,19 @@ from visionkit.data.splits import WHOLE, DataSet, split_name
 
 SUFFIXES = (".csv", ".tsv")
 SPLITS = ("train", "val", "test")
-RELATIVE_UP_TO = 2.0  # a relative box may reach outside its picture; no table of pixels ends there
+RELATIVE_UP_TO = 2.0  # a relative box may reach outside its image; no table of pixels ends there
 NAMELESS = "object"  # the class of objects in a table without labels
 EXPECTED = (
-    f"Expected a header with a column for the picture ({', '.join(PICTURE)}), and for what it shows: {', '.join(LABEL)}; "
+    f"Expected a header with a column for the image ({', '.join(IMAGE)}), and for what it shows: {', '.join(LABEL)}; "
     "xmin,ymin,xmax,ymax; mask; or landmarks such as x0,y0,x1,y1,x2,y2."
 )
 
 
 class Row(NamedTuple):
-    """One row, understood as far as it can be without its picture."""
+    """One row, understood as far as it can be without its image."""
 
     line: int
-    picture: str
+    image: str
     split: str
     label: str
     mask: str
@@ -50,7 +50,7 @@ class Row(NamedTuple):
     size: tuple[int, int] | None  # height and width
 
 
-Picture = tuple[str, list[Row]]  # its path, and its rows
+Image = tuple[str, list[Row]]  # its path, and its rows
 
 
 def looks_like_table(folder: Path) -> bool:
@@ -66,7 +66,7 @@ def read_tables(folder: str | Path) -> DataSet:
     """
     tables = _find_tables(Path(folder))
     if not tables:
-        raise DataError(f"{folder}: no table of pictures (.csv, .tsv), or several. {EXPECTED}")
+        raise DataError(f"{folder}: no table of images (.csv, .tsv), or several. {EXPECTED}")
     return _read(tables)
 
 
@@ -74,7 +74,7 @@ def read_table(path: str | Path) -> DataSet:
     """Index one table.
 
     Raises:
-        DataError: it has no column that names a picture, none that says what it shows, or no row that can be used.
+        DataError: it has no column that names an image, none that says what it shows, or no row that can be used.
     """
     return _read({WHOLE: Path(path)})
 
@@ -92,7 +92,7 @@ def _find_tables(folder: Path) -> dict[str, Path]:
 
 
 def _tables_in(folder: Path) -> list[Path]:
-    """Tables with columns that say what pictures show; a train.csv of paths and labels alone is a list, which others read."""
+    """Tables with columns that say what images show; a train.csv of paths and labels alone is a list, which others read."""
     found = []
     for path in sorted(folder.iterdir()):
         if path.suffix.lower() in SUFFIXES and path.is_file():
@@ -105,13 +105,13 @@ def _tables_in(folder: Path) -> list[Path]:
 
 def _read(tables: dict[str, Path]) -> DataSet:
     problems: list[Problem] = []
-    splits: dict[str, list[Picture]] = {}
+    splits: dict[str, list[Image]] = {}
     found_columns = []
     for split, file in tables.items():
         columns, rows = _read_rows(file, split, problems)
         found_columns.append(columns)
-        for name, pictures in _by_picture(file, rows, problems).items():
-            splits.setdefault(name, []).extend(pictures)
+        for name, images in _by_image(file, rows, problems).items():
+            splits.setdefault(name, []).extend(images)
     named = ", ".join(map(str, tables.values()))
     if len({(columns.kind, columns.point_names) for columns in found_columns}) > 1:
         raise DataError(f"{named}: tables of several kinds; expected the same columns in all.")
@@ -149,9 +149,9 @@ def _row(line: int, fields: list[str], columns: Columns, split: str) -> Row:
     def text(column):
         return "" if column is None else fields[column]
 
-    picture, label = text(columns.picture), text(columns.label)
-    if not picture:
-        raise ValueError("it names no picture")
+    image, label = text(columns.image), text(columns.label)
+    if not image:
+        raise ValueError("it names no image")
     if columns.split is not None:
         if not text(columns.split):
             raise ValueError("it names no split")
@@ -167,7 +167,7 @@ def _row(line: int, fields: list[str], columns: Columns, split: str) -> Row:
         raise ValueError("it has no label")
     if columns.mask is not None and not text(columns.mask):
         raise ValueError("it names no mask")
-    return Row(line, picture, split, label, text(columns.mask), box, points, _size([text(column) for column in columns.size]))
+    return Row(line, image, split, label, text(columns.mask), box, points, _size([text(column) for column in columns.size]))
 
 
 def _number(field: str) -> float:
@@ -187,18 +187,18 @@ def _size(fields: list[str]) -> tuple[int, int] | None:
     return None
 
 
-def _by_picture(file: Path, rows: list[Row], problems: list[Problem]) -> dict[str, list[Picture]]:
-    """Split -> pictures, each by its path with its rows; in the order of the table."""
-    find = _finder(file, PICTURE_FOLDERS)
+def _by_image(file: Path, rows: list[Row], problems: list[Problem]) -> dict[str, list[Image]]:
+    """Split -> images, each by its path with its rows; in the order of the table."""
+    find = _finder(file, IMAGE_FOLDERS)
     groups: dict[tuple[str, str], list[Row]] = {}
     for row in rows:
-        groups.setdefault((row.split, row.picture), []).append(row)
-    splits: dict[str, list[Picture]] = {}
+        groups.setdefault((row.split, row.image), []).append(row)
+    splits: dict[str, list[Image]] = {}
     for (split, name), group in groups.items():
         splits.setdefault(split, [])
         path = find(name)
         if path is None:
-            problems.append(Problem("missing partner", name, f"{file}, line {group[0].line}: no such picture"))
+            problems.append(Problem("missing partner", name, f"{file}, line {group[0].line}: no such image"))
         else:
             splits[split].append((path, group))
     return splits
@@ -208,7 +208,7 @@ def _finder(file: Path, folders: Iterable[str]) -> Callable[[str], str | None]:
     """Finds files that a table names: beside it, or in its folder's sub-folders of these names; with or without a suffix."""
     children = {child.name.lower(): str(child) for child in sorted(file.parent.iterdir()) if child.is_dir()}
     places = [str(file.parent), *(children[name] for name in folders if name in children)]
-    find = picture_finder()
+    find = image_finder()
 
     def find_any(name):
         # A table in Latin-1 may name files whose names are in Latin-1, too.
@@ -220,33 +220,33 @@ def _finder(file: Path, folders: Iterable[str]) -> Callable[[str], str | None]:
     return find_any
 
 
-def _read_labels(splits: dict[str, list[Picture]], problems: list[Problem]) -> DataSet:
+def _read_labels(splits: dict[str, list[Image]], problems: list[Problem]) -> DataSet:
     numbers = _class_numbers(splits)
     indexes = {}
-    for split, pictures in splits.items():
-        for path, rows in pictures:
+    for split, images in splits.items():
+        for path, rows in images:
             for row in rows[1:]:
                 problems.append(Problem("bad annotation", path, f"line {row.line}: listed again, as {row.label!r}; left out"))
-        labels = np.array([numbers[rows[0].label] for _, rows in pictures], np.int32)
-        indexes[split] = Index(tuple(numbers), tuple(path for path, _ in pictures), labels)
+        labels = np.array([numbers[rows[0].label] for _, rows in images], np.int32)
+        indexes[split] = Index(tuple(numbers), tuple(path for path, _ in images), labels)
     return DataSet(indexes, problems=tuple(problems))
 
 
-def _read_objects(splits: dict[str, list[Picture]], point_names: tuple[str, ...], problems: list[Problem]) -> DataSet:
-    all_rows = [row for pictures in splits.values() for _, rows in pictures for row in rows]
+def _read_objects(splits: dict[str, list[Image]], point_names: tuple[str, ...], problems: list[Problem]) -> DataSet:
+    all_rows = [row for images in splits.values() for _, rows in images for row in rows]
     numbers = _class_numbers(splits)
     coordinates = np.array([number for row in all_rows for number in (*row.box, *sum(row.points, ()))])
     relative = not (np.abs(coordinates) > RELATIVE_UP_TO).any()
     class_attributes = tuple({"keypoints": list(point_names)} for _ in numbers) if point_names else ()
     indexes = {}
-    for split, pictures in splits.items():
+    for split, images in splits.items():
         paths, annotations = [], []
-        for path, rows in tqdm(pictures, f"looking at pictures of {split}", unit=" pictures", leave=False, disable=relative):
+        for path, rows in tqdm(images, f"looking at images of {split}", unit=" images", leave=False, disable=relative):
             size = next((row.size for row in rows if row.size is not None), None)
             try:
                 size = size if relative or size is not None else read_size(path)
-            except PictureError as error:
-                problems.append(Problem("broken picture", path, f"{error}; its size, and so its boxes, are unknown"))
+            except ImageError as error:
+                problems.append(Problem("broken image", path, f"{error}; its size, and so its boxes, are unknown"))
                 continue
             scale = np.array([1.0, 1.0] if relative else size[::-1])
             paths.append(path)
@@ -256,7 +256,7 @@ def _read_objects(splits: dict[str, list[Picture]], point_names: tuple[str, ...]
 
 
 def _objects(path: str, rows: list[Row], numbers: dict[str, int], scale: np.ndarray, problems: list[Problem]) -> Objects:
-    """The objects of one picture, whose width and height are ``scale``."""
+    """The objects of one image, whose width and height are ``scale``."""
     boxes, classes, keypoints = [], [], []
     for row in rows:
         points = np.array(row.points).reshape(-1, 2) / scale
@@ -268,7 +268,7 @@ def _objects(path: str, rows: list[Row], numbers: dict[str, int], scale: np.ndar
         else:
             continue
         if not (are_sound(box) and are_sound(points[seen])):
-            problems.append(Problem("bad annotation", path, f"line {row.line}: numbers far outside of the picture"))
+            problems.append(Problem("bad annotation", path, f"line {row.line}: numbers far outside of the image"))
             continue
         boxes.append(box)
         classes.append(numbers[row.label or NAMELESS])
@@ -278,13 +278,13 @@ def _objects(path: str, rows: list[Row], numbers: dict[str, int], scale: np.ndar
     return Objects(np.array(boxes), np.array(classes, np.int32), keypoints=np.array(keypoints) if rows[0].points else None)
 
 
-def _read_masks(splits: dict[str, list[Picture]], tables: Iterable[Path], problems: list[Problem]) -> DataSet:
+def _read_masks(splits: dict[str, list[Image]], tables: Iterable[Path], problems: list[Problem]) -> DataSet:
     finders = [_finder(file, MASK_FOLDERS) for file in tables]
     paths: dict[str, list[str]] = {}
     masks: dict[str, list[str]] = {}
-    for split, pictures in splits.items():
+    for split, images in splits.items():
         paths[split], masks[split] = [], []
-        for path, rows in pictures:
+        for path, rows in images:
             mask = next((found for find in finders if (found := find(rows[0].mask)) is not None), None)
             if mask is None:
                 problems.append(Problem("missing partner", path, f"line {rows[0].line}: no mask {rows[0].mask!r}"))
@@ -304,12 +304,12 @@ def _read_masks(splits: dict[str, list[Picture]], tables: Iterable[Path], proble
     return DataSet(indexes, classes.notes, tuple(problems))
 
 
-def _class_numbers(splits: dict[str, list[Picture]]) -> dict[str, int]:
+def _class_numbers(splits: dict[str, list[Image]]) -> dict[str, int]:
     """The labels of all splits, in natural order, with their numbers."""
     labels = {
         row.label or NAMELESS
-        for pictures in splits.values()
-        for _, rows in pictures
+        for images in splits.values()
+        for _, rows in images
         for row in rows
         if row.label or row.box or row.points
     }

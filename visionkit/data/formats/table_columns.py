@@ -1,4 +1,4 @@
-"""What the columns of a table of pictures mean, by their names; letter case, blanks and hyphens do not matter."""
+"""What the columns of a table of images mean, by their names; letter case, blanks and hyphens do not matter."""
 
 import csv
 import io
@@ -10,7 +10,7 @@ from typing import NamedTuple
 from visionkit.data.images.contents import read_text
 from visionkit.data.index import DataError, Problem
 
-PICTURE = (
+IMAGE = (
     "image_path",
     "image",
     "path",
@@ -50,10 +50,10 @@ class Columns(NamedTuple):
     Attributes:
         box: x1, y1, x2, y2; or, if ``has_sides``, x1, y1, width, height.
         points: x and y of each landmark; ``point_names`` are theirs.
-        size: width and height of the picture.
+        size: width and height of the image.
     """
 
-    picture: int
+    image: int
     label: int | None = None
     mask: int | None = None
     split: int | None = None
@@ -74,7 +74,7 @@ class Columns(NamedTuple):
 
 
 def find_columns(header: Sequence[str]) -> Columns | None:
-    """What the columns mean; None where none names a picture."""
+    """What the columns mean; None where none names an image."""
     names = [re.sub(r"[\s-]+", "_", name.strip().lower()) for name in header]
     position = {name: i for i, name in reversed(list(enumerate(names)))}
 
@@ -84,8 +84,8 @@ def find_columns(header: Sequence[str]) -> Columns | None:
     def all_of(candidates):
         return next((tuple(position[name] for name in group) for group in candidates if set(group) <= position.keys()), ())
 
-    picture = first(PICTURE)
-    if picture is None:
+    image = first(IMAGE)
+    if image is None:
         return None
     points, point_names = _points(position)
     numbered = [name for name in point_names if name.isdecimal()]
@@ -95,7 +95,7 @@ def find_columns(header: Sequence[str]) -> Columns | None:
     kept = [i for i, point in enumerate(points) if not set(point) & set(box)]
     kept = kept if len(kept) >= FEWEST_POINTS else []
     return Columns(
-        picture,
+        image,
         first(LABEL),
         first(MASK),
         first(SPLIT),

@@ -37,7 +37,7 @@ def read_tfds(data: str) -> DataSet:
             ``train[:10%]``, it is the whole data set.
 
     Raises:
-        DataError: an unknown name, configuration or split; it cannot be downloaded; or it has no pictures.
+        DataError: an unknown name, configuration or split; it cannot be downloaded; or it has no images.
     """
     match = NAME.fullmatch(data)
     if match is None:
@@ -56,7 +56,7 @@ def read_tfds_folder(folder: str | Path) -> DataSet:
     """Index a folder that tensorflow-datasets wrote; of several versions in it, the last.
 
     Raises:
-        DataError: its description is missing or damaged, or it has no pictures.
+        DataError: its description is missing or damaged, or it has no images.
     """
     found = _version_folder(Path(folder))
     if found is None:

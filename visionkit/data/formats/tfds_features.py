@@ -1,4 +1,4 @@
-"""Which features of a data set of tensorflow-datasets are used, and what its records say of each picture.
+"""Which features of a data set of tensorflow-datasets are used, and what its records say of each image.
 
 What is learnt from one is, in this order: its mask (a ``LabeledImage``, or a second image that is named as masks are), its
 boxes (a sequence that holds a ``BBoxFeature``, with the ``ClassLabel`` beside it), its label (a ``ClassLabel``).
@@ -24,15 +24,15 @@ class Roles(NamedTuple):
     """The features that are used, by the names that they have in a record; None where there is no such feature.
 
     Attributes:
-        picture, mask: encoded images.
+        image, mask: encoded images.
         boxes, classes: of the objects.
-        label: of the picture.
-        class_names: of the mask, the objects or the picture; empty where masks do not say.
+        label: of the image.
+        class_names: of the mask, the objects or the image; empty where masks do not say.
         box_order: where x1, y1, x2, y2 stand in a box.
         attributes: of the objects: names as in ``Objects.attributes`` with the features.
     """
 
-    picture: str
+    image: str
     mask: str | None = None
     boxes: str | None = None
     classes: str | None = None
@@ -53,33 +53,33 @@ def find_roles(features: Any, named: str) -> tuple[Roles, list[str]]:
         the roles; and the names of images, labels and sequences that are not used.
 
     Raises:
-        DataError: no picture, or nothing that can be learnt from it.
+        DataError: no image, or nothing that can be learnt from it.
     """
     import tensorflow_datasets as tfds
 
     flat = _flat(features)
-    images = {name: feature for name, feature in flat if isinstance(feature, tfds.features.Image)}
+    image_features = {name: feature for name, feature in flat if isinstance(feature, tfds.features.Image)}
     labels = {name: feature for name, feature in flat if isinstance(feature, tfds.features.ClassLabel)}
     sequences = {name: feature.feature for name, feature in flat if isinstance(feature, tfds.features.Sequence)}
     listed = ", ".join(name for name, _ in flat)
-    masks = [name for name, feature in images.items() if len(images) > 1 and _is_mask(name, feature)]
-    pictures = [name for name in images if name not in masks]
-    if not pictures:
-        raise DataError(f"{named}: no picture among its features: {listed}.")
-    picture = "image" if "image" in pictures else pictures[0]
-    if images[picture].np_dtype not in (np.uint8, np.uint16):
-        raise DataError(f"{named}: pictures of {np.dtype(images[picture].np_dtype)}; expected 8 or 16 bits.")
+    masks = [name for name, feature in image_features.items() if len(image_features) > 1 and _is_mask(name, feature)]
+    images = [name for name in image_features if name not in masks]
+    if not images:
+        raise DataError(f"{named}: no image among its features: {listed}.")
+    image = "image" if "image" in images else images[0]
+    if image_features[image].np_dtype not in (np.uint8, np.uint16):
+        raise DataError(f"{named}: images of {np.dtype(image_features[image].np_dtype)}; expected 8 or 16 bits.")
     if masks:
-        roles = Roles(picture, mask=masks[0], class_names=_names(images[masks[0]], named))
+        roles = Roles(image, mask=masks[0], class_names=_names(image_features[masks[0]], named))
     elif (group := _boxes_and_classes(sequences)) is not None:
-        roles = _object_roles(picture, group, named)
+        roles = _object_roles(image, group, named)
     elif labels:
         label = "label" if "label" in labels else next(iter(labels))
-        roles = Roles(picture, label=label, class_names=_names(labels[label], named))
+        roles = Roles(image, label=label, class_names=_names(labels[label], named))
     else:
         raise DataError(f"{named}: no label, boxes or mask of a kind that is known among its features: {listed}.")
-    used = (picture, roles.mask, roles.label, roles.boxes, roles.classes, (roles.boxes or "").rpartition("/")[0])
-    return roles, [name for name in (*images, *labels, *sequences) if name not in used]
+    used = (image, roles.mask, roles.label, roles.boxes, roles.classes, (roles.boxes or "").rpartition("/")[0])
+    return roles, [name for name in (*image_features, *labels, *sequences) if name not in used]
 
 
 def _flat(features: Any, prefix: str = "") -> list[tuple[str, Any]]:
@@ -117,7 +117,7 @@ def _boxes_and_classes(sequences: dict[str, Any]) -> dict[str, Any] | None:
     return next((group for group in (*groups, alone) if any(isinstance(feature, kinds) for feature in group.values())), None)
 
 
-def _object_roles(picture: str, group: dict[str, Any], named: str) -> Roles:
+def _object_roles(image: str, group: dict[str, Any], named: str) -> Roles:
     import tensorflow_datasets as tfds
 
     boxes = next(name for name, feature in group.items() if isinstance(feature, tfds.features.BBoxFeature))
@@ -128,7 +128,7 @@ def _object_roles(picture: str, group: dict[str, Any], named: str) -> Roles:
     classes = min(labels, key=lambda name: name.rpartition("/")[2] != "label", default=None)
     plain = {name.rpartition("/")[2]: name for name in group}
     return Roles(
-        picture,
+        image,
         boxes=boxes,
         classes=classes,
         class_names=_names(group[classes], named) if classes else ("object",),
@@ -138,7 +138,7 @@ def _object_roles(picture: str, group: dict[str, Any], named: str) -> Roles:
 
 
 def read_split(instructions: Iterable[Any], split: str, roles: Roles) -> tuple[Index, list[Problem]]:
-    """Index a split; each record is parsed once, and no picture is decoded.
+    """Index a split; each record is parsed once, and no image is decoded.
 
     Args:
         instructions: its ``file_instructions``: shards, and which records of them.
@@ -157,11 +157,11 @@ def read_split(instructions: Iterable[Any], split: str, roles: Roles) -> tuple[I
             try:
                 for position, record in iterate_records(shard, instruction.skip, instruction.take):
                     progress.update()
-                    path = Place(shard, position, roles.picture).path()
+                    path = Place(shard, position, roles.image).path()
                     try:
                         example = parse_example(record, shard)
                     except OSError as error:
-                        problems.append(Problem("broken picture", path, str(error)))
+                        problems.append(Problem("broken image", path, str(error)))
                         continue
                     annotation = _annotation(example, Place(shard, position, ""), roles, problems)
                     if annotation is not None:
@@ -169,16 +169,14 @@ def read_split(instructions: Iterable[Any], split: str, roles: Roles) -> tuple[I
                         labels.append(_label(example, path, roles, problems))
                         annotations.append(annotation)
             except OSError as error:
-                problems.append(
-                    Problem("broken picture", shard, f"{error.strerror or error}; the records after it are left out")
-                )
+                problems.append(Problem("broken image", shard, f"{error.strerror or error}; the records after it are left out"))
     has_annotations = roles.label is None
     index = Index(roles.class_names, tuple(paths), np.array(labels, np.int32), annotations=tuple(annotations) * has_annotations)
     return index, problems
 
 
 def _label(example: dict, path: str, roles: Roles, problems: list[Problem]) -> int:
-    """Of the picture; -1 where it has none, as in test splits whose labels are secret."""
+    """Of the image; -1 where it has none, as in test splits whose labels are secret."""
     if roles.label is None:
         return -1
     label = next(iter(_integers(example, roles.label)), -1)
@@ -188,8 +186,8 @@ def _label(example: dict, path: str, roles: Roles, problems: list[Problem]) -> i
 
 
 def _annotation(example: dict, place: Place, roles: Roles, problems: list[Problem]) -> Annotation | None:
-    """What a record says of its picture; None, and a problem, where it cannot be used."""
-    for kind, feature in (("broken picture", roles.picture), ("missing partner", roles.mask)):
+    """What a record says of its image; None, and a problem, where it cannot be used."""
+    for kind, feature in (("broken image", roles.image), ("missing partner", roles.mask)):
         if feature is not None and not any(_bytes(example, feature)):
             problems.append(Problem(kind, place._replace(feature=feature).path(), f"the record has no {feature}"))
             return None
@@ -197,7 +195,7 @@ def _annotation(example: dict, place: Place, roles: Roles, problems: list[Proble
         return Annotation(mask=place._replace(feature=roles.mask).path())
     if roles.boxes is None:
         return Annotation()
-    path = place._replace(feature=roles.picture).path()
+    path = place._replace(feature=roles.image).path()
     objects, reason = _objects(example, roles)
     if reason:
         problems.append(Problem("bad annotation", path, reason))

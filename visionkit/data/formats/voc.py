@@ -1,4 +1,4 @@
-"""Pascal VOC: an XML file a picture. Layouts, whatever the letter case of the folders:
+"""Pascal VOC: an XML file an image. Layouts, whatever the letter case of the folders:
 
 FOLDER/Annotations/, FOLDER/JPEGImages/ (or images/)    with ImageSets/Main/train.txt, val.txt, ... the data set is split
 FOLDER/x.xml, FOLDER/x.jpg                              beside each other
@@ -23,41 +23,41 @@ import numpy as np
 from tqdm import tqdm
 
 from visionkit.data.formats.annotation_files import (
-    Pictures,
+    Images,
     are_sound,
     brief,
     check_not_empty,
     decimal,
     detection_index,
     find_by_stem,
+    image_finder,
     new_name,
     object_problem,
     one_line,
-    picture_finder,
-    put_picture,
+    put_image,
     read_names,
     read_paths,
     with_known_class,
 )
 from visionkit.data.formats.split_lists import LABEL_FILES
-from visionkit.data.images.decode import PICTURE_SUFFIXES, PictureError, read_size
+from visionkit.data.images.decode import IMAGE_SUFFIXES, ImageError, read_size
 from visionkit.data.index import NO_OBJECTS, Annotation, DataError, Objects, Problem, natural_order
 from visionkit.data.splits import WHOLE, DataSet, split_name
 
-PICTURE_FOLDERS = ("jpegimages", "images")
+IMAGE_FOLDERS = ("jpegimages", "images")
 LIST_FOLDERS = ("Main", "")  # below ImageSets
-SIDES = range(1, 1_000_000)  # what <width> and <height> may say; the picture's header counts otherwise
+SIDES = range(1, 1_000_000)  # what <width> and <height> may say; the image's header counts otherwise
 DIGITS = 8  # of pixels, in files; whole numbers are written without
 CORNERS = ("xmin", "ymin", "xmax", "ymax")
-NO_ATTRIBUTES = ("folder", "filename", "path", "size", "object", "file_name")  # of a picture, as we hold them
+NO_ATTRIBUTES = ("folder", "filename", "path", "size", "object", "file_name")  # of an image, as we hold them
 NO_OBJECT_ATTRIBUTES = ("name", "bndbox")
-LOOKED_INTO = 10  # XML files beside pictures that are opened to see whether they are annotations
+LOOKED_INTO = 10  # XML files beside images that are opened to see whether they are annotations
 
 
 class Record(NamedTuple):
-    """One XML file: the picture, what is annotated on it, and the names of its objects."""
+    """One XML file: the image, what is annotated on it, and the names of its objects."""
 
-    picture: str
+    image: str
     annotation: Annotation
     names: list[str]
 
@@ -72,18 +72,18 @@ def looks_like_voc(folder: Path) -> bool:
 
 
 def read_voc(folder: str | Path) -> DataSet:
-    """Index a data set in Pascal VOC's format; no picture is opened, but where an XML file lacks the size.
+    """Index a data set in Pascal VOC's format; no image is opened, but where an XML file lacks the size.
 
     ``Annotation.attributes`` and ``Objects.attributes`` hold what else stands in the XML: ``depth``, ``segmented``; ``pose``,
     ``truncated``, ``difficult``, ``occluded``, ...
 
     Raises:
-        DataError: no layout that is known, or not one picture with a sound annotation.
+        DataError: no layout that is known, or not one image with a sound annotation.
     """
     folder = Path(folder)
     roots = _roots(folder)
     if not roots:
-        raise DataError(f"{folder}: no VOC data set. Expected Annotations/*.xml and JPEGImages/, or .xml beside pictures.")
+        raise DataError(f"{folder}: no VOC data set. Expected Annotations/*.xml and JPEGImages/, or .xml beside images.")
     problems, notes = [], []
     files = {name: split for part, root in roots.items() for name, split in _read_root(part, root, problems, notes).items()}
     names_file = next((folder / name for name in LABEL_FILES if (folder / name).is_file()), None)
@@ -96,7 +96,7 @@ def read_voc(folder: str | Path) -> DataSet:
     splits = {}
     for split, records in files.items():
         annotations = [_with_classes(record, positions, problems) for record in records]
-        splits[split] = detection_index(class_names, [record.picture for record in records], annotations)
+        splits[split] = detection_index(class_names, [record.image for record in records], annotations)
     return check_not_empty(DataSet(splits, tuple(notes), tuple(dict.fromkeys(problems))), folder)
 
 
@@ -133,23 +133,23 @@ def _xml_files(folder: Path) -> dict[str, Path]:
 
 def _read_root(part: str, root: Path, problems: list[Problem], notes: list[str]) -> dict[str, list[Record]]:
     """The records of each split of a folder in one of the first two layouts; ``part`` names it where it is not split."""
-    xml_folder, find = _xml_folder(root), picture_finder()
+    xml_folder, find = _xml_folder(root), image_finder()
     xml_files = _xml_files(xml_folder)
-    picture_folders = [str(path) for name, path in _folders(root).items() if name in PICTURE_FOLDERS] or [str(root)]
+    image_folders = [str(path) for name, path in _folders(root).items() if name in IMAGE_FOLDERS] or [str(root)]
     lists = _lists(root)
     splits = {name: _listed(file, xml_files, problems) for name, file in lists.items()} or {part: list(xml_files.values())}
     used = dict.fromkeys(path for paths in splits.values() for path in paths)
     records = {}
     for path in tqdm(used, "reading annotations", unit=" files", leave=False, delay=1):
         try:
-            records[path] = _read_xml(path, lambda name, path=path: _find_picture(find, picture_folders, name, path), problems)
+            records[path] = _read_xml(path, lambda name, path=path: _find_image(find, image_folders, name, path), problems)
         except UnusableError as error:
             problems.append(error.args[0])
     _drop_those_claimed_twice(records, problems)
     if lists and len(used) < len(xml_files):
         notes.append(f"{len(xml_files) - len(used)} annotations stand in no list of {root / 'ImageSets'}: not used")
     if not lists:
-        problems += _without_xml(picture_folders, xml_files, {record.picture for record in records.values()})
+        problems += _without_xml(image_folders, xml_files, {record.image for record in records.values()})
     return {name: [records[path] for path in paths if path in records] for name, paths in splits.items()}
 
 
@@ -169,7 +169,7 @@ def _lists(root: Path) -> dict[str, Path]:
 
 
 def _is_of_one_class(file: Path) -> bool:
-    """Whether it is a list such as cat_train.txt: lines with a picture, and 1, 0 or -1 as the class is in it."""
+    """Whether it is a list such as cat_train.txt: lines with an image, and 1, 0 or -1 as the class is in it."""
     if not re.fullmatch(".+_(train|val|trainval|test)", file.stem):
         return False
     return all(re.search(r"\s(-1|0|1)$", line) for line in _read_list(file))
@@ -195,7 +195,7 @@ def _listed(file: Path, xml_files: dict[str, Path], problems: list[Problem]) -> 
     return list(dict.fromkeys(paths))
 
 
-def _find_picture(find: Callable, folders: list[str], filename: str, xml: Path) -> str | None:
+def _find_image(find: Callable, folders: list[str], filename: str, xml: Path) -> str | None:
     """By what <filename> says; else by the name of the XML file."""
     beside = [*folders, str(xml.parent)]
     return (find(folders, filename) if filename else None) or find_by_stem(find, beside, xml.stem) or find(beside, filename)
@@ -203,22 +203,22 @@ def _find_picture(find: Callable, folders: list[str], filename: str, xml: Path) 
 
 def _read_xml(path: Path, find: Callable[[str], str | None], problems: list[Problem]) -> Record:
     root = _parse(path)
-    picture = find((root.findtext("filename") or "").strip())
-    if picture is None:
-        raise UnusableError(Problem("missing partner", str(path), "its picture is not there"))
+    image = find((root.findtext("filename") or "").strip())
+    if image is None:
+        raise UnusableError(Problem("missing partner", str(path), "its image is not there"))
     attributes, size = _leaves(root, NO_ATTRIBUTES), root.find("size")
     sides = [_whole_number(size, side) for side in ("height", "width")]
     if all(side in SIDES for side in sides):
         height, width = sides
     else:
         try:
-            height, width = read_size(picture)
-        except PictureError as error:
-            raise UnusableError(Problem("broken picture", picture, str(error))) from error
+            height, width = read_size(image)
+        except ImageError as error:
+            raise UnusableError(Problem("broken image", image, str(error))) from error
     if (depth := _whole_number(size, "depth")) is not None:
         attributes["depth"] = depth
     objects, names = _read_objects(root, path, (height, width), problems)
-    return Record(picture, Annotation(objects, size=(height, width), attributes=attributes), names)
+    return Record(image, Annotation(objects, size=(height, width), attributes=attributes), names)
 
 
 class _WithoutDoctype(ET.TreeBuilder):
@@ -286,22 +286,22 @@ def _value(text: str) -> int | float | str:
 
 
 def _drop_those_claimed_twice(records: dict[Path, Record], problems: list[Problem]) -> None:
-    """Copied XML files often keep the <filename> of their original: of two that name one picture, one is wrong."""
+    """Copied XML files often keep the <filename> of their original: of two that name one image, one is wrong."""
     claims: dict[str, Path] = {}
-    for path in sorted(records, key=lambda path: path.stem != Path(records[path].picture).stem):
-        picture = records[path].picture
-        if picture in claims:
-            problems.append(Problem("bad annotation", str(path), f"it names {picture}, of which {claims[picture]} tells"))
+    for path in sorted(records, key=lambda path: path.stem != Path(records[path].image).stem):
+        image = records[path].image
+        if image in claims:
+            problems.append(Problem("bad annotation", str(path), f"it names {image}, of which {claims[image]} tells"))
             del records[path]
-        claims.setdefault(picture, path)
+        claims.setdefault(image, path)
 
 
 def _without_xml(folders: list[str], xml_files: dict[str, Path], used: set[str]) -> list[Problem]:
     problems = []
     for folder in folders:
         for path in sorted(Path(folder).iterdir(), key=lambda path: natural_order(path.name)):
-            if path.suffix.lower() in PICTURE_SUFFIXES and path.stem not in xml_files and str(path) not in used:
-                problems.append(Problem("missing partner", str(path), "the picture has no .xml file"))
+            if path.suffix.lower() in IMAGE_SUFFIXES and path.stem not in xml_files and str(path) not in used:
+                problems.append(Problem("missing partner", str(path), "the image has no .xml file"))
     return problems
 
 
@@ -309,27 +309,27 @@ def _with_classes(record: Record, positions: dict[str, int], problems: list[Prob
     classes = np.array([positions.get(name, -1) for name in record.names], np.int32)
     for name in dict.fromkeys(name for name in record.names if name not in positions):
         detail = f"{brief(name)} is not among the {len(positions)} class names"
-        problems.append(Problem("unknown label", record.picture, detail))
+        problems.append(Problem("unknown label", record.image, detail))
     return replace(record.annotation, objects=replace(record.annotation.objects, classes=classes))
 
 
-def write_voc(found: DataSet, folder: str | Path, *, pictures: Pictures = "copy") -> Counter[str]:
+def write_voc(found: DataSet, folder: str | Path, *, images: Images = "copy") -> Counter[str]:
     """Write a data set of boxes in Pascal VOC's format: Annotations/, JPEGImages/, classes.txt and, if it is split, ImageSets/.
 
     Args:
-        found: its pictures are there and sound.
+        found: its images are there and sound.
         folder: to write into; nothing of that data set is in it.
-        pictures: whether they are copied, or symbolic links made to them.
+        images: whether they are copied, or symbolic links made to them.
 
     Returns:
         what the format cannot express: how many, by what they are.
 
     Raises:
-        PictureError: a picture of unknown size cannot be read.
+        ImageError: an image of unknown size cannot be read.
         OSError: a file cannot be written.
     """
     folder, lost, taken = Path(folder), Counter(), {}
-    written: dict[str, list[tuple[str, bytes]]] = {}  # by source: a picture may be in several splits, with the same annotation
+    written: dict[str, list[tuple[str, bytes]]] = {}  # by source: an image may be in several splits, with the same annotation
     for part in ("Annotations", "JPEGImages"):
         (folder / part).mkdir(parents=True, exist_ok=True)
     class_names = [one_line(name) for name in found.class_names]
@@ -337,13 +337,13 @@ def write_voc(found: DataSet, folder: str | Path, *, pictures: Pictures = "copy"
     for split, index in found.splits.items():
         stems = []
         pairs = zip(index.paths, index.annotations, strict=True)
-        for path, annotation in tqdm(pairs, f"writing {split}", total=len(index), unit=" pictures", leave=False):
+        for path, annotation in tqdm(pairs, f"writing {split}", total=len(index), unit=" images", leave=False):
             size = annotation.size or read_size(path)
             objects = with_known_class(annotation.objects, lost)
             same = (name for name, xml in written.get(path, ()) if _xml(name, annotation, objects, size, class_names) == xml)
             if (name := next(same, None)) is None:
                 name = new_name(path, taken, lost, by_stem=True)
-                put_picture(path, folder / "JPEGImages" / name, pictures)
+                put_image(path, folder / "JPEGImages" / name, images)
                 xml = _xml(name, annotation, objects, size, class_names, lost)
                 (folder / "Annotations" / f"{Path(name).stem}.xml").write_bytes(xml)
                 written.setdefault(path, []).append((name, xml))

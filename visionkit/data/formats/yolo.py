@@ -1,17 +1,17 @@
-"""YOLO: a text file a picture, a line an object. Layouts:
+"""YOLO: a text file an image, a line an object. Layouts:
 
-data.yaml, or FOLDER/data.yaml               train:, val:, test: name folders of pictures, or lists of them
+data.yaml, or FOLDER/data.yaml               train:, val:, test: name folders of images, or lists of them
 FOLDER/images/train/, FOLDER/labels/train/   and the same with val, test; or without split folders
 FOLDER/train/images/, FOLDER/train/labels/   and the same in val/ (or valid/) and test/
 
-The label file of ``.../images/.../x.jpg`` is ``.../labels/.../x.txt``, or x.txt beside it. A picture without one is a
-background picture. A line is, all coordinates relative:
+The label file of ``.../images/.../x.jpg`` is ``.../labels/.../x.txt``, or x.txt beside it. An image without one is a
+background image. A line is, all coordinates relative:
 
 class x_center y_center width height                          a box
 class x1 y1 x2 y2 x3 y3 ...                                   an outline; the box is its extent
 class x_center y_center width height  px py [visibility] ...  keypoints, as many as ``kpt_shape`` in data.yaml says
 
-Of a picture that has outlines, YOLO's own code takes every line for one. There the writer gives an object without an outline
+Of an image that has outlines, YOLO's own code takes every line for one. There the writer gives an object without an outline
 that of its box: five points, closed, beginning at the box's first corner; and the reader takes such a line for a box.
 """
 
@@ -26,16 +26,16 @@ from tqdm import tqdm
 from visionkit.data.formats.annotation_files import (
     LARGEST,
     MAX_CLASSES,
-    Pictures,
+    Images,
     brief,
     check_not_empty,
     decimal,
     detection_index,
+    image_finder,
     new_name,
     object_problem,
     one_line,
-    picture_finder,
-    put_picture,
+    put_image,
     read_paths,
     with_known_class,
 )
@@ -53,7 +53,7 @@ from visionkit.data.formats.yolo_config import (
     read_config,
 )
 from visionkit.data.images.contents import read_text
-from visionkit.data.images.listing import list_pictures
+from visionkit.data.images.listing import list_images
 from visionkit.data.index import NO_OBJECTS, Annotation, DataError, Objects, Outline, Problem, Rle
 from visionkit.data.splits import WHOLE, DataSet, split_name
 
@@ -78,41 +78,41 @@ def looks_like_yolo(folder: Path) -> bool:
 
 
 def read_yolo(path: str | Path) -> DataSet:
-    """Index a data set in YOLO's format; no picture is opened.
+    """Index a data set in YOLO's format; no image is opened.
 
-    A picture whose label file holds lines, but not one that is sound, is left out: it is no background picture.
+    An image whose label file holds lines, but not one that is sound, is left out: it is no background image.
 
     Args:
         path: a data.yaml, or a folder in one of the layouts above.
 
     Raises:
-        DataError: no layout that is known, class names that are none, or no picture with a label file.
+        DataError: no layout that is known, class names that are none, or no image with a label file.
     """
     path, problems, notes = Path(path), [], []
     config_file, config = (path, read_config(path)) if path.is_file() else find_config(path, problems)
     places = _layout(path) if config_file is None else configured(config, config_file, problems, notes)
     if not places:
         reasons = "".join(f" {problem.path}: {problem.detail}." for problem in problems[:1])
-        raise DataError(f"{path}: no pictures of a YOLO data set.{reasons} Expected data.yaml, or images/ and labels/.")
+        raise DataError(f"{path}: no images of a YOLO data set.{reasons} Expected data.yaml, or images/ and labels/.")
     root = path if config_file is None else config_file.parent
     names, keypoints = class_names(config, root), keypoint_shape(config, config_file, problems)
     labels = Labels(MAX_CLASSES if names is None else len(names), keypoints)
-    find, read_files = picture_finder(), set()
+    find, read_files = image_finder(), set()
     splits = {}
     for split, of_split in places.items():
-        pictures = dict.fromkeys(picture for place in of_split for picture in _pictures(place, root, find, problems))
+        images = dict.fromkeys(image for place in of_split for image in _images(place, root, find, problems))
         paths, annotations = [], []
-        for picture in tqdm(pictures, f"reading {split}", unit=" pictures", leave=False, delay=1):
-            file = find(_label_folders(picture.parent), f"{picture.stem}.txt")
+        for image in tqdm(images, f"reading {split}", unit=" images", leave=False, delay=1):
+            file = find(_label_folders(image.parent), f"{image.stem}.txt")
             objects = NO_OBJECTS if file is None else _read_labels(file, labels, problems)
             read_files.add(file)
             if objects is not None:
-                paths.append(str(picture))
+                paths.append(str(image))
                 annotations.append(Annotation(objects))
         splits[split] = paths, annotations
     if read_files <= {None}:
-        raise DataError(f"{path}: none of its pictures has a label file. Expected labels/.../x.txt for images/.../x.jpg.")
-    problems += _without_picture(places, read_files)
+        raise DataError(f"{path}: none of its images has a label file. Expected labels/.../x.txt for images/.../x.jpg.")
+    problems += _without_image(places, read_files)
     if names is None:
         found = [one.objects.classes for _, annotations in splits.values() for one in annotations]
         names = list(map(str, range(int(max((classes.max(initial=-1) for classes in found), default=-1)) + 1)))
@@ -123,7 +123,7 @@ def read_yolo(path: str | Path) -> DataSet:
 
 
 def _layout(folder: Path) -> dict[str, list[Path]]:
-    """The folders of pictures of a data set without data.yaml, by split."""
+    """The folders of images of a data set without data.yaml, by split."""
     images = folder / "images"
     if images.is_dir() and (folder / "labels").is_dir():
         found = {split_name(child.name): child for child in sorted(images.iterdir()) if child.is_dir()}
@@ -133,21 +133,21 @@ def _layout(folder: Path) -> dict[str, list[Path]]:
     return {split: [children[split] / "images"] for split in parts if (children[split] / "images").is_dir()}
 
 
-def _pictures(place: Path, root: Path, find: Any, problems: list[Problem]) -> list[Path]:
+def _images(place: Path, root: Path, find: Any, problems: list[Problem]) -> list[Path]:
     if place.is_dir():
-        return list_pictures(place)[0]
-    pictures = []
+        return list_images(place)[0]
+    images = []
     for line in read_paths(place):
-        picture = find((str(place.parent), str(root)), line)
-        if picture is None:
-            problems.append(Problem("missing partner", str(place), f"the picture {brief(line)} is not there"))
+        image = find((str(place.parent), str(root)), line)
+        if image is None:
+            problems.append(Problem("missing partner", str(place), f"the image {brief(line)} is not there"))
         else:
-            pictures.append(Path(picture))
-    return pictures
+            images.append(Path(image))
+    return images
 
 
 def _label_folders(folder: Path) -> tuple[str, ...]:
-    """Where the label files of the pictures in a folder may lie."""
+    """Where the label files of the images in a folder may lie."""
     labels = _label_folder(folder)
     return (str(folder),) if labels is None else (str(labels), str(folder))
 
@@ -161,12 +161,12 @@ def _label_folder(folder: Path) -> Path | None:
     return Path(*parts[:last], "labels", *parts[last + 1 :])
 
 
-def _without_picture(places: dict[str, list[Path]], read_files: set[str | None]) -> list[Problem]:
+def _without_image(places: dict[str, list[Path]], read_files: set[str | None]) -> list[Problem]:
     folders = [place for of_split in places.values() for place in of_split if place.is_dir()]
     folders = [labels if (labels := _label_folder(folder)) is not None and labels.is_dir() else folder for folder in folders]
-    files = (file for folder in dict.fromkeys(folders) for file in list_pictures(folder)[1] if file.suffix.lower() == ".txt")
+    files = (file for folder in dict.fromkeys(folders) for file in list_images(folder)[1] if file.suffix.lower() == ".txt")
     alone = (file for file in files if str(file) not in read_files and file.name.lower() not in NO_LABELS)
-    return [Problem("missing partner", str(file), "the label file has no picture") for file in alone]
+    return [Problem("missing partner", str(file), "the label file has no image") for file in alone]
 
 
 def _read_labels(file: str, labels: Labels, problems: list[Problem]) -> Objects | None:
@@ -174,7 +174,7 @@ def _read_labels(file: str, labels: Labels, problems: list[Problem]) -> Objects 
     try:
         lines = [(number, line) for number, line in enumerate(read_text(file).splitlines(), 1) if line.strip()]
     except OSError as error:
-        problems.append(Problem("bad annotation", file, f"cannot be read ({error.strerror or error}); its picture is left out"))
+        problems.append(Problem("bad annotation", file, f"cannot be read ({error.strerror or error}); its image is left out"))
         return None
     rows = []
     for number, line in lines:
@@ -205,7 +205,7 @@ def _read_line(line: str, labels: Labels) -> tuple[int, list[float], Outline, np
     """
     label, *numbers = map(float, line.replace("_", "?").split())  # Python takes 1_0 for a number
     if not label.is_integer() or not all(abs(number) <= LARGEST for number in numbers):
-        raise ValueError("its class is not a whole number, or a coordinate is beyond all pictures")
+        raise ValueError("its class is not a whole number, or a coordinate is beyond all images")
     label = int(label) if 0 <= label < labels.num_classes else -1
     keypoints = None if labels.keypoints is None else np.zeros((labels.keypoints.number, 3))
     num_posed = -1 if labels.keypoints is None else 4 + labels.keypoints.number * labels.keypoints.width
@@ -233,15 +233,15 @@ def _around(first: np.ndarray, opposite: np.ndarray) -> np.ndarray:
     return np.array([[x1, y1], [x2, y1], [x2, y2], [x1, y2], [x1, y1]])
 
 
-def write_yolo(found: DataSet, folder: str | Path, *, pictures: Pictures = "copy") -> Counter[str]:
+def write_yolo(found: DataSet, folder: str | Path, *, images: Images = "copy") -> Counter[str]:
     """Write a data set in YOLO's format: images/<split>/, labels/<split>/ and data.yaml.
 
     Objects with keypoints are written with these and without their outlines: a line holds one of the two.
 
     Args:
-        found: its pictures are there and sound.
+        found: its images are there and sound.
         folder: to write into; nothing of that data set is in it.
-        pictures: whether they are copied, or symbolic links made to them.
+        images: whether they are copied, or symbolic links made to them.
 
     Returns:
         what the format cannot express: how many, by what they are.
@@ -257,12 +257,12 @@ def write_yolo(found: DataSet, folder: str | Path, *, pictures: Pictures = "copy
         for place in (image_folder, label_folder):
             place.mkdir(parents=True, exist_ok=True)
         pairs = zip(index.paths, index.annotations, strict=True)
-        for path, annotation in tqdm(pairs, f"writing {split}", total=len(index), unit=" pictures", leave=False):
+        for path, annotation in tqdm(pairs, f"writing {split}", total=len(index), unit=" images", leave=False):
             name = new_name(path, taken, lost, by_stem=True)
-            put_picture(path, image_folder / name, pictures)
+            put_image(path, image_folder / name, images)
             lines = _lines(with_known_class(annotation.objects, lost), lost)
             (label_folder / f"{Path(name).stem}.txt").write_text("".join(f"{line}\n" for line in lines), encoding="ascii")
-            lost["pictures with an id or more: YOLO has none"] += bool(annotation.attributes.keys() - {"file_name"})
+            lost["images with an id or more: YOLO has none"] += bool(annotation.attributes.keys() - {"file_name"})
         # YOLO's own code wants both: one set that is not split is named twice, and taken for one by our reader.
         config |= dict.fromkeys(("train", "val") if split == WHOLE else (part,), f"images/{part}")
     lost["classes with an id or more: YOLO has names only"] += count_attributes(found)

@@ -1,4 +1,4 @@
-"""YOLO's data.yaml: where the pictures of each split are, and what the classes and their keypoints are called."""
+"""YOLO's data.yaml: where the images of each split are, and what the classes and their keypoints are called."""
 
 from pathlib import Path
 from typing import Any, NamedTuple
@@ -51,7 +51,7 @@ def read_config(file: Path) -> dict:
 
 
 def configured(config: dict, file: Path, problems: list[Problem], notes: list[str]) -> dict[str, list[Path]]:
-    """The folders and lists of pictures that data.yaml names, by split."""
+    """The folders and lists of images that data.yaml names, by split."""
     named = config.get("path")
     bases = [*([file.parent / named, Path(named)] if isinstance(named, str) and named else []), file.parent]
     places: dict[str, list[Path]] = {}
@@ -64,9 +64,9 @@ def configured(config: dict, file: Path, problems: list[Problem], notes: list[st
             if place is not None:
                 places.setdefault(split_name(key), []).append(place)
             elif split_name(key) in SPLITS:
-                problems.append(Problem("missing partner", str(file), f"{key}: {brief(entry)} is no folder of pictures"))
+                problems.append(Problem("missing partner", str(file), f"{key}: {brief(entry)} is no folder of images"))
     if len(places) == 2 and places.get("train") == places.get("val"):
-        notes.append(f"{file.name} names the same pictures as train and as val: they are taken for one set that is not split")
+        notes.append(f"{file.name} names the same images as train and as val: they are taken for one set that is not split")
         return {WHOLE: places["train"]}
     return places
 

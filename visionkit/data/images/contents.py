@@ -1,10 +1,10 @@
-"""The bytes of a picture, wherever an index says that it lies; and the text of a small file, however it is encoded."""
+"""The bytes of an image, wherever an index says that it lies; and the text of a small file, however it is encoded."""
 
 from pathlib import Path
 
 
 def read_contents(path: str | Path) -> bytes:
-    """The encoded picture (or mask) that ``path`` of an index names: a file, or what lies in one (see ``records``, ``stacks``).
+    """The encoded image (or mask) that ``path`` of an index names: a file, or what lies in one (see ``records``, ``stacks``).
 
     Raises:
         OSError: it is missing, damaged or cannot be read.

@@ -1,4 +1,4 @@
-"""Windows of several JPEGs by one call: for small pictures, calling TensorFlow takes as long as a good part of the decoding.
+"""Windows of several JPEGs by one call: for small images, calling TensorFlow takes as long as a good part of the decoding.
 
 A group is read and decoded by TensorFlow's own threads, and Python is entered once.
 """
@@ -22,7 +22,7 @@ def decode_jpeg_windows(paths: Sequence[str], parts: np.ndarray) -> tuple[list[i
 
     Args:
         paths: of sound files, as the scan found them.
-        parts: int ``(N, 4)``: top, left, height and width of each window, inside its picture.
+        parts: int ``(N, 4)``: top, left, height and width of each window, inside its image.
 
     Returns:
         the lengths of the files in bytes, and the windows, uint8 ``(height, width, 3)``, not to be written to.
@@ -59,7 +59,7 @@ def decode_jpeg_window(contents: tf.Tensor, part: Sequence[int], ratio: int) -> 
 
     Args:
         contents: scalar string, a JPEG.
-        part: ``[top, left, height, width]`` inside the picture, the corner a multiple of ``ratio``.
+        part: ``[top, left, height, width]`` inside the image, the corner a multiple of ``ratio``.
         ratio: 1, 2, 4 or 8.
 
     Returns:

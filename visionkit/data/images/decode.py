@@ -1,6 +1,6 @@
-"""From the bytes of a picture file to pixels.
+"""From the bytes of an image file to pixels.
 
-``decode_in_graph`` is TensorFlow alone, and is exported inside every bundle; ``read_picture`` calls the very same function, so
+``decode_in_graph`` is TensorFlow alone, and is exported inside every bundle; ``read_image`` calls the very same function, so
 that training and serving see the same pixels. It adds the formats, flavours and checks that TensorFlow lacks, through Pillow.
 """
 
@@ -15,7 +15,7 @@ from PIL import Image, ImageOps
 
 from visionkit.data.images.contents import read_contents
 
-PICTURE_SUFFIXES = frozenset(
+IMAGE_SUFFIXES = frozenset(
     [
         ".jpg",
         ".jpeg",
@@ -44,14 +44,14 @@ HEADER_BYTES = 65_536  # bytes from the start of a file in which its EXIF header
 TAG_SEARCHED = 4_096  # bytes of that header in which the orientation tag stands
 
 
-class PictureError(ValueError):
-    """A file that is no picture, or a damaged one; the message is a short reason."""
+class ImageError(ValueError):
+    """A file that is no image, or a damaged one; the message is a short reason."""
 
 
-def read_picture(path: str | Path) -> np.ndarray:
-    """Read any picture file as it is meant to be seen.
+def read_image(path: str | Path) -> np.ndarray:
+    """Read any image file as it is meant to be seen.
 
-    Grey, palette, CMYK and 16-bit pictures become 8-bit RGB (16 bits by their upper half); EXIF rotation is carried out;
+    Grey, palette, CMYK and 16-bit images become 8-bit RGB (16 bits by their upper half); EXIF rotation is carried out;
     transparency is laid on white; of an animation the first frame counts.
 
     Args:
@@ -61,16 +61,16 @@ def read_picture(path: str | Path) -> np.ndarray:
         ``(H, W, 3)`` uint8.
 
     Raises:
-        PictureError: the file is missing, empty, damaged or not a picture.
+        ImageError: the file is missing, empty, damaged or not an image.
     """
     return decode(_contents(path))
 
 
 def read_size(path: str | Path) -> tuple[int, int]:
-    """Height and width in pixels of a picture as it is meant to be seen; only its header is looked at.
+    """Height and width in pixels of an image as it is meant to be seen; only its header is looked at.
 
     Raises:
-        PictureError: the file is missing, empty or not a picture.
+        ImageError: the file is missing, empty or not an image.
     """
     contents = _contents(path)
     header = open_header(contents)
@@ -83,11 +83,11 @@ def _contents(path: str | Path) -> bytes:
     try:
         return read_contents(path)
     except OSError as error:
-        raise PictureError(error.strerror or str(error)) from error
+        raise ImageError(error.strerror or str(error)) from error
 
 
 def decode(contents: bytes) -> np.ndarray:
-    """The pixels of an encoded picture; see ``read_picture``."""
+    """The pixels of an encoded image; see ``read_image``."""
     return decode_and_judge(contents)[0]
 
 
@@ -106,7 +106,7 @@ def decode_and_judge(contents: bytes) -> tuple[np.ndarray, bool]:
     try:
         return _pixels_of(ImageOps.exif_transpose(header)), False
     except Exception as error:  # Pillow's decoders raise OSError, SyntaxError, struct.error, ...
-        raise PictureError(f"damaged {header.format} file ({error})") from error
+        raise ImageError(f"damaged {header.format} file ({error})") from error
 
 
 def _orientation(header: Image.Image) -> int:
@@ -131,25 +131,25 @@ def _graph_reads_it_right(header: Image.Image, contents: bytes, orientation: int
 
 
 def open_header(contents: bytes) -> Image.Image | None:
-    """The lazily opened picture, of which only the header has been read; None for a TIFF that Pillow does not know.
+    """The lazily opened image, of which only the header has been read; None for a TIFF that Pillow does not know.
 
     Raises:
-        PictureError: empty, not a picture, or larger than ``MAX_PIXELS``.
+        ImageError: empty, not an image, or larger than ``MAX_PIXELS``.
     """
     if not contents:
-        raise PictureError("empty file")
+        raise ImageError("empty file")
     try:
         with warnings.catch_warnings():
-            warnings.simplefilter("ignore")  # Pillow warns of large pictures and odd metadata; we judge below
+            warnings.simplefilter("ignore")  # Pillow warns of large images and odd metadata; we judge below
             header = Image.open(io.BytesIO(contents))
     except Image.DecompressionBombError as error:
-        raise PictureError(f"more than {MAX_PIXELS:,} pixels") from error
+        raise ImageError(f"more than {MAX_PIXELS:,} pixels") from error
     except Exception as error:
         if contents[:4] in (b"II*\0", b"MM\0*"):
             return None
-        raise PictureError("not a picture, whatever its name says") from error
+        raise ImageError("not an image, whatever its name says") from error
     if header.width * header.height > MAX_PIXELS:
-        raise PictureError(f"{header.width} x {header.height} pixels; at most {MAX_PIXELS:,} are read")
+        raise ImageError(f"{header.width} x {header.height} pixels; at most {MAX_PIXELS:,} are read")
     return header
 
 
@@ -157,7 +157,7 @@ def decode_in_graph(contents: tf.Tensor) -> tf.Tensor:
     """Decode one JPEG, PNG, GIF or BMP inside a TensorFlow graph.
 
     Args:
-        contents: scalar string, the encoded picture.
+        contents: scalar string, the encoded image.
 
     Returns:
         ``(H, W, 3)`` uint8, rotated by its EXIF header, transparency on white (on black in a GIF), first frame of an animation.
@@ -189,7 +189,7 @@ def decode_in_graph(contents: tf.Tensor) -> tf.Tensor:
 
 
 def exif_orientation(contents: tf.Tensor, marker: str = "Exif\0\0") -> tf.Tensor:
-    """The EXIF orientation, 1 to 8, of an encoded picture inside a graph; 1 where there is none.
+    """The EXIF orientation, 1 to 8, of an encoded image inside a graph; 1 where there is none.
 
     The tag is found by its bytes: number 0x0112, type 3 (short), count 1, value; in the header's own byte order.
     """
@@ -237,7 +237,7 @@ def _png_has_alpha(contents: tf.Tensor) -> tf.Tensor:
 
 
 def _on_white(rgba: tf.Tensor) -> tf.Tensor:
-    """Blend uint8 ``(H, W, 4)`` with a white background; opaque pictures pass untouched."""
+    """Blend uint8 ``(H, W, 4)`` with a white background; opaque images pass untouched."""
 
     def blend():
         alpha = tf.cast(rgba[..., 3:], tf.float32) / 255
@@ -265,9 +265,9 @@ def _decode_deep_tiff(contents: bytes) -> np.ndarray:
     """TIFFs with 16 bits in each of several channels, which Pillow does not open."""
     image = cv2.imdecode(np.frombuffer(contents, np.uint8), cv2.IMREAD_COLOR | cv2.IMREAD_ANYDEPTH)
     if image is None:
-        raise PictureError("damaged TIFF file, or of a kind that is not read")
+        raise ImageError("damaged TIFF file, or of a kind that is not read")
     if image.dtype == np.uint16:
         image = (image >> 8).astype(np.uint8)
     if image.dtype != np.uint8:
-        raise PictureError(f"TIFF with {image.dtype} pixels; expected 8 or 16 bits")
+        raise ImageError(f"TIFF with {image.dtype} pixels; expected 8 or 16 bits")
     return np.ascontiguousarray(image[..., ::-1])

@@ -1,4 +1,4 @@
-"""Pictures in class folders, in any of three layouts:
+"""Images in class folders, in any of three layouts:
 
 FOLDER/<class>/...                       one part of it is held out for validation
 FOLDER/train/<class>/... and FOLDER/val/<class>/...
@@ -10,16 +10,13 @@ import os
 from collections.abc import Callable, Iterable
 from pathlib import Path
 
-from visionkit.data.images.decode import PICTURE_SUFFIXES
-
-pass
-pass
+from visionkit.data.images.decode import IMAGE_SUFFIXES
 
 
-def list_pictures(folder: Path) -> tuple[list[Path], list[Path]]:
-    """All pictures below ``folder``, by name, and the other files; hidden ones do not count.
+def list_images(folder: Path) -> tuple[list[Path], list[Path]]:
+    """All images below ``folder``, by name, and the other files; hidden ones do not count.
 
-    Links are followed; a picture whose link leads nowhere is listed, for the scan to name it.
+    Links are followed; an image whose link leads nowhere is listed, for the scan to name it.
     """
     files, entered = [], set()
     for parent, folders, names in os.walk(folder, followlinks=True):
@@ -31,8 +28,8 @@ def list_pictures(folder: Path) -> tuple[list[Path], list[Path]]:
         folders[:] = [name for name in folders if not is_hidden(name)]
         files += [Path(parent, name) for name in names if not is_hidden(name)]
     files.sort()
-    pictures = [path for path in files if path.suffix.lower() in PICTURE_SUFFIXES]
-    return pictures, [path for path in files if path.suffix.lower() not in PICTURE_SUFFIXES]
+    images = [path for path in files if path.suffix.lower() in IMAGE_SUFFIXES]
+    return images, [path for path in files if path.suffix.lower() not in IMAGE_SUFFIXES]
 
 
 def is_hidden(name: str) -> bool:
@@ -40,14 +37,14 @@ def is_hidden(name: str) -> bool:
     return name.startswith((".", "__MACOSX"))
 
 
-def expand(pictures: Iterable[str], list_files: Callable[[Path], list[Path]] | None = None) -> list[str]:
-    """Files, folders (all pictures below them, or what ``list_files`` finds there) and globs, as a list of files.
+def expand(images: Iterable[str], list_files: Callable[[Path], list[Path]] | None = None) -> list[str]:
+    """Files, folders (all images below them, or what ``list_files`` finds there) and globs, as a list of files.
 
     A name that matches nothing stays in the list: it is then reported as unreadable, not lost.
     """
-    list_files = list_files or (lambda folder: list_pictures(folder)[0])
+    list_files = list_files or (lambda folder: list_images(folder)[0])
     files = []
-    for name in pictures:
+    for name in images:
         if Path(name).is_dir():
             files += [str(path) for path in list_files(Path(name))]
         elif not Path(name).exists() and glob.has_magic(name):

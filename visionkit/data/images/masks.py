@@ -19,7 +19,7 @@ import numpy as np
 from PIL import Image
 
 from visionkit.data.images.contents import read_contents
-from visionkit.data.images.decode import PictureError, open_header
+from visionkit.data.images.decode import ImageError, open_header
 from visionkit.data.images.mask_names import IGNORED_NAMES, NamedClasses
 from visionkit.data.index import IGNORE, DataError, Index, Objects, Rle
 
@@ -51,7 +51,7 @@ def read_mask(path: str | Path, index: Index) -> np.ndarray:
         saved as JPEG, which blurs, the nearest color counts.
 
     Raises:
-        PictureError: it is missing, damaged or not a picture, or has colors where the others have numbers.
+        ImageError: it is missing, damaged or not an image, or has colors where the others have numbers.
     """
     _, pixels, blurred = _open(path, in_color=index.mask_colors is not None)
     if _is_binary(index):
@@ -60,24 +60,24 @@ def read_mask(path: str | Path, index: Index) -> np.ndarray:
     if index.mask_colors is not None:
         return _positions(pixels, index.mask_colors, nearest=blurred)
     if pixels.ndim == 3:
-        raise PictureError("a mask in colors, where those that were looked at hold class numbers")
+        raise ImageError("a mask in colors, where those that were looked at hold class numbers")
     if pixels.dtype == np.uint8:  # one pass where there would be four
         return cv2.LUT(pixels, np.where(np.arange(256) < len(index.class_names), np.arange(256), IGNORE).astype(np.uint8))
     return np.where((pixels >= 0) & (pixels < len(index.class_names)), pixels, IGNORE).astype(np.uint8)
 
 
 def read_fitting_mask(path: str | Path, index: Index, height: int, width: int) -> np.ndarray:
-    """The mask of a picture of ``height`` x ``width`` pixels, as ``read_mask`` gives it.
+    """The mask of an image of ``height`` x ``width`` pixels, as ``read_mask`` gives it.
 
     Raises:
-        PictureError: it cannot be read, or is of another size.
+        ImageError: it cannot be read, or is of another size.
     """
     try:
         mask = read_mask(path, index)
-    except PictureError as error:
-        raise PictureError(f"its mask {path!a} cannot be used: {error}") from error
+    except ImageError as error:
+        raise ImageError(f"its mask {path!a} cannot be used: {error}") from error
     if mask.shape != (height, width):
-        raise PictureError(f"its mask is {mask.shape[1]} x {mask.shape[0]}, it is {width} x {height}")
+        raise ImageError(f"its mask is {mask.shape[1]} x {mask.shape[0]}, it is {width} x {height}")
     return mask
 
 
@@ -117,7 +117,7 @@ def _sampled(masks: Sequence[str | Path]) -> "tuple[list[_Opened], str]":
     for path in (masks[i] for i in positions):
         try:
             sample.append(_open(path))
-        except PictureError as error:
+        except ImageError as error:
             reasons.append(f"{path}: {error}")
     if not sample:
         raise DataError(f"None of {len(positions)} masks that were looked at can be read; {'; '.join(reasons[:1])}.")
@@ -131,7 +131,7 @@ def mask_of_objects(objects: Objects, height: int, width: int) -> np.ndarray:
     out. Polygons fill as in COCO's own evaluation.
 
     Args:
-        objects: outlines are polygons, relative to the picture, or run-length encoded masks.
+        objects: outlines are polygons, relative to the image, or run-length encoded masks.
         height, width: of the result, in pixels.
 
     Returns:
@@ -181,13 +181,13 @@ def _open(path: str | Path, *, in_color: bool = False) -> _Opened:
     try:
         header = open_header(read_contents(path))
     except OSError as error:
-        raise PictureError(error.strerror or str(error)) from error
+        raise ImageError(error.strerror or str(error)) from error
     if header is None:
-        raise PictureError("a TIFF of a kind that no mask is")
+        raise ImageError("a TIFF of a kind that no mask is")
     try:
         pixels = _grey(header) if header.mode in GREY_MODES and not in_color else _colors(header)
     except Exception as error:  # Pillow's decoders raise OSError, SyntaxError, struct.error, ...
-        raise PictureError(f"damaged {header.format} file ({error})") from error
+        raise ImageError(f"damaged {header.format} file ({error})") from error
     if pixels.ndim == 3 and not in_color and (pixels == pixels[..., :1]).all():
         pixels = pixels[..., 0]  # grey that was saved as color
     return _Opened(path, pixels, header.format in ("JPEG", "MPO"))

@@ -16,17 +16,17 @@ NO_OUTLINE = "its objects have boxes, but no outlines"
 
 
 def with_masks(index: Index, folder: str | Path, skipped: SkippedFiles) -> Index:
-    """Draw one mask a picture, as ``masks.mask_of_objects`` does; a picture without objects is all background.
+    """Draw one mask an image, as ``masks.mask_of_objects`` does; an image without objects is all background.
 
     Where an object has no outline or no class, what its box holds beside the others is to be ignored: it is no background.
 
     Args:
         index: scanned, with objects.
-        folder: gets an index PNG a picture, each written beside and renamed. The same index writes the same files again.
-        skipped: takes the pictures of which no object has an outline.
+        folder: gets an index PNG an image, each written beside and renamed. The same index writes the same files again.
+        skipped: takes the images of which no object has an outline.
 
     Returns:
-        the other pictures, with masks in the place of objects; class names are "background" and those of the index.
+        the other images, with masks in the place of objects; class names are "background" and those of the index.
 
     Raises:
         DataError: not one object has an outline, or there are more than 254 classes.
@@ -44,9 +44,9 @@ def with_masks(index: Index, folder: str | Path, skipped: SkippedFiles) -> Index
     folder.mkdir(parents=True, exist_ok=True)
 
     def draw(position):
-        fact = index.facts[position]
-        file = folder / f"{position:06d}_{fact.digest[:8]}.png"  # other pictures, such as another split's, do not replace it
-        _write(_drawn(objects[position], fact.height, fact.width), file)
+        info = index.infos[position]
+        file = folder / f"{position:06d}_{info.digest[:8]}.png"  # other images, such as another split's, do not replace it
+        _write(_drawn(objects[position], info.height, info.width), file)
         return Annotation(mask=str(file))
 
     with ThreadPoolExecutor(os.cpu_count()) as pool:

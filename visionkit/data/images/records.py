@@ -1,6 +1,6 @@
-"""Pictures within TFRecord and ArrayRecord files, as tensorflow-datasets writes them: each record is one ``tf.train.Example``.
+"""Images within TFRecord and ArrayRecord files, as tensorflow-datasets writes them: each record is one ``tf.train.Example``.
 
-An index names such a picture by a path that no file has, ``<shard file>@<position>#<feature>``: the position is the record's
+An index names such an image by a path that no file has, ``<shard file>@<position>#<feature>``: the position is the record's
 offset in bytes in a TFRecord file, its number in an ArrayRecord file.
 """
 

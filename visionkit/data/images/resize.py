@@ -1,7 +1,8 @@
-"""Which part of a picture a network sees, and how that part becomes its input.
+"""Which part of an image a network sees, and how that part becomes its input.
 
-A window is ``[top, left, height, width]`` in pixels. Both training (a random window) and serving (``fit``, ``letterbox``) cut
-first and resize once. In training only the window of a JPEG is decoded, at a fraction of its sides where that is enough.
+A window is ``[top, left, height, width]`` in pixels. Both training (a random window) and serving (``center_crop``,
+``letterbox``) cut first and resize once. In training only the window of a JPEG is decoded, at a fraction of its sides where
+that is enough.
 """
 
 import numpy as np
@@ -19,24 +20,24 @@ def central_window(height: tf.Tensor, width: tf.Tensor) -> tf.Tensor:
     return tf.stack([(height - side) // 2, (width - side) // 2, side, side])
 
 
-def frame_of_whole(shape: tuple[int, int], size: int) -> np.ndarray:
-    """Where ``letterbox`` puts a whole picture: int ``[top, left, height, width]`` in pixels of the padded square."""
+def letterbox_placement(shape: tuple[int, int], size: int) -> np.ndarray:
+    """Where ``letterbox`` puts a whole image: int ``[top, left, height, width]`` in pixels of the padded square."""
     sides = np.clip(np.round(np.array(shape) * (size / max(shape))), 1, size).astype(int)
     return np.concatenate([(size - sides) // 2, sides])
 
 
-def boxes_on_picture(boxes: np.ndarray, shape: tuple[int, int], size: int) -> np.ndarray:
-    """Boxes ``(K, 4)``, relative to the square of ``size`` pixels that ``letterbox`` makes, relative to its picture; clipped.
+def unletterbox(boxes: np.ndarray, shape: tuple[int, int], size: int) -> np.ndarray:
+    """Boxes ``(K, 4)``, relative to the square of ``size`` pixels that ``letterbox`` makes, relative to its image; clipped.
 
     Args:
-        shape: height and width of the picture.
+        shape: height and width of the image.
     """
-    top, left, height, width = frame_of_whole(shape, size)
+    top, left, height, width = letterbox_placement(shape, size)
     return ((boxes * size - (left, top, left, top)) / (width, height, width, height)).clip(0, 1)
 
 
-def fit(image: tf.Tensor, size: int) -> tf.Tensor:
-    """What a classifier sees of a picture: its central window, smoothly resized.
+def center_crop(image: tf.Tensor, size: int) -> tf.Tensor:
+    """What a classifier sees of an image: its central window, smoothly resized.
 
     Args:
         image: uint8 ``(H, W, 3)`` of any size.
@@ -52,7 +53,7 @@ def fit(image: tf.Tensor, size: int) -> tf.Tensor:
 
 
 def letterbox(image: tf.Tensor, size: int) -> tf.Tensor:
-    """What a detector or a segmenter sees of a picture: all of it, in proportion, in the middle of a padded square.
+    """What a detector or a segmenter sees of an image: all of it, in proportion, in the middle of a padded square.
 
     Args:
         image: uint8 ``(H, W, C)`` of any size, or several of one size, ``(N, H, W, C)``.
@@ -61,8 +62,8 @@ def letterbox(image: tf.Tensor, size: int) -> tf.Tensor:
     Returns:
         float32 ``(size, size, C)`` or ``(N, size, size, C)`` in 0..255.
     """
-    image = tf.cast(image, tf.float32)  # tf.image.resize would not, where a picture has its size already
-    start, sides = letterbox_frame(tf.shape(image)[-3:-1], size)
+    image = tf.cast(image, tf.float32)  # tf.image.resize would not, where an image has its size already
+    start, sides = letterbox_placement_in_graph(tf.shape(image)[-3:-1], size)
     resized = tf.image.resize(image, sides, antialias=True)
     after = size - start - sides
     margins = [[0, 0]] * (image.shape.rank - 3) + [[start[0], after[0]], [start[1], after[1]], [0, 0]]
@@ -70,8 +71,8 @@ def letterbox(image: tf.Tensor, size: int) -> tf.Tensor:
     return tf.ensure_shape(padded, [*image.shape[:-3], size, size, image.shape[-1]])
 
 
-def letterbox_frame(shape: tf.Tensor, size: int) -> tuple[tf.Tensor, tf.Tensor]:
-    """Where ``letterbox`` puts a picture of ``shape`` (height, width): int32 corner and sides, both ``(2,)``."""
+def letterbox_placement_in_graph(shape: tf.Tensor, size: int) -> tuple[tf.Tensor, tf.Tensor]:
+    """Where ``letterbox`` puts an image of ``shape`` (height, width): int32 corner and sides, both ``(2,)``."""
     scale = size / tf.reduce_max(shape)
     sides = tf.clip_by_value(tf.cast(tf.round(tf.cast(shape, scale.dtype) * scale), tf.int32), 1, size)
     return (size - sides) // 2, sides

@@ -13,13 +13,13 @@ from visionkit.data.images.contents import read_contents
 from visionkit.data.index import DataError, Index, SkippedFiles
 
 
-class Facts(NamedTuple):
+class ImageInfo(NamedTuple):
     """What the pipeline and the feature cache need to know of a file.
 
     Attributes:
         digest: BLAKE2 of its contents, hexadecimal.
         num_bytes: its length.
-        height, width: of the picture in pixels, after EXIF rotation.
+        height, width: of the image in pixels, after EXIF rotation.
         plain_jpeg: whether a window of it can be decoded alone.
     """
 
@@ -30,22 +30,22 @@ class Facts(NamedTuple):
     plain_jpeg: bool
 
 
-def look_at(path: str) -> Facts:
+def inspect(path: str) -> ImageInfo:
     """Read and fully decode one file.
 
     Raises:
-        PictureError: it is missing, empty, damaged or not a picture.
+        ImageError: it is missing, empty, damaged or not an image.
     """
     try:
         contents = read_contents(path)
     except OSError as error:
-        raise decode.PictureError(error.strerror or str(error)) from error
+        raise decode.ImageError(error.strerror or str(error)) from error
     image, plain = decode.decode_and_judge(contents)
     digest = hashlib.blake2b(contents, digest_size=16).hexdigest()
-    return Facts(digest, len(contents), image.shape[0], image.shape[1], plain)
+    return ImageInfo(digest, len(contents), image.shape[0], image.shape[1], plain)
 
 
-def scan(index: Index, skipped: SkippedFiles, *, description: str = "checking pictures") -> Index:
+def scan(index: Index, skipped: SkippedFiles, *, description: str = "checking images") -> Index:
     """Open all files of an index on all cores.
 
     Args:
@@ -53,7 +53,7 @@ def scan(index: Index, skipped: SkippedFiles, *, description: str = "checking pi
         skipped: takes the broken files, each with its reason.
 
     Returns:
-        the index of the sound files, with their ``facts``.
+        the index of the sound files, with their ``infos``.
 
     Raises:
         DataError: not one file is sound.
@@ -61,15 +61,15 @@ def scan(index: Index, skipped: SkippedFiles, *, description: str = "checking pi
 
     def look(path):
         try:
-            return look_at(path)
-        except decode.PictureError as error:
+            return inspect(path)
+        except decode.ImageError as error:
             skipped.add(path, str(error))
             return None
 
     with ThreadPoolExecutor(os.cpu_count()) as pool:
-        facts = list(tqdm(pool.map(look, index.paths), description, total=len(index), unit=" pictures", leave=False))
-    sound = [position for position, fact in enumerate(facts) if fact is not None]
+        infos = list(tqdm(pool.map(look, index.paths), description, total=len(index), unit=" images", leave=False))
+    sound = [position for position, info in enumerate(infos) if info is not None]
     if not sound:
         first = skipped.list()[:1]
-        raise DataError(f"None of {len(index)} pictures can be read; the first: {'; '.join(map(': '.join, first))}.")
-    return replace(index, facts=tuple(facts)).take(sound)
+        raise DataError(f"None of {len(index)} images can be read; the first: {'; '.join(map(': '.join, first))}.")
+    return replace(index, infos=tuple(infos)).take(sound)

@@ -1,4 +1,4 @@
-"""Pages of multi-page TIFF files (stacks, as microscopes write them), each a picture of its own.
+"""Pages of multi-page TIFF files (stacks, as microscopes write them), each an image of its own.
 
 An index names a page by a path that no file has, ``<stack>.tif@page=<number>``; the first is number 1, as in viewers.
 """
@@ -18,13 +18,13 @@ from visionkit.data.index import Problem
 SUFFIXES = (".tif", ".tiff")
 PAGE = "@page="  # between a stack and the number
 VIRTUAL_PATH = re.compile(rf"(?P<stack>.+\.tiff?){PAGE}(?P<number>[1-9]\d{{0,8}})", re.DOTALL | re.IGNORECASE)
-NAME_BESIDE = re.compile(r"(?:(?P<stem>.*)[-_])?(?:(?P<pictures>volume|images)|labels|masks)", re.DOTALL | re.IGNORECASE)
+NAME_BESIDE = re.compile(r"(?:(?P<stem>.*)[-_])?(?:(?P<images>volume|images)|labels|masks)", re.DOTALL | re.IGNORECASE)
 
 Pairs = list[tuple[Path, Path]]
 
 
 class Page(NamedTuple):
-    """Where one picture of a stack lies; ``number`` counts from 1."""
+    """Where one image of a stack lies; ``number`` counts from 1."""
 
     stack: str
     number: int
@@ -49,7 +49,7 @@ def opened(file: str | Path) -> Iterator[Image.Image]:
     """
     try:
         with warnings.catch_warnings():
-            warnings.simplefilter("ignore")  # of large pictures and odd metadata
+            warnings.simplefilter("ignore")  # of large images and odd metadata
             with Image.open(file, formats=["TIFF"]) as stack:
                 yield stack
     except OSError:
@@ -59,7 +59,7 @@ def opened(file: str | Path) -> Iterator[Image.Image]:
 
 
 def num_pages(file: Path) -> int:
-    """How many pictures a file holds: 1 if it is no TIFF, is broken, or has pages of several sizes, which are thumbnails."""
+    """How many images a file holds: 1 if it is no TIFF, is broken, or has pages of several sizes, which are thumbnails."""
     if file.suffix.lower() not in SUFFIXES:
         return 1
     try:
@@ -85,28 +85,28 @@ def read_page(page: Page) -> bytes:
 
 
 def in_pages(pairs: Iterable[tuple[Path, Path]]) -> tuple[Pairs, list[Problem]]:
-    """Pictures and masks with a pair for each page, in order, in the place of those that are stacks."""
+    """Images and masks with a pair for each page, in order, in the place of those that are stacks."""
     found, problems = [], []
-    for picture, mask in pairs:
-        count, of_mask = num_pages(picture), num_pages(mask)
+    for image, mask in pairs:
+        count, of_mask = num_pages(image), num_pages(mask)
         if count != of_mask:
-            problems.append(Problem("missing partner", str(picture), f"{count} pages; its mask {mask} has {of_mask}"))
+            problems.append(Problem("missing partner", str(image), f"{count} pages; its mask {mask} has {of_mask}"))
         elif count == 1:
-            found.append((picture, mask))
+            found.append((image, mask))
         else:
             pages = range(1, count + 1)
-            found += [(Path(Page(str(picture), n).path()), Path(Page(str(mask), n).path())) for n in pages]
+            found += [(Path(Page(str(image), n).path()), Path(Page(str(mask), n).path())) for n in pages]
     return found, problems
 
 
 def pairs_beside(files: Iterable[Path]) -> Pairs:
     """``x-volume.tif`` (or images) with ``x-labels.tif`` (or masks) of the same folder; an underscore does as well."""
-    pictures, masks = {}, {}
+    images, masks = {}, {}
     for file in files:
         match = NAME_BESIDE.fullmatch(file.stem)
         if match and file.suffix.lower() in SUFFIXES:
-            (pictures if match["pictures"] else masks)[file.parent, stem_of(file)] = file
-    return [(picture, masks[key]) for key, picture in pictures.items() if key in masks]
+            (images if match["images"] else masks)[file.parent, stem_of(file)] = file
+    return [(image, masks[key]) for key, image in images.items() if key in masks]
 
 
 def stem_of(file: Path) -> str:

@@ -20,7 +20,7 @@ from visionkit.data.pipeline import samples as training_sample
 from visionkit.data.pipeline.callback_guard import python_calls
 from visionkit.data.pipeline.pixel_cache import PixelCache, PixelCacheView
 from visionkit.data.pipeline.samples import Sample
-from visionkit.data.pipeline.service import cut_pictures
+from visionkit.data.pipeline.service import cut_images
 from visionkit.errors import UserError
 
 THREADS = os.cpu_count() + 2  # that make samples: some wait for TensorFlow's, which decode, or for the interpreter
@@ -52,38 +52,38 @@ def batches(
     that was interrupted, from its next batch on.
 
     Args:
-        index: scanned (with ``facts``).
-        size: side of the square pictures in pixels.
+        index: scanned (with ``infos``).
+        size: side of the square images in pixels.
         batch_size: the last batch may be smaller, and one of which a file has vanished.
         skipped: takes files that have changed or vanished since the scan.
-        augmentation: None shows each picture as the exported model will see it.
+        augmentation: None shows each image as the exported model will see it.
         shuffle: whether this epoch has an order of its own.
         start: number of the first batch that is made.
-        cache: of the decoded pictures of this index; training pictures are then decoded once.
+        cache: of the decoded images of this index; training images are then decoded once.
         augment_on: "device" leaves mirroring, color, erasing, MixUp and CutMix to ``visionkit.layers.BatchAugmentation``, and
             gives what it needs in further keys.
         shard: (number, of how many) processes that share the epoch, each with its own part.
         service: "grpc://HOST:PORT" of a tf.data service dispatcher, whose workers read, cut and resize; see service.py. Batches
-            then come in any order. It counts for training pictures only.
-        fixed_size: whether the dataset's type names the side of the pictures; if not, epochs of other sizes have the same type,
+            then come in any order. It counts for training images only.
+        fixed_size: whether the dataset's type names the side of the images; if not, epochs of other sizes have the same type,
             and what is traced of one serves for all.
         targets: what else is computed from training masks.
 
     Returns:
         batches of ``{"image": (N, size, size, 3) in 0..255, "label": int32 (N,), "position": int32 (N,)}``; ``position`` is the
-        sample's place in the index. Training pictures are uint8, served ones float32. With MixUp or CutMix ``label`` is float32
+        sample's place in the index. Training images are uint8, served ones float32. With MixUp or CutMix ``label`` is float32
         ``(N, num_classes)``. As the index has them: ``boxes`` float32 ``(N, M, 4)``, xyxy, relative; ``classes`` int32
         ``(N, M)``, -1 in padded rows; ``keypoints`` float32 ``(N, M, K, 3)``; ``mask`` uint8 ``(N, size, size)``, 255 = ignore,
         and the ``targets`` asked for.
     """
-    if len(index.facts) != len(index):
+    if len(index.infos) != len(index):
         raise ValueError("The index has not been scanned; call visionkit.data.images.scan(index, skipped) first.")
-    # 1. Shuffle the index, not the pictures: a full shuffle that costs no memory.
+    # 1. Shuffle the index, not the images: a full shuffle that costs no memory.
     rng = np.random.default_rng([seed, epoch])
     order = (rng.permutation(len(index)) if shuffle else np.arange(len(index)))[shard[0] :: shard[1]]
     # 2. Draw each sample's window, colors and seed by its place in the index, before the threads: they cannot change them.
     if augmentation is not None:
-        drawn = parameters.draw(index, augmentation, size, seed, epoch)
+        drawn = parameters.sample_params(index, augmentation, size, seed, epoch)
         here = augment_on == "cpu"
         make = training_sample.sample_maker(index, size, augmentation, drawn, skipped, cache=cache, pixels_here=here)
     else:
@@ -103,7 +103,7 @@ def batches(
         places, samples = places[kept], [samples[row] for row in kept]
         rng = np.random.default_rng([seed, epoch, 2, int(number)])
         if augmentation is not None and augmentation.mix == "mosaic":
-            tiles = [mixing.draw_tiles(row, len(samples), size, rng) for row in range(len(samples))]
+            tiles = [mixing.sample_tiles(row, len(samples), size, rng) for row in range(len(samples))]
             samples = _in_jobs(threads, lambda some: [mixing.mosaic(samples, tile) for tile in tiles[some]], len(tiles))
         batch = finish(places.astype(np.int32), samples, rng)
         if computed:
@@ -111,7 +111,7 @@ def batches(
             for name, shape in computed.items():
                 batch[name] = collate.stacked([its[name] for its in made], (size, size, *shape), np.float32)
         if augmentation is not None and augment_on == "device":
-            batch |= {name: values[places] for name, values in drawn.batchwise._asdict().items()}
+            batch |= {name: values[places] for name, values in drawn.pixelwise._asdict().items()}
         return [batch[key] for key in spec]
 
     spec = _spec(index, size if fixed_size else None, augmentation, augment_on, computed)
@@ -125,7 +125,7 @@ def batches(
 
     if service is not None and augmentation is not None:
         _check_for_service(augmentation)
-        pieces = cut_pictures(index, order[start * batch_size :], drawn, size, service, skipped, THREADS)
+        pieces = cut_images(index, order[start * batch_size :], drawn, size, service, skipped, THREADS)
         numbers = pieces.batch(batch_size).enumerate(start)
     else:
         numbers = tf.data.Dataset.range(start, -(-len(order) // batch_size))
@@ -152,7 +152,7 @@ def _weakly(function: Callable) -> Callable:
 def _check_for_service(augmentation: Augmentation) -> None:
     if augmentation.whole_first:
         raise UserError(
-            f"Augmentation {augmentation.name!r} takes whole pictures, and the workers of --data-service send windows: use a "
+            f"Augmentation {augmentation.name!r} takes whole images, and the workers of --data-service send windows: use a "
             "preset, or do without the service."
         )
 
@@ -174,7 +174,7 @@ def _server(index: Index, size: int, skipped: SkippedFiles) -> Callable[[list[in
         try:
             return training_sample.served_sample(index, size, position)
         except reading.UNREADABLE as error:
-            skipped.add(index.paths[position], reading.what_happened(error))
+            skipped.add(index.paths[position], reading.reason_of(error))
             return None
 
     return lambda positions: [make(position) for position in positions]
@@ -199,7 +199,7 @@ def _finisher(
         images = collate.stacked([sample.image for sample in samples], (size, size, 3), dtype)
         batch: dict[str, Any] = {"image": images, "label": index.labels[places], "position": places}
         if kind in MIXED_ON_DEVICE:
-            mixture = mixing.draw(kind, len(samples), rng)
+            mixture = mixing.sample_mixture(kind, len(samples), rng)
             batch["label"] = mixing.mix_labels(batch["label"], mixture, len(index.class_names))
             if augment_on == "device":
                 batch |= mixture._asdict()

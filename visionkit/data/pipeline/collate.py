@@ -1,4 +1,4 @@
-"""Samples of a batch as arrays of one shape: pictures stacked, boxes padded."""
+"""Samples of a batch as arrays of one shape: images stacked, boxes padded."""
 
 import numpy as np
 

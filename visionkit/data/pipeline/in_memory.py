@@ -1,6 +1,6 @@
-"""Sets of small grey pictures that fit into memory: handwritten digits, Fashion-MNIST, any folder of IDX files.
+"""Sets of small grey images that fit into memory: handwritten digits, Fashion-MNIST, any folder of IDX files.
 
-The pixels that a network trains on are made by ``windows.letterbox``, as the exported bundle makes them of the raw picture.
+The pixels that a network trains on are made by ``windows.letterbox``, as the exported bundle makes them of the raw image.
 """
 
 from typing import NamedTuple
@@ -9,14 +9,14 @@ import numpy as np
 import tensorflow as tf
 
 from visionkit.data.images.resize import letterbox
-from visionkit.data.index import SmallPictures
+from visionkit.data.index import SmallImages
 
-KEPT_BYTES = 2**29  # of prepared pictures; more are prepared anew in every epoch
+KEPT_BYTES = 2**29  # of prepared images; more are prepared anew in every epoch
 PARALLEL = 2  # batches in the making
 
 
 def as_served(pixels: tf.Tensor, size: int, channels: int) -> tf.Tensor:
-    """What a bundle that shows pictures whole makes of grey ones.
+    """What a bundle that shows images whole makes of grey ones.
 
     Args:
         pixels: uint8 ``(N, H, W)``.
@@ -31,11 +31,11 @@ def as_served(pixels: tf.Tensor, size: int, channels: int) -> tf.Tensor:
 
 
 class Variation(NamedTuple):
-    """How training pictures are varied, as He et al. 2015 did (section 4.2).
+    """How training images are varied, as He et al. 2015 did (section 4.2).
 
     Attributes:
         shift: at most so many pixels of the network's input, to any side; black comes in.
-        flip: share of the pictures that are mirrored left to right.
+        flip: share of the images that are mirrored left to right.
     """
 
     shift: int = 0
@@ -45,20 +45,20 @@ class Variation(NamedTuple):
 AS_THEY_ARE = Variation()
 
 
-class ShownPictures:
+class ShownImages:
     """A split as a network sees it, prepared once where memory allows.
 
     Args:
-        pictures: the split.
+        images: the split.
         size: side of the network's input in pixels.
         channels: that the network takes: 1 or 3.
     """
 
-    def __init__(self, pictures: SmallPictures, *, size: int, channels: int):
-        self._labels = pictures.labels
-        self._raw, self._size, self._channels = tf.constant(pictures.pixels), size, channels
+    def __init__(self, images: SmallImages, *, size: int, channels: int):
+        self._labels = images.labels
+        self._raw, self._size, self._channels = tf.constant(images.pixels), size, channels
         self._prepared = None
-        if len(pictures) * size * size * channels * 4 <= KEPT_BYTES:
+        if len(images) * size * size * channels * 4 <= KEPT_BYTES:
             self._prepared = tf.concat([as_served(part, size, channels) for part in self._parts()], axis=0)
 
     def _parts(self) -> list[tf.Tensor]:
@@ -71,7 +71,7 @@ class ShownPictures:
 
         Args:
             batch_size: the last batch may be smaller.
-            variation: how pictures are shifted and mirrored; drawn by their place in the split.
+            variation: how images are shifted and mirrored; drawn by their place in the split.
             shuffle: whether this epoch has an order of its own.
 
         Returns:
@@ -104,11 +104,11 @@ class ShownPictures:
 
 
 def shifted(images: tf.Tensor, starts: tf.Tensor, margin: int) -> tf.Tensor:
-    """Windows of pictures that are padded with black.
+    """Windows of images that are padded with black.
 
     Args:
         images: ``(N, H, W, C)``.
-        starts: int ``(N, 2)``, the windows' top and left in the padded pictures, 0 to ``2 * margin``.
+        starts: int ``(N, 2)``, the windows' top and left in the padded images, 0 to ``2 * margin``.
         margin: pixels of padding on each side.
 
     Returns:

@@ -1,7 +1,7 @@
-"""Pictures of a batch mixed with each other: MixUp, CutMix and Mosaic.
+"""Images of a batch mixed with each other: MixUp, CutMix and Mosaic.
 
-``draw`` gives the numbers; ``mix`` carries out MixUp and CutMix on the processor, ``visionkit.layers.BatchAugmentation`` on the
-accelerator; ``mosaic`` moves boxes, masks and keypoints along, on the processor.
+``sample_mixture`` gives the numbers; ``mix`` carries out MixUp and CutMix on the processor,
+``visionkit.layers.BatchAugmentation`` on the accelerator; ``mosaic`` moves boxes, masks and keypoints along, on the processor.
 """
 
 from typing import NamedTuple
@@ -14,15 +14,15 @@ from visionkit.data.index import NO_OBJECTS, Objects
 from visionkit.data.pipeline.samples import Sample
 
 MIXUP_ALPHA = 0.2  # of the beta distribution of shares: as for ImageNet in the paper
-CENTER = (0.3, 0.7)  # where the four pictures of a mosaic meet, in both directions
-SHRUNK = (0.5, 1.0)  # by how much a picture of a mosaic is shrunk
+CENTER = (0.3, 0.7)  # where the four images of a mosaic meet, in both directions
+SHRUNK = (0.5, 1.0)  # by how much an image of a mosaic is shrunk
 
 
 class Mixture(NamedTuple):
     """What is mixed, a row a sample of the batch.
 
     Attributes:
-        partners: int32 ``(N,)``, whose picture comes in.
+        partners: int32 ``(N,)``, whose image comes in.
         shares: float32 ``(N,)``, how much of each pixel stays the sample's own (MixUp).
         patches: float32 ``(N, 4)``, a box that is the partner's (CutMix), relative; empty where none is.
     """
@@ -36,7 +36,7 @@ class Mixture(NamedTuple):
         return self.shares * (1 - np.prod(self.patches[:, 2:] - self.patches[:, :2], axis=1))
 
 
-def draw(kind: str, num_samples: int, rng: np.random.Generator) -> Mixture:
+def sample_mixture(kind: str, num_samples: int, rng: np.random.Generator) -> Mixture:
     """Draw partners, shares and patches for a batch.
 
     Args:
@@ -72,7 +72,7 @@ def pixel_box(box: np.ndarray, shape: tuple[int, int]) -> np.ndarray:
 
 
 def mix_labels(labels: np.ndarray, mixture: Mixture, num_classes: int) -> np.ndarray:
-    """Labels int ``(N,)`` as float32 ``(N, num_classes)``, each mixed as its picture is."""
+    """Labels int ``(N,)`` as float32 ``(N, num_classes)``, each mixed as its image is."""
     one_hot = np.eye(num_classes, dtype=np.float32)[labels]
     own = mixture.own_shares()[:, None]
     return own * one_hot + (1 - own) * one_hot[mixture.partners]
@@ -92,8 +92,8 @@ class Tiles(NamedTuple):
     cuts: np.ndarray
 
 
-def draw_tiles(row: int, num_samples: int, size: int, rng: np.random.Generator) -> Tiles:
-    """Draw one mosaic (https://arxiv.org/abs/2004.10934); one of its four pictures is the sample's own."""
+def sample_tiles(row: int, num_samples: int, size: int, rng: np.random.Generator) -> Tiles:
+    """Draw one mosaic (https://arxiv.org/abs/2004.10934); one of its four images is the sample's own."""
     center_y, center_x = rng.integers(round(CENTER[0] * size), round(CENTER[1] * size), 2, endpoint=True)
     frames = np.array(
         [
@@ -104,7 +104,7 @@ def draw_tiles(row: int, num_samples: int, size: int, rng: np.random.Generator) 
         ]
     )
     sources = rng.permutation(np.concatenate([[row], rng.integers(num_samples, size=3)]))
-    # A long frame shrinks its picture less: no window is larger than the picture, and all keep its proportions.
+    # A long frame shrinks its image less: no window is larger than the image, and all keep its proportions.
     shrunk = np.maximum(rng.uniform(*SHRUNK, (4, 1)), frames[:, 2:].max(axis=1, keepdims=True) / size)
     sides = np.round(frames[:, 2:] / shrunk).astype(int)
     corners = np.floor(rng.random((4, 2)) * (size - sides + 1)).astype(int)
@@ -116,7 +116,7 @@ def mosaic(samples: list[Sample], tiles: Tiles) -> Sample:
 
     Args:
         samples: of the batch; images uint8 ``(size, size, 3)``.
-        tiles: from ``draw_tiles``.
+        tiles: from ``sample_tiles``.
     """
     four = [samples[source] for source in tiles.sources.tolist()]
     image = np.empty_like(four[0].image)
@@ -143,7 +143,7 @@ def _objects_of_tiles(of_samples: list[Objects], tiles: Tiles, size: int) -> Obj
 
 
 def joined(parts: list[Objects]) -> Objects:
-    """All objects of several pictures as one; outlines and attributes are left behind.
+    """All objects of several images as one; outlines and attributes are left behind.
 
     Where only some have keypoints, those of the others are unlabelled.
     """

@@ -1,7 +1,7 @@
-"""Decoded pictures, kept from epoch to epoch: in memory, or on disk, where they fit.
+"""Decoded images, kept from epoch to epoch: in memory, or on disk, where they fit.
 
-Decoding is most of the work of an epoch. All pictures lie one after the other in one array of bytes, which is filled as they
-are first decoded; on disk it appears under its name, by one rename, when the last picture is in it. A picture that is much
+Decoding is most of the work of an epoch. All images lie one after the other in one array of bytes, which is filled as they
+are first decoded; on disk it appears under its name, by one rename, when the last image is in it. An image that is much
 larger than the network's input is kept at 1/2, 1/4 or 1/8 of its sides, where even the smallest window of it does with that.
 """
 
@@ -25,19 +25,19 @@ from visionkit.files import cache_folder
 Where = Literal["auto", "memory", "disk", "none"]
 MEMORY_SHARE = 0.3  # of the memory that is free: the training needs the rest
 DISK_SHARE = 0.3  # of the disk that is free
-LARGEST_ON_DISK = 1_000_000  # pixels of the mean picture: a window of a larger one is decoded faster than read
+LARGEST_ON_DISK = 1_000_000  # pixels of the mean image: a window of a larger one is decoded faster than read
 DAY = 24 * 3600  # seconds
 
 
 class PixelCache:
-    """The decoded pictures of one index; use ``open_cache``.
+    """The decoded images of one index; use ``open_cache``.
 
     Args:
-        shapes: int ``(N, 2)``, heights and widths of the pictures as they are kept.
+        shapes: int ``(N, 2)``, heights and widths of the images as they are kept.
         ratios: int ``(N,)``, by which they are shrunk.
-        buffer: uint8, long enough for all pictures.
+        buffer: uint8, long enough for all images.
         full: whether it holds them already.
-        when_full: called once, when the last picture is in.
+        when_full: called once, when the last image is in.
     """
 
     def __init__(
@@ -58,7 +58,7 @@ class PixelCache:
         self._lock = threading.Lock()
 
     def get(self, position: int) -> np.ndarray | None:
-        """The picture at a place of the index, not to be written to; None where it was not kept yet.
+        """The image at a place of the index, not to be written to; None where it was not kept yet.
 
         Returns:
             uint8 ``(height / ratio, width / ratio, 3)``, rounded up.
@@ -66,18 +66,18 @@ class PixelCache:
         return self._slot(position) if self._kept[position] else None
 
     def keep(self, position: int, pixels: np.ndarray) -> None:
-        """Keep a picture, shrunk by its ratio. One of another size is not kept."""
+        """Keep an image, shrunk by its ratio. One of another size is not kept."""
         if pixels.shape != self._shapes[position] or self._kept[position]:
             return
         self._slot(position)[:] = pixels
-        with self._lock:  # of threads that keep the last pictures at the same time, only one is the last
+        with self._lock:  # of threads that keep the last images at the same time, only one is the last
             is_last = not self._kept[position] and np.count_nonzero(self._kept) == len(self._kept) - 1
             self._kept[position] = True
         if is_last:
             self._when_full()
 
     def at(self, places: np.ndarray) -> "PixelCacheView":
-        """The same pictures for an index that was taken from this one's, at ``places``, maybe more than once each."""
+        """The same images for an index that was taken from this one's, at ``places``, maybe more than once each."""
         return PixelCacheView(self, places)
 
     def _slot(self, position: int) -> np.ndarray:
@@ -85,7 +85,7 @@ class PixelCache:
 
 
 class PixelCacheView:
-    """A ``PixelCache`` as another index counts its pictures; see ``PixelCache.at``."""
+    """A ``PixelCache`` as another index counts its images; see ``PixelCache.at``."""
 
     def __init__(self, cache: PixelCache, places: np.ndarray):
         self.ratios = cache.ratios[places]
@@ -107,8 +107,8 @@ def open_cache(
 
     Args:
         index: scanned.
-        ratios: int ``(N,)``, by which the pictures may be shrunk for good; see ``training_sample.lasting_ratios``. Default: 1.
-        where: "auto" takes memory if the pictures fill at most ``MEMORY_SHARE`` of what is free, else the disk on the like
+        ratios: int ``(N,)``, by which the images may be shrunk for good; see ``training_sample.lasting_ratios``. Default: 1.
+        where: "auto" takes memory if the images fill at most ``MEMORY_SHARE`` of what is free, else the disk on the like
             terms if they are small, else none.
         say: called with a sentence on what was chosen, and why.
 
@@ -122,7 +122,7 @@ def open_cache(
     shrunk = f" ({np.count_nonzero(ratios > 1)} of them shrunk, as no window needs more)" if (ratios > 1).any() else ""
     if where == "auto":
         where, reason = _choose(index, num_bytes, free)
-        say(f"{len(index)} decoded pictures{shrunk} take {num_bytes / 1e6:,.0f} MB: {reason}.")
+        say(f"{len(index)} decoded images{shrunk} take {num_bytes / 1e6:,.0f} MB: {reason}.")
     if where == "none" or len(index) == 0:
         return None
     if where == "memory":
@@ -147,7 +147,7 @@ def _choose(index: Index, num_bytes: int, free: int) -> tuple[Where, str]:
 
 def _on_disk(index: Index, shapes: np.ndarray, ratios: np.ndarray) -> PixelCache:
     num_bytes = int(3 * shapes.prod(axis=1).sum())
-    contents = "".join(f"{fact.digest}/{ratio}" for fact, ratio in zip(index.facts, ratios.tolist(), strict=True))
+    contents = "".join(f"{info.digest}/{ratio}" for info, ratio in zip(index.infos, ratios.tolist(), strict=True))
     key = hashlib.blake2b(contents.encode(), digest_size=16).hexdigest()
     path = cache_folder() / "pixels" / f"{key}.uint8"
     path.parent.mkdir(parents=True, exist_ok=True)

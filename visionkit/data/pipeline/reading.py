@@ -1,51 +1,51 @@
-"""One training sample: from a window of a file to the small augmented picture, with all that is annotated on it."""
+"""One training sample: from a window of a file to the small augmented image, with all that is annotated on it."""
 
 import os
 
 import numpy as np
 import tensorflow as tf
 
-from visionkit.data.augmentation.parameters import Drawn
+from visionkit.data.augmentation.parameters import EpochParams
 from visionkit.data.boxes import cleaned
 from visionkit.data.images import crops, decode
 from visionkit.data.images.contents import read_contents
 from visionkit.data.images.crops import decode_jpeg_windows
 from visionkit.data.images.masks import read_fitting_mask
-from visionkit.data.images.scan import Facts
+from visionkit.data.images.scan import ImageInfo
 from visionkit.data.index import Index, Objects
 from visionkit.data.pipeline.pixel_cache import PixelCache, PixelCacheView
 
-UNREADABLE = (decode.PictureError, OSError, tf.errors.InvalidArgumentError)  # what reading a file may raise
+UNREADABLE = (decode.ImageError, OSError, tf.errors.InvalidArgumentError)  # what reading a file may raise
 
 
-def what_happened(error: Exception) -> str:
+def reason_of(error: Exception) -> str:
     """Why a file that the scan found sound cannot be read any more."""
     if isinstance(error, OSError):
         return f"unreadable since the check: {error.strerror or error}"
     return f"changed since the check: {error}"
 
 
-def decode_together(index: Index, positions: list[int], drawn: Drawn) -> dict[int, np.ndarray]:
+def decode_together(index: Index, positions: list[int], drawn: EpochParams) -> dict[int, np.ndarray]:
     """Windows of the JPEGs that need not be shrunk, by their places. What is other or went wrong is left to be done singly."""
-    facts, paths = index.facts, index.paths
-    group = [at for at in positions if facts[at].plain_jpeg and drawn.ratios[at] == 1 and "@" not in paths[at]]
+    infos, paths = index.infos, index.paths
+    group = [at for at in positions if infos[at].plain_jpeg and drawn.ratios[at] == 1 and "@" not in paths[at]]
     try:
         lengths, pixels = decode_jpeg_windows([paths[position] for position in group], drawn.parts[group])
     except tf.errors.OpError:  # which file it was is found out one by one
         return {}
     made = zip(group, lengths, pixels, strict=True)
-    return {position: window for position, length, window in made if length == facts[position].num_bytes}
+    return {position: window for position, length, window in made if length == infos[position].num_bytes}
 
 
 def read_pixels(
     index: Index, position: int, part: list[int], ratio: int, cache: PixelCache | PixelCacheView | None
 ) -> np.ndarray:
-    """The pixels of ``part`` of a picture, uint8 ``(h, w, 3)``, at ``1 / ratio`` of its sides or larger."""
+    """The pixels of ``part`` of an image, uint8 ``(h, w, 3)``, at ``1 / ratio`` of its sides or larger."""
     kept_ratio = 1 if cache is None else int(cache.ratios[position])
     pixels = None if cache is None else cache.get(position)
     if pixels is None:
-        fact = index.facts[position]
-        if fact.plain_jpeg and cache is None:
+        info = index.infos[position]
+        if info.plain_jpeg and cache is None:
             return crops.decode_jpeg_window(_read_for_tensorflow(index, position), part, ratio)
         pixels = _read_shrunk(index, position, kept_ratio)
         if cache is not None:
@@ -56,25 +56,25 @@ def read_pixels(
 
 
 def _read_shrunk(index: Index, position: int, ratio: int) -> np.ndarray:
-    """A whole picture at ``1 / ratio`` of its sides, rounded up."""
-    fact = index.facts[position]
-    if fact.plain_jpeg:
-        return crops.decode_jpeg_window(_read_for_tensorflow(index, position), [0, 0, fact.height, fact.width], ratio)
-    return crops.shrink(decode_unchanged(read_unchanged(index, position), fact), ratio)
+    """A whole image at ``1 / ratio`` of its sides, rounded up."""
+    info = index.infos[position]
+    if info.plain_jpeg:
+        return crops.decode_jpeg_window(_read_for_tensorflow(index, position), [0, 0, info.height, info.width], ratio)
+    return crops.shrink(decode_unchanged(read_unchanged(index, position), info), ratio)
 
 
 def read_annotation(index: Index, position: int) -> tuple[Objects | None, np.ndarray | None]:
     """The objects and the mask of a sample, None where the index has none of the kind."""
     if not index.annotations:
         return None, None
-    annotation, fact = index.annotations[position], index.facts[position]
+    annotation, info = index.annotations[position], index.infos[position]
     objects = None if annotation.objects is None else cleaned(annotation.objects)
-    mask = None if annotation.mask is None else read_fitting_mask(annotation.mask, index, fact.height, fact.width)
+    mask = None if annotation.mask is None else read_fitting_mask(annotation.mask, index, info.height, info.width)
     return objects, mask
 
 
 def read_unchanged(index: Index, position: int) -> bytes:
-    """The bytes of a file; raises ``PictureError`` where its length is another than at the scan."""
+    """The bytes of a file; raises ``ImageError`` where its length is another than at the scan."""
     contents = read_contents(index.paths[position])
     _refuse_other_length(len(contents), index, position)
     return contents
@@ -93,13 +93,13 @@ def _read_for_tensorflow(index: Index, position: int) -> tf.Tensor:
 
 
 def _refuse_other_length(num_bytes: int, index: Index, position: int) -> None:
-    if num_bytes != index.facts[position].num_bytes:
-        raise decode.PictureError(f"{num_bytes} bytes, were {index.facts[position].num_bytes}")
+    if num_bytes != index.infos[position].num_bytes:
+        raise decode.ImageError(f"{num_bytes} bytes, were {index.infos[position].num_bytes}")
 
 
-def decode_unchanged(contents: bytes, fact: Facts) -> np.ndarray:
-    """The pixels of a file; raises ``PictureError`` where its size is another than at the scan."""
+def decode_unchanged(contents: bytes, info: ImageInfo) -> np.ndarray:
+    """The pixels of a file; raises ``ImageError`` where its size is another than at the scan."""
     pixels = decode.decode(contents)
-    if pixels.shape[:2] != (fact.height, fact.width):
-        raise decode.PictureError(f"{pixels.shape[1]} x {pixels.shape[0]} pixels, were {fact.width} x {fact.height}")
+    if pixels.shape[:2] != (info.height, info.width):
+        raise decode.ImageError(f"{pixels.shape[1]} x {pixels.shape[0]} pixels, were {info.width} x {info.height}")
     return pixels

@@ -1,4 +1,4 @@
-"""One training sample: from a window of a file to the small augmented picture, with all that is annotated on it."""
+"""One training sample: from a window of a file to the small augmented image, with all that is annotated on it."""
 
 from collections.abc import Callable
 from typing import NamedTuple
@@ -7,7 +7,7 @@ import cv2
 import numpy as np
 
 from visionkit.data.augmentation import geometry, pixelwise
-from visionkit.data.augmentation.parameters import Drawn
+from visionkit.data.augmentation.parameters import EpochParams
 from visionkit.data.augmentation.presets import Augmentation, seeded
 from visionkit.data.images import crops, resize
 from visionkit.data.index import Index, Objects, SkippedFiles
@@ -19,12 +19,12 @@ from visionkit.data.pipeline.reading import (
     read_annotation,
     read_pixels,
     read_unchanged,
-    what_happened,
+    reason_of,
 )
 
 
 class Sample(NamedTuple):
-    """A picture ``(size, size, 3)`` with its objects, and its mask ``(size, size)``, where the data set has them."""
+    """An image ``(size, size, 3)`` with its objects, and its mask ``(size, size)``, where the data set has them."""
 
     image: np.ndarray
     objects: Objects | None = None
@@ -35,7 +35,7 @@ def sample_maker(
     index: Index,
     size: int,
     augmentation: Augmentation,
-    drawn: Drawn,
+    drawn: EpochParams,
     skipped: SkippedFiles,
     *,
     cache: PixelCache | PixelCacheView | None,
@@ -51,8 +51,8 @@ def sample_maker(
         augmentation: what to do.
         drawn: what was drawn for this epoch.
         skipped: takes files that have changed or vanished since the scan; their sample is None.
-        cache: of decoded pictures.
-        pixels_here: whether ``drawn.batchwise`` is carried out here.
+        cache: of decoded images.
+        pixels_here: whether ``drawn.pixelwise`` is carried out here.
     """
     transform = seeded(augmentation.transforms)
     keeps_proportions = bool(index.annotations)
@@ -60,7 +60,7 @@ def sample_maker(
     def make_all(positions: list[int], cuts: np.ndarray | None = None) -> list[Sample | None]:
         if cuts is not None:
             return [make(position, None, cut) for position, cut in zip(positions, cuts, strict=True)]
-        small = cache is None and not augmentation.whole_first  # whole pictures of a group might fill the memory
+        small = cache is None and not augmentation.whole_first  # whole images of a group might fill the memory
         decoded = decode_together(index, positions, drawn) if small else {}
         return [make(position, decoded.pop(position, None)) for position in positions]
 
@@ -71,7 +71,7 @@ def sample_maker(
                 pixels = read_pixels(index, position, drawn.parts[position].tolist(), int(drawn.ratios[position]), cache)
             objects, mask = read_annotation(index, position)
         except UNREADABLE as error:
-            skipped.add(path, what_happened(error))
+            skipped.add(path, reason_of(error))
             return None
         try:
             if augmentation.whole_first:
@@ -82,9 +82,9 @@ def sample_maker(
                 sample = Sample(*transform(image, *seen, drawn.seeds[position]))
         except Exception as error:
             raise RuntimeError(f"{path!a}: augmentation {augmentation.name!r} failed: {error}") from error
-        if drawn.batchwise.flip[position]:
+        if drawn.pixelwise.flip[position]:
             sample = _mirrored(sample)
-        return sample._replace(image=pixelwise.apply(sample.image, drawn.batchwise, position)) if pixels_here else sample
+        return sample._replace(image=pixelwise.apply(sample.image, drawn.pixelwise, position)) if pixels_here else sample
 
     return make_all
 
@@ -93,12 +93,12 @@ def served_sample(index: Index, size: int, position: int) -> Sample:
     """A sample as the exported model will see it: float32 pixels, nothing drawn.
 
     Raises:
-        decode.PictureError: the file has changed since the scan.
+        decode.ImageError: the file has changed since the scan.
         OSError: it cannot be read.
     """
-    image = decode_unchanged(read_unchanged(index, position), index.facts[position])
+    image = decode_unchanged(read_unchanged(index, position), index.infos[position])
     if not index.annotations:
-        return Sample(resize.fit(image, size).numpy())
+        return Sample(resize.center_crop(image, size).numpy())
     seen = _see_all(image, *read_annotation(index, position), size, keeps_proportions=True)
     return seen._replace(image=resize.letterbox(image, size).numpy())
 
@@ -106,9 +106,9 @@ def served_sample(index: Index, size: int, position: int) -> Sample:
 def _see_all(
     pixels: np.ndarray, objects: Objects | None, mask: np.ndarray | None, size: int, keeps_proportions: bool
 ) -> Sample:
-    """A whole picture, in proportion with padding around it, or stretched."""
+    """A whole image, in proportion with padding around it, or stretched."""
     height, width = pixels.shape[:2]
-    frame = resize.frame_of_whole((height, width), size) if keeps_proportions else np.array([0, 0, size, size])
+    frame = resize.letterbox_placement((height, width), size) if keeps_proportions else np.array([0, 0, size, size])
     return Sample(
         crops.place(pixels, frame.tolist(), size),
         None if objects is None else geometry.into_frame(geometry.in_view(objects), frame, size),
@@ -117,12 +117,12 @@ def _see_all(
 
 
 def _through_window(
-    index: Index, position: int, objects: Objects | None, mask: np.ndarray | None, drawn: Drawn, size: int
+    index: Index, position: int, objects: Objects | None, mask: np.ndarray | None, drawn: EpochParams, size: int
 ) -> tuple[Objects | None, np.ndarray | None]:
     """Objects and mask, seen through the sample's window."""
     if objects is not None:
-        fact = index.facts[position]
-        objects = geometry.through_window(objects, drawn.windows[position], (fact.height, fact.width))
+        info = index.infos[position]
+        objects = geometry.through_window(objects, drawn.windows[position], (info.height, info.width))
     if mask is not None:
         top, left, height, width = drawn.parts[position]
         cut = mask[top : top + height, left : left + width]
@@ -131,6 +131,6 @@ def _through_window(
 
 
 def _mirrored(sample: Sample) -> Sample:
-    """Objects and mask of a sample whose picture is, or will be, mirrored."""
+    """Objects and mask of a sample whose image is, or will be, mirrored."""
     objects = None if sample.objects is None else geometry.mirrored(sample.objects)
     return sample._replace(objects=objects, mask=None if sample.mask is None else cv2.flip(sample.mask, 1))

@@ -1,7 +1,7 @@
 """Beyond one machine: tf.data service workers read, cut and resize; this machine does what needs Python.
 
 A worker runs a graph and no Python, so it needs TensorFlow alone. It reads the files under the same paths (a shared disk), and
-sends small pictures, ready to be augmented. Which worker makes which sample is left to chance, and so is the order of the
+sends small images, ready to be augmented. Which worker makes which sample is left to chance, and so is the order of the
 samples; what becomes of each is not: that was drawn before.
 """
 
@@ -11,7 +11,7 @@ from functools import partial
 import numpy as np
 import tensorflow as tf
 
-from visionkit.data.augmentation.parameters import Drawn
+from visionkit.data.augmentation.parameters import EpochParams
 from visionkit.data.images import decode
 from visionkit.data.images.contents import read_contents
 from visionkit.data.index import Index, SkippedFiles
@@ -22,8 +22,8 @@ from visionkit.ops.colors import PADDING
 RATIOS = (1, 2, 4, 8)
 
 
-def cut_pictures(
-    index: Index, order: np.ndarray, drawn: Drawn, size: int, address: str, skipped: SkippedFiles, threads: int
+def cut_images(
+    index: Index, order: np.ndarray, drawn: EpochParams, size: int, address: str, skipped: SkippedFiles, threads: int
 ) -> tf.data.Dataset:
     """The windows of an epoch, made by the workers of a tf.data service.
 
@@ -44,14 +44,14 @@ def cut_pictures(
     """
     if not address.startswith("grpc://") or ":" not in address.removeprefix("grpc://"):
         raise UserError(f"--data-service {address}: expected grpc://HOST:PORT, the address of a tf.data service dispatcher.")
-    facts = [index.facts[place] for place in order]
+    infos = [index.infos[place] for place in order]
     columns = {
         "path": np.array([index.paths[place].encode(errors="surrogateescape") for place in order], dtype=bytes),
         "place": order.astype(np.int32),
         "part": drawn.parts[order],
         "frame": drawn.frames[order],
         "ratio": np.searchsorted(RATIOS, drawn.ratios[order]).astype(np.int32),
-        "plain_jpeg": np.array([fact.plain_jpeg for fact in facts], bool),
+        "plain_jpeg": np.array([info.plain_jpeg for info in infos], bool),
     }
     samples = tf.data.Dataset.from_tensor_slices(columns).map(partial(_cut, size=size), threads, deterministic=True)
     samples = samples.ignore_errors()  # what is left out so is named below
@@ -103,8 +103,8 @@ def _cut(sample: dict[str, tf.Tensor], size: int) -> tuple[tf.Tensor, tf.Tensor]
 def _why(path: str) -> str:
     try:
         decode.decode(read_contents(path))
-    except (OSError, decode.PictureError) as error:
+    except (OSError, decode.ImageError) as error:
         return f"unreadable since the check: {error}"
     return (
-        "no worker of the data service could read it: the path has to be visible there, and the picture a JPEG, PNG, GIF or BMP"
+        "no worker of the data service could read it: the path has to be visible there, and the image a JPEG, PNG, GIF or BMP"
     )

@@ -1,6 +1,6 @@
 """What is wrong with a data set, before a day is lost to it: every file is opened once, on all cores.
 
-What can only be wrong is a finding; what may be meant (classes of unequal size, tiny objects, grey pictures) is a note.
+What can only be wrong is a finding; what may be meant (classes of unequal size, tiny objects, grey images) is a note.
 """
 
 import os
@@ -14,17 +14,17 @@ import numpy as np
 from tqdm import tqdm
 
 from visionkit.data import sources
-from visionkit.data.images.decode import PictureError
+from visionkit.data.images.decode import ImageError
 from visionkit.data.index import PROBLEM_KINDS, DataError, Index, Objects
 from visionkit.data.quality.duplicates import THUMBNAIL_SIDE, Duplicate, find_duplicates
 from visionkit.data.quality.findings import Finding, Opened, label_of, overlaps, sample_findings
-from visionkit.data.quality.inspect import look_at_mask, look_at_picture
+from visionkit.data.quality.inspect import inspect_image, inspect_mask
 from visionkit.data.quality.notes import notes_on
 from visionkit.data.quality.summary import summarize
 from visionkit.data.splits import DataSet
 
 PREFERENCE = {"test": 0, "val": 2, "train": 3}  # of copies in several splits, the one is kept that measures; others are 1
-SAME_OBJECT = 0.9  # intersection over union from which boxes on two copies of a picture agree; that is how well people do
+SAME_OBJECT = 0.9  # intersection over union from which boxes on two copies of an image agree; that is how well people do
 
 
 @dataclass(frozen=True)
@@ -57,7 +57,7 @@ def check(data: str | Path | DataSet) -> Checked:
     """
     found = data if isinstance(data, DataSet) else sources.read(data)
     if len(found) == 0 and not found.problems:
-        raise DataError(f"{'The data set' if found is data else data}: no pictures in it. {sources.EXPECTED}")
+        raise DataError(f"{'The data set' if found is data else data}: no images in it. {sources.EXPECTED}")
     opened = open_all(found)
     duplicates, _ = duplicate_findings(found, opened)
     order = {kind: number for number, kind in enumerate(PROBLEM_KINDS)}
@@ -69,7 +69,7 @@ def check(data: str | Path | DataSet) -> Checked:
 
 
 def open_all(data: DataSet) -> Opened:
-    """Open each picture and each mask of a data set once; what is kept of them is small."""
+    """Open each image and each mask of a data set once; what is kept of them is small."""
     jobs: dict[tuple[str, Index | None], None] = {}
     masks: dict[str, Index] = {}
     for index in data.splits.values():
@@ -80,26 +80,26 @@ def open_all(data: DataSet) -> Opened:
     def look(job):
         path, index = job
         try:
-            return look_at_picture(path) if index is None else look_at_mask(path, index)
-        except PictureError as error:
+            return inspect_image(path) if index is None else inspect_mask(path, index)
+        except ImageError as error:
             return str(error)
 
     with ThreadPoolExecutor(os.cpu_count()) as pool:
         looks = list(tqdm(pool.map(look, jobs), "opening files", total=len(jobs), unit=" files", leave=False))
     opened = Opened({}, {})
     for (path, index), found in zip(jobs, looks, strict=True):
-        (opened.pictures if index is None else opened.masks)[path] = found
+        (opened.images if index is None else opened.masks)[path] = found
     return opened
 
 
 def duplicate_findings(data: DataSet, opened: Opened) -> tuple[list[Finding], frozenset[tuple[str, int]]]:
-    """One finding for each picture that resembles one to be preferred; and which samples resemble one that is kept."""
+    """One finding for each image that resembles one to be preferred; and which samples resemble one that is kept."""
     names = sorted(data.splits, key=lambda name: PREFERENCE.get(name, 1))  # stable
     rows = [(name, position) for name in names for position in range(len(data.splits[name]))]
-    rows = [(name, position) for name, position in rows if opened.sound_picture(data.splits[name].paths[position])]
+    rows = [(name, position) for name, position in rows if opened.sound_image(data.splits[name].paths[position])]
     if not rows:
         return [], frozenset()
-    looks = [opened.pictures[data.splits[name].paths[position]] for name, position in rows]
+    looks = [opened.images[data.splits[name].paths[position]] for name, position in rows]
     pixels = np.frombuffer(b"".join(look.thumbnail for look in looks), np.uint8)
     duplicates = find_duplicates(
         [look.digest for look in looks],
@@ -117,7 +117,7 @@ def _duplicate_finding(data: DataSet, opened: Opened, duplicate: Duplicate, rows
     path, other = index.paths[position], other_index.paths[other_position]
     kind = "leakage" if split != other_split else "exact duplicate" if duplicate.exact else "near duplicate"
     likeness = "the same file as" if path == other else "the same bytes as" if duplicate.exact else "looks like"
-    place = f"a picture of {other_split}" if split != other_split else "another picture"
+    place = f"an image of {other_split}" if split != other_split else "another image"
     if path == other:
         place = f"one of {other_split}" if split != other_split else "another sample: it is listed twice"
     difference = _difference(opened, (index, position), (other_index, other_position), same_bytes=duplicate.exact)
@@ -126,7 +126,7 @@ def _duplicate_finding(data: DataSet, opened: Opened, duplicate: Duplicate, rows
 
 
 def _difference(opened: Opened, one: tuple[Index, int], other: tuple[Index, int], *, same_bytes: bool) -> str:
-    """How two copies of a picture are annotated differently; "" if they are not, or nothing is known."""
+    """How two copies of an image are annotated differently; "" if they are not, or nothing is known."""
     labels = label_of(*one), label_of(*other)
     if labels[0] != labels[1]:
         return f"labelled {labels[0]}, the other {labels[1]}"

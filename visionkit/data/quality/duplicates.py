@@ -1,8 +1,8 @@
-"""Pictures that occur twice: byte for byte, or resized, saved anew, a little brighter.
+"""Images that occur twice: byte for byte, or resized, saved anew, a little brighter.
 
-A picture's fingerprint has two parts. Its **hash** (Zauner 2010, "Implementation and Benchmarking of Perceptual Image Hash
-Functions") holds the signs of its low frequencies: 63 bits, quick to compare with every other picture's. Its **thumbnail**
-confirms what the hash suggests. Both were chosen on 2,202 pictures (flowers, insects, blood cells, street scenes, faces) and
+An image's fingerprint has two parts. Its **hash** (Zauner 2010, "Implementation and Benchmarking of Perceptual Image Hash
+Functions") holds the signs of its low frequencies: 63 bits, quick to compare with every other image's. Its **thumbnail**
+confirms what the hash suggests. Both were chosen on 2,202 images (flowers, insects, blood cells, street scenes, faces) and
 five changed copies of each, and by looking at the pairs that they report; the reasons stand beside the two thresholds.
 """
 
@@ -12,30 +12,30 @@ from typing import NamedTuple
 import cv2
 import numpy as np
 
-HASH_SIDE = 32  # pixels a side, to which a picture is reduced before its frequencies are taken
+HASH_SIDE = 32  # pixels a side, to which an image is reduced before its frequencies are taken
 LOW_FREQUENCIES = 8
 THUMBNAIL_SIDE = 16
 
 # Copies at half the size, at JPEG quality 50, 10 % brighter, darker, or all of that at once differ in 0 to 6 bits; 4 or fewer
-# in 99 %. Pictures that do not belong together differ in 30, and rarely in fewer than 14.
+# in 99 %. Images that do not belong together differ in 30, and rarely in fewer than 14.
 MAX_BITS = 6
 # Such copies correlate by 0.993 or more: all at half the size, at quality 50 or darker, and all but 6 of 2,202 brighter ones
 # (overexposed, they lost their highlights). Two photographs of one face or of one slide reach 0.992; frames of a video a
 # fraction of a second apart reach more, and are rightly reported: they are no news to a model.
 MIN_CORRELATION = 0.993
-# Below this spread of grey levels a picture is as good as blank: its hash is noise and its thumbnail resembles every other.
+# Below this spread of grey levels an image is as good as blank: its hash is noise and its thumbnail resembles every other.
 MIN_SPREAD = 3.0
 CHUNK = 2048  # thumbnails compared at once, so that memory stays bounded
 
 
 class Duplicate(NamedTuple):
-    """A picture that another one stands for.
+    """An image that another one stands for.
 
     Attributes:
-        row: of the picture.
+        row: of the image.
         other: an earlier row that looks like it: of another split if there is such a one, else one that is kept if there is.
         exact: whether the two files have the same bytes.
-        redundant: whether it looks like a picture that is kept, so that it may be left out.
+        redundant: whether it looks like an image that is kept, so that it may be left out.
     """
 
     row: int
@@ -45,7 +45,7 @@ class Duplicate(NamedTuple):
 
 
 def fingerprint(pixels: np.ndarray) -> tuple[int, np.ndarray]:
-    """Hash and thumbnail of a picture.
+    """Hash and thumbnail of an image.
 
     Args:
         pixels: ``(H, W, 3)`` uint8.
@@ -64,7 +64,7 @@ def fingerprint(pixels: np.ndarray) -> tuple[int, np.ndarray]:
 def find_duplicates(
     digests: Sequence[str], hashes: np.ndarray, thumbnails: np.ndarray, splits: Sequence[int]
 ) -> list[Duplicate]:
-    """Compare every picture with every other; 100,000 of them take seconds.
+    """Compare every image with every other; 100,000 of them take seconds.
 
     Args:
         digests: of the files' contents. Rows are in order of preference: of two that look alike, the earlier is kept.
@@ -96,8 +96,8 @@ def _resembling(
     """For each row the earlier one that it resembles, and the first such one that is kept; -1 where there is none.
 
     One pass over the rows, each compared with all later ones at once: no list of pairs is ever made, which a video would let
-    grow without bounds. A row is kept if it resembles no kept one before it. Chains (each frame like the last) thus keep a
-    picture for every look, and what is kept has no two alike.
+    grow without bounds. A row is kept if it resembles no kept one before it. Chains (each frame like the last) thus keep an
+    image for every look, and what is kept has no two alike.
     """
     others, keepers, foreign = (np.full(len(hashes), -1) for _ in range(3))
     codes = hashes[rows]

@@ -13,7 +13,7 @@ import numpy as np
 from visionkit.data.boxes import box_problems
 from visionkit.data.images.contents import file_of
 from visionkit.data.index import Annotation, Index
-from visionkit.data.quality.inspect import Look, MaskLook
+from visionkit.data.quality.inspect import InspectedImage, InspectedMask
 from visionkit.data.splits import DataSet
 
 SAME_BOX = 0.9  # intersection over union from which two boxes of a class are taken for one object, boxed twice by a person
@@ -54,15 +54,15 @@ class Finding(NamedTuple):
 class Opened(NamedTuple):
     """What the files of a data set held, by path; a string says why one could not be used."""
 
-    pictures: dict[str, Look | str]
-    masks: dict[str, MaskLook | str]
+    images: dict[str, InspectedImage | str]
+    masks: dict[str, InspectedMask | str]
 
-    def sound_picture(self, path: str) -> Look | None:
-        """What is known of a picture; None if it is broken."""
-        look = self.pictures[path]
+    def sound_image(self, path: str) -> InspectedImage | None:
+        """What is known of an image; None if it is broken."""
+        look = self.images[path]
         return None if isinstance(look, str) else look
 
-    def sound_mask(self, path: str | None) -> MaskLook | None:
+    def sound_mask(self, path: str | None) -> InspectedMask | None:
         """What is known of a mask; None if it is broken, or the sample has none."""
         look = self.masks.get(path, "")
         return None if isinstance(look, str) else look
@@ -98,12 +98,12 @@ def sample_findings(data: DataSet, opened: Opened) -> list[Finding]:
 
 def values_to_ignore(opened: Opened) -> dict[str, int]:
     """Mask values without a class that more than half of the masks hold, and in how many: a convention and no mistake."""
-    holders = Counter(value for look in opened.masks.values() if isinstance(look, MaskLook) for value in look.nameless)
+    holders = Counter(value for look in opened.masks.values() if isinstance(look, InspectedMask) for value in look.nameless)
     return {value: count for value, count in holders.items() if 2 * count > len(opened.masks) > 1}
 
 
-def declared_turned(index: Index, position: int, look: Look) -> bool:
-    """Whether an annotation declares the size that a picture has before its EXIF rotation."""
+def declared_turned(index: Index, position: int, look: InspectedImage) -> bool:
+    """Whether an annotation declares the size that an image has before its EXIF rotation."""
     return index.annotations[position].size == look.stored_size != (look.height, look.width)
 
 
@@ -132,33 +132,33 @@ def overlaps(boxes: np.ndarray, others: np.ndarray) -> np.ndarray:
 
 
 def _wrong_files(index: Index, position: int, opened: Opened, ignored: Collection[str]) -> Iterator[tuple[str, str, str]]:
-    """Kind, file and detail of what is wrong with a sample's picture and mask."""
+    """Kind, file and detail of what is wrong with a sample's image and mask."""
     path = index.paths[position]
     annotation = index.annotations[position] if index.annotations else NO_ANNOTATION
-    picture = opened.pictures[path]
-    if isinstance(picture, str):
+    image = opened.images[path]
+    if isinstance(image, str):
         if index.annotations and not _is_there(path):
-            yield "missing partner", path, f"annotated, but the picture is not there ({picture})"
+            yield "missing partner", path, f"annotated, but the image is not there ({image})"
         else:
-            yield "broken picture", path, picture
-    elif annotation.size not in (None, (picture.height, picture.width)):
-        yield "wrong size", path, _size_detail(index, position, picture)
+            yield "broken image", path, image
+    elif annotation.size not in (None, (image.height, image.width)):
+        yield "wrong size", path, _size_detail(index, position, image)
     if annotation.mask is None:
         return
     mask = opened.masks[annotation.mask]
     if isinstance(mask, str):
         if _is_there(annotation.mask):
-            yield "broken picture", annotation.mask, f"the mask of {path}: {mask}"
+            yield "broken image", annotation.mask, f"the mask of {path}: {mask}"
         else:
             yield "missing partner", path, f"its mask {annotation.mask} is not there"
         return
     nameless = {value: count for value, count in mask.nameless.items() if value not in ignored}
     if nameless:
         yield "unknown label", annotation.mask, _nameless_detail(nameless)
-    if not isinstance(picture, str) and (mask.height, mask.width) != (picture.height, picture.width):
-        turned = ", as the picture is before its EXIF rotation" if (mask.height, mask.width) == picture.stored_size else ""
+    if not isinstance(image, str) and (mask.height, mask.width) != (image.height, image.width):
+        turned = ", as the image is before its EXIF rotation" if (mask.height, mask.width) == image.stored_size else ""
         detail = f"the mask {annotation.mask} has {_size(mask.height, mask.width)} pixels{turned}"
-        yield "wrong size", path, f"{detail}; the picture has {_size(picture.height, picture.width)}"
+        yield "wrong size", path, f"{detail}; the image has {_size(image.height, image.width)}"
 
 
 def _wrong_boxes(split: str, index: Index, position: int, opened: Opened) -> Iterator[Finding]:
@@ -166,11 +166,11 @@ def _wrong_boxes(split: str, index: Index, position: int, opened: Opened) -> Ite
     if objects is None or len(objects) == 0:
         return
     path = index.paths[position]
-    picture = opened.sound_picture(path)
+    image = opened.sound_image(path)
     for row, kind in box_problems(objects.boxes):
         label = int(objects.classes[row])
         name = index.class_names[label] if 0 <= label < len(index.class_names) else None
-        yield Finding(kind, path, _box_detail(objects.boxes[row], picture), split, position, box=row, label=name)
+        yield Finding(kind, path, _box_detail(objects.boxes[row], image), split, position, box=row, label=name)
 
 
 def _is_there(path: str) -> bool:
@@ -181,12 +181,12 @@ def _is_there(path: str) -> bool:
     return True
 
 
-def _size_detail(index: Index, position: int, look: Look) -> str:
+def _size_detail(index: Index, position: int, look: InspectedImage) -> str:
     declared, real = _size(*index.annotations[position].size), _size(look.height, look.width)
     if declared_turned(index, position, look):
         return (
             f"{declared} declared, which it has before its EXIF rotation; it is to be seen with {real}. If the boxes fit the "
-            "unturned picture, remove its orientation tag (exiftool -Orientation= FILE)"
+            "unturned image, remove its orientation tag (exiftool -Orientation= FILE)"
         )
     return f"{declared} declared, {real} found"
 
@@ -201,8 +201,8 @@ def _nameless_detail(nameless: dict[str, int]) -> str:
     return f"values without a class: {', '.join(shown + more)}"
 
 
-def _box_detail(box: np.ndarray, picture: Look | None) -> str:
-    if picture is None:
+def _box_detail(box: np.ndarray, image: InspectedImage | None) -> str:
+    if image is None:
         return "x {:.3f} to {:.3f}, y {:.3f} to {:.3f} (relative)".format(*box[[0, 2, 1, 3]])
-    x1, y1, x2, y2 = box * np.tile([picture.width, picture.height], 2)
-    return f"x {x1:.4g} to {x2:.4g}, y {y1:.4g} to {y2:.4g} pixels; the picture has {_size(picture.height, picture.width)}"
+    x1, y1, x2, y2 = box * np.tile([image.width, image.height], 2)
+    return f"x {x1:.4g} to {x2:.4g}, y {y1:.4g} to {y2:.4g} pixels; the image has {_size(image.height, image.width)}"

@@ -1,8 +1,8 @@
-"""A cleaned copy of a data set's index: what is wrong is left out or mended. Pictures are neither touched nor copied.
+"""A cleaned copy of a data set's index: what is wrong is left out or mended. Images are neither touched nor copied.
 
 labels    train.csv, val.csv: lines "path,label"                       read by ``folders``
           or index.csv: columns image, label, split                    read by ``table``
-boxes     instances_train.json, ...: COCO, with the pictures' places   read by ``coco``
+boxes     instances_train.json, ...: COCO, with the images' places   read by ``coco``
 masks     index.csv: columns image, mask, split; and the class names   read by ``table``
 """
 
@@ -24,7 +24,7 @@ from visionkit.data.quality.check import Checked, duplicate_findings
 from visionkit.data.quality.findings import Opened, declared_turned, label_of, samples, values_to_ignore
 from visionkit.data.splits import WHOLE, DataSet
 
-SAME_ASPECT = 0.01  # by how much aspect ratios may differ for a picture that was only resized after it was annotated
+SAME_ASPECT = 0.01  # by how much aspect ratios may differ for an image that was only resized after it was annotated
 
 
 @dataclass(frozen=True)
@@ -34,9 +34,9 @@ class Fixed:
     Attributes:
         data: what was written.
         left_out: samples that are not in it, each with the kind of problem.
-        num_clipped: boxes that were clipped to their pictures.
+        num_clipped: boxes that were clipped to their images.
         num_dropped: boxes that were left out: empty, inverted, without a class, or wholly outside.
-        num_resized: annotations that now declare the size that their picture has.
+        num_resized: annotations that now declare the size that their image has.
     """
 
     data: DataSet
@@ -83,7 +83,7 @@ def write_fixed(checked: Checked, folder: str | Path) -> Fixed:
 def without_problems(data: DataSet, opened: Opened) -> Fixed:
     """The data set without what is wrong with it, as far as that can be told from the files.
 
-    Of pictures that look alike, one is kept: of test before validation before training, and the first of a split. A picture
+    Of images that look alike, one is kept: of test before validation before training, and the first of a split. An image
     that loses its last object goes with it: it would teach that there is none on it.
 
     Raises:
@@ -107,17 +107,17 @@ def without_problems(data: DataSet, opened: Opened) -> Fixed:
 
 
 def _unsound(data: DataSet, opened: Opened) -> Iterator[tuple[tuple[str, int], Problem]]:
-    """Samples of which the picture or the mask cannot be used."""
+    """Samples of which the image or the mask cannot be used."""
     ignored = values_to_ignore(opened)
     for split, index, position in samples(data):
         path = index.paths[position]
         annotation = index.annotations[position] if index.annotations else Annotation()
-        picture, mask = opened.sound_picture(path), opened.sound_mask(annotation.mask)
-        if picture is None:
-            yield (split, position), Problem("broken picture", path, opened.pictures[path])
+        image, mask = opened.sound_image(path), opened.sound_mask(annotation.mask)
+        if image is None:
+            yield (split, position), Problem("broken image", path, opened.images[path])
         elif annotation.mask is not None and mask is None:
-            yield (split, position), Problem("broken picture", path, f"its mask: {opened.masks[annotation.mask]}")
-        elif mask is not None and (mask.height, mask.width) != (picture.height, picture.width):
+            yield (split, position), Problem("broken image", path, f"its mask: {opened.masks[annotation.mask]}")
+        elif mask is not None and (mask.height, mask.width) != (image.height, image.width):
             yield (split, position), Problem("wrong size", path, "the mask has another size")
         elif mask is not None and not mask.nameless.keys() <= ignored.keys():
             yield (split, position), Problem("unknown label", path, "the mask has values without a class")
@@ -126,13 +126,13 @@ def _unsound(data: DataSet, opened: Opened) -> Iterator[tuple[tuple[str, int], P
             yield (split, position), Problem(kinds[0], path, "not one of its objects is sound")
         elif not all(map(_is_listable, (path, annotation.mask, label_of(index, position)))) and not index.has_objects:
             yield (split, position), Problem("bad annotation", path, "a name that no list can hold: give it another")
-        elif annotation.size is not None and not _fits(annotation.size, (picture.height, picture.width)):
-            turned = ": that before its EXIF rotation" if declared_turned(index, position, picture) else ""
+        elif annotation.size is not None and not _fits(annotation.size, (image.height, image.width)):
+            turned = ": that before its EXIF rotation" if declared_turned(index, position, image) else ""
             yield (split, position), Problem("wrong size", path, f"annotated at another shape{turned}")
 
 
 def _fits(declared: tuple[int, int], real: tuple[int, int]) -> bool:
-    """Whether relative boxes are right all the same: the picture was resized, but neither turned nor cropped."""
+    """Whether relative boxes are right all the same: the image was resized, but neither turned nor cropped."""
     return abs(declared[0] * real[1] / (declared[1] * real[0]) - 1) <= SAME_ASPECT
 
 
@@ -159,7 +159,7 @@ def _mended(index: Index, opened: Opened, counts: Counter[str]) -> Index:
     """An index with absolute paths, real sizes and proper boxes."""
     annotations = []
     for path, annotation in zip(index.paths, index.annotations, strict=False):
-        look = opened.sound_picture(path)
+        look = opened.sound_image(path)
         size = (look.height, look.width)
         counts["resized"] += annotation.size not in (None, size)
         objects = annotation.objects
@@ -185,7 +185,7 @@ def _write(data: DataSet, folder: Path) -> None:
     elif data.class_names:
         _write_labels(data, folder)
     else:
-        raise DataError("The pictures have neither labels nor boxes nor masks; there is no index to write.")
+        raise DataError("The images have neither labels nor boxes nor masks; there is no index to write.")
 
 
 def _write_labels(data: DataSet, folder: Path) -> None:

@@ -10,17 +10,17 @@ import numpy as np
 from PIL import Image
 
 from visionkit.data.images.contents import read_contents
-from visionkit.data.images.decode import PictureError, decode_and_judge, open_header
+from visionkit.data.images.decode import ImageError, decode_and_judge, open_header
 from visionkit.data.index import Index
 from visionkit.data.quality.duplicates import fingerprint
 
-GREY_TOLERANCE = 3  # levels between the channels of a grey picture, which JPEG may have tinted
+GREY_TOLERANCE = 3  # levels between the channels of a grey image, which JPEG may have tinted
 SAME_FORMAT = {"MPO": "JPEG", "DIB": "BMP"}  # what Pillow tells apart and names do not
 IGNORED_COLORS = ("#000000", "#ffffff")  # left for "no class" where classes are named by colors
 
 
-class Look(NamedTuple):
-    """What is known of a picture after it was opened.
+class InspectedImage(NamedTuple):
+    """What is known of an image after it was opened.
 
     Attributes:
         digest: BLAKE2 of the file's contents.
@@ -41,7 +41,7 @@ class Look(NamedTuple):
     thumbnail: bytes
 
 
-class MaskLook(NamedTuple):
+class InspectedMask(NamedTuple):
     """What is known of a mask after it was opened.
 
     Attributes:
@@ -58,11 +58,11 @@ class MaskLook(NamedTuple):
     nameless: dict[str, int]
 
 
-def look_at_picture(path: str) -> Look:
-    """Read and fully decode one picture.
+def inspect_image(path: str) -> InspectedImage:
+    """Read and fully decode one image.
 
     Raises:
-        PictureError: it is missing, empty, damaged or not a picture.
+        ImageError: it is missing, empty, damaged or not an image.
     """
     contents = _read(path)
     pixels, _ = decode_and_judge(contents)
@@ -70,7 +70,7 @@ def look_at_picture(path: str) -> Look:
     header = open_header(contents)
     number, thumbnail = fingerprint(pixels)
     levels = thumbnail.astype(np.int16)
-    return Look(
+    return InspectedImage(
         digest=hashlib.blake2b(contents, digest_size=16).hexdigest(),
         height=height,
         width=width,
@@ -82,11 +82,11 @@ def look_at_picture(path: str) -> Look:
     )
 
 
-def look_at_mask(path: str, index: Index) -> MaskLook:
+def inspect_mask(path: str, index: Index) -> InspectedMask:
     """Read one mask.
 
     Raises:
-        PictureError: it is missing, damaged or not a mask.
+        ImageError: it is missing, damaged or not a mask.
     """
     from visionkit.data.images.masks import read_mask
     from visionkit.data.index import IGNORE
@@ -96,10 +96,10 @@ def look_at_mask(path: str, index: Index) -> MaskLook:
     counts = np.bincount(classes.ravel(), minlength=IGNORE + 1)
     nameless = _nameless(contents, classes == IGNORE, in_color=index.mask_colors is not None) if counts[IGNORE] else {}
     digest = hashlib.blake2b(classes.tobytes(), digest_size=16).hexdigest()
-    return MaskLook(digest, *classes.shape, counts[: len(index.class_names)].astype(np.int64), nameless)
+    return InspectedMask(digest, *classes.shape, counts[: len(index.class_names)].astype(np.int64), nameless)
 
 
-def other_suffix(path: str, look: Look) -> bool:
+def other_suffix(path: str, look: InspectedImage) -> bool:
     """Whether the file's name ends as those of another format do; a name that ends otherwise or not at all does no harm."""
     named = Image.registered_extensions().get(Path(path).suffix.lower())
     known = named is not None and look.format != ""
@@ -113,13 +113,13 @@ def _read(path: str) -> bytes:
     except (OSError, ValueError):  # missing, which is said below; or a record within another file
         mode = stat.S_IFREG
     if not stat.S_ISREG(mode):  # a pipe or a device would be read for ever
-        raise PictureError("a folder" if stat.S_ISDIR(mode) else "not a plain file")
+        raise ImageError("a folder" if stat.S_ISDIR(mode) else "not a plain file")
     try:
         return read_contents(path)
     except OSError as error:
-        raise PictureError("a link that leads nowhere" if _is_link(file) else error.strerror or str(error)) from error
+        raise ImageError("a link that leads nowhere" if _is_link(file) else error.strerror or str(error)) from error
     except ValueError as error:  # a null character in a name
-        raise PictureError(str(error)) from error
+        raise ImageError(str(error)) from error
 
 
 def _is_link(file: Path) -> bool:

@@ -1,4 +1,4 @@
-"""The numbers of a data set: pictures, classes, sizes, objects."""
+"""The numbers of a data set: images, classes, sizes, objects."""
 
 from typing import Any
 
@@ -8,20 +8,20 @@ from visionkit.data.quality.findings import Opened, samples
 from visionkit.data.splits import DataSet
 
 TINY = 8  # pixels of a box's shorter side ...
-LONGER_SIDE = 640  # ... when the picture's longer side is resized to this: what detectors are trained on, in cells of 8 pixels
+LONGER_SIDE = 640  # ... when the image's longer side is resized to this: what detectors are trained on, in cells of 8 pixels
 
 
 def summarize(data: DataSet, opened: Opened) -> dict[str, Any]:
     """Count what there is.
 
     Returns:
-        plain values for JSON. ``counted`` says what the numbers of the classes are: pictures, objects or pixels. Sizes are
-        [smallest, median, largest] in pixels, of the pictures that can be read; None where there is none.
+        plain values for JSON. ``counted`` says what the numbers of the classes are: images, objects or pixels. Sizes are
+        [smallest, median, largest] in pixels, of the images that can be read; None where there is none.
     """
-    sizes = picture_sizes(data, opened)
+    sizes = image_sizes(data, opened)
     counted, classes = _class_counts(data, opened)
     summary = {
-        "pictures": len(data),
+        "images": len(data),
         "splits": {name: len(index) for name, index in data.splits.items()},
         "counted": counted,
         "classes": classes,
@@ -29,45 +29,45 @@ def summarize(data: DataSet, opened: Opened) -> dict[str, Any]:
     }
     if counted == "objects":
         sides = box_sides(data, opened)
-        numbers = objects_per_picture(data)
+        numbers = objects_per_image(data)
         summary |= {
             "objects": int(numbers.sum()),
-            "objects_per_picture": _spread(numbers),
-            "pictures_without_objects": int((numbers == 0).sum()),
+            "objects_per_image": _spread(numbers),
+            "images_without_objects": int((numbers == 0).sum()),
             "tiny_objects": int((sides.min(axis=1) < TINY).sum()),
         }
     return summary
 
 
 def counted_in(data: DataSet) -> str:
-    """What the classes of a data set are counted in: pixels of masks, objects or pictures."""
+    """What the classes of a data set are counted in: pixels of masks, objects or images."""
     if any(index.has_masks for index in data.splits.values()):
         return "pixels"
-    return "objects" if any(index.has_objects for index in data.splits.values()) else "pictures"
+    return "objects" if any(index.has_objects for index in data.splits.values()) else "images"
 
 
-def picture_sizes(data: DataSet, opened: Opened) -> np.ndarray:
-    """Height and width of each sample's picture that can be read: int ``(N, 2)``."""
-    looks = [opened.sound_picture(index.paths[position]) for _, index, position in samples(data)]
+def image_sizes(data: DataSet, opened: Opened) -> np.ndarray:
+    """Height and width of each sample's image that can be read: int ``(N, 2)``."""
+    looks = [opened.sound_image(index.paths[position]) for _, index, position in samples(data)]
     return np.array([(look.height, look.width) for look in looks if look is not None], int).reshape(-1, 2)
 
 
-def objects_per_picture(data: DataSet) -> np.ndarray:
+def objects_per_image(data: DataSet) -> np.ndarray:
     """The number of objects of each sample that may have some: int ``(N,)``."""
     objects = [annotation.objects for index in data.splits.values() for annotation in index.annotations]
     return np.array([len(some) for some in objects if some is not None], int)
 
 
 def box_sides(data: DataSet, opened: Opened) -> np.ndarray:
-    """Width and height of each sound box in pixels, its picture's longer side resized to ``LONGER_SIDE``: ``(N, 2)``."""
+    """Width and height of each sound box in pixels, its image's longer side resized to ``LONGER_SIDE``: ``(N, 2)``."""
     sides = [np.zeros((0, 2))]
     for _, index, position in samples(data):
         objects = index.annotations[position].objects if index.annotations else None
-        look = opened.sound_picture(index.paths[position])
+        look = opened.sound_image(index.paths[position])
         if objects is not None and look is not None:
             relative = objects.boxes[:, 2:] - objects.boxes[:, :2]
-            picture = np.array([look.width, look.height]) * (LONGER_SIDE / max(look.width, look.height))
-            sides.append(relative[(relative > 0).all(axis=1)] * picture)
+            image = np.array([look.width, look.height]) * (LONGER_SIDE / max(look.width, look.height))
+            sides.append(relative[(relative > 0).all(axis=1)] * image)
     return np.concatenate(sides)
 
 
@@ -76,7 +76,7 @@ def _class_counts(data: DataSet, opened: Opened) -> tuple[str, dict[str, dict[st
     names = data.class_names if data.splits else ()
     counts = {split: np.zeros(len(names), np.int64) for split in data.splits}
     for split, index in data.splits.items():
-        if counted == "pictures":
+        if counted == "images":
             labels = [index.labels]
         elif counted == "objects":
             labels = [annotation.objects.classes for annotation in index.annotations if annotation.objects is not None]

@@ -1,4 +1,4 @@
-"""One bundle out of several: the mean of what its members answer, for one or for many views of each picture.
+"""One bundle out of several: the mean of what its members answer, for one or for many views of each image.
 
 ImageNet's winners of 2012 to 2015 were such ensembles, of 5 to 7 networks (https://arxiv.org/abs/1409.4842, section 7).
 """
@@ -12,7 +12,7 @@ import tensorflow as tf
 
 from visionkit.data.images.decode import decode_in_graph
 from visionkit.errors import UserError
-from visionkit.export.bundle import answers, describe, find_bundle, write_bundle
+from visionkit.export.bundle import answers, find_bundle, read_metadata, write_bundle
 from visionkit.tasks.classification.tta import NUM_VIEWS, views_of
 
 MOST_MEMBERS = 15
@@ -21,20 +21,20 @@ MOST_MEMBERS = 15
 class Member(tf.Module):
     """One classifier of an ensemble: a bundle, and in which order it names the ensemble's labels."""
 
-    def __init__(self, folder: Path, facts: dict[str, Any], labels: Sequence[str]):
+    def __init__(self, folder: Path, metadata: dict[str, Any], labels: Sequence[str]):
         super().__init__(name="member")
         self.model = tf.saved_model.load(str(folder))
         if not hasattr(self.model, "serve_pixels"):
             raise UserError(
-                f"{folder} does not take pictures that are cut already: it is an ensemble itself, or was exported by an older "
+                f"{folder} does not take images that are cut already: it is an ensemble itself, or was exported by an older "
                 "version of visionkit. Name the single models, or train it anew."
             )
-        self.size, self.whole = facts["size"], facts.get("whole", False)
-        self._flips = facts.get("flips", False)
-        self._order = [facts["labels"].index(label) for label in labels]
+        self.size, self.whole = metadata["size"], metadata.get("whole", False)
+        self._flips = metadata.get("flips", False)
+        self._order = [metadata["labels"].index(label) for label in labels]
 
     def views_of(self, image: tf.Tensor, views: str) -> tf.Tensor:
-        """What it is to be asked of a picture, float32 ``(K, size, size, 3)``: no mirror images where it makes them itself."""
+        """What it is to be asked of an image, float32 ``(K, size, size, 3)``: no mirror images where it makes them itself."""
         seen = views_of(image, self.size, views, whole=self.whole)
         return seen[: len(seen) // 2] if self._flips and views != "one" else seen
 
@@ -52,9 +52,9 @@ class Ensemble(tf.Module):
         self._labels = tf.constant(list(labels))
 
     def probabilities(self, pixels: tf.Tensor) -> tf.Tensor:
-        """Float32 ``(N, size, size, 3)``, one view of each picture in the size of the first member, for the LiteRT twin."""
+        """Float32 ``(N, size, size, 3)``, one view of each image in the size of the first member, for the LiteRT model."""
         if len({(member.size, member.whole) for member in self._members}) > 1:
-            raise ValueError("the members see pictures of different sizes")
+            raise ValueError("the members see images of different sizes")
         return tf.reduce_mean(tf.stack([member.probabilities(pixels) for member in self._members]), 0)
 
     def _answer(self, images: tf.Tensor) -> dict[str, tf.Tensor]:
@@ -67,7 +67,7 @@ class Ensemble(tf.Module):
 
     @tf.function(input_signature=[tf.TensorSpec([None, None, None, 3], tf.uint8, name="images")])
     def serve_images(self, images: tf.Tensor) -> dict[str, tf.Tensor]:
-        """Pictures of one size, uint8 RGB ``(N, H, W, 3)``, to the answers of a bundle."""
+        """Images of one size, uint8 RGB ``(N, H, W, 3)``, to the answers of a bundle."""
         return self._answer(images)
 
     @tf.function(input_signature=[tf.TensorSpec([None], tf.string, name="image_bytes")])
@@ -86,9 +86,9 @@ def export_ensemble(models: Sequence[str | Path], folder: str | Path, *, views: 
     """Write one bundle that holds others, and averages what they answer.
 
     Args:
-        models: 1 to 15 bundles or run folders of classifiers of pictures, of the same labels.
+        models: 1 to 15 bundles or run folders of classifiers of images, of the same labels.
         folder: gets the ensemble; a bundle there is replaced.
-        views: of each picture: "one", as each member sees it; "flips", "ten_crop" or "multi_crop", see ``tta``.
+        views: of each image: "one", as each member sees it; "flips", "ten_crop" or "multi_crop", see ``tta``.
 
     Returns:
         the folder.
@@ -103,15 +103,15 @@ def export_ensemble(models: Sequence[str | Path], folder: str | Path, *, views: 
     if len(models) == 1 and views == "one":
         raise UserError("One model and one view leave nothing to average; name more models, or other views.")
     folders = [find_bundle(model) for model in models]
-    facts = [describe(each) for each in folders]
-    labels = facts[0].get("labels")
-    for each, described in zip(folders, facts, strict=True):
-        if described.get("task") != "classification" or described.get("input", "picture") != "picture":
-            raise UserError(f"{each} is no classifier of pictures; only those can be averaged.")
+    metadata = [read_metadata(each) for each in folders]
+    labels = metadata[0].get("labels")
+    for each, described in zip(folders, metadata, strict=True):
+        if described.get("task") != "classification" or described.get("input", "image") != "image":
+            raise UserError(f"{each} is no classifier of images; only those can be averaged.")
         if set(described["labels"]) != set(labels):
             differing = ", ".join(sorted(set(described["labels"]) ^ set(labels))[:6])
             raise UserError(f"{each} and {folders[0]} have different labels: {differing}. Train them on the same classes.")
-    members = [Member(each, described, labels) for each, described in zip(folders, facts, strict=True)]
+    members = [Member(each, described, labels) for each, described in zip(folders, metadata, strict=True)]
     module = Ensemble(members, labels, views)
     size = members[0].size
     return write_bundle(
@@ -119,14 +119,14 @@ def export_ensemble(models: Sequence[str | Path], folder: str | Path, *, views: 
         folder,
         task="classification",
         signatures={"serving_default": module.serve_images, "serving_encoded": module.serve_encoded},
-        twin=module.probabilities,
-        twin_shape=(1, size, size, 3),
+        litert_function=module.probabilities,
+        litert_shape=(1, size, size, 3),
         class_names=tuple(labels),
-        facts={
+        metadata={
             "size": size,
             "flips": False,
             "whole": members[0].whole,
             "views": views,
-            "members": [{name: each.get(name) for name in ("base", "metrics")} for each in facts],
+            "members": [{name: each.get(name) for name in ("base", "metrics")} for each in metadata],
         },
     )

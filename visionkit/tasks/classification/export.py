@@ -1,9 +1,9 @@
-"""A bundle: a SavedModel that takes raw pictures and returns final answers, with TensorFlow alone.
+"""A bundle: a SavedModel that takes raw images and returns final answers, with TensorFlow alone.
 
 MODEL/saved_model.pb, variables/, fingerprint.pb     the graph with its weights; in variables/ those too large for a graph
 MODEL/assets.extra/bundle.json                       task, labels, size, metrics
 MODEL/assets.extra/labels.txt                        a label a line
-MODEL/assets.extra/model.tflite                      the LiteRT twin, where the network converts: float32 (1, size, size, 3)
+MODEL/assets.extra/model.tflite                      the LiteRT model, where the network converts: float32 (1, size, size, 3)
                                                      pixels in 0..255, the central window cut and resized, to probabilities
 
 Signals, volumes and detectors have modules of their own beside this one; all are written by ``write_bundle``.
@@ -16,7 +16,7 @@ import keras
 import tensorflow as tf
 
 from visionkit.data.images.decode import decode_in_graph
-from visionkit.data.images.resize import fit, letterbox
+from visionkit.data.images.resize import center_crop, letterbox
 from visionkit.export.bundle import LUMA, answers, write_bundle
 from visionkit.export.network import Network
 
@@ -27,9 +27,9 @@ class ImageClassifier(tf.Module):
     Args:
         model: float32 pixels ``(N, size, size, 3)`` in 0..255 to logits ``(N, num_classes)``.
         class_names: in the order of the logits.
-        flips: average the probabilities of each picture and of its mirror image.
+        flips: average the probabilities of each image and of its mirror image.
         half_precision: keep the weights as float16 (they are computed with as float32).
-        whole: show it the whole picture, in proportion, in place of the central window.
+        whole: show it the whole image, in proportion, in place of the central window.
     """
 
     def __init__(
@@ -45,7 +45,7 @@ class ImageClassifier(tf.Module):
         self._network = Network(model, half_precision=half_precision)
         self._size, self._grey = model.input_shape[1], model.input_shape[-1] == 1
         self._flips = flips
-        self._seen = letterbox if whole else fit
+        self._seen = letterbox if whole else center_crop
         self._labels = tf.constant(list(class_names))
         cut = tf.TensorSpec([None, self._size, self._size, 3], tf.float32, name="pixels")
         # The network is traced once: the other functions call this one, and so do ensembles and further views.
@@ -65,7 +65,7 @@ class ImageClassifier(tf.Module):
 
     @tf.function(input_signature=[tf.TensorSpec([None, None, None, 3], tf.uint8, name="images")])
     def serve_images(self, images: tf.Tensor) -> dict[str, tf.Tensor]:
-        """Pictures of one size, uint8 RGB ``(N, H, W, 3)``, to
+        """Images of one size, uint8 RGB ``(N, H, W, 3)``, to
 
         ``label`` and ``score`` ``(N,)``; ``labels`` and ``scores`` ``(N, num_classes)``, best first;
         ``probabilities`` ``(N, num_classes)`` in the order of labels.txt.
@@ -87,7 +87,7 @@ def export_classifier(
     folder: str | Path,
     *,
     class_names: tuple[str, ...],
-    facts: dict[str, Any],
+    metadata: dict[str, Any],
     flips: bool = False,
     half_precision: bool = False,
     whole: bool = False,
@@ -95,13 +95,13 @@ def export_classifier(
     """Write a classifier as a bundle, beside and then renamed, so that it appears whole.
 
     Args:
-        model: float32 pixels ``(N, size, size, 3)`` in 0..255 to logits; of grey pictures ``(N, size, size, 1)``.
+        model: float32 pixels ``(N, size, size, 3)`` in 0..255 to logits; of grey images ``(N, size, size, 1)``.
         folder: a bundle there is replaced.
         class_names: in the order of the logits.
-        facts: for ``bundle.json``: what a reader of the bundle wants to know (base, data, ...).
+        metadata: for ``bundle.json``: what a reader of the bundle wants to know (base, data, ...).
         flips: average over mirror images inside the bundle.
         half_precision: keep the weights as float16.
-        whole: show the network the whole picture, in proportion, in place of its central window.
+        whole: show the network the whole image, in proportion, in place of its central window.
 
     Returns:
         the folder.
@@ -116,8 +116,8 @@ def export_classifier(
         folder,
         task="classification",
         signatures={"serving_default": module.serve_images, "serving_encoded": module.serve_encoded},
-        twin=module.probabilities,
-        twin_shape=(1, size, size, 3),
+        litert_function=module.probabilities,
+        litert_shape=(1, size, size, 3),
         class_names=class_names,
-        facts={"size": size, "flips": flips, "whole": whole, **facts},
+        metadata={"size": size, "flips": flips, "whole": whole, **metadata},
     )

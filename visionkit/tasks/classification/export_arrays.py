@@ -1,6 +1,6 @@
 """A bundle for signals and volumes: a SavedModel that takes raw values and returns final answers, with TensorFlow alone.
 
-It lies on disk as ``bundle.py`` says; its LiteRT twin takes float32 ``(1, spatial..., channels)``.
+It lies on disk as ``bundle.py`` says; its LiteRT model takes float32 ``(1, spatial..., channels)``.
 """
 
 from pathlib import Path
@@ -41,7 +41,7 @@ def export_array_classifier(
     kind: Kind,
     fit: Fit,
     class_names: tuple[str, ...],
-    facts: dict[str, Any],
+    metadata: dict[str, Any],
 ) -> Path:
     """Write a classifier of signals or volumes as a bundle.
 
@@ -54,7 +54,7 @@ def export_array_classifier(
         kind: "signal" or "volume".
         fit: how a reader of files brings arrays of another shape to the model's.
         class_names: in the order of the logits.
-        facts: for ``bundle.json``.
+        metadata: for ``bundle.json``.
 
     Returns:
         the folder.
@@ -68,8 +68,8 @@ def export_array_classifier(
         folder,
         task="classification",
         signatures={"serving_default": module.serve_values},
-        twin=module.probabilities,
-        twin_shape=(1, *shape),
+        litert_function=module.probabilities,
+        litert_shape=(1, *shape),
         class_names=class_names,
-        facts={"input": kind, "shape": shape, "fit": fit, **facts},
+        metadata={"input": kind, "shape": shape, "fit": fit, **metadata},
     )

@@ -28,7 +28,7 @@ from visionkit.data.pipeline.batches import batches
 from visionkit.files import cache_folder
 from visionkit.training import runtime
 
-FORMAT = 3  # of an entry, and of how pictures are cut, resized and shifted in color: raise it when data/ changes that
+FORMAT = 3  # of an entry, and of how images are cut, resized and shifted in color: raise it when data/ changes that
 DAY = 24 * 3600  # seconds
 
 
@@ -74,10 +74,10 @@ class FeatureCache:
         Args:
             index: scanned.
             skipped: takes files that vanish on the way.
-            augmentation: None for the pictures as they are served.
+            augmentation: None for the images as they are served.
             seed: of the augmentation.
             view: which of several augmented views.
-            mirrored: features of the pictures' mirror images.
+            mirrored: features of the images' mirror images.
 
         Returns:
             float32 ``(N, D)``, memory-mapped and read-only, a row a sample; rows of files that could not be read are NaN.
@@ -103,7 +103,7 @@ class FeatureCache:
         return runtime.frozen(self.extractor)
 
     def _key(self, index: Index, augmentation: Augmentation | None, seed: int, view: int, mirrored: bool) -> dict:
-        files = hashlib.blake2b("".join(fact.digest for fact in index.facts).encode(), digest_size=16).hexdigest()
+        files = hashlib.blake2b("".join(info.digest for info in index.infos).encode(), digest_size=16).hexdigest()
         key = {"format": FORMAT, "tensorflow": tf.__version__, "base": self._base, "size": self.size}
         key |= {"files": files, "rows": len(index), "mirrored": mirrored}
         if augmentation is not None:
@@ -132,7 +132,7 @@ class FeatureCache:
             index, size=self.size, batch_size=batch_size, skipped=skipped, augmentation=augmentation, seed=seed, epoch=view
         )
         description = "features" if augmentation is None else f"features, view {view + 1}"
-        with tqdm(total=len(index), desc=description, unit=" pictures", leave=False) as progress:
+        with tqdm(total=len(index), desc=description, unit=" images", leave=False) as progress:
             for batch in epoch_batches:
                 pixels = tf.cast(batch["image"][:, :, ::-1] if mirrored else batch["image"], tf.float32)
                 features[batch["position"].numpy()] = self._extract(pixels).numpy()

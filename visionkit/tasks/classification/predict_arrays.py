@@ -19,7 +19,7 @@ class ArrayClassifier(Classifier):
 
     def list_files(self, folder: Path) -> list[Path]:
         """All files below a folder that may hold signals, or volumes, by name."""
-        return list_arrays(folder, self.facts["input"])
+        return list_arrays(folder, self.metadata["input"])
 
     def show(self, path: str | Path) -> np.ndarray:
         """The signal as a curve, the volume in three slices, uint8 ``(H, W, 3)``."""
@@ -31,10 +31,10 @@ class ArrayClassifier(Classifier):
         return np.concatenate([self._ask(batch)["probabilities"].numpy() for batch in batches])
 
     def _read(self, path: str | Path) -> np.ndarray:
-        return self._checked(read_array(path, self.facts["input"]))
+        return self._checked(read_array(path, self.metadata["input"]))
 
     def _checked(self, array: np.ndarray) -> np.ndarray:
-        return fitted(checked(array, self.facts["input"]), tuple(self.facts["shape"]), self.facts["fit"])
+        return fitted(checked(array, self.metadata["input"]), tuple(self.metadata["shape"]), self.metadata["fit"])
 
     def _ask(self, values: np.ndarray) -> dict[str, tf.Tensor]:
         return self._model.signatures["serving_default"](values=tf.constant(values))

@@ -9,7 +9,7 @@ from sklearn.metrics import confusion_matrix, precision_recall_fscore_support
 
 from visionkit.data.index import Skipped
 from visionkit.viz import plots
-from visionkit.viz.arrays import ArrayPictures
+from visionkit.viz.arrays import ArrayImages
 from visionkit.viz.page import inline, write_page
 from visionkit.viz.report import MAX_SKIPPED, Section, shown_matrix, thumbnail
 
@@ -26,13 +26,13 @@ class ClassificationReport:
         metrics: name -> number, as in ``metrics.json``.
         history: rows of ``history.csv``.
         class_names: by label.
-        paths: validation pictures ``(N,)``.
-        pictures: their pixels, uint8 ``(N, H, W)`` or ``(N, H, W, 3)``, where they are no files; ``paths`` are names.
+        paths: validation images ``(N,)``.
+        images: their pixels, uint8 ``(N, H, W)`` or ``(N, H, W, 3)``, where they are no files; ``paths`` are names.
         truth: their labels, int ``(N,)``.
         probabilities: answers, ``(N, num_classes)``.
         skipped: files that were left out.
         config: the run's configuration.
-        train_counts: training pictures of each class.
+        train_counts: training images of each class.
         sections: parts that only this recipe has.
     """
 
@@ -47,7 +47,7 @@ class ClassificationReport:
     skipped: list[Skipped]
     config: dict[str, Any]
     train_counts: np.ndarray
-    pictures: np.ndarray | ArrayPictures | None = None
+    images: np.ndarray | ArrayImages | None = None
     sections: tuple[Section, ...] = ()
 
 
@@ -85,7 +85,7 @@ def _worst(report: ClassificationReport, answers: np.ndarray) -> list[dict]:
     wrong = [i for i in np.argsort(of_truth) if answers[i] != report.truth[i]]
     return [
         {
-            "picture": thumbnail(report.paths[i] if report.pictures is None else report.pictures[i]),
+            "image": thumbnail(report.paths[i] if report.images is None else report.images[i]),
             "path": report.paths[i],
             "truth": report.class_names[report.truth[i]],
             "truth_score": of_truth[i],

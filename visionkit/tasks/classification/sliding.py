@@ -1,4 +1,4 @@
-"""A classifier of windows on a large picture: window by window, or all at once."""
+"""A classifier of windows on a large image: window by window, or all at once."""
 
 import time
 from functools import partial
@@ -13,18 +13,18 @@ BATCH = 256  # windows that are cut and classified together
 TIMED = 3  # passes, of which the fastest counts
 
 
-def by_cropping(classifier: keras.Model, picture: np.ndarray) -> np.ndarray:
+def by_cropping(classifier: keras.Model, image: np.ndarray) -> np.ndarray:
     """Cut every window and classify it.
 
     Args:
         classifier: as ``models.convolutional`` takes it, of windows ``(side, side, C)``.
-        picture: float32 ``(H, W, C)``.
+        image: float32 ``(H, W, C)``.
 
     Returns:
         ``(rows, columns, num_classes)``, for windows ``stride_of(classifier)`` pixels apart.
     """
     side, stride = classifier.input_shape[1], stride_of(classifier)
-    view = np.lib.stride_tricks.sliding_window_view(picture, (side, side), axis=(0, 1))[::stride, ::stride]
+    view = np.lib.stride_tricks.sliding_window_view(image, (side, side), axis=(0, 1))[::stride, ::stride]
     places = [divmod(place, view.shape[1]) for place in range(view.shape[0] * view.shape[1])]
     answers = []
     for start in range(0, len(places), BATCH):
@@ -34,7 +34,7 @@ def by_cropping(classifier: keras.Model, picture: np.ndarray) -> np.ndarray:
 
 
 class AtOnce:
-    """The same answers from one pass of a convolutional network over the picture.
+    """The same answers from one pass of a convolutional network over the image.
 
     Args:
         classifier: as for ``by_cropping``.
@@ -43,9 +43,9 @@ class AtOnce:
     def __init__(self, classifier: keras.Model):
         self._network = convolutional(classifier)
 
-    def __call__(self, picture: np.ndarray) -> np.ndarray:
+    def __call__(self, image: np.ndarray) -> np.ndarray:
         """Float32 ``(H, W, C)`` to ``(rows, columns, num_classes)``."""
-        return self._network.predict_on_batch(picture[None])[0]
+        return self._network.predict_on_batch(image[None])[0]
 
 
 class Peaks(NamedTuple):
@@ -83,7 +83,7 @@ def heat_map(probabilities: np.ndarray, shape: tuple[int, int], *, side: int, st
 
     Args:
         probabilities: ``(rows, columns, num_classes)``; class 0 is the background.
-        shape: height and width of the picture.
+        shape: height and width of the image.
         side: of a window in pixels.
         stride: between windows in pixels.
     """
@@ -94,13 +94,13 @@ def heat_map(probabilities: np.ndarray, shape: tuple[int, int], *, side: int, st
 
 
 class Comparison(NamedTuple):
-    """Both ways on the same pictures.
+    """Both ways on the same images.
 
     Attributes:
-        windows: of the first picture.
-        seconds_by_cropping, seconds_at_once: of the first picture: the fastest of some passes.
+        windows: of the first image.
+        seconds_by_cropping, seconds_at_once: of the first image: the fastest of some passes.
         speed_up: the quotient.
-        difference: the largest between their answers, of all windows of all pictures.
+        difference: the largest between their answers, of all windows of all images.
     """
 
     windows: int
@@ -110,23 +110,23 @@ class Comparison(NamedTuple):
     difference: float
 
 
-def compare(classifier: keras.Model, pictures: list[np.ndarray]) -> tuple[Comparison, list[np.ndarray]]:
-    """Compare both ways, each of which has seen the pictures before it is timed.
+def compare(classifier: keras.Model, images: list[np.ndarray]) -> tuple[Comparison, list[np.ndarray]]:
+    """Compare both ways, each of which has seen the images before it is timed.
 
     Args:
         classifier: as for ``by_cropping``.
-        pictures: float32 ``(H, W, C)``, at least one.
+        images: float32 ``(H, W, C)``, at least one.
 
     Returns:
-        the comparison, and the answers for each picture.
+        the comparison, and the answers for each image.
     """
     ways = [partial(by_cropping, classifier), AtOnce(classifier)]
-    cropped, at_once = ([way(picture) for picture in pictures] for way in ways)
+    cropped, at_once = ([way(image) for image in images] for way in ways)
     seconds = []
     for way in ways:
         began = [time.perf_counter()]
         for _ in range(TIMED):
-            way(pictures[0])
+            way(images[0])
             began.append(time.perf_counter())
         seconds.append(min(np.diff(began)))
     difference = max(float(np.abs(one - other).max()) for one, other in zip(cropped, at_once, strict=True))

@@ -1,4 +1,4 @@
-"""The phases of training: a head on cached features, a network on augmented pictures, from files or in memory."""
+"""The phases of training: a head on cached features, a network on augmented images, from files or in memory."""
 
 from collections.abc import Callable, Iterator
 from functools import partial
@@ -8,19 +8,19 @@ import keras
 import numpy as np
 import tensorflow as tf
 
-from visionkit.data.index import Index, SkippedFiles, SmallPictures, class_weights
+from visionkit.data.index import Index, SkippedFiles, SmallImages, class_weights
 from visionkit.data.pipeline.batches import batches
-from visionkit.data.pipeline.in_memory import ShownPictures, Variation
+from visionkit.data.pipeline.in_memory import ShownImages, Variation
 from visionkit.layers.batch_augmentation import augmented
 from visionkit.tasks.classification.transfer import TransferModel
 from visionkit.training.augment_device import Feeding
 from visionkit.training.fit import Phase
 
 HEAD_RATE = 1e-3
-THAWED_RATE = 1e-4  # pretrained weights are adapted, not replaced
+UNFROZEN_RATE = 1e-4  # pretrained weights are adapted, not replaced
 LABEL_SMOOTHING = 0.1
-VALIDATION_BATCH = 256  # small pictures
-VALIDATION_IN_MEMORY = 2**29  # bytes of validation pictures that are kept from epoch to epoch
+VALIDATION_BATCH = 256  # small images
+VALIDATION_IN_MEMORY = 2**29  # bytes of validation images that are kept from epoch to epoch
 
 
 class Validation(NamedTuple):
@@ -81,14 +81,14 @@ def head_phase(
         model=model.head,
         epochs=epochs,
         learning_rate=HEAD_RATE,
-        num_steps=-(-len(views) * len(train) // batch_size),
+        steps_per_epoch=-(-len(views) * len(train) // batch_size),
         batches=lambda epoch: feature_batches(views, one_hot, weights, batch_size, seed, epoch),
         validate=validate,
         short_steps=True,
     )
 
 
-def picture_phase(
+def image_phase(
     classifier: keras.Model,
     name: str,
     train: Index,
@@ -100,17 +100,17 @@ def picture_phase(
     batch_size: int,
     seed: int,
     skipped: SkippedFiles,
-    learning_rate: float = THAWED_RATE,
+    learning_rate: float = UNFROZEN_RATE,
     loss_weights: dict[str, float] | None = None,
 ) -> Phase:
-    """Train a whole classifier, as far as it is thawed, on pictures augmented anew in every epoch.
+    """Train a whole classifier, as far as it is unfrozen, on images augmented anew in every epoch.
 
     Args:
         classifier: pixels ``(N, size, size, 3)`` to logits.
         name: of the phase.
         train: the training index.
         val: the validation index.
-        feeding: how training pictures are made; one output only where "device" augments them.
+        feeding: how training images are made; one output only where "device" augments them.
         flips: validate as a bundle with ``flips`` will answer.
         skipped: takes files that vanish on the way.
         learning_rate: the peak.
@@ -129,7 +129,7 @@ def picture_phase(
         return inputs, *_for_outputs(loss_weights, labels, tf.gather(weights, batch["position"]))
 
     def epoch_batches(epoch: int) -> tf.data.Dataset:
-        pictures = batches(
+        images = batches(
             train,
             size=size,
             batch_size=batch_size,
@@ -142,7 +142,7 @@ def picture_phase(
             augment_on=feeding.augment_on,
             service=feeding.service,
         )
-        return pictures.map(targets)
+        return images.map(targets)
 
     val_batches = batches(val, size=size, batch_size=batch_size, skipped=skipped)
     if len(val) * size * size * 3 * 4 <= VALIDATION_IN_MEMORY:
@@ -152,7 +152,7 @@ def picture_phase(
         model=trained,
         epochs=epochs,
         learning_rate=learning_rate,
-        num_steps=-(-len(train) // batch_size),
+        steps_per_epoch=-(-len(train) // batch_size),
         batches=epoch_batches,
         validate=_validator(classifier, val_batches, flips=flips),
         label_smoothing=LABEL_SMOOTHING,
@@ -160,11 +160,11 @@ def picture_phase(
     )
 
 
-def small_picture_phase(
+def small_image_phase(
     classifier: keras.Model,
     name: str,
-    train: SmallPictures,
-    val: SmallPictures,
+    train: SmallImages,
+    val: SmallImages,
     *,
     variation: Variation,
     flips: bool,
@@ -175,21 +175,21 @@ def small_picture_phase(
     label_smoothing: float = LABEL_SMOOTHING,
     loss_weights: dict[str, float] | None = None,
 ) -> Phase:
-    """Train a whole classifier on pictures in memory, shifted and mirrored anew in every epoch.
+    """Train a whole classifier on images in memory, shifted and mirrored anew in every epoch.
 
     Args:
         classifier: pixels ``(N, size, size, 1 or 3)`` to logits.
         name: of the phase.
-        train: the training pictures.
-        val: the validation pictures.
-        variation: how training pictures are varied.
+        train: the training images.
+        val: the validation images.
+        variation: how training images are varied.
         flips: validate as a bundle with ``flips`` will answer.
         learning_rate: the highest.
         label_smoothing: see ``fit.Phase``.
         loss_weights: of a classifier with several outputs; see ``fit.Phase``.
     """
     shape = {"size": classifier.input_shape[1], "channels": classifier.input_shape[-1]}
-    shown = ShownPictures(train, **shape)
+    shown = ShownImages(train, **shape)
     one_hot, weights = (tf.constant(targets) for targets in weighted_targets(train))
 
     def targets(batch):
@@ -202,9 +202,9 @@ def small_picture_phase(
         model=classifier,
         epochs=epochs,
         learning_rate=learning_rate,
-        num_steps=-(-len(train) // batch_size),
+        steps_per_epoch=-(-len(train) // batch_size),
         batches=lambda epoch: shown.batches(batch_size, epoch=epoch, **options).map(targets),
-        validate=_validator(classifier, ShownPictures(val, **shape).batches(VALIDATION_BATCH), flips=flips),
+        validate=_validator(classifier, ShownImages(val, **shape).batches(VALIDATION_BATCH), flips=flips),
         label_smoothing=label_smoothing,
         loss_weights=loss_weights,
     )
@@ -234,7 +234,7 @@ def _validator(classifier: keras.Model, val_batches: tf.data.Dataset, *, flips: 
     return validate
 
 
-def weighted_targets(index: Index | SmallPictures) -> tuple[np.ndarray, np.ndarray]:
+def weighted_targets(index: Index | SmallImages) -> tuple[np.ndarray, np.ndarray]:
     """One-hot labels ``(N, num_classes)`` and each sample's class weight ``(N,)``, float32."""
     by_label = class_weights(index)
     weights = np.array([by_label[int(label)] for label in index.labels], np.float32)

@@ -20,7 +20,7 @@ def array_model(network: str, shape: tuple[int, ...], num_classes: int) -> keras
 
     Args:
         network: a name of the catalogue.
-        shape: ``(spatial..., channels)``; its rank makes the network one of signals, pictures or volumes.
+        shape: ``(spatial..., channels)``; its rank makes the network one of signals, images or volumes.
         num_classes: outputs.
 
     Returns:
@@ -67,7 +67,7 @@ def array_phase(
         model=model,
         epochs=epochs,
         learning_rate=learning_rate,
-        num_steps=-(-len(data.train) // batch_size),
+        steps_per_epoch=-(-len(data.train) // batch_size),
         batches=batches,
         validate=answering_in_parts(model, data.val_values, data.val.labels, ANSWERED_AT_ONCE),
         short_steps=True,

@@ -1,7 +1,7 @@
 """Transfer learning: a pretrained base, a new head, and how much of the base is trained.
 
 Three approaches, by how much data there is (How transferable are features in deep neural networks?, Yosinski et al. 2014,
-https://arxiv.org/abs/1411.1792): train only the head; thaw the last stages; train it all from the pretrained weights.
+https://arxiv.org/abs/1411.1792): train only the head; unfreeze the last stages; train it all from the pretrained weights.
 """
 
 import math
@@ -18,8 +18,8 @@ from visionkit.models.heads import classifier_head
 
 HEAD, LAST, ALL = "head", "last", "all"
 APPROACHES = (HEAD, LAST, ALL)
-FROZEN_STRIDE = 8  # "last" thaws what lies behind the feature map of this stride, or of the last but one
-FEW_A_CLASS, MANY = 150, 5_000  # training pictures: a class; in all
+FROZEN_STRIDE = 8  # "last" unfreezes what lies behind the feature map of this stride, or of the last but one
+FEW_A_CLASS, MANY = 150, 5_000  # training images: a class; in all
 
 
 class TransferModel(NamedTuple):
@@ -41,7 +41,7 @@ def transfer_model(backbone: keras.Model, num_classes: int, *, dropout: float = 
 
     Args:
         backbone: built with ``num_classes=None``.
-        pretrained: its BatchNorm then runs in inference mode in every phase, also when its layers are thawed: the moving
+        pretrained: its BatchNorm then runs in inference mode in every phase, also when its layers are unfrozen: the moving
             statistics belong to the pretrained weights, and small batches would spoil them. False is for training from scratch.
     """
     base = keras.Model(backbone.inputs, deepest(backbone), name=backbone.name)
@@ -58,14 +58,15 @@ def transfer_model(backbone: keras.Model, num_classes: int, *, dropout: float = 
     return TransferModel(extractor, head, classifier)
 
 
-def thaw(backbone: keras.Model, approach: str) -> int:
+def unfreeze(backbone: keras.Model, approach: str) -> int:
     """Make the layers of a backbone trainable as an approach asks, and freeze the others.
 
     Args:
         backbone: the one that was given to ``transfer_model``; its layers are the classifier's.
-        approach: "head" freezes all of it; "last" thaws the stages in which the picture is 16 or 32 times smaller, of a network
-            for small pictures the last one;
-            "all" thaws everything.
+        approach: "head" freezes all of it; "last" unfreezes the stages in which the image is 16 or 32 times smaller, of a
+            network
+            for small images the last one;
+            "all" unfreezes everything.
 
     Returns:
         the number of its parameters that are now trained. Compile the classifier anew afterwards.
@@ -73,39 +74,39 @@ def thaw(backbone: keras.Model, approach: str) -> int:
     if approach not in APPROACHES:
         raise ValueError(f"Unknown approach {approach!r}; expected one of {', '.join(APPROACHES)}.")
     frozen = min(FROZEN_STRIDE, strides_of(backbone)[-2])
-    thawed = {HEAD: [], LAST: layers_behind(backbone, frozen), ALL: backbone.layers}[approach]
+    unfrozen = {HEAD: [], LAST: layers_behind(backbone, frozen), ALL: backbone.layers}[approach]
     for layer in backbone.layers:
-        layer.trainable = layer in thawed
-    return sum(math.prod(weight.shape) for layer in thawed for weight in layer.trainable_weights)
+        layer.trainable = layer in unfrozen
+    return sum(math.prod(weight.shape) for layer in unfrozen for weight in layer.trainable_weights)
 
 
-def choose_approach(num_pictures: int, num_classes: int) -> tuple[str, str]:
-    """Choose by the number of training pictures.
+def choose_approach(num_images: int, num_classes: int) -> tuple[str, str]:
+    """Choose by the number of training images.
 
     Returns:
         the approach, and the reason in a sentence.
     """
-    a_class = num_pictures / num_classes
-    counted = f"{num_pictures} training pictures in {num_classes} classes, {a_class:.0f} a class"
+    a_class = num_images / num_classes
+    counted = f"{num_images} training images in {num_classes} classes, {a_class:.0f} a class"
     if a_class < FEW_A_CLASS:
         return (
             HEAD,
-            f"{counted}: a thawed base would learn fewer than {FEW_A_CLASS} a class by heart, so only the head is trained",
+            f"{counted}: an unfrozen base would learn fewer than {FEW_A_CLASS} a class by heart, so only the head is trained",
         )
-    if num_pictures < MANY:
+    if num_images < MANY:
         return LAST, f"{counted}: enough to adapt the last stages, fewer than the {MANY:,} that training it all asks for"
     return ALL, f"{counted}: enough to train it all"
 
 
 def choose_size(published: int, sides: Sequence[int]) -> tuple[int, str]:
-    """Choose the side of the input by the size of the pictures.
+    """Choose the side of the input by the size of the images.
 
     A network sees objects larger in training, through random crops, than it does in use; features are better at a resolution
-    about 9/7 of the one it was trained at (https://arxiv.org/abs/1906.06423), where pictures are that sharp.
+    about 9/7 of the one it was trained at (https://arxiv.org/abs/1906.06423), where images are that sharp.
 
     Args:
         published: the side that the base was trained at.
-        sides: the shorter side of each training picture, in pixels.
+        sides: the shorter side of each training image, in pixels.
 
     Returns:
         the side, and the reason in a sentence.
@@ -115,6 +116,6 @@ def choose_size(published: int, sides: Sequence[int]) -> tuple[int, str]:
     if CENTRAL_SHARE * median >= larger:
         return (
             larger,
-            f"the pictures' shorter sides are about {median} pixels: sharp enough for {larger} instead of {published}",
+            f"the images' shorter sides are about {median} pixels: sharp enough for {larger} instead of {published}",
         )
-    return published, f"the pictures' shorter sides are about {median} pixels: {published}, as the base was trained"
+    return published, f"the images' shorter sides are about {median} pixels: {published}, as the base was trained"

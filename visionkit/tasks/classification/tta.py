@@ -1,6 +1,6 @@
-"""Several views of one picture, whose answers are averaged: crops, sizes and mirror images, cut inside the graph.
+"""Several views of one image, whose answers are averaged: crops, sizes and mirror images, cut inside the graph.
 
-flips       the picture and its mirror image
+flips       the image and its mirror image
 ten_crop    the four corners and the middle of the central square, and their mirror images: Krizhevsky et al. 2012,
             https://papers.nips.cc/paper/4824-imagenet-classification-with-deep-convolutional-neural-networks
 multi_crop  144 views: crops of four sizes out of three squares, those squares, and mirror images: Szegedy et al. 2014,
@@ -9,7 +9,7 @@ multi_crop  144 views: crops of four sizes out of three squares, those squares, 
 
 import tensorflow as tf
 
-from visionkit.data.images.resize import CENTRAL_SHARE, fit, letterbox
+from visionkit.data.images.resize import CENTRAL_SHARE, center_crop, letterbox
 
 NUM_VIEWS = {"one": 1, "flips": 2, "ten_crop": 10, "multi_crop": 144}
 SHARES = (224 / 256, 224 / 288, 224 / 320, 224 / 352)  # of a square's side, that a crop of multi_crop has
@@ -17,19 +17,19 @@ CORNERS = ((0.0, 0.0), (0.0, 1.0), (1.0, 0.0), (1.0, 1.0), (0.5, 0.5))  # where 
 
 
 def views_of(image: tf.Tensor, size: int, views: str, *, whole: bool = False) -> tf.Tensor:
-    """The views of a picture.
+    """The views of an image.
 
     Args:
         image: uint8 ``(H, W, 3)`` of any size.
         size: side of each view in pixels.
         views: a key of ``NUM_VIEWS``.
-        whole: the plain view is the whole picture in proportion (``letterbox``), not its central window (``fit``).
+        whole: the plain view is the whole image in proportion (``letterbox``), not its central window (``center_crop``).
 
     Returns:
         float32 ``(num_views, size, size, 3)`` in 0..255; the second half mirrors the first, but of "one".
     """
     if views in ("one", "flips"):
-        plain = (letterbox if whole else fit)(image, size)[None]
+        plain = (letterbox if whole else center_crop)(image, size)[None]
     else:
         plain = tf.map_fn(
             lambda window: _cut(image, window, size), windows_of(tf.shape(image), views), fn_output_signature=tf.float32
@@ -45,7 +45,7 @@ def windows_of(shape: tf.Tensor, views: str) -> tf.Tensor:
         shape: int32 ``(3,)``: height, width, channels.
 
     Returns:
-        int32 ``(num_views / 2, 4)``: top, left, height, width in pixels, inside the picture.
+        int32 ``(num_views / 2, 4)``: top, left, height, width in pixels, inside the image.
     """
     sides = tf.cast(shape[:2], tf.float32)
     square = tf.reduce_min(sides)

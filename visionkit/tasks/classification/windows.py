@@ -1,4 +1,4 @@
-"""Windows of one side, cut around the objects of annotated pictures and between them: what a sliding classifier learns from."""
+"""Windows of one side, cut around the objects of annotated images and between them: what a sliding classifier learns from."""
 
 from collections.abc import Iterator
 
@@ -8,8 +8,8 @@ import numpy as np
 from tqdm import tqdm
 
 from visionkit.data.boxes import cleaned
-from visionkit.data.images.decode import PictureError, read_picture
-from visionkit.data.index import DataError, Index, SkippedFiles, SmallPictures
+from visionkit.data.images.decode import ImageError, read_image
+from visionkit.data.index import DataError, Index, SkippedFiles, SmallImages
 from visionkit.tasks.classification.train import answering_in_parts, weighted_targets
 from visionkit.training.fit import Phase
 
@@ -18,37 +18,37 @@ FILLED = 0.8  # share of a window's side that the median object's longer side ge
 NEAR, FAR = 1 / 16, 1 / 4  # sides between a window's center and an object's: it shows the object; it does not
 SMALLEST, LARGEST = 0.4, 1.1  # sides of a window: an object's longer side, else it is of another scale
 VIEWS = 6  # windows of each object
-NOTHING = 24  # windows of each picture that show none
+NOTHING = 24  # windows of each image that show none
 
 
 def scale_of(index: Index, side: int) -> float:
-    """By what all pictures are resized, so that the median object fills ``FILLED`` of a window.
+    """By what all images are resized, so that the median object fills ``FILLED`` of a window.
 
     Raises:
         DataError: there are no objects.
     """
     longest = np.concatenate([np.zeros(0), *(_sides(index, row).max(axis=1) for row in range(len(index)))])
     if not len(longest):
-        raise DataError("No objects in the training pictures: there is nothing to find. Expected boxes.")
+        raise DataError("No objects in the training images: there is nothing to find. Expected boxes.")
     return FILLED * side / float(np.median(longest))
 
 
-def cut_windows(index: Index, *, side: int, scale: float, seed: int, skipped: SkippedFiles) -> SmallPictures:
-    """Cut windows from the pictures of a split.
+def cut_windows(index: Index, *, side: int, scale: float, seed: int, skipped: SkippedFiles) -> SmallImages:
+    """Cut windows from the images of a split.
 
     Args:
         index: scanned, with boxes.
         side: of a window in pixels.
         scale: of ``scale_of``.
         seed: draws them.
-        skipped: takes pictures that cannot be read any more.
+        skipped: takes images that cannot be read any more.
     """
     pixels, labels = [np.zeros((0, side, side, 3), np.uint8)], [np.zeros(0, int)]
-    for row in tqdm(range(len(index)), "cutting windows", unit=" pictures", leave=False):
+    for row in tqdm(range(len(index)), "cutting windows", unit=" images", leave=False):
         rng = np.random.default_rng([seed, row])
         try:
-            image = at_scale(read_picture(index.paths[row]), scale, side)
-        except PictureError as error:
+            image = at_scale(read_image(index.paths[row]), scale, side)
+        except ImageError as error:
             skipped.add(index.paths[row], str(error))
             continue
         objects = cleaned(index.annotations[row].objects)
@@ -65,18 +65,18 @@ def cut_windows(index: Index, *, side: int, scale: float, seed: int, skipped: Sk
         pixels.append(np.array([image[y : y + side, x : x + side] for x, y in chosen], np.uint8).reshape(-1, side, side, 3))
         shown = np.repeat(objects.classes[fits], VIEWS)[inside] + 1
         labels.append(np.concatenate([shown, np.zeros(len(chosen) - len(shown), int)]))
-    return SmallPictures((BACKGROUND, *index.class_names), np.concatenate(pixels), np.concatenate(labels))
+    return SmallImages((BACKGROUND, *index.class_names), np.concatenate(pixels), np.concatenate(labels))
 
 
 def at_scale(image: np.ndarray, scale: float, side: int) -> np.ndarray:
-    """A picture resized; at least ``side`` pixels on each side."""
+    """An image resized; at least ``side`` pixels on each side."""
     sides = [max(side, round(scale * length)) for length in image.shape[1::-1]]
     return cv2.resize(image, sides, interpolation=cv2.INTER_AREA if scale < 1 else cv2.INTER_LINEAR)
 
 
 def _sides(index: Index, row: int) -> np.ndarray:
-    boxes, fact = cleaned(index.annotations[row].objects).boxes, index.facts[row]
-    return (boxes[:, 2:] - boxes[:, :2]) * (fact.width, fact.height)
+    boxes, info = cleaned(index.annotations[row].objects).boxes, index.infos[row]
+    return (boxes[:, 2:] - boxes[:, :2]) * (info.width, info.height)
 
 
 BRIGHTNESS = 0.2  # by which training windows are lightened or darkened
@@ -85,8 +85,8 @@ ANSWERED_AT_ONCE = 512
 
 def window_phase(
     classifier: keras.Model,
-    train: SmallPictures,
-    val: SmallPictures,
+    train: SmallImages,
+    val: SmallImages,
     *,
     epochs: int,
     batch_size: int,
@@ -119,7 +119,7 @@ def window_phase(
         model=classifier,
         epochs=epochs,
         learning_rate=learning_rate,
-        num_steps=-(-len(train) // batch_size),
+        steps_per_epoch=-(-len(train) // batch_size),
         batches=batches,
         validate=answering_in_parts(classifier, val.pixels, val.labels, ANSWERED_AT_ONCE),
         short_steps=True,

@@ -66,9 +66,9 @@ def build(
         return adapter.build(name.removeprefix(FOREIGN), num_classes, size=size)
     backbone = catalog.build(base or yolo.VARIANTS[name].backbone, (None, None, 3), None, weights=weights)
     if frozen_stride is not None and weights is not None:
-        thawed = layers_behind(backbone, frozen_stride)
+        unfrozen = layers_behind(backbone, frozen_stride)
         for layer in backbone.layers:
-            layer.trainable = layer in thawed
+            layer.trainable = layer in unfrozen
     strides = STRIDES[: len(anchors)]
     in_cells = [np.asarray(its, np.float32) * size / stride for its, stride in zip(anchors, strides, strict=True)]
     network = yolo.yolo(backbone, num_classes, in_cells, variant=name, strides=strides, pretrained=weights is not None)

@@ -8,7 +8,7 @@ from collections.abc import Sequence
 
 import numpy as np
 
-from visionkit.metrics.detection import MAX_DETECTIONS, Found, Truth, compare
+from visionkit.metrics.detection import MAX_DETECTIONS, Detections, GroundTruth, compare
 from visionkit.viz import annotate
 from visionkit.viz.boxes import draw, short
 
@@ -23,8 +23,8 @@ OUTCOMES: dict[str, annotate.Color] = {
 
 def draw_comparison(
     pixels: np.ndarray,
-    truth: Truth,
-    found: Found,
+    truth: GroundTruth,
+    found: Detections,
     threshold: float,
     class_names: Sequence[str],
     *,

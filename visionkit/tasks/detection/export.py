@@ -1,7 +1,7 @@
-"""A bundle of a detector: raw pictures in, boxes on those pictures out, with TensorFlow alone.
+"""A bundle of a detector: raw images in, boxes on those images out, with TensorFlow alone.
 
-It lies on disk as ``bundle.py`` says. Its LiteRT twin takes float32 ``(1, size, size, 3)`` pixels in 0..255, letterboxed, and
-answers, after non-maximum suppression, with what scores above ``TWIN_THRESHOLD``: ``boxes`` ``(1, K, 4)``, relative to that
+It lies on disk as ``bundle.py`` says. Its LiteRT model takes float32 ``(1, size, size, 3)`` pixels in 0..255, letterboxed, and
+answers, after non-maximum suppression, with what scores above ``LITERT_THRESHOLD``: ``boxes`` ``(1, K, 4)``, relative to that
 square, ``scores`` and ``classes`` ``(1, K)``, -1 where there is nothing more.
 """
 
@@ -12,19 +12,19 @@ import keras
 import tensorflow as tf
 
 from visionkit.data.images.decode import decode_in_graph
-from visionkit.data.images.resize import letterbox, letterbox_frame
+from visionkit.data.images.resize import letterbox, letterbox_placement_in_graph
 from visionkit.errors import UserError
 from visionkit.export.bundle import write_bundle
 from visionkit.export.network import Network
 from visionkit.ops.nms import Detections, class_wise_nms
 from visionkit.tasks.detection.suppression import suppress
 
-MAX_DETECTIONS = 300  # on a picture
-TWIN_THRESHOLD = 0.001  # LiteRT takes one tensor: low, so that precision can be measured at every recall
-TWIN_CANDIDATES = 2048  # with 1,024 the mAP of blood cells was 0.003 less: an object has dozens above that threshold
+MAX_DETECTIONS = 300  # on an image
+LITERT_THRESHOLD = 0.001  # LiteRT takes one tensor: low, so that precision can be measured at every recall
+LITERT_CANDIDATES = 2048  # with 1,024 the mAP of blood cells was 0.003 less: an object has dozens above that threshold
 
 
-class PictureDetector(tf.Module):
+class ImageDetector(tf.Module):
     """A detector with its pre- and post-processing inside; see ``export_detector``."""
 
     def __init__(
@@ -36,7 +36,7 @@ class PictureDetector(tf.Module):
         iou_threshold: float,
         half_precision: bool = False,
     ):
-        super().__init__(name="picture_detector")
+        super().__init__(name="image_detector")
         self._network = Network(network, half_precision=half_precision)
         self._size = network.input_shape[1]
         self._threshold, self._iou_threshold = threshold, iou_threshold
@@ -44,16 +44,16 @@ class PictureDetector(tf.Module):
         square = tf.TensorSpec([None, self._size, self._size, 3], tf.float32, name="pixels")
         self.serve_pixels = tf.function(self._network.forward, input_signature=[square])  # traced once, called by the others
 
-    def twin(self, pixels: tf.Tensor) -> dict[str, tf.Tensor]:
-        """What the LiteRT twin does with float32 ``(1, size, size, 3)`` letterboxed pixels."""
+    def litert_function(self, pixels: tf.Tensor) -> dict[str, tf.Tensor]:
+        """What the LiteRT model does with float32 ``(1, size, size, 3)`` letterboxed pixels."""
         answer = self._network.forward(pixels)
         return class_wise_nms(
             answer["boxes"],
             answer["scores"],
-            score_threshold=TWIN_THRESHOLD,
+            score_threshold=LITERT_THRESHOLD,
             iou_threshold=self._iou_threshold,
             max_detections=MAX_DETECTIONS,
-            num_candidates=TWIN_CANDIDATES,
+            num_candidates=LITERT_CANDIDATES,
         )._asdict()
 
     @tf.function(
@@ -63,19 +63,19 @@ class PictureDetector(tf.Module):
         ]
     )
     def detect(self, images: tf.Tensor, score_threshold: tf.Tensor) -> dict[str, tf.Tensor]:
-        """Pictures of one size, uint8 RGB ``(N, H, W, 3)``, to what scores above ``score_threshold`` on them:
+        """Images of one size, uint8 RGB ``(N, H, W, 3)``, to what scores above ``score_threshold`` on them:
 
-        ``boxes`` ``(N, K, 4)``, xyxy, relative to the picture; ``scores`` ``(N, K)``; ``classes`` int32 ``(N, K)``, positions
-        in labels.txt; ``labels`` string ``(N, K)``, best first; ``count`` int32 ``(N,)``. K is the most of any picture; rows
+        ``boxes`` ``(N, K, 4)``, xyxy, relative to the image; ``scores`` ``(N, K)``; ``classes`` int32 ``(N, K)``, positions
+        in labels.txt; ``labels`` string ``(N, K)``, best first; ``count`` int32 ``(N,)``. K is the most of any image; rows
         beyond ``count`` are zeros, their class -1, their label empty.
         """
-        corner, sides = letterbox_frame(tf.shape(images)[1:3], self._size)
+        corner, sides = letterbox_placement_in_graph(tf.shape(images)[1:3], self._size)
         found = self._suppressed(self.serve_pixels(letterbox(images, self._size)), score_threshold)
-        return self._on_pictures(found, corner, sides)
+        return self._on_images(found, corner, sides)
 
     @tf.function(input_signature=[tf.TensorSpec([None, None, None, 3], tf.uint8, name="images")])
     def serve_images(self, images: tf.Tensor) -> dict[str, tf.Tensor]:
-        """Pictures of one size, uint8 RGB ``(N, H, W, 3)``, to the answers of ``detect`` above the stored threshold."""
+        """Images of one size, uint8 RGB ``(N, H, W, 3)``, to the answers of ``detect`` above the stored threshold."""
         return self.detect(images, self._threshold)
 
     @tf.function(input_signature=[tf.TensorSpec([None], tf.string, name="image_bytes")])
@@ -84,30 +84,30 @@ class PictureDetector(tf.Module):
 
         def seen(contents):
             image = decode_in_graph(contents)
-            return letterbox(image, self._size), *letterbox_frame(tf.shape(image)[:2], self._size)
+            return letterbox(image, self._size), *letterbox_placement_in_graph(tf.shape(image)[:2], self._size)
 
         square = tf.TensorSpec([self._size, self._size, 3], tf.float32)
         lengths = tf.TensorSpec([2], tf.int32)
         pixels, corners, sides = tf.map_fn(seen, image_bytes, fn_output_signature=(square, lengths, lengths))
-        return self._on_pictures(self._suppressed(self.serve_pixels(pixels), self._threshold), corners, sides)
+        return self._on_images(self._suppressed(self.serve_pixels(pixels), self._threshold), corners, sides)
 
     def _suppressed(self, answer: dict[str, tf.Tensor], score_threshold: tf.Tensor | float) -> Detections:
         limits = {"iou_threshold": self._iou_threshold, "max_detections": MAX_DETECTIONS}
         return suppress(answer["boxes"], answer["scores"], score_threshold=score_threshold, **limits)
 
-    def _on_pictures(self, found: Detections, corners: tf.Tensor, sides: tf.Tensor) -> dict[str, tf.Tensor]:
-        """Boxes of squares as boxes of the pictures in them.
+    def _on_images(self, found: Detections, corners: tf.Tensor, sides: tf.Tensor) -> dict[str, tf.Tensor]:
+        """Boxes of squares as boxes of the images in them.
 
         Args:
             found: relative to the squares.
-            corners: of the pictures (y, x) in pixels of their squares, int32 ``(N, 2)``, or ``(2,)`` of all.
+            corners: of the images (y, x) in pixels of their squares, int32 ``(N, 2)``, or ``(2,)`` of all.
             sides: heights and widths, likewise.
         """
         corners, sides = (tf.cast(tf.gather(each, [1, 0, 1, 0], axis=-1), tf.float32) for each in (corners, sides))
         boxes = (found.boxes * self._size - corners[..., None, :]) / sides[..., None, :]
         boxes = tf.clip_by_value(boxes, 0.0, 1.0)
-        lies_on_picture = tf.reduce_all(boxes[..., 2:] > boxes[..., :2], -1)  # not on the padding alone
-        kept = (found.classes >= 0) & lies_on_picture
+        lies_on_image = tf.reduce_all(boxes[..., 2:] > boxes[..., :2], -1)  # not on the padding alone
+        kept = (found.classes >= 0) & lies_on_image
         count = tf.reduce_sum(tf.cast(kept, tf.int32), 1)
         first = tf.argsort(tf.cast(kept, tf.int32), direction="DESCENDING", stable=True)[
             :, : tf.reduce_max(count, keepdims=True)[0]
@@ -130,14 +130,14 @@ def export_detector(
     *,
     class_names: tuple[str, ...],
     threshold: float,
-    facts: dict[str, Any],
+    metadata: dict[str, Any],
     half_precision: bool = False,
     iou_threshold: float = 0.6,
 ) -> Path:
     """Write a detector as a bundle, beside and then renamed, so that it appears whole.
 
     Its signatures are ``serving_default`` (``images``), ``serving_encoded`` (``image_bytes``), and ``serving_threshold``
-    (``images`` and ``score_threshold``); all answer as ``PictureDetector.detect`` says.
+    (``images`` and ``score_threshold``); all answer as ``ImageDetector.detect`` says.
 
     Args:
         network: float32 pixels ``(N, size, size, 3)`` in 0..255 to ``boxes`` ``(N, A, 4)``, xyxy, relative to that square, and
@@ -145,7 +145,7 @@ def export_detector(
         folder: a bundle there is replaced.
         class_names: in the order of the scores.
         threshold: what scores no more than that is not answered, 0..1; it is stored, and callers may name another.
-        facts: for ``bundle.json``: what a reader of the bundle wants to know (base, data, ...).
+        metadata: for ``bundle.json``: what a reader of the bundle wants to know (base, data, ...).
         half_precision: keep the weights as float16.
         iou_threshold: from this intersection over union on, the lower of two boxes of a class is dropped, 0..1.
 
@@ -162,7 +162,7 @@ def export_detector(
     num_classes = network.output["scores"].shape[-1]
     if num_classes != len(class_names):
         raise UserError(f"{len(class_names)} class names for a network that scores {num_classes} classes.")
-    module = PictureDetector(
+    module = ImageDetector(
         network, class_names, threshold=threshold, iou_threshold=iou_threshold, half_precision=half_precision
     )
     size = network.input_shape[1]
@@ -175,16 +175,16 @@ def export_detector(
             "serving_encoded": module.serve_encoded,
             "serving_threshold": module.detect,
         },
-        twin=module.twin,
-        twin_shape=(1, size, size, 3),
-        twin_half_precision=False,  # kernels with BatchNorm in them lose too much: the mAP of blood cells moved by 0.005
+        litert_function=module.litert_function,
+        litert_shape=(1, size, size, 3),
+        litert_half_precision=False,  # kernels with BatchNorm in them lose too much: the mAP of blood cells moved by 0.005
         class_names=class_names,
-        facts={
+        metadata={
             "size": size,
             "whole": True,
             "threshold": threshold,
             "iou_threshold": iou_threshold,
-            "twin_threshold": TWIN_THRESHOLD,
-            **facts,
+            "litert_threshold": LITERT_THRESHOLD,
+            **metadata,
         },
     )

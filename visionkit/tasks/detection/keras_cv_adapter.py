@@ -64,12 +64,12 @@ def build(name: str, num_classes: int, *, size: int) -> TrainableDetector:
     """Build a detector of keras-cv, with random weights.
 
     It is trained at one size: keras-cv lays out its cells or anchors while the training step is traced, and takes the side from
-    the type of the pictures. A batch without any object teaches a RetinaNet nothing: keras-cv gives it no weight.
+    the type of the images. A batch without any object teaches a RetinaNet nothing: keras-cv gives it no weight.
 
     Args:
         name: one of ``NAMES``.
         num_classes: of the objects.
-        size: side of the pictures in pixels, in training.
+        size: side of the images in pixels, in training.
     """
     made = _yolo(YOLO[name], num_classes) if name in YOLO else _retinanet(RETINANET[name], num_classes)
     detector, parts = made[0], {"box": _Part(made[1]), "class": _Part(made[2])}
@@ -83,7 +83,7 @@ def build(name: str, num_classes: int, *, size: int) -> TrainableDetector:
         boxes = ops.concatenate([boxes, padding], 1)  # one row at least
         classes = ops.pad(classes, ((0, 0), (0, 1)), constant_values=-1)
         truth = {"boxes": boxes, "classes": ops.cast(classes, "float32")}
-        detector.compute_loss(x=_picture(size), y=truth, y_pred=answers, sample_weight=None)
+        detector.compute_loss(x=_image(size), y=truth, y_pred=answers, sample_weight=None)
         return {part: loss.value for part, loss in parts.items()}
 
     def at_size(side: int) -> keras.Model:
@@ -93,8 +93,8 @@ def build(name: str, num_classes: int, *, size: int) -> TrainableDetector:
     return TrainableDetector(network, losses, tuple(parts), at_size, any_size=False)
 
 
-def _picture(side: int) -> keras.KerasTensor:
-    """A picture to ask for its shape."""
+def _image(side: int) -> keras.KerasTensor:
+    """An image to ask for its shape."""
     return ops.zeros((1, side, side, 3))
 
 
@@ -106,7 +106,7 @@ class _Decoded(keras.layers.Layer):
         self.network, self._decode = network, decode
 
     def call(self, pixels):
-        return self._decode(self.network(pixels), _picture(pixels.shape[1]))
+        return self._decode(self.network(pixels), _image(pixels.shape[1]))
 
 
 class _Part(keras.losses.Loss):

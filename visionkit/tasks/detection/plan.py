@@ -1,4 +1,4 @@
-"""What is decided before a detector is trained: which pictures, how large, how long, which anchors."""
+"""What is decided before a detector is trained: which images, how large, how long, which anchors."""
 
 from pathlib import Path
 from typing import NamedTuple
@@ -7,28 +7,28 @@ import numpy as np
 
 from visionkit.data.augmentation import geometry
 from visionkit.data.boxes import cleaned, crowds, without_crowds
-from visionkit.data.images.resize import frame_of_whole
+from visionkit.data.images.resize import letterbox_placement
 from visionkit.data.images.scan import scan
 from visionkit.data.index import NO_OBJECTS, Index, Objects, SkippedFiles
 from visionkit.data.pipeline.collate import pad_objects
 from visionkit.data.splits import Splits
 from visionkit.errors import UserError
-from visionkit.metrics.detection import Truth
+from visionkit.metrics.detection import GroundTruth
 from visionkit.ops.anchors import k_means_anchors
 from visionkit.ops.grids import LARGEST_RATIO
 from visionkit.ops.matching import Collisions, assign, count_collisions, fitting
-from visionkit.training.dataset import Usable, tell_left_out
+from visionkit.training.dataset import Usable, note_skipped
 from visionkit.training.recipe import Story
 
 SIZES = (320, 416, 512, 640)  # sides of the input in pixels
 SMALLEST_SIDE, OF_BOXES = 22, 0.95  # pixels that so many boxes should have: nearly three cells of the finest grid
-SHOWN, EPOCHS = 9_200, (12, 120)  # pictures in all; bounds of how often each is shown
-COUNTED = 2_000  # pictures in which collisions are counted
-SMOKE_PICTURES = {"training": 24, "validation": 12}
+SHOWN, EPOCHS = 9_200, (12, 120)  # images in all; bounds of how often each is shown
+COUNTED = 2_000  # images in which collisions are counted
+SMOKE_IMAGES = {"training": 24, "validation": 12}
 
 
 def usable(splits: Splits, source: str | Path, skipped: SkippedFiles, story: Story) -> Usable:
-    """Open each picture once, leave out what cannot be read, and say so. Crowds are not learnt from.
+    """Open each image once, leave out what cannot be read, and say so. Crowds are not learnt from.
 
     Args:
         splits: as they were read, or as the plan of a resumed run has them.
@@ -43,27 +43,27 @@ def usable(splits: Splits, source: str | Path, skipped: SkippedFiles, story: Sto
             f"{source} has no boxes: expected VOC, COCO or YOLO annotations, or a table with xmin, ymin, xmax, ymax. "
             "`visionkit check` says what it holds."
         )
-    scanned = splits.map(lambda index, name: scan(index, skipped, description=f"checking {name} pictures"))
+    scanned = splits.map(lambda index, name: scan(index, skipped, description=f"checking {name} images"))
     train = without_crowds(scanned.train)
     counts = object_counts(train)
     if not counts.sum():
-        raise UserError(f"{source}: none of {len(train)} readable training pictures has a box with an area.")
+        raise UserError(f"{source}: none of {len(train)} readable training images has a box with an area.")
     if not len(scanned.val):
-        raise UserError(f"{source}: no validation picture can be read; mend them, or leave the split out.")
+        raise UserError(f"{source}: no validation image can be read; mend them, or leave the split out.")
     names = train.class_names
     story.tell(
-        f"{len(train)} training pictures with {counts.sum():,} objects of {len(names)} classes, and {len(scanned.val)} "
-        f"validation pictures, in {source}."
+        f"{len(train)} training images with {counts.sum():,} objects of {len(names)} classes, and {len(scanned.val)} "
+        f"validation images, in {source}."
     )
     never = [name for name, count in zip(names, counts, strict=True) if not count]
     if never:
-        story.tell(f"Note: no training picture shows {', '.join(never[:20])}: the detector cannot learn of it.")
-    tell_left_out(scanned.notes, scanned.problems, skipped, story)
+        story.tell(f"Note: no training image shows {', '.join(never[:20])}: the detector cannot learn of it.")
+    note_skipped(scanned.notes, scanned.problems, skipped, story)
     return Usable(Splits(train, scanned.val, scanned.notes, scanned.problems), splits)
 
 
 def objects_of(index: Index) -> list[Objects]:
-    """The objects of each picture that can be learnt from."""
+    """The objects of each image that can be learnt from."""
     return [NO_OBJECTS if a.objects is None else cleaned(a.objects) for a in index.annotations]
 
 
@@ -73,18 +73,18 @@ def object_counts(index: Index) -> np.ndarray:
     return np.bincount(classes, minlength=len(index.class_names))
 
 
-def truths(index: Index) -> list[Truth]:
-    """What is there to be found on each picture of a scanned index."""
+def truths(index: Index) -> list[GroundTruth]:
+    """What is there to be found on each image of a scanned index."""
     objects = objects_of(index)
     return [
-        Truth(each.boxes, each.classes, (fact.height, fact.width), crowds(each))
-        for each, fact in zip(objects, index.facts, strict=True)
+        GroundTruth(each.boxes, each.classes, (info.height, info.width), crowds(each))
+        for each, info in zip(objects, index.infos, strict=True)
     ]
 
 
 def letterboxed(index: Index, size: int) -> list[Objects]:
-    """The objects of each picture of a scanned index, relative to the network's square input of ``size`` pixels."""
-    frames = (frame_of_whole((fact.height, fact.width), size) for fact in index.facts)
+    """The objects of each image of a scanned index, relative to the network's square input of ``size`` pixels."""
+    frames = (letterbox_placement((info.height, info.width), size) for info in index.infos)
     return [geometry.into_frame(each, frame, size) for each, frame in zip(objects_of(index), frames, strict=True)]
 
 
@@ -114,16 +114,16 @@ class Crowding(NamedTuple):
     Attributes:
         scales: of each scale, from the finest.
         unmatched: objects whose sides are more than four times those of the nearest anchor, or less than a quarter.
-        pictures: that were looked at.
+        images: that were looked at.
     """
 
     scales: list[Collisions]
     unmatched: int
-    pictures: int
+    images: int
 
 
 def count_crowding(index: Index, size: int, anchors: list[np.ndarray], strides: tuple[int, ...], seed: int) -> Crowding:
-    """Assign all objects, of a large data set those of ``COUNTED`` drawn pictures, as the loss does, and count collisions."""
+    """Assign all objects, of a large data set those of ``COUNTED`` drawn images, as the loss does, and count collisions."""
     drawn = np.random.default_rng(seed).permutation(len(index))[:COUNTED]
     padded = pad_objects(letterboxed(index.take(sorted(drawn)), size), 0)
     boxes, classes = padded["boxes"], padded["classes"]
@@ -140,7 +140,7 @@ def count_crowding(index: Index, size: int, anchors: list[np.ndarray], strides: 
     return Crowding(scales, int(((ratios >= LARGEST_RATIO) & (classes >= 0)).sum()), len(drawn))
 
 
-def choose_epochs(num_pictures: int) -> tuple[int, str]:
+def choose_epochs(num_images: int) -> tuple[int, str]:
     """How long to train, and the reason."""
-    epochs = int(np.clip(round(SHOWN / num_pictures), *EPOCHS))
-    return epochs, f"each of {num_pictures} training pictures is shown so often"
+    epochs = int(np.clip(round(SHOWN / num_images), *EPOCHS))
+    return epochs, f"each of {num_images} training images is shown so often"

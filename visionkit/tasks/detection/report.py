@@ -9,17 +9,17 @@ import cv2
 import numpy as np
 from PIL import Image
 
-from visionkit.data.images.decode import PictureError, read_picture
+from visionkit.data.images.decode import ImageError, read_image
 from visionkit.data.index import Skipped
-from visionkit.metrics.detection import Comparison, DetectionMetrics, Found, Truth, compare
+from visionkit.metrics.detection import Comparison, DetectionMetrics, Detections, GroundTruth, compare
 from visionkit.tasks.detection.draw import OUTCOMES, draw_comparison
 from visionkit.viz import plots
 from visionkit.viz.annotate import PALETTE, color_of
 from visionkit.viz.page import inline, inline_jpeg, write_page
 from visionkit.viz.report import MAX_SKIPPED, Section, shown_matrix
 
-MAX_WORST, MAX_OTHERS = 12, 6  # pictures
-LONGER_SIDE = 640  # pixels that pictures are shown in
+MAX_WORST, MAX_OTHERS = 12, 6  # images
+LONGER_SIDE = 640  # pixels that images are shown in
 CURVES = {
     "loss in training": {"all": "loss", "boxes": "box_loss", "objects": "object_loss", "classes": "class_loss"},
     "mAP in validation": {"IoU 0.5": "val_map50", "IoU 0.5 to 0.95": "val_map"},
@@ -52,8 +52,8 @@ class DetectionReport:
         sentences: what happened and why, in words.
         metrics: name -> number, as in ``metrics.json``.
         history: rows of ``history.csv``.
-        measured: on the validation pictures.
-        paths: validation pictures ``(N,)``.
+        measured: on the validation images.
+        paths: validation images ``(N,)``.
         truth: their objects.
         found: the answers, of any score.
         skipped: files that were left out.
@@ -71,8 +71,8 @@ class DetectionReport:
     history: list[dict]
     measured: DetectionMetrics
     paths: Sequence[str]
-    truth: Sequence[Truth]
-    found: Sequence[Found]
+    truth: Sequence[GroundTruth]
+    found: Sequence[Detections]
     skipped: list[Skipped]
     config: dict[str, Any]
     train_counts: np.ndarray
@@ -93,7 +93,7 @@ class DetectionReport:
 
 
 def write_detection_report(report: DetectionReport, path: str | Path) -> Path:
-    """Write the page, beside and then renamed. Only pictures that it shows are opened.
+    """Write the page, beside and then renamed. Only images that it shows are opened.
 
     Returns:
         its path.
@@ -124,8 +124,8 @@ def write_detection_report(report: DetectionReport, path: str | Path) -> Path:
         matrix=shown_matrix(measured.matrix, names, names),
         outcomes=OUTCOMES.items(),
         num_wrong=num_wrong,
-        worst=[_picture(report, number, outcomes[number]) for number in worst],
-        others=[_picture(report, number, outcomes[number]) for number in others],
+        worst=[_image(report, number, outcomes[number]) for number in worst],
+        others=[_image(report, number, outcomes[number]) for number in others],
         skipped=report.skipped[:MAX_SKIPPED],
     )
 
@@ -164,14 +164,14 @@ def _scale_row(scale: AnchorScale) -> dict[str, Any]:
     return {"stride": scale.stride, "anchors": sizes, "objects": scale.objects, "sharing": scale.sharing}
 
 
-def _faults(truth: Truth, found: Found, outcome: Comparison) -> float:
-    """How wrong the answers for a picture are: objects that were missed, and scores of what is false or of a wrong class."""
+def _faults(truth: GroundTruth, found: Detections, outcome: Comparison) -> float:
+    """How wrong the answers for an image are: objects that were missed, and scores of what is false or of a wrong class."""
     objects, answers = outcome.pairs.T
     confused = answers[truth.classes[objects] != found.classes[answers]]
     return len(outcome.missed) + len(confused) + found.scores[confused].sum() + found.scores[outcome.false].sum()
 
 
-def _picture(report: DetectionReport, number: int, outcome: Comparison) -> dict[str, Any]:
+def _image(report: DetectionReport, number: int, outcome: Comparison) -> dict[str, Any]:
     truth, found = report.truth[number], report.found[number]
     objects, answers = outcome.pairs.T
     confused = int((truth.classes[objects] != found.classes[answers]).sum())
@@ -182,7 +182,7 @@ def _picture(report: DetectionReport, number: int, outcome: Comparison) -> dict[
         "false": len(outcome.false),
     }
     return {
-        "picture": _drawn(report, number),
+        "image": _drawn(report, number),
         "path": report.paths[number],
         "says": ", ".join(f"{count} {what}" for what, count in counts.items() if count) or "no objects, and none found",
     }
@@ -190,8 +190,8 @@ def _picture(report: DetectionReport, number: int, outcome: Comparison) -> dict[
 
 def _drawn(report: DetectionReport, number: int) -> str | None:
     try:
-        pixels = read_picture(report.paths[number])
-    except PictureError:
+        pixels = read_image(report.paths[number])
+    except ImageError:
         return None  # it was readable a minute ago; the page shows its name instead
     if (share := LONGER_SIDE / max(pixels.shape[:2])) < 1:
         sides = [max(1, round(share * side)) for side in pixels.shape[1::-1]]

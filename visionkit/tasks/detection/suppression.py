@@ -11,7 +11,7 @@ import tensorflow as tf
 
 from visionkit.ops.nms import Detections
 
-FEW = 800  # anchors of one picture that speak: one sorted list of so many is faster than a list a class
+FEW = 800  # anchors of one image that speak: one sorted list of so many is faster than a list a class
 
 
 def suppress(
@@ -70,7 +70,7 @@ def _set_apart(boxes: tf.Tensor, classes: tf.Tensor, num_classes: int) -> tf.Ten
     """Boxes ``(K, 4)`` moved so that those of different classes do not meet: one list can be suppressed as if it were many.
 
     Classes lie in a square, a power of two apart, which rounds coordinates least: with 80 classes, a box of a fortieth of the
-    picture has its IoU to 0.001, with three to 0.0001.
+    image has its IoU to 0.001, with three to 0.0001.
     """
     columns = math.ceil(math.sqrt(num_classes))
     extent = tf.reduce_max(tf.abs(boxes)) * 2 + 1e-6

@@ -1,12 +1,12 @@
-"""Small objects on large pictures: a detector looks at overlapping tiles and at the whole picture; one answer is made of it.
+"""Small objects on large images: a detector looks at overlapping tiles and at the whole image; one answer is made of it.
 
-A network sees all pictures at one size, so that what is small on a large one is lost. In tiles it is not; but an object may lie
+A network sees all images at one size, so that what is small on a large one is lost. In tiles it is not; but an object may lie
 across the border of tiles, and one in their overlap is found twice. A box that ends at a border of its tile, and not of the
-picture, is **open** on that side: there, more of its object may follow. Of all views' boxes, class by class:
+image, is **open** on that side: there, more of its object may follow. Of all views' boxes, class by class:
 
 1. open boxes of neighbors that continue each other are joined;
-2. a box that is still open gives way to a larger one that covers it (the whole picture's, as a rule);
-3. what is small on the whole picture, where places are coarse, gives way to what a tile shows there;
+2. a box that is still open gives way to a larger one that covers it (the whole image's, as a rule);
+3. what is small on the whole image, where places are coarse, gives way to what a tile shows there;
 4. what is left is suppressed as ever, the lower score by the higher.
 
 A box whose score is much lower does nothing to another in steps 1 to 3: else noise, which a low threshold lets pass, would
@@ -19,7 +19,7 @@ from typing import NamedTuple
 
 import numpy as np
 
-from visionkit.metrics.detection import Found
+from visionkit.metrics.detection import Detections
 
 SMALLEST_TILE = 32  # pixels: less shows nothing
 OVERLAP = 0.2  # of a tile's side
@@ -29,7 +29,7 @@ ALIKE = 0.5  # the lower score is at least that share of the higher
 CONTINUING = 0.5  # of the shorter edge of two boxes that lie side by side must be common
 COVERED = 0.7  # of an open box must be in the larger one
 SMALL = 0.5  # of a tile's side: so large an object lies within a tile, or is joined
-SHARED = 0.3  # of the smaller of two boxes: on the whole picture, a pixel of the network is many
+SHARED = 0.3  # of the smaller of two boxes: on the whole image, a pixel of the network is many
 SAME = 0.5  # intersection over union of boxes of one object in two views, which agree less than those of one view
 OF_NO_VIEW = -1
 
@@ -47,11 +47,11 @@ class _Views(NamedTuple):
 
 
 def tile_windows(height: int, width: int, tile: int, overlap: float = OVERLAP) -> np.ndarray:
-    """Tiles of one size that cover a picture: int ``(T, 4)``, top, left, height, width in pixels.
+    """Tiles of one size that cover an image: int ``(T, 4)``, top, left, height, width in pixels.
 
     Args:
-        height, width: of the picture.
-        tile: side of a tile; where the picture is shorter, so are the tiles.
+        height, width: of the image.
+        tile: side of a tile; where the image is shorter, so are the tiles.
         overlap: of neighbors, at least, as a share of their side, 0..0.9.
     """
     sides = min(tile, height), min(tile, width)
@@ -67,22 +67,22 @@ def _starts(length: int, side: int, overlap: float) -> list[int]:
 def find_in_tiles(
     pixels: np.ndarray,
     tile: int,
-    find: Callable[[np.ndarray], list[Found]],
+    find: Callable[[np.ndarray], list[Detections]],
     *,
     iou_threshold: float,
     overlap: float = OVERLAP,
-) -> Found:
-    """The objects on a picture, seen whole and in tiles.
+) -> Detections:
+    """The objects on an image, seen whole and in tiles.
 
     Args:
         pixels: uint8 ``(H, W, 3)``.
         tile: side of the tiles in pixels, at least ``SMALLEST_TILE``.
-        find: the objects on each of pictures of one size, uint8 ``(N, h, w, 3)``.
+        find: the objects on each of images of one size, uint8 ``(N, h, w, 3)``.
         iou_threshold: at which ``find`` suppresses.
         overlap: see ``tile_windows``.
 
     Returns:
-        relative to the picture, best first.
+        relative to the image, best first.
     """
     height, width = pixels.shape[:2]
     windows = tile_windows(height, width, tile, overlap)
@@ -98,22 +98,22 @@ def find_in_tiles(
     view = np.repeat(np.arange(len(found)), [len(each.scores) for each in found])
     corners, sides = frames[view, :2], np.tile(frames[view, 2:] - frames[view, :2], 2)
     boxes = np.concatenate([each.boxes for each in found]) * sides + np.tile(corners, 2)
-    picture = np.array([0, 0, width, height])
-    is_open = (np.abs(boxes - frames[view]) <= TOUCHING * sides) & (frames[view] != picture)
+    image = np.array([0, 0, width, height])
+    is_open = (np.abs(boxes - frames[view]) <= TOUCHING * sides) & (frames[view] != image)
     seen = _Views(boxes, np.concatenate([each.scores for each in found]), view, is_open)
     classes = np.concatenate([each.classes for each in found])
     merged = {number: _merged(seen.take(classes == number), tile, iou_threshold) for number in np.unique(classes).tolist()}
-    return _best_first(merged, picture)
+    return _best_first(merged, image)
 
 
-def _best_first(merged: dict[int, _Views], picture: np.ndarray) -> Found:
+def _best_first(merged: dict[int, _Views], image: np.ndarray) -> Detections:
     if not merged:
-        return Found(np.zeros((0, 4), np.float32), np.zeros(0, np.float32), np.zeros(0, np.int32))
+        return Detections(np.zeros((0, 4), np.float32), np.zeros(0, np.float32), np.zeros(0, np.int32))
     scores = np.concatenate([each.scores for each in merged.values()])
-    boxes = np.concatenate([each.boxes for each in merged.values()]) / picture[[2, 3, 2, 3]]
+    boxes = np.concatenate([each.boxes for each in merged.values()]) / image[[2, 3, 2, 3]]
     classes = np.repeat(np.array(list(merged), np.int32), [len(each.scores) for each in merged.values()])
     order = np.argsort(-scores, kind="stable")
-    return Found(boxes[order].astype(np.float32), scores[order].astype(np.float32), classes[order])
+    return Detections(boxes[order].astype(np.float32), scores[order].astype(np.float32), classes[order])
 
 
 def _merged(seen: _Views, tile: int, iou_threshold: float) -> _Views:

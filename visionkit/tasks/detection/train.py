@@ -8,10 +8,10 @@ import keras
 import numpy as np
 
 from visionkit.data.augmentation.presets import preset
-from visionkit.data.images.resize import boxes_on_picture
+from visionkit.data.images.resize import unletterbox
 from visionkit.data.index import Index, SkippedFiles
 from visionkit.data.pipeline.batches import batches
-from visionkit.metrics.detection import DetectionMetrics, Found, evaluate
+from visionkit.metrics.detection import DetectionMetrics, Detections, evaluate
 from visionkit.tasks.detection.export import MAX_DETECTIONS
 from visionkit.tasks.detection.plan import truths
 from visionkit.tasks.detection.suppression import suppress
@@ -44,9 +44,9 @@ class Schedule:
 
     Attributes:
         epochs: in all.
-        batch_size: pictures a step.
+        batch_size: images a step.
         learning_rate: the peak.
-        plain_epochs: the last ones, in which pictures are not put together any more (https://arxiv.org/abs/2107.08430) and
+        plain_epochs: the last ones, in which images are not put together any more (https://arxiv.org/abs/2107.08430) and
             hardly changed: they look as those that will be answered.
         size: side of the input in pixels, as it is exported.
         sizes: each epoch but the last ones takes one of these sides (YOLO9000's multi-scale training).
@@ -72,13 +72,13 @@ def detection_phase(
     seed: int,
     skipped: SkippedFiles,
 ) -> Phase:
-    """Train a detector on pictures augmented anew in every epoch.
+    """Train a detector on images augmented anew in every epoch.
 
     Args:
         detector: what to train.
         train: the training index.
         val: the validation index.
-        feeding: how training pictures are made.
+        feeding: how training images are made.
         schedule: how long, how large, how fast.
         seed: draws order, augmentation and sizes.
         skipped: takes files that vanish on the way.
@@ -90,7 +90,7 @@ def detection_phase(
         plain = epoch >= schedule.epochs - schedule.plain_epochs
         sizes = (schedule.size,) if plain else schedule.sizes
         augmentation = plain_augmentation if plain else feeding.augmentation
-        pictures = batches(
+        images = batches(
             train,
             size=int(np.random.default_rng([seed, epoch, 3]).choice(sizes)),
             batch_size=schedule.batch_size,
@@ -103,7 +103,7 @@ def detection_phase(
             service=feeding.service,
             fixed_size=False,
         )
-        return pictures.map(lambda batch: (batch["image"], {"boxes": batch["boxes"], "classes": batch["classes"]}))
+        return images.map(lambda batch: (batch["image"], {"boxes": batch["boxes"], "classes": batch["classes"]}))
 
     trainer, answering = trainer_of(detector), detector.at_size(schedule.size)
 
@@ -117,19 +117,19 @@ def detection_phase(
         name="train",
         epochs=schedule.epochs,
         learning_rate=schedule.learning_rate,
-        num_steps=-(-len(train) // schedule.batch_size),
+        steps_per_epoch=-(-len(train) // schedule.batch_size),
         batches=epoch_batches,
         validate_every=schedule.validate_every,
     )
 
 
 def measure(answering: keras.Model, val: Index, batch_size: int, skipped: SkippedFiles) -> DetectionMetrics:
-    """How good a detector is as it is, on pictures as its bundle will see them.
+    """How good a detector is as it is, on images as its bundle will see them.
 
     Args:
         answering: pixels ``(N, size, size, 3)`` to boxes and scores.
-        val: the pictures, scanned.
-        batch_size: pictures a step.
+        val: the images, scanned.
+        batch_size: images a step.
         skipped: takes files that have vanished.
     """
     side, objects, truth, found = answering.input_shape[1], truths(val), [], []
@@ -140,5 +140,5 @@ def measure(answering: keras.Model, val: Index, batch_size: int, skipped: Skippe
         rows = (batch["position"].numpy(), *map(keras.ops.convert_to_numpy, kept))
         for position, boxes, scores, classes in zip(*rows, strict=True):
             truth.append(objects[position])
-            found.append(Found(boxes_on_picture(boxes, truth[-1].size, side), scores, classes))
+            found.append(Detections(unletterbox(boxes, truth[-1].size, side), scores, classes))
     return evaluate(truth, found, val.class_names)

@@ -14,9 +14,9 @@ class TrainableDetector(NamedTuple):
         losses: ``losses(answers, boxes, classes)`` to the parts of the loss by name, scalars; boxes ``(N, M, 4)``, xyxy,
             relative; classes int32 ``(N, M)``, -1 in padded rows.
         parts: the names.
-        at_size: from a side in pixels to a model that shares the network's layers and answers pictures of this side by
+        at_size: from a side in pixels to a model that shares the network's layers and answers images of this side by
             ``{"boxes": (N, slots, 4), "scores": (N, slots, C)}``, xyxy relative, scores in 0..1.
-        any_size: whether the network takes pictures of other sides, too (multiples of the largest stride).
+        any_size: whether the network takes images of other sides, too (multiples of the largest stride).
     """
 
     network: keras.Model

@@ -1,4 +1,4 @@
-"""Ask an embedder about pictures of people: what is measured is what is shipped."""
+"""Ask an embedder about images of people: what is measured is what is shipped."""
 
 import os
 from collections.abc import Callable
@@ -8,7 +8,7 @@ import numpy as np
 from tqdm import tqdm
 
 from visionkit.data.formats.pairs import Pairs
-from visionkit.data.images.decode import PictureError, read_picture
+from visionkit.data.images.decode import ImageError, read_image
 from visionkit.data.index import Index, SkippedFiles
 from visionkit.metrics.verification import Identification, identification
 
@@ -16,26 +16,26 @@ Embed = Callable[[np.ndarray], np.ndarray]  # uint8 (N, H, W, 3) to float32 (N, 
 
 
 def embeddings_of(embed: Embed, index: Index, skipped: SkippedFiles) -> tuple[np.ndarray, np.ndarray]:
-    """Embed pictures in files, on all cores.
+    """Embed images in files, on all cores.
 
     Args:
         embed: what a network or a bundle does.
-        index: of pictures.
+        index: of images.
         skipped: takes files that cannot be read any more.
 
     Returns:
-        places in the index of the pictures that could be read, int ``(N,)``, and the embedding of each, float32 ``(N, D)``.
+        places in the index of the images that could be read, int ``(N,)``, and the embedding of each, float32 ``(N, D)``.
     """
 
     def ask(path: str) -> np.ndarray | None:
         try:
-            return embed(read_picture(path)[None])[0]
-        except (PictureError, OSError) as error:
+            return embed(read_image(path)[None])[0]
+        except (ImageError, OSError) as error:
             skipped.add(path, str(error))
             return None
 
     with ThreadPoolExecutor(os.cpu_count()) as pool:
-        made = list(tqdm(pool.map(ask, index.paths), "evaluating", total=len(index), unit=" pictures", leave=False))
+        made = list(tqdm(pool.map(ask, index.paths), "evaluating", total=len(index), unit=" images", leave=False))
     kept = [place for place, each in enumerate(made) if each is not None]
     return np.array(kept, int), np.array([made[place] for place in kept], np.float32)
 
@@ -46,7 +46,7 @@ def distances_of(embeddings: np.ndarray, pairs: Pairs) -> np.ndarray:
 
 
 def one_shot(embeddings: np.ndarray, labels: np.ndarray, threshold: float) -> Identification:
-    """Who is it? The first picture of every other person is enrolled; all other pictures are asked about.
+    """Who is it? The first image of every other person is enrolled; all other images are asked about.
 
     So half of the people are strangers, who are not to be recognised.
 

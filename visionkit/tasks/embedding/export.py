@@ -1,6 +1,6 @@
-"""A bundle that turns pictures into embeddings: a SavedModel that takes raw pictures, with TensorFlow alone.
+"""A bundle that turns images into embeddings: a SavedModel that takes raw images, with TensorFlow alone.
 
-It lies on disk as ``bundle.py`` says; its LiteRT twin takes a padded square and answers with the embedding. Pictures of the
+It lies on disk as ``bundle.py`` says; its LiteRT model takes a padded square and answers with the embedding. Images of the
 same thing have embeddings that lie near each other, by Euclidean distance.
 """
 
@@ -46,7 +46,7 @@ class Embedding(tf.Module):
 
     @tf.function(input_signature=[tf.TensorSpec([None, None, None, 3], tf.uint8, name="images")])
     def serve_images(self, images: tf.Tensor) -> dict[str, tf.Tensor]:
-        """Pictures of one size, uint8 RGB ``(N, H, W, 3)``, to ``embedding`` float32 ``(N, D)``."""
+        """Images of one size, uint8 RGB ``(N, H, W, 3)``, to ``embedding`` float32 ``(N, D)``."""
         return {"embedding": self.serve_pixels(letterbox(images, self._size))}
 
     @tf.function(input_signature=[tf.TensorSpec([None], tf.string, name="image_bytes")])
@@ -59,14 +59,14 @@ class Embedding(tf.Module):
 
 
 def whole_embeddings(network: keras.Model) -> Callable[[np.ndarray], np.ndarray]:
-    """A function from pictures of one size, uint8 ``(N, H, W, 3)``, to embeddings, that asks a network as it is by then."""
+    """A function from images of one size, uint8 ``(N, H, W, 3)``, to embeddings, that asks a network as it is by then."""
     size = network.input_shape[1]
 
     @partial(tf.function, input_signature=[tf.TensorSpec([None, None, None, 3], tf.uint8)])
-    def answer(pictures):
-        return network(letterbox(pictures, size), training=False)
+    def answer(images):
+        return network(letterbox(images, size), training=False)
 
-    return lambda pictures: answer(tf.constant(pictures)).numpy()
+    return lambda images: answer(tf.constant(images)).numpy()
 
 
 def is_unit(network: keras.Model) -> bool:
@@ -75,14 +75,14 @@ def is_unit(network: keras.Model) -> bool:
 
 
 def export_embedder(
-    network: keras.Model, folder: str | Path, *, facts: dict[str, Any], mirror: bool = False, half_precision: bool = False
+    network: keras.Model, folder: str | Path, *, metadata: dict[str, Any], mirror: bool = False, half_precision: bool = False
 ) -> Path:
     """Write a network that embeds as a bundle, beside and then renamed.
 
     Args:
         network: float32 pixels ``(N, size, size, 3)`` in 0..255 to embeddings ``(N, D)``.
         folder: a bundle there is replaced.
-        facts: for ``bundle.json``; ``threshold`` is the Euclidean distance up to which two pictures show the same,
+        metadata: for ``bundle.json``; ``threshold`` is the Euclidean distance up to which two images show the same,
             ``alignment`` how faces are laid before they are shown to it ("mtcnn"), or None.
         mirror: see ``Embedding``.
         half_precision: keep the weights as float16.
@@ -100,8 +100,8 @@ def export_embedder(
         folder,
         task="embedding",
         signatures={"serving_default": module.serve_images, "serving_encoded": module.serve_encoded},
-        twin=module.embedding,
-        twin_shape=(1, size, size, 3),
+        litert_function=module.embedding,
+        litert_shape=(1, size, size, 3),
         class_names=(),
-        facts={"size": size, "dimensions": dimensions, "unit": is_unit(network), "mirror": mirror, **facts},
+        metadata={"size": size, "dimensions": dimensions, "unit": is_unit(network), "mirror": mirror, **metadata},
     )

@@ -15,7 +15,7 @@ from visionkit.viz.page import inline, write_page
 from visionkit.viz.report import MAX_SKIPPED, Section, thumbnail
 
 MOST_PAIRS = 12  # of each kind that are shown
-MOST_MAPPED, FEWEST_MAPPED = 1000, 8  # pictures on the map
+MOST_MAPPED, FEWEST_MAPPED = 1000, 8  # images on the map
 BINS = 60
 SAME, DIFFERENT = "#1769d2", "#d97706"
 CURVES = {"loss in training": {"loss": "loss"}, "area under the ROC curve": {"validation": "val_auc"}}
@@ -30,14 +30,14 @@ class VerificationReport:
         sentences: what happened and why, in words.
         metrics: name -> number, as in ``metrics.json``.
         history: rows of ``history.csv``.
-        paths: validation pictures ``(N,)``.
+        paths: validation images ``(N,)``.
         people: the person of each, int ``(N,)``.
         embeddings: float ``(N, D)``.
-        first, second: places of the pictures of each pair, int ``(P,)``.
+        first, second: places of the images of each pair, int ``(P,)``.
         same: whether they show one person, bool ``(P,)``.
         distances: of the pairs, ``(P,)``.
         false_rates, true_rates: the ROC curve.
-        threshold: distance up to which two pictures are taken for the same person.
+        threshold: distance up to which two images are taken for the same person.
         skipped: files that were left out.
         config: the run's configuration.
         sections: parts that only this recipe has.
@@ -83,7 +83,7 @@ class VerificationReport:
 
     @property
     def num_people(self) -> int:
-        """Of all pictures."""
+        """Of all images."""
         return len(np.unique(self.people))
 
     @property
@@ -93,14 +93,14 @@ class VerificationReport:
 
     @property
     def mapped(self) -> np.ndarray:
-        """Places of the pictures on the map: whole people, as many as there is room for."""
+        """Places of the images on the map: whole people, as many as there is room for."""
         counts = np.cumsum(np.unique(self.people, return_counts=True)[1])
         kept = np.unique(self.people)[: max(int((counts <= MOST_MAPPED).sum()), 1)]
         return np.flatnonzero(np.isin(self.people, kept))[:MOST_MAPPED]
 
 
 def write_verification_report(report: VerificationReport, path: str | Path) -> Path:
-    """Write the page, beside and then renamed. Only pictures that it shows are opened.
+    """Write the page, beside and then renamed. Only images that it shows are opened.
 
     Returns:
         its path.
@@ -126,7 +126,7 @@ def _pair(report: VerificationReport, number: int) -> dict[str, Any]:
     paths = [report.paths[side[number]] for side in (report.first, report.second)]
     distance = float(report.distances[number])
     is_wrong = (distance <= report.threshold) != bool(report.same[number])
-    return {"paths": paths, "pictures": [thumbnail(path) for path in paths], "distance": distance, "is_wrong": is_wrong}
+    return {"paths": paths, "images": [thumbnail(path) for path in paths], "distance": distance, "is_wrong": is_wrong}
 
 
 def _distances(report: VerificationReport) -> bytes:

@@ -1,4 +1,4 @@
-"""Training of embedders: their loss in batches of several pictures of several people, and the phase that feeds them."""
+"""Training of embedders: their loss in batches of several images of several people, and the phase that feeds them."""
 
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass
@@ -50,18 +50,18 @@ class Schedule:
 
     Attributes:
         epochs: in all.
-        num_steps: batches of an epoch.
+        steps_per_epoch: batches of an epoch.
         people: in a batch.
-        pictures: of each of them.
+        images: of each of them.
         learning_rate: the peak.
         size: side of the input in pixels.
         validate_every: epochs.
     """
 
     epochs: int
-    num_steps: int
+    steps_per_epoch: int
     people: int
-    pictures: int
+    images: int
     learning_rate: float
     size: int
     validate_every: int = 1
@@ -75,17 +75,17 @@ def trained_form(embedder: keras.Model, objective: Objective, num_people: int) -
     return keras.Model(embedder.input, layer(embedder.output), name=f"{embedder.name}_with_centers")
 
 
-def losses_of(objective: Objective, pictures: int) -> Callable[[Any, Any], dict[str, keras.KerasTensor]]:
-    """A function from what the trained form says and the person of each picture to the loss by its name.
+def losses_of(objective: Objective, images: int) -> Callable[[Any, Any], dict[str, keras.KerasTensor]]:
+    """A function from what the trained form says and the person of each image to the loss by its name.
 
     Args:
         objective: which loss.
-        pictures: of a person, one after the other in a batch.
+        images: of a person, one after the other in a batch.
     """
     if objective.loss == "arcface":
         return lambda cosines, people: {"arcface": _arcface(cosines, people, objective.margin)}
     if objective.loss == "contrastive":
-        return lambda embeddings, people: {"contrastive": _contrastive(embeddings, people, objective.margin, pictures)}
+        return lambda embeddings, people: {"contrastive": _contrastive(embeddings, people, objective.margin, images)}
     options = {"margin": objective.margin, "mining": objective.mining}
     return lambda embeddings, people: {"triplet": similarity.triplet(embeddings, people, **options)}
 
@@ -95,9 +95,9 @@ def _arcface(cosines: Any, people: Any, margin: float) -> keras.KerasTensor:
     return ops.mean(keras.losses.sparse_categorical_crossentropy(people, logits, from_logits=True))
 
 
-def _contrastive(embeddings: Any, people: Any, margin: float, pictures: int) -> keras.KerasTensor:
-    """Each picture with those that follow it, and with as many of other people: about as many same as different pairs."""
-    shifts = [*range(1, pictures), *(pictures * number for number in range(1, pictures))]
+def _contrastive(embeddings: Any, people: Any, margin: float, images: int) -> keras.KerasTensor:
+    """Each image with those that follow it, and with as many of other people: about as many same as different pairs."""
+    shifts = [*range(1, images), *(images * number for number in range(1, images))]
     distances = [pair_distances(embeddings, ops.roll(embeddings, shift, axis=0)) for shift in shifts]
     same = [ops.equal(people, ops.roll(people, shift, axis=0)) for shift in shifts]
     return similarity.contrastive(ops.concatenate(distances), ops.concatenate(same), margin=margin)
@@ -106,20 +106,22 @@ def _contrastive(embeddings: Any, people: Any, margin: float, pictures: int) -> 
 def people_feeder(
     index: Index, feeding: Feeding, schedule: Schedule, *, seed: int, skipped: SkippedFiles
 ) -> Callable[[int], Iterable]:
-    """A function from the number of an epoch to batches of pictures, with the number of the person on each.
+    """A function from the number of an epoch to batches of images, with the number of the person on each.
 
     People are numbered anew, from 0, in the order of their labels: the data set's own numbers count people of all its splits.
     """
     numbers = np.zeros(int(index.labels.max()) + 1, np.int32)
     numbers[np.unique(index.labels)] = np.arange(len(np.unique(index.labels)))
-    batch = {"people": schedule.people, "pictures": schedule.pictures}
+    batch = {"people": schedule.people, "images": schedule.images}
 
     def epoch_batches(epoch: int) -> Iterable:
         rounds, count = [], 0
-        while count < schedule.num_steps:
-            rounds.append(people_batches(index.labels, **batch, seed=seed, epoch=epoch * schedule.num_steps + len(rounds)))
+        while count < schedule.steps_per_epoch:
+            rounds.append(
+                people_batches(index.labels, **batch, seed=seed, epoch=epoch * schedule.steps_per_epoch + len(rounds))
+            )
             count += len(rounds[-1])
-        places = np.concatenate(rounds)[: schedule.num_steps]
+        places = np.concatenate(rounds)[: schedule.steps_per_epoch]
         cache = None if feeding.cache is None else feeding.cache.at(places.ravel())
         options = {"size": schedule.size, "batch_size": places.shape[1], "augmentation": feeding.augmentation}
         made = batches(
@@ -150,14 +152,14 @@ def embedding_phase(
         measure: the embedder as it is.
     """
     form = trained_form(embedder, objective, num_people)
-    trainer = AveragingTrainer(form, losses_of(objective, schedule.pictures), [objective.loss])
+    trainer = AveragingTrainer(form, losses_of(objective, schedule.images), [objective.loss])
     return averaged_phase(
         trainer,
         measure,
         name="train",
         epochs=schedule.epochs,
         learning_rate=schedule.learning_rate,
-        num_steps=schedule.num_steps,
+        steps_per_epoch=schedule.steps_per_epoch,
         batches=epoch_batches,
         validate_every=schedule.validate_every,
     )

@@ -1,6 +1,6 @@
-"""A bundle that says where one thing is, its box or its landmarks: a SavedModel that takes raw pictures, with TensorFlow alone.
+"""A bundle that says where one thing is, its box or its landmarks: a SavedModel that takes raw images, with TensorFlow alone.
 
-It lies on disk as ``bundle.py`` says; its LiteRT twin takes a padded square and answers as the network does.
+It lies on disk as ``bundle.py`` says; its LiteRT model takes a padded square and answers as the network does.
 """
 
 from pathlib import Path
@@ -10,7 +10,7 @@ import keras
 import tensorflow as tf
 
 from visionkit.data.images.decode import decode_in_graph
-from visionkit.data.images.resize import letterbox, letterbox_frame
+from visionkit.data.images.resize import letterbox, letterbox_placement_in_graph
 from visionkit.export.bundle import write_bundle
 from visionkit.export.network import Network
 from visionkit.losses.localization import BOX, CLASSES
@@ -36,13 +36,13 @@ class Locator(tf.Module):
         self.serve_pixels = tf.function(self._network.forward, input_signature=[square])  # traced once, called by the others
         self._described = self._object if task == "localization" else self._landmarks
 
-    def twin(self, pixels: tf.Tensor) -> tf.Tensor:
-        """What the LiteRT twin answers to padded squares, float32 ``(N, size, size, 3)`` in 0..255."""
+    def litert_function(self, pixels: tf.Tensor) -> tf.Tensor:
+        """What the LiteRT model answers to padded squares, float32 ``(N, size, size, 3)`` in 0..255."""
         return self._network.forward(pixels)
 
     @tf.function(input_signature=[tf.TensorSpec([None, None, None, 3], tf.uint8, name="images")])
     def serve_images(self, images: tf.Tensor) -> dict[str, tf.Tensor]:
-        """Pictures of one size, uint8 RGB ``(N, H, W, 3)``. All coordinates are relative to the picture.
+        """Images of one size, uint8 RGB ``(N, H, W, 3)``. All coordinates are relative to the image.
 
         A localizer answers ``presence`` ``(N,)``, the probability that there is an object; ``label``, ``score`` ``(N,)``;
         ``box`` ``(N, 4)``, xyxy. A landmark finder answers ``points`` ``(N, K, 2)``, x and y.
@@ -62,8 +62,8 @@ class Locator(tf.Module):
         return self._described(self.serve_pixels(pixels), frames)
 
     def _frame(self, shape: tf.Tensor) -> tf.Tensor:
-        """Where the picture lies in the padded square, relative to it: float32 ``(2, 2)``, corner and sides, x before y."""
-        return tf.cast(tf.stack(letterbox_frame(shape, self._size))[:, ::-1], tf.float32) / self._size
+        """Where the image lies in the padded square, relative to it: float32 ``(2, 2)``, corner and sides, x before y."""
+        return tf.cast(tf.stack(letterbox_placement_in_graph(shape, self._size))[:, ::-1], tf.float32) / self._size
 
     def _object(self, answer: tf.Tensor, frames: tf.Tensor) -> dict[str, tf.Tensor]:
         corners = (tf.reshape(xyxy_of(answer[:, BOX]), [-1, 2, 2]) - frames[:, :1]) / frames[:, 1:]
@@ -80,7 +80,7 @@ class Locator(tf.Module):
 
 
 def export_locator(
-    model: keras.Model, folder: str | Path, *, task: Task, class_names: tuple[str, ...], facts: dict[str, Any]
+    model: keras.Model, folder: str | Path, *, task: Task, class_names: tuple[str, ...], metadata: dict[str, Any]
 ) -> Path:
     """Write a network that says where as a bundle, beside and then renamed.
 
@@ -89,7 +89,7 @@ def export_locator(
         folder: a bundle there is replaced.
         task: what it answers.
         class_names: of objects, or of landmarks.
-        facts: for ``bundle.json``.
+        metadata: for ``bundle.json``.
 
     Returns:
         the folder.
@@ -103,8 +103,8 @@ def export_locator(
         folder,
         task=task,
         signatures={"serving_default": module.serve_images, "serving_encoded": module.serve_encoded},
-        twin=module.twin,
-        twin_shape=(1, size, size, 3),
+        litert_function=module.litert_function,
+        litert_shape=(1, size, size, 3),
         class_names=class_names,
-        facts={"size": size, **facts},
+        metadata={"size": size, **metadata},
     )

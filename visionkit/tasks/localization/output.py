@@ -3,14 +3,14 @@
 import numpy as np
 from PIL import Image
 
-from visionkit.inference.output import Options, Said
-from visionkit.inference.predictor import PictureModel
-from visionkit.tasks.localization.predict import MarkedPicture
+from visionkit.inference.output import OutputLine, PredictOptions
+from visionkit.inference.predictor import Predictor
+from visionkit.tasks.localization.predict import LandmarkResult
 
 VISIBLE = 2  # as COCO has it
 
 
-def marked(model: PictureModel, answer: MarkedPicture, options: Options) -> tuple[Said, Image.Image | None]:
+def marked(model: Predictor, answer: LandmarkResult, options: PredictOptions) -> tuple[OutputLine, Image.Image | None]:
     """The line and the drawing of landmarks."""
     drawn = None
     if options.draw is not None:
@@ -20,4 +20,4 @@ def marked(model: PictureModel, answer: MarkedPicture, options: Options) -> tupl
         relative = np.array(answer.points) / pixels.shape[1::-1]
         drawn = Image.fromarray(draw_keypoints(pixels, np.insert(relative, 2, VISIBLE, axis=1)[None]))
     lines = [f"    {x:.0f} {y:.0f}" for x, y in answer.points]
-    return Said(answer.to_plain(), "\n".join([answer.path, *lines])), drawn
+    return OutputLine(answer.to_plain(), "\n".join([answer.path, *lines])), drawn

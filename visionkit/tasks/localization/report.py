@@ -1,4 +1,4 @@
-"""The report of a run whose answers are looked at in pictures: where something is, not only what."""
+"""The report of a run whose answers are looked at in images: where something is, not only what."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -12,19 +12,19 @@ from visionkit.viz import plots
 from visionkit.viz.page import inline, write_page
 from visionkit.viz.report import MAX_SKIPPED, thumbnail
 
-SIDE = 320  # pixels of the longer side of a picture
+SIDE = 320  # pixels of the longer side of an image
 
 
 class Shown(NamedTuple):
-    """A picture with what was drawn on it, uint8 ``(H, W, 3)``, and words below it."""
+    """An image with what was drawn on it, uint8 ``(H, W, 3)``, and words below it."""
 
-    picture: np.ndarray
+    image: np.ndarray
     caption: str
 
 
 @dataclass(frozen=True)
 class Gallery:
-    """Pictures under a heading."""
+    """Images under a heading."""
 
     heading: str
     sentence: str
@@ -32,8 +32,8 @@ class Gallery:
 
     @property
     def items(self) -> list[tuple[str, str]]:
-        """Pictures as URLs, and captions."""
-        return [(thumbnail(each.picture, SIDE), each.caption) for each in self.shown]
+        """Images as URLs, and captions."""
+        return [(thumbnail(each.image, SIDE), each.caption) for each in self.shown]
 
 
 @dataclass(frozen=True)
@@ -46,7 +46,7 @@ class GalleryReport:
         metrics: name -> number, as in ``metrics.json``.
         history: rows of ``history.csv``.
         measures: of the history, to be drawn as curves; two or more.
-        galleries: pictures.
+        galleries: images.
         skipped: files that were left out.
         config: the run's configuration.
     """

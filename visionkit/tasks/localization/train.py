@@ -41,7 +41,7 @@ class NetworkWithLoss(keras.Model):
 
 
 def object_truth(num_classes: int) -> Truth:
-    """A function from a batch of at most one object a picture to what ``localization_loss`` takes."""
+    """A function from a batch of at most one object an image to what ``localization_loss`` takes."""
 
     def truth(batch: dict[str, np.ndarray]) -> np.ndarray:
         rows = np.arange(len(batch["boxes"]))
@@ -55,7 +55,7 @@ def object_truth(num_classes: int) -> Truth:
 
 
 def landmark_truth(batch: dict[str, np.ndarray]) -> np.ndarray:
-    """The landmarks of the first object of each picture, ``(N, K, 3)``: what ``landmark_loss`` takes."""
+    """The landmarks of the first object of each image, ``(N, K, 3)``: what ``landmark_loss`` takes."""
     return batch["keypoints"][:, 0]
 
 
@@ -72,7 +72,7 @@ def landmark_phase(network: keras.Model, train: Index, val: Index, **options: An
     """Train a ``models.landmark_finder``; see ``_phase`` for the options."""
 
     def measure(truth: np.ndarray, answer: np.ndarray) -> LandmarkMetrics:
-        squares = np.ones((len(truth), 2))  # pictures are padded to squares
+        squares = np.ones((len(truth), 2))  # images are padded to squares
         return LandmarkMetrics(float(np.nanmedian(landmark_errors(truth, answer, squares))))
 
     return _phase(network, train, val, landmark_truth, landmark_loss, measure, **options)
@@ -93,18 +93,18 @@ def _phase(
     seed: int,
     skipped: SkippedFiles,
 ) -> Phase:
-    """Train on pictures augmented anew in every epoch.
+    """Train on images augmented anew in every epoch.
 
     Args:
-        network: what is trained, as far as it is thawed.
+        network: what is trained, as far as it is unfrozen.
         train: the training index.
         val: the validation index.
         truth: from a batch to what ``loss`` and ``measure`` compare with.
         loss: ``loss(truth, answer) -> (N,)``.
-        measure: from all truth and answers of the validation pictures to a named tuple.
-        feeding: how training pictures are made.
+        measure: from all truth and answers of the validation images to a named tuple.
+        feeding: how training images are made.
         epochs: how many.
-        batch_size: pictures a step.
+        batch_size: images a step.
         learning_rate: the highest.
         seed: draws order and augmentation.
         skipped: takes files that vanish on the way.
@@ -128,7 +128,7 @@ def _phase(
         model=NetworkWithLoss(network, loss),
         epochs=epochs,
         learning_rate=learning_rate,
-        num_steps=-(-len(train) // batch_size),
+        steps_per_epoch=-(-len(train) // batch_size),
         batches=epoch_batches,
         validate=validate,
         brings_loss=True,

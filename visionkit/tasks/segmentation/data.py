@@ -1,4 +1,4 @@
-"""What a segmenter is trained on: pictures in files, or volumes in memory, seen alike by the recipe."""
+"""What a segmenter is trained on: images in files, or volumes in memory, seen alike by the recipe."""
 
 import dataclasses
 import os
@@ -15,7 +15,7 @@ from visionkit.data.arrays.patches import VolumeVariation, patch_batches, patch_
 from visionkit.data.arrays.volumes import VolumeSplits, standardized
 from visionkit.data.augmentation.parameters import lasting_ratios
 from visionkit.data.augmentation.presets import Augmentation
-from visionkit.data.images.decode import PictureError
+from visionkit.data.images.decode import ImageError
 from visionkit.data.images.masks import read_fitting_mask
 from visionkit.data.images.outline_masks import with_masks
 from visionkit.data.images.scan import scan
@@ -24,43 +24,43 @@ from visionkit.data.mask_targets import MaskTargets
 from visionkit.data.pipeline.pixel_cache import open_cache
 from visionkit.data.splits import Splits
 from visionkit.errors import UserError
-from visionkit.tasks.segmentation.evaluate import Answer, Outcome, outcomes_of_pictures, outcomes_of_volumes, read_pair
-from visionkit.tasks.segmentation.report import SeenPicture
+from visionkit.tasks.segmentation.evaluate import Answer, Outcome, outcomes_of_images, outcomes_of_volumes, read_pair
+from visionkit.tasks.segmentation.report import SeenImage
 from visionkit.tasks.segmentation.train import Schedule, patch_feeder
 from visionkit.training.augment_device import Feeding
-from visionkit.training.dataset import tell_left_out
+from visionkit.training.dataset import note_skipped
 from visionkit.training.recipe import Story
 from visionkit.viz.arrays import slices
 
-SMOKE_PICTURES = {"training": 16, "validation": 4}
-SOME = 12  # validation pictures on which the LiteRT twin is compared
-MOST_PATCHES = 64  # of one picture in an epoch
+SMOKE_IMAGES = {"training": 16, "validation": 4}
+SOME = 12  # validation images on which the LiteRT model is compared
+MOST_PATCHES = 64  # of one image in an epoch
 
 
 class Evaluated(NamedTuple):
     """What a segmenter made of the validation data.
 
     Attributes:
-        names: of the pictures or volumes.
+        names: of the images or volumes.
         outcomes: of each.
         seen: gives one of them by its number, with its truth and its answer; None if it cannot be read any more.
     """
 
     names: list[str]
     outcomes: list[Outcome]
-    seen: Callable[[int], SeenPicture | None]
+    seen: Callable[[int], SeenImage | None]
 
 
 @dataclass(frozen=True)
-class PictureData:
-    """Pictures with masks, scanned; ``class_counts`` are training pixels of each class, int64 ``(C,)``."""
+class ImageData:
+    """Images with masks, scanned; ``class_counts`` are training pixels of each class, int64 ``(C,)``."""
 
     splits: Splits
     class_counts: np.ndarray
     augmentation: Augmentation
     cache: str
     skipped: SkippedFiles
-    kind = "picture"
+    kind = "image"
     channels = (2, 3)
 
     @property
@@ -70,11 +70,11 @@ class PictureData:
 
     @property
     def shapes(self) -> np.ndarray:
-        """Of the training pictures in pixels, int ``(N, 2)``."""
+        """Of the training images in pixels, int ``(N, 2)``."""
         return self.splits.train.shapes
 
     def patches(self, size: int) -> np.ndarray:
-        """How many patches of ``size`` pixels cover each training picture, int ``(N,)``, within reason."""
+        """How many patches of ``size`` pixels cover each training image, int ``(N,)``, within reason."""
         return np.clip(np.round(self.shapes.prod(axis=1) / size**2), 1, MOST_PATCHES).astype(int)
 
     def sides(self, size: int) -> tuple[int, ...]:
@@ -89,27 +89,27 @@ class PictureData:
         return patch_feeder(train, feeding, schedule, seed=seed, skipped=self.skipped, targets=targets)
 
     def outcomes(self, answer: Answer) -> list[Outcome]:
-        """Of the validation pictures; ``answer`` takes what a network does."""
-        return outcomes_of_pictures(answer, self.splits.val, self.skipped)[1]
+        """Of the validation images; ``answer`` takes what a network does."""
+        return outcomes_of_images(answer, self.splits.val, self.skipped)[1]
 
     def some(self) -> Iterator[np.ndarray]:
-        """Validation pictures from all over, uint8 ``(H, W, 3)``."""
+        """Validation images from all over, uint8 ``(H, W, 3)``."""
         for place in _spread(len(self.splits.val)):
             try:
                 yield read_pair(self.splits.val, place)[0]
-            except (PictureError, OSError):
+            except (ImageError, OSError):
                 continue
 
     def evaluated(self, answer: Answer, *, are_cells: bool) -> Evaluated:
         """The same, closely; ``answer`` takes what a bundle does."""
-        read, outcomes = outcomes_of_pictures(answer, self.splits.val, self.skipped, closely=True, are_cells=are_cells)
+        read, outcomes = outcomes_of_images(answer, self.splits.val, self.skipped, closely=True, are_cells=are_cells)
 
-        def seen(place: int) -> SeenPicture | None:
+        def seen(place: int) -> SeenImage | None:
             try:
                 pixels, truth = read_pair(read, place)
-            except (PictureError, OSError):
+            except (ImageError, OSError):
                 return None
-            return SeenPicture(pixels, truth, answer(pixels))
+            return SeenImage(pixels, truth, answer(pixels))
 
         return Evaluated(list(read.paths), outcomes, seen)
 
@@ -160,7 +160,7 @@ class VolumeData:
                 sources,
                 self.sides(schedule.size),
                 batch_size=schedule.batch_size,
-                num_batches=schedule.num_steps,
+                num_batches=schedule.steps_per_epoch,
                 variation=self.variation,
                 seed=seed,
                 epoch=epoch,
@@ -181,15 +181,15 @@ class VolumeData:
         """The same; ``answer`` takes what a bundle does."""
         outcomes = outcomes_of_volumes(answer, self.splits.val, len(self.class_names))
 
-        def seen(place: int) -> SeenPicture:
+        def seen(place: int) -> SeenImage:
             volume = self.splits.val[place]
-            picture, (truth, said) = slices(volume.values, volume.labels, answer(volume.values))
-            return SeenPicture(picture, truth, said)
+            image, (truth, said) = slices(volume.values, volume.labels, answer(volume.values))
+            return SeenImage(image, truth, said)
 
         return Evaluated([volume.name for volume in self.splits.val], outcomes, seen)
 
 
-Data = PictureData | VolumeData
+Data = ImageData | VolumeData
 
 
 def _spread(count: int) -> list[int]:
@@ -201,7 +201,7 @@ class UsableMasks(NamedTuple):
     """What a run trains on, and what it keeps in its plan.
 
     Attributes:
-        scanned: pictures and masks that can be read.
+        scanned: images and masks that can be read.
         listed: with the broken files, so that a resumed run names them, too.
         class_counts: training pixels of each class, int64 ``(C,)``.
     """
@@ -212,7 +212,7 @@ class UsableMasks(NamedTuple):
 
 
 def usable(splits: Splits, source: str | Path, folder: Path, skipped: SkippedFiles, story: Story) -> UsableMasks:
-    """Open each picture once, draw masks of outlines, leave out what cannot be read, and say so.
+    """Open each image once, draw masks of outlines, leave out what cannot be read, and say so.
 
     Args:
         splits: as they were read, or as the plan of a resumed run has them.
@@ -228,7 +228,7 @@ def usable(splits: Splits, source: str | Path, folder: Path, skipped: SkippedFil
             f"{source} has no masks: expected images/ and masks/ with the same names in both, COCO polygons, stacks of TIFF "
             "pages, or volumes with labels. `visionkit check` says what it holds."
         )
-    scanned = splits.map(lambda index, name: scan(index, skipped, description=f"checking {name} pictures"))
+    scanned = splits.map(lambda index, name: scan(index, skipped, description=f"checking {name} images"))
     if not splits.train.has_masks:
         scanned = scanned.map(lambda index, name: with_masks(index, folder / name, skipped))
         splits = scanned
@@ -238,22 +238,22 @@ def usable(splits: Splits, source: str | Path, folder: Path, skipped: SkippedFil
     for index, name in ((train, "training"), (val, "validation")):
         if not len(index):
             first = "; ".join(f"{file.path}: {file.reason}" for file in skipped.list()[:1])
-            raise UserError(f"{source}: no {name} picture can be used{f' ({first})' if first else ''}; mend them.")
+            raise UserError(f"{source}: no {name} image can be used{f' ({first})' if first else ''}; mend them.")
     story.tell(
-        f"{len(train)} training and {len(val)} validation pictures with masks of {len(train.class_names)} classes, in {source}."
+        f"{len(train)} training and {len(val)} validation images with masks of {len(train.class_names)} classes, in {source}."
     )
-    tell_left_out(scanned.notes, scanned.problems, skipped, story)
+    note_skipped(scanned.notes, scanned.problems, skipped, story)
     return UsableMasks(scanned, splits, sound["train"][1])
 
 
 def _with_sound_masks(index: Index, skipped: SkippedFiles) -> tuple[Index, np.ndarray]:
-    """The pictures whose masks can be read, and are as large as they are; and their pixels of each class."""
+    """The images whose masks can be read, and are as large as they are; and their pixels of each class."""
 
     def count(place: int) -> np.ndarray | None:
-        fact = index.facts[place]
+        info = index.infos[place]
         try:
-            mask = read_fitting_mask(index.annotations[place].mask, index, fact.height, fact.width)
-        except (PictureError, OSError) as error:
+            mask = read_fitting_mask(index.annotations[place].mask, index, info.height, info.width)
+        except (ImageError, OSError) as error:
             skipped.add(index.paths[place], str(error))
             return None
         return np.bincount(mask.ravel(), minlength=256)
@@ -268,7 +268,7 @@ def _with_sound_masks(index: Index, skipped: SkippedFiles) -> tuple[Index, np.nd
 
 def few_volumes(splits: VolumeSplits) -> VolumeSplits:
     """The first volumes, for a smoke run."""
-    train, val = SMOKE_PICTURES.values()
+    train, val = SMOKE_IMAGES.values()
     return dataclasses.replace(splits, train=splits.train[:train], val=splits.val[:val])
 
 
@@ -280,4 +280,4 @@ def tell_volumes(splits: VolumeSplits, source: str, skipped: SkippedFiles, story
         f"{len(splits.train)} training and {len(splits.val)} validation volumes of {sides} voxels, labels of "
         f"{len(splits.class_names)} classes, in {source}."
     )
-    tell_left_out(splits.notes, (), skipped, story)
+    note_skipped(splits.notes, (), skipped, story)

@@ -1,4 +1,4 @@
-"""Things in a mask on pictures: each in a color of its own, with its number."""
+"""Things in a mask on images: each in a color of its own, with its number."""
 
 import cv2
 import numpy as np
@@ -17,7 +17,7 @@ def draw_instances(image: np.ndarray, instances: Instances) -> np.ndarray:
 
     Args:
         image: uint8 ``(H, W, 3)``.
-        instances: of a mask as large as the picture.
+        instances: of a mask as large as the image.
 
     Returns:
         uint8 ``(H, W, 3)``, a new one.
@@ -61,8 +61,8 @@ def _numbered(drawn: np.ndarray, instances: Instances, side: float) -> np.ndarra
     font = font_of(round(max(SMALLEST, min(text_size(drawn), side / 3))))
     # Digits are equally wide, and measuring takes as long as drawing.
     extents = [font.getbbox("0" * count, anchor="mm", stroke_width=1) for count in range(len(str(MOST)) + 1)]
-    picture = Image.fromarray(drawn)
-    pen = ImageDraw.Draw(picture)
+    image = Image.fromarray(drawn)
+    pen = ImageDraw.Draw(image)
     for number, thing in enumerate(instances.things, start=1):
         x1, y1, x2, y2 = thing.xyxy
         left, top, right, bottom = map(int, extents[len(str(number))])
@@ -73,4 +73,4 @@ def _numbered(drawn: np.ndarray, instances: Instances, side: float) -> np.ndarra
         below = inside[max(0, y + top) : y + bottom, max(0, x + left) : x + right]
         if below.sum() >= FITS * (right - left) * (bottom - top):
             pen.text((x1 + x - 1, y1 + y - 1), str(number), PAPER, font, anchor="mm", stroke_width=1, stroke_fill=INK)
-    return np.asarray(picture).copy()
+    return np.asarray(image).copy()

@@ -1,4 +1,4 @@
-"""Ask a segmenter about pictures and volumes with masks: what is measured is what is shipped."""
+"""Ask a segmenter about images and volumes with masks: what is measured is what is shipped."""
 
 import os
 from collections.abc import Callable, Iterable, Sequence
@@ -10,21 +10,21 @@ import numpy as np
 from tqdm import tqdm
 
 from visionkit.data.arrays.volumes import Volume
-from visionkit.data.images.decode import PictureError, read_picture
+from visionkit.data.images.decode import ImageError, read_image
 from visionkit.data.images.masks import read_fitting_mask
 from visionkit.data.index import Index, SkippedFiles
 from visionkit.export import litert
-from visionkit.export.bundle import TWIN
+from visionkit.export.bundle import LITERT_FILE
 from visionkit.metrics import membranes
 from visionkit.metrics.segmentation import IGNORE, boundary_f1, confusion, measure
-from visionkit.tasks.segmentation.predict import PictureSegmenter
+from visionkit.tasks.segmentation.predict import Segmenter
 
 Answer = Callable[[np.ndarray], np.ndarray]  # pixels or values to a mask of as many pixels
 OF_MEMBRANES = ("rand_error", "warping_error")
 
 
 class Outcome(NamedTuple):
-    """What a segmenter made of one picture or volume.
+    """What a segmenter made of one image or volume.
 
     Attributes:
         matrix: int64 ``(C, C)``; see ``metrics.segmentation.confusion``.
@@ -50,7 +50,7 @@ def outcome(truth: np.ndarray, answer: np.ndarray, num_classes: int, *, closely:
         truth: uint8 ``(spatial...)``, ``IGNORE`` does not count.
         answer: uint8 ``(spatial...)``.
         num_classes: of both.
-        closely: of pictures, look at boundaries, too.
+        closely: of images, look at boundaries, too.
         are_cells: and at cells (class 1) between membranes (class 0).
     """
     matrix = confusion(truth, answer, num_classes)
@@ -62,10 +62,10 @@ def outcome(truth: np.ndarray, answer: np.ndarray, num_classes: int, *, closely:
     return Outcome(matrix, boundary_f1(truth, answer, num_classes), errors)
 
 
-def outcomes_of_pictures(
+def outcomes_of_images(
     answer: Answer, index: Index, skipped: SkippedFiles, *, closely: bool = False, are_cells: bool = False
 ) -> tuple[Index, list[Outcome]]:
-    """Ask about pictures in files, on all cores.
+    """Ask about images in files, on all cores.
 
     Args:
         answer: uint8 ``(H, W, 3)`` to uint8 ``(H, W)``.
@@ -75,31 +75,31 @@ def outcomes_of_pictures(
         are_cells: see ``outcome``.
 
     Returns:
-        the pictures that could be read, and what was made of each.
+        the images that could be read, and what was made of each.
     """
 
     def ask(place: int) -> Outcome | None:
         try:
             pixels, truth = read_pair(index, place)
-        except (PictureError, OSError) as error:
+        except (ImageError, OSError) as error:
             skipped.add(index.paths[place], str(error))
             return None
         return outcome(truth, answer(pixels), len(index.class_names), closely=closely, are_cells=are_cells)
 
     with ThreadPoolExecutor(os.cpu_count()) as pool:
         asked = pool.map(ask, range(len(index)))
-        made = list(tqdm(asked, "evaluating", total=len(index), unit=" pictures", leave=False))
+        made = list(tqdm(asked, "evaluating", total=len(index), unit=" images", leave=False))
     kept = [place for place, each in enumerate(made) if each is not None]
     return index.take(kept), [made[place] for place in kept]
 
 
 def read_pair(index: Index, place: int) -> tuple[np.ndarray, np.ndarray]:
-    """A picture, uint8 ``(H, W, 3)``, and its mask, uint8 ``(H, W)``.
+    """An image, uint8 ``(H, W, 3)``, and its mask, uint8 ``(H, W)``.
 
     Raises:
-        PictureError: one of them cannot be read, or their sizes differ.
+        ImageError: one of them cannot be read, or their sizes differ.
     """
-    pixels = read_picture(index.paths[place])
+    pixels = read_image(index.paths[place])
     return pixels, read_fitting_mask(index.annotations[place].mask, index, *pixels.shape[:2])
 
 
@@ -115,7 +115,7 @@ def summed(outcomes: Sequence[Outcome], num_classes: int) -> np.ndarray:
 
 
 def mean_boundary(outcomes: Sequence[Outcome]) -> np.ndarray | None:
-    """F1 of each class's boundary, the mean of the pictures that have it; None where it was not asked for."""
+    """F1 of each class's boundary, the mean of the images that have it; None where it was not asked for."""
     found = [each.boundary for each in outcomes if each.boundary is not None]
     if not found:
         return None
@@ -124,7 +124,7 @@ def mean_boundary(outcomes: Sequence[Outcome]) -> np.ndarray | None:
 
 
 def mean_errors(outcomes: Sequence[Outcome]) -> dict[str, float]:
-    """The errors of membranes, the means of the pictures; empty where they were not asked for.
+    """The errors of membranes, the means of the images; empty where they were not asked for.
 
     ``challenge_pixel_error`` is 1 minus the F-score of cells, as ISBI 2012 scored pixels (there at the best threshold).
     """
@@ -135,18 +135,18 @@ def mean_errors(outcomes: Sequence[Outcome]) -> dict[str, float]:
     return {name: float(np.mean([each[name] for each in found])) for name in found[0]} | {"challenge_pixel_error": 1 - of_cells}
 
 
-def twin_disagreement(model: PictureSegmenter, folder: Path, given: Iterable[np.ndarray]) -> float | None:
-    """The share of pixels for which the LiteRT twin names another class than the bundle; None if it has no twin.
+def litert_disagreement(model: Segmenter, folder: Path, given: Iterable[np.ndarray]) -> float | None:
+    """The share of pixels for which the LiteRT model names another class than the bundle; None if it has no litert_model.
 
     Args:
         model: the bundle.
         folder: where it lies.
-        given: pictures or volumes, of which the middles are looked at.
+        given: images or volumes, of which the middles are looked at.
     """
-    if not (folder / TWIN).is_file():
+    if not (folder / LITERT_FILE).is_file():
         return None
-    twin, shares = litert.Twin(folder / TWIN), []
+    litert_model, shares = litert.LiteRTModel(folder / LITERT_FILE), []
     for tile in map(model.as_tile, given):
-        (answer,) = twin.answer(tile).values()
+        (answer,) = litert_model.answer(tile).values()
         shares.append((answer.argmax(axis=-1) != model.tile_probabilities(tile).argmax(axis=-1)).mean())
     return float(np.mean(shares)) if shares else None

@@ -1,9 +1,9 @@
-"""A bundle of a segmenter: raw pictures or volumes of any size in, a class for every pixel out, with TensorFlow alone.
+"""A bundle of a segmenter: raw images or volumes of any size in, a class for every pixel out, with TensorFlow alone.
 
-It lies on disk as ``bundle.py`` says. Pictures are answered tile by tile (``overlap_tile``). The LiteRT twin takes one tile,
+It lies on disk as ``bundle.py`` says. Images are answered tile by tile (``overlap_tile``). The LiteRT model takes one tile,
 float32 ``(1, size, size, 3)`` pixels in 0..255, or of volumes ``(1, sides..., channels)`` as ``standardized`` leaves
 them, and answers with the probabilities of its pixels, ``(1, spatial..., num_classes)``; it looks once, without views. LiteRT
-does not pool volumes, so a U-Net of them has no twin.
+does not pool volumes, so a U-Net of them has no litert_model.
 """
 
 from collections.abc import Callable
@@ -25,12 +25,12 @@ from visionkit.layers.folding import folded
 
 Views = Literal["one", "mirror", "eight"]
 NUM_VIEWS: dict[str, int] = {"one": 1, "mirror": 2, "eight": 8}
-MARGIN = {2: 32, 3: 4}  # pixels, by rank: what lies beyond says little, and costs as much as the picture itself
+MARGIN = {2: 32, 3: 4}  # pixels, by rank: what lies beyond says little, and costs as much as the image itself
 LARGEST = {2: 768, 3: 96}  # pixels a side of a tile: what is smaller is seen as a whole
 
 
 def tiling_of(rank: int, multiple: int) -> Tiling:
-    """How pictures (rank 2) or volumes (3) are cut for a network whose sides are multiples of ``multiple``."""
+    """How images (rank 2) or volumes (3) are cut for a network whose sides are multiples of ``multiple``."""
     margin = MARGIN[rank]
     largest = max(LARGEST[rank] // multiple * multiple, -(-4 * margin // multiple) * multiple)
     return Tiling(margin, largest, multiple)
@@ -81,10 +81,10 @@ class Segmenter(tf.Module):
 
         if tf.shape(given)[0] == 0:  # of nothing a map does not know the sides
             return tf.zeros(tf.concat([tf.shape(given)[:-1], spec.shape[self._rank :]], 0), spec.dtype)
-        return tf.map_fn(answer, given, fn_output_signature=spec, parallel_iterations=1)  # more would hold more pictures
+        return tf.map_fn(answer, given, fn_output_signature=spec, parallel_iterations=1)  # more would hold more images
 
     def _masks(self, given: tf.Tensor) -> dict[str, tf.Tensor]:
-        """Pictures of one size, uint8 RGB ``(N, H, W, 3)``, or volumes, float32 ``(N, D, H, W, channels)`` of any unit, to
+        """Images of one size, uint8 RGB ``(N, H, W, 3)``, or volumes, float32 ``(N, D, H, W, channels)`` of any unit, to
 
         ``mask``, uint8, of the same sides: the position of each pixel's class in labels.txt.
         """
@@ -155,7 +155,7 @@ def _quarters(x: tf.Tensor, count: int, rows: int, columns: int) -> tf.Tensor:
 
 
 def whole_answers(network: keras.Model, tiling: Tiling) -> Callable[[np.ndarray], np.ndarray]:
-    """A function from one picture or standardised volume to its mask, uint8, that asks a network as it is at the moment."""
+    """A function from one image or standardised volume to its mask, uint8, that asks a network as it is at the moment."""
     rank = len(network.input_shape) - 2
     spec = tf.TensorSpec([None] * rank + [network.input_shape[-1]], tf.uint8 if rank == 2 else tf.float32)
 
@@ -175,14 +175,14 @@ def export_segmenter(
     *,
     class_names: tuple[str, ...],
     multiple: int,
-    twin_sides: tuple[int, ...],
-    facts: dict[str, Any],
+    litert_sides: tuple[int, ...],
+    metadata: dict[str, Any],
     views: Views = "one",
     half_precision: bool = False,
 ) -> Path:
     """Write a segmenter as a bundle, beside and then renamed, so that it appears whole.
 
-    Its signatures are ``serving_default`` (``images``, of volumes ``values``) and ``serving_probabilities``; of pictures also
+    Its signatures are ``serving_default`` (``images``, of volumes ``values``) and ``serving_probabilities``; of images also
     ``serving_encoded`` (``image_bytes``); see ``Segmenter`` for their answers.
 
     Args:
@@ -191,8 +191,8 @@ def export_segmenter(
         folder: a bundle there is replaced.
         class_names: in the order of the logits.
         multiple: of the network's sides.
-        twin_sides: of the one tile that the LiteRT twin takes.
-        facts: for ``bundle.json``: what a reader of the bundle wants to know (base, data, ...).
+        litert_sides: of the one tile that the LiteRT model takes.
+        metadata: for ``bundle.json``: what a reader of the bundle wants to know (base, data, ...).
         views: the answer is the mean of so many looks.
         half_precision: keep the weights as float16.
 
@@ -216,14 +216,14 @@ def export_segmenter(
     }
     if rank == 2:
         signatures["serving_encoded"] = module.serve_encoded
-    described = {"views": views, "tile": list(twin_sides), "tiling": tiling._asdict(), **facts}
+    described = {"views": views, "tile": list(litert_sides), "tiling": tiling._asdict(), **metadata}
     return write_bundle(
         module,
         folder,
         task="segmentation",
         signatures=signatures,
-        twin=module.tile_probabilities,
-        twin_shape=(1, *twin_sides, channels),
+        litert_function=module.tile_probabilities,
+        litert_shape=(1, *litert_sides, channels),
         class_names=class_names,
-        facts=described | ({"input": "volume"} if rank == 3 else {}),
+        metadata=described | ({"input": "volume"} if rank == 3 else {}),
     )

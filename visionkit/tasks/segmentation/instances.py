@@ -116,7 +116,7 @@ def _at_necks(inside: np.ndarray, least: int) -> np.ndarray:
     ``NECK`` of it: a question of proportion, so the logarithm is looked at. A threshold in pixels would part large rough
     things and leave small ones together.
     """
-    padded = np.pad(inside, 1)  # the picture's end is an edge, too
+    padded = np.pad(inside, 1)  # the image's end is an edge, too
     distance = np.log(np.maximum(cv2.distanceTransform(padded.astype(np.uint8), cv2.DIST_L2, cv2.DIST_MASK_PRECISE), 1e-3))
     filled = reconstruction(distance + np.log(NECK), distance, footprint=CORNERS)
     seeds = label(local_maxima(filled, connectivity=2) & padded, connectivity=2)

@@ -1,4 +1,4 @@
-"""What ``visionkit predict`` does with a mask: it is written as a file, drawn on its picture, and its things are counted."""
+"""What ``visionkit predict`` does with a mask: it is written as a file, drawn on its image, and its things are counted."""
 
 import itertools
 from collections import Counter
@@ -10,8 +10,8 @@ import numpy as np
 
 from visionkit.errors import UserError
 from visionkit.files import write_atomically
-from visionkit.inference.output import Options, Said, unreadable
-from visionkit.inference.predictor import PictureModel, Unreadable
+from visionkit.inference.output import OutputLine, PredictOptions, unreadable
+from visionkit.inference.predictor import Predictor, Unreadable
 from visionkit.metrics.segmentation import background_of
 from visionkit.tasks.segmentation.draw_instances import draw_instances
 from visionkit.tasks.segmentation.instances import find_instances
@@ -23,10 +23,10 @@ from visionkit.tasks.segmentation.mask_files import (
     volume_file,
     volume_suffix,
 )
-from visionkit.tasks.segmentation.predict import PictureSegmenter, Segmented, VolumeSegmenter
+from visionkit.tasks.segmentation.predict import SegmentationResult, Segmenter, VolumeSegmenter
 from visionkit.viz.annotate import draw_mask, uncolored
 from visionkit.viz.arrays import slices
-from visionkit.viz.labels import picture_png
+from visionkit.viz.labels import image_png
 
 if TYPE_CHECKING:
     pass
@@ -39,14 +39,14 @@ if TYPE_CHECKING:
 
 
 class MaskNames(NamedTuple):
-    """The files that are made of one picture or volume: drawn on it, its mask, the numbers of its things."""
+    """The files that are made of one image or volume: drawn on it, its mask, the numbers of its things."""
 
     overlay: str
     mask: str
     instances: str
 
 
-def mask_names(model: PictureSegmenter, sources: Sequence[str]) -> list[MaskNames]:
+def mask_names(model: Segmenter, sources: Sequence[str]) -> list[MaskNames]:
     """Names for each source file, after its own; a number follows where two would share one."""
     names, taken = [], set()
     for source in sources:
@@ -60,7 +60,9 @@ def mask_names(model: PictureSegmenter, sources: Sequence[str]) -> list[MaskName
     return names
 
 
-def segmented(model: PictureSegmenter, answer: Segmented, names: MaskNames, folder: Path, options: Options) -> Said:
+def segmented(
+    model: Segmenter, answer: SegmentationResult, names: MaskNames, folder: Path, options: PredictOptions
+) -> OutputLine:
     """Write what there is to write, and say it."""
     plain_classes = uncolored(model.labels)
     of_volume = isinstance(model, VolumeSegmenter)
@@ -73,21 +75,21 @@ def segmented(model: PictureSegmenter, answer: Segmented, names: MaskNames, fold
         try:
             around = background_of(model.labels)
             things = find_instances(answer.mask, model.labels, split=options.instances, background=around)
-        except UserError as error:  # too many, in this one picture
-            return Said(plain | {"error": str(error)}, "\n".join([*lines, f"    {error}"]), is_failure=True)
+        except UserError as error:  # too many, in this one image
+            return OutputLine(plain | {"error": str(error)}, "\n".join([*lines, f"    {error}"]), is_error=True)
         file = folder / names.instances
         write_atomically(file, numbers_png(things.labels))
         plain |= {"instances": [thing.to_plain() for thing in things.things], "instance_mask": str(file)}
         counts = Counter(thing.label for thing in things.things).most_common()
         lines.append(f"    {', '.join(f'{count} x {label}' for label, count in counts) or 'no things'}: {file}")
     if options.draw is not None:
-        pixels, mask = _as_picture(model, answer)
+        pixels, mask = _as_image(model, answer)
         drawn = draw_mask(pixels, mask, background=plain_classes) if things is None else draw_instances(pixels, things)
-        write_atomically(options.draw / names.overlay, picture_png(drawn))
-    return Said(plain, "\n".join(lines))
+        write_atomically(options.draw / names.overlay, image_png(drawn))
+    return OutputLine(plain, "\n".join(lines))
 
 
-def _as_picture(model: PictureSegmenter, answer: Segmented) -> tuple[np.ndarray, np.ndarray]:
+def _as_image(model: Segmenter, answer: SegmentationResult) -> tuple[np.ndarray, np.ndarray]:
     """What is drawn on, uint8 ``(H, W, 3)``, and the mask of it: of a volume slices through both."""
     if not isinstance(model, VolumeSegmenter):
         return model.show(answer.path), answer.mask
@@ -95,7 +97,7 @@ def _as_picture(model: PictureSegmenter, answer: Segmented) -> tuple[np.ndarray,
     return canvas, mask
 
 
-def of_masks(model: PictureModel, named: "Sequence[tuple[str, MaskNames]]", options: Options) -> Iterator[Said]:
+def of_masks(model: Predictor, named: "Sequence[tuple[str, MaskNames]]", options: PredictOptions) -> Iterator[OutputLine]:
     """Of all files in order; their masks are written."""
     folder = options.draw or PREDICTIONS
     folder.mkdir(parents=True, exist_ok=True)

@@ -16,8 +16,8 @@ from visionkit.training.recipe import Story
 
 FILTERS = {2: (16, 32, 64, 128, 256), 3: (16, 32, 64, 128)}  # by rank: what two cores train in minutes
 SIZES = {2: 256, 3: 32}  # by rank, sides of patches
-SHOWN, EPOCHS = {2: 12_800, 3: 5_000}, (8, 400)  # patches in all, by rank; bounds of how often each picture is shown
-FEW = 100  # training pictures: fewer are warped elastically, the point of U-Net's paper
+SHOWN, EPOCHS = {2: 12_800, 3: 5_000}, (8, 400)  # patches in all, by rank; bounds of how often each image is shown
+FEW = 100  # training images: fewer are warped elastically, the point of U-Net's paper
 SCALES = {"light": (0.85, 1.15), "medium": (0.75, 1.33), "strong": (0.75, 1.33)}  # windows in sides of a patch
 LARGEST_WEIGHT = 10.0  # of a rare class, in those of the middle one
 
@@ -26,7 +26,7 @@ def choose_size(shapes: np.ndarray, multiple: int, rank: int) -> tuple[int, str]
     """The side of a patch, a multiple of ``multiple``, and the reason.
 
     Args:
-        shapes: of the training pictures or volumes, int ``(N, rank)``.
+        shapes: of the training images or volumes, int ``(N, rank)``.
     """
     median = int(np.median(shapes.min(axis=1)))
     largest = max(SIZES[rank], 2 * multiple)
@@ -42,20 +42,20 @@ def choose_epochs(num_patches: int, rank: int) -> tuple[int, str]:
 
 
 def augmentation_of(
-    strength: str, num_pictures: int, *, flip: bool, any_way_up: bool, say: Callable[[str], None]
+    strength: str, num_images: int, *, flip: bool, any_way_up: bool, say: Callable[[str], None]
 ) -> Augmentation:
     """What happens to a training patch.
 
     Args:
         strength: "auto", or of a preset.
-        num_pictures: to train on.
+        num_images: to train on.
         flip: whether a mirror image shows the same.
         any_way_up: whether a turned one does.
         say: takes what was chosen, and why.
     """
     if strength == "auto":
-        strength = "strong" if num_pictures < FEW else "medium"
-        say(f"Augmentation {strength!r}: {num_pictures} pictures are {'few' if num_pictures < FEW else 'not few'}.")
+        strength = "strong" if num_images < FEW else "medium"
+        say(f"Augmentation {strength!r}: {num_images} images are {'few' if num_images < FEW else 'not few'}.")
     chosen = preset(strength, task="segmentation", flip=flip)
     chosen = dataclasses.replace(chosen, name=f"{chosen.name}, patches", zoom=None, scale=SCALES[strength])
     if any_way_up:

@@ -14,12 +14,12 @@ import tensorflow as tf
 
 from visionkit.data.arrays.files import checked, list_arrays, read_array
 from visionkit.data.arrays.volumes import standardized
-from visionkit.inference.predictor import PictureModel
+from visionkit.inference.predictor import Predictor
 from visionkit.viz.arrays import draw_array
 
 
-class Segmented(NamedTuple):
-    """What a segmenter says of one picture or volume.
+class SegmentationResult(NamedTuple):
+    """What a segmenter says of one image or volume.
 
     Attributes:
         path: of the file; empty for pixels or values.
@@ -32,10 +32,10 @@ class Segmented(NamedTuple):
     shares: tuple[tuple[str, float], ...]
 
 
-class PictureSegmenter(PictureModel[Segmented]):
-    """A bundle of a segmenter of pictures in memory; made by ``visionkit.load``."""
+class Segmenter(Predictor[SegmentationResult]):
+    """A bundle of a segmenter of images in memory; made by ``visionkit.load``."""
 
-    def _answer(self, path: str, pixels: np.ndarray) -> Segmented:
+    def _answer(self, path: str, pixels: np.ndarray) -> SegmentationResult:
         return self._segmented(path, self.mask_of(pixels))
 
     def mask_of(self, pixels: np.ndarray) -> np.ndarray:
@@ -47,31 +47,33 @@ class PictureSegmenter(PictureModel[Segmented]):
         return self._model.serve_probabilities(tf.constant(pixels[None]))["probabilities"][0].numpy()
 
     def tile_probabilities(self, tile: np.ndarray) -> np.ndarray:
-        """Float32 ``(sides..., channels)``, as the LiteRT twin takes them, to float32 ``(sides..., num_classes)``: one look."""
+        """Float32 ``(sides..., channels)``, as the LiteRT model takes them, to ``(sides..., num_classes)``: one look."""
         return self._model.serve_tiles(tf.constant(tile[None], tf.float32))[0].numpy()
 
     def as_tile(self, values: np.ndarray) -> np.ndarray:
-        """The middle of a picture or volume as the LiteRT twin takes it; the border goes on where there is too little."""
-        sides = self.facts["tile"]
+        """The middle of an image or volume as the LiteRT model takes it; the border goes on where there is too little."""
+        sides = self.metadata["tile"]
         missing = [max(side - length, 0) for side, length in zip(sides, values.shape, strict=False)]
         values = np.pad(values, [*((count // 2, count - count // 2) for count in missing), (0, 0)], mode="edge")
         starts = [(length - side) // 2 for side, length in zip(sides, values.shape, strict=False)]
         return values[(*(slice(start, start + side) for start, side in zip(starts, sides, strict=True)),)].astype(np.float32)
 
-    def _segmented(self, path: str, mask: np.ndarray) -> Segmented:
+    def _segmented(self, path: str, mask: np.ndarray) -> SegmentationResult:
         counts = np.bincount(mask.ravel(), minlength=len(self.labels))
         order = [number for number in np.argsort(-counts, kind="stable") if counts[number]]
-        return Segmented(path, mask, tuple((self.labels[number], float(counts[number] / mask.size)) for number in order))
+        return SegmentationResult(
+            path, mask, tuple((self.labels[number], float(counts[number] / mask.size)) for number in order)
+        )
 
 
-class VolumeSegmenter(PictureSegmenter):
+class VolumeSegmenter(Segmenter):
     """A bundle of a segmenter of volumes in memory; made by ``visionkit.load``.
 
     ``predict`` takes a file, or numbers of any type and unit, ``(D, H, W, channels)``, maybe without channels.
     """
 
     def as_tile(self, values: np.ndarray) -> np.ndarray:
-        """As of pictures, standardised."""
+        """As of images, standardised."""
         return super().as_tile(standardized(values))
 
     def list_files(self, folder: Path) -> list[Path]:
@@ -97,5 +99,5 @@ class VolumeSegmenter(PictureSegmenter):
     def _read(self, path: str | Path) -> np.ndarray:
         return read_array(path, "volume")
 
-    def _checked(self, picture: np.ndarray) -> np.ndarray:
-        return checked(picture, "volume")
+    def _checked(self, image: np.ndarray) -> np.ndarray:
+        return checked(image, "volume")

@@ -16,8 +16,8 @@ from visionkit.viz.annotate import Color, color_of, draw_mask, uncolored
 from visionkit.viz.page import inline, inline_jpeg, write_page
 from visionkit.viz.report import MAX_SKIPPED, Section, shown_matrix
 
-MAX_WORST, MAX_OTHERS = 12, 6  # pictures
-LONGER_SIDE = 360  # pixels that a picture is shown in, three of them beside each other
+MAX_WORST, MAX_OTHERS = 12, 6  # images
+LONGER_SIDE = 360  # pixels that an image is shown in, three of them beside each other
 LONGER_SIDE_OF_WIDE = 576  # three below each other
 WIDE = 2.2  # times as wide as high
 MISTAKE: Color = (225, 20, 45)
@@ -28,8 +28,8 @@ CURVES = {
 }
 
 
-class SeenPicture(NamedTuple):
-    """A picture with what is in it.
+class SeenImage(NamedTuple):
+    """An image with what is in it.
 
     Attributes:
         pixels: uint8 ``(H, W, 3)``.
@@ -54,9 +54,9 @@ class SegmentationReport:
         class_names: by number.
         matrix: int64 ``(C, C)``: validation pixels of each true class (rows) that were taken for each class.
         train_counts: training pixels of each class.
-        paths: validation pictures ``(N,)``.
-        errors: ``(N,)``: the share of each picture's pixels that is wrong; NaN where none has a label.
-        pictures: gives a validation picture by its number; None if it cannot be read any more.
+        paths: validation images ``(N,)``.
+        errors: ``(N,)``: the share of each image's pixels that is wrong; NaN where none has a label.
+        images: gives a validation image by its number; None if it cannot be read any more.
         skipped: files that were left out.
         config: the run's configuration.
         boundary_f1: of each class; NaN where it is not known.
@@ -72,7 +72,7 @@ class SegmentationReport:
     train_counts: np.ndarray
     paths: Sequence[str]
     errors: np.ndarray
-    pictures: Callable[[int], SeenPicture | None]
+    images: Callable[[int], SeenImage | None]
     skipped: list[Skipped]
     config: dict[str, Any]
     boundary_f1: np.ndarray | None = None
@@ -85,7 +85,7 @@ class SegmentationReport:
 
 
 def write_segmentation_report(report: SegmentationReport, path: str | Path) -> Path:
-    """Write the page, beside and then renamed. Only pictures that it shows are opened.
+    """Write the page, beside and then renamed. Only images that it shows are opened.
 
     Returns:
         its path.
@@ -133,9 +133,9 @@ def _class_rows(report: SegmentationReport) -> list[dict[str, Any]]:
 
 
 def _row(report: SegmentationReport, number: int) -> dict[str, Any]:
-    seen, error = report.pictures(number), report.errors[number]
+    seen, error = report.images(number), report.errors[number]
     says = "no pixel has a label" if np.isnan(error) else f"{error:.2%} of the pixels are wrong"
-    row = {"path": report.paths[number], "says": says, "pictures": (), "wide": False}
+    row = {"path": report.paths[number], "says": says, "images": (), "wide": False}
     if seen is None:
         return row  # it was readable a minute ago; the page shows its name instead
     height, width = seen.truth.shape
@@ -146,11 +146,11 @@ def _row(report: SegmentationReport, number: int) -> dict[str, Any]:
         "answer": draw_mask(pixels, answer, background=report.background),
         "mistakes": draw_mistakes(pixels, truth, answer),
     }
-    return row | {"pictures": [(name, inline_jpeg(Image.fromarray(one))) for name, one in drawn.items()], "wide": wide}
+    return row | {"images": [(name, inline_jpeg(Image.fromarray(one))) for name, one in drawn.items()], "wide": wide}
 
 
 def draw_mistakes(pixels: np.ndarray, truth: np.ndarray, answer: np.ndarray) -> np.ndarray:
-    """Wrong pixels in one color over the picture in pale grey; what is ignored is hatched.
+    """Wrong pixels in one color over the image in pale grey; what is ignored is hatched.
 
     Args:
         pixels: uint8 ``(H, W, 3)``.
@@ -167,11 +167,11 @@ def draw_mistakes(pixels: np.ndarray, truth: np.ndarray, answer: np.ndarray) -> 
     return drawn
 
 
-def _resized(seen: SeenPicture, side: int) -> SeenPicture:
+def _resized(seen: SeenImage, side: int) -> SeenImage:
     """In the size in which it is shown. Only then masks are drawn on it, so lines stay whole."""
     share = side / max(seen.truth.shape)
     if share >= 1:  # each pixel can be seen as one
-        return SeenPicture(*(one.repeat(int(share), 0).repeat(int(share), 1) for one in seen))
+        return SeenImage(*(one.repeat(int(share), 0).repeat(int(share), 1) for one in seen))
     size = [max(1, round(share * length)) for length in seen.truth.shape[::-1]]
     kinds = (cv2.INTER_AREA, cv2.INTER_NEAREST_EXACT, cv2.INTER_NEAREST_EXACT)
-    return SeenPicture(*(cv2.resize(one, size, interpolation=kind) for one, kind in zip(seen, kinds, strict=True)))
+    return SeenImage(*(cv2.resize(one, size, interpolation=kind) for one, kind in zip(seen, kinds, strict=True)))

@@ -36,11 +36,11 @@ def build(
     filters: Sequence[int] | None = None,
     style: Style = PADDED,
 ) -> TrainableSegmenter:
-    """Build a U-Net for pictures or volumes of any size.
+    """Build a U-Net for images or volumes of any size.
 
     Args:
         num_classes: of the pixels.
-        channels: the rank of the input, 2 of pictures or 3 of volumes, and its channels.
+        channels: the rank of the input, 2 of images or 3 of volumes, and its channels.
         base: the encoder, a network of the catalogue; None is U-Net's own.
         weights: of the base: None, "imagenet", or a path.
         frozen_stride: pretrained layers of the base up to this stride are not trained; None trains it all.
@@ -60,9 +60,9 @@ def build(
         return TrainableSegmenter(network, _of_logits(network), 2 ** (len(filters or FILTERS) - 1))
     backbone = without_top(catalog.build(base, shape, None, weights=weights))
     if frozen_stride is not None and weights is not None:
-        thawed = layers_behind(backbone, frozen_stride)
+        unfrozen = layers_behind(backbone, frozen_stride)
         for layer in backbone.layers:
-            layer.trainable = layer in thawed
+            layer.trainable = layer in unfrozen
     network = unet(shape, num_classes, backbone=backbone, pretrained=weights is not None, filters=filters, style=style)
     return TrainableSegmenter(network, _of_logits(network), strides_of(backbone)[-1])
 

@@ -52,7 +52,7 @@ class Schedule:
         batch_size: patches a step.
         learning_rate: the peak.
         size: side of a patch in pixels.
-        patches: that are cut from each picture in an epoch, int ``(N,)``.
+        patches: that are cut from each image in an epoch, int ``(N,)``.
         validate_every: epochs.
     """
 
@@ -64,7 +64,7 @@ class Schedule:
     validate_every: int = 1
 
     @property
-    def num_steps(self) -> int:
+    def steps_per_epoch(self) -> int:
         """Of an epoch."""
         return -(-int(self.patches.sum()) // self.batch_size)
 
@@ -117,7 +117,7 @@ def _strided(labels: Any, stride: int, rank: int) -> Any:
 def patch_feeder(
     index: Index, feeding: Feeding, schedule: Schedule, *, seed: int, skipped: SkippedFiles, targets: MaskTargets
 ) -> Callable[[int], Iterable]:
-    """A function from the number of an epoch to batches of patches of pictures, with their labels."""
+    """A function from the number of an epoch to batches of patches of images, with their labels."""
     places = np.repeat(np.arange(len(index)), schedule.patches)
     of_patches = index.take(places)
     cache = None if feeding.cache is None else feeding.cache.at(places)
@@ -161,7 +161,7 @@ def segmentation_phase(
         name="train",
         epochs=schedule.epochs,
         learning_rate=schedule.learning_rate,
-        num_steps=schedule.num_steps,
+        steps_per_epoch=schedule.steps_per_epoch,
         batches=epoch_batches,
         validate_every=schedule.validate_every,
     )

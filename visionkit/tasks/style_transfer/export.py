@@ -1,7 +1,7 @@
-"""A bundle that paints pictures in styles: raw pictures of any size in, painted ones of that size out, with TensorFlow alone.
+"""A bundle that paints images in styles: raw images of any size in, painted ones of that size out, with TensorFlow alone.
 
-It lies on disk as ``bundle.py`` says; its labels are the styles. A picture is painted as a whole, for statistics of all of it
-decide how each pixel is painted. The LiteRT twin takes ``pixels``, float32 ``(1, 256, 256, 3)`` in 0..255, and where there are
+It lies on disk as ``bundle.py`` says; its labels are the styles. An image is painted as a whole, for statistics of all of it
+decide how each pixel is painted. The LiteRT model takes ``pixels``, float32 ``(1, 256, 256, 3)`` in 0..255, and where there are
 several styles also ``style``, float32 ``(1, num_styles)``: shares that sum to 1. It answers with pixels of the same shape.
 """
 
@@ -25,7 +25,7 @@ Paint = Callable[[tf.Tensor, tf.Tensor], tf.Tensor]  # pixels (1, H, W, 3) and s
 # Painted at once: the memory that it takes grows with them. The widest maps of 32 channels then stay below 512 MiB with their
 # padding, of which TensorFlow's allocator lays two into each GiB; of a little more it lays one, and takes half as much again.
 MOST_PIXELS = 2000 * 2000
-TWIN_SIDE = 256
+LITERT_SIDE = 256
 
 
 class Stylizer(tf.Module):
@@ -37,7 +37,7 @@ class Stylizer(tf.Module):
         styles: names, in the order of the shares.
         multiple: of the sides that ``paint`` takes.
         smallest: side in pixels that it takes.
-        most_pixels: larger pictures are shrunk for it, and its answer is enlarged.
+        most_pixels: larger images are shrunk for it, and its answer is enlarged.
         usual: shares of the styles where none are asked for; None takes the first style.
     """
 
@@ -67,17 +67,17 @@ class Stylizer(tf.Module):
         self.serve_encoded = tf.function(self._encoded, input_signature=[files])
 
     def _in_usual_style(self, images: tf.Tensor) -> dict[str, tf.Tensor]:
-        """Pictures of one size, uint8 RGB ``(N, H, W, 3)``, to ``stylized``, of the same shape and type: in the usual style."""
+        """Images of one size, uint8 RGB ``(N, H, W, 3)``, to ``stylized``, of the same shape and type: in the usual style."""
         return self._in_styles(images, tf.repeat(self._usual, tf.shape(images)[0], 0))
 
     def _in_styles(self, images: tf.Tensor, shares: tf.Tensor) -> dict[str, tf.Tensor]:
-        """The same, each picture in its own blend of styles: ``shares``, float32 ``(N, S)``, that sum to 1."""
+        """The same, each image in its own blend of styles: ``shares``, float32 ``(N, S)``, that sum to 1."""
         if tf.shape(images)[0] == 0:  # of nothing a map does not know the sides
             return {"stylized": images}
         spec = tf.TensorSpec([None, None, 3], tf.uint8)
         painted = tf.map_fn(
             lambda each: self._painted(*each), (images, shares), fn_output_signature=spec, parallel_iterations=1
-        )  # more at a time would hold more pictures
+        )  # more at a time would hold more images
         return {"stylized": painted}
 
     def _encoded(self, image_bytes: tf.Tensor) -> dict[str, tf.Tensor]:
@@ -90,7 +90,7 @@ class Stylizer(tf.Module):
         return {"stylized_png": tf.map_fn(answer, image_bytes, fn_output_signature=spec, parallel_iterations=1)}
 
     def _painted(self, image: tf.Tensor, shares: tf.Tensor) -> tf.Tensor:
-        """One picture, uint8 ``(H, W, 3)``, to the same."""
+        """One image, uint8 ``(H, W, 3)``, to the same."""
         sides = tf.shape(image)[:2]
         fewer = self._sides_to_paint(sides)
         if tf.reduce_all(fewer == sides):
@@ -100,7 +100,7 @@ class Stylizer(tf.Module):
         return enlarged(self._painted_whole(small, shares), sides, most_pixels=self._most_pixels)
 
     def _sides_to_paint(self, sides: tf.Tensor) -> tf.Tensor:
-        """Those of the picture, or in proportion shorter; of a strip, which is padded to the smallest side, only its length."""
+        """Those of the image, or in proportion shorter; of a strip, which is padded to the smallest side, only its length."""
         exact = tf.cast(sides, tf.float64)
         scale = tf.minimum(tf.sqrt(self._most_pixels / tf.reduce_prod(exact)), 1.0)
         scaled = tf.maximum(tf.cast(tf.floor(exact * scale), tf.int32), tf.minimum(sides, self._smallest))
@@ -131,7 +131,7 @@ def resized(
     kernel: str = "keyscubic",
     antialias: bool = False,
 ) -> tf.Tensor:
-    """A picture at another size, or a band of it; unlike ``tf.image.resize`` it makes no floats of the whole picture first.
+    """An image at another size, or a band of it; unlike ``tf.image.resize`` it makes no floats of the whole image first.
 
     Args:
         image: uint8 ``(h, w, 3)``.
@@ -150,7 +150,7 @@ def resized(
 
 
 def enlarged(image: tf.Tensor, sides: tf.Tensor, *, most_pixels: int) -> tf.Tensor:
-    """A picture at another size, by bicubic interpolation, in bands of rows: at no time are more floats held than one band's.
+    """An image at another size, by bicubic interpolation, in bands of rows: at no time are more floats held than one band's.
 
     Args:
         image: uint8 ``(h, w, 3)``.
@@ -178,7 +178,7 @@ def export_stylizer(
     folder: str | Path,
     *,
     styles: tuple[str, ...],
-    facts: dict[str, Any],
+    metadata: dict[str, Any],
     half_precision: bool = False,
 ) -> Path:
     """Write a network that paints as a bundle, beside and then renamed, so that it appears whole.
@@ -190,7 +190,7 @@ def export_stylizer(
         network: ``models.style_network``, of sides that are not fixed.
         folder: a bundle there is replaced.
         styles: a name for each of the network's styles.
-        facts: for ``bundle.json``: what a reader of the bundle wants to know (data, metrics, ...).
+        metadata: for ``bundle.json``: what a reader of the bundle wants to know (data, metrics, ...).
         half_precision: keep the weights as float16.
 
     Returns:
@@ -212,14 +212,14 @@ def export_stylizer(
         return paint(pixels, tf.ones([1, 1]))
 
     module = Stylizer(paint, inside, styles=styles, multiple=MULTIPLE, smallest=SMALLEST)
-    shape = (1, TWIN_SIDE, TWIN_SIDE, 3)
+    shape = (1, LITERT_SIDE, LITERT_SIDE, 3)
     return _write(
         module,
         folder,
         styles,
-        twin=paint_first if num_styles == 1 else paint,
-        twin_shape=shape if num_styles == 1 else {"pixels": shape, "style": (1, num_styles)},
-        facts={"size": TWIN_SIDE, **facts},
+        litert_function=paint_first if num_styles == 1 else paint,
+        litert_shape=shape if num_styles == 1 else {"pixels": shape, "style": (1, num_styles)},
+        metadata={"size": LITERT_SIDE, **metadata},
     )
 
 
@@ -229,20 +229,20 @@ def export_painter(
     folder: str | Path,
     *,
     styles: tuple[str, ...],
-    facts: dict[str, Any],
+    metadata: dict[str, Any],
     multiple: int = 1,
     smallest: int = SMALLEST,
     most_pixels: int = MOST_PIXELS,
     usual: Sequence[float] | None = None,
 ) -> Path:
-    """Write any function that paints as a bundle, such as an optimisation with its gradients; it has no LiteRT twin.
+    """Write any function that paints as a bundle, such as an optimisation with its gradients; it has no LiteRT model.
 
     Args:
         paint: see ``Stylizer``; traced once.
         tensors: what holds the variables that it uses: a module, or a list. Other tensors become constants of the graph.
         folder: a bundle there is replaced.
         styles: names, in the order of the shares.
-        facts: for ``bundle.json``.
+        metadata: for ``bundle.json``.
         multiple: see ``Stylizer``.
         smallest: see ``Stylizer``.
         most_pixels: see ``Stylizer``.
@@ -258,7 +258,7 @@ def export_painter(
     module = Stylizer(paint, tensors, styles=styles, usual=usual, **sides)
     described = {"litert": "not converted: it paints by a computation that LiteRT does not run"}
     described |= {} if usual is None else {"shares": list(usual)}
-    return _write(module, folder, styles, twin=None, twin_shape=None, facts=described | facts)
+    return _write(module, folder, styles, litert_function=None, litert_shape=None, metadata=described | metadata)
 
 
 def _write(module: Stylizer, folder: str | Path, styles: tuple[str, ...], **options: Any) -> Path:

@@ -1,4 +1,4 @@
-"""A bundle that paints pictures by gradient descent, the descent inside its graph: slow, and for any picture and any style.
+"""A bundle that paints images by gradient descent, the descent inside its graph: slow, and for any image and any style.
 
 A Neural Algorithm of Artistic Style, Gatys et al. 2015, https://arxiv.org/abs/1508.06576; from coarse to fine, by Adam, as in
 ``training.stylize``, without masks.
@@ -18,10 +18,10 @@ from visionkit.models.style_features import StyleLayers
 from visionkit.ops.colors import GREY_SHARES
 from visionkit.tasks.style_transfer.descent import DECAYED, NARROWEST
 from visionkit.tasks.style_transfer.export import export_painter
-from visionkit.tasks.style_transfer.objective import Shares, Style
+from visionkit.tasks.style_transfer.objective import LossWeights, Style
 from visionkit.tasks.style_transfer.train import Targets, parts_of
 
-FACTORS = (4, 2, 1)  # by which the picture is smaller, one after the other
+FACTORS = (4, 2, 1)  # by which the image is smaller, one after the other
 MOST_PIXELS = 768 * 768  # that are painted at once: more take more than a laptop's memory
 BETAS, EPSILON = (0.9, 0.99), 1e-7  # of Adam
 
@@ -37,7 +37,7 @@ class Painter(tf.Module):
         steps: of each scale, the coarsest first.
         learning_rate: of Adam, in 0..255 a step.
         half_precision: keep the weights as float16.
-        luminance_only: the picture keeps its chroma, as with ``ops.color_transfer.with_colors_of``.
+        luminance_only: the image keeps its chroma, as with ``ops.color_transfer.with_colors_of``.
     """
 
     def __init__(
@@ -45,7 +45,7 @@ class Painter(tf.Module):
         features: keras.Model,
         layers: StyleLayers,
         styles: Sequence[Style],
-        shares: Shares,
+        shares: LossWeights,
         *,
         steps: Sequence[int],
         learning_rate: float = 10.0,
@@ -61,9 +61,9 @@ class Painter(tf.Module):
         # The network is traced once, forward and back; all scales call this.
         self._gradient = tf.function(self._loss_gradient, input_signature=[pixels, pixels, tf.TensorSpec([1, len(styles)])])
 
-    def whole(self, pictures: tf.Tensor) -> dict[str, tf.Tensor]:
+    def whole(self, images: tf.Tensor) -> dict[str, tf.Tensor]:
         """The network's answers to float32 ``(N, H, W, 3)`` in 0..255, as ``training.style_objective.Maps`` gives them."""
-        return self._network.forward(pictures)
+        return self._network.forward(images)
 
     def paint(self, pixels: tf.Tensor, shares: tf.Tensor) -> tf.Tensor:
         """Pixels, float32 ``(1, H, W, 3)`` in 0..255, at least ``NARROWEST`` a side, and shares ``(1, S)`` to pixels."""
@@ -81,29 +81,29 @@ class Painter(tf.Module):
             change = self._descended(begin, content, shares, steps) - content
         return tf.ensure_shape(tf.clip_by_value(pixels + change, 0.0, 255.0), [1, None, None, 3])
 
-    def _descended(self, picture: tf.Tensor, content: tf.Tensor, shares: tf.Tensor, steps: int) -> tf.Tensor:
-        def step(number, picture, mean, square):
-            gradient = self._gradient(picture, content, shares)
+    def _descended(self, image: tf.Tensor, content: tf.Tensor, shares: tf.Tensor, steps: int) -> tf.Tensor:
+        def step(number, image, mean, square):
+            gradient = self._gradient(image, content, shares)
             at = tf.cast(number, tf.float32)
             mean = BETAS[0] * mean + (1 - BETAS[0]) * gradient
             square = BETAS[1] * square + (1 - BETAS[1]) * gradient**2
             direction = mean / (1 - BETAS[0] ** (at + 1)) / (tf.sqrt(square / (1 - BETAS[1] ** (at + 1))) + EPSILON)
             rate = self._learning_rate * (DECAYED + (1 - DECAYED) * (1 + tf.cos(np.pi * at / steps)) / 2)
-            return number + 1, tf.clip_by_value(picture - rate * direction, 0.0, 255.0), mean, square
+            return number + 1, tf.clip_by_value(image - rate * direction, 0.0, 255.0), mean, square
 
-        start = (tf.constant(0), picture, tf.zeros_like(picture), tf.zeros_like(picture))
+        start = (tf.constant(0), image, tf.zeros_like(image), tf.zeros_like(image))
         free = tf.TensorShape([1, None, None, 3])
         shapes = (tf.TensorShape([]), free, free, free)
         return tf.while_loop(lambda number, *_: number < steps, step, start, shapes, parallel_iterations=1)[1]
 
-    def _loss_gradient(self, picture: tf.Tensor, content: tf.Tensor, shares: tf.Tensor) -> tf.Tensor:
+    def _loss_gradient(self, image: tf.Tensor, content: tf.Tensor, shares: tf.Tensor) -> tf.Tensor:
         with tf.GradientTape() as tape:
-            tape.watch(picture)
-            content_loss, style_loss = parts_of(self, self._targets, picture, content, shares)
-            smooth = total_variation(picture)[0]
+            tape.watch(image)
+            content_loss, style_loss = parts_of(self, self._targets, image, content, shares)
+            smooth = total_variation(image)[0]
             given = self._shares
             loss = given.content * content_loss + given.style * style_loss + given.smoothness * smooth
-        return tape.gradient(loss, picture)
+        return tape.gradient(loss, image)
 
 
 def with_chroma_of(painted: tf.Tensor, colored: tf.Tensor) -> tf.Tensor:
@@ -122,16 +122,16 @@ def export_painting(
     folder: str | Path,
     *,
     styles: tuple[str, ...],
-    facts: dict[str, Any],
+    metadata: dict[str, Any],
     usual: Sequence[float] | None = None,
 ) -> Path:
-    """Write a painter as a bundle, beside and then renamed; it has no LiteRT twin, which knows no gradients.
+    """Write a painter as a bundle, beside and then renamed; it has no LiteRT model, which knows no gradients.
 
     Args:
         painter: what paints.
         folder: a bundle there is replaced.
         styles: their names.
-        facts: for ``bundle.json``.
+        metadata: for ``bundle.json``.
         usual: shares of the styles where none are asked for; None takes the first style.
 
     Returns:
@@ -140,6 +140,6 @@ def export_painting(
     Raises:
         UserError: a folder stands there that is no bundle.
     """
-    described = {"by": "descent", **facts}
+    described = {"by": "descent", **metadata}
     sides = {"smallest": NARROWEST, "most_pixels": MOST_PIXELS}
-    return export_painter(painter.paint, painter, folder, styles=styles, facts=described, usual=usual, **sides)
+    return export_painter(painter.paint, painter, folder, styles=styles, metadata=described, usual=usual, **sides)

@@ -1,11 +1,11 @@
-"""What neural style transfer makes small, and its gradient by the picture, also of pictures too large to be seen at once.
+"""What neural style transfer makes small, and its gradient by the image, also of images too large to be seen at once.
 
 A Neural Algorithm of Artistic Style, Gatys et al. 2015, https://arxiv.org/abs/1508.06576; styles that hold here and not there
 as in Controlling Perceptual Factors in Neural Style Transfer, Gatys et al. 2016, https://arxiv.org/abs/1611.07865.
 
 All that the loss needs of a layer are sums over its positions: of products of channels (Gram matrices), of squared differences
-(content). Of a large picture they are added up tile by tile; then the gradient by these sums is carried back through each tile.
-Tiles overlap by as much as a unit sees, so it is the gradient of the whole picture, in the memory of one tile.
+(content). Of a large image they are added up tile by tile; then the gradient by these sums is carried back through each tile.
+Tiles overlap by as much as a unit sees, so it is the gradient of the whole image, in the memory of one tile.
 """
 
 import math
@@ -29,7 +29,7 @@ EVERYWHERE = -1  # the region of styles without a mask
 Sums = dict[str, Any]
 
 
-class Shares(NamedTuple):
+class LossWeights(NamedTuple):
     """How much each part of the loss counts.
 
     Attributes:
@@ -43,7 +43,7 @@ class Shares(NamedTuple):
     smoothness: float = 1.0
 
 
-USUAL = Shares()
+USUAL = LossWeights()
 
 
 @dataclass(frozen=True, eq=False)
@@ -53,7 +53,7 @@ class Style:
     Attributes:
         grams: layer -> mean Gram matrix, float32 ``(1, C, C)``.
         share: of several styles.
-        mask: where it is wanted, float32 ``(H, W)`` of the picture, 0 to 1; None is everywhere.
+        mask: where it is wanted, float32 ``(H, W)`` of the image, 0 to 1; None is everywhere.
     """
 
     grams: dict[str, Any]
@@ -66,7 +66,7 @@ class Style:
 
 
 class Loss(NamedTuple):
-    """Of one picture: the whole, and its parts before they are weighted."""
+    """Of one image: the whole, and its parts before they are weighted."""
 
     total: float
     content_loss: float
@@ -74,7 +74,7 @@ class Loss(NamedTuple):
 
 
 class Tile(NamedTuple):
-    """A part of a picture, in pixels: what is seen of it, and ``top, bottom, left, right`` in that of what it answers for."""
+    """A part of an image, in pixels: what is seen of it, and ``top, bottom, left, right`` in that of what it answers for."""
 
     rows: slice
     columns: slice
@@ -82,7 +82,7 @@ class Tile(NamedTuple):
 
 
 class Maps:
-    """What a network answers at some layers to a picture, tile by tile where it is large.
+    """What a network answers at some layers to an image, tile by tile where it is large.
 
     Args:
         features: ``models.style_features``.
@@ -102,7 +102,7 @@ class Maps:
         self._answer = runtime.compiled(lambda x, core: self.maps(x, core))
 
     def tiles(self, height: int, width: int) -> list[Tile]:
-        """How a picture is parted.
+        """How an image is parted.
 
         Raises:
             UserError: it is too large to be seen at once, and units see more than a tile.
@@ -118,7 +118,7 @@ class Maps:
         step = (side - 2 * margin) // self._stride * self._stride
         if step < self._stride:
             raise UserError(
-                f"Pictures of {length} pixels are painted in tiles of {side}, and units of {self.features.name} see more "
+                f"Images of {length} pixels are painted in tiles of {side}, and units of {self.features.name} see more "
                 f"than that. Take --size (and --style-size times it) of {self._largest} or less, or a --base such as vgg16."
             )
         starts = range(0, length, step)
@@ -126,13 +126,13 @@ class Maps:
         cores = [(at - each.start, min(length, at + step) - each.start) for at, each in zip(starts, seen, strict=True)]
         return [_Span(*each) for each in zip(seen, cores, strict=True)]
 
-    def whole(self, pictures: Any) -> dict[str, Any]:
+    def whole(self, images: Any) -> dict[str, Any]:
         """The network's answers to float32 ``(N, H, W, 3)`` in 0..255: ``{name: (N, h, w, C)}``."""
-        return self.features(pictures)
+        return self.features(images)
 
-    def maps(self, pictures: Any, core: Any) -> dict[str, Any]:
+    def maps(self, images: Any, core: Any) -> dict[str, Any]:
         """The network's answers at the core of float32 ``(N, h, w, 3)``: ``{name: (N, rows, columns, C)}``."""
-        answers = self.features(pictures)
+        answers = self.features(images)
         return {name: self.cut(each, name, core) for name, each in answers.items()}
 
     def cut(self, each: Any, name: str, core: Any) -> Any:
@@ -148,25 +148,25 @@ class Maps:
         small = ops.average_pool(ops.pad(mask, ((0, 0), (0, down), (0, across), (0, 0))), stride, stride)
         return self.cut(small, name, core)[:, : ops.shape(like)[1], : ops.shape(like)[2], 0]
 
-    def grams(self, picture: np.ndarray) -> dict[str, Any]:
+    def grams(self, image: np.ndarray) -> dict[str, Any]:
         """Mean Gram matrices of the style layers, of float32 ``(H, W, 3)`` in 0..255: ``{name: (1, C, C)}``."""
         sums, counts = dict.fromkeys(self.layers.style, 0.0), dict.fromkeys(self.layers.style, 0)
-        for tile, pixels in self.parts(picture):
+        for tile, pixels in self.parts(image):
             answers = self._answer(pixels, ops.convert_to_tensor(tile.core))
             for name in self.layers.style:
                 sums[name] += gram(answers[name])
                 counts[name] += answers[name].shape[1] * answers[name].shape[2]
         return {name: each / counts[name] for name, each in sums.items()}
 
-    def content(self, picture: np.ndarray) -> list[Any]:
+    def content(self, image: np.ndarray) -> list[Any]:
         """What is to be kept, of each tile: ``(1, rows, columns, C)``."""
-        parts = [self._answer(pixels, ops.convert_to_tensor(tile.core)) for tile, pixels in self.parts(picture)]
+        parts = [self._answer(pixels, ops.convert_to_tensor(tile.core)) for tile, pixels in self.parts(image)]
         return [ops.cast(each[self.layers.content], "float32") for each in parts]
 
-    def parts(self, picture: np.ndarray) -> list[tuple[Tile, Any]]:
+    def parts(self, image: np.ndarray) -> list[tuple[Tile, Any]]:
         """Tiles with what is seen in them, as a batch of one."""
-        tiles = self.tiles(*picture.shape[:2])
-        return [(tile, ops.convert_to_tensor(picture[tile.rows, tile.columns][None])) for tile in tiles]
+        tiles = self.tiles(*image.shape[:2])
+        return [(tile, ops.convert_to_tensor(image[tile.rows, tile.columns][None])) for tile in tiles]
 
 
 class _Span(NamedTuple):
@@ -175,19 +175,19 @@ class _Span(NamedTuple):
 
 
 class Objective:
-    """The loss of a picture of a given size.
+    """The loss of an image of a given size.
 
     Both parts are relative: the style loss of a layer is divided by the mean square of the style's Gram matrix there, the
     content loss by that of the content's answer. Neither a network's scale matters so, nor a layer's.
 
     Args:
-        maps: what looks at pictures.
+        maps: what looks at images.
         content: float32 ``(H, W, 3)`` in 0..255.
         styles: at least one.
         shares: of the parts.
     """
 
-    def __init__(self, maps: Maps, content: np.ndarray, styles: Sequence[Style], shares: Shares = USUAL):
+    def __init__(self, maps: Maps, content: np.ndarray, styles: Sequence[Style], shares: LossWeights = USUAL):
         self._maps, self._styles, self._shares = maps, styles, shares
         self._tiles = maps.tiles(*content.shape[:2])
         self._content = maps.content(content)
@@ -203,33 +203,33 @@ class Objective:
 
     @property
     def is_in_tiles(self) -> bool:
-        """Whether the picture is too large to be seen at once."""
+        """Whether the image is too large to be seen at once."""
         return len(self._tiles) > 1
 
-    def loss(self, picture: np.ndarray) -> Loss:
+    def loss(self, image: np.ndarray) -> Loss:
         """Of float32 ``(H, W, 3)`` in 0..255."""
-        total, content_loss, style_loss = self._losses(self._added(self._seen(picture)))
-        (smooth,) = self._smoothness(ops.convert_to_tensor(picture[None]))
+        total, content_loss, style_loss = self._losses(self._added(self._seen(image)))
+        (smooth,) = self._smoothness(ops.convert_to_tensor(image[None]))
         return Loss(float(total) + float(smooth), float(content_loss), float(style_loss))
 
-    def loss_and_gradient(self, picture: np.ndarray) -> tuple[Loss, np.ndarray]:
+    def loss_and_gradient(self, image: np.ndarray) -> tuple[Loss, np.ndarray]:
         """Of float32 ``(H, W, 3)`` in 0..255, and the gradient of the same shape."""
         if not self.is_in_tiles:
             given = self._content[0], self._masks[0], ops.convert_to_tensor(self._tiles[0].core)
-            found, gradient = self._whole(ops.convert_to_tensor(picture[None]), *given)
+            found, gradient = self._whole(ops.convert_to_tensor(image[None]), *given)
             return Loss(*map(float, found)), ops.convert_to_numpy(gradient)[0]
-        seen = self._seen(picture)
+        seen = self._seen(image)
         (total, content_loss, style_loss), upstream = self._total(self._added(seen))
-        (smooth,), gradient = self._smooth(ops.convert_to_tensor(picture[None]))
+        (smooth,), gradient = self._smooth(ops.convert_to_tensor(image[None]))
         gradient = ops.convert_to_numpy(gradient)[0].copy()
         for tile, given in seen:
             _, part = self._back(*given, upstream)
             gradient[tile.rows, tile.columns] += ops.convert_to_numpy(part)[0]
         return Loss(float(total) + float(smooth), float(content_loss), float(style_loss)), gradient
 
-    def _seen(self, picture: np.ndarray) -> list[tuple[Tile, tuple[Any, ...]]]:
+    def _seen(self, image: np.ndarray) -> list[tuple[Tile, tuple[Any, ...]]]:
         """Each tile, with what ``_sums`` takes of it."""
-        parts = zip(self._maps.parts(picture), self._content, self._masks, strict=True)
+        parts = zip(self._maps.parts(image), self._content, self._masks, strict=True)
         return [(tile, (pixels, content, masks, ops.convert_to_tensor(tile.core))) for (tile, pixels), content, masks in parts]
 
     def _added(self, seen: list[tuple[Tile, tuple[Any, ...]]]) -> Sums:
@@ -239,13 +239,13 @@ class Objective:
             sums = {name: sums.get(name, 0.0) + each for name, each in self._part(*given).items()}
         return sums
 
-    def _all(self, picture: Any, content: Any, masks: Any, core: Any) -> tuple[Any, Any, Any]:
-        total, content_loss, style_loss = self._losses(self._sums(picture, content, masks, core))
-        return total + self._smoothness(picture)[0], content_loss, style_loss
+    def _all(self, image: Any, content: Any, masks: Any, core: Any) -> tuple[Any, Any, Any]:
+        total, content_loss, style_loss = self._losses(self._sums(image, content, masks, core))
+        return total + self._smoothness(image)[0], content_loss, style_loss
 
-    def _sums(self, picture: Any, content: Any, masks: Any, core: Any) -> Sums:
+    def _sums(self, image: Any, content: Any, masks: Any, core: Any) -> Sums:
         """Over the positions of a tile: what the loss needs to know of it."""
-        answers = self._maps.maps(picture, core)
+        answers = self._maps.maps(image, core)
         difference = ops.cast(answers[self._maps.layers.content], "float32") - content
         sums = {"content": ops.sum(ops.square(difference)), "content/count": ops.cast(ops.size(content), "float32")}
         for name in self._maps.layers.style:
@@ -269,12 +269,12 @@ class Objective:
                 style_loss = style_loss + style.share * share * away
         return self._shares.content * content_loss + self._shares.style * style_loss, content_loss, style_loss
 
-    def _smoothness(self, picture: Any) -> tuple[Any]:
-        return (self._shares.smoothness * losses.total_variation(picture)[0],)
+    def _smoothness(self, image: Any) -> tuple[Any]:
+        return (self._shares.smoothness * losses.total_variation(image)[0],)
 
-    def _carried(self, picture: Any, content: Any, masks: Any, core: Any, upstream: Sums) -> tuple[Any]:
-        """Its gradient by the picture is the loss's, where ``upstream`` is the loss's gradient by the sums."""
-        sums = self._sums(picture, content, masks, core)
+    def _carried(self, image: Any, content: Any, masks: Any, core: Any, upstream: Sums) -> tuple[Any]:
+        """Its gradient by the image is the loss's, where ``upstream`` is the loss's gradient by the sums."""
+        sums = self._sums(image, content, masks, core)
         return (sum(ops.sum(sums[name] * each) for name, each in upstream.items()),)
 
     def _masks_in(self, tile: Tile) -> dict[Any, Any]:

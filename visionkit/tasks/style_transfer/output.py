@@ -1,4 +1,4 @@
-"""What ``visionkit predict`` does with a stylizer: painted pictures and videos are written as files."""
+"""What ``visionkit predict`` does with a stylizer: painted images and videos are written as files."""
 
 from collections.abc import Iterator, Sequence
 from itertools import groupby
@@ -6,18 +6,18 @@ from pathlib import Path
 
 from visionkit.errors import UserError
 from visionkit.files import write_atomically
-from visionkit.inference.output import Said, unreadable
+from visionkit.inference.output import OutputLine, unreadable
 from visionkit.inference.predictor import Unreadable
 from visionkit.inference.video import Frame, is_video
 from visionkit.inference.video_output import FrameAnswer, of_video
-from visionkit.tasks.style_transfer.predict import PictureStylizer, Style, Stylized
+from visionkit.tasks.style_transfer.predict import Style, StyleResult, Stylizer
 from visionkit.tasks.style_transfer.temporal import Steady
-from visionkit.viz.labels import picture_png
+from visionkit.viz.labels import image_png
 
-AT_ONCE = 8  # painted pictures that wait to be written, at most
+AT_ONCE = 8  # painted images that wait to be written, at most
 
 
-def style_of(text: str | None, model: PictureStylizer) -> Style | None:
+def style_of(text: str | None, model: Stylizer) -> Style | None:
     """What ``--style`` says: a name, or shares of several, ``starry=0.7,scream=0.3``.
 
     Raises:
@@ -50,9 +50,9 @@ def _example(labels: Sequence[str]) -> str:
 
 
 def stylized_lines(
-    model: PictureStylizer, named: Sequence[tuple[str, str]], folder: Path, style: Style | None
-) -> Iterator[Said]:
-    """Of all files in order, each with the name of its painted picture or video, which is written into ``folder``.
+    model: Stylizer, named: Sequence[tuple[str, str]], folder: Path, style: Style | None
+) -> Iterator[OutputLine]:
+    """Of all files in order, each with the name of its painted image or video, which is written into ``folder``.
 
     Raises:
         UserError: no such style.
@@ -64,29 +64,29 @@ def stylized_lines(
             for file, name in group:
                 yield from _of_video(model, file, folder / name, style)
         else:
-            yield from _of_pictures(model, list(group), folder, style)
+            yield from _of_images(model, list(group), folder, style)
 
 
-def _of_pictures(model: PictureStylizer, named: Sequence[tuple[str, str]], folder: Path, style: Style | None) -> Iterator[Said]:
+def _of_images(model: Stylizer, named: Sequence[tuple[str, str]], folder: Path, style: Style | None) -> Iterator[OutputLine]:
     for start in range(0, len(named), AT_ONCE):
         some = named[start : start + AT_ONCE]
         for answer, (_, name) in zip(model.predict_many((file for file, _ in some), style), some, strict=True):
             yield unreadable(answer) if isinstance(answer, Unreadable) else _written(answer, folder / name)
 
 
-def _written(answer: Stylized, file: Path) -> Said:
-    write_atomically(file, picture_png(answer.pixels))
-    return Said({"path": answer.path, "stylized": str(file)}, f"{answer.path}\n    {file}")
+def _written(answer: StyleResult, file: Path) -> OutputLine:
+    write_atomically(file, image_png(answer.pixels))
+    return OutputLine({"path": answer.path, "stylized": str(file)}, f"{answer.path}\n    {file}")
 
 
-def _of_video(model: PictureStylizer, name: str, target: Path, style: Style | None) -> Iterator[Said]:
+def _of_video(model: Stylizer, name: str, target: Path, style: Style | None) -> Iterator[OutputLine]:
     steady = Steady()
 
     def paint(frame: Frame) -> FrameAnswer:
         return FrameAnswer(drawn=steady(frame.pixels, model.predict(frame.pixels, style).pixels))
 
-    def sum_up(num_frames: int, is_whole: bool) -> Said:
+    def sum_up(num_frames: int, is_whole: bool) -> OutputLine:
         text = f"{name}\n    {num_frames} frames" + (f": {target}" if num_frames else "")
-        return Said({"path": name, "stylized": str(target)} if num_frames and is_whole else None, text)
+        return OutputLine({"path": name, "stylized": str(target)} if num_frames and is_whole else None, text)
 
     return of_video(name, target, paint, sum_up)

@@ -1,4 +1,4 @@
-"""A picture is painted, as a run does it: with a progress bar, a history, frames of the way, and a state to go on from."""
+"""An image is painted, as a run does it: with a progress bar, a history, frames of the way, and a state to go on from."""
 
 import io
 import json
@@ -13,10 +13,10 @@ from tqdm import tqdm
 from visionkit.errors import UserError
 from visionkit.files import write_atomically
 from visionkit.tasks.style_transfer.descent import How, Progress, resized, stretched, stylize
-from visionkit.tasks.style_transfer.objective import Loss, Maps, Shares
+from visionkit.tasks.style_transfer.objective import Loss, LossWeights, Maps
 from visionkit.tasks.style_transfer.plan import Colors, Inputs
 from visionkit.training.run_folder import RunFolder
-from visionkit.viz.labels import picture_png
+from visionkit.viz.labels import image_png
 
 RESULT, STATE = "stylized.png", "painting.npz"
 KEPT_EVERY = 20.0  # seconds between states that are written
@@ -24,7 +24,7 @@ FRAMES, FRAME_SIDE, FRAME_MILLISECONDS = 48, 360, 90  # of the way: at most so m
 
 
 class Painting:
-    """One picture in the making.
+    """One image in the making.
 
     Args:
         run: takes ``stylized.png``, and the state from which an interrupted run goes on.
@@ -34,7 +34,7 @@ class Painting:
 
     Attributes:
         history: rows of ``history.csv``, one for every step.
-        frames: pictures of the way, uint8 ``(h, w, 3)``.
+        frames: images of the way, uint8 ``(h, w, 3)``.
         painted: the result before it has its final colors, uint8 ``(h, w, 3)``; None before there is one.
     """
 
@@ -49,11 +49,11 @@ class Painting:
         self._before = [sum(counts[:number]) for number in range(len(counts))]
         self._total = sum(counts)
 
-    def paint(self, maps: Maps, shares: Shares) -> np.ndarray:
+    def paint(self, maps: Maps, shares: LossWeights) -> np.ndarray:
         """The whole way, or what is left of it: uint8 ``(h, w, 3)``.
 
         Raises:
-            KeyboardInterrupt: after the picture as it is was written.
+            KeyboardInterrupt: after the image as it is was written.
         """
         begin = self._read()
         wanted, content = self._inputs.wanted(self._colors), self._inputs.seen_content(self._colors)
@@ -64,7 +64,7 @@ class Painting:
             except KeyboardInterrupt:
                 if self._last is not None:
                     self._keep()
-                    bar.write(f"The picture so far: {self._run.path / RESULT}")
+                    bar.write(f"The image so far: {self._run.path / RESULT}")
                 raise
         self._keep()  # a run that goes on with a network need not paint again
         self.painted, finished = painted, self._finished(painted)
@@ -72,7 +72,7 @@ class Painting:
         return finished
 
     def content_as_large(self) -> np.ndarray:
-        """The content picture at the size of the result, uint8."""
+        """The content image at the size of the result, uint8."""
         return resized(self._inputs.content, self._how.scales[-1].side).round().astype(np.uint8)
 
     def _watch(self, now: Progress, bar: tqdm) -> None:
@@ -86,7 +86,7 @@ class Painting:
             self.history.pop()  # a work that goes on tells again where it is
         self.history.append(row)
         if len(self.frames) < FRAMES and done >= len(self.frames) * self._total / (FRAMES - 1):
-            self.frames.append(self._finished(now.picture, FRAME_SIDE))
+            self.frames.append(self._finished(now.image, FRAME_SIDE))
         if time.monotonic() - self._kept_at > KEPT_EVERY:
             self._keep()
 
@@ -99,7 +99,7 @@ class Painting:
         return self._inputs.finished(painted.round().clip(0, 255).astype(np.uint8), content, self._colors)
 
     def _keep(self) -> None:
-        """Write the picture as it is, and the state."""
+        """Write the image as it is, and the state."""
         now = self._last
         arrays = {f"state_{number}": each for number, each in enumerate(now.state())}
         arrays |= {f"frame_{number:03d}": each for number, each in enumerate(self.frames)}
@@ -111,9 +111,9 @@ class Painting:
             "seconds": self._run.seconds(),
         }
         buffer = io.BytesIO()
-        np.savez(buffer, known=np.array(json.dumps(known)), picture=now.picture, **arrays)
+        np.savez(buffer, known=np.array(json.dumps(known)), image=now.image, **arrays)
         write_atomically(self._run.path / STATE, buffer.getvalue())
-        self._write(self._finished(now.picture))
+        self._write(self._finished(now.image))
         self._kept_at = time.monotonic()
 
     def _read(self) -> Progress | None:
@@ -129,12 +129,12 @@ class Painting:
             self.frames = [arrays[name] for name in sorted(arrays) if name.startswith("frame_")]
             self.history = known["history"]
             self._run.count_from(known["seconds"])
-            return Progress(known["scale"], known["step"], Loss(*known["loss"]), arrays["picture"], lambda: state)
+            return Progress(known["scale"], known["step"], Loss(*known["loss"]), arrays["image"], lambda: state)
         except (ValueError, KeyError, EOFError, TypeError, zipfile.BadZipFile) as error:
             raise UserError(f"{file} is damaged ({error}); delete it to paint anew.") from error
 
-    def _write(self, picture: np.ndarray) -> None:
-        write_atomically(self._run.path / RESULT, picture_png(picture))
+    def _write(self, image: np.ndarray) -> None:
+        write_atomically(self._run.path / RESULT, image_png(image))
 
 
 def gif(frames: Sequence[np.ndarray]) -> bytes:

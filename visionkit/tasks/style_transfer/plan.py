@@ -1,4 +1,4 @@
-"""What is decided before a picture is painted, or a network that paints is trained: which pictures, how large, what colors."""
+"""What is decided before an image is painted, or a network that paints is trained: which images, how large, what colors."""
 
 import math
 from collections.abc import Sequence
@@ -8,8 +8,8 @@ from typing import Literal, NamedTuple
 import numpy as np
 
 from visionkit.data.demo.style_images import CONTENTS, STYLES, painting
-from visionkit.data.images.decode import PictureError, read_picture
-from visionkit.data.images.listing import list_pictures
+from visionkit.data.images.decode import ImageError, read_image
+from visionkit.data.images.listing import list_images
 from visionkit.data.images.scan import scan
 from visionkit.data.index import Index, SkippedFiles
 from visionkit.data.splits import WHOLE, DataSet, Splits, train_and_val
@@ -18,18 +18,18 @@ from visionkit.models.style_features import StyleLayers
 from visionkit.models.style_network import MULTIPLE
 from visionkit.ops.color_transfer import match_colors, match_luminance, with_colors_of
 from visionkit.tasks.style_transfer.descent import Wanted
-from visionkit.training.dataset import tell_left_out
+from visionkit.training.dataset import note_skipped
 from visionkit.training.recipe import Story
 
 Colors = Literal["style", "luminance", "histogram"]
 SMALLEST = 16  # pixels of the longer side of a result
 LARGEST = 512  # the same, where no other is asked for
 BUILT_IN = "strokes"  # the style where none is named
-RATIO = 0.02  # by which a mask's proportions may differ from the picture's
+RATIO = 0.02  # by which a mask's proportions may differ from the image's
 
 
 class Inputs(NamedTuple):
-    """The pictures of a run.
+    """The images of a run.
 
     Attributes:
         content: uint8 ``(H, W, 3)``.
@@ -48,31 +48,31 @@ class Inputs(NamedTuple):
         recolored = {"style": lambda style: style, "luminance": lambda style: match_luminance(style, self.content)}
         recolored["histogram"] = lambda style: match_colors(style, self.content)
         masks = self.masks or (None,) * len(self.styles)
-        pictures = [recolored[colors](style) for style in self.styles.values()]
-        return [Wanted(*each) for each in zip(pictures, self.shares, masks, strict=True)]
+        images = [recolored[colors](style) for style in self.styles.values()]
+        return [Wanted(*each) for each in zip(images, self.shares, masks, strict=True)]
 
     def seen_content(self, colors: Colors) -> np.ndarray:
         """The content as it is painted: grey where only the luminance is to change."""
         return match_luminance(self.content, self.content) if colors == "luminance" else self.content
 
     def finished(self, painted: np.ndarray, content: np.ndarray, colors: Colors) -> np.ndarray:
-        """A painted picture in its final colors; ``content`` has its size, both uint8."""
+        """A painted image in its final colors; ``content`` has its size, both uint8."""
         return with_colors_of(painted, content) if colors == "luminance" else painted
 
 
-def read_inputs(pictures: Sequence[str], shares: Sequence[float], masks: Sequence[str]) -> Inputs:
-    """Read the content picture, the styles and the masks.
+def read_inputs(images: Sequence[str], shares: Sequence[float], masks: Sequence[str]) -> Inputs:
+    """Read the content image, the styles and the masks.
 
     Args:
-        pictures: content, then styles: files, or names of built-in ones; no styles take ``BUILT_IN``.
+        images: content, then styles: files, or names of built-in ones; no styles take ``BUILT_IN``.
         shares: one a style; empty for equal ones.
         masks: one a style, or none: white where it is wanted.
 
     Raises:
         UserError: a file that cannot be read, or numbers of shares or masks that do not fit.
     """
-    content = read_or_tell(pictures[0], "content")
-    named = list(pictures[1:]) or [BUILT_IN]
+    content = read_or_tell(images[0], "content")
+    named = list(images[1:]) or [BUILT_IN]
     if shares and not (len(shares) == len(named) and min(shares) >= 0 and 0 < sum(shares) < math.inf):
         raise UserError(
             f"--shares {' '.join(f'{share:g}' for share in shares)}: expected {len(named)} numbers, one a style, none below 0."
@@ -87,7 +87,7 @@ def read_inputs(pictures: Sequence[str], shares: Sequence[float], masks: Sequenc
 
 
 def read_or_tell(name: str, what: str) -> np.ndarray:
-    """A picture, uint8 ``(H, W, 3)``, of a file or a built-in one.
+    """An image, uint8 ``(H, W, 3)``, of a file or a built-in one.
 
     Raises:
         UserError: it cannot be read.
@@ -95,14 +95,14 @@ def read_or_tell(name: str, what: str) -> np.ndarray:
     if is_built_in(name):
         return CONTENTS[name]() if name in CONTENTS else painting(name)
     try:
-        return read_picture(name)
-    except PictureError as error:
+        return read_image(name)
+    except ImageError as error:
         known = ", ".join([*CONTENTS, *STYLES])
-        raise UserError(f"The {what} {name} cannot be read: {error}. Expected a picture file, or one of {known}.") from error
+        raise UserError(f"The {what} {name} cannot be read: {error}. Expected an image file, or one of {known}.") from error
 
 
 def is_built_in(name: str) -> bool:
-    """Whether it is the name of a built-in picture, and of no file."""
+    """Whether it is the name of a built-in image, and of no file."""
     return name in (*CONTENTS, *STYLES) and not Path(name).is_file()
 
 
@@ -121,7 +121,7 @@ def _mask(name: str, size: tuple[int, int]) -> np.ndarray:
     ratio = mask.shape[1] / mask.shape[0] * size[0] / size[1]
     if abs(ratio - 1) > RATIO and max(abs(mask.shape[0] - size[0]), abs(mask.shape[1] - size[1])) > 1:
         raise UserError(
-            f"The mask {name} has {mask.shape[1]} x {mask.shape[0]} pixels, the content picture {size[1]} x {size[0]}: "
+            f"The mask {name} has {mask.shape[1]} x {mask.shape[0]} pixels, the content image {size[1]} x {size[0]}: "
             "expected the same proportions."
         )
     if mask.max() == 0:
@@ -154,42 +154,42 @@ def layers_of(usual: StyleLayers, content: str | None, style: Sequence[str]) -> 
 
 
 def check_trainable(masks: Sequence[str], colors: Colors, window: int) -> None:
-    """Raise a ``UserError`` for what a network cannot learn: it paints any picture, and knows no mask and no other's colors."""
+    """Raise a ``UserError`` for what a network cannot learn: it paints any image, and knows no mask and no other's colors."""
     if window % MULTIPLE:
         raise UserError(f"--window {window}: expected a multiple of {MULTIPLE}, such as {window // MULTIPLE * MULTIPLE}.")
     if masks:
-        raise UserError("--masks holds for one picture, and --data trains a network for any: do one after the other.")
+        raise UserError("--masks holds for one image, and --data trains a network for any: do one after the other.")
     if colors == "luminance":
-        raise UserError("--colors luminance is for painting one picture; with --data take style or histogram.")
+        raise UserError("--colors luminance is for painting one image; with --data take style or histogram.")
 
 
 def whole_path(name: str) -> str:
-    """The path of a file, whole; the name of a built-in picture as it is."""
+    """The path of a file, whole; the name of a built-in image as it is."""
     return name if is_built_in(name) else str(Path(name).resolve())
 
 
 def choose_size(content: np.ndarray) -> int:
-    """The longer side of the result: the content picture's own, up to ``LARGEST``, for more costs time."""
+    """The longer side of the result: the content image's own, up to ``LARGEST``, for more costs time."""
     return min(max(*content.shape[:2], SMALLEST), LARGEST)
 
 
 def read_folder(folder: str, seed: int) -> Splits:
-    """All pictures below a folder, some of them held out; nothing is asked of their names.
+    """All images below a folder, some of them held out; nothing is asked of their names.
 
     Raises:
         UserError: there are fewer than two.
     """
     if not Path(folder).is_dir():
         raise UserError(f"--data {folder}: no such folder. Expected a folder of photographs.")
-    files = tuple(str(path) for path in list_pictures(Path(folder))[0])
+    files = tuple(str(path) for path in list_images(Path(folder))[0])
     if len(files) < 2:
-        raise UserError(f"--data {folder} holds {len(files)} pictures: expected two at least, and a few hundred to learn from.")
+        raise UserError(f"--data {folder} holds {len(files)} images: expected two at least, and a few hundred to learn from.")
     return train_and_val(DataSet({WHOLE: Index((), files, np.full(len(files), -1, np.int32))}), seed=seed)
 
 
 def usable(splits: Splits, folder: str, skipped: SkippedFiles, story: Story) -> Splits:
-    """Open each picture once, leave out what cannot be read, and say so."""
-    scanned = splits.map(lambda index, name: scan(index, skipped, description=f"checking {name} pictures"))
-    story.tell(f"{len(scanned.train)} pictures to learn from and {len(scanned.val)} others to measure on, in {folder}.")
-    tell_left_out(scanned.notes, scanned.problems, skipped, story)
+    """Open each image once, leave out what cannot be read, and say so."""
+    scanned = splits.map(lambda index, name: scan(index, skipped, description=f"checking {name} images"))
+    story.tell(f"{len(scanned.train)} images to learn from and {len(scanned.val)} others to measure on, in {folder}.")
+    note_skipped(scanned.notes, scanned.problems, skipped, story)
     return scanned

@@ -17,47 +17,47 @@ import numpy as np
 import tensorflow as tf
 
 from visionkit.errors import UserError
-from visionkit.inference.predictor import PictureModel, Unreadable
+from visionkit.inference.predictor import Predictor, Unreadable
 
 Style = str | Mapping[str, float]
 
 
-class Stylized(NamedTuple):
-    """What a stylizer makes of one picture.
+class StyleResult(NamedTuple):
+    """What a stylizer makes of one image.
 
     Attributes:
-        path: of the picture; empty for pixels.
-        pixels: uint8 RGB ``(H, W, 3)``, of the picture's own size.
+        path: of the image; empty for pixels.
+        pixels: uint8 RGB ``(H, W, 3)``, of the image's own size.
     """
 
     path: str
     pixels: np.ndarray
 
 
-class PictureStylizer(PictureModel[Stylized]):
-    """A bundle that paints pictures, in memory; made by ``visionkit.load``. Its labels are the styles."""
+class Stylizer(Predictor[StyleResult]):
+    """A bundle that paints images, in memory; made by ``visionkit.load``. Its labels are the styles."""
 
-    def __init__(self, folder: Path, facts: dict):
-        super().__init__(folder, facts)
-        self._one_at_a_time = threading.Lock()  # one picture keeps all cores busy, and several would need as much more memory
+    def __init__(self, folder: Path, metadata: dict):
+        super().__init__(folder, metadata)
+        self._one_at_a_time = threading.Lock()  # one image keeps all cores busy, and several would need as much more memory
 
-    def predict(self, picture: str | Path | np.ndarray, style: Style | None = None) -> Stylized:
-        """One picture, painted.
+    def predict(self, image: str | Path | np.ndarray, style: Style | None = None) -> StyleResult:
+        """One image, painted.
 
         Args:
-            picture: a file, or uint8 RGB pixels ``(H, W, 3)``.
+            image: a file, or uint8 RGB pixels ``(H, W, 3)``.
             style: one of ``labels``, or shares of several by name, which are brought to a sum of 1. Default: those that the
                 model was made with, or else the first style.
 
         Raises:
             UserError: no such style, or shares that cannot be.
-            PictureError: the file cannot be read.
+            ImageError: the file cannot be read.
             ValueError: pixels of another shape or type.
         """
-        return super().predict(picture, shares=self.shares(style))
+        return super().predict(image, shares=self.shares(style))
 
-    def predict_many(self, paths: Iterable[str | Path], style: Style | None = None) -> Iterator[Stylized | Unreadable]:
-        """Pictures in files, painted; yields in order, an ``Unreadable`` for each that cannot be read.
+    def predict_many(self, paths: Iterable[str | Path], style: Style | None = None) -> Iterator[StyleResult | Unreadable]:
+        """Images in files, painted; yields in order, an ``Unreadable`` for each that cannot be read.
 
         Args:
             paths: the files.
@@ -72,7 +72,9 @@ class PictureStylizer(PictureModel[Stylized]):
             UserError: no such style, or shares that cannot be.
         """
         if style is None:
-            style = dict(zip(self.labels, self.facts["shares"], strict=True)) if "shares" in self.facts else self.labels[0]
+            style = (
+                dict(zip(self.labels, self.metadata["shares"], strict=True)) if "shares" in self.metadata else self.labels[0]
+            )
         wanted = {style: 1.0} if isinstance(style, str) else dict(style)
         for name, share in wanted.items():
             if name not in self.labels:
@@ -85,7 +87,7 @@ class PictureStylizer(PictureModel[Stylized]):
             raise UserError(f"Shares of styles that sum to {total}: expected more than 0 of one of {', '.join(self.labels)}.")
         return np.array([wanted.get(name, 0.0) / total for name in self.labels], np.float32)
 
-    def _answer(self, path: str, pixels: np.ndarray, *, shares: np.ndarray) -> Stylized:
+    def _answer(self, path: str, pixels: np.ndarray, *, shares: np.ndarray) -> StyleResult:
         with self._one_at_a_time:
             answer = self._model.serve_styles(tf.constant(pixels[None]), tf.constant(shares[None]))
-        return Stylized(path, answer["stylized"][0].numpy())
+        return StyleResult(path, answer["stylized"][0].numpy())

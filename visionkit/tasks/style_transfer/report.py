@@ -16,7 +16,7 @@ from visionkit.viz.report import MAX_SKIPPED, Section, thumbnail
 
 WIDE, MIDDLE = 1000, 420  # pixels of the longer side
 MOST_FRAMES = 8  # of the way
-MOST_PAINTED = 8  # pictures that the network painted
+MOST_PAINTED = 8  # images that the network painted
 LINES = {"loss": plots.INK, "content_loss": plots.VALIDATION, "style_loss": "#d97706"}
 NAMES = {"loss": "in all", "content_loss": "content", "style_loss": "style"}
 FAST = {
@@ -28,10 +28,10 @@ FAST = {
 
 @dataclass(frozen=True)
 class Painted:
-    """A picture that was not trained on, and what the network made of it in each style, all uint8 ``(h, w, 3)``."""
+    """An image that was not trained on, and what the network made of it in each style, all uint8 ``(h, w, 3)``."""
 
     path: str
-    picture: np.ndarray
+    image: np.ndarray
     painted: Sequence[np.ndarray]
 
 
@@ -49,9 +49,9 @@ class StyleReport:
         styles: name -> uint8 ``(h, w, 3)``.
         masks: float32 ``(H, W)``, one a style; or empty.
         result: uint8 ``(h, w, 3)``.
-        frames: pictures of the way.
-        fast: the same picture by the network; None where none was trained.
-        painted: other pictures by the network.
+        frames: images of the way.
+        fast: the same image by the network; None where none was trained.
+        painted: other images by the network.
         skipped: files that were left out.
         config: the run's configuration.
         sections: parts that only this recipe has.
@@ -90,7 +90,7 @@ def write_style_report(report: StyleReport, path: str | Path) -> Path:
         result=_large(report.result),
         content=thumbnail(report.content, MIDDLE),
         styles=[
-            {"name": name, "picture": thumbnail(style, MIDDLE), "mask": None if mask is None else thumbnail(mask, MIDDLE)}
+            {"name": name, "image": thumbnail(style, MIDDLE), "mask": None if mask is None else thumbnail(mask, MIDDLE)}
             for (name, style), mask in zip(report.styles.items(), masks, strict=True)
         ],
         frames=[thumbnail(report.frames[number]) for number in chosen],
@@ -98,7 +98,7 @@ def write_style_report(report: StyleReport, path: str | Path) -> Path:
         curves=inline(plots.curves(report.history, FAST)) if report.history else None,
         fast=None if report.fast is None else _large(report.fast),
         painted=[
-            {"path": each.path, "pictures": [thumbnail(picture, MIDDLE) for picture in (each.picture, *each.painted)]}
+            {"path": each.path, "images": [thumbnail(image, MIDDLE) for image in (each.image, *each.painted)]}
             for each in report.painted[:MOST_PAINTED]
         ],
         skipped=report.skipped[:MAX_SKIPPED],
@@ -106,7 +106,7 @@ def write_style_report(report: StyleReport, path: str | Path) -> Path:
 
 
 def descent(painting: list[dict]) -> bytes:
-    """The losses over the steps, on a logarithmic scale, the sizes of the picture named: a PNG."""
+    """The losses over the steps, on a logarithmic scale, the sizes of the image named: a PNG."""
     figure = Figure(figsize=(10, 3.4), layout="constrained")
     axes = figure.subplots()
     steps = np.arange(len(painting))
@@ -127,10 +127,10 @@ def descent(painting: list[dict]) -> bytes:
     return plots.to_png(figure)
 
 
-def _large(picture: np.ndarray) -> str:
-    image = Image.fromarray(picture)
-    image.thumbnail((WIDE, WIDE))
-    return inline_jpeg(image)
+def _large(image: np.ndarray) -> str:
+    shown = Image.fromarray(image)
+    shown.thumbnail((WIDE, WIDE))
+    return inline_jpeg(shown)
 
 
 def _grey(mask: np.ndarray) -> np.ndarray:

@@ -1,7 +1,7 @@
-"""Training of a network that paints in one pass: its loss is that of the slow way, over many pictures.
+"""Training of a network that paints in one pass: its loss is that of the slow way, over many images.
 
 Perceptual Losses for Real-Time Style Transfer, Johnson et al. 2016, https://arxiv.org/abs/1603.08155. Frames of a video follow
-each other as two windows of one picture do, a few pixels apart and with other noise: what is painted on both should be the
+each other as two windows of one image do, a few pixels apart and with other noise: what is painted on both should be the
 same, which costs no optical flow.
 """
 
@@ -21,7 +21,7 @@ from visionkit.data.pipeline.pixel_cache import PixelCache
 from visionkit.errors import UserError
 from visionkit.losses import style as losses
 from visionkit.ops.gram import mean_gram
-from visionkit.tasks.style_transfer.objective import SMALLEST, Maps, Shares, Style
+from visionkit.tasks.style_transfer.objective import SMALLEST, LossWeights, Maps, Style
 from visionkit.training import runtime
 from visionkit.training.averaging import AveragingTrainer, averaged_phase
 from visionkit.training.fit import Phase
@@ -37,7 +37,7 @@ AUGMENTATION = Augmentation("painted", area=(0.25, 1.0), flip=0.5)  # no colors:
 
 
 class Validation(NamedTuple):
-    """What is measured of a painting network after some epochs, on pictures it was not trained on."""
+    """What is measured of a painting network after some epochs, on images it was not trained on."""
 
     content_loss: float
     style_loss: float
@@ -49,7 +49,7 @@ class Schedule:
 
     Attributes:
         epochs: in all.
-        num_steps: batches of an epoch.
+        steps_per_epoch: batches of an epoch.
         batch_size: windows a step; with a temporal term half of them are second frames, so it is even.
         size: side of a window in pixels, a multiple of 4.
         learning_rate: the peak.
@@ -59,7 +59,7 @@ class Schedule:
     """
 
     epochs: int
-    num_steps: int
+    steps_per_epoch: int
     batch_size: int
     size: int
     learning_rate: float
@@ -69,7 +69,7 @@ class Schedule:
 
     def style_at(self, step: int) -> float:
         """How much the style counts in a step, from 0: it grows by the same factor each, and is whole for the last third."""
-        grown = min(1.0, 1.5 * step / max(1, self.epochs * self.num_steps))
+        grown = min(1.0, 1.5 * step / max(1, self.epochs * self.steps_per_epoch))
         return self.first_style ** (1 - grown)
 
 
@@ -93,17 +93,17 @@ class Targets:
         return cls(grams, {name: ops.convert_to_tensor([style.scale(name) for style in styles]) for name in names})
 
 
-def parts_of(maps: Maps, targets: Targets, painted: Any, pictures: Any, shares: Any) -> tuple[Any, Any]:
-    """Content and style loss of painted pictures, means over the batch, before they are weighted.
+def parts_of(maps: Maps, targets: Targets, painted: Any, images: Any, shares: Any) -> tuple[Any, Any]:
+    """Content and style loss of painted images, means over the batch, before they are weighted.
 
     Args:
-        maps: what looks at pictures.
+        maps: what looks at images.
         targets: the styles.
         painted: float32 ``(N, H, W, 3)`` in 0..255.
-        pictures: what was to be painted, the same shape.
+        images: what was to be painted, the same shape.
         shares: of the styles, float32 ``(N, S)``.
     """
-    seen, content = maps.whole(painted), ops.stop_gradient(ops.cast(maps.whole(pictures)[maps.layers.content], "float32"))
+    seen, content = maps.whole(painted), ops.stop_gradient(ops.cast(maps.whole(images)[maps.layers.content], "float32"))
     squares = ops.maximum(ops.mean(ops.square(content), axis=(1, 2, 3)), SMALLEST)
     content_loss = losses.content_loss(seen[maps.layers.content], content) / squares
     style_loss = 0.0
@@ -115,16 +115,16 @@ def parts_of(maps: Maps, targets: Targets, painted: Any, pictures: Any, shares: 
     return ops.mean(content_loss), ops.mean(style_loss)
 
 
-def losses_of(maps: Maps, targets: Targets, shares: Shares, schedule: Schedule) -> Callable[[Any, Any], dict[str, Any]]:
-    """A function from painted pictures and ``{"pictures", "styles", "shift", "grown"}`` to the weighted parts of the loss."""
+def losses_of(maps: Maps, targets: Targets, shares: LossWeights, schedule: Schedule) -> Callable[[Any, Any], dict[str, Any]]:
+    """A function from painted images and ``{"images", "styles", "shift", "grown"}`` to the weighted parts of the loss."""
 
     def parts(painted, given):
-        pictures = ops.cast(given["pictures"], "float32")
-        content_loss, style_loss = parts_of(maps, targets, painted, pictures, given["styles"])
+        images = ops.cast(given["images"], "float32")
+        content_loss, style_loss = parts_of(maps, targets, painted, images, given["styles"])
         grown = given["grown"][0]
         found = {"weighted_content": shares.content * content_loss, "weighted_style": grown * shares.style * style_loss}
         found["smoothness"] = shares.smoothness * ops.mean(losses.total_variation(painted))
-        found["lightness"] = schedule.lightness * ops.mean(losses.lightness_loss(painted, pictures))
+        found["lightness"] = schedule.lightness * ops.mean(losses.lightness_loss(painted, images))
         temporal = schedule.temporal
         found["temporal"] = temporal * flicker(painted, given["shift"]) if temporal else ops.zeros(())
         return found
@@ -150,13 +150,13 @@ def flicker(painted: Any, shift: Any) -> Any:
 def window_feeder(
     index: Index, schedule: Schedule, num_styles: int, *, seed: int, skipped: SkippedFiles, cache: PixelCache | None
 ) -> Callable[[int], Iterable]:
-    """A function from the number of an epoch to its batches: ``(pictures, styles)``, and what the loss has to know."""
+    """A function from the number of an epoch to its batches: ``(images, styles)``, and what the loss has to know."""
     paired = schedule.temporal > 0
     count = max(1, schedule.batch_size // 2) if paired else schedule.batch_size
     border = SHIFT if paired else 0
 
     def windows(epoch: int) -> Iterable[np.ndarray]:
-        """Batches of ``count``, through all pictures again and again; what is left of each time is gathered."""
+        """Batches of ``count``, through all images again and again; what is left of each time is gathered."""
         left: list[np.ndarray] = []
         for turn in itertools.count():
             options = {"size": schedule.size + 2 * border, "batch_size": count, "augmentation": AUGMENTATION, "cache": cache}
@@ -175,34 +175,34 @@ def window_feeder(
 
     def epoch_batches(epoch: int) -> Iterable:
         rng = np.random.default_rng([seed, epoch, 3])
-        for step, pictures in zip(range(schedule.num_steps), windows(epoch), strict=False):
+        for step, images in zip(range(schedule.steps_per_epoch), windows(epoch), strict=False):
             styles = np.eye(num_styles, dtype=np.float32)[(np.arange(count) + step * count) % num_styles]
             shift = np.zeros(2, np.int32)
             if paired:
                 shift = rng.integers(-SHIFT, SHIFT, 2, endpoint=True).astype(np.int32)
-                pictures, styles = two_frames(pictures, shift, rng), np.concatenate([styles, styles])
-            given = {"pictures": pictures, "styles": styles, "shift": np.repeat(shift[None], len(pictures), axis=0)}
-            given["grown"] = np.full(len(pictures), schedule.style_at(epoch * schedule.num_steps + step), np.float32)
-            yield (pictures, styles), given
+                images, styles = two_frames(images, shift, rng), np.concatenate([styles, styles])
+            given = {"images": images, "styles": styles, "shift": np.repeat(shift[None], len(images), axis=0)}
+            given["grown"] = np.full(len(images), schedule.style_at(epoch * schedule.steps_per_epoch + step), np.float32)
+            yield (images, styles), given
 
     return epoch_batches
 
 
-def has_contrast(pictures: np.ndarray) -> np.ndarray:
+def has_contrast(images: np.ndarray) -> np.ndarray:
     """Which of uint8 ``(N, H, W, 3)`` are more than one even color.
 
     To an even window each instance normalisation answers with nothing, and multiplies the gradient by thirty: by ten to the
     twentieth through all of them, which ends in weights that are no numbers.
     """
-    return pictures.std(axis=(1, 2)).max(axis=1) >= LEAST_CONTRAST
+    return images.std(axis=(1, 2)).max(axis=1) >= LEAST_CONTRAST
 
 
-def two_frames(pictures: np.ndarray, shift: np.ndarray, rng: np.random.Generator) -> np.ndarray:
+def two_frames(images: np.ndarray, shift: np.ndarray, rng: np.random.Generator) -> np.ndarray:
     """Uint8 ``(N, H + 2 SHIFT, W + 2 SHIFT, 3)`` to ``(2 N, H, W, 3)``: windows, and others ``shift`` away with noise."""
-    height, width = (length - 2 * SHIFT for length in pictures.shape[1:3])
+    height, width = (length - 2 * SHIFT for length in images.shape[1:3])
     top, left = SHIFT + shift[0], SHIFT + shift[1]
-    first = pictures[:, SHIFT : SHIFT + height, SHIFT : SHIFT + width]
-    second = pictures[:, top : top + height, left : left + width]
+    first = images[:, SHIFT : SHIFT + height, SHIFT : SHIFT + width]
+    second = images[:, top : top + height, left : left + width]
     noisy = (second + rng.normal(0, NOISE, second.shape)).round().clip(0, 255).astype(np.uint8)
     return np.concatenate([first, noisy])
 
@@ -212,7 +212,7 @@ def style_phase(
     schedule: Schedule,
     maps: Maps,
     targets: Targets,
-    shares: Shares,
+    shares: LossWeights,
     epoch_batches: Callable[[int], Iterable],
     measure: Callable[[], Validation],
 ) -> Phase:
@@ -221,7 +221,7 @@ def style_phase(
     Args:
         network: ``models.style_network``.
         schedule: how long, how fast.
-        maps: what looks at pictures.
+        maps: what looks at images.
         targets: the styles.
         shares: of the parts of the loss.
         epoch_batches: of ``window_feeder``.
@@ -235,7 +235,7 @@ def style_phase(
         name="network",
         epochs=schedule.epochs,
         learning_rate=schedule.learning_rate,
-        num_steps=schedule.num_steps,
+        steps_per_epoch=schedule.steps_per_epoch,
         batches=epoch_batches,
     )
 
@@ -243,9 +243,9 @@ def style_phase(
 def validator(
     network: keras.Model, maps: Maps, targets: Targets, index: Index, size: int, skipped: SkippedFiles
 ) -> Callable[[], Validation]:
-    """A function that measures a network as it is, on squares of pictures, in each style: means over all of them."""
+    """A function that measures a network as it is, on squares of images, in each style: means over all of them."""
     num_styles = network.inputs[1].shape[-1]
-    answer = runtime.compiled(lambda pictures, styles: parts_of(maps, targets, network([pictures, styles]), pictures, styles))
+    answer = runtime.compiled(lambda images, styles: parts_of(maps, targets, network([images, styles]), images, styles))
 
     def measure() -> Validation:
         found = []

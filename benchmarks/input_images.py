@@ -1,4 +1,4 @@
-"""The pictures of the benchmark of the input pipeline: cut from photographs that scikit-image carries, or the user's own."""
+"""The images of the benchmark of the input pipeline: cut from photographs that scikit-image carries, or the user's own."""
 
 from pathlib import Path
 
@@ -8,13 +8,13 @@ import skimage.data
 from PIL import Image
 from tqdm import tqdm
 
-NUM_PICTURES = 400
+NUM_IMAGES = 400
 PHOTOGRAPH, LARGE, SCENE = (492, 393), (4000, 3000), (640, 480)  # width and height in pixels
 QUALITY = 90  # of the JPEGs
 SHAPES = ("box", "disk", "triangle")  # classes of drawn objects
 
 
-def cut_photographs(folder: Path, size: tuple[int, int], count: int = NUM_PICTURES) -> list[str]:
+def cut_photographs(folder: Path, size: tuple[int, int], count: int = NUM_IMAGES) -> list[str]:
     """JPEGs of windows of real photographs, at several scales.
 
     Args:
@@ -42,28 +42,28 @@ def _windows(size: tuple[int, int], count: int):
         yield np.asarray(window.resize(size, Image.Resampling.BICUBIC))
 
 
-def _write(path: Path, picture: np.ndarray) -> str:
-    Image.fromarray(picture).save(path, quality=QUALITY)
+def _write(path: Path, image: np.ndarray) -> str:
+    Image.fromarray(image).save(path, quality=QUALITY)
     return str(path)
 
 
 def enlarge(paths: list[str], folder: Path, count: int) -> list[str]:
-    """The first pictures, each as a JPEG of 12 megapixels, whatever its proportions were."""
+    """The first images, each as a JPEG of 12 megapixels, whatever its proportions were."""
     folder.mkdir(parents=True, exist_ok=True)
     large = []
     for number, path in enumerate(tqdm(paths[:count], "enlarging photographs", leave=False)):
-        picture = Image.open(path).convert("RGB").resize(LARGE, Image.Resampling.BICUBIC)
-        large.append(_write(folder / f"{number:04d}.jpg", np.asarray(picture)))
+        image = Image.open(path).convert("RGB").resize(LARGE, Image.Resampling.BICUBIC)
+        large.append(_write(folder / f"{number:04d}.jpg", np.asarray(image)))
     return large
 
 
-def draw_scenes(boxes: Path, masks: Path, count: int = NUM_PICTURES) -> None:
-    """Photographs with objects drawn onto them, as a YOLO data set, and the same pictures with masks.
+def draw_scenes(boxes: Path, masks: Path, count: int = NUM_IMAGES) -> None:
+    """Photographs with objects drawn onto them, as a YOLO data set, and the same images with masks.
 
     Args:
         boxes: gets images/, labels/ and data.yaml.
         masks: gets images/, masks/ and classes.txt; 0 is background.
-        count: how many pictures.
+        count: how many images.
     """
     for folder in (boxes / "images", boxes / "labels", masks / "images", masks / "masks"):
         folder.mkdir(parents=True)
@@ -72,26 +72,26 @@ def draw_scenes(boxes: Path, masks: Path, count: int = NUM_PICTURES) -> None:
     (masks / "classes.txt").write_text("\n".join(("background", *SHAPES)))
     rng = np.random.default_rng(1)
     for number, photograph in enumerate(_windows(SCENE, count)):
-        picture, mask, lines = photograph.copy(), np.zeros(SCENE[::-1], np.uint8), []
+        image, mask, lines = photograph.copy(), np.zeros(SCENE[::-1], np.uint8), []
         for _ in range(rng.integers(3, 12)):
             label = int(rng.integers(len(SHAPES)))
             center, sides = rng.integers((60, 60), (SCENE[0] - 60, SCENE[1] - 60)), rng.integers(20, 110, 2)
             color = rng.integers(256, size=3).tolist()
-            _draw(picture, label, center, sides, color)
+            _draw(image, label, center, sides, color)
             _draw(mask, label, center, sides, label + 1)
             lines.append(" ".join(map(str, (label, *(center / SCENE).round(5), *(sides / SCENE).round(5)))))
         name = f"{number:04d}"
-        _write(boxes / "images" / f"{name}.jpg", picture)
+        _write(boxes / "images" / f"{name}.jpg", image)
         (boxes / "labels" / f"{name}.txt").write_text("\n".join(lines) + "\n")
         (masks / "images" / f"{name}.jpg").symlink_to(boxes.absolute() / "images" / f"{name}.jpg")
         Image.fromarray(mask).save(masks / "masks" / f"{name}.png")
 
 
-def _draw(picture: np.ndarray, label: int, center: np.ndarray, sides: np.ndarray, color: list[int] | int) -> None:
+def _draw(image: np.ndarray, label: int, center: np.ndarray, sides: np.ndarray, color: list[int] | int) -> None:
     (left, top), (right, bottom) = center - sides // 2, center + sides // 2
     if SHAPES[label] == "box":
-        cv2.rectangle(picture, (int(left), int(top)), (int(right), int(bottom)), color, -1)
+        cv2.rectangle(image, (int(left), int(top)), (int(right), int(bottom)), color, -1)
     elif SHAPES[label] == "disk":
-        cv2.ellipse(picture, center.tolist(), (sides // 2).tolist(), 0, 0, 360, color, -1)
+        cv2.ellipse(image, center.tolist(), (sides // 2).tolist(), 0, 0, 360, color, -1)
     else:
-        cv2.fillPoly(picture, [np.array([[left, bottom], [center[0], top], [right, bottom]], np.int32)], color)
+        cv2.fillPoly(image, [np.array([[left, bottom], [center[0], top], [right, bottom]], np.int32)], color)
