@@ -54,13 +54,13 @@ def _our_detector(frozen_stride: int | None) -> Any:
 def our_training(*, frozen_stride: int | None, batch: int, seconds: float) -> Loader:
     """Steps as the recipe takes them: loss, gradients, AdamW, the average of the weights."""
     detector = _our_detector(frozen_stride)
-    from visionkit.tasks.detection.train import trainer_of
+    from visionkit.tasks.detection.train import build_trainer
     from visionkit.training.optimizers import adamw
 
     pixels, boxes, classes = _drawn(batch)
     corners = np.concatenate([boxes[..., :2] - boxes[..., 2:] / 2, boxes[..., :2] + boxes[..., 2:] / 2], axis=2)
     targets = {"boxes": corners, "classes": classes.astype(np.int32)}
-    trainer = trainer_of(detector)
+    trainer = build_trainer(detector)
     trainer.compile(adamw(1e-3, 1000, 5e-4), jit_compile=False)
     return loader_of(lambda: trainer.train_on_batch(pixels, targets), pixels.shape, seconds)
 
@@ -106,7 +106,7 @@ def our_answer(*, seconds: float) -> Loader:
     pixels = _photograph()
     with tempfile.TemporaryDirectory() as folder:
         names = tuple(f"class {number}" for number in range(NUM_CLASSES))
-        options = {"class_names": names, "threshold": THRESHOLD, "facts": {}}
+        options = {"class_names": names, "threshold": THRESHOLD, "metadata": {}}
         model = visionkit.load(export_detector(detector.at_size(SIZE), Path(folder, "model"), **options))
     return loader_of(lambda: model.predict(pixels), (1, *PHOTOGRAPH), seconds)
 

@@ -24,7 +24,7 @@ from visionkit.data.formats.identities import read_identities  # noqa: E402
 from visionkit.data.formats.pairs import generated_pairs  # noqa: E402
 from visionkit.faces.default_model import default_face_model  # noqa: E402
 from visionkit.faces.reader import FaceReader, FacesRead  # noqa: E402
-from visionkit.metrics.verification import measure  # noqa: E402
+from visionkit.metrics.verification import verification_metrics  # noqa: E402
 from visionkit.tasks import load  # noqa: E402
 from visionkit.tasks.embedding.evaluate import distances_of, one_shot  # noqa: E402
 
@@ -62,8 +62,8 @@ def main(options: Options) -> None:
     pairs = generated_pairs(labels, seed=0, most=10**6)
     distances = distances_of(embeddings, pairs)
     threshold = model.metadata["threshold"]
-    at_published = measure(distances, pairs.same, threshold=threshold)
-    by_folds = measure(distances, pairs.same, folds=pairs.folds)
+    at_published = verification_metrics(distances, pairs.same, threshold=threshold)
+    by_folds = verification_metrics(distances, pairs.same, folds=pairs.folds)
     print(f"{pairs.same.sum():,} pairs of one person, {(~pairs.same).sum():,} of two")
     print(f"AUC {at_published.auc:.5f}; TAR at FAR 1e-2 {at_published.tar_at_far[1e-2]:.4f}")
     print(f"accuracy {at_published.accuracy:.4f} at the model's threshold {threshold}")

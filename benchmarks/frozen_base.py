@@ -25,10 +25,8 @@ from visionkit import models  # noqa: E402
 from visionkit.data.demo.photographs import make_demo  # noqa: E402
 from visionkit.data.formats.class_folders import read_class_folders  # noqa: E402
 from visionkit.data.images.scan import scan  # noqa: E402
-from visionkit.data.index import SkippedFiles  # noqa: E402
-from visionkit.tasks.classification import train as phases  # noqa: E402
-from visionkit.tasks.classification import transfer  # noqa: E402
-from visionkit.tasks.classification.feature_cache import FeatureCache  # noqa: E402
+from visionkit.tasks.classification import train, transfer  # noqa: E402
+from visionkit.tasks.classification.feature_cache import FeatureCache, Features  # noqa: E402
 from visionkit.training import runtime  # noqa: E402
 from visionkit.training.fit import compile_phase, run_epoch  # noqa: E402
 
@@ -60,16 +58,16 @@ def plain_keras(folder: Path, options: Options, num_classes: int) -> list[float]
 
 def cached(folder: Path, options: Options) -> tuple[float, list[float]]:
     """Seconds of filling the cache, and of each epoch on the features."""
-    splits = read_class_folders(folder)
-    train = scan(splits.train, SkippedFiles())
+    images = scan(read_class_folders(folder).train)
     backbone = models.efficientnet_lite0((options.size, options.size, 3), None, weights="imagenet")
-    model = transfer.transfer_model(backbone, len(train.class_names))
+    model = transfer.transfer_model(backbone, len(images.class_names))
     transfer.unfreeze(backbone, transfer.HEAD)
     with tempfile.TemporaryDirectory() as cache:
         began = time.perf_counter()
-        features = FeatureCache(model.extractor, folder=Path(cache)).features(train, skipped=SkippedFiles())
+        features = Features(images, [FeatureCache(model.extractor, folder=Path(cache)).features(images)])
         filled = time.perf_counter() - began
-        phase = phases.head_phase(model, train, [features], train, [features], epochs=5, batch_size=32, seed=0)
+        schedule = train.Schedule(epochs=5, batch_size=32, learning_rate=transfer.LEARNING_RATES[transfer.HEAD])
+        phase = train.head_phase(model, features, features, schedule, seed=0)
         compile_phase(phase)
         return filled, timed(lambda epoch: run_epoch(phase, epoch, lambda: None), 5 * options.epochs)
 

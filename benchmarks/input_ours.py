@@ -22,7 +22,7 @@ from visionkit.data.augmentation.parameters import lasting_ratios  # noqa: E402
 from visionkit.data.augmentation.presets import Augmentation  # noqa: E402
 from visionkit.data.augmentation.warps import Turn  # noqa: E402
 from visionkit.data.images.scan import scan  # noqa: E402
-from visionkit.data.index import IGNORE, Index, SkippedFiles  # noqa: E402
+from visionkit.data.index import IGNORE, Index  # noqa: E402
 from visionkit.data.pipeline import batches  # noqa: E402
 from visionkit.data.pipeline.pixel_cache import open_cache  # noqa: E402
 from visionkit.data.sources import read  # noqa: E402
@@ -47,7 +47,7 @@ def photographs(
     if threads is not None:
         tf.config.threading.set_inter_op_parallelism_threads(threads)  # TensorFlow's, which decode
         batches.THREADS = threads + batches.THREADS - os.cpu_count()
-    index = scan(Index(("image",), tuple(paths), np.zeros(len(paths), np.int32)), SkippedFiles())
+    index = scan(Index(("image",), tuple(paths), np.zeros(len(paths), np.int32)))
     augmentation = Augmentation("benchmark", area=tuple(area), flip=0.5, color=color)
     return _epochs(_repeated(index, num_images), augmentation, size=size, batch=batch, cached=cached, augment_on=augment_on)
 
@@ -66,7 +66,7 @@ def mosaics(
 ) -> Loader:
     """Four images in one, turned, sheared, mirrored and with shifted colors; with boxes or masks, as the data set has."""
     splits = read(data).splits
-    index = scan(splits[split] if split else next(iter(splits.values())), SkippedFiles())
+    index = scan(splits[split] if split else next(iter(splits.values())))
     border = {"border_mode": cv2.BORDER_CONSTANT, "fill": PADDING, "fill_mask": IGNORE}
     turned = Turn(rotate=(-rotate, rotate), shear=(-shear, shear), p=1.0, **border)
     augmentation = Augmentation("benchmark", zoom=tuple(zoom), transforms=(turned,), flip=0.5, color=color, mix="mosaic")
@@ -87,7 +87,6 @@ def _epochs(index: Index, augmentation: Augmentation, *, size: int, batch: int, 
             index,
             size=size,
             batch_size=batch,
-            skipped=SkippedFiles(),
             augmentation=augmentation,
             shuffle=True,
             epoch=next(numbers),

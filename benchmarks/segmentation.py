@@ -1,4 +1,4 @@
-"""Segmentation: how many images a second U-Nets train on, and answer; ours and those of PyTorch.
+"""Segmentation: how many images a second U-Nets train on and predict, ours and those of PyTorch.
 
     pip install torch segmentation_models_pytorch      # the peers; one that is not installed is left out, with a sentence
     python benchmarks/segmentation.py
@@ -6,9 +6,9 @@
 unet: the paper's, padded and normalised, against the same network written in PyTorch. resnet34 and efficientnet_lite0: over
 these, untrained, with the decoder widths 256 to 16 on both sides. They are not one network: segmentation_models_pytorch repeats
 pixels and then convolves all channels, ours has U-Net's transposed convolutions. So the parameters are printed, too.
-Training: a step of the recipe, cross-entropy and Dice, all weights. "base as pretrained" is the recipe's own default: BatchNorm
-of a pretrained base does not look at the batch. Answering: float pixels to probabilities, from a bundle's tile function and
-from the network in a ``tf.function``.
+Training: a step of the recipe, with cross-entropy and Dice and all weights. "base as pretrained" is the recipe's own default:
+BatchNorm of a pretrained base runs in inference mode. Answering: float pixels to probabilities, by a bundle's tile function and
+by the network in a ``tf.function``.
 Each contender has a process of its own; they take turns. Medians over the rounds, and the range of our ratio to each peer
 within a round.
 """
@@ -34,9 +34,9 @@ class Options:
     networks: tuple[Network, ...] = ("unet", "resnet34", "efficientnet_lite0")
     """Which U-Nets."""
     work: tuple[Literal["training", "answering"], ...] = ("training", "answering")
-    """What they do."""
+    """Whether they train, or predict (answering)."""
     answered: tuple[int, ...] = (1, 8)
-    """Images a call in answering."""
+    """Images a call in prediction."""
     size: int = 256
     """Side of the images."""
     rounds: int = 5

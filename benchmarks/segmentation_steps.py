@@ -47,7 +47,7 @@ def our_training(
 ) -> Loader:
     """Steps as the recipe takes them: losses, gradients clipped to a norm, AdamW, the average of the weights.
 
-    With ``frozen_statistics`` the base's BatchNorm does not look at the batch, as the recipe has it of a pretrained base.
+    With ``frozen_statistics`` the base's BatchNorm runs in inference mode, as that of a pretrained base does in the recipe.
     """
     model = _our_network(network, frozen_statistics=frozen_statistics, parameters=parameters)
     from visionkit.tasks.segmentation.train import Objective, losses_of
@@ -72,7 +72,7 @@ def our_answer(*, network: str, size: int, batch: int, seconds: float, parameter
     answer = tf.function(lambda tiles: tf.nn.softmax(model(tiles, training=False)))
     if bundled:
         with tempfile.TemporaryDirectory() as folder:
-            options = {"class_names": ("background", "thing"), "multiple": 32, "litert_sides": (size, size), "facts": {}}
+            options = {"class_names": ("background", "thing"), "multiple": 32, "litert_sides": (size, size), "metadata": {}}
             bundle = tf.saved_model.load(str(export_segmenter(model, Path(folder, "model"), **options)))
         answer = bundle.serve_tiles
     return loader_of(lambda: answer(tf.constant(pixels)).numpy(), pixels.shape, seconds)
@@ -96,8 +96,8 @@ def _torch_unet() -> Any:
     import torch
     from torch import nn
 
-    def two_convolutions(given: int, filters: int) -> nn.Sequential:
-        convolutions = (nn.Conv2d(channels, filters, 3, padding=1, bias=False) for channels in (given, filters))
+    def two_convolutions(channels: int, filters: int) -> nn.Sequential:
+        convolutions = (nn.Conv2d(width, filters, 3, padding=1, bias=False) for width in (channels, filters))
         return nn.Sequential(
             *(layer for conv in convolutions for layer in (conv, nn.BatchNorm2d(filters), nn.ReLU(inplace=True)))
         )

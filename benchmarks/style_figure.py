@@ -3,7 +3,7 @@
     python benchmarks/style_figure.py        # writes benchmarks/figures/styles.jpg and one_pass.jpg
 
 styles: built-in photographs painted in built-in styles, each with its style in a corner.
-one_pass: built-in photographs, below them what a bundle makes of them in one pass, and below that the descent.
+one_pass: built-in photographs, below them the same painted by a bundle in one pass, and below these the descent.
 """
 
 from pathlib import Path
@@ -19,11 +19,11 @@ import visionkit
 visionkit.quiet_tensorflow()
 
 from visionkit.data.demo.style_images import CONTENTS, painting  # noqa: E402
-from visionkit.models.style_features import in_half_precision, style_features, style_layers  # noqa: E402
-from visionkit.tasks.style_transfer.descent import How, Wanted, resized, scales_to, stylize  # noqa: E402
-from visionkit.tasks.style_transfer.objective import Maps  # noqa: E402
+from visionkit.models.style_features import style_layers  # noqa: E402
+from visionkit.tasks.style_transfer.descent import DescentSettings, StyleImage, choose_scales, resize, stylize  # noqa: E402
+from visionkit.tasks.style_transfer.objective import FeatureExtractor  # noqa: E402
+from visionkit.tasks.style_transfer.plan import build_extractors, computes_in_half  # noqa: E402
 from visionkit.tasks.style_transfer.predict import Stylizer  # noqa: E402
-from visionkit.training import runtime  # noqa: E402
 
 PAIRS = (("temple", "strokes"), ("cat", "mosaic"), ("astronaut", "woodcut"), ("coffee", "glass"))
 SHOWN = ("astronaut", "temple", "cat")
@@ -44,32 +44,34 @@ def main(
         model: The bundle that paints in one pass, in a built-in style.
         size: Longer side at which images are painted.
     """
-    layers = style_layers("vgg16")
-    features = style_features("vgg16", layers.names)
-    maps = Maps(in_half_precision(features) if runtime.has_fast_bfloat16() else features, layers)
-    rows = {"styles": lambda: in_styles(maps, size), "one_pass": lambda: in_one_pass(maps, visionkit.load(model), size)}
+    options = {"weights": None, "pooling": "max", "half_precision": computes_in_half("auto")}
+    _, extractor = build_extractors("vgg16", style_layers("vgg16"), **options)
+    rows = {
+        "styles": lambda: in_styles(extractor, size),
+        "one_pass": lambda: in_one_pass(extractor, visionkit.load(model), size),
+    }
     for figure in figures:
         Image.fromarray(sheet(rows[figure]())).save(folder / f"{figure}.jpg", quality=88)
 
 
-def in_styles(maps: Maps, size: int) -> list[np.ndarray]:
-    """Two rows of two."""
+def in_styles(extractor: FeatureExtractor, size: int) -> list[np.ndarray]:
+    """Two rows of two painted images."""
     cells = []
     for content, style in PAIRS:
         print(content, style, flush=True)
-        wanted = painting(style)
-        cells.append(with_corner(stylize(CONTENTS[content](), [Wanted(wanted)], maps, How(scales_to(size))), wanted))
+        image, settings = painting(style), DescentSettings(choose_scales(size))
+        cells.append(with_corner(stylize(CONTENTS[content](), [StyleImage(image)], extractor, settings), image))
     return [beside(cells[start : start + 2]) for start in range(0, len(cells), 2)]
 
 
-def in_one_pass(maps: Maps, model: Stylizer, size: int) -> list[np.ndarray]:
-    """A row of photographs, one of one pass, one of the descent."""
+def in_one_pass(extractor: FeatureExtractor, model: Stylizer, size: int) -> list[np.ndarray]:
+    """A row of photographs, a row painted in one pass, and a row painted by the descent."""
     rows = [[], [], []]
     for name in SHOWN:
         print(name, "in one pass", flush=True)
-        photograph = resized(CONTENTS[name](), size).round().astype(np.uint8)
-        wanted = [Wanted(painting(model.labels[0]))]
-        painted = model.predict(photograph).pixels, stylize(photograph, wanted, maps, How(scales_to(size)))
+        photograph = resize(CONTENTS[name](), size).round().astype(np.uint8)
+        styles, settings = [StyleImage(painting(model.labels[0]))], DescentSettings(choose_scales(size))
+        painted = model.predict(photograph).pixels, stylize(photograph, styles, extractor, settings)
         for row, image in zip(rows, (photograph, *painted), strict=True):
             row.append(at_height(image, LOW))
     return [beside(row) for row in rows]
@@ -83,7 +85,7 @@ def sheet(rows: list[np.ndarray]) -> np.ndarray:
 
 
 def at_height(image: np.ndarray, height: int) -> np.ndarray:
-    """In proportion."""
+    """Resize in proportion to a height."""
     return cv2.resize(image, (round(image.shape[1] * height / len(image)), height), interpolation=cv2.INTER_AREA)
 
 

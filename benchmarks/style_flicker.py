@@ -2,9 +2,9 @@
 
     python benchmarks/style_flicker.py
 
-Two small networks learn the same built-in style on crops of built-in photographs, one with ``--temporal``. They paint a
-camera's pan over a photograph that neither has seen, with a sensor's noise; neighboring frames show the same, moved by a known
-step. Flicker is the mean difference of neighboring painted frames where they show the same, in levels of 0 to 255.
+Two small networks learn the same built-in style on crops of built-in photographs, one of them with ``--temporal``. They paint a
+pan over a photograph that neither was trained on, with sensor noise; adjacent frames show the same scene, moved by a known
+step. Flicker is the mean difference between adjacent painted frames where they show the same, in levels of 0 to 255.
 """
 
 import itertools
@@ -22,17 +22,16 @@ visionkit.quiet_tensorflow()
 from visionkit.data.demo.photographs import make_demo  # noqa: E402
 from visionkit.data.demo.style_images import CONTENTS, painting  # noqa: E402
 from visionkit.data.images.scan import scan  # noqa: E402
-from visionkit.data.index import SkippedFiles  # noqa: E402
 from visionkit.files import cache_folder  # noqa: E402
-from visionkit.models.style_features import in_half_precision, style_features, style_layers  # noqa: E402
+from visionkit.models.style_features import in_half_precision, style_layers  # noqa: E402
 from visionkit.models.style_network import style_network  # noqa: E402
-from visionkit.tasks.style_transfer.descent import resized  # noqa: E402
-from visionkit.tasks.style_transfer.objective import USUAL, Maps, Style  # noqa: E402
-from visionkit.tasks.style_transfer.plan import read_folder  # noqa: E402
+from visionkit.tasks.style_transfer.descent import resize  # noqa: E402
+from visionkit.tasks.style_transfer.objective import DEFAULT_WEIGHTS, FeatureExtractor, StyleTarget  # noqa: E402
+from visionkit.tasks.style_transfer.plan import build_extractors, computes_in_half, read_folder  # noqa: E402
 from visionkit.tasks.style_transfer.temporal import Steady  # noqa: E402
-from visionkit.tasks.style_transfer.train import Schedule, Targets, style_phase, validator, window_feeder  # noqa: E402
+from visionkit.tasks.style_transfer.train import Schedule, StyleTargets, phase  # noqa: E402
 from visionkit.training import runtime  # noqa: E402
-from visionkit.training.fit import load_weights, train_in_order  # noqa: E402
+from visionkit.training.fit import train_in_order  # noqa: E402
 from visionkit.training.run_folder import RunFolder  # noqa: E402
 
 STYLE, WINDOW, BATCH, NOISE = "strokes", 96, 4, 5.0
@@ -52,25 +51,24 @@ class Options:
     """Draws order, windows and weights."""
 
 
-def trained(options: Options, temporal: float, maps: Maps) -> tuple[keras.Model, float]:
+def trained(options: Options, temporal: float, extractor: FeatureExtractor) -> tuple[keras.Model, float]:
     """A network, and its style loss on crops that are held out."""
     runtime.prepare(options.seed)
-    skipped = SkippedFiles()
-    splits = read_folder(str(make_demo(cache_folder() / "demo")), options.seed).map(lambda index, _: scan(index, skipped))
-    targets = Targets.of([Style(maps.grams(resized(painting(STYLE), round(1.5 * WINDOW))))])
-    schedule = Schedule(1, options.steps, BATCH, WINDOW, 3e-3, temporal)
+    splits = read_folder(str(make_demo(cache_folder() / "demo")), options.seed).map(lambda index, _: scan(index))
+    targets = StyleTargets.stack([StyleTarget(extractor.grams(resize(painting(STYLE), round(1.5 * WINDOW))))])
+    schedule = Schedule(
+        epochs=1, steps_per_epoch=options.steps, batch_size=BATCH, size=WINDOW, learning_rate=3e-3, temporal=temporal
+    )
     network = style_network(filters=16)
-    if runtime.has_fast_bfloat16():
+    if computes_in_half("auto"):
         in_half_precision(network, but=("shade",))
-    feeder = window_feeder(splits.train, schedule, 1, seed=options.seed, skipped=skipped, cache=None)
-    measure = validator(network, maps, targets, splits.val, WINDOW, skipped)
-    phase = style_phase(network, schedule, maps, targets, USUAL, feeder, measure)
+    setup = (network, splits, schedule, extractor, targets, DEFAULT_WEIGHTS)
     with tempfile.TemporaryDirectory() as folder:
         run = RunFolder.start(folder, {})
-        history = train_in_order(run, {"network": lambda: phase}, network)
-        exact = style_network(filters=16)
-        load_weights(exact, run.weights_file("network"))
+        history = train_in_order(run, {"network": lambda: phase(*setup, seed=options.seed)}, network)
         run.release()
+    exact = style_network(filters=16)
+    exact.set_weights(network.get_weights())
     return exact, history[-1]["val_style_loss"]
 
 
@@ -89,19 +87,18 @@ def flicker(painted: list[np.ndarray]) -> float:
 
 def main(options: Options) -> None:
     """Train, paint, compare."""
-    layers = style_layers("vgg16")
-    features = style_features("vgg16", layers.names)
-    maps = Maps(in_half_precision(features) if runtime.has_fast_bfloat16() else features, layers)
+    settings = {"weights": None, "pooling": "max", "half_precision": computes_in_half("auto")}
+    _, extractor = build_extractors("vgg16", style_layers("vgg16"), **settings)
     frames = pan(options.seed)
     print(f"the frames themselves: {flicker(frames):.1f}")
     for temporal in (0.0, options.temporal):
-        network, style_loss = trained(options, temporal, maps)
+        network, style_loss = trained(options, temporal, extractor)
         one = keras.ops.ones((1, 1))
         painted = [keras.ops.convert_to_numpy(network([keras.ops.cast(each[None], "float32"), one]))[0] for each in frames]
         painted = [each.round().clip(0, 255).astype(np.uint8) for each in painted]
         steady = Steady()
-        calmed = [steady(*pair) for pair in zip(frames, painted, strict=True)]
-        words = f"flicker {flicker(painted):.1f}, with optical flow {flicker(calmed):.1f}"
+        steadied = [steady(*pair) for pair in zip(frames, painted, strict=True)]
+        words = f"flicker {flicker(painted):.1f}, with optical flow {flicker(steadied):.1f}"
         print(f"temporal {temporal:g}: style loss {style_loss:.4f}, {words}", flush=True)
 
 

@@ -1,4 +1,4 @@
-"""The contenders of style.py: one step of Gatys' optimisation, and one image through Johnson's network; the peers in PyTorch.
+"""The contenders of style.py: one step of Gatys' optimization, and one image through Johnson's network; the peers in PyTorch.
 
 Pixels and weights are drawn: how long a step takes does not depend on what they show. Both run on the GPU where PyTorch finds
 one, and end when it is done.
@@ -28,13 +28,13 @@ def our_step(size: int, precision: str) -> Callable[[], None]:
     import keras
 
     from visionkit.models.style_features import in_half_precision, style_features, style_layers
-    from visionkit.tasks.style_transfer.objective import Maps, Objective, Style
+    from visionkit.tasks.style_transfer.objective import FeatureExtractor, Objective, StyleTarget
 
     layers = style_layers("vgg16")
     features = style_features("vgg16", layers.names)
-    maps = Maps(in_half_precision(features) if precision == "bfloat16" else features, layers)
+    extractor = FeatureExtractor(in_half_precision(features) if precision == "bfloat16" else features, layers)
     content, style, image = np.random.default_rng(0).uniform(0, 255, (3, size, size, 3)).astype(np.float32)
-    objective = Objective(maps, content, [Style(maps.grams(style))])
+    objective = Objective(extractor, content, [StyleTarget(extractor.grams(style))])
     variable, optimizer = keras.Variable(image), keras.optimizers.Adam(5.0)
 
     def step() -> None:
@@ -70,7 +70,7 @@ def torch_step(size: int, channels_last: bool, compiled: bool = False, half: boo
         half: convolutions in bfloat16 (autocast).
 
     Returns:
-        takes the next step of one optimisation that it goes on with.
+        takes the next step of one optimization that it goes on with.
     """
     import torch
     from torch import nn
@@ -206,21 +206,21 @@ def _done() -> None:
         torch.cuda.synchronize()
 
 
-def our_optimisation(*, size: int, seconds: float, precision: str) -> Loader:
+def our_optimization(*, size: int, seconds: float, precision: str) -> Loader:
     """``our_step`` as a contender."""
     return loader_of(our_step(size, precision), (1, size, size, 3), seconds)
 
 
-def our_stylisation(*, size: int, seconds: float) -> Loader:
+def our_stylization(*, size: int, seconds: float) -> Loader:
     """``our_transformer`` as a contender."""
     return loader_of(our_transformer(size), (1, size, size, 3), seconds)
 
 
-def torch_optimisation(*, size: int, seconds: float, channels_last: bool, compiled: bool = False, half: bool = False) -> Loader:
+def torch_optimization(*, size: int, seconds: float, channels_last: bool, compiled: bool = False, half: bool = False) -> Loader:
     """``torch_step`` as a contender."""
     return loader_of(torch_step(size, channels_last, compiled, half), (1, size, size, 3), seconds)
 
 
-def torch_stylisation(*, size: int, seconds: float, channels_last: bool, compiled: bool = False) -> Loader:
+def torch_stylization(*, size: int, seconds: float, channels_last: bool, compiled: bool = False) -> Loader:
     """``torch_transformer`` as a contender."""
     return loader_of(torch_transformer(size, channels_last, compiled), (1, size, size, 3), seconds)

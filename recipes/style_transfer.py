@@ -7,18 +7,17 @@
     python recipes/style_transfer.py --smoke                            # does everything work? Under a minute
 
 Styles are image files, or the built-in paintings: strokes, glass, woodcut, mosaic. The image is found by gradient descent
-on its pixels (Gatys et al. 2015): near the content image in one layer of VGG-16, near the styles in the Gram matrices of
-five. RUN/stylized.png is the result. RUN/model paints other images in the same style: by the same descent, which takes a
-while; or, with --data, by a network that was trained to do it in one pass (Johnson et al. 2016), also for videos.
+on its pixels (Gatys et al. 2015): it is close to the content image in the features of one layer of VGG-16, and close to the
+styles in the Gram matrices of five. RUN/stylized.png is the result. RUN/model paints other images in the same style: by the
+same descent, which takes a while; or, with --data, in one pass of a network that was trained for it (Johnson et al. 2016),
+also for videos.
 
 Expected with seed 0 on 2 cores: README, "Measured".
 """
 
 import dataclasses
-from collections.abc import Sequence
 from dataclasses import dataclass
-from pathlib import Path
-from typing import Literal
+from typing import ClassVar, Literal
 
 import tyro
 
@@ -26,320 +25,186 @@ import visionkit
 
 visionkit.quiet_tensorflow()
 
-import keras
-import numpy as np
-
-from visionkit.data.images.decode import ImageError, read_image
-from visionkit.data.index import SkippedFiles
 from visionkit.data.pipeline.pixel_cache import open_cache
-from visionkit.data.splits import Splits
-from visionkit.export.bundle import update_metadata
 from visionkit.files import write_atomically
 from visionkit.models import catalog
-from visionkit.models.style_features import in_half_precision, style_features, style_layers
+from visionkit.models.style_features import in_half_precision, style_layers
 from visionkit.models.style_network import style_network
-from visionkit.tasks import load
-from visionkit.tasks.style_transfer import plan as style_plan
-from visionkit.tasks.style_transfer.descent import How, Wanted, prepared, resized, scales_to, wide_enough
-from visionkit.tasks.style_transfer.export import export_stylizer
-from visionkit.tasks.style_transfer.export_descent import Painter, export_painting
-from visionkit.tasks.style_transfer.objective import Loss, LossWeights, Maps, Style
-from visionkit.tasks.style_transfer.painting import STATE, Painting, gif
-from visionkit.tasks.style_transfer.plan import Inputs
-from visionkit.tasks.style_transfer.report import MIDDLE, MOST_PAINTED, Painted, StyleReport, write_style_report
-from visionkit.tasks.style_transfer.train import Schedule, Targets, Validation, style_phase, validator, window_feeder
+from visionkit.tasks.style_transfer import descent, evaluate, export, export_descent, plan, report, train
+from visionkit.tasks.style_transfer.objective import LossWeights
+from visionkit.tasks.style_transfer.painting import Painting, forget_state, gif
 from visionkit.training import runtime
-from visionkit.training.dataset import first_images
-from visionkit.training.fit import load_weights, train_in_order
-from visionkit.training.recipe import Story, check_at_least, command_line, run_recipe
-from visionkit.training.run_folder import RunFolder
+from visionkit.training.recipe import Run, RunConfig, command_line, run_recipe, whole_path
 
 SMOKE = {"size": 64, "steps": 4, "window": 64, "epochs": 1}
-SMOKE_STEPS, SMOKE_IMAGES = 3, {"training": 8, "validation": 2}
-STEPS, NETWORK_RATE = 250, 2e-3  # of an epoch; the peak
-DESCENT_STEPS = (80, 60, 40)  # of the exported descent, the coarsest scale first
-CONTENT = "temple"  # the built-in photograph
-BATCH = 2  # windows a step: large ones rather than many, for their borders and few positions say another style
-SEEN = 1.2  # longer side of what windows are cut from, in windows: the styles are seen as large
-VALIDATED = 16  # images
+STEPS, SMOKE_STEPS = 250, 3  # an epoch of the network's training
+DESCENT_STEPS, SMOKE_DESCENT_STEPS = (80, 60, 40), (3, 3, 3)  # of the exported descent, the coarsest scale first
+BATCH, NETWORK_RATE = 2, 2e-3  # large windows rather than many: at borders, and with few positions, the style looks different
 
 
 @dataclass(frozen=True)
-class Config:
-    """What a run does; each field is an option of the command line."""
+class Config(RunConfig):
+    """The options of this recipe."""
 
     images: tyro.conf.Positional[tuple[str, ...]] = ()
     """The content image, then one style or several: files, or built-in: temple, cat, ...; strokes, glass, woodcut, mosaic."""
     data: str | None = None
-    """A folder of photographs: a network is trained on them that paints any image in the styles in one pass."""
-    out: Path | None = None
-    """Folder of this run. Default: runs/style_transfer-<time>."""
+    """A folder of photographs on which to train a network that paints any image in these styles in one pass."""
     size: int | None = None
     """Longer side of the result in pixels. Default: the content image's, at most 512."""
     shares: tuple[float, ...] = ()
-    """How much of each style. Default: equal parts."""
+    """How much of each style. Default: equal shares."""
     masks: tuple[str, ...] = ()
-    """An image for each style, white where it is wanted; where all are black the content image stays."""
-    colors: style_plan.Colors = "style"
-    """Whose colors: the style's; or the content's, by changing the luminance alone, or by recoloring the style (histogram)."""
+    """An image for each style, white where it is applied; where all are black the content image stays as it is."""
+    colors: plan.Colors = "style"
+    """Colors of the result: the style's; or the content's, by painting luminance only or in recolored styles (histogram)."""
     content_weight: float = 1.0
-    """Alpha: how much the content counts."""
+    """Alpha: weight of the content loss."""
     style_weight: float = 150.0
-    """Beta: how much the style counts."""
+    """Beta: weight of the style loss."""
     smoothness: float = 1.0
-    """How much steps between neighboring pixels cost."""
+    """Weight of the total variation: how much differences of neighboring pixels cost."""
     style_size: float = 1.0
-    """How large the style is seen: longer side in those of the content. Larger ones have broader strokes."""
+    """Longer side of the style images relative to the content image. Larger styles have broader strokes."""
     start: Literal["content", "noise"] = "content"
-    """What the descent begins with."""
+    """Initial image of the descent."""
     optimizer: Literal["adam", "lbfgs"] = "lbfgs"
-    """How it descends; beyond 832 pixels always by adam, which remembers less."""
+    """Optimizer of the descent; beyond 832 pixels it is always adam, which takes less memory."""
     steps: int | None = None
-    """At the finest scale; at coarser ones in proportion. Default: by the size."""
+    """Steps at the finest scale; coarser scales take proportionally many. Default: chosen by the size."""
     learning_rate: float = 10.0
-    """Of Adam, in levels of 0 to 255."""
+    """Learning rate of Adam, in levels of 0 to 255 a step."""
     base: str = "vgg16"
-    """The network that looks: vgg16 (installed with visionkit), vgg19, efficientnet_lite0, squeezenet, ..."""
+    """Network whose features are compared: vgg16 (installed with visionkit), vgg19, efficientnet_lite0, squeezenet, ..."""
     weights: str | None = None
-    """Its weights: imagenet, or a file. Default: those installed with visionkit, where it has some."""
+    """Its weights: imagenet, or a file. Default: those installed with visionkit, if there are any."""
     pooling: Literal["max", "average"] = "max"
-    """Of a VGG: average gives smoother images."""
+    """Pooling of a VGG: average gives smoother images."""
     content_layer: str | None = None
-    """Where the content is compared: a layer (block4_conv2), or a stride (stride_8). Default: by the network."""
+    """Where the content is compared: a layer (block4_conv2), or a stride (stride_8). Default: chosen by the network."""
     style_layers: tuple[str, ...] = ()
-    """Where the style is compared, and how much each counts: block1_conv1=0.5 block3_conv1=0.5. Default: by the network."""
+    """Where the style is compared, with weights: block1_conv1=0.5 block3_conv1=0.5. Default: chosen by the network."""
     precision: Literal["auto", "float32", "bfloat16"] = "auto"
-    """What is computed in: auto takes bfloat16 where the processor is made for it."""
+    """Precision of the computation: auto takes bfloat16 if the processor is made for it."""
     gif: bool = False
-    """Also write RUN/way.gif: how the image came about."""
+    """Also write RUN/way.gif: the descent as an animation."""
     epochs: int = 12
-    """Of the network's training (--data), 250 steps each."""
+    """Epochs of the network's training (--data), 250 steps each."""
     window: int = 320
-    """Side in pixels of what it is shown of a photograph."""
+    """Side in pixels of the windows of photographs that the network is trained on."""
     temporal: float = 0.0
-    """How much flicker between frames of a video costs in its training."""
+    """Weight of flicker between frames of a video in the network's training."""
     lightness: float = 0.3
-    """How much it costs in its training that light things are painted dark, and dark ones light."""
+    """Weight in the network's training of painting light things dark, and dark ones light."""
     half_precision: bool = False
     """Export weights of 16 bits: half the size."""
-    seed: int = 0
-    """Makes noise, order and initial weights reproducible."""
-    resume: Path | None = None
-    """Go on with the interrupted run in this folder, with its own options."""
-    smoke: bool = False
-    """A small, quick run that shows that everything works."""
 
-    def __post_init__(self):
-        check_at_least(self, size=style_plan.SMALLEST, steps=1, epochs=1, window=64, seed=0)
-        check_at_least(
-            self, content_weight=0, style_weight=0, smoothness=0, style_size=0.05, learning_rate=0.001, temporal=0, lightness=0
-        )
+    LEAST: ClassVar[dict[str, float]] = {
+        "size": plan.SMALLEST, "steps": 1, "epochs": 1, "window": 64, "content_weight": 0, "style_weight": 0, "smoothness": 0,
+        "style_size": 0.05, "learning_rate": 0.001, "temporal": 0, "lightness": 0,
+    }  # fmt: skip
 
     def checked(self) -> "Config":
-        """The configuration with whole paths; what cannot be read is told now."""
-        whole = dataclasses.replace(
-            self,
-            images=tuple(style_plan.whole_path(name) for name in self.images),
-            masks=tuple(style_plan.whole_path(name) for name in self.masks),
-            data=None if self.data is None else str(Path(self.data).resolve()),
-            base=catalog.find(self.base),
-            weights=self.weights if self.weights in (None, "imagenet", "hed") else str(Path(self.weights).resolve()),
+        """See ``RunConfig.checked``."""
+        weights = self.weights if self.weights in (None, "imagenet", "hed") else whole_path(self.weights)
+        images, masks = (tuple(map(plan.whole_path, names)) for names in (self.images, self.masks))
+        config = dataclasses.replace(
+            super().checked(), images=images, masks=masks, base=catalog.find(self.base), weights=weights
         )
-        inputs = read_inputs(whole)
-        if whole.data is not None:
-            style_plan.check_trainable(whole.masks, whole.colors, whole.window)
-            style_plan.read_folder(whole.data, whole.seed)
-        if whole.size is None:
-            whole = dataclasses.replace(whole, size=style_plan.choose_size(inputs.content))
-        return whole
+        inputs = config.read_inputs()
+        if config.data is not None:
+            plan.check_trainable(config.masks, config.colors, config.window)
+            plan.read_folder(config.data, config.seed)
+        return dataclasses.replace(config, size=config.size or plan.choose_size(inputs.content))
+
+    def read_inputs(self) -> plan.Inputs:
+        """Read the images, the shares and the masks."""
+        return plan.read_inputs(self.images, self.shares, self.masks)
 
 
-def read_inputs(config: Config) -> Inputs:
-    """The images that are named, or built-in ones."""
-    return style_plan.read_inputs(config.images or (CONTENT,), config.shares, config.masks)
-
-
-def main(config: Config) -> RunFolder:
+def main(config: Config) -> Run:
     """Run the recipe."""
     return run_recipe(config, paint_and_export, name="style_transfer", smoke=SMOKE)
 
 
-def paint_and_export(run: RunFolder, config: Config) -> None:
-    """All the work: the image, the network where one is asked for, the bundle, the report."""
-    story, skipped, inputs = Story(run), SkippedFiles(), read_inputs(config)
+def paint_and_export(run: Run, config: Config) -> None:
+    """Paint the image, train a network if there are photographs, export, measure, report."""
+    if run.read_json("plan.json") is None:
+        forget_state(run)  # of a run in this folder that failed before
+    inputs = config.read_inputs()
     device = runtime.prepare(config.seed)
-    splits = make_plan(run, config, skipped, story)
-    half = computes_in_half(config)
-    exact = look(config)
-    maps = look(config, half=True) if half else exact
-    story.tell(f"{config.base} looks, in {'bfloat16' if half else 'float32'}, on a {device}.")
+    photographs = plan.open_data(run, config)
+    half = plan.computes_in_half(config.precision)
+    layers = plan.choose_layers(style_layers(config.base), config.content_layer, config.style_layers)
+    options = {"weights": config.weights, "pooling": config.pooling, "half_precision": half}
+    exact, extractor = plan.build_extractors(config.base, layers, **options)
+    run.note(f"The features of {config.base} are compared, in {'bfloat16' if half else 'float32'}, on a {device}.")
     largest = round(max(1.0, config.style_size) * config.size)
-    exact.tiles(largest, largest)  # complains now, not after the coarser scales
+    exact.tiles(largest, largest)  # raises now, not after the coarser scales
     height, width = inputs.content.shape[:2]
-    story.tell(f"Content of {width} x {height} pixels, painted with a longer side of {config.size}.")
+    run.note(f"Content of {width} x {height} pixels, painted with a longer side of {config.size}.")
     if config.smoke:
-        story.tell("A smoke run: far too few steps to look like anything.")
+        run.note("A smoke run: it takes far too few steps for a good image.")
 
-    shares = LossWeights(config.content_weight, config.style_weight, config.smoothness)
-    scales = scales_to(config.size, config.steps)
-    how = How(scales, config.optimizer, config.learning_rate, config.start, config.style_size, config.seed)
-    painting = Painting(run, inputs, config.colors, how)
-    result = painting.paint(maps, shares)
-    painting_seconds = run.seconds()
+    weights = LossWeights(config.content_weight, config.style_weight, config.smoothness)
+    settings = descent.DescentSettings(
+        descent.choose_scales(config.size, config.steps),
+        config.optimizer,
+        config.learning_rate,
+        config.start,
+        config.style_size,
+        config.seed,
+    )
+    painting = Painting(run, inputs, config.colors, settings)
+    painting.paint(extractor, weights)
     if config.gif:
         write_atomically(run.path / "way.gif", gif(painting.frames))
-    content, wanted = inputs.seen_content(config.colors), inputs.wanted(config.colors)
-    final = prepared(content, wanted, exact, how.scales[-1], how.style_size, shares)
-    metrics = named(final.objective.loss(wide_enough(painting.painted.astype(np.float32))))
-    metrics["painting_seconds"] = round(painting_seconds, 1)
-    written = StyleReport(
-        title=f"Painted in the style of {', '.join(inputs.styles)}",
-        sentences=story.sentences,
-        metrics=metrics,
-        painting=painting.history,
-        content=inputs.content,
-        styles=inputs.styles,
-        masks=inputs.masks,
-        result=result,
-        frames=painting.frames,
-        skipped=skipped.list(),
-        config={name: value for name, value in dataclasses.asdict(config).items() if name != "resume"},
-    )
-    metadata = {"base": config.base, "made_by": f"visionkit {visionkit.__version__}, recipes/style_transfer.py"}
-    if splits is None:
-        export_descent(run, config, exact, final.styles, tuple(inputs.styles), shares, metadata)
+    scale = painting.last_scale(exact, weights)
+
+    named = {"styles": tuple(inputs.styles), "metadata": {"base": config.base, "made_by": run.made_by}}
+    history, bundle = [], None
+    if photographs is None:
+        print("Exporting ...", flush=True)
+        options = {"learning_rate": config.learning_rate, "half_precision": config.half_precision}
+        options |= {"luminance_only": config.colors == "luminance"}
+        steps = SMOKE_DESCENT_STEPS if config.smoke else DESCENT_STEPS
+        painter = export_descent.Painter(exact.network, layers, scale.styles, weights, steps=steps, **options)
+        export_descent.export_painting(painter, run.model, **named)
     else:
-        network, history, measured = train_network(run, config, splits, (maps, exact), wanted, shares, skipped)
-        options = {"styles": tuple(inputs.styles), "facts": metadata, "half_precision": config.half_precision}
-        export_stylizer(network, run.path / "model", **options)
-        metrics |= {f"network_{name}": value for name, value in measured._asdict().items()}
-        written = with_network(written, run, splits, history, inputs.shares)
-        if len(wanted) == 1:
-            once = named(final.objective.loss(wide_enough(written.fast.astype(np.float32))))
-            story.tell(
-                f"The same image in one pass: style loss {once['style_loss']:.3g}, content loss {once['content_loss']:.3g}; "
-                f"painted step by step {metrics['style_loss']:.3g} and {metrics['content_loss']:.3g}."
-            )
-    metrics["seconds"] = round(run.seconds(), 1)
-    metrics |= {name: float(f"{value:.6g}") for name, value in metrics.items()}
-    of_network = {name.removeprefix("network_"): value for name, value in metrics.items() if name.startswith("network_")}
-    update_metadata(run.path / "model", metrics=of_network or metrics)
-    run.write_history([*painting.history, *written.history])
-    write_style_report(dataclasses.replace(written, skipped=skipped.list()), run.path / "report.html")
-    run.write_json("metrics.json", metrics)  # last: it marks the run as finished
-    (run.path / STATE).unlink(missing_ok=True)
+        schedule = train.Schedule(
+            epochs=config.epochs,
+            batch_size=BATCH,
+            learning_rate=NETWORK_RATE,
+            steps_per_epoch=SMOKE_STEPS if config.smoke else STEPS,
+            size=config.window,
+            temporal=config.temporal,
+            lightness=config.lightness,
+        )
+        styles = inputs.style_images(config.colors)
+        targets, exact_targets = (
+            train.StyleTargets.at_window_size(styles, each, config.window, config.style_size) for each in (extractor, exact)
+        )
+        network, trained = (style_network(num_styles=len(styles)) for _ in range(2))
+        if half:
+            in_half_precision(network, but=("shade",))
+        setup = (network, photographs, schedule, extractor, targets, weights)
+        options = {"seed": config.seed, "cache": open_cache(photographs.train)}
+        history = run.train({"network": lambda: train.phase(*setup, **options)}, network)
+        trained.set_weights(network.get_weights())
+        export.export_stylizer(trained, run.model, half_precision=config.half_precision, **named)
+        measure = train.validator(trained, exact, exact_targets, photographs.val, config.window)
+        bundle = evaluate.evaluate_bundle(run.model, measure, photographs.val, painting, scale, inputs.shares)
 
-
-def computes_in_half(config: Config) -> bool:
-    """Whether images and networks are painted in bfloat16."""
-    return config.precision == "bfloat16" or (config.precision == "auto" and runtime.has_fast_bfloat16())
-
-
-def look(config: Config, *, half: bool = False) -> Maps:
-    """The network that looks at images, in half precision or exactly."""
-    layers = style_plan.layers_of(style_layers(config.base), config.content_layer, config.style_layers)
-    features = style_features(config.base, layers.names, weights=config.weights, pooling=config.pooling)
-    return Maps(in_half_precision(features) if half else features, layers)
-
-
-def named(loss: Loss) -> dict[str, float]:
-    """As in metrics.json."""
-    return {"style_loss": loss.style_loss, "content_loss": loss.content_loss, "loss": loss.total}
-
-
-def make_plan(run: RunFolder, config: Config, skipped: SkippedFiles, story: Story) -> Splits | None:
-    """The photographs to learn from, each opened once; None where no network is trained. A resumed run keeps to its list."""
-    kept = run.read_json("plan.json")
-    if kept is None:
-        (run.path / STATE).unlink(missing_ok=True)  # of a run that failed before
-    if config.data is None:
-        run.write_json("plan.json", {})
-        return None
-    splits = Splits.from_plain(kept["data"]) if kept else style_plan.read_folder(config.data, config.seed)
-    if config.smoke and not kept:
-        splits = first_images(splits, SMOKE_IMAGES)
-    run.write_json("plan.json", {"data": splits.to_plain()})
-    splits = splits.map(lambda index, name: index if name == "training" else index.take(range(min(len(index), VALIDATED))))
-    return style_plan.usable(splits, config.data, skipped, story)
-
-
-def export_descent(
-    run: RunFolder,
-    config: Config,
-    exact: Maps,
-    styles: Sequence[Style],
-    names: tuple[str, ...],
-    shares: LossWeights,
-    metadata: dict,
-) -> None:
-    """The bundle that paints other images by the same descent."""
-    print("Exporting ...", flush=True)
-    steps = (SMOKE_STEPS,) * 3 if config.smoke else DESCENT_STEPS
-    options = {"steps": steps, "learning_rate": config.learning_rate, "half_precision": config.half_precision}
-    options["luminance_only"] = config.colors == "luminance"
-    painter = Painter(exact.features, exact.layers, styles, shares, **options)
-    usual = np.array([each.share for each in styles])
-    export_painting(painter, run.path / "model", styles=names, metadata=metadata, usual=(usual / usual.sum()).tolist())
-
-
-def train_network(
-    run: RunFolder,
-    config: Config,
-    splits: Splits,
-    looking: tuple[Maps, Maps],
-    wanted: list[Wanted],
-    shares: LossWeights,
-    skipped: SkippedFiles,
-) -> tuple[keras.Model, list[dict], Validation]:
-    """A network that paints in one pass, a row for each epoch, and what is measured of it in the end.
-
-    Args:
-        run: takes the weights: those of the last epochs averaged.
-        config: options.
-        splits: the photographs.
-        looking: what looks while it learns, and what looks exactly.
-        wanted: the styles.
-        shares: of the parts of the loss.
-        skipped: what could not be read.
-    """
-    side = round(SEEN * config.style_size * config.window)
-    images = [wide_enough(resized(each.image, side)) for each in wanted]
-    learnt, exact = (Targets.of([Style(maps.grams(image)) for image in images]) for maps in looking)
-    steps = SMOKE_STEPS if config.smoke else STEPS
-    schedule = Schedule(config.epochs, steps, BATCH, config.window, NETWORK_RATE, config.temporal, config.lightness)
-    network = style_network(num_styles=len(wanted))
-    if computes_in_half(config):
-        in_half_precision(network, but=("shade",))
-    cache = open_cache(splits.train, "auto", say=print)
-    feeder = window_feeder(splits.train, schedule, len(wanted), seed=config.seed, skipped=skipped, cache=cache)
-    measure = validator(network, looking[0], learnt, splits.val, config.window, skipped)
-    phases = {"network": lambda: style_phase(network, schedule, looking[0], learnt, shares, feeder, measure)}
-    history = train_in_order(run, phases, network)
-    trained = style_network(num_styles=len(wanted))
-    load_weights(trained, run.weights_file("network"))
-    return trained, history, validator(trained, looking[1], exact, splits.val, config.window, skipped)()
-
-
-def with_network(
-    report: StyleReport, run: RunFolder, splits: Splits, history: list[dict], shares: tuple[float, ...]
-) -> StyleReport:
-    """The report, with what the exported network makes of the content image and of others.
-
-    The content image is painted in the same blend of styles as by the descent; the others, which the network was not trained
-    on, in each style.
-    """
-    model = load(run.path / "model")
-    content = resized(report.content, max(report.result.shape[:2])).round().astype(np.uint8)
-    painted = []
-    for path in splits.val.paths[:MOST_PAINTED]:
-        try:
-            image = read_image(path)
-        except ImageError:
-            continue  # it was readable at the start; there is one image less to look at
-        image = resized(image, min(MIDDLE, max(image.shape[:2]))).round().astype(np.uint8)
-        painted.append(Painted(path, image, [model.predict(image, style=style).pixels for style in model.labels]))
-    fast = model.predict(content, style=dict(zip(model.labels, shares, strict=True))).pixels
-    return dataclasses.replace(report, history=history, fast=fast, painted=painted)
+    evaluation = evaluate.evaluate(painting, scale, bundle)
+    for sentence in evaluation.notes:
+        run.note(sentence)
+    run.write_history([*painting.history, *history])
+    shown = {"steps": painting.history, "frames": painting.frames, "history": history}
+    skipped = [] if photographs is None else photographs.skipped
+    network_metrics = None if bundle is None else bundle.metrics  # the image of this run says nothing about the network
+    page = report.report(evaluation, inputs, skipped=skipped, **shown)
+    run.finish(run.model, evaluation.metrics, page, bundle_metrics=network_metrics)
+    forget_state(run)
 
 
 if __name__ == "__main__":

@@ -6,7 +6,7 @@ import os
 import runpy
 import subprocess
 import sys
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from pathlib import Path
 
 os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")
@@ -87,6 +87,11 @@ def photograph() -> np.ndarray:
     import skimage.data
 
     return skimage.data.chelsea()
+
+
+def sweep(values: Iterable, quick: Iterable) -> list:
+    """Cases of a test, of which those that are not among ``quick`` are exhaustive."""
+    return [value if value in quick else pytest.param(value, marks=pytest.mark.exhaustive) for value in values]
 
 
 def write_classes(folder: Path, counts: dict[str, int], seed: int = 0) -> Path:

@@ -1,6 +1,7 @@
 """visionkit: applied vision with TensorFlow and Keras 3.
 
-Importing it imports nothing heavy: ``visionkit.load``, ``visionkit.models`` and the other rooms come when first touched.
+Importing it imports nothing heavy: ``visionkit.load``, ``visionkit.models`` and the other packages are
+imported when they are first touched.
 """
 
 import importlib
@@ -10,14 +11,29 @@ from typing import Any
 
 __version__ = "0.1.0"
 
-PACKAGES = ("data", "export", "inference", "layers", "losses", "metrics", "models", "ops", "training", "viz", "weights")
-__all__ = ["ROOMS", "load", "quiet_tensorflow"]
+PACKAGES = (
+    "data",
+    "explain",
+    "export",
+    "faces",
+    "inference",
+    "layers",
+    "losses",
+    "metrics",
+    "models",
+    "ops",
+    "tasks",
+    "training",
+    "viz",
+    "weights",
+)
+__all__ = ["PACKAGES", "load", "quiet_tensorflow"]
 
 
 def quiet_tensorflow() -> None:
-    """Import TensorFlow and look for devices with its start-up notices kept off the screen.
+    """Import TensorFlow and look for devices, without its start-up notices.
 
-    The notices are written by C++ before any log level counts, so standard error itself is set aside meanwhile.
+    C++ writes the notices before any log level takes effect, so standard error itself is redirected meanwhile.
     """
     os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")
     sys.stderr.flush()

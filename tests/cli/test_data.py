@@ -1,4 +1,4 @@
-"""The commands on data sets, as a program from outside sees them."""
+"""The commands on data sets as separate processes."""
 
 import json
 import shutil
@@ -35,7 +35,7 @@ def voc(tmp_path, photograph) -> Path:
 
 
 @pytest.mark.parametrize("command", ["check", "convert", "augment"])
-def test_data_that_is_not_there_is_one_line(run, command, tmp_path):
+def test_missing_data_is_an_error_of_one_line(run, command, tmp_path):
     more = {"check": [], "convert": [tmp_path / "out"], "augment": ["--out", tmp_path / "grid.png"]}[command]
     done = run(command, tmp_path / "nowhere", *more)
     assert done.returncode == 2 and "no such file or folder" in done.stderr and "Traceback" not in done.stderr
@@ -49,7 +49,7 @@ def test_sound_data_passes_the_check(run, voc):
     assert lines[0]["summary"]["images"] == 2 and lines[0]["summary"]["problems"] == {}
 
 
-def test_what_is_wrong_is_named_and_changes_the_exit_status(run, voc, tmp_path):
+def test_problems_are_listed_and_change_the_exit_status(run, voc, tmp_path):
     image = voc / "JPEGImages" / "klein.jpg"
     image.write_bytes(image.read_bytes()[:500])
     done = run("check", voc, "--json", "--html", tmp_path / "page.html")
@@ -59,12 +59,12 @@ def test_what_is_wrong_is_named_and_changes_the_exit_status(run, voc, tmp_path):
     assert run("check", voc).stdout.count("klein.jpg") >= 1
 
 
-def test_a_conversion_gives_what_can_be_read_back(run, voc, tmp_path):
+def test_a_conversion_can_be_read_back(run, voc, tmp_path):
     assert run("convert", voc, tmp_path / "yolo").returncode == 0
     done = run("convert", tmp_path / "yolo", tmp_path / "cats.json")
     assert done.returncode == 0 and done.stdout.splitlines()[-1] == str(tmp_path / "cats.json")
     tree = json.loads((tmp_path / "cats.json").read_text())
-    assert [one["bbox"] for one in tree["annotations"]] == [pytest.approx([20, 30, 100, 120])] * 2
+    assert [annotation["bbox"] for annotation in tree["annotations"]] == [pytest.approx([20, 30, 100, 120])] * 2
     assert all((tmp_path / image["file_name"]).is_file() for image in tree["images"])
 
 

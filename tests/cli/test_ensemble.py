@@ -1,4 +1,4 @@
-"""``visionkit ensemble``, as a program from outside sees it."""
+"""``visionkit ensemble`` as a separate process."""
 
 from functools import partial
 
@@ -27,7 +27,7 @@ def run(program):
     return partial(program, CLI, "ensemble")
 
 
-def test_no_model_is_told_in_one_line(run, tmp_path):
+def test_without_a_model_the_error_is_one_line(run, tmp_path):
     done = run("--out", tmp_path / "model")
     assert done.returncode == 2 and "0 models; expected 1 to 15" in done.stderr and "Traceback" not in done.stderr
 

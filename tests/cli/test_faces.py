@@ -1,4 +1,4 @@
-"""visionkit faces: from images of people to names, as a program from outside sees it."""
+"""``visionkit faces`` as a separate process: from images of people to names."""
 
 import json
 import shutil
@@ -31,11 +31,11 @@ def gallery(run, model, tmp_path) -> Path:
     return tmp_path / "g"
 
 
-def in_lines(done) -> list[dict]:
+def records(done) -> list[dict]:
     return [json.loads(line) for line in done.stdout.splitlines()]
 
 
-def test_without_images_or_gallery_it_says_what_is_expected(run, gallery, tmp_path):
+def test_without_images_or_gallery_the_message_says_what_is_expected(run, gallery, tmp_path):
     (tmp_path / "empty").mkdir()
     for arguments, message in (
         (["identify", "--gallery", gallery], "No images given"),
@@ -58,7 +58,7 @@ def test_without_images_or_gallery_it_says_what_is_expected(run, gallery, tmp_pa
 
 def test_people_are_enrolled_listed_removed_and_no_image_is_kept(run, gallery):
     done = run("list", "--gallery", gallery, "--json")
-    assert in_lines(done) == [{"name": name, "templates": 2} for name in PEOPLE] and done.stderr == ""
+    assert records(done) == [{"name": name, "templates": 2} for name in PEOPLE] and done.stderr == ""
     files = [path for path in gallery.rglob("*") if path.is_file()]
     assert sorted(path.name for path in files) == [".lock", "gallery.json", "people.json", "templates.npy"]
     assert sum(path.stat().st_size for path in files) < 2000
@@ -69,7 +69,7 @@ def test_people_are_enrolled_listed_removed_and_no_image_is_kept(run, gallery):
     assert done.returncode == 2 and "is it 'Ada'?" in done.stderr
 
 
-def test_enrolling_says_what_became_of_each_image(run, gallery, tmp_path):
+def test_enrolling_reports_the_outcome_for_each_image(run, gallery, tmp_path):
     (tmp_path / "people" / "Bob" / "zz.png").write_text("text")
     Image.fromarray(portrait((90, 90, 10))).save(tmp_path / "people" / "two\nlines.png")
     done = run("enrol", tmp_path / "people", "--gallery", gallery)  # the model is the gallery's own
@@ -87,7 +87,7 @@ def test_faces_are_named_or_not_recognised(run, gallery, tmp_path):
     broken.write_text("text")
     done = run("identify", broken, known, stranger, "--gallery", gallery, "--json", "--draw", tmp_path / "drawn")
     assert done.returncode == 1 and done.stderr == "1 of 3 images not read, or without a face.\n"
-    failed, bob, nobody = in_lines(done)
+    failed, bob, nobody = records(done)
     assert failed == {"path": str(broken), "error": "not an image, whatever its name says"}
     (face,) = bob["faces"]
     assert bob["path"] == str(known) and face["name"] == "Bob" and face["xyxy"] == [0, 0, 48, 48] and face["score"] == 1
@@ -106,7 +106,7 @@ def test_faces_are_named_or_not_recognised(run, gallery, tmp_path):
 def test_an_empty_gallery_recognises_nobody(run, gallery, tmp_path):
     for name in PEOPLE:
         run("remove", name, "--gallery", gallery)
-    (line,) = in_lines(run("identify", tmp_path / "people" / "Ada" / "0.png", "--gallery", gallery, "--json"))
+    (line,) = records(run("identify", tmp_path / "people" / "Ada" / "0.png", "--gallery", gallery, "--json"))
     assert line["faces"][0]["name"] is None and line["faces"][0]["distance"] is None and line["faces"][0]["nearest"] == []
     assert "    not recognised  0 0" in run("identify", tmp_path / "people" / "Ada" / "0.png", "--gallery", gallery).stdout
 
@@ -115,7 +115,7 @@ def test_two_images_show_the_same_person_or_not(run, model, gallery, tmp_path):
     ada, bob = tmp_path / "people" / "Ada", tmp_path / "people" / "Bob"
     done = run("verify", ada / "0.png", ada / "1.png", "--model", model)
     assert done.returncode == 0 and done.stdout == "yes: distance 0.068, the same person up to 0.2\n"
-    (line,) = in_lines(run("verify", ada / "0.png", bob / "0.png", "--model", model, "--json"))
+    (line,) = records(run("verify", ada / "0.png", bob / "0.png", "--model", model, "--json"))
     assert line["same"] is False and line["threshold"] == 0.2 and line["paths"] == [str(ada / "0.png"), str(bob / "0.png")]
     assert line["distance"] == pytest.approx(np.sqrt(8) * 160 / 255, abs=1e-4)
     assert run("verify", ada / "0.png", ada / "1.png", "--model", model, "--threshold", "0.01").stdout.startswith("no: ")
@@ -126,11 +126,11 @@ def test_two_images_show_the_same_person_or_not(run, model, gallery, tmp_path):
     done = run("verify", ada / "0.png", bob / "0.png", "--model", model, "--draw", drawn)
     assert done.returncode == 2 and "new .png or .jpg" in done.stderr
     done = run("verify", "nowhere.png", ada / "1.png", "--model", model, "--json")
-    assert done.returncode == 1 and [set(line) for line in in_lines(done)] == [{"path", "error"}]
+    assert done.returncode == 1 and [set(line) for line in records(done)] == [{"path", "error"}]
 
 
 @pytest.mark.parametrize("threshold", ["0", "-1", "nan", "inf"])
-def test_what_is_no_distance_is_no_threshold(run, gallery, threshold):
+def test_a_threshold_must_be_a_positive_distance(run, gallery, threshold):
     done = run("identify", "people", "--gallery", gallery, "--threshold", threshold)
     assert done.returncode == 2 and "expected a positive distance" in done.stderr
 
@@ -148,7 +148,7 @@ def test_another_model_is_refused_and_one_that_moved_can_be_named(run, model, ga
     assert run("identify", "people", "--gallery", gallery, "--model", moved).returncode == 0
 
 
-def test_a_image_is_not_drawn_over(run, gallery, tmp_path):
+def test_an_image_is_not_overwritten_by_its_drawing(run, gallery, tmp_path):
     image = tmp_path / "people" / "Ada" / "0.png"
     contents = image.read_bytes()
     done = run("identify", image, "--gallery", gallery, "--draw", image.parent)

@@ -1,4 +1,4 @@
-"""The command line, as a program from outside sees it."""
+"""The command line as a separate process."""
 
 import json
 import subprocess
@@ -23,13 +23,13 @@ def run(program):
     return partial(program, CLI)
 
 
-def test_without_images_it_says_what_is_expected(run, model, tmp_path):
+def test_without_images_the_message_says_what_is_expected(run, model, tmp_path):
     for arguments in ([], [tmp_path]):
         done = run("predict", model, *arguments)
         assert done.returncode == 2 and "images" in done.stderr.lower() and "Traceback" not in done.stderr
 
 
-def test_another_folder_is_refused_in_one_line(run, tmp_path):
+def test_a_folder_without_a_model_is_an_error_of_one_line(run, tmp_path):
     done = run("predict", tmp_path, "a.jpg")
     assert done.returncode == 2 and "not a model that visionkit exported" in done.stderr and "Traceback" not in done.stderr
 
@@ -52,7 +52,7 @@ def test_the_table_names_classes_and_failures(run, model, class_folders):
     assert done.stderr == ""
 
 
-def test_augment_draws_a_grid_and_names_what_is_broken(run, class_folders, tmp_path):
+def test_augment_draws_a_grid_and_lists_broken_images(run, class_folders, tmp_path):
     for file in (class_folders / "red").iterdir():
         file.write_text("text")
     done = run("augment", class_folders, "--preset", "light", "--rows", "9", "--columns", "2", "--out", tmp_path / "grid.png")
@@ -62,7 +62,7 @@ def test_augment_draws_a_grid_and_names_what_is_broken(run, class_folders, tmp_p
     assert done.stderr.count("not an image") == 8 and (tmp_path / "grid.png").stat().st_size > 1000
 
 
-def test_augment_refuses_in_one_line_and_writes_nothing(run, class_folders, tmp_path):
+def test_without_a_sound_image_augment_fails_in_one_line_and_writes_nothing(run, class_folders, tmp_path):
     for file in class_folders.rglob("*.jpg"):
         file.write_text("text")
     done = run("augment", class_folders, "--out", tmp_path / "out" / "grid.png")

@@ -1,4 +1,4 @@
-"""``visionkit models``, as a program from outside sees it."""
+"""``visionkit models`` as a separate process."""
 
 import json
 import subprocess
@@ -16,6 +16,7 @@ def run(program):
     return partial(program, CLI)
 
 
+@pytest.mark.exhaustive
 def test_without_a_name_every_network_is_one_line_of_json(run):
     done = run("models", "--json")
     lines = [json.loads(line) for line in done.stdout.splitlines()]
@@ -35,8 +36,8 @@ def test_one_network_at_another_shape(run):
     (network,) = map(json.loads, done.stdout.splitlines())
     assert done.returncode == 0 and network["name"] == "resnet18" and network["input_shape"] == [100, 2]
     assert set(network["layers"][0]) == {"name", "kind", "shape", "size", "parameters", "multiply_adds"}
-    for counted in ("parameters", "multiply_adds"):
-        assert sum(layer[counted] for layer in network["layers"]) == network[counted]
+    for count in ("parameters", "multiply_adds"):
+        assert sum(layer[count] for layer in network["layers"]) == network[count]
     assert network["layers"][-1]["shape"] == [5]
 
 
@@ -46,15 +47,15 @@ def test_the_table_of_one_network(run):
 
 
 @pytest.mark.parametrize(
-    ("arguments", "said"),
+    ("arguments", "message"),
     [
         (["vgg16", "--input-shape", "14", "14", "3"], "nothing left"),
         (["--classes", "3"], "the name of one network"),
     ],
 )
-def test_what_cannot_be_is_told_in_one_line(run, arguments, said):
+def test_bad_options_are_an_error_of_one_line(run, arguments, message):
     done = run("models", *arguments)
-    assert done.returncode == 2 and said in done.stderr and done.stdout == ""
+    assert done.returncode == 2 and message in done.stderr and done.stdout == ""
     assert done.stderr.count("\n") == 1
 
 

@@ -1,4 +1,4 @@
-"""visionkit understand, as a program from outside sees it."""
+"""``visionkit understand`` as a separate process."""
 
 import re
 from functools import partial
@@ -28,7 +28,7 @@ def run(program, tmp_path, monkeypatch):
     return partial(program, CLI, "understand")
 
 
-def test_without_images_model_or_class_it_says_what_is_expected(run, model, class_folders, tmp_path):
+def test_without_images_model_or_class_the_message_says_what_is_expected(run, model, class_folders, tmp_path):
     (tmp_path / "empty").mkdir()
     (tmp_path / "broken.png").write_bytes(b"no image")
     for arguments, message in (
@@ -51,7 +51,7 @@ def test_without_images_model_or_class_it_says_what_is_expected(run, model, clas
     assert not list(tmp_path.glob("*.html"))
 
 
-def test_the_page_shows_layers_images_and_what_could_not_be_read(run, model, class_folders, tmp_path):
+def test_the_page_shows_layers_images_and_unreadable_files(run, model, class_folders, tmp_path):
     (class_folders / "blue" / "broken <b>.jpg").write_bytes(b"no image")
     done = run(model.parent, class_folders, "--out", "out/page.html", "--units", 2, "--images-shown", 3)
     assert done.returncode == 1 and done.stdout == "out/page.html\n", done.stderr

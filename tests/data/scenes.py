@@ -7,7 +7,7 @@ import numpy as np
 from PIL import Image
 
 from visionkit.data.images.scan import scan
-from visionkit.data.index import Annotation, Index, Objects, SkippedFiles
+from visionkit.data.index import Annotation, Index, Objects
 
 NAMES = ("ground", "ant", "bee", "cat", "dog")
 BLUES = np.array([10, 60, 160, 210, 250], np.uint8)  # of each class; the padding's 114 is none of them
@@ -42,7 +42,7 @@ def write_scenes(folder: Path, scenes: list[tuple], suffix: str = ".png") -> Ind
             Image.fromarray(mask).save(mask_path)
         annotations.append(Annotation(objects, mask_path))
     index = Index(NAMES, tuple(paths), np.full(len(paths), -1, np.int32), annotations=tuple(annotations))
-    return scan(index, SkippedFiles())
+    return scan(index)
 
 
 def check_boxes(objects: Objects, mask: np.ndarray, *, slack: float, spare: float | None = None) -> None:

@@ -1,4 +1,4 @@
-"""What is wrong with boxes, and what of them can be learnt from."""
+"""Problems of boxes, and the cleaned boxes for training."""
 
 import numpy as np
 from hypothesis import given, settings
@@ -18,40 +18,40 @@ def test_no_boxes_have_no_problems():
     assert cleaned(NO_OBJECTS) is NO_OBJECTS
 
 
-def test_each_kind_of_problem_is_told():
+def test_each_kind_of_problem_is_reported():
     boxes = [[0, 0, 1, 1], [0.5, 0, 0.4, 1], [0.2, 0.2, 0.2, 0.9], [0.5, 0.5, 1.2, 0.9], [-0.3, 0, 0.1, 1], [0, 1.5, 1, 1.2]]
     found = box_problems(np.array(boxes, np.float64))
     assert found == [(1, "inverted box"), (2, "empty box"), (3, "box outside"), (4, "box outside"), (5, "inverted box")]
 
 
-def test_what_rounding_does_is_no_problem():
+def test_rounding_errors_are_no_problem():
     assert box_problems(np.array([[-0.0005, 0, 1.0005, 1]])) == []
 
 
-def test_a_box_of_no_width_worth_the_name_is_empty():
-    """Its logarithm, or its sides in float32, would be no numbers to learn from."""
+def test_a_box_of_negligible_width_is_empty():
+    """The logarithm of its sides in float32 would be useless for training."""
     boxes = [[0.5, 0, 0.5 + SMALLEST / 2, 1], [0.5, 0, 0.5 + 2 * SMALLEST, 1]]
     assert box_problems(np.array(boxes)) == [(0, "empty box")]
     kept = cleaned(objects_of(boxes))
     assert len(kept) == 1 and (np.diff(kept.boxes.astype(np.float32)[:, ::2]) > 0).all()
 
 
-def test_sound_objects_are_the_very_same():
+def test_sound_objects_are_returned_unchanged():
     objects = objects_of([[0, 0, 1, 1], [0.2, 0.2, 0.3, 0.9]])
     assert cleaned(objects) is objects
 
 
-def test_objects_are_clipped_and_those_beyond_go():
+def test_objects_are_clipped_and_those_outside_are_removed():
     kept = cleaned(objects_of([[-1, 0.5, 0.5, 2], [1.1, 0, 1.5, 1], [0, 0, 1, 1], [0.4, 0.4, 0.3, 0.5]], [3, 4, 5, 6]))
     assert kept.boxes.tolist() == [[0, 0.5, 0.5, 1], [0, 0, 1, 1]]
     assert kept.classes.tolist() == [3, 5]
 
 
-def test_objects_without_a_name_go():
+def test_objects_of_an_unknown_class_are_removed():
     assert cleaned(objects_of([[0, 0, 1, 1], [0, 0, 0.5, 1]], [-1, 2])).classes.tolist() == [2]
 
 
-def test_what_belongs_to_an_object_goes_and_stays_with_it():
+def test_attributes_of_an_object_stay_with_it():
     objects = Objects(
         np.array([[0.5, 0, 0.4, 1], [0, 0, 2, 1]]),
         np.array([0, 1], np.int32),
@@ -69,7 +69,7 @@ NUMBERS = st.floats(-3, 3) | st.sampled_from([0.0, 1.0, 1e300, -1e300, np.inf, -
 
 @settings(max_examples=150, deadline=None)
 @given(st.lists(st.tuples(NUMBERS, NUMBERS, NUMBERS, NUMBERS), max_size=5))
-def test_what_is_left_of_any_numbers_is_sound(boxes):
+def test_objects_cleaned_from_any_numbers_are_sound(boxes):
     with np.errstate(invalid="ignore", over="ignore"):
         kept = cleaned(objects_of(boxes))
     assert np.isfinite(kept.boxes).all() and (kept.boxes >= 0).all() and (kept.boxes <= 1).all()

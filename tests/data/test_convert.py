@@ -1,4 +1,4 @@
-"""From each format to each other and back; and what a conversion refuses, leaves out and says that it lost."""
+"""Conversion from each format to each other and back; and what it refuses, leaves out and reports as lost."""
 
 import json
 import os
@@ -11,7 +11,6 @@ from hypothesis import strategies as st
 from PIL import Image
 
 from tests.data.formats.test_voc import annotate, cat, image, lists, names_in, only
-from visionkit.data import convert as module
 from visionkit.data.convert import choose_format, convert, objects_of_mask, write
 from visionkit.data.formats.annotation_files import decimal, safe_name, unused_name
 from visionkit.data.formats.coco import read_coco
@@ -30,7 +29,7 @@ def objects(boxes, classes, **more):
 
 
 def data_set(folder, splits, class_names=("cat", "dog"), **more):
-    """A data set of images in a folder a split: name -> objects of each image."""
+    """A data set with one folder of images per split: name -> objects of each image."""
     made = {}
     for split, of_images in splits.items():
         paths = [folder / split / f"{split} {number}.jpg" for number in range(len(of_images))]
@@ -151,15 +150,15 @@ def test_what_a_format_cannot_express_is_counted(tmp_path):
     one = objects([[0.1, 0.1, 0.5, 0.5]] * 2, [0, -1], outlines=(parts, None), attributes=({"area": 1}, {"z": [1]}))
     found = data_set(tmp_path / "source", {"all": [one]}, class_attributes=({"id": 9}, {}))
     assert write(found, tmp_path / "voc", "voc").lost == (
-        "1 objects of an unknown class: left out",
-        "1 outlines: VOC has boxes only",
-        "1 classes with an id or more: VOC has names only",
+        "1 objects of an unknown class left out",
+        "1 outlines: VOC has only boxes",
+        "1 classes with attributes such as an id: VOC has only names",
     )
     assert write(found, tmp_path / "yolo", "yolo").lost == (
-        "1 objects of an unknown class: left out",
+        "1 objects of an unknown class left out",
         "1 objects with attributes (difficult, area, ...): YOLO has none",
-        "1 outlines of several parts: joined to one",
-        "1 classes with an id or more: YOLO has names only",
+        "1 outlines of several parts joined into one",
+        "1 classes with attributes such as an id: YOLO has only names",
     )
     outline = only(read_yolo(tmp_path / "yolo")).annotations[0].objects.outlines[0]
     assert len(outline) == 1 and len(outline[0]) == 10
@@ -177,11 +176,11 @@ def test_two_images_of_one_name_are_both_written(tmp_path):
     )
     for name, reader in READERS.items():
         conversion = write(DataSet({"all": both}), tmp_path / name, name)
-        assert conversion.lost == ("1 names of images: changed, as they are taken or not portable",)
+        assert conversion.lost == ("1 image names changed, because they were taken or not portable",)
         assert_same_boxes(DataSet({"all": both}), reader(tmp_path / name))
 
 
-def test_broken_and_missing_images_are_named_and_left_out(tmp_path, boxes):
+def test_broken_and_missing_images_are_reported_and_left_out(tmp_path, boxes):
     Path(boxes.splits["train"].paths[0]).write_bytes(Path(boxes.splits["train"].paths[0]).read_bytes()[:200])
     Path(boxes.splits["val"].paths[0]).unlink()
     conversion = write(boxes, tmp_path / "out", "coco")
@@ -235,7 +234,7 @@ def test_nothing_is_overwritten_and_no_source_is_written_to(tmp_path, voc, targe
 
 def test_an_existing_json_file_is_not_overwritten(tmp_path, voc):
     (tmp_path / "x.json").write_text("mine")
-    with pytest.raises(DataError, match=r"x\.json: exists"):
+    with pytest.raises(DataError, match=r"x\.json: it exists already"):
         convert(voc, tmp_path / "x.json")
     assert names_in(tmp_path) == ["in", "x.json"]
 
@@ -264,7 +263,7 @@ def test_what_a_killed_conversion_left_is_cleared(tmp_path, voc):
 
 
 def test_a_full_disk_is_an_error_for_people(tmp_path, voc, monkeypatch):
-    monkeypatch.setattr(module.shutil, "rmtree", lambda *_, **__: None)
+    monkeypatch.setattr("visionkit.data.formats.annotation_files.shutil.rmtree", lambda *_, **__: None)
     monkeypatch.setattr("visionkit.data.formats.voc.put_image", lambda *_: (_ for _ in ()).throw(OSError("No space left")))
     with pytest.raises(DataError, match="No space left"):
         convert(voc, tmp_path / "out", to="voc")
@@ -289,11 +288,11 @@ def test_a_yaml_file_is_the_name_of_a_yolo_data_set(tmp_path, voc):
     assert len(json.loads((tmp_path / "x.json").read_text())["annotations"]) == 2
 
 
-def test_the_parts_of_a_mask_become_objects():
+def test_the_components_of_a_mask_become_objects():
     assert len(objects_of_mask(np.zeros((4, 4), np.uint8), ("background", "cell"))) == 0
     mask = np.zeros((10, 20), np.uint8)
     mask[2:5, 3:9] = 1
-    mask[5, 9] = 1  # touches by a corner
+    mask[5, 9] = 1  # touches at a corner
     mask[8:, 15:] = 1
     mask[0, 0] = 2
     mask[0, 19] = 255

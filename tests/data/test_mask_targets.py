@@ -10,7 +10,7 @@ SHAPES = [(19, 24), (6, 11, 9)]
 
 
 def distances_to(pixels: np.ndarray) -> np.ndarray:
-    """Of every place to the nearest true pixel, one by one."""
+    """The distance of every place to the nearest true pixel, one by one."""
     places = np.stack(np.indices(pixels.shape), axis=-1).reshape(-1, 1, pixels.ndim)
     return np.sqrt(((places - np.argwhere(pixels)) ** 2).sum(axis=2).min(axis=1)).reshape(pixels.shape)
 
@@ -57,7 +57,7 @@ def test_components_far_from_each_other_do_not_see_each_other():
     mask = np.zeros((9, 200), np.uint8)
     mask[:, 2], mask[:, 197] = 1, 1
     assert border_weights(mask).max() < 1.001
-    mask[:, 5] = 2  # two pixels between: 1 and 2 from it
+    mask[:, 5] = 2  # with two pixels between, at distances 1 and 2
     np.testing.assert_allclose(border_weights(mask)[:, 3:5], 1 + 10 * np.exp(-9 / 50), rtol=1e-5)
 
 
@@ -77,7 +77,7 @@ def test_a_class_that_is_nowhere_or_everywhere_has_no_distances(shape, label):
 
 
 @pytest.mark.parametrize("shape", SHAPES)
-def test_distances_are_below_zero_inside(shape):
+def test_distances_are_negative_inside(shape):
     mask = random_mask(shape, 3)
     found = border_distances(mask, 3)
     for label in range(3):

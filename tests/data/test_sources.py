@@ -18,12 +18,12 @@ def image(path):
     return path
 
 
-def test_an_empty_folder_is_an_error_that_tells_the_layouts(tmp_path):
+def test_an_empty_folder_is_an_error_that_lists_the_layouts(tmp_path):
     with pytest.raises(DataError, match=r"it holds nothing.*class folders; VOC"):
         read(tmp_path)
 
 
-def test_a_folder_without_images_is_an_error_that_tells_what_it_holds(tmp_path):
+def test_a_folder_without_images_is_an_error_that_lists_its_contents(tmp_path):
     (tmp_path / "clips").mkdir()
     (tmp_path / "clips" / "a.mp4").write_text("")
     (tmp_path / "images.zip").write_text("")
@@ -39,7 +39,7 @@ def test_a_missing_folder_is_an_error(tmp_path):
 @pytest.mark.parametrize("name", ["a.zip", "a", "a.jpg"])
 def test_a_file_of_another_kind_is_an_error(tmp_path, name):
     (tmp_path / name).write_text("x")
-    with pytest.raises(DataError, match="is no data set"):
+    with pytest.raises(DataError, match="is not a data set"):
         read(tmp_path / name)
 
 

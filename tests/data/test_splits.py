@@ -1,4 +1,4 @@
-"""What becomes of the splits that a data set has, or lacks."""
+"""Training and validation from the splits of a data set, or without any."""
 
 import json
 
@@ -69,7 +69,7 @@ def test_a_fifth_is_held_out_of_the_only_split(name):
     splits = train_and_val(DataSet({name: index_of([0] * 10 + [1] * 20)}), seed=3)
     assert splits.train.counts().tolist() == [8, 16] and splits.val.counts().tolist() == [2, 4]
     assert not set(splits.train.paths) & set(splits.val.paths)
-    assert f"{VAL_SHARE:.0%} of each class held out, drawn with seed 3" in splits.notes[-1]
+    assert f"{VAL_SHARE:.0%} of each class is held out, drawn with seed 3" in splits.notes[-1]
 
 
 def test_several_splits_of_other_names_are_an_error():
@@ -83,8 +83,8 @@ def test_images_without_labels_are_held_out_as_one():
     assert "of each class" not in splits.notes[-1]
 
 
-def test_of_stacks_the_last_pages_are_held_out():
-    """Slices beside each other look alike: drawn ones would be known from training."""
+def test_the_last_pages_of_stacks_are_held_out():
+    """Adjacent slices look alike, so slices drawn at random would be known from training."""
     paths = tuple(f"{stack}.tif@page={page}" for stack in "ab" for page in range(1, 11))
     splits = train_and_val(DataSet({WHOLE: Index(("x",), paths, np.full(20, -1, np.int32))}), seed=0)
     assert splits.val.paths == ("a.tif@page=9", "a.tif@page=10", "b.tif@page=9", "b.tif@page=10")
@@ -109,7 +109,7 @@ def test_the_seed_draws_what_is_held_out():
     assert hold_out(index, 1)[1].paths == hold_out(index, 1)[1].paths != hold_out(index, 2)[1].paths
 
 
-def test_problems_are_handed_on():
+def test_problems_are_passed_on():
     problems = (Problem("broken image", "x.jpg", "empty file"),)
     for splits in ({WHOLE: index_of([0] * 5)}, {"train": index_of([0]), "val": index_of([0])}):
         assert train_and_val(DataSet(splits, problems=problems), seed=0).problems == problems

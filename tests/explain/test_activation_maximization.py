@@ -1,4 +1,4 @@
-"""Images made for units excite them, and filters come out in the colors of images."""
+"""Activation maximization excites units, and filters have the colors of images."""
 
 import keras
 import numpy as np
@@ -18,7 +18,7 @@ def probe():
     return Probe(network_graph(lambda pixels: list(network(pixels, training=False).values()), 64))
 
 
-def test_the_image_excites_its_unit_more_and_is_as_large_as_what_it_sees(probe):
+def test_the_image_excites_its_unit_more_than_noise_and_has_the_size_of_the_receptive_field(probe):
     for layer in (probe.stages()[0], probe.deepest()):
         images, excitations = exciting_images(probe, layer, [0, 3], seed=1, steps=12)
         assert images.shape == (2, *layer.place.field, 3) and images.dtype == np.uint8
@@ -27,26 +27,23 @@ def test_the_image_excites_its_unit_more_and_is_as_large_as_what_it_sees(probe):
         np.testing.assert_array_equal(again, images)
 
 
-def test_a_unit_that_likes_red_gets_red():
+def test_the_image_for_a_unit_that_detects_red_is_red():
     image = keras.Input((16, 16, 3))
     model = keras.Model(image, keras.layers.Conv2D(1, 3, activation="relu")(image))
     kernel = np.zeros((3, 3, 3, 1))
     kernel[:, :, 0], kernel[:, :, 2] = 1, -1
     model.set_weights([kernel, np.zeros(1)])
-    images, _ = exciting_images(Probe(network_graph(lambda pixels: model(pixels), 16)), _layer_of(model), [0], seed=0, steps=60)
+    probe = Probe(network_graph(lambda pixels: model(pixels), 16))
+    images, _ = exciting_images(probe, probe.layers[0], [0], seed=0, steps=60)
     assert images[0, ..., 0].mean() > 200 and images[0, ..., 2].mean() < 60
 
 
-def _layer_of(model):
-    return Probe(network_graph(lambda pixels: model(pixels), 16)).layers[0]
-
-
-def test_an_evened_gradient_has_deviation_one_and_no_gradient_stays_none(rng):
+def test_an_evened_gradient_has_deviation_one_and_a_zero_gradient_stays_zero(rng):
     assert evened(rng.normal(0, 1e-4, (20, 20, 3)).astype(np.float32)).std() == pytest.approx(1, rel=1e-3)
     assert np.abs(evened(np.zeros((20, 20, 3), np.float32))).max() == 0
 
 
-def test_filters_of_a_network_that_takes_blue_first_are_shown_red_first():
+def test_filters_of_a_bgr_network_are_shown_as_rgb():
     keras.utils.set_random_seed(6)
     network = models.build("vgg11", (32, 32, 3), None)
     found = first_filters(Probe(network_graph(lambda pixels: list(network(pixels, training=False).values()), 32)))
@@ -57,14 +54,14 @@ def test_filters_of_a_network_that_takes_blue_first_are_shown_red_first():
     assert (as_images(np.zeros((1, 3, 3, 3))) // 2 == 64).all()
 
 
-def test_filters_count_batch_normalization_and_scale_in():
+def test_filters_include_batch_normalization_and_scale():
     keras.utils.set_random_seed(7)
     image = keras.Input((16, 16, 3))
     convolution = keras.layers.Conv2D(2, 3, use_bias=False)
     x = keras.layers.BatchNormalization(epsilon=0.0)(convolution(keras.layers.Rescaling(1 / 128, -1)(image)))
     model = keras.Model(image, keras.layers.ReLU()(x))
     weights = model.get_weights()
-    weights[1] = np.array([2.0, -1.0])  # gamma: the second filter is turned to its opposite
+    weights[1] = np.array([2.0, -1.0])  # gamma: the second filter is negated
     model.set_weights(weights)
     found = first_filters(Probe(network_graph(lambda pixels: model(pixels, training=False), 16)))
     expected = convolution.get_weights()[0].transpose(3, 0, 1, 2) / 128 * np.array([2.0, -1.0])[:, None, None, None]

@@ -1,4 +1,4 @@
-"""What is explained of an answer: a class, the surest box, the pixels of a class, or the length of features."""
+"""The explained part of a prediction is a class, the best box, the pixels of a class, or the length of features."""
 
 import keras
 import numpy as np
@@ -7,11 +7,12 @@ from keras import ops
 
 from tests.tasks.segmentation.color_segmenter import DARK, export_color_segmenter, image_of
 from visionkit.errors import UserError
-from visionkit.explain.model import TILE, open_explained
+from visionkit.explain.model import open_explained
 from visionkit.ops.colors import PADDING
 from visionkit.tasks.classification.ensemble import export_ensemble
 from visionkit.tasks.detection.export import export_detector
 from visionkit.tasks.embedding.export import export_embedder
+from visionkit.tasks.segmentation.predict import TILE
 
 
 def quarter_detector() -> keras.Model:
@@ -25,7 +26,7 @@ def quarter_detector() -> keras.Model:
     return keras.Model(image, {"boxes": 0 * scores[..., :1] + boxes, "scores": scores})
 
 
-def test_of_a_detector_the_surest_box_is_explained(tmp_path):
+def test_the_box_with_the_highest_score_of_a_detector_is_explained(tmp_path):
     folder = export_detector(
         quarter_detector(), tmp_path / "m", class_names=("red", "green", "blue"), threshold=0.3, metadata={}
     )
@@ -41,7 +42,7 @@ def test_of_a_detector_the_surest_box_is_explained(tmp_path):
     assert model.probe.scores(pixels[None], named.weights)[0] == pytest.approx(0.4)
 
 
-def test_of_a_segmenter_the_pixels_of_a_class_are_explained(tmp_path):
+def test_the_pixels_of_a_class_of_a_segmenter_are_explained(tmp_path):
     model = open_explained(str(export_color_segmenter(tmp_path / "m")))
     mask = np.zeros((TILE + 20, TILE + 20), int)
     mask[50:90, 30:100], mask[100:110, 30:40] = 2, 1
@@ -60,7 +61,7 @@ def test_of_a_segmenter_the_pixels_of_a_class_are_explained(tmp_path):
     assert model.target(np.full((TILE, TILE, 3), DARK / 2, np.float32)).label == "background"
 
 
-def test_of_an_embedder_the_features_are_explained_and_their_mirror_image(tmp_path, rng):
+def test_the_features_of_an_embedder_and_of_the_mirror_image_are_explained(tmp_path, rng):
     image = keras.Input((16, 16, 3))
     x = keras.layers.Conv2D(4, 3, activation="relu")(image)
     x = keras.layers.UnitNormalization()(keras.layers.GlobalAveragePooling2D()(x))
@@ -73,14 +74,14 @@ def test_of_an_embedder_the_features_are_explained_and_their_mirror_image(tmp_pa
     assert model.probe.scores(pixels[None], target.weights)[0] == pytest.approx(target.score, rel=1e-5)
 
 
-def test_what_sees_no_single_image_is_refused(tmp_path, small_classifier):
+def test_a_model_that_does_not_take_a_single_image_is_refused(tmp_path, small_classifier):
     from visionkit.tasks.classification.export import export_classifier
 
-    with pytest.raises(UserError, match="sees a volume"):
+    with pytest.raises(UserError, match="takes a volume"):
         open_explained(str(export_color_segmenter(tmp_path / "volumes", rank=3)))
     member = export_classifier(small_classifier, tmp_path / "one", class_names=("a", "b", "c"), metadata={}, flips=False)
     with pytest.raises(UserError, match="ensemble of 2 models"):
         open_explained(str(export_ensemble([member, member], tmp_path / "many")))
-    assert open_explained(str(member)).probe.layers[0].channels == 4  # linear: its convolution is looked at
+    assert open_explained(str(member)).probe.layers[0].channels == 4  # without a nonlinearity, the convolution is the layer
     with pytest.raises(UserError, match="did you mean 'vgg16'"):
         open_explained("vgg-161")

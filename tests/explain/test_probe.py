@@ -1,4 +1,4 @@
-"""Any part of a network can be asked, and answers as the network itself does."""
+"""Activations, scores and gradients of a probe equal those of the network."""
 
 import keras
 import numpy as np
@@ -25,7 +25,7 @@ def classifier():
 
 @pytest.mark.parametrize("flips", [False, True])
 @pytest.mark.parametrize("half_precision", [False, True])
-def test_a_bundle_answers_as_its_keras_model(classifier, tmp_path, rng, flips, half_precision):
+def test_a_bundle_has_the_outputs_of_its_keras_model(classifier, tmp_path, rng, flips, half_precision):
     names = ("a", "b", "c")
     folder = export_classifier(
         classifier, tmp_path / "m", class_names=names, metadata={}, flips=flips, half_precision=half_precision
@@ -34,12 +34,11 @@ def test_a_bundle_answers_as_its_keras_model(classifier, tmp_path, rng, flips, h
     assert model.labels == names and model.kind == "classes"
     pixels = image_of(rng, count=2)
     tolerance = 2e-2 if half_precision else 1e-3
-    wanted = ["conv1_relu", "conv3_block1_out", "conv4_block1_out"]
-    layer_of = {layer.name: layer for layer in model.probe.layers}
-    inner = keras.Model(classifier.input, [classifier.get_layer(name).output for name in wanted])
-    for ours, theirs in zip(
-        model.probe.activations(pixels, [layer_of[name] for name in wanted]), inner(pixels, training=False), strict=True
-    ):
+    names_of_layers = ["conv1_relu", "conv3_block1_out", "conv4_block1_out"]
+    layers_by_name = {layer.name: layer for layer in model.probe.layers}
+    inner = keras.Model(classifier.input, [classifier.get_layer(name).output for name in names_of_layers])
+    activations = model.probe.activations(pixels, [layers_by_name[name] for name in names_of_layers])
+    for ours, theirs in zip(activations, inner(pixels, training=False), strict=True):
         np.testing.assert_allclose(ours, theirs, atol=tolerance, rtol=tolerance)
     views = [pixels, pixels[:, :, ::-1]] if flips else [pixels]
     logits = [keras.ops.convert_to_numpy(classifier(view, training=False)) for view in views]
@@ -63,8 +62,8 @@ def test_the_gradient_of_a_linear_model_is_its_weights(rng):
     probe = Probe(network, before_softmax(network))
     kernel, dense = model.get_weights()[0][0, 0], model.get_weights()[1]
     expected = dense[:, 1].reshape(8, 8, 4) @ kernel.T
-    found = probe.explain(image_of(rng, 8)[0], np.array([[0, 1]]))
-    np.testing.assert_allclose(found.pixels, expected, atol=1e-6)
+    explained = probe.explain(image_of(rng, 8)[0], np.array([[0, 1]]))
+    np.testing.assert_allclose(explained.pixels, expected, atol=1e-6)
 
 
 def test_the_length_of_features_grows_along_its_gradient(classifier, tmp_path, rng):
@@ -72,15 +71,15 @@ def test_the_length_of_features_grows_along_its_gradient(classifier, tmp_path, r
     model = ExplainedModel("resnet8", "features", (), network, lambda image, size: image)
     pixels = image_of(rng)[0]
     target = model.target(pixels)
-    found = model.probe.explain(pixels, target.weights)
-    assert target.label is None and found.score == pytest.approx(target.score, rel=1e-5)
-    more = model.target(pixels + 0.5 * found.pixels / np.abs(found.pixels).max())
+    explained = model.probe.explain(pixels, target.weights)
+    assert target.label is None and explained.score == pytest.approx(target.score, rel=1e-5)
+    more = model.target(pixels + 0.5 * explained.pixels / np.abs(explained.pixels).max())
     assert more.score > target.score
     with pytest.raises(UserError, match="has no classes"):
         model.target(pixels, "cat")
 
 
-def test_stages_are_the_last_at_each_stride_and_others_between(classifier):
+def test_stages_are_the_last_layers_at_each_stride_and_others_between(classifier):
     probe = Probe(network_graph(lambda pixels: classifier(pixels, training=False), 32))
     names = [layer.name for layer in probe.stages()]
     assert len(names) == 5 and {"conv2_block1_out", "conv3_block1_out", "conv4_block1_out"} <= set(names)
@@ -89,16 +88,16 @@ def test_stages_are_the_last_at_each_stride_and_others_between(classifier):
     assert [layer.name for layer in probe.stages(2)] == [order[order.index("conv2_block1_out")], "conv4_block1_out"]
 
 
-def test_swish_and_joined_branches_are_layers():
+def test_swish_and_concatenated_branches_are_layers():
     image = keras.Input((16, 16, 3))
     x = layers.Conv2D(4, 3, activation="silu", name="swish")(image)
     x = layers.Concatenate(name="joined")([layers.Conv2D(n, 1, activation="relu", name=f"branch{n}")(x) for n in (2, 3)])
     model = keras.Model(image, layers.GlobalAveragePooling2D()(x))
-    found = Probe(network_graph(lambda pixels: model(pixels), 16)).layers
-    assert [(layer.name, layer.channels) for layer in found] == [("swish", 4), ("joined", 5)]
+    probe = Probe(network_graph(lambda pixels: model(pixels), 16))
+    assert [(layer.name, layer.channels) for layer in probe.layers] == [("swish", 4), ("joined", 5)]
 
 
-def test_a_grey_bundle_is_asked_with_colored_images(tmp_path, rng):
+def test_a_grey_bundle_is_explained_with_colored_images(tmp_path, rng):
     keras.utils.set_random_seed(2)
     network = models.build("lenet5", None, 3)
     model = open_explained(

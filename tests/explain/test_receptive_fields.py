@@ -1,4 +1,4 @@
-"""Which pixels a unit sees: those that its gradient reaches."""
+"""The receptive field of a unit holds the pixels with a nonzero gradient."""
 
 import keras
 import numpy as np
@@ -13,7 +13,7 @@ SIZE = 37
 
 
 def probe_of(outputs, image) -> Probe:
-    """Of a network whose weights are all positive, so that nothing cancels."""
+    """Probe of a network whose weights are all positive, so that no gradients cancel."""
     model = keras.Model(image, outputs)
     model.set_weights([np.full_like(weight, 0.1) for weight in model.get_weights()])
     return Probe(network_graph(lambda pixels: model(pixels, training=False), image.shape[1]))
@@ -56,7 +56,7 @@ BUILDERS = {
 
 
 @pytest.mark.parametrize("name", BUILDERS)
-def test_a_field_is_where_the_gradient_is_not_zero(name):
+def test_the_receptive_field_is_where_the_gradient_is_not_zero(name):
     image = keras.Input((SIZE, SIZE, 3))
     probe = probe_of(BUILDERS[name](image), image)
     layer = probe.layers[-1]
@@ -83,22 +83,22 @@ def test_a_field_is_where_the_gradient_is_not_zero(name):
             np.testing.assert_array_equal(unions, seen)
 
 
-def test_a_gate_sees_the_whole_image_and_is_not_counted():
+def test_a_gate_is_ignored_although_it_sees_the_whole_image():
     image = keras.Input((SIZE, SIZE, 3))
     layer = probe_of(gated(conv()(image)), image).layers[-1]
     assert layer.place.field == (5, 5) and layer.stride == 1
 
 
-def test_what_lies_behind_a_way_up_is_no_layer():
+def test_layers_after_an_upsampling_are_left_out():
     image = keras.Input((SIZE - 1, SIZE - 1, 3))
     fine = conv(4)(image)
     coarse = conv(4, strides=2)(fine)
     joined = layers.Concatenate()([fine, layers.UpSampling2D()(coarse)])
-    found = probe_of(conv()(joined), image).layers
-    assert [(layer.stride, layer.place.field) for layer in found] == [(1, (3, 3)), (2, (5, 5))]
+    probe = probe_of(conv()(joined), image)
+    assert [(layer.stride, layer.place.field) for layer in probe.layers] == [(1, (3, 3)), (2, (5, 5))]
 
 
-def test_a_network_without_convolutions_has_nothing_to_look_at():
+def test_a_network_without_convolutions_cannot_be_explained():
     image = keras.Input((8, 8, 3))
-    with pytest.raises(UserError, match="no layer to look at"):
+    with pytest.raises(UserError, match="no layer to explain"):
         probe_of(layers.Dense(2, activation="relu")(layers.Flatten()(image)), image)

@@ -14,7 +14,7 @@ from visionkit.data.images.decode import read_image
 from visionkit.data.images.resize import center_crop
 from visionkit.export import litert
 from visionkit.export.bundle import LITERT_FILE, read_metadata, update_metadata
-from visionkit.tasks.classification.compare_litert import litert_difference
+from visionkit.tasks.classification.evaluate import litert_difference
 from visionkit.tasks.classification.export import export_classifier
 
 NAMES = ("cat", "dog", "über <b>")
@@ -62,7 +62,7 @@ def test_encoded_files_of_different_sizes_get_the_same_answers_as_their_pixels(b
         np.testing.assert_allclose(row, model.serve_images(image[None])["probabilities"][0], atol=1e-5)
 
 
-def test_flips_average_a_image_and_its_mirror_image(small_classifier, tmp_path, photograph):
+def test_flips_average_an_image_and_its_mirror_image(small_classifier, tmp_path, photograph):
     folder = export_classifier(small_classifier, tmp_path / "model", class_names=NAMES, metadata={}, flips=True)
     square = photograph[:64, :64]
     expected = probabilities(small_classifier, [square, square[:, ::-1]]).mean(0)

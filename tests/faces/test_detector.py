@@ -1,4 +1,4 @@
-"""Faces on photographs that scikit-image brings: found, in any turn and size, and cut out upright."""
+"""Faces on photographs of scikit-image are found at any rotation and size, and cut out upright."""
 
 import pickle
 import sys
@@ -34,11 +34,11 @@ def face(left, top, side, score=0.9) -> Face:
     return Face((left, top, left + side, top + side), score, MTCNN_POINTS)
 
 
-def test_of_no_faces_none_is_the_principal():
+def test_without_faces_there_is_no_principal_one():
     assert principal_face([], (10, 10)) is None
 
 
-def test_of_large_faces_the_most_central_is_the_principal():
+def test_the_principal_face_is_the_most_central_of_the_large_ones():
     at_the_side, central, small = face(0, 0, 40), face(45, 40, 30), face(49, 49, 2, score=1.0)
     assert principal_face([small, at_the_side, central], (100, 100)) is central
     assert principal_face([small, at_the_side], (100, 100)) is at_the_side
@@ -47,23 +47,23 @@ def test_of_large_faces_the_most_central_is_the_principal():
 
 
 @pytest.mark.parametrize("name", detector.NEEDED)
-def test_a_missing_package_is_told(monkeypatch, name):
+def test_a_missing_package_is_reported(monkeypatch, name):
     monkeypatch.setitem(sys.modules, name, None)
     with pytest.raises(UserError, match=rf"{name}.*cannot be imported.*pip install 'visionkit\[faces\]'"):
         FaceFinder()
 
 
-def test_of_no_images_nothing_is_found(finder):
+def test_without_images_nothing_is_found(finder):
     assert list(finder.find_many([])) == []
 
 
-def test_a_image_without_a_face_has_none(finder, photograph):
+def test_no_face_is_found_on_an_image_without_faces(finder, photograph):
     assert finder.find(photograph) == []
     assert finder.find(np.zeros((100, 80, 3), np.uint8)) == []
 
 
 @pytest.mark.parametrize("shape", [(1, 1), (1, 300), (12, 12), (19, 40), (20, 20), (25, 21), (3000, 30)])
-def test_tiny_and_narrow_images_have_none(finder, rng, shape):
+def test_no_face_is_found_on_tiny_and_narrow_images(finder, rng, shape):
     assert finder.find(rng.integers(0, 256, (*shape, 3), dtype=np.uint8)) == []
 
 
@@ -89,7 +89,7 @@ def test_grey_images_are_searched(finder, astronaut):
 
 
 @pytest.mark.parametrize("pixels", [np.zeros((30, 30, 3)), np.zeros((30, 30, 4), np.uint8), np.zeros((0, 30, 3), np.uint8)])
-def test_other_pixels_are_told(finder, pixels):
+def test_pixels_of_another_shape_or_dtype_are_an_error(finder, pixels):
     with pytest.raises(ValueError, match="uint8 pixels"):
         finder.find(pixels)
 
@@ -114,7 +114,7 @@ def test_a_face_at_the_border_keeps_its_points_and_reaches_out(finder, astronaut
 
 @pytest.mark.parametrize("shape", [(512, 512), (300, 420)])
 @pytest.mark.parametrize("turns", [1, 2, 3])
-def test_a_turned_image_is_turned_back(finder, astronaut, shape, turns):
+def test_faces_are_found_on_rotated_images(finder, astronaut, shape, turns):
     upright = astronaut[: shape[0], : shape[1]]
     (expected,), pixels = finder.find(upright), np.rot90(upright, turns)
     (found,) = finder.find(pixels)
@@ -126,7 +126,7 @@ def test_a_turned_image_is_turned_back(finder, astronaut, shape, turns):
     assert np.abs(from_turned - from_upright).mean() < 4
 
 
-def test_without_doubt_no_other_turn_is_searched(finder, astronaut):
+def test_no_other_rotation_is_searched_after_a_high_score(finder, astronaut):
     trusting = FaceFinder(sure=0)
     assert finder.find(np.rot90(astronaut))[0].turned and trusting.find(np.rot90(astronaut, 2))[0].turned == 0
 
@@ -139,7 +139,7 @@ def test_on_large_images_faces_are_in_the_images_own_pixels(finder, astronaut):
     assert FaceFinder(longest=30).find(astronaut) == []  # there, the face has 5 pixels
 
 
-def test_many_images_are_answered_in_order(finder, astronaut, photograph, monkeypatch):
+def test_faces_of_many_images_come_in_order(finder, astronaut, photograph, monkeypatch):
     monkeypatch.setattr(detector, "BATCH", 4)
     head, empty = astronaut[:256, 80:336], photograph[:200, 40:260]
     images = [head, empty, np.roll(head, 40, axis=1), head[:200], np.zeros((2, 2, 3), np.uint8), np.rot90(head)]
@@ -160,8 +160,8 @@ def test_threads_share_a_finder(finder, astronaut):
         np.testing.assert_array_equal([face.points for face in faces], [face.points for face in finder.find(pixels)])
 
 
-def test_of_a_crowd_the_surest_proposals_are_followed(finder, astronaut, monkeypatch):
-    """Else memory would grow with the square of their number."""
+def test_only_the_proposals_with_the_highest_scores_are_used_in_a_crowd(finder, astronaut, monkeypatch):
+    """Otherwise memory would grow with the square of their number."""
     crowd = np.tile(cv2.resize(astronaut[:256, 100:356], (64, 64), interpolation=cv2.INTER_AREA), (4, 4, 1))
     assert len(finder.find(crowd)) == 16
     monkeypatch.setattr(detector, "PROPOSALS", 4)

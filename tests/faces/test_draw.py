@@ -1,4 +1,4 @@
-"""Faces have boxes, points and names; chips stand in a strip."""
+"""Faces are drawn with boxes, points and names; chips are drawn in a grid."""
 
 import numpy as np
 import pytest
@@ -19,7 +19,7 @@ def face(left=100, top=120) -> Face:
     return Face((left, top, left + 150, top + 150), 0.9, MTCNN_POINTS + np.array([left, top]))
 
 
-def test_without_faces_a_image_stays_as_it_is():
+def test_without_faces_the_image_is_unchanged():
     image = make_image()
     drawn = draw_faces(image, [])
     np.testing.assert_array_equal(drawn, image)
@@ -48,7 +48,7 @@ def test_a_name_takes_the_place_of_the_number():
 
 
 @pytest.mark.parametrize(("left", "top"), [(-80, -60), (-1000, 20), (560, 480), (5e7, -5e7)])
-def test_what_reaches_out_of_the_image_is_drawn_as_far_as_it_is_inside(left, top):
+def test_faces_that_reach_out_of_the_image_are_drawn(left, top):
     assert draw_faces(make_image(), [face(left, top)], ["a"]).shape == (500, 600, 3)
 
 
@@ -68,17 +68,17 @@ def test_chips_stand_in_rows_above_their_captions():
     plain = draw_chips(chips, columns=2)
     assert plain.shape == (2 * 150 + GAP, 2 * 150 + GAP, 3)
     assert [plain[y, x, 0] for y, x in ((0, 0), (0, 156), (156, 0), (156, 156))] == [10, 20, 30, 255]
-    said = draw_chips(chips, ["Ann", "Bob", "a name that is far too long for a chip of this size"], columns=2)
-    height = (len(said) - len(plain)) // 2
-    assert height > 10 and said.shape[1] == plain.shape[1]
-    assert (said[150 : 150 + height, :150] < 100).any() and (said[156 + height, 0] == 30).all()
-    np.testing.assert_array_equal(said[-height:, 156:], 255)
+    captioned = draw_chips(chips, ["Ann", "Bob", "a name that is far too long for a chip of this size"], columns=2)
+    height = (len(captioned) - len(plain)) // 2
+    assert height > 10 and captioned.shape[1] == plain.shape[1]
+    assert (captioned[150 : 150 + height, :150] < 100).any() and (captioned[156 + height, 0] == 30).all()
+    np.testing.assert_array_equal(captioned[-height:, 156:], 255)
 
 
 def test_small_chips_are_enlarged():
     assert draw_chips([np.zeros((40, 40, 3), np.uint8)]).shape == (120, 120, 3)
 
 
-def test_captions_for_other_than_all_chips_are_told():
+def test_another_number_of_captions_than_chips_is_an_error():
     with pytest.raises(ValueError, match="1 captions for 2 chips"):
         draw_chips([np.zeros((40, 40, 3), np.uint8)] * 2, ["a"])

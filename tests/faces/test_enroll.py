@@ -16,7 +16,7 @@ from visionkit.inference.predictor import Unreadable
 from visionkit.tasks import load
 
 
-def test_where_there_are_no_images_it_says_what_is_expected(tmp_path):
+def test_without_images_the_message_says_what_is_expected(tmp_path):
     (tmp_path / "Ada").mkdir()
     (tmp_path / "notes.txt").write_text("")
     for source in (tmp_path, tmp_path / "nowhere"):
@@ -24,7 +24,7 @@ def test_where_there_are_no_images_it_says_what_is_expected(tmp_path):
             list_people(source)
 
 
-def test_a_folder_a_person_and_images_named_after_people(tmp_path):
+def test_folders_and_single_images_are_named_after_people(tmp_path):
     write_people(tmp_path, {"Ada": 2, "Bob": 1})
     (tmp_path / "Ada" / "notes.txt").write_text("")
     (tmp_path / "Zoë.jpg").write_text("")
@@ -54,20 +54,20 @@ def test_every_image_is_accounted_for_in_order(gallery, tmp_path, monkeypatch, a
     Image.fromarray(portrait(PEOPLE["Bob"])).save(folder / "Ada.png")
     reader = FaceReader(load(color_bundle(tmp_path / "model")))
     people = list_people(folder)
-    told = list(enrol_images(gallery, reader, people))
-    assert [each.path for each in told] == [str(path) for _, path in people]
-    assert [each.is_new for each in told[:-1]] == [True, True, True, True, False, True]
-    assert told[0].name == "Ada" and told[-2].name == "Bob" and isinstance(told[-1], Unreadable)
+    results = list(enrol_images(gallery, reader, people))
+    assert [each.path for each in results] == [str(path) for _, path in people]
+    assert [each.is_new for each in results[:-1]] == [True, True, True, True, False, True]
+    assert results[0].name == "Ada" and results[-2].name == "Bob" and isinstance(results[-1], Unreadable)
     assert gallery.counts() == {"Ada": 4, "Bob": 1}
     again = list(enrol_images(gallery, reader, people))
     assert not any(each.is_new for each in again[:-1]) and gallery.counts() == {"Ada": 4, "Bob": 1}
 
 
-def test_the_principal_face_is_enrolled_and_it_says_of_how_many(gallery, tmp_path):
+def test_the_principal_face_is_enrolled_and_the_number_of_faces_is_reported(gallery, tmp_path):
     Image.fromarray(group_photo(("Bob", 0, 0, 10), ("Ada", 40, 20, 30))).save(tmp_path / "Ada.png")
     Image.fromarray(group_photo()).save(tmp_path / "Bob.png")
     embedder = load(color_bundle(tmp_path / "model", alignment="mtcnn"))
     people = [("Ada", tmp_path / "Ada.png"), ("Bob", tmp_path / "Bob.png")]
-    told = list(enrol_images(gallery, FaceReader(embedder, SquareFinder()), people))
-    assert told == [Enrolled(str(tmp_path / "Ada.png"), "Ada", 2, True), Unreadable(str(tmp_path / "Bob.png"), NO_FACE)]
+    results = list(enrol_images(gallery, FaceReader(embedder, SquareFinder()), people))
+    assert results == [Enrolled(str(tmp_path / "Ada.png"), "Ada", 2, True), Unreadable(str(tmp_path / "Bob.png"), NO_FACE)]
     assert gallery.identify(embedder.embed(portrait(PEOPLE["Ada"])[None]))[0].name == "Ada"

@@ -1,4 +1,4 @@
-"""A gallery answers for the nearest person, forgets who is removed, and is whole at every moment."""
+"""A gallery identifies the nearest person, deletes removed people completely, and is intact at every moment."""
 
 import json
 import os
@@ -47,7 +47,7 @@ def test_one_template_a_person_is_enough(gallery):
     assert (other.name, other.distance) == ("Bob", 0)
 
 
-def test_up_to_the_threshold_a_face_is_recognized_and_it_may_be_set_for_once(tmp_path):
+def test_faces_up_to_the_threshold_are_recognized_and_a_call_may_set_another_threshold(tmp_path):
     gallery = Gallery.create(tmp_path / "g", FACTS._replace(threshold=0.5))
     gallery.enrol("Ada", rows(0))
     names = [answer.name for answer in gallery.identify(rows(0.5, 0.51, -0.5))]
@@ -56,7 +56,7 @@ def test_up_to_the_threshold_a_face_is_recognized_and_it_may_be_set_for_once(tmp
     assert gallery.identify(rows(0.25), threshold=0.2)[0].name is None
 
 
-def test_people_are_told_once_each_however_many_templates_they_have(gallery, rng):
+def test_each_person_is_returned_once_however_many_templates_it_has(gallery, rng):
     crowd = {f"person {n}": rng.normal(size=(int(rng.integers(1, 30)), 4)).astype(np.float32) for n in range(12)}
     crowd["near"] = rng.normal(size=(200, 4)).astype(np.float32) * 1e-2
     gallery.enrol_many(crowd)
@@ -69,7 +69,7 @@ def test_people_are_told_once_each_however_many_templates_they_have(gallery, rng
     assert len(gallery.identify(rows(0), 99)[0].nearest) == 13
 
 
-def test_a_person_gets_more_templates_and_the_same_ones_not_twice(gallery):
+def test_a_person_gets_new_templates_but_none_twice(gallery):
     gallery.enrol_many({"Ada": rows(1), "Bob": rows(5)})
     before = gallery.folder.joinpath("gallery.json").read_bytes()
     assert gallery.enrol("Ada", rows(1, 1.00001)) == 0  # as another batch would round it
@@ -95,7 +95,7 @@ NAMES = [
 ]
 
 
-def test_names_are_any_text_but_a_blank_one(gallery):
+def test_a_name_is_any_text_that_is_not_blank(gallery):
     for number, name in enumerate(NAMES):
         if name.isspace():
             with pytest.raises(UserError, match="not blank"):
@@ -111,7 +111,7 @@ def test_names_are_any_text_but_a_blank_one(gallery):
     assert Gallery.open(gallery.folder).names() == []
 
 
-def test_of_a_removed_person_nothing_is_left_in_the_folder(gallery, rng):
+def test_nothing_of_a_removed_person_is_left_in_the_folder(gallery, rng):
     secret = rng.normal(size=(3, 4)).astype(np.float32)
     gallery.enrol_many({"Ada": rows(1), "Bob Secret": secret, "Cy": rows(2)})
     gallery.enrol("Dora", rows(3))
@@ -126,7 +126,7 @@ def test_of_a_removed_person_nothing_is_left_in_the_folder(gallery, rng):
         gallery.remove("Dorah")
 
 
-def test_the_folder_is_its_owners_alone(gallery):
+def test_only_the_owner_may_read_the_folder(gallery):
     gallery.enrol("Ada", rows(1))
     assert os.name == "nt" or gallery.folder.stat().st_mode & 0o077 == 0
 
@@ -147,7 +147,7 @@ def test_another_models_embeddings_are_refused(gallery):
     assert gallery.names() == ["Ada"]
 
 
-def test_a_gallery_that_was_made_anew_by_another_model_is_not_mixed_up(gallery):
+def test_a_gallery_that_was_replaced_by_one_of_another_model_is_refused(gallery):
     gallery.enrol("Ada", rows(1))
     for file in files_of(gallery):
         (gallery.folder / file).unlink()
@@ -156,7 +156,7 @@ def test_a_gallery_that_was_made_anew_by_another_model_is_not_mixed_up(gallery):
         gallery.identify(rows(1))
 
 
-def test_a_gallery_is_not_made_over_another_or_over_other_files(gallery, tmp_path):
+def test_creating_a_gallery_overwrites_neither_a_gallery_nor_other_files(gallery, tmp_path):
     with pytest.raises(UserError, match="holds a gallery already"):
         Gallery.create(gallery.folder, FACTS)
     (tmp_path / "photos").mkdir()
@@ -226,7 +226,7 @@ def damage(folder, how):
     """pickle;bare pickle;archive;cut;huge;doubles;nan;no templates;no people;people;twice;text;nested;pointer;list;elsewhere;
     dimensions;threshold""".replace("\n    ", "").split(";"),
 )
-def test_damaged_files_are_told_and_nothing_in_them_is_executed(gallery, how, tmp_path, monkeypatch):
+def test_damaged_files_are_reported_and_nothing_in_them_is_executed(gallery, how, tmp_path, monkeypatch):
     monkeypatch.chdir(tmp_path)
     gallery.enrol("Ada", rows(1))
     damage(gallery.folder, how)
@@ -235,7 +235,7 @@ def test_damaged_files_are_told_and_nothing_in_them_is_executed(gallery, how, tm
     assert "enrol again" in str(told.value) and not (tmp_path / "unpickled").exists()
 
 
-def test_a_later_form_is_not_read(gallery):
+def test_a_later_file_format_is_refused(gallery):
     pointer = gallery.folder / "gallery.json"
     pointer.write_text(json.dumps(json.loads(pointer.read_text()) | {"form": 2}))
     with pytest.raises(UserError, match="form 2"):
@@ -255,7 +255,7 @@ for number in range(int(sys.argv[2])):
 """
 
 
-def test_readers_see_whole_versions_while_another_process_writes(gallery):
+def test_readers_see_complete_versions_while_another_process_writes(gallery):
     gallery.enrol_many({f"solo {n}": rows(-n - 1) for n in range(8)})
     over, faults, seen = threading.Event(), [], [set() for _ in range(4)]
 
@@ -322,7 +322,7 @@ gallery.enrol("Bob", np.full((1, 4), 7, np.float32))
 
 
 @pytest.mark.skipif(os.name == "nt", reason="no SIGKILL")
-def test_a_killed_writer_leaves_the_old_version_and_the_next_one_tidies_up(gallery):
+def test_a_killed_writer_leaves_the_old_version_and_the_next_writer_cleans_up(gallery):
     gallery.enrol("Ada", rows(1))
     for step in (1, 2, 3, 4):  # within each of three files, and before the new version counts
         done = subprocess.run(

@@ -1,4 +1,4 @@
-"""Faces come from images in order, each with its own embedding; what cannot be read is told in its place."""
+"""Faces come from images in order, each with its own embedding; unreadable images are reported in their place."""
 
 from types import SimpleNamespace
 
@@ -22,31 +22,31 @@ def color_of(name: str) -> np.ndarray:
     return np.tile(np.array(PEOPLE[name]) / 255, 4)
 
 
-def test_of_no_images_nothing_is_read(embedder):
+def test_without_images_nothing_is_read(embedder):
     assert list(FaceReader(embedder, SquareFinder()).read([])) == []
 
 
 @pytest.mark.parametrize("principal_only", [False, True])
 def test_each_face_has_its_own_embedding_whatever_is_around_it(embedder, tmp_path, principal_only):
     names, images = list(PEOPLE), {}
-    for number in range(11):  # more than are read at once; of some, nothing can be said
-        shown = [(names[(number + i) % 3], 5 + 50 * i, 10, 30 - 7 * i) for i in range(number % 4)]
-        images[tmp_path / f"{number}.png"] = shown
-        Image.fromarray(group_photo(*shown)).save(tmp_path / f"{number}.png")
+    for number in range(11):  # more than are read at once; some show no face
+        placed = [(names[(number + i) % 3], 5 + 50 * i, 10, 30 - 7 * i) for i in range(number % 4)]
+        images[tmp_path / f"{number}.png"] = placed
+        Image.fromarray(group_photo(*placed)).save(tmp_path / f"{number}.png")
     broken = tmp_path / "4.png"
     broken.write_text("text")
     read = list(FaceReader(embedder, SquareFinder()).read(images, principal_only=principal_only))
     assert [each.path for each in read] == list(map(str, images))
-    for each, (path, shown) in zip(read, images.items(), strict=True):
-        if path == broken or not shown:
+    for each, (path, placed) in zip(read, images.items(), strict=True):
+        if path == broken or not placed:
             assert isinstance(each, Unreadable) and (each.error == NO_FACE) == (path != broken)
             continue
-        assert isinstance(each, FacesRead) and [face.xyxy[0] for face in each.faces] == [left for _, left, _, _ in shown]
-        expected = [color_of(name) for name, *_ in shown][: 1 if principal_only else None]
+        assert isinstance(each, FacesRead) and [face.xyxy[0] for face in each.faces] == [left for _, left, _, _ in placed]
+        expected = [color_of(name) for name, *_ in placed][: 1 if principal_only else None]
         np.testing.assert_allclose(each.embeddings, expected, atol=1e-5)
 
 
-def test_more_faces_than_one_call_embeds(embedder, tmp_path):
+def test_more_faces_than_one_batch_are_embedded(embedder, tmp_path):
     places = [(list(PEOPLE)[n % 3], 16 * (n % 10), 20 * (n // 10), 10) for n in range(40)]
     Image.fromarray(group_photo(*places)).save(tmp_path / "crowd.png")
     (crowd,) = FaceReader(embedder, SquareFinder()).read([tmp_path / "crowd.png"])
@@ -78,7 +78,7 @@ def test_the_finder_is_asked_for_chips_of_the_models_size(embedder, tmp_path):
 
 
 @pytest.mark.parametrize(
-    ("facts", "message"),
+    ("metadata", "message"),
     [
         ({"task": "classification"}, "does 'classification'; expected one that embeds faces"),
         ({"task": "embedding", "alignment": "by hand"}, "aligned by 'by hand'"),

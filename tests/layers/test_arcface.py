@@ -11,13 +11,13 @@ def drawn(*shape):
     return np.random.default_rng(3).normal(size=shape).astype("float32")
 
 
-def test_no_embeddings_no_logits():
+def test_no_embeddings_have_no_logits():
     layer = ArcFaceLogits(5)
     assert layer(np.zeros((0, 4), "float32")).shape == (0, 5)
     assert layer([np.zeros((0, 4), "float32"), np.zeros(0, "int32")]).shape == (0, 5)
 
 
-def test_alone_embeddings_have_cosines_of_any_length():
+def test_without_labels_embeddings_of_any_length_give_cosines():
     layer, x = ArcFaceLogits(3), drawn(6, 4)
     cosines = np.array(layer(x))
     centers = np.array(layer.centers)
@@ -32,7 +32,7 @@ def test_with_labels_there_is_a_margin():
     np.testing.assert_allclose(layer([x, labels]), arcface_logits(layer(x), labels, 0.4, 20.0), rtol=1e-6)
 
 
-def test_half_precision_does_not_reach_it():
+def test_the_layer_computes_in_full_precision():
     layer = ArcFaceLogits(3)
     assert keras.backend.standardize_dtype(layer(drawn(2, 4).astype("float16")).dtype) == "float32"
     policy = keras.config.dtype_policy()
@@ -43,7 +43,7 @@ def test_half_precision_does_not_reach_it():
         keras.config.set_dtype_policy(policy)
 
 
-def test_it_is_stored(tmp_path):
+def test_a_keras_file_round_trip(tmp_path):
     embeddings, labels = keras.Input((4,)), keras.Input((), dtype="int32")
     logits = ArcFaceLogits(3, margin=0.3, scale=8.0)([embeddings, labels])
     assert logits.shape == (None, 3)
@@ -56,7 +56,7 @@ def test_it_is_stored(tmp_path):
     assert cosines.output_shape == (None, 3)
 
 
-def test_the_margin_draws_embeddings_of_a_class_together():
+def test_the_margin_pulls_embeddings_of_a_class_together():
     """Of directions that training may choose freely, with and without a margin."""
     keras.utils.set_random_seed(1)
     labels = np.repeat(np.arange(3), 8)
@@ -80,6 +80,6 @@ def test_the_margin_draws_embeddings_of_a_class_together():
     assert with_margin < without and with_margin < 0.2
 
 
-def test_the_shape_is_told_of_both_forms():
+def test_the_output_shape_with_and_without_labels():
     layer = ArcFaceLogits(7)
     assert layer.compute_output_shape((None, 4)) == layer.compute_output_shape([(None, 4), (None,)]) == (None, 7)

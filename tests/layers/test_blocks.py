@@ -47,7 +47,7 @@ def test_an_unknown_preset_lists_the_valid_ones():
 
 @pytest.mark.parametrize("preset", ["imagenet", "caffe"])
 @pytest.mark.parametrize("shape", [(8, 1), (8, 5), (2, 2, 1), (2, 2, 2, 4)])
-def test_where_no_channel_is_red_all_are_normalised_alike(preset, shape):
+def test_without_color_channels_all_are_normalised_alike(preset, shape):
     image = keras.Input(shape)
     normalised = keras.Model(image, normalize(image, preset))(np.full((1, *shape), 120.0, "float32"))
     assert normalised.shape == (1, *shape) and np.ptp(normalised) == 0 and abs(np.mean(normalised)) < 10

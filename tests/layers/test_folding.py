@@ -1,4 +1,4 @@
-"""Folded networks answer, and learn, as they did."""
+"""Folded networks have the outputs and gradients of the originals."""
 
 import keras
 import numpy as np
@@ -38,7 +38,7 @@ def test_nothing_to_fold():
 
 @pytest.mark.parametrize("rank", [1, 2, 3])
 @pytest.mark.parametrize("options", [{}, {"use_bias": True}, {"scale": False}, {"center": False}], ids=str)
-def test_it_answers_as_both_layers_did(rank, options):
+def test_the_output_is_that_of_both_layers(rank, options):
     network = chain(rank, **options)
     x = np.random.default_rng(1).normal(size=(2, *(8,) * rank, 3)).astype("float32")
     assert num_folded(folded(network)) == 1
@@ -52,11 +52,11 @@ def test_depthwise_and_grouped_convolutions_are_folded():
     network = with_statistics(keras.Model(inputs, {"a": x, "b": keras.layers.ReLU()(x)}))
     x = np.random.default_rng(1).normal(size=(2, 8, 8, 4)).astype("float32")
     assert num_folded(folded(network)) == 2
-    for name, answer in folded(network)(x).items():
-        np.testing.assert_allclose(answer, network(x, training=False)[name], atol=1e-5)
+    for name, output in folded(network)(x).items():
+        np.testing.assert_allclose(output, network(x, training=False)[name], atol=1e-5)
 
 
-def test_a_convolution_that_others_listen_to_stays():
+def test_a_convolution_with_another_consumer_stays():
     inputs = keras.Input((8, 8, 3))
     x = keras.layers.Conv2D(4, 3)(inputs)
     network = with_statistics(keras.Model(inputs, keras.layers.Add()([x, keras.layers.BatchNormalization()(x)])))

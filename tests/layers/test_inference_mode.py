@@ -19,7 +19,7 @@ def test_training_mode_does_not_reach_the_network(rng):
     np.testing.assert_allclose(outer(x), x / np.sqrt(1.001), rtol=1e-5)
 
 
-def test_its_weights_can_be_trained():
+def test_the_weights_can_be_trained():
     inner = network()
     assert len(InferenceMode(inner).trainable_weights) == 2
     inner.get_layer("bn").trainable = False

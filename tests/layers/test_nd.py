@@ -6,7 +6,7 @@ import pytest
 from visionkit.layers import nd
 
 
-def test_a_layer_that_no_rank_has_is_refused_with_what_is_expected():
+def test_an_unavailable_rank_is_an_error_that_lists_the_available_ones():
     with pytest.raises(ValueError, match=r"no DepthwiseConv layer .* an image"):
         nd.layer("DepthwiseConv", np.zeros((1, 8, 8, 8, 1)))
 

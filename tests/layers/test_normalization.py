@@ -13,13 +13,13 @@ def standardized(x, preset="imagenet") -> np.ndarray:
     return keras.ops.convert_to_numpy(model(x.astype("float32")))
 
 
-def test_no_samples_stay_none():
+def test_an_empty_batch_stays_empty():
     assert Standardize()(np.zeros((0, 5, 2), "float32")).shape == (0, 5, 2)
 
 
 @pytest.mark.parametrize("shape", [(3, 40, 1), (3, 40, 2), (2, 6, 7, 8, 1)])
 @pytest.mark.parametrize(("scale", "offset"), [(1, 0), (1e30, 0), (1e-30, 0), (1, 1000), (1e6, -1e8)])
-def test_behind_the_preset_each_channel_has_mean_zero_and_deviation_one(rng, shape, scale, offset):
+def test_after_the_preset_each_channel_has_mean_zero_and_deviation_one(rng, shape, scale, offset):
     values = rng.normal(size=shape)
     axes = tuple(range(1, values.ndim - 1))
     expected = (values - values.mean(axes, keepdims=True)) / values.std(axes, keepdims=True)
@@ -31,13 +31,13 @@ def test_a_constant_becomes_the_mean(value):
     np.testing.assert_allclose(standardized(np.full((2, 50, 1), value)), 0, atol=0.2)
 
 
-def test_samples_do_not_see_each_other(rng):
+def test_samples_are_independent(rng):
     values = rng.normal(size=(4, 30, 1)) * np.array([1, 1e3, 1e-3, 1e6])[:, None, None]
     alone = np.concatenate([standardized(sample[None]) for sample in values])
     np.testing.assert_allclose(standardized(values), alone, atol=1e-5)
 
 
-def test_it_survives_a_file(tmp_path, rng):
+def test_a_keras_file_round_trip(tmp_path, rng):
     inputs = keras.Input((20, 1))
     model = keras.Model(inputs, Standardize()(inputs))
     model.save(tmp_path / "m.keras")

@@ -1,4 +1,4 @@
-"""Doubling against Keras' own transposed convolutions."""
+"""Upsampling against Keras' own layers."""
 
 import keras
 import numpy as np
@@ -8,7 +8,7 @@ import tensorflow as tf
 from visionkit.layers.upsampling import Upsample, UpsampleConv2D
 
 
-def test_nothing_is_doubled_to_nothing():
+def test_an_empty_batch_stays_empty():
     assert Upsample(3)(np.zeros((0, 4, 4, 2), np.float32)).shape == (0, 8, 8, 3)
 
 
@@ -21,7 +21,7 @@ def test_each_pixel_becomes_a_square():
 
 
 @pytest.mark.parametrize("rank", [1, 2, 3])
-def test_it_answers_as_keras_does(rank, rng):
+def test_the_output_is_that_of_keras(rank, rng):
     x = rng.normal(size=(2, *(3, 4, 5)[:rank], 6)).astype("float32")
     keras.utils.set_random_seed(0)
     peer = getattr(keras.layers, f"Conv{rank}DTranspose")(7, 2, 2)
@@ -36,7 +36,7 @@ def test_it_answers_as_keras_does(rank, rng):
     assert ours.compute_output_shape(x.shape) == expected.shape
 
 
-def test_it_is_stored_and_takes_any_size(tmp_path, rng):
+def test_a_keras_file_round_trip_and_any_size(tmp_path, rng):
     inputs = keras.Input((None, None, 2))
     model = keras.Model(inputs, Upsample(3)(inputs))
     model.save(tmp_path / "model.keras")
@@ -60,15 +60,15 @@ def test_no_images():
 
 
 @pytest.mark.parametrize("shape", [(1, 1, 1, 1), (2, 5, 3, 4), (1, 2, 7, 3)])
-def test_it_is_the_three_layers_in_one(shape, rng):
+def test_the_output_is_that_of_the_three_layers(shape, rng):
     x, layer = rng.normal(size=shape).astype("float32"), UpsampleConv2D(6)
-    answer = layer(x)
-    assert layer.compute_output_shape(shape) == answer.shape == (shape[0], 2 * shape[1], 2 * shape[2], 6)
+    output = layer(x)
+    assert layer.compute_output_shape(shape) == output.shape == (shape[0], 2 * shape[1], 2 * shape[2], 6)
     assert layer.compute_output_shape((None, None, 4, 3)) == (None, None, 8, 6)
-    np.testing.assert_allclose(answer, plainly(x, layer.get_weights()[0]), atol=1e-5)
+    np.testing.assert_allclose(output, plainly(x, layer.get_weights()[0]), atol=1e-5)
 
 
-def test_its_gradients_are_those_of_the_plain_layers(rng):
+def test_the_gradients_are_those_of_the_plain_layers(rng):
     x, layer = tf.constant(rng.normal(size=(1, 4, 5, 3)), tf.float32), UpsampleConv2D(2)
     layer.build(x.shape)
     with tf.GradientTape() as tape:

@@ -20,7 +20,7 @@ def cross_entropy(logit, target):
     return -(target * np.log(p) + (1 - target) * np.log(1 - p))
 
 
-def test_images_without_objects_learn_that_there_is_nothing():
+def test_images_without_objects_only_have_an_objectness_loss():
     losses = yolo_losses(maps_of(), IN_CELLS, np.zeros((2, 8, 4), "float32"), np.full((2, 8), -1, "int32"))
     num_slots = 2 * (16 + 4 * 2)
     assert float(losses.box) == float(losses.classes) == 0
@@ -28,26 +28,28 @@ def test_images_without_objects_learn_that_there_is_nothing():
 
 
 @pytest.mark.parametrize("num_classes", [1, 3])
-def test_saying_the_truth_costs_nothing(num_classes):
+def test_perfect_predictions_cost_nothing(num_classes):
     boxes = np.array([[[0.1, 0.2, 0.35, 0.4]], [[0.3, 0.1, 0.9, 0.6]]], "float32")
     classes = np.array([[0], [num_classes - 1]], "int32")
     maps = [value.reshape(*value.shape[:3], -1, 5 + num_classes) for value in maps_of(-20.0, num_classes)]
     fits, first = fitting(boxes, np.concatenate(ANCHORS)), 0
     for scale, anchors, side in zip(maps, ANCHORS, SIDES, strict=True):
-        given = assign(boxes, classes, fits[..., first : first + len(anchors)], (side, side))
+        assigned = assign(boxes, classes, fits[..., first : first + len(anchors)], (side, side))
         first += len(anchors)
         flat = scale.reshape(-1, 5 + num_classes)
-        offsets = np.asarray(grids.encode(given.boxes, given.cells, anchors[np.asarray(given.anchors)] * side, (side, side)))
-        for place in np.flatnonzero(given.filled):
-            row = flat[np.asarray(given.slots)[place]]
-            row[:4], row[4], row[5 + int(given.classes[place])] = offsets[place], 20, 20
+        offsets = np.asarray(
+            grids.encode(assigned.boxes, assigned.cells, anchors[np.asarray(assigned.anchors)] * side, (side, side))
+        )
+        for place in np.flatnonzero(assigned.filled):
+            row = flat[np.asarray(assigned.slots)[place]]
+            row[:4], row[4], row[5 + int(assigned.classes[place])] = offsets[place], 20, 20
     maps = [scale.reshape(*scale.shape[:3], -1) for scale in maps]
     losses = yolo_losses(maps, IN_CELLS, boxes, classes)
     assert max(map(float, losses)) < 2e-3
 
 
 def test_one_object_by_hand():
-    """One slot is asked, the anchor in the middle of the first cell: there is no cell to its left, none above it."""
+    """One slot is assigned, the anchor in the center of the first cell: there is no cell to its left, none above it."""
     boxes = np.array([[[0.0, 0.0, 0.25, 0.25]]], "float32")
     losses = yolo_losses([maps_of(batch=1)[0]], IN_CELLS[:1], boxes, np.array([[2]], "int32"))
     overlap = 0.2**2 / 0.25**2  # concentric squares: CIoU is IoU

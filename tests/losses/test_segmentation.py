@@ -8,7 +8,8 @@ from hypothesis import strategies as st
 from scipy.special import expit, softmax
 from sklearn.metrics import log_loss
 
-from visionkit.losses.segmentation import IGNORE, boundary, cross_entropy, dice, focal, jaccard, tversky
+from visionkit.losses.segmentation import boundary, cross_entropy, dice, focal, jaccard, tversky
+from visionkit.ops.colors import IGNORE
 
 LOSSES = [cross_entropy, focal, dice, jaccard]
 
@@ -20,15 +21,15 @@ def drawn(seed, *, num_classes=3, shape=(2, 5, 4)):
 
 @pytest.mark.parametrize("loss", LOSSES)
 @pytest.mark.parametrize("num_classes", [1, 3])
-def test_where_no_pixel_counts_there_is_nothing_to_learn(loss, num_classes):
+def test_without_counted_pixels_there_is_no_gradient(loss, num_classes):
     logits, labels = drawn(0, num_classes=num_classes)
     logits = keras.Variable(logits)
     import tensorflow as tf
 
     with tf.GradientTape() as tape:
-        answer = loss(logits, np.full_like(labels, IGNORE))
-    assert float(answer) == pytest.approx(0, abs=1e-6)
-    assert not np.any(tape.gradient(answer, logits.value))
+        loss_value = loss(logits, np.full_like(labels, IGNORE))
+    assert float(loss_value) == pytest.approx(0, abs=1e-6)
+    assert not np.any(tape.gradient(loss_value, logits.value))
     assert np.isfinite(float(loss(np.zeros((0, 4, 4, num_classes), "float32"), np.zeros((0, 4, 4), "int32"))))
 
 
@@ -50,14 +51,14 @@ def test_weights_multiply_pixels():
 
 
 def test_focal_by_hand():
-    """Of a probability of 3/4 for the truth: a quarter squared of its cross-entropy."""
+    """With a probability of 3/4 for the label, the loss is its cross-entropy times a quarter squared."""
     logits = np.array([[[0.0, np.log(3.0)]]], "float32")
     assert float(focal(logits, np.array([[1]]))) == pytest.approx(-np.log(0.75) / 16, rel=1e-5)
     assert float(focal(logits, np.array([[1]]), gamma=0.0)) == pytest.approx(-np.log(0.75), rel=1e-5)
 
 
 def test_regions_by_hand():
-    """Of two pixels of a class one is found, and one is invented: intersection 1, union 3."""
+    """One of two pixels of a class is predicted, and one pixel falsely: intersection 1, union 3."""
     sure = 50.0
     logits = np.array([[sure, -sure, sure, -sure]], "float32")[..., None]
     labels = np.array([[1, 1, 0, 0]])
@@ -68,7 +69,7 @@ def test_regions_by_hand():
 
 
 def test_boundary_by_hand():
-    """A pixel 3 beyond the border, surely answered, and one 2 inside, half answered."""
+    """One pixel lies 3 beyond the border, with probability 1, another 2 inside, with probability 1/2."""
     logits = np.array([[50.0, 0.0]], "float32")[..., None]
     distances = np.array([[3.0, -2.0]])[..., None]
     assert float(boundary(logits, np.array([[0, 1]]), distances)) == pytest.approx((3 - 1) / 2, abs=1e-5)
@@ -77,7 +78,7 @@ def test_boundary_by_hand():
 
 @settings(max_examples=20, deadline=None)
 @given(st.integers(0, 2**32 - 1), st.sampled_from([1, 2, 4]))
-def test_what_is_ignored_changes_nothing(seed, num_classes):
+def test_ignored_pixels_change_nothing(seed, num_classes):
     logits, labels = drawn(seed, num_classes=num_classes)
     ignored = np.random.default_rng(seed).random(labels.shape) < 0.5
     labels = np.where(ignored, IGNORE, labels)
@@ -87,8 +88,8 @@ def test_what_is_ignored_changes_nothing(seed, num_classes):
 
 
 @pytest.mark.parametrize("loss", LOSSES)
-def test_a_class_alone_and_several_at_once_agree(loss):
-    """Of one foreground class, both forms of labels say the same."""
+def test_both_forms_of_labels_agree_for_one_class(loss):
+    """With one foreground class, both forms of labels mean the same."""
     logits, labels = drawn(5, num_classes=1)
     assert float(loss(logits, labels)) == pytest.approx(float(loss(logits, labels[..., None].astype("float32"))), rel=1e-6)
     several = np.concatenate([labels[..., None], np.full((*labels.shape, 1), -1)], -1).astype("float32")
@@ -98,13 +99,13 @@ def test_a_class_alone_and_several_at_once_agree(loss):
 
 
 @pytest.mark.parametrize("loss", LOSSES)
-def test_the_truth_is_the_best_answer(loss):
+def test_the_ground_truth_is_the_best_prediction(loss):
     _, labels = drawn(6)
     truth = 50 * np.eye(3, dtype="float32")[labels] - 25
     assert float(loss(truth, labels)) == pytest.approx(0, abs=1e-5)
     assert float(loss(-truth, labels)) > 0.3
 
 
-def test_labels_that_do_not_fit_are_told():
+def test_mismatched_labels_are_an_error():
     with pytest.raises(ValueError, match=r"expected \(N, spatial\.\.\.\)"):
         dice(np.zeros((1, 4, 4, 2), "float32"), np.zeros((1, 4), "int32"))

@@ -25,12 +25,12 @@ def value_and_gradient(function, x):
     x = tf.constant(x)
     with tf.GradientTape() as tape:
         tape.watch(x)
-        answer = function(x)
-    return float(answer), keras.ops.convert_to_numpy(tape.gradient(answer, x))
+        loss = function(x)
+    return float(loss), keras.ops.convert_to_numpy(tape.gradient(loss, x))
 
 
 def looped(embeddings, labels, mining, margin):
-    """Of every triplet that ``mining`` takes: what it costs."""
+    """The loss of every triplet that ``mining`` chooses."""
     squared = ((embeddings[:, None].astype(float) - embeddings[None]) ** 2).sum(-1)
     costs = []
     for anchor, label in enumerate(labels):
@@ -58,7 +58,7 @@ def looped(embeddings, labels, mining, margin):
     ],
     ids=["nobody", "one image", "one person", "no two of a person"],
 )
-def test_a_batch_without_a_triplet_costs_nothing_and_teaches_nothing(mining, embeddings, labels):
+def test_a_batch_without_a_triplet_has_no_loss_and_no_gradient(mining, embeddings, labels):
     loss, gradient = value_and_gradient(lambda x: triplet(x, labels, mining=mining), embeddings)
     assert loss == 0 and not gradient.any() and gradient.shape == embeddings.shape
 
@@ -104,16 +104,16 @@ def test_mining_by_hand():
     assert none_farther[1, 0] == pytest.approx(0.25)  # the farthest of those that are nearer
 
 
-def test_random_negatives_are_all_met_and_never_of_the_person():
+def test_random_negatives_cover_all_other_people_and_never_the_same_person():
     places = np.arange(9, dtype="float32")[:, None] ** 2  # all distances differ: each tells whose it is
     squared = (places - places.T) ** 2
     seed = keras.random.SeedGenerator(5)
     met = set()
     for _ in range(60):
-        chosen = mined(places, LABELS, mining="random", seed=seed)
-        there, far = np.array(chosen.there), np.array(chosen.far)
-        np.testing.assert_array_equal(there, (LABELS[:, None] == LABELS) & ~np.eye(9, dtype=bool))
-        for anchor, positive in np.argwhere(there):
+        triplets = mined(places, LABELS, mining="random", seed=seed)
+        valid, far = np.array(triplets.valid), np.array(triplets.far)
+        np.testing.assert_array_equal(valid, (LABELS[:, None] == LABELS) & ~np.eye(9, dtype=bool))
+        for anchor, positive in np.argwhere(valid):
             negative = int(np.abs(squared[anchor] - far[anchor, positive]).argmin())
             assert LABELS[negative] != LABELS[anchor]
             met.add((anchor, negative))
@@ -133,14 +133,14 @@ def test_seeds_of_random_negatives():
 
 
 @pytest.mark.parametrize("mining", MINING)
-def test_embeddings_that_are_all_one_cost_the_margin(mining):
+def test_collapsed_embeddings_cost_the_margin(mining):
     same = np.repeat(drawn(3, 1, 4), 9, axis=0)
     loss, gradient = value_and_gradient(lambda x: triplet(x, LABELS, margin=0.2, mining=mining, seed=1), same)
     assert loss == pytest.approx(0.2, abs=1e-6) and np.isfinite(gradient).all()
 
 
 @pytest.mark.parametrize("mining", MINING)
-def test_the_trivial_solution_is_no_minimum(mining):
+def test_the_collapsed_solution_is_no_minimum(mining):
     """From beside it one step of training lowers the loss below the margin, and more steps lower it to nothing."""
     keras.utils.set_random_seed(6)
     labels = np.repeat(np.arange(4), 4)
@@ -162,7 +162,7 @@ def test_the_trivial_solution_is_no_minimum(mining):
 
 
 @pytest.mark.parametrize("mining", MINING)
-def test_it_compiles_for_batches_of_any_size(mining):
+def test_the_loss_compiles_for_batches_of_any_size(mining):
     @tf.function(input_signature=[tf.TensorSpec((None, 4)), tf.TensorSpec((None,), tf.int32)])
     def compiled(x, labels):
         return triplet(x, labels, mining=mining, seed=2)
@@ -181,11 +181,12 @@ def test_labels_may_be_a_column_and_embeddings_half_precise():
     )
 
 
-def test_an_unknown_mining_lists_the_known():
+def test_an_unknown_mining_is_an_error_that_lists_the_known_ones():
     with pytest.raises(UserError, match=r"'hardest'.*all, random, semi_hard, hard"):
         triplet(drawn(0, 2, 4), np.array([0, 1]), mining="hardest")
 
 
+@pytest.mark.exhaustive
 def test_another_backend_compiles_them_and_agrees():
     code = (
         "import jax, numpy as np\n"

@@ -6,7 +6,7 @@ import tensorflow as tf
 
 from visionkit.errors import UserError
 from visionkit.losses.style import CELL, FAINT, content_loss, lightness_loss, style_loss, total_variation
-from visionkit.ops.gram import gram, mean_gram
+from visionkit.ops.gram import gram_matrix, mean_gram
 
 
 def features(rng, *shape: int) -> np.ndarray:
@@ -23,13 +23,18 @@ def style_by_the_paper(ours: np.ndarray, theirs: np.ndarray) -> float:
 
 def test_no_images():
     none = np.zeros((0, 4, 4, 3), "float32")
-    assert content_loss(none, none).shape == style_loss(gram(none), gram(none)).shape == total_variation(none).shape == (0,)
+    assert (
+        content_loss(none, none).shape
+        == style_loss(gram_matrix(none), gram_matrix(none)).shape
+        == total_variation(none).shape
+        == (0,)
+    )
     wide = np.zeros((0, CELL, CELL, 3), "float32")
     assert lightness_loss(wide, wide).shape == (0,)
 
 
 @pytest.mark.parametrize("loss", [content_loss, lambda a, b: style_loss(mean_gram(a), mean_gram(b))])
-def test_what_is_the_same_is_not_far(loss, rng):
+def test_equal_inputs_have_no_loss(loss, rng):
     x = features(rng, 2, 4, 4, 3)
     np.testing.assert_allclose(loss(x, x), 0, atol=1e-9)
 
@@ -47,7 +52,7 @@ def test_style_as_in_the_exercise_and_in_the_paper(rng):
     a, b = features(rng, 2, 4, 5, 3), features(rng, 2, 4, 5, 3)
     expected = [style_by_the_paper(x, y) for x, y in zip(a, b, strict=True)]
     np.testing.assert_allclose(style_loss(mean_gram(a), mean_gram(b)), expected, rtol=1e-4)
-    np.testing.assert_allclose(style_loss(gram(a), gram(b)), np.array(expected) * 20**2, rtol=1e-4)
+    np.testing.assert_allclose(style_loss(gram_matrix(a), gram_matrix(b)), np.array(expected) * 20**2, rtol=1e-4)
 
 
 def test_one_style_for_all_images(rng):
@@ -63,14 +68,14 @@ def test_by_hand():
     assert float(style_loss(mean_gram(a), mean_gram(b))[0]) == pytest.approx(64 / 4)
 
 
-def test_the_size_of_a_image_does_not_change_its_loss(rng):
+def test_the_size_of_an_image_does_not_change_its_loss(rng):
     a, b = features(rng, 1, 4, 4, 3), features(rng, 1, 4, 4, 3)
     wide = [np.tile(x, (1, 3, 2, 1)) for x in (a, b)]
     np.testing.assert_allclose(content_loss(*wide), content_loss(a, b), rtol=1e-5)
     np.testing.assert_allclose(style_loss(*map(mean_gram, wide)), style_loss(mean_gram(a), mean_gram(b)), rtol=1e-4)
 
 
-def test_other_constants_are_told(rng):
+def test_other_constants_are_an_error(rng):
     x = features(rng, 1, 2, 2, 1)
     with pytest.raises(UserError, match="constants='lecture': expected 'exercise' or 'paper'"):
         content_loss(x, x, constants="lecture")
@@ -78,16 +83,16 @@ def test_other_constants_are_told(rng):
 
 def test_total_variation_by_loops(rng):
     images = rng.uniform(0, 255, (2, 4, 5, 3)).astype("float32")
-    for image, said in zip(images / 255.0, total_variation(images), strict=True):
+    for image, loss in zip(images / 255.0, total_variation(images), strict=True):
         total = 0.0
         for y in range(4):
             for x in range(5):
                 total += ((image[y + 1, x] - image[y, x]) ** 2).sum() if y < 3 else 0
                 total += ((image[y, x + 1] - image[y, x]) ** 2).sum() if x < 4 else 0
-        assert float(said) == pytest.approx(total / 60, rel=1e-4)
+        assert float(loss) == pytest.approx(total / 60, rel=1e-4)
 
 
-def test_of_one_pixel_and_of_one_color_nothing_varies():
+def test_a_single_pixel_and_a_uniform_image_have_no_variation():
     for shape in ((1, 1, 1, 3), (1, 6, 1, 3), (1, 5, 5, 3)):
         assert float(total_variation(np.full(shape, 99, "float32"))[0]) == 0
 
@@ -99,7 +104,7 @@ def cells(rng, count: int) -> np.ndarray:
 
 def test_lightness_by_loops(rng):
     painted, images = (each + rng.normal(0, 20, each.shape).astype("float32") for each in (cells(rng, 2), cells(rng, 2)))
-    for number, said in enumerate(lightness_loss(painted, images)):
+    for number, loss in enumerate(lightness_loss(painted, images)):
         relative = []
         for image in (painted[number].astype(float) / 255, images[number].astype(float) / 255):
             means = np.array(
@@ -109,10 +114,10 @@ def test_lightness_by_loops(rng):
                 ]
             )
             relative.append((means - means.mean()) / np.sqrt(means.var() + FAINT**2))
-        assert float(said) == pytest.approx(((relative[0] - relative[1]) ** 2).mean(), rel=1e-4)
+        assert float(loss) == pytest.approx(((relative[0] - relative[1]) ** 2).mean(), rel=1e-4)
 
 
-def test_brightness_contrast_and_strokes_do_not_change_what_is_light_and_a_negative_does(rng):
+def test_brightness_contrast_and_strokes_do_not_change_lightness_and_a_negative_does(rng):
     images = cells(rng, 3)
     strokes = 30 * np.where(np.arange(64) % 4 < 2, 1, -1)[:, None].astype("float32")
     for same in (images, 0.6 * images + 50, images + strokes):
@@ -120,7 +125,7 @@ def test_brightness_contrast_and_strokes_do_not_change_what_is_light_and_a_negat
     assert (lightness_loss(255 - images, images).numpy() > 3).all()
 
 
-def test_of_an_even_image_nothing_is_light_and_the_gradient_is_a_number(rng):
+def test_a_uniform_image_has_no_relative_lightness_and_a_finite_gradient(rng):
     even, images = tf.fill((1, 48, 64, 3), 255.0), cells(rng, 1)
     with tf.GradientTape() as tape:
         tape.watch(even)

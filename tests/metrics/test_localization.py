@@ -1,21 +1,21 @@
-"""How well one object, or landmarks, were found: by hand."""
+"""Metrics of localization by hand."""
 
 import numpy as np
 
-from visionkit.metrics.localization import landmark_errors, measure_localization
+from visionkit.metrics.localization import landmark_errors, localization_metrics
 
 
-def test_nothing_measured_is_no_number():
-    assert np.isnan(measure_localization(np.zeros((0, 7)), np.zeros((0, 7)))).all()
-    measured = measure_localization(np.zeros((2, 7)), np.array([[-1.0] * 7, [1.0] * 7]))
+def test_without_samples_metrics_are_nan():
+    assert np.isnan(localization_metrics(np.zeros((0, 7)), np.zeros((0, 7)))).all()
+    measured = localization_metrics(np.zeros((2, 7)), np.array([[-1.0] * 7, [1.0] * 7]))
     assert measured.presence_accuracy == 0.5 and np.isnan(measured.mean_iou)
     assert landmark_errors(np.zeros((0, 3, 3)), np.zeros((0, 3, 2)), np.zeros((0, 2))).shape == (0,)
 
 
 def test_objects_by_hand():
     truth = np.array([[1, 0.5, 0.5, 0.4, 0.4, 1, 0], [1, 0.5, 0.5, 0.4, 0.4, 0, 1], [0, 9, 9, 9, 9, 9, 9]])
-    answer = np.array([[2.0, 0.5, 0.5, 0.4, 0.4, 3, 1], [-1, 0.7, 0.5, 0.4, 0.4, 3, 1], [-5, 0, 0, 0, 0, 0, 0]])
-    measured = measure_localization(truth, answer)
+    predictions = np.array([[2.0, 0.5, 0.5, 0.4, 0.4, 3, 1], [-1, 0.7, 0.5, 0.4, 0.4, 3, 1], [-5, 0, 0, 0, 0, 0, 0]])
+    measured = localization_metrics(truth, predictions)
     np.testing.assert_allclose(measured, [2 / 3, 1 / 2, (1 + 1 / 3) / 2], rtol=1e-6)
 
 

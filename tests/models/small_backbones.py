@@ -1,4 +1,4 @@
-"""A backbone of four convolutions, for tests that are not about the backbone."""
+"""A backbone of four convolutions, for tests of other things."""
 
 import keras
 

@@ -1,4 +1,4 @@
-"""Costs against arithmetic by hand and the figures of the papers."""
+"""Costs compared with arithmetic by hand and with the figures of the papers."""
 
 import keras
 import numpy as np
@@ -38,7 +38,7 @@ def test_lenet_by_hand():
 
 
 def test_resnet_50_by_hand():
-    """As keras.applications has it: the first convolution of a stage has the stride, so the 3x3 sees the smaller map."""
+    """As in keras.applications: the first convolution of a stage has the stride, so the 3x3 reads the smaller map."""
     total, channels = 112 * 112 * 64 * (7 * 7 * 3), 64
     for side, filters, repeats in ((56, 64, 3), (28, 128, 4), (14, 256, 6), (7, 512, 3)):
         for repeat in range(repeats):
@@ -54,7 +54,7 @@ def test_resnet_50_by_hand():
     [("vgg16", 15_470_264_320), ("mobilenet", 568_740_352), ("mobilenet_v2", 300_774_272), ("resnet18", 1_814_073_344)],
 )
 def test_multiply_adds_of_the_papers(name, published):
-    """15.5 billion, 569 million, 300 million and 1.8 billion, as the papers round them."""
+    """The papers round them to 15.5 billion, 569 million, 300 million and 1.8 billion."""
     assert multiply_adds(build_to_count(name)) == published
 
 
@@ -62,10 +62,10 @@ def test_efficientnet_b0_has_the_papers_390_million():
     assert multiply_adds(build_to_count("efficientnet_b0")) == pytest.approx(0.39e9, rel=0.02)
 
 
-def test_weights_that_were_never_made_are_not_made_later():
+def test_weights_without_values_are_not_initialised_later():
     model = without_weights(lambda: keras.Sequential([keras.Input((3,)), keras.layers.Dense(2)]))
     with keras.StatelessScope():
-        pass  # at its end Keras fills the weights in that its thread left without values
+        pass  # at its end Keras initialises the weights that its thread left without values
     assert model.weights[0]._value is None
     assert model.count_params() == 8
 
@@ -73,27 +73,27 @@ def test_weights_that_were_never_made_are_not_made_later():
 @pytest.mark.parametrize("sides", [(9,), (9, 7), (9, 7, 5)])
 def test_convolutions_of_any_rank_and_groups(sides):
     rank = len(sides)
-    image, places = keras.Input((*sides, 4)), int(np.prod(sides))
+    image, positions = keras.Input((*sides, 4)), int(np.prod(sides))
 
-    def of(kind, *arguments, **options):
+    def count(kind, *arguments, **options):
         return multiply_adds(keras.Model(image, getattr(keras.layers, kind.format(rank))(*arguments, **options)(image)))
 
-    assert of("Conv{}D", 6, 3, padding="same") == places * 3**rank * 4 * 6
-    assert of("Conv{}D", 6, 3, padding="same", groups=2) == places * 3**rank * 2 * 6
-    assert of("Conv{}D", 6, 1, strides=2) == int(np.prod([(side + 1) // 2 for side in sides])) * 24
-    assert of("Conv{}DTranspose", 6, 2, strides=2) == places * 2**rank * 4 * 6
+    assert count("Conv{}D", 6, 3, padding="same") == positions * 3**rank * 4 * 6
+    assert count("Conv{}D", 6, 3, padding="same", groups=2) == positions * 3**rank * 2 * 6
+    assert count("Conv{}D", 6, 1, strides=2) == int(np.prod([(side + 1) // 2 for side in sides])) * 24
+    assert count("Conv{}DTranspose", 6, 2, strides=2) == positions * 2**rank * 4 * 6
     if rank < 3:
-        assert of("DepthwiseConv{}D", 3, padding="same", depth_multiplier=2) == places * 3**rank * 8
-        assert of("SeparableConv{}D", 6, 3, padding="same") == places * (3**rank * 4 + 4 * 6)
-    assert of("MaxPooling{}D", 3) == 0
+        assert count("DepthwiseConv{}D", 3, padding="same", depth_multiplier=2) == positions * 3**rank * 8
+        assert count("SeparableConv{}D", 6, 3, padding="same") == positions * (3**rank * 4 + 4 * 6)
+    assert count("MaxPooling{}D", 3) == 0
 
 
-def test_a_dense_layer_works_at_every_place():
+def test_a_dense_layer_is_applied_at_every_position():
     tokens = keras.Input((5, 8))
     assert multiply_adds(keras.Model(tokens, keras.layers.Dense(3)(tokens))) == 5 * 8 * 3
 
 
-def test_networks_inside_are_counted_layer_by_layer():
+def test_models_inside_a_model_are_counted_layer_by_layer():
     base, image = models.lenet5((32, 32, 1), None), keras.Input((32, 32, 1))
     deepest = keras.Model(base.input, base.output["stride_4"], name="base")
     for inner in (deepest, InferenceMode(deepest)):
@@ -105,7 +105,7 @@ def test_networks_inside_are_counted_layer_by_layer():
         assert [c.kind for c in costs].count("InputLayer") == 1
 
 
-def test_branches_and_operations_that_are_no_layers():
+def test_branches_and_operations_that_are_not_layers():
     image = keras.Input((6, 6, 3))
     branches = [keras.layers.Conv2D(filters, 1)(image) for filters in (2, 5)]
     costs = layer_costs(keras.Model(image, keras.ops.relu(keras.layers.Concatenate()(branches))))
@@ -125,7 +125,7 @@ def test_the_textbook_example_of_separable_convolutions():
 
 
 def test_blocks_of_the_networks():
-    """The gates of squeeze-and-excitation are 1x1 convolutions too, and no part of a block, however small the map."""
+    """The gates of squeeze-and-excitation are 1x1 convolutions too, but not part of a block, however small the map."""
     assert len(separable_blocks(build_to_count("mobilenet"))) == 13
     assert len(separable_blocks(build_to_count("mobilenet_v2"))) == 17
     assert separable_blocks(build_to_count("resnet50")) == []
@@ -134,7 +134,7 @@ def test_blocks_of_the_networks():
         assert len(blocks) == 16 and all(block.name.endswith("_project_conv") for block in blocks)
 
 
-def test_a_size_that_is_not_known_is_told():
+def test_an_unknown_side_is_an_error():
     with pytest.raises(UserError, match="give every side"):
         layer_costs(models.mobilenet((None, None, 3)))
 
@@ -148,13 +148,13 @@ def test_a_size_that_is_not_known_is_told():
         ("resnet18", (0, 8, 3), "each 1 or more"),
     ],
 )
-def test_shapes_that_a_network_cannot_take(name, shape, reason):
+def test_shapes_that_a_network_cannot_take_are_errors(name, shape, reason):
     with pytest.raises(UserError, match=reason) as caught:
         build_to_count(name, shape)
     assert "\n" not in str(caught.value) and "It was published with" in str(caught.value)
 
 
-def test_classes_are_counted():
+def test_the_number_of_classes_is_checked():
     with pytest.raises(UserError, match="1 or more"):
         build_to_count("lenet5", None, 0)
     assert layer_costs(build_to_count("resnet18", (100, 2), 7))[-1].shape == (7,)

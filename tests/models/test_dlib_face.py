@@ -1,4 +1,4 @@
-"""dlib's face network answers as its definition says, and takes no other network's weights."""
+"""dlib's face network computes what its definition says, and refuses the weights of other networks."""
 
 import keras
 import numpy as np
@@ -14,8 +14,8 @@ from visionkit.models.dlib_face import LEVELS, THRESHOLD, dlib_face
 from visionkit.weights.dlib_file import DlibLayer
 
 
-def drawn_layers() -> list[DlibLayer]:
-    """All layers of the network, with weights at random."""
+def random_layers() -> list[DlibLayer]:
+    """All layers of the network, with random weights."""
     rng = np.random.default_rng(0)
 
     def convolution(filters, channels, side, stride):
@@ -42,7 +42,7 @@ def drawn_layers() -> list[DlibLayer]:
 
 @pytest.fixture(scope="module")
 def layers() -> list[DlibLayer]:
-    return drawn_layers()
+    return random_layers()
 
 
 @pytest.fixture
@@ -60,7 +60,7 @@ def windows(x, side, stride):
 
 
 def reference(layers: list[DlibLayer], pixels: np.ndarray) -> np.ndarray:
-    """What dlib would answer for one image ``(H, W, 3)``, layer by layer."""
+    """The embedding that dlib computes for one image ``(H, W, 3)``, layer by layer."""
     x = (pixels - np.array(dlib_files.MEAN)) / 256
     carried, previous = None, ""
     for layer in layers:
@@ -78,7 +78,7 @@ def reference(layers: list[DlibLayer], pixels: np.ndarray) -> np.ndarray:
             carried = x = windows(x, 3, 2).max((-2, -1))
         elif layer.kind == "avg_pool_2" and layer.settings[0]:
             carried = windows(carried, 2, 2).mean((-2, -1))
-        elif layer.kind == "add_prev_":  # what is smaller fills up with zeros
+        elif layer.kind == "add_prev_":  # the smaller one is filled up with zeros
             sides = np.maximum(x.shape, carried.shape)
             x = sum(
                 np.pad(part, [(0, side - has) for side, has in zip(sides, part.shape, strict=True)]) for part in (x, carried)
@@ -107,17 +107,17 @@ def test_the_levels_have_the_published_sides():
 
 
 @pytest.mark.parametrize("shape", [(150, 2), (103, 131, 3), (103, 104, 105, 1)], ids=["signal", "image", "volume"])
-def test_signals_and_volumes_and_other_sides(shape):
+def test_signals_volumes_and_other_sides(shape):
     assert without_weights(lambda: dlib_face(shape)).output_shape == (None, 128)
 
 
 @pytest.mark.parametrize("shape", [(None, None, 3), (102, 150, 3)])
-def test_sides_that_are_not_known_or_too_small_are_an_error(shape):
-    with pytest.raises(UserError, match=r"expected every side given.*103 or more"):
+def test_unknown_and_small_sides_are_errors(shape):
+    with pytest.raises(UserError, match=r"expected known sides of 103 or more"):
         dlib_face(shape)
 
 
-def test_the_answer_is_that_of_the_definition(layers, load, tmp_path):
+def test_the_embedding_is_that_of_the_definition(layers, load, tmp_path):
     model = load(layers)
     pixels = np.random.default_rng(1).integers(0, 256, (2, 150, 150, 3)).astype("float32")
     expected = np.stack([reference(layers, each) for each in pixels])
@@ -128,42 +128,42 @@ def test_the_answer_is_that_of_the_definition(layers, load, tmp_path):
         np.testing.assert_array_equal(dlib_face(weights=str(tmp_path / name))(pixels), model(pixels))
 
 
-def test_training_keeps_no_statistics_where_it_runs_in_inference_mode(layers, load):
+def test_inference_mode_uses_the_stored_statistics_in_training(layers, load):
     from visionkit.layers.inference_mode import InferenceMode
 
     model = load(layers)
     pixels = np.random.default_rng(1).uniform(0, 255, (1, 150, 150, 3)).astype("float32")
-    still = InferenceMode(model)(keras.ops.convert_to_tensor(pixels), training=True)
-    np.testing.assert_allclose(still, model(pixels), rtol=1e-3, atol=1e-3 * np.abs(still).max())
+    embeddings = InferenceMode(model)(keras.ops.convert_to_tensor(pixels), training=True)
+    np.testing.assert_allclose(embeddings, model(pixels), rtol=1e-3, atol=1e-3 * np.abs(embeddings).max())
 
 
-def test_weights_that_are_not_there_are_told():
+def test_missing_weights_are_an_error():
     for weights in ("imagenet", "nowhere.dat"):
         with pytest.raises(UserError, match=rf"weights='{weights}': no such file; expected None, 'dlib' or an existing path"):
             dlib_face(weights=weights)
 
 
-def test_another_network_is_told_by_its_first_difference(layers, load):
+def test_the_first_difference_to_another_network_is_named(layers, load):
     unpadded = layers[4]._replace(settings=(32, 3, 3, 1, 1, 0, 0))
     narrow = DlibLayer("affine_", (), (np.ones(5, "float32"), np.ones(5, "float32")))
     changes = {
         r"layer 5 is con_4 \(32, 3, 3, 1, 1, 0, 0\), expected con_4 \(32, 3, 3, 1, 1, 1, 1\)": [*layers[:4], unpadded],
         r"layer 3 is max_pool_2 .*, expected relu_ \(\)": [*layers[:2], *layers[3:]],
         r"107 layers, expected 108": layers[:-1],
-        r"other shapes in its layer 2, here stem_bn": [layers[0], narrow, *layers[2:]],
+        r"layer 2 has other shapes than stem_bn": [layers[0], narrow, *layers[2:]],
     }
     for complaint, changed in changes.items():
         with pytest.raises(UserError, match=rf"faces\.dat does not fit dlib_face: {complaint}"):
             load(changed)
 
 
-def test_another_mean_is_told(layers, load):
-    with pytest.raises(UserError, match=r"takes \(1\.0, 2\.0, 3\.0\) off the pixels"):
+def test_another_mean_is_an_error(layers, load):
+    with pytest.raises(UserError, match=r"subtracts \(1\.0, 2\.0, 3\.0\) from the pixels"):
         load(layers, mean=(1, 2, 3))
 
 
-def test_the_published_weights_tell_a_face_from_another_and_know_it_again():
-    """One face that comes with scikit-image, and some of its data's, which are small and grey."""
+def test_the_published_weights_recognise_a_face_and_distinguish_others():
+    """Three crops of one face of scikit-image, and small gray faces of others."""
     model = dlib_face(weights="dlib")
     astronaut = skimage.data.astronaut()
     views = [astronaut[top : top + 170, left : left + 170] for top, left in ((20, 140), (25, 135), (15, 143))]

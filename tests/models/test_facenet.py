@@ -1,4 +1,4 @@
-"""FaceNet embeds on the unit sphere, as facenet-pytorch does with its weights; siamese networks are symmetric."""
+"""FaceNet embeds on the unit sphere, and facenet-pytorch's weights give its embeddings; siamese networks are symmetric."""
 
 import keras
 import numpy as np
@@ -42,18 +42,18 @@ def peer() -> dict:
 
 @pytest.fixture(scope="module")
 def tensors(peer) -> dict[str, np.ndarray]:
-    """With the classifier that facenet-pytorch's published files have, of fewer people."""
+    """A state dict with a classifier, as in facenet-pytorch's published files, for fewer people."""
     return torch_peers.state_dict(peer["state_dict"] | {"logits": [[9, 512], [9]]})
 
 
-def test_what_has_no_direction_has_an_embedding_of_zeros():
+def test_a_vector_without_direction_becomes_an_embedding_of_zeros():
     model = small()
     head = model.get_layer("embedding")
     head.set_weights([np.zeros_like(weight) for weight in head.get_weights()])
     np.testing.assert_array_equal(model(pixels(2, 32, 32, 3)), np.zeros((2, 6)))
 
 
-def test_without_arguments_it_takes_faces_as_facenet_does():
+def test_the_default_input_is_that_of_facenet():
     model = without_weights(facenet)
     assert model.input_shape == (None, 160, 160, 3) and model.output_shape == (None, 512) and model.name == "facenet"
     rescaling = model.get_layer("rescaling")
@@ -62,7 +62,7 @@ def test_without_arguments_it_takes_faces_as_facenet_does():
 
 
 @pytest.mark.parametrize("shape", [(128, 2), (80, 80, 80, 1)], ids=["signal", "volume"])
-def test_every_rank_is_embedded(shape):
+def test_signals_and_volumes_are_embedded(shape):
     assert without_weights(lambda: facenet(shape, 128)).output_shape == (None, 128)
     base = without_weights(lambda: models.build("resnet8", shape, None))
     assert without_weights(lambda: facenet(None, 16, backbone=base, pretrained=False)).output_shape == (None, 16)
@@ -79,7 +79,7 @@ def test_embeddings_over_a_backbone_lie_on_the_unit_sphere(pretrained, shape):
 
 
 @pytest.mark.parametrize("pretrained", [True, False])
-def test_statistics_of_a_pretrained_backbone_stay_as_they_are(pretrained):
+def test_the_statistics_of_a_pretrained_backbone_do_not_change(pretrained):
     base = small_backbone((32, 32), batch_norm=True)
     model = facenet(None, 6, backbone=base, pretrained=pretrained)
     before = base.get_layer("bn_8").get_weights()[2]
@@ -87,7 +87,7 @@ def test_statistics_of_a_pretrained_backbone_stay_as_they_are(pretrained):
     assert (base.get_layer("bn_8").get_weights()[2] == before).all() == pretrained
 
 
-def test_a_classifier_is_no_backbone():
+def test_a_classifier_is_not_a_backbone():
     with pytest.raises(ValueError, match="not a backbone"):
         facenet(backbone=models.build("resnet8", (32, 32, 3), 2))
 
@@ -103,13 +103,13 @@ def test_every_weight_gets_a_gradient():
 
 
 def test_keras_files_give_the_same_embeddings(tmp_path):
-    model, given = small(backbone=small_backbone((32, 32), batch_norm=True), pretrained=True), pixels(2, 32, 32, 3)
+    model, images = small(backbone=small_backbone((32, 32), batch_norm=True), pretrained=True), pixels(2, 32, 32, 3)
     model.save(tmp_path / "model.keras")
     model.save_weights(tmp_path / "model.weights.h5")
-    np.testing.assert_array_equal(keras.models.load_model(tmp_path / "model.keras")(given), model(given))
+    np.testing.assert_array_equal(keras.models.load_model(tmp_path / "model.keras")(images), model(images))
     for name in ("model.keras", "model.weights.h5"):
         other = facenet(None, 6, backbone=small_backbone((32, 32), batch_norm=True), weights=tmp_path / name)
-        np.testing.assert_array_equal(other(given), model(given))
+        np.testing.assert_array_equal(other(images), model(images))
 
 
 @pytest.mark.parametrize("write", [write_safetensors, write_zip, write_legacy])
@@ -121,7 +121,7 @@ def test_the_weights_of_facenet_pytorch_give_its_embeddings(write, peer, tensors
         np.testing.assert_allclose(embeddings[:, : torch_peers.LOGITS], expected, rtol=0, atol=2e-6)
 
 
-def test_other_dimensions_and_other_networks_take_the_trunk(tensors, tmp_path):
+def test_other_dimensions_and_networks_load_the_trunk(tensors, tmp_path):
     write_safetensors(tensors, tmp_path / "a.safetensors")
     for model in (
         facenet((80, 80, 3), 128, weights=tmp_path / "a.safetensors"),
@@ -132,14 +132,14 @@ def test_other_dimensions_and_other_networks_take_the_trunk(tensors, tmp_path):
         np.testing.assert_array_equal(kernel, tensors["block8.branch1.2.conv.weight"].transpose(2, 3, 1, 0))
 
 
-def test_a_file_that_lacks_a_layer_is_told_by_its_keys(tensors, tmp_path):
+def test_the_keys_that_a_file_lacks_are_named(tensors, tmp_path):
     for key in ("mixed_6a.branch0.conv.weight", "repeat_2.9.conv2d.bias", "repeat_1.0.branch2.1.bn.running_var"):
         write_safetensors({name: array for name, array in tensors.items() if name != key}, tmp_path / "a.safetensors")
         with pytest.raises(UserError, match=rf"does not fit facenet: it lacks {key}"):
             facenet((80, 80, 3), weights=tmp_path / "a.safetensors")
 
 
-def test_over_a_backbone_it_has_no_place_for_them(tensors, tmp_path):
+def test_a_network_over_a_backbone_refuses_them(tensors, tmp_path):
     write_safetensors(tensors, tmp_path / "a.safetensors")
     with pytest.raises(UserError, match="does not fit facenet_small"):
         small(weights=tmp_path / "a.safetensors")
@@ -167,13 +167,13 @@ def test_the_encoder_learns_from_both_images(head):
     import tensorflow as tf
 
     model = siamese(small(), head)
-    given = [pixels(2, 32, 32, 3), pixels(4, 32, 32, 3)[2:]]
+    images = [pixels(2, 32, 32, 3), pixels(4, 32, 32, 3)[2:]]
     with tf.GradientTape() as tape:
-        loss = keras.ops.mean(model(given, training=True))
+        loss = keras.ops.mean(model(images, training=True))
     assert all(np.any(gradient) for gradient in tape.gradient(loss, model.trainable_variables))
 
 
-def test_two_encodings_of_one_image_do_not_differ():
+def test_encodings_of_the_same_image_do_not_differ():
     model = siamese(small(dropout=0.0), "chi_square")
     np.testing.assert_allclose(model([pixels(2, 32, 32, 3)] * 2), np.zeros((2, 1)), atol=1e-6)
 
@@ -185,8 +185,8 @@ def test_differences_by_hand():
     np.testing.assert_allclose(chi_square(a, -a), [[2, 0, 6, 0]])
 
 
-def test_an_unknown_head_and_what_is_no_encoder_are_told():
+def test_an_unknown_head_and_a_model_that_is_no_encoder_are_errors():
     with pytest.raises(UserError, match="head='euclidean': expected one of 'absolute', 'chi_square'"):
         siamese(small(), "euclidean")
-    with pytest.raises(UserError, match="small does not answer one vector an image"):
+    with pytest.raises(UserError, match="small does not return one vector per image"):
         siamese(small_backbone((32, 32)))

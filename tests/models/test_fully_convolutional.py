@@ -1,4 +1,4 @@
-"""A classifier of windows, and the same on a whole image."""
+"""A classifier of windows, and the network that applies it to every window of an image."""
 
 import keras
 import numpy as np
@@ -8,41 +8,41 @@ from visionkit import models
 from visionkit.models.fully_convolutional import convolutional, stride_of
 
 
-def windows_of(image: np.ndarray, side: int, stride: int) -> np.ndarray:
+def windows_in(image: np.ndarray, side: int, stride: int) -> np.ndarray:
     view = np.lib.stride_tricks.sliding_window_view(image, (side, side), axis=(0, 1))[::stride, ::stride]
     return view.transpose(0, 1, 3, 4, 2)
 
 
-def test_a_image_of_one_window_gives_the_classifiers_answer(rng):
+def test_an_image_of_one_window_gives_the_classifiers_logits(rng):
     classifier = models.lenet5((32, 32, 3), 5)
     image = rng.uniform(0, 255, (1, 32, 32, 3)).astype("float32")
-    answer = convolutional(classifier)(image)
-    assert answer.shape == (1, 1, 1, 5)
-    np.testing.assert_allclose(answer[:, 0, 0], classifier(image), atol=1e-5)
+    logits = convolutional(classifier)(image)
+    assert logits.shape == (1, 1, 1, 5)
+    np.testing.assert_allclose(logits[:, 0, 0], classifier(image), atol=1e-5)
 
 
-def test_every_window_of_a_larger_image_gets_its_own_answer(rng):
+def test_every_window_of_a_larger_image_gets_its_own_logits(rng):
     classifier = models.lenet5((32, 32, 3), 5)
     assert stride_of(classifier) == 4
     image = rng.uniform(0, 255, (60, 47, 3)).astype("float32")
-    windows = windows_of(image, 32, 4)
-    answer = np.asarray(convolutional(classifier)(image[None]))[0]
-    assert answer.shape == (8, 4, 5)
+    windows = windows_in(image, 32, 4)
+    logits = np.asarray(convolutional(classifier)(image[None]))[0]
+    assert logits.shape == (8, 4, 5)
     expected = np.asarray(classifier(windows.reshape(-1, 32, 32, 3))).reshape(8, 4, 5)
-    np.testing.assert_allclose(answer, expected, atol=1e-4)
+    np.testing.assert_allclose(logits, expected, atol=1e-4)
     assert np.ptp(expected, axis=(0, 1)).max() > 1e-2
 
 
-def test_signals_and_softmax_slide_too(rng):
+def test_signals_and_a_softmax_layer(rng):
     signal = keras.Input((16, 2))
     x = keras.layers.MaxPooling1D(2)(keras.layers.Conv1D(4, 3, strides=2)(signal))
     x = keras.layers.Dropout(0.5)(keras.layers.Dense(6, use_bias=False)(keras.layers.Flatten()(x)))
     classifier = keras.Model(signal, keras.layers.Dense(3, activation="softmax")(x))
     values = rng.normal(size=(24, 2)).astype("float32")
-    answer = np.asarray(convolutional(classifier)(values[None]))[0]
-    assert stride_of(classifier) == 4 and answer.shape == (3, 3)
+    scores = np.asarray(convolutional(classifier)(values[None]))[0]
+    assert stride_of(classifier) == 4 and scores.shape == (3, 3)
     expected = classifier(np.stack([values[start : start + 16] for start in (0, 4, 8)]))
-    np.testing.assert_allclose(answer, expected, atol=1e-5)
+    np.testing.assert_allclose(scores, expected, atol=1e-5)
 
 
 def chain(*layers) -> keras.Model:
@@ -52,12 +52,12 @@ def chain(*layers) -> keras.Model:
 @pytest.mark.parametrize(
     ("classifier", "message"),
     [
-        (lambda: chain(keras.layers.GlobalAveragePooling2D(), keras.layers.Dense(2)), "does not flatten"),
+        (lambda: chain(keras.layers.GlobalAveragePooling2D(), keras.layers.Dense(2)), "flattens its feature map once"),
         (lambda: chain(keras.layers.Conv2D(2, 3, padding="same"), keras.layers.Flatten(), keras.layers.Dense(2)), "pads"),
-        (lambda: chain(keras.layers.Dense(2), keras.layers.Flatten(), keras.layers.Dense(2)), "before the flattening"),
-        (lambda: models.resnet18((32, 32, 3), 2), "does not flatten"),
+        (lambda: chain(keras.layers.Dense(2), keras.layers.Flatten(), keras.layers.Dense(2)), "a dense layer before Flatten"),
+        (lambda: models.resnet18((32, 32, 3), 2), "flattens its feature map once"),
     ],
 )
-def test_what_cannot_slide_is_named(classifier, message):
+def test_a_classifier_that_is_no_such_chain_is_an_error(classifier, message):
     with pytest.raises(ValueError, match=message):
         convolutional(classifier())

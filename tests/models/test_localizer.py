@@ -1,4 +1,4 @@
-"""Networks that say where."""
+"""Networks that localize."""
 
 import keras
 import numpy as np
@@ -24,11 +24,11 @@ def test_the_center_of_mass():
     np.testing.assert_allclose(CenterOfMass()(maps)[0], [[1.5 / 8, 0.5 / 4], [7 / 8, 3.5 / 4], [0.5, 0.5]], rtol=1e-5)
 
 
-def test_boxes_and_points_lie_in_the_image_and_batch_norm_keeps_still(backbone, rng):
+def test_boxes_and_points_lie_in_the_image_and_batch_norm_stays_in_inference_mode(backbone, rng):
     pixels = rng.uniform(0, 255, (3, 64, 64, 3)).astype("float32")
-    whole = localizer(backbone, 3, dropout=0.0)
-    answer = np.asarray(whole(pixels, training=True))
-    assert ((answer[:, 1:5] > 0) & (answer[:, 1:5] < 1)).all()
-    np.testing.assert_allclose(answer, whole(pixels, training=False), atol=1e-5)
+    network = localizer(backbone, 3, dropout=0.0)
+    predictions = np.asarray(network(pixels, training=True))
+    assert ((predictions[:, 1:5] > 0) & (predictions[:, 1:5] < 1)).all()
+    np.testing.assert_allclose(predictions, network(pixels, training=False), atol=1e-5)
     points = np.asarray(landmark_finder(backbone, 5)(pixels))
     assert points.shape == (3, 5, 2) and ((points > 0) & (points < 1)).all()

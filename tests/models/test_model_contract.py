@@ -1,4 +1,4 @@
-"""One contract for the whole catalogue."""
+"""The contract of all networks of the catalogue."""
 
 import importlib
 from functools import partial
@@ -8,17 +8,18 @@ import keras
 import numpy as np
 import pytest
 
+from tests.conftest import sweep
 from visionkit import models
 from visionkit.models.catalog import CATALOG, find
 from visionkit.models.cost import build_to_count, without_weights
-from visionkit.models.endpoints import layers_behind, select_endpoints, strides_of, without_top
+from visionkit.models.endpoints import freeze, layers_behind, select_endpoints, strides_of, without_top
 from visionkit.models.inception import SIDE_WEIGHTS, without_side_branches
 
-SMALL = ["efficientnet_b0", "efficientnet_lite0", "mobilenet_v2"]  # one of each kind, for what takes seconds
+SMALL = ["efficientnet_b0", "efficientnet_lite0", "mobilenet_v2"]  # one of each kind, for tests that take seconds
 CLASSIC = ["vgg11", "resnet18", "resnet50", "resnet50_v2", "plain18", "mobilenet", "googlenet"]
 UNPADDED = ["alexnet", "nin", "squeezenet", "inception_resnet_v1"]  # an endpoint's sides are smaller than side / stride
-SIDES = {"inception_resnet_v1": 80, "lenet5": 32, "nin_small": 32}  # of the images of these tests; of the others 64
-# Keras counts moving statistics, keras.applications' figures too; Lite0's was published without them.
+SIDES = {"inception_resnet_v1": 80, "lenet5": 32, "nin_small": 32}  # sides of the images in these tests; 64 for other networks
+# Keras and the figures of keras.applications count moving statistics; the published figure of Lite0 does not.
 PUBLISHED = {
     "efficientnet_b0": 5_330_571,
     "efficientnet_b1": 7_856_239,
@@ -116,7 +117,7 @@ def test_the_wide_networks_have_every_rank(name, shape):
     assert without_weights(lambda: models.build(name, shape, 5)).output_shape == (None, 5)
 
 
-def test_alexnet_with_one_group_and_as_torchvision_has_it():
+def test_parameters_of_alexnet_with_one_group_and_in_the_layout_of_torchvision():
     assert without_weights(lambda: models.alexnet(groups=1)).count_params() == 62_378_344
     assert without_weights(lambda: models.alexnet(layout="torchvision")).count_params() == 61_100_840
 
@@ -126,7 +127,7 @@ def test_network_in_network_has_the_papers_million_for_ten_classes():
 
 
 def test_googlenet_has_the_parameters_of_the_papers_table():
-    """In thousands (of 1024) as table 1 prints them, which its own filters give exactly for 3a and 3b alone."""
+    """Table 1 prints thousands (of 1024), which agree exactly with its own filters for 3a and 3b only."""
     printed = {"3a": 159, "3b": 380, "4a": 364, "4b": 437, "4c": 463, "4d": 580, "4e": 840, "5a": 1072, "5b": 1388}
     by_filters = {
         "3a": 163_696, "3b": 388_736, "4a": 376_176, "4b": 449_160, "4c": 510_104,
@@ -140,7 +141,7 @@ def test_googlenet_has_the_parameters_of_the_papers_table():
     assert model.get_layer("predictions").count_params() == 1_025_000  # the table's 1000K
 
 
-def test_googlenet_as_torchvision_has_it_has_its_parameters():
+def test_googlenet_in_the_layout_of_torchvision_has_its_parameters():
     without, with_sides = (
         without_weights(partial(models.googlenet, layout="torchvision", side_branches=sides)) for sides in (False, True)
     )
@@ -149,19 +150,19 @@ def test_googlenet_as_torchvision_has_it_has_its_parameters():
 
 @pytest.mark.parametrize("shape", [(224, 224, 3), (64, 96, 3), (None, None, 3)])
 @pytest.mark.parametrize("layout", ["paper", "torchvision"])
-def test_side_branches_help_in_training_and_are_dropped(shape, layout):
+def test_side_branches_are_removed_for_inference(shape, layout):
     model = models.googlenet(shape, 5, layout=layout, side_branches=True)
     assert {name: logits.shape for name, logits in model.output.items()} == dict.fromkeys(SIDE_WEIGHTS, (None, 5))
-    used = without_side_branches(model)
+    inference = without_side_branches(model)
     pixels = np.random.default_rng(0).uniform(0, 255, (2, 64, 64, 3)).astype("float32")
     if shape[0] == 64:
         pixels = np.tile(pixels, (1, 1, 2, 1))[:, :, :96]
     if shape[0] != 224:
-        np.testing.assert_allclose(used(pixels), model(pixels)["predictions"], atol=1e-6)
-    assert not [layer.name for layer in used.layers if layer.name.startswith("side")]
+        np.testing.assert_allclose(inference(pixels), model(pixels)["predictions"], atol=1e-6)
+    assert not [layer.name for layer in inference.layers if layer.name.startswith("side")]
 
 
-def test_a_loss_counts_each_branch_by_its_weight():
+def test_the_loss_weights_each_branch():
     model = models.googlenet((64, 64, 3), 3, side_branches=True)
     losses = {name: keras.losses.SparseCategoricalCrossentropy(from_logits=True) for name in SIDE_WEIGHTS}
     model.compile("sgd", losses, loss_weights=SIDE_WEIGHTS)
@@ -170,25 +171,25 @@ def test_a_loss_counts_each_branch_by_its_weight():
 
 
 def test_inception_resnet_has_the_parameters_of_facenet():
-    """facenet-pytorch's InceptionResnetV1: 23,482,624, of which 918,528 make its embedding."""
+    """facenet-pytorch's InceptionResnetV1 has 23,482,624, of which 918,528 belong to the embedding."""
     backbone = without_weights(lambda: models.inception_resnet_v1(None, None))
     assert count(backbone.trainable_variables) == 23_482_624 - 918_528
 
 
 @pytest.mark.parametrize(("dimensions", "published"), [(512, 23_512_224), (128, 22_822_560)])
 def test_facenet_has_the_parameters_of_facenet(dimensions, published):
-    """As facenet-pytorch's state dict of 512 dimensions counts them; 1792 + 4 fewer for each dimension less."""
+    """The count of facenet-pytorch's state dict of 512 dimensions; 1792 + 4 fewer for each dimension less."""
     model = without_weights(lambda: models.facenet(dimensions=dimensions))
     assert model.count_params() == published and model.output_shape == (None, dimensions)
 
 
-def test_a_resnet_as_torchvision_has_it_has_its_parameters():
+def test_a_resnet_in_the_layout_of_torchvision_has_its_parameters():
     model = without_weights(lambda: models.resnet50(layout="torchvision"))
     assert count(model.trainable_variables) == 25_557_032
 
 
 def test_shortcuts_of_zeros_have_no_parameters():
-    """As the paper's 20 layers for 32 x 32 pixels: 0.27 million."""
+    """The paper has 0.27 million for 20 layers and 32 x 32 pixels."""
     plain, zeros, projections = (
         without_weights(partial(models.resnet, variant, None, 10, shortcut=shortcut)).count_params()
         for variant, shortcut in (("plain20", "zeros"), ("resnet20", "zeros"), ("resnet20", "projection"))
@@ -197,32 +198,34 @@ def test_shortcuts_of_zeros_have_no_parameters():
 
 
 @pytest.mark.parametrize(
-    ("family", "twin"),
+    ("family", "peer"),
     [("vgg", "vgg16"), ("resnet", "resnet"), ("mobilenet", "mobilenet"), ("efficientnet", "efficientnet"),
      ("inception", "inception_v3"), ("inception_resnet", "inception_resnet_v2")],
 )  # fmt: skip
-def test_each_family_takes_half_the_lines_of_its_twin_in_keras_applications(family, twin):
+def test_each_family_takes_half_the_lines_of_its_peer_in_keras_applications(family, peer):
     ours, theirs = (
-        len(Path(importlib.import_module(f"{home}.{name}").__file__).read_text(encoding="utf-8").splitlines())
-        for home, name in (("visionkit.models", family), ("keras.src.applications", twin))
+        len(Path(importlib.import_module(f"{package}.{name}").__file__).read_text(encoding="utf-8").splitlines())
+        for package, name in (("visionkit.models", family), ("keras.src.applications", peer))
     )
     assert 2 * ours <= theirs
 
 
-def test_dense_layers_over_all_pixels_need_to_know_how_many():
+def test_dense_layers_over_all_pixels_need_known_sides():
     with pytest.raises(ValueError, match="needs every side given"):
         models.vgg11((None, None, 3))
 
 
-def test_endpoints_can_be_chosen():
+def test_endpoints_are_selected_by_stride():
     chosen = select_endpoints(models.efficientnet_lite0((64, 64, 3), None), (8, 32))
     assert {name: x.shape[1:] for name, x in chosen.output.items()} == {"stride_8": (8, 8, 40), "stride_32": (2, 2, 1280)}
     with pytest.raises(ValueError, match="stride_64"):
         select_endpoints(models.efficientnet_lite0((64, 64, 3), None), (64,))
+    with pytest.raises(ValueError, match="no endpoint 'stride_1'; it has stride_2, stride_4"):
+        layers_behind(models.efficientnet_lite0((64, 64, 3), None), 1)
 
 
-def test_a_classifier_is_no_backbone():
-    with pytest.raises(ValueError, match="num_classes=None"):
+def test_a_classifier_is_not_a_backbone():
+    with pytest.raises(ValueError, match=r"num_classes=None.*models\.backbone"):
         select_endpoints(models.mobilenet_v2((64, 64, 3), 2))
 
 
@@ -232,20 +235,40 @@ def test_the_layers_behind_an_endpoint_are_the_later_stages():
     assert not any(name.startswith(("stem", "block1", "block2", "block3")) for name in names)
 
 
+@pytest.mark.parametrize(("stride", "first"), [(None, "stem_conv"), (8, "block4a_expand_conv"), (32, None)])
+def test_layers_are_frozen_up_to_a_stride(stride, first):
+    backbone = models.efficientnet_lite0((64, 64, 3), None)
+    trained = freeze(backbone, stride)
+    assert [layer.name for layer in backbone.layers if layer.trainable] == [layer.name for layer in trained]
+    assert next((layer.name for layer in trained if layer.weights), None) == first
+    assert freeze(backbone, None) == backbone.layers and all(layer.trainable for layer in backbone.layers)
+
+
+def test_a_layer_that_is_used_before_and_after_an_endpoint_is_frozen():
+    shared, image = keras.layers.Conv2D(3, 3, 2, "same", name="shared"), keras.Input((16, 16, 3))
+    half = shared(image)
+    quarter = keras.layers.Conv2D(3, 1, name="last")(shared(half))
+    backbone = keras.Model(image, {"stride_2": half, "stride_4": quarter})
+    assert [layer.name for layer in freeze(backbone, 2)] == ["last"] and not shared.trainable
+
+
 @pytest.mark.parametrize("name", SMALL)
-def test_a_signal_is_a_image_of_rank_one(name):
+def test_a_signal_is_an_image_of_rank_one(name):
     model = models.build(name, (128, 2), 5) if name == "mobilenet_v2" else models.build(name, (128, 3), 5)
     assert model(np.zeros((2, 128, model.input_shape[-1]), "float32")).shape == (2, 5)
 
 
-def test_a_rank_that_keras_lacks_is_told():
+def test_a_rank_that_keras_lacks_is_an_error():
     with pytest.raises(ValueError, match="no DepthwiseConv layer"):
         models.mobilenet_v2((32, 32, 32, 1), 2)
 
 
-@pytest.fixture(scope="module", params=[*SMALL, *CLASSIC, *UNPADDED, "lenet5", "nin_small"])
+QUICK = ["mobilenet_v2", "resnet18", "squeezenet", "lenet5"]  # one of each kind
+
+
+@pytest.fixture(scope="module", params=sweep([*SMALL, *CLASSIC, *UNPADDED, "lenet5", "nin_small"], QUICK))
 def small(request) -> tuple[keras.Model, np.ndarray]:
-    """A classifier of four classes for small images, and four of those: one network after the other, for all tests of it."""
+    """A classifier of four classes for small images, and four images; each network is built once for all its tests."""
     keras.utils.set_random_seed(0)
     side = SIDES.get(request.param, 64)
     pixels = np.random.default_rng(0).uniform(0, 255, (4, side, side, 3)).astype("float32")
@@ -269,8 +292,8 @@ def test_keras_file_round_trip(small, tmp_path):
     np.testing.assert_array_equal(keras.models.load_model(tmp_path / "model.keras")(pixels), model(pixels))
 
 
-def test_what_is_exported_answers_as_the_network_does(small, tmp_path):
-    """At two sizes of batch."""
+def test_the_exported_classifier_gives_the_scores_of_the_network(small, tmp_path):
+    """For batches of two sizes."""
     import tensorflow as tf
 
     from visionkit.tasks.classification.export import ImageClassifier
@@ -294,7 +317,7 @@ def test_an_unknown_name_lists_the_valid_ones_and_the_nearest():
 
 
 @pytest.mark.parametrize(("name", "before", "after"), [("efficientnet_lite0", 1280, 320), ("resnet18", 512, 512)])
-def test_a_decoder_takes_the_last_map_before_it_is_widened_for_pooling(name, before, after):
+def test_without_top_returns_the_last_map_before_it_is_widened_for_pooling(name, before, after):
     backbone = models.build(name, (64, 64, 3), None)
     without = without_top(backbone)
     assert (backbone.output["stride_32"].shape[-1], without.output["stride_32"].shape[-1]) == (before, after)

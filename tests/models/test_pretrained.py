@@ -1,4 +1,4 @@
-"""Weights: the same in, the same logits out, from every source."""
+"""Weights from every source give the logits of the network that they come from."""
 
 import re
 
@@ -7,6 +7,7 @@ import numpy as np
 import pytest
 import skimage.data
 
+from tests.conftest import sweep
 from visionkit import models
 from visionkit.data.images.resize import center_crop
 from visionkit.layers.normalization import IMAGENET_DEVIATION, IMAGENET_MEAN
@@ -16,7 +17,7 @@ PIXELS = np.random.default_rng(1).uniform(0, 255, (2, 64, 64, 3)).astype("float3
 
 
 def peer_pixels(name: str) -> np.ndarray:
-    """What keras.applications expects of a caller: of all but EfficientNet it leaves the scaling to him."""
+    """Pixels as keras.applications expects them: only EfficientNet scales them itself."""
     if name.startswith("efficientnet"):
         return PIXELS
     if name.startswith("mobilenet") or name.endswith("_v2"):
@@ -25,7 +26,7 @@ def peer_pixels(name: str) -> np.ndarray:
 
 
 def random_peer(name: str, *, include_top: bool = True) -> keras.Model:
-    """The twin in keras.applications with random weights, moving statistics included."""
+    """The same network of keras.applications, with random weights and moving statistics."""
     keras.utils.set_random_seed(2)
     shape = (64, 64, 3)
     peer = getattr(keras.applications, PEERS[name])(
@@ -45,7 +46,7 @@ def test_no_weights_leave_a_network_untrained():
     assert np.abs(first.get_weights()[0] - second.get_weights()[0]).max() > 0
 
 
-@pytest.mark.parametrize("name", PEERS)
+@pytest.mark.parametrize("name", sweep(PEERS, ["efficientnet_b0", "mobilenet_v2", "resnet50_v2", "vgg16"]))
 def test_the_same_weights_give_the_logits_of_keras_applications(name):
     peer, ours = random_peer(name), models.build(name, (64, 64, 3))
     names = [[layer.name for layer in model.layers if layer.weights] for model in (ours, peer)]
@@ -56,7 +57,7 @@ def test_the_same_weights_give_the_logits_of_keras_applications(name):
     np.testing.assert_allclose(ours(PIXELS), theirs, atol=1e-4 * max(1, np.abs(theirs).max()))
 
 
-@pytest.mark.parametrize("name", ["efficientnet_b0", "mobilenet_v2"])
+@pytest.mark.parametrize("name", sweep(["efficientnet_b0", "mobilenet_v2"], ["mobilenet_v2"]))
 @pytest.mark.parametrize("suffix", [".weights.h5", ".keras"])
 def test_files_of_keras_applications_load(name, suffix, tmp_path):
     peer = random_peer(name)
@@ -72,9 +73,9 @@ def test_files_of_keras_applications_load(name, suffix, tmp_path):
     np.testing.assert_array_equal(backbone.get_weights()[-1], peer.get_weights()[-3])
 
 
-@pytest.mark.parametrize("include_top", [True, False])
+@pytest.mark.parametrize("include_top", sweep([True, False], [True]))
 def test_the_imagenet_files_of_efficientnet_give_the_logits_of_keras_applications(include_top, tmp_path, monkeypatch):
-    """Their published files hold the deviation in place of the variance; a random file of that kind stands in for one."""
+    """The published files hold the deviation instead of the variance, and so does the random file of this test."""
     stored = random_peer("efficientnet_b0", include_top=include_top)
     normalization = next(layer for layer in stored.layers if isinstance(layer, keras.layers.Normalization))
     normalization.adapt_mean.assign(IMAGENET_MEAN)
@@ -91,12 +92,12 @@ def test_the_imagenet_files_of_efficientnet_give_the_logits_of_keras_application
         )
     peer = keras.applications.EfficientNetB0(weights="imagenet", include_top=include_top, input_shape=shape, **activation)
     ours = models.efficientnet_b0(shape, 1000 if include_top else None, weights="imagenet")
-    answer = ours(PIXELS) if include_top else ours(PIXELS)["stride_32"]
+    output = ours(PIXELS) if include_top else ours(PIXELS)["stride_32"]
     theirs = keras.ops.convert_to_numpy(peer(PIXELS))
-    np.testing.assert_allclose(answer, theirs, atol=1e-4 * np.abs(theirs).max())
+    np.testing.assert_allclose(output, theirs, atol=1e-4 * np.abs(theirs).max())
 
 
-def test_without_a_network_the_error_says_what_to_do(monkeypatch):
+def test_a_failed_download_says_what_to_do(monkeypatch):
     def no_network(*args, **kwargs):
         raise Exception("URL fetch failure on https://example: Temporary failure in name resolution")
 
@@ -105,13 +106,13 @@ def test_without_a_network_the_error_says_what_to_do(monkeypatch):
         models.mobilenet_v2((96, 96, 3), None, weights="imagenet")
 
 
-def test_a_network_without_published_weights_says_which_have_them():
+def test_networks_with_published_weights_are_named():
     with pytest.raises(ValueError, match=r"no published 'imagenet' weights for efficientnet_lite1.*efficientnet_lite0"):
         models.efficientnet_lite1((64, 64, 3), None, weights="imagenet")
 
 
 @pytest.mark.parametrize("weights", ["imagnet", "nowhere.weights.h5"])
-def test_a_path_that_is_not_there_is_an_error(weights):
+def test_a_missing_file_is_an_error(weights):
     with pytest.raises(ValueError, match="no such file"):
         models.mobilenet_v2((32, 32, 3), weights=weights)
 
@@ -120,7 +121,7 @@ def test_weights_of_another_network_are_an_error(tmp_path):
     models.mobilenet_v2((32, 32, 3), 2).save_weights(tmp_path / "a.weights.h5")
     models.mobilenet_v2((32, 32, 3), 2).save(tmp_path / "a.keras")
     for name in ("a.weights.h5", "a.keras"):
-        with pytest.raises(ValueError, match="center_crop efficientnet_lite0"):
+        with pytest.raises(ValueError, match="fit efficientnet_lite0"):
             models.efficientnet_lite0((32, 32, 3), 2, weights=tmp_path / name)
 
 
@@ -130,8 +131,8 @@ def lite0() -> keras.Model:
 
 
 @pytest.mark.parametrize(("photograph", "classes"), [("chelsea", (281, 282, 285)), ("coffee", (967,))])
-def test_lite0_knows_what_is_on_a_photograph(lite0, photograph, classes):
-    """Tabby, tiger cat or Egyptian cat; espresso: real weights, from an installed package, without any network."""
+def test_lite0_classifies_photographs(lite0, photograph, classes):
+    """Tabby, tiger cat or Egyptian cat; espresso. The weights come from an installed package, not from a download."""
     logits = lite0(center_crop(getattr(skimage.data, photograph)(), 224)[None])[0]
     assert int(np.argmax(logits)) in classes
 
@@ -143,8 +144,8 @@ def test_lite0_with_other_classes_keeps_the_base(lite0):
             np.testing.assert_array_equal(layer.get_weights()[0], lite0.get_layer(layer.name).get_weights()[0])
 
 
-def test_a_classifier_of_other_classes_takes_all_but_the_head_of_keras_applications():
-    """Whose head is a 1x1 convolution, where ours is a dense layer."""
+def test_a_classifier_of_other_classes_loads_all_but_the_head_of_keras_applications():
+    """The head is a 1x1 convolution there, and a dense layer in visionkit."""
     peer, ours = random_peer("mobilenet"), models.mobilenet((64, 64, 3), 5)
     before = ours.get_layer("predictions").get_weights()
     copy_weights(peer, ours)
@@ -153,7 +154,7 @@ def test_a_classifier_of_other_classes_takes_all_but_the_head_of_keras_applicati
 
 
 def test_a_file_fits_networks_that_end_in_dense_layers(tmp_path):
-    """All of it; and without its head, where that is of other classes or another size of image."""
+    """The head is left out if the number of classes or the size of the image differs."""
     source = models.lenet5((32, 32, 1), 10)
     source.save_weights(tmp_path / "lenet.weights.h5")
     for shape, classes in (((32, 32, 1), 10), ((32, 32, 1), 3), ((40, 40, 1), 10)):
@@ -161,7 +162,7 @@ def test_a_file_fits_networks_that_end_in_dense_layers(tmp_path):
         np.testing.assert_array_equal(loaded.get_layer("conv2").get_weights()[0], source.get_layer("conv2").get_weights()[0])
 
 
-def test_behind_a_layer_that_does_not_fit_nothing_is_copied():
+def test_nothing_is_copied_after_a_layer_that_does_not_fit():
     source, target = models.lenet5((32, 32, 1), 10), models.lenet5((40, 40, 1), 10)
     before = target.get_layer("predictions").get_weights()[0]
     copy_weights(source, target)

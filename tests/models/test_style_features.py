@@ -1,4 +1,4 @@
-"""The layers that style transfer looks at: by name, by stride, of networks that have learnt something."""
+"""The layers that style transfer compares: by name, by stride, and only of trained networks."""
 
 import keras
 import numpy as np
@@ -14,21 +14,21 @@ def features():
     return style_features("vgg16", [*VGG.names, "stride_8"])
 
 
-def test_no_layers_are_no_network():
+def test_no_layers_are_an_error():
     with pytest.raises(ValueError):
         style_features("efficientnet_lite0", [])
 
 
-def test_usual_shares_sum_to_one():
+def test_default_weights_sum_to_one():
     assert style_layers("vgg19") == VGG and style_layers("squeezenet") == LIGHT
     for layers in (VGG, LIGHT):
         assert sum(layers.style.values()) == pytest.approx(1)
         assert len(set(layers.names)) == len(layers.names) and layers.content in layers.names
 
 
-def test_layers_come_by_name_and_by_stride(features, photograph):
-    answers = features(photograph[None, :64, :96].astype(np.float32))
-    assert {name: tuple(each.shape[1:]) for name, each in answers.items()} == {
+def test_layers_are_chosen_by_name_and_by_stride(features, photograph):
+    maps = features(photograph[None, :64, :96].astype(np.float32))
+    assert {name: tuple(each.shape[1:]) for name, each in maps.items()} == {
         "block1_conv1": (64, 96, 64),
         "block2_conv1": (32, 48, 128),
         "block3_conv1": (16, 24, 256),
@@ -38,23 +38,23 @@ def test_layers_come_by_name_and_by_stride(features, photograph):
         "stride_8": (8, 12, 512),
     }
     whole = vgg16((64, 96, 3), None, weights="hed")(photograph[None, :64, :96].astype(np.float32))
-    np.testing.assert_allclose(answers["stride_8"], whole["stride_8"], rtol=1e-4, atol=1e-2)
+    np.testing.assert_allclose(maps["stride_8"], whole["stride_8"], rtol=1e-4, atol=1e-2)
     assert not features.trainable_variables
 
 
-def test_a_unit_sees_as_far_as_is_said(features):
-    here = keras.Model(features.input, features.output["block4_conv1"])
-    stride, beyond = reach(here)
+def test_a_unit_reads_as_far_as_reach_says(features):
+    network = keras.Model(features.input, features.output["block4_conv1"])
+    stride, beyond = reach(network)
     assert (stride, beyond) == (8, 1 + 1 + 2 * 2 + 3 * 4 + 8)
     image = np.random.default_rng(0).uniform(0, 255, (1, 128, 128, 3)).astype(np.float32)
     changed = image.copy()
-    changed[:, :, : 64 - beyond] = 0  # left of what the units from column 8 on see
-    np.testing.assert_allclose(here(image)[:, :, 8:], here(changed)[:, :, 8:], rtol=1e-3, atol=1e-2)
+    changed[:, :, : 64 - beyond] = 0  # left of the pixels that the units from column 8 on read
+    np.testing.assert_allclose(network(image)[:, :, 8:], network(changed)[:, :, 8:], rtol=1e-3, atol=1e-2)
     changed[:, :, 64 - beyond] = 0
-    assert np.abs(here(image)[:, :, 8] - here(changed)[:, :, 8]).max() > 0
+    assert np.abs(network(image)[:, :, 8] - network(changed)[:, :, 8]).max() > 0
 
 
-def test_of_branches_the_one_that_sees_farthest_counts():
+def test_the_branch_that_reads_farthest_counts():
     image = keras.Input((None, None, 3))
     x = keras.layers.Conv2D(4, 7, 2, padding="same")(image)
     long = keras.layers.Conv2D(4, 3, padding="same")(keras.layers.Conv2D(4, 3, 2, padding="same")(x))
@@ -62,7 +62,7 @@ def test_of_branches_the_one_that_sees_farthest_counts():
     assert reach(keras.Model(image, {"a": added, "b": x})) == (4, 3 + 2 + 4)
 
 
-def test_half_precision_is_near_and_leaves_pixels_alone(photograph):
+def test_half_precision_is_close_and_scales_pixels_in_float32(photograph):
     image = photograph[None, :64, :64].astype(np.float32)
     exact, half = (style_features("vgg16", ["block3_conv1"]) for _ in range(2))
     half = in_half_precision(half)
@@ -72,24 +72,24 @@ def test_half_precision_is_near_and_leaves_pixels_alone(photograph):
     assert half.layers[1].compute_dtype == "float32"
 
 
-def test_light_networks_answer_by_stride():
+def test_light_networks_return_maps_by_stride():
     features = style_features("efficientnet_lite0", LIGHT.names)
     assert sorted(features(np.zeros((1, 64, 64, 3), np.float32))) == sorted(LIGHT.names)
 
 
 @pytest.mark.parametrize(
-    ("arguments", "says"),
+    ("arguments", "message"),
     [
         (("squeezenet", ["stride_8"]), "comes without weights"),
         (("vgg1616", ["stride_8"]), "did you mean 'vgg16'"),
         (("vgg16", ["block9_conv1"]), "no layer 'block9_conv1'; it has stride_1"),
     ],
 )
-def test_what_cannot_be_is_told(arguments, says):
-    with pytest.raises(UserError, match=says):
+def test_impossible_arguments_are_errors(arguments, message):
+    with pytest.raises(UserError, match=message):
         style_features(*arguments)
 
 
-def test_only_a_vgg_pools_otherwise():
+def test_only_a_vgg_has_a_choice_of_pooling():
     with pytest.raises(UserError, match="pooling='average' is for VGG"):
         style_features("efficientnet_lite0", ["stride_8"], pooling="average")

@@ -1,4 +1,4 @@
-"""Johnson's network: its size, any sides, no frame at the border, a style each."""
+"""Johnson's network: number of parameters, images of any size, no frame at the border, one style per image."""
 
 import keras
 import numpy as np
@@ -10,17 +10,17 @@ from visionkit.errors import UserError
 from visionkit.models.style_network import MULTIPLE, SMALLEST, style_network
 
 
-def painted(model: keras.Model, image: np.ndarray, shares=(1.0,)) -> np.ndarray:
-    shares = np.broadcast_to(np.array(shares, "float32"), (len(image), len(shares)))
-    return ops.convert_to_numpy(model([image.astype("float32"), shares], training=False))
+def painted(model: keras.Model, image: np.ndarray, weights=(1.0,)) -> np.ndarray:
+    styles = np.broadcast_to(np.array(weights, "float32"), (len(image), len(weights)))
+    return ops.convert_to_numpy(model([image.astype("float32"), styles], training=False))
 
 
 @pytest.mark.parametrize("num_styles", [1, 4])
-def test_its_parameters_are_those_of_the_paper(num_styles):
-    """The kernels of table 1 of its supplement, 1,674,432 numbers; the last layer's biases; a scale and an offset a style.
+def test_the_parameters_are_those_of_the_paper(num_styles):
+    """1,674,432 values in the kernels of table 1 of the supplement; the last layer's biases; scales and offsets per style.
 
-    pytorch/examples' fast_neural_style has 1,679,235: also a bias for each of the 1,600 channels that are normalised, which
-    takes it out again.
+    pytorch/examples' fast_neural_style has 1,679,235: it has a bias for each of the 1,600 normalised channels, too, which
+    normalisation cancels.
     """
     kernels = 9 * 9 * 3 * 32 + 3 * 3 * (32 * 64 + 64 * 128 + 10 * 128 * 128 + 128 * 64 + 64 * 32) + 9 * 9 * 32 * 3
     channels = 32 + 64 + 128 + 10 * 128 + 64 + 32
@@ -30,19 +30,19 @@ def test_its_parameters_are_those_of_the_paper(num_styles):
 
 
 @pytest.mark.parametrize("sides", [(SMALLEST, SMALLEST), (36, 64), (100, 44)])
-def test_images_of_any_sides_keep_them(rng, sides):
+def test_the_output_has_the_sides_of_the_image(rng, sides):
     assert all(side % MULTIPLE == 0 for side in sides)
-    answer = painted(small_network(), rng.uniform(0, 255, (2, *sides, 3)), (1, 0))
-    assert answer.shape == (2, *sides, 3) and answer.min() >= 0 and answer.max() <= 255 and answer.dtype == np.float32
+    image = painted(small_network(), rng.uniform(0, 255, (2, *sides, 3)), (1, 0))
+    assert image.shape == (2, *sides, 3) and image.min() >= 0 and image.max() <= 255 and image.dtype == np.float32
 
 
-def test_a_image_of_one_color_has_no_frame():
-    """A border of zeros would be seen."""
-    answer = painted(small_network(), np.full((1, 48, 64, 3), 90), (0.5, 0.5))
-    np.testing.assert_allclose(answer, np.broadcast_to(answer[:, 24:25, 32:33], answer.shape), atol=0.05)
+def test_an_image_of_one_color_has_no_frame():
+    """A border of zeros would be visible."""
+    image = painted(small_network(), np.full((1, 48, 64, 3), 90), (0.5, 0.5))
+    np.testing.assert_allclose(image, np.broadcast_to(image[:, 24:25, 32:33], image.shape), atol=0.05)
 
 
-def test_styles_are_each_other_and_images_do_not_see_each_other(rng):
+def test_styles_differ_and_images_of_a_batch_are_independent(rng):
     model, images = small_network(), rng.uniform(0, 255, (2, 32, 40, 3)).astype("float32")
     first, second = painted(model, images, (1, 0)), painted(model, images, (0, 1))
     assert np.abs(first - second).mean() > 1
@@ -62,7 +62,7 @@ def test_every_weight_has_a_gradient(rng):
         assert np.all(np.isfinite(gradient)) and np.any(gradient), weight.path
 
 
-def test_it_comes_back_from_files(rng, tmp_path):
+def test_files_restore_the_network(rng, tmp_path):
     model, image = small_network(), rng.uniform(0, 255, (1, 32, 36, 3))
     model.save(tmp_path / "m.keras")
     model.save_weights(tmp_path / "m.weights.h5")

@@ -1,6 +1,6 @@
-"""The weights of torchvision and timm: the same in, the same logits out, padding, epsilon and input included.
+"""The weights of torchvision and timm give their logits, which depend on padding, epsilon and input as well.
 
-What their networks answer was recorded by tests/weights/record_torch_peers.py.
+The logits of their networks were recorded by tests/weights/record_torch_peers.py.
 """
 
 import itertools
@@ -26,20 +26,20 @@ def write(tensors: dict[str, np.ndarray], path):
 
 
 def write_zip(tensors, path):
-    """What a training script saves."""
+    """A file as a training script saves it."""
     root, storages = saved(tensors)
     path.write_bytes(zip_file({"epoch": 3, "arch": "any", "state_dict": root}, storages))
     return path
 
 
 def write_legacy(tensors, path):
-    """As DataParallel names them."""
+    """A file with the names of DataParallel."""
     path.write_bytes(legacy_file(*saved({f"module.{key}": array for key, array in tensors.items()})))
     return path
 
 
 def write_keys(network, path):
-    """Empty tensors, where names are at fault before shapes matter."""
+    """Empty tensors, for errors in names, which are found before shapes are compared."""
     return write({key: np.zeros(0, "float32") for key in torch_peers.state_dict(torch_peers.peer(network)["state_dict"])}, path)
 
 
@@ -48,18 +48,18 @@ def resnet18() -> dict[str, np.ndarray]:
     return torch_peers.state_dict(torch_peers.peer("torchvision resnet18")["state_dict"])
 
 
-def test_no_weights_and_files_of_keras_leave_the_layout_alone():
+def test_no_weights_and_files_of_keras_take_the_default_layout():
     for weights in (None, "imagenet", "a.weights.h5", "a.keras"):
         assert layout_of(weights) == "keras" and layout_of(weights, default="paper") == "paper"
 
 
 @pytest.mark.parametrize("name", ["resnet50-0676ba61.pth", "a.pt", "a.pth.tar", "pytorch_model.bin", "model.safetensors"])
-def test_files_of_pytorch_ask_for_its_layout(name):
+def test_files_of_pytorch_take_the_layout_of_torchvision(name):
     assert layout_of(name) == "torchvision" and layout_of(name, "keras") == "keras"
     assert layout_of(f"folder/tf_{name}") == "keras"
 
 
-def test_layouts_that_cannot_be_are_errors():
+def test_impossible_layouts_are_errors():
     with pytest.raises(UserError, match="layout='torch': expected 'keras', 'torchvision' or None"):
         models.vgg11((64, 64, 3), None, layout="torch")
     with pytest.raises(UserError, match=r"weights='imagenet' are those of keras.applications"):
@@ -69,20 +69,20 @@ def test_layouts_that_cannot_be_are_errors():
 @pytest.mark.parametrize(
     ("name", "write"), list(zip(torch_peers.names(), itertools.cycle((write, write_zip, write_legacy)), strict=False))
 )
-def test_the_same_weights_give_the_answers_of_the_peer(name, write, tmp_path):
+def test_the_same_weights_give_the_logits_of_the_peer(name, write, tmp_path):
     theirs, network = torch_peers.peer(name), name.split()[1]
     path = write(torch_peers.state_dict(theirs["state_dict"]), tmp_path / f"{network}.bin")
     classes = None if network in BACKBONES else 1000
     model = models.build(OURS.get(network, network), (None, None, 3), classes, weights=path)
     for side, expected in theirs["logits"].items():
-        answer = model(torch_peers.pixels(int(side)))
+        logits = model(torch_peers.pixels(int(side)))
         if classes is None:
-            answer = keras.ops.mean(list(answer.values())[-1], (1, 2))
+            logits = keras.ops.mean(list(logits.values())[-1], (1, 2))
         expected = np.array(expected)
-        np.testing.assert_allclose(answer[:, : torch_peers.LOGITS], expected, rtol=0, atol=1e-4 * np.abs(expected).max())
+        np.testing.assert_allclose(logits[:, : torch_peers.LOGITS], expected, rtol=0, atol=1e-4 * np.abs(expected).max())
 
 
-def test_other_classes_and_backbones_take_all_but_the_head(resnet18, tmp_path):
+def test_other_classes_and_backbones_load_all_but_the_head(resnet18, tmp_path):
     path = write(resnet18, tmp_path / "a.safetensors")
     for classes in (7, None):
         model = models.build("resnet18", (64, 64, 3), classes, weights=path)
@@ -90,7 +90,7 @@ def test_other_classes_and_backbones_take_all_but_the_head(resnet18, tmp_path):
         np.testing.assert_array_equal(kernel, resnet18["layer4.1.conv2.weight"].transpose(2, 3, 1, 0))
 
 
-def test_the_form_of_keras_has_no_place_for_them(tmp_path):
+def test_the_layout_of_keras_does_not_fit_them(tmp_path):
     path = write_keys("torchvision resnet50", tmp_path / "a.pth")
     with pytest.raises(UserError, match=r"it lacks conv1\.bias, .*layout='torchvision'"):
         models.resnet50((64, 64, 3), layout="keras", weights=path)

@@ -1,13 +1,12 @@
+"""YOLO: grids of every scale, the feature pyramid, and decoded boxes."""
+
 import keras
 import numpy as np
 import pytest
 
 from tests.models.small_backbones import small_backbone
-from visionkit import models
-from visionkit.errors import UserError
 from visionkit.models import fpn, yolo
 from visionkit.models.endpoints import by_stride
-from visionkit.tasks.detection import detectors
 
 ANCHORS = [np.array([[1.0, 1.0], [2.0, 1.0]], "float32")] * 3
 TINY = yolo.Variant("small", 8, 1, True)
@@ -15,20 +14,20 @@ TINY = yolo.Variant("small", 8, 1, True)
 
 @pytest.mark.parametrize("strides", [(8,), (8, 16), (8, 16, 32)])
 @pytest.mark.parametrize("num_classes", [1, 3])
-def test_a_grid_a_scale(strides, num_classes):
+def test_each_scale_has_a_grid(strides, num_classes):
     network = yolo.yolo(small_backbone(), num_classes, ANCHORS[: len(strides)], variant=TINY, strides=strides)
     maps = network(np.zeros((2, 64, 96, 3), "float32"))
     shapes = [tuple(maps[name].shape) for name in by_stride(maps)]
     assert shapes == [(2, 64 // s, 96 // s, 2 * (5 + num_classes)) for s in strides]
 
 
-def test_before_it_has_learnt_it_finds_nothing():
+def test_an_untrained_network_finds_nothing():
     network = yolo.yolo(small_backbone(), 3, ANCHORS, variant=TINY)
     scores = yolo.detector(network, ANCHORS)(np.full((1, 64, 64, 3), 128, "float32"))["scores"]
     assert float(keras.ops.max(scores)) < 0.05
 
 
-def test_the_detector_answers_all_slots_of_all_scales_in_one_list():
+def test_the_detector_returns_the_slots_of_all_scales_in_one_list():
     pixels = keras.Input((64, 64, 3))
     network = yolo.yolo(small_backbone(), 3, ANCHORS, variant=TINY)
     model = yolo.detector(keras.Model(pixels, network(pixels)), ANCHORS)
@@ -37,42 +36,19 @@ def test_the_detector_answers_all_slots_of_all_scales_in_one_list():
         "scores": (None, 2 * (64 + 16 + 4), 3),
     }
     boxes = np.asarray(model(np.zeros((1, 64, 64, 3), "float32"))["boxes"])[0]
-    # Nearly no offsets: the first slot is the anchor of 1 x 1 cells in the middle of the first of 8 x 8 cells.
+    # Offsets are nearly 0: the first slot is the anchor of 1 x 1 cells in the middle of the first of 8 x 8 cells.
     np.testing.assert_allclose(boxes[0], [0, 0, 1 / 8, 1 / 8], atol=0.03)
     np.testing.assert_allclose(boxes[-1], [0.25, 0.5, 1.25, 1.0], atol=0.2)
 
 
-def test_the_pyramid_hands_on_what_it_knows_in_both_directions():
+def test_the_pyramid_connects_scales_in_both_directions():
     """The finest map depends on the coarsest, and with path aggregation the coarsest on the finest."""
     inputs = {f"stride_{s}": keras.Input((64 // s, 64 // s, 4), name=f"stride_{s}") for s in (8, 16, 32)}
     for aggregate in (False, True):
         model = keras.Model(inputs, fpn.feature_pyramid(inputs, 6, aggregate=aggregate, name=f"fpn_{aggregate}"))
         zeros = {name: np.zeros((1, *part.shape[1:]), "float32") for name, part in inputs.items()}
         before = model(zeros)
-        for changed, asked, depends in (("stride_32", "stride_8", True), ("stride_8", "stride_32", aggregate)):
+        for changed, output, depends in (("stride_32", "stride_8", True), ("stride_8", "stride_32", aggregate)):
             after = model(zeros | {changed: np.ones_like(zeros[changed])})
-            assert (np.abs(np.asarray(after[asked]) - np.asarray(before[asked])).max() > 1e-6) == depends
+            assert (np.abs(np.asarray(after[output]) - np.asarray(before[output])).max() > 1e-6) == depends
         assert [before[name].shape for name in by_stride(before)] == [(1, 64 // s, 64 // s, 6) for s in (8, 16, 32)]
-
-
-def test_an_unknown_detector_is_told_the_nearest():
-    with pytest.raises(UserError, match="did you mean 'yolo_nano'"):
-        detectors.find("yolo_nona")
-
-
-@pytest.mark.parametrize("frozen_stride", [None, 8])
-@pytest.mark.parametrize("is_pretrained", [True, False])
-def test_a_detector_by_name(frozen_stride, is_pretrained, tmp_path):
-    """Only what is pretrained can be frozen."""
-    anchors, weights = [its / 20 for its in ANCHORS[:2]], None
-    if is_pretrained:
-        weights = str(tmp_path / "base.weights.h5")
-        models.build("mobilenet", (64, 64, 3), None).save_weights(weights)
-    built = detectors.build("yolo_nano", 2, anchors, base="mobilenet", weights=weights, frozen_stride=frozen_stride, size=64)
-    base = built.network.get_layer("base").network if is_pretrained else built.network.get_layer("mobilenet")
-    frozen = [layer.name for layer in base.layers if layer.weights and not layer.trainable]
-    assert bool(frozen) == (is_pretrained and frozen_stride is not None)
-    maps = built.network(np.zeros((1, 64, 64, 3), "float32"))
-    parts = built.losses(maps, np.array([[[0.1, 0.1, 0.4, 0.4]]], "float32"), np.array([[1]], "int32"))
-    assert tuple(parts) == built.parts == ("box", "object", "class")
-    assert built.at_size(64).output["boxes"].shape == (None, 2 * (64 + 16), 4)

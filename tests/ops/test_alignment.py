@@ -43,13 +43,13 @@ def chip_by_loop(pixels, points, reference, size):
     return chip
 
 
-def test_no_points_are_told():
+def test_no_points_are_an_error():
     with pytest.raises(ValueError, match="at least 2"):
         fit_similarity(np.zeros((0, 2)), np.zeros((0, 2)))
 
 
 @pytest.mark.parametrize(
-    ("points", "said"),
+    ("points", "message"),
     [
         (np.zeros((4, 2)), r"\(K, 2\)"),
         (np.full((5, 2), 7.0), "No rotation fits"),
@@ -57,21 +57,21 @@ def test_no_points_are_told():
         (np.where(np.arange(10).reshape(5, 2) == 3, np.inf, 1.0), "finite"),
     ],
 )
-def test_points_that_say_nothing_are_told(points, said):
-    with pytest.raises(ValueError, match=said):
+def test_points_that_determine_no_similarity_are_an_error(points, message):
+    with pytest.raises(ValueError, match=message):
         fit_similarity(DLIB_POINTS, points)
-    with pytest.raises(ValueError, match=said):
+    with pytest.raises(ValueError, match=message):
         aligned_chip(np.zeros((9, 9, 3), np.uint8), points, DLIB_POINTS)
 
 
-def test_a_mirror_image_is_not_reflected_but_told():
+def test_a_mirror_image_is_an_error():
     square = np.array([(-1.0, -1), (1, -1), (1, 1), (-1, 1)])
     with pytest.raises(ValueError, match="not mirrored"):
         fit_similarity(square, square * (-1, 1))
 
 
 @pytest.mark.parametrize("degrees", [0, 30, -90, 180])
-def test_what_was_done_is_found(degrees):
+def test_a_known_similarity_is_recovered(degrees):
     points = turned(MTCNN_POINTS, degrees, 2.5, (40, -7))
     fitted = fit_similarity(MTCNN_POINTS, points)
     assert fitted.scale == pytest.approx(2.5)
@@ -82,7 +82,7 @@ def test_what_was_done_is_found(degrees):
     np.testing.assert_allclose(fitted.apply(MTCNN_POINTS), points)
 
 
-def test_as_umeyama(rng):
+def test_the_result_is_that_of_umeyama(rng):
     for _ in range(50):
         reference, points = rng.normal(size=(5, 2)), rng.normal(size=(5, 2))
         for mine, his in zip(fit_similarity(reference, points), umeyama(reference, points), strict=True):
@@ -106,7 +106,7 @@ def test_points_in_place_leave_the_image_as_it_is(rng):
     assert np.abs(chip[:-1, :-1] - pixels[:-1, :-1]).max() <= 1  # cut off, where rounding errs to below
 
 
-def test_a_face_on_its_side_comes_upright(rng):
+def test_a_rotated_face_becomes_upright(rng):
     pixels = cv2.GaussianBlur(rng.integers(0, 256, (CHIP, CHIP, 3), dtype=np.uint8), (0, 0), 3)
     upright = aligned_chip(pixels, MTCNN_POINTS - 0.5, MTCNN_POINTS).astype(int)
     x, y = (MTCNN_POINTS - 0.5).T
@@ -124,7 +124,7 @@ def test_a_face_on_its_side_comes_upright(rng):
         (0, 1, (5, 5), 2),
     ],
 )
-def test_to_the_bit_as_the_loop(rng, degrees, scale, shift, size):
+def test_chips_equal_those_of_a_loop(rng, degrees, scale, shift, size):
     """Where the loop's own rounding decides about cutting off, they may differ: noise has no such values."""
     pixels = rng.integers(0, 256, (120, 161, 3), dtype=np.uint8)
     points = turned(DLIB_POINTS, degrees, scale * size / CHIP, shift) + rng.normal(0, 0.2, (5, 2))
@@ -166,11 +166,11 @@ def test_details_that_a_chip_cannot_show_become_their_mean():
 @pytest.mark.parametrize(
     ("pixels", "size"), [(np.zeros((9, 9), np.uint8), 9), (np.zeros((9, 9, 3)), 9), (np.zeros((0, 9, 3), np.uint8), 9)]
 )
-def test_other_pixels_are_told(pixels, size):
+def test_other_shapes_and_dtypes_are_an_error(pixels, size):
     with pytest.raises(ValueError, match="uint8 pixels"):
         aligned_chip(pixels, MTCNN_POINTS, MTCNN_POINTS, size)
 
 
-def test_a_chip_of_one_pixel_is_told():
+def test_a_chip_of_one_pixel_is_an_error():
     with pytest.raises(ValueError, match="at least 2"):
         aligned_chip(np.zeros((9, 9, 3), np.uint8), MTCNN_POINTS, MTCNN_POINTS, 1)

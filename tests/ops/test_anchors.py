@@ -28,14 +28,14 @@ def test_two_kinds_of_boxes_are_found():
     np.testing.assert_allclose(anchors, [[0.1, 0.1], [0.6, 0.2]], atol=0.01)
 
 
-def test_fewer_different_boxes_than_anchors_are_filled_up_with_smaller_ones():
+def test_fewer_distinct_boxes_than_anchors_are_filled_up_with_smaller_ones():
     anchors = k_means_anchors(np.array([[0.4, 0.2]] * 5), 3)
     np.testing.assert_allclose(anchors, [[0.1, 0.05], [0.2, 0.1], [0.4, 0.2]])
 
 
 @settings(deadline=None, max_examples=25)
 @given(st.lists(st.tuples(st.floats(0.01, 1.5), st.floats(0.01, 1.5)), min_size=1, max_size=40), st.integers(1, 9))
-def test_anchors_are_sorted_and_within_what_there_is(sides, count):
+def test_anchors_are_sorted_and_within_the_range_of_the_boxes(sides, count):
     sides = np.array(sides)
     anchors = k_means_anchors(sides, count)
     assert anchors.shape == (count, 2) and (anchors > 0).all()

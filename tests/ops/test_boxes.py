@@ -1,4 +1,4 @@
-"""IoU and its kin: by hand, against NumPy, and what must hold of any boxes."""
+"""IoU and its variants: by hand, against NumPy, and properties that hold for all boxes."""
 
 import keras
 import numpy as np
@@ -32,7 +32,7 @@ PROPER, ANY = on_a_grid(1), on_a_grid(-3)
 
 
 @pytest.mark.parametrize("kind", KINDS)
-def test_no_boxes_no_answers(kind):
+def test_no_boxes(kind):
     none = np.zeros((0, 4), "float32")
     assert call(kind, none, none).shape == (0,)
     assert call(box_ops.pairwise_iou, none, np.zeros((3, 4))).shape == (0, 3)
@@ -101,7 +101,7 @@ def test_symmetry_and_bounds(a, b):
 
 @settings(deadline=None, max_examples=25)
 @given(PROPER)
-def test_a_box_agrees_wholly_with_itself_alone(boxes):
+def test_a_box_has_an_iou_of_one_with_itself_only(boxes):
     for kind in KINDS:
         np.testing.assert_allclose(call(kind, boxes, boxes), 1, atol=1e-5)
     np.testing.assert_allclose(call(box_ops.xyxy_of, box_ops.cxcywh_of(boxes)), boxes, atol=1e-6)
@@ -130,17 +130,17 @@ def test_the_unit_does_not_matter(boxes, unit):
 def test_gradients_of_degenerate_boxes_are_finite(kind, a, b):
     a = tf.Variable(a)
     with tf.GradientTape() as tape:
-        answer = kind(a, tf.constant(b))
-    assert np.isfinite(answer) and np.all(np.isfinite(tape.gradient(answer, a)))
+        output = kind(a, tf.constant(b))
+    assert np.isfinite(output) and np.all(np.isfinite(tape.gradient(output, a)))
 
 
-def test_boxes_apart_are_drawn_together_by_all_but_iou():
+def test_all_but_iou_pull_disjoint_boxes_together():
     """What a loss is for: moving right must help, though nothing is shared."""
     a, b = tf.Variable([0.0, 0.0, 0.1, 0.1]), tf.constant([0.5, 0.0, 0.6, 0.1])
     for kind in KINDS[1:]:
         with tf.GradientTape() as tape:
-            answer = kind(a, b)
-        slope = tape.gradient(answer, a).numpy()
+            output = kind(a, b)
+        slope = tape.gradient(output, a).numpy()
         assert slope[0] + slope[2] > 0, kind.__name__
 
 

@@ -1,4 +1,4 @@
-"""Colors given to another image: means, covariances and luminances against NumPy's own."""
+"""Color transfer: means, covariances and luminances against NumPy."""
 
 import numpy as np
 import pytest
@@ -28,7 +28,7 @@ def to_yiq(pixels):
 
 @pytest.mark.parametrize("function", FUNCTIONS)
 @pytest.mark.parametrize("shape", [(0, 5, 3), (5, 0, 3)])
-def test_a_image_without_pixels_is_told(function, shape, photograph):
+def test_an_image_without_pixels_is_an_error(function, shape, photograph):
     for pair in ((np.zeros(shape, np.uint8), photograph), (photograph, np.zeros(shape, np.uint8))):
         with pytest.raises(ValueError, match="at least one"):
             function(*pair)
@@ -36,33 +36,33 @@ def test_a_image_without_pixels_is_told(function, shape, photograph):
 
 @pytest.mark.parametrize("function", FUNCTIONS)
 @pytest.mark.parametrize("other", [np.zeros((4, 4, 3)), np.zeros((4, 4), np.uint8), np.zeros((4, 4, 4), np.uint8)])
-def test_other_pixels_are_told(function, other):
+def test_other_shapes_and_dtypes_are_an_error(function, other):
     with pytest.raises(ValueError, match="uint8 pixels"):
         function(other, np.zeros((4, 4, 3), np.uint8))
 
 
 @pytest.mark.parametrize("function", FUNCTIONS)
-def test_one_pixel_takes_what_it_can(function):
+def test_one_pixel_takes_the_mean(function):
     image, like = np.uint8([[[10, 200, 30]]]), np.uint8([[[90, 80, 120]]])
-    answer = function(image, like)
-    assert answer.shape == (1, 1, 3) and answer.dtype == np.uint8
+    output = function(image, like)
+    assert output.shape == (1, 1, 3) and output.dtype == np.uint8
     expected = {
         match_colors: like[0, 0],
         match_luminance: np.full(3, np.rint(like[0, 0] @ SHARES)),
         with_colors_of: np.rint(like[0, 0] + (image[0, 0] - like[0, 0].astype(float)) @ SHARES),
     }
-    np.testing.assert_array_equal(answer[0, 0], expected[function])
+    np.testing.assert_array_equal(output[0, 0], expected[function])
 
 
 def test_mean_and_covariance_become_those_of_the_other(rng):
     image, like = muted(rng, (130, 90, 150), (3, 9, 4)), muted(rng, (100, 140, 120), (12, 5, 2), (33, 20))
-    answer = match_colors(image, like)
-    assert answer.shape == image.shape and answer.dtype == np.uint8
-    for mine, theirs in zip(statistics(answer), statistics(like), strict=True):
+    output = match_colors(image, like)
+    assert output.shape == image.shape and output.dtype == np.uint8
+    for mine, theirs in zip(statistics(output), statistics(like), strict=True):
         np.testing.assert_allclose(mine, theirs, atol=0.35)  # rounding to whole levels adds a variance of 1/12
 
 
-def test_the_map_is_the_one_of_the_symmetric_roots(rng):
+def test_the_map_is_that_of_the_symmetric_roots(rng):
     image, like = muted(rng, (130, 90, 150), (3, 9, 4)), muted(rng, (100, 140, 120), (12, 5, 2))
     (mean, covariance), (other_mean, other_covariance) = statistics(image), statistics(like)
     matrix = scipy.linalg.sqrtm(other_covariance) @ np.linalg.inv(scipy.linalg.sqrtm(covariance))
@@ -77,11 +77,11 @@ def test_colors_come_back(rng):
     np.testing.assert_array_equal(match_colors(image, image), image)
 
 
-def test_what_is_beyond_black_and_white_is_cut_off():
+def test_values_out_of_range_are_clipped():
     image = np.repeat(np.uint8([[0] * 9 + [255]])[..., None], 3, axis=2)
     like = np.repeat(np.uint8([[0, 255]])[..., None], 3, axis=2)
-    answer = match_colors(image, like)
-    assert answer[0, 0, 0] == round(127.5 - 127.5 / 3) and answer[0, 9, 0] == 255
+    output = match_colors(image, like)
+    assert output[0, 0, 0] == round(127.5 - 127.5 / 3) and output[0, 9, 0] == 255
 
 
 def test_a_grey_image_varies_along_one_line_and_has_the_mean(rng):
@@ -104,11 +104,11 @@ def test_noise_of_rounding_does_not_become_color(rng):
 
 def test_colors_like_grey_ones_are_grey(rng):
     grey = np.repeat(rng.integers(60, 180, (40, 40, 1), np.uint8), 3, axis=2)
-    answer = match_colors(muted(rng, (130, 90, 150), (3, 9, 4)), grey).astype(int)
-    assert np.ptp(answer, axis=2).max() <= 1 and answer[..., 0].std() == pytest.approx(grey[..., 0].std(), rel=0.1)
+    output = match_colors(muted(rng, (130, 90, 150), (3, 9, 4)), grey).astype(int)
+    assert np.ptp(output, axis=2).max() <= 1 and output[..., 0].std() == pytest.approx(grey[..., 0].std(), rel=0.1)
 
 
-def test_one_color_becomes_the_mean_and_the_like_of_one_color_is_it(photograph):
+def test_a_uniform_image_becomes_the_mean_and_a_uniform_reference_is_it(photograph):
     one = np.full((5, 7, 3), (200, 10, 90), np.uint8)
     np.testing.assert_array_equal(match_colors(photograph, one), np.broadcast_to(one[0, 0], photograph.shape))
     np.testing.assert_array_equal(
@@ -118,11 +118,11 @@ def test_one_color_becomes_the_mean_and_the_like_of_one_color_is_it(photograph):
 
 def test_luminance_gets_mean_and_deviation_of_the_other(rng):
     image, like = muted(rng, (130, 90, 150), (3, 9, 4)), muted(rng, (100, 140, 120), (12, 5, 2), (33, 20))
-    answer = match_luminance(image, like)
-    assert answer.shape == image.shape and answer.dtype == np.uint8 and not np.ptp(answer, axis=2).any()
-    assert answer[..., 0].mean() == pytest.approx((like @ SHARES).mean(), abs=0.1)
-    assert answer[..., 0].std() == pytest.approx((like @ SHARES).std(), rel=0.02)
-    assert np.corrcoef(answer[..., 0].ravel(), (image @ SHARES).ravel())[0, 1] > 0.99
+    output = match_luminance(image, like)
+    assert output.shape == image.shape and output.dtype == np.uint8 and not np.ptp(output, axis=2).any()
+    assert output[..., 0].mean() == pytest.approx((like @ SHARES).mean(), abs=0.1)
+    assert output[..., 0].std() == pytest.approx((like @ SHARES).std(), rel=0.02)
+    assert np.corrcoef(output[..., 0].ravel(), (image @ SHARES).ravel())[0, 1] > 0.99
 
 
 def test_a_deviation_of_zero_scales_nothing(rng):
@@ -134,9 +134,9 @@ def test_a_deviation_of_zero_scales_nothing(rng):
 
 def test_luminance_of_one_and_chroma_of_the_other(rng):
     image, colored = muted(rng, (130, 90, 150), (8, 9, 7)), muted(rng, (100, 140, 120), (9, 7, 12))
-    answer = to_yiq(with_colors_of(image, colored))
-    np.testing.assert_allclose(answer[..., 0], to_yiq(image)[..., 0], atol=0.6)
-    np.testing.assert_allclose(answer[..., 1:], to_yiq(colored)[..., 1:], atol=0.9)
+    output = to_yiq(with_colors_of(image, colored))
+    np.testing.assert_allclose(output[..., 0], to_yiq(image)[..., 0], atol=0.6)
+    np.testing.assert_allclose(output[..., 1:], to_yiq(colored)[..., 1:], atol=0.9)
 
 
 def test_its_own_colors_change_nothing_and_grey_ones_make_grey(photograph):
@@ -150,14 +150,14 @@ def test_luminance_stays_where_the_color_is_too_strong(rng):
     image, colored = (rng.integers(0, 256, (50, 50, 3), np.uint8) for _ in range(2))
     colored[:25] = (0, 0, 255)
     image[0, :2] = [[0], [255]]
-    answer = with_colors_of(image, colored)
-    np.testing.assert_allclose(answer @ SHARES, image @ SHARES, atol=0.6)
-    np.testing.assert_array_equal(answer[0, :2], image[0, :2])
-    chroma, wanted = to_yiq(answer)[..., 1:].reshape(-1, 2), to_yiq(colored)[..., 1:].reshape(-1, 2)
+    output = with_colors_of(image, colored)
+    np.testing.assert_allclose(output @ SHARES, image @ SHARES, atol=0.6)
+    np.testing.assert_array_equal(output[0, :2], image[0, :2])
+    chroma, wanted = to_yiq(output)[..., 1:].reshape(-1, 2), to_yiq(colored)[..., 1:].reshape(-1, 2)
     turned = chroma[:, 0] * wanted[:, 1] - chroma[:, 1] * wanted[:, 0]
     assert np.abs(turned / np.hypot(*wanted.T).clip(1)).max() < 1
 
 
-def test_two_sizes_are_told(photograph):
-    with pytest.raises(ValueError, match="451 x 300 pixels, that with the colors 450 x 300"):
+def test_different_sizes_are_an_error(photograph):
+    with pytest.raises(ValueError, match="451 x 300 pixels, the colored one 450 x 300"):
         with_colors_of(photograph, photograph[:, 1:])

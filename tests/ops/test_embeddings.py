@@ -1,4 +1,4 @@
-"""Distances and directions of embeddings, and ArcFace's margin: by loops, and where gradients like to be infinite."""
+"""Distances and directions of embeddings, and ArcFace's margin: against loops, and where gradients tend to be infinite."""
 
 import math
 
@@ -19,11 +19,11 @@ def gradient_of(function, x):
     x = tf.constant(x)
     with tf.GradientTape() as tape:
         tape.watch(x)
-        answer = ops.sum(function(x))
-    return ops.convert_to_numpy(tape.gradient(answer, x))
+        output = ops.sum(function(x))
+    return ops.convert_to_numpy(tape.gradient(output, x))
 
 
-def test_no_embeddings_no_distances():
+def test_no_embeddings_have_no_distances():
     none, three = np.zeros((0, 4), "float32"), drawn(0, 3, 4)
     assert squared_distances(none, three).shape == (0, 3)
     assert squared_distances(three, none).shape == (3, 0)
@@ -76,7 +76,7 @@ def test_roots():
     np.testing.assert_array_equal(gradient_of(root, np.array([0.0, 4.0], "float32")), [0, 0.25])
 
 
-def test_directions_have_length_one_and_zero_has_none():
+def test_normalized_embeddings_have_length_one_and_zero_stays_zero():
     x = np.concatenate([drawn(10, 3, 4), np.zeros((1, 4), "float32")])
     np.testing.assert_allclose(np.linalg.norm(unit(x), axis=1), [1, 1, 1, 0], rtol=1e-6)
     np.testing.assert_allclose(np.linalg.norm(unit(x, axis=0), axis=0), 1, rtol=1e-6)
@@ -116,6 +116,6 @@ def test_a_negative_label_has_no_margin():
     np.testing.assert_allclose(arcface_logits(cosines, np.array([-1])), 64 * cosines, rtol=1e-6)
 
 
-def test_half_precision_is_taken_and_answered_in_full():
+def test_half_precision_gives_full_precision():
     cosines = keras.ops.cast(np.array([[0.5, -0.5]]), "float16")
     assert keras.backend.standardize_dtype(arcface_logits(cosines, np.array([1])).dtype) == "float32"

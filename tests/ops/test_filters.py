@@ -27,7 +27,7 @@ def test_the_textbooks_step_gives_30():
 
 
 @pytest.mark.parametrize("name", filters.SMOOTHING)
-def test_gradients_are_in_levels_a_pixel(name):
+def test_gradients_are_in_levels_per_pixel(name):
     """Brighter to the right is positive at 0 degrees, brighter downwards at 90."""
     y, x = np.mgrid[:6, :8].astype("float32")
     ramp = 3 * x - 2 * y
@@ -71,7 +71,7 @@ def test_ranks_channels_and_dtypes(photograph):
 
 
 @pytest.mark.parametrize(
-    ("call", "said"),
+    ("call", "message"),
     [
         (lambda: filters.edge_kernel("soebel"), "expected one of vertical"),
         (lambda: filters.edge_kernel("vertical", 45), "no angle"),
@@ -81,6 +81,6 @@ def test_ranks_channels_and_dtypes(photograph):
         (lambda: filters.correlate(np.zeros(4), np.ones((3, 3))), r"\(N, H, W, C\)"),
     ],
 )
-def test_what_cannot_be_is_told(call, said):
-    with pytest.raises(ValueError, match=said):
+def test_impossible_arguments_are_an_error(call, message):
+    with pytest.raises(ValueError, match=message):
         call()

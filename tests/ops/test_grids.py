@@ -29,7 +29,7 @@ def test_decoding_by_hand():
     st.tuples(*[st.floats(0.02, 3.5)] * 2),
     st.tuples(*[st.floats(0.05, 0.9)] * 2),
 )
-def test_what_a_slot_can_say_comes_back(grid, place, within, ratio, anchor):
+def test_encodable_boxes_round_trip(grid, place, within, ratio, anchor):
     """Also of centers in the neighboring cell, and of sides beyond the image."""
     cell = np.floor(np.array(place) * (np.array(grid) - 1e-6))
     center, sides = (cell + within) / grid, np.array(ratio) * anchor / grid
@@ -39,7 +39,7 @@ def test_what_a_slot_can_say_comes_back(grid, place, within, ratio, anchor):
     np.testing.assert_allclose(grids.decode(offsets, given_cell, anchors, grid), box, atol=2e-4)
 
 
-def test_encoding_what_no_slot_can_say_is_finite():
+def test_the_offsets_of_other_boxes_are_finite():
     box = np.array([[0.9, 0.9, 0.9, 0.9], [-3, -3, 5, 5]], "float32")
     offsets = np.asarray(grids.encode(box, np.zeros((2, 2), "float32"), np.full((2, 2), 0.4, "float32"), (4, 4)))
     assert np.isfinite(offsets).all()

@@ -23,7 +23,7 @@ def test_an_empty_batch_stays_empty():
     assert image_ops.erase(empty, np.zeros((0, 4), np.float32)).shape == (0, 4, 4, 3)
 
 
-def test_nothing_drawn_changes_nothing(rng):
+def test_neutral_parameters_change_nothing(rng):
     images = make_images(rng, 2)
     drawn = pixelwise.pixel_params(np.ones((2, pixelwise.NUM_DRAWN)), Augmentation("none"))
     np.testing.assert_array_equal(BatchAugmentation()({"image": images, **drawn._asdict()}), images)
@@ -57,7 +57,7 @@ def test_a_model_that_augments_shares_its_weights(rng, small_classifier):
     np.testing.assert_allclose(model(batch), small_classifier(images.astype(np.float32)), atol=1e-5)
 
 
-def test_it_survives_a_keras_file(tmp_path, small_classifier):
+def test_a_keras_file_round_trip(tmp_path, small_classifier):
     model = augmented(small_classifier, mixes=True)
     model.save(tmp_path / "model.keras")
     assert set(keras.saving.load_model(tmp_path / "model.keras").input) == set(model.input)

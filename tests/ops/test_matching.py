@@ -1,4 +1,4 @@
-"""Which slots answer for which object."""
+"""The assignment of objects to slots."""
 
 import numpy as np
 import pytest
@@ -15,7 +15,7 @@ def boxes_at(*centers_and_sides):
 
 def slots_of(boxes, classes, anchors, grid):
     """By a loop: the set of (image, row, column, anchor, object)."""
-    found, columns, rows = set(), *grid
+    assigned, columns, rows = set(), *grid
     for n in range(len(boxes)):
         for m in range(len(boxes[n])):
             if classes[n][m] < 0:
@@ -30,11 +30,11 @@ def slots_of(boxes, classes, anchors, grid):
             for a, ratio in enumerate(ratios):
                 if ratio < 4 or a == int(np.argmin(ratios)):
                     inside = [(r, c) for r, c in cells if 0 <= r < rows and 0 <= c < columns]
-                    found |= {(n, r, c, a, m) for r, c in inside}
-    return found
+                    assigned |= {(n, r, c, a, m) for r, c in inside}
+    return assigned
 
 
-def found_by_assign(boxes, classes, anchors, grid):
+def assigned_rows(boxes, classes, anchors, grid):
     given_slots = assign(boxes, classes, fitting(boxes, anchors), grid)
     filled = np.asarray(given_slots.filled)
     num_anchors, most = len(anchors), boxes.shape[1]
@@ -59,7 +59,7 @@ def test_one_object_by_hand():
     """Its center lies in cell (1, 2), nearer to its left and to its lower neighbor; both anchors fit."""
     boxes = boxes_at((0.3, 0.7, 0.2, 0.2))
     expected = {(0, row, column, a, 0) for row, column in ((2, 1), (2, 0), (3, 1)) for a in (0, 1)}
-    assert found_by_assign(boxes, np.zeros((1, 1), "int32"), ANCHORS, (4, 4)) == expected
+    assert assigned_rows(boxes, np.zeros((1, 1), "int32"), ANCHORS, (4, 4)) == expected
 
 
 @pytest.mark.parametrize(
@@ -68,23 +68,23 @@ def test_one_object_by_hand():
     ids=["corner", "far corner", "on a line, at the border"],
 )
 def test_objects_at_the_border_keep_a_cell(center, cells):
-    found = found_by_assign(boxes_at((*center, 0.4, 0.4)), np.zeros((1, 1), "int32"), ANCHORS[1:], (4, 4))
-    assert {place[1:3] for place in found} == cells
+    rows = assigned_rows(boxes_at((*center, 0.4, 0.4)), np.zeros((1, 1), "int32"), ANCHORS[1:], (4, 4))
+    assert {place[1:3] for place in rows} == cells
 
 
 @pytest.mark.parametrize("side", [1e-4, 3.0], ids=["far smaller than a cell", "larger than the image"])
-def test_what_fits_no_anchor_is_given_to_the_nearest(side):
-    found = found_by_assign(boxes_at((0.3, 0.3, side, side)), np.zeros((1, 1), "int32"), ANCHORS, (4, 4))
-    assert {place[3] for place in found} == {0 if side < 0.1 else 1}
+def test_an_object_that_fits_no_anchor_is_assigned_to_the_nearest(side):
+    rows = assigned_rows(boxes_at((0.3, 0.3, side, side)), np.zeros((1, 1), "int32"), ANCHORS, (4, 4))
+    assert {place[3] for place in rows} == {0 if side < 0.1 else 1}
 
 
 @pytest.mark.parametrize(("seed", "grid"), [(0, (1, 1)), (1, (3, 2)), (2, (7, 5)), (3, (1, 6)), (4, (4, 4))])
-def test_the_same_as_a_loop(seed, grid):
+def test_assignments_equal_those_of_a_loop(seed, grid):
     rng = np.random.default_rng(seed)
     corners = np.sort(rng.random((2, 6, 2, 2)), axis=2)
     boxes = np.concatenate([corners[:, :, 0], corners[:, :, 1] + 1e-3], axis=2).astype("float32")
     classes = rng.integers(-1, 3, (2, 6)).astype("int32")
-    assert found_by_assign(boxes, classes, ANCHORS, grid) == slots_of(boxes, classes, ANCHORS, grid)
+    assert assigned_rows(boxes, classes, ANCHORS, grid) == slots_of(boxes, classes, ANCHORS, grid)
 
 
 def test_collisions_are_counted():

@@ -1,31 +1,31 @@
-"""Boxes on the host."""
+"""Boxes in NumPy."""
 
 import numpy as np
 import pytest
 
-from visionkit.ops.boxes import iou
-from visionkit.ops.np_boxes import best_first, checked, iou_of_one, of_each_class
+from visionkit.ops import boxes
+from visionkit.ops.np_boxes import pairwise_iou
 
 
-def test_nothing_is_well_formed():
-    nothing = checked([], [], [])
-    assert nothing.boxes.shape == (0, 4) and nothing.scores.shape == nothing.classes.shape == (0,)
-    assert nothing.classes.dtype == np.int32
-    assert of_each_class(nothing.classes) == []
-    assert best_first(*nothing, np.zeros(0, int)).boxes.shape == (0, 4)
+def random_boxes(rng, count: int) -> np.ndarray:
+    """Some of them are inverted."""
+    low = rng.uniform(0, 0.7, (count, 2))
+    return np.concatenate([low, low + rng.uniform(-0.02, 0.3, low.shape)], axis=-1).astype("float32")
 
 
-def test_iou_of_one_is_that_of_the_graph(rng):
-    low = rng.uniform(0, 0.7, (50, 2))
-    boxes = np.concatenate([low, low + rng.uniform(-0.02, 0.3, low.shape)], axis=-1).astype("float32")
-    expected = [float(np.asarray(iou(boxes[:1], box[None]))[0]) for box in boxes]
-    np.testing.assert_allclose(iou_of_one(boxes[0], boxes), expected, atol=1e-6)
+@pytest.mark.parametrize("shape", [(0, 0), (0, 3), (2, 0)])
+def test_no_boxes(shape):
+    assert pairwise_iou(np.zeros((shape[0], 4)), np.zeros((shape[1], 4))).shape == shape
 
 
-def test_rows_of_each_class():
-    assert [rows.tolist() for rows in of_each_class(np.array([3, 1, 3, 0]))] == [[3], [1], [0, 2]]
+def test_iou_by_hand():
+    a = np.array([[0, 0, 4, 1], [5, 5, 5, 9], [3, 1, 0, 0]])  # the second has no area, the third is inverted
+    b = np.array([[0, 0, 2, 1], [2, 0, 6, 1], [5, 5, 5, 9]])
+    assert pairwise_iou(a, b).tolist() == [[0.5, pytest.approx(1 / 3), 0], [0, 0, 0], [0, 0, 0]]
 
 
-def test_arrays_that_do_not_fit_are_told():
-    with pytest.raises(ValueError, match="of the same K"):
-        checked(np.zeros((3, 4)), np.zeros(3), np.zeros(2, int))
+def test_iou_is_that_of_the_graph(rng):
+    a, b = random_boxes(rng, 50), random_boxes(rng, 30)
+    ours = pairwise_iou(a, b)
+    assert ours.dtype == np.float32
+    np.testing.assert_allclose(ours, np.asarray(boxes.pairwise_iou(a, b)), atol=1e-6)

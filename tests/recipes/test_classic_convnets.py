@@ -13,7 +13,7 @@ import pytest
 import visionkit
 from tests.conftest import write_classes
 from tests.data.formats.test_idx import idx, write_idx_folder
-from tests.recipes.test_transfer_learning import kill_when
+from tests.recipes.conftest import kill_when
 from visionkit.data.formats.small_sets import digits
 
 RECIPE = Path(__file__).parents[2] / "recipes" / "classic_convnets.py"
@@ -34,18 +34,14 @@ def metrics_of(out: Path) -> dict[str, float]:
     return json.loads((out / "metrics.json").read_text())
 
 
-def test_smoke_needs_nothing_and_the_exported_model_has_exactly_the_recipes_accuracy(run, tmp_path):
-    out = tmp_path / "run"
-    status, printed, errors = run("--smoke", "--out", out)
-    assert status == 0, errors
-    assert printed.splitlines()[-2:] == [f"report   {out / 'report.html'}", f"model    {out / 'model'}"]
-    val = digits().val
-    model = visionkit.load(out)
+def test_the_exported_model_has_exactly_the_accuracy_of_the_recipe(smoke_run):
+    done, val = smoke_run("classic_convnets"), digits().val
+    model = visionkit.load(done.out)
     right = [model.predict(val.as_rgb(i, i + 1)[0]).label == val.class_names[val.labels[i]] for i in range(len(val))]
-    assert np.mean(right) == pytest.approx(metrics_of(out)["accuracy"]) and np.mean(right) > 0.7
+    assert np.mean(right) == pytest.approx(done.metrics["accuracy"]) and np.mean(right) > 0.7
 
 
-def test_a_folder_of_idx_files_is_read_and_its_mirror_images_are_asked_for(run, tmp_path, rng):
+def test_a_folder_of_idx_files_is_read_and_mirrored_on_request(run, tmp_path, rng):
     data, out = write_idx_folder(tmp_path / "idx", rng, side=20), tmp_path / "run"
     status, printed, _ = run("--data", data, "--epochs", "1", "--flip", "yes", "--out", out)
     assert status == 0 and "6 training and 3 validation images" in printed
@@ -62,6 +58,7 @@ def test_images_in_files_are_trained_on_and_broken_ones_named(run, tmp_path):
     assert status == 0 and "16 training and 6 validation images" in printed and "empty.jpg" in (out / "report.html").read_text()
 
 
+@pytest.mark.exhaustive
 def test_a_study_that_is_killed_within_its_second_network_ends_with_all_of_them(run, tmp_path):
     out = tmp_path / "run"
     history = out / "history.csv"

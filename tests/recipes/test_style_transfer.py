@@ -30,20 +30,17 @@ def photo(tmp_path) -> Path:
     return tmp_path / "photo.png"
 
 
-def test_smoke_needs_nothing_and_its_bundle_paints_other_images(run, program, tmp_path, photo):
-    out = tmp_path / "run"
-    done = run("--smoke", "--out", out, "--gif")
-    assert done.returncode == 0, done.stderr
-    assert done.stdout.splitlines()[-2:] == [f"report   {out / 'report.html'}", f"model    {out / 'model'}"]
-    assert set(json.loads((out / "metrics.json").read_text())) >= KEYS
+def test_the_bundle_of_a_smoke_run_paints_other_images(smoke_run, program, tmp_path, photo):
+    out = smoke_run("style_transfer").out
+    assert set(smoke_run("style_transfer").metrics) >= KEYS
     assert np.asarray(Image.open(out / "stylized.png")).shape == (43, 64, 3)
     with Image.open(out / "way.gif") as way:
         assert way.n_frames > 1
     assert (out / "history.csv").read_text().startswith("phase,epoch,loss,content_loss,style_loss")
-    answer = program(CLI, "predict", out / "model", photo, "--draw", tmp_path / "drawn", "--json")
-    assert answer.returncode == 0, answer.stderr
-    said = json.loads(answer.stdout)
-    assert np.asarray(Image.open(said["stylized"])).shape == (50, 90, 3)
+    predicted = program(CLI, "predict", out / "model", photo, "--draw", tmp_path / "drawn", "--json")
+    assert predicted.returncode == 0, predicted.stderr
+    line = json.loads(predicted.stdout)
+    assert np.asarray(Image.open(line["stylized"])).shape == (50, 90, 3)
 
 
 def test_a_folder_trains_a_network_that_paints_in_both_styles(run, tmp_path, class_folders, photo):
@@ -52,8 +49,10 @@ def test_a_folder_trains_a_network_that_paints_in_both_styles(run, tmp_path, cla
     done = run(photo, "woodcut", photo, "--data", class_folders, "--smoke", "--temporal", 5, "--out", out)
     assert done.returncode == 0, done.stderr
     assert "+broken.jpg" in done.stdout
-    assert set(json.loads((out / "metrics.json").read_text())) >= KEYS | {"network_style_loss", "network_content_loss"}
+    metrics = json.loads((out / "metrics.json").read_text())
+    assert set(metrics) >= KEYS | {"network_style_loss", "network_content_loss"}
     model = visionkit.load(out / "model")
+    assert model.metadata["metrics"] == {name: metrics[f"network_{name}"] for name in ("style_loss", "content_loss")}
     assert model.labels == ("woodcut", "photo")
     pixels = np.asarray(Image.open(photo))
     first, second = (model.predict(pixels, style=name).pixels for name in model.labels)
@@ -64,11 +63,11 @@ def test_a_folder_trains_a_network_that_paints_in_both_styles(run, tmp_path, cla
     assert "not trained on" in page and "one pass" in page and "+broken.jpg" in page
 
 
-def test_an_interrupted_run_leaves_a_image_and_goes_on(run, tmp_path, photo, monkeypatch):
+def test_an_interrupted_run_leaves_an_image_and_can_be_resumed(run, tmp_path, photo, monkeypatch):
     out, descend = tmp_path / "run", descent._lbfgs
 
-    def interrupted(objective, image, steps, rate, tell, first, state):
-        descend(objective, image, 2, rate, tell, first, state)
+    def interrupted(objective, image, steps, rate, report, first, state):
+        descend(objective, image, 2, rate, report, first, state)
         raise KeyboardInterrupt
 
     monkeypatch.setattr(descent, "_lbfgs", interrupted)

@@ -3,11 +3,8 @@
 import csv
 import json
 import shutil
-import signal
 import subprocess
 import sys
-import time
-from collections.abc import Callable
 from functools import partial
 from pathlib import Path
 
@@ -15,6 +12,7 @@ import keras
 import pytest
 
 from tests.conftest import CLI, write_classes
+from tests.recipes.conftest import kill_when
 from visionkit import models
 
 RECIPE = Path(__file__).parents[2] / "recipes" / "transfer_learning.py"
@@ -57,17 +55,11 @@ def finished(data, quick, tmp_path_factory) -> tuple[Path, str]:
     return out, done.stdout
 
 
-def test_smoke_needs_nothing(run, tmp_path):
-    done = run("--smoke", "--out", tmp_path / "run")
-    assert done.returncode == 0, done.stderr
-    assert done.stdout.splitlines()[-2:] == [
-        f"report   {tmp_path / 'run' / 'report.html'}",
-        f"model    {tmp_path / 'run' / 'model'}",
-    ]
-    assert json.loads((tmp_path / "run" / "metrics.json").read_text())["accuracy"] > 0.5  # 12 classes
+def test_a_smoke_run_is_better_than_guessing(smoke_run):
+    assert smoke_run("transfer_learning").metrics["accuracy"] > 0.5  # 12 classes
 
 
-def test_a_run_folder_holds_what_was_promised(finished):
+def test_a_run_folder_holds_all_its_files(finished):
     out, _printed = finished
     names = {path.name for path in out.iterdir()}
     assert {"config.json", "history.csv", "checkpoint.npz", "metrics.json", "report.html", "model"} <= names
@@ -91,8 +83,8 @@ def test_the_exported_model_has_exactly_the_recipes_accuracy(program, finished, 
     out, _ = finished
     done = program(CLI, "predict", out / "model", data / "val", "--json")
     assert done.returncode == 1  # one is cut off
-    answers = [json.loads(line) for line in done.stdout.splitlines()]
-    right = [answer["label"] == Path(answer["path"]).parent.name for answer in answers if "error" not in answer]
+    records = [json.loads(line) for line in done.stdout.splitlines()]
+    right = [record["label"] == Path(record["path"]).parent.name for record in records if "error" not in record]
     assert len(right) == 8
     assert sum(right) / len(right) == json.loads((out / "metrics.json").read_text())["accuracy"]
 
@@ -106,18 +98,8 @@ def test_a_finished_run_is_not_run_again(run, finished):
     assert (out / "metrics.json").stat().st_mtime_ns == before
 
 
-def kill_when(command: list, happened: Callable[[], bool]) -> None:
-    """Start a command, and kill -9 it as soon as ``happened()``."""
-    process = subprocess.Popen(list(map(str, command)), stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
-    deadline = time.monotonic() + 120
-    while not happened():
-        assert process.poll() is None and time.monotonic() < deadline
-        time.sleep(0.01)
-    process.send_signal(signal.SIGKILL)
-    process.wait()
-
-
-def test_killed_with_9_again_and_again_a_run_ends_as_if_nothing_had_been(run, quick, finished, data, tmp_path):
+@pytest.mark.exhaustive
+def test_a_run_that_is_killed_again_and_again_ends_as_one_that_was_not(run, quick, finished, data, tmp_path):
     out = tmp_path / "run"
     start = [sys.executable, RECIPE, "--data", data, "--out", out, "--unfreeze", "all", *quick]
     resume = [sys.executable, RECIPE, "--resume", out]
@@ -138,7 +120,7 @@ def test_killed_with_9_again_and_again_a_run_ends_as_if_nothing_had_been(run, qu
     assert accuracies[0] == accuracies[1]
 
 
-def test_a_start_that_failed_can_be_mended_and_a_class_without_one_sound_image_is_left_out(run, quick, data, tmp_path):
+def test_a_start_that_failed_can_be_repeated_and_a_class_without_a_readable_image_is_left_out(run, quick, data, tmp_path):
     out = tmp_path / "run"
     shutil.copytree(data, tmp_path / "data")
     (tmp_path / "data" / "train" / "broken").mkdir()
@@ -157,6 +139,7 @@ def test_a_start_that_failed_can_be_mended_and_a_class_without_one_sound_image_i
         (["--base", "resnet5000"], "did you mean"),
         (["--resume", "nowhere"], "no config.json"),
         (["--epochs", "0"], "expected at least 1"),
+        (["--learning-rate", "-0.1"], "--learning-rate -0.1: expected at least 0"),
         (["--base", "efficientnet_lite4", "--smoke"], "no published 'imagenet' weights"),
     ],
 )

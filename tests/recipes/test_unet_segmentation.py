@@ -11,8 +11,8 @@ from PIL import Image
 
 import visionkit
 from tests.conftest import CLI
-from visionkit.metrics.segmentation import confusion, measure
-from visionkit.tasks.segmentation import train as segmentation_phase
+from visionkit.metrics.segmentation import confusion_matrix, segmentation_metrics
+from visionkit.tasks.segmentation import evaluate
 
 RECIPE = Path(__file__).parents[2] / "recipes" / "unet_segmentation.py"
 QUICK = ("--base", "none", "--filters", 4, 8, "--size", 16, "--batch-size", 4, "--epochs", 1)  # networks are tested elsewhere
@@ -25,7 +25,7 @@ def run(program):
 
 
 def scene(rng, shape=(40, 48)) -> tuple[np.ndarray, np.ndarray]:
-    """Noise with a bright thing of each class, and the mask."""
+    """An image of noise with a bright thing of each class, and its mask."""
     mask = np.zeros(shape, np.uint8)
     for label in (1, 2):
         top, left = rng.integers(0, shape[0] - 14), rng.integers(0, shape[1] // 2 - 14) + (label - 1) * shape[1] // 2
@@ -52,14 +52,14 @@ def write_masks(folder: Path, counts=(("train", 5), ("val", 2))) -> Path:
 
 
 def measured_by_hand(out: Path, data: Path, program, tmp_path: Path):
-    """What the masks are worth that ``visionkit predict`` writes for the validation images."""
+    """The metrics of the masks that ``visionkit predict`` writes for the validation images."""
     done = program(CLI, "predict", out, data / "images" / "val", "--json", "--draw", tmp_path / "predicted")
     assert done.returncode == 0, done.stderr
     matrix = np.zeros((3, 3), np.int64)
     for line in map(json.loads, done.stdout.splitlines()):
         truth = np.asarray(Image.open(data / "masks" / "val" / Path(line["path"]).name))
-        matrix += confusion(truth, np.asarray(Image.open(line["mask"])), 3)
-    return measure(matrix, NAMES)
+        matrix += confusion_matrix(truth, np.asarray(Image.open(line["mask"])), 3)
+    return segmentation_metrics(matrix, NAMES)
 
 
 @pytest.fixture(scope="module")
@@ -67,7 +67,7 @@ def data(tmp_path_factory) -> Path:
     return write_masks(tmp_path_factory.mktemp("data"))
 
 
-def test_masks_in_a_folder_and_the_metrics_are_what_predict_writes(run, program, data, tmp_path, monkeypatch):
+def test_masks_in_a_folder_and_the_metrics_are_those_of_predict(run, program, data, tmp_path, monkeypatch):
     """With an interruption after the first epoch, and without: the same weights."""
     options = (*QUICK[:-1], 2, "--data", data, "--supervised", 1, "--losses", "cross_entropy", "dice", "--borders", 5)
     options += ("--class-weights", "balanced")
@@ -84,15 +84,15 @@ def test_masks_in_a_folder_and_the_metrics_are_what_predict_writes(run, program,
     assert visionkit.load(out).metadata["metrics"]["mean_iou"] == metrics["mean_iou"]
     assert "data:image/" in (out / "report.html").read_text()
 
-    calls, measure_now = [], segmentation_phase.Validation
+    calls, measure = [], evaluate.measure
 
-    def interrupted(*values):
-        calls.append(values)
+    def interrupted(*arguments):
+        calls.append(arguments)
         if len(calls) == 2:
             raise KeyboardInterrupt
-        return measure_now(*values)
+        return measure(*arguments)
 
-    monkeypatch.setattr(segmentation_phase, "Validation", interrupted)
+    monkeypatch.setattr(evaluate, "measure", interrupted)
     out = tmp_path / "parts"
     done = run("--out", out, *options)
     assert done.returncode == 130 and f"--resume {out}" in done.stderr
@@ -163,7 +163,7 @@ def test_pages_of_stacks_are_images_or_volumes(run, tmp_path):
     assert model.predict(folder / "images" / "0.tif").mask.shape == (16, 24, 20)
 
 
-def test_volumes_in_files_are_told_by_their_names_and_measured_as_they_are_answered(run, tmp_path):
+def test_volumes_are_recognized_by_their_file_names_and_measured_as_they_are_predicted(run, tmp_path):
     rng, folder = np.random.default_rng(0), tmp_path / "data"
     for split, count in (("train", 3), ("val", 2)):
         for kind in ("images", "labels"):
@@ -181,10 +181,11 @@ def test_volumes_in_files_are_told_by_their_names_and_measured_as_they_are_answe
     matrices = []
     for number in range(2):
         label = np.load(folder / "val" / "labels" / f"{number}.npy")
-        matrices.append(confusion(label, model.predict(folder / "val" / "images" / f"{number}.npy").mask, 2))
-    together = measure(sum(matrices), ("background", "1"))
+        matrices.append(confusion_matrix(label, model.predict(folder / "val" / "images" / f"{number}.npy").mask, 2))
+    together = segmentation_metrics(sum(matrices), ("background", "1"))
     assert metrics["mean_iou"] == pytest.approx(together.mean_iou) and model.metadata["input"] == "volume"
-    assert metrics["dice"] == pytest.approx(np.mean([measure(each, ("background", "1")).dice[1] for each in matrices]))
+    dice = [segmentation_metrics(each, ("background", "1")).dice[1] for each in matrices]
+    assert metrics["dice"] == pytest.approx(np.mean(dice))
 
 
 @pytest.mark.parametrize(
@@ -194,7 +195,7 @@ def test_volumes_in_files_are_told_by_their_names_and_measured_as_they_are_answe
         (("--data", "{tmp}/empty"), "no layout that is known"),
         (("--data", "{tmp}/classes"), "has no masks: expected images/ and masks/"),
         (("--data", "{tmp}/boxes"), "boxes, but no outlines"),
-        (("--data", "{tmp}/other"), "its mask is 5 x 6, it is 20 x 20"),
+        (("--data", "{tmp}/other"), "its mask has 5 x 6 pixels, the image has 20 x 20"),
         (("--data", "{data}", "--base", "efficientnet_lite9"), "did you mean 'efficientnet_lite"),
         (("--data", "{data}", "--size", "17"), "--size 17: expected a multiple of 2"),
         (("--data", "{data}", "--weights", "nowhere.h5", "--base", "mobilenet"), "no such file"),

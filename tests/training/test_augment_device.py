@@ -1,24 +1,24 @@
-"""Where the batch-wise part of augmentation is carried out, and why."""
+"""Where the pixel-wise part of augmentation is carried out, and why."""
 
 import pytest
 
 from visionkit.data.augmentation import presets
 from visionkit.data.formats.class_folders import read_class_folders
 from visionkit.data.images.scan import scan
-from visionkit.data.index import SkippedFiles
+from visionkit.data.pipeline.batches import TrainingPipeline
 from visionkit.training import augment_device, runtime
-from visionkit.training.augment_device import Feeding, choose_place
+from visionkit.training.augment_device import choose_device
 
 
 @pytest.fixture
-def index(class_folders):
-    return scan(read_class_folders(class_folders).train, SkippedFiles())
+def pipeline(class_folders) -> TrainingPipeline:
+    return TrainingPipeline(scan(read_class_folders(class_folders).train), 32, 4, presets.preset("light"))
 
 
-def test_without_an_accelerator_nothing_is_measured(index, small_classifier, monkeypatch):
+def test_without_an_accelerator_nothing_is_measured(pipeline, small_classifier, monkeypatch):
     monkeypatch.setattr(runtime, "has_accelerator", lambda: False)
-    monkeypatch.setattr(augment_device, "batches", None)
-    place, reason = choose_place(Feeding(presets.preset("light")), small_classifier, index, batch_size=4)
+    monkeypatch.setattr(augment_device, "_images_a_second", None)
+    place, reason = choose_device(pipeline, small_classifier)
     assert place == "cpu" and "no accelerator" in reason
 
 
@@ -28,16 +28,16 @@ def test_without_an_accelerator_nothing_is_measured(index, small_classifier, mon
     ids=["starving", "no faster there", "fast enough here"],
 )
 def test_the_device_helps_where_the_processor_cannot_feed_it(
-    index, small_classifier, monkeypatch, on_cpu, on_device, forward, expected
+    pipeline, small_classifier, monkeypatch, on_cpu, on_device, forward, expected
 ):
     rates = iter([on_cpu, on_device, forward])
     monkeypatch.setattr(runtime, "has_accelerator", lambda: True)
-    monkeypatch.setattr(augment_device, "_images_a_second", lambda made: next(rates))
-    place, reason = choose_place(Feeding(presets.preset("light")), small_classifier, index, batch_size=4)
+    monkeypatch.setattr(augment_device, "_images_a_second", lambda batches: next(rates))
+    place, reason = choose_device(pipeline, small_classifier)
     assert place == expected and f"{on_cpu} images a second on 'cpu'" in reason
 
 
-def test_the_measurement_runs_on_real_batches(index, small_classifier, monkeypatch):
+def test_the_measurement_runs_on_real_batches(pipeline, small_classifier, monkeypatch):
     monkeypatch.setattr(runtime, "has_accelerator", lambda: True)
-    place, reason = choose_place(Feeding(presets.preset("light")), small_classifier, index, batch_size=4)
+    place, reason = choose_device(pipeline, small_classifier)
     assert place in ("cpu", "device") and reason.startswith("measured ")

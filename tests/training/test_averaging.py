@@ -5,6 +5,7 @@ import numpy as np
 import pytest
 
 from visionkit.training.averaging import AVERAGE, AveragingTrainer, averaged_phase, moving_statistics
+from visionkit.training.fit import Schedule
 
 
 def network():
@@ -57,9 +58,10 @@ def test_a_phase_is_measured_with_the_averages_and_ends_with_them():
     kernel = trainer.network.get_layer("dense").kernel
     average = np.array(kernel)
     kernel.assign(kernel + 1)
-    options = {"name": "train", "epochs": 1, "learning_rate": 1e-3, "num_steps": 1, "batches": lambda epoch: []}
-    phase = averaged_phase(trainer, lambda: (np.array(kernel),), **options)
-    np.testing.assert_array_equal(phase.validate()[0], average)
+    schedule = Schedule(epochs=1, batch_size=1, learning_rate=1e-3)
+    options = {"name": "train", "steps_per_epoch": 1, "batches": lambda epoch: []}
+    phase = averaged_phase(trainer, lambda: {"kernel": np.array(kernel)}, schedule, **options)
+    np.testing.assert_array_equal(phase.validate()["kernel"], average)
     np.testing.assert_allclose(kernel, average + 1, rtol=1e-6)
-    phase.finish()
+    phase.on_end()
     np.testing.assert_array_equal(kernel, average)

@@ -1,39 +1,64 @@
-"""What a run works with."""
+"""Which images a run works with."""
 
 import pytest
 
 from visionkit.data.formats.class_folders import read_class_folders
-from visionkit.data.index import SkippedFiles
 from visionkit.errors import UserError
-from visionkit.training.dataset import few, usable
-from visionkit.training.recipe import Story
+from visionkit.training.dataset import few, first_images, open_splits, read_splits
 from visionkit.training.run_folder import RunFolder
 
 
 @pytest.fixture
-def story(tmp_path) -> Story:
-    return Story(RunFolder(tmp_path / "run"))
+def run(tmp_path) -> RunFolder:
+    return RunFolder(tmp_path / "run")
 
 
-def test_sound_images_are_all_taken(class_folders, story):
-    skipped = SkippedFiles()
-    scanned, listed = usable(read_class_folders(class_folders), class_folders, skipped, story, resumed=False)
-    assert len(skipped) == 0 and len(scanned.train) == len(listed.train) == 12 == len(scanned.train.infos)
-    assert "12 training and 4 validation images of 2 classes" in story.sentences[0]
+def as_they_are(splits):
+    return splits, f"{len(splits.train)} and {len(splits.val)} images."
 
 
-def test_broken_ones_are_named_and_a_class_of_nothing_else_is_left_out(class_folders, story):
+def without_empty_classes(splits):
+    empty = [name for name, count in zip(splits.train.class_names, splits.train.counts(), strict=True) if not count]
+    return splits.without_classes(empty, f"{', '.join(empty)} left out"), "Opened."
+
+
+def test_no_image_that_can_be_read_is_an_error(run, class_folders):
+    splits = read_class_folders(class_folders)
+    for path in splits.train.paths:
+        open(path, "w").close()  # noqa: PTH123
+    with pytest.raises(UserError, match="None of 12 images can be read"):
+        open_splits(run, splits, as_they_are)
+
+
+def test_sound_images_are_all_opened(run, class_folders):
+    readable, listed = open_splits(run, read_class_folders(class_folders), as_they_are)
+    assert len(readable.train.skipped) == 0 and len(readable.train) == len(listed.train) == 12 == len(readable.train.infos)
+    assert run.notes[0] == "12 and 4 images."
+
+
+def test_broken_files_are_named_and_a_class_that_is_left_out_is_left_out_of_the_list(run, class_folders):
     (class_folders / "broken").mkdir()
     for number in range(3):
         (class_folders / "broken" / f"{number}.jpg").write_text("no image")
-    splits, skipped = read_class_folders(class_folders), SkippedFiles()
-    with pytest.raises(UserError, match="broken"):
-        usable(splits, class_folders, SkippedFiles(), story, resumed=True)
-    scanned, listed = usable(splits, class_folders, skipped, story, resumed=False)
-    assert scanned.train.class_names == listed.train.class_names == ("blue", "red") and len(skipped) == 3
-    assert any("no training image of broken can be read: left out" in sentence for sentence in story.sentences)
+    readable, listed = open_splits(run, read_class_folders(class_folders), without_empty_classes)
+    assert readable.train.class_names == listed.train.class_names == ("blue", "red")
+    assert len(readable.skipped) == 3 and readable.notes[-1] == listed.notes[-1] == "broken left out"
+    assert sum("no image" in note or "not an image" in note for note in run.notes) == 3
+
+
+def test_a_resumed_run_keeps_its_first_list(run, class_folders):
+    first = read_splits(run, lambda: read_class_folders(class_folders), as_they_are)
+    (class_folders / "red" / "later.jpg").write_bytes((class_folders / "red" / "00.jpg").read_bytes())
+    run.release()
+    again = read_splits(RunFolder(run.path), None, as_they_are)
+    assert again.train.paths == first.train.paths and again.val.paths == first.val.paths
 
 
 def test_few_are_the_first_of_each_class(class_folders):
     splits = few(read_class_folders(class_folders))
     assert splits.train.counts().tolist() == [6, 6] and splits.val.counts().tolist() == [2, 2]
+
+
+def test_the_first_images_of_both_splits(class_folders):
+    splits = first_images(read_class_folders(class_folders), {"training": 5, "validation": 99})
+    assert len(splits.train) == 5 and len(splits.val) == 4

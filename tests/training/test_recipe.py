@@ -1,31 +1,32 @@
 """Opening and ending runs, with a recipe of three lines."""
 
+import dataclasses
 import json
 from dataclasses import dataclass
 from pathlib import Path
+from typing import ClassVar
 
+import keras
+import numpy as np
 import pytest
 
 from visionkit.errors import UserError
-from visionkit.training.recipe import Story, check_at_least, run_recipe, unused
+from visionkit.files import BUNDLE_METADATA
+from visionkit.training.fit import Phase
+from visionkit.training.recipe import RunConfig, TrainConfig, check_option, run_recipe, unused
 
 
 @dataclass(frozen=True)
-class Config:
-    data: Path | None = None
-    out: Path | None = None
+class Config(RunConfig):
     sides: tuple[int, ...] = (8, 4)
     epochs: int = 5
-    seed: int = 0
-    resume: Path | None = None
-    smoke: bool = False
+    masks: Path | None = None
 
-    def __post_init__(self):
-        check_at_least(self, epochs=1, seed=0)
+    LEAST: ClassVar[dict[str, float]] = {"epochs": 1}
 
 
 def work(run, config):
-    Story(run).tell(f"{config.epochs} epochs of {config.sides}.")
+    run.note(f"{config.epochs} epochs of {config.sides}.")
     run.write_json("metrics.json", {"accuracy": 0.5, "seconds": 1.0})
 
 
@@ -44,24 +45,44 @@ def test_a_run_of_defaults_gets_a_folder_of_its_own(tmp_path, monkeypatch, capsy
         f"report   {run.path / 'report.html'}",
         f"model    {run.path / 'model'}",
     ]
+    assert run.made_by.endswith("recipes/example.py") and run.model == run.path / "model"
 
 
-def test_smoke_sets_what_was_not_asked_for(tmp_path):
+def test_smoke_sets_what_was_not_requested(tmp_path):
     run = start(Config(out=tmp_path / "run", epochs=3, smoke=True))
-    assert run.read_json("story.json") == ["3 epochs of (2,)."]
+    assert run.read_json("notes.json") == run.notes == ["3 epochs of (2,)."]
 
 
-def test_what_was_interrupted_goes_on_with_its_own_configuration(tmp_path):
+def test_an_interrupted_run_continues_with_its_own_configuration(tmp_path):
     def interrupted(run, config):
         run.release()
         raise KeyboardInterrupt
 
+    begun = Config(out=tmp_path / "run", data=str(tmp_path), epochs=2, masks=tmp_path / "masks")
     with pytest.raises(SystemExit) as ended:
-        run_recipe(Config(out=tmp_path / "run", data=tmp_path, epochs=2), interrupted, name="example", smoke={})
+        run_recipe(begun, interrupted, name="example", smoke={})
     assert ended.value.code == 130
-    seen = []
-    start(Config(resume=tmp_path / "run"), lambda run, config: (seen.append(config), work(run, config)))
-    assert seen == [Config(data=tmp_path, out=tmp_path / "run", epochs=2)]
+    configs = []
+    start(Config(resume=tmp_path / "run"), lambda run, config: (configs.append(config), work(run, config)))
+    assert configs == [begun]
+
+
+def test_a_run_that_was_begun_under_old_names_is_read(tmp_path):
+    @dataclass(frozen=True)
+    class Transfer(RunConfig):
+        unfreeze: str = "auto"
+
+    def work(run, config):
+        run.write_json("metrics.json", {"accuracy": 1, "seconds": 1})
+
+    run = start(Transfer(out=tmp_path / "run"), work)
+    config = run.read_json("config.json")
+    config["thaw"] = config.pop("unfreeze")
+    (run.path / "config.json").write_text(json.dumps(config))
+    (run.path / "notes.json").unlink(missing_ok=True)
+    (run.path / "story.json").write_text('["It was told."]')
+    resumed = start(Transfer(resume=run.path), None)
+    assert resumed.notes == ["It was told."]
 
 
 def test_a_finished_run_is_not_run_again(tmp_path, capsys):
@@ -76,12 +97,27 @@ def test_a_finished_run_is_not_run_again(tmp_path, capsys):
         ({"epochs": 0}, "--epochs 0: expected at least 1"),
         ({"epochs": float("nan")}, "--epochs nan: expected at least 1, and finite"),
         ({"epochs": float("inf")}, "--epochs inf: expected at least 1, and finite"),
-        ({"seed": 2**32}, "--seed"),
+        ({"seed": -1}, "--seed -1: expected at least 0"),
+        ({"seed": 2**32}, f"--seed {2**32}: expected at most {2**32 - 1}"),
     ],
 )
-def test_numbers_out_of_range_are_told(wrong, message):
+def test_numbers_out_of_range_are_refused(wrong, message):
     with pytest.raises(UserError, match=message):
-        Config(**wrong)
+        Config(**wrong).check_options()
+
+
+def test_an_option_without_a_value_is_not_checked():
+    check_option("size", None, 32)
+    with pytest.raises(UserError, match="--batch-size 0: expected at least 1"):
+        TrainConfig(batch_size=0).check_options()
+
+
+def test_paths_become_whole_and_names_stay(tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    config = TrainConfig(data="images", weights="w.keras").checked()
+    assert config.data == str(tmp_path / "images") and config.weights == str(tmp_path / "w.keras")
+    config = TrainConfig(data="tfds:mnist", weights="none").checked()
+    assert config.data == "tfds:mnist" and config.pretrained_weights is None
 
 
 def test_a_taken_name_gets_a_number(tmp_path):
@@ -90,6 +126,59 @@ def test_a_taken_name_gets_a_number(tmp_path):
     assert unused(tmp_path / "run") == tmp_path / "run-2"
 
 
-def test_what_was_told_is_kept(tmp_path):
-    run = start(Config(out=tmp_path / "run"))
-    assert json.loads((run.path / "story.json").read_text()) == ["5 epochs of (8, 4)."]
+@dataclass(frozen=True)
+class Plan:
+    size: int
+    anchors: list[float]
+
+
+class Page:
+    """A report that writes what it is given."""
+
+    def write(self, path, *, notes, metrics, config):
+        path.write_text(json.dumps({"notes": notes, "metrics": metrics, "config": config}))
+        return path
+
+
+def test_a_plan_is_decided_once_and_beside_what_else_is_kept(tmp_path):
+    plans = []
+
+    def decide():
+        plans.append(Plan(64, [0.5, 1.0]))
+        return plans[-1]
+
+    def work(run, config):
+        run.write_json("plan.json", {"data": ["a.jpg"]})
+        for _ in range(2):
+            assert run.plan(Plan, decide) == Plan(64, [0.5, 1.0])
+        run.write_json("metrics.json", {"accuracy": 0.5, "seconds": 1.0})
+
+    run = start(Config(out=tmp_path / "run"), work)
+    assert len(plans) == 1
+    assert run.read_json("plan.json") == {"data": ["a.jpg"], "size": 64, "anchors": [0.5, 1.0]}
+
+
+def test_a_run_trains_and_its_metrics_are_in_the_bundle_the_report_and_last_in_metrics_json(tmp_path):
+    model = keras.Sequential([keras.Input((3,)), keras.layers.Dense(2)])
+
+    def batches(epoch):
+        return [(np.ones((4, 3), "float32"), np.eye(2, dtype="float32")[[0, 1, 0, 1]])]
+
+    def work(run, config):
+        phase = Phase("only", model, 2, 1e-3, 1, batches, lambda: {"loss": 1.0}, loss="mse", loop="train_on_batch")
+        history = run.train({"only": lambda: phase}, model)
+        assert [row["epoch"] for row in history] == [1, 2] and history[-1]["val_loss"] == 1.0
+        metadata = run.model / BUNDLE_METADATA
+        metadata.parent.mkdir(parents=True)
+        metadata.write_text('{"task": "none"}')
+        run.note("Trained.")
+        run.finish(run.model, {"accuracy": 0.25}, Page())
+
+    run = start(Config(out=tmp_path / "run"), work)
+    metrics = run.read_json("metrics.json")
+    assert metrics["accuracy"] == 0.25 and metrics["seconds"] > 0
+    assert json.loads((run.model / BUNDLE_METADATA).read_text()) == {"task": "none", "metrics": metrics}
+    page = json.loads((run.path / "report.html").read_text())
+    assert page["notes"] == ["Trained."] and page["metrics"] == metrics
+    assert page["config"]["epochs"] == 5 and "resume" not in page["config"]
+    assert dataclasses.fields(Config)[0].name == "data"

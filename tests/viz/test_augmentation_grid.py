@@ -35,20 +35,26 @@ def test_a_data_set_without_images_is_an_error():
 
 
 def chosen(class_folders, number=4) -> Index:
-    return choose(training_split(find_class_folders(class_folders)), number, seed=0, skipped=SkippedFiles())
+    return choose(training_split(find_class_folders(class_folders)), number, seed=0)
 
 
 def test_samples_are_spread_over_the_classes_and_broken_ones_are_named(class_folders):
     for name in ("00.jpg", "01.jpg", "02.jpg"):
         (class_folders / "blue" / name).write_bytes(b"")
     skipped = SkippedFiles()
-    index = choose(training_split(find_class_folders(class_folders)), 10, seed=0, skipped=skipped)
+    index = choose(training_split(find_class_folders(class_folders)), 10, seed=0)
     assert len(index.infos) == 10 and set(np.bincount(index.labels)) <= {4, 5, 6}
     assert all("empty file" in file.reason for file in skipped.list())
 
 
 def test_the_first_column_is_what_is_served_and_the_rest_is_drawn_by_the_seed(class_folders):
-    index, options = chosen(class_folders), {"size": 160, "columns": 3, "skipped": SkippedFiles()}
+    index, options = (
+        chosen(class_folders),
+        {
+            "size": 160,
+            "columns": 3,
+        },
+    )
     assert task_of(index) == "classification"
     grid = augmentation_grid(index, presets.preset("strong"), seed=1, **options)
     again = augmentation_grid(index, presets.preset("strong"), seed=1, **options)
@@ -81,9 +87,9 @@ def test_rare_classes_come_early_and_empty_images_last(tmp_path):
 
 
 def test_boxes_are_drawn_on_mosaics_and_labels_that_are_not_there_are_not_mixed(tmp_path):
-    index = choose(annotated(tmp_path), 4, seed=0, skipped=SkippedFiles())
+    index = choose(annotated(tmp_path), 4, seed=0)
     strong = presets.preset("strong", task=task_of(index))
-    grid = augmentation_grid(index, strong, size=160, columns=2, seed=0, skipped=SkippedFiles())
+    grid = augmentation_grid(index, strong, size=160, columns=2, seed=0)
     for column in (slice(0, 166), slice(172, None)):
         assert (grid[:-40, column] == annotate.color_of(0)).all(axis=-1).sum() > 100
     assert with_mixing(strong, None, index) is strong and with_mixing(strong, "none", index).mix is None
@@ -96,11 +102,10 @@ def test_a_missing_mask_is_named_and_what_is_ignored_is_explained(tmp_path):
     Image.fromarray(np.tile(np.arange(60, dtype=np.uint8) // 20, (40, 1))).save(tmp_path / "mask.png")
     masks = [str(tmp_path / "mask.png"), str(tmp_path / "none.png")]
     index = replace(index, annotations=tuple(Annotation(mask=mask) for mask in masks))
-    skipped = SkippedFiles()
-    index = choose(index, 2, seed=0, skipped=skipped)
+    index = choose(index, 2, seed=0)
     assert len(index) == 1
-    assert ["none.png" in file.reason and "No such file" in file.reason for file in skipped.list()] == [True]
-    grid = augmentation_grid(index, presets.preset("segmentation-light"), size=64, columns=2, seed=0, skipped=skipped)
+    assert ["none.png" in file.reason and "No such file" in file.reason for file in index.skipped.list()] == [True]
+    grid = augmentation_grid(index, presets.preset("segmentation-light"), size=64, columns=2, seed=0)
     colors = {tuple(color) for color in grid.reshape(-1, 3).tolist()}
     assert {annotate.color_of(number) for number in range(3)} <= colors and grid.shape[1] == 2 * 192 + 3 * 6
 
@@ -111,29 +116,29 @@ def test_mixed_labels_stand_in_the_caption(class_folders, monkeypatch):
     monkeypatch.setattr(annotate, "text_image", lambda text, *a, **k: said.append(text) or text_image(text, *a, **k))
     index = chosen(class_folders, 6)
     mixed = with_mixing(presets.preset("light"), "mixup", index)
-    augmentation_grid(index, mixed, size=32, columns=4, seed=0, skipped=SkippedFiles())
+    augmentation_grid(index, mixed, size=32, columns=4, seed=0)
     assert any(re.fullmatch(r"(blue|red) \d+% \+ (blue|red) \d+%", text) for text in said) and "blue  00.jpg" in said
     assert "classification-light, mix mixup" in said
 
 
 def test_a_wide_grid_is_shrunk_and_one_column_is_enough(class_folders):
-    index, skipped = chosen(class_folders, 2), SkippedFiles()
-    wide = augmentation_grid(index, presets.preset("light"), size=300, columns=24, seed=0, skipped=skipped)
+    index = chosen(class_folders, 2)
+    wide = augmentation_grid(index, presets.preset("light"), size=300, columns=24, seed=0)
     assert wide.shape[1] <= grids.WIDEST + 2 * grids.GAP
-    assert augmentation_grid(index, presets.preset("light"), size=300, columns=1, seed=0, skipped=skipped).shape[1] == 312
+    assert augmentation_grid(index, presets.preset("light"), size=300, columns=1, seed=0).shape[1] == 312
 
 
 def test_a_file_that_vanishes_leaves_its_cells_empty(class_folders):
-    index, skipped = chosen(class_folders, 2), SkippedFiles()
+    index = chosen(class_folders, 2)
     Path(index.paths[1]).unlink()
-    grid = augmentation_grid(index, presets.preset("light"), size=160, columns=2, seed=0, skipped=skipped)
-    assert len(skipped) == 1 and (grid[260:380] == 255).all()
+    grid = augmentation_grid(index, presets.preset("light"), size=160, columns=2, seed=0)
+    assert len(index.skipped) == 1 and (grid[260:380] == 255).all()
 
 
 def test_a_composition_that_cannot_be_carried_out_is_one_sentence(class_folders):
     large = presets.from_compose(A.Compose([A.RandomCrop(900, 900)]), "own.json")
     with pytest.raises(UserError, match=r"own\.json") as raised:
-        augmentation_grid(chosen(class_folders), large, size=64, columns=2, seed=0, skipped=SkippedFiles())
+        augmentation_grid(chosen(class_folders), large, size=64, columns=2, seed=0)
     assert "Traceback" not in str(raised.value)
 
 
@@ -197,7 +202,7 @@ def test_aliases_that_multiply_are_refused(tmp_path):
 
 def test_a_file_that_is_no_json_is_refused(tmp_path):
     (tmp_path / "own.json").write_text("{")
-    with pytest.raises(UserError, match="no valid JSON"):
+    with pytest.raises(UserError, match="not valid JSON"):
         load_augmentation(tmp_path / "own.json")
     with pytest.raises(UserError, match="no such file"):
         load_augmentation(tmp_path / "none.yaml")

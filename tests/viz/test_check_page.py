@@ -1,4 +1,4 @@
-"""The page shows what is wrong, with images; and what a stranger put into a file name does nothing."""
+"""The page shows findings with images, and markup in file names does nothing."""
 
 import re
 from pathlib import Path
@@ -30,7 +30,7 @@ def test_a_data_set_without_images_has_a_page(tmp_path):
     assert "Something is wrong with 1 file" in page and "no JSON" in page and "data:image" not in page
 
 
-def test_a_sound_data_set_is_said_to_be_sound(tmp_path):
+def test_a_sound_data_set_is_reported_as_sound(tmp_path):
     paths = [image(tmp_path / f"{i}.png", i) for i in range(4)]
     page = page_of(DataSet({"train": classification(paths[:2], [0, 1]), "val": classification(paths[2:], [0, 1])}), tmp_path)
     assert "Nothing is wrong with these 4 images" in page and "every file could be opened" in page
@@ -53,7 +53,7 @@ def test_wrong_boxes_are_drawn_and_copies_stand_side_by_side(tmp_path):
     assert "cat: x 32 to 96" in page and 'class="pair"' in page and "copy.png" in page
 
 
-def test_the_page_shows_a_part_and_opens_no_more(tmp_path, monkeypatch):
+def test_the_page_opens_only_the_images_that_it_shows(tmp_path, monkeypatch):
     read = []
     monkeypatch.setattr(check_page, "read_image", lambda path: read.append(path) or read_image(path))
     path = image(tmp_path / "0.png")
@@ -62,14 +62,14 @@ def test_the_page_shows_a_part_and_opens_no_more(tmp_path, monkeypatch):
     assert "The first 24:" in page
 
 
-def test_masks_of_another_size_show_their_image(tmp_path):
+def test_a_mask_of_another_size_is_shown_by_its_image(tmp_path):
     paths = [image(tmp_path / f"{i}.png", i) for i in range(2)]
     masks = [mask(tmp_path / "masks" / "0.png", [1]), mask(tmp_path / "masks" / "1.png", [1], size=(10, 10))]
     page = page_of(DataSet({"all": segmentation(paths, masks)}), tmp_path)
     assert thumbnails(page) == 1 and "10x10 pixels" in page
 
 
-def test_names_are_escaped_and_nothing_comes_from_outside(tmp_path):
+def test_names_are_escaped_and_the_page_loads_nothing(tmp_path):
     evil = tmp_path / "<script>alert(1)<" / "caf\udce9.jpg"
     image(evil)
     evil.write_bytes(b"text")
@@ -84,7 +84,7 @@ def test_names_are_escaped_and_nothing_comes_from_outside(tmp_path):
     assert re.findall(r'(?:src|href)="(?!data:|#)', page) == []
 
 
-def test_a_image_that_vanished_since_is_left_out(tmp_path):
+def test_an_image_that_vanished_after_the_check_is_left_out(tmp_path):
     path = image(tmp_path / "0.png")
     checked = check(DataSet({"all": detection([path], [boxes_of((0.5, 0.5, 0.4, 0.6))])}))
     Path(path).unlink()

@@ -1,4 +1,4 @@
-"""The figure of edge filters shows what they answer."""
+"""The figure shows the responses of edge filters."""
 
 import numpy as np
 
@@ -21,16 +21,16 @@ def test_a_plain_image_has_no_edges():
     assert cell(figure, 6).min() == 255 and cell(figure, 7).max() == 0
 
 
-def test_white_and_black_say_which_side_is_brighter():
+def test_white_and_black_show_which_side_is_brighter():
     step = np.zeros((SIDE, SIDE, 3), np.uint8)
     step[:, SIDE // 2 :] = 200
     figure, middle = edge_figure(step, SIDE), SIDE // 2
-    answers = [cell(figure, number)[middle, middle, 0] for number in range(7)]
-    assert answers == [200, 1, 128, 255, 128, 255, 0]
+    responses = [cell(figure, number)[middle, middle, 0] for number in range(7)]
+    assert responses == [200, 1, 128, 255, 128, 255, 0]
     assert cell(figure, 7)[middle, middle].tolist() == [255, 0, 0]
 
 
-def test_the_bundled_photograph_and_a_wide_one(photograph):
+def test_the_bundled_photograph_and_a_wide_one_are_drawn(photograph):
     assert bundled_photograph().shape == (512, 512, 3)
     figure = edge_figure(photograph, SIDE)
     assert figure.dtype == np.uint8 and figure.shape[1] == 4 * (SIDE + 2 * GAP)

@@ -1,4 +1,4 @@
-"""Writes what dlib writes, without dlib; and what a damaged file would hold."""
+"""Writes files like those of dlib without dlib, and damaged files."""
 
 import math
 
@@ -62,9 +62,9 @@ def details(layer: DlibLayer) -> bytes:
     return integers(*settings)
 
 
-def ending(*, answers: int = 0) -> bytes:
-    """What follows the details of every layer."""
-    return b"110" + integers(2, answers, 0, 0, 0) + 2 * integers(2, 0, 0, 0, 0)
+def ending(*, outputs: int = 0) -> bytes:
+    """The end of every layer's record."""
+    return b"110" + integers(2, outputs, 0, 0, 0) + 2 * integers(2, 0, 0, 0, 0)
 
 
 def network(layers: list[DlibLayer], *, mean=MEAN, sides=(150, 150), tags: int = 1, innermost: int = 3) -> bytes:

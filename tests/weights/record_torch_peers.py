@@ -1,4 +1,4 @@
-"""Records what the networks of torchvision, timm and facenet-pytorch answer, so that the tests need none of them.
+"""Records the outputs of the networks of torchvision, timm and facenet-pytorch, so that the tests need none of them.
 
 Run ``python tests/weights/record_torch_peers.py`` where they are installed; the last time: 0.29, 1.0.31 and 2.6, torch 2.15.
 """
@@ -13,7 +13,7 @@ from torch_peers import FACENET, LOGITS, RECORD, draw, pixels
 
 MEAN, DEVIATION = (0.485, 0.456, 0.406), (0.229, 0.224, 0.225)
 FACENET_MEAN, FACENET_DEVIATION = (127.5 / 255,) * 3, (128 / 255,) * 3
-PEERS = {  # whose network, and the sides in pixels of its inputs: odd ones show where the padding is
+PEERS = {  # library and network, and the sides in pixels of its inputs: odd ones show where the padding is
     "torchvision resnet18": (64, 65),
     "torchvision resnet50": (65,),
     "torchvision mobilenet_v2": (64, 65),
@@ -60,14 +60,14 @@ def record(name: str, sides: tuple[int, ...]) -> dict:
         network = network.features
         shapes = {prefix: shape for prefix, shape in shapes.items() if prefix.startswith("features.")}
     mean, deviation = (FACENET_MEAN, FACENET_DEVIATION) if name == FACENET else (MEAN, DEVIATION)
-    answers = {}
+    outputs = {}
     for side in sides:
         scaled = (torch.from_numpy(pixels(side)) / 255 - torch.tensor(mean)) / torch.tensor(deviation)
-        answer = network(scaled.permute(0, 3, 1, 2))
-        answer = answer.mean((2, 3)) if answer.ndim == 4 else answer
-        print(f"{name:30} {side} deviation {answer.std():.3g}, largest {answer.abs().max():.3g}, {answer.shape[1]} answers")
-        answers[side] = [[float(f"{number:.6g}") for number in row[:LOGITS]] for row in answer]
-    return {"state_dict": shapes, "logits": answers}
+        output = network(scaled.permute(0, 3, 1, 2))
+        output = output.mean((2, 3)) if output.ndim == 4 else output
+        print(f"{name:30} {side} deviation {output.std():.3g}, largest {output.abs().max():.3g}, {output.shape[1]} outputs")
+        outputs[side] = [[float(f"{number:.6g}") for number in row[:LOGITS]] for row in output]
+    return {"state_dict": shapes, "logits": outputs}
 
 
 if __name__ == "__main__":

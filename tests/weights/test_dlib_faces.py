@@ -1,11 +1,11 @@
-"""The weights of the installed package, read whole."""
+"""The weights in the installed package are read completely."""
 
 import sys
 
 from visionkit.weights import dlib_faces
 
 
-def test_the_published_file_is_read_to_its_end_and_its_package_not_run():
+def test_the_published_file_is_read_completely_without_running_its_package():
     file = dlib_faces.read()
     kinds = [layer.kind for layer in file.layers]
     counts = {"con_4": 29, "affine_": 29, "relu_": 29, "add_prev_": 14, "max_pool_2": 1, "avg_pool_2": 5, "fc_2": 1}

@@ -1,4 +1,4 @@
-"""A network of dlib is read, and what is no such file is told by file and byte."""
+"""A network of dlib is read; for any other file the error names the file and the byte."""
 
 import numpy as np
 import pytest
@@ -46,14 +46,14 @@ def test_every_kind_of_layer_is_read(read, tags):
     file = read(dlib_files.network(LAYERS, sides=(150, 300), tags=tags))
     np.testing.assert_allclose(file.mean, dlib_files.MEAN, rtol=1e-7)
     assert file.sides == (150, 300) and {layer.kind for layer in file.layers} == set(READERS)
-    for found, written in zip(file.layers, LAYERS, strict=True):
-        assert found[:2] == written[:2] and len(found.arrays) == len(written.arrays)
-        for array, expected in zip(found.arrays, written.arrays, strict=True):
+    for layer, written in zip(file.layers, LAYERS, strict=True):
+        assert layer[:2] == written[:2] and len(layer.arrays) == len(written.arrays)
+        for array, expected in zip(layer.arrays, written.arrays, strict=True):
             assert array.dtype == "float32" and not array.flags.writeable
             np.testing.assert_array_equal(array, expected)
 
 
-def test_what_is_cut_off_anywhere_is_an_error(read):
+def test_a_truncated_file_is_an_error(read):
     whole = dlib_files.network(LAYERS)
     for length in range(len(whole)):
         with pytest.raises(UnsafeCheckpointError, match=r"a\.dat (begins with|cannot be read as .*: byte \d+: )"):
@@ -70,13 +70,13 @@ def test_every_damaged_byte_gives_a_network_or_one_clear_error(read):
                 assert "a.dat" in str(error)
 
 
-def test_what_follows_the_last_layer_is_an_error(read):
+def test_bytes_after_the_last_layer_are_an_error(read):
     whole = dlib_files.network(LAYERS)
     with pytest.raises(UnsafeCheckpointError, match=rf"byte {len(whole)}: 3 bytes follow the last layer"):
         read(whole + b"abc")
 
 
-def test_a_kind_that_is_not_known_is_an_error_that_lists_those_that_are(read):
+def test_an_unknown_kind_of_layer_is_an_error_that_lists_the_known_ones(read):
     contents = dlib_files.network(LAYERS).replace(text("relu_"), text("relo_"))
     place = contents.find(text("relo_"))
     with pytest.raises(UnsafeCheckpointError, match=rf"byte {place}: a layer of kind 'relo_'; expected.* relu_"):
@@ -93,11 +93,11 @@ CHANGES = {  # complaint -> what is written, and what is put in its place
     "a count of -14": (integers(2, 14, 1, 1, 1), integers(2, -14, 1, 1, 1)),
     "version 1 where 2 is expected of a tensor": (integers(2, 14, 1, 1, 1), integers(1, 14, 1, 1, 1)),
     "version 2 where 1 is expected of an alias": (alias(2, 3, 1, 2), integers(2, 2, 3, 1, 2)),
-    "what a layer answered was stored": (b"110" + integers(2, 0, 0, 0, 0), b"110" + integers(2, 1, 1, 1, 1) + bytes(4)),
+    "the output of a layer was stored": (b"110" + integers(2, 0, 0, 0, 0), b"110" + integers(2, 1, 1, 1, 1) + bytes(4)),
     "is no truth value": (b"110" + integers(2, 0), b"1x0" + integers(2, 0)),
     "is no integer's first byte": (integers(2, 1, 2, 2), b"\x00" + integers(1, 2, 2)),
     "is no finite number": (reals(0.04, 0.6), integers(0, 32000) + reals(0.6)),
-    "the input is a 'input_rgb_image_sized_by'": (INPUT, text("input_rgb_image_sized_by")),
+    "the input is 'input_rgb_image_sized_by'": (INPUT, text("input_rgb_image_sized_by")),
     r"layers of versions \[2\]": (integer(3) + INPUT, integer(2) + INPUT),
     r"layers of versions \[-1, 3\]": (
         integer(3) + INPUT,
@@ -108,7 +108,7 @@ CHANGES = {  # complaint -> what is written, and what is put in its place
 
 
 @pytest.mark.parametrize("complaint", CHANGES)
-def test_what_contradicts_itself_is_an_error(read, complaint):
+def test_contradictory_sizes_are_an_error(read, complaint):
     contents = dlib_files.network([CONVOLUTION])
     written, replacement = CHANGES[complaint]
     assert contents.count(written) > 0
@@ -116,13 +116,13 @@ def test_what_contradicts_itself_is_an_error(read, complaint):
         read(contents.replace(written, replacement, 1))
 
 
-def test_dense_weights_have_the_announced_sides(read):
+def test_dense_weights_have_the_declared_sides(read):
     contents = dlib_files.network([DlibLayer("fc_2", (6, 4), (WEIGHTS,))])
     with pytest.raises(UnsafeCheckpointError, match=r"weights of \(3, 8, 1, 1\) and biases of .* where 4 to 6 are announced"):
         read(contents.replace(alias(4, 6, 1, 1), alias(3, 8, 1, 1)))
 
 
-def test_scales_and_shifts_are_as_many_as_parameters(read):
+def test_scales_and_shifts_use_all_parameters(read):
     contents = dlib_files.network([DlibLayer("affine_", (), (BIASES, BIASES))])
     assert row(BIASES, BIASES) in contents
     with pytest.raises(UnsafeCheckpointError, match=r"4 parameters where arrays of \(2,\), \(3,\) take 5"):

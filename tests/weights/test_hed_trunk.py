@@ -1,4 +1,4 @@
-"""The trunk of the installed package, read whole."""
+"""The backbone in the installed package is read completely."""
 
 import sys
 
@@ -11,19 +11,19 @@ from visionkit.models.vgg import vgg16, vgg19
 from visionkit.weights import hed_trunk
 
 
-def test_the_published_file_is_a_whole_trunk_and_its_package_not_run():
-    found = hed_trunk.read()
+def test_the_published_file_is_read_completely_without_running_its_package():
+    weights = hed_trunk.read()
     counts = enumerate(hed_trunk.CONVOLUTIONS, start=1)
-    assert list(found) == [f"block{block}_conv{number}" for block, count in counts for number in range(1, count + 1)]
-    assert sum(kernel.size + bias.size for kernel, bias in found.values()) == 14_714_688
-    for kernel, bias in found.values():
+    assert list(weights) == [f"block{block}_conv{number}" for block, count in counts for number in range(1, count + 1)]
+    assert sum(kernel.size + bias.size for kernel, bias in weights.values()) == 14_714_688
+    for kernel, bias in weights.values():
         assert kernel.dtype == bias.dtype == np.float32 and np.isfinite(kernel).all() and kernel.shape[:2] == (3, 3)
         assert bias.shape == kernel.shape[-1:] and kernel.std() > 1e-3
     assert hed_trunk.PACKAGE not in sys.modules
 
 
-def test_its_first_filters_see_colors_and_edges():
-    """As ImageNet's VGG: some answer to brightness alike in all colors, some to one color against another."""
+def test_the_first_filters_detect_colors_and_edges():
+    """As in ImageNet's VGG, some respond to brightness in all colors alike, some to one color against another."""
     kernel, _ = hed_trunk.read()["block1_conv1"]
     sums = kernel.sum((0, 1))  # (3, 64)
     flat = np.abs(sums).max(0) < 0.5 * np.abs(kernel).sum((0, 1)).max(0)  # edges: what is even gives little
@@ -31,7 +31,7 @@ def test_its_first_filters_see_colors_and_edges():
     assert flat.sum() > 10 and opposed.sum() > 3
 
 
-def test_features_of_a_photograph_are_alive():
+def test_features_of_a_photograph_are_active():
     import skimage.data
 
     trunk = vgg16((None, None, 3), None, weights="hed")
@@ -44,13 +44,13 @@ def test_features_of_a_photograph_are_alive():
     assert (block4.max((0, 1)) > 0).mean() > 0.9
 
 
-def test_who_can_have_them():
+def test_the_networks_that_can_use_the_weights():
     for build, num_classes in ((vgg16, 10), (vgg19, None), (vgg19, 10)):
         with pytest.raises(UserError, match="expected vgg16 with num_classes=None"):
             build((64, 64, 3), num_classes, weights="hed")
 
 
-def test_pooling_by_the_mean_changes_what_is_pooled_and_no_weight(rng):
+def test_average_pooling_changes_features_and_no_weights(rng):
     sides = (32, 32, 3)
     by_most, by_mean = (vgg16(sides, None, weights="hed", pooling=pooling) for pooling in ("max", "average"))
     for ours, theirs in zip(by_most.get_weights(), by_mean.get_weights(), strict=True):

@@ -1,4 +1,4 @@
-"""Files of installed packages: what is said where a package is missing, or is another; and nothing of it is run."""
+"""Files of installed packages: errors for missing or different files; no code of a package is run."""
 
 from pathlib import Path
 
@@ -11,11 +11,11 @@ READERS = pytest.mark.parametrize("reader", [dlib_faces, hed_trunk], ids=lambda 
 
 
 @READERS
-def test_what_is_not_installed_is_told_with_how_to_install_it(reader, monkeypatch):
+def test_a_missing_package_is_an_error_that_says_how_to_install_it(reader, monkeypatch):
     monkeypatch.setattr(reader, "PACKAGE", "a_package_that_nobody_has")
-    with pytest.raises(UserError) as told:
+    with pytest.raises(UserError) as error:
         reader.read()
-    assert str(told.value).endswith(f"a_package_that_nobody_has, which is not installed: {reader.INSTALL}")
+    assert str(error.value).endswith(f"a_package_that_nobody_has, which is not installed: {reader.INSTALL}")
 
 
 @pytest.fixture
@@ -30,14 +30,14 @@ def package(reader, tmp_path, monkeypatch) -> Path:
 
 
 @READERS
-def test_a_package_without_the_file_is_told(reader, package):
-    with pytest.raises(UserError) as told:
+def test_a_package_without_the_file_is_an_error(reader, package):
+    with pytest.raises(UserError) as error:
         reader.read()
-    assert f"lacks {reader.FILE}" in str(told.value)
+    assert f"lacks {reader.FILE}" in str(error.value)
 
 
 @READERS
-def test_another_file_than_the_published_one_is_refused(reader, package):
+def test_a_file_that_differs_from_the_published_one_is_an_error(reader, package):
     (package / reader.FILE).write_bytes(b"anything")
     with pytest.raises(UserError, match=rf"has the SHA-256 ee087417[0-9a-f]+, expected {reader.SHA256}"):
         reader.read()

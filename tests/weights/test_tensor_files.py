@@ -1,4 +1,4 @@
-"""One function for three formats, told apart by what is in them."""
+"""One function reads three formats, which it distinguishes by their contents."""
 
 import ml_dtypes
 import numpy as np
@@ -60,7 +60,7 @@ def test_the_prefix_of_a_wrapper_is_dropped(written):
 @pytest.mark.parametrize(
     "contents", [b"", b"\x89HDF\r\n\x1a\n", b"PK\x03\x04", b"\x80", b"\xff" * 8 + b"{", b"version https://git-lfs"]
 )
-def test_another_file_is_an_error_that_says_what_is_expected(contents, tmp_path):
+def test_another_format_is_an_error_that_says_what_is_expected(contents, tmp_path):
     (tmp_path / "a.pth").write_bytes(contents)
     with pytest.raises(UnsafeCheckpointError, match=r"a\.pth (is damaged|begins with .*: expected safetensors or a PyTorch)"):
         read_tensors(tmp_path / "a.pth")

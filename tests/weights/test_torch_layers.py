@@ -1,4 +1,4 @@
-"""State dicts of PyTorch in our layers, on networks small enough to compute by hand."""
+"""PyTorch state dicts in Keras layers, on networks that are small enough to compute by hand."""
 
 import keras
 import numpy as np
@@ -39,7 +39,7 @@ def tensors(rng) -> dict[str, np.ndarray]:
 
 
 def by_hand(tensors: dict[str, np.ndarray], pixels: np.ndarray) -> np.ndarray:
-    """What PyTorch answers: channels first, also when it flattens."""
+    """The output of PyTorch, whose channels come first, also in flattened maps."""
     x = np.moveaxis(pixels, -1, 1)
     for name in ("features.0", "features.2"):
         padded = np.pad(x, ((0, 0), (0, 0), (1, 1), (1, 1)))
@@ -70,10 +70,10 @@ def test_an_empty_state_dict_lacks_everything():
         fill(tiny_vgg(), {}, (HEADS,), "the file")
 
 
-@pytest.mark.parametrize("whose", ["torchvision", "timm"])
-def test_pixels_are_flattened_in_another_order(tensors, rng, whose):
+@pytest.mark.parametrize("library", ["torchvision", "timm"])
+def test_pixels_are_flattened_in_another_order(tensors, rng, library):
     model, pixels = tiny_vgg(), rng.normal(size=(2, 6, 8, 2)).astype("float32")
-    assert fill(model, tensors if whose == "torchvision" else as_timm(tensors), (HEADS,), "") == whose
+    assert fill(model, tensors if library == "torchvision" else as_timm(tensors), (HEADS,), "") == library
     np.testing.assert_allclose(model(pixels), by_hand(tensors, pixels), rtol=1e-4, atol=1e-4)
 
 
@@ -90,7 +90,7 @@ def test_pixels_are_flattened_in_another_order(tensors, rng, whose):
         ({"features.2.bias": (4,)}, r"other shapes in features\.2"),
     ],
 )
-def test_what_does_not_fit_is_named_and_nothing_is_filled(tensors, change, named):
+def test_mismatches_are_named_and_nothing_is_filled(tensors, change, named):
     model = tiny_vgg()
     before = model.get_weights()
     changed = tensors | {key: None if shape is None else np.zeros(shape, "float32") for key, shape in change.items()}
@@ -110,7 +110,7 @@ def test_what_does_not_fit_is_named_and_nothing_is_filled(tensors, change, named
     ],
     ids=["whole", "other classes", "other size", "backbone"],
 )
-def test_a_head_that_does_not_fit_stays_untrained(tensors, model, trained):
+def test_a_mismatched_head_stays_untrained(tensors, model, trained):
     layers = [layer for layer in model.layers if layer.weights]
     before = [layer.get_weights()[0] for layer in layers]
     fill(model, tensors, (HEADS,), "")
@@ -124,6 +124,6 @@ def test_a_backbone_fills_a_classifier(tensors):
     np.testing.assert_array_equal(model.get_layer("block1_conv1").get_weights()[1], tensors["features.0.bias"])
 
 
-def test_a_network_that_pytorch_libraries_lack_says_which_they_have():
+def test_a_network_without_a_pytorch_form_is_an_error_that_lists_the_others():
     with pytest.raises(UserError, match="no PyTorch form of lenet5 is known, only of resnet, googlenet, vgg"):
         fill(build("lenet5"), {}, (HEADS, *SIDES), "a.pth")

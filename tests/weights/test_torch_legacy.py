@@ -77,13 +77,13 @@ def test_the_reader_itself_cannot_be_changed(read):
             read(b"\x80\x02ctorch._utils\n" + name + b"\n" + state + b"b.")
 
 
-def test_a_number_that_would_fill_the_memory_is_refused(read):
+def test_a_number_that_would_exhaust_memory_is_refused(read):
     """The unpickler makes a list as long as the largest number under which something is remembered."""
     with pytest.raises(UnsafeCheckpointError, match="numbers its"):
         read(b"\x80\x02Nr\xff\xff\xff\x7f.")
 
 
-def test_what_an_optimizer_keeps_is_passed_over(read):
+def test_the_storages_of_an_optimizer_are_skipped(read):
     """Its storages lie between those of the state dict."""
     root = {
         "optimizer": {"state": {0: tensor("1", (4,), (1,), kind="DoubleStorage", size=4)}, "lr": 0.1},
@@ -94,7 +94,7 @@ def test_what_an_optimizer_keeps_is_passed_over(read):
     assert {name: list(array) for name, array in arrays.items()} == {"a": [1, 2], "b": [3, 4, 5]}
 
 
-def test_what_was_saved_before_version_0_4_is_read(read):
+def test_files_from_before_version_0_4_are_read(read):
     """Parameters, and tensors without hooks."""
     old = Call(Named("torch._utils", "_rebuild_tensor"), tensor("0", (2,), (1,), size=2).arguments[:4])
     root = {"weight": Call(Named("torch.nn.parameter", "Parameter"), (old, True))}
@@ -120,7 +120,7 @@ def test_the_attributes_of_a_state_dict_are_dropped(read):
         "no tensor",
     ],
 )
-def test_a_tensor_that_lies_is_refused(read, lie):
+def test_a_tensor_with_false_sizes_is_refused(read, lie):
     with pytest.raises(UnsafeCheckpointError):
         read(legacy_file({"weight": lie}, {"0": np.zeros(4, "<f4")}))
 

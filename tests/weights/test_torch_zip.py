@@ -62,7 +62,7 @@ def test_any_other_name_is_refused(read, monkeypatch, module, name):
     assert ran == []
 
 
-def test_a_bomb_is_not_unpacked(read):
+def test_a_zip_bomb_is_not_unpacked(read):
     """A thousandfold: neither as a storage nor as the pickle."""
     bomb = np.zeros(10_000_000, "<f4")
     with pytest.raises(UnsafeCheckpointError, match="is compressed"):
@@ -71,7 +71,7 @@ def test_a_bomb_is_not_unpacked(read):
         )
 
 
-def test_storages_that_overlap_are_refused(read, monkeypatch):
+def test_overlapping_storages_are_refused(read, monkeypatch):
     """Where the archive's directory names the same bytes again and again, the sum is larger than the file."""
     count, numbers = 50, np.zeros(1000, "<f4")
     root = {str(key): tensor(str(key), (1000,), (1,), size=1000) for key in range(count)}
@@ -103,7 +103,7 @@ def test_storages_that_overlap_are_refused(read, monkeypatch):
         "no tensor",
     ],
 )
-def test_a_tensor_that_lies_is_refused(read, lie):
+def test_a_tensor_with_false_sizes_is_refused(read, lie):
     with pytest.raises(UnsafeCheckpointError):
         read(zip_file({"weight": lie}, {"0": FOUR}))
 
@@ -137,6 +137,6 @@ def test_averaged_weights_come_first(read):
 
 
 @pytest.mark.parametrize("root", [{"weight": {"deeper": 1}}, {"fc.weight": 3.5}, [1, 2], {"state_dict": {"a": "text"}}])
-def test_what_is_no_state_dict_is_refused(read, root):
+def test_anything_but_a_state_dict_is_refused(read, root):
     with pytest.raises(UnsafeCheckpointError, match=r"more than tensors: (weight|fc\.weight|a)\.|no state dict but a list"):
         read(zip_file(root, {}))

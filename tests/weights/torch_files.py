@@ -1,4 +1,4 @@
-"""Writes what PyTorch writes, without PyTorch; and what an attacker would."""
+"""Writes files like those of PyTorch without PyTorch, and files like those of an attacker."""
 
 import io
 import pickle

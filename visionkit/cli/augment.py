@@ -1,4 +1,4 @@
-"""The ``visionkit`` command. Heavy modules are imported by the subcommand that needs them."""
+"""``visionkit augment``. Heavy modules are imported when the command runs."""
 
 import sys
 from pathlib import Path
@@ -6,6 +6,7 @@ from typing import Literal
 
 import tyro
 
+from visionkit.cli.arguments import check_between
 from visionkit.cli.output import MOST_NAMED
 from visionkit.errors import UserError
 
@@ -21,46 +22,44 @@ def augment(
     size: int = 224,
     seed: int = 0,
 ) -> int:
-    """Draw what augmentation makes of a data set's images: a row an image, first as the model will see it when it serves.
+    """Draw augmented images of a data set: a row for each image, first as the exported model sees it.
 
     Args:
         data: Class folders, VOC, COCO, YOLO, images and masks, lists, tables, or tfds:NAME.
         out: The image to write: .png, .jpg, .webp, ...
-        preset: light, medium or strong, as the data's task needs it; a full name (detection-strong); or a .json or .yaml file
-            that albumentations.save wrote.
-        flip: Whether a mirror image shows the same.
-        mix: How images are mixed with each other. Default: as the preset says.
-        rows: How many images of the data set, spread over its classes.
-        columns: How many views of each.
+        preset: light, medium or strong, for the data's task; a full name (detection-strong); or a .json or .yaml file
+            written by albumentations.save.
+        flip: Use horizontal flips. Turn this off if a mirror image has another meaning.
+        mix: How to mix images with each other. Default: set by the preset.
+        rows: Number of images, spread over the classes of the data set.
+        columns: Number of views of each image.
         size: Side of the network's input in pixels.
-        seed: Draws the images and what is done to them.
+        seed: Seed of the choice of images and of the augmentation.
 
     Returns:
         the exit status.
     """
-    for name, value, most in (("rows", rows, 40), ("columns", columns, 24), ("size", size, 2048)):
-        if not 1 <= value <= most:
-            raise UserError(f"--{name} {value}: expected 1 to {most}.")
+    for option, value, most in (("rows", rows, 40), ("columns", columns, 24), ("size", size, 2048)):
+        check_between(option, value, 1, most)
     if seed < 0:
         raise UserError(f"--seed {seed}: expected 0 or more.")
     from visionkit import quiet_tensorflow
 
     quiet_tensorflow()
     from visionkit.data.augmentation.preset_files import find_augmentation
-    from visionkit.data.index import SkippedFiles
     from visionkit.data.sources import read
     from visionkit.viz.augmentation_grid import augmentation_grid, check_target, save, task_of, with_mixing
     from visionkit.viz.sample_choice import choose, training_split
 
     check_target(out)
-    index, skipped = training_split(read(data)), SkippedFiles()
+    index = training_split(read(data))
     augmentation = find_augmentation(preset, task=task_of(index), flip=flip)
     augmentation = with_mixing(augmentation, mix, index)
     try:
-        chosen = choose(index, rows, seed=seed, skipped=skipped)
-        grid = augmentation_grid(chosen, augmentation, size=size, columns=columns, seed=seed, skipped=skipped)
+        chosen = choose(index, rows, seed=seed)
+        grid = augmentation_grid(chosen, augmentation, size=size, columns=columns, seed=seed)
     finally:
-        for file in skipped.list()[:MOST_NAMED]:
+        for file in index.skipped.list()[:MOST_NAMED]:
             print(f"skipped: {file.path}: {file.reason}", file=sys.stderr)
     save(grid, out)
     print(f"{augmentation.name}: {len(chosen)} of {len(index)} images, {columns} views of each: {out}")

@@ -1,30 +1,30 @@
-"""The ``visionkit`` command. Heavy modules are imported by the subcommand that needs them."""
+"""``visionkit check``. Heavy modules are imported when the command runs."""
 
 import sys
 from pathlib import Path
-from typing import Annotated
 
 import tyro
 
+from visionkit.cli.arguments import AsJson
 from visionkit.cli.output import to_json
 
 
 def check(
     data: tyro.conf.Positional[str],
-    as_json: Annotated[bool, tyro.conf.arg(name="json"), tyro.conf.FlagCreatePairsOff] = False,
+    as_json: AsJson = False,
     html: Path | None = None,
     fix: Path | None = None,
 ) -> int:
-    """Say what is wrong with a data set, before a day is lost to it: every file is opened once.
+    """Check a data set for problems. Every file is opened once.
 
     Args:
         data: Class folders, VOC, COCO, YOLO, images and masks, lists, tables, or tfds:NAME.
-        as_json: Print one JSON object a line, and nothing else: what is wrong, and last a summary.
-        html: Write a page with images of what is wrong.
-        fix: Write an index of what is sound into this new folder; images stay where they are.
+        as_json: Print one JSON object a line, and nothing else: the problems, and last a summary.
+        html: Write a page that shows the problems with images.
+        fix: Write an index of the images and annotations without problems into this new folder; images stay where they are.
 
     Returns:
-        the exit status: 1 if something is wrong.
+        the exit status: 1 if there are problems.
     """
     from visionkit import quiet_tensorflow
 
@@ -37,15 +37,15 @@ def check(
     if fix is not None:
         check_folder(fix)
     checked = check(data)
-    more = []
+    extra = []
     if html is not None:
-        more.append(f"page: {write_check_page(checked, html, title=f'Check of {data}')}")
+        extra.append(f"page: {write_check_page(checked, html, title=f'Check of {data}')}")
     if fix is not None:
-        more += fixed_lines(write_fixed(checked, fix), fix)
+        extra += fixed_lines(write_fixed(checked, fix), fix)
     if as_json:
-        print(*more, sep="\n", end="\n" if more else "", file=sys.stderr)
+        print(*extra, sep="\n", end="\n" if extra else "", file=sys.stderr)
         print(*(to_json(finding.to_plain()) for finding in checked.findings), to_json({"summary": checked.summary}), sep="\n")
     else:
         *lines, verdict = check_lines(checked)
-        print(*lines, *more, verdict, sep="\n")
+        print(*lines, *extra, verdict, sep="\n")
     return 1 if checked.findings else 0

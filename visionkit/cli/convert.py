@@ -1,4 +1,4 @@
-"""The ``visionkit`` command. Heavy modules are imported by the subcommand that needs them."""
+"""``visionkit convert``. Heavy modules are imported when the command runs."""
 
 from pathlib import Path
 from typing import Literal
@@ -14,13 +14,13 @@ def convert(
     to: Literal["voc", "coco", "yolo"] | None = None,
     images: Literal["copy", "link"] = "copy",
 ) -> int:
-    """Write annotated images in another format: VOC, COCO or YOLO.
+    """Convert annotated images to another format: VOC, COCO or YOLO.
 
     Args:
-        source: What to read: class folders, VOC, COCO, YOLO, images and masks, tables, or tfds:NAME.
-        target: A new folder; or a new .json file (COCO), beside which images stay where they are.
-        to: The format. Default: by the target's name (voc, coco, yolo, .json, .yaml), else COCO.
-        images: Copy the images into the target, or link to them.
+        source: Class folders, VOC, COCO, YOLO, images and masks, tables, or tfds:NAME.
+        target: A new folder; or a new .json file (COCO), which leaves the images where they are.
+        to: The format. Default: chosen by the target's name (voc, coco, yolo, .json, .yaml), else COCO.
+        images: Whether to copy the images into the target, or link to them.
 
     Returns:
         the exit status.
@@ -30,15 +30,17 @@ def convert(
     quiet_tensorflow()
     from visionkit.data.convert import convert
 
-    done = convert(str(source), target, to=to, images=images)
-    for note in done.notes:
+    conversion = convert(str(source), target, to=to, images=images)
+    for note in conversion.notes:
         print(f"note: {note}")
-    for problem in done.problems[:MOST_NAMED]:
+    for problem in conversion.problems[:MOST_NAMED]:
         print(f"left out: {problem.path}: {problem.kind}: {problem.detail}")
-    if len(done.problems) > MOST_NAMED:
-        print(f"left out: {len(done.problems) - MOST_NAMED} more; visionkit check names all")
-    for loss in done.lost:
+    if len(conversion.problems) > MOST_NAMED:
+        print(f"left out: {len(conversion.problems) - MOST_NAMED} more; visionkit check lists all of them")
+    for loss in conversion.lost:
         print(f"lost: {loss}")
-    counts = ", ".join(f"{name} {n} images, {done.num_objects[name]} objects" for name, n in done.num_images.items())
-    print(f"{done.format}: {counts}", *done.paths, sep="\n")
+    counts = ", ".join(
+        f"{name} {n} images, {conversion.num_objects[name]} objects" for name, n in conversion.num_images.items()
+    )
+    print(f"{conversion.format}: {counts}", *conversion.paths, sep="\n")
     return 0

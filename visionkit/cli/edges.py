@@ -1,25 +1,25 @@
-"""The ``visionkit`` command. Heavy modules are imported by the subcommand that needs them."""
+"""``visionkit edges``. Heavy modules are imported when the command runs."""
 
 from pathlib import Path
 
 import tyro
 
+from visionkit.cli.arguments import check_between
 from visionkit.errors import UserError
 
 
 def edges(image: tyro.conf.Positional[Path | None] = None, *, out: Path, side: int = 256) -> int:
-    """Draw what edge filters find in an image: vertical, horizontal, Sobel, Scharr, 45 degrees, length and direction.
+    """Draw the responses of edge filters to an image: vertical, horizontal, Sobel, Scharr, 45 degrees, magnitude and direction.
 
     Args:
-        image: Any image file. Default: a photograph that scikit-image brings along.
+        image: Any image file. Default: a photograph from scikit-image.
         out: The image to write: .png, .jpg, .webp, ...
         side: Longer side in pixels at which the image is filtered and shown.
 
     Returns:
         the exit status.
     """
-    if not 160 <= side <= 1024:
-        raise UserError(f"--side {side}: expected 160 to 1024 pixels.")
+    check_between("side", side, 160, 1024)
     from visionkit import quiet_tensorflow
 
     quiet_tensorflow()

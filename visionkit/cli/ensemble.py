@@ -1,4 +1,4 @@
-"""The ``visionkit`` command. Heavy modules are imported by the subcommand that needs them."""
+"""``visionkit ensemble``. Heavy modules are imported when the command runs."""
 
 from pathlib import Path
 from typing import Literal
@@ -13,14 +13,14 @@ def ensemble(
     data: str | None = None,
     seed: int = 0,
 ) -> int:
-    """Make one model of several classifiers, or of one that looks several times: it answers with their mean.
+    """Combine classifiers, or several views of an image, into one model that predicts the mean of their probabilities.
 
     Args:
-        models: 1 to 15 run folders, or models that recipes exported, of the same classes.
+        models: 1 to 15 run folders or exported models with the same classes.
         out: Folder of the new model.
-        views: What each of them sees of an image: one view, its mirror image too, 10 crops, or 144 crops of several sizes.
-        data: Folder of images on whose validation split all of them are measured; or digits, or fashion-mnist.
-        seed: Draws the images that are held out, where the folder has no validation split.
+        views: Views of an image for each model: the image, also its mirror image, 10 crops, or 144 crops of several sizes.
+        data: Folder of images whose validation split measures all models; or digits, or fashion-mnist.
+        seed: Seed of the validation split, where the folder has none.
 
     Returns:
         the exit status.
@@ -35,12 +35,12 @@ def ensemble(
     from visionkit.tasks.classification.evaluate import accuracy_of
 
     val = None if data is None else (find_small(data) or read_class_folders(data, seed=seed)).val
-    made = export_ensemble(models, out, views=views)
+    bundle = export_ensemble(models, out, views=views)
     if val is not None:
         for model in models:
             print(f"{accuracy_of(model, val):.4f}  {model}")
-        accuracy = accuracy_of(made, val)
-        update_metadata(made, metrics={"accuracy": accuracy})
-        print(f"{accuracy:.4f}  {made}: the mean, of {len(val)} validation images")
-    print(f"model    {made}")
+        accuracy = accuracy_of(bundle, val)
+        update_metadata(bundle, metrics={"accuracy": accuracy})
+        print(f"{accuracy:.4f}  {bundle}: the mean, of {len(val)} validation images")
+    print(f"model    {bundle}")
     return 0

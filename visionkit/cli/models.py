@@ -1,27 +1,26 @@
-"""The ``visionkit`` command. Heavy modules are imported by the subcommand that needs them."""
-
-from typing import Annotated
+"""``visionkit models``. Heavy modules are imported when the command runs."""
 
 import tyro
 
+from visionkit.cli.arguments import AsJson
 from visionkit.cli.output import to_json
 from visionkit.errors import UserError
 
 
 def models(
     name: tyro.conf.Positional[str | None] = None,
-    as_json: Annotated[bool, tyro.conf.arg(name="json"), tyro.conf.FlagCreatePairsOff] = False,
+    as_json: AsJson = False,
     input_shape: tuple[int, ...] = (),
     classes: int | None = None,
 ) -> int:
-    """List the networks and what they cost; or, of the one that is named, what each layer costs.
+    """List the networks with their costs, or the layers of one network.
 
     Args:
-        name: A network. Default: list all of them.
+        name: A network, whose layers are listed. Default: list all networks.
         as_json: Print one JSON object a line, and nothing else.
-        input_shape: What the named network reads: sides, then channels, as 224 224 3; a signal has one side, a volume three.
-            Default: as published.
-        classes: Outputs of the named network. Default: as published.
+        input_shape: Input of the named network: sides, then channels, as 224 224 3; a signal has one side, a volume three.
+            Default: the published shape.
+        classes: Number of outputs of the named network. Default: as published.
 
     Returns:
         the exit status.
@@ -48,8 +47,8 @@ def models(
     with tqdm(CATALOG, "networks", leave=False, disable=None) as networks:
         if not as_json:
             networks.write(list_header(list(CATALOG)))
-        for each in networks:
-            model = build_to_count(each)
-            facts = summary(model, layer_costs(model))
-            networks.write(to_json(facts) if as_json else list_line(list(CATALOG), facts))
+        for network in networks:
+            model = build_to_count(network)
+            costs = summary(model, layer_costs(model))
+            networks.write(to_json(costs) if as_json else list_line(list(CATALOG), costs))
     return 0

@@ -1,11 +1,12 @@
-"""``visionkit predict``: what is on images, by a model that a recipe exported."""
+"""``visionkit predict``: predictions of an exported model for images, signals, volumes and videos."""
 
 import sys
 from pathlib import Path
-from typing import Annotated, Literal
+from typing import Literal
 
 import tyro
 
+from visionkit.cli.arguments import AsJson
 from visionkit.cli.output import to_json
 from visionkit.errors import UserError
 
@@ -13,7 +14,7 @@ from visionkit.errors import UserError
 def predict(
     model: tyro.conf.Positional[Path],
     images: tyro.conf.Positional[tuple[str, ...]],
-    as_json: Annotated[bool, tyro.conf.arg(name="json"), tyro.conf.FlagCreatePairsOff] = False,
+    as_json: AsJson = False,
     draw: Path | None = None,
     top: int = 5,
     threshold: float | None = None,
@@ -23,24 +24,24 @@ def predict(
     instances: Literal["components", "watershed"] | None = None,
     style: str | None = None,
 ) -> int:
-    """Say what is on images (or in signals, or volumes), with a model that a recipe exported.
+    """Print what a model that a recipe exported predicts for images (or signals, or volumes).
 
-    Detectors and stylizers also take video files, and the number of a camera, which Ctrl-C ends. A segmenter writes each
-    image's mask, the number of its class for every pixel, and a stylizer each painted image or video, into the folder of
-    --draw, or into predictions/.
+    Detectors and stylizers also take video files, and the number of a camera, which Ctrl-C ends. A segmenter writes the mask of
+    each image, with the class number of every pixel, and a stylizer each stylized image or video, into the folder of --draw, or
+    into predictions/.
 
     Args:
         model: RUN/model, RUN, or a folder of saved_models/.
         images: Files, folders or globs.
         as_json: Print one JSON object a line, and nothing else.
-        draw: Write each image with its answer into this folder; of a video, a video.
+        draw: Write each image with its prediction into this folder; for a video, a video.
         top: How many classes to show.
-        threshold: Of a detector: only boxes that score more, 0 to 1. Default: the model's own.
-        tile: Of a detector: look also at overlapping tiles of so many pixels a side, for small objects on large images.
-        coco: Of a detector: write all boxes into this file, as COCO has results.
-        annotations: COCO annotations whose numbers of images and classes the results get. Default: running numbers.
-        instances: Of a segmenter: count things, too: what touches is one (components), or parted at necks (watershed).
-        style: Of a stylizer: the name of a style, or shares of several: "starry=0.7,scream=0.3". Default: its own.
+        threshold: For detectors: the score, 0 to 1, that a box must exceed. Default: the model's own.
+        tile: For detectors: also look at overlapping tiles of this many pixels a side, for small objects in large images.
+        coco: For detectors: write all boxes into this file, in COCO's results format.
+        annotations: COCO annotations whose ids of images and categories the results get. Default: running numbers.
+        instances: For segmenters: count objects, too: connected components, or components that are split at necks (watershed).
+        style: For stylizers: the name of a style, or proportions of several: "starry=0.7,scream=0.3". Default: its own.
 
     Returns:
         the exit status: 1 if an image could not be read.
@@ -52,13 +53,24 @@ def predict(
     from visionkit import quiet_tensorflow
 
     quiet_tensorflow()
-    from visionkit.cli.answers import answers
+    from visionkit.data.images.listing import list_files
     from visionkit.inference.output import PredictOptions
+    from visionkit.inference.video import is_video
+    from visionkit.tasks import load
 
-    status = 0
-    for said in answers(model, images, PredictOptions(draw, top, threshold, tile, coco, annotations, instances, style)):
-        line = said.text if not as_json else "" if said.plain is None else to_json(said.plain)
-        print(line, end="\n" if line else "", flush=True)
-        print(said.note, end="\n" if said.note else "", file=sys.stderr)
-        status = max(status, int(said.is_failure))
-    return status
+    options = PredictOptions(draw, top, threshold, tile, coco, annotations, instances, style)
+    predictor = load(model)
+    predictor.check(options)
+    files = list_files(images, predictor.list_files)
+    if not files:
+        raise UserError(f"No images in {', '.join(images)}.")
+    failures = 0
+    for line in predictor.outputs(files, options):
+        text = line.text if not as_json else "" if line.record is None else to_json(line.record)
+        print(text, end="\n" if text else "", flush=True)
+        print(line.stderr, end="\n" if line.stderr else "", file=sys.stderr)
+        failures += line.is_error
+    if failures:
+        kind = "files" if predictor.VIDEOS and any(map(is_video, files)) else "images"
+        print(f"{failures} of {len(files)} {kind} cannot be read.", file=sys.stderr)
+    return 1 if failures else 0

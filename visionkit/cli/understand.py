@@ -1,10 +1,12 @@
-"""``visionkit understand``: what is a network learning? Heavy modules are imported when it runs."""
+"""``visionkit understand``. Heavy modules are imported when the command runs."""
 
 import sys
 from pathlib import Path
 
 import tyro
 
+from visionkit.cli.arguments import check_between, image_files
+from visionkit.cli.output import exit_status
 from visionkit.errors import UserError
 
 
@@ -18,48 +20,35 @@ def understand(
     images_shown: int = 6,
     seed: int = 0,
 ) -> int:
-    """Draw what a network has learned on one page: first filters, what excites units of its layers 1 to 5, where it looks.
+    """Show on one page what a network has learned: its first filters, what excites units of layers 1 to 5, and where it looks.
 
     Args:
-        model: RUN/model, RUN, a folder of saved_models/, or the name of a network, as visionkit models lists them.
-        images: Files, folders or globs: the more, and the more like those it was trained on, the more they tell.
+        model: RUN/model, RUN, a folder of saved_models/, or the name of a network that visionkit models lists.
+        images: Files, folders or globs. Many images, similar to the training data, show most.
         out: The page to write.
-        weights: Of a network that is named: "imagenet" or a file. Default: its pretrained ones.
-        label: Explain this class. Default: what the model answers.
-        units: How many units of each layer.
-        images_shown: On how many images to show where it looks.
-        seed: Draws the noise that the images made for units begin with.
+        weights: Weights for a named network: "imagenet" or a file. Default: its pretrained weights.
+        label: Class to explain. Default: the predicted class of each image.
+        units: Number of units to show for each layer.
+        images_shown: Number of images to explain.
+        seed: Seed of the noise from which the images for units are made.
 
     Returns:
         the exit status: 1 if an image could not be read.
     """
-    for name, value, least, most in (
-        ("units", units, 1, 48),
-        ("images-shown", images_shown, 0, 200),
-        ("seed", seed, 0, 2**32 - 1),
-    ):
-        if not least <= value <= most:
-            raise UserError(f"--{name} {value}: expected {least} to {most}.")
-    if not images:
-        raise UserError("No images given; expected files, folders or globs after the model.")
+    check_between("units", units, 1, 48)
+    check_between("images-shown", images_shown, 0, 200)
+    check_between("seed", seed, 0, 2**32 - 1)
     if out.suffix.lower() not in (".html", ".htm") or out.is_dir():
         raise UserError(f"--out {out}: expected the name of a page, such as understand.html.")
-    from visionkit import quiet_tensorflow
-
-    quiet_tensorflow()
-    from visionkit.data.images.listing import expand
+    files = image_files(images)
     from visionkit.explain.model import open_explained
     from visionkit.explain.page import write_understanding
     from visionkit.explain.understand import understand
 
-    files = expand(images)
-    if not files:
-        raise UserError(f"No images in {', '.join(images)}.")
     explained = open_explained(model, weights)
-    found = understand(explained, files, label=label, num_units=units, num_shown=images_shown, seed=seed)
-    for failure in found.unreadable:
+    understanding = understand(explained, files, label=label, num_units=units, num_shown=images_shown, seed=seed)
+    for failure in understanding.unreadable:
         print(f"{failure.path}\n    cannot be read: {failure.error}", file=sys.stderr)
-    if found.unreadable:
-        print(f"{len(found.unreadable)} of {len(files)} images cannot be read.", file=sys.stderr)
-    print(write_understanding(found, out, label=label))
-    return 1 if found.unreadable else 0
+    status = exit_status(len(understanding.unreadable), len(files), "cannot be read")
+    print(write_understanding(understanding, out, label=label))
+    return status

@@ -1,4 +1,4 @@
-"""What may be wrong with annotated boxes, and how pipelines mend it. Boxes are xyxy, relative to the image (0..1)."""
+"""Problems of annotated boxes, and how pipelines repair them. Boxes are xyxy, relative to the image (0..1)."""
 
 from dataclasses import replace
 
@@ -6,18 +6,19 @@ import numpy as np
 
 from visionkit.data.index import Index, Objects
 
-TOLERANCE = 1e-3  # of a side: readers and writers of text round
-SMALLEST = 1e-6  # of a side: less than a pixel of any image, and soon nothing in float32
+TOLERANCE = 1e-3  # share of the image's side, because text formats round
+SMALLEST = 1e-6  # share of the image's side: less than a pixel of any image, and close to nothing in float32
 
 
 def box_problems(boxes: np.ndarray) -> list[tuple[int, str]]:
-    """Rows that are not a proper box within the image, each with a kind of ``PROBLEM_KINDS``.
+    """Find rows that are not a valid box within the image.
 
     Args:
         boxes: ``(N, 4)``.
 
     Returns:
-        ``(row, kind)``, by row; a box that is empty or inverted is not looked at further.
+        ``(row, kind)`` with a kind of ``PROBLEM_KINDS``, ordered by row. A row is reported once: as inverted, else as empty,
+        else as outside.
     """
     sides = boxes[:, 2:] - boxes[:, :2]
     outside = ((boxes < -TOLERANCE) | (boxes > 1 + TOLERANCE)).any(axis=1)
@@ -28,13 +29,13 @@ def box_problems(boxes: np.ndarray) -> list[tuple[int, str]]:
 
 
 def crowds(objects: Objects) -> np.ndarray:
-    """Which objects are no single ones to be found, bool ``(N,)``: COCO's crowds, and those that VOC calls difficult."""
+    """Which objects need not be detected, bool ``(N,)``: COCO's crowds, and those that VOC calls difficult."""
     flags = [bool(each.get("iscrowd") or each.get("difficult")) for each in objects.attributes]
     return np.array(flags or [False] * len(objects), bool)
 
 
 def without_crowds(index: Index) -> Index:
-    """An index without such objects: to learn from. Their images stay."""
+    """The index without such objects, for training. Their images stay."""
     if not any(crowds(annotation.objects).any() for annotation in index.annotations if annotation.objects is not None):
         return index
     annotations = (
@@ -45,7 +46,7 @@ def without_crowds(index: Index) -> Index:
 
 
 def cleaned(objects: Objects) -> Objects:
-    """The objects that can be learnt from: clipped to the image; without the empty, the inverted and the unnamed."""
+    """The objects for training: clipped to the image, without empty and inverted ones and those of an unknown class."""
     boxes = objects.boxes.clip(0.0, 1.0)
     sound = (boxes[:, 2:] - boxes[:, :2] >= SMALLEST).all(axis=1) & (objects.classes >= 0)
     if sound.all() and np.array_equal(boxes, objects.boxes):

@@ -1,13 +1,11 @@
-"""From one format of annotated images to another: VOC, COCO and YOLO are written; whatever ``sources.read`` knows is read.
+"""Converts annotated images from any format that ``sources.read`` knows to VOC, COCO or YOLO.
 
-A round trip loses nothing that both formats can express; what the target cannot, a ``Conversion`` counts.
+A round trip loses nothing that both formats can express; a ``Conversion`` counts what the target format cannot.
 """
 
 import os
-import shutil
 from collections import Counter
-from collections.abc import Iterable, Iterator
-from contextlib import contextmanager
+from collections.abc import Iterable
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Literal
@@ -16,14 +14,15 @@ import cv2
 import numpy as np
 from tqdm import tqdm
 
-from visionkit.data.formats.annotation_files import Images
+from visionkit.data.formats.annotation_files import Images, unfinished_folder
 from visionkit.data.formats.coco import coco_files, write_coco
 from visionkit.data.formats.coco_objects import rle_of
 from visionkit.data.formats.voc import write_voc
 from visionkit.data.formats.yolo import write_yolo
 from visionkit.data.images.decode import ImageError
+from visionkit.data.images.masks import read_mask
 from visionkit.data.images.scan import ImageInfo, scan
-from visionkit.data.index import NO_OBJECTS, Annotation, DataError, Index, Objects, Problem, Rle, SkippedFiles
+from visionkit.data.index import NO_OBJECTS, Annotation, DataError, Index, Objects, Problem, Rle
 from visionkit.data.splits import DataSet
 
 Format = Literal["voc", "coco", "yolo"]
@@ -32,14 +31,14 @@ FORMATS: tuple[Format, ...] = ("voc", "coco", "yolo")
 
 @dataclass(frozen=True)
 class Conversion:
-    """What ``convert`` did.
+    """The result of ``convert``.
 
     Attributes:
-        format: that was written.
-        paths: what to read the result by: the .json file of each split for COCO, else the target.
-        num_images, num_objects: by split.
-        lost: sentences on what the format cannot express, each with how many items that concerned.
-        problems: what could not be read, and is not in the result.
+        format: the format that was written.
+        paths: paths to read the result from: the .json file of each split for COCO, else the target.
+        num_images, num_objects: numbers by split.
+        lost: sentences on what the format cannot express, each with the number of items.
+        problems: what could not be read and is not in the result.
         notes: sentences on how the source was read.
     """
 
@@ -55,19 +54,19 @@ class Conversion:
 def convert(source: str | Path, target: str | Path, *, to: Format | None = None, images: Images = "copy") -> Conversion:
     """Read a data set and write it in another format.
 
-    All is written beside the target and renamed at the end: an interrupted conversion leaves nothing that looks whole. Images
-    are decoded once, so that broken ones are named and left out.
+    Everything is written next to the target and renamed at the end, so an interrupted conversion leaves nothing that looks
+    complete. Images are decoded once; broken ones are reported and left out.
 
     Args:
-        source: anything that ``sources.read`` takes, with boxes or masks. A mask becomes an object for each connected part.
-        target: a folder that is not there yet or is empty; for YOLO also the data.yaml in such a folder; for COCO also a .json
-            file, which names the images where they are. See ``write_voc``, ``write_coco`` and ``write_yolo``.
-        to: the format; None takes what the target's suffix or name says (x.json, x.yaml, my_voc, ...), else COCO.
+        source: anything that ``sources.read`` reads, with boxes or masks. A mask becomes one object per connected component.
+        target: a folder that is new or empty; for YOLO also the data.yaml in such a folder; for COCO also a .json file, which
+            names the images where they are. See ``write_voc``, ``write_coco`` and ``write_yolo``.
+        to: the format; None derives it from the target's suffix or name (x.json, x.yaml, my_voc, ...), else it is COCO.
         images: "copy", or "link" for symbolic links.
 
     Raises:
-        DataError: the source cannot be read, or has neither boxes nor masks; the target exists, or lies in the source; there is
-            no such format; the disk does not take it.
+        DataError: the source cannot be read, or has neither boxes nor masks; the target exists, lies in the source, or cannot
+            be written; or there is no such format.
     """
     from visionkit.data.sources import read
 
@@ -77,57 +76,57 @@ def convert(source: str | Path, target: str | Path, *, to: Format | None = None,
 
 
 def choose_format(target: str | Path, to: str | None) -> Format:
-    """``to``; else what the target's suffix or name says; else COCO.
+    """``to``, or else the format that the target's suffix or name says, or else COCO.
 
     Raises:
-        DataError: there is no such format, or it does not go with the target's suffix.
+        DataError: there is no such format, or it does not fit the target's suffix.
     """
     target = Path(target)
     by_suffix = {".json": "coco", ".yaml": "yolo", ".yml": "yolo"}.get(target.suffix.lower())
     if to is not None and to not in FORMATS:
-        raise DataError(f"to={to!r}: no such format. Expected one of {', '.join(FORMATS)}.")
+        raise DataError(f"to={to!r}: there is no such format. Expected one of {', '.join(FORMATS)}.")
     if to is not None and by_suffix not in (None, to):
         raise DataError(f"{target}: a {target.suffix} file cannot hold {to}. Give a folder.")
     by_name = next((name for name in FORMATS if name in target.name.lower()), "coco")
     return to or by_suffix or by_name
 
 
-def write(found: DataSet, target: str | Path, to: Format, images: Images = "copy") -> Conversion:
-    """Write a data set that was read; see ``convert``.
+def write(data_set: DataSet, target: str | Path, to: Format, images: Images = "copy") -> Conversion:
+    """Write a data set that was already read; see ``convert``.
 
     Raises:
-        DataError: it has neither boxes nor masks, the target exists, or the disk does not take it.
+        DataError: the data set has neither boxes nor masks, or the target exists or cannot be written.
     """
-    if all(index.task == "classification" for index in found.splits.values()):
+    if all(index.task == "classification" for index in data_set.splits.values()):
         raise DataError(f"The data set has neither boxes nor masks, but only whole images; {to} needs boxes.")
     _check_target(target)
-    problems = list(found.problems)
-    found = _with_objects(_with_sound_images(found, problems), problems)
-    if len(found) == 0:
+    problems = list(data_set.problems)
+    data_set = _with_objects(_with_sound_images(data_set, problems), problems)
+    if len(data_set) == 0:
         raise DataError(f"Nothing to write: {problems[-1].path}: {problems[-1].detail}." if problems else "Nothing to write.")
     target = Path(target)
     try:
-        lost = _write_files(found, target, to, images)
+        lost = _write_files(data_set, target, to, images)
     except OSError as error:
         raise DataError(f"{target}: cannot be written ({error}).") from error
-    paths = dict.fromkeys(coco_files(found, target).values()) if to == "coco" else [target]
+    paths = dict.fromkeys(coco_files(data_set, target).values()) if to == "coco" else [target]
     return Conversion(
         to,
         tuple(map(str, paths)),
-        {split: len(index) for split, index in found.splits.items()},
-        {split: sum(len(one.objects) for one in index.annotations) for split, index in found.splits.items()},
+        {split: len(index) for split, index in data_set.splits.items()},
+        {split: sum(len(one.objects) for one in index.annotations) for split, index in data_set.splits.items()},
         tuple(f"{number:,} {what}" for what, number in lost.items() if number),
         tuple(problems),
-        found.notes,
+        data_set.notes,
     )
 
 
-def _write_files(found: DataSet, target: Path, to: Format, images: Images) -> Counter[str]:
+def _write_files(data_set: DataSet, target: Path, to: Format, images: Images) -> Counter[str]:
     if target.suffix.lower() == ".json":
-        _check_absent(coco_files(found, target).values())
-        return write_coco(found, target, images=images)
-    with _whole_or_nothing(_folder_of(target)) as unfinished:
-        lost = {"voc": write_voc, "coco": write_coco, "yolo": write_yolo}[to](found, unfinished, images=images)
+        _check_absent(coco_files(data_set, target).values())
+        return write_coco(data_set, target, images=images)
+    with unfinished_folder(_folder_of(target)) as unfinished:
+        lost = {"voc": write_voc, "coco": write_coco, "yolo": write_yolo}[to](data_set, unfinished, images=images)
         if _folder_of(target) != target:
             (unfinished / "data.yaml").rename(unfinished / target.name)
     return lost
@@ -138,96 +137,80 @@ def _folder_of(target: Path) -> Path:
 
 
 def _check_target(target: str | Path, source: str | Path | None = None) -> None:
-    """A conversion replaces nothing, and adds nothing to what it reads."""
+    """Raise if the conversion would replace something, or add to what it reads."""
     target = Path(target)
     folder = _folder_of(target)
     if source is not None and Path(source).is_dir() and folder.resolve().is_relative_to(Path(source).resolve()):
-        raise DataError(f"{target}: lies in the source {source}. Give a folder outside.")
+        raise DataError(f"{target}: it lies in the source {source}. Give a folder outside of it.")
     if target.suffix.lower() == ".json":
         _check_absent([target])
     elif os.path.lexists(folder) and not (folder.is_dir() and next(folder.iterdir(), None) is None):
-        raise DataError(f"{folder}: exists{'' if folder.is_dir() else ', and is no folder'}. Give one that is new or empty.")
+        kind = "not an empty folder" if folder.is_dir() else "not a folder"
+        raise DataError(f"{folder}: it exists and is {kind}. Give a folder that is new or empty.")
 
 
 def _check_absent(files: Iterable[Path]) -> None:
     for file in files:
         if os.path.lexists(file):
-            raise DataError(f"{file}: exists. Give the name of a new file.")
+            raise DataError(f"{file}: it exists already. Give the name of a new file.")
 
 
-@contextmanager
-def _whole_or_nothing(folder: Path) -> Iterator[Path]:
-    """A folder beside ``folder`` that gets its name in the end, or vanishes if something fails."""
-    folder = folder.absolute()
-    unfinished = folder.with_name(f".{folder.name}.unfinished")
-    shutil.rmtree(unfinished, ignore_errors=True)  # of a conversion that was killed
-    unfinished.mkdir(parents=True)
-    try:
-        yield unfinished
-        if folder.is_dir():
-            folder.rmdir()
-        unfinished.rename(folder)
-    finally:
-        shutil.rmtree(unfinished, ignore_errors=True)
-
-
-def _with_sound_images(found: DataSet, problems: list[Problem]) -> DataSet:
-    """The images that can be decoded; their size is filled in where the source does not say."""
-    skipped = SkippedFiles()
-    paths = list(dict.fromkeys(path for index in found.splits.values() for path in index.paths))
+def _with_sound_images(data_set: DataSet, problems: list[Problem]) -> DataSet:
+    """The data set without images that cannot be decoded; sizes that the source lacks are filled in."""
+    paths = list(dict.fromkeys(path for index in data_set.splits.values() for path in index.paths))
     infos: dict[str, ImageInfo] = {}
+    listed = Index((), tuple(paths), np.full(len(paths), -1, np.int32))
     if paths:
-        sound = scan(Index((), tuple(paths), np.full(len(paths), -1, np.int32)), skipped)
+        sound = scan(listed)
         infos = dict(zip(sound.paths, sound.infos, strict=True))
-    problems += [Problem("broken image", *one) for one in skipped.list()]
+    problems += [Problem("broken image", *one) for one in listed.skipped.list()]
     splits = {}
-    for split, index in found.splits.items():
+    for split, index in data_set.splits.items():
         index = index.take(row for row, path in enumerate(index.paths) if path in infos)
         sizes = ((infos[path].height, infos[path].width) for path in index.paths)
         pairs = zip(index.annotations or (Annotation(),) * len(index), sizes, strict=True)
         annotations = tuple(one if one.size else replace(one, size=size) for one, size in pairs)
         splits[split] = replace(index, annotations=annotations)
-    return replace(found, splits=splits)
+    return replace(data_set, splits=splits)
 
 
-def _with_objects(found: DataSet, problems: list[Problem]) -> DataSet:
-    """Objects in the place of masks, where there are no objects yet."""
+def _with_objects(data_set: DataSet, problems: list[Problem]) -> DataSet:
+    """The data set with objects from its masks where it has no objects."""
     splits = {}
-    for split, index in found.splits.items():
-        kept, annotations = [], []
-        for row, one in enumerate(tqdm(index.annotations, "looking for objects", unit=" images", leave=False, delay=1)):
+    for split, index in data_set.splits.items():
+        rows, annotations = [], []
+        for row, one in enumerate(tqdm(index.annotations, "finding objects", unit=" images", leave=False, delay=1)):
             objects = one.objects or NO_OBJECTS
             if one.objects is None and one.mask is not None:
                 objects = _read_objects(one, index, problems)
             if objects is not None:
-                kept.append(row)
+                rows.append(row)
                 annotations.append(replace(one, objects=objects))
-        splits[split] = replace(index.take(kept), annotations=tuple(annotations))
-    return replace(found, splits=splits)
+        splits[split] = replace(index.take(rows), annotations=tuple(annotations))
+    return replace(data_set, splits=splits)
 
 
 def _read_objects(annotation: Annotation, index: Index, problems: list[Problem]) -> Objects | None:
-    """What a mask shows; None where it cannot be read."""
-    from visionkit.data.images.masks import read_mask
-
+    """The objects in the mask of an image; None if it cannot be read or has another size."""
     try:
         classes = read_mask(annotation.mask, index)
     except ImageError as error:
         problems.append(Problem("broken image", annotation.mask, str(error)))
         return None
     if classes.shape != annotation.size:
-        detail = f"{classes.shape[1]} x {classes.shape[0]} pixels; its image has {annotation.size[1]} x {annotation.size[0]}"
+        sizes = f"{classes.shape[1]} x {classes.shape[0]} pixels; its image has {annotation.size[1]} x {annotation.size[0]}"
+        detail = f"the mask has {sizes}"
         problems.append(Problem("wrong size", annotation.mask, detail))
         return None
     return objects_of_mask(classes, index.class_names)
 
 
 def objects_of_mask(mask: np.ndarray, class_names: tuple[str, ...]) -> Objects:
-    """An object for each connected part of each class, with its outline; none of class 0 if that is called background.
+    """One object per connected component of each class, with its outline; class 0 is skipped if it is called background.
 
     Args:
-        mask: uint8 ``(H, W)``, positions in ``class_names``; what is beyond them has no class.
-        class_names: their names.
+        mask: uint8 ``(H, W)``, positions in ``class_names``; larger values have no class.
+        class_names: names of the classes.
     """
     boxes, classes, outlines = [np.zeros((0, 4))], [], []
     for label in np.unique(mask).tolist():
@@ -242,7 +225,7 @@ def objects_of_mask(mask: np.ndarray, class_names: tuple[str, ...]) -> Objects:
 
 
 def _packed(parts: np.ndarray, number: int) -> list[Rle]:
-    """Masks of parts 1 to ``number - 1``, all from one pass over the image: there may be thousands of specks."""
+    """The masks of components 1 to ``number - 1``, all from one pass over the image, which may have thousands of specks."""
     column_by_column = parts.T.ravel()
     starts = np.flatnonzero(np.diff(column_by_column, prepend=-1))
     stops = np.append(starts[1:], column_by_column.size)

@@ -1,7 +1,7 @@
-"""Words that all of data/ shares: the index, what is annotated on an image, the skipped file.
+"""What all of data/ shares: the index of a data set, the annotation of an image, the file that was skipped.
 
 An **index** lists the samples of a split before any image is opened: the path of each, where it came from, and its label (a
-position in the class names) or its annotation. Pipelines make batches of it; see ``pipeline.batches`` for their keys.
+position in the class names) or its annotation. Pipelines make batches of it; see ``pipeline/batches.py`` for their keys.
 """
 
 import re
@@ -13,8 +13,7 @@ from typing import Any, NamedTuple
 import numpy as np
 
 from visionkit.errors import UserError
-
-IGNORE = 255  # in masks and labels of voxels: no class, not learnt from; so is what lies beyond an image
+from visionkit.ops.colors import IGNORE as IGNORE
 
 
 class Skipped(NamedTuple):
@@ -22,6 +21,29 @@ class Skipped(NamedTuple):
 
     path: str
     reason: str
+
+
+class SkippedFiles:
+    """Collects the files that could not be used, from any thread; each is kept once, with its first reason."""
+
+    def __init__(self, skipped: Iterable[Skipped] = ()):
+        self._lock = threading.Lock()
+        self._reasons: dict[str, str] = {}
+        for path, reason in skipped:
+            self._reasons.setdefault(path, reason)
+
+    def add(self, path: str, reason: str) -> None:
+        """Note that ``path`` was left out because of ``reason``."""
+        with self._lock:
+            self._reasons.setdefault(path, reason)
+
+    def __len__(self) -> int:
+        return len(self._reasons)
+
+    def list(self) -> list[Skipped]:
+        """All of them, by path."""
+        with self._lock:
+            return [Skipped(*item) for item in sorted(self._reasons.items())]
 
 
 class DataError(UserError):
@@ -129,6 +151,7 @@ class Index:
             writers; or empty.
         mask_colors: uint8 ``(num_classes, 3)``, the color of each class in colour-coded masks; None where a mask's values are
             positions in the class names. Values and colors beyond them are to be ignored.
+        skipped: files of this split that could not be used; every index that ``take`` makes of this one shares it.
     """
 
     class_names: tuple[str, ...]
@@ -138,6 +161,7 @@ class Index:
     annotations: tuple[Annotation, ...] = ()
     class_attributes: tuple[dict[str, Any], ...] = ()
     mask_colors: np.ndarray | None = None
+    skipped: SkippedFiles = field(default_factory=SkippedFiles)
 
     def __len__(self) -> int:
         return len(self.paths)
@@ -185,27 +209,6 @@ class Index:
         return np.bincount(self.labels, minlength=len(self.class_names))
 
 
-class SkippedFiles:
-    """Collects skipped files from any thread; each is kept once."""
-
-    def __init__(self, skipped: Iterable[Skipped] = ()):
-        self._lock = threading.Lock()
-        self._reasons = dict(skipped)
-
-    def add(self, path: str, reason: str) -> None:
-        """Note that ``path`` was left out because of ``reason``."""
-        with self._lock:
-            self._reasons.setdefault(path, reason)
-
-    def __len__(self) -> int:
-        return len(self._reasons)
-
-    def list(self) -> list[Skipped]:
-        """All of them, by path."""
-        with self._lock:
-            return [Skipped(*item) for item in sorted(self._reasons.items())]
-
-
 def class_weights(index: Index) -> dict[int, float]:
     """Weights that let every class count alike: ``N / (num_classes * count)``, as scikit-learn's "balanced".
 
@@ -226,7 +229,7 @@ def natural_order(name: str) -> tuple[list[tuple[int, int, str]], str]:
     return [key for key in keys if key != (1, 0, "")], name
 
 
-def places_by_person(labels: np.ndarray) -> list[np.ndarray]:
+def positions_by_person(labels: np.ndarray) -> list[np.ndarray]:
     """Where each label from 0 stands that there is, ascending; labels int ``(N,)``, of which negative ones are nobody's."""
     labels = np.asarray(labels)
     order = np.argsort(labels, kind="stable")

@@ -1,4 +1,4 @@
-"""What losses want to know of borders, from one mask: the weights of U-Net's loss, and distances for ``losses.boundary``."""
+"""Targets that losses on borders compute from one mask: weights for U-Net's loss, and distances for ``losses.boundary``."""
 
 from typing import NamedTuple
 
@@ -8,23 +8,23 @@ from scipy import ndimage
 
 from visionkit.data.index import IGNORE
 
-REACH = 4  # sigmas beyond which a component adds nothing: exp(-REACH**2 / 2) is 0.0003
+REACH = 4  # distance in sigmas beyond which a component adds nothing: exp(-REACH**2 / 2) is 0.0003
 
 
 def border_weights(mask: np.ndarray, *, strength: float = 10.0, sigma: float = 5.0) -> np.ndarray:
-    """Weights that teach to keep touching objects apart: background counts more, the narrower it is between two of them.
+    """Weights that teach a network to separate touching objects: background counts more, the narrower it is between two.
 
     ``1 + strength * exp(-(d1 + d2)**2 / (2 * sigma**2))`` in the background, where d1 and d2 are the distances to the nearest
     and the second nearest component (U-Net, https://arxiv.org/abs/1505.04597, equation 2 without the frequencies of classes).
     A component is foreground of one class; pixels that touch at an edge or a corner are of one component.
 
     Args:
-        mask: uint8 ``(H, W)`` or ``(D, H, W)``: 0 is background, 255 is ignored and gets 1, as foreground does.
-        strength: what the narrowest background has above 1.
-        sigma: pixels; the weight fades over a few of them.
+        mask: uint8 ``(H, W)`` or ``(D, H, W)``: 0 is background; 255 is ignored and gets weight 1 like foreground.
+        strength: weight above 1 of the narrowest background.
+        sigma: width in pixels over which the weight falls off.
 
     Returns:
-        float32 of the mask's shape, from 1 to ``1 + strength``; all ones where there are fewer than two components.
+        float32 of the mask's shape, from 1 to ``1 + strength``; all ones if there are fewer than two components.
     """
     nearest, second = np.full((2, *mask.shape), np.inf, np.float32)
     margin = int(np.ceil(REACH * sigma))
@@ -40,14 +40,14 @@ def border_weights(mask: np.ndarray, *, strength: float = 10.0, sigma: float = 5
 
 
 def border_distances(mask: np.ndarray, num_classes: int) -> np.ndarray:
-    """How far each pixel is from the border of each class, below zero inside it (https://arxiv.org/abs/1812.07032).
+    """Distance of each pixel to the border of each class, negative inside the class (https://arxiv.org/abs/1812.07032).
 
-    The border runs between pixels: beside it they have 0.5 and -0.5. A class that is nowhere or everywhere has no border: it
-    gets zeros, as a class that is nowhere does in the authors' code, and is left to the loss of regions beside this one.
+    The border runs between pixels, so the pixels next to it have 0.5 and -0.5. A class that is nowhere or everywhere has no
+    border and gets zeros, like an absent class in the authors' code; the region loss next to this one still covers it.
 
     Args:
-        mask: uint8 ``(H, W)`` or ``(D, H, W)``: classes; ignored pixels (255) lie outside of all.
-        num_classes: C.
+        mask: uint8 ``(H, W)`` or ``(D, H, W)``: classes; ignored pixels (255) lie outside of all classes.
+        num_classes: number of classes, C.
 
     Returns:
         float32 ``(H, W, C)`` or ``(D, H, W, C)``, in pixels.
@@ -61,25 +61,25 @@ def border_distances(mask: np.ndarray, num_classes: int) -> np.ndarray:
 
 
 def _distance(is_away: np.ndarray) -> np.ndarray:
-    """Of each true pixel to the nearest false one, float32; both release the GIL."""
+    """Distance of each true pixel to the nearest false one, float32; both implementations release the GIL."""
     if is_away.ndim == 2:
         return cv2.distanceTransform(is_away.astype(np.uint8), cv2.DIST_L2, cv2.DIST_MASK_PRECISE)
     return ndimage.distance_transform_edt(is_away).astype(np.float32)
 
 
 class MaskTargets(NamedTuple):
-    """What is computed from the mask of a training sample, after it was augmented.
+    """The targets to compute from the augmented mask of a training sample.
 
     Attributes:
-        borders: strength of U-Net's weights of the gaps between things; 0 for none. See ``borders.border_weights``.
-        distances: number of classes whose borders' distances are wanted; 0 for none. See ``borders.border_distances``.
+        borders: strength of U-Net's weights for gaps between objects; 0 for none. See ``border_weights``.
+        distances: number of classes for which distances to borders are computed; 0 for none. See ``border_distances``.
     """
 
     borders: float = 0.0
     distances: int = 0
 
     def shapes(self) -> dict[str, tuple[int, ...]]:
-        """What stands behind a mask's sides in each of the arrays of ``of_mask``."""
+        """The shape behind the spatial axes of each array that ``of_mask`` returns."""
         shapes = {"weights": ()} if self.borders else {}
         return shapes | ({"distances": (self.distances,)} if self.distances else {})
 
@@ -88,14 +88,14 @@ NO_TARGETS = MaskTargets()
 
 
 def of_mask(mask: np.ndarray, targets: MaskTargets) -> dict[str, np.ndarray]:
-    """Targets of one mask.
+    """Compute the targets of one mask.
 
     Args:
         mask: uint8 ``(spatial...)``, 255 = ignore.
-        targets: which.
+        targets: which targets to compute.
 
     Returns:
         ``weights`` float32 ``(spatial...)``; ``distances`` float32 ``(spatial..., classes)`` in pixels.
     """
-    made = {"weights": border_weights(mask, strength=targets.borders)} if targets.borders else {}
-    return made | ({"distances": border_distances(mask, targets.distances)} if targets.distances else {})
+    weights = {"weights": border_weights(mask, strength=targets.borders)} if targets.borders else {}
+    return weights | ({"distances": border_distances(mask, targets.distances)} if targets.distances else {})

@@ -1,4 +1,4 @@
-"""Which reader a data set needs: what ``--data`` may be."""
+"""Chooses the reader of a data set, for everything that ``--data`` may be."""
 
 from collections import Counter
 from pathlib import Path
@@ -14,8 +14,8 @@ from visionkit.data.splits import TRAIN_NAMES, WHOLE, DataSet
 
 EXPECTED = (
     "Expected a folder of one of these layouts: class folders; VOC (Annotations/*.xml, JPEGImages/); COCO (a .json with images "
-    "and annotations); YOLO (data.yaml, or images/ and labels/); images/ and masks/; a table (.csv) of images; a folder a "
-    "person, other people in train/ than in val/; or a .json, .yaml, .csv or .tsv file of these kinds; or tfds:NAME."
+    "and annotations); YOLO (data.yaml, or images/ and labels/); images/ and masks/; a table (.csv) of images; one folder per "
+    "person with other people in train/ than in val/; or a .json, .yaml, .csv or .tsv file of these kinds; or tfds:NAME."
 )
 READERS_OF_FILES = {
     ".json": coco.read_coco,
@@ -24,7 +24,7 @@ READERS_OF_FILES = {
     ".csv": table.read_table,
     ".tsv": table.read_table,
 }
-# The layouts with the plainest marks go first. Class folders, which nearly any folder may be taken for, go after all of them.
+# The layouts that are easiest to recognise come first. Class folders come after all of them: nearly any folder could be some.
 READERS_OF_FOLDERS = (
     (tfds.looks_like_tfds, tfds.read_tfds_folder),
     (voc.looks_like_voc, voc.read_voc),
@@ -37,13 +37,13 @@ READERS_OF_FOLDERS = (
 
 
 def read(data: str | Path) -> DataSet:
-    """Index a data set of any kind that visionkit knows; of its images, none is opened but a sample of masks.
+    """Index a data set of any kind that visionkit knows; only a sample of masks is opened, but no image.
 
     Args:
         data: a folder, a file or ``tfds:NAME[/config][:split]``.
 
     Raises:
-        DataError: no such data, or no layout that is known.
+        DataError: the data does not exist, or has no known layout.
     """
     if str(data).startswith("tfds:"):
         return tfds.read_tfds(str(data))
@@ -56,16 +56,16 @@ def read(data: str | Path) -> DataSet:
 
 
 def _read_file(file: Path) -> DataSet:
-    read_it = READERS_OF_FILES.get(file.suffix.lower())
-    if read_it is None:
-        raise DataError(f"{file}: a file that ends so is no data set. {EXPECTED}")
-    return read_it(file)
+    reader = READERS_OF_FILES.get(file.suffix.lower())
+    if reader is None:
+        raise DataError(f"{file}: a file with this suffix is not a data set. {EXPECTED}")
+    return reader(file)
 
 
 def _read_folder(folder: Path) -> DataSet:
-    for looks_like_it, read_it in READERS_OF_FOLDERS:
-        if looks_like_it(folder):
-            return read_it(folder)
+    for recognises, reader in READERS_OF_FOLDERS:
+        if recognises(folder):
+            return reader(folder)
     try:
         return find_class_folders(folder)
     except DataError as error:

@@ -1,7 +1,7 @@
-"""The splits of a data set: what readers return, by whatever names, and what recipes need: training and validation."""
+"""The splits of a data set: those that readers return, under any names, and the training and validation that recipes need."""
 
 import re
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass, replace
 from typing import Any
 
@@ -9,23 +9,24 @@ import numpy as np
 
 from visionkit.data.boxes import crowds
 from visionkit.data.images.stacks import PAGE
-from visionkit.data.index import NO_OBJECTS, Annotation, DataError, Index, Objects, Problem
+from visionkit.data.index import NO_OBJECTS, Annotation, DataError, Index, Objects, Problem, Skipped, SkippedFiles
 
+SPLITS = ("train", "val", "test")
 TRAIN_NAMES = ("train", "training", "train_set", "training_set", "trainset")
 VAL_NAMES = ("val", "valid", "validation", "dev", "eval", "val_set", "validation_set", "valset")
 TEST_NAMES = ("test", "testing", "test_set", "testset")
-WHOLE = "all"  # the name of the one split of a data set that has none
-VAL_SHARE = 0.2  # held out where the data has no validation split of its own
+WHOLE = "all"  # the name of the only split of a data set that is not split
+VAL_SHARE = 0.2  # share that is held out if the data has no validation split of its own
 
 
 @dataclass(frozen=True)
 class DataSet:
-    """What a reader found. All splits share their class names.
+    """A data set as a reader returns it. All splits share their class names.
 
     Attributes:
-        splits: index by name: "train", "val", "test"; ``WHOLE`` where the data set is not split; else its own names.
-        notes: sentences on what a reader should know.
-        problems: what could not be used, or was left out.
+        splits: index by split: "train", "val", "test"; ``WHOLE`` if the data set is not split; else its own names.
+        notes: sentences on how the data was understood.
+        problems: what could not be used or was left out.
     """
 
     splits: dict[str, Index]
@@ -37,22 +38,27 @@ class DataSet:
 
     @property
     def class_names(self) -> tuple[str, ...]:
-        """Names by label."""
+        """The class names by label."""
         return next(iter(self.splits.values())).class_names
 
 
 def split_name(name: str) -> str:
-    """One of train, val and test, for the names that people give them ("Training", "valid", "val2017"); else the name."""
+    """Train, val or test for the names that people give them ("Training", "valid", "val2017"); else the name itself."""
     plain = re.sub(r"[-_ ]?(19|20)\d\d$", "", name.strip().lower())
-    for canonical, names in (("train", TRAIN_NAMES), ("val", VAL_NAMES), ("test", TEST_NAMES)):
+    for canonical, names in zip(SPLITS, (TRAIN_NAMES, VAL_NAMES, TEST_NAMES), strict=True):
         if plain in names:
             return canonical
     return name
 
 
-def as_one(found: DataSet) -> Index:
-    """All splits of annotated images as one index, in which the attribute "split" of each image says where it belongs."""
-    named = [(name, index) for name, index in found.splits.items()]
+def split_order(name: str) -> tuple[int, str]:
+    """Sort key of split names: train, val and test come first, then the others by name."""
+    return (SPLITS.index(name) if name in SPLITS else len(SPLITS), name)
+
+
+def as_one(data_set: DataSet) -> Index:
+    """All splits of annotated images as one index, in which the attribute "split" of each image names its split."""
+    named = list(data_set.splits.items())
     annotations = [replace(a, attributes=a.attributes | {"split": name}) for name, index in named for a in index.annotations]
     return replace(
         named[0][1],
@@ -64,11 +70,11 @@ def as_one(found: DataSet) -> Index:
 
 
 def parted(index: Index) -> dict[str, Index]:
-    """The inverse of ``as_one``: splits by the attribute "split"; ``WHOLE`` where not every image has one."""
+    """The inverse of ``as_one``: splits by the attribute "split"; ``WHOLE`` if not every image has one."""
     names = [annotation.attributes.get("split") for annotation in index.annotations]
     if not names or not all(isinstance(name, str) for name in names):
         return {WHOLE: index}
-    splits = {name: index.take(i for i, its in enumerate(names) if its == name) for name in dict.fromkeys(names)}
+    splits = {split: index.take(i for i, name in enumerate(names) if name == split) for split in dict.fromkeys(names)}
     return {
         name: replace(
             part,
@@ -81,38 +87,38 @@ def parted(index: Index) -> dict[str, Index]:
     }
 
 
-def train_and_val(found: DataSet, *, seed: int) -> "Splits":
-    """Training and validation of a data set; where it has no validation split, ``VAL_SHARE`` of it is drawn with the seed.
+def train_and_val(data_set: DataSet, *, seed: int) -> "Splits":
+    """The training and validation split of a data set; if it has no validation split, ``VAL_SHARE`` of it is drawn.
 
-    A split named "test" serves as validation where there is no other.
+    A split named "test" serves as validation if there is no other.
 
     Raises:
-        DataError: no training images.
+        DataError: there are no training images.
     """
-    names = list(found.splits)
+    names = list(data_set.splits)
     train_name = next((name for name in ("train", WHOLE, "trainval") if name in names), names[0] if len(names) == 1 else None)
-    if train_name is None or len(found.splits[train_name]) == 0:
+    if train_name is None or len(data_set.splits[train_name]) == 0:
         raise DataError(f"No training images: found {', '.join(names) or 'no splits'}; expected a split named train.")
-    val_name = next((name for name in ("val", "test") if name in names and len(found.splits[name])), None)
+    val_name = next((name for name in ("val", "test") if name in names and len(data_set.splits[name])), None)
     unused = [name for name in names if name not in (train_name, val_name)]
-    notes = found.notes + ((f"not used: {', '.join(unused)}",) if unused else ())
-    train = found.splits[train_name]
+    notes = data_set.notes + ((f"not used: {', '.join(unused)}",) if unused else ())
+    train = data_set.splits[train_name]
     if val_name is not None:
-        return Splits(train, found.splits[val_name], notes, found.problems)
+        return Splits(train, data_set.splits[val_name], notes, data_set.problems)
     if len(train) > 1 and all(PAGE in path for path in train.paths):
         train, val = _last_pages(train)
         notes += (
-            f"no validation split found: the last {VAL_SHARE:.0%} of each stack held out; pages beside each other are alike",
+            f"no validation split found: the last {VAL_SHARE:.0%} of each stack is held out, because adjacent pages look alike",
         )
-        return Splits(train, val, notes, found.problems)
-    of_each = " of each class" if (train.labels >= 0).all() else ""
+        return Splits(train, val, notes, data_set.problems)
+    per_class = " of each class" if (train.labels >= 0).all() else ""
     train, val = hold_out(train, seed)
-    notes += (f"no validation split found: {VAL_SHARE:.0%}{of_each} held out, drawn with seed {seed}",)
-    return Splits(train, val, notes, found.problems)
+    notes += (f"no validation split found: {VAL_SHARE:.0%}{per_class} is held out, drawn with seed {seed}",)
+    return Splits(train, val, notes, data_set.problems)
 
 
 def _last_pages(index: Index) -> tuple[Index, Index]:
-    """The first and the last pages of each stack; drawn ones would have neighbors in training that look the same."""
+    """The first and the last pages of each stack: pages drawn at random would have look-alike neighbors in training."""
     stacks: dict[str, list[int]] = {}
     for place, path in enumerate(index.paths):
         stacks.setdefault(path.rpartition(PAGE)[0], []).append(place)
@@ -121,7 +127,7 @@ def _last_pages(index: Index) -> tuple[Index, Index]:
 
 
 def hold_out(index: Index, seed: int) -> tuple[Index, Index]:
-    """Draw ``VAL_SHARE`` of each class (of all, where samples have no label): at least one sample where there are two."""
+    """Draw ``VAL_SHARE`` of each class, or of all samples if they have no label; at least one of a class that has two."""
     drawn: list[int] = []
     for label in np.unique(index.labels):
         members = np.flatnonzero(index.labels == label)
@@ -132,10 +138,10 @@ def hold_out(index: Index, seed: int) -> tuple[Index, Index]:
 
 @dataclass(frozen=True)
 class Splits:
-    """What a recipe works with: a training and a validation index.
+    """The training and the validation index of a recipe.
 
     Attributes:
-        notes: sentences on what a reader should know of them.
+        notes: sentences on how the data was understood.
         problems: what the reader could not use.
     """
 
@@ -144,18 +150,26 @@ class Splits:
     notes: tuple[str, ...] = ()
     problems: tuple[Problem, ...] = ()
 
+    def __iter__(self) -> Iterator[Index]:
+        return iter((self.train, self.val))
+
+    @property
+    def skipped(self) -> list[Skipped]:
+        """The files of both splits that could not be used, by path."""
+        return SkippedFiles([*self.train.skipped.list(), *self.val.skipped.list()]).list()
+
     def map(self, function: Callable[[Index, str], Index]) -> "Splits":
         """The splits after ``function(index, "training")`` and ``function(index, "validation")``."""
         return replace(self, train=function(self.train, "training"), val=function(self.val, "validation"))
 
     def without_classes(self, names: Iterable[str], note: str) -> "Splits":
-        """The splits without some classes, and with a note on it."""
-        gone = set(names)
-        splits = self.map(lambda index, _: index.without_classes(gone))
+        """The splits without some classes, and with a note about that."""
+        removed = set(names)
+        splits = self.map(lambda index, _: index.without_classes(removed))
         return replace(splits, notes=(*self.notes, note))
 
     def to_plain(self) -> dict[str, Any]:
-        """Paths, labels, boxes and masks for a JSON file; what ``scan`` found out is not kept."""
+        """Paths, labels, boxes and masks for a JSON file; the results of ``scan`` are not kept."""
         plain = {name: _plain_index(index) for name, index in (("train", self.train), ("val", self.val))}
         colors = {} if self.train.mask_colors is None else {"mask_colors": self.train.mask_colors.tolist()}
         return plain | {"class_names": self.train.class_names, "notes": self.notes} | colors

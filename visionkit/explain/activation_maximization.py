@@ -1,10 +1,10 @@
-"""Images that a unit would like to see: pixels climb along the gradient of its excitation, from gray noise.
+"""Activation maximization: images that excite a unit, by gradient ascent on the pixels from gray noise.
 
-Plain gradients make fine noise that excites a network and tells people nothing. Three things keep images natural: gradients
-are parted into octaves of about the same strength, so that coarse shapes grow, too; the image is shifted a little at each
-step; and it is smoothed now and then. What a unit sees decides how much of each: of seven pixels there is one octave. (Deep
-Inside Convolutional Networks, https://arxiv.org/abs/1312.6034, and Understanding Neural Networks Through Deep Visualization,
-https://arxiv.org/abs/1506.06579, began so.)
+Plain gradients produce fine noise that excites a network and shows people nothing. Three regularizers keep images natural:
+gradients are split into octaves of similar strength, so that coarse shapes grow, too; the image is shifted a little at each
+step; and it is smoothed at intervals. Their strength depends on the receptive field: for seven pixels, there is one octave.
+The method is that of Deep Inside Convolutional Networks, https://arxiv.org/abs/1312.6034, and Understanding Neural Networks
+Through Deep Visualization, https://arxiv.org/abs/1506.06579.
 """
 
 from collections.abc import Sequence
@@ -16,14 +16,14 @@ from visionkit.explain.network_graph import Layer
 from visionkit.explain.probe import Probe
 
 STEPS = 96
-LARGEST = 160  # pixels a side: deep units see more, but things of this size excite them
-MARGIN = 8  # pixels beyond the field, so that shifting has room
-OCTAVES, SMALLEST_FIELD = 4, 8  # the most; pixels that a unit sees, below twice of which there is one
+LARGEST = 160  # side of an image in pixels: deep units see more, but objects of this size excite them
+MARGIN = 8  # pixels beyond the receptive field, as room for shifts
+OCTAVES, SMALLEST_FIELD = 4, 8  # largest number of octaves; receptive fields below twice this many pixels have one octave
 RATE = 5.0  # pixel values a step
 SMOOTHED_EVERY = 8  # steps
-GRAYNESS = 1.0  # how much more the colors of a pixel vary together
-COARSENESS = 1.4  # how much more an octave varies than a finer one
-GRAY, NOISE = 117.0, 12.0  # what it begins with, in pixel values
+GRAYNESS = 1.0  # weight of changes that the three colors have in common
+COARSENESS = 1.4  # strength of an octave relative to the next finer one
+GRAY, NOISE = 117.0, 12.0  # mean and deviation of the first image, in pixel values
 
 
 def exciting_images(
@@ -34,13 +34,13 @@ def exciting_images(
     Args:
         probe: the network.
         layer: one of its layers.
-        units: channels.
-        seed: of the noise and the shifts.
-        steps: upwards.
+        units: channels of the layer.
+        seed: seed of the noise and the shifts.
+        steps: number of gradient steps.
 
     Returns:
-        uint8 ``(N, height, width, 3)``, of what one unit sees, or of a central part of it; and how strongly the unit in the
-        middle was excited at first and at last, float32 ``(N, 2)``.
+        images of the receptive field or of its central part, uint8 ``(N, height, width, 3)``; and the excitation of the unit in
+        the middle by the first and by the last image, float32 ``(N, 2)``.
     """
     field = max(layer.place.field)
     side = min(probe.size, LARGEST, field + 2 * MARGIN + layer.stride)
@@ -58,9 +58,9 @@ def exciting_images(
         _, gradient = probe.excitation_gradient(np.roll(pixels, shift, (1, 2)), layer, units, place)
         gradient = np.roll(gradient, -shift, (1, 2))
         rate = RATE * (1 - 0.7 * step / steps)
-        pixels = np.clip(pixels + rate * np.stack([evened(each, octaves) for each in gradient]), 0, 255)
+        pixels = np.clip(pixels + rate * np.stack([evened(image, octaves) for image in gradient]), 0, 255)
         if octaves > 1 and step % SMOOTHED_EVERY == 0 and step < steps * 3 // 4:
-            pixels = np.stack([cv2.GaussianBlur(each, (0, 0), 0.6) for each in pixels])
+            pixels = np.stack([cv2.GaussianBlur(image, (0, 0), 0.6) for image in pixels])
     last = probe.excitation_gradient(pixels, layer, units, place)[0]
     corner, sides = layer.window(*place)
     begins = [int(np.clip(start, 0, side - 1)) for start in corner]
@@ -70,7 +70,10 @@ def exciting_images(
 
 
 def evened(gradient: np.ndarray, octaves: int = OCTAVES) -> np.ndarray:
-    """A gradient ``(H, W, 3)`` as photographs vary: coarse more than fine, gray more than colored; of deviation 1."""
+    """Scale a gradient ``(H, W, 3)`` to the statistics of photographs: coarse more than fine, gray more than colored.
+
+    The result has a standard deviation of 1.
+    """
     gradient = gradient + GRAYNESS * gradient.mean(axis=-1, keepdims=True)
     total, rest = np.zeros_like(gradient), gradient
     for octave in range(octaves):

@@ -1,6 +1,6 @@
-"""A network as one graph of TensorFlow from pixels to answers, its weights constants in it, so that any part can be asked.
+"""A network as one TensorFlow graph from pixels to outputs, with its weights as constants, so that any tensor can be read.
 
-Bundles and Keras models become the same thing here. ``layers_of`` says what can be looked at.
+Bundles and Keras models have the same form here. ``layers_of`` lists the layers that can be explained.
 """
 
 from collections.abc import Callable, Sequence
@@ -15,13 +15,14 @@ from visionkit.export.bundle import LUMA
 
 
 class NetworkGraph(NamedTuple):
-    """A network.
+    """A network as a graph.
 
     Attributes:
-        definition: the graph.
-        pixels: name of the tensor of float32 pixels ``(N, size, size, 3)`` in 0..255; of their grey, where ``is_grey``.
-        outputs: names of the tensors that were answered.
+        definition: graph definition.
+        pixels: name of the input: float32 pixels ``(N, size, size, 3)`` in 0..255, or one grey channel with ``is_grey``.
+        outputs: names of the output tensors.
         size: side of the images.
+        is_grey: whether the input is grey.
     """
 
     definition: Any
@@ -31,19 +32,19 @@ class NetworkGraph(NamedTuple):
     is_grey: bool = False
 
     def feed(self, pixels: tf.Tensor) -> dict[str, tf.Tensor]:
-        """What ``tf.graph_util.import_graph_def`` is to map for colored pixels."""
+        """The ``input_map`` of ``tf.graph_util.import_graph_def`` for colored pixels."""
         return {self.pixels: tf.reduce_sum(pixels * LUMA, -1, keepdims=True) if self.is_grey else pixels}
 
 
 class Layer(NamedTuple):
-    """The units behind one nonlinearity.
+    """A layer: the units of one nonlinearity.
 
     Attributes:
-        name: as the network's builder named it.
-        activation: the tensor behind the nonlinearity.
-        excitation: the tensor before it, which grows where the other is clipped.
-        channels: the number of units at each place.
-        place: which pixels they see.
+        name: name in the Keras model.
+        activation: name of the tensor after the nonlinearity.
+        excitation: name of the tensor before the nonlinearity, which still changes where the activation is clipped.
+        channels: number of units at each place.
+        place: receptive fields of the units.
     """
 
     name: str
@@ -54,37 +55,37 @@ class Layer(NamedTuple):
 
     @property
     def stride(self) -> int:
-        """Pixels from a unit to the next."""
+        """Distance of neighboring units in pixels."""
         return max(self.place.stride)
 
     def window(self, y: int, x: int) -> tuple[Pair, Pair]:
-        """The first pixel (y, x) that the unit at a place sees, and how many (height, width)."""
+        """Receptive field of the unit at a place: its first pixel (y, x) and its size (height, width)."""
         start, stride = self.place.start, self.place.stride
         return (start[0] + y * stride[0], start[1] + x * stride[1]), self.place.field
 
 
-def network_graph(answer: Callable[[tf.Tensor], Any], size: int, *, takes_images: bool = False) -> NetworkGraph:
-    """Make one graph of a function.
+def network_graph(predict: Callable[[tf.Tensor], Any], size: int, *, takes_images: bool = False) -> NetworkGraph:
+    """Convert a function to one graph.
 
     Args:
-        answer: of float32 pixels ``(N, size, size, 3)`` in 0..255, to tensors.
+        predict: function from float32 pixels ``(N, size, size, 3)`` in 0..255 to tensors.
         size: side of the images.
-        takes_images: ``answer`` takes uint8 images of any size in place of pixels and brings them to that size itself, in a
-            map; the graph begins behind it.
+        takes_images: whether ``predict`` takes uint8 images of any size instead, and resizes them in a map; the graph then
+            begins after that map.
     """
-    given = tf.TensorSpec([None, None, None, 3], tf.uint8) if takes_images else tf.TensorSpec([None, size, size, 3], tf.float32)
-    traced = tf.function(answer, input_signature=[given], autograph=False).get_concrete_function()
+    spec = tf.TensorSpec([None, None, None, 3], tf.uint8) if takes_images else tf.TensorSpec([None, size, size, 3], tf.float32)
+    traced = tf.function(predict, input_signature=[spec], autograph=False).get_concrete_function()
     constant = convert_variables_to_constants_v2(traced)
     pixels = constant.inputs[0]
     if takes_images:
         stacks = [op.outputs[0] for op in constant.graph.get_operations() if op.type == "TensorListStack"]
-        pixels = next(each for each in stacks if each.dtype == tf.float32 and each.shape[1:].as_list() == [size, size, 3])
-    grey = _grey_of(constant.graph)
+        pixels = next(stack for stack in stacks if stack.dtype == tf.float32 and stack.shape[1:].as_list() == [size, size, 3])
+    grey = _grey_pixels(constant.graph)
     pixels = pixels if grey is None else grey
     outputs = tuple(output.name for output in constant.outputs)
     definition = constant.graph.as_graph_def()
     for node in definition.node:
-        # Order of execution does not matter to constants. Gradients of Keras' own are known only where they were traced.
+        # Constants need no control dependencies, and Keras' custom gradients are known only to the graph that traced them.
         del node.input[len([name for name in node.input if not name.startswith("^")]) :]
         for name in [name for name in node.attr if name.startswith("_")]:
             del node.attr[name]
@@ -94,20 +95,20 @@ def network_graph(answer: Callable[[tf.Tensor], Any], size: int, *, takes_images
 
 
 def part_for(definition: Any, tensors: Sequence[str]) -> Any:
-    """The part of a graph that some tensors need, by their names."""
+    """The part of a graph that computes some tensors, given by name."""
     by_name = {node.name: node for node in definition.node}
-    open_names, needed = [_node(name) for name in tensors], set()
-    while open_names:
-        if (name := open_names.pop()) not in needed:
+    pending, needed = [_node(name) for name in tensors], set()
+    while pending:
+        if (name := pending.pop()) not in needed:
             needed.add(name)
-            open_names += [_node(each) for each in by_name[name].input]
+            pending += [_node(source) for source in by_name[name].input]
     part = type(definition)(versions=definition.versions)
     part.node.extend(node for node in definition.node if node.name in needed)
     return part
 
 
 def imported(network: NetworkGraph, size: int | None = None) -> tuple[tf.Graph, tf.Tensor]:
-    """The graph by itself, to be looked through, and its pixels."""
+    """Import a network into a graph of its own; also returns the tensor of its pixels."""
     with tf.Graph().as_default() as graph:
         side = size or network.size
         pixels = tf.compat.v1.placeholder(tf.float32, [None, side, side, 3], name="pixels_in")
@@ -116,7 +117,7 @@ def imported(network: NetworkGraph, size: int | None = None) -> tuple[tf.Graph, 
 
 
 def with_one_view(network: NetworkGraph) -> NetworkGraph:
-    """Without the mirror images that a bundle looks at besides: a row an image, not two."""
+    """Remove the mirror images that a bundle adds to a batch, so that an image has one row, not two."""
     graph, _ = imported(network)
     mirrored = [op.name for op in graph.get_operations() if _adds_mirror_images(op)]
     if not mirrored:
@@ -131,55 +132,57 @@ def with_one_view(network: NetworkGraph) -> NetworkGraph:
 
 
 def before_softmax(network: NetworkGraph) -> str | None:
-    """Name of the tensor that the last softmax takes: logits."""
+    """Name of the input of the last softmax, the logits; None without a softmax."""
     graph, _ = imported(network)
-    found = [op.inputs[0].name for op in graph.get_operations() if op.type == "Softmax"]
-    return found[-1] if found else None
+    logits = [op.inputs[0].name for op in graph.get_operations() if op.type == "Softmax"]
+    return logits[-1] if logits else None
 
 
 def layers_of(network: NetworkGraph, size: int | None = None) -> list[Layer]:
-    """What comes out of the nonlinearities behind convolutions, in the order of the network; of a linear one, out of those.
+    """List the nonlinearities after convolutions in the order of the network; of a linear network, the convolutions.
 
-    What lies behind a way up (a larger map made of a smaller one) is left out, and so are gates.
+    Layers after an upsampling are left out, and so are gates.
     """
     graph, pixels = imported(network, size)
     known, operations = places(graph, pixels), graph.get_operations()
     pairs = [pair for op in operations if (pair := _nonlinearity(op)) is not None]
-    found = _joined([pair for pair in pairs if _is_map(pair[1], known)], known)
-    return _layers(found or [(end, end) for end in _ends(operations, known)], known)
+    pairs = _join_branches([pair for pair in pairs if _is_map(pair[1], known)], known)
+    return _layers(pairs or [(end, end) for end in _linear_ends(operations, known)], known)
 
 
 def first_convolution(network: NetworkGraph, size: int | None = None) -> Layer | None:
-    """The first convolution with what scales it, before any nonlinearity."""
+    """The first convolution with its bias and scaling, before any nonlinearity."""
     graph, pixels = imported(network, size)
     known = places(graph, pixels)
-    return next(iter(_layers([(end, end) for end in _ends(graph.get_operations(), known)], known)), None)
+    return next(iter(_layers([(end, end) for end in _linear_ends(graph.get_operations(), known)], known)), None)
 
 
-def _layers(found: list[tuple[tf.Tensor, tf.Tensor]], known: dict[str, Place | None]) -> list[Layer]:
-    names = [_name(after) for _, after in found]
-    if all(name.endswith("_1") for name in names):  # of what was traced a second time
+def _layers(pairs: list[tuple[tf.Tensor, tf.Tensor]], known: dict[str, Place | None]) -> list[Layer]:
+    names = [_name(after) for _, after in pairs]
+    if all(name.endswith("_1") for name in names):  # the second tracing of a model adds this suffix
         names = [name.removesuffix("_1") for name in names]
     return [
         Layer(name, after.name, before.name, after.shape[-1], known[after.name])
-        for name, (before, after) in zip(names, found, strict=True)
+        for name, (before, after) in zip(names, pairs, strict=True)
     ]
 
 
-def _joined(found: list[tuple[tf.Tensor, tf.Tensor]], known: dict[str, Place | None]) -> list[tuple[tf.Tensor, tf.Tensor]]:
-    """Branches that are joined, as Inception's, count as one layer, from where they are."""
+def _join_branches(
+    pairs: list[tuple[tf.Tensor, tf.Tensor]], known: dict[str, Place | None]
+) -> list[tuple[tf.Tensor, tf.Tensor]]:
+    """Replace branches that are concatenated, as Inception's, by the concatenation."""
     layers = {}
-    for before, after in found:
+    for before, after in pairs:
         joints = [op.outputs[0] for op in after.consumers() if op.type == "ConcatV2" and _is_map(op.outputs[0], known)]
         for pair in [(joint, joint) for joint in joints] or [(before, after)]:
-            layers.pop(pair[1].name, None)  # a joint comes where its last branch does
+            layers.pop(pair[1].name, None)  # a concatenation takes the position of its last branch
             layers[pair[1].name] = pair
     return list(layers.values())
 
 
-def _ends(operations: Sequence[tf.Operation], known: dict[str, Place | None]) -> list[tf.Tensor]:
-    """The convolutions, each with what scales it."""
-    ends = [_end_of(operation.outputs[0]) for operation in operations if operation.type in CONVOLUTIONS]
+def _linear_ends(operations: Sequence[tf.Operation], known: dict[str, Place | None]) -> list[tf.Tensor]:
+    """Outputs of the convolutions, each after its bias and scaling."""
+    ends = [_linear_end(operation.outputs[0]) for operation in operations if operation.type in CONVOLUTIONS]
     return [end for end in ends if _is_map(end, known)]
 
 
@@ -196,8 +199,8 @@ def _replace(node: Any, operation: str, types: dict[str, int], *, keep_inputs: b
         node.attr[name].type = value
 
 
-def _grey_of(graph: tf.Graph) -> tf.Tensor | None:
-    """The grey images that a bundle makes of colored ones first; TensorFlow loses their sides on the way."""
+def _grey_pixels(graph: tf.Graph) -> tf.Tensor | None:
+    """The grey images that a bundle computes from colored ones; the graph begins there, since TensorFlow loses their sides."""
     for operation in graph.get_operations():
         if operation.type == "MatMul" and _is_luma(operation.inputs[1]):
             tensor = operation.outputs[0]
@@ -222,24 +225,24 @@ def _adds_mirror_images(operation: tf.Operation) -> bool:
 
 
 def _nonlinearity(operation: tf.Operation) -> tuple[tf.Tensor, tf.Tensor] | None:
-    """What goes in and what comes out; None of other operations."""
+    """Input and output of a nonlinearity; None for other operations."""
     if operation.type == "Mul":  # x * sigmoid(x): SiLU, or swish
-        for given, gate in (tuple(operation.inputs), tuple(operation.inputs)[::-1]):
-            if gate.op.type == "Sigmoid" and _is_scaled(gate.op.inputs[0], given):
-                return given, operation.outputs[0]
+        for source, gate in (tuple(operation.inputs), tuple(operation.inputs)[::-1]):
+            if gate.op.type == "Sigmoid" and _is_scaled(gate.op.inputs[0], source):
+                return source, operation.outputs[0]
         return None
     is_gate = operation.type == "Sigmoid" and any(op.type == "Mul" for op in operation.outputs[0].consumers())
     return (operation.inputs[0], operation.outputs[0]) if operation.type in NONLINEARITIES and not is_gate else None
 
 
-def _is_scaled(tensor: tf.Tensor, given: tf.Tensor) -> bool:
-    """Whether a tensor is another one, or that times a constant."""
-    while tensor is not given and tensor.op.type in ("Identity", "Mul"):
-        variable = [each for each in tensor.op.inputs if each.op.type != "Const"]
+def _is_scaled(tensor: tf.Tensor, source: tf.Tensor) -> bool:
+    """Whether a tensor equals ``source``, or ``source`` times a constant."""
+    while tensor is not source and tensor.op.type in ("Identity", "Mul"):
+        variable = [value for value in tensor.op.inputs if value.op.type != "Const"]
         if len(variable) != 1:
             return False
         tensor = variable[0]
-    return tensor is given
+    return tensor is source
 
 
 def _is_map(tensor: tf.Tensor, known: dict[str, Place | None]) -> bool:
@@ -247,21 +250,21 @@ def _is_map(tensor: tf.Tensor, known: dict[str, Place | None]) -> bool:
     return place is not None and place.is_convolved and tensor.shape.rank == 4 and tensor.shape[-1] is not None
 
 
-def _end_of(tensor: tf.Tensor) -> tf.Tensor:
-    """Behind the scaling that follows a convolution: bias, BatchNorm."""
+def _linear_end(tensor: tf.Tensor) -> tf.Tensor:
+    """Follow a convolution through the linear operations after it: bias, BatchNorm."""
     while (
-        len(behind := tensor.consumers()) == 1
-        and (behind[0].type in LINEAR or behind[0].type == "FusedBatchNormV3")
-        and behind[0].outputs[0].shape.rank == 4
+        len(consumers := tensor.consumers()) == 1
+        and (consumers[0].type in LINEAR or consumers[0].type == "FusedBatchNormV3")
+        and consumers[0].outputs[0].shape.rank == 4
     ):
-        others = [each for each in behind[0].inputs if each is not tensor]
-        if any(each.shape.rank == 4 and each.shape[1] != 1 for each in others):
+        others = [value for value in consumers[0].inputs if value is not tensor]
+        if any(value.shape.rank == 4 and value.shape[1] != 1 for value in others):
             break  # another map joins
-        tensor = behind[0].outputs[0]
+        tensor = consumers[0].outputs[0]
     return tensor
 
 
 def _name(tensor: tf.Tensor) -> str:
-    """Of the layer that a tensor comes out of; BatchNorm's operations have a scope more."""
+    """Name of the layer that outputs a tensor; the operations of BatchNorm have an additional scope."""
     scopes = [part for part in tensor.op.name.split("/")[:-1] if part != "batchnorm"]
     return scopes[-1] if scopes else tensor.op.name

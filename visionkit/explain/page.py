@@ -1,4 +1,4 @@
-"""The page of ``visionkit understand``: what the units of a network look for, and where it looks for its answer."""
+"""The page of ``visionkit understand``: what excites the units of a network, and which pixels a prediction depends on."""
 
 from pathlib import Path
 
@@ -10,42 +10,42 @@ from visionkit.explain.understand import ExplainedImage, Stage, Understanding, m
 from visionkit.viz.page import inline_jpeg, write_page
 from visionkit.viz.report import MAX_SKIPPED, thumbnail
 
-CELL = 76  # pixels of a patch
-WISHED = 234  # pixels of the image that was made for a unit: as high as three patches
-FILTER = 44
-IMAGE = 240
-NAMED = {  # what is explained, by the kind of model
-    "classes": "the class that it answers",
-    "boxes": "the surest box (yellow) that it answers",
-    "masks": "the largest class of the mask that it answers, on the middle of the image",
-    "features": "how long its last features are, since it has no classes: what in the image it finds worth noting at all",
+CELL = 76  # side of a patch in pixels
+WISHED = 234  # side of the image for a unit: as high as three patches
+FILTER = 44  # side of a filter
+IMAGE = 240  # side of an explained image
+TARGETS = {  # what is explained, by the kind of model
+    "classes": "the predicted class",
+    "boxes": "the predicted box with the highest score (yellow)",
+    "masks": "the largest class of the predicted mask, on the middle of the image",
+    "features": "the length of the last features, since the model has no classes: it shows what in the image has any effect",
 }
 
 
-def write_understanding(found: Understanding, path: str | Path, *, label: str | None = None) -> Path:
-    """Write the page, beside and then renamed.
+def write_understanding(understanding: Understanding, path: str | Path, *, label: str | None = None) -> Path:
+    """Write the page atomically.
 
     Args:
-        found: what it shows.
-        path: of the page.
-        label: the class that was asked for; None explains what the model answers.
+        understanding: contents of the page.
+        path: path of the page.
+        label: the requested class; None if predicted classes are explained.
 
     Returns:
-        its path.
+        the path of the page.
     """
-    explained = NAMED[found.model.kind] if label is None else f"the class {label!r}, whatever it answers"
+    explained = TARGETS[understanding.model.kind] if label is None else f"the class {label!r}, whatever the prediction"
     return write_page(
         path,
         __package__,
         "page.html.j2",
-        found=found,
-        filters=_inline(montage(list(found.filters), FILTER, columns=16)),
-        filter_sides=found.filters.shape[1:3],
-        first=found.model.probe.first,
-        stages=[_shown_stage(stage) for stage in found.stages],
-        images=[_shown_image(image) for image in found.images],
+        understanding=understanding,
+        filters=_inline(montage(list(understanding.filters), FILTER, columns=16)),
+        filter_sides=understanding.filters.shape[1:3],
+        first=understanding.model.probe.first,
+        stages=[_shown_stage(stage) for stage in understanding.stages],
+        images=[_shown_image(image) for image in understanding.images],
         explained=explained,
-        skipped=found.unreadable[:MAX_SKIPPED],
+        skipped=understanding.unreadable[:MAX_SKIPPED],
     )
 
 
@@ -68,14 +68,14 @@ def _shown_stage(stage: Stage) -> dict:
 
 def _shown_image(image: ExplainedImage) -> dict:
     target = image.target
-    said = f"{target.label} {target.score:.0%}" if target.label is not None else f"length of features {target.score:.3g}"
+    prediction = f"{target.label} {target.score:.0%}" if target.label is not None else f"length of features {target.score:.3g}"
     views = [image.image, image.saliency, image.grad_cam, image.occlusion]
-    hidden = f"hiding a place lowers its score of {image.score:.3g} by up to {image.fall:.2g}"
-    hidden = hidden if image.fall > 0 else "hiding no place lowers its score"
+    occlusion = f"occlusion lowers its score of {image.score:.3g} by up to {image.fall:.2g}"
+    occlusion = occlusion if image.fall > 0 else "no occlusion lowers its score"
     return {
         "path": image.path,
-        "said": said,
-        "hidden": hidden,
+        "prediction": prediction,
+        "occlusion": occlusion,
         "heat_of": image.heat_of,
         "views": [thumbnail(view, IMAGE) for view in views],
     }

@@ -1,7 +1,7 @@
-"""Which pixels each unit of a network sees, read off its graph.
+"""Receptive fields of the units of a network, computed from its graph.
 
-Along an axis, unit ``i`` of a map sees the pixels from ``start + i * stride`` on, ``field`` of them; some may lie beyond the
-image's border. Kernels, strides, padding and dilation move these three numbers (https://distill.pub/2019/computing-receptive-fields).
+Along an axis, unit ``i`` of a map sees ``field`` pixels from ``start + i * stride`` on; some may lie beyond the image's border.
+Kernels, strides, padding and dilation change these three numbers (https://distill.pub/2019/computing-receptive-fields).
 """
 
 from typing import NamedTuple
@@ -37,14 +37,14 @@ CONVOLUTIONS = frozenset(["Conv2D", "DepthwiseConv2dNative"])
 
 
 class Place(NamedTuple):
-    """Where the units of a map look; pairs are of the vertical and the horizontal axis.
+    """Receptive fields of the units of a map; pairs are (vertical, horizontal).
 
     Attributes:
-        start: the first pixel that the first unit sees; negative in the padding.
-        stride: pixels from a unit to the next.
-        field: pixels that a unit sees.
-        sides: units of the map.
-        is_convolved: whether there is a convolution before it.
+        start: first pixel that the first unit sees; negative in the padding.
+        stride: distance of neighboring units in pixels.
+        field: number of pixels that a unit sees.
+        sides: height and width of the map in units.
+        is_convolved: whether a convolution comes before the map.
     """
 
     start: Pair
@@ -55,15 +55,15 @@ class Place(NamedTuple):
 
 
 def places(graph: tf.Graph, pixels: tf.Tensor) -> dict[str, Place | None]:
-    """Where the units of every tensor look that depends on the pixels.
+    """Compute the receptive fields for every tensor that depends on the pixels.
 
     Args:
-        graph: without control flow.
-        pixels: ``(N, H, W, C)``, the sides known.
+        graph: a graph without control flow.
+        pixels: ``(N, H, W, C)``, with known sides.
 
     Returns:
-        tensor name -> its place; None where it has none: behind a mean over the whole map or a dense layer, where a map is made
-        larger again, or where an operation is not known. Gates (maps of one unit that scale a larger one) are not counted.
+        tensor name -> its place. It is None after global pooling, a dense layer, an upsampling or an unknown operation. Gates
+        (maps of one unit that scale a larger map) are ignored.
     """
     sides = tuple(pixels.shape[1:3])
     known: dict[str, Place | None] = {pixels.name: Place((0, 0), (1, 1), (1, 1), sides, False)}
@@ -76,7 +76,7 @@ def places(graph: tf.Graph, pixels: tf.Tensor) -> dict[str, Place | None]:
 
 
 def _checked(place: Place | None, output: tf.Tensor) -> Place | None:
-    """With the sides that the map has; None where they are not known."""
+    """The place with the sides of the map; None if they are not known."""
     if place is None or output.shape.rank != 4:
         return place
     sides = tuple(output.shape[1:3])
@@ -86,7 +86,7 @@ def _checked(place: Place | None, output: tf.Tensor) -> Place | None:
 def _place(operation: tf.Operation, number: int, known: dict[str, Place | None]) -> Place | None:
     first = known.get(operation.inputs[0].name)
     if operation.type in WINDOWED:
-        return None if first is None else _behind_window(operation, first)
+        return None if first is None else _after_window(operation, first)
     if operation.type == "IdentityN":
         return known.get(operation.inputs[number].name)
     if operation.type in POINTWISE:
@@ -96,19 +96,19 @@ def _place(operation: tf.Operation, number: int, known: dict[str, Place | None])
         return _union(operation, list(operation.inputs)[:-1], known) if joins_channels else None
     if operation.type in ("Pad", "PadV2", "SpaceToBatchND", "BatchToSpaceND"):
         return None if first is None else _padded(operation, first)
-    if operation.type == "Sum":  # of colors: grey
+    if operation.type == "Sum":  # the sum of the colors is grey
         sums_channels = np.ravel(tf.get_static_value(operation.inputs[1])).tolist() in ([3], [-1]) and operation.get_attr(
             "keep_dims"
         )
         return first if sums_channels else None
     if operation.type in ("StridedSlice", "Split"):
-        of_data = known.get(operation.inputs[1 if operation.type == "Split" else 0].name)
+        place = known.get(operation.inputs[1 if operation.type == "Split" else 0].name)
         output = operation.outputs[0].shape
-        return of_data if of_data is not None and output.rank == 4 and tuple(output[1:3]) == of_data.sides else None
+        return place if place is not None and output.rank == 4 and tuple(output[1:3]) == place.sides else None
     return None
 
 
-def _behind_window(operation: tf.Operation, place: Place) -> Place | None:
+def _after_window(operation: tf.Operation, place: Place) -> Place | None:
     if operation.get_attr("data_format") != b"NHWC":
         return None
     is_convolution = operation.type in CONVOLUTIONS
@@ -118,7 +118,7 @@ def _behind_window(operation: tf.Operation, place: Place) -> Place | None:
     padding = operation.get_attr("padding").decode()
     reach = [(side - 1) * dilation + 1 for side, dilation in zip(kernel, dilations, strict=True)]
     if padding == "SAME":
-        before = [_same_padding(*each) for each in zip(place.sides, reach, steps, strict=True)]
+        before = [_same_padding(*sizes) for sizes in zip(place.sides, reach, steps, strict=True)]
     else:
         before = operation.get_attr("explicit_paddings")[2:6:2] if padding == "EXPLICIT" else (0, 0)
     return place._replace(
@@ -130,12 +130,12 @@ def _behind_window(operation: tf.Operation, place: Place) -> Place | None:
 
 
 def _same_padding(length: int, reach: int, step: int) -> int:
-    """Units before the first: TensorFlow pads one more behind than before, and less where strides do not end at the border."""
+    """Padding before the first unit. TensorFlow adds an odd one at the end, and pads less if strides end before the border."""
     return max((-(-length // step) - 1) * step + reach - length, 0) // 2
 
 
 def _padded(operation: tf.Operation, place: Place) -> Place | None:
-    """Padding; and the two halves of a dilated convolution, which TensorFlow computes as one on every ``block``-th pixel."""
+    """Padding; or one end of a dilated convolution, which TensorFlow computes as a plain one on every ``block``-th pixel."""
     amounts = tf.get_static_value(operation.inputs[1 if operation.type.startswith("Pad") else 2])
     if amounts is None:
         return None
@@ -157,7 +157,7 @@ def _padded(operation: tf.Operation, place: Place) -> Place | None:
 
 
 def _union(operation: tf.Operation, tensors: list[tf.Tensor], known: dict[str, Place | None]) -> Place | None:
-    """Of maps that are joined unit by unit."""
+    """The place of maps that are combined unit by unit."""
     joined = []
     for tensor in tensors:
         if tensor.name not in known:  # a constant

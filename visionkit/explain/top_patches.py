@@ -1,4 +1,4 @@
-"""What excites a unit most: the patches of many images at which it answers strongest, cut at what it sees.
+"""The image patches that excite a unit most, cut out at its receptive field.
 
 Visualizing and Understanding Convolutional Networks, Zeiler and Fergus 2014, https://arxiv.org/abs/1311.2901, figure 2.
 """
@@ -11,15 +11,15 @@ import numpy as np
 from visionkit.explain.network_graph import Layer
 
 NUM_PATCHES = 9
-MOST_BEYOND = 0.2
-ROUNDING = 1e-5  # of float32: what varies less is constant
-BRIGHT = 0.5  # of its strongest answer: where a unit answers more, an image that it sees as a whole stays bright
-DIMMED = 0.4  # brightness of the rest
-BEYOND = 214  # gray of what a unit sees beyond the image's border
+MOST_BEYOND = 0.2  # of a receptive field that may lie beyond a border of the image
+ROUNDING = 1e-5  # relative deviation in float32 below which a value is constant
+BRIGHT = 0.5  # of a unit's strongest activation: places with more stay bright in ``dimmed``
+DIMMED = 0.4  # brightness of the other places
+BEYOND = 214  # gray level beyond the image's border
 
 
 class Peak(NamedTuple):
-    """One strong answer: its excitation, the number of the image, row and column in the layer's map."""
+    """A strong excitation: its value, the number of the image, and row and column in the layer's map."""
 
     value: float
     image: int
@@ -28,12 +28,12 @@ class Peak(NamedTuple):
 
 
 class TopPatches:
-    """The strongest answers of all units of a layer, image by image; only those are kept in memory.
+    """Collects the strongest excitations of all units of a layer, image by image; only those are kept in memory.
 
     Args:
-        channels: of the layer.
-        per_image: how many answers of an image count for a unit; they lie apart.
-        apart: places by which they do: half of what a unit sees.
+        channels: number of units of the layer.
+        per_image: number of excitations that an image may contribute to a unit.
+        apart: smallest distance of these in places of the map.
         inside: rows and columns of the map that count; None counts all.
     """
 
@@ -45,7 +45,7 @@ class TopPatches:
         self._count, self._sum, self._squares = 0, np.zeros(channels), np.zeros(channels)
 
     def add(self, image: int, excitations: np.ndarray) -> None:
-        """Note what the units answer to one image, float32 ``(h, w, C)``."""
+        """Add the excitations by one image, float32 ``(h, w, C)``."""
         excitations = excitations[self._inside]
         values = excitations.reshape(-1, excitations.shape[-1])
         self._count += len(values)
@@ -74,20 +74,20 @@ class TopPatches:
         self._where[better] = np.take_along_axis(all_where, order[..., None], axis=1)
 
     def peaks(self, unit: int) -> list[Peak]:
-        """The strongest answers of a unit, best first."""
-        kept = zip(self._values[unit].tolist(), self._where[unit].tolist(), strict=True)
-        return [Peak(value, *where) for value, where in kept if np.isfinite(value)]
+        """The strongest excitations of a unit, best first."""
+        pairs = zip(self._values[unit].tolist(), self._where[unit].tolist(), strict=True)
+        return [Peak(value, *where) for value, where in pairs if np.isfinite(value)]
 
     def telling(self, count: int) -> list[int]:
-        """Units that answer to something in particular: far more at their peaks than on the average, in standard deviations.
+        """Choose selective units: their peaks exceed their mean by the most standard deviations.
 
-        Units that nothing excites, or everything as much, are left out, and those whose peaks lie where those of one that was
-        chosen do.
+        Units that nothing excites or that everything excites equally are left out, and so are units that share their peaks with
+        a chosen one.
         """
         mean = self._sum / max(self._count, 1)
         deviation = np.sqrt(np.maximum(self._squares / max(self._count, 1) - mean**2, 0))
-        found = np.isfinite(self._values)
-        peak = np.where(found, self._values, 0).sum(axis=1) / np.maximum(found.sum(axis=1), 1)
+        filled = np.isfinite(self._values)
+        peak = np.where(filled, self._values, 0).sum(axis=1) / np.maximum(filled.sum(axis=1), 1)
         varies = deviation > ROUNDING * np.maximum(abs(mean), 1)
         contrast = np.where(varies & (self._values[:, 0] > 0), (peak - mean) / np.where(varies, deviation, 1), -np.inf)
         chosen: list[int] = []
@@ -105,10 +105,10 @@ class TopPatches:
 
 
 def inside(layer: Layer, size: int) -> tuple[slice, slice]:
-    """The rows and columns of a map whose units see the image, and little beyond it.
+    """The rows and columns of a map whose units see little beyond the image.
 
-    Units answer to the border itself, too, and more than to anything in the image. Of what a unit sees, ``MOST_BEYOND`` at
-    most may lie beyond each side; where units see more than the image, all count.
+    The border itself excites units, and more than anything in the image. At most ``MOST_BEYOND`` of a receptive field may lie
+    beyond each side; if receptive fields exceed the image, all units count.
     """
     slices = []
     for start, stride, field, count in zip(
@@ -121,12 +121,12 @@ def inside(layer: Layer, size: int) -> tuple[slice, slice]:
 
 
 def cut(pixels: np.ndarray, layer: Layer, peak: Peak) -> np.ndarray:
-    """What a unit sees, and nothing else: gray stands for what lies beyond the border.
+    """Cut out the receptive field of a unit; pixels beyond the border are gray.
 
     Args:
-        pixels: the image as the network saw it, ``(H, W, 3)`` in 0..255.
-        layer: whose unit it is.
-        peak: where it answered.
+        pixels: the preprocessed image, ``(H, W, 3)`` in 0..255.
+        layer: layer of the unit.
+        peak: place of the unit.
 
     Returns:
         uint8 ``(height, width, 3)`` of the receptive field.
@@ -141,17 +141,17 @@ def cut(pixels: np.ndarray, layer: Layer, peak: Peak) -> np.ndarray:
     return patch
 
 
-def dimmed(pixels: np.ndarray, answers: np.ndarray) -> np.ndarray:
-    """An image that a unit sees as a whole, dark but for where it answers.
+def dimmed(pixels: np.ndarray, activations: np.ndarray) -> np.ndarray:
+    """Darken an image except where a unit is active, for units that see the whole image.
 
     Args:
         pixels: ``(H, W, 3)`` in 0..255.
-        answers: of the unit, behind its nonlinearity, ``(h, w)``.
+        activations: activations of the unit, ``(h, w)``.
 
     Returns:
         uint8 ``(H, W, 3)``.
     """
-    strength = cv2.resize(np.maximum(answers, 0).astype(np.float32), pixels.shape[1::-1], interpolation=cv2.INTER_LINEAR)
+    strength = cv2.resize(np.maximum(activations, 0).astype(np.float32), pixels.shape[1::-1], interpolation=cv2.INTER_LINEAR)
     share = strength / max(float(strength.max()), np.finfo(np.float32).tiny)
     light = DIMMED + (1 - DIMMED) * np.clip((share - BRIGHT + 0.1) / 0.2, 0, 1)
     return np.clip(np.round(pixels * light[..., None]), 0, 255).astype(np.uint8)

@@ -1,4 +1,4 @@
-"""What is a network learning? All that the page of ``visionkit understand`` shows is computed here, from many images."""
+"""Compute the contents of the page of ``visionkit understand`` from many images."""
 
 import os
 from collections import defaultdict
@@ -22,12 +22,12 @@ from visionkit.explain.probe import Explained
 from visionkit.explain.top_patches import NUM_PATCHES, Peak, TopPatches, cut, dimmed, inside
 from visionkit.inference.predictor import Unreadable
 
-AT_ONCE = 8  # images through the network
+AT_ONCE = 8  # images in a batch
 BOX_COLOR = (255, 214, 10)
 
 
 class Patch(NamedTuple):
-    """One of the patches that excite a unit most: its pixels, uint8 ``(h, w, 3)``, and the file it is from."""
+    """One of the patches that excite a unit most: its pixels, uint8 ``(h, w, 3)``, and its image file."""
 
     pixels: np.ndarray
     path: str
@@ -37,10 +37,10 @@ class Unit(NamedTuple):
     """One channel of a layer.
 
     Attributes:
-        number: of the channel.
-        patches: what excites it most, best first.
-        wished: the image that was made for it, uint8 ``(h, w, 3)``.
-        excitations: of the strongest patch, of noise, and of the image that was made from it.
+        number: number of the channel.
+        patches: patches that excite it most, best first.
+        wished: image from activation maximization, uint8 ``(h, w, 3)``.
+        excitations: excitations by the strongest patch, by noise, and by ``wished``, which was made from that noise.
     """
 
     number: int
@@ -50,7 +50,7 @@ class Unit(NamedTuple):
 
 
 class Stage(NamedTuple):
-    """A layer with some of its units."""
+    """A layer with some of its units; ``sees_all`` as the function of that name."""
 
     layer: Layer
     sees_all: bool
@@ -58,10 +58,18 @@ class Stage(NamedTuple):
 
 
 class ExplainedImage(NamedTuple):
-    """Where the model looks on one image: its file, what is explained, four images, uint8 ``(size, size, 3)``.
+    """Explanation of the prediction for one image.
 
-    ``score`` is what the methods work on, before the last softmax where there is one; ``fall`` by how much hiding lowers it;
-    ``heat_of`` the layer that Grad-CAM shows.
+    Attributes:
+        path: the image file.
+        target: the explained part of the prediction.
+        image: the preprocessed image, as all drawings uint8 ``(size, size, 3)``.
+        saliency: drawing of the saliency.
+        grad_cam: drawing of Grad-CAM.
+        occlusion: drawing of the occlusion map.
+        score: the explained score, before the last softmax if there is one.
+        fall: largest fall of the score by occlusion.
+        heat_of: name of the layer that Grad-CAM uses.
     """
 
     path: str
@@ -76,15 +84,15 @@ class ExplainedImage(NamedTuple):
 
 
 class Understanding(NamedTuple):
-    """All that the page shows.
+    """Contents of the page.
 
     Attributes:
-        model: what was looked into.
-        filters: of the first layer, uint8 ``(N, h, w, 3)``.
-        stages: from the first edges to whole things.
-        images: some, explained.
-        num_images: how many the units have seen.
-        unreadable: files that were left out.
+        model: the explained model.
+        filters: filters of the first layer, uint8 ``(N, h, w, 3)``.
+        stages: layers from first edges to whole objects.
+        images: explanations of some images.
+        num_images: number of images from which patches were chosen.
+        unreadable: files that could not be read.
     """
 
     model: ExplainedModel
@@ -98,15 +106,15 @@ class Understanding(NamedTuple):
 def understand(
     model: ExplainedModel, files: Sequence[str], *, label: str | None = None, num_units: int, num_shown: int, seed: int
 ) -> Understanding:
-    """Look into a model with the help of images.
+    """Explain a model with the help of images.
 
     Args:
-        model: a bundle, or a network.
-        files: images.
-        label: the class to explain; None takes what the model answers.
-        num_units: of each layer.
-        num_shown: images that are explained.
-        seed: draws the noise that the images for units begin with.
+        model: the model.
+        files: image files.
+        label: class to explain; None takes the predicted one.
+        num_units: number of units of each layer.
+        num_shown: number of images to explain.
+        seed: seed of the noise from which images for units are made.
 
     Raises:
         UserError: no image can be read, or there is no such class.
@@ -114,39 +122,38 @@ def understand(
     if label is not None:
         model.class_number(label)
     layers = model.probe.stages()
-    sums, readable, unreadable = _strongest(model, files, layers)
+    top_patches, readable, unreadable = _collect_peaks(model, files, layers)
     if not readable:
         raise UserError(f"None of {len(files)} images can be read; the first: {unreadable[0].path}: {unreadable[0].error}.")
-    chosen = [kept.telling(num_units) for kept in sums]
-    patches = _patches(
-        model, readable, layers, [{unit: kept.peaks(unit) for unit in units} for kept, units in zip(sums, chosen, strict=True)]
-    )
+    chosen = [top.telling(num_units) for top in top_patches]
+    peaks = [{unit: top.peaks(unit) for unit in units} for top, units in zip(top_patches, chosen, strict=True)]
+    patches = _patches(model, readable, layers, peaks)
     stages = []
     with tqdm(total=len(layers), desc="images for units", leave=False, disable=None) as progress:
-        for layer, units, kept, of_layer in zip(layers, chosen, sums, patches, strict=True):
-            stages.append(_stage(model, layer, units, kept, of_layer, seed))
+        for layer, layer_peaks, layer_patches in zip(layers, peaks, patches, strict=True):
+            stages.append(_stage(model, layer, layer_peaks, layer_patches, seed))
             progress.update()
-    spread = np.unique(np.linspace(0, len(readable) - 1, min(num_shown, len(readable))).round().astype(int)).tolist()
-    shown = [readable[number] for number in spread]
-    seen = ((path, _read(model, path)) for path in tqdm(shown, "explanations", leave=False, disable=None))
-    # A file may have vanished since it was first read: then there is one image less.
-    explained = [_explained(model, path, pixels, label) for path, pixels in seen if not isinstance(pixels, Unreadable)]
+    numbers = np.unique(np.linspace(0, len(readable) - 1, min(num_shown, len(readable))).round().astype(int)).tolist()
+    shown = [readable[number] for number in numbers]
+    images = ((path, _read(model, path)) for path in tqdm(shown, "explanations", leave=False, disable=None))
+    # A file that has vanished since it was first read is left out.
+    explained = [_explain(model, path, pixels, label) for path, pixels in images if not isinstance(pixels, Unreadable)]
     return Understanding(model, as_images(first_filters(model.probe)), stages, explained, len(readable), unreadable)
 
 
 def sees_all(model: ExplainedModel, layer: Layer) -> bool:
-    """Whether a unit sees more than the whole image."""
+    """Whether the receptive field of a unit covers the whole image."""
     return min(layer.place.field) >= model.probe.size
 
 
 def montage(images: Sequence[np.ndarray], side: int, *, columns: int, count: int | None = None, gap: int = 3) -> np.ndarray:
-    """Images in a grid, brought to squares of one side in proportion.
+    """Draw images in a grid of square cells, resized in proportion.
 
     Args:
         images: uint8 ``(h, w, 3)``.
-        side: of a cell in pixels.
-        columns: of the grid.
-        count: cells; None has one an image. Those without an image stay white.
+        side: side of a cell in pixels.
+        columns: number of columns.
+        count: number of cells; None has one for each image. Cells without an image stay white.
         gap: pixels between cells.
 
     Returns:
@@ -155,7 +162,7 @@ def montage(images: Sequence[np.ndarray], side: int, *, columns: int, count: int
     rows = -(-(count or len(images)) // columns)
     grid = np.full((rows * (side + gap) - gap, columns * (side + gap) - gap, 3), 255, np.uint8)
     for number, image in enumerate(images):
-        y, x = (place * (side + gap) for place in divmod(number, columns))
+        y, x = (cell * (side + gap) for cell in divmod(number, columns))
         scale = side / max(image.shape[:2])
         size = [max(1, round(length * scale)) for length in image.shape[1::-1]]
         cell = cv2.resize(image, size, interpolation=cv2.INTER_AREA if scale < 1 else cv2.INTER_CUBIC)
@@ -165,7 +172,7 @@ def montage(images: Sequence[np.ndarray], side: int, *, columns: int, count: int
 
 
 def _read(model: ExplainedModel, path: str) -> np.ndarray | Unreadable:
-    """As the model sees it."""
+    """Read and preprocess an image."""
     try:
         return model.seen(read_image(path))
     except (ImageError, UserError) as error:
@@ -175,7 +182,7 @@ def _read(model: ExplainedModel, path: str) -> np.ndarray | Unreadable:
 def _images(
     model: ExplainedModel, files: Sequence[str], description: str
 ) -> Iterator[list[tuple[str, np.ndarray | Unreadable]]]:
-    """Files in groups, read by all cores; a group and the next are in memory at most."""
+    """Read files in groups on all cores; at most two groups are in memory."""
     with (
         ThreadPoolExecutor(os.cpu_count()) as pool,
         tqdm(total=len(files), desc=description, leave=False, disable=None) as progress,
@@ -185,84 +192,89 @@ def _images(
         for group, following in zip(groups, [*groups[1:], []], strict=True):
             current = ahead or [pool.submit(_read, model, path) for path in group]
             ahead = [pool.submit(_read, model, path) for path in following]
-            yield list(zip(group, [each.result() for each in current], strict=True))
+            yield list(zip(group, [future.result() for future in current], strict=True))
             progress.update(len(group))
 
 
-def _strongest(
+def _collect_peaks(
     model: ExplainedModel, files: Sequence[str], layers: Sequence[Layer]
 ) -> tuple[list[TopPatches], list[str], list[Unreadable]]:
-    """The strongest answers of all units to all images; the files that can be read, and those that cannot."""
-    per_image = -(-NUM_PATCHES // max(len(files), 1))  # of nine images or more only the best place of each
-    kept = [
+    """The strongest excitations of all units by all images; the readable files, and the unreadable ones."""
+    per_image = -(-NUM_PATCHES // max(len(files), 1))  # one place an image, unless there are too few images
+    top_patches = [
         TopPatches(layer.channels, per_image=per_image, apart=_apart(layer), inside=inside(layer, model.probe.size))
         for layer in layers
     ]
     readable, unreadable = [], []
     for group in _images(model, files, "images"):
-        read = [(path, pixels) for path, pixels in group if not isinstance(pixels, Unreadable)]
+        images = [(path, pixels) for path, pixels in group if not isinstance(pixels, Unreadable)]
         unreadable += [failure for _, failure in group if isinstance(failure, Unreadable)]
-        if not read:
+        if not images:
             continue
-        answers = model.probe.activations(np.stack([pixels for _, pixels in read]), layers, clipped=False)
-        for number, (path, _) in enumerate(read):
-            for of_layer, values in zip(kept, answers, strict=True):
-                of_layer.add(len(readable), values[number])
+        excitations = model.probe.activations(np.stack([pixels for _, pixels in images]), layers, clipped=False)
+        for number, (path, _) in enumerate(images):
+            for top, values in zip(top_patches, excitations, strict=True):
+                top.add(len(readable), values[number])
             readable.append(path)
-    return kept, readable, unreadable
+    return top_patches, readable, unreadable
 
 
 def _apart(layer: Layer) -> int:
+    """Smallest distance of peaks in one image: half a receptive field, but at most a quarter of the map."""
     return max(1, min(max(layer.place.field) // (2 * layer.stride), max(layer.place.sides) // 4))
 
 
 def _patches(
     model: ExplainedModel, files: Sequence[str], layers: Sequence[Layer], peaks: Sequence[dict[int, list[Peak]]]
 ) -> list[dict[int, list[Patch]]]:
-    """The patches at peaks, of each layer and unit. Their images are read once more: all of them may not fit in memory."""
-    wanted = defaultdict(list)
-    for stage, of_layer in enumerate(peaks):
-        for unit, of_unit in of_layer.items():
-            for rank, peak in enumerate(of_unit):
-                wanted[peak.image].append((stage, unit, rank, peak))
-    found: list[dict[int, list]] = [{unit: [None] * len(of_unit) for unit, of_unit in of_layer.items()} for of_layer in peaks]
-    order = sorted(wanted)
+    """The patches at peaks, by layer and unit. The images are read again, since all of them may not fit into memory."""
+    peaks_by_image = defaultdict(list)
+    for stage, layer_peaks in enumerate(peaks):
+        for unit, unit_peaks in layer_peaks.items():
+            for rank, peak in enumerate(unit_peaks):
+                peaks_by_image[peak.image].append((stage, unit, rank, peak))
+    patches: list[dict[int, list]] = [
+        {unit: [None] * len(unit_peaks) for unit, unit_peaks in layer_peaks.items()} for layer_peaks in peaks
+    ]
+    order = sorted(peaks_by_image)
     whole = [layer for layer in layers if sees_all(model, layer)]
     numbers = iter(order)
     for group in _images(model, [files[number] for number in order], "patches"):
         for path, pixels in group:
             number = next(numbers)
-            if isinstance(pixels, Unreadable):  # gone since it was read first
+            if isinstance(pixels, Unreadable):  # the file has vanished since it was first read
                 continue
             maps = (
                 dict(zip([layer.name for layer in whole], model.probe.activations(pixels[None], whole), strict=True))
                 if whole
                 else {}
             )
-            for stage, unit, rank, peak in wanted[number]:
+            for stage, unit, rank, peak in peaks_by_image[number]:
                 layer = layers[stage]
                 patch = dimmed(pixels, maps[layer.name][0, ..., unit]) if layer.name in maps else cut(pixels, layer, peak)
-                found[stage][unit][rank] = Patch(patch, path)
+                patches[stage][unit][rank] = Patch(patch, path)
     return [
-        {unit: [patch for patch in of_unit if patch is not None] for unit, of_unit in of_layer.items()} for of_layer in found
+        {unit: [patch for patch in unit_patches if patch is not None] for unit, unit_patches in layer_patches.items()}
+        for layer_patches in patches
     ]
 
 
 def _stage(
-    model: ExplainedModel, layer: Layer, units: list[int], kept: TopPatches, patches: dict[int, list[Patch]], seed: int
+    model: ExplainedModel, layer: Layer, peaks: dict[int, list[Peak]], patches: dict[int, list[Patch]], seed: int
 ) -> Stage:
-    if not units:
+    if not peaks:
         return Stage(layer, sees_all(model, layer), [])
+    units = list(peaks)
     wished, excitations = exciting_images(model.probe, layer, units, seed=seed)
     rows = zip(units, wished, excitations.tolist(), strict=True)
-    made = [Unit(unit, patches[unit], image, (kept.peaks(unit)[0].value, *values)) for unit, image, values in rows]
-    return Stage(layer, sees_all(model, layer), made)
+    shown = [Unit(unit, patches[unit], image, (peaks[unit][0].value, *values)) for unit, image, values in rows]
+    return Stage(layer, sees_all(model, layer), shown)
 
 
-def _explained(model: ExplainedModel, path: str, pixels: np.ndarray, label: str | None) -> ExplainedImage:
+def _explain(model: ExplainedModel, path: str, pixels: np.ndarray, label: str | None) -> ExplainedImage:
     target = model.target(pixels, label)
     heat_of, explained, heat = _heat(model, pixels, target)
-    covered, fall = attribution.occlusion(pixels, partial(model.probe.scores, weights=target.weights))
+    falls, fall = attribution.occlusion(pixels, partial(model.probe.scores, weights=target.weights))
     image = np.clip(np.round(pixels), 0, 255).astype(np.uint8)
     if target.box is not None:
         x1, y1, x2, y2 = (round(value) for value in target.box)
@@ -273,7 +285,7 @@ def _explained(model: ExplainedModel, path: str, pixels: np.ndarray, label: str 
         image,
         attribution.as_light(attribution.saliency(explained.pixels)),
         attribution.as_heat(pixels, heat),
-        attribution.as_heat(pixels, attribution.smooth(covered)),
+        attribution.as_heat(pixels, attribution.smooth(falls)),
         explained.score,
         fall,
         heat_of,
@@ -281,12 +293,15 @@ def _explained(model: ExplainedModel, path: str, pixels: np.ndarray, label: str 
 
 
 def _heat(model: ExplainedModel, pixels: np.ndarray, target: Target) -> tuple[str, Explained, np.ndarray]:
-    """Grad-CAM of the deepest layer of which the answer depends place by place: small boxes may need none of the last ones."""
+    """Grad-CAM of the deepest layer whose map varies; small boxes may not depend on the last layers.
+
+    If no layer has such a map, the deepest one is used.
+    """
     deepest = model.probe.layers.index(model.probe.deepest())
-    tried = []
+    candidates = []
     for layer in reversed(model.probe.layers[: deepest + 1]):
         explained = model.probe.explain(pixels, target.weights, layer)
-        tried.append((layer.name, explained, attribution.grad_cam(explained, len(pixels))))
-        if attribution.speaks(tried[-1][2]):
-            return tried[-1]
-    return tried[0]
+        candidates.append((layer.name, explained, attribution.grad_cam(explained, len(pixels))))
+        if attribution.speaks(candidates[-1][2]):
+            return candidates[-1]
+    return candidates[0]

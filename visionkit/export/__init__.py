@@ -1,1 +1,1 @@
-"""From a trained model to a folder that can be shipped."""
+"""The bundle format, and what every bundle needs."""

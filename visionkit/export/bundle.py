@@ -1,4 +1,4 @@
-"""A bundle: a SavedModel that takes raw images and returns final answers, with TensorFlow alone.
+"""A bundle: a SavedModel that takes raw images and returns final predictions, and needs TensorFlow alone.
 
 MODEL/saved_model.pb, variables/, fingerprint.pb     the graph with its weights; in variables/ those too large for a graph
 MODEL/assets.extra/bundle.json                       task, labels, size, metrics
@@ -21,6 +21,7 @@ import tensorflow as tf
 
 from visionkit.errors import UserError
 from visionkit.export import litert
+from visionkit.files import BUNDLE_METADATA, update_json
 
 EXTRA = "assets.extra"
 LUMA = (0.299, 0.587, 0.114)  # of red, green, blue in grey, as Pillow has it; unlike TensorFlow's they sum to 1
@@ -28,7 +29,7 @@ LITERT_FILE = f"{EXTRA}/model.tflite"
 
 
 def answers(labels: tf.Tensor, probabilities: tf.Tensor) -> dict[str, tf.Tensor]:
-    """Final answers of ``(N, num_classes)`` probabilities; see ``ImageClassifier.serve_images``."""
+    """Final predictions from ``(N, num_classes)`` probabilities; see ``ImageClassifier.serve_images``."""
     order = tf.argsort(probabilities, direction="DESCENDING", stable=True)
     sorted_labels, scores = tf.gather(labels, order), tf.gather(probabilities, order, batch_dims=1)
     return {
@@ -52,10 +53,10 @@ def write_bundle(
     class_names: tuple[str, ...],
     metadata: dict[str, Any],
 ) -> Path:
-    """Write a module as a bundle, beside and then renamed.
+    """Write a module as a bundle, atomically.
 
     Args:
-        module: what the bundle holds.
+        module: the content of the bundle.
         folder: a bundle there is replaced.
         task: "classification", "detection", ...
         signatures: name -> function of the module.
@@ -71,7 +72,7 @@ def write_bundle(
         UserError: a folder stands there that is no bundle.
     """
     folder = Path(folder)
-    if folder.exists() and not (folder / EXTRA / "bundle.json").is_file():
+    if folder.exists() and not (folder / BUNDLE_METADATA).is_file():
         raise UserError(f"{folder} exists and is no bundle of visionkit: it is not replaced. Name another folder.")
     folder.parent.mkdir(parents=True, exist_ok=True)
     unfinished = Path(tempfile.mkdtemp(prefix=f".{folder.name}-", dir=folder.parent))
@@ -89,7 +90,7 @@ def write_bundle(
                 )
             except Exception as error:  # the converter's errors have no common type, and the bundle is whole without it
                 described["litert"] = f"not converted: {_in_one_line(error)}"
-        (extra / "bundle.json").write_text(json.dumps(described, indent=2, ensure_ascii=False), encoding="utf-8")
+        (unfinished / BUNDLE_METADATA).write_text(json.dumps(described, indent=2, ensure_ascii=False), encoding="utf-8")
         (extra / "labels.txt").write_text("\n".join(class_names) + "\n", encoding="utf-8")
         unfinished.chmod(0o755)  # mkdtemp makes a folder that others cannot read
         if folder.exists():  # an earlier export of the same run
@@ -102,7 +103,7 @@ def write_bundle(
 
 
 def _in_one_line(error: Exception) -> str:
-    """What an error of the converter says first, or, where that is where it was raised, last; in between there may be pages."""
+    """The first line of a converter's error, or the last where the first only says where it was raised; there may be pages."""
     lines = [line.strip() for line in str(error).splitlines() if line.strip()] or [type(error).__name__]
     return lines[-1] if lines[0].startswith("in user code") else lines[0]
 
@@ -119,10 +120,10 @@ def read_metadata(folder: str | Path) -> dict[str, Any]:
     Raises:
         UserError: the folder is no bundle of visionkit.
     """
-    file = Path(folder) / EXTRA / "bundle.json"
+    file = Path(folder) / BUNDLE_METADATA
     if not file.is_file():
         raise UserError(
-            f"{folder} is not a model that visionkit exported: it has no {EXTRA}/bundle.json. "
+            f"{folder} is not a model that visionkit exported: it has no {BUNDLE_METADATA.as_posix()}. "
             "Expected the RUN/model folder of a recipe, or a folder of saved_models/."
         )
     return _with_present_names(json.loads(file.read_text(encoding="utf-8")))
@@ -136,9 +137,7 @@ def _with_present_names(metadata: dict[str, Any]) -> dict[str, Any]:
     return renamed
 
 
-def update_metadata(folder: str | Path, **metadata: Any) -> None:
+def update_metadata(folder: str | Path, **values: Any) -> None:
     """Add to ``bundle.json`` what is known only after the export, such as measured metrics."""
-    file = Path(folder) / EXTRA / "bundle.json"
-    beside = file.with_suffix(".unfinished")
-    beside.write_text(json.dumps(read_metadata(folder) | metadata, indent=2, ensure_ascii=False), encoding="utf-8")
-    os.replace(beside, file)
+    read_metadata(folder)
+    update_json(Path(folder) / BUNDLE_METADATA, **values)

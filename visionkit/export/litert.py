@@ -16,18 +16,18 @@ def convert(
     """Convert a function of float32 tensors to a LiteRT model.
 
     Args:
-        function: names in its answer are kept.
-        input_shape: of its one input, with the batch, which LiteRT fixes: ``(1, size, size, 3)``; of several inputs their
-            shapes by name, in the order in which ``function`` takes them.
+        function: the names of its outputs are kept.
+        input_shape: shape of its one input, with the batch, which LiteRT fixes: ``(1, size, size, 3)``; for several
+            inputs, their shapes by name, in the order in which ``function`` takes them.
         half_precision: keep the weights as float16.
 
     Raises:
-        Exception: an operation has no LiteRT model; the converter's errors have no common type.
+        Exception: LiteRT lacks an operation; the converter's errors have no common type.
     """
     shapes = input_shape if isinstance(input_shape, dict) else {"pixels": input_shape}
     specs = [tf.TensorSpec(shape, tf.float32, name=name) for name, shape in shapes.items()]
     concrete = tf.function(function).get_concrete_function(*specs)
-    owner = tf.Module()  # the converter saves all of it: the weights, and not what else a bundle can do
+    owner = tf.Module()  # the converter saves all of it: it holds the weights, and none of the bundle's other functions
     owner.weights = concrete.variables
     converter = tf.lite.TFLiteConverter.from_concrete_functions([concrete], owner)
     if half_precision:
@@ -37,18 +37,18 @@ def convert(
 
 
 class LiteRTModel:
-    """A LiteRT file, loaded."""
+    """A LiteRT model in memory."""
 
     def __init__(self, path: str | Path):
         self._answer = Interpreter(str(path)).get_signature_runner()
         self._inputs = frozenset(self._answer.get_input_details())
 
     def answer(self, image: np.ndarray, **others: np.ndarray) -> dict[str, np.ndarray]:
-        """All that it answers to one image, by name and without the axis of the batch.
+        """The outputs for one image, by name and without the axis of the batch.
 
         Args:
             image: float32 ``(size, size, 3)``.
-            others: what it takes beside the image, by name, each without the axis of the batch.
+            others: further inputs by name, each without the axis of the batch.
         """
         (name,) = self._inputs - others.keys()
         answer = self._answer(**{each: value[None].astype(np.float32) for each, value in {name: image, **others}.items()})
@@ -56,6 +56,6 @@ class LiteRTModel:
 
 
 def run(path: str | Path, images: np.ndarray) -> np.ndarray:
-    """Answers ``(N, num_classes)`` of a LiteRT file for float32 ``(N, size, size, 3)``, one image at a time."""
+    """Outputs ``(N, num_classes)`` of a LiteRT file for float32 ``(N, size, size, 3)``, one image at a time."""
     litert_model = LiteRTModel(path)
     return np.stack([next(iter(litert_model.answer(image).values())) for image in images])

@@ -10,14 +10,14 @@ LARGEST_IN_GRAPH = 2**25  # bytes of weights: with more, folding takes longer th
 
 
 class Network(tf.Module):
-    """A network as a module of a bundle computes with it, always as in inference.
+    """A network as part of a bundle, always in inference mode.
 
     Its weights are constants of the graph: TensorFlow then folds what depends on them alone, such as BatchNorm in convolutions,
     when a bundle is loaded, and not in each call. Only those of large networks are kept as variables. A function that is
     traced twice has its constants twice: let one ``tf.function`` call ``forward``, and the others call that.
 
     Args:
-        model: of one input, or of a list of them.
+        model: with one input, or a list of inputs.
         half_precision: keep kernels as float16 (they are computed with as float32).
     """
 
@@ -29,7 +29,7 @@ class Network(tf.Module):
         self._weights = _Untracked(weights) if is_small else [tf.Variable(weight, trainable=False) for weight in weights]
 
     def forward(self, inputs: tf.Tensor | list[tf.Tensor]) -> tf.Tensor | dict[str, tf.Tensor]:
-        """What the model answers."""
+        """The outputs of the model."""
         model = self._model.value
         stored = self._weights.value if isinstance(self._weights, _Untracked) else self._weights
         weights = [tf.cast(weight, variable.dtype) for weight, variable in zip(stored, _variables(model), strict=True)]
@@ -49,6 +49,6 @@ def _variables(model: keras.Model) -> list:
 
 
 def _stored(variable: keras.Variable, *, half_precision: bool) -> np.ndarray:
-    """As it is kept. Vectors stay whole: they are few bytes, and BatchNorm's statistics reach too far for 16 bits."""
+    """The weight as it is stored. Vectors stay float32: they are few bytes, and BatchNorm's statistics exceed 16 bits."""
     array = keras.ops.convert_to_numpy(variable)
     return array.astype(np.float16) if half_precision and array.ndim > 1 and array.dtype == np.float32 else array

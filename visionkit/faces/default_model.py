@@ -1,4 +1,4 @@
-"""Which model embeds faces, where the user names none; and how a gallery knows again the model that it was made with."""
+"""The default model for faces, and the fingerprint by which a gallery recognizes its model."""
 
 import hashlib
 import json
@@ -9,28 +9,28 @@ from filelock import FileLock
 from visionkit.export.bundle import EXTRA, find_bundle, read_metadata
 from visionkit.files import cache_folder
 
-FORM = 1  # of the bundle in the cache: another number has it made anew
-FACTS = ("weights_sha256", "alignment", "size", "dimensions", "unit", "mirror")  # that decide which embedding a face has
+FORM = 1  # version of the bundle in the cache: another number exports it again
+FINGERPRINTED = ("weights_sha256", "alignment", "size", "dimensions", "unit", "mirror")  # metadata that affect embeddings
 
 
 def default_face_model() -> Path:
-    """The face network of dlib as a bundle, made from the package face_recognition_models when it is first asked for.
+    """The face network of dlib as a bundle, exported from the package face_recognition_models by the first call.
 
-    It lies in the user's cache; of two first calls at once, one makes it and the other waits. Its threshold is as published.
+    The bundle lies in the user's cache. If two first calls come at once, the second waits. The threshold is the published one.
 
     Returns:
         the bundle's folder.
 
     Raises:
-        UserError: the package is not installed, or is not the one published.
+        UserError: the package is not installed, or differs from the published one.
     """
     folder = cache_folder() / "faces" / f"dlib_face-{FORM}"
-    if _is_made(folder):
+    if _is_exported(folder):
         return folder
     folder.parent.mkdir(parents=True, exist_ok=True)
     with FileLock(folder.with_suffix(".lock")):
-        if not _is_made(folder):
-            # Building and tracing take seconds, which whoever only reads a gallery does not wait for.
+        if not _is_exported(folder):
+            # These imports take seconds, which reading a gallery does not need.
             from visionkit.models.dlib_face import THRESHOLD, dlib_face
             from visionkit.tasks.embedding.export import export_embedder
             from visionkit.weights.dlib_faces import PACKAGE, SHA256
@@ -43,10 +43,10 @@ def default_face_model() -> Path:
 
 
 def fingerprint(model: str | Path) -> str:
-    """What tells models apart whose embeddings cannot be compared.
+    """Compute a fingerprint; models with different fingerprints have embeddings that cannot be compared.
 
-    A bundle that names the file its weights came from is known by that: made anew by another version of TensorFlow it has other
-    bytes, and the same embeddings. Any other is known by its graph and weights, wherever it lies.
+    If a bundle names the file of its weights, the digest of that file decides: another version of TensorFlow would export
+    other bytes with the same embeddings. Otherwise, graph and weights of the bundle decide. Its place does not matter.
 
     Args:
         model: a bundle, or the run folder that holds it.
@@ -59,13 +59,13 @@ def fingerprint(model: str | Path) -> str:
     """
     folder = find_bundle(model)
     metadata = read_metadata(folder)
-    digest = hashlib.sha256(json.dumps([metadata.get(name) for name in FACTS]).encode())
+    digest = hashlib.sha256(json.dumps([metadata.get(name) for name in FINGERPRINTED]).encode())
     if not metadata.get("weights_sha256"):
         for file in [folder / "saved_model.pb", *sorted((folder / "variables").glob("*"))]:
-            with file.open("rb") as opened:
-                digest.update(hashlib.file_digest(opened, "sha256").digest())
+            with file.open("rb") as stream:
+                digest.update(hashlib.file_digest(stream, "sha256").digest())
     return digest.hexdigest()
 
 
-def _is_made(folder: Path) -> bool:
+def _is_exported(folder: Path) -> bool:
     return (folder / EXTRA / "bundle.json").is_file()

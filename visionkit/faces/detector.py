@@ -1,4 +1,4 @@
-"""Find faces on images with mtcnn, and cut them out upright:
+"""Find faces on images with mtcnn, and cut them out upright.
 
 from visionkit.faces.detector import FaceFinder
 finder = FaceFinder()
@@ -23,27 +23,27 @@ from visionkit.ops.alignment import CHIP, MTCNN_POINTS, aligned_chip
 if TYPE_CHECKING:
     from mtcnn import MTCNN
 
-LONGEST = 1024  # pixels: larger images are shrunk to be searched
-SMALLEST = 20  # pixels, there: mtcnn's smallest face
-SURE = 0.99  # a score from which on no other turn of an image is tried
-SURE_TURNED = 0.98  # a score that a face on another turn is to have: images of ants reach 0.97 there
-TILTED = 45  # degrees from which on another turn would suit a face better
-BATCH, BATCH_PIXELS = 16, 2**20  # images, and pixels, that mtcnn is given at once
-# The surest at each scale. mtcnn compares all with each other: a page full of small faces makes 5,000 of them and takes
-# gigabytes, a portrait makes a hundred.
+LONGEST = 1024  # pixels: larger images are shrunk for the search
+SMALLEST = 20  # pixels in the shrunk image: mtcnn's smallest face
+SURE = 0.99  # score above which no other rotation of the image is tried
+SURE_TURNED = 0.98  # lowest score of a face on a rotated image: images of ants reach 0.97 there
+TILTED = 45  # degrees of tilt from which another rotation fits better
+BATCH, BATCH_PIXELS = 16, 2**20  # largest number of images, and of pixels, in a batch for mtcnn
+# Number of proposals with the highest scores that are used at each scale. mtcnn compares all pairs: a page full of small faces
+# has 5,000 proposals and takes gigabytes, a portrait has a hundred.
 PROPOSALS = 1000
 NEEDED = ("mtcnn", "lz4", "joblib")  # mtcnn 1.0.0 imports the others
 
 
 class Face(NamedTuple):
-    """A face on an image. Pixels are those of the image as it was given, whatever was shrunk or turned to find it.
+    """A face on an image, in pixels of the original image, before any shrinking or rotation.
 
     Attributes:
         xyxy: left, top, right, bottom in pixels; at a border, they may lie outside of the image.
-        score: how sure mtcnn is, 0..1.
-        points: float64 ``(5, 2)``, x and y in pixels, in the order of ``ops.alignment.MTCNN_POINTS``: of the face as it looks
-            upright. The middle of the first pixel is (0, 0).
-        turned: quarter turns after which the face is upright, as ``np.rot90(pixels, turned)`` makes them; 0 for most.
+        score: mtcnn's score, 0..1.
+        points: float64 ``(5, 2)``, x and y in pixels, in the order of ``ops.alignment.MTCNN_POINTS``, where left and right are
+            those of the upright face. The center of the first pixel is (0, 0).
+        turned: number of quarter turns of ``np.rot90(pixels, turned)`` that make the face upright; mostly 0.
     """
 
     xyxy: tuple[float, float, float, float]
@@ -53,37 +53,37 @@ class Face(NamedTuple):
 
 
 def principal_face(faces: Sequence[Face], size: tuple[int, int]) -> Face | None:
-    """Whom a portrait shows: of the faces at least half as large as the largest, the one nearest to the image's middle.
+    """Find the face that a portrait shows: among faces at least half as large as the largest, the one nearest to the center.
 
-    Size is the area of the box. None where there is no face.
+    Size is the area of the box. Without faces, the result is None.
 
     Args:
-        faces: of an image.
-        size: its height and width in pixels.
+        faces: faces of an image.
+        size: height and width of the image in pixels.
     """
     if not faces:
         return None
-    least = max(map(_area, faces)) / 2
+    smallest = max(map(_area, faces)) / 2
     height, width = size
 
     def distance(face: Face) -> float:
         left, top, right, bottom = face.xyxy
         return float(np.hypot((left + right - width) / 2, (top + bottom - height) / 2))
 
-    return min((face for face in faces if _area(face) >= least), key=distance)
+    return min((face for face in faces if _area(face) >= smallest), key=distance)
 
 
 class FaceFinder:
-    """mtcnn's three networks (https://arxiv.org/abs/1604.02878) in memory; threads may share one.
+    """mtcnn's three networks (https://arxiv.org/abs/1604.02878) in memory; threads may share one finder.
 
-    An image is searched as it is. If its principal face is not upright with a score of ``sure``, the three other turns are
-    searched too, and the turn whose principal face has the best score counts. An upside-down face is now and then taken for an
-    upright one with a score above 0.99; with ``sure=1`` all turns are always compared, in four times the time.
+    An image is first searched as it is. If its principal face is not upright with a score of ``sure``, the three other
+    rotations are searched too, and the rotation whose principal face has the best score counts. Occasionally, an upside-down
+    face passes for an upright one with a score above 0.99; ``sure=1`` always compares all rotations, in four times the time.
 
     Args:
-        longest: pixels; larger images are shrunk to that for the search, and faces that then have less than 20 pixels are
-            mostly missed. The chip is cut out of the image itself.
-        sure: score from which on no other turn is tried, 0..1: 0 tries none where any face is found.
+        longest: longer side in pixels to which larger images are shrunk for the search; most faces of less than 20 pixels are
+            then missed. Chips are cut out of the original image.
+        sure: score above which no other rotation is tried, 0..1; 0 tries none if any face is found.
 
     Raises:
         UserError: mtcnn is not installed.
@@ -94,7 +94,7 @@ class FaceFinder:
         self._mtcnn = _load()
 
     def find(self, pixels: np.ndarray) -> list[Face]:
-        """The faces on one image: ``principal_face`` first, the others by falling size; none is an empty list.
+        """Find the faces on one image: ``principal_face`` first, the others by falling size.
 
         Args:
             pixels: uint8 ``(H, W, 3)`` RGB, or ``(H, W)`` or ``(H, W, 1)`` grey; of any size.
@@ -105,27 +105,27 @@ class FaceFinder:
         return next(self.find_many([pixels]))
 
     def find_many(self, images: Iterable[np.ndarray]) -> Iterator[list[Face]]:
-        """The faces on each of many images, in order; faster where neighbors have the same size: they go as a batch.
+        """Find the faces on each of many images, in order; consecutive images of one size form a batch, which is faster.
 
-        mtcnn chooses between boxes that are nearly as good, and the rounding of sums in a batch may decide: points may lie a
-        pixel or two from those that ``find`` gives.
+        mtcnn chooses between boxes of nearly equal score, and rounding in a batch may change its choice: points may be a pixel
+        or two away from those of ``find``.
 
         Args:
-            images: see ``find``; taken 16 at a time.
+            images: see ``find``; read 16 at a time.
 
         Raises:
             ValueError: pixels of another shape or type.
         """
         images = iter(images)
-        while taken := [_as_rgb(pixels) for pixels in islice(images, BATCH)]:
-            yield from self._find_on_all(taken)
+        while group := [_as_rgb(pixels) for pixels in islice(images, BATCH)]:
+            yield from self._find_in_group(group)
 
     def chip(self, pixels: np.ndarray, face: Face, size: int = CHIP) -> np.ndarray:
-        """A face cut out upright, in the frame of dlib's chips; black where it reaches out of the image.
+        """Cut out a face upright, in the frame of dlib's chips; black beyond the image.
 
         Args:
-            pixels: the image on which it was found.
-            face: what ``find`` said.
+            pixels: image of the face.
+            face: a face from ``find``.
             size: side of the chip in pixels.
 
         Returns:
@@ -136,29 +136,30 @@ class FaceFinder:
         """
         return aligned_chip(_as_rgb(pixels), face.points, MTCNN_POINTS, size)
 
-    def _find_on_all(self, images: Sequence[np.ndarray]) -> list[list[Face]]:
+    def _find_in_group(self, images: Sequence[np.ndarray]) -> list[list[Face]]:
         shrunk = [self._shrunk(pixels) for pixels in images]
-        found = self._search(shrunk)
-        unsure = [row for row, faces in enumerate(found) if not self._is_sure(faces, shrunk[row])]
-        others = iter(self._search([np.ascontiguousarray(np.rot90(shrunk[row], k)) for row in unsure for k in (1, 2, 3)]))
+        all_faces = self._search(shrunk)
+        unsure = [row for row, faces in enumerate(all_faces) if not self._is_sure(faces, shrunk[row])]
+        rotated = iter(self._search([np.ascontiguousarray(np.rot90(shrunk[row], k)) for row in unsure for k in (1, 2, 3)]))
         for row in unsure:
             height, width = shrunk[row].shape[:2]
-            turns = [found[row]]
+            candidates = [all_faces[row]]
             for k in (1, 2, 3):
-                faces = [_turned_back(face, k, height, width) for face in next(others)]
-                turns.append(faces if _score(faces, (height, width)) >= SURE_TURNED else [])
-            found[row] = max(turns, key=lambda faces, size=(height, width): _score(faces, size))  # of equals, the first
+                faces = [_turned_back(face, k, height, width) for face in next(rotated)]
+                candidates.append(faces if _score(faces, (height, width)) >= SURE_TURNED else [])
+            # Of equal scores, the first wins: the image as it is.
+            all_faces[row] = max(candidates, key=lambda faces, size=(height, width): _score(faces, size))
         return [
             _in_order([_enlarged(face, small.shape, pixels.shape) for face in faces], pixels.shape[:2])
-            for faces, small, pixels in zip(found, shrunk, images, strict=True)
+            for faces, small, pixels in zip(all_faces, shrunk, images, strict=True)
         ]
 
     def _shrunk(self, pixels: np.ndarray) -> np.ndarray:
         height, width = pixels.shape[:2]
-        times = self.longest / max(height, width)
-        if times >= 1:
+        scale = self.longest / max(height, width)
+        if scale >= 1:
             return pixels
-        size = (max(1, round(width * times)), max(1, round(height * times)))
+        size = (max(1, round(width * scale)), max(1, round(height * scale)))
         return cv2.resize(pixels, size, interpolation=cv2.INTER_AREA)
 
     def _is_sure(self, faces: list[Face], pixels: np.ndarray) -> bool:
@@ -168,22 +169,25 @@ class FaceFinder:
         return face is not None and face.score >= self.sure and abs(_tilt(face)) < TILTED
 
     def _search(self, images: Sequence[np.ndarray]) -> list[list[Face]]:
-        """The faces on images as they are, those of a size in batches."""
-        of_size: defaultdict[tuple[int, ...], list[int]] = defaultdict(list)
+        """The faces on images without rotation; images of one size are searched in batches."""
+        rows_by_size: defaultdict[tuple[int, ...], list[int]] = defaultdict(list)
         for row, pixels in enumerate(images):
             if min(pixels.shape[:2]) >= SMALLEST:
-                of_size[pixels.shape].append(row)
-        found: list[list[Face]] = [[] for _ in images]
-        for (height, width, _), rows in of_size.items():
-            most = min(BATCH, max(1, BATCH_PIXELS // (height * width)))
-            for batch in (rows[start : start + most] for start in range(0, len(rows), most)):
-                for row, face in self._ask([images[row] for row in batch]):
-                    found[batch[row]].append(face)
-        return found
+                rows_by_size[pixels.shape].append(row)
+        faces: list[list[Face]] = [[] for _ in images]
+        for (height, width, _), rows in rows_by_size.items():
+            batch_size = min(BATCH, max(1, BATCH_PIXELS // (height * width)))
+            for batch in (rows[start : start + batch_size] for start in range(0, len(rows), batch_size)):
+                for row, face in self._detect([images[row] for row in batch]):
+                    faces[batch[row]].append(face)
+        return faces
 
-    def _ask(self, images: list[np.ndarray]) -> Iterator[tuple[int, Face]]:
-        """Of images of one size: the number of an image, and a face on it. mtcnn's own records round to whole pixels."""
-        with np.errstate(divide="ignore", invalid="ignore"):  # boxes without area, of which it compares the overlaps
+    def _detect(self, images: list[np.ndarray]) -> Iterator[tuple[int, Face]]:
+        """Yield each face on a batch of images, after the row of its image.
+
+        mtcnn's array output is used, since its records round to whole pixels.
+        """
+        with np.errstate(divide="ignore", invalid="ignore"):  # mtcnn compares the overlaps of boxes without area
             rows = self._mtcnn.detect_faces(
                 images, output_type="numpy", box_format="xyxy", fit_to_image=False, min_face_size=SMALLEST
             )
@@ -195,24 +199,23 @@ def _load() -> "MTCNN":
     missing = [name for name in NEEDED if importlib.util.find_spec(name) is None]
     if missing:
         raise UserError(
-            f"Faces are found by mtcnn, and {', '.join(missing)} cannot be imported. Install what it takes: "
-            "pip install 'visionkit[faces]'"
+            f"Faces are found by mtcnn, and {', '.join(missing)} cannot be imported. Install it: pip install 'visionkit[faces]'"
         )
-    import mtcnn  # takes seconds, and few ask for faces
+    import mtcnn  # takes seconds
     from mtcnn.stages import StageONet, StagePNet, StageRNet
 
-    # By their full names: mtcnn would take, and unpickle, files of these names in the current folder before its own.
+    # Full paths, since mtcnn would first look for these names in the current folder, and unpickle what it finds there.
     files = {
         name: str(importlib.resources.files(mtcnn) / "assets" / "weights" / f"{name}.lz4") for name in ("pnet", "rnet", "onet")
     }
-    proposing = StagePNet(weights=files["pnet"])
-    proposing._model = functools.partial(_propose, proposing.model)
-    return mtcnn.MTCNN(stages=[proposing, StageRNet(weights=files["rnet"]), StageONet(weights=files["onet"])])
+    pnet = StagePNet(weights=files["pnet"])
+    pnet._model = functools.partial(_propose, pnet.model)
+    return mtcnn.MTCNN(stages=[pnet, StageRNet(weights=files["rnet"]), StageONet(weights=files["onet"])])
 
 
 def _propose(network: Any, images: Any) -> list[Any]:
-    """What mtcnn's first network says of a batch, without all but the surest proposals of each image."""
-    import tensorflow as tf  # this file is imported for its Face alone, too
+    """Output of mtcnn's first network for a batch, with only the ``PROPOSALS`` highest scores of each image."""
+    import tensorflow as tf  # slow; some modules import this one for Face alone
 
     offsets, scores = network(images)
     faces = scores.numpy()[..., 1]
@@ -246,28 +249,28 @@ def _score(faces: list[Face], size: tuple[int, int]) -> float:
 
 
 def _tilt(face: Face) -> float:
-    """Degrees of the line between the eyes from the level."""
+    """Angle in degrees between the line through the eyes and the horizontal."""
     across, down = face.points[1] - face.points[0]
     return float(np.degrees(np.arctan2(down, across)))
 
 
 def _enlarged(face: Face, small: tuple[int, ...], full: tuple[int, ...]) -> Face:
-    """A face on the image whose shrunk form it was found on."""
+    """Move a face from the shrunk image to the original."""
     if small == full:
         return face
-    times = np.array([full[1] / small[1], full[0] / small[0]])
-    box = np.array(face.xyxy) * np.tile(times, 2)
-    return face._replace(xyxy=tuple(box.tolist()), points=(face.points + 0.5) * times - 0.5)
+    scale = np.array([full[1] / small[1], full[0] / small[0]])
+    box = np.array(face.xyxy) * np.tile(scale, 2)
+    return face._replace(xyxy=tuple(box.tolist()), points=(face.points + 0.5) * scale - 0.5)
 
 
 def _turned_back(face: Face, turned: int, height: int, width: int) -> Face:
-    """A face found on ``np.rot90(pixels, turned)``, on the image of that height and width."""
+    """Move a face from ``np.rot90(pixels, turned)`` to ``pixels``, of that height and width."""
     corners = np.array(face.xyxy).reshape(2, 2)
 
-    def back(points: np.ndarray, least: int) -> np.ndarray:
-        """``least`` is what the first and the last place of a side add up to less than its length."""
+    def back(points: np.ndarray, offset: int) -> np.ndarray:
+        """``offset`` is 0 for edges of pixels, which run from 0 to the side, and 1 for centers, which end one earlier."""
         x, y = points[:, 0], points[:, 1]
-        turns = {1: (width - least - y, x), 2: (width - least - x, height - least - y), 3: (y, height - least - x)}
+        turns = {1: (width - offset - y, x), 2: (width - offset - x, height - offset - y), 3: (y, height - offset - x)}
         return np.stack(turns[turned], axis=1)
 
     corners = back(corners, 0)

@@ -1,4 +1,4 @@
-"""Faces that were found, drawn on their image, and their chips in a strip."""
+"""Draw faces on their image, and chips in a grid."""
 
 import math
 from collections.abc import Sequence
@@ -14,44 +14,44 @@ GAP = 6  # pixels between chips
 
 
 def draw_faces(pixels: np.ndarray, faces: Sequence[Face], names: Sequence[str] = ()) -> np.ndarray:
-    """A box in a color of its own, the five points, and the name of each face.
+    """Draw each face: a box in its own color, the five points, and the name.
 
     Args:
         pixels: uint8 ``(H, W, 3)``.
-        faces: what a ``FaceFinder`` found on it.
-        names: of the faces, in their order; a face beyond them, or with an empty name, has its number, from 1.
+        faces: faces from a ``FaceFinder``.
+        names: names of the faces, in order; a face with an empty name or beyond the names is numbered, from 1.
 
     Returns:
         uint8; as large as the image, or a whole number of times larger where that is below ``boxes.SMALLEST`` pixels.
     """
     height, width = pixels.shape[:2]
-    said = [names[row] if row < len(names) and names[row] else str(row + 1) for row in range(len(faces))]
+    labels = [names[row] if row < len(names) and names[row] else str(row + 1) for row in range(len(faces))]
     corners = np.array([face.xyxy for face in faces], np.float64).reshape(-1, 4) / (width, height, width, height)
-    drawn = boxes.draw_boxes(pixels, corners, np.arange(len(faces)), said)
-    times = len(drawn) / height
-    most = math.ceil(max(drawn.shape[:2]) / 130)
+    drawn = boxes.draw_boxes(pixels, corners, np.arange(len(faces)), labels)
+    scale = len(drawn) / height
+    largest = math.ceil(max(drawn.shape[:2]) / 130)
     for face, (left, top, right, bottom) in zip(faces, corners.tolist(), strict=True):
-        side = max(abs(right - left) * width, abs(bottom - top) * height) * times
-        radius = round(max(1, min(most, side / 40)))  # small faces are to be seen below their points
-        for number, place in enumerate(annotate.in_pixels((face.points + 0.5) / (width, height), drawn).tolist()):
-            cv2.circle(drawn, place, radius + 1, annotate.INK, cv2.FILLED, cv2.LINE_AA)
-            cv2.circle(drawn, place, radius, annotate.color_of(number), cv2.FILLED, cv2.LINE_AA)
+        side = max(abs(right - left) * width, abs(bottom - top) * height) * scale
+        radius = round(max(1, min(largest, side / 40)))  # points must not cover small faces
+        for number, center in enumerate(annotate.in_pixels((face.points + 0.5) / (width, height), drawn).tolist()):
+            cv2.circle(drawn, center, radius + 1, annotate.INK, cv2.FILLED, cv2.LINE_AA)
+            cv2.circle(drawn, center, radius, annotate.color_of(number), cv2.FILLED, cv2.LINE_AA)
     return drawn
 
 
 def draw_chips(chips: Sequence[np.ndarray], captions: Sequence[str] = (), *, columns: int = 8) -> np.ndarray:
-    """Chips side by side, each above its caption.
+    """Draw chips in a grid, each above its caption.
 
     Args:
         chips: uint8 ``(size, size, 3)``, all of one size.
-        captions: one for each chip, or none at all; what does not fit ends in "…".
+        captions: one for each chip, or none at all; a caption that does not fit ends in "…".
         columns: chips in a row, at least 1.
 
     Returns:
-        uint8 ``(h, w, 3)`` on white; without chips, of no height and no width.
+        uint8 ``(h, w, 3)`` on white; ``(0, 0, 3)`` without chips.
 
     Raises:
-        ValueError: captions for other than all chips.
+        ValueError: the number of captions differs from the number of chips.
     """
     if captions and len(captions) != len(chips):
         raise ValueError(f"{len(captions)} captions for {len(chips)} chips: expected one for each, or none.")

@@ -1,6 +1,6 @@
-"""Images of people into a gallery.
+"""Enrol images of people into a gallery.
 
-PEOPLE/<person>/...      any number of images; train/ and val/ may stand in between
+PEOPLE/<person>/...      any number of images; or PEOPLE/train/<person>/ and PEOPLE/val/<person>/
 PEOPLE/<person>.jpg      a single image
 """
 
@@ -20,17 +20,17 @@ from visionkit.faces.gallery import Gallery
 from visionkit.faces.reader import FaceReader
 from visionkit.inference.predictor import Unreadable
 
-WRITTEN_AT_ONCE = 64  # images; what an interrupted program has not yet written is lost
+WRITTEN_AT_ONCE = 64  # images; an interrupted program loses at most these
 
 
 class Enrolled(NamedTuple):
-    """What became of one image.
+    """Outcome for one image.
 
     Attributes:
-        path: of the image.
-        name: the person.
-        num_faces: on the image; the principal one counts.
-        is_new: whether the gallery did not have this face of the person before.
+        path: path of the image.
+        name: name of the person.
+        num_faces: number of faces on the image, of which the principal one was enrolled.
+        is_new: whether this template of the person is new to the gallery.
     """
 
     path: str
@@ -40,13 +40,13 @@ class Enrolled(NamedTuple):
 
 
 def list_people(source: str | Path) -> list[tuple[str, Path]]:
-    """A person's name and an image of it, for all images; none is opened.
+    """List all images with the names of their people; no image is opened.
 
     Args:
-        source: a folder as above, or one image, named after the person.
+        source: a folder as above, or one image that is named after the person.
 
     Raises:
-        UserError: no images there.
+        UserError: there are no images.
     """
     source = Path(source)
     if source.is_file():
@@ -59,13 +59,13 @@ def list_people(source: str | Path) -> list[tuple[str, Path]]:
         if path.suffix.lower() in IMAGE_SUFFIXES and not path.name.startswith(".") and not path.is_dir()
     ]
     try:
-        found = read_identities(source)
+        data = read_identities(source)
     except DataError as error:
         if not people:
             raise UserError(f"{source}: no images. Expected a folder a person, or images named after people.") from error
         return people
-    for index in found.splits.values():
-        people += [(found.class_names[label], Path(path)) for path, label in zip(index.paths, index.labels, strict=True)]
+    for index in data.splits.values():
+        people += [(data.class_names[label], Path(path)) for path, label in zip(index.paths, index.labels, strict=True)]
     return people
 
 
@@ -73,21 +73,21 @@ def enrol_images(gallery: Gallery, reader: FaceReader, people: Sequence[tuple[st
     """Embed the principal face of each image and add it to the gallery.
 
     Args:
-        gallery: of the reader's model.
+        gallery: a gallery of the reader's model.
         reader: finds and embeds faces.
-        people: as ``list_people`` says.
+        people: names and images, from ``list_people``.
 
     Yields:
-        for each image in order, after it is on disk, what became of it.
+        the outcome for each image in order, after its template is on disk.
     """
-    read = zip((name for name, _ in people), reader.read((path for _, path in people), principal_only=True), strict=True)
-    while some := list(islice(read, WRITTEN_AT_ONCE)):
+    pairs = zip((name for name, _ in people), reader.read((path for _, path in people), principal_only=True), strict=True)
+    while group := list(islice(pairs, WRITTEN_AT_ONCE)):
         rows = defaultdict(list)
-        for name, faces in some:
+        for name, faces in group:
             if not isinstance(faces, Unreadable):
                 rows[name].append(faces.embeddings[0])
         added = {name: iter(new) for name, new in gallery.enrol_many({n: np.stack(r) for n, r in rows.items()}).items()}
-        for name, faces in some:
+        for name, faces in group:
             if isinstance(faces, Unreadable):
                 yield faces
             else:

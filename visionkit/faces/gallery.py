@@ -1,11 +1,11 @@
-"""Known faces, kept on disk: names and templates, and no images. Who is it?
+"""A gallery of known faces on disk: names and templates, and no images.
 
-    gallery = Gallery.create("staff", GalleryFacts(fingerprint, dimensions=128, threshold=0.6))
-    gallery.enrol("Ada", embeddings)            one template is enough; nothing is trained anew
+    gallery = Gallery.create("staff", GalleryMetadata(fingerprint, dimensions=128, threshold=0.6))
+    gallery.enrol("Ada", embeddings)            one template is enough; nothing is trained
     gallery.identify(embedding[None])[0].name   None: not recognized
 
-Any number of threads and processes may read while one writes; writers wait for each other. Removing a person leaves nothing of
-its templates in the folder; what a disk keeps of deleted files, and copies made elsewhere, are out of its reach.
+Any number of threads and processes may read while one writes; writers wait for each other. Removing a person deletes all of its
+templates from the folder; copies made elsewhere, and deleted data that a disk still holds, are out of reach.
 """
 
 import difflib
@@ -31,23 +31,23 @@ from visionkit.faces.gallery_files import (
 )
 from visionkit.faces.search import Templates
 
-SAME_IMAGE = 1e-4  # of a template's length: what rounding may do to the embedding of an image that is enrolled again
-MOST_COMPARED = 10_000  # names among which the nearest spelling is looked for
+SAME_IMAGE = 1e-4  # of a template's length: largest rounding difference if an image is enrolled again
+MOST_COMPARED = 10_000  # names that are searched for a similar spelling
 
 
 class Match(NamedTuple):
-    """A person, and how far the nearest of its templates is, as Euclidean distance."""
+    """A person, and the Euclidean distance to the nearest of its templates."""
 
     name: str
     distance: float
 
 
 class Identified(NamedTuple):
-    """Whose face it is.
+    """Result of identifying a face.
 
     Attributes:
-        name: the nearest person, if at most the threshold away; None: not recognized.
-        nearest: the nearest people, recognized or not, nearest first; empty in an empty gallery.
+        name: the nearest person within the threshold; None if the face is not recognized.
+        nearest: the nearest people, recognized or not, nearest first; empty for an empty gallery.
     """
 
     name: str | None
@@ -55,34 +55,35 @@ class Identified(NamedTuple):
 
     @property
     def distance(self) -> float | None:
-        """To the nearest person; None in an empty gallery."""
+        """Distance to the nearest person; None for an empty gallery."""
         return self.nearest[0].distance if self.nearest else None
 
 
 class Gallery:
-    """A gallery that is open; made by ``Gallery.open`` or ``Gallery.create``. Threads may share it.
+    """An open gallery, from ``Gallery.open`` or ``Gallery.create``. Threads may share it.
 
-    Each answer is of the newest version on disk, whoever wrote it.
+    Every method uses the newest version on disk, whoever wrote it.
 
     Attributes:
-        folder: where it lies.
+        folder: folder of the gallery.
     """
 
     def __init__(self, folder: Path):
         self.folder = folder
         self._version = read_version(folder)
-        self._ready: tuple[str, Templates, np.ndarray] | None = None  # what is searched: of which version, and whose it is
+        # Name of a version, its templates prepared for search, and the number of each template's person.
+        self._prepared: tuple[str, Templates, np.ndarray] | None = None
 
     @classmethod
     def open(cls, folder: str | Path, fingerprint: str | None = None) -> "Gallery":
         """Open a gallery.
 
         Args:
-            folder: where it lies.
-            fingerprint: of the model that is to be used with it; None asks for none.
+            folder: folder of the gallery.
+            fingerprint: fingerprint of the model in use; None skips the check that the gallery was made with it.
 
         Raises:
-            UserError: there is none, or another model made it.
+            UserError: there is no gallery, or another model made it.
             DamagedGalleryError: its files cannot be used.
         """
         gallery = cls(Path(folder))
@@ -92,15 +93,16 @@ class Gallery:
 
     @classmethod
     def create(cls, folder: str | Path, metadata: GalleryMetadata, *, exist_ok: bool = False) -> "Gallery":
-        """Make an empty gallery, in a folder that its owner alone may read.
+        """Create an empty gallery, in a folder that its owner alone may read.
 
         Args:
-            folder: where; parents are made.
-            metadata: what it is for.
-            exist_ok: where a gallery of the same model stands already, open that.
+            folder: folder of the gallery; parents are created.
+            metadata: model, dimensions and threshold.
+            exist_ok: open an existing gallery of the same model.
 
         Raises:
-            UserError: a gallery stands there, or one of another model; or other files do; or ``metadata`` cannot be.
+            UserError: the folder holds a gallery (with ``exist_ok``: of another model) or other files; or ``metadata`` is
+                invalid.
         """
         folder = Path(folder)
         if metadata.dimensions < 1 or not 0 < metadata.threshold < float("inf"):
@@ -120,66 +122,66 @@ class Gallery:
 
     @property
     def metadata(self) -> GalleryMetadata:
-        """What it is for: model, dimensions, threshold."""
+        """Model, dimensions and threshold of the gallery."""
         return self._version.metadata
 
     def names(self) -> list[str]:
-        """Everyone, in the order of enrolment."""
+        """Names of all people, in the order of enrolment."""
         return list(self.counts())
 
     def counts(self) -> dict[str, int]:
-        """How many templates each person has, in the order of enrolment."""
+        """Number of templates of each person, in the order of enrolment."""
         return dict(self._newest().counts)
 
     def enrol(self, name: str, embeddings: np.ndarray) -> int:
-        """Add templates of a person, new or known; one is enough.
+        """Add templates of a new or known person; one is enough.
 
         Args:
             name: any text that is not blank.
             embeddings: float32 ``(K, D)``, of the gallery's model.
 
         Returns:
-            how many were added: a template that the person has already is not taken again.
+            number of templates that were added; those that the person already has are not.
 
         Raises:
-            UserError: a name or embeddings that cannot be.
+            UserError: the name is blank, or the embeddings have another shape or are not finite.
         """
         return int(self.enrol_many({name: embeddings})[name].sum())
 
     def enrol_many(self, people: Mapping[str, np.ndarray]) -> dict[str, np.ndarray]:
-        """Add templates of several people in one step: of all, or, if something is wrong, of none; see ``enrol``.
+        """Add templates of several people in one step: after an error, none are added; see ``enrol``.
 
         Returns:
-            for each person, bool ``(K,)``: which were added.
+            for each person, bool ``(K,)``: which templates were added.
         """
         checked = {_checked_name(name): self._checked(embeddings) for name, embeddings in people.items()}
         with one_writer(self.folder):
             version = self._newest()
-            held, added = _by_person(version), {}
+            templates, added = _by_person(version), {}
             for name, embeddings in checked.items():
-                before = held.get(name, embeddings[:0])
-                added[name] = _are_new(before, embeddings)
-                held[name] = np.concatenate([before, embeddings[added[name]]])
-            self._write(version, held)
+                known = templates.get(name, embeddings[:0])
+                added[name] = _are_new(known, embeddings)
+                templates[name] = np.concatenate([known, embeddings[added[name]]])
+            self._write(version, templates)
         return added
 
     def remove(self, name: str) -> int:
-        """Forget a person; then the folder holds none of its templates.
+        """Remove a person; afterwards the folder holds none of its templates.
 
         Returns:
-            how many the person had.
+            number of templates that the person had.
 
         Raises:
-            UserError: no such person; or the person is forgotten, but another program has a file of the old version open, which
-                Windows then does not delete: the message names it.
+            UserError: there is no such person; or the person was removed, but another program has a file of the old version
+                open, which Windows then does not delete: the message names it.
         """
         with one_writer(self.folder):
             version = self._newest()
             if name not in version.counts:
                 raise UserError(f"{self.folder} knows no {name!r}{_nearest_name(name, version.counts)}")
-            held = _by_person(version)
-            del held[name]
-            self._write(version, held)
+            templates = _by_person(version)
+            del templates[name]
+            self._write(version, templates)
             if left := sweep(self.folder, self._version.name, IN_USE):
                 raise UserError(
                     f"{name!r} is removed, but {left[0]}, which another program has open, has its templates; delete it."
@@ -187,18 +189,18 @@ class Gallery:
         return version.counts[name]
 
     def identify(self, embeddings: np.ndarray, k: int = 5, *, threshold: float | None = None) -> list[Identified]:
-        """Whose faces are these? A person is as near as the nearest of its templates.
+        """Identify faces. The distance of a person is that of the nearest of its templates.
 
         Args:
             embeddings: float32 ``(Q, D)``, of the gallery's model.
-            k: how many of the nearest people are told.
+            k: number of nearest people to return.
             threshold: Euclidean distance up to which a face is recognized. Default: the gallery's.
 
         Returns:
-            one answer for each row.
+            one result for each row.
 
         Raises:
-            UserError: embeddings of other dimensions, or not finite; ``k`` below 1.
+            UserError: the embeddings have other dimensions or are not finite; or ``k`` is below 1.
         """
         if k < 1:
             raise UserError(f"The {k} nearest people: expected 1 or more.")
@@ -206,51 +208,51 @@ class Gallery:
         threshold = version.metadata.threshold if threshold is None else threshold
         if not version.counts:
             return [Identified(None, ())] * len(embeddings)
-        templates, people = self._searched(version)
+        templates, people = self._prepare(version)
         names = list(version.counts)
-        # Among so many templates are k people, even where the k - 1 with the most templates have all of theirs in front.
+        # This many templates belong to at least k people, even if all templates of the k - 1 largest people come first.
         enough = 1 + sum(sorted(version.counts.values(), reverse=True)[: k - 1])
-        answers = []
+        results = []
         for distances, places in zip(*templates.nearest(embeddings, enough), strict=True):
             persons, firsts = np.unique(people[places], return_index=True)
             order = np.argsort(firsts)[:k]
             nearest = tuple(Match(names[persons[i]], float(distances[firsts[i]])) for i in order)
-            answers.append(Identified(nearest[0].name if nearest[0].distance <= threshold else None, nearest))
-        return answers
+            results.append(Identified(nearest[0].name if nearest[0].distance <= threshold else None, nearest))
+        return results
 
     def _newest(self) -> Version:
         version = self._version
         if read_pointer(self.folder)[1] != version.name:
             newer = read_version(self.folder)
-            _check_model(self.folder, newer.metadata, version.metadata.fingerprint)  # it may have been deleted and made anew
+            _check_model(self.folder, newer.metadata, version.metadata.fingerprint)  # the gallery may have been replaced
             self._version = version = newer
         return version
 
-    def _write(self, version: Version, held: dict[str, np.ndarray]) -> None:
-        held = {name: templates for name, templates in held.items() if len(templates)}
-        counts = {name: len(templates) for name, templates in held.items()}
+    def _write(self, version: Version, templates: dict[str, np.ndarray]) -> None:
+        templates = {name: rows for name, rows in templates.items() if len(rows)}
+        counts = {name: len(rows) for name, rows in templates.items()}
         if counts != version.counts:
-            templates = np.concatenate([version.templates[:0], *held.values()])
-            self._version = write_version(self.folder, version.metadata, counts, templates)
+            all_rows = np.concatenate([version.templates[:0], *templates.values()])
+            self._version = write_version(self.folder, version.metadata, counts, all_rows)
 
-    def _searched(self, version: Version) -> tuple[Templates, np.ndarray]:
-        """A version's templates made ready, kept until another is asked for; and the person of each."""
-        ready = self._ready
-        if ready is None or ready[0] != version.name:
+    def _prepare(self, version: Version) -> tuple[Templates, np.ndarray]:
+        """A version's templates prepared for search, and the number of each one's person; the last version is cached."""
+        prepared = self._prepared
+        if prepared is None or prepared[0] != version.name:
             people = np.repeat(np.arange(len(version.counts)), list(version.counts.values()))
-            self._ready = ready = (version.name, Templates(version.templates), people)
-        return ready[1:]
+            self._prepared = prepared = (version.name, Templates(version.templates), people)
+        return prepared[1:]
 
     def _checked(self, embeddings: np.ndarray) -> np.ndarray:
         embeddings = np.asarray(embeddings, np.float32)
         dimensions = self.metadata.dimensions
         if embeddings.ndim != 2 or embeddings.shape[1] != dimensions:
             raise UserError(
-                f"Embeddings of shape {embeddings.shape}; {self.folder} is of a model with {dimensions} numbers a face, "
+                f"Embeddings of shape {embeddings.shape}; the model of {self.folder} has {dimensions} numbers a face, "
                 f"expected (faces, {dimensions})."
             )
         if not np.isfinite(embeddings).all():
-            raise UserError("Embeddings with numbers that are not finite; expected what the gallery's model answers.")
+            raise UserError("Embeddings with numbers that are not finite; expected embeddings of the gallery's model.")
         return embeddings
 
 
@@ -270,8 +272,8 @@ def _checked_name(name: str) -> str:
 
 
 def _nearest_name(name: str, known: Mapping[str, int]) -> str:
-    near = difflib.get_close_matches(name, list(known)[:MOST_COMPARED], n=1)
-    return f"; is it {near[0]!r}?" if near else f"; it knows {len(known)} people, which visionkit faces list names."
+    similar = difflib.get_close_matches(name, list(known)[:MOST_COMPARED], n=1)
+    return f"; is it {similar[0]!r}?" if similar else f"; it knows {len(known)} people, which visionkit faces list names."
 
 
 def _by_person(version: Version) -> dict[str, np.ndarray]:
@@ -279,10 +281,10 @@ def _by_person(version: Version) -> dict[str, np.ndarray]:
     return {name: version.templates[end - count : end] for (name, count), end in zip(version.counts.items(), ends, strict=True)}
 
 
-def _are_new(held: np.ndarray, embeddings: np.ndarray) -> np.ndarray:
-    """Which of a person's templates differ from all that are held and all before them."""
+def _are_new(stored: np.ndarray, embeddings: np.ndarray) -> np.ndarray:
+    """Which embeddings differ from all stored templates of the person and from all embeddings before them."""
     new = np.zeros(len(embeddings), bool)
     for row, embedding in enumerate(embeddings):
-        known = np.concatenate([held, embeddings[:row][new[:row]]])
+        known = np.concatenate([stored, embeddings[:row][new[:row]]])
         new[row] = not (np.linalg.norm(known - embedding, axis=1) <= SAME_IMAGE * np.linalg.norm(embedding)).any()
     return new

@@ -1,4 +1,4 @@
-"""From image files to the embeddings of the faces on them."""
+"""Read image files, and find and embed the faces on them."""
 
 import os
 from collections.abc import Iterable, Iterator, Sequence
@@ -18,28 +18,28 @@ if TYPE_CHECKING:
     from visionkit.tasks.embedding.predict import Embedder
 
 IMAGES_AT_ONCE = 8  # in memory
-FACES_AT_ONCE = 16  # embedded by one call
+FACES_AT_ONCE = 16  # in a batch for the embedder
 NO_FACE = "no face found"
 
 
 class Finder(Protocol):
-    """What finds faces and cuts them out; see ``FaceFinder``."""
+    """Interface to find faces and cut them out; see ``FaceFinder``."""
 
     def find_many(self, images: Iterable[np.ndarray]) -> Iterator[list[Face]]:
-        """The faces on each image, the principal one first."""
+        """Find the faces on each image, the principal one first."""
 
     def chip(self, pixels: np.ndarray, face: Face, size: int) -> np.ndarray:
-        """A face, cut out upright."""
+        """Cut out a face upright."""
 
 
 class FacesRead(NamedTuple):
     """The faces on one image.
 
     Attributes:
-        path: of the image.
+        path: path of the image.
         pixels: uint8 ``(H, W, 3)``.
         faces: one or more, the principal one first.
-        embeddings: float32 ``(N, D)``: of all of them, or of the principal one alone if that was asked for.
+        embeddings: float32 ``(N, D)`` of all faces, or of the principal one alone with ``principal_only``.
     """
 
     path: str
@@ -49,15 +49,16 @@ class FacesRead(NamedTuple):
 
 
 class FaceReader:
-    """Finds, aligns and embeds faces, as an embedder's ``metadata["alignment"]`` asks: by mtcnn; or None, which takes each
-    whole image for one face.
+    """Finds, aligns and embeds faces.
+
+    The embedder's ``metadata["alignment"]`` is "mtcnn", or None for models that take each whole image for one face.
 
     Args:
-        embedder: what ``visionkit.load`` made of a bundle.
-        finder: finds the faces. Default: a ``FaceFinder``, where the model asks for one.
+        embedder: a bundle of the task "embedding", from ``visionkit.load``.
+        finder: finds the faces. Default: a ``FaceFinder``, if the model needs alignment.
 
     Raises:
-        UserError: the model is none for faces, or asks for another alignment; or mtcnn is not installed.
+        UserError: the model does not embed, or needs another alignment; or mtcnn is not installed.
     """
 
     def __init__(self, embedder: "Embedder", finder: Finder | None = None):
@@ -72,33 +73,33 @@ class FaceReader:
         self._finder = None if metadata.get("alignment") is None else finder or FaceFinder()
 
     def read(self, paths: Iterable[str | Path], *, principal_only: bool = False) -> Iterator[FacesRead | Unreadable]:
-        """The faces on each image, in order.
+        """Read the faces on each image, in order.
 
         Args:
-            paths: of images.
-            principal_only: embed only the face that a portrait shows.
+            paths: paths of images.
+            principal_only: embed only the principal face of each image.
 
         Yields:
-            what was read; ``Unreadable`` for a file that is no image, and for an image without a face.
+            the faces; ``Unreadable`` for a file that is no image, and for an image without a face.
         """
         paths = iter(paths)
         with ThreadPoolExecutor(min(IMAGES_AT_ONCE, os.cpu_count() or 1)) as pool:
-            while taken := [str(path) for path in islice(paths, IMAGES_AT_ONCE)]:
-                yield from self._read_some(taken, list(pool.map(_pixels_of, taken)), principal_only)
+            while group := [str(path) for path in islice(paths, IMAGES_AT_ONCE)]:
+                yield from self._read_group(group, list(pool.map(_read_pixels, group)), principal_only)
 
-    def _read_some(
+    def _read_group(
         self, paths: Sequence[str], images: Sequence[np.ndarray | Unreadable], principal_only: bool
     ) -> Iterator[FacesRead | Unreadable]:
         readable = [pixels for pixels in images if not isinstance(pixels, Unreadable)]
-        found = iter(self._find(readable))
-        with_faces, cuts = [], []
+        faces_of_readable = iter(self._find(readable))
+        rows, chips = [], []
         for path, pixels in zip(paths, images, strict=True):
-            faces = [] if isinstance(pixels, Unreadable) else next(found)
-            embedded = faces[:1] if principal_only else faces
-            with_faces.append((path, pixels, faces, len(embedded)))
-            cuts += [self.cut(pixels, face) for face in embedded]
-        embeddings, start = self._embed(cuts), 0
-        for path, pixels, faces, count in with_faces:
+            faces = [] if isinstance(pixels, Unreadable) else next(faces_of_readable)
+            selected = faces[:1] if principal_only else faces
+            rows.append((path, pixels, faces, len(selected)))
+            chips += [self.cut(pixels, face) for face in selected]
+        embeddings, start = self._embed(chips), 0
+        for path, pixels, faces, count in rows:
             if isinstance(pixels, Unreadable):
                 yield pixels
             elif not faces:
@@ -111,19 +112,19 @@ class FaceReader:
         return map(_whole_image, images) if self._finder is None else self._finder.find_many(images)
 
     def cut(self, pixels: np.ndarray, face: Face) -> np.ndarray:
-        """A face as the model is shown it, uint8: an aligned square, or the whole image."""
+        """Cut out a face as the model sees it, uint8: an aligned square, or the whole image."""
         return pixels if self._finder is None else self._finder.chip(pixels, face, self.embedder.metadata["size"])
 
-    def _embed(self, cuts: Sequence[np.ndarray]) -> np.ndarray:
-        """Float32 ``(N, D)`` of images; neighbors of one size go as a batch."""
+    def _embed(self, chips: Sequence[np.ndarray]) -> np.ndarray:
+        """Embed images, float32 ``(N, D)``; consecutive images of one size form batches."""
         parts = [np.zeros((0, self.embedder.metadata["dimensions"]), np.float32)]
-        for _, group in groupby(cuts, lambda pixels: pixels.shape):
+        for _, group in groupby(chips, lambda pixels: pixels.shape):
             while batch := list(islice(group, FACES_AT_ONCE)):
                 parts.append(self.embedder.embed(np.stack(batch)))
         return np.concatenate(parts)
 
 
-def _pixels_of(path: str) -> np.ndarray | Unreadable:
+def _read_pixels(path: str) -> np.ndarray | Unreadable:
     try:
         return read_image(path)
     except ImageError as error:

@@ -1,7 +1,7 @@
-"""Exact nearest templates, by NumPy alone: benchmarks/faces.py compares it with faiss, among a million.
+"""Exact search for the nearest templates with NumPy alone; benchmarks/faces.py compares it with faiss on a million templates.
 
-A matrix product says quickly which templates may be near, rounding included; only those are measured, in double precision.
-So the answers are those of measuring all, also between templates that are almost equally far, or equal.
+A matrix product quickly bounds the distances, rounding errors included; only candidates within the bounds are measured in
+double precision. So the result equals that of an exhaustive search, also for templates at almost equal or equal distances.
 """
 
 import numpy as np
@@ -9,19 +9,19 @@ import numpy as np
 from visionkit.errors import UserError
 
 QUERIES_AT_ONCE = 64
-PRODUCTS_AT_ONCE = 2**22  # 16 MB: of many queries with few templates at once, or of few queries with many
-GROUPS = 1_024  # of a block: the least of each bounds how far the nearest can be
+PRODUCTS_AT_ONCE = 2**22  # 16 MB: many queries by few templates, or few queries by many
+GROUPS = 1_024  # groups of a block; the minimum of each group bounds the distance of the nearest templates
 ROUNDING, TINY = float(np.finfo(np.float32).eps), float(np.finfo(np.float32).tiny)
 
 
 class Templates:
-    """Templates made ready to be searched; safe to share between threads.
+    """Templates prepared for search; safe to share between threads.
 
     Args:
         templates: float32 ``(N, D)``; kept, not copied.
 
     Raises:
-        UserError: another shape, or values that are not finite, or so large that their squares are not.
+        UserError: the shape is another, or values or their squares are not finite.
     """
 
     def __init__(self, templates: np.ndarray):
@@ -30,17 +30,17 @@ class Templates:
         self._largest = float(self._norms.max(initial=0.0)) ** 0.5
 
     def nearest(self, queries: np.ndarray, k: int) -> tuple[np.ndarray, np.ndarray]:
-        """The ``k`` nearest templates of each query, nearest first; of equally far ones, the earlier place first.
+        """Find the ``k`` nearest templates of each query, nearest first; of equally distant ones, the earlier row comes first.
 
         Args:
             queries: float32 ``(Q, D)``.
-            k: how many; if there are fewer templates, all of them.
+            k: number of templates; if there are fewer, all are returned.
 
         Returns:
-            Euclidean distances float32 and places int64, both ``(Q, min(k, N))``.
+            Euclidean distances float32 and rows int64, both ``(Q, min(k, N))``.
 
         Raises:
-            UserError: as the class says; or a dimension that is not that of the templates; or ``k`` below 1.
+            UserError: the queries have another shape or dimension than the templates, or are not finite; or ``k`` is below 1.
         """
         queries = _checked(queries, "queries")
         if queries.shape[1] != self._templates.shape[1]:
@@ -48,26 +48,26 @@ class Templates:
         if k < 1:
             raise UserError(f"The {k} nearest templates: expected 1 or more.")
         k = min(k, len(self._templates))
-        found = np.zeros((len(queries), k), np.float64), np.zeros((len(queries), k), np.int64)
+        squares, places = np.zeros((len(queries), k), np.float64), np.zeros((len(queries), k), np.int64)
         if k and len(queries):
             lengths = np.sqrt(_squared_norms(queries, "queries").astype(np.float64))
-            # Of sums of D products in float32, as far as they go into what is compared; twice the textbook's bound.
+            # Twice the textbook's bound of the rounding error of sums of D products in float32.
             errors = (queries.shape[1] + 8) * (ROUNDING * (lengths + self._largest) ** 2 + TINY)
             for start in range(0, len(queries), QUERIES_AT_ONCE):
                 rows = slice(start, start + QUERIES_AT_ONCE)
-                found[0][rows], found[1][rows] = self._ask(queries[rows], k, lengths[rows], errors[rows])
-        return np.sqrt(found[0]).astype(np.float32), found[1]
+                squares[rows], places[rows] = self._search(queries[rows], k, lengths[rows], errors[rows])
+        return np.sqrt(squares).astype(np.float32), places
 
-    def _ask(self, queries, k, lengths, errors) -> tuple[np.ndarray, np.ndarray]:
-        """Squared distances and places; each block may add to the nearest of those before it."""
+    def _search(self, queries, k, lengths, errors) -> tuple[np.ndarray, np.ndarray]:
+        """Squared distances and rows of the nearest templates, updated block by block."""
         nearest = [(np.zeros(0), np.zeros(0, np.int64))] * len(queries)
-        limits = np.full(len(queries), np.inf)  # squared distances beyond which no template counts
+        limits = np.full(len(queries), np.inf)  # squared distances that templates must not exceed
         step = PRODUCTS_AT_ONCE // len(queries)
         for start in range(0, len(self._templates), step):
             block = slice(start, start + step)
             products = queries @ self._templates[block].T
             products *= -2
-            products += self._norms[block]  # the squared distances, less the query's squared norm
+            products += self._norms[block]  # now squared distances minus the query's squared norm
             if start == 0:
                 limits = np.minimum(limits, _kth_bound(products, k) + lengths**2 + errors)
             within = products <= (limits - lengths**2 + errors).astype(np.float32)[:, None]
@@ -82,15 +82,18 @@ class Templates:
         return np.stack([squares for squares, _ in nearest]), np.stack([places for _, places in nearest])
 
     def _squared_distances(self, query: np.ndarray, places: np.ndarray) -> np.ndarray:
-        """To the templates at these places, float64: by differences, since from products equal vectors would lie apart."""
-        away = self._templates[places].astype(np.float64) - query
-        return np.einsum("nd,nd->n", away, away)
+        """Squared distances to the templates at these rows, float64.
+
+        They are computed from differences, since products would give equal vectors a distance.
+        """
+        differences = self._templates[places].astype(np.float64) - query
+        return np.einsum("nd,nd->n", differences, differences)
 
 
 def _kth_bound(values: np.ndarray, k: int) -> np.ndarray:
-    """For each row of ``(Q, M)`` a value that at least ``k`` of it do not exceed; infinite where there are fewer than ``k``.
+    """For each row of ``(Q, M)``, an upper bound of its ``k`` smallest values; infinite if there are fewer than ``k``.
 
-    The least of each group is enough: ``k`` groups have one such value each, and groups are fewer than values.
+    The minima of groups suffice, and are fewer than the values: the ``k`` groups with the smallest minima hold ``k`` values.
     """
     if values.shape[1] < k:
         return np.full(len(values), np.inf)
@@ -109,6 +112,6 @@ def _checked(vectors: np.ndarray, name: str) -> np.ndarray:
 
 def _squared_norms(vectors: np.ndarray, name: str) -> np.ndarray:
     norms = np.einsum("nd,nd->n", vectors, vectors)
-    if not (norms < np.finfo(np.float32).max / 8).all():  # false for nan, too
-        raise UserError(f"Received {name} that are not finite, or too large; expected what a model embeds faces with.")
+    if not (norms < np.finfo(np.float32).max / 8).all():  # also false for NaN
+        raise UserError(f"Received {name} that are not finite, or too large; expected embeddings of a model.")
     return norms

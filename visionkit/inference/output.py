@@ -1,32 +1,37 @@
-"""What ``visionkit predict`` is asked for, and one line of what it says."""
+"""What ``visionkit predict`` is asked for, and a line of what it prints and writes."""
 
+import itertools
+import os
+from collections.abc import Iterable, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal, NamedTuple
+
+from visionkit.errors import UserError
 
 if TYPE_CHECKING:
     from visionkit.inference.predictor import Unreadable
 
-PREDICTIONS = Path("predictions")  # where masks and painted images are written without --draw
+PREDICTIONS = Path("predictions")  # where masks and stylized images are written without --draw
 
 
 class OutputLine(NamedTuple):
-    """One line of an answer.
+    """One line of output.
 
     Attributes:
-        plain: the object of ``--json``; None where text alone is to be shown.
-        text: for people; empty where the object alone is to be shown.
-        is_error: it says why a file cannot be used.
-        note: for standard error.
+        record: the object of ``--json``; None where only text is to be shown.
+        text: for people; empty where only the object is to be shown.
+        is_error: whether the line says why a file cannot be used.
+        stderr: for standard error.
     """
 
-    plain: dict[str, Any] | None = None
+    record: dict[str, Any] | None = None
     text: str = ""
     is_error: bool = False
-    note: str = ""
+    stderr: str = ""
 
 
 class PredictOptions(NamedTuple):
-    """What was asked for; see ``visionkit predict --help``."""
+    """The options of ``visionkit predict``; see its ``--help``."""
 
     draw: Path | None = None
     top: int = 5
@@ -38,6 +43,39 @@ class PredictOptions(NamedTuple):
     style: str | None = None
 
 
-def unreadable(answer: "Unreadable") -> OutputLine:
-    """Why a file cannot be used."""
-    return OutputLine(answer._asdict(), f"{answer.path}\n    cannot be read: {answer.error}", is_error=True)
+MEANT_FOR = {  # the options that not every model has
+    "threshold": "detection",
+    "tile": "detection",
+    "coco": "detection",
+    "annotations": "detection",
+    "instances": "segmentation of images",
+    "style": "style transfer",
+}
+
+
+def unreadable(failure: "Unreadable") -> OutputLine:
+    """The line for a file that cannot be used."""
+    return OutputLine(failure._asdict(), f"{failure.path}\n    cannot be read: {failure.error}", is_error=True)
+
+
+def drawing_names(sources: Sequence[str], suffix: str = ".png") -> list[str]:
+    """Names of drawings after their source files; a number is appended where two files share a name."""
+    names, taken = [], set()
+    for source in sources:
+        stem = Path(source).stem
+        candidates = itertools.chain([f"{stem}{suffix}"], (f"{stem}_{number}{suffix}" for number in itertools.count(2)))
+        names.append(next(name for name in candidates if name.lower() not in taken))
+        taken.add(names[-1].lower())
+    return names
+
+
+def refuse_overwriting(sources: Sequence[str], written: Iterable[Path]) -> None:
+    """Check that no output replaces an input.
+
+    Raises:
+        UserError: one would.
+    """
+    by_path = {os.path.realpath(source): source for source in sources}
+    for file in written:
+        if source := by_path.get(os.path.realpath(file)):
+            raise UserError(f"{file} would be written over {source}; name another folder with --draw.")

@@ -1,20 +1,33 @@
-"""What all bundles in memory share: images come from files, by all cores and in order, and the unreadable are told."""
+"""What all predictors share: they take images in any form, use all cores, keep the order, and name what cannot be read."""
 
 import os
 from abc import ABC, abstractmethod
 from collections.abc import Callable, Iterable, Iterator
 from concurrent.futures import ThreadPoolExecutor
+from dataclasses import replace
 from pathlib import Path
-from typing import Any, Generic, NamedTuple, TypeVar
+from typing import Any, BinaryIO, Generic, Literal, NamedTuple, Self, TypeVar
 
 import numpy as np
 import tensorflow as tf
+from PIL import Image
 
 from visionkit.data.images.decode import ImageError, read_image
-from visionkit.data.images.listing import list_images
+from visionkit.data.images.listing import list_files, list_images
+from visionkit.data.images.to_pixels import to_pixels
 from visionkit.errors import UserError
+from visionkit.inference.output import (
+    MEANT_FOR,
+    OutputLine,
+    PredictOptions,
+    drawing_names,
+    refuse_overwriting,
+    unreadable,
+)
+from visionkit.inference.results import Result
 
-Answer = TypeVar("Answer")
+AnyResult = TypeVar("AnyResult", bound=Result)
+AnyImage = str | os.PathLike | np.ndarray | Image.Image | bytes | BinaryIO
 
 
 class Unreadable(NamedTuple):
@@ -24,66 +37,170 @@ class Unreadable(NamedTuple):
     error: str
 
 
-class Predictor(ABC, Generic[Answer]):
-    """A bundle in memory.
+class Explainable(NamedTuple):
+    """What ``visionkit understand`` differentiates, and how the network sees an image.
 
     Attributes:
-        labels: the classes, in the order of their numbers.
-        metadata: the bundle's description: base, size, metrics, ...
+        kind: what is explained.
+        labels: the classes; none where the model has none.
+        size: side of the network's input in pixels.
+        see: from uint8 ``(H, W, 3)`` and the side to what the network sees, float32 ``(side, side, 3)``.
+        outputs: from a batch of what the network sees to its outputs; of boxes, these and their scores.
+        takes_images: whether ``outputs`` takes raw uint8 images instead.
     """
 
-    def __init__(self, folder: Path, metadata: dict):
-        self.metadata = metadata
+    kind: Literal["classes", "boxes", "masks", "features"]
+    labels: tuple[str, ...]
+    size: int
+    see: Callable[[np.ndarray, int], Any]
+    outputs: Callable[[tf.Tensor], Any]
+    takes_images: bool = False
+
+
+class Predictor(ABC, Generic[AnyResult]):
+    """A bundle in memory; made by ``visionkit.load``.
+
+    Attributes:
+        OPTIONS: the options of ``visionkit predict``, besides draw and top, that this kind of model has.
+        VIDEOS: whether it also takes videos and cameras.
+        labels: the classes, in the order of their numbers.
+        metadata: ``bundle.json``: base, size, metrics, ...
+    """
+
+    OPTIONS: frozenset[str] = frozenset()
+    VIDEOS = False
+
+    def __init__(self, folder: Path, metadata: dict[str, Any]):
+        self.folder, self.metadata = folder, metadata
         self.labels = tuple(metadata["labels"])
         self._model = tf.saved_model.load(str(folder))
 
-    def predict(self, image: str | Path | np.ndarray, **options: Any) -> Answer:
-        """The answer to one image.
+    @classmethod
+    def open(cls, folder: Path, metadata: dict[str, Any]) -> Self:
+        """The predictor for a bundle of this task, which may be a subclass of this one."""
+        return cls(folder, metadata)
+
+    def predict(self, image: AnyImage, **options: Any) -> AnyResult:
+        """The prediction for one image.
 
         Args:
-            image: a file, or uint8 RGB pixels ``(H, W, 3)``.
+            image: a path; pixels ``(H, W)``, ``(H, W, 1)``, ``(H, W, 3)`` RGB or ``(H, W, 4)`` RGBA, uint8 or uint16; a PIL
+                image; the bytes of an image file, or a file object that holds them. All are converted alike.
             options: of this kind of model.
 
         Raises:
-            ImageError, ArrayError: the file cannot be read.
-            ValueError: pixels of another shape or type.
+            ImageError, ArrayError: it cannot be read, or is empty, or has another shape or dtype.
         """
-        if not isinstance(image, np.ndarray):
-            return self._answer(str(image), self._read(image), **options)
-        return self._answer("", self._checked(image), **options)
+        if isinstance(image, str | os.PathLike):
+            path, values = os.fspath(image), self._read(image)
+        else:
+            path, values = "", self._checked(image)
+            image = values  # a file object is read once
+        return replace(self._predict(path, values, **options), source=image, predictor=self)
 
-    def predict_many(self, paths: Iterable[str | Path], **options: Any) -> Iterator[Answer | Unreadable]:
-        """The answers to files, on all cores; yields in order, an ``Unreadable`` for each that cannot be read."""
-        return self.each(paths, lambda path, pixels: self._answer(path, pixels, **options))
+    def predict_many(self, images: str | os.PathLike | Iterable[AnyImage], **options: Any) -> Iterator[AnyResult | Unreadable]:
+        """The predictions for many images, on all cores and in order; an ``Unreadable`` for each that cannot be read.
+
+        Args:
+            images: a folder, or anything that ``predict`` takes.
+            options: of this kind of model.
+        """
+        if isinstance(images, str | os.PathLike):
+            images = list_files([os.fspath(images)], self.list_files)
+
+        def predict_or_name(image: AnyImage) -> AnyResult | Unreadable:
+            try:
+                return self.predict(image, **options)
+            except (ImageError, UserError) as error:
+                return Unreadable(os.fspath(image) if isinstance(image, str | os.PathLike) else "", str(error))
+
+        return self._on_all_cores(predict_or_name, images)
 
     def each(self, paths: Iterable[str | Path], do: Callable[[str, np.ndarray], Any]) -> Iterator[Any]:
         """What ``do`` makes of the path and the pixels of each file, on all cores and in order; or ``Unreadable``."""
 
-        def read_and_do(path):
+        def read_and_do(path: str | Path) -> Any:
             try:
                 return do(str(path), self._read(path))
             except (ImageError, UserError) as error:
                 return Unreadable(str(path), str(error))
 
-        with ThreadPoolExecutor(os.cpu_count()) as pool:
-            yield from pool.map(read_and_do, paths)
+        return self._on_all_cores(read_and_do, paths)
 
     def list_files(self, folder: Path) -> list[Path]:
         """All files below a folder that this model may read, by name."""
         return list_images(folder)[0]
 
-    def show(self, path: str | Path) -> np.ndarray:
-        """A file as people look at it, uint8 RGB ``(H, W, 3)``."""
-        return self._read(path)
+    def show(self, source: Any) -> np.ndarray:
+        """What was predicted, a path or values, as people look at it: uint8 RGB ``(H, W, 3)``."""
+        return self._read(source) if isinstance(source, str | os.PathLike) else source
+
+    def draw(self, result: AnyResult, **options: Any) -> Image.Image:
+        """The prediction drawn on what was predicted.
+
+        Raises:
+            UserError: there is nothing to draw.
+        """
+        raise UserError(f"A result of {self.metadata['task']} cannot be drawn.")
+
+    def check(self, options: PredictOptions) -> None:
+        """Check the options of ``visionkit predict``.
+
+        Raises:
+            UserError: an option is not for this kind of model.
+        """
+        for name, task in MEANT_FOR.items():
+            if getattr(options, name) is not None and name not in self.OPTIONS:
+                raise UserError(f"--{name} is for {task}; this model does {self.metadata['task']}.")
+
+    def outputs(self, files: list[str], options: PredictOptions) -> Iterator[OutputLine]:
+        """What ``visionkit predict`` prints for each file, in order; drawings are written.
+
+        Raises:
+            UserError: the options and the files do not fit together.
+        """
+        drawings = drawing_names(files)
+        if options.draw is not None:
+            refuse_overwriting(files, (options.draw / name for name in drawings))
+            options.draw.mkdir(parents=True, exist_ok=True)
+        for result, name in zip(self.predict_many(files, **self.arguments(options)), drawings, strict=True):
+            if isinstance(result, Unreadable):
+                yield unreadable(result)
+                continue
+            if options.draw is not None:
+                self._drawn(result, options).save(options.draw / name)
+            yield self.line(result, options)
+
+    def arguments(self, options: PredictOptions) -> dict[str, Any]:
+        """The options of ``visionkit predict`` as arguments of ``predict``."""
+        return {}
 
     @abstractmethod
-    def _answer(self, path: str, pixels: np.ndarray, **options: Any) -> Answer:
-        """What this kind of model makes of the pixels of an image."""
+    def line(self, result: AnyResult, options: PredictOptions) -> OutputLine:
+        """What ``visionkit predict`` prints for one image."""
 
-    def _read(self, path: str | Path) -> np.ndarray:
+    def explained(self) -> Explainable | None:
+        """What ``visionkit understand`` needs; None where the model does not see images.
+
+        Raises:
+            UserError: why the model cannot be looked into.
+        """
+        return None
+
+    def _drawn(self, result: AnyResult, options: PredictOptions) -> Image.Image:
+        return result.plot()
+
+    @abstractmethod
+    def _predict(self, path: str, values: np.ndarray, **options: Any) -> AnyResult:
+        """The result for what ``_read`` or ``_checked`` returns."""
+
+    def _read(self, path: str | os.PathLike) -> np.ndarray:
         return read_image(path)
 
-    def _checked(self, image: np.ndarray) -> np.ndarray:
-        if image.dtype != np.uint8 or image.ndim != 3 or image.shape[-1] != 3:
-            raise ValueError(f"Expected uint8 pixels (H, W, 3), received {image.dtype} {image.shape}.")
-        return image
+    def _checked(self, image: Any) -> np.ndarray:
+        return to_pixels(image)
+
+    @staticmethod
+    def _on_all_cores(function: Callable, items: Iterable) -> Iterator:
+        with ThreadPoolExecutor(os.cpu_count()) as pool:
+            yield from pool.map(function, items)

@@ -1,36 +1,76 @@
-"""Use an exported bundle from Python:
+"""What predictors return. A result prints itself in a line, draws itself, and becomes a dict for JSON."""
 
-import visionkit
-model = visionkit.load("runs/transfer_learning/model")
-print(model.predict("cat.jpg").label)
-"""
-
+from abc import ABC, abstractmethod
+from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any, NamedTuple
 
 import numpy as np
 
 if TYPE_CHECKING:
     import supervision
-from typing import TYPE_CHECKING
+    from PIL import Image
 
-if TYPE_CHECKING:
-    import supervision
+    from visionkit.inference.predictor import Predictor
 
 
-class ClassificationResult(NamedTuple):
-    """What a classifier says of one image.
+@dataclass(frozen=True, repr=False, eq=False)
+class Result(ABC):
+    """What a predictor says of one image, signal or volume.
 
     Attributes:
-        path: of the image; empty for pixels.
+        path: of the file; empty for pixels, values and encoded bytes.
+        source: what was predicted, for ``plot``.
+        predictor: what made the result.
+    """
+
+    path: str
+    source: Any = field(default=None, kw_only=True)
+    predictor: "Predictor | None" = field(default=None, kw_only=True)
+
+    def plot(self, **options: Any) -> "Image.Image":
+        """The image with the prediction drawn on it; a file is read again.
+
+        Args:
+            options: of the predictor's ``draw``.
+
+        Raises:
+            ImageError: the file cannot be read any more.
+        """
+        return self.predictor.draw(self, **options)
+
+    @abstractmethod
+    def to_dict(self) -> dict[str, Any]:
+        """The object of a line of ``--json``."""
+
+    @abstractmethod
+    def summary(self) -> str:
+        """The prediction in a few words."""
+
+    def __repr__(self) -> str:
+        return f"{type(self).__name__}({self.path or 'pixels'}: {self.summary()})"
+
+
+@dataclass(frozen=True, repr=False, eq=False)
+class ClassificationResult(Result):
+    """The classes of one image, signal or volume.
+
+    Attributes:
         label: the best class.
         score: its probability.
         top: all classes with their probabilities, best first.
     """
 
-    path: str
     label: str
     score: float
     top: tuple[tuple[str, float], ...]
+
+    def to_dict(self, top: int = 5) -> dict[str, Any]:
+        """The best class, and the ``top`` best ones with their probabilities."""
+        return {"path": self.path, "label": self.label, "score": self.score, "top": self.top[:top]}
+
+    def summary(self) -> str:
+        """The best class and its probability."""
+        return f"{self.label} {self.score:.1%}"
 
 
 class Box(NamedTuple):
@@ -47,30 +87,40 @@ class Box(NamedTuple):
     xyxy: tuple[float, float, float, float]
 
 
-class DetectionResult(NamedTuple):
-    """What a detector says of one image.
+@dataclass(frozen=True, repr=False, eq=False)
+class DetectionResult(Result):
+    """The objects in one image.
 
     Attributes:
-        path: of the image; empty for pixels.
-        size: its height and width in pixels.
+        size: height and width of the image in pixels.
         boxes: the objects, best first.
-        classes: the number of each one's class.
+        classes: the class number of each object.
     """
 
-    path: str
     size: tuple[int, int]
     boxes: tuple[Box, ...]
     classes: tuple[int, ...]
 
-    def to_plain(self) -> dict[str, Any]:
-        """For a line of JSON; coordinates to a hundredth of a pixel."""
+    def to_dict(self) -> dict[str, Any]:
+        """The boxes; coordinates to a hundredth of a pixel."""
         boxes = [
             {"label": box.label, "score": box.score, "xyxy": [round(value, 2) for value in box.xyxy]} for box in self.boxes
         ]
         return {"path": self.path, "boxes": boxes}
 
+    def summary(self) -> str:
+        """How many objects of each class."""
+        counts: dict[str, int] = {}
+        for box in self.boxes:
+            counts[box.label] = counts.get(box.label, 0) + 1
+        return ", ".join(f"{count} {label}" for label, count in counts.items()) or "nothing found"
+
+    def relative_boxes(self) -> np.ndarray:
+        """The boxes ``(N, 4)``, xyxy, relative to the image."""
+        return np.array([box.xyxy for box in self.boxes]).reshape(-1, 4) / np.tile(self.size[::-1], 2)
+
     def to_supervision(self) -> "supervision.Detections":
-        """For the supervision library; the names stand in ``data["class_name"]``."""
+        """The boxes for the supervision library; class names are in ``data["class_name"]``."""
         import supervision  # takes a second, and few ask for it
 
         return supervision.Detections(

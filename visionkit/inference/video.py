@@ -1,4 +1,4 @@
-"""Videos and cameras, frame by frame: what OpenCV opens; and videos written beside and renamed, whole however the work ends."""
+"""Videos and cameras, read frame by frame with OpenCV; and videos written atomically, complete however the work ends."""
 
 import os
 import signal
@@ -17,7 +17,7 @@ from visionkit.errors import UserError
 
 VIDEO_SUFFIXES = frozenset((".mp4", ".m4v", ".mov", ".avi", ".mkv", ".webm", ".mpg", ".mpeg", ".wmv", ".mts", ".3gp"))
 USUAL_RATE = 25.0  # frames a second, where a video or a camera does not say
-WHOLE = 0.9  # of the frames that a file declares: with fewer it is broken
+WHOLE = 0.9  # of the frames that a file declares: a file with fewer is broken
 
 
 class Frame(NamedTuple):
@@ -29,12 +29,12 @@ class Frame(NamedTuple):
 
 
 def is_camera(name: str) -> bool:
-    """Whether it is the number of a camera, and no file."""
+    """Whether a name is the number of a camera, and no file."""
     return name.isdecimal() and not Path(name).exists()
 
 
 def is_video(name: str) -> bool:
-    """Whether it is a camera, or named as video files are."""
+    """Whether a name is a camera, or has the suffix of a video file."""
     return is_camera(name) or Path(name).suffix.lower() in VIDEO_SUFFIXES
 
 
@@ -66,10 +66,10 @@ class Video:
         self.num_frames = declared if declared > 0 and not self.is_camera else None
 
     def frames(self) -> Iterator[Frame]:
-        """All frames, each read when it is asked for.
+        """All frames, each read when it is requested.
 
         Raises:
-            ImageError: the file ends long before it should.
+            ImageError: the file ends before ``WHOLE`` of its declared frames.
         """
         number, start = 0, time.monotonic()
         while True:
@@ -83,12 +83,12 @@ class Video:
             raise ImageError(f"ends after {number} of {self.num_frames or 'unknown'} frames")
 
     def close(self) -> None:
-        """Give the file or the camera back."""
+        """Release the file or the camera."""
         self._capture.release()
 
 
 class VideoWriter:
-    """An MP4 file that appears when it is closed, if a frame was written.
+    """Writes an MP4 file, which appears when it is closed, if a frame was written.
 
     Args:
         path: of the file.
@@ -105,7 +105,7 @@ class VideoWriter:
         """Append a frame.
 
         Args:
-            pixels: uint8 RGB ``(H, W, 3)``; resized where the first frame had another size. Videos have even sides: an odd last
+            pixels: uint8 RGB ``(H, W, 3)``; resized if the first frame had another size. Videos have even sides: an odd last
                 row or column is lost.
             seconds: the frame's time by the clock: it is repeated or left out, so that the video plays as fast as it happened.
 
@@ -134,7 +134,7 @@ class VideoWriter:
 
 @contextmanager
 def interrupt_noted() -> Iterator[threading.Event]:
-    """Ctrl-C sets the event that this yields, in place of an interruption anywhere; the second one interrupts."""
+    """Yields an event that Ctrl-C sets instead of interrupting; a second Ctrl-C interrupts."""
     event = threading.Event()
     if threading.current_thread() is not threading.main_thread():  # where no signals come
         yield event
@@ -153,7 +153,7 @@ def interrupt_noted() -> Iterator[threading.Event]:
 
 @contextmanager
 def _quiet_opencv() -> Iterator[None]:
-    """What cannot be opened we say ourselves; FFmpeg reads its variable once, when it is first used."""
+    """Silence OpenCV: we report what cannot be opened. FFmpeg reads its variable once, when it is first used."""
     os.environ.setdefault("OPENCV_FFMPEG_LOGLEVEL", "-8")
     before = cv2.utils.logging.setLogLevel(cv2.utils.logging.LOG_LEVEL_SILENT)
     try:

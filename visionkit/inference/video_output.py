@@ -1,4 +1,4 @@
-"""What ``visionkit predict`` does with a video, whatever the model: frame after frame, and what was drawn as a video."""
+"""What ``visionkit predict`` prints and writes for a video, for any model: a line for each frame, and a drawn video."""
 
 from collections.abc import Callable, Iterator
 from contextlib import closing
@@ -14,23 +14,24 @@ from visionkit.inference.predictor import Unreadable
 from visionkit.inference.video import Frame, Video, VideoWriter, interrupt_noted
 
 
-class FrameAnswer(NamedTuple):
-    """What is made of one frame: what is said of it, and what is written into the video, uint8 ``(H, W, 3)``."""
+class FrameOutput(NamedTuple):
+    """The output of one frame: the line that is printed, and the frame that is written into the video, uint8 ``(H, W, 3)``."""
 
-    said: OutputLine | None = None
+    line: OutputLine | None = None
     drawn: np.ndarray | None = None
 
 
-def of_video(
-    name: str, target: Path, answer: Callable[[Frame], FrameAnswer], sum_up: Callable[[int, bool], OutputLine]
+def video_outputs(
+    name: str, target: Path, predict: Callable[[Frame], FrameOutput], sum_up: Callable[[int, bool], OutputLine]
 ) -> Iterator[OutputLine]:
-    """What is said of the frames of a video, and at last of all of it. Ctrl-C ends a camera; a file too, and then the program.
+    """The output lines of a video's frames, and last a line about the whole video. Ctrl-C ends a camera, or a file and then the
+    program.
 
     Args:
         name: a file, or the number of a camera.
-        target: the video of what is drawn; it appears if anything is.
-        answer: what is made of a frame.
-        sum_up: what is said at the end, of so many frames, and whether they are all that there are.
+        target: the video that is written, if any frame is drawn.
+        predict: makes the output of a frame.
+        sum_up: makes the last line from the number of frames, and whether the video was read to its end.
 
     Raises:
         KeyboardInterrupt: the reading of a file was interrupted; what is written is whole.
@@ -49,13 +50,13 @@ def of_video(
     ):
         try:
             for frame in video.frames():
-                said, drawn = answer(frame)
+                line, drawn = predict(frame)
                 if drawn is not None:
                     writer.write(drawn, frame.seconds if video.is_camera else None)
                 num_frames += 1
                 progress.update()
-                if said is not None:
-                    yield said
+                if line is not None:
+                    yield line
                 if interrupted.is_set():
                     break
         except ImageError as error:

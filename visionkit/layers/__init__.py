@@ -1,1 +1,1 @@
-"""Blocks and layers that families of networks share; Keras alone."""
+"""Keras layers and blocks that families of networks share; they need Keras only."""

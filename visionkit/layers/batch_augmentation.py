@@ -1,4 +1,4 @@
-"""The part of augmentation that looks at each pixel alone, as a layer: the accelerator does it where few cores feed it."""
+"""Pixelwise augmentation as a layer, so that the accelerator does it where few CPU cores feed it."""
 
 from typing import Any
 
@@ -13,10 +13,10 @@ MIXING = {"partners": ((), "int32"), "shares": ((), "float32"), "patches": ((4,)
 
 @keras.saving.register_keras_serializable("visionkit")
 class BatchAugmentation(keras.layers.Layer):
-    """Mirrors, recolors, erases and mixes a batch, as ``pipeline.batches(augment_on="device")`` has drawn it.
+    """Flips, recolors, erases and mixes a batch, with the parameters that a pipeline with ``augment_on="device"`` sampled.
 
-    It takes that batch's dictionary: ``image`` uint8 ``(N, H, W, 3)`` and the keys of ``POINTWISE``, and those of ``MIXING``
-    where images are mixed; and returns float32 images in 0..255. Nothing is drawn in it.
+    It takes the dictionary of a batch: ``image`` uint8 ``(N, H, W, 3)``, the keys of ``POINTWISE``, and those of ``MIXING``
+    where images are mixed. It returns float32 images in 0..255, and samples nothing itself.
     """
 
     def call(self, batch: dict[str, keras.KerasTensor]) -> keras.KerasTensor:
@@ -30,7 +30,7 @@ class BatchAugmentation(keras.layers.Layer):
         return images
 
     def compute_output_shape(self, input_shape: dict[str, tuple]) -> tuple[int | None, ...]:
-        """That of the images."""
+        """The shape of the images."""
         return input_shape["image"]
 
     def compute_output_spec(self, batch: dict[str, keras.KerasTensor]) -> keras.KerasTensor:
@@ -39,14 +39,14 @@ class BatchAugmentation(keras.layers.Layer):
 
 
 def augmented(model: keras.Model, *, mixes: bool) -> keras.Model:
-    """A model that augments its input first, for training; the weights are ``model``'s own.
+    """Put the augmentation before a model, for training; it shares the weights of ``model``.
 
     Args:
-        model: images ``(N, H, W, 3)`` to anything.
+        model: a model of images ``(N, H, W, 3)``.
         mixes: whether the batches mix images.
 
     Returns:
-        a model of dictionaries.
+        A model that takes the dictionaries of batches.
     """
     keys = POINTWISE | (MIXING if mixes else {})
     inputs: dict[str, Any] = {"image": keras.Input(model.input_shape[1:], dtype="uint8", name="image")}

@@ -1,4 +1,4 @@
-"""Blocks that several families share: plain functions, tensor first, any spatial rank."""
+"""Blocks that several families of networks share: functions of a tensor of any spatial rank."""
 
 from typing import NamedTuple
 
@@ -6,7 +6,7 @@ import keras
 
 from visionkit.layers import nd
 
-EPSILON = 1e-3  # added to the variance, where no other is published
+EPSILON = 1e-3  # added to the variance, unless a network publishes another value
 
 
 class Names(NamedTuple):
@@ -34,11 +34,11 @@ def conv_bn(
 
     Args:
         x: ``(N, spatial..., C)``.
-        strides: the output's sides are ``ceil(side / strides)``.
-        epsilon: of the normalisation.
-        use_bias: of the convolution; the normalisation makes up for it, but published files may have one.
-        padding: zeros on every side; 0 keeps to what lies inside the image. None pads as TensorFlow does: with strides and an
-            even side, on the right alone.
+        strides: the sides of the output are ``ceil(side / strides)``.
+        epsilon: added to the variance of the normalisation.
+        use_bias: whether the convolution has a bias; the normalisation makes it redundant, but published files may have one.
+        padding: number of zeros on every side; 0 is a valid convolution. None pads as TensorFlow does: with strides and an even
+            side, on the right only.
 
     Returns:
         ``(N, spatial..., filters)``.
@@ -51,7 +51,7 @@ def conv_bn(
 
 
 def pad(x: keras.KerasTensor, count: int, *, name: str) -> keras.KerasTensor:
-    """``count`` zeros on every side of ``(N, spatial..., C)``."""
+    """Add ``count`` zeros on every side of ``(N, spatial..., C)``."""
     return nd.layer("ZeroPadding", x)(count, name=name)(x)
 
 
@@ -59,8 +59,8 @@ def max_pool(x: keras.KerasTensor, size: int, strides: int, *, name: str, round_
     """Max pooling without padding.
 
     Args:
-        x: ``(N, spatial..., C)``, nothing in it below zero.
-        round_up: the last window may reach beyond the image, as Caffe pools; else what does not fill a window is dropped.
+        x: ``(N, spatial..., C)``, without negative values.
+        round_up: whether the last window may reach beyond the image, as in Caffe; else incomplete windows are dropped.
     """
     if round_up:
         beyond = ((0, strides - 1),) * nd.rank(x)
@@ -88,7 +88,7 @@ def depthwise_bn(
 
 
 def squeeze_excite(x: keras.KerasTensor, filters: int, *, name: str, activation: str) -> keras.KerasTensor:
-    """Scale every channel by a gate that is computed from all channels' means.
+    """Scale every channel by a gate that is computed from the means of all channels.
 
     Squeeze-and-Excitation Networks, Hu et al. 2017, https://arxiv.org/abs/1709.01507.
 
@@ -120,8 +120,8 @@ def normalize_and_activate(
 
 
 def he_fan_out() -> keras.initializers.Initializer:
-    """As EfficientNet and MobileNet are initialised: He et al. 2015 (https://arxiv.org/abs/1502.01852), by fan-out.
+    """The initializer of EfficientNet and MobileNet: He et al. 2015 (https://arxiv.org/abs/1502.01852), by fan-out.
 
-    A new one each time: an initializer that is shared would give layers of one shape the same weights.
+    It returns a new initializer each time: a shared one would give layers of the same shape the same weights.
     """
     return keras.initializers.VarianceScaling(2.0, mode="fan_out", distribution="truncated_normal")

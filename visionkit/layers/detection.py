@@ -1,4 +1,4 @@
-"""From what a detector's grids say to boxes."""
+"""The last layers of a detector: from grids to boxes, and non-maximum suppression."""
 
 from typing import Any
 
@@ -7,12 +7,12 @@ import numpy as np
 from keras import ops
 
 from visionkit.ops import grids
-from visionkit.ops.nms import class_wise_nms
+from visionkit.ops.non_max_suppression import nms
 
 
 @keras.saving.register_keras_serializable("visionkit")
 class DecodeGrid(keras.layers.Layer):
-    """What the grid of one scale says, as boxes with scores.
+    """Decodes the grid of one level to boxes with scores.
 
     Args:
         anchors: widths and heights ``(A, 2)``, in cells.
@@ -25,7 +25,7 @@ class DecodeGrid(keras.layers.Layer):
     def call(self, x: keras.KerasTensor) -> dict[str, keras.KerasTensor]:
         """``(N, rows, columns, A * (5 + C))`` to boxes ``(N, slots, 4)``, xyxy, relative, and scores ``(N, slots, C)`` in 0..1.
 
-        A score is the chance of an object times that of its class; where there is one class, the chance of an object.
+        A score is the probability of an object times that of its class; with a single class, the probability of an object.
         """
         rows, columns, num_anchors = ops.shape(x)[1], ops.shape(x)[2], len(self.anchors)
         num_classes = x.shape[-1] // num_anchors - 5
@@ -38,7 +38,7 @@ class DecodeGrid(keras.layers.Layer):
         return {"boxes": ops.reshape(boxes, (-1, slots, 4)), "scores": ops.reshape(scores, (-1, slots, num_classes))}
 
     def compute_output_shape(self, input_shape: tuple[int | None, ...]) -> dict[str, tuple[int | None, ...]]:
-        """Slots are None where a side is."""
+        """The number of slots is None where a side is."""
         batch, rows, columns, numbers = input_shape
         num_anchors = len(self.anchors)
         slots = None if None in (rows, columns) else rows * columns * num_anchors
@@ -51,15 +51,15 @@ class DecodeGrid(keras.layers.Layer):
 
 @keras.saving.register_keras_serializable("visionkit")
 class NonMaxSuppression(keras.layers.Layer):
-    """``ops.nms.class_wise_nms`` as a layer: ``{"boxes": (N, A, 4), "scores": (N, A, C)}`` to what is found.
+    """``ops.nms`` as a layer: ``{"boxes": (N, A, 4), "scores": (N, A, C)}`` to detections.
 
-    It computes in float32, whatever the network around it does.
+    It computes in float32, whatever the dtype policy of the network around it.
 
     Args:
-        score_threshold: a candidate has more than this.
-        iou_threshold: a candidate is dropped by a better one of its class with at least this IoU.
-        max_detections: K, rows of the answer.
-        num_candidates: so many of an image's best candidates are looked at.
+        score_threshold: candidates need a higher score than this.
+        iou_threshold: a better candidate of the same class drops those that overlap it by at least this IoU.
+        max_detections: K, rows of the result.
+        num_candidates: number of best candidates of an image that are considered.
     """
 
     def __init__(
@@ -75,17 +75,17 @@ class NonMaxSuppression(keras.layers.Layer):
         self.score_threshold, self.iou_threshold = score_threshold, iou_threshold
         self.max_detections, self.num_candidates = max_detections, num_candidates
 
-    def call(self, answers: dict[str, keras.KerasTensor]) -> dict[str, keras.KerasTensor]:
-        """``boxes (N, K, 4)``, ``scores (N, K)``, ``classes`` int32 ``(N, K)``; rows after the last are zeros, of class -1."""
-        return class_wise_nms(answers["boxes"], answers["scores"], **self._own_config())._asdict()
+    def call(self, predictions: dict[str, keras.KerasTensor]) -> dict[str, keras.KerasTensor]:
+        """``boxes (N, K, 4)``, ``scores (N, K)``, ``classes`` int32 ``(N, K)``; see ``ops.Detections``."""
+        return nms(predictions["boxes"], predictions["scores"], **self._own_config())._asdict()
 
-    def compute_output_spec(self, answers: dict[str, keras.KerasTensor]) -> dict[str, keras.KerasTensor]:
-        """Shapes and dtypes of the answer."""
-        shapes = self.compute_output_shape({"boxes": answers["boxes"].shape})
+    def compute_output_spec(self, predictions: dict[str, keras.KerasTensor]) -> dict[str, keras.KerasTensor]:
+        """Shapes and dtypes of the detections."""
+        shapes = self.compute_output_shape({"boxes": predictions["boxes"].shape})
         return {name: keras.KerasTensor(shape, "int32" if name == "classes" else "float32") for name, shape in shapes.items()}
 
     def compute_output_shape(self, input_shape: dict[str, tuple[int | None, ...]]) -> dict[str, tuple[int | None, ...]]:
-        """As many images, each with ``max_detections`` rows."""
+        """``max_detections`` rows for every image."""
         rows = (input_shape["boxes"][0], self.max_detections)
         return {"boxes": (*rows, 4), "scores": rows, "classes": rows}
 

@@ -1,4 +1,4 @@
-"""Edge filters as a layer: a convolution that is not learnt."""
+"""Edge filters as a layer: a convolution with a fixed kernel."""
 
 from collections.abc import Sequence
 from typing import Any
@@ -15,11 +15,11 @@ class EdgeFilter(keras.layers.Layer):
 
     Args:
         kernel: a name of ``ops.filters.NAMES``, or numbers ``(h, w)``.
-        angle: of a gradient by name, in degrees; see ``ops.filters.edge_kernel``, also for the signs and units of the answer.
+        angle: angle of a gradient filter in degrees; see ``ops.filters``, also for signs and units of the output.
         padding: "same" (the image mirrored at its border) or "valid".
 
     Raises:
-        ValueError: an unknown name, or numbers that are no kernel.
+        ValueError: the name is unknown, or the numbers are not a valid kernel.
     """
 
     def __init__(
@@ -27,7 +27,7 @@ class EdgeFilter(keras.layers.Layer):
     ):
         super().__init__(**options)
         if not isinstance(kernel, str) and angle:
-            raise ValueError(f"angle={angle}: expected it with a kernel's name; turn numbers yourself.")
+            raise ValueError(f"angle={angle}: expected it with the name of a kernel only; rotate a kernel of numbers yourself.")
         numbers = filters.edge_kernel(kernel, angle) if isinstance(kernel, str) else np.array(kernel, np.float32)
         filters.check_kernel(numbers, padding)
         self.kernel = kernel if isinstance(kernel, str) else numbers.tolist()
@@ -35,15 +35,15 @@ class EdgeFilter(keras.layers.Layer):
         self._numbers = numbers
 
     def call(self, x: keras.KerasTensor) -> keras.KerasTensor:
-        """The filter's answer ``(N, H, W, C)`` to images ``(N, H, W, C)``, in the layer's compute dtype."""
+        """The response ``(N, H, W, C)`` to images ``(N, H, W, C)``, in the layer's compute dtype."""
         return filters.correlate(keras.ops.cast(x, self.compute_dtype), self._numbers, self.padding)
 
     def compute_output_shape(self, input_shape: tuple[int | None, ...]) -> tuple[int | None, ...]:
-        """The images' own, or for "valid" smaller by the kernel less one."""
+        """The shape of the images; for "valid" smaller by the sides of the kernel minus one."""
         if self.padding == "same":
             return tuple(input_shape)
         batch, *sides, channels = input_shape
-        return batch, *(side and side - taken + 1 for side, taken in zip(sides, self._numbers.shape, strict=True)), channels
+        return batch, *(side and side - size + 1 for side, size in zip(sides, self._numbers.shape, strict=True)), channels
 
     def get_config(self) -> dict[str, Any]:
         """For ``.keras`` files."""

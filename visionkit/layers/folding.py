@@ -1,7 +1,7 @@
-"""Convolution and batch normalisation as one: in inference mode the second only scales and shifts what the first answers.
+"""Folding of batch normalisation into convolutions: in inference mode it only scales and shifts their outputs.
 
-The kernel is scaled instead, and the shift becomes a bias: a pass over the feature map less, and what remains can be fused
-with the activation. The weights stay where they are, and are trained as before: the scaled kernel is computed in each call.
+The kernel is scaled instead, and the shift becomes a bias. That saves a pass over the feature map, and the bias can be fused
+with the activation. The weights stay in their layers, and are trained as before: each call computes the scaled kernel.
 """
 
 from typing import Any
@@ -14,11 +14,11 @@ DEPTHWISE = (keras.layers.DepthwiseConv1D, keras.layers.DepthwiseConv2D)
 
 
 class FoldedConvolution(keras.layers.Layer):
-    """A convolution and the batch normalisation behind it, in inference mode.
+    """A convolution and the batch normalisation after it, in inference mode.
 
     Args:
-        convolution: without an activation.
-        normalization: of its channels.
+        convolution: a convolution without an activation.
+        normalization: the batch normalisation of its channels.
     """
 
     def __init__(self, convolution: keras.layers.Layer, normalization: keras.layers.BatchNormalization, **options: Any):
@@ -26,7 +26,7 @@ class FoldedConvolution(keras.layers.Layer):
         self.convolution, self.normalization = convolution, normalization
 
     def call(self, x: keras.KerasTensor) -> keras.KerasTensor:
-        """What both would answer."""
+        """The output of both layers."""
         convolution, normalization = self.convolution, self.normalization
         scale = ops.rsqrt(normalization.moving_variance + normalization.epsilon)
         scale = scale * normalization.gamma if normalization.scale else scale
@@ -40,15 +40,16 @@ class FoldedConvolution(keras.layers.Layer):
         return convolution.convolution_op(x, convolution.kernel * scale) + shift
 
     def compute_output_shape(self, input_shape: tuple[int | None, ...]) -> tuple[int | None, ...]:
-        """That of the convolution."""
+        """The output shape of the convolution."""
         return self.convolution.compute_output_shape(input_shape)
 
 
 def folded(network: keras.Model) -> keras.Model:
-    """The same network for inference, on the same weights, with convolutions and batch normalisations folded.
+    """Fold the batch normalisations of a network into its convolutions, for inference; the weights are shared.
 
     Args:
-        network: a functional model. Where others than its normalisation use a convolution's answer, both stay as they are.
+        network: a functional model. Where other layers than its normalisation use the output of a convolution, both stay
+            as they are.
     """
     pairs = {layer.name: _before(layer) for layer in network.layers if _before(layer) is not None}
     convolutions = {convolution.name for convolution in pairs.values()}
@@ -64,7 +65,7 @@ def folded(network: keras.Model) -> keras.Model:
 
 
 def _before(layer: keras.layers.Layer) -> keras.layers.Layer | None:
-    """The convolution whose answer a batch normalisation, and nothing else, normalises."""
+    """The convolution before a batch normalisation, if no other layer uses its output."""
     if not isinstance(layer, keras.layers.BatchNormalization) or layer.axis not in (-1, len(layer.input.shape) - 1):
         return None
     source = layer.input._keras_history.operation

@@ -1,4 +1,4 @@
-"""A network that always runs in inference mode, while its weights may be trained."""
+"""A network that always runs in inference mode, even while its weights are trained."""
 
 from typing import Any
 
@@ -22,15 +22,15 @@ class InferenceMode(keras.layers.Layer):
     def __init__(self, network: keras.Model, **options: Any):
         super().__init__(**options)
         self.network = network
-        whole = folded(network) if hasattr(network, "operations") else network  # of a functional model the graph is known
-        self._answer = lambda x: whole(x, training=False)  # hides it from Keras: its weights are the network's
+        model = folded(network) if hasattr(network, "operations") else network  # only a functional model has a known graph
+        self._predict = lambda x: model(x, training=False)  # hides it from Keras: its weights are the network's
 
     def call(self, x: keras.KerasTensor) -> keras.KerasTensor:
         """The network's output in inference mode."""
-        return self._answer(x)
+        return self._predict(x)
 
     def compute_output_shape(self, input_shape: tuple[int | None, ...]) -> tuple[int | None, ...]:
-        """The network's own."""
+        """The output shape of the network."""
         return self.network.compute_output_shape(input_shape)
 
     def get_config(self) -> dict[str, Any]:
@@ -39,5 +39,5 @@ class InferenceMode(keras.layers.Layer):
 
     @classmethod
     def from_config(cls, config: dict[str, Any]) -> "InferenceMode":
-        """From a ``.keras`` file."""
+        """Rebuild the layer from a ``.keras`` file."""
         return cls(keras.saving.deserialize_keras_object(config.pop("network")), **config)

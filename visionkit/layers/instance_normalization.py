@@ -1,4 +1,4 @@
-"""Conditional instance normalisation: one network, several styles, each with a scale and an offset of its own."""
+"""Conditional instance normalisation: one network for several styles, each with its own scale and offset."""
 
 from typing import Any
 
@@ -8,14 +8,14 @@ from keras import ops
 
 @keras.saving.register_keras_serializable("visionkit")
 class ConditionalInstanceNormalization(keras.layers.Layer):
-    """Each channel of each image to mean 0 and deviation 1, then scaled and moved as the style asks.
+    """Normalises each channel of each image to mean 0 and deviation 1, then applies the style's scale and offset.
 
     A Learned Representation for Artistic Style, Dumoulin et al. 2016, https://arxiv.org/abs/1610.07629. Called with
-    ``[x (N, H, W, C), styles (N, num_styles)]``, where ``styles`` says how much of each style is wanted: one 1 for one style,
-    shares that sum to 1 for a blend. Statistics are computed in float32 whatever the policy.
+    ``[x (N, H, W, C), styles (N, num_styles)]``, where ``styles`` holds the weight of each style: a single 1 for one style,
+    weights that sum to 1 for a blend. Statistics are computed in float32 under every dtype policy.
 
     Args:
-        num_styles: at least 1.
+        num_styles: number of styles, at least 1.
         epsilon: added to the variance.
     """
 
@@ -25,13 +25,13 @@ class ConditionalInstanceNormalization(keras.layers.Layer):
         self.epsilon = epsilon
 
     def build(self, input_shape: Any) -> None:
-        """Make the weights: a row a style."""
+        """Create the weights: one row per style."""
         channels = input_shape[0][-1]
         self.gamma = self.add_weight((self.num_styles, channels), "ones", name="gamma")
         self.beta = self.add_weight((self.num_styles, channels), "zeros", name="beta")
 
     def call(self, inputs: list[keras.KerasTensor]) -> keras.KerasTensor:
-        """The normalised maps, in the shape and type of the first input."""
+        """The normalised feature maps, in the shape and dtype of the first input."""
         x, styles = inputs
         wide = ops.cast(x, "float32")
         mean, variance = ops.moments(wide, axes=(1, 2), keepdims=True)
@@ -40,7 +40,7 @@ class ConditionalInstanceNormalization(keras.layers.Layer):
         return ops.cast(wide * scale + (beta[:, None, None] - mean * scale), x.dtype)
 
     def compute_output_shape(self, input_shape: Any) -> tuple[int | None, ...]:
-        """That of the first input."""
+        """The shape of the first input."""
         return tuple(input_shape[0])
 
     def get_config(self) -> dict[str, Any]:

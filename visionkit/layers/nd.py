@@ -1,6 +1,6 @@
-"""Rank-general layers: the one place that knows whether a tensor is a signal, an image or a volume.
+"""Layers of any spatial rank: the one place that knows whether a tensor is a signal, an image or a volume.
 
-A builder never names ``Conv2D``; it asks for ``nd.layer("Conv", x)`` and gets the class that fits ``x``.
+A builder never names ``Conv2D``; ``nd.layer("Conv", x)`` returns the class that matches the rank of ``x``.
 """
 
 import keras
@@ -23,13 +23,13 @@ def layer(kind: str, x) -> type[keras.layers.Layer]:
     Raises:
         ValueError: Keras has no such layer for that rank.
     """
-    found = getattr(keras.layers, _class_name(kind, rank(x)), None)
-    if found is None:
+    layer_class = getattr(keras.layers, _class_name(kind, rank(x)), None)
+    if layer_class is None:
         raise ValueError(
             f"Keras has no {kind} layer for an input of shape {tuple(x.shape)}; "
             f"expected an input_shape that is {' or '.join(SPATIAL_NAMES[r] for r in ranks_of(kind))}."
         )
-    return found
+    return layer_class
 
 
 def ranks_of(kind: str) -> list[int]:

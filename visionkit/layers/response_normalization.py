@@ -1,4 +1,4 @@
-"""Normalisation of responses, as AlexNet and GoogLeNet had it before there was batch normalisation."""
+"""Local response normalisation, which AlexNet and GoogLeNet used before there was batch normalisation."""
 
 from typing import Any
 
@@ -7,13 +7,13 @@ import keras
 
 @keras.saving.register_keras_serializable("visionkit")
 class LocalResponseNormalization(keras.layers.Layer):
-    """Divide each value by what its neighbors among the channels answer: ``x / (bias + alpha * sum(x ** 2)) ** beta``.
+    """Divides each value by the energy of neighboring channels: ``x / (bias + alpha * sum(x ** 2)) ** beta``.
 
     ImageNet Classification with Deep Convolutional Neural Networks, Krizhevsky et al. 2012, section 3.3, whose constants are
     the defaults. As ``tf.nn.local_response_normalization``; PyTorch's and Caffe's ``alpha`` is ours times ``channels``.
 
     Args:
-        channels: how many are summed over, the value's own in their middle.
+        channels: number of channels in the sum, centered on the value's own.
         bias: the paper's k.
     """
 
@@ -29,7 +29,7 @@ class LocalResponseNormalization(keras.layers.Layer):
         return x / (self.bias + self.alpha * energy) ** self.beta
 
     def compute_output_shape(self, input_shape: tuple[int | None, ...]) -> tuple[int | None, ...]:
-        """The input's."""
+        """The shape of the input."""
         return input_shape
 
     def get_config(self) -> dict[str, Any]:

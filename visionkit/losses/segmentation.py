@@ -1,9 +1,9 @@
-"""Losses of segmentation: what a network says of each pixel against what the pixel is.
+"""Losses of segmentation, which compare the logits of each pixel with its label.
 
-All take logits ``(N, spatial..., C)`` and labels in one of two forms, and answer with a scalar.
+All take logits ``(N, spatial..., C)`` and labels in one of two forms, and return a scalar.
 
-one class a pixel       int ``(N, spatial...)``; of C = 1 logits 0 is background and 1 foreground. ``IGNORE`` does not count.
-several at once         float ``(N, spatial..., C)``, 0 or 1 for each class; below zero does not count.
+one class per pixel     int ``(N, spatial...)``; for C = 1, 0 is background and 1 foreground. ``IGNORE`` does not count.
+several classes         float ``(N, spatial..., C)``, 0 or 1 for each class; a label below zero does not count.
 """
 
 from typing import NamedTuple
@@ -11,16 +11,16 @@ from typing import NamedTuple
 import keras
 from keras import ops
 
-IGNORE = 255  # as masks have it
+from visionkit.ops.colors import IGNORE
 
 
 class Compared(NamedTuple):
-    """Labels and answers in one form, float32 ``(N, spatial..., C)``.
+    """Labels and logits in one form, float32 ``(N, spatial..., C)``.
 
     Attributes:
         truth: 0 or 1.
-        logits: as given.
-        counts: 1 where a pixel counts, else 0; of one class a pixel ``(N, spatial..., 1)``.
+        logits: the logits.
+        counts: 1 where a pixel counts, else 0; ``(N, spatial..., 1)`` where a pixel has one class.
         exclusive: whether the classes of a pixel exclude each other.
     """
 
@@ -30,11 +30,11 @@ class Compared(NamedTuple):
     exclusive: bool
 
     def probabilities(self) -> keras.KerasTensor:
-        """Softmax of classes that exclude each other, else sigmoid."""
+        """Softmax if the classes exclude each other, else sigmoid."""
         return ops.softmax(self.logits) if self.exclusive else ops.sigmoid(self.logits)
 
     def log_likelihood(self) -> keras.KerasTensor:
-        """The logarithm of the probability of what is true; of exclusive classes ``(N, spatial..., 1)``, else of each class."""
+        """The log probability of the label: ``(N, spatial..., 1)`` of exclusive classes, else one value per class."""
         if self.exclusive:
             return ops.sum(self.truth * ops.log_softmax(self.logits), axis=-1, keepdims=True)
         return -ops.softplus(-(2 * self.truth - 1) * self.logits)
@@ -44,7 +44,7 @@ def compared(logits: keras.KerasTensor, labels: keras.KerasTensor) -> Compared:
     """Bring labels to the form of the logits.
 
     Raises:
-        ValueError: shapes that do not fit.
+        ValueError: the shapes do not match.
     """
     logits, num_classes = ops.cast(logits, "float32"), logits.shape[-1]
     if len(labels.shape) == len(logits.shape):
@@ -67,12 +67,12 @@ def compared(logits: keras.KerasTensor, labels: keras.KerasTensor) -> Compared:
 def cross_entropy(
     logits: keras.KerasTensor, labels: keras.KerasTensor, weights: keras.KerasTensor | None = None
 ) -> keras.KerasTensor:
-    """Cross-entropy, the mean of all pixels that count.
+    """Cross-entropy, averaged over all pixels that count.
 
     Args:
         logits: ``(N, spatial..., C)``.
         labels: see the module.
-        weights: of the pixels, float ``(N, spatial...)``, as U-Net's border weights; a pixel of weight 2 counts as its double.
+        weights: weight of each pixel, float ``(N, spatial...)``, like U-Net's border weights; weight 2 counts a pixel twice.
     """
     return focal(logits, labels, gamma=0.0, weights=weights)
 
@@ -80,41 +80,41 @@ def cross_entropy(
 def focal(
     logits: keras.KerasTensor, labels: keras.KerasTensor, *, gamma: float = 2.0, weights: keras.KerasTensor | None = None
 ) -> keras.KerasTensor:
-    """Cross-entropy that looks away from what is right already: ``-(1 - p) ** gamma * log p`` (https://arxiv.org/abs/1708.02002).
+    """Focal loss, which down-weights easy pixels: ``-(1 - p) ** gamma * log p`` (https://arxiv.org/abs/1708.02002).
 
     Args:
         logits: ``(N, spatial..., C)``.
         labels: see the module.
-        gamma: how far; 0 is cross-entropy.
+        gamma: strength of the down-weighting; 0 is cross-entropy.
         weights: see ``cross_entropy``.
     """
-    each = compared(logits, labels)
-    log_p = each.log_likelihood()
+    pixels = compared(logits, labels)
+    log_p = pixels.log_likelihood()
     loss = -log_p if gamma == 0 else -((-ops.expm1(log_p)) ** gamma) * log_p
     loss = loss if weights is None else loss * ops.cast(weights, "float32")[..., None]
-    return ops.sum(loss * each.counts) / ops.maximum(ops.sum(each.counts), 1.0)
+    return ops.sum(loss * pixels.counts) / ops.maximum(ops.sum(pixels.counts), 1.0)
 
 
 def tversky(
     logits: keras.KerasTensor, labels: keras.KerasTensor, *, false: float = 0.5, missed: float = 0.5, smooth: float = 1.0
 ) -> keras.KerasTensor:
-    """1 minus Tversky's index, the mean of all classes, each over the whole batch (https://arxiv.org/abs/1706.05721).
+    """1 minus Tversky's index, averaged over the classes, each over the whole batch (https://arxiv.org/abs/1706.05721).
 
-        (shared + smooth) / (shared + false * (answered, not true) + missed * (true, not answered) + smooth)
+        (shared + smooth) / (shared + false * (predicted, not true) + missed * (true, not predicted) + smooth)
 
     Args:
         logits: ``(N, spatial..., C)``.
         labels: see the module.
-        false: weight of what is answered, and not there.
-        missed: weight of what is there, and not answered.
-        smooth: pixels; keeps the index of a class that is nowhere, and is answered nowhere, at 1.
+        false: weight of false positives.
+        missed: weight of false negatives.
+        smooth: pixels; keeps the index of a class that is neither present nor predicted at 1.
     """
-    each = compared(logits, labels)
-    probabilities, axes = each.probabilities(), tuple(range(len(each.logits.shape) - 1))
-    shared = ops.sum(each.counts * probabilities * each.truth, axis=axes)
-    answered = ops.sum(each.counts * probabilities, axis=axes)
-    there = ops.sum(each.counts * each.truth, axis=axes)
-    index = (shared + smooth) / (shared + false * (answered - shared) + missed * (there - shared) + smooth)
+    pixels = compared(logits, labels)
+    probabilities, axes = pixels.probabilities(), tuple(range(len(pixels.logits.shape) - 1))
+    shared = ops.sum(pixels.counts * probabilities * pixels.truth, axis=axes)
+    predicted = ops.sum(pixels.counts * probabilities, axis=axes)
+    true = ops.sum(pixels.counts * pixels.truth, axis=axes)
+    index = (shared + smooth) / (shared + false * (predicted - shared) + missed * (true - shared) + smooth)
     return 1 - ops.mean(index)
 
 
@@ -129,16 +129,16 @@ def jaccard(logits: keras.KerasTensor, labels: keras.KerasTensor, *, smooth: flo
 
 
 def boundary(logits: keras.KerasTensor, labels: keras.KerasTensor, distances: keras.KerasTensor) -> keras.KerasTensor:
-    """How far beyond the borders of its class each pixel's probability lies (https://arxiv.org/abs/1812.07032).
+    """Boundary loss: the probabilities, weighted by the distance to the border of their class (https://arxiv.org/abs/1812.07032).
 
-    Alone it may end with nothing answered anywhere: take it beside a loss of regions.
+    On its own it may converge to an empty prediction, so combine it with a region loss.
 
     Args:
         logits: ``(N, spatial..., C)``.
-        labels: see the module; says what does not count.
-        distances: of each class, float ``(N, spatial..., C)``, in pixels: to its border, below zero inside.
+        labels: see the module; they only determine which pixels count.
+        distances: float ``(N, spatial..., C)``, in pixels: distance to the border of each class, negative inside.
     """
-    each = compared(logits, labels)
-    return ops.sum(each.counts * each.probabilities() * ops.cast(distances, "float32")) / ops.maximum(
-        ops.sum(each.counts * ops.ones_like(each.logits)), 1.0
+    pixels = compared(logits, labels)
+    return ops.sum(pixels.counts * pixels.probabilities() * ops.cast(distances, "float32")) / ops.maximum(
+        ops.sum(pixels.counts * ops.ones_like(pixels.logits)), 1.0
     )

@@ -1,6 +1,6 @@
-"""Losses of similarity: what a network pays for images of one person that lie apart, and of two that lie together.
+"""Metric learning losses: embeddings of the same person should lie close together, those of different people far apart.
 
-ArcFace's logits, which ordinary cross-entropy follows, are ``layers.arcface`` and ``ops.embeddings.arcface_logits``.
+ArcFace instead uses ordinary cross-entropy on the logits of ``layers.arcface`` and ``ops.arcface_logits``.
 """
 
 from collections.abc import Callable
@@ -17,36 +17,36 @@ Seed = int | keras.random.SeedGenerator | None
 
 
 class Triplets(NamedTuple):
-    """Chosen in a batch, arrays that broadcast to one shape, that of ``there``.
+    """The triplets of a batch, as arrays that broadcast to the shape of ``valid``.
 
     Attributes:
         near: squared distances of the anchors to their positives (the same person), float32.
-        far: of the anchors to their negatives (someone else), float32.
-        there: whether there is such a triplet, bool; what stands in ``near`` and ``far`` else is no distance of one.
+        far: squared distances of the anchors to their negatives (another person), float32.
+        valid: bool; where it is False there is no such triplet, and ``near`` and ``far`` are meaningless.
     """
 
     near: keras.KerasTensor
     far: keras.KerasTensor
-    there: keras.KerasTensor
+    valid: keras.KerasTensor
 
 
 def contrastive(distances: keras.KerasTensor, same: keras.KerasTensor, *, margin: float = 1.0) -> keras.KerasTensor:
-    """Half the squared distance of the same, half the squared lack of margin of different ones; the mean of all pairs.
+    """Half the squared distance of same pairs, half the squared margin violation of different ones; the mean of all pairs.
 
     Hadsell, Chopra and LeCun 2006, "Dimensionality reduction by learning an invariant mapping",
     https://doi.org/10.1109/CVPR.2006.100.
 
     Args:
-        distances: Euclidean, float ``(N,)``, as of ``ops.embeddings.pair_distances``, whose gradient is finite at 0.
+        distances: Euclidean distances, float ``(N,)``, e.g. of ``ops.pair_distances``, whose gradient is finite at 0.
         same: ``(N,)``: bool, or 1 and 0.
-        margin: distance from which different ones cost nothing; at most 2 where embeddings have length 1.
+        margin: distance from which different pairs cost nothing; at most 2 where embeddings have length 1.
 
     Returns:
         A scalar, float32; 0 where there are no pairs.
     """
     distances, same = ops.cast(distances, "float32"), ops.cast(same, "float32")
-    of_same, of_different = ops.square(distances), ops.square(ops.relu(margin - distances))
-    return _mean(same * of_same + (1 - same) * of_different, ops.ones_like(same)) / 2
+    same_loss, different_loss = ops.square(distances), ops.square(ops.relu(margin - distances))
+    return _mean(same * same_loss + (1 - same) * different_loss, ops.ones_like(same)) / 2
 
 
 def triplet(
@@ -57,47 +57,47 @@ def triplet(
     mining: str = "semi_hard",
     seed: Seed = None,
 ) -> keras.KerasTensor:
-    """By how much anchors lie farther from their positives than from their negatives, less a margin; the mean of triplets.
+    """Triplet loss: how far the negatives fall short of being farther than the positives by a margin; the mean of triplets.
 
         max(|anchor - positive|^2 - |anchor - negative|^2 + margin, 0)
 
-    FaceNet (Schroff et al. 2015, https://arxiv.org/abs/1503.03832). Which triplets of a batch are taken:
+    FaceNet (Schroff et al. 2015, https://arxiv.org/abs/1503.03832). The triplets of a batch are chosen by ``mining``:
 
-    all         every one there is. Most soon cost nothing, and the mean fades with them.
-    random      for each pair of anchor and positive one negative, any of the batch.
-    semi_hard   for each pair the nearest negative that is farther than the positive: FaceNet's. It costs nothing where it is
-                farther by more than the margin. Where no negative is farther, the paper says nothing; the farthest one is
-                taken, as TensorFlow's own loss of this name did: the easiest of the hard.
+    all         every triplet. Most of them soon cost nothing, so the mean vanishes.
+    random      for each pair of anchor and positive one random negative of the batch.
+    semi_hard   for each pair the nearest negative that is farther than the positive, as in FaceNet. It costs nothing where it
+                is farther by more than the margin. Where no negative is farther, which the paper leaves open, the farthest
+                negative is taken, the easiest of the hard ones, as TensorFlow Addons does.
     hard        for each anchor the farthest positive and the nearest negative (Hermans et al. 2017,
-                https://arxiv.org/abs/1703.07737). Wrong labels count most, and early in training it may draw all
-                embeddings together; of squared distances more easily, as the authors say.
+                https://arxiv.org/abs/1703.07737). Wrong labels weigh most, and early in training the embeddings may
+                collapse; with squared distances more easily, as the authors say.
 
-    "all" and "semi_hard" look at N * N * N triplets, a few arrays of 4 bytes each: of a batch of 256 an array has 67 MB.
+    "all" and "semi_hard" evaluate N * N * N triplets in a few arrays of 4 bytes each: 67 MB per array for a batch of 256.
 
     Args:
-        embeddings: float ``(N, D)``, as a rule of length 1; a margin is a share of squared distances that then end at 4.
+        embeddings: float ``(N, D)``, usually of length 1, so that squared distances, to which the margin refers, are at most 4.
         labels: int ``(N,)`` or ``(N, 1)``, the person of each.
         margin: see above.
         mining: one of the above.
-        seed: of "random" alone. A ``keras.random.SeedGenerator`` draws anew each call; an integer draws the same each call, for
-            the same batch; None takes Keras' global generator, which ``keras.utils.set_random_seed`` sets. Compiled by JAX,
-            only an integer, or a generator that the model tracks, will do.
+        seed: for "random" only. A ``keras.random.SeedGenerator`` draws anew in each call; an integer draws the same for the
+            same batch in each call; None uses Keras' global generator, which ``keras.utils.set_random_seed`` sets. Compiled by
+            JAX, it must be an integer, or a generator that the model tracks.
 
     Returns:
         A scalar, float32; 0, with gradients of 0, where the batch has no triplet.
 
     Raises:
-        UserError: an unknown ``mining``.
+        UserError: ``mining`` is unknown.
     """
-    chosen = mined(embeddings, labels, mining=mining, seed=seed)
-    return _mean(ops.relu(chosen.near - chosen.far + margin), chosen.there)
+    triplets = mined(embeddings, labels, mining=mining, seed=seed)
+    return _mean(ops.relu(triplets.near - triplets.far + margin), triplets.valid)
 
 
 def mined(embeddings: keras.KerasTensor, labels: keras.KerasTensor, *, mining: str, seed: Seed = None) -> Triplets:
-    """The triplets that ``triplet`` takes: ``(N, N, N)`` of "all", ``(N,)`` of "hard", ``(N, N)`` of the others.
+    """The triplets that ``triplet`` averages: ``(N, N, N)`` for "all", ``(N,)`` for "hard", ``(N, N)`` for the others.
 
     Raises:
-        UserError: an unknown ``mining``.
+        UserError: ``mining`` is unknown.
     """
     if mining not in MINING:
         raise UserError(f"mining={mining!r}: expected one of {', '.join(MINING)}.")
@@ -109,12 +109,11 @@ def mined(embeddings: keras.KerasTensor, labels: keras.KerasTensor, *, mining: s
 
 
 def _all(squared, positive, negative, _) -> Triplets:
-    there = positive[:, :, None] & negative[:, None, :]
-    return Triplets(squared[:, :, None], squared[:, None, :], there)
+    return Triplets(squared[:, :, None], squared[:, None, :], positive[:, :, None] & negative[:, None, :])
 
 
 def _random(squared, positive, negative, seed) -> Triplets:
-    """The negatives of each anchor are brought to the front, and one of them is drawn for each positive."""
+    """Moves the negatives of each anchor to the front, and draws one of them for each positive."""
     count = ops.sum(ops.cast(negative, "float32"), axis=1, keepdims=True)
     drawn = ops.cast(keras.random.uniform(ops.shape(squared), seed=seed) * count, "int32")
     drawn = ops.maximum(ops.minimum(drawn, ops.cast(count, "int32") - 1), 0)
@@ -124,7 +123,7 @@ def _random(squared, positive, negative, seed) -> Triplets:
 
 
 def _semi_hard(squared, positive, negative, _) -> Triplets:
-    """``initial`` is for a batch of nothing, which has no least distance."""
+    """``initial`` is for an empty batch, which has no least distance."""
     to_positive, to_negative = squared[:, :, None], squared[:, None, :]
     farther = negative[:, None, :] & (to_negative > to_positive)
     nearest = ops.min(ops.where(farther, to_negative, INFINITE), axis=-1, initial=INFINITE)
@@ -143,6 +142,6 @@ MINING: dict[str, Callable[..., Triplets]] = {"all": _all, "random": _random, "s
 
 
 def _mean(values: keras.KerasTensor, counts: keras.KerasTensor) -> keras.KerasTensor:
-    """Of the values that count; 0 where none does."""
+    """The mean of the values that count; 0 where none does."""
     counts = ops.cast(counts, "float32")
     return ops.sum(values * counts) / ops.maximum(ops.sum(counts), 1.0)

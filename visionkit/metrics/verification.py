@@ -1,7 +1,7 @@
-"""Is it the same person, and who is it: how well distances of embeddings answer. NumPy, scikit-learn.
+"""Metrics of verification (is it the same person?) and identification (who is it?) by distances of embeddings.
 
-A pair is taken for the same person where its distance is at most the threshold. FAR, the false accept rate, is the share of the
-pairs of two people that are taken for one; TAR, the true accept rate, the share of the pairs of one person that are.
+A pair is accepted as the same person if its distance is at most the threshold. FAR, the false accept rate, is the share of the
+pairs of different people that are accepted; TAR, the true accept rate, the share of the pairs of one person that are.
 """
 
 from dataclasses import dataclass, field
@@ -11,25 +11,26 @@ from sklearn.metrics import auc, roc_curve
 
 from visionkit.errors import UserError
 
-FAR = (1e-2, 1e-3)  # false accept rates at which the true ones are told
-NOWHERE = -1  # the fold of pairs that count in the curve, and in no fold
+FAR = (1e-2, 1e-3)  # false accept rates at which true accept rates are reported
+NOWHERE = -1  # the fold of pairs that count in the curve only
 
 
 @dataclass(frozen=True)
 class Verification:
-    """Of pairs of images. What there is nothing to say of is nan.
+    """The metrics of pairs of images. Undefined values are nan.
 
     Attributes:
-        auc: area under the curve: how likely a same pair is closer than a different one.
-        accuracy: share of the pairs that are told right; with folds the mean of theirs, each at a threshold from the others.
-        accuracy_deviation: standard deviation of the folds' accuracies, of a sample (LFW divides it by the square root of their
+        auc: area under the ROC curve: the probability that a same pair is closer than a different one.
+        accuracy: share of the pairs that are classified correctly; with folds the mean over them, each at the threshold that is
+            best for the others.
+        accuracy_deviation: sample standard deviation of the folds' accuracies (LFW divides it by the square root of their
             number, and calls that the standard error); nan without folds.
-        threshold: the one given; else the best for the pairs of all folds together, the one to use on other images.
-        equal_error_rate: FAR where it is the share of same pairs that are refused, read from the curve between its points.
-        tar_at_far: TAR by FAR: the largest whose FAR is not above; nan where there are fewer different pairs than 1 / FAR.
-        fpr: of the curve: FAR at each threshold, ascending, float ``(K,)``, from 0 to 1.
-        tpr: of the curve: TAR, the same.
-        pairs: how many there were.
+        threshold: the threshold that was passed; else the best for the pairs of all folds together, for use on other images.
+        equal_error_rate: the FAR that equals the share of rejected same pairs, interpolated between points of the curve.
+        tar_at_far: for each FAR the largest TAR at no higher FAR; nan where there are fewer different pairs than 1 / FAR.
+        fpr: FAR at each point of the ROC curve, ascending, float ``(K,)``, from 0 to 1.
+        tpr: TAR at each point of the ROC curve, float ``(K,)``.
+        pairs: number of pairs.
     """
 
     auc: float
@@ -43,7 +44,7 @@ class Verification:
     pairs: int
 
     def numbers(self) -> dict[str, float]:
-        """What ``metrics.json`` holds; what is nan is left out."""
+        """The values for ``metrics.json``, without those that are nan."""
         named = {
             "auc": self.auc,
             "verification_accuracy": self.accuracy,
@@ -56,15 +57,15 @@ class Verification:
 
 @dataclass(frozen=True)
 class Identification:
-    """Of images asked for in a gallery of people. What there is nothing to say of is nan.
+    """The metrics of a search for query images in a gallery of people. Undefined values are nan.
 
     Attributes:
-        rank_1: share of the known (those whose person is in the gallery) whose closest template is of their person.
-        known_refused: share of the known whose closest template is beyond the threshold: not recognized.
-        known_mistaken: share of the known who are recognized as someone else.
-        strangers_recognized: share of the strangers (whose person is not in the gallery) who are taken for someone in it.
-        known: how many there were.
-        strangers: how many there were.
+        rank_1: share of the known queries (whose person is in the gallery) whose closest template shows their person.
+        known_refused: share of the known queries whose closest template is beyond the threshold, so that they are rejected.
+        known_mistaken: share of the known queries that are recognized as someone else.
+        strangers_recognized: share of the strangers (whose person is not in the gallery) who are recognized as someone in it.
+        known: number of known queries.
+        strangers: number of strangers.
     """
 
     rank_1: float
@@ -75,46 +76,46 @@ class Identification:
     strangers: int
 
     def numbers(self) -> dict[str, float]:
-        """What ``metrics.json`` holds; what is nan is left out."""
+        """The values for ``metrics.json``, without those that are nan."""
         shares = ("rank_1", "known_refused", "known_mistaken", "strangers_recognized")
         return {name: getattr(self, name) for name in shares if not np.isnan(getattr(self, name))}
 
 
-def measure(
+def verification_metrics(
     distances: np.ndarray, same: np.ndarray, *, folds: np.ndarray | None = None, threshold: float | None = None
 ) -> Verification:
-    """Measure how well distances tell the same from different people.
+    """Measure how well distances distinguish same from different people.
 
-    Without folds and without a threshold the accuracy is that at the threshold which suits these very pairs best: it flatters.
+    Without folds and without a threshold, the accuracy is optimistic: its threshold is the best for these very pairs.
 
     Args:
         distances: float ``(N,)``, finite; smaller is more alike.
         same: bool ``(N,)``.
         folds: int ``(N,)``: the accuracy of each fold is measured at the threshold that is best for the other folds, as on LFW.
-            Pairs of fold ``NOWHERE`` count in the curve alone. With one fold it is as without.
-        threshold: given, accuracies are at it, and none is chosen.
+            Pairs of fold ``NOWHERE`` count in the curve only. A single fold is the same as none.
+        threshold: a fixed threshold for all accuracies; by default the best one is chosen.
 
     Raises:
-        UserError: arrays of different lengths, distances that are not finite, or folds of which the others hold only same or
-            only different pairs.
+        UserError: the arrays have different lengths, distances are not finite, or all folds but one hold only same or only
+            different pairs.
     """
     distances, same = _checked(distances, same)
     folds = np.zeros(len(same), int) if folds is None else np.asarray(folds)
     if folds.shape != same.shape:
-        raise UserError(f"Folds of shape {folds.shape} for {len(same)} pairs; expected one a pair.")
+        raise UserError(f"Folds of shape {folds.shape} for {len(same)} pairs; expected one per pair.")
     counts = folds != NOWHERE
     names = np.unique(folds[counts])
-    chosen = threshold
-    if chosen is None:
-        chosen = best_threshold(distances[counts], same[counts]) if _both(same[counts]) else float("nan")
-    each = [_fold_accuracy(distances, same, folds, name, threshold) for name in names] if len(names) > 1 else []
-    accuracy = float(np.mean(each)) if each else _accuracy(distances[counts], same[counts], chosen)
+    common_threshold = threshold
+    if common_threshold is None:
+        common_threshold = best_threshold(distances[counts], same[counts]) if _both(same[counts]) else float("nan")
+    accuracies = [_fold_accuracy(distances, same, folds, name, threshold) for name in names] if len(names) > 1 else []
+    accuracy = float(np.mean(accuracies)) if accuracies else _accuracy(distances[counts], same[counts], common_threshold)
     fpr, tpr = _curve(distances, same)
     return Verification(
         auc=float(auc(fpr, tpr)) if _both(same) else float("nan"),
         accuracy=accuracy,
-        accuracy_deviation=float(np.std(each, ddof=1)) if each else float("nan"),
-        threshold=float(chosen),
+        accuracy_deviation=float(np.std(accuracies, ddof=1)) if accuracies else float("nan"),
+        threshold=float(common_threshold),
         equal_error_rate=_equal_error_rate(fpr, tpr),
         tar_at_far={far: _tar(fpr, tpr, far) if (~same).sum() >= round(1 / far) else float("nan") for far in FAR},
         fpr=fpr,
@@ -124,22 +125,22 @@ def measure(
 
 
 def best_threshold(distances: np.ndarray, same: np.ndarray) -> float:
-    """The threshold at which most pairs are told right: halfway between the distances on both sides of it.
+    """The threshold that classifies most pairs correctly, halfway between the distances on both sides of it.
 
-    Of several that are as good, the one in the widest gap between distances; of such the smallest, which accepts fewer. All
-    pairs weigh alike: where there are ten times as many different pairs as same ones, it refuses more.
+    Of several equally good ones it is that in the widest gap between distances; of these the smallest, which accepts fewer
+    pairs. All pairs weigh alike: where there are ten times as many different pairs as same ones, it rejects more.
 
     Args:
         distances: float ``(N,)``, finite; smaller is more alike.
         same: bool ``(N,)``.
 
     Returns:
-        A float; the largest distance where it is best to accept all, a value just below the smallest where it is best to accept
-        none.
+        The threshold: the largest distance if it is best to accept all pairs, a value just below the smallest distance if it is
+        best to accept none.
 
     Raises:
-        UserError: arrays of different lengths, distances that are not finite, or only same or only different pairs, which
-            calibrate nothing.
+        UserError: the arrays have different lengths, distances are not finite, or there are only same or only different pairs,
+            from which no threshold can be determined.
     """
     distances, same = _checked(distances, same)
     if not _both(same):
@@ -147,9 +148,9 @@ def best_threshold(distances: np.ndarray, same: np.ndarray) -> float:
             f"{same.sum()} pairs of the same and {(~same).sum()} of different people: expected some of both, "
             "to choose a threshold between them."
         )
-    steps, place = np.unique(distances, return_inverse=True)
-    gained = np.bincount(place, weights=np.where(same, 1.0, -1.0), minlength=len(steps))
-    right = np.concatenate([[0.0], np.cumsum(gained)])  # more than by refusing all, if the first k distances are accepted
+    steps, positions = np.unique(distances, return_inverse=True)
+    gained = np.bincount(positions, weights=np.where(same, 1.0, -1.0), minlength=len(steps))
+    right = np.concatenate([[0.0], np.cumsum(gained)])  # correct pairs if the first k distances are accepted, relative to k = 0
     gaps = np.concatenate([[0.0], np.diff(steps), [0.0]])
     best = np.flatnonzero(right == right.max())
     cut = int(best[np.argmax(gaps[best])])
@@ -158,30 +159,30 @@ def best_threshold(distances: np.ndarray, same: np.ndarray) -> float:
     if cut == len(steps):
         return float(steps[-1])
     middle = steps[cut - 1] + (steps[cut] - steps[cut - 1]) / 2
-    return float(middle if middle < steps[cut] else steps[cut - 1])  # between neighboring floats there is nothing
+    return float(middle if middle < steps[cut] else steps[cut - 1])  # there is nothing between adjacent floats
 
 
-def identification(
+def identification_metrics(
     distances: np.ndarray, query_labels: np.ndarray, gallery_labels: np.ndarray, threshold: float
 ) -> Identification:
-    """Measure how well people are found in a gallery, and strangers refused.
+    """Measure how well people are recognized from a gallery, and strangers rejected.
 
-    A query is recognized as the person of its closest template, if that is not beyond the threshold.
+    A query is recognized as the person of its closest template, unless that is beyond the threshold.
 
     Args:
         distances: float ``(Q, G)``, of each query to each template, finite; smaller is more alike. No image may be in both.
-        query_labels: int ``(Q,)``, the person of each.
-        gallery_labels: int ``(G,)``, the person of each template; there may be several of one.
-        threshold: the largest distance that is recognized.
+        query_labels: int ``(Q,)``, the person of each query.
+        gallery_labels: int ``(G,)``, the person of each template; a person may have several templates.
+        threshold: largest distance at which a query is recognized.
 
     Raises:
-        UserError: shapes that do not fit, or distances that are not finite.
+        UserError: the shapes do not match, or distances are not finite.
     """
-    distances, query_labels, gallery_labels = (np.asarray(each) for each in (distances, query_labels, gallery_labels))
+    distances, query_labels, gallery_labels = (np.asarray(array) for array in (distances, query_labels, gallery_labels))
     if distances.shape != (len(query_labels), len(gallery_labels)):
         raise UserError(
             f"Distances of shape {distances.shape} for {len(query_labels)} queries and {len(gallery_labels)} templates; "
-            "expected a row a query and a column a template."
+            "expected one row per query and one column per template."
         )
     _check_finite(distances)
     known = np.isin(query_labels, gallery_labels)
@@ -201,10 +202,10 @@ def identification(
 
 
 def _checked(distances: np.ndarray, same: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
-    """As float64 and bool."""
+    """Check the arrays, and convert them to float64 and bool."""
     distances, same = np.asarray(distances, float), np.asarray(same, bool)
     if distances.shape != same.shape or distances.ndim != 1:
-        raise UserError(f"Distances of shape {distances.shape} and same of shape {same.shape}; expected one of each a pair.")
+        raise UserError(f"Distances of shape {distances.shape} and same of shape {same.shape}; expected one of each per pair.")
     _check_finite(distances)
     return distances, same
 
@@ -213,7 +214,7 @@ def _check_finite(distances: np.ndarray) -> None:
     odd = int((~np.isfinite(distances)).sum())
     if odd:
         raise UserError(
-            f"{odd} of {distances.size} distances are no finite numbers; expected embeddings that are. "
+            f"{odd} of {distances.size} distances are not finite; expected finite embeddings. "
             "If training diverged, try a smaller learning rate."
         )
 
@@ -227,15 +228,15 @@ def _accuracy(distances: np.ndarray, same: np.ndarray, threshold: float) -> floa
 
 
 def _fold_accuracy(distances, same, folds, name, threshold: float | None) -> float:
-    its, others = folds == name, (folds != name) & (folds != NOWHERE)
+    inside, others = folds == name, (folds != name) & (folds != NOWHERE)
     if threshold is None:
         if not _both(same[others]):
             raise UserError(
                 f"The folds besides fold {name} hold {same[others].sum()} same and {(~same[others]).sum()} different pairs; "
-                "expected some of both, to choose a threshold there. Make fewer folds, or give a threshold."
+                "expected some of both, to choose a threshold there. Use fewer folds, or pass a threshold."
             )
         threshold = best_threshold(distances[others], same[others])
-    return _accuracy(distances[its], same[its], threshold)
+    return _accuracy(distances[inside], same[inside], threshold)
 
 
 def _curve(distances: np.ndarray, same: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
@@ -250,7 +251,7 @@ def _tar(fpr: np.ndarray, tpr: np.ndarray, far: float) -> float:
 
 
 def _equal_error_rate(fpr: np.ndarray, tpr: np.ndarray) -> float:
-    """Where the curve's line crosses false accepts = false refusals; their difference rises along it, from -1 to 1."""
+    """The point of the curve where false accepts equal false rejections; their difference rises along it, from -1 to 1."""
     if np.isnan(tpr).any():
         return float("nan")
     difference = fpr + tpr - 1
@@ -264,5 +265,5 @@ def _share(values: np.ndarray) -> float:
 
 
 def _plain(far: float) -> str:
-    """1e-2 for 0.01."""
+    """E.g. 1e-2 for 0.01."""
     return f"{far:.0e}".replace("e-0", "e-")

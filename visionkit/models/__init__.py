@@ -1,6 +1,7 @@
-"""Functional builders of the networks that made the field, one family a file."""
+"""Functional builders of networks, one family a file, and backbones made of any Keras model."""
 
 from visionkit.models.alexnet import alexnet
+from visionkit.models.backbone import backbone
 from visionkit.models.catalog import CATALOG, build
 from visionkit.models.compound_scaling import compound_scaling
 from visionkit.models.dlib_face import dlib_face
@@ -20,7 +21,7 @@ from visionkit.models.efficientnet import (
     efficientnet_lite3,
     efficientnet_lite4,
 )
-from visionkit.models.endpoints import select_endpoints
+from visionkit.models.endpoints import freeze, select_endpoints
 from visionkit.models.facenet import facenet, siamese
 from visionkit.models.inception import googlenet
 from visionkit.models.inception_resnet import inception_resnet_v1
@@ -45,6 +46,7 @@ from visionkit.models.vgg import vgg11, vgg13, vgg16, vgg19
 __all__ = [
     "CATALOG",
     "alexnet",
+    "backbone",
     "build",
     "compound_scaling",
     "dlib_face",
@@ -63,6 +65,7 @@ __all__ = [
     "efficientnet_lite3",
     "efficientnet_lite4",
     "facenet",
+    "freeze",
     "googlenet",
     "inception_resnet_v1",
     "lenet5",

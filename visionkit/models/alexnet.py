@@ -1,4 +1,4 @@
-"""AlexNet: the network that began it.
+"""AlexNet: the network that started the use of deep convolutional networks on ImageNet.
 
 ImageNet Classification with Deep Convolutional Neural Networks, Krizhevsky et al. 2012,
 https://papers.nips.cc/paper/4824-imagenet-classification-with-deep-convolutional-neural-networks.
@@ -21,9 +21,9 @@ from visionkit.models.pretrained import layout_of, load_weights
 FILTERS = (96, 256, 384, 384, 256)
 SLIM_FILTERS = (64, 192, 384, 256, 256)  # One weird trick ..., Krizhevsky 2014, https://arxiv.org/abs/1404.5997
 KERNELS = (11, 5, 3, 3, 3)
-POOLED = (1, 2, 5)  # the convolutions behind which the image shrinks
-GROUPED = (2, 4, 5)  # those that see, with two groups, only the channels of their own GPU
-SIZE = 227  # pixels a side: the paper says 224, but its arithmetic asks for 227
+POOLED = (1, 2, 5)  # the convolutions that a pooling layer follows
+GROUPED = (2, 4, 5)  # the convolutions that read, with two groups, only the channels of their own GPU
+SIZE = 227  # pixels a side: the paper says 224, but its arithmetic needs 227
 
 
 def alexnet(
@@ -39,13 +39,13 @@ def alexnet(
 
     Args:
         input_shape: ``(length, channels)``, ``(height, width, channels)`` or ``(depth, height, width, channels)``; None takes
-            227 x 227 x 3, torchvision's 224 x 224 x 3. A classifier needs its sides given. Pixels are float32 in 0..255.
+            227 x 227 x 3, torchvision's 224 x 224 x 3. A classifier needs known sides. Pixels are float32 in 0..255.
         num_classes: outputs of the classifier; None builds a backbone.
         weights: None or a path.
-        layout: "paper", or "torchvision": fewer filters, no normalisation of responses, no groups. None takes what the file of
-            ``weights`` has.
-        groups: of the second, fourth and fifth convolution: 2 as on the paper's two GPUs, or 1.
-        dropout: after each of the two hidden layers.
+        layout: "paper", or "torchvision": fewer filters, no normalisation of responses, no groups. None takes the layout
+            of the ``weights`` file.
+        groups: groups of the second, fourth and fifth convolution: 2 as on the paper's two GPUs, or 1.
+        dropout: dropout rate after each of the two hidden layers.
 
     Returns:
         a model from ``(N, ..., channels)`` to logits ``(N, num_classes)``: 60,965,224 parameters by default, with one group
@@ -79,19 +79,19 @@ def alexnet(
 def grouped_convolution(
     x: keras.KerasTensor, filters: int, kernel_size: int, *, first: bool, groups: int, name: str
 ) -> keras.KerasTensor:
-    """A convolution and ReLU; with groups each has its own part of the channels and of the filters.
+    """A convolution and ReLU; each group has its own part of the channels and of the filters.
 
     Args:
         x: ``(N, spatial..., C)``.
-        first: of the network, which takes every fourth pixel and keeps inside the image.
+        first: whether it is the network's first convolution, which has stride 4 and no padding.
     """
     conv = nd.layer("Conv", x)
     options = {"strides": 4 if first else 1, "padding": "valid" if first else "same", "activation": "relu"}
     if groups == 1:
         return conv(filters, kernel_size, name=name, **options)(x)
     parts = keras.ops.split(x, groups, axis=-1)
-    answers = [
+    outputs = [
         conv(filters // groups, kernel_size, name=f"{name}_group{number}", **options)(part)
         for number, part in enumerate(parts, start=1)
     ]
-    return keras.layers.Concatenate(name=name)(answers)
+    return keras.layers.Concatenate(name=name)(outputs)

@@ -23,8 +23,8 @@ class Entry(NamedTuple):
     Attributes:
         builder: ``builder(input_shape, num_classes, *, weights)``.
         size: side in pixels of the square input it was published with.
-        weights: what its ``weights`` argument accepts besides None and a path.
-        needs_network: whether those weights are downloaded (else they were installed with visionkit, as "hed" is).
+        weights: what the ``weights`` argument of the builder accepts besides None and a path.
+        needs_network: whether these weights are downloaded; otherwise they are installed with visionkit, as "hed" is.
     """
 
     builder: Callable[..., keras.Model]
@@ -77,13 +77,16 @@ def build(
     *,
     weights: str | None = None,
 ) -> keras.Model:
-    """Build the network ``name``; see its builder for what it returns.
+    """Build a network by name; its builder documents what it returns.
 
     Args:
         name: a name of the catalogue.
         input_shape: ``(height, width, channels)``; None takes the published shape.
         num_classes: outputs of the classifier; None builds a backbone whose outputs are named by stride.
         weights: None, "imagenet", or a path.
+
+    Raises:
+        UserError: no such network.
     """
     return CATALOG[find(name)].builder(input_shape, num_classes, weights=weights)
 

@@ -1,11 +1,11 @@
 """What a network costs: parameters, multiply-adds and memory, layer by layer.
 
-A multiply-add is one multiplication and the addition behind it, for one image. Convolutions and dense layers do nearly all of
-them, and they alone are counted: each value of a kernel is used once at each place, so the count is places times values of the
-kernel. Biases, normalisation, activations, pooling and additions count as 0. Papers that count operations (FLOPs) name twice
-the number, or mean multiply-adds all the same.
+A multiply-add is one multiplication and the addition that follows it, for one image. Only convolutions and dense layers are
+counted, which do nearly all of them: each value of a kernel is used once at each position, so the count is positions times
+values of the kernel. Biases, normalisation, activations, pooling and additions count as 0. Papers that count operations (FLOPs)
+report twice the number, or mean multiply-adds nevertheless.
 
-Channels are last. A layer that is called several times is counted once, where it is called first.
+Channels are last. A layer that is called several times is counted once, at its first call.
 """
 
 import math
@@ -38,13 +38,13 @@ class LayerCost(NamedTuple):
     """What one layer costs, for one image.
 
     Attributes:
-        name: of the layer.
-        kind: its class.
-        input_shapes: of all tensors it reads, without the batch; an input layer reads none.
-        shape: of its activation, which is what it returns, without the batch; of several outputs, the first.
-        size: number of values in all its outputs.
-        parameters: number of values in its weights, trained or not.
-        multiply_adds: of its kernels; 0 if it has none.
+        name: the layer's name.
+        kind: the layer's class.
+        input_shapes: shapes of all inputs, without the batch; an input layer has none.
+        shape: shape of the output, without the batch; of several outputs, the first.
+        size: number of values in all outputs.
+        parameters: number of values in the weights, trained or not.
+        multiply_adds: multiply-adds of the kernels; 0 if there are none.
     """
 
     name: str
@@ -57,26 +57,26 @@ class LayerCost(NamedTuple):
 
     @property
     def changes_shape(self) -> bool:
-        """Whether nothing that it reads has the shape of what it returns."""
+        """Whether no input has the shape of the output."""
         return self.shape not in self.input_shapes
 
     @property
     def held(self) -> int:
-        """Number of values that it reads and returns: what must be in memory while it runs."""
+        """Number of values in inputs and outputs, which must be in memory while the layer runs."""
         return self.size + sum(map(math.prod, self.input_shapes))
 
     def to_plain(self) -> dict[str, Any]:
-        """For JSON: all but what it reads."""
+        """All fields but the input shapes, for JSON."""
         return {name: value for name, value in self._asdict().items() if name != "input_shapes"}
 
 
 class SeparableBlock(NamedTuple):
-    """A convolution that was split into a depthwise one and a 1x1 one behind it.
+    """A convolution that was split into a depthwise one and a 1x1 one after it.
 
     Attributes:
-        name: of the depthwise layer, and of the 1x1 one if that is a layer of its own.
+        name: name of the depthwise layer, and of the 1x1 layer if that is separate.
         full: multiply-adds of one full convolution of the same shape.
-        separable: multiply-adds of the two.
+        separable: multiply-adds of both parts.
     """
 
     name: str
@@ -85,10 +85,10 @@ class SeparableBlock(NamedTuple):
 
 
 def layer_costs(model: keras.Model) -> list[LayerCost]:
-    """The cost of every layer of a functional model, in the order in which they run; networks inside it, layer by layer.
+    """The cost of every layer of a functional model, in the order in which they run; models inside it are taken apart.
 
     Args:
-        model: built, with every side of its input known. The parameters add up to ``model.count_params()``.
+        model: a built model; every side of its input is known. The parameters add up to ``model.count_params()``.
 
     Raises:
         UserError: a side is None.
@@ -100,7 +100,7 @@ def separable_blocks(model: keras.Model) -> list[SeparableBlock]:
     """Every depthwise convolution that leads to a 1x1 convolution through layers that keep the shape; and SeparableConv layers.
 
     Args:
-        model: as for ``layer_costs``.
+        model: see ``layer_costs``.
     """
     operations = list(_operations(model))
     makers = {id(tensor): operation for operation in operations for tensor in _list(operation.output)}
@@ -119,25 +119,25 @@ def separable_blocks(model: keras.Model) -> list[SeparableBlock]:
 
 
 def separable_cost(output_sides: Sequence[int], kernel_size: Sequence[int], channels: int, filters: int) -> tuple[int, int]:
-    """Multiply-adds of a full convolution, and of a depthwise one with a 1x1 convolution behind it.
+    """Multiply-adds of a full convolution, and of a depthwise one followed by a 1x1 convolution.
 
-    The second is ``1 / filters + 1 / prod(kernel_size)`` of the first. 3x3 over 6x6x3, without padding, to 4x4x5:
+    The second number is ``1 / filters + 1 / prod(kernel_size)`` of the first. For 3x3 over 6x6x3, without padding, to 4x4x5:
 
         >>> separable_cost((4, 4), (3, 3), channels=3, filters=5)
         (2160, 672)
 
     Args:
-        output_sides: of the result, in pixels.
-        kernel_size: its sides, in pixels.
+        output_sides: sides of the output, in pixels.
+        kernel_size: sides of the kernel, in pixels.
         channels: of the input.
         filters: channels of the output.
     """
-    places, pixels = math.prod(output_sides), math.prod(kernel_size)
-    return places * pixels * channels * filters, places * channels * (pixels + filters)
+    positions, pixels = math.prod(output_sides), math.prod(kernel_size)
+    return positions * pixels * channels * filters, positions * channels * (pixels + filters)
 
 
 def _operations(model: keras.Model) -> Iterator[keras.Operation]:
-    """All layers and other operations, those of networks inside in their place."""
+    """All layers and other operations; a model inside is replaced by its own."""
     for operation in model.operations:
         inner = operation.network if isinstance(operation, InferenceMode) else operation
         if isinstance(inner, keras.Model):
@@ -167,13 +167,13 @@ def _multiply_adds(operation: keras.Operation, inputs: tuple[Shape, ...], output
         kernels = [operation.kernel]
     else:
         return 0
-    # A transposed convolution writes each pixel that it reads to many places.
-    places = math.prod((inputs if isinstance(operation, TRANSPOSED) else outputs)[0][:-1])
-    return places * sum(math.prod(kernel.shape) for kernel in kernels)
+    # A transposed convolution writes each pixel that it reads to many positions.
+    positions = math.prod((inputs if isinstance(operation, TRANSPOSED) else outputs)[0][:-1])
+    return positions * sum(math.prod(kernel.shape) for kernel in kernels)
 
 
 def _depthwise_before(operation: keras.Operation, makers: dict[int, keras.Operation]) -> keras.layers.Layer | None:
-    """The depthwise convolution that is the last before this layer, if nothing between them changes the shape."""
+    """The last depthwise convolution before this layer, if nothing between them changes the shape."""
     for tensor in _list(operation.input):
         maker = makers.get(id(tensor))
         if maker is None or isinstance(maker, keras.layers.InputLayer):
@@ -182,21 +182,21 @@ def _depthwise_before(operation: keras.Operation, makers: dict[int, keras.Operat
             return maker
         if isinstance(maker, (*ONE_KERNEL, *SEPARABLE)) or _cost(maker).changes_shape:
             continue
-        found = _depthwise_before(maker, makers)
-        if found is not None:
-            return found
+        depthwise = _depthwise_before(maker, makers)
+        if depthwise is not None:
+            return depthwise
     return None
 
 
 def _full(depthwise: keras.layers.Layer, kernel: keras.Variable, filters: int) -> int:
-    """Multiply-adds of a full convolution in place of a depthwise one."""
+    """Multiply-adds of a full convolution instead of a depthwise one."""
     channels = depthwise.input.shape[-1]
     return separable_cost(depthwise.output.shape[1:-1], kernel.shape[:-2], channels, filters)[0]
 
 
 def _shape(tensor: keras.KerasTensor, operation: keras.Operation) -> Shape:
     if None in tensor.shape[1:]:
-        raise UserError(f"The cost depends on the size of the image, which {operation.name} does not know: give every side.")
+        raise UserError(f"The shape of {operation.name} is unknown, and its cost depends on it: give every side of the image.")
     return tuple(tensor.shape[1:])
 
 
@@ -205,24 +205,24 @@ def _list(tensors: keras.KerasTensor | list | tuple | dict) -> list[keras.KerasT
 
 
 def build_to_count(name: str, input_shape: tuple[int, ...] | None = None, num_classes: int | None = None) -> keras.Model:
-    """A network of the catalogue without values in its weights; see ``without_weights``.
+    """Build a network of the catalogue whose weights have no values; see ``without_weights``.
 
     Args:
         name: a name of the catalogue.
-        input_shape: sides and channels; None takes what it was published with.
-        num_classes: outputs of the classifier; None takes what it was published with.
+        input_shape: sides and channels; None takes the published shape.
+        num_classes: outputs of the classifier; None takes the published number.
 
     Raises:
-        UserError: no such network, or it cannot be built so.
+        UserError: there is no such network, or it cannot be built for that shape or number of classes.
     """
     name = find(name)
     if num_classes is not None and num_classes < 1:
         raise UserError(f"{name} for {num_classes} classes: expected 1 or more.")
-    given = {} if num_classes is None else {"num_classes": num_classes}
+    options = {} if num_classes is None else {"num_classes": num_classes}
     try:
         if input_shape is not None and any(side < 1 for side in input_shape):
             raise ValueError("expected sides, then channels, each 1 or more.")
-        return without_weights(lambda: CATALOG[name].builder(input_shape, **given))
+        return without_weights(lambda: CATALOG[name].builder(input_shape, **options))
     except ValueError as error:
         if input_shape is None:
             raise
@@ -236,11 +236,11 @@ def build_to_count(name: str, input_shape: tuple[int, ...] | None = None, num_cl
 
 
 def summary(model: keras.Model, costs: Sequence[LayerCost]) -> dict[str, Any]:
-    """One network as ``visionkit models --json`` prints it.
+    """The record of one network that ``visionkit models --json`` prints.
 
     Args:
-        model: of the catalogue.
-        costs: of its layers.
+        model: a network of the catalogue.
+        costs: the costs of its layers.
     """
     return {
         "name": model.name,
@@ -252,10 +252,10 @@ def summary(model: keras.Model, costs: Sequence[LayerCost]) -> dict[str, Any]:
 
 
 def without_weights(build: Callable[[], keras.Model]) -> keras.Model:
-    """A network whose weights have shapes and no values: built in little time and almost no memory, to be counted.
+    """Build a network whose weights have shapes but no values, to be counted; this takes little time and almost no memory.
 
     Args:
-        build: returns the network, with no weights loaded.
+        build: returns the network, and loads no weights.
 
     Returns:
         a network that must not be called.
@@ -265,6 +265,6 @@ def without_weights(build: Callable[[], keras.Model]) -> keras.Model:
         with keras.StatelessScope(initialize_variables=False):
             return build()
 
-    # Keras lists in each thread the weights that lack values, to fill them in later: this list ends with its thread.
+    # Each thread has its own list, in Keras, of weights to initialise later: this list is discarded with its thread.
     with ThreadPoolExecutor(1) as thread:
         return thread.submit(in_scope).result()

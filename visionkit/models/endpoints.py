@@ -1,4 +1,4 @@
-"""Endpoints: a backbone's feature maps by the factor they are smaller than the input.
+"""Endpoints: a backbone's feature maps, named by how many times smaller than the input they are.
 
 Detection, segmentation and style heads ask for ``stride_8``, never for a layer index.
 """
@@ -9,7 +9,7 @@ import keras
 
 STRIDES = (2, 4, 8, 16, 32)
 CONVOLUTIONS = (keras.layers.Conv1D, keras.layers.Conv2D, keras.layers.Conv3D)
-BEHIND_A_CONVOLUTION = (keras.layers.BatchNormalization, keras.layers.Activation, keras.layers.ReLU)
+AFTER_A_CONVOLUTION = (keras.layers.BatchNormalization, keras.layers.Activation, keras.layers.ReLU)
 
 
 class Endpoints(dict):
@@ -20,12 +20,18 @@ class Endpoints(dict):
         self[f"stride_{stride}"] = x
 
 
+def is_backbone(model: keras.Model) -> bool:
+    """Whether a model is a backbone: its outputs are a dict of names such as ``stride_8``."""
+    outputs = getattr(model, "output", None) if model.built else None
+    return isinstance(outputs, dict) and all(name.startswith("stride_") for name in outputs)
+
+
 def select_endpoints(backbone: keras.Model, strides: tuple[int, ...] = STRIDES) -> keras.Model:
     """The same backbone with only the outputs at ``strides``.
 
     Args:
-        backbone: a model built with ``num_classes=None``, whose outputs are named ``stride_2 ... stride_32``.
-        strides: which of them to keep.
+        backbone: a model whose outputs are named ``stride_2 ... stride_32``.
+        strides: the strides to keep.
 
     Returns:
         a model that shares the backbone's layers and weights and returns ``{"stride_N": (n, h, w, c)}``.
@@ -33,16 +39,13 @@ def select_endpoints(backbone: keras.Model, strides: tuple[int, ...] = STRIDES) 
     Raises:
         ValueError: the backbone has no feature map at one of the strides.
     """
-    outputs = _named_outputs(backbone)
-    wanted = [f"stride_{stride}" for stride in strides]
-    missing = [name for name in wanted if name not in outputs]
-    if missing:
-        raise ValueError(f"{backbone.name} has no endpoint {missing}; it has {sorted(outputs)}.")
-    return keras.Model(backbone.input, {name: outputs[name] for name in wanted}, name=backbone.name)
+    names = [f"stride_{stride}" for stride in strides]
+    outputs = {name: _feature_map(backbone, name) for name in names}
+    return keras.Model(backbone.input, outputs, name=backbone.name)
 
 
 def by_stride(names: Iterable[str]) -> list[str]:
-    """The names of feature maps from the finest to the coarsest; in a dict they may come in any order."""
+    """The names of feature maps from the finest to the coarsest; a dict may hold them in any order."""
     return sorted(names, key=lambda name: int(name.removeprefix("stride_")))
 
 
@@ -52,38 +55,78 @@ def strides_of(backbone: keras.Model) -> list[int]:
 
 
 def deepest(backbone: keras.Model) -> keras.KerasTensor:
-    """The feature map of the largest stride, symbolic: what a classifier pools."""
+    """The symbolic feature map of the largest stride, which a classifier pools."""
     return _named_outputs(backbone)[f"stride_{strides_of(backbone)[-1]}"]
 
 
 def layers_behind(backbone: keras.Model, stride: int) -> list[keras.layers.Layer]:
-    """The layers that come after the feature map of ``stride``: the stages in which the image is smaller still."""
-    output = _named_outputs(backbone)[f"stride_{stride}"]
-    last = next(i for i, layer in enumerate(backbone.layers) if layer.output is output)
-    return backbone.layers[last + 1 :]
+    """The layers that come after the feature map of ``stride``, where the image is smaller still.
+
+    The graph decides, not the order of the layers. A layer that is used both before and after the map counts as before it.
+
+    Raises:
+        ValueError: the backbone has no feature map at the stride.
+    """
+    feature_map = _feature_map(backbone, f"stride_{stride}")
+    before = {id(layer) for layer in keras.Model(backbone.input, feature_map).layers}
+    return [layer for layer in backbone.layers if id(layer) not in before]
+
+
+def freeze(backbone: keras.Model, up_to_stride: int | None) -> list[keras.layers.Layer]:
+    """Freeze the layers of a backbone up to the feature map of a stride, and unfreeze the others.
+
+    A model that contains the backbone shares its layers; compile it again afterwards.
+
+    Args:
+        backbone: a model whose outputs are named ``stride_2 ... stride_32``.
+        up_to_stride: the stride of the last feature map that stays as it is; the largest freezes the whole backbone, None
+            freezes nothing.
+
+    Returns:
+        the layers that are trained now.
+
+    Raises:
+        ValueError: the backbone has no feature map at the stride.
+    """
+    trained = backbone.layers if up_to_stride is None else layers_behind(backbone, up_to_stride)
+    chosen = {id(layer) for layer in trained}
+    for layer in backbone.layers:
+        layer.trainable = id(layer) in chosen
+    return trained
 
 
 def without_top(backbone: keras.Model) -> keras.Model:
     """A backbone without the 1x1 convolution by which EfficientNet and MobileNetV2 widen their last map before it is pooled.
 
-    Classifiers want those 1280 channels; a decoder would have to make few of them again. Others stay as they are.
+    Classifiers want those 1280 channels; a decoder would have to reduce them again. Other backbones are returned unchanged.
     """
-    layers = list(backbone.layers)
-    while layers and isinstance(layers[-1], BEHIND_A_CONVOLUTION):
-        layers.pop()
-    top = layers[-1] if layers else None
-    widens = isinstance(top, CONVOLUTIONS) and set(top.kernel_size) == {1} and top.filters > top.input.shape[-1]
+    operation, read = _producer(deepest(backbone))
+    while isinstance(operation, AFTER_A_CONVOLUTION):
+        operation, read = _producer(read)
+    widens = isinstance(operation, CONVOLUTIONS) and set(operation.kernel_size) == {1} and operation.filters > read.shape[-1]
     if not widens:
         return backbone
     outputs = _named_outputs(backbone)
-    return keras.Model(backbone.input, outputs | {f"stride_{strides_of(backbone)[-1]}": top.input}, name=backbone.name)
+    return keras.Model(backbone.input, outputs | {f"stride_{strides_of(backbone)[-1]}": read}, name=backbone.name)
+
+
+def _producer(tensor: keras.KerasTensor) -> tuple[keras.Operation, keras.KerasTensor | None]:
+    """The operation that returned a tensor, and the first tensor that it read in that call."""
+    operation, call, _ = tensor._keras_history
+    return operation, next(iter(operation._inbound_nodes[call].input_tensors), None)
+
+
+def _feature_map(backbone: keras.Model, name: str) -> keras.KerasTensor:
+    outputs = _named_outputs(backbone)
+    if name not in outputs:
+        raise ValueError(f"{backbone.name} has no endpoint {name!r}; it has {', '.join(by_stride(outputs))}.")
+    return outputs[name]
 
 
 def _named_outputs(backbone: keras.Model) -> dict:
-    outputs = backbone.output
-    if not isinstance(outputs, dict) or not all(name.startswith("stride_") for name in outputs):
+    if not is_backbone(backbone):
         raise ValueError(
-            f"{backbone.name!r} is not a backbone: its outputs are not named by stride. "
-            "Build it with num_classes=None, for example models.mobilenet_v2((224, 224, 3), None)."
+            f"{backbone.name!r} is not a backbone: its outputs are not named by stride. Build it with num_classes=None, for "
+            "example models.mobilenet_v2((224, 224, 3), None), or make one of any Keras model: models.backbone(model)."
         )
-    return outputs
+    return backbone.output

@@ -1,7 +1,8 @@
-"""Feature pyramid: feature maps of several strides that know of each other.
+"""Feature pyramid: feature maps of several strides that exchange what they have computed.
 
-Feature Pyramid Networks, Lin et al. 2016, https://arxiv.org/abs/1612.03144: what the deep maps have understood is handed up
-to the fine ones. Path aggregation (Liu et al. 2018, https://arxiv.org/abs/1803.01534) hands back where exactly it is.
+Feature Pyramid Networks, Lin et al. 2016, https://arxiv.org/abs/1612.03144, adds the coarse maps, which know what is shown,
+to the fine ones. Path aggregation (Liu et al. 2018, https://arxiv.org/abs/1803.01534) adds the fine maps, which know where, to
+the coarse ones.
 """
 
 from itertools import pairwise
@@ -24,13 +25,13 @@ def named_conv(x: keras.KerasTensor, filters: int, kernel_size: int, *, name: st
 def feature_pyramid(
     features: dict[str, keras.KerasTensor], filters: int, *, aggregate: bool = True, name: str = "fpn"
 ) -> dict[str, keras.KerasTensor]:
-    """From a backbone's feature maps to as many of ``filters`` channels.
+    """Turn a backbone's feature maps into as many maps of ``filters`` channels.
 
     Args:
-        features: ``{"stride_8": (N, h, w, C), ...}`` of strides that double and divide the sides.
+        features: ``{"stride_8": (N, h, w, C), ...}``; each stride is twice the one before, and divides the sides.
         filters: channels of each result.
-        aggregate: whether a second path leads back from the fine maps to the coarse ones.
-        name: before the layers' names.
+        aggregate: whether a second path leads from the fine maps back to the coarse ones.
+        name: prefix of the layers' names.
 
     Returns:
         maps of the same keys and sides, in the same order.

@@ -1,4 +1,4 @@
-"""Heads: what turns a feature map into an answer."""
+"""Heads: the last layers, which turn a feature map into logits."""
 
 import keras
 
@@ -10,15 +10,15 @@ def classifier_head(x: keras.KerasTensor, num_classes: int, *, dropout: float = 
 
     Args:
         x: feature map ``(N, spatial..., C)``.
-        dropout: share of the pooled features that is dropped in training.
+        dropout: dropout rate of the pooled features.
 
     Returns:
-        logits ``(N, num_classes)``, float32: no softmax, which the loss and the exported bundle apply.
+        logits ``(N, num_classes)``, float32, without softmax, which the loss and the exported bundle apply.
     """
     x = nd.layer("GlobalAveragePooling", x)(name="avg_pool")(x)
     if dropout > 0:
         x = keras.layers.Dropout(dropout, name="top_dropout")(x)
-    # Small: on a frozen base, what the first weights say at random would have to be unlearnt.
+    # Small: over a frozen base, large random predictions would have to be unlearnt first.
     initializer = keras.initializers.RandomNormal(stddev=0.01)
     return keras.layers.Dense(num_classes, kernel_initializer=initializer, dtype="float32", name="predictions")(x)
 
@@ -31,18 +31,18 @@ def dense_head(
     activation: str = "relu",
     dropout: float = 0.0,
 ) -> keras.KerasTensor:
-    """All pixels of the feature map into dense layers, as before global pooling: the size of the image is then fixed.
+    """Dense layers over all pixels of the feature map, as was usual before global pooling; they fix the size of the image.
 
     Args:
         x: feature map ``(N, spatial..., C)`` of known sides.
         hidden: units of each hidden layer.
-        dropout: share that is dropped behind each of them in training.
+        dropout: dropout rate after each hidden layer.
 
     Returns:
         logits ``(N, num_classes)``, float32.
 
     Raises:
-        ValueError: a side is not known.
+        ValueError: a side is None.
     """
     if None in x.shape[1:]:
         raise ValueError(
@@ -58,11 +58,11 @@ def dense_head(
 
 
 def convolutional_head(x: keras.KerasTensor, num_classes: int, *, dropout: float = 0.5) -> keras.KerasTensor:
-    """One map a class by a 1x1 convolution, then the mean of each: what Network in Network proposed.
+    """A 1x1 convolution to one map per class, then the mean of each map, as Network in Network proposed.
 
     Args:
         x: feature map ``(N, spatial..., C)``.
-        dropout: share of its values that is dropped in training.
+        dropout: dropout rate of its values.
 
     Returns:
         logits ``(N, num_classes)``, float32, none below zero.

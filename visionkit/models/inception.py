@@ -1,10 +1,10 @@
-"""GoogLeNet: convolutions of several sizes beside each other.
+"""GoogLeNet: convolutions of several sizes in parallel.
 
 Going Deeper with Convolutions, Szegedy et al. 2014, https://arxiv.org/abs/1409.4842.
 
     stem /4 -> inception modules 3a, 3b, pool /2, 4a ... 4e, pool /2, 5a, 5b -> the mean of each map -> classifier
                                                       |        |
-                                                   side 1   side 2   two further classifiers, for training alone
+                                                   side 1   side 2   two further classifiers, only for training
 """
 
 from functools import partial
@@ -43,8 +43,8 @@ MODULES = {
     "5a": Module(256, 160, 320, 32, 128, 128),
     "5b": Module(384, 192, 384, 48, 128, 128),
 }
-SIDES = {"4a": "side1", "4d": "side2"}  # behind which module a side branch leaves
-SIDE_WEIGHTS = {"predictions": 1.0, "side1": 0.3, "side2": 0.3}  # of the losses
+SIDES = {"4a": "side1", "4d": "side2"}  # the modules after which a side branch leaves
+SIDE_WEIGHTS = {"predictions": 1.0, "side1": 0.3, "side2": 0.3}  # weights of the losses
 SIZE = 224  # pixels a side
 
 
@@ -64,15 +64,15 @@ def googlenet(
             224 x 224 x 3. Sides may be None. Pixels are float32 in 0..255.
         num_classes: outputs of the classifier; None builds a backbone.
         weights: None or a path.
-        layout: "paper", or "torchvision": BatchNorm in place of biases and of normalised responses, and 3x3 convolutions where
-            the paper has 5x5. None takes what the file of ``weights`` has.
+        layout: "paper", or "torchvision": BatchNorm instead of biases and of response normalisation, and 3x3 convolutions
+            where the paper has 5x5. None takes the layout of the ``weights`` file.
         side_branches: whether to build the two classifiers that help in training.
-        dropout: before the classifier.
+        dropout: dropout rate before the classifier.
 
     Returns:
-        a model from ``(N, ..., channels)`` to logits ``(N, num_classes)``. With side branches to ``{"predictions": logits,
-        "side1": logits, "side2": logits}``: their losses count as ``SIDE_WEIGHTS`` says, and ``without_side_branches`` drops
-        them. A backbone returns ``{"stride_2": ..., "stride_32": ...}``.
+        a model from ``(N, ..., channels)`` to logits ``(N, num_classes)``; with side branches to ``{"predictions": logits,
+        "side1": logits, "side2": logits}``. ``SIDE_WEIGHTS`` are the weights of their losses, and ``without_side_branches``
+        removes them. A backbone returns ``{"stride_2": ..., "stride_32": ...}``.
     """
     layout = layout_of(weights, layout, default="paper")
     inputs = keras.Input(input_shape or (SIZE, SIZE, 3), name="image")
@@ -112,7 +112,7 @@ def convolution(
 
 
 def inception(x: keras.KerasTensor, module: Module, *, layout: str, name: str) -> keras.KerasTensor:
-    """Four ways through ``(N, spatial..., C)`` beside each other: 1x1, 3x3, 5x5, and a pool; 1x1 keeps the large ones cheap."""
+    """Four parallel branches of ``(N, spatial..., C)``: 1x1, 3x3, 5x5, and a pool; 1x1 makes the large ones cheap."""
     conv = partial(convolution, layout=layout)
     large = 3 if layout == "torchvision" else 5
     pointwise = conv(x, module.pointwise, 1, name=f"{name}_1x1")
@@ -126,7 +126,7 @@ def inception(x: keras.KerasTensor, module: Module, *, layout: str, name: str) -
 
 
 def side_branch(x: keras.KerasTensor, num_classes: int, *, layout: str, name: str) -> keras.KerasTensor:
-    """A classifier of its own in the middle of the network, which brings a gradient to the layers before it.
+    """A classifier in the middle of the network, which gives a gradient to the layers before it.
 
     Args:
         x: feature map ``(N, spatial..., C)``.
@@ -143,12 +143,12 @@ def side_branch(x: keras.KerasTensor, num_classes: int, *, layout: str, name: st
 
 
 def without_side_branches(model: keras.Model) -> keras.Model:
-    """The network as it is used: the same layers and weights, with its logits ``(N, num_classes)`` alone."""
+    """The network for inference: the same layers and weights, with only its logits ``(N, num_classes)``."""
     return keras.Model(model.input, model.output["predictions"], name=model.name)
 
 
 def _stem(x: keras.KerasTensor, endpoints: Endpoints, layout: str) -> keras.KerasTensor:
-    """Three convolutions, pooled three times: to an eighth of the sides."""
+    """Three convolutions and two pools, to an eighth of the sides."""
     x = convolution(x, 64, 7, strides=2, layout=layout, name="conv1")
     endpoints.add(2, x)
     x = max_pool(x, 3, 2, name="pool1")

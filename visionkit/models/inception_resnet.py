@@ -18,7 +18,7 @@ from visionkit.models.heads import classifier_head
 from visionkit.models.pretrained import load_weights
 
 SIZE = 160  # pixels a side, as FaceNet's faces; the paper's images have 299
-SCALES = {"a": 0.17, "b": 0.10, "c": 0.20}  # of what a block adds, without which training breaks down
+SCALES = {"a": 0.17, "b": 0.10, "c": 0.20}  # factors of the residuals, without which training diverges
 REPEATS = {"a": 5, "b": 10, "c": 5}
 
 
@@ -35,8 +35,8 @@ def inception_resnet_v1(
         input_shape: ``(length, channels)``, ``(height, width, channels)`` or ``(depth, height, width, channels)``, each side
             at least 75 or None; None takes 160 x 160 x 3. Pixels are float32 in 0..255.
         num_classes: outputs of the classifier; None builds a backbone.
-        weights: None or a path, also of facenet-pytorch's InceptionResnetV1: all of it but the head.
-        dropout: before the classifier.
+        weights: None or a path, also of facenet-pytorch's InceptionResnetV1, of which the head is left out.
+        dropout: dropout rate before the classifier.
 
     Returns:
         a model from ``(N, ..., channels)`` to logits ``(N, num_classes)``; a backbone instead returns
@@ -76,7 +76,7 @@ def inception_resnet_v1(
 
 
 def block_a(x: keras.KerasTensor, *, name: str) -> keras.KerasTensor:
-    """1x1 beside 3x3 beside two 3x3 (figure 10)."""
+    """Parallel branches of 1x1, 3x3, and two 3x3 (figure 10)."""
     one = convolution(x, 32, 1, name=f"{name}1")
     two = convolution(convolution(x, 32, 1, name=f"{name}2a"), 32, 3, name=f"{name}2b")
     three = convolution(x, 32, 1, name=f"{name}3a")
@@ -85,40 +85,40 @@ def block_a(x: keras.KerasTensor, *, name: str) -> keras.KerasTensor:
 
 
 def block_b(x: keras.KerasTensor, *, name: str) -> keras.KerasTensor:
-    """1x1 beside 7x7, the latter one axis at a time (figure 11)."""
+    """Parallel branches of 1x1 and 7x7, the latter one axis at a time (figure 11)."""
     one = convolution(x, 128, 1, name=f"{name}1")
     two = along_axes(convolution(x, 128, 1, name=f"{name}2"), 128, 7, name=f"{name}2")
     return add_scaled(x, [one, two], scale=SCALES["b"], activation="relu", name=name)
 
 
 def block_c(x: keras.KerasTensor, *, scale: float, activation: str | None, name: str) -> keras.KerasTensor:
-    """1x1 beside 3x3, the latter one axis at a time (figure 13)."""
+    """Parallel branches of 1x1 and 3x3, the latter one axis at a time (figure 13)."""
     one = convolution(x, 192, 1, name=f"{name}1")
     two = along_axes(convolution(x, 192, 1, name=f"{name}2"), 192, 3, name=f"{name}2")
     return add_scaled(x, [one, two], scale=scale, activation=activation, name=name)
 
 
 def reduction(x: keras.KerasTensor, branches: Sequence[tuple[int, ...]], *, name: str) -> keras.KerasTensor:
-    """Half the sides: a max pool beside branches that end in a 3x3 convolution /2 (figures 7 and 12).
+    """Halve the sides: a max pool parallel to branches that end in a 3x3 convolution /2 (figures 7 and 12).
 
     Args:
         x: ``(N, spatial..., C)``.
-        branches: filters of each: 1x1 first and 3x3 last, with a 3x3 between where there are three; or the last one alone.
+        branches: filters of each branch: the 1x1, then a 3x3 if there are three, then the last 3x3; or only the last.
     """
-    answers = []
+    outputs = []
     for number, filters in enumerate(branches, start=1):
         y = x
         for step, count in enumerate(filters):
             last = step == len(filters) - 1
             options = {"strides": 2, "padding": 0} if last else {}
             y = convolution(y, count, 3 if last or step else 1, name=f"{name}{number}{'abc'[step]}", **options)
-        answers.append(y)
+        outputs.append(y)
     pooled = nd.layer("MaxPooling", x)(3, 2, name=f"{name}pool")(x)
-    return keras.layers.Concatenate(name=f"{name}joined")([*answers, pooled])
+    return keras.layers.Concatenate(name=f"{name}joined")([*outputs, pooled])
 
 
 def along_axes(x: keras.KerasTensor, filters: int, length: int, *, name: str) -> keras.KerasTensor:
-    """A convolution over each spatial axis of ``(N, spatial..., C)`` in turn, from the last: of an image 1x7, then 7x1."""
+    """A convolution over each spatial axis of ``(N, spatial..., C)`` in turn, from the last: for an image 1x7, then 7x1."""
     for axis in reversed(range(nd.rank(x))):
         kernel_size = tuple(length if other == axis else 1 for other in range(nd.rank(x)))
         x = convolution(x, filters, kernel_size, name=f"{name}_axis{axis + 1}")
@@ -128,7 +128,7 @@ def along_axes(x: keras.KerasTensor, filters: int, length: int, *, name: str) ->
 def add_scaled(
     x: keras.KerasTensor, branches: list[keras.KerasTensor], *, scale: float, activation: str | None, name: str
 ) -> keras.KerasTensor:
-    """Bring the branches to the channels of ``x`` by a linear 1x1 convolution, and add a part of that to ``x``."""
+    """Convert the branches to the channels of ``x`` by a linear 1x1 convolution, scale them, and add them to ``x``."""
     joined = keras.layers.Concatenate(name=f"{name}joined")(branches)
     added = nd.layer("Conv", x)(x.shape[-1], 1, name=f"{name}up_conv")(joined)
     x = keras.layers.Add(name=f"{name}add")([x, keras.layers.Rescaling(scale, name=f"{name}scale")(added)])

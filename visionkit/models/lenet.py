@@ -1,4 +1,4 @@
-"""LeNet-5: the network that read cheques.
+"""LeNet-5, which banks used to read cheques.
 
 Gradient-Based Learning Applied to Document Recognition, LeCun et al. 1998, http://yann.lecun.com/exdb/publis/pdf/lecun-01a.pdf.
 
@@ -27,16 +27,16 @@ def lenet5(
     activation: str = "tanh",
     pooling: str = "Average",
 ) -> keras.Model:
-    """Build LeNet-5, with every map of the second convolution connected to all of the first, as it is drawn today.
+    """Build LeNet-5 with every map of the second convolution connected to all of the first, as is usual today.
 
     Args:
         input_shape: ``(length, channels)``, ``(height, width, channels)`` or ``(depth, height, width, channels)``; None takes
             32 x 32 x 1. Pixels are float32 in 0..255.
         num_classes: outputs of the classifier; None builds a backbone.
         weights: None or a path.
-        filters: of the two convolutions.
-        activation: of all layers but the last; the paper's is a scaled tanh.
-        pooling: "Average" as in the paper, where it had a gain and a bias of its own, or "Max".
+        filters: filters of the two convolutions.
+        activation: activation of all layers but the last; the paper has a scaled tanh.
+        pooling: "Average" as in the paper, where it had a trained gain and bias, or "Max".
 
     Returns:
         a model from ``(N, ..., channels)`` to logits ``(N, num_classes)``: 61,706 parameters by default. A backbone instead

@@ -46,7 +46,7 @@ V1_BLOCKS = (  # filters and strides: table 1 of the first paper
     (1024, 2),
     (1024, 1),
 )
-SIZE = 224  # pixels a side, where no other is asked for
+SIZE = 224  # pixels a side, by default
 MOMENTUM = 0.999  # of the moving statistics
 TORCH_EPSILON = 1e-5  # of the normalisation
 
@@ -59,7 +59,7 @@ def mobilenet(
     width: float = 1.0,
     dropout: float = 1e-3,
 ) -> keras.Model:
-    """Build MobileNet v1: every convolution but the first is split into one a channel and one a pixel.
+    """Build MobileNet v1: every convolution but the first is split into a depthwise one and a 1x1 one.
 
     Args:
         input_shape: ``(height, width, channels)`` or ``(length, channels)``; None takes 224 x 224 x 3. Sides may be None.
@@ -67,7 +67,7 @@ def mobilenet(
         num_classes: outputs of the classifier; None builds a backbone.
         weights: None, "imagenet" (widths 0.25, 0.5, 0.75, 1.0), or a path.
         width: multiplier of every layer's channels (the paper's alpha).
-        dropout: before the classifier.
+        dropout: dropout rate before the classifier.
 
     Returns:
         a model from ``(N, ..., channels)`` to logits ``(N, num_classes)``; a backbone instead returns
@@ -90,7 +90,7 @@ def mobilenet(
 
 
 def depthwise_separable(x: keras.KerasTensor, filters: int, *, strides: int, number: int) -> keras.KerasTensor:
-    """One 3x3 filter a channel, then one 1x1 convolution over the channels: a ninth of the work of a full 3x3.
+    """One 3x3 filter per channel, then a 1x1 convolution over the channels: about a ninth of the work of a full 3x3.
 
     Args:
         x: ``(N, spatial..., C)``.
@@ -117,9 +117,9 @@ def mobilenet_v2(
         num_classes: outputs of the classifier; None builds a backbone.
         weights: None, "imagenet" (widths 0.35, 0.5, 0.75, 1.0, 1.3, 1.4), or a path.
         width: multiplier of every layer's channels (the paper's alpha).
-        dropout: before the classifier.
-        layout: "keras": strided convolutions pad on the right, where the sides are even. "torchvision": on both sides, with
-            torchvision's epsilon and input; timm's mobilenetv2 too. None goes by ``weights``.
+        dropout: dropout rate before the classifier.
+        layout: "keras": strided convolutions pad even sides on the right. "torchvision": they pad both sides, with
+            torchvision's epsilon and input, as timm's mobilenetv2 does. None takes the layout of ``weights``.
 
     Returns:
         a model from ``(N, ..., channels)`` to logits ``(N, num_classes)``; a backbone instead returns
@@ -166,12 +166,12 @@ def mobilenet_v2(
 def inverted_residual(
     x: keras.KerasTensor, filters: int, *, expansion: int, strides: int, padding: int | None, name: str, **options
 ) -> keras.KerasTensor:
-    """Widen, filter each channel, narrow without an activation; add the input where the shape allows.
+    """Widen, filter each channel, narrow without an activation; add the input where the shapes allow it.
 
     Args:
         x: ``(N, spatial..., C)``; inside, it has ``C * expansion`` channels.
-        padding: of the filter, see ``conv_bn``.
-        options: epsilon and momentum, as ``conv_bn`` takes them.
+        padding: padding of the depthwise filter, see ``conv_bn``.
+        options: epsilon and momentum, see ``conv_bn``.
     """
     shortcut = x
     if expansion != 1:

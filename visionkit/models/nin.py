@@ -1,8 +1,8 @@
-"""Network in Network: 1x1 convolutions, and a mean in place of dense layers.
+"""Network in Network: 1x1 convolutions, and a mean instead of dense layers.
 
 Network In Network, Lin et al. 2013, https://arxiv.org/abs/1312.4400.
 
-    four blocks of one convolution and two of 1x1, pools /2 between -> a map a class -> the mean of each
+    four blocks of one convolution and two of 1x1, pools /2 between -> a map per class -> the mean of each
 """
 
 from functools import partial
@@ -19,7 +19,7 @@ from visionkit.models.pretrained import load_weights
 
 
 class Block(NamedTuple):
-    """A convolution, and two of 1x1 behind it: a small network that slides over the image."""
+    """A convolution and two of 1x1 after it: a small network that slides over the image."""
 
     filters: tuple[int, ...]
     kernel_size: int
@@ -27,13 +27,17 @@ class Block(NamedTuple):
 
 
 VARIANTS = {
-    "nin": (  # as its authors published it for ImageNet
+    "nin": (  # the authors' network for ImageNet
         Block((96, 96, 96), 11, 4),
         Block((256, 256, 256), 5),
         Block((384, 384, 384), 3),
         Block((1024, 1024), 3),
     ),
-    "nin_small": (Block((192, 160, 96), 5), Block((192, 192, 192), 5), Block((192, 192), 3)),  # the paper's, for CIFAR-10
+    "nin_small": (
+        Block((192, 160, 96), 5),
+        Block((192, 192, 192), 5),
+        Block((192, 192), 3),
+    ),  # the paper's, for CIFAR-10
 }
 SIZES = {"nin": 224, "nin_small": 32}  # pixels a side
 
@@ -54,11 +58,11 @@ def nin(
         num_classes: outputs of the classifier; None builds a backbone.
         weights: None or a path.
         variant: "nin", or "nin_small" for images of 32 pixels.
-        dropout: before each block of a small one but the first, and before the classifier.
+        dropout: dropout rate before the classifier, and before each block but the first of a small network.
 
     Returns:
         a model from ``(N, ..., channels)`` to logits ``(N, num_classes)``; a backbone instead returns
-        ``{"stride_4": ..., "stride_32": ...}``, a small one ``{"stride_1": ..., "stride_4": ...}``.
+        ``{"stride_4": ..., "stride_32": ...}``, a small network ``{"stride_1": ..., "stride_4": ...}``.
     """
     inputs = keras.Input(input_shape or (SIZES[variant], SIZES[variant], 3), name="image")
     x = normalize(inputs, "imagenet")
@@ -81,7 +85,7 @@ def nin(
 
 
 def mlpconv(x: keras.KerasTensor, block: Block, *, name: str) -> keras.KerasTensor:
-    """The paper's layer: a convolution of ``(N, spatial..., C)``, then a perceptron that every pixel passes."""
+    """The paper's layer: a convolution of ``(N, spatial..., C)``, then a perceptron that is applied to every pixel."""
     conv = nd.layer("Conv", x)
     first, *others = block.filters
     padding = "same" if block.strides == 1 else "valid"

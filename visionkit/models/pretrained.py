@@ -1,7 +1,7 @@
-"""What ``weights=`` means in every builder: None, "imagenet", or a path.
+"""The meaning of ``weights=`` in every builder: None, "imagenet", or a path.
 
-A path may be Keras' (``.weights.h5``, ``.keras``), or a state dict of torchvision, timm or facenet-pytorch, safetensors or
-PyTorch's own.
+A file may be in a format of Keras (``.weights.h5``, ``.keras``), or hold a state dict of torchvision, timm or facenet-pytorch
+in the format of safetensors or of PyTorch.
 """
 
 import warnings
@@ -16,12 +16,12 @@ from visionkit.layers.normalization import use_imagenet_statistics
 from visionkit.weights.tensor_files import read_tensors
 from visionkit.weights.torch_layers import fill
 
-HEAD = "predictions"  # the classifier's layer, here and in keras.applications
-# What depends on the number of classes, on the size of the image, or on the dimensions of an embedding.
+HEAD = "predictions"  # name of the classifier's layer, here and in keras.applications
+# Layers that depend on the number of classes, on the size of the image, or on the dimensions of an embedding.
 HEADS = ("embedding", "embedding_bn", "fc1", "fc2", HEAD)
-SIDES = [[f"side{n}_{part}" for part in ("conv", "bn", "fc", HEAD)] for n in (1, 2)]  # GoogLeNet's, for training alone
-PEER_NAMES = {"conv_preds": HEAD}  # of a 1x1 convolution behind the pooling, where ours is a dense layer
-PEERS = {  # our name -> the name in keras.applications
+SIDES = [[f"side{n}_{part}" for part in ("conv", "bn", "fc", HEAD)] for n in (1, 2)]  # GoogLeNet's, only for training
+PEER_NAMES = {"conv_preds": HEAD}  # a 1x1 convolution after the pooling, where visionkit has a dense layer
+PEERS = {  # name in visionkit -> name in keras.applications
     "mobilenet": "MobileNet",
     "mobilenet_v2": "MobileNetV2",
     "vgg16": "VGG16",
@@ -37,19 +37,19 @@ class WeightsUnavailableError(UserError):
 
 
 def layout_of(weights: str | Path | None, layout: str | None = None, *, default: str = "keras") -> str:
-    """In whose form a network is to be built: with whose padding, epsilon, biases, strides and input.
+    """Choose the layout of a network: padding, epsilon, biases, strides and input.
 
     Args:
-        weights: what the builder was given.
-        layout: what the builder was given; None leaves it to ``weights``.
-        default: what it is without weights, and with Keras' files.
+        weights: the builder's ``weights`` argument.
+        layout: the builder's ``layout`` argument; None leaves the choice to ``weights``.
+        default: the layout without weights, and with Keras' files.
 
     Returns:
-        ``layout`` if it is given; "torchvision" for files of PyTorch and safetensors, except timm's "tf_...", which hold what
-        was trained in TensorFlow; else ``default``.
+        ``layout`` if it is not None; "torchvision" for files of PyTorch and safetensors, except timm's "tf_...", which hold
+        weights that were trained in TensorFlow; otherwise ``default``.
 
     Raises:
-        UserError: an unknown layout, or one that "imagenet" weights are not in.
+        UserError: the layout is unknown, or there are no "imagenet" weights in it.
     """
     if layout not in (None, default, "torchvision"):
         raise UserError(f"layout={layout!r}: expected {default!r}, 'torchvision' or None.")
@@ -68,23 +68,23 @@ def load_weights(
     *,
     peer_arguments: dict | None = None,
 ) -> str | None:
-    """Fill ``model`` as a builder's ``weights`` argument asks.
+    """Load the weights that a builder's ``weights`` argument names.
 
-    A head that does not fit stays untrained: of other classes its "predictions"; of a network that ends in dense layers over
-    all pixels, with images of another size, all of it.
+    A head that does not fit stays untrained: the layer "predictions" if the number of classes differs; all dense layers if the
+    network ends in dense layers over all pixels and the size of the image differs.
 
     Args:
-        model: a network of the catalogue, freshly built; its ``name`` says which.
+        model: a network of the catalogue, just built; its ``name`` tells which.
         weights: None leaves it untrained; "imagenet"; else a ``.weights.h5``, ``.keras``, safetensors or PyTorch file.
-        packaged: reads the state dict of the ImageNet weights that came with an installed package.
-        peer_arguments: passed on to the network of keras.applications whose weights "imagenet" means.
+        packaged: reads the state dict of ImageNet weights that were installed with a package.
+        peer_arguments: arguments of the network of keras.applications that has the "imagenet" weights.
 
     Returns:
-        whose names the layers had in a state dict, "torchvision", "timm", ...; of other weights None.
+        the library whose layer names a state dict has: "torchvision", "timm", ...; None for other weights.
 
     Raises:
-        UserError: no such weights, or they do not fit.
-        WeightsUnavailableError: they are to be downloaded, and there is no network.
+        UserError: there are no such weights, or they do not fit.
+        WeightsUnavailableError: they could not be downloaded.
     """
     if weights is None:
         return None
@@ -108,12 +108,12 @@ def load_weights(
 
 
 def copy_weights(source: keras.Model, target: keras.Model) -> None:
-    """Copy the weights of a network into another of the same layers, in their order.
+    """Copy the weights of a network into another with the same layers, in their order.
 
-    Names do not decide: Keras numbers some of them ("normalization_3") by what was built before.
+    Names are not compared, because Keras numbers some layers ("normalization_3") by what was built before.
 
     Raises:
-        UserError: the layers or their shapes differ; those of the head alone may be absent or have other shapes.
+        UserError: the layers or their shapes differ. Only layers of the head may be absent or have other shapes.
     """
     theirs, ours = (
         {PEER_NAMES.get(layer.name, layer.name): layer for layer in model.layers if layer.weights} for model in (source, target)
@@ -121,8 +121,8 @@ def copy_weights(source: keras.Model, target: keras.Model) -> None:
     heads = [(theirs.pop(name, None), ours.pop(name, None)) for name in HEADS]
     if [_shapes(layer) for layer in theirs.values()] != [_shapes(layer) for layer in ours.values()]:
         raise UserError(
-            f"The weights do not fit {target.name}: they are of {source.name}, with {len(theirs)} layers that have weights "
-            f"where {target.name} has {len(ours)}, or with other shapes."
+            f"The weights do not fit {target.name}: they belong to {source.name}, which has {len(theirs)} layers with weights "
+            f"where {target.name} has {len(ours)}, or other shapes."
         )
     for their_layer, our_layer in zip(theirs.values(), ours.values(), strict=True):
         our_layer.set_weights(their_layer.get_weights())
@@ -131,12 +131,12 @@ def copy_weights(source: keras.Model, target: keras.Model) -> None:
             continue
         flat = [] if their_layer is None else [_flat(weight) for weight in their_layer.get_weights()]
         if our_layer is None or [weight.shape for weight in flat] != _shapes(our_layer):
-            break  # what comes behind a layer that does not fit would be nonsense
+            break  # weights after a layer that does not fit would be meaningless
         our_layer.set_weights(flat)
 
 
 def _flat(kernel: np.ndarray) -> np.ndarray:
-    """The weights of a 1x1 convolution as those of a dense layer; others as they are."""
+    """The kernel of a 1x1 convolution in the shape of a dense layer's; other arrays unchanged."""
     return kernel.reshape(kernel.shape[-2:]) if kernel.ndim > 2 else kernel
 
 
@@ -145,10 +145,10 @@ def _shapes(layer: keras.layers.Layer) -> list[tuple[int, ...]]:
 
 
 def _load_from_peer(model: keras.Model, peer_arguments: dict) -> None:
-    """Let keras.applications download and check its own files, then copy them."""
+    """Let keras.applications download and check its own files, then copy the weights."""
     if model.name not in PEERS:
         raise UserError(
-            f"There are no published 'imagenet' weights for {model.name} here; networks that have them: "
+            f"visionkit knows no published 'imagenet' weights for {model.name}; networks that have them: "
             f"{', '.join(sorted([*PEERS, 'efficientnet_lite0']))}."
         )
     whole = HEAD in {layer.name for layer in model.layers} and model.output_shape[-1] == 1000
@@ -156,7 +156,7 @@ def _load_from_peer(model: keras.Model, peer_arguments: dict) -> None:
         peer = getattr(keras.applications, PEERS[model.name])(weights="imagenet", include_top=whole, **peer_arguments)
     except ValueError:
         raise
-    except Exception as error:  # keras.utils.get_file raises a bare Exception for every failure of the network
+    except Exception as error:  # keras.utils.get_file raises a bare Exception for every failed download
         raise WeightsUnavailableError(
             f"The 'imagenet' weights of {model.name} could not be downloaded ({error}). Connect to a network, "
             "or use efficientnet_lite0, whose ImageNet weights were installed with visionkit."
@@ -173,7 +173,7 @@ def _read_keras_file(path: Path) -> keras.Model:
 
 
 def _load_h5(model: keras.Model, path: Path) -> None:
-    """Load all of it, or where only the head differs, all but the head."""
+    """Load all weights, or all but the head if only the head differs."""
     by_name = {layer.name: layer for layer in model.layers}
     ends = [by_name[name] for name in (HEAD, "flatten", "avg_pool") if name in by_name]
     candidates = [model, *(keras.Model(model.inputs, layer.input) for layer in ends)]
@@ -181,7 +181,7 @@ def _load_h5(model: keras.Model, path: Path) -> None:
     for candidate in candidates:
         try:
             with warnings.catch_warnings():
-                warnings.simplefilter("ignore")  # what does not fit is an error below; Keras warns of it besides
+                warnings.simplefilter("ignore")  # Keras also warns of what does not fit, which is an error below
                 candidate.load_weights(path)
             return
         except (ValueError, KeyError, OSError) as error:

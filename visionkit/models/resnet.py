@@ -2,7 +2,7 @@
 
 Deep Residual Learning for Image Recognition, He et al. 2015, https://arxiv.org/abs/1512.03385.
 Identity Mappings in Deep Residual Networks, He et al. 2016, https://arxiv.org/abs/1603.05027 (pre-activation).
-Layers are named as in keras.applications, whose weights the bottlenecks load.
+Layers are named as in keras.applications, whose weights the networks of bottlenecks can load.
 
     stem 7x7 /2, max pool /2 -> four stages of residual blocks, 64 to 512 filters -> classifier
 
@@ -27,10 +27,10 @@ class Variant(NamedTuple):
 
     Attributes:
         repeats: blocks of each stage.
-        bottleneck: blocks of 1x1, 3x3, 1x1 convolutions; else of two 3x3.
+        bottleneck: whether blocks have 1x1, 3x3 and 1x1 convolutions; otherwise they have two of 3x3.
         residual: whether the input of a block is added to its output.
-        preactivation: normalisation and ReLU before each convolution.
-        filters: of each stage; a bottleneck's last convolution has four times as many.
+        preactivation: whether normalisation and ReLU come before each convolution.
+        filters: filters of each stage; a bottleneck's last convolution has four times as many.
     """
 
     repeats: tuple[int, ...]
@@ -41,12 +41,12 @@ class Variant(NamedTuple):
 
     @property
     def small(self) -> bool:
-        """Whether it is for small images."""
+        """Whether the network is for small images."""
         return self.filters == SMALL_FILTERS
 
     @property
     def size(self) -> int:
-        """Side in pixels of what it was published with."""
+        """Side in pixels of the published input."""
         return 32 if self.small else 224
 
 
@@ -65,7 +65,7 @@ VARIANTS = {
     **{f"resnet{6 * n + 2}": Variant((n, n, n), filters=SMALL_FILTERS) for n in (1, 2, 3, 5, 7, 9, 18)},
     **{f"plain{6 * n + 2}": Variant((n, n, n), residual=False, filters=SMALL_FILTERS) for n in (1, 2, 3, 5, 7, 9)},
 }
-EPSILON, KERAS_EPSILON = 1e-5, 1.001e-5  # of the normalisation: as published, and as keras.applications has it
+EPSILON, KERAS_EPSILON = 1e-5, 1.001e-5  # of the normalisation: the published one, and that of keras.applications
 
 
 def resnet(
@@ -85,14 +85,14 @@ def resnet(
             the published one. Sides may be None. Pixels are float32 in 0..255.
         num_classes: outputs of the classifier; None builds a backbone.
         weights: None, "imagenet" (those of keras.applications; bottlenecks have them), or a path.
-        layout: of bottlenecks. "keras": biases, the stride in the first convolution, Caffe's input. "torchvision": no biases,
-            the stride in the second ("ResNet v1.5"), torchvision's input. None goes by ``weights``.
-        shortcut: what is added where shapes differ: a projection, or every second pixel of the input, with channels of zeros
-            (the paper's option A, which has no parameters).
+        layout: layout of bottlenecks. "keras": biases, the stride in the first convolution, Caffe's input. "torchvision": no
+            biases, the stride in the second ("ResNet v1.5"), torchvision's input. None takes the layout of ``weights``.
+        shortcut: the addend where shapes differ: a projection, or every second pixel of the input, with channels of zeros (the
+            paper's option A, which has no parameters).
 
     Returns:
         a model from ``(N, ..., channels)`` to logits ``(N, num_classes)``; a backbone instead returns
-        ``{"stride_2": ..., "stride_32": ...}``, of a small one ``{"stride_1": ..., "stride_4": ...}``.
+        ``{"stride_2": ..., "stride_32": ...}``, a small network ``{"stride_1": ..., "stride_4": ...}``.
     """
     chosen = VARIANTS[variant]
     as_keras = layout_of(weights, layout) == "keras" and chosen.bottleneck
@@ -102,15 +102,15 @@ def resnet(
     x, stride = _small_stem(x) if chosen.small else _stem(x, endpoints, chosen, **_options(as_keras))
     for stage, (filters, repeats) in enumerate(zip(chosen.filters, chosen.repeats, strict=True)):
         for repeat in range(repeats):
-            # keras.applications' pre-activation networks shrink the image at the end of a stage, the others at its beginning.
+            # Pre-activation networks of keras.applications halve the sides at the end of a stage, the others at its beginning.
             shrinks = repeat == repeats - 1 and stage < 3 if chosen.preactivation else repeat == 0 and stage > 0
             options = {"strides": 2 if shrinks else 1, "name": f"conv{stage + 2}_block{repeat + 1}_"}
             if chosen.preactivation:
                 x = preactivated_bottleneck(x, filters, project=repeat == 0, **options)
             else:
-                shape_of_input = "none" if not chosen.residual else shortcut
+                addend = shortcut if chosen.residual else "none"
                 block = partial(bottleneck, as_keras=as_keras) if chosen.bottleneck else basic_block
-                x = block(x, filters, shortcut=shape_of_input, **options)
+                x = block(x, filters, shortcut=addend, **options)
             stride *= options["strides"]
             endpoints.add(stride, x)
     if chosen.preactivation:
@@ -130,29 +130,29 @@ def basic_block(x: keras.KerasTensor, filters: int, *, strides: int, shortcut: s
 
     Args:
         x: ``(N, spatial..., C)``.
-        shortcut: "projection", "zeros", or "none": a plain net's.
+        shortcut: "projection", "zeros", or "none" for a plain network.
     """
     carried = carry(x, filters, strides=strides, shortcut=shortcut, name=name, epsilon=EPSILON)
     x = conv_bn(x, filters, 3, strides=strides, padding=1, names=_names(f"{name}1_"), activation="relu", epsilon=EPSILON)
     x = conv_bn(x, filters, 3, names=_names(f"{name}2_"), epsilon=EPSILON)
-    return _joined(x, carried, name)
+    return _add_and_activate(x, carried, name)
 
 
 def bottleneck(
     x: keras.KerasTensor, filters: int, *, strides: int, shortcut: str, as_keras: bool, name: str
 ) -> keras.KerasTensor:
-    """Narrow, 3x3, widen to four times ``filters``, and the input added; see ``basic_block``."""
+    """Narrow, 3x3, widen to four times ``filters``, and add the input; see ``basic_block``."""
     first, second = (strides, 1) if as_keras else (1, strides)
     options = _options(as_keras)
     carried = carry(x, 4 * filters, strides=strides, shortcut=shortcut, name=name, **options)
     x = conv_bn(x, filters, 1, strides=first, names=_names(f"{name}1_"), activation="relu", **options)
     x = conv_bn(x, filters, 3, strides=second, padding=1, names=_names(f"{name}2_"), activation="relu", **options)
     x = conv_bn(x, 4 * filters, 1, names=_names(f"{name}3_"), **options)
-    return _joined(x, carried, name)
+    return _add_and_activate(x, carried, name)
 
 
 def preactivated_bottleneck(x: keras.KerasTensor, filters: int, *, strides: int, project: bool, name: str) -> keras.KerasTensor:
-    """Normalisation and ReLU come first, and nothing stands on the way of what is carried."""
+    """A bottleneck with normalisation and ReLU first, and no activation on the path of the shortcut."""
     options = {"activation": "relu", "epsilon": KERAS_EPSILON}
     before = normalize_and_activate(x, _names(f"{name}preact_"), **options)
     conv = nd.layer("Conv", x)
@@ -167,11 +167,11 @@ def preactivated_bottleneck(x: keras.KerasTensor, filters: int, *, strides: int,
 
 
 def carry(x: keras.KerasTensor, filters: int, *, strides: int, shortcut: str, name: str, **options) -> keras.KerasTensor | None:
-    """What of a block's input is added to its output: itself where the shapes agree; None in a plain net.
+    """The shortcut of a block: its input where the shapes agree; None in a plain network.
 
     Args:
         x: the block's input ``(N, spatial..., C)``.
-        options: of a projection, as ``conv_bn`` takes them.
+        options: options of a projection, see ``conv_bn``.
     """
     if shortcut == "none" or (strides == 1 and x.shape[-1] == filters):
         return None if shortcut == "none" else x
@@ -182,7 +182,7 @@ def carry(x: keras.KerasTensor, filters: int, *, strides: int, shortcut: str, na
     return keras.ops.pad(x, channels)
 
 
-def _joined(x: keras.KerasTensor, carried: keras.KerasTensor | None, name: str) -> keras.KerasTensor:
+def _add_and_activate(x: keras.KerasTensor, carried: keras.KerasTensor | None, name: str) -> keras.KerasTensor:
     if carried is not None:
         x = keras.layers.Add(name=f"{name}add")([carried, x])
     return keras.layers.Activation("relu", name=f"{name}out")(x)

@@ -1,8 +1,8 @@
-"""SqueezeNet: AlexNet's accuracy with a fiftieth of its parameters.
+"""SqueezeNet: the accuracy of AlexNet with a fiftieth of its parameters.
 
 SqueezeNet, Iandola et al. 2016, https://arxiv.org/abs/1602.07360. Version 1.1 is the authors' later one, at half the work.
 
-    convolution /2, pool /2 -> eight fire modules, two pools /2 between -> a map a class -> the mean of each
+    convolution /2, pool /2 -> eight fire modules, two pools /2 between -> a map per class -> the mean of each
 """
 
 from functools import partial
@@ -17,16 +17,17 @@ from visionkit.models.endpoints import Endpoints
 from visionkit.models.heads import convolutional_head
 from visionkit.models.pretrained import load_weights
 
-FIRE = ((16, 64), (16, 64), (32, 128), (32, 128), (48, 192), (48, 192), (64, 256), (64, 256))  # squeezed, expanded to twice
+# Filters of the convolution that squeezes, and of each of the two that expand.
+FIRE = ((16, 64), (16, 64), (32, 128), (32, 128), (48, 192), (48, 192), (64, 256), (64, 256))
 
 
 class Variant(NamedTuple):
     """One version.
 
     Attributes:
-        filters: of the first convolution.
-        kernel_size: of the first convolution.
-        pooled: fire modules, counted from 2, before which the image is halved.
+        filters: filters of the first convolution.
+        kernel_size: sides of its kernel.
+        pooled: fire modules, counted from 2, that come after a max pool.
     """
 
     filters: int
@@ -54,7 +55,7 @@ def squeezenet(
         num_classes: outputs of the classifier; None builds a backbone.
         weights: None or a path.
         variant: "squeezenet" or "squeezenet_1_1".
-        dropout: before the classifier.
+        dropout: dropout rate before the classifier.
 
     Returns:
         a model from ``(N, ..., channels)`` to logits ``(N, num_classes)``; a backbone instead returns
@@ -82,7 +83,7 @@ def squeezenet(
 
 
 def fire(x: keras.KerasTensor, squeezed: int, expanded: int, *, name: str) -> keras.KerasTensor:
-    """Squeeze ``(N, spatial..., C)`` to few channels by 1x1, then expand by 1x1 and by 3x3 beside each other."""
+    """Squeeze ``(N, spatial..., C)`` to few channels by 1x1, then expand by parallel 1x1 and 3x3."""
     conv = nd.layer("Conv", x)
     x = conv(squeezed, 1, activation="relu", name=f"{name}_squeeze")(x)
     pointwise = conv(expanded, 1, activation="relu", name=f"{name}_expand1x1")(x)

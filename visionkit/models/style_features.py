@@ -1,4 +1,4 @@
-"""The layers of a network that neural style transfer looks at, by name (``block4_conv2``) or by stride (``stride_8``)."""
+"""The layers of a network that neural style transfer compares, by name (``block4_conv2``) or by stride (``stride_8``)."""
 
 from collections.abc import Collection, Iterable
 from typing import NamedTuple
@@ -11,11 +11,11 @@ from visionkit.models.endpoints import by_stride
 
 
 class StyleLayers(NamedTuple):
-    """Which layers of a network say what.
+    """The layers of a network that represent content and style.
 
     Attributes:
-        content: the layer in whose answer the content is.
-        style: layer -> lambda, its share in the style; they sum to 1.
+        content: the layer whose output represents the content.
+        style: layer -> lambda, its weight in the style loss; the weights sum to 1.
     """
 
     content: str
@@ -23,7 +23,7 @@ class StyleLayers(NamedTuple):
 
     @property
     def names(self) -> list[str]:
-        """All of them, each once."""
+        """All layers, each once."""
         return list(dict.fromkeys([*self.style, self.content]))
 
 
@@ -37,31 +37,30 @@ DEFAULT_WEIGHTS = {"vgg16": "hed", "vgg19": "imagenet", "efficientnet_lite0": "i
 
 
 def style_layers(base: str) -> StyleLayers:
-    """The layers that are looked at in a network of the catalogue: the paper's of a VGG, else its maps by stride."""
+    """The layers to compare in a network of the catalogue: the paper's for a VGG, otherwise its maps by stride."""
     return VGG if base.startswith("vgg") else LIGHT
 
 
 def style_features(base: str, names: Iterable[str], *, weights: str | None = None, pooling: str = "max") -> keras.Model:
-    """Build the part of a network that answers at some layers; its weights are not trained.
+    """Build a network that returns the output of some layers; its weights are not trained.
 
     Args:
         base: a network of the catalogue.
-        names: of layers, or strides: ``stride_8`` is the network's last map at that stride.
-        weights: None takes what the network is known to have ("hed" for VGG-16, which is installed with visionkit); else
-            "imagenet" or a path.
-        pooling: of a VGG: "max" or "average".
+        names: names of layers, or strides: ``stride_8`` is the network's last map at that stride.
+        weights: None takes the network's default weights ("hed" for VGG-16, installed with visionkit); or "imagenet" or a path.
+        pooling: "max" or "average", for a VGG.
 
     Returns:
         a model from float32 ``(N, H, W, 3)`` in 0..255, of any size, to ``{name: (N, h, w, C)}``.
 
     Raises:
-        UserError: no such network or layer; or no weights are given where none are known.
+        UserError: there is no such network or layer, or the network has no default weights and none were named.
     """
     base = catalog.find(base)
     weights = weights or DEFAULT_WEIGHTS.get(base)
     if weights is None:
         known = ", ".join(DEFAULT_WEIGHTS)
-        raise UserError(f"{base} comes without weights here, and untrained it sees no style: name --weights, or take {known}.")
+        raise UserError(f"{base} comes without weights, and untrained it represents no style: name --weights, or take {known}.")
     options = {"pooling": pooling} if base.startswith("vgg") else {}
     if pooling != "max" and not options:
         raise UserError(f"pooling={pooling!r} is for VGG, not for {base}.")
@@ -73,7 +72,7 @@ def style_features(base: str, names: Iterable[str], *, weights: str | None = Non
 
 
 def in_half_precision(model: keras.Model, *, but: Collection[str] = ()) -> keras.Model:
-    """The same model, computing in bfloat16; what scales pixels stays float32, and so do the layers named in ``but``."""
+    """The same model, computing in bfloat16; layers that scale pixels, and those named in ``but``, stay float32."""
     for layer in model.layers:
         if layer.name not in but and not isinstance(layer, PIXELS):
             layer.dtype_policy = keras.DTypePolicy("mixed_bfloat16")
@@ -81,13 +80,13 @@ def in_half_precision(model: keras.Model, *, but: Collection[str] = ()) -> keras
 
 
 def reach(features: keras.Model) -> tuple[int, int]:
-    """What a unit of the coarsest map stands for, and how far it sees beyond that, at most: both in pixels of the image.
+    """The stride of the coarsest map, and how far a unit reads beyond its own pixels at most: both in pixels of the image.
 
-    Of branches that meet, the one that sees farthest counts.
+    Where branches meet, the one that reads farthest counts.
     """
-    seen = {id(features.inputs[0]): (1, 0)}
+    reaches = {id(features.inputs[0]): (1, 0)}
     for layer in features.operations[1:]:
-        before = [seen[id(each)] for each in keras.tree.flatten(layer.input)]
+        before = [reaches[id(each)] for each in keras.tree.flatten(layer.input)]
         stride, beyond = (max(each) for each in zip(*before, strict=True))
         if hasattr(layer, "kernel_size"):
             beyond += max(layer.kernel_size) // 2 * stride
@@ -95,8 +94,8 @@ def reach(features: keras.Model) -> tuple[int, int]:
             beyond += max(0, max(layer.pool_size) - max(layer.strides)) * stride
         if hasattr(layer, "strides"):
             stride *= max(layer.strides)
-        seen |= {id(each): (stride, beyond) for each in keras.tree.flatten(layer.output)}
-    strides, margins = zip(*(seen[id(each)] for each in features.outputs), strict=True)
+        reaches |= {id(each): (stride, beyond) for each in keras.tree.flatten(layer.output)}
+    strides, margins = zip(*(reaches[id(each)] for each in features.outputs), strict=True)
     return max(strides), max(margins)
 
 

@@ -1,4 +1,4 @@
-"""VGG: depth from 3x3 convolutions alone.
+"""VGG: a deep network of 3x3 convolutions.
 
 Very Deep Convolutional Networks for Large-Scale Image Recognition, Simonyan and Zisserman 2014, https://arxiv.org/abs/1409.1556.
 Layers are named as in keras.applications, whose weights VGG-16 and VGG-19 load.
@@ -44,20 +44,20 @@ def vgg(
     Args:
         variant: a key of ``VARIANTS``.
         input_shape: ``(length, channels)``, ``(height, width, channels)`` or ``(depth, height, width, channels)``; None takes
-            224 x 224 x 3. A classifier needs its sides given. Pixels are float32 in 0..255.
+            224 x 224 x 3. A classifier needs known sides. Pixels are float32 in 0..255.
         num_classes: outputs of the classifier; None builds a backbone.
-        weights: None, "imagenet" (VGG-16 and VGG-19), or a path; of a VGG-16 backbone also "hed": trained on ImageNet and then
-            for edges, installed with visionkit.
-        dropout: after each of the two hidden layers.
-        layout: "keras": Caffe's input (BGR). "torchvision": torchvision's (RGB). None goes by ``weights``.
-        pooling: "average" in place of the published "max", as neural style transfer may have it.
+        weights: None, "imagenet" (VGG-16 and VGG-19), or a path; for a VGG-16 backbone also "hed": weights trained on ImageNet
+            and then for edges, installed with visionkit.
+        dropout: dropout rate after each of the two hidden layers.
+        layout: "keras": Caffe's input (BGR). "torchvision": torchvision's (RGB). None takes the layout of ``weights``.
+        pooling: "average" instead of the published "max", an option for neural style transfer.
 
     Returns:
         a model from ``(N, ..., channels)`` to logits ``(N, num_classes)``; a backbone instead returns
         ``{"stride_1": ..., "stride_32": ...}``: the last convolution at each stride, and the last pool.
     """
     if weights == "hed" and (variant != "vgg16" or num_classes is not None):
-        raise UserError("weights='hed' are those of a VGG-16 backbone: expected vgg16 with num_classes=None.")
+        raise UserError("weights='hed' fit a VGG-16 backbone only: expected vgg16 with num_classes=None.")
     inputs = keras.Input(input_shape or (SIZE, SIZE, 3), name="image")
     x = normalize(inputs, "caffe" if weights == "hed" or layout_of(weights, layout) == "keras" else "imagenet")
     pool = nd.layer("MaxPooling" if pooling == "max" else "AveragePooling", x)

@@ -1,9 +1,9 @@
-"""YOLO: one look at the image, a grid of answers at each of one to three scales.
+"""YOLO: one pass over the image, and a grid of predictions at each of one to three scales.
 
 You Only Look Once, Redmon et al. 2015, https://arxiv.org/abs/1506.02640; anchors from YOLO9000, https://arxiv.org/abs/1612.08242;
 scales from YOLOv3, https://arxiv.org/abs/1804.02767; offsets as in YOLOv5 (see ``ops.grids``).
 
-    backbone's endpoints -> feature pyramid -> a head a scale: 3x3 convolutions, then A * (4 + 1 + C) numbers a cell
+    backbone's endpoints -> feature pyramid -> a head per scale: 3x3 convolutions, then A * (4 + 1 + C) numbers per cell
 """
 
 import math
@@ -25,7 +25,7 @@ class Variant(NamedTuple):
     Attributes:
         backbone: a network of the catalogue.
         filters: channels of the pyramid and the heads.
-        repeats: 3x3 convolutions of a head.
+        repeats: number of 3x3 convolutions of a head.
         aggregate: see ``feature_pyramid``.
     """
 
@@ -50,19 +50,19 @@ def yolo(
     strides: Sequence[int] = (8, 16, 32),
     pretrained: bool = True,
 ) -> keras.Model:
-    """Grid heads on a backbone.
+    """Build a YOLO: grid heads on a backbone.
 
     Args:
-        backbone: built with ``num_classes=None``.
-        num_classes: of the objects.
-        anchors: of each stride, widths and heights ``(A, 2)`` in its cells.
-        variant: a key of ``VARIANTS``, or one of your own; its ``backbone`` is not looked at.
-        strides: of the endpoints that get a head, rising.
-        pretrained: the backbone's BatchNorm then stays in inference mode, also where it is trained.
+        backbone: a backbone, built with ``num_classes=None`` or by ``models.backbone``.
+        num_classes: number of object classes.
+        anchors: widths and heights ``(A, 2)`` for each stride, in cells of its grid.
+        variant: a key of ``VARIANTS``, or a ``Variant``, whose ``backbone`` is ignored.
+        strides: strides of the endpoints that get a head, rising.
+        pretrained: whether the backbone's BatchNorm stays in inference mode, even in layers that are trained.
 
     Returns:
-        a model of pixels float32 ``(N, H, W, 3)`` in 0..255; its outputs ``{"stride_8": (N, rows, columns, A * (5 + C)), ...}``
-        are, of each anchor, offsets, the logit of an object and those of the classes. ``detector`` makes boxes of them.
+        a model of float32 pixels ``(N, H, W, 3)`` in 0..255. Its outputs ``{"stride_8": (N, rows, columns, A * (5 + C)), ...}``
+        are, for each anchor, the offsets, the logit of an object and the logits of the classes. ``detector`` decodes them.
     """
     size = VARIANTS[variant] if isinstance(variant, str) else variant
     endpoints = select_endpoints(backbone, tuple(strides))
@@ -70,9 +70,9 @@ def yolo(
     features = InferenceMode(endpoints, name="base")(pixels) if pretrained else endpoints(pixels)
     maps = feature_pyramid(features, size.filters, aggregate=size.aggregate)
     outputs = {}
-    for stride, its_anchors in zip(strides, anchors, strict=True):
+    for stride, stride_anchors in zip(strides, anchors, strict=True):
         key = f"stride_{stride}"
-        outputs[key] = _head(maps[key], len(its_anchors), num_classes, size, name=f"head_{key}")
+        outputs[key] = _head(maps[key], len(stride_anchors), num_classes, size, name=f"head_{key}")
     return keras.Model(pixels, outputs, name=f"yolo_{backbone.name}")
 
 
@@ -81,7 +81,7 @@ def _head(x: keras.KerasTensor, num_anchors: int, num_classes: int, size: Varian
     for number in range(1, size.repeats + 1):
         x = named_conv(x, size.filters, 3, name=f"{name}_{number}")
     bias = np.zeros((num_anchors, 5 + num_classes), np.float32)
-    bias[:, 4] = -math.log(1 / 0.01 - 1)  # few slots have an object (https://arxiv.org/abs/1708.02002, section 4.1)
+    bias[:, 4] = -math.log(1 / 0.01 - 1)  # few slots hold an object (https://arxiv.org/abs/1708.02002, section 4.1)
     bias[:, 5:] = -math.log(max(num_classes - 0.99, 0.01))
     return keras.layers.Conv2D(
         num_anchors * (5 + num_classes),
@@ -94,23 +94,24 @@ def _head(x: keras.KerasTensor, num_anchors: int, num_classes: int, size: Varian
 
 
 def detector(network: keras.Model, anchors: Sequence[np.ndarray]) -> keras.Model:
-    """The same network with boxes and scores for outputs.
+    """The same network with boxes and scores as outputs.
 
     Args:
-        network: of ``yolo``.
-        anchors: those it was built with.
+        network: a model of ``yolo``.
+        anchors: the anchors that the network was built with.
 
     Returns:
-        a model that shares its layers: pixels to ``{"boxes": (N, slots, 4), "scores": (N, slots, C)}``, xyxy relative to the
-        pixels' square, scores in 0..1.
+        a model that shares the network's layers: pixels to ``{"boxes": (N, slots, 4), "scores": (N, slots, C)}``, xyxy relative
+        to the square input, scores in 0..1.
     """
     decoded = [
-        DecodeGrid(its, name=f"decode_{key}")(network.output[key]) for key, its in zip(network.output, anchors, strict=True)
+        DecodeGrid(key_anchors, name=f"decode_{key}")(network.output[key])
+        for key, key_anchors in zip(network.output, anchors, strict=True)
     ]
     boxes, scores = zip(*((part["boxes"], part["scores"]) for part in decoded), strict=True)
-    outputs = {"boxes": _joined(boxes, "boxes"), "scores": _joined(scores, "scores")}
+    outputs = {"boxes": _concatenated(boxes, "boxes"), "scores": _concatenated(scores, "scores")}
     return keras.Model(network.input, outputs, name=f"{network.name}_detector")
 
 
-def _joined(parts: Sequence[keras.KerasTensor], name: str) -> keras.KerasTensor:
+def _concatenated(parts: Sequence[keras.KerasTensor], name: str) -> keras.KerasTensor:
     return parts[0] if len(parts) == 1 else keras.layers.Concatenate(axis=1, name=name)(list(parts))

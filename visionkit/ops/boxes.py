@@ -1,6 +1,6 @@
-"""Boxes: how far two agree, and their other formats.
+"""Boxes in the graph: intersection over union, its variants, and other box formats.
 
-Boxes are float ``(..., 4)``, xyxy, half-open, of any unit that both share. What has no area agrees with nothing.
+Boxes are float ``(..., 4)``, xyxy, half-open, in any unit that both share. A box without area has an IoU of 0 with every box.
 """
 
 import math
@@ -18,13 +18,13 @@ def cxcywh_of(boxes: keras.KerasTensor) -> keras.KerasTensor:
 
 
 def xyxy_of(cxcywh: keras.KerasTensor) -> keras.KerasTensor:
-    """Corners ``(..., 4)`` of boxes that are given by centers and sides."""
+    """Corners ``(..., 4)`` from centers and sides."""
     center, half = cxcywh[..., :2], cxcywh[..., 2:] / 2
     return ops.concatenate([center - half, center + half], axis=-1)
 
 
 def area(boxes: keras.KerasTensor) -> keras.KerasTensor:
-    """``(...)``; of an inverted box 0."""
+    """Areas ``(...)``; an inverted box has area 0."""
     sides = ops.maximum(boxes[..., 2:] - boxes[..., :2], 0.0)
     return sides[..., 0] * sides[..., 1]
 
@@ -36,12 +36,12 @@ def iou(a: keras.KerasTensor, b: keras.KerasTensor) -> keras.KerasTensor:
 
 
 def pairwise_iou(a: keras.KerasTensor, b: keras.KerasTensor) -> keras.KerasTensor:
-    """Of every box of ``a`` ``(..., N, 4)`` with every one of ``b`` ``(..., M, 4)``: ``(..., N, M)``."""
+    """IoU of every box of ``a`` ``(..., N, 4)`` with every box of ``b`` ``(..., M, 4)``: ``(..., N, M)``."""
     return iou(a[..., :, None, :], b[..., None, :, :])
 
 
 def giou(a: keras.KerasTensor, b: keras.KerasTensor) -> keras.KerasTensor:
-    """Generalized IoU, -1..1: less the share of the enclosing box that is neither's (https://arxiv.org/abs/1902.09630)."""
+    """Generalized IoU, -1..1: IoU minus the share of the enclosing box outside the union (https://arxiv.org/abs/1902.09630)."""
     shared = _intersection(a, b)
     union = area(a) + area(b) - shared
     enclosing = area(_enclosing(a, b))
@@ -49,33 +49,34 @@ def giou(a: keras.KerasTensor, b: keras.KerasTensor) -> keras.KerasTensor:
 
 
 def diou(a: keras.KerasTensor, b: keras.KerasTensor) -> keras.KerasTensor:
-    """Distance-IoU, -1..1: less the squared distance of the centers, in diagonals of the enclosing box.
+    """Distance-IoU, -1..1: IoU minus the squared distance of the centers, in diagonals of the enclosing box.
 
     https://arxiv.org/abs/1911.08287.
     """
-    around = _enclosing(a, b)
-    diagonal = ops.sum(ops.square(around[..., 2:] - around[..., :2]), axis=-1)
-    apart = ops.sum(ops.square(cxcywh_of(a)[..., :2] - cxcywh_of(b)[..., :2]), axis=-1)
-    return iou(a, b) - apart / ops.maximum(ops.maximum(diagonal, apart), TINY)  # an inverted box may lie outside of it
+    enclosing = _enclosing(a, b)
+    diagonal = ops.sum(ops.square(enclosing[..., 2:] - enclosing[..., :2]), axis=-1)
+    distance = ops.sum(ops.square(cxcywh_of(a)[..., :2] - cxcywh_of(b)[..., :2]), axis=-1)
+    return iou(a, b) - distance / ops.maximum(ops.maximum(diagonal, distance), TINY)  # an inverted box may lie outside
 
 
 def ciou(a: keras.KerasTensor, b: keras.KerasTensor) -> keras.KerasTensor:
-    """Complete IoU: DIoU less a penalty for other proportions, which weighs the more the better two boxes overlap.
+    """Complete IoU: DIoU minus a penalty for different aspect ratios, which weighs more the better two boxes overlap.
 
     https://arxiv.org/abs/1911.08287. No gradient flows through that weight, as in the paper's own code.
     """
-    other = ops.square((_slope(a) - _slope(b)) * (2 / math.pi))
-    weight = ops.stop_gradient(other / ops.maximum(1 - iou(a, b) + other, TINY))
-    return diou(a, b) - weight * other
+    difference = ops.square((_angle(a) - _angle(b)) * (2 / math.pi))
+    weight = ops.stop_gradient(difference / ops.maximum(1 - iou(a, b) + difference, TINY))
+    return diou(a, b) - weight * difference
 
 
-def _slope(boxes: keras.KerasTensor) -> keras.KerasTensor:
+def _angle(boxes: keras.KerasTensor) -> keras.KerasTensor:
+    """The arc tangent of width over height, by which CIoU compares aspect ratios."""
     sides = ops.maximum(boxes[..., 2:] - boxes[..., :2], TINY)
     return ops.arctan2(sides[..., 0], sides[..., 1])
 
 
 def _intersection(a: keras.KerasTensor, b: keras.KerasTensor) -> keras.KerasTensor:
-    """Side by side, not as pairs: broadcasting along a last axis of two is many times as slow."""
+    """Computes width and height separately: broadcasting along a last axis of two is many times slower."""
     width, height = (ops.minimum(a[..., i + 2], b[..., i + 2]) - ops.maximum(a[..., i], b[..., i]) for i in range(2))
     return ops.maximum(width, 0.0) * ops.maximum(height, 0.0)
 

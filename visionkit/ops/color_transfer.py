@@ -1,36 +1,36 @@
-"""Colors of one image given to another, on the host: how a stylized image keeps the colors of its content.
+"""Color transfer in NumPy: how a stylized image keeps the colors of its content image.
 
-Gatys et al. 2016, "Preserving Color in Neural Artistic Style Transfer" (https://arxiv.org/abs/1606.05897), has two ways. Either
-the style is given the colors of the content before the work (``match_colors``), or only luminance is stylized
-(``match_luminance`` of the style), and the content's chroma is put back after it (``with_colors_of``).
+Gatys et al. 2016, "Preserving Color in Neural Artistic Style Transfer" (https://arxiv.org/abs/1606.05897), describes two ways.
+Either the style image gets the colors of the content image before the transfer (``match_colors``), or only luminance is
+stylized (``match_luminance`` of the style image), and the content's chroma is restored afterwards (``with_colors_of``).
 """
 
 import numpy as np
 
 from visionkit.ops.colors import GREY_SHARES
 
-# Variance that rounding to whole levels makes by itself. Directions of color in which an image varies less hold nothing that
-# could be stretched: those of a grey photograph that was a JPEG would become colored noise.
+# The variance of rounding to whole levels. Color directions in which an image varies less are not stretched: those of a grey
+# photograph that was a JPEG would become colored noise.
 ROUNDING = 1 / 12
 
 
 def match_colors(image: np.ndarray, like: np.ndarray) -> np.ndarray:
-    """The affine map of colors that gives an image the mean and the covariance of another, on the host.
+    """Map the colors of an image affinely so that their mean and covariance become those of another image.
 
     A color ``c`` becomes ``A (c - mean) + mean of like``, where ``A`` is the symmetric square root of the covariance of
-    ``like`` times the inverse of that of the image: the paper's "image analogies" way, after Hertzmann et al. 2001. A
-    direction of color in which the image does not vary (a grey one has two of these, one color has three) is left out, so
-    its covariance becomes as near as it can.
+    ``like`` times the inverse of that of the image: the paper's "image analogies" method, after Hertzmann et al. 2001. Color
+    directions in which the image does not vary (a grey image has two, a uniform one has three) are left out, so its covariance
+    only comes as close as it can.
 
     Args:
         image: uint8 ``(H, W, 3)``, RGB.
         like: uint8 ``(h, w, 3)``, RGB, of any size.
 
     Returns:
-        uint8 ``(H, W, 3)``, rounded; what is beyond black and white is cut off.
+        uint8 ``(H, W, 3)``, rounded and clipped.
 
     Raises:
-        ValueError: pixels of another shape or type, or none.
+        ValueError: the pixels have another shape or dtype, or there are none.
     """
     _check(image, "image")
     _check(like, "like")
@@ -41,19 +41,19 @@ def match_colors(image: np.ndarray, like: np.ndarray) -> np.ndarray:
 
 
 def match_luminance(image: np.ndarray, like: np.ndarray) -> np.ndarray:
-    """An image's luminance as a grey image, with the mean and the deviation of that of another, on the host.
+    """The luminance of an image as a grey image, with the mean and standard deviation of another image's luminance.
 
-    Where one of the two deviations is 0, only the mean is matched.
+    Where one of the two standard deviations is 0, only the mean is matched.
 
     Args:
         image: uint8 ``(H, W, 3)``, RGB.
         like: uint8 ``(h, w, 3)``, RGB, of any size.
 
     Returns:
-        uint8 ``(H, W, 3)``, three times the same, rounded; what is beyond black and white is cut off.
+        uint8 ``(H, W, 3)``, three equal channels, rounded and clipped.
 
     Raises:
-        ValueError: pixels of another shape or type, or none.
+        ValueError: the pixels have another shape or dtype, or there are none.
     """
     _check(image, "image")
     _check(like, "like")
@@ -64,32 +64,32 @@ def match_luminance(image: np.ndarray, like: np.ndarray) -> np.ndarray:
 
 
 def with_colors_of(image: np.ndarray, colored: np.ndarray) -> np.ndarray:
-    """An image's luminance with the chroma of another, on the host.
+    """Combine the luminance of an image with the chroma of another.
 
-    Chroma is that of BT.601, so that the two are of one pixel where red, green and blue differ from its luminance by the same.
-    A color beyond black and white becomes paler until it is within: its luminance stays, which holds what was painted.
+    Chroma is that of BT.601: the differences of red, green and blue from the luminance. A color out of range is desaturated
+    until it is in range; its luminance stays, because the luminance holds what was painted.
 
     Args:
-        image: uint8 ``(H, W, 3)``, RGB: a stylized one.
-        colored: uint8 ``(H, W, 3)``, RGB, of the same size: the content.
+        image: uint8 ``(H, W, 3)``, RGB: the stylized image.
+        colored: uint8 ``(H, W, 3)``, RGB, of the same size: the content image.
 
     Returns:
         uint8 ``(H, W, 3)``, rounded.
 
     Raises:
-        ValueError: pixels of another shape or type, or none; two sizes.
+        ValueError: the pixels have another shape or dtype, there are none, or the sizes differ.
     """
     _check(image, "image")
     _check(colored, "colored")
     if image.shape != colored.shape:
         raise ValueError(
-            f"The image has {image.shape[1]} x {image.shape[0]} pixels, that with the colors {colored.shape[1]} x "
+            f"The image has {image.shape[1]} x {image.shape[0]} pixels, the colored one {colored.shape[1]} x "
             f"{colored.shape[0]}: expected the same size. Resize the latter first."
         )
     grey = _luminance(image)[..., None]
     chroma = colored - _luminance(colored)[..., None]
-    room = np.where(chroma > 0, 255 - grey, grey) / np.maximum(np.abs(chroma), 1e-9)
-    return _levels(grey + chroma * np.minimum(room.min(axis=2, keepdims=True), 1))
+    limits = np.where(chroma > 0, 255 - grey, grey) / np.maximum(np.abs(chroma), 1e-9)  # how far chroma may be scaled
+    return _levels(grey + chroma * np.minimum(limits.min(axis=2, keepdims=True), 1))
 
 
 def _check(pixels: np.ndarray, name: str) -> None:

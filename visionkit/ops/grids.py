@@ -1,9 +1,9 @@
 """The grid of a YOLO head: boxes as offsets from a cell and an anchor, and back.
 
-A slot is a (cell, anchor). Of a box it says, by four numbers t (https://docs.ultralytics.com/yolov5/tutorials/architecture_description):
+A slot is a pair (cell, anchor). It encodes a box by four numbers t (https://docs.ultralytics.com/yolov5/tutorials/architecture_description):
 
     center = cell + 2 * sigmoid(t) - 0.5, in cells: from half a cell before the cell to half a cell beyond it
-    sides  = anchor * (2 * sigmoid(t)) ** 2: from nothing to four times the anchor, which may be more than the image or a cell
+    sides  = anchor * (2 * sigmoid(t)) ** 2: from zero to four times the anchor, which may exceed a cell or the image
 """
 
 import keras
@@ -11,24 +11,24 @@ from keras import ops
 
 from visionkit.ops.boxes import cxcywh_of, xyxy_of
 
-LARGEST_RATIO = 4.0  # of a box's side and its anchor's
+LARGEST_RATIO = 4.0  # between a side of a box and that of its anchor
 ROUNDING = 1e-6  # keeps the inverse of the sigmoid finite
 
 
 def cells(height: int, width: int) -> keras.KerasTensor:
-    """The place of each cell, float32 ``(height, width, 2)``: column, row."""
+    """The position of each cell, float32 ``(height, width, 2)``: column, row."""
     columns, rows = ops.meshgrid(ops.arange(width), ops.arange(height))
     return ops.cast(ops.stack([columns, rows], axis=-1), "float32")
 
 
 def decode(offsets: keras.KerasTensor, cell: keras.KerasTensor, anchors: keras.KerasTensor, grid: tuple[int, int]):  # noqa: ANN201
-    """Boxes that offsets mean.
+    """Decode offsets to boxes.
 
     Args:
         offsets: t, ``(..., 4)``.
-        cell: column and row of each, ``(..., 2)``, or what broadcasts to it.
-        anchors: widths and heights in cells, ``(..., 2)``, or what broadcasts to it. Not relative to the image: a network
-            that sees pixels cannot know how large the whole is.
+        cell: column and row of each slot, broadcastable to ``(..., 2)``.
+        anchors: widths and heights in cells, broadcastable to ``(..., 2)``. They are not relative to the image, because a
+            network that sees pixels cannot know how large the whole image is.
         grid: columns and rows of the grid.
 
     Returns:
@@ -40,7 +40,7 @@ def decode(offsets: keras.KerasTensor, cell: keras.KerasTensor, anchors: keras.K
 
 
 def encode(boxes: keras.KerasTensor, cell: keras.KerasTensor, anchors: keras.KerasTensor, grid: tuple[int, int]):  # noqa: ANN201
-    """The inverse of ``decode``: offsets ``(..., 4)`` of boxes that a slot can say; of others the nearest that it can."""
+    """The inverse of ``decode``: offsets ``(..., 4)``; a box that a slot cannot encode gets the nearest possible offsets."""
     centers, sides = ops.split(cxcywh_of(boxes), 2, axis=-1)
     shares = ops.concatenate([centers * _as_float(grid) - cell + 0.5, ops.sqrt(sides * _as_float(grid) / anchors)], axis=-1) / 2
     shares = ops.clip(shares, ROUNDING, 1 - ROUNDING)

@@ -1,6 +1,6 @@
-"""What augmentation does to a batch of images, on any Keras backend, so on the accelerator.
+"""Augmentation of a batch of images on any Keras backend, and so on the accelerator.
 
-Images are float32 ``(N, H, W, 3)`` in 0..255. Nothing is random here: the numbers were drawn before.
+Images are float32 ``(N, H, W, 3)`` in 0..255. Nothing is random here: the parameters were sampled before.
 """
 
 import keras
@@ -12,7 +12,7 @@ Tensor = keras.KerasTensor
 
 
 def mirror(images: Tensor, where: Tensor) -> Tensor:
-    """Exchange left and right of the images that bool ``where`` ``(N,)`` names."""
+    """Flip images horizontally where bool ``where`` ``(N,)`` is true."""
     return ops.where(where[:, None, None, None], ops.flip(images, axis=2), images)
 
 
@@ -20,7 +20,7 @@ def recolor(images: Tensor, color: Tensor, grey: Tensor, offset: Tensor) -> Tens
     """Each pixel becomes ``color @ pixel + grey * mean grey of the image + offset``, within 0..255.
 
     Args:
-        images: to recolor.
+        images: the batch.
         color: ``(N, 3, 3)``.
         grey: ``(N,)``.
         offset: ``(N, 3)``.
@@ -32,22 +32,22 @@ def recolor(images: Tensor, color: Tensor, grey: Tensor, offset: Tensor) -> Tens
 
 
 def erase(images: Tensor, boxes: Tensor) -> Tensor:
-    """Paint a box of each image grey: float32 ``(N, 4)``, xyxy, relative; an empty one hides nothing."""
+    """Paint a box of each image grey: float32 ``(N, 4)``, xyxy, relative; an empty box changes nothing."""
     return ops.where(_within(images, boxes), float(PADDING), images)
 
 
 def mix(images: Tensor, partners: Tensor, shares: Tensor, patches: Tensor) -> Tensor:
-    """MixUp and CutMix: each image blended with its partner, or with a patch of it.
+    """MixUp and CutMix: blend each image with its partner, or paste a patch of the partner.
 
     Args:
-        images: to mix.
-        partners: int ``(N,)``, places in the batch.
-        shares: ``(N,)``, of the image itself.
-        patches: ``(N, 4)``, xyxy, relative: what is the partner's alone; empty where nothing is.
+        images: the batch.
+        partners: int ``(N,)``, positions in the batch.
+        shares: ``(N,)``, weight of the image itself in the blend.
+        patches: ``(N, 4)``, xyxy, relative: the box that is pasted from the partner; an empty box pastes nothing.
     """
     others = ops.take(images, partners, axis=0)
-    own = shares[:, None, None, None]
-    return ops.where(_within(images, patches), others, own * images + (1 - own) * others)
+    share = shares[:, None, None, None]
+    return ops.where(_within(images, patches), others, share * images + (1 - share) * others)
 
 
 def _within(images: Tensor, boxes: Tensor) -> Tensor:

@@ -1,28 +1,25 @@
-"""Use an exported bundle from Python:
+"""The table of tasks, and ``load``, which opens an exported model in Python:
 
 import visionkit
 model = visionkit.load("runs/transfer_learning/model")
 print(model.predict("cat.jpg").label)
 """
 
+import importlib
 from pathlib import Path
 
 from visionkit.errors import UserError
 from visionkit.export.bundle import find_bundle, read_metadata
 from visionkit.inference.predictor import Predictor
-from visionkit.tasks.classification.predict import Classifier
-from visionkit.tasks.detection.predict import Detector
-from visionkit.tasks.embedding.predict import Embedder
-from visionkit.tasks.localization.predict import LandmarkPredictor, ObjectLocalizer
-from visionkit.tasks.style_transfer.predict import Stylizer
 
-MODELS: dict[str, type[Predictor]] = {
-    "classification": Classifier,
-    "detection": Detector,
-    "localization": ObjectLocalizer,
-    "landmarks": LandmarkPredictor,
-    "embedding": Embedder,
-    "stylization": Stylizer,
+PREDICTORS = {  # by the task that a bundle.json names; each is imported when it is first needed
+    "classification": "visionkit.tasks.classification.predict:Classifier",
+    "detection": "visionkit.tasks.detection.predict:Detector",
+    "segmentation": "visionkit.tasks.segmentation.predict:Segmenter",
+    "localization": "visionkit.tasks.localization.predict:ObjectLocalizer",
+    "landmarks": "visionkit.tasks.localization.predict:LandmarkPredictor",
+    "embedding": "visionkit.tasks.embedding.predict:Embedder",
+    "stylization": "visionkit.tasks.style_transfer.predict:Stylizer",
 }
 
 
@@ -33,23 +30,16 @@ def load(path: str | Path) -> Predictor:
         path: a bundle (``RUN/model``), or the run folder that holds it.
 
     Returns:
-        by its task: a ``Classifier``, a ``Detector``, a ``Segmenter``, an ``ObjectLocalizer``, a ``LandmarkPredictor``, an
-            ``Embedder`` or a ``Stylizer``.
+        the predictor of its task: a ``Classifier``, a ``Detector``, a ``Segmenter``, an ``ObjectLocalizer``, a
+            ``LandmarkPredictor``, an ``Embedder`` or a ``Stylizer``.
 
     Raises:
         UserError: there is no bundle, or its task is not known to this version.
     """
     folder = find_bundle(path)
     metadata = read_metadata(folder)
-    if metadata.get("task") not in (*MODELS, "segmentation"):
-        known = ", ".join((*MODELS, "segmentation"))
+    if metadata.get("task") not in PREDICTORS:
+        known = ", ".join(PREDICTORS)
         raise UserError(f"{folder} does {metadata.get('task')!r}; this version of visionkit runs {known}.")
-    if metadata["task"] == "segmentation":
-        from visionkit.tasks.segmentation.predict import Segmenter, VolumeSegmenter  # readers of volumes take a second
-
-        return (VolumeSegmenter if metadata.get("input") == "volume" else Segmenter)(folder, metadata)
-    if "input" in metadata:
-        from visionkit.tasks.classification.predict_arrays import ArrayClassifier  # as above
-
-        return ArrayClassifier(folder, metadata)
-    return MODELS[metadata["task"]](folder, metadata)
+    module, name = PREDICTORS[metadata["task"]].split(":")
+    return getattr(importlib.import_module(module), name).open(folder, metadata)

@@ -1,1 +1,1 @@
-"""From a model and data to a trained model: phases, resuming, cached features."""
+"""The engine of training, whatever the task: options and runs of recipes, phases, checkpoints."""

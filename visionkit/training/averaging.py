@@ -1,4 +1,4 @@
-"""A network with its own loss, and a moving average of all that training changes, which is what is kept."""
+"""A network with its own loss, and a moving average of all that training changes, which replaces it in the end."""
 
 from collections.abc import Callable, Iterable, Iterator
 from contextlib import contextmanager
@@ -8,7 +8,7 @@ import keras
 from keras import ops
 
 from visionkit.layers.inference_mode import InferenceMode
-from visionkit.training.fit import Phase
+from visionkit.training.fit import Phase, Schedule
 
 AVERAGE = 0.99  # decay of the moving average of the weights: it looks back about a hundred steps
 WEIGHT_DECAY = 5e-4
@@ -19,11 +19,11 @@ Losses = Callable[[Any, Any], dict[str, keras.KerasTensor]]
 class AveragingTrainer(keras.Model):
     """A network with its loss, and a moving average of its weights (https://arxiv.org/abs/1706.02677).
 
-    BatchNorm's statistics are averaged along: those of the last weights do not fit averaged ones.
+    BatchNorm's statistics are averaged, too: those of the last weights do not fit averaged weights.
 
     Args:
         network: what is trained, on pixels in 0..255, or whatever it normalises by itself.
-        losses: from the network's answer and the batch's labels to the parts of the loss by name, scalars.
+        losses: from the network's outputs and the batch's labels to the parts of the loss by name, scalars.
         parts: their names.
     """
 
@@ -39,7 +39,7 @@ class AveragingTrainer(keras.Model):
         self._trackers = {name: keras.metrics.Mean(name=f"{name}_loss") for name in parts}
 
     def call(self, inputs: keras.KerasTensor, training: bool | None = None) -> Any:
-        """What the network says."""
+        """The outputs of the network."""
         return self.network(keras.tree.map_structure(lambda each: ops.cast(each, "float32"), inputs), training=training)
 
     def compute_loss(self, x=None, y=None, y_pred=None, sample_weight=None, training=True) -> keras.KerasTensor:
@@ -50,7 +50,7 @@ class AveragingTrainer(keras.Model):
         return sum(parts.values())
 
     def train_step(self, data: tuple) -> dict[str, Any]:
-        """A step, and the average of the weights it leads to."""
+        """Take a step, and update the averages."""
         measured = super().train_step(data)
         for average, variable in zip(self._averages, self._changing, strict=True):
             average.assign(average + (1 - AVERAGE) * (variable - average))
@@ -58,7 +58,7 @@ class AveragingTrainer(keras.Model):
 
     @contextmanager
     def averaged(self) -> Iterator[None]:
-        """Inside, the network has the averaged weights."""
+        """Within the context, the network has the averaged weights."""
         trained = [ops.convert_to_numpy(variable) for variable in self._changing]
         self.take_average()
         try:
@@ -68,43 +68,53 @@ class AveragingTrainer(keras.Model):
                 variable.assign(value)
 
     def take_average(self) -> None:
-        """Put the averages in the weights' place."""
+        """Replace the weights by their averages."""
         for average, variable in zip(self._averages, self._changing, strict=True):
             variable.assign(average)
 
 
 def averaged_phase(
     trainer: AveragingTrainer,
-    measure: Callable[[], tuple],
+    measure: Callable[[], dict[str, float]],
+    schedule: Schedule,
     *,
+    name: str,
+    steps_per_epoch: int,
+    batches: Callable[[int], Iterable],
     weight_decay: float = WEIGHT_DECAY,
-    **options: Any,
 ) -> Phase:
-    """A phase that is measured with the averaged weights, and leaves the network with them.
+    """A phase that is validated with the averaged weights, and leaves the network with them.
 
     Args:
         trainer: what is trained.
-        measure: the network as it is: a named tuple, as ``Phase.validate``.
+        measure: the metrics of the network as it is, by name.
+        schedule: how long and how fast.
+        name: of the phase.
+        steps_per_epoch: batches an epoch.
+        batches: see ``Phase``.
         weight_decay: as the optimizer takes it.
-        options: what else ``Phase`` takes.
     """
 
-    def validate() -> tuple:
+    def validate() -> dict[str, float]:
         with trainer.averaged():
             return measure()
 
     return Phase(
+        name=name,
         model=trainer,
+        epochs=schedule.epochs,
+        learning_rate=schedule.learning_rate,
+        steps_per_epoch=steps_per_epoch,
+        batches=batches,
         validate=validate,
+        validate_every=schedule.validate_every,
         weight_decay=weight_decay,
-        brings_loss=True,
-        finish=trainer.take_average,
-        **options,
+        on_end=trainer.take_average,
     )
 
 
 def moving_statistics(network: keras.layers.Layer) -> list[keras.Variable]:
-    """BatchNorm's moving means and variances, except of what runs in inference mode."""
+    """BatchNorm's moving means and variances, except of layers in inference mode."""
     if isinstance(network, InferenceMode):
         return []
     if isinstance(network, keras.layers.BatchNormalization):

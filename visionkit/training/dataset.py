@@ -1,74 +1,89 @@
-"""Which images a run works with: each opened once, at its start; what cannot be read is left out and named."""
+"""Which images a run works with: each is opened once, at its start; what cannot be read is left out and named."""
 
 import dataclasses
-from collections.abc import Iterable, Sequence
-from pathlib import Path
+from collections.abc import Callable
 from typing import NamedTuple
 
 import numpy as np
 
 from visionkit.data.images.scan import scan
-from visionkit.data.index import Index, Problem, SkippedFiles
+from visionkit.data.index import Index
 from visionkit.data.splits import Splits
-from visionkit.errors import UserError
-from visionkit.training.recipe import Story
+from visionkit.training.run_folder import RunFolder
 
 SMOKE_TRAIN, SMOKE_VAL = 6, 3  # images a class
 
+Validate = Callable[[Splits], tuple[Splits, str]]
 
-class Usable(NamedTuple):
+
+class OpenedSplits(NamedTuple):
     """What a run trains on, and what it keeps in its plan.
 
     Attributes:
-        scanned: the images that can be read.
+        readable: the images that can be read.
         listed: the same classes with the broken files, so that a resumed run names them, too.
     """
 
-    scanned: Splits
+    readable: Splits
     listed: Splits
 
 
-def usable(splits: Splits, folder: Path, skipped: SkippedFiles, story: Story, *, resumed: bool) -> Usable:
-    """Open each image once, leave out what cannot be read, and say so.
+def read_splits(run: RunFolder, read: Callable[[], Splits], validate: Validate) -> Splits:
+    """The splits of a run, each image opened once.
+
+    A resumed run keeps to its first list of files: what was added since is not seen, what has vanished is skipped.
 
     Args:
-        splits: as they were read, or as the plan of a resumed run has them.
-        folder: where they are from.
-        skipped: takes the files that cannot be read.
-        resumed: the classes are then fixed.
+        run: ``plan.json`` keeps the list under "data".
+        read: makes the splits of a new run.
+        validate: see ``open_splits``.
 
-    Raises:
-        UserError: a class has no image that can be read, and without it there is no task, or the run was begun with it.
+    Returns:
+        the images that can be read.
     """
-    scanned = splits.map(lambda index, name: scan(index, skipped, description=f"checking {name} images"))
-    empty = [name for name, count in zip(scanned.train.class_names, scanned.train.counts(), strict=True) if count == 0]
-    if empty:
-        note = f"no training image of {', '.join(empty)} can be read: left out"
-        if resumed or len(scanned.train.class_names) - len(empty) < 2:
-            raise UserError(f"{folder}: {note}, and the rest is no task to train; mend them, then start a new run.")
-        scanned, splits = (each.without_classes(empty, note) for each in (scanned, splits))
-    train, val = scanned.train, scanned.val
-    story.tell(f"{len(train)} training and {len(val)} validation images of {len(train.class_names)} classes in {folder}.")
-    note_skipped(scanned.notes, scanned.problems, skipped, story)
-    return Usable(scanned, splits)
+    plan = run.read_json("plan.json") or {}
+    splits = Splits.from_plain(plan["data"]) if "data" in plan else read()
+    opened = open_splits(run, splits, validate)
+    if "data" not in plan:
+        run.write_json("plan.json", plan | {"data": opened.listed.to_plain()})
+    return opened.readable
 
 
-def note_skipped(notes: Iterable[str], problems: Sequence[Problem], skipped: SkippedFiles, story: Story) -> None:
-    """Say what a reader should know of the data, and name what is not trained on."""
-    for note in notes:
-        story.tell(f"Note: {note}.")
-    if problems:
-        first = problems[0]
-        story.tell(
-            f"{len(problems)} files or annotations are left out, the first: {first.path}: {first.kind}: {first.detail}. "
-            "`visionkit check` names all."
+def open_splits(run: RunFolder, splits: Splits, validate: Validate) -> OpenedSplits:
+    """Open each image once, leave out what cannot be read, and note it.
+
+    Args:
+        run: takes the notes.
+        splits: as they were read, or as the plan of a resumed run has them.
+        validate: from the splits of readable images to those that the task can use, and a sentence on how they were
+            understood; raises ``UserError`` where there is nothing to train on. A class that it leaves out is explained by
+            the last note of the splits that it returns.
+    """
+    scanned = splits.map(lambda index, name: scan(index, description=f"checking {name} images"))
+    readable, sentence = validate(scanned)
+    left_out = set(splits.train.class_names) - set(readable.train.class_names)
+    listed = splits.without_classes(left_out, readable.notes[-1]) if left_out else splits
+    run.note(sentence)
+    note_skipped(run, readable)
+    return OpenedSplits(readable, listed)
+
+
+def note_skipped(run: RunFolder, splits: Splits) -> None:
+    """Note what a reader should know of the data, and name what is not trained on."""
+    for note in splits.notes:
+        run.note(f"Note: {note}.")
+    if splits.problems:
+        first = splits.problems[0]
+        run.note(
+            f"{len(splits.problems)} files or annotations are left out, the first: {first.path}: {first.kind}: "
+            f"{first.detail}. `visionkit check` names all."
         )
-    for file in skipped.list():
-        story.tell(f"Skipped {file.path}: {file.reason}.")
+    for file in splits.skipped:
+        run.note(f"Skipped {file.path}: {file.reason}.")
 
 
 def first_images(splits: Splits, counts: dict[str, int]) -> Splits:
-    """So many "training" and "validation" images, for a smoke run."""
+    """The first ``counts["training"]`` and ``counts["validation"]`` images, for a smoke run."""
     return splits.map(lambda index, name: index.take(range(min(len(index), counts[name]))))
 
 

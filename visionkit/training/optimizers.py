@@ -1,4 +1,4 @@
-"""Optimizers: the house's, and the one of the residual paper."""
+"""Optimizers and their learning-rate schedules: AdamW, the default, and the momentum SGD of the ResNet paper."""
 
 import keras
 
@@ -10,7 +10,7 @@ def adamw(learning_rate: float, num_steps: int, weight_decay: float) -> keras.op
 
     Args:
         learning_rate: the peak.
-        num_steps: in all.
+        num_steps: optimizer steps in all.
         weight_decay: decoupled.
     """
     schedule = warmup_cosine(learning_rate, num_steps)
@@ -24,9 +24,9 @@ def momentum_sgd(learning_rate: float, num_steps: int, weight_decay: float) -> k
 
     Args:
         learning_rate: the first.
-        num_steps: in all.
-        weight_decay: part of the gradient, as the paper has it. Keras decays beside the gradient, which momentum does not
-            multiply, and is given ten times as much.
+        num_steps: optimizer steps in all.
+        weight_decay: part of the gradient, as in the paper. Keras decays apart from the gradient, where momentum does not
+            multiply it, and therefore gets ten times as much.
     """
     momentum = 0.9
     schedule = steps_down(learning_rate, num_steps)

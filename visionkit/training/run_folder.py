@@ -15,19 +15,24 @@ from filelock import FileLock, Timeout
 from visionkit.errors import UserError
 from visionkit.files import write_atomically
 
+OLD_NOTES = "story.json"  # as notes.json was called; runs that were begun then keep it
+
 
 class RunFolderError(UserError):
     """A folder that cannot be started in or resumed from."""
 
 
 class RunFolder:
-    """``RUN/``: what a recipe writes, and what ``--resume`` reads. One process at a time has it.
+    """``RUN/``: what a recipe writes, and what ``--resume`` reads. One process at a time may open it.
 
     Args:
-        path: is made if it is missing.
+        path: the folder, which is made if it is missing.
+
+    Attributes:
+        notes: sentences on what happened and why.
 
     Raises:
-        RunFolderError: another process has it.
+        RunFolderError: another process has opened it.
     """
 
     def __init__(self, path: str | Path):
@@ -41,21 +46,23 @@ class RunFolder:
         self._began = time.monotonic()
         self._seconds_before = 0.0
         self._sweep()
+        self.notes: list[str] = self.read_json("notes.json") or self.read_json(OLD_NOTES) or []
 
     @classmethod
     def start(cls, path: str | Path, config: dict[str, Any]) -> "RunFolder":
         """Make a new run folder, or take one whose run failed before its first epoch.
 
         Raises:
-            RunFolderError: a run stands there already, or a ``model/`` that is none of ours; nothing is overwritten.
+            RunFolderError: the folder holds a run already, or a ``model/`` that no run wrote; nothing is overwritten.
         """
         run = cls(path)
         if any((run.path / name).exists() for name in ("checkpoint.npz", "metrics.json")):
-            raise RunFolderError(f"{path} holds a run already; go on with it by --resume {path}, or name another --out.")
+            raise RunFolderError(f"{path} holds a run already; continue it with --resume {path}, or name another --out.")
         if (run.path / "model").exists():
             raise RunFolderError(f"{path} holds a folder model/ already, which a run would replace; name another --out.")
-        for name in ("plan.json", "story.json"):
+        for name in ("plan.json", "notes.json", OLD_NOTES):
             (run.path / name).unlink(missing_ok=True)
+        run.notes = []
         run.write_json("config.json", config)
         return run
 
@@ -64,18 +71,25 @@ class RunFolder:
         """Open a run that was interrupted.
 
         Raises:
-            RunFolderError: no run stands there.
+            RunFolderError: the folder holds no run.
         """
         if not (Path(path) / "config.json").is_file():
             raise RunFolderError(f"--resume {path}: no config.json there; expected the folder that a run was writing to.")
         return cls(path)
 
+    def note(self, sentence: str) -> None:
+        """Print a sentence on what happens and why, and keep it for the report, also after an interruption."""
+        print(sentence, flush=True)
+        if sentence not in self.notes:
+            self.notes.append(sentence)
+            self.write_json("notes.json", self.notes)
+
     def release(self) -> None:
-        """Let another process have the folder."""
+        """Let another process open the folder."""
         self._lock.release()
 
     def _sweep(self) -> None:
-        """Remove what a killed process left unfinished."""
+        """Remove unfinished files of a killed process."""
         for pattern in (".model-*", ".*.unfinished", "unfinished_*"):
             for left in self.path.glob(pattern):
                 shutil.rmtree(left) if left.is_dir() else left.unlink()
@@ -85,11 +99,11 @@ class RunFolder:
         return self._seconds_before + time.monotonic() - self._began
 
     def count_from(self, seconds: float) -> None:
-        """Let ``seconds()`` begin with what the run took before an interruption, where no checkpoint says it."""
+        """Let ``seconds()`` begin with the time before an interruption, if no checkpoint holds it."""
         self._seconds_before = seconds
 
     def weights_file(self, phase: str) -> Path:
-        """Where the whole model's weights after a phase are kept."""
+        """The file of the whole model's weights after a phase."""
         return self.path / f"after_{phase}.weights.h5"
 
     def read_json(self, name: str) -> Any:
@@ -102,7 +116,7 @@ class RunFolder:
         write_atomically(self.path / name, json.dumps(contents, indent=2).encode())
 
     def save_checkpoint(self, phase: str, epoch: int, arrays: dict[str, np.ndarray], history: list[dict]) -> None:
-        """Keep the state after ``epoch`` epochs of ``phase``: one file, so that a kill at any moment leaves a whole one."""
+        """Save the state after ``epoch`` epochs of ``phase``: one file, so that a kill at any moment leaves a whole one."""
         state = json.dumps({"phase": phase, "epoch": epoch, "history": history, "seconds": self.seconds()})
         buffer = io.BytesIO()
         np.savez(buffer, __state__=np.array(state), **arrays)

@@ -15,8 +15,7 @@ from tensorflow.python.framework.convert_to_constants import convert_variables_t
 def prepare(seed: int) -> str:
     """Seed Python, NumPy and Keras, let a GPU's memory grow with need, and keep a notice off the screen.
 
-    TensorFlow calls it too much when a function is traced for a new size of images several times: with ``compiled`` that
-    is meant.
+    TensorFlow warns when a function is traced for several sizes of images, which is intended here.
 
     Returns:
         the device in words, for the log and the report.
@@ -36,10 +35,10 @@ def _is_not_on_retracing(record: logging.LogRecord) -> bool:
 
 
 def frozen(model: keras.Model) -> Callable[[tf.Tensor], tf.Tensor]:
-    """A function that answers as the model does now, faster: its weights are constants, which TensorFlow folds together.
+    """A faster function with the model's present outputs: its weights are constants, which TensorFlow folds together.
 
     Args:
-        model: one float32 input, one output; what it learns later is not seen.
+        model: with one float32 input and one output; later training does not change the function.
     """
     pixels = tf.TensorSpec(model.inputs[0].shape, tf.float32)
     answer = tf.function(lambda inputs: model(inputs, training=False), input_signature=[pixels])
@@ -48,10 +47,10 @@ def frozen(model: keras.Model) -> Callable[[tf.Tensor], tf.Tensor]:
 
 
 def with_gradient(function: Callable[..., Any]) -> Callable[..., tuple[Any, tf.Tensor]]:
-    """A compiled function that answers what ``function`` does, and the gradient of the first thing it answers.
+    """A compiled function that returns the outputs of ``function``, and the gradient of the first output.
 
     Args:
-        function: its first argument is what is differentiated by; its answer is a tuple, a scalar first.
+        function: differentiated by its first argument; it returns a tuple, a scalar first.
     """
 
     @partial(tf.function, reduce_retracing=True)

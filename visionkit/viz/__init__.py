@@ -1,1 +1,1 @@
-"""What people look at: drawings, curves, reports."""
+"""Drawings, figures and pages; nothing of a single task."""

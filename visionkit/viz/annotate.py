@@ -1,12 +1,11 @@
-"""Boxes, masks, keypoints and names on images: uint8 ``(H, W, 3)`` RGB in, a new one of that size out.
+"""Draw masks, keypoints and text on images: uint8 ``(H, W, 3)`` RGB in, a new image of that size out.
 
-A class has the same color everywhere, by its number. Coordinates are relative to the image (0..1). Nothing that a data set
-may hold is refused: what lies outside, is padded (class -1) or not visible is not drawn.
+A class has the same color everywhere, by its number. Coordinates are relative to the image (0..1). No annotation is refused:
+what lies outside of the image or is not visible is not drawn.
 """
 
 import functools
 import math
-from collections import Counter
 from collections.abc import Collection, Sequence
 from pathlib import Path
 
@@ -19,7 +18,7 @@ from visionkit.data.index import IGNORE
 from visionkit.metrics.segmentation import background_of
 
 Color = tuple[int, int, int]
-# Far from each other by eye, the first of them farthest; none so pale or so dark that it is lost on a photograph.
+# The colors are easy to tell apart, the first ones most easily; none is so pale or so dark that a photograph hides it.
 PALETTE: tuple[Color, ...] = (
     (255, 150, 30),
     (50, 100, 255),
@@ -43,12 +42,11 @@ PALETTE: tuple[Color, ...] = (
     (190, 70, 150),
 )
 INK, PAPER = (24, 26, 31), (255, 255, 255)
-NAMES_SHARE = 0.07  # of the image that the names of its objects may cover
 HEAT: Color = (255, 40, 0)
-OVERLAY = 0.4  # how much of a mask's color covers the image
-HATCH = 8  # pixels between the lines across what a mask ignores
-LONGEST = 500  # letters of a text
-OUTSIDE = 2.0  # sides of the image beyond which nothing is followed
+OVERLAY = 0.4  # opacity of a mask's color
+HATCH = 8  # pixels between the lines that hatch ignored pixels
+LONGEST = 500  # letters of a text; the rest is cut off
+OUTSIDE = 2.0  # image sides: points farther out are moved to this distance
 
 
 def color_of(number: int) -> Color:
@@ -57,7 +55,7 @@ def color_of(number: int) -> Color:
 
 
 def uncolored(class_names: Sequence[str]) -> tuple[int, ...]:
-    """Classes of masks that stay as the image is: the background, or the first of two, which the other shows as well."""
+    """Classes of masks that are not colored: the background, or the first of two classes, which the second outlines anyway."""
     background = background_of(class_names)
     if background is not None:
         return (background,)
@@ -65,52 +63,19 @@ def uncolored(class_names: Sequence[str]) -> tuple[int, ...]:
 
 
 def text_color(background: Color) -> Color:
-    """Dark or white, whichever can be read better on a color (contrast as WCAG 2.2 defines it)."""
+    """Dark or white, whichever has more contrast on a color, as WCAG 2.2 defines contrast."""
     light = _luminance(background)
     on_dark, on_light = (light + 0.05) / (_luminance(INK) + 0.05), (1 + 0.05) / (light + 0.05)
     return INK if on_dark > on_light else PAPER
 
 
-def draw_boxes(image: np.ndarray, boxes: np.ndarray, classes: np.ndarray, class_names: Sequence[str] = ()) -> np.ndarray:
-    """Boxes in the colors of their classes, each with its name.
-
-    In a crowd, names that would hide the image or each other are left out; the color says the class. Each class is named
-    once before any is named twice.
-
-    Args:
-        image: uint8 ``(H, W, 3)``.
-        boxes: ``(N, 4)``, xyxy, relative.
-        classes: int ``(N,)``; rows with -1 are padding.
-        class_names: names by class; a class beyond them has a box without a name.
-    """
-    drawn = np.ascontiguousarray(image).copy()
-    width = line_width(image)
-    corners = in_pixels(np.asarray(boxes, np.float64).reshape(-1, 2, 2), image).reshape(-1, 4)
-    sides = corners[:, 2:] - corners[:, :2]
-    rows = [row for row in np.argsort(-np.abs(sides).prod(axis=1), kind="stable").tolist() if classes[row] >= 0]
-    for row in rows:
-        x1, y1, x2, y2 = corners[row].tolist()
-        cv2.rectangle(drawn, (x1, y1), (x2, y2), color_of(int(classes[row])), width)
-    taken: list[tuple[int, int, int, int]] = []
-    for row in in_turns(rows, classes):
-        number = int(classes[row])
-        if number < len(class_names):
-            color = color_of(number)
-            size, most = text_size(image), image.shape[1]
-            tag = text_image(class_names[number], size, color=text_color(color), background=color, max_width=most)
-            _put_tag(drawn, tag[: image.shape[0]], corners[row].tolist(), taken)
-        if sum((right - left) * (bottom - top) for left, top, right, bottom in taken) > NAMES_SHARE * image[..., 0].size:
-            break
-    return drawn
-
-
 def draw_mask(image: np.ndarray, mask: np.ndarray, *, background: Collection[int] = ()) -> np.ndarray:
-    """A mask as a translucent overlay with contours; what it ignores is hatched.
+    """Draw a mask as a translucent overlay with contours; ignored pixels are hatched.
 
     Args:
         image: uint8 ``(H, W, 3)``.
-        mask: uint8 ``(H, W)``, a class for each pixel; ``IGNORE`` has none.
-        background: classes that stay as they are.
+        mask: uint8 ``(H, W)``, the class of each pixel, or ``IGNORE``.
+        background: classes that are not colored.
     """
     present = [int(number) for number in np.unique(mask) if number != IGNORE and number not in background]
     table = np.zeros((256, 3), np.uint8)
@@ -120,7 +85,7 @@ def draw_mask(image: np.ndarray, mask: np.ndarray, *, background: Collection[int
     drawn = np.where(np.isin(mask, present)[..., None], blended, image)
     for number in present:
         inside = (mask == number).astype(np.uint8)
-        # A contour runs on the class's own outermost pixels, so that neighbors do not paint over each other.
+        # A contour covers only the class's own outermost pixels, so that neighbors do not paint over each other.
         edge = inside - cv2.erode(inside, np.ones((3, 3), np.uint8), borderType=cv2.BORDER_CONSTANT, borderValue=1)
         drawn[edge > 0] = color_of(number)
     y, x = np.indices(mask.shape, sparse=True)
@@ -131,7 +96,7 @@ def draw_mask(image: np.ndarray, mask: np.ndarray, *, background: Collection[int
 
 
 def draw_keypoints(image: np.ndarray, keypoints: np.ndarray) -> np.ndarray:
-    """Keypoints as dots, colored by their number within the object; hidden ones (visibility 1) are rings.
+    """Draw keypoints as dots, colored by their number within the object; hidden ones (visibility 1) are rings.
 
     Args:
         image: uint8 ``(H, W, 3)``.
@@ -148,7 +113,7 @@ def draw_keypoints(image: np.ndarray, keypoints: np.ndarray) -> np.ndarray:
 
 
 def draw_heat(image: np.ndarray, heat: np.ndarray) -> np.ndarray:
-    """How sure something is, as a color that covers the image the more the surer it is.
+    """Draw a heat map as a color that is more opaque where the heat is higher.
 
     Args:
         image: uint8 ``(H, W, 3)``.
@@ -159,29 +124,29 @@ def draw_heat(image: np.ndarray, heat: np.ndarray) -> np.ndarray:
 
 
 def line_width(image: np.ndarray) -> int:
-    """Pixels: a sensible width of lines on an image."""
+    """Width of lines in pixels that suits the size of an image."""
     return math.ceil(max(image.shape[:2]) / 250)
 
 
 def text_size(image: np.ndarray) -> int:
-    """Pixels: a sensible height of names on an image."""
+    """Height of names in pixels that suits the size of an image."""
     return max(10, round(max(image.shape[:2]) / 28))
 
 
 def text_image(
     text: str, size: int, *, color: Color = INK, background: Color = PAPER, max_width: int | None = None
 ) -> np.ndarray:
-    """One line of text on a plain background; what does not fit ends in "…".
+    """Draw one line of text on a plain background; a text that does not fit ends in "…".
 
     Args:
-        text: any; line breaks become spaces, and what is no Unicode (odd file names) is escaped.
-        size: of the font, in pixels.
-        color: of the letters.
-        background: around them.
-        max_width: of the result in pixels.
+        text: any text; line breaks become spaces, and bytes that are not Unicode (odd file names) are escaped.
+        size: font size in pixels.
+        color: color of the letters.
+        background: color around them.
+        max_width: largest width of the result in pixels.
 
     Returns:
-        uint8 ``(h, w, 3)``; of texts of one size, ``h`` is the same.
+        uint8 ``(h, w, 3)``; ``h`` depends on ``size`` alone.
     """
     font = font_of(size)
     text = " ".join(text.encode("utf-8", "backslashreplace").decode().split())[:LONGEST]
@@ -195,13 +160,13 @@ def text_image(
 
 
 def legend(names: Sequence[str], colors: Sequence[Color], width: int, size: int) -> np.ndarray:
-    """Names of classes on their colors, in as many lines as they need.
+    """Draw the names of classes on their colors, in as many lines as they need.
 
     Args:
-        names: of the classes.
-        colors: of each.
-        width: of the result in pixels.
-        size: of the font in pixels.
+        names: names of the classes.
+        colors: one a name.
+        width: width of the result in pixels.
+        size: font size in pixels.
 
     Returns:
         uint8 ``(h, width, 3)`` on white; without names ``h`` is 0.
@@ -224,36 +189,10 @@ def legend(names: Sequence[str], colors: Sequence[Color], width: int, size: int)
     return drawn
 
 
-def in_turns(rows: Sequence[int], classes: np.ndarray) -> list[int]:
-    """Rows in an order in which the classes take turns, those of a class in the order given."""
-    seen: Counter[int] = Counter()
-    turns = []
-    for row in rows:
-        seen[int(classes[row])] += 1
-        turns.append(seen[int(classes[row])])
-    return [row for _, row in sorted(zip(turns, rows, strict=True), key=lambda pair: pair[0])]
-
-
-def _put_tag(drawn: np.ndarray, tag: np.ndarray, box: Sequence[int], taken: list[tuple[int, int, int, int]]) -> None:
-    """Lay a name above its box, inside it or below it: where it covers no other name, else nowhere."""
-    (height, width), (rows, columns) = tag.shape[:2], drawn.shape[:2]
-    x1, y1, x2, y2 = min(box[0], box[2]), min(box[1], box[3]), max(box[0], box[2]), max(box[1], box[3])
-    if x2 < 0 or y2 < 0 or x1 > columns or y1 > rows:
-        return
-    x = min(max(x1, 0), columns - width)
-    for y in (y1 - height, y1, y2 - height, y2):
-        y = min(max(y, 0), rows - height)
-        place = (x, y, x + width, y + height)
-        if not any(place[0] < b[2] and b[0] < place[2] and place[1] < b[3] and b[1] < place[3] for b in taken):
-            drawn[y : y + height, x : x + width] = tag
-            taken.append(place)
-            return
-
-
 def in_pixels(points: np.ndarray, image: np.ndarray) -> np.ndarray:
-    """Relative ``(..., 2)`` x and y as int pixels; what is no number or far outside is moved to where it can be drawn."""
-    sane = np.nan_to_num(points, nan=-OUTSIDE).clip(-OUTSIDE, 1 + OUTSIDE)
-    return np.round(sane * (image.shape[1] - 1, image.shape[0] - 1)).astype(int)
+    """Relative ``(..., 2)`` x and y as int pixels; NaN and points far outside are moved to where they can be drawn."""
+    finite = np.nan_to_num(points, nan=-OUTSIDE).clip(-OUTSIDE, 1 + OUTSIDE)
+    return np.round(finite * (image.shape[1] - 1, image.shape[0] - 1)).astype(int)
 
 
 def _luminance(color: Color) -> float:
@@ -264,13 +203,13 @@ def _luminance(color: Color) -> float:
 def _shortened(text: str, font: ImageFont.FreeTypeFont, width: int) -> str:
     if font.getlength(text) <= width:
         return text
-    fits = next((length for length in range(len(text) - 1, 0, -1) if font.getlength(text[:length] + "…") <= width), 0)
-    return text[:fits].rstrip() + "…"
+    longest = next((length for length in range(len(text) - 1, 0, -1) if font.getlength(text[:length] + "…") <= width), 0)
+    return text[:longest].rstrip() + "…"
 
 
 @functools.cache
 def font_of(size: int) -> ImageFont.FreeTypeFont:
-    """The font of everything that is drawn, in pixels of height."""
+    """The font of all drawings, in pixels of height."""
     return ImageFont.truetype(str(font_file()), size, layout_engine=ImageFont.Layout.BASIC)
 
 

@@ -1,6 +1,6 @@
 """A grid of augmented images, a row a sample: what a network is trained on, to be looked at before it is.
 
-The images come out of ``pipeline.batches``, as in training: the first column as the exported model will see them, and each
+The images come out of ``TrainingPipeline``, as in training: the first column as the exported model will see them, and each
 further column is an epoch. The samples are one batch, so images that are mixed are mixed with each other.
 """
 
@@ -15,9 +15,9 @@ import numpy as np
 from PIL import Image
 
 from visionkit.data.augmentation.presets import Augmentation
-from visionkit.data.index import IGNORE, Index, SkippedFiles
-from visionkit.data.pipeline import batches as pipeline
+from visionkit.data.index import IGNORE, Index
 from visionkit.data.pipeline import collate
+from visionkit.data.pipeline.batches import MIXED_ON_DEVICE, TrainingPipeline, evaluation_batches
 from visionkit.errors import UserError
 from visionkit.viz import annotate
 
@@ -56,14 +56,12 @@ def with_mixing(augmentation: Augmentation, mix: str | None, index: Index) -> Au
     """
     if mix is None:
         return augmentation
-    if mix in pipeline.MIXED_ON_DEVICE and (index.annotations or (index.labels < 0).any()):
+    if mix in MIXED_ON_DEVICE and (index.annotations or (index.labels < 0).any()):
         raise UserError(f"--mix {mix}: it mixes labels, and these images have none; expected none or mosaic.")
     return replace(augmentation, name=f"{augmentation.name}, mix {mix}", mix=None if mix == "none" else mix)
 
 
-def augmentation_grid(
-    index: Index, augmentation: Augmentation, *, size: int, columns: int, seed: int, skipped: SkippedFiles
-) -> np.ndarray:
+def augmentation_grid(index: Index, augmentation: Augmentation, *, size: int, columns: int, seed: int) -> np.ndarray:
     """Draw the samples of an index, as served and as augmented.
 
     Args:
@@ -72,7 +70,6 @@ def augmentation_grid(
         size: side of the network's input in pixels.
         columns: views of a sample, with the one as served.
         seed: of what is drawn at random, as in training.
-        skipped: takes files that have changed since the scan; their cells stay empty.
 
     Returns:
         uint8 ``(H, W, 3)``, at most ``WIDEST`` pixels wide.
@@ -81,8 +78,8 @@ def augmentation_grid(
         UserError: a composition of the user's own cannot be carried out.
     """
     side = _cell_side(size, len(index), columns)
-    shown = [_views(index, None, size, side, seed, 0, skipped)]
-    shown += [_views(index, augmentation, size, side, seed, epoch, skipped) for epoch in range(columns - 1)]
+    shown = [_views(index, None, size, side, seed, 0)]
+    shown += [_views(index, augmentation, size, side, seed, epoch) for epoch in range(columns - 1)]
     heads = ["as served", *(f"epoch {epoch}" for epoch in range(columns - 1))]
     rows = [_row([annotate.text_image(head, TEXT, max_width=side) for head in heads], side)]
     for position in range(len(index)):
@@ -137,13 +134,12 @@ def _cell_side(size: int, rows: int, columns: int) -> int:
     return min(enlarged, WIDEST // columns - GAP, HIGHEST // rows - GAP - 2 * TEXT)
 
 
-def _views(
-    index: Index, augmentation: Augmentation | None, size: int, side: int, seed: int, epoch: int, skipped: SkippedFiles
-) -> dict[int, View]:
+def _views(index: Index, augmentation: Augmentation | None, size: int, side: int, seed: int, epoch: int) -> dict[int, View]:
     """The cells of one column, by place in the index."""
-    batches = pipeline.batches(
-        index, size=size, batch_size=len(index), skipped=skipped, augmentation=augmentation, seed=seed, epoch=epoch
-    )
+    if augmentation is None:
+        batches = evaluation_batches(index, size, len(index))
+    else:
+        batches = TrainingPipeline(index, size, len(index), augmentation, seed).epoch(epoch, order=np.arange(len(index)))
     try:
         made = list(batches.as_numpy_iterator())
     except Exception as error:
@@ -170,7 +166,9 @@ def _view(sample: dict[str, Any], index: Index, side: int) -> View:
         image = annotate.draw_mask(image, mask, background=background)
         classes |= set(np.unique(mask).tolist()) - set(background)
     if "boxes" in sample:
-        image = annotate.draw_boxes(image, sample["boxes"], sample["classes"], index.class_names)
+        from visionkit.viz.boxes import draw_boxes  # supervision takes a second to import
+
+        image = draw_boxes(image, sample["boxes"], sample["classes"], index.class_names, smallest=1)
         classes |= set(np.unique(sample["classes"]).tolist()) - {-1}
     if "keypoints" in sample:
         image = annotate.draw_keypoints(image, sample["keypoints"])

@@ -1,9 +1,10 @@
-"""What a detector found, drawn by supervision's annotators; alone, or beside the truth.
+"""Boxes drawn by supervision's annotators, with names and scores.
 
-Classes have the colors that ``annotate`` gives them. Where there is no room for all names, the surest answers have theirs, and
-each class is named once before any is named twice.
+Classes have the colors that ``annotate`` gives them. Where there is no room for all names, the highest scores are named first,
+and each class is named once before any is named twice.
 """
 
+from collections import Counter
 from collections.abc import Sequence
 
 import cv2
@@ -24,34 +25,56 @@ def draw_boxes(
     classes: np.ndarray,
     class_names: Sequence[str],
     scores: np.ndarray | None = None,
+    *,
+    smallest: int = SMALLEST,
 ) -> np.ndarray:
-    """Boxes in the colors of their classes, with names and scores.
+    """Draw boxes in the colors of their classes, with names and scores.
 
     Args:
         pixels: uint8 ``(H, W, 3)``.
         boxes: ``(N, 4)``, xyxy, relative.
         classes: int ``(N,)``; rows with -1 are padding.
-        class_names: by number.
+        class_names: names by class; a box of a class beyond them has no name.
         scores: ``(N,)`` in 0..1; None draws names alone.
+        smallest: longer side in pixels below which the image is enlarged; 1 enlarges none.
 
     Returns:
-        uint8; as large as the image, or a whole number of times larger where that is below ``SMALLEST`` pixels.
+        uint8; as large as the image, or a whole number of times larger where that is below ``smallest`` pixels.
     """
     classes = np.asarray(classes, int)
     rows = np.flatnonzero(classes >= 0)
     if scores is not None:
         rows = rows[np.argsort(-np.asarray(scores)[rows], kind="stable")]
-    said = [""] * len(classes) if scores is None else [f" {score:.0%}" for score in np.asarray(scores).tolist()]
-    labels = [short(class_names[classes[row]]) + said[row] for row in rows]
-    palette = [annotate.color_of(number) for number in range(len(class_names))]
-    return draw(pixels, np.asarray(boxes).reshape(-1, 4)[rows], classes[rows], palette, labels)
+    percentages = [""] * len(classes) if scores is None else [f" {score:.0%}" for score in np.asarray(scores).tolist()]
+    names = [short(name) for name in class_names]
+    labels = [names[classes[row]] + percentages[row] if classes[row] < len(names) else "" for row in rows]
+    boxes = np.asarray(boxes).reshape(-1, 4)[rows]
+    return draw(pixels, boxes, classes[rows], annotate.PALETTE, labels, smallest=smallest)
 
 
 def draw(
-    pixels: np.ndarray, boxes: np.ndarray, kinds: np.ndarray, palette: Sequence[annotate.Color], labels: Sequence[str]
+    pixels: np.ndarray,
+    boxes: np.ndarray,
+    kinds: np.ndarray,
+    palette: Sequence[annotate.Color],
+    labels: Sequence[str],
+    *,
+    smallest: int = SMALLEST,
 ) -> np.ndarray:
-    """Boxes, those of a later kind above; labels, the first first, as far as there is room."""
-    if (times := -(-SMALLEST // max(pixels.shape[:2]))) > 1:
+    """Draw boxes in the colors of their kinds, later kinds on top, and as many labels as there is room for, from the first on.
+
+    Args:
+        pixels: uint8 ``(H, W, 3)``.
+        boxes: ``(N, 4)``, xyxy, relative.
+        kinds: int ``(N,)``, places in ``palette``, which recurs beyond its end.
+        palette: colors of the kinds.
+        labels: one a box; an empty one is not drawn.
+        smallest: see ``draw_boxes``.
+
+    Returns:
+        uint8; see ``draw_boxes``.
+    """
+    if (times := -(-smallest // max(pixels.shape[:2]))) > 1:
         pixels = cv2.resize(pixels, None, fx=times, fy=times, interpolation=cv2.INTER_NEAREST)
     if not len(boxes):
         return pixels.copy()
@@ -63,7 +86,7 @@ def draw(
     image = Image.fromarray(pixels)
     lines = supervision.BoxAnnotator(colors, thickness=round(max(1, min(annotate.line_width(pixels), side / 40))))
     image = lines.annotate(image, detections[np.argsort(kinds, kind="stable")])
-    named = _with_room(labels, corners, annotate.in_turns(range(len(boxes)), kinds), text_size, pixels.shape)
+    named = _rows_with_room(labels, corners, _in_turns(kinds), text_size, pixels.shape)
     if named:
         tags = supervision.RichLabelAnnotator(
             colors,
@@ -77,7 +100,25 @@ def draw(
     return np.asarray(image).copy()
 
 
-def _with_room(labels: Sequence[str], corners: np.ndarray, rows: Sequence[int], size: int, shape: tuple[int, ...]) -> list[int]:
+def short(name: str) -> str:
+    """A class name of at most ``LONGEST`` letters, in one line."""
+    name = " ".join(name.split())
+    return name if len(name) <= LONGEST else name[: LONGEST - 1] + "…"
+
+
+def _in_turns(kinds: np.ndarray) -> list[int]:
+    """Rows in an order in which the kinds take turns; rows of one kind keep their order."""
+    counts: Counter[int] = Counter()
+    turns = []
+    for kind in np.asarray(kinds).tolist():
+        counts[kind] += 1
+        turns.append(counts[kind])
+    return np.argsort(turns, kind="stable").tolist()
+
+
+def _rows_with_room(
+    labels: Sequence[str], corners: np.ndarray, rows: Sequence[int], size: int, shape: tuple[int, ...]
+) -> list[int]:
     """Rows whose labels, above the left corner of their boxes, cover no other label and not too much of the image."""
     height, width = shape[:2]
     taken: list[tuple[int, int, int, int]] = []
@@ -103,9 +144,3 @@ def _padding(text_size: int) -> int:
 
 def _palette(colors: Sequence[annotate.Color]) -> supervision.ColorPalette:
     return supervision.ColorPalette([supervision.Color(*color) for color in colors])
-
-
-def short(name: str) -> str:
-    """A class name of at most ``LONGEST`` letters, in one line."""
-    name = " ".join(name.split())
-    return name if len(name) <= LONGEST else name[: LONGEST - 1] + "…"

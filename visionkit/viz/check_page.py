@@ -1,4 +1,4 @@
-"""What a check found out, as one HTML file with everything inside."""
+"""The result of a data check as one self-contained HTML file."""
 
 from collections.abc import Iterator, Sequence
 from pathlib import Path
@@ -18,17 +18,17 @@ from visionkit.viz.page import inline, inline_jpeg, write_page
 from visionkit.viz.plots import LINES, VALIDATION, to_png
 
 THUMBNAIL = 260  # pixels of the longer side
-SHOWN = 24  # findings of a kind with thumbnails
-LISTED = 200  # findings of a kind without
+SHOWN = 24  # findings of a kind that have thumbnails
+LISTED = 200  # findings of a kind without thumbnails
 CLASSES_SHOWN = 100
 RED = (217, 45, 32)
-RING = 10  # pixels of radius, about boxes that could be overlooked
-BEYOND = 0.25  # of a side: how far around the image a box that reaches outside is followed
+RING = 10  # radius in pixels of the ring around boxes that are easily overlooked
+BEYOND = 0.25  # of a side: how far outside of the image a box is drawn
 WITHOUT_IMAGES = ("broken image", "bad annotation", "missing partner")
 
 
 def write_check_page(checked: Checked, path: str | Path, *, title: str = "Data check") -> Path:
-    """Write the page, beside and then renamed. Only images that it shows are opened.
+    """Write the page atomically. Only images that it shows are opened.
 
     Returns:
         its path.
@@ -49,7 +49,7 @@ def write_check_page(checked: Checked, path: str | Path, *, title: str = "Data c
         splits=[{"name": name, "shade": shade} for name, shade in zip(summary["splits"], _shades(summary), strict=True)],
         classes=_class_rows(summary),
         figures=list(_figures(checked)),
-        kinds=[_kind(checked, kind, found) for kind, found in by_kind(checked.findings).items()],
+        kinds=[_kind(checked, kind, findings) for kind, findings in by_kind(checked.findings).items()],
     )
 
 
@@ -58,14 +58,14 @@ def _shades(summary: dict[str, Any]) -> list[str]:
 
 
 def _class_rows(summary: dict[str, Any]) -> list[dict]:
-    """Counts of each class by split, and their shares of the split's largest class."""
+    """Each class's counts by split, and the counts as shares of the split's largest class."""
     classes = list(summary["classes"].items())
-    totals = {split: max(1, *(counts[split] for _, counts in classes)) for split in summary["splits"]} if classes else {}
+    largest = {split: max(1, *(counts[split] for _, counts in classes)) for split in summary["splits"]} if classes else {}
     return [
         {
             "name": name,
             "counts": list(counts.values()),
-            "shares": [count / totals[split] for split, count in counts.items()],
+            "shares": [count / largest[split] for split, count in counts.items()],
         }
         for name, counts in classes[:CLASSES_SHOWN]
     ]
@@ -74,14 +74,14 @@ def _class_rows(summary: dict[str, Any]) -> list[dict]:
 def _figures(checked: Checked) -> Iterator[dict[str, str]]:
     sizes = image_sizes(checked.data, checked.opened)
     if len(np.unique(sizes, axis=0)) > 1:
-        yield {"source": inline(_size_figure(sizes)), "says": "Widths and heights of the images"}
+        yield {"source": inline(_size_figure(sizes)), "caption": "Widths and heights of the images"}
     sides = box_sides(checked.data, checked.opened)
     if len(sides):
-        yield {"source": inline(_box_figure(sides)), "says": "Sides of the boxes"}
+        yield {"source": inline(_box_figure(sides)), "caption": "Sides of the boxes"}
 
 
 def _size_figure(sizes: np.ndarray) -> bytes:
-    """Widths and heights; the area of a point grows with the number of images of that size."""
+    """Scatter plot of widths and heights; a point's area grows with the number of images of that size."""
     figure = Figure(figsize=(5.4, 3.6), layout="constrained")
     axes = figure.subplots()
     unique, counts = np.unique(sizes, axis=0, return_counts=True)
@@ -102,7 +102,7 @@ def _size_figure(sizes: np.ndarray) -> bytes:
 
 
 def _box_figure(sides: np.ndarray) -> bytes:
-    """Histogram of the boxes' size, with the limit below which they are tiny."""
+    """Histogram of the sizes of the boxes, with the limit below which a box is tiny."""
     figure = Figure(figsize=(5.4, 3.6), layout="constrained")
     axes = figure.subplots()
     edges = np.geomspace(1, LONGER_SIDE, 41)
@@ -164,7 +164,7 @@ def _thumbnail(path: str, box: np.ndarray | None = None) -> str | None:
 
 
 def _with_box(image: Image.Image, box: np.ndarray) -> Image.Image:
-    """The image on a canvas that shows what lies outside, too; a small box has a ring about it."""
+    """Draw a box on a canvas that also shows its part outside of the image; a small box has a ring around it."""
     box = np.nan_to_num(box).clip(-BEYOND, 1 + BEYOND)
     corners = np.concatenate([np.minimum(box[:2], box[2:]), np.maximum(box[:2], box[2:])])
     size = np.array(image.size)

@@ -1,4 +1,4 @@
-"""What a check found out, as text for a terminal."""
+"""The result of a data check as text for a terminal."""
 
 import shlex
 from collections import Counter
@@ -23,7 +23,7 @@ def check_lines(checked: Checked) -> list[str]:
 
 
 def by_kind(findings: Sequence[Finding]) -> dict[str, list[Finding]]:
-    """The findings of each kind that there are."""
+    """Group findings by kind."""
     kinds: dict[str, list[Finding]] = {}
     for finding in findings:
         kinds.setdefault(finding.kind, []).append(finding)
@@ -31,8 +31,8 @@ def by_kind(findings: Sequence[Finding]) -> dict[str, list[Finding]]:
 
 
 def verdict(checked: Checked) -> str:
-    """One sentence: whether anything is wrong, and how many of what."""
-    kinds = ", ".join(f"{kind} ({len(found):,})" for kind, found in by_kind(checked.findings).items())
+    """One sentence: whether anything is wrong, and the number of findings of each kind."""
+    kinds = ", ".join(f"{kind} ({len(group):,})" for kind, group in by_kind(checked.findings).items())
     return f"{headline(checked)}: {kinds}." if kinds else f"{headline(checked)}."
 
 
@@ -45,13 +45,13 @@ def headline(checked: Checked) -> str:
 
 
 def shown_tiny(summary: dict[str, Any]) -> str:
-    """How many objects are tiny, and what that means."""
+    """Number of tiny objects, and the limit that makes them tiny."""
     count, share = summary["tiny_objects"], summary["tiny_objects"] / max(1, summary["objects"])
-    return f"{count:,} objects ({share:.1%}) with a side below {TINY} pixels, images resized to {LONGER_SIDE}"
+    return f"{count:,} objects ({share:.1%}) have a side below {TINY} pixels in images resized to {LONGER_SIDE}"
 
 
 def shown_spread(spread: Sequence[float] | None) -> str:
-    """Smallest, median and largest, or a dash where nothing was counted."""
+    """Smallest, median and largest value, or a dash where nothing was counted."""
     if spread is None:
         return "-"
     low, median, high = (f"{value:,.4g}" if value < 10_000 else f"{value:,.0f}" for value in spread)
@@ -89,18 +89,18 @@ def _note_lines(notes: Sequence[str]) -> Iterator[str]:
 
 
 def _problem_lines(findings: Sequence[Finding]) -> Iterator[str]:
-    for kind, found in by_kind(findings).items():
+    for kind, group in by_kind(findings).items():
         yield ""
-        yield f"{kind} ({len(found):,}): {PROBLEM_KINDS.get(kind, '')}"
-        for finding in found[:SHOWN]:
+        yield f"{kind} ({len(group):,}): {PROBLEM_KINDS.get(kind, '')}"
+        for finding in group[:SHOWN]:
             yield f"  {finding.path}"
-            yield f"      {detail_of(finding)}"
-        if len(found) > SHOWN:
-            yield f"  ... and {len(found) - SHOWN:,} more"
+            yield f"      {_detail(finding)}"
+        if len(group) > SHOWN:
+            yield f"  ... and {len(group) - SHOWN:,} more"
 
 
-def detail_of(finding: Finding) -> str:
-    """What is said of a finding beside its path."""
+def _detail(finding: Finding) -> str:
+    """Description of a finding without its path."""
     parts = [f"object {finding.box}"] if finding.box is not None else []
     parts += [finding.label] if finding.box is not None and finding.label is not None else []
     text = f"{', '.join(parts)}: {finding.detail}" if parts else finding.detail
@@ -108,12 +108,12 @@ def detail_of(finding: Finding) -> str:
 
 
 def fixed_lines(fixed: Fixed, folder: Path) -> list[str]:
-    """What a cleaned index leaves out and mends, and how to use it."""
+    """Describe what a cleaned index leaves out and corrects, and how to use it."""
     kinds = Counter(problem.kind for problem in fixed.left_out)
     changes = [
         f"{fixed.num_clipped:,} boxes clipped to their images" if fixed.num_clipped else "",
         f"{fixed.num_dropped:,} boxes left out: empty, inverted, outside or without a class" if fixed.num_dropped else "",
-        f"{fixed.num_resized:,} declared sizes mended" if fixed.num_resized else "",
+        f"{fixed.num_resized:,} declared sizes corrected" if fixed.num_resized else "",
     ]
     left_out = ", ".join(f"{kind} ({count:,})" for kind, count in kinds.items()) or "none"
     return [

@@ -1,4 +1,4 @@
-"""What networks cost, as text for a terminal."""
+"""Costs of networks as text for a terminal."""
 
 from collections.abc import Iterator, Sequence
 
@@ -9,15 +9,15 @@ UNITS = ((1e9, "G"), (1e6, "M"), (1e3, "k"))
 
 
 def list_header(names: Sequence[str]) -> str:
-    """The heads of ``list_line``'s columns."""
+    """Column heads of ``list_line``."""
     return _list_row(names, "network", "input", "parameters", "multiply-adds", "weights")
 
 
 def list_line(names: Sequence[str], network: dict) -> str:
-    """One network of the catalogue.
+    """Describe one network of the catalogue in one line.
 
     Args:
-        names: of all networks in the list: the first column is as wide as the longest.
+        names: all networks in the list; the longest name sets the width of the first column.
         network: its ``name``, ``input_shape``, ``parameters``, ``multiply_adds`` and ``weights``.
     """
     shape, counts = shown_shape(network["input_shape"]), (network["parameters"], network["multiply_adds"])
@@ -25,12 +25,12 @@ def list_line(names: Sequence[str], network: dict) -> str:
 
 
 def cost_lines(name: str, costs: Sequence[LayerCost], blocks: Sequence[SeparableBlock]) -> list[str]:
-    """The table of one network's layers, its sums, its memory, and what its separable blocks save.
+    """Describe one network: a table of its layers with sums, its memory, and the savings of its separable blocks.
 
     Args:
-        name: of the network.
-        costs: of all its layers, as ``layer_costs`` gives them.
-        blocks: its depthwise-separable blocks, or none.
+        name: name of the network.
+        costs: costs of all layers, from ``layer_costs``.
+        blocks: depthwise-separable blocks; may be empty.
     """
     shown = [cost for cost in costs if cost.parameters or cost.changes_shape]
     rows = [("layer", "kind", "activation shape", "size", "parameters", "multiply-adds")]
@@ -43,18 +43,21 @@ def cost_lines(name: str, costs: Sequence[LayerCost], blocks: Sequence[Separable
     lines += [head, rule, *body, rule, foot, ""]
     left_out = len(costs) - len(shown)
     if left_out:
-        which = "1 layer" if left_out == 1 else f"{left_out} layers"
-        lines += [f"Not shown, but in the sums: {which} without weights, keeping the shape (activations, additions, ...).", ""]
+        layers = "1 layer" if left_out == 1 else f"{left_out} layers"
+        lines += [
+            f"Not shown, but in the sums: {layers} without weights that keep the shape (activations, additions ...).",
+            "",
+        ]
     return [*lines, *_memory_lines(costs, size, parameters), *_block_lines(blocks)]
 
 
 def shown_shape(shape: Sequence[int]) -> str:
-    """As it is written by hand: "224 x 224 x 3"."""
+    """Format a shape: "224 x 224 x 3"."""
     return " x ".join(map(str, shape)) or "1"
 
 
 def shown_count(count: int) -> str:
-    """Three digits and a unit: "25.6 M"."""
+    """Format a count with three digits and a unit: "25.6 M"."""
     unit, letter = next(((unit, letter) for unit, letter in UNITS if count >= unit), (1, ""))
     digits = 2 if count < 9.995 * unit else 1 if count < 99.95 * unit else 0
     return f"{count / unit:.{digits}f} {letter}" if letter else str(count)
@@ -70,14 +73,14 @@ def _memory_lines(costs: Sequence[LayerCost], size: int, parameters: int) -> Ite
     yield "Memory in float32, with activations of one image (1 MB is a million bytes):"
     yield f"  weights                {_megabytes(parameters)}"
     yield f"  activations, inference {_megabytes(most.held)}  the most that one layer reads and writes: {_shortened(most.name)}"
-    yield f"  activations, training  {_megabytes(size)}  the image and what all layers write, kept for the gradients"
+    yield f"  activations, training  {_megabytes(size)}  the image and the outputs of all layers, kept for the gradients"
 
 
 def _block_lines(blocks: Sequence[SeparableBlock]) -> Iterator[str]:
     if not blocks:
         return
     yield ""
-    yield "Depthwise-separable blocks: multiply-adds of a full convolution of the same shape, and of the two that stand for it."
+    yield "Depthwise-separable blocks: multiply-adds of a full convolution of the same shape, and of the two that replace it."
     rows = [("block", "full", "separable", "full / separable")]
     total = SeparableBlock("all blocks", sum(block.full for block in blocks), sum(block.separable for block in blocks))
     for name, full, separable in (*blocks, total):
@@ -100,7 +103,7 @@ def _shortened(name: str, length: int = LONGEST_NAME) -> str:
 
 
 def _aligned(rows: Sequence[Sequence[str]], left: int) -> list[str]:
-    """Columns as wide as they need, the first ``left`` of them flush left, the others flush right."""
+    """Align columns: the first ``left`` of them flush left, the others flush right."""
     widths = [max(map(len, column)) for column in zip(*rows, strict=True)]
     return [
         "  ".join(

@@ -1,4 +1,4 @@
-"""What edge filters find in a photograph, as a labelled grid of images."""
+"""Responses of edge filters to a photograph, as a labelled grid of images."""
 
 from typing import NamedTuple
 
@@ -11,31 +11,31 @@ from visionkit.ops.colors import GREY_SHARES
 from visionkit.viz import annotate
 
 COLUMNS = 4
-TEXT, GAP = 13, 8  # pixels: size of captions, between cells
-CONTRAST = 98.0  # percentile of the answers that is drawn as black or white
+TEXT, GAP = 13, 8  # pixels: size of captions, and between cells
+CONTRAST = 98.0  # percentile of the responses that is drawn as black or white
 
 
 class Panel(NamedTuple):
-    """One cell of the figure: uint8 ``(H, W, 3)``, and the two lines below it."""
+    """One cell of the figure: an image, uint8 ``(H, W, 3)``, and the two lines of text below it."""
 
     image: np.ndarray
     name: str
-    explained: str
+    explanation: str
 
 
 def bundled_photograph() -> np.ndarray:
-    """The man with the camera, uint8 ``(512, 512, 3)``, from scikit-image."""
+    """The cameraman photograph of scikit-image, uint8 ``(512, 512, 3)``."""
     import skimage.data
 
     return np.repeat(skimage.data.camera()[..., None], 3, axis=2)
 
 
 def edge_figure(photograph: np.ndarray, side: int) -> np.ndarray:
-    """Draw a photograph and the answers of the filters to its grey version.
+    """Draw a photograph and the responses of the filters to its grey version.
 
     Args:
         photograph: uint8 ``(H, W, 3)``.
-        side: longer side in pixels at which it is filtered and shown.
+        side: longer side in pixels at which the photograph is filtered and shown.
 
     Returns:
         uint8 ``(h, w, 3)``: two rows of four.
@@ -50,29 +50,29 @@ def edge_figure(photograph: np.ndarray, side: int) -> np.ndarray:
 
 def _panels(photograph: np.ndarray, grey: np.ndarray) -> list[Panel]:
     def signed(name: str, angle: float = 0.0) -> np.ndarray:
-        answer = keras.ops.convert_to_numpy(filters.correlate(grey, filters.edge_kernel(name, angle)))
-        return _as_grey((128 + 127 * np.clip(answer / _strongest(answer), -1, 1)) / 255)
+        response = keras.ops.convert_to_numpy(filters.correlate(grey, filters.edge_kernel(name, angle)))
+        return _as_grey((128 + 127 * np.clip(response / _strongest(response), -1, 1)) / 255)
 
-    length, direction = (keras.ops.convert_to_numpy(found) for found in filters.edge_magnitude(grey, "scharr"))
+    length, direction = map(keras.ops.convert_to_numpy, filters.edge_magnitude(grey, "scharr"))
     strength = np.clip(length / _strongest(length), 0, 1)
     hue = direction % 360 / 2  # OpenCV's hues are half degrees
     colors = np.stack([hue, np.full_like(hue, 255), 255 * strength], axis=-1).round().astype(np.uint8)
     colors[..., 0] %= 180
     return [
         Panel(photograph, "photograph", f"{photograph.shape[1]} x {photograph.shape[0]} pixels"),
-        Panel(signed("vertical"), "vertical", "white: brighter left"),
+        Panel(signed("vertical"), "vertical", "white: brighter on the left"),
         Panel(signed("horizontal"), "horizontal", "white: brighter above"),
-        Panel(signed("sobel"), "Sobel, 0 degrees", "white: brighter right"),
+        Panel(signed("sobel"), "Sobel, 0 degrees", "white: brighter on the right"),
         Panel(signed("scharr", 90), "Scharr, 90 degrees", "white: brighter below"),
-        Panel(signed("scharr", 45), "Scharr, 45 degrees", "white: below right"),
+        Panel(signed("scharr", 45), "Scharr, 45 degrees", "white: brighter below right"),
         Panel(_as_grey(1 - strength), "magnitude", "black: strong"),
         Panel(cv2.cvtColor(colors, cv2.COLOR_HSV2RGB), "direction", "red: right, cyan: left"),
     ]
 
 
-def _strongest(answer: np.ndarray) -> float:
-    """What is drawn at full contrast; a plain image has no edge, and 1 keeps it plain."""
-    return max(float(np.percentile(np.abs(answer), CONTRAST)), 1.0)
+def _strongest(response: np.ndarray) -> float:
+    """The response that is drawn at full contrast: at least 1, so that an image without edges stays plain."""
+    return max(float(np.percentile(np.abs(response), CONTRAST)), 1.0)
 
 
 def _as_grey(shares: np.ndarray) -> np.ndarray:
@@ -80,11 +80,11 @@ def _as_grey(shares: np.ndarray) -> np.ndarray:
 
 
 def _row(panels: list[Panel], side: int) -> np.ndarray:
-    """Panels side by side, their names and explanations below."""
+    """Draw panels side by side, with names and explanations below."""
     cells = []
     for panel in panels:
         lines = [annotate.text_image(panel.name, TEXT + 2, max_width=side)]
-        lines.append(annotate.text_image(panel.explained, TEXT - 1, max_width=side))
+        lines.append(annotate.text_image(panel.explanation, TEXT - 1, max_width=side))
         parts = [panel.image, *lines]
         cell = np.full((sum(map(len, parts)) + 2 * GAP, side + 2 * GAP, 3), annotate.PAPER, np.uint8)
         top = GAP

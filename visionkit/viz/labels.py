@@ -1,20 +1,17 @@
-"""Answers drawn on images."""
+"""Predictions written below images."""
 
 import io
-import itertools
-from collections.abc import Sequence
-from pathlib import Path
 
 import numpy as np
 from PIL import Image, ImageDraw, ImageFont
 
 
 def draw_label(pixels: np.ndarray, lines: list[str]) -> Image.Image:
-    """A copy of an image with lines of text in a dark band along its foot.
+    """Add lines of text below a copy of an image, in a dark band.
 
     Args:
         pixels: uint8 ``(H, W, 3)``.
-        lines: the first is the largest.
+        lines: lines of text; the first is the largest.
     """
     image = Image.fromarray(pixels)
     scale = max(10, round(0.045 * max(image.size)))
@@ -30,18 +27,7 @@ def draw_label(pixels: np.ndarray, lines: list[str]) -> Image.Image:
 
 
 def image_png(pixels: np.ndarray) -> bytes:
-    """Uint8 ``(H, W, 3)`` as a PNG."""
+    """Encode uint8 ``(H, W, 3)`` as a PNG."""
     buffer = io.BytesIO()
     Image.fromarray(pixels).save(buffer, format="PNG")
     return buffer.getvalue()
-
-
-def drawing_names(sources: Sequence[str]) -> list[str]:
-    """A PNG's name for each source file, after its own; a number follows where two share it."""
-    names, taken = [], set()
-    for source in sources:
-        stem = Path(source).stem
-        candidates = itertools.chain([f"{stem}.png"], (f"{stem}_{number}.png" for number in itertools.count(2)))
-        names.append(next(name for name in candidates if name.lower() not in taken))
-        taken.add(names[-1].lower())
-    return names

@@ -1,13 +1,14 @@
-"""Pages of one file with everything inside: how they are filled, what stands in them as an image, how they are written."""
+"""Self-contained HTML pages: fill a template, embed images, write the file."""
 
 import base64
 import io
-import os
 from pathlib import Path
 from typing import Any
 
 import jinja2
 from PIL import Image
+
+from visionkit.files import write_atomically
 
 
 def write_page(path: str | Path, package: str, template: str, **values: Any) -> Path:
@@ -15,31 +16,29 @@ def write_page(path: str | Path, package: str, template: str, **values: Any) -> 
 
     Args:
         path: the page to write.
-        package: where the template is looked for; what it extends or includes may also be in ``visionkit.viz``.
-        template: a file of that package.
-        values: what the template shows.
+        package: package that holds the template; templates it extends or includes may also be in ``visionkit.viz``.
+        template: file name in that package.
+        values: variables of the template.
 
     Returns:
         its path.
     """
-    places = [jinja2.PackageLoader(name, ".") for name in (package, "visionkit.viz")]
-    environment = jinja2.Environment(loader=jinja2.ChoiceLoader(places), autoescape=True)
+    loaders = [jinja2.PackageLoader(name, ".") for name in (package, "visionkit.viz")]
+    environment = jinja2.Environment(loader=jinja2.ChoiceLoader(loaders), autoescape=True)
     page = environment.get_template(template).render(**values)
     path = Path(path)
     path.parent.mkdir(parents=True, exist_ok=True)
-    beside = path.with_name(f".{path.name}.unfinished")
-    beside.write_text(page, encoding="utf-8", errors="backslashreplace")  # file names need not be UTF-8
-    os.replace(beside, path)
+    write_atomically(path, page.encode("utf-8", "backslashreplace"))  # file names need not be UTF-8
     return path
 
 
 def inline(contents: bytes, kind: str = "png") -> str:
-    """An image file as a URL."""
+    """Encode the bytes of an image file as a URL."""
     return f"data:image/{kind};base64,{base64.b64encode(contents).decode()}"
 
 
 def inline_jpeg(image: Image.Image) -> str:
-    """An image as the URL of a JPEG."""
+    """Encode an image as the URL of a JPEG."""
     buffer = io.BytesIO()
     image.save(buffer, format="JPEG", quality=85)
     return inline(buffer.getvalue(), "jpeg")

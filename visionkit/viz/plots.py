@@ -23,10 +23,10 @@ CLASSIFICATION: Panels = {
 
 
 def curves(history: list[dict], panels: Panels = CLASSIFICATION) -> bytes:
-    """What was measured over all epochs, a panel each, the phases named.
+    """Plot measurements over all epochs, a panel for each measure, with the names of the phases.
 
     Args:
-        history: rows with ``phase`` and the columns that the panels name; what an epoch has not, or has as None, is left out.
+        history: rows with ``phase`` and the columns that the panels name; missing values and None are left out.
         panels: measure -> {label of a line: column}.
     """
     figure = Figure(figsize=(10, 3.4), layout="constrained")
@@ -49,18 +49,18 @@ def curves(history: list[dict], panels: Panels = CLASSIFICATION) -> bytes:
 
 
 def precision_recall(precisions: np.ndarray, colors: Sequence[Color]) -> bytes:
-    """The precision of each class over its recall, and the mean of all classes.
+    """Plot precision over recall for each class, and the mean of all classes.
 
     Args:
-        precisions: ``(C, R)`` at recalls that divide 0..1 evenly.
-        colors: of the classes, 0..255; those beyond them are gray.
+        precisions: ``(C, R)``, at R evenly spaced recalls from 0 to 1.
+        colors: colors of the classes, 0..255; further classes are gray.
     """
     figure = Figure(figsize=(6, 3.6), layout="constrained")
     axes = figure.subplots()
     recalls = np.linspace(0, 1, precisions.shape[1])
-    for number, of_class in enumerate(precisions):
+    for number, class_precisions in enumerate(precisions):
         color = np.divide(colors[number], 255) if number < len(colors) else "#d5d9e0"
-        axes.plot(recalls, of_class, color=color, linewidth=1.4)
+        axes.plot(recalls, class_precisions, color=color, linewidth=1.4)
     axes.plot(recalls, precisions.mean(axis=0), color=INK, linewidth=2, linestyle="--", label="mean of the classes")
     axes.set_xlabel("recall")
     axes.set_ylabel("precision")
@@ -72,21 +72,21 @@ def precision_recall(precisions: np.ndarray, colors: Sequence[Color]) -> bytes:
 
 
 def anchors(scales: Sequence[tuple[str, np.ndarray]], sides: np.ndarray) -> bytes:
-    """The anchors of each scale among the boxes of the data, and as they are.
+    """Plot the anchors of each scale: among the boxes of the data, and as rectangles.
 
     Args:
-        scales: name and ``(A, 2)`` widths and heights of anchors, in pixels of the network's input.
-        sides: ``(N, 2)`` widths and heights of boxes, in the same pixels.
+        scales: names, and ``(A, 2)`` widths and heights of anchors in pixels of the network's input.
+        sides: ``(N, 2)`` widths and heights of boxes in the same pixels.
     """
     figure = Figure(figsize=(10, 4), layout="constrained")
     among, alone = figure.subplots(1, 2)
     shown = sides[:: -(-len(sides) // MOST_POINTS) or 1]
     among.scatter(shown[:, 0], shown[:, 1], s=5, color=TRAINING, alpha=0.35, linewidths=0)
-    for (name, of_scale), color in zip(scales, itertools.cycle(LINES[1:])):
-        among.scatter(of_scale[:, 0], of_scale[:, 1], s=60, marker="X", color=color, edgecolors="white", label=name, zorder=3)
-        for width, height in of_scale:
+    for (name, scale_anchors), color in zip(scales, itertools.cycle(LINES[1:])):
+        among.scatter(*scale_anchors.T, s=60, marker="X", color=color, edgecolors="white", label=name, zorder=3)
+        for width, height in scale_anchors:
             alone.add_patch(Rectangle((-width / 2, -height / 2), width, height, fill=False, edgecolor=color, linewidth=1.6))
-    every = np.concatenate([shown, *(of_scale for _, of_scale in scales)])
+    every = np.concatenate([shown, *(scale_anchors for _, scale_anchors in scales)])
     ticks = 2.0 ** np.arange(np.floor(np.log2(max(every.min(), 1))), np.ceil(np.log2(every.max())) + 1)
     for axis, scale in ((among.xaxis, among.set_xscale), (among.yaxis, among.set_yscale)):
         scale("log", base=2)
@@ -94,9 +94,9 @@ def anchors(scales: Sequence[tuple[str, np.ndarray]], sides: np.ndarray) -> byte
     among.set_xlabel("width of boxes and anchors in pixels of the input")
     among.set_ylabel("height")
     among.legend(frameon=False)
-    largest = max(of_scale.max() for _, of_scale in scales)
+    largest = max(scale_anchors.max() for _, scale_anchors in scales)
     alone.set(xlim=(-0.55 * largest, 0.55 * largest), ylim=(-0.55 * largest, 0.55 * largest), aspect="equal")
-    alone.set_xlabel("the anchors, about one point")
+    alone.set_xlabel("the anchors, centered on one point")
     for axes in (among, alone):
         axes.spines[["top", "right"]].set_visible(False)
     return to_png(figure)

@@ -1,13 +1,17 @@
-"""The report of a run: one HTML file with everything inside, for people to look at."""
+"""The report of a run, one HTML file with everything inside: what the reports of all tasks share."""
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
 
 import numpy as np
 from PIL import Image
 
 from visionkit.data.images.decode import ImageError, read_image
-from visionkit.viz.page import inline, inline_jpeg
+from visionkit.data.index import Skipped
+from visionkit.viz import plots
+from visionkit.viz.page import inline, inline_jpeg, write_page
 
 THUMBNAIL = 220  # pixels of the longer side
 MAX_SKIPPED = 200
@@ -36,6 +40,54 @@ class Section:
     def inline(self) -> str:
         """The figure as a URL."""
         return inline(self.figure)
+
+
+@dataclass(frozen=True)
+class Report:
+    """What every report shows around what its task shows; ``Run.finish`` adds the notes, the metrics and the options.
+
+    Attributes:
+        title: of the page.
+        package: the package whose ``report.html.j2`` fills the page; it extends ``base.html.j2``.
+        shown: what that template shows, by name.
+        history: rows of ``history.csv``.
+        skipped: files that were left out.
+        curves: which columns of the history are drawn together; see ``plots.curves``. Default: loss and accuracy.
+        sections: parts that only this recipe has.
+    """
+
+    title: str
+    package: str
+    shown: dict[str, Any]
+    history: list[dict[str, Any]]
+    skipped: Sequence[Skipped]
+    curves: dict[str, dict[str, str]] | None = None
+    sections: tuple[Section, ...] = field(default=())
+
+    def write(self, path: str | Path, *, notes: list[str], metrics: dict[str, float], config: dict[str, Any]) -> Path:
+        """Write the page atomically.
+
+        Args:
+            path: of the page.
+            notes: sentences on what happened and why.
+            metrics: name -> number, as in ``metrics.json``.
+            config: the run's options.
+
+        Returns:
+            its path.
+        """
+        curves = () if self.curves is None else (self.curves,)
+        common = {
+            "title": self.title,
+            "notes": notes,
+            "metrics": metrics,
+            "config": config,
+            "sections": self.sections,
+            "skipped": self.skipped[:MAX_SKIPPED],
+            "num_skipped": len(self.skipped),
+            "curves": inline(plots.curves(self.history, *curves)) if self.history else None,
+        }
+        return write_page(path, self.package, "report.html.j2", **common | self.shown)
 
 
 def shown_matrix(counts: np.ndarray, truths: Sequence[str], answers: Sequence[str]) -> list[dict] | None:

@@ -5,9 +5,9 @@ from dataclasses import replace
 import numpy as np
 
 from visionkit.data.images.scan import inspect
-from visionkit.data.index import DataError, Index, SkippedFiles
+from visionkit.data.index import DataError, Index
 from visionkit.data.pipeline.reading import UNREADABLE
-from visionkit.data.pipeline.samples import served_sample
+from visionkit.data.pipeline.samples import evaluation_sample
 from visionkit.data.splits import WHOLE, DataSet
 
 MOST_BROKEN = 500  # images that are tried in vain: beyond, this is no glance any more, but a check
@@ -26,14 +26,13 @@ def training_split(found: DataSet) -> Index:
     return found.splits[names[0]]
 
 
-def choose(index: Index, number: int, *, seed: int, skipped: SkippedFiles) -> Index:
+def choose(index: Index, number: int, *, seed: int) -> Index:
     """Sound samples, spread over the classes.
 
     Args:
         index: as a reader made it.
         number: of samples wanted; where there are fewer, all are taken.
         seed: draws them.
-        skipped: takes the broken ones that were met.
 
     Returns:
         an index of them, scanned.
@@ -43,24 +42,24 @@ def choose(index: Index, number: int, *, seed: int, skipped: SkippedFiles) -> In
     """
     chosen, infos = [], []
     for position in spread(index, seed):
-        if len(chosen) == number or len(skipped) == MOST_BROKEN:
+        if len(chosen) == number or len(index.skipped) == MOST_BROKEN:
             break
         alone = index.take([position])
         try:
             info = inspect(alone.paths[0])
         except ValueError as error:  # a ImageError, or a name that no file can have
-            skipped.add(alone.paths[0], str(error))
+            index.skipped.add(alone.paths[0], str(error))
             continue
         try:
-            served_sample(replace(alone, infos=(info,)), SMALL, 0)
+            evaluation_sample(replace(alone, infos=(info,)), SMALL, 0)
         except UNREADABLE as error:
-            skipped.add(alone.paths[0], str(error))
+            index.skipped.add(alone.paths[0], str(error))
             continue
         chosen.append(position)
         infos.append(info)
     if not chosen:
-        first = "; ".join(": ".join(one) for one in skipped.list()[:1])
-        raise DataError(f"None of the {len(skipped)} images that were tried can be used; the first: {first}")
+        first = "; ".join(": ".join(one) for one in index.skipped.list()[:1])
+        raise DataError(f"None of the {len(index.skipped)} images that were tried can be used; the first: {first}")
     return replace(index.take(chosen), infos=tuple(infos))
 
 

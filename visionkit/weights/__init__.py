@@ -1,1 +1,1 @@
-"""Readers of foreign weight files that execute nothing."""
+"""Readers for weight files of other libraries; they execute nothing in the files."""

@@ -10,11 +10,11 @@ INSTALL = "pip install 'visionkit[faces]'"
 
 
 def read() -> DlibFile:
-    """The network in the installed package.
+    """Read the network in the installed package.
 
     Raises:
-        UserError: the package is not installed, or its file is another than the one published.
+        UserError: the package is not installed, or its file differs from the published one.
     """
-    # It is not imported: what the package runs then needs pkg_resources, which setuptools no longer has.
+    # The package is not imported, because its code needs pkg_resources, which setuptools no longer has.
     with packaged_file(PACKAGE, FILE, sha256=SHA256, install=INSTALL) as path:
         return read_dlib(path)

@@ -1,8 +1,8 @@
-"""The file in which dlib keeps a trained network of residual blocks, read without executing anything.
+"""Reads the file in which dlib stores a trained residual network, without executing anything.
 
-An integer is a byte of sign (0x80) and count, then so many bytes, least significant first; a real number is two integers,
-mantissa and exponent of 2. Every length is checked against what is left before memory is taken, and the kinds of layers are
-those of dlib's face network alone.
+An integer is a byte with sign (0x80) and length, then that many bytes, least significant first; a real number is two integers,
+mantissa and exponent of 2. Every length is checked against the rest of the file before memory is allocated, and only the kinds
+of layers of dlib's face network are supported.
 """
 
 import math
@@ -16,8 +16,8 @@ from visionkit.weights.torch_pickle import UnsafeCheckpointError
 
 HEAD = b"\x01\x01\x01\x0dloss_metric_2"  # version 1, and the name of the loss
 INPUT = "input_rgb_image_sized"
-TAG, LAYER, INNERMOST = 1, 2, 3  # versions: a tag or a skip has no contents
-TENSOR, ALIAS = 2, 1  # versions of what begins with four sides; an alias is a shape alone
+TAG, LAYER, INNERMOST = 1, 2, 3  # versions of layers; a tag or a skip has no contents
+TENSOR, ALIAS = 2, 1  # versions of records that begin with four sides; an alias is only a shape
 Shape = tuple[int, ...]
 
 
@@ -25,11 +25,11 @@ class DlibLayer(NamedTuple):
     """One layer.
 
     Attributes:
-        kind: as dlib calls it, a key of ``READERS``.
-        settings: of "con_4" filters, rows, columns, then strides and padding, each of y and x; of a pool rows, columns,
-            strides and padding; of "fc_2" outputs and inputs.
-        arrays: read-only float32; of "con_4" filters ``(out, in, rows, columns)`` and biases, of "affine_" scales and shifts,
-            of "fc_2" weights ``(in, out)`` and biases, if it has any.
+        kind: dlib's name of the layer, a key of ``READERS``.
+        settings: "con_4": filters, rows, columns, then strides and padding, each for y and x; pools: rows, columns, strides
+            and padding; "fc_2": outputs and inputs.
+        arrays: read-only float32; "con_4": filters ``(out, in, rows, columns)`` and biases; "affine_": scales and shifts;
+            "fc_2": weights ``(in, out)`` and biases, if it has any.
     """
 
     kind: str
@@ -38,12 +38,12 @@ class DlibLayer(NamedTuple):
 
 
 class DlibFile(NamedTuple):
-    """What is in a file.
+    """The contents of a file.
 
     Attributes:
-        mean: of red, green and blue, 0..255, taken off the pixels; what remains is divided by 256.
+        mean: mean of red, green and blue, 0..255, which is subtracted from the pixels; the rest is divided by 256.
         sides: rows and columns of the images.
-        layers: from the input on, without tags and skips.
+        layers: the layers from the input on, without tags and skips.
     """
 
     mean: tuple[float, ...]
@@ -52,14 +52,14 @@ class DlibFile(NamedTuple):
 
 
 def read_dlib(path: str | Path) -> DlibFile:
-    """Read a network that dlib trained with its metric loss on RGB images of one size, as its face recognition.
+    """Read a network that dlib trained with its metric loss on RGB images of one size, like its face recognition network.
 
     Args:
-        path: the file, ``.dat``.
+        path: the ``.dat`` file.
 
     Raises:
-        UnsafeCheckpointError: it is damaged, or holds anything else; the message says at which byte.
-        OSError: it cannot be read.
+        UnsafeCheckpointError: the file is damaged, or holds anything else; the message says at which byte.
+        OSError: the file cannot be read.
     """
     with Path(path).open("rb") as file:
         head = file.read(len(HEAD))
@@ -75,7 +75,7 @@ def read_dlib(path: str | Path) -> DlibFile:
 
 
 class _Cursor:
-    """A place in the file, and the simple things that can stand there."""
+    """A position in the file, with readers for the simple values."""
 
     def __init__(self, data: bytes, place: int):
         self.data, self.place = data, place
@@ -118,16 +118,16 @@ class _Cursor:
 
     def flag(self) -> None:
         start = self.place
-        found = self.take(1)
-        if found not in (b"0", b"1"):
-            raise self.error(f"{found!r} is no truth value", start)
+        value = self.take(1)
+        if value not in (b"0", b"1"):
+            raise self.error(f"{value!r} is no truth value", start)
 
     def shape(self, version: int) -> Shape:
         start = self.place
-        found, *sides = self.integer(), self.count(), self.count(), self.count(), self.count()
-        if found != version:
+        received, *sides = self.integer(), self.count(), self.count(), self.count(), self.count()
+        if received != version:
             raise self.error(
-                f"version {found} where {version} is expected of {'an alias' if version == ALIAS else 'a tensor'}", start
+                f"version {received} where {version} is expected of {'an alias' if version == ALIAS else 'a tensor'}", start
             )
         return tuple(sides)
 
@@ -138,17 +138,17 @@ class _Cursor:
 def _read(cursor: _Cursor) -> DlibFile:
     for _ in ("margin", "threshold"):  # of the loss
         cursor.real()
-    versions = []  # of the layers, from the loss on; what is larger is the length of the input's name
+    versions = []  # of the layers, from the loss on; a larger number is the length of the input's name
     start, number = cursor.place, cursor.integer()
     while number <= INNERMOST:
         versions.append(number)
         start, number = cursor.place, cursor.integer()
     name = cursor.take(number).decode("ascii", "backslashreplace")
     if name != INPUT:
-        raise cursor.error(f"the input is a {name[:40]!r}; expected {INPUT!r}", start)
+        raise cursor.error(f"the input is {name[:40]!r}; expected {INPUT!r}", start)
     if versions[-1:] != [INNERMOST] or not {TAG, LAYER}.issuperset(versions[:-1]):
         raise cursor.error(
-            f"layers of versions {sorted(set(versions))}; expected {TAG} and {LAYER}, and at last {INNERMOST}", start
+            f"layers of versions {sorted(set(versions))}; expected {TAG} and {LAYER}, and finally {INNERMOST}", start
         )
     mean = tuple(cursor.real() for _ in range(3))
     sides = (cursor.count(), cursor.count())
@@ -169,7 +169,7 @@ def _layer(cursor: _Cursor, version: int) -> DlibLayer:
     for _ in range(3):
         start = cursor.place
         if cursor.tensor().size:
-            raise cursor.error("what a layer answered was stored with it; dlib's clean() drops that", start)
+            raise cursor.error("the output of a layer was stored with it; dlib's clean() drops that", start)
     if version == INNERMOST:
         cursor.integer()
     return layer
@@ -215,13 +215,13 @@ def _nothing(cursor: _Cursor) -> tuple:
 
 
 def _rates(cursor: _Cursor) -> None:
-    """Multipliers of learning rates and weight decay, of weights and of biases: nothing that an answer depends on."""
+    """Skips the multipliers of learning rates and weight decay, which no prediction depends on."""
     for _ in range(4):
         cursor.real()
 
 
 def _parts(cursor: _Cursor, start: int, parameters: np.ndarray, *shapes: Shape) -> tuple[np.ndarray, ...]:
-    """Parameters that stand in one row, as the arrays that they are."""
+    """Splits the flat parameters of a layer into its arrays."""
     sizes = [math.prod(shape) for shape in shapes]
     if sum(sizes) != parameters.size:
         raise cursor.error(

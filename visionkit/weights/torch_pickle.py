@@ -1,7 +1,7 @@
-"""The pickles inside PyTorch checkpoints, read without executing anything.
+"""Reads the pickles inside PyTorch checkpoints without executing anything.
 
-The unpickler admits the few names that a table of tensors needs, and puts inert stand-ins of ours in their place; any other
-name is an error. What a file claims about sizes is checked before memory is taken.
+The unpickler admits the few names that a table of tensors needs, and replaces them by inert stand-ins; any other name is an
+error. Sizes that a file declares are checked before memory is allocated.
 """
 
 import math
@@ -27,16 +27,16 @@ STORAGE_DTYPES = {
     "ByteStorage": np.dtype("u1"),
     "BoolStorage": np.dtype("?"),
 }
-# Where training scripts put the state dict in what they save; averaged weights first, as timm prefers them.
+# The keys under which training scripts save the state dict; averaged weights come first, as timm prefers them.
 STATE_DICTS = ("state_dict_ema", "model_ema", "state_dict", "model_state_dict", "model")
 
 
 class UnsafeCheckpointError(UserError):
-    """The file is damaged, or asks for something that a table of tensors does not need."""
+    """The file is damaged, or needs something that a table of tensors does not need."""
 
 
 class Storage(NamedTuple):
-    """Numbers in a row: where tensors look into."""
+    """A flat array of numbers, of which tensors are views."""
 
     key: str
     dtype: np.dtype
@@ -44,7 +44,7 @@ class Storage(NamedTuple):
 
 
 class Tensor(NamedTuple):
-    """A tensor that is not read yet: offset and strides count numbers, not bytes."""
+    """A tensor that is not loaded yet; offset and strides count numbers, not bytes."""
 
     storage: Storage
     offset: int
@@ -52,17 +52,17 @@ class Tensor(NamedTuple):
     strides: tuple[int, ...]
 
     def view(self, numbers: np.ndarray) -> np.ndarray:
-        """Its array, which shares the memory of its storage's ``numbers``.
+        """The tensor as an array that shares the memory of ``numbers``, the contents of its storage.
 
         Raises:
-            UnsafeCheckpointError: it reaches beyond them, or repeats them.
+            UnsafeCheckpointError: the tensor reaches beyond its storage, or repeats numbers.
         """
         if 0 in self.shape:
             return np.zeros(self.shape, numbers.dtype)
         last = self.offset + sum((n - 1) * s for n, s in zip(self.shape, self.strides, strict=True))
         if last >= numbers.size:
             raise UnsafeCheckpointError(f"a tensor of shape {self.shape} reaches beyond its storage of {numbers.size}")
-        if math.prod(self.shape) > numbers.size:  # strides may repeat numbers without end
+        if math.prod(self.shape) > numbers.size:  # strides may repeat numbers endlessly
             raise UnsafeCheckpointError(f"a tensor of shape {self.shape} is larger than its storage of {numbers.size}")
         strides = [s * numbers.itemsize for s in self.strides]
         return np.lib.stride_tricks.as_strided(numbers[self.offset :], self.shape, strides, writeable=False)
@@ -73,14 +73,14 @@ class _StorageType(NamedTuple):
 
 
 class _PlainDict(OrderedDict):
-    """An ordered dict that drops the attributes (module versions) that PyTorch hangs on a state dict."""
+    """An ordered dict that drops the attributes (module versions) that PyTorch adds to a state dict."""
 
     def __setstate__(self, state) -> None:
         pass
 
 
 class _RebuildTensor:
-    """Stands in for PyTorch's function; a plain function of ours would have attributes that a pickle can change."""
+    """Stands in for PyTorch's function; a plain function would have attributes that a pickle can change."""
 
     __slots__ = ()
 
@@ -96,7 +96,7 @@ class _RebuildTensor:
 
 
 class _RebuildParameter(_RebuildTensor):
-    """A parameter is a tensor that wants a gradient."""
+    """Stands in for PyTorch's parameters, which are tensors that require a gradient."""
 
     __slots__ = ()
 
@@ -126,8 +126,8 @@ class _TensorUnpickler(pickle.Unpickler):
             return ADMITTED[module, name]
         except KeyError:
             raise UnsafeCheckpointError(
-                f"it asks for {module}.{name}, which no table of tensors needs. Save the state dict alone, "
-                "or a .safetensors file, where you trust this one"
+                f"it asks for {module}.{name}, which no table of tensors needs. If you trust the file, save its state dict "
+                "alone, or a .safetensors file"
             ) from None
 
     def persistent_load(self, pid):
@@ -137,38 +137,38 @@ class _TensorUnpickler(pickle.Unpickler):
             raise UnsafeCheckpointError(f"it refers to {pid!r}, which is no plain storage")
         storage = Storage(str(key), storage_type.dtype, size)
         if self.storages.setdefault(storage.key, storage) != storage:
-            raise UnsafeCheckpointError(f"it announces storage {key} as {storage} and as {self.storages[storage.key]}")
+            raise UnsafeCheckpointError(f"it declares storage {key} as {storage} and as {self.storages[storage.key]}")
         return storage
 
 
 def unpickle(file: BinaryIO, storages: dict[str, Storage]) -> object:
-    """The next pickle of ``file``; the storages that it announces are added to ``storages``.
+    """Load the next pickle of ``file``; the storages that it declares are added to ``storages``.
 
     Raises:
-        UnsafeCheckpointError: it asks for any name beyond plain tensors. A damaged pickle raises nearly anything.
+        UnsafeCheckpointError: the pickle needs any name beyond plain tensors. A damaged pickle raises nearly anything.
     """
     start = file.tell()
     for opcode, argument, position in pickletools.genops(file):
-        if opcode.name.endswith("PUT") and argument > position:  # the unpickler would make a list of that length
+        if opcode.name.endswith("PUT") and argument > position:  # the unpickler would allocate a list of that length
             raise UnsafeCheckpointError(f"it numbers its {position}th byte {argument}")
     file.seek(start)
     return _TensorUnpickler(file, storages).load()
 
 
 def state_dict(root: object) -> dict[str, Tensor]:
-    """The tensors by name in what was unpickled: a state dict, or a training script's dict that holds one.
+    """The tensors by name of an unpickled state dict, or of the state dict inside a training script's dict.
 
     Raises:
-        UnsafeCheckpointError: there is none, or it holds more than tensors.
+        UnsafeCheckpointError: there is no state dict, or it holds more than tensors.
     """
-    found = root
+    tensors = root
     if isinstance(root, dict):
-        found = next((root[name] for name in STATE_DICTS if isinstance(root.get(name), dict)), root)
-    if not isinstance(found, dict):
+        tensors = next((root[name] for name in STATE_DICTS if isinstance(root.get(name), dict)), root)
+    if not isinstance(tensors, dict):
         raise UnsafeCheckpointError(f"it holds no state dict but a {type(root).__name__}")
-    others = [str(name) for name, value in found.items() if not (isinstance(name, str) and isinstance(value, Tensor))]
+    others = [str(name) for name, value in tensors.items() if not (isinstance(name, str) and isinstance(value, Tensor))]
     if others:
         raise UnsafeCheckpointError(
             f"it holds more than tensors: {', '.join(others[:5])}. Expected a state dict, or one under {', '.join(STATE_DICTS)}"
         )
-    return dict(found)
+    return dict(tensors)

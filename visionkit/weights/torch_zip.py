@@ -15,11 +15,11 @@ def read_zip(path: Path) -> dict[str, np.ndarray]:
     """Read the state dict in a zip archive without executing anything in it.
 
     Returns:
-        name -> array, in the file's order and dtypes.
+        name -> array, in the order and dtypes of the file.
 
     Raises:
-        UnsafeCheckpointError: it asks for any name beyond plain tensors, or a size is not as announced. A damaged file raises
-            nearly anything.
+        UnsafeCheckpointError: the file needs any name beyond plain tensors, or a size differs from its declaration. A damaged
+            file raises nearly anything.
     """
     announced: dict[str, Storage] = {}
     file_bytes = path.stat().st_size
@@ -33,7 +33,7 @@ def read_zip(path: Path) -> dict[str, np.ndarray]:
         def contents(name: str) -> bytes:
             info = members[folder + name]
             if info.compress_type != zipfile.ZIP_STORED or not info.file_size == info.compress_size <= file_bytes:
-                raise UnsafeCheckpointError(f"{name} is compressed, as nothing in PyTorch's files is, or larger than the file")
+                raise UnsafeCheckpointError(f"{name} is compressed, which PyTorch never does, or larger than the file")
             return archive.read(info)
 
         if f"{folder}byteorder" in members and contents("byteorder") != b"little":

@@ -15,7 +15,7 @@ def test_no_variation_changes_nothing(rng):
 
 
 @pytest.mark.parametrize("shape", [(20, 2), (1, 1), (5, 6, 7, 1)])
-def test_shape_and_draws_are_kept(rng, shape):
+def test_shape_is_unchanged_and_the_seed_decides(rng, shape):
     array = rng.normal(size=shape).astype("float32")
     one, other = (varied(array, ALL, np.random.default_rng(3)) for _ in range(2))
     assert one.shape == shape and one.dtype == np.float32
@@ -27,7 +27,7 @@ def test_a_constant_stays_finite(rng):
     np.testing.assert_allclose(varied(np.ones((9, 1), np.float32), ALL, rng), 1)
 
 
-def test_shifts_go_as_far_as_asked_and_flips_only_where_asked():
+def test_shifts_are_bounded_and_flips_are_optional():
     step = (np.arange(100) >= 50).astype("float32")[:, None]
     edges = [int(np.argmax(varied(step, Variation(shift=0.1), np.random.default_rng(i))[:, 0] >= 0.5)) for i in range(50)]
     assert 40 <= min(edges) < 45 and 55 < max(edges) <= 61

@@ -1,4 +1,4 @@
-"""Signals and volumes from files, and what is no signal or volume."""
+"""Signals and volumes from files, and files that are neither."""
 
 import gzip
 import pickle
@@ -62,7 +62,7 @@ def test_arrays_get_channels(tmp_path):
         assert read_array(tmp_path / "a.npy", kind).shape == expected
 
 
-def test_volumes_are_turned_alike_however_they_were_stored(tmp_path, rng):
+def test_volumes_are_reoriented_however_they_were_stored(tmp_path, rng):
     voxels = rng.normal(size=(4, 5, 6)).astype("float32")
     plain = read_array(nifti(tmp_path / "a.nii.gz", voxels), "volume")
     turned = np.array([[0, 0, -1, 9], [1, 0, 0, 0], [0, 1, 0, 0], [0, 0, 0, 1]], float)  # left, then front, then top
@@ -78,7 +78,7 @@ def test_pages_of_a_stack_are_the_first_axis(tmp_path, rng, dtype):
     np.testing.assert_array_equal(stack[..., 0], pages.astype("float32"))
 
 
-def test_a_stack_may_have_colors_and_a_palette_means_its_numbers(tmp_path, rng):
+def test_a_stack_may_have_colors_or_a_palette_whose_indices_are_read(tmp_path, rng):
     colors = rng.integers(0, 256, (2, 4, 5, 3), dtype=np.uint8)
     np.testing.assert_array_equal(read_array(tiff(tmp_path / "a.tif", colors), "volume"), colors)
     page = Image.fromarray(colors[0, ..., 0] % 4, "L")
@@ -87,7 +87,7 @@ def test_a_stack_may_have_colors_and_a_palette_means_its_numbers(tmp_path, rng):
     np.testing.assert_array_equal(read_labels(tmp_path / "b.tif")[1], colors[0, ..., 0] % 4)
 
 
-def test_images_in_tiff_are_no_volumes(tmp_path, rng):
+def test_tiff_images_are_not_volumes(tmp_path, rng):
     pages = rng.integers(0, 256, (3, 40, 50), dtype=np.uint8)
     tiff(tmp_path / "image.tif", pages[:1])
     whole = tiff(tmp_path / "stack.tif", pages).read_bytes()
@@ -127,7 +127,7 @@ def broken_files(folder):
     }
 
 
-def test_what_is_broken_is_told_and_nothing_is_executed(tmp_path, capsys):
+def test_broken_files_are_reported_and_nothing_is_executed(tmp_path, capsys):
     np.save(tmp_path / "rank.npy", np.ones((2, 2)))
     np.save(tmp_path / "nan.npy", np.full((2, 2, 2), np.nan))
     np.save(tmp_path / "objects.npy", np.array([Evil()]), allow_pickle=True)
@@ -146,7 +146,7 @@ def test_what_is_broken_is_told_and_nothing_is_executed(tmp_path, capsys):
 @pytest.mark.parametrize(
     ("text", "reason"), [("1 2\n3", "line 2 has 1"), ("1\ntwo", "line 2"), ("a,b", "no line"), ("1 inf", "finite")]
 )
-def test_text_that_is_no_signal(tmp_path, text, reason):
+def test_text_that_is_not_a_signal(tmp_path, text, reason):
     (tmp_path / "a.csv").write_text(text)
     with pytest.raises(ArrayError, match=reason):
         read_array(tmp_path / "a.csv", "signal")

@@ -31,7 +31,7 @@ def test_no_batches_and_no_foreground():
     assert all((labels["mask"] == 0).all() for _, labels in batches([empty], STILL))
 
 
-def test_shapes_and_types_are_promised():
+def test_shapes_and_types():
     for values, labels in batches([a_volume(channels=2), a_volume(channels=2, seed=1)]):
         assert (values.shape, values.dtype) == ((3, *SIDES, 2), np.float32)
         mask = labels["mask"]
@@ -39,7 +39,7 @@ def test_shapes_and_types_are_promised():
         assert set(np.unique(mask)) <= {0, 1, IGNORE} and np.isfinite(values).all()
 
 
-def test_what_does_not_vary_is_a_part_of_the_standardized_volume():
+def test_without_variation_a_patch_is_a_part_of_the_standardized_volume():
     volume = a_volume(channels=2)
     whole = standardized(volume.values)
     windows = np.lib.stride_tricks.sliding_window_view(whole[..., 0], SIDES)
@@ -59,7 +59,7 @@ def test_half_of_the_patches_are_near_the_foreground_each_class_as_often():
     assert 0.2 < np.mean([(part == 2).any() for part in drawn]) < 0.3
 
 
-def test_seed_epoch_and_place_decide_whatever_the_threads():
+def test_patches_depend_on_seed_and_epoch_not_on_threads():
     volumes = [a_volume(seed=seed) for seed in range(3)]
     once, again = batches(volumes, num_threads=1), batches(volumes, num_threads=7)
     for one, other in zip(once, again, strict=True):
@@ -68,7 +68,7 @@ def test_seed_epoch_and_place_decide_whatever_the_threads():
     assert all((batches(volumes, **other)[0][0] != once[0][0]).any() for other in ({"seed": 1}, {"epoch": 1}))
 
 
-def test_every_volume_gives_as_many():
+def test_all_volumes_contribute_equally():
     volumes = [Volume("a", np.zeros((9, 9, 9, 1), np.float32), np.full((9, 9, 9), label, np.uint8)) for label in range(4)]
     seen = [int(label) for _, labels in batches(volumes, STILL) for label in labels["mask"][:, 3, 3, 3]]
     assert np.bincount(seen).tolist() == [3, 3, 3, 3]
@@ -91,7 +91,7 @@ def test_labels_move_with_the_values():
 
 
 @pytest.mark.parametrize("variation", [VolumeVariation(degrees=20), VolumeVariation(scale=0.3), VolumeVariation(elastic=0.03)])
-def test_each_variation_moves_no_further_than_asked(variation):
+def test_each_variation_is_bounded(variation):
     """Of a ramp along each axis, the patch's gradient is the matrix that it was turned and scaled with."""
     grid = np.stack(np.meshgrid(*[np.arange(64, dtype=np.float32)] * 3, indexing="ij"), axis=-1)
     source = patch_sources([Volume("a", grid, np.zeros((64, 64, 64), np.uint8))])[0]
@@ -111,7 +111,7 @@ def test_each_variation_moves_no_further_than_asked(variation):
             assert (slopes > 0).all()  # nothing folds over
 
 
-def test_axes_are_mirrored_only_where_asked():
+def test_axes_are_mirrored_only_with_flip():
     grid = np.stack(np.meshgrid(*[np.arange(9, dtype=np.float32)] * 3, indexing="ij"), axis=-1)
     source = patch_sources([Volume("a", grid, np.zeros((9, 9, 9), np.uint8))])[0]
     for flip, expected in ((False, 1), (True, 8)):
@@ -120,7 +120,7 @@ def test_axes_are_mirrored_only_where_asked():
         assert len(set(drawn)) == expected
 
 
-def test_beyond_a_small_volume_its_border_goes_on_and_labels_are_ignored():
+def test_beyond_a_small_volume_its_border_is_repeated_and_labels_are_ignored():
     volume = a_volume((4, 13, 14))
     values, labels = batches([volume], STILL, sides=(8, 7, 8))[0]
     mask = labels["mask"]
@@ -128,7 +128,7 @@ def test_beyond_a_small_volume_its_border_goes_on_and_labels_are_ignored():
     np.testing.assert_array_equal(values[:, 0], values[:, 2])
 
 
-def test_breaking_off_ends_the_threads_and_errors_come_through():
+def test_stopping_early_ends_the_threads_and_errors_are_raised():
     running = patch_batches(
         patch_sources([a_volume()]), SIDES, batch_size=2, num_batches=9, variation=ORDINARY, seed=0, epoch=0
     )

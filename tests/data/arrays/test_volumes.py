@@ -1,5 +1,6 @@
 """Volumes with a label for every voxel, from files to splits."""
 
+import dataclasses
 import json
 
 import nibabel
@@ -8,7 +9,7 @@ import pytest
 from PIL import Image
 
 from visionkit.data.arrays.volumes import Volume, VolumeSplits, read_volumes, standardized
-from visionkit.data.index import IGNORE, DataError, SkippedFiles
+from visionkit.data.index import IGNORE, DataError, Skipped
 
 SHAPE = (4, 5, 6)
 
@@ -34,8 +35,8 @@ def write_cases(folder, count, *, values=(0, 1, 2), images="images", labels="lab
 
 
 def read(folder, seed=0):
-    skipped = SkippedFiles()
-    return read_volumes(folder, skipped, seed=seed), skipped.list()
+    splits = read_volumes(folder, seed=seed)
+    return splits, list(splits.skipped)
 
 
 def test_nothing_is_an_error(tmp_path):
@@ -74,7 +75,7 @@ def test_the_seed_draws_what_is_held_out(tmp_path):
     assert 1 < len(drawn) <= 3
 
 
-def test_labels_are_turned_as_their_image(tmp_path):
+def test_labels_are_reoriented_as_their_image(tmp_path):
     write_cases(tmp_path, 2)
     path = tmp_path / "labels" / "case.0.nii.gz"
     truth = np.asarray(nibabel.load(path).dataobj)
@@ -153,17 +154,18 @@ def test_what_cannot_be_used_is_skipped_and_named(tmp_path):
         read(tmp_path)
 
 
-def test_a_resumed_run_keeps_to_its_volumes_and_classes():
+def test_a_resumed_run_keeps_its_volumes_and_classes():
     def volume(name, *labels):
         return Volume(name, np.zeros((1, 1, 3, 1), np.float32), np.array(labels, np.uint8).reshape(1, 1, 3))
 
     begun = VolumeSplits(("background", "2"), (volume("a", 0, 1, 1), volume("b", 0, 0, 1)), (volume("c", 0, 1, 255),))
     plan = json.loads(json.dumps(begun.to_plain()))
     grown = VolumeSplits(("background", "1", "2"), (volume("c", 0, 2, 255), volume("new", 0, 1, 2)), (volume("a", 0, 2, 1),))
-    kept = grown.keep_to(plan)
+    kept = dataclasses.replace(grown, skipped=(Skipped("d", "empty file"),)).keep_to(plan)
+    assert kept.skipped == (Skipped("d", "empty file"),)
     assert kept.class_names == begun.class_names and [v.name for v in kept.train + kept.val] == ["a", "c"]
     assert [v.labels.ravel().tolist() for v in kept.train + kept.val] == [[0, 1, 255], [0, 1, 255]]
-    with pytest.raises(DataError, match="nothing is left"):
+    with pytest.raises(DataError, match="Nothing is left"):
         VolumeSplits(("background", "2"), (volume("new", 0, 0, 1),), ()).keep_to(plan)
 
 

@@ -11,7 +11,7 @@ from visionkit.data.augmentation import geometry
 from visionkit.data.augmentation.geometry import in_view, into_frame, mirrored, through_window
 from visionkit.data.index import NO_OBJECTS, Objects
 
-SHAPE = (100, 200)  # height and width of the image in what follows
+SHAPE = (100, 200)  # height and width of the image in all tests
 
 
 def boxes_of(*boxes, keypoints=None) -> Objects:
@@ -109,7 +109,7 @@ def test_mirroring_twice_changes_nothing(objects):
 @settings(max_examples=60, deadline=None)
 @given(some_objects(), st.integers(-60, 90), st.integers(-60, 190), st.integers(1, 250), st.integers(1, 250))
 def test_a_window_shows_what_the_same_cut_of_a_painted_image_shows(objects, top, left, height, width):
-    """Each box for itself: paint it, cut it, and look where it is."""
+    """Paint each box on its own, crop it, and measure where it is."""
     seen = through_window(objects, np.array([top, left, height, width]), SHAPE)
     rows = {label: row for row, label in enumerate(seen.classes.tolist())}
     assert (seen.boxes >= 0).all() and (seen.boxes <= 1).all()
@@ -128,7 +128,7 @@ def test_a_window_shows_what_the_same_cut_of_a_painted_image_shows(objects, top,
 @settings(max_examples=40, deadline=None)
 @given(some_objects())
 def test_what_a_window_showed_goes_back_to_its_place_through_a_frame(objects):
-    """A window that shows all, and the frame where the image lies in it, are opposite ways to one place."""
+    """A window around the whole image, and the frame of the image in it, give the same coordinates."""
     window, size = np.array([-50, 0, 200, 200]), 64
     seen = through_window(objects, window, SHAPE)
     framed = into_frame(replace(objects), np.array([16, 0, 32, 64]), size)

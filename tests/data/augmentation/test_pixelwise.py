@@ -28,13 +28,13 @@ def test_no_samples_draw_nothing():
     assert [part.shape for part in drawn] == [(0,), (0, 3, 3), (0,), (0, 3), (0, 4)]
 
 
-def test_where_nothing_is_asked_for_nothing_happens(photograph):
+def test_an_augmentation_of_nothing_changes_nothing(photograph):
     drawn = drawn_for(NOTHING, 50)
     assert all(apply(photograph, drawn, row) is photograph for row in range(50))
 
 
 @pytest.mark.parametrize("name", presets.PRESETS)
-def test_what_is_drawn_has_the_promised_kinds(name, photograph):
+def test_parameters_have_the_promised_types(name, photograph):
     drawn = drawn_for(presets.preset(name), 30)
     assert [part.dtype for part in drawn] == [bool, np.float32, np.float32, np.float32, np.float32]
     before = photograph.copy()
@@ -45,7 +45,7 @@ def test_what_is_drawn_has_the_promised_kinds(name, photograph):
 
 
 @pytest.mark.parametrize("share", [0.0, 0.25, 1.0])
-def test_the_asked_shares_are_mirrored_erased_and_recolored(share):
+def test_the_requested_shares_are_mirrored_erased_and_recolored(share):
     augmentation = Augmentation("a", flip=share, erase=share, color=0.3)
     drawn = drawn_for(augmentation, 4000)
     assert drawn.flip.mean() == pytest.approx(share, abs=0.03)
@@ -54,7 +54,7 @@ def test_the_asked_shares_are_mirrored_erased_and_recolored(share):
     assert recolored.mean() == pytest.approx(pixelwise.COLOR_SHARE, abs=0.03)
 
 
-def test_what_happens_to_a_sample_is_drawn_independently():
+def test_the_parameters_of_a_sample_are_independent():
     drawn = drawn_for(Augmentation("a", flip=0.5, erase=0.5, color=0.3, pca=0.3), 4000)
     recolored = (drawn.color != np.eye(3, dtype=np.float32)).any(axis=(1, 2))
     is_erased = drawn.erase[:, 2] > drawn.erase[:, 0]
@@ -82,7 +82,7 @@ def test_each_part_of_a_color_shift_agrees_with_torchvisions(photograph, name, f
 
 
 def test_brightness_contrast_and_saturation_together_agree_with_one_after_the_other(photograph):
-    """Where nothing is cut off at black and white, in torchvision's order."""
+    """Without values that are clipped at black and white, in torchvision's order."""
     image = (photograph // 3 + 70).astype(np.uint8)
     theirs = image
     for name, factor in (("brightness", 1.2), ("contrast", 0.7), ("saturation", 1.3)):
@@ -103,8 +103,8 @@ def test_a_turn_of_the_colors_comes_round():
     assert np.abs(recolor(red, turn=1.0).astype(int) - red).max() <= 1
 
 
-def test_the_drawn_factors_stay_within_the_asked_strength():
-    """A grey image of its own mean shows brightness alone."""
+def test_the_factors_stay_within_the_requested_strength():
+    """For an image of uniform grey, only brightness changes the result."""
     drawn = drawn_for(Augmentation("a", color=0.3), 500)
     factors = np.einsum("nij->n", drawn.color) / 3 + drawn.grey
     assert 0.7 - 1e-6 <= factors.min() < 0.72 and 1.28 < factors.max() <= 1.3 + 1e-6
@@ -146,7 +146,7 @@ def test_the_rectangle_is_erased_after_mirroring_and_color():
     assert (erased[:2, :3] == PADDING).all() and (erased[2:] == 50).all() and (erased[:, 3:] == 50).all()
 
 
-def test_rectangles_lie_in_the_image_and_have_the_asked_sides():
+def test_rectangles_lie_in_the_image_and_have_the_requested_sides():
     erase = drawn_for(Augmentation("a", erase=1.0), 2000).erase
     sides = erase[:, 2:] - erase[:, :2]
     assert erase.min() >= 0 and erase.max() <= 1

@@ -1,4 +1,4 @@
-"""Presets and own compositions: boxes, masks and keypoints follow the pixels, and the seed decides everything."""
+"""Presets and custom compositions: boxes, masks and keypoints follow the pixels, and the seed decides everything."""
 
 import copy
 import json
@@ -29,7 +29,7 @@ NOTHING = Objects(np.zeros((0, 4)), np.zeros(0, np.int32), keypoints=np.zeros((0
 
 
 def always(name: str) -> tuple:
-    """The transforms of a preset, or of ``WARPS``, carried out on each image."""
+    """The transforms of a preset, or of ``WARPS``, applied to each image."""
     transforms = (WARPS[name],) if name in WARPS else copy.deepcopy(preset(name).transforms)
     for transform in transforms:
         transform.p = 1.0
@@ -43,7 +43,7 @@ def test_no_transforms_change_nothing(photograph):
 
 @pytest.mark.parametrize("objects", [None, NO_OBJECTS, NOTHING], ids=["none", "no boxes", "no keypoints"])
 @pytest.mark.parametrize("name", DENSE)
-def test_a_image_without_objects_passes(name, objects):
+def test_an_image_without_objects_passes(name, objects):
     image, after, mask = seeded(always(name))(np.zeros((40, 40, 3), np.uint8), objects, None, 3)
     assert image.shape == (40, 40, 3) and mask is None
     assert after is None if objects is None else len(after) == 0
@@ -60,7 +60,7 @@ def test_a_strength_means_the_preset_of_the_task():
             assert preset(strength, task=task) is preset(f"{task}-{strength}") is presets.PRESETS[f"{task}-{strength}"]
 
 
-def test_without_flip_a_preset_has_another_name_and_is_else_the_same():
+def test_without_flip_a_preset_has_another_name_and_is_otherwise_the_same():
     plain = preset("strong", flip=False)
     assert plain.flip == 0 and plain.name != preset("strong").name
     assert replace(plain, name="x", flip=0.5) == replace(preset("strong"), name="x")
@@ -83,12 +83,12 @@ def test_each_seed_makes_another_image(photograph, name):
     assert len({transform(photograph[:64, :64], None, None, seed)[0].tobytes() for seed in range(8)}) == 8
 
 
-def test_the_description_tells_presets_apart():
+def test_the_description_distinguishes_presets():
     descriptions = {preset(name, flip=flip).describe() for name in presets.PRESETS for flip in (True, False)}
     assert len(descriptions) == 2 * len(presets.PRESETS)
 
 
-def test_a_description_tells_the_strengths_of_a_warp():
+def test_a_description_contains_the_strength_of_a_warp():
     one, other = (replace(preset("light"), transforms=(Elastic(strength=s),)).describe() for s in (0.03, 0.04))
     assert one != other
 
@@ -96,7 +96,7 @@ def test_a_description_tells_the_strengths_of_a_warp():
 @pytest.mark.filterwarnings("ignore:Using lambda is incompatible")
 def test_a_lambda_without_a_name_cannot_be_described():
     own = presets.from_compose(A.Compose([A.Lambda(image=lambda image, **_: image)]))
-    with pytest.raises(UserError, match=r"'own' cannot be written down.*name"):
+    with pytest.raises(UserError, match=r"'own' cannot be serialized.*name"):
         own.describe()
 
 
@@ -149,7 +149,7 @@ def test_keypoints_follow_their_pixels(name, seed):
         if visible:
             assert visible == channel + 1 and weights.sum() > 0
             center = (np.argwhere(weights) * weights[weights > 0][:, None]).sum(axis=0) / weights.sum()
-            near_the_rim = min(x, y, 1 - x, 1 - y) < 2.5 / 64  # where a part of the dot is cut off
+            near_the_rim = min(x, y, 1 - x, 1 - y) < 2.5 / 64  # a part of the dot may be cut off
             assert np.abs(center + 0.5 - (y * 64, x * 64)).max() < (1.5 if near_the_rim else 1)
         else:
             assert (x, y) == (0, 0) and weights.sum() < 9 * 135 * 0.7
@@ -157,7 +157,7 @@ def test_keypoints_follow_their_pixels(name, seed):
 
 @pytest.mark.parametrize("name", WARPS)
 def test_keypoints_on_one_place_stay_so(name):
-    """A disc for each, as albumentations draws them, would hide the one behind the other."""
+    """If keypoints were drawn as discs, as in albumentations, one would hide the other."""
     keypoints = np.array([[[0.5, 0.5, 2], [0.5, 0.5, 1], [0.51, 0.5, 2]]])
     objects = Objects(np.array([[0.2, 0.2, 0.8, 0.8]]), np.array([0], np.int32), keypoints=keypoints)
     _, after, _ = seeded((WARPS[name],))(np.zeros((64, 64, 3), np.uint8), objects, None, 5)
@@ -214,7 +214,7 @@ def test_each_sample_is_augmented_from_its_own_seed_in_any_thread_and_order(name
 
 
 def test_transforms_draw_independently_of_each_other():
-    """Were each of them given the seed itself, both mirrors would always be carried out, or none."""
+    """If each transform got the seed itself, either both mirrors or none would be applied."""
     transform = seeded((A.HorizontalFlip(p=0.5), A.VerticalFlip(p=0.5)))
     image = np.zeros((2, 2, 3), np.uint8)
     image[0, 0] = 255
@@ -223,7 +223,7 @@ def test_transforms_draw_independently_of_each_other():
 
 
 def test_parts_of_a_preset_draw_independently_of_each_other(photograph):
-    """A turn, of half of the images, and a warp, of three tenths: some have both, some none, some either of them."""
+    """Half of the images are turned and three tenths are warped: some have both, some one, some none."""
     turn, both = (seeded(preset("classification-strong").transforms[:count]) for count in (1, 2))
     image = photograph[:32, :32].copy()
     drawn = set()
@@ -251,7 +251,7 @@ BOX_PARAMS = [None, *(A.BboxParams(kind, label_fields=["names"]) for kind in ("c
     ],
     ids=["crop", "mirrors", "resized crop", "pad and turn", "safe crop"],
 )
-def test_an_own_composition_takes_everything_along(params, transforms):
+def test_a_custom_composition_transforms_everything(params, transforms):
     own = presets.from_compose(A.Compose(copy.deepcopy(transforms), bbox_params=copy.deepcopy(params)))
     assert own.whole_first
     transform = seeded(own.transforms)
@@ -266,7 +266,7 @@ def test_an_own_composition_takes_everything_along(params, transforms):
         assert objects_alike(after, again[1])
 
 
-def test_a_mirror_of_an_own_composition_mirrors_keypoints_about_the_middle():
+def test_a_mirror_in_a_custom_composition_mirrors_keypoints_around_the_middle():
     keypoints = np.array([[[0.25, 0.5, 2], [0.0, 0.0, 2], [1.0, 1.0, 1]]])
     objects = Objects(np.array([[0.0, 0.0, 0.5, 1.0]]), np.array([0], np.int32), keypoints=keypoints)
     _, after, _ = seeded((A.HorizontalFlip(p=1.0),))(np.zeros((8, 10, 3), np.uint8), objects, None, 0)
@@ -291,7 +291,7 @@ def test_a_composition_of_colors_alone_keeps_boxes_keypoints_and_mask():
 
 
 @pytest.mark.parametrize("last", [A.Normalize(), A.ToFloat()])
-def test_an_image_that_is_no_image_any_more_is_refused(last):
+def test_a_result_that_is_not_an_image_is_refused(last):
     with pytest.raises(UserError, match=r"the image became float32 \(8, 8, 3\); expected uint8.*Leave out Normalize"):
         seeded((A.Compose([last]),))(np.zeros((8, 8, 3), np.uint8), None, None, 0)
 

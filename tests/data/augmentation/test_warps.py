@@ -1,4 +1,4 @@
-"""Turning and warping: the pixels of albumentations, and boxes about what moved."""
+"""Turning and warping give the pixels of albumentations, and boxes around the moved points."""
 
 import random
 
@@ -50,7 +50,7 @@ def test_a_turn_is_that_of_albumentations(seed, border):
 
 
 @pytest.mark.parametrize("seed", range(5))
-def test_its_boxes_are_those_about_the_moved_corners(seed):
+def test_the_boxes_of_a_turn_enclose_the_moved_corners(seed):
     boxes = np.array([[0.1, 0.2, 0.5, 0.6, 7], [0.4, 0.3, 0.9, 0.8, 8]])
     data = {"image": image(), "bboxes": boxes}
     ours, theirs = seeded(Turn(**TURNED), seed)(**data), seeded(A.Affine(**TURNED), seed)(**data)
@@ -58,7 +58,7 @@ def test_its_boxes_are_those_about_the_moved_corners(seed):
 
 
 def test_boxes_that_leave_the_image_are_not_bent_to_its_rim():
-    """How much of a box is still seen is decided later, and needs all of it."""
+    """``in_view`` decides later how much of a box is visible, and needs the whole box."""
     turn = seeded(Turn(translate_px=(40, 40), **TURNED | {"rotate": 0, "shear": 0}), 0)
     moved = turn(image=image(), bboxes=np.array([[0.5, 0.5, 1.0, 1.0, 0]]))["bboxes"]
     np.testing.assert_allclose(moved, [[1.0, 0.5 + 40 / 60, 1.5, 1.0 + 40 / 60, 0]])

@@ -1,4 +1,4 @@
-"""Drawn faces: nobody twice, the same by seed, and a person's images more alike in geometry than those of others."""
+"""Drawn faces: no person occurs twice, the seed decides, and images of one person share their geometry."""
 
 import numpy as np
 
@@ -6,7 +6,7 @@ from visionkit.data.demo.faces import SIDE, draw_face, draw_person, make_face_de
 from visionkit.data.formats.identities import looks_like_identities, read_identities
 
 
-def test_of_no_people_there_are_no_folders(tmp_path):
+def test_no_people_make_no_folders(tmp_path):
     folder = make_face_demo(tmp_path / "faces", num_train=0, num_val=0)
     assert [child.name for child in folder.iterdir()] == ["VERSION"]
 

@@ -1,4 +1,4 @@
-"""Drawn paintings: whole range of tones, texture at every scale, another for another seed."""
+"""Procedural paintings have the full range of tones and texture at every scale, and depend on the seed."""
 
 from functools import cache
 from itertools import pairwise
@@ -17,8 +17,8 @@ def drawn(paint) -> np.ndarray:
     return paint(np.random.default_rng(3))
 
 
-def test_of_no_stones_there_are_no_places():
-    """A line that nothing lies on: all is beyond the level, or within it."""
+def test_a_line_that_nothing_lies_on_has_no_places():
+    """All pixels are above the level, or all are below it."""
     far = np.full((paintings.CANVAS, paintings.CANVAS), 100.0)
     for level in (0, 200):
         assert paintings._places_on(far, level, np.random.default_rng(0)) == []
@@ -42,7 +42,7 @@ def test_tones_go_from_dark_to_light_in_every_quarter(paint):
 
 @pytest.mark.parametrize("paint", ALL)
 def test_there_is_texture_at_every_scale(paint):
-    """Differences of Gaussians: what has features of about 4, 8, 16, 32 and 64 pixels."""
+    """Differences of Gaussians: features of about 4, 8, 16, 32 and 64 pixels."""
     grey = (drawn(paint) @ np.array([0.299, 0.587, 0.114])).astype(np.float32)
     blurred = [cv2.GaussianBlur(grey, (0, 0), scale) for scale in (0.7, 1.4, 2.8, 5.6, 11.2, 22.4)]
     assert min((finer - coarser).std() for finer, coarser in pairwise(blurred)) > 3

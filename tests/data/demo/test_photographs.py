@@ -1,4 +1,4 @@
-"""The built-in photographs: disjoint regions, whole or absent on disk."""
+"""The built-in photographs: disjoint regions, and either complete or absent on disk."""
 
 from concurrent.futures import ThreadPoolExecutor
 
@@ -9,7 +9,7 @@ from visionkit.data.demo import photographs
 from visionkit.data.formats.class_folders import read_class_folders
 
 
-def test_the_set_has_the_asked_size_and_real_variety(tmp_path):
+def test_the_set_has_the_requested_size_and_real_variety(tmp_path):
     splits = read_class_folders(photographs.make_demo(tmp_path / "demo", num_train=3, num_val=2))
     assert splits.train.class_names == tuple(sorted(photographs.PHOTOGRAPHS))
     assert set(splits.train.counts()) == {3} and set(splits.val.counts()) == {2}
@@ -41,7 +41,7 @@ def test_an_interruption_leaves_nothing_half_written(tmp_path, monkeypatch):
     assert [path.name for path in tmp_path.iterdir()] == [".demo.lock"]
 
 
-def test_of_two_first_calls_at_once_one_writes(tmp_path):
+def test_only_one_of_two_concurrent_first_calls_writes(tmp_path):
     with ThreadPoolExecutor(2) as pool:
         calls = [pool.submit(photographs.make_demo, tmp_path / "demo", num_train=1, num_val=1) for _ in range(2)]
     assert {call.result() for call in calls} == {tmp_path / "demo"}

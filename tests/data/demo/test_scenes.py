@@ -1,4 +1,4 @@
-"""The built-in sets of composed images: exact boxes, masks and landmarks, nothing shared that need not be."""
+"""The built-in sets of composed images: exact boxes, masks and landmarks, and splits that share as little as possible."""
 
 import cv2
 import numpy as np
@@ -21,7 +21,7 @@ def test_nothing_on_a_background_is_an_empty_image():
     assert (scene.owners == -1).all()
 
 
-def test_boxes_are_the_extent_of_what_shows():
+def test_boxes_are_the_extent_of_the_visible_part():
     scenes = of_all("detection")
     assert {len(scene.boxes) for scene in scenes} <= set(range(detection_demo.MOST_OBJECTS + 1))
     assert min(len(scene.boxes) for scene in scenes) == 0
@@ -69,7 +69,7 @@ def test_training_and_validation_share_neither_backgrounds_nor_coins_digits_and_
 
 
 @pytest.mark.parametrize("make", [detection_demo.make_detection_demo, detection_demo.make_localization_demo])
-def test_the_written_set_says_what_was_composed(tmp_path, make):
+def test_the_written_annotations_match_the_scenes(tmp_path, make):
     found = read(make(tmp_path / "set", num_train=6, num_val=3, seed=2))
     kind = "detection" if make is detection_demo.make_detection_demo else "localization"
     assert found.class_names == cutouts.CLASS_NAMES and not found.problems
@@ -83,7 +83,7 @@ def test_the_written_set_says_what_was_composed(tmp_path, make):
             assert np.abs(read_image(path).astype(int) - scene.image).mean() < 6  # JPEG
 
 
-def test_masks_say_what_each_pixel_shows(tmp_path):
+def test_masks_hold_the_class_that_each_pixel_shows(tmp_path):
     found = read(detection_demo.make_segmentation_demo(tmp_path / "set", num_train=6, num_val=3, seed=2))
     assert found.class_names == ("background", *cutouts.CLASS_NAMES) and not found.problems and not found.notes
     assert {split: len(index) for split, index in found.splits.items()} == {"train": 6, "val": 3}

@@ -1,4 +1,4 @@
-"""The built-in contents and styles: of the promised sizes, always the same."""
+"""The built-in contents and styles have the promised sizes and are always the same."""
 
 import numpy as np
 import pytest

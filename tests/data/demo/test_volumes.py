@@ -24,7 +24,7 @@ def test_volumes_are_labelled_reproducible_and_share_nothing():
     assert (counts[1:] > 0.003 * counts.sum()).all()
 
 
-def test_brightness_alone_does_not_tell_what_a_voxel_is():
+def test_brightness_alone_does_not_determine_the_class_of_a_voxel():
     data = demo_label_volumes(num_train=8, num_val=0)
     background, ellipsoids, bars = (
         np.concatenate([volume.values[..., 0][volume.labels == label] for volume in data.train]) for label in range(3)

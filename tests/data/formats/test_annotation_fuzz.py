@@ -1,7 +1,7 @@
-"""Damaged and arbitrary annotation files, more than a thousand: each is read right, or it is reported.
+"""More than a thousand damaged and arbitrary annotation files: each is read correctly or reported.
 
 Nothing but ``DataError`` may be raised (warnings are errors here, too). Where a reader reports nothing, all that the file holds
-must have arrived: it is counted in a way of its own, without our readers.
+must have arrived; it is counted independently, without our readers.
 """
 
 import json
@@ -23,7 +23,9 @@ from visionkit.data.formats.voc import looks_like_voc, read_voc
 from visionkit.data.formats.yolo import looks_like_yolo, read_yolo
 from visionkit.data.index import PROBLEM_KINDS, DataError
 
-MUTATIONS = 220  # of each kind of file
+pytestmark = pytest.mark.exhaustive
+
+MUTATIONS = 220  # per kind of file
 NASTY = [
     *(
         "nan",
@@ -132,7 +134,7 @@ def kind(request):
 
 
 def mutated(contents, rng):
-    """One to three changes to a file, each of another kind."""
+    """One to three changes to a file, each of a different kind."""
     for _ in range(rng.randint(1, 3)):
         place, other = sorted(rng.randrange(len(contents) + 1) for _ in range(2))
         choice = rng.randrange(8)
@@ -160,7 +162,7 @@ def mutated(contents, rng):
 
 
 def check(folder, kind):
-    """Read a data set with a damaged file, and judge what came of it. Returns whether it was read without a report."""
+    """Read a data set with a damaged file and check the result. Returns whether it was read without a report."""
     _, _, read, looks_like, count = FILES[kind]
     looks_like(folder)
     try:
@@ -221,7 +223,7 @@ arbitrary = settings(max_examples=70, deadline=None, suppress_health_check=[Heal
 
 
 def places(tree):
-    """The way to each part of a tree: keys and positions."""
+    """The path to each part of a tree: keys and positions."""
     children = tree.items() if isinstance(tree, dict) else enumerate(tree) if isinstance(tree, list) else ()
     return [(), *((key, *way) for key, child in children for way in places(child))]
 

@@ -26,7 +26,7 @@ def tree(*annotations, images=("1.jpg",), categories=CATEGORIES, **more):
 
 
 def write(file, contents, images=None):
-    """A JSON file, and its images beside it or in another folder."""
+    """A JSON file, and its images next to it or in another folder."""
     Path(file).parent.mkdir(parents=True, exist_ok=True)
     Path(file).write_text(json.dumps(contents))
     for entry in contents["images"]:
@@ -45,12 +45,12 @@ def test_a_file_without_images_is_an_error(tmp_path):
         read_coco(write(tmp_path / "x.json", tree(images=())))
 
 
-def test_a_image_without_objects_is_kept(tmp_path):
+def test_an_image_without_objects_is_kept(tmp_path):
     (annotation,) = only(read_coco(write(tmp_path / "x.json", tree()))).annotations
     assert len(annotation.objects) == 0 and annotation.size == (20, 40)
 
 
-def test_boxes_and_what_is_said_of_them(tmp_path):
+def test_boxes_and_attributes(tmp_path):
     annotations = [{"area": 99.5, "iscrowd": 0, "attributes": {"hidden": True}}, {"category_id": 3, "bbox": [20, 10, -5.5, 0]}]
     file = write(tmp_path / "x.json", tree(*annotations, licenses=[{"id": 1, "name": "MIT"}]))
     contents = json.loads(file.read_text())
@@ -84,7 +84,7 @@ def test_polygons_and_masks(tmp_path):
     assert again == (Rle((20, 40), outlines[1].counts),)
 
 
-def test_an_object_without_a_box_gets_one_about_its_outline(tmp_path):
+def test_an_object_without_a_box_gets_the_one_around_its_outline(tmp_path):
     mask = {"size": [20, 40], "counts": [20 * 4 + 2, 3, 17, 3, 20 * 34 + 15]}
     annotations = [
         {"bbox": None, "segmentation": [[4, 2, 20, 2, 20, 10]]},
@@ -97,7 +97,7 @@ def test_an_object_without_a_box_gets_one_about_its_outline(tmp_path):
     assert ["annotation 102" in problem.detail for problem in found.problems] == [True]
 
 
-def test_keypoints_are_as_many_as_any_object_has(tmp_path):
+def test_all_objects_get_the_largest_number_of_keypoints(tmp_path):
     categories = [{"id": 7, "name": "cat", "keypoints": ["nose", "tail"], "skeleton": [[1, 2]]}, *CATEGORIES[1:]]
     annotations = [{"keypoints": [4, 2, 2, 0, 0, 0], "num_keypoints": 1}, {"category_id": 3}]
     write(tmp_path / "train.json", tree(*annotations, categories=categories))
@@ -138,7 +138,7 @@ def test_large_files_are_not_parsed_to_be_recognized(tmp_path, monkeypatch):
     assert looks_like_coco(file) and looks_like_coco(tmp_path) and not looks_like_coco(tmp_path / "other.json")
 
 
-def test_what_lacks_its_partner_is_named(tmp_path):
+def test_files_without_a_partner_are_reported(tmp_path):
     file = write(tmp_path / "x.json", tree({}, {"image_id": 77}, images=("1.jpg", "sub/2.jpg")))
     (tmp_path / "sub" / "2.jpg").unlink()
     found = read_coco(file)
@@ -153,7 +153,7 @@ def test_an_unknown_category_is_class_minus_one(tmp_path):
 
 
 @pytest.mark.parametrize("width", [0, -4, None, "x", 10**300, float("nan"), 40.5])
-def test_without_a_size_the_image_is_asked(tmp_path, width):
+def test_without_a_declared_size_the_image_is_opened(tmp_path, width):
     contents = tree({})
     contents["images"][0]["width"] = width
     (annotation,) = only(read_coco(write(tmp_path / "x.json", contents))).annotations
@@ -216,14 +216,14 @@ def test_a_file_that_is_not_coco_is_an_error(tmp_path, contents):
         read_coco(tmp_path / "x.json")
 
 
-def test_a_broken_file_beside_a_sound_one_is_a_problem(tmp_path):
+def test_a_broken_file_next_to_a_valid_one_is_a_problem(tmp_path):
     write(tmp_path / "train.json", tree())
     (tmp_path / "val.json").write_text('{"images": [], "annotations": {}}')
     found = read_coco(tmp_path)
     assert list(found.splits) == ["train"] and [Path(problem.path).name for problem in found.problems] == ["val.json"]
 
 
-def test_images_and_categories_that_cannot_be_told_apart_are_named(tmp_path):
+def test_images_and_categories_without_a_unique_id_are_reported(tmp_path):
     contents = tree(categories=[*CATEGORIES, {"id": 7, "name": "twin"}, {"name": "no id"}, 5, {"id": 8, "name": "cat"}])
     contents["images"] += [contents["images"][0], {"id": 5}, None]
     found = read_coco(write(tmp_path / "x.json", contents | {"images": contents["images"][:1]}))
@@ -292,7 +292,7 @@ def test_a_failure_leaves_no_json_file(tmp_path, monkeypatch):
     assert names_in(tmp_path) == ["in"]
 
 
-def test_numbers_are_made_up_where_there_are_none():
+def test_missing_ids_are_generated():
     assert coco._numbers([None, 1, "a", 1, True]) == [2, 1, "a", 3, 4]
     assert coco._numbers([]) == []
 

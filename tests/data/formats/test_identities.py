@@ -1,4 +1,4 @@
-"""A folder a person, split by person."""
+"""One folder per person, split by person."""
 
 import pytest
 
@@ -46,7 +46,7 @@ def test_people_in_both_splits_are_noted_and_make_it_a_classification(tmp_path):
     people(tmp_path / "train", "anna", "bert")
     people(tmp_path / "val", "anna", "cora")
     assert not looks_like_identities(tmp_path)
-    assert "1 people are in training and in validation, such as anna" in read_identities(tmp_path).notes[-1]
+    assert "1 people are in both training and validation, such as anna" in read_identities(tmp_path).notes[-1]
 
 
 def test_training_alone_is_no_split_by_person(tmp_path):
@@ -56,7 +56,7 @@ def test_training_alone_is_no_split_by_person(tmp_path):
     assert list(read_identities(tmp_path).splits) == ["train"]
 
 
-def test_files_that_are_no_images_and_hidden_folders_are_nobody(tmp_path):
+def test_other_files_and_hidden_folders_are_not_people(tmp_path):
     people(tmp_path, "anna", ".cache")
     (tmp_path / "notes").mkdir()
     (tmp_path / "notes" / "a.txt").write_text("")
@@ -70,7 +70,7 @@ def test_a_fifth_of_the_people_is_held_out(tmp_path):
     assert len(train) == 8 and len(val) == 2 and not train & val
     assert len(splits.train) == 16 and len(splits.val) == 4
     assert splits.train.class_names == splits.val.class_names == found.class_names
-    assert "2 of 10 people held out, drawn with seed 1" in splits.notes[-1]
+    assert "2 of 10 people are held out, drawn with seed 1" in splits.notes[-1]
 
 
 def test_the_seed_draws_the_people(tmp_path):
@@ -79,7 +79,7 @@ def test_the_seed_draws_the_people(tmp_path):
     assert split_people(found, seed=1).val.paths != split_people(found, seed=2).val.paths
 
 
-def test_of_two_people_one_is_held_out(tmp_path):
+def test_one_of_two_people_is_held_out(tmp_path):
     splits = split_people(read_identities(people(tmp_path, "anna", "bert")), seed=0)
     assert len(splits.train) == len(splits.val) == 2
 

@@ -63,8 +63,8 @@ WHOLE = idx(np.arange(24).reshape(2, 3, 4))
         (WHOLE[:10], "begins with 00 00 08 03"),
         (b"GIF89a" + bytes(20), "begins with 47 49 46 38"),
         (idx(np.arange(3)), "no IDX file of 3 dimensions"),
-        (WHOLE[:-1], "promises 24 bytes, and it has 23"),
-        (WHOLE + b"x", "promises 24 bytes, and it has more"),
+        (WHOLE[:-1], "promises 24 bytes, but it has 23"),
+        (WHOLE + b"x", "promises 24 bytes, but it has more"),
         (WHOLE[:4] + b"\xff" * 12, "expected at most"),
         (gzip.compress(WHOLE, mtime=0)[:-9], "damaged or cut off"),
         (gzip.compress(WHOLE, mtime=0)[:12] + b"\0\0\0" + gzip.compress(WHOLE, mtime=0)[15:], "damaged or cut off"),
@@ -78,10 +78,10 @@ def test_damage_is_one_clear_error(tmp_path, contents, message):
     assert str(tmp_path / "a") in str(raised.value) and "\n" not in str(raised.value)
 
 
-def test_images_and_labels_must_be_as_many(tmp_path, rng):
+def test_the_numbers_of_images_and_labels_must_agree(tmp_path, rng):
     folder = write_idx_folder(tmp_path, rng)
     (folder / "train-labels-idx1-ubyte.gz").write_bytes(gzip.compress(idx(np.arange(5))))
-    with pytest.raises(DataError, match=r"6 images in train-images-idx3-ubyte\.gz, 5 labels"):
+    with pytest.raises(DataError, match=r"6 images in train-images-idx3-ubyte\.gz, but 5 labels"):
         read_idx_folder(folder)
     (folder / "t10k-labels-idx1-ubyte.gz").unlink()
     (folder / "train-labels-idx1-ubyte.gz").write_bytes(gzip.compress(idx(np.arange(6))))

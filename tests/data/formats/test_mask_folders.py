@@ -1,4 +1,4 @@
-"""Where masks lie, and how they are paired with images."""
+"""Layouts of folders with masks, and how masks are paired with images."""
 
 import pytest
 
@@ -27,7 +27,7 @@ def test_images_and_text_labels_are_no_mask_folder(tmp_path):
     assert not looks_like_masks(tmp_path)
 
 
-def test_images_and_masks_without_a_partner_are_named(tmp_path):
+def test_images_and_masks_without_a_partner_are_reported(tmp_path):
     folder = pairs(tmp_path, [[[0, 1]]])
     image(folder / "images" / "alone.jpg")
     save(folder / "masks" / "lone.png", [[0, 1]])
@@ -94,7 +94,7 @@ def test_splits_are_in_order_and_share_their_classes(tmp_path):
     assert all(index.class_names == ("0", "1", "2") for index in found.splits.values())
 
 
-def test_lists_part_the_images(tmp_path):
+def test_lists_split_the_images(tmp_path):
     for name in ("a", "b c", "d"):
         image(tmp_path / "JPEGImages" / f"{name}.jpg")
         if name != "d":
@@ -108,10 +108,10 @@ def test_lists_part_the_images(tmp_path):
         (str(tmp_path / "JPEGImages" / "a.jpg"),),
         (str(tmp_path / "JPEGImages" / "b c.jpg"),),
     ]
-    assert [problem.path for problem in found.problems] == ["x"]  # and not d, which no list names
+    assert [problem.path for problem in found.problems] == ["x"]  # but not d, which is in no list
 
 
-def test_a_few_images_with_a_partner_beside_them_make_no_mask_folder(tmp_path):
+def test_a_few_images_with_a_partner_next_to_them_make_no_mask_folder(tmp_path):
     for name in ("a", "b", "c", "d_mask", "d"):
         image(tmp_path / "cats" / f"{name}.jpg")
     assert not looks_like_masks(tmp_path)

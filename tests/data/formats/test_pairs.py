@@ -48,13 +48,13 @@ def test_a_list_without_a_pair_is_an_error(faces, lines):
         read(faces, *lines)
 
 
-def test_a_list_that_is_not_there_is_an_error(faces):
+def test_a_missing_list_is_an_error(faces):
     with pytest.raises(DataError, match="cannot be read"):
         read_lfw_pairs(faces / "pairs.txt", faces)
 
 
 @pytest.mark.parametrize("labels", [[], [-1, -1], [4]])
-def test_of_one_image_there_are_no_pairs(labels):
+def test_one_image_makes_no_pairs(labels):
     pairs = generated_pairs(np.array(labels, int), seed=0)
     assert len(pairs) == pairs.num_folds == 0 and all(len(each) == 0 for each in vars_of(pairs))
 
@@ -77,20 +77,20 @@ def test_pairs_and_folds_by_the_first_line(faces, separator):
 def test_without_a_first_line_folds_are_blocks(faces):
     lines = ["Ann_A 1 3", "Ann_A 1 2", "Ann_A 2 Bob_B 1", "Bob_B 3 2", "Cy 2 Ann_A 1", "Cy 1 Ann_A 1", "Cy 1 2"]
     assert read(faces, *lines).pairs.folds.tolist() == [0, 0, 0, 1, 1, 1, 2]
-    assert read(faces, "10 300", *lines).pairs.folds.tolist() == [0, 0, 0, 1, 1, 1, 2]  # it does not tell the truth
+    assert read(faces, "10 300", *lines).pairs.folds.tolist() == [0, 0, 0, 1, 1, 1, 2]  # the header is wrong
     assert read(faces, "3", *lines[:6]).pairs.folds.tolist() == 6 * [0]
     in_any_order = 30 * ["Ann_A 1 2", "Ann_A 2 Bob_B 1"]
     assert read(faces, *in_any_order).pairs.num_folds == 1
 
 
-def test_missing_images_are_named_and_counted(faces):
+def test_missing_images_are_reported_and_counted(faces):
     lines = ["2 1", "Ann_A 1 9", "Ann_A 9 Bob_B 1", "Bob_B 1 2", "Cy 1 Nobody 1"]
     found = read(faces, *lines)
     assert listed(found) == [("Bob_B_0001.jpg", "Bob_B_0002.jpg", True)] and found.pairs.folds.tolist() == [1]
     assert [problem.kind for problem in found.problems] == 2 * ["missing partner"]
     assert found.problems[0].path.endswith("Ann_A_0009.jpg") and found.problems[1].path.endswith("Nobody_0001.jpg")
-    assert found.problems[0].detail == "named in pairs.txt, line 2; there is no such image: pairs left out: 2"
-    assert found.notes[-1] == "3 of 4 pairs are left out: images not there: 2"
+    assert found.problems[0].detail == "named in pairs.txt, line 2, but there is no such image; pairs left out: 2"
+    assert found.notes[-1] == "3 of 4 pairs are left out; 2 images do not exist"
     assert found.index.class_names == ("Bob_B",)
 
 
@@ -103,14 +103,14 @@ def test_missing_images_are_named_and_counted(faces):
         ("Ann_A 1 -2", "expected"),
         ("Ann_A 1 Bob_B 2 3", "expected"),
         ("Ann_A 1 99999999999999999999", "expected"),
-        ("Ann_A 2 2", "itself"),
+        ("Ann_A 2 2", "both images of the pair are the same"),
         ("Ann_A 1 Ann_A 2", "two people"),
         ("../lfw/Ann_A 1 2", "without a path"),
         ("Ann_A 1 .. 2", "without a path"),
         ("\x00\x01 1 2", "without a path"),
     ],
 )
-def test_damaged_lines_are_named_and_left_out(faces, line, reason):
+def test_damaged_lines_are_reported_and_left_out(faces, line, reason):
     found = read(faces, "Ann_A 1 3", line, "Bob_B 1 2")
     assert len(found.pairs) == 2
     (problem,) = found.problems
@@ -124,7 +124,7 @@ def test_a_damaged_line_keeps_its_place_in_its_fold(faces):
     assert found.pairs.folds.tolist() == [0, 1, 1]
 
 
-def test_other_suffixes_and_encodings_will_do(faces):
+def test_other_suffixes_and_encodings_are_accepted(faces):
     (faces / "Zoë").mkdir()
     for number in (1, 2):
         (faces / "Zoë" / f"Zoë_{number:04d}.PNG").touch()
@@ -135,7 +135,7 @@ def test_other_suffixes_and_encodings_will_do(faces):
 
 
 def check(pairs, labels):
-    """What holds of any pairs drawn from labels."""
+    """Check what is true of any pairs drawn from labels."""
     first, second, same, folds = vars_of(pairs)
     assert (first < second).all() and len(set(zip(first.tolist(), second.tolist(), strict=True))) == len(pairs)
     np.testing.assert_array_equal(labels[first] == labels[second], same)
@@ -144,7 +144,7 @@ def check(pairs, labels):
     assert sum(map(len, people)) == len(set().union(*people))
 
 
-def test_pairs_in_no_fold_are_so_called_by_who_measures_them():
+def test_the_metrics_mark_pairs_without_a_fold_in_the_same_way():
     assert NOWHERE == verification.NOWHERE
 
 
@@ -157,7 +157,7 @@ def test_few_images_make_every_pair():
 
 
 @pytest.mark.parametrize("seed", range(4))
-def test_folds_hold_people_of_their_own_and_as_many_of_both_kinds(seed):
+def test_folds_share_no_people_and_have_as_many_pairs_of_both_kinds(seed):
     labels = np.random.default_rng(0).permutation(np.repeat(np.arange(24), 10))
     pairs = generated_pairs(labels, seed=seed, num_folds=5)
     check(pairs, labels)
@@ -176,7 +176,7 @@ def test_two_people_to_a_fold_or_one_fold():
     assert few.same.sum() == (in_fold & ~few.same).sum() == 3 * 45 and len(few) == 30 * 29 // 2
 
 
-def test_where_there_are_too_many_people_weigh_alike():
+def test_people_weigh_the_same_if_there_are_too_many_pairs():
     labels = np.concatenate([np.zeros(2000, int), np.repeat(np.arange(1, 41), 3)])
     pairs = generated_pairs(labels, seed=1, most=300, num_folds=1)
     check(pairs, labels)
@@ -195,8 +195,8 @@ def test_the_seed_draws():
     assert (once.first != other.first).any()
 
 
-def test_all_pairs_of_the_same_images_are_met_when_there_are_enough_seeds():
-    """No pair is left out by the way they are numbered."""
+def test_enough_seeds_draw_every_pair():
+    """The numbering of pairs leaves none out."""
     labels = np.array([0, 0, 0, 0, 1, 1])
     met = set()
     for seed in range(200):
@@ -205,10 +205,10 @@ def test_all_pairs_of_the_same_images_are_met_when_there_are_enough_seeds():
     assert len(met) == 15
 
 
-def test_they_can_be_measured():
+def test_generated_pairs_can_be_evaluated():
     labels = np.repeat(np.arange(12), 10)
     pairs = generated_pairs(labels, seed=0)
     x = np.random.default_rng(0).normal(size=(120, 8)) + 3 * np.random.default_rng(1).normal(size=(12, 8))[labels]
     distances = np.linalg.norm(x[pairs.first] - x[pairs.second], axis=1)
-    measured = verification.measure(distances, pairs.same, folds=pairs.folds)
+    measured = verification.verification_metrics(distances, pairs.same, folds=pairs.folds)
     assert measured.auc > 0.95 and measured.accuracy > 0.9 and not np.isnan(measured.tar_at_far[1e-3])

@@ -1,4 +1,4 @@
-"""Lists of files in every form that a person may have."""
+"""Lists of files in every common form."""
 
 import pytest
 
@@ -47,7 +47,7 @@ def test_numbered_labels_take_the_names_of_classes_txt(tmp_path):
     assert splits.train.class_names == ("cat", "dog") and splits.val.labels.tolist() == [1]
 
 
-def test_a_listed_file_that_is_absent_is_kept_for_the_scan_to_name(tmp_path):
+def test_a_listed_file_that_does_not_exist_is_kept_for_the_scan_to_report(tmp_path):
     write_classes(tmp_path, {"blue": 2, "red": 2})
     (tmp_path / "train.txt").write_text("blue/00.jpg\nred/00.jpg\nred/99.jpg\n")
     assert any(path.endswith("99.jpg") for path in read_class_folders(tmp_path).train.paths)
@@ -98,4 +98,4 @@ def test_a_file_in_both_splits_is_noted(tmp_path):
     write_classes(tmp_path, {"blue": 2, "red": 2})
     (tmp_path / "train.txt").write_text("blue/00.jpg\nred/00.jpg\n")
     (tmp_path / "val.txt").write_text("blue/00.jpg\nred/01.jpg\n")
-    assert any("1 files are in training and in validation" in note for note in read_class_folders(tmp_path).notes)
+    assert any("1 files are in both training and validation" in note for note in read_class_folders(tmp_path).notes)

@@ -54,7 +54,7 @@ def test_a_missing_table_is_an_error(tmp_path):
 
 
 @pytest.mark.parametrize("header", ["id,label", "image,width,height", "label,xmin,ymin,xmax,ymax"])
-def test_columns_that_do_not_suffice_are_an_error_that_tells_which_are_expected(tmp_path, header):
+def test_missing_columns_are_an_error_that_lists_the_expected_ones(tmp_path, header):
     with pytest.raises(DataError, match=f"its columns are {header.replace(',', ', ')}. Expected a header"):
         read_table(table(tmp_path, f"{header}\n1,2,3,4,5\n"))
     assert not looks_like_table(tmp_path)
@@ -109,35 +109,37 @@ def test_a_name_that_is_not_utf_8(folder):
     assert read_table(table(folder, b"image,label\nf\xfcnf.jpg,cat\n")).splits[WHOLE].paths == (str(folder / "images" / name),)
 
 
-def test_a_image_that_does_not_exist_is_named(folder):
+def test_an_image_that_does_not_exist_is_reported(folder):
     found = read_table(table(folder, "image,label\na.jpg,cat\nx.jpg,cat\n"))
     assert len(found) == 1
     assert [(problem.kind, problem.path) for problem in found.problems] == [("missing partner", "x.jpg")]
     assert "line 3" in found.problems[0].detail
 
 
-def test_rows_without_a_label_or_a_image_are_named(folder):
+def test_rows_without_a_label_or_an_image_are_reported(folder):
     found = read_table(table(folder, "image,label\na.jpg,\n,cat\nb.jpg\nc.jpg,dog\n"))
     assert len(found) == 1
     assert details(found) == [
-        ("bad annotation", "line 2: it has no label"),
-        ("bad annotation", "line 3: it names no image"),
-        ("bad annotation", "line 4: it has no label"),
+        ("bad annotation", "line 2: the label is missing"),
+        ("bad annotation", "line 3: the image is missing"),
+        ("bad annotation", "line 4: the label is missing"),
     ]
 
 
-def test_a_image_that_is_listed_again_is_named(folder):
+def test_an_image_that_is_listed_again_is_reported(folder):
     found = read_table(table(folder, "image,label\na.jpg,cat\na.jpg,dog\n"))
-    assert len(found) == 1 and details(found) == [("bad annotation", "line 3: listed again, as 'dog'; left out")]
+    assert len(found) == 1 and details(found) == [
+        ("bad annotation", "line 3: the image is listed again, as 'dog'; this line is left out")
+    ]
 
 
-def test_a_column_parts_the_data_set(folder):
+def test_a_column_splits_the_data_set(folder):
     found = read_table(
         table(folder, "image,label,split\na.jpg,cat,Validation\nb.jpg,dog,train\nc.jpg,cat,fold 7\nd.jpg,cat,\n")
     )
     assert {name: len(index) for name, index in found.splits.items()} == {"train": 1, "val": 1, "fold 7": 1}
     assert next(iter(found.splits)) == "train" and found.splits["val"].class_names == ("cat", "dog")
-    assert details(found) == [("bad annotation", "line 5: it names no split")]
+    assert details(found) == [("bad annotation", "line 5: the split is missing")]
 
 
 def test_boxes_in_pixels(folder):
@@ -149,7 +151,7 @@ def test_boxes_in_pixels(folder):
     assert index.annotations[0].size == (20, 10) and objects.keypoints is None
 
 
-def test_a_row_without_a_box_is_a_image_without_objects(folder):
+def test_a_row_without_a_box_is_an_image_without_objects(folder):
     found = read_table(table(folder, BOXES + "a.jpg,,,,,\nb.jpg,0,0,10,20,cat\n"))
     assert [len(annotation.objects) for annotation in found.splits[WHOLE].annotations] == [0, 1]
     assert found.class_names == ("cat",) and found.problems == ()
@@ -166,7 +168,7 @@ def test_relative_boxes_may_reach_outside_a_little(folder):
     assert found.splits[WHOLE].annotations[0].size is None
 
 
-def test_a_declared_size_spares_the_look_at_the_image(folder):
+def test_with_a_declared_size_the_image_is_not_opened(folder):
     (folder / "images" / "a.jpg").write_bytes(b"broken")
     text = "filename,width,height,class,xmin,ymin,xmax,ymax\na.jpg,100,50,cat,10,10,50,50\nb.jpg,?,-1,cat,1,2,5,10\n"
     annotations = read_table(table(folder, text)).splits[WHOLE].annotations
@@ -174,7 +176,7 @@ def test_a_declared_size_spares_the_look_at_the_image(folder):
     assert [annotation.objects.boxes[0].tolist() for annotation in annotations] == [[0.1, 0.2, 0.5, 1], [0.1, 0.1, 0.5, 0.5]]
 
 
-def test_a_image_whose_size_is_unknown_is_named(folder):
+def test_an_image_of_unknown_size_is_reported(folder):
     (folder / "images" / "a.jpg").write_bytes(b"broken")
     found = read_table(table(folder, BOXES + "a.jpg,1,2,5,10,dog\nb.jpg,1,2,5,10,dog\n"))
     assert len(found) == 1 and [problem.kind for problem in found.problems] == ["broken image"]
@@ -206,16 +208,16 @@ def test_boxes_without_a_column_of_labels_are_objects(folder):
 @pytest.mark.parametrize(
     ("row", "reason"),
     [
-        ("a.jpg,1,2,x,10,cat", "'x' is no number"),
-        ("a.jpg,1,2,,10,cat", "'' is no number"),
-        ("a.jpg,1,2,nan,10,cat", "'nan' is no finite number"),
-        ("a.jpg,1,2,1e999,10,cat", "'1e999' is no finite number"),
-        ("a.jpg,1,2,5,10,", "it has no label"),
-        ("a.jpg,1,2", "'' is no number"),
+        ("a.jpg,1,2,x,10,cat", "'x' is not a number"),
+        ("a.jpg,1,2,,10,cat", "'' is not a number"),
+        ("a.jpg,1,2,nan,10,cat", "'nan' is not a finite number"),
+        ("a.jpg,1,2,1e999,10,cat", "'1e999' is not a finite number"),
+        ("a.jpg,1,2,5,10,", "the label is missing"),
+        ("a.jpg,1,2", "'' is not a number"),
         ("a.jpg,1,2,1e30,10,cat", "numbers far outside of the image"),
     ],
 )
-def test_a_row_that_cannot_be_understood_is_named(folder, row, reason):
+def test_an_invalid_row_is_reported(folder, row, reason):
     found = read_table(table(folder, BOXES + row + "\nb.jpg,1,2,5,10,cat\n"))
     assert details(found) == [("bad annotation", f"line 2: {reason}")]
     assert sum(len(annotation.objects) for annotation in found.splits[WHOLE].annotations) == 1
@@ -232,7 +234,7 @@ def test_landmarks_are_an_object_with_the_box_around_them(folder):
     assert second.boxes.tolist() == [[0.1, 0.1, 0.5, 0.5]]
 
 
-def test_a_row_without_landmarks_is_a_image_without_objects(folder):
+def test_a_row_without_landmarks_is_an_image_without_objects(folder):
     found = read_table(table(folder, LANDMARKS + "a.jpg,,,,,,\nb.jpg,1,2,5,10,3,4\n"))
     assert [len(annotation.objects) for annotation in found.splits[WHOLE].annotations] == [0, 1]
 
@@ -262,7 +264,7 @@ def test_masks(folder):
     assert sorted(problem.kind for problem in found.problems) == ["bad annotation", "missing partner"]
 
 
-def test_masks_that_all_lack_are_an_error(folder):
+def test_a_table_whose_masks_are_all_missing_is_an_error(folder):
     with pytest.raises(DataError, match="no annotated image"):
         read_table(table(folder, "image,mask\na.jpg,a.png\n"))
 
@@ -290,14 +292,14 @@ def test_a_table_in_each_split_folder(tmp_path):
     assert found.splits["val"].paths == (str(tmp_path / "valid" / "a.jpg"),) and len(found) == 2
 
 
-def test_tables_of_several_kinds_are_an_error(folder):
+def test_tables_with_different_columns_are_an_error(folder):
     table(folder, BOXES + "a.jpg,1,2,5,10,dog\n", "train.csv")
     table(folder, LANDMARKS + "a.jpg,1,2,5,10,-1,4\n", "val.csv")
-    with pytest.raises(DataError, match="several kinds"):
+    with pytest.raises(DataError, match="tables have different columns"):
         read_tables(folder)
 
 
-def test_several_tables_that_are_no_splits_are_none(folder):
+def test_several_tables_that_are_not_splits_are_not_read(folder):
     for name in ("one.csv", "two.csv"):
         table(folder, BOXES, name)
     assert not looks_like_table(folder)
@@ -313,7 +315,7 @@ def test_null_characters_are_an_error(folder):
         read_table(table(folder, b"image,label\na.jpg,\0\n"))
 
 
-def test_a_field_of_any_length_is_named(folder):
+def test_an_overlong_field_is_reported(folder):
     found = read_table(table(folder, f"image,label\na.jpg,cat\nb.jpg,{'x' * 200_000}\nc.jpg,cat\n"))
     assert len(found) == 2 and "line 3: field larger" in found.problems[0].detail
 

@@ -63,7 +63,7 @@ def data_dirs(tmp_path_factory):
     with tfds.core.registered.skip_registration():  # tests find it by the folder, not by its class
 
         class Tiny(tfds.core.GeneratorBasedBuilder):
-            """Without what only data sets with downloads need."""
+            """The hook that only data sets with downloads need."""
 
             VERSION = tfds.core.Version("1.0.0")
             url_infos = None
@@ -108,7 +108,7 @@ def values_of(index):
     return [int(read_image(path)[0, 0, 0]) for path in index.paths]
 
 
-def test_an_empty_folder_is_none_of_theirs(tmp_path):
+def test_an_empty_folder_is_not_from_tensorflow_datasets(tmp_path):
     assert not looks_like_tfds(tmp_path)
     with pytest.raises(DataError, match="not written by tensorflow-datasets"):
         read_tfds_folder(tmp_path)
@@ -163,7 +163,7 @@ def test_a_split_that_is_unknown_or_empty_is_an_error(data_dirs, split, monkeypa
 
 
 @pytest.mark.parametrize("name", ["tfds:", "tfds:/x", "tfds:../x", "tfds:a b", "mnist"])
-def test_what_cannot_be_a_name_is_an_error(name):
+def test_an_impossible_name_is_an_error(name):
     with pytest.raises(DataError, match="expected tfds:NAME"):
         read_tfds(name)
 
@@ -181,7 +181,7 @@ def test_an_unknown_configuration_is_an_error(tmp_path, monkeypatch):
         read_tfds("tfds:mnist/nosuch")
 
 
-def test_without_a_network_it_says_at_once_how_to_prepare_the_data(tmp_path, monkeypatch):
+def test_without_a_network_the_error_says_at_once_how_to_prepare_the_data(tmp_path, monkeypatch):
     def unreachable(*_):
         raise OSError("Name or service not known")
 
@@ -261,7 +261,7 @@ def test_a_record_of_garbage_is_named(data_dirs, tmp_path):
 
 
 def write_records(shard, *records):
-    """Checksums are not looked at: decoding finds what is damaged."""
+    """Checksums are not verified: decoding finds the damage."""
     shard.write_bytes(b"".join(struct.pack("<QI", len(record), 0) + record + bytes(4) for record in records))
 
 
@@ -277,7 +277,7 @@ def example(**features):
     return tf.train.Example(features=tf.train.Features(feature=named)).SerializeToString()
 
 
-def test_what_a_record_lacks_or_has_wrong_is_named(data_dirs, tmp_path):
+def test_missing_and_wrong_features_of_a_record_are_reported(data_dirs, tmp_path):
     folder = copy_of(data_dirs, "objects", "tfrecord", tmp_path)
     boxes = [0.0, 0.0, 1.0, 1.0, float("nan"), 0.0, 1.0, 1.0]
     write_records(
@@ -296,13 +296,13 @@ def test_what_a_record_lacks_or_has_wrong_is_named(data_dirs, tmp_path):
     assert [(problem.kind, problem.detail) for problem in found.problems] == [
         ("broken image", "the record has no image"),
         ("broken image", "the record has no image"),
-        ("bad annotation", "1 boxes that are no numbers"),
-        ("unknown label", "classes [99] of 3"),
-        ("bad annotation", "3 numbers of boxes, 1 classes"),
+        ("bad annotation", "boxes without valid numbers: 1"),
+        ("unknown label", "classes [99], but there are 3 classes"),
+        ("bad annotation", "the boxes have 3 numbers, but there are 1 classes"),
     ]
 
 
-def test_labels_that_lack_or_are_unknown(data_dirs, tmp_path):
+def test_missing_and_unknown_labels(data_dirs, tmp_path):
     folder = copy_of(data_dirs, "label", "tfrecord", tmp_path)
     records = [example(image=[b"x"], label=[label]) for label in (2, -1, 3, 2**62)]
     write_records(shard_of(folder), *records, *[example(image=[b"x"])] * 3)
@@ -323,7 +323,7 @@ def test_garbage_for_a_shard_ends_as_an_error_of_the_file(tmp_path, contents):
             read_contents(f"{tmp_path / name}@{len(contents) // 3}#image")
 
 
-def test_a_record_or_feature_that_is_not_there_is_an_error_of_the_file(data_dirs, file_format):
+def test_a_missing_record_or_feature_is_an_error_of_the_file(data_dirs, file_format):
     shard = shard_of(data_dirs["label", file_format] / "tiny" / "1.0.0")
     for place in (Place(str(shard), 10**12, "image"), Place(str(shard), 0, "nosuch"), Place(str(shard), 0, "label")):
         with pytest.raises(OSError, match="record"):

@@ -54,13 +54,13 @@ def test_an_empty_folder_is_no_data_set(tmp_path):
         read_voc(tmp_path)
 
 
-def test_a_image_without_objects_is_kept(tmp_path):
+def test_an_image_without_objects_is_kept(tmp_path):
     annotate(tmp_path, "1")
     index = only(read_voc(tmp_path))
     assert len(index) == 1 and len(index.annotations[0].objects) == 0 and index.task == "detection"
 
 
-def test_boxes_and_what_is_said_of_them(tmp_path):
+def test_boxes_and_attributes(tmp_path):
     more = "<pose>Left</pose><truncated>1</truncated><difficult>0</difficult><occluded>1</occluded>"
     annotate(tmp_path, "1", cat(4, 2, 20, 10.5, more=more) + cat(0, 0, 40, 20, name="dog"))
     found = read_voc(tmp_path)
@@ -81,7 +81,7 @@ def test_boxes_that_are_inverted_empty_or_outside_are_kept_for_the_check(tmp_pat
 
 
 @pytest.mark.parametrize("size", ["", "<size><width>0</width><height>0</height></size>", "<size><width>x</width></size>"])
-def test_without_a_size_the_image_is_asked(tmp_path, size):
+def test_without_a_declared_size_the_image_is_opened(tmp_path, size):
     annotate(tmp_path, "1", cat(4, 2, 20, 10), size=size)
     (annotation,) = only(read_voc(tmp_path)).annotations
     assert annotation.size == (20, 40)
@@ -105,17 +105,17 @@ def test_lists_split_the_data_set(tmp_path):
         "train": ["a", "c c"],
         "val": ["b"],
     }
-    assert "1 annotations stand in no list" in found.notes[0]
+    assert "1 annotations are in no list" in found.notes[0]
 
 
-def test_trainval_is_kept_where_its_parts_are_not_there(tmp_path):
+def test_trainval_is_kept_if_its_parts_are_missing(tmp_path):
     annotate(tmp_path, "a")
     annotate(tmp_path, "b")
     lists(tmp_path, trainval=["a"], test=["b"])
     assert sorted(read_voc(tmp_path).splits) == ["test", "trainval"]
 
 
-def test_what_lacks_its_partner_is_named(tmp_path):
+def test_files_without_a_partner_are_reported(tmp_path):
     annotate(tmp_path, "a")
     annotate(tmp_path, "b")
     (tmp_path / "JPEGImages" / "b.jpg").unlink()
@@ -153,14 +153,14 @@ def test_file_names_that_are_not_utf_8(tmp_path):
     assert only(read_voc(tmp_path)).paths == (str(tmp_path / "JPEGImages" / f"{xml.stem}.jpg"),)
 
 
-def test_of_two_files_that_claim_a_image_one_is_left_out(tmp_path):
+def test_one_of_two_files_that_claim_an_image_is_left_out(tmp_path):
     annotate(tmp_path, "1")
     annotate(tmp_path, "2", filename="<filename>1.jpg</filename>")
     found = read_voc(tmp_path)
     assert len(found) == 1 and found.problems[0].path.endswith("2.xml")
 
 
-def test_class_names_in_a_file_decide_on_order_and_on_what_is_known(tmp_path):
+def test_class_names_in_a_file_give_the_order_and_the_known_classes(tmp_path):
     annotate(tmp_path, "1", cat(0, 0, 4, 4) + cat(0, 0, 4, 4, name="dragon"))
     (tmp_path / "classes.txt").write_text("zebra\ncat\n")
     found = read_voc(tmp_path)
@@ -207,7 +207,7 @@ def test_a_file_that_is_no_annotation_is_named(tmp_path, contents):
     assert [(problem.kind, Path(problem.path).name) for problem in found.problems] == [("bad annotation", "2.xml")]
 
 
-def test_nothing_left_is_an_error_that_names_the_first_problem(tmp_path):
+def test_no_usable_image_is_an_error_that_names_the_first_problem(tmp_path):
     annotate(tmp_path, "1").write_text("no XML")
     with pytest.raises(DataError, match=r"no annotated image.*1\.xml"):
         read_voc(tmp_path)

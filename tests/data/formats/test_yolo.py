@@ -108,7 +108,7 @@ def test_the_layouts(tmp_path, layout):
     assert Path(only(found).paths[0]).is_file()
 
 
-def test_a_path_that_is_not_there_is_that_of_another_machine(tmp_path):
+def test_a_path_from_another_machine_is_ignored(tmp_path):
     label(tmp_path, "train/1", "0 0.5 0.5 0.2 0.2\n")
     assert len(read_yolo(config(tmp_path, path="/home/somebody/set", train="images/train"))) == 1
 
@@ -119,13 +119,13 @@ def test_splits_of_any_name_and_one_set_named_twice(tmp_path):
     assert list(read_yolo(config(tmp_path, fold1="images/part", valid="images/part")).splits) == ["fold1", "val"]
 
 
-def test_a_split_that_is_not_there_is_named(tmp_path):
+def test_a_missing_split_is_reported(tmp_path):
     label(tmp_path, "train/1", "0 0.5 0.5 0.2 0.2\n")
     found = read_yolo(config(tmp_path, train="images/train", val="images/val", test="/", author="somebody"))
     assert list(found.splits) == ["train"] and kinds(found) == ["missing partner"] * 2
 
 
-def test_what_lacks_its_partner_is_named(tmp_path):
+def test_files_without_a_partner_are_reported(tmp_path):
     label(tmp_path, "train/1", "0 0.5 0.5 0.2 0.2\n")
     (tmp_path / "labels" / "train" / "2.txt").write_text("0 0.5 0.5 0.2 0.2\n")
     (tmp_path / "labels" / "train" / "classes.txt").write_text("cat\n")
@@ -137,7 +137,7 @@ def test_what_lacks_its_partner_is_named(tmp_path):
 
 
 @pytest.mark.parametrize("text", ["", "nc: 2\n", "names: {0: '0', 1: '1'}\n", "names: ['0', null]\n"])
-def test_classes_without_names_are_called_by_their_numbers(tmp_path, text):
+def test_classes_without_names_are_named_by_their_numbers(tmp_path, text):
     label(tmp_path, "1", "1 0.5 0.5 0.2 0.2\n")
     if text:
         config(tmp_path, text, train="images")
@@ -162,7 +162,7 @@ def test_a_bad_line_is_named_and_the_others_stay(tmp_path, bad):
     assert kinds(found) == ["bad annotation"] and "line 2" in found.problems[0].detail
 
 
-def test_a_image_whose_lines_are_all_bad_is_no_background(tmp_path):
+def test_an_image_whose_lines_are_all_bad_is_no_background(tmp_path):
     label(tmp_path, "1", "0 0.5 0.5 0.2 0.2\n")
     label(tmp_path, "2").write_bytes(b"\xff\xd8\xff junk")
     found = read_yolo(tmp_path)
@@ -202,7 +202,7 @@ def test_a_broken_data_yaml_in_a_folder_of_a_known_layout_is_a_problem(tmp_path)
     assert len(found) == 1 and kinds(found) == ["bad annotation"]
 
 
-def test_a_keypoint_shape_that_is_none_is_named(tmp_path):
+def test_an_invalid_keypoint_shape_is_reported(tmp_path):
     label(tmp_path, "1", "0 0.5 0.5 0.2 0.2\n")
     for shape in ("5", "[1]", "[-1, 3]", "[3, 9]", "[1000000000, 3]", "[a, b]", "[true, 3]"):
         assert kinds(read_yolo(config(tmp_path, f"names: [cat]\nkpt_shape: {shape}\n", train="images"))) == ["bad annotation"]

@@ -36,7 +36,7 @@ def test_a_missing_file_is_an_error(tmp_path):
         read_image(tmp_path / "a.jpg")
 
 
-def test_text_named_jpg_is_not_a_image():
+def test_text_named_jpg_is_not_an_image():
     with pytest.raises(ImageError, match="not an image"):
         decode(b"these are my holiday notes")
 
@@ -49,7 +49,7 @@ def test_a_truncated_file_is_an_error(photograph, kind):
         decode(whole[: len(whole) // 2])
 
 
-def test_a_image_that_declares_too_many_pixels_is_refused():
+def test_an_image_that_declares_too_many_pixels_is_refused():
     header = encoded(Image.new("1", (20_000, 20_000)), "PNG")
     with pytest.raises(ImageError, match="pixels"):
         decode(header)

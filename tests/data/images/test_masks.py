@@ -1,4 +1,4 @@
-"""What masks of every kind hold, and the files that name their classes."""
+"""Masks of every kind, and the files that name their classes."""
 
 import contextlib
 
@@ -42,7 +42,7 @@ def masks_of(found: DataSet, split=WHOLE):
     return [read_mask(annotation.mask, index).tolist() for annotation in index.annotations]
 
 
-def test_no_file_of_names_is_none(tmp_path):
+def test_without_a_file_of_names_there_are_none(tmp_path):
     assert find_names([tmp_path]) is None
 
 
@@ -128,7 +128,7 @@ def test_nameless_classes_are_named_by_their_numbers(tmp_path):
     assert masks_of(found) == [[[0, 1, 3, IGNORE]]]
 
 
-def test_numbers_far_apart_are_taken_for_grey_levels(tmp_path):
+def test_numbers_far_apart_are_grey_levels(tmp_path):
     found = read_masks(pairs(tmp_path, [[[0, 100, 200]]]))
     assert found.class_names == ("0", "100", "200")
     assert masks_of(found) == [[[0, 1, 2]]]
@@ -242,16 +242,16 @@ def test_a_broken_mask_raises_when_it_is_read(tmp_path):
 def test_only_broken_masks_are_an_error(tmp_path):
     folder = pairs(tmp_path, [[[0, 1]]])
     (folder / "masks" / "a.png").write_bytes(b"no image")
-    with pytest.raises(DataError, match="None of 1 masks"):
+    with pytest.raises(DataError, match="None of 1 sampled masks"):
         read_masks(folder)
-    with pytest.raises(DataError, match="None of 0 masks"):
+    with pytest.raises(DataError, match="None of 0 sampled masks"):
         find_classes([])
 
 
-def test_a_mask_in_colors_among_numbers_is_a_image_that_cannot_be_used(tmp_path):
+def test_a_mask_in_colors_among_masks_of_numbers_cannot_be_used(tmp_path):
     found = read_masks(pairs(tmp_path, [[[0, 1, 2]]]))
     other = save(tmp_path / "other.png", [[RED, GREEN]])
-    with pytest.raises(ImageError, match="in colors"):
+    with pytest.raises(ImageError, match="the mask has colors"):
         read_mask(other, found.splits[WHOLE])
 
 

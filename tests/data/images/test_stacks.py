@@ -13,7 +13,7 @@ from visionkit.data.images.decode import ImageError, read_image, read_size
 from visionkit.data.images.masks import BINARY_NAMES, read_mask
 from visionkit.data.images.scan import scan
 from visionkit.data.images.stacks import Page, num_pages, parse_path, read_page
-from visionkit.data.index import DataError, SkippedFiles
+from visionkit.data.index import DataError
 from visionkit.data.pipeline.pixel_cache import open_cache
 from visionkit.data.quality.check import check
 from visionkit.data.quality.fix import write_fixed
@@ -32,7 +32,7 @@ def save_stack(file, pages, **options):
 
 
 def cells(count, seed=0):
-    """Noisy grey pages ``(20, 30)`` and their masks of 0 and 255, none like another."""
+    """Noisy grey pages ``(20, 30)`` and their masks of 0 and 255, all different."""
     rng = np.random.default_rng(seed)
     masks = [np.where(rng.random((4, 6)) < 0.5, 255, 0).astype(np.uint8).repeat(5, 0).repeat(5, 1) for _ in range(count)]
     return [(mask // 2 + rng.integers(0, 60, mask.shape)).astype(np.uint8) for mask in masks], masks
@@ -47,9 +47,9 @@ def isbi(folder, count=4):
 
 
 @pytest.mark.parametrize("contents", [b"", b"II*\0", b"II*\0\xff\xff\0\0", b"no image"])
-def test_what_is_no_stack_has_one_page_and_none_can_be_read(tmp_path, contents):
+def test_other_files_have_one_page_and_none_can_be_read(tmp_path, contents):
     file = tmp_path / "x.tif"
-    assert num_pages(file) == 1  # it is not there
+    assert num_pages(file) == 1  # it does not exist
     file.write_bytes(contents)
     assert num_pages(file) == 1
     with pytest.raises(OSError, match=r"image|image|file"):
@@ -58,13 +58,13 @@ def test_what_is_no_stack_has_one_page_and_none_can_be_read(tmp_path, contents):
         read_image(f"{file}@page=1")
 
 
-def test_a_page_beyond_the_last_is_named(tmp_path):
+def test_a_page_beyond_the_last_is_reported(tmp_path):
     file = save_stack(tmp_path / "x.tif", cells(2)[0])
     with pytest.raises(OSError, match="no page 3"):
         read_contents(f"{file}@page=3")
 
 
-def test_paths_of_pages_records_and_files_are_told_apart(tmp_path):
+def test_paths_of_pages_records_and_files_are_distinguished(tmp_path):
     file = save_stack(tmp_path / "a@1#b.TIF", cells(2)[0])
     page = Page(str(file), 2)
     assert parse_path(page.path()) == page and records.parse_path(page.path()) is None
@@ -76,7 +76,7 @@ def test_paths_of_pages_records_and_files_are_told_apart(tmp_path):
     record = f"{shard}@5#a.tif@page=1"
     assert parse_path(record) is None and records.parse_path(record).feature == "a.tif@page=1"
     assert file_of(record) == str(shard)
-    odd = tmp_path / "y.tif@page=1"  # a file, for there is no y.tif
+    odd = tmp_path / "y.tif@page=1"  # a plain file, because there is no y.tif
     odd.write_bytes(b"contents")
     assert read_contents(odd) == b"contents" and file_of(odd) == str(odd)
 
@@ -101,7 +101,7 @@ def test_each_page_is_read_as_it_is(tmp_path, mode, compression):
         assert read_image(f"{file}@page={number}").shape == (7, 9, 3) and read_size(f"{file}@page={number}") == (7, 9)
 
 
-def test_a_image_with_its_thumbnail_is_no_stack(tmp_path):
+def test_an_image_with_its_thumbnail_is_no_stack(tmp_path):
     pages, masks = cells(1)
     assert num_pages(save_stack(tmp_path / "images" / "x.tif", [pages[0], pages[0][::2, ::2]])) == 1
     save_stack(tmp_path / "masks" / "x.tif", masks)
@@ -148,7 +148,7 @@ def test_layouts_of_stacks(tmp_path, image, mask, split):
     assert found.splits[split].annotations[2].mask == f"{tmp_path / mask}@page=3"
 
 
-def test_single_pages_stay_as_they_are_and_stacks_of_other_lengths_are_named(tmp_path):
+def test_single_pages_stay_as_they_are_and_stacks_of_other_lengths_are_reported(tmp_path):
     pages, masks = cells(3)
     for name, count in (("one", 1), ("three", 3), ("two", 2)):
         save_stack(tmp_path / "images" / f"{name}.tif", pages[:count])
@@ -156,26 +156,26 @@ def test_single_pages_stay_as_they_are_and_stacks_of_other_lengths_are_named(tmp
     found = read_masks(tmp_path)
     assert [path.rpartition("/")[2] for path in found.splits[WHOLE].paths] == ["one.tif", "two.tif@page=1", "two.tif@page=2"]
     assert [problem.path for problem in found.problems] == [str(tmp_path / "images" / "three.tif")]
-    assert found.problems[0].detail == f"3 pages; its mask {tmp_path / 'masks' / 'three.tif'} has 2"
+    assert found.problems[0].detail == f"the image has 3 pages, its mask {tmp_path / 'masks' / 'three.tif'} has 2"
     for name in ("one", "two"):
         (tmp_path / "images" / f"{name}.tif").unlink()
     with pytest.raises(DataError, match=r"as many pages as its mask.*3 pages"):
         read_masks(tmp_path)
 
 
-def test_stacks_beside_each_other_among_few_other_images(tmp_path):
+def test_stacks_next_to_each_other_among_few_other_images(tmp_path):
     pages, masks = cells(2)
     save_stack(tmp_path / "train-volume.tif", pages[:1])
     save_stack(tmp_path / "train-labels.tif", masks[:1])
     for name in ("a.png", "b.png"):
         save_stack(tmp_path / name, pages[:1])
-    assert not looks_like_masks(tmp_path)  # one page each: not plain enough
+    assert not looks_like_masks(tmp_path)  # with one page each, the layout is not clear enough
 
 
 def test_scanned_pages_are_the_same_each_time_and_fit_a_cache(tmp_path):
     isbi(tmp_path)
     index = read(tmp_path).splits["train"]
-    first, again = (scan(index, SkippedFiles()) for _ in range(2))
+    first, again = (scan(index) for _ in range(2))
     assert first.infos == again.infos and len({info.digest for info in first.infos}) == 4
     assert first.shapes.tolist() == 4 * [[20, 30]] and first.infos[0].num_bytes == len(read_contents(index.paths[0]))
     cache = open_cache(first, "memory")
@@ -183,7 +183,7 @@ def test_scanned_pages_are_the_same_each_time_and_fit_a_cache(tmp_path):
     np.testing.assert_array_equal(cache.get(1), read_image(index.paths[1]))
 
 
-def test_check_counts_pages_and_names_the_damaged_one(tmp_path):
+def test_check_counts_pages_and_reports_the_damaged_one(tmp_path):
     isbi(tmp_path)
     (tmp_path / "test-volume.tif").unlink()
     data = read(tmp_path)

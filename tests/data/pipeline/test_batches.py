@@ -10,9 +10,11 @@ import weakref
 from dataclasses import replace
 from pathlib import Path
 
+import keras
 import numpy as np
 import pytest
 import tensorflow as tf
+from keras import ops
 from PIL import Image
 
 from visionkit.data.augmentation import presets
@@ -20,11 +22,15 @@ from visionkit.data.formats.class_folders import read_class_folders
 from visionkit.data.images.decode import read_image
 from visionkit.data.images.resize import center_crop
 from visionkit.data.images.scan import scan
-from visionkit.data.index import Annotation, Index, Objects, SkippedFiles, class_weights
+from visionkit.data.index import Annotation, Index, Objects, class_weights
+from visionkit.data.mask_targets import MaskTargets
 from visionkit.data.pipeline import batches as pipeline
-from visionkit.data.pipeline.batches import batches
+from visionkit.data.pipeline.batches import TrainingPipeline, evaluation_batches, evaluation_dataset
 from visionkit.data.pipeline.pixel_cache import open_cache
-from visionkit.layers.batch_augmentation import BatchAugmentation
+from visionkit.errors import UserError
+from visionkit.layers.batch_augmentation import BatchAugmentation, augmented
+
+MEDIUM = presets.preset("medium")
 
 
 @pytest.fixture
@@ -36,22 +42,33 @@ def index(class_folders) -> Index:
     exif = Image.Exif()
     exif[0x0112] = 6
     Image.open(paths[1]).save(paths[1], exif=exif)
-    return scan(read_class_folders(class_folders).train, SkippedFiles())
+    return scan(read_class_folders(class_folders).train)
+
+
+def batches(index, *, size=32, batch_size=5, augmentation=None, shuffle=True, epoch=0, start=0, **options) -> tf.data.Dataset:
+    """One epoch; without an augmentation, as it is evaluated."""
+    if augmentation is None:
+        return evaluation_batches(index, size, batch_size)
+    order = None if shuffle else np.arange(len(index))
+    return TrainingPipeline(index, size, batch_size, augmentation, **options).epoch(epoch, order=order, start=start)
 
 
 def collect(index, **options) -> dict[str, np.ndarray]:
-    options = {"size": 32, "batch_size": 5, "skipped": SkippedFiles()} | options
     parts = [{name: value.numpy() for name, value in batch.items()} for batch in batches(index, **options)]
     return {name: np.concatenate([part[name] for part in parts]) for name in parts[0]}
 
 
 def test_an_empty_index_gives_no_batches(index):
-    assert list(batches(index.take([]), size=32, batch_size=4, skipped=SkippedFiles())) == []
+    nothing = index.take([])
+    assert list(batches(nothing)) == list(batches(nothing, augmentation=MEDIUM)) == []
+    assert list(evaluation_dataset(nothing, 32, 4)) == list(TrainingPipeline(nothing, 32, 4, MEDIUM).dataset()) == []
 
 
 def test_an_index_that_was_not_scanned_is_refused(class_folders):
     with pytest.raises(ValueError, match="scan"):
-        batches(read_class_folders(class_folders).train, size=32, batch_size=4, skipped=SkippedFiles())
+        evaluation_batches(read_class_folders(class_folders).train, 32, 4)
+    with pytest.raises(ValueError, match="scan"):
+        TrainingPipeline(read_class_folders(class_folders).train, 32, 4, MEDIUM)
 
 
 def test_without_augmentation_each_image_is_what_the_bundle_sees(index):
@@ -69,16 +86,15 @@ def test_the_seed_decides_everything_whatever_the_number_of_threads(index, prese
     for threads in (1, 16):
         options = tf.data.Options()
         options.threading.private_threadpool_size = threads
-        dataset = batches(
-            index, size=32, batch_size=4, skipped=SkippedFiles(), augmentation=augmentation, shuffle=True, seed=5, epoch=2
-        )
+        seed = {} if augmentation is None else {"seed": 5}
+        dataset = batches(index, batch_size=4, augmentation=augmentation, epoch=2, **seed)
         runs.append([batch["image"].numpy() for batch in dataset.with_options(options)])
     for first, second in zip(*runs, strict=True):
         np.testing.assert_array_equal(first, second)
 
 
 def test_epochs_and_seeds_differ(index):
-    draw = lambda **o: collect(index, augmentation=presets.preset("medium"), shuffle=True, **o)  # noqa: E731
+    draw = lambda **o: collect(index, augmentation=presets.preset("medium"), **o)  # noqa: E731
     first, again, later, other = draw(seed=1), draw(seed=1), draw(seed=1, epoch=1), draw(seed=2)
     np.testing.assert_array_equal(first["image"], again["image"])
     assert (first["position"] != later["position"]).any()
@@ -86,15 +102,15 @@ def test_epochs_and_seeds_differ(index):
     assert sorted(first["position"]) == sorted(later["position"]) == list(range(len(index)))
 
 
-def test_a_image_is_augmented_alike_wherever_it_stands_in_the_batch(index):
+def test_an_image_is_augmented_alike_wherever_it_stands_in_the_batch(index):
     """The seed belongs to the sample: another batch size must not change what it becomes."""
-    small = collect(index, augmentation=presets.preset("strong"), batch_size=2)
-    large = collect(index, augmentation=presets.preset("strong"), batch_size=7)
+    small = collect(index, augmentation=presets.preset("strong"), batch_size=2, shuffle=False)
+    large = collect(index, augmentation=presets.preset("strong"), batch_size=7, shuffle=False)
     np.testing.assert_array_equal(small["image"], large["image"])
 
 
 def test_the_number_of_threads_changes_nothing(index, monkeypatch):
-    options = {"augmentation": presets.preset("strong"), "shuffle": True, "seed": 5}
+    options = {"augmentation": presets.preset("strong"), "seed": 5}
     monkeypatch.setattr(pipeline, "THREADS", 1)
     alone = collect(index, **options)
     monkeypatch.setattr(pipeline, "THREADS", 16)
@@ -107,9 +123,7 @@ def test_an_epoch_can_be_resumed_at_any_batch(index):
     options = {
         "size": 32,
         "batch_size": 5,
-        "skipped": SkippedFiles(),
         "augmentation": presets.preset("strong"),
-        "shuffle": True,
     }
     options["augmentation"] = replace(options["augmentation"], mix="mixup")
     whole = [batch["image"].numpy() for batch in batches(index, epoch=3, **options)]
@@ -120,13 +134,13 @@ def test_an_epoch_can_be_resumed_at_any_batch(index):
 
 
 def test_shards_share_an_epoch(index):
-    parts = [collect(index, shuffle=True, seed=3, shard=(number, 3))["position"] for number in range(3)]
+    parts = [collect(index, augmentation=MEDIUM, seed=3, shard=(number, 3))["position"] for number in range(3)]
     assert sorted(np.concatenate(parts)) == list(range(len(index)))
 
 
 def test_a_cache_of_pixels_changes_nothing_but_colors_at_the_edge_of_a_window(index):
     """JPEG has colors at half resolution: at its edge, a window that is decoded alone lacks its neighbors."""
-    options = {"augmentation": presets.preset("medium"), "shuffle": True, "seed": 2}
+    options = {"augmentation": presets.preset("medium"), "seed": 2}
     cache = open_cache(index, "memory")
     for epoch in (0, 1):  # filled, then used
         with_cache, without = collect(index, cache=cache, epoch=epoch, **options), collect(index, epoch=epoch, **options)
@@ -136,7 +150,7 @@ def test_a_cache_of_pixels_changes_nothing_but_colors_at_the_edge_of_a_window(in
 
 @pytest.mark.parametrize("mix", [None, "mixup", "cutmix"])
 def test_the_accelerator_makes_the_batches_that_the_processor_makes(index, mix):
-    options = {"size": 32, "batch_size": 4, "skipped": SkippedFiles(), "shuffle": True, "seed": 6}
+    options = {"batch_size": 4, "seed": 6}
     options["augmentation"] = replace(presets.preset("strong"), mix=mix)
     for ours, theirs in zip(batches(index, **options), batches(index, augment_on="device", **options), strict=True):
         images = BatchAugmentation()(theirs)
@@ -157,14 +171,15 @@ def annotated(tmp_path, count: int = 6) -> Index:
         boxes = np.array([[10 + number, 10, 40, 30], [50, 35, 80, 55]]) / [90, 60, 90, 60]
         annotations.append(Annotation(Objects(boxes, np.array([1, 2], np.int32)), str(tmp_path / f"{number}_mask.png")))
     index = Index(("none", "red", "green"), tuple(paths), np.full(count, -1, np.int32), annotations=tuple(annotations))
-    return scan(index, SkippedFiles())
+    return scan(index)
 
 
 @pytest.mark.parametrize("preset", [None, "detection-medium", "detection-strong"])
 def test_boxes_and_masks_follow_their_pixels(tmp_path, preset):
     index = annotated(tmp_path)
     augmentation = preset and replace(presets.preset(preset), color=0.0, pca=0.0, erase=0.0)
-    batch = collect(index, size=96, batch_size=6, augmentation=augmentation, seed=1)
+    seed = {} if augmentation is None else {"seed": 1}
+    batch = collect(index, size=96, batch_size=6, augmentation=augmentation, shuffle=False, **seed)
     assert batch["boxes"].dtype == np.float32 and batch["classes"].dtype == np.int32
     for image, mask, boxes, classes in zip(*(batch[key] for key in ("image", "mask", "boxes", "classes")), strict=True):
         for channel, label in ((0, 1), (1, 2)):
@@ -179,7 +194,7 @@ def test_boxes_and_masks_follow_their_pixels(tmp_path, preset):
 
 def test_a_mosaic_is_the_same_with_any_number_of_threads(tmp_path, monkeypatch):
     index = annotated(tmp_path)
-    options = {"size": 64, "batch_size": 4, "augmentation": presets.preset("detection-strong"), "shuffle": True, "seed": 5}
+    options = {"size": 64, "batch_size": 4, "augmentation": presets.preset("detection-strong"), "seed": 5}
     monkeypatch.setattr(pipeline, "THREADS", 1)
     alone = collect(index, **options)
     monkeypatch.setattr(pipeline, "THREADS", 16)
@@ -189,7 +204,7 @@ def test_a_mosaic_is_the_same_with_any_number_of_threads(tmp_path, monkeypatch):
 
 def test_nothing_of_an_epoch_is_kept(index):
     """Neither its threads nor what was drawn; a dataset that is derived from it keeps both."""
-    options = {"size": 32, "batch_size": 4, "skipped": SkippedFiles(), "augmentation": presets.preset("strong")}
+    options = {"batch_size": 4, "augmentation": presets.preset("strong")}
     derived = batches(index, **options).map(lambda batch: batch["position"])
     gc.collect()
     assert sum(len(batch) for batch in derived) == len(index)
@@ -207,16 +222,16 @@ def test_replicas_share_every_batch(class_folders):
     """Under tf.distribute: two devices made of one processor, in a process of its own, for devices are set up once."""
     code = f"""
 import visionkit; visionkit.quiet_tensorflow()
+from pathlib import Path
 import tensorflow as tf
 cpu = tf.config.list_physical_devices("CPU")[0]
 tf.config.set_logical_device_configuration(cpu, [tf.config.LogicalDeviceConfiguration()] * 2)
 from visionkit.data.formats.class_folders import read_class_folders
-from visionkit.data.pipeline.batches.batches import batches
-from visionkit.data.index import SkippedFiles
+from visionkit.data.pipeline.batches import evaluation_batches
 from visionkit.data.images.scan import scan
 strategy = tf.distribute.MirroredStrategy(["CPU:0", "CPU:1"])
-index = scan(read_class_folders({str(class_folders)!r}).train, SkippedFiles())
-dataset = strategy.experimental_distribute_dataset(batches(index, size=32, batch_size=4, skipped=SkippedFiles()))
+index = scan(read_class_folders(Path({str(class_folders)!r})).train)
+dataset = strategy.experimental_distribute_dataset(evaluation_batches(index, 32, 4))
 seen = [[part.numpy().tolist() for part in strategy.experimental_local_results(batch["position"])] for batch in dataset]
 print(seen)
 """
@@ -226,18 +241,19 @@ print(seen)
 
 
 def test_labels_follow_their_images_through_shuffling(index):
-    shuffled = collect(index, shuffle=True, seed=3)
+    unchanged = presets.Augmentation("none")
+    shuffled, ordered = collect(index, augmentation=unchanged, seed=3), collect(index, augmentation=unchanged, shuffle=False)
     np.testing.assert_array_equal(shuffled["label"], index.labels[shuffled["position"]])
     for position, label, image in zip(*(shuffled[key] for key in ("position", "label", "image")), strict=True):
         path = Path(index.paths[position])
         assert path.parent.name == index.class_names[label]
-        np.testing.assert_array_equal(image, center_crop(read_image(path), image.shape[0]))
+        np.testing.assert_array_equal(image, ordered["image"][position])
 
 
 def test_a_file_name_need_not_be_utf_8(class_folders):
     source = next((class_folders / "red").glob("*.jpg"))
     (source.parent / os.fsdecode(b"bad\xff.jpg")).write_bytes(source.read_bytes())
-    index = scan(read_class_folders(class_folders).train, SkippedFiles())
+    index = scan(read_class_folders(class_folders).train)
     assert any("\udcff" in path for path in index.paths)
     assert len(collect(index)["position"]) == len(index)
 
@@ -245,11 +261,10 @@ def test_a_file_name_need_not_be_utf_8(class_folders):
 def test_a_file_that_vanishes_or_changes_after_the_scan_is_named_and_left_out(index, tmp_path):
     Path(index.paths[2]).unlink()
     Path(index.paths[4]).write_bytes(b"overwritten")
-    skipped = SkippedFiles()
-    whole = collect(index, skipped=skipped)
+    whole = collect(index)
     assert sorted(whole["position"]) == [i for i in range(len(index)) if i not in (2, 4)]
-    assert [file.path for file in skipped.list()] == sorted([index.paths[2], index.paths[4]])
-    assert "changed since the check" in " ".join(file.reason for file in skipped.list())
+    assert [file.path for file in index.skipped.list()] == sorted([index.paths[2], index.paths[4]])
+    assert "changed since the check" in " ".join(file.reason for file in index.skipped.list())
 
 
 def test_broken_files_are_named_counted_and_left_out_by_the_scan(class_folders):
@@ -258,17 +273,16 @@ def test_broken_files_are_named_counted_and_left_out_by_the_scan(class_folders):
     (class_folders / "red" / "02.jpg").write_bytes(whole[:400])
     (class_folders / "red" / "03.jpg").write_text("not an image")
     splits = read_class_folders(class_folders)
-    skipped = SkippedFiles()
-    sound = [scan(split, skipped) for split in (splits.train, splits.val)]
-    assert sum(map(len, sound)) == 13
-    assert [file.path.rsplit("/", 1)[1] for file in skipped.list()] == ["01.jpg", "02.jpg", "03.jpg"]
+    sound = splits.map(lambda index, _: scan(index))
+    assert len(sound.train) + len(sound.val) == 13
+    assert [file.path.rsplit("/", 1)[1] for file in sound.skipped] == ["01.jpg", "02.jpg", "03.jpg"]
 
 
 def test_a_set_with_nothing_left_is_an_error(class_folders):
     for path in class_folders.rglob("*.jpg"):
         path.write_bytes(b"")
     with pytest.raises(ValueError, match="None of 12 images can be read"):
-        scan(read_class_folders(class_folders).train, SkippedFiles())
+        scan(read_class_folders(class_folders).train)
 
 
 def test_class_weights_are_scikit_learns():
@@ -278,3 +292,95 @@ def test_class_weights_are_scikit_learns():
     index = Index(("a", "b", "c", "d"), ("x",) * 14, labels)
     theirs = compute_class_weight("balanced", classes=np.array([0, 1, 3]), y=labels)
     assert class_weights(index) == pytest.approx(dict(zip([0, 1, 3], theirs, strict=True)))
+
+
+class Recorder(keras.Model):
+    """A model of one weight that remembers the batches that ``fit`` shows it."""
+
+    def __init__(self):
+        super().__init__()
+        self.batches = []
+        self.dense = keras.layers.Dense(2)
+
+    def call(self, image):
+        return self.dense(ops.mean(ops.cast(image, "float32"), axis=(1, 2)))
+
+    def train_step(self, data):
+        self.batches.append(data[0].numpy())
+        return super().train_step(data)
+
+
+def test_fit_sees_new_augmentation_in_every_epoch_and_the_epochs_are_those_of_epoch(index):
+    pipeline = TrainingPipeline(index, 32, 5, MEDIUM, seed=4)
+    model = Recorder()
+    model.compile("sgd", keras.losses.SparseCategoricalCrossentropy(from_logits=True), run_eagerly=True)
+    history = model.fit(pipeline.dataset(), epochs=3, shuffle=False, verbose=0).history
+    assert len(history["loss"]) == 3 and len(model.batches) == 3 * len(pipeline) == 9
+    epochs = [np.concatenate(model.batches[start : start + 3]) for start in (0, 3, 6)]
+    for number, shown in enumerate(epochs):
+        expected = np.concatenate([batch["image"] for batch in pipeline.epoch(number).as_numpy_iterator()])
+        np.testing.assert_array_equal(shown, expected)
+    assert not np.array_equal(np.sort(epochs[0], axis=None), np.sort(epochs[1], axis=None))
+
+
+def test_a_dataset_for_fit_has_pairs_and_a_known_cardinality(index):
+    training = TrainingPipeline(index, 32, 5, MEDIUM).dataset()
+    validation = evaluation_dataset(index, 32, 5)
+    assert training.cardinality() == validation.cardinality() == 3
+    for dataset, dtype in ((training, tf.uint8), (validation, tf.float32)):
+        image, label = dataset.element_spec
+        assert (image.shape, image.dtype) == ((None, 32, 32, 3), dtype) and (label.shape, label.dtype) == ((None,), tf.int32)
+    labels = np.concatenate([label for _, label in validation.as_numpy_iterator()])
+    np.testing.assert_array_equal(labels, index.labels)
+    assert sum(len(label) for _, label in training.repeat(2).as_numpy_iterator()) == 2 * len(index)
+
+
+def test_targets_for_fit_are_those_of_the_data(index, tmp_path):
+    both = annotated(tmp_path)
+    _, mask = TrainingPipeline(both, 32, 2, presets.preset("segmentation-light")).dataset().element_spec
+    assert mask.dtype == tf.uint8 and mask.shape == (None, 32, 32)
+    targets = MaskTargets(borders=1.0, distances=3)
+    _, several = TrainingPipeline(both, 32, 2, presets.preset("segmentation-light"), targets=targets).dataset().element_spec
+    assert set(several) == {"mask", "weights", "distances"}
+    boxes = replace(both, annotations=tuple(replace(each, mask=None) for each in both.annotations))
+    _, objects = TrainingPipeline(boxes, 32, 2, presets.preset("detection-light")).dataset().element_spec
+    assert set(objects) == {"boxes", "classes"}
+    mixed = replace(MEDIUM, mix="mixup")
+    inputs, shares = TrainingPipeline(index, 32, 4, mixed, augment_on="device").dataset().element_spec
+    assert shares.dtype == tf.float32 and set(augmented(small_network(), mixes=True).input) == set(inputs)
+
+
+def small_network() -> keras.Model:
+    image = keras.Input((32, 32, 3))
+    return keras.Model(image, keras.layers.GlobalAveragePooling2D()(image))
+
+
+def test_images_without_labels_cannot_be_fitted(index):
+    unlabelled = replace(index, labels=np.full(len(index), -1, np.int32))
+    for make in (TrainingPipeline(unlabelled, 32, 4, MEDIUM).dataset, lambda: evaluation_dataset(unlabelled, 32, 4)):
+        with pytest.raises(UserError, match="have no label"):
+            make()
+
+
+def test_where_a_whole_batch_has_vanished_fit_sees_another_one_and_evaluation_ends(index):
+    dataset, validation = TrainingPipeline(index, 32, 4, MEDIUM).dataset(), evaluation_dataset(index, 32, 4)
+    for path in index.paths[:4]:
+        Path(path).unlink()
+    counts = [len(label) for _, label in dataset.as_numpy_iterator()]
+    assert len(counts) == 3 and min(counts) > 0
+    with pytest.raises(tf.errors.OpError, match="cannot be read any more"):
+        list(validation)
+
+
+def test_where_every_file_has_vanished_training_ends_with_an_error(index):
+    dataset = TrainingPipeline(index, 32, 4, MEDIUM).dataset()
+    for path in index.paths:
+        Path(path).unlink()
+    with pytest.raises(tf.errors.OpError, match="No training image can be read any more"):
+        list(dataset)
+
+
+def test_a_summary_walks_one_image_through_the_pipeline(index):
+    assert TrainingPipeline(index.take([]), 32, 4, MEDIUM).summary() == "an empty index: no batches"
+    summary = TrainingPipeline(index, 32, 4, MEDIUM).summary()
+    assert "12 images in 3 batches of 4" in summary and "image (4, 32, 32, 3) uint8" in summary

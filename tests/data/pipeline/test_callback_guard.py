@@ -7,7 +7,7 @@ from concurrent.futures import ThreadPoolExecutor
 
 import pytest
 
-from tests.conftest import write_classes
+from tests.conftest import sweep, write_classes
 from visionkit.data.pipeline.callback_guard import PythonCalls, python_calls
 
 PROGRAM = """
@@ -16,12 +16,11 @@ import numpy as np
 import albumentations as A
 from visionkit.data.augmentation import presets
 from visionkit.data.formats.class_folders import read_class_folders
-from visionkit.data.pipeline.batches.batches import batches
-from visionkit.data.index import SkippedFiles
+from visionkit.data.pipeline.batches import TrainingPipeline, evaluation_batches
 from visionkit.data.images.scan import scan
 
 folder, how = sys.argv[1:]
-index = scan(read_class_folders(folder).train, SkippedFiles()).take([*range(12)] * 100)
+index = scan(read_class_folders(folder).train).take([*range(12)] * 100)
 number = 0
 
 
@@ -33,10 +32,9 @@ def fail_later(image, **_):
     return image
 
 
-own = augment.from_compose(A.Compose([A.Lambda(image=fail_later, name="later", p=1.0), A.HorizontalFlip(p=0.5)]))
-served = how == "consumer"
-options = {"size": 224, "batch_size": 32, "skipped": SkippedFiles()}  # large ones, which are still being made at the end
-dataset = batches(index, augmentation=None if served else own, shuffle=True, **options)
+own = presets.from_compose(A.Compose([A.Lambda(image=fail_later, name="later", p=1.0), A.HorizontalFlip(p=0.5)]))
+# The images are large, and are still being made at the end.
+dataset = evaluation_batches(index, 224, 32) if how == "consumer" else TrainingPipeline(index, 224, 32, own).epoch(0)
 iterator = iter(dataset)
 for step, batch in enumerate(iterator):
     print("step", step, flush=True)
@@ -54,30 +52,15 @@ HOW_IT_ENDS = {
 }
 
 
-@pytest.fixture(scope="module")
-def programs(tmp_path_factory) -> dict[str, subprocess.Popen]:
-    """All at once: most of their time goes into imports."""
-    folder = tmp_path_factory.mktemp("programs")
-    script = folder / "program.py"
+@pytest.mark.parametrize("how", sweep(HOW_IT_ENDS, ["worker"]))
+def test_a_program_that_fails_in_the_middle_of_an_epoch_ends(how, tmp_path):
+    script = tmp_path / "program.py"
     script.write_text(PROGRAM)
-    images = write_classes(folder / "images", {"blue": 8, "red": 8})
-    begun = {
-        how: subprocess.Popen(
-            [sys.executable, str(script), str(images), how], stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True
-        )
-        for how in HOW_IT_ENDS
-    }
-    yield begun
-    for program in begun.values():
-        program.kill()
-        program.communicate()
-
-
-@pytest.mark.parametrize("how", HOW_IT_ENDS)
-def test_a_program_that_fails_in_the_middle_of_an_epoch_ends(programs, how):
-    printed, errors = programs[how].communicate(timeout=120)
-    assert programs[how].returncode != 0 and HOW_IT_ENDS[how] in errors
-    assert "step 0" in printed and "step 30" not in printed
+    images = write_classes(tmp_path / "images", {"blue": 8, "red": 8})
+    command = [sys.executable, str(script), str(images), how]
+    ended = subprocess.run(command, capture_output=True, text=True, check=False, timeout=120)
+    assert ended.returncode != 0 and HOW_IT_ENDS[how] in ended.stderr
+    assert "step 0" in ended.stdout and "step 30" not in ended.stdout
 
 
 def test_nothing_under_way_is_closed_at_once():

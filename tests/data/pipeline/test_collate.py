@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 
 from visionkit.data.index import NO_OBJECTS, Annotation, Index, Objects
-from visionkit.data.pipeline.collate import ALIGNMENT, num_keypoints, pad_objects, stacked
+from visionkit.data.pipeline.collate import ALIGNMENT, num_keypoints, pad_objects, stack
 
 
 def objects_of(number: int, num_points: int = 0) -> Objects:
@@ -19,7 +19,7 @@ def index_of(*of_images: Objects | None) -> Index:
 
 
 def test_nothing_is_stacked_to_nothing():
-    assert stacked([], (4, 4, 3), np.uint8).shape == (0, 4, 4, 3)
+    assert stack([], (4, 4, 3), np.uint8).shape == (0, 4, 4, 3)
 
 
 def test_no_samples_have_no_rows():
@@ -35,14 +35,14 @@ def test_no_samples_have_no_rows():
 def test_arrays_are_stacked_in_memory_that_is_not_copied(rng, dtype):
     for number, shape in [(1, (3, 5)), (7, (11, 2, 3)), (4, ())]:
         arrays = [rng.integers(0, 200, shape).astype(dtype) for _ in range(number)]
-        whole = stacked(arrays, shape, dtype)
+        whole = stack(arrays, shape, dtype)
         np.testing.assert_array_equal(whole, np.stack(arrays))
         assert whole.dtype == dtype and whole.ctypes.data % ALIGNMENT == 0 and whole.flags.c_contiguous
 
 
 def test_an_array_of_another_shape_is_refused():
     with pytest.raises(ValueError, match="broadcast"):
-        stacked([np.zeros((3, 4))], (4, 4), np.uint8)
+        stack([np.zeros((3, 4))], (4, 4), np.uint8)
 
 
 def test_padded_rows_have_no_class_and_no_box():

@@ -3,7 +3,7 @@
 import numpy as np
 import pytest
 
-from visionkit.data.index import places_by_person
+from visionkit.data.index import positions_by_person
 from visionkit.data.pipeline.identity_batches import people_batches
 
 
@@ -14,11 +14,11 @@ def batches(labels, people=4, images=3, seed=0, epoch=0):
 def test_nobody_makes_no_batches():
     assert batches(np.zeros(0, int)).shape == (0, 12)
     assert batches([-1, -1]).shape == (0, 12)
-    assert places_by_person(np.zeros(0, int)) == []
+    assert positions_by_person(np.zeros(0, int)) == []
 
 
 def test_places_by_person():
-    assert [place.tolist() for place in places_by_person(np.array([3, -1, 0, 3, -2, 0, 7]))] == [[2, 5], [0, 3], [6]]
+    assert [place.tolist() for place in positions_by_person(np.array([3, -1, 0, 3, -2, 0, 7]))] == [[2, 5], [0, 3], [6]]
 
 
 def test_a_batch_holds_its_people_side_by_side():

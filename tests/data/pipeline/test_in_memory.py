@@ -1,16 +1,14 @@
-"""Images in memory: the splits, and that a network trains on what its bundle will see."""
+"""A network trains in memory on exactly the pixels that its bundle will see."""
 
 import keras
 import numpy as np
 import pytest
 import tensorflow as tf
 
-from tests.data.formats.test_idx import write_idx_folder
-from visionkit.data.formats import small_sets
 from visionkit.data.images.resize import letterbox
-from visionkit.data.index import DataError, SmallImages
+from visionkit.data.index import SmallImages
 from visionkit.data.pipeline import in_memory
-from visionkit.data.pipeline.in_memory import ShownImages, Variation, as_served, shifted
+from visionkit.data.pipeline.in_memory import ImagesInMemory, Variation, as_bundle_input, shifted
 from visionkit.tasks.classification.export import ImageClassifier
 
 
@@ -29,25 +27,6 @@ def test_no_images_make_no_batches(rng):
     assert len(none) == 0 and none.counts().tolist() == [0, 0, 0]
 
 
-def test_of_the_digits_every_fifth_of_each_class_is_held_out():
-    train, val, _ = small_sets.digits()
-    assert len(train) + len(val) == 1797 and train.pixels.shape[1:] == (8, 8) and train.pixels.max() == 255
-    np.testing.assert_array_equal(val.counts(), (train.counts() + val.counts()) // 5)
-    assert not {p.tobytes() for p in train.pixels} & {p.tobytes() for p in val.pixels}
-
-
-def test_an_idx_folder_is_read_and_its_classes_numbered(tmp_path, rng):
-    train, val, note = small_sets.idx_folder(write_idx_folder(tmp_path, rng))
-    assert (len(train), len(val), train.class_names) == (6, 3, ("0", "1", "2")) and "own test images" in note
-    with pytest.raises(DataError, match="a label 2, where there are 2 classes"):
-        small_sets.idx_folder(tmp_path, ("a", "b"))
-
-
-def test_fashion_mnist_that_is_not_there_says_how_to_get_it(tmp_path):
-    with pytest.raises(DataError, match="apt install dataset-fashion-mnist"):
-        small_sets.fashion_mnist(tmp_path / "nowhere")
-
-
 def told_pixels(channels: int, size: int) -> keras.Model:
     """A network whose logits are the pixels it is given."""
     image = keras.Input((size, size, channels))
@@ -60,7 +39,7 @@ def test_a_network_trains_on_exactly_what_its_bundle_makes_of_the_raw_image(rng,
     given = make_images(rng, 4, height, width)
     bundle = ImageClassifier(told_pixels(channels, size), ("pixel",) * (size * size * channels), flips=False, whole=True)
     probabilities = bundle.serve_images(given.as_rgb(0, 4))["probabilities"]
-    trained_on = gathered(ShownImages(given, size=size, channels=channels).batches(3))["image"]
+    trained_on = gathered(ImagesInMemory(given, size=size, channels=channels).batches(3))["image"]
     # Grey is made of three channels there, which rounds.
     np.testing.assert_allclose(tf.nn.softmax(tf.reshape(trained_on, [4, -1])), probabilities, rtol=1e-3, atol=1e-6)
 
@@ -69,9 +48,9 @@ def test_a_network_trains_on_exactly_what_its_bundle_makes_of_the_raw_image(rng,
 def test_prepared_once_or_batch_by_batch_the_pixels_are_the_same(rng, monkeypatch, kept_bytes):
     given = make_images(rng)
     monkeypatch.setattr(in_memory, "KEPT_BYTES", kept_bytes)
-    batches = ShownImages(given, size=12, channels=1).batches(3)
+    batches = ImagesInMemory(given, size=12, channels=1).batches(3)
     shown = gathered(batches)
-    np.testing.assert_array_equal(shown["image"], as_served(given.pixels, 12, 1))
+    np.testing.assert_array_equal(shown["image"], as_bundle_input(given.pixels, 12, 1))
     np.testing.assert_array_equal(shown["label"], given.labels)
     assert [len(batch["label"]) for batch in batches] == [3, 3, 1]
 
@@ -82,7 +61,7 @@ def test_one_image_and_several_are_boxed_alike(rng):
 
 
 def test_order_and_variation_come_from_seed_and_epoch_and_place(rng):
-    shown = ShownImages(make_images(rng, 40), size=6, channels=1)
+    shown = ImagesInMemory(make_images(rng, 40), size=6, channels=1)
 
     def epoch(number, batch_size=8, seed=0):
         options = {"variation": Variation(2, 0.5), "shuffle": True, "seed": seed, "epoch": number}
@@ -99,8 +78,8 @@ def test_order_and_variation_come_from_seed_and_epoch_and_place(rng):
 
 def test_mirroring_mirrors(rng):
     given = make_images(rng)
-    mirrored = gathered(ShownImages(given, size=6, channels=3).batches(4, variation=Variation(flip=1.0)))["image"]
-    np.testing.assert_array_equal(mirrored, as_served(given.pixels, 6, 3)[:, :, ::-1])
+    mirrored = gathered(ImagesInMemory(given, size=6, channels=3).batches(4, variation=Variation(flip=1.0)))["image"]
+    np.testing.assert_array_equal(mirrored, as_bundle_input(given.pixels, 6, 3)[:, :, ::-1])
 
 
 def test_shifts_move_all_pixels_and_bring_black_in():

@@ -15,7 +15,7 @@ import pytest
 from visionkit.data.formats.class_folders import read_class_folders
 from visionkit.data.images.decode import read_image
 from visionkit.data.images.scan import scan
-from visionkit.data.index import Index, SkippedFiles
+from visionkit.data.index import Index
 from visionkit.data.pipeline import pixel_cache
 from visionkit.data.pipeline.pixel_cache import PixelCache, open_cache
 from visionkit.files import cache_folder
@@ -26,7 +26,7 @@ GB = 10**9
 @pytest.fixture
 def index(class_folders) -> Index:
     """12 images of several sizes."""
-    return scan(read_class_folders(class_folders).train, SkippedFiles())
+    return scan(read_class_folders(class_folders).train)
 
 
 def fill(cache: PixelCache, index: Index, positions=None) -> None:
@@ -44,7 +44,7 @@ def files_left_unfinished() -> list[str]:
 
 @pytest.mark.parametrize("where", ["auto", "memory", "disk", "none"])
 def test_of_no_images_there_is_no_cache(index, where):
-    assert open_cache(index.take([]), where, say=lambda sentence: None) is None
+    assert open_cache(index.take([]), where, note=lambda sentence: None) is None
 
 
 def test_none_is_none(index):
@@ -64,7 +64,7 @@ def test_images_are_given_back_as_they_were_kept(index, where):
 
 
 @pytest.mark.parametrize("where", ["memory", "disk"])
-def test_a_image_of_another_size_is_not_kept(index, where):
+def test_an_image_of_another_size_is_not_kept(index, where):
     cache = open_cache(index, where)
     fill(cache, index, range(1, len(index)))
     info = index.infos[0]
@@ -96,8 +96,8 @@ def test_shrunk_images_take_less_and_are_kept_as_such(index, where):
 
 def test_it_says_how_much_shrinking_saves(index):
     said = []
-    open_cache(index, "auto", say=said.append)
-    open_cache(index, "auto", ratios=np.resize([1, 8], len(index)), say=said.append)
+    open_cache(index, "auto", note=said.append)
+    open_cache(index, "auto", ratios=np.resize([1, 8], len(index)), note=said.append)
     assert said[1].startswith("12 decoded images (6 of them shrunk, as no window needs more) take") and "(" not in said[0]
 
 
@@ -199,7 +199,7 @@ def test_auto_says_what_it_chooses_and_why(index, monkeypatch, memory, disk, lar
     monkeypatch.setattr(shutil, "disk_usage", lambda folder: SimpleNamespace(free=disk))
     monkeypatch.setattr(pixel_cache, "LARGEST_ON_DISK", largest)
     said = []
-    cache = open_cache(index, "auto", say=said.append)
+    cache = open_cache(index, "auto", note=said.append)
     (sentence,) = said
     assert sentence.startswith("12 decoded images take 0 MB: ") and reason in sentence
     assert (cache is None) == (expected == "none")
@@ -211,7 +211,7 @@ def test_auto_leaves_most_of_the_memory(index, monkeypatch):
     monkeypatch.setattr(shutil, "disk_usage", lambda folder: SimpleNamespace(free=0))
     for share, is_kept in ((0.29, True), (0.31, False)):
         monkeypatch.setattr(psutil, "virtual_memory", lambda share=share: SimpleNamespace(available=num_bytes / share))
-        assert (open_cache(index, "auto", say=lambda sentence: None) is not None) == is_kept
+        assert (open_cache(index, "auto", note=lambda sentence: None) is not None) == is_kept
 
 
 def test_auto_does_without_a_disk_where_there_may_be_no_folder(index, monkeypatch, tmp_path):
@@ -219,11 +219,11 @@ def test_auto_does_without_a_disk_where_there_may_be_no_folder(index, monkeypatc
     monkeypatch.setenv("VISIONKIT_CACHE", str(tmp_path / "file" / "cache"))
     monkeypatch.setattr(psutil, "virtual_memory", lambda: SimpleNamespace(available=0))
     said = []
-    assert open_cache(index, "auto", say=said.append) is None
+    assert open_cache(index, "auto", note=said.append) is None
     assert "cannot be made (Not a directory)" in said[0]
 
 
 def test_what_is_asked_for_is_not_discussed(index):
     said = []
-    open_cache(index, "memory", say=said.append)
+    open_cache(index, "memory", note=said.append)
     assert said == [] and not Path(cache_folder() / "pixels").exists()

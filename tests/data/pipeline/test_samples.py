@@ -16,9 +16,9 @@ from visionkit.data.augmentation.presets import A, Augmentation, preset
 from visionkit.data.images import crops
 from visionkit.data.images.decode import ImageError
 from visionkit.data.images.scan import scan
-from visionkit.data.index import NO_OBJECTS, Annotation, Index, Objects, SkippedFiles
+from visionkit.data.index import NO_OBJECTS, Annotation, Index, Objects
 from visionkit.data.pipeline.pixel_cache import open_cache
-from visionkit.data.pipeline.samples import sample_maker, served_sample
+from visionkit.data.pipeline.samples import evaluation_sample, sample_maker
 
 DENSE = [name for name in presets.PRESETS if not name.startswith("classification")]
 SHAPES = [(64, 64), (50, 70), (90, 41), (45, 100)]
@@ -29,10 +29,9 @@ def plain(name: str) -> Augmentation:
     return replace(preset(name), color=0, pca=0, erase=0, mix=None)
 
 
-def samples_of(index, augmentation, size=64, seed=0, epoch=0, cache=None, pixels_here=True, skipped=None):
+def samples_of(index, augmentation, size=64, seed=0, epoch=0, cache=None, on_cpu=True):
     drawn = sample_params(index, augmentation, size, seed, epoch)
-    skipped = SkippedFiles() if skipped is None else skipped
-    make = sample_maker(index, size, augmentation, drawn, skipped, cache=cache, pixels_here=pixels_here)
+    make = sample_maker(index, size, augmentation, drawn, cache=cache, on_cpu=on_cpu)
     return make(list(range(len(index)))), drawn
 
 
@@ -96,7 +95,7 @@ def test_keypoints_follow_their_pixels(tmp_path, name):
     assert num_seen >= 4
 
 
-def test_a_image_without_objects_has_none(tmp_path):
+def test_an_image_without_objects_has_none(tmp_path):
     image, _, mask = scene(np.random.default_rng(0))
     index = write_scenes(tmp_path, [(image, NO_OBJECTS, mask)])
     ((_, objects, _),), _ = samples_of(index, preset("detection-strong"))
@@ -114,7 +113,7 @@ def test_the_seed_decides_in_any_thread_and_order(tmp_path, name):
     index = write_scaled(tmp_path, ".jpg")
     index = index.take([0, 1, 2, 3] * 8)
     alone, drawn = samples_of(index, preset(name), seed=3, epoch=1)
-    make = sample_maker(index, 64, preset(name), drawn, SkippedFiles(), cache=None, pixels_here=True)
+    make = sample_maker(index, 64, preset(name), drawn, cache=None, on_cpu=True)
     order = np.random.default_rng(0).permutation(len(index))
     with ThreadPoolExecutor(16) as pool:
         together = {}
@@ -134,7 +133,7 @@ def test_what_is_left_to_the_accelerator_is_what_would_be_done_here(tmp_path):
     index = write_scaled(tmp_path, ".png")
     augmentation = replace(preset("detection-strong"), flip=1.0)
     here, drawn = samples_of(index, augmentation)
-    there, _ = samples_of(index, augmentation, pixels_here=False)
+    there, _ = samples_of(index, augmentation, on_cpu=False)
     for position, (one, other) in enumerate(zip(here, there, strict=True)):
         np.testing.assert_array_equal(one.image, pixelwise.apply(other.image, drawn.pixelwise, position))
         np.testing.assert_array_equal(one.objects.boxes, other.objects.boxes)
@@ -189,7 +188,7 @@ def test_an_own_composition_of_labelled_images_is_stretched(tmp_path):
 def test_what_is_served_lies_where_it_is_annotated(tmp_path):
     index = write_scaled(tmp_path, ".png")
     for position in range(len(index)):
-        image, objects, mask = served_sample(index, 64, position)
+        image, objects, mask = evaluation_sample(index, 64, position)
         assert image.dtype == np.float32
         check_boxes(objects, mask, slack=1, spare=1)
         check_mask(image.round().astype(np.uint8), mask)
@@ -202,7 +201,7 @@ def test_training_with_whole_images_and_serving_agree(tmp_path, shape):
     objects = Objects(np.array([[0.0, 0.0, 1.0, 1.0]]), np.array([1], np.int32))
     index = write_scenes(tmp_path, [(image, objects, np.ones(shape, np.uint8))])
     (trained,), _ = samples_of(index, presets.from_compose(A.Compose([])), size=64)
-    served = served_sample(index, 64, 0)
+    served = evaluation_sample(index, 64, 0)
     np.testing.assert_array_equal(trained.image, served.image.round())
     np.testing.assert_array_equal(trained.mask, served.mask)
     np.testing.assert_array_equal(trained.objects.boxes, served.objects.boxes)
@@ -222,44 +221,44 @@ def two_images(folder: Path, suffix: str = ".png") -> Index:
 
 @pytest.mark.parametrize("suffix", [".png", ".jpg"])
 def test_a_file_that_vanished_is_named(tmp_path, suffix):
-    index, skipped = two_images(tmp_path, suffix), SkippedFiles()
+    index = two_images(tmp_path, suffix)
     Path(index.paths[0]).unlink()
-    (gone, there), _ = samples_of(index, preset("detection-medium"), skipped=skipped)
+    (gone, there), _ = samples_of(index, preset("detection-medium"))
     assert gone is None and there is not None
-    assert skipped.list() == [(index.paths[0], "unreadable since the check: No such file or directory")]
+    assert index.skipped.list() == [(index.paths[0], "unreadable since the check: No such file or directory")]
 
 
 @pytest.mark.parametrize("suffix", [".png", ".jpg"])
 def test_a_file_that_changed_is_named(tmp_path, suffix):
-    index, skipped = two_images(tmp_path, suffix), SkippedFiles()
+    index = two_images(tmp_path, suffix)
     length = Path(index.paths[0]).stat().st_size
     Path(index.paths[0]).write_bytes(b"overwritten")
     Path(index.paths[1]).write_bytes(bytes(length) if suffix == ".png" else b"\xff\xd8\xff" + bytes(length))
-    assert samples_of(index, preset("detection-medium"), skipped=skipped)[0] == [None, None]
-    assert [path for path, _ in skipped.list()] == list(index.paths)
-    assert all(reason.startswith("changed since the check: ") for _, reason in skipped.list())
+    assert samples_of(index, preset("detection-medium"))[0] == [None, None]
+    assert [path for path, _ in index.skipped.list()] == list(index.paths)
+    assert all(reason.startswith("changed since the check: ") for _, reason in index.skipped.list())
 
 
 @pytest.mark.parametrize("whole_first", [False, True])
 def test_a_file_that_was_turned_since_and_is_as_long_is_named(tmp_path, whole_first):
-    index, skipped = two_images(tmp_path, ".bmp"), SkippedFiles()
+    index = two_images(tmp_path, ".bmp")
     Image.open(index.paths[0]).transpose(Image.Transpose.ROTATE_90).save(index.paths[0])
     assert Path(index.paths[0]).stat().st_size == index.infos[0].num_bytes
     own = replace(preset("detection-light"), whole_first=whole_first)
-    assert samples_of(index, own, skipped=skipped)[0][0] is None
-    assert skipped.list() == [(index.paths[0], "changed since the check: 40 x 60 pixels, were 60 x 40")]
+    assert samples_of(index, own)[0][0] is None
+    assert index.skipped.list() == [(index.paths[0], "changed since the check: 40 x 60 pixels, were 60 x 40")]
     with pytest.raises(ImageError, match="40 x 60 pixels"):
-        served_sample(index, 32, 0)
+        evaluation_sample(index, 32, 0)
 
 
 def test_a_mask_that_cannot_be_used_is_named(tmp_path):
-    index, skipped = two_images(tmp_path), SkippedFiles()
+    index = two_images(tmp_path)
     Path(index.annotations[0].mask).unlink()
     Image.fromarray(np.zeros((40, 59), np.uint8)).save(index.annotations[1].mask)
-    assert samples_of(index, preset("segmentation-light"), skipped=skipped)[0] == [None, None]
-    (_, first), (_, second) = skipped.list()
+    assert samples_of(index, preset("segmentation-light"))[0] == [None, None]
+    (_, first), (_, second) = index.skipped.list()
     assert "0_mask.png' cannot be used: No such file or directory" in first
-    assert second.endswith("its mask is 59 x 40, it is 60 x 40")
+    assert second.endswith("its mask has 59 x 40 pixels, the image has 60 x 40")
 
 
 def broken(image, **_):
@@ -273,7 +272,7 @@ def test_a_transform_that_fails_names_the_file(tmp_path, name):
     Image.fromarray(image).save(path)
     annotations = (Annotation(objects),)
     index = Index(("ground", "a", "b", "c", "d"), (str(path),), np.array([-1], np.int32), annotations=annotations)
-    index = scan(index, SkippedFiles())
+    index = scan(index)
     own = presets.from_compose(A.Lambda(image=broken, name="broken", p=1.0), "mine")
     with pytest.raises(RuntimeError, match="'mine' failed: none of your images") as caught:
         samples_of(index, own)

@@ -10,8 +10,7 @@ import tensorflow as tf
 from visionkit.data.augmentation import presets
 from visionkit.data.formats.class_folders import read_class_folders
 from visionkit.data.images.scan import scan
-from visionkit.data.index import SkippedFiles
-from visionkit.data.pipeline.batches import batches
+from visionkit.data.pipeline.batches import TrainingPipeline
 from visionkit.errors import UserError
 
 WORKER = """
@@ -34,12 +33,12 @@ def address():
 
 @pytest.fixture
 def index(class_folders):
-    return scan(read_class_folders(class_folders).train, SkippedFiles())
+    return scan(read_class_folders(class_folders).train)
 
 
 def epoch(index, **options) -> dict[str, np.ndarray]:
-    options = {"size": 32, "batch_size": 4, "augmentation": presets.preset("strong"), "shuffle": True, "seed": 4} | options
-    parts = [{name: value.numpy() for name, value in batch.items()} for batch in batches(index, **options)]
+    pipeline = TrainingPipeline(index, 32, 4, presets.preset("strong"), seed=4, **options)
+    parts = [{name: value.numpy() for name, value in batch.items()} for batch in pipeline.epoch(0)]
     whole = {name: np.concatenate([part[name] for part in parts]) for name in parts[0]}
     order = np.argsort(whole["position"])
     return {name: values[order] for name, values in whole.items()}
@@ -47,29 +46,32 @@ def epoch(index, **options) -> dict[str, np.ndarray]:
 
 def test_an_address_that_is_none_is_refused_in_words(index):
     with pytest.raises(UserError, match=r"localhost: expected grpc://HOST:PORT"):
-        batches(index, size=32, batch_size=4, skipped=SkippedFiles(), augmentation=presets.preset("light"), service="localhost")
+        TrainingPipeline(index, 32, 4, presets.preset("light"), service="localhost").epoch(0)
 
 
 def test_a_composition_that_wants_whole_images_is_refused(index):
     own = presets.from_compose(presets.A.Compose([]))
     with pytest.raises(UserError, match="whole images"):
-        batches(index, size=32, batch_size=4, skipped=SkippedFiles(), augmentation=own, service="grpc://localhost:1")
+        TrainingPipeline(index, 32, 4, own, service="grpc://localhost:1")
+
+
+def test_a_service_delivers_epochs_and_no_dataset_for_fit(index):
+    with pytest.raises(UserError, match="single epochs"):
+        TrainingPipeline(index, 32, 4, presets.preset("light"), service="grpc://localhost:1").dataset()
 
 
 def test_two_workers_make_the_samples_that_this_machine_would_make(index, address):
-    skipped = SkippedFiles()
-    here, there = epoch(index, skipped=skipped), epoch(index, skipped=skipped, service=address)
+    here, there = epoch(index), epoch(index, service=address)
     assert there["position"].tolist() == list(range(len(index)))
     np.testing.assert_array_equal(here["label"], there["label"])
     difference = np.abs(here["image"].astype(int) - there["image"])
     assert np.quantile(difference, 0.99) <= 4  # OpenCV and TensorFlow resize with slightly different rounding
-    assert skipped.list() == []
+    assert index.skipped.list() == []
 
 
 def test_a_file_that_no_worker_can_read_is_named(index, address):
     with open(index.paths[3], "wb") as file:  # noqa: PTH123
         file.write(b"no image")
-    skipped = SkippedFiles()
-    there = epoch(index, skipped=skipped, service=address)
+    there = epoch(index, service=address)
     assert there["position"].tolist() == [place for place in range(len(index)) if place != 3]
-    assert [file.path for file in skipped.list()] == [index.paths[3]]
+    assert [file.path for file in index.skipped.list()] == [index.paths[3]]

@@ -1,4 +1,4 @@
-"""A check opens every file once, names whatever is wrong, and neither crashes nor hangs on what a folder may hold."""
+"""A check opens every file once, reports whatever is wrong, and neither crashes nor hangs on hostile files."""
 
 import json
 import os
@@ -11,7 +11,7 @@ import pytest
 from PIL import Image
 
 from tests.conftest import write_classes
-from visionkit.cli import check as cli_check
+from visionkit.cli.check import check as cli_check
 from visionkit.data.formats.class_folders import find_class_folders
 from visionkit.data.index import PROBLEM_KINDS, Annotation, DataError, Index, Objects, Problem
 from visionkit.data.quality.check import Checked, check
@@ -20,7 +20,7 @@ from visionkit.viz.check_table import check_lines
 
 
 def image(path: Path, seed: int = 0, size=(64, 48), **options) -> str:
-    """An image that resembles no other of another seed."""
+    """An image that resembles no image of another seed."""
     path.parent.mkdir(parents=True, exist_ok=True)
     coarse = np.random.default_rng(seed).integers(0, 256, (8, 8, 3), dtype=np.uint8)
     Image.fromarray(coarse).resize(size).save(os.fspath(path), **options)
@@ -75,7 +75,7 @@ def test_sound_images_have_no_findings(tmp_path):
     assert check_lines(found)[-1] == "Nothing is wrong with these 6 images."
 
 
-def test_a_data_set_of_nothing_but_problems_is_told(tmp_path):
+def test_a_data_set_of_nothing_but_problems_is_reported(tmp_path):
     checked = check(DataSet({"all": detection([], [])}, problems=(Problem("missing partner", "x.xml", "no image"),)))
     assert kinds(checked) == ["missing partner"] and checked.summary["images"] == 0
     assert check_lines(checked)[-1].startswith("Something is wrong with 1 file: missing partner (1)")
@@ -86,7 +86,7 @@ def chunk(name: bytes, contents: bytes) -> bytes:
 
 
 def hostile_folder(folder: Path) -> dict[str, str]:
-    """Class folders with all that is not an image; name -> what the detail says."""
+    """Class folders with every kind of broken image; name -> a part of the detail."""
     image(folder / "b" / "0.png", 0)
     image(folder / "a" / "whole.jpg", 1)
     contents = (folder / "a" / "whole.jpg").read_bytes()
@@ -136,12 +136,12 @@ def test_a_folder_or_an_impossible_name_in_an_index_is_broken(tmp_path):
     assert [finding.detail for finding in checked.findings][:2] == ["a folder", "No such file or directory"]
 
 
-def test_an_annotated_image_that_is_not_there_misses_its_partner(tmp_path):
+def test_an_annotated_image_that_does_not_exist_is_a_missing_partner(tmp_path):
     checked = check(DataSet({"all": detection([str(tmp_path / "gone.jpg")], [boxes_of((0, 0, 1, 1))])}))
     assert kinds(checked) == ["missing partner"]
 
 
-def test_what_the_reader_found_is_not_said_twice(tmp_path):
+def test_problems_of_the_reader_are_not_reported_twice(tmp_path):
     gone = str(tmp_path / "gone.jpg")
     problem = Problem("missing partner", gone, "the reader says so")
     checked = check(DataSet({"all": detection([gone], [boxes_of()])}, problems=(problem,)))
@@ -168,10 +168,10 @@ def test_objects_without_a_class_are_left_to_the_reader(tmp_path):
 
 def test_a_wrong_declared_size_is_named(tmp_path):
     checked = check(DataSet({"all": detection([image(tmp_path / "0.png")], [boxes_of()], size=(48, 65))}))
-    assert kinds(checked) == ["wrong size"] and checked.findings[0].detail == "65x48 declared, 64x48 found"
+    assert kinds(checked) == ["wrong size"] and checked.findings[0].detail == "the declared size is 65x48, the image has 64x48"
 
 
-def test_a_size_declared_before_exif_rotation_says_how_to_mend_it(tmp_path):
+def test_a_size_declared_before_exif_rotation_is_reported_with_the_fix(tmp_path):
     exif = Image.Exif()
     exif[0x0112] = 6
     path = image(tmp_path / "turned.jpg", exif=exif)
@@ -196,9 +196,12 @@ def test_imbalance_absent_classes_and_missing_validation_are_notes(tmp_path):
     paths = [image(tmp_path / f"{i}.png", i) for i in range(14)]
     checked = check(DataSet({"train": classification(paths[:12], [0] * 11 + [1]), "val": classification(paths[12:], [0, 0])}))
     assert checked.findings == ()
-    assert any("imbalance: 13 times" in note for note in checked.notes)
+    assert any("imbalance: there are 13 times" in note for note in checked.notes)
     assert "val has no b" in checked.notes
-    assert "no validation split: recipes hold a part out" in check(DataSet({"all": classification(paths, [0] * 14)})).notes
+    assert (
+        "there is no validation split: recipes hold out a part of the data"
+        in check(DataSet({"all": classification(paths, [0] * 14)})).notes
+    )
 
 
 def test_grey_images_are_a_note(tmp_path):
@@ -239,9 +242,10 @@ def test_one_file_in_two_splits_is_opened_once_and_leaks(tmp_path, monkeypatch):
     path = image(tmp_path / "0.png")
     checked = check(DataSet({"train": classification([path, path], [0, 0]), "val": classification([path], [0])}))
     assert kinds(checked) == ["leakage", "leakage"] and opened == [path]
-    assert checked.findings[0].detail == "the same file as one of val"
+    assert checked.findings[0].detail == "is the same file as one of val"
     checked = check(DataSet({"train": classification([path, path], [0, 1])}))
-    assert checked.findings[0].detail == "the same file as another sample: it is listed twice, but labelled b, the other a"
+    detail = "is the same file as another sample: it is listed twice, but it is labelled b, the other a"
+    assert checked.findings[0].detail == detail
 
 
 def test_copies_that_are_boxed_differently_say_so(tmp_path):
@@ -250,7 +254,7 @@ def test_copies_that_are_boxed_differently_say_so(tmp_path):
     checked = check(DataSet({"train": detection(paths, [same, same, moved, more])}))
     details = [finding.detail for finding in checked.findings]
     assert "but" not in details[0]
-    assert "boxed differently" in details[1] and "annotated with 2 objects, the other with 1" in details[2]
+    assert "the boxes differ" in details[1] and "annotated with 2 objects, the other with 1" in details[2]
 
 
 def test_masks_are_opened(tmp_path):
@@ -264,7 +268,7 @@ def test_masks_are_opened(tmp_path):
     found = [(one.kind, one.path, one.detail) for one in checked.findings]
     assert found[0][:2] == ("broken image", masks[3])
     assert found[1] == ("unknown label", masks[1], "values without a class: 7 (96 pixels), 9 (48 pixels)")
-    assert found[2] == ("missing partner", paths[4], f"its mask {masks[4]} is not there")
+    assert found[2] == ("missing partner", paths[4], f"its mask {masks[4]} does not exist")
     assert found[3] == ("wrong size", paths[2], f"the mask {masks[2]} has 32x24 pixels; the image has 64x48")
     assert checked.summary["counted"] == "pixels" and checked.summary["classes"]["car"] == {"train": 48, "val": 48}
 
@@ -298,7 +302,7 @@ def test_findings_come_in_the_order_of_the_kinds(tmp_path):
 
 
 def run(*arguments, capsys):
-    status = cli_check.check(*arguments)
+    status = cli_check(*arguments)
     return status, capsys.readouterr()
 
 

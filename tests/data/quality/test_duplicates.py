@@ -1,4 +1,4 @@
-"""Copies of an image are found, whatever was done to them; images that merely look much alike are not."""
+"""Changed copies of an image are found; images that merely look much alike are not."""
 
 import io
 
@@ -71,7 +71,7 @@ def test_images_that_differ_are_not_duplicates(photographs):
 
 
 def test_a_shifted_view_is_another_image(photograph):
-    """As two frames of a moving camera, or two photographs of a face."""
+    """Like two frames of a moving camera, or two photographs of a face."""
     assert found_among([photograph[:, :-40], photograph[:, 40:]]) == []
 
 
@@ -94,7 +94,7 @@ def test_a_copy_in_another_split_is_named_before_one_in_the_same(photograph):
     assert [(one.row, one.other) for one in found] == [(1, 0), (2, 0)]
 
 
-def test_of_a_chain_the_ends_are_kept(photograph):
+def test_the_ends_of_a_chain_are_kept(photograph):
     """Frames of a video: each resembles the last, the first and the last do not resemble each other."""
     frames = [photograph[:, step : step + 380] for step in range(0, 60, 2)]
     found = found_among(frames)
@@ -104,7 +104,7 @@ def test_of_a_chain_the_ends_are_kept(photograph):
 
 
 @pytest.mark.parametrize("shape", [(1, 1), (1, 5000), (5000, 1), (7, 9)])
-def test_a_image_of_any_shape_has_a_fingerprint(shape, rng):
+def test_an_image_of_any_shape_has_a_fingerprint(shape, rng):
     number, thumbnail = fingerprint(rng.integers(0, 256, (*shape, 3), dtype=np.uint8))
     assert 0 <= number < 2**64 and thumbnail.shape == (16, 16, 3) and thumbnail.dtype == np.uint8
 

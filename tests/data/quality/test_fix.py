@@ -1,4 +1,4 @@
-"""A cleaned index can be read again and comes out sound; images stay as they were."""
+"""A cleaned index can be read again and has no findings; images stay unchanged."""
 
 import json
 from pathlib import Path
@@ -29,10 +29,10 @@ def names_of(index: Index) -> list[str]:
     return [Path(path).name for path in index.paths]
 
 
-def test_of_nothing_sound_no_index_is_written(tmp_path):
+def test_without_a_sound_sample_no_index_is_written(tmp_path):
     (tmp_path / "0.jpg").touch()
     checked = check(DataSet({"train": classification([str(tmp_path / "0.jpg")], [0])}))
-    with pytest.raises(DataError, match="None of 1 samples is sound"):
+    with pytest.raises(DataError, match="None of the 1 samples is sound"):
         write_fixed(checked, tmp_path / "fixed")
     assert [path.name for path in tmp_path.iterdir()] == ["0.jpg"]
 
@@ -94,7 +94,7 @@ def test_an_unsplit_data_set_stays_unsplit(tmp_path):
 
 
 @pytest.mark.parametrize("split", ["val", "test"])
-def test_classes_or_splits_that_lists_cannot_say_become_a_table(tmp_path, split):
+def test_classes_or_splits_that_lists_cannot_express_become_a_table(tmp_path, split):
     paths = [image(tmp_path / f"{i}, x.png", i) for i in range(4)]
     labels = {"val": [1, 1], "test": [0, 1]}[split]
     data = DataSet({"train": classification(paths[:2], [0, 0]), split: classification(paths[2:], labels)})
@@ -120,7 +120,7 @@ def test_boxes_are_clipped_and_dropped(tmp_path):
     assert [problem.kind for problem in fixed.left_out] == ["unknown label", "empty box"]
 
 
-def test_a_image_resized_after_it_was_annotated_gets_its_size_a_turned_one_is_left_out(tmp_path):
+def test_a_resized_image_gets_its_size_and_a_turned_one_is_left_out(tmp_path):
     exif = Image.Exif()
     exif[0x0112] = 6
     resized, turned = image(tmp_path / "0.png", 0, size=(128, 96)), image(tmp_path / "1.jpg", 1, exif=exif)
@@ -131,7 +131,7 @@ def test_a_image_resized_after_it_was_annotated_gets_its_size_a_turned_one_is_le
     assert fixed.num_resized == 1 and "EXIF" in fixed.left_out[0].detail
 
 
-def test_of_two_copies_the_one_with_sound_annotation_is_kept(tmp_path):
+def test_the_copy_with_valid_annotation_is_kept(tmp_path):
     paths = [image(tmp_path / f"{i}.png", 0) for i in range(2)]
     objects = [boxes_of((0.5, 0.5, 0.4, 0.6)), boxes_of((0.5, 0.5, 0.6, 0.6))]
     _, again = fixed_and_read(DataSet({"all": detection(paths, objects)}), tmp_path / "fixed")

@@ -1,8 +1,7 @@
-"""The image of a study, and its table."""
+"""The figure of a study, its table and its metrics."""
 
-from tests.viz.test_report import report
-from visionkit.tasks.classification.depth_study import Trained, depth_section
-from visionkit.tasks.classification.report import write_report
+from tests.tasks.classification.test_report import page_of
+from visionkit.tasks.classification.depth_study import Study, Trained, depth_section
 
 STUDY = [
     Trained("residual", 20, [0.5, 0.2], [0.4, 0.25]),
@@ -25,5 +24,11 @@ def test_the_table_has_the_last_errors_of_each_kind_by_depth():
 
 
 def test_a_report_shows_it(tmp_path):
-    page = write_report(report(tmp_path, sections=(depth_section(STUDY),)), tmp_path / "r.html").read_text()
+    page = page_of(tmp_path, sections=(depth_section(STUDY),))
     assert "Error and depth" in page and "plain, 20 layers" in page and page.count("data:image/png") == 2
+
+
+def test_the_metrics_are_those_after_the_last_epoch():
+    study = Study(None, {"plain8": STUDY[2]})
+    assert study.metrics == {"accuracy_plain8": 0.85, "training_error_plain8": 0.1}
+    assert study.section.rows == [("plain, 8 layers", "10.00%", "15.00%")]

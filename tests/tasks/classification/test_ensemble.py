@@ -1,4 +1,4 @@
-"""An ensemble is one bundle that answers with the mean of its members."""
+"""An ensemble is one bundle that predicts the mean of its members."""
 
 import io
 
@@ -11,8 +11,8 @@ from PIL import Image
 from visionkit import load
 from visionkit.errors import UserError
 from visionkit.export.bundle import LITERT_FILE, read_metadata
-from visionkit.tasks.classification.compare_litert import litert_difference
 from visionkit.tasks.classification.ensemble import export_ensemble
+from visionkit.tasks.classification.evaluate import litert_difference
 from visionkit.tasks.classification.export import export_classifier
 from visionkit.tasks.classification.tta import NUM_VIEWS, views_of
 
@@ -30,14 +30,14 @@ def members(tmp_path_factory):
     """Three bundles: one of them grey and smaller, one with its labels in another order."""
     keras.utils.set_random_seed(5)
     folder = tmp_path_factory.mktemp("members")
-    made = [(network(32), NAMES), (network(32), ("c", "a", "b")), (network(24, 1), NAMES)]
-    for number, (model, names) in enumerate(made):
+    networks = [(network(32), NAMES), (network(32), ("c", "a", "b")), (network(24, 1), NAMES)]
+    for number, (model, names) in enumerate(networks):
         path = folder / f"run{number}" / "model"
         export_classifier(model, path, class_names=names, metadata={"base": f"net{number}"}, whole=number == 2)
     return [folder / f"run{number}" for number in range(3)]
 
 
-def answers_of(folder, images) -> np.ndarray:
+def probabilities_of(folder, images) -> np.ndarray:
     model = load(folder)
     return np.array([[dict(model.predict(image).top)[name] for name in NAMES] for image in images])
 
@@ -60,17 +60,17 @@ def test_nothing_to_average_is_an_error(members, tmp_path):
         assert not (tmp_path / "model").exists()
 
 
-def test_it_answers_with_the_mean_of_its_members_whatever_their_size_color_and_order(members, images, tmp_path):
+def test_it_predicts_the_mean_of_its_members_whatever_their_size_color_and_order(members, images, tmp_path):
     folder = export_ensemble(members, tmp_path / "model")
-    expected = np.mean([answers_of(member, images) for member in members], axis=0)
-    np.testing.assert_allclose(answers_of(folder, images), expected, atol=1e-6)
+    expected = np.mean([probabilities_of(member, images) for member in members], axis=0)
+    np.testing.assert_allclose(probabilities_of(folder, images), expected, atol=1e-6)
     model = tf.saved_model.load(str(folder))
     np.testing.assert_allclose(model.serve_images(images)["probabilities"], expected, atol=1e-6)
     assert [member["base"] for member in read_metadata(folder)["members"]] == ["net0", "net1", "net2"]
     assert "different sizes" in read_metadata(folder)["litert"] and not (folder / LITERT_FILE).exists()
 
 
-def test_encoded_files_get_the_same_answers(members, images, tmp_path):
+def test_encoded_files_get_the_same_predictions(members, images, tmp_path):
     folder = export_ensemble(members[:2], tmp_path / "model")
     files = []
     for image in images:
@@ -87,24 +87,24 @@ def test_encoded_files_get_the_same_answers(members, images, tmp_path):
 def test_views_of_one_network_are_averaged(members, images, tmp_path, views):
     folder = export_ensemble(members[:1], tmp_path / "model", views=views)
     member = tf.saved_model.load(str(members[0] / "model"))
-    seen = [member.serve_pixels(views_of(image, 32, views)).numpy() for image in images]
-    assert seen[0].shape == (NUM_VIEWS[views], 3)
-    np.testing.assert_allclose(answers_of(folder, images), np.mean(seen, axis=1), atol=1e-6)
+    outputs = [member.serve_pixels(views_of(image, 32, views)).numpy() for image in images]
+    assert outputs[0].shape == (NUM_VIEWS[views], 3)
+    np.testing.assert_allclose(probabilities_of(folder, images), np.mean(outputs, axis=1), atol=1e-6)
 
 
-def test_what_a_member_mirrors_itself_is_not_mirrored_again(images, tmp_path):
+def test_images_that_a_member_mirrors_are_not_mirrored_again(images, tmp_path):
     """The mean is that of all views, for half the work."""
     keras.utils.set_random_seed(6)
     model = network(32)
     export_classifier(model, tmp_path / "member", class_names=NAMES, metadata={}, flips=True)
     folder = export_ensemble([tmp_path / "member"], tmp_path / "model", views="ten_crop")
-    seen = [keras.ops.softmax(model(views_of(image, 32, "ten_crop"))) for image in images]
-    np.testing.assert_allclose(answers_of(folder, images), np.mean(seen, axis=1), atol=1e-6)
+    outputs = [keras.ops.softmax(model(views_of(image, 32, "ten_crop"))) for image in images]
+    np.testing.assert_allclose(probabilities_of(folder, images), np.mean(outputs, axis=1), atol=1e-6)
 
 
 def test_members_of_one_size_have_a_litert_model(members, images, tmp_path):
     folder = export_ensemble(members[:2], tmp_path / "model")
-    assert litert_difference(folder, list(images), answers_of(folder, images)) < 1e-2
+    assert litert_difference(folder, list(images), probabilities_of(folder, images)) < 1e-2
 
 
 def test_an_ensemble_is_no_member(members, tmp_path):

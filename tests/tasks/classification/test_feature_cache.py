@@ -10,8 +10,7 @@ import pytest
 from visionkit.data.augmentation import presets
 from visionkit.data.formats.class_folders import read_class_folders
 from visionkit.data.images.scan import scan
-from visionkit.data.index import SkippedFiles
-from visionkit.data.pipeline.batches import batches
+from visionkit.data.pipeline.batches import evaluation_batches
 from visionkit.tasks.classification.feature_cache import FeatureCache, weights_digest
 
 
@@ -22,17 +21,17 @@ def extractor(small_classifier) -> keras.Model:
 
 @pytest.fixture
 def index(class_folders):
-    return scan(read_class_folders(class_folders).train, SkippedFiles())
+    return scan(read_class_folders(class_folders).train)
 
 
 @pytest.fixture
-def said() -> list[str]:
+def notes() -> list[str]:
     return []
 
 
 @pytest.fixture
-def cache(extractor, said, tmp_path) -> FeatureCache:
-    return FeatureCache(extractor, folder=tmp_path / "features", say=said.append)
+def cache(extractor, notes, tmp_path) -> FeatureCache:
+    return FeatureCache(extractor, folder=tmp_path / "features", note=notes.append)
 
 
 def entries(cache) -> list[Path]:
@@ -44,28 +43,28 @@ def never(*args, **kwargs):
 
 
 def test_an_empty_index_has_no_features(cache, index):
-    assert cache.features(index.take([]), skipped=SkippedFiles()).shape == (0, 4)
+    assert cache.features(index.take([])).shape == (0, 4)
 
 
 def test_features_are_the_extractors_output_row_by_row(cache, index, extractor):
-    features = cache.features(index, skipped=SkippedFiles(), batch_size=5)
+    features = cache.features(index, batch_size=5)
     assert isinstance(features, np.memmap) and not features.flags.writeable
-    for batch in batches(index, size=32, batch_size=3, skipped=SkippedFiles()):
+    for batch in evaluation_batches(index, 32, 3):
         np.testing.assert_allclose(features[batch["position"]], extractor(batch["image"]), rtol=1e-5, atol=1e-6)
 
 
 def test_mirror_images_have_an_entry_of_their_own(cache, index, extractor):
-    features, mirrored = (cache.features(index, skipped=SkippedFiles(), mirrored=look) for look in (False, True))
+    features, mirrored = (cache.features(index, mirrored=look) for look in (False, True))
     assert len(entries(cache)) == 2 and not np.allclose(features, mirrored)
-    for batch in batches(index, size=32, batch_size=3, skipped=SkippedFiles()):
+    for batch in evaluation_batches(index, 32, 3):
         expected = extractor(batch["image"][:, :, ::-1])
         np.testing.assert_allclose(mirrored[batch["position"]], expected, rtol=1e-5, atol=1e-6)
 
 
 def test_a_second_call_reads_what_the_first_kept(cache, index, monkeypatch):
-    first = cache.features(index, skipped=SkippedFiles())
+    first = cache.features(index)
     monkeypatch.setattr(cache, "_compute", never)
-    np.testing.assert_array_equal(cache.features(index, skipped=SkippedFiles()), first)
+    np.testing.assert_array_equal(cache.features(index), first)
 
 
 def test_views_are_entries_of_their_own(cache, index):
@@ -76,13 +75,13 @@ def test_views_are_entries_of_their_own(cache, index):
         {"augmentation": light},
         {"augmentation": medium, "seed": 1},
     ]
-    rows = {cache.features(index, skipped=SkippedFiles(), **option).tobytes() for option in options}
+    rows = {cache.features(index, **option).tobytes() for option in options}
     assert len(rows) == len(entries(cache)) == len(options)
 
 
 def test_other_files_weights_sizes_and_layers_are_other_entries(cache, index, extractor, small_classifier, tmp_path):
-    cache.features(index, skipped=SkippedFiles())
-    cache.features(index.take(range(3)), skipped=SkippedFiles())
+    cache.features(index)
+    cache.features(index.take(range(3)))
     changed = keras.models.clone_model(extractor)
     changed.set_weights([w + 0.5 for w in extractor.get_weights()])
     inner = extractor.layers[2:]
@@ -92,16 +91,16 @@ def test_other_files_weights_sizes_and_layers_are_other_entries(cache, index, ex
     rescaled = keras.Model(image, x, name=extractor.name)
     rescaled.set_weights(extractor.get_weights())
     for other in (changed, rescaled):
-        FeatureCache(other, folder=cache.folder).features(index, skipped=SkippedFiles())
+        FeatureCache(other, folder=cache.folder).features(index)
     assert len(entries(cache)) == 4
     assert weights_digest(extractor) != weights_digest(changed)
 
 
 def test_a_file_that_changes_makes_another_entry(cache, index, class_folders):
-    cache.features(index, skipped=SkippedFiles())
+    cache.features(index)
     Path(index.paths[0]).write_bytes(Path(index.paths[-1]).read_bytes())
-    again = scan(read_class_folders(class_folders).train, SkippedFiles())
-    cache.features(again, skipped=SkippedFiles())
+    again = scan(read_class_folders(class_folders).train)
+    cache.features(again)
     assert len(entries(cache)) == 2
 
 
@@ -134,40 +133,58 @@ def claim_another_key(entry):
         lambda entry: (entry / "features.npy").unlink(),
     ],
 )
-def test_a_damaged_or_stale_entry_is_refused_and_rebuilt(cache, index, said, damage):
-    right = np.array(cache.features(index, skipped=SkippedFiles()))
+def test_a_damaged_or_stale_entry_is_refused_and_rebuilt(cache, index, notes, damage):
+    right = np.array(cache.features(index))
     damage(entries(cache)[0])
-    np.testing.assert_array_equal(cache.features(index, skipped=SkippedFiles()), right)
-    assert "refused" in said[0] and len(said) == 1
-    cache.features(index, skipped=SkippedFiles())
-    assert len(said) == 1
+    np.testing.assert_array_equal(cache.features(index), right)
+    assert "refused" in notes[0] and len(notes) == 1
+    cache.features(index)
+    assert len(notes) == 1
 
 
 def test_features_without_every_file_are_used_but_not_kept(cache, index):
     Path(index.paths[1]).unlink()
-    skipped = SkippedFiles()
-    features = cache.features(index, skipped=skipped)
+    features = cache.features(index)
     assert np.isnan(features[1]).all() and np.isfinite(features[[0, 2]]).all()
-    assert len(skipped) == 1 and entries(cache) == []
+    assert len(index.skipped) == 1 and entries(cache) == []
 
 
-def test_on_a_full_disk_features_are_used_and_nothing_half_written_is_left(cache, index, said, monkeypatch):
-    right = np.array(cache.features(index.take(range(3)), skipped=SkippedFiles()))
+def test_a_head_is_trained_on_all_views_of_the_images_that_are_still_there(cache, index):
+    augmentation = presets.preset("light")
+    whole = cache.training_features(index, augmentation, seed=3, views=2)
+    assert whole.index is index and [view.shape for view in whole.views] == [(12, 4)] * 3
+    np.testing.assert_array_equal(whole.views[2], cache.features(index, augmentation=augmentation, seed=3, view=1))
+    assert len(cache.training_features(index, augmentation, seed=3, views=0).views) == 1
+    Path(index.paths[1]).unlink()
+    rest = FeatureCache(cache.extractor, folder=cache.folder / "other").training_features(index, augmentation, seed=3, views=1)
+    assert rest.index.paths == (index.paths[0], *index.paths[2:])
+    np.testing.assert_allclose(rest.views[1], np.delete(whole.views[1], 1, axis=0), rtol=1e-5, atol=1e-6)
+
+
+def test_a_head_is_validated_on_mirror_images_where_the_bundle_averages_over_both(cache, index):
+    assert len(cache.validation_features(index, mirrored=False).views) == 1
+    plain, mirrored = cache.validation_features(index, mirrored=True).views
+    np.testing.assert_array_equal(mirrored, cache.features(index, mirrored=True))
+    assert not np.array_equal(plain, mirrored)
+
+
+def test_on_a_full_disk_features_are_used_and_nothing_half_written_is_left(cache, index, notes, monkeypatch):
+    right = np.array(cache.features(index.take(range(3))))
     monkeypatch.setattr(np, "save", lambda path, array: (_ for _ in ()).throw(OSError("disk full")))
-    features = cache.features(index, skipped=SkippedFiles())
+    features = cache.features(index)
     np.testing.assert_allclose(features[:3], right, rtol=1e-5)
-    assert len(entries(cache)) == 1 and "disk full" in said[0]
+    assert len(entries(cache)) == 1 and "disk full" in notes[0]
 
 
-def test_a_folder_that_cannot_be_made_is_no_failure(extractor, index, said, tmp_path):
+def test_a_folder_that_cannot_be_made_is_no_failure(extractor, index, notes, tmp_path):
     (tmp_path / "file").touch()
-    cache = FeatureCache(extractor, folder=tmp_path / "file" / "features", say=said.append)
-    assert cache.features(index, skipped=SkippedFiles()).shape == (len(index), 4)
-    assert "not kept" in said[0]
+    cache = FeatureCache(extractor, folder=tmp_path / "file" / "features", note=notes.append)
+    assert cache.features(index).shape == (len(index), 4)
+    assert "not kept" in notes[0]
 
 
 def test_freezing_the_base_does_not_change_its_entries(cache, index, extractor):
-    cache.features(index, skipped=SkippedFiles())
+    cache.features(index)
     extractor.trainable = not extractor.trainable
-    FeatureCache(extractor, folder=cache.folder).features(index, skipped=SkippedFiles())
+    FeatureCache(extractor, folder=cache.folder).features(index)
     assert len(entries(cache)) == 1

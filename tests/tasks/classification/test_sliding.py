@@ -3,7 +3,7 @@
 import numpy as np
 
 from visionkit.models.lenet import lenet5
-from visionkit.tasks.classification.sliding import compare, heat_map, peaks
+from visionkit.tasks.classification.sliding import compare, draw_peaks, heat_map, peaks
 
 
 def test_no_window_is_sure_and_there_is_no_peak():
@@ -34,3 +34,13 @@ def test_heat_lies_in_the_middle_of_each_window():
     heat = heat_map(probabilities, (13, 17), side=8, stride=4)
     assert heat.shape == (13, 17) and heat.sum() == 16 * 0.75
     assert (heat[6:10, 10:14] == 0.75).all()  # around the center (12, 8) of the window at (8, 4)
+
+
+def test_peaks_and_heat_are_drawn_on_the_image():
+    image, logits = np.full((40, 60, 3), 100, np.uint8), np.zeros((5, 5, 2))
+    logits[..., 0] = 50
+    drawn, caption = draw_peaks(image, logits, ("background", "coin"), side=8, stride=4)
+    assert caption == "0 peaks" and (drawn == 100).all()
+    logits[3, 2] = [0, 50]
+    drawn, caption = draw_peaks(image, logits, ("background", "coin"), side=8, stride=4)
+    assert caption == "1 peaks" and (drawn != 100).any()

@@ -1,4 +1,4 @@
-"""The two kinds of phases, on real small data."""
+"""The kinds of phases, on real small data."""
 
 from dataclasses import replace
 
@@ -12,12 +12,25 @@ from visionkit.data.augmentation import presets
 from visionkit.data.formats.class_folders import read_class_folders
 from visionkit.data.formats.small_sets import digits
 from visionkit.data.images.scan import scan
-from visionkit.data.index import Index, SkippedFiles
+from visionkit.data.index import Index
+from visionkit.data.pipeline.batches import TrainingPipeline
 from visionkit.data.pipeline.in_memory import Variation
-from visionkit.tasks.classification.train import feature_batches, head_phase, image_phase, measured, small_image_phase
+from visionkit.tasks.classification.feature_cache import Features
+from visionkit.tasks.classification.train import (
+    Schedule,
+    array_validator,
+    arrays_phase,
+    feature_batches,
+    head_phase,
+    image_phase,
+    loss_and_accuracy,
+    shuffled,
+    small_image_phase,
+)
 from visionkit.tasks.classification.transfer import TransferModel
-from visionkit.training.augment_device import Feeding
 from visionkit.training.fit import compile_phase, run_epoch
+
+SCHEDULE = Schedule(epochs=1, batch_size=5, learning_rate=1e-4)
 
 
 @pytest.fixture
@@ -34,48 +47,77 @@ def model() -> TransferModel:
 
 def test_an_epoch_of_features_goes_through_every_view_of_every_image_once():
     views = [np.arange(7)[:, None] + 100.0 * view for view in range(3)]
-    one_hot, weights = np.eye(7, dtype="float32"), np.arange(7, dtype="float32")
-    parts = list(feature_batches(views, one_hot, weights, 4, seed=1, epoch=0))
-    features, labels, sample_weights = (np.concatenate(part) for part in zip(*parts, strict=True))
-    assert sorted(features[:, 0]) == sorted(np.concatenate(views)[:, 0])
-    np.testing.assert_array_equal(features[:, 0] % 100, labels.argmax(1))
-    np.testing.assert_array_equal(sample_weights, labels.argmax(1))
-    assert list(feature_batches([], one_hot, weights, 4, 1, 0)) == []
-    assert not np.array_equal(next(feature_batches(views, one_hot, weights, 4, seed=1, epoch=1))[0], parts[0][0])
+    features = Features(range(7), views)
+    batches = list(feature_batches(features, 4, seed=1, epoch=0))
+    values, positions = (np.concatenate(part) for part in zip(*batches, strict=True))
+    assert sorted(values[:, 0]) == sorted(np.concatenate(views)[:, 0])
+    np.testing.assert_array_equal(values[:, 0] % 100, positions)
+    assert list(feature_batches(Features(range(7), []), 4, 1, 0)) == []
+    assert not np.array_equal(next(feature_batches(features, 4, seed=1, epoch=1))[0], batches[0][0])
 
 
-def test_what_is_measured_agrees_with_scipy(rng):
+def test_loss_and_accuracy_agree_with_scipy(rng):
     logits, labels = rng.normal(size=(20, 5)) * 5, rng.integers(0, 5, 20)
-    validation = measured(softmax(logits, axis=1), labels)
-    assert validation.loss == pytest.approx(-log_softmax(logits, axis=1)[np.arange(20), labels].mean())
-    assert validation.accuracy == (logits.argmax(1) == labels).mean()
+    measured = loss_and_accuracy(softmax(logits, axis=1), labels)
+    assert measured["loss"] == pytest.approx(-log_softmax(logits, axis=1)[np.arange(20), labels].mean())
+    assert measured["accuracy"] == (logits.argmax(1) == labels).mean()
 
 
 def test_rare_classes_weigh_more(model, rng):
     index = Index(("a", "b"), ("x",) * 8, np.array([0] * 6 + [1] * 2, np.int32))
-    features = rng.normal(size=(8, 4)).astype("float32")
-    phase = head_phase(model, index, [features], index, [features], epochs=1, batch_size=8, seed=0)
-    _, one_hot, weights = next(phase.batches(0))
+    features = Features(index, [rng.normal(size=(8, 4)).astype("float32")])
+    phase = head_phase(model, features, features, replace(SCHEDULE, batch_size=8), seed=0)
+    _, one_hot, weights = (np.asarray(part) for part in next(iter(phase.batches(0))))
     assert weights[one_hot[:, 1] == 1] == pytest.approx(2.0) and weights[one_hot[:, 0] == 1] == pytest.approx(8 / 12)
     assert phase.steps_per_epoch == 1
 
 
-def unfrozen(model, class_folders, feeding):
-    splits, skipped = read_class_folders(class_folders), SkippedFiles()
-    train, val = scan(splits.train, skipped), scan(splits.val, skipped)
-    options = {"flips": True, "epochs": 1, "batch_size": 5, "seed": 0, "skipped": skipped}
-    return image_phase(model.classifier, "last", train, val, feeding=feeding, **options)
+def test_an_epoch_of_arrays_has_an_order_of_its_own_and_then_draws_the_variations(rng):
+    values = np.arange(7.0)
+
+    def vary(epoch, rng):
+        added = rng.uniform(size=7)
+        return lambda positions: values[positions] + added[positions]
+
+    batches = shuffled(vary, 7, 3, seed=2)
+    inputs, positions = zip(*batches(1), strict=True)
+    expected = np.random.default_rng([2, 1])
+    order, added = expected.permutation(7), expected.uniform(size=7)
+    assert [len(part) for part in positions] == [3, 3, 1]
+    np.testing.assert_array_equal(np.concatenate(positions), order)
+    np.testing.assert_array_equal(np.concatenate(inputs), (values + added)[order])
+    assert not np.array_equal(np.concatenate([part for _, part in batches(2)]), order)
 
 
-def test_a_image_phase_gives_augmented_images_their_labels(model, class_folders):
-    phase = unfrozen(model, class_folders, Feeding(presets.preset("light")))
+def test_a_network_learns_arrays_in_memory(rng):
+    keras.utils.set_random_seed(0)
+    values = rng.normal(size=(40, 6)).astype("float32")
+    index = Index(("a", "b"), ("x",) * 40, (values[:, 0] > 0).astype(np.int32))
+    network = keras.Sequential([keras.Input((6,)), keras.layers.Dense(2)])
+    batches = shuffled(lambda epoch, rng: values.__getitem__, 40, 8, seed=0)
+    validate = array_validator(network, values, index.labels, 16)
+    phase = arrays_phase(network, index, batches, validate, Schedule(epochs=20, batch_size=8, learning_rate=0.05))
+    compile_phase(phase)
+    measured = [run_epoch(phase, epoch, lambda: None) for epoch in range(phase.epochs)]
+    assert phase.steps_per_epoch == 5 and measured[-1]["accuracy"] > 0.9 and phase.validate()["accuracy"] > 0.9
+
+
+def unfrozen(model, class_folders, augmentation, augment_on="cpu"):
+    splits = read_class_folders(class_folders)
+    train, val = scan(splits.train), scan(splits.val)
+    pipeline = TrainingPipeline(train, 32, SCHEDULE.batch_size, augmentation, augment_on=augment_on)
+    return image_phase(model.classifier, pipeline, val, SCHEDULE, name="last", flips=True)
+
+
+def test_an_image_phase_gives_augmented_images_their_labels(model, class_folders):
+    phase = unfrozen(model, class_folders, presets.preset("light"))
     batches = [[part.numpy() for part in batch] for batch in phase.batches(0)]
     assert len(batches) == phase.steps_per_epoch == 3
     pixels, one_hot, weights = (np.concatenate(parts) for parts in zip(*batches, strict=True))
     assert pixels.shape == (12, 32, 32, 3) and one_hot.sum(0).tolist() == [6, 6] and (weights == 1).all()
     assert not np.array_equal(next(iter(phase.batches(1)))[0], batches[0][0])
     measured = phase.validate()
-    assert 0 <= measured.accuracy <= 1 and measured == phase.validate()
+    assert 0 <= measured["accuracy"] <= 1 and measured == phase.validate()
 
 
 def small_network(side: bool) -> keras.Model:
@@ -89,12 +131,14 @@ def small_network(side: bool) -> keras.Model:
 @pytest.mark.parametrize("loss_weights", [None, {"predictions": 1.0, "side1": 0.3}])
 def test_a_network_learns_digits_in_memory_also_with_a_side_branch(loss_weights):
     train, val, _ = digits()
-    options = {"variation": Variation(), "flips": False, "epochs": 3, "batch_size": 16, "seed": 0, "learning_rate": 0.02}
+    schedule = Schedule(epochs=3, batch_size=16, learning_rate=0.02)
+    options = {"name": "x", "variation": Variation(), "flips": False, "seed": 0, "loss_weights": loss_weights}
     network = small_network(loss_weights is not None)
-    phase = small_image_phase(network, "x", train, val, loss_weights=loss_weights, label_smoothing=0.0, **options)
+    phase = small_image_phase(network, train, val, schedule, **options)
     compile_phase(phase)
     measured = [run_epoch(phase, epoch, lambda: None) for epoch in range(phase.epochs)]
-    assert measured[-1]["accuracy"] > 0.85 and phase.validate().accuracy > 0.85
+    accuracy = "accuracy" if loss_weights is None else "predictions_accuracy"
+    assert measured[-1][accuracy] > 0.85 and phase.validate()["accuracy"] > 0.85
     if loss_weights is not None:
         logged = network.get_metrics_result()
         parts = sum(share * logged[f"{name}_loss"] for name, share in loss_weights.items())
@@ -103,13 +147,12 @@ def test_a_network_learns_digits_in_memory_also_with_a_side_branch(loss_weights)
 
 @pytest.mark.parametrize("mix", [None, "mixup", "cutmix"])
 def test_where_images_are_augmented_the_network_sees_the_same(model, class_folders, mix):
-    feeding = Feeding(replace(presets.preset("light"), mix=mix))
-    ours = unfrozen(model, class_folders, feeding)
-    theirs = unfrozen(model, class_folders, replace(feeding, augment_on="device"))
-    labels_seen = []
-    for (pixels, one_hot, _), (batch, labels, _) in zip(ours.batches(0), theirs.batches(0), strict=True):
+    augmentation = replace(presets.preset("light"), mix=mix)
+    on_cpu, on_device = (unfrozen(model, class_folders, augmentation, place) for place in ("cpu", "device"))
+    all_labels = []
+    for (pixels, one_hot, _), (batch, labels, _) in zip(on_cpu.batches(0), on_device.batches(0), strict=True):
         np.testing.assert_array_equal(one_hot, labels)
-        np.testing.assert_allclose(ours.model(tf.cast(pixels, tf.float32)), theirs.model(batch), atol=0.02)
-        labels_seen.append(one_hot.numpy())
-    labels_seen = np.concatenate(labels_seen)
-    assert ((labels_seen > 0) & (labels_seen < 1)).any() == (mix is not None)
+        np.testing.assert_allclose(on_cpu.model(tf.cast(pixels, tf.float32)), on_device.model(batch), atol=0.02)
+        all_labels.append(one_hot.numpy())
+    all_labels = np.concatenate(all_labels)
+    assert ((all_labels > 0) & (all_labels < 1)).any() == (mix is not None)

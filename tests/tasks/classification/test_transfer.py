@@ -1,4 +1,4 @@
-"""What is frozen stays frozen, BatchNorm stays still, and the choices are told."""
+"""Frozen layers and BatchNorm statistics do not change, and each choice has a reason."""
 
 import keras
 import numpy as np
@@ -36,7 +36,7 @@ def train(model: keras.Model, inputs: np.ndarray) -> None:
     model.fit(inputs, ONE_HOT, epochs=2, batch_size=4, verbose=0)
 
 
-def test_batchnorm_stays_in_inference_mode_through_every_phase(backbone):
+def test_batchnorm_stays_in_inference_mode_in_every_phase(backbone):
     model = transfer_model(backbone, 2)
     before = statistics(backbone)
     for approach in APPROACHES:
@@ -58,9 +58,9 @@ def test_from_scratch_batchnorm_learns(backbone):
 
 
 @pytest.mark.parametrize(
-    ("approach", "moved"), [("head", []), ("last", ["block4a_expand_conv", "top_bn"]), ("all", ["stem_conv", "top_bn"])]
+    ("approach", "expected"), [("head", []), ("last", ["block4a_expand_conv", "top_bn"]), ("all", ["stem_conv", "top_bn"])]
 )
-def test_only_what_is_unfrozen_moves(backbone, approach, moved):
+def test_only_unfrozen_layers_change(backbone, approach, expected):
     model = transfer_model(backbone, 2)
     before = {layer.name: layer.get_weights() for layer in backbone.layers if layer.weights}
     head = model.head.get_weights()
@@ -68,7 +68,7 @@ def test_only_what_is_unfrozen_moves(backbone, approach, moved):
     train(model.classifier, PIXELS)
     after = {name: backbone.get_layer(name).get_weights() for name in before}
     changed = {name for name in before if any((a != b).any() for a, b in zip(before[name], after[name], strict=True))}
-    assert changed >= set(moved)
+    assert changed >= set(expected)
     if approach == "head":
         assert changed == set()
     if approach == "last":
@@ -111,8 +111,8 @@ def test_the_size_is_chosen_by_the_images(published, sides, size):
     assert chosen == size and str(published) in reason
 
 
-def test_of_a_network_for_small_images_the_last_stage_is_unfrozen():
-    """It has no feature map of stride 8."""
+def test_the_last_stage_of_a_network_for_small_images_is_unfrozen():
+    """Such a network has no feature map of stride 8."""
     backbone = models.build("resnet20", (32, 32, 3), None)
     transfer.unfreeze(backbone, transfer.LAST)
     unfrozen = [layer.name for layer in backbone.layers if layer.trainable and layer.weights]

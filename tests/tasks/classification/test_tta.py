@@ -1,4 +1,4 @@
-"""Views: how many, where they lie, and that nothing is invented."""
+"""How many views there are, where they lie, and that they hold nothing but the image."""
 
 import numpy as np
 import pytest
@@ -9,10 +9,10 @@ from visionkit.tasks.classification.tta import NUM_VIEWS, views_of, windows_of
 
 
 @pytest.mark.parametrize("views", NUM_VIEWS)
-def test_a_image_of_one_pixel_has_all_views(views):
-    seen = views_of(np.full((1, 1, 3), 77, np.uint8), 8, views)
-    assert seen.shape == (NUM_VIEWS[views], 8, 8, 3)
-    np.testing.assert_allclose(seen, 77)
+def test_an_image_of_one_pixel_has_all_views(views):
+    crops = views_of(np.full((1, 1, 3), 77, np.uint8), 8, views)
+    assert crops.shape == (NUM_VIEWS[views], 8, 8, 3)
+    np.testing.assert_allclose(crops, 77)
 
 
 def test_one_view_is_what_the_model_sees(rng):
@@ -23,8 +23,8 @@ def test_one_view_is_what_the_model_sees(rng):
 
 @pytest.mark.parametrize("views", ["flips", "ten_crop", "multi_crop"])
 def test_the_second_half_mirrors_the_first(views, rng):
-    seen = views_of(rng.integers(0, 256, (33, 48, 3), np.uint8), 16, views).numpy()
-    first, second = np.split(seen, 2)
+    crops = views_of(rng.integers(0, 256, (33, 48, 3), np.uint8), 16, views).numpy()
+    first, second = np.split(crops, 2)
     np.testing.assert_array_equal(second, first[:, :, ::-1])
 
 

@@ -1,4 +1,4 @@
-"""A detector whose answers can be computed by hand: it boxes what is brighter than the padding's grey, with set rules."""
+"""A detector whose predictions can be computed by hand: boxes around everything brighter than the padding's grey."""
 
 import keras
 import numpy as np
@@ -6,7 +6,7 @@ from keras import ops
 
 GREY = 114  # of the padding, and of the images' backgrounds
 NAMES = ("red", "green", "über <b>")  # one a channel
-OVERSHOOT = 0.05  # of a box: the second answer for an object is larger by that on each side, which suppression removes
+OVERSHOOT = 0.05  # of a box: each object has a second box that is larger by this on each side, which suppression drops
 
 
 def square_detector(size: int = 64, parts: int = 1) -> keras.Model:
@@ -25,11 +25,11 @@ def square_detector(size: int = 64, parts: int = 1) -> keras.Model:
     boxes = ops.stack([*low, *high], axis=-1)  # in pixels of the part
     tops, lefts = np.divmod(np.arange(parts * parts).repeat(3), parts)
     boxes = (boxes + np.stack([lefts, tops, lefts, tops], axis=1).astype("float32") * side) / size
-    of_channels = scores[..., None] * np.tile(np.eye(3, dtype="float32"), (parts * parts, 1))
+    class_scores = scores[..., None] * np.tile(np.eye(3, dtype="float32"), (parts * parts, 1))
     around = ops.tile(boxes[..., 2:] - boxes[..., :2], (1, 1, 2)) * OVERSHOOT
     second = boxes + around * np.array([-1, -1, 1, 1], "float32")
-    answer = {"boxes": ops.concatenate([boxes, second], 1), "scores": ops.concatenate([of_channels, 0.9 * of_channels], 1)}
-    return keras.Model(image, answer)
+    scores = ops.concatenate([class_scores, 0.9 * class_scores], 1)
+    return keras.Model(image, {"boxes": ops.concatenate([boxes, second], 1), "scores": scores})
 
 
 def _extent(profile, side: int):

@@ -7,14 +7,14 @@ import pytest
 from visionkit.inference.results import Box, DetectionResult
 from visionkit.tasks.detection.coco_results import coco_results, numbers_of, running_numbers
 
-ANSWERS = [
+RESULTS = [
     DetectionResult(
         "x/val/a.jpg", (50, 60), (Box("cat", 0.9, (1.0, 2.0, 11.0, 22.5)), Box("dog", 0.5, (0, 0, 60, 50))), (0, 1)
     ),
     DetectionResult("x/val/b.jpg", (50, 60), (), ()),
     DetectionResult("c.jpg", (50, 60), (Box("cat", 0.4, (3, 4, 5, 6)),), (0,)),
 ]
-PATHS = [answer.path for answer in ANSWERS]
+PATHS = [result.path for result in RESULTS]
 
 
 @pytest.fixture
@@ -35,9 +35,9 @@ def test_nothing_gives_nothing():
     assert coco_results([], running_numbers([], ["cat"])) == []
 
 
-def test_running_numbers_are_said_to_be_so():
+def test_running_numbers_are_noted():
     numbers = running_numbers(PATHS, ["cat", "dog"])
-    assert coco_results(ANSWERS, numbers) == [
+    assert coco_results(RESULTS, numbers) == [
         {"image_id": 1, "category_id": 1, "bbox": [1.0, 2.0, 10.0, 20.5], "score": 0.9},
         {"image_id": 1, "category_id": 2, "bbox": [0, 0, 60, 50], "score": 0.5},
         {"image_id": 3, "category_id": 1, "bbox": [3, 4, 2, 2], "score": 0.4},
@@ -49,14 +49,14 @@ def test_numbers_of_a_file_go_by_the_end_of_the_path(annotations):
     numbers = numbers_of(
         annotations({"val/a.jpg": 139, "b.jpg": 285, "y/c.jpg": 7}, {"dog": 18, "cat": 17}), PATHS, ["cat", "dog"]
     )
-    assert [(each["image_id"], each["category_id"]) for each in coco_results(ANSWERS, numbers)] == [(139, 17), (139, 18)]
+    assert [(each["image_id"], each["category_id"]) for each in coco_results(RESULTS, numbers)] == [(139, 17), (139, 18)]
     assert numbers.images == {"x/val/a.jpg": 139, "x/val/b.jpg": 285}
     assert len(numbers.notes) == 1 and "1 images" in numbers.notes[0] and "c.jpg" in numbers.notes[0]
 
 
-def test_classes_that_the_file_lacks_are_left_out_and_told(annotations):
+def test_classes_that_the_file_lacks_are_left_out_and_noted(annotations):
     numbers = numbers_of(annotations({"a.jpg": 1, "b.jpg": 2, "c.jpg": 3}, {"dog": 18}), PATHS, ["cat", "dog"])
-    assert [each["category_id"] for each in coco_results(ANSWERS, numbers)] == [18]
+    assert [each["category_id"] for each in coco_results(RESULTS, numbers)] == [18]
     assert numbers.notes == (numbers.notes[0],) and "cat" in numbers.notes[0]
 
 

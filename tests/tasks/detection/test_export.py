@@ -32,7 +32,7 @@ def encoded(pixels: np.ndarray, kind: str = "PNG", mode: str = "RGB", **options)
 
 
 @pytest.mark.parametrize("shape", [(48, 80), (1, 1), (64, 64)])
-def test_no_images_and_images_with_nothing_on_them(model, shape):
+def test_no_images_and_images_without_objects(model, shape):
     for count in (0, 1, 3):
         answer = model.signatures["serving_default"](images=tf.constant(np.zeros((count, *shape, 3), np.uint8)))
         assert answer["boxes"].shape == (count, 0, 4) and answer["count"].numpy().tolist() == [0] * count
@@ -42,7 +42,7 @@ def test_no_images_and_images_with_nothing_on_them(model, shape):
 
 
 @pytest.mark.parametrize("shape", [(64, 64), (48, 80), (301, 33), (77, 400), (5, 9), (1000, 750)])
-def test_a_box_comes_back_to_its_place_in_a_image_of_any_size(model, shape):
+def test_a_box_is_mapped_back_to_an_image_of_any_size(model, shape):
     height, width = shape
     x1, y1, x2, y2 = box = (width // 5, height // 4, max(width // 2, width // 5 + 1), max(3 * height // 4, height // 4 + 1))
     answer = model.serve_images(image_of(shape, (1, box, 1.0))[None])
@@ -52,7 +52,7 @@ def test_a_box_comes_back_to_its_place_in_a_image_of_any_size(model, shape):
     assert answer["scores"].numpy()[0, 0] == pytest.approx(1, abs=0.3)  # a narrow object fades where it is shrunk
 
 
-def test_images_are_answered_together_as_alone_and_padded(model):
+def test_a_batch_gets_the_detections_of_its_images_alone_padded(model):
     images = [
         image_of((60, 90), (0, (5, 10, 40, 50), 0.9), (1, (30, 5, 80, 30), 1.0), (2, (10, 30, 85, 55), 0.5)),
         image_of((60, 90)),
@@ -70,7 +70,7 @@ def test_images_are_answered_together_as_alone_and_padded(model):
         assert not together["boxes"][row, count:].any() and not together["scores"][row, count:].any()
 
 
-def test_encoded_files_of_different_sizes_get_the_same_answers_as_their_pixels(model):
+def test_encoded_files_of_different_sizes_get_the_detections_of_their_pixels(model):
     wide = image_of((50, 120), (0, (10, 20, 60, 40), 1.0), (1, (70, 5, 110, 45), 0.7))
     tall = image_of((90, 30), (2, (4, 30, 25, 80), 0.9))
     grey = np.full((40, 40, 3), 114, np.uint8)
@@ -110,7 +110,7 @@ def test_another_threshold(model):
         assert model.detect(image[None], threshold)["count"].numpy() == [count]
 
 
-def test_what_lies_on_the_padding_alone_is_no_answer(tmp_path):
+def test_boxes_on_the_padding_alone_are_left_out(tmp_path):
     pixels = keras.Input((64, 64, 3))
     rows = np.array(
         [[0.1, 0.0, 0.5, 0.2], [0.2, 0.2, 0.6, 0.6]], "float32"
@@ -175,9 +175,9 @@ def test_half_precision_is_smaller_and_nearly_equal(tmp_path):
     np.testing.assert_allclose(answers[0]["scores"], answers[1]["scores"], atol=0.01)
 
 
-def test_its_description_says_what_it_is(bundle):
+def test_its_metadata_describes_it(bundle):
     metadata = read_metadata(bundle)
-    said = {
+    expected = {
         "task": "detection",
         "size": 64,
         "threshold": 0.3,
@@ -185,7 +185,7 @@ def test_its_description_says_what_it_is(bundle):
         "litert_threshold": 0.001,
         "base": "squares",
     }
-    assert said.items() <= metadata.items() and metadata["labels"] == list(NAMES)
+    assert expected.items() <= metadata.items() and metadata["labels"] == list(NAMES)
     assert (bundle / "assets.extra" / "labels.txt").read_text("utf-8").splitlines() == list(NAMES)
 
 
@@ -197,9 +197,9 @@ def test_its_description_says_what_it_is(bundle):
         ({"class_names": ("a",)}, "1 class names for a network that scores 3"),
     ],
 )
-def test_what_cannot_be_is_told_and_nothing_is_written(tmp_path, options, message):
+def test_invalid_options_are_refused_and_nothing_is_written(tmp_path, options, message):
     with pytest.raises(ValueError, match=message):
         export_detector(
-            square_detector(), tmp_path / "model", **{"class_names": NAMES, "threshold": 0.5, "facts": {}} | options
+            square_detector(), tmp_path / "model", **{"class_names": NAMES, "threshold": 0.5, "metadata": {}} | options
         )
     assert list(tmp_path.iterdir()) == []

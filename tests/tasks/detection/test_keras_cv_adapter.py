@@ -1,4 +1,4 @@
-"""Detectors of keras-cv: they learn by its losses, and its decoding puts boxes where they belong."""
+"""Detectors of keras-cv: they learn with its losses, and its decoding returns the right boxes."""
 
 import math
 import runpy
@@ -18,14 +18,14 @@ SIDE = 64
 
 @pytest.fixture(scope="module", params=["yolo_v8_xs", "retinanet_resnet18"])
 def built(request) -> TrainableDetector:
-    """The smallest of either kind, for two classes; to build it takes seconds."""
+    """The smallest detector of each kind, for two classes; building it takes seconds."""
     keras.utils.set_random_seed(0)
     return detectors.build(f"keras_cv:{request.param}", 2, [], size=SIDE)
 
 
 @pytest.fixture
 def detector(built):
-    """The same; it has its first weights again afterwards."""
+    """The same detector; its initial weights are restored afterwards."""
     weights = built.network.get_weights()
     yield built
     built.network.set_weights(weights)
@@ -51,8 +51,8 @@ def two_images() -> tuple[np.ndarray, np.ndarray, np.ndarray]:
     return pixels, boxes, classes
 
 
-def always_answer(layer: keras.layers.Conv2D, numbers: np.ndarray) -> None:
-    """A convolution says the same of every cell."""
+def predict_always(layer: keras.layers.Conv2D, numbers: np.ndarray) -> None:
+    """Make a convolution return the same numbers for every cell."""
     layer.kernel.assign(np.zeros(layer.kernel.shape))
     layer.bias.assign(numbers)
 
@@ -60,28 +60,29 @@ def always_answer(layer: keras.layers.Conv2D, numbers: np.ndarray) -> None:
 def test_images_without_objects_give_finite_losses_and_gradients(detector):
     pixels = two_images()[0]
     with tf.GradientTape() as tape:
-        answers = detector.network(pixels, training=True)
-        of_no_rows, of_padding = (detector.losses(answers, *no_objects(rows)) for rows in (0, 3))
-        total = sum(of_padding.values())
-    assert tuple(of_padding) == detector.parts == ("box", "class")
-    assert of_padding["box"] == of_no_rows["box"] == 0
-    assert of_padding["class"] == of_no_rows["class"] and np.isfinite(of_padding["class"])
+        predictions = detector.network(pixels, training=True)
+        without_rows, with_padding = (detector.losses(predictions, *no_objects(rows)) for rows in (0, 3))
+        total = sum(with_padding.values())
+    assert tuple(with_padding) == detector.parts == ("box", "class")
+    assert with_padding["box"] == without_rows["box"] == 0
+    assert with_padding["class"] == without_rows["class"] and np.isfinite(with_padding["class"])
     gradients = tape.gradient(total, detector.network.trainable_variables)
     assert all(gradient is not None and np.isfinite(gradient).all() for gradient in gradients)
 
 
-def test_losses_are_the_same_in_a_graph_that_knows_no_sizes(detector):
+def test_losses_are_the_same_in_a_graph_with_unknown_shapes(detector):
     pixels, boxes, classes = two_images()
     boxes[0, 1], classes[0, 1] = 0.1, 0  # an object without area
-    answers = detector.network(pixels)
-    unknown = {key: tf.TensorSpec([None, None, value.shape[-1]]) for key, value in answers.items()}
+    predictions = detector.network(pixels)
+    unknown = {key: tf.TensorSpec([None, None, value.shape[-1]]) for key, value in predictions.items()}
     signature = [unknown, tf.TensorSpec([None, None, 4]), tf.TensorSpec([None, None], tf.int32)]
-    in_graph = tf.function(detector.losses, input_signature=signature)(answers, boxes, classes)
-    for part, value in detector.losses(answers, boxes, classes).items():
+    in_graph = tf.function(detector.losses, input_signature=signature)(predictions, boxes, classes)
+    for part, value in detector.losses(predictions, boxes, classes).items():
         assert value > 0
         np.testing.assert_allclose(in_graph[part], value, rtol=1e-3)
 
 
+@pytest.mark.exhaustive
 def test_two_images_are_learnt(detector):
     pixels, boxes, classes = two_images()
     optimizer, totals = keras.optimizers.Adam(1e-3), []
@@ -99,13 +100,13 @@ def test_yolo_decodes_distances_from_the_middle_of_cells(detector):
     distances = np.zeros((4, 16))
     distances[[0, 1, 2, 3], [1, 2, 3, 4]] = 50  # in strides: left, up, right, down
     for scale in (1, 2, 3):
-        always_answer(detector.network.get_layer(f"yolo_v8_head_{scale}_box_3_conv"), distances.ravel())
-        always_answer(detector.network.get_layer(f"yolo_v8_head_{scale}_class_3_conv"), [0, math.log(3)])
-    answer = detector.at_size(SIDE)(two_images()[0])
-    assert answer["boxes"].shape == (2, 8 * 8 + 4 * 4 + 2 * 2, 4)
-    np.testing.assert_allclose(answer["boxes"][1, 8 * 3 + 2], np.array([20 - 8, 28 - 16, 20 + 24, 28 + 32]) / SIDE, atol=1e-5)
-    np.testing.assert_allclose(answer["boxes"][0, -1], np.array([48 - 32, 48 - 64, 48 + 96, 48 + 128]) / SIDE, atol=1e-5)
-    np.testing.assert_allclose(answer["scores"][0], np.full((84, 2), [0.5, 0.75]), atol=1e-5)
+        predict_always(detector.network.get_layer(f"yolo_v8_head_{scale}_box_3_conv"), distances.ravel())
+        predict_always(detector.network.get_layer(f"yolo_v8_head_{scale}_class_3_conv"), [0, math.log(3)])
+    decoded = detector.at_size(SIDE)(two_images()[0])
+    assert decoded["boxes"].shape == (2, 8 * 8 + 4 * 4 + 2 * 2, 4)
+    np.testing.assert_allclose(decoded["boxes"][1, 8 * 3 + 2], np.array([20 - 8, 28 - 16, 20 + 24, 28 + 32]) / SIDE, atol=1e-5)
+    np.testing.assert_allclose(decoded["boxes"][0, -1], np.array([48 - 32, 48 - 64, 48 + 96, 48 + 128]) / SIDE, atol=1e-5)
+    np.testing.assert_allclose(decoded["scores"][0], np.full((84, 2), [0.5, 0.75]), atol=1e-5)
 
 
 @only_retinanet
@@ -113,14 +114,14 @@ def test_retinanet_decodes_shifts_and_scalings_of_anchors(detector):
     heads = {layer.output_filters: layer for layer in detector.network.layers if hasattr(layer, "output_filters")}
     shifts = np.zeros((9, 4))
     shifts[1] = 1, 0, 0, math.log(2) / 0.2  # the square anchor: a tenth of its height down, twice as wide
-    always_answer(heads[9 * 4].prediction_layer, shifts.ravel())
-    always_answer(heads[9 * 2].prediction_layer, np.tile([0, math.log(3)], 9))
-    answer = detector.at_size(SIDE)(two_images()[0])
-    assert answer["boxes"].shape == (2, 9 * (8 * 8 + 4 * 4 + 2 * 2 + 1 + 1), 4)
+    predict_always(heads[9 * 4].prediction_layer, shifts.ravel())
+    predict_always(heads[9 * 2].prediction_layer, np.tile([0, math.log(3)], 9))
+    decoded = detector.at_size(SIDE)(two_images()[0])
+    assert decoded["boxes"].shape == (2, 9 * (8 * 8 + 4 * 4 + 2 * 2 + 1 + 1), 4)
     x, y = 36, 28 + 3.2  # of the fourth row's fifth cell
     expected = np.array([x - 32, y - 16, x + 32, y + 16]) / SIDE
-    np.testing.assert_allclose(answer["boxes"][1, 9 * (8 * 3 + 4) + 1], expected, atol=1e-5)
-    np.testing.assert_allclose(answer["scores"][0, :, 1], 0.75, atol=1e-5)
+    np.testing.assert_allclose(decoded["boxes"][1, 9 * (8 * 3 + 4) + 1], expected, atol=1e-5)
+    np.testing.assert_allclose(decoded["scores"][0, :, 1], 0.75, atol=1e-5)
 
 
 def test_names_are_known_without_keras_cv(monkeypatch):
@@ -128,7 +129,7 @@ def test_names_are_known_without_keras_cv(monkeypatch):
     assert runpy.run_path(keras_cv_adapter.__file__)["NAMES"] == keras_cv_adapter.NAMES
 
 
-def test_a_misspelt_name_is_told_the_nearest():
+def test_a_misspelt_name_gets_the_nearest():
     with pytest.raises(UserError, match=r"did you mean 'keras_cv:yolo_v8_\w+'.*keras_cv:retinanet_resnet50"):
         detectors.find("keras_cv:yolo_v8_z")
     for name in keras_cv_adapter.NAMES:

@@ -15,9 +15,9 @@ import numpy as np
 import pytest
 from PIL import Image
 
+import visionkit
 from tests.conftest import CLI
 from tests.tasks.detection.square_detector import image_of
-from visionkit.cli.answers import answers
 from visionkit.inference.output import PredictOptions
 from visionkit.inference.video import Video, VideoWriter
 from visionkit.tasks.classification.export import export_classifier
@@ -77,9 +77,9 @@ def test_the_table_and_another_threshold(run, square_bundle, images):
 
 def test_tiles(run, square_bundle, tmp_path):
     Image.fromarray(image_of((500, 640), (0, (300, 401, 306, 407), 1.0))).save(tmp_path / "a.png")
-    answers = [lines_of(run("predict", square_bundle, tmp_path, "--json", *more)) for more in ([], ["--tile", 128])]
-    assert [len(answer[0]["boxes"]) for answer in answers] == [0, 1]
-    np.testing.assert_allclose(answers[1][0]["boxes"][0]["xyxy"], (300, 401, 306, 407), atol=2)
+    lines = [lines_of(run("predict", square_bundle, tmp_path, "--json", *more)) for more in ([], ["--tile", 128])]
+    assert [len(records[0]["boxes"]) for records in lines] == [0, 1]
+    np.testing.assert_allclose(lines[1][0]["boxes"][0]["xyxy"], (300, 401, 306, 407), atol=2)
 
 
 def test_coco_results(run, square_bundle, images, tmp_path):
@@ -113,7 +113,7 @@ def test_a_video_gives_an_object_a_frame_and_a_drawn_video(run, square_bundle, i
     assert drawn[0].std() > drawn[-1].std()
 
 
-def test_the_table_says_a_line_of_a_video(run, square_bundle, tmp_path):
+def test_the_table_has_a_line_for_a_video(run, square_bundle, tmp_path):
     done = run("predict", square_bundle, write_clip(tmp_path / "clip.mp4"))
     assert done.returncode == 0 and done.stdout == f"{tmp_path / 'clip.mp4'}\n    12 frames: green on 8\n"
     assert "clip.mp4" in done.stderr  # the bar
@@ -142,23 +142,23 @@ def test_a_camera_ends_with_ctrl_c_and_its_video_keeps_the_time(square_bundle, t
     monkeypatch.chdir(tmp_path)
     clip, opened = str(write_clip(tmp_path / "clip.mp4", 100)), cv2.VideoCapture
     monkeypatch.setattr(cv2, "VideoCapture", lambda source: opened(clip) if source == 0 else opened(source))
-    said = answers(square_bundle, ["0"], PredictOptions(draw=tmp_path / "drawn"))
-    frames = [next(said).plain for _ in range(4)]
+    lines = visionkit.load(square_bundle).outputs(["0"], PredictOptions(draw=tmp_path / "drawn"))
+    frames = [next(lines).record for _ in range(4)]
     time.sleep(1)
-    frames.append(next(said).plain)
+    frames.append(next(lines).record)
     os.kill(os.getpid(), signal.SIGINT)
-    (last,) = said
-    assert last.text.startswith("0\n    5 frames: green on 5") and not last.is_failure
+    (last,) = lines
+    assert last.text.startswith("0\n    5 frames: green on 5") and not last.is_error
     assert [frame["frame"] for frame in frames] == list(range(5)) and frames[4]["seconds"] - frames[3]["seconds"] > 1
     with closing(Video(str(tmp_path / "drawn" / "0.mp4"))) as video:
         assert len(list(video.frames())) == int(frames[4]["seconds"] * 10) + 1
 
 
-def test_a_source_is_not_written_over(run, square_bundle, tmp_path):
+def test_no_input_is_overwritten(run, square_bundle, tmp_path):
     clip = write_clip(tmp_path / "clip.mp4")
     contents = clip.read_bytes()
     done = run("predict", square_bundle, clip, "--draw", tmp_path)
-    assert done.returncode == 2 and "would write over" in done.stderr and clip.read_bytes() == contents
+    assert done.returncode == 2 and "would be written over" in done.stderr and clip.read_bytes() == contents
 
 
 @pytest.mark.parametrize(
@@ -166,12 +166,12 @@ def test_a_source_is_not_written_over(run, square_bundle, tmp_path):
     [
         (["--tile", "31"], "Tiles of 31 pixels: expected at least 32"),
         (["--threshold", "1.5"], "threshold of 1.5: expected 0 to 1"),
-        (["--annotations", "x.json"], "name a file with --coco"),
+        (["--annotations", "x.json"], "--annotations says how --coco is to number images and classes; name a file with --coco"),
         (["--coco", "r.json", "--annotations", "nowhere.json"], "nowhere.json cannot be used"),
-        (["clip.mp4", "--coco", "r.json"], "clip.mp4 is a video"),
+        (["clip.mp4", "--coco", "r.json"], "--coco is for images, and clip.mp4 is a video"),
     ],
 )
-def test_what_cannot_be_is_refused_in_one_line(run, square_bundle, images, arguments, message):
+def test_invalid_options_are_refused_in_one_line(run, square_bundle, images, arguments, message):
     done = run("predict", square_bundle, images, *arguments)
     assert done.returncode == 2 and message in done.stderr and "Traceback" not in done.stderr
     assert done.stderr.count("\n") == 1 and done.stdout == ""
@@ -181,5 +181,5 @@ def test_a_classifier_has_no_boxes(run, small_classifier, images, tmp_path):
     model = export_classifier(small_classifier, tmp_path / "model", class_names=("a", "b", "c"), metadata={})
     for arguments in (["--tile", "64"], ["--threshold", "0.5"], ["--coco", "r.json"]):
         done = run("predict", model, images, *arguments)
-        assert done.returncode == 2 and f"{arguments[0]} is for detectors" in done.stderr
+        assert done.returncode == 2 and f"{arguments[0]} is for detection; this model does classification" in done.stderr
     assert not (Path.cwd() / "r.json").exists()

@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 import tensorflow as tf
 
-from visionkit.ops.nms import class_wise_nms
+from visionkit.ops.non_max_suppression import nms
 from visionkit.tasks.detection.suppression import FEW, suppress
 
 LIMITS = {"score_threshold": 0.3, "iou_threshold": 0.5, "max_detections": 20}
@@ -12,7 +12,7 @@ LIMITS = {"score_threshold": 0.3, "iou_threshold": 0.5, "max_detections": 20}
 
 def both(boxes, scores, **limits):
     boxes, scores = np.asarray(boxes, "float32"), np.asarray(scores, "float32")
-    pair = suppress(tf.constant(boxes), tf.constant(scores), **limits), class_wise_nms(boxes, scores, **limits)
+    pair = suppress(tf.constant(boxes), tf.constant(scores), **limits), nms(boxes, scores, **limits)
     return [[np.asarray(part) for part in detections] for detections in pair]
 
 

@@ -4,7 +4,7 @@ import cv2
 import numpy as np
 import pytest
 
-from visionkit.metrics.detection import Detections
+from visionkit.ops.detections import Detections
 from visionkit.tasks.detection.tiles import find_in_tiles, tile_windows
 
 SIDE = 100  # pixels at which the finder looks
@@ -67,7 +67,7 @@ def test_tiles_cover_the_image_and_overlap(shape, overlap):
         assert (np.diff(starts) <= TILE * (1 - overlap) + 1).all()
 
 
-def test_a_image_no_larger_than_a_tile_is_seen_once():
+def test_an_image_no_larger_than_a_tile_is_seen_once():
     calls = []
     found = find_in_tiles(np.full((150, TILE, 3), 255, np.uint8), TILE, lambda x: calls.append(x) or find(x), iou_threshold=0.6)
     assert len(calls) == 1 and len(found.scores) == 3

@@ -8,16 +8,18 @@ from PIL import Image
 from tests.models.small_backbones import small_backbone
 from visionkit.data.augmentation import presets
 from visionkit.data.images.scan import scan
-from visionkit.data.index import Annotation, Index, Objects, SkippedFiles
+from visionkit.data.index import Annotation, Index, Objects
+from visionkit.data.pipeline.batches import TrainingPipeline
 from visionkit.losses.detection import yolo_losses
 from visionkit.models import yolo
 from visionkit.models.endpoints import by_stride
 from visionkit.tasks.detection.detectors import PARTS
-from visionkit.tasks.detection.train import Schedule, detection_phase, measure, trainer_of
+from visionkit.tasks.detection.plan import Plan
+from visionkit.tasks.detection.train import Schedule, build_trainer, measure, phase, schedule_of, training_pipeline
 from visionkit.tasks.detection.trainable import TrainableDetector
 from visionkit.training import fit
-from visionkit.training.augment_device import Feeding
 from visionkit.training.averaging import AVERAGE
+from visionkit.training.recipe import Run, TrainConfig
 
 ANCHORS = [np.array([[2.0, 2.0]], "float32"), np.array([[2.0, 2.0]], "float32")]
 TINY = yolo.Variant("small", 16, 1, False)
@@ -51,50 +53,79 @@ def squares(folder, *, count, objects=True):
         boxes = np.array(boxes).reshape(-1, 4)
         annotations.append(Annotation(Objects(boxes, np.arange(len(boxes), dtype=np.int32))))
     index = Index(("red", "blue"), tuple(paths), np.full(count, -1, np.int32), annotations=tuple(annotations))
-    return scan(index, SkippedFiles())
+    return scan(index)
 
 
 def phase_of(detector, index, epochs, *, mix=None, sizes=(64,)):
-    schedule = Schedule(epochs, 4, 5e-3, plain_epochs=epochs // 2, size=64, sizes=sizes, validate_every=epochs)
-    feeding = Feeding(presets.Augmentation("none", mix=mix))
-    options = {"feeding": feeding, "schedule": schedule, "seed": 0, "skipped": SkippedFiles()}
-    phase = detection_phase(detector, index, index, **options)
-    fit.compile_phase(phase)
-    return phase
+    schedule = Schedule(
+        epochs=epochs, batch_size=4, learning_rate=5e-3, plain_epochs=epochs // 2, sizes=sizes, validate_every=epochs
+    )
+    pipeline = TrainingPipeline(index, 64, 4, presets.Augmentation("none", mix=mix))
+    compiled = phase(detector, pipeline, index, schedule)
+    fit.compile_phase(compiled)
+    return compiled
+
+
+def test_the_schedule_of_a_run():
+    config, plan = TrainConfig(batch_size=4, learning_rate=1e-3), Plan(320, 30, [])
+    schedule = schedule_of(plan, config, multi_scale=True)
+    assert (schedule.epochs, schedule.batch_size, schedule.learning_rate) == (30, 4, 1e-3)
+    assert schedule.plain_epochs == 10 and schedule.validate_every == 3 and schedule.sizes == (256, 288, 320, 352, 384)
+    assert schedule_of(plan, config, multi_scale=False).sizes == (320,)
+    assert schedule_of(Plan(64, 1, []), config, multi_scale=True).sizes == (64,)
+
+
+def test_images_without_a_top_are_turned_besides(tmp_path):
+    index, plan, config = squares(tmp_path, count=2), Plan(64, 1, []), TrainConfig(augment="light", cache="none")
+    schedule, run = schedule_of(plan, config, multi_scale=False), Run(tmp_path / "run")
+    pipelines = [training_pipeline(run, index, plan, config, schedule, any_way_up=each) for each in (False, True)]
+    assert pipelines[1].augmentation.transforms[1:] == pipelines[0].augmentation.transforms
+    assert pipelines[1].augmentation.name == f"{pipelines[0].augmentation.name}, any way up"
+    assert pipelines[0].size == 64 and pipelines[0].cache is None
+
+
+def test_epochs_of_all_sizes_have_one_type_of_batches(tmp_path):
+    """What is traced for one size serves for all."""
+    index = squares(tmp_path, count=2)
+    trained = phase_of(tiny_detector(), index, 8, sizes=(32, 64, 96))
+    epochs = [trained.batches(epoch) for epoch in range(8)]
+    assert all(epoch.element_spec == epochs[0].element_spec for epoch in epochs)
+    sides = [next(iter(epoch))[0].shape[1] for epoch in epochs]
+    assert len(set(sides[:4])) > 1 and sides[4:] == [64] * 4
 
 
 def test_images_without_any_object_are_trained_on(tmp_path):
     keras.utils.set_random_seed(0)
     index = squares(tmp_path, count=3, objects=False)
-    phase = phase_of(tiny_detector(), index, 12, mix="mosaic")
-    measured = [fit.run_epoch(phase, epoch, lambda: None) for epoch in range(12)]
+    trained = phase_of(tiny_detector(), index, 12, mix="mosaic")
+    measured = [fit.run_epoch(trained, epoch, lambda: None) for epoch in range(12)]
     assert all(row["box_loss"] == row["class_loss"] == 0 and np.isfinite(row["loss"]) for row in measured)
     assert measured[-1]["object_loss"] < measured[0]["object_loss"]
-    assert np.isnan(phase.validate().map)
+    assert np.isnan(trained.validate()["map"])
 
 
-def test_two_kinds_of_squares_are_found(tmp_path):
-    """With mosaics, then without; at three sizes, of which one is exported."""
+def test_two_kinds_of_squares_are_detected(tmp_path):
+    """With mosaics, then without; at three sizes, one of which is exported."""
     keras.utils.set_random_seed(0)
     index, detector = squares(tmp_path, count=9), tiny_detector()
-    phase = phase_of(detector, index, 60, mix="mosaic", sizes=(32, 64, 96))
-    for epoch in range(phase.epochs):
-        fit.run_epoch(phase, epoch, lambda: None)
-    phase.finish()
-    assert measure(detector.at_size(64), index, 4, SkippedFiles()).map50 > 0.9
+    trained = phase_of(detector, index, 60, mix="mosaic", sizes=(32, 64, 96))
+    for epoch in range(trained.epochs):
+        fit.run_epoch(trained, epoch, lambda: None)
+    trained.on_end()
+    assert measure(detector.at_size(64), index, 4).map50 > 0.9
 
 
-def test_the_average_is_of_all_that_changes(tmp_path):
-    """Also BatchNorm's statistics of the head; those of a pretrained base stay where they are."""
+def test_everything_that_training_changes_is_averaged(tmp_path):
+    """BatchNorm's statistics of the head, too; those of a pretrained base do not change."""
     keras.utils.set_random_seed(0)
     index, detector = squares(tmp_path, count=4), tiny_detector(batch_norm=True)
-    phase = phase_of(detector, index, 1)
-    trainer, network = phase.model, detector.network
+    trained = phase_of(detector, index, 1)
+    trainer, network = trained.model, detector.network
     base = network.get_layer("base").network.get_layer("bn_8")
     head = next(layer for layer in network.layers if isinstance(layer, keras.layers.BatchNormalization))
     kernel = network.get_layer("head_stride_8_predictions").kernel
     before = [np.array(variable) for variable in (base.moving_mean, head.moving_mean, kernel)]
-    fit.run_epoch(phase, 0, lambda: None)
+    fit.run_epoch(trained, 0, lambda: None)
     after = [np.array(variable) for variable in (base.moving_mean, head.moving_mean, kernel)]
     assert (after[0] == before[0]).all() and (after[1] != before[1]).any() and (after[2] != before[2]).any()
     with trainer.averaged():
@@ -106,9 +137,9 @@ def test_the_average_is_of_all_that_changes(tmp_path):
 
 
 @pytest.mark.parametrize("sides", [(64, 64), (64, 96)])
-def test_the_trainer_answers_as_the_network_does(sides):
+def test_the_trainer_predicts_what_the_network_does(sides):
     detector = tiny_detector()
     pixels = np.random.default_rng(0).integers(0, 256, (1, *sides, 3)).astype("uint8")
-    ours, networks = trainer_of(detector)(pixels), detector.network(pixels.astype("float32"))
+    ours, networks = build_trainer(detector)(pixels), detector.network(pixels.astype("float32"))
     for name in networks:
         np.testing.assert_allclose(np.array(ours[name]), np.array(networks[name]), rtol=1e-5)

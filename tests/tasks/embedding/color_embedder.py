@@ -1,4 +1,4 @@
-"""An embedder whose answers can be computed by hand: the colors of an image's quarters; and a finder of colored squares."""
+"""An embedder whose embeddings can be computed by hand, the colors of an image's quarters; and a finder of colored squares."""
 
 from pathlib import Path
 
@@ -16,7 +16,7 @@ PEOPLE = {"Ada": (200, 40, 40), "Bob": (40, 200, 40), "Zoë <b>": (40, 40, 200)}
 
 
 def color_bundle(folder: Path, *, alignment: str | None = None, gain: float = 1.0, **metadata) -> Path:
-    """Images to float32 ``(N, 12)``: red, green and blue of each quarter, 0..``gain``."""
+    """A bundle with embeddings float32 ``(N, 12)``: red, green and blue of each quarter of an image, 0..``gain``."""
     image = keras.Input((SIDE, SIDE, 3), name="pixels")
     x = keras.layers.Rescaling(gain / 255)(image)
     x = keras.layers.AveragePooling2D(SIDE // 2)(x)
@@ -25,12 +25,12 @@ def color_bundle(folder: Path, *, alignment: str | None = None, gain: float = 1.
 
 
 def portrait(color: tuple[int, int, int], brighter: int = 0) -> np.ndarray:
-    """All of one color."""
+    """An image of one color."""
     return np.full((48, 48, 3), np.array(color) + brighter, np.uint8)
 
 
 def write_people(folder: Path, counts: dict[str, int] | None = None) -> Path:
-    """A folder for each of ``PEOPLE``, with images that differ a little."""
+    """Write a folder for each of ``PEOPLE``, with images that differ a little."""
     for name, count in (counts or dict.fromkeys(PEOPLE, 2)).items():
         (folder / name).mkdir(parents=True)
         for number in range(count):
@@ -39,7 +39,7 @@ def write_people(folder: Path, counts: dict[str, int] | None = None) -> Path:
 
 
 def group_photo(*places: tuple[str, int, int, int]) -> np.ndarray:
-    """On grey, of each ``(name, left, top, side)`` a square in the person's color."""
+    """A grey image with a square in the person's color for each ``(name, left, top, side)``."""
     pixels = np.full((100, 160, 3), GREY, np.uint8)
     for name, left, top, side in places:
         pixels[top : top + side, left : left + side] = PEOPLE[name]
@@ -47,16 +47,16 @@ def group_photo(*places: tuple[str, int, int, int]) -> np.ndarray:
 
 
 class SquareFinder:
-    """Finds squares that are not grey, the largest first; what it is called like is a ``FaceFinder``'s."""
+    """Finds squares that are not grey, the largest first; it has the methods of a ``FaceFinder``."""
 
     def find_many(self, images):
         """The squares on each image."""
         for pixels in images:
             _, _, boxes, _ = cv2.connectedComponentsWithStats((pixels != GREY).any(axis=2).astype(np.uint8))
-            found = [Face((x, y, x + w, y + h), 1.0, np.zeros((5, 2))) for x, y, w, h, _ in boxes[1:].tolist()]
-            yield sorted(found, key=lambda face: face.xyxy[0] - face.xyxy[2])
+            squares = [Face((x, y, x + w, y + h), 1.0, np.zeros((5, 2))) for x, y, w, h, _ in boxes[1:].tolist()]
+            yield sorted(squares, key=lambda face: face.xyxy[0] - face.xyxy[2])
 
     def chip(self, pixels, face, size):
-        """A square alone."""
+        """Cut out a square."""
         left, top, right, bottom = face.xyxy
         return cv2.resize(pixels[top:bottom, left:right], (size, size), interpolation=cv2.INTER_NEAREST)

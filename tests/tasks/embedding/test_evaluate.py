@@ -1,22 +1,25 @@
-"""What is measured of an embedder: what vanishes is named, distances are Euclidean, one image is enough to know somebody."""
+"""The evaluation of embedders: vanished images are named, distances are Euclidean, one image is enough to know a person."""
 
 import numpy as np
 import pytest
 from PIL import Image
 
+from tests.tasks.embedding.color_embedder import PEOPLE, color_bundle, write_people
+from visionkit.data.formats.identities import read_identities
 from visionkit.data.formats.pairs import Pairs
-from visionkit.data.index import Index, SkippedFiles
-from visionkit.tasks.embedding.evaluate import distances_of, embeddings_of, one_shot
+from visionkit.data.index import Index
+from visionkit.tasks.embedding.evaluate import COLLAPSED, distances_of, embeddings_of, evaluate, note_threshold, one_shot
+from visionkit.training.run_folder import RunFolder
 
 
 def mean_color(pixels: np.ndarray) -> np.ndarray:
     return pixels.mean((1, 2)).astype(np.float32)
 
 
-def test_of_no_image_that_can_be_read_there_is_no_embedding(tmp_path):
-    skipped = SkippedFiles()
-    places, embeddings = embeddings_of(mean_color, Index(("a",), (str(tmp_path / "gone.png"),), np.zeros(1, int)), skipped)
-    assert len(places) == len(embeddings) == 0 and len(skipped) == 1
+def test_images_that_cannot_be_read_have_no_embedding(tmp_path):
+    index = Index(("a",), (str(tmp_path / "gone.png"),), np.zeros(1, int))
+    places, embeddings = embeddings_of(mean_color, index)
+    assert len(places) == len(embeddings) == 0 and len(index.skipped) == 1
 
 
 def test_images_of_any_size_are_embedded_in_order(tmp_path):
@@ -25,7 +28,7 @@ def test_images_of_any_size_are_embedded_in_order(tmp_path):
         paths.append(str(tmp_path / f"{number}.png"))
         Image.new("RGB", (side, 5), (number, 10, 20)).save(paths[-1])
     (tmp_path / "1.png").write_text("text")
-    places, embeddings = embeddings_of(mean_color, Index(("a",), tuple(paths), np.zeros(3, int)), SkippedFiles())
+    places, embeddings = embeddings_of(mean_color, Index(("a",), tuple(paths), np.zeros(3, int)))
     assert places.tolist() == [0, 2]
     np.testing.assert_allclose(embeddings, [[0, 10, 20], [2, 10, 20]])
 
@@ -39,9 +42,41 @@ def test_distances_are_euclidean(rng):
 
 @pytest.mark.parametrize(("threshold", "refused", "strangers"), [(0.5, 0, 0), (0.05, 1, 0), (9, 0, 1)])
 def test_every_other_person_is_enrolled_with_one_image(threshold, refused, strangers):
-    """Persons 0 and 2 are known by their first images; 1 and 3 are strangers."""
+    """People 0 and 2 are enrolled with their first images; 1 and 3 are strangers."""
     labels = np.repeat([0, 1, 2, 3], 2)
     embeddings = np.eye(4)[labels] + 0.1 * np.tile([0, 1], 4)[:, None] * np.eye(4)[(labels + 1) % 4]
-    found = one_shot(embeddings, labels, threshold)
-    assert (found.known, found.strangers, found.rank_1) == (2, 4, 1)
-    assert (found.known_refused, found.strangers_recognized) == (refused, strangers)
+    metrics = one_shot(embeddings, labels, threshold)
+    assert (metrics.known, metrics.strangers, metrics.rank_1) == (2, 4, 1)
+    assert (metrics.known_refused, metrics.strangers_recognized) == (refused, strangers)
+
+
+def test_a_bundle_is_evaluated_on_the_images_that_can_be_read(tmp_path):
+    """The bundle embeds colors, and each person has one: all are recognized."""
+    bundle = color_bundle(tmp_path / "model")
+    (index,) = read_identities(write_people(tmp_path / "people", dict.fromkeys(PEOPLE, 3))).splits.values()
+    (tmp_path / "people" / "Ada" / "0.png").write_text("text")
+    evaluation = evaluate(bundle, index, seed=0)
+    assert len(evaluation.index) == len(evaluation.embeddings) == 8 and len(index.skipped) == 1
+    assert evaluation.pairs.same.sum() == 1 + 3 + 3 and len(evaluation.distances) == len(evaluation.pairs)
+    assert evaluation.metrics["auc"] == evaluation.metrics["rank_1"] == 1
+    assert evaluation.metrics["threshold"] == evaluation.threshold > evaluation.distances[evaluation.pairs.same].max()
+
+
+def test_pairs_are_evaluated_where_both_images_can_be_read(tmp_path):
+    bundle = color_bundle(tmp_path / "model")
+    (index,) = read_identities(write_people(tmp_path / "people")).splits.values()
+    pairs = Pairs(np.array([0, 2, 1, 3]), np.array([1, 3, 2, 4]), np.array([True, True, False, False]), np.zeros(4, int))
+    (tmp_path / "people" / "Ada" / "0.png").write_text("text")
+    evaluation = evaluate(bundle, index, pairs, seed=0)
+    assert evaluation.pairs.first.tolist() == [1, 0, 2] and evaluation.pairs.second.tolist() == [2, 1, 3]
+
+
+@pytest.mark.parametrize("threshold", [COLLAPSED / 2, 2 * COLLAPSED])
+def test_collapsed_embeddings_are_noted(tmp_path, threshold):
+    run = RunFolder(tmp_path)
+    note_threshold(run, threshold)
+    assert f"Threshold {threshold:.3f}" in run.notes[0]
+    assert [note for note in run.notes if "lie close to one point" in note] == run.notes[1:] and (len(run.notes) == 2) == (
+        threshold < COLLAPSED
+    )
+    run.release()

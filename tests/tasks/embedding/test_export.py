@@ -1,4 +1,4 @@
-"""A bundle of an embedder: what its network says of the whole image in proportion; with TensorFlow alone."""
+"""The bundle of an embedder returns the embeddings of its network for letterboxed images; it needs TensorFlow alone."""
 
 import json
 
@@ -36,7 +36,7 @@ def test_no_images_have_no_embeddings(bundle):
     assert visionkit.load(bundle).embed(np.zeros((0, 9, 9, 3), np.uint8)).shape == (0, 5)
 
 
-def test_it_says_what_the_network_says_of_the_whole_image(bundle, network, rng):
+def test_embeddings_are_those_of_the_network_for_letterboxed_images(bundle, network, rng):
     images = rng.integers(0, 256, (3, 20, 11, 3), np.uint8)
     expected = network(letterbox(tf.constant(images), 16)).numpy()
     model = visionkit.load(bundle)
@@ -45,27 +45,27 @@ def test_it_says_what_the_network_says_of_the_whole_image(bundle, network, rng):
     assert model.metadata["dimensions"] == 5 and model.metadata["unit"] and model.labels == ()
 
 
-def test_what_training_asks_is_what_the_bundle_answers(bundle, network, rng):
+def test_validation_during_training_uses_the_embeddings_of_the_bundle(bundle, network, rng):
     images = rng.integers(0, 256, (2, 7, 25, 3), np.uint8)
     np.testing.assert_allclose(whole_embeddings(network)(images), visionkit.load(bundle).embed(images), atol=1e-5)
 
 
 @pytest.mark.parametrize("unit", [True, False])
-def test_a_mirrored_image_has_the_same_embedding_where_both_are_looked_at(unit, tmp_path, rng):
+def test_a_mirror_image_has_the_same_embedding_where_both_are_averaged(unit, tmp_path, rng):
     network = tiny(unit=unit)
     model = visionkit.load(export_embedder(network, tmp_path / "model", metadata={}, mirror=True))
     images = rng.integers(0, 256, (2, 16, 16, 3), np.uint8)
-    found = model.embed(images)
-    np.testing.assert_allclose(found, model.embed(images[:, :, ::-1]), atol=1e-5)
+    embeddings = model.embed(images)
+    np.testing.assert_allclose(embeddings, model.embed(images[:, :, ::-1]), atol=1e-5)
     mean = (network(images.astype(np.float32)) + network(images[:, :, ::-1].astype(np.float32))) / 2
     expected = mean / np.linalg.norm(mean, axis=1, keepdims=True) if unit else mean
-    np.testing.assert_allclose(found, expected, atol=1e-4)
+    np.testing.assert_allclose(embeddings, expected, atol=1e-4)
 
 
-def test_the_litert_model_takes_a_square_and_says_the_same(bundle, network, rng):
+def test_the_litert_model_embeds_a_square_alike(bundle, network, rng):
     square = rng.integers(0, 256, (16, 16, 3)).astype(np.float32)
-    (answer,) = litert.LiteRTModel(bundle / LITERT_FILE).answer(square).values()
-    np.testing.assert_allclose(np.ravel(answer), network(square[None])[0], atol=2e-2)  # weights of 16 bits
+    (embedding,) = litert.LiteRTModel(bundle / LITERT_FILE).answer(square).values()
+    np.testing.assert_allclose(np.ravel(embedding), network(square[None])[0], atol=2e-2)  # weights of 16 bits
 
 
 def test_encoded_files_need_tensorflow_alone(bundle, network, rng, tensorflow_alone):

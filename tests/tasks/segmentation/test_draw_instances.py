@@ -1,4 +1,4 @@
-"""Things on images have colors, outlines and numbers of their own."""
+"""Things drawn on images have colors, outlines and numbers of their own."""
 
 import numpy as np
 import pytest
@@ -16,7 +16,7 @@ def make_image(shape) -> np.ndarray:
 
 
 @pytest.mark.parametrize("shape", [(1, 1), (40, 50)])
-def test_without_things_a_image_stays_as_it_is(shape):
+def test_without_things_an_image_stays_as_it_is(shape):
     image = make_image(shape)
     drawn = draw_instances(image, find_instances(np.zeros(shape, np.uint8), NAMES))
     np.testing.assert_array_equal(drawn, image)
@@ -35,11 +35,11 @@ def test_things_are_colored_outlined_and_numbered_where_there_is_room():
     assert white[20:50, 20:60].any() and not white[100:106].any()
 
 
-def test_each_of_many_neighbors_has_another_color():
+def test_neighbors_have_different_colors_even_where_there_are_many():
     mask = np.ones((144, 144), np.uint8)
     mask[::12] = mask[:, ::12] = 0
-    found = find_instances(mask, NAMES)
-    corners = draw_instances(make_image(mask.shape), found)[1::12, 1::12]
-    assert len(found.things) == 144 > len(PALETTE)
+    instances = find_instances(mask, NAMES)
+    corners = draw_instances(make_image(mask.shape), instances)[1::12, 1::12]
+    assert len(instances.things) == 144 > len(PALETTE)
     for y, x in ((0, 1), (1, 0), (1, 1)):
         assert (corners[y:, x:] != corners[: 12 - y, : 12 - x]).any(axis=2).all()

@@ -1,50 +1,108 @@
-"""Images with masks against answers: files that vanish, boundaries, membranes, and means of what is known."""
+"""Segmenters measured: boundaries, membranes, means of known values, files that vanish, LiteRT models."""
+
+from dataclasses import replace
 
 import numpy as np
 import pytest
 from PIL import Image
 
-from tests.data.scenes import scene, write_scenes
-from visionkit.data.index import SkippedFiles
+from tests.tasks.segmentation.color_segmenter import NAMES, export_color_segmenter, image_of
+from visionkit.data.arrays.volumes import Volume, VolumeSplits
+from visionkit.data.augmentation.presets import Augmentation
+from visionkit.data.images.scan import scan
+from visionkit.data.index import Annotation, Index
+from visionkit.data.splits import Splits
+from visionkit.metrics.segmentation import mean_dice_of_cases
+from visionkit.tasks.segmentation.data import ImageData, VolumeData
 from visionkit.tasks.segmentation.evaluate import (
     Outcome,
-    mean_boundary,
-    mean_errors,
-    outcome,
-    outcomes_of_images,
-    outcomes_of_volumes,
+    compare_masks,
+    evaluate,
+    mean_boundary_f1,
+    mean_membrane_errors,
+    measure,
     summed,
 )
+from visionkit.tasks.segmentation.plan import variation_of
+
+
+def truth_of(number: int) -> np.ndarray:
+    """A mask of 20 x 30 pixels with a class each for two things, and pixels to ignore."""
+    mask = np.zeros((20, 30), np.uint8)
+    mask[2:8, 3 : 9 + number], mask[5:15, 20:28], mask[19] = 1, 2, 255
+    return mask
+
+
+@pytest.fixture
+def data(tmp_path) -> ImageData:
+    """Three images whose masks a color segmenter predicts exactly, but for the wrong pixels of the last one."""
+    paths, annotations = [], []
+    for number in range(3):
+        mask = truth_of(number)
+        pixels = image_of(np.where(mask == 255, 0, mask))
+        pixels[:2, :5] = (250, 0, 0) if number == 2 else pixels[:2, :5]
+        for name, values in ((f"{number}.png", pixels), (f"{number}_mask.png", mask)):
+            Image.fromarray(values).save(tmp_path / name)
+        paths.append(str(tmp_path / f"{number}.png"))
+        annotations.append(Annotation(mask=str(tmp_path / f"{number}_mask.png")))
+    index = scan(Index(NAMES, tuple(paths), np.full(3, -1, np.int32), annotations=tuple(annotations)))
+    return ImageData(Splits(index, replace(index)), np.ones(4, np.int64), Augmentation("none"), "none")
 
 
 def test_nothing_to_measure():
-    assert outcomes_of_volumes(lambda values: values, [], 3) == [] and not summed([], 3).any()
-    assert mean_boundary([]) is None and mean_errors([]) == {}
-    nothing = outcome(np.full((3, 3), 255, np.uint8), np.zeros((3, 3), np.uint8), 2, closely=True, are_cells=True)
+    assert not summed([], 3).any() and mean_boundary_f1([]) is None and mean_membrane_errors([]) == {}
+    nothing = compare_masks(np.full((3, 3), 255, np.uint8), np.zeros((3, 3), np.uint8), 2, are_membranes=True)
     assert np.isnan(nothing.error) and nothing.membranes == {} and np.isnan(nothing.boundary).all()
 
 
-def test_images_that_are_gone_are_skipped_and_told(tmp_path, rng):
-    index = write_scenes(tmp_path, [(image, None, mask) for image, _, mask in (scene(rng) for _ in range(3))])
-    truths = [np.asarray(Image.open(tmp_path / f"{number}_mask.png")) for number in range(3)]
+def test_a_bundle_is_measured_and_its_mistakes_are_found(tmp_path, data):
+    evaluation = evaluate(export_color_segmenter(tmp_path / "model"), data)
+    np.testing.assert_allclose(evaluation.errors, [0, 0, 10 / 570])
+    assert evaluation.metrics["pixel_error"] == pytest.approx(10 / 1710) == evaluation.measured.pixel_error
+    assert evaluation.names == list(data.splits.val.paths) and evaluation.boundary_f1[2] == 1 > evaluation.boundary_f1[1]
+    comparison = evaluation.compare(2)
+    assert ((comparison.truth != comparison.prediction) & (comparison.truth != 255)).sum() == 10
+    assert evaluation.litert_disagreement == pytest.approx(0, abs=0.01)
+
+
+def test_images_that_are_gone_are_skipped_and_named(tmp_path, data):
+    bundle = export_color_segmenter(tmp_path / "model")
     (tmp_path / "0.png").unlink()
     Image.new("L", (5, 6)).save(tmp_path / "2_mask.png")
-    skipped = SkippedFiles()
-    read, outcomes = outcomes_of_images(lambda pixels: truths[1], index, skipped, closely=True)
-    assert read.paths == (index.paths[1],) and outcomes[0].error == 0 and np.nanmin(outcomes[0].boundary) == 1
-    assert {file.path for file in skipped.list()} == {index.paths[0], index.paths[2]}
+    evaluation = evaluate(bundle, data)
+    assert evaluation.names == [data.splits.val.paths[1]] and evaluation.errors.tolist() == [0]
+    assert np.nanmin(evaluation.boundary_f1) == 1
+    assert {file.path for file in data.skipped} == {data.splits.val.paths[0], data.splits.val.paths[2]}
+    assert (evaluation.compare(0).truth == truth_of(1)).all()  # numbers count what could be read
+    (tmp_path / "1.png").unlink()
+    assert evaluation.compare(0) is None
+    assert measure(lambda pixels: truth_of(1), data).matrix.sum() == 0
+
+
+def test_the_dice_of_volumes_is_averaged_over_them(tmp_path):
+    labels = [np.zeros((6, 8, 9), np.uint8) for _ in range(2)]
+    labels[0][1:3, 2:6, 3:7], labels[1][2:6, 1:7, 1:8] = 1, 1
+    values = [np.where(label, 900, 100).astype(np.float32)[..., None] for label in labels]
+    values[0][0, 0] = 900
+    volumes = tuple(Volume(str(number), *each) for number, each in enumerate(zip(values, labels, strict=True)))
+    data = VolumeData(VolumeSplits(("background", "organ"), volumes, volumes), variation_of("light", flip=False))
+    evaluation = evaluate(export_color_segmenter(tmp_path / "model", rank=3), data)
+    matrices = [np.array([[391, 9], [0, 32]]), np.array([[264, 0], [0, 168]])]
+    np.testing.assert_array_equal(evaluation.measured.matrix, sum(matrices))
+    assert evaluation.metrics["dice"] == pytest.approx(mean_dice_of_cases(matrices, 2)[1])
+    assert evaluation.boundary_f1 is None and evaluation.compare(1).pixels.ndim == 3 and evaluation.names == ["0", "1"]
 
 
 def test_means_are_of_the_images_that_have_a_boundary():
     scores = [np.array([1.0, np.nan, np.nan]), np.array([0.5, 0.2, np.nan])]
-    np.testing.assert_array_equal(mean_boundary([Outcome(np.eye(3), each) for each in scores]), [0.75, 0.2, np.nan])
+    np.testing.assert_array_equal(mean_boundary_f1([Outcome(np.eye(3), each) for each in scores]), [0.75, 0.2, np.nan])
 
 
-def test_the_challenges_errors_are_of_cells():
+def test_the_errors_of_the_challenge_are_those_of_cells():
     truth = np.ones((9, 9), np.uint8)
     truth[4] = 0
-    right, wrong = (outcome(truth, answer, 2, closely=True, are_cells=True) for answer in (truth, np.ones_like(truth)))
-    assert mean_errors([right]) == {"rand_error": 0, "warping_error": 0, "challenge_pixel_error": 0}
-    errors = mean_errors([right, wrong])
+    right, wrong = (compare_masks(truth, prediction, 2, are_membranes=True) for prediction in (truth, np.ones_like(truth)))
+    assert mean_membrane_errors([right]) == {"rand_error": 0, "warping_error": 0, "challenge_pixel_error": 0}
+    errors = mean_membrane_errors([right, wrong])
     assert errors["rand_error"] == pytest.approx(wrong.membranes["rand_error"] / 2) and errors["rand_error"] > 0
     assert errors["challenge_pixel_error"] == pytest.approx(1 - 2 * 144 / (144 + 153))

@@ -1,4 +1,4 @@
-"""A segmenter's bundle takes raw images and volumes of any size, needs TensorFlow alone, and says what its network says."""
+"""A segmenter's bundle takes raw images and volumes of any size, needs only TensorFlow, and predicts what its network does."""
 
 import io
 
@@ -13,20 +13,25 @@ from visionkit.errors import UserError
 from visionkit.export import litert
 from visionkit.export.bundle import LITERT_FILE, read_metadata
 from visionkit.tasks.segmentation import segmenters
-from visionkit.tasks.segmentation.export import Segmenter, export_segmenter, standardized, tiling_of, views_of, whole_answers
+from visionkit.tasks.segmentation.export import Segmenter, export_segmenter, predict_with, standardized, tiling_of, views_of
 
 NAMES = ("background", "ant", "bee")
 
 
 def tiny(rank: int) -> segmenters.TrainableSegmenter:
-    """A U-Net of two levels and random weights, of images in colors or of volumes of one channel."""
+    """A U-Net of two levels and random weights, for color images or for volumes of one channel."""
     keras.utils.set_random_seed(rank)
     return segmenters.build(3, channels=(rank, 3 if rank == 2 else 1), base=None, filters=(4, 8))
 
 
 def export(segmenter: segmenters.TrainableSegmenter, folder, **options):
     sides = (32, 32) if len(segmenter.network.input_shape) == 4 else (8, 8, 8)
-    options = {"class_names": NAMES, "multiple": segmenter.multiple, "litert_sides": sides, "facts": {"base": "none"}} | options
+    options = {
+        "class_names": NAMES,
+        "multiple": segmenter.multiple,
+        "litert_sides": sides,
+        "metadata": {"base": "none"},
+    } | options
     return export_segmenter(segmenter.answering, folder, **options)
 
 
@@ -50,7 +55,7 @@ def model(bundle):
 
 
 @pytest.fixture(scope="module")
-def of_volumes(tmp_path_factory):
+def volume_bundle(tmp_path_factory):
     return export(tiny(3), tmp_path_factory.mktemp("volumes") / "model")
 
 
@@ -65,32 +70,32 @@ def test_no_images_and_the_smallest(model):
     assert model.signatures["serving_encoded"](image_bytes=tf.constant([], tf.string))["mask_png"].shape == (0,)
 
 
-def test_images_together_are_answered_as_alone_and_as_the_network_does(segmenter, model, rng):
+def test_a_batch_is_predicted_as_single_images_and_as_by_the_network(segmenter, model, rng):
     images = rng.integers(0, 256, (2, 47, 61, 3), np.uint8)
-    said = model.serve_probabilities(images)["probabilities"].numpy()
+    probabilities = model.serve_probabilities(images)["probabilities"].numpy()
     masks = model.serve_images(images)["mask"].numpy()
-    np.testing.assert_array_equal(masks, said.argmax(-1))
+    np.testing.assert_array_equal(masks, probabilities.argmax(-1))
     padded = np.pad(images, ((0, 0), (32, 33), (32, 33), (0, 0)), mode="reflect")
     inner = np.s_[:, 32 : 32 + 47, 32 : 32 + 61]
-    np.testing.assert_allclose(said, probabilities_of(segmenter, padded)[inner], atol=1e-4)
+    np.testing.assert_allclose(probabilities, probabilities_of(segmenter, padded)[inner], atol=1e-4)
     for row, image in enumerate(images):
-        np.testing.assert_allclose(model.serve_probabilities(image[None])["probabilities"][0], said[row], atol=1e-5)
+        np.testing.assert_allclose(model.serve_probabilities(image[None])["probabilities"][0], probabilities[row], atol=1e-5)
 
 
-def test_images_larger_than_a_tile_are_seen_alike_everywhere(segmenter, model, rng):
-    """A network that sees less far than tiles overlap answers as if there were none."""
+def test_images_larger_than_a_tile_are_predicted_without_seams(segmenter, model, rng):
+    """A network whose receptive field is smaller than the overlap of tiles predicts as if there were none."""
     image = rng.integers(0, 256, (1, 810, 70, 3), np.uint8)
-    said = model.serve_probabilities(image)["probabilities"].numpy()
+    probabilities = model.serve_probabilities(image)["probabilities"].numpy()
     padded = np.pad(image, ((0, 0), (32, 32), (32, 32), (0, 0)), mode="reflect")
-    np.testing.assert_allclose(said, probabilities_of(segmenter, padded)[:, 32:-32, 32:-32], atol=1e-4)
+    np.testing.assert_allclose(probabilities, probabilities_of(segmenter, padded)[:, 32:-32, 32:-32], atol=1e-4)
 
 
-def test_what_training_asks_is_what_the_bundle_answers(segmenter, model, rng):
-    ask = whole_answers(segmenter.answering, tiling_of(2, segmenter.multiple))
+def test_training_validates_what_the_bundle_predicts(segmenter, model, rng):
+    predict = predict_with(segmenter.answering, tiling_of(2, segmenter.multiple))
     for sides in ((1, 1), (47, 61)):
         image = rng.integers(0, 256, (*sides, 3), np.uint8)
         served = model.serve_images(image[None])["mask"][0].numpy()
-        assert (ask(image) == served).mean() > 0.999  # folded weights round otherwise
+        assert (predict(image) == served).mean() > 0.999  # folded weights round otherwise
 
 
 def test_encoded_files_get_the_masks_of_their_pixels(model, rng):
@@ -105,11 +110,11 @@ def test_encoded_files_get_the_masks_of_their_pixels(model, rng):
         np.testing.assert_array_equal(np.asarray(Image.open(io.BytesIO(png))), mask)
 
 
-def test_it_loads_with_nothing_but_tensorflow(bundle, of_volumes, tensorflow_alone):
+def test_it_loads_with_nothing_but_tensorflow(bundle, volume_bundle, tensorflow_alone):
     code = (
         f"model = tf.saved_model.load({str(bundle)!r})\n"
         "print(model.signatures['serving_default'](images=tf.fill([1, 9, 11, 3], tf.constant(255, tf.uint8)))['mask'].shape)\n"
-        f"model = tf.saved_model.load({str(of_volumes)!r})\n"
+        f"model = tf.saved_model.load({str(volume_bundle)!r})\n"
         "print(model.signatures['serving_default'](values=tf.zeros([1, 3, 4, 5, 1]))['mask'].shape)\n"
     )
     assert tensorflow_alone(code) == "(1, 9, 11)\n(1, 3, 4, 5)\n"
@@ -119,43 +124,43 @@ def test_it_loads_with_nothing_but_tensorflow(bundle, of_volumes, tensorflow_alo
 @pytest.mark.parametrize("rank", [2, 3])
 def test_views_are_all_different_and_are_undone(rng, views, count, rank):
     tiles = rng.random((2, *(3,) * (rank - 2), 4, 6, 1)).astype(np.float32)
-    looks = [(do(tf.constant(tiles)).numpy(), undo) for do, undo in views_of(views, rank)]
-    assert len(looks) == count == len({look.tobytes() for look, _ in looks})
-    for look, undo in looks:
-        np.testing.assert_array_equal(undo(tf.constant(look)), tiles)
+    turned = [(do(tf.constant(tiles)).numpy(), undo) for do, undo in views_of(views, rank)]
+    assert len(turned) == count == len({view.tobytes() for view, _ in turned})
+    for view, undo in turned:
+        np.testing.assert_array_equal(undo(tf.constant(view)), tiles)
 
 
 def test_eight_views_are_the_mean_by_hand(segmenter, rng):
     model = Segmenter(segmenter.answering, NAMES, tiling=tiling_of(2, 2), views="eight")
     image = rng.integers(0, 256, (20, 36, 3), np.uint8)
     padded = np.pad(image, ((32, 32), (32, 32), (0, 0)), mode="reflect")
-    looks = []
+    predictions = []
     for quarters in range(4):
         for mirrored in (False, True):
-            seen = np.rot90(padded[:, ::-1] if mirrored else padded, quarters)
-            said = np.rot90(probabilities_of(segmenter, seen[None])[0], -quarters)
-            looks.append(said[:, ::-1] if mirrored else said)
-    expected = np.mean(looks, axis=0)[32:-32, 32:-32]
+            view = np.rot90(padded[:, ::-1] if mirrored else padded, quarters)
+            probabilities = np.rot90(probabilities_of(segmenter, view[None])[0], -quarters)
+            predictions.append(probabilities[:, ::-1] if mirrored else probabilities)
+    expected = np.mean(predictions, axis=0)[32:-32, 32:-32]
     np.testing.assert_allclose(model.serve_probabilities(image[None])["probabilities"][0], expected, atol=1e-4)
 
 
-def test_volumes_of_any_size_and_unit_are_standardised_inside(of_volumes, rng):
-    model, network = tf.saved_model.load(str(of_volumes)), tiny(3)
+def test_volumes_of_any_size_and_unit_are_standardized_inside(volume_bundle, rng):
+    model, network = tf.saved_model.load(str(volume_bundle)), tiny(3)
     assert set(model.signatures) == {"serving_default", "serving_probabilities"}
     assert model.signatures["serving_default"](values=tf.zeros((0, 3, 4, 5, 1)))["mask"].shape == (0, 3, 4, 5)
     for shape in ((1, 1, 1, 1), (5, 8, 3, 1), (9, 10, 100, 1)):
         values = (1e4 + 300 * rng.random(shape)).astype(np.float32)
-        said = model.serve_probabilities(values[None])["probabilities"][0].numpy()
-        np.testing.assert_array_equal(model.serve_values(values[None])["mask"][0], said.argmax(-1))
+        probabilities = model.serve_probabilities(values[None])["probabilities"][0].numpy()
+        np.testing.assert_array_equal(model.serve_values(values[None])["mask"][0], probabilities.argmax(-1))
         edges = [(4, 4 + side % 2) for side in shape[:-1]]
         padded = np.pad(volumes.standardized(values), (*edges, (0, 0)), mode="reflect")
         expected = probabilities_of(network, padded[None])[0][tuple(slice(4, 4 + side) for side in shape[:-1])]
-        far = np.s_[..., :36, :] if shape[2] > 88 else np.s_[...]  # of two tiles their overlap sees less than its network could
-        np.testing.assert_allclose(said[far], expected[far], atol=2e-4)
+        far = np.s_[..., :36, :] if shape[2] > 88 else np.s_[...]  # in the overlap of two tiles, the network sees less
+        np.testing.assert_allclose(probabilities[far], expected[far], atol=2e-4)
 
 
 @pytest.mark.parametrize("kind", ["noise", "one", "constant", "large", "two channels"])
-def test_the_bundle_standardises_as_training_does(rng, kind):
+def test_the_bundle_standardizes_as_training_does(rng, kind):
     values = {
         "noise": rng.normal(3, 2, (4, 5, 6, 1)),
         "one": np.ones((1, 1, 1, 1)),
@@ -171,21 +176,21 @@ def test_half_precision_is_smaller_and_nearly_equal(segmenter, bundle, model, tm
     whole, half = ((each / "saved_model.pb").stat().st_size for each in (bundle, folder))
     assert half < whole  # by little: it is mostly graph
     image = rng.integers(0, 256, (1, 20, 20, 3), np.uint8)
-    said = [each.serve_probabilities(image)["probabilities"] for each in (model, tf.saved_model.load(str(folder)))]
-    np.testing.assert_allclose(*said, atol=0.01)
+    probabilities = [each.serve_probabilities(image)["probabilities"] for each in (model, tf.saved_model.load(str(folder)))]
+    np.testing.assert_allclose(*probabilities, atol=0.01)
 
 
-def test_the_litert_model_looks_once_at_one_tile(segmenter, bundle, rng):
+def test_the_litert_model_predicts_one_tile_from_one_view(segmenter, bundle, rng):
     tile = rng.integers(0, 256, (32, 32, 3)).astype(np.float32)
-    (said,) = litert.LiteRTModel(bundle / LITERT_FILE).answer(tile).values()
-    np.testing.assert_allclose(said, probabilities_of(segmenter, tile[None])[0], atol=0.01)
+    (probabilities,) = litert.LiteRTModel(bundle / LITERT_FILE).answer(tile).values()
+    np.testing.assert_allclose(probabilities, probabilities_of(segmenter, tile[None])[0], atol=0.01)
 
 
-def test_its_description_says_what_it_is(bundle, of_volumes):
+def test_the_metadata_describe_the_bundle(bundle, volume_bundle):
     metadata = read_metadata(bundle)
-    said = {"task": "segmentation", "views": "one", "tile": [32, 32], "base": "none", "labels": list(NAMES)}
-    assert said.items() <= metadata.items() and metadata["tiling"]["multiple"] == 2 and "litert" not in metadata
-    metadata = read_metadata(of_volumes)
+    described = {"task": "segmentation", "views": "one", "tile": [32, 32], "base": "none", "labels": list(NAMES)}
+    assert described.items() <= metadata.items() and metadata["tiling"]["multiple"] == 2 and "litert" not in metadata
+    metadata = read_metadata(volume_bundle)
     assert metadata["input"] == "volume" and metadata["tile"] == [8, 8, 8]
     assert "\n" not in metadata["litert"] and len(metadata["litert"]) < 400  # LiteRT does not pool volumes
 
@@ -194,7 +199,7 @@ def test_its_description_says_what_it_is(bundle, of_volumes):
     ("options", "message"),
     [({"views": "seven"}, "views='seven': expected one of one, mirror, eight"), ({"class_names": ("a",)}, "1 class names")],
 )
-def test_what_cannot_be_is_told_and_nothing_is_written(segmenter, tmp_path, options, message):
+def test_bad_options_are_named_and_nothing_is_written(segmenter, tmp_path, options, message):
     with pytest.raises(UserError, match=message):
         export(segmenter, tmp_path / "model", **options)
     assert list(tmp_path.iterdir()) == []

@@ -1,4 +1,4 @@
-"""visionkit predict with a segmenter: masks as files, drawn, and their things counted."""
+"""``visionkit predict`` with a segmenter: masks in files, drawings, and counts of things."""
 
 import json
 import subprocess
@@ -27,7 +27,7 @@ def bundle(tmp_path_factory) -> Path:
 
 
 @pytest.fixture(scope="module")
-def of_volumes(tmp_path_factory) -> Path:
+def volume_bundle(tmp_path_factory) -> Path:
     return export_color_segmenter(tmp_path_factory.mktemp("volumes") / "model", rank=3)
 
 
@@ -88,8 +88,8 @@ def test_things_are_counted(run, bundle, images, tmp_path, how):
     done = run("predict", bundle, images / "a.png", images / "b.png", "--json", "--instances", how, "--draw", tmp_path / "o")
     things, nothing = lines_of(done)
     assert set(things) == {"path", "mask", "instances", "instance_mask"} and nothing["instances"] == []
-    said = [(each["label"], each["area"], each["xyxy"]) for each in things["instances"]]
-    assert said == [("red", 36, [3, 2, 9, 8]), ("red", 80, [4, 10, 14, 18]), ("green", 80, [20, 5, 28, 15])]  # no specks
+    listed = [(each["label"], each["area"], each["xyxy"]) for each in things["instances"]]
+    assert listed == [("red", 36, [3, 2, 9, 8]), ("red", 80, [4, 10, 14, 18]), ("green", 80, [20, 5, 28, 15])]  # no specks
     with Image.open(things["instance_mask"]) as numbers:
         assert numbers.mode.startswith("I;16") and np.bincount(np.asarray(numbers).ravel()).tolist()[1:] == [36, 80, 80]
     assert (tmp_path / "o" / "a.png").is_file()
@@ -97,7 +97,7 @@ def test_things_are_counted(run, bundle, images, tmp_path, how):
     assert f"2 x red, 1 x green: {tmp_path / 'o' / 'a_instances.png'}" in text
 
 
-def test_no_name_is_given_twice(run, bundle, tmp_path):
+def test_no_name_is_used_twice(run, bundle, tmp_path):
     for name in ("a.jpg", "a.png", "a_mask.jpg", "sub/A.png"):
         (tmp_path / "in" / name).parent.mkdir(parents=True, exist_ok=True)
         Image.fromarray(image_of(two_reds())).save(tmp_path / "in" / name)
@@ -107,7 +107,7 @@ def test_no_name_is_given_twice(run, bundle, tmp_path):
     assert len({name.lower() for name in written}) == 8 and len(list(out.iterdir())) == 12
 
 
-def test_no_source_is_written_over(run, bundle, tmp_path):
+def test_no_source_is_overwritten(run, bundle, tmp_path):
     file = tmp_path / "a.png"
     Image.fromarray(image_of(two_reds())).save(file)
     for name, names in (("a.png", ["a.png"]), ("a_mask.png", ["a_mask.png", "a.png"])):
@@ -117,12 +117,12 @@ def test_no_source_is_written_over(run, bundle, tmp_path):
             Image.open(file).save(tmp_path / name)
         before = {path.name: path.read_bytes() for path in tmp_path.iterdir()}
         done = run("predict", bundle, *(tmp_path / each for each in names), "--draw", tmp_path)
-        assert done.returncode == 2 and "would write over" in done.stderr and len(done.stderr.splitlines()) == 1
+        assert done.returncode == 2 and "would be written over" in done.stderr and len(done.stderr.splitlines()) == 1
         assert {path.name: path.read_bytes() for path in tmp_path.iterdir()} == before
 
 
 @pytest.mark.parametrize("suffix", [".npy", ".nii.gz", ".tif"])
-def test_masks_of_volumes_come_in_the_format_of_their_file(run, of_volumes, tmp_path, rng, suffix):
+def test_masks_volume_bundle_come_in_the_format_of_their_file(run, volume_bundle, tmp_path, rng, suffix):
     inside = np.zeros((6, 9, 11), bool)
     inside[1:4, 2:7, 3:8] = True
     values = np.where(inside, 900, 100).astype(np.int16)
@@ -134,7 +134,7 @@ def test_masks_of_volumes_come_in_the_format_of_their_file(run, of_volumes, tmp_
         first.save(source, save_all=True, append_images=others)
     else:
         nibabel.Nifti1Image(values, affine).to_filename(source)
-    done = run("predict", of_volumes, source, "--json", "--draw", tmp_path / "out")
+    done = run("predict", volume_bundle, source, "--json", "--draw", tmp_path / "out")
     assert done.returncode == 0, done.stderr
     (line,) = lines_of(done)
     file = Path(line["mask"])
@@ -142,38 +142,42 @@ def test_masks_of_volumes_come_in_the_format_of_their_file(run, of_volumes, tmp_
         set(line) == {"path", "mask"} and file.name.endswith(f"_mask{suffix}") and (tmp_path / "out" / "scan.old.png").is_file()
     )
     if suffix == ".npy":
-        found = np.load(file)
+        written = np.load(file)
     elif suffix == ".tif":
         with Image.open(file) as stack:
-            found = np.stack([np.asarray(stack.seek(page) or stack) for page in range(stack.n_frames)])
+            written = np.stack([np.asarray(stack.seek(page) or stack) for page in range(stack.n_frames)])
     else:
         image = nibabel.load(file)
-        found = nibabel.as_closest_canonical(image).get_fdata()
+        written = nibabel.as_closest_canonical(image).get_fdata()
         np.testing.assert_allclose(image.affine, nibabel.as_closest_canonical(nibabel.load(source)).affine)
         inside = inside[::-1]
-    np.testing.assert_array_equal(found, inside)
+    np.testing.assert_array_equal(written, inside)
 
 
 @pytest.mark.parametrize(
     ("options", "message"),
     [
-        (("--threshold", "0.5"), "--threshold is for detectors"),
-        (("--tile", "64"), "--tile is for detectors"),
-        (("--coco", "x.json"), "--coco is for detectors"),
+        (("--threshold", "0.5"), "--threshold is for detection; this model does segmentation"),
+        (("--tile", "64"), "--tile is for detection"),
+        (("--coco", "x.json"), "--coco is for detection"),
     ],
 )
-def test_what_is_for_detectors_is_told(run, bundle, images, options, message):
+def test_options_for_detectors_are_refused(run, bundle, images, options, message):
     done = run("predict", bundle, images, *options)
     assert done.returncode == 2 and message in done.stderr and len(done.stderr.splitlines()) == 1
 
 
-def test_things_are_counted_in_masks_of_images_alone(run, of_volumes, square_bundle, images):
-    for model in (of_volumes, square_bundle):
+def test_things_are_counted_only_in_masks_of_images(run, volume_bundle, square_bundle, images):
+    messages = {
+        volume_bundle: "--instances counts things in masks of images; this model makes none.",
+        square_bundle: "--instances is for segmentation of images; this model does detection.",
+    }
+    for model, message in messages.items():
         done = run("predict", model, images / "a.png", "--instances", "components")
-        assert done.returncode == 2 and "--instances counts things in masks of images" in done.stderr
+        assert done.returncode == 2 and done.stderr == f"visionkit: {message}\n"
 
 
-def test_who_reads_one_line_alone_gets_no_complaint(bundle, tmp_path):
+def test_a_closed_pipe_is_no_error(bundle, tmp_path):
     """visionkit predict ... | head -1"""
     for number in range(40):
         Image.fromarray(image_of(two_reds())).save(tmp_path / f"{number:02d}.png")
@@ -181,6 +185,6 @@ def test_who_reads_one_line_alone_gets_no_complaint(bundle, tmp_path):
     process = subprocess.Popen(list(map(str, command)), stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True)
     first = json.loads(process.stdout.readline())
     process.stdout.close()
-    said = process.stderr.read()
+    complaint = process.stderr.read()
     process.stderr.close()
-    assert process.wait() == 0 and said == "" and first["path"].endswith("00.png")
+    assert process.wait() == 0 and complaint == "" and first["path"].endswith("00.png")

@@ -1,22 +1,21 @@
-"""Patches, epochs and weights follow from the data; numbers that there are not are left out."""
+"""Patches, epochs and weights follow from the data; undefined metrics are left out."""
 
 import numpy as np
 import pytest
 
-from visionkit.metrics.segmentation import measure
-from visionkit.tasks.segmentation.evaluate import Outcome
+from visionkit.metrics.segmentation import segmentation_metrics
+from visionkit.tasks.segmentation.evaluate import Outcome, numbers
 from visionkit.tasks.segmentation.plan import (
     augmentation_of,
     balanced,
     choose_epochs,
     choose_size,
-    numbers,
     objective_of,
     variation_of,
 )
 
 
-def test_weights_of_no_pixels_and_of_rare_classes():
+def test_the_weights_of_absent_and_rare_classes():
     np.testing.assert_array_equal(balanced(np.zeros(3, int)), np.zeros(3))
     np.testing.assert_allclose(balanced(np.array([1000, 100, 10, 0, 1])), [0.055, 0.55, 5.5, 0, 10.0])
 
@@ -42,16 +41,16 @@ def test_few_patches_are_shown_often():
 
 
 def test_few_images_are_warped_and_patches_keep_their_scale():
-    said = []
-    few, many = (augmentation_of("auto", count, flip=True, any_way_up=False, say=said.append) for count in (3, 1000))
-    assert few.name.startswith("segmentation-strong") and many.name.startswith("segmentation-medium") and len(said) == 2
+    notes = []
+    few, many = (augmentation_of("auto", count, flip=True, any_way_up=False, note=notes.append) for count in (3, 1000))
+    assert few.name.startswith("segmentation-strong") and many.name.startswith("segmentation-medium") and len(notes) == 2
     assert few.zoom is None and few.scale[0] < 1 < few.scale[1]
-    turned = augmentation_of("light", 3, flip=True, any_way_up=True, say=said.append)
-    assert len(said) == 2 and len(turned.transforms) > len(many.transforms) - 2 and "any way up" in turned.name
+    turned = augmentation_of("light", 3, flip=True, any_way_up=True, note=notes.append)
+    assert len(notes) == 2 and len(turned.transforms) > len(many.transforms) - 2 and "any way up" in turned.name
     assert variation_of("light", flip=False).flip is False
 
 
-def test_objectives_ask_for_what_their_losses_need():
+def test_objectives_have_the_targets_that_their_losses_need():
     plain = objective_of(("dice",), np.array([5, 5]), "none", 0.0)
     assert plain.class_weights == () and plain.targets.shapes() == {}
     full = objective_of(("boundary", "cross_entropy"), np.array([5, 10]), "balanced", 10.0)
@@ -59,11 +58,11 @@ def test_objectives_ask_for_what_their_losses_need():
 
 
 @pytest.mark.parametrize("cases", [False, True])
-def test_dice_is_of_what_is_no_background_and_left_out_where_there_is_nothing(cases):
+def test_dice_leaves_out_the_background_and_is_left_out_where_it_is_undefined(cases):
     names = ("background", "organ")
     nothing = np.array([[9, 0], [0, 0]])
-    found = numbers(measure(nothing, names), [Outcome(nothing)], cases=cases)
-    assert found["pixel_error"] == 0 and not any(np.isnan(value) for value in found.values())
+    metrics = numbers(segmentation_metrics(nothing, names), [Outcome(nothing)], cases=cases)
+    assert metrics["pixel_error"] == 0 and not any(np.isnan(value) for value in metrics.values())
     matrices = [np.array([[5, 0], [0, 1]]), np.array([[0, 1], [0, 3]])]
-    found = numbers(measure(sum(matrices), names), [Outcome(each) for each in matrices], cases=cases)
-    assert found["dice"] == pytest.approx(np.mean([1, 6 / 7]) if cases else 8 / 9)
+    metrics = numbers(segmentation_metrics(sum(matrices), names), [Outcome(each) for each in matrices], cases=cases)
+    assert metrics["dice"] == pytest.approx(np.mean([1, 6 / 7]) if cases else 8 / 9)

@@ -1,4 +1,4 @@
-"""What paints, for tests: a small network of random weights, and a painter whose answers are known by hand."""
+"""Painters for tests: a small network with random weights, and a painter whose results can be computed by hand."""
 
 from pathlib import Path
 
@@ -13,7 +13,7 @@ STYLES = ("negative", "dark <ü>")
 
 
 def small_network(num_styles: int = 2) -> keras.Model:
-    """A style network of which each style is another."""
+    """A style network whose styles differ."""
     keras.utils.set_random_seed(5)
     network = style_network(num_styles=num_styles, filters=4, num_residuals=1)
     rng = np.random.default_rng(5)
@@ -24,7 +24,7 @@ def small_network(num_styles: int = 2) -> keras.Model:
 
 
 def export_hand_painter(folder: Path, **options) -> Path:
-    """The first style is the negative, the second half the brightness; see ``by_hand``."""
+    """A bundle whose first style is the negative, and whose second style halves the brightness; see ``by_hand``."""
     half = tf.Variable(0.5, trainable=False)
 
     def paint(pixels, shares):
@@ -34,6 +34,6 @@ def export_hand_painter(folder: Path, **options) -> Path:
 
 
 def by_hand(pixels: np.ndarray, negative: float = 1.0) -> np.ndarray:
-    """What the hand painter makes of uint8 pixels, with so much of the first style."""
+    """The result of the hand painter for uint8 pixels, with ``negative`` as the share of the first style."""
     painted = negative * (255 - pixels.astype(np.float32)) + (1 - negative) * 0.5 * pixels
     return np.rint(painted).astype(np.uint8)

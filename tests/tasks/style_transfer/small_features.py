@@ -1,4 +1,4 @@
-"""A small network that looks at images as VGG does: convolutions, with pools between; its weights are drawn, not learnt."""
+"""A small network like VGG, of convolutions with pooling between them; its weights are random."""
 
 import keras
 
@@ -8,7 +8,7 @@ LAYERS = StyleLayers("deep", {"fine": 0.6, "middle": 0.3, "deep": 0.1})
 
 
 def small_features() -> keras.Model:
-    """Pixels of any size to maps at strides 1, 2 and 4."""
+    """From pixels of any size to feature maps at strides 1, 2 and 4."""
     keras.utils.set_random_seed(5)
     image = keras.Input((None, None, 3), name="image")
     x = keras.layers.Rescaling(1 / 128, -1.0)(image)

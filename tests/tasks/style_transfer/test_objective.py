@@ -1,4 +1,4 @@
-"""The loss of style transfer is the formula's; its gradient is the loss's, also tile by tile."""
+"""The loss of style transfer follows the formula; its gradient is that of the loss, also tile by tile."""
 
 import keras
 import numpy as np
@@ -8,7 +8,7 @@ from keras import ops
 from tests.tasks.style_transfer.small_features import LAYERS, small_features
 from visionkit.errors import UserError
 from visionkit.models.style_features import StyleLayers
-from visionkit.tasks.style_transfer.objective import LossWeights, Maps, Objective, Style
+from visionkit.tasks.style_transfer.objective import FeatureExtractor, LossWeights, Objective, StyleTarget
 
 
 @pytest.fixture(scope="module")
@@ -31,7 +31,7 @@ def half(shape) -> np.ndarray:
     return mask
 
 
-def by_hand(features, content, style, painted, shares: LossWeights) -> float:
+def by_hand(features, content, style, painted, weights: LossWeights) -> float:
     """The formula, in NumPy."""
 
     def maps(image):
@@ -41,40 +41,39 @@ def by_hand(features, content, style, painted, shares: LossWeights) -> float:
         flat = each.reshape(-1, each.shape[-1])
         return flat.T @ flat / len(flat)
 
-    seen, kept, wanted = maps(painted), maps(content), maps(style)
-    squares = (seen["deep"] - kept["deep"]) ** 2
-    content_loss = squares.sum() / (4 * squares.size) / (kept["deep"] ** 2).mean()
+    painted_maps, content_maps, style_maps = maps(painted), maps(content), maps(style)
+    squares = (painted_maps["deep"] - content_maps["deep"]) ** 2
+    content_loss = squares.sum() / (4 * squares.size) / (content_maps["deep"] ** 2).mean()
     style_loss = 0.0
     for name, share in LAYERS.style.items():
-        target = mean_gram(wanted[name])
-        away = ((mean_gram(seen[name]) - target) ** 2).sum() / (4 * len(target) ** 2)
-        style_loss += share * away / (target**2).mean()
+        target = mean_gram(style_maps[name])
+        layer_loss = ((mean_gram(painted_maps[name]) - target) ** 2).sum() / (4 * len(target) ** 2)
+        style_loss += share * layer_loss / (target**2).mean()
     down, across = np.diff(painted / 255, axis=0), np.diff(painted / 255, axis=1)
     smooth = ((down**2).sum() + (across**2).sum()) / painted.size
-    return shares.content * content_loss + shares.style * style_loss + shares.smoothness * smooth
+    return weights.content * content_loss + weights.style * style_loss + weights.smoothness * smooth
 
 
-def test_a_image_that_is_its_own_content_and_style_costs_nothing(features, images):
+def test_an_image_that_is_its_own_content_and_style_costs_nothing(features, images):
     content = images[0]
-    maps = Maps(features, LAYERS)
-    loss, gradient = Objective(maps, content, [Style(maps.grams(content))], LossWeights(smoothness=0)).loss_and_gradient(
-        content
-    )
+    extractor = FeatureExtractor(features, LAYERS)
+    objective = Objective(extractor, content, [StyleTarget(extractor.grams(content))], LossWeights(smoothness=0))
+    loss, gradient = objective.loss_and_gradient(content)
     assert loss.total == pytest.approx(0, abs=1e-9) and np.abs(gradient).max() < 1e-6
 
 
-@pytest.mark.parametrize("shares", [LossWeights(), LossWeights(2.0, 0.0, 0.0), LossWeights(0.0, 7.0, 0.0)])
-def test_the_loss_is_the_formula(features, images, shares):
+@pytest.mark.parametrize("weights", [LossWeights(), LossWeights(2.0, 0.0, 0.0), LossWeights(0.0, 7.0, 0.0)])
+def test_the_loss_is_the_formula(features, images, weights):
     content, style, painted = images
-    maps = Maps(features, LAYERS)
-    found = Objective(maps, content, [Style(maps.grams(style))], shares).loss(painted)
-    assert found.total == pytest.approx(by_hand(features, content, style, painted, shares), rel=1e-4)
+    extractor = FeatureExtractor(features, LAYERS)
+    loss = Objective(extractor, content, [StyleTarget(extractor.grams(style))], weights).loss(painted)
+    assert loss.total == pytest.approx(by_hand(features, content, style, painted, weights), rel=1e-4)
 
 
 def test_the_gradient_is_that_of_the_loss(features, images, rng):
     content, style, painted = images
-    maps = Maps(features, LAYERS)
-    objective = Objective(maps, content, [Style(maps.grams(style))])
+    extractor = FeatureExtractor(features, LAYERS)
+    objective = Objective(extractor, content, [StyleTarget(extractor.grams(style))])
     _, gradient = objective.loss_and_gradient(painted)
     direction = gradient / np.abs(gradient).max()
     ahead, behind = (objective.loss(painted + step * direction).total for step in (0.2, -0.2))
@@ -85,25 +84,25 @@ def test_the_gradient_is_that_of_the_loss(features, images, rng):
 def test_tiles_have_the_loss_and_the_gradient_of_the_whole(features, images, masked):
     content, style, painted = images
     mask = half(content.shape[:2]) if masked else None
-    found = []
+    results = []
     for largest in (128, 48):
-        maps = Maps(features, LAYERS, largest=largest)
-        assert (len(maps.tiles(*content.shape[:2])) > 1) == (largest == 48)
-        styles = [Style(maps.grams(style), 0.7, mask), Style(maps.grams(painted), 0.3)]
-        found.append(Objective(maps, content, styles).loss_and_gradient(painted))
-    (whole, of_whole), (tiled, of_tiles) = found
+        extractor = FeatureExtractor(features, LAYERS, largest=largest)
+        assert (len(extractor.tiles(*content.shape[:2])) > 1) == (largest == 48)
+        styles = [StyleTarget(extractor.grams(style), 0.7, mask), StyleTarget(extractor.grams(painted), 0.3)]
+        results.append(Objective(extractor, content, styles).loss_and_gradient(painted))
+    (whole, whole_gradient), (tiled, tiled_gradient) = results
     assert tiled == pytest.approx(whole, rel=1e-5)
-    np.testing.assert_allclose(of_tiles, of_whole, rtol=0, atol=1e-4 * np.abs(of_whole).max())
+    np.testing.assert_allclose(tiled_gradient, whole_gradient, rtol=0, atol=1e-4 * np.abs(whole_gradient).max())
 
 
 def test_gram_matrices_of_tiles_are_those_of_the_whole(features, images):
     content = images[0]
-    whole, tiled = (Maps(features, LAYERS, largest=largest).grams(content) for largest in (128, 48))
+    whole, tiled = (FeatureExtractor(features, LAYERS, largest=largest).grams(content) for largest in (128, 48))
     for name in LAYERS.style:
         np.testing.assert_allclose(tiled[name], whole[name], rtol=1e-4)
 
 
-def test_tiles_fit_where_maps_shrink_for_want_of_padding(rng):
+def test_tiles_fit_if_feature_maps_shrink_without_padding(rng):
     image = keras.Input((None, None, 3))
     x = keras.layers.Conv2D(4, 3, 2, activation="relu")(image)
     for _ in range(3):
@@ -112,7 +111,7 @@ def test_tiles_fit_where_maps_shrink_for_want_of_padding(rng):
     features = keras.Model(image, {"deep": deep})
     layers = StyleLayers("deep", {"deep": 1.0})
     photo = rng.uniform(0, 255, (70, 460, 3)).astype(np.float32)
-    whole, tiled = (Maps(features, layers, largest=largest) for largest in (512, 128))
+    whole, tiled = (FeatureExtractor(features, layers, largest=largest) for largest in (512, 128))
     assert len(tiled.tiles(70, 460)) > 4
     np.testing.assert_allclose(tiled.grams(photo)["deep"], whole.grams(photo)["deep"], rtol=1e-4)
     flat = ops.convert_to_numpy(features(photo[None])["deep"]).reshape(-1, 4)
@@ -120,28 +119,28 @@ def test_tiles_fit_where_maps_shrink_for_want_of_padding(rng):
 
 
 @pytest.mark.parametrize("sees_all", [False, True])
-def test_what_sees_more_than_a_tile_paints_no_large_images(sees_all):
+def test_a_receptive_field_larger_than_a_tile_allows_no_large_images(sees_all):
     image = keras.Input((None, None, 3))
     x = keras.layers.Conv2D(4, 3 if sees_all else 61, padding="same")(image)
     if sees_all:
         x = keras.layers.Multiply()([x, keras.layers.GlobalAveragePooling2D(keepdims=True)(x)])
-    maps = Maps(keras.Model(image, {"deep": x}), StyleLayers("deep", {"deep": 1.0}), largest=48)
-    assert len(maps.tiles(48, 40)) == 1
+    extractor = FeatureExtractor(keras.Model(image, {"deep": x}), StyleLayers("deep", {"deep": 1.0}), largest=48)
+    assert len(extractor.tiles(48, 40)) == 1
     with pytest.raises(UserError, match=r"Images of 49 pixels .* of 48 or less"):
-        maps.tiles(49, 40)
+        extractor.tiles(49, 40)
 
 
-def test_a_style_under_a_mask_pulls_at_nothing_beyond_the_mask(features, images):
+def test_a_style_under_a_mask_has_no_gradient_outside_the_mask(features, images):
     content, style, painted = images
-    maps = Maps(features, LAYERS)
-    styles = [Style(maps.grams(style), 1.0, half(content.shape[:2]))]
-    _, gradient = Objective(maps, content, styles, LossWeights(content=0.0, smoothness=0.0)).loss_and_gradient(painted)
+    extractor = FeatureExtractor(features, LAYERS)
+    styles = [StyleTarget(extractor.grams(style), 1.0, half(content.shape[:2]))]
+    _, gradient = Objective(extractor, content, styles, LossWeights(content=0.0, smoothness=0.0)).loss_and_gradient(painted)
     assert np.abs(gradient[:, :30]).max() > 0
-    assert np.abs(gradient[:, 50:]).max() == 0  # a unit at the mask's edge sees a few pixels beyond it
+    assert np.abs(gradient[:, 50:]).max() == 0  # receptive fields at the mask's edge reach a few pixels beyond it
 
 
 def test_black_images_have_a_finite_loss(features):
     black = np.zeros((32, 32, 3), np.float32)
-    maps = Maps(features, LAYERS)
-    loss, gradient = Objective(maps, black, [Style(maps.grams(black))]).loss_and_gradient(black + 9)
+    extractor = FeatureExtractor(features, LAYERS)
+    loss, gradient = Objective(extractor, black, [StyleTarget(extractor.grams(black))]).loss_and_gradient(black + 9)
     assert np.isfinite(loss).all() and np.isfinite(gradient).all()

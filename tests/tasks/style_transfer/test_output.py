@@ -1,4 +1,4 @@
-"""What ``--style`` says: a name, or shares of several; what cannot be is told."""
+"""The output of ``visionkit predict`` with a stylizer: files, lines, ``--style``, and errors."""
 
 import json
 from contextlib import closing
@@ -13,9 +13,16 @@ import visionkit
 from tests.conftest import CLI
 from tests.tasks.style_transfer.painters import STYLES, by_hand, export_hand_painter
 from visionkit.errors import UserError
+from visionkit.inference.output import PredictOptions
 from visionkit.inference.video import Video, VideoWriter
-from visionkit.tasks.style_transfer.output import style_of
 from visionkit.tasks.style_transfer.predict import Stylizer
+
+
+def requested(model: Stylizer, text: str | None) -> list[float]:
+    """The shares that ``--style TEXT`` asks for."""
+    options = PredictOptions(style=text)
+    model.check(options)
+    return model.shares(model.arguments(options)["style"]).tolist()
 
 
 @pytest.fixture(scope="module")
@@ -23,8 +30,8 @@ def model(tmp_path_factory) -> Stylizer:
     return visionkit.load(export_hand_painter(tmp_path_factory.mktemp("hand") / "model"))
 
 
-def test_none_is_the_first_style(model):
-    assert style_of(None, model) is None and model.shares(None).tolist() == [1, 0]
+def test_the_default_is_the_first_style(model):
+    assert model.arguments(PredictOptions()) == {"style": None} and requested(model, None) == [1, 0]
 
 
 @pytest.mark.parametrize(
@@ -32,7 +39,7 @@ def test_none_is_the_first_style(model):
     [("dark <ü>", 0), ("negative=0.7,dark <ü>=0.3", 0.7), (" dark <ü> = 3 , negative = 1", 0.25), ("dark <ü>=2", 0)],
 )
 def test_a_name_or_shares(model, text, negative):
-    assert model.shares(style_of(text, model)).tolist() == pytest.approx([negative, 1 - negative])
+    assert requested(model, text) == pytest.approx([negative, 1 - negative])
 
 
 @pytest.mark.parametrize(
@@ -48,9 +55,9 @@ def test_a_name_or_shares(model, text, negative):
         ("negative=0", r"sum to 0\.0"),
     ],
 )
-def test_styles_that_cannot_be_are_told(model, text, message):
+def test_bad_styles_are_reported(model, text, message):
     with pytest.raises(UserError, match=message):
-        style_of(text, model)
+        requested(model, text)
 
 
 @pytest.fixture
@@ -94,7 +101,7 @@ def lines_of(done) -> list[dict]:
     return [json.loads(line) for line in done.stdout.splitlines()]
 
 
-def test_no_images_are_told(run, bundle, tmp_path):
+def test_no_images_is_an_error(run, bundle, tmp_path):
     done = run("predict", bundle, tmp_path, "--draw", tmp_path / "out")
     assert done.returncode == 2 and "No images in" in done.stderr and not (tmp_path / "out").exists()
 
@@ -119,32 +126,34 @@ def test_the_table_and_a_blend_of_styles(run, bundle, images, tmp_path):
     np.testing.assert_allclose(pixels_of(out / "a.png"), by_hand(pixels_of(images / "a.png"), 0.7), atol=1)
 
 
-def test_a_style_that_cannot_be_is_told_and_nothing_is_made(run, bundle, images, tmp_path):
+def test_a_bad_style_is_reported_and_nothing_is_written(run, bundle, images, tmp_path):
     done = run("predict", bundle, images, "--draw", tmp_path / "out", "--style", "dork")
     assert done.returncode == 2 and "did you mean 'dark <ü>'?" in done.stderr and len(done.stderr.splitlines()) == 1
     assert not (tmp_path / "out").exists()
 
 
-def test_style_is_for_stylizers(run, square_bundle, images):
+def test_the_option_style_is_for_style_transfer(run, square_bundle, images):
     done = run("predict", square_bundle, images, "--style", "dark")
-    assert done.returncode == 2 and "--style is for stylizers" in done.stderr and "this model does detection" in done.stderr
+    assert (
+        done.returncode == 2 and "--style is for style transfer" in done.stderr and "this model does detection" in done.stderr
+    )
 
 
 @pytest.mark.parametrize(
     "option", [("--threshold", "0.5"), ("--tile", "64"), ("--coco", "x.json"), ("--instances", "watershed")]
 )
-def test_options_of_other_models_are_told(run, bundle, images, option):
+def test_options_of_other_models_are_refused(run, bundle, images, option):
     done = run("predict", bundle, images, *option)
     assert done.returncode == 2 and option[0] in done.stderr and len(done.stderr.splitlines()) == 1
 
 
-def test_no_source_is_written_over_and_no_name_given_twice(run, bundle, images, photograph, tmp_path):
+def test_no_input_is_overwritten_and_no_name_used_twice(run, bundle, images, photograph, tmp_path):
     before = {path.name: path.read_bytes() for path in images.iterdir()}
     done = run("predict", bundle, images / "a.png", "--draw", images)
-    assert done.returncode == 2 and "would write over" in done.stderr
+    assert done.returncode == 2 and "would be written over" in done.stderr
     clip = write_clip(tmp_path / "clip.mp4", photograph)
     done = run("predict", bundle, clip, "--draw", tmp_path)
-    assert done.returncode == 2 and "would write over" in done.stderr
+    assert done.returncode == 2 and "would be written over" in done.stderr
     assert {path.name: path.read_bytes() for path in images.iterdir()} == before
     (tmp_path / "other").mkdir()
     Image.new("RGB", (3, 4)).save(tmp_path / "other" / "A.jpg")
@@ -154,7 +163,7 @@ def test_no_source_is_written_over_and_no_name_given_twice(run, bundle, images, 
     assert len(list((tmp_path / "out").iterdir())) == 3
 
 
-def test_a_video_becomes_a_video_and_gives_one_line(run, bundle, images, photograph, tmp_path):
+def test_a_video_becomes_a_video_with_one_line_of_output(run, bundle, images, photograph, tmp_path):
     clip = write_clip(tmp_path / "clip.mp4", photograph)
     (tmp_path / "bad.mp4").write_text("text")
     named = [images / "a.png", tmp_path / "bad.mp4", clip, images / "b.png"]
@@ -165,16 +174,16 @@ def test_a_video_becomes_a_video_and_gives_one_line(run, bundle, images, photogr
     assert set(bad) == {"path", "error"} and first["path"] == str(named[0]) and last["path"] == str(named[3])
     assert video == {"path": str(clip), "stylized": str(out / "clip.mp4")}
     assert sorted(path.name for path in out.iterdir()) == ["a.png", "b.png", "clip.mp4"]
-    seen, painted = frames_of(clip), frames_of(out / "clip.mp4")
-    assert len(painted) == len(seen) == 6
-    for source, answer in zip(seen, painted, strict=True):
-        assert np.abs(answer.astype(int) - by_hand(source)).mean() < 8  # compressed, twice
+    frames, painted = frames_of(clip), frames_of(out / "clip.mp4")
+    assert len(painted) == len(frames) == 6
+    for source, stylized in zip(frames, painted, strict=True):
+        assert np.abs(stylized.astype(int) - by_hand(source)).mean() < 8  # compressed, twice
     done = run("predict", bundle, clip, "--draw", out, "--style", STYLES[1])
     assert done.stdout == f"{clip}\n    6 frames: {out / 'clip.mp4'}\n"
     assert np.mean(frames_of(out / "clip.mp4")) < np.mean(painted)
 
 
-def test_a_video_that_breaks_off_is_told_alone(run, bundle, photograph, tmp_path):
+def test_a_truncated_video_gives_one_error(run, bundle, photograph, tmp_path):
     clip = write_clip(tmp_path / "clip.mp4", photograph, 60)
     contents = bytearray(clip.read_bytes())
     third = len(contents) // 3

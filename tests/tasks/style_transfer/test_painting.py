@@ -1,4 +1,4 @@
-"""An image in the making: what a run keeps of it, and how it goes on after an interruption."""
+"""Painting in a run: its files, its history, and resuming after an interruption."""
 
 import io
 
@@ -8,19 +8,19 @@ from PIL import Image
 
 from tests.tasks.style_transfer.small_features import LAYERS, small_features
 from visionkit.errors import UserError
-from visionkit.tasks.style_transfer.descent import How, Scale
-from visionkit.tasks.style_transfer.objective import LossWeights, Maps
+from visionkit.tasks.style_transfer.descent import DescentSettings, Scale
+from visionkit.tasks.style_transfer.objective import FeatureExtractor, LossWeights
 from visionkit.tasks.style_transfer.painting import RESULT, STATE, Painting, gif
 from visionkit.tasks.style_transfer.plan import Inputs
 from visionkit.training.run_folder import RunFolder
 
-HOW = How((Scale(48, 3), Scale(96, 3)), "adam")
-SHARES = LossWeights(style=50.0)
+SETTINGS = DescentSettings((Scale(48, 3), Scale(96, 3)), "adam")
+WEIGHTS = LossWeights(style=50.0)
 
 
 @pytest.fixture(scope="module")
-def maps() -> Maps:
-    return Maps(small_features(), LAYERS)
+def extractor() -> FeatureExtractor:
+    return FeatureExtractor(small_features(), LAYERS)
 
 
 @pytest.fixture
@@ -42,16 +42,17 @@ def test_an_animation_of_one_image_is_that_image():
         assert animation.n_frames == 3
 
 
-def test_a_painted_image_is_written_with_its_history(run, inputs, maps):
-    painting = Painting(run, inputs, "style", HOW)
-    painted = painting.paint(maps, SHARES)
+def test_a_painted_image_is_written_with_its_history(run, inputs, extractor):
+    painting = Painting(run, inputs, "style", SETTINGS)
+    painted = painting.paint(extractor, WEIGHTS)
     np.testing.assert_array_equal(np.asarray(Image.open(run.path / RESULT)), painted)
+    np.testing.assert_array_equal(painting.result, painted)
     assert [row["phase"] for row in painting.history] == 4 * ["48 px"] + 4 * ["96 px"]
     assert {frame.shape for frame in painting.frames} == {painted.shape}
 
 
-def test_the_content_keeps_its_colors_where_only_the_luminance_is_painted(run, inputs, maps):
-    painted = Painting(run, inputs, "luminance", HOW).paint(maps, SHARES).astype(float)
+def test_the_content_keeps_its_colors_if_only_the_luminance_is_painted(run, inputs, extractor):
+    painted = Painting(run, inputs, "luminance", SETTINGS).paint(extractor, WEIGHTS).astype(float)
 
     def chroma(image):
         return (image - image.mean(axis=2, keepdims=True)).mean(axis=(0, 1))
@@ -59,26 +60,26 @@ def test_the_content_keeps_its_colors_where_only_the_luminance_is_painted(run, i
     np.testing.assert_allclose(chroma(painted), chroma(inputs.content.astype(float)), atol=6)
 
 
-def test_an_interruption_leaves_the_image_so_far_and_the_run_goes_on_from_it(run, inputs, maps, monkeypatch):
-    painting = Painting(run, inputs, "style", HOW)
-    watch = painting._watch
+def test_an_interruption_leaves_the_image_so_far_and_the_run_resumes_from_it(run, inputs, extractor, monkeypatch):
+    painting = Painting(run, inputs, "style", SETTINGS)
+    on_step = painting._on_step
 
-    def interrupted(now, bar):
-        watch(now, bar)
-        if (now.scale, now.step) == (1, 1):
+    def interrupted(progress, bar):
+        on_step(progress, bar)
+        if (progress.scale, progress.step) == (1, 1):
             raise KeyboardInterrupt
 
-    monkeypatch.setattr(painting, "_watch", interrupted)
+    monkeypatch.setattr(painting, "_on_step", interrupted)
     with pytest.raises(KeyboardInterrupt):
-        painting.paint(maps, SHARES)
+        painting.paint(extractor, WEIGHTS)
     assert np.asarray(Image.open(run.path / RESULT)).shape == (96, 96, 3)
-    again = Painting(run, inputs, "style", HOW)
-    again.paint(maps, SHARES)
+    again = Painting(run, inputs, "style", SETTINGS)
+    again.paint(extractor, WEIGHTS)
     assert [(row["phase"], row["epoch"]) for row in again.history][-4:] == [("96 px", step) for step in range(4)]
     assert len(again.history) == 8 and len(again.frames) >= len(painting.frames)
 
 
-def test_a_damaged_state_is_named(run, inputs, maps):
+def test_a_damaged_state_is_reported(run, inputs, extractor):
     (run.path / STATE).write_bytes(b"no archive")
     with pytest.raises(UserError, match=r"painting\.npz is damaged .* delete it"):
-        Painting(run, inputs, "style", HOW).paint(maps, SHARES)
+        Painting(run, inputs, "style", SETTINGS).paint(extractor, WEIGHTS)

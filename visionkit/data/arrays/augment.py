@@ -1,4 +1,4 @@
-"""Variations of signals and volumes for training, drawn by seed and place."""
+"""Random variations of signals and volumes for training."""
 
 from typing import NamedTuple
 
@@ -9,10 +9,10 @@ class Variation(NamedTuple):
     """How far arrays are varied.
 
     Attributes:
-        shift: largest shift along each axis, as a share of its length; the border is repeated.
-        stretch: largest change of a signal's length, as a share of it; its middle stays.
-        contrast: a value's distance from the mean is raised to a power of up to ``1 + contrast``, or as far below.
-        noise: largest deviation of added noise, in deviations of the array.
+        shift: largest shift along each axis, as a share of the axis' length; the border is repeated.
+        stretch: largest change of a signal's scale, as a share of it; the middle stays in place.
+        contrast: each value's distance from the mean is raised to a power between ``1 / (1 + contrast)`` and ``1 + contrast``.
+        noise: largest standard deviation of added noise, in standard deviations of the array.
         flip: whether each axis of a volume may be mirrored.
     """
 
@@ -28,16 +28,16 @@ def varied(array: np.ndarray, variation: Variation, rng: np.random.Generator) ->
 
     Args:
         array: float32 ``(spatial..., channels)``.
-        variation: how far.
-        rng: draws it.
+        variation: how far it is varied.
+        rng: draws the variation.
     """
     mean, deviation = array.mean(), array.std()
     if array.ndim == 2:
         array = _moved(array, rng.uniform(-1, 1) * variation.shift, 1 + rng.uniform(-1, 1) * variation.stretch)
     else:
         for axis, side in enumerate(array.shape[:-1]):
-            by = round(rng.uniform(-1, 1) * variation.shift * side)
-            array = array.take(np.clip(np.arange(side) + by, 0, side - 1), axis)
+            offset = round(rng.uniform(-1, 1) * variation.shift * side)
+            array = array.take(np.clip(np.arange(side) + offset, 0, side - 1), axis)
             if variation.flip and rng.random() < 0.5:
                 array = np.flip(array, axis)
     if deviation > 0:
@@ -46,7 +46,7 @@ def varied(array: np.ndarray, variation: Variation, rng: np.random.Generator) ->
 
 
 def with_contrast_and_noise(standardized: np.ndarray, contrast: float, noise: float, rng: np.random.Generator) -> np.ndarray:
-    """A variation of an array of mean 0 and deviation 1, of any shape; ``contrast`` and ``noise`` as ``Variation`` has them."""
+    """A variation of an array of any shape, with mean 0 and deviation 1; see ``Variation`` for ``contrast`` and ``noise``."""
     power = (1 + contrast) ** rng.uniform(-1, 1)
     added = rng.standard_normal(standardized.shape, np.float32) * rng.uniform(0, noise)
     return np.sign(standardized) * np.abs(standardized) ** power + added

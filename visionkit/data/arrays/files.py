@@ -1,11 +1,11 @@
 """Files of numbers: signals ``(length, channels)`` and volumes ``(depth, height, width, channels)``, float32.
 
 .npy                   either; an array without channels gets one
-.nii, .nii.gz          volumes (NIfTI), their axes turned to right, front, top, whatever order they were stored in
-.tif, .tiff            volumes: a stack of pages, which are the first axis; a TIFF of one page is an image, and no volume
+.nii, .nii.gz          volumes (NIfTI), whose axes are reoriented to right, front, top
+.tif, .tiff            volumes: a stack of pages, which are the first axis; a TIFF of one page is an image, not a volume
 .csv, .tsv, .txt       signals: a sample a line, a channel a column; or all samples in one line
 
-Reading executes nothing that a file says: no pickled objects.
+Reading a file executes nothing in it: pickled objects are refused.
 """
 
 import re
@@ -29,7 +29,7 @@ RANKS = {"signal": 1, "volume": 3}
 SHAPES = {"signal": "(length,) or (length, channels)", "volume": "(depth, height, width), maybe with channels behind"}
 Kind = Literal["signal", "volume"]
 Fit = Literal["resample", "resize", "crop"]
-MAX_LABELS = 100  # more different values in a volume are no labels
+MAX_LABELS = 100  # a volume with more distinct values does not hold labels
 
 
 class ArrayError(UserError):
@@ -42,13 +42,13 @@ def has_suffix(path: str | Path, suffixes: tuple[str, ...]) -> bool:
 
 
 def list_arrays(folder: Path, kind: Kind) -> list[Path]:
-    """All files below ``folder`` that may hold a signal or a volume, by name; hidden ones, and images, do not count."""
+    """All files below ``folder`` that may hold a signal or a volume, by name, without hidden files and images."""
     files = (path for path in sorted(folder.rglob("*")) if not any(p.startswith(".") for p in path.relative_to(folder).parts))
     return [path for path in files if has_suffix(path, SUFFIXES[kind]) and not path.is_dir() and not is_image(path)]
 
 
 def is_image(path: Path) -> bool:
-    """Whether a file is a TIFF of one page; one that cannot be read is for its reader to name."""
+    """Whether a file is a TIFF of one page; False where it cannot be read, so that its reader reports it."""
     if not has_suffix(path, stacks.SUFFIXES):
         return False
     try:
@@ -59,7 +59,7 @@ def is_image(path: Path) -> bool:
 
 
 def _is_stack(pages: Image.Image) -> bool:
-    """Whether there is a second page; ``n_frames`` would look for all of them."""
+    """Whether there is a second page; ``n_frames`` would read through all of them."""
     try:
         pages.seek(1)
     except EOFError:
@@ -71,7 +71,7 @@ def read_array(path: str | Path, kind: Kind) -> np.ndarray:
     """One signal or volume, float32, channels last.
 
     Raises:
-        ArrayError: the file is missing, damaged, of another kind or rank, or holds what is no finite number.
+        ArrayError: the file is missing, damaged, of another kind or rank, or holds a value that is not a finite number.
     """
     if not has_suffix(path, SUFFIXES[kind]):
         raise ArrayError(f"not a {kind} by its name; expected {', '.join(SUFFIXES[kind])}")
@@ -92,7 +92,7 @@ def read_labels(path: str | Path) -> np.ndarray:
     """A whole number for every voxel of a volume: float32 ``(depth, height, width)``.
 
     Raises:
-        ArrayError: as ``read_array``; or it has channels, or values that are no labels.
+        ArrayError: see ``read_array``; or the file has channels, or values that are not labels.
     """
     labels = read_array(path, "volume")
     if labels.shape[-1] != 1:
@@ -104,10 +104,10 @@ def read_labels(path: str | Path) -> np.ndarray:
 
 
 def checked(array: np.ndarray, kind: Kind) -> np.ndarray:
-    """An array as float32 with channels.
+    """An array as float32, with an axis for channels.
 
     Raises:
-        ArrayError: it is of another rank, empty, or holds what is no finite number.
+        ArrayError: the array has another rank, is empty, or holds a value that is not a finite number.
     """
     rank = RANKS[kind]
     if array.ndim not in (rank, rank + 1):
@@ -125,7 +125,7 @@ def read_labelled(image: str | Path, labels: str | Path) -> tuple[np.ndarray, np
     """A volume ``(depth, height, width, channels)`` and its labels ``(depth, height, width)``, both float32.
 
     Raises:
-        ArrayError: one of them cannot be used, or they do not belong together.
+        ArrayError: one of them cannot be used, or their shapes differ.
     """
     if not Path(labels).is_file():
         raise ArrayError(f"no labels for it: {labels} is missing")
@@ -143,10 +143,10 @@ def read_npy(path: str | Path) -> np.ndarray:
     """The array in a ``.npy`` file; nothing is unpickled.
 
     Raises:
-        ArrayError: it is damaged, or not of numbers.
+        ArrayError: it is damaged, or does not hold numbers.
     """
     try:
-        # Mapped: a header that promises more than the file holds claims no memory.
+        # A memory map allocates nothing, even where the header declares more than the file holds.
         array = np.load(path, mmap_mode="r", allow_pickle=False)
     except (ValueError, EOFError, SyntaxError, TypeError, MemoryError, OverflowError) as error:
         reason = "pickled objects, or no array; nothing is unpickled" if "pickle" in str(error) else error
@@ -161,7 +161,7 @@ def read_nifti(path: str | Path) -> np.ndarray:
     """The voxels of a NIfTI file ``(right, front, top)``, maybe with channels behind, float32.
 
     Raises:
-        ArrayError: it is damaged, or its voxels are no numbers.
+        ArrayError: it is damaged, or its voxels are not numbers.
     """
     try:
         image = nibabel.as_closest_canonical(nibabel.load(path))
@@ -170,7 +170,7 @@ def read_nifti(path: str | Path) -> np.ndarray:
         raise ArrayError("no such file") from None
     except (OSError, EOFError, ValueError, TypeError, OverflowError, MemoryError, zlib.error) as error:
         raise ArrayError(f"a damaged NIfTI file ({error})") from error
-    except Exception as error:  # nibabel's own errors have no common type
+    except Exception as error:  # nibabel's errors have no common type
         raise ArrayError(f"not a NIfTI file ({error})") from error
     while array.ndim > 4 and array.shape[-1] == 1:
         array = array[..., 0]
@@ -178,10 +178,10 @@ def read_nifti(path: str | Path) -> np.ndarray:
 
 
 def read_stack(path: str | Path) -> np.ndarray:
-    """The pages of a TIFF file ``(pages, height, width)``, maybe with channels behind; palette pages give their numbers.
+    """The pages of a TIFF file ``(pages, height, width)``, maybe with channels behind; of palette pages the indices.
 
     Raises:
-        ArrayError: it is damaged, has only one page, or pages that differ.
+        ArrayError: it is damaged, has only one page, or its pages differ in size or type.
     """
     try:
         with stacks.opened(path) as stack:
@@ -198,10 +198,10 @@ def read_stack(path: str | Path) -> np.ndarray:
 
 
 def read_columns(path: str | Path) -> np.ndarray:
-    """A signal in a text file: ``(samples, columns)``, or ``(samples,)`` of one line or one column; a header is passed over.
+    """A signal in a text file: ``(samples, columns)``, or ``(samples,)`` of one line or one column; a header is skipped.
 
     Raises:
-        ArrayError: a line holds anything but numbers, or lines differ in length.
+        ArrayError: a line holds something other than numbers, or lines differ in length.
     """
     lines = [(number, cells) for number, line in enumerate(read_text(path).splitlines(), start=1) if (cells := cells_of(line))]
     if lines and is_header(lines[0][1]):
@@ -220,7 +220,7 @@ def read_columns(path: str | Path) -> np.ndarray:
 
 
 def cells_of(line: str) -> list[str]:
-    """The cells of a line, parted by commas, semicolons, tabs or blanks; none of a blank line or a comment."""
+    """The cells of a line, separated by commas, semicolons, tabs or blanks; a blank line or a comment has none."""
     line = line.split("#")[0].strip()
     separator = next((mark for mark in ",;\t" if mark in line), None)
     return [cell.strip() for cell in line.rstrip(",;\t").split(separator)] if line else []
@@ -241,11 +241,12 @@ def fitted(array: np.ndarray, shape: tuple[int, ...], fit: Fit) -> np.ndarray:
 
     Args:
         array: ``(spatial..., channels)``.
-        shape: ``(spatial..., channels)``.
-        fit: "resample" a signal, or "resize" a volume, linearly; "crop" the middle, the border repeated where it is too small.
+        shape: ``(spatial..., channels)`` of the result.
+        fit: "resample" a signal or "resize" a volume, linearly; or "crop" the middle, with the border repeated where the array
+            is too small.
 
     Raises:
-        ArrayError: it has other channels.
+        ArrayError: it has another number of channels.
     """
     *sides, channels = shape
     if array.shape[-1] != channels:
@@ -261,7 +262,7 @@ def fitted(array: np.ndarray, shape: tuple[int, ...], fit: Fit) -> np.ndarray:
 
 
 def cube_around(array: np.ndarray, center: list[int], sides: list[int]) -> np.ndarray:
-    """The part ``(*sides, channels)`` of an array around ``center``, its voxel ``side // 2``; the border is repeated."""
+    """The part ``(*sides, channels)`` of an array whose voxel ``side // 2`` is ``center``; the border is repeated."""
     for axis, (place, side) in enumerate(zip(center, sides, strict=True)):
         places = np.clip(np.arange(place - side // 2, place - side // 2 + side), 0, array.shape[axis] - 1)
         array = array.take(places, axis)

@@ -1,13 +1,13 @@
-"""Where labelled signals and volumes lie, and what they are, found out by looking:
+"""Labelled signals and volumes: which files there are, and the layouts that are recognized.
 
-FILE.txt                               a table, as the UCR archive has it: a signal a line, its class, then its samples
-FOLDER/*_TRAIN.txt, *_TEST.txt         such tables; TRAIN and TEST in their names give the split
+FILE.txt                               a table as in the UCR archive: a signal a line, its class, then its samples
+FOLDER/*_TRAIN.txt, *_TEST.txt         such tables; TRAIN and TEST in their names are the splits
 FOLDER/<class>/*.npy, .csv, .txt       signals, one a file
-FOLDER/<class>/*.npy, .nii.gz, .tif    volumes, one a file; of TIFF files stacks alone
-FOLDER/images/*.nii.gz and labels/     volumes with a label for every voxel (segmentations); names are equal up to the suffix
+FOLDER/<class>/*.npy, .nii.gz, .tif    volumes, one a file; TIFF files must be stacks
+FOLDER/images/*.nii.gz and labels/     volumes with a label for every voxel (segmentations), under the same names
 
-Classes, and images with labels, may lie in train/ and val/ (or test/). For labels/ there may be masks/; the Medical
-Segmentation Decathlon has imagesTr/ and labelsTr/.
+Class folders, and images/ with labels/, may be inside train/ and val/ (or test/). Instead of labels/ there may be masks/, and
+imagesTr/ with labelsTr/ as in the Medical Segmentation Decathlon. Suffixes of an image and of its labels may differ.
 """
 
 import re
@@ -26,30 +26,32 @@ LAYOUTS = (
 LABELLED = (("images", "labels"), ("images", "masks"), ("imagesTr", "labelsTr"))  # folders
 VOLUMES = SUFFIXES["volume"]
 
+Pairs = dict[str, tuple[tuple[Path, str], ...]]  # by split: a file, and its class or the file of its labels
+
 
 @dataclass(frozen=True)
 class Source:
-    """What lies in a folder.
+    """The files of a data set, and its layout.
 
     Attributes:
         kind: "signal" or "volume".
         layout: "tables", "classes" or "segmentations".
-        splits: of "train" and "val", or of ``WHOLE``: pairs of a file and its class; of tables the class is empty; of
-            segmentations it is the file of the labels, which may be missing.
-        notes: sentences on what a reader should know.
+        splits: pairs by split, "train" and "val" or ``WHOLE``: a file and its class, which is empty for tables; or an image and
+            the file of its labels, which may be missing.
+        notes: sentences on which files are used.
     """
 
     kind: Kind
     layout: Literal["tables", "classes", "segmentations"]
-    splits: dict[str, tuple[tuple[Path, str], ...]]
+    splits: Pairs
     notes: tuple[str, ...] = ()
 
 
 def find_arrays(data: str | Path) -> Source:
-    """Look what lies at a path; only headers are read.
+    """Recognize the layout of a data set; only headers are read.
 
     Raises:
-        DataError: there is no such path, no layout that is known, or more than one data set.
+        DataError: there is no such path, its layout is unknown, or it holds more than one data set.
     """
     data = Path(data)
     if data.is_file() and has_suffix(data, TEXT_SUFFIXES):
@@ -64,7 +66,7 @@ def find_arrays(data: str | Path) -> Source:
 
 
 def _split_folders(data: Path) -> tuple[dict[str, Path], tuple[str, ...]]:
-    """The folders of the splits; ``WHOLE`` where there is none for training."""
+    """The folders of the splits, or the whole folder where none is for training; and notes."""
     named = {split_name(child.name): child for child in sorted(data.iterdir()) if child.is_dir()}
     if "train" not in named:
         return {WHOLE: data}, ()
@@ -80,13 +82,13 @@ def _segmentations(roots: dict[str, Path]) -> Source | None:
         folders = ((root / images, root / labels) for images, labels in LABELLED)
         images, labels = next((pair for pair in folders if all(folder.is_dir() for folder in pair)), (None, None))
         if images is not None:
-            of_same_name = ((path, labels / path.relative_to(images)) for path in list_arrays(images, "volume"))
-            pairs[split] = tuple((path, str(_with_any_suffix(expected))) for path, expected in of_same_name)
+            expected = ((path, labels / path.relative_to(images)) for path in list_arrays(images, "volume"))
+            pairs[split] = tuple((path, str(_with_any_suffix(label_file))) for path, label_file in expected)
     return Source("volume", "segmentations", pairs) if any(pairs.values()) else None
 
 
 def _with_any_suffix(path: Path) -> Path:
-    """The file itself, or the like of it with another suffix of volumes; where there is none, the file that is missing."""
+    """The file of this name, with this or any other suffix of volumes; the path itself where there is none."""
     stem = path.name[: -max(len(suffix) for suffix in VOLUMES if has_suffix(path, (suffix,)))]
     return next((other for other in (path, *(path.with_name(stem + suffix) for suffix in VOLUMES)) if other.is_file()), path)
 
@@ -96,19 +98,19 @@ def _classes(roots: dict[str, Path]) -> Source | None:
         split: [f for f in sorted(root.iterdir(), key=lambda f: natural_order(f.name)) if f.is_dir() and f.name[0] != "."]
         for split, root in roots.items()
     }
-    either = [path for found in folders.values() for f in found for kind in SUFFIXES for path in list_arrays(f, kind)]
-    if not either:
+    files = [path for classes in folders.values() for f in classes for kind in SUFFIXES for path in list_arrays(f, kind)]
+    if not files:
         return None
-    kind = _kind_of(either)
+    kind = _kind_of(files)
     splits = {
-        split: tuple((path, folder.name) for folder in found for path in list_arrays(folder, kind))
-        for split, found in folders.items()
+        split: tuple((path, folder.name) for folder in classes for path in list_arrays(folder, kind))
+        for split, classes in folders.items()
     }
     return Source(kind, "classes", splits)
 
 
 def _kind_of(paths: list[Path]) -> Kind:
-    """By the names; where they leave it open, by the first array that can be read."""
+    """The kind that the suffixes imply; where they are ambiguous, that of the first array that can be read."""
     if any(has_suffix(path, VOLUMES[1:]) for path in paths):
         return "volume"
     for path in paths:
@@ -132,8 +134,8 @@ def _tables(data: Path) -> Source | None:
     if len(sets) > 1:
         several = ", ".join(path.name for path in sets.values())
         raise DataError(f"--data {data}: {len(sets)} data sets there ({several}); name the file of one.")
-    if "train" in splits:  # other text beside them is no data
+    if "train" in splits:  # other text files are not data
         splits.pop(WHOLE, None)
-    elif "val" in splits:  # to learn from, too
+    elif "val" in splits:  # there are no other signals to train on
         splits = {WHOLE: splits["val"]}
-    return Source("signal", "tables", {split: tuple(found) for split, found in splits.items()}) if splits else None
+    return Source("signal", "tables", {split: tuple(pairs) for split, pairs in splits.items()}) if splits else None

@@ -1,8 +1,8 @@
-"""Training patches of labelled volumes: drawn, turned, bent and cut in threads, in one resampling.
+"""Random training patches of labelled volumes: rotated, scaled, warped and cropped in one resampling, by several threads.
 
-Patches are standardised by the mean and the deviation of the whole volume that they come from, before they are varied. So a
-network sees the same values in training and where whole volumes are standardised (``volumes.standardized``) and then
-tiled; standardised by itself, a patch would not tell whether it is bright or dark in its volume.
+Patches are standardized by the mean and the deviation of their whole volume, before they are varied. So a network sees the same
+values in training as in prediction, where whole volumes are standardized (``volumes.standardized``) and then tiled. If a patch
+were standardized by itself, it would not show whether it is bright or dark within its volume.
 """
 
 import os
@@ -21,22 +21,23 @@ from visionkit.data.index import IGNORE
 from visionkit.data.mask_targets import NO_TARGETS, MaskTargets, of_mask
 
 THREADS = os.cpu_count() or 1
-BATCHES_AHEAD = 2  # made while the network works on one
-NEAR_FOREGROUND = 0.5  # share of the patches that are drawn near a voxel of a class: small parts are met
-WAVES = np.arange(1, 4)  # half waves a side, as of images (warps.Elastic)
+BATCHES_AHEAD = 2  # prepared while the network trains on one
+NEAR_FOREGROUND = 0.5  # share of patches near a voxel of some class, so that small objects are seen often
+WAVES = np.arange(1, 4)  # half waves a side, as in warps.Elastic for images
 
 
 class VolumeVariation(NamedTuple):
-    """How far patches are varied; nothing by default.
+    """How far patches are varied; by default, not at all.
 
     Attributes:
-        degrees: largest rotation about each axis, in voxels: of a scan with thick slices it bends what it turns.
-        scale: things become up to ``1 + scale`` times as large, or as small.
-        elastic: strength of the first wave of a smooth random field, as a share of the patch's sides; up to 0.03 nothing folds
-            over.
-        contrast: a value's distance from the volume's mean is raised to a power of up to ``1 + contrast``, or as far below.
-        noise: largest deviation of added noise, in deviations of the volume.
-        flip: whether each axis may be mirrored: only where a mirrored volume has the same labels.
+        degrees: largest rotation about each axis. It is applied to voxels, so a scan with thick slices is also sheared.
+        scale: objects are scaled by a factor between ``1 / (1 + scale)`` and ``1 + scale``.
+        elastic: amplitude of the lowest frequency of a smooth displacement field, as a share of the patch's sides; up to 0.03
+            the field does not fold.
+        contrast: each value's distance from the volume's mean is raised to a power between ``1 / (1 + contrast)`` and
+            ``1 + contrast``.
+        noise: largest standard deviation of added noise, in standard deviations of the volume.
+        flip: whether each axis may be mirrored; a mirrored volume must then have the same labels.
     """
 
     degrees: float = 0.0
@@ -51,12 +52,12 @@ ORDINARY = VolumeVariation(degrees=15, scale=0.15, elastic=0.02, contrast=0.2, n
 
 
 class PatchSource(NamedTuple):
-    """A volume, and what has to be known of the whole of it before parts of it are cut.
+    """A volume, and statistics of it that patches need.
 
     Attributes:
-        volume: as it was read.
-        mean, deviation: of each channel, float64 ``(channels,)``.
-        voxels: of each class in it but the background, the flat places of its voxels, int64.
+        volume: the values, not standardized, and the labels.
+        mean, deviation: those of each channel, float64 ``(channels,)``.
+        voxels: the flat positions of each class' voxels, int64, for the classes it has besides the background.
     """
 
     volume: Volume
@@ -66,7 +67,7 @@ class PatchSource(NamedTuple):
 
 
 def patch_sources(volumes: Sequence[Volume]) -> tuple[PatchSource, ...]:
-    """Look through each volume once; this is not for each epoch to do again."""
+    """Compute the statistics of each volume, once for all epochs."""
     return tuple(PatchSource(volume, *statistics(volume.values), _voxels(volume.labels)) for volume in volumes)
 
 
@@ -88,24 +89,24 @@ def patch_batches(
     targets: MaskTargets = NO_TARGETS,
     num_threads: int = THREADS,
 ) -> Iterator[tuple[np.ndarray, dict[str, np.ndarray]]]:
-    """One epoch of patches; every volume gives as many, or one more.
+    """One epoch of patches, equally many of each volume, or one more.
 
-    What is drawn comes from ``seed``, ``epoch`` and the number of the patch alone, whatever the threads.
+    Random draws depend on ``seed``, ``epoch`` and the number of the patch alone, not on the threads.
 
     Args:
-        sources: from ``patch_sources``; volumes may be smaller than a patch.
-        sides: of a patch in voxels.
+        sources: volumes from ``patch_sources``, which may be smaller than a patch.
+        sides: sides of a patch in voxels.
         batch_size: patches a batch.
         num_batches: batches an epoch.
         variation: how far patches are varied.
-        seed, epoch: draw places and variations.
-        targets: what is computed from the labels of a patch.
-        num_threads: that make patches.
+        seed, epoch: seed of the positions and variations.
+        targets: which targets are computed from the mask of a patch.
+        num_threads: threads that crop patches.
 
     Yields:
-        values, float32 ``(batch_size, *sides, channels)``, standardised by their volume; beyond it, its border goes on. Labels
-        by name: ``mask``, uint8 ``(batch_size, *sides)``, ``IGNORE`` where there is none and beyond the volume; and what
-        ``targets.of_mask`` makes of it.
+        values, float32 ``(batch_size, *sides, channels)``, standardized; beyond the volume, its border is repeated. Labels by
+        name: ``mask``, uint8 ``(batch_size, *sides)``, ``IGNORE`` where a voxel has no label or is beyond the volume; and the
+        targets that ``mask_targets.of_mask`` computes.
     """
     num_patches = batch_size * num_batches
     rng = np.random.default_rng([seed, epoch])
@@ -116,29 +117,29 @@ def patch_batches(
         return values, {"mask": mask} | of_mask(mask, targets)
 
     threads = ThreadPoolExecutor(num_threads, "visionkit-patches")
-    under_way: deque[list[Future]] = deque()
+    pending: deque[list[Future]] = deque()
     try:
         for start in range(0, num_patches, batch_size):
-            under_way.append([threads.submit(make, place) for place in range(start, start + batch_size)])
-            if len(under_way) > BATCHES_AHEAD:
-                yield _stacked(under_way.popleft())
-        while under_way:
-            yield _stacked(under_way.popleft())
-    finally:  # also where whoever asks breaks off
+            pending.append([threads.submit(make, place) for place in range(start, start + batch_size)])
+            if len(pending) > BATCHES_AHEAD:
+                yield _stacked(pending.popleft())
+        while pending:
+            yield _stacked(pending.popleft())
+    finally:  # also when the consumer stops early
         threads.shutdown(cancel_futures=True)
 
 
 def _stacked(patches: list[Future]) -> tuple[np.ndarray, dict[str, np.ndarray]]:
-    values, labels = zip(*(made.result() for made in patches), strict=True)
+    values, labels = zip(*(future.result() for future in patches), strict=True)
     return np.stack(values), {name: np.stack([each[name] for each in labels]) for name in labels[0]}
 
 
 def patch(
     source: PatchSource, sides: tuple[int, int, int], variation: VolumeVariation, rng: np.random.Generator
 ) -> tuple[np.ndarray, np.ndarray]:
-    """One patch of a volume and its mask, as ``patch_batches`` says: float32 ``(*sides, channels)`` and uint8 ``(*sides)``."""
+    """One patch and its mask, float32 ``(*sides, channels)`` and uint8 ``(*sides)``; see ``patch_batches``."""
     values, labels = source.volume.values, source.volume.labels
-    places = _bent_grid(sides, variation, rng) + _center(source, sides, rng)[:, None, None, None]
+    places = _warped_grid(sides, variation, rng) + _center(source, sides, rng)[:, None, None, None]
     channels = [
         map_coordinates(values[..., channel], places, np.float32, order=1, mode="nearest")
         for channel in range(values.shape[-1])
@@ -149,22 +150,23 @@ def patch(
 
 
 def _center(source: PatchSource, sides: tuple[int, int, int], rng: np.random.Generator) -> np.ndarray:
-    """Where the middle of a patch lies, ``(3,)`` in voxels: such that it fits in, where it can; else in the volume's middle.
+    """The center of a patch, ``(3,)`` in voxels.
 
-    Near the foreground each class that is there is as likely, however small it is.
+    The patch lies inside the volume; along axes where it is too large, it is centered. Patches near the foreground choose among
+    the volume's classes with equal probability, however small they are.
     """
-    room = np.array(source.volume.labels.shape) - sides
-    corner = np.where(room > 0, rng.integers(0, np.maximum(room, 0) + 1), room / 2)
+    slack = np.array(source.volume.labels.shape) - sides
+    corner = np.where(slack > 0, rng.integers(0, np.maximum(slack, 0) + 1), slack / 2)
     if source.voxels and rng.random() < NEAR_FOREGROUND:
         voxels = source.voxels[rng.integers(len(source.voxels))]
         voxel = np.array(np.unravel_index(voxels[rng.integers(len(voxels))], source.volume.labels.shape))
         near = voxel - np.floor(np.array(sides) * rng.uniform(0.25, 0.75, 3))  # the voxel is in the inner half of the patch
-        corner = np.where(room > 0, near.clip(0, np.maximum(room, 0)), corner)
+        corner = np.where(slack > 0, near.clip(0, np.maximum(slack, 0)), corner)
     return corner + (np.array(sides) - 1) / 2
 
 
-def _bent_grid(sides: tuple[int, int, int], variation: VolumeVariation, rng: np.random.Generator) -> np.ndarray:
-    """Where each voxel of a patch comes from, seen from the place in its middle: float32 ``(3, *sides)`` in voxels."""
+def _warped_grid(sides: tuple[int, int, int], variation: VolumeVariation, rng: np.random.Generator) -> np.ndarray:
+    """The source of each voxel of a patch, relative to the center: float32 ``(3, *sides)`` in voxels."""
     angles = rng.uniform(-1, 1, 3) * variation.degrees
     matrix = Rotation.from_euler("xyz", angles, degrees=True).as_matrix() / (1 + variation.scale) ** rng.uniform(-1, 1)
     mirrored = np.where(variation.flip & (rng.random(3) < 0.5), -1, 1)
@@ -172,7 +174,7 @@ def _bent_grid(sides: tuple[int, int, int], variation: VolumeVariation, rng: np.
     amplitudes *= np.reshape(sides, (3, 1, 1, 1)) / (WAVES * WAVES[:, None] * WAVES[:, None, None])
     grid = np.stack(np.meshgrid(*(np.arange(side) - (side - 1) / 2 for side in sides), indexing="ij")).astype(np.float32)
     if variation.elastic:
-        # Axis by axis; in einsum, since NumPy's matrix product would start threads of its own.
+        # Axis by axis, and with einsum: NumPy's matrix product would start threads of its own.
         for side in sides:
             waves = np.sin(np.pi * WAVES[:, None] * (np.arange(side) + 0.5) / side)
             amplitudes = np.einsum("cw...,ws->c...s", amplitudes, waves)

@@ -3,9 +3,9 @@
 import zlib
 from collections import Counter
 from collections.abc import Iterable, Iterator
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from pathlib import Path
-from typing import Any, NamedTuple
+from typing import Any, ClassVar, NamedTuple
 
 import numpy as np
 from tqdm import tqdm
@@ -23,14 +23,21 @@ from visionkit.data.arrays.files import (
     read_array,
     read_labelled,
 )
-from visionkit.data.arrays.folders import Source
+from visionkit.data.arrays.folders import Pairs, Source
 from visionkit.data.images.contents import read_text
-from visionkit.data.index import DataError, Index, SkippedFiles, natural_order
+from visionkit.data.index import DataError, Index, Problem, Skipped, SkippedFiles, natural_order
 from visionkit.data.splits import hold_out
 
 
 class Sample(NamedTuple):
-    """One signal or volume: where it is from, its class, its split, and its values ``(spatial..., channels)``, float32."""
+    """One signal or volume.
+
+    Attributes:
+        name: its file, and its place in the file where that holds several.
+        label: the name of its class.
+        split: "train", "val" or ``WHOLE``.
+        values: float32 ``(spatial..., channels)``.
+    """
 
     name: str
     label: str
@@ -38,25 +45,39 @@ class Sample(NamedTuple):
     values: np.ndarray
 
 
-def read_samples(source: Source, skipped: SkippedFiles, *, size: int, patches: int, seed: int) -> list[Sample]:
-    """Read all that ``find_arrays`` found; what is broken is named in ``skipped``.
+@dataclass(frozen=True, eq=False)
+class SampleSet:
+    """Labelled signals or volumes, whose shapes may differ.
+
+    Attributes:
+        kind: "signal" or "volume".
+        fit: how arrays are brought to one shape.
+        samples: the arrays and their labels.
+        notes: sentences on how they were read.
+        skipped: files, and lines of tables, that cannot be used.
+    """
+
+    kind: Kind
+    fit: Fit
+    samples: list[Sample] = field(repr=False)
+    notes: tuple[str, ...] = ()
+    skipped: SkippedFiles = field(default_factory=SkippedFiles, repr=False)
+
+
+def read_samples(source: Source, *, size: int, patches: int, seed: int) -> SampleSet:
+    """Read all that ``find_arrays`` found.
 
     Args:
         source: what to read.
-        skipped: takes files, and lines of tables, that cannot be used.
         size: side in voxels of the cubes that are cut from segmentations.
-        patches: how many of each label are cut from each of their volumes.
-        seed: draws where, and which volumes are held out where they have no split of their own.
+        patches: number of cubes of each label that are cut from each volume.
+        seed: draws where cubes are cut, and which volumes are held out if they have no split of their own.
     """
-    splits = source.splits
-    if source.layout == "segmentations" and "val" not in splits:  # whole volumes, since cubes of one of them are alike
-        pairs = splits[next(iter(splits))]
-        whole = Index(("",), tuple(str(image) for image, _ in pairs), np.zeros(len(pairs), np.int32))
-        held_out = set(hold_out(whole, seed)[1].paths)
-        splits = {
-            "train": tuple(pair for pair in pairs if str(pair[0]) not in held_out),
-            "val": tuple(pair for pair in pairs if str(pair[0]) in held_out),
-        }
+    splits, notes, skipped = source.splits, source.notes, SkippedFiles()
+    if source.layout == "segmentations":
+        cubes = f"cubes of {size} voxels a side, {patches} of each label from each volume, labelled by their middle voxels"
+        held_out = () if "val" in splits else ("whole volumes are held out for validation, by seed",)
+        splits, notes = splits if "val" in splits else _hold_out_volumes(splits, seed), (cubes, *held_out, *notes)
     samples = []
     files = [(split, *pair) for split, pairs in splits.items() for pair in pairs]
     for split, path, label in tqdm(files, f"reading {source.kind}s", unit=" files", leave=False):
@@ -69,17 +90,29 @@ def read_samples(source: Source, skipped: SkippedFiles, *, size: int, patches: i
                 samples += [Sample(*cube, split, values) for *cube, values in _cubes(path, label, size, patches, seed)]
         except ArrayError as error:
             skipped.add(str(path), str(error))
-    return samples
+    fit = "resample" if source.kind == "signal" else "crop" if source.layout == "segmentations" else "resize"
+    return SampleSet(source.kind, fit, samples, notes, skipped)
+
+
+def _hold_out_volumes(splits: Pairs, seed: int) -> Pairs:
+    """Training and validation from the only split; whole volumes are held out, since cubes of one volume are alike."""
+    pairs = splits[next(iter(splits))]
+    whole = Index(("",), tuple(str(image) for image, _ in pairs), np.zeros(len(pairs), np.int32))
+    held_out = set(hold_out(whole, seed)[1].paths)
+    return {
+        "train": tuple(pair for pair in pairs if str(pair[0]) not in held_out),
+        "val": tuple(pair for pair in pairs if str(pair[0]) in held_out),
+    }
 
 
 def _rows(path: Path, skipped: SkippedFiles) -> Iterator[tuple[str, str, np.ndarray]]:
-    """Name, class and signal of each line of a table; NaN at the end of a line fills it up, and does not count."""
+    """Name, class and signal of each line of a table; NaN at the end of a line is padding and is removed."""
     try:
         text = read_text(path)
     except OSError as error:
         raise ArrayError(error.strerror or str(error)) from error
     lines = [(number, cells) for number, line in enumerate(text.splitlines(), start=1) if (cells := cells_of(line))]
-    if lines and _is_heading(lines[0][1], lines[1:]):
+    if lines and _names_columns(lines[0][1], lines[1:]):
         lines = lines[1:]
     if not any(len(cells) > 1 and is_number(cells[1]) for _, cells in lines):
         raise ArrayError("no signals in it; expected the class, then the samples, in each line")
@@ -93,29 +126,28 @@ def _rows(path: Path, skipped: SkippedFiles) -> Iterator[tuple[str, str, np.ndar
             skipped.add(name, str(error))
 
 
-def _is_heading(first: list[str], others: list[tuple[int, list[str]]]) -> bool:
-    """Whether the first line names columns: no number after the class; or 0, 1, 2, ... under a word that is no class."""
+def _names_columns(first: list[str], others: list[tuple[int, list[str]]]) -> bool:
+    """Whether the first line names columns: it has no number after the class, or it begins with a word that is no class."""
     if is_header(first[1:]):
         return True
     return not is_number(first[0]) and bool(others) and all(first[0] != cells[0] for _, cells in others)
 
 
 def _cubes(image: Path, labels: str, size: int, patches: int, seed: int) -> Iterator[tuple[str, str, np.ndarray]]:
-    """Cubes of a volume, as many around voxels of each label; those of label 0 from the box around all others."""
+    """Cubes around voxels of each label, equally many of each; those of label 0 lie in the box around all other labels."""
     volume, truth = read_labelled(image, labels)
     near = np.ones(truth.shape, bool)
     if (truth != 0).any():
         near[:] = False
-        places = np.argwhere(truth != 0)
-        near[
-            tuple(slice(max(0, a - size // 4), b + size // 4 + 1) for a, b in zip(places.min(0), places.max(0), strict=True))
-        ] = True
+        places, margin = np.argwhere(truth != 0), size // 4
+        corners = zip(places.min(axis=0), places.max(axis=0), strict=True)
+        near[tuple(slice(max(0, first - margin), last + margin + 1) for first, last in corners)] = True
     for value in np.unique(truth):
         centers = np.argwhere((truth == value) & near)
         rng = np.random.default_rng([seed, zlib.crc32(image.name.encode(errors="surrogateescape")), int(abs(value))])
-        for place in sorted(rng.choice(len(centers), min(patches, len(centers)), replace=False)):
-            at = centers[place].tolist()
-            yield f"{image}:{','.join(map(str, at))}", f"{value:g}", cube_around(volume, at, [size] * 3)
+        for row in sorted(rng.choice(len(centers), min(patches, len(centers)), replace=False)):
+            center = centers[row].tolist()
+            yield f"{image}:{','.join(map(str, center))}", f"{value:g}", cube_around(volume, center, [size] * 3)
 
 
 @dataclass(frozen=True, eq=False)
@@ -128,15 +160,19 @@ class ArraySplits:
         train, val: names as paths, and labels.
         train_values, val_values: float32 ``(N, spatial..., channels)``.
         notes: sentences on what a reader should know of them.
+        skipped: files, and lines of tables, that could not be used, by path.
     """
+
+    problems: ClassVar[tuple[Problem, ...]] = ()  # as ``Splits`` has them; a sample with a problem is skipped
 
     kind: Kind
     fit: Fit
     train: Index
     val: Index
-    train_values: np.ndarray
-    val_values: np.ndarray
+    train_values: np.ndarray = field(repr=False)
+    val_values: np.ndarray = field(repr=False)
     notes: tuple[str, ...] = ()
+    skipped: tuple[Skipped, ...] = ()
 
     @property
     def shape(self) -> tuple[int, ...]:
@@ -144,37 +180,31 @@ class ArraySplits:
         return self.train_values.shape[1:]
 
     def to_plain(self) -> dict[str, Any]:
-        """What a run keeps to, for a JSON file: names by split, classes and shape."""
+        """What a run stores to be resumed, for a JSON file: names by split, classes and shape."""
         names = {"train": self.train.paths, "val": self.val.paths}
         return names | {"class_names": self.train.class_names, "shape": self.shape, "fit": self.fit}
 
 
-def split_samples(samples: list[Sample], kind: Kind, fit: Fit, skipped: SkippedFiles, *, size: int, seed: int) -> ArraySplits:
-    """Training and validation arrays; a fifth of each class is held out where the samples have no split of their own.
+def split_samples(data: SampleSet, *, size: int, seed: int) -> ArraySplits:
+    """Training and validation arrays of one shape; a fifth of each class is held out if the samples are not split.
+
+    Signals are brought to the median length of the training signals, volumes to ``size``.
 
     Args:
-        samples: as read.
-        kind: of all of them.
-        fit: signals are brought to the median length of those for training, volumes to ``size``.
-        skipped: takes samples with other channels than most.
-        size: side in voxels of a volume.
+        data: the samples; those that have other channels than most are added to ``data.skipped``.
+        size: side of a volume in voxels.
         seed: draws what is held out.
 
     Raises:
         DataError: fewer than two classes, or nothing to train on or to validate with.
     """
-    notes = []
-    if samples:
-        channels = Counter(sample.values.shape[-1] for sample in samples).most_common(1)[0][0]
-        for sample in samples:
-            if sample.values.shape[-1] != channels:
-                skipped.add(sample.name, f"{sample.values.shape[-1]} channels; most have {channels}")
-        samples = [sample for sample in samples if sample.values.shape[-1] == channels]
+    kind, notes = data.kind, list(data.notes)
+    samples = _with_equal_channels(data)
     class_names = tuple(sorted({sample.label for sample in samples if sample.split != "val"}, key=natural_order))
     if len(class_names) < 2:
-        found = f"only one class to train, {class_names[0]!r}" if class_names else f"no {kind} to train on"
-        first = "; ".join(f"{file.path}: {file.reason}" for file in skipped.list()[:1])
-        raise DataError(f"{found}; expected at least two classes{f' (skipped: {first})' if first else ''}.")
+        reason = f"only one class to train, {class_names[0]!r}" if class_names else f"no {kind} to train on"
+        first = "; ".join(f"{file.path}: {file.reason}" for file in data.skipped.list()[:1])
+        raise DataError(f"{reason}; expected at least two classes{f' (skipped: {first})' if first else ''}.")
     unknown = sorted({sample.label for sample in samples} - set(class_names))
     if unknown:
         notes.append(f"validation has classes that training lacks, left out: {', '.join(unknown)}")
@@ -191,7 +221,7 @@ def split_samples(samples: list[Sample], kind: Kind, fit: Fit, skipped: SkippedF
         )
     few = [name for name, count in zip(class_names, whole.counts(), strict=True) if count <= 2]
     if few:
-        notes.append(f"only one or two {kind}s of {', '.join(few)}: too few to learn them, or to say whether they were learnt")
+        notes.append(f"only one or two {kind}s of {', '.join(few)}: too few to learn them, or to measure that they were learnt")
     absent = [name for name, count in zip(class_names, val.counts(), strict=True) if count == 0]
     if absent:
         notes.append(f"no validation {kind} of {', '.join(absent)}")
@@ -200,24 +230,35 @@ def split_samples(samples: list[Sample], kind: Kind, fit: Fit, skipped: SkippedF
     shape = (size,) * 3 if kind == "volume" else (int(np.median([len(by_name[name]) for name in train.paths])),)
     if sides != {shape}:
         smallest, largest = ("x".join(map(str, side)) for side in (min(sides), max(sides)))
-        verb = {"resample": "resampled", "resize": "resized", "crop": "cut"}[fit]
+        verb = {"resample": "resampled", "resize": "resized", "crop": "cropped"}[data.fit]
         notes.append(f"{kind}s of {smallest} to {largest} values are {verb} to {'x'.join(map(str, shape))}")
-    splits = _stacked(kind, fit, train, val, by_name, (*shape, channels))
-    return replace(splits, notes=tuple(notes))
+    channels = samples[0].values.shape[-1]
+    return _fitted_splits(replace(data, samples=samples, notes=tuple(notes)), train, val, (*shape, channels), data.fit)
 
 
-def kept_splits(samples: list[Sample], kind: Kind, plan: dict[str, Any]) -> ArraySplits:
-    """The splits of an earlier run, from what it kept by ``ArraySplits.to_plain``; what has vanished since is left out.
+def restore_splits(data: SampleSet, plan: dict[str, Any]) -> ArraySplits:
+    """The splits of an earlier run, as ``ArraySplits.to_plain`` stored them; samples that have vanished since are left out.
 
     Raises:
         DataError: nothing is left.
     """
     class_names, shape = tuple(plan["class_names"]), tuple(plan["shape"])
-    by_name = {s.name: s for s in samples if s.label in class_names and s.values.shape[-1] == shape[-1]}
+    samples = [s for s in data.samples if s.label in class_names and s.values.shape[-1] == shape[-1]]
+    by_name = {sample.name: sample for sample in samples}
     train, val = (_index((by_name[name] for name in plan[split] if name in by_name), class_names) for split in ("train", "val"))
     if len(train) == 0 or len(val) == 0:
-        raise DataError("Of the data that this run began with nothing is left to go on with; start a new run.")
-    return _stacked(kind, plan["fit"], train, val, {name: sample.values for name, sample in by_name.items()}, shape)
+        raise DataError("Nothing is left of the data that this run was begun with; start a new run.")
+    return _fitted_splits(replace(data, samples=samples), train, val, shape, plan["fit"])
+
+
+def _with_equal_channels(data: SampleSet) -> list[Sample]:
+    """The samples that have as many channels as most; the others are skipped."""
+    counts = Counter(sample.values.shape[-1] for sample in data.samples)
+    most = max(counts, key=counts.get, default=0)
+    for sample in data.samples:
+        if sample.values.shape[-1] != most:
+            data.skipped.add(sample.name, f"{sample.values.shape[-1]} channels; most have {most}")
+    return [sample for sample in data.samples if sample.values.shape[-1] == most]
 
 
 def _index(samples: Iterable[Sample], class_names: tuple[str, ...]) -> Index:
@@ -226,8 +267,7 @@ def _index(samples: Iterable[Sample], class_names: tuple[str, ...]) -> Index:
     return Index(class_names, tuple(sample.name for sample in samples), labels)
 
 
-def _stacked(
-    kind: Kind, fit: Fit, train: Index, val: Index, by_name: dict[str, np.ndarray], shape: tuple[int, ...]
-) -> ArraySplits:
+def _fitted_splits(data: SampleSet, train: Index, val: Index, shape: tuple[int, ...], fit: Fit) -> ArraySplits:
+    by_name = {sample.name: sample.values for sample in data.samples}
     values = (np.stack([fitted(by_name[name], shape, fit) for name in index.paths]) for index in (train, val))
-    return ArraySplits(kind, fit, train, val, *values)
+    return ArraySplits(data.kind, fit, train, val, *values, data.notes, tuple(data.skipped.list()))

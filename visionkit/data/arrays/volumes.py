@@ -1,10 +1,10 @@
-"""Volumes with a label for every voxel: from files to a training and a validation part, in memory."""
+"""Volumes with a label for every voxel: from files to training and validation volumes in memory."""
 
 from collections import Counter
 from collections.abc import Collection, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any, NamedTuple
+from typing import Any, ClassVar, NamedTuple
 
 import numpy as np
 from tqdm import tqdm
@@ -12,7 +12,7 @@ from tqdm import tqdm
 from visionkit.data.arrays.files import ArrayError, has_suffix, read_labelled
 from visionkit.data.arrays.folders import Source, find_arrays
 from visionkit.data.images.mask_names import find_names
-from visionkit.data.index import IGNORE, DataError, Index, SkippedFiles
+from visionkit.data.index import IGNORE, DataError, Index, Problem, Skipped, SkippedFiles
 from visionkit.data.splits import VAL_SHARE, WHOLE, hold_out
 
 BACKGROUND = "background"
@@ -23,10 +23,10 @@ EXPECTED = (
 
 
 class Volume(NamedTuple):
-    """One volume: where it is from, its values, and the class of every voxel.
+    """One volume: its name, its values, and the class of every voxel.
 
     Attributes:
-        name: the file of the values, or what else names it.
+        name: the file of the values, or a name of its own.
         values: float32 ``(depth, height, width, channels)``, in any unit.
         labels: uint8 ``(depth, height, width)``, positions in the class names; ``IGNORE`` where a voxel has no class.
     """
@@ -41,25 +41,29 @@ class VolumeSplits:
     """Training and validation volumes, whose sides may differ; their channels do not.
 
     Attributes:
-        class_names: by label; the first is the background.
-        train, val: at least one of each.
+        class_names: names by label; the first is the background.
+        train, val: at least one volume each.
         notes: sentences on what a reader should know of them.
+        skipped: the files that could not be used, by path.
     """
+
+    problems: ClassVar[tuple[Problem, ...]] = ()  # as ``Splits`` has them; a volume with a problem is skipped
 
     class_names: tuple[str, ...]
     train: tuple[Volume, ...] = field(repr=False)
     val: tuple[Volume, ...] = field(repr=False)
     notes: tuple[str, ...] = ()
+    skipped: tuple[Skipped, ...] = ()
 
     def to_plain(self) -> dict[str, Any]:
-        """What a run keeps to, for a JSON file: names by split, and classes."""
+        """What a run stores to be resumed, for a JSON file: names by split, and classes."""
         names = {"train": [volume.name for volume in self.train], "val": [volume.name for volume in self.val]}
         return names | {"class_names": list(self.class_names)}
 
     def keep_to(self, plan: dict[str, Any]) -> "VolumeSplits":
-        """The splits of an earlier run, from what it kept by ``to_plain``.
+        """The splits of an earlier run, as ``to_plain`` stored them.
 
-        What has vanished since is left out, and so is what is new; labels of new classes are ignored.
+        Volumes that have vanished since or are new are left out; labels of new classes are ignored.
 
         Raises:
             DataError: nothing is left to train on, or to validate with.
@@ -71,13 +75,13 @@ class VolumeSplits:
         by_name = {volume.name: volume for volume in self.train + self.val}
         train, val = ([by_name[name] for name in plan[split] if name in by_name] for split in ("train", "val"))
         if not train or not val:
-            raise DataError("Of the volumes that this run began with nothing is left to go on with; start a new run.")
+            raise DataError("Nothing is left of the volumes that this run was begun with; start a new run.")
         train, val = (tuple(v._replace(labels=table[v.labels]) for v in volumes) for volumes in (train, val))
-        return VolumeSplits(class_names, train, val, self.notes)
+        return VolumeSplits(class_names, train, val, self.notes, self.skipped)
 
 
 def has_volumes(data: str | Path) -> bool:
-    """Whether a folder holds labelled volumes for certain; TIFF stacks may as well be images one above the other."""
+    """Whether a folder certainly holds labelled volumes; TIFF stacks may also be separate images."""
     if not Path(data).is_dir():
         return False
     try:
@@ -88,51 +92,50 @@ def has_volumes(data: str | Path) -> bool:
     return source.layout == "segmentations" and any(has_suffix(file, (".nii", ".nii.gz", ".npy")) for file in files)
 
 
-def read_volumes(data: str | Path, skipped: SkippedFiles, *, seed: int) -> VolumeSplits:
-    """Read volumes with labels; NIfTI files are turned to right, front, top, the values and the labels alike.
+def read_volumes(data: str | Path, *, seed: int) -> VolumeSplits:
+    """Read volumes with labels; NIfTI files are reoriented to right, front, top, both values and labels.
 
-    Classes are named by ``classes.txt`` beside the folders, or in that of the labels; else by their values.
+    Class names come from ``classes.txt`` beside the folders or the labels; without it, classes are named by their values.
 
     Args:
-        data: ``images/`` and ``labels/`` (or as ``array_folders`` says), maybe in ``train/`` and ``val/``.
-        skipped: takes what cannot be used.
-        seed: draws the ``VAL_SHARE`` of the volumes that is held out where they have no split of their own.
+        data: a folder with ``images/`` and ``labels/``, maybe in ``train/`` and ``val/``; see ``folders.py``.
+        seed: draws the ``VAL_SHARE`` of the volumes that is held out if they have no split of their own.
 
     Raises:
-        DataError: nothing to train on or to validate with, or labels that are none.
+        DataError: there is nothing to train on or to validate with, or no voxel has a label.
     """
     source = find_arrays(data)
     if source.layout != "segmentations":
         raise DataError(f"--data {data}: {source.kind}s without a label for every voxel. {EXPECTED}")
-    found: dict[str, list[Volume]] = {split: [] for split in source.splits}
+    skipped, by_split = SkippedFiles(), {split: [] for split in source.splits}
     files = [(split, *pair) for split, pairs in source.splits.items() for pair in pairs]
     for split, image, labels in tqdm(files, "reading volumes", unit=" files", leave=False):
         try:
-            found[split].append(Volume(str(image), *read_labelled(image, labels)))  # labels as in the file, for now
+            by_split[split].append(Volume(str(image), *read_labelled(image, labels)))  # labels as in the file
         except ArrayError as error:
             skipped.add(str(image), str(error))
-    found = _of_most_channels(found, skipped)
-    read = [volume for volumes in found.values() for volume in volumes]
-    if not read:
+    by_split = _with_equal_channels(by_split, skipped)
+    volumes = [volume for part in by_split.values() for volume in part]
+    if not volumes:
         first = "; ".join(f"{file.path}: {file.reason}" for file in skipped.list()[:1])
         raise DataError(f"--data {data}: no volume that can be used{f' ({first})' if first else ''}. {EXPECTED}")
-    values, class_names, notes = _classes([np.unique(volume.labels) for volume in read], _names(Path(data), source))
-    found = {
-        split: [volume._replace(labels=_positions(volume.labels, values)) for volume in volumes]
-        for split, volumes in found.items()
+    values, class_names, notes = _classes([np.unique(volume.labels) for volume in volumes], _names(Path(data), source))
+    by_split = {
+        split: [volume._replace(labels=_positions(volume.labels, values)) for volume in part]
+        for split, part in by_split.items()
     }
-    train, val, held_out = _split(found, seed)
+    train, val, held_out = _split(by_split, seed)
     if not train or not val:
         raise DataError(f"--data {data}: {len(train)} volumes to train on, {len(val)} to validate with. {EXPECTED}")
-    for part, volumes in (("training", train), ("validation", val)):
-        seen = np.sum([np.bincount(volume.labels.ravel(), minlength=256) for volume in volumes], axis=0)
-        absent = [name for name, count in zip(class_names, seen, strict=False) if count == 0]
-        notes += [f"no {part} voxel of {', '.join(absent)}"] if absent else []
-    return VolumeSplits(class_names, tuple(train), tuple(val), (*source.notes, *held_out, *notes))
+    for name, part in (("training", train), ("validation", val)):
+        counts = np.sum([np.bincount(volume.labels.ravel(), minlength=256) for volume in part], axis=0)
+        absent = [class_name for class_name, count in zip(class_names, counts, strict=False) if count == 0]
+        notes += [f"no {name} voxel of {', '.join(absent)}"] if absent else []
+    return VolumeSplits(class_names, tuple(train), tuple(val), (*source.notes, *held_out, *notes), tuple(skipped.list()))
 
 
 def standardized(values: np.ndarray) -> np.ndarray:
-    """Each channel of one whole volume to mean 0 and deviation 1: what networks are trained on, and have to be asked with.
+    """Each channel of one whole volume with mean 0 and deviation 1, as networks see it in training and in prediction.
 
     Args:
         values: ``(depth, height, width, channels)``, in any unit.
@@ -152,17 +155,18 @@ def statistics(values: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
     return mean, np.where(deviation > rounding, deviation, np.inf)
 
 
-def _of_most_channels(found: dict[str, list[Volume]], skipped: SkippedFiles) -> dict[str, list[Volume]]:
-    counts = Counter(volume.values.shape[-1] for volumes in found.values() for volume in volumes)
+def _with_equal_channels(by_split: dict[str, list[Volume]], skipped: SkippedFiles) -> dict[str, list[Volume]]:
+    """The volumes that have as many channels as most; the others are skipped."""
+    counts = Counter(volume.values.shape[-1] for volumes in by_split.values() for volume in volumes)
     most = max(counts, key=counts.get, default=0)
-    for volume in (volume for volumes in found.values() for volume in volumes):
+    for volume in (volume for volumes in by_split.values() for volume in volumes):
         if volume.values.shape[-1] != most:
             skipped.add(volume.name, f"{volume.values.shape[-1]} channels; most have {most}")
-    return {split: [v for v in volumes if v.values.shape[-1] == most] for split, volumes in found.items()}
+    return {split: [v for v in volumes if v.values.shape[-1] == most] for split, volumes in by_split.items()}
 
 
 def _names(data: Path, source: Source) -> tuple[str, ...] | None:
-    """Class names from a file beside the folders of images and labels, or beside the labels; None where there is none."""
+    """Class names from a file beside the folders of images and labels, or beside the labels; None if there is no such file."""
     labels = [Path(pairs[0][1]).parent for pairs in source.splits.values() if pairs]
     folders = dict.fromkeys([data, *(folder.parent for folder in labels), *labels])
     named = find_names(folder for folder in folders if folder.is_dir())
@@ -170,19 +174,19 @@ def _names(data: Path, source: Source) -> tuple[str, ...] | None:
 
 
 def _classes(labels: Sequence[np.ndarray], names: tuple[str, ...] | None) -> tuple[np.ndarray, tuple[str, ...], list[str]]:
-    """The value and the name of each class, in order, and sentences on them.
+    """The value and the name of each class, in order, and notes.
 
     Args:
-        labels: the values that each volume has.
-        names: of the classes, from a file.
+        labels: the distinct label values of each volume.
+        names: class names from a file, if there is one.
     """
-    found = {int(value) for values in labels for value in values}
+    present = {int(value) for values in labels for value in values}
     notes = []
-    if negative := sorted(value for value in found if value < 0):
+    if negative := sorted(value for value in present if value < 0):
         notes.append(f"labels below 0 are ignored: {_listed(negative)}")
-    if found - {0, IGNORE}:  # else 255 is the foreground of a mask in black and white
-        found -= {IGNORE}
-    values = sorted({0} | {value for value in found if value > 0})
+    if present - {0, IGNORE}:  # otherwise 255 is the foreground of a black and white mask
+        present -= {IGNORE}
+    values = sorted({0} | {value for value in present if value > 0})
     if len(values) < 2:
         raise DataError(f"No voxel has a label but 0. {EXPECTED}")
     if names is None:
@@ -206,17 +210,17 @@ def _listed(values: Collection[int]) -> str:
 
 
 def _positions(labels: np.ndarray, values: np.ndarray) -> np.ndarray:
-    """Positions in ``values``, which ascend; ``IGNORE`` where a label is none of them."""
+    """The position of each label in ``values``, which ascend; ``IGNORE`` where a label is not among them."""
     places = np.searchsorted(values, labels).clip(max=len(values) - 1)
     return np.where(values[places] == labels, places, IGNORE).astype(np.uint8)
 
 
-def _split(found: dict[str, list[Volume]], seed: int) -> tuple[list[Volume], list[Volume], list[str]]:
-    """Training and validation volumes, and a sentence where the latter are held out."""
-    train, val = found.get("train", found.get(WHOLE, [])), found.get("val", [])
+def _split(by_split: dict[str, list[Volume]], seed: int) -> tuple[list[Volume], list[Volume], list[str]]:
+    """Training and validation volumes, and a note where the latter are held out."""
+    train, val = by_split.get("train", by_split.get(WHOLE, [])), by_split.get("val", [])
     if val:
         return train, val, []
     whole = Index(("",), tuple(volume.name for volume in train), np.zeros(len(train), np.int32))
-    drawn = set(hold_out(whole, seed)[1].paths)
+    held_out = set(hold_out(whole, seed)[1].paths)
     note = f"no validation split found: {VAL_SHARE:.0%} of the volumes held out, drawn with seed {seed}"
-    return [v for v in train if v.name not in drawn], [v for v in train if v.name in drawn], [note]
+    return [v for v in train if v.name not in held_out], [v for v in train if v.name in held_out], [note]

@@ -1,1 +1,1 @@
-"""What is drawn at random for an epoch, and what it does to a sample."""
+"""Augmentation: the random parameters of an epoch, and how they change a sample."""

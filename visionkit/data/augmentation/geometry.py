@@ -1,4 +1,4 @@
-"""Boxes and keypoints through windows and mirrors. All coordinates are relative (0..1) to what they lie in."""
+"""Boxes and keypoints under crops and mirroring. All coordinates are relative (0..1) to the image that holds them."""
 
 from dataclasses import replace
 
@@ -6,26 +6,26 @@ import numpy as np
 
 from visionkit.data.index import Objects
 
-MIN_VISIBLE = 0.25  # share of a box that must stay in view: less of an object is not worth learning from
+MIN_VISIBLE = 0.25  # share of a box that must stay in view: less of an object is not worth learning
 
 
 def through_window(objects: Objects, window: np.ndarray, shape: tuple[int, int]) -> Objects:
-    """Objects of an image, as far as they are seen through a window of it.
+    """The objects of an image that are visible in a window of it.
 
     Args:
-        objects: cleaned.
+        objects: objects of the image, cleaned (see ``boxes.cleaned``).
         window: ``[top, left, height, width]`` in pixels; it may reach beyond the image.
         shape: height and width of the image in pixels.
 
     Returns:
-        those of which at least ``MIN_VISIBLE`` lies in the window, relative to it and clipped; keypoints outside are zeros.
+        objects of which at least ``MIN_VISIBLE`` lies in the window, relative to it and clipped. Keypoints outside are zeros.
     """
     return in_view(relative_to(objects, window, shape))
 
 
 def relative_to(objects: Objects, window: np.ndarray, shape: tuple[int, int]) -> Objects:
-    """Objects of an image, relative to a window of it: also to one of its own for each, ``(N, 4)``; see ``through_window``."""
-    corner, sides = window[..., None, 1::-1], window[..., None, :1:-1]  # x before y, (2,) or (N, 2), the same for all points
+    """The objects of an image relative to a window of it, or each to its own window ``(N, 4)``; see ``through_window``."""
+    corner, sides = window[..., None, 1::-1], window[..., None, :1:-1]  # x before y; broadcast over the points of an object
     image = np.array([shape[1], shape[0]], np.float64)
     boxes = ((objects.boxes.reshape(-1, 2, 2) * image - corner) / sides).reshape(-1, 4)
     keypoints = objects.keypoints
@@ -36,11 +36,11 @@ def relative_to(objects: Objects, window: np.ndarray, shape: tuple[int, int]) ->
 
 
 def into_frame(objects: Objects, frame: np.ndarray, size: int) -> Objects:
-    """Objects of an image that was resized into a part of a larger square, relative to that square.
+    """The objects of an image that was resized into a part of a larger square, relative to that square.
 
     Args:
-        objects: relative to the image.
-        frame: ``[top, left, height, width]`` in pixels, where the image lies; or one of its own for each, ``(N, 4)``.
+        objects: objects with coordinates relative to the image.
+        frame: ``[top, left, height, width]`` of that part in pixels; or one frame per object, ``(N, 4)``.
         size: side of the square in pixels.
     """
     corner, sides = frame[..., None, 1::-1] / size, frame[..., None, :1:-1] / size  # x before y
@@ -53,24 +53,24 @@ def into_frame(objects: Objects, frame: np.ndarray, size: int) -> Objects:
 
 
 def in_view(objects: Objects) -> Objects:
-    """Objects clipped to what is seen (0..1), without those of which too little is left; keypoints out of sight are zeros."""
+    """The objects clipped to the view (0..1), without those that are hardly visible; keypoints outside are zeros."""
     clipped, rows = clip(objects)
     return clipped if len(rows) == len(clipped) else clipped.take(rows)
 
 
 def clip(objects: Objects) -> tuple[Objects, np.ndarray]:
-    """All objects as ``in_view`` clips them, and the rows of those that it keeps."""
+    """All objects clipped as by ``in_view``, and the rows of those that it keeps."""
     boxes = objects.boxes.clip(0, 1)
     visible = _areas(boxes) / np.maximum(_areas(objects.boxes), np.finfo(np.float64).tiny)
     keypoints = objects.keypoints
     if keypoints is not None:
-        in_sight = ((keypoints[..., :2] >= 0) & (keypoints[..., :2] <= 1)).all(axis=-1, keepdims=True)
-        keypoints = np.where(in_sight & (keypoints[..., 2:] > 0), keypoints, 0.0)
+        inside = ((keypoints[..., :2] >= 0) & (keypoints[..., :2] <= 1)).all(axis=-1, keepdims=True)
+        keypoints = np.where(inside & (keypoints[..., 2:] > 0), keypoints, 0.0)
     return replace(objects, boxes=boxes, keypoints=keypoints), np.flatnonzero(visible >= MIN_VISIBLE)
 
 
 def mirrored(objects: Objects) -> Objects:
-    """Left and right exchanged. Keypoints keep their numbers: a left eye is then on the right."""
+    """The objects mirrored left to right. Keypoints keep their numbers: a left eye is then on the right."""
     boxes = objects.boxes[:, [2, 1, 0, 3]].copy()
     boxes[:, [0, 2]] = 1 - boxes[:, [0, 2]]
     keypoints = objects.keypoints

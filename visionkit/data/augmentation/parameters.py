@@ -1,4 +1,4 @@
-"""One training sample: from a window of a file to the small augmented image, with all that is annotated on it."""
+"""The random parameters of an epoch: windows, colors and seeds of all samples, drawn by position in the index."""
 
 from typing import NamedTuple
 
@@ -10,15 +10,15 @@ from visionkit.data.index import Index
 
 
 class EpochParams(NamedTuple):
-    """What was drawn for the samples of an epoch, a row a place of the index.
+    """The random parameters of the samples of an epoch, one row per position in the index.
 
     Attributes:
-        windows: int ``(N, 4)``; they may reach beyond the image.
-        parts: int ``(N, 4)``, what of the windows lies in the image.
-        frames: int ``(N, 4)``, where these parts come to lie in the network's input.
-        ratios: int ``(N,)``, by which a JPEG is shrunk while it is decoded.
-        seeds: of what albumentations draws.
-        batchwise: see ``pixelwise.sample_params``; carried out here unless the accelerator does it.
+        windows: int ``(N, 4)``, the windows; they may reach beyond the image.
+        parts: int ``(N, 4)``, the parts of the windows that lie in the image.
+        frames: int ``(N, 4)``, the position of these parts in the network's input.
+        ratios: int ``(N,)``, the factors by which a JPEG is shrunk while it is decoded.
+        seeds: int ``(N,)``, the seeds of albumentations' random numbers.
+        pixelwise: see ``pixelwise.pixel_params``; applied on the processor unless the accelerator does it.
     """
 
     windows: np.ndarray
@@ -30,30 +30,30 @@ class EpochParams(NamedTuple):
 
 
 def sample_params(index: Index, augmentation: Augmentation, size: int, seed: int, epoch: int) -> EpochParams:
-    """Draw an epoch's windows, colors and seeds in one go: neither threads nor batches can change them."""
+    """Draw the windows, colors and seeds of an epoch at once, so that neither threads nor batches can change them."""
     rng = np.random.default_rng([seed, epoch, 1])
     shapes = index.shapes
-    drawn = rng.random((len(index), 2 * windows.TRIES + 2))
+    uniform = rng.random((len(index), 2 * windows.TRIES + 2))
     if augmentation.area is not None:
-        chosen = windows.random_windows(shapes, drawn, augmentation.area)
+        sample_windows = windows.random_windows(shapes, uniform, augmentation.area)
     elif augmentation.zoom is not None:
-        chosen = windows.random_squares(shapes, drawn[:, -3:], augmentation.zoom)
+        sample_windows = windows.random_squares(shapes, uniform[:, -3:], augmentation.zoom)
     elif augmentation.scale is not None:
-        chosen = windows.random_squares(shapes, drawn[:, -3:], augmentation.scale, size)
+        sample_windows = windows.random_squares(shapes, uniform[:, -3:], augmentation.scale, size)
     else:
-        chosen = np.concatenate([np.zeros_like(shapes), shapes], axis=1).astype(np.int32)
-    ratios = windows.decoding_ratios(chosen, size)
+        sample_windows = np.concatenate([np.zeros_like(shapes), shapes], axis=1).astype(np.int32)
+    ratios = windows.decoding_ratios(sample_windows, size)
     if augmentation.whole_first:
         ratios[:] = 1
-    numbers = pixelwise.pixel_params(rng.random((len(index), pixelwise.NUM_DRAWN)), augmentation)
-    chosen = windows.snapped(chosen, ratios)
-    parts = windows.inside(chosen, shapes)
-    frames = windows.frames(chosen, parts, size)
-    return EpochParams(chosen, parts, frames, ratios, rng.integers(2**32, size=len(index)), numbers)
+    pixel_params = pixelwise.pixel_params(rng.random((len(index), pixelwise.NUM_DRAWN)), augmentation)
+    sample_windows = windows.snapped(sample_windows, ratios)
+    parts = windows.inside(sample_windows, shapes)
+    frames = windows.frames(sample_windows, parts, size)
+    return EpochParams(sample_windows, parts, frames, ratios, rng.integers(2**32, size=len(index)), pixel_params)
 
 
 def lasting_ratios(index: Index, augmentation: Augmentation, size: int) -> np.ndarray:
-    """By how much each image may be shrunk for all epochs, int32 ``(N,)``: by what its smallest window still does with."""
+    """The factor by which each image may be shrunk for all epochs, int32 ``(N,)``: what its smallest window allows."""
     if augmentation.whole_first:
         return np.ones(len(index), np.int32)
     if augmentation.scale is not None:

@@ -3,12 +3,12 @@
 What happens to a training image, in this order:
 
 1. a random window of it is decoded and resized (windows.py);
-2. albumentations turns, shears and warps the small image, with its boxes, mask and keypoints (``seeded``);
-3. mirroring, color and erasing, which need no neighboring pixels: drawn as numbers, carried out in one pass (batchwise.py), on
-   the processor or, as a layer, on the accelerator;
+2. albumentations rotates, shears and warps the small image, with its boxes, mask and keypoints (``seeded``);
+3. mirroring, color and erasing, which need no neighboring pixels, are applied in one pass (pixelwise.py), on the processor or,
+   as a layer, on the accelerator;
 4. images of a batch are mixed (mixing.py).
 
-Everything is drawn from the sample's own seed, by its place in the index.
+All random numbers depend on the seed and the position of the sample in the index.
 """
 
 import copy
@@ -23,7 +23,7 @@ from typing import Any, Literal
 import cv2
 import numpy as np
 
-os.environ.setdefault("NO_ALBUMENTATIONS_UPDATE", "1")  # it would ask PyPI for its newest version at import
+os.environ.setdefault("NO_ALBUMENTATIONS_UPDATE", "1")  # otherwise it asks PyPI for its newest version at import
 import albumentations as A  # noqa: N812
 
 from visionkit.data.augmentation.geometry import MIN_VISIBLE, in_view
@@ -38,23 +38,22 @@ STRENGTHS = ("light", "medium", "strong")
 
 @dataclass(frozen=True)
 class Augmentation:
-    """What happens to an image in training.
+    """The changes to an image in training. At most one of ``area``, ``zoom`` and ``scale`` is set.
 
     Attributes:
-        name: stands in the configuration and in the feature cache's key.
+        name: name in the configuration and in the key of the feature cache.
         area: bounds of a random window's share of the image's area; the window is stretched to a square. For labels.
-        zoom: bounds of a square window's side, as a share of the image's longer side. For boxes, masks and keypoints; then
-            ``area`` is None. Where all three are None the whole image is seen.
-        scale: bounds of a square window's side, as a share of the network's input: patches of large images, at 1 pixel for
-            pixel. Then ``area`` and ``zoom`` are None.
-        transforms: albumentations transforms for the resized window, in order. With ``whole_first`` they get the image as it
-            was decoded, and what they return is resized.
+        zoom: bounds of a square window's side, as a share of the image's longer side. For boxes, masks and keypoints.
+        scale: bounds of a square window's side, as a share of the network's input: patches of large images, whose pixels are
+            not resized at 1. If all three are None, the window is the whole image.
+        transforms: albumentations transforms for the resized window, in order. With ``whole_first`` they get the whole decoded
+            image, and their result is resized.
         flip: share of the images that are mirrored left to right.
-        color: strength of a shift of brightness, contrast and saturation, 0 to 1; see ``pixelwise.draw``.
-        pca: strength of a shift along the main colors of photographs, as AlexNet was trained; see ``pixelwise.draw``.
-        erase: share of the images of which a rectangle is painted grey (https://arxiv.org/abs/1708.04896).
-        mix: how images of a batch are mixed; see mixing.py.
-        whole_first: for compositions that crop by themselves.
+        color: strength of a shift of brightness, contrast and saturation, 0 to 1; see ``pixelwise.pixel_params``.
+        pca: strength of a shift along the principal colors of photographs, as in AlexNet; see ``pixelwise.pixel_params``.
+        erase: share of the images in which a rectangle is painted grey (https://arxiv.org/abs/1708.04896).
+        mix: how the images of a batch are mixed; see mixing.py.
+        whole_first: whether the transforms get the whole image; for compositions that crop by themselves.
     """
 
     name: str
@@ -70,28 +69,28 @@ class Augmentation:
     whole_first: bool = False
 
     def describe(self) -> str:
-        """Everything that changes its result, as text.
+        """All settings that change the result, as text.
 
         Raises:
-            UserError: it has a ``Lambda`` without a name.
+            UserError: a transform is a ``Lambda`` without a name.
         """
         try:
-            drawn = [A.to_dict(transform) for transform in self.transforms]
+            transforms = [A.to_dict(transform) for transform in self.transforms]
         except ValueError as error:  # a Lambda without a name
-            raise UserError(f"Augmentation {self.name!r} cannot be written down: {error}") from error
+            raise UserError(f"Augmentation {self.name!r} cannot be serialized: {error}") from error
         numbers = [self.area, self.zoom, self.scale, self.flip, self.color, self.pca, self.erase, self.mix, self.whole_first]
-        return f"{self.name} {numbers} {drawn}"
+        return f"{self.name} {numbers} {transforms}"
 
 
 def _turns(angle: float, shear: float, p: float, *, ignore: bool) -> A.BasicTransform:
-    """Rotation and shearing in one pass; what comes into view is mirrored, or padding that is not learnt from."""
+    """Rotation and shearing in one pass; what comes into view is a reflection, or padding that the loss ignores."""
     border = {"border_mode": cv2.BORDER_CONSTANT, "fill": PADDING, "fill_mask": IGNORE}
     border = border if ignore else {"border_mode": cv2.BORDER_REFLECT_101}
     return Turn(rotate=(-angle, angle), shear=(-shear, shear), p=p, **border)
 
 
 def _warps(p: float) -> A.BaseCompose:
-    """Local warping: a smooth random field, or a bent grid. The rim stays where it is."""
+    """Local warping by a smooth random field or a bent grid; the border stays in place."""
     return A.OneOf([Elastic(p=1.0), BentGrid(p=1.0)], p=p)
 
 
@@ -167,15 +166,15 @@ PRESETS: dict[str, Augmentation] = {
 
 
 def preset(name: str, *, task: str = "classification", flip: bool = True) -> Augmentation:
-    """A named preset.
+    """Look up a preset.
 
     Args:
-        name: "detection-strong", or a strength alone: "light", "medium", "strong".
-        task: taken where ``name`` is a strength alone.
-        flip: False never mirrors (letters, left and right hands).
+        name: a full name such as "detection-strong", or only a strength: "light", "medium", "strong".
+        task: task of the preset if ``name`` is only a strength.
+        flip: False never mirrors (for letters, left and right hands).
 
     Raises:
-        UserError: no such preset.
+        UserError: there is no such preset.
     """
     chosen = PRESETS.get(f"{task}-{name}" if name in STRENGTHS else name)
     if chosen is None:
@@ -184,9 +183,9 @@ def preset(name: str, *, task: str = "classification", flip: bool = True) -> Aug
 
 
 def from_compose(compose: A.BaseCompose | A.BasicTransform, name: str = "own") -> Augmentation:
-    """Any composition of albumentations, taken as it is: it gets the whole image, and what it returns is resized.
+    """Use any composition of albumentations as it is: it gets the whole image, and its result is resized.
 
-    Its own ``bbox_params`` and ``keypoint_params`` need not be set; boxes and keypoints are handed over in any case.
+    It need not set ``bbox_params`` and ``keypoint_params``: it gets boxes and keypoints in any case.
     """
     return Augmentation(name, transforms=(compose,), whole_first=True)
 
@@ -197,90 +196,90 @@ Transformed = tuple[np.ndarray, Objects | None, np.ndarray | None]
 def seeded(
     transforms: tuple[A.BasicTransform | A.BaseCompose, ...],
 ) -> Callable[[np.ndarray, Objects | None, np.ndarray | None, int], Transformed]:
-    """A function ``(image, objects, mask, seed) -> (image, objects, mask)`` that draws from its seed alone, in any thread.
+    """A function ``(image, objects, mask, seed) -> (image, objects, mask)`` whose result depends on the seed, in any thread.
 
-    A shared Compose draws from one generator, which makes it neither reproducible nor safe across threads; so each
-    thread has a copy, and each call gives it generators of its own. (``set_random_seed`` would give each of its transforms the
-    same numbers: of two mirrors with p=0.5 always both would be carried out, or none.)
+    A shared Compose draws from one generator, which is neither reproducible nor safe across threads. So each thread has a copy,
+    and each call gives it new generators. (``set_random_seed`` would give all its transforms the same numbers: of two mirrors
+    with p=0.5, either both or none would be applied.)
 
     Args:
-        transforms: of albumentations; images are uint8 ``(H, W, 3)``, masks uint8 ``(H, W)``.
+        transforms: transforms of albumentations; images are uint8 ``(H, W, 3)``, masks uint8 ``(H, W)``.
 
     Raises:
-        UserError: (the function) a transform has made something else of the image, as ``Normalize`` and ``ToTensorV2`` do.
+        UserError: raised by the function if a transform returns another kind of image, like ``Normalize`` and ``ToTensorV2``.
     """
     if not transforms:
         return lambda image, objects, mask, seed: (image, objects, mask)
     checks = any(isinstance(transform, A.Compose) for transform in transforms)
     with warnings.catch_warnings():
-        warnings.filterwarnings("ignore", "Got processor for")  # boxes that no transform moves simply stay
-        whole = A.Compose(list(transforms), **(_checked() if checks else {}))
-    of_this_thread = threading.local()
+        warnings.filterwarnings("ignore", "Got processor for")  # it is fine if no transform moves the boxes
+        whole = A.Compose(list(transforms), **(_compose_params() if checks else {}))
+    thread_local = threading.local()
 
     def apply(image, objects, mask, seed):
-        if not hasattr(of_this_thread, "compose"):
-            cv2.setNumThreads(0)  # the pipeline's threads are the parallelism
-            of_this_thread.compose = copy.deepcopy(whole)
-        compose = of_this_thread.compose
+        if not hasattr(thread_local, "compose"):
+            cv2.setNumThreads(0)  # the threads of the pipeline are the parallelism
+            thread_local.compose = copy.deepcopy(whole)
+        compose = thread_local.compose
         compose.set_random_state(np.random.default_rng(seed), random.Random(int(seed)))
-        data = {"image": image} | ({} if mask is None else {"mask": mask}) | _handed_over(objects, image.shape, checks)
+        data = {"image": image} | ({} if mask is None else {"mask": mask}) | _to_albumentations(objects, image.shape, checks)
         if checks:
             data = compose(**data)
-        else:  # one by one: what a Compose does between them takes longer than they do, and ``in_view`` does it at the end
+        else:  # one by one: the checks of a Compose between them take longer than they do, and ``in_view`` follows anyway
             for transform in compose.transforms:
                 data = transform(**data)
-        _refuse_other_kinds(data["image"])
-        return data["image"], _taken_back(objects, data), data.get("mask")
+        _check_image(data["image"])
+        return data["image"], _from_albumentations(objects, data), data.get("mask")
 
     return apply
 
 
-def _checked() -> dict[str, Any]:
-    """What a Compose of the user's needs, to take boxes and keypoints along."""
+def _compose_params() -> dict[str, Any]:
+    """The parameters that a user's Compose needs to transform boxes and keypoints, too."""
     return {
         "bbox_params": A.BboxParams("albumentations", clip=True, min_visibility=MIN_VISIBLE),
         "keypoint_params": A.KeypointParams("xy", remove_invisible=False),
     }
 
 
-def _refuse_other_kinds(image: Any) -> None:
+def _check_image(image: Any) -> None:
     if not isinstance(image, np.ndarray) or image.dtype != np.uint8 or image.ndim != 3 or image.shape[2] != 3:
         kind = f"{getattr(image, 'dtype', type(image).__name__)} {tuple(getattr(image, 'shape', ()))}"
         raise UserError(
-            f"the image became {kind}; expected uint8 (H, W, 3). Leave out Normalize, ToFloat and ToTensorV2: models here take "
-            "0..255 and normalise by themselves."
+            f"the image became {kind}; expected uint8 (H, W, 3). Leave out Normalize, ToFloat and ToTensorV2: these "
+            "models take 0..255 and normalise by themselves."
         )
 
 
-def _handed_over(objects: Objects | None, shape: tuple[int, ...], checked: bool) -> dict[str, Any]:
-    """Objects as albumentations takes them, the number of each in a last column.
+def _to_albumentations(objects: Objects | None, shape: tuple[int, ...], checked: bool) -> dict[str, Any]:
+    """The objects in the form that albumentations expects, with their numbers in the last column.
 
-    Keypoints become a flat list, in pixels counted from the center of the first; a Compose that checks adds the columns that
-    transforms expect, depth, angle and scale.
+    Keypoints become a flat list in pixels, counted from the center of the first pixel. Transforms also expect the columns
+    depth, angle and scale, which a Compose that checks adds by itself.
     """
     if objects is None:
         return {}
-    given = {"bboxes": np.column_stack([objects.boxes, np.arange(len(objects))])}
+    data = {"bboxes": np.column_stack([objects.boxes, np.arange(len(objects))])}
     if objects.keypoints is not None:
         flat = objects.keypoints.reshape(-1, 3)
         points = np.flatnonzero(flat[:, 2] > 0)
         others = np.zeros((len(points), 0 if checked else 3))
-        given["keypoints"] = np.column_stack([flat[points, :2] * (shape[1], shape[0]) - 0.5, others, points])
-    return given
+        data["keypoints"] = np.column_stack([flat[points, :2] * (shape[1], shape[0]) - 0.5, others, points])
+    return data
 
 
-def _taken_back(objects: Objects | None, made: dict[str, Any]) -> Objects | None:
+def _from_albumentations(objects: Objects | None, data: dict[str, Any]) -> Objects | None:
     if objects is None:
         return None
-    height, width = made["image"].shape[:2]
-    boxes, keypoints = np.asarray(made["bboxes"], np.float64).reshape(-1, 5), objects.keypoints
+    height, width = data["image"].shape[:2]
+    boxes, keypoints = np.asarray(data["bboxes"], np.float64).reshape(-1, 5), objects.keypoints
     if keypoints is not None:
-        flat = np.asarray(made["keypoints"], np.float64)
+        flat = np.asarray(data["keypoints"], np.float64)
         flat = flat if len(flat) else np.zeros((0, 3))
         points = flat[:, -1].astype(int)
         moved = np.zeros_like(keypoints).reshape(-1, 3)
         moved[points, :2] = (flat[:, :2] + 0.5) / (width, height)
         moved[points, 2] = keypoints.reshape(-1, 3)[points, 2]
         keypoints = moved.reshape(keypoints.shape)
-    kept = replace(objects, keypoints=keypoints, outlines=()).take(boxes[:, 4].astype(int))
-    return in_view(replace(kept, boxes=boxes[:, :4]))
+    remaining = replace(objects, keypoints=keypoints, outlines=()).take(boxes[:, 4].astype(int))
+    return in_view(replace(remaining, boxes=boxes[:, :4]))

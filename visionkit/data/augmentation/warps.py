@@ -1,7 +1,7 @@
-"""Turning and local warping that take boxes and keypoints along, as transforms of albumentations.
+"""Rotation and local warping that also move boxes and keypoints, as transforms of albumentations.
 
 Its own warps move a box as a mask of whole pixels, which loses the last row and column, and a keypoint as a small disc, which
-another one may cover. Here points are moved: those of a box's outline, and the keypoints themselves.
+another one may cover. These transforms move points: those of a box's outline, and the keypoints themselves.
 """
 
 from collections.abc import Callable
@@ -13,37 +13,37 @@ from albumentations.augmentations.geometric.distortion import BaseDistortion
 from albumentations.augmentations.geometric.transforms import Affine
 from albumentations.core.transforms_interface import BaseTransformInitSchema
 
-OUTLINE_STEPS = 16  # an edge of a box, between the points that are moved for it
-SEARCH_STEPS = 16  # each halves the distance, or better
-WAVES = np.arange(1, 4)  # half waves a side: the smallest dent is a third of the image
+OUTLINE_STEPS = 16  # steps between the points that are moved along an edge of a box
+SEARCH_STEPS = 16  # each step at least halves the distance
+WAVES = np.arange(1, 4)  # half waves along a side: the smallest dent is a third of the image
 
 
 def moved(points: np.ndarray, map_x: np.ndarray, map_y: np.ndarray) -> np.ndarray:
-    """Where points of an image lie after ``cv2.remap``.
+    """Positions of points of an image after ``cv2.remap``.
 
-    The maps tell the opposite, where each pixel of the result came from; so we look for the place that came from the point.
+    The maps give the source of each pixel of the result, so the result pixel that comes from a point is found by iteration.
 
     Args:
         points: ``(N, M, 2)``, x and y in pixels, counted from the center of the first pixel.
-        map_x, map_y: float32 ``(H, W)``.
+        map_x, map_y: float32 ``(H, W)``, the maps of ``cv2.remap``.
 
     Returns:
-        float32 ``(N, M, 2)``; beyond the image what holds at its rim is taken to go on.
+        float32 ``(N, M, 2)``; beyond the image, the shifts at its border are continued.
     """
     height, width = map_x.shape
     shifts = np.stack([map_x - np.arange(width), map_y - np.arange(height)[:, None]], axis=2).astype(np.float32)
     points = np.asarray(points, np.float32)
-    found = points
+    targets = points
     for _ in range(SEARCH_STEPS):
-        found = points - cv2.remap(shifts, found, None, cv2.INTER_LINEAR, borderMode=cv2.BORDER_REPLICATE)
-    return found
+        targets = points - cv2.remap(shifts, targets, None, cv2.INTER_LINEAR, borderMode=cv2.BORDER_REPLICATE)
+    return targets
 
 
 def in_four_channels(warp: Callable[[np.ndarray], np.ndarray], image: np.ndarray) -> np.ndarray:
-    """The same pixels in little more than half the time: OpenCV 5 is slower with three channels than with four.
+    """Warp in little more than half the time, with the same result: OpenCV 5 is slower with three channels than with four.
 
     Args:
-        warp: cv2.warpAffine or cv2.remap with all but the image.
+        warp: cv2.warpAffine or cv2.remap as a function of the image alone.
         image: ``(H, W, C)``.
     """
     if image.shape[2:] != (3,):
@@ -52,14 +52,14 @@ def in_four_channels(warp: Callable[[np.ndarray], np.ndarray], image: np.ndarray
 
 
 class Turn(Affine):
-    """albumentations' Affine, faster; boxes are those about the moved corners, and may reach beyond the image."""
+    """albumentations' Affine, but faster; boxes enclose the moved corners and may reach beyond the image."""
 
     def apply(self, img: np.ndarray, **params: Any) -> np.ndarray:
-        """The turned image."""
+        """The transformed image."""
         return in_four_channels(lambda pixels: super(Turn, self).apply(pixels, **params), img)
 
     def apply_to_bboxes(self, bboxes: np.ndarray, bbox_matrix: np.ndarray, **params: Any) -> np.ndarray:
-        """The boxes about the moved corners: ``(N, 4 + ...)``, relative. Reflections beyond the rim are none."""
+        """The boxes around the moved corners: ``(N, 4 + ...)``, relative. Reflections beyond the border get no boxes."""
         sides = np.array(params["shape"][1::-1])
         corners = bboxes[:, [0, 1, 2, 1, 2, 3, 0, 3]].reshape(-1, 4, 2) * sides
         corners = (corners @ bbox_matrix[:2, :2].T + bbox_matrix[:2, 2]) / sides
@@ -67,14 +67,14 @@ class Turn(Affine):
 
 
 class PointsFollow:
-    """What replaces albumentations' way with boxes and keypoints, for any of its distortions."""
+    """Mixin for albumentations' distortions that moves boxes and keypoints as points."""
 
     def apply(self, img: np.ndarray, **params: Any) -> np.ndarray:
         """The warped image."""
         return in_four_channels(lambda pixels: super(PointsFollow, self).apply(pixels, **params), img)
 
     def apply_to_bboxes(self, bboxes: np.ndarray, map_x: np.ndarray, map_y: np.ndarray, **params: Any) -> np.ndarray:
-        """The boxes about the warped outlines: ``(N, 4 + ...)``, relative; they may reach beyond the image."""
+        """The boxes around the warped outlines: ``(N, 4 + ...)``, relative; they may reach beyond the image."""
         if len(bboxes) == 0:
             return bboxes
         sides = np.array(map_x.shape[::-1])
@@ -94,18 +94,18 @@ class PointsFollow:
 
 
 class BentGrid(PointsFollow, BaseDistortion):
-    """The columns and rows of a grid become wider or narrower; the rim stays where it is.
+    """The columns and rows of a grid become wider or narrower; the border stays in place.
 
-    albumentations' GridDistortion doubles the pixels along the lines of the grid, and squeezes what an uneven division leaves.
+    albumentations' GridDistortion doubles the pixels along the lines of the grid, and squeezes the rest of an uneven division.
 
     Args:
-        cells: of the grid, in each direction.
-        strength: the widths change by up to this share.
+        cells: number of cells of the grid in each direction.
+        strength: share by which the widths change at most.
         p: share of the images that are warped.
     """
 
     class InitSchema(BaseTransformInitSchema):
-        """What albumentations checks."""
+        """The arguments that albumentations validates."""
 
         cells: int
         strength: float
@@ -116,7 +116,7 @@ class BentGrid(PointsFollow, BaseDistortion):
         self.strength = strength
 
     def get_params_dependent_on_data(self, params: dict[str, Any], data: dict[str, Any]) -> dict[str, np.ndarray]:
-        """Draw the widths: where each pixel comes from."""
+        """Draw the widths and compute the source of each pixel."""
         rows, columns = (self._bent(side) for side in params["shape"][:2])
         map_x, map_y = np.meshgrid(columns, rows)
         return {"map_x": map_x, "map_y": map_y}
@@ -129,18 +129,18 @@ class BentGrid(PointsFollow, BaseDistortion):
 
 
 class Elastic(PointsFollow, BaseDistortion):
-    """A smooth random field, as for U-Net (https://arxiv.org/abs/1505.04597): a few waves, which leave the rim where it is.
+    """A smooth random field of a few waves, as for U-Net (https://arxiv.org/abs/1505.04597); the border stays in place.
 
     albumentations' ElasticTransform blurs noise of the image's size, which takes many times longer, and its strength in
     pixels depends on that size.
 
     Args:
-        strength: of the first wave, as a share of the image's sides. Up to 0.05 nothing folds over.
+        strength: amplitude of the first wave, as a share of the image's sides. Up to 0.05 nothing folds over.
         p: share of the images that are warped.
     """
 
     class InitSchema(BaseTransformInitSchema):
-        """What albumentations checks."""
+        """The arguments that albumentations validates."""
 
         strength: float
 
@@ -149,13 +149,13 @@ class Elastic(PointsFollow, BaseDistortion):
         self.strength = strength
 
     def get_params_dependent_on_data(self, params: dict[str, Any], data: dict[str, Any]) -> dict[str, np.ndarray]:
-        """Draw the field: where each pixel comes from."""
+        """Draw the field and compute the source of each pixel."""
         height, width = params["shape"][:2]
         amplitudes = self.random_generator.uniform(-self.strength, self.strength, (2, len(WAVES), len(WAVES)))
         amplitudes /= WAVES * WAVES[:, None]
         columns, rows = np.arange(width, dtype=np.float32), np.arange(height, dtype=np.float32)[:, None]
         across = np.sin(np.pi * WAVES[:, None] * (columns + 0.5) / width)
         down = np.sin(np.pi * WAVES * (rows + 0.5) / height).astype(np.float32)
-        # OpenCV's product: NumPy's starts threads of its own, beside those of the pipeline.
+        # OpenCV's matrix product, because NumPy's would start its own threads in addition to those of the pipeline.
         shift_x, shift_y = (cv2.gemm(down, (part @ across).astype(np.float32), 1, None, 0) for part in amplitudes)
         return {"map_x": columns + width * shift_x, "map_y": rows + height * shift_y}

@@ -1,24 +1,25 @@
-"""Which part of an image a network sees, and how that part becomes its input.
+"""Random windows: the part of an image that a network sees in training, and its position in the network's input.
 
-A window is ``[top, left, height, width]`` in pixels. Both training (a random window) and serving (``fit``, ``letterbox``) cut
-first and resize once. In training only the window of a JPEG is decoded, at a fraction of its sides where that is enough.
+A window is ``[top, left, height, width]`` in pixels. Both training (a random window) and serving (``resize.center_crop``,
+``resize.letterbox``) crop first and resize once. Training decodes only the window of a JPEG, at a fraction of its size if that
+is enough.
 """
 
 import numpy as np
 
-MOST_OBLONG = 4 / 3  # sides of a random window
-TRIES = 10  # to find a random window that fits
+MOST_OBLONG = 4 / 3  # largest ratio of the sides of a random window
+TRIES = 10  # attempts to find a random window that fits into the image
 
 
 def random_windows(shapes: np.ndarray, drawn: np.ndarray, area: tuple[float, float]) -> np.ndarray:
-    """A random part of each image, as Inception was trained (https://arxiv.org/abs/1409.4842).
+    """A random part of each image, as in the training of Inception (https://arxiv.org/abs/1409.4842).
 
     Args:
         shapes: ``(N, 2)``, heights and widths in pixels.
-        drawn: ``(N, 2 * tries + 2)``, uniform in 0..1, from which the windows follow: share and aspect ratio of each try, and
-            the corner. The first try that fits in the image is taken.
-        area: bounds of a window's share of the image's area. Its aspect ratio lies between 3/4 and 4/3. Where no try fits,
-            the window is the largest of such a ratio.
+        drawn: ``(N, 2 * tries + 2)``, uniform in 0..1, from which the windows follow: share and aspect ratio of each try, then
+            the corner. The first try that fits into the image is used.
+        area: bounds of a window's share of the image's area. Its aspect ratio lies between 3/4 and 4/3. If no try fits, the
+            window is the largest with such a ratio.
 
     Returns:
         int32 ``(N, 4)``: top, left, height, width, inside the images.
@@ -43,11 +44,11 @@ def random_squares(
     Args:
         shapes: ``(N, 2)``, heights and widths in pixels.
         drawn: ``(N, 3)``, uniform in 0..1: side and corner.
-        bounds: of the window's side, as a share of ``of``. Where it is longer than the image, padding is seen around that.
-        of: pixels. Default: the image's longer side.
+        bounds: bounds of the window's side, as a share of ``of``. A window that is larger than the image shows padding.
+        of: reference side in pixels; None is the longer side of each image.
 
     Returns:
-        int32 ``(N, 4)``. A window lies inside the image where it is smaller, and around it where it is larger.
+        int32 ``(N, 4)``. Along each axis a window lies inside the image if it is smaller, and around it if it is larger.
     """
     whole = shapes.max(axis=1, keepdims=True) if of is None else of
     sides = np.round((bounds[0] + drawn[:, :1] * (bounds[1] - bounds[0])) * whole)
@@ -64,8 +65,8 @@ def smallest_sides(
 
     Args:
         shapes: ``(N, 2)``, heights and widths in pixels.
-        area: of ``random_windows``.
-        zoom: of ``random_squares``. Without both the window is the whole image.
+        area: ``area`` of ``random_windows``.
+        zoom: ``bounds`` of ``random_squares``. Without both, the window is the whole image.
     """
     if area is not None:
         sides = np.minimum(np.sqrt(area[0] * shapes.prod(axis=1, dtype=np.float64) / MOST_OBLONG), shapes.min(axis=1))
@@ -77,7 +78,7 @@ def smallest_sides(
 
 
 def decoding_ratios(windows: np.ndarray, size: int) -> np.ndarray:
-    """By how much a JPEG's window may be shrunk while it is decoded, and still has ``size`` pixels a side: 1, 2, 4 or 8.
+    """The factor (1, 2, 4 or 8) by which a window can be shrunk while decoding and still has sides of ``size`` pixels.
 
     Args:
         windows: ``(N, 4)``: top, left, height, width.
@@ -89,12 +90,12 @@ def decoding_ratios(windows: np.ndarray, size: int) -> np.ndarray:
 
 
 def ratios_for(sides: np.ndarray, size: int) -> np.ndarray:
-    """By how much ``sides`` in pixels may be shrunk and have still ``size`` pixels: 1, 2, 4 or 8, int32 ``(N,)``."""
+    """The factor (1, 2, 4 or 8) by which ``sides`` can be shrunk and still have ``size`` pixels, int32 ``(N,)``."""
     return np.clip(2 ** np.floor(np.log2(np.maximum(sides // size, 1))), 1, 8).astype(np.int32)
 
 
 def snapped(windows: np.ndarray, ratios: np.ndarray) -> np.ndarray:
-    """Windows whose corners and sides are multiples of their decoding ratio, so that what is decoded is exactly the window."""
+    """Windows rounded down to multiples of their decoding ratio, so that exactly the window can be decoded."""
     return windows // ratios[:, None] * ratios[:, None]
 
 
@@ -114,7 +115,7 @@ def inside(windows: np.ndarray, shapes: np.ndarray) -> np.ndarray:
 
 
 def frames(windows: np.ndarray, parts: np.ndarray, size: int) -> np.ndarray:
-    """Where the parts of windows come to lie in the network's input, which shows the whole windows.
+    """Positions of the parts of windows in the network's input, which shows the whole windows.
 
     Args:
         windows: ``(N, 4)``.

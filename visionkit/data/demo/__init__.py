@@ -1,1 +1,1 @@
-"""The built-in data."""
+"""Built-in data sets, made from images and volumes that come with libraries, or drawn."""

@@ -1,6 +1,6 @@
-"""Small labelled sets of real signals and volumes that need no network.
+"""Small labelled sets of real signals and volumes that need no internet.
 
-They show that everything works, not how well a network generalises: there is one photograph a class, and one head.
+They show that everything works, not how well a network generalises: there is only one photograph per class, and one head.
 """
 
 from importlib.resources import files
@@ -13,20 +13,21 @@ from visionkit.data.arrays.samples import Sample
 from visionkit.data.demo.photographs import PHOTOGRAPHS, split_in_two
 
 LENGTH = 256  # samples of a signal
-SIDE = 14  # voxels of a cube
-AXES = ("middle-side", "back-front", "down-up")  # of one half of the head
-TISSUE = 150  # intensity above which a voxel of the scan is no air
+SIDE = 14  # side of a cube in voxels
+AXES = ("middle-side", "back-front", "down-up")  # axes of one half of the head
+TISSUE = 150  # intensity above which a voxel of the scan is not air
 
 
 def demo_signals(*, num_train: int = 100, num_val: int = 40, seed: int = 0) -> list[Sample]:
-    """Scan lines of photographs: which of them is this line of 256 pixels from?
+    """Scan lines of photographs, 256 pixels long; the label is the photograph.
 
-    A line runs down a photograph at a drawn place; training and validation lines come from two sides of it, with a gap between.
+    A line runs down a photograph at a random place. Training and validation lines come from two sides of it, with a gap
+    between.
 
     Args:
-        num_train: lines of each photograph for training.
-        num_val: lines of each photograph for validation.
-        seed: draws the places.
+        num_train: number of training lines of each photograph.
+        num_val: number of validation lines of each photograph.
+        seed: seed of the random places.
     """
     samples = []
     for number, (name, photograph) in enumerate(PHOTOGRAPHS.items()):
@@ -36,7 +37,7 @@ def demo_signals(*, num_train: int = 100, num_val: int = 40, seed: int = 0) -> l
         if min(grey.shape) < LENGTH:  # too small to have lines across its parts
             continue
         for split, region, count in zip(("train", "val"), split_in_two(grey), (num_train, num_val), strict=True):
-            across = region.T if _is_split_by_rows(grey) else region  # lines run along the shared side
+            across = region.T if _is_split_by_rows(grey) else region  # lines run parallel to the cut
             for _ in range(count):
                 top, column = int(rng.integers(across.shape[0] - LENGTH + 1)), int(rng.integers(across.shape[1]))
                 line = across[top : top + LENGTH, column, None].astype(np.float32)
@@ -45,42 +46,54 @@ def demo_signals(*, num_train: int = 100, num_val: int = 40, seed: int = 0) -> l
 
 
 def _is_split_by_rows(grey: np.ndarray) -> bool:
-    """Whether ``split_in_two`` parts it above and below, and not left and right."""
+    """Whether ``split_in_two`` cuts the photograph into top and bottom instead of left and right."""
     return grey.shape[0] > grey.shape[1]
 
 
 def demo_volumes(*, num_train: int = 150, num_val: int = 60, seed: int = 0) -> list[Sample]:
-    """Cubes of a human brain, cut from the MRI scan that nibabel carries: in which of six orders do their axes lie?
+    """Cubes of a human brain from the MRI scan that comes with nibabel; the label is the order of their axes, one of six.
 
-    A task without annotators, in the manner of RotNet (https://arxiv.org/abs/1803.07728): the axes of each cube are swapped in
-    one of six possible ways, which has to be told from what is in it. Training cubes come from one half of the brain,
-    validation cubes from the other, seen from the middle outwards as the first is, with a gap between.
+    The task needs no annotators, like RotNet (https://arxiv.org/abs/1803.07728): the axes of each cube are permuted in one of
+    six ways, which the network has to recognise from the contents. Training cubes come from one half of the brain, validation
+    cubes from the mirror image of the other, with a gap between.
 
     Args:
-        num_train: cubes of each order for training.
-        num_val: cubes of each order for validation.
-        seed: draws their places.
+        num_train: number of training cubes of each order.
+        num_val: number of validation cubes of each order.
+        seed: seed of the random places.
     """
-    scan = nibabel.load(str(files("nibabel.tests.data") / "example4d.nii.gz"))
-    both = scan.get_fdata(dtype=np.float32)  # (128, 96, 24) at two times; the middle of the head is at 62 of the first axis
-    halves = {"train": both[60::-1], "val": both[64:]}
+    train_half, val_half = halves(head_scan())
     rng = np.random.default_rng(seed)
     samples = []
-    for split, count in (("train", num_train), ("val", num_val)):
-        half = halves[split]
+    for split, half, count in (("train", train_half, num_train), ("val", val_half, num_val)):
         for order in permutations(range(3)):
             name = ", ".join(AXES[axis] for axis in order)
-            drawn = 0
-            while drawn < count:
-                corner = [int(rng.integers(side - SIDE + 1)) for side in half.shape[:3]]
-                cube = half[(*(slice(c, c + SIDE) for c in corner), int(rng.integers(half.shape[3])))]
+            num_cubes = 0
+            while num_cubes < count:
+                corner, cube = random_cube(half, SIDE, rng)
                 if (cube > TISSUE).mean() < 0.5:  # mostly air
                     continue
-                drawn += 1
+                num_cubes += 1
                 samples.append(Sample(f"{split} cube at {corner}", name, split, cube.transpose(order)[..., None]))
     return _numbered(samples)
 
 
+def head_scan() -> np.ndarray:
+    """The MRI scan of a head that comes with nibabel: float32 ``(128, 96, 24, 2)``, at two times."""
+    return nibabel.load(str(files("nibabel.tests.data") / "example4d.nii.gz")).get_fdata(dtype=np.float32)
+
+
+def halves(scan: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+    """Both halves of ``head_scan`` from the middle (62 on the first axis) outwards, with a gap between."""
+    return scan[60::-1], scan[64:]
+
+
+def random_cube(half: np.ndarray, side: int, rng: np.random.Generator) -> tuple[list[int], np.ndarray]:
+    """The corner and the values of a random cube of ``(D, H, W, times)``, at a random time."""
+    corner = [int(rng.integers(length - side + 1)) for length in half.shape[:3]]
+    return corner, half[(*(slice(start, start + side) for start in corner), int(rng.integers(half.shape[3])))]
+
+
 def _numbered(samples: list[Sample]) -> list[Sample]:
-    """The samples with names that no two share."""
+    """The samples with unique names."""
     return [sample._replace(name=f"{number}: {sample.name}") for number, sample in enumerate(samples)]

@@ -1,8 +1,7 @@
-"""Drawn faces of people who do not exist, split by person: data for verification that needs no network and shows nobody.
+"""Drawn faces of people who do not exist, split by person: data for verification that needs no internet and shows nobody.
 
-Who somebody is lies in the geometry and the colors of the face, which are drawn once a person; pose, light, expression and
-background are drawn anew for every image. It shows that everything works, and says nothing of how well real faces are told
-apart.
+The geometry and the colors of a face identify a person and are random per person; pose, light, expression and background are
+random per image. The set shows that everything works, but not how well real faces are distinguished.
 """
 
 from pathlib import Path
@@ -15,15 +14,15 @@ from tqdm import tqdm
 
 from visionkit.data.demo.photographs import write_once
 
-VERSION = "1"  # of the recipe below: a cached copy of another version is not used
-SIDE, FINER = 112, 2  # pixels of an image, and how many times as large it is drawn
+VERSION = "1"  # of the drawing code: a cached copy of another version is not used
+SIDE, FINER = 112, 2  # side of an image in pixels, and the factor by which it is drawn larger
 SKINS = ((255, 219, 190), (241, 194, 160), (224, 172, 125), (198, 134, 92), (141, 85, 54), (92, 58, 40))
 HAIRS = ((30, 26, 24), (75, 50, 35), (120, 80, 45), (190, 150, 95), (150, 70, 40), (150, 150, 150))
 EYES = ((60, 40, 30), (90, 130, 170), (80, 120, 80), (110, 90, 60))
 
 
 class Person(NamedTuple):
-    """What makes a face that of one person; lengths are shares of the image's side."""
+    """The features that identify a person; lengths are shares of the image's side."""
 
     width: float
     height: float
@@ -46,7 +45,7 @@ class Person(NamedTuple):
     eye: tuple[float, ...]
 
 
-LENGTHS = {  # what a person's are drawn from, evenly
+LENGTHS = {  # bounds of the uniform distribution of each length
     "width": (0.27, 0.36),
     "height": (0.36, 0.44),
     "jaw": (0.55, 0.95),
@@ -67,14 +66,14 @@ LENGTHS = {  # what a person's are drawn from, evenly
 
 
 def make_face_demo(folder: str | Path, *, num_train: int = 48, num_val: int = 16, images: int = 10, seed: int = 0) -> Path:
-    """Write the set, or find it written.
+    """Write the set unless it is already written.
 
     Args:
-        folder: gets ``train/<person>/*.png`` and ``val/<person>/*.png``, other people in each; written beside and renamed.
-        num_train: people to train on.
-        num_val: people to validate with.
-        images: of each.
-        seed: draws people and images.
+        folder: target folder, which gets ``train/<person>/*.png`` and ``val/<person>/*.png`` with different people.
+        num_train: number of people in training.
+        num_val: number of people in validation.
+        images: number of images of each person.
+        seed: seed of the random people and images.
 
     Returns:
         the folder.
@@ -85,16 +84,16 @@ def make_face_demo(folder: str | Path, *, num_train: int = 48, num_val: int = 16
         people = [("train", number) for number in range(num_train)] + [("val", num_train + n) for n in range(num_val)]
         for split, number in tqdm(people, "drawing faces", unit=" people", leave=False):
             rng = np.random.default_rng([seed, number])
-            person, home = draw_person(rng), to / split / f"synthetic_{number:03d}"
-            home.mkdir(parents=True)
+            person, person_folder = draw_person(rng), to / split / f"synthetic_{number:03d}"
+            person_folder.mkdir(parents=True)
             for image in range(images):
-                Image.fromarray(draw_face(person, rng)).save(home / f"{image:02d}.png")
+                Image.fromarray(draw_face(person, rng)).save(person_folder / f"{image:02d}.png")
 
     return write_once(folder, f"{VERSION} {num_train} {num_val} {images} {seed}", write)
 
 
 def draw_person(rng: np.random.Generator) -> Person:
-    """Somebody who does not exist."""
+    """Draw the features of a person who does not exist."""
     lengths = {name: rng.uniform(*limits) for name, limits in LENGTHS.items()}
     colors = [np.array(table[rng.integers(len(table))]) + rng.uniform(-12, 12, 3) for table in (SKINS, HAIRS, EYES)]
     skin, hair, eye = (tuple(color.clip(0, 255)) for color in colors)
@@ -102,7 +101,7 @@ def draw_person(rng: np.random.Generator) -> Person:
 
 
 def draw_face(person: Person, rng: np.random.Generator) -> np.ndarray:
-    """One image of somebody, uint8 ``(SIDE, SIDE, 3)``: pose, expression, light and background are drawn."""
+    """Draw one image of a person, uint8 ``(SIDE, SIDE, 3)``, with random pose, expression, light and background."""
     yaw, smile, opened, raised = rng.uniform(-1, 1), rng.uniform(-1, 1), rng.uniform(0, 1), rng.uniform(-0.015, 0.015)
     canvas = _background(rng)
     _features(canvas, person, yaw=yaw, smile=smile, opened=opened, raised=raised, blink=rng.uniform(0.35, 1))
@@ -122,7 +121,7 @@ def _background(rng: np.random.Generator) -> np.ndarray:
 
 
 def _lit(image: np.ndarray, rng: np.random.Generator) -> np.ndarray:
-    """Light from one side, brighter or darker, warmer or colder."""
+    """The image lit from one side, brighter or darker, warmer or colder."""
     rows, columns = np.mgrid[-1 : 1 : SIDE * 1j, -1 : 1 : SIDE * 1j]
     angle = rng.uniform(0, 2 * np.pi)
     slope = rng.uniform(0, 0.35) * (np.cos(angle) * columns + np.sin(angle) * rows)
@@ -132,9 +131,9 @@ def _lit(image: np.ndarray, rng: np.random.Generator) -> np.ndarray:
 def _features(
     canvas: np.ndarray, person: Person, *, yaw: float, smile: float, opened: float, raised: float, blink: float
 ) -> None:
-    """Draw a face in the middle of ``canvas``, in place; ``yaw`` moves what lies in front to a side."""
+    """Draw a face in the middle of ``canvas``, in place; ``yaw`` moves the parts in front to a side."""
     side = canvas.shape[0]
-    turn = 0.045 * yaw  # of things in the plane of the eyes; the nose sticks out farther
+    turn = 0.045 * yaw  # shift of parts in the plane of the eyes; the nose sticks out farther
 
     def at(x: float, y: float) -> tuple[int, int]:
         return int((0.5 + x) * side), int((0.5 + y) * side)

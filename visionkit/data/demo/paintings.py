@@ -1,7 +1,7 @@
-"""Paintings drawn by rules, for neural styles: rich in texture from a few pixels to a tenth of their side, and free of rights.
+"""Procedural paintings for neural styles: free of rights, with texture from a few pixels to a tenth of their side.
 
-Each function draws one, uint8 ``(SIDE, SIDE, 3)``, RGB; the generator decides where strokes, panes, lines and stones lie. It is
-drawn twice as large, in ``CANVAS`` pixels a side, and shrunk by area averaging; lengths below are in those pixels.
+Each function draws one painting, uint8 ``(SIDE, SIDE, 3)``, RGB; the generator decides where strokes, panes, lines and stones
+lie. It is drawn on a canvas with sides of ``CANVAS`` pixels and shrunk by area averaging; lengths are in pixels of the canvas.
 """
 
 from collections.abc import Sequence
@@ -9,7 +9,7 @@ from collections.abc import Sequence
 import cv2
 import numpy as np
 
-SIDE, FINER = 512, 2  # pixels of a painting's side, and how many times as large it is drawn
+SIDE, FINER = 512, 2  # side of a painting in pixels, and the factor by which it is drawn larger
 CANVAS = SIDE * FINER
 
 NIGHT = ((8, 12, 38), (16, 30, 86), (24, 60, 140), (38, 104, 176), (70, 150, 182), (150, 196, 190), (226, 226, 196))
@@ -71,17 +71,17 @@ FLOWERS = (  # x, y, radius, petals, turn, rows from the rim inward
 
 
 def strokes(rng: np.random.Generator) -> np.ndarray:
-    """A night sky in thick oil: curved strokes along a swirling flow, coarse to fine, with glowing discs."""
+    """A night sky in thick oil: curved strokes along a swirling flow, from coarse to fine, with glowing discs."""
     rows, columns = np.mgrid[:CANVAS, :CANVAS].astype(np.float32)
     flow, color = _night(rng, rows, columns)
-    canvas = color.astype(np.uint8)  # where no stroke comes
+    canvas = color.astype(np.uint8)  # visible where no stroke covers it
     height = np.zeros((CANVAS, CANVAS), np.uint8)
     for width, length, share, contrast in ((44, 150, 2.2, 14), (26, 120, 2.2, 24), (16, 84, 1.7, 30), (9, 56, 0.8, 36)):
         count = int(share * CANVAS**2 / (width * length))
         starts = rng.uniform(-0.02, 1.02, (count, 2)).astype(np.float32) * CANVAS
         paths = _along(flow, starts, length, steps=9)
         colors = _at(color, paths[:, 4]) + rng.normal(0, contrast, (count, 1)) + rng.normal(0, 7, (count, 3))
-        if width < 20:  # accents lie on top: one stroke in twelve is much lighter or darker than its place
+        if width < 20:  # accents lie on top: one stroke in twelve is much lighter or darker than its surroundings
             colors += (rng.random((count, 1)) < 1 / 12) * rng.choice([-60, 70], (count, 1)) * (1, 1, 0.8)
         for path, paint in zip(paths, colors, strict=True):
             _stroke(canvas, height, path, width * rng.uniform(0.75, 1.2), paint, rng)
@@ -89,7 +89,7 @@ def strokes(rng: np.random.Generator) -> np.ndarray:
 
 
 def _night(rng: np.random.Generator, rows: np.ndarray, columns: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
-    """Unit directions and colors of the night, float32 ``(CANVAS, CANVAS, 2)`` and ``(CANVAS, CANVAS, 3)``."""
+    """Flow directions (unit vectors) and colors, float32 ``(CANVAS, CANVAS, 2)`` and ``(CANVAS, CANVAS, 3)``."""
     across, down = np.ones_like(rows), 0.45 * np.sin(columns / 150 + 2 * _noise(rng, 340)) + 0.3 * _noise(rng, 200)
     tone = 1.9 + 1.0 * np.sin((rows + 60 * np.sin(columns / 170)) / 46) + 0.9 * _noise(rng, 150) + 1.2 * (rows / CANVAS - 0.3)
     for x, y, radius, turn in SWIRLS:
@@ -126,13 +126,13 @@ def _along(flow: np.ndarray, starts: np.ndarray, length: float, steps: int) -> n
     places, paths = starts, []
     for _ in range(steps):
         paths.append(places)
-        halfway = places + _at(flow, places) * (length / (steps - 1) / 2)  # else strokes around a disc would leave it
+        halfway = places + _at(flow, places) * (length / (steps - 1) / 2)  # otherwise strokes around a disc would leave it
         places = places + _at(flow, halfway) * (length / (steps - 1))
     return np.stack(paths, axis=1)
 
 
 def _at(values: np.ndarray, places: np.ndarray) -> np.ndarray:
-    """What a field ``(CANVAS, CANVAS, C)`` is at places of x and y ``(N, 2)``."""
+    """The values of a field ``(CANVAS, CANVAS, C)`` at the places ``(N, 2)`` of x and y."""
     columns, rows = places.clip(0, CANVAS - 1).astype(int).T
     return values[rows, columns]
 
@@ -140,13 +140,13 @@ def _at(values: np.ndarray, places: np.ndarray) -> np.ndarray:
 def _stroke(
     canvas: np.ndarray, height: np.ndarray, path: np.ndarray, width: float, paint: np.ndarray, rng: np.random.Generator
 ) -> None:
-    """Draw one stroke as the bristles of a brush, in place: colors vary across it, its ends are ragged, its rims are high."""
+    """Draw one stroke bristle by bristle, in place: colors vary across it, its ends are ragged and its edges high."""
     tangent = np.gradient(path, axis=0)
     normal = np.stack([-tangent[:, 1], tangent[:, 0]], axis=1) / (np.linalg.norm(tangent, axis=1, keepdims=True) + 1e-6)
     number = max(3, round(width / 4.5))
     offsets = np.linspace(-0.5, 0.5, number)
     shades, heights = rng.normal(0, 9, number), rng.integers(70, 170, number)
-    heights[[0, -1]] += 60  # paint that the brush has pushed aside
+    heights[[0, -1]] += 60  # paint that the brush pushes aside
     begins, ends = rng.integers(0, 3, number), len(path) - rng.integers(0, 3, number)
     thickness = max(2, round(1.6 * width / number))
     for offset, shade, high, begin, end in zip(offsets, shades, heights, begins, ends, strict=True):
@@ -156,14 +156,14 @@ def _stroke(
 
 
 def _in_relief(canvas: np.ndarray, height: np.ndarray, strength: float) -> np.ndarray:
-    """Light from the upper left on paint of that height: uint8 as ``canvas``."""
+    """The canvas as a relief of this height under light from the upper left, uint8."""
     smooth = cv2.GaussianBlur(height.astype(np.float32), (0, 0), 1.4)
     slope = cv2.Sobel(smooth, cv2.CV_32F, 1, 0, scale=1 / 8) + cv2.Sobel(smooth, cv2.CV_32F, 0, 1, scale=1 / 8)
     return (canvas + strength * slope[..., None].clip(-26, 30)).clip(0, 255).astype(np.uint8)
 
 
 def glass(rng: np.random.Generator) -> np.ndarray:
-    """A window of stained glass: cells of saturated colors around a rose, leaded, each lit and clouded in its own way."""
+    """A window of stained glass: leaded panes of saturated colors around a rose, each lit and clouded differently."""
     rows, columns = np.mgrid[:CANVAS, :CANVAS].astype(np.float32)
     seeds, colors = _panes(rng)
     bent = columns + 9 * _noise(rng, 110), rows + 9 * _noise(rng, 110)
@@ -171,15 +171,15 @@ def glass(rng: np.random.Generator) -> np.ndarray:
     same = np.ones(labels.shape, np.uint8)
     same[1:] &= labels[1:] == labels[:-1]
     same[:, 1:] &= labels[:, 1:] == labels[:, :-1]
-    far = cv2.distanceTransform(same, cv2.DIST_L2, 5) + 0.7 * _noise(rng, 25)  # from the middle of the lead
+    far = cv2.distanceTransform(same, cv2.DIST_L2, 5) + 0.7 * _noise(rng, 25)  # distance from the middle of the lead
     angle = rng.uniform(0, 2 * np.pi, len(seeds)).astype(np.float32)[labels]
     x, y = columns - seeds[labels, 0], rows - seeds[labels, 1]
     along, across = np.cos(angle) * x + np.sin(angle) * y, np.cos(angle) * y - np.sin(angle) * x
-    streaks = _noise(rng, 12) + 0.7 * _noise(rng, 5)  # drawn out in each pane along a direction of its own
+    streaks = _noise(rng, 12) + 0.7 * _noise(rng, 5)  # stretched along a different direction in each pane
     shifts = rng.uniform(0, CANVAS, len(seeds)).astype(np.float32)[labels]
     streaks = cv2.remap(streaks, (along / 9 + shifts) % CANVAS, (across + shifts) % CANVAS, cv2.INTER_LINEAR)
     light = 0.98 + 0.005 * along.clip(-70, 70) + 0.24 * streaks + 0.2 * _noise(rng, 34) + 0.2 * _noise(rng, 220)
-    light *= 1 - 0.7 * np.exp(-((far / 11) ** 2))  # dirt beside the lead
+    light *= 1 - 0.7 * np.exp(-((far / 11) ** 2))  # dirt next to the lead
     hues = np.stack([_noise(rng, 60) + 0.5 * _noise(rng, 17) for _ in range(3)], axis=2)
     canvas = (colors[labels] * (1 + 0.22 * hues) + 14 * hues) * light[..., None] + 170 * np.clip(light - 1.1, 0, 1)[..., None]
     glow = cv2.GaussianBlur(canvas, (0, 0), 14)
@@ -190,12 +190,12 @@ def glass(rng: np.random.Generator) -> np.ndarray:
 
 
 def _panes(rng: np.random.Generator) -> tuple[np.ndarray, np.ndarray]:
-    """Where the panes lie, x and y ``(N, 2)``, and their colors ``(N, 3)``: rings around the middle of a rose, and shards."""
+    """Places of the panes, x and y ``(N, 2)``, and their colors ``(N, 3)``: rings around the middle of a rose, and shards."""
     middle, places, names = np.array([500, 486]), [np.zeros((1, 2))], ["gold"]
     for radius, number, turn, wheel in ROSE:
         angles = 2 * np.pi * (np.arange(number) + turn) / number
         places.append(radius * np.stack([np.cos(angles), np.sin(angles)], axis=1))
-        names += [wheel[each % len(wheel)] for each in range(number)]
+        names += [wheel[pane % len(wheel)] for pane in range(number)]
     step = 54
     shards = np.stack(np.meshgrid(*2 * [np.arange(-step, CANVAS + step, step)]), axis=2).reshape(-1, 2) - middle
     shards = shards + rng.uniform(-0.42 * step, 0.42 * step, shards.shape)
@@ -208,7 +208,7 @@ def _panes(rng: np.random.Generator) -> tuple[np.ndarray, np.ndarray]:
 
 def _nearest(places: np.ndarray) -> np.ndarray:
     """The number of the place that is nearest to each pixel, float32 ``(CANVAS, CANVAS)``."""
-    border = 100  # places may lie outside
+    border = 100  # because places may lie outside of the canvas
     open_ground = np.full((CANVAS + 2 * border, CANVAS + 2 * border), 255, np.uint8)
     columns, rows = np.rint(places + border).astype(int).T
     open_ground[rows, columns] = 0
@@ -219,7 +219,7 @@ def _nearest(places: np.ndarray) -> np.ndarray:
 
 
 def woodcut(rng: np.random.Generator) -> np.ndarray:
-    """A sun over mountains and the sea, carved: black ink on warm paper in curved lines that are thick where it is dark."""
+    """A woodcut of a sun over mountains and the sea: curved lines of black ink on warm paper, thicker where it is dark."""
     rows, columns = np.mgrid[:CANVAS, :CANVAS].astype(np.float32)
     wavy = _noise(rng, 90)
     away_x, away_y = columns - 330, rows - 300
@@ -248,16 +248,16 @@ def woodcut(rng: np.random.Generator) -> np.ndarray:
     ink = np.maximum(ink, _band(depth, 0, 5))
     grain = _noise(rng, 3) + 0.7 * cv2.resize(_noise(rng, 4)[: CANVAS // 16], (CANVAS, CANVAS))
     ink = cv2.GaussianBlur(ink.astype(np.float32), (0, 0), 0.8) * (0.95 + 0.05 * np.clip(grain, -1, 1))
-    ink = ink * (1 - 0.5 * np.clip(grain - 0.95, 0, 1))  # the wood has taken less ink in places
+    ink = ink * (1 - 0.5 * np.clip(grain - 0.95, 0, 1))  # the wood took less ink in some places
     paper = np.array((238, 218, 176)) * (1 + 0.03 * _noise(rng, 6) + 0.05 * _noise(rng, 260))[..., None]
     canvas = paper * (1 - ink[..., None]) + np.array((24, 18, 20)) * ink[..., None]
     return _shrunk(canvas.clip(0, 255).astype(np.uint8))
 
 
 def _carved(lines: np.ndarray, dark: np.ndarray, spacing: float, rng: np.random.Generator) -> np.ndarray:
-    """Ink 0..1 of lines at whole numbers of ``lines``, ``spacing`` pixels apart: as thick as it is ``dark``, unevenly."""
-    of_line = rng.uniform(-0.07, 0.07, 4096)[np.rint(lines).astype(int) % 4096]
-    uneven = dark + of_line + 0.16 * _noise(rng, 24)
+    """Ink (0..1) of uneven lines, ``spacing`` pixels apart where ``lines`` is a whole number, thicker where it is ``dark``."""
+    line_darkness = rng.uniform(-0.07, 0.07, 4096)[np.rint(lines).astype(int) % 4096]
+    uneven = dark + line_darkness + 0.16 * _noise(rng, 24)
     return np.clip((uneven - 2 * np.abs(lines - np.rint(lines))) * spacing / 3 + 0.5, 0, 1)
 
 
@@ -266,7 +266,7 @@ def _band(values: np.ndarray, at: float, width: float) -> np.ndarray:
 
 
 def _ridge(rng: np.random.Generator, base: float, jagged: float) -> tuple[np.ndarray, np.ndarray]:
-    """The skyline of mountains, a row for each column, and the column of the peak that each belongs to."""
+    """The skyline of mountains as a row for each column, and the column of the nearest peak."""
     peaks = np.cumsum(rng.uniform(140, 290, 12)) - 250
     tops, valleys = base - rng.uniform(0.5, 1.4, 12) * jagged, base + rng.uniform(-0.3, 0.2, 12) * jagged
     at = np.stack([peaks, peaks + 0.5 * np.diff(peaks, append=peaks[-1] + 200)], axis=1).ravel()
@@ -277,7 +277,7 @@ def _ridge(rng: np.random.Generator, base: float, jagged: float) -> tuple[np.nda
 
 
 def mosaic(rng: np.random.Generator) -> np.ndarray:
-    """Flowers of small stones, set in rows along their outlines: terracotta, gold and ivory on lapis and turquoise."""
+    """A mosaic of flowers with small stones in rows along their outlines: terracotta, gold and ivory on lapis and turquoise."""
     far, flower = _flowers()
     canvas = np.empty((CANVAS, CANVAS, 3), np.uint8)
     canvas[:] = np.array((74, 64, 56)) * (1 + 0.18 * _noise(rng, 4) + 0.12 * _noise(rng, 40))[..., None]
@@ -295,7 +295,7 @@ def mosaic(rng: np.random.Generator) -> np.ndarray:
         cv2.fillConvexPoly(canvas, points, paint.clip(0, 255).tolist(), cv2.LINE_AA, 4)
         cv2.fillConvexPoly(covered, points, 255, cv2.LINE_AA, 4)
 
-    for level in sorted(np.arange(-11.5, 26) * ROW, key=abs):  # the outlines first: what meets between them is cut
+    for level in sorted(np.arange(-11.5, 26) * ROW, key=abs):  # from the outlines outwards: rows that meet others are cut off
         for center, along in _places_on(far, level, rng):
             lay(center, along, ROW * rng.uniform(0.72, 1.05), (0.74 if level < 0 else 0.84) * ROW)
     gaps = cv2.distanceTransform((covered < 128).astype(np.uint8), cv2.DIST_L2, 5)
@@ -309,7 +309,7 @@ def mosaic(rng: np.random.Generator) -> np.ndarray:
 
 
 def _flowers() -> tuple[np.ndarray, np.ndarray]:
-    """Pixels from the outline of the nearest flower, negative within it, in rows of its own shape; and its number."""
+    """Distance in pixels to the outline of the nearest flower, negative inside (in rings of its shape), and its number."""
     rows, columns = np.mgrid[:CANVAS, :CANVAS].astype(np.float32)
     within = []
     for x, y, radius, petals, turn, _ in FLOWERS:
@@ -322,9 +322,9 @@ def _flowers() -> tuple[np.ndarray, np.ndarray]:
 
 
 def _places_on(far: np.ndarray, level: float, rng: np.random.Generator) -> list[tuple[np.ndarray, np.ndarray]]:
-    """Middles of stones one beside the other on a line of equal ``far``, and the directions of the line there."""
+    """Centers of adjacent stones on the line where ``far`` equals ``level``, and the directions of the line there."""
     inside = np.pad((far < level).astype(np.uint8), 1)  # so that lines end outside, where no stone is laid
-    found = []
+    places = []
     for outline in cv2.findContours(inside, cv2.RETR_LIST, cv2.CHAIN_APPROX_NONE)[0]:
         if len(outline) < 12:
             continue
@@ -335,8 +335,8 @@ def _places_on(far: np.ndarray, level: float, rng: np.random.Generator) -> list[
         at = np.searchsorted(lengths, (np.arange(number) + rng.uniform()) * lengths[-1] / number) % len(smooth)
         along = np.roll(smooth, -4, axis=0)[at] - np.roll(smooth, 4, axis=0)[at]
         edge = (smooth[at] < 1).any(axis=1) | (smooth[at] > CANVAS - 2).any(axis=1)
-        found += list(zip(smooth[at][~edge], along[~edge], strict=True))
-    return found
+        places += list(zip(smooth[at][~edge], along[~edge], strict=True))
+    return places
 
 
 def _corners(center: np.ndarray, along: np.ndarray, length: float, width: float) -> np.ndarray:
@@ -348,7 +348,7 @@ def _corners(center: np.ndarray, along: np.ndarray, length: float, width: float)
 
 
 def _stone(far: float, flower: tuple, sea: float, rng: np.random.Generator) -> np.ndarray:
-    """The color of one stone: by its row outside of flowers, by the ring within one."""
+    """The color of one stone, by its row outside of flowers or its ring inside of one."""
     if far > 0:
         row = int(far / ROW)
         color = np.array(STONES["gold"]) if row == 0 else _ramp(GROUND, np.float32(sea + rng.normal(0, 0.08)))
@@ -362,14 +362,14 @@ def _stone(far: float, flower: tuple, sea: float, rng: np.random.Generator) -> n
 
 
 def _noise(rng: np.random.Generator, cell: int) -> np.ndarray:
-    """Smooth noise around 0, about -1..1, with features of ``cell`` pixels, float32 ``(CANVAS, CANVAS)``."""
+    """Smooth noise of about -1..1 with features of ``cell`` pixels, float32 ``(CANVAS, CANVAS)``."""
     number = CANVAS // cell + 3
     coarse = rng.uniform(-1, 1, (number, number)).astype(np.float32)
     return cv2.resize(coarse, None, fx=cell, fy=cell, interpolation=cv2.INTER_CUBIC)[cell : cell + CANVAS, cell : cell + CANVAS]
 
 
 def _ramp(colors: Sequence[tuple[int, int, int]], at: np.ndarray) -> np.ndarray:
-    """Colors between those of a table, ``at`` 0 the first and at 1 the last; float32 with a last axis of 3."""
+    """Colors interpolated in a table, from the first where ``at`` is 0 to the last where it is 1; float32 ``(..., 3)``."""
     table = np.array(colors, np.float32)
     stops = np.linspace(0, 1, len(table))
     return np.stack([np.interp(at, stops, table[:, channel]) for channel in range(3)], axis=-1).astype(np.float32)

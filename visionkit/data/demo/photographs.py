@@ -1,7 +1,7 @@
-"""A small labelled set of real photographs that needs no network: crops of images that scikit-image and scikit-learn carry.
+"""A small labelled set of real photographs that needs no internet: crops of images from scikit-image and scikit-learn.
 
-Training and validation crops come from disjoint regions of each photograph, with a gap between. One photograph a class makes
-the task easy: it shows that everything works, not how well a network generalises.
+Training and validation crops come from disjoint regions of each photograph, with a gap between. With only one photograph per
+class, the task is easy: it shows that everything works, not how well a network generalises.
 """
 
 import os
@@ -18,9 +18,9 @@ from PIL import Image
 from tqdm import tqdm
 
 MARKER = "VERSION"
-VERSION = "1"  # of the recipe below: a cached copy of another version is not used
-TRAIN_SHARE, GAP_SHARE = 0.6, 0.04  # of the photograph's longer side
-CROP_SIDE = (72, 128)  # pixels, before the crop is stored
+VERSION = "1"  # of the code that cuts crops: a cached copy of another version is not used
+TRAIN_SHARE, GAP_SHARE = 0.6, 0.04  # shares of the photograph's longer side
+CROP_SIDE = (72, 128)  # bounds of the side of a crop in pixels
 PHOTOGRAPHS = {
     "brick": skimage.data.brick,
     "cat_fur": skimage.data.chelsea,
@@ -38,13 +38,13 @@ PHOTOGRAPHS = {
 
 
 def make_demo(folder: str | Path, *, num_train: int = 24, num_val: int = 10, seed: int = 0) -> Path:
-    """Write the set, or find it written.
+    """Write the set unless it is already written.
 
     Args:
-        folder: gets ``train/<class>/*.png`` and ``val/<class>/*.png``, 12 classes; written beside and renamed.
-        num_train: crops a class for training.
-        num_val: crops a class for validation.
-        seed: draws the crops.
+        folder: target folder, which gets ``train/<class>/*.png`` and ``val/<class>/*.png`` with 12 classes.
+        num_train: number of training crops per class.
+        num_val: number of validation crops per class.
+        seed: seed of the random crops.
 
     Returns:
         the folder.
@@ -53,23 +53,23 @@ def make_demo(folder: str | Path, *, num_train: int = 24, num_val: int = 10, see
 
 
 def write_once(folder: str | Path, stamp: str, write: Callable[[Path], None]) -> Path:
-    """Write a folder beside and rename it, unless it is there with the same stamp.
+    """Write a folder, unless it exists with the same stamp; it gets its name only when it is complete.
 
     Args:
-        folder: where it shall be.
-        stamp: what it was made by: version and options.
-        write: makes its argument, a folder that is not there yet, and fills it.
+        folder: the final folder.
+        stamp: text that identifies the contents: version and options.
+        write: function that creates and fills the folder that it gets.
 
     Returns:
         the folder.
     """
     folder = Path(folder)
     folder.parent.mkdir(parents=True, exist_ok=True)
-    with FileLock(folder.with_name(f".{folder.name}.lock")):  # two first runs at once: the second finds what the first made
+    with FileLock(folder.with_name(f".{folder.name}.lock")):  # of two runs at once, the second uses what the first wrote
         marker = folder / MARKER
         if not (marker.is_file() and marker.read_text() == stamp):
-            with tempfile.TemporaryDirectory(prefix=f".{folder.name}-", dir=folder.parent) as beside:
-                unfinished = Path(beside) / folder.name
+            with tempfile.TemporaryDirectory(prefix=f".{folder.name}-", dir=folder.parent) as parent:
+                unfinished = Path(parent) / folder.name
                 write(unfinished)
                 (unfinished / MARKER).write_text(stamp)
                 shutil.rmtree(folder, ignore_errors=True)
@@ -89,7 +89,7 @@ def _write(folder: Path, num_train: int, num_val: int, seed: int) -> None:
 
 
 def split_in_two(photograph: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
-    """Two regions of ``(H, W, 3)`` that share no pixel, along its longer side: for training and for validation."""
+    """Cut ``(H, W, 3)`` along its longer side into a training and a validation region that share no pixel."""
     axis = int(photograph.shape[1] >= photograph.shape[0])
     length = photograph.shape[axis]
     ends = int(TRAIN_SHARE * length), int((TRAIN_SHARE + GAP_SHARE) * length)
@@ -98,12 +98,12 @@ def split_in_two(photograph: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
 
 
 def random_crop(region: np.ndarray, rng: np.random.Generator) -> np.ndarray:
-    """A square crop of random side within ``CROP_SIDE`` (or the region's own side, if smaller)."""
+    """A square crop with a random side within ``CROP_SIDE``, or the region's own side if that is smaller."""
     side = min(int(rng.integers(*CROP_SIDE, endpoint=True)), *region.shape[:2])
     top, left = (int(rng.integers(length - side + 1)) for length in region.shape[:2])
     return region[top : top + side, left : left + side]
 
 
 def as_rgb(photograph: np.ndarray) -> np.ndarray:
-    """A grey photograph ``(H, W)``, or one of any channels, as ``(H, W, 3)``."""
+    """A photograph ``(H, W)`` or ``(H, W, C)`` with at least three channels, as ``(H, W, 3)``."""
     return np.repeat(photograph[..., None], 3, axis=2) if photograph.ndim == 2 else photograph[..., :3]

@@ -1,4 +1,4 @@
-"""Images for neural style transfer that need no network: photographs that libraries carry, and paintings drawn by rules."""
+"""Images for neural style transfer that need no internet: photographs that come with libraries, and procedural paintings."""
 
 from functools import cache
 
@@ -23,9 +23,9 @@ STYLES = {
 }
 
 
-@cache  # one of them takes seconds
+@cache  # drawing one takes seconds
 def painting(name: str) -> np.ndarray:
-    """One of ``STYLES``, always the same: uint8 ``(512, 512, 3)``, RGB, not to be written to."""
-    drawn = STYLES[name](np.random.default_rng(0))
-    drawn.flags.writeable = False
-    return drawn
+    """One of ``STYLES``, always the same: uint8 ``(512, 512, 3)``, RGB, read-only."""
+    image = STYLES[name](np.random.default_rng(0))
+    image.flags.writeable = False
+    return image

@@ -1,1 +1,1 @@
-"""Readers and writers of annotations, one format a file."""
+"""Readers and writers of annotations, one file per format."""

@@ -1,11 +1,12 @@
-"""What readers and writers of annotation files share: sound numbers, names, finding images and putting them elsewhere."""
+"""What readers and writers of annotation files share: checks of numbers and names, and finding and copying images."""
 
 import io
 import os
 import re
 import shutil
 from collections import Counter
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Iterator
+from contextlib import contextmanager
 from functools import cache
 from pathlib import Path
 from typing import Literal
@@ -18,37 +19,38 @@ from visionkit.data.images.decode import IMAGE_SUFFIXES
 from visionkit.data.index import NO_OBJECTS, Annotation, DataError, Index, Objects, Problem
 from visionkit.data.splits import DataSet
 
-LARGEST = 1e6  # in heights or widths of the image: a coordinate beyond is garbage, and no box that reaches outside
-MAX_CLASSES = 100_000  # a number beyond is garbage: names are made up to the largest
+LARGEST = 1e6  # in heights or widths of the image: a larger coordinate is garbage, not a box that reaches outside
+MAX_CLASSES = 100_000  # a larger class number is garbage, and a name would be made for every number below it
+DECLARED_SIDES = range(1, 1_000_000)  # heights and widths that a file may declare; otherwise the image's header is read
 UNPRINTABLE = re.compile(r"[\x00-\x1f\x7f-\x9f\u2028\u2029\ud800-\udfff\ufffe\uffff]")
 Images = Literal["copy", "link"]
 
 
 def are_sound(coordinates: np.ndarray) -> bool:
-    """Whether relative coordinates are finite and of a size that an image may have."""
+    """Whether all relative coordinates are finite and at most ``LARGEST``."""
     return bool((np.abs(coordinates) <= LARGEST).all())  # false for nan
 
 
 def read_names(file: Path) -> list[str]:
-    """The class names in a text file, one a line; the number of a line counts, so blank ones are named by their number.
+    """The class names in a text file, one per line. The line number is the class, so a blank line is named by its number.
 
     Raises:
-        DataError: it cannot be read, or holds more than ``MAX_CLASSES`` lines.
+        DataError: the file cannot be read, or holds more than ``MAX_CLASSES`` lines.
     """
     try:
         lines = read_text(file).rstrip().splitlines()
     except OSError as error:
         raise DataError(f"{file}: cannot be read ({error.strerror or error}).") from error
     if len(lines) > MAX_CLASSES:
-        raise DataError(f"{file}: {len(lines):,} lines; expected class names, one a line.")
+        raise DataError(f"{file}: {len(lines):,} lines; expected class names, one per line.")
     return [line.strip() or str(number) for number, line in enumerate(lines)]
 
 
 def read_paths(file: Path) -> list[str]:
-    """The lines of a list of files, as far as they are not blank; bytes that are not UTF-8 survive as in ``os.fsdecode``.
+    """The non-blank lines of a list of files; bytes that are not UTF-8 survive as in ``os.fsdecode``.
 
     Raises:
-        OSError: it cannot be read.
+        OSError: the file cannot be read.
     """
     contents = file.read_bytes()
     is_utf16 = contents[:2] in (b"\xff\xfe", b"\xfe\xff")
@@ -57,11 +59,11 @@ def read_paths(file: Path) -> list[str]:
 
 
 def image_finder() -> Callable[[Iterable[str], str], str | None]:
-    """A function that says where an image lies.
+    """A function that searches folders for an image.
 
     Returns:
         ``find(folders, name)``: the path of the file ``name`` (it may contain folders) below the first of ``folders`` that has
-        it; or None. Each folder is listed once: that is faster than to ask for every file.
+        it, or None. Each folder is listed only once, which is faster than a system call for every file.
     """
 
     @cache
@@ -84,67 +86,68 @@ def image_finder() -> Callable[[Iterable[str], str], str | None]:
 
 
 def find_by_stem(find: Callable, folders: Iterable[str], stem: str) -> str | None:
-    """The image ``stem`` with any of ``IMAGE_SUFFIXES``."""
+    """The path of the image ``stem`` with any of ``IMAGE_SUFFIXES``, or None."""
     suffixes = [spelled for suffix in sorted(IMAGE_SUFFIXES) for spelled in (suffix, suffix.upper())]
     return next((path for suffix in suffixes if (path := find(folders, stem + suffix)) is not None), None)
 
 
 def detection_index(class_names: Iterable[str], paths: list[str], annotations: list[Annotation], **more: object) -> Index:
-    """An index of images that have boxes, and no label of their own."""
+    """An index of images that have annotations but no label of their own."""
     return Index(tuple(class_names), tuple(paths), np.full(len(paths), -1, np.int32), annotations=tuple(annotations), **more)
 
 
-def check_not_empty(found: DataSet, data: str | Path) -> DataSet:
-    """The data set, if there is anything in it.
+def check_not_empty(data_set: DataSet, source: str | Path) -> DataSet:
+    """Return the data set if it has any images.
 
     Raises:
-        DataError: it has no images; with the first problem, which may be the reason.
+        DataError: it has none; the message quotes the first problem, which may be the reason.
     """
-    if len(found):
-        return found
-    reasons = [f" {len(found.problems):,} problems, the first: {one.path}: {one.detail}." for one in found.problems[:1]]
-    raise DataError(f"{data}: no annotated image can be used.{''.join(reasons)}")
+    if len(data_set):
+        return data_set
+    problems = data_set.problems
+    reasons = [f" {len(problems):,} problems were found; the first is {one.path}: {one.detail}." for one in problems[:1]]
+    raise DataError(f"{source}: no annotated image can be used.{''.join(reasons)}")
 
 
 def brief(value: object) -> str:
-    """A value of a file for a message: a stranger's may be a deep tree."""
+    """A value from a file, shortened for a message: in a stranger's file it may be a deep tree."""
     if isinstance(value, str):
         return repr(value[:100])
     return f"{value:.9g}" if isinstance(value, int | float) and abs(value) < 1e100 else f"({type(value).__name__})"
 
 
 def object_problem(file: str | Path, which: object, reason: str) -> Problem:
-    """That one object of a file is left out, or a part of it."""
+    """The problem that one object of a file, or a part of it, is left out."""
     return Problem("bad annotation", str(file), f"{which}: {reason[:200]}")
 
 
 def decimal(value: float, digits: int) -> str:
-    """A number without an exponent or needless zeros."""
+    """Format a number without an exponent and without trailing zeros."""
     text = f"{value:.{digits}f}".rstrip("0").rstrip(".")
     return "0" if text in ("", "-0", "-") else text
 
 
 def with_known_class(objects: Objects | None, lost: Counter[str]) -> Objects:
-    """The objects that a writer can name."""
+    """The objects whose class a writer can name; the others are counted in ``lost``."""
     if objects is None:
         return NO_OBJECTS
     unknown = np.count_nonzero(objects.classes < 0)
-    lost["objects of an unknown class: left out"] += unknown
+    lost["objects of an unknown class left out"] += unknown
     return objects.take(np.flatnonzero(objects.classes >= 0)) if unknown else objects
 
 
 def new_name(path: str, taken: dict[str, int], lost: Counter[str], *, by_stem: bool) -> str:
-    """The name that an image gets in a folder for all of a split; see ``safe_name`` and ``unused_name``."""
+    """The name that an image gets in the folder of its split; see ``safe_name`` and ``unused_name``."""
     name = unused_name(safe_name(path), taken, by_stem=by_stem)
-    lost["names of images: changed, as they are taken or not portable"] += name != Path(path).name
+    lost["image names changed, because they were taken or not portable"] += name != Path(path).name
     return name
 
 
 def safe_name(path: str) -> str:
-    """The file name of an image, such that every format and system can have it.
+    """The file name of an image, changed where needed so that every format and operating system accepts it.
 
-    Control characters and bytes that are not UTF-8 would end lines and break XML; hidden files are passed over by readers; and
-    an image is known by its suffix, which records within another file lack.
+    Control characters and bytes that are not UTF-8 would end lines and break XML; readers skip hidden files; and readers know
+    an image by its suffix, which records within another file lack.
     """
     name = UNPRINTABLE.sub("_", Path(path).name).replace("\\", "_")
     stem, suffix = Path(name).stem, Path(name).suffix
@@ -158,17 +161,17 @@ def _suffix_by_contents(path: str) -> str:
     try:
         with Image.open(io.BytesIO(read_contents(path))) as image:
             suffix = f".{image.format.lower()}"
-    except Exception:  # broken; whoever decodes it says why
+    except Exception:  # the image is broken; the decoder reports why
         suffix = ""
     return suffix if suffix in IMAGE_SUFFIXES else ".jpg"
 
 
 def unused_name(name: str, taken: dict[str, int], *, by_stem: bool) -> str:
-    """``name``, or if that is taken, name_2, name_3, ...; letter case does not tell names apart: on some systems it does not.
+    """``name``, or name_2, name_3, ... if it is taken. Letter case does not distinguish names, as on some systems.
 
     Args:
-        taken: the names in use, each with the last number that was tried; the new one is added.
-        by_stem: a name with another suffix is taken, too: for a file beside each image that has its stem.
+        taken: the names in use, each with the last number that was tried; the new name is added.
+        by_stem: whether the same stem with another suffix also counts as taken, for formats with a file per stem.
     """
     stem, suffix = name.removesuffix(Path(name).suffix), Path(name).suffix
 
@@ -183,16 +186,41 @@ def unused_name(name: str, taken: dict[str, int], *, by_stem: bool) -> str:
     return name
 
 
+@contextmanager
+def unfinished_folder(folder: Path) -> Iterator[Path]:
+    """A new folder next to ``folder`` that takes its name and place at the end, or is removed if something fails.
+
+    Args:
+        folder: the final folder; it may exist if it is empty.
+    """
+    folder = folder.absolute()
+    unfinished = folder.with_name(f".{folder.name}.unfinished")
+    shutil.rmtree(unfinished, ignore_errors=True)  # left by a process that was killed
+    unfinished.mkdir(parents=True)
+    try:
+        yield unfinished
+        if folder.is_dir():
+            folder.rmdir()
+        unfinished.rename(folder)
+    finally:
+        shutil.rmtree(unfinished, ignore_errors=True)
+
+
 def one_line(text: str) -> str:
-    """Text without what breaks lines and XML: control characters, lone surrogates."""
+    """Text without control characters and lone surrogates, which would break lines and XML."""
     return UNPRINTABLE.sub(" ", text).strip()
 
 
+def split_file_name(split: str) -> str:
+    """The name of a split as it may stand in the name of a file or folder."""
+    return one_line(split).replace("/", "_")
+
+
 def put_image(path: str, target: Path, images: Images) -> None:
-    """Copy an image of an index, or link to it.
+    """Copy an image of an index to ``target``, or link to it.
 
     Raises:
-        OSError: it cannot be read, or ``target`` cannot be written.
+        OSError: the image cannot be read, or ``target`` cannot be written.
     """
     target.parent.mkdir(parents=True, exist_ok=True)
     if not Path(path).is_file():  # a record within another file

@@ -1,6 +1,6 @@
 """Images in class folders, in any of three layouts:
 
-FOLDER/<class>/...                       one part of it is held out for validation
+FOLDER/<class>/...                       a part of each class is held out for validation
 FOLDER/train/<class>/... and FOLDER/val/<class>/...
 FOLDER/train.txt and FOLDER/val.txt      lines "path" (its folder is the class) or "path label"
 """
@@ -18,35 +18,35 @@ from visionkit.data.splits import TEST_NAMES, TRAIN_NAMES, VAL_NAMES, WHOLE, Dat
 
 LAYOUTS = (
     "Expected one folder of images a class (cats/, dogs/); or train/ and val/ with such folders in each; "
-    "or lists train.txt and val.txt with a path, and after it a label, in each line."
+    "or lists train.txt and val.txt with a path and a label in each line."
 )
 
 
-Found = tuple[dict[str, list[Path]], dict[str, list[Path]] | None, list[str]]  # class -> files of both splits, and notes
+Layout = tuple[dict[str, list[Path]], dict[str, list[Path]] | None, list[str]]  # class -> files of both splits, and notes
 
 
 def read_class_folders(folder: str | Path, *, seed: int = 0) -> Splits:
-    """Training and validation of a folder of images; no image is opened.
+    """Training and validation split of a folder of images; no image is opened.
 
     Args:
-        folder: in one of the layouts above.
-        seed: draws the images that are held out, where the folder has no validation split.
+        folder: a folder in one of the layouts above.
+        seed: seed that draws the held-out images if the folder has no validation split.
 
     Raises:
-        DataError: no such folder, no layout that is known, fewer than two classes, or a split without images.
+        DataError: the folder does not exist, has no known layout or fewer than two classes, or a split has no images.
     """
-    found = find_class_folders(folder)
-    class_names = found.class_names
+    data_set = find_class_folders(folder)
+    class_names = data_set.class_names
     if len(class_names) < 2:
         raise DataError(f"{folder}: only one class, {class_names[0]!r}; a classifier needs at least two. {LAYOUTS}")
-    for name, index in found.splits.items():
+    for name, index in data_set.splits.items():
         if len(index) == 0:
             raise DataError(f"{folder}: no {'validation' if name == 'val' else 'training'} images. {LAYOUTS}")
-    splits = train_and_val(found, seed=seed)
+    splits = train_and_val(data_set, seed=seed)
     notes = list(splits.notes)
     shared = set(splits.train.paths) & set(splits.val.paths)
     if shared:
-        notes.append(f"{len(shared)} files are in training and in validation: the accuracy will flatter the model")
+        notes.append(f"{len(shared)} files are in both training and validation: the accuracy will flatter the model")
     absent = [name for name, count in zip(class_names, splits.val.counts(), strict=True) if count == 0]
     if absent:
         notes.append(f"no validation images of {', '.join(absent)}")
@@ -57,7 +57,7 @@ def find_class_folders(folder: str | Path) -> DataSet:
     """Index a folder of images as it is: nothing is held out, and one class is enough.
 
     Raises:
-        DataError: no such folder, no layout that is known, or validation has classes that training lacks.
+        DataError: the folder does not exist or has no known layout, or validation has classes that training lacks.
     """
     folder = Path(folder)
     if not folder.is_dir():
@@ -70,14 +70,14 @@ def find_class_folders(folder: str | Path) -> DataSet:
     return DataSet({"train": _index(class_names, train), "val": _index(class_names, val)}, tuple(notes))
 
 
-def _split_folders(folder: Path) -> Found | None:
-    """``train/`` and, of the folders that may be the validation split, the first that has classes in it."""
+def _split_folders(folder: Path) -> Layout | None:
+    """Read ``train/`` and the first possible validation folder that has classes in it."""
     children = {child.name.lower(): child for child in sorted(folder.iterdir(), reverse=True) if child.is_dir()}
 
     def first_with_classes(names):
         for name in names:
-            if name in children and (found := _read_split(children[name]))[0]:
-                return children[name], *found
+            if name in children and (split := _read_split(children[name]))[0]:
+                return children[name], *split
         return None, None, []
 
     train_folder, train, notes = first_with_classes(TRAIN_NAMES)
@@ -91,7 +91,7 @@ def _split_folders(folder: Path) -> Found | None:
     return train, val, notes
 
 
-def _split_lists(folder: Path) -> Found | None:
+def _split_lists(folder: Path) -> Layout | None:
     train_list, val_list = find_list(folder, TRAIN_NAMES), find_list(folder, VAL_NAMES + TEST_NAMES)
     if train_list is None:
         return None
@@ -100,13 +100,13 @@ def _split_lists(folder: Path) -> Found | None:
     return train, val, notes + more_notes
 
 
-def _one_folder(folder: Path) -> Found:
+def _one_folder(folder: Path) -> Layout:
     train, notes = _read_split(folder)
     return train, None, notes
 
 
 def _read_split(folder: Path) -> tuple[dict[str, list[Path]], list[str]]:
-    """Class -> files, and notes on what was passed over."""
+    """Class -> files, and notes on what was skipped."""
     files, notes = {}, []
     for child in sorted(folder.iterdir()):
         if not child.is_dir() or is_hidden(child.name):
@@ -115,18 +115,18 @@ def _read_split(folder: Path) -> tuple[dict[str, list[Path]], list[str]]:
         if images:
             files[child.name] = images
         else:
-            notes.append(f"folder {child} has no images: not taken for a class")
+            notes.append(f"folder {child} has no images and is not used as a class")
         if others:
-            named = ", ".join(path.name for path in others[:3]) + (", ..." if len(others) > 3 else "")
-            notes.append(f"{len(others)} files in {child} are not images by their names: {named}")
+            examples = ", ".join(path.name for path in others[:3]) + (", ..." if len(others) > 3 else "")
+            notes.append(f"{len(others)} files in {child} do not have the suffix of an image: {examples}")
     return files, notes
 
 
 def _check_classes(folder: Path, class_names: tuple[str, ...], val: dict[str, list[Path]] | None) -> None:
     if not class_names:
         loose = sum(path.suffix.lower() in IMAGE_SUFFIXES for path in folder.iterdir())
-        found = f"{loose} images lie in it without class folders" if loose else "it has no folders with images"
-        raise DataError(f"{folder}: {found}. {LAYOUTS}")
+        reason = f"{loose} images lie in it without class folders" if loose else "it has no folders with images"
+        raise DataError(f"{folder}: {reason}. {LAYOUTS}")
     unknown = sorted(set(val or {}) - set(class_names))
     if unknown:
         raise DataError(

@@ -1,10 +1,10 @@
-"""COCO: one JSON file of boxes, outlines and keypoints for all images of a split. Layouts:
+"""COCO: one JSON file with the boxes, outlines and keypoints of all images of a split. Layouts:
 
 x.json                                       or FOLDER/x.json
 FOLDER/annotations/instances_train2017.json  and the same with val, test, ...; images in FOLDER/train2017/ or FOLDER/images/
-FOLDER/train/_annotations.coco.json          and the same in valid/, test/; images beside it
+FOLDER/train/_annotations.coco.json          and the same in valid/, test/; images next to it
 
-Boxes are x, y, width, height in pixels, 0-based; category numbers may have gaps, and are kept in ``Index.class_attributes``.
+Boxes are x, y, width, height in pixels, 0-based. Category ids may have gaps and are kept in ``Index.class_attributes``.
 """
 
 import gc
@@ -23,6 +23,7 @@ import numpy as np
 from tqdm import tqdm
 
 from visionkit.data.formats.annotation_files import (
+    DECLARED_SIDES,
     Images,
     brief,
     check_not_empty,
@@ -30,9 +31,9 @@ from visionkit.data.formats.annotation_files import (
     image_finder,
     new_name,
     object_problem,
-    one_line,
     put_image,
     safe_name,
+    split_file_name,
     unused_name,
     with_known_class,
 )
@@ -40,15 +41,14 @@ from visionkit.data.formats.coco_objects import read_objects, with_keypoints, wr
 from visionkit.data.images.contents import read_text
 from visionkit.data.images.decode import ImageError, read_size
 from visionkit.data.index import Annotation, DataError, Index, Problem
-from visionkit.data.splits import WHOLE, DataSet, as_one, parted, split_name
+from visionkit.data.splits import SPLITS, WHOLE, DataSet, as_one, parted, split_name, split_order
 
-PARSED = 4_000_000  # bytes: of larger files, ``looks_like_coco`` seeks the keys without parsing
+PARSED = 4_000_000  # bytes: in larger files, ``looks_like_coco`` searches for the keys without parsing
 FAMILIES = ("instances", "person_keypoints", "stuff", "panoptic", "captions", "image_info")  # COCO's own files of one split
-SIDES = range(1, 1_000_000)  # what width and height may say; the image's header counts otherwise
 
 
 class Categories(NamedTuple):
-    """The classes of one file: names and attributes by position, and the position of each number."""
+    """The classes of one file: names and attributes by position, and the position of each category id."""
 
     names: tuple[str, ...]
     attributes: tuple[dict[str, Any], ...]
@@ -56,20 +56,21 @@ class Categories(NamedTuple):
 
 
 def looks_like_coco(path: Path) -> bool:
-    """Whether it is a JSON file with images and annotations, or a folder in one of the layouts above."""
+    """Whether ``path`` is a JSON file with images and annotations, or a folder in one of the layouts above."""
     return bool(_annotation_files(Path(path)))
 
 
 def read_coco(path: str | Path) -> DataSet:
-    """Index a data set in COCO's format; no image is opened, but where the file lacks its size.
+    """Index a data set in COCO's format; an image is opened only if the file lacks its size.
 
-    Attributes of images, objects and classes are what else the file says of them, under its own keys; of a license, all.
+    The attributes of images, objects and classes hold whatever else the file says about them, under its own keys. The license
+    of an image is the whole license object.
 
     Args:
         path: a file or folder in one of the layouts above.
 
     Raises:
-        DataError: no file that is known, or not one image in it that is there.
+        DataError: there is no file in COCO's format, or none of its images exists.
     """
     path = Path(path)
     files = _annotation_files(path)
@@ -79,9 +80,9 @@ def read_coco(path: str | Path) -> DataSet:
         raise DataError(f"{path}: no .json file with COCO annotations in it, in annotations/, or in train/, val/. {_EXPECTED}")
     problems, notes, indexes = [], [], {}
     for split, (file, *others) in _by_split(files, path).items():
-        notes += [f"not used: {other}, as {file.name} is of the same split" for other in others]
+        notes += [f"not used: {other}, because {file.name} belongs to the same split" for other in others]
         try:
-            with _garbage_left():
+            with _garbage_collection_off():
                 indexes[split] = _read_file(file, split, problems, notes)
         except DataError as error:
             if len(files) == 1:
@@ -96,8 +97,8 @@ _EXPECTED = 'Expected an object with the lists "images", "annotations" and "cate
 
 
 @contextmanager
-def _garbage_left() -> Iterator[None]:
-    """Python searches for garbage again and again while a tree grows that holds none: more than half the time of reading it."""
+def _garbage_collection_off() -> Iterator[None]:
+    """While a large tree grows, Python searches it for garbage again and again: more than half the time of reading it."""
     was_enabled = gc.isenabled()
     gc.disable()
     try:
@@ -113,7 +114,7 @@ def _annotation_files(path: Path) -> list[Path]:
     for pattern in ("*.json", "annotations/*.json", "*/*.json"):
         files = sorted(file for file in path.glob(pattern) if not file.name.startswith(".") and _has_keys(file))
         if pattern == "*/*.json":
-            files = [file for file in files if split_name(file.parent.name) in ("train", "val", "test")]
+            files = [file for file in files if split_name(file.parent.name) in SPLITS]
         if files:
             return files
     return []
@@ -137,24 +138,23 @@ def _parse(file: Path) -> Any:
     try:
         return json.loads(read_text(file), parse_constant=lambda name: None)
     except (ValueError, RecursionError, OSError) as error:
-        raise DataError(f"{file}: no JSON that can be read ({error}). {_EXPECTED}") from error
+        raise DataError(f"{file}: cannot be read as JSON ({error}). {_EXPECTED}") from error
 
 
 def _by_split(files: list[Path], path: Path) -> dict[str, list[Path]]:
-    """The files of each split, the one to be used first."""
+    """The files of each split, in order of preference."""
     splits: dict[str, list[Path]] = {}
     for file in sorted(files, key=lambda file: next((n for n, name in enumerate(FAMILIES) if name in file.name), -1)):
         splits.setdefault(_split_of(file, file.parent if file.parent != path and path.is_dir() else None), []).append(file)
-    if len(splits) == 1 and next(iter(splits)) not in ("train", "val", "test"):
+    if len(splits) == 1 and next(iter(splits)) not in SPLITS:
         return {WHOLE: next(iter(splits.values()))}
-    order = [name for name in ("train", "val", "test") if name in splits]
-    return {name: splits[name] for name in order + sorted(splits.keys() - set(order))}
+    return {name: splits[name] for name in sorted(splits, key=split_order)}
 
 
 def _split_of(file: Path, folder: Path | None) -> str:
-    """train, val or test, if a word of the file's name, or its folder, is a name of these; else the file's name."""
+    """train, val or test if a word of the file's name, or its folder, is a name of one of these; else the file's name."""
     words = [*re.split(r"[-_. ]", file.stem), *([folder.name] if folder else [])]
-    known = [name for word in words if (name := split_name(word)) in ("train", "val", "test")]
+    known = [name for word in words if (name := split_name(word)) in SPLITS]
     return known[0] if known else re.sub(f"^({'|'.join(FAMILIES)})_", "", file.stem)
 
 
@@ -169,12 +169,12 @@ def _read_file(file: Path, split: str, problems: list[Problem], notes: list[str]
     by_id = _images(images, file, problems)
     grouped = _grouped(annotations, by_id, file, problems)
     folders, find = _image_folders(file, split), image_finder()
-    paths, kept = [], []
+    paths, readable = [], []
     for number, entry in tqdm(by_id.items(), f"reading {file.name}", unit=" images", leave=False, delay=1):
         name = entry["file_name"]
         path = find(folders, name) or (find(folders, Path(name).name) if Path(name).is_absolute() else None)
         if path is None:
-            problems.append(Problem("missing partner", str(file), f"the image {brief(name)} is not there"))
+            problems.append(Problem("missing partner", str(file), f"the image {brief(name)} does not exist"))
             continue
         try:
             size = _size(entry, path)
@@ -186,8 +186,8 @@ def _read_file(file: Path, split: str, problems: list[Problem], notes: list[str]
             attributes["license"] = licenses.get(attributes["license"], attributes["license"])
         objects = read_objects(grouped[number], size, classes.positions, file, problems)
         paths.append(path)
-        kept.append(Annotation(objects, size=size, attributes=attributes))
-    return detection_index(classes.names, paths, kept, class_attributes=classes.attributes)
+        readable.append(Annotation(objects, size=size, attributes=attributes))
+    return detection_index(classes.names, paths, readable, class_attributes=classes.attributes)
 
 
 def _categories(categories: list, file: Path, problems: list[Problem], notes: list[str]) -> Categories:
@@ -195,10 +195,10 @@ def _categories(categories: list, file: Path, problems: list[Problem], notes: li
     for category in categories:
         number, name = (category.get("id"), category.get("name")) if isinstance(category, dict) else (None, None)
         if not _is_key(number) or not _is_key(name) or number in positions:
-            problems.append(object_problem(file, f"category {brief(number)}", "it lacks a name, or a number of its own"))
+            problems.append(object_problem(file, f"category {brief(number)}", "it lacks a name or a unique id"))
         elif str(name) in names:
             positions[number] = names.index(str(name))
-            notes.append(f"{file.name}: several categories are named {brief(name)}; they are taken for one class")
+            notes.append(f"{file.name}: several categories are named {brief(name)}; they become one class")
         else:
             positions[number] = len(names)
             names.append(str(name))
@@ -215,7 +215,7 @@ def _images(images: list, file: Path, problems: list[Problem]) -> dict[int | str
     for image in images:
         number, name = (image.get("id"), image.get("file_name")) if isinstance(image, dict) else (None, None)
         if not _is_key(number) or not isinstance(name, str) or number in by_id:
-            problems.append(object_problem(file, f"image {brief(number)}", "it lacks a file_name, or a number of its own"))
+            problems.append(object_problem(file, f"image {brief(number)}", "it lacks a file_name or a unique id"))
         else:
             by_id[number] = image
     return by_id
@@ -228,13 +228,13 @@ def _grouped(annotations: list, by_id: dict[int | str, dict], file: Path, proble
             grouped[annotation["image_id"]].append(annotation)
         except (KeyError, TypeError, IndexError):
             number = annotation.get("id") if isinstance(annotation, dict) else None
-            problems.append(object_problem(file, f"annotation {brief(number)}", "it is of no image of this file"))
+            problems.append(object_problem(file, f"annotation {brief(number)}", "it belongs to no image of this file"))
     return grouped
 
 
 def _licenses(licenses: Any) -> dict[int | str, dict]:
-    ones = licenses if isinstance(licenses, list) else []
-    return {one["id"]: one for one in ones if isinstance(one, dict) and _is_key(one.get("id"))}
+    entries = licenses if isinstance(licenses, list) else []
+    return {entry["id"]: entry for entry in entries if isinstance(entry, dict) and _is_key(entry.get("id"))}
 
 
 def _is_key(value: Any) -> bool:
@@ -243,13 +243,13 @@ def _is_key(value: Any) -> bool:
 
 def _size(entry: dict, path: str) -> tuple[int, int]:
     size = (entry.get("height"), entry.get("width"))
-    if all(isinstance(side, int | float) and side in SIDES for side in size):
+    if all(isinstance(side, int | float) and side in DECLARED_SIDES for side in size):
         return int(size[0]), int(size[1])
     return read_size(path)
 
 
 def _image_folders(file: Path, split: str) -> list[str]:
-    """Where images may lie, the likeliest first: folders named like the split may hold other files of the same names."""
+    """Folders that may hold the images. Those named like the split come first: others may hold different images of one name."""
     names = [*re.split(r"[-_. ]", file.stem), file.stem, split]
     above = file.parent.parent if file.parent.name else file.parent / os.pardir
     below = [*names, *(f"images/{name}" for name in names), "images", ""]
@@ -258,14 +258,14 @@ def _image_folders(file: Path, split: str) -> list[str]:
 
 
 def _with_the_same_classes(indexes: dict[str, Index]) -> dict[str, Index]:
-    """All files' classes by name; and as many keypoints in each object as one of them has."""
+    """The splits with the classes of all files, merged by name, and the same number of keypoints in every object."""
     attributes: dict[str, dict] = {}
     for index in indexes.values():
-        for name, of_class in zip(index.class_names, index.class_attributes, strict=True):
-            attributes.setdefault(name, of_class)
+        for name, class_attributes in zip(index.class_names, index.class_attributes, strict=True):
+            attributes.setdefault(name, class_attributes)
     positions = {name: position for position, name in enumerate(attributes)}
-    found = [one.objects.keypoints for index in indexes.values() for one in index.annotations]
-    num_keypoints = max((keypoints.shape[1] for keypoints in found if keypoints is not None), default=0)
+    all_keypoints = [one.objects.keypoints for index in indexes.values() for one in index.annotations]
+    num_keypoints = max((keypoints.shape[1] for keypoints in all_keypoints if keypoints is not None), default=0)
     splits = {}
     for split, index in indexes.items():
         renumbered = np.array([*(positions[name] for name in index.class_names), -1], np.int32)  # -1 stays: it is the last
@@ -288,26 +288,26 @@ def _with_the_same_classes(indexes: dict[str, Index]) -> dict[str, Index]:
     return splits
 
 
-def coco_files(found: DataSet, target: str | Path) -> dict[str, Path]:
+def coco_files(data_set: DataSet, target: str | Path) -> dict[str, Path]:
     """The file of each split that ``write_coco`` writes."""
     target = Path(target)
     if target.suffix.lower() != ".json":
-        return {split: target / "annotations" / f"instances_{_plain(split)}.json" for split in found.splits}
-    return dict.fromkeys(found.splits, target)
+        return {split: target / "annotations" / f"instances_{split_file_name(split)}.json" for split in data_set.splits}
+    return dict.fromkeys(data_set.splits, target)
 
 
-def write_coco(found: DataSet, target: str | Path, *, images: Images = "copy") -> Counter[str]:
+def write_coco(data_set: DataSet, target: str | Path, *, images: Images = "copy") -> Counter[str]:
     """Write a data set of boxes in COCO's format.
 
     Args:
-        found: its images are there and sound.
-        target: a folder, which gets ``annotations/instances_<split>.json`` and the images in ``<split>/``. Or a .json file:
-            the images stay where they are, and are named relative to it; of several splits, each image's attribute
-            "split" says which.
-        images: whether they are copied into a folder, or symbolic links made to them.
+        data_set: a data set whose images exist and can be decoded.
+        target: a folder, which gets ``annotations/instances_<split>.json`` and the images in ``<split>/``; or a .json file,
+            which names the images where they are, relative to itself. If there are several splits, the attribute "split" of
+            each image says which one it belongs to.
+        images: "copy" copies the images into the folder, "link" makes symbolic links.
 
     Returns:
-        what the format cannot express: how many, by what they are.
+        what the format cannot express, with the number of each kind.
 
     Raises:
         DataError: images within other files (TFRecords) cannot stay there for a .json file.
@@ -315,16 +315,16 @@ def write_coco(found: DataSet, target: str | Path, *, images: Images = "copy") -
         OSError: a file cannot be written.
     """
     target, lost = Path(target), Counter()
-    if target.suffix.lower() == ".json" and len(found.splits) > 1:
-        found = replace(found, splits={WHOLE: as_one(found)})
+    if target.suffix.lower() == ".json" and len(data_set.splits) > 1:
+        data_set = replace(data_set, splits={WHOLE: as_one(data_set)})
     unfinished = {}
     try:
-        for split, file in coco_files(found, target).items():
+        for split, file in coco_files(data_set, target).items():
             file.parent.mkdir(parents=True, exist_ok=True)
-            folder = None if target.suffix.lower() == ".json" else target / _plain(split)
-            names = _file_names(found.splits[split], folder, file, images, lost)
+            folder = None if target.suffix.lower() == ".json" else target / split_file_name(split)
+            names = _file_names(data_set.splits[split], folder, file, images, lost)
             unfinished[file] = file.with_name(f".{file.name}.unfinished")
-            unfinished[file].write_text(json.dumps(_tree(found.splits[split], names, lost)), encoding="ascii")
+            unfinished[file].write_text(json.dumps(_tree(data_set.splits[split], names, lost)), encoding="ascii")
         for file, temporary in unfinished.items():
             os.replace(temporary, file)
     finally:
@@ -333,16 +333,12 @@ def write_coco(found: DataSet, target: str | Path, *, images: Images = "copy") -
     return lost
 
 
-def _plain(split: str) -> str:
-    return one_line(split).replace("/", "_")
-
-
 def _file_names(index: Index, folder: Path | None, file: Path, images: Images, lost: Counter[str]) -> list[str]:
-    """What ``file`` calls the images, after they were put into ``folder``."""
+    """The names of the images in ``file``; the images are put into ``folder`` unless it is None."""
     if folder is None:
-        within = next((path for path in index.paths if not Path(path).is_file()), None)
-        if within is not None:
-            raise DataError(f"{file}: {within} is no file of its own; give a folder, to copy the images to.")
+        virtual = next((path for path in index.paths if not Path(path).is_file()), None)
+        if virtual is not None:
+            raise DataError(f"{file}: {virtual} lies within another file; give a folder to copy the images to.")
         return [os.path.relpath(path, file.parent) for path in index.paths]
     folder.mkdir(parents=True, exist_ok=True)
     names, taken = [], {}
@@ -358,14 +354,14 @@ def _file_names(index: Index, folder: Path | None, file: Path, images: Images, l
 
 
 def _is_plain(name: str) -> bool:
-    """Whether a file name, maybe with folders, can stand below any folder."""
+    """Whether a file name, possibly with folders, is valid on every system."""
     *folders, last = name.split("/")
     return safe_name(last) == last and all(safe_name(f"{folder}.jpg") == f"{folder}.jpg" for folder in folders)
 
 
 def _tree(index: Index, names: list[str], lost: Counter[str]) -> dict[str, Any]:
-    of_classes = index.class_attributes or ({},) * len(index.class_names)
-    class_numbers = _numbers(of_class.get("id") for of_class in of_classes)
+    class_attributes = index.class_attributes or ({},) * len(index.class_names)
+    class_numbers = _numbers(attributes.get("id") for attributes in class_attributes)
     image_numbers = _numbers(annotation.attributes.get("id") for annotation in index.annotations)
     licenses: dict[Any, dict] = {}
     images, objects = [], []
@@ -377,11 +373,11 @@ def _tree(index: Index, names: list[str], lost: Counter[str]) -> dict[str, Any]:
             attributes["license"] = attributes["license"].get("id")
         images.append(attributes | {"id": number, "file_name": name, "width": width, "height": height})
         known = with_known_class(annotation.objects, lost)
-        num_keypoints = [len(of_class.get("keypoints", ())) for of_class in of_classes]
+        num_keypoints = [len(of_class.get("keypoints", ())) for of_class in class_attributes]
         for one, label in zip(write_objects(known, (height, width), num_keypoints), known.classes.tolist(), strict=True):
             objects.append(one | {"image_id": number, "category_id": class_numbers[label]})
     object_numbers = _numbers(one.get("id") for one in objects)
-    categories = zip(of_classes, class_numbers, index.class_names, strict=True)
+    categories = zip(class_attributes, class_numbers, index.class_names, strict=True)
     return {
         "info": {"description": "written by visionkit"},
         "licenses": list(licenses.values()),
@@ -392,8 +388,8 @@ def _tree(index: Index, names: list[str], lost: Counter[str]) -> dict[str, Any]:
 
 
 def _numbers(wanted: Iterable[Any]) -> list[int | str]:
-    """Numbers as wanted, where there are any that are not taken; else the lowest free ones, from 1."""
-    wanted, taken = list(wanted), set()
-    kept = [number if _is_key(number) and number not in taken and not taken.add(number) else None for number in wanted]
+    """Unique ids: each wanted one if it is valid and not taken yet, else the lowest free number from 1."""
+    taken = set()
+    unique = [number if _is_key(number) and number not in taken and not taken.add(number) else None for number in wanted]
     free = (number for number in count(1) if number not in taken)
-    return [next(free) if number is None else number for number in kept]
+    return [next(free) if number is None else number for number in unique]

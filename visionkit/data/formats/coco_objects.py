@@ -1,7 +1,7 @@
-"""The objects of one image, between COCO's JSON and arrays: boxes, outlines (polygons or run-length masks), keypoints.
+"""Conversion of the objects of one image between COCO's JSON and arrays: boxes, outlines (polygons or RLE), keypoints.
 
-What a file says is converted an image at a time, in few array operations; only where that fails, the objects are looked at one
-by one, to name the one that is bad.
+All objects of an image are converted at once, in few array operations. Only if that fails are they checked one by one, to
+report which of them is bad.
 """
 
 from itertools import pairwise
@@ -14,10 +14,10 @@ from visionkit.data.formats.annotation_files import are_sound, brief, object_pro
 from visionkit.data.images.decode import MAX_PIXELS
 from visionkit.data.index import NO_OBJECTS, Objects, Outline, Problem, Rle
 
-NO_ATTRIBUTES = frozenset(["bbox", "segmentation", "keypoints", "num_keypoints", "image_id", "category_id"])  # held otherwise
+NO_ATTRIBUTES = frozenset(["bbox", "segmentation", "keypoints", "num_keypoints", "image_id", "category_id"])  # other fields
 MAX_KEYPOINTS = 1_000
-DIGITS = 8  # of pixels, in files
-ERRORS = (ValueError, TypeError, KeyError, OverflowError, RuntimeError, AttributeError)  # of values that are wrong
+DIGITS = 8  # decimals of a pixel coordinate in files
+ERRORS = (ValueError, TypeError, KeyError, OverflowError, RuntimeError, AttributeError)  # raised by invalid values
 
 
 def read_objects(
@@ -26,19 +26,19 @@ def read_objects(
     """The objects of one image.
 
     Args:
-        annotations: as they stand in the JSON file; they may be anything.
+        annotations: the annotations as they stand in the JSON file; they may be any JSON values.
         size: height and width of the image.
-        positions: of the classes, by category number; an object of another category gets class -1.
-        file: that they stand in.
-        problems: takes what is left out: an object without a box, an outline, keypoints.
+        positions: class by category id; an object of an unknown category gets class -1.
+        file: the JSON file, for messages.
+        problems: list that receives what is left out: objects without a box, invalid outlines and keypoints.
     """
     if not annotations:
         return NO_OBJECTS
     try:
         objects = _objects(annotations, size, positions)
     except ERRORS:
-        mended = [_mended(annotation, size, file, problems) for annotation in annotations]
-        annotations = [annotation for annotation in mended if annotation is not None]
+        repaired = [_repaired(annotation, size, file, problems) for annotation in annotations]
+        annotations = [annotation for annotation in repaired if annotation is not None]
         objects = _objects(annotations, size, positions) if annotations else NO_OBJECTS
     for row in np.flatnonzero(objects.classes < 0):
         one = annotations[row]
@@ -48,7 +48,7 @@ def read_objects(
 
 
 def _objects(annotations: list[dict], size: tuple[int, int], positions: dict[int | str, int]) -> Objects:
-    """Raises any of ``ERRORS`` where not all of them are sound."""
+    """Raises any of ``ERRORS`` if not all annotations are valid."""
     classes = np.array([positions.get(one.get("category_id"), -1) for one in annotations], np.int32)
     outlines = [one.get("segmentation") for one in annotations]
     keypoints = [one.get("keypoints") for one in annotations]
@@ -62,8 +62,8 @@ def _objects(annotations: list[dict], size: tuple[int, int], positions: dict[int
     )
 
 
-def _mended(annotation: Any, size: tuple[int, int], file: Path, problems: list[Problem]) -> dict | None:
-    """One annotation without those of its parts that are bad; None where there is no box, not even about its outline."""
+def _repaired(annotation: Any, size: tuple[int, int], file: Path, problems: list[Problem]) -> dict | None:
+    """One annotation without its invalid parts; None if it has no box and no outline to derive one from."""
     if not isinstance(annotation, dict):
         problems.append(object_problem(file, "an annotation", f"a {type(annotation).__name__} instead of an object"))
         return None
@@ -77,7 +77,7 @@ def _mended(annotation: Any, size: tuple[int, int], file: Path, problems: list[P
             del annotation[key]
     try:
         if annotation.get("bbox") is None and annotation.get("segmentation"):
-            annotation["bbox"] = _box_about(_outlines([annotation["segmentation"]], size)[0], size)
+            annotation["bbox"] = _box_around(_outlines([annotation["segmentation"]], size)[0], size)
         _boxes([annotation["bbox"]], size)
     except ERRORS as error:
         problems.append(object_problem(file, which, f"bbox: {_reason(error)}"))
@@ -88,7 +88,7 @@ def _mended(annotation: Any, size: tuple[int, int], file: Path, problems: list[P
 
 
 def _reason(error: Exception) -> str:
-    return str(error)[:100] if isinstance(error, ValueError) else "there is none, or not in the form that COCO has"
+    return str(error)[:100] if isinstance(error, ValueError) else "it is missing, or not in COCO's form"
 
 
 def _boxes(boxes: list, size: tuple[int, int]) -> np.ndarray:
@@ -97,7 +97,7 @@ def _boxes(boxes: list, size: tuple[int, int]) -> np.ndarray:
         raise ValueError("not four numbers")
     xywh /= (size[1], size[0], size[1], size[0])
     if not are_sound(xywh):
-        raise ValueError("numbers beyond all images")
+        raise ValueError("numbers far outside any image")
     xywh[:, 2:] += xywh[:, :2]
     return xywh
 
@@ -107,7 +107,7 @@ def _outlines(outlines: list, size: tuple[int, int]) -> tuple[Outline, ...]:
     for outline in outlines:
         for polygon in outline if isinstance(outline, list) else ():
             if not isinstance(polygon, list) or len(polygon) < 6 or len(polygon) % 2:
-                raise ValueError("a polygon is not a list of x and y of at least three points")
+                raise ValueError("a polygon is not a list of the x and y of at least three points")
             numbers.extend(polygon)
             ends.append(len(numbers) // 2)
     points = np.array(numbers, np.float64)
@@ -115,7 +115,7 @@ def _outlines(outlines: list, size: tuple[int, int]) -> tuple[Outline, ...]:
         raise ValueError("a polygon is not a list of numbers")
     points = points.reshape(-1, 2) / (size[1], size[0])
     if not are_sound(points):
-        raise ValueError("a polygon with numbers beyond all images")
+        raise ValueError("a polygon has numbers far outside any image")
     polygons = (points[start:end] for start, end in pairwise(ends))
 
     def converted(outline):
@@ -129,7 +129,7 @@ def _outlines(outlines: list, size: tuple[int, int]) -> tuple[Outline, ...]:
 def _rle(outline: dict, size: tuple[int, int]) -> Rle:
     counts, (height, width) = outline["counts"], outline["size"]
     if (height, width) != size or height * width > MAX_PIXELS:
-        raise ValueError("its mask is not of the image's size")
+        raise ValueError("its mask does not have the size of the image")
     if isinstance(counts, str):
         rle = Rle(size, counts.encode("ascii"))
         mask_of(rle)
@@ -141,11 +141,11 @@ def _rle(outline: dict, size: tuple[int, int]) -> Rle:
 
 
 def rle_of(counts: np.ndarray, size: tuple[int, int]) -> Rle:
-    """Pack run lengths.
+    """Compress run lengths.
 
     Args:
-        counts: int ``(N,)``, of nothing and of mask in turn, column by column.
-        size: height and width.
+        counts: int ``(N,)``, lengths of background and mask runs in turn, column by column.
+        size: height and width of the mask.
     """
     from faster_coco_eval.core import mask
 
@@ -153,10 +153,10 @@ def rle_of(counts: np.ndarray, size: tuple[int, int]) -> Rle:
 
 
 def mask_of(rle: Rle) -> np.ndarray:
-    """Unpack a mask: uint8 ``(H, W)`` of 0 and 1.
+    """Decode a mask: uint8 ``(H, W)`` of 0 and 1.
 
     Raises:
-        ValueError, RuntimeError: the counts are none, or do not add up to the size.
+        ValueError, RuntimeError: the counts are invalid, or do not add up to the size.
     """
     from faster_coco_eval.core import mask
 
@@ -164,18 +164,21 @@ def mask_of(rle: Rle) -> np.ndarray:
 
 
 def polygons_of(rle: Rle) -> tuple[np.ndarray, ...]:
-    """The outer borders of a mask, float64 ``(K, 2)`` x and y relative, along the edges of its pixels, which cuts corners."""
+    """The outer borders of a mask as polygons, float64 ``(K, 2)``, relative x and y.
+
+    The borders run along the edges of the pixels and cut corners.
+    """
     from skimage.measure import approximate_polygon, find_contours
 
     pixels = np.pad(mask_of(rle), 1)
     borders = [approximate_polygon(border, 1e-9)[:-1] for border in find_contours(pixels, 0.5, fully_connected="high")]
-    # Row and column of pixel centers become x and y of edges: half a pixel on, and back by the padding.
+    # Rows and columns of pixel centers become x and y of edges: plus half a pixel, minus one pixel of padding.
     polygons = [(border[:, ::-1] - 0.5) / (rle.size[1], rle.size[0]) for border in borders]
-    return tuple(polygon for polygon in polygons if signed_area(polygon) > 0)  # holes run the other way
+    return tuple(polygon for polygon in polygons if signed_area(polygon) > 0)  # holes run the other way round
 
 
-def _box_about(outline: Outline, size: tuple[int, int]) -> list[float]:
-    """x, y, width and height in pixels."""
+def _box_around(outline: Outline, size: tuple[int, int]) -> list[float]:
+    """The box of an outline: x, y, width and height in pixels."""
     if isinstance(outline, Rle):
         rows, columns = (np.flatnonzero(mask_of(outline).any(axis=axis)) for axis in (1, 0))
         corners = np.array([[columns[0], rows[0]], [columns[-1] + 1, rows[-1] + 1]]) if len(rows) else np.zeros((2, 2))
@@ -198,12 +201,12 @@ def _keypoints(keypoints: list, size: tuple[int, int]) -> np.ndarray:
     rows = rows.reshape(len(keypoints), -1, 3)
     rows[..., :2] /= (size[1], size[0])
     if not are_sound(rows) or not np.isin(rows[..., 2], (0, 1, 2)).all():
-        raise ValueError("numbers beyond all images, or a visibility that is not 0, 1 or 2")
+        raise ValueError("numbers far outside any image, or a visibility that is not 0, 1 or 2")
     return rows
 
 
 def with_keypoints(objects: Objects, num_keypoints: int) -> np.ndarray | None:
-    """The keypoints of the objects as ``(N, num_keypoints, 3)``; those that they lack are unlabelled, all 0."""
+    """The keypoints of the objects as ``(N, num_keypoints, 3)``; missing ones are unlabelled, all 0."""
     if num_keypoints == 0:
         return None
     keypoints = np.zeros((len(objects), num_keypoints, 3))
@@ -213,14 +216,14 @@ def with_keypoints(objects: Objects, num_keypoints: int) -> np.ndarray | None:
 
 
 def write_objects(objects: Objects, size: tuple[int, int], num_keypoints: list[int]) -> list[dict[str, Any]]:
-    """The objects of one image as COCO has them, without the numbers of the image and the category.
+    """The objects of one image in COCO's form, without the ids of the image and the category.
 
-    ``area`` is that of the outline, else of the box, where the attributes do not say.
+    ``area`` is the area of the outline, else of the box, unless the attributes give it.
 
     Args:
-        objects: of known classes.
+        objects: objects of known classes.
         size: height and width of the image.
-        num_keypoints: of each class: what an object has beyond them is written if it is labelled.
+        num_keypoints: number of keypoints of each class; further ones of an object are written if they are labelled.
     """
     sides = np.array([size[1], size[0]], np.float64)
     corners = objects.boxes.reshape(-1, 2, 2) * sides
@@ -256,6 +259,6 @@ def _area(outline: Outline, box: list[float], sides: np.ndarray) -> float:
 
 
 def signed_area(points: np.ndarray) -> float:
-    """Of a polygon ``(K, 2)``, above 0 where it runs from the x axis to the y axis."""
+    """The area of a polygon ``(K, 2)``; positive if it runs from the x axis to the y axis."""
     x, y = points.T
     return float(x @ np.roll(y, -1) - y @ np.roll(x, -1)) / 2

@@ -1,4 +1,4 @@
-"""IDX files, in which MNIST and its likes come: a header of sizes, then bytes (http://yann.lecun.com/exdb/mnist).
+"""IDX, the file format of MNIST and similar sets: a header with the sizes, then bytes (http://yann.lecun.com/exdb/mnist).
 
 FOLDER/train-images-idx3-ubyte[.gz], train-labels-idx1-ubyte[.gz], t10k-images-idx3-ubyte[.gz], t10k-labels-idx1-ubyte[.gz]
 """
@@ -13,10 +13,10 @@ import numpy as np
 
 from visionkit.data.index import DataError
 
-UNSIGNED_BYTE = 8  # the type of values, in the third byte
+UNSIGNED_BYTE = 8  # code of the value type, in the third byte
 SPLITS = {"train": "train", "val": "t10k"}
-MOST_BYTES = 2**32  # of one file, unpacked: a damaged header may ask for any number
-EXPECTED = "Expected train-images-idx3-ubyte, train-labels-idx1-ubyte, and t10k-... of each, as they are or with .gz."
+MOST_BYTES = 2**32  # of one uncompressed file: a damaged header may ask for any number
+EXPECTED = "Expected train-images-idx3-ubyte, train-labels-idx1-ubyte, and t10k-... of each, uncompressed or as .gz."
 
 
 class Labelled(NamedTuple):
@@ -35,44 +35,46 @@ def read_idx_folder(folder: str | Path) -> dict[str, Labelled]:
     """The splits "train" and "val" (the data set's own test images).
 
     Raises:
-        DataError: a file is missing or damaged, or images and labels differ in number.
+        DataError: a file is missing or damaged, or the numbers of images and labels differ.
     """
     folder = Path(folder)
     return {name: _read_split(folder, prefix) for name, prefix in SPLITS.items()}
 
 
 def read_idx(path: str | Path, *, rank: int) -> np.ndarray:
-    """One file, packed with gzip or not.
+    """Read one file, compressed with gzip or not.
 
     Args:
-        rank: 1 of labels, 3 of images.
+        rank: 1 for labels, 3 for images.
 
     Returns:
-        uint8 of the shape that the header names.
+        uint8 of the shape that the header declares.
 
     Raises:
-        DataError: it is damaged, or of another kind.
+        DataError: the file is damaged, or of another kind.
     """
     path = Path(path)
     with path.open("rb") as raw:
-        packed = raw.read(2) == b"\x1f\x8b"
+        compressed = raw.read(2) == b"\x1f\x8b"
     header_size = 4 + 4 * rank
     try:
-        with gzip.open(path) if packed else path.open("rb") as file:
+        with gzip.open(path) if compressed else path.open("rb") as file:
             header = file.read(header_size)
             if len(header) < header_size or header[:4] != bytes([0, 0, UNSIGNED_BYTE, rank]):
-                found = header[:4].hex(" ") or "nothing"
-                raise DataError(f"{path}: no IDX file of {rank} dimensions: it begins with {found}. {EXPECTED}")
+                start = header[:4].hex(" ") or "nothing"
+                raise DataError(f"{path}: no IDX file of {rank} dimensions: it begins with {start}. {EXPECTED}")
             shape = tuple(int(length) for length in np.frombuffer(header, ">u4", offset=4))
             count = math.prod(shape)
             if count > MOST_BYTES:
                 raise DataError(f"{path}: its header promises {count:,} bytes; expected at most {MOST_BYTES:,}.")
-            values = file.read(count + 1)  # one more shows that there is more; never all of what may be endless
+            values = file.read(count + 1)  # the extra byte shows whether there is more, without reading an endless file
     except (EOFError, gzip.BadGzipFile, zlib.error) as error:
-        raise DataError(f"{path}: the packed file is damaged or cut off ({error}); fetch it again.") from error
+        raise DataError(f"{path}: the compressed file is damaged or cut off ({error}); download it again.") from error
     if len(values) != count:
-        more = "more" if len(values) > count else f"{len(values):,}"
-        raise DataError(f"{path}: damaged or cut off: its header promises {count:,} bytes, and it has {more}; fetch it again.")
+        length = "more" if len(values) > count else f"{len(values):,}"
+        raise DataError(
+            f"{path}: damaged or cut off: its header promises {count:,} bytes, but it has {length}; download it again."
+        )
     return np.frombuffer(values, np.uint8).reshape(shape)
 
 
@@ -83,14 +85,14 @@ def _read_split(folder: Path, prefix: str) -> Labelled:
         raise DataError(f"{folder}: no {' and no '.join(missing)} file. {EXPECTED}")
     pixels, labels = read_idx(files["images"], rank=3), read_idx(files["labels"], rank=1)
     if len(pixels) != len(labels):
-        raise DataError(f"{folder}: {len(pixels):,} images in {files['images'].name}, {len(labels):,} labels beside them.")
+        raise DataError(f"{folder}: {len(pixels):,} images in {files['images'].name}, but {len(labels):,} labels.")
     if pixels.size == 0:
-        raise DataError(f"{files['images']}: no images in it, by its header of {pixels.shape}.")
+        raise DataError(f"{files['images']}: holds no images; its header declares {pixels.shape}.")
     return Labelled(pixels, labels.astype(np.int32))
 
 
 def _find(folder: Path, prefix: str, kind: str) -> Path | None:
-    """The file of a split; some sites write a dot where others have a dash."""
+    """The file of a split; some sites name it with a dot instead of a dash."""
     rank = {"images": 3, "labels": 1}[kind]
     names = (f"{prefix}-{kind}{mark}idx{rank}-ubyte{suffix}" for mark in "-." for suffix in ("", ".gz"))
     return next((folder / name for name in names if (folder / name).is_file()), None)

@@ -3,10 +3,10 @@
 FOLDER/images/, FOLDER/masks/                          also with train/, val/, test/ below both, or with lists: train.txt
 FOLDER/train/images/, FOLDER/train/masks/              and the same in val/ and test/
 FOLDER/train/, FOLDER/train_masks/                     and the same with val and test
-FOLDER/.../x.jpg, FOLDER/.../x_mask.png                beside each other
-FOLDER/.../train-volume.tif, .../train-labels.tif      stacks beside each other; also _images and _masks
+FOLDER/.../x.jpg, FOLDER/.../x_mask.png                next to each other
+FOLDER/.../train-volume.tif, .../train-labels.tif      stacks next to each other; also _images and _masks
 
-A TIFF of several pages, whose mask has as many, is an image a page (see ``stacks``).
+Each page of a TIFF is an image of its own if the mask has as many pages (see ``stacks``).
 """
 
 import re
@@ -23,24 +23,23 @@ from visionkit.data.images.mask_names import find_names
 from visionkit.data.images.masks import MaskClasses, find_classes
 from visionkit.data.images.stacks import Pairs
 from visionkit.data.index import Annotation, DataError, Index, Problem
-from visionkit.data.splits import TEST_NAMES, TRAIN_NAMES, VAL_NAMES, WHOLE, DataSet, split_name
+from visionkit.data.splits import SPLITS, TEST_NAMES, TRAIN_NAMES, VAL_NAMES, WHOLE, DataSet, split_name, split_order
 
 IMAGE_FOLDERS = ("images", "image", "imgs", "img", "jpegimages", "pictures", "photos")
 MASK_FOLDERS = (
     *("masks", "mask", "labels", "label", "annotations", "annotation", "gt", "ground_truth", "groundtruth"),
     *("segmentationclass", "segmentationclassaug", "segmentation", "trimaps", "1st_manual"),
 )
-SPLIT_SUFFIXES = ("_masks", "_mask", "_labels", "_label", "_annot", "annot", "_gt")  # train_masks/ beside train/
+SPLIT_SUFFIXES = ("_masks", "_mask", "_labels", "_label", "_annot", "annot", "_gt")  # train_masks/ next to train/
 MASK_SUFFIXES = ("_mask", "-mask", "_masks", "_gt", "_label", "_labels", "_l", "_seg", "_segmentation", "_groundtruth")
-SPLITS = ("train", "val", "test")
 SPLIT_LISTS = {"train": TRAIN_NAMES, "val": VAL_NAMES, "test": TEST_NAMES}
 LIST_FOLDERS = ("", "ImageSets/Segmentation", "ImageSets/Main")
 
-EXPECTED = "Expected images/ and masks/ with the same names in both, or x_mask.png beside x.jpg."
+EXPECTED = "Expected images/ and masks/ with the same file names in both, or x_mask.png next to x.jpg."
 
 
 class Part(NamedTuple):
-    """Folders of images and of their masks, and the split that they belong to."""
+    """A folder of images, the folder of their masks, and the split that they belong to."""
 
     split: str
     images: Path
@@ -52,43 +51,43 @@ def looks_like_masks(folder: Path) -> bool:
     parts = _parts(folder)
     if any(list_images(part.masks)[0] and list_images(part.images)[0] for part in parts):
         return True
-    pairs, alone = _beside(folder)
-    return len(pairs) > len(alone) or any(stacks.num_pages(image) > 1 for image, _ in pairs)
+    pairs, unpaired = _pairs_in_one_folder(folder)
+    return len(pairs) > len(unpaired) or any(stacks.num_pages(image) > 1 for image, _ in pairs)
 
 
 def read_masks(folder: str | Path) -> DataSet:
-    """Index images and masks that lie in one of the layouts above; a sample of the masks is opened.
+    """Index images and masks in one of the layouts above; a sample of the masks is opened.
 
     Raises:
-        DataError: no image has a mask, or the masks hold no classes (see ``masks.find_classes``).
+        DataError: no image has a mask, or the masks do not hold classes (see ``masks.find_classes``).
     """
     folder = Path(folder)
     parts = _parts(folder)
     splits: dict[str, Pairs] = {}
     problems: list[Problem] = []
     for part in parts:
-        pairs, alone = _pairs(part)
+        pairs, unpaired = _pairs(part)
         splits.setdefault(part.split, []).extend(pairs)
-        problems += alone
+        problems += unpaired
     if not any(splits.values()):
-        beside, alone = _beside(folder)
-        if not beside:
-            raise DataError(f"{folder}: no image has a mask of its name; {_examples(parts)}. {EXPECTED}")
-        problems = [Problem("missing partner", str(path), "an image without its mask") for path in alone]
-        splits = _by_first_folder(folder, beside)
+        pairs, unpaired = _pairs_in_one_folder(folder)
+        if not pairs:
+            raise DataError(f"{folder}: no image has a mask of the same name; {_examples(parts)}. {EXPECTED}")
+        problems = [Problem("missing partner", str(path), "the image has no mask") for path in unpaired]
+        splits = _by_first_folder(folder, pairs)
     lists = _lists(folder) if set(splits) == {WHOLE} else {}
     if lists:
-        splits, problems = _listed(splits[WHOLE], lists)  # images that no list names need no mask
+        splits, problems = _listed(splits[WHOLE], lists)  # images that are in no list need no mask
     if not any(splits.values()):
-        raise DataError(f"{folder}: none of the images that {', '.join(map(str, lists.values()))} name has a mask.")
+        raise DataError(f"{folder}: none of the images listed in {', '.join(map(str, lists.values()))} has a mask.")
     for name, pairs in splits.items():
-        splits[name], odd = stacks.in_pages(pairs)
-        problems += odd
+        splits[name], unequal = stacks.in_pages(pairs)
+        problems += unequal
     masks = [mask for pairs in splits.values() for _, mask in pairs]
     if not masks:
         raise DataError(f"{folder}: no image has as many pages as its mask; {problems[-1].path}: {problems[-1].detail}.")
     classes = find_classes(masks, find_names([folder, *(part.masks.parent for part in parts)]))
-    indexes = {name: _index(splits[name], classes) for name in sorted(splits, key=_order)}
+    indexes = {name: _index(splits[name], classes) for name in sorted(splits, key=split_order)}
     return DataSet(indexes, classes.notes, tuple(problems))
 
 
@@ -102,12 +101,8 @@ def _index(pairs: Pairs, classes: MaskClasses) -> Index:
     )
 
 
-def _order(split: str) -> tuple[int, str]:
-    return (SPLITS.index(split) if split in SPLITS else len(SPLITS), split)
-
-
 def _folders(folder: Path) -> dict[str, Path]:
-    """Folders directly below, by their names in lower case; hidden ones do not count."""
+    """The direct subfolders by their names in lower case, without hidden ones."""
     return {child.name.lower(): child for child in sorted(folder.iterdir()) if child.is_dir() and child.name[0] != "."}
 
 
@@ -132,7 +127,7 @@ def _image_and_mask_folder(children: dict[str, Path]) -> tuple[Path, Path] | Non
 
 
 def _parts_below(images: Path, masks: Path) -> list[Part]:
-    """``images/train`` with ``masks/train`` and so on; else the two folders as a whole."""
+    """``images/train`` with ``masks/train`` and so on, or else the two folders as a whole."""
     mask_splits = {split_name(name): child for name, child in _folders(masks).items()}
     image_splits = {split_name(name): child for name, child in _folders(images).items()}
     parts = [
@@ -142,7 +137,7 @@ def _parts_below(images: Path, masks: Path) -> list[Part]:
 
 
 def _pairs(part: Part) -> tuple[Pairs, list[Problem]]:
-    """Images with the mask of the same stem, or of the stem and a suffix; and what is left over on both sides."""
+    """Images with the mask of the same stem, or of the stem with a suffix; and a problem for each file without a partner."""
     images, _ = list_images(part.images)
     masks, _ = list_images(part.masks)
     exact = {_key(mask, part.masks): mask for mask in reversed(masks)}
@@ -152,12 +147,12 @@ def _pairs(part: Part) -> tuple[Pairs, list[Problem]]:
         key = _key(image, part.images)
         mask = exact.get(key) or exact.get(key + image.suffix) or suffixed.get(key) or suffixed.get(_without_suffix(key))
         if mask is None:
-            problems.append(Problem("missing partner", str(image), f"no mask of its name in {part.masks}"))
+            problems.append(Problem("missing partner", str(image), f"no mask of the same name in {part.masks}"))
         else:
             pairs.append((image, mask))
             used.add(mask)
-    lone = (mask for mask in masks if mask not in used)
-    return pairs, problems + [Problem("missing partner", str(mask), f"no image of its name in {part.images}") for mask in lone]
+    detail = f"no image of the same name in {part.images}"
+    return pairs, problems + [Problem("missing partner", str(mask), detail) for mask in masks if mask not in used]
 
 
 def _key(path: Path, folder: Path) -> str:
@@ -169,8 +164,8 @@ def _without_suffix(key: str) -> str:
     return key[: len(key) - len(suffix)]
 
 
-def _beside(folder: Path) -> tuple[Pairs, list[Path]]:
-    """``x.jpg`` with ``x_mask.png`` in the same folder, at any depth, and stacks; and images that have no mask."""
+def _pairs_in_one_folder(folder: Path) -> tuple[Pairs, list[Path]]:
+    """``x.jpg`` with ``x_mask.png`` in the same folder, at any depth, and stacks; and the images without a mask."""
     files, _ = list_images(folder)
     by_key = {_key(path, folder): path for path in reversed(files)}
     pairs = stacks.pairs_beside(files)
@@ -191,27 +186,27 @@ def _by_first_folder(folder: Path, pairs: Pairs) -> dict[str, Pairs]:
 
 
 def _lists(folder: Path) -> dict[str, Path]:
-    """The lists of the names of each split, where there are any."""
+    """The list of file names of each split; empty if there is no list for training."""
     for sub in LIST_FOLDERS:
         if (folder / sub).is_dir():
-            found = {split: find_list(folder / sub, names) for split, names in SPLIT_LISTS.items()}
-            if found["train"] is not None:
-                return {split: file for split, file in found.items() if file is not None}
+            lists = {split: find_list(folder / sub, names) for split, names in SPLIT_LISTS.items()}
+            if lists["train"] is not None:
+                return {split: file for split, file in lists.items() if file is not None}
     return {}
 
 
 def _listed(pairs: Pairs, lists: dict[str, Path]) -> tuple[dict[str, Pairs], list[Problem]]:
-    """The pairs that the lists name: by path or by stem, the first thing in a line."""
+    """The pairs that the lists name by a path or stem, which comes first in a line."""
     by_stem = {image.stem: (image, mask) for image, mask in pairs}
     splits, problems = {}, []
     for split, file in lists.items():
         splits[split] = []
         for line in filter(None, map(str.strip, read_text(file).splitlines())):
-            first = re.split(r"[\s,;]", line)[0]  # after it there may be the mask
+            first = re.split(r"[\s,;]", line)[0]  # the mask may follow
             names = [Path(name).name for name in (line, first)]
             pair = next((by_stem[stem] for name in names for stem in (name, Path(name).stem) if stem in by_stem), None)
             if pair is None:
-                problems.append(Problem("missing partner", first, f"listed in {file}; no such image with a mask"))
+                problems.append(Problem("missing partner", first, f"{file} lists it, but there is no such image with a mask"))
             else:
                 splits[split].append(pair)
     return splits, problems

@@ -1,6 +1,6 @@
 """Sets of small grey images that fit into memory: handwritten digits, Fashion-MNIST, any folder of IDX files.
 
-The pixels that a network trains on are made by ``windows.letterbox``, as the exported bundle makes them of the raw image.
+Training pixels are made by ``resize.letterbox``, exactly as the exported bundle makes them from the raw image.
 """
 
 from pathlib import Path
@@ -12,16 +12,16 @@ from visionkit.data.formats.idx import looks_like_idx, read_idx_folder
 from visionkit.data.index import DataError, SmallImages, SmallSplits
 
 DIGITS, FASHION = "digits", "fashion-mnist"
-HELD_OUT = 5  # of the digits of each class every fifth, in the order of the data set
-FASHION_FOLDER = Path("/usr/share/datasets/fashion-mnist")  # of Debian's package
+HELD_OUT = 5  # every fifth digit of each class, in the order of the data set
+FASHION_FOLDER = Path("/usr/share/datasets/fashion-mnist")  # where Debian's package installs it
 FASHION_NAMES = ("T-shirt", "trouser", "pullover", "dress", "coat", "sandal", "shirt", "sneaker", "bag", "ankle boot")
 
 
 def find_small(data: str) -> SmallSplits | None:
-    """What ``--data`` means, where that is a set which is kept in memory: "digits", "fashion-mnist" or a folder of IDX files.
+    """The set that ``--data`` names if it is kept in memory ("digits", "fashion-mnist" or a folder of IDX files), else None.
 
     Raises:
-        DataError: it is one of these, and cannot be used.
+        DataError: it is one of these sets but cannot be used.
     """
     if data == DIGITS:
         return digits()
@@ -31,7 +31,7 @@ def find_small(data: str) -> SmallSplits | None:
 
 
 def digits() -> SmallSplits:
-    """1,797 handwritten digits of 8 x 8 pixels, which scikit-learn carries."""
+    """1,797 handwritten digits of 8 x 8 pixels, which come with scikit-learn."""
     loaded = sklearn.datasets.load_digits()
     pixels = np.round(loaded.images * (255 / 16)).astype(np.uint8)
     whole = SmallImages(tuple(map(str, range(10))), pixels, loaded.target.astype(np.int32))
@@ -47,21 +47,21 @@ def fashion_mnist(folder: str | Path = FASHION_FOLDER) -> SmallSplits:
     """60,000 and 10,000 images of clothes, 28 x 28 pixels (https://arxiv.org/abs/1708.07747).
 
     Raises:
-        DataError: they are not installed, or damaged.
+        DataError: the files are not installed, or damaged.
     """
     if not Path(folder).is_dir():
         raise DataError(
             f"Fashion-MNIST is not installed: there is no {folder}. On Debian or Ubuntu `apt install dataset-fashion-mnist`; "
-            "else fetch its four files from https://github.com/zalandoresearch/fashion-mnist and give --data their folder."
+            "else download its four files from https://github.com/zalandoresearch/fashion-mnist and give --data their folder."
         )
     return idx_folder(folder, FASHION_NAMES)
 
 
 def idx_folder(folder: str | Path, class_names: tuple[str, ...] | None = None) -> SmallSplits:
-    """Any folder of the four IDX files; see ``idx.read_idx_folder``.
+    """Read any folder of the four IDX files; see ``idx.read_idx_folder``.
 
     Args:
-        class_names: None names the classes by their numbers.
+        class_names: names by label; None names the classes by their numbers.
 
     Raises:
         DataError: a file is missing or damaged, or there are more classes than names.
@@ -70,6 +70,6 @@ def idx_folder(folder: str | Path, class_names: tuple[str, ...] | None = None) -
     num_classes = 1 + max(int(split.labels.max()) for split in splits.values())
     class_names = class_names or tuple(map(str, range(num_classes)))
     if num_classes > len(class_names):
-        raise DataError(f"{folder}: a label {num_classes - 1}, where there are {len(class_names)} classes.")
+        raise DataError(f"{folder}: it has a label {num_classes - 1}, but there are only {len(class_names)} classes.")
     train, val = (SmallImages(class_names, *splits[name]) for name in ("train", "val"))
     return SmallSplits(train, val, "whose own test images are the validation images")

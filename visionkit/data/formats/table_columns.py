@@ -1,4 +1,4 @@
-"""What the columns of a table of images mean, by their names; letter case, blanks and hyphens do not matter."""
+"""The meaning of the columns of a table of images, by their names; letter case, blanks and hyphens do not matter."""
 
 import csv
 import io
@@ -40,16 +40,17 @@ CORNER_AND_SIDES = (
     ("bbox_x", "bbox_y", "bbox_width", "bbox_height"),
 )
 X_OF_POINT = (re.compile(r"(?P<name>.+)_x"), re.compile(r"x_?(?P<name>\d+)"))  # left_eye_x; x0
-FEWEST_POINTS = 3  # two are the corners of a box
+FEWEST_POINTS = 3  # two points are the corners of a box
 DELIMITERS = ",;\t|"
 
 
 class Columns(NamedTuple):
-    """Positions of columns; None, or nothing, where there is no such column.
+    """Positions of columns; None, or an empty tuple, if there is no such column.
 
     Attributes:
         box: x1, y1, x2, y2; or, if ``has_sides``, x1, y1, width, height.
-        points: x and y of each landmark; ``point_names`` are theirs.
+        points: x and y of each landmark.
+        point_names: names of the landmarks.
         size: width and height of the image.
     """
 
@@ -65,7 +66,7 @@ class Columns(NamedTuple):
 
     @property
     def kind(self) -> str:
-        """What is annotated: "mask", "objects", "label", or "" where nothing is."""
+        """What the table annotates: "mask", "objects", "label", or "" for nothing."""
         if self.mask is not None:
             return "mask"
         if self.box or self.points:
@@ -74,7 +75,7 @@ class Columns(NamedTuple):
 
 
 def find_columns(header: Sequence[str]) -> Columns | None:
-    """What the columns mean; None where none names an image."""
+    """Find columns by the names in a header; None if no column names an image."""
     names = [re.sub(r"[\s-]+", "_", name.strip().lower()) for name in header]
     position = {name: i for i, name in reversed(list(enumerate(names)))}
 
@@ -91,9 +92,9 @@ def find_columns(header: Sequence[str]) -> Columns | None:
     numbered = [name for name in point_names if name.isdecimal()]
     corners = all_of(CORNERS if len(numbered) < FEWEST_POINTS else CORNERS[:-1])  # x1,y1,x2,y2 may begin a row of landmarks
     box = corners or all_of(CORNER_AND_SIDES)
-    size = next((found for pair in SIZE if (found := all_of([pair])) and not set(found) & set(box)), ())
-    kept = [i for i, point in enumerate(points) if not set(point) & set(box)]
-    kept = kept if len(kept) >= FEWEST_POINTS else []
+    size = next((columns for pair in SIZE if (columns := all_of([pair])) and not set(columns) & set(box)), ())
+    landmarks = [i for i, point in enumerate(points) if not set(point) & set(box)]
+    landmarks = landmarks if len(landmarks) >= FEWEST_POINTS else []
     return Columns(
         image,
         first(LABEL),
@@ -101,8 +102,8 @@ def find_columns(header: Sequence[str]) -> Columns | None:
         first(SPLIT),
         box,
         bool(box) and not corners,
-        tuple(points[i] for i in kept),
-        tuple(point_names[i] for i in kept),
+        tuple(points[i] for i in landmarks),
+        tuple(point_names[i] for i in landmarks),
         size,
     )
 
@@ -119,7 +120,7 @@ def _points(position: dict[str, int]) -> tuple[list[tuple[int, int]], list[str]]
 
 
 def read_header(file: Path) -> list[str]:
-    """The fields of the first line; none where it cannot be read."""
+    """The fields of the first line; empty if the file cannot be read."""
     try:
         return next(open_rows(file, []), (0, []))[1]
     except (OSError, DataError):
@@ -127,22 +128,22 @@ def read_header(file: Path) -> list[str]:
 
 
 def open_rows(file: Path, problems: list[Problem]) -> Iterator[tuple[int, list[str]]]:
-    """The rows of a table, first the header.
+    """The rows of a table; the header is the first.
 
     Args:
-        file: its fields are parted by whichever of ``DELIMITERS`` is most frequent in the first line.
-        problems: takes the lines that cannot be parted.
+        file: table whose delimiter is the one of ``DELIMITERS`` that is most frequent in the first line.
+        problems: list that receives the lines that cannot be parsed.
 
     Returns:
         line numbers with fields, without empty lines.
 
     Raises:
-        OSError: it cannot be read.
-        DataError: it is no text.
+        OSError: the file cannot be read.
+        DataError: the file is not text.
     """
     text = read_text(file)
     if "\0" in text:
-        raise DataError(f"{file}: not a table of text: it holds null characters.")
+        raise DataError(f"{file}: not a text table, since it holds null characters.")
     first_line = text.lstrip().partition("\n")[0]
     delimiter = max(DELIMITERS, key=first_line.count)
     return _rows(file, csv.reader(io.StringIO(text, newline=""), delimiter=delimiter), problems)

@@ -1,6 +1,6 @@
-"""Data sets of tensorflow-datasets: by name, and folders that it wrote.
+"""Data sets of tensorflow-datasets, by name or in folders that it wrote.
 
-The records stay where they are (see ``records``); ``tfds_features`` says what of them is used.
+The records stay where they are (see ``records``); ``tfds_features`` chooses which of their features are used.
 """
 
 import contextlib
@@ -24,53 +24,53 @@ from visionkit.data.index import DataError
 from visionkit.data.splits import WHOLE, DataSet, split_name
 
 DATA_DIR = "TFDS_DATA_DIR"  # the environment variable that tensorflow-datasets itself reads
-DESCRIPTIONS = ("dataset_info.json", "features.json")  # files in a folder that it wrote
+DESCRIPTIONS = ("dataset_info.json", "features.json")  # files that it writes into the folder of a data set
 VERSION = re.compile(r"\d+\.\d+\.\d+")
 NAME = re.compile(r"tfds:(?P<name>\w+(?:/[^:/]+)?)(?::(?P<version>\d+\.\d+\.\d+))?(?::(?P<split>.+))?")
 
 
 def read_tfds(data: str) -> DataSet:
-    """Index a data set of tensorflow-datasets by its name; if it is not on this machine, it is downloaded.
+    """Index a data set of tensorflow-datasets by its name; it is downloaded if it is not on this machine.
 
     Args:
-        data: ``tfds:NAME[/config][:version][:split]``. Without a split, all are read; with one, which may be a slice such as
-            ``train[:10%]``, it is the whole data set.
+        data: ``tfds:NAME[/config][:version][:split]``. Without a split, all splits are read. A split, which may be a slice
+            such as ``train[:10%]``, becomes the whole data set.
 
     Raises:
-        DataError: an unknown name, configuration or split; it cannot be downloaded; or it has no images.
+        DataError: the name, configuration or split is unknown, or the data set cannot be downloaded or has no images.
     """
     match = NAME.fullmatch(data)
     if match is None:
         raise DataError(
-            f"{data}: not a name of tensorflow-datasets; expected tfds:NAME[/config][:split], as in tfds:mnist:train."
+            f"{data}: not a name of tensorflow-datasets; expected tfds:NAME[/config][:split], such as tfds:mnist:train."
         )
     return _read_builder(_builder(match), match["split"])
 
 
 def looks_like_tfds(folder: Path) -> bool:
-    """Whether tensorflow-datasets wrote it, or a version in it: ``1.0.0/dataset_info.json``."""
+    """Whether tensorflow-datasets wrote the folder, or a version in it: ``1.0.0/dataset_info.json``."""
     return _version_folder(folder) is not None
 
 
 def read_tfds_folder(folder: str | Path) -> DataSet:
-    """Index a folder that tensorflow-datasets wrote; of several versions in it, the last.
+    """Index a folder that tensorflow-datasets wrote; if it holds several versions, the latest.
 
     Raises:
-        DataError: its description is missing or damaged, or it has no images.
+        DataError: a description is missing or damaged, or the data set has no images.
     """
-    found = _version_folder(Path(folder))
-    if found is None:
+    version = _version_folder(Path(folder))
+    if version is None:
         raise DataError(f"{folder}: not written by tensorflow-datasets; expected {' and '.join(DESCRIPTIONS)} in it.")
-    missing = [name for name in DESCRIPTIONS if not (found / name).is_file()]
+    missing = [name for name in DESCRIPTIONS if not (version / name).is_file()]
     if missing:
-        raise DataError(f"{found}: {missing[0]} is missing, which tensorflow-datasets writes beside {DESCRIPTIONS}.")
-    _check_features(found / "features.json")
+        raise DataError(f"{version}: {missing[0]} is missing; tensorflow-datasets writes {' and '.join(DESCRIPTIONS)}.")
+    _check_features(version / "features.json")
     import tensorflow_datasets
 
     try:
-        builder = tensorflow_datasets.builder_from_directory(found)
-    except Exception as error:  # a damaged description raises of all kinds
-        raise DataError(f"{found}: tensorflow-datasets cannot read its description ({_first_line(error)}).") from error
+        builder = tensorflow_datasets.builder_from_directory(version)
+    except Exception as error:  # a damaged description raises all kinds of errors
+        raise DataError(f"{version}: tensorflow-datasets cannot read its description ({_first_line(error)}).") from error
     return _read_builder(builder, None)
 
 
@@ -82,7 +82,7 @@ def _version_folder(folder: Path) -> Path | None:
 
 
 def _check_features(file: Path) -> None:
-    """Features are classes, which tensorflow-datasets imports by the names in this file: only its own are let pass."""
+    """tensorflow-datasets imports the feature classes that this file names, so only its own are allowed."""
     try:
         remaining = [json.loads(file.read_bytes())]
     except (ValueError, RecursionError) as error:
@@ -92,7 +92,7 @@ def _check_features(file: Path) -> None:
         if isinstance(value, dict):
             name = value.get("pythonClassName", "tensorflow_datasets.")
             if not str(name).startswith("tensorflow_datasets."):
-                raise DataError(f"{file}: feature of class {name}; expected those of tensorflow_datasets only.")
+                raise DataError(f"{file}: feature of class {name}; expected only classes of tensorflow_datasets.")
         remaining += value.values() if isinstance(value, dict) else value if isinstance(value, list) else []
 
 
@@ -123,16 +123,16 @@ def _prepare(builder: Any, name: str) -> None:
         _check_network(builder)
         with contextlib.redirect_stdout(sys.stderr):  # standard output belongs to results
             builder.download_and_prepare()
-    except Exception as error:  # of the network, of the disk, of a library that this data set needs, ...
+    except Exception as error:  # errors of the network, the disk, a library that this data set needs, ...
         command = f"import tensorflow_datasets; tensorflow_datasets.load('{name}', data_dir='data')"
         raise DataError(
-            f"tfds:{name} is not in {builder.data_path}, and cannot be downloaded ({_first_line(error)}). On a machine with a "
+            f"tfds:{name} is not in {builder.data_path} and cannot be downloaded ({_first_line(error)}). On a machine with a "
             f'network, run: python -c "{command}"; copy its folder "data" here, and set {DATA_DIR} to it.'
         ) from error
 
 
 def _check_network(builder: Any) -> None:
-    """Fail now where there is no network: the downloader would try again for minutes."""
+    """Fail at once if there is no network: the downloader would retry for minutes."""
     hosts = sorted(filter(None, (urllib.parse.urlsplit(url).hostname for url in builder.url_infos or {})))
     if hosts and not urllib.request.getproxies():
         socket.getaddrinfo(hosts[0], 443)
@@ -151,17 +151,17 @@ def _read_builder(builder: Any, split: str | None) -> DataSet:
         splits[name if canonical in splits else canonical], more = read_split(instructions, name, roles)
         problems += more
     notes = (f"features not used: {', '.join(unused)}",) if unused else ()
-    found = check_not_empty(DataSet(splits, notes, tuple(problems)), named)
-    return _with_mask_classes(found, roles) if roles.mask else found
+    data_set = check_not_empty(DataSet(splits, notes, tuple(problems)), named)
+    return _with_mask_classes(data_set, roles) if roles.mask else data_set
 
 
-def _with_mask_classes(found: DataSet, roles: Roles) -> DataSet:
-    masks = [annotation.mask for index in found.splits.values() for annotation in index.annotations]
+def _with_mask_classes(data_set: DataSet, roles: Roles) -> DataSet:
+    masks = [annotation.mask for index in data_set.splits.values() for annotation in index.annotations]
     classes = find_classes(masks, NamedClasses(roles.class_names, None) if roles.class_names else None)
     splits = {
-        name: replace(index, class_names=classes.names, mask_colors=classes.colors) for name, index in found.splits.items()
+        name: replace(index, class_names=classes.names, mask_colors=classes.colors) for name, index in data_set.splits.items()
     }
-    return replace(found, splits=splits, notes=found.notes + classes.notes)
+    return replace(data_set, splits=splits, notes=data_set.notes + classes.notes)
 
 
 def _first_line(error: Exception) -> str:

@@ -1,7 +1,8 @@
-"""Which features of a data set of tensorflow-datasets are used, and what its records say of each image.
+"""Chooses features of a data set of tensorflow-datasets, and reads annotations from its records.
 
-What is learnt from one is, in this order: its mask (a ``LabeledImage``, or a second image that is named as masks are), its
-boxes (a sequence that holds a ``BBoxFeature``, with the ``ClassLabel`` beside it), its label (a ``ClassLabel``).
+The annotation of an image is the first of these that the data set has: its mask (a ``LabeledImage``, or a second image with a
+name that masks have), its boxes (a sequence that holds a ``BBoxFeature``, with the ``ClassLabel`` next to it), its label (a
+``ClassLabel``).
 """
 
 import re
@@ -17,19 +18,19 @@ from visionkit.data.index import Annotation, DataError, Index, Objects, Problem
 
 MASK_NAME = re.compile("mask|seg|label|annotation|gt", re.IGNORECASE)
 OBJECT_ATTRIBUTES = {"is_crowd": "iscrowd", "is_difficult": "difficult", "is_truncated": "truncated"}
-BOX_ORDERS = {"REL_YXYX": [1, 0, 3, 2], "REL_XYXY": [0, 1, 2, 3]}  # where x1, y1, x2, y2 stand in what is stored
+BOX_ORDERS = {"REL_YXYX": [1, 0, 3, 2], "REL_XYXY": [0, 1, 2, 3]}  # positions of x1, y1, x2, y2 in a stored box
 
 
 class Roles(NamedTuple):
-    """The features that are used, by the names that they have in a record; None where there is no such feature.
+    """The features that are used, by their names in a record; None if there is no such feature.
 
     Attributes:
-        image, mask: encoded images.
-        boxes, classes: of the objects.
-        label: of the image.
-        class_names: of the mask, the objects or the image; empty where masks do not say.
-        box_order: where x1, y1, x2, y2 stand in a box.
-        attributes: of the objects: names as in ``Objects.attributes`` with the features.
+        image, mask: features with the encoded images.
+        boxes, classes: features with the boxes and classes of the objects.
+        label: feature with the label of the image.
+        class_names: class names of the mask, the objects or the image; empty if a mask feature has none.
+        box_order: positions of x1, y1, x2, y2 in a stored box.
+        attributes: pairs of a name in ``Objects.attributes`` and the feature that holds it.
     """
 
     image: str
@@ -43,17 +44,17 @@ class Roles(NamedTuple):
 
 
 def find_roles(features: Any, named: str) -> tuple[Roles, list[str]]:
-    """What each feature is for.
+    """Choose the role of each feature.
 
     Args:
         features: the ``FeaturesDict`` of a data set.
-        named: the data set, for messages.
+        named: name of the data set for messages.
 
     Returns:
-        the roles; and the names of images, labels and sequences that are not used.
+        the roles, and the names of the images, labels and sequences that are not used.
 
     Raises:
-        DataError: no image, or nothing that can be learnt from it.
+        DataError: there is no image, or no annotation that can be used.
     """
     import tensorflow_datasets as tfds
 
@@ -65,10 +66,10 @@ def find_roles(features: Any, named: str) -> tuple[Roles, list[str]]:
     masks = [name for name, feature in image_features.items() if len(image_features) > 1 and _is_mask(name, feature)]
     images = [name for name in image_features if name not in masks]
     if not images:
-        raise DataError(f"{named}: no image among its features: {listed}.")
+        raise DataError(f"{named}: there is no image among its features: {listed}.")
     image = "image" if "image" in images else images[0]
     if image_features[image].np_dtype not in (np.uint8, np.uint16):
-        raise DataError(f"{named}: images of {np.dtype(image_features[image].np_dtype)}; expected 8 or 16 bits.")
+        raise DataError(f"{named}: the images are {np.dtype(image_features[image].np_dtype)}; expected 8 or 16 bits.")
     if masks:
         roles = Roles(image, mask=masks[0], class_names=_names(image_features[masks[0]], named))
     elif (group := _boxes_and_classes(sequences)) is not None:
@@ -77,13 +78,13 @@ def find_roles(features: Any, named: str) -> tuple[Roles, list[str]]:
         label = "label" if "label" in labels else next(iter(labels))
         roles = Roles(image, label=label, class_names=_names(labels[label], named))
     else:
-        raise DataError(f"{named}: no label, boxes or mask of a kind that is known among its features: {listed}.")
+        raise DataError(f"{named}: there is no label, box or mask of a known kind among its features: {listed}.")
     used = (image, roles.mask, roles.label, roles.boxes, roles.classes, (roles.boxes or "").rpartition("/")[0])
     return roles, [name for name in (*image_features, *labels, *sequences) if name not in used]
 
 
 def _flat(features: Any, prefix: str = "") -> list[tuple[str, Any]]:
-    """Features by the names that they have in a record; sequences are not entered."""
+    """Features by their names in a record; sequences are not flattened."""
     import tensorflow_datasets as tfds
 
     flat = []
@@ -100,15 +101,15 @@ def _is_mask(name: str, feature: Any) -> bool:
 
 
 def _names(feature: Any, named: str) -> tuple[str, ...]:
-    """Of a ``ClassLabel`` or ``LabeledImage``; numbers where it has a number of classes alone; none for other images."""
+    """Class names of a ``ClassLabel`` or ``LabeledImage``; numbers if it has no names; empty for other images."""
     count = getattr(feature, "num_classes", None)
     if count is None and hasattr(feature, "int2str"):
-        raise DataError(f"{named}: it does not say how many classes it has.")
+        raise DataError(f"{named}: it does not declare how many classes it has.")
     return tuple(map(str, feature.names or range(count))) if count is not None else ()
 
 
 def _boxes_and_classes(sequences: dict[str, Any]) -> dict[str, Any] | None:
-    """Features of the first sequence with boxes; sequences of boxes alone are taken together with those of labels alone."""
+    """Features of the first sequence that holds boxes; all sequences of a single feature count as one group."""
     import tensorflow_datasets as tfds
 
     alone = {name: inner for name, inner in sequences.items() if not isinstance(inner, tfds.features.FeaturesDict)}
@@ -123,7 +124,7 @@ def _object_roles(image: str, group: dict[str, Any], named: str) -> Roles:
     boxes = next(name for name, feature in group.items() if isinstance(feature, tfds.features.BBoxFeature))
     order = getattr(group[boxes].bbox_format, "name", "REL_YXYX")
     if order not in BOX_ORDERS:
-        raise DataError(f"{named}: boxes as {order}; expected {' or '.join(BOX_ORDERS)}.")
+        raise DataError(f"{named}: the box format is {order}; expected {' or '.join(BOX_ORDERS)}.")
     labels = [name for name, feature in group.items() if isinstance(feature, tfds.features.ClassLabel)]
     classes = min(labels, key=lambda name: name.rpartition("/")[2] != "label", default=None)
     plain = {name.rpartition("/")[2]: name for name in group}
@@ -141,12 +142,12 @@ def read_split(instructions: Iterable[Any], split: str, roles: Roles) -> tuple[I
     """Index a split; each record is parsed once, and no image is decoded.
 
     Args:
-        instructions: its ``file_instructions``: shards, and which records of them.
-        split: its name, for the progress bar.
-        roles: what its features are for.
+        instructions: ``file_instructions`` of the split: shards, and which of their records belong to it.
+        split: name of the split for the progress bar.
+        roles: roles of the features.
 
     Returns:
-        the index, and what could not be used.
+        the index, and problems with records that could not be used.
     """
     instructions = list(instructions)
     paths, labels, annotations, problems = [], [], [], []
@@ -169,24 +170,25 @@ def read_split(instructions: Iterable[Any], split: str, roles: Roles) -> tuple[I
                         labels.append(_label(example, path, roles, problems))
                         annotations.append(annotation)
             except OSError as error:
-                problems.append(Problem("broken image", shard, f"{error.strerror or error}; the records after it are left out"))
+                detail = f"{error.strerror or error}; all records after this one are left out"
+                problems.append(Problem("broken image", shard, detail))
     has_annotations = roles.label is None
     index = Index(roles.class_names, tuple(paths), np.array(labels, np.int32), annotations=tuple(annotations) * has_annotations)
     return index, problems
 
 
 def _label(example: dict, path: str, roles: Roles, problems: list[Problem]) -> int:
-    """Of the image; -1 where it has none, as in test splits whose labels are secret."""
+    """The label of an image; -1 if it has none, as in test splits whose labels are secret."""
     if roles.label is None:
         return -1
     label = next(iter(_integers(example, roles.label)), -1)
     if label >= len(roles.class_names):
-        problems.append(Problem("unknown label", path, f"label {label} of {len(roles.class_names)} classes"))
+        problems.append(Problem("unknown label", path, f"label {label}, but there are {len(roles.class_names)} classes"))
     return label if 0 <= label < len(roles.class_names) else -1
 
 
 def _annotation(example: dict, place: Place, roles: Roles, problems: list[Problem]) -> Annotation | None:
-    """What a record says of its image; None, and a problem, where it cannot be used."""
+    """The annotation of the image in a record; None, and a problem, if the record cannot be used."""
     for kind, feature in (("broken image", roles.image), ("missing partner", roles.mask)):
         if feature is not None and not any(_bytes(example, feature)):
             problems.append(Problem(kind, place._replace(feature=feature).path(), f"the record has no {feature}"))
@@ -201,24 +203,26 @@ def _annotation(example: dict, place: Place, roles: Roles, problems: list[Proble
         problems.append(Problem("bad annotation", path, reason))
     unknown = objects.classes[(objects.classes < 0) | (objects.classes >= len(roles.class_names))]
     if len(unknown):
-        problems.append(Problem("unknown label", path, f"classes {unknown[:5].tolist()} of {len(roles.class_names)}"))
+        detail = f"classes {unknown[:5].tolist()}, but there are {len(roles.class_names)} classes"
+        problems.append(Problem("unknown label", path, detail))
         objects.classes[objects.classes >= len(roles.class_names)] = -1
     return Annotation(objects=objects)
 
 
 def _objects(example: dict, roles: Roles) -> tuple[Objects, str]:
-    """The objects that have sound boxes, and what is wrong with the others."""
+    """The objects with valid boxes, and what is wrong with the others."""
     numbers = np.array(_floats(example, roles.boxes), np.float64)
     boxes = numbers[: len(numbers) // 4 * 4].reshape(-1, 4)[:, roles.box_order]
     classes = np.array(_integers(example, roles.classes) if roles.classes else [0] * len(boxes), np.int64).clip(-1, 2**31 - 1)
     if len(numbers) != 4 * len(classes):
-        return Objects(np.zeros((0, 4)), np.zeros(0, np.int32)), f"{len(numbers)} numbers of boxes, {len(classes)} classes"
+        reason = f"the boxes have {len(numbers)} numbers, but there are {len(classes)} classes"
+        return Objects(np.zeros((0, 4)), np.zeros(0, np.int32)), reason
     flags = {name: _integers(example, feature) for name, feature in roles.attributes}
     flags = {name: values for name, values in flags.items() if len(values) == len(boxes)}
     attributes = tuple({name: values[i] for name, values in flags.items()} for i in range(len(boxes))) if flags else ()
     sound = [i for i, box in enumerate(boxes) if are_sound(box)]
     objects = Objects(boxes, classes.astype(np.int32), attributes=attributes).take(sound)
-    return objects, f"{len(boxes) - len(sound)} boxes that are no numbers" if len(sound) < len(boxes) else ""
+    return objects, f"boxes without valid numbers: {len(boxes) - len(sound)}" if len(sound) < len(boxes) else ""
 
 
 def _bytes(example: dict, name: str) -> list[bytes]:

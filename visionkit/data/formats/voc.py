@@ -1,13 +1,13 @@
-"""Pascal VOC: an XML file an image. Layouts, whatever the letter case of the folders:
+"""Pascal VOC: one XML file per image. Layouts, whatever the letter case of the folders:
 
-FOLDER/Annotations/, FOLDER/JPEGImages/ (or images/)    with ImageSets/Main/train.txt, val.txt, ... the data set is split
-FOLDER/x.xml, FOLDER/x.jpg                              beside each other
+FOLDER/Annotations/, FOLDER/JPEGImages/ (or images/)    ImageSets/Main/train.txt, val.txt, ... split the data set
+FOLDER/x.xml, FOLDER/x.jpg                              next to each other
 FOLDER/train/, FOLDER/val/, FOLDER/test/                each in one of the layouts above
 
-Pixel coordinates are taken as they stand: 0-based and half-open, so that a box is ``xmax - xmin`` wide. (The VOC challenge
-itself counted from 1 and included the last pixel; what tools write is a mixture, and a pixel is below what people annotate.)
+Pixel coordinates are read as 0-based and half-open, so that a box is ``xmax - xmin`` wide. (The VOC challenge itself counted
+from 1 and included the last pixel. Tools write a mixture, and people do not annotate to the pixel.)
 
-Class names are those found, in natural order; unless ``classes.txt`` or ``labels.txt`` in FOLDER gives them.
+Class names are those in the XML files, in natural order, unless ``classes.txt`` or ``labels.txt`` in FOLDER gives them.
 """
 
 import os
@@ -23,6 +23,7 @@ import numpy as np
 from tqdm import tqdm
 
 from visionkit.data.formats.annotation_files import (
+    DECLARED_SIDES,
     Images,
     are_sound,
     brief,
@@ -37,25 +38,25 @@ from visionkit.data.formats.annotation_files import (
     put_image,
     read_names,
     read_paths,
+    split_file_name,
     with_known_class,
 )
 from visionkit.data.formats.split_lists import LABEL_FILES
 from visionkit.data.images.decode import IMAGE_SUFFIXES, ImageError, read_size
 from visionkit.data.index import NO_OBJECTS, Annotation, DataError, Objects, Problem, natural_order
-from visionkit.data.splits import WHOLE, DataSet, split_name
+from visionkit.data.splits import SPLITS, WHOLE, DataSet, split_name, split_order
 
 IMAGE_FOLDERS = ("jpegimages", "images")
 LIST_FOLDERS = ("Main", "")  # below ImageSets
-SIDES = range(1, 1_000_000)  # what <width> and <height> may say; the image's header counts otherwise
-DIGITS = 8  # of pixels, in files; whole numbers are written without
+DIGITS = 8  # decimals of a pixel coordinate in files; whole numbers are written without decimals
 CORNERS = ("xmin", "ymin", "xmax", "ymax")
-NO_ATTRIBUTES = ("folder", "filename", "path", "size", "object", "file_name")  # of an image, as we hold them
+NO_ATTRIBUTES = ("folder", "filename", "path", "size", "object", "file_name")  # stored in other fields
 NO_OBJECT_ATTRIBUTES = ("name", "bndbox")
-LOOKED_INTO = 10  # XML files beside images that are opened to see whether they are annotations
+NUM_PROBED = 10  # XML files next to images that are opened to see whether they are annotations
 
 
 class Record(NamedTuple):
-    """One XML file: the image, what is annotated on it, and the names of its objects."""
+    """One XML file: the path of the image, its annotation, and the class names of its objects."""
 
     image: str
     annotation: Annotation
@@ -63,7 +64,7 @@ class Record(NamedTuple):
 
 
 class UnusableError(Exception):
-    """Why an XML file cannot be used; its argument is a ``Problem``."""
+    """An XML file cannot be used; the argument is the ``Problem``."""
 
 
 def looks_like_voc(folder: Path) -> bool:
@@ -72,24 +73,24 @@ def looks_like_voc(folder: Path) -> bool:
 
 
 def read_voc(folder: str | Path) -> DataSet:
-    """Index a data set in Pascal VOC's format; no image is opened, but where an XML file lacks the size.
+    """Index a data set in Pascal VOC's format; an image is opened only if its XML file lacks the size.
 
-    ``Annotation.attributes`` and ``Objects.attributes`` hold what else stands in the XML: ``depth``, ``segmented``; ``pose``,
-    ``truncated``, ``difficult``, ``occluded``, ...
+    ``Annotation.attributes`` and ``Objects.attributes`` hold whatever else stands in the XML: ``depth``, ``segmented``;
+    ``pose``, ``truncated``, ``difficult``, ``occluded``, ...
 
     Raises:
-        DataError: no layout that is known, or not one image with a sound annotation.
+        DataError: the folder has no known layout, or no image has a valid annotation.
     """
     folder = Path(folder)
     roots = _roots(folder)
     if not roots:
-        raise DataError(f"{folder}: no VOC data set. Expected Annotations/*.xml and JPEGImages/, or .xml beside images.")
+        raise DataError(f"{folder}: no VOC data set. Expected Annotations/*.xml and JPEGImages/, or .xml next to images.")
     problems, notes = [], []
     files = {name: split for part, root in roots.items() for name, split in _read_root(part, root, problems, notes).items()}
     names_file = next((folder / name for name in LABEL_FILES if (folder / name).is_file()), None)
     if names_file is None:
-        found = {name for split in files.values() for record in split for name in record.names}
-        class_names = sorted(found, key=natural_order)
+        names = {name for split in files.values() for record in split for name in record.names}
+        class_names = sorted(names, key=natural_order)
     else:
         class_names = list(dict.fromkeys(read_names(names_file)))
     positions = {name: position for position, name in enumerate(class_names)}
@@ -101,15 +102,15 @@ def read_voc(folder: str | Path) -> DataSet:
 
 
 def _roots(folder: Path) -> dict[str, Path]:
-    """Folders in one of the first two layouts, by the split that they are."""
+    """Folders in one of the first two layouts, by split."""
     if _xml_folder(folder) is not None:
         return {WHOLE: folder}
     parts = {split_name(name): path for name, path in sorted(_folders(folder).items())}
-    return {part: parts[part] for part in ("train", "val", "test") if part in parts and _xml_folder(parts[part]) is not None}
+    return {part: parts[part] for part in SPLITS if part in parts and _xml_folder(parts[part]) is not None}
 
 
 def _folders(folder: Path) -> dict[str, Path]:
-    """Folders in it, by name in lower case."""
+    """The direct subfolders by their names in lower case."""
     try:
         return {entry.name.lower(): Path(entry.path) for entry in os.scandir(folder) if entry.is_dir()}
     except OSError:
@@ -117,11 +118,11 @@ def _folders(folder: Path) -> dict[str, Path]:
 
 
 def _xml_folder(root: Path) -> Path | None:
-    """Where the XML files lie."""
-    named = _folders(root).get("annotations")
-    if named is not None and _xml_files(named):
-        return named
-    files = list(_xml_files(root).values())[:LOOKED_INTO] if root.is_dir() else []
+    """The folder that holds the XML files, or None."""
+    annotations = _folders(root).get("annotations")
+    if annotations is not None and _xml_files(annotations):
+        return annotations
+    files = list(_xml_files(root).values())[:NUM_PROBED] if root.is_dir() else []
     return root if any(path.is_file() and b"<annotation" in path.read_bytes()[:4096] for path in files) else None
 
 
@@ -132,7 +133,7 @@ def _xml_files(folder: Path) -> dict[str, Path]:
 
 
 def _read_root(part: str, root: Path, problems: list[Problem], notes: list[str]) -> dict[str, list[Record]]:
-    """The records of each split of a folder in one of the first two layouts; ``part`` names it where it is not split."""
+    """The records of each split of a folder in one of the first two layouts; ``part`` is its name if it is not split."""
     xml_folder, find = _xml_folder(root), image_finder()
     xml_files = _xml_files(xml_folder)
     image_folders = [str(path) for name, path in _folders(root).items() if name in IMAGE_FOLDERS] or [str(root)]
@@ -145,18 +146,18 @@ def _read_root(part: str, root: Path, problems: list[Problem], notes: list[str])
             records[path] = _read_xml(path, lambda name, path=path: _find_image(find, image_folders, name, path), problems)
         except UnusableError as error:
             problems.append(error.args[0])
-    _drop_those_claimed_twice(records, problems)
+    _drop_duplicate_claims(records, problems)
     if lists and len(used) < len(xml_files):
-        notes.append(f"{len(xml_files) - len(used)} annotations stand in no list of {root / 'ImageSets'}: not used")
+        notes.append(f"{len(xml_files) - len(used)} annotations are in no list of {root / 'ImageSets'} and are not used")
     if not lists:
         problems += _without_xml(image_folders, xml_files, {record.image for record in records.values()})
     return {name: [records[path] for path in paths if path in records] for name, paths in splits.items()}
 
 
 def _lists(root: Path) -> dict[str, Path]:
-    """The list of each split; those of a single class are passed over, and trainval where its parts are there."""
+    """The list of each split, without lists of a single class, and without trainval if train and val exist."""
     folders = (root / "ImageSets" / name for name in LIST_FOLDERS)
-    files = next((found for folder in folders if (found := sorted(folder.glob("*.txt")))), [])
+    files = next((lists for folder in folders if (lists := sorted(folder.glob("*.txt")))), [])
     lists: dict[str, Path] = {}
     for file in files:
         if not _is_of_one_class(file):
@@ -164,12 +165,11 @@ def _lists(root: Path) -> dict[str, Path]:
             lists[file.stem if name in lists else name] = file
     if {"train", "val"} <= lists.keys():
         lists.pop("trainval", None)
-    order = ("train", "val", "test")
-    return dict(sorted(lists.items(), key=lambda item: (order.index(item[0]) if item[0] in order else len(order), item[0])))
+    return {name: lists[name] for name in sorted(lists, key=split_order)}
 
 
 def _is_of_one_class(file: Path) -> bool:
-    """Whether it is a list such as cat_train.txt: lines with an image, and 1, 0 or -1 as the class is in it."""
+    """Whether a file is a list such as cat_train.txt: each line names an image, with 1, 0 or -1 for presence of the class."""
     if not re.fullmatch(".+_(train|val|trainval|test)", file.stem):
         return False
     return all(re.search(r"\s(-1|0|1)$", line) for line in _read_list(file))
@@ -189,26 +189,27 @@ def _listed(file: Path, xml_files: dict[str, Path], problems: list[Problem]) -> 
         spellings = (line, without_flag, line.rpartition(".")[0], Path(line).stem)
         path = next((xml_files[name] for name in spellings if name in xml_files), None)
         if path is None:
-            problems.append(Problem("missing partner", str(file), f"{brief(line)} is listed, but has no .xml file"))
+            problems.append(Problem("missing partner", str(file), f"{brief(line)} is listed but has no .xml file"))
         else:
             paths.append(path)
     return list(dict.fromkeys(paths))
 
 
 def _find_image(find: Callable, folders: list[str], filename: str, xml: Path) -> str | None:
-    """By what <filename> says; else by the name of the XML file."""
-    beside = [*folders, str(xml.parent)]
-    return (find(folders, filename) if filename else None) or find_by_stem(find, beside, xml.stem) or find(beside, filename)
+    """Find the image by <filename>, else by the name of the XML file."""
+    all_folders = [*folders, str(xml.parent)]
+    by_filename = find(folders, filename) if filename else None
+    return by_filename or find_by_stem(find, all_folders, xml.stem) or find(all_folders, filename)
 
 
 def _read_xml(path: Path, find: Callable[[str], str | None], problems: list[Problem]) -> Record:
     root = _parse(path)
     image = find((root.findtext("filename") or "").strip())
     if image is None:
-        raise UnusableError(Problem("missing partner", str(path), "its image is not there"))
+        raise UnusableError(Problem("missing partner", str(path), "its image does not exist"))
     attributes, size = _leaves(root, NO_ATTRIBUTES), root.find("size")
     sides = [_whole_number(size, side) for side in ("height", "width")]
-    if all(side in SIDES for side in sides):
+    if all(side in DECLARED_SIDES for side in sides):
         height, width = sides
     else:
         try:
@@ -223,21 +224,21 @@ def _read_xml(path: Path, find: Callable[[str], str | None], problems: list[Prob
 
 class _WithoutDoctype(ET.TreeBuilder):
     def doctype(self, name: str, public_id: str, system_id: str) -> None:
-        raise ET.ParseError("it has a DOCTYPE, which may hold entities that fill the memory")
+        raise ET.ParseError("it has a DOCTYPE, whose entities could fill the memory")
 
 
 def _parse(path: Path) -> ET.Element:
     try:
         root = ET.fromstring(path.read_bytes(), ET.XMLParser(target=_WithoutDoctype()))
-    except (ET.ParseError, OSError, ValueError, LookupError) as error:  # of an encoding: ValueError, LookupError
-        raise UnusableError(Problem("bad annotation", str(path), f"no XML that can be read: {error}")) from error
+    except (ET.ParseError, OSError, ValueError, LookupError) as error:  # unknown encodings raise the last two
+        raise UnusableError(Problem("bad annotation", str(path), f"cannot be read as XML: {error}")) from error
     if root.tag != "annotation":
-        raise UnusableError(Problem("bad annotation", str(path), "its outermost element is not <annotation>"))
+        raise UnusableError(Problem("bad annotation", str(path), "its root element is not <annotation>"))
     return root
 
 
 def _read_objects(root: ET.Element, path: Path, size: tuple[int, int], problems: list[Problem]) -> tuple[Objects, list[str]]:
-    """Objects, of which the classes are still 0, and their names."""
+    """The objects, with classes that are still 0, and their class names."""
     names, boxes, attributes = [], [], []
     for number, element in enumerate(root.findall("object"), 1):
         name, box = (element.findtext("name") or "").strip(), _corners(element)
@@ -270,7 +271,7 @@ def _whole_number(element: ET.Element | None, child: str) -> int | None:
 
 
 def _leaves(element: ET.Element, without: tuple[str, ...]) -> dict[str, Any]:
-    """The children that hold text only, by tag. What is written like a number is one."""
+    """The children that hold only text, by tag. Text that is written like a number becomes one."""
     leaves = {child.tag: (child.text or "").strip() for child in element if len(child) == 0 and child.tag not in without}
     return {tag: _value(text) for tag, text in leaves.items() if text}
 
@@ -285,13 +286,13 @@ def _value(text: str) -> int | float | str:
     return text
 
 
-def _drop_those_claimed_twice(records: dict[Path, Record], problems: list[Problem]) -> None:
-    """Copied XML files often keep the <filename> of their original: of two that name one image, one is wrong."""
+def _drop_duplicate_claims(records: dict[Path, Record], problems: list[Problem]) -> None:
+    """Drop all but one record of an image: copied XML files often keep the <filename> of their original."""
     claims: dict[str, Path] = {}
     for path in sorted(records, key=lambda path: path.stem != Path(records[path].image).stem):
         image = records[path].image
         if image in claims:
-            problems.append(Problem("bad annotation", str(path), f"it names {image}, of which {claims[image]} tells"))
+            problems.append(Problem("bad annotation", str(path), f"it names {image}, which {claims[image]} annotates"))
             del records[path]
         claims.setdefault(image, path)
 
@@ -313,28 +314,28 @@ def _with_classes(record: Record, positions: dict[str, int], problems: list[Prob
     return replace(record.annotation, objects=replace(record.annotation.objects, classes=classes))
 
 
-def write_voc(found: DataSet, folder: str | Path, *, images: Images = "copy") -> Counter[str]:
+def write_voc(data_set: DataSet, folder: str | Path, *, images: Images = "copy") -> Counter[str]:
     """Write a data set of boxes in Pascal VOC's format: Annotations/, JPEGImages/, classes.txt and, if it is split, ImageSets/.
 
     Args:
-        found: its images are there and sound.
-        folder: to write into; nothing of that data set is in it.
-        images: whether they are copied, or symbolic links made to them.
+        data_set: a data set whose images exist and can be decoded.
+        folder: target folder, which holds no files of that data set yet.
+        images: "copy" copies the images, "link" makes symbolic links.
 
     Returns:
-        what the format cannot express: how many, by what they are.
+        what the format cannot express, with the number of each kind.
 
     Raises:
         ImageError: an image of unknown size cannot be read.
         OSError: a file cannot be written.
     """
     folder, lost, taken = Path(folder), Counter(), {}
-    written: dict[str, list[tuple[str, bytes]]] = {}  # by source: an image may be in several splits, with the same annotation
+    written: dict[str, list[tuple[str, bytes]]] = {}  # by source path: an image may be in several splits
     for part in ("Annotations", "JPEGImages"):
         (folder / part).mkdir(parents=True, exist_ok=True)
-    class_names = [one_line(name) for name in found.class_names]
+    class_names = [one_line(name) for name in data_set.class_names]
     (folder / "classes.txt").write_text("".join(f"{name}\n" for name in class_names), encoding="utf-8")
-    for split, index in found.splits.items():
+    for split, index in data_set.splits.items():
         stems = []
         pairs = zip(index.paths, index.annotations, strict=True)
         for path, annotation in tqdm(pairs, f"writing {split}", total=len(index), unit=" images", leave=False):
@@ -349,10 +350,11 @@ def write_voc(found: DataSet, folder: str | Path, *, images: Images = "copy") ->
                 written.setdefault(path, []).append((name, xml))
             stems.append(Path(name).stem)
         if split != WHOLE:
-            list_file = folder / "ImageSets" / "Main" / f"{one_line(split).replace('/', '_')}.txt"
+            list_file = folder / "ImageSets" / "Main" / f"{split_file_name(split)}.txt"
             list_file.parent.mkdir(parents=True, exist_ok=True)
             list_file.write_text("".join(f"{stem}\n" for stem in stems), encoding="utf-8")
-    lost["classes with an id or more: VOC has names only"] += sum(map(bool, next(iter(found.splits.values())).class_attributes))
+    class_attributes = next(iter(data_set.splits.values())).class_attributes
+    lost["classes with attributes such as an id: VOC has only names"] += sum(map(bool, class_attributes))
     return lost
 
 
@@ -372,9 +374,9 @@ def _xml(name, annotation: Annotation, objects: Objects, size: tuple[int, int], 
         _add(element, {"name": class_names[label]} | attributes, lost)
         pixels = (decimal(corner, DIGITS) for corner in corners[row].tolist())
         _add(ET.SubElement(element, "bndbox"), dict(zip(CORNERS, pixels, strict=True)), lost)
-    lost["outlines: VOC has boxes only"] += sum(outline is not None for outline in objects.outlines)
+    lost["outlines: VOC has only boxes"] += sum(outline is not None for outline in objects.outlines)
     if objects.keypoints is not None:
-        lost["objects with keypoints: VOC has boxes only"] += int(objects.keypoints[..., 2].any(axis=1).sum())
+        lost["objects with keypoints: VOC has only boxes"] += int(objects.keypoints[..., 2].any(axis=1).sum())
     ET.indent(root, "\t")
     return ET.tostring(root, "utf-8")
 
@@ -384,4 +386,4 @@ def _add(parent: ET.Element, children: dict[str, Any], lost: Counter[str]) -> No
         if re.fullmatch("[A-Za-z_][A-Za-z0-9_.-]*", tag) and isinstance(value, int | float | str):
             ET.SubElement(parent, tag).text = one_line(str(int(value) if isinstance(value, bool) else value))
         elif value is not None:
-            lost[f"attributes {brief(tag)}: VOC has plain values only"] += 1
+            lost[f"attributes {brief(tag)}: VOC has only plain values"] += 1

@@ -1,13 +1,13 @@
-"""The bytes of an image, wherever an index says that it lies; and the text of a small file, however it is encoded."""
+"""Reads the bytes of an image wherever an index locates it, and the text of a small file in any encoding."""
 
 from pathlib import Path
 
 
 def read_contents(path: str | Path) -> bytes:
-    """The encoded image (or mask) that ``path`` of an index names: a file, or what lies in one (see ``records``, ``stacks``).
+    """The encoded image or mask at a path of an index: a file, or a part of one (see ``records`` and ``stacks``).
 
     Raises:
-        OSError: it is missing, damaged or cannot be read.
+        OSError: the file is missing, damaged or cannot be read.
     """
     if "@" in str(path):
         from visionkit.data.images import records, stacks
@@ -16,12 +16,12 @@ def read_contents(path: str | Path) -> bytes:
             return records.read_feature(place)
         if (page := stacks.parse_path(str(path))) is not None:
             return stacks.read_page(page)
-    with open(path, "rb") as file:  # noqa: PTH123 - a Path costs as much as the reading
+    with open(path, "rb") as file:  # noqa: PTH123 - a Path takes as long as the reading
         return file.read()
 
 
 def file_of(path: str | Path) -> str:
-    """The file in which lies what ``path`` of an index names; mostly this is ``path``."""
+    """The file that holds the image at a path of an index; usually ``path`` itself."""
     path = str(path)
     if "@" in path:
         from visionkit.data.images import records, stacks
@@ -34,10 +34,10 @@ def file_of(path: str | Path) -> str:
 
 
 def read_text(path: str | Path) -> str:
-    """The text of a file in UTF-8 or UTF-16 with or without its mark; else it is taken for Latin-1, which any bytes are.
+    """The text of a file in UTF-8 (with or without a byte order mark) or UTF-16 (with one), else read as Latin-1.
 
     Raises:
-        OSError: it is missing or cannot be read.
+        OSError: the file is missing or cannot be read.
     """
     contents = Path(path).read_bytes()
     encoding = "utf-16" if contents[:2] in (b"\xff\xfe", b"\xfe\xff") else "utf-8-sig"

@@ -1,6 +1,7 @@
-"""Windows of several JPEGs by one call: for small images, calling TensorFlow takes as long as a good part of the decoding.
+"""Windows of images: decoded from JPEGs, one or a group at a time, shrunk, and placed in the network's input.
 
-A group is read and decoded by TensorFlow's own threads, and Python is entered once.
+For small images, a call of TensorFlow takes a good part of the time of the decoding. Groups of JPEGs are therefore read and
+decoded by one call, in TensorFlow's own threads.
 """
 
 import functools
@@ -25,10 +26,10 @@ def decode_jpeg_windows(paths: Sequence[str], parts: np.ndarray) -> tuple[list[i
         parts: int ``(N, 4)``: top, left, height and width of each window, inside its image.
 
     Returns:
-        the lengths of the files in bytes, and the windows, uint8 ``(height, width, 3)``, not to be written to.
+        the lengths of the files in bytes, and the windows, uint8 ``(height, width, 3)``, read-only.
 
     Raises:
-        tf.errors.OpError: one of them is missing or damaged; it does not say which.
+        tf.errors.OpError: one of them is missing or damaged; the message does not say which.
     """
     lengths: list[int] = []
     windows: list[np.ndarray] = []
@@ -63,7 +64,7 @@ def decode_jpeg_window(contents: tf.Tensor, part: Sequence[int], ratio: int) -> 
         ratio: 1, 2, 4 or 8.
 
     Returns:
-        uint8 ``(height / ratio, width / ratio, 3)``, rounded up; not to be written to.
+        uint8 ``(height / ratio, width / ratio, 3)``, rounded up; read-only.
 
     Raises:
         tf.errors.InvalidArgumentError: it is damaged.
@@ -75,7 +76,7 @@ def decode_jpeg_window(contents: tf.Tensor, part: Sequence[int], ratio: int) -> 
 
 
 def shrink(pixels: np.ndarray, ratio: int) -> np.ndarray:
-    """Means of blocks of ``ratio`` x ``ratio`` pixels: 1, 2, 4 or 8. It halves step by step, for which OpenCV is fastest.
+    """Means of blocks of ``ratio`` x ``ratio`` pixels: 1, 2, 4 or 8. Sides are halved step by step, where OpenCV is fastest.
 
     Args:
         pixels: uint8 ``(h, w, 3)``.
@@ -93,13 +94,13 @@ def shrink(pixels: np.ndarray, ratio: int) -> np.ndarray:
 
 
 def place(pixels: np.ndarray, frame: Sequence[int], size: int, *, is_mask: bool = False) -> np.ndarray:
-    """Resize what was cut to its frame in the network's input; what is around it is padding.
+    """Resize a window to its frame in the network's input, and pad around it.
 
     Args:
         pixels: uint8 ``(h, w, 3)``, or ``(h, w)`` of a mask, of any size.
         frame: ``[top, left, height, width]``, from ``frames``.
         size: side of the result in pixels.
-        is_mask: classes are not blended.
+        is_mask: whether the pixels are classes, which are not blended.
 
     Returns:
         uint8 ``(size, size, 3)`` or ``(size, size)``.

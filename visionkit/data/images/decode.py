@@ -104,7 +104,7 @@ def decode_and_judge(contents: bytes) -> tuple[np.ndarray, bool]:
         except tf.errors.InvalidArgumentError:
             pass  # a rare flavour, which Pillow may know; if it is damage, Pillow says which
     try:
-        return _pixels_of(ImageOps.exif_transpose(header)), False
+        return pixels_of(ImageOps.exif_transpose(header)), False
     except Exception as error:  # Pillow's decoders raise OSError, SyntaxError, struct.error, ...
         raise ImageError(f"damaged {header.format} file ({error})") from error
 
@@ -236,6 +236,11 @@ def _png_has_alpha(contents: tf.Tensor) -> tf.Tensor:
     return has_transparent_color | tf.reduce_any(color_type == [4, 6])
 
 
+def white_behind(rgba: np.ndarray) -> np.ndarray:
+    """Uint8 ``(H, W, 4)`` on a white background, as a PNG of it is read: uint8 ``(H, W, 3)``."""
+    return _on_white(tf.constant(rgba)).numpy()
+
+
 def _on_white(rgba: tf.Tensor) -> tf.Tensor:
     """Blend uint8 ``(H, W, 4)`` with a white background; opaque images pass untouched."""
 
@@ -246,7 +251,8 @@ def _on_white(rgba: tf.Tensor) -> tf.Tensor:
     return tf.cond(tf.reduce_all(rgba[..., 3] == 255), lambda: rgba[..., :3], blend)
 
 
-def _pixels_of(image: Image.Image) -> np.ndarray:
+def pixels_of(image: Image.Image) -> np.ndarray:
+    """The 8-bit RGB pixels of a PIL image of any mode; see ``read_image``."""
     if image.mode.startswith("I;16") or image.mode == "I":
         deep = np.asarray(image).astype(np.int64)
         grey = np.clip(deep if image.mode == "I" and deep.max(initial=0) <= 255 else deep >> 8, 0, 255).astype(np.uint8)

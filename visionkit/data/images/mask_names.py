@@ -1,4 +1,4 @@
-"""The file beside masks that names their classes, and their colors: ``classes.txt``, ``colors.csv``, ``labelmap.txt``, ..."""
+"""The file next to masks that names their classes and colors: ``classes.txt``, ``colors.csv``, ``labelmap.txt``, ..."""
 
 import csv
 import re
@@ -20,7 +20,7 @@ NAME_THEN_NUMBERS = re.compile(r"([^:]+):(\d{1,3}),(\d{1,3}),(\d{1,3})(?::.*)?")
 
 
 class NamedClasses(NamedTuple):
-    """Class names in order, and the color of each, uint8 ``(num_classes, 3)``; None where the file has no colors."""
+    """Class names in order, and the color of each, uint8 ``(num_classes, 3)``, or None if the file has no colors."""
 
     names: tuple[str, ...]
     colors: np.ndarray | None
@@ -30,21 +30,21 @@ def find_names(folders: Iterable[Path]) -> NamedClasses | None:
     """Read the first of ``NAME_FILES`` in the first of the folders that has one; letter case does not matter.
 
     Raises:
-        DataError: a table of colors with a line that is none.
+        DataError: a table of colors has an invalid line.
     """
     for folder in folders:
         files = {path.name.lower(): path for path in sorted(folder.iterdir()) if path.is_file()}
         for wanted in NAME_FILES:
-            if wanted in files and (found := read_names(files[wanted])).names:
-                return found
+            if wanted in files and (named := read_names(files[wanted])).names:
+                return named
     return None
 
 
 def read_names(file: Path) -> NamedClasses:
-    """Class names of a file: a table ``name,r,g,b`` (.csv); else lines "name", "r g b name" or "name:r,g,b::" (CVAT).
+    """Read class names from a table ``name,r,g,b`` (.csv), or from lines "name", "r g b name" or "name:r,g,b::" (CVAT).
 
     Raises:
-        DataError: a table with a line that is no color.
+        DataError: a line of the table has no valid color.
     """
     text = read_text(file).replace("\0", "")
     if file.suffix.lower() == ".csv":
@@ -68,18 +68,18 @@ def _color_and_name(line: str) -> tuple[str, list[int]] | None:
 
 
 def _read_table(file: Path, text: str) -> NamedClasses:
-    """Columns are found by a header (name, r, g, b in any order), or are these four."""
+    """A header gives the columns (name, r, g, b in any order); without one, they are these four in order."""
     try:
         delimiter = ";" if text.count(";") > text.count(",") else ","
         rows = [[field.strip() for field in row] for row in csv.reader(text.splitlines(), delimiter=delimiter) if any(row)]
     except csv.Error as error:
-        raise DataError(f"{file}: {error}; expected lines name,r,g,b.") from error
+        raise DataError(f"{file}: {error}; expected lines of name,r,g,b.") from error
     columns = [0, 1, 2, 3]
     if rows and len(rows[0]) >= 4 and not any(field.isdecimal() for field in rows[0]):
         header = [field.lower() for field in rows.pop(0)]
-        found = [next((i for i, field in enumerate(header) if field in NAME_COLUMNS), None)]
-        found += [next((i for i, field in enumerate(header) if field[:1] == letter), None) for letter in "rgb"]
-        columns = columns if None in found else found
+        named = [next((i for i, field in enumerate(header) if field in NAME_COLUMNS), None)]
+        named += [next((i for i, field in enumerate(header) if field[:1] == letter), None) for letter in "rgb"]
+        columns = columns if None in named else named
     names, colors = [], []
     for row in rows:
         try:

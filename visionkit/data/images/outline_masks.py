@@ -10,23 +10,22 @@ from PIL import Image
 from tqdm import tqdm
 
 from visionkit.data.images.masks import BINARY_NAMES, mask_of_objects
-from visionkit.data.index import IGNORE, NO_OBJECTS, Annotation, DataError, Index, Objects, SkippedFiles
+from visionkit.data.index import IGNORE, NO_OBJECTS, Annotation, DataError, Index, Objects
 
 NO_OUTLINE = "its objects have boxes, but no outlines"
 
 
-def with_masks(index: Index, folder: str | Path, skipped: SkippedFiles) -> Index:
-    """Draw one mask an image, as ``masks.mask_of_objects`` does; an image without objects is all background.
+def with_masks(index: Index, folder: str | Path) -> Index:
+    """Draw one mask for each image, as ``masks.mask_of_objects`` does; an image without objects is all background.
 
-    Where an object has no outline or no class, what its box holds beside the others is to be ignored: it is no background.
+    If an object has no outline or no class, the pixels of its box that belong to no other object are ignored.
 
     Args:
         index: scanned, with objects.
-        folder: gets an index PNG an image, each written beside and renamed. The same index writes the same files again.
-        skipped: takes the images of which no object has an outline.
+        folder: gets an index PNG for each image, written atomically. The same index writes the same files again.
 
     Returns:
-        the other images, with masks in the place of objects; class names are "background" and those of the index.
+        the other images, with masks instead of objects; class names are "background" and those of the index.
 
     Raises:
         DataError: not one object has an outline, or there are more than 254 classes.
@@ -40,7 +39,7 @@ def with_masks(index: Index, folder: str | Path, skipped: SkippedFiles) -> Index
         raise DataError(f"{boxes:,} boxes, but no outlines, of which masks are drawn: use recipes/yolo_detection.py.")
     kept = [i for i, each in enumerate(objects) if has_outline[i] or len(each) == 0]
     for i in set(range(len(index))) - set(kept):
-        skipped.add(index.paths[i], NO_OUTLINE)
+        index.skipped.add(index.paths[i], NO_OUTLINE)
     folder.mkdir(parents=True, exist_ok=True)
 
     def draw(position):

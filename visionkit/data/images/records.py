@@ -1,7 +1,7 @@
 """Images within TFRecord and ArrayRecord files, as tensorflow-datasets writes them: each record is one ``tf.train.Example``.
 
-An index names such an image by a path that no file has, ``<shard file>@<position>#<feature>``: the position is the record's
-offset in bytes in a TFRecord file, its number in an ArrayRecord file.
+An index names such an image by a virtual path, ``<shard file>@<position>#<feature>``. The position is the offset of the record
+in bytes in a TFRecord file, and its number in an ArrayRecord file.
 """
 
 import os
@@ -11,22 +11,22 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import NamedTuple
 
-KINDS = (".tfrecord", ".array_record")  # stand in the name of a shard, before its number
+KINDS = (".tfrecord", ".array_record")  # part of the name of a shard, before its number
 VIRTUAL_PATH = re.compile(r"(?P<shard>.+)@(?P<position>\d{1,18})#(?P<feature>.+)", re.DOTALL)
-LENGTH_AND_CRC = struct.Struct("<QI")  # before the data of a TFRecord
-CRC_BYTES = 4  # after it
-READ_AT_ONCE = 64  # records of an ArrayRecord file
+LENGTH_AND_CRC = struct.Struct("<QI")  # precedes the data of a TFRecord
+CRC_BYTES = 4  # follow the data
+READ_AT_ONCE = 64  # records of an ArrayRecord file that are read at once
 
 
 class Place(NamedTuple):
-    """Where one feature of one record lies."""
+    """The location of one feature of one record."""
 
     shard: str
     position: int
     feature: str
 
     def path(self) -> str:
-        """The path by which an index names it."""
+        """The virtual path that an index holds."""
         return f"{self.shard}@{self.position}#{self.feature}"
 
 
@@ -42,7 +42,7 @@ def read_feature(place: Place) -> bytes:
     """The bytes of one feature of one record.
 
     Raises:
-        OSError: the shard cannot be read, or has no such record or feature, or is damaged there.
+        OSError: the shard cannot be read, has no such record or feature, or is damaged there.
     """
     record = _read_array_record(place) if _is_array_record(place.shard) else _read_tfrecord(place)
     values = parse_example(record, place.shard).get(place.feature)
@@ -55,7 +55,7 @@ def parse_example(record: bytes, shard: str) -> dict:
     """Features by name, each a ``tf.train.Feature``.
 
     Raises:
-        OSError: the record is no ``tf.train.Example``.
+        OSError: the record is not a ``tf.train.Example``.
     """
     import tensorflow as tf
     from google.protobuf.message import DecodeError
@@ -70,7 +70,7 @@ def iterate_records(shard: str, skip: int, take: int) -> Iterator[tuple[int, byt
     """Position and data of ``take`` records of a shard after the first ``skip``.
 
     Raises:
-        OSError: the shard cannot be read, is damaged, or ends before.
+        OSError: the shard cannot be read, is damaged, or ends early.
     """
     yield from (_iterate_array_records if _is_array_record(shard) else _iterate_tfrecords)(shard, skip, take)
 
@@ -104,7 +104,7 @@ def _read_tfrecord(place: Place) -> bytes:
 
 
 def _data_length(header: bytes, remaining: int) -> int:
-    """The length that a header declares: from a damaged one it may be any number, which must not be allocated."""
+    """The length that a header declares, checked because a damaged header may declare more than can be allocated."""
     if len(header) < LENGTH_AND_CRC.size:
         raise OSError("the file of records ends early")
     length, _ = LENGTH_AND_CRC.unpack(header)
@@ -134,9 +134,9 @@ def _read_array_record(place: Place) -> bytes:
 def _open_array_record(shard: str, num_records: int):
     from array_record.python.array_record_module import ArrayRecordReader
 
-    Path(shard).stat()  # the reader takes an absent file for an empty one
+    Path(shard).stat()  # raises: the reader itself treats a missing file as an empty one
     reader = ArrayRecordReader(shard, options="readahead_buffer_size:0")
-    if not reader.ok() or reader.num_records() < num_records:  # and may not be closed then
+    if not reader.ok() or reader.num_records() < num_records:  # such a reader must not be closed
         raise OSError("the file of records is damaged or ends early")
     return reader
 

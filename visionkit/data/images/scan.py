@@ -1,20 +1,17 @@
-"""Opens every file once before training, so that what is broken is known at second one and not in epoch seven."""
+"""Every file is opened once before training, so that broken files are known at the start and not in epoch seven."""
 
 import hashlib
-import os
-from concurrent.futures import ThreadPoolExecutor
 from dataclasses import replace
 from typing import NamedTuple
 
-from tqdm import tqdm
-
 from visionkit.data.images import decode
 from visionkit.data.images.contents import read_contents
-from visionkit.data.index import DataError, Index, SkippedFiles
+from visionkit.data.images.listing import map_files
+from visionkit.data.index import DataError, Index
 
 
 class ImageInfo(NamedTuple):
-    """What the pipeline and the feature cache need to know of a file.
+    """What the pipeline and the feature cache need to know about a file.
 
     Attributes:
         digest: BLAKE2 of its contents, hexadecimal.
@@ -45,12 +42,11 @@ def inspect(path: str) -> ImageInfo:
     return ImageInfo(digest, len(contents), image.shape[0], image.shape[1], plain)
 
 
-def scan(index: Index, skipped: SkippedFiles, *, description: str = "checking images") -> Index:
+def scan(index: Index, *, description: str = "checking images") -> Index:
     """Open all files of an index on all cores.
 
     Args:
-        index: as a reader made it.
-        skipped: takes the broken files, each with its reason.
+        index: as a reader made it; ``index.skipped`` takes the broken files, each with its reason.
 
     Returns:
         the index of the sound files, with their ``infos``.
@@ -58,18 +54,9 @@ def scan(index: Index, skipped: SkippedFiles, *, description: str = "checking im
     Raises:
         DataError: not one file is sound.
     """
-
-    def look(path):
-        try:
-            return inspect(path)
-        except decode.ImageError as error:
-            skipped.add(path, str(error))
-            return None
-
-    with ThreadPoolExecutor(os.cpu_count()) as pool:
-        infos = list(tqdm(pool.map(look, index.paths), description, total=len(index), unit=" images", leave=False))
+    infos = map_files(inspect, index.paths, index.skipped, description)
     sound = [position for position, info in enumerate(infos) if info is not None]
     if not sound:
-        first = skipped.list()[:1]
+        first = index.skipped.list()[:1]
         raise DataError(f"None of {len(index)} images can be read; the first: {'; '.join(map(': '.join, first))}.")
     return replace(index, infos=tuple(infos)).take(sound)

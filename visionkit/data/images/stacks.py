@@ -1,6 +1,6 @@
 """Pages of multi-page TIFF files (stacks, as microscopes write them), each an image of its own.
 
-An index names a page by a path that no file has, ``<stack>.tif@page=<number>``; the first is number 1, as in viewers.
+An index names a page by a virtual path, ``<stack>.tif@page=<number>``. The first page is number 1, as in viewers.
 """
 
 import io
@@ -16,7 +16,7 @@ from PIL import Image
 from visionkit.data.index import Problem
 
 SUFFIXES = (".tif", ".tiff")
-PAGE = "@page="  # between a stack and the number
+PAGE = "@page="  # between the path of a stack and the number of a page
 VIRTUAL_PATH = re.compile(rf"(?P<stack>.+\.tiff?){PAGE}(?P<number>[1-9]\d{{0,8}})", re.DOTALL | re.IGNORECASE)
 NAME_BESIDE = re.compile(r"(?:(?P<stem>.*)[-_])?(?:(?P<images>volume|images)|labels|masks)", re.DOTALL | re.IGNORECASE)
 
@@ -24,13 +24,13 @@ Pairs = list[tuple[Path, Path]]
 
 
 class Page(NamedTuple):
-    """Where one image of a stack lies; ``number`` counts from 1."""
+    """The location of one page of a stack; ``number`` counts from 1."""
 
     stack: str
     number: int
 
     def path(self) -> str:
-        """The path by which an index names it."""
+        """The virtual path that an index holds."""
         return f"{self.stack}{PAGE}{self.number}"
 
 
@@ -42,14 +42,14 @@ def parse_path(path: str) -> Page | None:
 
 @contextmanager
 def opened(file: str | Path) -> Iterator[Image.Image]:
-    """A TIFF file, lazily: its pages are decoded where they are sought.
+    """Open a TIFF file; pages are decoded only when they are used.
 
     Raises:
-        OSError: also for all else that Pillow's decoders raise, inside, too.
+        OSError: the file cannot be read or is damaged. All errors of Pillow's decoders become this, also inside the context.
     """
     try:
         with warnings.catch_warnings():
-            warnings.simplefilter("ignore")  # of large images and odd metadata
+            warnings.simplefilter("ignore")  # about large images and odd metadata
             with Image.open(file, formats=["TIFF"]) as stack:
                 yield stack
     except OSError:
@@ -59,48 +59,49 @@ def opened(file: str | Path) -> Iterator[Image.Image]:
 
 
 def num_pages(file: Path) -> int:
-    """How many images a file holds: 1 if it is no TIFF, is broken, or has pages of several sizes, which are thumbnails."""
+    """The number of images in a file: 1 if it is not a TIFF, is broken, or has pages of several sizes (thumbnails)."""
     if file.suffix.lower() not in SUFFIXES:
         return 1
     try:
         with opened(file) as stack:
             sizes = [_at(stack, number).size for number in range(1, stack.n_frames + 1)]
-    except OSError:  # whoever reads it says what is wrong
+    except OSError:  # reported when the image is read
         return 1
     return len(sizes) if len(set(sizes)) == 1 else 1
 
 
 def read_page(page: Page) -> bytes:
-    """One page as a TIFF file of its own, uncompressed, in the page's own mode: the same bytes each time.
+    """One page as a TIFF file of its own, uncompressed, in the mode of the page; the bytes are the same each time.
 
     Raises:
         OSError: the stack cannot be read, has no such page or is damaged there.
     """
-    alone = io.BytesIO()
+    buffer = io.BytesIO()
     with opened(page.stack) as stack:
         copy = _at(stack, page.number).copy()
-        copy.info = {}  # else it would be compressed as the stack is, which may lose something
-        copy.save(alone, "TIFF")
-    return alone.getvalue()
+        copy.info = {}  # otherwise it would be compressed like the stack, perhaps with loss
+        copy.save(buffer, "TIFF")
+    return buffer.getvalue()
 
 
 def in_pages(pairs: Iterable[tuple[Path, Path]]) -> tuple[Pairs, list[Problem]]:
-    """Images and masks with a pair for each page, in order, in the place of those that are stacks."""
-    found, problems = [], []
+    """Replace pairs of stacks by a pair for each page, in order; and problems with stacks of different lengths."""
+    all_pairs, problems = [], []
     for image, mask in pairs:
-        count, of_mask = num_pages(image), num_pages(mask)
-        if count != of_mask:
-            problems.append(Problem("missing partner", str(image), f"{count} pages; its mask {mask} has {of_mask}"))
+        count, mask_count = num_pages(image), num_pages(mask)
+        if count != mask_count:
+            detail = f"the image has {count} pages, its mask {mask} has {mask_count}"
+            problems.append(Problem("missing partner", str(image), detail))
         elif count == 1:
-            found.append((image, mask))
+            all_pairs.append((image, mask))
         else:
             pages = range(1, count + 1)
-            found += [(Path(Page(str(image), n).path()), Path(Page(str(mask), n).path())) for n in pages]
-    return found, problems
+            all_pairs += [(Path(Page(str(image), n).path()), Path(Page(str(mask), n).path())) for n in pages]
+    return all_pairs, problems
 
 
 def pairs_beside(files: Iterable[Path]) -> Pairs:
-    """``x-volume.tif`` (or images) with ``x-labels.tif`` (or masks) of the same folder; an underscore does as well."""
+    """Pairs of ``x-volume.tif`` (or images) with ``x-labels.tif`` (or masks) in the same folder; also with an underscore."""
     images, masks = {}, {}
     for file in files:
         match = NAME_BESIDE.fullmatch(file.stem)
@@ -110,7 +111,7 @@ def pairs_beside(files: Iterable[Path]) -> Pairs:
 
 
 def stem_of(file: Path) -> str:
-    """``train`` of ``Train-volume.tif``; "" of other names."""
+    """``train`` for ``Train-volume.tif``; "" for other names."""
     match = NAME_BESIDE.fullmatch(file.stem)
     return (match["stem"] or "").lower() if match else ""
 
@@ -119,5 +120,5 @@ def _at(stack: Image.Image, number: int) -> Image.Image:
     try:
         stack.seek(number - 1)
     except EOFError as error:
-        raise OSError(f"no page {number}") from error
+        raise OSError(f"it has no page {number}") from error
     return stack

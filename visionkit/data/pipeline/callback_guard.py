@@ -1,4 +1,4 @@
-"""Python that TensorFlow's threads call: it has to be over before the interpreter ends.
+"""Python functions that TensorFlow's threads call: their calls must end before the interpreter does.
 
 A dataset that is still being prefetched when the program ends (an error, Ctrl-C) would otherwise wait for ever: the interpreter
 waits for the dataset's threads, and these wait for the interpreter.
@@ -10,11 +10,11 @@ import threading
 import time
 from collections.abc import Callable
 
-SETTLE = 0.1  # seconds for what was already queued to be refused
+SETTLE = 0.1  # seconds in which calls that were already queued are refused
 
 
 class PythonCalls:
-    """Counts the calls that are under way; after ``close`` there are none, and new ones are refused."""
+    """Counts the running calls; after ``close`` there are none, and new calls are refused."""
 
     def __init__(self):
         self._changed = threading.Condition()
@@ -42,7 +42,7 @@ class PythonCalls:
         return guarded
 
     def close(self) -> None:
-        """Refuse new calls, and wait for those that are under way."""
+        """Refuse new calls, and wait for the running ones."""
         with self._changed:
             self._closed = True
             self._changed.wait_for(lambda: self._running == 0)

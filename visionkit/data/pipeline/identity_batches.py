@@ -2,36 +2,36 @@
 
 import numpy as np
 
-from visionkit.data.index import places_by_person
+from visionkit.data.index import positions_by_person
 
 
 def people_batches(labels: np.ndarray, *, people: int, images: int, seed: int, epoch: int) -> np.ndarray:
     """Positions of an epoch's samples, a batch a row, the images of a person side by side (FaceNet's way).
 
-    Every person is drawn as often as any other, or once more; nobody is twice in a batch. So it is with the images of a
-    person, none of which is twice in a batch if there are enough; of fewer than ``images`` some repeat, and augmentation
-    varies them. An epoch ends when every person was seen, and as many images as there are.
+    Every person is drawn equally often, or once more, and never twice in a batch. The same holds for the images of a person:
+    none is twice in a batch unless the person has fewer than ``images``; then some repeat, and augmentation varies them. An
+    epoch ends when every person was drawn, and as many images as there are.
 
     Args:
-        labels: int ``(N,)``, the person of each sample of an index; a negative one is nobody's, and is not drawn.
-        people: how many in a batch; all of them, where there are fewer. Of one alone there is no triplet.
-        images: of each; two at least, to have pairs of one person.
+        labels: int ``(N,)``, the person of each sample of an index; samples with a negative label are not drawn.
+        people: how many in a batch; all of them, if there are fewer. One person alone makes no triplet.
+        images: of each person; at least two, to have positive pairs.
         seed: draws people and images, with the epoch and nothing else.
         epoch: from 0.
 
     Returns:
-        int64 ``(num_batches, people * images)``; no rows where nobody is there.
+        int64 ``(num_batches, people * images)``; no rows if nobody is labelled.
     """
-    groups = places_by_person(labels)
+    groups = positions_by_person(labels)
     if not groups:
         return np.zeros((0, people * images), np.int64)
-    rng = np.random.default_rng([seed, epoch, 3])  # 1 and 2 are others' (pipeline, training_sample)
+    rng = np.random.default_rng([seed, epoch, 3])  # 1 and 2 are drawn elsewhere (augmentation/parameters.py, batches.py)
     people = min(people, len(groups))
     total = sum(map(len, groups))
     num_batches = max(-(-len(groups) // people), -(-total // (people * images)))
     drawn = _dealt(len(groups), num_batches, people, rng)
     batches = np.zeros((num_batches * people, images), np.int64)
-    for group, there in zip(groups, places_by_person(drawn.ravel()), strict=True):
+    for group, there in zip(groups, positions_by_person(drawn.ravel()), strict=True):
         batches[there] = group[_dealt(len(group), len(there), images, rng)]
     return batches.reshape(num_batches, -1)
 

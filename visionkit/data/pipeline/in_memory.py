@@ -1,6 +1,6 @@
 """Sets of small grey images that fit into memory: handwritten digits, Fashion-MNIST, any folder of IDX files.
 
-The pixels that a network trains on are made by ``windows.letterbox``, as the exported bundle makes them of the raw image.
+The pixels that a network trains on are made by ``resize.letterbox``, as in the exported bundle.
 """
 
 from typing import NamedTuple
@@ -11,12 +11,12 @@ import tensorflow as tf
 from visionkit.data.images.resize import letterbox
 from visionkit.data.index import SmallImages
 
-KEPT_BYTES = 2**29  # of prepared images; more are prepared anew in every epoch
-PARALLEL = 2  # batches in the making
+KEPT_BYTES = 2**29  # of prepared images; larger sets are prepared anew in every epoch
+PARALLEL = 2  # batches that are made at once
 
 
-def as_served(pixels: tf.Tensor, size: int, channels: int) -> tf.Tensor:
-    """What a bundle that shows images whole makes of grey ones.
+def as_bundle_input(pixels: tf.Tensor, size: int, channels: int) -> tf.Tensor:
+    """Grey images as a bundle that letterboxes its input sees them.
 
     Args:
         pixels: uint8 ``(N, H, W)``.
@@ -34,19 +34,19 @@ class Variation(NamedTuple):
     """How training images are varied, as He et al. 2015 did (section 4.2).
 
     Attributes:
-        shift: at most so many pixels of the network's input, to any side; black comes in.
-        flip: share of the images that are mirrored left to right.
+        shift: the largest shift to any side, in pixels of the network's input; the border is filled with black.
+        flip: probability that an image is mirrored left to right.
     """
 
     shift: int = 0
     flip: float = 0.0
 
 
-AS_THEY_ARE = Variation()
+UNCHANGED = Variation()
 
 
-class ShownImages:
-    """A split as a network sees it, prepared once where memory allows.
+class ImagesInMemory:
+    """A split in memory, as the network sees it; it is prepared once if memory allows.
 
     Args:
         images: the split.
@@ -59,20 +59,20 @@ class ShownImages:
         self._raw, self._size, self._channels = tf.constant(images.pixels), size, channels
         self._prepared = None
         if len(images) * size * size * channels * 4 <= KEPT_BYTES:
-            self._prepared = tf.concat([as_served(part, size, channels) for part in self._parts()], axis=0)
+            self._prepared = tf.concat([as_bundle_input(part, size, channels) for part in self._parts()], axis=0)
 
     def _parts(self) -> list[tf.Tensor]:
         return [self._raw[start : start + 1000] for start in range(0, len(self._labels), 1000)]
 
     def batches(
-        self, batch_size: int, *, variation: Variation = AS_THEY_ARE, shuffle: bool = False, seed: int = 0, epoch: int = 0
+        self, batch_size: int, *, variation: Variation = UNCHANGED, shuffle: bool = False, seed: int = 0, epoch: int = 0
     ) -> tf.data.Dataset:
-        """One epoch, of which order and variation come from ``seed`` and ``epoch`` alone.
+        """The batches of one epoch; order and variation depend on ``seed`` and ``epoch`` alone.
 
         Args:
             batch_size: the last batch may be smaller.
-            variation: how images are shifted and mirrored; drawn by their place in the split.
-            shuffle: whether this epoch has an order of its own.
+            variation: how images are shifted and mirrored, drawn by their position in the split.
+            shuffle: whether the order is drawn for this epoch.
 
         Returns:
             batches of ``{"image": float32 (N, size, size, channels), "label": int32 (N,), "position": int32 (N,)}``.
@@ -82,7 +82,7 @@ class ShownImages:
         order = rng.permutation(count) if shuffle else np.arange(count)
         shifts = rng.integers(0, 2 * variation.shift, (count, 2), endpoint=True)
         flips = rng.random(count) < variation.flip
-        drawn = (order.astype(np.int32), self._labels[order], shifts[order].astype(np.int32), flips[order])
+        rows = (order.astype(np.int32), self._labels[order], shifts[order].astype(np.int32), flips[order])
 
         def to_batch(positions, labels, shifts, flips):
             images = self._images(positions)
@@ -92,15 +92,15 @@ class ShownImages:
                 images = shifted(images, shifts, variation.shift)
             return {"image": images, "label": labels, "position": positions}
 
-        dataset = tf.data.Dataset.from_tensor_slices(drawn).batch(batch_size)
+        dataset = tf.data.Dataset.from_tensor_slices(rows).batch(batch_size)
         options = tf.data.Options()
-        options.autotune.enabled = False  # see pipeline.py
+        options.autotune.enabled = False  # see batches.py
         return dataset.map(to_batch, PARALLEL, deterministic=True).prefetch(PARALLEL).with_options(options)
 
     def _images(self, positions: tf.Tensor) -> tf.Tensor:
         if self._prepared is not None:
             return tf.gather(self._prepared, positions)
-        return as_served(tf.gather(self._raw, positions), self._size, self._channels)
+        return as_bundle_input(tf.gather(self._raw, positions), self._size, self._channels)
 
 
 def shifted(images: tf.Tensor, starts: tf.Tensor, margin: int) -> tf.Tensor:

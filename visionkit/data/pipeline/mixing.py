@@ -19,11 +19,11 @@ SHRUNK = (0.5, 1.0)  # by how much an image of a mosaic is shrunk
 
 
 class Mixture(NamedTuple):
-    """What is mixed, a row a sample of the batch.
+    """How the images of a batch are mixed, a row a sample.
 
     Attributes:
-        partners: int32 ``(N,)``, whose image comes in.
-        shares: float32 ``(N,)``, how much of each pixel stays the sample's own (MixUp).
+        partners: int32 ``(N,)``, the row of the image that is mixed in.
+        shares: float32 ``(N,)``, the weight of the sample's own pixels (MixUp).
         patches: float32 ``(N, 4)``, a box that is the partner's (CutMix), relative; empty where none is.
     """
 
@@ -32,7 +32,7 @@ class Mixture(NamedTuple):
     patches: np.ndarray
 
     def own_shares(self) -> np.ndarray:
-        """How much of each sample's label stays its own: float32 ``(N,)``."""
+        """The weight of each sample's own label, float32 ``(N,)``."""
         return self.shares * (1 - np.prod(self.patches[:, 2:] - self.patches[:, :2], axis=1))
 
 
@@ -79,12 +79,12 @@ def mix_labels(labels: np.ndarray, mixture: Mixture, num_classes: int) -> np.nda
 
 
 class Tiles(NamedTuple):
-    """How one mosaic is put together.
+    """The layout of one mosaic.
 
     Attributes:
         sources: the samples of the batch that it takes, int ``(4,)``: top left, top right, bottom left, bottom right.
         frames: where they go, in pixels, int ``(4, 4)``: top, left, height, width.
-        cuts: which window of each is seen, in its pixels, int ``(4, 4)``.
+        cuts: the window of each source, in its pixels, int ``(4, 4)``.
     """
 
     sources: np.ndarray
@@ -135,15 +135,15 @@ def _slices(window: list[int]) -> tuple[slice, slice]:
     return slice(top, top + height), slice(left, left + width)
 
 
-def _objects_of_tiles(of_samples: list[Objects], tiles: Tiles, size: int) -> Objects:
-    """All objects that the four windows show, in one go: some calls of NumPy in place of four times as many."""
-    tile = np.repeat(np.arange(len(of_samples)), [len(objects) for objects in of_samples])
-    clipped, rows = geometry.clip(geometry.relative_to(joined(of_samples), tiles.cuts[tile], (size, size)))
+def _objects_of_tiles(objects_of_samples: list[Objects], tiles: Tiles, size: int) -> Objects:
+    """All objects that the four windows show, computed at once: a quarter of the NumPy calls."""
+    tile = np.repeat(np.arange(len(objects_of_samples)), [len(objects) for objects in objects_of_samples])
+    clipped, rows = geometry.clip(geometry.relative_to(joined(objects_of_samples), tiles.cuts[tile], (size, size)))
     return geometry.into_frame(clipped.take(rows), tiles.frames[tile[rows]], size)
 
 
 def joined(parts: list[Objects]) -> Objects:
-    """All objects of several images as one; outlines and attributes are left behind.
+    """All objects of several images as one; outlines and attributes are dropped.
 
     Where only some have keypoints, those of the others are unlabelled.
     """

@@ -1,8 +1,8 @@
 """Decoded images, kept from epoch to epoch: in memory, or on disk, where they fit.
 
 Decoding is most of the work of an epoch. All images lie one after the other in one array of bytes, which is filled as they
-are first decoded; on disk it appears under its name, by one rename, when the last image is in it. An image that is much
-larger than the network's input is kept at 1/2, 1/4 or 1/8 of its sides, where even the smallest window of it does with that.
+are first decoded; on disk the file gets its name, by one rename, when the last image is in it. An image that is much
+larger than the network's input is kept at 1/2, 1/4 or 1/8 of its sides, if that is enough for its smallest window.
 """
 
 import hashlib
@@ -34,7 +34,7 @@ class PixelCache:
 
     Args:
         shapes: int ``(N, 2)``, heights and widths of the images as they are kept.
-        ratios: int ``(N,)``, by which they are shrunk.
+        ratios: int ``(N,)``, the factors by which they are shrunk.
         buffer: uint8, long enough for all images.
         full: whether it holds them already.
         when_full: called once, when the last image is in.
@@ -58,7 +58,7 @@ class PixelCache:
         self._lock = threading.Lock()
 
     def get(self, position: int) -> np.ndarray | None:
-        """The image at a place of the index, not to be written to; None where it was not kept yet.
+        """The image at a position of the index, read-only; None if it is not in the cache yet.
 
         Returns:
             uint8 ``(height / ratio, width / ratio, 3)``, rounded up.
@@ -66,18 +66,18 @@ class PixelCache:
         return self._slot(position) if self._kept[position] else None
 
     def keep(self, position: int, pixels: np.ndarray) -> None:
-        """Keep an image, shrunk by its ratio. One of another size is not kept."""
+        """Store an image, shrunk by its ratio. An image of another size is not stored."""
         if pixels.shape != self._shapes[position] or self._kept[position]:
             return
         self._slot(position)[:] = pixels
-        with self._lock:  # of threads that keep the last images at the same time, only one is the last
+        with self._lock:  # when several threads store the last images at the same time, only one of them is the last
             is_last = not self._kept[position] and np.count_nonzero(self._kept) == len(self._kept) - 1
             self._kept[position] = True
         if is_last:
             self._when_full()
 
     def at(self, places: np.ndarray) -> "PixelCacheView":
-        """The same images for an index that was taken from this one's, at ``places``, maybe more than once each."""
+        """The same images for an index that was taken from this one at ``places``, which may repeat."""
         return PixelCacheView(self, places)
 
     def _slot(self, position: int) -> np.ndarray:
@@ -85,35 +85,35 @@ class PixelCache:
 
 
 class PixelCacheView:
-    """A ``PixelCache`` as another index counts its images; see ``PixelCache.at``."""
+    """A ``PixelCache`` with the positions of another index; see ``PixelCache.at``."""
 
     def __init__(self, cache: PixelCache, places: np.ndarray):
         self.ratios = cache.ratios[places]
         self._cache, self._places = cache, places.tolist()
 
     def get(self, position: int) -> np.ndarray | None:
-        """As the cache's own."""
+        """See ``PixelCache``."""
         return self._cache.get(self._places[position])
 
     def keep(self, position: int, pixels: np.ndarray) -> None:
-        """As the cache's own."""
+        """See ``PixelCache``."""
         self._cache.keep(self._places[position], pixels)
 
 
 def open_cache(
-    index: Index, where: Where = "auto", *, ratios: np.ndarray | None = None, say: Callable[[str], None] = print
+    index: Index, where: Where = "auto", *, ratios: np.ndarray | None = None, note: Callable[[str], None] = print
 ) -> PixelCache | None:
-    """A cache for an index, where it is wanted and fits.
+    """Open a cache for an index, if it is wanted and fits.
 
     Args:
         index: scanned.
-        ratios: int ``(N,)``, by which the images may be shrunk for good; see ``training_sample.lasting_ratios``. Default: 1.
-        where: "auto" takes memory if the images fill at most ``MEMORY_SHARE`` of what is free, else the disk on the like
-            terms if they are small, else none.
-        say: called with a sentence on what was chosen, and why.
+        ratios: int ``(N,)``, by which the images may be shrunk for all epochs; see ``parameters.lasting_ratios``. Default: 1.
+        where: "auto" chooses memory if the images fill at most ``MEMORY_SHARE`` of what is free, else the disk under the
+            same condition if they are small, else none.
+        note: takes a sentence on what was chosen, and why.
 
     Returns:
-        the cache; None where there is to be none.
+        the cache; None if there is none.
     """
     ratios = np.ones(len(index), int) if ratios is None else ratios
     shapes = -(-index.shapes // ratios[:, None])
@@ -122,7 +122,7 @@ def open_cache(
     shrunk = f" ({np.count_nonzero(ratios > 1)} of them shrunk, as no window needs more)" if (ratios > 1).any() else ""
     if where == "auto":
         where, reason = _choose(index, num_bytes, free)
-        say(f"{len(index)} decoded images{shrunk} take {num_bytes / 1e6:,.0f} MB: {reason}.")
+        note(f"{len(index)} decoded images{shrunk} take {num_bytes / 1e6:,.0f} MB: {reason}.")
     if where == "none" or len(index) == 0:
         return None
     if where == "memory":
@@ -168,7 +168,7 @@ def _on_disk(index: Index, shapes: np.ndarray, ratios: np.ndarray) -> PixelCache
 
 
 def _sweep(folder: Path) -> None:
-    """Remove what killed runs left unfinished; younger files may belong to a run that is alive."""
+    """Remove unfinished files of killed runs; younger files may belong to a running one."""
     for left in folder.glob(".unfinished-*"):
         if time.time() - left.stat().st_mtime > DAY:
             left.unlink(missing_ok=True)

@@ -1,4 +1,4 @@
-"""One training sample: from a window of a file to the small augmented image, with all that is annotated on it."""
+"""What both entrances of the pipeline read with: files that may have changed since the scan, windows of JPEGs, annotations."""
 
 import os
 
@@ -25,16 +25,16 @@ def reason_of(error: Exception) -> str:
     return f"changed since the check: {error}"
 
 
-def decode_together(index: Index, positions: list[int], drawn: EpochParams) -> dict[int, np.ndarray]:
-    """Windows of the JPEGs that need not be shrunk, by their places. What is other or went wrong is left to be done singly."""
+def decode_together(index: Index, positions: list[int], params: EpochParams) -> dict[int, np.ndarray]:
+    """Windows of the JPEGs that are decoded at full size, by position; without other files, and groups with a broken one."""
     infos, paths = index.infos, index.paths
-    group = [at for at in positions if infos[at].plain_jpeg and drawn.ratios[at] == 1 and "@" not in paths[at]]
+    group = [at for at in positions if infos[at].plain_jpeg and params.ratios[at] == 1 and "@" not in paths[at]]
     try:
-        lengths, pixels = decode_jpeg_windows([paths[position] for position in group], drawn.parts[group])
-    except tf.errors.OpError:  # which file it was is found out one by one
+        lengths, pixels = decode_jpeg_windows([paths[position] for position in group], params.parts[group])
+    except tf.errors.OpError:  # the caller decodes the files one at a time, which finds the broken one
         return {}
-    made = zip(group, lengths, pixels, strict=True)
-    return {position: window for position, length, window in made if length == infos[position].num_bytes}
+    windows = zip(group, lengths, pixels, strict=True)
+    return {position: window for position, length, window in windows if length == infos[position].num_bytes}
 
 
 def read_pixels(
@@ -74,14 +74,14 @@ def read_annotation(index: Index, position: int) -> tuple[Objects | None, np.nda
 
 
 def read_unchanged(index: Index, position: int) -> bytes:
-    """The bytes of a file; raises ``ImageError`` where its length is another than at the scan."""
+    """The bytes of a file; raises ``ImageError`` if its length has changed since the scan."""
     contents = read_contents(index.paths[position])
     _refuse_other_length(len(contents), index, position)
     return contents
 
 
 def _read_for_tensorflow(index: Index, position: int) -> tf.Tensor:
-    """The same as a scalar string. TensorFlow reads a file while other threads run, and copies it fewer times."""
+    """The bytes as a scalar string: TensorFlow reads a file while other threads run, and copies it fewer times."""
     path = index.paths[position]
     if "@" in path:  # perhaps a record
         return tf.constant(read_unchanged(index, position))
@@ -98,7 +98,7 @@ def _refuse_other_length(num_bytes: int, index: Index, position: int) -> None:
 
 
 def decode_unchanged(contents: bytes, info: ImageInfo) -> np.ndarray:
-    """The pixels of a file; raises ``ImageError`` where its size is another than at the scan."""
+    """The pixels of a file; raises ``ImageError`` if its size has changed since the scan."""
     pixels = decode.decode(contents)
     if pixels.shape[:2] != (info.height, info.width):
         raise decode.ImageError(f"{pixels.shape[1]} x {pixels.shape[0]} pixels, were {info.width} x {info.height}")

@@ -1,4 +1,4 @@
-"""One training sample: from a window of a file to the small augmented image, with all that is annotated on it."""
+"""One sample of the pipeline: an image at the network's size, with its objects and its mask, for training or evaluation."""
 
 from collections.abc import Callable
 from typing import NamedTuple
@@ -10,7 +10,7 @@ from visionkit.data.augmentation import geometry, pixelwise
 from visionkit.data.augmentation.parameters import EpochParams
 from visionkit.data.augmentation.presets import Augmentation, seeded
 from visionkit.data.images import crops, resize
-from visionkit.data.index import Index, Objects, SkippedFiles
+from visionkit.data.index import Index, Objects
 from visionkit.data.pipeline.pixel_cache import PixelCache, PixelCacheView
 from visionkit.data.pipeline.reading import (
     UNREADABLE,
@@ -35,24 +35,22 @@ def sample_maker(
     index: Index,
     size: int,
     augmentation: Augmentation,
-    drawn: EpochParams,
-    skipped: SkippedFiles,
+    params: EpochParams,
     *,
     cache: PixelCache | PixelCacheView | None,
-    pixels_here: bool,
+    on_cpu: bool,
 ) -> Callable[..., list[Sample | None]]:
-    """A function from some places of the index to their samples, to be called from many threads.
+    """Return a function from positions in the index to their samples, which many threads may call.
 
-    As a second argument it takes the windows' pixels, uint8 ``(N, size, size, 3)``, where another machine has made them.
+    Its optional second argument is the pixels of the windows, uint8 ``(N, size, size, 3)``, if another machine has cut them.
 
     Args:
         index: scanned.
         size: side of the samples in pixels.
-        augmentation: what to do.
-        drawn: what was drawn for this epoch.
-        skipped: takes files that have changed or vanished since the scan; their sample is None.
+        augmentation: what is done to the images.
+        params: the random parameters of this epoch.
         cache: of decoded images.
-        pixels_here: whether ``drawn.pixelwise`` is carried out here.
+        on_cpu: whether ``params.pixelwise`` is applied here.
     """
     transform = seeded(augmentation.transforms)
     keeps_proportions = bool(index.annotations)
@@ -61,36 +59,36 @@ def sample_maker(
         if cuts is not None:
             return [make(position, None, cut) for position, cut in zip(positions, cuts, strict=True)]
         small = cache is None and not augmentation.whole_first  # whole images of a group might fill the memory
-        decoded = decode_together(index, positions, drawn) if small else {}
+        decoded = decode_together(index, positions, params) if small else {}
         return [make(position, decoded.pop(position, None)) for position in positions]
 
     def make(position: int, pixels: np.ndarray | None, cut: np.ndarray | None = None) -> Sample | None:
         path = index.paths[position]
         try:
             if pixels is None and cut is None:
-                pixels = read_pixels(index, position, drawn.parts[position].tolist(), int(drawn.ratios[position]), cache)
+                pixels = read_pixels(index, position, params.parts[position].tolist(), int(params.ratios[position]), cache)
             objects, mask = read_annotation(index, position)
         except UNREADABLE as error:
-            skipped.add(path, reason_of(error))
+            index.skipped.add(path, reason_of(error))
             return None
         try:
             if augmentation.whole_first:
-                sample = _see_all(*transform(pixels, objects, mask, drawn.seeds[position]), size, keeps_proportions)
+                sample = _see_all(*transform(pixels, objects, mask, params.seeds[position]), size, keeps_proportions)
             else:
-                image = crops.place(pixels, drawn.frames[position].tolist(), size) if cut is None else cut
-                seen = _through_window(index, position, objects, mask, drawn, size)
-                sample = Sample(*transform(image, *seen, drawn.seeds[position]))
+                image = crops.place(pixels, params.frames[position].tolist(), size) if cut is None else cut
+                seen = _through_window(index, position, objects, mask, params, size)
+                sample = Sample(*transform(image, *seen, params.seeds[position]))
         except Exception as error:
             raise RuntimeError(f"{path!a}: augmentation {augmentation.name!r} failed: {error}") from error
-        if drawn.pixelwise.flip[position]:
+        if params.pixelwise.flip[position]:
             sample = _mirrored(sample)
-        return sample._replace(image=pixelwise.apply(sample.image, drawn.pixelwise, position)) if pixels_here else sample
+        return sample._replace(image=pixelwise.apply(sample.image, params.pixelwise, position)) if on_cpu else sample
 
     return make_all
 
 
-def served_sample(index: Index, size: int, position: int) -> Sample:
-    """A sample as the exported model will see it: float32 pixels, nothing drawn.
+def evaluation_sample(index: Index, size: int, position: int) -> Sample:
+    """A sample as the exported model will see it: float32 pixels, without augmentation.
 
     Raises:
         decode.ImageError: the file has changed since the scan.
@@ -117,16 +115,16 @@ def _see_all(
 
 
 def _through_window(
-    index: Index, position: int, objects: Objects | None, mask: np.ndarray | None, drawn: EpochParams, size: int
+    index: Index, position: int, objects: Objects | None, mask: np.ndarray | None, params: EpochParams, size: int
 ) -> tuple[Objects | None, np.ndarray | None]:
     """Objects and mask, seen through the sample's window."""
     if objects is not None:
         info = index.infos[position]
-        objects = geometry.through_window(objects, drawn.windows[position], (info.height, info.width))
+        objects = geometry.through_window(objects, params.windows[position], (info.height, info.width))
     if mask is not None:
-        top, left, height, width = drawn.parts[position]
+        top, left, height, width = params.parts[position]
         cut = mask[top : top + height, left : left + width]
-        mask = crops.place(cut, drawn.frames[position].tolist(), size, is_mask=True)
+        mask = crops.place(cut, params.frames[position].tolist(), size, is_mask=True)
     return objects, mask
 
 

@@ -1,8 +1,8 @@
-"""Beyond one machine: tf.data service workers read, cut and resize; this machine does what needs Python.
+"""More machines: workers of tf.data service read, cut and resize; this machine does what needs Python.
 
 A worker runs a graph and no Python, so it needs TensorFlow alone. It reads the files under the same paths (a shared disk), and
-sends small images, ready to be augmented. Which worker makes which sample is left to chance, and so is the order of the
-samples; what becomes of each is not: that was drawn before.
+sends small images, ready to be augmented. Which worker makes which sample, and the
+order of the samples, are not determined; the augmentation of each sample is, since it was drawn before.
 """
 
 from collections.abc import Callable
@@ -14,7 +14,7 @@ import tensorflow as tf
 from visionkit.data.augmentation.parameters import EpochParams
 from visionkit.data.images import decode
 from visionkit.data.images.contents import read_contents
-from visionkit.data.index import Index, SkippedFiles
+from visionkit.data.index import Index
 from visionkit.data.pipeline.callback_guard import python_calls
 from visionkit.errors import UserError
 from visionkit.ops.colors import PADDING
@@ -22,18 +22,15 @@ from visionkit.ops.colors import PADDING
 RATIOS = (1, 2, 4, 8)
 
 
-def cut_images(
-    index: Index, order: np.ndarray, drawn: EpochParams, size: int, address: str, skipped: SkippedFiles, threads: int
-) -> tf.data.Dataset:
+def cut_images(index: Index, order: np.ndarray, params: EpochParams, size: int, address: str, threads: int) -> tf.data.Dataset:
     """The windows of an epoch, made by the workers of a tf.data service.
 
     Args:
         index: scanned.
         order: places in the index.
-        drawn: what was drawn for them.
+        params: the random parameters of the epoch.
         size: side of the result in pixels.
         address: "grpc://HOST:PORT" of the dispatcher.
-        skipped: takes files that no worker could read, at the end of the epoch.
         threads: that each worker uses.
 
     Returns:
@@ -48,13 +45,13 @@ def cut_images(
     columns = {
         "path": np.array([index.paths[place].encode(errors="surrogateescape") for place in order], dtype=bytes),
         "place": order.astype(np.int32),
-        "part": drawn.parts[order],
-        "frame": drawn.frames[order],
-        "ratio": np.searchsorted(RATIOS, drawn.ratios[order]).astype(np.int32),
+        "part": params.parts[order],
+        "frame": params.frames[order],
+        "ratio": np.searchsorted(RATIOS, params.ratios[order]).astype(np.int32),
         "plain_jpeg": np.array([info.plain_jpeg for info in infos], bool),
     }
     samples = tf.data.Dataset.from_tensor_slices(columns).map(partial(_cut, size=size), threads, deterministic=True)
-    samples = samples.ignore_errors()  # what is left out so is named below
+    samples = samples.ignore_errors()  # files that are left out here are named below
     whole_epoch = tf.data.experimental.service.ShardingPolicy.DYNAMIC  # each sample once, by whichever worker is free
     samples = samples.apply(tf.data.experimental.service.distribute(whole_epoch, address))
     seen: set[int] = set()
@@ -65,7 +62,7 @@ def cut_images(
 
     def name_missing():
         for place in set(order.tolist()) - seen:
-            skipped.add(index.paths[place], _why(index.paths[place]))
+            index.skipped.add(index.paths[place], _why(index.paths[place]))
         return False
 
     calls = python_calls()
@@ -79,7 +76,7 @@ def _in_python(function: Callable, inputs: list, dtype: tf.DType) -> tf.Tensor:
 
 
 def _cut(sample: dict[str, tf.Tensor], size: int) -> tuple[tf.Tensor, tf.Tensor]:
-    """One window, as ``windows.decode_jpeg_window`` and ``windows.place`` make it, in a graph."""
+    """One window in a graph, as ``crops.decode_jpeg_window`` and ``crops.place`` make it."""
     contents, part, frame = tf.io.read_file(sample["path"]), sample["part"], sample["frame"]
 
     def window_of_jpeg(ratio):

@@ -1,6 +1,6 @@
-"""What is wrong with the single samples of a data set, told from its index and from what their files held.
+"""Finds what is wrong with single samples of a data set, from its index and from the inspected files.
 
-What is wrong between samples (duplicates, leakage) stands in ``check``.
+``check`` finds what is wrong between samples (duplicates, leakage).
 """
 
 from collections import Counter
@@ -12,13 +12,14 @@ import numpy as np
 
 from visionkit.data.boxes import box_problems
 from visionkit.data.images.contents import file_of
-from visionkit.data.index import Annotation, Index
+from visionkit.data.index import Annotation, Index, Objects
 from visionkit.data.quality.inspect import InspectedImage, InspectedMask
 from visionkit.data.splits import DataSet
+from visionkit.ops.np_boxes import pairwise_iou
 
-SAME_BOX = 0.9  # intersection over union from which two boxes of a class are taken for one object, boxed twice by a person
+SAME_BOX = 0.9  # intersection over union from which two boxes of a class count as one object that a person boxed twice
 NO_ANNOTATION = Annotation()
-BOXES_AT_ONCE = 512  # rows of a table of overlaps, so that memory stays bounded
+BOXES_AT_ONCE = 512  # rows of the matrix of overlaps, so that memory stays bounded
 
 
 class Finding(NamedTuple):
@@ -26,13 +27,13 @@ class Finding(NamedTuple):
 
     Attributes:
         kind: one of ``PROBLEM_KINDS``.
-        path: the file.
-        detail: what exactly.
-        split: where it lies, if it is a sample of the index.
-        position: which sample of that split.
-        other: of duplicates: the file that it resembles.
+        path: path of the file.
+        detail: what exactly is wrong.
+        split: split of the sample; None if the file is no sample of the index.
+        position: position of the sample in that split.
+        other: for duplicates, the path of the file that it resembles.
         box: number of the object, from 0, as the reader numbers them.
-        label: the sample's or the object's class, where it has one.
+        label: class name of the sample or object; None if it has none.
     """
 
     kind: str
@@ -45,70 +46,79 @@ class Finding(NamedTuple):
     label: str | None = None
 
     def to_plain(self) -> dict:
-        """For a line of JSON: without what is not known."""
+        """The finding for a line of JSON, without fields that are None."""
         plain = {"problem": self.kind, "path": self.path, "detail": self.detail}
         more = {"other": self.other, "box": self.box, "label": self.label, "split": self.split}
         return plain | {name: value for name, value in more.items() if value is not None}
 
 
 class Opened(NamedTuple):
-    """What the files of a data set held, by path; a string says why one could not be used."""
+    """The inspected files of a data set by path; a string instead says why a file could not be used."""
 
     images: dict[str, InspectedImage | str]
     masks: dict[str, InspectedMask | str]
 
     def sound_image(self, path: str) -> InspectedImage | None:
-        """What is known of an image; None if it is broken."""
-        look = self.images[path]
-        return None if isinstance(look, str) else look
+        """The inspected image; None if it is broken."""
+        image = self.images[path]
+        return None if isinstance(image, str) else image
 
     def sound_mask(self, path: str | None) -> InspectedMask | None:
-        """What is known of a mask; None if it is broken, or the sample has none."""
-        look = self.masks.get(path, "")
-        return None if isinstance(look, str) else look
+        """The inspected mask; None if it is broken, or the sample has none."""
+        mask = self.masks.get(path, "")
+        return None if isinstance(mask, str) else mask
 
 
 def samples(data: DataSet) -> Iterator[tuple[str, Index, int]]:
-    """All samples: the split's name, its index, the position."""
+    """All samples as split name, index of that split, and position."""
     for name, index in data.splits.items():
         for position in range(len(index)):
             yield name, index, position
 
 
 def label_of(index: Index, position: int) -> str | None:
-    """The name of a sample's own class."""
-    label = int(index.labels[position])
+    """The class name of a sample; None if it has no label of its own."""
+    return class_name(index, int(index.labels[position]))
+
+
+def class_name(index: Index, label: int) -> str | None:
+    """The name of a class; None if the label is of no class."""
     return index.class_names[label] if 0 <= label < len(index.class_names) else None
 
 
+def objects_of(index: Index, position: int) -> Objects | None:
+    """The annotated objects of a sample; None if it has none."""
+    return index.annotations[position].objects if index.annotations else None
+
+
 def sample_findings(data: DataSet, opened: Opened) -> list[Finding]:
-    """What the reader found, and what is wrong with single files, sizes, masks and boxes; each is said once of a file."""
+    """The reader's problems, and what is wrong with single files, sizes, masks and boxes; a kind only once per file."""
     findings = [Finding(*problem) for problem in data.problems]
-    said = {(finding.kind, finding.path) for finding in findings}
+    reported = {(finding.kind, finding.path) for finding in findings}
     ignored = values_to_ignore(opened)
     for split, index, position in samples(data):
         label = label_of(index, position)
         for kind, path, detail in _wrong_files(index, position, opened, ignored):
-            if (kind, path) not in said:
-                said.add((kind, path))
+            if (kind, path) not in reported:
+                reported.add((kind, path))
                 findings.append(Finding(kind, path, detail, split, position, label=label))
         findings += _wrong_boxes(split, index, position, opened)
     return findings
 
 
 def values_to_ignore(opened: Opened) -> dict[str, int]:
-    """Mask values without a class that more than half of the masks hold, and in how many: a convention and no mistake."""
-    holders = Counter(value for look in opened.masks.values() if isinstance(look, InspectedMask) for value in look.nameless)
-    return {value: count for value, count in holders.items() if 2 * count > len(opened.masks) > 1}
+    """Mask values without a class in more than half of the masks, with the number of masks: a convention, not a mistake."""
+    counts = Counter(value for mask in opened.masks.values() if isinstance(mask, InspectedMask) for value in mask.nameless)
+    return {value: count for value, count in counts.items() if 2 * count > len(opened.masks) > 1}
 
 
-def declared_turned(index: Index, position: int, look: InspectedImage) -> bool:
+def declared_turned(index: Index, position: int, image: InspectedImage) -> bool:
     """Whether an annotation declares the size that an image has before its EXIF rotation."""
-    return index.annotations[position].size == look.stored_size != (look.height, look.width)
+    return index.annotations[position].size == image.stored_size != (image.height, image.width)
 
 
 def doubled_boxes(boxes: np.ndarray, classes: np.ndarray) -> int:
-    """Boxes that nearly cover an earlier one of the same class.
+    """The number of boxes that nearly coincide with an earlier one of the same class.
 
     Args:
         boxes: ``(N, 4)`` xyxy.
@@ -117,28 +127,19 @@ def doubled_boxes(boxes: np.ndarray, classes: np.ndarray) -> int:
     count = 0
     for start in range(0, len(boxes), BOXES_AT_ONCE):
         part = slice(start, start + BOXES_AT_ONCE)
-        alike = (overlaps(boxes[part], boxes) > SAME_BOX) & (classes[part, None] == classes[None])
+        alike = (pairwise_iou(boxes[part], boxes) > SAME_BOX) & (classes[part, None] == classes[None])
         count += int(np.tril(alike, start - 1).any(axis=1).sum())  # column < row + start
     return count
 
 
-def overlaps(boxes: np.ndarray, others: np.ndarray) -> np.ndarray:
-    """Intersection over union of each box with each other: ``(N, 4)`` and ``(M, 4)`` xyxy to ``(N, M)``; 0 for empty ones."""
-    sides = np.minimum(boxes[:, None, 2:], others[None, :, 2:]) - np.maximum(boxes[:, None, :2], others[None, :, :2])
-    shared = sides.clip(min=0).prod(axis=2)
-    areas, other_areas = ((some[:, 2:] - some[:, :2]).clip(min=0).prod(axis=1) for some in (boxes, others))
-    union = areas[:, None] + other_areas[None] - shared
-    return np.divide(shared, union, out=np.zeros_like(shared), where=union > 0)
-
-
 def _wrong_files(index: Index, position: int, opened: Opened, ignored: Collection[str]) -> Iterator[tuple[str, str, str]]:
-    """Kind, file and detail of what is wrong with a sample's image and mask."""
+    """Kind, path and detail of what is wrong with the image and the mask of a sample."""
     path = index.paths[position]
     annotation = index.annotations[position] if index.annotations else NO_ANNOTATION
     image = opened.images[path]
     if isinstance(image, str):
         if index.annotations and not _is_there(path):
-            yield "missing partner", path, f"annotated, but the image is not there ({image})"
+            yield "missing partner", path, f"the image is annotated but does not exist ({image})"
         else:
             yield "broken image", path, image
     elif annotation.size not in (None, (image.height, image.width)):
@@ -150,45 +151,44 @@ def _wrong_files(index: Index, position: int, opened: Opened, ignored: Collectio
         if _is_there(annotation.mask):
             yield "broken image", annotation.mask, f"the mask of {path}: {mask}"
         else:
-            yield "missing partner", path, f"its mask {annotation.mask} is not there"
+            yield "missing partner", path, f"its mask {annotation.mask} does not exist"
         return
     nameless = {value: count for value, count in mask.nameless.items() if value not in ignored}
     if nameless:
         yield "unknown label", annotation.mask, _nameless_detail(nameless)
     if not isinstance(image, str) and (mask.height, mask.width) != (image.height, image.width):
-        turned = ", as the image is before its EXIF rotation" if (mask.height, mask.width) == image.stored_size else ""
+        turned = ", like the image before its EXIF rotation" if (mask.height, mask.width) == image.stored_size else ""
         detail = f"the mask {annotation.mask} has {_size(mask.height, mask.width)} pixels{turned}"
         yield "wrong size", path, f"{detail}; the image has {_size(image.height, image.width)}"
 
 
 def _wrong_boxes(split: str, index: Index, position: int, opened: Opened) -> Iterator[Finding]:
-    objects = index.annotations[position].objects if index.annotations else None
+    objects = objects_of(index, position)
     if objects is None or len(objects) == 0:
         return
     path = index.paths[position]
     image = opened.sound_image(path)
     for row, kind in box_problems(objects.boxes):
-        label = int(objects.classes[row])
-        name = index.class_names[label] if 0 <= label < len(index.class_names) else None
-        yield Finding(kind, path, _box_detail(objects.boxes[row], image), split, position, box=row, label=name)
+        label = class_name(index, int(objects.classes[row]))
+        yield Finding(kind, path, _box_detail(objects.boxes[row], image), split, position, box=row, label=label)
 
 
 def _is_there(path: str) -> bool:
     try:
         Path(file_of(path)).lstat()
-    except (OSError, ValueError):  # a null character in a name
+    except (OSError, ValueError):  # the latter for a null character in a name
         return False
     return True
 
 
-def _size_detail(index: Index, position: int, look: InspectedImage) -> str:
-    declared, real = _size(*index.annotations[position].size), _size(look.height, look.width)
-    if declared_turned(index, position, look):
+def _size_detail(index: Index, position: int, image: InspectedImage) -> str:
+    declared, real = _size(*index.annotations[position].size), _size(image.height, image.width)
+    if declared_turned(index, position, image):
         return (
-            f"{declared} declared, which it has before its EXIF rotation; it is to be seen with {real}. If the boxes fit the "
-            "unturned image, remove its orientation tag (exiftool -Orientation= FILE)"
+            f"the declared size {declared} is that before the EXIF rotation; the image is displayed with {real}. If the boxes "
+            "fit the unrotated image, remove its orientation tag (exiftool -Orientation= FILE)"
         )
-    return f"{declared} declared, {real} found"
+    return f"the declared size is {declared}, the image has {real}"
 
 
 def _size(height: int, width: int) -> str:

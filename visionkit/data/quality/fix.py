@@ -1,15 +1,13 @@
-"""A cleaned copy of a data set's index: what is wrong is left out or mended. Images are neither touched nor copied.
+"""A cleaned copy of a data set's index: what is wrong is left out or repaired. Images are neither changed nor copied.
 
-labels    train.csv, val.csv: lines "path,label"                       read by ``folders``
+labels    train.csv, val.csv: lines "path,label"                       read by ``class_folders``
           or index.csv: columns image, label, split                    read by ``table``
-boxes     instances_train.json, ...: COCO, with the images' places   read by ``coco``
+boxes     instances.json: COCO, with the paths of the images           read by ``coco``
 masks     index.csv: columns image, mask, split; and the class names   read by ``table``
 """
 
 import csv
 import io
-import os
-import shutil
 from collections import Counter
 from collections.abc import Iterator
 from dataclasses import dataclass, replace
@@ -18,25 +16,26 @@ from pathlib import Path
 import numpy as np
 
 from visionkit.data.boxes import box_problems, cleaned
+from visionkit.data.formats.annotation_files import unfinished_folder
 from visionkit.data.images.masks import BINARY_NAMES
 from visionkit.data.index import Annotation, DataError, Index, Problem
 from visionkit.data.quality.check import Checked, duplicate_findings
 from visionkit.data.quality.findings import Opened, declared_turned, label_of, samples, values_to_ignore
 from visionkit.data.splits import WHOLE, DataSet
 
-SAME_ASPECT = 0.01  # by how much aspect ratios may differ for an image that was only resized after it was annotated
+SAME_ASPECT = 0.01  # relative difference of aspect ratios up to which an image was only resized after it was annotated
 
 
 @dataclass(frozen=True)
 class Fixed:
-    """What ``write_fixed`` did.
+    """The result of ``write_fixed``.
 
     Attributes:
-        data: what was written.
-        left_out: samples that are not in it, each with the kind of problem.
-        num_clipped: boxes that were clipped to their images.
-        num_dropped: boxes that were left out: empty, inverted, without a class, or wholly outside.
-        num_resized: annotations that now declare the size that their image has.
+        data: the data set that was written.
+        left_out: the problem of each sample that was left out.
+        num_clipped: number of boxes that were clipped to their images.
+        num_dropped: number of boxes that were left out: empty, inverted, without a class, or wholly outside.
+        num_resized: number of annotations whose declared size was replaced by that of the image.
     """
 
     data: DataSet
@@ -47,47 +46,38 @@ class Fixed:
 
 
 def check_folder(folder: Path) -> None:
-    """See that a cleaned index can be written there.
+    """Check that a cleaned index can be written to ``folder``.
 
     Raises:
         DataError: it exists and is not an empty folder.
     """
     if folder.exists() and (not folder.is_dir() or any(folder.iterdir())):
-        raise DataError(f"{folder}: exists already; expected a new or an empty folder for the cleaned index.")
+        raise DataError(f"{folder}: it exists already; expected a new or an empty folder for the cleaned index.")
 
 
 def write_fixed(checked: Checked, folder: str | Path) -> Fixed:
-    """Write the index of what is sound, beside and then renamed.
+    """Write the cleaned index; the folder gets its name only when all files are written.
 
     Raises:
-        DataError: the folder is not empty, nothing sound is left, or the samples have no label, no boxes and no mask.
+        DataError: the folder is not empty, no sample is left, or the samples have neither labels nor boxes nor masks.
         OSError: a file cannot be written.
     """
     folder = Path(folder).absolute()
     check_folder(folder)
     fixed = without_problems(checked.data, checked.opened)
-    beside = folder.with_name(f".{folder.name}.unfinished")
-    if beside.exists():
-        shutil.rmtree(beside)  # of an earlier attempt
-    beside.mkdir(parents=True)
-    try:
-        _write(fixed.data, beside)
-        if folder.exists():
-            folder.rmdir()
-        os.replace(beside, folder)
-    finally:
-        shutil.rmtree(beside, ignore_errors=True)
+    with unfinished_folder(folder) as unfinished:
+        _write(fixed.data, unfinished)
     return fixed
 
 
 def without_problems(data: DataSet, opened: Opened) -> Fixed:
-    """The data set without what is wrong with it, as far as that can be told from the files.
+    """The data set without what is wrong with it, as far as the files show that.
 
-    Of images that look alike, one is kept: of test before validation before training, and the first of a split. An image
-    that loses its last object goes with it: it would teach that there is none on it.
+    One of several images that look alike is kept: the one in test rather than validation rather than training, and the first
+    of a split. An image that loses its last object is left out, since it would teach that it shows none.
 
     Raises:
-        DataError: nothing is left.
+        DataError: no sample is left.
     """
     unsound = dict(_unsound(data, opened))
     sound = _without(data, unsound)
@@ -97,17 +87,17 @@ def without_problems(data: DataSet, opened: Opened) -> Fixed:
         for finding in findings
         if (finding.split, finding.position) in redundant
     }
-    kept = _without(sound, copies)
-    if len(kept) == 0:
-        raise DataError(f"None of {len(data)} samples is sound; no cleaned index was written.")
+    unique = _without(sound, copies)
+    if len(unique) == 0:
+        raise DataError(f"None of the {len(data)} samples is sound; no cleaned index was written.")
     counts: Counter[str] = Counter()
-    splits = {name: _mended(index, opened, counts) for name, index in kept.splits.items()}
+    splits = {name: _repaired(index, opened, counts) for name, index in unique.splits.items()}
     left_out = (*unsound.values(), *copies.values())
     return Fixed(DataSet(splits, data.notes), left_out, counts["clipped"], counts["dropped"], counts["resized"])
 
 
 def _unsound(data: DataSet, opened: Opened) -> Iterator[tuple[tuple[str, int], Problem]]:
-    """Samples of which the image or the mask cannot be used."""
+    """Samples that cannot be used, by split and position, with the problem."""
     ignored = values_to_ignore(opened)
     for split, index, position in samples(data):
         path = index.paths[position]
@@ -123,21 +113,21 @@ def _unsound(data: DataSet, opened: Opened) -> Iterator[tuple[tuple[str, int], P
             yield (split, position), Problem("unknown label", path, "the mask has values without a class")
         elif annotation.objects is not None and len(cleaned(annotation.objects)) == 0 < len(annotation.objects):
             kinds = [kind for _, kind in box_problems(annotation.objects.boxes)] or ["unknown label"]
-            yield (split, position), Problem(kinds[0], path, "not one of its objects is sound")
+            yield (split, position), Problem(kinds[0], path, "none of its objects is sound")
         elif not all(map(_is_listable, (path, annotation.mask, label_of(index, position)))) and not index.has_objects:
-            yield (split, position), Problem("bad annotation", path, "a name that no list can hold: give it another")
+            yield (split, position), Problem("bad annotation", path, "a list cannot hold one of its names; rename it")
         elif annotation.size is not None and not _fits(annotation.size, (image.height, image.width)):
-            turned = ": that before its EXIF rotation" if declared_turned(index, position, image) else ""
-            yield (split, position), Problem("wrong size", path, f"annotated at another shape{turned}")
+            turned = ", the one before its EXIF rotation" if declared_turned(index, position, image) else ""
+            yield (split, position), Problem("wrong size", path, f"it was annotated at another aspect ratio{turned}")
 
 
 def _fits(declared: tuple[int, int], real: tuple[int, int]) -> bool:
-    """Whether relative boxes are right all the same: the image was resized, but neither turned nor cropped."""
+    """Whether relative boxes are still right: the image was resized, but neither rotated nor cropped."""
     return abs(declared[0] * real[1] / (declared[1] * real[0]) - 1) <= SAME_ASPECT
 
 
 def _is_listable(name: str | None) -> bool:
-    """Whether a name survives in a line of text: no line breaks, no blanks at its ends, valid UTF-8."""
+    """Whether a name can stand in a line of text: no line breaks, no blanks at its ends, valid UTF-8."""
     if name is None:
         return True
     return (
@@ -155,12 +145,12 @@ def _without(data: DataSet, left_out: dict[tuple[str, int], Problem]) -> DataSet
     return replace(data, splits=splits)
 
 
-def _mended(index: Index, opened: Opened, counts: Counter[str]) -> Index:
-    """An index with absolute paths, real sizes and proper boxes."""
+def _repaired(index: Index, opened: Opened, counts: Counter[str]) -> Index:
+    """An index with absolute paths, real sizes and valid boxes."""
     annotations = []
     for path, annotation in zip(index.paths, index.annotations, strict=False):
-        look = opened.sound_image(path)
-        size = (look.height, look.width)
+        image = opened.sound_image(path)
+        size = (image.height, image.width)
         counts["resized"] += annotation.size not in (None, size)
         objects = annotation.objects
         if objects is not None:
@@ -185,11 +175,11 @@ def _write(data: DataSet, folder: Path) -> None:
     elif data.class_names:
         _write_labels(data, folder)
     else:
-        raise DataError("The images have neither labels nor boxes nor masks; there is no index to write.")
+        raise DataError("The images have neither labels nor boxes nor masks, so there is no index to write.")
 
 
 def _write_labels(data: DataSet, folder: Path) -> None:
-    """Lists; or one table, where lists cannot say it: of other splits, or of classes that are in validation alone."""
+    """Write lists, or one table if lists cannot express it: other splits, or classes that only validation has."""
     labels = {split: set(index.labels.tolist()) for split, index in data.splits.items()}
     if labels.keys() == {WHOLE} or (
         labels.keys() <= {"train", "val"} and labels.get("val", set()) <= labels.get("train", set())

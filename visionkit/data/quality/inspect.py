@@ -1,4 +1,4 @@
-"""What one file of a data set tells when it is opened: its size, whether it is sound, and fingerprints instead of pixels."""
+"""Opens single files of a data set and keeps their size, whether they are sound, and fingerprints instead of pixels."""
 
 import hashlib
 import stat
@@ -11,23 +11,24 @@ from PIL import Image
 
 from visionkit.data.images.contents import read_contents
 from visionkit.data.images.decode import ImageError, decode_and_judge, open_header
-from visionkit.data.index import Index
+from visionkit.data.images.masks import packed_colors, read_mask
+from visionkit.data.index import IGNORE, Index
 from visionkit.data.quality.duplicates import fingerprint
 
-GREY_TOLERANCE = 3  # levels between the channels of a grey image, which JPEG may have tinted
-SAME_FORMAT = {"MPO": "JPEG", "DIB": "BMP"}  # what Pillow tells apart and names do not
-IGNORED_COLORS = ("#000000", "#ffffff")  # left for "no class" where classes are named by colors
+GREY_TOLERANCE = 3  # levels by which the channels of a grey image may differ, since JPEG may have tinted it
+SAME_FORMAT = {"MPO": "JPEG", "DIB": "BMP"}  # formats that Pillow distinguishes but file suffixes do not
+IGNORED_COLORS = ("#000000", "#ffffff")  # colors that mean "no class" where classes are given by colors
 
 
 class InspectedImage(NamedTuple):
-    """What is known of an image after it was opened.
+    """What is known about an image after it was opened.
 
     Attributes:
-        digest: BLAKE2 of the file's contents.
-        height, width: in pixels, as it is meant to be seen.
-        stored_size: height and width before it was turned as its EXIF header asks.
+        digest: BLAKE2 digest of the file.
+        height, width: size in pixels, after the EXIF rotation.
+        stored_size: height and width before the EXIF rotation.
         format: Pillow's name of the file format; "" for the flavours of TIFF that Pillow does not know.
-        grey: whether it has no color.
+        grey: whether the image has no color.
         hash, thumbnail: its ``duplicates.fingerprint``; the thumbnail as bytes.
     """
 
@@ -42,13 +43,13 @@ class InspectedImage(NamedTuple):
 
 
 class InspectedMask(NamedTuple):
-    """What is known of a mask after it was opened.
+    """What is known about a mask after it was opened.
 
     Attributes:
-        digest: BLAKE2 of its classes.
-        height, width: in pixels.
-        counts: int64 ``(num_classes,)``, pixels of each class.
-        nameless: pixels of each value or color that has no class; without those that mean "to be ignored".
+        digest: BLAKE2 digest of its classes.
+        height, width: size in pixels.
+        counts: int64 ``(num_classes,)``, number of pixels of each class.
+        nameless: number of pixels of each value or color without a class, except those that mean "ignore".
     """
 
     digest: str
@@ -62,7 +63,7 @@ def inspect_image(path: str) -> InspectedImage:
     """Read and fully decode one image.
 
     Raises:
-        ImageError: it is missing, empty, damaged or not an image.
+        ImageError: the file is missing, empty, damaged or not an image.
     """
     contents = _read(path)
     pixels, _ = decode_and_judge(contents)
@@ -86,11 +87,8 @@ def inspect_mask(path: str, index: Index) -> InspectedMask:
     """Read one mask.
 
     Raises:
-        ImageError: it is missing, damaged or not a mask.
+        ImageError: the file is missing, damaged or not a mask.
     """
-    from visionkit.data.images.masks import read_mask
-    from visionkit.data.index import IGNORE
-
     contents = _read(path)
     classes = read_mask(path, index)
     counts = np.bincount(classes.ravel(), minlength=IGNORE + 1)
@@ -99,20 +97,20 @@ def inspect_mask(path: str, index: Index) -> InspectedMask:
     return InspectedMask(digest, *classes.shape, counts[: len(index.class_names)].astype(np.int64), nameless)
 
 
-def other_suffix(path: str, look: InspectedImage) -> bool:
-    """Whether the file's name ends as those of another format do; a name that ends otherwise or not at all does no harm."""
+def other_suffix(path: str, image: InspectedImage) -> bool:
+    """Whether the file has the suffix of another format; an unknown suffix, or none, does no harm."""
     named = Image.registered_extensions().get(Path(path).suffix.lower())
-    known = named is not None and look.format != ""
-    return known and SAME_FORMAT.get(named, named) != SAME_FORMAT.get(look.format, look.format)
+    known = named is not None and image.format != ""
+    return known and SAME_FORMAT.get(named, named) != SAME_FORMAT.get(image.format, image.format)
 
 
 def _read(path: str) -> bytes:
     file = Path(path)
     try:
         mode = file.stat().st_mode
-    except (OSError, ValueError):  # missing, which is said below; or a record within another file
+    except (OSError, ValueError):  # a missing file, which is reported below, or a record within another file
         mode = stat.S_IFREG
-    if not stat.S_ISREG(mode):  # a pipe or a device would be read for ever
+    if not stat.S_ISREG(mode):  # reading a pipe or a device would never end
         raise ImageError("a folder" if stat.S_ISDIR(mode) else "not a plain file")
     try:
         return read_contents(path)
@@ -130,20 +128,20 @@ def _is_link(file: Path) -> bool:
 
 
 def _nameless(contents: bytes, ignored: np.ndarray, *, in_color: bool) -> dict[str, int]:
-    """The values or colors below ``ignored`` pixels, bar those by which people mark what is to be ignored."""
+    """The values or colors of the pixels in ``ignored``, except those that people use to mark ignored pixels."""
     header = open_header(contents)
     if header is None:
         return {}
     has_numbers = header.mode in ("1", "L", "P", "I", "I;16") and not in_color
     values = np.asarray(header if has_numbers else header.convert("RGB"))[ignored]
-    found = Counter()
+    nameless = Counter()
     if values.ndim == 1:
         numbers, counts = np.unique(values, return_counts=True)
-        found.update({str(number): count for number, count in zip(numbers.tolist(), counts.tolist(), strict=True)})
-        del found["255"]
+        nameless.update({str(number): count for number, count in zip(numbers.tolist(), counts.tolist(), strict=True)})
+        del nameless["255"]
     else:
-        colors, counts = np.unique(values.astype(np.int32) @ np.array([65536, 256, 1], np.int32), return_counts=True)
-        found.update({f"#{color:06x}": count for color, count in zip(colors.tolist(), counts.tolist(), strict=True)})
+        colors, counts = np.unique(packed_colors(values), return_counts=True)
+        nameless.update({f"#{color:06x}": count for color, count in zip(colors.tolist(), counts.tolist(), strict=True)})
         for color in IGNORED_COLORS:
-            del found[color]
-    return dict(found.most_common())
+            del nameless[color]
+    return dict(nameless.most_common())

@@ -4,19 +4,19 @@ from typing import Any
 
 import numpy as np
 
-from visionkit.data.quality.findings import Opened, samples
+from visionkit.data.quality.findings import Opened, objects_of, samples
 from visionkit.data.splits import DataSet
 
-TINY = 8  # pixels of a box's shorter side ...
-LONGER_SIDE = 640  # ... when the image's longer side is resized to this: what detectors are trained on, in cells of 8 pixels
+TINY = 8  # pixels of a box's shorter side, if the image's longer side is resized to ``LONGER_SIDE``
+LONGER_SIDE = 640  # the size that detectors are trained at; their finest cells have 8 pixels
 
 
 def summarize(data: DataSet, opened: Opened) -> dict[str, Any]:
-    """Count what there is.
+    """Count images, classes and objects.
 
     Returns:
-        plain values for JSON. ``counted`` says what the numbers of the classes are: images, objects or pixels. Sizes are
-        [smallest, median, largest] in pixels, of the images that can be read; None where there is none.
+        plain values for JSON. ``counted`` is the unit of the class counts: images, objects or pixels. Sizes are
+        [smallest, median, largest] in pixels of the images that can be read, or None if there are none.
     """
     sizes = image_sizes(data, opened)
     counted, classes = _class_counts(data, opened)
@@ -40,34 +40,34 @@ def summarize(data: DataSet, opened: Opened) -> dict[str, Any]:
 
 
 def counted_in(data: DataSet) -> str:
-    """What the classes of a data set are counted in: pixels of masks, objects or images."""
+    """The unit of the class counts of a data set: pixels of masks, objects or images."""
     if any(index.has_masks for index in data.splits.values()):
         return "pixels"
     return "objects" if any(index.has_objects for index in data.splits.values()) else "images"
 
 
 def image_sizes(data: DataSet, opened: Opened) -> np.ndarray:
-    """Height and width of each sample's image that can be read: int ``(N, 2)``."""
-    looks = [opened.sound_image(index.paths[position]) for _, index, position in samples(data)]
-    return np.array([(look.height, look.width) for look in looks if look is not None], int).reshape(-1, 2)
+    """Height and width of the image of each sample, if it can be read: int ``(N, 2)``."""
+    images = [opened.sound_image(index.paths[position]) for _, index, position in samples(data)]
+    return np.array([(image.height, image.width) for image in images if image is not None], int).reshape(-1, 2)
 
 
 def objects_per_image(data: DataSet) -> np.ndarray:
-    """The number of objects of each sample that may have some: int ``(N,)``."""
-    objects = [annotation.objects for index in data.splits.values() for annotation in index.annotations]
-    return np.array([len(some) for some in objects if some is not None], int)
+    """The number of objects of each sample that is annotated with objects: int ``(N,)``."""
+    annotations = [annotation for index in data.splits.values() for annotation in index.annotations]
+    return np.array([len(annotation.objects) for annotation in annotations if annotation.objects is not None], int)
 
 
 def box_sides(data: DataSet, opened: Opened) -> np.ndarray:
-    """Width and height of each sound box in pixels, its image's longer side resized to ``LONGER_SIDE``: ``(N, 2)``."""
+    """Width and height of each valid box in pixels of an image whose longer side is ``LONGER_SIDE``: ``(N, 2)``."""
     sides = [np.zeros((0, 2))]
     for _, index, position in samples(data):
-        objects = index.annotations[position].objects if index.annotations else None
-        look = opened.sound_image(index.paths[position])
-        if objects is not None and look is not None:
+        objects = objects_of(index, position)
+        image = opened.sound_image(index.paths[position])
+        if objects is not None and image is not None:
             relative = objects.boxes[:, 2:] - objects.boxes[:, :2]
-            image = np.array([look.width, look.height]) * (LONGER_SIDE / max(look.width, look.height))
-            sides.append(relative[(relative > 0).all(axis=1)] * image)
+            scale = np.array([image.width, image.height]) * (LONGER_SIDE / max(image.width, image.height))
+            sides.append(relative[(relative > 0).all(axis=1)] * scale)
     return np.concatenate(sides)
 
 

@@ -1,4 +1,4 @@
-"""One bundle out of several: the mean of what its members answer, for one or for many views of each image.
+"""One bundle out of several: the mean of its members' probabilities, for one or for many views of each image.
 
 ImageNet's winners of 2012 to 2015 were such ensembles, of 5 to 7 networks (https://arxiv.org/abs/1409.4842, section 7).
 """
@@ -19,7 +19,7 @@ MOST_MEMBERS = 15
 
 
 class Member(tf.Module):
-    """One classifier of an ensemble: a bundle, and in which order it names the ensemble's labels."""
+    """One classifier of an ensemble: a bundle, and the order of the ensemble's labels among its own."""
 
     def __init__(self, folder: Path, metadata: dict[str, Any], labels: Sequence[str]):
         super().__init__(name="member")
@@ -34,9 +34,9 @@ class Member(tf.Module):
         self._order = [metadata["labels"].index(label) for label in labels]
 
     def views_of(self, image: tf.Tensor, views: str) -> tf.Tensor:
-        """What it is to be asked of an image, float32 ``(K, size, size, 3)``: no mirror images where it makes them itself."""
-        seen = views_of(image, self.size, views, whole=self.whole)
-        return seen[: len(seen) // 2] if self._flips and views != "one" else seen
+        """The views of an image to classify, float32 ``(K, size, size, 3)``: no mirror images where the bundle makes them."""
+        crops = views_of(image, self.size, views, whole=self.whole)
+        return crops[: len(crops) // 2] if self._flips and views != "one" else crops
 
     def probabilities(self, pixels: tf.Tensor) -> tf.Tensor:
         """Float32 ``(N, size, size, 3)`` in 0..255 to ``(N, num_classes)``, in the ensemble's order."""
@@ -44,7 +44,7 @@ class Member(tf.Module):
 
 
 class Ensemble(tf.Module):
-    """The mean of the members' probabilities over the views; it answers as ``export.bundle.ImageClassifier`` does."""
+    """The mean of the members' probabilities over the views; its functions are those of ``export.ImageClassifier``."""
 
     def __init__(self, members: list[Member], labels: Sequence[str], views: str):
         super().__init__(name="ensemble")
@@ -52,49 +52,50 @@ class Ensemble(tf.Module):
         self._labels = tf.constant(list(labels))
 
     def probabilities(self, pixels: tf.Tensor) -> tf.Tensor:
-        """Float32 ``(N, size, size, 3)``, one view of each image in the size of the first member, for the LiteRT model."""
+        """For the LiteRT model: one view of each image, float32 ``(N, size, size, 3)``, to float32 ``(N, num_classes)``."""
         if len({(member.size, member.whole) for member in self._members}) > 1:
             raise ValueError("the members see images of different sizes")
         return tf.reduce_mean(tf.stack([member.probabilities(pixels) for member in self._members]), 0)
 
-    def _answer(self, images: tf.Tensor) -> dict[str, tf.Tensor]:
+    def _outputs(self, images: tf.Tensor) -> dict[str, tf.Tensor]:
         means = []
         for member in self._members:
-            seen = tf.map_fn(partial(member.views_of, views=self._views), images, fn_output_signature=tf.float32)
-            each = member.probabilities(tf.reshape(seen, [-1, member.size, member.size, 3]))
-            means.append(tf.reduce_mean(tf.reshape(each, [-1, seen.shape[1], len(self._labels)]), 1))
+            crops = tf.map_fn(partial(member.views_of, views=self._views), images, fn_output_signature=tf.float32)
+            probabilities = member.probabilities(tf.reshape(crops, [-1, member.size, member.size, 3]))
+            means.append(tf.reduce_mean(tf.reshape(probabilities, [-1, crops.shape[1], len(self._labels)]), 1))
         return answers(self._labels, tf.reduce_mean(tf.stack(means), 0))
 
     @tf.function(input_signature=[tf.TensorSpec([None, None, None, 3], tf.uint8, name="images")])
     def serve_images(self, images: tf.Tensor) -> dict[str, tf.Tensor]:
-        """Images of one size, uint8 RGB ``(N, H, W, 3)``, to the answers of a bundle."""
-        return self._answer(images)
+        """See ``export.ImageClassifier.serve_images``."""
+        return self._outputs(images)
 
     @tf.function(input_signature=[tf.TensorSpec([None], tf.string, name="image_bytes")])
     def serve_encoded(self, image_bytes: tf.Tensor) -> dict[str, tf.Tensor]:
-        """Encoded files ``(N,)``, each of any size, to the answers of a bundle."""
-        of_one = tf.TensorSpec([len(self._labels)], tf.float32)
+        """See ``export.ImageClassifier.serve_encoded``."""
+        signature = tf.TensorSpec([len(self._labels)], tf.float32)
         probabilities = tf.map_fn(
-            lambda contents: self._answer(decode_in_graph(contents)[None])["probabilities"][0],
+            lambda contents: self._outputs(decode_in_graph(contents)[None])["probabilities"][0],
             image_bytes,
-            fn_output_signature=of_one,
+            fn_output_signature=signature,
         )
         return answers(self._labels, probabilities)
 
 
 def export_ensemble(models: Sequence[str | Path], folder: str | Path, *, views: str = "one") -> Path:
-    """Write one bundle that holds others, and averages what they answer.
+    """Write one bundle that holds others, and averages their probabilities.
 
     Args:
-        models: 1 to 15 bundles or run folders of classifiers of images, of the same labels.
-        folder: gets the ensemble; a bundle there is replaced.
-        views: of each image: "one", as each member sees it; "flips", "ten_crop" or "multi_crop", see ``tta``.
+        models: 1 to 15 bundles or run folders of image classifiers with the same labels.
+        folder: of the ensemble; a bundle there is replaced.
+        views: of each image: "one", "flips", "ten_crop" or "multi_crop"; see ``tta``.
 
     Returns:
         the folder.
 
     Raises:
-        UserError: no model, too many, one that is no such classifier, or labels that differ; or there is nothing to average.
+        UserError: there is no model, or too many, or one that is no such classifier, or labels differ, or there is nothing to
+            average.
     """
     if views not in NUM_VIEWS:
         raise UserError(f"Unknown views {views!r}; expected one of {', '.join(NUM_VIEWS)}.")
@@ -105,13 +106,13 @@ def export_ensemble(models: Sequence[str | Path], folder: str | Path, *, views: 
     folders = [find_bundle(model) for model in models]
     metadata = [read_metadata(each) for each in folders]
     labels = metadata[0].get("labels")
-    for each, described in zip(folders, metadata, strict=True):
+    for bundle, described in zip(folders, metadata, strict=True):
         if described.get("task") != "classification" or described.get("input", "image") != "image":
-            raise UserError(f"{each} is no classifier of images; only those can be averaged.")
+            raise UserError(f"{bundle} is no classifier of images; only those can be averaged.")
         if set(described["labels"]) != set(labels):
             differing = ", ".join(sorted(set(described["labels"]) ^ set(labels))[:6])
-            raise UserError(f"{each} and {folders[0]} have different labels: {differing}. Train them on the same classes.")
-    members = [Member(each, described, labels) for each, described in zip(folders, metadata, strict=True)]
+            raise UserError(f"{bundle} and {folders[0]} have different labels: {differing}. Train them on the same classes.")
+    members = [Member(bundle, described, labels) for bundle, described in zip(folders, metadata, strict=True)]
     module = Ensemble(members, labels, views)
     size = members[0].size
     return write_bundle(

@@ -1,51 +1,101 @@
-"""Ask an exported bundle about all validation images: what is measured is what is shipped."""
+"""An exported bundle measured on all validation images, and its LiteRT model compared with it."""
 
+from collections.abc import Sequence
+from dataclasses import dataclass
 from pathlib import Path
 
 import numpy as np
 import tensorflow as tf
 from tqdm import tqdm
 
-from visionkit.data.index import Index, SkippedFiles, SmallImages
+from visionkit.data.images.decode import read_image
+from visionkit.data.images.resize import center_crop, letterbox
+from visionkit.data.index import Index, SmallImages
 from visionkit.errors import UserError
-from visionkit.export.bundle import find_bundle, read_metadata
+from visionkit.export import litert
+from visionkit.export.bundle import LITERT_FILE, find_bundle, read_metadata
 from visionkit.inference.results import ClassificationResult
 from visionkit.tasks.classification.predict import Classifier
+from visionkit.training.run_folder import RunFolder
+from visionkit.viz.arrays import ArrayImages
 
 BATCH = 256  # small images
+NUM_COMPARED = 16  # validation samples on which the LiteRT model is compared
 
 
-def answers_to_files(bundle: Path, val: Index, skipped: SkippedFiles) -> tuple[Index, np.ndarray]:
-    """The bundle's probabilities for images in files.
+@dataclass(frozen=True)
+class Evaluation:
+    """The predictions for validation samples, and their metrics.
+
+    Attributes:
+        metrics: name -> number, the accuracy first.
+        names: a name for each sample: its file, where it has one.
+        labels: the true labels, int ``(N,)``.
+        probabilities: float32 ``(N, num_classes)``.
+        images: uint8 ``(N, H, W)`` or ``(N, H, W, 3)``, or signals and volumes as images; None where ``names`` are image files.
+    """
+
+    metrics: dict[str, float]
+    names: Sequence[str]
+    labels: np.ndarray
+    probabilities: np.ndarray
+    images: np.ndarray | ArrayImages | None = None
+
+
+def evaluate(bundle: Path, val: Index | SmallImages) -> Evaluation:
+    """Measure a bundle on images.
 
     Args:
-        bundle: a classifier.
-        val: the images.
-        skipped: takes those that cannot be read any more.
+        bundle: a classifier that knows all classes of ``val``.
+        val: the images; ``val.skipped`` takes files that cannot be read.
+
+    Raises:
+        UserError: none of the files can be read.
+    """
+    if isinstance(val, SmallImages):
+        names, images = [f"validation image {number}" for number in range(len(val))], val.pixels
+        labels, probabilities = val.labels, predict_small_images(bundle, val)
+    else:
+        readable, probabilities = predict_files(bundle, val)
+        names, labels, images = readable.paths, readable.labels, None
+    accuracy = float((probabilities.argmax(axis=1) == labels).mean())
+    return Evaluation({"accuracy": accuracy}, names, labels, probabilities, images)
+
+
+def predict_files(bundle: Path, val: Index) -> tuple[Index, np.ndarray]:
+    """The bundle's probabilities for images in files.
 
     Returns:
-        the images that could be read, and float32 ``(N, num_classes)``.
+        the images that can be read, and float32 ``(N, num_classes)`` in the order of ``val.class_names``.
+
+    Raises:
+        UserError: none of the files can be read.
     """
     model = Classifier(bundle, read_metadata(bundle))
-    answers = list(tqdm(model.predict_many(val.paths), "evaluating", total=len(val), unit=" images", leave=False))
-    for answer in answers:
-        if not isinstance(answer, ClassificationResult):
-            skipped.add(answer.path, answer.error)
-    read = [i for i, answer in enumerate(answers) if isinstance(answer, ClassificationResult)]
-    rows = [[dict(answers[i].top)[name] for name in val.class_names] for i in read]
-    return val.take(read), np.array(rows, np.float32)
+    results = list(tqdm(model.predict_many(val.paths), "evaluating", total=len(val), unit=" images", leave=False))
+    readable, rows = [], []
+    for position, result in enumerate(results):
+        if isinstance(result, ClassificationResult):
+            scores = dict(result.top)
+            readable.append(position)
+            rows.append([scores[name] for name in val.class_names])
+        else:
+            val.skipped.add(result.path, result.error)
+    if not readable:
+        raise UserError(f"None of {len(val)} validation images can be read.")
+    return val.take(readable), np.array(rows, np.float32)
 
 
-def answers_to_small_images(bundle: Path, images: SmallImages) -> np.ndarray:
-    """The bundle's probabilities for images in memory, float32 ``(N, num_classes)``."""
-    model = tf.saved_model.load(str(bundle))
+def predict_small_images(bundle: Path, images: SmallImages) -> np.ndarray:
+    """The bundle's probabilities for images in memory, float32 ``(N, num_classes)`` in the order of ``images.class_names``."""
+    model, labels = tf.saved_model.load(str(bundle)), read_metadata(bundle)["labels"]
     starts = tqdm(range(0, len(images), BATCH), "evaluating", unit=" batches", leave=False)
     parts = [model.serve_images(images.as_rgb(start, start + BATCH))["probabilities"].numpy() for start in starts]
-    return np.concatenate(parts)
+    return np.concatenate(parts)[:, [labels.index(name) for name in images.class_names]]
 
 
 def accuracy_of(bundle: str | Path, val: Index | SmallImages) -> float:
-    """The share of images whose class a bundle names; of those in files, of those that can be read.
+    """The share of images whose class a bundle predicts; of those in files, only readable ones count.
 
     Raises:
         UserError: the images have classes that the bundle does not know, or none of them can be read.
@@ -54,11 +104,51 @@ def accuracy_of(bundle: str | Path, val: Index | SmallImages) -> float:
     unknown = sorted(set(val.class_names) - set(labels))
     if unknown:
         raise UserError(f"{bundle} does not know {', '.join(unknown[:6])}; it knows {', '.join(labels[:6])} ...")
-    if isinstance(val, SmallImages):
-        columns = [labels.index(name) for name in val.class_names]
-        probabilities = answers_to_small_images(find_bundle(bundle), val)[:, columns]
-        return float((probabilities.argmax(axis=1) == val.labels).mean())
-    read, probabilities = answers_to_files(find_bundle(bundle), val, SkippedFiles())
-    if len(read) == 0:
-        raise UserError(f"None of {len(val)} validation images can be read.")
-    return float((probabilities.argmax(axis=1) == read.labels).mean())
+    return evaluate(find_bundle(bundle), val).metrics["accuracy"]
+
+
+def note_litert_difference(run: RunFolder, bundle: Path, evaluation: Evaluation) -> None:
+    """Note how far the probabilities of the LiteRT model, if there is one, are from those of the bundle.
+
+    Args:
+        run: takes the note.
+        bundle: a classifier of images.
+        evaluation: its predictions.
+    """
+    rows = compared_rows(len(evaluation.labels))
+    images = [evaluation.names[row] if evaluation.images is None else _rgb(evaluation.images[row]) for row in rows]
+    difference = litert_difference(bundle, images, evaluation.probabilities[rows])
+    if difference is not None:
+        note_difference(run, difference)
+
+
+def note_difference(run: RunFolder, difference: float) -> None:
+    """Note the largest difference between the probabilities of a bundle and of its LiteRT model."""
+    run.note(f"The LiteRT model's probabilities differ from the SavedModel's by at most {difference:.4f}.")
+
+
+def compared_rows(count: int) -> np.ndarray:
+    """The rows of ``count`` samples that are compared, spread evenly, int ``(NUM_COMPARED,)`` or fewer."""
+    return np.unique(np.linspace(0, count - 1, NUM_COMPARED).astype(int))
+
+
+def litert_difference(folder: str | Path, images: Sequence[str | np.ndarray], probabilities: np.ndarray) -> float | None:
+    """The largest difference between the probabilities of a bundle and of its LiteRT model; None if it has no LiteRT model.
+
+    Args:
+        folder: the bundle.
+        images: files or uint8 pixels ``(H, W, 3)`` to compare on, at least one.
+        probabilities: those of the bundle, ``(N, num_classes)``.
+    """
+    folder = Path(folder)
+    if not (folder / LITERT_FILE).is_file():
+        return None
+    metadata = read_metadata(folder)
+    see = letterbox if metadata.get("whole") else center_crop
+    pixels = [image if isinstance(image, np.ndarray) else read_image(image) for image in images]
+    litert_probabilities = litert.run(folder / LITERT_FILE, np.stack([see(each, metadata["size"]).numpy() for each in pixels]))
+    return float(np.abs(probabilities - litert_probabilities).max())
+
+
+def _rgb(image: np.ndarray) -> np.ndarray:
+    return image if image.ndim == 3 else np.repeat(image[..., None], 3, axis=-1)

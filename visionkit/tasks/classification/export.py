@@ -1,8 +1,8 @@
-"""A bundle: a SavedModel that takes raw images and returns final answers, with TensorFlow alone.
+"""A bundle of a classifier: a SavedModel that takes raw images and returns classes, with TensorFlow alone.
 
 MODEL/saved_model.pb, variables/, fingerprint.pb     the graph with its weights; in variables/ those too large for a graph
 MODEL/assets.extra/bundle.json                       task, labels, size, metrics
-MODEL/assets.extra/labels.txt                        a label a line
+MODEL/assets.extra/labels.txt                        one label per line
 MODEL/assets.extra/model.tflite                      the LiteRT model, where the network converts: float32 (1, size, size, 3)
                                                      pixels in 0..255, the central window cut and resized, to probabilities
 
@@ -27,9 +27,9 @@ class ImageClassifier(tf.Module):
     Args:
         model: float32 pixels ``(N, size, size, 3)`` in 0..255 to logits ``(N, num_classes)``.
         class_names: in the order of the logits.
-        flips: average the probabilities of each image and of its mirror image.
-        half_precision: keep the weights as float16 (they are computed with as float32).
-        whole: show it the whole image, in proportion, in place of the central window.
+        flips: whether to average the probabilities of each image and of its mirror image.
+        half_precision: whether to keep the weights as float16; computations are in float32.
+        whole: whether the network sees the whole image, in proportion, instead of its central window.
     """
 
     def __init__(
@@ -45,7 +45,7 @@ class ImageClassifier(tf.Module):
         self._network = Network(model, half_precision=half_precision)
         self._size, self._grey = model.input_shape[1], model.input_shape[-1] == 1
         self._flips = flips
-        self._seen = letterbox if whole else center_crop
+        self._see = letterbox if whole else center_crop
         self._labels = tf.constant(list(class_names))
         cut = tf.TensorSpec([None, self._size, self._size, 3], tf.float32, name="pixels")
         # The network is traced once: the other functions call this one, and so do ensembles and further views.
@@ -70,14 +70,14 @@ class ImageClassifier(tf.Module):
         ``label`` and ``score`` ``(N,)``; ``labels`` and ``scores`` ``(N, num_classes)``, best first;
         ``probabilities`` ``(N, num_classes)`` in the order of labels.txt.
         """
-        pixels = tf.map_fn(lambda image: self._seen(image, self._size), images, fn_output_signature=tf.float32)
+        pixels = tf.map_fn(lambda image: self._see(image, self._size), images, fn_output_signature=tf.float32)
         return answers(self._labels, self.serve_pixels(pixels))
 
     @tf.function(input_signature=[tf.TensorSpec([None], tf.string, name="image_bytes")])
     def serve_encoded(self, image_bytes: tf.Tensor) -> dict[str, tf.Tensor]:
-        """Encoded JPEG, PNG, GIF or BMP files ``(N,)``, each of any size, to the answers of ``serve_images``."""
+        """Encoded JPEG, PNG, GIF or BMP files ``(N,)``, each of any size, to what ``serve_images`` returns."""
         pixels = tf.map_fn(
-            lambda contents: self._seen(decode_in_graph(contents), self._size), image_bytes, fn_output_signature=tf.float32
+            lambda contents: self._see(decode_in_graph(contents), self._size), image_bytes, fn_output_signature=tf.float32
         )
         return answers(self._labels, self.serve_pixels(pixels))
 
@@ -98,10 +98,8 @@ def export_classifier(
         model: float32 pixels ``(N, size, size, 3)`` in 0..255 to logits; of grey images ``(N, size, size, 1)``.
         folder: a bundle there is replaced.
         class_names: in the order of the logits.
-        metadata: for ``bundle.json``: what a reader of the bundle wants to know (base, data, ...).
-        flips: average over mirror images inside the bundle.
-        half_precision: keep the weights as float16.
-        whole: show the network the whole image, in proportion, in place of its central window.
+        metadata: for ``bundle.json``: what a reader of the bundle wants to know, such as the base.
+        flips, half_precision, whole: see ``ImageClassifier``.
 
     Returns:
         the folder.

@@ -1,6 +1,6 @@
-"""A bundle for signals and volumes: a SavedModel that takes raw values and returns final answers, with TensorFlow alone.
+"""A bundle for signals and volumes: a SavedModel from raw values to labels and scores, with TensorFlow alone.
 
-It lies on disk as ``bundle.py`` says; its LiteRT model takes float32 ``(1, spatial..., channels)``.
+Its files are those of ``export/bundle.py``; its LiteRT model takes float32 ``(1, spatial..., channels)``.
 """
 
 from pathlib import Path
@@ -19,7 +19,7 @@ class ArrayClassifier(tf.Module):
 
     Args:
         model: float32 ``(N, spatial..., channels)`` in any unit to logits ``(N, num_classes)``.
-        class_names: in the order of the logits.
+        class_names: the classes, in the order of the logits.
     """
 
     def __init__(self, model: keras.Model, class_names: tuple[str, ...]):
@@ -50,17 +50,17 @@ def export_array_classifier(
 
     Args:
         model: float32 ``(N, spatial..., channels)`` to logits.
-        folder: a bundle there is replaced.
+        folder: where to write it; a bundle there is replaced.
         kind: "signal" or "volume".
-        fit: how a reader of files brings arrays of another shape to the model's.
-        class_names: in the order of the logits.
-        metadata: for ``bundle.json``.
+        fit: how arrays of another shape are brought to the model's; see ``fitted``.
+        class_names: the classes, in the order of the logits.
+        metadata: further entries of ``bundle.json``.
 
     Returns:
         the folder.
 
     Raises:
-        UserError: a folder stands there that is no bundle.
+        UserError: the folder exists and is no bundle.
     """
     module, shape = ArrayClassifier(model, class_names), model.input_shape[1:]
     return write_bundle(

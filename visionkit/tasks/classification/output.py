@@ -1,19 +1,15 @@
-"""What ``visionkit predict`` prints and draws for a classified image."""
+"""What ``visionkit predict`` prints for a classified image, signal or volume."""
 
-from PIL import Image
-
-from visionkit.inference.output import OutputLine, PredictOptions
-from visionkit.inference.predictor import Predictor
+from visionkit.inference.output import OutputLine
 from visionkit.inference.results import ClassificationResult
-from visionkit.viz.labels import draw_label
 
 
-def classified(
-    model: Predictor, answer: ClassificationResult, options: PredictOptions
-) -> tuple[OutputLine, Image.Image | None]:
-    """The line and the drawing of a classified image."""
-    best = answer.top[: options.top]
-    lines = [f"{label}  {score:.1%}" for label, score in best]
-    drawn = None if options.draw is None else draw_label(model.show(answer.path), lines)
-    text = "\n".join([answer.path, *(f"    {score:6.1%}  {label}" for label, score in best)])
-    return OutputLine({"path": answer.path, "label": answer.label, "score": answer.score, "top": best}, text), drawn
+def output_line(result: ClassificationResult, top: int) -> OutputLine:
+    """The line of one file: its ``top`` best classes."""
+    text = "\n".join([result.path, *(f"    {score:6.1%}  {label}" for label, score in result.top[:top])])
+    return OutputLine(result.to_dict(top), text)
+
+
+def drawn_lines(result: ClassificationResult, top: int) -> list[str]:
+    """What is written below a drawing: a line for each of the ``top`` best classes."""
+    return [f"{label}  {score:.1%}" for label, score in result.top[:top]]

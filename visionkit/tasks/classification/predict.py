@@ -1,28 +1,64 @@
-"""Use an exported bundle from Python:
+"""Classification with an exported bundle, in Python:
 
 import visionkit
 model = visionkit.load("runs/transfer_learning/model")
 print(model.predict("cat.jpg").label)
 """
 
+from pathlib import Path
+from typing import Any
+
 import numpy as np
 import tensorflow as tf
+from PIL import Image
 
-from visionkit.inference.predictor import Predictor
+from visionkit.data.images.resize import center_crop, letterbox
+from visionkit.errors import UserError
+from visionkit.inference.output import OutputLine, PredictOptions
+from visionkit.inference.predictor import Explainable, Predictor
 from visionkit.inference.results import ClassificationResult
+from visionkit.tasks.classification.output import drawn_lines, output_line
+from visionkit.viz.labels import draw_label
 
 
 class Classifier(Predictor[ClassificationResult]):
-    """A bundle of a classifier in memory; made by ``load``.
+    """A bundle of a classifier in memory; ``predict`` returns a ``ClassificationResult``."""
 
-    ``predict`` and ``predict_many`` answer with ``ClassificationResult``.
-    """
+    @classmethod
+    def open(cls, folder: Path, metadata: dict[str, Any]) -> "Classifier":
+        """A classifier of images, or an ``ArrayClassifier`` of signals or volumes."""
+        if "input" in metadata:
+            from visionkit.tasks.classification.predict_arrays import ArrayClassifier  # readers of volumes take a second
 
-    def _answer(self, path: str, pixels: np.ndarray) -> ClassificationResult:
-        answer = self._ask(pixels[None])
-        labels = [label.decode() for label in answer["labels"][0].numpy()]
-        scores = answer["scores"][0].numpy().tolist()
+            return ArrayClassifier(folder, metadata)
+        return cls(folder, metadata)
+
+    def draw(self, result: ClassificationResult, *, top: int = 5) -> Image.Image:
+        """The image with its ``top`` best classes written below."""
+        return draw_label(self.show(result.source), drawn_lines(result, top))
+
+    def line(self, result: ClassificationResult, options: PredictOptions) -> OutputLine:
+        """See ``Predictor.line``."""
+        return output_line(result, options.top)
+
+    def explained(self) -> Explainable:
+        """See ``Predictor.explained``."""
+        if "members" in self.metadata:
+            count = len(self.metadata["members"])
+            raise UserError(f"{self.folder} is an ensemble of {count} models; look into one of those it was made of.")
+        takes_images = not hasattr(self._model, "serve_pixels")  # exported by an older version
+        see = letterbox if self.metadata.get("whole") else center_crop
+        outputs = (lambda images: self._serve(images)["probabilities"]) if takes_images else self._model.serve_pixels
+        return Explainable("classes", self.labels, self.metadata["size"], see, outputs, takes_images)
+
+    def _drawn(self, result: ClassificationResult, options: PredictOptions) -> Image.Image:
+        return self.draw(result, top=options.top)
+
+    def _predict(self, path: str, values: np.ndarray) -> ClassificationResult:
+        outputs = self._serve(values[None])
+        labels = [label.decode() for label in outputs["labels"][0].numpy()]
+        scores = outputs["scores"][0].numpy().tolist()
         return ClassificationResult(path, labels[0], scores[0], tuple(zip(labels, scores, strict=True)))
 
-    def _ask(self, pixels: np.ndarray) -> dict[str, tf.Tensor]:
-        return self._model.serve_images(tf.constant(pixels))
+    def _serve(self, images: np.ndarray | tf.Tensor) -> dict[str, tf.Tensor]:
+        return self._model.serve_images(tf.convert_to_tensor(images))

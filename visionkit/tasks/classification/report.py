@@ -1,96 +1,80 @@
-"""The report of a run: one HTML file with everything inside, for people to look at."""
+"""The report of a classifier: scores of each class, the confusion matrix, and the worst mistakes."""
 
-from dataclasses import dataclass
-from pathlib import Path
+from collections.abc import Sequence
 from typing import Any
 
 import numpy as np
 from sklearn.metrics import confusion_matrix, precision_recall_fscore_support
 
-from visionkit.data.index import Skipped
+from visionkit.data.index import Index, Skipped, SmallImages
+from visionkit.tasks.classification.evaluate import Evaluation
 from visionkit.viz import plots
-from visionkit.viz.arrays import ArrayImages
-from visionkit.viz.page import inline, write_page
-from visionkit.viz.report import MAX_SKIPPED, Section, shown_matrix, thumbnail
+from visionkit.viz.report import Report, Section, shown_matrix, thumbnail
 
 MAX_WRONG = 24
 
 
-@dataclass(frozen=True)
-class ClassificationReport:
-    """What a classification report shows.
+def report(
+    evaluation: Evaluation,
+    train: Index | SmallImages,
+    history: list[dict],
+    *,
+    title: str,
+    skipped: Sequence[Skipped] = (),
+    sections: tuple[Section, ...] = (),
+) -> Report:
+    """The report of a run.
 
-    Attributes:
-        title: of the page.
-        sentences: what happened and why, in words.
-        metrics: name -> number, as in ``metrics.json``.
+    Args:
+        evaluation: the exported bundle on the validation data.
+        train: the training data; its classes and their counts are shown.
         history: rows of ``history.csv``.
-        class_names: by label.
-        paths: validation images ``(N,)``.
-        images: their pixels, uint8 ``(N, H, W)`` or ``(N, H, W, 3)``, where they are no files; ``paths`` are names.
-        truth: their labels, int ``(N,)``.
-        probabilities: answers, ``(N, num_classes)``.
+        title: of the page.
         skipped: files that were left out.
-        config: the run's configuration.
-        train_counts: training images of each class.
         sections: parts that only this recipe has.
     """
-
-    title: str
-    sentences: list[str]
-    metrics: dict[str, float]
-    history: list[dict]
-    class_names: tuple[str, ...]
-    paths: list[str]
-    truth: np.ndarray
-    probabilities: np.ndarray
-    skipped: list[Skipped]
-    config: dict[str, Any]
-    train_counts: np.ndarray
-    images: np.ndarray | ArrayImages | None = None
-    sections: tuple[Section, ...] = ()
-
-
-def write_report(report: ClassificationReport, path: str | Path) -> Path:
-    """Write the page, beside and then renamed.
-
-    Returns:
-        its path.
-    """
-    answers = report.probabilities.argmax(axis=1)
-    labels = np.arange(len(report.class_names))
-    matrix = confusion_matrix(report.truth, answers, labels=labels)
-    scores = precision_recall_fscore_support(report.truth, answers, labels=labels, zero_division=0)
+    class_names, truth = train.class_names, evaluation.labels
+    predictions, labels = evaluation.probabilities.argmax(axis=1), np.arange(len(class_names))
+    scores = precision_recall_fscore_support(truth, predictions, labels=labels, zero_division=0)
     rows = [
-        {"name": name, "train": int(train), "val": int(val), "precision": p, "recall": r, "f1": f}
-        for name, train, p, r, f, val in zip(report.class_names, report.train_counts, *scores, strict=True)
+        {"name": name, "train": int(train_count), "val": int(val_count), "precision": p, "recall": r, "f1": f}
+        for name, train_count, p, r, f, val_count in zip(class_names, train.counts(), *scores, strict=True)
     ]
-    return write_page(
-        path,
-        __package__,
-        "report.html.j2",
-        report=report,
-        classes=rows,
-        curves=inline(plots.curves(report.history)) if report.history else None,
-        matrix=shown_matrix(matrix, report.class_names, report.class_names),
-        wrong=_worst(report, answers),
-        num_wrong=int((answers != report.truth).sum()),
-        skipped=report.skipped[:MAX_SKIPPED],
-    )
+    shown = {
+        "classes": rows,
+        "matrix": shown_matrix(confusion_matrix(truth, predictions, labels=labels), class_names, class_names),
+        "wrong": _worst(evaluation, class_names, predictions),
+        "num_wrong": int((predictions != truth).sum()),
+        "num_images": len(truth),
+    }
+    return Report(title, __package__, shown, history, skipped, _curves(history), sections)
 
 
-def _worst(report: ClassificationReport, answers: np.ndarray) -> list[dict]:
-    """The wrong answers, those first in which the truth was given the least probability."""
-    of_truth = report.probabilities[np.arange(len(answers)), report.truth]
-    wrong = [i for i in np.argsort(of_truth) if answers[i] != report.truth[i]]
+def class_list(class_names: Sequence[str], separator: str = ", ") -> str:
+    """The first class names, for a title."""
+    return separator.join([*class_names[:6], "..."] if len(class_names) > 6 else class_names)
+
+
+def _curves(history: list[dict]) -> dict[str, dict[str, str]]:
+    """The default panels; where a network has several outputs, the column of the training accuracy names one of them."""
+    columns = [name for name in (history[0] if history else ()) if not name.startswith("val_")]
+    accuracy = next((name for name in columns if name.endswith("accuracy")), "accuracy")
+    return {**plots.CLASSIFICATION, "accuracy": {"training": accuracy, "validation": "val_accuracy"}}
+
+
+def _worst(evaluation: Evaluation, class_names: Sequence[str], predictions: np.ndarray) -> list[dict[str, Any]]:
+    """The wrong predictions, those first in which the true class has the lowest probability."""
+    names, truth, probabilities = evaluation.names, evaluation.labels, evaluation.probabilities
+    true_class = probabilities[np.arange(len(truth)), truth]
+    wrong = [i for i in np.argsort(true_class) if predictions[i] != truth[i]]
     return [
         {
-            "image": thumbnail(report.paths[i] if report.images is None else report.images[i]),
-            "path": report.paths[i],
-            "truth": report.class_names[report.truth[i]],
-            "truth_score": of_truth[i],
-            "answer": report.class_names[answers[i]],
-            "answer_score": report.probabilities[i, answers[i]],
+            "image": thumbnail(names[i] if evaluation.images is None else evaluation.images[i]),
+            "path": names[i],
+            "truth": class_names[truth[i]],
+            "truth_score": true_class[i],
+            "prediction": class_names[predictions[i]],
+            "prediction_score": probabilities[i, predictions[i]],
         }
         for i in wrong[:MAX_WRONG]
     ]

@@ -1,6 +1,7 @@
 """A classifier of windows on a large image: window by window, or all at once."""
 
 import time
+from collections.abc import Sequence
 from functools import partial
 from typing import NamedTuple
 
@@ -8,6 +9,7 @@ import keras
 import numpy as np
 
 from visionkit.models.fully_convolutional import convolutional, stride_of
+from visionkit.viz.annotate import draw_heat
 
 BATCH = 256  # windows that are cut and classified together
 TIMED = 3  # passes, of which the fastest counts
@@ -17,7 +19,7 @@ def by_cropping(classifier: keras.Model, image: np.ndarray) -> np.ndarray:
     """Cut every window and classify it.
 
     Args:
-        classifier: as ``models.convolutional`` takes it, of windows ``(side, side, C)``.
+        classifier: a classifier of windows ``(side, side, C)`` that ``fully_convolutional.convolutional`` can convert.
         image: float32 ``(H, W, C)``.
 
     Returns:
@@ -26,18 +28,18 @@ def by_cropping(classifier: keras.Model, image: np.ndarray) -> np.ndarray:
     side, stride = classifier.input_shape[1], stride_of(classifier)
     view = np.lib.stride_tricks.sliding_window_view(image, (side, side), axis=(0, 1))[::stride, ::stride]
     places = [divmod(place, view.shape[1]) for place in range(view.shape[0] * view.shape[1])]
-    answers = []
+    predictions = []
     for start in range(0, len(places), BATCH):
         windows = [view[row, column].transpose(1, 2, 0) for row, column in places[start : start + BATCH]]
-        answers.append(classifier.predict_on_batch(np.stack(windows)))
-    return np.concatenate(answers).reshape(*view.shape[:2], -1)
+        predictions.append(classifier.predict_on_batch(np.stack(windows)))
+    return np.concatenate(predictions).reshape(*view.shape[:2], -1)
 
 
 class AtOnce:
-    """The same answers from one pass of a convolutional network over the image.
+    """The same predictions from one pass of a convolutional network over the image.
 
     Args:
-        classifier: as for ``by_cropping``.
+        classifier: see ``by_cropping``.
     """
 
     def __init__(self, classifier: keras.Model):
@@ -57,39 +59,39 @@ class Peaks(NamedTuple):
 
 
 def peaks(probabilities: np.ndarray, *, side: int, stride: int, least: float = 0.5) -> Peaks:
-    """The windows that are surest of an object, surest first, none of which overlaps a surer one by half a side or more.
+    """The windows with the highest scores, the highest first, none of which overlaps a higher one by half a side or more.
 
     Args:
         probabilities: ``(rows, columns, num_classes)``; class 0 is the background.
-        side: of a window in pixels.
-        stride: between windows in pixels.
-        least: probability.
+        side: side of a window in pixels.
+        stride: pixels from one window to the next.
+        least: lowest probability.
     """
     scores, classes = probabilities[..., 1:].max(axis=-1), probabilities[..., 1:].argmax(axis=-1) + 1
-    kept: list[tuple[int, int]] = []
+    chosen: list[tuple[int, int]] = []
     for place in np.argsort(-scores, axis=None, kind="stable"):
         row, column = divmod(int(place), scores.shape[1])
         if scores[row, column] < least:
             break
-        if all(max(abs(row - r), abs(column - c)) * stride >= side / 2 for r, c in kept):
-            kept.append((row, column))
-    corners = stride * np.array(kept, int).reshape(-1, 2)[:, ::-1]
-    rows, columns = np.array(kept, int).reshape(-1, 2).T
+        if all(max(abs(row - r), abs(column - c)) * stride >= side / 2 for r, c in chosen):
+            chosen.append((row, column))
+    corners = stride * np.array(chosen, int).reshape(-1, 2)[:, ::-1]
+    rows, columns = np.array(chosen, int).reshape(-1, 2).T
     return Peaks(np.concatenate([corners, corners + side], axis=1), classes[rows, columns], scores[rows, columns])
 
 
 def heat_map(probabilities: np.ndarray, shape: tuple[int, int], *, side: int, stride: int) -> np.ndarray:
-    """How sure the window around each pixel is of an object, float ``(H, W)``; 0 where no window has its middle.
+    """The probability of an object in the window around each pixel, float ``(H, W)``; 0 where no window is centered.
 
     Args:
         probabilities: ``(rows, columns, num_classes)``; class 0 is the background.
         shape: height and width of the image.
-        side: of a window in pixels.
-        stride: between windows in pixels.
+        side: side of a window in pixels.
+        stride: pixels from one window to the next.
     """
-    sure = np.kron(1 - probabilities[..., 0], np.ones((stride, stride)))
+    enlarged = np.kron(1 - probabilities[..., 0], np.ones((stride, stride)))
     heat, margin = np.zeros(shape), (side - stride) // 2
-    heat[margin : margin + sure.shape[0], margin : margin + sure.shape[1]] = sure
+    heat[margin : margin + enlarged.shape[0], margin : margin + enlarged.shape[1]] = enlarged
     return heat
 
 
@@ -97,10 +99,11 @@ class Comparison(NamedTuple):
     """Both ways on the same images.
 
     Attributes:
-        windows: of the first image.
-        seconds_by_cropping, seconds_at_once: of the first image: the fastest of some passes.
-        speed_up: the quotient.
-        difference: the largest between their answers, of all windows of all images.
+        windows: number of windows of the first image.
+        seconds_by_cropping: for the first image, in the fastest of several passes.
+        seconds_at_once: the same for one pass of the convolutional network.
+        speed_up: the quotient of the two.
+        difference: the largest absolute difference between their predictions for all windows of all images.
     """
 
     windows: int
@@ -111,14 +114,14 @@ class Comparison(NamedTuple):
 
 
 def compare(classifier: keras.Model, images: list[np.ndarray]) -> tuple[Comparison, list[np.ndarray]]:
-    """Compare both ways, each of which has seen the images before it is timed.
+    """Compare both ways. Each is run on all images once before it is timed.
 
     Args:
-        classifier: as for ``by_cropping``.
+        classifier: see ``by_cropping``.
         images: float32 ``(H, W, C)``, at least one.
 
     Returns:
-        the comparison, and the answers for each image.
+        the comparison, and the predictions for each image, ``(rows, columns, num_classes)``.
     """
     ways = [partial(by_cropping, classifier), AtOnce(classifier)]
     cropped, at_once = ([way(image) for image in images] for way in ways)
@@ -132,3 +135,27 @@ def compare(classifier: keras.Model, images: list[np.ndarray]) -> tuple[Comparis
     difference = max(float(np.abs(one - other).max()) for one, other in zip(cropped, at_once, strict=True))
     windows = cropped[0].shape[0] * cropped[0].shape[1]
     return Comparison(windows, *map(float, seconds), float(seconds[0] / seconds[1]), difference), at_once
+
+
+def draw_peaks(
+    image: np.ndarray, logits: np.ndarray, class_names: Sequence[str], *, side: int, stride: int
+) -> tuple[np.ndarray, str]:
+    """Draw the probability of an object as heat, and a box around each peak.
+
+    Args:
+        image: uint8 ``(H, W, 3)``.
+        logits: ``(rows, columns, num_classes)``; class 0 is the background.
+        class_names: names of the classes.
+        side: side of a window in pixels.
+        stride: pixels from one window to the next.
+
+    Returns:
+        the drawn image, and a caption.
+    """
+    from visionkit.viz.boxes import draw_boxes  # supervision takes a second to import
+
+    probabilities = keras.ops.convert_to_numpy(keras.ops.softmax(logits))
+    found = peaks(probabilities, side=side, stride=stride)
+    heat = draw_heat(image, heat_map(probabilities, image.shape[:2], side=side, stride=stride))
+    boxes = found.boxes / np.tile(image.shape[1::-1], 2)
+    return draw_boxes(heat, boxes, found.classes, class_names), f"{len(boxes)} peaks"

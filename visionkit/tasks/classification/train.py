@@ -1,213 +1,244 @@
-"""The phases of training: a head on cached features, a network on augmented images, from files or in memory."""
+"""The phases of training: a head on cached features, a network on augmented images, a network on anything in memory."""
 
-from collections.abc import Callable, Iterator
+import itertools
+from collections.abc import Callable, Iterable, Iterator
+from dataclasses import dataclass
 from functools import partial
-from typing import Any, NamedTuple
+from typing import Any, Literal
 
 import keras
 import numpy as np
 import tensorflow as tf
 
-from visionkit.data.index import Index, SkippedFiles, SmallImages, class_weights
-from visionkit.data.pipeline.batches import batches
-from visionkit.data.pipeline.in_memory import ShownImages, Variation
+from visionkit.data.index import Index, SmallImages, class_weights
+from visionkit.data.pipeline.batches import TrainingPipeline, evaluation_batches
+from visionkit.data.pipeline.in_memory import ImagesInMemory, Variation
 from visionkit.layers.batch_augmentation import augmented
-from visionkit.tasks.classification.transfer import TransferModel
-from visionkit.training.augment_device import Feeding
+from visionkit.tasks.classification.feature_cache import Features
+from visionkit.tasks.classification.transfer import HEAD, TransferModel
+from visionkit.training import fit
 from visionkit.training.fit import Phase
 
-HEAD_RATE = 1e-3
-UNFROZEN_RATE = 1e-4  # pretrained weights are adapted, not replaced
 LABEL_SMOOTHING = 0.1
 VALIDATION_BATCH = 256  # small images
 VALIDATION_IN_MEMORY = 2**29  # bytes of validation images that are kept from epoch to epoch
 
-
-class Validation(NamedTuple):
-    """What is measured of a classifier after each epoch."""
-
-    loss: float
-    accuracy: float
+Batches = Callable[[int], Iterable[tuple[Any, Any]]]  # from the number of an epoch to its inputs and their positions
 
 
-def feature_batches(
-    views: list[np.ndarray], one_hot: np.ndarray, weights: np.ndarray, batch_size: int, seed: int, epoch: int
-) -> Iterator[tuple[np.ndarray, np.ndarray, np.ndarray]]:
-    """Shuffled batches of one epoch from the views of a feature cache; rows are read from disk as they are needed.
+@dataclass(frozen=True, kw_only=True)
+class Schedule(fit.Schedule):
+    """How long and how fast a classifier is trained, and towards which targets.
+
+    Attributes:
+        label_smoothing: share of each label that is spread over all classes (https://arxiv.org/abs/1512.00567).
+    """
+
+    label_smoothing: float = 0.0
+
+
+def arrays_phase(
+    model: keras.Model,
+    train: Index | SmallImages,
+    batches: Batches,
+    validate: Callable[[], dict[str, float]],
+    schedule: Schedule,
+    *,
+    name: str = "training",
+    loop: Literal["fit", "train_on_batch"] = "train_on_batch",
+    loss_weights: dict[str, float] | None = None,
+    num_samples: int | None = None,
+) -> Phase:
+    """Train a classifier on samples in memory, with weights that let every class count alike.
 
     Args:
-        views: arrays ``(N, D)``, one a view.
-        one_hot: ``(N, num_classes)``.
-        weights: ``(N,)``.
+        model: inputs to logits, or to a dict of logits by output.
+        train: the labels of the training samples.
+        batches: from the number of an epoch to its batches ``(inputs, positions)``, where ``positions`` are the samples' rows
+            in ``train``: an iterator, as ``shuffled`` makes it, or a ``tf.data.Dataset``.
+        validate: see ``Phase``.
+        schedule: how long and how fast.
+        name: of the phase.
+        loop: see ``Phase``.
+        loss_weights: the weight of each output's loss, where the model has several outputs. The accuracy is that of the first.
+        num_samples: samples an epoch. Default: each one once.
+    """
+    one_hot, weights = (tf.constant(targets) for targets in weighted_targets(train))
+
+    def with_targets(inputs: Any, positions: Any) -> tuple:
+        return inputs, *_for_outputs(loss_weights, tf.gather(one_hot, positions), tf.gather(weights, positions))
+
+    def epoch_batches(epoch: int) -> Iterable:
+        pairs = batches(epoch)
+        return pairs.map(with_targets) if isinstance(pairs, tf.data.Dataset) else itertools.starmap(with_targets, pairs)
+
+    return Phase(
+        name=name,
+        model=model,
+        epochs=schedule.epochs,
+        learning_rate=schedule.learning_rate,
+        steps_per_epoch=-(-(len(train) if num_samples is None else num_samples) // schedule.batch_size),
+        batches=epoch_batches,
+        validate=validate,
+        validate_every=schedule.validate_every,
+        loop=loop,
+        **_loss_and_metrics(schedule, loss_weights),
+    )
+
+
+def shuffled(
+    vary: Callable[[int, np.random.Generator], Callable[[np.ndarray], np.ndarray]], count: int, batch_size: int, seed: int
+) -> Batches:
+    """Batches for ``arrays_phase`` of arrays that are varied anew in every epoch.
+
+    Args:
+        vary: from the number of an epoch, and the generator that has drawn its order, to a function from positions to inputs.
+        count: number of training samples.
+        batch_size: samples a batch.
+        seed: draws, together with the number of the epoch, its order and what ``vary`` draws.
+    """
+
+    def batches(epoch: int) -> Iterator[tuple[np.ndarray, np.ndarray]]:
+        rng = np.random.default_rng([seed, epoch])
+        order = rng.permutation(count)
+        inputs_at = vary(epoch, rng)
+        for start in range(0, count, batch_size):
+            positions = order[start : start + batch_size]
+            yield inputs_at(positions), positions
+
+    return batches
+
+
+def feature_batches(features: Features, batch_size: int, seed: int, epoch: int) -> Iterator[tuple[np.ndarray, np.ndarray]]:
+    """Shuffled batches of one epoch from all views of cached features; rows are read from disk as they are needed.
+
+    Args:
+        features: of the training images.
         batch_size: rows a batch.
         seed: draws the order of all views' rows, together with ``epoch``.
         epoch: from 0.
+
+    Returns:
+        batches ``(features, positions)``.
     """
-    order = np.random.default_rng([seed, epoch]).permutation(len(views) * len(one_hot))
+    views, count = features.views, len(features.index)
+    order = np.random.default_rng([seed, epoch]).permutation(len(views) * count)
     for start in range(0, len(order), batch_size):
-        view, row = np.divmod(order[start : start + batch_size], len(one_hot))
-        features = np.stack([views[v][r] for v, r in zip(view, row, strict=True)])
-        yield features, one_hot[row], weights[row]
+        view_numbers, rows = np.divmod(order[start : start + batch_size], count)
+        yield np.stack([views[view][row] for view, row in zip(view_numbers, rows, strict=True)]), rows
 
 
-def head_phase(
-    model: TransferModel,
-    train: Index,
-    views: list[np.ndarray],
-    val: Index,
-    val_views: list[np.ndarray],
-    *,
-    epochs: int,
-    batch_size: int,
-    seed: int,
-) -> Phase:
+def head_phase(model: TransferModel, train: Features, val: Features, schedule: Schedule, *, seed: int) -> Phase:
     """Train the head alone, on features that were computed before.
 
     Args:
         model: its head is trained.
-        train: the training index.
-        views: its features ``(N, D)`` in one or more views; an epoch goes through all of them.
-        val: the validation index.
-        val_views: its features, and those of the mirror images where the bundle will average over both.
+        train: features of the training images; an epoch goes through all views of them.
+        val: features of the validation images, and of their mirror images where the bundle will average over both.
+        schedule: how long and how fast.
+        seed: draws the order.
     """
-    one_hot, weights = weighted_targets(train)
 
-    def validate() -> Validation:
-        answers = [keras.ops.softmax(model.head(np.asarray(features), training=False)) for features in val_views]
-        return measured(keras.ops.convert_to_numpy(sum(answers) / len(answers)), val.labels)
+    def validate() -> dict[str, float]:
+        predictions = [keras.ops.softmax(model.head(np.asarray(features), training=False)) for features in val.views]
+        return loss_and_accuracy(keras.ops.convert_to_numpy(sum(predictions) / len(predictions)), val.index.labels)
 
-    return Phase(
-        name="head",
-        model=model.head,
-        epochs=epochs,
-        learning_rate=HEAD_RATE,
-        steps_per_epoch=-(-len(views) * len(train) // batch_size),
-        batches=lambda epoch: feature_batches(views, one_hot, weights, batch_size, seed, epoch),
-        validate=validate,
-        short_steps=True,
-    )
-
-
-def image_phase(
-    classifier: keras.Model,
-    name: str,
-    train: Index,
-    val: Index,
-    *,
-    feeding: Feeding,
-    flips: bool,
-    epochs: int,
-    batch_size: int,
-    seed: int,
-    skipped: SkippedFiles,
-    learning_rate: float = UNFROZEN_RATE,
-    loss_weights: dict[str, float] | None = None,
-) -> Phase:
-    """Train a whole classifier, as far as it is unfrozen, on images augmented anew in every epoch.
-
-    Args:
-        classifier: pixels ``(N, size, size, 3)`` to logits.
-        name: of the phase.
-        train: the training index.
-        val: the validation index.
-        feeding: how training images are made; one output only where "device" augments them.
-        flips: validate as a bundle with ``flips`` will answer.
-        skipped: takes files that vanish on the way.
-        learning_rate: the peak.
-        loss_weights: of a classifier with several outputs; see ``fit.Phase``.
-    """
-    size = classifier.input_shape[1]
-    one_hot, weights = (tf.constant(targets) for targets in weighted_targets(train))
-
-    mixes = feeding.augmentation.mix is not None
-    on_device = feeding.augment_on == "device"
-    trained = augmented(classifier, mixes=mixes) if on_device else classifier
-
-    def targets(batch):
-        labels = batch["label"] if mixes else tf.gather(one_hot, batch["position"])
-        inputs = {name: batch[name] for name in trained.input} if on_device else batch["image"]
-        return inputs, *_for_outputs(loss_weights, labels, tf.gather(weights, batch["position"]))
-
-    def epoch_batches(epoch: int) -> tf.data.Dataset:
-        images = batches(
-            train,
-            size=size,
-            batch_size=batch_size,
-            skipped=skipped,
-            augmentation=feeding.augmentation,
-            shuffle=True,
-            seed=seed,
-            epoch=epoch,
-            cache=feeding.cache,
-            augment_on=feeding.augment_on,
-            service=feeding.service,
-        )
-        return images.map(targets)
-
-    val_batches = batches(val, size=size, batch_size=batch_size, skipped=skipped)
-    if len(val) * size * size * 3 * 4 <= VALIDATION_IN_MEMORY:
-        val_batches = val_batches.cache()
-    return Phase(
-        name=name,
-        model=trained,
-        epochs=epochs,
-        learning_rate=learning_rate,
-        steps_per_epoch=-(-len(train) // batch_size),
-        batches=epoch_batches,
-        validate=_validator(classifier, val_batches, flips=flips),
-        label_smoothing=LABEL_SMOOTHING,
-        loss_weights=loss_weights,
-    )
+    batches = partial(feature_batches, train, schedule.batch_size, seed)
+    num_samples = len(train.views) * len(train.index)
+    return arrays_phase(model.head, train.index, batches, validate, schedule, name=HEAD, num_samples=num_samples)
 
 
 def small_image_phase(
     classifier: keras.Model,
-    name: str,
     train: SmallImages,
     val: SmallImages,
+    schedule: Schedule,
     *,
+    name: str,
     variation: Variation,
     flips: bool,
-    epochs: int,
-    batch_size: int,
     seed: int,
-    learning_rate: float,
-    label_smoothing: float = LABEL_SMOOTHING,
     loss_weights: dict[str, float] | None = None,
 ) -> Phase:
     """Train a whole classifier on images in memory, shifted and mirrored anew in every epoch.
 
     Args:
         classifier: pixels ``(N, size, size, 1 or 3)`` to logits.
-        name: of the phase.
         train: the training images.
         val: the validation images.
+        schedule: how long and how fast.
+        name: of the phase.
         variation: how training images are varied.
-        flips: validate as a bundle with ``flips`` will answer.
-        learning_rate: the highest.
-        label_smoothing: see ``fit.Phase``.
-        loss_weights: of a classifier with several outputs; see ``fit.Phase``.
+        flips: whether to validate on mirror images, too, as a bundle with ``flips`` predicts.
+        seed: draws order and variations.
+        loss_weights: see ``arrays_phase``.
     """
     shape = {"size": classifier.input_shape[1], "channels": classifier.input_shape[-1]}
-    shown = ShownImages(train, **shape)
-    one_hot, weights = (tf.constant(targets) for targets in weighted_targets(train))
+    shown = ImagesInMemory(train, **shape)
 
-    def targets(batch):
-        labels, shares = (tf.gather(each, batch["position"]) for each in (one_hot, weights))
-        return batch["image"], *_for_outputs(loss_weights, labels, shares)
+    def batches(epoch: int) -> tf.data.Dataset:
+        images = shown.batches(schedule.batch_size, variation=variation, shuffle=True, seed=seed, epoch=epoch)
+        return images.map(lambda batch: (batch["image"], batch["position"]))
 
-    options = {"variation": variation, "shuffle": True, "seed": seed}
+    validate = _image_validator(classifier, ImagesInMemory(val, **shape).batches(VALIDATION_BATCH), flips=flips)
+    options = {"name": name, "loop": "fit", "loss_weights": loss_weights}
+    return arrays_phase(classifier, train, batches, validate, schedule, **options)
+
+
+def image_phase(
+    classifier: keras.Model,
+    pipeline: TrainingPipeline,
+    val: Index,
+    schedule: Schedule,
+    *,
+    name: str,
+    flips: bool,
+    loss_weights: dict[str, float] | None = None,
+) -> Phase:
+    """Train a whole classifier, as far as it is unfrozen, on images augmented anew in every epoch.
+
+    Args:
+        classifier: pixels ``(N, size, size, 3)`` to logits; with one output only where the device augments.
+        pipeline: makes the training images.
+        val: the validation images.
+        schedule: how long and how fast; its batch size is the pipeline's.
+        name: of the phase.
+        flips: whether to validate on mirror images, too, as a bundle with ``flips`` predicts.
+        loss_weights: see ``arrays_phase``.
+    """
+    one_hot, weights = (tf.constant(targets) for targets in weighted_targets(pipeline.index))
+    mixes, on_device = pipeline.augmentation.mix is not None, pipeline.augment_on == "device"
+    trained = augmented(classifier, mixes=mixes) if on_device else classifier
+
+    def with_targets(batch: dict[str, tf.Tensor]) -> tuple:
+        labels = batch["label"] if mixes else tf.gather(one_hot, batch["position"])
+        inputs = {name: batch[name] for name in trained.input} if on_device else batch["image"]
+        return inputs, *_for_outputs(loss_weights, labels, tf.gather(weights, batch["position"]))
+
+    val_batches = evaluation_batches(val, pipeline.size, schedule.batch_size)
+    if len(val) * pipeline.size**2 * 3 * 4 <= VALIDATION_IN_MEMORY:
+        val_batches = val_batches.cache()
     return Phase(
         name=name,
-        model=classifier,
-        epochs=epochs,
-        learning_rate=learning_rate,
-        steps_per_epoch=-(-len(train) // batch_size),
-        batches=lambda epoch: shown.batches(batch_size, epoch=epoch, **options).map(targets),
-        validate=_validator(classifier, ShownImages(val, **shape).batches(VALIDATION_BATCH), flips=flips),
-        label_smoothing=label_smoothing,
-        loss_weights=loss_weights,
+        model=trained,
+        epochs=schedule.epochs,
+        learning_rate=schedule.learning_rate,
+        steps_per_epoch=len(pipeline),
+        batches=lambda epoch: pipeline.epoch(epoch).map(with_targets),
+        validate=_image_validator(classifier, val_batches, flips=flips),
+        validate_every=schedule.validate_every,
+        **_loss_and_metrics(schedule, loss_weights),
     )
+
+
+def _loss_and_metrics(schedule: Schedule, loss_weights: dict[str, float] | None) -> dict[str, Any]:
+    """Cross-entropy on logits, and the accuracy, as ``Phase`` takes them."""
+    loss = keras.losses.CategoricalCrossentropy(from_logits=True, label_smoothing=schedule.label_smoothing)
+    metrics = [keras.metrics.CategoricalAccuracy(name="accuracy")]
+    if loss_weights is None:
+        return {"loss": loss, "metrics": metrics}
+    first = next(iter(loss_weights))
+    return {"loss": dict.fromkeys(loss_weights, loss), "metrics": {first: metrics}, "loss_weights": loss_weights}
 
 
 def _for_outputs(loss_weights: dict[str, float] | None, *targets: tf.Tensor) -> list[Any]:
@@ -215,21 +246,41 @@ def _for_outputs(loss_weights: dict[str, float] | None, *targets: tf.Tensor) -> 
     return [each if loss_weights is None else dict.fromkeys(loss_weights, each) for each in targets]
 
 
-def _validator(classifier: keras.Model, val_batches: tf.data.Dataset, *, flips: bool) -> Callable[[], Validation]:
-    """A function that measures the classifier as it is, answering as its bundle will."""
+def _image_validator(classifier: keras.Model, val_batches: tf.data.Dataset, *, flips: bool) -> Callable[[], dict[str, float]]:
+    """A function that measures the classifier as it is, and averages over mirror images where its bundle will."""
     pixels = tf.TensorSpec([None, *classifier.input_shape[1:]], tf.float32)
 
     @partial(tf.function, input_signature=[pixels])
-    def answer(images):
+    def predict(images):
         logits = classifier(images, training=False)
         return tf.nn.softmax(logits["predictions"] if isinstance(logits, dict) else logits)
 
-    def answer_as_bundle(images):
-        return (answer(images) + answer(images[:, :, ::-1])) / 2 if flips else answer(images)
+    def predict_as_bundle(images):
+        return (predict(images) + predict(images[:, :, ::-1])) / 2 if flips else predict(images)
 
-    def validate() -> Validation:
-        answers = [(answer_as_bundle(batch["image"]).numpy(), batch["label"].numpy()) for batch in val_batches]
-        return measured(*(np.concatenate(parts) for parts in zip(*answers, strict=True)))
+    def validate() -> dict[str, float]:
+        parts = [(predict_as_bundle(batch["image"]).numpy(), batch["label"].numpy()) for batch in val_batches]
+        return loss_and_accuracy(*(np.concatenate(part) for part in zip(*parts, strict=True)))
+
+    return validate
+
+
+def array_validator(
+    classifier: keras.Model, values: np.ndarray, labels: np.ndarray, batch_size: int
+) -> Callable[[], dict[str, float]]:
+    """A function that measures a classifier as it is on samples in memory.
+
+    Args:
+        classifier: values to logits.
+        values: ``(N, ...)``, numbers of any type.
+        labels: int ``(N,)``.
+        batch_size: samples a step.
+    """
+
+    def validate() -> dict[str, float]:
+        parts = [values[start : start + batch_size].astype(np.float32) for start in range(0, len(values), batch_size)]
+        logits = np.concatenate([classifier.predict_on_batch(part) for part in parts])
+        return loss_and_accuracy(keras.ops.convert_to_numpy(keras.ops.softmax(logits)), labels)
 
     return validate
 
@@ -241,28 +292,8 @@ def weighted_targets(index: Index | SmallImages) -> tuple[np.ndarray, np.ndarray
     return np.eye(len(index.class_names), dtype=np.float32)[index.labels], weights
 
 
-def answering_in_parts(
-    classifier: keras.Model, values: np.ndarray, labels: np.ndarray, at_once: int
-) -> Callable[[], Validation]:
-    """A function that measures a classifier as it is on samples in memory.
-
-    Args:
-        classifier: values to logits.
-        values: ``(N, ...)``, numbers of any type.
-        labels: int ``(N,)``.
-        at_once: samples a step.
-    """
-
-    def validate() -> Validation:
-        parts = [values[start : start + at_once].astype(np.float32) for start in range(0, len(values), at_once)]
-        logits = np.concatenate([classifier.predict_on_batch(part) for part in parts])
-        return measured(keras.ops.convert_to_numpy(keras.ops.softmax(logits)), labels)
-
-    return validate
-
-
-def measured(probabilities: np.ndarray, labels: np.ndarray) -> Validation:
+def loss_and_accuracy(probabilities: np.ndarray, labels: np.ndarray) -> dict[str, float]:
     """Cross-entropy and accuracy of ``(N, num_classes)`` probabilities."""
-    of_truth = probabilities[np.arange(len(labels)), labels]
-    loss = -np.log(np.maximum(of_truth, np.finfo(np.float32).tiny)).mean()
-    return Validation(float(loss), float((probabilities.argmax(axis=1) == labels).mean()))
+    true_class = probabilities[np.arange(len(labels)), labels]
+    loss = -np.log(np.maximum(true_class, np.finfo(np.float32).tiny)).mean()
+    return {"loss": float(loss), "accuracy": float((probabilities.argmax(axis=1) == labels).mean())}

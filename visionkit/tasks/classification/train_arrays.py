@@ -1,6 +1,6 @@
 """Training on signals and volumes that lie in memory."""
 
-from collections.abc import Iterator
+from collections.abc import Callable
 
 import keras
 import numpy as np
@@ -9,19 +9,19 @@ from visionkit import models
 from visionkit.data.arrays.augment import Variation, varied
 from visionkit.data.arrays.samples import ArraySplits
 from visionkit.layers.normalization import Standardize
-from visionkit.tasks.classification.train import answering_in_parts, weighted_targets
+from visionkit.tasks.classification.train import Schedule, array_validator, arrays_phase, shuffled
 from visionkit.training.fit import Phase
 
-ANSWERED_AT_ONCE = 64  # validation samples
+VALIDATION_BATCH = 64  # samples
 
 
 def array_model(network: str, shape: tuple[int, ...], num_classes: int) -> keras.Model:
-    """A network of the catalogue that standardises each sample first.
+    """A network of the catalogue, after a layer that standardizes each sample.
 
     Args:
-        network: a name of the catalogue.
-        shape: ``(spatial..., channels)``; its rank makes the network one of signals, images or volumes.
-        num_classes: outputs.
+        network: its name in the catalogue.
+        shape: ``(spatial..., channels)``; its rank decides whether the network takes signals, images or volumes.
+        num_classes: number of logits.
 
     Returns:
         a model from float32 ``(N, spatial..., channels)`` in any unit to logits.
@@ -31,44 +31,23 @@ def array_model(network: str, shape: tuple[int, ...], num_classes: int) -> keras
     return keras.Model(inputs, built(Standardize(name="standardize")(inputs)), name=f"standardized_{built.name}")
 
 
-def array_phase(
-    model: keras.Model,
-    data: ArraySplits,
-    *,
-    variation: Variation,
-    epochs: int,
-    batch_size: int,
-    learning_rate: float,
-    seed: int,
-) -> Phase:
-    """Train a whole network on arrays varied anew in every epoch.
+def phase(model: keras.Model, data: ArraySplits, schedule: Schedule, *, variation: Variation, seed: int) -> Phase:
+    """Train a whole network on arrays in memory, which are varied anew in every epoch.
 
     Args:
         model: as ``array_model`` builds it.
-        data: what to train on, and to validate with.
+        data: training and validation arrays.
+        schedule: how long and how fast.
         variation: how far training arrays are varied.
-        epochs: how many.
-        batch_size: arrays a step.
-        learning_rate: the highest.
         seed: draws order and variations.
     """
-    one_hot, weights = weighted_targets(data.train)
 
-    def batches(epoch: int) -> Iterator[tuple[np.ndarray, np.ndarray, np.ndarray]]:
-        order = np.random.default_rng([seed, epoch]).permutation(len(data.train))
-        for start in range(0, len(order), batch_size):
-            rows = order[start : start + batch_size]
-            # Drawn by the sample's place: the size of batches does not change what is made of it.
-            values = [varied(data.train_values[i], variation, np.random.default_rng([seed, epoch, i])) for i in rows]
-            yield np.stack(values), one_hot[rows], weights[rows]
+    def vary(epoch: int, _rng: np.random.Generator) -> Callable[[np.ndarray], np.ndarray]:
+        def vary_one(position: int) -> np.ndarray:  # the same for any batch size
+            return varied(data.train_values[position], variation, np.random.default_rng([seed, epoch, position]))
 
-    return Phase(
-        name="training",
-        model=model,
-        epochs=epochs,
-        learning_rate=learning_rate,
-        steps_per_epoch=-(-len(data.train) // batch_size),
-        batches=batches,
-        validate=answering_in_parts(model, data.val_values, data.val.labels, ANSWERED_AT_ONCE),
-        short_steps=True,
-    )
+        return lambda positions: np.stack([vary_one(position) for position in positions])
+
+    batches = shuffled(vary, len(data.train), schedule.batch_size, seed)
+    validate = array_validator(model, data.val_values, data.val.labels, VALIDATION_BATCH)
+    return arrays_phase(model, data.train, batches, validate, schedule)

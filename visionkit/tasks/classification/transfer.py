@@ -1,7 +1,8 @@
-"""Transfer learning: a pretrained base, a new head, and how much of the base is trained.
+"""Transfer learning: a pretrained base, a new head, and the choice of how much of the base is trained.
 
-Three approaches, by how much data there is (How transferable are features in deep neural networks?, Yosinski et al. 2014,
-https://arxiv.org/abs/1411.1792): train only the head; unfreeze the last stages; train it all from the pretrained weights.
+There are three approaches, chosen by the amount of data: train only the head; unfreeze the last stages; train everything from
+the pretrained weights (How transferable are features in deep neural networks?, Yosinski et al. 2014,
+https://arxiv.org/abs/1411.1792).
 """
 
 import math
@@ -13,22 +14,24 @@ import keras
 
 from visionkit.data.images.resize import CENTRAL_SHARE
 from visionkit.layers.inference_mode import InferenceMode
-from visionkit.models.endpoints import deepest, layers_behind, strides_of
+from visionkit.models.endpoints import deepest, freeze, strides_of
 from visionkit.models.heads import classifier_head
 
 HEAD, LAST, ALL = "head", "last", "all"
 APPROACHES = (HEAD, LAST, ALL)
-FROZEN_STRIDE = 8  # "last" unfreezes what lies behind the feature map of this stride, or of the last but one
-FEW_A_CLASS, MANY = 150, 5_000  # training images: a class; in all
+EPOCHS = {HEAD: 20, LAST: 8, ALL: 8}
+LEARNING_RATES = {HEAD: 1e-3, LAST: 1e-4, ALL: 1e-4}  # pretrained weights are adapted, not replaced
+FROZEN_STRIDE = 8  # "last" unfreezes the layers after the feature map of this stride, or of the last but one
+FEW_PER_CLASS, MANY = 150, 5_000  # training images: per class; in total
 
 
 class TransferModel(NamedTuple):
-    """One classifier seen three ways, which share their layers and weights.
+    """A classifier, and its two parts, which share layers and weights.
 
     Attributes:
-        extractor: pixels ``(N, size, size, 3)`` float32 0..255 to pooled features ``(N, D)``.
-        head: pooled features to logits ``(N, num_classes)``.
-        classifier: pixels to logits.
+        extractor: a model from float32 pixels ``(N, size, size, 3)`` in 0..255 to pooled features ``(N, D)``.
+        head: a model from pooled features to logits ``(N, num_classes)``.
+        classifier: a model from pixels to logits.
     """
 
     extractor: keras.Model
@@ -40,8 +43,10 @@ def transfer_model(backbone: keras.Model, num_classes: int, *, dropout: float = 
     """Put a new classifier head on a backbone.
 
     Args:
-        backbone: built with ``num_classes=None``.
-        pretrained: its BatchNorm then runs in inference mode in every phase, also when its layers are unfrozen: the moving
+        backbone: a backbone, built with ``num_classes=None`` or by ``models.backbone``.
+        num_classes: number of classes.
+        dropout: dropout rate of the pooled features.
+        pretrained: whether BatchNorm of the backbone runs in inference mode in every phase, even in unfrozen layers: the moving
             statistics belong to the pretrained weights, and small batches would spoil them. False is for training from scratch.
     """
     base = keras.Model(backbone.inputs, deepest(backbone), name=backbone.name)
@@ -59,53 +64,58 @@ def transfer_model(backbone: keras.Model, num_classes: int, *, dropout: float = 
 
 
 def unfreeze(backbone: keras.Model, approach: str) -> int:
-    """Make the layers of a backbone trainable as an approach asks, and freeze the others.
+    """Unfreeze the layers of a backbone that an approach trains, and freeze the others.
 
     Args:
-        backbone: the one that was given to ``transfer_model``; its layers are the classifier's.
-        approach: "head" freezes all of it; "last" unfreezes the stages in which the image is 16 or 32 times smaller, of a
-            network
-            for small images the last one;
-            "all" unfreezes everything.
+        backbone: the backbone that was passed to ``transfer_model``; the classifier shares its layers.
+        approach: "head" freezes all layers; "last" unfreezes the stages of strides 16 and 32, or only the last stage of a
+            network for small images; "all" unfreezes all layers.
 
     Returns:
-        the number of its parameters that are now trained. Compile the classifier anew afterwards.
+        the number of parameters of the backbone that are trained now. Compile the classifier again afterwards.
     """
     if approach not in APPROACHES:
         raise ValueError(f"Unknown approach {approach!r}; expected one of {', '.join(APPROACHES)}.")
-    frozen = min(FROZEN_STRIDE, strides_of(backbone)[-2])
-    unfrozen = {HEAD: [], LAST: layers_behind(backbone, frozen), ALL: backbone.layers}[approach]
-    for layer in backbone.layers:
-        layer.trainable = layer in unfrozen
-    return sum(math.prod(weight.shape) for layer in unfrozen for weight in layer.trainable_weights)
+    *finer, coarsest = strides_of(backbone)
+    last_frozen = min(FROZEN_STRIDE, finer[-1]) if finer else coarsest
+    trained = freeze(backbone, {HEAD: coarsest, LAST: last_frozen, ALL: None}[approach])
+    return sum(math.prod(weight.shape) for layer in trained for weight in layer.trainable_weights)
+
+
+def approaches(last: str, *, gradually: bool) -> tuple[str, ...]:
+    """The approaches to train by, in order: the head, which the others need, and ``last``.
+
+    Args:
+        last: the approach to end with.
+        gradually: whether to train by those between them, too.
+    """
+    return APPROACHES[: APPROACHES.index(last) + 1] if gradually else tuple(dict.fromkeys((HEAD, last)))
 
 
 def choose_approach(num_images: int, num_classes: int) -> tuple[str, str]:
-    """Choose by the number of training images.
+    """Choose an approach by the number of training images.
 
     Returns:
         the approach, and the reason in a sentence.
     """
-    a_class = num_images / num_classes
-    counted = f"{num_images} training images in {num_classes} classes, {a_class:.0f} a class"
-    if a_class < FEW_A_CLASS:
-        return (
-            HEAD,
-            f"{counted}: an unfrozen base would learn fewer than {FEW_A_CLASS} a class by heart, so only the head is trained",
-        )
+    per_class = num_images / num_classes
+    counts = f"{num_images} training images in {num_classes} classes, {per_class:.0f} a class"
+    if per_class < FEW_PER_CLASS:
+        reason = f"an unfrozen base would learn fewer than {FEW_PER_CLASS} a class by heart, so only the head is trained"
+        return HEAD, f"{counts}: {reason}"
     if num_images < MANY:
-        return LAST, f"{counted}: enough to adapt the last stages, fewer than the {MANY:,} that training it all asks for"
-    return ALL, f"{counted}: enough to train it all"
+        return LAST, f"{counts}: enough to adapt the last stages, fewer than the {MANY:,} that training all of it takes"
+    return ALL, f"{counts}: enough to train all of it"
 
 
 def choose_size(published: int, sides: Sequence[int]) -> tuple[int, str]:
     """Choose the side of the input by the size of the images.
 
-    A network sees objects larger in training, through random crops, than it does in use; features are better at a resolution
-    about 9/7 of the one it was trained at (https://arxiv.org/abs/1906.06423), where images are that sharp.
+    Random crops make objects larger in training than in use; features are better at about 9/7 of the training resolution
+    (https://arxiv.org/abs/1906.06423), if the images are that sharp.
 
     Args:
-        published: the side that the base was trained at.
+        published: the side in pixels that the base was trained at.
         sides: the shorter side of each training image, in pixels.
 
     Returns:
@@ -113,9 +123,7 @@ def choose_size(published: int, sides: Sequence[int]) -> tuple[int, str]:
     """
     median = int(statistics.median(sides))
     larger = round(published * 9 / 7 / 32) * 32
+    sides_of_images = f"the images' shorter sides are about {median} pixels"
     if CENTRAL_SHARE * median >= larger:
-        return (
-            larger,
-            f"the images' shorter sides are about {median} pixels: sharp enough for {larger} instead of {published}",
-        )
-    return published, f"the images' shorter sides are about {median} pixels: {published}, as the base was trained"
+        return larger, f"{sides_of_images}: sharp enough for {larger} instead of {published}"
+    return published, f"{sides_of_images}: {published}, as the base was trained"

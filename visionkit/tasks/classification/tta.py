@@ -1,4 +1,4 @@
-"""Several views of one image, whose answers are averaged: crops, sizes and mirror images, cut inside the graph.
+"""Several views of one image, whose probabilities are averaged: crops, sizes and mirror images, cut inside the graph.
 
 flips       the image and its mirror image
 ten_crop    the four corners and the middle of the central square, and their mirror images: Krizhevsky et al. 2012,
@@ -12,7 +12,7 @@ import tensorflow as tf
 from visionkit.data.images.resize import CENTRAL_SHARE, center_crop, letterbox
 
 NUM_VIEWS = {"one": 1, "flips": 2, "ten_crop": 10, "multi_crop": 144}
-SHARES = (224 / 256, 224 / 288, 224 / 320, 224 / 352)  # of a square's side, that a crop of multi_crop has
+SHARES = (224 / 256, 224 / 288, 224 / 320, 224 / 352)  # of a square's side: the sides of the crops of multi_crop
 CORNERS = ((0.0, 0.0), (0.0, 1.0), (1.0, 0.0), (1.0, 1.0), (0.5, 0.5))  # where a crop lies in its square
 
 
@@ -26,7 +26,7 @@ def views_of(image: tf.Tensor, size: int, views: str, *, whole: bool = False) ->
         whole: the plain view is the whole image in proportion (``letterbox``), not its central window (``center_crop``).
 
     Returns:
-        float32 ``(num_views, size, size, 3)`` in 0..255; the second half mirrors the first, but of "one".
+        float32 ``(num_views, size, size, 3)`` in 0..255; except of "one", the second half mirrors the first.
     """
     if views in ("one", "flips"):
         plain = (letterbox if whole else center_crop)(image, size)[None]

@@ -1,6 +1,9 @@
-"""Windows of one side, cut around the objects of annotated images and between them: what a sliding classifier learns from."""
+"""Training and evaluation of a classifier that slides over images, on windows cut around annotated objects and between them."""
 
-from collections.abc import Iterator
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import NamedTuple
 
 import cv2
 import keras
@@ -9,20 +12,84 @@ from tqdm import tqdm
 
 from visionkit.data.boxes import cleaned
 from visionkit.data.images.decode import ImageError, read_image
-from visionkit.data.index import DataError, Index, SkippedFiles, SmallImages
-from visionkit.tasks.classification.train import answering_in_parts, weighted_targets
+from visionkit.data.images.listing import map_files
+from visionkit.data.index import DataError, Index, SmallImages
+from visionkit.data.splits import Splits
+from visionkit.models.fully_convolutional import stride_of
+from visionkit.tasks.classification.evaluate import predict_small_images
+from visionkit.tasks.classification.sliding import Comparison, compare, draw_peaks
+from visionkit.tasks.classification.train import Schedule, array_validator, arrays_phase, shuffled
 from visionkit.training.fit import Phase
+from visionkit.training.recipe import Run
 
 BACKGROUND = "background"
-FILLED = 0.8  # share of a window's side that the median object's longer side gets
-NEAR, FAR = 1 / 16, 1 / 4  # sides between a window's center and an object's: it shows the object; it does not
-SMALLEST, LARGEST = 0.4, 1.1  # sides of a window: an object's longer side, else it is of another scale
+FILLED = 0.8  # share of a window's side that the longer side of the median object fills
+NEAR, FAR = 1 / 16, 1 / 4  # distances of centers in window sides: up to NEAR a window shows the object, beyond FAR it does not
+SMALLEST, LARGEST = 0.4, 1.1  # longer side of an object in window sides; other objects are left out
 VIEWS = 6  # windows of each object
-NOTHING = 24  # windows of each image that show none
+NUM_BACKGROUND = 24  # random windows of each image, of which those far from all objects are background
+BRIGHTNESS = 0.2  # by which training windows are lightened or darkened
+VALIDATION_BATCH = 512  # windows
+NUM_IMAGES = 12  # validation images of which all windows are classified
+
+
+class WindowSplits(NamedTuple):
+    """The windows of both splits, and the factor by which their images were resized."""
+
+    train: SmallImages
+    val: SmallImages
+    scale: float
+
+
+@dataclass(frozen=True, eq=False)
+class WindowEvaluation:
+    """A classifier of windows, measured on windows and on whole images.
+
+    Attributes:
+        metrics: name -> number, the accuracy on windows first.
+        comparison: of both ways to classify all windows of an image.
+        images: the first validation images at the scale of the windows, uint8 ``(H, W, 3)``.
+        logits: of all windows of each of these images, ``(rows, columns, num_classes)``.
+    """
+
+    metrics: dict[str, float]
+    comparison: Comparison
+    images: list[np.ndarray]
+    logits: list[np.ndarray]
+
+    @property
+    def sentence(self) -> str:
+        """The comparison in words."""
+        compared = self.comparison
+        return (
+            f"{compared.windows:,} windows of an image of {' x '.join(map(str, self.images[0].shape[1::-1]))} pixels: "
+            f"{compared.seconds_by_cropping:.3f} seconds by cropping, {compared.seconds_at_once:.3f} in one pass, "
+            f"{compared.speed_up:.0f} times as fast. The logits of all windows of {len(self.images)} images differ by at most "
+            f"{compared.difference:.1g}."
+        )
+
+
+def open_windows(run: Run, data: Splits, *, side: int, seed: int) -> WindowSplits:
+    """Cut the windows of both splits.
+
+    Args:
+        run: takes a note.
+        data: scanned, with boxes.
+        side: side of a window in pixels.
+        seed: draws the windows.
+
+    Raises:
+        DataError: there are no objects in the training images.
+    """
+    scale = scale_of(data.train, side)
+    train, val = (cut_windows(index, side=side, scale=scale, seed=seed) for index in (data.train, data.val))
+    counts = f"{len(train):,} training and {len(val):,} validation windows"
+    run.note(f"{counts} of {side} pixels; images times {scale:.2f}.")
+    return WindowSplits(train, val, scale)
 
 
 def scale_of(index: Index, side: int) -> float:
-    """By what all images are resized, so that the median object fills ``FILLED`` of a window.
+    """The factor by which all images are resized, so that the median object fills ``FILLED`` of a window.
 
     Raises:
         DataError: there are no objects.
@@ -33,15 +100,14 @@ def scale_of(index: Index, side: int) -> float:
     return FILLED * side / float(np.median(longest))
 
 
-def cut_windows(index: Index, *, side: int, scale: float, seed: int, skipped: SkippedFiles) -> SmallImages:
+def cut_windows(index: Index, *, side: int, scale: float, seed: int) -> SmallImages:
     """Cut windows from the images of a split.
 
     Args:
-        index: scanned, with boxes.
-        side: of a window in pixels.
-        scale: of ``scale_of``.
-        seed: draws them.
-        skipped: takes images that cannot be read any more.
+        index: scanned, with boxes; ``index.skipped`` takes files that cannot be read any more.
+        side: side of a window in pixels.
+        scale: the factor from ``scale_of``.
+        seed: draws the windows.
     """
     pixels, labels = [np.zeros((0, side, side, 3), np.uint8)], [np.zeros(0, int)]
     for row in tqdm(range(len(index)), "cutting windows", unit=" images", leave=False):
@@ -49,7 +115,7 @@ def cut_windows(index: Index, *, side: int, scale: float, seed: int, skipped: Sk
         try:
             image = at_scale(read_image(index.paths[row]), scale, side)
         except ImageError as error:
-            skipped.add(index.paths[row], str(error))
+            index.skipped.add(index.paths[row], str(error))
             continue
         objects = cleaned(index.annotations[row].objects)
         size = np.array(image.shape[1::-1])
@@ -59,68 +125,74 @@ def cut_windows(index: Index, *, side: int, scale: float, seed: int, skipped: Sk
         near = np.repeat(centers[fits], VIEWS, axis=0) + rng.uniform(-NEAR * side, NEAR * side, (VIEWS * fits.sum(), 2))
         corners = np.round(near - side / 2).astype(int)
         inside = ((corners >= 0) & (corners + side <= size)).all(axis=1)
-        drawn = rng.integers(0, size - side + 1, (NOTHING, 2))
-        apart = np.abs(drawn[:, None] + side / 2 - centers).max(axis=2).min(axis=1, initial=np.inf)
-        chosen = np.concatenate([corners[inside], drawn[apart > FAR * side]])
+        anywhere = rng.integers(0, size - side + 1, (NUM_BACKGROUND, 2))
+        distances = np.abs(anywhere[:, None] + side / 2 - centers).max(axis=2).min(axis=1, initial=np.inf)
+        chosen = np.concatenate([corners[inside], anywhere[distances > FAR * side]])
         pixels.append(np.array([image[y : y + side, x : x + side] for x, y in chosen], np.uint8).reshape(-1, side, side, 3))
-        shown = np.repeat(objects.classes[fits], VIEWS)[inside] + 1
-        labels.append(np.concatenate([shown, np.zeros(len(chosen) - len(shown), int)]))
+        object_labels = np.repeat(objects.classes[fits], VIEWS)[inside] + 1
+        labels.append(np.concatenate([object_labels, np.zeros(len(chosen) - len(object_labels), int)]))
     return SmallImages((BACKGROUND, *index.class_names), np.concatenate(pixels), np.concatenate(labels))
 
 
 def at_scale(image: np.ndarray, scale: float, side: int) -> np.ndarray:
-    """An image resized; at least ``side`` pixels on each side."""
+    """The image, resized by a factor, but to no less than ``side`` pixels on each side."""
     sides = [max(side, round(scale * length)) for length in image.shape[1::-1]]
     return cv2.resize(image, sides, interpolation=cv2.INTER_AREA if scale < 1 else cv2.INTER_LINEAR)
 
 
-def _sides(index: Index, row: int) -> np.ndarray:
-    boxes, info = cleaned(index.annotations[row].objects).boxes, index.infos[row]
-    return (boxes[:, 2:] - boxes[:, :2]) * (info.width, info.height)
-
-
-BRIGHTNESS = 0.2  # by which training windows are lightened or darkened
-ANSWERED_AT_ONCE = 512
-
-
-def window_phase(
-    classifier: keras.Model,
-    train: SmallImages,
-    val: SmallImages,
-    *,
-    epochs: int,
-    batch_size: int,
-    learning_rate: float,
-    seed: int,
-) -> Phase:
-    """Train a classifier on windows in memory.
+def window_phase(classifier: keras.Model, train: SmallImages, val: SmallImages, schedule: Schedule, *, seed: int) -> Phase:
+    """Train a classifier on windows in memory, lightened or darkened anew in every epoch.
 
     Args:
         classifier: pixels ``(N, side, side, 3)`` to logits.
-        train: what to train on.
-        val: what to validate with.
-        epochs: how many.
-        batch_size: windows a step.
-        learning_rate: the highest.
+        train: the training windows.
+        val: the validation windows.
+        schedule: how long and how fast.
         seed: draws order and brightness.
     """
-    one_hot, weights = weighted_targets(train)
 
-    def batches(epoch: int) -> Iterator[tuple[np.ndarray, np.ndarray, np.ndarray]]:
-        rng = np.random.default_rng([seed, epoch])
-        order = rng.permutation(len(train))
-        light = rng.uniform(1 - BRIGHTNESS, 1 + BRIGHTNESS, (len(train), 1, 1, 1)).astype(np.float32)
-        for start in range(0, len(order), batch_size):
-            rows = order[start : start + batch_size]
-            yield np.minimum(train.pixels[rows] * light[rows], 255), one_hot[rows], weights[rows]
+    def vary(_epoch: int, rng: np.random.Generator) -> Callable[[np.ndarray], np.ndarray]:
+        brightness = rng.uniform(1 - BRIGHTNESS, 1 + BRIGHTNESS, (len(train), 1, 1, 1)).astype(np.float32)
+        return lambda positions: np.minimum(train.pixels[positions] * brightness[positions], 255)
 
-    return Phase(
-        name="training",
-        model=classifier,
-        epochs=epochs,
-        learning_rate=learning_rate,
-        steps_per_epoch=-(-len(train) // batch_size),
-        batches=batches,
-        validate=answering_in_parts(classifier, val.pixels, val.labels, ANSWERED_AT_ONCE),
-        short_steps=True,
-    )
+    batches = shuffled(vary, len(train), schedule.batch_size, seed)
+    validate = array_validator(classifier, val.pixels, val.labels, VALIDATION_BATCH)
+    return arrays_phase(classifier, train, batches, validate, schedule)
+
+
+def evaluate_windows(bundle: Path, classifier: keras.Model, samples: WindowSplits, val: Index) -> WindowEvaluation:
+    """Measure a bundle on windows, and compare both ways to classify all windows of whole images.
+
+    Args:
+        bundle: the exported classifier.
+        classifier: the same in Keras, as ``sliding.compare`` takes it.
+        samples: the windows; the class that is most frequent in training is the constant prediction.
+        val: the validation images; ``val.skipped`` takes files that cannot be read any more.
+    """
+    side, labels = classifier.input_shape[1], samples.val.labels
+
+    def resize(path: str) -> np.ndarray:
+        return at_scale(read_image(path), samples.scale, side)
+
+    resized = map_files(resize, val.paths[:NUM_IMAGES], val.skipped, "resizing")
+    images = [image for image in resized if image is not None]
+    accuracy = float((predict_small_images(bundle, samples.val).argmax(axis=1) == labels).mean())
+    most_frequent = float((labels == samples.train.counts().argmax()).mean())
+    comparison, logits = compare(classifier, [image.astype(np.float32) for image in images])
+    metrics = {"accuracy": accuracy, "accuracy_most_frequent_class": most_frequent, **comparison._asdict()}
+    return WindowEvaluation(metrics, comparison, images, logits)
+
+
+def draw_windows(
+    evaluation: WindowEvaluation, classifier: keras.Model, class_names: Sequence[str]
+) -> list[tuple[np.ndarray, str]]:
+    """The images of an evaluation with the predictions for all their windows, uint8 ``(H, W, 3)``, and captions."""
+    options = {"side": classifier.input_shape[1], "stride": stride_of(classifier)}
+    pairs = zip(evaluation.images, evaluation.logits, strict=True)
+    return [draw_peaks(image, logits, class_names, **options) for image, logits in pairs]
+
+
+def _sides(index: Index, row: int) -> np.ndarray:
+    """Widths and heights of an image's objects in pixels, ``(N, 2)``."""
+    boxes, info = cleaned(index.annotations[row].objects).boxes, index.infos[row]
+    return (boxes[:, 2:] - boxes[:, :2]) * (info.width, info.height)

@@ -10,12 +10,12 @@ from visionkit.inference.results import DetectionResult
 
 
 class CocoNumbers(NamedTuple):
-    """By which numbers results name images and classes.
+    """The numbers by which COCO results refer to images and classes.
 
     Attributes:
         images: path -> ``image_id``.
         classes: label -> ``category_id``.
-        notes: what a user should know of them.
+        notes: what a user should know about the numbers.
     """
 
     images: dict[str, int]
@@ -24,7 +24,7 @@ class CocoNumbers(NamedTuple):
 
 
 def running_numbers(paths: Sequence[str], labels: Sequence[str]) -> CocoNumbers:
-    """Numbers from 1, in the order given."""
+    """Numbers from 1, in the order of the arguments."""
     images = {path: number for number, path in enumerate(dict.fromkeys(paths), 1)}
     classes = {label: number for number, label in enumerate(labels, 1)}
     note = f"image_id counts the {len(images)} images from 1 as they were given, category_id the model's classes from 1"
@@ -32,27 +32,27 @@ def running_numbers(paths: Sequence[str], labels: Sequence[str]) -> CocoNumbers:
 
 
 def numbers_of(annotations: str | Path, paths: Sequence[str], labels: Sequence[str]) -> CocoNumbers:
-    """The numbers that a COCO file gives to images, found by their names, and to classes.
+    """The numbers that a COCO file gives to images and to classes.
 
-    An image's name is as much of the end of its path as the file's ``file_name`` has.
+    An image is identified by the end of its path, which has to equal the file's ``file_name``.
 
     Raises:
-        UserError: no COCO file, or it knows none of the images or none of the classes.
+        UserError: the file is no COCO file, or it has none of the images or none of the classes.
     """
     try:
         tree = json.loads(Path(annotations).read_bytes())
-        of_names = {str(image["file_name"]).replace("\\", "/"): image["id"] for image in tree["images"]}
-        of_classes = {category["name"]: category["id"] for category in tree["categories"]}
+        image_ids = {str(image["file_name"]).replace("\\", "/"): image["id"] for image in tree["images"]}
+        category_ids = {category["name"]: category["id"] for category in tree["categories"]}
     except (OSError, ValueError, KeyError, TypeError) as error:
         raise UserError(
             f"{annotations} cannot be used ({error}); expected a COCO .json file with images and categories."
         ) from error
-    images = {path: of_names[name] for path in paths if (name := _known_name(path, of_names)) is not None}
-    classes = {label: of_classes[label] for label in labels if label in of_classes}
+    images = {path: image_ids[name] for path in paths if (name := _known_name(path, image_ids)) is not None}
+    classes = {label: category_ids[label] for label in labels if label in category_ids}
     if paths and not images:
-        raise UserError(f"{annotations} has none of the {len(paths)} images; it has {', '.join(list(of_names)[:3])} ...")
+        raise UserError(f"{annotations} has none of the {len(paths)} images; it has {', '.join(list(image_ids)[:3])} ...")
     if not classes:
-        raise UserError(f"{annotations} has none of the model's classes; it has {', '.join(list(of_classes)[:6])} ...")
+        raise UserError(f"{annotations} has none of the model's classes; it has {', '.join(list(category_ids)[:6])} ...")
     notes = []
     if absent := [path for path in paths if path not in images]:
         notes.append(f"{len(absent)} images that {annotations} lacks are left out: {', '.join(absent[:3])}")
@@ -61,19 +61,19 @@ def numbers_of(annotations: str | Path, paths: Sequence[str], labels: Sequence[s
     return CocoNumbers(images, classes, tuple(notes))
 
 
-def coco_results(answers: Iterable[DetectionResult], numbers: CocoNumbers) -> list[dict[str, Any]]:
-    """One entry a box: ``image_id``, ``category_id``, ``bbox`` (left, top, width, height in pixels) and ``score``."""
+def coco_results(predictions: Iterable[DetectionResult], numbers: CocoNumbers) -> list[dict[str, Any]]:
+    """One entry per box: ``image_id``, ``category_id``, ``bbox`` (left, top, width, height in pixels) and ``score``."""
     results = []
-    for answer in answers:
-        for label, score, (x1, y1, x2, y2) in answer.boxes:
-            if answer.path in numbers.images and label in numbers.classes:
+    for prediction in predictions:
+        for label, score, (x1, y1, x2, y2) in prediction.boxes:
+            if prediction.path in numbers.images and label in numbers.classes:
                 bbox = [round(value, 3) for value in (x1, y1, x2 - x1, y2 - y1)]
-                named = {"image_id": numbers.images[answer.path], "category_id": numbers.classes[label]}
-                results.append(named | {"bbox": bbox, "score": score})
+                ids = {"image_id": numbers.images[prediction.path], "category_id": numbers.classes[label]}
+                results.append(ids | {"bbox": bbox, "score": score})
     return results
 
 
-def _known_name(path: str, of_names: dict[str, int]) -> str | None:
+def _known_name(path: str, image_ids: dict[str, int]) -> str | None:
     parts = Path(path).parts
     ends = ("/".join(parts[start:]) for start in range(len(parts)))
-    return next((end for end in ends if end in of_names), None)
+    return next((end for end in ends if end in image_ids), None)

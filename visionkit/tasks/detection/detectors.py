@@ -1,4 +1,4 @@
-"""Detectors by name, in the one form that training and export take: visionkit's own, and those of keras-cv."""
+"""Detectors by name, visionkit's and keras-cv's, in the one form that training and export take."""
 
 import difflib
 import functools
@@ -13,13 +13,13 @@ from visionkit.errors import UserError
 from visionkit.layers.folding import folded
 from visionkit.losses.detection import yolo_losses
 from visionkit.models import catalog, yolo
-from visionkit.models.endpoints import by_stride, layers_behind
+from visionkit.models.endpoints import by_stride, freeze
 from visionkit.tasks.detection.trainable import TrainableDetector
 
 STRIDES = (8, 16, 32)
-ANCHORS = 3  # a scale
+ANCHORS = 3  # per scale
 LABEL_SMOOTHING = 0.02
-PARTS = ("box", "object", "class")  # of the loss
+PARTS = ("box", "object", "class")  # parts of the loss
 FOREIGN = "keras_cv:"
 
 
@@ -27,7 +27,7 @@ def find(name: str) -> str:
     """The name of a detector as ``build`` takes it.
 
     Raises:
-        UserError: no such detector; the message lists the valid names and the nearest.
+        UserError: there is no such detector; the message lists the valid names and the nearest.
     """
     if name in yolo.VARIANTS:
         return name
@@ -53,24 +53,21 @@ def build(
 
     Args:
         name: "yolo_nano", "yolo_small", or one of keras-cv, "keras_cv:yolo_v8_s".
-        num_classes: of the objects.
-        anchors: of each scale ``(A, 2)``, relative to an input of ``size`` pixels, from stride 8 on. Detectors of keras-cv have
-            their own.
-        base: the backbone, a network of the catalogue; None takes the detector's own.
-        weights: of the base: None, "imagenet", or a path.
-        frozen_stride: pretrained layers of the base up to this stride are not trained; None trains it all.
-        size: side of the input in pixels that it will have in the end.
+        num_classes: number of object classes.
+        anchors: widths and heights ``(A, 2)`` for each scale from stride 8 on, relative to an input of ``size`` pixels;
+            detectors of keras-cv ignore them.
+        base: the backbone, a network of the catalogue; None takes the detector's default.
+        weights: weights of the base: None, "imagenet", or a path.
+        frozen_stride: the stride up to which pretrained layers of the base are frozen; None trains all of it.
+        size: side in pixels of the input of the finished detector.
     """
     if name.startswith(FOREIGN):
         adapter = importlib.import_module("visionkit.tasks.detection.keras_cv_adapter")  # it costs seconds to import
         return adapter.build(name.removeprefix(FOREIGN), num_classes, size=size)
     backbone = catalog.build(base or yolo.VARIANTS[name].backbone, (None, None, 3), None, weights=weights)
-    if frozen_stride is not None and weights is not None:
-        unfrozen = layers_behind(backbone, frozen_stride)
-        for layer in backbone.layers:
-            layer.trainable = layer in unfrozen
+    freeze(backbone, frozen_stride if weights is not None else None)
     strides = STRIDES[: len(anchors)]
-    in_cells = [np.asarray(its, np.float32) * size / stride for its, stride in zip(anchors, strides, strict=True)]
+    in_cells = [np.asarray(sides, np.float32) * size / stride for sides, stride in zip(anchors, strides, strict=True)]
     network = yolo.yolo(backbone, num_classes, in_cells, variant=name, strides=strides, pretrained=weights is not None)
 
     def losses(maps, boxes, classes):
@@ -79,7 +76,7 @@ def build(
         parts = yolo_losses(scales, tables, boxes, classes, label_smoothing=LABEL_SMOOTHING)
         return dict(zip(PARTS, parts, strict=True))
 
-    @functools.cache  # what is traced for validation serves again
+    @functools.cache  # so that validation traces the model once
     def at_size(side: int) -> keras.Model:
         pixels = keras.Input((side, side, 3), name="image")
         return yolo.detector(keras.Model(pixels, folded(network)(pixels), name=network.name), in_cells)

@@ -1,90 +1,134 @@
-"""Ask an exported detector, or its LiteRT model, about annotated images: what is measured is what is shipped."""
+"""Measure an exported detector, and its LiteRT model, on annotated images: what is measured is what is shipped."""
 
-from collections.abc import Iterable
+import threading
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
 from pathlib import Path
 
 import numpy as np
-from tqdm import tqdm
 
-from visionkit.data.images.decode import ImageError, read_image
+from visionkit.data.images.decode import read_image
+from visionkit.data.images.listing import map_files
 from visionkit.data.images.resize import letterbox, unletterbox
-from visionkit.data.index import Index, SkippedFiles
+from visionkit.data.index import Index
 from visionkit.errors import UserError
 from visionkit.export import litert
 from visionkit.export.bundle import LITERT_FILE, find_bundle, read_metadata
-from visionkit.inference.predictor import Unreadable
-from visionkit.metrics.detection import Detections
+from visionkit.metrics.detection import DetectionMetrics, GroundTruth, detection_metrics
+from visionkit.ops.detections import Detections
+from visionkit.tasks.detection.plan import ground_truth
 from visionkit.tasks.detection.predict import Detector
 
 THRESHOLD = 0.001  # low, so that precision is known at every recall
 
 
-def answers_to_annotated(
-    bundle: str | Path, index: Index, skipped: SkippedFiles, threshold: float = THRESHOLD
-) -> tuple[Index, list[Detections]]:
-    """What a detector finds on annotated images.
+@dataclass(frozen=True)
+class Evaluation:
+    """A bundle, measured on annotated images.
+
+    Attributes:
+        index: the images that could be read.
+        truth: their objects.
+        detections: what the bundle detects in each, with any score above ``THRESHOLD``.
+        measured: the metrics of these detections.
+        litert: the metrics of the LiteRT model; None where the bundle has none.
+        threshold: the bundle's own.
+    """
+
+    index: Index
+    truth: list[GroundTruth]
+    detections: list[Detections]
+    measured: DetectionMetrics
+    litert: DetectionMetrics | None
+    threshold: float
+
+    @property
+    def metrics(self) -> dict[str, float]:
+        """The values for ``metrics.json``."""
+        metrics = self.measured.numbers()
+        if self.litert is not None:
+            numbers = self.litert.numbers()
+            metrics |= {f"litert_{name}": numbers[name] for name in ("map50", "map") if name in numbers}
+        return metrics | {"threshold": self.threshold}
+
+
+def evaluate(bundle: str | Path, index: Index) -> Evaluation:
+    """Measure a detector on annotated images.
 
     Args:
         bundle: a detector.
-        index: the images.
-        skipped: takes those that cannot be read any more.
-        threshold: only what scores more.
+        index: the images, scanned; ``index.skipped`` takes those that cannot be read any more.
+
+    Raises:
+        UserError: the index has classes that the bundle does not know.
+    """
+    readable, detections = detect_annotated(bundle, index)
+    truth = ground_truth(readable)
+    measured, litert_metrics = detection_metrics(truth, detections, index.class_names), None
+    of_litert = litert_detect_annotated(bundle, index)
+    if of_litert is not None:
+        litert_metrics = detection_metrics(ground_truth(of_litert[0]), of_litert[1], index.class_names)
+    threshold = read_metadata(find_bundle(bundle))["threshold"]
+    return Evaluation(readable, truth, detections, measured, litert_metrics, threshold)
+
+
+def detect_annotated(bundle: str | Path, index: Index, threshold: float = THRESHOLD) -> tuple[Index, list[Detections]]:
+    """Detect objects in annotated images.
+
+    Args:
+        bundle: a detector.
+        index: the images; ``index.skipped`` takes those that cannot be read.
+        threshold: score that detections have to exceed.
 
     Returns:
-        the images that could be read, and what was found on each, with the index's class numbers. What is of a class that the
-        index lacks is left out.
+        the images that could be read, and the detections in each, with the index's class numbers. Detections of classes that
+        the index lacks are left out.
 
     Raises:
         UserError: the index has classes that the bundle does not know.
     """
     folder = find_bundle(bundle)
     detector = Detector(folder, read_metadata(folder))
-    found = detector.each(index.paths, lambda path, pixels: detector.found(pixels, threshold))
-    return _of_readable(found, index, skipped, detector.labels)
+    return _detect_in_readable(lambda path: detector.detect(read_image(path), threshold), index, detector.labels)
 
 
-def litert_answers_to_annotated(
-    bundle: str | Path, index: Index, skipped: SkippedFiles
-) -> tuple[Index, list[Detections]] | None:
-    """What the LiteRT model of a detector finds, at its own low threshold; None if the bundle has no litert_model.
+def litert_detect_annotated(bundle: str | Path, index: Index) -> tuple[Index, list[Detections]] | None:
+    """Detect objects with the LiteRT model of a detector, at its own low threshold; None if the bundle has none.
 
-    See ``answers_to_annotated``.
+    See ``detect_annotated``.
     """
     folder = find_bundle(bundle)
     if not (folder / LITERT_FILE).is_file():
         return None
-    metadata = read_metadata(folder)
-    return _of_readable(_litert_found(folder / LITERT_FILE, index.paths, metadata["size"]), index, skipped, metadata["labels"])
+    metadata, model, lock = read_metadata(folder), litert.LiteRTModel(folder / LITERT_FILE), threading.Lock()
+
+    def detect(path: str) -> Detections:
+        pixels = read_image(path)
+        square = letterbox(pixels, metadata["size"]).numpy()
+        with lock:  # an interpreter takes one image at a time
+            predictions = model.answer(square)
+        boxes = unletterbox(predictions["boxes"], pixels.shape[:2], metadata["size"])
+        lies_on_image = (boxes[:, 2:] > boxes[:, :2]).all(axis=1)  # not on the padding alone
+        rows = (predictions["classes"] >= 0) & lies_on_image
+        return Detections(boxes[rows].astype(np.float32), predictions["scores"][rows], predictions["classes"][rows])
+
+    return _detect_in_readable(detect, index, metadata["labels"])
 
 
-def _litert_found(file: Path, paths: Iterable[str], size: int) -> Iterable[Detections | Unreadable]:
-    litert_model = litert.LiteRTModel(file)
-    for path in paths:
-        try:
-            pixels = read_image(path)
-        except ImageError as error:
-            yield Unreadable(path, str(error))
-            continue
-        answer = litert_model.answer(letterbox(pixels, size).numpy())
-        boxes = unletterbox(answer["boxes"], pixels.shape[:2], size)
-        kept = (answer["classes"] >= 0) & (boxes[:, 2:] > boxes[:, :2]).all(axis=1)  # not on the padding alone
-        yield Detections(boxes[kept].astype(np.float32), answer["scores"][kept], answer["classes"][kept])
-
-
-def _of_readable(
-    answers: Iterable[Detections | Unreadable], index: Index, skipped: SkippedFiles, labels: Iterable[str]
+def _detect_in_readable(
+    detect: Callable[[str], Detections], index: Index, labels: Sequence[str]
 ) -> tuple[Index, list[Detections]]:
     unknown = sorted(set(index.class_names) - set(labels))
     if unknown:
         raise UserError(f"The detector does not know {', '.join(unknown[:6])}; it knows {', '.join(list(labels)[:6])} ...")
     numbers = {name: number for number, name in enumerate(index.class_names)}
     number_of = np.array([numbers.get(label, -1) for label in labels], np.int32)
-    read, found = [], []
-    for place, answer in enumerate(tqdm(answers, "evaluating", total=len(index), unit=" images", leave=False)):
-        if isinstance(answer, Unreadable):
-            skipped.add(answer.path, answer.error)
-            continue
-        classes = number_of[answer.classes]
-        read.append(place)
-        found.append(Detections(answer.boxes[classes >= 0], answer.scores[classes >= 0], classes[classes >= 0]))
-    return index.take(read), found
+
+    def detect_known(path: str) -> Detections:
+        boxes, scores, classes = detect(path)
+        classes = number_of[classes]
+        return Detections(boxes[classes >= 0], scores[classes >= 0], classes[classes >= 0])
+
+    detections = map_files(detect_known, index.paths, index.skipped, "evaluating")
+    readable = [position for position, each in enumerate(detections) if each is not None]
+    return index.take(readable), [detections[position] for position in readable]

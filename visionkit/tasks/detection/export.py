@@ -1,8 +1,8 @@
 """A bundle of a detector: raw images in, boxes on those images out, with TensorFlow alone.
 
-It lies on disk as ``bundle.py`` says. Its LiteRT model takes float32 ``(1, size, size, 3)`` pixels in 0..255, letterboxed, and
-answers, after non-maximum suppression, with what scores above ``LITERT_THRESHOLD``: ``boxes`` ``(1, K, 4)``, relative to that
-square, ``scores`` and ``classes`` ``(1, K)``, -1 where there is nothing more.
+Its files are those that ``visionkit.export.bundle`` lists. Its LiteRT model takes float32 ``(1, size, size, 3)`` pixels in
+0..255, letterboxed, and returns the detections with scores above ``LITERT_THRESHOLD``, after non-maximum suppression: ``boxes``
+``(1, K, 4)``, relative to that square, ``scores`` and ``classes`` ``(1, K)``; the classes of rows without a detection are -1.
 """
 
 from pathlib import Path
@@ -16,11 +16,12 @@ from visionkit.data.images.resize import letterbox, letterbox_placement_in_graph
 from visionkit.errors import UserError
 from visionkit.export.bundle import write_bundle
 from visionkit.export.network import Network
-from visionkit.ops.nms import Detections, class_wise_nms
+from visionkit.ops.detections import Detections
+from visionkit.ops.non_max_suppression import nms
 from visionkit.tasks.detection.suppression import suppress
 
-MAX_DETECTIONS = 300  # on an image
-LITERT_THRESHOLD = 0.001  # LiteRT takes one tensor: low, so that precision can be measured at every recall
+MAX_DETECTIONS = 300  # in an image
+LITERT_THRESHOLD = 0.001  # the LiteRT model takes no other input: low, so that precision can be measured at every recall
 LITERT_CANDIDATES = 2048  # with 1,024 the mAP of blood cells was 0.003 less: an object has dozens above that threshold
 
 
@@ -40,16 +41,16 @@ class ImageDetector(tf.Module):
         self._network = Network(network, half_precision=half_precision)
         self._size = network.input_shape[1]
         self._threshold, self._iou_threshold = threshold, iou_threshold
-        self._names = tf.constant([*class_names, ""])  # of padded rows the last
+        self._names = tf.constant([*class_names, ""])  # the last one is for padded rows
         square = tf.TensorSpec([None, self._size, self._size, 3], tf.float32, name="pixels")
         self.serve_pixels = tf.function(self._network.forward, input_signature=[square])  # traced once, called by the others
 
     def litert_function(self, pixels: tf.Tensor) -> dict[str, tf.Tensor]:
         """What the LiteRT model does with float32 ``(1, size, size, 3)`` letterboxed pixels."""
-        answer = self._network.forward(pixels)
-        return class_wise_nms(
-            answer["boxes"],
-            answer["scores"],
+        predictions = self._network.forward(pixels)
+        return nms(
+            predictions["boxes"],
+            predictions["scores"],
             score_threshold=LITERT_THRESHOLD,
             iou_threshold=self._iou_threshold,
             max_detections=MAX_DETECTIONS,
@@ -63,63 +64,64 @@ class ImageDetector(tf.Module):
         ]
     )
     def detect(self, images: tf.Tensor, score_threshold: tf.Tensor) -> dict[str, tf.Tensor]:
-        """Images of one size, uint8 RGB ``(N, H, W, 3)``, to what scores above ``score_threshold`` on them:
+        """Detect objects in images of one size, uint8 RGB ``(N, H, W, 3)``, with scores above ``score_threshold``.
 
-        ``boxes`` ``(N, K, 4)``, xyxy, relative to the image; ``scores`` ``(N, K)``; ``classes`` int32 ``(N, K)``, positions
-        in labels.txt; ``labels`` string ``(N, K)``, best first; ``count`` int32 ``(N,)``. K is the most of any image; rows
-        beyond ``count`` are zeros, their class -1, their label empty.
+        Returns:
+            ``boxes`` ``(N, K, 4)``, xyxy, relative to the image; ``scores`` ``(N, K)``; ``classes`` int32 ``(N, K)``, positions
+            in labels.txt; ``labels`` string ``(N, K)``; ``count`` int32 ``(N,)``. The detections of an image come best first; K
+            is the largest count. In rows beyond ``count``, boxes and scores are zeros, the class is -1, the label is empty.
         """
         corner, sides = letterbox_placement_in_graph(tf.shape(images)[1:3], self._size)
-        found = self._suppressed(self.serve_pixels(letterbox(images, self._size)), score_threshold)
-        return self._on_images(found, corner, sides)
+        detections = self._suppressed(self.serve_pixels(letterbox(images, self._size)), score_threshold)
+        return self._on_images(detections, corner, sides)
 
     @tf.function(input_signature=[tf.TensorSpec([None, None, None, 3], tf.uint8, name="images")])
     def serve_images(self, images: tf.Tensor) -> dict[str, tf.Tensor]:
-        """Images of one size, uint8 RGB ``(N, H, W, 3)``, to the answers of ``detect`` above the stored threshold."""
+        """``detect`` with the stored threshold: images of one size, uint8 RGB ``(N, H, W, 3)``."""
         return self.detect(images, self._threshold)
 
     @tf.function(input_signature=[tf.TensorSpec([None], tf.string, name="image_bytes")])
     def serve_encoded(self, image_bytes: tf.Tensor) -> dict[str, tf.Tensor]:
-        """Encoded JPEG, PNG, GIF or BMP files ``(N,)``, each of any size, to the answers of ``serve_images``."""
+        """``serve_images`` for encoded JPEG, PNG, GIF or BMP files ``(N,)``, each of any size."""
 
-        def seen(contents):
+        def decode_and_letterbox(contents):
             image = decode_in_graph(contents)
             return letterbox(image, self._size), *letterbox_placement_in_graph(tf.shape(image)[:2], self._size)
 
         square = tf.TensorSpec([self._size, self._size, 3], tf.float32)
         lengths = tf.TensorSpec([2], tf.int32)
-        pixels, corners, sides = tf.map_fn(seen, image_bytes, fn_output_signature=(square, lengths, lengths))
+        pixels, corners, sides = tf.map_fn(decode_and_letterbox, image_bytes, fn_output_signature=(square, lengths, lengths))
         return self._on_images(self._suppressed(self.serve_pixels(pixels), self._threshold), corners, sides)
 
-    def _suppressed(self, answer: dict[str, tf.Tensor], score_threshold: tf.Tensor | float) -> Detections:
+    def _suppressed(self, predictions: dict[str, tf.Tensor], score_threshold: tf.Tensor | float) -> Detections:
         limits = {"iou_threshold": self._iou_threshold, "max_detections": MAX_DETECTIONS}
-        return suppress(answer["boxes"], answer["scores"], score_threshold=score_threshold, **limits)
+        return suppress(predictions["boxes"], predictions["scores"], score_threshold=score_threshold, **limits)
 
-    def _on_images(self, found: Detections, corners: tf.Tensor, sides: tf.Tensor) -> dict[str, tf.Tensor]:
-        """Boxes of squares as boxes of the images in them.
+    def _on_images(self, detections: Detections, corners: tf.Tensor, sides: tf.Tensor) -> dict[str, tf.Tensor]:
+        """Convert boxes that are relative to letterboxed squares to boxes that are relative to the images in them.
 
         Args:
-            found: relative to the squares.
-            corners: of the images (y, x) in pixels of their squares, int32 ``(N, 2)``, or ``(2,)`` of all.
-            sides: heights and widths, likewise.
+            detections: the detections in each square.
+            corners: the upper left corner (y, x) of each image in pixels of its square, int32 ``(N, 2)``, or ``(2,)`` for all.
+            sides: height and width of each image in the same pixels, likewise.
         """
         corners, sides = (tf.cast(tf.gather(each, [1, 0, 1, 0], axis=-1), tf.float32) for each in (corners, sides))
-        boxes = (found.boxes * self._size - corners[..., None, :]) / sides[..., None, :]
+        boxes = (detections.boxes * self._size - corners[..., None, :]) / sides[..., None, :]
         boxes = tf.clip_by_value(boxes, 0.0, 1.0)
         lies_on_image = tf.reduce_all(boxes[..., 2:] > boxes[..., :2], -1)  # not on the padding alone
-        kept = (found.classes >= 0) & lies_on_image
-        count = tf.reduce_sum(tf.cast(kept, tf.int32), 1)
-        first = tf.argsort(tf.cast(kept, tf.int32), direction="DESCENDING", stable=True)[
+        is_valid = (detections.classes >= 0) & lies_on_image
+        count = tf.reduce_sum(tf.cast(is_valid, tf.int32), 1)
+        first = tf.argsort(tf.cast(is_valid, tf.int32), direction="DESCENDING", stable=True)[
             :, : tf.reduce_max(count, keepdims=True)[0]
         ]
-        kept, boxes, scores, classes = (
-            tf.gather(each, first, batch_dims=1) for each in (kept, boxes, found.scores, found.classes)
+        is_valid, boxes, scores, classes = (
+            tf.gather(each, first, batch_dims=1) for each in (is_valid, boxes, detections.scores, detections.classes)
         )
         return {
-            "boxes": tf.where(kept[..., None], boxes, 0.0),
-            "scores": tf.where(kept, scores, 0.0),
-            "classes": tf.where(kept, classes, -1),
-            "labels": tf.gather(self._names, tf.where(kept, classes, len(self._names) - 1)),
+            "boxes": tf.where(is_valid[..., None], boxes, 0.0),
+            "scores": tf.where(is_valid, scores, 0.0),
+            "classes": tf.where(is_valid, classes, -1),
+            "labels": tf.gather(self._names, tf.where(is_valid, classes, len(self._names) - 1)),
             "count": count,
         }
 
@@ -134,27 +136,26 @@ def export_detector(
     half_precision: bool = False,
     iou_threshold: float = 0.6,
 ) -> Path:
-    """Write a detector as a bundle, beside and then renamed, so that it appears whole.
+    """Write a detector as a bundle; see ``write_bundle``.
 
     Its signatures are ``serving_default`` (``images``), ``serving_encoded`` (``image_bytes``), and ``serving_threshold``
-    (``images`` and ``score_threshold``); all answer as ``ImageDetector.detect`` says.
+    (``images`` and ``score_threshold``); all return what ``ImageDetector.detect`` does.
 
     Args:
         network: float32 pixels ``(N, size, size, 3)`` in 0..255 to ``boxes`` ``(N, A, 4)``, xyxy, relative to that square, and
             ``scores`` ``(N, A, num_classes)`` in 0..1.
-        folder: a bundle there is replaced.
-        class_names: in the order of the scores.
-        threshold: what scores no more than that is not answered, 0..1; it is stored, and callers may name another.
-        metadata: for ``bundle.json``: what a reader of the bundle wants to know (base, data, ...).
+        folder: the folder of the bundle.
+        class_names: names of the classes, in the order of the scores.
+        threshold: score that detections have to exceed, 0..1; it is stored, and callers may pass another.
+        metadata: further values for ``bundle.json`` (base, data, ...).
         half_precision: keep the weights as float16.
-        iou_threshold: from this intersection over union on, the lower of two boxes of a class is dropped, 0..1.
+        iou_threshold: intersection over union from which the lower of two boxes of a class is dropped, 0..1.
 
     Returns:
         the folder.
 
     Raises:
-        UserError: a threshold outside 0..1, class names that are more or less than the network scores, or a folder stands there
-            that is no bundle.
+        UserError: a threshold lies outside 0..1, or the number of class names is not that of the network's classes.
     """
     for name, value in (("threshold", threshold), ("iou_threshold", iou_threshold)):
         if not 0 <= value <= 1:

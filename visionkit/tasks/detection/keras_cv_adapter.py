@@ -1,8 +1,9 @@
-"""Detectors of keras-cv 0.9, in the form that ``models.detectors`` describes; trained from random weights.
+"""Detectors of keras-cv 0.9, in the form of ``trainable.TrainableDetector``; they are trained from random weights.
 
-YOLOv8 has no anchors: each cell answers with distances to a box's four sides, objects are given to the cells that answer them
-best (https://arxiv.org/abs/2108.07755). RetinaNet (https://arxiv.org/abs/1708.02002) answers for nine anchors a cell, at five
-scales. Networks, assignment, losses and decoding are keras-cv's; its presets lie on Kaggle, thus the tables of sizes here.
+YOLOv8 has no anchors: each cell predicts the distances to a box's four sides, and objects are assigned to the cells that
+predict them best (https://arxiv.org/abs/2108.07755). RetinaNet (https://arxiv.org/abs/1708.02002) has nine anchors per cell, at
+five scales. Networks, assignment, losses and decoding are keras-cv's. Its presets would be downloaded from Kaggle, hence the
+tables of sizes here.
 """
 
 from collections.abc import Callable
@@ -14,8 +15,8 @@ from keras import ops
 from visionkit.tasks.detection.trainable import TrainableDetector
 
 BOX_FORMAT = "rel_xyxy"  # as visionkit's
-# Stands in rows without an object: keras-cv knows them by coordinates of -1 and less. Boxes without area, as its own padding
-# is, make its CIoU NaN in a graph (TensorFlow reorders sums, which loses the epsilon).
+# The box of rows without an object, which keras-cv recognises by coordinates of -1 and less. Boxes without area, such as its
+# own padding, make its CIoU NaN in a graph (TensorFlow reorders sums, which loses the epsilon).
 PADDING = (-2.0, -2.0, -1.0, -1.0)
 
 
@@ -23,9 +24,9 @@ class YoloVariant(NamedTuple):
     """One size of YOLOv8.
 
     Attributes:
-        channels: of the backbone's four stacks.
-        depths: blocks of each stack.
-        pyramid_depth: blocks of each step of the feature pyramid.
+        channels: channels of the backbone's four stacks.
+        depths: number of blocks of each stack.
+        pyramid_depth: number of blocks of each step of the feature pyramid.
     """
 
     channels: tuple[int, ...]
@@ -37,8 +38,8 @@ class ResNetVariant(NamedTuple):
     """The backbone of a RetinaNet.
 
     Attributes:
-        block: keras-cv's name: "basic_block" has two convolutions, "block" a bottleneck of three.
-        depths: blocks of each stack.
+        block: keras-cv's name of the block: "basic_block" has two convolutions, "block" is a bottleneck of three.
+        depths: number of blocks of each stack.
     """
 
     block: str
@@ -63,27 +64,29 @@ NAMES = (*YOLO, *RETINANET)
 def build(name: str, num_classes: int, *, size: int) -> TrainableDetector:
     """Build a detector of keras-cv, with random weights.
 
-    It is trained at one size: keras-cv lays out its cells or anchors while the training step is traced, and takes the side from
-    the type of the images. A batch without any object teaches a RetinaNet nothing: keras-cv gives it no weight.
+    It is trained at one size: keras-cv lays out cells or anchors while the training step is traced, by the static shape of the
+    images. A RetinaNet learns nothing from a batch without objects: keras-cv gives it no weight.
 
     Args:
         name: one of ``NAMES``.
-        num_classes: of the objects.
-        size: side of the images in pixels, in training.
+        num_classes: number of object classes.
+        size: side of the training images, in pixels.
     """
-    made = _yolo(YOLO[name], num_classes) if name in YOLO else _retinanet(RETINANET[name], num_classes)
-    detector, parts = made[0], {"box": _Part(made[1]), "class": _Part(made[2])}
+    detector, box_loss, class_loss = (
+        _yolo(YOLO[name], num_classes) if name in YOLO else _retinanet(RETINANET[name], num_classes)
+    )
+    parts = {"box": _RecordedLoss(box_loss), "class": _RecordedLoss(class_loss)}
     detector.compile(box_loss=parts["box"], classification_loss=parts["class"])
     network = keras.Model(detector.inputs[0], detector.output, name=name)
 
-    def losses(answers, boxes, classes):
+    def losses(predictions, boxes, classes):
         padding = ops.broadcast_to(ops.convert_to_tensor(PADDING), (ops.shape(boxes)[0], 1, 4))
         has_area = ops.all(boxes[..., 2:] > boxes[..., :2], -1)
         boxes = ops.where(((classes >= 0) & has_area)[..., None], boxes, padding)
-        boxes = ops.concatenate([boxes, padding], 1)  # one row at least
+        boxes = ops.concatenate([boxes, padding], 1)  # at least one row
         classes = ops.pad(classes, ((0, 0), (0, 1)), constant_values=-1)
-        truth = {"boxes": boxes, "classes": ops.cast(classes, "float32")}
-        detector.compute_loss(x=_image(size), y=truth, y_pred=answers, sample_weight=None)
+        ground_truth = {"boxes": boxes, "classes": ops.cast(classes, "float32")}
+        detector.compute_loss(x=_blank_image(size), y=ground_truth, y_pred=predictions, sample_weight=None)
         return {part: loss.value for part, loss in parts.items()}
 
     def at_size(side: int) -> keras.Model:
@@ -93,24 +96,24 @@ def build(name: str, num_classes: int, *, size: int) -> TrainableDetector:
     return TrainableDetector(network, losses, tuple(parts), at_size, any_size=False)
 
 
-def _image(side: int) -> keras.KerasTensor:
-    """An image to ask for its shape."""
+def _blank_image(side: int) -> keras.KerasTensor:
+    """An image of which keras-cv reads only the shape."""
     return ops.zeros((1, side, side, 3))
 
 
 class _Decoded(keras.layers.Layer):
-    """The network and keras-cv's decoding in one: the shapes that RetinaNet's pyramid announces before it runs are wrong."""
+    """The network and keras-cv's decoding in one layer, because the static shapes of RetinaNet's pyramid are wrong."""
 
     def __init__(self, network: keras.Model, decode: Callable):
         super().__init__(name="decoded")
         self.network, self._decode = network, decode
 
     def call(self, pixels):
-        return self._decode(self.network(pixels), _image(pixels.shape[1]))
+        return self._decode(self.network(pixels), _blank_image(pixels.shape[1]))
 
 
-class _Part(keras.losses.Loss):
-    """A loss that keeps what it said last: keras-cv answers with the sum of its two alone."""
+class _RecordedLoss(keras.losses.Loss):
+    """A loss that keeps its last value, because keras-cv returns only the sum of its two losses."""
 
     def __init__(self, loss: keras.losses.Loss):
         super().__init__()
@@ -122,7 +125,7 @@ class _Part(keras.losses.Loss):
 
 
 class _AllBoxes:
-    """Stands where keras-cv suppresses boxes: every box, and its scores in 0..1."""
+    """Replaces keras-cv's non-maximum suppression: returns every box, and its scores in 0..1."""
 
     bounding_box_format = BOX_FORMAT
 
@@ -134,7 +137,7 @@ class _AllBoxes:
 
 
 def _yolo(variant: YoloVariant, num_classes: int) -> tuple[keras.Model, keras.losses.Loss, keras.losses.Loss]:
-    """The network, and the losses that keras-cv recommends: of boxes, of classes."""
+    """The network, and the losses of boxes and of classes that keras-cv recommends."""
     import keras_cv  # it takes seconds
 
     backbone = keras_cv.models.YOLOV8Backbone(
@@ -151,7 +154,7 @@ def _yolo(variant: YoloVariant, num_classes: int) -> tuple[keras.Model, keras.lo
 
 
 def _retinanet(variant: ResNetVariant, num_classes: int) -> tuple[keras.Model, keras.losses.Loss, keras.losses.Loss]:
-    """The network, and the losses that keras-cv recommends: of boxes, of classes."""
+    """The network, and the losses of boxes and of classes that keras-cv recommends."""
     import keras_cv
 
     backbone = keras_cv.models.ResNetBackbone(

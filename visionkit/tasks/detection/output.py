@@ -3,20 +3,58 @@
 import json
 from collections import Counter
 from collections.abc import Iterator, Sequence
+from itertools import groupby
 from pathlib import Path
 from typing import Any
 
 import numpy as np
-from PIL import Image
 
+from visionkit.errors import UserError
 from visionkit.files import write_atomically
-from visionkit.inference.output import OutputLine, PredictOptions
-from visionkit.inference.predictor import Predictor
+from visionkit.inference.output import OutputLine, PredictOptions, drawing_names, refuse_overwriting, unreadable
+from visionkit.inference.predictor import Predictor, Unreadable
 from visionkit.inference.results import DetectionResult
-from visionkit.inference.video import Frame
-from visionkit.inference.video_output import FrameAnswer, of_video
-from visionkit.tasks.detection.coco_results import CocoNumbers, numbers_of, running_numbers
-from visionkit.tasks.detection.predict import Detector
+from visionkit.inference.video import Frame, is_video
+from visionkit.inference.video_output import FrameOutput, video_outputs
+from visionkit.tasks.detection.coco_results import CocoNumbers, coco_results, numbers_of, running_numbers
+
+Detector = Predictor[DetectionResult]
+
+
+def outputs(detector: Detector, files: Sequence[str], options: PredictOptions) -> Iterator[OutputLine]:
+    """The lines for images, videos and cameras, in order; drawings and the results file of ``--coco`` are written.
+
+    Raises:
+        UserError: the options and the files do not fit together.
+        KeyboardInterrupt: the reading of a video file was interrupted; what is written is whole.
+    """
+    drawings = [
+        str(Path(name).with_suffix(".mp4")) if is_video(file) else name
+        for file, name in zip(files, drawing_names(files), strict=True)
+    ]
+    if options.draw is not None:
+        refuse_overwriting(files, (options.draw / name for name in drawings))
+    videos = [file for file in files if is_video(file)]
+    if options.coco is not None and videos:
+        raise UserError(f"--coco is for images, and {videos[0]} is a video; --json gives an object a frame.")
+    numbers = None if options.coco is None else coco_numbers(options, files, detector.labels)
+    if options.draw is not None:
+        options.draw.mkdir(parents=True, exist_ok=True)
+    results: list[DetectionResult] = []
+    for are_videos, group in groupby(zip(files, drawings, strict=True), lambda pair: is_video(pair[0])):
+        if not are_videos:
+            yield from _image_lines(detector, list(group), options, results)
+            continue
+        for file, drawing in group:
+            yield from _video_lines(detector, file, options, (options.draw or Path()) / drawing)
+    if numbers is not None:
+        yield _write_coco(options.coco, coco_results(results, numbers), numbers)
+
+
+def line(result: DetectionResult) -> OutputLine:
+    """The line for one image."""
+    boxes = [f"    {box.score:6.1%}  {box.label}  {' '.join(f'{value:.0f}' for value in box.xyxy)}" for box in result.boxes]
+    return OutputLine(result.to_dict(), "\n".join([result.path, *(boxes or ["    nothing found"])]))
 
 
 def coco_numbers(options: PredictOptions, files: Sequence[str], labels: Sequence[str]) -> CocoNumbers:
@@ -26,40 +64,41 @@ def coco_numbers(options: PredictOptions, files: Sequence[str], labels: Sequence
     return numbers_of(options.annotations, files, labels)
 
 
-def detected(model: Predictor, answer: DetectionResult, options: PredictOptions) -> tuple[OutputLine, Image.Image | None]:
-    """The line and the drawing of detected objects."""
-    drawn = None if options.draw is None else Image.fromarray(_with_boxes(model, model.show(answer.path), answer))
-    lines = [f"    {box.score:6.1%}  {box.label}  {' '.join(f'{value:.0f}' for value in box.xyxy)}" for box in answer.boxes]
-    return OutputLine(answer.to_plain(), "\n".join([answer.path, *(lines or ["    nothing found"])])), drawn
+def _image_lines(
+    detector: Detector, named: Sequence[tuple[str, str]], options: PredictOptions, results: list[DetectionResult]
+) -> Iterator[OutputLine]:
+    """The lines for files, each with the name of its drawing; ``results`` takes what ``--coco`` is to write."""
+    predictions = detector.predict_many([file for file, _ in named], **detector.arguments(options))
+    for result, (_, drawing) in zip(predictions, named, strict=True):
+        if isinstance(result, Unreadable):
+            yield unreadable(result)
+            continue
+        if options.coco is not None:
+            results.append(result)
+        if options.draw is not None:
+            result.plot().save(options.draw / drawing)
+        yield line(result)
 
 
-def _with_boxes(model: Predictor, pixels: np.ndarray, answer: DetectionResult) -> np.ndarray:
-    from visionkit.viz.boxes import draw_boxes  # supervision takes a second to import
+def _video_lines(detector: Detector, name: str, options: PredictOptions, target: Path) -> Iterator[OutputLine]:
+    """An object a frame, and last a line of text."""
+    num_frames_with: Counter[str] = Counter()
 
-    boxes = np.array([box.xyxy for box in answer.boxes]).reshape(-1, 4) / np.tile(answer.size[::-1], 2)
-    scores = np.array([box.score for box in answer.boxes])
-    return draw_boxes(pixels, boxes, np.array(answer.classes, int), model.labels, scores)
-
-
-def detected_video(model: Detector, name: str, options: PredictOptions, drawing: str) -> Iterator[OutputLine]:
-    """An object a frame, and at last a line of text."""
-    seen = Counter()
-
-    def detect(frame: Frame) -> FrameAnswer:
-        answer = model.predict(frame.pixels, threshold=options.threshold, tile=options.tile)
-        seen.update({box.label for box in answer.boxes})
+    def predict(frame: Frame) -> FrameOutput:
+        result = detector.predict(frame.pixels, **detector.arguments(options))
+        num_frames_with.update({box.label for box in result.boxes})
         place = {"path": name, "frame": frame.number, "seconds": round(frame.seconds, 3)}
-        drawn = None if options.draw is None else _with_boxes(model, frame.pixels, answer)
-        return FrameAnswer(OutputLine(place | {"boxes": answer.to_plain()["boxes"]}), drawn)
+        drawn = None if options.draw is None else np.asarray(result.plot())
+        return FrameOutput(OutputLine(place | {"boxes": result.to_dict()["boxes"]}), drawn)
 
     def sum_up(num_frames: int, is_whole: bool) -> OutputLine:
-        counts = ", ".join(f"{label} on {count}" for label, count in seen.most_common()) or "nothing found"
+        counts = ", ".join(f"{label} on {count}" for label, count in num_frames_with.most_common()) or "nothing found"
         return OutputLine(text=f"{name}\n    {num_frames} frames: {counts}")
 
-    return of_video(name, (options.draw or Path()) / drawing, detect, sum_up)
+    return video_outputs(name, target, predict, sum_up)
 
 
-def write_coco(file: Path, results: list[dict[str, Any]], numbers: CocoNumbers) -> OutputLine:
+def _write_coco(file: Path, results: list[dict[str, Any]], numbers: CocoNumbers) -> OutputLine:
     """Write the results file of ``--coco``."""
     file.parent.mkdir(parents=True, exist_ok=True)
     write_atomically(file, json.dumps(results).encode())

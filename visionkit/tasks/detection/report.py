@@ -1,8 +1,6 @@
-"""The report of a detector's run: one HTML file with everything inside, for people to look at."""
+"""The report of a detector's run: its precision, its anchors, and the images with the most mistakes."""
 
 from collections.abc import Sequence
-from dataclasses import dataclass, field
-from pathlib import Path
 from typing import Any
 
 import cv2
@@ -10,124 +8,62 @@ import numpy as np
 from PIL import Image
 
 from visionkit.data.images.decode import ImageError, read_image
-from visionkit.data.index import Skipped
-from visionkit.metrics.detection import Comparison, DetectionMetrics, Detections, GroundTruth, compare
+from visionkit.data.splits import Splits
+from visionkit.metrics.detection import DetectionMetrics, GroundTruth, Matches, match_detections
+from visionkit.ops.detections import Detections
+from visionkit.tasks.detection.detectors import STRIDES
 from visionkit.tasks.detection.draw import OUTCOMES, draw_comparison
+from visionkit.tasks.detection.evaluate import Evaluation
+from visionkit.tasks.detection.plan import AnchorFit, Plan, box_sides, letterboxed, object_counts
 from visionkit.viz import plots
 from visionkit.viz.annotate import PALETTE, color_of
-from visionkit.viz.page import inline, inline_jpeg, write_page
-from visionkit.viz.report import MAX_SKIPPED, Section, shown_matrix
+from visionkit.viz.page import inline, inline_jpeg
+from visionkit.viz.report import Report, shown_matrix
 
 MAX_WORST, MAX_OTHERS = 12, 6  # images
-LONGER_SIDE = 640  # pixels that images are shown in
+MAX_NAMES = 6  # in the title
+LONGER_SIDE = 640  # pixels of the images on the page
 CURVES = {
     "loss in training": {"all": "loss", "boxes": "box_loss", "objects": "object_loss", "classes": "class_loss"},
     "mAP in validation": {"IoU 0.5": "val_map50", "IoU 0.5 to 0.95": "val_map"},
 }
 
 
-@dataclass(frozen=True)
-class AnchorScale:
-    """One scale of a network that has anchors.
+def report(
+    evaluation: Evaluation, data: Splits, plan: Plan, history: list[dict[str, Any]], fit: AnchorFit | None = None
+) -> Report:
+    """The report of a run. Only images that it shows are opened.
 
-    Attributes:
-        stride: pixels between its cells.
-        anchors: ``(A, 2)``, widths and heights in pixels of the network's input.
-        objects: training objects that its anchors fit.
-        sharing: those of them that share a cell and an anchor with another.
-    """
-
-    stride: int
-    anchors: np.ndarray
-    objects: int
-    sharing: int
-
-
-@dataclass(frozen=True)
-class DetectionReport:
-    """What a detection report shows.
-
-    Attributes:
-        title: of the page.
-        sentences: what happened and why, in words.
-        metrics: name -> number, as in ``metrics.json``.
+    Args:
+        evaluation: of the bundle, on the validation images.
+        data: the images that were trained on and validated with.
+        plan: how the detector was trained.
         history: rows of ``history.csv``.
-        measured: on the validation images.
-        paths: validation images ``(N,)``.
-        truth: their objects.
-        found: the answers, of any score.
-        skipped: files that were left out.
-        config: the run's configuration.
-        train_counts: training objects of each class.
-        scales: of a network with anchors.
-        sides: ``(N, 2)``, widths and heights of training objects in pixels of the network's input; wanted with ``scales``.
-        unmatched: training objects that no anchor fits.
-        sections: parts that only this recipe has.
+        fit: how the training objects fit the anchors; None for a network that has its own anchors.
     """
-
-    title: str
-    sentences: list[str]
-    metrics: dict[str, float]
-    history: list[dict]
-    measured: DetectionMetrics
-    paths: Sequence[str]
-    truth: Sequence[GroundTruth]
-    found: Sequence[Detections]
-    skipped: list[Skipped]
-    config: dict[str, Any]
-    train_counts: np.ndarray
-    scales: tuple[AnchorScale, ...] = ()
-    sides: np.ndarray = field(default_factory=lambda: np.zeros((0, 2)))
-    unmatched: int = 0
-    sections: tuple[Section, ...] = ()
-
-    @property
-    def class_names(self) -> list[str]:
-        """By number."""
-        return [of_class.name for of_class in self.measured.classes]
-
-    @property
-    def num_objects(self) -> int:
-        """Training objects."""
-        return int(self.train_counts.sum())
+    names = data.val.class_names
+    title = f"Detection: {', '.join(names[:MAX_NAMES])}{', ...' if len(names) > MAX_NAMES else ''}"
+    counts = object_counts(data.train)
+    shown = _classes(evaluation, counts) | _images(evaluation) | {"num_objects": int(counts.sum())}
+    if fit is not None:
+        shown |= _anchors(data, plan, fit)
+    return Report(title, __package__, shown, history, data.skipped, curves=CURVES)
 
 
-def write_detection_report(report: DetectionReport, path: str | Path) -> Path:
-    """Write the page, beside and then renamed. Only images that it shows are opened.
-
-    Returns:
-        its path.
-    """
-    measured, names = report.measured, [*report.class_names, "background"]
-    outcomes = [
-        compare(truth, found, measured.threshold, max_detections=measured.max_detections)
-        for truth, found in zip(report.truth, report.found, strict=True)
-    ]
-    faults = np.array([_faults(*one) for one in zip(report.truth, report.found, outcomes, strict=True)])
-    order = np.argsort(-faults, kind="stable") if len(faults) else np.zeros(0, int)
-    num_wrong = int((faults > 0).sum())
-    worst, others = np.split(order, [min(num_wrong, MAX_WORST)])
-    others = others[np.unique(np.linspace(0, len(others) - 1, MAX_OTHERS).round().astype(int))] if len(others) else others
-    most = max((int(np.bincount(truth.classes[truth.classes >= 0]).max(initial=0)) for truth in report.truth), default=0)
-    with_objects = [number for number, of_class in enumerate(measured.classes) if of_class.objects]
-    return write_page(
-        path,
-        __package__,
-        "report.html.j2",
-        report=report,
-        curves=inline(plots.curves(report.history, CURVES)) if report.history else None,
-        precision_recall=inline(_precision_recall(measured, with_objects)) if with_objects else None,
-        crowded=most if most > measured.max_detections else None,
-        classes=_class_rows(report),
-        scales=[_scale_row(scale) for scale in report.scales],
-        anchors=inline(_anchors(report)) if report.scales else None,
-        matrix=shown_matrix(measured.matrix, names, names),
-        outcomes=OUTCOMES.items(),
-        num_wrong=num_wrong,
-        worst=[_image(report, number, outcomes[number]) for number in worst],
-        others=[_image(report, number, outcomes[number]) for number in others],
-        skipped=report.skipped[:MAX_SKIPPED],
-    )
+def _classes(evaluation: Evaluation, train_counts: np.ndarray) -> dict[str, Any]:
+    """Precision over recall, the table of classes, and the confusion matrix."""
+    measured = evaluation.measured
+    labels = [*(each.name for each in measured.classes), "background"]
+    with_objects = [number for number, each in enumerate(measured.classes) if each.objects]
+    truth_classes = [truth.classes[truth.classes >= 0] for truth in evaluation.truth]
+    most = max((int(np.bincount(classes).max(initial=0)) for classes in truth_classes), default=0)
+    return {
+        "measured": measured,
+        "precision_recall": inline(_precision_recall(measured, with_objects)) if with_objects else None,
+        "crowded": most if most > measured.max_detections else None,
+        "classes": _class_rows(measured, train_counts),
+        "matrix": shown_matrix(measured.matrix, labels, labels),
+    }
 
 
 def _precision_recall(measured: DetectionMetrics, with_objects: Sequence[int]) -> bytes:
@@ -136,73 +72,102 @@ def _precision_recall(measured: DetectionMetrics, with_objects: Sequence[int]) -
     return plots.precision_recall(curves, [color_of(number) for number in with_objects] if few else ())
 
 
-def _anchors(report: DetectionReport) -> bytes:
-    return plots.anchors([(f"anchors of stride {scale.stride}", scale.anchors) for scale in report.scales], report.sides)
-
-
-def _class_rows(report: DetectionReport) -> list[dict[str, Any]]:
-    """What is not known of a class without objects is None."""
+def _class_rows(measured: DetectionMetrics, train_counts: np.ndarray) -> list[dict[str, Any]]:
+    """A row for each class; None for values that a class without objects does not have."""
     return [
         {
-            "name": one.name,
+            "name": each.name,
             "color": color_of(number),
             "train": int(train),
-            "val": one.objects,
-            "ap50": one.ap50 if one.objects else None,
-            "ap": one.ap if one.objects else None,
-            "precision": one.precision,
-            "recall": one.recall if one.objects else None,
-            "f1": one.f1 if one.objects else None,
-            "threshold": one.best_threshold if one.objects else None,
+            "val": each.objects,
+            "ap50": each.ap50 if each.objects else None,
+            "ap": each.ap if each.objects else None,
+            "precision": each.precision,
+            "recall": each.recall if each.objects else None,
+            "f1": each.f1 if each.objects else None,
+            "threshold": each.best_threshold if each.objects else None,
         }
-        for number, (one, train) in enumerate(zip(report.measured.classes, report.train_counts, strict=True))
+        for number, (each, train) in enumerate(zip(measured.classes, train_counts, strict=True))
     ]
 
 
-def _scale_row(scale: AnchorScale) -> dict[str, Any]:
-    sizes = ", ".join(f"{width:.0f} x {height:.0f}" for width, height in scale.anchors)
-    return {"stride": scale.stride, "anchors": sizes, "objects": scale.objects, "sharing": scale.sharing}
+def _anchors(data: Splits, plan: Plan, fit: AnchorFit) -> dict[str, Any]:
+    """The anchors in pixels of the network's input, and how the training objects fit them."""
+    strides, in_pixels = STRIDES[: len(plan.anchors)], [anchors * plan.size for anchors in plan.anchor_arrays]
+    levels = list(zip(strides, in_pixels, fit.levels, strict=True))
+    sides = box_sides(letterboxed(data.train, plan.size)) * plan.size
+    return {
+        "anchors": inline(plots.anchors([(f"anchors of stride {stride}", anchors) for stride, anchors, _ in levels], sides)),
+        "levels": [
+            {
+                "stride": stride,
+                "anchors": ", ".join(f"{width:.0f} x {height:.0f}" for width, height in anchors),
+                "objects": level.objects,
+                "sharing": level.sharing,
+            }
+            for stride, anchors, level in levels
+        ],
+        "unmatched": fit.unmatched,
+    }
 
 
-def _faults(truth: GroundTruth, found: Detections, outcome: Comparison) -> float:
-    """How wrong the answers for an image are: objects that were missed, and scores of what is false or of a wrong class."""
-    objects, answers = outcome.pairs.T
-    confused = answers[truth.classes[objects] != found.classes[answers]]
-    return len(outcome.missed) + len(confused) + found.scores[confused].sum() + found.scores[outcome.false].sum()
+def _images(evaluation: Evaluation) -> dict[str, Any]:
+    """The images with the most mistakes, and some of the others, each drawn with its mistakes."""
+    measured = evaluation.measured
+    pairs = list(zip(evaluation.truth, evaluation.detections, strict=True))
+    matches = [match_detections(*pair, measured.threshold, max_detections=measured.max_detections) for pair in pairs]
+    faults = np.array([_faults(*pair, each) for pair, each in zip(pairs, matches, strict=True)])
+    order = np.argsort(-faults, kind="stable") if len(faults) else np.zeros(0, int)
+    num_wrong = int((faults > 0).sum())
+    worst, others = np.split(order, [min(num_wrong, MAX_WORST)])
+    others = others[np.unique(np.linspace(0, len(others) - 1, MAX_OTHERS).round().astype(int))] if len(others) else others
+    return {
+        "outcomes": OUTCOMES.items(),
+        "num_wrong": num_wrong,
+        "num_images": len(pairs),
+        "worst": [_image(evaluation, number, matches[number]) for number in worst],
+        "others": [_image(evaluation, number, matches[number]) for number in others],
+    }
 
 
-def _image(report: DetectionReport, number: int, outcome: Comparison) -> dict[str, Any]:
-    truth, found = report.truth[number], report.found[number]
-    objects, answers = outcome.pairs.T
-    confused = int((truth.classes[objects] != found.classes[answers]).sum())
+def _faults(truth: GroundTruth, detections: Detections, matches: Matches) -> float:
+    """How wrong the detections in an image are: missed objects, and the scores of false detections and of wrong classes."""
+    objects, rows = matches.pairs.T
+    confused = rows[truth.classes[objects] != detections.classes[rows]]
+    return len(matches.missed) + len(confused) + detections.scores[confused].sum() + detections.scores[matches.false].sum()
+
+
+def _image(evaluation: Evaluation, number: int, matches: Matches) -> dict[str, Any]:
+    objects, rows = matches.pairs.T
+    confused = int((evaluation.truth[number].classes[objects] != evaluation.detections[number].classes[rows]).sum())
     counts = {
         "found": len(objects) - confused,
-        "missed": len(outcome.missed),
+        "missed": len(matches.missed),
         "of a wrong class": confused,
-        "false": len(outcome.false),
+        "false": len(matches.false),
     }
     return {
-        "image": _drawn(report, number),
-        "path": report.paths[number],
-        "says": ", ".join(f"{count} {what}" for what, count in counts.items() if count) or "no objects, and none found",
+        "image": _drawn(evaluation, number),
+        "path": evaluation.index.paths[number],
+        "caption": ", ".join(f"{count} {what}" for what, count in counts.items() if count) or "no objects, and none found",
     }
 
 
-def _drawn(report: DetectionReport, number: int) -> str | None:
+def _drawn(evaluation: Evaluation, number: int) -> str | None:
     try:
-        pixels = read_image(report.paths[number])
+        pixels = read_image(evaluation.index.paths[number])
     except ImageError:
         return None  # it was readable a minute ago; the page shows its name instead
     if (share := LONGER_SIDE / max(pixels.shape[:2])) < 1:
         sides = [max(1, round(share * side)) for side in pixels.shape[1::-1]]
         pixels = cv2.resize(pixels, sides, interpolation=cv2.INTER_AREA)
-    measured = report.measured
+    measured = evaluation.measured
     drawn = draw_comparison(
         pixels,
-        report.truth[number],
-        report.found[number],
+        evaluation.truth[number],
+        evaluation.detections[number],
         measured.threshold,
-        report.class_names,
+        [each.name for each in measured.classes],
         max_detections=measured.max_detections,
     )
     return inline_jpeg(Image.fromarray(drawn))

@@ -1,16 +1,17 @@
-"""Small objects on large images: a detector looks at overlapping tiles and at the whole image; one answer is made of it.
+"""Small objects in large images: a detector looks at overlapping tiles and at the whole image, and their boxes are merged.
 
-A network sees all images at one size, so that what is small on a large one is lost. In tiles it is not; but an object may lie
-across the border of tiles, and one in their overlap is found twice. A box that ends at a border of its tile, and not of the
-image, is **open** on that side: there, more of its object may follow. Of all views' boxes, class by class:
+A network sees all images at one size, so that small objects in a large image are lost. In tiles they are not; but an object may
+lie across the border of tiles, and one in their overlap is detected twice. A box that ends at a border of its tile, and not of
+the image, is **open** on that side: its object may continue there. The boxes of all views (the tiles, and the whole image) are
+merged class by class:
 
-1. open boxes of neighbors that continue each other are joined;
-2. a box that is still open gives way to a larger one that covers it (the whole image's, as a rule);
-3. what is small on the whole image, where places are coarse, gives way to what a tile shows there;
-4. what is left is suppressed as ever, the lower score by the higher.
+1. Open boxes of neighboring tiles that continue each other are joined.
+2. A box that is still open is dropped if a larger one covers it (usually that of the whole image).
+3. A small box of the whole image, where positions are coarse, is dropped if a tile has a box there.
+4. The remaining boxes go through non-maximum suppression.
 
-A box whose score is much lower does nothing to another in steps 1 to 3: else noise, which a low threshold lets pass, would
-stretch or hide what is sure.
+In steps 1 to 3, a box has no effect on another one with a much higher score: noise, which a low threshold lets pass, would
+otherwise stretch or hide certain detections.
 """
 
 import math
@@ -19,23 +20,31 @@ from typing import NamedTuple
 
 import numpy as np
 
-from visionkit.metrics.detection import Detections
+from visionkit.ops.detections import Detections
+from visionkit.ops.np_boxes import pairwise_iou
 
-SMALLEST_TILE = 32  # pixels: less shows nothing
+SMALLEST_TILE = 32  # pixels: smaller tiles show nothing
 OVERLAP = 0.2  # of a tile's side
 BATCH = 8  # tiles
-TOUCHING = 0.02  # of a tile's side: a box that ends so near to a border may as well end there
-ALIKE = 0.5  # the lower score is at least that share of the higher
-CONTINUING = 0.5  # of the shorter edge of two boxes that lie side by side must be common
-COVERED = 0.7  # of an open box must be in the larger one
-SMALL = 0.5  # of a tile's side: so large an object lies within a tile, or is joined
-SHARED = 0.3  # of the smaller of two boxes: on the whole image, a pixel of the network is many
+TOUCHING = 0.02  # of a tile's side: a box that ends so close to a border is taken to end there
+ALIKE = 0.5  # two scores are alike if the lower one is at least this share of the higher one
+CONTINUING = 0.5  # two boxes side by side continue each other if they share this part of the shorter edge
+COVERED = 0.7  # an open box is covered if this share of it lies in the larger one
+SMALL = 0.5  # of a tile's side: an object up to this size lies within a tile, or is joined
+SHARED = 0.3  # of the smaller of two boxes: low, since a pixel of the network is many pixels of the whole image
 SAME = 0.5  # intersection over union of boxes of one object in two views, which agree less than those of one view
-OF_NO_VIEW = -1
+NO_VIEW = -1  # the view of joined boxes
 
 
 class _Views(NamedTuple):
-    """Boxes of one class: xyxy in pixels ``(K, 4)``, scores, the view of each, and bool ``(K, 4)``: which sides are open."""
+    """Boxes of one class in all views.
+
+    Attributes:
+        boxes: ``(K, 4)``, xyxy in pixels of the image.
+        scores: ``(K,)``.
+        view: int ``(K,)``, the number of the view: 0 is the whole image.
+        is_open: bool ``(K, 4)``, whether each side is open.
+    """
 
     boxes: np.ndarray
     scores: np.ndarray
@@ -50,9 +59,10 @@ def tile_windows(height: int, width: int, tile: int, overlap: float = OVERLAP) -
     """Tiles of one size that cover an image: int ``(T, 4)``, top, left, height, width in pixels.
 
     Args:
-        height, width: of the image.
+        height: height of the image.
+        width: width of the image.
         tile: side of a tile; where the image is shorter, so are the tiles.
-        overlap: of neighbors, at least, as a share of their side, 0..0.9.
+        overlap: the least overlap of neighbors, as a share of their side, 0..0.9.
     """
     sides = min(tile, height), min(tile, width)
     tops, lefts = (_starts(length, side, overlap) for length, side in zip((height, width), sides, strict=True))
@@ -67,42 +77,42 @@ def _starts(length: int, side: int, overlap: float) -> list[int]:
 def find_in_tiles(
     pixels: np.ndarray,
     tile: int,
-    find: Callable[[np.ndarray], list[Detections]],
+    detect: Callable[[np.ndarray], list[Detections]],
     *,
     iou_threshold: float,
     overlap: float = OVERLAP,
 ) -> Detections:
-    """The objects on an image, seen whole and in tiles.
+    """Detect the objects in an image, as a whole and in tiles.
 
     Args:
         pixels: uint8 ``(H, W, 3)``.
         tile: side of the tiles in pixels, at least ``SMALLEST_TILE``.
-        find: the objects on each of images of one size, uint8 ``(N, h, w, 3)``.
-        iou_threshold: at which ``find`` suppresses.
+        detect: detects the objects in each of images of one size, uint8 ``(N, h, w, 3)``.
+        iou_threshold: the IoU threshold of the suppression in ``detect``.
         overlap: see ``tile_windows``.
 
     Returns:
-        relative to the image, best first.
+        the detections, with boxes relative to the image, best first.
     """
     height, width = pixels.shape[:2]
     windows = tile_windows(height, width, tile, overlap)
-    (whole,) = find(pixels[None])
+    (whole,) = detect(pixels[None])
     if len(windows) == 1:
         return whole
-    found = [whole]
+    detections = [whole]
     for start in range(0, len(windows), BATCH):
-        cut = [pixels[y : y + h, x : x + w] for y, x, h, w in windows[start : start + BATCH]]
-        found += find(np.stack(cut))
+        tiles = [pixels[y : y + h, x : x + w] for y, x, h, w in windows[start : start + BATCH]]
+        detections += detect(np.stack(tiles))
     windows = np.concatenate([[(0, 0, height, width)], windows])
     frames = np.concatenate([windows[:, 1::-1], windows[:, 1::-1] + windows[:, :1:-1]], axis=1)  # xyxy
-    view = np.repeat(np.arange(len(found)), [len(each.scores) for each in found])
+    view = np.repeat(np.arange(len(detections)), [len(each.scores) for each in detections])
     corners, sides = frames[view, :2], np.tile(frames[view, 2:] - frames[view, :2], 2)
-    boxes = np.concatenate([each.boxes for each in found]) * sides + np.tile(corners, 2)
+    boxes = np.concatenate([each.boxes for each in detections]) * sides + np.tile(corners, 2)
     image = np.array([0, 0, width, height])
     is_open = (np.abs(boxes - frames[view]) <= TOUCHING * sides) & (frames[view] != image)
-    seen = _Views(boxes, np.concatenate([each.scores for each in found]), view, is_open)
-    classes = np.concatenate([each.classes for each in found])
-    merged = {number: _merged(seen.take(classes == number), tile, iou_threshold) for number in np.unique(classes).tolist()}
+    views = _Views(boxes, np.concatenate([each.scores for each in detections]), view, is_open)
+    classes = np.concatenate([each.classes for each in detections])
+    merged = {number: _merged(views.take(classes == number), tile, iou_threshold) for number in np.unique(classes).tolist()}
     return _best_first(merged, image)
 
 
@@ -116,25 +126,25 @@ def _best_first(merged: dict[int, _Views], image: np.ndarray) -> Detections:
     return Detections(boxes[order].astype(np.float32), scores[order].astype(np.float32), classes[order])
 
 
-def _merged(seen: _Views, tile: int, iou_threshold: float) -> _Views:
-    return _unsuppressed(_finest(_uncovered(_joined(seen), tile), tile), iou_threshold)
+def _merged(views: _Views, tile: int, iou_threshold: float) -> _Views:
+    return _unsuppressed(_finest(_uncovered(_joined(views), tile), tile), iou_threshold)
 
 
-def _joined(seen: _Views) -> _Views:
-    """Step 1. A joined box has the best score of its parts, and is open where the part that reaches farthest is."""
-    group = np.arange(len(seen.scores))
-    for row in np.flatnonzero(seen.is_open[:, 2:].any(axis=1)):  # something may follow to the right, or below
-        shared = _shared_sides(seen.boxes[row], seen.boxes)
-        lengths = np.minimum(seen.boxes[row, 2:] - seen.boxes[row, :2], seen.boxes[:, 2:] - seen.boxes[:, :2])
-        continues = (shared[:, ::-1] >= CONTINUING * lengths[:, ::-1]) & seen.is_open[row, 2:] & seen.is_open[:, :2]
-        meets = (shared > 0).all(axis=1) & (seen.view != seen.view[row]) & _alike(seen.scores[row], seen.scores)
+def _joined(views: _Views) -> _Views:
+    """Step 1. A joined box has the best score of its parts, and is open on a side if its outermost part there is."""
+    group = np.arange(len(views.scores))
+    for row in np.flatnonzero(views.is_open[:, 2:].any(axis=1)):  # the object may continue to the right, or below
+        shared = _shared_sides(views.boxes[row], views.boxes)
+        lengths = np.minimum(views.boxes[row, 2:] - views.boxes[row, :2], views.boxes[:, 2:] - views.boxes[:, :2])
+        continues = (shared[:, ::-1] >= CONTINUING * lengths[:, ::-1]) & views.is_open[row, 2:] & views.is_open[:, :2]
+        meets = (shared > 0).all(axis=1) & (views.view != views.view[row]) & _alike(views.scores[row], views.scores)
         for other in np.flatnonzero(continues.any(axis=1) & meets):
             group[group == group[other]] = group[row]
     numbers, counts = np.unique(group, return_counts=True)
-    single = seen.take(numbers[counts == 1])  # a group that nothing joined has its own row's number
-    unions = [_union(seen.take(group == number)) for number in numbers[counts > 1]]
+    single = views.take(numbers[counts == 1])  # the number of a group with one row is that row
+    unions = [_union(views.take(group == number)) for number in numbers[counts > 1]]
     if not unions:
-        return seen
+        return views
     return _Views(
         *(np.concatenate([array, np.stack(more)]) for array, more in zip(single, zip(*unions, strict=True), strict=True))
     )
@@ -143,45 +153,43 @@ def _joined(seen: _Views) -> _Views:
 def _union(parts: _Views) -> tuple[np.ndarray, float, int, np.ndarray]:
     farthest = np.concatenate([parts.boxes[:, :2].argmin(axis=0), parts.boxes[:, 2:].argmax(axis=0)])
     sides = np.arange(4)
-    return parts.boxes[farthest, sides], parts.scores.max(), OF_NO_VIEW, parts.is_open[farthest, sides]
+    return parts.boxes[farthest, sides], parts.scores.max(), NO_VIEW, parts.is_open[farthest, sides]
 
 
-def _uncovered(seen: _Views, tile: int) -> _Views:
-    """Step 2. Boxes cover a little more than themselves, else the slivers that tiles have of an object would stay."""
-    area = _area(seen.boxes)
-    larger = seen.boxes + TOUCHING * tile * np.array([-1, -1, 1, 1])
-    gone = np.zeros(len(area), bool)
-    for row in np.flatnonzero(seen.is_open.any(axis=1)):
-        inside = _shared_sides(seen.boxes[row], larger).prod(axis=1) >= COVERED * area[row]
-        gone[row] = (inside & (area > area[row]) & _alike(seen.scores[row], seen.scores)).any()
-    return seen.take(~gone)
+def _uncovered(views: _Views, tile: int) -> _Views:
+    """Step 2. Boxes cover a little more than their own area, since narrow parts of an object in tiles would stay otherwise."""
+    area = _area(views.boxes)
+    larger = views.boxes + TOUCHING * tile * np.array([-1, -1, 1, 1])
+    dropped = np.zeros(len(area), bool)
+    for row in np.flatnonzero(views.is_open.any(axis=1)):
+        inside = _shared_sides(views.boxes[row], larger).prod(axis=1) >= COVERED * area[row]
+        dropped[row] = (inside & (area > area[row]) & _alike(views.scores[row], views.scores)).any()
+    return views.take(~dropped)
 
 
-def _finest(seen: _Views, tile: int) -> _Views:
+def _finest(views: _Views, tile: int) -> _Views:
     """Step 3."""
-    area = _area(seen.boxes)
-    gone = np.zeros(len(area), bool)
-    is_small = (seen.boxes[:, 2:] - seen.boxes[:, :2]).max(axis=1, initial=0) <= SMALL * tile
-    of_tile = (seen.view != 0) & ~seen.is_open.any(axis=1)
-    for row in np.flatnonzero(is_small & (seen.view == 0)):
-        shared = _shared_sides(seen.boxes[row], seen.boxes).prod(axis=1)
+    area = _area(views.boxes)
+    dropped = np.zeros(len(area), bool)
+    is_small = (views.boxes[:, 2:] - views.boxes[:, :2]).max(axis=1, initial=0) <= SMALL * tile
+    is_closed_in_tile = (views.view != 0) & ~views.is_open.any(axis=1)
+    for row in np.flatnonzero(is_small & (views.view == 0)):
+        shared = _shared_sides(views.boxes[row], views.boxes).prod(axis=1)
         same = (shared > 0) & (shared >= SHARED * np.minimum(area[row], area))
-        gone[row] = (same & of_tile & (seen.scores >= ALIKE * seen.scores[row])).any()
-    return seen.take(~gone)
+        dropped[row] = (same & is_closed_in_tile & (views.scores >= ALIKE * views.scores[row])).any()
+    return views.take(~dropped)
 
 
-def _unsuppressed(seen: _Views, iou_threshold: float) -> _Views:
+def _unsuppressed(views: _Views, iou_threshold: float) -> _Views:
     """Step 4; best first."""
-    area = _area(seen.boxes)
-    rows, kept = np.argsort(-seen.scores, kind="stable"), []
+    rows, remaining = np.argsort(-views.scores, kind="stable"), []
     while len(rows):
         best, rows = rows[0], rows[1:]
-        kept.append(best)
-        shared = _shared_sides(seen.boxes[best], seen.boxes[rows]).prod(axis=1)
-        overlap = shared / np.maximum(area[best] + area[rows] - shared, 1e-9)
-        limit = np.where(seen.view[rows] == seen.view[best], iou_threshold, min(SAME, iou_threshold))
+        remaining.append(best)
+        overlap = pairwise_iou(views.boxes[best, None], views.boxes[rows])[0]
+        limit = np.where(views.view[rows] == views.view[best], iou_threshold, min(SAME, iou_threshold))
         rows = rows[overlap < limit]
-    return seen.take(np.array(kept, int))
+    return views.take(np.array(remaining, int))
 
 
 def _alike(score: float, scores: np.ndarray) -> np.ndarray:
@@ -189,7 +197,7 @@ def _alike(score: float, scores: np.ndarray) -> np.ndarray:
 
 
 def _shared_sides(box: np.ndarray, boxes: np.ndarray) -> np.ndarray:
-    """Width and height ``(K, 2)`` of what a box shares with each of others."""
+    """Width and height ``(K, 2)`` of the intersection of a box with each of ``boxes``."""
     return np.maximum(np.minimum(box[2:], boxes[:, 2:]) - np.maximum(box[:2], boxes[:, :2]), 0)
 
 

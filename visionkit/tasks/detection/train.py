@@ -1,144 +1,147 @@
-"""Training of detectors: their loss, and the phase that feeds them: mosaic, then none; several sizes; averaged weights."""
+"""The training of detectors: first on mosaics of four images and at several sizes, then on plain images at one size."""
 
+import dataclasses
 from collections.abc import Iterable
-from dataclasses import dataclass, replace
-from typing import NamedTuple
+from dataclasses import dataclass
+from typing import Any
 
+import albumentations as A  # noqa: N812
 import keras
 import numpy as np
 
+from visionkit.data.augmentation.parameters import lasting_ratios
 from visionkit.data.augmentation.presets import preset
 from visionkit.data.images.resize import unletterbox
-from visionkit.data.index import Index, SkippedFiles
-from visionkit.data.pipeline.batches import batches
-from visionkit.metrics.detection import DetectionMetrics, Detections, evaluate
+from visionkit.data.index import Index
+from visionkit.data.pipeline.any_size import of_any_size
+from visionkit.data.pipeline.batches import TrainingPipeline, evaluation_batches
+from visionkit.data.pipeline.pixel_cache import open_cache
+from visionkit.metrics.detection import DetectionMetrics, detection_metrics
+from visionkit.ops.detections import Detections
+from visionkit.tasks.detection.detectors import STRIDES
 from visionkit.tasks.detection.export import MAX_DETECTIONS
-from visionkit.tasks.detection.plan import truths
+from visionkit.tasks.detection.plan import Plan, ground_truth
 from visionkit.tasks.detection.suppression import suppress
 from visionkit.tasks.detection.trainable import TrainableDetector
-from visionkit.training.augment_device import Feeding
+from visionkit.training import fit
 from visionkit.training.averaging import AveragingTrainer, averaged_phase
-from visionkit.training.fit import Phase
+from visionkit.training.recipe import Run, TrainConfig
 
 SAME_OBJECT = 0.5  # IoU from which the lower of two boxes of a class is dropped
-LOWEST_SCORE = 0.001  # of what is measured: average precision looks at the doubtful, too
+LOWEST_SCORE = 0.001  # of detections that are measured: average precision also counts low scores
 
 
-class Validation(NamedTuple):
-    """What is measured of a detector after some epochs."""
+@dataclass(frozen=True, kw_only=True)
+class Schedule(fit.Schedule):
+    """How long, how large and how fast a detector trains.
 
-    map: float
-    map50: float
+    Attributes:
+        plain_epochs: number of epochs at the end in which images form no mosaics any more (https://arxiv.org/abs/2107.08430)
+            and are hardly augmented: they look like those that the detector will see.
+        sizes: sides in pixels, of which each epoch but the plain ones draws one (YOLO9000's multi-scale training).
+    """
+
+    plain_epochs: int
+    sizes: tuple[int, ...]
 
 
-def trainer_of(detector: TrainableDetector) -> AveragingTrainer:
-    """A detector's network with its loss."""
-    return AveragingTrainer(
-        detector.network, lambda said, labels: detector.losses(said, labels["boxes"], labels["classes"]), detector.parts
+def schedule_of(plan: Plan, config: TrainConfig, *, multi_scale: bool) -> Schedule:
+    """The schedule of a run: the last third of the epochs is plain.
+
+    Args:
+        plan: what was decided before training.
+        config: the options that were set.
+        multi_scale: whether epochs see images at different sizes, up to a fifth smaller and larger.
+    """
+    spread = round(plan.size / 5 / STRIDES[-1]) * STRIDES[-1] if multi_scale else 0
+    return Schedule(
+        epochs=plan.epochs,
+        batch_size=config.batch_size,
+        learning_rate=config.learning_rate,
+        validate_every=max(1, plan.epochs // 10),
+        plain_epochs=plan.epochs // 3,
+        sizes=tuple(range(plan.size - spread, plan.size + spread + 1, STRIDES[-1])),
     )
 
 
-@dataclass(frozen=True)
-class Schedule:
-    """How long, how large, how fast.
+def training_pipeline(
+    run: Run, index: Index, plan: Plan, config: TrainConfig, schedule: Schedule, *, any_way_up: bool
+) -> TrainingPipeline:
+    """The batches of a run.
 
-    Attributes:
-        epochs: in all.
-        batch_size: images a step.
-        learning_rate: the peak.
-        plain_epochs: the last ones, in which images are not put together any more (https://arxiv.org/abs/2107.08430) and
-            hardly changed: they look as those that will be answered.
-        size: side of the input in pixels, as it is exported.
-        sizes: each epoch but the last ones takes one of these sides (YOLO9000's multi-scale training).
-        validate_every: epochs.
+    Args:
+        run: takes a note on the cache.
+        index: the training images, scanned.
+        plan: what was decided before training.
+        config: the options that were set.
+        schedule: names the sizes of the images.
+        any_way_up: whether an image that is turned by quarters shows the same.
     """
+    augmentation = preset(config.augment, task="detection", flip=config.flip)
+    if any_way_up:
+        transforms = (A.D4(p=1.0), *augmentation.transforms)
+        augmentation = dataclasses.replace(augmentation, name=f"{augmentation.name}, any way up", transforms=transforms)
+    ratios = lasting_ratios(index, augmentation, max(schedule.sizes))
+    cache = open_cache(index, config.cache, ratios=ratios, note=run.note)
+    return TrainingPipeline(index, plan.size, config.batch_size, augmentation, seed=config.seed, cache=cache)
 
-    epochs: int
-    batch_size: int
-    learning_rate: float
-    plain_epochs: int
-    size: int
-    sizes: tuple[int, ...]
-    validate_every: int = 1
 
-
-def detection_phase(
-    detector: TrainableDetector,
-    train: Index,
-    val: Index,
-    *,
-    feeding: Feeding,
-    schedule: Schedule,
-    seed: int,
-    skipped: SkippedFiles,
-) -> Phase:
+def phase(detector: TrainableDetector, pipeline: TrainingPipeline, val: Index, schedule: Schedule) -> fit.Phase:
     """Train a detector on images augmented anew in every epoch.
 
     Args:
         detector: what to train.
-        train: the training index.
+        pipeline: makes the batches; its size is that of the exported network.
         val: the validation index.
-        feeding: how training images are made.
         schedule: how long, how large, how fast.
-        seed: draws order, augmentation and sizes.
-        skipped: takes files that vanish on the way.
     """
-    light = preset("light", task="detection")
-    plain_augmentation = replace(light, flip=feeding.augmentation.flip)
+    plain = dataclasses.replace(preset("light", task="detection"), flip=pipeline.augmentation.flip)
 
-    def epoch_batches(epoch: int) -> Iterable:
-        plain = epoch >= schedule.epochs - schedule.plain_epochs
-        sizes = (schedule.size,) if plain else schedule.sizes
-        augmentation = plain_augmentation if plain else feeding.augmentation
-        images = batches(
-            train,
-            size=int(np.random.default_rng([seed, epoch, 3]).choice(sizes)),
-            batch_size=schedule.batch_size,
-            skipped=skipped,
-            augmentation=augmentation,
-            shuffle=True,
-            seed=seed,
-            epoch=epoch,
-            cache=feeding.cache,
-            service=feeding.service,
-            fixed_size=False,
-        )
-        return images.map(lambda batch: (batch["image"], {"boxes": batch["boxes"], "classes": batch["classes"]}))
+    def batches(epoch: int) -> Iterable:
+        is_plain = epoch >= schedule.epochs - schedule.plain_epochs
+        sizes, augmentation = ((pipeline.size,), plain) if is_plain else (schedule.sizes, pipeline.augmentation)
+        size = int(np.random.default_rng([pipeline.seed, epoch, 3]).choice(sizes))
+        resized = dataclasses.replace(pipeline, size=size, augmentation=augmentation)
+        return of_any_size(resized.epoch(epoch)).map(_inputs_and_targets)
 
-    trainer, answering = trainer_of(detector), detector.at_size(schedule.size)
+    trainer, network = build_trainer(detector), detector.at_size(pipeline.size)
 
-    def validate() -> Validation:
-        found = measure(answering, val, schedule.batch_size, skipped)
-        return Validation(found.map, found.map50)
+    def validate() -> dict[str, float]:
+        metrics = measure(network, val, pipeline.batch_size)
+        return {"map": metrics.map, "map50": metrics.map50}
 
-    return averaged_phase(
-        trainer,
-        validate,
-        name="train",
-        epochs=schedule.epochs,
-        learning_rate=schedule.learning_rate,
-        steps_per_epoch=-(-len(train) // schedule.batch_size),
-        batches=epoch_batches,
-        validate_every=schedule.validate_every,
+    return averaged_phase(trainer, validate, schedule, name="train", steps_per_epoch=len(pipeline), batches=batches)
+
+
+def build_trainer(detector: TrainableDetector) -> AveragingTrainer:
+    """A detector's network with its loss."""
+    return AveragingTrainer(
+        detector.network,
+        lambda predictions, labels: detector.losses(predictions, labels["boxes"], labels["classes"]),
+        detector.parts,
     )
 
 
-def measure(answering: keras.Model, val: Index, batch_size: int, skipped: SkippedFiles) -> DetectionMetrics:
-    """How good a detector is as it is, on images as its bundle will see them.
+def measure(network: keras.Model, val: Index, batch_size: int) -> DetectionMetrics:
+    """Measure a detector as it is, on images as its bundle will see them.
 
     Args:
-        answering: pixels ``(N, size, size, 3)`` to boxes and scores.
+        network: pixels ``(N, size, size, 3)`` to boxes and scores.
         val: the images, scanned.
         batch_size: images a step.
-        skipped: takes files that have vanished.
     """
-    side, objects, truth, found = answering.input_shape[1], truths(val), [], []
+    size, objects, truth, detections = network.input_shape[1], ground_truth(val), [], []
     limits = {"score_threshold": LOWEST_SCORE, "iou_threshold": SAME_OBJECT, "max_detections": MAX_DETECTIONS}
-    for batch in batches(val, size=side, batch_size=batch_size, skipped=skipped):
-        answers = answering.predict_on_batch(batch["image"].numpy())
-        kept = suppress(answers["boxes"], answers["scores"], **limits)
-        rows = (batch["position"].numpy(), *map(keras.ops.convert_to_numpy, kept))
+    for batch in evaluation_batches(val, size, batch_size):
+        predictions = network.predict_on_batch(batch["image"].numpy())
+        remaining = suppress(predictions["boxes"], predictions["scores"], **limits)
+        rows = (batch["position"].numpy(), *map(keras.ops.convert_to_numpy, remaining))
         for position, boxes, scores, classes in zip(*rows, strict=True):
             truth.append(objects[position])
-            found.append(Detections(unletterbox(boxes, truth[-1].size, side), scores, classes))
-    return evaluate(truth, found, val.class_names)
+            detections.append(Detections(unletterbox(boxes, truth[-1].size, size), scores, classes))
+    return detection_metrics(truth, detections, val.class_names)
+
+
+def _inputs_and_targets(batch: dict[str, Any]) -> tuple[Any, dict[str, Any]]:
+    """A batch as ``fit`` takes it."""
+    return batch["image"], {"boxes": batch["boxes"], "classes": batch["classes"]}

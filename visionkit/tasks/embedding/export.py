@@ -1,7 +1,7 @@
 """A bundle that turns images into embeddings: a SavedModel that takes raw images, with TensorFlow alone.
 
-It lies on disk as ``bundle.py`` says; its LiteRT model takes a padded square and answers with the embedding. Images of the
-same thing have embeddings that lie near each other, by Euclidean distance.
+Its files are those of ``bundle.py``; its LiteRT model takes a padded square and returns the embedding. Images of the same thing
+have embeddings with a small Euclidean distance.
 """
 
 from collections.abc import Callable
@@ -24,7 +24,7 @@ class Embedding(tf.Module):
 
     Args:
         network: float32 pixels ``(N, size, size, 3)`` in 0..255 to embeddings ``(N, D)``.
-        mirror: average with the embedding of the mirror image; embeddings of length 1 are brought back to it.
+        mirror: average with the embedding of the mirror image; embeddings of length 1 are then normalized again.
         half_precision: keep the weights as float16.
     """
 
@@ -51,7 +51,7 @@ class Embedding(tf.Module):
 
     @tf.function(input_signature=[tf.TensorSpec([None], tf.string, name="image_bytes")])
     def serve_encoded(self, image_bytes: tf.Tensor) -> dict[str, tf.Tensor]:
-        """Encoded JPEG, PNG, GIF or BMP files ``(N,)``, each of any size, to the answers of ``serve_images``."""
+        """Encoded JPEG, PNG, GIF or BMP files ``(N,)``, each of any size, to the outputs of ``serve_images``."""
         pixels = tf.map_fn(
             lambda contents: letterbox(decode_in_graph(contents), self._size), image_bytes, fn_output_signature=tf.float32
         )
@@ -59,31 +59,31 @@ class Embedding(tf.Module):
 
 
 def whole_embeddings(network: keras.Model) -> Callable[[np.ndarray], np.ndarray]:
-    """A function from images of one size, uint8 ``(N, H, W, 3)``, to embeddings, that asks a network as it is by then."""
+    """A function from images of one size, uint8 ``(N, H, W, 3)``, to embeddings by the network's weights at each call."""
     size = network.input_shape[1]
 
     @partial(tf.function, input_signature=[tf.TensorSpec([None, None, None, 3], tf.uint8)])
-    def answer(images):
+    def embed(images):
         return network(letterbox(images, size), training=False)
 
-    return lambda images: answer(tf.constant(images)).numpy()
+    return lambda images: embed(tf.constant(images)).numpy()
 
 
 def is_unit(network: keras.Model) -> bool:
-    """Whether embeddings have length 1: the last layer sees to it."""
+    """Whether the last layer normalizes embeddings to length 1."""
     return isinstance(network.layers[-1], keras.layers.UnitNormalization)
 
 
 def export_embedder(
     network: keras.Model, folder: str | Path, *, metadata: dict[str, Any], mirror: bool = False, half_precision: bool = False
 ) -> Path:
-    """Write a network that embeds as a bundle, beside and then renamed.
+    """Write a network that embeds as a bundle, atomically.
 
     Args:
         network: float32 pixels ``(N, size, size, 3)`` in 0..255 to embeddings ``(N, D)``.
         folder: a bundle there is replaced.
         metadata: for ``bundle.json``; ``threshold`` is the Euclidean distance up to which two images show the same,
-            ``alignment`` how faces are laid before they are shown to it ("mtcnn"), or None.
+            ``alignment`` how faces have to be aligned ("mtcnn"), or None.
         mirror: see ``Embedding``.
         half_precision: keep the weights as float16.
 
@@ -91,7 +91,7 @@ def export_embedder(
         the folder.
 
     Raises:
-        UserError: a folder stands there that is no bundle.
+        UserError: the folder exists and is no bundle.
     """
     module = Embedding(network, mirror=mirror, half_precision=half_precision)
     size, dimensions = network.input_shape[1], network.output_shape[-1]

@@ -1,60 +1,132 @@
 """What is decided before an embedder is trained: whose images, how large, how long."""
 
+from collections.abc import Callable
+from dataclasses import dataclass
 from pathlib import Path
 
 import numpy as np
 
-from visionkit.data.images.scan import scan
-from visionkit.data.index import Index, SkippedFiles
+from visionkit.data.formats.identities import read_identities, split_people
+from visionkit.data.formats.pairs import LfwPairs, read_lfw_pairs
+from visionkit.data.index import Index
 from visionkit.data.splits import Splits
 from visionkit.errors import UserError
-from visionkit.training.dataset import Usable, note_skipped
-from visionkit.training.recipe import Story
+from visionkit.files import cache_folder
+from visionkit.training.dataset import note_skipped, read_splits
+from visionkit.training.recipe import Run, RunConfig, TrainConfig
 
 SIZES = (64, 96, 128, 160)  # sides of the input in pixels
-STEPS = 60  # of an epoch, at least: few people would make it end before it began
-SHOWN, EPOCHS = 40_000, (8, 60)  # images in all; bounds
+MIN_STEPS, SMOKE_STEPS = 60, 4  # batches an epoch: with few people, an epoch would be too short
+IMAGES_SHOWN, EPOCHS = 40_000, (8, 60)  # images in all; the fewest and the most epochs
 SMOKE_PEOPLE, SMOKE_IMAGES = {"training": 8, "validation": 4}, 4
 
 
-def usable(splits: Splits, source: str | Path, skipped: SkippedFiles, story: Story) -> Usable:
-    """Open each image once, leave out what cannot be read, and say so.
+@dataclass(frozen=True)
+class Plan:
+    """What is decided at the start of a run, and kept when it is resumed.
+
+    Attributes:
+        size: side of the network's input in pixels.
+        epochs: how many.
+    """
+
+    size: int
+    epochs: int
+
+
+def open_data(run: Run, config: RunConfig, *, built_in: Callable[..., Path]) -> Splits:
+    """Read the images of people, open each image once, and leave out what cannot be read.
+
+    A resumed run keeps to its first list of files: what was added since is not seen, what has vanished is skipped.
 
     Args:
-        splits: people, other ones in validation; or as the plan of a resumed run has them.
-        source: where they are from.
-        skipped: takes the files that cannot be read.
+        run: takes the notes.
+        config: names the folder of people; None takes the built-in one.
+        built_in: draws synthetic faces into a folder, unless they are there; see ``make_face_demo``.
+
+    Returns:
+        images of people, with other people in validation than in training.
 
     Raises:
-        UserError: too few people, or nobody with two images.
+        UserError: there are too few people, or nobody has two images.
     """
-    if (splits.train.labels < 0).any() or splits.train.has_objects or splits.train.has_masks:
-        raise UserError(f"{source} has no people: expected one folder of images a person, or train/ and val/ of such folders.")
-    scanned = splits.map(lambda index, name: scan(index, skipped, description=f"checking {name} images"))
-    for index, name in ((scanned.train, "training"), (scanned.val, "validation")):
-        counts = _of_people(index)
+    source = config.data or _built_in(built_in, smoke=config.smoke)
+
+    def read() -> Splits:
+        splits = split_people(read_identities(source), seed=config.seed)
+        return few_people(splits) if config.smoke else splits
+
+    data = read_splits(run, read, lambda splits: _validate(splits, source))
+    if config.data is None:
+        run.note("All faces are synthetic, of people who do not exist: results do not show how well real ones are verified.")
+    return data
+
+
+def _built_in(draw: Callable[..., Path], *, smoke: bool) -> Path:
+    """The synthetic faces; a smoke run draws no more of them than it needs."""
+    if not smoke:
+        return draw(cache_folder() / "face_demo")
+    counts = {"num_train": SMOKE_PEOPLE["training"], "num_val": SMOKE_PEOPLE["validation"], "images": SMOKE_IMAGES}
+    return draw(cache_folder() / "face_demo_smoke", **counts)
+
+
+def _validate(splits: Splits, source: str | Path) -> tuple[Splits, str]:
+    train, val = splits.train, splits.val
+    for index, name in ((train, "training"), (val, "validation")):
+        counts = np.unique(index.labels, return_counts=True)[1]
         if len(counts) < 2 or counts.max() < 2:
             raise UserError(
                 f"{source}: {len(counts)} {name} people with up to {counts.max(initial=0)} readable images; expected at "
                 "least two people, one of them with two images. Validation takes other people than training, a fifth of them."
             )
-    train, val = scanned.train, scanned.val
-    story.tell(
-        f"{len(train)} training images of {len(_of_people(train))} people, and {len(val)} validation images of "
-        f"{len(_of_people(val))} others, in {source}."
+    return splits, (
+        f"{len(train)} training images of {count_people(train)} people, and {len(val)} validation images of "
+        f"{count_people(val)} others, in {source}."
     )
-    note_skipped(scanned.notes, scanned.problems, skipped, story)
-    return Usable(scanned, splits)
 
 
-def few(splits: Splits) -> Splits:
+def few_people(splits: Splits) -> Splits:
     """The first images of the first people, for a smoke run."""
 
-    def first(index: Index, name: str) -> Index:
+    def first_images(index: Index, name: str) -> Index:
         people = np.unique(index.labels)[: SMOKE_PEOPLE[name]]
         return index.take(np.concatenate([np.flatnonzero(index.labels == person)[:SMOKE_IMAGES] for person in people]))
 
-    return splits.map(first)
+    return splits.map(first_images)
+
+
+def read_pairs(run: Run, file: Path, folder: str) -> LfwPairs:
+    """Read the pairs to evaluate on, and note how the file was understood.
+
+    Args:
+        run: takes the notes.
+        file: a pairs.txt in LFW's format.
+        folder: the folder of its people.
+
+    Raises:
+        DataError: the file cannot be read, or no pair can be used.
+    """
+    listed = read_lfw_pairs(file, folder)
+    note_skipped(run, Splits(listed.index, listed.index, listed.notes, listed.problems))
+    return listed
+
+
+def choose_plan(run: Run, train: Index, config: TrainConfig, *, people: int, images: int) -> Plan:
+    """Decide how to train, and note each choice with its reason.
+
+    Args:
+        run: takes the notes.
+        train: the training images, scanned.
+        config: the options that were set.
+        people: people in a batch.
+        images: images of each person in a batch.
+    """
+    size, reason = (config.size, "as requested") if config.size else choose_size(train)
+    run.note(f"Input of {size} x {size} pixels: {reason}.")
+    steps = steps_per_epoch(train, people * images, smoke=config.smoke)
+    epochs, reason = (config.epochs, "as requested") if config.epochs else choose_epochs(steps, people * images)
+    run.note(f"{epochs} epochs of {steps} batches, {people} people with {images} images each: {reason}.")
+    return Plan(size, epochs)
 
 
 def choose_size(index: Index) -> tuple[int, str]:
@@ -64,17 +136,17 @@ def choose_size(index: Index) -> tuple[int, str]:
     return size, f"half of the images are no larger than {side}"
 
 
-def choose_epochs(steps_per_epoch: int, batch: int) -> tuple[int, str]:
-    """How long to train, and the reason."""
-    epochs = int(np.clip(round(SHOWN / (steps_per_epoch * batch)), *EPOCHS))
-    return epochs, f"about {epochs * steps_per_epoch * batch:,} images are shown"
+def choose_epochs(num_steps: int, batch_size: int) -> tuple[int, str]:
+    """How long to train with ``num_steps`` batches an epoch, and the reason."""
+    epochs = int(np.clip(round(IMAGES_SHOWN / (num_steps * batch_size)), *EPOCHS))
+    return epochs, f"about {epochs * num_steps * batch_size:,} images are shown"
 
 
-def steps_of(index: Index, batch: int) -> int:
-    """Batches of an epoch."""
-    return max(STEPS, -(-len(index) // batch))
+def steps_per_epoch(index: Index, batch_size: int, *, smoke: bool = False) -> int:
+    """Batches an epoch."""
+    return SMOKE_STEPS if smoke else max(MIN_STEPS, -(-len(index) // batch_size))
 
 
-def _of_people(index: Index) -> np.ndarray:
-    """Images of each person who has any."""
-    return np.unique(index.labels, return_counts=True)[1]
+def count_people(index: Index) -> int:
+    """The number of people who have an image."""
+    return len(np.unique(index.labels))

@@ -1,74 +1,116 @@
-"""Training of embedders: their loss in batches of several images of several people, and the phase that feeds them."""
+"""The training of embedders: batches of several images of several people, and the losses on them."""
 
 from collections.abc import Callable, Iterable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any, Literal, NamedTuple
 
 import keras
 import numpy as np
 from keras import ops
 
-from visionkit.data.index import Index, SkippedFiles
-from visionkit.data.pipeline.batches import batches
+from visionkit.data.augmentation import presets
+from visionkit.data.augmentation.presets import Augmentation
+from visionkit.data.formats.pairs import generated_pairs
+from visionkit.data.index import Index
+from visionkit.data.pipeline.batches import TrainingPipeline
 from visionkit.data.pipeline.identity_batches import people_batches
 from visionkit.layers.arcface import ArcFaceLogits
 from visionkit.losses import similarity
 from visionkit.ops.embeddings import arcface_logits, pair_distances
-from visionkit.training.augment_device import Feeding
+from visionkit.tasks.embedding.evaluate import Embed, embeddings_of, measure_pairs
+from visionkit.tasks.embedding.export import whole_embeddings
+from visionkit.training import fit
 from visionkit.training.averaging import AveragingTrainer, averaged_phase
-from visionkit.training.fit import Phase
 
 LossName = Literal["triplet", "contrastive", "arcface"]
 Mining = Literal["semi_hard", "hard", "random", "all"]
-SCALE = 16.0  # of ArcFace's logits: its own, 64, is for tens of thousands of people
-
-
-class Validation(NamedTuple):
-    """What is measured of an embedder after some epochs."""
-
-    verification_accuracy: float
-    auc: float
+MARGINS: dict[LossName, float] = {"triplet": 0.2, "contrastive": 1.0, "arcface": 0.3}  # squared distance, distance, radians
+SCALE = 16.0  # of ArcFace's logits: the paper's 64 is for tens of thousands of people
 
 
 class Objective(NamedTuple):
-    """What is made small.
+    """The loss and its parameters.
 
     Attributes:
-        loss: by name.
+        loss: its name.
         margin: of a triplet's squared distances, of a different pair's distance, or of an angle in radians.
-        mining: which triplets of a batch are taken.
+        mining: how the triplets of a batch are chosen; see ``losses.similarity.triplet``.
     """
 
     loss: LossName = "triplet"
-    margin: float = 0.2
+    margin: float = MARGINS["triplet"]
     mining: Mining = "semi_hard"
 
 
-@dataclass(frozen=True)
-class Schedule:
-    """How long, how large, how fast.
+@dataclass(frozen=True, kw_only=True)
+class Schedule(fit.Schedule):
+    """How long and how fast an embedder trains.
 
     Attributes:
-        epochs: in all.
-        steps_per_epoch: batches of an epoch.
-        people: in a batch.
-        images: of each of them.
-        learning_rate: the peak.
-        size: side of the input in pixels.
-        validate_every: epochs.
+        steps_per_epoch: batches an epoch.
+        images: images of each person in a batch.
     """
 
-    epochs: int
     steps_per_epoch: int
-    people: int
     images: int
-    learning_rate: float
-    size: int
-    validate_every: int = 1
+
+    @property
+    def people(self) -> int:
+        """People in a batch."""
+        return self.batch_size // self.images
 
 
-def trained_form(embedder: keras.Model, objective: Objective, num_people: int) -> keras.Model:
-    """What is trained: the embedder itself; for ArcFace with a center for each person behind it, which is not kept."""
+def augmentation_of_people(strength: str, *, flip: bool) -> Augmentation:
+    """The augmentation of training images: each stays whole, and is scaled a little.
+
+    Args:
+        strength: "light", "medium" or "strong".
+        flip: whether a mirror image shows the same person.
+    """
+    augmentation = presets.preset(strength, task="keypoints")
+    return replace(augmentation, name=f"{augmentation.name}, people", flip=0.5 if flip else 0.0)
+
+
+def phase(embedder: keras.Model, pipeline: TrainingPipeline, val: Index, schedule: Schedule, objective: Objective) -> fit.Phase:
+    """Train an embedder.
+
+    Args:
+        embedder: pixels ``(N, size, size, 3)`` in 0..255 to embeddings of length 1.
+        pipeline: makes the images.
+        val: images of other people, to validate with.
+        schedule: how long and how fast.
+        objective: the loss.
+    """
+    network = with_loss_layer(embedder, objective, len(np.unique(pipeline.index.labels)))
+    trainer, embed = (
+        AveragingTrainer(network, losses_of(objective, schedule.images), [objective.loss]),
+        whole_embeddings(embedder),
+    )
+    return averaged_phase(
+        trainer,
+        lambda: measure(embed, val, seed=pipeline.seed),
+        schedule,
+        name="train",
+        steps_per_epoch=schedule.steps_per_epoch,
+        batches=people_feeder(pipeline, schedule),
+    )
+
+
+def measure(embed: Embed, val: Index, *, seed: int) -> dict[str, float]:
+    """Measure an embedder on pairs of validation images.
+
+    Args:
+        embed: computes embeddings of images.
+        val: the images.
+        seed: draws the pairs.
+    """
+    places, embeddings = embeddings_of(embed, val)
+    measured = measure_pairs(embeddings, generated_pairs(val.labels[places], seed=seed))
+    return {"verification_accuracy": measured.accuracy, "auc": measured.auc}
+
+
+def with_loss_layer(embedder: keras.Model, objective: Objective, num_people: int) -> keras.Model:
+    """The network to train: the embedder itself; for ArcFace followed by a center for each person, which is not exported."""
     if objective.loss != "arcface":
         return embedder
     layer = ArcFaceLogits(num_people, name="centers")
@@ -76,11 +118,11 @@ def trained_form(embedder: keras.Model, objective: Objective, num_people: int) -
 
 
 def losses_of(objective: Objective, images: int) -> Callable[[Any, Any], dict[str, keras.KerasTensor]]:
-    """A function from what the trained form says and the person of each image to the loss by its name.
+    """A function from the outputs of ``with_loss_layer`` and the person on each image to the loss, by its name.
 
     Args:
-        objective: which loss.
-        images: of a person, one after the other in a batch.
+        objective: the loss.
+        images: images of each person, which are adjacent in a batch.
     """
     if objective.loss == "arcface":
         return lambda cosines, people: {"arcface": _arcface(cosines, people, objective.margin)}
@@ -96,70 +138,37 @@ def _arcface(cosines: Any, people: Any, margin: float) -> keras.KerasTensor:
 
 
 def _contrastive(embeddings: Any, people: Any, margin: float, images: int) -> keras.KerasTensor:
-    """Each image with those that follow it, and with as many of other people: about as many same as different pairs."""
+    """Pair each image with the next ones, and with as many of other people: about as many same as different pairs."""
     shifts = [*range(1, images), *(images * number for number in range(1, images))]
     distances = [pair_distances(embeddings, ops.roll(embeddings, shift, axis=0)) for shift in shifts]
     same = [ops.equal(people, ops.roll(people, shift, axis=0)) for shift in shifts]
     return similarity.contrastive(ops.concatenate(distances), ops.concatenate(same), margin=margin)
 
 
-def people_feeder(
-    index: Index, feeding: Feeding, schedule: Schedule, *, seed: int, skipped: SkippedFiles
-) -> Callable[[int], Iterable]:
-    """A function from the number of an epoch to batches of images, with the number of the person on each.
+def people_feeder(pipeline: TrainingPipeline, schedule: Schedule) -> Callable[[int], Iterable]:
+    """A function from the number of an epoch to its batches: images, and the number of the person on each.
 
-    People are numbered anew, from 0, in the order of their labels: the data set's own numbers count people of all its splits.
+    People are renumbered from 0 in the order of their labels, which count the people of all splits.
     """
+    index = pipeline.index
     numbers = np.zeros(int(index.labels.max()) + 1, np.int32)
     numbers[np.unique(index.labels)] = np.arange(len(np.unique(index.labels)))
-    batch = {"people": schedule.people, "images": schedule.images}
+    options = {"people": schedule.people, "images": schedule.images, "seed": pipeline.seed}
 
-    def epoch_batches(epoch: int) -> Iterable:
-        rounds, count = [], 0
-        while count < schedule.steps_per_epoch:
-            rounds.append(
-                people_batches(index.labels, **batch, seed=seed, epoch=epoch * schedule.steps_per_epoch + len(rounds))
-            )
-            count += len(rounds[-1])
+    def batches(epoch: int) -> Iterable:
+        rounds, num_batches = [], 0
+        while num_batches < schedule.steps_per_epoch:
+            rounds.append(people_batches(index.labels, **options, epoch=epoch * schedule.steps_per_epoch + len(rounds)))
+            num_batches += len(rounds[-1])
         places = np.concatenate(rounds)[: schedule.steps_per_epoch]
-        cache = None if feeding.cache is None else feeding.cache.at(places.ravel())
-        options = {"size": schedule.size, "batch_size": places.shape[1], "augmentation": feeding.augmentation}
-        made = batches(
-            index.take(places.ravel()), skipped=skipped, shuffle=False, seed=seed, epoch=epoch, cache=cache, **options
+        # An index of its own, so that each repetition of an image is augmented differently.
+        drawn = replace(
+            pipeline,
+            index=index.take(places.ravel()),
+            batch_size=places.shape[1],
+            cache=None if pipeline.cache is None else pipeline.cache.at(places.ravel()),
         )
-        for made_batch in made.as_numpy_iterator():
-            yield made_batch["image"], numbers[made_batch["label"]]
+        for batch in drawn.epoch(epoch, order=np.arange(places.size)).as_numpy_iterator():
+            yield batch["image"], numbers[batch["label"]]
 
-    return epoch_batches
-
-
-def embedding_phase(
-    embedder: keras.Model,
-    schedule: Schedule,
-    objective: Objective,
-    num_people: int,
-    epoch_batches: Callable[[int], Iterable],
-    measure: Callable[[], Validation],
-) -> Phase:
-    """Train an embedder.
-
-    Args:
-        embedder: what to train: pixels in 0..255 to embeddings of length 1.
-        schedule: how long, how fast.
-        objective: what is made small.
-        num_people: in the training data.
-        epoch_batches: from the number of an epoch to its batches: pixels, and the number of the person on each.
-        measure: the embedder as it is.
-    """
-    form = trained_form(embedder, objective, num_people)
-    trainer = AveragingTrainer(form, losses_of(objective, schedule.images), [objective.loss])
-    return averaged_phase(
-        trainer,
-        measure,
-        name="train",
-        epochs=schedule.epochs,
-        learning_rate=schedule.learning_rate,
-        steps_per_epoch=schedule.steps_per_epoch,
-        batches=epoch_batches,
-        validate_every=schedule.validate_every,
-    )
+    return batches

@@ -1,1 +1,1 @@
-"""One object in an image, or landmarks."""
+"""One object in an image, or its landmarks."""

@@ -1,23 +1,21 @@
-"""What ``visionkit predict`` prints and draws for landmarks."""
+"""What ``visionkit predict`` prints for one object, and for landmarks."""
 
-import numpy as np
-from PIL import Image
+from typing import TYPE_CHECKING
 
-from visionkit.inference.output import OutputLine, PredictOptions
-from visionkit.inference.predictor import Predictor
-from visionkit.tasks.localization.predict import LandmarkResult
+from visionkit.inference.output import OutputLine
+from visionkit.inference.results import DetectionResult
 
-VISIBLE = 2  # as COCO has it
+if TYPE_CHECKING:
+    from visionkit.tasks.localization.predict import LandmarkResult
 
 
-def marked(model: Predictor, answer: LandmarkResult, options: PredictOptions) -> tuple[OutputLine, Image.Image | None]:
-    """The line and the drawing of landmarks."""
-    drawn = None
-    if options.draw is not None:
-        from visionkit.viz.annotate import draw_keypoints  # matplotlib takes half a second to import
+def object_line(result: DetectionResult) -> OutputLine:
+    """The line for one image, with its object, if it shows one."""
+    boxes = [f"    {box.score:6.1%}  {box.label}  {' '.join(f'{value:.0f}' for value in box.xyxy)}" for box in result.boxes]
+    return OutputLine(result.to_dict(), "\n".join([result.path, *(boxes or ["    nothing found"])]))
 
-        pixels = model.show(answer.path)
-        relative = np.array(answer.points) / pixels.shape[1::-1]
-        drawn = Image.fromarray(draw_keypoints(pixels, np.insert(relative, 2, VISIBLE, axis=1)[None]))
-    lines = [f"    {x:.0f} {y:.0f}" for x, y in answer.points]
-    return OutputLine(answer.to_plain(), "\n".join([answer.path, *lines])), drawn
+
+def landmark_line(result: "LandmarkResult") -> OutputLine:
+    """The line for one image, with x and y of each landmark."""
+    points = [f"    {x:.0f} {y:.0f}" for x, y in result.points]
+    return OutputLine(result.to_dict(), "\n".join([result.path, *points]))

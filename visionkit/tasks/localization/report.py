@@ -1,78 +1,105 @@
-"""The report of a run whose answers are looked at in images: where something is, not only what."""
+"""The report of a run: galleries of images with the ground truth and the predictions drawn on them."""
 
-from collections.abc import Sequence
-from dataclasses import dataclass
-from pathlib import Path
+from collections.abc import Callable, Iterable, Sequence
 from typing import Any, NamedTuple
 
 import numpy as np
 
+from visionkit.data.images.decode import ImageError, read_image
 from visionkit.data.index import Skipped
-from visionkit.viz import plots
-from visionkit.viz.page import inline, write_page
-from visionkit.viz.report import MAX_SKIPPED, thumbnail
+from visionkit.data.splits import Splits
+from visionkit.tasks.localization.evaluate import LandmarkEvaluation, ObjectEvaluation
+from visionkit.tasks.localization.predict import PRESENT, VISIBLE
+from visionkit.viz.annotate import draw_keypoints
+from visionkit.viz.boxes import draw_boxes
+from visionkit.viz.report import Report, thumbnail
 
 SIDE = 320  # pixels of the longer side of an image
+MAX_DRAWN = 12  # images in a gallery
+HIDDEN = 1  # visibility of a keypoint that is drawn as a ring
+
+Figure = tuple[np.ndarray, str]  # uint8 (H, W, 3), and a caption
 
 
-class Shown(NamedTuple):
-    """An image with what was drawn on it, uint8 ``(H, W, 3)``, and words below it."""
-
-    image: np.ndarray
-    caption: str
-
-
-@dataclass(frozen=True)
-class Gallery:
-    """Images under a heading."""
+class Gallery(NamedTuple):
+    """Images with captions under a heading, and a sentence on what they show."""
 
     heading: str
     sentence: str
-    shown: Sequence[Shown]
-
-    @property
-    def items(self) -> list[tuple[str, str]]:
-        """Images as URLs, and captions."""
-        return [(thumbnail(each.image, SIDE), each.caption) for each in self.shown]
+    figures: Sequence[Figure]
 
 
-@dataclass(frozen=True)
-class GalleryReport:
-    """What the page shows.
+def report(evaluation: ObjectEvaluation | LandmarkEvaluation, data: Splits, history: list[dict[str, Any]]) -> Report:
+    """The report of a localizer, or of a landmark finder. Only images that it shows are opened.
 
-    Attributes:
-        title: of the page.
-        sentences: what happened and why, in words.
-        metrics: name -> number, as in ``metrics.json``.
+    Args:
+        evaluation: of the bundle, on the validation images.
+        data: what was trained on and validated with.
         history: rows of ``history.csv``.
-        measures: of the history, to be drawn as curves; two or more.
-        galleries: images.
-        skipped: files that were left out.
-        config: the run's configuration.
     """
-
-    title: str
-    sentences: list[str]
-    metrics: dict[str, float]
-    history: list[dict]
-    measures: Sequence[str]
-    galleries: Sequence[Gallery]
-    skipped: list[Skipped]
-    config: dict[str, Any]
-
-
-def write_gallery_report(report: GalleryReport, path: str | Path) -> Path:
-    """Write the page, beside and then renamed.
-
-    Returns:
-        its path.
-    """
-    panels = {measure.replace("_", " "): {"training": measure, "validation": f"val_{measure}"} for measure in report.measures}
-    return write_page(
-        path,
-        __package__,
-        "report.html.j2",
-        report=report,
-        curves=inline(plots.curves(report.history, panels)),
-        skipped=report.skipped[:MAX_SKIPPED],
+    if isinstance(evaluation, ObjectEvaluation):
+        step, columns, draw = "object", ("loss", "presence_accuracy", "accuracy", "mean_iou"), _draw_object
+        sentences = "The first ones, with ground truth and prediction.", "Missed and imagined objects come first."
+    else:
+        step, columns, draw = "landmarks", ("loss", "median_error"), _draw_landmarks
+        sentences = ("Rings are the ground truth, dots the prediction; each landmark has its own color.",) * 2
+    galleries = (
+        Gallery("Validation images", sentences[0], _figures(evaluation, range(len(evaluation.index)), draw)),
+        Gallery("Images it got most wrong", sentences[1], _figures(evaluation, evaluation.worst.tolist(), draw)),
     )
+    return gallery_report(f"Localization: {step}", galleries, history, columns=columns, skipped=data.skipped)
+
+
+def gallery_report(
+    title: str,
+    galleries: Iterable[Gallery],
+    history: list[dict[str, Any]],
+    *,
+    columns: Sequence[str],
+    skipped: Sequence[Skipped],
+) -> Report:
+    """A report of images.
+
+    Args:
+        title: of the page.
+        galleries: what is shown.
+        history: rows of ``history.csv``.
+        columns: of the history, each drawn as a curve, together with that of the validation.
+        skipped: files that were left out.
+    """
+    shown = [
+        gallery._replace(figures=[(thumbnail(image, SIDE), caption) for image, caption in gallery.figures])
+        for gallery in galleries
+    ]
+    curves = {column.replace("_", " "): {"training": column, "validation": f"val_{column}"} for column in columns}
+    return Report(title, __package__, {"galleries": shown}, history, skipped, curves=curves)
+
+
+def _figures(
+    evaluation: ObjectEvaluation | LandmarkEvaluation, rows: Sequence[int], draw: Callable[[Any, int, np.ndarray], Figure]
+) -> list[Figure]:
+    figures = []
+    for row in rows[:MAX_DRAWN]:
+        try:
+            pixels = read_image(evaluation.index.paths[row])
+        except ImageError:
+            continue  # it was readable a minute ago
+        figures.append(draw(evaluation, row, pixels))
+    return figures
+
+
+def _draw_object(evaluation: ObjectEvaluation, row: int, pixels: np.ndarray) -> Figure:
+    truth, outputs = evaluation.truth[row], evaluation.outputs
+    presence, label, score = (outputs[name][row] for name in ("presence", "label", "score"))
+    true_box = truth[[1, 2, 1, 2]] + truth[[3, 4, 3, 4]] * (-0.5, -0.5, 0.5, 0.5)
+    kinds = np.array([0 if truth[0] else -1, 1 if presence > PRESENT else -1])
+    names = "truth", f"{label} {score:.0%}"
+    overlap = f"IoU {evaluation.overlaps[row]:.2f}" if truth[0] else "none is there"
+    return draw_boxes(pixels, np.array([true_box, outputs["box"][row]]), kinds, names), f"an object: {presence:.0%}, {overlap}"
+
+
+def _draw_landmarks(evaluation: LandmarkEvaluation, row: int, pixels: np.ndarray) -> Figure:
+    truth, points = evaluation.truth[row], evaluation.points[row]
+    rings = np.where(truth[:, 2:] > 0, np.insert(truth[:, :2], 2, HIDDEN, axis=1), 0)
+    dots = np.insert(points, 2, VISIBLE, axis=1)
+    return draw_keypoints(pixels, np.stack([rings, dots])), f"error {evaluation.errors[row]:.3f}"

@@ -1,38 +1,32 @@
-"""Training of networks that say where one thing is: its box, or its landmarks."""
+"""Training of networks that locate one thing: its box, or its landmarks."""
 
 from collections.abc import Callable, Iterator
-from typing import Any, NamedTuple
 
 import keras
 import numpy as np
 
-from visionkit.data.index import Index, SkippedFiles
-from visionkit.data.pipeline.batches import batches
+from visionkit.data.index import Index
+from visionkit.data.pipeline.batches import TrainingPipeline, evaluation_batches
 from visionkit.losses.localization import landmark_loss, localization_loss
-from visionkit.metrics.localization import LocalizationMetrics, landmark_errors, measure_localization
+from visionkit.metrics.localization import landmark_errors, localization_metrics
 from visionkit.ops.boxes import cxcywh_of
-from visionkit.training.augment_device import Feeding
-from visionkit.training.fit import Phase
+from visionkit.training.fit import Phase, Schedule
 
-Truth = Callable[[dict[str, np.ndarray]], np.ndarray]
-
-
-class LandmarkMetrics(NamedTuple):
-    """What is measured of landmarks: the median of ``metrics.landmark_errors``, which one wrong annotation does not move."""
-
-    median_error: float
+Batch = dict[str, np.ndarray]
+Loss = Callable[[keras.KerasTensor, keras.KerasTensor], keras.KerasTensor]  # (truth, predictions) -> (N,)
+Measure = Callable[[np.ndarray, np.ndarray], dict[str, float]]  # (truth, predictions) of all images -> metrics by name
 
 
 class NetworkWithLoss(keras.Model):
-    """A network that is trained by any loss of its answer, ``loss(truth, answer) -> (N,)``."""
+    """A network with the loss that it is trained with."""
 
-    def __init__(self, network: keras.Model, loss: Callable):
+    def __init__(self, network: keras.Model, loss: Loss):
         super().__init__(name=f"{network.name}_with_loss")
         self.network = network
         self._loss = loss
 
     def call(self, pixels: keras.KerasTensor, training: bool | None = None) -> keras.KerasTensor:
-        """What the network says of pixels in 0..255."""
+        """The network's predictions for pixels in 0..255."""
         return self.network(keras.ops.cast(pixels, "float32"), training=training)
 
     def compute_loss(self, x=None, y=None, y_pred=None, sample_weight=None, training=True) -> keras.KerasTensor:
@@ -40,96 +34,87 @@ class NetworkWithLoss(keras.Model):
         return keras.ops.mean(self._loss(y, y_pred))
 
 
-def object_truth(num_classes: int) -> Truth:
-    """A function from a batch of at most one object an image to what ``localization_loss`` takes."""
-
-    def truth(batch: dict[str, np.ndarray]) -> np.ndarray:
-        rows = np.arange(len(batch["boxes"]))
-        first = (batch["classes"] >= 0).argmax(axis=1)
-        classes, boxes = batch["classes"][rows, first], batch["boxes"][rows, first]
-        there = (classes >= 0)[:, None]
-        one_hot = np.eye(num_classes, dtype=np.float32)[np.maximum(classes, 0)]
-        return there * np.concatenate([there, np.asarray(cxcywh_of(boxes)), one_hot], axis=1).astype(np.float32)
-
-    return truth
+def object_truth(batch: Batch, num_classes: int) -> np.ndarray:
+    """The ground truth of a batch with at most one object per image, ``(N, 5 + num_classes)``; see ``localization_loss``."""
+    rows = np.arange(len(batch["boxes"]))
+    first = (batch["classes"] >= 0).argmax(axis=1)
+    classes, boxes = batch["classes"][rows, first], batch["boxes"][rows, first]
+    has_object = (classes >= 0)[:, None]
+    one_hot = np.eye(num_classes, dtype=np.float32)[np.maximum(classes, 0)]
+    return has_object * np.concatenate([has_object, np.asarray(cxcywh_of(boxes)), one_hot], axis=1).astype(np.float32)
 
 
-def landmark_truth(batch: dict[str, np.ndarray]) -> np.ndarray:
-    """The landmarks of the first object of each image, ``(N, K, 3)``: what ``landmark_loss`` takes."""
-    return batch["keypoints"][:, 0]
+def object_phase(network: keras.Model, pipeline: TrainingPipeline, val: Index, schedule: Schedule) -> Phase:
+    """Train a ``models.localizer``.
+
+    Args:
+        network: is trained as far as it is unfrozen.
+        pipeline: makes the training images.
+        val: the validation images.
+        schedule: how long and how fast; its batch size is the pipeline's.
+    """
+    num_classes = len(val.class_names)
+
+    def truth_of(batch: Batch) -> np.ndarray:
+        return object_truth(batch, num_classes)
+
+    def measure(truth: np.ndarray, predictions: np.ndarray) -> dict[str, float]:
+        return localization_metrics(truth, predictions)._asdict()
+
+    return _phase(network, pipeline, val, schedule, truth_of, localization_loss, measure)
 
 
-def localization_phase(network: keras.Model, train: Index, val: Index, **options: Any) -> Phase:
-    """Train a ``models.localizer``; see ``_phase`` for the options."""
+def landmark_phase(network: keras.Model, pipeline: TrainingPipeline, val: Index, schedule: Schedule) -> Phase:
+    """Train a ``models.landmark_finder``; see ``object_phase``."""
 
-    def measure(truth: np.ndarray, answer: np.ndarray) -> LocalizationMetrics:
-        return measure_localization(truth, answer)
+    def truth_of(batch: Batch) -> np.ndarray:
+        return batch["keypoints"][:, 0]
 
-    return _phase(network, train, val, object_truth(len(train.class_names)), localization_loss, measure, **options)
-
-
-def landmark_phase(network: keras.Model, train: Index, val: Index, **options: Any) -> Phase:
-    """Train a ``models.landmark_finder``; see ``_phase`` for the options."""
-
-    def measure(truth: np.ndarray, answer: np.ndarray) -> LandmarkMetrics:
+    def measure(truth: np.ndarray, predictions: np.ndarray) -> dict[str, float]:
         squares = np.ones((len(truth), 2))  # images are padded to squares
-        return LandmarkMetrics(float(np.nanmedian(landmark_errors(truth, answer, squares))))
+        # One wrong annotation does not move the median.
+        return {"median_error": float(np.nanmedian(landmark_errors(truth, predictions, squares)))}
 
-    return _phase(network, train, val, landmark_truth, landmark_loss, measure, **options)
+    return _phase(network, pipeline, val, schedule, truth_of, landmark_loss, measure)
 
 
 def _phase(
     network: keras.Model,
-    train: Index,
+    pipeline: TrainingPipeline,
     val: Index,
-    truth: Truth,
-    loss: Callable,
-    measure: Callable[[np.ndarray, np.ndarray], tuple],
-    *,
-    feeding: Feeding,
-    epochs: int,
-    batch_size: int,
-    learning_rate: float,
-    seed: int,
-    skipped: SkippedFiles,
+    schedule: Schedule,
+    truth_of: Callable[[Batch], np.ndarray],
+    loss: Loss,
+    measure: Measure,
 ) -> Phase:
-    """Train on images augmented anew in every epoch.
+    """A phase on images that are augmented anew in every epoch.
 
     Args:
-        network: what is trained, as far as it is unfrozen.
-        train: the training index.
-        val: the validation index.
-        truth: from a batch to what ``loss`` and ``measure`` compare with.
-        loss: ``loss(truth, answer) -> (N,)``.
-        measure: from all truth and answers of the validation images to a named tuple.
-        feeding: how training images are made.
-        epochs: how many.
-        batch_size: images a step.
-        learning_rate: the highest.
-        seed: draws order and augmentation.
-        skipped: takes files that vanish on the way.
+        network: is trained as far as it is unfrozen.
+        pipeline: makes the training images.
+        val: the validation images.
+        schedule: how long and how fast.
+        truth_of: from a batch to the ground truth that ``loss`` and ``measure`` take.
+        loss: compares a batch.
+        measure: compares all validation images.
     """
-    size = network.input_shape[1]
-    shown = {"size": size, "batch_size": batch_size, "skipped": skipped}
 
     def epoch_batches(epoch: int) -> Iterator[tuple[np.ndarray, np.ndarray]]:
-        drawn = {"augmentation": feeding.augmentation, "cache": feeding.cache, "shuffle": True, "seed": seed, "epoch": epoch}
-        for batch in batches(train, **shown, **drawn).as_numpy_iterator():
-            yield batch["image"], truth(batch)
+        for batch in pipeline.epoch(epoch).as_numpy_iterator():
+            yield batch["image"], truth_of(batch)
 
-    def validate() -> tuple:
-        pairs = [
-            (truth(batch), network.predict_on_batch(batch["image"])) for batch in batches(val, **shown).as_numpy_iterator()
-        ]
+    def validate() -> dict[str, float]:
+        batches = evaluation_batches(val, pipeline.size, schedule.batch_size).as_numpy_iterator()
+        pairs = [(truth_of(batch), network.predict_on_batch(batch["image"])) for batch in batches]
         return measure(*(np.concatenate(part) for part in zip(*pairs, strict=True)))
 
     return Phase(
         name="training",
         model=NetworkWithLoss(network, loss),
-        epochs=epochs,
-        learning_rate=learning_rate,
-        steps_per_epoch=-(-len(train) // batch_size),
+        epochs=schedule.epochs,
+        learning_rate=schedule.learning_rate,
+        steps_per_epoch=len(pipeline),
         batches=epoch_batches,
         validate=validate,
-        brings_loss=True,
+        validate_every=schedule.validate_every,
     )

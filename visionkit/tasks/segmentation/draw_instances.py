@@ -1,4 +1,4 @@
-"""Things in a mask on images: each in a color of its own, with its number."""
+"""Draw the things in a mask on an image: each has a color and a number of its own."""
 
 import cv2
 import numpy as np
@@ -7,17 +7,17 @@ from PIL import Image, ImageDraw
 from visionkit.tasks.segmentation.instances import MOST, Instances
 from visionkit.viz.annotate import INK, OVERLAY, PALETTE, PAPER, color_of, font_of, line_width, text_size
 
-NEAR = (1, 4, 12)  # pixels: things as far from each other have different colors
-SMALLEST = 9  # pixels: lower digits cannot be read
-FITS = 0.95  # of a number's pixels must lie on its thing
+NEAR = (1, 4, 12)  # distances in pixels at which things are neighbors, which have different colors
+SMALLEST = 9  # pixels: smaller digits cannot be read
+FITS = 0.95  # a number is drawn if this share of its pixels lies on its thing
 
 
 def draw_instances(image: np.ndarray, instances: Instances) -> np.ndarray:
-    """Things as translucent colors with outlines, each with its number where it fits; neighbors differ in color.
+    """Draw things as translucent colors with outlines, and their numbers where they fit; neighbors differ in color.
 
     Args:
         image: uint8 ``(H, W, 3)``.
-        instances: of a mask as large as the image.
+        instances: the things in a mask of the same size.
 
     Returns:
         uint8 ``(H, W, 3)``, a new one.
@@ -31,14 +31,14 @@ def draw_instances(image: np.ndarray, instances: Instances) -> np.ndarray:
     width = 2 * round(max(1, min(line_width(image), side / 20))) + 1
     around = np.ones((width, width), np.uint8)
     numbers = labels.astype(np.float32)  # exact, and a type that OpenCV erodes
-    # An outline runs on the thing's own outermost pixels, so that neighbors do not paint over each other.
+    # An outline covers only the thing's own outermost pixels, so that neighbors do not paint over each other.
     edge = (labels > 0) & ((cv2.erode(numbers, around) < labels) | (cv2.dilate(numbers, around) > labels))
     drawn[edge] = colors[edge]
     return _numbered(drawn, instances, side)
 
 
 def _colors(labels: np.ndarray, count: int) -> list[int]:
-    """A color's number for each thing, of those that fewest of its neighbors have."""
+    """The number of each thing's color, one that the fewest of its neighbors have."""
     neighbors: list[set[int]] = [set() for _ in range(count + 1)]
     for far in NEAR:
         shifted = ((labels[far:], labels[:-far]), (labels[:, far:], labels[:, :-far]))
@@ -57,7 +57,7 @@ def _colors(labels: np.ndarray, count: int) -> list[int]:
 
 
 def _numbered(drawn: np.ndarray, instances: Instances, side: float) -> np.ndarray:
-    """Numbers in a size that suits things of this side, in pixels."""
+    """``drawn`` with numbers, whose size suits things of ``side`` pixels."""
     font = font_of(round(max(SMALLEST, min(text_size(drawn), side / 3))))
     # Digits are equally wide, and measuring takes as long as drawing.
     extents = [font.getbbox("0" * count, anchor="mm", stroke_width=1) for count in range(len(str(MOST)) + 1)]

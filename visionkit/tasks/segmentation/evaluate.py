@@ -1,35 +1,41 @@
-"""Ask a segmenter about images and volumes with masks: what is measured is what is shipped."""
+"""Measure an exported segmenter on images or volumes with masks: what is measured is what is shipped."""
 
-import os
-from collections.abc import Callable, Iterable, Sequence
-from concurrent.futures import ThreadPoolExecutor
+from collections.abc import Callable, Iterator, Sequence
+from dataclasses import dataclass
 from pathlib import Path
 from typing import NamedTuple
 
 import numpy as np
-from tqdm import tqdm
 
-from visionkit.data.arrays.volumes import Volume
-from visionkit.data.images.decode import ImageError, read_image
-from visionkit.data.images.masks import read_fitting_mask
-from visionkit.data.index import Index, SkippedFiles
+from visionkit.data.images.decode import ImageError
 from visionkit.export import litert
-from visionkit.export.bundle import LITERT_FILE
+from visionkit.export.bundle import LITERT_FILE, read_metadata
 from visionkit.metrics import membranes
-from visionkit.metrics.segmentation import IGNORE, boundary_f1, confusion, measure
+from visionkit.metrics.segmentation import (
+    IGNORE,
+    SegmentationMetrics,
+    background_of,
+    boundary_f1,
+    confusion_matrix,
+    mean_dice_of_cases,
+    segmentation_metrics,
+)
+from visionkit.tasks.segmentation.data import SegmentationData
 from visionkit.tasks.segmentation.predict import Segmenter
 
-Answer = Callable[[np.ndarray], np.ndarray]  # pixels or values to a mask of as many pixels
-OF_MEMBRANES = ("rand_error", "warping_error")
+MEMBRANE_ERRORS = ("rand_error", "warping_error")
+LITERT_IMAGES = 12  # validation images on which the LiteRT model is compared
+
+Predict = Callable[[np.ndarray], np.ndarray]  # pixels or values to a mask of as many pixels
 
 
 class Outcome(NamedTuple):
-    """What a segmenter made of one image or volume.
+    """How the prediction for one image or volume compares with the ground truth.
 
     Attributes:
-        matrix: int64 ``(C, C)``; see ``metrics.segmentation.confusion``.
-        boundary: F1 of each class's boundary, float ``(C,)``, nan where there is none; None where it was not asked for.
-        membranes: the errors of the ISBI challenge by name; empty where they were not asked for.
+        matrix: int64 ``(C, C)``; see ``metrics.confusion_matrix``.
+        boundary: F1 of each class's boundary, float ``(C,)``, nan where there is none; None where it was not measured.
+        membranes: the errors of the ISBI challenge by name; empty where they were not measured.
     """
 
     matrix: np.ndarray
@@ -38,115 +44,174 @@ class Outcome(NamedTuple):
 
     @property
     def error(self) -> float:
-        """The share of wrong pixels, nan where none counts."""
+        """The share of wrong pixels; nan where no pixel counts."""
         total = self.matrix.sum()
         return float(1 - self.matrix.trace() / total) if total else float("nan")
 
 
-def outcome(truth: np.ndarray, answer: np.ndarray, num_classes: int, *, closely: bool, are_cells: bool) -> Outcome:
-    """Compare a mask with the truth.
+class Comparison(NamedTuple):
+    """A validation image beside its ground truth and its prediction.
+
+    Attributes:
+        pixels: uint8 ``(H, W, 3)``.
+        truth: uint8 ``(H, W)``, the class of each pixel; ``IGNORE`` has none.
+        prediction: uint8 ``(H, W)``.
+    """
+
+    pixels: np.ndarray
+    truth: np.ndarray
+    prediction: np.ndarray
+
+
+@dataclass(frozen=True)
+class Evaluation:
+    """A bundle measured on the validation data.
+
+    Attributes:
+        metrics: name -> number, as in ``metrics.json``.
+        measured: the metrics of regions.
+        names: the images or volumes that were measured.
+        errors: float ``(N,)``: the share of wrong pixels in each; nan where none has a label.
+        compare: returns one of them by its number, as people look at it; None if it cannot be read any more.
+        boundary_f1: F1 of the boundaries of each class, float ``(C,)``, nan where there is none; None for volumes.
+        litert_disagreement: the share of pixels for which the LiteRT model predicts another class; None without one.
+    """
+
+    metrics: dict[str, float]
+    measured: SegmentationMetrics
+    names: Sequence[str]
+    errors: np.ndarray
+    compare: Callable[[int], Comparison | None]
+    boundary_f1: np.ndarray | None = None
+    litert_disagreement: float | None = None
+
+
+def evaluate(bundle: Path, data: SegmentationData, *, are_membranes: bool = False) -> Evaluation:
+    """Measure a bundle on the validation data.
+
+    Args:
+        bundle: of ``export_segmenter``.
+        data: what it was trained on.
+        are_membranes: whether the classes are membranes (0) and cells (1): the errors of ISBI 2012 are measured, too.
+    """
+    model, num_classes = Segmenter.open(bundle, read_metadata(bundle)), len(data.class_names)
+
+    def measure_one(values: np.ndarray, truth: np.ndarray) -> Outcome:
+        return compare_masks(truth, model.mask_of(values), num_classes, are_membranes=are_membranes)
+
+    results = data.map_val(measure_one)
+    readable = [number for number, outcome in enumerate(results) if outcome is not None]
+    outcomes = [results[number] for number in readable]
+    measured = segmentation_metrics(summed(outcomes, num_classes), data.class_names)
+
+    def compare(number: int) -> Comparison | None:
+        try:
+            values, truth = data.read_val(readable[number])
+        except (ImageError, OSError):
+            return None
+        return Comparison(*data.as_image(values, truth, model.mask_of(values)))
+
+    return Evaluation(
+        numbers(measured, outcomes, cases=data.rank == 3) | mean_membrane_errors(outcomes),
+        measured,
+        [data.val_names[number] for number in readable],
+        np.array([outcome.error for outcome in outcomes]),
+        compare,
+        mean_boundary_f1(outcomes),
+        litert_disagreement(model, bundle, _some_inputs(data)),
+    )
+
+
+def measure(predict: Predict, data: SegmentationData) -> SegmentationMetrics:
+    """The metrics of anything that predicts masks of the validation data, such as a network in training."""
+    num_classes = len(data.class_names)
+    matrices = data.map_val(lambda values, truth: confusion_matrix(truth, predict(values), num_classes))
+    outcomes = [Outcome(matrix) for matrix in matrices if matrix is not None]
+    return segmentation_metrics(summed(outcomes, num_classes), data.class_names)
+
+
+def compare_masks(truth: np.ndarray, prediction: np.ndarray, num_classes: int, *, are_membranes: bool = False) -> Outcome:
+    """Compare a predicted mask with the ground truth; of images, the boundaries as well.
 
     Args:
         truth: uint8 ``(spatial...)``, ``IGNORE`` does not count.
-        answer: uint8 ``(spatial...)``.
+        prediction: uint8 ``(spatial...)``.
         num_classes: of both.
-        closely: of images, look at boundaries, too.
-        are_cells: and at cells (class 1) between membranes (class 0).
+        are_membranes: see ``evaluate``.
     """
-    matrix = confusion(truth, answer, num_classes)
-    if not closely or truth.ndim != 2:
+    matrix = confusion_matrix(truth, prediction, num_classes)
+    if truth.ndim != 2:
         return Outcome(matrix)
     errors = {}
-    if are_cells and not (truth == IGNORE).any():
-        errors = {name: getattr(membranes, name)(truth, answer) for name in OF_MEMBRANES}
-    return Outcome(matrix, boundary_f1(truth, answer, num_classes), errors)
+    if are_membranes and not (truth == IGNORE).any():
+        errors = {name: getattr(membranes, name)(truth, prediction) for name in MEMBRANE_ERRORS}
+    return Outcome(matrix, boundary_f1(truth, prediction, num_classes), errors)
 
 
-def outcomes_of_images(
-    answer: Answer, index: Index, skipped: SkippedFiles, *, closely: bool = False, are_cells: bool = False
-) -> tuple[Index, list[Outcome]]:
-    """Ask about images in files, on all cores.
+def numbers(measured: SegmentationMetrics, outcomes: Sequence[Outcome], *, cases: bool) -> dict[str, float]:
+    """The metrics of regions for ``metrics.json``.
 
     Args:
-        answer: uint8 ``(H, W, 3)`` to uint8 ``(H, W)``.
-        index: with masks.
-        skipped: takes files that cannot be read any more.
-        closely: see ``outcome``.
-        are_cells: see ``outcome``.
-
-    Returns:
-        the images that could be read, and what was made of each.
+        measured: over all pixels together.
+        outcomes: for each image or volume.
+        cases: whether Dice is averaged over volumes, as papers on medical volumes report it, or is that of all pixels together.
     """
-
-    def ask(place: int) -> Outcome | None:
-        try:
-            pixels, truth = read_pair(index, place)
-        except (ImageError, OSError) as error:
-            skipped.add(index.paths[place], str(error))
-            return None
-        return outcome(truth, answer(pixels), len(index.class_names), closely=closely, are_cells=are_cells)
-
-    with ThreadPoolExecutor(os.cpu_count()) as pool:
-        asked = pool.map(ask, range(len(index)))
-        made = list(tqdm(asked, "evaluating", total=len(index), unit=" images", leave=False))
-    kept = [place for place, each in enumerate(made) if each is not None]
-    return index.take(kept), [made[place] for place in kept]
-
-
-def read_pair(index: Index, place: int) -> tuple[np.ndarray, np.ndarray]:
-    """An image, uint8 ``(H, W, 3)``, and its mask, uint8 ``(H, W)``.
-
-    Raises:
-        ImageError: one of them cannot be read, or their sizes differ.
-    """
-    pixels = read_image(index.paths[place])
-    return pixels, read_fitting_mask(index.annotations[place].mask, index, *pixels.shape[:2])
-
-
-def outcomes_of_volumes(answer: Answer, volumes: Iterable[Volume], num_classes: int) -> list[Outcome]:
-    """Ask about volumes in memory: ``answer`` takes their values, and gives a mask."""
-    volumes = tqdm(list(volumes), "evaluating", unit=" volumes", leave=False)
-    return [outcome(v.labels, answer(v.values), num_classes, closely=False, are_cells=False) for v in volumes]
+    metrics = measured.numbers()
+    if cases and "dice" in metrics:
+        dice = mean_dice_of_cases((outcome.matrix for outcome in outcomes), len(measured.class_names))
+        background = background_of(measured.class_names)
+        metrics["dice"] = float(np.nanmean(dice if background is None else np.delete(dice, background)))
+    return metrics
 
 
 def summed(outcomes: Sequence[Outcome], num_classes: int) -> np.ndarray:
-    """The confusion of all of them, int64 ``(C, C)``."""
-    return sum((each.matrix for each in outcomes), np.zeros((num_classes, num_classes), np.int64))
+    """The sum of all confusion matrices, int64 ``(C, C)``."""
+    return sum((outcome.matrix for outcome in outcomes), np.zeros((num_classes, num_classes), np.int64))
 
 
-def mean_boundary(outcomes: Sequence[Outcome]) -> np.ndarray | None:
-    """F1 of each class's boundary, the mean of the images that have it; None where it was not asked for."""
-    found = [each.boundary for each in outcomes if each.boundary is not None]
-    if not found:
+def mean_boundary_f1(outcomes: Sequence[Outcome]) -> np.ndarray | None:
+    """F1 of each class's boundary, averaged over the images that have one; None where it was not measured."""
+    scores = [outcome.boundary for outcome in outcomes if outcome.boundary is not None]
+    if not scores:
         return None
-    known = ~np.isnan(found)
-    return np.where(known.any(axis=0), np.nansum(found, axis=0) / np.maximum(known.sum(axis=0), 1), np.nan)
+    known = ~np.isnan(scores)
+    return np.where(known.any(axis=0), np.nansum(scores, axis=0) / np.maximum(known.sum(axis=0), 1), np.nan)
 
 
-def mean_errors(outcomes: Sequence[Outcome]) -> dict[str, float]:
-    """The errors of membranes, the means of the images; empty where they were not asked for.
+def mean_membrane_errors(outcomes: Sequence[Outcome]) -> dict[str, float]:
+    """The errors of membranes, averaged over the images; empty where they were not measured.
 
     ``challenge_pixel_error`` is 1 minus the F-score of cells, as ISBI 2012 scored pixels (there at the best threshold).
     """
-    found = [each.membranes for each in outcomes if each.membranes]
-    if not found:
+    errors = [outcome.membranes for outcome in outcomes if outcome.membranes]
+    if not errors:
         return {}
-    of_cells = float(measure(summed(outcomes, 2), ("membrane", "cell")).dice[1])
-    return {name: float(np.mean([each[name] for each in found])) for name in found[0]} | {"challenge_pixel_error": 1 - of_cells}
+    means = {name: float(np.mean([each[name] for each in errors])) for name in errors[0]}
+    cell_dice = float(segmentation_metrics(summed(outcomes, 2), ("membrane", "cell")).dice[1])
+    return means | {"challenge_pixel_error": 1 - cell_dice}
 
 
-def litert_disagreement(model: Segmenter, folder: Path, given: Iterable[np.ndarray]) -> float | None:
-    """The share of pixels for which the LiteRT model names another class than the bundle; None if it has no litert_model.
+def litert_disagreement(model: Segmenter, bundle: Path, inputs: Iterator[np.ndarray]) -> float | None:
+    """The share of pixels for which the LiteRT model predicts another class than the bundle; None if there is no LiteRT model.
 
     Args:
-        model: the bundle.
-        folder: where it lies.
-        given: images or volumes, of which the middles are looked at.
+        model: the bundle in memory.
+        bundle: where it lies.
+        inputs: images or volumes, whose middles are compared.
     """
-    if not (folder / LITERT_FILE).is_file():
+    if not (bundle / LITERT_FILE).is_file():
         return None
-    litert_model, shares = litert.LiteRTModel(folder / LITERT_FILE), []
-    for tile in map(model.as_tile, given):
-        (answer,) = litert_model.answer(tile).values()
-        shares.append((answer.argmax(axis=-1) != model.tile_probabilities(tile).argmax(axis=-1)).mean())
+    litert_model, shares = litert.LiteRTModel(bundle / LITERT_FILE), []
+    for tile in map(model.as_tile, inputs):
+        (probabilities,) = litert_model.answer(tile).values()
+        shares.append((probabilities.argmax(axis=-1) != model.tile_probabilities(tile).argmax(axis=-1)).mean())
     return float(np.mean(shares)) if shares else None
+
+
+def _some_inputs(data: SegmentationData) -> Iterator[np.ndarray]:
+    """Validation images or volumes, spread evenly over all of them."""
+    for number in np.unique(np.linspace(0, len(data.val_names) - 1, LITERT_IMAGES).round().astype(int)).tolist():
+        try:
+            yield data.read_val(number)[0]
+        except (ImageError, OSError):
+            continue

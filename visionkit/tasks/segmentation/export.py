@@ -1,9 +1,9 @@
 """A bundle of a segmenter: raw images or volumes of any size in, a class for every pixel out, with TensorFlow alone.
 
-It lies on disk as ``bundle.py`` says. Images are answered tile by tile (``overlap_tile``). The LiteRT model takes one tile,
-float32 ``(1, size, size, 3)`` pixels in 0..255, or of volumes ``(1, sides..., channels)`` as ``standardized`` leaves
-them, and answers with the probabilities of its pixels, ``(1, spatial..., num_classes)``; it looks once, without views. LiteRT
-does not pool volumes, so a U-Net of them has no litert_model.
+``visionkit/export/bundle.py`` describes its files. Masks are predicted tile by tile (``overlap_tile``). The LiteRT model takes
+one tile, float32 ``(1, size, size, 3)`` pixels in 0..255, or of a standardized volume ``(1, sides..., channels)``, and returns
+the probabilities of its pixels, ``(1, spatial..., num_classes)``, from one view. LiteRT cannot pool volumes, so a 3-D U-Net has
+no LiteRT model.
 """
 
 from collections.abc import Callable
@@ -16,6 +16,7 @@ import keras
 import numpy as np
 import tensorflow as tf
 
+from visionkit.data.arrays import volumes
 from visionkit.data.images.decode import decode_in_graph
 from visionkit.errors import UserError
 from visionkit.export.bundle import write_bundle
@@ -26,7 +27,7 @@ from visionkit.layers.folding import folded
 Views = Literal["one", "mirror", "eight"]
 NUM_VIEWS: dict[str, int] = {"one": 1, "mirror": 2, "eight": 8}
 MARGIN = {2: 32, 3: 4}  # pixels, by rank: what lies beyond says little, and costs as much as the image itself
-LARGEST = {2: 768, 3: 96}  # pixels a side of a tile: what is smaller is seen as a whole
+LARGEST = {2: 768, 3: 96}  # pixels a side of a tile: a smaller image is one tile
 
 
 def tiling_of(rank: int, multiple: int) -> Tiling:
@@ -57,63 +58,66 @@ class Segmenter(tf.Module):
         self.serve_tiles = tf.function(self.tile_probabilities, input_signature=[tiles])  # traced once, called by the others
         raw = tf.uint8 if self._rank == 2 else tf.float32
         name = "images" if self._rank == 2 else "values"
-        given = tf.TensorSpec([None] * (self._rank + 1) + [channels], raw, name=name)
-        setattr(self, f"serve_{name}", tf.function(self._masks, input_signature=[given]))
+        inputs = tf.TensorSpec([None] * (self._rank + 1) + [channels], raw, name=name)
+        setattr(self, f"serve_{name}", tf.function(self._masks, input_signature=[inputs]))
         if self._rank == 2:
             files = tf.TensorSpec([None], tf.string, name="image_bytes")
             self.serve_encoded = tf.function(self._encoded_masks, input_signature=[files])
-        self.serve_probabilities = tf.function(self._probabilities, input_signature=[given])
+        self.serve_probabilities = tf.function(self._probabilities, input_signature=[inputs])
 
     def tile_probabilities(self, tiles: tf.Tensor) -> tf.Tensor:
-        """Float32 ``(N, sides..., channels)`` to float32 ``(N, sides..., num_classes)``: one look."""
+        """Float32 ``(N, sides..., channels)`` to float32 ``(N, sides..., num_classes)``, from one view."""
         return tf.nn.softmax(self._network.forward(tiles))
 
-    def _seen(self, tiles: tf.Tensor) -> tf.Tensor:
-        """The mean of all views."""
+    def _mean_of_views(self, tiles: tf.Tensor) -> tf.Tensor:
+        """As ``tile_probabilities``, averaged over all views."""
         tiles = tf.cast(tiles, tf.float32)
-        answers = [undo(self.serve_tiles(do(tiles))) for do, undo in views_of(self._views, self._rank)]
-        return tf.add_n(answers) / len(answers)
+        probabilities = [undo(self.serve_tiles(do(tiles))) for do, undo in views_of(self._views, self._rank)]
+        return tf.add_n(probabilities) / len(probabilities)
 
-    def _each(self, given: tf.Tensor, finish: Callable[[tf.Tensor], tf.Tensor], spec: tf.TensorSpec) -> tf.Tensor:
-        def answer(one):
-            values = standardized(one) if self._rank == 3 else one
-            return overlap_tile(values, self._seen, self._tiling, finish, num_classes=self._classes)
+    def _map(self, inputs: tf.Tensor, finish: Callable[[tf.Tensor], tf.Tensor], spec: tf.TensorSpec) -> tf.Tensor:
+        """``finish`` of the probabilities of each image or volume, whose shape and dtype are ``spec``."""
 
-        if tf.shape(given)[0] == 0:  # of nothing a map does not know the sides
-            return tf.zeros(tf.concat([tf.shape(given)[:-1], spec.shape[self._rank :]], 0), spec.dtype)
-        return tf.map_fn(answer, given, fn_output_signature=spec, parallel_iterations=1)  # more would hold more images
+        def predict(values):
+            values = standardized(values) if self._rank == 3 else values
+            return overlap_tile(values, self._mean_of_views, self._tiling, finish, num_classes=self._classes)
 
-    def _masks(self, given: tf.Tensor) -> dict[str, tf.Tensor]:
-        """Images of one size, uint8 RGB ``(N, H, W, 3)``, or volumes, float32 ``(N, D, H, W, channels)`` of any unit, to
+        if tf.shape(inputs)[0] == 0:  # a map over no images does not know their sides
+            return tf.zeros(tf.concat([tf.shape(inputs)[:-1], spec.shape[self._rank :]], 0), spec.dtype)
+        return tf.map_fn(predict, inputs, fn_output_signature=spec, parallel_iterations=1)  # more would hold more images
 
-        ``mask``, uint8, of the same sides: the position of each pixel's class in labels.txt.
+    def _masks(self, inputs: tf.Tensor) -> dict[str, tf.Tensor]:
+        """The masks of images of one size, uint8 RGB ``(N, H, W, 3)``, or of volumes, float32 ``(N, D, H, W, channels)``.
+
+        Returns:
+            ``mask``, uint8, of the same sides: the position of each pixel's class in labels.txt.
         """
-        return {"mask": self._each(given, best_class, tf.TensorSpec([None] * self._rank, tf.uint8))}
+        return {"mask": self._map(inputs, best_class, tf.TensorSpec([None] * self._rank, tf.uint8))}
 
-    def _probabilities(self, given: tf.Tensor) -> dict[str, tf.Tensor]:
-        """The same to ``probabilities``, float32, the classes behind: as much memory as classes times four bytes a pixel."""
+    def _probabilities(self, inputs: tf.Tensor) -> dict[str, tf.Tensor]:
+        """As ``_masks``, but ``probabilities``, float32, classes last: they take four bytes for each class of each pixel."""
         spec = tf.TensorSpec([None] * self._rank + [self._classes], tf.float32)
-        return {"probabilities": self._each(given, tf.identity, spec)}
+        return {"probabilities": self._map(inputs, tf.identity, spec)}
 
     def _encoded_masks(self, image_bytes: tf.Tensor) -> dict[str, tf.Tensor]:
         """Encoded JPEG, PNG, GIF or BMP files ``(N,)``, each of any size, to ``mask_png``: their masks as grey PNG files."""
 
-        def answer(contents):
+        def predict(contents):
             pixels = decode_in_graph(contents)
-            mask = overlap_tile(pixels, self._seen, self._tiling, best_class, num_classes=self._classes)
+            mask = overlap_tile(pixels, self._mean_of_views, self._tiling, best_class, num_classes=self._classes)
             return tf.io.encode_png(mask[..., None])
 
         spec = tf.TensorSpec([], tf.string)
-        return {"mask_png": tf.map_fn(answer, image_bytes, fn_output_signature=spec, parallel_iterations=1)}
+        return {"mask_png": tf.map_fn(predict, image_bytes, fn_output_signature=spec, parallel_iterations=1)}
 
 
 def best_class(probabilities: tf.Tensor) -> tf.Tensor:
-    """``(..., K)`` to uint8 ``(...)``."""
+    """The number of the most probable class: ``(..., K)`` to uint8 ``(...)``."""
     return tf.cast(tf.argmax(probabilities, -1, tf.int32), tf.uint8)
 
 
 def standardized(values: tf.Tensor) -> tf.Tensor:
-    """One volume ``(D, H, W, channels)``, each channel to mean 0 and deviation 1, as ``data.volumes.standardized`` does."""
+    """Scale each channel of one volume ``(D, H, W, channels)`` to mean 0 and deviation 1, as ``volumes.standardized`` does."""
     values = tf.cast(values, tf.float64)
     axes = list(range(values.shape.rank - 1))
     mean, deviation = tf.reduce_mean(values, axes), tf.math.reduce_std(values, axes)
@@ -122,9 +126,9 @@ def standardized(values: tf.Tensor) -> tf.Tensor:
 
 
 def views_of(views: Views, rank: int) -> list[tuple[Callable, Callable]]:
-    """How tiles ``(N, sides..., channels)`` are turned before a look, and their answers after it.
+    """Pairs of functions that turn tiles ``(N, sides..., channels)`` before they are predicted, and the predictions back.
 
-    "mirror" is of the last axis but the channels; "eight" are all quarters of a turn of the last two, and their mirror images.
+    "mirror" reverses the last spatial axis; "eight" are all quarter turns of the last two axes, and their mirror images.
     """
     rows, columns = rank - 1, rank
 
@@ -144,7 +148,7 @@ def views_of(views: Views, rank: int) -> list[tuple[Callable, Callable]]:
 
 
 def _quarters(x: tf.Tensor, count: int, rows: int, columns: int) -> tf.Tensor:
-    """Turned by quarters in the plane of two axes."""
+    """``x``, turned by quarters in the plane of two axes."""
     if count == 2:
         return tf.reverse(x, [rows, columns])
     if count == 0:
@@ -154,8 +158,8 @@ def _quarters(x: tf.Tensor, count: int, rows: int, columns: int) -> tf.Tensor:
     return tf.reverse(tf.transpose(x, order), [rows if count == 1 else columns])
 
 
-def whole_answers(network: keras.Model, tiling: Tiling) -> Callable[[np.ndarray], np.ndarray]:
-    """A function from one image or standardised volume to its mask, uint8, that asks a network as it is at the moment."""
+def predict_with(network: keras.Model, tiling: Tiling) -> Callable[[np.ndarray], np.ndarray]:
+    """A function from one image or volume to its mask, uint8, that uses a network with the weights that it has when called."""
     rank = len(network.input_shape) - 2
     spec = tf.TensorSpec([None] * rank + [network.input_shape[-1]], tf.uint8 if rank == 2 else tf.float32)
 
@@ -163,10 +167,10 @@ def whole_answers(network: keras.Model, tiling: Tiling) -> Callable[[np.ndarray]
         return tf.nn.softmax(network(tf.cast(tiles, tf.float32), training=False))
 
     @partial(tf.function, input_signature=[spec])
-    def answer(values):
+    def predict(values):
         return overlap_tile(values, forward, tiling, best_class, num_classes=network.output_shape[-1])
 
-    return lambda values: answer(tf.constant(values)).numpy()
+    return lambda values: predict(tf.constant(values if rank == 2 else volumes.standardized(values))).numpy()
 
 
 def export_segmenter(
@@ -180,28 +184,28 @@ def export_segmenter(
     views: Views = "one",
     half_precision: bool = False,
 ) -> Path:
-    """Write a segmenter as a bundle, beside and then renamed, so that it appears whole.
+    """Write a segmenter as a bundle, atomically.
 
-    Its signatures are ``serving_default`` (``images``, of volumes ``values``) and ``serving_probabilities``; of images also
-    ``serving_encoded`` (``image_bytes``); see ``Segmenter`` for their answers.
+    Its signatures are ``serving_default`` (``images``, or ``values`` of volumes), ``serving_probabilities`` and, for images,
+    ``serving_encoded`` (``image_bytes``); see ``Segmenter`` for their outputs.
 
     Args:
         network: float32 ``(N, sides..., channels)`` of any sides that are multiples of ``multiple``, to logits
-            ``(N, sides..., num_classes)``: pixels in 0..255, or standardised volumes.
+            ``(N, sides..., num_classes)``: pixels in 0..255, or standardized volumes.
         folder: a bundle there is replaced.
-        class_names: in the order of the logits.
-        multiple: of the network's sides.
-        litert_sides: of the one tile that the LiteRT model takes.
+        class_names: names in the order of the logits.
+        multiple: what the sides of the network's input are multiples of.
+        litert_sides: sides of the one tile that the LiteRT model takes.
         metadata: for ``bundle.json``: what a reader of the bundle wants to know (base, data, ...).
-        views: the answer is the mean of so many looks.
+        views: the views of a tile over which predictions are averaged.
         half_precision: keep the weights as float16.
 
     Returns:
         the folder.
 
     Raises:
-        UserError: views that are not known, class names that are more or less than the network has classes, or a folder
-            stands there that is no bundle.
+        UserError: the views are not known, the number of names is not that of the classes, or the folder exists and is no
+            bundle.
     """
     if views not in NUM_VIEWS:
         raise UserError(f"views={views!r}: expected one of {', '.join(NUM_VIEWS)}.")

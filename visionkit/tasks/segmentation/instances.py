@@ -1,4 +1,4 @@
-"""Counting things in a mask: which pixels belong to the same thing, where it is and how large."""
+"""The single things in a mask: which pixels belong to the same thing, where it is, and how large."""
 
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
@@ -14,9 +14,9 @@ from skimage.segmentation import watershed
 from visionkit.data.index import IGNORE
 from visionkit.errors import UserError
 
-MOST = np.iinfo(np.uint16).max  # numbers that a PNG holds
-NECK = 0.8  # of the width of the slimmer of two blobs: what joins them and is wider makes them one
-CORNERS = np.ones((3, 3), int)  # pixels that share a corner belong together
+MOST = np.iinfo(np.uint16).max  # the largest number that a PNG holds
+NECK = 0.8  # blobs are one thing where their neck is at least this share of the width of the slimmer one
+CORNERS = np.ones((3, 3), int)  # pixels that share a corner are connected
 
 
 class Instance(NamedTuple):
@@ -26,7 +26,7 @@ class Instance(NamedTuple):
         label: its class.
         area: in pixels.
         xyxy: its box in pixels, half-open: ``labels[y1:y2, x1:x2]`` holds all of it.
-        centroid: x and y of the mean of its pixels, in pixels; a pixel's own x and y are its center's.
+        centroid: x and y of the mean of its pixels, in pixels; those of a pixel are its center's.
     """
 
     label: str
@@ -34,7 +34,7 @@ class Instance(NamedTuple):
     xyxy: tuple[int, int, int, int]
     centroid: tuple[float, float]
 
-    def to_plain(self) -> dict[str, Any]:
+    def to_dict(self) -> dict[str, Any]:
         """For a line of JSON; the centroid to a hundredth of a pixel."""
         x, y = self.centroid
         return {"label": self.label, "area": self.area, "xyxy": list(self.xyxy), "centroid": [round(x, 2), round(y, 2)]}
@@ -45,9 +45,9 @@ class Instances:
     """The things in a mask.
 
     Attributes:
-        labels: int32 ``(H, W)``: the number of the thing that each pixel belongs to, from 1 on; 0 is none.
-        things: in the order of their numbers, class by class. In each, components are numbered from the top down, and then
-            what was parted from them.
+        labels: int32 ``(H, W)``: the number of the thing that each pixel belongs to, from 1 on; 0 stands for none.
+        things: in the order of their numbers, class by class. In each class, components are numbered from the top down, and
+            then the parts that were split off from them.
     """
 
     labels: np.ndarray
@@ -62,15 +62,15 @@ def find_instances(
     least: int = 16,
     background: int | None = 0,
 ) -> Instances:
-    """Tell the things in a mask from each other.
+    """Separate the things in a mask.
 
     Args:
         mask: uint8 ``(H, W)``, a class for each pixel; ``IGNORE`` has none.
-        class_names: by number.
-        split: "components": pixels of a class that touch, be it at a corner, are one thing. "watershed": it is parted
-            further, where it is much narrower than on both sides (Vincent and Soille, 1991, on the distance to the edge).
-        least: pixels; what is smaller is dropped.
-        background: the class that is no thing; None where all are things.
+        class_names: names by number.
+        split: "components": pixels of a class that touch, even at a corner, are one thing. "watershed": a thing is split
+            further where it is much narrower than on both sides (Vincent and Soille, 1991, on the distance to the edge).
+        least: the smallest area of a thing in pixels.
+        background: the class that is no thing; None where all classes are.
 
     Raises:
         UserError: ``split`` is none of these, a class has no name, or there are more things than a 16-bit PNG can number.
@@ -83,10 +83,10 @@ def find_instances(
     labels, owners = np.zeros(mask.shape, np.int32), []
     for number in present:
         _, parts, statistics, _ = cv2.connectedComponentsWithStats((mask == number).astype(np.uint8), connectivity=8)
-        kept = statistics[:, cv2.CC_STAT_AREA] >= least
-        kept[0] = False  # all other classes
-        parts = np.where(kept, np.cumsum(kept), 0).astype(np.int32)[parts]
-        count = int(kept.sum()) if split == "components" else _part(parts, statistics[kept], least)
+        large = statistics[:, cv2.CC_STAT_AREA] >= least
+        large[0] = False  # all other classes
+        parts = np.where(large, np.cumsum(large), 0).astype(np.int32)[parts]
+        count = int(large.sum()) if split == "components" else _split_all(parts, statistics[large], least)
         labels += np.where(parts > 0, parts + len(owners), 0).astype(np.int32)
         owners += [class_names[number]] * count
     if len(owners) > MOST:
@@ -97,26 +97,26 @@ def find_instances(
     return Instances(labels, tuple(_measured(labels, owners)))
 
 
-def _part(labels: np.ndarray, statistics: np.ndarray, least: int) -> int:
-    """Number the parts of components, in place; return how many there are."""
+def _split_all(labels: np.ndarray, statistics: np.ndarray, least: int) -> int:
+    """Number the parts of components, in place, and return how many there are."""
     count = len(statistics)
     for number, (left, top, width, height, _) in enumerate(statistics.tolist(), start=1):
         window = labels[top : top + height, left : left + width]
         inside = window == number
-        parts = _at_necks(inside, least)
+        parts = _split_at_necks(inside, least)
         window[parts > 1] = parts[parts > 1] - 1 + count
         count += int(parts.max()) - 1
     return count
 
 
-def _at_necks(inside: np.ndarray, least: int) -> np.ndarray:
+def _split_at_necks(inside: np.ndarray, least: int) -> np.ndarray:
     """The parts of a connected component, from 1 on; 0 is outside.
 
-    A part begins where the distance to the edge is largest. A second one counts where all ways to it are narrower than
-    ``NECK`` of it: a question of proportion, so the logarithm is looked at. A threshold in pixels would part large rough
-    things and leave small ones together.
+    A part begins where the distance to the edge is largest. Another part counts if every way to it is narrower than ``NECK``
+    of its own width. That is a ratio, so logarithms are compared: a threshold in pixels would split large rough things and
+    leave small ones together.
     """
-    padded = np.pad(inside, 1)  # the image's end is an edge, too
+    padded = np.pad(inside, 1)  # the border of the image is an edge, too
     distance = np.log(np.maximum(cv2.distanceTransform(padded.astype(np.uint8), cv2.DIST_L2, cv2.DIST_MASK_PRECISE), 1e-3))
     filled = reconstruction(distance + np.log(NECK), distance, footprint=CORNERS)
     seeds = label(local_maxima(filled, connectivity=2) & padded, connectivity=2)
@@ -125,9 +125,9 @@ def _at_necks(inside: np.ndarray, least: int) -> np.ndarray:
         areas = np.bincount(parts.ravel())[1:]
         if areas.min() >= least:
             return parts[1:-1, 1:-1]
-        # What is small falls to its neighbors: it is no thing of its own, and no pixel is lost.
-        kept = areas >= min(least, areas.max())
-        seeds = np.append(0, np.cumsum(kept) * kept)[seeds]
+        # Small parts fall to their neighbors, so that no pixel is lost.
+        large = areas >= min(least, areas.max())
+        seeds = np.append(0, np.cumsum(large) * large)[seeds]
     return inside.astype(np.int32)
 
 

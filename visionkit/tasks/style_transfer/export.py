@@ -1,8 +1,8 @@
-"""A bundle that paints images in styles: raw images of any size in, painted ones of that size out, with TensorFlow alone.
+"""A bundle that paints images in styles with TensorFlow alone: from raw images of any size to stylized images of that size.
 
-It lies on disk as ``bundle.py`` says; its labels are the styles. An image is painted as a whole, for statistics of all of it
-decide how each pixel is painted. The LiteRT model takes ``pixels``, float32 ``(1, 256, 256, 3)`` in 0..255, and where there are
-several styles also ``style``, float32 ``(1, num_styles)``: shares that sum to 1. It answers with pixels of the same shape.
+Its files are those of ``bundle.py``; its labels are the styles. An image is painted as a whole, because the statistics of the
+whole image affect each pixel. The LiteRT model takes ``pixels``, float32 ``(1, 256, 256, 3)`` in 0..255, and for several styles
+``style``, float32 ``(1, num_styles)``: shares that sum to 1. It returns pixels of the same shape.
 """
 
 from collections.abc import Callable, Sequence
@@ -22,23 +22,23 @@ from visionkit.models.style_network import MULTIPLE, SMALLEST
 
 Paint = Callable[[tf.Tensor, tf.Tensor], tf.Tensor]  # pixels (1, H, W, 3) and shares (1, S) to pixels (1, H, W, 3)
 
-# Painted at once: the memory that it takes grows with them. The widest maps of 32 channels then stay below 512 MiB with their
-# padding, of which TensorFlow's allocator lays two into each GiB; of a little more it lays one, and takes half as much again.
+# The largest image that is painted at its own size: memory grows with it. Padded feature maps of 32 channels then stay below
+# 512 MiB, so that TensorFlow's allocator fits two into each GiB; slightly larger ones would take half as much memory again.
 MOST_PIXELS = 2000 * 2000
 LITERT_SIDE = 256
 
 
 class Stylizer(tf.Module):
-    """Anything that paints, with its pre- and post-processing inside.
+    """A function that paints, with pre- and post-processing.
 
     Args:
-        paint: float32 pixels ``(1, H, W, 3)`` in 0..255 and shares of the styles ``(1, S)`` to pixels of the same shape.
-        tensors: what holds its variables: a module, or a list.
-        styles: names, in the order of the shares.
-        multiple: of the sides that ``paint`` takes.
-        smallest: side in pixels that it takes.
-        most_pixels: larger images are shrunk for it, and its answer is enlarged.
-        usual: shares of the styles where none are asked for; None takes the first style.
+        paint: from float32 pixels ``(1, H, W, 3)`` in 0..255 and shares of the styles ``(1, S)`` to pixels of the same shape.
+        tensors: the variables of ``paint``: a module, or a list.
+        styles: names of the styles, in the order of the shares.
+        multiple: the sides that ``paint`` takes are multiples of this.
+        smallest: smallest side in pixels that ``paint`` takes.
+        most_pixels: larger images are shrunk before and enlarged after they are painted.
+        default_shares: shares of the styles if none are requested; None takes the first style.
     """
 
     def __init__(
@@ -50,79 +50,82 @@ class Stylizer(tf.Module):
         multiple: int,
         smallest: int,
         most_pixels: int = MOST_PIXELS,
-        usual: Sequence[float] | None = None,
+        default_shares: Sequence[float] | None = None,
     ):
         super().__init__(name="stylizer")
-        self._tensors = tensors  # else they would not be saved
+        self._tensors = tensors  # a SavedModel holds only variables that the module refers to
         self._multiple, self._smallest, self._most_pixels = multiple, -(-smallest // multiple) * multiple, most_pixels
-        self._usual = tf.constant(np.eye(len(styles))[:1] if usual is None else [usual], tf.float32)
+        self._default = tf.constant(np.eye(len(styles))[:1] if default_shares is None else [default_shares], tf.float32)
         pixels = tf.TensorSpec([1, None, None, 3], tf.float32, name="pixels")
         shares = tf.TensorSpec([1, len(styles)], tf.float32, name="style")
         self.serve_pixels = tf.function(paint, input_signature=[pixels, shares])  # traced once, called by the others
         images = tf.TensorSpec([None, None, None, 3], tf.uint8, name="images")
-        self.serve_images = tf.function(self._in_usual_style, input_signature=[images])
-        several = tf.TensorSpec([None, len(styles)], tf.float32, name="shares")
-        self.serve_styles = tf.function(self._in_styles, input_signature=[images, several])
+        self.serve_images = tf.function(self._stylize_by_default, input_signature=[images])
+        image_shares = tf.TensorSpec([None, len(styles)], tf.float32, name="shares")
+        self.serve_styles = tf.function(self._stylize, input_signature=[images, image_shares])
         files = tf.TensorSpec([None], tf.string, name="image_bytes")
-        self.serve_encoded = tf.function(self._encoded, input_signature=[files])
+        self.serve_encoded = tf.function(self._stylize_encoded, input_signature=[files])
 
-    def _in_usual_style(self, images: tf.Tensor) -> dict[str, tf.Tensor]:
-        """Images of one size, uint8 RGB ``(N, H, W, 3)``, to ``stylized``, of the same shape and type: in the usual style."""
-        return self._in_styles(images, tf.repeat(self._usual, tf.shape(images)[0], 0))
+    def _stylize_by_default(self, images: tf.Tensor) -> dict[str, tf.Tensor]:
+        """From images of one size, uint8 RGB ``(N, H, W, 3)``, to ``stylized``, of the same shape, in the default styles."""
+        return self._stylize(images, tf.repeat(self._default, tf.shape(images)[0], 0))
 
-    def _in_styles(self, images: tf.Tensor, shares: tf.Tensor) -> dict[str, tf.Tensor]:
-        """The same, each image in its own blend of styles: ``shares``, float32 ``(N, S)``, that sum to 1."""
-        if tf.shape(images)[0] == 0:  # of nothing a map does not know the sides
+    def _stylize(self, images: tf.Tensor, shares: tf.Tensor) -> dict[str, tf.Tensor]:
+        """The same with shares of the styles for each image, float32 ``(N, S)``, that sum to 1."""
+        if tf.shape(images)[0] == 0:  # without an image a map does not know the sides
             return {"stylized": images}
         spec = tf.TensorSpec([None, None, 3], tf.uint8)
-        painted = tf.map_fn(
-            lambda each: self._painted(*each), (images, shares), fn_output_signature=spec, parallel_iterations=1
-        )  # more at a time would hold more images
-        return {"stylized": painted}
+        stylized = tf.map_fn(
+            lambda pair: self._stylize_one(*pair), (images, shares), fn_output_signature=spec, parallel_iterations=1
+        )  # several at a time would take the memory of several
+        return {"stylized": stylized}
 
-    def _encoded(self, image_bytes: tf.Tensor) -> dict[str, tf.Tensor]:
-        """Encoded JPEG, PNG, GIF or BMP files ``(N,)``, each of any size, to ``stylized_png``, as PNG: in the usual style."""
+    def _stylize_encoded(self, image_bytes: tf.Tensor) -> dict[str, tf.Tensor]:
+        """From JPEG, PNG, GIF or BMP files ``(N,)`` of any sizes to ``stylized_png``, PNG files, in the default styles."""
 
-        def answer(contents):
-            return tf.io.encode_png(self._painted(decode_in_graph(contents), self._usual[0]))
+        def stylize_file(contents):
+            return tf.io.encode_png(self._stylize_one(decode_in_graph(contents), self._default[0]))
 
         spec = tf.TensorSpec([], tf.string)
-        return {"stylized_png": tf.map_fn(answer, image_bytes, fn_output_signature=spec, parallel_iterations=1)}
+        return {"stylized_png": tf.map_fn(stylize_file, image_bytes, fn_output_signature=spec, parallel_iterations=1)}
 
-    def _painted(self, image: tf.Tensor, shares: tf.Tensor) -> tf.Tensor:
-        """One image, uint8 ``(H, W, 3)``, to the same."""
+    def _stylize_one(self, image: tf.Tensor, shares: tf.Tensor) -> tf.Tensor:
+        """From one image, uint8 ``(H, W, 3)``, to a stylized one."""
         sides = tf.shape(image)[:2]
         fewer = self._sides_to_paint(sides)
         if tf.reduce_all(fewer == sides):
-            return self._painted_whole(image, shares)
+            return self._paint_padded(image, shares)
         scale = tf.cast(fewer / sides, tf.float32)
-        small = resized(image, fewer, scale, kernel="triangle", antialias=True)
-        return enlarged(self._painted_whole(small, shares), sides, most_pixels=self._most_pixels)
+        small = resize(image, fewer, scale, kernel="triangle", antialias=True)
+        return enlarge(self._paint_padded(small, shares), sides, most_pixels=self._most_pixels)
 
     def _sides_to_paint(self, sides: tf.Tensor) -> tf.Tensor:
-        """Those of the image, or in proportion shorter; of a strip, which is padded to the smallest side, only its length."""
+        """The sides of the image, shrunk in proportion if it is too large.
+
+        Of a strip, which is padded to the smallest side, only the length shrinks.
+        """
         exact = tf.cast(sides, tf.float64)
         scale = tf.minimum(tf.sqrt(self._most_pixels / tf.reduce_prod(exact)), 1.0)
         scaled = tf.maximum(tf.cast(tf.floor(exact * scale), tf.int32), tf.minimum(sides, self._smallest))
         return tf.minimum(scaled, tf.maximum(self._most_pixels // self._smallest, 1))
 
-    def _painted_whole(self, image: tf.Tensor, shares: tf.Tensor) -> tf.Tensor:
-        """Padded on all sides by its mirror image to sides that can be painted, and cut back."""
+    def _paint_padded(self, image: tf.Tensor, shares: tf.Tensor) -> tf.Tensor:
+        """Pad by mirroring to sides that ``paint`` takes, paint, and crop."""
         sides = tf.shape(image)[:2]
         padded = tf.maximum(-(-sides // self._multiple) * self._multiple, self._smallest)
         start = (padded - sides) // 2
         for axis in range(2):
             image = tf.gather(image, mirrored(sides[axis], padded[axis], start[axis]), axis=axis)
         painted = self.serve_pixels(tf.cast(image, tf.float32)[None], shares[None])[0]
-        return as_bytes(painted[start[0] : start[0] + sides[0], start[1] : start[1] + sides[1]])
+        return to_uint8(painted[start[0] : start[0] + sides[0], start[1] : start[1] + sides[1]])
 
 
-def as_bytes(pixels: tf.Tensor) -> tf.Tensor:
-    """Float32 to uint8: rounded, and clipped to 0..255."""
+def to_uint8(pixels: tf.Tensor) -> tf.Tensor:
+    """Round float32 pixels, and clip them to 0..255."""
     return tf.cast(tf.clip_by_value(tf.round(pixels), 0, 255), tf.uint8)
 
 
-def resized(
+def resize(
     image: tf.Tensor,
     sides: tf.Tensor,
     scale: tf.Tensor,
@@ -131,31 +134,31 @@ def resized(
     kernel: str = "keyscubic",
     antialias: bool = False,
 ) -> tf.Tensor:
-    """An image at another size, or a band of it; unlike ``tf.image.resize`` it makes no floats of the whole image first.
+    """Resize an image, or a band of it; unlike ``tf.image.resize`` this does not convert the whole image to floats first.
 
     Args:
         image: uint8 ``(h, w, 3)``.
-        sides: of what is returned, int32 ``(2,)``.
-        scale: of both axes, float32 ``(2,)``.
-        first_row: the row, at the new size, with which the band begins.
-        kernel: as ``ScaleAndTranslate`` names it: "triangle" is bilinear, "keyscubic" bicubic.
-        antialias: mean over all that falls on a smaller pixel.
+        sides: height and width of the result, int32 ``(2,)``.
+        scale: factors of both axes, float32 ``(2,)``.
+        first_row: first row of the band, at the new size.
+        kernel: a name of ``ScaleAndTranslate``: "triangle" is bilinear, "keyscubic" bicubic.
+        antialias: whether a smaller pixel is the mean of all pixels that fall on it.
 
     Returns:
         uint8 ``(*sides, 3)``.
     """
     offset = tf.stack([-first_row, 0.0])
     options = {"kernel_type": kernel, "antialias": antialias}
-    return as_bytes(tf.raw_ops.ScaleAndTranslate(images=image[None], size=sides, scale=scale, translation=offset, **options)[0])
+    return to_uint8(tf.raw_ops.ScaleAndTranslate(images=image[None], size=sides, scale=scale, translation=offset, **options)[0])
 
 
-def enlarged(image: tf.Tensor, sides: tf.Tensor, *, most_pixels: int) -> tf.Tensor:
-    """An image at another size, by bicubic interpolation, in bands of rows: at no time are more floats held than one band's.
+def enlarge(image: tf.Tensor, sides: tf.Tensor, *, most_pixels: int) -> tf.Tensor:
+    """Resize an image by bicubic interpolation in bands of rows, so that only one band at a time is held as floats.
 
     Args:
         image: uint8 ``(h, w, 3)``.
-        sides: height and width, int32 ``(2,)``.
-        most_pixels: of a band, or one row.
+        sides: height and width of the result, int32 ``(2,)``.
+        most_pixels: largest number of pixels in a band; a band has at least one row.
 
     Returns:
         uint8 ``(*sides, 3)``.
@@ -166,7 +169,7 @@ def enlarged(image: tf.Tensor, sides: tf.Tensor, *, most_pixels: int) -> tf.Tens
 
     def band(number):
         start = tf.cast(number * rows, tf.float32)
-        return resized(image, tf.stack([rows, width]), scale, first_row=start)
+        return resize(image, tf.stack([rows, width]), scale, first_row=start)
 
     spec = tf.TensorSpec([None, None, 3], tf.uint8)
     bands = tf.map_fn(band, tf.range(-(-height // rows)), fn_output_signature=spec, parallel_iterations=1)
@@ -181,14 +184,14 @@ def export_stylizer(
     metadata: dict[str, Any],
     half_precision: bool = False,
 ) -> Path:
-    """Write a network that paints as a bundle, beside and then renamed, so that it appears whole.
+    """Write a network that paints as a bundle.
 
     Its signatures are ``serving_default`` (``images``), ``serving_styles`` (``images`` and ``shares``) and ``serving_encoded``
-    (``image_bytes``); see ``Stylizer`` for their answers.
+    (``image_bytes``); see ``Stylizer`` for their outputs.
 
     Args:
-        network: ``models.style_network``, of sides that are not fixed.
-        folder: a bundle there is replaced.
+        network: ``models.style_network`` for images of any size.
+        folder: see ``write_bundle``.
         styles: a name for each of the network's styles.
         metadata: for ``bundle.json``: what a reader of the bundle wants to know (data, metrics, ...).
         half_precision: keep the weights as float16.
@@ -197,21 +200,20 @@ def export_stylizer(
         the folder.
 
     Raises:
-        UserError: styles that are more or less than the network's, a name given twice, or a folder stands there that is no
-            bundle.
+        UserError: the number of names is not that of the network's styles, a name is used twice, or the folder is not a bundle.
     """
     num_styles = network.inputs[1].shape[-1]
     if num_styles != len(styles):
         raise UserError(f"{len(styles)} names ({', '.join(styles)}) for a network of {num_styles} styles.")
-    inside = Network(network, half_precision=half_precision)
+    module_network = Network(network, half_precision=half_precision)
 
     def paint(pixels, shares):
-        return inside.forward([pixels, shares])
+        return module_network.forward([pixels, shares])
 
     def paint_first(pixels):
         return paint(pixels, tf.ones([1, 1]))
 
-    module = Stylizer(paint, inside, styles=styles, multiple=MULTIPLE, smallest=SMALLEST)
+    module = Stylizer(paint, module_network, styles=styles, multiple=MULTIPLE, smallest=SMALLEST)
     shape = (1, LITERT_SIDE, LITERT_SIDE, 3)
     return _write(
         module,
@@ -233,31 +235,31 @@ def export_painter(
     multiple: int = 1,
     smallest: int = SMALLEST,
     most_pixels: int = MOST_PIXELS,
-    usual: Sequence[float] | None = None,
+    default_shares: Sequence[float] | None = None,
 ) -> Path:
-    """Write any function that paints as a bundle, such as an optimisation with its gradients; it has no LiteRT model.
+    """Write any function that paints as a bundle, such as an optimization with its gradients; it has no LiteRT model.
 
     Args:
-        paint: see ``Stylizer``; traced once.
-        tensors: what holds the variables that it uses: a module, or a list. Other tensors become constants of the graph.
-        folder: a bundle there is replaced.
-        styles: names, in the order of the shares.
+        paint: see ``Stylizer``; it is traced once.
+        tensors: the variables of ``paint``: a module, or a list. Other tensors become constants of the graph.
+        folder: see ``write_bundle``.
+        styles: names of the styles, in the order of the shares.
         metadata: for ``bundle.json``.
         multiple: see ``Stylizer``.
         smallest: see ``Stylizer``.
         most_pixels: see ``Stylizer``.
-        usual: see ``Stylizer``; stands in ``bundle.json`` as ``shares``.
+        default_shares: see ``Stylizer``; ``shares`` in ``bundle.json``.
 
     Returns:
         the folder.
 
     Raises:
-        UserError: a name is given twice, or a folder stands there that is no bundle.
+        UserError: a name is used twice, or the folder is not a bundle.
     """
     sides = {"multiple": multiple, "smallest": smallest, "most_pixels": most_pixels}
-    module = Stylizer(paint, tensors, styles=styles, usual=usual, **sides)
+    module = Stylizer(paint, tensors, styles=styles, default_shares=default_shares, **sides)
     described = {"litert": "not converted: it paints by a computation that LiteRT does not run"}
-    described |= {} if usual is None else {"shares": list(usual)}
+    described |= {} if default_shares is None else {"shares": list(default_shares)}
     return _write(module, folder, styles, litert_function=None, litert_shape=None, metadata=described | metadata)
 
 

@@ -1,11 +1,12 @@
-"""What neural style transfer makes small, and its gradient by the image, also of images too large to be seen at once.
+"""The loss of neural style transfer and its gradient with respect to the image, also for images larger than memory allows.
 
-A Neural Algorithm of Artistic Style, Gatys et al. 2015, https://arxiv.org/abs/1508.06576; styles that hold here and not there
-as in Controlling Perceptual Factors in Neural Style Transfer, Gatys et al. 2016, https://arxiv.org/abs/1611.07865.
+A Neural Algorithm of Artistic Style, Gatys et al. 2015, https://arxiv.org/abs/1508.06576; styles under masks as in Controlling
+Perceptual Factors in Neural Style Transfer, Gatys et al. 2016, https://arxiv.org/abs/1611.07865.
 
-All that the loss needs of a layer are sums over its positions: of products of channels (Gram matrices), of squared differences
-(content). Of a large image they are added up tile by tile; then the gradient by these sums is carried back through each tile.
-Tiles overlap by as much as a unit sees, so it is the gradient of the whole image, in the memory of one tile.
+The loss depends on a layer only through sums over its positions: sums of products of channels (Gram matrices) and of squared
+differences (content). For a large image these sums are added up tile by tile; then the gradient with respect to the sums is
+propagated back through each tile. Tiles overlap by the receptive field, so the result is the gradient of the whole image, in
+the memory of one tile.
 """
 
 import math
@@ -20,22 +21,22 @@ from keras import ops
 from visionkit.errors import UserError
 from visionkit.losses import style as losses
 from visionkit.models.style_features import StyleLayers, reach
-from visionkit.ops.gram import TINY, gram
+from visionkit.ops.gram import TINY, gram_matrix
 from visionkit.training import runtime
 
-LARGEST, TILE = 832, 576  # pixels a side that are seen at once; of the tiles of what is larger
-SMALLEST = 1e-4  # mean square of what losses are relative to: below, a layer says nothing
+LARGEST, TILE = 832, 576  # sides in pixels: of the largest image that the network sees whole; of the tiles of larger images
+SMALLEST_SCALE = 1e-4  # lower bound of the mean squares by which losses are divided: smaller ones are noise
 EVERYWHERE = -1  # the region of styles without a mask
 Sums = dict[str, Any]
 
 
 class LossWeights(NamedTuple):
-    """How much each part of the loss counts.
+    """The weights of the parts of the loss.
 
     Attributes:
-        content: alpha.
-        style: beta.
-        smoothness: of the total variation.
+        content: alpha, the weight of the content loss.
+        style: beta, the weight of the style loss.
+        smoothness: the weight of the total variation.
     """
 
     content: float = 1.0
@@ -43,17 +44,17 @@ class LossWeights(NamedTuple):
     smoothness: float = 1.0
 
 
-USUAL = LossWeights()
+DEFAULT_WEIGHTS = LossWeights()
 
 
 @dataclass(frozen=True, eq=False)
-class Style:
-    """A style, as the loss knows it.
+class StyleTarget:
+    """A style as the loss compares it.
 
     Attributes:
         grams: layer -> mean Gram matrix, float32 ``(1, C, C)``.
-        share: of several styles.
-        mask: where it is wanted, float32 ``(H, W)`` of the image, 0 to 1; None is everywhere.
+        share: weight of this style among several.
+        mask: where the style is applied, float32 ``(H, W)`` of the image, 0 to 1; None applies it everywhere.
     """
 
     grams: dict[str, Any]
@@ -61,12 +62,12 @@ class Style:
     mask: np.ndarray | None = None
 
     def scale(self, layer: str) -> float:
-        """What the loss of a layer is relative to: the mean square of its Gram matrix."""
-        return max(float(ops.mean(ops.square(self.grams[layer]))), SMALLEST)
+        """The mean square of a layer's Gram matrix, by which the loss of the layer is divided."""
+        return max(float(ops.mean(ops.square(self.grams[layer]))), SMALLEST_SCALE)
 
 
 class Loss(NamedTuple):
-    """Of one image: the whole, and its parts before they are weighted."""
+    """The loss of one image: the weighted sum, and its parts without their weights."""
 
     total: float
     content_loss: float
@@ -74,210 +75,225 @@ class Loss(NamedTuple):
 
 
 class Tile(NamedTuple):
-    """A part of an image, in pixels: what is seen of it, and ``top, bottom, left, right`` in that of what it answers for."""
+    """A part of an image in pixels: the rows and columns that the network sees, and its core.
+
+    The cores of all tiles cover the image without overlap: ``top, bottom, left, right`` within the tile.
+    """
 
     rows: slice
     columns: slice
     core: tuple[int, int, int, int]
 
 
-class Maps:
-    """What a network answers at some layers to an image, tile by tile where it is large.
+class FeatureExtractor:
+    """The feature maps of a network at some layers, tile by tile for large images.
 
     Args:
-        features: ``models.style_features``.
-        layers: which of its outputs say what.
-        largest: pixels a side of what is seen at once.
+        network: ``models.style_features``.
+        layers: the outputs at which content and style are compared.
+        largest: side in pixels of the largest image that the network sees whole.
     """
 
-    def __init__(self, features: keras.Model, layers: StyleLayers, *, largest: int = LARGEST):
-        self.layers, self.features, self._largest = layers, features, largest
-        self._stride, self._beyond = reach(features)
-        if any(isinstance(layer, keras.layers.GlobalAveragePooling2D) for layer in features.layers):
-            self._beyond = math.inf  # as in squeeze and excitation
+    def __init__(self, network: keras.Model, layers: StyleLayers, *, largest: int = LARGEST):
+        self.layers, self.network, self._largest = layers, network, largest
+        self._stride, self._reach = reach(network)
+        if any(isinstance(layer, keras.layers.GlobalAveragePooling2D) for layer in network.layers):
+            self._reach = math.inf  # as in squeeze and excitation
         side = 16 * self._stride
-        spec = features.compute_output_spec(keras.KerasTensor((1, side, side, 3)))
-        # Where nothing is padded a map has one unit less, or two, than its stride says.
-        self._strides = {name: 2 ** round(math.log2(side / each.shape[1])) for name, each in spec.items()}
-        self._answer = runtime.compiled(lambda x, core: self.maps(x, core))
+        specs = network.compute_output_spec(keras.KerasTensor((1, side, side, 3)))
+        # Without padding, a feature map has one or two positions fewer than its stride suggests.
+        self._strides = {name: 2 ** round(math.log2(side / spec.shape[1])) for name, spec in specs.items()}
+        self._compiled = runtime.compiled(lambda images, core: self.extract_core(images, core))
 
     def tiles(self, height: int, width: int) -> list[Tile]:
-        """How an image is parted.
+        """The tiles of an image; a small image is one tile.
 
         Raises:
-            UserError: it is too large to be seen at once, and units see more than a tile.
+            UserError: the image has to be tiled, and the receptive field of the network exceeds a tile.
         """
-        both = [self._spans(length) for length in (height, width)]
-        return [Tile(r.seen, c.seen, (*r.core, *c.core)) for r in both[0] for c in both[1]]
+        rows, columns = (self._spans(length) for length in (height, width))
+        return [Tile(row.pixels, column.pixels, (*row.core, *column.core)) for row in rows for column in columns]
 
     def _spans(self, length: int) -> list["_Span"]:
+        """The tiles along one axis."""
         if length <= self._largest:
             return [_Span(slice(0, length), (0, length))]
         side = min(TILE, self._largest)
-        margin = side if self._beyond > side else -(-self._beyond // self._stride) * self._stride
+        margin = side if self._reach > side else -(-self._reach // self._stride) * self._stride
         step = (side - 2 * margin) // self._stride * self._stride
         if step < self._stride:
             raise UserError(
-                f"Images of {length} pixels are painted in tiles of {side}, and units of {self.features.name} see more "
-                f"than that. Take --size (and --style-size times it) of {self._largest} or less, or a --base such as vgg16."
+                f"Images of {length} pixels are painted in tiles of {side}, but the receptive field of {self.network.name} is "
+                f"larger than that. Take --size (and --style-size times it) of {self._largest} or less, or a --base such as "
+                "vgg16."
             )
         starts = range(0, length, step)
-        seen = [slice(max(0, at - margin), min(length, at + step + margin)) for at in starts]
-        cores = [(at - each.start, min(length, at + step) - each.start) for at, each in zip(starts, seen, strict=True)]
-        return [_Span(*each) for each in zip(seen, cores, strict=True)]
+        parts = [slice(max(0, start - margin), min(length, start + step + margin)) for start in starts]
+        cores = [
+            (start - part.start, min(length, start + step) - part.start) for start, part in zip(starts, parts, strict=True)
+        ]
+        return [_Span(*span) for span in zip(parts, cores, strict=True)]
 
-    def whole(self, images: Any) -> dict[str, Any]:
-        """The network's answers to float32 ``(N, H, W, 3)`` in 0..255: ``{name: (N, h, w, C)}``."""
-        return self.features(images)
+    def extract(self, images: Any) -> dict[str, Any]:
+        """The feature maps ``{name: (N, h, w, C)}`` of float32 ``(N, H, W, 3)`` in 0..255."""
+        return self.network(images)
 
-    def maps(self, images: Any, core: Any) -> dict[str, Any]:
-        """The network's answers at the core of float32 ``(N, h, w, 3)``: ``{name: (N, rows, columns, C)}``."""
-        answers = self.features(images)
-        return {name: self.cut(each, name, core) for name, each in answers.items()}
+    def extract_core(self, images: Any, core: Any) -> dict[str, Any]:
+        """The core of the feature maps, ``{name: (N, rows, columns, C)}``, of a tile, float32 ``(N, h, w, 3)``."""
+        features = self.network(images)
+        return {name: self._crop_to_core(each, name, core) for name, each in features.items()}
 
-    def cut(self, each: Any, name: str, core: Any) -> Any:
-        """The core of a map, or of what is as small."""
+    def _crop_to_core(self, feature_map: Any, name: str, core: Any) -> Any:
         stride = self._strides[name]
         top, bottom, left, right = core[0] // stride, -(-core[1] // stride), core[2] // stride, -(-core[3] // stride)
-        return each[:, top:bottom, left:right]
+        return feature_map[:, top:bottom, left:right]
 
-    def weights(self, mask: Any, name: str, core: Any, like: Any) -> Any:
-        """A mask ``(1, h, w, 1)`` of what is seen as weights of the positions of a map's core: ``(1, rows, columns)``."""
+    def position_weights(self, mask: Any, name: str, core: Any, feature_map: Any) -> Any:
+        """The weight of each position of a layer's core, ``(1, rows, columns)``, by the mask of the tile, ``(1, h, w, 1)``."""
         stride = self._strides[name]
         down, across = (-side % stride for side in ops.shape(mask)[1:3])
         small = ops.average_pool(ops.pad(mask, ((0, 0), (0, down), (0, across), (0, 0))), stride, stride)
-        return self.cut(small, name, core)[:, : ops.shape(like)[1], : ops.shape(like)[2], 0]
+        _, rows, columns, _ = ops.shape(feature_map)
+        return self._crop_to_core(small, name, core)[:, :rows, :columns, 0]
 
     def grams(self, image: np.ndarray) -> dict[str, Any]:
-        """Mean Gram matrices of the style layers, of float32 ``(H, W, 3)`` in 0..255: ``{name: (1, C, C)}``."""
+        """Mean Gram matrices ``{name: (1, C, C)}`` at the style layers, for float32 ``(H, W, 3)`` in 0..255."""
         sums, counts = dict.fromkeys(self.layers.style, 0.0), dict.fromkeys(self.layers.style, 0)
-        for tile, pixels in self.parts(image):
-            answers = self._answer(pixels, ops.convert_to_tensor(tile.core))
+        for tile, pixels in self.tile_pixels(image):
+            features = self._compiled(pixels, ops.convert_to_tensor(tile.core))
             for name in self.layers.style:
-                sums[name] += gram(answers[name])
-                counts[name] += answers[name].shape[1] * answers[name].shape[2]
-        return {name: each / counts[name] for name, each in sums.items()}
+                sums[name] += gram_matrix(features[name])
+                counts[name] += features[name].shape[1] * features[name].shape[2]
+        return {name: gram / counts[name] for name, gram in sums.items()}
 
     def content(self, image: np.ndarray) -> list[Any]:
-        """What is to be kept, of each tile: ``(1, rows, columns, C)``."""
-        parts = [self._answer(pixels, ops.convert_to_tensor(tile.core)) for tile, pixels in self.parts(image)]
-        return [ops.cast(each[self.layers.content], "float32") for each in parts]
+        """Features ``(1, rows, columns, C)`` at the content layer, for each tile of float32 ``(H, W, 3)`` in 0..255."""
+        parts = [self._compiled(pixels, ops.convert_to_tensor(tile.core)) for tile, pixels in self.tile_pixels(image)]
+        return [ops.cast(features[self.layers.content], "float32") for features in parts]
 
-    def parts(self, image: np.ndarray) -> list[tuple[Tile, Any]]:
-        """Tiles with what is seen in them, as a batch of one."""
+    def tile_pixels(self, image: np.ndarray) -> list[tuple[Tile, Any]]:
+        """The tiles of an image with their pixels, each as a batch of one."""
         tiles = self.tiles(*image.shape[:2])
         return [(tile, ops.convert_to_tensor(image[tile.rows, tile.columns][None])) for tile in tiles]
 
 
 class _Span(NamedTuple):
-    seen: slice
+    pixels: slice
     core: tuple[int, int]
 
 
 class Objective:
-    """The loss of an image of a given size.
+    """The loss for images of one size.
 
-    Both parts are relative: the style loss of a layer is divided by the mean square of the style's Gram matrix there, the
-    content loss by that of the content's answer. Neither a network's scale matters so, nor a layer's.
+    Both parts are relative: the style loss of a layer is divided by the mean square of the style's Gram matrix, the content
+    loss by the mean square of the content's features. So neither the scale of a network nor that of a layer matters.
 
     Args:
-        maps: what looks at images.
-        content: float32 ``(H, W, 3)`` in 0..255.
+        extractor: computes the features.
+        content: the content image, float32 ``(H, W, 3)`` in 0..255.
         styles: at least one.
-        shares: of the parts.
+        weights: of the parts of the loss.
     """
 
-    def __init__(self, maps: Maps, content: np.ndarray, styles: Sequence[Style], shares: LossWeights = USUAL):
-        self._maps, self._styles, self._shares = maps, styles, shares
-        self._tiles = maps.tiles(*content.shape[:2])
-        self._content = maps.content(content)
-        squares = sum(float(ops.sum(ops.square(each))) for each in self._content)
-        self._content_scale = max(squares / sum(int(ops.size(each)) for each in self._content), SMALLEST)
-        self._masks = [self._masks_in(tile) for tile in self._tiles]
-        self._scales = [{name: style.scale(name) for name in maps.layers.style} for style in styles]
-        self._whole = runtime.with_gradient(self._all)
-        self._part = runtime.compiled(self._sums)
-        self._total = runtime.with_gradient(self._losses)
-        self._smooth = runtime.with_gradient(self._smoothness)
-        self._back = runtime.with_gradient(self._carried)
+    def __init__(
+        self,
+        extractor: FeatureExtractor,
+        content: np.ndarray,
+        styles: Sequence[StyleTarget],
+        weights: LossWeights = DEFAULT_WEIGHTS,
+    ):
+        self._extractor, self._styles, self._weights = extractor, styles, weights
+        self._tiles = extractor.tiles(*content.shape[:2])
+        self._content = extractor.content(content)
+        squares = sum(float(ops.sum(ops.square(features))) for features in self._content)
+        self._content_scale = max(squares / sum(int(ops.size(features)) for features in self._content), SMALLEST_SCALE)
+        self._masks = [self._tile_masks(tile) for tile in self._tiles]
+        self._style_scales = [{name: style.scale(name) for name in extractor.layers.style} for style in styles]
+        self._whole_gradient = runtime.with_gradient(self._whole_loss)
+        self._compiled_sums = runtime.compiled(self._sums)
+        self._sums_gradient = runtime.with_gradient(self._losses)
+        self._smoothness_gradient = runtime.with_gradient(self._smoothness)
+        self._tile_gradient = runtime.with_gradient(self._projected_sums)
 
     @property
-    def is_in_tiles(self) -> bool:
-        """Whether the image is too large to be seen at once."""
+    def is_tiled(self) -> bool:
+        """Whether the image is too large for the network to see it whole."""
         return len(self._tiles) > 1
 
     def loss(self, image: np.ndarray) -> Loss:
-        """Of float32 ``(H, W, 3)`` in 0..255."""
-        total, content_loss, style_loss = self._losses(self._added(self._seen(image)))
-        (smooth,) = self._smoothness(ops.convert_to_tensor(image[None]))
-        return Loss(float(total) + float(smooth), float(content_loss), float(style_loss))
+        """The loss of float32 ``(H, W, 3)`` in 0..255."""
+        total, content_loss, style_loss = self._losses(self._total_sums(self._tile_inputs(image)))
+        (smoothness,) = self._smoothness(ops.convert_to_tensor(image[None]))
+        return Loss(float(total) + float(smoothness), float(content_loss), float(style_loss))
 
     def loss_and_gradient(self, image: np.ndarray) -> tuple[Loss, np.ndarray]:
-        """Of float32 ``(H, W, 3)`` in 0..255, and the gradient of the same shape."""
-        if not self.is_in_tiles:
-            given = self._content[0], self._masks[0], ops.convert_to_tensor(self._tiles[0].core)
-            found, gradient = self._whole(ops.convert_to_tensor(image[None]), *given)
-            return Loss(*map(float, found)), ops.convert_to_numpy(gradient)[0]
-        seen = self._seen(image)
-        (total, content_loss, style_loss), upstream = self._total(self._added(seen))
-        (smooth,), gradient = self._smooth(ops.convert_to_tensor(image[None]))
+        """The loss of float32 ``(H, W, 3)`` in 0..255, and its gradient, of the same shape."""
+        if not self.is_tiled:
+            constants = self._content[0], self._masks[0], ops.convert_to_tensor(self._tiles[0].core)
+            values, gradient = self._whole_gradient(ops.convert_to_tensor(image[None]), *constants)
+            return Loss(*map(float, values)), ops.convert_to_numpy(gradient)[0]
+        inputs = self._tile_inputs(image)
+        (total, content_loss, style_loss), upstream = self._sums_gradient(self._total_sums(inputs))
+        (smoothness,), gradient = self._smoothness_gradient(ops.convert_to_tensor(image[None]))
         gradient = ops.convert_to_numpy(gradient)[0].copy()
-        for tile, given in seen:
-            _, part = self._back(*given, upstream)
+        for tile, arguments in inputs:
+            _, part = self._tile_gradient(*arguments, upstream)
             gradient[tile.rows, tile.columns] += ops.convert_to_numpy(part)[0]
-        return Loss(float(total) + float(smooth), float(content_loss), float(style_loss)), gradient
+        return Loss(float(total) + float(smoothness), float(content_loss), float(style_loss)), gradient
 
-    def _seen(self, image: np.ndarray) -> list[tuple[Tile, tuple[Any, ...]]]:
-        """Each tile, with what ``_sums`` takes of it."""
-        parts = zip(self._maps.parts(image), self._content, self._masks, strict=True)
+    def _tile_inputs(self, image: np.ndarray) -> list[tuple[Tile, tuple[Any, ...]]]:
+        """Each tile with the arguments of ``_sums``."""
+        parts = zip(self._extractor.tile_pixels(image), self._content, self._masks, strict=True)
         return [(tile, (pixels, content, masks, ops.convert_to_tensor(tile.core))) for (tile, pixels), content, masks in parts]
 
-    def _added(self, seen: list[tuple[Tile, tuple[Any, ...]]]) -> Sums:
-        """The sums of all tiles."""
+    def _total_sums(self, inputs: list[tuple[Tile, tuple[Any, ...]]]) -> Sums:
+        """The sums over all tiles."""
         sums: Sums = {}
-        for _, given in seen:
-            sums = {name: sums.get(name, 0.0) + each for name, each in self._part(*given).items()}
+        for _, arguments in inputs:
+            sums = {name: sums.get(name, 0.0) + each for name, each in self._compiled_sums(*arguments).items()}
         return sums
 
-    def _all(self, image: Any, content: Any, masks: Any, core: Any) -> tuple[Any, Any, Any]:
+    def _whole_loss(self, image: Any, content: Any, masks: Any, core: Any) -> tuple[Any, Any, Any]:
         total, content_loss, style_loss = self._losses(self._sums(image, content, masks, core))
         return total + self._smoothness(image)[0], content_loss, style_loss
 
     def _sums(self, image: Any, content: Any, masks: Any, core: Any) -> Sums:
-        """Over the positions of a tile: what the loss needs to know of it."""
-        answers = self._maps.maps(image, core)
-        difference = ops.cast(answers[self._maps.layers.content], "float32") - content
+        """The sums over the positions of a tile from which the loss is computed."""
+        features = self._extractor.extract_core(image, core)
+        difference = ops.cast(features[self._extractor.layers.content], "float32") - content
         sums = {"content": ops.sum(ops.square(difference)), "content/count": ops.cast(ops.size(content), "float32")}
-        for name in self._maps.layers.style:
-            each = answers[name]
-            for number, mask in masks.items():
-                weights = None if mask is None else self._maps.weights(mask, name, core, each)
-                sums[f"{name}/{number}"] = gram(each, weights)
+        for name in self._extractor.layers.style:
+            each = features[name]
+            for region, mask in masks.items():
+                weights = None if mask is None else self._extractor.position_weights(mask, name, core, each)
+                sums[f"{name}/{region}"] = gram_matrix(each, weights)
                 ones = ops.ones((1, ops.shape(each)[1], ops.shape(each)[2]), "float32") if weights is None else weights
-                sums[f"{name}/{number}/count"] = ops.sum(ones)
+                sums[f"{name}/{region}/count"] = ops.sum(ones)
         return sums
 
     def _losses(self, sums: Sums) -> tuple[Any, Any, Any]:
-        """The weighted sum, content and style."""
+        """The weighted sum of content and style loss, then both without their weights."""
         content_loss = sums["content"] / sums["content/count"] / 4 / self._content_scale
         style_loss = 0.0
         for number, style in enumerate(self._styles):
             region = number if style.mask is not None else EVERYWHERE
-            for name, share in self._maps.layers.style.items():
-                seen = sums[f"{name}/{region}"] / ops.maximum(sums[f"{name}/{region}/count"], TINY)
-                away = losses.style_loss(seen, style.grams[name])[0] / self._scales[number][name]
-                style_loss = style_loss + style.share * share * away
-        return self._shares.content * content_loss + self._shares.style * style_loss, content_loss, style_loss
+            for name, layer_share in self._extractor.layers.style.items():
+                gram = sums[f"{name}/{region}"] / ops.maximum(sums[f"{name}/{region}/count"], TINY)
+                layer_loss = losses.style_loss(gram, style.grams[name])[0] / self._style_scales[number][name]
+                style_loss = style_loss + style.share * layer_share * layer_loss
+        return self._weights.content * content_loss + self._weights.style * style_loss, content_loss, style_loss
 
     def _smoothness(self, image: Any) -> tuple[Any]:
-        return (self._shares.smoothness * losses.total_variation(image)[0],)
+        return (self._weights.smoothness * losses.total_variation(image)[0],)
 
-    def _carried(self, image: Any, content: Any, masks: Any, core: Any, upstream: Sums) -> tuple[Any]:
-        """Its gradient by the image is the loss's, where ``upstream`` is the loss's gradient by the sums."""
+    def _projected_sums(self, image: Any, content: Any, masks: Any, core: Any, upstream: Sums) -> tuple[Any]:
+        """A scalar whose gradient with respect to the tile is the loss's, where ``upstream`` is the loss's gradient with
+        respect to the sums.
+        """
         sums = self._sums(image, content, masks, core)
         return (sum(ops.sum(sums[name] * each) for name, each in upstream.items()),)
 
-    def _masks_in(self, tile: Tile) -> dict[Any, Any]:
+    def _tile_masks(self, tile: Tile) -> dict[Any, Any]:
         """Region -> mask of the tile ``(1, h, w, 1)``; all styles without a mask share one region."""
         regions = {} if all(style.mask is not None for style in self._styles) else {EVERYWHERE: None}
         for number, style in enumerate(self._styles):

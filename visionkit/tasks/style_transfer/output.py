@@ -1,37 +1,41 @@
-"""What ``visionkit predict`` does with a stylizer: painted images and videos are written as files."""
+"""What ``visionkit predict`` prints and writes with a stylizer: stylized images and videos become files."""
 
 from collections.abc import Iterator, Sequence
 from itertools import groupby
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 from visionkit.errors import UserError
 from visionkit.files import write_atomically
-from visionkit.inference.output import OutputLine, unreadable
+from visionkit.inference.output import (
+    PREDICTIONS,
+    OutputLine,
+    PredictOptions,
+    drawing_names,
+    refuse_overwriting,
+    unreadable,
+)
 from visionkit.inference.predictor import Unreadable
 from visionkit.inference.video import Frame, is_video
-from visionkit.inference.video_output import FrameAnswer, of_video
-from visionkit.tasks.style_transfer.predict import Style, StyleResult, Stylizer
+from visionkit.inference.video_output import FrameOutput, video_outputs
 from visionkit.tasks.style_transfer.temporal import Steady
 from visionkit.viz.labels import image_png
 
-AT_ONCE = 8  # painted images that wait to be written, at most
+if TYPE_CHECKING:
+    from visionkit.tasks.style_transfer.predict import Style, StyleResult, Stylizer
+
+MOST_PENDING = 8  # stylized images that wait to be written
 
 
-def style_of(text: str | None, model: Stylizer) -> Style | None:
-    """What ``--style`` says: a name, or shares of several, ``starry=0.7,scream=0.3``.
+def parse_style(text: str | None, labels: Sequence[str]) -> "Style | None":
+    """The style that ``--style`` asks for: a name, or shares of several, ``starry=0.7,scream=0.3``.
 
     Raises:
-        UserError: no such style, or shares that cannot be.
+        UserError: the text is neither; whether the styles exist is not checked.
     """
-    style = _parsed(text, model.labels)
-    model.shares(style)  # complains
-    return style
-
-
-def _parsed(text: str | None, labels: Sequence[str]) -> Style | None:
     if text is None or text in labels or "=" not in text:
         return text
-    shares = {}
+    shares: dict[str, float] = {}
     for part in text.split(","):
         name, _, share = (each.strip() for each in part.rpartition("="))
         try:
@@ -49,44 +53,53 @@ def _example(labels: Sequence[str]) -> str:
     return f'"{first}=0.7,{second}=0.3"' if len(labels) > 1 else f'"{first}"'
 
 
-def stylized_lines(
-    model: Stylizer, named: Sequence[tuple[str, str]], folder: Path, style: Style | None
-) -> Iterator[OutputLine]:
-    """Of all files in order, each with the name of its painted image or video, which is written into ``folder``.
+def outputs(predictor: "Stylizer", files: Sequence[str], options: PredictOptions) -> Iterator[OutputLine]:
+    """The output lines of all files, in order; the stylized images and videos are written.
 
     Raises:
-        UserError: no such style.
+        UserError: the style does not exist, or an output would replace an input.
         KeyboardInterrupt: the reading of a video file was interrupted; what is written is whole.
     """
+    style, folder = predictor.arguments(options)["style"], options.draw or PREDICTIONS
+    names = [
+        str(Path(name).with_suffix(".mp4")) if is_video(file) else name
+        for file, name in zip(files, drawing_names(files), strict=True)
+    ]
+    targets = [folder / name for name in names]
+    refuse_overwriting(files, targets)
     folder.mkdir(parents=True, exist_ok=True)
-    for are_videos, group in groupby(named, lambda pair: is_video(pair[0])):
+    for are_videos, group in groupby(zip(files, targets, strict=True), lambda pair: is_video(pair[0])):
         if are_videos:
-            for file, name in group:
-                yield from _of_video(model, file, folder / name, style)
+            for file, target in group:
+                yield from _video_outputs(predictor, file, target, style)
         else:
-            yield from _of_images(model, list(group), folder, style)
+            yield from _image_outputs(predictor, list(group), style)
 
 
-def _of_images(model: Stylizer, named: Sequence[tuple[str, str]], folder: Path, style: Style | None) -> Iterator[OutputLine]:
-    for start in range(0, len(named), AT_ONCE):
-        some = named[start : start + AT_ONCE]
-        for answer, (_, name) in zip(model.predict_many((file for file, _ in some), style), some, strict=True):
-            yield unreadable(answer) if isinstance(answer, Unreadable) else _written(answer, folder / name)
+def _image_outputs(predictor: "Stylizer", pairs: Sequence[tuple[str, Path]], style: "Style | None") -> Iterator[OutputLine]:
+    for start in range(0, len(pairs), MOST_PENDING):
+        some = pairs[start : start + MOST_PENDING]
+        for result, (_, target) in zip(predictor.predict_many([file for file, _ in some], style), some, strict=True):
+            if isinstance(result, Unreadable):
+                yield unreadable(result)
+                continue
+            write_atomically(target, image_png(result.pixels))
+            yield line(result, target)
 
 
-def _written(answer: StyleResult, file: Path) -> OutputLine:
-    write_atomically(file, image_png(answer.pixels))
-    return OutputLine({"path": answer.path, "stylized": str(file)}, f"{answer.path}\n    {file}")
+def line(result: "StyleResult", target: Path | None) -> OutputLine:
+    """The output line of an image that was written to ``target``."""
+    return OutputLine(result.to_dict(target), f"{result.path}\n    {target or result.summary()}")
 
 
-def _of_video(model: Stylizer, name: str, target: Path, style: Style | None) -> Iterator[OutputLine]:
+def _video_outputs(predictor: "Stylizer", name: str, target: Path, style: "Style | None") -> Iterator[OutputLine]:
     steady = Steady()
 
-    def paint(frame: Frame) -> FrameAnswer:
-        return FrameAnswer(drawn=steady(frame.pixels, model.predict(frame.pixels, style).pixels))
+    def paint(frame: Frame) -> FrameOutput:
+        return FrameOutput(drawn=steady(frame.pixels, predictor.predict(frame.pixels, style).pixels))
 
     def sum_up(num_frames: int, is_whole: bool) -> OutputLine:
         text = f"{name}\n    {num_frames} frames" + (f": {target}" if num_frames else "")
         return OutputLine({"path": name, "stylized": str(target)} if num_frames and is_whole else None, text)
 
-    return of_video(name, target, paint, sum_up)
+    return video_outputs(name, target, paint, sum_up)

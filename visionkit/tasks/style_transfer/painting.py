@@ -1,4 +1,4 @@
-"""An image is painted, as a run does it: with a progress bar, a history, frames of the way, and a state to go on from."""
+"""One image painted by a run: with a progress bar, a history, frames, and a state from which to resume."""
 
 import io
 import json
@@ -12,112 +12,130 @@ from tqdm import tqdm
 
 from visionkit.errors import UserError
 from visionkit.files import write_atomically
-from visionkit.tasks.style_transfer.descent import How, Progress, resized, stretched, stylize
-from visionkit.tasks.style_transfer.objective import Loss, LossWeights, Maps
+from visionkit.tasks.style_transfer.descent import (
+    DescentSettings,
+    PreparedScale,
+    Progress,
+    prepare_scale,
+    resize,
+    resize_like,
+    stylize,
+)
+from visionkit.tasks.style_transfer.objective import FeatureExtractor, Loss, LossWeights
 from visionkit.tasks.style_transfer.plan import Colors, Inputs
 from visionkit.training.run_folder import RunFolder
 from visionkit.viz.labels import image_png
 
 RESULT, STATE = "stylized.png", "painting.npz"
-KEPT_EVERY = 20.0  # seconds between states that are written
-FRAMES, FRAME_SIDE, FRAME_MILLISECONDS = 48, 360, 90  # of the way: at most so many, so large, so long
+SAVE_EVERY = 20.0  # seconds between writes of the state
+FRAMES, FRAME_SIDE, FRAME_MILLISECONDS = 48, 360, 90  # frames at most; their longer side in pixels; duration of each
 
 
 class Painting:
-    """One image in the making.
+    """The painting of one image.
 
     Args:
-        run: takes ``stylized.png``, and the state from which an interrupted run goes on.
-        inputs: content, styles, masks.
+        run: takes ``stylized.png``, and the state from which an interrupted run resumes.
+        inputs: content image, styles, masks.
         colors: whose colors the result has.
-        how: scales and optimizer.
+        settings: of the descent.
 
     Attributes:
-        history: rows of ``history.csv``, one for every step.
-        frames: images of the way, uint8 ``(h, w, 3)``.
-        painted: the result before it has its final colors, uint8 ``(h, w, 3)``; None before there is one.
+        history: rows of ``history.csv``, one for each step.
+        frames: intermediate images, uint8 ``(h, w, 3)``.
+        painted: the result before its colors are restored, uint8 ``(h, w, 3)``; None before ``paint``.
+        result: the result, uint8 ``(h, w, 3)``; None before ``paint``.
+        seconds: how long the run has taken when the image is painted.
     """
 
-    def __init__(self, run: RunFolder, inputs: Inputs, colors: Colors, how: How):
+    def __init__(self, run: RunFolder, inputs: Inputs, colors: Colors, settings: DescentSettings):
         self.history: list[dict] = []
         self.frames: list[np.ndarray] = []
         self.painted: np.ndarray | None = None
-        self._run, self._inputs, self._colors, self._how = run, inputs, colors, how
+        self.result: np.ndarray | None = None
+        self.seconds = 0.0
+        self._run, self._inputs, self._colors, self._settings = run, inputs, colors, settings
         self._last: Progress | None = None
-        self._kept_at = time.monotonic()
-        counts = [scale.steps for scale in how.scales]
-        self._before = [sum(counts[:number]) for number in range(len(counts))]
+        self._saved_at = time.monotonic()
+        counts = [scale.steps for scale in settings.scales]
+        self._steps_before = [sum(counts[:number]) for number in range(len(counts))]
         self._total = sum(counts)
 
-    def paint(self, maps: Maps, shares: LossWeights) -> np.ndarray:
-        """The whole way, or what is left of it: uint8 ``(h, w, 3)``.
+    def paint(self, extractor: FeatureExtractor, weights: LossWeights) -> np.ndarray:
+        """Paint the image, or what is left to do after an interruption: uint8 ``(h, w, 3)``.
 
         Raises:
-            KeyboardInterrupt: after the image as it is was written.
+            KeyboardInterrupt: the image as it is has been written.
         """
-        begin = self._read()
-        wanted, content = self._inputs.wanted(self._colors), self._inputs.seen_content(self._colors)
+        resume_from = self._read_state()
+        content, styles = self._inputs.content_to_paint(self._colors), self._inputs.style_images(self._colors)
         with tqdm(total=self._total, desc="painting", unit=" steps") as bar:
+            options = {"callback": lambda progress: self._on_step(progress, bar), "resume_from": resume_from}
             try:
-                watched = {"watch": lambda now: self._watch(now, bar), "begin": begin}
-                painted = stylize(content, wanted, maps, self._how, shares, **watched)
+                self.painted = stylize(content, styles, extractor, self._settings, weights, **options)
             except KeyboardInterrupt:
                 if self._last is not None:
-                    self._keep()
+                    self._save()
                     bar.write(f"The image so far: {self._run.path / RESULT}")
                 raise
-        self._keep()  # a run that goes on with a network need not paint again
-        self.painted, finished = painted, self._finished(painted)
-        self._write(finished)
-        return finished
+        self._save()  # a run that is interrupted in the training of a network need not paint again
+        self.result = self._finish(self.painted)
+        self._write(self.result)
+        self.seconds = self._run.seconds()
+        return self.result
 
-    def content_as_large(self) -> np.ndarray:
+    def last_scale(self, extractor: FeatureExtractor, weights: LossWeights) -> PreparedScale:
+        """The styles and the loss at the size of the result."""
+        content, styles = self._inputs.content_to_paint(self._colors), self._inputs.style_images(self._colors)
+        scale, style_size = self._settings.scales[-1], self._settings.style_size
+        return prepare_scale(content, styles, extractor, scale, style_size, weights)
+
+    def resized_content(self) -> np.ndarray:
         """The content image at the size of the result, uint8."""
-        return resized(self._inputs.content, self._how.scales[-1].side).round().astype(np.uint8)
+        return resize(self._inputs.content, self._settings.scales[-1].side).round().astype(np.uint8)
 
-    def _watch(self, now: Progress, bar: tqdm) -> None:
-        self._last, side = now, self._how.scales[now.scale].side
-        done = min(self._before[now.scale] + now.step, self._total)
+    def _on_step(self, progress: Progress, bar: tqdm) -> None:
+        self._last, side, loss = progress, self._settings.scales[progress.scale].side, progress.loss
+        done = min(self._steps_before[progress.scale] + progress.step, self._total)
         bar.update(done - bar.n)
-        loss = now.loss
         bar.set_postfix_str(f"{side} px: loss {loss.total:.4g}, content {loss.content_loss:.3g}, style {loss.style_loss:.3g}")
-        row = _row(f"{side} px", now.step, loss, self._run.seconds())
+        row = _row(f"{side} px", progress.step, loss, self._run.seconds())
         if self.history and all(self.history[-1][name] == row[name] for name in ("phase", "epoch")):
-            self.history.pop()  # a work that goes on tells again where it is
+            self.history.pop()  # a resumed descent reports its first step again
         self.history.append(row)
         if len(self.frames) < FRAMES and done >= len(self.frames) * self._total / (FRAMES - 1):
-            self.frames.append(self._finished(now.image, FRAME_SIDE))
-        if time.monotonic() - self._kept_at > KEPT_EVERY:
-            self._keep()
+            self.frames.append(self._finish(progress.image, FRAME_SIDE))
+        if time.monotonic() - self._saved_at > SAVE_EVERY:
+            self._save()
 
-    def _finished(self, painted: np.ndarray, side: int | None = None) -> np.ndarray:
-        """As people see it, at the size of the result or with its longer side of ``side`` pixels."""
-        content = self.content_as_large()
+    def _finish(self, painted: np.ndarray, side: int | None = None) -> np.ndarray:
+        """The image in its final colors, at the size of the result, or with a longer side of at most ``side`` pixels."""
+        content = self.resized_content()
         if side is not None and side < max(content.shape[:2]):
-            content = resized(self._inputs.content, side).round().astype(np.uint8)
-        painted = painted if painted.shape == content.shape else stretched(painted, content)
-        return self._inputs.finished(painted.round().clip(0, 255).astype(np.uint8), content, self._colors)
+            content = resize(self._inputs.content, side).round().astype(np.uint8)
+        painted = painted if painted.shape == content.shape else resize_like(painted, content)
+        return self._inputs.restore_colors(painted.round().clip(0, 255).astype(np.uint8), content, self._colors)
 
-    def _keep(self) -> None:
+    def _save(self) -> None:
         """Write the image as it is, and the state."""
-        now = self._last
-        arrays = {f"state_{number}": each for number, each in enumerate(now.state())}
+        progress = self._last
+        arrays = {f"state_{number}": each for number, each in enumerate(progress.state())}
         arrays |= {f"frame_{number:03d}": each for number, each in enumerate(self.frames)}
         known = {
-            "scale": now.scale,
-            "step": now.step,
-            "loss": now.loss,
+            "scale": progress.scale,
+            "step": progress.step,
+            "loss": progress.loss,
             "history": self.history,
             "seconds": self._run.seconds(),
         }
         buffer = io.BytesIO()
-        np.savez(buffer, known=np.array(json.dumps(known)), image=now.image, **arrays)
+        np.savez(buffer, known=np.array(json.dumps(known)), image=progress.image, **arrays)
         write_atomically(self._run.path / STATE, buffer.getvalue())
-        self._write(self._finished(now.image))
-        self._kept_at = time.monotonic()
+        self._write(self._finish(progress.image))
+        self._saved_at = time.monotonic()
 
-    def _read(self) -> Progress | None:
-        """Where an interrupted run goes on; None at the beginning."""
+    def _read_state(self) -> Progress | None:
+        """The progress of an interrupted run; None at the beginning."""
         file = self._run.path / STATE
         if not file.is_file():
             return None
@@ -137,8 +155,13 @@ class Painting:
         write_atomically(self._run.path / RESULT, image_png(image))
 
 
+def forget_state(run: RunFolder) -> None:
+    """Delete the state of a painting that needs no resuming."""
+    (run.path / STATE).unlink(missing_ok=True)
+
+
 def gif(frames: Sequence[np.ndarray]) -> bytes:
-    """Frames of one size, at least one, as an animation that begins anew after its last frame, which stays longest."""
+    """Encode frames of one size, at least one, as an animation that repeats; the last frame stays longest."""
     images = [Image.fromarray(frame).quantize(128, dither=Image.Dither.FLOYDSTEINBERG) for frame in frames]
     durations = [FRAME_MILLISECONDS] * (len(images) - 1) + [20 * FRAME_MILLISECONDS]
     buffer = io.BytesIO()
@@ -147,10 +170,10 @@ def gif(frames: Sequence[np.ndarray]) -> bytes:
 
 
 def _row(phase: str, step: int, loss: Loss, seconds: float) -> dict:
-    named = {"loss": loss.total, "content_loss": loss.content_loss, "style_loss": loss.style_loss}
+    parts = {"loss": loss.total, "content_loss": loss.content_loss, "style_loss": loss.style_loss}
     return {
         "phase": phase,
         "epoch": step,
-        **{name: round(value, 6) for name, value in named.items()},
+        **{name: round(value, 6) for name, value in parts.items()},
         "seconds": round(seconds, 2),
     }

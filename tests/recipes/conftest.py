@@ -1,0 +1,108 @@
+"""Recipes as a person runs them, each smoke run once for all tests."""
+
+import contextlib
+import io
+import json
+import os
+import runpy
+import signal
+import subprocess
+import sys
+import time
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any, NamedTuple
+
+import pytest
+from filelock import FileLock
+
+FOLDER = Path(__file__).parents[2] / "recipes"
+
+
+class Recipe(NamedTuple):
+    """A recipe, the options of a smoke run that takes seconds, and what is promised of its ``metrics.json``."""
+
+    name: str
+    options: tuple[str, ...]
+    metrics: frozenset[str]
+    trains: bool = True  # with epochs, each a row of history.csv
+
+
+SMALL_BASE = ("--base", "mobilenet", "--weights", "none")  # the networks are tested elsewhere
+RECIPES = [
+    Recipe("transfer_learning", ("--size", "64"), frozenset(["accuracy"])),
+    Recipe("classic_convnets", (), frozenset(["accuracy"])),
+    Recipe("signals_and_volumes", ("--network", "resnet8", "--epochs", "2"), frozenset(["accuracy"])),
+    Recipe(
+        "yolo_detection",
+        ("--size", "64", "--batch-size", "4", "--scales", "1", "--no-multi-scale", *SMALL_BASE),
+        frozenset(["map50", "map", "threshold"]),
+    ),
+    Recipe("unet_segmentation", (*SMALL_BASE, "--size", "160"), frozenset(["mean_iou", "pixel_error", "dice"])),
+    Recipe("facenet_verification", (), frozenset(["auc", "verification_accuracy", "threshold"])),
+    Recipe("localization", (), frozenset(["mean_iou", "accuracy", "presence_accuracy"])),
+    Recipe("style_transfer", ("--gif",), frozenset(["style_loss", "content_loss"]), trains=False),
+]
+
+
+class Finished(NamedTuple):
+    """A run that has ended: its folder, and what it printed."""
+
+    out: Path
+    status: int
+    stdout: str
+    stderr: str
+
+    @property
+    def metrics(self) -> dict[str, Any]:
+        return json.loads((self.out / "metrics.json").read_text())
+
+
+def run_in_process(recipe: str, *arguments: object) -> tuple[int, str, str]:
+    """Run a recipe in this process, which has imported TensorFlow already: status, standard output, standard error."""
+    before, outputs = sys.argv, (io.StringIO(), io.StringIO())
+    for stream in outputs:
+        stream.reconfigure = lambda **_: None
+    file = FOLDER / f"{recipe}.py"
+    sys.argv, status = [str(file), *map(str, arguments)], 0
+    try:
+        with contextlib.redirect_stdout(outputs[0]), contextlib.redirect_stderr(outputs[1]):
+            runpy.run_path(str(file), run_name="__main__")
+    except SystemExit as ended:
+        status = ended.code or 0
+    finally:
+        sys.argv = before
+    return status, *(stream.getvalue() for stream in outputs)
+
+
+def kill_when(command: list, happened: Callable[[], bool]) -> None:
+    """Start a command, and kill -9 it as soon as ``happened()``."""
+    process = subprocess.Popen(list(map(str, command)), stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
+    deadline = time.monotonic() + 120
+    while not happened():
+        assert process.poll() is None and time.monotonic() < deadline
+        time.sleep(0.01)
+    process.send_signal(signal.SIGKILL)
+    process.wait()
+
+
+@pytest.fixture(scope="session")
+def smoke_run(tmp_path_factory) -> Callable[[str], Finished]:
+    """The smoke run of a recipe, made once for all processes of the tests: ``smoke_run("yolo_detection")``."""
+    shared = tmp_path_factory.getbasetemp().parent / "smoke_runs"
+    shared.mkdir(exist_ok=True)
+    options = {recipe.name: recipe.options for recipe in RECIPES}
+
+    def run(name: str) -> Finished:
+        out, log = shared / name, shared / f"{name}.json"
+        with FileLock(shared / f"{name}.lock"):
+            if not log.is_file():
+                cache = os.environ.get("VISIONKIT_CACHE")
+                os.environ["VISIONKIT_CACHE"] = str(shared / "cache")
+                try:
+                    log.write_text(json.dumps(run_in_process(name, "--smoke", "--out", out, *options[name])))
+                finally:
+                    os.environ["VISIONKIT_CACHE"] = cache or ""
+        return Finished(out, *json.loads(log.read_text()))
+
+    return run

@@ -1,0 +1,58 @@
+"""Images in memory, in any form that people have them, to the pixels that a file of the same image has."""
+
+from typing import Any
+
+import numpy as np
+from PIL import Image, ImageOps
+
+from visionkit.data.images.decode import ImageError, decode, pixels_of, white_behind
+
+EXPECTED = "expected a path, uint8 or uint16 pixels (H, W), (H, W, 1), (H, W, 3) or (H, W, 4), a PIL image, or encoded bytes"
+
+
+def to_pixels(image: Any) -> np.ndarray:
+    """Convert an image in memory in the way in which files are read; see ``decode.read_image``.
+
+    Args:
+        image: grey, RGB or RGBA pixels, uint8 or uint16; a PIL image of any mode; the bytes of an image file; or a file object
+            that holds them.
+
+    Returns:
+        uint8 RGB ``(H, W, 3)``.
+
+    Raises:
+        ImageError: it is empty, damaged, or of another shape or dtype.
+    """
+    if isinstance(image, Image.Image):
+        _refuse_empty(image.size[::-1])
+        return pixels_of(ImageOps.exif_transpose(image))
+    if isinstance(image, bytes | bytearray | memoryview):
+        return decode(bytes(image))
+    if hasattr(image, "read"):
+        return decode(image.read())
+    if not hasattr(image, "__array__"):
+        raise ImageError(f"received {type(image).__name__}; {EXPECTED}")
+    return _from_array(np.asarray(image))
+
+
+def _from_array(array: np.ndarray) -> np.ndarray:
+    if array.ndim not in (2, 3) or (array.ndim == 3 and array.shape[2] not in (1, 3, 4)):
+        raise ImageError(f"received an array of shape {array.shape}; {EXPECTED}")
+    _refuse_empty(array.shape)
+    if array.dtype == np.uint16:
+        array = (array >> 8).astype(np.uint8)  # as 16-bit files are read
+    if array.dtype != np.uint8:
+        raise ImageError(
+            f"received {array.dtype} pixels; expected uint8 in 0..255: convert floats in 0..1 by "
+            "(255 * image).round().astype('uint8')"
+        )
+    if array.ndim == 2:
+        array = array[..., None]
+    if array.shape[2] == 4:
+        return white_behind(array)
+    return np.ascontiguousarray(np.broadcast_to(array, (*array.shape[:2], 3)))
+
+
+def _refuse_empty(shape: tuple[int, ...]) -> None:
+    if 0 in shape[:2]:
+        raise ImageError(f"received an empty image, {shape[0]} x {shape[1]} pixels; a crop must overlap the image")
