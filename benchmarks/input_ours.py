@@ -80,22 +80,13 @@ def _repeated(index: Index, num_images: int) -> Index:
 
 def _epochs(index: Index, augmentation: Augmentation, *, size: int, batch: int, cached: bool = False, **options) -> Loader:
     cache = open_cache(index, "memory", ratios=lasting_ratios(index, augmentation, size)) if cached else None
+    pipeline = batches.TrainingPipeline(index, size, batch, augmentation, cache=cache, **options)
     numbers = itertools.count()
 
     def epoch() -> Iterator[Batch]:
-        dataset = batches.batches(
-            index,
-            size=size,
-            batch_size=batch,
-            augmentation=augmentation,
-            shuffle=True,
-            epoch=next(numbers),
-            cache=cache,
-            **options,
-        )
-        for made in dataset:
-            num_boxes = int((made["classes"].numpy() >= 0).sum()) if "classes" in made else 0
-            yield Batch(tuple(made["image"].shape), num_boxes)
+        for samples in pipeline.epoch(next(numbers)):
+            num_boxes = int((samples["classes"].numpy() >= 0).sum()) if "classes" in samples else 0
+            yield Batch(tuple(samples["image"].shape), num_boxes)
 
     return epoch
 

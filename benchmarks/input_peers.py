@@ -165,7 +165,7 @@ def _collate_mosaics(samples: list[dict[str, Any]]) -> dict[str, torch.Tensor]:
     boxes = [np.asarray(sample["bboxes"], np.float32).reshape(-1, 4) for sample in samples]
     batch["boxes"] = torch.from_numpy(np.concatenate(boxes))
     batch["classes"] = torch.tensor([label for sample in samples for label in sample["classes"]])
-    batch["image"] = torch.from_numpy(np.repeat(np.arange(len(samples)), [len(one) for one in boxes]))
+    batch["image_number"] = torch.from_numpy(np.repeat(np.arange(len(samples)), [len(one) for one in boxes]))
     return batch
 
 

@@ -1,7 +1,7 @@
 """visionkit: applied vision with TensorFlow and Keras 3.
 
-Importing it imports nothing heavy: ``visionkit.load``, ``visionkit.models`` and the other packages are
-imported when they are first touched.
+Importing it imports nothing heavy: ``visionkit.load``, ``visionkit.models`` and the other packages are imported when they are
+first used.
 """
 
 import importlib

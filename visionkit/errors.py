@@ -1,8 +1,8 @@
-"""The error that is meant for the person at the keyboard."""
+"""The error whose message is meant for the user."""
 
 
 class UserError(ValueError):
-    """Something the user gave cannot be used; the message says what was received, what was expected, how to mend it.
+    """An input of the user cannot be used; the message says what was received, what was expected, and how to fix it.
 
-    Command lines print the message alone; every other exception is a bug of ours and keeps its traceback.
+    Command lines print the message alone; every other exception is a bug of visionkit and keeps its traceback.
     """

@@ -1,4 +1,4 @@
-"""Files: where visionkit keeps what it can make again, and how every file is written."""
+"""The cache folder, and the atomic writing of files."""
 
 import json
 import os

@@ -1,4 +1,4 @@
-"""A bundle takes raw images, needs TensorFlow alone, and answers as the model does."""
+"""A bundle takes raw images, needs TensorFlow alone, and predicts as the model does."""
 
 import io
 import json
@@ -34,20 +34,20 @@ def probabilities(model, images) -> np.ndarray:
 
 @pytest.mark.parametrize("count", [1, 5])
 @pytest.mark.parametrize("shape", [(40, 60), (1, 7), (301, 33)])
-def test_raw_images_of_any_size_and_number_get_the_models_answers(bundle, small_classifier, rng, count, shape):
+def test_raw_images_of_any_size_and_number_get_the_models_predictions(bundle, small_classifier, rng, count, shape):
     images = rng.integers(0, 256, (count, *shape, 3), dtype=np.uint8)
     model = tf.saved_model.load(str(bundle))
-    answer = model.signatures["serving_default"](images=tf.constant(images))
+    outputs = model.signatures["serving_default"](images=tf.constant(images))
     expected = probabilities(small_classifier, images)
-    np.testing.assert_allclose(answer["probabilities"], expected, atol=1e-5)
-    np.testing.assert_allclose(answer["scores"], -np.sort(-expected, axis=1), atol=1e-5)
+    np.testing.assert_allclose(outputs["probabilities"], expected, atol=1e-5)
+    np.testing.assert_allclose(outputs["scores"], -np.sort(-expected, axis=1), atol=1e-5)
     best = [NAMES[i] for i in expected.argmax(1)]
-    assert [label.decode() for label in answer["label"].numpy()] == best
-    assert [row[0].decode() for row in answer["labels"].numpy()] == best
-    np.testing.assert_allclose(answer["score"], expected.max(1), atol=1e-5)
+    assert [label.decode() for label in outputs["label"].numpy()] == best
+    assert [row[0].decode() for row in outputs["labels"].numpy()] == best
+    np.testing.assert_allclose(outputs["score"], expected.max(1), atol=1e-5)
 
 
-def test_encoded_files_of_different_sizes_get_the_same_answers_as_their_pixels(bundle, photograph):
+def test_encoded_files_of_different_sizes_get_the_same_predictions_as_their_pixels(bundle, photograph):
     model, files, images = tf.saved_model.load(str(bundle)), [], []
     exif = Image.Exif()
     exif[0x0112] = 6
@@ -72,14 +72,14 @@ def test_flips_average_an_image_and_its_mirror_image(small_classifier, tmp_path,
 
 def test_half_precision_is_smaller_and_nearly_equal(small_classifier, bundle, tmp_path, photograph):
     wide = keras.Sequential([keras.Input((32, 32, 3)), keras.layers.Flatten(), keras.layers.Dense(500), keras.layers.Dense(3)])
-    sizes, answers = [], []
+    sizes, predictions = [], []
     for half in (False, True):
         folder = export_classifier(wide, tmp_path / str(half), class_names=NAMES, metadata={}, half_precision=half)
         sizes.append((folder / "saved_model.pb").stat().st_size)
         model = tf.saved_model.load(str(folder))
-        answers.append(model.serve_images(photograph[None])["probabilities"].numpy())
+        predictions.append(model.serve_images(photograph[None])["probabilities"].numpy())
     assert sizes[1] < 0.55 * sizes[0]
-    assert np.abs(answers[0] - answers[1]).max() < 0.05
+    assert np.abs(predictions[0] - predictions[1]).max() < 0.05
 
 
 def test_it_loads_with_nothing_but_tensorflow(bundle, tensorflow_alone):
@@ -112,7 +112,7 @@ def test_a_bundle_without_a_litert_model_has_no_difference(bundle, small_classif
     assert "an operation that LiteRT lacks" in read_metadata(folder)["litert"]
 
 
-def test_its_description_says_what_it_is(bundle):
+def test_the_metadata_describes_the_bundle(bundle):
     metadata = read_metadata(bundle)
     assert (
         metadata["task"] == "classification"
@@ -150,6 +150,6 @@ def test_a_network_of_grey_images_takes_colored_ones_whole(tmp_path, rng):
     folder = export_classifier(grey, tmp_path / "model", class_names=NAMES, metadata={}, whole=True)
     images = np.repeat(rng.integers(0, 256, (5, 32, 32, 1), np.uint8), 3, axis=3)
     model = tf.saved_model.load(str(folder))  # held: its functions do not keep its weights alive
-    answer = model.serve_images(images)["probabilities"].numpy()
-    np.testing.assert_allclose(answer, tf.nn.softmax(grey(images[..., :1].astype("float32"))), atol=1e-5)
-    assert litert_difference(folder, list(images), answer) < 0.01
+    outputs = model.serve_images(images)["probabilities"].numpy()
+    np.testing.assert_allclose(outputs, tf.nn.softmax(grey(images[..., :1].astype("float32"))), atol=1e-5)
+    assert litert_difference(folder, list(images), outputs) < 0.01

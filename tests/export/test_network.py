@@ -1,4 +1,4 @@
-"""A network answers in a bundle as it does in Keras, wherever its weights lie."""
+"""A network in a bundle computes what it does in Keras, wherever its weights are stored."""
 
 import keras
 import numpy as np
@@ -21,7 +21,7 @@ def small_network():
 
 def saved(model, folder, **options):
     module = Network(model, **options)
-    module.answer = tf.function(module.forward, input_signature=[tf.TensorSpec([None, *model.input_shape[1:]], tf.float32)])
+    module.compute = tf.function(module.forward, input_signature=[tf.TensorSpec([None, *model.input_shape[1:]], tf.float32)])
     tf.saved_model.save(module, str(folder))
     return tf.saved_model.load(str(folder))
 
@@ -29,18 +29,18 @@ def saved(model, folder, **options):
 def test_a_network_without_weights(tmp_path):
     inputs = keras.Input((3,))
     held = saved(keras.Model(inputs, keras.layers.ReLU()(inputs)), tmp_path / "model")
-    assert held.answer(tf.constant([[-1.0, 0.0, 2.0]])).numpy().tolist() == [[0.0, 0.0, 2.0]]
+    assert held.compute(tf.constant([[-1.0, 0.0, 2.0]])).numpy().tolist() == [[0.0, 0.0, 2.0]]
 
 
 @pytest.mark.parametrize("in_graph", [True, False])
-def test_it_answers_as_the_model_does(in_graph, tmp_path, monkeypatch):
+def test_the_outputs_are_those_of_the_model(in_graph, tmp_path, monkeypatch):
     if not in_graph:
         monkeypatch.setattr(network, "LARGEST_IN_GRAPH", 100)
     model = small_network()
     held = saved(model, tmp_path / "model")
     assert len(tf.train.list_variables(str(tmp_path / "model" / "variables" / "variables"))) == (1 if in_graph else 9)
-    for name, answer in model(VALUES, training=False).items():
-        np.testing.assert_allclose(held.answer(VALUES)[name], answer, atol=1e-5)
+    for name, output in model(VALUES, training=False).items():
+        np.testing.assert_allclose(held.compute(VALUES)[name], output, atol=1e-5)
 
 
 def test_later_training_does_not_change_it():

@@ -1,4 +1,4 @@
-"""Tiles give what a whole image would: for every size and rank, at mirrored borders, with few of them held at a time."""
+"""Tiles give the prediction of a whole image, for every size and rank, while memory holds few of them."""
 
 import numpy as np
 import pytest
@@ -11,7 +11,7 @@ SMALL = {2: Tiling(3, 16, 4), 3: Tiling(4, 16, 4)}
 
 
 def means_of(width: int, rank: int):
-    """A network that sees ``width`` pixels a side, no farther than where tiles fade: the mean around a pixel, and 1 less it."""
+    """A network with a receptive field of ``width``, within the margin: the mean around a pixel, and 1 minus it."""
 
     def predict(tiles):
         kernel = tf.ones([width] * rank + [1, 1]) / width**rank
@@ -22,7 +22,7 @@ def means_of(width: int, rank: int):
 
 
 def by_hand(values: np.ndarray, width: int) -> np.ndarray:
-    """The same of a whole image ``(spatial..., 1)``, mirrored at its borders by NumPy."""
+    """The same for a whole image ``(spatial..., 1)``, mirrored at its borders by NumPy."""
     reach = width // 2
     padded = np.pad(values[..., 0], reach, mode="reflect")
     windows = np.lib.stride_tricks.sliding_window_view(padded, (width,) * padded.ndim)
@@ -35,29 +35,29 @@ VOLUMES = [(1, 1, 1), (3, 4, 5), (8, 9, 20), (27, 12, 7)]
 
 
 @pytest.mark.parametrize("shape", SHAPES + VOLUMES, ids=str)
-def test_small_networks_answer_as_for_the_whole(rng, shape):
+def test_small_networks_predict_as_for_the_whole_image(rng, shape):
     values = rng.random((*shape, 1)).astype(np.float32)
     width = 5
-    answer = overlap_tile(tf.constant(values), means_of(width, len(shape)), SMALL[len(shape)], tf.identity, num_classes=2)
-    np.testing.assert_allclose(answer, by_hand(values, width), atol=1e-5)
+    prediction = overlap_tile(tf.constant(values), means_of(width, len(shape)), SMALL[len(shape)], tf.identity, num_classes=2)
+    np.testing.assert_allclose(prediction, by_hand(values, width), atol=1e-5)
 
 
 @pytest.mark.parametrize("shape", [(5, 3), (37, 23), (9, 20, 8)], ids=str)
 def test_in_a_graph_of_unknown_sides_it_is_the_same(rng, shape):
     rank = len(shape)
     values = rng.random((*shape, 1)).astype(np.float32)
-    answer = tf.function(
+    prediction = tf.function(
         lambda x: overlap_tile(x, means_of(3, rank), SMALL[rank], tf.identity, num_classes=2),
         input_signature=[tf.TensorSpec([None] * rank + [1])],
     )
-    np.testing.assert_allclose(answer(values), by_hand(values, 3), atol=1e-5)
-    kept = overlap_tile(tf.constant(values), means_of(3, rank), SMALL[rank], best_class, num_classes=2)
-    assert kept.dtype == tf.uint8 and kept.shape == shape
-    assert (kept.numpy() == by_hand(values, 3).argmax(-1)).mean() > 0.99  # but for ties
+    np.testing.assert_allclose(prediction(values), by_hand(values, 3), atol=1e-5)
+    best = overlap_tile(tf.constant(values), means_of(3, rank), SMALL[rank], best_class, num_classes=2)
+    assert best.dtype == tf.uint8 and best.shape == shape
+    assert (best.numpy() == by_hand(values, 3).argmax(-1)).mean() > 0.99  # but for ties
 
 
-def test_what_a_tile_says_near_its_own_border_does_not_count(rng):
-    """A network that sees nothing but how near its tile's border is: tiles fade before what they cannot know."""
+def test_predictions_near_the_border_of_a_tile_have_no_weight(rng):
+    """The network marks only the pixels near the border of its tile."""
     tiling = Tiling(8, 48, 4)
 
     def near(tiles):
@@ -68,37 +68,38 @@ def test_what_a_tile_says_near_its_own_border_does_not_count(rng):
         return tf.ones([shape[0], 1, 1, 1]) * tf.cast(least < tiling.margin // 2, tf.float32)[None, ..., None]
 
     for sides in ((200, 131), (33, 90), (1, 1)):
-        answer = overlap_tile(tf.zeros([*sides, 1]), near, tiling, tf.identity, num_classes=1)
-        assert answer.shape == (*sides, 1) and not answer.numpy().any()
+        prediction = overlap_tile(tf.zeros([*sides, 1]), near, tiling, tf.identity, num_classes=1)
+        assert prediction.shape == (*sides, 1) and not prediction.numpy().any()
 
 
-def test_shares_of_all_tiles_sum_to_one_and_fade_without_a_step():
-    def numbered(tiles):  # tiles differ, wherever they lie: their answers must blend
+def test_weights_of_all_tiles_sum_to_one_and_change_gradually():
+    def numbered(tiles):  # tiles differ, wherever they lie: their predictions must blend
         return tiles[:, :1, :1] * tf.ones_like(tiles)
 
     tiling = Tiling(4, 24, 4)
     values = np.repeat(np.repeat(np.arange(90, dtype=np.float32)[:, None, None], 70, 1), 1, 2)
-    answer = overlap_tile(tf.constant(values), numbered, tiling, tf.identity, num_classes=1).numpy()[:, 0, 0]
-    assert np.abs(np.diff(answer)).max() <= 16 / tiling.margin + 1e-4  # from one tile's number to the next, in margin pixels
+    prediction = overlap_tile(tf.constant(values), numbered, tiling, tf.identity, num_classes=1).numpy()[:, 0, 0]
+    steps = np.abs(np.diff(prediction))  # from one tile's number to the next, in margin pixels
+    assert steps.max() <= 16 / tiling.margin + 1e-4
     ones = overlap_tile(tf.constant(values), tf.ones_like, tiling, tf.identity, num_classes=1)
     np.testing.assert_allclose(ones, np.ones_like(values), atol=1e-6)
 
 
-def test_of_large_images_a_tile_is_held_at_a_time():
-    """Neither the network nor what follows it ever gets more than one tile."""
-    tiling, seen, finished = Tiling(4, 32, 4), [], []
+def test_large_images_are_predicted_one_tile_at_a_time():
+    """Neither the network nor ``finish`` ever gets more than one tile."""
+    tiling, tile_shapes, finished = Tiling(4, 32, 4), [], []
 
     def predict(tiles):
-        seen.append(tuple(tiles.shape))
+        tile_shapes.append(tuple(tiles.shape))
         return tf.repeat(tiles, 7, -1)
 
     def finish(probabilities):
         finished.append(tuple(probabilities.shape))
         return best_class(probabilities)
 
-    answer = overlap_tile(tf.zeros([900, 120, 1]), predict, tiling, finish, num_classes=7)
-    assert answer.shape == (900, 120)
-    assert set(seen) == {(1, 32, 32, 1)} and len(seen) == 38 * 5  # each tile once
+    prediction = overlap_tile(tf.zeros([900, 120, 1]), predict, tiling, finish, num_classes=7)
+    assert prediction.shape == (900, 120)
+    assert set(tile_shapes) == {(1, 32, 32, 1)} and len(tile_shapes) == 38 * 5  # each tile once
     assert set(finished) == {(1, 1, 7), (24, 24, 7)}
 
 

@@ -57,7 +57,7 @@ def folder(tmp_path, image):
     return tmp_path / "images"
 
 
-def test_nothing_gives_nothing(tmp_path):
+def test_no_images_have_no_results(tmp_path):
     predictor = MeanPredictor()
     assert list(predictor.predict_many([])) == list(predictor.predict_many(tmp_path)) == []
     assert list(predictor.outputs([], PredictOptions())) == []
@@ -83,7 +83,7 @@ def test_an_empty_crop_is_an_image_error(image):
         MeanPredictor().predict(image[4:4])
 
 
-def test_a_folder_comes_in_order_and_what_cannot_be_read_is_named(folder):
+def test_a_folder_comes_in_order_and_unreadable_files_are_reported(folder):
     (folder / "2.png").write_bytes(b"")
     results = list(MeanPredictor().predict_many(folder))
     assert [result.path for result in results] == [str(folder / f"{number}.png") for number in range(5)]
@@ -134,7 +134,7 @@ def test_drawings_are_named_after_their_sources_and_none_twice():
     assert drawing_names(["a/x.mov"], ".mp4") == ["x.mp4"]
 
 
-def test_what_cannot_be_drawn_or_explained_is_said(image):
+def test_predictors_that_cannot_draw_or_explain_report_it(image):
     class Bare(MeanPredictor):
         draw = Predictor.draw
 

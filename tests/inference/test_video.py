@@ -1,4 +1,4 @@
-"""Videos frame by frame, and written whole."""
+"""Videos are read frame by frame, and written atomically."""
 
 import os
 import signal
@@ -13,7 +13,7 @@ from visionkit.inference.video import Video, VideoWriter, interrupt_noted, is_ca
 
 
 def write(path: Path, count: int, shape: tuple[int, int] = (48, 64), rate: float = 10, times=None) -> Path:
-    """Frames whose red tells their number."""
+    """Write frames whose red channel encodes their number."""
     with closing(VideoWriter(path, rate)) as writer:
         for number in range(count):
             pixels = np.zeros((*shape, 3), np.uint8)
@@ -55,7 +55,7 @@ def test_frames_of_another_size_are_fitted(tmp_path):
     assert [frame.pixels.shape for frame in read(tmp_path / "a.mp4")] == [(48, 64, 3)] * 3
 
 
-def test_what_is_no_video_is_told(tmp_path, capfd):
+def test_a_file_that_is_no_video_is_reported(tmp_path, capfd):
     (tmp_path / "a.mp4").write_text("text")
     for name, message in ((tmp_path / "a.mp4", "not a video"), (tmp_path / "b.mp4", "No such file"), ("63", "no camera 63")):
         with pytest.raises(ImageError, match=message):
@@ -63,7 +63,7 @@ def test_what_is_no_video_is_told(tmp_path, capfd):
     assert capfd.readouterr().err == ""
 
 
-def test_a_video_that_breaks_off_is_told(tmp_path, rng):
+def test_a_truncated_video_is_reported(tmp_path, rng):
     with closing(VideoWriter(tmp_path / "a.mp4", 10)) as writer:
         for _ in range(40):
             writer.write(rng.integers(0, 256, (48, 64, 3), np.uint8))

@@ -1,4 +1,4 @@
-"""Where the pixel-wise part of augmentation is carried out, and why."""
+"""The choice of the device for the pixel-wise part of augmentation."""
 
 import pytest
 
@@ -17,7 +17,7 @@ def pipeline(class_folders) -> TrainingPipeline:
 
 def test_without_an_accelerator_nothing_is_measured(pipeline, small_classifier, monkeypatch):
     monkeypatch.setattr(runtime, "has_accelerator", lambda: False)
-    monkeypatch.setattr(augment_device, "_images_a_second", None)
+    monkeypatch.setattr(augment_device, "_rate", None)
     place, reason = choose_device(pipeline, small_classifier)
     assert place == "cpu" and "no accelerator" in reason
 
@@ -32,7 +32,7 @@ def test_the_device_helps_where_the_processor_cannot_feed_it(
 ):
     rates = iter([on_cpu, on_device, forward])
     monkeypatch.setattr(runtime, "has_accelerator", lambda: True)
-    monkeypatch.setattr(augment_device, "_images_a_second", lambda batches: next(rates))
+    monkeypatch.setattr(augment_device, "_rate", lambda batches: next(rates))
     place, reason = choose_device(pipeline, small_classifier)
     assert place == expected and f"{on_cpu} images a second on 'cpu'" in reason
 

@@ -1,4 +1,4 @@
-"""Averaged weights; those of a detector, with a pretrained base, are looked at in test_detection_phase.py."""
+"""Averaged weights; tests/tasks/detection/test_train.py tests those of a detector with a pretrained backbone."""
 
 import keras
 import numpy as np
@@ -23,7 +23,7 @@ def test_the_average_follows_weights_and_statistics():
     keras.utils.set_random_seed(0)
     trained = network()
     trainer = AveragingTrainer(
-        trained, lambda said, truth: {"square": keras.ops.mean((said[:, 0] - truth["value"]) ** 2)}, ["square"]
+        trained, lambda outputs, truth: {"square": keras.ops.mean((outputs[:, 0] - truth["value"]) ** 2)}, ["square"]
     )
     trainer.compile("sgd", jit_compile=False)
     watched = [trained.get_layer("dense").kernel, trained.get_layer("bn").moving_mean]
@@ -43,8 +43,8 @@ def test_the_average_follows_weights_and_statistics():
         assert (np.array(variable) == last).all() and (last != first).any()
 
 
-def test_an_error_inside_brings_the_trained_weights_back():
-    trainer = AveragingTrainer(network(), lambda said, truth: {}, [])
+def test_an_error_inside_restores_the_trained_weights():
+    trainer = AveragingTrainer(network(), lambda outputs, truth: {}, [])
     kernel = trainer.network.get_layer("dense").kernel
     kernel.assign(kernel + 1)
     trained = np.array(kernel)
@@ -54,7 +54,7 @@ def test_an_error_inside_brings_the_trained_weights_back():
 
 
 def test_a_phase_is_measured_with_the_averages_and_ends_with_them():
-    trainer = AveragingTrainer(network(), lambda said, truth: {}, [])
+    trainer = AveragingTrainer(network(), lambda outputs, truth: {}, [])
     kernel = trainer.network.get_layer("dense").kernel
     average = np.array(kernel)
     kernel.assign(kernel + 1)

@@ -1,4 +1,4 @@
-"""Which images a run works with."""
+"""The images of a run are opened once, and broken ones are reported."""
 
 import pytest
 
@@ -36,7 +36,7 @@ def test_sound_images_are_all_opened(run, class_folders):
     assert run.notes[0] == "12 and 4 images."
 
 
-def test_broken_files_are_named_and_a_class_that_is_left_out_is_left_out_of_the_list(run, class_folders):
+def test_broken_files_are_reported_and_a_class_that_is_left_out_is_left_out_of_the_list(run, class_folders):
     (class_folders / "broken").mkdir()
     for number in range(3):
         (class_folders / "broken" / f"{number}.jpg").write_text("no image")

@@ -20,13 +20,13 @@ ONE_HOT = np.eye(2, dtype="float32")[LABELS]
 
 
 def classification() -> dict:
-    """What a classifier is compiled with."""
+    """The loss and the metrics of a classifier."""
     loss = keras.losses.CategoricalCrossentropy(from_logits=True)
     return {"loss": loss, "metrics": [keras.metrics.CategoricalAccuracy(name="accuracy")]}
 
 
 class Killed(BaseException):
-    """Stands in for kill -9: nothing catches it on the way."""
+    """Stands in for kill -9, since nothing catches it."""
 
 
 def head() -> keras.Model:
@@ -59,8 +59,8 @@ def phases(model, *, killed_in: tuple[str, int] | None = None):
             return batches(epoch)
 
         def validate() -> dict[str, float]:
-            answers = keras.ops.convert_to_numpy(model(FEATURES)).argmax(1)
-            return {"loss": 0.5, "accuracy": float((answers == LABELS).mean())}
+            predictions = keras.ops.convert_to_numpy(model(FEATURES)).argmax(1)
+            return {"loss": 0.5, "accuracy": float((predictions == LABELS).mean())}
 
         loop = "train_on_batch" if name == "first" else "fit"
         return Phase(name, model, 3, 0.05, 4, epoch_batches, validate, **classification(), loop=loop)
@@ -104,7 +104,7 @@ def test_training_learns(tmp_path):
 
 
 @pytest.mark.filterwarnings("ignore:invalid value")
-def test_training_that_diverges_is_told_and_the_last_good_epoch_stays(tmp_path):
+def test_training_that_diverges_is_reported_and_the_last_good_epoch_stays(tmp_path):
     model, run = head(), RunFolder.start(tmp_path / "run", {})
 
     def phase():
@@ -119,8 +119,8 @@ def test_training_that_diverges_is_told_and_the_last_good_epoch_stays(tmp_path):
 
 
 @pytest.mark.filterwarnings("ignore:invalid value")
-def test_weights_that_are_no_numbers_are_not_kept(tmp_path):
-    """The last batch's loss is of the weights before it."""
+def test_weights_that_are_not_finite_are_not_saved(tmp_path):
+    """The loss of the last batch belongs to the weights before its step."""
     model, run = head(), RunFolder.start(tmp_path / "run", {})
 
     def phase():
@@ -138,10 +138,10 @@ def test_weights_that_are_no_numbers_are_not_kept(tmp_path):
 @pytest.mark.parametrize("loop", ["fit", "train_on_batch"])
 def test_the_metrics_of_an_epoch_are_those_of_all_its_batches(loop):
     model = keras.Sequential([keras.Input((6,)), keras.layers.Dense(2)])
-    answers = keras.ops.convert_to_numpy(model(FEATURES)).argmax(1)
+    predictions = keras.ops.convert_to_numpy(model(FEATURES)).argmax(1)
     phase = Phase("x", model, 1, 0.0, 4, batches, dict, **classification(), loop=loop)
     compile_phase(phase)
-    assert run_epoch(phase, 0, lambda: None)["accuracy"] == pytest.approx((answers == LABELS).mean(), abs=1e-6)
+    assert run_epoch(phase, 0, lambda: None)["accuracy"] == pytest.approx((predictions == LABELS).mean(), abs=1e-6)
 
 
 def test_a_snapshot_holds_weights_random_state_and_optimizer():
@@ -201,7 +201,7 @@ def test_one_process_at_a_time_has_a_run(tmp_path):
     assert RunFolder.resume(tmp_path).read_json("config.json") == {}
 
 
-def test_what_a_killed_process_left_unfinished_is_swept_away(tmp_path):
+def test_unfinished_files_of_a_killed_process_are_removed(tmp_path):
     (tmp_path / "config.json").write_text("{}")
     (tmp_path / ".model-x1").mkdir()
     for name in (".checkpoint.npz.unfinished", "unfinished_after_head.weights.h5", "notes.txt"):

@@ -35,7 +35,7 @@ def test_momentum_multiplies_a_steady_gradient_by_ten_and_the_rate_steps_down_tw
 
 
 def test_decay_is_as_strong_as_in_the_gradient():
-    """Once under way, a weight without gradient shrinks as by ``weight_decay`` in the gradient with momentum."""
+    """After the first steps, a weight without gradient shrinks as by ``weight_decay`` in the gradient with momentum."""
     weight, decay, rate, ours, theirs = variable(), 1e-3, 0.1, [], []
     optimizer = momentum_sgd(rate, 10_000, decay)
     optimizer.build([weight])

@@ -80,9 +80,9 @@ def test_a_run_that_was_begun_under_old_names_is_read(tmp_path):
     config["thaw"] = config.pop("unfreeze")
     (run.path / "config.json").write_text(json.dumps(config))
     (run.path / "notes.json").unlink(missing_ok=True)
-    (run.path / "story.json").write_text('["It was told."]')
+    (run.path / "story.json").write_text('["An old note."]')
     resumed = start(Transfer(resume=run.path), None)
-    assert resumed.notes == ["It was told."]
+    assert resumed.notes == ["An old note."]
 
 
 def test_a_finished_run_is_not_run_again(tmp_path, capsys):
@@ -133,14 +133,14 @@ class Plan:
 
 
 class Page:
-    """A report that writes what it is given."""
+    """A report that writes its arguments."""
 
     def write(self, path, *, notes, metrics, config):
         path.write_text(json.dumps({"notes": notes, "metrics": metrics, "config": config}))
         return path
 
 
-def test_a_plan_is_decided_once_and_beside_what_else_is_kept(tmp_path):
+def test_a_plan_is_decided_once_and_other_values_stay(tmp_path):
     plans = []
 
     def decide():

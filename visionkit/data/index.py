@@ -1,7 +1,7 @@
-"""What all of data/ shares: the index of a data set, the annotation of an image, the file that was skipped.
+"""What all of data/ shares: the index of a data set, the annotations of its images, and the files that were skipped.
 
 An **index** lists the samples of a split before any image is opened: the path of each, where it came from, and its label (a
-position in the class names) or its annotation. Pipelines make batches of it; see ``pipeline/batches.py`` for their keys.
+position in the class names) or its annotation. Pipelines make batches from it; see ``pipeline/batches.py`` for their keys.
 """
 
 import re
@@ -51,7 +51,7 @@ class DataError(UserError):
 
 
 class Problem(NamedTuple):
-    """Something wrong with a data set: one of ``PROBLEM_KINDS``, the file it was found in, and what exactly."""
+    """Something wrong with a data set: one of ``PROBLEM_KINDS``, the file with the problem, and the details."""
 
     kind: str
     path: str
@@ -88,7 +88,7 @@ class Objects:
     """The objects of one image, as annotated: boxes may be inverted or lie outside; ``boxes.cleaned`` mends that.
 
     Attributes:
-        boxes: float64 ``(N, 4)``: x1, y1, x2, y2, relative to the image (0..1), half-open. Pipelines make float32 of it.
+        boxes: float64 ``(N, 4)``: x1, y1, x2, y2, relative to the image (0..1), half-open. Pipelines convert it to float32.
         classes: int32 ``(N,)``, positions in the index's class names.
         outlines: the outline of each object; or empty, where no object has one.
         keypoints: float64 ``(N, K, 3)``: x and y relative, visibility as in COCO (0 unlabelled, 1 hidden, 2 visible); or None.
@@ -125,7 +125,7 @@ class Annotation:
     """What is known of one image besides its label.
 
     Attributes:
-        objects: boxes and all that belongs to them; None where the data set has none (not: where this image has none).
+        objects: boxes and all that belongs to them; None where the data set has none (not: where the image has none).
         mask: the file of its mask; None where the data set has none.
         size: height and width in pixels, as the annotation declares them, or as the reader found them in the image's header.
         attributes: what else is known of the image (``id``, ``license`` ...), for writers.
@@ -143,15 +143,15 @@ class Index:
 
     Attributes:
         class_names: names by label.
-        paths: one file a sample.
+        paths: one file per sample.
         labels: int32 ``(N,)``; -1 for samples that have no label of their own, but an annotation.
-        infos: what ``scan`` found out about each file; empty before.
-        annotations: one a sample; or empty, where labels say all.
+        infos: the ``ImageInfo`` of each file, from ``scan``; empty before it.
+        annotations: one per sample; or empty, where labels suffice.
         class_attributes: what else is known of each class (COCO's ``id``, ``supercategory``, ``keypoints``, ``skeleton``), for
             writers; or empty.
         mask_colors: uint8 ``(num_classes, 3)``, the color of each class in colour-coded masks; None where a mask's values are
             positions in the class names. Values and colors beyond them are to be ignored.
-        skipped: files of this split that could not be used; every index that ``take`` makes of this one shares it.
+        skipped: files of this split that could not be used; every index that is derived from this one shares it.
     """
 
     class_names: tuple[str, ...]
@@ -168,7 +168,7 @@ class Index:
 
     @property
     def task(self) -> str:
-        """What can be learnt from it: "segmentation" (masks), "detection" (boxes) or "classification"."""
+        """The task that the index is for: "segmentation" (masks), "detection" (boxes) or "classification"."""
         return "segmentation" if self.has_masks else "detection" if self.has_objects else "classification"
 
     @property
@@ -198,11 +198,11 @@ class Index:
         )
 
     def without_classes(self, names: Collection[str]) -> "Index":
-        """The samples of the other classes, which are numbered anew."""
-        kept = [label for label, name in enumerate(self.class_names) if name not in names]
-        part = self.take(np.flatnonzero(np.isin(self.labels, kept)))
-        labels = np.searchsorted(kept, part.labels).astype(np.int32)
-        return replace(part, class_names=tuple(self.class_names[label] for label in kept), labels=labels)
+        """The samples of the other classes, which are renumbered."""
+        remaining = [label for label, name in enumerate(self.class_names) if name not in names]
+        part = self.take(np.flatnonzero(np.isin(self.labels, remaining)))
+        labels = np.searchsorted(remaining, part.labels).astype(np.int32)
+        return replace(part, class_names=tuple(self.class_names[label] for label in remaining), labels=labels)
 
     def counts(self) -> np.ndarray:
         """Number of samples of each class, int ``(num_classes,)``."""
@@ -210,7 +210,7 @@ class Index:
 
 
 def class_weights(index: Index) -> dict[int, float]:
-    """Weights that let every class count alike: ``N / (num_classes * count)``, as scikit-learn's "balanced".
+    """Weights that give every class the same influence: ``N / (num_classes * count)``, as scikit-learn's "balanced".
 
     Returns:
         label -> weight; classes without samples are left out.
@@ -230,7 +230,7 @@ def natural_order(name: str) -> tuple[list[tuple[int, int, str]], str]:
 
 
 def positions_by_person(labels: np.ndarray) -> list[np.ndarray]:
-    """Where each label from 0 stands that there is, ascending; labels int ``(N,)``, of which negative ones are nobody's."""
+    """The positions of each label that occurs, in ascending order; negative labels of int ``(N,)`` are left out."""
     labels = np.asarray(labels)
     order = np.argsort(labels, kind="stable")
     order = order[np.searchsorted(labels[order], 0) :]
@@ -264,13 +264,13 @@ class SmallImages:
         return SmallImages(self.class_names, self.pixels[positions], self.labels[positions])
 
     def as_rgb(self, start: int, stop: int) -> np.ndarray:
-        """Some of the images as a bundle takes them: uint8 ``(stop - start, H, W, 3)``."""
+        """Some of the images as the input of a bundle: uint8 ``(stop - start, H, W, 3)``."""
         some = self.pixels[start:stop]
         return some if some.ndim == 4 else np.repeat(some[..., None], 3, axis=-1)
 
 
 class SmallSplits(NamedTuple):
-    """Training and validation, and a sentence on where the line between them was drawn."""
+    """Training and validation, and a sentence on how they were split."""
 
     train: SmallImages
     val: SmallImages

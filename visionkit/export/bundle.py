@@ -2,11 +2,11 @@
 
 MODEL/saved_model.pb, variables/, fingerprint.pb     the graph with its weights; in variables/ those too large for a graph
 MODEL/assets.extra/bundle.json                       task, labels, size, metrics
-MODEL/assets.extra/labels.txt                        a label a line
+MODEL/assets.extra/labels.txt                        one label per line
 MODEL/assets.extra/model.tflite                      the LiteRT model, where the network converts: float32 (1, size, size, 3)
                                                      pixels in 0..255, the central window cut and resized, to probabilities
 
-Signals, volumes and detectors have modules of their own beside this one; all are written by ``write_bundle``.
+The module of each kind of model stands in the ``export*.py`` of its task; all are written by ``write_bundle``.
 """
 
 import json
@@ -29,7 +29,7 @@ LITERT_FILE = f"{EXTRA}/model.tflite"
 
 
 def answers(labels: tf.Tensor, probabilities: tf.Tensor) -> dict[str, tf.Tensor]:
-    """Final predictions from ``(N, num_classes)`` probabilities; see ``ImageClassifier.serve_images``."""
+    """The final predictions from ``(N, num_classes)`` probabilities; see ``ImageClassifier.serve_images``."""
     order = tf.argsort(probabilities, direction="DESCENDING", stable=True)
     sorted_labels, scores = tf.gather(labels, order), tf.gather(probabilities, order, batch_dims=1)
     return {
@@ -57,23 +57,23 @@ def write_bundle(
 
     Args:
         module: the content of the bundle.
-        folder: a bundle there is replaced.
+        folder: where the bundle is written; an earlier bundle is replaced.
         task: "classification", "detection", ...
         signatures: name -> function of the module.
-        litert_function: what the LiteRT model does, with variables of the module; None makes none, and
+        litert_function: the function of the LiteRT model, with variables of the module; None for no such model, and
             ``metadata["litert"]`` may say why.
-        litert_shape: of the one float32 tensor that ``litert_function`` takes, with a batch of one; of several by name:
+        litert_shape: shape of the float32 tensor that ``litert_function`` takes, with a batch of one; for several tensors see
             ``litert.convert``.
-        litert_half_precision: keep its weights as float16.
+        litert_half_precision: whether its weights are stored as float16.
         class_names: in the order of the classes' numbers.
-        metadata: for ``bundle.json``.
+        metadata: further contents of ``bundle.json``.
 
     Raises:
-        UserError: a folder stands there that is no bundle.
+        UserError: the folder exists and is not a bundle.
     """
     folder = Path(folder)
     if folder.exists() and not (folder / BUNDLE_METADATA).is_file():
-        raise UserError(f"{folder} exists and is no bundle of visionkit: it is not replaced. Name another folder.")
+        raise UserError(f"{folder} exists and is not a bundle of visionkit, so it is not replaced. Name another folder.")
     folder.parent.mkdir(parents=True, exist_ok=True)
     unfinished = Path(tempfile.mkdtemp(prefix=f".{folder.name}-", dir=folder.parent))
     try:
@@ -82,7 +82,7 @@ def write_bundle(
         extra.mkdir()
         described = {"task": task, "labels": list(class_names), **metadata}
         if litert_function is None:
-            described.setdefault("litert", "not converted: none was asked for")
+            described.setdefault("litert", "not converted: it was not requested")
         else:
             try:
                 (unfinished / LITERT_FILE).write_bytes(
@@ -109,7 +109,7 @@ def _in_one_line(error: Exception) -> str:
 
 
 def find_bundle(path: str | Path) -> Path:
-    """The bundle that a path means: itself, or the ``model/`` of a run folder."""
+    """The bundle at a path: the folder itself, or the ``model/`` of a run folder."""
     folder = Path(path)
     return folder / "model" if not (folder / "saved_model.pb").is_file() and (folder / "model").is_dir() else folder
 
@@ -126,11 +126,11 @@ def read_metadata(folder: str | Path) -> dict[str, Any]:
             f"{folder} is not a model that visionkit exported: it has no {BUNDLE_METADATA.as_posix()}. "
             "Expected the RUN/model folder of a recipe, or a folder of saved_models/."
         )
-    return _with_present_names(json.loads(file.read_text(encoding="utf-8")))
+    return _with_current_names(json.loads(file.read_text(encoding="utf-8")))
 
 
-def _with_present_names(metadata: dict[str, Any]) -> dict[str, Any]:
-    """Bundles that were written before names changed: ``twin_*`` is ``litert_*``."""
+def _with_current_names(metadata: dict[str, Any]) -> dict[str, Any]:
+    """Rename the metadata of bundles that were written before names changed: ``twin_*`` is ``litert_*``."""
     renamed = {name.replace("twin_", "litert_", 1): value for name, value in metadata.items()}
     if isinstance(renamed.get("metrics"), dict):
         renamed["metrics"] = {name.replace("twin_", "litert_", 1): value for name, value in renamed["metrics"].items()}

@@ -17,9 +17,9 @@ def convert(
 
     Args:
         function: the names of its outputs are kept.
-        input_shape: shape of its one input, with the batch, which LiteRT fixes: ``(1, size, size, 3)``; for several
-            inputs, their shapes by name, in the order in which ``function`` takes them.
-        half_precision: keep the weights as float16.
+        input_shape: shape of the input, with the batch, which LiteRT fixes: ``(1, size, size, 3)``; for several inputs, their
+            shapes by name, in the order in which ``function`` takes them.
+        half_precision: whether weights are stored as float16.
 
     Raises:
         Exception: LiteRT lacks an operation; the converter's errors have no common type.
@@ -40,8 +40,8 @@ class LiteRTModel:
     """A LiteRT model in memory."""
 
     def __init__(self, path: str | Path):
-        self._answer = Interpreter(str(path)).get_signature_runner()
-        self._inputs = frozenset(self._answer.get_input_details())
+        self._run = Interpreter(str(path)).get_signature_runner()
+        self._inputs = frozenset(self._run.get_input_details())
 
     def answer(self, image: np.ndarray, **others: np.ndarray) -> dict[str, np.ndarray]:
         """The outputs for one image, by name and without the axis of the batch.
@@ -51,8 +51,8 @@ class LiteRTModel:
             others: further inputs by name, each without the axis of the batch.
         """
         (name,) = self._inputs - others.keys()
-        answer = self._answer(**{each: value[None].astype(np.float32) for each, value in {name: image, **others}.items()})
-        return {name: value[0].copy() for name, value in answer.items()}
+        outputs = self._run(**{each: value[None].astype(np.float32) for each, value in {name: image, **others}.items()})
+        return {name: value[0].copy() for name, value in outputs.items()}
 
 
 def run(path: str | Path, images: np.ndarray) -> np.ndarray:

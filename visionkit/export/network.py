@@ -17,8 +17,8 @@ class Network(tf.Module):
     traced twice has its constants twice: let one ``tf.function`` call ``forward``, and the others call that.
 
     Args:
-        model: with one input, or a list of inputs.
-        half_precision: keep kernels as float16 (they are computed with as float32).
+        model: a model with one input, or a list of inputs.
+        half_precision: whether kernels are stored as float16; computations use float32.
     """
 
     def __init__(self, model: keras.Model, *, half_precision: bool = False):

@@ -1,4 +1,4 @@
-"""What ``visionkit predict`` is asked for, and a line of what it prints and writes."""
+"""The options of ``visionkit predict``, its output lines, and the names of the files that it writes."""
 
 import itertools
 import os
@@ -20,8 +20,8 @@ class OutputLine(NamedTuple):
     Attributes:
         record: the object of ``--json``; None where only text is to be shown.
         text: for people; empty where only the object is to be shown.
-        is_error: whether the line says why a file cannot be used.
-        stderr: for standard error.
+        is_error: whether the line reports a file that cannot be used.
+        stderr: text for standard error.
     """
 
     record: dict[str, Any] | None = None
@@ -73,7 +73,7 @@ def refuse_overwriting(sources: Sequence[str], written: Iterable[Path]) -> None:
     """Check that no output replaces an input.
 
     Raises:
-        UserError: one would.
+        UserError: an output would replace an input.
     """
     by_path = {os.path.realpath(source): source for source in sources}
     for file in written:

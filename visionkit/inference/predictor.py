@@ -1,4 +1,4 @@
-"""What all predictors share: they take images in any form, use all cores, keep the order, and name what cannot be read."""
+"""What all predictors share: they take images in any form, use all cores, keep the order, and report unreadable files."""
 
 import os
 from abc import ABC, abstractmethod
@@ -38,14 +38,14 @@ class Unreadable(NamedTuple):
 
 
 class Explainable(NamedTuple):
-    """What ``visionkit understand`` differentiates, and how the network sees an image.
+    """The function that ``visionkit understand`` differentiates, and the preprocessing before it.
 
     Attributes:
-        kind: what is explained.
+        kind: the kind of output that is explained.
         labels: the classes; none where the model has none.
         size: side of the network's input in pixels.
-        see: from uint8 ``(H, W, 3)`` and the side to what the network sees, float32 ``(side, side, 3)``.
-        outputs: from a batch of what the network sees to its outputs; of boxes, these and their scores.
+        see: maps uint8 ``(H, W, 3)`` and the side to the network's input, float32 ``(side, side, 3)``.
+        outputs: maps a batch of the network's inputs to its outputs; for boxes, to the boxes and their scores.
         takes_images: whether ``outputs`` takes raw uint8 images instead.
     """
 
@@ -86,10 +86,10 @@ class Predictor(ABC, Generic[AnyResult]):
         Args:
             image: a path; pixels ``(H, W)``, ``(H, W, 1)``, ``(H, W, 3)`` RGB or ``(H, W, 4)`` RGBA, uint8 or uint16; a PIL
                 image; the bytes of an image file, or a file object that holds them. All are converted alike.
-            options: of this kind of model.
+            options: options of this kind of model.
 
         Raises:
-            ImageError, ArrayError: it cannot be read, or is empty, or has another shape or dtype.
+            ImageError, ArrayError: the input cannot be read, or is empty, or has another shape or dtype.
         """
         if isinstance(image, str | os.PathLike):
             path, values = os.fspath(image), self._read(image)
@@ -103,21 +103,21 @@ class Predictor(ABC, Generic[AnyResult]):
 
         Args:
             images: a folder, or anything that ``predict`` takes.
-            options: of this kind of model.
+            options: options of this kind of model.
         """
         if isinstance(images, str | os.PathLike):
             images = list_files([os.fspath(images)], self.list_files)
 
-        def predict_or_name(image: AnyImage) -> AnyResult | Unreadable:
+        def predict_or_report(image: AnyImage) -> AnyResult | Unreadable:
             try:
                 return self.predict(image, **options)
             except (ImageError, UserError) as error:
                 return Unreadable(os.fspath(image) if isinstance(image, str | os.PathLike) else "", str(error))
 
-        return self._on_all_cores(predict_or_name, images)
+        return self._on_all_cores(predict_or_report, images)
 
     def each(self, paths: Iterable[str | Path], do: Callable[[str, np.ndarray], Any]) -> Iterator[Any]:
-        """What ``do`` makes of the path and the pixels of each file, on all cores and in order; or ``Unreadable``."""
+        """Call ``do`` with the path and the pixels of each file, on all cores and in order; or return ``Unreadable``."""
 
         def read_and_do(path: str | Path) -> Any:
             try:
@@ -132,11 +132,11 @@ class Predictor(ABC, Generic[AnyResult]):
         return list_images(folder)[0]
 
     def show(self, source: Any) -> np.ndarray:
-        """What was predicted, a path or values, as people look at it: uint8 RGB ``(H, W, 3)``."""
+        """The input of a prediction, a path or values, as an image for people: uint8 RGB ``(H, W, 3)``."""
         return self._read(source) if isinstance(source, str | os.PathLike) else source
 
     def draw(self, result: AnyResult, **options: Any) -> Image.Image:
-        """The prediction drawn on what was predicted.
+        """The prediction drawn on its image, signal or volume.
 
         Raises:
             UserError: there is nothing to draw.
@@ -154,7 +154,7 @@ class Predictor(ABC, Generic[AnyResult]):
                 raise UserError(f"--{name} is for {task}; this model does {self.metadata['task']}.")
 
     def outputs(self, files: list[str], options: PredictOptions) -> Iterator[OutputLine]:
-        """What ``visionkit predict`` prints for each file, in order; drawings are written.
+        """The output lines of ``visionkit predict`` for each file, in order; drawings are written.
 
         Raises:
             UserError: the options and the files do not fit together.
@@ -177,13 +177,13 @@ class Predictor(ABC, Generic[AnyResult]):
 
     @abstractmethod
     def line(self, result: AnyResult, options: PredictOptions) -> OutputLine:
-        """What ``visionkit predict`` prints for one image."""
+        """The output line of ``visionkit predict`` for one image."""
 
     def explained(self) -> Explainable | None:
         """What ``visionkit understand`` needs; None where the model does not see images.
 
         Raises:
-            UserError: why the model cannot be looked into.
+            UserError: the model cannot be explained; the message says why.
         """
         return None
 

@@ -1,4 +1,4 @@
-"""What predictors return. A result prints itself in a line, draws itself, and becomes a dict for JSON."""
+"""The results of predictors. A result prints itself in one line, draws itself, and becomes a dict for JSON."""
 
 from abc import ABC, abstractmethod
 from dataclasses import dataclass, field
@@ -15,12 +15,12 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True, repr=False, eq=False)
 class Result(ABC):
-    """What a predictor says of one image, signal or volume.
+    """The prediction for one image, signal or volume.
 
     Attributes:
-        path: of the file; empty for pixels, values and encoded bytes.
-        source: what was predicted, for ``plot``.
-        predictor: what made the result.
+        path: path of the file; empty for pixels, values and encoded bytes.
+        source: the input of the prediction, for ``plot``.
+        predictor: the predictor that made the result.
     """
 
     path: str
@@ -31,7 +31,7 @@ class Result(ABC):
         """The image with the prediction drawn on it; a file is read again.
 
         Args:
-            options: of the predictor's ``draw``.
+            options: options of the predictor's ``draw``.
 
         Raises:
             ImageError: the file cannot be read any more.
@@ -109,7 +109,7 @@ class DetectionResult(Result):
         return {"path": self.path, "boxes": boxes}
 
     def summary(self) -> str:
-        """How many objects of each class."""
+        """The number of objects of each class."""
         counts: dict[str, int] = {}
         for box in self.boxes:
             counts[box.label] = counts.get(box.label, 0) + 1

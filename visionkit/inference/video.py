@@ -1,4 +1,4 @@
-"""Videos and cameras, read frame by frame with OpenCV; and videos written atomically, complete however the work ends."""
+"""Videos and cameras that are read frame by frame with OpenCV, and videos that are written atomically."""
 
 import os
 import signal
@@ -29,7 +29,7 @@ class Frame(NamedTuple):
 
 
 def is_camera(name: str) -> bool:
-    """Whether a name is the number of a camera, and no file."""
+    """Whether a name is the number of a camera and not a file."""
     return name.isdecimal() and not Path(name).exists()
 
 
@@ -46,10 +46,10 @@ class Video:
 
     Attributes:
         rate: frames a second.
-        num_frames: as the file declares; None where it does not, and of a camera.
+        num_frames: number of frames that the file declares; None without a declaration, and for a camera.
 
     Raises:
-        ImageError: it cannot be opened.
+        ImageError: the video cannot be opened.
     """
 
     def __init__(self, name: str):
@@ -91,7 +91,7 @@ class VideoWriter:
     """Writes an MP4 file, which appears when it is closed, if a frame was written.
 
     Args:
-        path: of the file.
+        path: path of the file.
         rate: frames a second.
     """
 
@@ -107,7 +107,7 @@ class VideoWriter:
         Args:
             pixels: uint8 RGB ``(H, W, 3)``; resized if the first frame had another size. Videos have even sides: an odd last
                 row or column is lost.
-            seconds: the frame's time by the clock: it is repeated or left out, so that the video plays as fast as it happened.
+            seconds: time of the frame by the clock; frames are repeated or left out, so that the video plays in real time.
 
         Raises:
             UserError: the file cannot be written.

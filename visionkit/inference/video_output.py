@@ -1,4 +1,4 @@
-"""What ``visionkit predict`` prints and writes for a video, for any model: a line for each frame, and a drawn video."""
+"""The output of ``visionkit predict`` for a video, with any model: a line for each frame, and a video of the drawings."""
 
 from collections.abc import Callable, Iterator
 from contextlib import closing
@@ -24,8 +24,8 @@ class FrameOutput(NamedTuple):
 def video_outputs(
     name: str, target: Path, predict: Callable[[Frame], FrameOutput], sum_up: Callable[[int, bool], OutputLine]
 ) -> Iterator[OutputLine]:
-    """The output lines of a video's frames, and last a line about the whole video. Ctrl-C ends a camera, or a file and then the
-    program.
+    """The output lines of a video's frames, and last a line about the whole video. Ctrl-C ends a camera, or first a file and
+    then the program.
 
     Args:
         name: a file, or the number of a camera.
@@ -34,7 +34,7 @@ def video_outputs(
         sum_up: makes the last line from the number of frames, and whether the video was read to its end.
 
     Raises:
-        KeyboardInterrupt: the reading of a file was interrupted; what is written is whole.
+        KeyboardInterrupt: the reading of a file was interrupted; what was written is complete.
     """
     try:
         video = Video(name)

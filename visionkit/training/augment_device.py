@@ -1,4 +1,4 @@
-"""Where the pixel-wise part of augmentation is carried out: on the processor, or on the accelerator."""
+"""The choice of the device for the pixel-wise part of augmentation: the processor or the accelerator."""
 
 import dataclasses
 import time
@@ -17,28 +17,29 @@ STEP_IN_FORWARD_PASSES = 3  # a training step takes about as long as three: forw
 
 
 def choose_device(pipeline: TrainingPipeline, network: keras.Model) -> tuple[Literal["cpu", "device"], str]:
-    """Measure where mirroring, color, erasing, MixUp and CutMix belong.
+    """Measure whether mirroring, color, erasing, MixUp and CutMix belong on the accelerator.
 
     Args:
-        pipeline: as it will be used; both places are tried, without its cache and its service.
+        pipeline: the training pipeline; both devices are tried, without its cache and its service.
         network: the classifier, on images ``(N, size, size, 3)``.
 
     Returns:
-        the place, and the reason in words.
+        the device, and the reason in words.
     """
     if not runtime.has_accelerator():
         return "cpu", "there is no accelerator that could do it"
     pipeline = dataclasses.replace(pipeline, size=network.input_shape[1], cache=None, service=None)
-    rates = {place: _images_a_second(dataclasses.replace(pipeline, augment_on=place).epoch(0)) for place in ("cpu", "device")}
+    rates = {device: _rate(dataclasses.replace(pipeline, augment_on=device).epoch(0)) for device in ("cpu", "device")}
     pixels = np.zeros((pipeline.batch_size, *network.input_shape[1:]), np.float32)
-    forward = _images_a_second({"image": network.predict_on_batch(pixels)} for _ in range(WARM_UP + MEASURED))
+    forward = _rate({"image": network.predict_on_batch(pixels)} for _ in range(WARM_UP + MEASURED))
     needed = forward / STEP_IN_FORWARD_PASSES
-    measured = ", ".join(f"{rate:.0f} images a second on '{place}'" for place, rate in rates.items())
+    measured = ", ".join(f"{rate:.0f} images a second on '{device}'" for device, rate in rates.items())
     reason = f"measured {measured}; the network takes about {needed:.0f}"
     return ("device" if rates["cpu"] < needed and rates["device"] > rates["cpu"] else "cpu"), reason
 
 
-def _images_a_second(batches: Iterable[dict]) -> float:
+def _rate(batches: Iterable[dict]) -> float:
+    """Images per second."""
     iterator = iter(batches)
     count = sum(len(batch["image"]) for batch in islice(iterator, WARM_UP))
     began = time.perf_counter()

@@ -1,4 +1,4 @@
-"""A network with its own loss, and a moving average of all that training changes, which replaces it in the end."""
+"""Training with a moving average of the weights, which replaces them at the end; the network has its own loss."""
 
 from collections.abc import Callable, Iterable, Iterator
 from contextlib import contextmanager
@@ -22,16 +22,16 @@ class AveragingTrainer(keras.Model):
     BatchNorm's statistics are averaged, too: those of the last weights do not fit averaged weights.
 
     Args:
-        network: what is trained, on pixels in 0..255, or whatever it normalises by itself.
-        losses: from the network's outputs and the batch's labels to the parts of the loss by name, scalars.
-        parts: their names.
+        network: the network to train; it normalises its inputs itself, such as pixels in 0..255.
+        losses: maps the outputs and the labels of a batch to the terms of the loss by name, scalars.
+        parts: names of the terms.
     """
 
     def __init__(self, network: keras.Model, losses: Losses, parts: Iterable[str]):
         super().__init__(name=f"{network.name}_trainer")
         self.built = True
         self.network = network
-        self._parts_of = losses
+        self._losses_of = losses
         self._changing = [*network.trainable_variables, *moving_statistics(network)]
         self._averages = [self.add_weight(v.shape, trainable=False, name=f"average_{n}") for n, v in enumerate(self._changing)]
         for average, variable in zip(self._averages, self._changing, strict=True):
@@ -43,8 +43,8 @@ class AveragingTrainer(keras.Model):
         return self.network(keras.tree.map_structure(lambda each: ops.cast(each, "float32"), inputs), training=training)
 
     def compute_loss(self, x=None, y=None, y_pred=None, sample_weight=None, training=True) -> keras.KerasTensor:
-        """The sum of the parts; Keras calls it in each step."""
-        parts = self._parts_of(y_pred, y)
+        """The sum of the terms; Keras calls this in each step."""
+        parts = self._losses_of(y_pred, y)
         for name, tracker in self._trackers.items():
             tracker.update_state(parts[name])
         return sum(parts.values())
@@ -86,11 +86,11 @@ def averaged_phase(
     """A phase that is validated with the averaged weights, and leaves the network with them.
 
     Args:
-        trainer: what is trained.
-        measure: the metrics of the network as it is, by name.
-        schedule: how long and how fast.
-        name: of the phase.
-        steps_per_epoch: batches an epoch.
+        trainer: the model of the phase.
+        measure: measures the network, and returns metrics by name.
+        schedule: epochs and learning rate of the phase.
+        name: name of the phase.
+        steps_per_epoch: batches per epoch.
         batches: see ``Phase``.
         weight_decay: as the optimizer takes it.
     """

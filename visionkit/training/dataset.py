@@ -1,4 +1,4 @@
-"""Which images a run works with: each is opened once, at its start; what cannot be read is left out and named."""
+"""The images of a run: each is opened once, at the start; files that cannot be read are left out and reported."""
 
 import dataclasses
 from collections.abc import Callable
@@ -11,17 +11,17 @@ from visionkit.data.index import Index
 from visionkit.data.splits import Splits
 from visionkit.training.run_folder import RunFolder
 
-SMOKE_TRAIN, SMOKE_VAL = 6, 3  # images a class
+SMOKE_TRAIN, SMOKE_VAL = 6, 3  # images per class
 
 Validate = Callable[[Splits], tuple[Splits, str]]
 
 
 class OpenedSplits(NamedTuple):
-    """What a run trains on, and what it keeps in its plan.
+    """The splits that a run trains on, and those that it stores in its plan.
 
     Attributes:
         readable: the images that can be read.
-        listed: the same classes with the broken files, so that a resumed run names them, too.
+        listed: the same classes with the broken files, so that a resumed run reports them again.
     """
 
     readable: Splits
@@ -29,13 +29,13 @@ class OpenedSplits(NamedTuple):
 
 
 def read_splits(run: RunFolder, read: Callable[[], Splits], validate: Validate) -> Splits:
-    """The splits of a run, each image opened once.
+    """Read the splits of a run, and open each image once.
 
-    A resumed run keeps to its first list of files: what was added since is not seen, what has vanished is skipped.
+    A resumed run keeps its first list of files: it ignores files that were added since, and skips those that have vanished.
 
     Args:
-        run: ``plan.json`` keeps the list under "data".
-        read: makes the splits of a new run.
+        run: its ``plan.json`` stores the list under "data".
+        read: reads the splits of a new run.
         validate: see ``open_splits``.
 
     Returns:
@@ -53,9 +53,9 @@ def open_splits(run: RunFolder, splits: Splits, validate: Validate) -> OpenedSpl
     """Open each image once, leave out what cannot be read, and note it.
 
     Args:
-        run: takes the notes.
-        splits: as they were read, or as the plan of a resumed run has them.
-        validate: from the splits of readable images to those that the task can use, and a sentence on how they were
+        run: the run that the notes are for.
+        splits: from a reader, or from the plan of a resumed run.
+        validate: maps the splits of readable images to those that the task can use, and a sentence on how they were
             understood; raises ``UserError`` where there is nothing to train on. A class that it leaves out is explained by
             the last note of the splits that it returns.
     """
@@ -69,7 +69,7 @@ def open_splits(run: RunFolder, splits: Splits, validate: Validate) -> OpenedSpl
 
 
 def note_skipped(run: RunFolder, splits: Splits) -> None:
-    """Note what a reader should know of the data, and name what is not trained on."""
+    """Note what a reader should know about the data, and which files are left out."""
     for note in splits.notes:
         run.note(f"Note: {note}.")
     if splits.problems:

@@ -1,4 +1,4 @@
-"""One phase of training: epochs that can be interrupted at any moment and resumed."""
+"""Phases of training: epochs that can be interrupted at any moment and resumed."""
 
 import warnings
 from collections.abc import Callable, Iterable
@@ -18,25 +18,25 @@ from visionkit.training.run_folder import RunFolder
 
 @dataclass(frozen=True)
 class Phase:
-    """One stretch of training with one set of trainable weights. ``loss``, ``metrics`` and ``loss_weights`` are Keras' own.
+    """One part of training, with one set of trainable weights. ``loss``, ``metrics`` and ``loss_weights`` are Keras' own.
 
     Attributes:
-        name: shown in the history.
-        model: what is trained, its ``trainable`` flags set.
-        epochs: how many.
-        learning_rate: the highest.
-        steps_per_epoch: batches an epoch.
-        batches: from the epoch's number to its batches, as ``model.fit`` takes them: ``(inputs, targets)``, maybe with sample
-            weights.
-        validate: measures the model as it is: metrics by name, the last of which is shown while training goes on.
+        name: name of the phase in the history.
+        model: the model to train, with its ``trainable`` flags set.
+        epochs: number of epochs.
+        learning_rate: the peak learning rate.
+        steps_per_epoch: batches per epoch.
+        batches: maps the number of an epoch to its batches, as ``model.fit`` takes them: ``(inputs, targets)``, maybe with
+            sample weights.
+        validate: measures the model, and returns metrics by name; the progress bar shows them.
         loss: as ``model.compile`` takes it; None where the model computes its loss by itself (``compute_loss``).
         metrics: as ``model.compile`` takes them.
         loss_weights: as ``model.compile`` takes them.
         weight_decay: as the optimizer takes it.
-        optimizer: makes it from the learning rate, the number of all steps and the weight decay.
-        validate_every: epochs; after the last one the model is validated in any case.
-        on_end: is called after the last epoch, before the weights are kept.
-        loop: "train_on_batch" where a step takes a millisecond or so, and Keras' ``fit`` would spend more on itself.
+        optimizer: makes the optimizer from the learning rate, the total number of steps and the weight decay.
+        validate_every: epochs between validations; the last epoch is always validated.
+        on_end: is called after the last epoch, before the weights are saved.
+        loop: "train_on_batch" where a step takes about a millisecond, less than the overhead of Keras' ``fit``.
     """
 
     name: str
@@ -61,10 +61,10 @@ class Schedule:
     """How long and how fast a phase trains; tasks extend it.
 
     Attributes:
-        epochs: how many.
-        batch_size: samples a step.
-        learning_rate: the highest.
-        validate_every: epochs.
+        epochs: number of epochs.
+        batch_size: samples per step.
+        learning_rate: the peak learning rate.
+        validate_every: epochs between validations.
     """
 
     epochs: int
@@ -77,7 +77,7 @@ def train_in_order(run: RunFolder, phases: dict[str, Callable[[], Phase]], whole
     """Train phases one after the other; continue where an interrupted run stopped.
 
     Args:
-        run: holds the checkpoint to resume from, if there is one, and takes new checkpoints.
+        run: holds the checkpoint to resume from, if there is one, and stores new checkpoints.
         phases: name -> a function that sets up the phase, called when its turn comes.
         whole: the model of which all phases train a part; its weights after each phase are saved in the run folder. None if
             each phase has a model of its own.
@@ -112,10 +112,10 @@ def train(phase: Phase, run: RunFolder, history: list[dict], first_epoch: int = 
     """Train a compiled phase, with a progress bar, and a checkpoint after every epoch.
 
     Args:
-        phase: what to train.
-        run: takes the checkpoints.
-        history: rows of all epochs so far; grows by one an epoch.
-        first_epoch: how many epochs were finished before.
+        phase: the phase to train.
+        run: stores the checkpoints.
+        history: rows of all epochs so far; each epoch appends one.
+        first_epoch: number of epochs that are finished already.
 
     Raises:
         UserError: the loss of an epoch, or a weight after it, is not finite.
@@ -145,8 +145,7 @@ def train(phase: Phase, run: RunFolder, history: list[dict], first_epoch: int = 
 def _diverged(phase: Phase, epoch: int, what: str) -> UserError:
     return UserError(
         f"Training diverged in epoch {epoch + 1} of '{phase.name}': {what}, expected finite numbers. "
-        "Nothing of that epoch was saved. "
-        "Start again with another seed or a lower learning rate."
+        "Nothing of that epoch was saved. Start again with another seed or a lower learning rate."
     )
 
 
@@ -154,12 +153,12 @@ def run_epoch(phase: Phase, epoch: int, after_step: Callable[[], object]) -> dic
     """Train for one epoch.
 
     Returns:
-        ``loss`` and the metrics that the model tracks: means over the epoch's batches as they were met.
+        ``loss`` and the metrics that the model tracks: means over the epoch's batches, each measured before its step.
     """
     if phase.loop == "train_on_batch":
         steps, sizes = [], []
         for batch in phase.batches(epoch):
-            steps.append(phase.model.train_on_batch(*batch, return_dict=True))  # of this batch alone, in Keras 3.15
+            steps.append(phase.model.train_on_batch(*batch, return_dict=True))  # metrics of this batch alone, in Keras 3.15
             sizes.append(len(batch[1]))
             after_step()
         measured = {name: np.average([step[name] for step in steps], weights=sizes) for name in steps[0]}
@@ -193,9 +192,9 @@ def snapshot(model: keras.Model) -> dict[str, np.ndarray]:
     """Everything that a compiled model needs to continue: weights, random states and the optimizer, by position."""
     variables = {"model": model.variables, "optimizer": model.optimizer.variables}
     return {
-        f"{owner}/{place}": keras.ops.convert_to_numpy(variable)
+        f"{owner}/{position}": keras.ops.convert_to_numpy(variable)
         for owner, owned in variables.items()
-        for place, variable in enumerate(owned)
+        for position, variable in enumerate(owned)
     }
 
 
@@ -203,12 +202,12 @@ def restore(model: keras.Model, state: dict[str, np.ndarray]) -> None:
     """Put a ``snapshot`` back into a model that is compiled alike.
 
     Raises:
-        ValueError: the snapshot was taken of another model.
+        ValueError: the snapshot is of another model.
     """
     variables = {"model": model.variables, "optimizer": model.optimizer.variables}
     for owner, owned in variables.items():
-        for place, variable in enumerate(owned):
-            stored = state.get(f"{owner}/{place}")
+        for position, variable in enumerate(owned):
+            stored = state.get(f"{owner}/{position}")
             if stored is None or stored.shape != tuple(variable.shape):
                 raise ValueError(f"The checkpoint does not fit {model.name}: it was written by another version or model.")
             variable.assign(stored)

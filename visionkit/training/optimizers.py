@@ -9,9 +9,9 @@ def adamw(learning_rate: float, num_steps: int, weight_decay: float) -> keras.op
     """AdamW (https://arxiv.org/abs/1711.05101) on a warm-up and cosine schedule, gradients clipped to a norm of 1.
 
     Args:
-        learning_rate: the peak.
-        num_steps: optimizer steps in all.
-        weight_decay: decoupled.
+        learning_rate: the peak learning rate.
+        num_steps: total number of optimizer steps.
+        weight_decay: decoupled weight decay.
     """
     schedule = warmup_cosine(learning_rate, num_steps)
     optimizer = keras.optimizers.AdamW(schedule, weight_decay=weight_decay, global_clipnorm=1.0)
@@ -23,10 +23,10 @@ def momentum_sgd(learning_rate: float, num_steps: int, weight_decay: float) -> k
     """Gradient descent with momentum 0.9, its rate divided by 10 at half and at three quarters of the steps, as He et al. 2015.
 
     Args:
-        learning_rate: the first.
-        num_steps: optimizer steps in all.
-        weight_decay: part of the gradient, as in the paper. Keras decays apart from the gradient, where momentum does not
-            multiply it, and therefore gets ten times as much.
+        learning_rate: the initial learning rate.
+        num_steps: total number of optimizer steps.
+        weight_decay: part of the gradient, as in the paper. Keras applies it outside the gradient, where momentum does
+            not multiply it, and therefore gets ten times as much.
     """
     momentum = 0.9
     schedule = steps_down(learning_rate, num_steps)
@@ -40,8 +40,8 @@ def warmup_cosine(peak: float, num_steps: int, *, warmup_share: float = 0.1) -> 
 
     Args:
         peak: the highest learning rate.
-        num_steps: optimizer steps in all.
-        warmup_share: the part of them that warms up.
+        num_steps: total number of optimizer steps.
+        warmup_share: the share of the steps that warm up.
     """
     warmup = int(warmup_share * num_steps)
     return keras.optimizers.schedules.CosineDecay(

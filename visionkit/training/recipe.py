@@ -1,4 +1,4 @@
-"""What every recipe does around its work: its options, its run, its end on bad input."""
+"""What all recipes share: their options, the run with its plan and results, and the errors on bad input."""
 
 import dataclasses
 import math
@@ -37,7 +37,7 @@ class RunConfig:
     resume: Path | None = None
     """Continue the interrupted run in this folder, with its own options."""
     smoke: bool = False
-    """A small, quick run that shows that everything works."""
+    """A small, quick run to check that everything works."""
 
     LEAST: ClassVar[dict[str, float]] = {}  # the smallest value of each option that has one
 
@@ -52,11 +52,11 @@ class RunConfig:
         check_option("seed", self.seed, 0, LARGEST_SEED)
 
     def checked(self) -> "RunConfig":
-        """The configuration with whole paths. Recipes extend it: misspelt names and unreadable data are reported here,
+        """The configuration with absolute paths. Recipes extend it: misspelt names and unreadable data are reported here,
         before a folder is made.
 
         Raises:
-            UserError: something that was named does not exist.
+            UserError: a file or a name does not exist.
         """
         return dataclasses.replace(self, data=whole_path(self.data))
 
@@ -74,17 +74,17 @@ class TrainConfig(RunConfig):
     epochs: int | None = None
     """Default: chosen by the number of images."""
     batch_size: int = 8
-    """Images a step."""
+    """Images per step."""
     learning_rate: float | None = None
     """The peak learning rate. Default: the recipe's own."""
     augment: Literal["light", "medium", "strong"] = "medium"
     """How strongly training images are augmented."""
     flip: bool = True
-    """Whether a mirror image shows the same."""
+    """Whether a mirrored image shows the same."""
     cache: Literal["auto", "memory", "disk", "none"] = "auto"
     """Where decoded training images are kept from epoch to epoch."""
     half_precision: bool = False
-    """Export weights of 16 bits: half the size."""
+    """Export 16-bit weights, at half the size."""
 
     LEAST: ClassVar[dict[str, float]] = {"size": 32, "epochs": 1, "batch_size": 1, "learning_rate": 0}
 
@@ -104,14 +104,14 @@ Config = TypeVar("Config", bound=RunConfig)
 
 
 class Report(Protocol):
-    """What ``Run.finish`` needs of a report; ``visionkit.viz.report.Report`` is one."""
+    """The part of a report that ``Run.finish`` needs; ``visionkit.viz.report.Report`` is one."""
 
     def write(self, path: Path, *, notes: list[str], metrics: dict[str, float], config: dict[str, Any]) -> Path:
         """Write the page."""
 
 
 class Run(RunFolder):
-    """One run of a recipe: its folder, its notes, its plan, its training and its end.
+    """One run of a recipe: its folder, notes, plan, training and results.
 
     Attributes:
         recipe: the name of the recipe.
@@ -121,12 +121,12 @@ class Run(RunFolder):
 
     @property
     def config(self) -> dict[str, Any]:
-        """The options in force, as ``config.json`` has them."""
+        """The options in force, from ``config.json``."""
         return self.read_json("config.json")
 
     @property
     def made_by(self) -> str:
-        """What made the bundle, for its metadata."""
+        """The program that made the bundle, for its metadata."""
         return f"visionkit {visionkit.__version__}, recipes/{self.recipe}.py"
 
     @property
@@ -135,11 +135,11 @@ class Run(RunFolder):
         return self.path / "model"
 
     def plan(self, kind: type[Plan], decide: Callable[[], Plan]) -> Plan:
-        """What is decided once, at the start of a run, and kept when it is resumed.
+        """Return the plan of the run, which is decided once, at the start, and kept when the run is resumed.
 
         Args:
-            kind: a dataclass of what JSON can hold.
-            decide: makes one, and notes each choice with its reason; it is not called when ``plan.json`` has the values.
+            kind: a dataclass of values that JSON can hold.
+            decide: makes the plan, and notes each choice with its reason; it is not called when ``plan.json`` has the values.
         """
         stored = self.read_json("plan.json") or {}
         names = [field.name for field in dataclasses.fields(kind)]
@@ -153,7 +153,7 @@ class Run(RunFolder):
         """Train the phases in order, continue where an interrupted run stopped, and leave the last weights in ``whole``.
 
         Returns:
-            the history, see ``fit.train_in_order``.
+            the history; see ``fit.train_in_order``.
         """
         history = train_in_order(self, phases, whole)
         load_weights(whole, self.weights_file(list(phases)[-1]))
@@ -166,9 +166,9 @@ class Run(RunFolder):
 
         Args:
             bundle: the exported model.
-            metrics: name -> number, as ``metrics.json`` gets them, with the seconds that the run took.
+            metrics: name -> number, for ``metrics.json``; the seconds that the run took are added.
             report: the page.
-            bundle_metrics: those of the bundle alone. Default: all metrics.
+            bundle_metrics: the metrics for the bundle's metadata. Default: all metrics.
         """
         metrics = metrics | {"seconds": round(self.seconds(), 1)}
         update_json(bundle / BUNDLE_METADATA, metrics=metrics if bundle_metrics is None else bundle_metrics)
@@ -182,8 +182,8 @@ def run_recipe(config: Config, work: Callable[[Run, Config], None], *, name: str
 
     Args:
         config: as the command line gave it.
-        work: from the run and the configuration in force to ``metrics.json``, ``report.html`` and ``model/`` in the run.
-        name: of the recipe.
+        work: takes the run and the configuration in force, and writes ``metrics.json``, ``report.html`` and ``model/``.
+        name: name of the recipe.
         smoke: values that ``--smoke`` sets where the command line did not.
     """
     run, config = open_run(config, name=name, smoke=smoke)
@@ -216,12 +216,12 @@ def open_run(config: Config, *, name: str, smoke: dict[str, Any]) -> tuple[Run, 
 
 
 def unused(path: Path) -> Path:
-    """The path, or with a number after it if there is such a folder."""
+    """The path, with a number after it if it exists already."""
     return next(p for p in (path, *(Path(f"{path}-{number}") for number in range(2, 1000))) if not p.exists())
 
 
 def announce(run: Run, metrics: dict[str, float]) -> None:
-    """The last lines of a run."""
+    """Print the last lines of a run."""
     first = next(iter(metrics))
     print(f"{first.replace('_', ' ')} {metrics[first]:.4f} in {metrics['seconds']:.0f} seconds")
     print(f"report   {run.path / 'report.html'}")
@@ -229,7 +229,7 @@ def announce(run: Run, metrics: dict[str, float]) -> None:
 
 
 def command_line(main: Callable[[Config], Run], config: type[Config], description: str) -> None:
-    """Run a recipe from the command line: a user's mistake ends in one line and status 2."""
+    """Run a recipe from the command line: an error of the user ends in one line and status 2."""
     for stream in (sys.stdout, sys.stderr):
         stream.reconfigure(errors="backslashreplace")  # file names need not be UTF-8
     try:
@@ -240,10 +240,10 @@ def command_line(main: Callable[[Config], Run], config: type[Config], descriptio
 
 
 def check_option(name: str, value: float | None, least: float, most: float = math.inf) -> None:
-    """Check a number that an option was given; None stands for the default.
+    """Check the number of an option; None stands for the default.
 
     Raises:
-        UserError: it lies below ``least`` or above ``most``, or is not finite.
+        UserError: the number lies below ``least`` or above ``most``, or is not finite.
     """
     if value is None or (math.isfinite(value) and least <= value <= most):
         return

@@ -1,4 +1,4 @@
-"""The folder of one run: configuration, history, checkpoint, metrics. Every file is written beside and renamed."""
+"""The folder of one run: configuration, history, checkpoint, metrics. All files are written atomically."""
 
 import csv
 import io
@@ -15,7 +15,7 @@ from filelock import FileLock, Timeout
 from visionkit.errors import UserError
 from visionkit.files import write_atomically
 
-OLD_NOTES = "story.json"  # as notes.json was called; runs that were begun then keep it
+OLD_NOTES = "story.json"  # the former name of notes.json, in runs that were begun under it
 
 
 class RunFolderError(UserError):
@@ -50,7 +50,7 @@ class RunFolder:
 
     @classmethod
     def start(cls, path: str | Path, config: dict[str, Any]) -> "RunFolder":
-        """Make a new run folder, or take one whose run failed before its first epoch.
+        """Make a new run folder, or reuse one whose run failed before its first epoch.
 
         Raises:
             RunFolderError: the folder holds a run already, or a ``model/`` that no run wrote; nothing is overwritten.
@@ -91,11 +91,11 @@ class RunFolder:
     def _sweep(self) -> None:
         """Remove unfinished files of a killed process."""
         for pattern in (".model-*", ".*.unfinished", "unfinished_*"):
-            for left in self.path.glob(pattern):
-                shutil.rmtree(left) if left.is_dir() else left.unlink()
+            for unfinished in self.path.glob(pattern):
+                shutil.rmtree(unfinished) if unfinished.is_dir() else unfinished.unlink()
 
     def seconds(self) -> float:
-        """How long the run has taken, what it took before an interruption included (up to its last checkpoint)."""
+        """Seconds that the run has taken, including those before an interruption (up to its last checkpoint)."""
         return self._seconds_before + time.monotonic() - self._began
 
     def count_from(self, seconds: float) -> None:
@@ -116,7 +116,7 @@ class RunFolder:
         write_atomically(self.path / name, json.dumps(contents, indent=2).encode())
 
     def save_checkpoint(self, phase: str, epoch: int, arrays: dict[str, np.ndarray], history: list[dict]) -> None:
-        """Save the state after ``epoch`` epochs of ``phase``: one file, so that a kill at any moment leaves a whole one."""
+        """Save the state after ``epoch`` epochs of ``phase``: one file, so that a kill at any moment leaves an intact one."""
         state = json.dumps({"phase": phase, "epoch": epoch, "history": history, "seconds": self.seconds()})
         buffer = io.BytesIO()
         np.savez(buffer, __state__=np.array(state), **arrays)
@@ -142,7 +142,7 @@ class RunFolder:
             raise RunFolderError(f"{file} is damaged ({error}); delete it to begin this run anew.") from error
 
     def write_history(self, history: list[dict]) -> None:
-        """Write ``history.csv``: a row an epoch."""
+        """Write ``history.csv``, with one row per epoch."""
         text = io.StringIO()
         columns = list(dict.fromkeys(key for row in history for key in row))
         writer = csv.DictWriter(text, columns)

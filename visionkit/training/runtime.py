@@ -1,4 +1,4 @@
-"""What the machine offers: seeds, devices, compilation."""
+"""The runtime: seeds, devices and compilation."""
 
 import logging
 import os
@@ -13,12 +13,12 @@ from tensorflow.python.framework.convert_to_constants import convert_variables_t
 
 
 def prepare(seed: int) -> str:
-    """Seed Python, NumPy and Keras, let a GPU's memory grow with need, and keep a notice off the screen.
+    """Seed Python, NumPy and Keras, let GPU memory grow on demand, and silence a warning.
 
     TensorFlow warns when a function is traced for several sizes of images, which is intended here.
 
     Returns:
-        the device in words, for the log and the report.
+        the name of the device, for the log and the report.
     """
     keras.utils.set_random_seed(seed)
     tf.get_logger().addFilter(_is_not_on_retracing)
@@ -35,14 +35,14 @@ def _is_not_on_retracing(record: logging.LogRecord) -> bool:
 
 
 def frozen(model: keras.Model) -> Callable[[tf.Tensor], tf.Tensor]:
-    """A faster function with the model's present outputs: its weights are constants, which TensorFlow folds together.
+    """A faster function with the model's outputs: its weights are constants, which TensorFlow folds together.
 
     Args:
-        model: with one float32 input and one output; later training does not change the function.
+        model: a model with one float32 input and one output; later training does not change the function.
     """
     pixels = tf.TensorSpec(model.inputs[0].shape, tf.float32)
-    answer = tf.function(lambda inputs: model(inputs, training=False), input_signature=[pixels])
-    constant = convert_variables_to_constants_v2(answer.get_concrete_function())
+    forward = tf.function(lambda inputs: model(inputs, training=False), input_signature=[pixels])
+    constant = convert_variables_to_constants_v2(forward.get_concrete_function())
     return lambda inputs: constant(tf.convert_to_tensor(inputs))[0]
 
 
@@ -50,21 +50,21 @@ def with_gradient(function: Callable[..., Any]) -> Callable[..., tuple[Any, tf.T
     """A compiled function that returns the outputs of ``function``, and the gradient of the first output.
 
     Args:
-        function: differentiated by its first argument; it returns a tuple, a scalar first.
+        function: returns a tuple, a scalar first, which is differentiated by the first argument.
     """
 
     @partial(tf.function, reduce_retracing=True)
-    def both(x, *others):
+    def outputs_and_gradient(x, *others):
         with tf.GradientTape() as tape:
             tape.watch(x)
-            answer = function(x, *others)
-        return answer, tape.gradient(answer[0], x)
+            outputs = function(x, *others)
+        return outputs, tape.gradient(outputs[0], x)
 
-    return both
+    return outputs_and_gradient
 
 
 def compiled(function: Callable[..., Any]) -> Callable[..., Any]:
-    """The function as a graph."""
+    """Compile the function to a graph."""
     return tf.function(function, reduce_retracing=True)
 
 

@@ -1,4 +1,4 @@
-"""A grid of augmented images, a row a sample: what a network is trained on, to be looked at before it is.
+"""A grid of augmented images, one row per sample: it shows what a network will be trained on.
 
 The images come out of ``TrainingPipeline``, as in training: the first column as the exported model will see them, and each
 further column is an epoch. The samples are one batch, so images that are mixed are mixed with each other.
@@ -31,7 +31,7 @@ SHOWN_SHARE = 0.005  # of a mixed label
 
 
 class View(NamedTuple):
-    """A cell of the grid: an image with all that is annotated on it, what stands below it, and the classes that are seen."""
+    """A cell of the grid: an image with its annotations, its caption, and the classes that it shows."""
 
     image: np.ndarray
     caption: str
@@ -47,12 +47,12 @@ def with_mixing(augmentation: Augmentation, mix: str | None, index: Index) -> Au
     """The augmentation with another way to mix images; None leaves it as it is.
 
     Args:
-        augmentation: to change.
+        augmentation: the augmentation to change.
         mix: "none" or one of ``Augmentation.mix``.
-        index: whose images will be mixed.
+        index: the index whose images are mixed.
 
     Raises:
-        UserError: MixUp or CutMix, which mix labels, of images without labels.
+        UserError: MixUp and CutMix mix labels, and the images have none.
     """
     if mix is None:
         return augmentation
@@ -66,24 +66,24 @@ def augmentation_grid(index: Index, augmentation: Augmentation, *, size: int, co
 
     Args:
         index: a few samples, scanned.
-        augmentation: to look at.
+        augmentation: the augmentation to show.
         size: side of the network's input in pixels.
-        columns: views of a sample, with the one as served.
-        seed: of what is drawn at random, as in training.
+        columns: views of a sample, including the one as served.
+        seed: seed of the augmentation, as in training.
 
     Returns:
         uint8 ``(H, W, 3)``, at most ``WIDEST`` pixels wide.
 
     Raises:
-        UserError: a composition of the user's own cannot be carried out.
+        UserError: a composition of the user's own fails.
     """
     side = _cell_side(size, len(index), columns)
-    shown = [_views(index, None, size, side, seed, 0)]
-    shown += [_views(index, augmentation, size, side, seed, epoch) for epoch in range(columns - 1)]
+    columns_of_views = [_views(index, None, size, side, seed, 0)]
+    columns_of_views += [_views(index, augmentation, size, side, seed, epoch) for epoch in range(columns - 1)]
     heads = ["as served", *(f"epoch {epoch}" for epoch in range(columns - 1))]
     rows = [_row([annotate.text_image(head, TEXT, max_width=side) for head in heads], side)]
     for position in range(len(index)):
-        views = [of_column.get(position) for of_column in shown]
+        views = [column.get(position) for column in columns_of_views]
         blank = np.full((side, side, 3), annotate.PAPER, np.uint8)
         images = _row([blank if view is None else view.image for view in views], side)
         captions = ["" if view is None else view.caption for view in views]
@@ -92,15 +92,15 @@ def augmentation_grid(index: Index, augmentation: Augmentation, *, size: int, co
         rows.append(np.concatenate([images, below]))
     width = rows[0].shape[1]
     title = annotate.text_image(augmentation.name, TEXT + 6, max_width=width)
-    classes = frozenset().union(*(view.classes for of_column in shown for view in of_column.values()))
-    return _stacked([title, *rows, _legend(index, sorted(classes), width)], width)
+    classes = frozenset().union(*(view.classes for column in columns_of_views for view in column.values()))
+    return _stack_rows([title, *rows, _legend(index, sorted(classes), width)], width)
 
 
 def save(image: np.ndarray, path: Path) -> None:
-    """Write an image, beside and then renamed; the suffix says the format.
+    """Write an image atomically, in the format of the suffix.
 
     Raises:
-        UserError: it cannot be written.
+        UserError: the image cannot be written.
     """
     check_target(path)
     beside = path.with_name(f".{path.name}.unfinished")
@@ -117,10 +117,10 @@ def save(image: np.ndarray, path: Path) -> None:
 
 
 def check_target(path: Path) -> None:
-    """Refuse a name that no image can be written to, before the work is done.
+    """Check that an image can be written under this name, before the work is done.
 
     Raises:
-        UserError: a folder, or a suffix that Pillow does not write.
+        UserError: the path is a folder, or has a suffix that Pillow does not write.
     """
     if path.is_dir():
         raise UserError(f"--out {path}: this is a folder; expected the name of an image, such as {path / 'grid.png'}.")
@@ -129,28 +129,28 @@ def check_target(path: Path) -> None:
 
 
 def _cell_side(size: int, rows: int, columns: int) -> int:
-    """Pixels: the network's own size, unless that is too small to be looked at, or too large together."""
+    """Side of a cell in pixels: the network's own size, unless it is too small to look at or makes the grid too large."""
     enlarged = size * -(-SMALLEST // size)
     return min(enlarged, WIDEST // columns - GAP, HIGHEST // rows - GAP - 2 * TEXT)
 
 
 def _views(index: Index, augmentation: Augmentation | None, size: int, side: int, seed: int, epoch: int) -> dict[int, View]:
-    """The cells of one column, by place in the index."""
+    """The cells of one column, by position in the index."""
     if augmentation is None:
         batches = evaluation_batches(index, size, len(index))
     else:
         batches = TrainingPipeline(index, size, len(index), augmentation, seed).epoch(epoch, order=np.arange(len(index)))
     try:
-        made = list(batches.as_numpy_iterator())
+        samples = list(batches.as_numpy_iterator())
     except Exception as error:
         if augmentation is None or not augmentation.whole_first:
             raise
-        # The user's own composition: the pipeline says which image it failed on, TensorFlow adds how it came there.
+        # The user's own composition failed: the pipeline's error names the image, and TensorFlow adds a traceback.
         reason = str(error).partition("RuntimeError: ")[2].partition("\nTraceback")[0] or str(error)
         raise UserError(reason.strip()) from error
     return {
         int(position): _view({key: values[row] for key, values in batch.items()}, index, side)
-        for batch in made
+        for batch in samples
         for row, position in enumerate(batch["position"])
     }
 
@@ -176,7 +176,7 @@ def _view(sample: dict[str, Any], index: Index, side: int) -> View:
 
 
 def _caption(label: np.ndarray, class_names: Sequence[str]) -> str:
-    """The class, or the shares of several; nothing for images that have none."""
+    """The class, or the shares of several classes; empty for images without a class."""
     if label.ndim == 0:
         return class_names[label] if label >= 0 else ""
     shares = sorted(((share, name) for share, name in zip(label.tolist(), class_names, strict=True)), reverse=True)
@@ -202,7 +202,7 @@ def _row(images: Sequence[np.ndarray], side: int) -> np.ndarray:
     return row
 
 
-def _stacked(rows: Sequence[np.ndarray], width: int) -> np.ndarray:
+def _stack_rows(rows: Sequence[np.ndarray], width: int) -> np.ndarray:
     """Rows below each other, with a margin around."""
     height = sum(len(row) + GAP for row in rows) - GAP
     sheet = np.full((height + 2 * GAP, width + 2 * GAP, 3), annotate.PAPER, np.uint8)

@@ -1,6 +1,6 @@
 """Boxes drawn by supervision's annotators, with names and scores.
 
-Classes have the colors that ``annotate`` gives them. Where there is no room for all names, the highest scores are named first,
+Classes have the colors that ``annotate`` gives them. Where names would overlap, boxes with higher scores are named first,
 and each class is named once before any is named twice.
 """
 
@@ -15,7 +15,7 @@ from PIL import Image
 from visionkit.viz import annotate
 
 SMALLEST = 480  # pixels of the longer side: smaller images are enlarged, so that names can be read
-LABELS_SHARE = 0.15  # of the image that labels may cover
+LABELS_SHARE = 0.15  # largest share of the image that labels may cover
 LONGEST = 32  # letters of a name
 
 
@@ -61,14 +61,14 @@ def draw(
     *,
     smallest: int = SMALLEST,
 ) -> np.ndarray:
-    """Draw boxes in the colors of their kinds, later kinds on top, and as many labels as there is room for, from the first on.
+    """Draw boxes in the colors of their kinds, later kinds on top, and the first labels, as many as fit.
 
     Args:
         pixels: uint8 ``(H, W, 3)``.
         boxes: ``(N, 4)``, xyxy, relative.
-        kinds: int ``(N,)``, places in ``palette``, which recurs beyond its end.
+        kinds: int ``(N,)``, positions in ``palette``, which is repeated beyond its end.
         palette: colors of the kinds.
-        labels: one a box; an empty one is not drawn.
+        labels: one per box; an empty one is not drawn.
         smallest: see ``draw_boxes``.
 
     Returns:

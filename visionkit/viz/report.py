@@ -1,4 +1,4 @@
-"""The report of a run, one HTML file with everything inside: what the reports of all tasks share."""
+"""The report of a run as one self-contained HTML file: what the reports of all tasks share."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass, field
@@ -15,7 +15,7 @@ from visionkit.viz.page import inline, inline_jpeg, write_page
 
 THUMBNAIL = 220  # pixels of the longer side
 MAX_SKIPPED = 200
-MAX_CLASSES_SHOWN = 60  # in the confusion matrix; beyond, its cells say little
+MAX_CLASSES_SHOWN = 60  # in the confusion matrix; the cells of a larger one are too small to read
 
 
 @dataclass(frozen=True)
@@ -23,11 +23,11 @@ class Section:
     """A part of the page with a heading of its own, above the training curves.
 
     Attributes:
-        heading: of the part.
-        sentence: what is seen below it.
+        heading: heading of the part.
+        sentence: explanation of the figure and the table.
         figure: a PNG.
-        columns: heads of a table.
-        rows: its cells, as text; the first of each row is a name.
+        columns: names of the columns of the table.
+        rows: cells of the table, as text; the first of each row is a name.
     """
 
     heading: str
@@ -44,12 +44,12 @@ class Section:
 
 @dataclass(frozen=True)
 class Report:
-    """What every report shows around what its task shows; ``Run.finish`` adds the notes, the metrics and the options.
+    """The contents of a report; ``Run.finish`` adds the notes, the metrics and the options.
 
     Attributes:
-        title: of the page.
+        title: title of the page.
         package: the package whose ``report.html.j2`` fills the page; it extends ``base.html.j2``.
-        shown: what that template shows, by name.
+        shown: the variables of that template, by name.
         history: rows of ``history.csv``.
         skipped: files that were left out.
         curves: which columns of the history are drawn together; see ``plots.curves``. Default: loss and accuracy.
@@ -68,13 +68,13 @@ class Report:
         """Write the page atomically.
 
         Args:
-            path: of the page.
+            path: path of the page.
             notes: sentences on what happened and why.
             metrics: name -> number, as in ``metrics.json``.
             config: the run's options.
 
         Returns:
-            its path.
+            the path of the page.
         """
         curves = () if self.curves is None else (self.curves,)
         common = {
@@ -90,24 +90,24 @@ class Report:
         return write_page(path, self.package, "report.html.j2", **common | self.shown)
 
 
-def shown_matrix(counts: np.ndarray, truths: Sequence[str], answers: Sequence[str]) -> list[dict] | None:
-    """What the page needs to draw a confusion matrix: a row a true class; None of too many classes.
+def shown_matrix(counts: np.ndarray, truths: Sequence[str], predictions: Sequence[str]) -> list[dict] | None:
+    """The rows of a confusion matrix for the page, one per true class; None for too many classes.
 
     Args:
-        counts: int ``(len(truths), len(answers))``.
+        counts: int ``(len(truths), len(predictions))``.
         truths: names of the rows.
-        answers: names of the columns.
+        predictions: names of the columns.
     """
     if len(truths) > MAX_CLASSES_SHOWN:
         return None
     return [
-        {"name": name, "sum": int(row.sum()), "cells": list(zip(answers, row.tolist(), strict=True))}
+        {"name": name, "sum": int(row.sum()), "cells": list(zip(predictions, row.tolist(), strict=True))}
         for name, row in zip(truths, counts, strict=True)
     ]
 
 
 def thumbnail(image: str | np.ndarray, side: int = THUMBNAIL) -> str | None:
-    """A file, or uint8 pixels, as a small image's URL; None if the file cannot be read any more."""
+    """The URL of a small version of an image, a file or uint8 pixels; None if the file cannot be read any more."""
     try:
         shown = Image.fromarray(image if isinstance(image, np.ndarray) else read_image(image))
     except ImageError:

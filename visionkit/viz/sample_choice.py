@@ -1,4 +1,4 @@
-"""A few sound samples of a data set, as different as may be, for images of it. The rest of the data set stays unopened."""
+"""The choice of a few readable samples of a data set, as different as possible. The other files stay unopened."""
 
 from dataclasses import replace
 
@@ -10,35 +10,35 @@ from visionkit.data.pipeline.reading import UNREADABLE
 from visionkit.data.pipeline.samples import evaluation_sample
 from visionkit.data.splits import WHOLE, DataSet
 
-MOST_BROKEN = 500  # images that are tried in vain: beyond, this is no glance any more, but a check
-SMALL = 32  # pixels of the side of an image that is made to see whether it can be
+MOST_BROKEN = 500  # unreadable images after which the search ends: it shall be a glance, and not a check of all files
+SMALL = 32  # side in pixels of the image that is made to test a sample
 
 
-def training_split(found: DataSet) -> Index:
-    """The split that is augmented in training; where no image is in it, the first that has some.
+def training_split(data: DataSet) -> Index:
+    """The split that is augmented in training; if it has no images, the first split that has some.
 
     Raises:
-        DataError: no images.
+        DataError: no split has images.
     """
-    names = [name for name in ("train", WHOLE, *found.splits) if len(found.splits.get(name, ()))]
+    names = [name for name in ("train", WHOLE, *data.splits) if len(data.splits.get(name, ()))]
     if not names:
         raise DataError("No images in this data set; visionkit check says what was found instead.")
-    return found.splits[names[0]]
+    return data.splits[names[0]]
 
 
 def choose(index: Index, number: int, *, seed: int) -> Index:
-    """Sound samples, spread over the classes.
+    """Choose readable samples, spread over the classes.
 
     Args:
-        index: as a reader made it.
-        number: of samples wanted; where there are fewer, all are taken.
-        seed: draws them.
+        index: the index of a reader.
+        number: number of samples; if there are fewer, all are taken.
+        seed: seed of the choice.
 
     Returns:
-        an index of them, scanned.
+        a scanned index of the samples.
 
     Raises:
-        DataError: none is sound.
+        DataError: no sample can be used.
     """
     chosen, infos = [], []
     for position in spread(index, seed):
@@ -47,7 +47,7 @@ def choose(index: Index, number: int, *, seed: int) -> Index:
         alone = index.take([position])
         try:
             info = inspect(alone.paths[0])
-        except ValueError as error:  # a ImageError, or a name that no file can have
+        except ValueError as error:  # an ImageError, or a name that no file can have
             index.skipped.add(alone.paths[0], str(error))
             continue
         try:
@@ -64,7 +64,7 @@ def choose(index: Index, number: int, *, seed: int) -> Index:
 
 
 def spread(index: Index, seed: int) -> np.ndarray:
-    """All places of an index in an order in which classes take turns: int ``(N,)``.
+    """All positions of an index, in an order in which classes take turns: int ``(N,)``.
 
     An image of many objects counts for the class that the fewest images show; images that show none come last.
     """
@@ -75,18 +75,18 @@ def spread(index: Index, seed: int) -> np.ndarray:
     for number in np.unique(classes):
         members = np.flatnonzero(classes == number)
         turns[members] = np.arange(len(members))
-    first = rng.permutation(len(index.class_names) + 1)  # the last is that of images without a class
+    first = rng.permutation(len(index.class_names) + 1)  # the last one is for images without a class
     return order[np.lexsort([first[classes], turns, classes < 0])]
 
 
 def _classes(index: Index) -> np.ndarray:
     """The class for which each sample counts, int ``(N,)``; -1 where it has none."""
     classes = index.labels.astype(int)
-    seen = [
+    present = [
         () if one.objects is None else np.unique(one.objects.classes[one.objects.classes >= 0]) for one in index.annotations
     ]
-    counts = np.bincount(np.concatenate([np.zeros(0, int), *seen]).astype(int), minlength=len(index.class_names))
-    for position, of_sample in enumerate(seen):
-        if len(of_sample):
-            classes[position] = of_sample[counts[of_sample].argmin()]
+    counts = np.bincount(np.concatenate([np.zeros(0, int), *present]).astype(int), minlength=len(index.class_names))
+    for position, numbers in enumerate(present):
+        if len(numbers):
+            classes[position] = numbers[counts[numbers].argmin()]
     return classes

@@ -1,4 +1,4 @@
-"""Exactly the window of a JPEG is decoded, and placed where it belongs; several at once as well as one by one."""
+"""Exactly the window of a JPEG is decoded, and placed where it belongs; whether JPEGs are decoded together or one by one."""
 
 import io
 
@@ -19,7 +19,7 @@ from visionkit.ops.colors import PADDING
 
 
 def decode_window(contents: bytes, window, size: int) -> np.ndarray:
-    """What training sees of one window of a JPEG: ``(size, size, 3)``."""
+    """The training input from one window of a JPEG: ``(size, size, 3)``."""
     shape = np.array(Image.open(io.BytesIO(contents)).size[::-1])
     ratios = windows.decoding_ratios(np.array([window]), size)
     snapped = windows.snapped(np.array([window]), ratios)
@@ -47,7 +47,7 @@ def write_jpegs(folder, count: int) -> list[str]:
     return paths
 
 
-def test_no_jpegs_are_no_windows():
+def test_no_jpegs_have_no_windows():
     assert crops.decode_jpeg_windows([], np.zeros((0, 4), int)) == ([], [])
 
 
@@ -85,7 +85,7 @@ def test_only_the_bad_file_of_a_group_is_skipped(tmp_path, harm):
         assert other is None or (one.image == other.image).all()
 
 
-def test_what_a_window_misses_is_padding():
+def test_the_part_of_a_window_beyond_the_image_is_padding():
     placed = crops.place(np.full((7, 9, 3), 200, np.uint8), [4, 0, 8, 16], 16)
     assert (placed[4:12] == 200).all() and (placed[:4] == PADDING).all() and (placed[12:] == PADDING).all()
     placed = crops.place(np.full((7, 9), 3, np.uint8), [0, 2, 1, 1], 4, is_mask=True)
@@ -119,7 +119,7 @@ def test_any_image_goes_through_any_window(shape, side, rng):
 @pytest.mark.parametrize("ratio", [1, 2, 4, 8])
 @pytest.mark.parametrize("options", [{}, {"subsampling": 2}, {"progressive": True}], ids=["plain", "4:2:0", "progressive"])
 def test_a_window_that_is_decoded_small_shows_exactly_its_part(photograph, ratio, options):
-    """The same part of the whole image, shrunk; and it differs more from any neighboring part."""
+    """It equals the same part of the shrunk whole image, and differs more from any neighboring part."""
     large = cv2.resize(photograph, (903, 801), interpolation=cv2.INTER_CUBIC)
     contents = as_jpeg(large, **options)
     decoded = np.asarray(Image.open(io.BytesIO(contents)))
@@ -158,7 +158,7 @@ def test_a_damaged_file_raises(photograph):
 
 @pytest.mark.parametrize("size", [64, 96, 128, 224])
 def test_a_window_looks_alike_in_training_and_serving(photograph, size):
-    """Train/serve skew: training decodes the window of a JPEG at a smaller size and resizes it without smoothing."""
+    """Skew is small, though training decodes the window of a JPEG at a smaller size and resizes it without smoothing."""
     contents, (top, left, side) = as_jpeg(photograph), (16, 96, 264)  # multiples of 8, around the central window
     decoded = np.asarray(Image.open(io.BytesIO(contents)))[top : top + side, left : left + side]
     served = tf.image.resize(decoded, [size, size], antialias=True).numpy()  # as center_crop and letterbox do

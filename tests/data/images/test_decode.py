@@ -19,13 +19,13 @@ def encoded(image: Image.Image, kind: str, **options) -> bytes:
 
 @pytest.fixture
 def quarters() -> np.ndarray:
-    """Four flat quarters, so that a turn or a mirror shows: uint8 (32, 48, 3)."""
+    """Four flat quarters, so that rotations and mirroring show: uint8 (32, 48, 3)."""
     image = np.zeros((32, 48, 3), np.uint8)
     image[:16, :24], image[:16, 24:], image[16:, :24], image[16:, 24:] = (200, 0, 0), (0, 200, 0), (0, 0, 200), (99, 99, 99)
     return image
 
 
-def test_an_empty_file_is_named_so(tmp_path):
+def test_an_empty_file_is_reported_as_empty(tmp_path):
     (tmp_path / "a.jpg").touch()
     with pytest.raises(ImageError, match="empty file"):
         read_image(tmp_path / "a.jpg")
@@ -90,7 +90,7 @@ def test_exif_of_either_byte_order_is_read(quarters, byte_order):
     assert decode(encoded(Image.fromarray(quarters), "JPEG", exif=exif)).shape == (48, 32, 3)
 
 
-def test_exif_that_the_graph_does_not_find_is_carried_out_all_the_same(quarters):
+def test_exif_that_the_graph_does_not_find_is_still_carried_out(quarters):
     tiff = b"MM\0*" + (8).to_bytes(4) + (1).to_bytes(2) + b"\x01\x12\0\x04" + (1).to_bytes(4) + (6).to_bytes(4) + bytes(4)
     contents = encoded(Image.fromarray(quarters), "JPEG", exif=b"Exif\0\0" + tiff)  # a long, where a short is due
     pixels, plain = decode_and_judge(contents)
@@ -159,14 +159,14 @@ def test_sixteen_bit_color_keeps_its_upper_half(rng, suffix):
 
 
 @pytest.mark.parametrize("kind", ["PNG", "WEBP", "TIFF"])
-def test_transparency_is_laid_on_white(quarters, kind):
+def test_transparency_is_blended_with_white(quarters, kind):
     rgba = np.dstack([quarters, np.zeros((32, 48), np.uint8)])
     options = {"lossless": True, "exact": True} if kind == "WEBP" else {}
     assert (decode(encoded(Image.fromarray(rgba), kind, **options)) == 255).all()
 
 
 @pytest.mark.parametrize("kind", ["GIF", "WEBP", "PNG", "TIFF"])
-def test_of_an_animation_the_first_frame_counts(kind):
+def test_an_animation_is_read_as_its_first_frame(kind):
     frames = [Image.new("RGB", (20, 10), color) for color in ("red", "blue", "green")]
     options = {"lossless": True} if kind == "WEBP" else {}
     image = decode(encoded(frames[0], kind, save_all=True, append_images=frames[1:], **options))

@@ -1,4 +1,4 @@
-"""Which files are meant, and work on many of them: images are listed at any depth, with links."""
+"""Images are listed at any depth, through links, and functions are mapped over them."""
 
 from pathlib import Path
 
@@ -7,7 +7,7 @@ from visionkit.data.images.listing import list_files, list_images, map_files
 from visionkit.data.index import SkippedFiles
 
 
-def test_no_names_are_no_files():
+def test_no_names_list_no_files():
     assert list_files([]) == []
 
 

@@ -18,13 +18,13 @@ LEFT = (np.array([[0, 0], [0.5, 0], [0.5, 1], [0, 1]]),)
 
 
 def objects(*each):
-    """Each is (class, outline or None); boxes are the upper half."""
+    """Each object is (class, outline or None); its box is the upper half."""
     classes, outlines = zip(*each, strict=True)
     return Objects(np.tile([0, 0, 1, 0.5], (len(each), 1)), np.array(classes, np.int32), outlines)
 
 
 def scanned(folder, *annotated, names=("ant", "bee")):
-    """Images of 8 x 8, none like another, with these objects."""
+    """Different images of 8 x 8 pixels with these objects."""
     for number in range(len(annotated)):
         Image.fromarray(np.full((8, 8, 3), number, np.uint8)).save(folder / f"{number}.png")
     paths = tuple(str(folder / f"{number}.png") for number in range(len(annotated)))
@@ -59,7 +59,7 @@ def test_outlines_are_drawn_and_images_without_objects_are_background(tmp_path):
 
 
 @pytest.mark.parametrize("names", [("ant", "bee"), ("foreground",)])
-def test_what_has_no_outline_or_no_class_is_ignored_and_no_background(tmp_path, names):
+def test_objects_without_outline_or_class_are_ignored_and_not_background(tmp_path, names):
     index = scanned(tmp_path, objects((0, SQUARE), (0, None)), objects((0, SQUARE), (-1, LEFT)), names=names)
     expected = np.zeros((8, 8), np.uint8)
     expected[:4], expected[2:6, 2:6] = IGNORE, 1

@@ -16,7 +16,7 @@ SIDES = st.integers(1, 5000)
 @settings(max_examples=150, deadline=None)
 @given(SIDES, SIDES, st.integers(1, 700))
 def test_a_whole_image_lies_where_letterbox_puts_it(height, width, size):
-    """Train/serve skew: both pad in the same places."""
+    """There is no train/serve skew: both pad in the same places."""
     start, sides = resize.letterbox_placement_in_graph(tf.constant([height, width]), size)
     frame = resize.letterbox_placement((height, width), size)
     np.testing.assert_array_equal(frame, np.concatenate([start, sides]))

@@ -66,6 +66,6 @@ def test_encoded_bytes_and_file_objects(photograph, tmp_path):
         (b"text", "not an image"),
     ],
 )
-def test_what_is_no_image_is_refused_in_words(wrong, message):
+def test_values_that_are_no_image_are_refused_with_a_message(wrong, message):
     with pytest.raises(ImageError, match=message):
         to_pixels(wrong)

@@ -1,4 +1,4 @@
-"""Order, determinism, and files that vanish on the way."""
+"""Order, determinism, and files that vanish during an epoch."""
 
 import ast
 import gc
@@ -46,7 +46,7 @@ def index(class_folders) -> Index:
 
 
 def batches(index, *, size=32, batch_size=5, augmentation=None, shuffle=True, epoch=0, start=0, **options) -> tf.data.Dataset:
-    """One epoch; without an augmentation, as it is evaluated."""
+    """The batches of one epoch; without an augmentation, those of evaluation."""
     if augmentation is None:
         return evaluation_batches(index, size, batch_size)
     order = None if shuffle else np.arange(len(index))
@@ -103,7 +103,7 @@ def test_epochs_and_seeds_differ(index):
 
 
 def test_an_image_is_augmented_alike_wherever_it_stands_in_the_batch(index):
-    """The seed belongs to the sample: another batch size must not change what it becomes."""
+    """The seed belongs to the sample: another batch size must not change the sample."""
     small = collect(index, augmentation=presets.preset("strong"), batch_size=2, shuffle=False)
     large = collect(index, augmentation=presets.preset("strong"), batch_size=7, shuffle=False)
     np.testing.assert_array_equal(small["image"], large["image"])
@@ -202,24 +202,24 @@ def test_a_mosaic_is_the_same_with_any_number_of_threads(tmp_path, monkeypatch):
         np.testing.assert_array_equal(alone[key], values)
 
 
-def test_nothing_of_an_epoch_is_kept(index):
-    """Neither its threads nor what was drawn; a dataset that is derived from it keeps both."""
+def test_an_epoch_is_released_when_it_ends(index):
+    """Neither threads nor random parameters stay, except while a derived dataset needs them."""
     options = {"batch_size": 4, "augmentation": presets.preset("strong")}
     derived = batches(index, **options).map(lambda batch: batch["position"])
     gc.collect()
     assert sum(len(batch) for batch in derived) == len(index)
-    made = [weakref.ref(batches(index, epoch=epoch, **options).made_by) for epoch in range(3)]
+    functions = [weakref.ref(batches(index, epoch=epoch, **options).batch_functions) for epoch in range(3)]
     for batch in batches(index, **options):
         assert len(batch["position"])
     before = threading.active_count()
     del derived, batch
     gc.collect()
-    assert [one() for one in made] == [None] * 3
+    assert [reference() for reference in functions] == [None] * 3
     assert threading.active_count() <= before
 
 
 def test_replicas_share_every_batch(class_folders):
-    """Under tf.distribute: two devices made of one processor, in a process of its own, for devices are set up once."""
+    """One processor stands for two devices, in a process of its own, since devices are set up once per process."""
     code = f"""
 import visionkit; visionkit.quiet_tensorflow()
 from pathlib import Path
@@ -362,7 +362,7 @@ def test_images_without_labels_cannot_be_fitted(index):
             make()
 
 
-def test_where_a_whole_batch_has_vanished_fit_sees_another_one_and_evaluation_ends(index):
+def test_where_a_whole_batch_has_vanished_fit_gets_another_one_and_evaluation_ends(index):
     dataset, validation = TrainingPipeline(index, 32, 4, MEDIUM).dataset(), evaluation_dataset(index, 32, 4)
     for path in index.paths[:4]:
         Path(path).unlink()

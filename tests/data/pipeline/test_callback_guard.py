@@ -1,4 +1,4 @@
-"""A program that ends while images are still being made ends all the same."""
+"""A program that ends while batches are still being made does not hang."""
 
 import subprocess
 import sys
@@ -63,7 +63,7 @@ def test_a_program_that_fails_in_the_middle_of_an_epoch_ends(how, tmp_path):
     assert "step 0" in ended.stdout and "step 30" not in ended.stdout
 
 
-def test_nothing_under_way_is_closed_at_once():
+def test_without_running_calls_closing_does_not_wait():
     PythonCalls().close()
 
 

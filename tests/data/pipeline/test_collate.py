@@ -18,7 +18,7 @@ def index_of(*of_images: Objects | None) -> Index:
     return Index(("a",), ("x",) * len(annotations), np.zeros(len(annotations), np.int32), annotations=annotations)
 
 
-def test_nothing_is_stacked_to_nothing():
+def test_no_arrays_stack_to_an_empty_array():
     assert stack([], (4, 4, 3), np.uint8).shape == (0, 4, 4, 3)
 
 
@@ -62,7 +62,7 @@ def test_the_number_of_rows_is_a_power_of_two(most, rows):
     assert pad_objects([objects_of(most)], 0)["boxes"].shape == (1, rows, 4)
 
 
-def test_keypoints_are_padded_and_their_lack_is_unlabelled():
+def test_keypoints_are_padded_and_missing_ones_are_unlabelled():
     padded = pad_objects([objects_of(2, 5), objects_of(3), NO_OBJECTS], 5)["keypoints"]
     assert padded.shape == (3, 8, 5, 3) and padded.dtype == np.float32
     np.testing.assert_allclose(padded[0, :2], objects_of(2, 5).keypoints, rtol=1e-6)

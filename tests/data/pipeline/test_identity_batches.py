@@ -1,4 +1,4 @@
-"""Batches of people by images: everyone equally often, nobody twice."""
+"""Batches of people by images: everyone is drawn equally often, and nobody twice in a batch."""
 
 import numpy as np
 import pytest
@@ -11,14 +11,14 @@ def batches(labels, people=4, images=3, seed=0, epoch=0):
     return people_batches(np.asarray(labels), people=people, images=images, seed=seed, epoch=epoch)
 
 
-def test_nobody_makes_no_batches():
+def test_no_people_make_no_batches():
     assert batches(np.zeros(0, int)).shape == (0, 12)
     assert batches([-1, -1]).shape == (0, 12)
     assert positions_by_person(np.zeros(0, int)) == []
 
 
-def test_places_by_person():
-    assert [place.tolist() for place in positions_by_person(np.array([3, -1, 0, 3, -2, 0, 7]))] == [[2, 5], [0, 3], [6]]
+def test_positions_by_person():
+    assert [positions.tolist() for positions in positions_by_person(np.array([3, -1, 0, 3, -2, 0, 7]))] == [[2, 5], [0, 3], [6]]
 
 
 def test_a_batch_holds_its_people_side_by_side():
@@ -57,19 +57,19 @@ def test_where_people_are_few_batches_are_smaller():
     assert batches([3, 3, 3], people=8, images=2).shape == (2, 2)
 
 
-def test_who_has_many_images_is_not_drawn_more_often():
+def test_a_person_with_many_images_is_not_drawn_more_often():
     labels = np.concatenate([np.zeros(500, int), np.arange(1, 20)])
     found = batches(labels)
     assert found.shape == (-(-519 // 12), 12)
     assert np.ptp(np.bincount(labels[found[:, ::3].ravel()])) <= 1
 
 
-def test_nobodys_images_are_not_drawn():
+def test_unlabelled_images_are_not_drawn():
     labels = np.array([-1, 0, 0, -1, 1, 1])
     assert set(batches(labels, people=2, images=2).ravel()) == {1, 2, 4, 5}
 
 
-def test_seed_and_epoch_draw():
+def test_seed_and_epoch_decide_what_is_drawn():
     labels = np.repeat(np.arange(10), 6)
     np.testing.assert_array_equal(batches(labels, seed=1, epoch=2), batches(labels, seed=1, epoch=2))
     assert (batches(labels, seed=1, epoch=2) != batches(labels, seed=1, epoch=3)).any()

@@ -28,7 +28,7 @@ def test_no_images_make_no_batches(rng):
 
 
 def told_pixels(channels: int, size: int) -> keras.Model:
-    """A network whose logits are the pixels it is given."""
+    """A network whose logits are its input pixels."""
     image = keras.Input((size, size, channels))
     return keras.Model(image, keras.layers.Flatten()(image))
 

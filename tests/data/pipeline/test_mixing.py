@@ -26,33 +26,33 @@ def mixture(partners, shares=None, patches=None) -> Mixture:
 
 @pytest.mark.parametrize("kind", ["mixup", "cutmix"])
 def test_an_empty_batch_stays_empty(kind):
-    drawn = mixing.sample_mixture(kind, 0, np.random.default_rng(0))
-    assert mixing.mix(np.zeros((0, 4, 4, 3), np.uint8), drawn).shape == (0, 4, 4, 3)
-    assert mixing.mix_labels(np.zeros(0, np.int32), drawn, 3).shape == (0, 3)
+    parameters = mixing.sample_mixture(kind, 0, np.random.default_rng(0))
+    assert mixing.mix(np.zeros((0, 4, 4, 3), np.uint8), parameters).shape == (0, 4, 4, 3)
+    assert mixing.mix_labels(np.zeros(0, np.int32), parameters, 3).shape == (0, 3)
 
 
 @pytest.mark.parametrize("kind", ["mixup", "cutmix"])
 def test_a_batch_of_one_is_mixed_with_itself(kind, photograph):
-    drawn = mixing.sample_mixture(kind, 1, np.random.default_rng(0))
-    mixed = mixing.mix(photograph[None], drawn)
+    parameters = mixing.sample_mixture(kind, 1, np.random.default_rng(0))
+    mixed = mixing.mix(photograph[None], parameters)
     assert np.abs(mixed[0].astype(int) - photograph).max() <= 1
-    np.testing.assert_allclose(mixing.mix_labels(np.array([2]), drawn, 3), [[0, 0, 1]], atol=1e-6)
+    np.testing.assert_allclose(mixing.mix_labels(np.array([2]), parameters, 3), [[0, 0, 1]], atol=1e-6)
 
 
 def test_mixup_by_hand():
     images = np.array([100, 200], np.uint8).reshape(2, 1, 1, 1).repeat(3, axis=3)
-    drawn = mixture([1, 0], [0.75, 1.0])
-    assert mixing.mix(images, drawn)[:, 0, 0, 0].tolist() == [125, 200]
-    np.testing.assert_allclose(mixing.mix_labels(np.array([0, 2]), drawn, 3), [[0.75, 0, 0.25], [0, 0, 1]])
+    parameters = mixture([1, 0], [0.75, 1.0])
+    assert mixing.mix(images, parameters)[:, 0, 0, 0].tolist() == [125, 200]
+    np.testing.assert_allclose(mixing.mix_labels(np.array([0, 2]), parameters, 3), [[0.75, 0, 0.25], [0, 0, 1]])
 
 
 def test_cutmix_by_hand():
     images = np.array([100, 200], np.uint8).reshape(2, 1, 1, 1) * np.ones((2, 4, 4, 3), np.uint8)
-    drawn = mixture([1, 0], patches=[[0.25, 0.5, 1.0, 1.0], [0, 0, 0, 0]])
-    first, second = mixing.mix(images, drawn)[..., 0]
+    parameters = mixture([1, 0], patches=[[0.25, 0.5, 1.0, 1.0], [0, 0, 0, 0]])
+    first, second = mixing.mix(images, parameters)[..., 0]
     assert first.tolist() == [[100] * 4, [100] * 4, [100, 200, 200, 200], [100, 200, 200, 200]]
     assert (second == 200).all()
-    np.testing.assert_allclose(mixing.mix_labels(np.array([0, 1]), drawn, 2), [[10 / 16, 6 / 16], [0, 1]])
+    np.testing.assert_allclose(mixing.mix_labels(np.array([0, 1]), parameters, 2), [[10 / 16, 6 / 16], [0, 1]])
 
 
 @settings(max_examples=40, deadline=None)
@@ -61,27 +61,27 @@ def test_mixing_agrees_with_numpy_and_labels_with_pixels(seed, number, kind):
     rng = np.random.default_rng(seed)
     images = rng.integers(0, 256, (number, 20, 30, 3), dtype=np.uint8)
     before = images.copy()
-    drawn = mixing.sample_mixture(kind, number, rng)
-    mixed = mixing.mix(images, drawn)
+    parameters = mixing.sample_mixture(kind, number, rng)
+    mixed = mixing.mix(images, parameters)
     np.testing.assert_array_equal(images, before)
     assert mixed.dtype == np.uint8 and mixed.shape == images.shape
-    assert sorted(drawn.partners) == list(range(number))
-    shares = drawn.shares[:, None, None, None].astype(np.float64)
-    expected = shares * images + (1 - shares) * images[drawn.partners]
-    left, top, right, bottom = np.round(drawn.patches * (30, 20, 30, 20)).T[..., None, None].astype(int)
+    assert sorted(parameters.partners) == list(range(number))
+    shares = parameters.shares[:, None, None, None].astype(np.float64)
+    expected = shares * images + (1 - shares) * images[parameters.partners]
+    left, top, right, bottom = np.round(parameters.patches * (30, 20, 30, 20)).T[..., None, None].astype(int)
     y, x = np.arange(20)[:, None], np.arange(30)
     inside = (left <= x) & (x < right) & (top <= y) & (y < bottom)
-    expected = np.where(inside[..., None], images[drawn.partners], expected)
+    expected = np.where(inside[..., None], images[parameters.partners], expected)
     assert np.abs(mixed - expected).max() <= 0.51
     if kind == "cutmix":  # rounding moves each edge by half a pixel at most
-        assert np.abs(1 - inside.mean(axis=(1, 2)) - drawn.own_shares()).max() <= 1 / 20 + 1 / 30
+        assert np.abs(1 - inside.mean(axis=(1, 2)) - parameters.own_shares()).max() <= 1 / 20 + 1 / 30
     else:
-        assert (drawn.shares >= 0.5).all() and not drawn.patches.any()
+        assert (parameters.shares >= 0.5).all() and not parameters.patches.any()
     labels = rng.integers(0, 5, number)
-    mixed_labels = mixing.mix_labels(labels, drawn, 5)
+    mixed_labels = mixing.mix_labels(labels, parameters, 5)
     np.testing.assert_allclose(mixed_labels.sum(axis=1), 1, atol=1e-6)
-    one_hot, own = np.eye(5)[labels], drawn.own_shares()[:, None]
-    np.testing.assert_allclose(mixed_labels, own * one_hot + (1 - own) * one_hot[drawn.partners], atol=1e-6)
+    one_hot, own = np.eye(5)[labels], parameters.own_shares()[:, None]
+    np.testing.assert_allclose(mixed_labels, own * one_hot + (1 - own) * one_hot[parameters.partners], atol=1e-6)
     assert mixed_labels.dtype == np.float32
 
 
@@ -100,7 +100,7 @@ COLORS = np.arange(10, 250, 30, dtype=np.uint8)
 
 
 def constant(number: int, label: int = 0) -> Sample:
-    """An image of one color, all of which is one object."""
+    """An image of one color, with one object that fills it."""
     image = np.full((SIZE, SIZE, 3), COLORS[number], np.uint8)
     keypoints = np.array([[[0.5, 0.5, 2.0], [0, 0, 0]]])
     objects = Objects(np.array([[0.0, 0.0, 1.0, 1.0]]), np.array([number], np.int32), keypoints=keypoints)
@@ -167,7 +167,7 @@ def test_all_that_is_annotated_moves_with_the_pixels_of_a_mosaic(seed):
 
 
 def test_keypoints_of_a_mosaic_by_hand():
-    """Top left shows the middle of its image at half the size."""
+    """The top left tile shows the middle of its image at half the size."""
     tiles = Tiles(
         np.array([0, 1, 1, 1]),
         np.array([[0, 0, 10, 10], [0, 10, 10, 30], [10, 0, 30, 10], [10, 10, 30, 30]]),
@@ -195,13 +195,13 @@ def test_a_mosaic_keeps_to_what_samples_have():
     assert without.objects is None and without.mask is None
 
 
-def test_the_own_image_is_in_any_corner():
+def test_the_own_image_may_be_in_any_corner():
     rng = np.random.default_rng(0)
     corners = [int(np.flatnonzero(sample_tiles(7, 1000, 32, rng).sources == 7)[0]) for _ in range(200)]
     assert np.bincount(corners, minlength=4).min() > 25
 
 
-def test_nothing_joined_is_nothing():
+def test_no_parts_join_to_no_objects():
     assert joined([]) is NO_OBJECTS and joined([NO_OBJECTS]) is NO_OBJECTS
 
 

@@ -1,4 +1,4 @@
-"""Decoded images in memory and on disk: the same pixels as without, or none."""
+"""Decoded images in memory and on disk: they are the same pixels as without a cache."""
 
 import os
 import shutil
@@ -43,16 +43,16 @@ def files_left_unfinished() -> list[str]:
 
 
 @pytest.mark.parametrize("where", ["auto", "memory", "disk", "none"])
-def test_of_no_images_there_is_no_cache(index, where):
+def test_no_images_have_no_cache(index, where):
     assert open_cache(index.take([]), where, note=lambda sentence: None) is None
 
 
-def test_none_is_none(index):
+def test_where_none_is_requested_there_is_no_cache(index):
     assert open_cache(index, "none") is None
 
 
 @pytest.mark.parametrize("where", ["memory", "disk"])
-def test_images_are_given_back_as_they_were_kept(index, where):
+def test_images_are_returned_as_they_were_stored(index, where):
     cache = open_cache(index, where)
     assert all(cache.get(position) is None for position in range(len(index)))
     for position in np.random.default_rng(0).permutation(len(index)):
@@ -64,7 +64,7 @@ def test_images_are_given_back_as_they_were_kept(index, where):
 
 
 @pytest.mark.parametrize("where", ["memory", "disk"])
-def test_an_image_of_another_size_is_not_kept(index, where):
+def test_an_image_of_another_size_is_not_stored(index, where):
     cache = open_cache(index, where)
     fill(cache, index, range(1, len(index)))
     info = index.infos[0]
@@ -73,7 +73,7 @@ def test_an_image_of_another_size_is_not_kept(index, where):
     assert where == "memory" or (files_left_unfinished() and len(files()) == 1)
 
 
-def test_what_is_kept_once_stays(index):
+def test_a_stored_image_is_not_replaced(index):
     cache = open_cache(index, "memory")
     first = read_image(index.paths[0])
     cache.keep(0, first)
@@ -94,11 +94,11 @@ def test_shrunk_images_take_less_and_are_kept_as_such(index, where):
     assert where == "memory" or len(files()) == 1
 
 
-def test_it_says_how_much_shrinking_saves(index):
-    said = []
-    open_cache(index, "auto", note=said.append)
-    open_cache(index, "auto", ratios=np.resize([1, 8], len(index)), note=said.append)
-    assert said[1].startswith("12 decoded images (6 of them shrunk, as no window needs more) take") and "(" not in said[0]
+def test_a_note_says_how_much_shrinking_saves(index):
+    notes = []
+    open_cache(index, "auto", note=notes.append)
+    open_cache(index, "auto", ratios=np.resize([1, 8], len(index)), note=notes.append)
+    assert notes[1].startswith("12 decoded images (6 of them shrunk, as no window needs more) take") and "(" not in notes[0]
 
 
 # On disk
@@ -198,9 +198,9 @@ def test_auto_says_what_it_chooses_and_why(index, monkeypatch, memory, disk, lar
     monkeypatch.setattr(psutil, "virtual_memory", lambda: SimpleNamespace(available=memory))
     monkeypatch.setattr(shutil, "disk_usage", lambda folder: SimpleNamespace(free=disk))
     monkeypatch.setattr(pixel_cache, "LARGEST_ON_DISK", largest)
-    said = []
-    cache = open_cache(index, "auto", note=said.append)
-    (sentence,) = said
+    notes = []
+    cache = open_cache(index, "auto", note=notes.append)
+    (sentence,) = notes
     assert sentence.startswith("12 decoded images take 0 MB: ") and reason in sentence
     assert (cache is None) == (expected == "none")
     assert bool(files_left_unfinished()) == (expected == "disk")
@@ -218,12 +218,12 @@ def test_auto_does_without_a_disk_where_there_may_be_no_folder(index, monkeypatc
     (tmp_path / "file").write_bytes(b"")
     monkeypatch.setenv("VISIONKIT_CACHE", str(tmp_path / "file" / "cache"))
     monkeypatch.setattr(psutil, "virtual_memory", lambda: SimpleNamespace(available=0))
-    said = []
-    assert open_cache(index, "auto", note=said.append) is None
-    assert "cannot be made (Not a directory)" in said[0]
+    notes = []
+    assert open_cache(index, "auto", note=notes.append) is None
+    assert "cannot be made (Not a directory)" in notes[0]
 
 
-def test_what_is_asked_for_is_not_discussed(index):
-    said = []
-    open_cache(index, "memory", note=said.append)
-    assert said == [] and not Path(cache_folder() / "pixels").exists()
+def test_a_requested_cache_is_not_commented_on(index):
+    notes = []
+    open_cache(index, "memory", note=notes.append)
+    assert notes == [] and not Path(cache_folder() / "pixels").exists()

@@ -1,4 +1,4 @@
-"""From files to augmented samples: boxes, mask and keypoints lie where the pixels do, and what goes wrong has a name."""
+"""From files to augmented samples: boxes, mask and keypoints lie where the pixels do, and errors name the file."""
 
 import os
 from concurrent.futures import ThreadPoolExecutor
@@ -30,9 +30,9 @@ def plain(name: str) -> Augmentation:
 
 
 def samples_of(index, augmentation, size=64, seed=0, epoch=0, cache=None, on_cpu=True):
-    drawn = sample_params(index, augmentation, size, seed, epoch)
-    make = sample_maker(index, size, augmentation, drawn, cache=cache, on_cpu=on_cpu)
-    return make(list(range(len(index)))), drawn
+    params = sample_params(index, augmentation, size, seed, epoch)
+    make = sample_maker(index, size, augmentation, params, cache=cache, on_cpu=on_cpu)
+    return make(list(range(len(index)))), params
 
 
 def write_scaled(folder: Path, suffix: str, times: int = 1) -> Index:
@@ -41,15 +41,15 @@ def write_scaled(folder: Path, suffix: str, times: int = 1) -> Index:
 
 
 def full_pixels(objects: Objects, info, window_side: int, size: int) -> dict[int, float]:
-    """How many pixels of each object there would be in a square window if all of it was seen."""
+    """The number of pixels of each object in a square window that shows all of it."""
     areas = np.prod(objects.boxes[:, 2:] - objects.boxes[:, :2], axis=1) * info.height * info.width
     return dict(zip(objects.classes.tolist(), areas * (size / window_side) ** 2, strict=True))
 
 
 def test_an_empty_index_draws_nothing(tmp_path):
     index = write_scaled(tmp_path, ".png").take([])
-    samples, drawn = samples_of(index, preset("detection-strong"))
-    assert samples == [] and drawn.windows.shape == drawn.frames.shape == (0, 4)
+    samples, params = samples_of(index, preset("detection-strong"))
+    assert samples == [] and params.windows.shape == params.frames.shape == (0, 4)
 
 
 @pytest.mark.parametrize("name", DENSE)
@@ -57,12 +57,12 @@ def test_an_empty_index_draws_nothing(tmp_path):
 def test_every_annotation_lies_where_its_pixels_do(tmp_path, name, suffix, times):
     index = write_scaled(tmp_path, suffix, times)
     for epoch in range(12):
-        samples, drawn = samples_of(index, plain(name), epoch=epoch)
+        samples, params = samples_of(index, plain(name), epoch=epoch)
         for position, (image, objects, mask) in enumerate(samples):
             assert image.shape == (64, 64, 3) and image.dtype == np.uint8 and mask.shape == (64, 64) and mask.dtype == np.uint8
             check_boxes(objects, mask, slack=2, spare=2 if "light" in name else None)
             check_mask(image, mask)
-            side = drawn.windows[position, 2]
+            side = params.windows[position, 2]
             full = full_pixels(index.annotations[position].objects, index.infos[position], side, 64)
             check_none_is_lost(objects, mask, full, 0.4)
 
@@ -112,13 +112,15 @@ def test_images_with_labels_have_neither_objects_nor_mask(tmp_path):
 def test_the_seed_decides_in_any_thread_and_order(tmp_path, name):
     index = write_scaled(tmp_path, ".jpg")
     index = index.take([0, 1, 2, 3] * 8)
-    alone, drawn = samples_of(index, preset(name), seed=3, epoch=1)
-    make = sample_maker(index, 64, preset(name), drawn, cache=None, on_cpu=True)
+    alone, params = samples_of(index, preset(name), seed=3, epoch=1)
+    make = sample_maker(index, 64, preset(name), params, cache=None, on_cpu=True)
     order = np.random.default_rng(0).permutation(len(index))
     with ThreadPoolExecutor(16) as pool:
         together = {}
-        for some, made in zip(np.split(order, 8), pool.map(lambda some: make(some.tolist()), np.split(order, 8)), strict=True):
-            together |= dict(zip(some.tolist(), made, strict=True))
+        for some, samples in zip(
+            np.split(order, 8), pool.map(lambda some: make(some.tolist()), np.split(order, 8)), strict=True
+        ):
+            together |= dict(zip(some.tolist(), samples, strict=True))
     for position, sample in enumerate(alone):
         np.testing.assert_array_equal(sample.image, together[position].image)
         np.testing.assert_array_equal(sample.mask, together[position].mask)
@@ -129,19 +131,19 @@ def test_the_seed_decides_in_any_thread_and_order(tmp_path, name):
     assert len({sample.image.tobytes() for sample in alone}) > 24  # the same file at another place is another sample
 
 
-def test_what_is_left_to_the_accelerator_is_what_would_be_done_here(tmp_path):
+def test_the_accelerator_is_left_the_steps_that_would_be_done_here(tmp_path):
     index = write_scaled(tmp_path, ".png")
     augmentation = replace(preset("detection-strong"), flip=1.0)
-    here, drawn = samples_of(index, augmentation)
+    here, params = samples_of(index, augmentation)
     there, _ = samples_of(index, augmentation, on_cpu=False)
     for position, (one, other) in enumerate(zip(here, there, strict=True)):
-        np.testing.assert_array_equal(one.image, pixelwise.apply(other.image, drawn.pixelwise, position))
+        np.testing.assert_array_equal(one.image, pixelwise.apply(other.image, params.pixelwise, position))
         np.testing.assert_array_equal(one.objects.boxes, other.objects.boxes)
         np.testing.assert_array_equal(one.mask, other.mask)
 
 
 @pytest.mark.parametrize("share", [0.0, 0.3, 1.0])
-def test_the_asked_share_is_mirrored(tmp_path, share):
+def test_the_requested_share_is_mirrored(tmp_path, share):
     index = write_scaled(tmp_path, ".png").take([0] * 2000)
     flips = sample_params(index, replace(preset("detection-light"), flip=share), 64, 0, 0).pixelwise.flip
     assert flips.mean() == pytest.approx(share, abs=0.04)
@@ -185,7 +187,7 @@ def test_an_own_composition_of_labelled_images_is_stretched(tmp_path):
         np.testing.assert_array_equal(sample.image, expected)
 
 
-def test_what_is_served_lies_where_it_is_annotated(tmp_path):
+def test_evaluation_samples_keep_annotations_on_their_objects(tmp_path):
     index = write_scaled(tmp_path, ".png")
     for position in range(len(index)):
         image, objects, mask = evaluation_sample(index, 64, position)
@@ -196,7 +198,7 @@ def test_what_is_served_lies_where_it_is_annotated(tmp_path):
 
 @pytest.mark.parametrize("shape", [(3, 2), (1, 2), (37, 90), (401, 33), (1, 300)])
 def test_training_with_whole_images_and_serving_agree(tmp_path, shape):
-    """Train/serve skew: the padding, the boxes and the mask of the one are those of the other."""
+    """There is no train/serve skew: both have the same padding, boxes and mask."""
     image = np.full((*shape, 3), 250, np.uint8)
     objects = Objects(np.array([[0.0, 0.0, 1.0, 1.0]]), np.array([1], np.int32))
     index = write_scenes(tmp_path, [(image, objects, np.ones(shape, np.uint8))])
@@ -292,27 +294,27 @@ def test_cached_images_make_the_same_samples(tmp_path, where, suffix):
     index = write_scaled(tmp_path, suffix)
     cache = open_cache(index, where)
     for epoch in range(3):
-        without, drawn = samples_of(index, preset("detection-strong"), epoch=epoch)
+        without, params = samples_of(index, preset("detection-strong"), epoch=epoch)
         cached, _ = samples_of(index, preset("detection-strong"), epoch=epoch, cache=cache)
         for one, other in zip(without, cached, strict=True):
             differences = np.abs(one.image.astype(int) - other.image)
-            assert differences.max() <= 2 if (drawn.ratios == 1).all() else differences.mean() < 3
+            assert differences.max() <= 2 if (params.ratios == 1).all() else differences.mean() < 3
             np.testing.assert_array_equal(one.objects.boxes, other.objects.boxes)
 
 
 @pytest.mark.parametrize("suffix", [".png", ".jpg"])
 @pytest.mark.parametrize("name", ["classification-light", "detection-strong", "segmentation-strong"])
 def test_shrunken_images_in_the_cache_make_nearly_the_same_samples(tmp_path, name, suffix):
-    """Shrunk by what the smallest window does with: every window has still the pixels that it needs."""
+    """Images are shrunk as far as the smallest window allows, so every window still has the pixels that it needs."""
     index = write_scaled(tmp_path, suffix, times=4)
     light = replace(preset(name), transforms=(), erase=0.0, mix=None)
     ratios = lasting_ratios(index, light, 16)
     assert (ratios > 1).any()
     cache = open_cache(index, "memory", ratios=ratios)
     for epoch in range(4):
-        without, drawn = samples_of(index, light, size=16, epoch=epoch)
+        without, params = samples_of(index, light, size=16, epoch=epoch)
         cached, _ = samples_of(index, light, size=16, epoch=epoch, cache=cache)
-        assert (drawn.ratios >= ratios).all()
+        assert (params.ratios >= ratios).all()
         for one, other in zip(without, cached, strict=True):
             assert np.abs(one.image.astype(int) - other.image).mean() < 4
             np.testing.assert_array_equal(one.objects.boxes, other.objects.boxes)

@@ -1,4 +1,4 @@
-"""Workers of a tf.data service on this machine: a dispatcher, and two processes that know TensorFlow alone."""
+"""Workers of a tf.data service on this machine: a dispatcher, and two processes that have TensorFlow alone."""
 
 import subprocess
 import sys
@@ -44,7 +44,7 @@ def epoch(index, **options) -> dict[str, np.ndarray]:
     return {name: values[order] for name, values in whole.items()}
 
 
-def test_an_address_that_is_none_is_refused_in_words(index):
+def test_a_wrong_address_is_refused_with_a_message(index):
     with pytest.raises(UserError, match=r"localhost: expected grpc://HOST:PORT"):
         TrainingPipeline(index, 32, 4, presets.preset("light"), service="localhost").epoch(0)
 

@@ -1,6 +1,6 @@
 """Windows of images: decoded from JPEGs, one or a group at a time, shrunk, and placed in the network's input.
 
-For small images, a call of TensorFlow takes a good part of the time of the decoding. Groups of JPEGs are therefore read and
+For small images, calling TensorFlow takes a good part of the time of decoding. Groups of JPEGs are therefore read and
 decoded by one call, in TensorFlow's own threads.
 """
 
@@ -15,21 +15,21 @@ import tensorflow as tf
 from visionkit.data.index import IGNORE
 from visionkit.ops.colors import PADDING
 
-LARGEST_GROUP = 16  # a power of two: groups are made of 16, 8, 4 and 2, each of which is traced once
+LARGEST_GROUP = 16  # a power of two: groups have 16, 8, 4, 2 or 1 images, and each size is traced once
 
 
 def decode_jpeg_windows(paths: Sequence[str], parts: np.ndarray) -> tuple[list[int], list[np.ndarray]]:
     """Read JPEGs, and decode one window of each, at its own size.
 
     Args:
-        paths: of sound files, as the scan found them.
+        paths: files that the scan could read.
         parts: int ``(N, 4)``: top, left, height and width of each window, inside its image.
 
     Returns:
         the lengths of the files in bytes, and the windows, uint8 ``(height, width, 3)``, read-only.
 
     Raises:
-        tf.errors.OpError: one of them is missing or damaged; the message does not say which.
+        tf.errors.OpError: a file is missing or damaged; the message does not say which.
     """
     lengths: list[int] = []
     windows: list[np.ndarray] = []
@@ -67,7 +67,7 @@ def decode_jpeg_window(contents: tf.Tensor, part: Sequence[int], ratio: int) -> 
         uint8 ``(height / ratio, width / ratio, 3)``, rounded up; read-only.
 
     Raises:
-        tf.errors.InvalidArgumentError: it is damaged.
+        tf.errors.InvalidArgumentError: the JPEG is damaged.
     """
     # Constants, and a fraction that is a float (its default is not): else TensorFlow 2.21 leaves its fast path.
     options = {"ratio": ratio, "acceptable_fraction": 1.0, "dct_method": "INTEGER_ACCURATE"}
@@ -98,7 +98,7 @@ def place(pixels: np.ndarray, frame: Sequence[int], size: int, *, is_mask: bool 
 
     Args:
         pixels: uint8 ``(h, w, 3)``, or ``(h, w)`` of a mask, of any size.
-        frame: ``[top, left, height, width]``, from ``frames``.
+        frame: ``[top, left, height, width]``, from ``windows.frames``.
         size: side of the result in pixels.
         is_mask: whether the pixels are classes, which are not blended.
 
@@ -107,10 +107,10 @@ def place(pixels: np.ndarray, frame: Sequence[int], size: int, *, is_mask: bool 
     """
     top, left, height, width = frame
     if is_mask:
-        kind = cv2.INTER_NEAREST_EXACT
+        interpolation = cv2.INTER_NEAREST_EXACT
     else:
-        kind = cv2.INTER_AREA if min(pixels.shape[0] / height, pixels.shape[1] / width) >= 2 else cv2.INTER_LINEAR
-    resized = cv2.resize(pixels, (width, height), interpolation=kind)
+        interpolation = cv2.INTER_AREA if min(pixels.shape[0] / height, pixels.shape[1] / width) >= 2 else cv2.INTER_LINEAR
+    resized = cv2.resize(pixels, (width, height), interpolation=interpolation)
     if height == width == size:
         return resized
     canvas = np.full((size, size, *pixels.shape[2:]), IGNORE if is_mask else PADDING, np.uint8)

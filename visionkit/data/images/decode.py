@@ -37,11 +37,11 @@ IMAGE_SUFFIXES = frozenset(
         ".ico",
     ]
 )
-MAX_PIXELS = 178_956_970  # a file may declare any size: beyond this one, as Pillow has it, it is taken for an attack
+MAX_PIXELS = 178_956_970  # a file may declare any size; like Pillow, we take a larger one for an attack
 DECODED_BY_TENSORFLOW = ("JPEG", "MPO", "PNG", "GIF", "BMP")
 JPEG_START, PNG_START = b"\xff\xd8\xff", b"\x89PNG\r\n\x1a\n"
 HEADER_BYTES = 65_536  # bytes from the start of a file in which its EXIF header and other facts are looked for
-TAG_SEARCHED = 4_096  # bytes of that header in which the orientation tag stands
+TAG_SEARCHED = 4_096  # bytes of that header in which the orientation tag is looked for
 
 
 class ImageError(ValueError):
@@ -52,7 +52,7 @@ def read_image(path: str | Path) -> np.ndarray:
     """Read any image file as it is meant to be seen.
 
     Grey, palette, CMYK and 16-bit images become 8-bit RGB (16 bits by their upper half); EXIF rotation is carried out;
-    transparency is laid on white; of an animation the first frame counts.
+    transparency is blended with white; of an animation, the first frame is read.
 
     Args:
         path: a JPEG, PNG, GIF, BMP, WebP, TIFF, ... file.
@@ -67,7 +67,7 @@ def read_image(path: str | Path) -> np.ndarray:
 
 
 def read_size(path: str | Path) -> tuple[int, int]:
-    """Height and width in pixels of an image as it is meant to be seen; only its header is looked at.
+    """Height and width in pixels of an image as it is meant to be seen; only its header is read.
 
     Raises:
         ImageError: the file is missing, empty or not an image.
@@ -97,7 +97,7 @@ def decode_and_judge(contents: bytes) -> tuple[np.ndarray, bool]:
     if header is None:
         return _decode_deep_tiff(contents), False
     orientation = _orientation(header)
-    if _graph_reads_it_right(header, contents, orientation):
+    if _graph_decodes_correctly(header, contents, orientation):
         try:
             pixels = _decode_eagerly(tf.constant(contents)).numpy()
             return pixels, header.format in ("JPEG", "MPO") and header.mode in ("L", "RGB") and orientation == 1
@@ -117,8 +117,8 @@ def _orientation(header: Image.Image) -> int:
     return orientation if orientation in range(1, 9) else 1
 
 
-def _graph_reads_it_right(header: Image.Image, contents: bytes, orientation: int) -> bool:
-    """TensorFlow takes a BMP's palette for greys and a GIF's transparency for black, and ours misses EXIF in odd places."""
+def _graph_decodes_correctly(header: Image.Image, contents: bytes, orientation: int) -> bool:
+    """TensorFlow reads a BMP's palette as greys and a GIF's transparency as black; our graph misses EXIF in unusual places."""
     if header.format not in DECODED_BY_TENSORFLOW:
         return False
     if header.format == "BMP":
@@ -134,7 +134,7 @@ def open_header(contents: bytes) -> Image.Image | None:
     """The lazily opened image, of which only the header has been read; None for a TIFF that Pillow does not know.
 
     Raises:
-        ImageError: empty, not an image, or larger than ``MAX_PIXELS``.
+        ImageError: the file is empty, not an image, or larger than ``MAX_PIXELS``.
     """
     if not contents:
         raise ImageError("empty file")
@@ -196,13 +196,13 @@ def exif_orientation(contents: tf.Tensor, marker: str = "Exif\0\0") -> tf.Tensor
     parts = tf.strings.split(tf.strings.substr(contents, 0, HEADER_BYTES), marker, maxsplit=1)
     header = tf.cond(tf.size(parts) > 1, lambda: tf.strings.substr(parts[1], 0, TAG_SEARCHED), lambda: "")
     values = tf.cast(tf.io.decode_raw(header, tf.uint8), tf.int32)
-    values = tf.concat([values, tf.zeros([10], tf.int32)], 0)  # so that short or missing headers have windows, too
+    values = tf.concat([values, tf.zeros([10], tf.int32)], 0)  # so that short or missing headers have windows
     little_endian = values[0] == ord("I")
     tag = tf.where(little_endian, [0x12, 0x01, 3, 0, 1, 0, 0, 0], [0x01, 0x12, 0, 3, 0, 0, 0, 1])
     windows = tf.signal.frame(values, 10, 1)
-    found = windows[tf.reduce_all(windows[:, :8] == tag, axis=1)]
+    matches = windows[tf.reduce_all(windows[:, :8] == tag, axis=1)]
     orientation = tf.cond(
-        tf.shape(found)[0] > 0, lambda: tf.where(little_endian, found[0, 8], found[0, 9]), lambda: tf.constant(1)
+        tf.shape(matches)[0] > 0, lambda: tf.where(little_endian, matches[0, 8], matches[0, 9]), lambda: tf.constant(1)
     )
     return tf.where((orientation >= 1) & (orientation <= 8), orientation, 1)
 
@@ -268,7 +268,7 @@ def pixels_of(image: Image.Image) -> np.ndarray:
 
 
 def _decode_deep_tiff(contents: bytes) -> np.ndarray:
-    """TIFFs with 16 bits in each of several channels, which Pillow does not open."""
+    """Decode a TIFF with several channels of 16 bits, which Pillow does not open."""
     image = cv2.imdecode(np.frombuffer(contents, np.uint8), cv2.IMREAD_COLOR | cv2.IMREAD_ANYDEPTH)
     if image is None:
         raise ImageError("damaged TIFF file, or of a kind that is not read")

@@ -1,4 +1,4 @@
-"""Which files are meant: all images below a folder, globs, single names; and work on many files by all cores."""
+"""Lists of files from folders, globs and names; and a function that is mapped over many files on all cores."""
 
 import glob
 import os
@@ -17,17 +17,17 @@ Result = TypeVar("Result")
 
 
 def list_images(folder: Path) -> tuple[list[Path], list[Path]]:
-    """All images below ``folder``, by name, and the other files; hidden ones do not count.
+    """All images below ``folder``, by name, and the other files; hidden ones are left out.
 
-    Links are followed; an image whose link leads nowhere is listed, for the scan to name it.
+    Links are followed; an image whose link leads nowhere is listed, so that the scan reports it.
     """
-    files, entered = [], set()
+    files, visited = [], set()
     for parent, folders, names in os.walk(folder, followlinks=True):
         real = os.path.realpath(parent)
-        if real in entered:  # a link that leads back
+        if real in visited:  # a link that leads back
             folders.clear()
             continue
-        entered.add(real)
+        visited.add(real)
         folders[:] = [name for name in folders if not is_hidden(name)]
         files += [Path(parent, name) for name in names if not is_hidden(name)]
     files.sort()
@@ -36,18 +36,18 @@ def list_images(folder: Path) -> tuple[list[Path], list[Path]]:
 
 
 def is_hidden(name: str) -> bool:
-    """Whether a file or folder of this name is left out: of the system, or of an archive."""
+    """Whether a file or folder of this name is left out, since the system or an archiver made it."""
     return name.startswith((".", "__MACOSX"))
 
 
 def list_files(names: Iterable[str], in_folder: Callable[[Path], list[Path]] | None = None) -> list[str]:
-    """Files, folders and globs as a list of files.
+    """Expand files, folders and globs to a list of files.
 
     A name that matches nothing stays in the list: it is then reported as unreadable, not lost.
 
     Args:
-        names: of files, folders and globs.
-        in_folder: lists a folder. Default: all images below it.
+        names: files, folders and globs.
+        in_folder: lists the files of a folder. Default: all images below it.
     """
     in_folder = in_folder or (lambda folder: list_images(folder)[0])
     files = []
@@ -64,14 +64,14 @@ def list_files(names: Iterable[str], in_folder: Callable[[Path], list[Path]] | N
 def map_files(
     function: Callable[..., Result], paths: Sequence[str], skipped: SkippedFiles, description: str, *columns: Iterable
 ) -> list[Result | None]:
-    """``function`` of each file, on all cores and in order, with a progress bar.
+    """Call ``function`` for each file, on all cores and in order, with a progress bar.
 
     Args:
         function: raises ``ImageError``, ``UserError`` or ``OSError`` where a file cannot be used.
         paths: the files.
-        skipped: takes the files that cannot be used.
-        description: of the progress bar.
-        columns: further arguments of ``function``, one a file.
+        skipped: collects the files that cannot be used.
+        description: text of the progress bar.
+        columns: further arguments of ``function``, with one value per file.
 
     Returns:
         the results; None for each file that cannot be used.

@@ -22,13 +22,13 @@ def with_masks(index: Index, folder: str | Path) -> Index:
 
     Args:
         index: scanned, with objects.
-        folder: gets an index PNG for each image, written atomically. The same index writes the same files again.
+        folder: takes an index PNG for each image, written atomically. The same index writes the same files again.
 
     Returns:
-        the other images, with masks instead of objects; class names are "background" and those of the index.
+        the images that can be used, with masks instead of objects; class names are "background" and those of the index.
 
     Raises:
-        DataError: not one object has an outline, or there are more than 254 classes.
+        DataError: no object has an outline, or there are more than 254 classes.
         OSError: a mask cannot be written.
     """
     folder = Path(folder)
@@ -36,27 +36,27 @@ def with_masks(index: Index, folder: str | Path) -> Index:
     has_outline = [any(outline is not None for outline in each.outlines) for each in objects]
     if not any(has_outline):
         boxes = sum(map(len, objects))
-        raise DataError(f"{boxes:,} boxes, but no outlines, of which masks are drawn: use recipes/yolo_detection.py.")
-    kept = [i for i, each in enumerate(objects) if has_outline[i] or len(each) == 0]
-    for i in set(range(len(index))) - set(kept):
+        raise DataError(f"{boxes:,} boxes, but no outlines to draw masks from: use recipes/yolo_detection.py.")
+    usable = [i for i, each in enumerate(objects) if has_outline[i] or len(each) == 0]
+    for i in set(range(len(index))) - set(usable):
         index.skipped.add(index.paths[i], NO_OUTLINE)
     folder.mkdir(parents=True, exist_ok=True)
 
     def draw(position):
         info = index.infos[position]
         file = folder / f"{position:06d}_{info.digest[:8]}.png"  # other images, such as another split's, do not replace it
-        _write(_drawn(objects[position], info.height, info.width), file)
+        _write(_draw_mask(objects[position], info.height, info.width), file)
         return Annotation(mask=str(file))
 
     with ThreadPoolExecutor(os.cpu_count()) as pool:
-        annotations = tuple(tqdm(pool.map(draw, kept), "drawing masks", total=len(kept), unit=" masks", leave=False))
+        annotations = tuple(tqdm(pool.map(draw, usable), "drawing masks", total=len(usable), unit=" masks", leave=False))
     names = ("background", *index.class_names)
     # Two classes of these very names would be taken for binary masks, in which 255 is no value to ignore.
     colors = np.repeat(np.arange(2, dtype=np.uint8)[:, None], 3, axis=1) if names == BINARY_NAMES else None
-    return replace(index.take(kept), class_names=names, annotations=annotations, class_attributes=(), mask_colors=colors)
+    return replace(index.take(usable), class_names=names, annotations=annotations, class_attributes=(), mask_colors=colors)
 
 
-def _drawn(objects: Objects, height: int, width: int) -> np.ndarray:
+def _draw_mask(objects: Objects, height: int, width: int) -> np.ndarray:
     mask = mask_of_objects(objects, height, width)
     for row, label in enumerate(objects.classes.tolist()):
         if label < 0 or not objects.outlines or objects.outlines[row] is None:

@@ -27,10 +27,12 @@ def letterbox_placement(shape: tuple[int, int], size: int) -> np.ndarray:
 
 
 def unletterbox(boxes: np.ndarray, shape: tuple[int, int], size: int) -> np.ndarray:
-    """Boxes ``(K, 4)``, relative to the square of ``size`` pixels that ``letterbox`` makes, relative to its image; clipped.
+    """Convert boxes ``(K, 4)`` from relative to the square of ``letterbox`` to relative to the image; they are clipped.
 
     Args:
+        boxes: xyxy, relative to the square.
         shape: height and width of the image.
+        size: side of the square in pixels.
     """
     top, left, height, width = letterbox_placement(shape, size)
     return ((boxes * size - (left, top, left, top)) / (width, height, width, height)).clip(0, 1)
@@ -62,7 +64,7 @@ def letterbox(image: tf.Tensor, size: int) -> tf.Tensor:
     Returns:
         float32 ``(size, size, C)`` or ``(N, size, size, C)`` in 0..255.
     """
-    image = tf.cast(image, tf.float32)  # tf.image.resize would not, where an image has its size already
+    image = tf.cast(image, tf.float32)  # tf.image.resize does not cast an image that already has the right size
     start, sides = letterbox_placement_in_graph(tf.shape(image)[-3:-1], size)
     resized = tf.image.resize(image, sides, antialias=True)
     after = size - start - sides

@@ -14,9 +14,9 @@ class ImageInfo(NamedTuple):
     """What the pipeline and the feature cache need to know about a file.
 
     Attributes:
-        digest: BLAKE2 of its contents, hexadecimal.
-        num_bytes: its length.
-        height, width: of the image in pixels, after EXIF rotation.
+        digest: BLAKE2 hash of the contents, hexadecimal.
+        num_bytes: length of the file.
+        height, width: size of the image in pixels, after EXIF rotation.
         plain_jpeg: whether a window of it can be decoded alone.
     """
 
@@ -31,7 +31,7 @@ def inspect(path: str) -> ImageInfo:
     """Read and fully decode one file.
 
     Raises:
-        ImageError: it is missing, empty, damaged or not an image.
+        ImageError: the file is missing, empty, damaged or not an image.
     """
     try:
         contents = read_contents(path)
@@ -46,17 +46,17 @@ def scan(index: Index, *, description: str = "checking images") -> Index:
     """Open all files of an index on all cores.
 
     Args:
-        index: as a reader made it; ``index.skipped`` takes the broken files, each with its reason.
+        index: the index of a reader; ``index.skipped`` collects the broken files, each with its reason.
 
     Returns:
-        the index of the sound files, with their ``infos``.
+        the index of the readable files, with their ``infos``.
 
     Raises:
-        DataError: not one file is sound.
+        DataError: no file can be read.
     """
     infos = map_files(inspect, index.paths, index.skipped, description)
-    sound = [position for position, info in enumerate(infos) if info is not None]
-    if not sound:
+    readable = [position for position, info in enumerate(infos) if info is not None]
+    if not readable:
         first = index.skipped.list()[:1]
         raise DataError(f"None of {len(index)} images can be read; the first: {'; '.join(map(': '.join, first))}.")
-    return replace(index, infos=tuple(infos)).take(sound)
+    return replace(index, infos=tuple(infos)).take(readable)

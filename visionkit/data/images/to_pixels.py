@@ -1,4 +1,4 @@
-"""Images in memory, in any form that people have them, to the pixels that a file of the same image has."""
+"""Conversion of images in memory, in any usual form, to the pixels that a file of the same image has."""
 
 from typing import Any
 
@@ -21,7 +21,7 @@ def to_pixels(image: Any) -> np.ndarray:
         uint8 RGB ``(H, W, 3)``.
 
     Raises:
-        ImageError: it is empty, damaged, or of another shape or dtype.
+        ImageError: the image is empty, damaged, or of another shape or dtype.
     """
     if isinstance(image, Image.Image):
         _refuse_empty(image.size[::-1])

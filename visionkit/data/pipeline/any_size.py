@@ -1,13 +1,13 @@
-"""Batches whose type does not name the size of the images."""
+"""Batches whose element spec leaves the size of the images open."""
 
 import tensorflow as tf
 
 
 def of_any_size(batches: tf.data.Dataset) -> tf.data.Dataset:
-    """The same batches, for training with images of several sizes: what is traced for one size serves for all.
+    """The same batches with images of unknown size: a function that is traced for one size then serves all sizes.
 
     Args:
-        batches: as ``TrainingPipeline.epoch`` makes them.
+        batches: from ``TrainingPipeline.epoch``.
     """
 
     @tf.autograph.experimental.do_not_convert

@@ -29,8 +29,8 @@ from visionkit.data.pipeline.samples import Sample, evaluation_sample, sample_ma
 from visionkit.data.pipeline.service import cut_images
 from visionkit.errors import UserError
 
-THREADS = os.cpu_count() + 2  # that make samples: some wait for TensorFlow's, which decode, or for the interpreter
-BATCHES_AT_ONCE = 2  # are being made, so that no thread idles at the end of one
+THREADS = os.cpu_count() + 2  # for samples: some wait for TensorFlow's decoding threads or for the interpreter
+BATCHES_AT_ONCE = 2  # so that no thread idles at the end of a batch
 MIXED_ON_DEVICE = ("mixup", "cutmix")
 MASK_TARGETS, OBJECT_TARGETS = ("mask", "weights", "distances"), ("boxes", "classes", "keypoints")
 
@@ -44,18 +44,18 @@ class TrainingPipeline:
     Order and augmentation come from ``seed`` and the epoch's number alone, whatever the number of threads.
 
     Attributes:
-        index: scanned (``visionkit.data.scan``); ``index.skipped`` takes files that change or vanish afterwards.
+        index: a scanned index (``visionkit.data.scan``); ``index.skipped`` collects files that change or vanish afterwards.
         size: side of the square images in pixels.
-        batch_size: images a batch; the last batch may be smaller, and so is one of which a file has vanished.
-        augmentation: what is done to the images.
+        batch_size: images per batch; the last batch may be smaller, and so is a batch with a file that has vanished.
+        augmentation: how images are augmented.
         seed: draws order and augmentation, together with the epoch's number.
-        cache: of the decoded images of this index, which are then decoded once.
+        cache: a cache of this index, so that each image is decoded only once.
         augment_on: "device" leaves mirroring, color, erasing, MixUp and CutMix to ``visionkit.layers.BatchAugmentation``, and
             adds what that layer needs to the batches.
         service: "grpc://HOST:PORT" of a tf.data service dispatcher, whose workers read, cut and resize; see service.py. The
             samples of an epoch then come in any order.
-        targets: what else is computed from training masks.
-        shard: (number, of how many) processes that share each epoch, each with its own part.
+        targets: further targets that are computed from masks.
+        shard: (number of this process, number of all processes) that share each epoch.
     """
 
     index: Index
@@ -78,7 +78,7 @@ class TrainingPipeline:
             )
 
     def __len__(self) -> int:
-        """Batches an epoch."""
+        """The number of batches per epoch."""
         return -(-len(range(self.shard[0], len(self.index), self.shard[1])) // self.batch_size)
 
     def dataset(self) -> tf.data.Dataset:
@@ -102,7 +102,7 @@ class TrainingPipeline:
             return np.int64(next(numbers))
 
         def make_batch(epoch: int, number: int) -> list[np.ndarray]:
-            for later in range(steps):  # a batch whose files have all vanished shows another batch of the same epoch
+            for later in range(steps):  # a batch whose files have all vanished is replaced by the next one
                 batch = epoch_of(int(epoch)).batch((int(number) + later) % steps)
                 if len(batch["position"]):
                     return [batch[key] for key in spec]
@@ -111,22 +111,22 @@ class TrainingPipeline:
         guarded = python_calls().guard(_weakly(next_epoch))
         started = tf.data.Dataset.range(1).map(lambda _: tf.ensure_shape(tf.numpy_function(guarded, [], tf.int64), []))
         numbered = started.flat_map(lambda epoch: tf.data.Dataset.range(steps).map(lambda number: (epoch, number)))
-        dataset = _made_by(make_batch, numbered, spec).map(functools.partial(_input_and_target, self.index))
+        dataset = _batches_from(make_batch, numbered, spec).map(functools.partial(_input_and_target, self.index))
         dataset = _prefetched(dataset.apply(tf.data.experimental.assert_cardinality(steps)))
-        dataset.made_by = make_batch, next_epoch  # these live as long as the dataset
+        dataset.batch_functions = make_batch, next_epoch  # these live as long as the dataset
         return dataset
 
     def epoch(self, number: int, *, order: np.ndarray | None = None, start: int = 0) -> tf.data.Dataset:
         """The batches of one particular epoch, for code that resumes, or that needs more than ``(image, target)``.
 
         Args:
-            number: from 0.
+            number: the epoch, from 0.
             order: positions in the index. Default: a permutation of all of them, drawn for this epoch.
-            start: number of the first batch that is made.
+            start: the number of the first batch.
 
         Returns:
             batches of ``{"image": uint8 (N, size, size, 3), "label": int32 (N,), "position": int32 (N,)}``; ``position`` is the
-            sample's place in the index. With MixUp or CutMix ``label`` is float32 ``(N, num_classes)``. As the index has them:
+            sample's place in the index. With MixUp or CutMix ``label`` is float32 ``(N, num_classes)``. If the index has them:
             ``boxes`` float32 ``(N, M, 4)``, xyxy, relative; ``classes`` int32 ``(N, M)``, -1 in padded rows; ``keypoints``
             float32 ``(N, M, K, 3)``; ``mask`` uint8 ``(N, size, size)``, 255 = ignore; and the computed ``targets``.
         """
@@ -142,12 +142,12 @@ class TrainingPipeline:
             positions = epoch.order[start * self.batch_size :]
             windows = cut_images(self.index, positions, epoch.params, self.size, self.service, THREADS)
             numbered = windows.batch(self.batch_size).enumerate(start).map(lambda number, cut: (number, *cut))
-        dataset = _prefetched(_made_by(make_batch, numbered, spec).filter(_has_samples))
-        dataset.made_by = make_batch
+        dataset = _prefetched(_batches_from(make_batch, numbered, spec).filter(_has_samples))
+        dataset.batch_functions = make_batch
         return dataset
 
     def summary(self) -> str:
-        """One sample on its way through the pipeline, a step a line, and the batch that it becomes a part of."""
+        """Describe the way of one sample through the pipeline, one step per line, and the batch that it joins."""
         epoch, index = self._epoch(0, None), self.index
         if not len(index):
             return "an empty index: no batches"
@@ -192,9 +192,9 @@ class _Epoch:
         index, seed = pipeline.index, pipeline.seed
         self._pipeline, self._number = pipeline, number
         # 1. Shuffle the index, not the images: a full shuffle that costs no memory.
-        drawn = np.random.default_rng([seed, number]).permutation(len(index)) if order is None else np.asarray(order, int)
-        self.order = drawn[pipeline.shard[0] :: pipeline.shard[1]]
-        # 2. Draw each sample's window, colors and seed by its place in the index, before the threads: they cannot change them.
+        whole = np.random.default_rng([seed, number]).permutation(len(index)) if order is None else np.asarray(order, int)
+        self.order = whole[pipeline.shard[0] :: pipeline.shard[1]]
+        # 2. Draw each sample's window, colors and seed by its place in the index, before and not in the threads.
         self.params = parameters.sample_params(index, pipeline.augmentation, pipeline.size, seed, number)
         on_cpu = pipeline.augment_on == "cpu"
         options = {"cache": pipeline.cache, "on_cpu": on_cpu}
@@ -204,7 +204,7 @@ class _Epoch:
         self._threads = ThreadPoolExecutor(THREADS, "visionkit-samples")
 
     def batch(self, number: int, *cut: np.ndarray) -> dict[str, np.ndarray]:
-        """A batch as ``TrainingPipeline.epoch`` promises it; ``cut`` are positions and windows that a service has made."""
+        """Make a batch for ``TrainingPipeline.epoch``; ``cut`` holds the positions and windows that a service sent."""
         pipeline, size = self._pipeline, self._pipeline.size
         index, mix = pipeline.index, pipeline.augmentation.mix
         first = number * pipeline.batch_size
@@ -242,19 +242,19 @@ class _Epoch:
 
 
 def evaluation_batches(index: Index, size: int, batch_size: int) -> tf.data.Dataset:
-    """Every image once, in the order of the index, as the exported model will see it.
+    """Batches of every image once, in the order of the index, as the exported model will see it.
 
     Args:
-        index: scanned; ``index.skipped`` takes files that have changed or vanished since.
+        index: a scanned index; ``index.skipped`` collects files that have changed or vanished since.
         size: side of the square images in pixels.
-        batch_size: images a batch.
+        batch_size: images per batch.
 
     Returns:
         batches with the keys of ``TrainingPipeline.epoch``; ``image`` is float32 in 0..255.
     """
     make_batch, dataset = _unaugmented(index, size, batch_size)
     dataset = _prefetched(dataset.filter(_has_samples))
-    dataset.made_by = make_batch
+    dataset.batch_functions = make_batch
     return dataset
 
 
@@ -262,7 +262,7 @@ def evaluation_dataset(index: Index, size: int, batch_size: int) -> tf.data.Data
     """``evaluation_batches`` as ``(image, target)``, for ``validation_data=`` of ``model.fit`` and for ``model.evaluate``.
 
     The targets are those of ``TrainingPipeline.dataset``, and the cardinality is known. An epoch ends with an error where all
-    images of a batch have vanished: measuring without them would be measuring something else.
+    images of a batch have vanished: metrics without them would not be comparable.
 
     Raises:
         UserError: the index has neither labels nor boxes nor masks.
@@ -271,14 +271,14 @@ def evaluation_dataset(index: Index, size: int, batch_size: int) -> tf.data.Data
     make_batch, dataset = _unaugmented(index, size, batch_size, may_be_empty=False)
     dataset = dataset.map(functools.partial(_input_and_target, index))
     dataset = _prefetched(dataset.apply(tf.data.experimental.assert_cardinality(-(-len(index) // batch_size))))
-    dataset.made_by = make_batch
+    dataset.batch_functions = make_batch
     return dataset
 
 
 def _unaugmented(
     index: Index, size: int, batch_size: int, *, may_be_empty: bool = True
 ) -> tuple[Callable[[int], list[np.ndarray]], tf.data.Dataset]:
-    """A function that makes a batch by its number, which has to be kept alive, and the dataset of what it makes."""
+    """Return a function that makes a batch by its number, which the caller keeps alive, and the dataset of its batches."""
     _refuse_unscanned(index)
     spec = _common_spec(index, size, tf.float32)
     threads = ThreadPoolExecutor(THREADS, "visionkit-samples")
@@ -299,12 +299,12 @@ def _unaugmented(
         batch = collate.batch_of(index, positions[readable], [samples[row] for row in readable], size, np.float32)
         return [batch[key] for key in spec]
 
-    return make_batch, _made_by(make_batch, tf.data.Dataset.range(-(-len(index) // batch_size)), spec)
+    return make_batch, _batches_from(make_batch, tf.data.Dataset.range(-(-len(index) // batch_size)), spec)
 
 
 @tf.autograph.experimental.do_not_convert
 def _input_and_target(index: Index, batch: dict[str, tf.Tensor]) -> tuple[Any, Any]:
-    """A batch as Keras takes it: a dict of inputs where the device augments, and a dict of targets where there are several."""
+    """A batch for Keras: a dict of inputs where the device augments, and a dict of targets where there are several."""
     names = MASK_TARGETS if index.has_masks else OBJECT_TARGETS if index.has_objects else ("label",)
     target = {name: batch[name] for name in names if name in batch}
     inputs = {
@@ -319,8 +319,8 @@ def _has_samples(batch: dict[str, tf.Tensor]) -> tf.Tensor:
     return tf.size(batch["position"]) > 0
 
 
-def _made_by(make_batch: Callable[..., list[np.ndarray]], numbered: tf.data.Dataset, spec: Spec) -> tf.data.Dataset:
-    """The batches that ``make_batch`` makes of each element of ``numbered``."""
+def _batches_from(make_batch: Callable[..., list[np.ndarray]], numbered: tf.data.Dataset, spec: Spec) -> tf.data.Dataset:
+    """Map ``make_batch`` over the elements of ``numbered``."""
     guarded = python_calls().guard(_weakly(make_batch))
 
     @tf.autograph.experimental.do_not_convert  # it has nothing to convert, which takes time in every epoch
@@ -333,40 +333,40 @@ def _made_by(make_batch: Callable[..., list[np.ndarray]], numbered: tf.data.Data
 
 
 def _weakly(function: Callable) -> Callable:
-    """A function that calls another one without keeping it alive: TensorFlow keeps what it is handed for ever."""
+    """Return a function that calls another one without keeping it alive: TensorFlow never releases its Python functions."""
     alive = weakref.ref(function)
     return lambda *arguments: alive()(*arguments)
 
 
 def _prefetched(dataset: tf.data.Dataset) -> tf.data.Dataset:
-    """The next batches are made while the accelerator works on this one.
+    """Make the next batches while the accelerator works on this one.
 
-    Threads are fixed and nothing is rewritten: autotuning has a thread that an epoch's end waits for, for up to the epoch's
-    length (TensorFlow 2.21), and rewriting the graph takes as long as a batch.
+    Autotuning is off, since the end of an epoch waits for its thread for up to the epoch's length (TensorFlow 2.21). Graph
+    rewriting is off, since it takes as long as a batch.
     """
     options = tf.data.Options()
     options.autotune.enabled = False
     options.experimental_optimization.apply_default_optimizations = False
-    # Under tf.distribute each replica takes its part of every batch; there are no files to deal out.
+    # Under tf.distribute each replica takes its part of every batch; there are no files to distribute.
     options.experimental_distribute.auto_shard_policy = tf.data.experimental.AutoShardPolicy.DATA
     return dataset.prefetch(2).with_options(options)
 
 
 def _in_threads(threads: ThreadPoolExecutor, make: Callable[[slice], list], count: int) -> list:
-    """``make`` for all of ``count`` rows, by all threads, which share the batches that are being made."""
-    cv2.setNumThreads(0)  # ours are the parallelism
+    """Call ``make`` for slices of ``count`` rows, in threads that all batches in progress share."""
+    cv2.setNumThreads(0)  # our threads are the parallelism
     step = max(1, min(LARGEST_GROUP, count * BATCHES_AT_ONCE // THREADS))
     jobs = [slice(start, start + step) for start in range(0, count, step)]
     return [result for results in threads.map(make, jobs) for result in results]
 
 
 def _computed(pipeline: TrainingPipeline) -> dict[str, tuple[int, ...]]:
-    """The names and the shapes, besides the image's, of what is computed from masks."""
+    """Names of the targets that are computed from masks, and their shapes after ``(size, size)``."""
     return pipeline.targets.shapes() if pipeline.index.has_masks else {}
 
 
 def _common_spec(index: Index, size: int, dtype: tf.DType) -> Spec:
-    """Shapes and dtypes of what every batch of an index holds."""
+    """Shapes and dtypes of what all batches of an index hold."""
     spec = {
         "image": tf.TensorSpec([None, size, size, 3], dtype),
         "label": tf.TensorSpec([None], tf.int32),

@@ -1,6 +1,6 @@
 """Python functions that TensorFlow's threads call: their calls must end before the interpreter does.
 
-A dataset that is still being prefetched when the program ends (an error, Ctrl-C) would otherwise wait for ever: the interpreter
+A dataset that is still being prefetched when the program ends (an error, Ctrl-C) would otherwise wait forever: the interpreter
 waits for the dataset's threads, and these wait for the interpreter.
 """
 
@@ -23,7 +23,7 @@ class PythonCalls:
         self._closed = False
 
     def guard(self, function: Callable) -> Callable:
-        """The function, to be handed to ``tf.numpy_function``."""
+        """Wrap a function for ``tf.numpy_function``."""
 
         @functools.wraps(function)
         def guarded(*arguments):
@@ -52,7 +52,7 @@ class PythonCalls:
 
 @functools.cache
 def python_calls() -> PythonCalls:
-    """The calls of this process; closed when it ends."""
+    """The counter of this process, which is closed at exit."""
     calls = PythonCalls()
     atexit.register(calls.close)
     return calls

@@ -23,9 +23,9 @@ def stack(arrays: list[np.ndarray], shape: tuple[int, ...], dtype: type) -> np.n
 
 
 def num_keypoints(index: Index) -> int:
-    """Keypoints of an object; 0 where the data set has none."""
-    found = (a.objects.keypoints for a in index.annotations if a.objects is not None and a.objects.keypoints is not None)
-    return next((keypoints.shape[1] for keypoints in found), 0)
+    """The number of keypoints per object; 0 where the data set has none."""
+    arrays = (a.objects.keypoints for a in index.annotations if a.objects is not None and a.objects.keypoints is not None)
+    return next((keypoints.shape[1] for keypoints in arrays), 0)
 
 
 def pad_objects(objects_of_samples: list[Objects], num_points: int) -> dict[str, np.ndarray]:
@@ -33,7 +33,7 @@ def pad_objects(objects_of_samples: list[Objects], num_points: int) -> dict[str,
 
     Args:
         objects_of_samples: the objects of each sample of the batch.
-        num_points: keypoints of an object; 0 gives none.
+        num_points: keypoints per object, or 0.
 
     Returns:
         ``boxes`` float32 ``(N, M, 4)``, xyxy, relative; ``classes`` int32 ``(N, M)``; with keypoints, ``keypoints`` float32
@@ -56,7 +56,7 @@ def pad_objects(objects_of_samples: list[Objects], num_points: int) -> dict[str,
 
 
 def batch_of(index: Index, positions: np.ndarray, samples: list[Sample], size: int, dtype: type) -> dict[str, Any]:
-    """The samples at ``positions`` of an index as the arrays of a batch; see ``TrainingPipeline.epoch``."""
+    """The arrays of a batch from the samples at ``positions`` of an index; see ``TrainingPipeline.epoch``."""
     images = stack([sample.image for sample in samples], (size, size, 3), dtype)
     batch: dict[str, Any] = {"image": images, "label": index.labels[positions], "position": positions}
     if index.has_objects:

@@ -11,8 +11,8 @@ import tensorflow as tf
 from visionkit.data.images.resize import letterbox
 from visionkit.data.index import SmallImages
 
-KEPT_BYTES = 2**29  # of prepared images; larger sets are prepared anew in every epoch
-PARALLEL = 2  # batches that are made at once
+KEPT_BYTES = 2**29  # largest size of prepared images; larger sets are prepared anew in every epoch
+PARALLEL = 2  # batches that are made at the same time
 
 
 def as_bundle_input(pixels: tf.Tensor, size: int, channels: int) -> tf.Tensor:
@@ -21,7 +21,7 @@ def as_bundle_input(pixels: tf.Tensor, size: int, channels: int) -> tf.Tensor:
     Args:
         pixels: uint8 ``(N, H, W)``.
         size: side of the result in pixels.
-        channels: that the network takes: 1 or 3.
+        channels: of the network's input: 1 or 3.
 
     Returns:
         float32 ``(N, size, size, channels)`` in 0..255.
@@ -34,7 +34,7 @@ class Variation(NamedTuple):
     """How training images are varied, as He et al. 2015 did (section 4.2).
 
     Attributes:
-        shift: the largest shift to any side, in pixels of the network's input; the border is filled with black.
+        shift: the largest shift in any direction, in pixels of the network's input; the border is filled with black.
         flip: probability that an image is mirrored left to right.
     """
 
@@ -51,7 +51,7 @@ class ImagesInMemory:
     Args:
         images: the split.
         size: side of the network's input in pixels.
-        channels: that the network takes: 1 or 3.
+        channels: of the network's input: 1 or 3.
     """
 
     def __init__(self, images: SmallImages, *, size: int, channels: int):

@@ -1,7 +1,7 @@
 """Images of a batch mixed with each other: MixUp, CutMix and Mosaic.
 
-``sample_mixture`` gives the numbers; ``mix`` carries out MixUp and CutMix on the processor,
-``visionkit.layers.BatchAugmentation`` on the accelerator; ``mosaic`` moves boxes, masks and keypoints along, on the processor.
+``sample_mixture`` draws the parameters of MixUp and CutMix, ``mix`` applies them on the processor, and
+``visionkit.layers.BatchAugmentation`` on the accelerator. ``mosaic`` also moves boxes, masks and keypoints, on the processor.
 """
 
 from typing import NamedTuple
@@ -13,18 +13,18 @@ from visionkit.data.augmentation import geometry
 from visionkit.data.index import NO_OBJECTS, Objects
 from visionkit.data.pipeline.samples import Sample
 
-MIXUP_ALPHA = 0.2  # of the beta distribution of shares: as for ImageNet in the paper
+MIXUP_ALPHA = 0.2  # parameter of the beta distribution of shares, as for ImageNet in the paper
 CENTER = (0.3, 0.7)  # where the four images of a mosaic meet, in both directions
-SHRUNK = (0.5, 1.0)  # by how much an image of a mosaic is shrunk
+SHRUNK = (0.5, 1.0)  # range of the factors by which the images of a mosaic are shrunk
 
 
 class Mixture(NamedTuple):
-    """How the images of a batch are mixed, a row a sample.
+    """How the images of a batch are mixed, one row per sample.
 
     Attributes:
         partners: int32 ``(N,)``, the row of the image that is mixed in.
         shares: float32 ``(N,)``, the weight of the sample's own pixels (MixUp).
-        patches: float32 ``(N, 4)``, a box that is the partner's (CutMix), relative; empty where none is.
+        patches: float32 ``(N, 4)``, the relative box that shows the partner (CutMix); empty without one.
     """
 
     partners: np.ndarray
@@ -41,8 +41,8 @@ def sample_mixture(kind: str, num_samples: int, rng: np.random.Generator) -> Mix
 
     Args:
         kind: "mixup" (https://arxiv.org/abs/1710.09412) or "cutmix" (https://arxiv.org/abs/1905.04899).
-        num_samples: in the batch.
-        rng: of this batch.
+        num_samples: size of the batch.
+        rng: the generator of this batch.
     """
     partners = rng.permutation(num_samples).astype(np.int32)
     if kind == "mixup":
@@ -82,8 +82,8 @@ class Tiles(NamedTuple):
     """The layout of one mosaic.
 
     Attributes:
-        sources: the samples of the batch that it takes, int ``(4,)``: top left, top right, bottom left, bottom right.
-        frames: where they go, in pixels, int ``(4, 4)``: top, left, height, width.
+        sources: rows of the batch that it shows, int ``(4,)``: top left, top right, bottom left, bottom right.
+        frames: where they are placed, in pixels, int ``(4, 4)``: top, left, height, width.
         cuts: the window of each source, in its pixels, int ``(4, 4)``.
     """
 
@@ -115,17 +115,17 @@ def mosaic(samples: list[Sample], tiles: Tiles) -> Sample:
     """Put four windows of samples of one size together, with all that is annotated on them.
 
     Args:
-        samples: of the batch; images uint8 ``(size, size, 3)``.
-        tiles: from ``sample_tiles``.
+        samples: all samples of the batch, with images uint8 ``(size, size, 3)``.
+        tiles: the layout, from ``sample_tiles``.
     """
     four = [samples[source] for source in tiles.sources.tolist()]
     image = np.empty_like(four[0].image)
     mask = None if four[0].mask is None else np.empty_like(four[0].mask)
     for sample, frame, cut in zip(four, tiles.frames.tolist(), tiles.cuts.tolist(), strict=True):
-        goes, comes, size = _slices(frame), _slices(cut), (frame[3], frame[2])
-        image[goes] = cv2.resize(sample.image[comes], size, interpolation=cv2.INTER_LINEAR)
+        target, source, size = _slices(frame), _slices(cut), (frame[3], frame[2])
+        image[target] = cv2.resize(sample.image[source], size, interpolation=cv2.INTER_LINEAR)
         if mask is not None:
-            mask[goes] = cv2.resize(sample.mask[comes], size, interpolation=cv2.INTER_NEAREST_EXACT)
+            mask[target] = cv2.resize(sample.mask[source], size, interpolation=cv2.INTER_NEAREST_EXACT)
     objects = None if four[0].objects is None else _objects_of_tiles([sample.objects for sample in four], tiles, len(image))
     return Sample(image, objects, mask)
 
@@ -136,7 +136,7 @@ def _slices(window: list[int]) -> tuple[slice, slice]:
 
 
 def _objects_of_tiles(objects_of_samples: list[Objects], tiles: Tiles, size: int) -> Objects:
-    """All objects that the four windows show, computed at once: a quarter of the NumPy calls."""
+    """All objects that the four windows show, computed at once, with a quarter of the NumPy calls."""
     tile = np.repeat(np.arange(len(objects_of_samples)), [len(objects) for objects in objects_of_samples])
     clipped, rows = geometry.clip(geometry.relative_to(joined(objects_of_samples), tiles.cuts[tile], (size, size)))
     return geometry.into_frame(clipped.take(rows), tiles.frames[tile[rows]], size)

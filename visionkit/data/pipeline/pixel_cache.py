@@ -23,9 +23,9 @@ from visionkit.data.index import Index
 from visionkit.files import cache_folder
 
 Where = Literal["auto", "memory", "disk", "none"]
-MEMORY_SHARE = 0.3  # of the memory that is free: the training needs the rest
-DISK_SHARE = 0.3  # of the disk that is free
-LARGEST_ON_DISK = 1_000_000  # pixels of the mean image: a window of a larger one is decoded faster than read
+MEMORY_SHARE = 0.3  # of the free memory; training needs the rest
+DISK_SHARE = 0.3  # of the free disk space
+LARGEST_ON_DISK = 1_000_000  # pixels of the mean image; windows of larger images are decoded faster than read
 DAY = 24 * 3600  # seconds
 
 
@@ -36,7 +36,7 @@ class PixelCache:
         shapes: int ``(N, 2)``, heights and widths of the images as they are kept.
         ratios: int ``(N,)``, the factors by which they are shrunk.
         buffer: uint8, long enough for all images.
-        full: whether it holds them already.
+        full: whether the buffer holds all images already.
         when_full: called once, when the last image is in.
     """
 
@@ -53,7 +53,7 @@ class PixelCache:
         self._shapes = [(height, width, 3) for height, width in shapes.tolist()]
         self._starts = np.concatenate([[0], np.cumsum(3 * shapes.prod(axis=1))]).tolist()
         self._buffer = buffer
-        self._kept = np.full(len(shapes), full)
+        self._is_stored = np.full(len(shapes), full)
         self._when_full = when_full
         self._lock = threading.Lock()
 
@@ -63,22 +63,22 @@ class PixelCache:
         Returns:
             uint8 ``(height / ratio, width / ratio, 3)``, rounded up.
         """
-        return self._slot(position) if self._kept[position] else None
+        return self._slot(position) if self._is_stored[position] else None
 
     def keep(self, position: int, pixels: np.ndarray) -> None:
         """Store an image, shrunk by its ratio. An image of another size is not stored."""
-        if pixels.shape != self._shapes[position] or self._kept[position]:
+        if pixels.shape != self._shapes[position] or self._is_stored[position]:
             return
         self._slot(position)[:] = pixels
         with self._lock:  # when several threads store the last images at the same time, only one of them is the last
-            is_last = not self._kept[position] and np.count_nonzero(self._kept) == len(self._kept) - 1
-            self._kept[position] = True
+            is_last = not self._is_stored[position] and np.count_nonzero(self._is_stored) == len(self._is_stored) - 1
+            self._is_stored[position] = True
         if is_last:
             self._when_full()
 
-    def at(self, places: np.ndarray) -> "PixelCacheView":
-        """The same images for an index that was taken from this one at ``places``, which may repeat."""
-        return PixelCacheView(self, places)
+    def at(self, positions: np.ndarray) -> "PixelCacheView":
+        """The same images for an index of the samples at ``positions`` of this one, which may repeat."""
+        return PixelCacheView(self, positions)
 
     def _slot(self, position: int) -> np.ndarray:
         return self._buffer[self._starts[position] : self._starts[position + 1]].reshape(self._shapes[position])
@@ -87,33 +87,33 @@ class PixelCache:
 class PixelCacheView:
     """A ``PixelCache`` with the positions of another index; see ``PixelCache.at``."""
 
-    def __init__(self, cache: PixelCache, places: np.ndarray):
-        self.ratios = cache.ratios[places]
-        self._cache, self._places = cache, places.tolist()
+    def __init__(self, cache: PixelCache, positions: np.ndarray):
+        self.ratios = cache.ratios[positions]
+        self._cache, self._positions = cache, positions.tolist()
 
     def get(self, position: int) -> np.ndarray | None:
         """See ``PixelCache``."""
-        return self._cache.get(self._places[position])
+        return self._cache.get(self._positions[position])
 
     def keep(self, position: int, pixels: np.ndarray) -> None:
         """See ``PixelCache``."""
-        self._cache.keep(self._places[position], pixels)
+        self._cache.keep(self._positions[position], pixels)
 
 
 def open_cache(
     index: Index, where: Where = "auto", *, ratios: np.ndarray | None = None, note: Callable[[str], None] = print
 ) -> PixelCache | None:
-    """Open a cache for an index, if it is wanted and fits.
+    """Open a cache for an index, if one is requested and fits.
 
     Args:
-        index: scanned.
-        ratios: int ``(N,)``, by which the images may be shrunk for all epochs; see ``parameters.lasting_ratios``. Default: 1.
+        index: a scanned index.
+        ratios: int ``(N,)``, by which images may be shrunk for all epochs; see ``parameters.lasting_ratios``. Default: 1.
         where: "auto" chooses memory if the images fill at most ``MEMORY_SHARE`` of what is free, else the disk under the
             same condition if they are small, else none.
         note: takes a sentence on what was chosen, and why.
 
     Returns:
-        the cache; None if there is none.
+        the cache, or None without one.
     """
     ratios = np.ones(len(index), int) if ratios is None else ratios
     shapes = -(-index.shapes // ratios[:, None])
@@ -169,6 +169,6 @@ def _on_disk(index: Index, shapes: np.ndarray, ratios: np.ndarray) -> PixelCache
 
 def _sweep(folder: Path) -> None:
     """Remove unfinished files of killed runs; younger files may belong to a running one."""
-    for left in folder.glob(".unfinished-*"):
-        if time.time() - left.stat().st_mtime > DAY:
-            left.unlink(missing_ok=True)
+    for file in folder.glob(".unfinished-*"):
+        if time.time() - file.stat().st_mtime > DAY:
+            file.unlink(missing_ok=True)

@@ -1,4 +1,4 @@
-"""What both entrances of the pipeline read with: files that may have changed since the scan, windows of JPEGs, annotations."""
+"""Reading for training and evaluation: files that may have changed since the scan, windows of JPEGs, annotations."""
 
 import os
 
@@ -19,16 +19,16 @@ UNREADABLE = (decode.ImageError, OSError, tf.errors.InvalidArgumentError)  # wha
 
 
 def reason_of(error: Exception) -> str:
-    """Why a file that the scan found sound cannot be read any more."""
+    """Why a file that the scan could read cannot be used any more."""
     if isinstance(error, OSError):
         return f"unreadable since the check: {error.strerror or error}"
     return f"changed since the check: {error}"
 
 
 def decode_together(index: Index, positions: list[int], params: EpochParams) -> dict[int, np.ndarray]:
-    """Windows of the JPEGs that are decoded at full size, by position; without other files, and groups with a broken one."""
+    """Decode the windows of JPEGs that are not shrunk, by position; other files are left out, and groups with a broken file."""
     infos, paths = index.infos, index.paths
-    group = [at for at in positions if infos[at].plain_jpeg and params.ratios[at] == 1 and "@" not in paths[at]]
+    group = [i for i in positions if infos[i].plain_jpeg and params.ratios[i] == 1 and "@" not in paths[i]]
     try:
         lengths, pixels = decode_jpeg_windows([paths[position] for position in group], params.parts[group])
     except tf.errors.OpError:  # the caller decodes the files one at a time, which finds the broken one
@@ -41,18 +41,18 @@ def read_pixels(
     index: Index, position: int, part: list[int], ratio: int, cache: PixelCache | PixelCacheView | None
 ) -> np.ndarray:
     """The pixels of ``part`` of an image, uint8 ``(h, w, 3)``, at ``1 / ratio`` of its sides or larger."""
-    kept_ratio = 1 if cache is None else int(cache.ratios[position])
+    stored_ratio = 1 if cache is None else int(cache.ratios[position])
     pixels = None if cache is None else cache.get(position)
     if pixels is None:
         info = index.infos[position]
         if info.plain_jpeg and cache is None:
             return crops.decode_jpeg_window(_read_for_tensorflow(index, position), part, ratio)
-        pixels = _read_shrunk(index, position, kept_ratio)
+        pixels = _read_shrunk(index, position, stored_ratio)
         if cache is not None:
             cache.keep(position, pixels)
     top, left, height, width = part
-    bottom, right = -(-(top + height) // kept_ratio), -(-(left + width) // kept_ratio)
-    return crops.shrink(pixels[top // kept_ratio : bottom, left // kept_ratio : right], max(ratio // kept_ratio, 1))
+    bottom, right = -(-(top + height) // stored_ratio), -(-(left + width) // stored_ratio)
+    return crops.shrink(pixels[top // stored_ratio : bottom, left // stored_ratio : right], max(ratio // stored_ratio, 1))
 
 
 def _read_shrunk(index: Index, position: int, ratio: int) -> np.ndarray:
@@ -64,7 +64,7 @@ def _read_shrunk(index: Index, position: int, ratio: int) -> np.ndarray:
 
 
 def read_annotation(index: Index, position: int) -> tuple[Objects | None, np.ndarray | None]:
-    """The objects and the mask of a sample, None where the index has none of the kind."""
+    """The objects and the mask of a sample; each is None where the index has none."""
     if not index.annotations:
         return None, None
     annotation, info = index.annotations[position], index.infos[position]

@@ -45,11 +45,11 @@ def sample_maker(
     Its optional second argument is the pixels of the windows, uint8 ``(N, size, size, 3)``, if another machine has cut them.
 
     Args:
-        index: scanned.
+        index: a scanned index.
         size: side of the samples in pixels.
-        augmentation: what is done to the images.
+        augmentation: how images are augmented.
         params: the random parameters of this epoch.
-        cache: of decoded images.
+        cache: a cache of decoded images.
         on_cpu: whether ``params.pixelwise`` is applied here.
     """
     transform = seeded(augmentation.transforms)
@@ -73,11 +73,11 @@ def sample_maker(
             return None
         try:
             if augmentation.whole_first:
-                sample = _see_all(*transform(pixels, objects, mask, params.seeds[position]), size, keeps_proportions)
+                sample = _whole_image(*transform(pixels, objects, mask, params.seeds[position]), size, keeps_proportions)
             else:
                 image = crops.place(pixels, params.frames[position].tolist(), size) if cut is None else cut
-                seen = _through_window(index, position, objects, mask, params, size)
-                sample = Sample(*transform(image, *seen, params.seeds[position]))
+                annotation = _through_window(index, position, objects, mask, params, size)
+                sample = Sample(*transform(image, *annotation, params.seeds[position]))
         except Exception as error:
             raise RuntimeError(f"{path!a}: augmentation {augmentation.name!r} failed: {error}") from error
         if params.pixelwise.flip[position]:
@@ -92,19 +92,19 @@ def evaluation_sample(index: Index, size: int, position: int) -> Sample:
 
     Raises:
         decode.ImageError: the file has changed since the scan.
-        OSError: it cannot be read.
+        OSError: the file cannot be read.
     """
     image = decode_unchanged(read_unchanged(index, position), index.infos[position])
     if not index.annotations:
         return Sample(resize.center_crop(image, size).numpy())
-    seen = _see_all(image, *read_annotation(index, position), size, keeps_proportions=True)
-    return seen._replace(image=resize.letterbox(image, size).numpy())
+    sample = _whole_image(image, *read_annotation(index, position), size, keeps_proportions=True)
+    return sample._replace(image=resize.letterbox(image, size).numpy())
 
 
-def _see_all(
+def _whole_image(
     pixels: np.ndarray, objects: Objects | None, mask: np.ndarray | None, size: int, keeps_proportions: bool
 ) -> Sample:
-    """A whole image, in proportion with padding around it, or stretched."""
+    """A whole image with its annotation, in proportion and padded, or else stretched to a square."""
     height, width = pixels.shape[:2]
     frame = resize.letterbox_placement((height, width), size) if keeps_proportions else np.array([0, 0, size, size])
     return Sample(
@@ -117,7 +117,7 @@ def _see_all(
 def _through_window(
     index: Index, position: int, objects: Objects | None, mask: np.ndarray | None, params: EpochParams, size: int
 ) -> tuple[Objects | None, np.ndarray | None]:
-    """Objects and mask, seen through the sample's window."""
+    """Objects and mask as they lie in the sample's window."""
     if objects is not None:
         info = index.infos[position]
         objects = geometry.through_window(objects, params.windows[position], (info.height, info.width))
@@ -129,6 +129,6 @@ def _through_window(
 
 
 def _mirrored(sample: Sample) -> Sample:
-    """Objects and mask of a sample whose image is, or will be, mirrored."""
+    """The sample with mirrored objects and mask; ``pixelwise`` mirrors the image."""
     objects = None if sample.objects is None else geometry.mirrored(sample.objects)
     return sample._replace(objects=objects, mask=None if sample.mask is None else cv2.flip(sample.mask, 1))
