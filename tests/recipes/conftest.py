@@ -89,7 +89,8 @@ def kill_when(command: list, happened: Callable[[], bool]) -> None:
 @pytest.fixture(scope="session")
 def smoke_run(tmp_path_factory) -> Callable[[str], Finished]:
     """The smoke run of a recipe, made once for all processes of the tests: ``smoke_run("yolo_detection")``."""
-    shared = tmp_path_factory.getbasetemp().parent / "smoke_runs"
+    base = tmp_path_factory.getbasetemp()  # with xdist a folder of this process, below that of the session
+    shared = (base.parent if "PYTEST_XDIST_WORKER" in os.environ else base) / "smoke_runs"
     shared.mkdir(exist_ok=True)
     options = {recipe.name: recipe.options for recipe in RECIPES}
 
