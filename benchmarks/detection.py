@@ -1,11 +1,11 @@
-"""Detection: what is left after non-maximum suppression, and how many images a second; ours and its peers.
+"""Detection: which boxes non-maximum suppression keeps, and how many images a second; ours and its peers.
 
     pip install torch torchvision ultralytics      # the peers; one that is not installed is left out, with a sentence
     python benchmarks/detection.py
 
-Suppression: 8,400 boxes with 80 classes, an image a call, as ``detection_nms.draw`` says; IoU 0.6, at most 300 detections; the
-answer ends as NumPy arrays. What the contenders keep is compared, too.
-Training: a step of the recipe's yolo_nano, its base frozen up to stride 4 as by default, and of ultralytics' yolo11n.
+Suppression: 8,400 boxes with 80 classes, one image per call, drawn by ``detection_nms.draw``; IoU 0.6, at most 300 detections.
+Results are NumPy arrays. The boxes that the contenders keep are compared, too.
+Training: a step of the recipe's yolo_nano, whose base is frozen up to stride 4 as by default, and of ultralytics' yolo11n.
 Answering: raw pixels to boxes, through each library's own ``predict``.
 Each contender has a process of its own; they take turns. Medians over the rounds, and the range of our ratio to each peer
 within a round.
@@ -42,7 +42,7 @@ class Options:
     work: tuple[Literal["suppression", "training", "answering"], ...] = ("suppression", "training", "answering")
     """Which sections."""
     thresholds: tuple[float, ...] = (0.25, 0.001)
-    """Scores from which suppression starts: what is shown, and what mean average precision is measured with."""
+    """Scores from which suppression starts: as for drawing, and as for mean average precision."""
     rounds: int = 5
     """Turns of each contender."""
     seconds: float = 2.0
@@ -101,15 +101,15 @@ def answering(options: Options) -> None:
 
 
 def print_agreement(kept: dict[str, str]) -> None:
-    """Of all that ours keeps, how much each peer keeps: the same scores and classes."""
+    """How many of the boxes that ours keeps each peer keeps, too, with the same scores and classes."""
     sets = {}
     for name, file in kept.items():
         with np.load(file, allow_pickle=False) as parts:
             images = range(len(parts.files) // 2)
             sets[name] = {(i, s, c) for i in images for s, c in zip(parts[f"s{i}"], parts[f"c{i}"].astype(int), strict=True)}
-    for name, found in sets.items():
+    for name, boxes in sets.items():
         if name != OURS:
-            print(f"{name} keeps {len(found & sets[OURS])} of our {len(sets[OURS])}, and {len(found - sets[OURS])} others")
+            print(f"{name} keeps {len(boxes & sets[OURS])} of our {len(sets[OURS])}, and {len(boxes - sets[OURS])} others")
 
 
 def main(options: Options) -> None:

@@ -1,6 +1,6 @@
-"""The contenders of detection.py at suppression: each function makes a loader that answers one image after the other.
+"""The contenders of detection.py at suppression: each function makes a loader that goes through images one by one.
 
-Each writes what it keeps of every image to ``kept``, so that the answers can be compared.
+Each writes the boxes that it keeps of every image to the file ``kept``, so that they can be compared.
 """
 
 import itertools
@@ -18,7 +18,7 @@ Kept = tuple[np.ndarray, np.ndarray]  # scores and classes, best first: scores a
 
 
 def draw(seed: int, objects: int, boxes_each: int) -> tuple[np.ndarray, np.ndarray]:
-    """Boxes ``(A, 4)`` and scores ``(A, C)`` such as a detector answers.
+    """Boxes ``(A, 4)`` and scores ``(A, C)`` such as a detector predicts.
 
     Objects lie anywhere; sides are 16 to 256 px of 640, evenly in the logarithm; few classes are frequent (Zipf, 1.5). Boxes of
     an object are off by 6 % of its side (standard deviation) and 10 % in size; the logits of its class are its ease, 1 +- 1,
@@ -38,18 +38,18 @@ def draw(seed: int, objects: int, boxes_each: int) -> tuple[np.ndarray, np.ndarr
 
 
 def _loader(answer: Callable[..., Kept], images: Sequence[tuple], kept: str, seconds: float) -> Loader:
-    """A turn: images for so many seconds, one a call; ``answer`` ends with what is kept in memory, as arrays."""
+    """A turn: images for so many seconds, one a call; ``answer`` returns the scores and classes that it keeps, as arrays."""
     answers = [answer(*image) for image in images]
     np.savez(kept, **{f"{part}{i}": value for i, both in enumerate(answers) for part, value in zip("sc", both, strict=True)})
     num_boxes = [len(scores) for scores, _ in answers]
 
     def epoch() -> Iterator[Batch]:
         until = time.perf_counter() + seconds
-        for image, found in itertools.cycle(zip(images, num_boxes, strict=True)):
+        for image, count in itertools.cycle(zip(images, num_boxes, strict=True)):
             if time.perf_counter() > until:
                 return
             answer(*image)
-            yield Batch((1, NUM_ANCHORS, NUM_CLASSES), found)
+            yield Batch((1, NUM_ANCHORS, NUM_CLASSES), count)
 
     return epoch
 
@@ -74,9 +74,9 @@ def tensorflow(*, source: str, threshold: float, kept: str, seconds: float, **dr
         )[:3]
 
     def answer(boxes, scores) -> Kept:
-        _, found, classes = (part.numpy()[0] for part in find(boxes, scores))
-        number = np.count_nonzero(found)
-        return found[:number], classes[:number]
+        _, best_scores, classes = (part.numpy()[0] for part in find(boxes, scores))
+        number = np.count_nonzero(best_scores)
+        return best_scores[:number], classes[:number]
 
     images = [draw(seed, **drawing) for seed in range(NUM_IMAGES)]
     return _loader(answer, [tuple(tf.constant(part[None]) for part in image) for image in images], kept, seconds)
@@ -92,15 +92,15 @@ def torchvision(*, threshold: float, kept: str, seconds: float, **drawing: int) 
         anchors, classes = torch.nonzero(scores > threshold, as_tuple=True)
         scores = scores[anchors, classes]
         chosen = batched_nms(boxes[anchors], scores, classes, IOU_THRESHOLD)[:MAX_DETECTIONS]
-        _, found, labels = boxes[anchors[chosen]].numpy(), scores[chosen].numpy(), classes[chosen].numpy()
-        return found, labels
+        _, best_scores, labels = boxes[anchors[chosen]].numpy(), scores[chosen].numpy(), classes[chosen].numpy()
+        return best_scores, labels
 
     images = [draw(seed, **drawing) for seed in range(NUM_IMAGES)]
     return _loader(answer, [tuple(map(torch.from_numpy, image)) for image in images], kept, seconds)
 
 
 def ultralytics(*, threshold: float, kept: str, seconds: float, **drawing: int) -> Loader:
-    """Its ``non_max_suppression`` with several labels a box, of what its network answers: centers and sides in pixels."""
+    """Its ``non_max_suppression`` with several labels a box, for what its network predicts: centers and sides in pixels."""
     import torch
     import torchvision  # noqa: F401 - it takes torchvision's kernel, where that is imported
     from ultralytics.utils.nms import non_max_suppression

@@ -1,6 +1,6 @@
-"""The contenders of detection.py at training and answering: each function makes a loader whose epoch is so many steps.
+"""The contenders of detection.py in training and inference: each function makes a loader whose epoch is a number of steps.
 
-Pixels, boxes and weights are drawn: how long a step takes does not depend on what was learnt.
+Pixels, boxes and weights are random: the time of a step does not depend on what was learnt.
 """
 
 import tempfile
@@ -12,7 +12,7 @@ from typing import Any
 import numpy as np
 from turns import Batch, Loader
 
-SIZE, NUM_CLASSES, OBJECTS = 320, 3, 12  # of each image: about as blood cells are
+SIZE, NUM_CLASSES, OBJECTS = 320, 3, 12  # objects per image: about as many as blood cells
 PHOTOGRAPH = (480, 640, 3)
 THRESHOLD = 0.25
 
@@ -98,7 +98,7 @@ def _photograph() -> np.ndarray:
 
 
 def our_answer(*, seconds: float) -> Loader:
-    """``visionkit.load(bundle).predict(pixels)``: letterboxed, answered, suppressed, mapped back."""
+    """``visionkit.load(bundle).predict(pixels)``: letterbox, network, suppression, boxes mapped back."""
     detector = _our_detector(None)
     import visionkit
     from visionkit.tasks.detection.export import export_detector

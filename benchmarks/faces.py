@@ -1,4 +1,4 @@
-"""Faces: how many are embedded, and looked up among a million templates, a second; ours and those of others.
+"""Faces: how many are embedded, and looked up among a million templates, per second; ours and its peers.
 
     pip install faiss-cpu torch dlib; pip install --no-deps facenet-pytorch     # the peers; what is missing is left out
     python benchmarks/faces.py
@@ -8,8 +8,8 @@ weights. dlib_face: the default model's network; dlib's own has the published we
 
 Search: 1,000,000 random templates of 128 numbers, and queries that are templates with noise; the 5 nearest; 1, 16 and 64
 queries a call. faiss: IndexFlatL2, as it comes, and with its matrix products for any number of queries. NumPy: a matrix
-product, squared norms that are known, argpartition. Each answer is compared with ours, which measures what is near in double
-precision. What the table calls an image is a query.
+product, squared norms that are known, argpartition. The places are compared with ours, which decides near
+ties in double precision. What the table calls an image is a query.
 Each contender has a process of its own; they take turns. Medians over the rounds, and the range of our ratio to each peer
 within a round.
 """
@@ -79,7 +79,7 @@ def search(options: Options) -> None:
 
 
 def print_agreement(kept: dict[str, str]) -> None:
-    """How many of our places each peer answers, too."""
+    """How many of our places each peer returns, too."""
     places = {name: np.load(file, allow_pickle=False) for name, file in kept.items()}
     for name, found in places.items():
         if name != OURS:

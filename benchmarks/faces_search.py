@@ -1,4 +1,4 @@
-"""The contenders of faces.py at search: each function makes a loader that looks queries up, and writes what it finds."""
+"""The contenders of faces.py at search: each function makes a loader that looks queries up, and writes their matches."""
 
 import itertools
 import time
@@ -8,8 +8,8 @@ import numpy as np
 from turns import Batch, Loader
 
 DIMENSIONS, NEAREST = 128, 5
-NUM_CALLS = 8  # that differ
-NOISE = 0.5  # of a query, beside templates of deviation 1
+NUM_CALLS = 8  # calls with different queries
+NOISE = 0.5  # standard deviation of a query's noise; that of the templates is 1
 
 
 def draw(templates: int, queries: int) -> tuple[np.ndarray, list[np.ndarray]]:
@@ -36,7 +36,7 @@ def _loader(find: Callable[[np.ndarray], np.ndarray], calls: list[np.ndarray], k
 
 
 def ours(*, templates: int, queries: int, kept: str, seconds: float) -> Loader:
-    """What a gallery asks."""
+    """The search of a gallery."""
     from visionkit.faces.search import Templates
 
     known, calls = draw(templates, queries)
@@ -57,7 +57,7 @@ def faiss_index(*, templates: int, queries: int, kept: str, seconds: float, by_p
 
 
 def numpy_product(*, templates: int, queries: int, kept: str, seconds: float) -> Loader:
-    """What one writes down at first."""
+    """The plain implementation."""
     known, calls = draw(templates, queries)
     norms = np.einsum("nd,nd->n", known, known)
 

@@ -1,4 +1,4 @@
-"""The figure of the benchmark of the input pipeline, in the look of a run's report."""
+"""The figure of the input pipeline's benchmark, in the style of a run's report."""
 
 from pathlib import Path
 

@@ -1,4 +1,4 @@
-"""The images of the benchmark of the input pipeline: cut from photographs that scikit-image carries, or the user's own."""
+"""The images of the input pipeline's benchmark: cut from photographs of scikit-image, or the user's own."""
 
 from pathlib import Path
 

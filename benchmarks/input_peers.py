@@ -22,7 +22,7 @@ from turns import Batch, Loader
 
 PADDING, IGNORE = 114, 255  # of images and of masks, as visionkit pads
 LEAST_VISIBLE = 0.25  # of a box, as visionkit has it
-BUFFER = 8  # batches: as many images does ultralytics keep for its mosaics
+BUFFER = 8  # batches of images that ultralytics keeps for its mosaics
 
 
 def _torch_epochs(
@@ -40,8 +40,8 @@ def _torch_epochs(
     )
 
     def epoch() -> Iterator[Batch]:
-        for made in loader:
-            yield to_batch(made)
+        for samples in loader:
+            yield to_batch(samples)
 
     return epoch
 
@@ -102,13 +102,13 @@ class TorchvisionPhotographs:
 def albumentations_photographs(paths: list[str], num_images: int, *, batch: int, workers: int, **options: Any) -> Loader:
     """A DataLoader of ``AlbumentedPhotographs``; ``options`` are theirs."""
     dataset = AlbumentedPhotographs(_repeated(paths, num_images), **options)
-    return _torch_epochs(dataset, batch, workers, lambda made: Batch(tuple(made.shape)))
+    return _torch_epochs(dataset, batch, workers, lambda images: Batch(tuple(images.shape)))
 
 
 def torchvision_photographs(paths: list[str], num_images: int, *, batch: int, workers: int, **options: Any) -> Loader:
     """A DataLoader of ``TorchvisionPhotographs``; ``options`` are theirs."""
     dataset = TorchvisionPhotographs(_repeated(paths, num_images), **options)
-    return _torch_epochs(dataset, batch, workers, lambda made: Batch(tuple(made.shape)))
+    return _torch_epochs(dataset, batch, workers, lambda images: Batch(tuple(images.shape)))
 
 
 class AlbumentedMosaics:
@@ -179,8 +179,8 @@ def albumentations_mosaics(
         items = [{"path": path} | _yolo_boxes(path) for path in paths]
     dataset = AlbumentedMosaics(_repeated(items, num_images), kept=BUFFER * batch, **options)
 
-    def to_batch(made: dict[str, torch.Tensor]) -> Batch:
-        return Batch(tuple(made["image"].shape), len(made.get("boxes", ())))
+    def to_batch(samples: dict[str, torch.Tensor]) -> Batch:
+        return Batch(tuple(samples["image"].shape), len(samples.get("boxes", ())))
 
     return _torch_epochs(dataset, batch, workers, to_batch, _collate_mosaics)
 
@@ -229,6 +229,6 @@ def ultralytics_mosaics(
     def epoch() -> Iterator[Batch]:
         for _ in range((loader.prefetch_factor or 0) * workers):
             next(endless)
-        return (Batch(tuple(made["img"].shape), len(made["cls"])) for made in itertools.islice(endless, len(loader)))
+        return (Batch(tuple(each["img"].shape), len(each["cls"])) for each in itertools.islice(endless, len(loader)))
 
     return epoch

@@ -72,7 +72,7 @@ class Options:
     boxes: Path | None = None
     """Data set with boxes, of any kind that visionkit reads. Default: 400 JPEGs of 640 x 480 with objects drawn onto them."""
     images: int = 4800
-    """How many images a measurement goes through; files are repeated. Of large ones fewer, and of mosaics."""
+    """Number of images of a measurement; files are repeated. Large images and mosaics are fewer."""
     rounds: int = 5
     """Measurements of each contender."""
     sections: tuple[Section, ...] = SECTIONS
@@ -85,9 +85,9 @@ class Work(NamedTuple):
     """What all sections share.
 
     Attributes:
-        options: as given.
-        folder: for files that are made for the benchmark.
-        paths: of the photographs.
+        options: the command line's.
+        folder: the folder of files that are made for the benchmark.
+        paths: the photographs.
     """
 
     options: Options
@@ -280,13 +280,13 @@ MEASUREMENTS: dict[Section, Callable[[Work], None]] = {
 
 def versions() -> str:
     """The versions of the peers that are installed."""
-    found = []
+    installed = []
     for name in PEERS:
         try:
-            found.append(f"{name} {metadata.version(name)}")
+            installed.append(f"{name} {metadata.version(name)}")
         except metadata.PackageNotFoundError:
             continue
-    return ", ".join(found)
+    return ", ".join(installed)
 
 
 def main(options: Options) -> None:

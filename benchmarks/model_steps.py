@@ -1,6 +1,6 @@
-"""The contenders of models.py: each function makes a loader whose epoch is so many steps of one network.
+"""The contenders of models.py: each function makes a loader whose epoch is a number of steps of one network.
 
-A step is one batch of random pixels that lie in memory: trained on, or answered.
+A step is a training step or a prediction with one batch of random pixels in memory.
 """
 
 import time
@@ -33,9 +33,9 @@ def _loader(step: Callable[[], Any], pixels: np.ndarray, seconds: float) -> Load
 
 
 def keras_network(*, source: str, network: str, work: str, size: int, batch: int, seconds: float) -> Loader:
-    """Ours ("visionkit") or keras.applications' ("keras"), to be trained ("training") or to answer ("inference").
+    """Ours ("visionkit") or keras.applications' ("keras"), in "training" or "inference".
 
-    ``source`` "keras frozen" is the latter's network, answering in the way in which ours does.
+    ``source`` "keras frozen" is the latter's network with frozen weights, as ours has in inference.
     """
     import visionkit
 

@@ -3,9 +3,9 @@
     pip install torch torchvision      # a peer; left out, with a sentence, where it is not installed
     python benchmarks/models.py
 
-The same work: batches of random pixels that lie in memory, 1000 classes. Training: cross-entropy, SGD with momentum, a step a
-call. Inference: ours as recipes answer (``runtime.frozen``); keras.applications by ``predict_on_batch`` and, for comparison,
-frozen as ours; torchvision in ``inference_mode``, in both layouts of memory. Each contender has a process of its own; they take
+The same work: batches of random pixels in memory, 1000 classes. Training: cross-entropy, SGD with momentum, one step per
+call. Inference: ours as recipes predict (``runtime.frozen``); keras.applications by ``predict_on_batch`` and, for comparison,
+frozen as ours; torchvision in ``inference_mode``, in both memory layouts. Each contender has a process of its own; they take
 turns. Medians over the rounds, and the range of our ratio to each peer within a round.
 """
 
@@ -31,7 +31,7 @@ class Options:
     )
     """Which networks."""
     work: tuple[Literal["training", "inference"], ...] = ("training", "inference")
-    """What they do."""
+    """Training, inference or both."""
     size: int = 128
     """Side of the images."""
     batch: int = 16

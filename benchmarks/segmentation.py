@@ -3,8 +3,8 @@
     pip install torch segmentation_models_pytorch      # the peers; one that is not installed is left out, with a sentence
     python benchmarks/segmentation.py
 
-unet: the paper's, padded and normalised, against the same network written in PyTorch. resnet34 and efficientnet_lite0: over
-these, untrained, with the decoder widths 256 to 16 on both sides. They are not one network: segmentation_models_pytorch repeats
+unet: the paper's, with padding and BatchNorm, against the same network written in PyTorch. resnet34 and efficientnet_lite0:
+over these, untrained, with the decoder widths 256 to 16 on both sides. The networks differ: segmentation_models_pytorch repeats
 pixels and then convolves all channels, ours has U-Net's transposed convolutions. So the parameters are printed, too.
 Training: a step of the recipe, with cross-entropy and Dice and all weights. "base as pretrained" is the recipe's own default:
 BatchNorm of a pretrained base runs in inference mode. Answering: float pixels to probabilities, by a bundle's tile function and

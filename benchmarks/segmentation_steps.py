@@ -1,7 +1,7 @@
-"""The contenders of segmentation.py: each function makes a loader whose epoch is so many steps of one U-Net.
+"""The contenders of segmentation.py: each function makes a loader whose epoch is a number of steps of one U-Net.
 
-Pixels, masks and weights are drawn: how long a step takes does not depend on what was learnt. Pixels are float32 in 0..255, the
-channels behind, on both sides; each network brings them to its own range.
+Pixels, masks and weights are random: the time of a step does not depend on what was learnt. Pixels are float32 in 0..255,
+channels last, on both sides; each network scales them to its own range.
 """
 
 import tempfile

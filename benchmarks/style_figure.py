@@ -3,7 +3,7 @@
     python benchmarks/style_figure.py        # writes benchmarks/figures/styles.jpg and one_pass.jpg
 
 styles: built-in photographs painted in built-in styles, each with its style in a corner.
-one_pass: built-in photographs, below them the same painted by a bundle in one pass, and below these the descent.
+one_pass: built-in photographs, below them the output of a bundle in one pass, and below these the descent.
 """
 
 from pathlib import Path
@@ -39,8 +39,8 @@ def main(
     """Paint.
 
     Args:
-        figures: Which.
-        folder: Where they are written.
+        figures: The figures to paint.
+        folder: The folder that they are written to.
         model: The bundle that paints in one pass, in a built-in style.
         size: Longer side at which images are painted.
     """

@@ -4,7 +4,8 @@
 
 Two small networks learn the same built-in style on crops of built-in photographs, one of them with ``--temporal``. They paint a
 pan over a photograph that neither was trained on, with sensor noise; adjacent frames show the same scene, moved by a known
-step. Flicker is the mean difference between adjacent painted frames where they show the same, in levels of 0 to 255.
+step. Flicker is the mean difference between adjacent painted frames where both show the same part of the scene, in levels of
+0 to 255.
 """
 
 import itertools
@@ -44,11 +45,11 @@ class Options:
     """What is measured."""
 
     steps: int = 600
-    """Of each training."""
+    """Steps of each training."""
     temporal: float = 20.0
     """Weight of the temporal term in one of them."""
     seed: int = 0
-    """Draws order, windows and weights."""
+    """Seed of order, windows and weights."""
 
 
 def trained(options: Options, temporal: float, extractor: FeatureExtractor) -> tuple[keras.Model, float]:
@@ -80,7 +81,7 @@ def pan(seed: int) -> list[np.ndarray]:
 
 
 def flicker(painted: list[np.ndarray]) -> float:
-    """Mean difference of neighboring frames where they show the same, without the border."""
+    """Mean difference of adjacent frames where both show the same part of the scene, without the border."""
     pairs = itertools.pairwise(painted)
     return float(np.mean([np.abs(a[:, STEP:].astype(float) - b[:, :-STEP])[16:-16, 16:-16].mean() for a, b in pairs]))
 

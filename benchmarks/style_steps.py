@@ -1,7 +1,7 @@
 """The contenders of style.py: one step of Gatys' optimization, and one image through Johnson's network; the peers in PyTorch.
 
-Pixels and weights are drawn: how long a step takes does not depend on what they show. Both run on the GPU where PyTorch finds
-one, and end when it is done.
+Pixels and weights are random: the time of a step does not depend on them. Both run on the GPU if PyTorch finds one, and return
+when it is done.
 """
 
 import tempfile
@@ -70,7 +70,7 @@ def torch_step(size: int, channels_last: bool, compiled: bool = False, half: boo
         half: convolutions in bfloat16 (autocast).
 
     Returns:
-        takes the next step of one optimization that it goes on with.
+        a function that takes the next step of one optimization.
     """
     import torch
     from torch import nn
@@ -132,8 +132,8 @@ def _gram(x: Any, channels_last: bool) -> Any:
 def torch_transformer(size: int, channels_last: bool, compiled: bool = False) -> Callable[[], None]:
     """One image of ``size`` x ``size`` through the network of Johnson et al. 2016, uint8 to uint8, in ``inference_mode``.
 
-    With what came to be usual after the paper: reflection padding in front of each convolution, instance normalisation,
-    repeated pixels and a convolution in place of a transposed one.
+    It has what became usual after the paper: reflection padding before each convolution, instance normalisation, and repeated
+    pixels with a convolution in place of a transposed convolution.
 
     Args:
         size: side of the image in pixels, a multiple of 4.
@@ -141,7 +141,7 @@ def torch_transformer(size: int, channels_last: bool, compiled: bool = False) ->
         compiled: by ``torch.compile``.
 
     Returns:
-        answers once.
+        a function that stylizes the image once.
     """
     import torch
 
@@ -152,8 +152,8 @@ def torch_transformer(size: int, channels_last: bool, compiled: bool = False) ->
 
     def answer() -> None:
         with torch.inference_mode():
-            given = pixels.to(device).permute(0, 3, 1, 2).float().contiguous(memory_format=layout)
-            stylized = network(given).clamp(0, 255).byte().permute(0, 2, 3, 1).cpu()
+            images = pixels.to(device).permute(0, 3, 1, 2).float().contiguous(memory_format=layout)
+            stylized = network(images).clamp(0, 255).byte().permute(0, 2, 3, 1).cpu()
         assert stylized.shape == pixels.shape
 
     return answer
@@ -162,11 +162,11 @@ def torch_transformer(size: int, channels_last: bool, compiled: bool = False) ->
 def _transformer() -> Any:
     from torch import nn
 
-    def convolution(given: int, filters: int, side: int, stride: int = 1) -> list[nn.Module]:
-        return [nn.ReflectionPad2d(side // 2), nn.Conv2d(given, filters, side, stride)]
+    def convolution(channels: int, filters: int, side: int, stride: int = 1) -> list[nn.Module]:
+        return [nn.ReflectionPad2d(side // 2), nn.Conv2d(channels, filters, side, stride)]
 
-    def normalized(given: int, filters: int, side: int, stride: int = 1) -> list[nn.Module]:
-        return [*convolution(given, filters, side, stride), nn.InstanceNorm2d(filters, affine=True)]
+    def normalized(channels: int, filters: int, side: int, stride: int = 1) -> list[nn.Module]:
+        return [*convolution(channels, filters, side, stride), nn.InstanceNorm2d(filters, affine=True)]
 
     class Residual(nn.Module):
         def __init__(self, filters: int) -> None:
@@ -179,11 +179,11 @@ def _transformer() -> Any:
 
     fine, middle, coarse = WIDTHS
     layers = [*normalized(3, fine, 9), nn.ReLU(inplace=True)]
-    for given, filters in ((fine, middle), (middle, coarse)):
-        layers += [*normalized(given, filters, 3, 2), nn.ReLU(inplace=True)]
+    for channels, filters in ((fine, middle), (middle, coarse)):
+        layers += [*normalized(channels, filters, 3, 2), nn.ReLU(inplace=True)]
     layers += [Residual(coarse) for _ in range(RESIDUAL_BLOCKS)]
-    for given, filters in ((coarse, middle), (middle, fine)):
-        layers += [nn.Upsample(scale_factor=2), *normalized(given, filters, 3), nn.ReLU(inplace=True)]
+    for channels, filters in ((coarse, middle), (middle, fine)):
+        layers += [nn.Upsample(scale_factor=2), *normalized(channels, filters, 3), nn.ReLU(inplace=True)]
     return nn.Sequential(*layers, *convolution(fine, 3, 9))
 
 

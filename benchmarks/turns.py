@@ -1,7 +1,7 @@
-"""One process for each contender, all measured in turns: no one's threads, imports or memory are another's.
+"""One process for each contender, all measured in turns: they share no threads, imports or memory.
 
 A contender's process runs this file, too: it imports one loader, and goes through its images once for every line that it
-reads. The workers of a torch DataLoader import their process' main file again, which is this one: so it imports little.
+reads. The workers of a torch DataLoader import the main file of their process again, which is this one, so it imports little.
 """
 
 import importlib
@@ -23,13 +23,13 @@ LONGEST_REST = 10.0  # seconds that a contender may go on after its turn
 
 
 class Batch(NamedTuple):
-    """What a loader tells of each batch: the shape of its images, and how many boxes it has."""
+    """What a loader reports for each batch: the shape of its images, and the number of boxes."""
 
     shape: tuple[int, ...]
     num_boxes: int = 0
 
 
-Loader = Callable[[], Iterator[Batch]]  # one epoch; what happens before it returns is not measured
+Loader = Callable[[], Iterator[Batch]]  # one epoch; the time until it returns is not measured
 
 
 class Turn(NamedTuple):
@@ -148,7 +148,7 @@ def proportional_bytes(contender: Contender) -> int:
 
 
 def peak_bytes(contender: Contender, measure: Callable[[Contender], int], every: float) -> int:
-    """The largest of what ``measure`` says during one epoch, asked for every so many seconds."""
+    """The largest value of ``measure`` during one epoch, called once in ``every`` seconds."""
     over = threading.Event()
     peak = measure(contender)
 
@@ -180,19 +180,19 @@ def in_turns(contenders: list[Contender], rounds: int) -> dict[str, list[Turn]]:
 
 
 def print_speeds(turns: dict[str, list[Turn]]) -> None:
-    """Median and range of each contender's speed, and what it makes."""
+    """Median and range of each contender's speed, and the shape of its images."""
     print(f"{'':52} images a second")
-    for name, of_rounds in turns.items():
-        rates = [turn.rate for turn in of_rounds]
+    for name, rounds in turns.items():
+        rates = [turn.rate for turn in rounds]
         digits = 0 if min(rates) >= 10 else 2
         speed = f"{statistics.median(rates):.{digits}f} ({min(rates):.{digits}f} to {max(rates):.{digits}f})"
-        boxes = sum(turn.num_boxes for turn in of_rounds) / sum(turn.num_images for turn in of_rounds)
-        shape = " x ".join(map(str, of_rounds[0].shape))
+        boxes = sum(turn.num_boxes for turn in rounds) / sum(turn.num_images for turn in rounds)
+        shape = " x ".join(map(str, rounds[0].shape))
         print(f"{name:52} {speed:24} {shape}" + (f", {boxes:.1f} boxes an image" if boxes else ""))
 
 
 def print_ratio(turns: dict[str, list[Turn]], ours: str, peer: str) -> None:
-    """How many times as fast: the ratio of the medians, and the range of the ratios within each round."""
+    """How many times as fast ours is: the ratio of the medians, and the range of the ratios within a round."""
     our_rates, rates = ([turn.rate for turn in turns[name]] for name in (ours, peer))
     ratios = [our_rate / rate for our_rate, rate in zip(our_rates, rates, strict=True)]
     ratio = statistics.median(our_rates) / statistics.median(rates)
