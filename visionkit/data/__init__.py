@@ -1,39 +1,21 @@
 """From files to batches: readers, splits, augmentation, pipelines, checks.
 
-``from visionkit import data`` gives the names below; each is imported when it is first touched.
+Each name loads its module when it is first used: ``from visionkit import data; data.read("images/")``.
 """
 
-import importlib
-from typing import Any
+from visionkit import lazy
 
-PUBLIC = {
-    "read": "sources",
-    "train_and_val": "splits",
-    "Splits": "splits",
-    "DataSet": "splits",
-    "Index": "index",
-    "Objects": "index",
-    "Annotation": "index",
-    "DataError": "index",
-    "scan": "images.scan",
-    "read_image": "images.decode",
-    "ImageError": "images.decode",
-    "preset": "augmentation.presets",
-    "Augmentation": "augmentation.presets",
-    "TrainingPipeline": "pipeline.batches",
-    "evaluation_batches": "pipeline.batches",
-    "evaluation_dataset": "pipeline.batches",
-    "open_cache": "pipeline.pixel_cache",
-    "check": "quality.check",
-}
-__all__ = list(PUBLIC)
-
-
-def __getattr__(name: str) -> Any:
-    if name in PUBLIC:
-        return getattr(importlib.import_module(f"visionkit.data.{PUBLIC[name]}"), name)
-    raise AttributeError(f"module 'visionkit.data' has no attribute {name!r}")
-
-
-def __dir__() -> list[str]:
-    return sorted([*globals(), *PUBLIC])
+__getattr__, __dir__, __all__ = lazy.attach(
+    __name__,
+    {
+        "sources": ("read",),
+        "splits": ("DataSet", "Splits", "train_and_val"),
+        "index": ("Annotation", "DataError", "Index", "Objects"),
+        "images.scan": ("scan",),
+        "images.decode": ("ImageError", "read_image"),
+        "augmentation.presets": ("Augmentation", "preset"),
+        "pipeline.batches": ("TrainingPipeline", "evaluation_batches", "evaluation_dataset"),
+        "pipeline.pixel_cache": ("open_cache",),
+        "quality.check": ("check",),
+    },
+)

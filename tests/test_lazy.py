@@ -1,0 +1,38 @@
+"""Packages whose names load on first use; tests/test_public_names.py sweeps those of visionkit."""
+
+import sys
+
+import pytest
+
+from visionkit import lazy
+
+
+@pytest.fixture
+def package(tmp_path, monkeypatch):
+    """A package of one module, whose names a and b are public."""
+    (tmp_path / "attic").mkdir()
+    (tmp_path / "attic" / "__init__.py").write_text(
+        "from visionkit import lazy\n__getattr__, __dir__, __all__ = lazy.attach(__name__, {'box': ('b', 'a')})\n"
+    )
+    (tmp_path / "attic" / "box.py").write_text("a, b, c = 1, 2, 3\n")
+    monkeypatch.syspath_prepend(tmp_path)
+    yield __import__("attic")
+    for name in ("attic", "attic.box"):
+        sys.modules.pop(name, None)
+
+
+def test_a_package_without_names_is_empty():
+    load, listed, names = lazy.attach("visionkit", {})
+    assert names == [] and "__version__" in listed()
+    with pytest.raises(AttributeError, match="module 'visionkit' has no attribute 'dice'"):
+        load("dice")
+
+
+def test_a_module_is_imported_when_its_name_is_used(package):
+    assert package.__all__ == ["a", "b"] and {"a", "b"} <= set(dir(package)) and "attic.box" not in sys.modules
+    assert (package.b, package.a) == (2, 1) and "attic.box" in sys.modules
+
+
+def test_what_is_not_listed_is_no_name_of_the_package(package):
+    with pytest.raises(AttributeError, match="module 'attic' has no attribute 'c'"):
+        _ = package.c
