@@ -63,6 +63,15 @@ def test_a_convolution_with_another_consumer_stays():
     assert num_folded(folded(network)) == 0
 
 
+def test_a_normalization_of_two_convolutions_stays():
+    inputs, normalization = keras.Input((8, 8, 3)), keras.layers.BatchNormalization()
+    branches = [normalization(keras.layers.Conv2D(4, 3)(inputs)) for _ in range(2)]
+    network = with_statistics(keras.Model(inputs, keras.layers.Add()(branches)))
+    x = np.random.default_rng(0).normal(size=(2, 8, 8, 3)).astype("float32")
+    assert num_folded(folded(network)) == 0
+    np.testing.assert_allclose(folded(network)(x), network(x, training=False), atol=1e-5)
+
+
 def test_gradients_and_weights_are_those_of_the_network():
     network = chain(2)
     once = folded(network)

@@ -66,7 +66,9 @@ def folded(network: keras.Model) -> keras.Model:
 
 def _before(layer: keras.layers.Layer) -> keras.layers.Layer | None:
     """The convolution before a batch normalisation, if no other layer uses its output."""
-    if not isinstance(layer, keras.layers.BatchNormalization) or layer.axis not in (-1, len(layer.input.shape) - 1):
+    if not isinstance(layer, keras.layers.BatchNormalization) or len(layer._inbound_nodes) != 1:
+        return None  # a layer that is shared by several places has no single convolution before it
+    if layer.axis not in (-1, len(layer.input.shape) - 1):
         return None
     source = layer.input._keras_history.operation
     plain = isinstance(source, CONVOLUTIONS + DEPTHWISE) and source.activation is keras.activations.linear
