@@ -107,7 +107,9 @@ class Config(RunConfig):
     def checked(self) -> "Config":
         """See ``RunConfig.checked``."""
         weights = self.weights if self.weights in (None, "imagenet", "hed") else whole_path(self.weights)
-        images, masks = (tuple(map(plan.whole_path, names)) for names in (self.images, self.masks))
+        images, masks = (
+            tuple(name if plan.is_built_in(name) else whole_path(name) for name in names) for names in (self.images, self.masks)
+        )
         config = dataclasses.replace(
             super().checked(), images=images, masks=masks, base=catalog.find(self.base), weights=weights
         )

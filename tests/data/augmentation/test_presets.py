@@ -66,6 +66,16 @@ def test_without_flip_a_preset_has_another_name_and_is_otherwise_the_same():
     assert replace(plain, name="x", flip=0.5) == replace(preset("strong"), name="x")
 
 
+def test_any_way_up_shows_all_eight_orientations_and_else_the_same():
+    plain = preset("medium", task="segmentation")
+    assert replace(plain.any_way_up(), name=plain.name, transforms=plain.transforms) == plain
+    assert plain.any_way_up().transforms[1:] == plain.transforms and plain.any_way_up().name != plain.name
+    image = np.zeros((4, 4, 3), np.uint8)
+    image[0, 1] = 255
+    apply = seeded(presets.Augmentation("nothing").any_way_up().transforms)
+    assert len({apply(image, None, None, seed)[0].tobytes() for seed in range(100)}) == 8
+
+
 def test_no_keypoint_preset_mirrors():
     assert all(chosen.flip == 0 for name, chosen in presets.PRESETS.items() if name.startswith("keypoints"))
 

@@ -45,7 +45,7 @@ def test_a_folder_of_the_same_name_does_not_hide_a_built_in_image(tmp_path, monk
     (tmp_path / "cat").mkdir()
     monkeypatch.chdir(tmp_path)
     assert read_inputs(("cat",), (), ()).content.shape[2] == 3
-    assert plan.whole_path("cat") == "cat"
+    assert plan.is_built_in("cat")
 
 
 def test_shares_sum_to_one(files):

@@ -81,6 +81,10 @@ class Augmentation:
         numbers = [self.area, self.zoom, self.scale, self.flip, self.color, self.pca, self.erase, self.mix, self.whole_first]
         return f"{self.name} {numbers} {transforms}"
 
+    def any_way_up(self) -> "Augmentation":
+        """The same, after a random turn by quarters or reflection."""
+        return replace(self, name=f"{self.name}, any way up", transforms=(A.D4(p=1.0), *self.transforms))
+
 
 def _turns(angle: float, shear: float, p: float, *, ignore: bool) -> A.BasicTransform:
     """Rotation and shearing in one pass; what comes into view is a reflection, or padding that the loss ignores."""

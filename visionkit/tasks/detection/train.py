@@ -5,7 +5,6 @@ from collections.abc import Iterable
 from dataclasses import dataclass
 from typing import Any
 
-import albumentations as A  # noqa: N812
 import keras
 import numpy as np
 
@@ -78,9 +77,7 @@ def training_pipeline(
         any_way_up: whether an image that is turned by quarters shows the same.
     """
     augmentation = preset(config.augment, task="detection", flip=config.flip)
-    if any_way_up:
-        transforms = (A.D4(p=1.0), *augmentation.transforms)
-        augmentation = dataclasses.replace(augmentation, name=f"{augmentation.name}, any way up", transforms=transforms)
+    augmentation = augmentation.any_way_up() if any_way_up else augmentation
     ratios = lasting_ratios(index, augmentation, max(schedule.sizes))
     cache = open_cache(index, config.cache, ratios=ratios, note=run.note)
     return TrainingPipeline(index, plan.size, config.batch_size, augmentation, seed=config.seed, cache=cache)

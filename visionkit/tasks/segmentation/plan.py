@@ -4,7 +4,6 @@ import dataclasses
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 
-import albumentations as A  # noqa: N812
 import numpy as np
 
 from visionkit.data import sources
@@ -214,10 +213,7 @@ def augmentation_of(
         note(f"Augmentation {strength!r}: {num_images} images are {'few' if num_images < FEW else 'not few'}.")
     augmentation = preset(strength, task="segmentation", flip=flip)
     augmentation = dataclasses.replace(augmentation, name=f"{augmentation.name}, patches", zoom=None, scale=SCALES[strength])
-    if any_way_up:
-        transforms = (A.D4(p=1.0), *augmentation.transforms)
-        augmentation = dataclasses.replace(augmentation, name=f"{augmentation.name}, any way up", transforms=transforms)
-    return augmentation
+    return augmentation.any_way_up() if any_way_up else augmentation
 
 
 def variation_of(strength: str, *, flip: bool) -> VolumeVariation:

@@ -121,11 +121,6 @@ def is_built_in(name: str) -> bool:
     return name in (*CONTENTS, *STYLES) and not Path(name).is_file()
 
 
-def whole_path(name: str) -> str:
-    """The absolute path of a file; the name of a built-in image as it is."""
-    return name if is_built_in(name) else str(Path(name).resolve())
-
-
 def _unique_names(files: Sequence[str]) -> list[str]:
     """A name for each style after its file, with a number where two files share a name."""
     names: list[str] = []
