@@ -10,6 +10,7 @@ import pytest
 
 from tests.conftest import sweep
 from visionkit import models
+from visionkit.errors import UserError
 from visionkit.models.catalog import CATALOG, find
 from visionkit.models.cost import build_to_count, without_weights
 from visionkit.models.endpoints import freeze, layers_behind, select_endpoints, strides_of, without_top
@@ -220,7 +221,7 @@ def test_endpoints_are_selected_by_stride():
     assert {name: x.shape[1:] for name, x in chosen.output.items()} == {"stride_8": (8, 8, 40), "stride_32": (2, 2, 1280)}
     with pytest.raises(ValueError, match="stride_64"):
         select_endpoints(models.efficientnet_lite0((64, 64, 3), None), (64,))
-    with pytest.raises(ValueError, match="no endpoint 'stride_1'; it has stride_2, stride_4"):
+    with pytest.raises(UserError, match="no endpoint 'stride_1'; it has stride_2, stride_4"):
         layers_behind(models.efficientnet_lite0((64, 64, 3), None), 1)
 
 

@@ -7,6 +7,8 @@ from collections.abc import Iterable
 
 import keras
 
+from visionkit.errors import UserError
+
 STRIDES = (2, 4, 8, 16, 32)
 CONVOLUTIONS = (keras.layers.Conv1D, keras.layers.Conv2D, keras.layers.Conv3D)
 AFTER_A_CONVOLUTION = (keras.layers.BatchNormalization, keras.layers.Activation, keras.layers.ReLU)
@@ -37,7 +39,7 @@ def select_endpoints(backbone: keras.Model, strides: tuple[int, ...] = STRIDES) 
         a model that shares the backbone's layers and weights and returns ``{"stride_N": (n, h, w, c)}``.
 
     Raises:
-        ValueError: the backbone has no feature map at one of the strides.
+        UserError: the backbone has no feature map at one of the strides.
     """
     names = [f"stride_{stride}" for stride in strides]
     outputs = {name: _feature_map(backbone, name) for name in names}
@@ -65,7 +67,7 @@ def layers_behind(backbone: keras.Model, stride: int) -> list[keras.layers.Layer
     The graph decides, not the order of the layers. A layer that is used both before and after the map counts as before it.
 
     Raises:
-        ValueError: the backbone has no feature map at the stride.
+        UserError: the backbone has no feature map at the stride.
     """
     feature_map = _feature_map(backbone, f"stride_{stride}")
     before = {id(layer) for layer in keras.Model(backbone.input, feature_map).layers}
@@ -86,7 +88,7 @@ def freeze(backbone: keras.Model, up_to_stride: int | None) -> list[keras.layers
         the layers that are trained now.
 
     Raises:
-        ValueError: the backbone has no feature map at the stride.
+        UserError: the backbone has no feature map at the stride.
     """
     trained = backbone.layers if up_to_stride is None else layers_behind(backbone, up_to_stride)
     chosen = {id(layer) for layer in trained}
@@ -119,7 +121,8 @@ def _producer(tensor: keras.KerasTensor) -> tuple[keras.Operation, keras.KerasTe
 def _feature_map(backbone: keras.Model, name: str) -> keras.KerasTensor:
     outputs = _named_outputs(backbone)
     if name not in outputs:
-        raise ValueError(f"{backbone.name} has no endpoint {name!r}; it has {', '.join(by_stride(outputs))}.")
+        known = ", ".join(by_stride(outputs))
+        raise UserError(f"{backbone.name} has no endpoint {name!r}; it has {known}. Choose another base, or one of these.")
     return outputs[name]
 
 
