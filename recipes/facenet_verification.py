@@ -25,6 +25,7 @@ visionkit.quiet_tensorflow()
 from visionkit.data.augmentation.parameters import lasting_ratios
 from visionkit.data.demo.faces import make_face_demo
 from visionkit.data.formats.identities import read_identities, split_people
+from visionkit.data.formats.pairs import read_lfw_pairs
 from visionkit.data.pipeline.batches import TrainingPipeline
 from visionkit.data.pipeline.pixel_cache import open_cache
 from visionkit.errors import UserError
@@ -86,6 +87,7 @@ class Config(TrainConfig):
             if config.data is None or not pairs.is_file():
                 raise UserError(f"--pairs {pairs}: expected a file, and --data with the folder of its people.")
             pairs = pairs.resolve()
+            read_lfw_pairs(pairs, config.data)
         margin = train.MARGINS[config.loss] if config.margin is None else config.margin
         return dataclasses.replace(config, pairs=pairs, margin=margin)
 
@@ -99,6 +101,7 @@ def train_and_export(run: Run, config: Config) -> None:
     """All the work: people, model, training, export, report."""
     device = runtime.prepare(config.seed)
     data = plan.open_data(run, config, built_in=make_face_demo)
+    listed = None if config.pairs is None else plan.read_pairs(run, config.pairs, config.data, data.train)
     people, images = min(config.people, plan.count_people(data.train)), config.images
     chosen = run.plan(plan.Plan, lambda: plan.choose_plan(run, data.train, config, people=people, images=images))
     embedder = embedders.build(config.base, chosen.size, config.dimensions, weights=config.pretrained_weights)
@@ -128,10 +131,9 @@ def train_and_export(run: Run, config: Config) -> None:
         mirror=config.mirror,
         half_precision=config.half_precision,
     )
-    if config.pairs is None:
+    if listed is None:
         evaluation = evaluate.evaluate(bundle, data.val, seed=config.seed)
     else:
-        listed = plan.read_pairs(run, config.pairs, config.data)
         evaluation = evaluate.evaluate(bundle, listed.index, listed.pairs, seed=config.seed)
     evaluate.note_threshold(run, evaluation.threshold)
     update_metadata(bundle, threshold=evaluation.threshold)

@@ -108,3 +108,9 @@ def test_after_an_interruption_the_same_weights(run, people, tmp_path, monkeypat
 def test_bad_input_is_named(run, tmp_path, options, message):
     done = run("--out", tmp_path / "run", *(option.format(tmp=tmp_path) for option in options))
     assert done.returncode == 2 and message in done.stderr and "Traceback" not in done.stderr
+
+
+def test_pairs_that_cannot_be_used_end_the_run_before_it_trains(run, people, tmp_path):
+    (tmp_path / "pairs.txt").write_text("nobody 1 2\n")
+    done = run("--data", people, "--pairs", tmp_path / "pairs.txt", "--out", tmp_path / "run", *QUICK)
+    assert done.returncode == 2 and "none of 1 pairs can be used" in done.stderr and not (tmp_path / "run").exists()

@@ -10,7 +10,7 @@ from PIL import Image
 
 from visionkit.data.demo.faces import make_face_demo
 from visionkit.data.formats.identities import read_identities, split_people
-from visionkit.data.index import DataError
+from visionkit.data.index import DataError, Index
 from visionkit.errors import UserError
 from visionkit.tasks.embedding.plan import (
     EPOCHS,
@@ -94,14 +94,28 @@ def test_few_images_are_shown_often():
 
 
 def test_pairs_without_images_are_noted(tmp_path, run):
-    folder, file = tmp_path / "data", tmp_path / "pairs.txt"
+    folder, file, train = tmp_path / "data", tmp_path / "pairs.txt", Index((), (), np.zeros(0, np.int32))
     write_people(folder, {"a": 1})
     file.write_text("a 1 2\n")
     with pytest.raises(DataError, match="none of 1 pairs"):
-        read_pairs(run, file, str(folder))
+        read_pairs(run, file, str(folder), train)
     for number in (1, 2):
         Image.new("RGB", (8, 8)).save(folder / "a" / f"a_{number:04d}.png")
     file.write_text("a 1 2\na 1 3\n")
-    pairs = read_pairs(run, file, str(folder))
+    pairs = read_pairs(run, file, str(folder), train)
     assert len(pairs.pairs) == 1 and len(pairs.index) == 2
     assert "1 of 2 pairs are left out" in " ".join(run.notes) and "a_0003.jpg" in run.notes[-1]
+
+
+def test_people_of_the_pairs_who_are_trained_on_are_noted(tmp_path, run):
+    folder, file = tmp_path / "data", tmp_path / "pairs.txt"
+    for person in "abc":
+        (folder / person).mkdir(parents=True)
+        for number in (1, 2):
+            Image.new("RGB", (8, 8)).save(folder / person / f"{person}_{number:04d}.png")
+    file.write_text("a 1 2\na 1 b 1\n")
+    people = read_identities(folder).splits["all"]
+    read_pairs(run, file, str(folder), people.take(np.flatnonzero(people.labels == 2)))
+    assert not any("trained on" in note for note in run.notes)
+    read_pairs(run, file, str(folder), people.take(np.flatnonzero(people.labels != 1)))
+    assert "1 of the 2 people of the pairs are also trained on" in run.notes[-1]

@@ -95,19 +95,26 @@ def few_people(splits: Splits) -> Splits:
     return splits.map(first_images)
 
 
-def read_pairs(run: Run, file: Path, folder: str) -> LfwPairs:
-    """Read the pairs to evaluate on, and note how the file was understood.
+def read_pairs(run: Run, file: Path, folder: str, train: Index) -> LfwPairs:
+    """Read the pairs to evaluate on, and note how the file was understood, and how many of its people are trained on.
 
     Args:
         run: takes the notes.
         file: a pairs.txt in LFW's format.
         folder: the folder of its people.
+        train: the training images.
 
     Raises:
         DataError: the file cannot be read, or no pair can be used.
     """
     listed = read_lfw_pairs(file, folder)
     note_skipped(run, Splits(listed.index, listed.index, listed.notes, listed.problems))
+    trained = {train.class_names[label] for label in np.unique(train.labels)}.intersection(listed.index.class_names)
+    if trained:
+        run.note(
+            f"{len(trained)} of the {len(listed.index.class_names)} people of the pairs are also trained on: people whom the "
+            "network has not seen will be verified less accurately than the metrics say."
+        )
     return listed
 
 
