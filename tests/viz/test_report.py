@@ -1,11 +1,17 @@
 """Figures and drawings; the pages of reports are tested with the tasks that fill them."""
 
+import re
+from pathlib import Path
+
 import numpy as np
 import pytest
 
+import visionkit
 from visionkit.viz import plots
 from visionkit.viz.labels import draw_label
 
+PACKAGE = Path(visionkit.__file__).parent
+TEMPLATES = sorted(path for path in PACKAGE.rglob("*.html.j2") if '{% extends "base.html.j2" %}' in path.read_text())
 HISTORY = [
     {"phase": phase, "epoch": e, "loss": 1 / e, "accuracy": 0.5, "val_loss": 2 / e, "val_accuracy": 0.4}
     for phase in ("head", "last")
@@ -24,3 +30,16 @@ def test_a_drawing_holds_the_image_and_its_lines(shape):
     assert drawing.height > shape[0] and drawing.width >= shape[1]
     left = (drawing.width - shape[1]) // 2
     assert (np.asarray(drawing)[: shape[0], left : left + shape[1]] == 200).all()
+
+
+def test_the_pages_of_all_tasks_are_swept():
+    assert {path.parent for path in (PACKAGE / "tasks").glob("*/predict.py")} <= {path.parent for path in TEMPLATES}
+
+
+@pytest.mark.parametrize("template", TEMPLATES, ids=lambda path: path.parent.name)
+def test_a_page_fills_blocks_of_the_base_alone(template):
+    """Jinja2 silently leaves out what stands in a block of another name."""
+    base, filled = (
+        set(re.findall(r"{% block (\w+)", path.read_text())) for path in (PACKAGE / "viz" / "base.html.j2", template)
+    )
+    assert filled and filled <= base
