@@ -253,7 +253,7 @@ def check_option(name: str, value: float | None, least: float, most: float = mat
 
 
 def whole_path(data: str | None) -> str | None:
-    """The absolute path of a data set; tfds:NAME and the names of built-in data stay as they are."""
+    """The absolute path of a data set or a file; tfds:NAME stays as it is."""
     if data is None or data.startswith("tfds:"):
         return data
     return str(Path(data).expanduser().resolve())
