@@ -19,7 +19,7 @@ HEAVY = ("tensorflow", "keras", "numpy", "cv2", "albumentations", "scipy", "skle
 
 
 def test_the_packages_are_swept():
-    assert {"visionkit.losses", "visionkit.metrics", "visionkit.models", "visionkit.ops"} <= set(PACKAGES)
+    assert {"visionkit.layers", "visionkit.losses", "visionkit.metrics", "visionkit.models", "visionkit.ops"} <= set(PACKAGES)
 
 
 @pytest.mark.parametrize("package", PACKAGES)

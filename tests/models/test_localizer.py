@@ -5,6 +5,7 @@ import numpy as np
 import pytest
 
 from visionkit import models
+from visionkit.errors import UserError
 from visionkit.models.localizer import CenterOfMass, landmark_finder, localizer
 
 
@@ -32,3 +33,10 @@ def test_boxes_and_points_lie_in_the_image_and_batch_norm_stays_in_inference_mod
     np.testing.assert_allclose(predictions, network(pixels, training=False), atol=1e-5)
     points = np.asarray(landmark_finder(backbone, 5)(pixels))
     assert points.shape == (3, 5, 2) and ((points > 0) & (points < 1)).all()
+
+
+def test_a_backbone_without_coarse_maps_or_without_padding_is_an_error():
+    with pytest.raises(UserError, match="resnet8 has no feature map of stride 16 or more"):
+        localizer(models.build("resnet8", (64, 64, 3), None), 2)
+    with pytest.raises(UserError, match="'squeezenet' does not pad its maps: a side of 64 pixels has"):
+        landmark_finder(models.build("squeezenet", (64, 64, 3), None), 2)

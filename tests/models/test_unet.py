@@ -5,6 +5,7 @@ import numpy as np
 import pytest
 
 from visionkit import models
+from visionkit.errors import UserError
 from visionkit.models.unet import PAPER, Style, attention_gate, unet, valid_output
 
 TINY = (4, 8, 16)
@@ -23,8 +24,14 @@ def test_impossible_sides_are_errors():
 
 def test_a_backbone_without_padding_is_an_error():
     backbone = models.build("squeezenet", (64, 64, 3), None)
-    with pytest.raises(ValueError, match="'squeezenet' does not pad its maps: a side of 64 pixels has 29 at stride 2"):
+    with pytest.raises(
+        UserError, match="'squeezenet' does not pad its maps: a side of 64 pixels has 29 at stride 2, expected 32"
+    ):
         unet(None, 2, backbone=backbone)
+    with pytest.raises(
+        UserError, match="'squeezenet' does not pad its maps: a side of 128 pixels has 61 at stride 2, expected 64"
+    ):
+        unet(None, 2, backbone=models.build("squeezenet", (None, None, 3), None))  # sides of 8 strides of 16 pixels are tried
 
 
 def test_the_papers_figure():

@@ -5,6 +5,8 @@ import numpy as np
 import pytest
 
 from tests.models.small_backbones import small_backbone
+from visionkit import models
+from visionkit.errors import UserError
 from visionkit.models import fpn, yolo
 from visionkit.models.endpoints import by_stride
 
@@ -19,6 +21,11 @@ def test_each_scale_has_a_grid(strides, num_classes):
     maps = network(np.zeros((2, 64, 96, 3), "float32"))
     shapes = [tuple(maps[name].shape) for name in by_stride(maps)]
     assert shapes == [(2, 64 // s, 96 // s, 2 * (5 + num_classes)) for s in strides]
+
+
+def test_a_backbone_without_padding_is_an_error():
+    with pytest.raises(UserError, match="'nin' does not pad its maps"):
+        yolo.yolo(models.build("nin", (None, None, 3), None), 3, ANCHORS[:1], strides=(16,))
 
 
 def test_an_untrained_network_finds_nothing():

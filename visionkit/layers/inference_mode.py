@@ -16,7 +16,7 @@ class InferenceMode(keras.layers.Layer):
     drift as soon as it is unfrozen.
 
     Args:
-        network: a model of one input and one output.
+        network: a model of one input; its output may also be a dict or a list.
     """
 
     def __init__(self, network: keras.Model, **options: Any):

@@ -3,7 +3,7 @@
 Detection, segmentation and style heads ask for ``stride_8``, never for a layer index.
 """
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 
 import keras
 
@@ -44,6 +44,28 @@ def select_endpoints(backbone: keras.Model, strides: tuple[int, ...] = STRIDES) 
     names = [f"stride_{stride}" for stride in strides]
     outputs = {name: _feature_map(backbone, name) for name in names}
     return keras.Model(backbone.input, outputs, name=backbone.name)
+
+
+def check_padding(endpoints: keras.Model, sides: Sequence[int | None]) -> None:
+    """Check that each feature map has exactly one place for so many pixels as its stride says: only such maps can be merged.
+
+    Args:
+        endpoints: a backbone with the maps that will be merged.
+        sides: sides of its input in pixels; where one is unknown, a multiple of all strides is tried.
+
+    Raises:
+        UserError: a map is smaller or larger.
+    """
+    largest = strides_of(endpoints)[-1]
+    sides = [side or 8 * largest for side in sides]
+    for name, shape in endpoints.compute_output_shape((1, *sides, endpoints.input_shape[-1])).items():
+        stride = int(name.removeprefix("stride_"))
+        for side, part in zip(sides, shape[1:-1], strict=True):
+            if part * stride != side:
+                raise UserError(
+                    f"{endpoints.name!r} does not pad its maps: a side of {side} pixels has {part} at stride {stride}, "
+                    f"expected {side / stride:g}. Use a base with padding, or only some of its maps (models.select_endpoints)."
+                )
 
 
 def by_stride(names: Iterable[str]) -> list[str]:

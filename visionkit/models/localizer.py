@@ -3,8 +3,9 @@
 import keras
 from keras import layers, ops
 
+from visionkit.errors import UserError
 from visionkit.layers.inference_mode import InferenceMode
-from visionkit.models.endpoints import select_endpoints, strides_of
+from visionkit.models.endpoints import check_padding, select_endpoints, strides_of
 
 FILTERS = 64
 
@@ -22,6 +23,9 @@ def localizer(backbone: keras.Model, num_classes: int, *, dropout: float = 0.2) 
 
     Returns:
         a model from pixels ``(N, size, size, 3)`` to ``(N, 5 + num_classes)``; see ``losses.localization_loss``.
+
+    Raises:
+        UserError: the backbone has no map of stride 16 or more, or does not pad its maps.
     """
     pixels = keras.Input(backbone.input_shape[1:], name="image")
     x = _merged_features(backbone, pixels, finest=16)
@@ -49,6 +53,9 @@ def landmark_finder(backbone: keras.Model, num_points: int) -> keras.Model:
 
     Returns:
         a model from pixels ``(N, size, size, 3)`` to x and y, relative to the image, ``(N, num_points, 2)``.
+
+    Raises:
+        UserError: the backbone has no map of stride 8 or more, or does not pad its maps.
     """
     pixels = keras.Input(backbone.input_shape[1:], name="image")
     x = _merged_features(backbone, pixels, finest=8)
@@ -94,7 +101,10 @@ def _softmax(maps: keras.KerasTensor) -> keras.KerasTensor:
 def _merged_features(backbone: keras.Model, pixels: keras.KerasTensor, finest: int) -> keras.KerasTensor:
     """The feature maps from stride ``finest`` on, merged: coarser ones are enlarged and added, then a convolution follows."""
     strides = [stride for stride in strides_of(backbone) if stride >= finest]
+    if not strides:
+        raise UserError(f"{backbone.name} has no feature map of stride {finest} or more. Choose another base.")
     chosen = select_endpoints(backbone, tuple(strides))
+    check_padding(chosen, backbone.input_shape[1:-1])
     listed = keras.Model(chosen.inputs, [chosen.output[f"stride_{stride}"] for stride in strides], name=backbone.name)
     maps = InferenceMode(listed, name="base")(pixels)
     x = None

@@ -19,7 +19,7 @@ from visionkit.layers.blocks import Names, normalize_and_activate
 from visionkit.layers.inference_mode import InferenceMode
 from visionkit.layers.normalization import normalize
 from visionkit.layers.upsampling import Upsample
-from visionkit.models.endpoints import by_stride, select_endpoints, strides_of
+from visionkit.models.endpoints import by_stride, check_padding, select_endpoints, strides_of
 
 SIZE = 572  # pixels a side of the paper's input, which has one channel
 FILTERS = (64, 128, 256, 512, 1024)  # filters of the paper's levels, from the finest
@@ -81,7 +81,8 @@ def unet(
         ``{"logits": ..., "logits_2": ..., "logits_4": ...}``, which are 1, 2, 4, ... times smaller.
 
     Raises:
-        ValueError: the style does not fit the sides, or the backbone does not pad its maps.
+        ValueError: the style does not fit the sides.
+        UserError: the backbone does not pad its maps.
     """
     if backbone is None:
         inputs = keras.Input(input_shape or (SIZE, SIZE, 1), name="image")
@@ -95,9 +96,9 @@ def unet(
         strides = strides_of(backbone)
         _check_sides(inputs.shape[1:-1], 1 + int(math.log2(strides[-1])), style)
         endpoints = select_endpoints(backbone, tuple(strides))
+        check_padding(endpoints, inputs.shape[1:-1])
         features = InferenceMode(endpoints, name="base")(inputs) if pretrained else endpoints(inputs)
         maps = {int(name.removeprefix("stride_")): features[name] for name in by_stride(features)}
-        _check_maps(maps, inputs.shape[1:-1], backbone.name)
         if style.fine:
             maps[1] = _two_convolutions(normalize(inputs, preset), style.fine, style, name="down_1")
         filters = tuple(filters or DECODER_FILTERS)
@@ -192,16 +193,6 @@ def valid_output(side: int, levels: int = len(FILTERS)) -> int | None:
     for _ in range(levels - 1):
         side = 2 * side - 4
     return side if side > 0 else None
-
-
-def _check_maps(maps: dict[int, keras.KerasTensor], sides: Sequence[int | None], name: str) -> None:
-    for stride, feature_map in maps.items():
-        for side, part in zip(sides, feature_map.shape[1:-1], strict=True):
-            if None not in (side, part) and part * stride != side:
-                raise ValueError(
-                    f"{name!r} does not pad its maps: a side of {side} pixels has {part} at stride {stride}, a U-Net expects "
-                    f"{side // stride}. Use a backbone with padding, or only some of its maps (models.select_endpoints)."
-                )
 
 
 def _check_sides(sides: Sequence[int | None], levels: int, style: Style) -> None:

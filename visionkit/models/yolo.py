@@ -15,7 +15,7 @@ import numpy as np
 
 from visionkit.layers.detection import DecodeGrid
 from visionkit.layers.inference_mode import InferenceMode
-from visionkit.models.endpoints import select_endpoints
+from visionkit.models.endpoints import check_padding, select_endpoints
 from visionkit.models.fpn import feature_pyramid, named_conv
 
 
@@ -63,9 +63,13 @@ def yolo(
     Returns:
         a model of float32 pixels ``(N, H, W, 3)`` in 0..255. Its outputs ``{"stride_8": (N, rows, columns, A * (5 + C)), ...}``
         are, for each anchor, the offsets, the logit of an object and the logits of the classes. ``detector`` decodes them.
+
+    Raises:
+        UserError: the backbone has not all strides, or does not pad its maps.
     """
     size = VARIANTS[variant] if isinstance(variant, str) else variant
     endpoints = select_endpoints(backbone, tuple(strides))
+    check_padding(endpoints, backbone.input_shape[1:-1])
     pixels = keras.Input(backbone.input_shape[1:], name="image")
     features = InferenceMode(endpoints, name="base")(pixels) if pretrained else endpoints(pixels)
     maps = feature_pyramid(features, size.filters, aggregate=size.aggregate)
