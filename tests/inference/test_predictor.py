@@ -10,7 +10,7 @@ from PIL import Image
 from visionkit.data.images.decode import ImageError
 from visionkit.errors import UserError
 from visionkit.inference.output import OutputLine, PredictOptions, drawing_names, refuse_overwriting
-from visionkit.inference.predictor import Predictor, Unreadable
+from visionkit.inference.predictor import Predictor, Unreadable, map_in_order
 from visionkit.inference.results import Result
 
 
@@ -97,6 +97,37 @@ def test_a_list_may_hold_anything(image, folder):
     assert "received an empty image" in results[2].error
 
 
+@pytest.mark.parametrize("form", ["rows", "grey rows", "bytes", "file", "PIL image"])
+def test_one_image_is_not_taken_for_several(image, folder, form):
+    contents = (folder / "0.png").read_bytes()
+    forms = {
+        "rows": image,
+        "grey rows": image[..., 0],
+        "bytes": contents,
+        "file": io.BytesIO(contents),
+        "PIL image": Image.fromarray(image),
+    }
+    with pytest.raises(UserError, match=r"predict_many received one image .* expected several: call predict"):
+        MeanPredictor().predict_many(forms[form])
+    assert [result.value for result in MeanPredictor().predict_many(image[None])] == [image.mean()]
+
+
+def test_a_damaged_pil_image_does_not_end_the_others(image, tmp_path):
+    Image.fromarray(np.kron(image, np.ones((20, 20, 1), np.uint8))).save(tmp_path / "x.jpg")
+    (tmp_path / "x.jpg").write_bytes((tmp_path / "x.jpg").read_bytes()[:-2000])
+    with Image.open(tmp_path / "x.jpg") as lazy:
+        damaged, good = MeanPredictor().predict_many([lazy, image])
+    assert damaged.error.startswith("damaged JPEG (") and good.value == image.mean()
+
+
+def test_images_are_read_as_their_results_are_asked_for():
+    taken = []
+    results = map_in_order(lambda item: taken.append(item) or -item, iter(range(1000)), 4)
+    assert list(map_in_order(abs, [])) == []
+    assert [next(results) for _ in range(3)] == [0, -1, -2] and len(taken) <= 3 + 4
+    assert list(results) == [-number for number in range(3, 1000)]
+
+
 def test_a_result_prints_itself_in_a_line_and_draws_itself(image, folder):
     predictor = MeanPredictor()
     result, other = predictor.predict(folder / "0.png"), predictor.predict(image)
@@ -131,7 +162,7 @@ def test_no_source_is_written_over(folder):
 def test_drawings_are_named_after_their_sources_and_none_twice():
     assert drawing_names([]) == []
     assert drawing_names(["a/x.jpg", "b/X.png", "b/y.mp4"]) == ["x.png", "X_2.png", "y.png"]
-    assert drawing_names(["a/x.mov"], ".mp4") == ["x.mp4"]
+    assert drawing_names(["a/x.mov", "y.jpg"], videos=True) == ["x.mp4", "y.png"]
 
 
 def test_predictors_that_cannot_draw_or_explain_report_it(image):

@@ -3,7 +3,7 @@
 import difflib
 from collections.abc import Callable
 from pathlib import Path
-from typing import Literal, NamedTuple
+from typing import NamedTuple
 
 import numpy as np
 import tensorflow as tf
@@ -13,12 +13,12 @@ from visionkit.errors import UserError
 from visionkit.explain.network_graph import NetworkGraph, before_softmax, network_graph
 from visionkit.explain.probe import Probe
 from visionkit.export.bundle import LUMA
+from visionkit.inference.predictor import Kind
 from visionkit.models.catalog import CATALOG, build, find
 from visionkit.models.pretrained import HEAD
 from visionkit.tasks import load
 
 NUM_IMAGENET = 1000
-Kind = Literal["classes", "boxes", "masks", "features"]  # what is explained
 
 
 class Target(NamedTuple):

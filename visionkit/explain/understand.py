@@ -1,10 +1,9 @@
 """Compute the contents of the page of ``visionkit understand`` from many images."""
 
-import os
 from collections import defaultdict
 from collections.abc import Iterator, Sequence
-from concurrent.futures import ThreadPoolExecutor
 from functools import partial
+from itertools import islice
 from typing import NamedTuple
 
 import cv2
@@ -20,7 +19,7 @@ from visionkit.explain.model import ExplainedModel, Target
 from visionkit.explain.network_graph import Layer
 from visionkit.explain.probe import Explained
 from visionkit.explain.top_patches import NUM_PATCHES, Peak, TopPatches, cut, dimmed, inside
-from visionkit.inference.predictor import Unreadable
+from visionkit.inference.predictor import Unreadable, map_in_order
 
 AT_ONCE = 8  # images in a batch
 BOX_COLOR = (255, 214, 10)
@@ -183,16 +182,10 @@ def _images(
     model: ExplainedModel, files: Sequence[str], description: str
 ) -> Iterator[list[tuple[str, np.ndarray | Unreadable]]]:
     """Read files in groups on all cores; at most two groups are in memory."""
-    with (
-        ThreadPoolExecutor(os.cpu_count()) as pool,
-        tqdm(total=len(files), desc=description, leave=False, disable=None) as progress,
-    ):
-        groups = [files[start : start + AT_ONCE] for start in range(0, len(files), AT_ONCE)]
-        ahead = None
-        for group, following in zip(groups, [*groups[1:], []], strict=True):
-            current = ahead or [pool.submit(_read, model, path) for path in group]
-            ahead = [pool.submit(_read, model, path) for path in following]
-            yield list(zip(group, [future.result() for future in current], strict=True))
+    images = map_in_order(lambda path: (path, _read(model, path)), files, AT_ONCE)
+    with tqdm(total=len(files), desc=description, leave=False, disable=None) as progress:
+        while group := list(islice(images, AT_ONCE)):
+            yield group
             progress.update(len(group))
 
 

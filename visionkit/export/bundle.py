@@ -131,10 +131,12 @@ def read_metadata(folder: str | Path) -> dict[str, Any]:
 
 def _with_current_names(metadata: dict[str, Any]) -> dict[str, Any]:
     """Rename the metadata of bundles that were written before names changed: ``twin_*`` is ``litert_*``."""
-    renamed = {name.replace("twin_", "litert_", 1): value for name, value in metadata.items()}
-    if isinstance(renamed.get("metrics"), dict):
-        renamed["metrics"] = {name.replace("twin_", "litert_", 1): value for name, value in renamed["metrics"].items()}
-    return renamed
+
+    def renamed(values: dict[str, Any]) -> dict[str, Any]:
+        return {f"litert_{name[5:]}" if name.startswith("twin_") else name: value for name, value in values.items()}
+
+    metrics = metadata.get("metrics")
+    return renamed(metadata) | ({"metrics": renamed(metrics)} if isinstance(metrics, dict) else {})
 
 
 def update_metadata(folder: str | Path, **values: Any) -> None:

@@ -6,8 +6,8 @@ from pathlib import Path
 
 from filelock import FileLock
 
-from visionkit.export.bundle import EXTRA, find_bundle, read_metadata
-from visionkit.files import cache_folder
+from visionkit.export.bundle import find_bundle, read_metadata
+from visionkit.files import BUNDLE_METADATA, cache_folder
 
 FORM = 1  # version of the bundle in the cache: another number exports it again
 FINGERPRINTED = ("weights_sha256", "alignment", "size", "dimensions", "unit", "mirror")  # metadata that affect embeddings
@@ -68,4 +68,4 @@ def fingerprint(model: str | Path) -> str:
 
 
 def _is_exported(folder: Path) -> bool:
-    return (folder / EXTRA / "bundle.json").is_file()
+    return (folder / BUNDLE_METADATA).is_file()

@@ -25,7 +25,7 @@ if TYPE_CHECKING:
 
 LONGEST = 1024  # pixels: larger images are shrunk for the search
 SMALLEST = 20  # pixels in the shrunk image: mtcnn's smallest face
-SURE = 0.99  # score above which no other rotation of the image is tried
+SURE = 0.99  # score from which on no other rotation of the image is tried
 SURE_TURNED = 0.98  # lowest score of a face on a rotated image: images of ants reach 0.97 there
 TILTED = 45  # degrees of tilt from which another rotation fits better
 BATCH, BATCH_PIXELS = 16, 2**20  # largest number of images, and of pixels, in a batch for mtcnn
@@ -78,12 +78,13 @@ class FaceFinder:
 
     An image is first searched as it is. If its principal face is not upright with a score of ``sure``, the three other
     rotations are searched too, and the rotation whose principal face has the best score counts. Occasionally, an upside-down
-    face passes for an upright one with a score above 0.99; ``sure=1`` always compares all rotations, in four times the time.
+    face passes for an upright one with a score above 0.99; a ``sure`` above 1 always compares all rotations, in four times
+    the time.
 
     Args:
         longest: longer side in pixels to which larger images are shrunk for the search; most faces of less than 20 pixels are
             then missed. Chips are cut out of the original image.
-        sure: score above which no other rotation is tried, 0..1; 0 tries none if any face is found.
+        sure: score from which on no other rotation is tried; 0 tries none if any face is found.
 
     Raises:
         UserError: mtcnn is not installed.

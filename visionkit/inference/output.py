@@ -7,9 +7,11 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal, NamedTuple
 
 from visionkit.errors import UserError
+from visionkit.inference.video import is_video
 
 if TYPE_CHECKING:
     from visionkit.inference.predictor import Unreadable
+    from visionkit.inference.results import DetectionResult
 
 PREDICTIONS = Path("predictions")  # where masks and stylized images are written without --draw
 
@@ -58,11 +60,22 @@ def unreadable(failure: "Unreadable") -> OutputLine:
     return OutputLine(failure._asdict(), f"{failure.path}\n    cannot be read: {failure.error}", is_error=True)
 
 
-def drawing_names(sources: Sequence[str], suffix: str = ".png") -> list[str]:
-    """Names of drawings after their source files; a number is appended where two files share a name."""
+def boxes_line(result: "DetectionResult") -> OutputLine:
+    """The line for one image, with the boxes that were found."""
+    boxes = [f"    {box.score:6.1%}  {box.label}  {' '.join(f'{value:.0f}' for value in box.xyxy)}" for box in result.boxes]
+    return OutputLine(result.to_dict(), "\n".join([result.path, *(boxes or ["    nothing found"])]))
+
+
+def drawing_names(sources: Sequence[str], *, videos: bool = False) -> list[str]:
+    """Names of drawings after their source files; a number is appended where two files share a name.
+
+    Args:
+        sources: the source files.
+        videos: whether drawings of videos are videos; else each drawing is an image.
+    """
     names, taken = [], set()
     for source in sources:
-        stem = Path(source).stem
+        stem, suffix = Path(source).stem, ".mp4" if videos and is_video(source) else ".png"
         candidates = itertools.chain([f"{stem}{suffix}"], (f"{stem}_{number}{suffix}" for number in itertools.count(2)))
         names.append(next(name for name in candidates if name.lower() not in taken))
         taken.add(names[-1].lower())

@@ -2,8 +2,9 @@
 
 import os
 from abc import ABC, abstractmethod
+from collections import deque
 from collections.abc import Callable, Iterable, Iterator
-from concurrent.futures import ThreadPoolExecutor
+from concurrent.futures import Future, ThreadPoolExecutor
 from dataclasses import replace
 from pathlib import Path
 from typing import Any, BinaryIO, Generic, Literal, NamedTuple, Self, TypeVar
@@ -27,6 +28,7 @@ from visionkit.inference.output import (
 from visionkit.inference.results import Result
 
 AnyResult = TypeVar("AnyResult", bound=Result)
+Kind = Literal["classes", "boxes", "masks", "features"]  # what is explained
 AnyImage = str | os.PathLike | np.ndarray | Image.Image | bytes | BinaryIO
 
 
@@ -49,7 +51,7 @@ class Explainable(NamedTuple):
         takes_images: whether ``outputs`` takes raw uint8 images instead.
     """
 
-    kind: Literal["classes", "boxes", "masks", "features"]
+    kind: Kind
     labels: tuple[str, ...]
     size: int
     see: Callable[[np.ndarray, int], Any]
@@ -102,11 +104,16 @@ class Predictor(ABC, Generic[AnyResult]):
         """The predictions for many images, on all cores and in order; an ``Unreadable`` for each that cannot be read.
 
         Args:
-            images: a folder, or anything that ``predict`` takes.
+            images: a folder, or an iterable of what ``predict`` takes; a few are read ahead.
             options: options of this kind of model.
+
+        Raises:
+            UserError: one image is given: its rows or bytes would be taken for images.
         """
         if isinstance(images, str | os.PathLike):
             images = list_files([os.fspath(images)], self.list_files)
+        elif isinstance(images, bytes | bytearray | Image.Image) or hasattr(images, "read") or self._is_one(images):
+            raise UserError(f"predict_many received one image ({type(images).__name__}), expected several: call predict.")
 
         def predict_or_report(image: AnyImage) -> AnyResult | Unreadable:
             try:
@@ -114,18 +121,7 @@ class Predictor(ABC, Generic[AnyResult]):
             except (ImageError, UserError) as error:
                 return Unreadable(os.fspath(image) if isinstance(image, str | os.PathLike) else "", str(error))
 
-        return self._on_all_cores(predict_or_report, images)
-
-    def each(self, paths: Iterable[str | Path], do: Callable[[str, np.ndarray], Any]) -> Iterator[Any]:
-        """Call ``do`` with the path and the pixels of each file, on all cores and in order; or return ``Unreadable``."""
-
-        def read_and_do(path: str | Path) -> Any:
-            try:
-                return do(str(path), self._read(path))
-            except (ImageError, UserError) as error:
-                return Unreadable(str(path), str(error))
-
-        return self._on_all_cores(read_and_do, paths)
+        return map_in_order(predict_or_report, images)
 
     def list_files(self, folder: Path) -> list[Path]:
         """All files below a folder that this model may read, by name."""
@@ -200,7 +196,29 @@ class Predictor(ABC, Generic[AnyResult]):
     def _checked(self, image: Any) -> np.ndarray:
         return to_pixels(image)
 
-    @staticmethod
-    def _on_all_cores(function: Callable, items: Iterable) -> Iterator:
-        with ThreadPoolExecutor(os.cpu_count()) as pool:
-            yield from pool.map(function, items)
+    def _is_one(self, images: Any) -> bool:
+        """Whether an array is one image rather than several of them."""
+        return isinstance(images, np.ndarray) and (images.ndim == 2 or (images.ndim == 3 and images.shape[-1] in (1, 3, 4)))
+
+
+def map_in_order(function: Callable[[Any], AnyResult], items: Iterable, most: int | None = None) -> Iterator[AnyResult]:
+    """Call ``function`` for each item, on all cores and in order.
+
+    Args:
+        function: the function.
+        items: read as their results are asked for, so that there may be any number of them.
+        most: how many results wait to be asked for. Default: two for each core.
+    """
+    cores = os.cpu_count() or 1
+    waiting: deque[Future] = deque()
+    with ThreadPoolExecutor(cores) as pool:
+        try:
+            for item in items:
+                waiting.append(pool.submit(function, item))
+                if len(waiting) >= (most or 2 * cores):
+                    yield waiting.popleft().result()
+            while waiting:
+                yield waiting.popleft().result()
+        finally:
+            for future in waiting:
+                future.cancel()

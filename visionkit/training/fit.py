@@ -153,7 +153,8 @@ def run_epoch(phase: Phase, epoch: int, after_step: Callable[[], object]) -> dic
     """Train for one epoch.
 
     Returns:
-        ``loss`` and the metrics that the model tracks: means over the epoch's batches, each measured before its step.
+        ``loss`` and the metrics that the model tracks: means over the epoch's batches, each measured before its step. Of a
+        model with several weighted outputs, the metrics of the first: Keras begins their names with the output's.
     """
     if phase.loop == "train_on_batch":
         steps, sizes = [], []
@@ -167,6 +168,10 @@ def run_epoch(phase: Phase, epoch: int, after_step: Callable[[], object]) -> dic
         options = {"steps_per_epoch": phase.steps_per_epoch, "shuffle": False, "verbose": 0, "callbacks": [after_each]}
         history = phase.model.fit(phase.batches(epoch), **options).history
         measured = {name: values[0] for name, values in history.items()}
+    if phase.loss_weights is not None:
+        main = f"{phase.model.output_names[0]}_"
+        of_main = {name.removeprefix(main): value for name, value in measured.items() if name.startswith(main)}
+        measured = of_main | {"loss": measured["loss"]}
     return {name: float(value) for name, value in measured.items()}
 
 

@@ -323,6 +323,15 @@ def test_fit_sees_new_augmentation_in_every_epoch_and_the_epochs_are_those_of_ep
     assert not np.array_equal(np.sort(epochs[0], axis=None), np.sort(epochs[1], axis=None))
 
 
+def test_each_epoch_for_fit_is_drawn_once(index, monkeypatch):
+    drawn, draw = [], TrainingPipeline._epoch
+    monkeypatch.setattr(TrainingPipeline, "_epoch", lambda self, number: drawn.append(number) or draw(self, number))
+    dataset = TrainingPipeline(index, 32, 2, MEDIUM).dataset()
+    for _ in range(3):
+        assert len(list(dataset)) == 6
+    assert drawn == [0, 1, 2]
+
+
 def test_a_dataset_for_fit_has_pairs_and_a_known_cardinality(index):
     training = TrainingPipeline(index, 32, 5, MEDIUM).dataset()
     validation = evaluation_dataset(index, 32, 5)

@@ -85,13 +85,6 @@ def test_images_in_memory_are_shown(tmp_path, rng):
     assert [each["path"] for each in wrong] == ["validation image 1"] and wrong[0]["image"].startswith("data:image/jpeg")
 
 
-def test_the_training_accuracy_of_several_outputs_is_drawn(tmp_path):
-    row = {"phase": "x", "epoch": 1, "loss": 1.0, "predictions_accuracy": 0.5, "val_loss": 1.0, "val_accuracy": 0.5}
-    train = Index(("a", "b"), ("x",) * 2, np.array([0, 1], np.int32))
-    evaluation = Evaluation({}, ["x"] * 4, LABELS, np.eye(2)[LABELS])
-    assert report(evaluation, train, [row], title="x").curves["accuracy"]["training"] == "predictions_accuracy"
-
-
 def test_a_title_names_the_first_six_classes():
     assert class_list(("a",)) == "a" and class_list("abcdef") == "a, b, c, d, e, f"
     assert class_list("abcdefg", "; ") == "a; b; c; d; e; f; ..."

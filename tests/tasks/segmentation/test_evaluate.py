@@ -12,6 +12,7 @@ from visionkit.data.augmentation.presets import Augmentation
 from visionkit.data.images.scan import scan
 from visionkit.data.index import Annotation, Index
 from visionkit.data.splits import Splits
+from visionkit.errors import UserError
 from visionkit.metrics.segmentation import mean_dice_of_cases
 from visionkit.tasks.segmentation.data import ImageData, VolumeData
 from visionkit.tasks.segmentation.evaluate import (
@@ -63,6 +64,20 @@ def test_a_bundle_is_measured_and_its_mistakes_are_found(tmp_path, data):
     comparison = evaluation.compare(2)
     assert ((comparison.truth != comparison.prediction) & (comparison.truth != 255)).sum() == 10
     assert evaluation.litert_disagreement == pytest.approx(0, abs=0.01)
+
+
+def test_a_bundle_of_other_classes_is_not_measured(tmp_path, data):
+    """Masks hold the numbers of classes: other classes, or another order, would give numbers that mean nothing."""
+    export_color_segmenter(tmp_path / "run" / "model")
+    assert evaluate(tmp_path / "run", data).names
+    other = replace(data, splits=data.splits.map(lambda index, _: replace(index, class_names=NAMES[::-1])))
+    with pytest.raises(UserError, match=f"predicts the classes {', '.join(NAMES)}, the masks hold"):
+        evaluate(tmp_path / "run", other)
+
+
+def test_an_error_of_what_is_measured_is_none_of_a_file(data):
+    with pytest.raises(UserError, match="The prediction holds class 9"):
+        measure(lambda pixels: np.full((20, 30), 9, np.uint8), data)
 
 
 def test_images_that_are_gone_are_skipped_and_named(tmp_path, data):

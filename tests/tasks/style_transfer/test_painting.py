@@ -73,6 +73,9 @@ def test_an_interruption_leaves_the_image_so_far_and_the_run_resumes_from_it(run
     with pytest.raises(KeyboardInterrupt):
         painting.paint(extractor, WEIGHTS)
     assert np.asarray(Image.open(run.path / RESULT)).shape == (96, 96, 3)
+    with np.load(run.path / STATE) as stored:  # older versions call the image "picture"
+        arrays = {"picture" if name == "image" else name: stored[name] for name in stored.files}
+    np.savez(run.path / STATE, **arrays)
     again = Painting(run, inputs, "style", SETTINGS)
     again.paint(extractor, WEIGHTS)
     assert [(row["phase"], row["epoch"]) for row in again.history][-4:] == [("96 px", step) for step in range(4)]

@@ -5,15 +5,13 @@ import os
 from collections.abc import Callable, Iterable, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
-from typing import Any, TypeVar
+from typing import Any
 
 from tqdm import tqdm
 
 from visionkit.data.images.decode import IMAGE_SUFFIXES, ImageError
 from visionkit.data.index import SkippedFiles
 from visionkit.errors import UserError
-
-Result = TypeVar("Result")
 
 
 def list_images(folder: Path) -> tuple[list[Path], list[Path]]:
@@ -62,8 +60,13 @@ def list_files(names: Iterable[str], in_folder: Callable[[Path], list[Path]] | N
 
 
 def map_files(
-    function: Callable[..., Result], paths: Sequence[str], skipped: SkippedFiles, description: str, *columns: Iterable
-) -> list[Result | None]:
+    function: Callable[..., Any],
+    paths: Sequence[str],
+    skipped: SkippedFiles,
+    description: str,
+    *columns: Iterable,
+    then: Callable[[Any], Any] = lambda result: result,
+) -> list[Any | None]:
     """Call ``function`` for each file, on all cores and in order, with a progress bar.
 
     Args:
@@ -72,17 +75,19 @@ def map_files(
         skipped: collects the files that cannot be used.
         description: text of the progress bar.
         columns: further arguments of ``function``, with one value per file.
+        then: called with each result of ``function``, on the same core; its errors are not taken for those of a file.
 
     Returns:
         the results; None for each file that cannot be used.
     """
 
-    def call_or_skip(path: str, *values: Any) -> Result | None:
+    def call_or_skip(path: str, *values: Any) -> Any | None:
         try:
-            return function(path, *values)
+            result = function(path, *values)
         except (ImageError, UserError, OSError) as error:
             skipped.add(path, str(error))
             return None
+        return then(result)
 
     with ThreadPoolExecutor(os.cpu_count()) as pool:
         results = pool.map(call_or_skip, paths, *columns)

@@ -25,7 +25,10 @@ def to_pixels(image: Any) -> np.ndarray:
     """
     if isinstance(image, Image.Image):
         _refuse_empty(image.size[::-1])
-        return pixels_of(ImageOps.exif_transpose(image))
+        try:
+            return pixels_of(ImageOps.exif_transpose(image))
+        except Exception as error:  # Pillow may decode only now, and raises OSError, SyntaxError, struct.error, ...
+            raise ImageError(f"damaged {image.format or 'image'} ({error})") from error
     if isinstance(image, bytes | bytearray | memoryview):
         return decode(bytes(image))
     if hasattr(image, "read"):

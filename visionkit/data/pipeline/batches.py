@@ -6,7 +6,7 @@
 import functools
 import itertools
 import os
-import weakref
+import threading
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
@@ -23,7 +23,7 @@ from visionkit.data.images.decode import ImageError
 from visionkit.data.index import Index
 from visionkit.data.mask_targets import NO_TARGETS, MaskTargets, of_mask
 from visionkit.data.pipeline import collate, mixing, reading
-from visionkit.data.pipeline.callback_guard import python_calls
+from visionkit.data.pipeline.callback_guard import python_calls, weakly
 from visionkit.data.pipeline.pixel_cache import PixelCache, PixelCacheView
 from visionkit.data.pipeline.samples import Sample, evaluation_sample, sample_maker
 from visionkit.data.pipeline.service import cut_images
@@ -87,8 +87,8 @@ class TrainingPipeline:
         Returns:
             ``(image, target)``: image uint8 ``(N, size, size, 3)`` in 0..255, or with ``augment_on="device"`` a dict of inputs.
             The target of a data set with labels is int32 ``(N,)``, with MixUp or CutMix float32 ``(N, num_classes)``; of one
-            with boxes ``{"boxes": (N, M, 4), "classes": (N, M)}``; of one with masks uint8 ``(N, size, size)``, or a dict of
-            the mask and the computed ``targets``. The cardinality is known: ``len(pipeline)``.
+            with boxes ``{"boxes": (N, M, 4), "classes": (N, M)}``, and ``"keypoints"`` as in ``epoch``; of one with masks uint8
+            ``(N, size, size)``, or a dict of mask and computed ``targets``. The cardinality is known: ``len(pipeline)``.
 
         Raises:
             UserError: the index has neither labels nor boxes nor masks, or a service makes the samples.
@@ -96,7 +96,12 @@ class TrainingPipeline:
         if self.service is not None:
             raise UserError("A data service delivers single epochs: use pipeline.epoch(number) instead of pipeline.dataset().")
         _refuse_unlabelled(self.index)
-        numbers, epoch_of, spec, steps = itertools.count(), functools.lru_cache(2)(self._epoch), self._spec(), len(self)
+        numbers, spec, steps = itertools.count(), self._spec(), len(self)
+        cached, lock = functools.lru_cache(2)(self._epoch), threading.Lock()
+
+        def epoch_of(number: int) -> _Epoch:
+            with lock:  # several batches are made at once, and each of them would draw the epoch
+                return cached(number)
 
         def next_epoch() -> np.int64:
             return np.int64(next(numbers))
@@ -108,7 +113,7 @@ class TrainingPipeline:
                     return [batch[key] for key in spec]
             raise ImageError("No training image can be read any more; are the files still there?")
 
-        guarded = python_calls().guard(_weakly(next_epoch))
+        guarded = python_calls().guard(weakly(next_epoch))
         started = tf.data.Dataset.range(1).map(lambda _: tf.ensure_shape(tf.numpy_function(guarded, [], tf.int64), []))
         numbered = started.flat_map(lambda epoch: tf.data.Dataset.range(steps).map(lambda number: (epoch, number)))
         dataset = _batches_from(make_batch, numbered, spec).map(functools.partial(_input_and_target, self.index))
@@ -321,7 +326,7 @@ def _has_samples(batch: dict[str, tf.Tensor]) -> tf.Tensor:
 
 def _batches_from(make_batch: Callable[..., list[np.ndarray]], numbered: tf.data.Dataset, spec: Spec) -> tf.data.Dataset:
     """Map ``make_batch`` over the elements of ``numbered``."""
-    guarded = python_calls().guard(_weakly(make_batch))
+    guarded = python_calls().guard(weakly(make_batch))
 
     @tf.autograph.experimental.do_not_convert  # it has nothing to convert, which takes time in every epoch
     def to_batch(*element):
@@ -330,12 +335,6 @@ def _batches_from(make_batch: Callable[..., list[np.ndarray]], numbered: tf.data
         return {key: tf.ensure_shape(value, part.shape) for (key, part), value in zip(spec.items(), values, strict=True)}
 
     return numbered.map(to_batch, BATCHES_AT_ONCE, deterministic=True)
-
-
-def _weakly(function: Callable) -> Callable:
-    """Return a function that calls another one without keeping it alive: TensorFlow never releases its Python functions."""
-    alive = weakref.ref(function)
-    return lambda *arguments: alive()(*arguments)
 
 
 def _prefetched(dataset: tf.data.Dataset) -> tf.data.Dataset:

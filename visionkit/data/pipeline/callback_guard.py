@@ -8,6 +8,7 @@ import atexit
 import functools
 import threading
 import time
+import weakref
 from collections.abc import Callable
 
 SETTLE = 0.1  # seconds in which calls that were already queued are refused
@@ -56,3 +57,9 @@ def python_calls() -> PythonCalls:
     calls = PythonCalls()
     atexit.register(calls.close)
     return calls
+
+
+def weakly(function: Callable) -> Callable:
+    """Return a function that calls another one without keeping it alive: TensorFlow never releases its Python functions."""
+    alive = weakref.ref(function)
+    return lambda *arguments: alive()(*arguments)

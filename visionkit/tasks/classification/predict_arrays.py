@@ -36,6 +36,9 @@ class ArrayClassifier(Classifier):
         """None: it does not see images."""
         return
 
+    def _is_one(self, images: Any) -> bool:
+        return False  # an array of several signals may have the shape of an image
+
     def _read(self, path: str | os.PathLike) -> np.ndarray:
         return self._fitted(read_array(path, self.metadata["input"]))
 

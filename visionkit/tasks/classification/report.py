@@ -8,7 +8,6 @@ from sklearn.metrics import confusion_matrix, precision_recall_fscore_support
 
 from visionkit.data.index import Index, Skipped, SmallImages
 from visionkit.tasks.classification.evaluate import Evaluation
-from visionkit.viz import plots
 from visionkit.viz.report import Report, Section, shown_matrix, thumbnail
 
 MAX_WRONG = 24
@@ -47,19 +46,12 @@ def report(
         "num_wrong": int((predictions != truth).sum()),
         "num_images": len(truth),
     }
-    return Report(title, __package__, shown, history, skipped, _curves(history), sections)
+    return Report(title, __package__, shown, history, skipped, sections=sections)
 
 
 def class_list(class_names: Sequence[str], separator: str = ", ") -> str:
     """The first class names, for a title."""
     return separator.join([*class_names[:6], "..."] if len(class_names) > 6 else class_names)
-
-
-def _curves(history: list[dict]) -> dict[str, dict[str, str]]:
-    """The default panels; where a network has several outputs, the column of the training accuracy names one of them."""
-    columns = [name for name in (history[0] if history else ()) if not name.startswith("val_")]
-    accuracy = next((name for name in columns if name.endswith("accuracy")), "accuracy")
-    return {**plots.CLASSIFICATION, "accuracy": {"training": accuracy, "validation": "val_accuracy"}}
 
 
 def _worst(evaluation: Evaluation, class_names: Sequence[str], predictions: np.ndarray) -> list[dict[str, Any]]:

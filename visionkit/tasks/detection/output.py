@@ -5,33 +5,31 @@ from collections import Counter
 from collections.abc import Iterator, Sequence
 from itertools import groupby
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
 from visionkit.errors import UserError
 from visionkit.files import write_atomically
-from visionkit.inference.output import OutputLine, PredictOptions, drawing_names, refuse_overwriting, unreadable
-from visionkit.inference.predictor import Predictor, Unreadable
+from visionkit.inference.output import OutputLine, PredictOptions, boxes_line, drawing_names, refuse_overwriting, unreadable
+from visionkit.inference.predictor import Unreadable
 from visionkit.inference.results import DetectionResult
 from visionkit.inference.video import Frame, is_video
 from visionkit.inference.video_output import FrameOutput, video_outputs
 from visionkit.tasks.detection.coco_results import CocoNumbers, coco_results, numbers_of, running_numbers
 
-Detector = Predictor[DetectionResult]
+if TYPE_CHECKING:
+    from visionkit.tasks.detection.predict import Detector
 
 
-def outputs(detector: Detector, files: Sequence[str], options: PredictOptions) -> Iterator[OutputLine]:
+def outputs(detector: "Detector", files: Sequence[str], options: PredictOptions) -> Iterator[OutputLine]:
     """The lines for images, videos and cameras, in order; drawings and the results file of ``--coco`` are written.
 
     Raises:
         UserError: the options and the files do not fit together.
         KeyboardInterrupt: the reading of a video file was interrupted; what is written is whole.
     """
-    drawings = [
-        str(Path(name).with_suffix(".mp4")) if is_video(file) else name
-        for file, name in zip(files, drawing_names(files), strict=True)
-    ]
+    drawings = drawing_names(files, videos=True)
     if options.draw is not None:
         refuse_overwriting(files, (options.draw / name for name in drawings))
     videos = [file for file in files if is_video(file)]
@@ -51,12 +49,6 @@ def outputs(detector: Detector, files: Sequence[str], options: PredictOptions) -
         yield _write_coco(options.coco, coco_results(results, numbers), numbers)
 
 
-def line(result: DetectionResult) -> OutputLine:
-    """The line for one image."""
-    boxes = [f"    {box.score:6.1%}  {box.label}  {' '.join(f'{value:.0f}' for value in box.xyxy)}" for box in result.boxes]
-    return OutputLine(result.to_dict(), "\n".join([result.path, *(boxes or ["    nothing found"])]))
-
-
 def coco_numbers(options: PredictOptions, files: Sequence[str], labels: Sequence[str]) -> CocoNumbers:
     """How ``--coco`` numbers images and classes."""
     if options.annotations is None:
@@ -65,7 +57,7 @@ def coco_numbers(options: PredictOptions, files: Sequence[str], labels: Sequence
 
 
 def _image_lines(
-    detector: Detector, named: Sequence[tuple[str, str]], options: PredictOptions, results: list[DetectionResult]
+    detector: "Detector", named: Sequence[tuple[str, str]], options: PredictOptions, results: list[DetectionResult]
 ) -> Iterator[OutputLine]:
     """The lines for files, each with the name of its drawing; ``results`` takes what ``--coco`` is to write."""
     predictions = detector.predict_many([file for file, _ in named], **detector.arguments(options))
@@ -77,10 +69,10 @@ def _image_lines(
             results.append(result)
         if options.draw is not None:
             result.plot().save(options.draw / drawing)
-        yield line(result)
+        yield boxes_line(result)
 
 
-def _video_lines(detector: Detector, name: str, options: PredictOptions, target: Path) -> Iterator[OutputLine]:
+def _video_lines(detector: "Detector", name: str, options: PredictOptions, target: Path) -> Iterator[OutputLine]:
     """An object a frame, and last a line of text."""
     num_frames_with: Counter[str] = Counter()
 

@@ -17,7 +17,7 @@ from PIL import Image
 
 from visionkit.data.images.resize import letterbox
 from visionkit.errors import UserError
-from visionkit.inference.output import OutputLine, PredictOptions
+from visionkit.inference.output import OutputLine, PredictOptions, boxes_line
 from visionkit.inference.predictor import AnyImage, Explainable, Predictor, Unreadable
 from visionkit.inference.results import Box, DetectionResult
 from visionkit.ops.detections import Detections
@@ -65,7 +65,7 @@ class Detector(Predictor[DetectionResult]):
         """The objects in many images, on all cores and in order; an ``Unreadable`` for each that cannot be read.
 
         Args:
-            images: a folder, or anything that ``predict`` takes.
+            images: a folder, or an iterable of what ``predict`` takes.
             threshold: see ``predict``.
             tile: see ``predict``.
 
@@ -110,7 +110,7 @@ class Detector(Predictor[DetectionResult]):
 
     def line(self, result: DetectionResult, options: PredictOptions) -> OutputLine:
         """See ``Predictor.line``."""
-        return output.line(result)
+        return boxes_line(result)
 
     def explained(self) -> Explainable:
         """See ``Predictor.explained``."""

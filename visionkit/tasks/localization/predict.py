@@ -13,7 +13,7 @@ import tensorflow as tf
 from PIL import Image
 
 from visionkit.data.images.resize import letterbox
-from visionkit.inference.output import OutputLine, PredictOptions
+from visionkit.inference.output import OutputLine, PredictOptions, boxes_line
 from visionkit.inference.predictor import Explainable, Predictor
 from visionkit.inference.results import Box, DetectionResult, Result
 from visionkit.losses.localization import CLASSES
@@ -58,7 +58,7 @@ class ObjectLocalizer(Predictor[DetectionResult]):
 
     def line(self, result: DetectionResult, options: PredictOptions) -> OutputLine:
         """See ``Predictor.line``."""
-        return output.object_line(result)
+        return boxes_line(result)
 
     def explained(self) -> Explainable:
         """See ``Predictor.explained``."""

@@ -148,10 +148,10 @@ class ImageData(SegmentationData):
         index = self.splits.val
         numbers = range(len(index))
 
-        def evaluate(_: str, number: int) -> Result:
-            return function(*self.read_val(number))
+        def read(_: str, number: int) -> tuple[np.ndarray, np.ndarray]:
+            return self.read_val(number)
 
-        return map_files(evaluate, index.paths, index.skipped, "evaluating", numbers)
+        return map_files(read, index.paths, index.skipped, "evaluating", numbers, then=lambda sample: function(*sample))
 
     def as_image(self, values: np.ndarray, *masks: np.ndarray) -> tuple[np.ndarray, ...]:
         """See ``SegmentationData.as_image``."""

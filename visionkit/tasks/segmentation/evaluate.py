@@ -8,8 +8,9 @@ from typing import NamedTuple
 import numpy as np
 
 from visionkit.data.images.decode import ImageError
+from visionkit.errors import UserError
 from visionkit.export import litert
-from visionkit.export.bundle import LITERT_FILE, read_metadata
+from visionkit.export.bundle import LITERT_FILE, find_bundle, read_metadata
 from visionkit.metrics import membranes
 from visionkit.metrics.segmentation import (
     IGNORE,
@@ -90,11 +91,20 @@ def evaluate(bundle: Path, data: SegmentationData, *, are_membranes: bool = Fals
     """Measure a bundle on the validation data.
 
     Args:
-        bundle: of ``export_segmenter``.
-        data: what it was trained on.
+        bundle: of ``export_segmenter``, or its run folder.
+        data: has the classes that it was trained on, in their order: masks hold their numbers.
         are_membranes: whether the classes are membranes (0) and cells (1): the errors of ISBI 2012 are measured, too.
+
+    Raises:
+        UserError: the folder holds no bundle of visionkit, or one of other classes.
     """
+    bundle = find_bundle(bundle)
     model, num_classes = Segmenter.open(bundle, read_metadata(bundle)), len(data.class_names)
+    if tuple(model.labels) != tuple(data.class_names):
+        raise UserError(
+            f"{bundle} predicts the classes {', '.join(model.labels)}, the masks hold {', '.join(data.class_names)}: "
+            "expected the same classes in the same order."
+        )
 
     def measure_one(values: np.ndarray, truth: np.ndarray) -> Outcome:
         return compare_masks(truth, model.mask_of(values), num_classes, are_membranes=are_membranes)

@@ -24,8 +24,6 @@ from visionkit.viz.labels import image_png
 if TYPE_CHECKING:
     from visionkit.tasks.style_transfer.predict import Style, StyleResult, Stylizer
 
-MOST_PENDING = 8  # stylized images that wait to be written
-
 
 def parse_style(text: str | None, labels: Sequence[str]) -> "Style | None":
     """The style that ``--style`` asks for: a name, or shares of several, ``starry=0.7,scream=0.3``.
@@ -61,11 +59,7 @@ def outputs(predictor: "Stylizer", files: Sequence[str], options: PredictOptions
         KeyboardInterrupt: the reading of a video file was interrupted; what is written is whole.
     """
     style, folder = predictor.arguments(options)["style"], options.draw or PREDICTIONS
-    names = [
-        str(Path(name).with_suffix(".mp4")) if is_video(file) else name
-        for file, name in zip(files, drawing_names(files), strict=True)
-    ]
-    targets = [folder / name for name in names]
+    targets = [folder / name for name in drawing_names(files, videos=True)]
     refuse_overwriting(files, targets)
     folder.mkdir(parents=True, exist_ok=True)
     for are_videos, group in groupby(zip(files, targets, strict=True), lambda pair: is_video(pair[0])):
@@ -77,14 +71,12 @@ def outputs(predictor: "Stylizer", files: Sequence[str], options: PredictOptions
 
 
 def _image_outputs(predictor: "Stylizer", pairs: Sequence[tuple[str, Path]], style: "Style | None") -> Iterator[OutputLine]:
-    for start in range(0, len(pairs), MOST_PENDING):
-        some = pairs[start : start + MOST_PENDING]
-        for result, (_, target) in zip(predictor.predict_many([file for file, _ in some], style), some, strict=True):
-            if isinstance(result, Unreadable):
-                yield unreadable(result)
-                continue
-            write_atomically(target, image_png(result.pixels))
-            yield line(result, target)
+    for result, (_, target) in zip(predictor.predict_many([file for file, _ in pairs], style), pairs, strict=True):
+        if isinstance(result, Unreadable):
+            yield unreadable(result)
+            continue
+        write_atomically(target, image_png(result.pixels))
+        yield line(result, target)
 
 
 def line(result: "StyleResult", target: Path | None) -> OutputLine:

@@ -147,7 +147,8 @@ class Painting:
             self.frames = [arrays[name] for name in sorted(arrays) if name.startswith("frame_")]
             self.history = known["history"]
             self._run.count_from(known["seconds"])
-            return Progress(known["scale"], known["step"], Loss(*known["loss"]), arrays["image"], lambda: state)
+            image = arrays["image" if "image" in arrays else "picture"]  # as runs of older versions call it
+            return Progress(known["scale"], known["step"], Loss(*known["loss"]), image, lambda: state)
         except (ValueError, KeyError, EOFError, TypeError, zipfile.BadZipFile) as error:
             raise UserError(f"{file} is damaged ({error}); delete it to paint anew.") from error
 

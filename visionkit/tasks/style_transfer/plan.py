@@ -238,10 +238,13 @@ def open_data(run: RunFolder, config: RunConfig) -> Splits | None:
 
     def read() -> Splits:
         splits = read_folder(config.data, config.seed)
-        return first_images(splits, SMOKE_IMAGES) if config.smoke else splits
+        return first_images(splits, SMOKE_IMAGES if config.smoke else used(splits))
+
+    def used(splits: Splits) -> dict[str, int]:
+        return {"training": len(splits.train), "validation": NUM_VALIDATION}
 
     def validate(scanned: Splits) -> tuple[Splits, str]:
-        splits = first_images(scanned, {"training": len(scanned.train), "validation": NUM_VALIDATION})
+        splits = first_images(scanned, used(scanned))  # the plans of older runs hold all images
         count = f"{len(splits.train)} images to learn from and {len(splits.val)} others to measure on"
         return splits, f"{count}, in {config.data}."
 

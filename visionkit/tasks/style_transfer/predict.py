@@ -81,7 +81,7 @@ class Stylizer(Predictor[StyleResult]):
         """Stylize many images; yields in order, an ``Unreadable`` for each that cannot be read.
 
         Args:
-            images: a folder, or anything that ``predict`` takes.
+            images: a folder, or an iterable of what ``predict`` takes.
             style: see ``predict``.
         """
         self.shares(style)  # raises now, not for each image
