@@ -39,7 +39,7 @@ CROWDS = {
 class Options:
     """What is measured."""
 
-    work: tuple[Literal["suppression", "training", "answering"], ...] = ("suppression", "training", "answering")
+    work: tuple[Literal["suppression", "training", "inference"], ...] = ("suppression", "training", "inference")
     """Which sections."""
     thresholds: tuple[float, ...] = (0.25, 0.001)
     """Scores from which suppression starts: as for drawing, and as for mean average precision."""
@@ -93,9 +93,9 @@ def training(options: Options) -> None:
     compare(ways, options.rounds, batch=options.batch, seconds=2 * options.seconds)
 
 
-def answering(options: Options) -> None:
+def inference(options: Options) -> None:
     """Raw images a second, one a call."""
-    print(f"\n== answering, an image of 640 x 480 at {SIZE} pixels, one a call")
+    print(f"\n== inference, an image of 640 x 480 at {SIZE} pixels, one a call")
     ways = {OURS: ("detection_steps.our_answer", {}), "ultralytics yolo11n": ("detection_steps.ultralytics_answer", {})}
     compare(ways, options.rounds, seconds=options.seconds)
 
@@ -115,7 +115,7 @@ def print_agreement(kept: dict[str, str]) -> None:
 def main(options: Options) -> None:
     """Go through the sections."""
     print(f"{os.cpu_count()} cores; {options.rounds} rounds of {options.seconds} s")
-    sections = {"suppression": suppression, "training": training, "answering": answering}
+    sections = {"suppression": suppression, "training": training, "inference": inference}
     for work in options.work:
         sections[work](options)
 

@@ -33,8 +33,8 @@ class Options:
 
     networks: tuple[Network, ...] = ("unet", "resnet34", "efficientnet_lite0")
     """Which U-Nets."""
-    work: tuple[Literal["training", "answering"], ...] = ("training", "answering")
-    """Whether they train, or predict (answering)."""
+    work: tuple[Literal["training", "inference"], ...] = ("training", "inference")
+    """Whether they train, or predict (inference)."""
     answered: tuple[int, ...] = (1, 8)
     """Images a call in prediction."""
     size: int = 256
@@ -70,10 +70,10 @@ def training(network: Network, options: Options) -> None:
     measure(network, ways, batch, options)
 
 
-def answering(network: Network, options: Options) -> None:
+def inference(network: Network, options: Options) -> None:
     """Images a second in inference."""
     for batch in options.answered:
-        print(f"\n== answering, {network}, {options.size} pixels, {batch} a call")
+        print(f"\n== inference, {network}, {options.size} pixels, {batch} a call")
         peer, last = PYTORCH[network], {"layout": "channels_last"}
         ways = {
             OURS: ("our_answer", {}),
@@ -88,7 +88,7 @@ def answering(network: Network, options: Options) -> None:
 def main(options: Options) -> None:
     """Go through all networks and kinds of work."""
     print(f"{os.cpu_count()} cores; {options.rounds} rounds of {options.seconds} s")
-    sections = {"training": training, "answering": answering}
+    sections = {"training": training, "inference": inference}
     for network in options.networks:
         for work in options.work:
             sections[work](network, options)

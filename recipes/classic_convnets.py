@@ -39,6 +39,7 @@ from visionkit.models.catalog import CATALOG, find
 from visionkit.models.inception import SIDE_WEIGHTS, without_side_branches
 from visionkit.tasks.classification import depth_study, evaluate, export, plan, report, train
 from visionkit.training import runtime
+from visionkit.training.dataset import with_cache
 from visionkit.training.fit import Phase
 from visionkit.training.recipe import Run, RunConfig, command_line, run_recipe, whole_path
 
@@ -139,7 +140,7 @@ def set_up(run: Run, config: Config, data: Splits | SmallSplits, model: keras.Mo
         return train.small_image_phase(model, *data[:2], schedule, variation=variation, seed=config.seed, **options)
     augmentation = presets.preset("light", flip=config.flips)
     pipeline = TrainingPipeline(data.train, model.input_shape[1], schedule.batch_size, augmentation, seed=config.seed)
-    return train.image_phase(model, plan.with_cache(run, pipeline, "auto"), data.val, schedule, **options)
+    return train.image_phase(model, with_cache(pipeline, "auto", note=run.note), data.val, schedule, **options)
 
 
 def study_depth(run: Run, config: Config, data: SmallSplits) -> depth_study.Study:

@@ -22,17 +22,16 @@ import visionkit
 
 visionkit.quiet_tensorflow()
 
-from visionkit.data.augmentation.parameters import lasting_ratios
 from visionkit.data.demo.faces import make_face_demo
 from visionkit.data.formats.identities import read_identities, split_people
 from visionkit.data.formats.pairs import read_lfw_pairs
 from visionkit.data.pipeline.batches import TrainingPipeline
-from visionkit.data.pipeline.pixel_cache import open_cache
 from visionkit.errors import UserError
 from visionkit.export.bundle import update_metadata
 from visionkit.models import catalog
 from visionkit.tasks.embedding import embedders, evaluate, export, plan, report, train
 from visionkit.training import runtime
+from visionkit.training.dataset import with_cache
 from visionkit.training.recipe import Run, TrainConfig, command_line, run_recipe
 
 SMOKE = {"epochs": 1, "size": 64, "people": 4, "images": 2}
@@ -70,7 +69,7 @@ class Config(TrainConfig):
     """Pairs of people in --data to evaluate on, a pairs.txt in LFW's format. Default: pairs of all validation images."""
 
     batch_size: ClassVar[int]  # no option: it follows from people and images
-    LEAST: ClassVar[dict[str, float]] = TrainConfig.LEAST | {"dimensions": 2, "people": 2, "images": 2, "margin": 0}
+    LEAST: ClassVar[dict[str, float]] = {"dimensions": 2, "people": 2, "images": 2, "margin": 0} | TrainConfig.LEAST
 
     @property
     def batch_size(self) -> int:
@@ -79,8 +78,7 @@ class Config(TrainConfig):
 
     def checked(self) -> "Config":
         """The configuration with whole paths; a misspelt name, or data that cannot be read, is reported now."""
-        catalog.find(self.base)
-        config, pairs = super().checked(), self.pairs
+        config, pairs = dataclasses.replace(super().checked(), base=catalog.find(self.base)), self.pairs
         if config.data is not None:
             split_people(read_identities(config.data), seed=config.seed)
         if pairs is not None:
@@ -117,8 +115,8 @@ def train_and_export(run: Run, config: Config) -> None:
         images=images,
     )
     augmentation = train.augmentation_of_people(config.augment, flip=config.flip)
-    cache = open_cache(data.train, config.cache, ratios=lasting_ratios(data.train, augmentation, chosen.size), note=run.note)
-    pipeline = TrainingPipeline(data.train, chosen.size, people * images, augmentation, seed=config.seed, cache=cache)
+    pipeline = TrainingPipeline(data.train, chosen.size, people * images, augmentation, seed=config.seed)
+    pipeline = with_cache(pipeline, config.cache, note=run.note)
     objective = train.Objective(config.loss, config.margin, config.mining)
     phases = {"train": lambda: train.phase(embedder, pipeline, data.val, schedule, objective)}
     history = run.train(phases, embedder)

@@ -42,7 +42,7 @@ from visionkit.tasks.classification.export import export_classifier
 from visionkit.tasks.classification.train import Schedule
 from visionkit.tasks.localization import evaluate, export, plan, report, train
 from visionkit.training import runtime
-from visionkit.training.recipe import Run, RunConfig, command_line, run_recipe
+from visionkit.training.recipe import Run, RunConfig, command_line, run_recipe, weights_path
 
 SIDE = 32  # pixels of a window
 BUILT_IN = {
@@ -83,7 +83,7 @@ class Config(RunConfig):
         """See ``RunConfig.checked``."""
         if self.size % 32:
             raise UserError(f"--size {self.size}: expected a multiple of 32, for example 128.")
-        config = replace(super().checked(), base=find(self.base))
+        config = replace(super().checked(), base=find(self.base), weights=weights_path(self.weights))
         if config.data is not None:
             plan.read_data(config.data, config.step, seed=config.seed)
         return config

@@ -22,7 +22,7 @@ Expected accuracy with seed 0 (ECG5000: 0 to 2); in brackets a simple baseline, 
     hippocampus, 1,560 cubes of 65 MRI volumes     0.898   (logistic regression 0.756; chance 0.333)
 """
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import ClassVar, Literal
 
 import visionkit
@@ -36,6 +36,7 @@ from visionkit.tasks.classification import evaluate_arrays, export_arrays, plan_
 from visionkit.tasks.classification.train import Schedule
 from visionkit.training import runtime
 from visionkit.training.recipe import Run, RunConfig, command_line, run_recipe
+from visionkit.viz.report import class_list
 
 SMOKE = {"epochs": 12}
 
@@ -67,9 +68,8 @@ class Config(RunConfig):
 
     def checked(self) -> "Config":
         """See ``RunConfig.checked``."""
-        if self.network is not None:
-            find(self.network)
         config = super().checked()
+        config = config if self.network is None else replace(config, network=find(self.network))
         if config.data is not None and (kind := f"{find_arrays(config.data).kind}s") != (config.kind or kind):
             raise UserError(
                 f"--kind {config.kind}: {config.data} holds {kind}. Leave --kind out: with --data it is recognized."
@@ -105,7 +105,7 @@ def train_and_export(run: Run, config: Config) -> None:
     bundle = export_arrays.export_array_classifier(model, run.model, **options)
     evaluation = evaluate_arrays.evaluate(bundle, data, seed=config.seed)
     evaluate_arrays.note_litert_difference(run, bundle, data, evaluation)
-    title = f"{data.kind.capitalize()}s: {report.class_list(class_names, '; ')}"
+    title = f"{data.kind.capitalize()}s: {class_list(class_names, '; ')}"
     page = report.report(evaluation, data.train, history, title=title, skipped=data.skipped)
     run.finish(bundle, evaluation.metrics, page)
 

@@ -34,7 +34,7 @@ from visionkit.tasks.style_transfer import descent, evaluate, export, export_des
 from visionkit.tasks.style_transfer.objective import LossWeights
 from visionkit.tasks.style_transfer.painting import Painting, forget_state, gif
 from visionkit.training import runtime
-from visionkit.training.recipe import Run, RunConfig, command_line, run_recipe, whole_path
+from visionkit.training.recipe import Run, RunConfig, command_line, run_recipe, weights_path, whole_path
 
 SMOKE = {"size": 64, "steps": 4, "window": 64, "epochs": 1}
 STEPS, SMOKE_STEPS = 250, 3  # an epoch of the network's training
@@ -106,7 +106,7 @@ class Config(RunConfig):
 
     def checked(self) -> "Config":
         """See ``RunConfig.checked``."""
-        weights = self.weights if self.weights in (None, "imagenet", "hed") else whole_path(self.weights)
+        weights = None if self.weights is None else weights_path(self.weights)
         images, masks = (
             tuple(name if plan.is_built_in(name) else whole_path(name) for name in names) for names in (self.images, self.masks)
         )
@@ -183,9 +183,8 @@ def paint_and_export(run: Run, config: Config) -> None:
             lightness=config.lightness,
         )
         styles = inputs.style_images(config.colors)
-        targets, exact_targets = (
-            train.StyleTargets.at_window_size(styles, each, config.window, config.style_size) for each in (extractor, exact)
-        )
+        targets = train.StyleTargets.at_window_size(styles, extractor, config.window, config.style_size)
+        exact_targets = train.StyleTargets.at_window_size(styles, exact, config.window, config.style_size) if half else targets
         network, trained = (style_network(num_styles=len(styles)) for _ in range(2))
         if half:
             in_half_precision(network, but=("shade",))

@@ -36,6 +36,7 @@ from visionkit.tasks.classification.feature_cache import FeatureCache
 from visionkit.training import runtime
 from visionkit.training.fit import Phase, load_weights
 from visionkit.training.recipe import Run, TrainConfig, command_line, run_recipe
+from visionkit.viz.report import class_list
 
 SMOKE = {"epochs": 2, "size": 128, "batch_size": 8, "views": 1, "unfreeze": transfer.LAST}
 
@@ -55,11 +56,11 @@ class Config(TrainConfig):
     batch_size: int = 32
     """Images a step."""
     learning_rate: float | None = None
-    """The peak learning rate of the approaches that train the base. Default: 0.0001. That of the head is always 0.001."""
+    """The peak learning rate where the base is trained. Default: 0.0001; from random weights 0.001, as the head has."""
     mix: Literal["none", "mixup", "cutmix"] = "none"
-    """Whether training images are blended with each other, in the approaches that train the base."""
+    """Whether training images are blended with each other where the base is trained."""
     augment_on: Literal["auto", "cpu", "device"] = "auto"
-    """Where images are mirrored, colored and mixed there; auto measures, if there is an accelerator."""
+    """The device that mirrors, colors and mixes images where the base is trained; auto measures if there is an accelerator."""
     data_service: str | None = None
     """grpc://HOST:PORT of a tf.data service whose workers read and cut training images."""
     views: int = 8
@@ -94,7 +95,8 @@ def train_and_export(run: Run, config: Config) -> None:
     class_names, pretrained = data.train.class_names, config.pretrained_weights is not None
     model = transfer.transfer_model(backbone, len(class_names), pretrained=pretrained)
 
-    names = transfer.approaches(choices.approach, gradually=config.unfreeze == "auto")
+    gradually = config.unfreeze == "auto"
+    names = transfer.approaches(choices.approach, gradually=gradually) if pretrained else (choices.approach,)
     phases = {name: partial(set_up, run, config, data, backbone, model, name) for name in names}
     history = run.train(phases, model.classifier)
     best, accuracies = plan.choose_best(run, history)
@@ -106,7 +108,7 @@ def train_and_export(run: Run, config: Config) -> None:
     bundle = export.export_classifier(model.classifier, run.model, class_names=class_names, metadata=metadata, **options)
     evaluation = evaluate.evaluate(bundle, data.val)
     evaluate.note_litert_difference(run, bundle, evaluation)
-    title = f"Transfer learning: {report.class_list(class_names)}"
+    title = f"Transfer learning: {class_list(class_names)}"
     page = report.report(evaluation, data.train, history, title=title, skipped=data.skipped)
     run.finish(bundle, evaluation.metrics | accuracies, page)
 

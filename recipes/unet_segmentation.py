@@ -37,7 +37,7 @@ from visionkit.models.unet import Style
 from visionkit.tasks.segmentation import evaluate, export, plan, report, segmenters, train
 from visionkit.tasks.segmentation.data import SegmentationData
 from visionkit.training import runtime
-from visionkit.training.recipe import Run, TrainConfig, command_line, run_recipe
+from visionkit.training.recipe import Run, TrainConfig, command_line, run_recipe, whole_path
 
 SMOKE = {"epochs": 1, "size": 96, "batch_size": 8}
 SMOKE_VOLUMES = {"epochs": 4, "size": 16, "batch_size": 4, "filters": (8, 16)}
@@ -126,7 +126,7 @@ class Config(TrainConfig):
 
 def main(config: Config) -> Run:
     """Run the recipe."""
-    volumes = config.volumes or (config.data is not None and has_volumes(config.data))
+    volumes = config.volumes or (config.data is not None and has_volumes(whole_path(config.data)))
     return run_recipe(config, train_and_export, name="unet_segmentation", smoke=SMOKE_VOLUMES if volumes else SMOKE)
 
 
@@ -144,7 +144,7 @@ def train_and_export(run: Run, config: Config) -> None:
     schedule = plan.schedule_of(chosen, data, config)
     objective = plan.objective_of(config.losses, data.class_counts, config.class_weights, config.borders)
     batches = data.batches(schedule, objective.targets, config.seed, run.note)
-    predict = export.predict_with(segmenter.answering, export.tiling_of(data.rank, segmenter.multiple))
+    predict = export.predict_with(segmenter.inference, export.tiling_of(data.rank, segmenter.multiple))
 
     def measure() -> SegmentationMetrics:
         return evaluate.measure(predict, data)
@@ -154,7 +154,7 @@ def train_and_export(run: Run, config: Config) -> None:
     print("Exporting ...", flush=True)
     in_training = measure()
     bundle = export.export_segmenter(
-        segmenter.answering,
+        segmenter.inference,
         run.model,
         class_names=data.class_names,
         multiple=segmenter.multiple,

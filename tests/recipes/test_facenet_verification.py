@@ -100,7 +100,7 @@ def test_after_an_interruption_the_same_weights(run, people, tmp_path, monkeypat
         (("--data", "{tmp}/nothing"), "no such folder"),
         (("--base", "resnet8000"), "resnet"),
         (("--pairs", "{tmp}/pairs.txt"), "--data"),
-        (("--people", "1"), "--people 1: expected at least 2"),
+        (("--people", "0"), "--people 0: expected at least 2"),
         (("--batch-size", "8"), "--batch-size"),
     ],
     ids=str,

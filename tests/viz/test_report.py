@@ -9,6 +9,7 @@ import pytest
 import visionkit
 from visionkit.viz import plots
 from visionkit.viz.labels import draw_label
+from visionkit.viz.report import MAX_OTHERS, MAX_WORST, class_list, worst_and_others
 
 PACKAGE = Path(visionkit.__file__).parent
 TEMPLATES = sorted(path for path in PACKAGE.rglob("*.html.j2") if '{% extends "base.html.j2" %}' in path.read_text())
@@ -43,3 +44,16 @@ def test_a_page_fills_blocks_of_the_base_alone(template):
         set(re.findall(r"{% block (\w+)", path.read_text())) for path in (PACKAGE / "viz" / "base.html.j2", template)
     )
     assert filled and filled <= base
+
+
+def test_a_title_names_the_first_six_classes():
+    assert class_list(("a",)) == "a" and class_list("abcdef") == "a, b, c, d, e, f"
+    assert class_list("abcdefg", "; ") == "a; b; c; d; e; f; ..."
+
+
+def test_the_worst_images_are_shown_and_some_others():
+    assert worst_and_others(np.zeros(0)) == (0, [], [])
+    assert worst_and_others(np.array([0, 2, 0, 3])) == (2, [3, 1], [0, 2])
+    num_wrong, worst, others = worst_and_others(np.arange(100)[::-1] / 100)
+    assert num_wrong == 99 and worst == list(range(MAX_WORST)) and others[0] == MAX_WORST and others[-1] == 99
+    assert len(others) == MAX_OTHERS

@@ -1,14 +1,19 @@
-"""The images of a run: each is opened once, at the start; files that cannot be read are left out and reported."""
+"""The images of a run: each is opened once, at the start, and kept if they fit; what cannot be read is reported."""
 
 import dataclasses
 from collections.abc import Callable
+from pathlib import Path
 from typing import NamedTuple
 
 import numpy as np
 
+from visionkit.data.augmentation.parameters import lasting_ratios
 from visionkit.data.images.scan import scan
 from visionkit.data.index import Index
+from visionkit.data.pipeline.batches import TrainingPipeline
+from visionkit.data.pipeline.pixel_cache import Where, open_cache
 from visionkit.data.splits import Splits
+from visionkit.files import cache_folder
 from visionkit.training.run_folder import RunFolder
 
 SMOKE_TRAIN, SMOKE_VAL = 6, 3  # images per class
@@ -80,6 +85,34 @@ def note_skipped(run: RunFolder, splits: Splits) -> None:
         )
     for file in splits.skipped:
         run.note(f"Skipped {file.path}: {file.reason}.")
+
+
+def with_cache(
+    pipeline: TrainingPipeline, where: Where, *, note: Callable[[str], None], largest: int | None = None
+) -> TrainingPipeline:
+    """The pipeline with a cache of decoded images, where they fit.
+
+    Args:
+        pipeline: the pipeline.
+        where: see ``open_cache``.
+        note: takes a sentence on where they are kept, and why.
+        largest: the largest size in pixels that images are trained at. Default: the pipeline's.
+    """
+    ratios = lasting_ratios(pipeline.index, pipeline.augmentation, largest or pipeline.size)
+    cache = open_cache(pipeline.index, where, ratios=ratios, note=note)
+    return dataclasses.replace(pipeline, cache=cache)
+
+
+def built_in(write: Callable[..., Path], name: str, *, smoke: bool, **fewer: int) -> Path:
+    """The folder of a built-in data set, which is written when it is first needed.
+
+    Args:
+        write: writes the data set into a folder, unless it is there.
+        name: of the folder, in the cache.
+        smoke: whether to write less, for a smoke run.
+        fewer: arguments of ``write`` for a smoke run: how much it writes.
+    """
+    return write(cache_folder() / f"{name}_smoke", **fewer) if smoke else write(cache_folder() / name)
 
 
 def first_images(splits: Splits, counts: dict[str, int]) -> Splits:

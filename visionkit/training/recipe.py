@@ -90,9 +90,7 @@ class TrainConfig(RunConfig):
 
     def checked(self) -> "TrainConfig":
         """See ``RunConfig.checked``."""
-        config = super().checked()
-        is_name = self.weights in ("imagenet", "none", "hed")
-        return config if is_name else dataclasses.replace(config, weights=str(Path(self.weights).expanduser().resolve()))
+        return dataclasses.replace(super().checked(), weights=weights_path(self.weights))
 
     @property
     def pretrained_weights(self) -> str | None:
@@ -257,6 +255,11 @@ def whole_path(data: str | None) -> str | None:
     if data is None or data.startswith("tfds:"):
         return data
     return str(Path(data).expanduser().resolve())
+
+
+def weights_path(weights: str) -> str:
+    """The absolute path of a file of weights; the name of known weights stays as it is."""
+    return weights if weights in ("imagenet", "none", "hed") else whole_path(weights)
 
 
 def _from_plain(config: RunConfig, stored: dict[str, Any]) -> dict[str, Any]:

@@ -28,6 +28,11 @@ def draw_label(pixels: np.ndarray, lines: list[str]) -> Image.Image:
 
 def image_png(pixels: np.ndarray) -> bytes:
     """Encode uint8 ``(H, W, 3)`` as a PNG."""
+    return encode_png(Image.fromarray(pixels))
+
+
+def encode_png(image: Image.Image) -> bytes:
+    """Encode an image of any mode as a PNG."""
     buffer = io.BytesIO()
-    Image.fromarray(pixels).save(buffer, format="PNG")
+    image.save(buffer, format="PNG")
     return buffer.getvalue()

@@ -15,7 +15,31 @@ from visionkit.viz.page import inline, inline_jpeg, write_page
 
 THUMBNAIL = 220  # pixels of the longer side
 MAX_SKIPPED = 200
+MAX_NAMES = 6  # in the title
+MAX_WORST, MAX_OTHERS = 12, 6  # images that are shown
 MAX_CLASSES_SHOWN = 60  # in the confusion matrix; the cells of a larger one are too small to read
+
+
+def class_list(class_names: Sequence[str], separator: str = ", ") -> str:
+    """The first class names, for a title."""
+    return separator.join([*class_names[:MAX_NAMES], "..."] if len(class_names) > MAX_NAMES else class_names)
+
+
+def worst_and_others(faults: np.ndarray) -> tuple[int, list[int], list[int]]:
+    """Which images a report shows: those with the largest faults, and some of the others, from worse to better.
+
+    Args:
+        faults: float ``(N,)``: how wrong the prediction for each image is; 0 is right.
+
+    Returns:
+        how many are wrong, and the numbers of the images of both kinds.
+    """
+    order = np.argsort(-np.asarray(faults, float), kind="stable")
+    num_wrong = int((np.asarray(faults) > 0).sum())
+    worst, others = np.split(order, [min(num_wrong, MAX_WORST)])
+    if len(others):
+        others = others[np.unique(np.linspace(0, len(others) - 1, MAX_OTHERS).round().astype(int))]
+    return num_wrong, worst.tolist(), others.tolist()
 
 
 @dataclass(frozen=True)

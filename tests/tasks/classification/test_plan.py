@@ -75,6 +75,15 @@ def test_requested_choices_are_taken_and_others_are_explained(run, class_folders
     assert "shorter sides are about" in run.notes[2] and "12 training images in 2 classes" in run.notes[3]
 
 
+def test_random_weights_are_all_trained(run, class_folders):
+    train, config = scan(read_class_folders(class_folders).train), TrainConfig(base="resnet18", size=96, weights="none")
+    assert plan.choose_plan(run, train, config, approach="auto").approach == transfer.ALL
+    assert run.notes[-1] == "Approach 'all': there are no pretrained weights to keep."
+    plan.choose_plan(run, train, config, approach="last")
+    assert "frozen at random ones" in run.notes[-1]
+    assert plan.choose_transfer_schedule(config, transfer.ALL).learning_rate == 1e-3
+
+
 def test_the_learning_rate_of_the_head_is_its_own():
     default, requested = TrainConfig(), TrainConfig(epochs=3, learning_rate=5e-5)
     head, rest = (plan.choose_transfer_schedule(default, approach) for approach in (transfer.HEAD, transfer.ALL))

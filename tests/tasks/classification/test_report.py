@@ -9,7 +9,7 @@ from sklearn.metrics import confusion_matrix
 from tests.conftest import write_classes
 from visionkit.data.index import Index, Skipped
 from visionkit.tasks.classification.evaluate import Evaluation
-from visionkit.tasks.classification.report import class_list, report
+from visionkit.tasks.classification.report import report
 
 HISTORY = [
     {"phase": phase, "epoch": e, "loss": 1 / e, "accuracy": 0.5, "val_loss": 2 / e, "val_accuracy": 0.4}
@@ -83,8 +83,3 @@ def test_images_in_memory_are_shown(tmp_path, rng):
     evaluation = Evaluation({}, names, LABELS, PROBABILITIES, rng.integers(0, 256, (4, 8, 8), np.uint8))
     wrong = report(evaluation, train, [], title="x").shown["wrong"]
     assert [each["path"] for each in wrong] == ["validation image 1"] and wrong[0]["image"].startswith("data:image/jpeg")
-
-
-def test_a_title_names_the_first_six_classes():
-    assert class_list(("a",)) == "a" and class_list("abcdef") == "a, b, c, d, e, f"
-    assert class_list("abcdefg", "; ") == "a; b; c; d; e; f; ..."

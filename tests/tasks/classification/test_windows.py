@@ -41,6 +41,20 @@ def test_images_without_objects_have_nothing_but_background(index):
         scale_of(empty, 32)
 
 
+def test_objects_that_give_no_window_are_named(index, tmp_path):
+    run = Run.start(tmp_path / "run", {})
+    objects = index.annotations[0].objects
+    tiny = np.concatenate([objects.boxes, [[0.5, 0.5, 0.51, 0.51]]]).astype(np.float32)
+    objects = replace(objects, boxes=tiny, classes=np.append(objects.classes, len(index.class_names)), attributes=())
+    index = replace(index, class_names=(*index.class_names, "speck"))
+    val = replace(index.take([0]), annotations=(replace(index.annotations[0], objects=objects),))
+    open_windows(run, Splits(index, val), side=32, seed=0)
+    assert "no validation window shows" in run.notes[-1] and "speck: its objects are too large" in run.notes[-1]
+    empty = replace(val, annotations=(replace(val.annotations[0], objects=NO_OBJECTS),))
+    with pytest.raises(DataError, match="No validation object gives a window of 32 pixels"):
+        open_windows(run, Splits(index, empty), side=32, seed=0)
+
+
 def test_windows_show_what_their_labels_say(index):
     scale = scale_of(index, 32)
     longest = np.concatenate([(a.objects.boxes[:, 2:] - a.objects.boxes[:, :2]) * (512, 384) for a in index.annotations]).max(
@@ -67,7 +81,7 @@ def test_a_classifier_learns_windows_and_is_measured_on_them_and_on_whole_images
     run = Run.start(tmp_path / "run", {})
     samples = open_windows(run, Splits(index, val), side=32, seed=0)
     counts = f"{len(samples.train)} training and {len(samples.val)} validation windows"
-    assert run.notes == [f"{counts} of 32 pixels; images times {samples.scale:.2f}."]
+    assert run.notes[0] == f"{counts} of 32 pixels; images times {samples.scale:.2f}."
     names = samples.train.class_names
     classifier = lenet5((32, 32, 3), len(names), filters=(4, 4), activation="relu", pooling="Max")
     schedule = Schedule(epochs=3, batch_size=32, learning_rate=2e-3)

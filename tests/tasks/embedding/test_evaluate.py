@@ -1,5 +1,7 @@
 """The evaluation of embedders: vanished images are named, distances are Euclidean, one image is enough to know a person."""
 
+import dataclasses
+
 import numpy as np
 import pytest
 from PIL import Image
@@ -8,6 +10,7 @@ from tests.tasks.embedding.color_embedder import PEOPLE, color_bundle, write_peo
 from visionkit.data.formats.identities import read_identities
 from visionkit.data.formats.pairs import Pairs
 from visionkit.data.index import Index
+from visionkit.errors import UserError
 from visionkit.tasks.embedding.evaluate import COLLAPSED, distances_of, embeddings_of, evaluate, note_threshold, one_shot
 from visionkit.training.run_folder import RunFolder
 
@@ -69,6 +72,13 @@ def test_pairs_are_evaluated_where_both_images_can_be_read(tmp_path):
     (tmp_path / "people" / "Ada" / "0.png").write_text("text")
     evaluation = evaluate(bundle, index, pairs, seed=0)
     assert evaluation.pairs.first.tolist() == [1, 0, 2] and evaluation.pairs.second.tolist() == [2, 1, 3]
+
+
+def test_images_that_are_all_gone_are_one_clear_error(tmp_path):
+    (index,) = read_identities(write_people(tmp_path / "people")).splits.values()
+    gone = dataclasses.replace(index, paths=tuple(f"{path}.gone" for path in index.paths))
+    with pytest.raises(UserError, match=f"None of {len(index)} images of people can be read"):
+        evaluate(color_bundle(tmp_path / "model"), gone, seed=0)
 
 
 @pytest.mark.parametrize("threshold", [COLLAPSED / 2, 2 * COLLAPSED])

@@ -45,6 +45,13 @@ def test_one_pair_and_no_history_make_a_page(tmp_path):
     assert "Map of the embeddings" not in page and "1 pairs of one person and 0 of two" in " ".join(page.split())
 
 
+def test_people_who_were_also_trained_on_are_counted(tmp_path):
+    evaluation = evaluation_of(tmp_path)
+    assert "of whom 4 were trained on" in page_of(evaluation, tmp_path)
+    others = Splits(replace(evaluation.index, class_names=tuple("wxyz")), evaluation.index)
+    assert report(evaluation, others, HISTORY).shown["num_trained_on"] == 0
+
+
 def test_the_hardest_pairs_come_first_and_are_counted(tmp_path):
     evaluation = evaluation_of(tmp_path)
     same, distances = evaluation.pairs.same, evaluation.distances.copy()

@@ -87,5 +87,5 @@ def test_built_in_data_of_a_smoke_run_are_few_and_stay_in_the_cache(tmp_path):
 
     run = Run.start(tmp_path / "run", {})
     data = plan.open_data(run, replace(config, out=run.path), "object", built_in=write)
-    assert counts == {"object-smoke-3": (3, 24, 8)}
+    assert counts == {"object-3_smoke": (3, 24, 8)}
     assert run.notes[0] == f"{len(data.train)} training and {len(data.val)} validation images: built-in."

@@ -13,7 +13,14 @@ from visionkit.errors import UserError
 from visionkit.export import litert
 from visionkit.export.bundle import LITERT_FILE, read_metadata
 from visionkit.tasks.segmentation import segmenters
-from visionkit.tasks.segmentation.export import Segmenter, export_segmenter, predict_with, standardized, tiling_of, views_of
+from visionkit.tasks.segmentation.export import (
+    SegmenterModule,
+    export_segmenter,
+    predict_with,
+    standardized,
+    tiling_of,
+    views_of,
+)
 
 NAMES = ("background", "ant", "bee")
 
@@ -32,11 +39,11 @@ def export(segmenter: segmenters.TrainableSegmenter, folder, **options):
         "litert_sides": sides,
         "metadata": {"base": "none"},
     } | options
-    return export_segmenter(segmenter.answering, folder, **options)
+    return export_segmenter(segmenter.inference, folder, **options)
 
 
 def probabilities_of(segmenter: segmenters.TrainableSegmenter, tiles: np.ndarray) -> np.ndarray:
-    return tf.nn.softmax(segmenter.answering(tiles.astype(np.float32), training=False)).numpy()
+    return tf.nn.softmax(segmenter.inference(tiles.astype(np.float32), training=False)).numpy()
 
 
 @pytest.fixture(scope="module")
@@ -91,7 +98,7 @@ def test_images_larger_than_a_tile_are_predicted_without_seams(segmenter, model,
 
 
 def test_training_validates_what_the_bundle_predicts(segmenter, model, rng):
-    predict = predict_with(segmenter.answering, tiling_of(2, segmenter.multiple))
+    predict = predict_with(segmenter.inference, tiling_of(2, segmenter.multiple))
     for sides in ((1, 1), (47, 61)):
         image = rng.integers(0, 256, (*sides, 3), np.uint8)
         served = model.serve_images(image[None])["mask"][0].numpy()
@@ -131,7 +138,7 @@ def test_views_are_all_different_and_are_undone(rng, views, count, rank):
 
 
 def test_eight_views_are_the_mean_by_hand(segmenter, rng):
-    model = Segmenter(segmenter.answering, NAMES, tiling=tiling_of(2, 2), views="eight")
+    model = SegmenterModule(segmenter.inference, NAMES, tiling=tiling_of(2, 2), views="eight")
     image = rng.integers(0, 256, (20, 36, 3), np.uint8)
     padded = np.pad(image, ((32, 32), (32, 32), (0, 0)), mode="reflect")
     predictions = []

@@ -12,14 +12,12 @@ from visionkit.tasks.segmentation.evaluate import Comparison, Evaluation
 from visionkit.tasks.segmentation.report import (
     LONGER_SIDE,
     LONGER_SIDE_OF_WIDE,
-    MAX_OTHERS,
-    MAX_WORST,
     MISTAKE,
     _resized,
     draw_mistakes,
     report,
 )
-from visionkit.viz.report import Report
+from visionkit.viz.report import MAX_OTHERS, MAX_WORST, Report
 
 NAMES = ("Background", "<b>cat", "$^$ 猫")
 MATRIX = np.array([[6_000_000_000, 2_000_000_000, 1], [1_000_000_000, 3_000_000_000, 0], [0, 0, 0]])

@@ -21,7 +21,7 @@ def build(num_classes=2, **options) -> segmenters.TrainableSegmenter:
 @pytest.mark.parametrize(("rank", "channels", "levels"), [(2, 3, 2), (2, 3, 3), (3, 1, 2), (3, 2, 2)])
 def test_a_u_net_with_its_own_encoder_takes_sides_that_are_multiples(rank, channels, levels):
     segmenter = build(3, channels=(rank, channels), filters=(4,) * levels)
-    assert segmenter.multiple == 2 ** (levels - 1) and segmenter.answering is segmenter.network
+    assert segmenter.multiple == 2 ** (levels - 1) and segmenter.inference is segmenter.network
     multiple = segmenter.multiple
     for sides in ((multiple,) * rank, (4 * multiple, *(2 * multiple,) * (rank - 1))):
         assert segmenter.network(pixels(1, *sides, channels)).shape == (1, *sides, 3)
@@ -44,14 +44,14 @@ def test_supervised_levels_share_their_weights_with_the_exported_network():
     segmenter = build(filters=(4, 8, 8), style=Style(supervised=2))
     levels = segmenter.network(pixels(1, 8, 16, 3))
     assert {name: tuple(each.shape[1:]) for name, each in levels.items()} == {"logits": (8, 16, 2), "logits_2": (4, 8, 2)}
-    np.testing.assert_allclose(segmenter.answering(pixels(1, 8, 16, 3)), levels["logits"], atol=1e-6)
+    np.testing.assert_allclose(segmenter.inference(pixels(1, 8, 16, 3)), levels["logits"], atol=1e-6)
 
 
 def test_shrinking_reads_means_and_predicts_at_full_size():
     plain = build(style=Style(supervised=1), filters=(4, 8, 8))
     assert segmenters.shrinking(plain, 1) is plain
     shrunk = segmenters.shrinking(plain, 4)
-    assert shrunk.multiple == 16 and shrunk.answering is not shrunk.network
+    assert shrunk.multiple == 16 and shrunk.inference is not shrunk.network
     values = pixels(1, 32, 16, 3)
     means = values.reshape(1, 8, 4, 4, 4, 3).mean(axis=(2, 4))
     small, large = plain.network(means), shrunk.network(values)

@@ -138,7 +138,7 @@ def test_a_segmenter_learns_and_its_average_is_what_is_validated(index):
     def measured_now():
         matrix = np.zeros((5, 5), np.int64)
         for images, labels in patches_of(index)(0):
-            predictions = np.array(segmenter.answering(images.numpy().astype("float32"), training=False)).argmax(-1)
+            predictions = np.array(segmenter.inference(images.numpy().astype("float32"), training=False)).argmax(-1)
             counts = labels["mask"].numpy() != 255
             np.add.at(matrix, (labels["mask"].numpy()[counts], predictions[counts]), 1)
         return segmentation_metrics(matrix, NAMES)

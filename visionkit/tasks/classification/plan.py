@@ -9,13 +9,11 @@ from typing import Any, Literal
 import keras
 import numpy as np
 
-from visionkit.data.augmentation.parameters import lasting_ratios
 from visionkit.data.augmentation.presets import Augmentation
 from visionkit.data.formats.class_folders import read_class_folders
 from visionkit.data.index import Index, SmallImages, SmallSplits
 from visionkit.data.pipeline.batches import TrainingPipeline
 from visionkit.data.pipeline.in_memory import Variation
-from visionkit.data.pipeline.pixel_cache import Where, open_cache
 from visionkit.data.splits import Splits
 from visionkit.errors import UserError
 from visionkit.files import cache_folder
@@ -23,7 +21,7 @@ from visionkit.models.catalog import CATALOG, find
 from visionkit.tasks.classification import transfer
 from visionkit.tasks.classification.train import LABEL_SMOOTHING, Schedule
 from visionkit.training.augment_device import choose_device
-from visionkit.training.dataset import few, read_splits
+from visionkit.training.dataset import few, read_splits, with_cache
 from visionkit.training.recipe import Run, RunConfig, TrainConfig
 
 SHIFT_SHARE = 1 / 8  # of the side: 4 pixels of 32, as in the residual paper
@@ -110,17 +108,24 @@ def choose_plan(run: Run, train: Index, config: TrainConfig, *, approach: str) -
     if size is None:
         size, reason = transfer.choose_size(CATALOG[find(config.base)].size, train.shapes.min(axis=1).tolist())
     run.note(f"Input of {size} x {size} pixels: {reason}.")
-    reason = "as requested"
-    if approach == "auto":
+    reason, pretrained = "as requested", config.pretrained_weights is not None
+    if approach == "auto" and pretrained:
         approach, reason = transfer.choose_approach(len(train), len(train.class_names))
+    elif approach == "auto":
+        approach, reason = transfer.ALL, "there are no pretrained weights to keep"
+    elif approach != transfer.ALL and not pretrained:
+        reason += ", though layers without pretrained weights are frozen at random ones"
     run.note(f"Approach '{approach}': {reason}.")
     return Plan(size, approach)
 
 
 def choose_transfer_schedule(config: TrainConfig, approach: str) -> Schedule:
-    """How long and how fast to train by an approach of transfer learning; the learning rate of the head is its own."""
-    rate = transfer.LEARNING_RATES[approach]
+    """How long and how fast to train by an approach of transfer learning; the learning rate of the head is its own.
+
+    Random weights learn as fast as the head's, which begin at random, too.
+    """
     is_head = approach == transfer.HEAD
+    rate = transfer.LEARNING_RATES[approach if config.pretrained_weights is not None else transfer.HEAD]
     return Schedule(
         epochs=config.epochs or transfer.EPOCHS[approach],
         batch_size=config.batch_size,
@@ -153,16 +158,10 @@ def training_pipeline(
     size = network.input_shape[1]
     pipeline = TrainingPipeline(train, size, config.batch_size, augmentation, seed=config.seed, service=service)
     if service is None:
-        pipeline = with_cache(run, pipeline, config.cache)
+        pipeline = with_cache(pipeline, config.cache, note=run.note)
     device, reason = (augment_on, "as requested") if augment_on != "auto" else choose_device(pipeline, network)
     run.note(f"Images are mirrored, colored and mixed on '{device}': {reason}.")
     return replace(pipeline, augment_on=device)
-
-
-def with_cache(run: Run, pipeline: TrainingPipeline, where: Where) -> TrainingPipeline:
-    """The pipeline with a cache of decoded images, where they fit; a note says where."""
-    ratios = lasting_ratios(pipeline.index, pipeline.augmentation, pipeline.size)
-    return replace(pipeline, cache=open_cache(pipeline.index, where, ratios=ratios, note=run.note))
 
 
 def choose_best(run: Run, history: list[dict]) -> tuple[str, dict[str, float]]:

@@ -49,11 +49,6 @@ def report(
     return Report(title, __package__, shown, history, skipped, sections=sections)
 
 
-def class_list(class_names: Sequence[str], separator: str = ", ") -> str:
-    """The first class names, for a title."""
-    return separator.join([*class_names[:6], "..."] if len(class_names) > 6 else class_names)
-
-
 def _worst(evaluation: Evaluation, class_names: Sequence[str], predictions: np.ndarray) -> list[dict[str, Any]]:
     """The wrong predictions, those first in which the true class has the lowest probability."""
     names, truth, probabilities = evaluation.names, evaluation.labels, evaluation.probabilities

@@ -15,6 +15,7 @@ from visionkit.data.images.decode import ImageError, read_image
 from visionkit.data.images.listing import map_files
 from visionkit.data.index import DataError, Index, SmallImages
 from visionkit.data.splits import Splits
+from visionkit.errors import UserError
 from visionkit.models.fully_convolutional import stride_of
 from visionkit.tasks.classification.evaluate import predict_small_images
 from visionkit.tasks.classification.sliding import Comparison, compare, draw_peaks
@@ -79,12 +80,25 @@ def open_windows(run: Run, data: Splits, *, side: int, seed: int) -> WindowSplit
         seed: draws the windows.
 
     Raises:
-        DataError: there are no objects in the training images.
+        DataError: there are no objects in the training images, or none of a split fits into a window.
     """
     scale = scale_of(data.train, side)
     train, val = (cut_windows(index, side=side, scale=scale, seed=seed) for index in (data.train, data.val))
     counts = f"{len(train):,} training and {len(val):,} validation windows"
     run.note(f"{counts} of {side} pixels; images times {scale:.2f}.")
+    for name, windows, index in (("training", train, data.train), ("validation", val, data.val)):
+        if not windows.labels.any():
+            raise DataError(
+                f"No {name} object gives a window of {side} pixels: expected objects of {SMALLEST:g} to {LARGEST:g} windows, "
+                "not so near the border that the window leaves the image. Use more images, or objects of similar sizes."
+            )
+        annotated = {int(label) for each in index.annotations for label in each.objects.classes}
+        without = [index.class_names[label] for label in sorted(annotated) if not windows.counts()[label + 1]]
+        if without:
+            run.note(
+                f"Note: no {name} window shows {', '.join(without)}: its objects are too large, too small or too near the "
+                "border, or their images cannot be read."
+            )
     return WindowSplits(train, val, scale)
 
 
@@ -176,6 +190,8 @@ def evaluate_windows(bundle: Path, classifier: keras.Model, samples: WindowSplit
 
     resized = map_files(resize, val.paths[:NUM_IMAGES], val.skipped, "resizing")
     images = [image for image in resized if image is not None]
+    if not images:
+        raise UserError(f"None of the first {len(resized)} validation images can be read any more; are the files still there?")
     accuracy = float((predict_small_images(bundle, samples.val).argmax(axis=1) == labels).mean())
     most_frequent = float((labels == samples.train.counts().argmax()).mean())
     comparison, logits = compare(classifier, [image.astype(np.float32) for image in images])

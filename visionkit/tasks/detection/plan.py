@@ -15,12 +15,12 @@ from visionkit.data.index import NO_OBJECTS, Index, Objects
 from visionkit.data.pipeline.collate import pad_objects
 from visionkit.data.splits import Splits, train_and_val
 from visionkit.errors import UserError
-from visionkit.files import cache_folder
 from visionkit.metrics.detection import GroundTruth
 from visionkit.ops.anchors import k_means_anchors
 from visionkit.ops.grids import LARGEST_RATIO
 from visionkit.ops.matching import Collisions, assign, count_collisions, fitting
 from visionkit.tasks.detection.detectors import ANCHORS, STRIDES
+from visionkit.training import dataset
 from visionkit.training.dataset import first_images, read_splits
 from visionkit.training.recipe import Run, RunConfig, TrainConfig
 
@@ -65,7 +65,8 @@ def open_data(run: Run, config: RunConfig, *, built_in: Callable[..., Path]) -> 
     Raises:
         UserError: there are no boxes to train on.
     """
-    source = config.data or _built_in(built_in, smoke=config.smoke)
+    fewer = {"num_train": SMOKE_IMAGES["training"], "num_val": SMOKE_IMAGES["validation"]}
+    source = config.data or dataset.built_in(built_in, "detection_demo", smoke=config.smoke, **fewer)
 
     def read() -> Splits:
         splits = train_and_val(sources.read(source), seed=config.seed)
@@ -77,14 +78,6 @@ def open_data(run: Run, config: RunConfig, *, built_in: Callable[..., Path]) -> 
         return first_images(splits, SMOKE_IMAGES) if config.smoke else splits
 
     return read_splits(run, read, lambda splits: _validate(splits, source))
-
-
-def _built_in(write: Callable[..., Path], *, smoke: bool) -> Path:
-    """The built-in data set; a smoke run writes no more of it than it needs."""
-    if not smoke:
-        return write(cache_folder() / "detection_demo")
-    counts = {"num_train": SMOKE_IMAGES["training"], "num_val": SMOKE_IMAGES["validation"]}
-    return write(cache_folder() / "detection_demo_smoke", **counts)
 
 
 def _validate(splits: Splits, source: str | Path) -> tuple[Splits, str]:

@@ -18,10 +18,8 @@ from visionkit.tasks.detection.plan import AnchorFit, Plan, box_sides, letterbox
 from visionkit.viz import plots
 from visionkit.viz.annotate import PALETTE, color_of
 from visionkit.viz.page import inline, inline_jpeg
-from visionkit.viz.report import Report, shown_matrix
+from visionkit.viz.report import Report, class_list, shown_matrix, worst_and_others
 
-MAX_WORST, MAX_OTHERS = 12, 6  # images
-MAX_NAMES = 6  # in the title
 LONGER_SIDE = 640  # pixels of the images on the page
 CURVES = {
     "loss in training": {"all": "loss", "boxes": "box_loss", "objects": "object_loss", "classes": "class_loss"},
@@ -42,7 +40,7 @@ def report(
         fit: how the training objects fit the anchors; None for a network that has its own anchors.
     """
     names = data.val.class_names
-    title = f"Detection: {', '.join(names[:MAX_NAMES])}{', ...' if len(names) > MAX_NAMES else ''}"
+    title = f"Detection: {class_list(names)}"
     counts = object_counts(data.train)
     shown = _classes(evaluation, counts) | _images(evaluation) | {"num_objects": int(counts.sum())}
     if fit is not None:
@@ -117,10 +115,7 @@ def _images(evaluation: Evaluation) -> dict[str, Any]:
     pairs = list(zip(evaluation.truth, evaluation.detections, strict=True))
     matches = [match_detections(*pair, measured.threshold, max_detections=measured.max_detections) for pair in pairs]
     faults = np.array([_faults(*pair, each) for pair, each in zip(pairs, matches, strict=True)])
-    order = np.argsort(-faults, kind="stable") if len(faults) else np.zeros(0, int)
-    num_wrong = int((faults > 0).sum())
-    worst, others = np.split(order, [min(num_wrong, MAX_WORST)])
-    others = others[np.unique(np.linspace(0, len(others) - 1, MAX_OTHERS).round().astype(int))] if len(others) else others
+    num_wrong, worst, others = worst_and_others(faults)
     return {
         "outcomes": OUTCOMES.items(),
         "num_wrong": num_wrong,

@@ -8,13 +8,11 @@ from typing import Any
 import keras
 import numpy as np
 
-from visionkit.data.augmentation.parameters import lasting_ratios
 from visionkit.data.augmentation.presets import preset
 from visionkit.data.images.resize import unletterbox
 from visionkit.data.index import Index
 from visionkit.data.pipeline.any_size import of_any_size
 from visionkit.data.pipeline.batches import TrainingPipeline, evaluation_batches
-from visionkit.data.pipeline.pixel_cache import open_cache
 from visionkit.metrics.detection import DetectionMetrics, detection_metrics
 from visionkit.ops.detections import Detections
 from visionkit.tasks.detection.detectors import STRIDES
@@ -24,6 +22,7 @@ from visionkit.tasks.detection.suppression import suppress
 from visionkit.tasks.detection.trainable import TrainableDetector
 from visionkit.training import fit
 from visionkit.training.averaging import AveragingTrainer, averaged_phase
+from visionkit.training.dataset import with_cache
 from visionkit.training.recipe import Run, TrainConfig
 
 SAME_OBJECT = 0.5  # IoU from which the lower of two boxes of a class is dropped
@@ -78,9 +77,8 @@ def training_pipeline(
     """
     augmentation = preset(config.augment, task="detection", flip=config.flip)
     augmentation = augmentation.any_way_up() if any_way_up else augmentation
-    ratios = lasting_ratios(index, augmentation, max(schedule.sizes))
-    cache = open_cache(index, config.cache, ratios=ratios, note=run.note)
-    return TrainingPipeline(index, plan.size, config.batch_size, augmentation, seed=config.seed, cache=cache)
+    pipeline = TrainingPipeline(index, plan.size, config.batch_size, augmentation, seed=config.seed)
+    return with_cache(pipeline, config.cache, note=run.note, largest=max(schedule.sizes))
 
 
 def phase(detector: TrainableDetector, pipeline: TrainingPipeline, val: Index, schedule: Schedule) -> fit.Phase:

@@ -10,6 +10,7 @@ from visionkit.data.formats.pairs import Pairs, generated_pairs
 from visionkit.data.images.decode import read_image
 from visionkit.data.images.listing import map_files
 from visionkit.data.index import Index
+from visionkit.errors import UserError
 from visionkit.export.bundle import find_bundle, read_metadata
 from visionkit.metrics.verification import Identification, Verification, identification_metrics, verification_metrics
 from visionkit.tasks.embedding.predict import Embedder
@@ -59,9 +60,14 @@ def evaluate(bundle: str | Path, index: Index, pairs: Pairs | None = None, *, se
         index: images of people; ``index.skipped`` takes those that cannot be read any more.
         pairs: pairs of images of the index. Default: pairs that are drawn from all of them.
         seed: draws the pairs.
+
+    Raises:
+        UserError: no image can be read.
     """
     folder = find_bundle(bundle)
     places, embeddings = embeddings_of(Embedder(folder, read_metadata(folder)).embed, index)
+    if not len(places):
+        raise UserError(f"None of {len(index)} images of people can be read.")
     readable = index.take(places)
     pairs = generated_pairs(readable.labels, seed=seed) if pairs is None else pairs.among(places)
     verification = measure_pairs(embeddings, pairs)
@@ -72,8 +78,8 @@ def evaluate(bundle: str | Path, index: Index, pairs: Pairs | None = None, *, se
 def note_threshold(run: RunFolder, threshold: float) -> None:
     """Note how the threshold was chosen, and whether the embeddings have collapsed."""
     run.note(
-        f"Threshold {threshold:.3f}: it classifies most pairs of validation people correctly, with as many pairs of one person "
-        "as of two. The accuracy is measured at thresholds chosen on other people."
+        f"Threshold {threshold:.3f}: of all thresholds it classifies most pairs correctly, and all pairs count alike. The "
+        "accuracy is measured at thresholds chosen on other people."
     )
     if threshold < COLLAPSED:
         run.note(

@@ -11,7 +11,7 @@ from visionkit.data.formats.pairs import LfwPairs, read_lfw_pairs
 from visionkit.data.index import Index
 from visionkit.data.splits import Splits
 from visionkit.errors import UserError
-from visionkit.files import cache_folder
+from visionkit.training import dataset
 from visionkit.training.dataset import note_skipped, read_splits
 from visionkit.training.recipe import Run, RunConfig, TrainConfig
 
@@ -50,7 +50,8 @@ def open_data(run: Run, config: RunConfig, *, built_in: Callable[..., Path]) -> 
     Raises:
         UserError: there are too few people, or nobody has two images.
     """
-    source = config.data or _built_in(built_in, smoke=config.smoke)
+    fewer = {"num_train": SMOKE_PEOPLE["training"], "num_val": SMOKE_PEOPLE["validation"], "images": SMOKE_IMAGES}
+    source = config.data or dataset.built_in(built_in, "face_demo", smoke=config.smoke, **fewer)
 
     def read() -> Splits:
         splits = split_people(read_identities(source), seed=config.seed)
@@ -60,14 +61,6 @@ def open_data(run: Run, config: RunConfig, *, built_in: Callable[..., Path]) -> 
     if config.data is None:
         run.note("All faces are synthetic, of people who do not exist: results do not show how well real ones are verified.")
     return data
-
-
-def _built_in(draw: Callable[..., Path], *, smoke: bool) -> Path:
-    """The synthetic faces; a smoke run draws no more of them than it needs."""
-    if not smoke:
-        return draw(cache_folder() / "face_demo")
-    counts = {"num_train": SMOKE_PEOPLE["training"], "num_val": SMOKE_PEOPLE["validation"], "images": SMOKE_IMAGES}
-    return draw(cache_folder() / "face_demo_smoke", **counts)
 
 
 def _validate(splits: Splits, source: str | Path) -> tuple[Splits, str]:

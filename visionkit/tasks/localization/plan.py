@@ -3,6 +3,7 @@
 import math
 from collections.abc import Callable
 from dataclasses import dataclass, replace
+from functools import partial
 from pathlib import Path
 from typing import Literal, NamedTuple
 
@@ -14,7 +15,7 @@ from visionkit.data.pipeline.collate import num_keypoints
 from visionkit.data.sources import read
 from visionkit.data.splits import Splits, train_and_val
 from visionkit.errors import UserError
-from visionkit.files import cache_folder
+from visionkit.training import dataset
 from visionkit.training.dataset import open_splits
 from visionkit.training.recipe import Run, RunConfig
 
@@ -64,7 +65,9 @@ def open_data(run: Run, config: RunConfig, step: Step, *, built_in: Callable[...
     Raises:
         UserError: no image can be used.
     """
-    splits = read_data(config.data or _built_in(built_in, step, config), step, seed=config.seed)
+    write, name = partial(built_in, seed=config.seed), f"{step}-{config.seed}"
+    source = config.data or dataset.built_in(write, name, smoke=config.smoke, **SMOKE_IMAGES)
+    splits = read_data(source, step, seed=config.seed)
     plan = run.plan(Plan, lambda: choose_plan(splits))
 
     def describe(scanned: Splits) -> tuple[Splits, str]:
@@ -102,12 +105,6 @@ def landmark_names(index: Index) -> tuple[str, ...]:
     count, attributes = num_keypoints(index), index.class_attributes[0] if index.class_attributes else {}
     names = attributes.get("keypoints") or ()
     return tuple(names if len(names) == count else map(str, range(count)))
-
-
-def _built_in(write: Callable[..., Path], step: Step, config: RunConfig) -> Path:
-    """The built-in data set; a smoke run writes no more of it than it needs."""
-    folder = cache_folder() / f"{step}{'-smoke' if config.smoke else ''}-{config.seed}"
-    return write(folder, seed=config.seed, **(SMOKE_IMAGES if config.smoke else {}))
 
 
 def _usable(index: Index, name: str, step: Step, source: str | Path) -> Index:

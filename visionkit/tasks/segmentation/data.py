@@ -10,7 +10,6 @@ from tqdm import tqdm
 
 from visionkit.data.arrays.patches import VolumeVariation, patch_batches, patch_sources
 from visionkit.data.arrays.volumes import VolumeSplits
-from visionkit.data.augmentation.parameters import lasting_ratios
 from visionkit.data.augmentation.presets import Augmentation
 from visionkit.data.images.decode import read_image
 from visionkit.data.images.listing import map_files
@@ -18,9 +17,10 @@ from visionkit.data.images.masks import read_fitting_mask
 from visionkit.data.index import Skipped
 from visionkit.data.mask_targets import MaskTargets
 from visionkit.data.pipeline.batches import TrainingPipeline
-from visionkit.data.pipeline.pixel_cache import Where, open_cache
+from visionkit.data.pipeline.pixel_cache import Where
 from visionkit.data.splits import Splits
 from visionkit.tasks.segmentation.train import Schedule
+from visionkit.training.dataset import with_cache
 from visionkit.viz.arrays import slices
 
 MOST_PATCHES = 64  # of one image in an epoch
@@ -130,12 +130,9 @@ class ImageData(SegmentationData):
         self, schedule: Schedule, targets: MaskTargets, seed: int, note: Callable[[str], None]
     ) -> Callable[[int], Iterable]:
         """See ``SegmentationData.batches``."""
-        train = self.splits.train
-        ratios = lasting_ratios(train, self.augmentation, schedule.size)
-        cache = open_cache(train, self.cache, ratios=ratios, note=note)
-        options = {"seed": seed, "cache": cache, "targets": targets}
-        pipeline = TrainingPipeline(train, schedule.size, schedule.batch_size, self.augmentation, **options)
-        return image_patches(pipeline, schedule.patches)
+        options = {"seed": seed, "targets": targets}
+        pipeline = TrainingPipeline(self.splits.train, schedule.size, schedule.batch_size, self.augmentation, **options)
+        return image_patches(with_cache(pipeline, self.cache, note=note), schedule.patches)
 
     def read_val(self, number: int) -> tuple[np.ndarray, np.ndarray]:
         """See ``SegmentationData.read_val``."""

@@ -37,7 +37,7 @@ def tiling_of(rank: int, multiple: int) -> Tiling:
     return Tiling(margin, largest, multiple)
 
 
-class Segmenter(tf.Module):
+class SegmenterModule(tf.Module):
     """A segmenter with its pre- and post-processing inside; see ``export_segmenter``."""
 
     def __init__(
@@ -187,7 +187,7 @@ def export_segmenter(
     """Write a segmenter as a bundle, atomically.
 
     Its signatures are ``serving_default`` (``images``, or ``values`` of volumes), ``serving_probabilities`` and, for images,
-    ``serving_encoded`` (``image_bytes``); see ``Segmenter`` for their outputs.
+    ``serving_encoded`` (``image_bytes``); see ``SegmenterModule`` for their outputs.
 
     Args:
         network: float32 ``(N, sides..., channels)`` of any sides that are multiples of ``multiple``, to logits
@@ -213,7 +213,7 @@ def export_segmenter(
         raise UserError(f"{len(class_names)} class names for a network of {network.output_shape[-1]} classes.")
     rank, channels = len(network.input_shape) - 2, network.input_shape[-1]
     tiling = tiling_of(rank, multiple)
-    module = Segmenter(network, class_names, tiling=tiling, views=views, half_precision=half_precision)
+    module = SegmenterModule(network, class_names, tiling=tiling, views=views, half_precision=half_precision)
     signatures = {
         "serving_default": module.serve_images if rank == 2 else module.serve_values,
         "serving_probabilities": module.serve_probabilities,

@@ -11,6 +11,7 @@ from PIL import Image
 
 from visionkit.data.arrays.files import has_suffix
 from visionkit.viz.annotate import color_of
+from visionkit.viz.labels import encode_png
 
 
 def index_png(mask: np.ndarray, *, background: Collection[int] = ()) -> bytes:
@@ -23,13 +24,6 @@ def index_png(mask: np.ndarray, *, background: Collection[int] = ()) -> bytes:
 def numbers_png(labels: np.ndarray) -> bytes:
     """Numbers of instances ``(H, W)``, below 65,536, as a 16-bit PNG."""
     return encode_png(Image.fromarray(labels.astype(np.uint16)))
-
-
-def encode_png(image: Image.Image) -> bytes:
-    """The contents of a PNG file."""
-    buffer = io.BytesIO()
-    image.save(buffer, format="PNG")
-    return buffer.getvalue()
 
 
 def volume_suffix(source: str | Path) -> str:

@@ -10,7 +10,8 @@ from visionkit.errors import UserError
 from visionkit.files import write_atomically
 from visionkit.inference.output import PREDICTIONS, OutputLine, PredictOptions, refuse_overwriting, unreadable
 from visionkit.inference.predictor import Unreadable
-from visionkit.tasks.segmentation.mask_files import encode_png, numbers_png
+from visionkit.tasks.segmentation.mask_files import numbers_png
+from visionkit.viz.labels import encode_png
 
 if TYPE_CHECKING:
     from visionkit.tasks.segmentation.predict import SegmentationResult, Segmenter

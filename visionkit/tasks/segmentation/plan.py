@@ -19,9 +19,9 @@ from visionkit.data.index import Index
 from visionkit.data.mask_targets import MaskTargets
 from visionkit.data.splits import Splits, train_and_val
 from visionkit.errors import UserError
-from visionkit.files import cache_folder
 from visionkit.tasks.segmentation.data import ImageData, SegmentationData, VolumeData
 from visionkit.tasks.segmentation.train import LossName, Objective, Schedule
+from visionkit.training import dataset
 from visionkit.training.dataset import first_images, note_skipped, open_splits
 from visionkit.training.recipe import Run, TrainConfig
 
@@ -79,7 +79,9 @@ def open_images(run: Run, config: TrainConfig, *, are_membranes: bool) -> tuple[
     Outlines of objects are drawn as masks into ``RUN/masks``.
     """
     stored = run.read_json("plan.json")
-    source, class_counts = config.data or _built_in(config), {}
+    fewer = {"num_train": SMOKE_IMAGES["training"], "num_val": SMOKE_IMAGES["validation"]}
+    write, name, class_counts = make_segmentation_demo, "segmentation_demo", {}
+    source = config.data or str(dataset.built_in(write, name, smoke=config.smoke, **fewer))
     splits = _read_images(source, config) if stored is None else Splits.from_plain(stored["data"])
     if not splits.train.has_masks and not splits.train.has_objects:
         raise UserError(
@@ -140,7 +142,7 @@ def note_shares(run: Run, class_counts: np.ndarray, class_names: Sequence[str]) 
         run.note(f"Shares of the training pixels: {listed}.")
     absent = [name for name, count in zip(class_names, class_counts, strict=True) if not count]
     if absent:
-        run.note(f"Note: no training pixel is {', '.join(absent[:20])}: the network cannot learn of it.")
+        run.note(f"Note: no training pixel is {', '.join(absent[:20])}: the network cannot learn to find it.")
 
 
 def choose_plan(run: Run, data: SegmentationData, config: TrainConfig, *, multiple: int) -> Plan:
@@ -243,14 +245,6 @@ def balanced(class_counts: np.ndarray) -> np.ndarray:
     present = class_counts > 0
     median = np.median(class_counts[present]) if present.any() else 1.0
     return np.where(present, np.minimum(median / np.maximum(class_counts, 1), LARGEST_WEIGHT), 0.0)
-
-
-def _built_in(config: TrainConfig) -> str:
-    """The folder of the built-in images, which are made when they are first needed; a smoke run needs few."""
-    if not config.smoke:
-        return str(make_segmentation_demo(cache_folder() / "segmentation_demo"))
-    train, val = SMOKE_IMAGES.values()
-    return str(make_segmentation_demo(cache_folder() / "segmentation_demo_smoke", num_train=train, num_val=val))
 
 
 def _read_images(source: str, config: TrainConfig) -> Splits:

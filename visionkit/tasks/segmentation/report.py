@@ -12,10 +12,8 @@ from visionkit.tasks.segmentation.data import SegmentationData
 from visionkit.tasks.segmentation.evaluate import Comparison, Evaluation
 from visionkit.viz.annotate import Color, color_of, draw_mask, uncolored
 from visionkit.viz.page import inline_jpeg
-from visionkit.viz.report import Report, shown_matrix
+from visionkit.viz.report import Report, class_list, shown_matrix, worst_and_others
 
-MAX_WORST, MAX_OTHERS = 12, 6  # images
-MAX_NAMES = 6  # in the title
 LONGER_SIDE = 360  # pixels of an image on the page, where three are side by side
 LONGER_SIDE_OF_WIDE = 576  # where three are one below the other
 WIDE = 2.2  # wide images are this many times as wide as high
@@ -36,11 +34,7 @@ def report(evaluation: Evaluation, data: SegmentationData, history: list[dict[st
         history: rows of ``history.csv``.
     """
     names, background = data.class_names, uncolored(data.class_names)
-    errors = np.nan_to_num(np.asarray(evaluation.errors, float))
-    order = np.argsort(-errors, kind="stable")
-    num_wrong = int((errors > 0).sum())
-    worst, others = np.split(order, [min(num_wrong, MAX_WORST)])
-    others = others[np.unique(np.linspace(0, len(others) - 1, MAX_OTHERS).round().astype(int))] if len(others) else others
+    num_wrong, worst, others = worst_and_others(np.nan_to_num(np.asarray(evaluation.errors, float)))
     shown = {
         "classes": _class_rows(evaluation, data, background),
         "has_boundary_f1": evaluation.boundary_f1 is not None,
@@ -48,10 +42,10 @@ def report(evaluation: Evaluation, data: SegmentationData, history: list[dict[st
         "mistake": MISTAKE,
         "num_wrong": num_wrong,
         "num_images": len(evaluation.names),
-        "worst": [_figure(evaluation, number, background) for number in worst.tolist()],
-        "others": [_figure(evaluation, number, background) for number in others.tolist()],
+        "worst": [_figure(evaluation, number, background) for number in worst],
+        "others": [_figure(evaluation, number, background) for number in others],
     }
-    title = f"Segmentation: {', '.join(names[:MAX_NAMES])}{', ...' if len(names) > MAX_NAMES else ''}"
+    title = f"Segmentation: {class_list(names)}"
     return Report(title, __package__, shown, history, data.skipped, curves=CURVES)
 
 

@@ -17,12 +17,12 @@ class TrainableSegmenter(NamedTuple):
 
     Attributes:
         network: a model from float32 ``(N, sides..., channels)`` to logits of the same sides; with deep supervision to a dict.
-        answering: a model with the same weights that returns only the logits.
+        inference: a model with the same weights that returns only the logits.
         multiple: the sides of the input are multiples of this.
     """
 
     network: keras.Model
-    answering: keras.Model
+    inference: keras.Model
     multiple: int
 
 
@@ -84,5 +84,5 @@ def shrinking(segmenter: TrainableSegmenter, ratio: int) -> TrainableSegmenter:
         return keras.Model(pixels, enlarged, name=f"{network.name}_of_{ratio}")
 
     network = shrunk(segmenter.network)
-    answering = network if segmenter.answering is segmenter.network else shrunk(segmenter.answering)
-    return segmenter._replace(network=network, answering=answering, multiple=ratio * segmenter.multiple)
+    inference = network if segmenter.inference is segmenter.network else shrunk(segmenter.inference)
+    return segmenter._replace(network=network, inference=inference, multiple=ratio * segmenter.multiple)

@@ -28,7 +28,7 @@ MOST_PIXELS = 2000 * 2000
 LITERT_SIDE = 256
 
 
-class Stylizer(tf.Module):
+class StylizerModule(tf.Module):
     """A function that paints, with pre- and post-processing.
 
     Args:
@@ -187,7 +187,7 @@ def export_stylizer(
     """Write a network that paints as a bundle.
 
     Its signatures are ``serving_default`` (``images``), ``serving_styles`` (``images`` and ``shares``) and ``serving_encoded``
-    (``image_bytes``); see ``Stylizer`` for their outputs.
+    (``image_bytes``); see ``StylizerModule`` for their outputs.
 
     Args:
         network: ``models.style_network`` for images of any size.
@@ -213,7 +213,7 @@ def export_stylizer(
     def paint_first(pixels):
         return paint(pixels, tf.ones([1, 1]))
 
-    module = Stylizer(paint, module_network, styles=styles, multiple=MULTIPLE, smallest=SMALLEST)
+    module = StylizerModule(paint, module_network, styles=styles, multiple=MULTIPLE, smallest=SMALLEST)
     shape = (1, LITERT_SIDE, LITERT_SIDE, 3)
     return _write(
         module,
@@ -240,15 +240,15 @@ def export_painter(
     """Write any function that paints as a bundle, such as an optimization with its gradients; it has no LiteRT model.
 
     Args:
-        paint: see ``Stylizer``; it is traced once.
+        paint: see ``StylizerModule``; it is traced once.
         tensors: the variables of ``paint``: a module, or a list. Other tensors become constants of the graph.
         folder: see ``write_bundle``.
         styles: names of the styles, in the order of the shares.
         metadata: for ``bundle.json``.
-        multiple: see ``Stylizer``.
-        smallest: see ``Stylizer``.
-        most_pixels: see ``Stylizer``.
-        default_shares: see ``Stylizer``; ``shares`` in ``bundle.json``.
+        multiple: see ``StylizerModule``.
+        smallest: see ``StylizerModule``.
+        most_pixels: see ``StylizerModule``.
+        default_shares: see ``StylizerModule``; ``shares`` in ``bundle.json``.
 
     Returns:
         the folder.
@@ -257,13 +257,13 @@ def export_painter(
         UserError: a name is used twice, or the folder is not a bundle.
     """
     sides = {"multiple": multiple, "smallest": smallest, "most_pixels": most_pixels}
-    module = Stylizer(paint, tensors, styles=styles, default_shares=default_shares, **sides)
+    module = StylizerModule(paint, tensors, styles=styles, default_shares=default_shares, **sides)
     described = {"litert": "not converted: it paints by a computation that LiteRT does not run"}
     described |= {} if default_shares is None else {"shares": list(default_shares)}
     return _write(module, folder, styles, litert_function=None, litert_shape=None, metadata=described | metadata)
 
 
-def _write(module: Stylizer, folder: str | Path, styles: tuple[str, ...], **options: Any) -> Path:
+def _write(module: StylizerModule, folder: str | Path, styles: tuple[str, ...], **options: Any) -> Path:
     if len(set(styles)) < len(styles):
         raise UserError(f"Styles {', '.join(styles)}: each needs a name of its own.")
     signatures = {
