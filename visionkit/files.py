@@ -1,4 +1,4 @@
-"""The cache folder, and the atomic writing of files."""
+"""The cache folder, the place of a bundle's metadata, and the atomic writing of files."""
 
 import json
 import os

@@ -1,4 +1,4 @@
-"""Targets that losses on borders compute from one mask: weights for U-Net's loss, and distances for ``losses.boundary``."""
+"""Targets that losses on borders need, computed from a mask: weights for U-Net's loss, distances for ``losses.boundary``."""
 
 from typing import NamedTuple
 

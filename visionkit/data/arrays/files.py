@@ -10,9 +10,10 @@ Reading a file executes nothing in it: pickled objects are refused.
 
 import re
 import zlib
+from collections import Counter
 from collections.abc import Callable
 from pathlib import Path
-from typing import Literal
+from typing import Any, Literal
 
 import nibabel
 import numpy as np
@@ -21,6 +22,7 @@ from skimage.transform import resize
 
 from visionkit.data.images import stacks
 from visionkit.data.images.contents import read_text
+from visionkit.data.index import SkippedFiles
 from visionkit.errors import UserError
 
 TEXT_SUFFIXES = (".csv", ".tsv", ".txt")
@@ -234,6 +236,16 @@ def is_header(cells: list[str]) -> bool:
 def is_number(cell: str) -> bool:
     """Whether a cell reads as a number; "nan" does."""
     return re.fullmatch(r"[+-]?(nan|inf(inity)?|(\d+\.?\d*|\.\d+)(e[+-]?\d+)?)", cell, re.IGNORECASE) is not None
+
+
+def with_equal_channels(samples: list[Any], skipped: SkippedFiles) -> list[Any]:
+    """The samples whose ``values``, ``(..., channels)``, have as many channels as most; others are skipped by ``name``."""
+    counts = Counter(sample.values.shape[-1] for sample in samples)
+    most = max(counts, key=counts.get, default=0)
+    for sample in samples:
+        if sample.values.shape[-1] != most:
+            skipped.add(sample.name, f"{sample.values.shape[-1]} channels; most have {most}")
+    return [sample for sample in samples if sample.values.shape[-1] == most]
 
 
 def fitted(array: np.ndarray, shape: tuple[int, ...], fit: Fit) -> np.ndarray:

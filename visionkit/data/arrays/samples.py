@@ -1,7 +1,6 @@
 """Labelled signals and volumes in memory: from files to training and validation arrays of one shape."""
 
 import zlib
-from collections import Counter
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass, field, replace
 from pathlib import Path
@@ -22,6 +21,7 @@ from visionkit.data.arrays.files import (
     is_number,
     read_array,
     read_labelled,
+    with_equal_channels,
 )
 from visionkit.data.arrays.folders import Pairs, Source
 from visionkit.data.images.contents import read_text
@@ -199,7 +199,7 @@ def split_samples(data: SampleSet, *, size: int, seed: int) -> ArraySplits:
         DataError: fewer than two classes, or nothing to train on or to validate with.
     """
     kind, notes = data.kind, list(data.notes)
-    samples = _with_equal_channels(data)
+    samples = with_equal_channels(data.samples, data.skipped)
     class_names = tuple(sorted({sample.label for sample in samples if sample.split != "val"}, key=natural_order))
     if len(class_names) < 2:
         reason = f"only one class to train, {class_names[0]!r}" if class_names else f"no {kind} to train on"
@@ -249,16 +249,6 @@ def restore_splits(data: SampleSet, plan: dict[str, Any]) -> ArraySplits:
     if len(train) == 0 or len(val) == 0:
         raise DataError("Nothing is left of the data that this run was begun with; start a new run.")
     return _fitted_splits(replace(data, samples=samples), train, val, shape, plan["fit"])
-
-
-def _with_equal_channels(data: SampleSet) -> list[Sample]:
-    """The samples that have as many channels as most; the others are skipped."""
-    counts = Counter(sample.values.shape[-1] for sample in data.samples)
-    most = max(counts, key=counts.get, default=0)
-    for sample in data.samples:
-        if sample.values.shape[-1] != most:
-            data.skipped.add(sample.name, f"{sample.values.shape[-1]} channels; most have {most}")
-    return [sample for sample in data.samples if sample.values.shape[-1] == most]
 
 
 def _index(samples: Iterable[Sample], class_names: tuple[str, ...]) -> Index:

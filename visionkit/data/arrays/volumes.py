@@ -1,6 +1,5 @@
 """Volumes with a label for every voxel: from files to training and validation volumes in memory."""
 
-from collections import Counter
 from collections.abc import Collection, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -9,7 +8,7 @@ from typing import Any, ClassVar, NamedTuple
 import numpy as np
 from tqdm import tqdm
 
-from visionkit.data.arrays.files import ArrayError, has_suffix, read_labelled
+from visionkit.data.arrays.files import ArrayError, has_suffix, read_labelled, with_equal_channels
 from visionkit.data.arrays.folders import Source, find_arrays
 from visionkit.data.images.mask_names import find_names
 from visionkit.data.index import IGNORE, DataError, Index, Problem, Skipped, SkippedFiles
@@ -114,8 +113,9 @@ def read_volumes(data: str | Path, *, seed: int) -> VolumeSplits:
             by_split[split].append(Volume(str(image), *read_labelled(image, labels)))  # labels as in the file
         except ArrayError as error:
             skipped.add(str(image), str(error))
-    by_split = _with_equal_channels(by_split, skipped)
-    volumes = [volume for part in by_split.values() for volume in part]
+    volumes = with_equal_channels([volume for part in by_split.values() for volume in part], skipped)
+    names = {volume.name for volume in volumes}
+    by_split = {split: [volume for volume in part if volume.name in names] for split, part in by_split.items()}
     if not volumes:
         first = "; ".join(f"{file.path}: {file.reason}" for file in skipped.list()[:1])
         raise DataError(f"--data {data}: no volume that can be used{f' ({first})' if first else ''}. {EXPECTED}")
@@ -153,16 +153,6 @@ def statistics(values: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
     mean, deviation = values.mean(axes, dtype=np.float64), values.std(axes, dtype=np.float64)
     rounding = np.finfo(np.float32).eps * np.abs(mean)
     return mean, np.where(deviation > rounding, deviation, np.inf)
-
-
-def _with_equal_channels(by_split: dict[str, list[Volume]], skipped: SkippedFiles) -> dict[str, list[Volume]]:
-    """The volumes that have as many channels as most; the others are skipped."""
-    counts = Counter(volume.values.shape[-1] for volumes in by_split.values() for volume in volumes)
-    most = max(counts, key=counts.get, default=0)
-    for volume in (volume for volumes in by_split.values() for volume in volumes):
-        if volume.values.shape[-1] != most:
-            skipped.add(volume.name, f"{volume.values.shape[-1]} channels; most have {most}")
-    return {split: [v for v in volumes if v.values.shape[-1] == most] for split, volumes in by_split.items()}
 
 
 def _names(data: Path, source: Source) -> tuple[str, ...] | None:

@@ -10,7 +10,7 @@ from pathlib import Path
 
 import numpy as np
 
-from visionkit.data.images.listing import list_images
+from visionkit.data.images.listing import is_hidden, list_images
 from visionkit.data.index import DataError, Index, natural_order
 from visionkit.data.splits import SPLITS, VAL_SHARE, WHOLE, DataSet, Splits, split_name
 
@@ -93,7 +93,7 @@ def _split_folders(folder: Path) -> dict[str, Path]:
 
 
 def _person_folders(folder: Path) -> list[Path]:
-    return [child for child in sorted(folder.iterdir()) if child.is_dir() and not child.name.startswith((".", "__MACOSX"))]
+    return [child for child in sorted(folder.iterdir()) if child.is_dir() and not is_hidden(child.name)]
 
 
 def _people(folder: Path) -> People:

@@ -1,7 +1,4 @@
-"""Sets of small grey images that fit into memory: handwritten digits, Fashion-MNIST, any folder of IDX files.
-
-Training pixels are made by ``resize.letterbox``, exactly as the exported bundle makes them from the raw image.
-"""
+"""Sets of small grey images that fit into memory: handwritten digits, Fashion-MNIST, any folder of IDX files."""
 
 from pathlib import Path
 

@@ -5,6 +5,7 @@ import re
 from collections.abc import Iterator
 from pathlib import Path
 
+from visionkit.data.images.contents import read_text
 from visionkit.data.images.decode import IMAGE_SUFFIXES
 from visionkit.data.index import DataError
 
@@ -44,7 +45,7 @@ def read_list(folder: Path, list_file: Path) -> tuple[dict[str, list[Path]], lis
         DataError: a line names no image, or a number has no name in ``classes.txt``.
     """
     paths, labels, notes = [], [], []
-    lines = [line.strip() for line in _read_text(list_file).splitlines()]
+    lines = [line.strip() for line in read_text(list_file).splitlines()]
     lines = [line for line in lines if line and not line.startswith("#")]
     for number, line in enumerate(lines):
         entry = _path_and_label(line, DELIMITERS[list_file.suffix.lower()], (folder, folder / "images", list_file.parent))
@@ -98,18 +99,10 @@ def _named(labels: list[str], folder: Path, list_file: Path) -> list[str]:
     label_file = next((folder / name for name in LABEL_FILES if (folder / name).is_file()), None)
     if label_file is None or not all(re.fullmatch("[0-9]+", label) for label in labels):
         return labels
-    names = [name.strip() for name in _read_text(label_file).splitlines() if name.strip()]
+    names = [name.strip() for name in read_text(label_file).splitlines() if name.strip()]
     numbers = [int(label) for label in labels]
     first = 1 if 0 not in numbers and len(names) in numbers else 0
     beyond = [number for number in numbers if number - first >= len(names)]
     if beyond:
         raise DataError(f"{list_file}: label {beyond[0]} has no name in {label_file}, which has {len(names)} names.")
     return [names[number - first] for number in numbers]
-
-
-def _read_text(file: Path) -> str:
-    contents = file.read_bytes()
-    try:
-        return contents.decode("utf-8-sig")
-    except UnicodeDecodeError:
-        return contents.decode("latin-1")

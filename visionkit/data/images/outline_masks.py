@@ -1,5 +1,6 @@
 """Outlines of objects (COCO's polygons and run-length masks) drawn as masks of classes, for segmentation."""
 
+import io
 import os
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import replace
@@ -11,6 +12,7 @@ from tqdm import tqdm
 
 from visionkit.data.images.masks import BINARY_NAMES, mask_of_objects
 from visionkit.data.index import IGNORE, NO_OBJECTS, Annotation, DataError, Index, Objects
+from visionkit.files import write_atomically
 
 NO_OUTLINE = "its objects have boxes, but no outlines"
 
@@ -67,6 +69,6 @@ def _draw_mask(objects: Objects, height: int, width: int) -> np.ndarray:
 
 
 def _write(mask: np.ndarray, file: Path) -> None:
-    unfinished = file.with_name(f".{file.name}.unfinished")
-    Image.fromarray(mask).save(unfinished, "PNG")
-    os.replace(unfinished, file)
+    buffer = io.BytesIO()
+    Image.fromarray(mask).save(buffer, "PNG")
+    write_atomically(file, buffer.getvalue())

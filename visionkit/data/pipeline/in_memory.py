@@ -1,4 +1,4 @@
-"""Sets of small grey images that fit into memory: handwritten digits, Fashion-MNIST, any folder of IDX files.
+"""Batches of small images that are in memory whole; see ``formats.small_sets`` for where they come from.
 
 The pixels that a network trains on are made by ``resize.letterbox``, as in the exported bundle.
 """

@@ -6,7 +6,7 @@ MODEL/assets.extra/labels.txt                        one label per line
 MODEL/assets.extra/model.tflite                      the LiteRT model, where the network converts: float32 (1, size, size, 3)
                                                      pixels in 0..255, the central window cut and resized, to probabilities
 
-Signals, volumes and detectors have modules of their own beside this one; all are written by ``write_bundle``.
+Signals and volumes have ``export_arrays.py``; all are written by ``write_bundle``.
 """
 
 from pathlib import Path

@@ -1,7 +1,7 @@
 """A bundle that turns images into embeddings: a SavedModel that takes raw images, with TensorFlow alone.
 
-Its files are those of ``bundle.py``; its LiteRT model takes a padded square and returns the embedding. Images of the same thing
-have embeddings with a small Euclidean distance.
+Its files are those of ``visionkit.export.bundle``; its LiteRT model takes a padded square and returns the embedding. Images of
+the same thing have embeddings with a small Euclidean distance.
 """
 
 from collections.abc import Callable
