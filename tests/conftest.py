@@ -14,6 +14,7 @@ os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")
 import keras
 import numpy as np
 import pytest
+import tensorflow as tf
 from PIL import Image
 
 gc.set_threshold(200_000, 5, 2)  # graphs are millions of small objects: a tenth of the time went into counting them
@@ -21,11 +22,15 @@ gc.set_threshold(200_000, 5, 2)  # graphs are millions of small objects: a tenth
 CLI = Path(__file__).parents[1] / "visionkit" / "cli" / "__main__.py"
 
 
-def pytest_configure():
-    """In xdist's processes, which start after this, memory that was freed is used again.
+def pytest_configure(config):
+    """Settings that save time, of this process and of xdist's, which start after this.
 
-    Else it is given back to the system, which clears it each time it is asked for more: half the time that it took.
+    Memory that was freed is used again; else it is given back to the system, which clears it each time it is asked for more:
+    half the time that it took. Graphs that are run a few times are not worth TensorFlow's optimizer, which takes a fifth of the
+    time of a recipe; the exhaustive tests run recipes as people do, with it.
     """
+    is_quick = config.option.markexpr == "not exhaustive"
+    tf.config.optimizer.set_experimental_options({"disable_meta_optimizer": is_quick})
     for setting, size in (("MMAP_THRESHOLD", 2**30), ("TRIM_THRESHOLD", 2**32), ("TOP_PAD", 2**26)):
         os.environ.setdefault(f"MALLOC_{setting}_", str(size))
 

@@ -13,8 +13,12 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Any, NamedTuple
 
+import keras
 import pytest
 from filelock import FileLock
+
+from tests.models.small_backbones import small_backbone
+from visionkit.models.catalog import CATALOG, Entry
 
 FOLDER = Path(__file__).parents[2] / "recipes"
 
@@ -28,7 +32,7 @@ class Recipe(NamedTuple):
     trains: bool = True  # with epochs, each a row of history.csv
 
 
-SMALL_BASE = ("--base", "mobilenet", "--weights", "none")  # the networks are tested elsewhere
+SMALL_BASE = ("--base", "small", "--weights", "none")  # see ``small_network``; real networks take half of the time to trace
 RECIPES = [
     Recipe("transfer_learning", ("--size", "64"), frozenset(["accuracy"])),
     Recipe("classic_convnets", (), frozenset(["accuracy"])),
@@ -38,8 +42,12 @@ RECIPES = [
         ("--size", "64", "--batch-size", "4", "--scales", "1", "--no-multi-scale", *SMALL_BASE),
         frozenset(["map50", "map", "threshold"]),
     ),
-    Recipe("unet_segmentation", (*SMALL_BASE, "--size", "160"), frozenset(["mean_iou", "pixel_error", "dice"])),
-    Recipe("facenet_verification", (), frozenset(["auc", "verification_accuracy", "threshold"])),
+    Recipe(
+        "unet_segmentation",
+        ("--base", "none", "--filters", "4", "8", "16", "--size", "64"),
+        frozenset(["mean_iou", "pixel_error", "dice"]),
+    ),
+    Recipe("facenet_verification", SMALL_BASE, frozenset(["auc", "verification_accuracy", "threshold"])),
     Recipe("localization", (), frozenset(["mean_iou", "accuracy", "presence_accuracy"])),
     Recipe("style_transfer", ("--gif",), frozenset(["style_loss", "content_loss"]), trains=False),
 ]
@@ -84,6 +92,16 @@ def kill_when(command: list, happened: Callable[[], bool]) -> None:
         time.sleep(0.01)
     process.send_signal(signal.SIGKILL)
     process.wait()
+
+
+@pytest.fixture(autouse=True)
+def small_network(monkeypatch) -> None:
+    """Recipes know a network of four convolutions, besides those of the catalogue, which are tested elsewhere."""
+
+    def small(input_shape: tuple[int, ...], num_classes: None, *, weights: None) -> keras.Model:
+        return small_backbone(input_shape[:-1], batch_norm=True)
+
+    monkeypatch.setitem(CATALOG, "small", Entry(small, 64, (), needs_network=False))
 
 
 @pytest.fixture(scope="session")

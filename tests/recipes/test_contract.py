@@ -2,6 +2,8 @@
 
 import csv
 import json
+import subprocess
+import sys
 
 import pytest
 
@@ -92,3 +94,14 @@ def test_help_explains_every_option(recipe):
     assert status == 0
     for option in ("--data", "--out", "--seed", "--resume", "--smoke"):
         assert option in printed
+
+
+@pytest.mark.exhaustive
+@ALL
+def test_a_smoke_run_as_a_person_starts_it(recipe, tmp_path):
+    """With its own options, in a process of its own."""
+    command = [sys.executable, FOLDER / f"{recipe.name}.py", "--smoke", "--out", tmp_path / "run"]
+    done = subprocess.run(command, capture_output=True, text=True, check=False)
+    assert done.returncode == 0, done.stderr
+    assert recipe.metrics <= set(json.loads((tmp_path / "run" / "metrics.json").read_text()))
+    assert visionkit.load(tmp_path / "run").metadata["made_by"].endswith(f"recipes/{recipe.name}.py")

@@ -10,12 +10,13 @@ import pytest
 
 import visionkit
 from tests.conftest import CLI, sweep
+from tests.recipes.conftest import SMALL_BASE
 from visionkit.data.demo.faces import make_face_demo
 from visionkit.metrics.verification import verification_metrics
 from visionkit.tasks.embedding import train
 
 RECIPE = Path(__file__).parents[2] / "recipes" / "facenet_verification.py"
-QUICK = ("--size", 32, "--people", 3, "--images", 2, "--dimensions", 16, "--smoke")
+QUICK = ("--size", 32, "--people", 3, "--images", 2, "--dimensions", 16, "--smoke", *SMALL_BASE)
 
 
 @pytest.fixture

@@ -10,6 +10,7 @@ import pytest
 from PIL import Image
 
 import visionkit
+from tests.recipes.conftest import SMALL_BASE
 from visionkit.data import sources
 from visionkit.data.images.scan import scan
 from visionkit.data.splits import train_and_val
@@ -17,7 +18,7 @@ from visionkit.tasks.detection import train
 from visionkit.tasks.detection.evaluate import evaluate
 
 RECIPE = Path(__file__).parents[2] / "recipes" / "yolo_detection.py"
-QUICK = ("--size", 64, "--base", "mobilenet", "--weights", "none", "--batch-size", 4)  # the networks are tested elsewhere
+QUICK = ("--size", 64, *SMALL_BASE, "--batch-size", 4)
 
 
 @pytest.fixture
