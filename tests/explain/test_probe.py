@@ -5,6 +5,7 @@ import numpy as np
 import pytest
 from keras import layers
 
+from tests.conftest import sweep
 from visionkit import models
 from visionkit.errors import UserError
 from visionkit.explain.model import ExplainedModel, open_explained
@@ -24,7 +25,7 @@ def classifier():
 
 
 @pytest.mark.parametrize("flips", [False, True])
-@pytest.mark.parametrize("half_precision", [False, True])
+@pytest.mark.parametrize("half_precision", sweep([False, True], [True]))
 def test_a_bundle_has_the_outputs_of_its_keras_model(classifier, tmp_path, rng, flips, half_precision):
     names = ("a", "b", "c")
     folder = export_classifier(

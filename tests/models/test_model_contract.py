@@ -1,6 +1,7 @@
 """The contract of all networks of the catalogue."""
 
 import importlib
+import re
 from functools import partial
 from pathlib import Path
 
@@ -47,6 +48,7 @@ PUBLISHED = {
     "resnet101_v2": 44_675_560,
     "resnet152_v2": 60_380_648,
 }
+LARGE = "b[2-7]|lite[2-4]|1[05][12]"  # variants of networks that are tested anyway
 PUBLISHED_TRAINABLE = {"efficientnet_lite0": 4_652_008, "resnet18": 11_689_512, "resnet34": 21_797_672}
 
 
@@ -58,7 +60,9 @@ def test_no_classes_and_no_shape_build_a_backbone_of_the_published_size():
     assert models.build("mobilenet_v2", None, None).input_shape == (None, 224, 224, 3)
 
 
-@pytest.mark.parametrize("name", CATALOG)
+@pytest.mark.parametrize(
+    "name", sweep(CATALOG, [each for each in CATALOG if not re.search("b[2-7]|lite[2-4]|1[05][12]", each)])
+)
 def test_parameter_counts_are_the_published_ones(name):
     model = build_to_count(name, num_classes=1000)
     assert model.name == name and model.output_shape == (None, 1000)
@@ -97,7 +101,9 @@ def test_endpoints_of_networks_that_pad_little(name, shape):
             assert (side is None) if full is None else full / stride - 4 <= side <= full / stride
 
 
-@pytest.mark.parametrize("name", ["vgg11", "resnet18", "resnet50", "resnet50_v2", "plain20", "lenet5", "nin_small"])
+@pytest.mark.parametrize(
+    "name", sweep(["vgg11", "resnet18", "resnet50", "resnet50_v2", "plain20", "lenet5", "nin_small"], ["resnet18", "nin_small"])
+)
 @pytest.mark.parametrize("shape", [(64, 2), (32, 48, 3), (32, 32, 32, 1)], ids=["signal", "image", "volume"])
 def test_one_builder_for_signals_images_and_volumes(name, shape):
     model = models.build(name, shape, 5)

@@ -46,7 +46,7 @@ def test_no_weights_leave_a_network_untrained():
     assert np.abs(first.get_weights()[0] - second.get_weights()[0]).max() > 0
 
 
-@pytest.mark.parametrize("name", sweep(PEERS, ["efficientnet_b0", "mobilenet_v2", "resnet50_v2", "vgg16"]))
+@pytest.mark.parametrize("name", sweep(PEERS, ["mobilenet_v2", "resnet50_v2"]))
 def test_the_same_weights_give_the_logits_of_keras_applications(name):
     peer, ours = random_peer(name), models.build(name, (64, 64, 3))
     names = [[layer.name for layer in model.layers if layer.weights] for model in (ours, peer)]
@@ -58,7 +58,7 @@ def test_the_same_weights_give_the_logits_of_keras_applications(name):
 
 
 @pytest.mark.parametrize("name", sweep(["efficientnet_b0", "mobilenet_v2"], ["mobilenet_v2"]))
-@pytest.mark.parametrize("suffix", [".weights.h5", ".keras"])
+@pytest.mark.parametrize("suffix", sweep([".weights.h5", ".keras"], [".keras"]))
 def test_files_of_keras_applications_load(name, suffix, tmp_path):
     peer = random_peer(name)
     path = tmp_path / f"theirs{suffix}"

@@ -34,7 +34,7 @@ class Recipe(NamedTuple):
 
 SMALL_BASE = ("--base", "small", "--weights", "none")  # see ``small_network``; real networks take half of the time to trace
 RECIPES = [
-    Recipe("transfer_learning", ("--size", "64"), frozenset(["accuracy"])),
+    Recipe("transfer_learning", ("--size", "64", "--unfreeze", "head"), frozenset(["accuracy"])),
     Recipe("classic_convnets", (), frozenset(["accuracy"])),
     Recipe("signals_and_volumes", ("--network", "resnet8", "--epochs", "2"), frozenset(["accuracy"])),
     Recipe(
@@ -106,20 +106,21 @@ def small_network(monkeypatch) -> None:
 
 @pytest.fixture(scope="session")
 def smoke_run(tmp_path_factory) -> Callable[[str], Finished]:
-    """The smoke run of a recipe, made once for all processes of the tests: ``smoke_run("yolo_detection")``."""
+    """The smoke run of a recipe, made once for all processes of the tests: ``smoke_run("yolo_detection")``, or with options."""
     base = tmp_path_factory.getbasetemp()  # with xdist a folder of this process, below that of the session
     shared = (base.parent if "PYTEST_XDIST_WORKER" in os.environ else base) / "smoke_runs"
     shared.mkdir(exist_ok=True)
     options = {recipe.name: recipe.options for recipe in RECIPES}
 
-    def run(name: str) -> Finished:
-        out, log = shared / name, shared / f"{name}.json"
-        with FileLock(shared / f"{name}.lock"):
+    def run(name: str, *more: str) -> Finished:
+        called = "-".join([name, *more])
+        out, log = shared / called, shared / f"{called}.json"
+        with FileLock(shared / f"{called}.lock"):
             if not log.is_file():
                 cache = os.environ.get("VISIONKIT_CACHE")
                 os.environ["VISIONKIT_CACHE"] = str(shared / "cache")
                 try:
-                    log.write_text(json.dumps(run_in_process(name, "--smoke", "--out", out, *options[name])))
+                    log.write_text(json.dumps(run_in_process(name, "--smoke", "--out", out, *options[name], *more)))
                 finally:
                     os.environ["VISIONKIT_CACHE"] = cache or ""
         return Finished(out, *json.loads(log.read_text()))

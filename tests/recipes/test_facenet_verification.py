@@ -74,6 +74,7 @@ def test_pairs_of_lfw_are_measured_where_they_are_named(run, people, tmp_path):
     assert "pairs" in (tmp_path / "run" / "report.html").read_text() and "8 pairs" in done.stdout
 
 
+@pytest.mark.exhaustive
 def test_after_an_interruption_the_same_weights(run, people, tmp_path, monkeypatch):
     options = ("--data", people, *QUICK, "--epochs", 2)
     assert run("--out", tmp_path / "whole", *options).returncode == 0

@@ -10,10 +10,12 @@ from tests.recipes.conftest import run_in_process
 from visionkit.data.demo.scenes import make_localization_demo
 
 
-@pytest.fixture(scope="module")
-def landmarks(tmp_path_factory):
+@pytest.fixture
+def landmarks(smoke_run):
     """The folder of a smoke run of the step landmarks."""
-    return finished("landmarks", tmp_path_factory.mktemp("landmarks") / "run", "--epochs", "1")
+    done = smoke_run("localization", "--step", "landmarks", "--epochs", "1")
+    assert done.status == 0, done.stderr
+    return done.out
 
 
 def finished(step, out, *options):

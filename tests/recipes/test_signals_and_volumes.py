@@ -74,6 +74,7 @@ def resume(run, out, data, num_epochs):
     return json.loads((out / "metrics.json").read_text())["accuracy"], json.loads(stored)["val"]
 
 
+@pytest.mark.exhaustive
 def test_an_interrupted_run_is_resumed_and_its_model_has_the_accuracy_of_its_metrics(run, data, tmp_path, monkeypatch):
     out, calls = tmp_path / "run", []
 

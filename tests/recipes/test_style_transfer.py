@@ -63,6 +63,7 @@ def test_a_folder_trains_a_network_that_paints_in_both_styles(run, tmp_path, cla
     assert "not trained on" in page and "one pass" in page and "+broken.jpg" in page
 
 
+@pytest.mark.exhaustive
 def test_an_interrupted_run_leaves_an_image_and_can_be_resumed(run, tmp_path, photo, monkeypatch):
     out, descend = tmp_path / "run", descent._lbfgs
 

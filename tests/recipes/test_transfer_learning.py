@@ -3,7 +3,6 @@
 import csv
 import json
 import shutil
-import subprocess
 import sys
 from functools import partial
 from pathlib import Path
@@ -12,7 +11,7 @@ import keras
 import pytest
 
 from tests.conftest import CLI, write_classes
-from tests.recipes.conftest import kill_when
+from tests.recipes.conftest import kill_when, run_in_process
 from visionkit import models
 
 RECIPE = Path(__file__).parents[2] / "recipes" / "transfer_learning.py"
@@ -49,10 +48,9 @@ def quick(tmp_path_factory) -> list[str]:
 def finished(data, quick, tmp_path_factory) -> tuple[Path, str]:
     """A whole run through all three approaches: its folder, and what it printed."""
     out = tmp_path_factory.mktemp("runs") / "run"
-    command = [sys.executable, RECIPE, "--data", data, "--out", out, "--unfreeze", "all", *quick]
-    done = subprocess.run(list(map(str, command)), capture_output=True, text=True, check=False)
-    assert done.returncode == 0, done.stderr
-    return out, done.stdout
+    status, printed, errors = run_in_process("transfer_learning", "--data", data, "--out", out, "--unfreeze", "all", *quick)
+    assert status == 0, errors
+    return out, printed
 
 
 def test_a_smoke_run_is_better_than_guessing(smoke_run):

@@ -67,11 +67,12 @@ def data(tmp_path_factory) -> Path:
     return write_masks(tmp_path_factory.mktemp("data"))
 
 
-def test_masks_in_a_folder_and_the_metrics_are_those_of_predict(run, program, data, tmp_path, monkeypatch):
-    """With an interruption after the first epoch, and without: the same weights."""
-    options = (*QUICK[:-1], 2, "--data", data, "--supervised", 1, "--losses", "cross_entropy", "dice", "--borders", 5)
-    options += ("--class-weights", "balanced")
-    done = run("--out", tmp_path / "whole", *options)
+ELABORATE = (*QUICK[:-1], 2, "--supervised", 1, "--losses", "cross_entropy", "dice", "--borders", 5)
+ELABORATE += ("--class-weights", "balanced")
+
+
+def test_masks_in_a_folder_and_the_metrics_are_those_of_predict(run, program, data, tmp_path):
+    done = run("--out", tmp_path / "whole", "--data", data, *ELABORATE)
     assert done.returncode == 0, done.stderr
     out = tmp_path / "whole"
     assert done.stdout.splitlines()[-2:] == [f"report   {out / 'report.html'}", f"model    {out / 'model'}"]
@@ -84,6 +85,12 @@ def test_masks_in_a_folder_and_the_metrics_are_those_of_predict(run, program, da
     assert visionkit.load(out).metadata["metrics"]["mean_iou"] == metrics["mean_iou"]
     assert "data:image/" in (out / "report.html").read_text()
 
+
+@pytest.mark.exhaustive
+def test_after_an_interruption_the_same_weights(run, data, tmp_path, monkeypatch):
+    options = ("--data", data, *ELABORATE)
+    assert run("--out", tmp_path / "whole", *options).returncode == 0
+    metrics = json.loads((tmp_path / "whole" / "metrics.json").read_text())
     calls, measure = [], evaluate.measure
 
     def interrupted(*arguments):
