@@ -42,7 +42,7 @@ def curves(history: list[dict], panels: Panels = CLASSIFICATION) -> bytes:
         axes.set_xlabel("epoch")
         axes.set_ylabel(measure)
         axes.set_xlim(0.5, len(history) + 0.5)
-        axes.xaxis.set_major_locator(MaxNLocator(integer=True))
+        axes.xaxis.set_major_locator(MaxNLocator(integer=True, min_n_ticks=1))
         axes.spines[["top", "right"]].set_visible(False)
         axes.legend(frameon=False)
     return to_png(figure)
