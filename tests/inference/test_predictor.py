@@ -112,6 +112,21 @@ def test_one_image_is_not_taken_for_several(image, folder, form):
     assert [result.value for result in MeanPredictor().predict_many(image[None])] == [image.mean()]
 
 
+def test_an_error_names_the_file_where_there_is_one(folder):
+    with pytest.raises(ImageError, match=r"nowhere\.png: No such file"):
+        MeanPredictor().predict(folder / "nowhere.png")
+    (result,) = MeanPredictor().predict_many([folder / "nowhere.png"])
+    assert result == Unreadable(str(folder / "nowhere.png"), "No such file or directory")
+
+
+def test_a_file_object_at_its_end_or_in_text_mode_is_named(folder):
+    with (folder / "0.png").open("rb") as file, pytest.raises(ImageError, match=r"at its end; .* call seek\(0\)"):
+        file.read()
+        MeanPredictor().predict(file)
+    with pytest.raises(ImageError, match="in text mode"):
+        MeanPredictor().predict(io.StringIO("text"))
+
+
 def test_a_damaged_pil_image_does_not_end_the_others(image, tmp_path):
     Image.fromarray(np.kron(image, np.ones((20, 20, 1), np.uint8))).save(tmp_path / "x.jpg")
     (tmp_path / "x.jpg").write_bytes((tmp_path / "x.jpg").read_bytes()[:-2000])

@@ -88,6 +88,13 @@ def test_bad_input_ends_in_one_line_and_leaves_no_folder(recipe, options, messag
     assert not (tmp_path / "run").exists() and not (tmp_path / "nowhere").exists()
 
 
+def test_a_run_of_another_recipe_is_not_resumed(smoke_run, tmp_path):
+    done = smoke_run("transfer_learning")
+    status, _, errors = run_in_process("unet_segmentation", "--resume", done.out)
+    assert status == 2 and "Traceback" not in errors
+    assert "which this recipe does not have: resume it with the recipe that began it" in errors
+
+
 @ALL
 def test_help_explains_every_option(recipe):
     status, printed, _ = run_in_process(recipe.name, "--help")

@@ -94,7 +94,11 @@ class Predictor(ABC, Generic[AnyResult]):
             ImageError, ArrayError: the input cannot be read, or is empty, or has another shape or dtype.
         """
         if isinstance(image, str | os.PathLike):
-            path, values = os.fspath(image), self._read(image)
+            path = os.fspath(image)
+            try:
+                values = self._read(image)
+            except (ImageError, UserError) as error:
+                raise type(error)(f"{path}: {error}") from error
         else:
             path, values = "", self._checked(image)
             image = values  # a file object is read once
@@ -119,7 +123,8 @@ class Predictor(ABC, Generic[AnyResult]):
             try:
                 return self.predict(image, **options)
             except (ImageError, UserError) as error:
-                return Unreadable(os.fspath(image) if isinstance(image, str | os.PathLike) else "", str(error))
+                path = os.fspath(image) if isinstance(image, str | os.PathLike) else ""
+                return Unreadable(path, str(error).removeprefix(f"{path}: "))
 
         return map_in_order(predict_or_report, images)
 

@@ -64,7 +64,7 @@ def check_padding(endpoints: keras.Model, sides: Sequence[int | None]) -> None:
             if part * stride != side:
                 raise UserError(
                     f"{endpoints.name!r} does not pad its maps: a side of {side} pixels has {part} at stride {stride}, "
-                    f"expected {side / stride:g}. Use a base with padding, or only some of its maps (models.select_endpoints)."
+                    f"expected {side / stride:g}. Choose another base; in Python, models.select_endpoints keeps some maps."
                 )
 
 

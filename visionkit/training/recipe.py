@@ -266,6 +266,12 @@ def _from_plain(config: RunConfig, stored: dict[str, Any]) -> dict[str, Any]:
     """The values of ``config.json`` with the types of the configuration: paths, and tuples where JSON has lists."""
     fields = {field.name: field for field in dataclasses.fields(config)}
     stored = {name if name in fields else RENAMED_OPTIONS.get(name, name): value for name, value in stored.items()}
+    unknown = sorted(stored.keys() - fields.keys())
+    if unknown:
+        raise UserError(
+            f"The run has the option --{unknown[0].replace('_', '-')}, which this recipe does not have: resume it with the "
+            "recipe that began it."
+        )
     values = {name: tuple(value) if isinstance(value, list) else value for name, value in stored.items()}
     paths = {name for name, field in fields.items() if field.type in (Path, Path | None)}
     return values | {name: Path(values[name]) for name in paths if values.get(name) is not None}

@@ -323,6 +323,16 @@ def test_fit_sees_new_augmentation_in_every_epoch_and_the_epochs_are_those_of_ep
     assert not np.array_equal(np.sort(epochs[0], axis=None), np.sort(epochs[1], axis=None))
 
 
+@pytest.mark.parametrize("value", [0, -1, 2.5, "3", None])
+def test_numbers_that_make_no_sense_are_named(index, value):
+    with pytest.raises(UserError, match=f"batch_size={value!r}: expected a whole number from 1 on"):
+        TrainingPipeline(index, 32, value, MEDIUM)
+    with pytest.raises(UserError, match=f"size={value!r}: expected"):
+        evaluation_dataset(index, value, 4)
+    with pytest.raises(UserError, match=r"augmentation='medium': expected an Augmentation, such as data\.preset\('medium'\)"):
+        TrainingPipeline(index, 32, 4, "medium")
+
+
 def test_each_epoch_for_fit_is_drawn_once(index, monkeypatch):
     drawn, draw = [], TrainingPipeline._epoch
     monkeypatch.setattr(TrainingPipeline, "_epoch", lambda self, number: drawn.append(number) or draw(self, number))

@@ -32,7 +32,12 @@ def to_pixels(image: Any) -> np.ndarray:
     if isinstance(image, bytes | bytearray | memoryview):
         return decode(bytes(image))
     if hasattr(image, "read"):
-        return decode(image.read())
+        contents = image.read()
+        if isinstance(contents, str):
+            raise ImageError("received a file object in text mode; open it in binary mode: open(path, 'rb')")
+        if not contents:
+            raise ImageError("received a file object that is empty or at its end; if it was read before, call seek(0)")
+        return decode(contents)
     if not hasattr(image, "__array__"):
         raise ImageError(f"received {type(image).__name__}; {EXPECTED}")
     return _from_array(np.asarray(image))

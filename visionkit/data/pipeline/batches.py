@@ -24,6 +24,7 @@ from visionkit.data.index import Index
 from visionkit.data.mask_targets import NO_TARGETS, MaskTargets, of_mask
 from visionkit.data.pipeline import collate, mixing, reading
 from visionkit.data.pipeline.callback_guard import python_calls, weakly
+from visionkit.data.pipeline.checks import check_numbers, refuse_unlabelled, refuse_unscanned
 from visionkit.data.pipeline.pixel_cache import PixelCache, PixelCacheView
 from visionkit.data.pipeline.samples import Sample, evaluation_sample, sample_maker
 from visionkit.data.pipeline.service import cut_images
@@ -70,7 +71,10 @@ class TrainingPipeline:
     shard: tuple[int, int] = (0, 1)
 
     def __post_init__(self):
-        _refuse_unscanned(self.index)
+        refuse_unscanned(self.index)
+        check_numbers(self.size, self.batch_size)
+        if not isinstance(self.augmentation, Augmentation):
+            raise UserError(f"augmentation={self.augmentation!r}: expected an Augmentation, such as data.preset('medium').")
         if self.service is not None and self.augmentation.whole_first:
             raise UserError(
                 f"Augmentation {self.augmentation.name!r} takes whole images, and the workers of --data-service send windows: "
@@ -95,7 +99,7 @@ class TrainingPipeline:
         """
         if self.service is not None:
             raise UserError("A data service delivers single epochs: use pipeline.epoch(number) instead of pipeline.dataset().")
-        _refuse_unlabelled(self.index)
+        refuse_unlabelled(self.index)
         numbers, spec, steps = itertools.count(), self._spec(), len(self)
         cached, lock = functools.lru_cache(2)(self._epoch), threading.Lock()
 
@@ -272,7 +276,7 @@ def evaluation_dataset(index: Index, size: int, batch_size: int) -> tf.data.Data
     Raises:
         UserError: the index has neither labels nor boxes nor masks.
     """
-    _refuse_unlabelled(index)
+    refuse_unlabelled(index)
     make_batch, dataset = _unaugmented(index, size, batch_size, may_be_empty=False)
     dataset = dataset.map(functools.partial(_input_and_target, index))
     dataset = _prefetched(dataset.apply(tf.data.experimental.assert_cardinality(-(-len(index) // batch_size))))
@@ -284,7 +288,8 @@ def _unaugmented(
     index: Index, size: int, batch_size: int, *, may_be_empty: bool = True
 ) -> tuple[Callable[[int], list[np.ndarray]], tf.data.Dataset]:
     """Return a function that makes a batch by its number, which the caller keeps alive, and the dataset of its batches."""
-    _refuse_unscanned(index)
+    refuse_unscanned(index)
+    check_numbers(size, batch_size)
     spec = _common_spec(index, size, tf.float32)
     threads = ThreadPoolExecutor(THREADS, "visionkit-samples")
 
@@ -378,16 +383,3 @@ def _common_spec(index: Index, size: int, dtype: tf.DType) -> Spec:
     if index.has_masks:
         spec["mask"] = tf.TensorSpec([None, size, size], tf.uint8)
     return spec
-
-
-def _refuse_unscanned(index: Index) -> None:
-    if len(index.infos) != len(index):
-        raise ValueError("The index has not been scanned; call visionkit.data.scan(index) first.")
-
-
-def _refuse_unlabelled(index: Index) -> None:
-    if not index.annotations and (index.labels < 0).any():
-        raise UserError(
-            f"{int((index.labels < 0).sum())} of {len(index)} images have no label, and there are no boxes or masks: nothing "
-            "can be learnt from them. Put each image into a folder named after its class, or annotate them."
-        )
