@@ -80,7 +80,7 @@ def test_random_weights_are_all_trained(run, class_folders):
     assert plan.choose_plan(run, train, config, approach="auto").approach == transfer.ALL
     assert run.notes[-1] == "Approach 'all': there are no pretrained weights to keep."
     plan.choose_plan(run, train, config, approach="last")
-    assert "frozen at random ones" in run.notes[-1]
+    assert "the frozen layers then keep random weights" in run.notes[-1]
     assert plan.choose_transfer_schedule(config, transfer.ALL).learning_rate == 1e-3
 
 

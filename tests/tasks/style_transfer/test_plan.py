@@ -143,6 +143,16 @@ def test_a_resumed_run_keeps_to_its_photographs(class_folders, tmp_path):
     assert [Path(file.path).name for file in again.skipped] == ["00.jpg"] and len(again.train) + len(again.val) == 15
 
 
+def test_only_photographs_that_are_used_are_opened(class_folders, tmp_path, monkeypatch):
+    monkeypatch.setattr(plan, "NUM_VALIDATION", 2)
+    run, config = RunFolder.start(tmp_path / "run", {}), RunConfig(data=str(class_folders))
+    held_out = read_folder(config.data, config.seed).val.paths
+    Path(held_out[-1]).write_bytes(b"no image")
+    splits = open_data(run, config)
+    assert len(held_out) > 2 and splits.val.paths == held_out[:2] and not splits.skipped
+    assert run.read_json("plan.json")["data"]["val"]["paths"] == list(held_out[:2])
+
+
 def test_photographs_of_which_none_can_be_read_are_reported(tmp_path):
     for name in ("a.jpg", "b.jpg"):
         (tmp_path / name).write_bytes(b"no image")

@@ -114,7 +114,7 @@ def choose_plan(run: Run, train: Index, config: TrainConfig, *, approach: str) -
     elif approach == "auto":
         approach, reason = transfer.ALL, "there are no pretrained weights to keep"
     elif approach != transfer.ALL and not pretrained:
-        reason += ", though layers without pretrained weights are frozen at random ones"
+        reason += ", though the frozen layers then keep random weights"
     run.note(f"Approach '{approach}': {reason}.")
     return Plan(size, approach)
 

@@ -79,7 +79,7 @@ def note_threshold(run: RunFolder, threshold: float) -> None:
     """Note how the threshold was chosen, and whether the embeddings have collapsed."""
     run.note(
         f"Threshold {threshold:.3f}: of all thresholds it classifies most pairs correctly, and all pairs count alike. The "
-        "accuracy is measured at thresholds chosen on other people."
+        "accuracy of each fold of pairs is measured at the threshold that is best for the other folds."
     )
     if threshold < COLLAPSED:
         run.note(

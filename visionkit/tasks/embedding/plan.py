@@ -102,10 +102,10 @@ def read_pairs(run: Run, file: Path, folder: str, train: Index) -> LfwPairs:
     """
     listed = read_lfw_pairs(file, folder)
     note_skipped(run, Splits(listed.index, listed.index, listed.notes, listed.problems))
-    trained = {train.class_names[label] for label in np.unique(train.labels)}.intersection(listed.index.class_names)
+    trained = people_in(train) & people_in(listed.index)
     if trained:
         run.note(
-            f"{len(trained)} of the {len(listed.index.class_names)} people of the pairs are also trained on: people whom the "
+            f"{len(trained)} of the {len(people_in(listed.index))} people of the pairs are also trained on: people whom the "
             "network has not seen will be verified less accurately than the metrics say."
         )
     return listed
@@ -145,6 +145,11 @@ def choose_epochs(num_steps: int, batch_size: int) -> tuple[int, str]:
 def steps_per_epoch(index: Index, batch_size: int, *, smoke: bool = False) -> int:
     """Batches an epoch."""
     return SMOKE_STEPS if smoke else max(MIN_STEPS, -(-len(index) // batch_size))
+
+
+def people_in(index: Index) -> set[str]:
+    """The names of the people on the images of an index."""
+    return {index.class_names[label] for label in np.unique(index.labels)}
 
 
 def count_people(index: Index) -> int:

@@ -5,9 +5,10 @@ from typing import Any
 import numpy as np
 from matplotlib.figure import Figure
 
-from visionkit.data.index import Index, SkippedFiles
+from visionkit.data.index import SkippedFiles
 from visionkit.data.splits import Splits
 from visionkit.tasks.embedding.evaluate import Evaluation
+from visionkit.tasks.embedding.plan import people_in
 from visionkit.viz import plots
 from visionkit.viz.annotate import color_of
 from visionkit.viz.page import inline
@@ -37,7 +38,7 @@ def report(evaluation: Evaluation, data: Splits, history: list[dict[str, Any]], 
     shown = {
         "threshold": evaluation.threshold,
         "num_people": len(np.unique(people)),
-        "num_trained_on": len(names_in(data.train) & names_in(evaluation.index)),
+        "num_trained_on": len(people_in(data.train) & people_in(evaluation.index)),
         "num_mapped_people": len(np.unique(people[places])),
         "num_same": len(positives),
         "num_different": len(negatives),
@@ -51,11 +52,6 @@ def report(evaluation: Evaluation, data: Splits, history: list[dict[str, Any]], 
     title = f"Verification: the same person?{' Synthetic faces' if synthetic else ''}"
     skipped = SkippedFiles([*data.skipped, *evaluation.index.skipped.list()]).list()
     return Report(title, __package__, shown, history, skipped, curves=CURVES)
-
-
-def names_in(index: Index) -> set[str]:
-    """The names of the people on the images of an index."""
-    return {index.class_names[label] for label in np.unique(index.labels)}
 
 
 def mapped(people: np.ndarray) -> np.ndarray:
