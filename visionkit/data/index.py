@@ -61,9 +61,16 @@ class Problem(NamedTuple):
 PROBLEM_KINDS = {
     "broken image": "cannot be opened or decoded",
     "bad annotation": "an annotation, or a part of one, that cannot be understood and is left out",
+    "unread annotations": "a file that looks like annotations, but no reader took anything from it",
+    "unclear layout": "folders or files that could be understood in two ways; the detail says which was chosen",
+    "mask values": "mask values whose meaning is a guess; the detail says which was chosen",
+    "class names": "class names that are double, or that a file's format changed",
+    "unmeasurable split": "a split that cannot measure what is trained",
     "unknown label": "a label that the data set's class names lack",
     "missing partner": "an image without its annotation or mask, or one of these without its image",
     "wrong size": "the annotation declares another size than the image or its mask has",
+    "image rotation": "an image that is turned by its EXIF header, while its boxes may fit the unturned one",
+    "bit depth": "16-bit images that use fewer bits; they are scaled by the bits in use",
     "box outside": "a box that reaches beyond its image",
     "inverted box": "a box whose right lies left of its left, or whose bottom lies above its top",
     "empty box": "a box without area",
@@ -152,6 +159,8 @@ class Index:
         mask_colors: uint8 ``(num_classes, 3)``, the color of each class in colour-coded masks; None where a mask's values are
             positions in the class names. Values and colors beyond them are to be ignored.
         skipped: files of this split that could not be used; every index that is derived from this one shares it.
+        label_sets: bool ``(N, num_classes)``, the classes of each sample where it may have several, or none; ``labels`` are
+            then -1. None where each sample has one class.
     """
 
     class_names: tuple[str, ...]
@@ -162,6 +171,7 @@ class Index:
     class_attributes: tuple[dict[str, Any], ...] = ()
     mask_colors: np.ndarray | None = None
     skipped: SkippedFiles = field(default_factory=SkippedFiles)
+    label_sets: np.ndarray | None = None
 
     def __len__(self) -> int:
         return len(self.paths)
@@ -195,18 +205,24 @@ class Index:
             labels=self.labels[np.asarray(positions, dtype=int)],
             infos=tuple(self.infos[i] for i in positions) if self.infos else (),
             annotations=tuple(self.annotations[i] for i in positions) if self.annotations else (),
+            label_sets=None if self.label_sets is None else self.label_sets[np.asarray(positions, dtype=int)],
         )
 
     def without_classes(self, names: Collection[str]) -> "Index":
-        """The samples of the other classes, which are renumbered."""
+        """The samples of the other classes, which are renumbered. Samples that may have several classes all stay."""
         remaining = [label for label, name in enumerate(self.class_names) if name not in names]
+        if self.label_sets is not None:
+            class_names = tuple(self.class_names[label] for label in remaining)
+            return replace(self, class_names=class_names, label_sets=self.label_sets[:, remaining])
         part = self.take(np.flatnonzero(np.isin(self.labels, remaining)))
         labels = np.searchsorted(remaining, part.labels).astype(np.int32)
         return replace(part, class_names=tuple(self.class_names[label] for label in remaining), labels=labels)
 
     def counts(self) -> np.ndarray:
         """Number of samples of each class, int ``(num_classes,)``."""
-        return np.bincount(self.labels, minlength=len(self.class_names))
+        if self.label_sets is not None:
+            return self.label_sets.sum(axis=0)
+        return np.bincount(self.labels[self.labels >= 0], minlength=len(self.class_names))
 
 
 def class_weights(index: Index) -> dict[int, float]:

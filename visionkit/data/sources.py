@@ -1,6 +1,7 @@
 """Chooses the reader of a data set, for everything that ``--data`` may be."""
 
 from collections import Counter
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -18,21 +19,21 @@ EXPECTED = (
     "person with other people in train/ than in val/; or a .json, .yaml, .csv or .tsv file of these kinds; or tfds:NAME."
 )
 READERS_OF_FILES = {
-    ".json": coco.read_coco,
-    ".yaml": yolo.read_yolo,
-    ".yml": yolo.read_yolo,
-    ".csv": table.read_table,
-    ".tsv": table.read_table,
+    ".json": ("COCO", coco.read_coco),
+    ".yaml": ("YOLO", yolo.read_yolo),
+    ".yml": ("YOLO", yolo.read_yolo),
+    ".csv": ("a table", table.read_table),
+    ".tsv": ("a table", table.read_table),
 }
 # The layouts that are easiest to recognise come first. Class folders come after all of them: nearly any folder could be some.
 READERS_OF_FOLDERS = (
-    (tfds.looks_like_tfds, tfds.read_tfds_folder),
-    (voc.looks_like_voc, voc.read_voc),
-    (yolo.looks_like_yolo, yolo.read_yolo),
-    (coco.looks_like_coco, coco.read_coco),
-    (mask_folders.looks_like_masks, mask_folders.read_masks),
-    (table.looks_like_table, table.read_tables),
-    (identities.looks_like_identities, identities.read_identities),
+    ("tensorflow-datasets", tfds.looks_like_tfds, tfds.read_tfds_folder),
+    ("Pascal VOC", voc.looks_like_voc, voc.read_voc),
+    ("YOLO", yolo.looks_like_yolo, yolo.read_yolo),
+    ("COCO", coco.looks_like_coco, coco.read_coco),
+    ("images and masks", mask_folders.looks_like_masks, mask_folders.read_masks),
+    ("a table", table.looks_like_table, table.read_tables),
+    ("one folder per person", identities.looks_like_identities, identities.read_identities),
 )
 
 
@@ -46,7 +47,7 @@ def read(data: str | Path) -> DataSet:
         DataError: the data does not exist, or has no known layout.
     """
     if str(data).startswith("tfds:"):
-        return tfds.read_tfds(str(data))
+        return _with_format(tfds.read_tfds(str(data)), "tensorflow-datasets")
     path = Path(data)
     if path.is_dir():
         return _read_folder(path)
@@ -56,18 +57,18 @@ def read(data: str | Path) -> DataSet:
 
 
 def _read_file(file: Path) -> DataSet:
-    reader = READERS_OF_FILES.get(file.suffix.lower())
+    name, reader = READERS_OF_FILES.get(file.suffix.lower(), ("", None))
     if reader is None:
         raise DataError(f"{file}: a file with this suffix is not a data set. {EXPECTED}")
-    return reader(file)
+    return _with_format(reader(file), name)
 
 
 def _read_folder(folder: Path) -> DataSet:
-    for recognises, reader in READERS_OF_FOLDERS:
+    for name, recognises, reader in READERS_OF_FOLDERS:
         if recognises(folder):
-            return reader(folder)
+            return _with_format(reader(folder), name)
     try:
-        return find_class_folders(folder)
+        return _with_format(find_class_folders(folder), "class folders")
     except DataError as error:
         images, _ = list_images(folder)
         if any(path.parent != folder for path in images) or find_list(folder, TRAIN_NAMES) is not None:
@@ -75,7 +76,12 @@ def _read_folder(folder: Path) -> DataSet:
         if not images:
             raise DataError(f"{folder}: no layout that is known; {_contents(folder)}. {EXPECTED}") from error
     index = Index((), tuple(map(str, images)), np.full(len(images), -1, np.int32))
-    return DataSet({WHOLE: index}, (f"{len(images)} images without labels or annotations",))
+    return DataSet({WHOLE: index}, (f"{len(images)} images without labels or annotations",), format="images without labels")
+
+
+def _with_format(data_set: DataSet, name: str) -> DataSet:
+    """The data set, with the name of its reader unless the reader was more precise."""
+    return data_set if data_set.format else replace(data_set, format=name)
 
 
 def _contents(folder: Path) -> str:

@@ -27,11 +27,15 @@ class DataSet:
         splits: index by split: "train", "val", "test"; ``WHOLE`` if the data set is not split; else its own names.
         notes: sentences on how the data was understood.
         problems: what could not be used or was left out.
+        format: the layout or format that was recognised, as a phrase: "YOLO (data.yaml)", "class folders".
+        annotation_files: the files that labels, boxes or names were read from; ``sources.read`` reports others like them.
     """
 
     splits: dict[str, Index]
     notes: tuple[str, ...] = ()
     problems: tuple[Problem, ...] = ()
+    format: str = ""
+    annotation_files: frozenset[str] = frozenset()
 
     def __len__(self) -> int:
         return sum(map(len, self.splits.values()))
@@ -190,6 +194,8 @@ def _plain_index(index: Index) -> dict[str, Any]:
         plain["boxes"] = [each.boxes.tolist() for each in objects]
         plain["classes"] = [each.classes.tolist() for each in objects]
         plain["crowds"] = [np.flatnonzero(crowds(each)).tolist() for each in objects]
+    if index.label_sets is not None:
+        plain["label_sets"] = [np.flatnonzero(row).tolist() for row in index.label_sets]
     if index.has_masks:
         plain["masks"] = [annotation.mask for annotation in index.annotations]
     return plain
@@ -197,6 +203,11 @@ def _plain_index(index: Index) -> dict[str, Any]:
 
 def _index_of(class_names: tuple[str, ...], plain: dict[str, Any]) -> Index:
     index = Index(class_names, tuple(plain["paths"]), np.array(plain["labels"], np.int32))
+    if "label_sets" in plain:
+        label_sets = np.zeros((len(index), len(class_names)), bool)
+        for row, labels in enumerate(plain["label_sets"]):
+            label_sets[row, labels] = True
+        return replace(index, label_sets=label_sets)
     if "masks" in plain:
         return replace(index, annotations=tuple(Annotation(mask=mask) for mask in plain["masks"]))
     if "boxes" not in plain:

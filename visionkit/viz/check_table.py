@@ -59,6 +59,7 @@ def shown_spread(spread: Sequence[float] | None) -> str:
 
 
 def _summary_lines(summary: dict[str, Any]) -> Iterator[str]:
+    yield f"read as {summary['format']}"
     splits = list(summary["splits"].items())
     parts = ", ".join(f"{count:,} {name}" for name, count in splits)
     yield f"{summary['images']:,} images" + (f": {parts}" if len(splits) > 1 else "")

@@ -1,13 +1,15 @@
 """The numbers of a data set: images, classes, sizes, objects."""
 
+from collections import Counter
 from typing import Any
 
 import numpy as np
 
 from visionkit.data.quality.findings import Opened, objects_of, samples
-from visionkit.data.splits import DataSet
+from visionkit.data.splits import WHOLE, DataSet
 
 TINY = 8  # pixels of a box's shorter side, if the image's longer side is resized to ``LONGER_SIDE``
+CLASSES_IN_A_LINE = 8
 LONGER_SIDE = 640  # the size that detectors are trained at; their finest cells have 8 pixels
 
 
@@ -21,6 +23,7 @@ def summarize(data: DataSet, opened: Opened) -> dict[str, Any]:
     sizes = image_sizes(data, opened)
     counted, classes = _class_counts(data, opened)
     summary = {
+        "format": describe(data),
         "images": len(data),
         "splits": {name: len(index) for name, index in data.splits.items()},
         "counted": counted,
@@ -37,6 +40,20 @@ def summarize(data: DataSet, opened: Opened) -> dict[str, Any]:
             "tiny_objects": int((sides.min(axis=1) < TINY).sum()),
         }
     return summary
+
+
+def describe(data: DataSet) -> str:
+    """How a data set was understood, in one line: format, images by split, classes, and how much was left out."""
+    sizes = [f"{len(index):,} in {name}" for name, index in data.splits.items() if name != WHOLE]
+    parts = [f"{len(data):,} images" + (f" ({', '.join(sizes)})" if sizes else "")]
+    names = data.class_names if data.splits else ()
+    if names:
+        shown = ", ".join(names[:CLASSES_IN_A_LINE]) + (", ..." if len(names) > CLASSES_IN_A_LINE else "")
+        parts.append(f"{len(names)} class{'es' if len(names) > 1 else ''} ({shown})")
+    if data.problems:
+        kinds = Counter(problem.kind for problem in data.problems)
+        parts.append("noted while reading: " + ", ".join(f"{count:,} {kind}" for kind, count in kinds.items()))
+    return f"{data.format or 'a data set'}: {'; '.join(parts)}"
 
 
 def counted_in(data: DataSet) -> str:
@@ -76,6 +93,9 @@ def _class_counts(data: DataSet, opened: Opened) -> tuple[str, dict[str, dict[st
     names = data.class_names if data.splits else ()
     counts = {split: np.zeros(len(names), np.int64) for split in data.splits}
     for split, index in data.splits.items():
+        if index.label_sets is not None:
+            counts[split] += index.counts()
+            continue
         if counted == "images":
             labels = [index.labels]
         elif counted == "objects":
