@@ -9,6 +9,7 @@ import numpy as np
 from visionkit.data.formats import coco, identities, mask_folders, table, tfds, voc, yolo
 from visionkit.data.formats.class_folders import find_class_folders
 from visionkit.data.formats.split_lists import find_list
+from visionkit.data.formats.unread import unread_files, unused_images
 from visionkit.data.images.listing import list_images
 from visionkit.data.index import DataError, Index
 from visionkit.data.splits import TRAIN_NAMES, WHOLE, DataSet
@@ -50,7 +51,7 @@ def read(data: str | Path) -> DataSet:
         return _with_format(tfds.read_tfds(str(data)), "tensorflow-datasets")
     path = Path(data)
     if path.is_dir():
-        return _read_folder(path)
+        return _with_left_out(path, _read_folder(path))
     if path.is_file():
         return _read_file(path)
     raise DataError(f"{data}: no such file or folder. {EXPECTED}")
@@ -77,6 +78,14 @@ def _read_folder(folder: Path) -> DataSet:
             raise DataError(f"{folder}: no layout that is known; {_contents(folder)}. {EXPECTED}") from error
     index = Index((), tuple(map(str, images)), np.full(len(images), -1, np.int32))
     return DataSet({WHOLE: index}, (f"{len(images)} images without labels or annotations",), format="images without labels")
+
+
+def _with_left_out(folder: Path, data_set: DataSet) -> DataSet:
+    """The data set, with what its reader did not use: files that look like annotations, and images in no split."""
+    problems = (*data_set.problems, *unread_files(folder, data_set))
+    unused = unused_images(folder, data_set)
+    notes = (*data_set.notes, f"images that are in no split: {unused}") if unused else data_set.notes
+    return replace(data_set, notes=notes, problems=problems)
 
 
 def _with_format(data_set: DataSet, name: str) -> DataSet:
