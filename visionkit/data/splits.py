@@ -105,7 +105,8 @@ def train_and_val(data_set: DataSet, *, seed: int) -> "Splits":
         raise DataError(f"No training images: found {', '.join(names) or 'no splits'}; expected a split named train.")
     val_name = next((name for name in ("val", "test") if name in names and len(data_set.splits[name])), None)
     unused = [name for name in names if name not in (train_name, val_name)]
-    notes = data_set.notes + ((f"not used: {', '.join(unused)}",) if unused else ())
+    notes = (f"the data set is read as {data_set.format}",) if data_set.format else ()
+    notes += data_set.notes + ((f"not used: {', '.join(unused)}",) if unused else ())
     train = data_set.splits[train_name]
     if val_name is not None:
         return Splits(train, data_set.splits[val_name], notes, data_set.problems)

@@ -2,6 +2,7 @@
 
 import dataclasses
 from collections.abc import Callable
+from itertools import groupby
 from pathlib import Path
 from typing import NamedTuple
 
@@ -77,12 +78,10 @@ def note_skipped(run: RunFolder, splits: Splits) -> None:
     """Note what a reader should know about the data, and which files are left out."""
     for note in splits.notes:
         run.note(f"Note: {note}.")
-    if splits.problems:
-        first = splits.problems[0]
-        run.note(
-            f"{len(splits.problems)} files or annotations are left out, the first: {first.path}: {first.kind}: "
-            f"{first.detail}. `visionkit check` names all."
-        )
+    for kind, problems in groupby(sorted(splits.problems, key=lambda problem: problem.kind), lambda problem: problem.kind):
+        first, *others = problems
+        more = f" ({len(others):,} more; `visionkit check` names all)" if others else ""
+        run.note(f"Note: {kind}: {first.path}: {first.detail.removesuffix('.')}{more}.")
     for file in splits.skipped:
         run.note(f"Skipped {file.path}: {file.reason}.")
 

@@ -168,8 +168,10 @@ def _kind_of_lines(text: str, suffix: str, names: Collection[str]) -> str:
     lines = [line.strip() for line in text.splitlines() if line.strip()][: PROBED_LINES + 1]
     if suffix not in TABLE_SUFFIXES and lines and all(DARKNET_LINE.fullmatch(line) for line in lines[:PROBED_LINES]):
         return "boxes as YOLO or Darknet write them"
-    naming = [any(_names_image(field, names) for field in _fields(line)) for line in lines]
-    if 2 * sum(naming) < max(len(lines), 1):
+    naming = sum(any(_names_image(field, ()) for field in _fields(line)) for line in lines)
+    by_stem = sum(any(_names_image(field, names) for field in _fields(line)) for line in lines)
+    # A word of a sentence may happen to be the name of an image without its suffix, so nearly every line must have one.
+    if 2 * naming < max(len(lines), 1) and by_stem < max(len(lines) - 1, 2):
         return ""
     return "a table that names images" if suffix in TABLE_SUFFIXES else "a list that names images"
 
