@@ -1,0 +1,176 @@
+"""Layouts with what befalls them on people's disks: each is read with the same values, or what is wrong is named.
+
+A layout of the table is written and changed by one to three of the changes below, drawn by a seed. Whatever they are, reading
+must not crash, and it must not be silently wrong: if ``check`` finds nothing, the values are those of the unchanged layout.
+"""
+
+import os
+import shutil
+from collections.abc import Callable
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from tests.conftest import sweep
+from tests.data.layouts import LAYOUTS
+from tests.data.layouts.layout import Layout, image, text, tree
+from visionkit.data.images.decode import IMAGE_SUFFIXES
+from visionkit.data.index import DataError
+from visionkit.data.quality.check import check
+
+TEXTS = (".txt", ".csv", ".tsv", ".json", ".xml", ".yaml", ".names", ".data")
+OTHER_SPLIT_NAMES = {
+    "train": ("training", "Train", "train2017", "train_set"),
+    "val": ("valid", "validation", "Val", "val2017", "dev"),
+    "valid": ("val", "validation"),
+    "test": ("testing", "Test", "test2017"),
+}
+GROUPS = 40  # a test reads as many of the thousand layouts at once
+IN_GROUP = 25
+QUICK = 1  # of the groups, which run with every test
+
+Change = Callable[[Path, np.random.Generator], None]
+
+
+def files_of(folder: Path, *suffixes: str) -> list[Path]:
+    return sorted(path for path in folder.rglob("*") if path.is_file() and path.suffix.lower() in suffixes)
+
+
+def folders_of(folder: Path) -> list[Path]:
+    return [folder, *sorted(path for path in folder.rglob("*") if path.is_dir() and not path.is_symlink())]
+
+
+def drawn(rng: np.random.Generator, paths: list[Path]) -> Path:
+    return paths[rng.integers(len(paths))]
+
+
+def junk(folder, rng):
+    """What systems and archivers leave behind."""
+    place = drawn(rng, folders_of(folder))
+    for name in (".DS_Store", "Thumbs.db", "desktop.ini", "README.md", "._cover.jpg"):
+        text(place / name, "x")
+    text(folder / "__MACOSX" / "._a.jpg", "x")
+
+
+def wrapper(folder, rng):
+    """A ZIP file whose contents are in one folder of its own."""
+    inner = folder.with_name("inner")
+    folder.rename(inner)
+    folder.mkdir()
+    inner.rename(folder / "my_data_v2")
+
+
+def windows_lines(folder, rng):
+    for path in files_of(folder, *TEXTS):
+        path.write_bytes(path.read_bytes().replace(b"\r\n", b"\n").replace(b"\n", b"\r\n"))
+
+
+def byte_order_mark(folder, rng):
+    for path in files_of(folder, *TEXTS):
+        path.write_bytes(b"\xef\xbb\xbf" + path.read_bytes())
+
+
+def backslashes(folder, rng):
+    """Paths in text files as Windows writes them."""
+    for path in files_of(folder, ".txt", ".csv", ".yaml", ".data"):
+        path.write_bytes(path.read_bytes().replace(b"/", b"\\"))
+
+
+def upper_case_suffixes(folder, rng):
+    for path in files_of(folder, ".jpg", ".jpeg"):
+        path.rename(path.with_suffix(path.suffix.upper()))
+
+
+def other_split_names(folder, rng):
+    for path in reversed(folders_of(folder)):
+        if names := OTHER_SPLIT_NAMES.get(path.name):
+            path.rename(path.with_name(names[rng.integers(len(names))]))
+
+
+def broken_image(folder, rng):
+    path = drawn(rng, files_of(folder, *IMAGE_SUFFIXES))
+    path.write_bytes(path.read_bytes()[:40])
+
+
+def foreign_annotations(folder, rng):
+    """Annotations of another tool, of an image that is not there."""
+    tree(folder / "old" / "a.json", {"shapes": [], "imagePath": "a.jpg", "imageHeight": 8, "imageWidth": 8, "imageData": None})
+
+
+def link_to_parent(folder, rng):
+    place = drawn(rng, folders_of(folder))
+    (place / "loop").symlink_to("..", target_is_directory=True)
+
+
+def extracted_twice(folder, rng):
+    copy = folder.with_name("copy")
+    shutil.copytree(folder, copy, symlinks=True)
+    copy.rename(folder / "data")
+
+
+def empty_folder(folder, rng):
+    (drawn(rng, folders_of(folder)) / "empty").mkdir()
+
+
+def lost_file(folder, rng):
+    """A file of annotations, or a mask, or an image, was deleted."""
+    drawn(rng, files_of(folder, *TEXTS, *IMAGE_SUFFIXES)).unlink()
+
+
+def empty_annotation_file(folder, rng):
+    if files := files_of(folder, *TEXTS):
+        drawn(rng, files).write_bytes(b"")
+
+
+def image_beside(folder, rng):
+    """An image that nobody annotated."""
+    image(drawn(rng, folders_of(folder)) / f"IMG_{rng.integers(1000, 9999)}.jpg")
+
+
+CHANGES: tuple[Change, ...] = (
+    *(junk, wrapper, windows_lines, byte_order_mark, backslashes, upper_case_suffixes, other_split_names, broken_image),
+    *(foreign_annotations, link_to_parent, extracted_twice, empty_folder, lost_file, empty_annotation_file, image_beside),
+)
+LOSING = (lost_file, empty_annotation_file, image_beside)  # after these, a note on what is left out is enough
+
+
+def values_are_right(layout: Layout, data_set, *, may_differ: bool) -> None:
+    assert data_set.format.startswith(layout.format)
+    assert data_set.class_names == layout.classes
+    if not may_differ:
+        assert {name: len(index) for name, index in data_set.splits.items()} == layout.splits
+        layout.verify(data_set)
+
+
+def read_changed(folder: Path, layout: Layout, changes: list[Change], rng: np.random.Generator) -> None:
+    folder.mkdir(parents=True)
+    layout.build(folder)
+    usual = set(check(folder).notes) if set(changes) & set(LOSING) else set()
+    for change in changes:
+        change(folder, rng)
+    try:
+        checked = check(folder)
+    except DataError:
+        return  # named
+    if {finding.kind for finding in checked.findings} - layout.findings:
+        return
+    may_differ = bool(set(changes) & set(LOSING)) and bool(set(checked.notes) - usual)
+    values_are_right(layout, checked.data, may_differ=may_differ)
+
+
+@pytest.mark.parametrize("group", sweep(range(GROUPS), range(QUICK)))
+def test_a_changed_layout_is_read_right_or_what_is_wrong_is_named(tmp_path, group):
+    wrong = []
+    for number in range(group * IN_GROUP, (group + 1) * IN_GROUP):
+        rng = np.random.default_rng(number)
+        layout = LAYOUTS[number % len(LAYOUTS)]
+        changes = [CHANGES[i] for i in rng.choice(len(CHANGES), rng.integers(1, 4), replace=False)]
+        folder = tmp_path / str(number) / "data"
+        try:
+            read_changed(folder, layout, changes, rng)
+        except Exception as error:
+            names = ", ".join(change.__name__ for change in changes)
+            wrong.append(f"{number}: {layout.name}, {names}: {type(error).__name__}: {str(error)[:300]}")
+        shutil.rmtree(folder, ignore_errors=True)
+    assert not wrong, os.linesep.join(["", *wrong])
