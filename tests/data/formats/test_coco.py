@@ -7,9 +7,10 @@ import numpy as np
 import pytest
 
 from tests.data.formats.test_voc import image, names_in, only
-from visionkit.data.formats import coco
-from visionkit.data.formats.coco import looks_like_coco, read_coco, write_coco
+from visionkit.data.formats.coco import looks_like_coco, read_coco
 from visionkit.data.formats.coco_objects import mask_of, polygons_of
+from visionkit.data.formats.writers import coco as writer
+from visionkit.data.formats.writers.coco import write_coco
 from visionkit.data.index import DataError, Rle
 
 CATEGORIES = [{"id": 7, "name": "cat", "supercategory": "animal"}, {"id": 3, "name": "dog"}]
@@ -293,8 +294,8 @@ def test_a_failure_leaves_no_json_file(tmp_path, monkeypatch):
 
 
 def test_missing_ids_are_generated():
-    assert coco._numbers([None, 1, "a", 1, True]) == [2, 1, "a", 3, 4]
-    assert coco._numbers([]) == []
+    assert writer._numbers([None, 1, "a", 1, True]) == [2, 1, "a", 3, 4]
+    assert writer._numbers([]) == []
 
 
 def test_the_border_of_a_mask_is_the_edge_of_its_pixels():

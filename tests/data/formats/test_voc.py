@@ -7,7 +7,8 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from visionkit.data.formats.voc import looks_like_voc, read_voc, write_voc
+from visionkit.data.formats.voc import looks_like_voc, read_voc
+from visionkit.data.formats.writers.voc import write_voc
 from visionkit.data.index import DataError
 
 BOX = "<bndbox><xmin>{}</xmin><ymin>{}</ymin><xmax>{}</xmax><ymax>{}</ymax></bndbox>"

@@ -7,7 +7,8 @@ import pytest
 
 from tests.data.formats.test_coco import assert_same
 from tests.data.formats.test_voc import image, only
-from visionkit.data.formats.yolo import looks_like_yolo, read_yolo, write_yolo
+from visionkit.data.formats.writers.yolo import write_yolo
+from visionkit.data.formats.yolo import looks_like_yolo, read_yolo
 from visionkit.data.index import DataError
 
 
