@@ -7,6 +7,7 @@ import numpy as np
 import pytest
 
 from tests.data.formats.test_voc import image, names_in, only
+from visionkit.data.formats import coco
 from visionkit.data.formats.coco import looks_like_coco, read_coco
 from visionkit.data.formats.coco_objects import mask_of, polygons_of
 from visionkit.data.formats.writers import coco as writer
@@ -287,7 +288,7 @@ def test_a_json_file_names_the_images_where_they_are(tmp_path):
 
 def test_a_failure_leaves_no_json_file(tmp_path, monkeypatch):
     found = everything(tmp_path / "in")
-    monkeypatch.setattr(coco.os, "replace", lambda *paths: (_ for _ in ()).throw(OSError("disk full")))
+    monkeypatch.setattr(writer.os, "replace", lambda *paths: (_ for _ in ()).throw(OSError("disk full")))
     with pytest.raises(OSError, match="disk full"):
         write_coco(found, tmp_path / "x.json")
     assert names_in(tmp_path) == ["in"]
