@@ -137,7 +137,7 @@ def test_files_without_a_partner_are_reported(tmp_path):
     assert ["3.jpg" in problem.detail for problem in read_yolo(config(tmp_path, train="list.txt")).problems] == [True]
 
 
-@pytest.mark.parametrize("text", ["", "nc: 2\n", "names: {0: '0', 1: '1'}\n", "names: ['0', null]\n"])
+@pytest.mark.parametrize("text", ["", "nc: 2\n", "names: {0: '0', 1: '1'}\n", "names:\n- '0'\n-\n"])
 def test_classes_without_names_are_named_by_their_numbers(tmp_path, text):
     label(tmp_path, "1", "1 0.5 0.5 0.2 0.2\n")
     if text:

@@ -40,7 +40,6 @@ from visionkit.data.splits import SPLITS, WHOLE, DataSet, split_name, split_orde
 
 IMAGE_FOLDERS = ("jpegimages", "images")
 LIST_FOLDERS = ("Main", "")  # below ImageSets
-DIGITS = 8  # decimals of a pixel coordinate in files; whole numbers are written without decimals
 CORNERS = ("xmin", "ymin", "xmax", "ymax")
 NO_ATTRIBUTES = ("folder", "filename", "path", "size", "object", "file_name")  # stored in other fields
 NO_OBJECT_ATTRIBUTES = ("name", "bndbox")
