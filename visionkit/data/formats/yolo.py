@@ -284,14 +284,16 @@ def _better(labels: Labels, census: Census, source: Path, problems: list[Problem
         return labels
     length = len(census.rows[0]) if census.rows else 0
     is_alike = labels.keypoints is None and length and census.lengths[length] >= nearly_all
-    if is_alike and (keypoints := guess_keypoints(census.rows)) is not None:
+    if is_alike and (guess := guess_keypoints(census.rows)) is not None:
+        keypoints, likely = guess
         detail = (
-            f"kpt_shape is missing, but the lines have {length} numbers after the class: a box, and {keypoints.number} points "
-            "in it. They are read as keypoints, not as outlines. Write "
-            f"kpt_shape: [{keypoints.number}, {keypoints.width}] into data.yaml"
+            f"kpt_shape is missing, but the lines have {length} numbers after the class: they may be a box, and "
+            f"{keypoints.number} points in it. They are read as {'keypoints' if likely else 'outlines'}. If they are "
+            f"keypoints, write kpt_shape: [{keypoints.number}, {keypoints.width}] into data.yaml"
         )
         problems.append(Problem("unclear layout", str(source), detail))
-        return labels._replace(keypoints=keypoints)
+        if likely:
+            return labels._replace(keypoints=keypoints)
     if census.confident >= nearly_all:
         notes.append("the last number of each line is taken for a confidence and ignored")
         return labels._replace(confidence=True)

@@ -19,7 +19,7 @@ NO_SPLITS = ("path", "names", "nc", "kpt_shape", "flip_idx", "kpt_names", "downl
 NAMES_FILES = ("classes.txt", "obj.names", "labels/classes.txt", "labels/obj.names")
 TEXT = "tag:yaml.org,2002:str"
 SAME_LAYOUT = 0.95  # share of lines that a layout must fit, so that it is theirs
-AROUND_CENTER = 0.7  # share of lines whose points must lie around the center of their box
+MOST = 0.7  # share of lines that decides between outlines and keypoints
 LARGEST = 5_000_000  # bytes: PyYAML reads about a megabyte a second
 
 
@@ -238,17 +238,21 @@ def keypoint_shape(config: dict, file: Path | None, problems: list[Problem]) -> 
     return None
 
 
-def guess_keypoints(rows: list[list[float]]) -> Keypoints | None:
-    """The layout of keypoints that lines have although ``kpt_shape`` is missing; None if they are outlines.
+def guess_keypoints(rows: list[list[float]]) -> tuple[Keypoints, bool] | None:
+    """The layout of keypoints that lines may have although ``kpt_shape`` is missing, and whether it is likely.
 
     Lines of keypoints all have the same length, and begin with a box in the image that holds all points. An even number of
-    numbers could also be an outline of as many points in every line: there, the center of the box would be the outline's
-    first point, which lies on its border, while keypoints lie around the center of their box.
+    numbers may also be an outline of as many points in every line; see ``_are_outlines``.
 
     Args:
         rows: the numbers after the class, of equal length, at least 6.
+
+    Returns:
+        the layout, and whether the lines are keypoints rather than outlines; None if they can only be outlines.
     """
     numbers = np.array(rows, np.float64)
+    if numbers.shape[1] == 8 and _are_rectangles(numbers.reshape(-1, 4, 2)):
+        return None
     more = numbers.shape[1] - 4
     for width in (3, 2):
         if more % width or not 1 <= more // width <= MAX_KEYPOINTS:
@@ -256,20 +260,40 @@ def guess_keypoints(rows: list[list[float]]) -> Keypoints | None:
         points = numbers[:, 4:].reshape(len(numbers), -1, width)
         if width == 3 and not np.isin(points[..., 2], (0, 1, 2)).all():
             continue
-        center, sides = numbers[:, None, :2], numbers[:, None, 2:4]
+        points = points[..., :2]
+        center, sides, labelled = numbers[:, None, :2], numbers[:, None, 2:4], points.any(axis=2)
         is_box = ((sides > 0) & (center - sides / 2 > -0.02) & (center + sides / 2 < 1.02)).all(axis=(1, 2))
-        labelled = points[..., :2].any(axis=2)
-        inside = (np.abs(points[..., :2] - center) <= 0.55 * sides).all(axis=2) | ~labelled
-        some = labelled.any(axis=1)
-        if (is_box & inside.all(axis=1)).mean() < SAME_LAYOUT or not some.any():
+        inside = (np.abs(points - center) <= 0.55 * sides).all(axis=2) | ~labelled
+        if (is_box & inside.all(axis=1)).mean() < SAME_LAYOUT or not labelled.any():
             continue
-        lowest = np.where(labelled[..., None], points[..., :2], np.inf).min(axis=1)[some]
-        highest = np.where(labelled[..., None], points[..., :2], -np.inf).max(axis=1)[some]
-        offsets = np.abs((lowest + highest) / 2 - center[some, 0])
-        around = (offsets <= 0.3 * (highest - lowest) + 0.05 * sides[some, 0]).all(axis=1)
-        if numbers.shape[1] % 2 or around.mean() >= AROUND_CENTER:
-            return Keypoints(more // width, width)
+        return Keypoints(more // width, width), bool(numbers.shape[1] % 2) or not _are_outlines(numbers, points, labelled)
     return None
+
+
+def _are_rectangles(corners: np.ndarray) -> bool:
+    """Whether most of ``(N, 4, 2)`` are the corners of rectangles, turned or not: their diagonals have the same middle."""
+    shift = np.abs(corners[:, 0] + corners[:, 2] - corners[:, 1] - corners[:, 3]).max(axis=1)
+    return bool((shift <= 0.3 * np.ptp(corners, axis=1).max(axis=1)).mean() >= MOST)
+
+
+def _are_outlines(numbers: np.ndarray, points: np.ndarray, labelled: np.ndarray) -> bool:
+    """Whether lines that could be a box and keypoints are rather outlines.
+
+    The second point of an outline is close to the others, while width and height of a box are so only by chance. Where they
+    are, keypoints lie around the center of their box and fill it, while the first point of an outline lies on its border.
+    """
+    first, second = numbers[:, :2], numbers[:, 2:4]
+    if numbers.shape[1] == 6:
+        return True
+    some = labelled.any(axis=1)
+    lowest = np.where(labelled[..., None], points, np.inf).min(axis=1)[some]
+    highest = np.where(labelled[..., None], points, -np.inf).max(axis=1)[some]
+    extents = highest - lowest
+    reach = (3 if points.shape[1] <= 3 else 1) * extents.max(axis=1, keepdims=True)  # few points show little of the extent
+    close = ((second[some] >= lowest - reach) & (second[some] <= highest + reach)).all(axis=1)
+    around = (np.abs((lowest + highest) / 2 - first[some]) <= 0.3 * extents).all(axis=1)
+    filled = (extents >= 0.3 * second[some]).any(axis=1)
+    return bool(close.mean() >= MOST and (around & filled).mean() < MOST)
 
 
 def class_attributes(config: dict, num_classes: int, keypoints: Keypoints | None) -> tuple[dict[str, Any], ...]:
