@@ -243,7 +243,7 @@ def test_an_interrupted_conversion_leaves_nothing(tmp_path, voc, monkeypatch):
     def interrupted(*_, **__):
         raise KeyboardInterrupt
 
-    monkeypatch.setattr("visionkit.data.formats.voc.put_image", interrupted)
+    monkeypatch.setattr("visionkit.data.formats.writers.voc.put_image", interrupted)
     with pytest.raises(KeyboardInterrupt):
         convert(voc, tmp_path / "out", to="voc")
     assert names_in(tmp_path) == ["in"]
@@ -264,7 +264,8 @@ def test_what_a_killed_conversion_left_is_cleared(tmp_path, voc):
 
 def test_a_full_disk_is_an_error_for_people(tmp_path, voc, monkeypatch):
     monkeypatch.setattr("visionkit.data.formats.annotation_files.shutil.rmtree", lambda *_, **__: None)
-    monkeypatch.setattr("visionkit.data.formats.voc.put_image", lambda *_: (_ for _ in ()).throw(OSError("No space left")))
+    full = "visionkit.data.formats.writers.voc.put_image"
+    monkeypatch.setattr(full, lambda *_: (_ for _ in ()).throw(OSError("No space left")))
     with pytest.raises(DataError, match="No space left"):
         convert(voc, tmp_path / "out", to="voc")
 

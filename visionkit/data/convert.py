@@ -15,10 +15,10 @@ import numpy as np
 from tqdm import tqdm
 
 from visionkit.data.formats.annotation_files import Images, unfinished_folder
-from visionkit.data.formats.coco import coco_files, write_coco
 from visionkit.data.formats.coco_objects import rle_of
-from visionkit.data.formats.voc import write_voc
-from visionkit.data.formats.yolo import write_yolo
+from visionkit.data.formats.writers.coco import coco_files, write_coco
+from visionkit.data.formats.writers.voc import write_voc
+from visionkit.data.formats.writers.yolo import write_yolo
 from visionkit.data.images.decode import ImageError
 from visionkit.data.images.masks import read_mask
 from visionkit.data.images.scan import ImageInfo, scan

@@ -8,8 +8,10 @@ import pytest
 
 from tests.data.formats.test_voc import image, names_in, only
 from visionkit.data.formats import coco
-from visionkit.data.formats.coco import looks_like_coco, read_coco, write_coco
+from visionkit.data.formats.coco import looks_like_coco, read_coco
 from visionkit.data.formats.coco_objects import mask_of, polygons_of
+from visionkit.data.formats.writers import coco as writer
+from visionkit.data.formats.writers.coco import write_coco
 from visionkit.data.index import DataError, Rle
 
 CATEGORIES = [{"id": 7, "name": "cat", "supercategory": "animal"}, {"id": 3, "name": "dog"}]
@@ -286,15 +288,15 @@ def test_a_json_file_names_the_images_where_they_are(tmp_path):
 
 def test_a_failure_leaves_no_json_file(tmp_path, monkeypatch):
     found = everything(tmp_path / "in")
-    monkeypatch.setattr(coco.os, "replace", lambda *paths: (_ for _ in ()).throw(OSError("disk full")))
+    monkeypatch.setattr(writer.os, "replace", lambda *paths: (_ for _ in ()).throw(OSError("disk full")))
     with pytest.raises(OSError, match="disk full"):
         write_coco(found, tmp_path / "x.json")
     assert names_in(tmp_path) == ["in"]
 
 
 def test_missing_ids_are_generated():
-    assert coco._numbers([None, 1, "a", 1, True]) == [2, 1, "a", 3, 4]
-    assert coco._numbers([]) == []
+    assert writer._numbers([None, 1, "a", 1, True]) == [2, 1, "a", 3, 4]
+    assert writer._numbers([]) == []
 
 
 def test_the_border_of_a_mask_is_the_edge_of_its_pixels():

@@ -7,7 +7,8 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from visionkit.data.formats.voc import looks_like_voc, read_voc, write_voc
+from visionkit.data.formats.voc import looks_like_voc, read_voc
+from visionkit.data.formats.writers.voc import write_voc
 from visionkit.data.index import DataError
 
 BOX = "<bndbox><xmin>{}</xmin><ymin>{}</ymin><xmax>{}</xmax><ymax>{}</ymax></bndbox>"
@@ -156,8 +157,86 @@ def test_file_names_that_are_not_utf_8(tmp_path):
 def test_one_of_two_files_that_claim_an_image_is_left_out(tmp_path):
     annotate(tmp_path, "1")
     annotate(tmp_path, "2", filename="<filename>1.jpg</filename>")
+    (tmp_path / "JPEGImages" / "2.jpg").unlink()
     found = read_voc(tmp_path)
     assert len(found) == 1 and found.problems[0].path.endswith("2.xml")
+
+
+def test_a_copied_file_name_is_not_believed(tmp_path):
+    for number in range(4):
+        annotate(
+            tmp_path,
+            str(number),
+            cat(number, 2, 20, 10),
+            filename="<filename>0.jpg</filename>",
+            size="" if number == 3 else SIZE,
+        )
+    image(tmp_path / "JPEGImages" / "3.jpg", 80, 20)
+    found = read_voc(tmp_path)
+    index = only(found)
+    assert [Path(path).name for path in index.paths] == ["0.jpg", "1.jpg", "2.jpg", "3.jpg"]
+    np.testing.assert_allclose([one.objects.boxes[0, 0] for one in index.annotations], [0, 1 / 40, 2 / 40, 3 / 80])
+    assert index.annotations[3].size == (20, 80)
+    assert [problem.kind for problem in found.problems] == ["unclear layout"] and "3 XML files" in found.problems[0].detail
+
+
+def test_file_names_that_differ_from_the_xml_are_believed_where_they_are_unique(tmp_path):
+    annotate(tmp_path, "a", cat(1, 2, 20, 10), filename="<filename>b.jpg</filename>")
+    annotate(tmp_path, "b", cat(2, 2, 20, 10), filename="<filename>a.jpg</filename>")
+    found = read_voc(tmp_path)
+    assert [Path(path).name for path in only(found).paths] == ["b.jpg", "a.jpg"]
+    assert [problem.kind for problem in found.problems] == ["unclear layout"] and "is believed" in found.problems[0].detail
+
+
+@pytest.mark.parametrize(
+    "filename",
+    [
+        "<filename>1</filename>",
+        "<filename>1.png</filename>",
+        r"<filename>C:\set\1.jpg</filename>",
+        r"<path>C:\set\1.jpg</path>",
+        "<filename>/home/me/1.JPG</filename>",
+    ],
+)
+def test_an_image_is_found_by_a_name_of_another_system(tmp_path, filename):
+    xml = annotate(tmp_path, "1", cat(1, 2, 20, 10), filename=filename)
+    assert len(read_voc(tmp_path)) == 1 and read_voc(tmp_path).problems == ()
+    xml.rename(xml.with_name("other.xml"))
+    assert [Path(path).name for path in only(read_voc(tmp_path)).paths] == ["1.jpg"]
+
+
+def test_forms_of_one_class_name_become_one_class(tmp_path):
+    annotate(
+        tmp_path, "1", cat(0, 0, 4, 4, name=" caf\u00e9 ") + cat(0, 0, 4, 4, name="cafe\u0301") + cat(0, 0, 4, 4, name="Cat")
+    )
+    annotate(tmp_path, "2", cat(0, 0, 4, 4))
+    found = read_voc(tmp_path)
+    assert set(found.class_names) == {"Cat", "cat", "caf\u00e9"}
+    assert [problem.kind for problem in found.problems] == ["class names"] and "letter case" in found.problems[0].detail
+
+
+def test_objects_without_boxes_are_one_problem_where_they_are_most(tmp_path):
+    annotate(tmp_path, "1", "<object><name>cat</name><robndbox/></object>" * 30 + cat(0, 0, 4, 4))
+    found = read_voc(tmp_path)
+    assert [problem.kind for problem in found.problems] == ["bad annotation"] and "29 more places" in found.problems[0].detail
+
+
+def test_two_folders_of_one_split(tmp_path):
+    for split in ("val", "valid"):
+        (tmp_path / split).mkdir()
+        annotate(tmp_path / split, split, images=".", annotations=".")
+    found = read_voc(tmp_path)
+    assert [Path(path).name for path in only(found).paths] == ["val.jpg"] and any("valid" in note for note in found.notes)
+
+
+def test_how_it_was_read_and_from_which_files(tmp_path):
+    xml = annotate(tmp_path, "1", cat(0, 0, 4, 4))
+    (tmp_path / "classes.txt").write_text("cat\n")
+    lists(tmp_path, train=["1"])
+    found = read_voc(tmp_path)
+    assert found.format == "Pascal VOC (Annotations/)"
+    list_file = tmp_path / "ImageSets" / "Main" / "train.txt"
+    assert found.annotation_files == {str(xml), str(tmp_path / "classes.txt"), str(list_file)}
 
 
 def test_class_names_in_a_file_give_the_order_and_the_known_classes(tmp_path):

@@ -7,7 +7,8 @@ import pytest
 
 from tests.data.formats.test_coco import assert_same
 from tests.data.formats.test_voc import image, only
-from visionkit.data.formats.yolo import looks_like_yolo, read_yolo, write_yolo
+from visionkit.data.formats.writers.yolo import write_yolo
+from visionkit.data.formats.yolo import looks_like_yolo, read_yolo
 from visionkit.data.index import DataError
 
 
@@ -136,7 +137,7 @@ def test_files_without_a_partner_are_reported(tmp_path):
     assert ["3.jpg" in problem.detail for problem in read_yolo(config(tmp_path, train="list.txt")).problems] == [True]
 
 
-@pytest.mark.parametrize("text", ["", "nc: 2\n", "names: {0: '0', 1: '1'}\n", "names: ['0', null]\n"])
+@pytest.mark.parametrize("text", ["", "nc: 2\n", "names: {0: '0', 1: '1'}\n", "names:\n- '0'\n-\n"])
 def test_classes_without_names_are_named_by_their_numbers(tmp_path, text):
     label(tmp_path, "1", "1 0.5 0.5 0.2 0.2\n")
     if text:
@@ -228,3 +229,67 @@ def test_keypoints_that_are_written_are_read_again(tmp_path):
     assert not +write_yolo(found, tmp_path / "out")
     assert_same(found, read_yolo(tmp_path / "out"))
     assert list(found.splits) == ["all"]
+
+
+def test_labels_in_pixels_are_one_error(tmp_path):
+    label(tmp_path, "1", "0 20 10 10 6\n" * 20)
+    with pytest.raises(DataError, match="in pixels"):
+        read_yolo(tmp_path)
+
+
+def test_a_fault_of_most_lines_is_one_problem(tmp_path):
+    label(tmp_path, "1", "0 0.5 0.5 0.2 0.2\n")
+    label(tmp_path, "2", "0 0.5 0.5 0.2\n" * 40)
+    label(tmp_path, "3", "0 0.5\n" * 3)
+    found = read_yolo(tmp_path)
+    assert kinds(found) == ["bad annotation"] * 4 and "39 more places" in found.problems[0].detail
+
+
+PATHS = [r"images\train", r"..\images\train", r".\images\train", r"'C:\data\set\images\train'", "/home/me/set/images/train"]
+
+
+@pytest.mark.parametrize("train", [*PATHS, "../../x/images/train"])
+def test_paths_of_other_systems(tmp_path, train):
+    label(tmp_path, "train/1", "0 0.5 0.5 0.2 0.2\n")
+    label(tmp_path, "val/2", "0 0.5 0.5 0.2 0.2\n")
+    found = read_yolo(config(tmp_path, train=train, val=train.replace("train", "val")))
+    assert {name: Path(index.paths[0]).name for name, index in found.splits.items()} == {"train": "1.jpg", "val": "2.jpg"}
+    assert found.problems == ()
+
+
+def test_a_split_that_is_missing_is_not_replaced_by_all_images(tmp_path):
+    label(tmp_path, "1", "0 0.5 0.5 0.2 0.2\n")
+    found = read_yolo(config(tmp_path, train="images", val="../valid/images"))
+    assert list(found.splits) == ["train"] and kinds(found) == ["missing partner"]
+
+
+def test_two_folders_of_one_split(tmp_path):
+    for part in ("train", "val", "valid"):
+        label(tmp_path, part, "0 0.5 0.5 0.2 0.2\n", f"{part}/images", f"{part}/labels")
+        label(tmp_path / "other", f"{part}/{part}", "0 0.5 0.5 0.2 0.2\n")
+    for folder in (tmp_path, tmp_path / "other"):
+        found = read_yolo(folder)
+        assert [Path(index.paths[0]).name for index in found.splits.values()] == ["train.jpg", "val.jpg"]
+        assert any("not used" in note and "valid" in note for note in found.notes)
+
+
+def test_how_it_was_read_and_from_which_files(tmp_path):
+    file = label(tmp_path, "train/1", "0 0.5 0.5 0.2 0.2\n")
+    image(tmp_path / "images" / "train" / "2.jpg")
+    names = file.with_name("classes.txt")
+    names.write_text("cat\n")
+    found = read_yolo(tmp_path)
+    assert found.format == "YOLO (images/, labels/)" and found.class_names == ("cat",)
+    assert found.annotation_files == {str(file), str(names)}
+    assert "1 images have no label file and count as background" in found.notes
+    yaml_file = config(tmp_path, train="images/train")
+    found = read_yolo(tmp_path)
+    assert found.format == "YOLO (data.yaml)" and found.annotation_files == {str(file), str(yaml_file)}
+
+
+def test_a_suffix_in_capitals(tmp_path):
+    file = label(tmp_path, "1", "0 0.5 0.5 0.2 0.2\n")
+    file.rename(file.with_suffix(".TXT"))
+    label(tmp_path, "2", "0 0.5 0.5 0.2 0.2\n")
+    found = read_yolo(tmp_path)
+    assert [len(one.objects) for one in only(found).annotations] == [1, 1] and found.problems == ()

@@ -11,11 +11,9 @@ import gc
 import json
 import os
 import re
-from collections import Counter
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import replace
-from itertools import count
 from pathlib import Path
 from typing import Any, NamedTuple
 
@@ -24,24 +22,17 @@ from tqdm import tqdm
 
 from visionkit.data.formats.annotation_files import (
     DECLARED_SIDES,
-    Images,
     brief,
     check_not_empty,
     detection_index,
     image_finder,
-    new_name,
     object_problem,
-    put_image,
-    safe_name,
-    split_file_name,
-    unused_name,
-    with_known_class,
 )
-from visionkit.data.formats.coco_objects import read_objects, with_keypoints, write_objects
+from visionkit.data.formats.coco_objects import is_key, read_objects, with_keypoints
 from visionkit.data.images.contents import read_text
 from visionkit.data.images.decode import ImageError, read_size
 from visionkit.data.index import Annotation, DataError, Index, Problem
-from visionkit.data.splits import SPLITS, WHOLE, DataSet, as_one, parted, split_name, split_order
+from visionkit.data.splits import SPLITS, WHOLE, DataSet, parted, split_name, split_order
 
 PARSED = 4_000_000  # bytes: in larger files, ``looks_like_coco`` searches for the keys without parsing
 FAMILIES = ("instances", "person_keypoints", "stuff", "panoptic", "captions", "image_info")  # COCO's own files of one split
@@ -182,7 +173,7 @@ def _read_file(file: Path, split: str, problems: list[Problem], notes: list[str]
             problems.append(Problem("broken image", path, str(error)))
             continue
         attributes = {key: value for key, value in entry.items() if key not in ("width", "height")}
-        if _is_key(attributes.get("license")):
+        if is_key(attributes.get("license")):
             attributes["license"] = licenses.get(attributes["license"], attributes["license"])
         objects = read_objects(grouped[number], size, classes.positions, file, problems)
         paths.append(path)
@@ -194,7 +185,7 @@ def _categories(categories: list, file: Path, problems: list[Problem], notes: li
     names, attributes, positions = [], [], {}
     for category in categories:
         number, name = (category.get("id"), category.get("name")) if isinstance(category, dict) else (None, None)
-        if not _is_key(number) or not _is_key(name) or number in positions:
+        if not is_key(number) or not is_key(name) or number in positions:
             problems.append(object_problem(file, f"category {brief(number)}", "it lacks a name or a unique id"))
         elif str(name) in names:
             positions[number] = names.index(str(name))
@@ -214,7 +205,7 @@ def _images(images: list, file: Path, problems: list[Problem]) -> dict[int | str
     by_id: dict[int | str, dict] = {}
     for image in images:
         number, name = (image.get("id"), image.get("file_name")) if isinstance(image, dict) else (None, None)
-        if not _is_key(number) or not isinstance(name, str) or number in by_id:
+        if not is_key(number) or not isinstance(name, str) or number in by_id:
             problems.append(object_problem(file, f"image {brief(number)}", "it lacks a file_name or a unique id"))
         else:
             by_id[number] = image
@@ -234,11 +225,7 @@ def _grouped(annotations: list, by_id: dict[int | str, dict], file: Path, proble
 
 def _licenses(licenses: Any) -> dict[int | str, dict]:
     entries = licenses if isinstance(licenses, list) else []
-    return {entry["id"]: entry for entry in entries if isinstance(entry, dict) and _is_key(entry.get("id"))}
-
-
-def _is_key(value: Any) -> bool:
-    return isinstance(value, int | str) and not isinstance(value, bool)
+    return {entry["id"]: entry for entry in entries if isinstance(entry, dict) and is_key(entry.get("id"))}
 
 
 def _size(entry: dict, path: str) -> tuple[int, int]:
@@ -286,110 +273,3 @@ def _with_the_same_classes(indexes: dict[str, Index]) -> dict[str, Index]:
             index, class_names=tuple(positions), annotations=annotations, class_attributes=tuple(attributes.values())
         )
     return splits
-
-
-def coco_files(data_set: DataSet, target: str | Path) -> dict[str, Path]:
-    """The file of each split that ``write_coco`` writes."""
-    target = Path(target)
-    if target.suffix.lower() != ".json":
-        return {split: target / "annotations" / f"instances_{split_file_name(split)}.json" for split in data_set.splits}
-    return dict.fromkeys(data_set.splits, target)
-
-
-def write_coco(data_set: DataSet, target: str | Path, *, images: Images = "copy") -> Counter[str]:
-    """Write a data set of boxes in COCO's format.
-
-    Args:
-        data_set: a data set whose images exist and can be decoded.
-        target: a folder, which gets ``annotations/instances_<split>.json`` and the images in ``<split>/``; or a .json file,
-            which names the images where they are, relative to itself. If there are several splits, the attribute "split" of
-            each image says which one it belongs to.
-        images: "copy" copies the images into the folder, "link" makes symbolic links.
-
-    Returns:
-        what the format cannot express, with the number of each kind.
-
-    Raises:
-        DataError: images within other files (TFRecords) cannot stay there for a .json file.
-        ImageError: an image of unknown size cannot be read.
-        OSError: a file cannot be written.
-    """
-    target, lost = Path(target), Counter()
-    if target.suffix.lower() == ".json" and len(data_set.splits) > 1:
-        data_set = replace(data_set, splits={WHOLE: as_one(data_set)})
-    unfinished = {}
-    try:
-        for split, file in coco_files(data_set, target).items():
-            file.parent.mkdir(parents=True, exist_ok=True)
-            folder = None if target.suffix.lower() == ".json" else target / split_file_name(split)
-            names = _file_names(data_set.splits[split], folder, file, images, lost)
-            unfinished[file] = file.with_name(f".{file.name}.unfinished")
-            unfinished[file].write_text(json.dumps(_tree(data_set.splits[split], names, lost)), encoding="ascii")
-        for file, temporary in unfinished.items():
-            os.replace(temporary, file)
-    finally:
-        for temporary in unfinished.values():
-            temporary.unlink(missing_ok=True)
-    return lost
-
-
-def _file_names(index: Index, folder: Path | None, file: Path, images: Images, lost: Counter[str]) -> list[str]:
-    """The names of the images in ``file``; the images are put into ``folder`` unless it is None."""
-    if folder is None:
-        virtual = next((path for path in index.paths if not Path(path).is_file()), None)
-        if virtual is not None:
-            raise DataError(f"{file}: {virtual} lies within another file; give a folder to copy the images to.")
-        return [os.path.relpath(path, file.parent) for path in index.paths]
-    folder.mkdir(parents=True, exist_ok=True)
-    names, taken = [], {}
-    pairs = zip(index.paths, index.annotations, strict=True)
-    for path, annotation in tqdm(pairs, f"writing {folder.name}", total=len(index), unit=" images", leave=False):
-        wanted = annotation.attributes.get("file_name")
-        if isinstance(wanted, str) and Path(wanted).name == Path(path).name and _is_plain(wanted):
-            names.append(unused_name(wanted, taken, by_stem=False))
-        else:
-            names.append(new_name(path, taken, lost, by_stem=False))
-        put_image(path, folder / names[-1], images)
-    return names
-
-
-def _is_plain(name: str) -> bool:
-    """Whether a file name, possibly with folders, is valid on every system."""
-    *folders, last = name.split("/")
-    return safe_name(last) == last and all(safe_name(f"{folder}.jpg") == f"{folder}.jpg" for folder in folders)
-
-
-def _tree(index: Index, names: list[str], lost: Counter[str]) -> dict[str, Any]:
-    class_attributes = index.class_attributes or ({},) * len(index.class_names)
-    class_numbers = _numbers(attributes.get("id") for attributes in class_attributes)
-    image_numbers = _numbers(annotation.attributes.get("id") for annotation in index.annotations)
-    licenses: dict[Any, dict] = {}
-    images, objects = [], []
-    for path, name, number, annotation in zip(index.paths, names, image_numbers, index.annotations, strict=True):
-        height, width = annotation.size or read_size(path)
-        attributes = dict(annotation.attributes)
-        if isinstance(attributes.get("license"), dict):
-            licenses[attributes["license"].get("id")] = attributes["license"]
-            attributes["license"] = attributes["license"].get("id")
-        images.append(attributes | {"id": number, "file_name": name, "width": width, "height": height})
-        known = with_known_class(annotation.objects, lost)
-        num_keypoints = [len(of_class.get("keypoints", ())) for of_class in class_attributes]
-        for one, label in zip(write_objects(known, (height, width), num_keypoints), known.classes.tolist(), strict=True):
-            objects.append(one | {"image_id": number, "category_id": class_numbers[label]})
-    object_numbers = _numbers(one.get("id") for one in objects)
-    categories = zip(class_attributes, class_numbers, index.class_names, strict=True)
-    return {
-        "info": {"description": "written by visionkit"},
-        "licenses": list(licenses.values()),
-        "images": images,
-        "annotations": [one | {"id": number} for one, number in zip(objects, object_numbers, strict=True)],
-        "categories": [of_class | {"id": number, "name": name} for of_class, number, name in categories],
-    }
-
-
-def _numbers(wanted: Iterable[Any]) -> list[int | str]:
-    """Unique ids: each wanted one if it is valid and not taken yet, else the lowest free number from 1."""
-    taken = set()
-    unique = [number if _is_key(number) and number not in taken and not taken.add(number) else None for number in wanted]
-    free = (number for number in count(1) if number not in taken)
-    return [next(free) if number is None else number for number in unique]

@@ -20,6 +20,11 @@ DIGITS = 8  # decimals of a pixel coordinate in files
 ERRORS = (ValueError, TypeError, KeyError, OverflowError, RuntimeError, AttributeError)  # raised by invalid values
 
 
+def is_key(value: Any) -> bool:
+    """Whether a value can be an id."""
+    return isinstance(value, int | str) and not isinstance(value, bool)
+
+
 def read_objects(
     annotations: list[Any], size: tuple[int, int], positions: dict[int | str, int], file: Path, problems: list[Problem]
 ) -> Objects:

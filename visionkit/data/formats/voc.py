@@ -16,6 +16,7 @@ import xml.etree.ElementTree as ET
 from collections import Counter
 from collections.abc import Callable
 from dataclasses import replace
+from functools import partial
 from pathlib import Path
 from typing import Any, NamedTuple
 
@@ -24,22 +25,19 @@ from tqdm import tqdm
 
 from visionkit.data.formats.annotation_files import (
     DECLARED_SIDES,
-    Images,
     are_sound,
     brief,
     check_not_empty,
-    decimal,
+    class_name_of,
     detection_index,
     find_by_stem,
+    gathered,
     image_finder,
-    new_name,
     object_problem,
-    one_line,
-    put_image,
     read_names,
     read_paths,
-    split_file_name,
-    with_known_class,
+    similar_names,
+    unique_names,
 )
 from visionkit.data.formats.split_lists import LABEL_FILES
 from visionkit.data.images.decode import IMAGE_SUFFIXES, ImageError, read_size
@@ -48,10 +46,10 @@ from visionkit.data.splits import SPLITS, WHOLE, DataSet, split_name, split_orde
 
 IMAGE_FOLDERS = ("jpegimages", "images")
 LIST_FOLDERS = ("Main", "")  # below ImageSets
-DIGITS = 8  # decimals of a pixel coordinate in files; whole numbers are written without decimals
 CORNERS = ("xmin", "ymin", "xmax", "ymax")
 NO_ATTRIBUTES = ("folder", "filename", "path", "size", "object", "file_name")  # stored in other fields
 NO_OBJECT_ATTRIBUTES = ("name", "bndbox")
+MANY = 10  # objects with the same fault from which they are one problem, if they are also most of all objects
 NUM_PROBED = 10  # XML files next to images that are opened to see whether they are annotations
 
 
@@ -82,31 +80,48 @@ def read_voc(folder: str | Path) -> DataSet:
         DataError: the folder has no known layout, or no image has a valid annotation.
     """
     folder = Path(folder)
-    roots = _roots(folder)
+    problems, notes, used = [], [], set()
+    roots = _roots(folder, notes)
     if not roots:
         raise DataError(f"{folder}: no VOC data set. Expected Annotations/*.xml and JPEGImages/, or .xml next to images.")
-    problems, notes = [], []
-    files = {name: split for part, root in roots.items() for name, split in _read_root(part, root, problems, notes).items()}
+    files: dict[str, list[Record]] = {}
+    for part, root in roots.items():
+        for name, split in _read_root(part, root, problems, notes, used).items():
+            files.setdefault(name, []).extend(split)
     names_file = next((folder / name for name in LABEL_FILES if (folder / name).is_file()), None)
     if names_file is None:
         names = {name for split in files.values() for record in split for name in record.names}
         class_names = sorted(names, key=natural_order)
     else:
-        class_names = list(dict.fromkeys(read_names(names_file)))
+        class_names, _ = unique_names(read_names(names_file), names_file, problems)
+    problems += similar_names(class_names, names_file or folder)
+    used |= set() if names_file is None else {str(names_file)}
     positions = {name: position for position, name in enumerate(class_names)}
     splits = {}
     for split, records in files.items():
         annotations = [_with_classes(record, positions, problems) for record in records]
         splits[split] = detection_index(class_names, [record.image for record in records], annotations)
-    return check_not_empty(DataSet(splits, tuple(notes), tuple(dict.fromkeys(problems))), folder)
+    found = DataSet(splits, tuple(notes), tuple(dict.fromkeys(problems)), _format(roots), frozenset(used))
+    return check_not_empty(found, folder)
 
 
-def _roots(folder: Path) -> dict[str, Path]:
-    """Folders in one of the first two layouts, by split."""
+def _format(roots: dict[str, Path]) -> str:
+    part, root = next(iter(roots.items()))
+    xml_folder = _xml_folder(root)
+    above = "" if part == WHOLE else f"{root.name}/"
+    return f"Pascal VOC ({above}{'.xml next to images' if xml_folder == root else f'{xml_folder.name}/'})"
+
+
+def _roots(folder: Path, notes: list[str] | None = None) -> dict[str, Path]:
+    """Folders in one of the first two layouts, by split; a note names those that are left over."""
     if _xml_folder(folder) is not None:
         return {WHOLE: folder}
-    parts = {split_name(name): path for name, path in sorted(_folders(folder).items())}
-    return {part: parts[part] for part in SPLITS if part in parts and _xml_folder(parts[part]) is not None}
+    parts: dict[str, Path] = {}
+    for name, path in sorted(_folders(folder).items(), key=lambda item: (item[0] not in SPLITS, item[0])):
+        split = split_name(name)
+        if split in SPLITS and _xml_folder(path) is not None and parts.setdefault(split, path) != path and notes is not None:
+            notes.append(f"not used: {path}, because {parts[split].name} is the same split")
+    return {part: parts[part] for part in SPLITS if part in parts}
 
 
 def _folders(folder: Path) -> dict[str, Path]:
@@ -132,7 +147,9 @@ def _xml_files(folder: Path) -> dict[str, Path]:
     return {path.stem: path for path in sorted(files, key=lambda path: natural_order(path.name))}
 
 
-def _read_root(part: str, root: Path, problems: list[Problem], notes: list[str]) -> dict[str, list[Record]]:
+def _read_root(
+    part: str, root: Path, problems: list[Problem], notes: list[str], used_files: set[str]
+) -> dict[str, list[Record]]:
     """The records of each split of a folder in one of the first two layouts; ``part`` is its name if it is not split."""
     xml_folder, find = _xml_folder(root), image_finder()
     xml_files = _xml_files(xml_folder)
@@ -140,12 +157,31 @@ def _read_root(part: str, root: Path, problems: list[Problem], notes: list[str])
     lists = _lists(root)
     splits = {name: _listed(file, xml_files, problems) for name, file in lists.items()} or {part: list(xml_files.values())}
     used = dict.fromkeys(path for paths in splits.values() for path in paths)
-    records = {}
-    for path in tqdm(used, "reading annotations", unit=" files", leave=False, delay=1):
+    used_files |= {str(path) for path in (*used, *lists.values())}
+    records: dict[Path, Record] = {}
+    own_images: dict[Path, str] = {}
+
+    faults: list[Problem] = []
+
+    def read(path: Path, find_image: Callable[[str], str | None]) -> None:
         try:
-            records[path] = _read_xml(path, lambda name, path=path: _find_image(find, image_folders, name, path), problems)
+            records[path] = _read_xml(path, find_image, faults)
         except UnusableError as error:
             problems.append(error.args[0])
+
+    def find_by_filename(filename: str, path: Path) -> str | None:
+        image, own = _find_image(find, image_folders, filename, path)
+        if own is not None:
+            own_images[path] = own
+        return image
+
+    for path in tqdm(used, "reading annotations", unit=" files", leave=False, delay=1):
+        read(path, partial(find_by_filename, path=path))
+    if own_images and _prefers_own_images(records, own_images, problems):
+        for path, own in own_images.items():
+            read(path, lambda _, own=own: own)
+    num_objects = sum(len(record.names) for record in records.values())
+    problems += gathered(faults, max(MANY, num_objects))
     _drop_duplicate_claims(records, problems)
     if lists and len(used) < len(xml_files):
         notes.append(f"{len(xml_files) - len(used)} annotations are in no list of {root / 'ImageSets'} and are not used")
@@ -195,16 +231,41 @@ def _listed(file: Path, xml_files: dict[str, Path], problems: list[Problem]) -> 
     return list(dict.fromkeys(paths))
 
 
-def _find_image(find: Callable, folders: list[str], filename: str, xml: Path) -> str | None:
-    """Find the image by <filename>, else by the name of the XML file."""
+def _find_image(find: Callable, folders: list[str], filename: str, xml: Path) -> tuple[str | None, str | None]:
+    """The image by <filename>, else by the name of the XML file; and the latter where it is another image."""
     all_folders = [*folders, str(xml.parent)]
     by_filename = find(folders, filename) if filename else None
-    return by_filename or find_by_stem(find, all_folders, xml.stem) or find(all_folders, filename)
+    if by_filename is not None and Path(by_filename).stem == xml.stem:
+        return by_filename, None
+    own = find_by_stem(find, all_folders, xml.stem)
+    if by_filename is not None:
+        return by_filename, own
+    filename = filename.replace("\\", "/")
+    return own or find(all_folders, filename) or find_by_stem(find, all_folders, Path(filename).stem), None
+
+
+def _prefers_own_images(records: dict[Path, Record], own_images: dict[Path, str], problems: list[Problem]) -> bool:
+    """Whether XML files belong to the images of their own names, rather than to those that their <filename> names.
+
+    Tools and people copy and rename files without changing <filename>. It is believed as long as no two files name the same
+    image.
+    """
+    claims = Counter(record.image for record in records.values())
+    is_copied = any(count > 1 for count in claims.values())
+    path = next(iter(own_images))
+    named = Path(records[path].image).name if path in records else "another image"
+    chosen = "the images of their own names are used, because several files name the same image"
+    detail = (
+        f"{len(own_images):,} XML files name another image in <filename> than that of their own name, such as {path.name}: "
+        f"{named} instead of {Path(own_images[path]).name}; {chosen if is_copied else '<filename> is believed'}"
+    )
+    problems.append(Problem("unclear layout", str(path), detail))
+    return is_copied
 
 
 def _read_xml(path: Path, find: Callable[[str], str | None], problems: list[Problem]) -> Record:
     root = _parse(path)
-    image = find((root.findtext("filename") or "").strip())
+    image = find((root.findtext("filename") or root.findtext("path") or "").strip())
     if image is None:
         raise UnusableError(Problem("missing partner", str(path), "its image does not exist"))
     attributes, size = _leaves(root, NO_ATTRIBUTES), root.find("size")
@@ -241,7 +302,7 @@ def _read_objects(root: ET.Element, path: Path, size: tuple[int, int], problems:
     """The objects, with classes that are still 0, and their class names."""
     names, boxes, attributes = [], [], []
     for number, element in enumerate(root.findall("object"), 1):
-        name, box = (element.findtext("name") or "").strip(), _corners(element)
+        name, box = class_name_of(element.findtext("name") or ""), _corners(element)
         relative = None if box is None else np.array(box) / (size[1], size[0], size[1], size[0])
         if not name:
             problems.append(object_problem(path, f"object {number}", "it has no <name>"))
@@ -312,78 +373,3 @@ def _with_classes(record: Record, positions: dict[str, int], problems: list[Prob
         detail = f"{brief(name)} is not among the {len(positions)} class names"
         problems.append(Problem("unknown label", record.image, detail))
     return replace(record.annotation, objects=replace(record.annotation.objects, classes=classes))
-
-
-def write_voc(data_set: DataSet, folder: str | Path, *, images: Images = "copy") -> Counter[str]:
-    """Write a data set of boxes in Pascal VOC's format: Annotations/, JPEGImages/, classes.txt and, if it is split, ImageSets/.
-
-    Args:
-        data_set: a data set whose images exist and can be decoded.
-        folder: target folder, which holds no files of that data set yet.
-        images: "copy" copies the images, "link" makes symbolic links.
-
-    Returns:
-        what the format cannot express, with the number of each kind.
-
-    Raises:
-        ImageError: an image of unknown size cannot be read.
-        OSError: a file cannot be written.
-    """
-    folder, lost, taken = Path(folder), Counter(), {}
-    written: dict[str, list[tuple[str, bytes]]] = {}  # by source path: an image may be in several splits
-    for part in ("Annotations", "JPEGImages"):
-        (folder / part).mkdir(parents=True, exist_ok=True)
-    class_names = [one_line(name) for name in data_set.class_names]
-    (folder / "classes.txt").write_text("".join(f"{name}\n" for name in class_names), encoding="utf-8")
-    for split, index in data_set.splits.items():
-        stems = []
-        pairs = zip(index.paths, index.annotations, strict=True)
-        for path, annotation in tqdm(pairs, f"writing {split}", total=len(index), unit=" images", leave=False):
-            size = annotation.size or read_size(path)
-            objects = with_known_class(annotation.objects, lost)
-            same = (name for name, xml in written.get(path, ()) if _xml(name, annotation, objects, size, class_names) == xml)
-            if (name := next(same, None)) is None:
-                name = new_name(path, taken, lost, by_stem=True)
-                put_image(path, folder / "JPEGImages" / name, images)
-                xml = _xml(name, annotation, objects, size, class_names, lost)
-                (folder / "Annotations" / f"{Path(name).stem}.xml").write_bytes(xml)
-                written.setdefault(path, []).append((name, xml))
-            stems.append(Path(name).stem)
-        if split != WHOLE:
-            list_file = folder / "ImageSets" / "Main" / f"{split_file_name(split)}.txt"
-            list_file.parent.mkdir(parents=True, exist_ok=True)
-            list_file.write_text("".join(f"{stem}\n" for stem in stems), encoding="utf-8")
-    class_attributes = next(iter(data_set.splits.values())).class_attributes
-    lost["classes with attributes such as an id: VOC has only names"] += sum(map(bool, class_attributes))
-    return lost
-
-
-def _xml(name, annotation: Annotation, objects: Objects, size: tuple[int, int], class_names: list[str], lost=None) -> bytes:
-    lost = Counter() if lost is None else lost
-    root = ET.Element("annotation")
-    _add(root, {"folder": "JPEGImages", "filename": name}, lost)
-    attributes = {"segmented": 0} | annotation.attributes
-    sizes = {"width": size[1], "height": size[0], "depth": attributes.pop("depth", 3)}
-    _add(ET.SubElement(root, "size"), sizes, lost)
-    _add(root, {tag: value for tag, value in attributes.items() if tag not in NO_ATTRIBUTES}, lost)
-    corners = objects.boxes * (size[1], size[0], size[1], size[0])
-    for row, label in enumerate(objects.classes.tolist()):
-        element = ET.SubElement(root, "object")
-        attributes = {"pose": "Unspecified", "truncated": 0, "difficult": 0} | (objects.attributes or ({},) * len(objects))[row]
-        attributes = {tag: value for tag, value in attributes.items() if tag not in NO_OBJECT_ATTRIBUTES}
-        _add(element, {"name": class_names[label]} | attributes, lost)
-        pixels = (decimal(corner, DIGITS) for corner in corners[row].tolist())
-        _add(ET.SubElement(element, "bndbox"), dict(zip(CORNERS, pixels, strict=True)), lost)
-    lost["outlines: VOC has only boxes"] += sum(outline is not None for outline in objects.outlines)
-    if objects.keypoints is not None:
-        lost["objects with keypoints: VOC has only boxes"] += int(objects.keypoints[..., 2].any(axis=1).sum())
-    ET.indent(root, "\t")
-    return ET.tostring(root, "utf-8")
-
-
-def _add(parent: ET.Element, children: dict[str, Any], lost: Counter[str]) -> None:
-    for tag, value in children.items():
-        if re.fullmatch("[A-Za-z_][A-Za-z0-9_.-]*", tag) and isinstance(value, int | float | str):
-            ET.SubElement(parent, tag).text = one_line(str(int(value) if isinstance(value, bool) else value))
-        elif value is not None:
-            lost[f"attributes {brief(tag)}: VOC has only plain values"] += 1

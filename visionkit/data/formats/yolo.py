@@ -16,55 +16,85 @@ its box: five points, closed, beginning at the box's first corner. The reader re
 """
 
 from collections import Counter
+from collections.abc import Iterable
+from dataclasses import replace
 from pathlib import Path
 from typing import Any, NamedTuple
 
 import numpy as np
-import yaml
 from tqdm import tqdm
 
 from visionkit.data.formats.annotation_files import (
     LARGEST,
     MAX_CLASSES,
-    Images,
     brief,
     check_not_empty,
-    decimal,
     detection_index,
+    gathered,
     image_finder,
-    new_name,
     object_problem,
-    put_image,
     read_paths,
-    split_file_name,
-    with_known_class,
+    similar_names,
+    unique_names,
 )
-from visionkit.data.formats.coco_objects import polygons_of
 from visionkit.data.formats.yolo_config import (
     Keypoints,
     class_attributes,
     class_names,
     configured,
-    count_attributes,
-    describe_classes,
     find_config,
+    guess_keypoints,
     keypoint_shape,
     read_config,
 )
 from visionkit.data.images.contents import read_text
 from visionkit.data.images.listing import list_images
-from visionkit.data.index import NO_OBJECTS, Annotation, DataError, Objects, Outline, Problem, Rle
+from visionkit.data.index import NO_OBJECTS, Annotation, DataError, Objects, Outline, Problem
 from visionkit.data.splits import SPLITS, WHOLE, DataSet, split_name
 
 NO_LABELS = frozenset(["classes.txt", "labels.txt", "readme.txt", *(f"{name}.txt" for name in (*SPLITS, "valid", "trainval"))])
-DIGITS = 10  # decimals of a relative coordinate in files
+MANY = 10  # lines with the same fault from which they are one problem, if they are also most of all lines
+NEARLY_ALL = 0.9  # share of lines that decides how all are read
+NUM_COMPARED = 10_000  # lines that are kept for that decision
+IN_PIXELS = 1.5  # relative coordinates rarely reach so far beyond the image, and never all of a box
 
 
 class Labels(NamedTuple):
-    """How label files are read: classes from ``num_classes`` on are unknown."""
+    """How label files are read: classes from ``num_classes`` on are unknown; ``confidence`` is a last number to ignore."""
 
     num_classes: int
     keypoints: Keypoints | None
+    confidence: bool = False
+
+
+class Census:
+    """What the lines of all label files have in common.
+
+    Attributes:
+        lengths: how many lines have so many numbers after the class.
+        rows: the numbers of the first lines that have more than a box, as far as they are as many as in the first of them.
+        confident: number of lines that end with one number too many, from 0 to 1.
+        in_pixels: number of lines whose first four numbers are all beyond the image.
+    """
+
+    def __init__(self, labels: Labels):
+        self.num_posed = _num_posed(labels)
+        self.lengths: Counter[int] = Counter()
+        self.rows: list[list[float]] = []
+        self.confident = self.in_pixels = 0
+
+    def add(self, numbers: list[float]) -> None:
+        """Count a line."""
+        length = len(numbers)
+        self.lengths[length] += 1
+        self.in_pixels += length >= 4 and min(numbers[:4]) > IN_PIXELS
+        self.confident += length >= 5 and 0 <= numbers[-1] <= 1 and self.is_one_too_many(length)
+        if length > 5 and len(self.rows) < NUM_COMPARED and (not self.rows or len(self.rows[0]) == length):
+            self.rows.append(numbers)
+
+    def is_one_too_many(self, length: int) -> bool:
+        """Whether a line is one number longer than one of the known forms, but none of them itself."""
+        return length % 2 == 1 if self.num_posed < 0 else length in (5, self.num_posed + 1)
 
 
 def looks_like_yolo(folder: Path) -> bool:
@@ -89,47 +119,79 @@ def read_yolo(path: str | Path) -> DataSet:
     """
     path, problems, notes = Path(path), [], []
     config_file, config = (path, read_config(path)) if path.is_file() else find_config(path, problems)
-    places = _layout(path) if config_file is None else configured(config, config_file, problems, notes)
+    places = _layout(path, notes) if config_file is None else configured(config, config_file, problems, notes)
     if not places:
         reasons = "".join(f" {problem.path}: {problem.detail}." for problem in problems[:1])
         raise DataError(f"{path}: no images of a YOLO data set found.{reasons} Expected data.yaml, or images/ and labels/.")
+    source = path if config_file is None else config_file
     root = path if config_file is None else config_file.parent
-    names, keypoints = class_names(config, root), keypoint_shape(config, config_file, problems)
-    labels = Labels(MAX_CLASSES if names is None else len(names), keypoints)
-    find, read_files = image_finder(), set()
-    splits = {}
-    for split, split_places in places.items():
-        images = dict.fromkeys(image for place in split_places for image in _images(place, root, find, problems))
-        paths, annotations = [], []
-        for image in tqdm(images, f"reading {split}", unit=" images", leave=False, delay=1):
-            file = find(_label_folders(image.parent), f"{image.stem}.txt")
-            objects = NO_OBJECTS if file is None else _read_labels(file, labels, problems)
-            read_files.add(file)
-            if objects is not None:
-                paths.append(str(image))
-                annotations.append(Annotation(objects))
-        splits[split] = paths, annotations
+    label_folders = _label_folders_of(places)
+    names, names_file = class_names(config, source, label_folders, problems, notes)
+    keypoints = keypoint_shape(config, config_file, problems)
+    find = image_finder()
+    files = {
+        split: _with_labels(
+            dict.fromkeys(image for place in split_places for image in _images(place, root, find, problems)), find
+        )
+        for split, split_places in places.items()
+    }
+    read_files = {file for of_split in files.values() for file in of_split.values()}
     if read_files <= {None}:
         raise DataError(f"{path}: none of its images has a label file. Expected labels/.../x.txt for images/.../x.jpg.")
+    labels = Labels(MAX_CLASSES if names is None else len(names), keypoints)
+    splits, labels = _read_all(files, labels, source, problems, notes)
     problems += _without_image(places, read_files)
+    if background := sum(file is None for of_split in files.values() for file in of_split.values()):
+        notes.append(f"{background:,} images have no label file and count as background")
     if names is None:
         classes = [one.objects.classes for _, annotations in splits.values() for one in annotations]
         names = list(map(str, range(int(max((labels.max(initial=-1) for labels in classes), default=-1)) + 1)))
         notes.append(f"there are no class names: {len(names)} classes are named by their numbers")
-    attributes = class_attributes(config, len(names), keypoints)
-    indexes = {split: detection_index(names, *samples, class_attributes=attributes) for split, samples in splits.items()}
-    return check_not_empty(DataSet(indexes, tuple(notes), tuple(dict.fromkeys(problems))), path)
+    unique, numbers = unique_names(names, names_file or source, problems)
+    problems += similar_names(unique, names_file or source)
+    attributes = class_attributes(config, len(names), labels.keypoints)
+    attributes = tuple(attributes[numbers.index(position)] for position in range(len(unique))) if attributes else ()
+    indexes = {}
+    for split, (paths, annotations) in splits.items():
+        annotations = annotations if len(unique) == len(names) else [_renumbered(one, numbers) for one in annotations]
+        indexes[split] = detection_index(unique, paths, annotations, class_attributes=attributes)
+    lists = [place for split_places in places.values() for place in split_places if place.is_file()]
+    used = frozenset(str(file) for file in (*read_files, *lists, config_file, names_file) if file is not None)
+    found = DataSet(indexes, tuple(notes), tuple(dict.fromkeys(problems)), _format(config_file, places), used)
+    return check_not_empty(found, path)
 
 
-def _layout(folder: Path) -> dict[str, list[Path]]:
+def _format(config_file: Path | None, places: dict[str, list[Path]]) -> str:
+    if config_file is not None:
+        return f"YOLO ({config_file.name})"
+    (first, *_), *_ = places.values()
+    above = f"{first.parent.name}/" if first.name == "images" and next(iter(places)) != WHOLE else ""
+    return f"YOLO ({above}images/, {above}labels/)"
+
+
+def _renumbered(annotation: Annotation, numbers: list[int]) -> Annotation:
+    classes = np.array([*numbers, -1], np.int32)[annotation.objects.classes]  # -1 stays: it is the last
+    return replace(annotation, objects=replace(annotation.objects, classes=classes))
+
+
+def _layout(folder: Path, notes: list[str] | None = None) -> dict[str, list[Path]]:
     """The folders of images of a data set without data.yaml, by split."""
-    images = folder / "images"
+    notes, images = [] if notes is None else notes, folder / "images"
     if images.is_dir() and (folder / "labels").is_dir():
-        children = {split_name(child.name): child for child in sorted(images.iterdir()) if child.is_dir()}
-        return {split: [children[split]] for split in SPLITS if split in children} or {WHOLE: [images]}
-    children = {split_name(child.name): child for child in sorted(folder.iterdir()) if child.is_dir()}
-    parts = [split for split in SPLITS if split in children and (children[split] / "labels").is_dir()]
-    return {split: [children[split] / "images"] for split in parts if (children[split] / "images").is_dir()}
+        children = _split_folders((child for child in images.iterdir() if child.is_dir()), notes)
+        return {split: [child] for split, child in children.items()} or {WHOLE: [images]}
+    parts = (child for child in folder.iterdir() if (child / "labels").is_dir() and (child / "images").is_dir())
+    return {split: [child / "images"] for split, child in _split_folders(parts, notes).items()}
+
+
+def _split_folders(folders: Iterable[Path], notes: list[str]) -> dict[str, Path]:
+    """One folder for each of the splits; a note names those that are left over."""
+    found: dict[str, Path] = {}
+    for folder in sorted(folders, key=lambda folder: (folder.name.lower() not in SPLITS, folder.name)):
+        split = split_name(folder.name)
+        if split in SPLITS and found.setdefault(split, folder) != folder:
+            notes.append(f"not used: {folder}, because {found[split].name} is the same split")
+    return {split: found[split] for split in SPLITS if split in found}
 
 
 def _images(place: Path, root: Path, find: Any, problems: list[Problem]) -> list[Path]:
@@ -143,6 +205,24 @@ def _images(place: Path, root: Path, find: Any, problems: list[Problem]) -> list
         else:
             images.append(Path(image))
     return images
+
+
+def _label_folders_of(places: dict[str, list[Path]]) -> list[Path]:
+    """The folders of label files of all splits, and those above them."""
+    folders = [_label_folder(place) for split_places in places.values() for place in split_places]
+    return list(dict.fromkeys(each for folder in folders if folder is not None for each in (folder, folder.parent)))
+
+
+def _with_labels(images: Iterable[Path], find: Any) -> dict[Path, str | None]:
+    """The label file of each image, or None."""
+    folders: dict[Path, tuple[str, ...]] = {}
+    files = {}
+    for image in images:
+        if image.parent not in folders:
+            folders[image.parent] = _label_folders(image.parent)
+        spellings = (f"{image.stem}.txt", f"{image.stem}.TXT")
+        files[image] = next((file for name in spellings if (file := find(folders[image.parent], name)) is not None), None)
+    return files
 
 
 def _label_folders(folder: Path) -> tuple[str, ...]:
@@ -168,7 +248,59 @@ def _without_image(places: dict[str, list[Path]], read_files: set[str | None]) -
     return [Problem("missing partner", str(file), "the label file has no image") for file in unpaired]
 
 
-def _read_labels(file: str, labels: Labels, problems: list[Problem]) -> Objects | None:
+def _read_all(
+    files: dict[str, dict[Path, str | None]], labels: Labels, source: Path, problems: list[Problem], notes: list[str]
+) -> tuple[dict[str, tuple[list[str], list[Annotation]]], Labels]:
+    """The paths and annotations of each split, and how the lines were read: if they are all of another form, then as that."""
+    while True:
+        faults, census, splits = [], Census(labels), {}
+        for split, of_split in files.items():
+            paths, annotations = splits[split] = [], []
+            for image, file in tqdm(of_split.items(), f"reading {split}", unit=" images", leave=False, delay=1):
+                objects = NO_OBJECTS if file is None else _read_labels(file, labels, census, faults)
+                if objects is not None:
+                    paths.append(str(image))
+                    annotations.append(Annotation(objects))
+        better = _better(labels, census, source, problems, notes)
+        if better == labels:
+            problems += gathered(faults, max(MANY, census.lengths.total() // 2))
+            return splits, labels
+        labels = better
+
+
+def _better(labels: Labels, census: Census, source: Path, problems: list[Problem], notes: list[str]) -> Labels:
+    """How lines must be read that nearly all have another form.
+
+    Raises:
+        DataError: they are in pixels.
+    """
+    nearly_all = NEARLY_ALL * max(census.lengths.total(), 1)
+    if census.in_pixels >= nearly_all:
+        raise DataError(
+            f"{source}: the label files are in pixels, not relative to the images (0..1), as YOLO's are. Divide x and width "
+            "by the width of the image, y and height by its height."
+        )
+    if labels.confidence:
+        return labels
+    length = len(census.rows[0]) if census.rows else 0
+    is_alike = labels.keypoints is None and length and census.lengths[length] >= nearly_all
+    if is_alike and (guess := guess_keypoints(census.rows)) is not None:
+        keypoints, likely = guess
+        detail = (
+            f"kpt_shape is missing, but the lines have {length} numbers after the class: they may be a box, and "
+            f"{keypoints.number} points in it. They are read as {'keypoints' if likely else 'outlines'}. If they are "
+            f"keypoints, write kpt_shape: [{keypoints.number}, {keypoints.width}] into data.yaml"
+        )
+        problems.append(Problem("unclear layout", str(source), detail))
+        if likely:
+            return labels._replace(keypoints=keypoints)
+    if census.confident >= nearly_all:
+        notes.append("the last number of each line is taken for a confidence and ignored")
+        return labels._replace(confidence=True)
+    return labels
+
+
+def _read_labels(file: str, labels: Labels, census: Census, problems: list[Problem]) -> Objects | None:
     """The objects in one label file; None if it cannot be read, or none of its lines is valid."""
     try:
         lines = [(number, line) for number, line in enumerate(read_text(file).splitlines(), 1) if line.strip()]
@@ -178,7 +310,7 @@ def _read_labels(file: str, labels: Labels, problems: list[Problem]) -> Objects 
     rows = []
     for number, line in lines:
         try:
-            rows.append(_read_line(line, labels))
+            rows.append(_read_line(line, labels, census))
         except ValueError as error:
             problems.append(object_problem(file, f"line {number}", str(error)))
             continue
@@ -196,7 +328,12 @@ def _read_labels(file: str, labels: Labels, problems: list[Problem]) -> Objects 
     )
 
 
-def _read_line(line: str, labels: Labels) -> tuple[int, list[float], Outline, np.ndarray | None]:
+def _num_posed(labels: Labels) -> int:
+    """How many numbers a line with keypoints has after the class; -1 where lines have none."""
+    return -1 if labels.keypoints is None else 4 + labels.keypoints.number * labels.keypoints.width
+
+
+def _read_line(line: str, labels: Labels, census: Census) -> tuple[int, list[float], Outline, np.ndarray | None]:
     """Class (-1 if unknown), box, outline, keypoints ``(K, 3)``.
 
     Raises:
@@ -205,9 +342,12 @@ def _read_line(line: str, labels: Labels) -> tuple[int, list[float], Outline, np
     label, *numbers = map(float, line.replace("_", "?").split())  # Python reads 1_0 as a number
     if not label.is_integer() or not all(abs(number) <= LARGEST for number in numbers):
         raise ValueError("its class is not a whole number, or a coordinate is far outside any image")
+    census.add(numbers)
+    if labels.confidence and census.is_one_too_many(len(numbers)):
+        numbers.pop()
     label = int(label) if 0 <= label < labels.num_classes else -1
     keypoints = None if labels.keypoints is None else np.zeros((labels.keypoints.number, 3))
-    num_posed = -1 if labels.keypoints is None else 4 + labels.keypoints.number * labels.keypoints.width
+    num_posed = census.num_posed
     if len(numbers) in (4, num_posed):
         if len(numbers) == num_posed:
             points = np.reshape(numbers[4:], labels.keypoints)
@@ -221,86 +361,12 @@ def _read_line(line: str, labels: Labels) -> tuple[int, list[float], Outline, np
         expected = "4, or x and y of at least 3 points" if labels.keypoints is None else f"4 or {num_posed}"
         raise ValueError(f"{len(numbers)} numbers follow the class; expected {expected}")
     points = np.reshape(numbers, (-1, 2))
-    if np.array_equal(points, _box_outline(points[0], points[2])):
+    if np.array_equal(points, box_outline(points[0], points[2])):
         return label, [*points[0], *points[2]], None, None
     return label, [*points.min(axis=0), *points.max(axis=0)], (points,), None
 
 
-def _box_outline(first: np.ndarray, opposite: np.ndarray) -> np.ndarray:
+def box_outline(first: np.ndarray, opposite: np.ndarray) -> np.ndarray:
     """A box as a closed polygon, float64 ``(5, 2)``."""
     (x1, y1), (x2, y2) = first, opposite
     return np.array([[x1, y1], [x2, y1], [x2, y2], [x1, y2], [x1, y1]])
-
-
-def write_yolo(data_set: DataSet, folder: str | Path, *, images: Images = "copy") -> Counter[str]:
-    """Write a data set in YOLO's format: images/<split>/, labels/<split>/ and data.yaml.
-
-    Objects with keypoints are written without their outlines, because a line holds only one of the two.
-
-    Args:
-        data_set: a data set whose images exist and can be decoded.
-        folder: target folder, which holds no files of that data set yet.
-        images: "copy" copies the images, "link" makes symbolic links.
-
-    Returns:
-        what the format cannot express, with the number of each kind.
-
-    Raises:
-        OSError: a file cannot be written.
-    """
-    folder, lost = Path(folder), Counter()
-    config: dict[str, Any] = {}
-    for split, index in data_set.splits.items():
-        part, taken = split_file_name(split), {}
-        image_folder, label_folder = folder / "images" / part, folder / "labels" / part
-        for place in (image_folder, label_folder):
-            place.mkdir(parents=True, exist_ok=True)
-        pairs = zip(index.paths, index.annotations, strict=True)
-        for path, annotation in tqdm(pairs, f"writing {split}", total=len(index), unit=" images", leave=False):
-            name = new_name(path, taken, lost, by_stem=True)
-            put_image(path, image_folder / name, images)
-            lines = _lines(with_known_class(annotation.objects, lost), lost)
-            (label_folder / f"{Path(name).stem}.txt").write_text("".join(f"{line}\n" for line in lines), encoding="ascii")
-            lost["images with attributes such as an id: YOLO has none"] += bool(annotation.attributes.keys() - {"file_name"})
-        # YOLO's own code needs both: a set that is not split is named twice, which our reader recognises.
-        config |= dict.fromkeys(("train", "val") if split == WHOLE else (part,), f"images/{part}")
-    lost["classes with attributes such as an id: YOLO has only names"] += count_attributes(data_set)
-    text = yaml.safe_dump(config | describe_classes(data_set), allow_unicode=True, sort_keys=False)
-    (folder / "data.yaml").write_text(text, encoding="utf-8")
-    return lost
-
-
-def _lines(objects: Objects, lost: Counter[str]) -> list[str]:
-    """The lines of one label file."""
-    lost["objects with attributes (difficult, area, ...): YOLO has none"] += sum(map(bool, objects.attributes))
-    outlines = objects.outlines or (None,) * len(objects)
-    if objects.keypoints is not None:
-        lost["outlines: YOLO has keypoints or outlines"] += sum(outline is not None for outline in outlines)
-        outlines = (None,) * len(objects)
-    has_outlines = any(outline is not None for outline in outlines)
-    lines = []
-    for row, (label, outline) in enumerate(zip(objects.classes.tolist(), outlines, strict=True)):
-        box = objects.boxes[row]
-        if has_outlines:
-            numbers = (_box_outline(box[:2], box[2:]) if outline is None else _one_polygon(outline, box, lost)).ravel()
-        else:
-            numbers = np.concatenate([(box[:2] + box[2:]) / 2, box[2:] - box[:2]])
-        if objects.keypoints is not None:
-            numbers = np.concatenate([numbers, objects.keypoints[row].ravel()])
-        lines.append(" ".join([str(label), *(decimal(number, DIGITS) for number in numbers.tolist())]))
-    return lines
-
-
-def _one_polygon(outline: tuple[np.ndarray, ...] | Rle, box: np.ndarray, lost: Counter[str]) -> np.ndarray:
-    """An outline as one polygon, float64 ``(K, 2)``: its parts are joined by seams of no width. An empty mask gives the box."""
-    if isinstance(outline, Rle):
-        lost["masks: YOLO has polygons, without holes"] += 1
-        outline = polygons_of(outline)
-    if not outline:
-        return _box_outline(box[:2], box[2:])
-    lost["outlines of several parts joined into one"] += len(outline) > 1
-    if len(outline) == 1:
-        return outline[0]
-    first, *others = outline
-    seams = [piece for polygon in others for piece in (first[:1], polygon, polygon[:1])]
-    return np.concatenate([first, *seams])

@@ -1,8 +1,12 @@
 """YOLO's data.yaml: the folders of images of each split, and the names of classes and keypoints."""
 
+import re
+from collections import Counter
+from collections.abc import Iterable, Iterator
 from pathlib import Path
 from typing import Any, NamedTuple
 
+import numpy as np
 import yaml
 
 from visionkit.data.formats.annotation_files import MAX_CLASSES, brief, one_line, read_names
@@ -13,7 +17,22 @@ from visionkit.data.splits import SPLITS, WHOLE, DataSet, split_name
 
 NO_SPLITS = ("path", "names", "nc", "kpt_shape", "flip_idx", "kpt_names", "download")  # all other keys may name splits
 NAMES_FILES = ("classes.txt", "obj.names", "labels/classes.txt", "labels/obj.names")
+TEXT = "tag:yaml.org,2002:str"
+SAME_LAYOUT = 0.95  # share of lines that a layout must fit, so that it is theirs
+MOST = 0.7  # share of lines that decides between outlines and keypoints
 LARGEST = 5_000_000  # bytes: PyYAML reads about a megabyte a second
+
+
+class Config(dict):
+    """The contents of a YAML file.
+
+    Attributes:
+        as_written: class names that YAML 1.1 takes for other values: no, off, 010, null.
+        repeated: numbers that name two classes.
+    """
+
+    as_written: tuple[str, ...] = ()
+    repeated: tuple[str, ...] = ()
 
 
 def find_config(folder: Path, problems: list[Problem]) -> tuple[Path | None, dict]:
@@ -30,8 +49,8 @@ def find_config(folder: Path, problems: list[Problem]) -> tuple[Path | None, dic
     return None, {}
 
 
-def read_config(file: Path) -> dict:
-    """The contents of a YAML file.
+def read_config(file: Path) -> Config:
+    """The contents of a YAML file. Class names are as they are written, also where YAML takes them for other values.
 
     Raises:
         DataError: the file cannot be read, or is not a mapping of keys.
@@ -39,7 +58,7 @@ def read_config(file: Path) -> dict:
     try:
         if file.stat().st_size > LARGEST:
             raise DataError(f"{file}: {file.stat().st_size:,} bytes; expected the splits and class names of a data set.")
-        config = yaml.safe_load(read_text(file))
+        config = _load(read_text(file))
     except DataError:
         raise
     except Exception as error:  # PyYAML raises whatever Python raises for an invalid value: KeyError, AttributeError, ...
@@ -47,6 +66,52 @@ def read_config(file: Path) -> dict:
     if not isinstance(config, dict):
         raise DataError(f"{file}: a {type(config).__name__}; expected the keys train, val and names.")
     return config
+
+
+def _load(text: str) -> Any:
+    loader = yaml.SafeLoader(text)
+    try:
+        root = loader.get_single_node()
+        names = _value_of(root, "names")
+        as_written = [node for node in _name_nodes(names) if _is_changed(node, loader)]
+        keys = [key for key, _ in names.value if isinstance(key, yaml.ScalarNode)] if _is_mapping(names) else []
+        for node in [*_name_nodes(names), *(key for key in keys if re.fullmatch("[0-9]+", key.value))]:
+            node.tag = TEXT  # otherwise a key of 010 were 8
+        tree = None if root is None else loader.construct_document(root)
+    finally:
+        loader.dispose()
+    if not isinstance(tree, dict):
+        return tree
+    config = Config(tree)
+    config.as_written = tuple(node.value for node in as_written)
+    config.repeated = tuple(key for key, times in Counter(key.value for key in keys).items() if times > 1)
+    return config
+
+
+def _is_mapping(node: yaml.Node | None) -> bool:
+    return isinstance(node, yaml.MappingNode)
+
+
+def _value_of(node: yaml.Node | None, name: str) -> yaml.Node | None:
+    pairs = node.value if _is_mapping(node) else ()
+    return next((value for key, value in pairs if isinstance(key, yaml.ScalarNode) and key.value == name), None)
+
+
+def _name_nodes(names: yaml.Node | None) -> list[yaml.ScalarNode]:
+    """The unquoted names in a list or mapping, except empty ones."""
+    nodes = [value for _, value in names.value] if _is_mapping(names) else []
+    nodes = list(names.value) if isinstance(names, yaml.SequenceNode) else nodes
+    return [node for node in nodes if isinstance(node, yaml.ScalarNode) and node.style is None and node.value]
+
+
+def _is_changed(node: yaml.ScalarNode, loader: yaml.SafeLoader) -> bool:
+    if node.tag == TEXT:
+        return False
+    try:
+        value = loader.construct_object(yaml.ScalarNode(node.tag, node.value))
+    except Exception:  # not even a value: 2024-13-01, or a tag of somebody's own
+        return True
+    return str(value) != node.value
 
 
 def configured(config: dict, file: Path, problems: list[Problem], notes: list[str]) -> dict[str, list[Path]]:
@@ -71,17 +136,34 @@ def configured(config: dict, file: Path, problems: list[Problem], notes: list[st
 
 
 def _place(entry: str, bases: list[Path], folder: Path) -> Path | None:
-    """The existing folder or list that an entry names. Some tools write ../train for a folder next to data.yaml."""
-    for name in dict.fromkeys((entry, entry.removeprefix("../"))):
+    """The existing folder or list that an entry names.
+
+    Some tools write ../train for a folder next to data.yaml, and a path may be that of another computer: the longest end of
+    it that exists is taken.
+    """
+    plain = entry.replace("\\", "/")
+    for name in dict.fromkeys((entry, plain, plain.removeprefix("../"))):
         for base in bases:
-            place = base / name
-            try:
-                is_there = place.is_dir() or (place.suffix == ".txt" and place.is_file())
-            except OSError:  # a name that is too long
-                continue
-            if is_there and place.resolve() not in folder.resolve().parents:  # a parent such as / would be the whole disk
-                return place
-    return None
+            if _is_place(base / name, folder):
+                return base / name
+    return next((base / tail for tail in _tails(plain) for base in bases if _is_place(base / tail, folder)), None)
+
+
+def _is_place(place: Path, folder: Path) -> bool:
+    try:
+        is_there = place.is_dir() or (place.suffix == ".txt" and place.is_file())
+        return is_there and place.resolve() not in folder.resolve().parents  # a parent such as / would be the whole disk
+    except (OSError, ValueError):  # a name that is too long, or that no folder can have
+        return False
+
+
+def _tails(path: str) -> Iterator[str]:
+    """The ends of a path, the longest first; none that lost the name of its split: another split's images would be read."""
+    parts = [part for part in path.split("/") if part not in ("", ".", "..")]
+    for start in range(len(parts)):
+        names_split = any(split_name(part.removesuffix(".txt")) in SPLITS for part in parts[start:])
+        if names_split or start == 0 or split_name(parts[start - 1]) not in SPLITS:
+            yield "/".join(parts[start:])
 
 
 class Keypoints(NamedTuple):
@@ -91,28 +173,57 @@ class Keypoints(NamedTuple):
     width: int
 
 
-def class_names(config: dict, root: Path) -> list[str] | None:
-    """Class names from data.yaml, or from a text file in the data set's folder; None if there are none.
+def class_names(
+    config: dict, source: Path, label_folders: Iterable[Path], problems: list[Problem], notes: list[str]
+) -> tuple[list[str] | None, Path | None]:
+    """Class names from data.yaml, or from a text file, with that file; None where there are none.
+
+    Args:
+        config: the contents of data.yaml; or empty.
+        source: data.yaml, or the folder of the data set.
+        label_folders: further folders that may hold the text file.
+        problems, notes: lists that receive what is wrong or odd about the names.
 
     Raises:
         DataError: the names are neither a list nor a mapping of numbers to names.
     """
     names, count = config.get("names"), config.get("nc")
-    if names is None and config.get("nc") is None:
-        file = next((root / name for name in NAMES_FILES if (root / name).is_file()), None)
-        return None if file is None else read_names(file)
-    if names is None and type(count) is int and 0 < count <= MAX_CLASSES:
-        return list(map(str, range(count)))
+    root = source.parent if source.is_file() else source
+    if names is None:
+        candidates = (root / name for name in NAMES_FILES)
+        inside = (folder / name for folder in label_folders for name in ("classes.txt", "obj.names"))
+        file = next((file for file in (*candidates, *inside) if file.is_file()), None)
+        is_count = type(count) is int and 0 < count <= MAX_CLASSES
+        found = read_names(file) if file is not None else list(map(str, range(count))) if is_count else None
+        if found is not None or count is None:
+            _judge_names(config, found or [], file or source, problems, notes)
+            return found, file
     numbered = dict(enumerate(names)) if isinstance(names, list) else names
     try:
         if not all(isinstance(name, str | int | float | None) for name in numbered.values()):
             raise ValueError("a name is invalid")
-        named = {int(number): str(number if name is None else name) for number, name in numbered.items()}
+        named = {int(number): str(number if name in (None, "") else name) for number, name in numbered.items()}
         if not all(0 <= number < MAX_CLASSES for number in named):
             raise ValueError("a number is invalid")
     except (ValueError, TypeError, AttributeError, OverflowError) as error:
-        raise DataError(f"{root}: data.yaml lacks class names. Expected names: a list, or lines of number: name.") from error
-    return [named.get(number, str(number)) for number in range(max(named, default=-1) + 1)]
+        raise DataError(f"{source}: data.yaml lacks class names. Expected names: a list, or lines of number: name.") from error
+    result = [named.get(number, str(number)) for number in range(max(named, default=-1) + 1)]
+    _judge_names(config, result, source, problems, notes)
+    return result, None
+
+
+def _judge_names(config: dict, names: list[str], source: Path, problems: list[Problem], notes: list[str]) -> None:
+    as_written, repeated = getattr(config, "as_written", ()), getattr(config, "repeated", ())
+    if as_written:
+        shown = ", ".join(map(one_line, as_written[:5])) + (", ..." if len(as_written) > 5 else "")
+        notes.append(f"these class names are read as they are written, although YAML takes them for other values: {shown}")
+    if repeated:
+        detail = f"several names have the number {brief(repeated[0])}; the last one is used"
+        problems.append(Problem("class names", str(source), detail))
+    count = config.get("nc")
+    if type(count) is int and count != len(names):
+        detail = f"nc is {brief(count)}, but there are {len(names)} names; the names are used"
+        problems.append(Problem("class names", str(source), detail))
 
 
 def keypoint_shape(config: dict, file: Path | None, problems: list[Problem]) -> Keypoints | None:
@@ -125,6 +236,64 @@ def keypoint_shape(config: dict, file: Path | None, problems: list[Problem]) -> 
         return Keypoints(*shape)
     problems.append(Problem("bad annotation", str(file), "kpt_shape is not [number of keypoints, 2 or 3]"))
     return None
+
+
+def guess_keypoints(rows: list[list[float]]) -> tuple[Keypoints, bool] | None:
+    """The layout of keypoints that lines may have although ``kpt_shape`` is missing, and whether it is likely.
+
+    Lines of keypoints all have the same length, and begin with a box in the image that holds all points. An even number of
+    numbers may also be an outline of as many points in every line; see ``_are_outlines``.
+
+    Args:
+        rows: the numbers after the class, of equal length, at least 6.
+
+    Returns:
+        the layout, and whether the lines are keypoints rather than outlines; None if they can only be outlines.
+    """
+    numbers = np.array(rows, np.float64)
+    if numbers.shape[1] == 8 and _are_rectangles(numbers.reshape(-1, 4, 2)):
+        return None
+    more = numbers.shape[1] - 4
+    for width in (3, 2):
+        if more % width or not 1 <= more // width <= MAX_KEYPOINTS:
+            continue
+        points = numbers[:, 4:].reshape(len(numbers), -1, width)
+        if width == 3 and not np.isin(points[..., 2], (0, 1, 2)).all():
+            continue
+        points = points[..., :2]
+        center, sides, labelled = numbers[:, None, :2], numbers[:, None, 2:4], points.any(axis=2)
+        is_box = ((sides > 0) & (center - sides / 2 > -0.02) & (center + sides / 2 < 1.02)).all(axis=(1, 2))
+        inside = (np.abs(points - center) <= 0.55 * sides).all(axis=2) | ~labelled
+        if (is_box & inside.all(axis=1)).mean() < SAME_LAYOUT or not labelled.any():
+            continue
+        return Keypoints(more // width, width), bool(numbers.shape[1] % 2) or not _are_outlines(numbers, points, labelled)
+    return None
+
+
+def _are_rectangles(corners: np.ndarray) -> bool:
+    """Whether most of ``(N, 4, 2)`` are the corners of rectangles, turned or not: their diagonals have the same middle."""
+    shift = np.abs(corners[:, 0] + corners[:, 2] - corners[:, 1] - corners[:, 3]).max(axis=1)
+    return bool((shift <= 0.3 * np.ptp(corners, axis=1).max(axis=1)).mean() >= MOST)
+
+
+def _are_outlines(numbers: np.ndarray, points: np.ndarray, labelled: np.ndarray) -> bool:
+    """Whether lines that could be a box and keypoints are rather outlines.
+
+    The second point of an outline is close to the others, while width and height of a box are so only by chance. Where they
+    are, keypoints lie around the center of their box and fill it, while the first point of an outline lies on its border.
+    """
+    first, second = numbers[:, :2], numbers[:, 2:4]
+    if numbers.shape[1] == 6:
+        return True
+    some = labelled.any(axis=1)
+    lowest = np.where(labelled[..., None], points, np.inf).min(axis=1)[some]
+    highest = np.where(labelled[..., None], points, -np.inf).max(axis=1)[some]
+    extents = highest - lowest
+    reach = (3 if points.shape[1] <= 3 else 1) * extents.max(axis=1, keepdims=True)  # few points show little of the extent
+    close = ((second[some] >= lowest - reach) & (second[some] <= highest + reach)).all(axis=1)
+    around = (np.abs((lowest + highest) / 2 - first[some]) <= 0.3 * extents).all(axis=1)
+    filled = (extents >= 0.3 * second[some]).any(axis=1)
+    return bool(close.mean() >= MOST and (around & filled).mean() < MOST)
 
 
 def class_attributes(config: dict, num_classes: int, keypoints: Keypoints | None) -> tuple[dict[str, Any], ...]:

@@ -169,7 +169,7 @@ def _write(data: DataSet, folder: Path) -> None:
     if any(index.has_masks for index in data.splits.values()):
         _write_masks(data, folder)
     elif any(index.has_objects for index in data.splits.values()):
-        from visionkit.data.formats.coco import write_coco
+        from visionkit.data.formats.writers.coco import write_coco
 
         write_coco(data, folder / "instances.json")
     elif data.class_names:

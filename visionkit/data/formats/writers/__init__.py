@@ -1,0 +1,1 @@
+"""Writers of annotation files: COCO, Pascal VOC and YOLO."""
