@@ -28,7 +28,6 @@ from visionkit.data.formats.annotation_files import (
     brief,
     check_not_empty,
     detection_index,
-    image_finder,
     new_name,
     object_problem,
     put_image,
@@ -38,6 +37,7 @@ from visionkit.data.formats.annotation_files import (
     with_known_class,
 )
 from visionkit.data.formats.coco_objects import read_objects, with_keypoints, write_objects
+from visionkit.data.formats.matching import image_finder
 from visionkit.data.images.contents import read_text
 from visionkit.data.images.decode import ImageError, read_size
 from visionkit.data.index import Annotation, DataError, Index, Problem

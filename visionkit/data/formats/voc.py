@@ -30,8 +30,6 @@ from visionkit.data.formats.annotation_files import (
     check_not_empty,
     decimal,
     detection_index,
-    find_by_stem,
-    image_finder,
     new_name,
     object_problem,
     one_line,
@@ -41,6 +39,7 @@ from visionkit.data.formats.annotation_files import (
     split_file_name,
     with_known_class,
 )
+from visionkit.data.formats.matching import find_by_stem, image_finder
 from visionkit.data.formats.split_lists import LABEL_FILES
 from visionkit.data.images.decode import IMAGE_SUFFIXES, ImageError, read_size
 from visionkit.data.index import NO_OBJECTS, Annotation, DataError, Objects, Problem, natural_order

@@ -31,7 +31,6 @@ from visionkit.data.formats.annotation_files import (
     check_not_empty,
     decimal,
     detection_index,
-    image_finder,
     new_name,
     object_problem,
     put_image,
@@ -40,6 +39,7 @@ from visionkit.data.formats.annotation_files import (
     with_known_class,
 )
 from visionkit.data.formats.coco_objects import polygons_of
+from visionkit.data.formats.matching import image_finder
 from visionkit.data.formats.yolo_config import (
     Keypoints,
     class_attributes,
