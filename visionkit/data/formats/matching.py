@@ -69,6 +69,7 @@ class ImageFinder:
 
     def __init__(self):
         self._listings: dict[str, _Listing] = {}
+        self._folders: dict[tuple[str, tuple[str, ...]], list[str]] = {}
         self._claims: dict[str, str] = {}  # files that were found by the end of a path, with that path
         self._problems: dict[str, str] = {}
 
@@ -126,14 +127,17 @@ class ImageFinder:
 
     def _below(self, folder: str, parts: list[str], by_stem: bool) -> list[str]:
         """All files below a folder whose path is ``parts``, whatever their Unicode form and letter case."""
-        parents = [folder]
-        for part in parts[:-1]:
-            parents = [
-                os.path.join(parent, name)  # noqa: PTH118
-                for parent in parents
-                for name in self._spellings(parent, part, by_stem=False)
-            ]
+        parents = self._parents(folder, tuple(parts[:-1]))
         return [str(Path(parent, name)) for parent in parents for name in self._spellings(parent, parts[-1], by_stem=by_stem)]
+
+    def _parents(self, folder: str, parts: tuple[str, ...]) -> list[str]:
+        if not parts:
+            return [folder]
+        if (folder, parts) not in self._folders:
+            above = self._parents(folder, parts[:-1])
+            found = [os.path.join(one, name) for one in above for name in self._spellings(one, parts[-1], by_stem=False)]  # noqa: PTH118
+            self._folders[folder, parts] = found
+        return self._folders[folder, parts]
 
     def _spellings(self, parent: str, name: str, *, by_stem: bool) -> list[str]:
         listing = self._listing(parent)
@@ -276,10 +280,10 @@ def _stems(files: Sequence[Path], folder: Path) -> Stems:
 def _best_rule(stems: list[Stems]) -> tuple[_Rule, Matches]:
     """The rule that pairs the most files, and the pairs; none if two rules that are equally good pair differently."""
     enough = min(map(len, stems))
-    is_flat = (
-        any(len({folder for folder, _ in side}) == 1 for side in stems) and len({f for side in stems for f, _ in side}) > 1
-    )
-    loose = [(fold, flat) for flat in (False, True)[: 1 + is_flat] for fold in (False, True)]
+    folders = [{folder for folder, _ in side} for side in stems]
+    flat_too = len(set.union(*folders)) > 1 and min(map(len, folders)) == 1
+    fold_too = any(stem != stem.casefold() for side in stems for _, stem in side) or set.union(*folders) != {""}
+    loose = list(product((False, True)[: 1 + fold_too], (False, True)[: 1 + flat_too]))
     found: list[tuple[_Rule, Matches]] = []
     for known in (False, True):
         for fold, flat in loose:

@@ -39,6 +39,7 @@ from visionkit.data.formats.annotation_files import (
     split_file_name,
     with_known_class,
 )
+from visionkit.data.formats.mask_layouts.known import notes_on_masks
 from visionkit.data.formats.matching import find_by_stem, image_finder
 from visionkit.data.formats.split_lists import LABEL_FILES
 from visionkit.data.images.decode import IMAGE_SUFFIXES, ImageError, read_size
@@ -86,6 +87,7 @@ def read_voc(folder: str | Path) -> DataSet:
         raise DataError(f"{folder}: no VOC data set. Expected Annotations/*.xml and JPEGImages/, or .xml next to images.")
     problems, notes = [], []
     files = {name: split for part, root in roots.items() for name, split in _read_root(part, root, problems, notes).items()}
+    notes += notes_on_masks(roots.values())
     names_file = next((folder / name for name in LABEL_FILES if (folder / name).is_file()), None)
     if names_file is None:
         names = {name for split in files.values() for record in split for name in record.names}
