@@ -116,7 +116,7 @@ class Config(TrainConfig):
                     data = config.data or "the built-in data"
                     raise UserError(f"--{name.replace('_', '-')} is for images, and {data} is volumes.")
         elif config.data is not None:
-            train_and_val(sources.read(config.data), seed=config.seed)
+            train_and_val(sources.read(config.data, prefer="masks"), seed=config.seed)
         defaults = {"base": "none", "batch_size": 4, "flip": False} if volumes else {}
         defaults = {"base": "efficientnet_lite0", "batch_size": 8, "flip": True} | defaults
         unset = {name: value for name, value in defaults.items() if getattr(config, name) is None}

@@ -26,23 +26,25 @@ READERS_OF_FILES = {
     ".csv": ("a table", table.read_table),
     ".tsv": ("a table", table.read_table),
 }
+MASKS = "images and masks"
 # The layouts that are easiest to recognise come first. Class folders come after all of them: nearly any folder could be some.
 READERS_OF_FOLDERS = (
     ("tensorflow-datasets", tfds.looks_like_tfds, tfds.read_tfds_folder),
     ("Pascal VOC", voc.looks_like_voc, voc.read_voc),
     ("YOLO", yolo.looks_like_yolo, yolo.read_yolo),
     ("COCO", coco.looks_like_coco, coco.read_coco),
-    ("images and masks", mask_folders.looks_like_masks, mask_folders.read_masks),
+    (MASKS, mask_folders.looks_like_masks, mask_folders.read_masks),
     ("a table", table.looks_like_table, table.read_tables),
     ("one folder per person", identities.looks_like_identities, identities.read_identities),
 )
 
 
-def read(data: str | Path) -> DataSet:
+def read(data: str | Path, *, prefer: str | None = None) -> DataSet:
     """Index a data set of any kind that visionkit knows; only a sample of masks is opened, but no image.
 
     Args:
         data: a folder, a file or ``tfds:NAME[/config][:split]``.
+        prefer: "masks" asks for the masks first, where a folder holds boxes, too (such as Pascal VOC).
 
     Raises:
         DataError: the data does not exist, or has no known layout.
@@ -51,7 +53,7 @@ def read(data: str | Path) -> DataSet:
         return _with_format(tfds.read_tfds(str(data)), "tensorflow-datasets")
     path = Path(data)
     if path.is_dir():
-        return _with_left_out(path, _read_folder(path))
+        return _with_left_out(path, _read_folder(path, prefer))
     if path.is_file():
         return _read_file(path)
     raise DataError(f"{data}: no such file or folder. {EXPECTED}")
@@ -64,8 +66,9 @@ def _read_file(file: Path) -> DataSet:
     return _with_format(reader(file), name)
 
 
-def _read_folder(folder: Path) -> DataSet:
-    for name, recognises, reader in READERS_OF_FOLDERS:
+def _read_folder(folder: Path, prefer: str | None) -> DataSet:
+    readers = sorted(READERS_OF_FOLDERS, key=lambda row: prefer != "masks" or row[0] != MASKS)
+    for name, recognises, reader in readers:
         if recognises(folder):
             return _with_format(reader(folder), name)
     try:

@@ -3,6 +3,7 @@
 import re
 from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass, replace
+from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -53,6 +54,32 @@ def split_name(name: str) -> str:
         if plain in names:
             return canonical
     return name
+
+
+def split_folders(folder: Path) -> tuple[dict[str, Path], tuple[str, ...]]:
+    """The subfolders that are named like a split, in the order of ``SPLITS``.
+
+    Of several for one split, such as val/ and valid/, the first that is not empty is chosen, in the order of the names above.
+
+    Returns:
+        folder by split, and a note on each folder that is not used.
+    """
+    found: dict[str, list[Path]] = {}
+    for child in sorted(folder.iterdir()):
+        if split_name(child.name) in SPLITS and child.is_dir():
+            found.setdefault(split_name(child.name), []).append(child)
+    chosen, notes = {}, []
+    for split, names in zip(SPLITS, (TRAIN_NAMES, VAL_NAMES, TEST_NAMES), strict=True):
+        folders = sorted(found.get(split, []), key=lambda child: _preference(child, names))
+        if folders:
+            chosen[split] = folders[0]
+            notes += [f"{child} is not used: {folders[0].name}/ is the {split} split, too" for child in folders[1:]]
+    return chosen, tuple(notes)
+
+
+def _preference(folder: Path, names: tuple[str, ...]) -> tuple[bool, int]:
+    name = folder.name.strip().lower()
+    return next(folder.iterdir(), None) is None, names.index(name) if name in names else len(names)
 
 
 def split_order(name: str) -> tuple[int, str]:

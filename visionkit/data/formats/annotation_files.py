@@ -6,16 +6,15 @@ import re
 import shutil
 import unicodedata
 from collections import Counter
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Iterable, Iterator
 from contextlib import contextmanager
-from functools import cache
 from pathlib import Path
 from typing import Literal
 
 import numpy as np
 from PIL import Image
 
-from visionkit.data.images.contents import file_of, read_contents, read_text
+from visionkit.data.images.contents import read_contents, read_text
 from visionkit.data.images.decode import IMAGE_SUFFIXES
 from visionkit.data.index import NO_OBJECTS, Annotation, DataError, Index, Objects, Problem
 from visionkit.data.splits import DataSet
@@ -57,39 +56,6 @@ def read_paths(file: Path) -> list[str]:
     is_utf16 = contents[:2] in (b"\xff\xfe", b"\xfe\xff")
     text = read_text(file) if is_utf16 else contents.decode("utf-8-sig", "surrogateescape")
     return [stripped for line in re.split("[\r\n]+", text) if (stripped := line.strip())]
-
-
-def image_finder() -> Callable[[Iterable[str], str], str | None]:
-    """A function that searches folders for an image.
-
-    Returns:
-        ``find(folders, name)``: the path of the file ``name`` (it may contain folders) below the first of ``folders`` that has
-        it, or None. Each folder is listed only once, which is faster than a system call for every file.
-    """
-
-    @cache
-    def listing(folder: str) -> frozenset[str]:
-        try:
-            return frozenset(path.name for path in Path(folder).iterdir())
-        except (OSError, ValueError):  # no such folder; a name that no folder can have
-            return frozenset()
-
-    def find(folders: Iterable[str], name: str) -> str | None:
-        in_latin_1 = re.sub("[\udc80-\udcff]", lambda byte: chr(ord(byte[0]) - 0xDC00), name)
-        for spelling in dict.fromkeys((name, name.replace("\\", "/"), in_latin_1)):
-            for folder in folders if Path(spelling).name else ():
-                path = Path(folder, spelling)
-                if os.path.basename(file_of(path)) in listing(str(path.parent)):  # noqa: PTH119 - a Path costs more
-                    return str(path)
-        return None
-
-    return find
-
-
-def find_by_stem(find: Callable, folders: Iterable[str], stem: str) -> str | None:
-    """The path of the image ``stem`` with any of ``IMAGE_SUFFIXES``, or None."""
-    suffixes = [spelled for suffix in sorted(IMAGE_SUFFIXES) for spelled in (suffix, suffix.upper())]
-    return next((path for suffix in suffixes if (path := find(folders, stem + suffix)) is not None), None)
 
 
 def detection_index(class_names: Iterable[str], paths: list[str], annotations: list[Annotation], **more: object) -> Index:

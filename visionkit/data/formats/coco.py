@@ -25,10 +25,10 @@ from visionkit.data.formats.annotation_files import (
     brief,
     check_not_empty,
     detection_index,
-    image_finder,
     object_problem,
 )
 from visionkit.data.formats.coco_objects import is_key, read_objects, with_keypoints
+from visionkit.data.formats.matching import image_finder
 from visionkit.data.images.contents import read_text
 from visionkit.data.images.decode import ImageError, read_size
 from visionkit.data.index import Annotation, DataError, Index, Problem

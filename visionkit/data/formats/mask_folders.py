@@ -1,83 +1,93 @@
-"""Images and masks in folders, paired by name. Layouts, whatever the letter case:
+"""Images and masks in folders, paired by name (see ``matching``). Layouts, whatever the letter case:
 
 FOLDER/images/, FOLDER/masks/                          also with train/, val/, test/ below both, or with lists: train.txt
 FOLDER/train/images/, FOLDER/train/masks/              and the same in val/ and test/
 FOLDER/train/, FOLDER/train_masks/                     and the same with val and test
-FOLDER/.../x.jpg, FOLDER/.../x_mask.png                next to each other
+FOLDER/any name/, FOLDER/any name/                     if the names of the files correspond, and one side holds masks
+FOLDER/.../<sample>/images/, .../<sample>/masks/       also with one mask for each object: their union is read
+FOLDER/.../x.jpg, FOLDER/.../x_mask.png                next to each other; also x_sat.jpg; also x.png, if it holds a mask
 FOLDER/.../train-volume.tif, .../train-labels.tif      stacks next to each other; also _images and _masks
 
 Each page of a TIFF is an image of its own if the mask has as many pages (see ``stacks``).
 """
 
 import re
+from collections.abc import Iterable
 from pathlib import Path
 from typing import NamedTuple
 
 import numpy as np
 
+from visionkit.data.formats.mask_layouts.beside import Beside, find_beside, find_samples
+from visionkit.data.formats.mask_layouts.folders import find_folders, pairing_of
+from visionkit.data.formats.mask_layouts.known import known_classes, one_form
+from visionkit.data.formats.mask_layouts.tree import Found, Part, Tree, UnclearError
 from visionkit.data.formats.split_lists import find_list
 from visionkit.data.images import stacks
 from visionkit.data.images.contents import read_text
-from visionkit.data.images.listing import list_images
-from visionkit.data.images.mask_names import find_names
+from visionkit.data.images.mask_names import find_named
 from visionkit.data.images.masks import MaskClasses, find_classes
 from visionkit.data.images.stacks import Pairs
 from visionkit.data.index import Annotation, DataError, Index, Problem
-from visionkit.data.splits import SPLITS, TEST_NAMES, TRAIN_NAMES, VAL_NAMES, WHOLE, DataSet, split_name, split_order
+from visionkit.data.splits import TEST_NAMES, TRAIN_NAMES, VAL_NAMES, WHOLE, DataSet, split_order
 
-IMAGE_FOLDERS = ("images", "image", "imgs", "img", "jpegimages", "pictures", "photos")
-MASK_FOLDERS = (
-    *("masks", "mask", "labels", "label", "annotations", "annotation", "gt", "ground_truth", "groundtruth"),
-    *("segmentationclass", "segmentationclassaug", "segmentation", "trimaps", "1st_manual"),
+SPLIT_LISTS = {"train": (*TRAIN_NAMES, "trainval"), "val": VAL_NAMES, "test": TEST_NAMES}
+LIST_FOLDERS = ("", "ImageSets/Segmentation", "ImageSets/Main", "annotations")
+
+EXPECTED = (
+    "Expected images/ and masks/ with corresponding file names, or x_mask.png next to x.jpg; where the names have nothing in "
+    "common, a table (.csv) with the columns image and mask."
 )
-SPLIT_SUFFIXES = ("_masks", "_mask", "_labels", "_label", "_annot", "annot", "_gt")  # train_masks/ next to train/
-MASK_SUFFIXES = ("_mask", "-mask", "_masks", "_gt", "_label", "_labels", "_l", "_seg", "_segmentation", "_groundtruth")
-SPLIT_LISTS = {"train": TRAIN_NAMES, "val": VAL_NAMES, "test": TEST_NAMES}
-LIST_FOLDERS = ("", "ImageSets/Segmentation", "ImageSets/Main")
-
-EXPECTED = "Expected images/ and masks/ with the same file names in both, or x_mask.png next to x.jpg."
 
 
-class Part(NamedTuple):
-    """A folder of images, the folder of their masks, and the split that they belong to."""
+class Read(NamedTuple):
+    """Images and masks before their classes are known; ``folders`` are those in which class names are looked for."""
 
-    split: str
-    images: Path
-    masks: Path
+    splits: dict[str, Pairs]
+    notes: list[str]
+    problems: list[Problem]
+    format: str
+    folders: list[Path]
+    files: list[Path]
 
 
 def looks_like_masks(folder: Path) -> bool:
     """Whether a folder has one of the layouts above, with images in both folders of a pair."""
-    parts = _parts(folder)
-    if any(list_images(part.masks)[0] and list_images(part.images)[0] for part in parts):
+    tree = Tree(folder)
+    try:
+        if find_folders(tree).parts:
+            return True
+    except UnclearError:
         return True
-    pairs, unpaired = _pairs_in_one_folder(folder)
-    return len(pairs) > len(unpaired) or any(stacks.num_pages(image) > 1 for image, _ in pairs)
+    if find_samples(tree) is not None:
+        return True
+    beside = find_beside(tree)
+    if beside is None:
+        return False
+    images = (image for pairs in beside.splits.values() for image, _ in pairs)
+    return beside.num_pairs > len(beside.images_left) or any(stacks.num_pages(image) > 1 for image in images)
 
 
 def read_masks(folder: str | Path) -> DataSet:
     """Index images and masks in one of the layouts above; a sample of the masks is opened.
 
     Raises:
-        DataError: no image has a mask, or the masks do not hold classes (see ``masks.find_classes``).
+        DataError: no image has a mask, several folders may hold the masks, or the masks do not hold classes (see
+            ``masks.find_classes``).
     """
     folder = Path(folder)
-    parts = _parts(folder)
-    splits: dict[str, Pairs] = {}
-    problems: list[Problem] = []
-    for part in parts:
-        pairs, unpaired = _pairs(part)
-        splits.setdefault(part.split, []).extend(pairs)
-        problems += unpaired
-    if not any(splits.values()):
-        pairs, unpaired = _pairs_in_one_folder(folder)
-        if not pairs:
-            raise DataError(f"{folder}: no image has a mask of the same name; {_examples(parts)}. {EXPECTED}")
-        problems = [Problem("missing partner", str(path), "the image has no mask") for path in unpaired]
-        splits = _by_first_folder(folder, pairs)
+    tree = Tree(folder)
+    found = find_folders(tree)
+    read = _read_parts(tree, found)
+    if not any(read.splits.values()):
+        beside = find_samples(tree) or find_beside(tree)
+        if beside is None:
+            raise DataError(f"{folder}: no image has a mask of the same name; {_examples(tree, found.parts)}. {EXPECTED}")
+        read = _read_beside(tree, beside)
+    splits, problems, notes = dict(read.splits), list(read.problems), list(read.notes)
     lists = _lists(folder) if set(splits) == {WHOLE} else {}
     if lists:
-        splits, problems = _listed(splits[WHOLE], lists)  # images that are in no list need no mask
+        splits, problems = _listed(splits[WHOLE], lists, notes)  # images that are in no list need no mask
     if not any(splits.values()):
         raise DataError(f"{folder}: none of the images listed in {', '.join(map(str, lists.values()))} has a mask.")
     for name, pairs in splits.items():
@@ -86,9 +96,69 @@ def read_masks(folder: str | Path) -> DataSet:
     masks = [mask for pairs in splits.values() for _, mask in pairs]
     if not masks:
         raise DataError(f"{folder}: no image has as many pages as its mask; {problems[-1].path}: {problems[-1].detail}.")
-    classes = find_classes(masks, find_names([folder, *(part.masks.parent for part in parts)]))
+    classes, files = _classes(masks, read.folders, found.parts, notes)
     indexes = {name: _index(splits[name], classes) for name in sorted(splits, key=split_order)}
-    return DataSet(indexes, classes.notes, tuple(problems))
+    files = frozenset(map(str, [*files, *lists.values(), *read.files]))
+    return DataSet(indexes, (*notes, *classes.notes), tuple(problems), read.format, files)
+
+
+def _read_parts(tree: Tree, found: Found) -> Read:
+    """The pairs of folders of images and masks."""
+    splits: dict[str, Pairs] = {}
+    problems, notes, rules, unused = list(found.problems), list(found.notes), {}, {}
+    for part in found.parts:
+        pairing = pairing_of(tree, part)
+        splits.setdefault(part.split, []).extend(pairing.pairs)
+        detail = f"no mask, or more than one, of a corresponding name in {part.masks}"
+        problems += [Problem("missing partner", str(image), detail) for image in pairing.images_left]
+        detail = f"no image, or more than one, of a corresponding name in {part.images}"
+        problems += [Problem("missing partner", str(mask), detail) for mask in pairing.masks_left]
+        rules.update({pairing.rule: None} if pairing.rule else {})
+        unused.update(dict.fromkeys(one_form(tree.below(part.masks))[1]))
+        num_images = len(pairing.pairs) + len(pairing.images_left)
+        if 2 * len(pairing.images_left) > num_images:
+            notes.append(f"{len(pairing.images_left)} of {num_images} images in {part.images} have no mask")
+    if rules:
+        notes.append(f"masks are paired by name: {'; '.join(list(rules)[:3])}")
+    others = []
+    if unused:
+        notes.append(f"other forms of the same masks are not used: {', '.join(unused)}")
+        others = [file for file in tree.others if file.stem.endswith("_polygons")]
+    elsewhere = [part.masks.parent for part in found.parts if part.masks.parent != tree.root]
+    beside_masks = [
+        file for file in tree.others if any(folder in file.parents for folder in elsewhere) and _is_annotation(file)
+    ]
+    if beside_masks:
+        folders = ", ".join(dict.fromkeys(tree.name(file.parent) for file in beside_masks))
+        notes.append(f"the masks are read; {len(beside_masks)} other annotations in {folders} are not")
+    described = "" if not found.parts else f"images and masks ({', '.join(tree.name(side) for side in found.parts[0][1:])})"
+    folders = [tree.root, *(place for part in found.parts for place in (part.masks, part.masks.parent))]
+    return Read(splits, notes, problems, described, folders, [*others, *beside_masks])
+
+
+def _is_annotation(file: Path) -> bool:
+    """Whether a file next to the folder of masks is an annotation of another kind, such as the boxes of Oxford-IIIT Pet."""
+    return file.suffix.lower() == ".xml" or file.name == "list.txt"
+
+
+def _read_beside(tree: Tree, beside: Beside) -> Read:
+    problems = [Problem("missing partner", str(path), "the image has no mask") for path in beside.images_left]
+    problems += [Problem("missing partner", str(path), "the mask has no image") for path in beside.masks_left]
+    return Read(beside.splits, beside.notes, problems, beside.format, [tree.root], [])
+
+
+def _classes(
+    masks: list[Path], folders: Iterable[Path], parts: Iterable[Part], notes: list[str]
+) -> tuple[MaskClasses, list[Path]]:
+    """The classes of the masks, and the file that names them; a published data set may need none."""
+    named = find_named(dict.fromkeys(folders))
+    if named is not None:
+        return find_classes(masks, named[1]), [named[0]]
+    known = known_classes(masks, {path.name.lower() for part in parts for path in (part.masks, part.masks.parent)})
+    if known is None:
+        return find_classes(masks), []
+    notes.append(f"the classes are those of {known.name}, as its authors number them")
+    return find_classes(masks, known.classes), []
 
 
 def _index(pairs: Pairs, classes: MaskClasses) -> Index:
@@ -101,102 +171,18 @@ def _index(pairs: Pairs, classes: MaskClasses) -> Index:
     )
 
 
-def _folders(folder: Path) -> dict[str, Path]:
-    """The direct subfolders by their names in lower case, without hidden ones."""
-    return {child.name.lower(): child for child in sorted(folder.iterdir()) if child.is_dir() and child.name[0] != "."}
-
-
-def _parts(folder: Path) -> list[Part]:
-    children = _folders(folder)
-    split_folders = {name: child for name, child in children.items() if split_name(name) in SPLITS}
-    if both := _image_and_mask_folder(children):
-        return _parts_below(*both)
-    parts = []
-    for name, child in split_folders.items():
-        if both := _image_and_mask_folder(_folders(child)):
-            parts.append(Part(split_name(name), *both))
-        elif masks := next((children[name + suffix] for suffix in SPLIT_SUFFIXES if name + suffix in children), None):
-            parts.append(Part(split_name(name), child, masks))
-    return parts
-
-
-def _image_and_mask_folder(children: dict[str, Path]) -> tuple[Path, Path] | None:
-    images = next((children[name] for name in IMAGE_FOLDERS if name in children), None)
-    masks = next((children[name] for name in MASK_FOLDERS if name in children), None)
-    return (images, masks) if images is not None and masks is not None else None
-
-
-def _parts_below(images: Path, masks: Path) -> list[Part]:
-    """``images/train`` with ``masks/train`` and so on, or else the two folders as a whole."""
-    mask_splits = {split_name(name): child for name, child in _folders(masks).items()}
-    image_splits = {split_name(name): child for name, child in _folders(images).items()}
-    parts = [
-        Part(name, child, mask_splits[name]) for name, child in image_splits.items() if name in SPLITS and name in mask_splits
-    ]
-    return parts or [Part(WHOLE, images, masks)]
-
-
-def _pairs(part: Part) -> tuple[Pairs, list[Problem]]:
-    """Images with the mask of the same stem, or of the stem with a suffix; and a problem for each file without a partner."""
-    images, _ = list_images(part.images)
-    masks, _ = list_images(part.masks)
-    exact = {_key(mask, part.masks): mask for mask in reversed(masks)}
-    suffixed = {_without_suffix(key): mask for key, mask in exact.items() if _without_suffix(key) != key}
-    pairs, problems, used = [], [], set()
-    for image in images:
-        key = _key(image, part.images)
-        mask = exact.get(key) or exact.get(key + image.suffix) or suffixed.get(key) or suffixed.get(_without_suffix(key))
-        if mask is None:
-            problems.append(Problem("missing partner", str(image), f"no mask of the same name in {part.masks}"))
-        else:
-            pairs.append((image, mask))
-            used.add(mask)
-    detail = f"no image of the same name in {part.images}"
-    return pairs, problems + [Problem("missing partner", str(mask), detail) for mask in masks if mask not in used]
-
-
-def _key(path: Path, folder: Path) -> str:
-    return str(path.relative_to(folder).with_suffix(""))
-
-
-def _without_suffix(key: str) -> str:
-    suffix = next((suffix for suffix in MASK_SUFFIXES if key.lower().endswith(suffix)), "")
-    return key[: len(key) - len(suffix)]
-
-
-def _pairs_in_one_folder(folder: Path) -> tuple[Pairs, list[Path]]:
-    """``x.jpg`` with ``x_mask.png`` in the same folder, at any depth, and stacks; and the images without a mask."""
-    files, _ = list_images(folder)
-    by_key = {_key(path, folder): path for path in reversed(files)}
-    pairs = stacks.pairs_beside(files)
-    for key, path in by_key.items():
-        plain = _without_suffix(key)
-        if plain != key and plain in by_key:
-            pairs.append((by_key[plain], path))
-    paired = {path for pair in pairs for path in pair}
-    return sorted(pairs), [path for path in files if path not in paired]
-
-
-def _by_first_folder(folder: Path, pairs: Pairs) -> dict[str, Pairs]:
-    splits: dict[str, Pairs] = {}
-    for image, mask in pairs:
-        names = map(split_name, (stacks.stem_of(image), image.relative_to(folder).parts[0]))
-        splits.setdefault(next((name for name in names if name in SPLITS), WHOLE), []).append((image, mask))
-    return splits
-
-
 def _lists(folder: Path) -> dict[str, Path]:
-    """The list of file names of each split; empty if there is no list for training."""
+    """The list of file names of each split; empty if there is no list for training or validation."""
     for sub in LIST_FOLDERS:
         if (folder / sub).is_dir():
             lists = {split: find_list(folder / sub, names) for split, names in SPLIT_LISTS.items()}
-            if lists["train"] is not None:
+            if lists["train"] is not None or lists["val"] is not None:
                 return {split: file for split, file in lists.items() if file is not None}
     return {}
 
 
-def _listed(pairs: Pairs, lists: dict[str, Path]) -> tuple[dict[str, Pairs], list[Problem]]:
-    """The pairs that the lists name by a path or stem, which comes first in a line."""
+def _listed(pairs: Pairs, lists: dict[str, Path], notes: list[str]) -> tuple[dict[str, Pairs], list[Problem]]:
+    """The pairs that the lists name by a path or stem, which comes first in a line; without a list, training has the rest."""
     by_stem = {image.stem: (image, mask) for image, mask in pairs}
     splits, problems = {}, []
     for split, file in lists.items():
@@ -209,9 +195,16 @@ def _listed(pairs: Pairs, lists: dict[str, Path]) -> tuple[dict[str, Pairs], lis
                 problems.append(Problem("missing partner", first, f"{file} lists it, but there is no such image with a mask"))
             else:
                 splits[split].append(pair)
+    used = {image for listed in splits.values() for image, _ in listed}
+    rest = [(image, mask) for image, mask in pairs if image not in used]
+    if rest and "train" not in lists:
+        splits = {"train": rest} | splits
+        notes.append(f"there is no list for training: it has the {len(rest)} images that are in no list")
+    elif rest:
+        notes.append(f"{len(rest)} images with masks are in none of {', '.join(map(str, lists.values()))} and are not used")
     return splits, problems
 
 
-def _examples(parts: list[Part]) -> str:
-    files = [path for part in parts for side in part[1:] for path in list_images(side)[0][:1]]
+def _examples(tree: Tree, parts: Iterable[Part]) -> str:
+    files = [path for part in parts for side in part[1:] for path in tree.below(side)[:1]]
     return ", ".join(map(str, files[:2])) or "it has no folders of images and masks"

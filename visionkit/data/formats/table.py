@@ -18,8 +18,9 @@ from typing import NamedTuple
 import numpy as np
 from tqdm import tqdm
 
-from visionkit.data.formats.annotation_files import are_sound, check_not_empty, detection_index, find_by_stem, image_finder
-from visionkit.data.formats.mask_folders import IMAGE_FOLDERS, MASK_FOLDERS
+from visionkit.data.formats.annotation_files import are_sound, check_not_empty, detection_index
+from visionkit.data.formats.mask_layouts.folders import IMAGE_FOLDERS, MASK_FOLDERS
+from visionkit.data.formats.matching import find_by_stem, image_finder
 from visionkit.data.formats.table_columns import IMAGE, LABEL, Columns, find_columns, open_rows, read_header
 from visionkit.data.images.decode import ImageError, read_size
 from visionkit.data.images.mask_names import find_names

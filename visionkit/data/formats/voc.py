@@ -30,15 +30,15 @@ from visionkit.data.formats.annotation_files import (
     check_not_empty,
     class_name_of,
     detection_index,
-    find_by_stem,
     gathered,
-    image_finder,
     object_problem,
     read_names,
     read_paths,
     similar_names,
     unique_names,
 )
+from visionkit.data.formats.mask_layouts.known import notes_on_masks
+from visionkit.data.formats.matching import find_by_stem, image_finder
 from visionkit.data.formats.split_lists import LABEL_FILES
 from visionkit.data.images.decode import IMAGE_SUFFIXES, ImageError, read_size
 from visionkit.data.index import NO_OBJECTS, Annotation, DataError, Objects, Problem, natural_order
@@ -88,6 +88,7 @@ def read_voc(folder: str | Path) -> DataSet:
     for part, root in roots.items():
         for name, split in _read_root(part, root, problems, notes, used).items():
             files.setdefault(name, []).extend(split)
+    notes += notes_on_masks(roots.values())
     names_file = next((folder / name for name in LABEL_FILES if (folder / name).is_file()), None)
     if names_file is None:
         names = {name for split in files.values() for record in split for name in record.names}

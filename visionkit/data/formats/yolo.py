@@ -31,12 +31,12 @@ from visionkit.data.formats.annotation_files import (
     check_not_empty,
     detection_index,
     gathered,
-    image_finder,
     object_problem,
     read_paths,
     similar_names,
     unique_names,
 )
+from visionkit.data.formats.matching import image_finder
 from visionkit.data.formats.yolo_config import (
     Keypoints,
     class_attributes,

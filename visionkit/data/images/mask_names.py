@@ -12,7 +12,16 @@ from visionkit.data.images.contents import read_text
 from visionkit.data.index import DataError
 
 # In order of preference: colors say more than names.
-NAME_FILES = ("colors.csv", "palette.csv", "class_dict.csv", "label_colors.txt", "labelmap.txt", "classes.txt", "labels.txt")
+NAME_FILES = (
+    "colors.csv",
+    "palette.csv",
+    "class_dict.csv",
+    "label_colors.txt",
+    "labelmap.txt",
+    "classes.txt",
+    "labels.txt",
+    "codes.txt",
+)
 IGNORED_NAMES = frozenset(["void", "unlabelled", "unlabeled", "ignore", "ignored", "dontcare", "don't care"])
 NAME_COLUMNS = ("name", "class", "label", "class_name")
 NUMBERS_THEN_NAME = re.compile(r"(\d{1,3})[\s,]+(\d{1,3})[\s,]+(\d{1,3})[\s,:]+(\S.*)")  # 64 128 64 Animal
@@ -32,11 +41,17 @@ def find_names(folders: Iterable[Path]) -> NamedClasses | None:
     Raises:
         DataError: a table of colors has an invalid line.
     """
+    found = find_named(folders)
+    return None if found is None else found[1]
+
+
+def find_named(folders: Iterable[Path]) -> tuple[Path, NamedClasses] | None:
+    """The file that ``find_names`` reads, and what it says."""
     for folder in folders:
         files = {path.name.lower(): path for path in sorted(folder.iterdir()) if path.is_file()}
         for wanted in NAME_FILES:
             if wanted in files and (named := read_names(files[wanted])).names:
-                return named
+                return files[wanted], named
     return None
 
 

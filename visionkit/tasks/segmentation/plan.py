@@ -248,7 +248,7 @@ def balanced(class_counts: np.ndarray) -> np.ndarray:
 
 
 def _read_images(source: str, config: TrainConfig) -> Splits:
-    splits = train_and_val(sources.read(source), seed=config.seed)
+    splits = train_and_val(sources.read(source, prefer="masks"), seed=config.seed)
     return first_images(splits, SMOKE_IMAGES) if config.smoke else splits
 
 

@@ -1,0 +1,235 @@
+"""Folders of images beside folders of masks."""
+
+import re
+from collections.abc import Iterable
+from pathlib import Path
+
+from visionkit.data.formats.mask_layouts.known import one_form
+from visionkit.data.formats.mask_layouts.tree import (
+    Found,
+    Part,
+    Tree,
+    UnclearError,
+    holds_masks,
+    is_named_like_masks,
+    same_size,
+    split_in,
+)
+from visionkit.data.formats.matching import Pairing, pair_by_name
+from visionkit.data.index import Problem
+from visionkit.data.splits import SPLITS, WHOLE, split_folders, split_name
+
+IMAGE_FOLDERS = ("images", "image", "imgs", "img", "jpegimages", "pictures", "photos", "leftimg8bit")
+MASK_FOLDERS = (
+    *("masks", "mask", "labels", "label", "annotations", "annotation", "gt", "ground_truth", "groundtruth"),
+    *("segmentationclass", "segmentationclassaug", "segmentation", "trimaps", "1st_manual"),
+)
+# Ranks of folders that may hold the masks of the same images: the lowest is chosen.
+FIRST_EXPERT, EXPERT, PLAIN, OTHER, INSTANCES = range(5)
+RANKS = {
+    **dict.fromkeys(MASK_FOLDERS, PLAIN),
+    **dict.fromkeys(("gtfine", "semantic", "semantics"), PLAIN),
+    **dict.fromkeys(("segmentationclassaug", "gtcoarse"), OTHER),
+    **dict.fromkeys(("segmentationobject", "instances", "instance", "overlay", "overlays"), INSTANCES),
+}
+SPLIT_SUFFIXES = ("_masks", "_mask", "_labels", "_label", "_annot", "annot", "_gt")  # train_masks/ next to train/
+MOST_FOLDERS = 20  # more that are named like neither images nor masks are classes
+
+
+def find_folders(tree: Tree) -> Found:
+    """The folders of images and masks of a data set: by their names, else by the names of the files in them.
+
+    Raises:
+        UnclearError: several folders may hold the masks.
+    """
+    for find in (_of_whole, _of_splits, _of_any_names):
+        found = find(tree)
+        if found.parts:
+            return found
+    return Found()
+
+
+def pairing_of(tree: Tree, part: Part) -> Pairing:
+    """The images of a part with their masks, of which one form is used; see ``known.one_form``."""
+    masks, _ = one_form(tree.below(part.masks))
+    return pair_by_name(tree.below(part.images), masks, part.images, part.masks)
+
+
+def _of_whole(tree: Tree) -> Found:
+    """``images/`` and ``masks/``."""
+    children = tree.children(tree.root)
+    images = _image_folder(children)
+    candidates = {} if images is None else _candidates(tree, images, children)
+    if not candidates:
+        return Found()
+    masks, notes = _chosen(tree, images, candidates)
+    parts, more = _parts_below(tree, images, masks)
+    return Found(tuple(parts), (*notes, *more))
+
+
+def _of_splits(tree: Tree) -> Found:
+    """``train/images/`` and ``train/masks/``; or ``train/`` and ``train_masks/``."""
+    children = tree.children(tree.root)
+    folders, notes = split_folders(tree.root)
+    inside, parts, without = {}, [], []
+    for split, folder in folders.items():
+        below = tree.children(folder)
+        images = _image_folder(below)
+        beside = [children[name] for suffix in SPLIT_SUFFIXES if (name := folder.name.lower() + suffix) in children]
+        if images is not None and (candidates := _candidates(tree, images, below)):
+            inside[split] = images, candidates
+        elif beside and tree.count(folder):
+            parts.append(Part(split, folder, beside[0]))
+        elif found := _sides(tree, below.values()).parts:
+            parts += [Part(split, part.images, part.masks) for part in found]
+        elif tree.count(folder):
+            without.append(folder)
+    by_experts = any(min(candidates.values()) <= EXPERT for _, candidates in inside.values())
+    for split, (images, candidates) in inside.items():
+        if by_experts and min(candidates.values()) > EXPERT:  # such as DRIVE's field of view, which is no mask of vessels
+            without.append(images.parent)
+            continue
+        masks, more = _chosen(tree, images, candidates)
+        parts.append(Part(split, images, masks))
+        notes = (*notes, *more)
+    notes += tuple(f"{tree.count(folder)} images in {folder} have no masks and are not used" for folder in without)
+    return Found(tuple(parts), notes if parts else ())
+
+
+def _of_any_names(tree: Tree) -> Found:
+    """Two folders of any names, in which the files have corresponding names."""
+    children = tree.children(tree.root)
+    return _sides(tree, [child for name, child in children.items() if split_name(name) not in SPLITS])
+
+
+def _image_folder(children: dict[str, Path]) -> Path | None:
+    return next((children[name] for name in IMAGE_FOLDERS if name in children), None)
+
+
+def _rank(name: str) -> int | None:
+    """The rank of a folder of this name among those that may hold masks; None if it is not named like masks."""
+    name = name.lower()
+    if "manual" in name:
+        return FIRST_EXPERT if re.search(r"1st|first|manual_?1?$", name) else EXPERT
+    return RANKS.get(name, OTHER if is_named_like_masks(name) else None)
+
+
+def _candidates(tree: Tree, images: Path, children: dict[str, Path]) -> dict[Path, int]:
+    """The folders that may hold the masks of ``images``, with their ranks."""
+    ranked = {child: _rank(name) for name, child in children.items() if child != images and name not in IMAGE_FOLDERS}
+    ranked = {
+        child: rank
+        for child, rank in ranked.items()
+        if rank is not None and (child.name.lower() in RANKS or holds_masks(tree.below(child)))
+    }
+    return {inner: rank for child, rank in ranked.items() for inner in _inside(tree, images, child)}
+
+
+def _inside(tree: Tree, images: Path, masks: Path) -> list[Path]:
+    """A folder of masks, or its subfolders (``annotations/trimaps/``), if they are not those of the images."""
+    below = tree.children(masks)
+    names = {split_name(name) for name in below}
+    if tree.direct(masks) or not below or names & {split_name(name) for name in tree.children(images)}:
+        return [masks]
+    return [masks] if names & set(SPLITS) else list(below.values())
+
+
+def _chosen(tree: Tree, images: Path, candidates: dict[Path, int]) -> tuple[Path, list[str]]:
+    """The folder of masks, and a note on those that are not used."""
+    best = min(candidates.values())
+    folders = [folder for folder, rank in candidates.items() if rank == best]
+    if len(folders) > 1:
+        paired = [folder for folder in folders if pairing_of(tree, Part(WHOLE, images, folder)).pairs]
+        folders = paired or folders
+    if len(folders) > 1:
+        raise UnclearError(
+            f"{tree.root}: {' and '.join(tree.name(folder) for folder in folders)} may both hold the masks of "
+            f"{tree.name(images)}. Expected one folder of masks; move the others away, or write a table (.csv) with the "
+            "columns image and mask."
+        )
+    unused = [tree.name(folder) for folder in candidates if folder != folders[0]]
+    if not unused:
+        return folders[0], []
+    return folders[0], [f"the masks are those of {tree.name(folders[0])}; not used: {', '.join(unused)}"]
+
+
+def _parts_below(tree: Tree, images: Path, masks: Path) -> tuple[list[Part], list[str]]:
+    """``images/train`` with ``masks/train`` and so on, or else the two folders as a whole."""
+    images, masks = _single(tree, images), _single(tree, masks)
+    image_splits, notes = split_folders(images)
+    mask_splits, more = split_folders(masks)
+    parts = [
+        Part(split, folder, mask_splits[split])
+        for split, folder in image_splits.items()
+        if split in mask_splits and tree.count(folder) and tree.count(mask_splits[split])
+    ]
+    if not parts:
+        return [Part(split_in(images.name), images, masks)], []
+    used = {part.images for part in parts}
+    left = [folder for folder in tree.children(images).values() if folder not in used]
+    return parts, [
+        *notes,
+        *more,
+        *(f"{tree.count(folder)} images in {folder} have no masks and are not used" for folder in left),
+    ]
+
+
+def _single(tree: Tree, folder: Path) -> Path:
+    """The folder within a folder that holds nothing else, as archives are unpacked."""
+    while not tree.direct(folder) and len(below := tree.children(folder)) == 1:
+        (name, child), *_ = below.items()
+        if split_name(name) in SPLITS:
+            break
+        folder = child
+    return folder
+
+
+def _sides(tree: Tree, folders: Iterable[Path]) -> Found:
+    """Pairs of folders among folders of any names: one side is named like masks and holds masks, or holds masks alone."""
+    folders = list(folders)
+    if not 2 <= len(folders) <= MOST_FOLDERS:
+        return Found()
+    masks = [folder for folder in folders if is_named_like_masks(folder.name)]
+    images = [folder for folder in folders if folder not in masks]
+    if not masks or not images:
+        return _by_contents(tree, folders) if len(folders) == 2 else Found()
+    masks = [folder for folder in masks if holds_masks(tree.below(folder))]
+    parts: list[Part] = []
+    notes: list[str] = []
+    for folder in images:
+        split = split_in(folder.name)
+        candidates = {
+            mask: _rank(mask.name) for mask in masks if split_in(mask.name) in (split, WHOLE) and _do_pair(tree, folder, mask)
+        }
+        if candidates:
+            mask, more = _chosen(tree, folder, candidates)
+            found, left = _parts_below(tree, folder, mask)
+            parts += [part if part.split != WHOLE else Part(split, part.images, part.masks) for part in found]
+            notes += [*more, *left]
+    if parts:
+        used = {path for part in parts for side in part[1:] for path in (side, *side.parents)}
+        left = [tree.name(folder) for folder in images if folder not in used]
+        notes += [f"not used, since they have no masks: {', '.join(left)}"] if left else []
+    return Found(tuple(parts), tuple(notes))
+
+
+def _by_contents(tree: Tree, folders: list[Path]) -> Found:
+    """Two folders whose names do not say which of them holds the masks."""
+    masks = [folder for folder in folders if holds_masks(tree.below(folder))]
+    if len(masks) != 1:
+        return Found()
+    (images,) = (folder for folder in folders if folder != masks[0])
+    if not _do_pair(tree, images, masks[0]):
+        return Found()
+    parts, notes = _parts_below(tree, images, masks[0])
+    detail = f"taken for the masks of {tree.name(images)}, since its files have few values and the same names"
+    return Found(tuple(parts), tuple(notes), (Problem("unclear layout", str(masks[0]), detail),))
+
+
+def _do_pair(tree: Tree, images: Path, masks: Path) -> bool:
+    """Whether most files of the smaller folder have a partner, and the first two have the same size."""
+    parts, _ = _parts_below(tree, images, masks)
+    pairings = [pairing_of(tree, part) for part in parts]
+    pairs = [pair for pairing in pairings for pair in pairing.pairs]
+    fewer = min(tree.count(images), sum(len(pair.pairs) + len(pair.masks_left) for pair in pairings))
+    return 2 * len(pairs) > fewer and (same_size(*pairs[0]) or same_size(*pairs[-1]))
