@@ -102,8 +102,8 @@ def read_yolo(path: str | Path) -> DataSet:
         images = dict.fromkeys(image for place in split_places for image in _images(place, root, find, problems))
         paths, annotations = [], []
         for image in tqdm(images, f"reading {split}", unit=" images", leave=False, delay=1):
-            file = find(_label_folders(image.parent), f"{image.stem}.txt")
-            objects = NO_OBJECTS if file is None else _read_labels(file, labels, problems)
+            file = find(label_folders(image.parent), f"{image.stem}.txt")
+            objects = NO_OBJECTS if file is None else read_labels(file, labels, problems)
             read_files.add(file)
             if objects is not None:
                 paths.append(str(image))
@@ -145,7 +145,7 @@ def _images(place: Path, root: Path, find: Any, problems: list[Problem]) -> list
     return images
 
 
-def _label_folders(folder: Path) -> tuple[str, ...]:
+def label_folders(folder: Path) -> tuple[str, ...]:
     """Folders that may hold the label files of the images in a folder."""
     labels = _label_folder(folder)
     return (str(folder),) if labels is None else (str(labels), str(folder))
@@ -168,7 +168,7 @@ def _without_image(places: dict[str, list[Path]], read_files: set[str | None]) -
     return [Problem("missing partner", str(file), "the label file has no image") for file in unpaired]
 
 
-def _read_labels(file: str, labels: Labels, problems: list[Problem]) -> Objects | None:
+def read_labels(file: str, labels: Labels, problems: list[Problem]) -> Objects | None:
     """The objects in one label file; None if it cannot be read, or none of its lines is valid."""
     try:
         lines = [(number, line) for number, line in enumerate(read_text(file).splitlines(), 1) if line.strip()]
