@@ -16,9 +16,9 @@ from visionkit.data.splits import TRAIN_NAMES, WHOLE, DataSet
 
 EXPECTED = (
     "Expected a folder of one of these layouts: class folders; VOC (Annotations/*.xml, JPEGImages/); COCO (a .json with images "
-    "and annotations); YOLO (data.yaml, or images/ and labels/, or .txt next to the images); files of labelme, VIA, CVAT, Label "
-    "Studio or CreateML; images/ and masks/; a table (.csv) of images; one folder per "
-    "person with other people in train/ than in val/; or a .json, .yaml, .csv or .tsv file of these kinds; or tfds:NAME."
+    "and annotations); YOLO (data.yaml, or images/ and labels/, or .txt next to the images); files of labelme, VIA, CVAT, "
+    "Label Studio or CreateML; images/ and masks/; a table (.csv) of images; one folder per person with other people in train/ "
+    "than in val/; or a .json, .yaml, .xml, .csv or .tsv file of these kinds; or tfds:NAME."
 )
 READERS_OF_FILES = {
     ".json": ("COCO", coco.read_coco),

@@ -28,7 +28,7 @@ from visionkit.data.formats.yolo import NO_LABELS, Labels, label_folders, read_l
 from visionkit.data.images.contents import read_text
 from visionkit.data.images.listing import list_images
 from visionkit.data.index import NO_OBJECTS, Annotation, DataError, Problem
-from visionkit.data.splits import SPLITS, WHOLE, DataSet, split_name, split_order
+from visionkit.data.splits import SPLITS, DataSet, split_name, split_order
 
 NAMES_FILES = ("classes.txt", "obj.names", "_darknet.labels", "predefined_classes.txt", "labels.txt")
 NUM_PROBED = 10  # text files of a folder that are opened to see whether they are labels
@@ -97,10 +97,7 @@ def read_darknet(path: str | Path) -> DataSet:
     path, problems, notes = Path(path), [], []
     data_file = path if path.is_file() else _data_file(path)
     files: set[str] = set()
-    if data_file is None:
-        splits = _next_to_images(path, problems, notes)
-    else:
-        splits = _listed(data_file, files, problems, notes)
+    splits = _next_to_images(path, problems, notes) if data_file is None else _listed(data_file, files, problems, notes)
     samples = [sample for part in splits.values() for sample in part]
     if not any(sample.labels for sample in samples):
         reasons = f" The first of {len(problems):,} problems: {problems[0].detail}." if problems else ""

@@ -231,6 +231,7 @@ class WithoutDoctype(ET.TreeBuilder):
     """Refuses XML with a DOCTYPE, as the target of a parser."""
 
     def doctype(self, name: str, public_id: str, system_id: str) -> None:
+        """Called by the parser, where XML declares a document type."""
         raise ET.ParseError("it has a DOCTYPE, whose entities could fill the memory")
 
 

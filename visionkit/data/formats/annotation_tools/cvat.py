@@ -17,7 +17,7 @@ from visionkit.data.formats.annotation_tools.records import Reading, Record
 from visionkit.data.formats.annotation_tools.shapes import ERRORS, Shape, declared_size, number, points_of
 from visionkit.data.formats.voc import WithoutDoctype
 from visionkit.data.images.decode import MAX_PIXELS, ImageError, read_size
-from visionkit.data.index import DataError, Problem
+from visionkit.data.index import DataError
 
 WITHOUT_AREA = ("points", "polyline", "skeleton", "cuboid")
 NO_SUBSET = ("", "default")
@@ -44,9 +44,7 @@ def read_cvat(file: Path, reading: Reading) -> None:
     except (ET.ParseError, OSError, ValueError, LookupError) as error:  # unknown encodings raise the last two
         raise DataError(f"{file}: cannot be read as XML ({error}).") from error
     if root.find("track") is not None:
-        reading.problems.append(
-            Problem("bad annotation", str(file), "tracks of a video are left out; export as CVAT for images")
-        )
+        reading.bad(file, "tracks", "those of a video are left out; export the task as CVAT for images")
     labels = [label for meta in root.iter("meta") for label in meta.iter("label")]
     names = [(label.findtext("name") or "").strip() for label in labels if not (label.findtext("parent") or "").strip()]
     reading.class_names += [name for name in names if name and name not in reading.class_names]

@@ -149,10 +149,10 @@ def _read_shape(one: dict, record: Record, reading: Reading) -> Shape | None:
 
 def _attributes(one: dict) -> dict[str, Any]:
     """The group and the flags of a shape."""
-    known = {"group_id": one["group_id"]} if isinstance(one.get("group_id"), int) else {}
-    flags = one.get("flags")
+    group, flags = one.get("group_id"), one.get("flags")
+    known = {"group_id": group} if isinstance(group, int) else {}
     return known | (
-        {"flags": {k: v for k, v in flags.items() if isinstance(v, bool)}} if flags and isinstance(flags, dict) else {}
+        {name: value for name, value in flags.items() if isinstance(value, bool)} if isinstance(flags, dict) else {}
     )
 
 

@@ -169,19 +169,7 @@ def _with_objects(reading: Reading, records: list[Record]) -> dict[str, Index]:
         reading.notes.append(f"{tagged:,} images have labels of the whole image besides their objects; these are not used")
     annotated = [record for record in records if _find_size(record, reading)]
     for record in annotated:
-        unfit = [shape for shape in record.shapes if not fits(shape, record.size)]
-        for shape in unfit:
-            reading.bad(record.file, f"a shape of class {brief(shape.name)}", "its coordinates are far outside the image")
-        if unfit:
-            record.shapes = [shape for shape in record.shapes if fits(shape, record.size)]
-        unnamed = sum(not shape.name for shape in record.shapes)
-        if unnamed:
-            detail = f"{unnamed} of its objects have no class: image {Path(record.image).name}"
-            reading.problems.append(Problem("unknown label", str(record.file), detail))
-    for record in annotated:
-        if record.drawn and not record.shapes:
-            detail = f"none of the shapes of {Path(record.image).name} can be used; the image is left out"
-            reading.problems.append(Problem("bad annotation", str(record.file), detail))
+        _check_shapes(record, reading)
     annotated = [record for record in annotated if record.shapes or not record.drawn]
     empty = sum(not record.shapes for record in annotated)
     if empty:
@@ -193,6 +181,21 @@ def _with_objects(reading: Reading, records: list[Record]) -> dict[str, Index]:
         annotations = [Annotation(objects_of(one.shapes, one.size, positions), size=one.size) for one in part]
         indexes[split] = detection_index(class_names, [one.image for one in part], annotations)
     return indexes
+
+
+def _check_shapes(record: Record, reading: Reading) -> None:
+    """Leave out shapes that lie far outside the image, and report images without a usable shape, and shapes without a class."""
+    unfit = [shape for shape in record.shapes if not fits(shape, record.size)]
+    for shape in unfit:
+        reading.bad(record.file, f"a shape of class {brief(shape.name)}", "its coordinates are far outside the image")
+    if unfit:
+        record.shapes = [shape for shape in record.shapes if fits(shape, record.size)]
+    if record.drawn and not record.shapes:
+        reading.bad(record.file, brief(Path(record.image).name), "none of its shapes can be used; the image is left out")
+    unnamed = sum(not shape.name for shape in record.shapes)
+    if unnamed:
+        detail = f"{unnamed} objects of {brief(Path(record.image).name)} have no class"
+        reading.problems.append(Problem("unknown label", str(record.file), detail))
 
 
 def _find_size(record: Record, reading: Reading) -> bool:
