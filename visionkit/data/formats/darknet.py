@@ -66,12 +66,12 @@ def _are_labels(place: Path, images: list[str], others: list[str]) -> bool:
 
 
 def _is_label_file(file: Path) -> bool | None:
-    """Whether each line is a whole number and at least four relative ones; None if there is no line."""
+    """Whether most lines are a whole number and at least four relative ones; None if there is no line."""
     try:
         if file.stat().st_size > LARGEST_PROBED:
             return False
         lines = [line.split() for line in read_text(file).splitlines() if line.strip()]
-        return all(_is_label(line) for line in lines) if lines else None
+        return 2 * sum(map(_is_label, lines)) > len(lines) if lines else None
     except OSError:
         return False
 
@@ -122,7 +122,12 @@ def read_darknet(path: str | Path) -> DataSet:
             notes.append(f"there are no class names: {largest + 1} classes are named by their numbers")
         names += map(str, range(len(names), largest + 1))
     empty = sum(sample.labels is None for sample in samples)
-    if empty:
+    if empty > len(samples) / 2:
+        detail = (
+            f"{empty:,} of {len(samples):,} images have no .txt file and serve as background; unlabelled ones must be removed"
+        )
+        problems.append(Problem("unclear layout", str(path), detail))
+    elif empty:
         notes.append(f"{empty:,} images without a .txt file serve as background")
     files |= {sample.labels for sample in samples if sample.labels} | {str(one.names) for one in samples if one.names}
     layout = ".txt next to the images" if data_file is None else data_file.name
@@ -185,7 +190,12 @@ def _names_file(place: Path, root: Path) -> Path | None:
 def _data_file(folder: Path) -> Path | None:
     """The file, usually obj.data, that names the lists of images and the class names."""
     files = [folder / name for name in files_in(folder)[1] if name.lower().endswith(".data")]
-    return next((file for file in files if "names" in (keys := _read_data(file)) and {"train", "valid"} & keys.keys()), None)
+    return next((file for file in files if "names" in (config := _read_data(file)) and _lists(config)), None)
+
+
+def _lists(config: dict[str, str]) -> dict[str, str]:
+    """The list of each split, by key. Darknet's key "eval" is no list, but the name of a benchmark."""
+    return {key: value for key, value in config.items() if split_name(key) in SPLITS and key != "eval" and value}
 
 
 def _read_data(file: Path) -> dict[str, str]:
@@ -210,11 +220,8 @@ def _listed(file: Path, files: set[str], problems: list[Problem], notes: list[st
     if names is None:
         problems.append(Problem("missing partner", str(file), f"names: {brief(config.get('names', ''))} does not exist"))
     splits: dict[str, list[Sample]] = {}
-    for key, value in config.items():
-        split = split_name(key)
-        if split not in SPLITS or not value:
-            continue
-        listed = existing(value)
+    for key, value in _lists(config).items():
+        split, listed = split_name(key), existing(value)
         if listed is None:
             problems.append(Problem("missing partner", str(file), f"{key}: {brief(value)} does not exist"))
             continue

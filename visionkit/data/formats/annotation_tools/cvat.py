@@ -21,7 +21,7 @@ from visionkit.data.index import DataError
 
 WITHOUT_AREA = ("points", "polyline", "skeleton", "cuboid")
 NO_SUBSET = ("", "default")
-ROOT_ELEMENT = re.compile(rb"<annotations[\s>]")
+ROOT_ELEMENT = re.compile(rb"<annotations\b")
 
 
 def looks_like_cvat(file: Path) -> bool:
@@ -79,7 +79,7 @@ def _read_shape(element: ET.Element, record: Record, reading: Reading) -> Shape 
     """
     name, kind = element.get("label", "").strip(), element.tag
     if kind in WITHOUT_AREA:
-        reading.without_area(record.file, kind, name)
+        reading.leave_out(record.file, kind, name)
         return None
     known = _attributes(element)
 

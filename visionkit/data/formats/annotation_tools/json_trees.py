@@ -53,7 +53,7 @@ def tool_of_tree(tree: Any) -> str | None:
             return "VIA 3"
         values = list(tree.values())[:10]
         return "VIA" if any(isinstance(value, dict) and {"filename", "regions"} <= value.keys() for value in values) else None
-    entries = [entry for entry in tree[:10] if isinstance(entry, dict)] if isinstance(tree, list) else []
+    entries = [entry for entry in tree if isinstance(entry, dict)] if isinstance(tree, list) else []
     if any(_is_create_ml(entry) for entry in entries):
         return "CreateML"
     return "Label Studio" if any(_is_task(entry) for entry in entries) else None
@@ -61,12 +61,9 @@ def tool_of_tree(tree: Any) -> str | None:
 
 def _is_create_ml(entry: dict) -> bool:
     annotations = entry.get("annotations", entry.get("annotation"))
-    is_named = isinstance(entry.get("image", entry.get("imagefilename")), str)
-    return (
-        is_named
-        and isinstance(annotations, list)
-        and all(isinstance(one, dict) and "coordinates" in one for one in annotations)
-    )
+    if not isinstance(entry.get("image", entry.get("imagefilename")), str) or not isinstance(annotations, list):
+        return False
+    return any(isinstance(one, dict) and "coordinates" in one for one in annotations)
 
 
 def _is_task(entry: dict) -> bool:

@@ -23,6 +23,8 @@ from visionkit.data.images.decode import IMAGE_SUFFIXES, ImageError, read_size
 from visionkit.data.index import DataError
 
 WITHOUT_AREA = ("keypointlabels", "brushlabels", "brush", "keypoint")
+BARE = ("rectangle", "polygon", "ellipse")
+NO_SHAPES = ("relation", "textarea", "rating", "number", "datetime", "taxonomy", "pairwise", "text")
 NO_TASK_DATA = ("id", "annotator", "annotation_id", "created_at", "updated_at", "lead_time")  # of JSON-MIN
 UPLOAD_PREFIX = re.compile("[0-9a-f]{8}-")  # that an uploaded file gets
 
@@ -71,11 +73,11 @@ def _parts(task: Any) -> tuple[dict, list[Any]]:
 
 def _results_of_min(task: dict, data: dict) -> Iterator[dict]:
     """The results of a row of JSON-MIN in the form of JSON."""
+    texts = [key for key, value in data.items() if not _is_image(value)]
     for key, value in task.items():
-        if key in NO_TASK_DATA or (isinstance(value, str) and _is_image(value)):
-            continue
-        if isinstance(value, str):
-            yield {"type": "choices", "value": {"choices": [value]}}
+        if key in texts:
+            is_choice = key == "choice" or len(texts) == 1  # others stand in for columns of the imported data
+            yield {"type": "choices" if is_choice else "text", "value": {"choices": [value]}}
         elif isinstance(value, dict) and "choices" in value:
             yield {"type": "choices", "value": value}
         for one in value if isinstance(value, list) else ():
@@ -119,13 +121,17 @@ def _find_image(file: Path, address: str, reading: Reading) -> str | None:
 
 def _add(record: Record, results: list[Any], which: str, reading: Reading) -> None:
     drawn = 0
+    labelled = {str(one.get("id")) for one in results if isinstance(one, dict) and one.get("type") == "labels"}
     for place, one in enumerate(results, 1):
         try:
-            if one.get("type") == "choices":
-                record.tags += [name for name in one["value"]["choices"] if isinstance(name, str) and name not in record.tags]
+            kind, value = one["type"], one.get("value")
+            if kind in NO_SHAPES or (kind == "choices" and "x" in value):  # choices of one region
+                reading.leave_out(record.file, kind, "")
                 continue
-            if one.get("type") in ("relation", "textarea", "rating", "number", "datetime", "taxonomy", "pairwise"):
-                reading.without_area(record.file, one["type"], "")
+            if kind == "choices":
+                record.tags += [name for name in value["choices"] if isinstance(name, str) and name not in record.tags]
+                continue
+            if kind in BARE and str(one.get("id")) in labelled:  # the shape stands in the file again, with its label
                 continue
             drawn += 1
             shape = _read_shape(one, record, reading)
@@ -148,11 +154,13 @@ def _read_shape(one: dict, record: Record, reading: Reading) -> Shape | None:
     labels = value.get(kind) or value.get("labels") or []
     name = labels[0].strip() if labels else ""
     if kind in WITHOUT_AREA:
-        reading.without_area(record.file, kind, name)
+        reading.leave_out(record.file, kind, name)
         return None
     record.size = record.size or declared_size(one.get("original_height"), one.get("original_width")) or read_size(record.image)
     percent = np.array([record.size[1], record.size[0]], np.float64) / 100
     radians = np.deg2rad(number(value.get("rotation") or 0))
+    if kind == "labels":
+        kind = "polygon" if "points" in value else "ellipse" if "radiusX" in value else "rectangle"
     if kind in ("rectanglelabels", "rectangle"):
         x, y, width, height = (number(value[key]) for key in ("x", "y", "width", "height"))
         corners = points_of([(x, y), (x + width, y + height)]) * percent

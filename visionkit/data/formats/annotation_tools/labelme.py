@@ -8,7 +8,6 @@ no file has a shape, the flags of the images that are true are their labels.
 """
 
 import base64
-import binascii
 import io
 from pathlib import Path
 from typing import Any
@@ -101,6 +100,7 @@ def _read_file(file: Path, reading: Reading) -> None:
             continue
         if shape is not None:
             record.shapes.append(shape)
+    record.shapes = _joined(record.shapes)
     reading.add(record, len(tree["shapes"]))
 
 
@@ -131,7 +131,7 @@ def _read_shape(one: dict, record: Record, reading: Reading) -> Shape | None:
         raise ValueError("its label is not a name")
     name = str(name).strip()
     if kind in WITHOUT_AREA:
-        reading.without_area(record.file, kind, name)
+        reading.leave_out(record.file, kind, name)
         return None
     points, known = points_of(one["points"]), _attributes(one)
     if kind == "mask":
@@ -145,6 +145,15 @@ def _read_shape(one: dict, record: Record, reading: Reading) -> Shape | None:
     if kind in ("polygon", "rotation", "oriented_rectangle", "quadrilateral"):
         return shapes.polygon_shape(name, points, **known)
     raise ValueError(f"a shape of the kind {brief(kind)}")
+
+
+def _joined(found: list[Shape]) -> list[Shape]:
+    """The shapes, where polygons of the same class and group are parts of one object, as labelme's own converters take them."""
+    groups: dict[tuple, list[Shape]] = {}
+    for place, shape in enumerate(found):
+        group = shape.attributes.get("group_id") if shape.polygons else None
+        groups.setdefault((place,) if group is None else (shape.name, group), []).append(shape)
+    return [parts[0] if len(parts) == 1 else shapes.joined(parts) for parts in groups.values()]
 
 
 def _attributes(one: dict) -> dict[str, Any]:
@@ -163,7 +172,7 @@ def _mask(name: str, encoded: Any, points: np.ndarray, record: Record, known: di
     try:
         with Image.open(io.BytesIO(base64.b64decode(encoded, validate=True)), formats=["PNG"]) as image:
             pixels = np.asarray(image.convert("L")) > 0
-    except (binascii.Error, OSError, SyntaxError, Image.DecompressionBombError, Image.DecompressionBombWarning) as error:
+    except (ValueError, OSError, SyntaxError, Image.DecompressionBombError, Image.DecompressionBombWarning) as error:
         raise ValueError("its mask is not an encoded image") from error
     left, top = np.round(points.min(axis=0)).astype(int)
     record.size = record.size or read_size(record.image)

@@ -55,7 +55,7 @@ class Reading:
         records: the images.
         files: the files that were read.
         class_names: names that the format puts into an order.
-        left_out: number of shapes without an area, by kind, and the first file with one.
+        left_out: by kind, the first file with annotations that are no objects, and how many there are of each class.
         find: see ``annotation_files.image_finder``.
     """
 
@@ -77,8 +77,8 @@ class Reading:
         record.drawn = drawn
         self.records.append(record)
 
-    def without_area(self, file: str | Path, kind: object, name: str) -> None:
-        """Count a shape that encloses nothing, such as a point or a line."""
+    def leave_out(self, file: str | Path, kind: object, name: str) -> None:
+        """Count an annotation that is no object, such as a point or a line."""
         _, names = self.left_out.setdefault(kind if isinstance(kind, str) else brief(kind), (str(file), Counter()))
         names[name] += 1
 
@@ -124,7 +124,8 @@ def data_set_of(reading: Reading, source: Path, format_name: str) -> DataSet:
 def _report_left_out(reading: Reading) -> None:
     for kind, (file, names) in reading.left_out.items():
         examples = ", ".join(brief(name) for name in list(names)[:3])
-        detail = f"{sum(names.values()):,} shapes of the kind {brief(kind)} ({examples}) are left out: they enclose no area"
+        what = f"{sum(names.values()):,} annotations of the kind {brief(kind)} ({examples})"
+        detail = f"{what} are left out: only boxes, polygons, ellipses and masks are read"
         reading.problems.append(Problem("bad annotation", file, detail))
 
 

@@ -19,14 +19,14 @@ class Shape(NamedTuple):
     Attributes:
         name: its class; empty if the file gives it none.
         box: float64 ``(2, 2)``, x and y of two opposite corners, in pixels; the first is the upper left one.
-        polygon: float64 ``(K, 2)``, x and y in pixels; None if the shape is its box.
+        polygons: float64 ``(K, 2)``, x and y in pixels, of each part; empty if the shape is its box.
         mask: its pixels, in the size of the image; or None.
         attributes: what else is known of it.
     """
 
     name: str
     box: np.ndarray
-    polygon: np.ndarray | None = None
+    polygons: tuple[np.ndarray, ...] = ()
     mask: Rle | None = None
     attributes: dict[str, Any] = {}  # noqa: RUF012 - never changed
 
@@ -75,7 +75,7 @@ def polygon_shape(name: str, points: np.ndarray, **attributes: Any) -> Shape:
     """
     if len(points) < 3:
         raise ValueError("a polygon needs three points")
-    return box_shape(name, points, **attributes)._replace(polygon=points)
+    return box_shape(name, points, **attributes)._replace(polygons=(points,))
 
 
 def ellipse_shape(name: str, center: Iterable[Any], radii: Iterable[Any], radians: float = 0.0, **attributes: Any) -> Shape:
@@ -139,8 +139,13 @@ def declared_size(height: Any, width: Any) -> tuple[int, int] | None:
 
 def fits(shape: Shape, size: tuple[int, int]) -> bool:
     """Whether the coordinates are not garbage for an image of this size."""
-    points = shape.box if shape.polygon is None else shape.polygon
-    return are_sound(points / (size[1], size[0]))
+    return all(are_sound(points / (size[1], size[0])) for points in (shape.box, *shape.polygons))
+
+
+def joined(parts: list[Shape]) -> Shape:
+    """One object of several polygons."""
+    box = box_shape(parts[0].name, np.concatenate([part.box for part in parts])).box
+    return parts[0]._replace(box=box, polygons=tuple(polygon for part in parts for polygon in part.polygons))
 
 
 def objects_of(shapes: list[Shape], size: tuple[int, int], positions: dict[str, int]) -> Objects:
@@ -148,7 +153,7 @@ def objects_of(shapes: list[Shape], size: tuple[int, int], positions: dict[str, 
     if not shapes:
         return NO_OBJECTS
     sides = np.array([size[1], size[0]], np.float64)
-    outlines = [shape.mask if shape.polygon is None else (shape.polygon / sides,) for shape in shapes]
+    outlines = [tuple(polygon / sides for polygon in shape.polygons) or shape.mask for shape in shapes]
     attributes = tuple(shape.attributes for shape in shapes)
     return Objects(
         np.array([(shape.box / sides).ravel() for shape in shapes]),

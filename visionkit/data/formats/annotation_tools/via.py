@@ -204,7 +204,7 @@ def _read_shape(attributes: dict, name: str, record: Record, reading: Reading) -
     """
     kind = attributes["name"]
     if kind in WITHOUT_AREA:
-        reading.without_area(record.file, kind, name)
+        reading.leave_out(record.file, kind, name)
         return None
     if kind == "rect":
         x, y, width, height = (number(attributes[key]) for key in ("x", "y", "width", "height"))
