@@ -6,7 +6,8 @@ from pathlib import Path
 
 import numpy as np
 
-from visionkit.data.formats import coco, identities, mask_folders, table, tfds, voc, yolo
+from visionkit.data.formats import coco, darknet, identities, mask_folders, table, tfds, voc, yolo
+from visionkit.data.formats.annotation_tools import labelme, tool_files
 from visionkit.data.formats.class_folders import find_class_folders
 from visionkit.data.formats.split_lists import find_list
 from visionkit.data.formats.unread import unread_files, unused_images
@@ -16,8 +17,9 @@ from visionkit.data.splits import TRAIN_NAMES, WHOLE, DataSet
 
 EXPECTED = (
     "Expected a folder of one of these layouts: class folders; VOC (Annotations/*.xml, JPEGImages/); COCO (a .json with images "
-    "and annotations); YOLO (data.yaml, or images/ and labels/); images/ and masks/; a table (.csv) of images; one folder per "
-    "person with other people in train/ than in val/; or a .json, .yaml, .csv or .tsv file of these kinds; or tfds:NAME."
+    "and annotations); YOLO (data.yaml, or images/ and labels/, or .txt next to the images); files of labelme, VIA, CVAT, "
+    "Label Studio or CreateML; images/ and masks/; a table (.csv) of images; one folder per person with other people in train/ "
+    "than in val/; or a .json, .yaml, .xml, .csv or .tsv file of these kinds; or tfds:NAME."
 )
 READERS_OF_FILES = {
     ".json": ("COCO", coco.read_coco),
@@ -25,6 +27,8 @@ READERS_OF_FILES = {
     ".yml": ("YOLO", yolo.read_yolo),
     ".csv": ("a table", table.read_table),
     ".tsv": ("a table", table.read_table),
+    ".xml": ("CVAT", tool_files.read_tool_files),
+    ".data": ("YOLO Darknet", darknet.read_darknet),
 }
 MASKS = "images and masks"
 # The layouts that are easiest to recognise come first. Class folders come after all of them: nearly any folder could be some.
@@ -33,6 +37,9 @@ READERS_OF_FOLDERS = (
     ("Pascal VOC", voc.looks_like_voc, voc.read_voc),
     ("YOLO", yolo.looks_like_yolo, yolo.read_yolo),
     ("COCO", coco.looks_like_coco, coco.read_coco),
+    ("labelme", labelme.looks_like_labelme, labelme.read_labelme),
+    ("an annotation tool", tool_files.looks_like_tool_files, tool_files.read_tool_files),
+    ("YOLO Darknet", darknet.looks_like_darknet, darknet.read_darknet),
     (MASKS, mask_folders.looks_like_masks, mask_folders.read_masks),
     ("a table", table.looks_like_table, table.read_tables),
     ("one folder per person", identities.looks_like_identities, identities.read_identities),
@@ -63,6 +70,8 @@ def _read_file(file: Path) -> DataSet:
     name, reader = READERS_OF_FILES.get(file.suffix.lower(), ("", None))
     if reader is None:
         raise DataError(f"{file}: a file with this suffix is not a data set. {EXPECTED}")
+    if tool_files.looks_like_tool_files(file):
+        reader = tool_files.read_tool_files
     return _with_format(reader(file), name)
 
 

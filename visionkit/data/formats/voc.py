@@ -50,6 +50,7 @@ CORNERS = ("xmin", "ymin", "xmax", "ymax")
 NO_ATTRIBUTES = ("folder", "filename", "path", "size", "object", "file_name")  # stored in other fields
 NO_OBJECT_ATTRIBUTES = ("name", "bndbox")
 MANY = 10  # objects with the same fault from which they are one problem, if they are also most of all objects
+OF_VOC, OF_CVAT = re.compile(rb"<annotation\b"), re.compile(rb"<annotations\b")  # elements with which files begin
 NUM_PROBED = 10  # XML files next to images that are opened to see whether they are annotations
 
 
@@ -136,10 +137,14 @@ def _folders(folder: Path) -> dict[str, Path]:
 def _xml_folder(root: Path) -> Path | None:
     """The folder that holds the XML files, or None."""
     annotations = _folders(root).get("annotations")
-    if annotations is not None and _xml_files(annotations):
-        return annotations
+    if annotations is not None and (files := list(_xml_files(annotations).values())[:NUM_PROBED]):
+        return None if all(_begins_with(OF_CVAT, path) for path in files) else annotations
     files = list(_xml_files(root).values())[:NUM_PROBED] if root.is_dir() else []
-    return root if any(path.is_file() and b"<annotation" in path.read_bytes()[:4096] for path in files) else None
+    return root if any(_begins_with(OF_VOC, path) for path in files) else None
+
+
+def _begins_with(element: re.Pattern[bytes], path: Path) -> bool:
+    return path.is_file() and element.search(path.read_bytes()[:4096]) is not None
 
 
 def _xml_files(folder: Path) -> dict[str, Path]:
@@ -284,14 +289,17 @@ def _read_xml(path: Path, find: Callable[[str], str | None], problems: list[Prob
     return Record(image, Annotation(objects, size=(height, width), attributes=attributes), names)
 
 
-class _WithoutDoctype(ET.TreeBuilder):
+class WithoutDoctype(ET.TreeBuilder):
+    """Refuses XML with a DOCTYPE, as the target of a parser."""
+
     def doctype(self, name: str, public_id: str, system_id: str) -> None:
+        """Called by the parser, where XML declares a document type."""
         raise ET.ParseError("it has a DOCTYPE, whose entities could fill the memory")
 
 
 def _parse(path: Path) -> ET.Element:
     try:
-        root = ET.fromstring(path.read_bytes(), ET.XMLParser(target=_WithoutDoctype()))
+        root = ET.fromstring(path.read_bytes(), ET.XMLParser(target=WithoutDoctype()))
     except (ET.ParseError, OSError, ValueError, LookupError) as error:  # unknown encodings raise the last two
         raise UnusableError(Problem("bad annotation", str(path), f"cannot be read as XML: {error}")) from error
     if root.tag != "annotation":

@@ -139,7 +139,7 @@ def read_yolo(path: str | Path) -> DataSet:
     if read_files <= {None}:
         raise DataError(f"{path}: none of its images has a label file. Expected labels/.../x.txt for images/.../x.jpg.")
     labels = Labels(MAX_CLASSES if names is None else len(names), keypoints)
-    splits, labels = _read_all(files, labels, source, problems, notes)
+    splits, labels = read_all(files, labels, source, problems, notes)
     problems += _without_image(places, read_files)
     if background := sum(file is None for of_split in files.values() for file in of_split.values()):
         notes.append(f"{background:,} images have no label file and count as background")
@@ -219,13 +219,13 @@ def _with_labels(images: Iterable[Path], find: Any) -> dict[Path, str | None]:
     files = {}
     for image in images:
         if image.parent not in folders:
-            folders[image.parent] = _label_folders(image.parent)
+            folders[image.parent] = label_folders(image.parent)
         spellings = (f"{image.stem}.txt", f"{image.stem}.TXT")
         files[image] = next((file for name in spellings if (file := find(folders[image.parent], name)) is not None), None)
     return files
 
 
-def _label_folders(folder: Path) -> tuple[str, ...]:
+def label_folders(folder: Path) -> tuple[str, ...]:
     """Folders that may hold the label files of the images in a folder."""
     labels = _label_folder(folder)
     return (str(folder),) if labels is None else (str(labels), str(folder))
@@ -248,7 +248,7 @@ def _without_image(places: dict[str, list[Path]], read_files: set[str | None]) -
     return [Problem("missing partner", str(file), "the label file has no image") for file in unpaired]
 
 
-def _read_all(
+def read_all(
     files: dict[str, dict[Path, str | None]], labels: Labels, source: Path, problems: list[Problem], notes: list[str]
 ) -> tuple[dict[str, tuple[list[str], list[Annotation]]], Labels]:
     """The paths and annotations of each split, and how the lines were read: if they are all of another form, then as that."""

@@ -1,0 +1,52 @@
+"""What lies in a folder, found without listing all of a large tree."""
+
+import os
+from collections.abc import Iterator
+from pathlib import Path
+
+from visionkit.data.images.decode import IMAGE_SUFFIXES
+from visionkit.data.images.listing import is_hidden
+from visionkit.data.splits import SPLITS, WHOLE, split_name
+
+NUM_FOLDERS = 20
+
+
+def files_in(folder: Path) -> tuple[list[str], list[str], list[str]]:
+    """The names of the images, other files and folders directly in a folder, without hidden ones, sorted."""
+    images, others, folders = [], [], []
+    try:
+        with os.scandir(folder) as entries:
+            for entry in entries:
+                if is_hidden(entry.name):
+                    continue
+                is_image = os.path.splitext(entry.name)[1].lower() in IMAGE_SUFFIXES  # noqa: PTH122 - a Path costs more
+                (images if is_image else folders if entry.is_dir() else others).append(entry.name)
+    except OSError:
+        pass
+    return sorted(images), sorted(others), sorted(folders)
+
+
+def levels(folder: Path, depth: int) -> Iterator[tuple[Path, list[str], list[str]]]:
+    """A folder and those in it down to ``depth``, each with the names of its images and of its other files.
+
+    The highest come first. Of many folders on one level only ``NUM_FOLDERS`` are listed: where each class or person has a
+    folder, one is as good as another.
+    """
+    places = [Path(folder)]
+    for _ in range(depth + 1):
+        below = []
+        for place in places:
+            images, others, folders = files_in(place)
+            yield place, images, others
+            below += [place / name for name in folders]
+        below.sort(key=lambda place: split_name(place.name) not in SPLITS)
+        places = below[:NUM_FOLDERS]
+
+
+def split_of_path(path: str | Path, root: Path) -> str:
+    """The split that a folder between ``root`` and a file is named after; ``WHOLE`` if none is."""
+    try:
+        folders = Path(path).parent.relative_to(root).parts
+    except ValueError:
+        return WHOLE
+    return next((name for folder in folders if (name := split_name(folder)) in SPLITS), WHOLE)

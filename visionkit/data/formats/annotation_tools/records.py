@@ -1,0 +1,251 @@
+"""What the readers of annotation tools collect, image by image, and the data set that is made of it."""
+
+from collections import Counter
+from collections.abc import Callable, Iterable
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from tqdm import tqdm
+
+from visionkit.data.formats.annotation_files import brief, check_not_empty, detection_index
+from visionkit.data.formats.annotation_tools.folders import split_of_path
+from visionkit.data.formats.annotation_tools.shapes import Shape, fits, objects_of
+from visionkit.data.formats.matching import find_by_stem, image_finder
+from visionkit.data.images.decode import ImageError, read_size
+from visionkit.data.index import Annotation, DataError, Index, Problem, natural_order
+from visionkit.data.splits import SPLITS, WHOLE, DataSet, split_name, split_order
+
+IMAGE_FOLDERS = ("images", "imgs", "img", "JPEGImages", "data")
+
+
+@dataclass
+class Record:
+    """What a file says of one image.
+
+    Attributes:
+        file: the annotation file.
+        image: path of the image.
+        shapes: the shapes in it that can be used.
+        drawn: number of shapes that the file gives it; where none of them can be used, the image is no background.
+        size: height and width as the file declares them, or None.
+        tags: labels of the whole image.
+        denied: labels that the file says the image does not have.
+        split: the split that the file gives it, or "".
+    """
+
+    file: Path
+    image: str
+    shapes: list[Shape] = field(default_factory=list)
+    drawn: int = 0
+    size: tuple[int, int] | None = None
+    tags: list[str] = field(default_factory=list)
+    denied: list[str] = field(default_factory=list)
+    split: str = ""
+
+
+@dataclass
+class Reading:
+    """What a reader collects from the files of one data set.
+
+    Attributes:
+        root: the folder of the data set.
+        problems: what could not be used.
+        notes: sentences on how the data was understood.
+        records: the images.
+        files: the files that were read.
+        class_names: names that the format puts into an order.
+        left_out: by kind, the first file with annotations that are no objects, and how many there are of each class.
+        find: see ``annotation_files.image_finder``.
+    """
+
+    root: Path
+    problems: list[Problem] = field(default_factory=list)
+    notes: list[str] = field(default_factory=list)
+    records: list[Record] = field(default_factory=list)
+    files: set[str] = field(default_factory=set)
+    class_names: list[str] = field(default_factory=list)
+    left_out: dict[str, tuple[str, Counter[str]]] = field(default_factory=dict)
+    find: Callable[[Iterable[str], str], str | None] = field(default_factory=image_finder)
+
+    def bad(self, file: str | Path, which: str, reason: object) -> None:
+        """Note an annotation that cannot be understood."""
+        self.problems.append(Problem("bad annotation", str(file), f"{which}: {str(reason)[:200]}"))
+
+    def add(self, record: Record, drawn: int) -> None:
+        """Add an image, for which the file gives ``drawn`` shapes."""
+        record.drawn = drawn
+        self.records.append(record)
+
+    def leave_out(self, file: str | Path, kind: object, name: str) -> None:
+        """Count an annotation that is no object, such as a point or a line."""
+        _, names = self.left_out.setdefault(kind if isinstance(kind, str) else brief(kind), (str(file), Counter()))
+        names[name] += 1
+
+    def image(self, file: Path, name: object, folders: Iterable[str | Path] = ()) -> str | None:
+        """The path of the image that a file names, or None, which is noted.
+
+        The folders are those given, that of the file, and folders for images beside it and in the root. Names often begin with
+        folders of another computer, which are left out one by one.
+        """
+        if isinstance(name, str) and 0 < len(name) < 4096:
+            parts = [part for part in name.strip().replace("\\", "/").split("/") if part not in ("", ".")]
+            near = [file.parent, *(file.parent / part for part in IMAGE_FOLDERS)]
+            if file.parent != self.root:
+                near += [file.parent.parent / "images", self.root, *(self.root / part for part in IMAGE_FOLDERS)]
+            places = dict.fromkeys(map(str, (*folders, *near)))
+            for start in range(len(parts)):
+                if (path := self.find(places, "/".join(parts[start:]))) is not None:
+                    return path
+            if parts and (path := find_by_stem(self.find, places, Path(parts[-1]).stem)) is not None:
+                return path
+        self.problems.append(Problem("missing partner", str(file), f"the image {brief(name)} does not exist"))
+        return None
+
+
+def data_set_of(reading: Reading, source: Path, format_name: str) -> DataSet:
+    """The data set that the records make: objects if there are any shapes; else labels.
+
+    Raises:
+        DataError: no image can be used, or nothing is annotated.
+    """
+    _report_left_out(reading)
+    records = _once(reading)
+    has_shapes = any(record.shapes for record in records)
+    if records and not has_shapes and not any(record.tags or record.denied for record in records):
+        first = f" The first of {len(reading.problems):,} problems: {reading.problems[0].detail}." if reading.problems else ""
+        raise DataError(f"{source}: read as {format_name}, but there is no object and no label in it.{first}")
+    indexes = _with_objects(reading, records) if has_shapes else _with_labels(reading, records)
+    files = frozenset(reading.files)
+    data_set = DataSet(indexes, tuple(reading.notes), tuple(dict.fromkeys(reading.problems)), format_name, files)
+    return check_not_empty(data_set, source)
+
+
+def _report_left_out(reading: Reading) -> None:
+    for kind, (file, names) in reading.left_out.items():
+        examples = ", ".join(brief(name) for name in list(names)[:3])
+        what = f"{sum(names.values()):,} annotations of the kind {brief(kind)} ({examples})"
+        detail = f"{what} are left out: only boxes, polygons, ellipses and masks are read"
+        reading.problems.append(Problem("bad annotation", file, detail))
+
+
+def _once(reading: Reading) -> list[Record]:
+    """One record of each image: files often stand in a data set twice, as JSON and as CSV."""
+    first: dict[str, Record] = {}
+    repeated = Counter()
+    for record in reading.records:
+        known = first.setdefault(record.image, record)
+        if known is record:
+            continue
+        if _content(known) == _content(record):
+            repeated[record.file, known.file] += 1
+        else:
+            detail = f"it annotates {record.image} otherwise than {known.file}, which is used"
+            reading.problems.append(Problem("bad annotation", str(record.file), detail))
+    for (file, known), count in repeated.items():
+        reading.notes.append(f"{file} repeats what {known} says of {count:,} images")
+    return list(first.values())
+
+
+def _content(record: Record) -> list[Any]:
+    return [[(shape.name, shape.box.tolist()) for shape in record.shapes], record.tags]
+
+
+def _splits_of(reading: Reading, records: list[Record]) -> dict[str, list[Record]]:
+    """The records by split: as the file says, else by the folders below the root."""
+    splits: dict[str, list[Record]] = {}
+    for record in records:
+        splits.setdefault(split_name(record.split) if record.split else split_of_path(record.image, reading.root), []).append(
+            record
+        )
+    known = splits.keys() & set(SPLITS)
+    if not known and not any(record.split for record in records):
+        return {WHOLE: records}
+    return {name: splits[name] for name in sorted(splits, key=split_order)}
+
+
+def _with_objects(reading: Reading, records: list[Record]) -> dict[str, Index]:
+    tagged = sum(bool(record.tags) for record in records)
+    if tagged:
+        reading.notes.append(f"{tagged:,} images have labels of the whole image besides their objects; these are not used")
+    annotated = [record for record in records if _find_size(record, reading)]
+    for record in annotated:
+        _check_shapes(record, reading)
+    annotated = [record for record in annotated if record.shapes or not record.drawn]
+    empty = sum(not record.shapes for record in annotated)
+    if empty:
+        reading.notes.append(f"{empty:,} images are annotated without any object and serve as background")
+    class_names = _class_names(reading, (shape.name for record in annotated for shape in record.shapes))
+    positions = {name: position for position, name in enumerate(class_names)}
+    indexes = {}
+    for split, part in _splits_of(reading, annotated).items():
+        annotations = [Annotation(objects_of(one.shapes, one.size, positions), size=one.size) for one in part]
+        indexes[split] = detection_index(class_names, [one.image for one in part], annotations)
+    return indexes
+
+
+def _check_shapes(record: Record, reading: Reading) -> None:
+    """Leave out shapes that lie far outside the image, and report images without a usable shape, and shapes without a class."""
+    unfit = [shape for shape in record.shapes if not fits(shape, record.size)]
+    for shape in unfit:
+        reading.bad(record.file, f"a shape of class {brief(shape.name)}", "its coordinates are far outside the image")
+    if unfit:
+        record.shapes = [shape for shape in record.shapes if fits(shape, record.size)]
+    if record.drawn and not record.shapes:
+        reading.bad(record.file, brief(Path(record.image).name), "none of its shapes can be used; the image is left out")
+    unnamed = sum(not shape.name for shape in record.shapes)
+    if unnamed:
+        detail = f"{unnamed} objects of {brief(Path(record.image).name)} have no class"
+        reading.problems.append(Problem("unknown label", str(record.file), detail))
+
+
+def _find_size(record: Record, reading: Reading) -> bool:
+    """Whether the size of the image is known, or can be read."""
+    try:
+        record.size = record.size or read_size(record.image)
+    except ImageError as error:
+        reading.problems.append(Problem("broken image", record.image, str(error)))
+    return record.size is not None
+
+
+def _class_names(reading: Reading, used: Iterable[str]) -> tuple[str, ...]:
+    others = sorted({name for name in used if name} - set(reading.class_names), key=natural_order)
+    return tuple(dict.fromkeys([*reading.class_names, *others]))
+
+
+def _with_labels(reading: Reading, records: list[Record]) -> dict[str, Index]:
+    """One label of each image, or several where the data has images with several, or says which labels they lack."""
+    names = _class_names(reading, (name for record in records for name in (*record.tags, *record.denied)))
+    positions = {name: position for position, name in enumerate(names)}
+    may_be_several = any(len(record.tags) > 1 or (record.denied and not record.tags) for record in records)
+    if not may_be_several:
+        unlabelled = sum(not record.tags for record in records)
+        if unlabelled:
+            reading.notes.append(f"{unlabelled:,} images without a label are not used")
+        records = [record for record in records if record.tags]
+    indexes = {}
+    for split, part in _splits_of(reading, records).items():
+        paths = tuple(record.image for record in part)
+        labels, label_sets = np.full(len(part), -1, np.int32), None
+        if may_be_several:
+            label_sets = np.zeros((len(part), len(names)), bool)
+            for row, record in enumerate(part):
+                label_sets[row, [positions[name] for name in record.tags]] = True
+        else:
+            labels = np.array([positions[record.tags[0]] for record in part], np.int32)
+        indexes[split] = Index(names, paths, labels, label_sets=label_sets)
+    return indexes
+
+
+def note_unused_images(reading: Reading, images: Iterable[Path], reason: str) -> None:
+    """Count the images that no file annotates: they may be unlabelled, so they are no background."""
+    used = {record.image for record in reading.records}
+    unused = sum(str(image) not in used for image in images)
+    if unused:
+        reading.notes.append(f"{unused:,} images {reason} and are not used")
+
+
+def with_progress(files: list[Path]) -> Iterable[Path]:
+    """The files, with a progress bar if reading them takes long."""
+    return tqdm(files, "reading annotations", unit=" files", leave=False, delay=1)
