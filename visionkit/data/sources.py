@@ -95,9 +95,7 @@ def _read_folder(folder: Path, prefer: str | None) -> DataSet:
 def _with_left_out(folder: Path, data_set: DataSet) -> DataSet:
     """The data set, with what its reader did not use: files that look like annotations, and images in no split."""
     problems = (*data_set.problems, *unread_files(folder, data_set))
-    unused = unused_images(folder, data_set)
-    notes = (*data_set.notes, f"images that are in no split: {unused}") if unused else data_set.notes
-    return replace(data_set, notes=notes, problems=problems)
+    return replace(data_set, problems=problems, left_out=unused_images(folder, data_set))
 
 
 def _with_format(data_set: DataSet, name: str) -> DataSet:

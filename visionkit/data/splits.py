@@ -30,6 +30,7 @@ class DataSet:
         problems: what could not be used or was left out.
         format: the layout or format that was recognised, as a phrase: "YOLO (data.yaml)", "class folders".
         annotation_files: the files that labels, boxes or names were read from; ``sources.read`` reports others like them.
+        left_out: the images of the folder that are in no split, as a phrase: "4 in test1/"; "" if there are none.
     """
 
     splits: dict[str, Index]
@@ -37,6 +38,7 @@ class DataSet:
     problems: tuple[Problem, ...] = ()
     format: str = ""
     annotation_files: frozenset[str] = frozenset()
+    left_out: str = ""
 
     def __len__(self) -> int:
         return sum(map(len, self.splits.values()))
@@ -132,7 +134,8 @@ def train_and_val(data_set: DataSet, *, seed: int) -> "Splits":
         raise DataError(f"No training images: found {', '.join(names) or 'no splits'}; expected a split named train.")
     val_name = next((name for name in ("val", "test") if name in names and len(data_set.splits[name])), None)
     unused = [name for name in names if name not in (train_name, val_name)]
-    notes = (f"the data set is read as {data_set.format}",) if data_set.format else ()
+    left_out = f"; images in no split: {data_set.left_out}" if data_set.left_out else ""
+    notes = (f"the data set is read as {data_set.format}{left_out}",) if data_set.format else ()
     notes += data_set.notes + ((f"not used: {', '.join(unused)}",) if unused else ())
     train = data_set.splits[train_name]
     if val_name is not None:

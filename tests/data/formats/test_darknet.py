@@ -184,7 +184,7 @@ def test_images_that_lie_apart_from_the_labels_of_obj_data(tmp_path):
 def test_settings_of_obj_data(tmp_path, settings, problems):
     build_cvat_yolo(tmp_path)
     text(tmp_path / "obj.data", settings)
-    found = read(tmp_path)
+    found = read_darknet(tmp_path)
     assert list(found.splits) == ["train"] and kinds(found) == ["missing partner"] * problems
 
 

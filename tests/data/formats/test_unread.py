@@ -93,7 +93,9 @@ def test_images_in_no_split_are_counted_by_folder(tmp_path):
         text(tmp_path / "labels" / f"{name}.txt", "0 0.5 0.5 0.2 0.2\n")
     text(tmp_path / "data.yaml", "train: images/train\nval: images/val\nnames: [cat]\n")
     assert unused_images(tmp_path, read_yolo(tmp_path)) == "2 in new/, 1 in the folder itself"
-    assert "images that are in no split: 2 in new/, 1 in the folder itself" in check(tmp_path).notes
+    understood = check(tmp_path).summary["format"]
+    assert understood.startswith("YOLO (data.yaml): 3 images (2 in train, 1 in val); 1 class (cat)")
+    assert understood.endswith("; images in no split: 2 in new/, 1 in the folder itself")
 
 
 def test_the_rest_of_many_folders_is_summed(tmp_path):

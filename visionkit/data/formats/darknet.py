@@ -108,13 +108,10 @@ def read_darknet(path: str | Path) -> DataSet:
     by_split = {split: {Path(sample.image): sample.labels for sample in part} for split, part in splits.items()}
     indexes, _ = read_all(by_split, labels, path, problems, notes)
     if several:
-        names_files = {sample.image: sample.names for sample in samples}
+        by_image = {sample.image: sample for sample in samples}
         for paths, annotations in indexes.values():
             for image, annotation in zip(paths, annotations, strict=True):
-                classes = annotation.objects.classes
-                if names_files[image] is not None:
-                    position = np.append(positions[names_files[image]], -1)
-                    classes[:] = position[classes.clip(max=len(position) - 1)]
+                _renumber(annotation.objects.classes, by_image[image], positions, problems)
     classes = [annotation.objects.classes for _, annotations in indexes.values() for annotation in annotations]
     largest = max((int(each.max(initial=-1)) for each in classes), default=-1)
     if largest >= len(names):
@@ -134,6 +131,18 @@ def read_darknet(path: str | Path) -> DataSet:
     splits = {split: detection_index(names, *part) for split, part in indexes.items()}
     unique = tuple(dict.fromkeys(problems))
     return check_not_empty(DataSet(splits, tuple(notes), unique, f"YOLO Darknet ({layout})", frozenset(files)), path)
+
+
+def _renumber(classes: np.ndarray, sample: Sample, positions: dict[Path, np.ndarray], problems: list[Problem]) -> None:
+    """Replace the numbers of a label file by positions among all class names, in place; -1 where its names have no such."""
+    if sample.names is None:
+        return
+    position = np.append(positions[sample.names], -1)
+    beyond = classes >= len(position) - 1
+    if beyond.any():
+        detail = f"class {classes[beyond][0]}, but {sample.names} has {len(position) - 1} names"
+        problems.append(Problem("unknown label", str(sample.labels), detail))
+    classes[:] = position[classes.clip(max=len(position) - 1)]
 
 
 def _class_names(samples: list[Sample], notes: list[str]) -> tuple[list[str], dict[Path, np.ndarray]]:

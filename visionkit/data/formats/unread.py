@@ -42,10 +42,11 @@ def unread_files(folder: Path, data_set: DataSet) -> list[Problem]:
 
     Args:
         folder: the folder that the data set was read from.
-        data_set: its ``annotation_files`` are the files that were used.
+        data_set: its ``annotation_files`` are the files that were used, and its problems name further ones.
     """
     names = _image_names(data_set)
-    used = {os.path.realpath(file) for file in data_set.annotation_files}
+    named = (problem.path for problem in data_set.problems)
+    used = {os.path.realpath(file) for file in (*data_set.annotation_files, *named)}
     problems = []
     for parent, files in _other_files(folder, used):
         groups: dict[str, list[Path]] = {}

@@ -50,6 +50,8 @@ def describe(data: DataSet) -> str:
     if names:
         shown = ", ".join(names[:CLASSES_IN_A_LINE]) + (", ..." if len(names) > CLASSES_IN_A_LINE else "")
         parts.append(f"{len(names)} class{'es' if len(names) > 1 else ''} ({shown})")
+    if data.left_out:
+        parts.append(f"images in no split: {data.left_out}")
     if data.problems:
         kinds = Counter(problem.kind for problem in data.problems)
         parts.append("noted while reading: " + ", ".join(f"{count:,} {kind}" for kind, count in kinds.items()))
