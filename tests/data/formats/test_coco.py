@@ -229,9 +229,10 @@ def test_images_and_categories_without_a_unique_id_are_reported(tmp_path):
     contents = tree(categories=[*CATEGORIES, {"id": 7, "name": "twin"}, {"name": "no id"}, 5, {"id": 8, "name": "cat"}])
     contents["images"] += [contents["images"][0], {"id": 5}, None]
     found = read_coco(write(tmp_path / "x.json", contents | {"images": contents["images"][:1]}))
-    assert found.class_names == ("cat", "dog") and len(found.problems) == 3 and "one class" in found.notes[0]
+    assert found.class_names == ("cat", "dog") and len(found.problems) == 4
+    assert ["one class" in problem.detail for problem in found.problems if problem.kind == "class names"] == [True]
     (tmp_path / "x.json").write_text(json.dumps(contents))
-    assert len(read_coco(tmp_path / "x.json").problems) == 6
+    assert len(read_coco(tmp_path / "x.json").problems) == 7
 
 
 def everything(folder):

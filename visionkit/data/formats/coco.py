@@ -11,7 +11,8 @@ import gc
 import json
 import os
 import re
-from collections.abc import Iterator
+from collections import Counter
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import replace
 from pathlib import Path
@@ -20,22 +21,29 @@ from typing import Any, NamedTuple
 import numpy as np
 from tqdm import tqdm
 
+from visionkit.data.boxes import TOLERANCE
 from visionkit.data.formats.annotation_files import (
     DECLARED_SIDES,
     brief,
     check_not_empty,
+    class_name_of,
     detection_index,
+    gathered,
     object_problem,
+    similar_names,
 )
-from visionkit.data.formats.coco_objects import is_key, read_objects, with_keypoints
+from visionkit.data.formats.coco_objects import Ids, is_key, key_of, read_objects, with_keypoints
 from visionkit.data.formats.matching import image_finder
 from visionkit.data.images.contents import read_text
 from visionkit.data.images.decode import ImageError, read_size
-from visionkit.data.index import Annotation, DataError, Index, Problem
+from visionkit.data.index import Annotation, DataError, Index, Problem, natural_order
 from visionkit.data.splits import SPLITS, WHOLE, DataSet, parted, split_name, split_order
 
 PARSED = 4_000_000  # bytes: in larger files, ``looks_like_coco`` searches for the keys without parsing
 FAMILIES = ("instances", "person_keypoints", "stuff", "panoptic", "captions", "image_info")  # COCO's own files of one split
+
+MANY = 10  # annotations with the same fault from which they are one problem
+CLASS_KEYS = ("category_id", "category_name", "category", "label", "class")  # of annotations in files without categories
 
 
 class Categories(NamedTuple):
@@ -69,19 +77,30 @@ def read_coco(path: str | Path) -> DataSet:
         raise DataError(f"{path}: no COCO annotations. {_EXPECTED}")
     if not files:
         raise DataError(f"{path}: no .json file with COCO annotations in it, in annotations/, or in train/, val/. {_EXPECTED}")
-    problems, notes, indexes = [], [], {}
+    problems, notes, indexes, used = [], [], {}, []
     for split, (file, *others) in _by_split(files, path).items():
         notes += [f"not used: {other}, because {file.name} belongs to the same split" for other in others]
         try:
             with _garbage_collection_off():
                 indexes[split] = _read_file(file, split, problems, notes)
+                used.append(file)
         except DataError as error:
             if len(files) == 1:
                 raise
             problems.append(Problem("bad annotation", str(file), str(error)))
     splits = _with_the_same_classes(indexes)
     splits = parted(splits[WHOLE]) if list(splits) == [WHOLE] else splits
-    return check_not_empty(DataSet(splits, tuple(notes), tuple(problems)), path)
+    names = next(iter(splits.values())).class_names if splits else ()
+    problems += similar_names(names, path)
+    found = DataSet(splits, tuple(notes), tuple(problems), _format(used), frozenset(map(str, used)))
+    return check_not_empty(found, path)
+
+
+def _format(files: list[Path]) -> str:
+    names = [file.name for file in files]
+    if len(set(names)) < len(names):
+        names = [f"{file.parent.name}/{file.name}" for file in files]
+    return f"COCO ({', '.join(names[:2])}{', ...' if len(names) > 2 else ''})"
 
 
 _EXPECTED = 'Expected an object with the lists "images", "annotations" and "categories".'
@@ -152,20 +171,21 @@ def _split_of(file: Path, folder: Path | None) -> str:
 def _read_file(file: Path, split: str, problems: list[Problem], notes: list[str]) -> Index:
     tree = _parse(file)
     parts = [tree.get(key) if isinstance(tree, dict) else None for key in ("images", "annotations", "categories")]
+    if parts[2] is None and isinstance(parts[1], list) and any(map(_class_in, parts[1])):
+        parts[2] = []
     if not all(isinstance(part, list) for part in parts):
         raise DataError(f"{file}: not all of images, annotations and categories are lists. {_EXPECTED}")
     images, annotations, categories = parts
-    classes = _categories(categories, file, problems, notes)
+    classes = _categories(categories or _named_by_annotations(annotations, file, problems), file, problems)
     licenses = _licenses(tree.get("licenses"))
-    by_id = _images(images, file, problems)
-    grouped = _grouped(annotations, by_id, file, problems)
-    folders, find = _image_folders(file, split), image_finder()
+    by_id, positions = _images(images, file, problems), Ids(classes.positions)
+    grouped, faults = _grouped(annotations, by_id, file, problems, notes), []
+    find = _finder(_image_folders(file, split), by_id)
     paths, readable = [], []
     for number, entry in tqdm(by_id.items(), f"reading {file.name}", unit=" images", leave=False, delay=1):
-        name = entry["file_name"]
-        path = find(folders, name) or (find(folders, Path(name).name) if Path(name).is_absolute() else None)
+        path = find(entry["file_name"])
         if path is None:
-            problems.append(Problem("missing partner", str(file), f"the image {brief(name)} does not exist"))
+            problems.append(Problem("missing partner", str(file), f"the image {brief(entry['file_name'])} does not exist"))
             continue
         try:
             size = _size(entry, path)
@@ -175,24 +195,62 @@ def _read_file(file: Path, split: str, problems: list[Problem], notes: list[str]
         attributes = {key: value for key, value in entry.items() if key not in ("width", "height")}
         if is_key(attributes.get("license")):
             attributes["license"] = licenses.get(attributes["license"], attributes["license"])
-        objects = read_objects(grouped[number], size, classes.positions, file, problems)
+        objects = read_objects(grouped[number], size, positions, file, faults)
         paths.append(path)
         readable.append(Annotation(objects, size=size, attributes=attributes))
+    positions.report("category_id", file, problems, notes)
+    problems += [*gathered(faults, MANY), *_doubtful_boxes(readable, file)]
     return detection_index(classes.names, paths, readable, class_attributes=classes.attributes)
 
 
-def _categories(categories: list, file: Path, problems: list[Problem], notes: list[str]) -> Categories:
+def _finder(folders: list[str], by_id: dict[int | str, dict]) -> Callable[[str], str | None]:
+    """A function that finds the image of a ``file_name``; of a path of another computer, by its last part if that is unique."""
+    find = image_finder()
+    last_parts = Counter(re.split(r"[\\/]", entry["file_name"])[-1] for entry in by_id.values())
+
+    def find_anywhere(name: str) -> str | None:
+        last = re.split(r"[\\/]", name)[-1]
+        if (path := find(folders, name)) is not None or last == name or last_parts[last] > 1:
+            return path
+        paths = {os.path.realpath(path): path for folder in reversed(folders) if (path := find([folder], last)) is not None}
+        return next(iter(paths.values())) if len(paths) == 1 else None
+
+    return find_anywhere
+
+
+def _named_by_annotations(annotations: list, file: Path, problems: list[Problem]) -> list[dict]:
+    """Categories for a file that has none: one for each name or number of a class in its annotations."""
+    found: dict[str, Any] = {}
+    for annotation in annotations:
+        if (value := _class_in(annotation)) is not None:
+            annotation["category_id"] = value
+            found.setdefault(str(key_of(value)), key_of(value))
+    if annotations:
+        detail = "it has no categories; its classes are named by what its annotations say"
+        problems.append(Problem("class names", str(file), detail))
+    return [{"id": found[name], "name": name} for name in sorted(found, key=natural_order)]
+
+
+def _class_in(annotation: Any) -> int | float | str | None:
+    """The name or number of a class in an annotation of a file without categories."""
+    if not isinstance(annotation, dict):
+        return None
+    return next((annotation[key] for key in CLASS_KEYS if is_key(annotation.get(key))), None)
+
+
+def _categories(categories: list, file: Path, problems: list[Problem]) -> Categories:
     names, attributes, positions = [], [], {}
     for category in categories:
         number, name = (category.get("id"), category.get("name")) if isinstance(category, dict) else (None, None)
         if not is_key(number) or not is_key(name) or number in positions:
             problems.append(object_problem(file, f"category {brief(number)}", "it lacks a name or a unique id"))
-        elif str(name) in names:
-            positions[number] = names.index(str(name))
-            notes.append(f"{file.name}: several categories are named {brief(name)}; they become one class")
+        elif (name := class_name_of(str(name))) in names:
+            positions[number] = names.index(name)
+            detail = f"several categories are named {brief(name)}; they become one class"
+            problems.append(Problem("class names", str(file), detail))
         else:
             positions[number] = len(names)
-            names.append(str(name))
+            names.append(name)
             attributes.append({key: value for key, value in category.items() if key != "name"})
             points = category.get("keypoints", [])
             if not isinstance(points, list) or not all(isinstance(point, str) for point in points):
@@ -212,15 +270,39 @@ def _images(images: list, file: Path, problems: list[Problem]) -> dict[int | str
     return by_id
 
 
-def _grouped(annotations: list, by_id: dict[int | str, dict], file: Path, problems: list[Problem]) -> dict[int | str, list]:
-    grouped: dict[int | str, list] = {number: [] for number in by_id}
+def _grouped(
+    annotations: list, by_id: dict[int | str, dict], file: Path, problems: list[Problem], notes: list[str]
+) -> dict[int | str, list]:
+    grouped, faults = Ids({number: [] for number in by_id}), []
     for annotation in annotations:
         try:
-            grouped[annotation["image_id"]].append(annotation)
-        except (KeyError, TypeError, IndexError):
+            grouped.get(annotation["image_id"]).append(annotation)
+        except (KeyError, TypeError, IndexError, AttributeError):
             number = annotation.get("id") if isinstance(annotation, dict) else None
-            problems.append(object_problem(file, f"annotation {brief(number)}", "it belongs to no image of this file"))
+            faults.append(object_problem(file, f"annotation {brief(number)}", "it belongs to no image of this file"))
+    grouped.report("image_id", file, problems, notes)
+    problems += gathered(faults, MANY)
     return grouped
+
+
+def _doubtful_boxes(annotations: list[Annotation], file: Path) -> list[Problem]:
+    """The problem that boxes are probably not x, y, width and height in pixels."""
+    some = [(one.objects.boxes, one.size) for one in annotations if len(one.objects)]
+    if not some:
+        return []
+    boxes = np.concatenate([boxes for boxes, _ in some])
+    pixels = np.concatenate([boxes * (size[1], size[0], size[1], size[0]) for boxes, size in some])
+    outside = int((boxes[:, 2:] > 1 + TOLERANCE).any(axis=1).sum())
+    if 2 * outside > len(boxes):
+        detail = (
+            f"{outside:,} of {len(boxes):,} boxes reach beyond their images. COCO's are x, y, width and height in pixels; "
+            "these may be two corners, or the size of the images may be wrong"
+        )
+        return [Problem("unclear layout", str(file), detail)]
+    if len(boxes) > 1 and (np.abs(pixels) <= 1).all() and pixels.any():
+        detail = "all boxes are smaller than a pixel; they may be relative to the images, but COCO's are in pixels"
+        return [Problem("unclear layout", str(file), detail)]
+    return []
 
 
 def _licenses(licenses: Any) -> dict[int | str, dict]:
@@ -229,9 +311,9 @@ def _licenses(licenses: Any) -> dict[int | str, dict]:
 
 
 def _size(entry: dict, path: str) -> tuple[int, int]:
-    size = (entry.get("height"), entry.get("width"))
-    if all(isinstance(side, int | float) and side in DECLARED_SIDES for side in size):
-        return int(size[0]), int(size[1])
+    size = tuple(key_of(side) if is_key(side) else None for side in (entry.get("height"), entry.get("width")))
+    if all(side in DECLARED_SIDES for side in size):
+        return size
     return read_size(path)
 
 

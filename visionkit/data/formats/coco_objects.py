@@ -4,6 +4,7 @@ All objects of an image are converted at once, in few array operations. Only if 
 report which of them is bad.
 """
 
+import re
 from itertools import pairwise
 from pathlib import Path
 from typing import Any
@@ -22,12 +23,57 @@ ERRORS = (ValueError, TypeError, KeyError, OverflowError, RuntimeError, Attribut
 
 def is_key(value: Any) -> bool:
     """Whether a value can be an id."""
-    return isinstance(value, int | str) and not isinstance(value, bool)
+    return (isinstance(value, int | str) and not isinstance(value, bool)) or (isinstance(value, float) and value.is_integer())
 
 
-def read_objects(
-    annotations: list[Any], size: tuple[int, int], positions: dict[int | str, int], file: Path, problems: list[Problem]
-) -> Objects:
+def key_of(value: int | float | str) -> int | str:
+    """An id, where whole numbers are the same in all their types: 1, 1.0, "1"."""
+    if isinstance(value, str):
+        plain = value.strip()
+        return int(plain.partition(".")[0]) if re.fullmatch("-?[0-9]{1,18}([.]0+)?", plain) else plain
+    return int(value)
+
+
+class Ids(dict):
+    """What belongs to each id of a file; ids of another type find it by their value, if that is unique in the file.
+
+    Attributes:
+        converted: the first id that was found by its value alone, and the id of the file that it means; or None.
+        refused: an id that could have been found so, had the file not two ids of one value; or None.
+    """
+
+    def __init__(self, known: dict[Any, Any]):
+        super().__init__(known)
+        self.by_value = {key_of(number): number for number in known}
+        self.converted: tuple[Any, Any] | None = None
+        self.refused: Any = None
+
+    def get(self, number: Any, default: Any = None) -> Any:
+        """What belongs to an id. Raises TypeError for lists and mappings."""
+        if number in self and not isinstance(number, bool):
+            return self[number]
+        if not is_key(number) or (meant := self.by_value.get(key_of(number))) is None:
+            return default
+        if len(self.by_value) < len(self):
+            self.refused = number
+            return default
+        self.converted = self.converted or (number, meant)
+        return self[meant]
+
+    def report(self, name: str, file: Path, problems: list[Problem], notes: list[str]) -> None:
+        """Say how ids named ``name`` were found, where they were not equal."""
+        if self.converted is not None:
+            theirs, ours = (TYPES[type(number)] for number in self.converted)
+            notes.append(f"{file.name}: {name} are {theirs} and the ids they mean are {ours}; they are matched by value")
+        if self.refused is not None:
+            detail = f"{name} {brief(self.refused)} equals no id, and by value it could be two; ids are matched exactly"
+            problems.append(Problem("unclear layout", str(file), detail))
+
+
+TYPES = {int: "whole numbers", float: "decimal numbers", str: "strings"}
+
+
+def read_objects(annotations: list[Any], size: tuple[int, int], positions: Ids, file: Path, problems: list[Problem]) -> Objects:
     """The objects of one image.
 
     Args:
@@ -52,7 +98,7 @@ def read_objects(
     return objects
 
 
-def _objects(annotations: list[dict], size: tuple[int, int], positions: dict[int | str, int]) -> Objects:
+def _objects(annotations: list[dict], size: tuple[int, int], positions: Ids) -> Objects:
     """Raises any of ``ERRORS`` if not all annotations are valid."""
     classes = np.array([positions.get(one.get("category_id"), -1) for one in annotations], np.int32)
     outlines = [one.get("segmentation") for one in annotations]
@@ -87,7 +133,7 @@ def _repaired(annotation: Any, size: tuple[int, int], file: Path, problems: list
     except ERRORS as error:
         problems.append(object_problem(file, which, f"bbox: {_reason(error)}"))
         return None
-    if not isinstance(annotation.get("category_id"), int | str):
+    if not is_key(annotation.get("category_id")):
         annotation["category_id"] = None
     return annotation
 
