@@ -71,7 +71,7 @@ def _of_splits(tree: Tree) -> Found:
     """``train/images/`` and ``train/masks/``; or ``train/`` and ``train_masks/``."""
     children = tree.children(tree.root)
     folders, notes = split_folders(tree.root)
-    inside, parts, without = {}, [], []
+    inside, parts, without, problems = {}, [], [], ()
     for split, folder in folders.items():
         below = tree.children(folder)
         images = _image_folder(below)
@@ -80,8 +80,9 @@ def _of_splits(tree: Tree) -> Found:
             inside[split] = images, candidates
         elif beside and tree.count(folder):
             parts.append(Part(split, folder, beside[0]))
-        elif found := _sides(tree, below.values()).parts:
-            parts += [Part(split, part.images, part.masks) for part in found]
+        elif (found := _sides(tree, below.values())).parts:
+            parts += [Part(split, part.images, part.masks) for part in found.parts]
+            notes, problems = (*notes, *found.notes), (*problems, *found.problems)
         elif tree.count(folder):
             without.append(folder)
     by_experts = any(min(candidates.values()) <= EXPERT for _, candidates in inside.values())
@@ -93,7 +94,7 @@ def _of_splits(tree: Tree) -> Found:
         parts.append(Part(split, images, masks))
         notes = (*notes, *more)
     notes += tuple(f"{tree.count(folder)} images in {folder} have no masks and are not used" for folder in without)
-    return Found(tuple(parts), notes if parts else ())
+    return Found(tuple(parts), notes, problems)
 
 
 def _of_any_names(tree: Tree) -> Found:

@@ -92,7 +92,8 @@ def notes_on_masks(folders: Iterable[Path]) -> list[str]:
     """A sentence on each folder in Pascal VOC's layout that holds masks, too, for the reader of its boxes."""
     notes = []
     for folder in folders:
-        masks = next((child for child in sorted(folder.iterdir()) if child.name.lower() == "segmentationclass"), None)
+        children = (child for child in sorted(folder.iterdir()) if child.is_dir())
+        masks = next((child for child in children if child.name.lower() == "segmentationclass"), None)
         count = 0 if masks is None else sum(path.suffix.lower() == ".png" for path in masks.iterdir())
         if count:
             notes.append(f"the boxes are read; {masks} holds {count} masks, which recipes/unet_segmentation.py reads")
