@@ -19,8 +19,9 @@ from visionkit.data.formats.split_lists import find_list
 from visionkit.data.images import stacks
 from visionkit.data.images.contents import read_text
 from visionkit.data.images.listing import list_images
-from visionkit.data.images.mask_names import find_names
-from visionkit.data.images.masks import MaskClasses, find_classes
+from visionkit.data.images.mask_code import find_classes
+from visionkit.data.images.mask_meaning import MaskClasses
+from visionkit.data.images.mask_names import NamedClasses, find_names
 from visionkit.data.images.stacks import Pairs
 from visionkit.data.index import Annotation, DataError, Index, Problem
 from visionkit.data.splits import SPLITS, TEST_NAMES, TRAIN_NAMES, VAL_NAMES, WHOLE, DataSet, split_name, split_order
@@ -55,11 +56,15 @@ def looks_like_masks(folder: Path) -> bool:
     return len(pairs) > len(unpaired) or any(stacks.num_pages(image) > 1 for image, _ in pairs)
 
 
-def read_masks(folder: str | Path) -> DataSet:
-    """Index images and masks in one of the layouts above; a sample of the masks is opened.
+def read_masks(folder: str | Path, named: NamedClasses | None = None) -> DataSet:
+    """Index images and masks in one of the layouts above; all masks are opened, to decide what their values mean.
+
+    Args:
+        folder: the data set.
+        named: the meaning of mask values; None for what a file of names says.
 
     Raises:
-        DataError: no image has a mask, or the masks do not hold classes (see ``masks.find_classes``).
+        DataError: no image has a mask, or the masks do not hold classes (see ``mask_code.find_classes``).
     """
     folder = Path(folder)
     parts = _parts(folder)
@@ -86,9 +91,12 @@ def read_masks(folder: str | Path) -> DataSet:
     masks = [mask for pairs in splits.values() for _, mask in pairs]
     if not masks:
         raise DataError(f"{folder}: no image has as many pages as its mask; {problems[-1].path}: {problems[-1].detail}.")
-    classes = find_classes(masks, find_names([folder, *(part.masks.parent for part in parts)]))
+    named = named or find_names([folder, *(part.masks.parent for part in parts)])
+    classes = find_classes(masks, named)
     indexes = {name: _index(splits[name], classes) for name in sorted(splits, key=split_order)}
-    return DataSet(indexes, classes.notes, tuple(problems))
+    return DataSet(
+        indexes, classes.notes, (*problems, *classes.problems), annotation_files=frozenset(named.files if named else ())
+    )
 
 
 def _index(pairs: Pairs, classes: MaskClasses) -> Index:
@@ -97,7 +105,7 @@ def _index(pairs: Pairs, classes: MaskClasses) -> Index:
         tuple(str(image) for image, _ in pairs),
         np.full(len(pairs), -1, np.int32),
         annotations=tuple(Annotation(mask=str(mask)) for _, mask in pairs),
-        mask_colors=classes.colors,
+        mask_code=classes.code,
     )
 
 
