@@ -49,6 +49,8 @@ class Config(TrainConfig):
 
     data: str | None = None
     """Images with masks, COCO polygons, TIFF stacks, tfds:NAME, or volumes with labels. Default: built-in images."""
+    mask_values: tuple[str, ...] = ()
+    """What the values of masks mean: 0=background 128=cell 255=ignore, or #ff0000=road. Default: by files of names."""
     volumes: bool = False
     """TIFF stacks are volumes, not stacks of images; without --data, the built-in volumes."""
     base: str | None = None
@@ -111,12 +113,12 @@ class Config(TrainConfig):
         config = super().checked()
         volumes = config.volumes or (config.data is not None and has_volumes(config.data))
         if volumes:
-            for name in ("shrink", "any_way_up", "membranes"):
+            for name in ("shrink", "any_way_up", "membranes", "mask_values"):
                 if getattr(config, name) != getattr(Config, name):
                     data = config.data or "the built-in data"
                     raise UserError(f"--{name.replace('_', '-')} is for images, and {data} is volumes.")
         elif config.data is not None:
-            train_and_val(sources.read(config.data, prefer="masks"), seed=config.seed)
+            train_and_val(sources.read(config.data, prefer="masks", mask_values=config.mask_values), seed=config.seed)
         defaults = {"base": "none", "batch_size": 4, "flip": False} if volumes else {}
         defaults = {"base": "efficientnet_lite0", "batch_size": 8, "flip": True} | defaults
         unset = {name: value for name, value in defaults.items() if getattr(config, name) is None}
@@ -134,7 +136,7 @@ def train_and_export(run: Run, config: Config) -> None:
     """All the work: data, model, training, export, report."""
     device = runtime.prepare(config.seed)
     options = {"volumes": config.volumes, "any_way_up": config.any_way_up, "are_membranes": config.membranes}
-    data = plan.open_data(run, config, **options)
+    data = plan.open_data(run, config, **options, mask_values=config.mask_values)
     segmenter = build(config, data)
     chosen = run.plan(plan.Plan, lambda: plan.choose_plan(run, data, config, multiple=segmenter.multiple))
     network = segmenter.network

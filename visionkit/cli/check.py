@@ -5,7 +5,7 @@ from pathlib import Path
 
 import tyro
 
-from visionkit.cli.arguments import AsJson
+from visionkit.cli.arguments import AsJson, MaskValues
 from visionkit.cli.output import to_json
 
 
@@ -14,6 +14,7 @@ def check(
     as_json: AsJson = False,
     html: Path | None = None,
     fix: Path | None = None,
+    mask_values: MaskValues = (),
 ) -> int:
     """Check a data set for problems. Every file is opened once.
 
@@ -22,6 +23,7 @@ def check(
         as_json: Print one JSON object a line, and nothing else: the problems, and last a summary.
         html: Write a page that shows the problems with images.
         fix: Write an index of the images and annotations without problems into this new folder; images stay where they are.
+        mask_values: What the values of masks mean: 0=background 128=cell 255=ignore other=ignore, or #ff0000=road.
 
     Returns:
         the exit status: 1 if there are problems.
@@ -36,7 +38,7 @@ def check(
 
     if fix is not None:
         check_folder(fix)
-    checked = check(data)
+    checked = check(data, mask_values=mask_values)
     extra = []
     if html is not None:
         extra.append(f"page: {write_check_page(checked, html, title=f'Check of {data}')}")

@@ -5,6 +5,7 @@ from typing import Literal
 
 import tyro
 
+from visionkit.cli.arguments import MaskValues
 from visionkit.cli.output import MOST_NAMED
 
 
@@ -13,6 +14,7 @@ def convert(
     target: tyro.conf.Positional[Path],
     to: Literal["voc", "coco", "yolo"] | None = None,
     images: Literal["copy", "link"] = "copy",
+    mask_values: MaskValues = (),
 ) -> int:
     """Convert annotated images to another format: VOC, COCO or YOLO.
 
@@ -21,6 +23,7 @@ def convert(
         target: A new folder; or a new .json file (COCO), which leaves the images where they are.
         to: The format. Default: chosen by the target's name (voc, coco, yolo, .json, .yaml), else COCO.
         images: Whether to copy the images into the target, or link to them.
+        mask_values: What the values of masks mean: 0=background 128=cell 255=ignore other=ignore, or #ff0000=road.
 
     Returns:
         the exit status.
@@ -30,7 +33,7 @@ def convert(
     quiet_tensorflow()
     from visionkit.data.convert import convert
 
-    conversion = convert(str(source), target, to=to, images=images)
+    conversion = convert(str(source), target, to=to, images=images, mask_values=mask_values)
     for note in conversion.notes:
         print(f"note: {note}")
     for problem in conversion.problems[:MOST_NAMED]:

@@ -5,7 +5,7 @@ A round trip loses nothing that both formats can express; a ``Conversion`` count
 
 import os
 from collections import Counter
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Literal
@@ -51,7 +51,14 @@ class Conversion:
     notes: tuple[str, ...]
 
 
-def convert(source: str | Path, target: str | Path, *, to: Format | None = None, images: Images = "copy") -> Conversion:
+def convert(
+    source: str | Path,
+    target: str | Path,
+    *,
+    to: Format | None = None,
+    images: Images = "copy",
+    mask_values: Sequence[str] = (),
+) -> Conversion:
     """Read a data set and write it in another format.
 
     Everything is written next to the target and renamed at the end, so an interrupted conversion leaves nothing that looks
@@ -63,6 +70,7 @@ def convert(source: str | Path, target: str | Path, *, to: Format | None = None,
             names the images where they are. See ``write_voc``, ``write_coco`` and ``write_yolo``.
         to: the format; None derives it from the target's suffix or name (x.json, x.yaml, my_voc, ...), else it is COCO.
         images: "copy", or "link" for symbolic links.
+        mask_values: what the values of masks mean; see ``sources.read``.
 
     Raises:
         DataError: the source cannot be read, or has neither boxes nor masks; the target exists, lies in the source, or cannot
@@ -72,7 +80,7 @@ def convert(source: str | Path, target: str | Path, *, to: Format | None = None,
 
     chosen = choose_format(target, to)
     _check_target(target, source)
-    return write(read(source), target, chosen, images)
+    return write(read(source, mask_values=mask_values), target, chosen, images)
 
 
 def choose_format(target: str | Path, to: str | None) -> Format:

@@ -145,6 +145,35 @@ class Annotation:
 
 
 @dataclass(frozen=True, eq=False)
+class MaskCode:
+    """What the values of masks mean: decided once, for all masks of a data set.
+
+    Attributes:
+        values: int64 ``(K,)``, the grey values, or packed colors 0xRRGGBB, that have a meaning.
+        classes: uint8 ``(K,)``, the class of each; ``IGNORE`` where its pixels are ignored.
+        channel: where in a file the values are: "grey" (also the numbers of a palette), "color" or "alpha".
+        nearest: whether a value between two of them counts as the nearest, since edges are soft. In JPEG files it always does.
+        rest: the class of all other values: ``IGNORE``, or 1 where everything else is foreground.
+    """
+
+    values: np.ndarray
+    classes: np.ndarray
+    channel: str = "grey"
+    nearest: bool = False
+    rest: int = IGNORE
+
+    def to_plain(self) -> dict[str, Any]:
+        """The code for a JSON file."""
+        return vars(self) | {"values": self.values.tolist(), "classes": self.classes.tolist()}
+
+    @classmethod
+    def from_plain(cls, plain: dict[str, Any]) -> "MaskCode":
+        """The inverse of ``to_plain``."""
+        values, classes = np.array(plain["values"], np.int64), np.array(plain["classes"], np.uint8)
+        return cls(**(plain | {"values": values, "classes": classes}))
+
+
+@dataclass(frozen=True, eq=False)
 class Index:
     """One split of a data set.
 
@@ -156,8 +185,7 @@ class Index:
         annotations: one per sample; or empty, where labels suffice.
         class_attributes: what else is known of each class (COCO's ``id``, ``supercategory``, ``keypoints``, ``skeleton``), for
             writers; or empty.
-        mask_colors: uint8 ``(num_classes, 3)``, the color of each class in colour-coded masks; None where a mask's values are
-            positions in the class names. Values and colors beyond them are to be ignored.
+        mask_code: what the values of masks mean; None where they are positions in the class names, and others are ignored.
         skipped: files of this split that could not be used; every index that is derived from this one shares it.
         label_sets: bool ``(N, num_classes)``, the classes of each sample where it may have several, or none; ``labels`` are
             then -1. None where each sample has one class.
@@ -169,7 +197,7 @@ class Index:
     infos: tuple = ()
     annotations: tuple[Annotation, ...] = ()
     class_attributes: tuple[dict[str, Any], ...] = ()
-    mask_colors: np.ndarray | None = None
+    mask_code: MaskCode | None = None
     skipped: SkippedFiles = field(default_factory=SkippedFiles)
     label_sets: np.ndarray | None = None
 

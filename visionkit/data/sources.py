@@ -1,6 +1,7 @@
 """Chooses the reader of a data set, for everything that ``--data`` may be."""
 
 from collections import Counter
+from collections.abc import Callable, Sequence
 from dataclasses import replace
 from pathlib import Path
 
@@ -12,6 +13,7 @@ from visionkit.data.formats.class_folders import find_class_folders
 from visionkit.data.formats.split_lists import find_list
 from visionkit.data.formats.unread import unread_files, unused_images
 from visionkit.data.images.listing import list_images
+from visionkit.data.images.mask_names import OPTION, NamedClasses, parse_values
 from visionkit.data.index import DataError, Index
 from visionkit.data.splits import TRAIN_NAMES, WHOLE, DataSet
 
@@ -44,42 +46,58 @@ READERS_OF_FOLDERS = (
     ("a table", table.looks_like_table, table.read_tables),
     ("one folder per person", identities.looks_like_identities, identities.read_identities),
 )
+READERS_OF_MASKS = (tfds.read_tfds, tfds.read_tfds_folder, mask_folders.read_masks, table.read_table, table.read_tables)
 
 
-def read(data: str | Path, *, prefer: str | None = None) -> DataSet:
-    """Index a data set of any kind that visionkit knows; only a sample of masks is opened, but no image.
+def read(data: str | Path, *, prefer: str | None = None, mask_values: Sequence[str] = ()) -> DataSet:
+    """Index a data set of any kind that visionkit knows; masks are opened, to decide what their values mean, but no image.
 
     Args:
         data: a folder, a file or ``tfds:NAME[/config][:split]``.
         prefer: "masks" asks for the masks first, where a folder holds boxes, too (such as Pascal VOC).
+        mask_values: what the values of masks mean: ``("0=background", "128=cell", "255=ignore")``, see
+            ``mask_names.parse_values``. By default, files of names and the values themselves say it.
 
     Raises:
         DataError: the data does not exist, or has no known layout.
+        UserError: the mask values are misspelt, or the data has no masks.
     """
+    named = parse_values(mask_values)
+    data_set = _read(data, prefer, named)
+    if named is not None and not any(index.has_masks for index in data_set.splits.values()):
+        raise DataError(f"{OPTION} is for masks, and {data} has none; it is read as {data_set.format}.")
+    return data_set
+
+
+def _read(data: str | Path, prefer: str | None, named: NamedClasses | None) -> DataSet:
     if str(data).startswith("tfds:"):
-        return _with_format(tfds.read_tfds(str(data)), "tensorflow-datasets")
+        return _with_format(tfds.read_tfds(str(data), named), "tensorflow-datasets")
     path = Path(data)
     if path.is_dir():
-        return _with_left_out(path, _read_folder(path, prefer))
+        return _with_left_out(path, _read_folder(path, "masks" if named is not None else prefer, named))
     if path.is_file():
-        return _read_file(path)
+        return _read_file(path, named)
     raise DataError(f"{data}: no such file or folder. {EXPECTED}")
 
 
-def _read_file(file: Path) -> DataSet:
+def _call(reader: Callable[..., DataSet], path: Path, named: NamedClasses | None) -> DataSet:
+    return reader(path, named) if reader in READERS_OF_MASKS else reader(path)
+
+
+def _read_file(file: Path, named: NamedClasses | None) -> DataSet:
     name, reader = READERS_OF_FILES.get(file.suffix.lower(), ("", None))
     if reader is None:
         raise DataError(f"{file}: a file with this suffix is not a data set. {EXPECTED}")
     if tool_files.looks_like_tool_files(file):
         reader = tool_files.read_tool_files
-    return _with_format(reader(file), name)
+    return _with_format(_call(reader, file, named), name)
 
 
-def _read_folder(folder: Path, prefer: str | None) -> DataSet:
+def _read_folder(folder: Path, prefer: str | None, named: NamedClasses | None) -> DataSet:
     readers = sorted(READERS_OF_FOLDERS, key=lambda row: prefer != "masks" or row[0] != MASKS)
     for name, recognises, reader in readers:
         if recognises(folder):
-            return _with_format(reader(folder), name)
+            return _with_format(_call(reader, folder, named), name)
     try:
         return _with_format(find_class_folders(folder), "class folders")
     except DataError as error:

@@ -9,8 +9,12 @@ from typing import Any
 import numpy as np
 
 from visionkit.data.boxes import crowds
+from visionkit.data.images.mask_code import find_classes
+from visionkit.data.images.mask_meaning import BINARY_NAMES
+from visionkit.data.images.mask_names import NamedClasses
+from visionkit.data.images.masks import packed_colors
 from visionkit.data.images.stacks import PAGE
-from visionkit.data.index import NO_OBJECTS, Annotation, DataError, Index, Objects, Problem, Skipped, SkippedFiles
+from visionkit.data.index import NO_OBJECTS, Annotation, DataError, Index, MaskCode, Objects, Problem, Skipped, SkippedFiles
 
 SPLITS = ("train", "val", "test")
 TRAIN_NAMES = ("train", "training", "train_set", "training_set", "trainset")
@@ -206,16 +210,32 @@ class Splits:
     def to_plain(self) -> dict[str, Any]:
         """Paths, labels, boxes and masks for a JSON file; the results of ``scan`` are not kept."""
         plain = {name: _plain_index(index) for name, index in (("train", self.train), ("val", self.val))}
-        colors = {} if self.train.mask_colors is None else {"mask_colors": self.train.mask_colors.tolist()}
-        return plain | {"class_names": self.train.class_names, "notes": self.notes} | colors
+        code = self.train.mask_code
+        coded = {"mask_code": None if code is None else code.to_plain()} if self.train.has_masks else {}
+        return plain | {"class_names": self.train.class_names, "notes": self.notes} | coded
 
     @classmethod
     def from_plain(cls, plain: dict[str, Any]) -> "Splits":
         """The inverse of ``to_plain``."""
         names = tuple(plain["class_names"])
-        colors = np.array(plain["mask_colors"], np.uint8) if "mask_colors" in plain else None
-        train, val = (replace(_index_of(names, plain[name]), mask_colors=colors) for name in ("train", "val"))
+        code = _mask_code(names, plain)
+        train, val = (replace(_index_of(names, plain[name]), mask_code=code) for name in ("train", "val"))
         return cls(train, val, tuple(plain["notes"]))
+
+
+def _mask_code(names: tuple[str, ...], plain: dict[str, Any]) -> MaskCode | None:
+    if "mask_code" in plain:
+        return None if plain["mask_code"] is None else MaskCode.from_plain(plain["mask_code"])
+    # Older runs stored colors, and left it to each mask whether 1 or 255 is its foreground.
+    colors = plain.get("mask_colors")
+    if colors is not None and colors != [[0, 0, 0], [255, 255, 255]]:
+        return MaskCode(
+            packed_colors(np.array(colors, np.uint8)).astype(np.int64), np.arange(len(colors), dtype=np.uint8), "color"
+        )
+    masks = [mask for name in ("train", "val") for mask in plain[name].get("masks", ())]
+    if not masks or (colors is None and names != BINARY_NAMES):
+        return None
+    return find_classes(masks, NamedClasses(names)).code
 
 
 def _plain_index(index: Index) -> dict[str, Any]:

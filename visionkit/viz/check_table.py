@@ -81,6 +81,9 @@ def _summary_lines(summary: dict[str, Any]) -> Iterator[str]:
         )
     if len(summary["classes"]) > CLASSES_SHOWN:
         yield f"... and {len(summary['classes']) - CLASSES_SHOWN} more classes"
+    if ignored := summary.get("ignored_pixels"):
+        pixels = ignored + sum(sum(counts.values()) for counts in summary["classes"].values())
+        yield f"ignored: {ignored:,} pixels of masks ({ignored / pixels:.1%})"
 
 
 def _note_lines(notes: Sequence[str]) -> Iterator[str]:

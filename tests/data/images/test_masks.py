@@ -10,8 +10,10 @@ from PIL import Image
 
 from visionkit.data.formats.mask_folders import read_masks
 from visionkit.data.images.decode import ImageError
+from visionkit.data.images.mask_code import find_classes
+from visionkit.data.images.mask_meaning import BINARY_NAMES
 from visionkit.data.images.mask_names import find_names, read_names
-from visionkit.data.images.masks import BINARY_NAMES, find_classes, mask_of_objects, read_mask
+from visionkit.data.images.masks import mask_of_objects, read_mask
 from visionkit.data.index import IGNORE, NO_OBJECTS, DataError, Objects, Rle
 from visionkit.data.splits import WHOLE, DataSet
 
@@ -48,7 +50,8 @@ def test_without_a_file_of_names_there_are_none(tmp_path):
 
 def test_masks_of_0_and_255_are_binary(tmp_path):
     found = read_masks(pairs(tmp_path, [[[0, 255]], [[255, 255]]]))
-    assert found.class_names == BINARY_NAMES and found.splits[WHOLE].mask_colors is None
+    assert found.class_names == BINARY_NAMES
+    assert found.notes == ("mask values: 0 is background, 255 is foreground (all 2 masks)",)
     assert masks_of(found) == [[[0, 1]], [[1, 1]]]
     assert found.splits[WHOLE].task == "segmentation" and found.splits[WHOLE].labels.tolist() == [-1, -1]
     assert found.problems == ()
@@ -79,8 +82,9 @@ def test_two_names_may_be_those_of_a_binary_mask(tmp_path):
 
 def test_255_is_ignored_beside_0_and_1_even_if_the_classes_are_named_like_binary_ones(tmp_path):
     (tmp_path / "classes.txt").write_text("background\nforeground\n")
-    found = read_masks(pairs(tmp_path, [[[0, 1, 255]]]))
-    assert found.class_names == BINARY_NAMES and masks_of(found) == [[[0, 1, IGNORE]]]
+    found = read_masks(pairs(tmp_path, [[[0, 1, 1, 1, 255]]]))
+    assert found.class_names == BINARY_NAMES and masks_of(found) == [[[0, 1, 1, 1, IGNORE]]]
+    assert found.notes[-1] == "pixels of the mask value 255 are ignored: 1 of all pixels (20.0%)"
 
 
 def test_soft_edges_are_cut_in_the_middle(tmp_path):
@@ -111,7 +115,7 @@ def test_index_masks_are_named_by_a_file(tmp_path):
     found = read_masks(pairs(tmp_path, [[[0, 1, 2, 255, 7]]]))
     assert found.class_names == ("sky", "road", "car")
     assert masks_of(found) == [[[0, 1, 2, IGNORE, IGNORE]]]
-    assert found.notes == ("values without a name are ignored: 7",)
+    assert found.notes[0] == "values without a name are ignored: 7"
 
 
 @pytest.mark.parametrize("last", ["void", "Unlabelled", "ignore"])
@@ -123,9 +127,9 @@ def test_a_last_name_for_what_is_unlabelled_is_no_class(tmp_path, last):
 
 
 def test_nameless_classes_are_named_by_their_numbers(tmp_path):
-    found = read_masks(pairs(tmp_path, [[[0, 1, 3, 255]]]))
+    found = read_masks(pairs(tmp_path, [[[0, 1, 3, 3, 255]]]))
     assert found.class_names == ("0", "1", "2", "3") and "classes.txt" in found.notes[0]
-    assert masks_of(found) == [[[0, 1, 3, IGNORE]]]
+    assert masks_of(found) == [[[0, 1, 3, 3, IGNORE]]]
 
 
 def test_numbers_far_apart_are_grey_levels(tmp_path):
@@ -141,7 +145,7 @@ def test_palette_masks_hold_indices(tmp_path):
     mask.putpalette([*BLACK, *RED, *GREEN] + [7] * 759)
     mask.save(folder / "masks" / "a.png")
     found = read_masks(folder)
-    assert found.class_names == ("0", "1", "2") and masks_of(found) == [[[0, 1, 2, IGNORE]]]
+    assert found.class_names == ("0", "1", "2", "255") and masks_of(found) == [[[0, 1, 2, 3]]]
 
 
 def test_masks_of_16_bits_hold_indices(tmp_path):
@@ -149,9 +153,9 @@ def test_masks_of_16_bits_hold_indices(tmp_path):
     assert masks_of(found) == [[[0, 1, 2, 3]]]
 
 
-def test_values_beyond_255_are_no_classes(tmp_path):
-    with pytest.raises(DataError, match="class numbers"):
-        read_masks(pairs(tmp_path, [np.array([[0, 1, 4000]], np.uint16)]))
+def test_values_beyond_255_are_classes(tmp_path):
+    found = read_masks(pairs(tmp_path, [np.array([[0, 1, 65535, 4000]], np.uint16)]))
+    assert found.class_names == ("0", "1", "4000", "65535") and masks_of(found) == [[[0, 1, 3, 2]]]
 
 
 def test_grey_saved_as_color_is_grey(tmp_path):
@@ -242,9 +246,9 @@ def test_a_broken_mask_raises_when_it_is_read(tmp_path):
 def test_only_broken_masks_are_an_error(tmp_path):
     folder = pairs(tmp_path, [[[0, 1]]])
     (folder / "masks" / "a.png").write_bytes(b"no image")
-    with pytest.raises(DataError, match="None of 1 sampled masks"):
+    with pytest.raises(DataError, match="None of 1 masks"):
         read_masks(folder)
-    with pytest.raises(DataError, match="None of 0 sampled masks"):
+    with pytest.raises(DataError, match="None of 0 masks"):
         find_classes([])
 
 

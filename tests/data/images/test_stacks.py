@@ -10,7 +10,8 @@ from visionkit.data.formats.mask_folders import looks_like_masks, read_masks
 from visionkit.data.images import records
 from visionkit.data.images.contents import file_of, read_contents
 from visionkit.data.images.decode import ImageError, read_image, read_size
-from visionkit.data.images.masks import BINARY_NAMES, read_mask
+from visionkit.data.images.mask_meaning import BINARY_NAMES
+from visionkit.data.images.masks import read_mask
 from visionkit.data.images.scan import scan
 from visionkit.data.images.stacks import Page, num_pages, parse_path, read_page
 from visionkit.data.index import DataError

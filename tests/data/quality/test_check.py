@@ -13,7 +13,7 @@ from PIL import Image
 from tests.conftest import write_classes
 from visionkit.cli.check import check as cli_check
 from visionkit.data.formats.class_folders import find_class_folders
-from visionkit.data.index import PROBLEM_KINDS, Annotation, DataError, Index, Objects, Problem
+from visionkit.data.index import IGNORE, PROBLEM_KINDS, Annotation, DataError, Index, MaskCode, Objects, Problem
 from visionkit.data.quality.check import Checked, check
 from visionkit.data.splits import DataSet
 from visionkit.viz.check_table import check_lines
@@ -273,23 +273,26 @@ def test_masks_are_opened(tmp_path):
     assert checked.summary["counted"] == "pixels" and checked.summary["classes"]["car"] == {"train": 48, "val": 48}
 
 
-def test_a_value_that_most_masks_hold_means_to_be_ignored(tmp_path):
+@pytest.mark.parametrize(("rows", "is_wrong"), [([0, 1, 2, 2, 3], False), ([0, 1, 3, 3, 3], True)])
+def test_a_value_that_most_masks_hold_in_few_pixels_means_to_be_ignored(tmp_path, rows, is_wrong):
     paths = [image(tmp_path / f"{i}.png", i) for i in range(3)]
-    masks = [mask(tmp_path / "masks" / f"{i}.png", [0, 1, 2, 3]) for i in range(3)]
+    masks = [mask(tmp_path / "masks" / f"{i}.png", np.repeat(rows, 9)) for i in range(3)]
     checked = check(DataSet({"train": segmentation(paths, masks)}))
-    assert checked.findings == () and any("the mask value 3, in 3 of 3 masks" in note for note in checked.notes)
+    assert kinds(checked) == ["unknown label"] * 3 * is_wrong
+    assert any("the mask value 3, in 3 of 3 masks" in note for note in checked.notes) != is_wrong
+    assert checked.summary["ignored_pixels"] == 3 * 9 * 48 * rows.count(3)
 
 
 def test_colors_without_a_class_are_unknown(tmp_path):
     paths = [image(tmp_path / f"{i}.png", i) for i in range(2)]
-    colors = np.array([[255, 0, 0], [0, 255, 0]], np.uint8)
+    code = MaskCode(np.array([0xFF0000, 0x00FF00, 0]), np.array([0, 1, IGNORE], np.uint8), "color")
     masks = []
     for i, extra in enumerate([(255, 0, 0), (1, 2, 3)]):
         pixels = np.full((48, 64, 3), [0, 255, 0], np.uint8)
         pixels[:2], pixels[2] = extra, 0
         masks.append(str(tmp_path / f"mask{i}.png"))
         Image.fromarray(pixels).save(masks[-1])
-    checked = check(DataSet({"train": segmentation(paths, masks, names=("a", "b"), mask_colors=colors)}))
+    checked = check(DataSet({"train": segmentation(paths, masks, names=("a", "b"), mask_code=code)}))
     assert [(one.kind, one.path, one.detail) for one in checked.findings] == [
         ("unknown label", masks[1], "values without a class: #010203 (128 pixels)")
     ]

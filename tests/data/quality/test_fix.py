@@ -10,7 +10,10 @@ from PIL import Image
 from tests.data.quality.test_check import boxes_of, classification, detection, image, mask, segmentation
 from visionkit.data import sources
 from visionkit.data.formats.class_folders import read_class_folders
-from visionkit.data.index import DataError, Index
+from visionkit.data.images.mask_code import find_classes
+from visionkit.data.images.mask_names import parse_values
+from visionkit.data.images.masks import read_mask
+from visionkit.data.index import DataError, Index, MaskCode
 from visionkit.data.quality.check import check
 from visionkit.data.quality.fix import Fixed, check_folder, write_fixed
 from visionkit.data.splits import DataSet
@@ -153,21 +156,37 @@ def test_masks_become_a_table_with_their_classes(tmp_path, colors):
     mask(Path(masks[2]), [1], size=(24, 32))
     Path(masks[3]).write_bytes(b"broken")
     names = ("sky, blue", "road: wide", "3 cars")
-    train = segmentation(paths[:5], masks[:5], names, mask_colors=colors)
-    val = segmentation(paths[5:], masks[5:], names, mask_colors=colors)
+    code = None
+    if colors is not None:
+        code = MaskCode(np.array([0xFF0000, 0x00FF00, 0x0000FF]), np.arange(3, dtype=np.uint8), "color")
+    train = segmentation(paths[:5], masks[:5], names, mask_code=code)
+    val = segmentation(paths[5:], masks[5:], names, mask_code=code)
     fixed, again = fixed_and_read(DataSet({"train": train, "val": val}), tmp_path / "fixed")
     assert again.class_names == names
     assert names_of(again.splits["train"]) == ["a, 0.png", "a, 4.png"] and len(again.splits["val"]) == 2
     assert {problem.kind for problem in fixed.left_out} == {"unknown label", "wrong size", "broken image"}
 
 
-def test_binary_masks_stay_binary(tmp_path):
+@pytest.mark.parametrize(
+    ("rows", "tokens"),
+    [
+        ([255, 255], ()),
+        ([0] * 9 + [128] * 9 + [255] * 9, ()),
+        ([0] * 9 + [1] * 9 + [2] * 9 + [255] * 3, ()),
+        ([0, 1, 2, 3], ("0=background", "other=foreground")),
+        ([0, 1, 2, 3], ("0=ignore", "1=3 2 1 cars", "2=ignore", "3=sky")),
+        ([(9, 9, 9), (255, 0, 0)], ("#090909=sky", "#ff0000=ignore")),
+    ],
+)
+def test_the_values_of_masks_keep_their_meaning(tmp_path, rows, tokens):
     paths = [image(tmp_path / f"{i}.png", i) for i in range(2)]
-    masks = [mask(tmp_path / "masks" / f"{i}.png", [255, 255]) for i in range(2)]
-    data = DataSet({"all": segmentation(paths, masks, names=("background", "foreground"))})
-    _, again = fixed_and_read(data, tmp_path / "fixed")
-    assert again.class_names == ("background", "foreground")
-    assert check(again).summary["classes"]["foreground"] == {"all": 192}
+    masks = [mask(tmp_path / "masks" / f"{i}.png", rows) for i in range(2)]
+    classes = find_classes(masks, parse_values(tokens))
+    index = segmentation(paths, masks, names=classes.names, mask_code=classes.code)
+    _, again = fixed_and_read(DataSet({"all": index}), tmp_path / "fixed")
+    assert again.class_names == classes.names
+    for path in masks:
+        np.testing.assert_array_equal(read_mask(path, again.splits["all"]), read_mask(path, index))
 
 
 XML = (

@@ -160,7 +160,9 @@ def _names(data: Path, source: Source) -> tuple[str, ...] | None:
     labels = [Path(pairs[0][1]).parent for pairs in source.splits.values() if pairs]
     folders = dict.fromkeys([data, *(folder.parent for folder in labels), *labels])
     named = find_names(folder for folder in folders if folder.is_dir())
-    return named.names if named else None
+    if named is None or named.values is None:
+        return named.names if named else None
+    return tuple(name for _, name in sorted(zip(named.values, named.names, strict=True)))  # lines "1 left", in any order
 
 
 def _classes(labels: Sequence[np.ndarray], names: tuple[str, ...] | None) -> tuple[np.ndarray, tuple[str, ...], list[str]]:

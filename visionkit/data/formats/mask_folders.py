@@ -25,8 +25,9 @@ from visionkit.data.formats.mask_layouts.tree import Found, Part, Tree, UnclearE
 from visionkit.data.formats.split_lists import find_list
 from visionkit.data.images import stacks
 from visionkit.data.images.contents import read_text
-from visionkit.data.images.mask_names import find_named
-from visionkit.data.images.masks import MaskClasses, find_classes
+from visionkit.data.images.mask_code import find_classes
+from visionkit.data.images.mask_meaning import MaskClasses
+from visionkit.data.images.mask_names import NamedClasses, find_names
 from visionkit.data.images.stacks import Pairs
 from visionkit.data.index import Annotation, DataError, Index, Problem
 from visionkit.data.splits import TEST_NAMES, TRAIN_NAMES, VAL_NAMES, WHOLE, DataSet, split_order
@@ -68,12 +69,16 @@ def looks_like_masks(folder: Path) -> bool:
     return beside.num_pairs > len(beside.images_left) or any(stacks.num_pages(image) > 1 for image in images)
 
 
-def read_masks(folder: str | Path) -> DataSet:
-    """Index images and masks in one of the layouts above; a sample of the masks is opened.
+def read_masks(folder: str | Path, named: NamedClasses | None = None) -> DataSet:
+    """Index images and masks in one of the layouts above; all masks are opened, to decide what their values mean.
+
+    Args:
+        folder: the data set.
+        named: the meaning of mask values; None for what a file of names says.
 
     Raises:
         DataError: no image has a mask, several folders may hold the masks, or the masks do not hold classes (see
-            ``masks.find_classes``).
+            ``mask_code.find_classes``).
     """
     folder = Path(folder)
     tree = Tree(folder)
@@ -96,10 +101,11 @@ def read_masks(folder: str | Path) -> DataSet:
     masks = [mask for pairs in splits.values() for _, mask in pairs]
     if not masks:
         raise DataError(f"{folder}: no image has as many pages as its mask; {problems[-1].path}: {problems[-1].detail}.")
-    classes, files = _classes(masks, read.folders, found.parts, notes)
+    named = named or find_names(dict.fromkeys(read.folders)) or _known_names(masks, found.parts, notes)
+    classes = find_classes(masks, named)
     indexes = {name: _index(splits[name], classes) for name in sorted(splits, key=split_order)}
-    files = frozenset(map(str, [*files, *lists.values(), *read.files]))
-    return DataSet(indexes, (*notes, *classes.notes), tuple(problems), read.format, files)
+    files = frozenset(map(str, [*(named.files if named else ()), *lists.values(), *read.files]))
+    return DataSet(indexes, (*notes, *classes.notes), (*problems, *classes.problems), read.format, files)
 
 
 def _read_parts(tree: Tree, found: Found) -> Read:
@@ -147,18 +153,13 @@ def _read_beside(tree: Tree, beside: Beside) -> Read:
     return Read(beside.splits, beside.notes, problems, beside.format, [tree.root], [])
 
 
-def _classes(
-    masks: list[Path], folders: Iterable[Path], parts: Iterable[Part], notes: list[str]
-) -> tuple[MaskClasses, list[Path]]:
-    """The classes of the masks, and the file that names them; a published data set may need none."""
-    named = find_named(dict.fromkeys(folders))
-    if named is not None:
-        return find_classes(masks, named[1]), [named[0]]
+def _known_names(masks: list[Path], parts: Iterable[Part], notes: list[str]) -> NamedClasses | None:
+    """The class names of a published data set whose masks come without any."""
     known = known_classes(masks, {path.name.lower() for part in parts for path in (part.masks, part.masks.parent)})
     if known is None:
-        return find_classes(masks), []
+        return None
     notes.append(f"the classes are those of {known.name}, as its authors number them")
-    return find_classes(masks, known.classes), []
+    return known.classes
 
 
 def _index(pairs: Pairs, classes: MaskClasses) -> Index:
@@ -167,7 +168,7 @@ def _index(pairs: Pairs, classes: MaskClasses) -> Index:
         tuple(str(image) for image, _ in pairs),
         np.full(len(pairs), -1, np.int32),
         annotations=tuple(Annotation(mask=str(mask)) for _, mask in pairs),
-        mask_colors=classes.colors,
+        mask_code=classes.code,
     )
 
 

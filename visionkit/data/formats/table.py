@@ -23,8 +23,8 @@ from visionkit.data.formats.mask_layouts.folders import IMAGE_FOLDERS, MASK_FOLD
 from visionkit.data.formats.matching import find_by_stem, image_finder
 from visionkit.data.formats.table_columns import IMAGE, LABEL, Columns, find_columns, open_rows, read_header
 from visionkit.data.images.decode import ImageError, read_size
-from visionkit.data.images.mask_names import find_names
-from visionkit.data.images.masks import find_classes
+from visionkit.data.images.mask_code import find_classes
+from visionkit.data.images.mask_names import NamedClasses, find_names
 from visionkit.data.index import NO_OBJECTS, Annotation, DataError, Index, Objects, Problem, natural_order
 from visionkit.data.splits import SPLITS, WHOLE, DataSet, split_name
 
@@ -58,7 +58,7 @@ def looks_like_table(folder: Path) -> bool:
     return bool(_find_tables(folder))
 
 
-def read_tables(folder: str | Path) -> DataSet:
+def read_tables(folder: str | Path, named: NamedClasses | None = None) -> DataSet:
     """Index the table in a folder, its tables train.csv and val.csv, or those in train/ and val/.
 
     Raises:
@@ -67,16 +67,16 @@ def read_tables(folder: str | Path) -> DataSet:
     tables = _find_tables(Path(folder))
     if not tables:
         raise DataError(f"{folder}: no table of images (.csv, .tsv), or several of them. {EXPECTED}")
-    return _read(tables)
+    return _read(tables, named)
 
 
-def read_table(path: str | Path) -> DataSet:
+def read_table(path: str | Path, named: NamedClasses | None = None) -> DataSet:
     """Index one table.
 
     Raises:
         DataError: the table has no column that names an image, none that says what it shows, or no row that can be used.
     """
-    return _read({WHOLE: Path(path)})
+    return _read({WHOLE: Path(path)}, named)
 
 
 def _find_tables(folder: Path) -> dict[str, Path]:
@@ -103,7 +103,7 @@ def _tables_in(folder: Path) -> list[Path]:
     return files
 
 
-def _read(tables: dict[str, Path]) -> DataSet:
+def _read(tables: dict[str, Path], named: NamedClasses | None) -> DataSet:
     problems: list[Problem] = []
     splits: dict[str, list[Image]] = {}
     kinds = set()
@@ -121,7 +121,7 @@ def _read(tables: dict[str, Path]) -> DataSet:
     elif columns.kind == "objects":
         data_set = _read_objects(splits, columns.point_names, problems)
     else:
-        data_set = _read_masks(splits, list(tables.values()), problems)
+        data_set = _read_masks(splits, list(tables.values()), problems, named)
     return check_not_empty(data_set, files)
 
 
@@ -284,7 +284,9 @@ def _objects(path: str, rows: list[Row], numbers: dict[str, int], scale: np.ndar
     return Objects(np.array(boxes), np.array(classes, np.int32), keypoints=np.array(keypoints) if rows[0].points else None)
 
 
-def _read_masks(splits: dict[str, list[Image]], tables: Iterable[Path], problems: list[Problem]) -> DataSet:
+def _read_masks(
+    splits: dict[str, list[Image]], tables: Iterable[Path], problems: list[Problem], named: NamedClasses | None
+) -> DataSet:
     finders = [_finder(file, MASK_FOLDERS) for file in tables]
     paths: dict[str, list[str]] = {}
     masks: dict[str, list[str]] = {}
@@ -301,14 +303,16 @@ def _read_masks(splits: dict[str, list[Image]], tables: Iterable[Path], problems
     all_masks = [mask for split in splits for mask in masks[split]]
     if not all_masks:
         return DataSet({WHOLE: Index((), (), np.zeros(0, np.int32))}, problems=tuple(problems))
-    classes = find_classes(all_masks, find_names(dict.fromkeys(file.parent for file in tables)))
+    named = named or find_names(dict.fromkeys(file.parent for file in tables))
+    classes = find_classes(all_masks, named)
     indexes = {
         split: detection_index(
-            classes.names, paths[split], [Annotation(mask=mask) for mask in masks[split]], mask_colors=classes.colors
+            classes.names, paths[split], [Annotation(mask=mask) for mask in masks[split]], mask_code=classes.code
         )
         for split in splits
     }
-    return DataSet(indexes, classes.notes, tuple(problems))
+    files = frozenset(named.files if named else ())
+    return DataSet(indexes, classes.notes, (*problems, *classes.problems), annotation_files=files)
 
 
 def _class_numbers(splits: dict[str, list[Image]]) -> dict[str, int]:

@@ -18,8 +18,8 @@ from typing import Any
 
 from visionkit.data.formats.annotation_files import check_not_empty
 from visionkit.data.formats.tfds_features import Roles, find_roles, read_split
+from visionkit.data.images.mask_code import find_classes
 from visionkit.data.images.mask_names import NamedClasses
-from visionkit.data.images.masks import find_classes
 from visionkit.data.index import DataError
 from visionkit.data.splits import WHOLE, DataSet, split_name
 
@@ -29,12 +29,13 @@ VERSION = re.compile(r"\d+\.\d+\.\d+")
 NAME = re.compile(r"tfds:(?P<name>\w+(?:/[^:/]+)?)(?::(?P<version>\d+\.\d+\.\d+))?(?::(?P<split>.+))?")
 
 
-def read_tfds(data: str) -> DataSet:
+def read_tfds(data: str, named: NamedClasses | None = None) -> DataSet:
     """Index a data set of tensorflow-datasets by its name; it is downloaded if it is not on this machine.
 
     Args:
         data: ``tfds:NAME[/config][:version][:split]``. Without a split, all splits are read. A split, which may be a slice
             such as ``train[:10%]``, becomes the whole data set.
+        named: the meaning of mask values; None for that of the data set.
 
     Raises:
         DataError: the name, configuration or split is unknown, or the data set cannot be downloaded or has no images.
@@ -44,7 +45,7 @@ def read_tfds(data: str) -> DataSet:
         raise DataError(
             f"{data}: not a name of tensorflow-datasets; expected tfds:NAME[/config][:split], such as tfds:mnist:train."
         )
-    return _read_builder(_builder(match), match["split"])
+    return _read_builder(_builder(match), match["split"], named)
 
 
 def looks_like_tfds(folder: Path) -> bool:
@@ -52,7 +53,7 @@ def looks_like_tfds(folder: Path) -> bool:
     return _version_folder(folder) is not None
 
 
-def read_tfds_folder(folder: str | Path) -> DataSet:
+def read_tfds_folder(folder: str | Path, named: NamedClasses | None = None) -> DataSet:
     """Index a folder that tensorflow-datasets wrote; if it holds several versions, the latest.
 
     Raises:
@@ -71,7 +72,7 @@ def read_tfds_folder(folder: str | Path) -> DataSet:
         builder = tensorflow_datasets.builder_from_directory(version)
     except Exception as error:  # a damaged description raises all kinds of errors
         raise DataError(f"{version}: tensorflow-datasets cannot read its description ({_first_line(error)}).") from error
-    return _read_builder(builder, None)
+    return _read_builder(builder, None, named)
 
 
 def _version_folder(folder: Path) -> Path | None:
@@ -138,30 +139,32 @@ def _check_network(builder: Any) -> None:
         socket.getaddrinfo(hosts[0], 443)
 
 
-def _read_builder(builder: Any, split: str | None) -> DataSet:
-    named = f"tfds:{builder.info.full_name}"
-    roles, unused = find_roles(builder.info.features, named)
+def _read_builder(builder: Any, split: str | None, named: NamedClasses | None) -> DataSet:
+    name_of_all = f"tfds:{builder.info.full_name}"
+    roles, unused = find_roles(builder.info.features, name_of_all)
     splits, problems = {}, []
     for name in [split] if split else builder.info.splits:
         try:
             instructions = builder.info.splits[name].file_instructions
         except Exception as error:  # an unknown name, a slice that cannot be parsed, or one that is empty
-            raise DataError(f"{named}: split {name!r}: {_first_line(error)}.") from error
+            raise DataError(f"{name_of_all}: split {name!r}: {_first_line(error)}.") from error
         canonical = WHOLE if split else split_name(name)
         splits[name if canonical in splits else canonical], more = read_split(instructions, name, roles)
         problems += more
     notes = (f"features not used: {', '.join(unused)}",) if unused else ()
-    data_set = check_not_empty(DataSet(splits, notes, tuple(problems)), named)
-    return _with_mask_classes(data_set, roles) if roles.mask else data_set
+    data_set = check_not_empty(DataSet(splits, notes, tuple(problems)), name_of_all)
+    return _with_mask_classes(data_set, roles, named) if roles.mask else data_set
 
 
-def _with_mask_classes(data_set: DataSet, roles: Roles) -> DataSet:
+def _with_mask_classes(data_set: DataSet, roles: Roles, named: NamedClasses | None) -> DataSet:
     masks = [annotation.mask for index in data_set.splits.values() for annotation in index.annotations]
-    classes = find_classes(masks, NamedClasses(roles.class_names, None) if roles.class_names else None)
+    if named is None and roles.class_names:
+        named = NamedClasses(roles.class_names, source="the data set's list of classes")
+    classes = find_classes(masks, named)
     splits = {
-        name: replace(index, class_names=classes.names, mask_colors=classes.colors) for name, index in data_set.splits.items()
+        name: replace(index, class_names=classes.names, mask_code=classes.code) for name, index in data_set.splits.items()
     }
-    return replace(data_set, splits=splits, notes=data_set.notes + classes.notes)
+    return replace(data_set, splits=splits, notes=data_set.notes + classes.notes, problems=data_set.problems + classes.problems)
 
 
 def _first_line(error: Exception) -> str:

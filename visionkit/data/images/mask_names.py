@@ -1,8 +1,8 @@
-"""The file next to masks that names their classes and colors: ``classes.txt``, ``colors.csv``, ``labelmap.txt``, ..."""
+"""The names of the classes of masks: from a file next to them (``classes.txt``, ``colors.csv``, ...), or from an option."""
 
 import csv
 import re
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from pathlib import Path
 from typing import NamedTuple
 
@@ -10,6 +10,7 @@ import numpy as np
 
 from visionkit.data.images.contents import read_text
 from visionkit.data.index import DataError
+from visionkit.errors import UserError
 
 # In order of preference: colors say more than names.
 NAME_FILES = (
@@ -28,11 +29,74 @@ NUMBERS_THEN_NAME = re.compile(r"(\d{1,3})[\s,]+(\d{1,3})[\s,]+(\d{1,3})[\s,:]+(
 NAME_THEN_NUMBERS = re.compile(r"([^:]+):(\d{1,3}),(\d{1,3}),(\d{1,3})(?::.*)?")  # CVAT: Animal:64,128,64::
 
 
+VALUE_THEN_NAME = re.compile(r"(\d{1,5}|other)(?:\s*[:=,;]\s*|\s+)(\S.*)", re.IGNORECASE)  # 128 cell, or 128: cell
+VALUE_IS_NAME = re.compile(r"(\d{1,5}|other|#[0-9a-f]{6})=(.*\S.*)", re.IGNORECASE)  # 128=cell, or #ff0000=road
+OTHER = "other"  # stands for all values that are not named
+OPTION = "--mask-values"
+MAX_VALUE = 65535
+
+
 class NamedClasses(NamedTuple):
-    """Class names in order, and the color of each, uint8 ``(num_classes, 3)``, or None if the file has no colors."""
+    """Class names in order, and the values in masks that they stand for.
+
+    Attributes:
+        names: the names; one that means "ignore" stands for no class.
+        colors: uint8 ``(num_classes, 3)``, the color of each; or None.
+        values: the grey value of each; or None. Without colors and values, positions are the values.
+        source: the file, or the option, that gives them.
+        rest: the name of all other values and colors; None where these have no meaning.
+    """
 
     names: tuple[str, ...]
-    colors: np.ndarray | None
+    colors: np.ndarray | None = None
+    values: tuple[int, ...] | None = None
+    source: str = ""
+    rest: str | None = None
+
+    @property
+    def files(self) -> tuple[str, ...]:
+        """The file that gives the names, if it is one."""
+        return (self.source,) if self.source not in ("", OPTION) else ()
+
+    @property
+    def has_meaning(self) -> bool:
+        """Whether each name has a color or a value of its own."""
+        return self.colors is not None or self.values is not None
+
+
+def parse_values(tokens: Sequence[str]) -> NamedClasses | None:
+    """The option that says what mask values mean: ``0=background 128=cell 255=ignore``, or ``#ff0000=road``.
+
+    Args:
+        tokens: one for each value. "other" stands for all values that are not named; several values may have one name.
+
+    Raises:
+        UserError: a token is something else, or a value is named twice.
+    """
+    if not tokens:
+        return None
+    expected = f"{OPTION}: expected tokens such as 0=background 128=cell 255=ignore, or #ff0000=road"
+    matches = [(token, VALUE_IS_NAME.fullmatch(token.strip())) for token in tokens]
+    if wrong := [token for token, match in matches if match is None]:
+        raise UserError(f"{expected}; {wrong[0]!r} is none.")
+    pairs = [(match[1].lower(), match[2].strip()) for _, match in matches]
+    keys = [value.lstrip("0") or "0" if value.isdecimal() else value for value, _ in pairs]
+    if twice := [key for key in keys if keys.count(key) > 1]:
+        raise UserError(f"{expected}; {twice[0]} is named twice.")
+    rest = next((name for value, name in pairs if value == OTHER), None)
+    pairs = [(value, name) for value, name in pairs if value != OTHER]
+    names = tuple(name for _, name in pairs)
+    colored = [value for value, _ in pairs if value[0] == "#"]
+    if not pairs or len(colored) not in (0, len(pairs)):
+        raise UserError(f"{expected}; {'these are numbers and colors' if pairs else 'only other values have a name'}.")
+    if colored:
+        return NamedClasses(
+            names, np.array([list(bytes.fromhex(value[1:])) for value in colored], np.uint8), None, OPTION, rest
+        )
+    values = tuple(int(value) for value, _ in pairs)
+    if max(values) > MAX_VALUE:
+        raise UserError(f"{expected}; values are at most {MAX_VALUE}.")
+    return NamedClasses(names, None, values, OPTION, rest)
 
 
 def find_names(folders: Iterable[Path]) -> NamedClasses | None:
@@ -41,34 +105,45 @@ def find_names(folders: Iterable[Path]) -> NamedClasses | None:
     Raises:
         DataError: a table of colors has an invalid line.
     """
-    found = find_named(folders)
-    return None if found is None else found[1]
-
-
-def find_named(folders: Iterable[Path]) -> tuple[Path, NamedClasses] | None:
-    """The file that ``find_names`` reads, and what it says."""
     for folder in folders:
         files = {path.name.lower(): path for path in sorted(folder.iterdir()) if path.is_file()}
         for wanted in NAME_FILES:
             if wanted in files and (named := read_names(files[wanted])).names:
-                return files[wanted], named
+                return named
     return None
 
 
 def read_names(file: Path) -> NamedClasses:
-    """Read class names from a table ``name,r,g,b`` (.csv), or from lines "name", "r g b name" or "name:r,g,b::" (CVAT).
+    """Read class names from a table ``name,r,g,b`` (.csv), or from lines "name", "r g b name", "name:r,g,b::", "128 name".
 
     Raises:
         DataError: a line of the table has no valid color.
     """
     text = read_text(file).replace("\0", "")
+    source = str(file)
     if file.suffix.lower() == ".csv":
-        return _read_table(file, text)
+        return _read_table(file, text)._replace(source=source)
     lines = [line.strip() for line in text.splitlines() if line.strip() and not line.startswith("#")]
     rows = [_color_and_name(line) for line in lines]
-    if not rows or None in rows:
-        return NamedClasses(tuple(lines), None)
-    return NamedClasses(tuple(name for name, _ in rows), np.array([color for _, color in rows], np.uint8))
+    if rows and None not in rows:
+        return NamedClasses(tuple(name for name, _ in rows), np.array([color for _, color in rows], np.uint8), source=source)
+    if named := _values_and_names(lines):
+        return named._replace(source=source)
+    return NamedClasses(tuple(lines), source=source)
+
+
+def _values_and_names(lines: Sequence[str]) -> NamedClasses | None:
+    """The classes of lines that all begin with another value; None for other lines."""
+    matches = [VALUE_THEN_NAME.fullmatch(line) for line in lines]
+    if not matches or None in matches:
+        return None
+    pairs = [(match[1].lower(), match[2].strip()) for match in matches]
+    values = tuple(int(value) for value, _ in pairs if value != OTHER)
+    rest = [name for value, name in pairs if value == OTHER]
+    if not values or len(set(values)) < len(values) or len(rest) > 1 or max(values) > MAX_VALUE:
+        return None
+    names = tuple(name for value, name in pairs if value != OTHER)
+    return NamedClasses(names, values=values, rest=rest[0] if rest else None)
 
 
 def _color_and_name(line: str) -> tuple[str, list[int]] | None:

@@ -10,7 +10,7 @@ import numpy as np
 from PIL import Image
 from tqdm import tqdm
 
-from visionkit.data.images.masks import BINARY_NAMES, mask_of_objects
+from visionkit.data.images.masks import mask_of_objects
 from visionkit.data.index import IGNORE, NO_OBJECTS, Annotation, DataError, Index, Objects
 from visionkit.files import write_atomically
 
@@ -53,9 +53,7 @@ def with_masks(index: Index, folder: str | Path) -> Index:
     with ThreadPoolExecutor(os.cpu_count()) as pool:
         annotations = tuple(tqdm(pool.map(draw, usable), "drawing masks", total=len(usable), unit=" masks", leave=False))
     names = ("background", *index.class_names)
-    # Two classes of these very names would be taken for binary masks, in which 255 is no value to ignore.
-    colors = np.repeat(np.arange(2, dtype=np.uint8)[:, None], 3, axis=1) if names == BINARY_NAMES else None
-    return replace(index.take(usable), class_names=names, annotations=annotations, class_attributes=(), mask_colors=colors)
+    return replace(index.take(usable), class_names=names, annotations=annotations, class_attributes=(), mask_code=None)
 
 
 def _draw_mask(objects: Objects, height: int, width: int) -> np.ndarray:

@@ -5,6 +5,7 @@ What can only be a mistake is a finding; what may be intended (classes of unequa
 
 import os
 from collections import Counter
+from collections.abc import Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from pathlib import Path
@@ -47,16 +48,17 @@ class Checked:
     summary: dict[str, Any]
 
 
-def check(data: str | Path | DataSet) -> Checked:
+def check(data: str | Path | DataSet, *, mask_values: Sequence[str] = ()) -> Checked:
     """Open all files of a data set and report what is wrong with it.
 
     Args:
         data: anything that ``sources.read`` reads, or a data set that it returned.
+        mask_values: see ``sources.read``.
 
     Raises:
         DataError: the data does not exist, has no known layout, or is empty.
     """
-    data_set = data if isinstance(data, DataSet) else sources.read(data)
+    data_set = data if isinstance(data, DataSet) else sources.read(data, mask_values=mask_values)
     if len(data_set) == 0 and not data_set.problems:
         raise DataError(f"{'The data set' if data_set is data else data}: no images in it. {sources.EXPECTED}")
     opened = open_all(data_set)

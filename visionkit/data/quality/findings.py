@@ -12,6 +12,7 @@ import numpy as np
 
 from visionkit.data.boxes import box_problems
 from visionkit.data.images.contents import file_of
+from visionkit.data.images.mask_named import MUCH
 from visionkit.data.index import Annotation, Index, Objects
 from visionkit.data.quality.inspect import InspectedImage, InspectedMask
 from visionkit.data.splits import DataSet
@@ -107,9 +108,18 @@ def sample_findings(data: DataSet, opened: Opened) -> list[Finding]:
 
 
 def values_to_ignore(opened: Opened) -> dict[str, int]:
-    """Mask values without a class in more than half of the masks, with the number of masks: a convention, not a mistake."""
-    counts = Counter(value for mask in opened.masks.values() if isinstance(mask, InspectedMask) for value in mask.nameless)
-    return {value: count for value, count in counts.items() if 2 * count > len(opened.masks) > 1}
+    """Mask values without a class that are a convention, not a mistake, with the number of masks that hold them.
+
+    These are more than half of the masks, and less than ``MUCH`` of all pixels.
+    """
+    masks = [mask for mask in opened.masks.values() if isinstance(mask, InspectedMask)]
+    counts = Counter(value for mask in masks for value in mask.nameless)
+    pixels = sum(mask.height * mask.width for mask in masks)
+    return {
+        value: count
+        for value, count in counts.items()
+        if 2 * count > len(opened.masks) > 1 and sum(mask.nameless.get(value, 0) for mask in masks) < MUCH * pixels
+    }
 
 
 def declared_turned(index: Index, position: int, image: InspectedImage) -> bool:

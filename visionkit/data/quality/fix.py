@@ -17,8 +17,9 @@ import numpy as np
 
 from visionkit.data.boxes import box_problems, cleaned
 from visionkit.data.formats.annotation_files import unfinished_folder
-from visionkit.data.images.masks import BINARY_NAMES
-from visionkit.data.index import Annotation, DataError, Index, Problem
+from visionkit.data.images.mask_names import OTHER
+from visionkit.data.images.masks import colors_of
+from visionkit.data.index import IGNORE, Annotation, DataError, Index, Problem
 from visionkit.data.quality.check import Checked, duplicate_findings
 from visionkit.data.quality.findings import Opened, declared_turned, label_of, samples, values_to_ignore
 from visionkit.data.splits import WHOLE, DataSet
@@ -199,12 +200,22 @@ def _write_masks(data: DataSet, folder: Path) -> None:
         if mask is not None:
             rows.append((index.paths[position], str(Path(mask).absolute()), split))
     _write_table(folder / "index.csv", rows)
-    first = next(iter(data.splits.values()))
-    if first.mask_colors is not None:
-        lines = [f"{r} {g} {b} {name}" for (r, g, b), name in zip(first.mask_colors, first.class_names, strict=True)]
-        (folder / "label_colors.txt").write_text("".join(f"{line}\n" for line in lines), encoding="utf-8")
-    elif first.class_names != BINARY_NAMES:
-        (folder / "classes.txt").write_text("".join(f"{name}\n" for name in first.class_names), encoding="utf-8")
+    file, lines = _class_lines(next(iter(data.splits.values())))
+    (folder / file).write_text("".join(f"{line}\n" for line in lines), encoding="utf-8")
+
+
+def _class_lines(index: Index) -> tuple[str, list[str]]:
+    """A file of names and its lines, which give the values in masks the meaning that they have in ``index``."""
+    names = dict(enumerate(index.class_names)) | {IGNORE: "ignore"}
+    code = index.mask_code
+    if code is None:
+        return "classes.txt", [f"{value}: {name}" for value, name in names.items()]
+    named = [names[label] for label in code.classes.tolist()]
+    if code.channel == "color":
+        colors = colors_of(code.values).tolist()
+        return "label_colors.txt", [f"{r} {g} {b} {name}" for (r, g, b), name in zip(colors, named, strict=True)]
+    lines = [f"{value}: {name}" for value, name in zip(code.values.tolist(), named, strict=True)]
+    return "classes.txt", lines + ([f"{OTHER}: {names[code.rest]}"] if code.rest != IGNORE else [])
 
 
 def _write_table(file: Path, rows: list[tuple[str, ...]]) -> None:

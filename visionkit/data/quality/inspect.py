@@ -2,7 +2,6 @@
 
 import hashlib
 import stat
-from collections import Counter
 from pathlib import Path
 from typing import NamedTuple
 
@@ -11,13 +10,12 @@ from PIL import Image
 
 from visionkit.data.images.contents import read_contents
 from visionkit.data.images.decode import ImageError, decode_and_judge, open_header
-from visionkit.data.images.masks import packed_colors, read_mask
-from visionkit.data.index import IGNORE, Index
+from visionkit.data.images.masks import OpenedMask, classes_of, counts_nearest, decode_mask, values_of
+from visionkit.data.index import IGNORE, Index, MaskCode
 from visionkit.data.quality.duplicates import fingerprint
 
 GREY_TOLERANCE = 3  # levels by which the channels of a grey image may differ, since JPEG may have tinted it
 SAME_FORMAT = {"MPO": "JPEG", "DIB": "BMP"}  # formats that Pillow distinguishes but file suffixes do not
-IGNORED_COLORS = ("#000000", "#ffffff")  # colors that mean "no class" where classes are given by colors
 
 
 class InspectedImage(NamedTuple):
@@ -49,13 +47,15 @@ class InspectedMask(NamedTuple):
         digest: BLAKE2 digest of its classes.
         height, width: size in pixels.
         counts: int64 ``(num_classes,)``, number of pixels of each class.
-        nameless: number of pixels of each value or color without a class, except those that mean "ignore".
+        ignored: number of pixels that have no class.
+        nameless: those of each value or color without a class, except where it means "ignore".
     """
 
     digest: str
     height: int
     width: int
     counts: np.ndarray
+    ignored: int
     nameless: dict[str, int]
 
 
@@ -89,12 +89,13 @@ def inspect_mask(path: str, index: Index) -> InspectedMask:
     Raises:
         ImageError: the file is missing, damaged or not a mask.
     """
-    contents = _read(path)
-    classes = read_mask(path, index)
+    opened = decode_mask(_read(path))
+    classes = classes_of(opened, index)
     counts = np.bincount(classes.ravel(), minlength=IGNORE + 1)
-    nameless = _nameless(contents, classes == IGNORE, in_color=index.mask_colors is not None) if counts[IGNORE] else {}
+    nameless = _nameless(opened, classes == IGNORE, index.mask_code) if counts[IGNORE] else {}
     digest = hashlib.blake2b(classes.tobytes(), digest_size=16).hexdigest()
-    return InspectedMask(digest, *classes.shape, counts[: len(index.class_names)].astype(np.int64), nameless)
+    of_classes = counts[: len(index.class_names)].astype(np.int64)
+    return InspectedMask(digest, *classes.shape, of_classes, int(counts[IGNORE]), nameless)
 
 
 def other_suffix(path: str, image: InspectedImage) -> bool:
@@ -127,21 +128,12 @@ def _is_link(file: Path) -> bool:
         return False
 
 
-def _nameless(contents: bytes, ignored: np.ndarray, *, in_color: bool) -> dict[str, int]:
-    """The values or colors of the pixels in ``ignored``, except those that people use to mark ignored pixels."""
-    header = open_header(contents)
-    if header is None:
+def _nameless(opened: OpenedMask, ignored: np.ndarray, code: MaskCode | None) -> dict[str, int]:
+    """The values or colors of the pixels in ``ignored``, except those that are known to be ignored."""
+    if code is not None and counts_nearest(opened, code):
         return {}
-    has_numbers = header.mode in ("1", "L", "P", "I", "I;16") and not in_color
-    values = np.asarray(header if has_numbers else header.convert("RGB"))[ignored]
-    nameless = Counter()
-    if values.ndim == 1:
-        numbers, counts = np.unique(values, return_counts=True)
-        nameless.update({str(number): count for number, count in zip(numbers.tolist(), counts.tolist(), strict=True)})
-        del nameless["255"]
-    else:
-        colors, counts = np.unique(packed_colors(values), return_counts=True)
-        nameless.update({f"#{color:06x}": count for color, count in zip(colors.tolist(), counts.tolist(), strict=True)})
-        for color in IGNORED_COLORS:
-            del nameless[color]
-    return dict(nameless.most_common())
+    channel, known = ("grey", [IGNORE]) if code is None else (code.channel, code.values)
+    values, counts = np.unique(values_of(opened, channel)[ignored], return_counts=True)
+    pairs = [(int(value), int(count)) for value, count in zip(values, counts, strict=True) if value not in known]
+    pairs.sort(key=lambda pair: -pair[1])
+    return {f"#{value:06x}" if channel == "color" else str(value): count for value, count in pairs}

@@ -17,7 +17,8 @@ def summarize(data: DataSet, opened: Opened) -> dict[str, Any]:
     """Count images, classes and objects.
 
     Returns:
-        plain values for JSON. ``counted`` is the unit of the class counts: images, objects or pixels. Sizes are
+        plain values for JSON. ``counted`` is the unit of the class counts: images, objects or pixels. ``ignored_pixels`` is
+        the number of those in masks that have no class. Sizes are
         [smallest, median, largest] in pixels of the images that can be read, or None if there are none.
     """
     sizes = image_sizes(data, opened)
@@ -30,6 +31,9 @@ def summarize(data: DataSet, opened: Opened) -> dict[str, Any]:
         "classes": classes,
         "sizes": {"width": _spread(sizes[:, 1]), "height": _spread(sizes[:, 0])},
     }
+    if counted == "pixels":
+        masks = (opened.sound_mask(index.annotations[position].mask) for _, index, position in samples(data))
+        summary["ignored_pixels"] = sum(mask.ignored for mask in masks if mask is not None)
     if counted == "objects":
         sides = box_sides(data, opened)
         numbers = objects_per_image(data)

@@ -15,7 +15,7 @@ from visionkit.data.demo.volumes import demo_label_volumes
 from visionkit.data.images.listing import map_files
 from visionkit.data.images.masks import read_fitting_mask
 from visionkit.data.images.outline_masks import with_masks
-from visionkit.data.index import Index
+from visionkit.data.index import IGNORE, Index
 from visionkit.data.mask_targets import MaskTargets
 from visionkit.data.splits import Splits, train_and_val
 from visionkit.errors import UserError
@@ -48,7 +48,15 @@ class Plan:
     epochs: int
 
 
-def open_data(run: Run, config: TrainConfig, *, volumes: bool, any_way_up: bool, are_membranes: bool) -> SegmentationData:
+def open_data(
+    run: Run,
+    config: TrainConfig,
+    *,
+    volumes: bool,
+    any_way_up: bool,
+    are_membranes: bool,
+    mask_values: Sequence[str] = (),
+) -> SegmentationData:
     """Read the data, leave out what cannot be read, and note it; a resumed run keeps to its first lists.
 
     Args:
@@ -57,6 +65,7 @@ def open_data(run: Run, config: TrainConfig, *, volumes: bool, any_way_up: bool,
         volumes: whether the data are volumes.
         any_way_up: see ``augmentation_of``.
         are_membranes: whether the classes are membranes and cells.
+        mask_values: what the values of masks mean, see ``sources.read``.
 
     Raises:
         UserError: there is nothing to train on or to validate with, or these are no membranes.
@@ -65,7 +74,7 @@ def open_data(run: Run, config: TrainConfig, *, volumes: bool, any_way_up: bool,
         splits = open_volumes(run, config)
         data = VolumeData(splits, variation_of(config.augment, flip=config.flip))
     else:
-        splits, class_counts = open_images(run, config, are_membranes=are_membranes)
+        splits, class_counts = open_images(run, config, are_membranes=are_membranes, mask_values=mask_values)
         options = {"flip": config.flip, "any_way_up": any_way_up, "note": run.note}
         augmentation = augmentation_of(config.augment, len(splits.train), **options)
         data = ImageData(splits, class_counts, augmentation, config.cache)
@@ -73,16 +82,18 @@ def open_data(run: Run, config: TrainConfig, *, volumes: bool, any_way_up: bool,
     return data
 
 
-def open_images(run: Run, config: TrainConfig, *, are_membranes: bool) -> tuple[Splits, np.ndarray]:
+def open_images(
+    run: Run, config: TrainConfig, *, are_membranes: bool, mask_values: Sequence[str] = ()
+) -> tuple[Splits, np.ndarray]:
     """The images that can be read with their masks, and the training pixels of each class, int64 ``(C,)``.
 
     Outlines of objects are drawn as masks into ``RUN/masks``.
     """
     stored = run.read_json("plan.json")
     fewer = {"num_train": SMOKE_IMAGES["training"], "num_val": SMOKE_IMAGES["validation"]}
-    write, name, class_counts = make_segmentation_demo, "segmentation_demo", {}
+    write, name, class_counts, ignored = make_segmentation_demo, "segmentation_demo", {}, {}
     source = config.data or str(dataset.built_in(write, name, smoke=config.smoke, **fewer))
-    splits = _read_images(source, config) if stored is None else Splits.from_plain(stored["data"])
+    splits = _read_images(source, config, mask_values) if stored is None else Splits.from_plain(stored["data"])
     if not splits.train.has_masks and not splits.train.has_objects:
         raise UserError(
             f"{source} has no masks: expected images/ and masks/ with the same names in both, COCO polygons, stacks of TIFF "
@@ -92,7 +103,7 @@ def open_images(run: Run, config: TrainConfig, *, are_membranes: bool) -> tuple[
     def validate(splits: Splits) -> tuple[Splits, str]:
         def with_readable_masks(index: Index, name: str) -> Index:
             index = index if splits.train.has_masks else with_masks(index, run.path / "masks" / name)
-            readable, class_counts[name] = _with_readable_masks(index)
+            readable, class_counts[name], ignored[name] = _with_readable_masks(index)
             if not len(readable):
                 first = "; ".join(f"{file.path}: {file.reason}" for file in index.skipped.list()[:1])
                 raise UserError(f"{source}: no {name} image can be used{f' ({first})' if first else ''}; mend them.")
@@ -110,6 +121,7 @@ def open_images(run: Run, config: TrainConfig, *, are_membranes: bool) -> tuple[
     readable, listed = open_splits(run, splits, validate)
     if stored is None:
         run.write_json("plan.json", {"data": (listed if listed.train.has_masks else readable).to_plain()})
+    note_ignored(run, ignored, class_counts)
     return readable, class_counts["training"]
 
 
@@ -143,6 +155,17 @@ def note_shares(run: Run, class_counts: np.ndarray, class_names: Sequence[str]) 
     absent = [name for name, count in zip(class_names, class_counts, strict=True) if not count]
     if absent:
         run.note(f"Note: no training pixel is {', '.join(absent[:20])}: the network cannot learn to find it.")
+
+
+def note_ignored(run: Run, ignored: dict[str, int], class_counts: dict[str, np.ndarray]) -> None:
+    """Note how many pixels of the masks of each split belong to no class, and are neither learnt from nor measured."""
+    shares = [
+        f"{count:,} {name} pixels ({count / (count + int(class_counts[name].sum())):.1%})"
+        for name, count in ignored.items()
+        if count
+    ]
+    if shares:
+        run.note(f"The masks mark {' and '.join(shares)} as no class: they are ignored.")
 
 
 def choose_plan(run: Run, data: SegmentationData, config: TrainConfig, *, multiple: int) -> Plan:
@@ -247,13 +270,15 @@ def balanced(class_counts: np.ndarray) -> np.ndarray:
     return np.where(present, np.minimum(median / np.maximum(class_counts, 1), LARGEST_WEIGHT), 0.0)
 
 
-def _read_images(source: str, config: TrainConfig) -> Splits:
-    splits = train_and_val(sources.read(source, prefer="masks"), seed=config.seed)
+def _read_images(source: str, config: TrainConfig, mask_values: Sequence[str]) -> Splits:
+    splits = train_and_val(sources.read(source, prefer="masks", mask_values=mask_values), seed=config.seed)
     return first_images(splits, SMOKE_IMAGES) if config.smoke else splits
 
 
-def _with_readable_masks(index: Index) -> tuple[Index, np.ndarray]:
-    """The images whose masks can be read and have the size of the image; and their pixels of each class, int64 ``(C,)``."""
+def _with_readable_masks(index: Index) -> tuple[Index, np.ndarray, int]:
+    """The images whose masks can be read and have the size of the image; their pixels of each class, int64 ``(C,)``; and those
+    that are ignored.
+    """
 
     def count(_: str, number: int) -> np.ndarray:
         info = index.infos[number]
@@ -263,4 +288,4 @@ def _with_readable_masks(index: Index) -> tuple[Index, np.ndarray]:
     counts = map_files(count, index.paths, index.skipped, "checking masks", range(len(index)))
     readable = [number for number, each in enumerate(counts) if each is not None]
     total = sum((counts[number] for number in readable), np.zeros(256, np.int64))
-    return index.take(readable), total[: len(index.class_names)]
+    return index.take(readable), total[: len(index.class_names)], int(total[IGNORE])

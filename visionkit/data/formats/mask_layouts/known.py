@@ -11,9 +11,10 @@ import numpy as np
 from visionkit.data.images.contents import read_contents
 from visionkit.data.images.decode import ImageError, open_header
 from visionkit.data.images.mask_names import NamedClasses
-from visionkit.data.images.masks import GREY_MODES, SAMPLED
+from visionkit.data.images.masks import GREY_MODES
 from visionkit.data.index import IGNORE
 
+SAMPLED = 32  # masks that are opened to see whether their values are those of the data set that the names suggest
 # Cityscapes has each mask in several forms; those of class numbers come first.
 FORMS = ("labelTrainIds", "labelIds", "color", "instanceTrainIds", "instanceIds")
 FORM = re.compile(rf"_({'|'.join(FORMS)})$")
@@ -80,8 +81,7 @@ def known_classes(masks: Sequence[Path], mask_folders: set[str]) -> Known | None
     elif mask_folders & {"segmentationclass", "segmentationclassaug"}:
         known, allowed = Known("Pascal VOC", NamedClasses(VOC, None)), {*range(len(VOC)), IGNORE}
     elif "trimaps" in mask_folders:
-        colors = np.array([[value] * 3 for value in (1, 2, 3)], np.uint8)
-        known, allowed = Known("Oxford-IIIT Pet", NamedClasses(PETS, colors)), {1, 2, 3}
+        known, allowed = Known("Oxford-IIIT Pet", NamedClasses(PETS, values=(1, 2, 3))), {1, 2, 3}
     else:
         return None
     values = _values(masks)
