@@ -144,11 +144,11 @@ def train_and_val(data_set: DataSet, *, seed: int) -> "Splits":
     if train_name is None or len(data_set.splits[train_name]) == 0:
         raise DataError(f"No training images: found {', '.join(names) or 'no splits'}; expected a split named train.")
     val_name = next((name for name in ("val", "test") if name in names and len(data_set.splits[name])), None)
-    unused = [name for name in names if name not in (train_name, val_name) and len(data_set.splits[name])]
+    unused = [name for name in names if name not in (train_name, val_name)]
     notes = data_set.notes + ((f"not used: {', '.join(unused)}",) if unused else ())
-    notes += substitution_notes(data_set, val_name)
     train = data_set.splits[train_name]
     if val_name is not None:
+        notes += ("test serves as validation: there is no val with images",) if val_name == "test" else ()
         return Splits(train, data_set.splits[val_name], notes, data_set.problems)
     if len(train) > 1 and all(PAGE in path for path in train.paths):
         train, val = _last_pages(train)
@@ -160,15 +160,6 @@ def train_and_val(data_set: DataSet, *, seed: int) -> "Splits":
     train, val = hold_out(train, seed)
     notes += (f"no validation split found: {VAL_SHARE:.0%}{per_class} is held out, drawn with seed {seed}",)
     return Splits(train, val, notes, data_set.problems)
-
-
-def substitution_notes(data_set: DataSet, val_name: str | None) -> tuple[str, ...]:
-    """Sentences on splits that are empty, and on a split "test" that serves as validation: ``val_name`` says which does."""
-    sizes = {name: len(data_set.splits[name]) for name in ("val", "test") if name in data_set.splits}
-    notes = [f"the split {name} is empty" for name, size in sizes.items() if not size]
-    if val_name == "test":
-        notes.append(f"test serves as validation, since {'val is empty' if 'val' in sizes else 'there is no val'}")
-    return tuple(notes)
 
 
 def _last_pages(index: Index) -> tuple[Index, Index]:

@@ -39,7 +39,8 @@ def test_people_of_all_splits_are_numbered_together(tmp_path):
     assert list(found.splits) == ["train", "val", "test"]
     assert found.class_names == ("anna", "bert", "cora", "dora")
     assert [sorted(set(index.labels.tolist())) for index in found.splits.values()] == [[1, 3], [0], [2]]
-    assert found.notes == ("train: 2 people", "val: 1 people", "test: 1 people")
+    assert found.notes[0] == "people: 2 in train, 1 in val, 1 in test" and "taken for people" in found.notes[1]
+    assert found.format == "one folder per person (Train/, valid/, test/)"
 
 
 def test_people_in_both_splits_are_noted_and_make_it_a_classification(tmp_path):
