@@ -8,7 +8,7 @@ import pytest
 from tests.conftest import write_classes
 from visionkit.data.formats.class_folders import find_class_folders
 from visionkit.data.index import DataError
-from visionkit.data.sources import read_classified
+from visionkit.data.sources import read, read_classified
 
 
 def test_an_empty_folder_is_an_error_that_lists_the_layouts(tmp_path):
@@ -121,3 +121,61 @@ def test_an_index_takes_samples_by_position(class_folders):
     index = read_classified(class_folders).train
     assert index.take([2, 0]).paths == (index.paths[2], index.paths[0])
     assert len(index.take(np.array([], int))) == 0
+
+
+def test_splits_of_several_names_are_read_once_and_the_others_are_noted(tmp_path):
+    for name in ("train", "val", "valid", "test"):
+        write_classes(tmp_path / name, {"blue": 2, "red": 2})
+    found = find_class_folders(tmp_path)
+    assert list(found.splits) == ["train", "val", "test"] and found.format == "class folders (train/, val/, test/)"
+    assert all(f"{tmp_path}/val/" in path for path in found.splits["val"].paths)
+    assert "valid/ is not used, since val is read from val/" in found.notes
+    assert read_classified(tmp_path).notes[-1] == "not used: test"
+
+
+def test_a_test_split_of_other_folders_is_not_used(tmp_path):
+    for name in ("train", "val"):
+        write_classes(tmp_path / name, {"blue": 2, "red": 2})
+    write_classes(tmp_path / "test", {"unknown": 2})
+    found = find_class_folders(tmp_path)
+    assert list(found.splits) == ["train", "val"]
+    assert "test is not used: it has folders that training lacks: unknown" in found.notes
+
+
+def test_one_folder_of_images_is_no_class_if_its_name_says_nothing(tmp_path):
+    write_classes(tmp_path, {"images": 2})
+    with pytest.raises(DataError, match="the images are all in images/, without class folders"):
+        find_class_folders(tmp_path)
+    assert read(tmp_path).class_names == () and len(read(tmp_path)) == 2
+
+
+def test_a_wrapped_data_set_is_found_in_its_only_folder(tmp_path):
+    write_classes(tmp_path / "a" / "b" / "train", {"blue": 2, "red": 2})
+    found = read(tmp_path)
+    assert found.class_names == ("blue", "red") and found.notes[:2] == ("the data set is in a/", "the data set is in b/")
+
+
+def test_links_that_lead_back_are_noted_and_not_followed(tmp_path):
+    """Whichever would be visited first, no image of one class counts for another."""
+    write_classes(tmp_path / "data", {"[dog] #1": 4, "cat": 3})
+    write_classes(tmp_path / "disk", {"fox": 2, "more cats": 2})
+    (tmp_path / "data" / "[dog] #1" / "loop").symlink_to("..")
+    (tmp_path / "data" / "all").symlink_to(".")
+    (tmp_path / "data" / "kitten").symlink_to("cat")
+    (tmp_path / "data" / "fox").symlink_to(tmp_path / "disk" / "fox")
+    (tmp_path / "data" / "cat" / "more").symlink_to(tmp_path / "disk" / "more cats")
+    found = find_class_folders(tmp_path / "data")
+    assert dict(zip(found.class_names, found.splits["all"].counts().tolist(), strict=True)) == {
+        "[dog] #1": 4,
+        "cat": 5,
+        "fox": 2,
+    }
+    notes = " ".join(found.notes)
+    assert "[dog] #1/loop" in notes and "data/all leads" in notes and "data/kitten leads" in notes
+
+
+def test_a_split_that_is_a_link_to_another_is_not_followed(tmp_path):
+    write_classes(tmp_path / "train", {"blue": 5, "red": 5})
+    (tmp_path / "val").symlink_to("train")
+    splits = read_classified(tmp_path)
+    assert len(splits.train) == 8 and len(splits.val) == 2 and not set(splits.train.paths) & set(splits.val.paths)

@@ -99,3 +99,26 @@ def test_a_file_in_both_splits_is_noted(tmp_path):
     (tmp_path / "train.txt").write_text("blue/00.jpg\nred/00.jpg\n")
     (tmp_path / "val.txt").write_text("blue/00.jpg\nred/01.jpg\n")
     assert any("1 files are in both training and validation" in note for note in read_classified(tmp_path).notes)
+
+
+def test_numbers_mean_the_same_in_all_lists(tmp_path):
+    """Alone, the numbers of val.txt could begin with 1 or with 0."""
+    write_classes(tmp_path, {"x": 4})
+    (tmp_path / "classes.txt").write_text("cat\ndog\n")
+    (tmp_path / "train.txt").write_text("x/00.jpg 0\nx/01.jpg 1\n")
+    (tmp_path / "val.txt").write_text("x/02.jpg 1\nx/03.jpg 1\n")
+    splits = read_classified(tmp_path)
+    assert splits.val.labels.tolist() == [1, 1]
+    assert "labels are numbers from 0 of the names in classes.txt: 0 is cat" in splits.notes
+    (tmp_path / "train.txt").write_text("x/00.jpg 1\nx/01.jpg 2\n")
+    splits = read_classified(tmp_path)
+    assert splits.val.labels.tolist() == [0, 0]
+    assert "labels are numbers from 1 of the names in classes.txt: 1 is cat" in splits.notes
+
+
+def test_other_names_of_a_split_come_after_the_usual_ones(tmp_path):
+    for name in ("train2017.txt", "test.txt", "training notes.txt"):
+        (tmp_path / name).touch()
+    assert find_list(tmp_path, ("train",)) == tmp_path / "train2017.txt"
+    (tmp_path / "train.txt").touch()
+    assert find_list(tmp_path, ("train",)) == tmp_path / "train.txt"

@@ -195,16 +195,26 @@ def _evidence(images: str, masks: str, files: Files, lossless: dict[str, bool]) 
     example, evidence = files[masks][0].name, []
     if _mask_words(masks) and not _mask_words(images):
         evidence.append(f"{masks}/ has the name of masks")
-    if _most(_mask_words(path.stem) for path in files[masks]) and not _most(_mask_words(path.stem) for path in files[images]):
+    if _named_like_masks(masks, files) and not _named_like_masks(images, files):
         evidence.append(f"those in {masks}/ are named like masks ({example})")
     if lossless[masks] and not lossless[images]:
         evidence.append(f"those in {masks}/ are no JPEGs ({example})")
     return evidence
 
 
+def _named_like_masks(name: str, files: Files) -> bool:
+    """Whether the file names have words of masks that the name of their folder does not explain: mask/mask_1.jpg has none."""
+    own = _words(name)
+    return _most(bool((_words(path.stem) & MASK_WORDS) - own) for path in files[name])
+
+
 def _mask_words(name: str) -> bool:
     """Whether a word of masks occurs in a name: "train_masks", "x_gtFine_labelIds", "GroundTruth"."""
-    return "groundtruth" in _plain(name) or any(word in MASK_WORDS for word in re.split(r"[\W_]+", name.lower()))
+    return "groundtruth" in _plain(name) or bool(_words(name) & MASK_WORDS)
+
+
+def _words(name: str) -> set[str]:
+    return set(re.split(r"[\W_]+", name.lower()))
 
 
 def _most(flags: Iterable[bool]) -> bool:
