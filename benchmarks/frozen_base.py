@@ -23,8 +23,8 @@ import tyro  # noqa: E402
 
 from visionkit import models  # noqa: E402
 from visionkit.data.demo.photographs import make_demo  # noqa: E402
-from visionkit.data.formats.class_folders import read_class_folders  # noqa: E402
 from visionkit.data.images.scan import scan  # noqa: E402
+from visionkit.data.sources import read_classified  # noqa: E402
 from visionkit.tasks.classification import train, transfer  # noqa: E402
 from visionkit.tasks.classification.feature_cache import FeatureCache, Features  # noqa: E402
 from visionkit.training import runtime  # noqa: E402
@@ -58,7 +58,7 @@ def plain_keras(folder: Path, options: Options, num_classes: int) -> list[float]
 
 def cached(folder: Path, options: Options) -> tuple[float, list[float]]:
     """Seconds of filling the cache, and of each epoch on the features."""
-    images = scan(read_class_folders(folder).train)
+    images = scan(read_classified(folder).train)
     backbone = models.efficientnet_lite0((options.size, options.size, 3), None, weights="imagenet")
     model = transfer.transfer_model(backbone, len(images.class_names))
     transfer.unfreeze(backbone, transfer.HEAD)
@@ -84,7 +84,7 @@ def timed(epoch, count: int) -> list[float]:
 def main(options: Options) -> None:
     folder = options.data or make_demo(Path(tempfile.mkdtemp()) / "demo")
     runtime.prepare(0)
-    num_classes = len(read_class_folders(folder).train.class_names)
+    num_classes = len(read_classified(folder).train.class_names)
     plain = plain_keras(folder, options, num_classes)
     filled, ours = cached(folder, options)
     plain_epoch, our_epoch = statistics.median(plain[1:]), statistics.median(ours[1:])

@@ -2,7 +2,7 @@
 
     python recipes/classic_convnets.py                                          # LeNet-5 on digits: under a minute on 2 cores
     python recipes/classic_convnets.py --data fashion-mnist                     # or a folder of IDX files, such as MNIST's
-    python recipes/classic_convnets.py --data my_images/ --model resnet18       # one folder a class; or train/ and val/
+    python recipes/classic_convnets.py --data my_images/ --model resnet18       # one folder a class; a table; or tfds:NAME
     python recipes/classic_convnets.py --study depth                            # why residual networks: errors against depth
     python recipes/classic_convnets.py --smoke                                  # does everything work? Under a minute
 
@@ -15,6 +15,7 @@ cropped, colored and mirrored as in transfer_learning.py, which is the recipe fo
 """
 
 import dataclasses
+import re
 from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
@@ -28,11 +29,11 @@ import keras
 
 from visionkit.data.augmentation import presets
 from visionkit.data.formats import small_sets
-from visionkit.data.formats.class_folders import read_class_folders
 from visionkit.data.formats.idx import looks_like_idx
 from visionkit.data.formats.small_sets import DIGITS, FASHION, find_small
 from visionkit.data.index import SmallSplits
 from visionkit.data.pipeline.batches import TrainingPipeline
+from visionkit.data.sources import read_classified
 from visionkit.data.splits import Splits
 from visionkit.errors import UserError
 from visionkit.models.catalog import CATALOG, find
@@ -44,6 +45,7 @@ from visionkit.training.fit import Phase
 from visionkit.training.recipe import Run, RunConfig, command_line, run_recipe, whole_path
 
 GOOGLENET = "googlenet"  # trained with side branches, exported without
+LETTERS = r"tfds:(binarized_mnist|mnist|emnist|kmnist|mnist_corrupted|svhn_cropped|omniglot|cmaterdb)\b"
 SMALL_SIZE = 32  # pixels a side, where the network takes small images
 SMOKE = {"epochs": 3}
 SMOKE_LIMITS = (1_500, 400)  # small images of each split
@@ -54,7 +56,7 @@ class Config(RunConfig):
     """What a run does; each field is an option of the command line."""
 
     data: str | None = None
-    """digits (the default), fashion-mnist, a folder of IDX files, or of images: one folder a class, or train/ and val/."""
+    """digits (the default), fashion-mnist, a folder of IDX files or of images (one folder a class, a table), or tfds:NAME."""
     model: str = "lenet5"
     """Network: any name that `visionkit models` lists."""
     study: Literal["depth"] | None = None
@@ -68,7 +70,7 @@ class Config(RunConfig):
     learning_rate: float | None = None
     """The peak learning rate. Default: by the network."""
     flip: Literal["auto", "yes", "no"] = "auto"
-    """Whether a mirror image shows the same class; auto: not of digits and IDX files, otherwise yes."""
+    """Whether a mirror image shows the same class; auto: not of digits, letters and IDX files, otherwise yes."""
 
     LEAST: ClassVar[dict[str, float]] = {"epochs": 1, "batch_size": 1, "size": 8, "learning_rate": 1e-9}
 
@@ -81,7 +83,7 @@ class Config(RunConfig):
             data = FASHION if self.study and not self.smoke and small_sets.FASHION_FOLDER.is_dir() else DIGITS
         data = data if data in (DIGITS, FASHION) else whole_path(data)
         if find_small(data) is None:
-            read_class_folders(data, seed=self.seed)
+            read_classified(data, seed=self.seed)
             if self.study:
                 raise UserError(f"--study {self.study} takes small images in memory: digits, fashion-mnist or IDX files.")
         return dataclasses.replace(self, data=data, model=model)
@@ -90,6 +92,7 @@ class Config(RunConfig):
     def flips(self) -> bool:
         """Whether images are mirrored in training, and predictions averaged over both."""
         are_letters = self.data == DIGITS or (self.data != FASHION and looks_like_idx(Path(self.data)))
+        are_letters = are_letters or re.match(LETTERS, self.data) is not None
         return self.flip == "yes" or (self.flip == "auto" and not are_letters)
 
 

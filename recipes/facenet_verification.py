@@ -1,7 +1,7 @@
 """FaceNet: is this the same person, and who is it? From folders of images to a model that compares two.
 
     python recipes/facenet_verification.py                  # synthetic faces of people who do not exist: minutes on 2 cores
-    python recipes/facenet_verification.py --data people/   # one folder for each person, or train/ and val/ of such folders
+    python recipes/facenet_verification.py --data people/   # one folder for each person; train/ and val/; a table; or tfds:NAME
     python recipes/facenet_verification.py --smoke          # does everything work? Under a minute
 
 The split is by person: validation has nobody whom the network was trained on. Batches hold several images of several people;
@@ -23,9 +23,10 @@ import visionkit
 visionkit.quiet_tensorflow()
 
 from visionkit.data.demo.faces import make_face_demo
-from visionkit.data.formats.identities import read_identities, split_people
+from visionkit.data.formats.identities import split_people
 from visionkit.data.formats.pairs import read_lfw_pairs
 from visionkit.data.pipeline.batches import TrainingPipeline
+from visionkit.data.sources import read_people
 from visionkit.errors import UserError
 from visionkit.export.bundle import update_metadata
 from visionkit.models import catalog
@@ -42,7 +43,8 @@ class Config(TrainConfig):
     """What a run does; each field is an option of the command line."""
 
     data: str | None = None
-    """One folder of images for each person, or train/ and val/ of such folders. Default: synthetic faces."""
+    """One folder for each person, or train/ and val/ of such folders; a table of images and names; or tfds:NAME. Default:
+    synthetic faces."""
     base: str = "resnet8"
     """Backbone: a network that `visionkit models` lists; inception_resnet_v1 is FaceNet's."""
     weights: str = "none"
@@ -80,7 +82,7 @@ class Config(TrainConfig):
         """The configuration with whole paths; a misspelt name, or data that cannot be read, is reported now."""
         config, pairs = dataclasses.replace(super().checked(), base=catalog.find(self.base)), self.pairs
         if config.data is not None:
-            split_people(read_identities(config.data), seed=config.seed)
+            split_people(read_people(config.data), seed=config.seed)
         if pairs is not None:
             if config.data is None or not pairs.is_file():
                 raise UserError(f"--pairs {pairs}: expected a file, and --data with the folder of its people.")

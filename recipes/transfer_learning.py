@@ -1,7 +1,7 @@
 """Transfer learning: a classifier of your own images, on a laptop, in minutes.
 
     python recipes/transfer_learning.py                      # built-in photographs: about a minute on 2 cores
-    python recipes/transfer_learning.py --data my_images/    # one folder a class; or train/ and val/; or train.txt and val.txt
+    python recipes/transfer_learning.py --data my_images/    # one folder a class; train/ and val/; a table; or tfds:NAME
     python recipes/transfer_learning.py --smoke              # does everything work? Under a minute
 
 It puts a new head on a pretrained base, by one of three approaches:
@@ -28,7 +28,7 @@ import keras
 from visionkit import models
 from visionkit.data.augmentation import presets
 from visionkit.data.demo.photographs import make_demo
-from visionkit.data.formats.class_folders import read_class_folders
+from visionkit.data.sources import read_classified
 from visionkit.data.splits import Splits
 from visionkit.models.catalog import find
 from visionkit.tasks.classification import evaluate, export, plan, report, train, transfer
@@ -46,7 +46,7 @@ class Config(TrainConfig):
     """What a run does; each field is an option of the command line."""
 
     data: str | None = None
-    """Images: one folder a class; or train/ and val/; or lists train.txt and val.txt. Default: built-in photographs."""
+    """Images: one folder a class; train/ and val/; a table or lists; or tfds:NAME. Default: built-in photographs."""
     base: str = "efficientnet_lite0"
     """Pretrained network: efficientnet_lite0 (installed), efficientnet_b0 ... b7 or mobilenet_v2 (downloaded once), ..."""
     unfreeze: Literal["auto", "head", "last", "all"] = "auto"
@@ -76,7 +76,7 @@ class Config(TrainConfig):
         """See ``RunConfig.checked``."""
         config = replace(super().checked(), base=find(self.base))
         if config.data is not None:
-            read_class_folders(config.data, seed=config.seed)
+            read_classified(config.data, seed=config.seed)
         return config
 
 

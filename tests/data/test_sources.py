@@ -7,9 +7,10 @@ import pytest
 from PIL import Image
 
 from tests.conftest import write_classes
-from visionkit.data.index import DataError
-from visionkit.data.sources import read
-from visionkit.data.splits import WHOLE
+from visionkit.data import sources
+from visionkit.data.index import DataError, Index
+from visionkit.data.sources import read, read_classified, read_people
+from visionkit.data.splits import WHOLE, DataSet
 
 
 def image(path):
@@ -153,3 +154,92 @@ def test_tables(tmp_path, name):
     (tmp_path / name).write_text(text if name.endswith("csv") else text.replace(",", "\t"))
     assert read(tmp_path).class_names == read(tmp_path / name).class_names == ("cat",)
     assert read(tmp_path).splits[WHOLE].task == "detection"
+
+
+def test_an_empty_folder_has_no_labels(tmp_path):
+    with pytest.raises(DataError, match="it holds nothing"):
+        read_classified(tmp_path)
+    with pytest.raises(DataError, match="no folders with images"):
+        read_people(tmp_path)
+
+
+def table_of(folder, *labels):
+    for number in range(len(labels)):
+        image(folder / "images" / f"{number}.jpg")
+    lines = [f"{number}.jpg,{label}" for number, label in enumerate(labels)]
+    (folder / "labels.csv").write_text("\n".join(["image,label", *lines]))
+
+
+def test_a_table_trains_a_classifier(tmp_path):
+    table_of(tmp_path, *["cat", "dog"] * 5)
+    for data in (tmp_path, tmp_path / "labels.csv"):
+        splits = read_classified(data)
+        assert splits.train.class_names == ("cat", "dog")
+        assert splits.train.counts().tolist() == [4, 4] and splits.val.counts().tolist() == [1, 1]
+
+
+def test_one_class_of_a_table_is_an_error(tmp_path):
+    table_of(tmp_path, "cat", "cat")
+    with pytest.raises(DataError, match="only one class, 'cat'"):
+        read_classified(tmp_path)
+
+
+def test_a_table_names_people(tmp_path):
+    table_of(tmp_path, "anna", "anna", "bert")
+    assert read_people(tmp_path).class_names == ("anna", "bert")
+
+
+def test_people_in_a_wrapped_folder(tmp_path):
+    write_classes(tmp_path / "faces", {"anna": 2, "bert": 2})
+    assert read_people(tmp_path).class_names == ("anna", "bert")
+
+
+def test_images_without_labels_train_no_classifier(tmp_path):
+    image(tmp_path / "a.jpg")
+    for reader in (read_classified, read_people):
+        with pytest.raises(DataError, match=r"1 images lie in it without class folders or labels|no folders with images"):
+            reader(tmp_path)
+
+
+def test_boxes_and_masks_train_no_classifier(yolo, tmp_path_factory):
+    with pytest.raises(DataError, match=r"the images have boxes of cat, and no label; .*recipes/yolo_detection\.py"):
+        read_classified(yolo)
+    with pytest.raises(DataError, match=r"have boxes of cat"):
+        read_people(yolo)
+    other = tmp_path_factory.mktemp("masks")
+    image(other / "Images" / "1.jpg")
+    (other / "Masks").mkdir()
+    Image.fromarray(np.array([[0, 1, 2]], np.uint8)).save(other / "Masks" / "1.png")
+    with pytest.raises(DataError, match=r"each image has a mask, and no label; .*recipes/unet_segmentation\.py"):
+        read_classified(other)
+
+
+def test_people_train_no_classifier(tmp_path):
+    write_classes(tmp_path / "train", {"anna": 2, "bert": 3})
+    write_classes(tmp_path / "val", {"cora": 2})
+    with pytest.raises(DataError, match=r"validation has classes that training lacks.*facenet_verification\.py"):
+        read_classified(tmp_path)
+    assert read_people(tmp_path).class_names == ("anna", "bert", "cora")
+
+
+@pytest.mark.parametrize("labels", [[0, 1, -1, 1], [-1, -1, -1, -1]])
+def test_images_that_have_no_label_are_left_out_and_noted(monkeypatch, labels):
+    index = Index(("cat", "dog"), ("0.jpg", "1.jpg", "2.jpg", "3.jpg"), np.array(labels, np.int32))
+    secret = Index(("cat", "dog"), ("9.jpg",), np.array([-1], np.int32))
+    monkeypatch.setattr(sources, "read", lambda data: DataSet({"train": index, "test": secret}, format="tensorflow-datasets"))
+    if max(labels) < 0:
+        with pytest.raises(DataError, match="without class folders or labels"):
+            read_classified("anything")
+        return
+    splits = read_classified("anything")
+    assert sorted(splits.train.paths + splits.val.paths) == ["0.jpg", "1.jpg", "3.jpg"]
+    assert "1 images of train have no label, and are not used" in splits.notes
+
+
+def test_several_labels_an_image_are_read_where_they_are_asked_for(monkeypatch):
+    index = Index(("cat", "dog"), tuple(map(str, range(10))), np.full(10, -1, np.int32), label_sets=np.ones((10, 2), bool))
+    monkeypatch.setattr(sources, "read", lambda data: DataSet({WHOLE: index}, format="a table"))
+    splits = read_classified("anything", multi_label=True)
+    assert len(splits.train) == 8 and splits.val.label_sets.shape == (2, 2)
+    with pytest.raises(DataError, match=r"an image may have several labels \(cat, dog\)"):
+        read_classified("anything")

@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 
 from visionkit.data.index import Annotation, DataError, Index, Objects, Problem
-from visionkit.data.splits import VAL_SHARE, WHOLE, DataSet, Splits, hold_out, split_name, train_and_val
+from visionkit.data.splits import VAL_SHARE, WHOLE, DataSet, Splits, hold_out, split_name, split_names, train_and_val
 
 
 def index_of(labels, names=("a", "b"), prefix=""):
@@ -42,7 +42,32 @@ def test_nothing_is_held_out_of_an_empty_index():
         ("dev", "val"),
         ("TEST", "test"),
         ("test 2007", "test"),
+        ("val2017", "val"),
+        ("test1", "test"),
+        ("stage1_train", "train"),
+        ("stage1_test", "test"),
+        ("stage2_test_final", "test"),
+        ("train_images", "train"),
+        ("training_images", "train"),
+        ("TrainImages", "train"),
+        ("images_val2017", "val"),
+        ("test-set", "test"),
+        ("TestSet", "test"),
+        ("TrainingSet", "train"),
+        ("validation_data", "val"),
+        ("holdout", "val"),
+        ("eval", "val"),
+        ("Train (1)", "train"),
+        ("train_v2", "train"),
+        ("2007 test", "test"),
         ("trainval", "trainval"),
+        ("training dog", "training dog"),
+        ("testament", "testament"),
+        ("train station", "train station"),
+        ("train_masks", "train_masks"),
+        ("train_test", "train_test"),
+        ("images", "images"),
+        ("stage1", "stage1"),
         ("Fold 1", "Fold 1"),
         ("2017", "2017"),
         ("", ""),
@@ -50,6 +75,23 @@ def test_nothing_is_held_out_of_an_empty_index():
 )
 def test_names_of_splits(given, expected):
     assert split_name(given) == expected
+
+
+@pytest.mark.parametrize(
+    ("names", "expected"),
+    [
+        ([], {}),
+        (["train"], {"train": "train"}),
+        (["cat", "dog"], {}),
+        (["train", "test1", "notes"], {"train": "train", "test1": "test"}),
+        (["seg_train", "seg_test", "seg_pred"], {"seg_train": "train", "seg_test": "test"}),
+        (["birds-train-64px", "birds-val-64px"], {"birds-train-64px": "train", "birds-val-64px": "val"}),
+        (["seg", "seg_train"], {}),
+        (["toy bus", "toy car", "toy train"], {"toy train": "train"}),  # the caller looks whether there are classes in it
+    ],
+)
+def test_words_that_all_names_share_do_not_matter(names, expected):
+    assert split_names(names) == expected
 
 
 def test_the_splits_of_the_data_are_kept_and_others_are_noted():
@@ -61,7 +103,11 @@ def test_the_splits_of_the_data_are_kept_and_others_are_noted():
 
 def test_test_serves_as_validation_where_there_is_no_other():
     found = DataSet({"train": index_of([0, 1]), "val": EMPTY, "test": index_of([1])})
-    assert train_and_val(found, seed=0).val is found.splits["test"]
+    splits = train_and_val(found, seed=0)
+    assert splits.val is found.splits["test"]
+    assert splits.notes[-1] == "test serves as validation: there is no val with images"
+    splits = train_and_val(DataSet({"train": index_of([0, 1]), "test": index_of([1])}), seed=0)
+    assert splits.notes == ("test serves as validation: there is no val with images",)
 
 
 @pytest.mark.parametrize("name", [WHOLE, "train", "trainval", "fold"])

@@ -3,16 +3,16 @@
 import pytest
 
 from visionkit.data.augmentation import presets
-from visionkit.data.formats.class_folders import read_class_folders
 from visionkit.data.images.scan import scan
 from visionkit.data.pipeline.batches import TrainingPipeline
+from visionkit.data.sources import read_classified
 from visionkit.training import augment_device, runtime
 from visionkit.training.augment_device import choose_device
 
 
 @pytest.fixture
 def pipeline(class_folders) -> TrainingPipeline:
-    return TrainingPipeline(scan(read_class_folders(class_folders).train), 32, 4, presets.preset("light"))
+    return TrainingPipeline(scan(read_classified(class_folders).train), 32, 4, presets.preset("light"))
 
 
 def test_without_an_accelerator_nothing_is_measured(pipeline, small_classifier, monkeypatch):

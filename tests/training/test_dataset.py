@@ -2,7 +2,7 @@
 
 import pytest
 
-from visionkit.data.formats.class_folders import read_class_folders
+from visionkit.data.sources import read_classified
 from visionkit.errors import UserError
 from visionkit.training.dataset import few, first_images, open_splits, read_splits
 from visionkit.training.run_folder import RunFolder
@@ -23,7 +23,7 @@ def without_empty_classes(splits):
 
 
 def test_no_image_that_can_be_read_is_an_error(run, class_folders):
-    splits = read_class_folders(class_folders)
+    splits = read_classified(class_folders)
     for path in splits.train.paths:
         open(path, "w").close()  # noqa: PTH123
     with pytest.raises(UserError, match="None of 12 images can be read"):
@@ -31,7 +31,7 @@ def test_no_image_that_can_be_read_is_an_error(run, class_folders):
 
 
 def test_sound_images_are_all_opened(run, class_folders):
-    readable, listed = open_splits(run, read_class_folders(class_folders), as_they_are)
+    readable, listed = open_splits(run, read_classified(class_folders), as_they_are)
     assert len(readable.train.skipped) == 0 and len(readable.train) == len(listed.train) == 12 == len(readable.train.infos)
     assert run.notes[0] == "12 and 4 images."
 
@@ -40,14 +40,14 @@ def test_broken_files_are_reported_and_a_class_that_is_left_out_is_left_out_of_t
     (class_folders / "broken").mkdir()
     for number in range(3):
         (class_folders / "broken" / f"{number}.jpg").write_text("no image")
-    readable, listed = open_splits(run, read_class_folders(class_folders), without_empty_classes)
+    readable, listed = open_splits(run, read_classified(class_folders), without_empty_classes)
     assert readable.train.class_names == listed.train.class_names == ("blue", "red")
     assert len(readable.skipped) == 3 and readable.notes[-1] == listed.notes[-1] == "broken left out"
     assert sum("no image" in note or "not an image" in note for note in run.notes) == 3
 
 
 def test_a_resumed_run_keeps_its_first_list(run, class_folders):
-    first = read_splits(run, lambda: read_class_folders(class_folders), as_they_are)
+    first = read_splits(run, lambda: read_classified(class_folders), as_they_are)
     (class_folders / "red" / "later.jpg").write_bytes((class_folders / "red" / "00.jpg").read_bytes())
     run.release()
     again = read_splits(RunFolder(run.path), None, as_they_are)
@@ -55,10 +55,10 @@ def test_a_resumed_run_keeps_its_first_list(run, class_folders):
 
 
 def test_few_are_the_first_of_each_class(class_folders):
-    splits = few(read_class_folders(class_folders))
+    splits = few(read_classified(class_folders))
     assert splits.train.counts().tolist() == [6, 6] and splits.val.counts().tolist() == [2, 2]
 
 
 def test_the_first_images_of_both_splits(class_folders):
-    splits = first_images(read_class_folders(class_folders), {"training": 5, "validation": 99})
+    splits = first_images(read_classified(class_folders), {"training": 5, "validation": 99})
     assert len(splits.train) == 5 and len(splits.val) == 4

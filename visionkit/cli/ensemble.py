@@ -19,7 +19,7 @@ def ensemble(
         models: 1 to 15 run folders or exported models with the same classes.
         out: Folder of the new model.
         views: Views of an image for each model: the image, also its mirror image, 10 crops, or 144 crops of several sizes.
-        data: Folder of images whose validation split measures all models; or digits, or fashion-mnist.
+        data: Images with labels (a folder, a table, tfds:NAME), digits or fashion-mnist: the validation split measures.
         seed: Seed of the validation split, where the folder has none.
 
     Returns:
@@ -28,13 +28,13 @@ def ensemble(
     from visionkit import quiet_tensorflow
 
     quiet_tensorflow()
-    from visionkit.data.formats.class_folders import read_class_folders
     from visionkit.data.formats.small_sets import find_small
+    from visionkit.data.sources import read_classified
     from visionkit.export.bundle import update_metadata
     from visionkit.tasks.classification.ensemble import export_ensemble
     from visionkit.tasks.classification.evaluate import accuracy_of
 
-    val = None if data is None else (find_small(data) or read_class_folders(data, seed=seed)).val
+    val = None if data is None else (find_small(data) or read_classified(data, seed=seed)).val
     bundle = export_ensemble(models, out, views=views)
     if val is not None:
         for model in models:

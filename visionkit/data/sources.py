@@ -1,21 +1,32 @@
 """Chooses the reader of a data set, for everything that ``--data`` may be."""
 
 from collections import Counter
+<<<<<<< HEAD
 from collections.abc import Callable, Sequence
+=======
+from collections.abc import Sequence
+>>>>>>> classes
 from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
 
+<<<<<<< HEAD
 from visionkit.data.formats import coco, darknet, identities, mask_folders, table, tfds, voc, yolo
 from visionkit.data.formats.annotation_tools import labelme, tool_files
 from visionkit.data.formats.class_folders import find_class_folders
+=======
+from visionkit.data.formats import coco, identities, mask_folders, table, tfds, voc, yolo
+from visionkit.data.formats.class_folders import LAYOUTS, find_class_folders, only_folder
+from visionkit.data.formats.labelled import cub, flat_names, pets, tiny_imagenet
+from visionkit.data.formats.labelled.evidence import GENERIC
+>>>>>>> classes
 from visionkit.data.formats.split_lists import find_list
 from visionkit.data.formats.unread import unread_files, unused_images
 from visionkit.data.images.listing import list_images
 from visionkit.data.images.mask_names import OPTION, NamedClasses, parse_values
 from visionkit.data.index import DataError, Index
-from visionkit.data.splits import TRAIN_NAMES, WHOLE, DataSet
+from visionkit.data.splits import SPLITS, TRAIN_NAMES, WHOLE, DataSet, Splits, split_name, train_and_val
 
 EXPECTED = (
     "Expected a folder of one of these layouts: class folders; VOC (Annotations/*.xml, JPEGImages/); COCO (a .json with images "
@@ -23,6 +34,8 @@ EXPECTED = (
     "Label Studio or CreateML; images/ and masks/; a table (.csv) of images; one folder per person with other people in train/ "
     "than in val/; or a .json, .yaml, .xml, .csv or .tsv file of these kinds; or tfds:NAME."
 )
+PEOPLE = "one folder per person"
+NAMED = 10  # classes that a message names
 READERS_OF_FILES = {
     ".json": ("COCO", coco.read_coco),
     ".yaml": ("YOLO", yolo.read_yolo),
@@ -44,7 +57,10 @@ READERS_OF_FOLDERS = (
     ("YOLO Darknet", darknet.looks_like_darknet, darknet.read_darknet),
     (MASKS, mask_folders.looks_like_masks, mask_folders.read_masks),
     ("a table", table.looks_like_table, table.read_tables),
-    ("one folder per person", identities.looks_like_identities, identities.read_identities),
+    ("Tiny ImageNet", tiny_imagenet.looks_like_tiny_imagenet, tiny_imagenet.read_tiny_imagenet),
+    ("CUB-200-2011", cub.looks_like_cub, cub.read_cub),
+    ("labels in file names", flat_names.looks_like_flat_names, flat_names.read_flat_names),
+    (PEOPLE, identities.looks_like_identities, identities.read_identities),
 )
 READERS_OF_MASKS = (tfds.read_tfds, tfds.read_tfds_folder, mask_folders.read_masks, table.read_table, table.read_tables)
 
@@ -80,11 +96,108 @@ def _read(data: str | Path, prefer: str | None, named: NamedClasses | None) -> D
     raise DataError(f"{data}: no such file or folder. {EXPECTED}")
 
 
+<<<<<<< HEAD
 def _call(reader: Callable[..., DataSet], path: Path, named: NamedClasses | None) -> DataSet:
     return reader(path, named) if reader in READERS_OF_MASKS else reader(path)
 
 
 def _read_file(file: Path, named: NamedClasses | None) -> DataSet:
+=======
+def read_classified(data: str | Path, *, seed: int = 0, multi_label: bool = False) -> Splits:
+    """Training and validation images with labels, from all that ``read`` reads and that has labels; no image is opened.
+
+    Where images have labels as well as boxes or masks, the labels are read.
+
+    Args:
+        data: as for ``read``.
+        seed: seed that draws the held-out images if the data has no validation split.
+        multi_label: whether images may have several labels; ``Index.label_sets`` then holds them.
+
+    Raises:
+        DataError: the data does not exist, has no known layout, no labels or fewer than two classes, or a split is empty.
+    """
+    data_set = _labelled(data, _read_labels(data), multi_label=multi_label)
+    class_names = data_set.class_names
+    if len(class_names) < 2:
+        raise DataError(f"{data}: only one class, {class_names[0]!r}; a classifier needs at least two. {LAYOUTS}")
+    splits = train_and_val(data_set, seed=seed)
+    are_people = data_set.format.startswith(PEOPLE)
+    if are_people and not set(splits.train.labels.tolist()) & set(splits.val.labels.tolist()):
+        raise DataError(
+            f"{data}: validation has classes that training lacks, and shares none with it. A classifier needs the same folders "
+            "in both; if the folders are people, use recipes/facenet_verification.py."
+        )
+    if len(splits.val) == 0:
+        raise DataError(f"{data}: no validation images; there are too few to hold any out. {LAYOUTS}")
+    notes = list(splits.notes)
+    shared = set(splits.train.paths) & set(splits.val.paths)
+    if shared:
+        notes.append(f"{len(shared)} files are in both training and validation: the accuracy will flatter the model")
+    return replace(splits, notes=tuple(notes))
+
+
+def read_people(data: str | Path) -> DataSet:
+    """Images of people, whose names are the labels: one folder for each person, or anything that ``read`` reads with labels.
+
+    Raises:
+        DataError: the data does not exist, has no known layout, or no labels.
+    """
+    path = Path(data)
+    if (
+        path.is_dir()
+        and not any(recognises(path) for _, recognises, _ in READERS_OF_FOLDERS)
+        and not pets.looks_like_pets(path)
+    ):
+        inner = only_folder(path)
+        wrapped = inner is not None and split_name(inner.name) not in SPLITS
+        return read_people(inner) if wrapped else identities.read_identities(path)
+    return identities.people_of(_labelled(data, _read_labels(data)))
+
+
+def _read_labels(data: str | Path) -> DataSet:
+    """As ``read``, but labels go before boxes and masks where there are several of them."""
+    if str(data).startswith("tfds:"):
+        return _with_format(tfds.read_tfds(str(data), labels_first=True), "tensorflow-datasets")
+    if Path(data).is_dir() and tfds.looks_like_tfds(Path(data)):
+        return _with_format(tfds.read_tfds_folder(data, labels_first=True), "tensorflow-datasets")
+    if Path(data).is_dir() and pets.looks_like_pets(Path(data)):
+        return pets.read_pets(data)
+    return read(data)
+
+
+def _labelled(data: str | Path, data_set: DataSet, *, multi_label: bool = False) -> DataSet:
+    """The data set without the images that have no label, which are noted.
+
+    Raises:
+        DataError: the images have boxes or masks, several labels where one is expected, or none has a label.
+    """
+    indexes = list(data_set.splits.values())
+    found = f"{data}: {data_set.format}"
+    if any(index.has_masks for index in indexes):
+        raise DataError(f"{found}: each image has a mask, and no label; for masks use recipes/unet_segmentation.py.")
+    if any(index.has_objects for index in indexes):
+        names = _some(data_set.class_names)
+        raise DataError(f"{found}: the images have boxes of {names}, and no label; for boxes use recipes/yolo_detection.py.")
+    if any(index.label_sets is not None for index in indexes):
+        if not multi_label:
+            names = _some(data_set.class_names)
+            raise DataError(f"{found}: an image may have several labels ({names}); for these use recipes/transfer_learning.py.")
+        return data_set
+    if not data_set.class_names or not any((index.labels >= 0).any() for index in indexes):
+        raise DataError(f"{data}: {len(data_set)} images lie in it without class folders or labels. {LAYOUTS}")
+    unlabelled = {name: int((index.labels < 0).sum()) for name, index in data_set.splits.items()}
+    splits = {name: index.take(np.flatnonzero(index.labels >= 0)) for name, index in data_set.splits.items()}
+    splits = {name: index for name, index in splits.items() if len(index) or not unlabelled[name]}
+    notes = tuple(f"{count} images of {name} have no label, and are not used" for name, count in unlabelled.items() if count)
+    return replace(data_set, splits=splits, notes=data_set.notes + notes)
+
+
+def _some(names: Sequence[str]) -> str:
+    return ", ".join(names[:NAMED]) + (f" and {len(names) - NAMED} more" if len(names) > NAMED else "")
+
+
+def _read_file(file: Path) -> DataSet:
+>>>>>>> classes
     name, reader = READERS_OF_FILES.get(file.suffix.lower(), ("", None))
     if reader is None:
         raise DataError(f"{file}: a file with this suffix is not a data set. {EXPECTED}")
@@ -97,12 +210,23 @@ def _read_folder(folder: Path, prefer: str | None, named: NamedClasses | None) -
     readers = sorted(READERS_OF_FOLDERS, key=lambda row: prefer != "masks" or row[0] != MASKS)
     for name, recognises, reader in readers:
         if recognises(folder):
+<<<<<<< HEAD
             return _with_format(_call(reader, folder, named), name)
+=======
+            return _with_format(reader(folder), name)
+    inner = None if find_list(folder, TRAIN_NAMES) else only_folder(folder)
+    if inner is not None and split_name(inner.name) not in SPLITS:
+        data_set = _read_folder(inner)
+        return replace(data_set, notes=(f"the data set is in {inner.name}/", *data_set.notes))
+>>>>>>> classes
     try:
         return _with_format(find_class_folders(folder), "class folders")
     except DataError as error:
         images, _ = list_images(folder)
-        if any(path.parent != folder for path in images) or find_list(folder, TRAIN_NAMES) is not None:
+        folders = {path.parent for path in images}
+        if len(folders) > 1 or any(each.name.lower() not in GENERIC for each in folders - {folder}):
+            raise
+        if find_list(folder, TRAIN_NAMES) is not None:
             raise
         if not images:
             raise DataError(f"{folder}: no layout that is known; {_contents(folder)}. {EXPECTED}") from error

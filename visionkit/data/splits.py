@@ -17,9 +17,22 @@ from visionkit.data.images.stacks import PAGE
 from visionkit.data.index import NO_OBJECTS, Annotation, DataError, Index, MaskCode, Objects, Problem, Skipped, SkippedFiles
 
 SPLITS = ("train", "val", "test")
+# In order of preference, where a data set has two splits of one kind.
 TRAIN_NAMES = ("train", "training", "train_set", "training_set", "trainset")
-VAL_NAMES = ("val", "valid", "validation", "dev", "eval", "val_set", "validation_set", "valset")
+VAL_NAMES = ("val", "valid", "validation", "dev", "eval", "val_set", "validation_set", "valset", "evaluation", "holdout")
 TEST_NAMES = ("test", "testing", "test_set", "testset")
+SPLIT_WORDS = {
+    word: split
+    for split, words in zip(SPLITS, (TRAIN_NAMES, VAL_NAMES, TEST_NAMES), strict=True)
+    for word in (*words, *(name.replace("_", "") for name in words))
+}
+# Words that may stand beside the word of a split: train_images, stage1_train, test-set, final_test, train_v2, images_val2017.
+BESIDE_A_SPLIT = frozenset(
+    [
+        *("image", "images", "img", "imgs", "picture", "pictures", "photo", "photos", "data", "dataset", "set", "split"),
+        *("list", "stage", "final", "v"),
+    ]
+)
 WHOLE = "all"  # the name of the only split of a data set that is not split
 VAL_SHARE = 0.2  # share that is held out if the data has no validation split of its own
 
@@ -54,12 +67,39 @@ class DataSet:
 
 
 def split_name(name: str) -> str:
-    """Train, val or test for the names that people give them ("Training", "valid", "val2017"); else the name itself."""
-    plain = re.sub(r"[-_ ]?(19|20)\d\d$", "", name.strip().lower())
-    for canonical, names in zip(SPLITS, (TRAIN_NAMES, VAL_NAMES, TEST_NAMES), strict=True):
-        if plain in names:
-            return canonical
-    return name
+    """Train, val or test for the names that people give them; else the name itself.
+
+    Letter case, numbers ("val2017", "test1", "Train (1)") and the words of ``BESIDE_A_SPLIT`` ("stage1_train",
+    "training_images") do not matter; any other word ("training dog", "testament", "trainval") makes it no name of a split.
+    """
+    spaced = re.sub("(?<=[a-z])(?=[A-Z])", " ", name.strip())  # TrainImages
+    words = [re.sub("[0-9]+$", "", word) for word in re.split(r"[\W_]+", spaced.lower())]
+    words = [word for word in words if word and word not in BESIDE_A_SPLIT]
+    return SPLIT_WORDS.get(words[0], name) if len(words) == 1 else name
+
+
+def split_names(names: Iterable[str]) -> dict[str, str]:
+    """The split that each of the names stands for, without those that stand for none.
+
+    Words that all names begin or end with do not matter: "seg_train" and "seg_test" are splits.
+    """
+    names = list(names)
+    words = {name: re.split(r"[\W_]+", name.lower()) for name in names}
+    start = end = 0
+    if len(names) > 1:
+        shortest = min(map(len, words.values()))
+        while start < shortest - 1 and len({parts[start] for parts in words.values()}) == 1:
+            start += 1
+        while end < shortest - 1 - start and len({parts[-1 - end] for parts in words.values()}) == 1:
+            end += 1
+    found = {}
+    for name, parts in words.items():
+        split = split_name(name)
+        if split not in SPLITS:
+            split = split_name(" ".join(parts[start : len(parts) - end]))
+        if split in SPLITS:
+            found[name] = split
+    return found
 
 
 def split_folders(folder: Path) -> tuple[dict[str, Path], tuple[str, ...]]:
@@ -143,6 +183,7 @@ def train_and_val(data_set: DataSet, *, seed: int) -> "Splits":
     notes += data_set.notes + ((f"not used: {', '.join(unused)}",) if unused else ())
     train = data_set.splits[train_name]
     if val_name is not None:
+        notes += ("test serves as validation: there is no val with images",) if val_name == "test" else ()
         return Splits(train, data_set.splits[val_name], notes, data_set.problems)
     if len(train) > 1 and all(PAGE in path for path in train.paths):
         train, val = _last_pages(train)

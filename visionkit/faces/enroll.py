@@ -12,8 +12,10 @@ from typing import NamedTuple
 
 import numpy as np
 
+from visionkit.data.formats.class_folders import visible_folders
 from visionkit.data.formats.identities import read_identities
 from visionkit.data.images.decode import IMAGE_SUFFIXES
+from visionkit.data.images.listing import list_images
 from visionkit.data.index import DataError
 from visionkit.errors import UserError
 from visionkit.faces.gallery import Gallery
@@ -61,9 +63,11 @@ def list_people(source: str | Path) -> list[tuple[str, Path]]:
     try:
         data = read_identities(source)
     except DataError as error:
-        if not people:
-            raise UserError(f"{source}: no images. Expected a folder a person, or images named after people.") from error
-        return people
+        if people:
+            return people
+        if any(list_images(child)[0] for child in visible_folders(source, [])):
+            raise  # the error says what else than people the folders seem to be
+        raise UserError(f"{source}: no images. Expected a folder a person, or images named after people.") from error
     for index in data.splits.values():
         people += [(data.class_names[label], Path(path)) for path, label in zip(index.paths, index.labels, strict=True)]
     return people

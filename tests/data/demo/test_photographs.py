@@ -6,11 +6,11 @@ import numpy as np
 import pytest
 
 from visionkit.data.demo import photographs
-from visionkit.data.formats.class_folders import read_class_folders
+from visionkit.data.sources import read_classified
 
 
 def test_the_set_has_the_requested_size_and_real_variety(tmp_path):
-    splits = read_class_folders(photographs.make_demo(tmp_path / "demo", num_train=3, num_val=2))
+    splits = read_classified(photographs.make_demo(tmp_path / "demo", num_train=3, num_val=2))
     assert splits.train.class_names == tuple(sorted(photographs.PHOTOGRAPHS))
     assert set(splits.train.counts()) == {3} and set(splits.val.counts()) == {2}
 

@@ -1,11 +1,12 @@
 """One folder per person, split by person."""
 
+import numpy as np
 import pytest
 
 from tests.conftest import write_classes
-from visionkit.data.formats.identities import looks_like_identities, read_identities, split_people
-from visionkit.data.index import DataError
-from visionkit.data.splits import WHOLE
+from visionkit.data.formats.identities import looks_like_identities, people_of, read_identities, split_people
+from visionkit.data.index import DataError, Index
+from visionkit.data.splits import WHOLE, DataSet
 
 
 def people(folder, *names, count=2):
@@ -39,7 +40,8 @@ def test_people_of_all_splits_are_numbered_together(tmp_path):
     assert list(found.splits) == ["train", "val", "test"]
     assert found.class_names == ("anna", "bert", "cora", "dora")
     assert [sorted(set(index.labels.tolist())) for index in found.splits.values()] == [[1, 3], [0], [2]]
-    assert found.notes == ("train: 2 people", "val: 1 people", "test: 1 people")
+    assert found.notes[0] == "people: 2 in train, 1 in val, 1 in test" and "taken for people" in found.notes[1]
+    assert found.format == "one folder per person (Train/, valid/, test/)"
 
 
 def test_people_in_both_splits_are_noted_and_make_it_a_classification(tmp_path):
@@ -96,3 +98,42 @@ def test_a_split_that_the_data_has_is_kept(tmp_path, other):
     found = read_identities(tmp_path)
     splits = split_people(found, seed=0)
     assert splits.train is found.splits["train"] and splits.val is found.splits[other]
+
+
+@pytest.mark.parametrize(
+    ("train", "val"), [(["anna", "bert"], ["images"]), (["anna", "bert"], ["unknown"]), (["anna"], ["bert"]), ([], ["bert"])]
+)
+def test_other_folders_are_no_people(tmp_path, train, val):
+    people(tmp_path / "train", *train)
+    people(tmp_path / "val", *val)
+    assert not looks_like_identities(tmp_path)
+
+
+def test_people_are_no_images_and_masks(tmp_path):
+    people(tmp_path, "images", "masks")
+    with pytest.raises(DataError, match="look like images and their masks"):
+        read_identities(tmp_path)
+
+
+def test_splits_of_one_kind_are_read_once(tmp_path):
+    for name, person in (("train", "anna"), ("val", "bert"), ("valid", "cora")):
+        people(tmp_path / name, person)
+    found = read_identities(tmp_path)
+    assert found.class_names == ("anna", "bert") and "valid/ is not used, since val is read from val/" in found.notes
+
+
+def test_test_people_serve_as_validation_which_is_noted(tmp_path):
+    people(tmp_path / "train", "anna")
+    people(tmp_path / "test", "bert")
+    splits = split_people(read_identities(tmp_path), seed=0)
+    assert splits.notes[-1] == "test serves as validation: there is no val with images"
+
+
+def test_people_of_any_data_set_with_labels():
+    index = Index(("anna", "bert", "cora"), ("1.jpg", "2.jpg"), np.array([0, 2], np.int32))
+    found = people_of(DataSet({"train": index, "val": index.take([1])}, ("a note",)))
+    assert found.notes == (
+        "a note",
+        "people: 2 in train, 1 in val",
+        "1 people are in both training and validation, such as cora: results will flatter the model",
+    )

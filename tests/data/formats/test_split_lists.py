@@ -3,9 +3,9 @@
 import pytest
 
 from tests.conftest import write_classes
-from visionkit.data.formats.class_folders import read_class_folders
 from visionkit.data.formats.split_lists import find_list, read_list
 from visionkit.data.index import DataError
+from visionkit.data.sources import read_classified
 
 
 def test_an_empty_list_has_no_files(tmp_path):
@@ -21,7 +21,7 @@ def test_lists_of_paths(tmp_path):
     write_classes(tmp_path, {"blue": 3, "dark red": 3})
     (tmp_path / "train.txt").write_text("blue/00.jpg\nblue/01.jpg\ndark red/00.jpg\n\n")
     (tmp_path / "val.txt").write_text("blue/02.jpg\ndark red/02.jpg\n")
-    splits = read_class_folders(tmp_path)
+    splits = read_classified(tmp_path)
     assert splits.train.class_names == ("blue", "dark red")
     assert splits.train.counts().tolist() == [2, 1]
     assert splits.val.counts().tolist() == [1, 1]
@@ -33,7 +33,7 @@ def test_lists_of_paths_with_labels(tmp_path, separator):
     lines = [f"all of them/{i:02d}.jpg{separator}{label}" for i, label in enumerate(["cat", "dog", "cat", "dog"])]
     (tmp_path / "train.csv").write_text("\n".join(["path,label", *lines[:2]]))
     (tmp_path / "val.csv").write_text("\n".join(lines[2:]))
-    splits = read_class_folders(tmp_path)
+    splits = read_classified(tmp_path)
     assert splits.train.class_names == ("cat", "dog")
     assert splits.val.counts().tolist() == [1, 1]
 
@@ -43,20 +43,20 @@ def test_numbered_labels_take_the_names_of_classes_txt(tmp_path):
     (tmp_path / "train.txt").write_text("x/00.jpg 0\nx/01.jpg 1\n")
     (tmp_path / "classes.txt").write_text("cat\ndog\n")
     (tmp_path / "val.txt").write_text("x/00.jpg 1\n")
-    splits = read_class_folders(tmp_path)
+    splits = read_classified(tmp_path)
     assert splits.train.class_names == ("cat", "dog") and splits.val.labels.tolist() == [1]
 
 
 def test_a_listed_file_that_does_not_exist_is_kept_for_the_scan_to_report(tmp_path):
     write_classes(tmp_path, {"blue": 2, "red": 2})
     (tmp_path / "train.txt").write_text("blue/00.jpg\nred/00.jpg\nred/99.jpg\n")
-    assert any(path.endswith("99.jpg") for path in read_class_folders(tmp_path).train.paths)
+    assert any(path.endswith("99.jpg") for path in read_classified(tmp_path).train.paths)
 
 
 def test_a_line_that_names_no_image_is_an_error(tmp_path):
     (tmp_path / "train.txt").write_text("what is this file for\n")
     with pytest.raises(DataError, match="names no image"):
-        read_class_folders(tmp_path)
+        read_classified(tmp_path)
 
 
 @pytest.mark.parametrize(
@@ -98,4 +98,27 @@ def test_a_file_in_both_splits_is_noted(tmp_path):
     write_classes(tmp_path, {"blue": 2, "red": 2})
     (tmp_path / "train.txt").write_text("blue/00.jpg\nred/00.jpg\n")
     (tmp_path / "val.txt").write_text("blue/00.jpg\nred/01.jpg\n")
-    assert any("1 files are in both training and validation" in note for note in read_class_folders(tmp_path).notes)
+    assert any("1 files are in both training and validation" in note for note in read_classified(tmp_path).notes)
+
+
+def test_numbers_mean_the_same_in_all_lists(tmp_path):
+    """Alone, the numbers of val.txt could begin with 1 or with 0."""
+    write_classes(tmp_path, {"x": 4})
+    (tmp_path / "classes.txt").write_text("cat\ndog\n")
+    (tmp_path / "train.txt").write_text("x/00.jpg 0\nx/01.jpg 1\n")
+    (tmp_path / "val.txt").write_text("x/02.jpg 1\nx/03.jpg 1\n")
+    splits = read_classified(tmp_path)
+    assert splits.val.labels.tolist() == [1, 1]
+    assert "labels are numbers from 0 of the names in classes.txt: 0 is cat" in splits.notes
+    (tmp_path / "train.txt").write_text("x/00.jpg 1\nx/01.jpg 2\n")
+    splits = read_classified(tmp_path)
+    assert splits.val.labels.tolist() == [0, 0]
+    assert "labels are numbers from 1 of the names in classes.txt: 1 is cat" in splits.notes
+
+
+def test_other_names_of_a_split_come_after_the_usual_ones(tmp_path):
+    for name in ("train2017.txt", "test.txt", "training notes.txt"):
+        (tmp_path / name).touch()
+    assert find_list(tmp_path, ("train",)) == tmp_path / "train2017.txt"
+    (tmp_path / "train.txt").touch()
+    assert find_list(tmp_path, ("train",)) == tmp_path / "train.txt"

@@ -11,6 +11,7 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
+from tests.data.tfds_sets import write_tfds
 from visionkit.data.formats.tfds import looks_like_tfds, read_tfds, read_tfds_folder
 from visionkit.data.images.contents import read_contents
 from visionkit.data.images.decode import read_image
@@ -143,6 +144,29 @@ def test_masks(data_dirs, file_format):
     assert train.task == "segmentation"
     for value, annotation in zip(values_of(train), train.annotations, strict=True):
         assert read_mask(annotation.mask, train).tolist() == [[value % 3] * 6] * 4
+
+
+@pytest.mark.parametrize("kind", ["objects", "segmentation_mask"])
+def test_labels_first_where_there_are_boxes_or_masks_too(data_dirs, kind):
+    found = read_tfds_folder(data_dirs[kind, "tfrecord"] / "tiny", labels_first=True)
+    train = found.splits["train"]
+    assert train.task == "classification" and train.labels.tolist() == [value % 3 for value in values_of(train)]
+    assert len(found.notes) == 1 and "features not used" in found.notes[0]
+
+
+def test_texts_are_labels_that_mean_the_same_in_all_splits(tmp_path, monkeypatch):
+    write_tfds(tmp_path, "faces", {"train": ["dora", "bert", "bert"], "test": ["anna", "bert"]}, text=True)
+    monkeypatch.setenv("TFDS_DATA_DIR", str(tmp_path))
+    found = read_tfds("tfds:faces")
+    assert found.class_names == ("anna", "bert", "dora") and found.splits["test"].class_names == found.class_names
+    assert sorted(found.splits["train"].labels.tolist()) == [1, 1, 2]
+    assert sorted(found.splits["test"].labels.tolist()) == [0, 1]
+
+
+def test_a_text_that_is_empty_is_no_label(tmp_path):
+    folder = write_tfds(tmp_path, "faces", {"train": ["anna", ""]}, text=True)
+    found = read_tfds_folder(folder).splits["train"]
+    assert found.class_names == ("anna",) and sorted(found.labels.tolist()) == [-1, 0]
 
 
 def test_by_name(data_dirs, file_format, monkeypatch):

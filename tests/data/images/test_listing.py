@@ -21,6 +21,24 @@ def test_links_are_followed_and_broken_ones_are_kept_for_the_scan(tmp_path):
     assert len(list_images(red)[0]) == 5 + 2 + 1
 
 
+def test_links_into_the_data_set_are_not_followed_and_named(tmp_path):
+    """Whichever path would be visited first: the images of another class never count for this one."""
+    write_classes(tmp_path / "data", {"blue": 4, "red": 5})
+    write_classes(tmp_path / "elsewhere", {"more": 2})
+    red = tmp_path / "data" / "red"
+    for name, target in {"a": "..", "b": "../blue", "c": ".", "d": "../..", "e": "/"}.items():
+        (red / name).symlink_to(target)
+    (red / "f").symlink_to(tmp_path / "elsewhere")
+    (red / "g").symlink_to(tmp_path / "elsewhere")  # the same folder again
+    not_followed = []
+    images, _ = list_images(red, within=tmp_path / "data", not_followed=not_followed)
+    assert [path.relative_to(red).parts[0] for path in images[-2:]] == ["f", "f"] and len(images) == 5 + 2
+    assert [path.name for path in not_followed] == ["a", "b", "c", "d", "e", "g"]
+    assert len(list_images(tmp_path / "data")[0]) == 4 + 5 + 2
+    (tmp_path / "alias").symlink_to(red)
+    assert len(list_images(tmp_path / "alias")[0]) == 5 + 2 + 4  # without ``within``, blue is elsewhere
+
+
 def test_images_in_subfolders_are_listed(tmp_path):
     write_classes(tmp_path / "red", {"monday": 2, "tuesday": 3})
     assert len(list_images(tmp_path / "red")[0]) == 5

@@ -18,7 +18,6 @@ from keras import ops
 from PIL import Image
 
 from visionkit.data.augmentation import presets
-from visionkit.data.formats.class_folders import read_class_folders
 from visionkit.data.images.decode import read_image
 from visionkit.data.images.resize import center_crop
 from visionkit.data.images.scan import scan
@@ -27,6 +26,7 @@ from visionkit.data.mask_targets import MaskTargets
 from visionkit.data.pipeline import batches as pipeline
 from visionkit.data.pipeline.batches import TrainingPipeline, evaluation_batches, evaluation_dataset
 from visionkit.data.pipeline.pixel_cache import open_cache
+from visionkit.data.sources import read_classified
 from visionkit.errors import UserError
 from visionkit.layers.batch_augmentation import BatchAugmentation, augmented
 
@@ -42,7 +42,7 @@ def index(class_folders) -> Index:
     exif = Image.Exif()
     exif[0x0112] = 6
     Image.open(paths[1]).save(paths[1], exif=exif)
-    return scan(read_class_folders(class_folders).train)
+    return scan(read_classified(class_folders).train)
 
 
 def batches(index, *, size=32, batch_size=5, augmentation=None, shuffle=True, epoch=0, start=0, **options) -> tf.data.Dataset:
@@ -66,9 +66,9 @@ def test_an_empty_index_gives_no_batches(index):
 
 def test_an_index_that_was_not_scanned_is_refused(class_folders):
     with pytest.raises(ValueError, match="scan"):
-        evaluation_batches(read_class_folders(class_folders).train, 32, 4)
+        evaluation_batches(read_classified(class_folders).train, 32, 4)
     with pytest.raises(ValueError, match="scan"):
-        TrainingPipeline(read_class_folders(class_folders).train, 32, 4, MEDIUM)
+        TrainingPipeline(read_classified(class_folders).train, 32, 4, MEDIUM)
 
 
 def test_without_augmentation_each_image_is_what_the_bundle_sees(index):
@@ -226,11 +226,11 @@ from pathlib import Path
 import tensorflow as tf
 cpu = tf.config.list_physical_devices("CPU")[0]
 tf.config.set_logical_device_configuration(cpu, [tf.config.LogicalDeviceConfiguration()] * 2)
-from visionkit.data.formats.class_folders import read_class_folders
+from visionkit.data.sources import read_classified
 from visionkit.data.pipeline.batches import evaluation_batches
 from visionkit.data.images.scan import scan
 strategy = tf.distribute.MirroredStrategy(["CPU:0", "CPU:1"])
-index = scan(read_class_folders(Path({str(class_folders)!r})).train)
+index = scan(read_classified(Path({str(class_folders)!r})).train)
 dataset = strategy.experimental_distribute_dataset(evaluation_batches(index, 32, 4))
 seen = [[part.numpy().tolist() for part in strategy.experimental_local_results(batch["position"])] for batch in dataset]
 print(seen)
@@ -253,7 +253,7 @@ def test_labels_follow_their_images_through_shuffling(index):
 def test_a_file_name_need_not_be_utf_8(class_folders):
     source = next((class_folders / "red").glob("*.jpg"))
     (source.parent / os.fsdecode(b"bad\xff.jpg")).write_bytes(source.read_bytes())
-    index = scan(read_class_folders(class_folders).train)
+    index = scan(read_classified(class_folders).train)
     assert any("\udcff" in path for path in index.paths)
     assert len(collect(index)["position"]) == len(index)
 
@@ -272,7 +272,7 @@ def test_broken_files_are_named_counted_and_left_out_by_the_scan(class_folders):
     (class_folders / "red" / "01.jpg").write_bytes(b"")
     (class_folders / "red" / "02.jpg").write_bytes(whole[:400])
     (class_folders / "red" / "03.jpg").write_text("not an image")
-    splits = read_class_folders(class_folders)
+    splits = read_classified(class_folders)
     sound = splits.map(lambda index, _: scan(index))
     assert len(sound.train) + len(sound.val) == 13
     assert [file.path.rsplit("/", 1)[1] for file in sound.skipped] == ["01.jpg", "02.jpg", "03.jpg"]
@@ -282,7 +282,7 @@ def test_a_set_with_nothing_left_is_an_error(class_folders):
     for path in class_folders.rglob("*.jpg"):
         path.write_bytes(b"")
     with pytest.raises(ValueError, match="None of 12 images can be read"):
-        scan(read_class_folders(class_folders).train)
+        scan(read_classified(class_folders).train)
 
 
 def test_class_weights_are_scikit_learns():

@@ -15,12 +15,12 @@ import sys
 import numpy as np
 import albumentations as A
 from visionkit.data.augmentation import presets
-from visionkit.data.formats.class_folders import read_class_folders
+from visionkit.data.sources import read_classified
 from visionkit.data.pipeline.batches import TrainingPipeline, evaluation_batches
 from visionkit.data.images.scan import scan
 
 folder, how = sys.argv[1:]
-index = scan(read_class_folders(folder).train).take([*range(12)] * 100)
+index = scan(read_classified(folder).train).take([*range(12)] * 100)
 number = 0
 
 

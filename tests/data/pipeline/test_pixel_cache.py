@@ -12,12 +12,12 @@ import numpy as np
 import psutil
 import pytest
 
-from visionkit.data.formats.class_folders import read_class_folders
 from visionkit.data.images.decode import read_image
 from visionkit.data.images.scan import scan
 from visionkit.data.index import Index
 from visionkit.data.pipeline import pixel_cache
 from visionkit.data.pipeline.pixel_cache import PixelCache, open_cache
+from visionkit.data.sources import read_classified
 from visionkit.files import cache_folder
 
 GB = 10**9
@@ -26,7 +26,7 @@ GB = 10**9
 @pytest.fixture
 def index(class_folders) -> Index:
     """12 images of several sizes."""
-    return scan(read_class_folders(class_folders).train)
+    return scan(read_classified(class_folders).train)
 
 
 def fill(cache: PixelCache, index: Index, positions=None) -> None:

@@ -8,9 +8,9 @@ import pytest
 import tensorflow as tf
 
 from visionkit.data.augmentation import presets
-from visionkit.data.formats.class_folders import read_class_folders
 from visionkit.data.images.scan import scan
 from visionkit.data.pipeline.batches import TrainingPipeline
+from visionkit.data.sources import read_classified
 from visionkit.errors import UserError
 
 WORKER = """
@@ -33,7 +33,7 @@ def address():
 
 @pytest.fixture
 def index(class_folders):
-    return scan(read_class_folders(class_folders).train)
+    return scan(read_classified(class_folders).train)
 
 
 def epoch(index, **options) -> dict[str, np.ndarray]:

@@ -9,13 +9,13 @@ from PIL import Image
 
 from tests.data.quality.test_check import boxes_of, classification, detection, image, mask, segmentation
 from visionkit.data import sources
-from visionkit.data.formats.class_folders import read_class_folders
 from visionkit.data.images.mask_code import find_classes
 from visionkit.data.images.mask_names import parse_values
 from visionkit.data.images.masks import read_mask
 from visionkit.data.index import DataError, Index, MaskCode
 from visionkit.data.quality.check import check
 from visionkit.data.quality.fix import Fixed, check_folder, write_fixed
+from visionkit.data.sources import read_classified
 from visionkit.data.splits import DataSet
 
 
@@ -79,7 +79,7 @@ def test_labels_become_lists_that_a_recipe_reads(tmp_path):
     assert names_of(again.splits["val"]) == ["0.png", "copy.png", "1.png"]
     assert again.class_names == ("cat, large", 'the "dog"')
     assert [problem.kind for problem in fixed.left_out] == ["broken image", "leakage"]
-    assert len(read_class_folders(tmp_path / "fixed").train) == 3
+    assert len(read_classified(tmp_path / "fixed").train) == 3
     assert {path: path.read_bytes() for path in before} == before
 
 

@@ -8,9 +8,9 @@ import numpy as np
 import pytest
 
 from visionkit.data.augmentation import presets
-from visionkit.data.formats.class_folders import read_class_folders
 from visionkit.data.images.scan import scan
 from visionkit.data.pipeline.batches import evaluation_batches
+from visionkit.data.sources import read_classified
 from visionkit.tasks.classification.feature_cache import FeatureCache, weights_digest
 
 
@@ -21,7 +21,7 @@ def extractor(small_classifier) -> keras.Model:
 
 @pytest.fixture
 def index(class_folders):
-    return scan(read_class_folders(class_folders).train)
+    return scan(read_classified(class_folders).train)
 
 
 @pytest.fixture
@@ -99,7 +99,7 @@ def test_other_files_weights_sizes_and_layers_are_other_entries(cache, index, ex
 def test_a_file_that_changes_makes_another_entry(cache, index, class_folders):
     cache.features(index)
     Path(index.paths[0]).write_bytes(Path(index.paths[-1]).read_bytes())
-    again = scan(read_class_folders(class_folders).train)
+    again = scan(read_classified(class_folders).train)
     cache.features(again)
     assert len(entries(cache)) == 2
 

@@ -5,10 +5,10 @@ import numpy as np
 import pytest
 
 from visionkit.data.augmentation import presets
-from visionkit.data.formats.class_folders import read_class_folders
 from visionkit.data.formats.small_sets import digits
 from visionkit.data.images.scan import scan
 from visionkit.data.index import Index, SmallImages
+from visionkit.data.sources import read_classified
 from visionkit.errors import UserError
 from visionkit.tasks.classification import plan, transfer
 from visionkit.tasks.classification.train import LABEL_SMOOTHING
@@ -67,7 +67,7 @@ def test_the_first_small_images_are_taken_up_to_a_limit(run):
 
 
 def test_requested_choices_are_taken_and_others_are_explained(run, class_folders):
-    train = scan(read_class_folders(class_folders).train)
+    train = scan(read_classified(class_folders).train)
     requested = plan.choose_plan(run, train, TrainConfig(base="resnet18", size=96), approach="all")
     assert requested == plan.Plan(96, "all")
     assert run.notes == ["Input of 96 x 96 pixels: as requested.", "Approach 'all': as requested."]
@@ -76,7 +76,7 @@ def test_requested_choices_are_taken_and_others_are_explained(run, class_folders
 
 
 def test_random_weights_are_all_trained(run, class_folders):
-    train, config = scan(read_class_folders(class_folders).train), TrainConfig(base="resnet18", size=96, weights="none")
+    train, config = scan(read_classified(class_folders).train), TrainConfig(base="resnet18", size=96, weights="none")
     assert plan.choose_plan(run, train, config, approach="auto").approach == transfer.ALL
     assert run.notes[-1] == "Approach 'all': there are no pretrained weights to keep."
     plan.choose_plan(run, train, config, approach="last")
@@ -95,7 +95,7 @@ def test_the_learning_rate_of_the_head_is_its_own():
 
 @pytest.mark.parametrize(("service", "is_cached"), [(None, True), ("grpc://localhost:1", False)])
 def test_images_are_cached_unless_a_service_decodes_them(run, class_folders, service, is_cached):
-    train = scan(read_class_folders(class_folders).train)
+    train = scan(read_classified(class_folders).train)
     config, options = TrainConfig(cache="memory"), {"augment_on": "device", "service": service}
     pipeline = plan.training_pipeline(run, config, train, network(), presets.preset("light"), **options)
     assert (pipeline.cache is not None) == is_cached and pipeline.augment_on == "device" and pipeline.size == 8

@@ -9,12 +9,12 @@ import tensorflow as tf
 from scipy.special import log_softmax, softmax
 
 from visionkit.data.augmentation import presets
-from visionkit.data.formats.class_folders import read_class_folders
 from visionkit.data.formats.small_sets import digits
 from visionkit.data.images.scan import scan
 from visionkit.data.index import Index
 from visionkit.data.pipeline.batches import TrainingPipeline
 from visionkit.data.pipeline.in_memory import Variation
+from visionkit.data.sources import read_classified
 from visionkit.tasks.classification.feature_cache import Features
 from visionkit.tasks.classification.train import (
     Schedule,
@@ -103,7 +103,7 @@ def test_a_network_learns_arrays_in_memory(rng):
 
 
 def unfrozen(model, class_folders, augmentation, augment_on="cpu"):
-    splits = read_class_folders(class_folders)
+    splits = read_classified(class_folders)
     train, val = scan(splits.train), scan(splits.val)
     pipeline = TrainingPipeline(train, 32, SCHEDULE.batch_size, augmentation, augment_on=augment_on)
     return image_phase(model.classifier, pipeline, val, SCHEDULE, name="last", flips=True)

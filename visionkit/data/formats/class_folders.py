@@ -1,117 +1,157 @@
 """Images in class folders, in any of three layouts:
 
-FOLDER/<class>/...                       a part of each class is held out for validation
+FOLDER/<class>/...                       the class folders are not split
 FOLDER/train/<class>/... and FOLDER/val/<class>/...
 FOLDER/train.txt and FOLDER/val.txt      lines "path" (its folder is the class) or "path label"
+
+Nearly any folder could be the first, so ``evidence`` rules out other layouts.
 """
 
-from dataclasses import replace
+import os
 from pathlib import Path
+from typing import NamedTuple
 
 import numpy as np
 
-from visionkit.data.formats.split_lists import find_list, read_list
+from visionkit.data.formats.labelled.evidence import GENERIC, refuse_other_layouts
+from visionkit.data.formats.split_lists import find_list, read_lists
 from visionkit.data.images.decode import IMAGE_SUFFIXES
-from visionkit.data.images.listing import is_hidden, list_images
-from visionkit.data.index import DataError, Index, natural_order
-from visionkit.data.splits import TEST_NAMES, TRAIN_NAMES, VAL_NAMES, WHOLE, DataSet, Splits, train_and_val
+from visionkit.data.images.listing import is_hidden, is_inside, list_images
+from visionkit.data.index import DataError, Index, Problem, natural_order
+from visionkit.data.splits import SPLITS, TEST_NAMES, TRAIN_NAMES, VAL_NAMES, WHOLE, DataSet, split_names
 
 LAYOUTS = (
     "Expected one folder of images a class (cats/, dogs/); or train/ and val/ with such folders in each; "
     "or lists train.txt and val.txt with a path and a label in each line."
 )
+PREFERRED = {"train": TRAIN_NAMES, "val": VAL_NAMES, "test": TEST_NAMES}
+NAMED = 5  # files or folders that a note names
+
+Files = dict[str, list[Path]]  # the images of each class
 
 
-Layout = tuple[dict[str, list[Path]], dict[str, list[Path]] | None, list[str]]  # class -> files of both splits, and notes
+class Part(NamedTuple):
+    """The classes of one folder, and what was found there besides."""
 
-
-def read_class_folders(folder: str | Path, *, seed: int = 0) -> Splits:
-    """Training and validation split of a folder of images; no image is opened.
-
-    Args:
-        folder: a folder in one of the layouts above.
-        seed: seed that draws the held-out images if the folder has no validation split.
-
-    Raises:
-        DataError: the folder does not exist, has no known layout or fewer than two classes, or a split has no images.
-    """
-    data_set = find_class_folders(folder)
-    class_names = data_set.class_names
-    if len(class_names) < 2:
-        raise DataError(f"{folder}: only one class, {class_names[0]!r}; a classifier needs at least two. {LAYOUTS}")
-    for name, index in data_set.splits.items():
-        if len(index) == 0:
-            raise DataError(f"{folder}: no {'validation' if name == 'val' else 'training'} images. {LAYOUTS}")
-    splits = train_and_val(data_set, seed=seed)
-    notes = list(splits.notes)
-    shared = set(splits.train.paths) & set(splits.val.paths)
-    if shared:
-        notes.append(f"{len(shared)} files are in both training and validation: the accuracy will flatter the model")
-    absent = [name for name, count in zip(class_names, splits.val.counts(), strict=True) if count == 0]
-    if absent:
-        notes.append(f"no validation images of {', '.join(absent)}")
-    return replace(splits, notes=tuple(notes))
+    files: Files
+    notes: list[str]
+    problems: list[Problem]
 
 
 def find_class_folders(folder: str | Path) -> DataSet:
     """Index a folder of images as it is: nothing is held out, and one class is enough.
 
     Raises:
-        DataError: the folder does not exist or has no known layout, or validation has classes that training lacks.
+        DataError: the folder does not exist, is of another layout or none that is known, or validation has classes that
+            training lacks.
     """
     folder = Path(folder)
     if not folder.is_dir():
         raise DataError(f"--data {folder}: no such folder. {LAYOUTS}")
-    train, val, notes = _split_folders(folder) or _split_lists(folder) or _one_folder(folder)
-    class_names = tuple(sorted(train, key=natural_order))
-    _check_classes(folder, class_names, val)
-    if val is None:
-        return DataSet({WHOLE: _index(class_names, train)}, tuple(notes))
-    return DataSet({"train": _index(class_names, train), "val": _index(class_names, val)}, tuple(notes))
+    data_set = _split_folders(folder) or _split_lists(folder)
+    if data_set is None:
+        part = _read_part(folder, folder)
+        _check_classes(folder, {WHOLE: part.files})
+        data_set = _data_set({WHOLE: part.files}, part.notes, part.problems, "class folders")
+    return data_set
 
 
-def _split_folders(folder: Path) -> Layout | None:
-    """Read ``train/`` and the first possible validation folder that has classes in it."""
-    children = {child.name.lower(): child for child in sorted(folder.iterdir(), reverse=True) if child.is_dir()}
-
-    def first_with_classes(names):
-        for name in names:
-            if name in children and (split := _read_split(children[name]))[0]:
-                return children[name], *split
-        return None, None, []
-
-    train_folder, train, notes = first_with_classes(TRAIN_NAMES)
-    if train is None:
+def only_folder(folder: Path) -> Path | None:
+    """The folder in which a data set is wrapped: the only one, with folders and no images in it; None if there is none."""
+    children = visible_folders(folder, [])
+    if len(children) != 1 or _has_images(folder):
         return None
-    val_folder, val, more_notes = first_with_classes(VAL_NAMES + TEST_NAMES)
-    notes = notes + more_notes
-    others = [name for name, child in children.items() if child not in (train_folder, val_folder) and not name.startswith(".")]
-    if others:
-        notes.append(f"not used: {', '.join(sorted(others))}")
-    return train, val, notes
+    return children[0] if visible_folders(children[0], []) and not _has_images(children[0]) else None
 
 
-def _split_lists(folder: Path) -> Layout | None:
-    train_list, val_list = find_list(folder, TRAIN_NAMES), find_list(folder, VAL_NAMES + TEST_NAMES)
-    if train_list is None:
+def visible_folders(folder: Path, notes: list[str]) -> list[Path]:
+    """The subfolders by name, without hidden ones and without links that lead back, which are noted."""
+    children = [child for child in sorted(folder.iterdir()) if child.is_dir() and not is_hidden(child.name)]
+    linked = [child for child in children if child.is_symlink()]
+    if not linked:
+        return children
+    real = {child: os.path.realpath(child) for child in children}
+    kept = [child for child in children if child not in linked]
+    for child in linked:
+        others = [real[other] for other in kept]
+        place = os.path.realpath(folder)
+        if is_inside(place, real[child]) or any(is_inside(real[child], o) or is_inside(o, real[child]) for o in others):
+            notes.append(f"link {child} leads to a folder that is read already, and is not followed")
+        else:
+            kept.append(child)
+    return sorted(kept)
+
+
+def _has_images(folder: Path) -> bool:
+    with os.scandir(folder) as entries:
+        return any(
+            os.path.splitext(entry.name)[1].lower() in IMAGE_SUFFIXES and not is_hidden(entry.name)  # noqa: PTH122 - fast
+            for entry in entries
+        )
+
+
+def _split_folders(folder: Path) -> DataSet | None:
+    """Read the folders that are named after splits, if the one for training has class folders."""
+    notes: list[str] = []
+    children = {child.name: child for child in visible_folders(folder, notes)}
+    candidates: dict[str, list[str]] = {}
+    for name, split in split_names(children).items():
+        candidates.setdefault(split, []).append(name)
+    splits: dict[str, Files] = {}
+    problems: list[Problem] = []
+    read: dict[str, str] = {}
+    for split in (split for split in SPLITS if split in candidates):
+        if split != "train" and "train" not in splits:
+            return None
+        for name in sorted(candidates[split], key=lambda name, split=split: _preference(name, split)):
+            if split in splits:
+                notes.append(f"{name}/ is not used, since {split} is read from {read[split]}/")
+            elif (part := _read_part(children[name], folder)).files:
+                splits[split] = part.files
+                notes += part.notes
+                problems += part.problems
+                read[split] = name
+    classes = [name for name in children if name not in split_names(children) and _has_images(children[name])]
+    if not splits or (len(splits) == 1 and len(classes) > 1):  # a class may be called train
         return None
-    train, notes = read_list(folder, train_list)
-    val, more_notes = read_list(folder, val_list) if val_list is not None else (None, [])
-    return train, val, notes + more_notes
+    unknown = set(splits.get("test", ())) - set(splits["train"])
+    if unknown and ("val" in splits or unknown == set(splits["test"])):  # such as test/unknown/
+        del splits["test"]
+        notes.append(f"test is not used: it has folders that training lacks: {', '.join(sorted(unknown)[:NAMED])}")
+    unused = sorted(children.keys() - {name for split, name in read.items() if split in splits})
+    if unused:
+        notes.append(f"not used: {', '.join(unused)}")
+    _check_classes(folder, splits)
+    layout = f"class folders ({', '.join(f'{read[split]}/' for split in splits)})"
+    return _data_set(splits, notes, problems, layout)
 
 
-def _one_folder(folder: Path) -> Layout:
-    train, notes = _read_split(folder)
-    return train, None, notes
+def _preference(name: str, split: str) -> tuple[int, str]:
+    names = PREFERRED[split]
+    return (names.index(name.lower()) if name.lower() in names else len(names), name)
 
 
-def _read_split(folder: Path) -> tuple[dict[str, list[Path]], list[str]]:
-    """Class -> files, and notes on what was skipped."""
-    files, notes = {}, []
-    for child in sorted(folder.iterdir()):
-        if not child.is_dir() or is_hidden(child.name):
-            continue
-        images, others = list_images(child)
+def _split_lists(folder: Path) -> DataSet | None:
+    lists = {split: file for split, names in PREFERRED.items() if (file := find_list(folder, names)) is not None}
+    if "train" not in lists:
+        return None
+    splits, notes, names_file = read_lists(folder, lists)
+    _check_classes(folder, splits)
+    files = [*lists.values(), *([names_file] if names_file else [])]
+    read = ", ".join(str(file.relative_to(folder)) for file in lists.values())
+    return _data_set(splits, notes, [], f"lists ({read})", frozenset(map(str, files)))
+
+
+def _read_part(folder: Path, root: Path) -> Part:
+    """The classes in a folder; or in its only folder, if that has the same name or a name such as images."""
+    notes: list[str] = []
+    inner = only_folder(folder)
+    if inner is not None and folder != root and (inner.name == folder.name or inner.name.lower() in GENERIC):
+        notes.append(f"the class folders of {folder.name} are in {inner.relative_to(root)}/")
+        folder = inner
+    files, not_followed = {}, []
+    for child in visible_folders(folder, notes):
+        images, others = list_images(child, within=root, not_followed=not_followed)
         if images:
             files[child.name] = images
         else:
@@ -119,22 +159,41 @@ def _read_split(folder: Path) -> tuple[dict[str, list[Path]], list[str]]:
         if others:
             examples = ", ".join(path.name for path in others[:3]) + (", ..." if len(others) > 3 else "")
             notes.append(f"{len(others)} files in {child} do not have the suffix of an image: {examples}")
-    return files, notes
+    if not_followed:
+        examples = ", ".join(map(str, not_followed[:NAMED])) + (", ..." if len(not_followed) > NAMED else "")
+        notes.append(f"links that lead back into the data set are not followed: {examples}")
+    return Part(files, notes, refuse_other_layouts(folder, files))
 
 
-def _check_classes(folder: Path, class_names: tuple[str, ...], val: dict[str, list[Path]] | None) -> None:
-    if not class_names:
+def _check_classes(folder: Path, splits: dict[str, Files]) -> None:
+    train, *others = splits.values()
+    if not train:
         loose = sum(path.suffix.lower() in IMAGE_SUFFIXES for path in folder.iterdir())
         reason = f"{loose} images lie in it without class folders" if loose else "it has no folders with images"
         raise DataError(f"{folder}: {reason}. {LAYOUTS}")
-    unknown = sorted(set(val or {}) - set(class_names))
+    if len(train) == 1 and (name := next(iter(train))).lower() in GENERIC and WHOLE in splits:
+        raise DataError(f"{folder}: the images are all in {name}/, without class folders or labels. {LAYOUTS}")
+    unknown = sorted(set().union(*others) - set(train)) if others else []
     if unknown:
         raise DataError(
             f"{folder}: validation has classes that training lacks: {', '.join(unknown)} "
-            f"(training has {', '.join(class_names)}). Rename, add or remove those folders."
+            f"(training has {', '.join(train)}). Rename, add or remove those folders."
         )
 
 
-def _index(class_names: tuple[str, ...], files: dict[str, list[Path]]) -> Index:
+def _data_set(
+    splits: dict[str, Files],
+    notes: list[str],
+    problems: list[Problem],
+    layout: str,
+    annotation_files: frozenset[str] = frozenset(),
+) -> DataSet:
+    class_names = tuple(sorted(next(iter(splits.values())), key=natural_order))
+    indexes = {name: index_of_files(class_names, files) for name, files in splits.items()}
+    return DataSet(indexes, tuple(notes), tuple(problems), layout, annotation_files)
+
+
+def index_of_files(class_names: tuple[str, ...], files: Files) -> Index:
+    """The index of the images of each class, by class; classes without images are allowed."""
     rows = [(str(path), label) for label, name in enumerate(class_names) for path in files.get(name, [])]
     return Index(class_names, tuple(path for path, _ in rows), np.array([label for _, label in rows], np.int32))

@@ -1,4 +1,6 @@
-"""Images of people in one folder per person, split by person: validation has other people than training.
+"""Images of people, whose labels are their names: one folder per person, or any data set with labels.
+
+They are split by person: validation has other people than training.
 
 FOLDER/<person>/...                              one set of people
 FOLDER/train/<person>/..., FOLDER/val/<person>/...
@@ -6,13 +8,16 @@ FOLDER/train/<person>/..., FOLDER/val/<person>/...
 The label is the person. The class names are the people of all splits, so that a label means the same person in each.
 """
 
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
 
-from visionkit.data.images.listing import is_hidden, list_images
+from visionkit.data.formats.class_folders import visible_folders
+from visionkit.data.formats.labelled.evidence import GENERIC, refuse_other_layouts
+from visionkit.data.images.listing import list_images
 from visionkit.data.index import DataError, Index, natural_order
-from visionkit.data.splits import SPLITS, VAL_SHARE, WHOLE, DataSet, Splits, split_name
+from visionkit.data.splits import SPLITS, VAL_SHARE, WHOLE, DataSet, Splits, split_names
 
 LAYOUT = "Expected one folder of images a person, or train/ and val/ with other people in each."
 
@@ -20,38 +25,74 @@ People = dict[str, list[Path]]  # the images of each person
 
 
 def looks_like_identities(folder: Path) -> bool:
-    """Whether ``train/`` and ``val/`` (or ``test/``) hold folders of images and share no folder name in any letter case."""
-    splits = _split_folders(folder)
+    """Whether ``train/`` and ``val/`` (or ``test/``) hold folders of images, named after people, and share none of them.
+
+    Letter case does not matter. A single person in training, and names such as "images" or "unknown", are no evidence.
+    """
+    splits = _split_folders(folder)[0]
     if "train" not in splits or len(splits) < 2:
         return False
     train, *others = ({child.name.casefold() for child in _person_folders(splits[name])} for name in splits)
-    if any(train & other for other in others):  # checked before the search for images, which takes time
+    if len(train) < 2 or any(
+        train & other or other & GENERIC for other in others
+    ):  # before the search for images: it takes time
         return False
-    return all(_people(splits[name]) for name in list(splits)[:2])
+    return all(_people(splits[name], folder)[0] for name in list(splits)[:2])
 
 
 def read_identities(folder: str | Path) -> DataSet:
     """Index a folder of people; no image is opened.
 
     Raises:
-        DataError: the folder does not exist, or has no folders with images.
+        DataError: the folder does not exist, has no folders with images, or is of another layout (see ``evidence``).
     """
     folder = Path(folder)
     if not folder.is_dir():
         raise DataError(f"{folder}: no such folder. {LAYOUT}")
-    splits = {name: people for name, child in _split_folders(folder).items() if (people := _people(child))}
+    splits: dict[str, People] = {}
+    places, notes = _split_folders(folder)
+    for name, child in places.items():
+        people, more = _people(child, folder)
+        if people:
+            splits[name] = people
+            notes += more
+    layout = f"one folder per person ({', '.join(f'{places[name].name}/' for name in splits)})"
     if "train" not in splits:
-        splits = {WHOLE: _people(folder)}
+        people, notes = _people(folder, folder)
+        splits, layout = {WHOLE: people}, "one folder per person"
     class_names = tuple(sorted(set().union(*splits.values()), key=natural_order))
     if not class_names:
         raise DataError(f"{folder}: no folders with images in it. {LAYOUT}")
-    notes = [f"{name}: {len(people)} people" for name, people in splits.items()]
-    shared = sorted(splits.get("train", {}).keys() & splits.get("val", {}).keys())
+    problems = []
+    for name, people in splits.items():
+        problems += refuse_other_layouts(places.get(name, folder), people)
+    data_set = DataSet(
+        {name: _index(class_names, people) for name, people in splits.items()}, tuple(notes), tuple(problems), layout
+    )
+    return people_of(data_set)
+
+
+def people_of(data_set: DataSet) -> DataSet:
+    """A data set whose labels are people, with notes on how many there are in each split.
+
+    Args:
+        data_set: any data set in which every image has a label.
+    """
+    names = data_set.class_names
+    people = {split: {names[label] for label in np.unique(index.labels)} for split, index in data_set.splits.items()}
+    counts = [f"{len(each)} in {split}" for split, each in people.items() if split != WHOLE]
+    notes = list(data_set.notes)
+    if counts:
+        notes.append(f"people: {', '.join(counts)}")
+    train, val = people.get("train", set()), people.get("val", people.get("test", set()))
+    shared = sorted(train & val)
     if shared:
         notes.append(
             f"{len(shared)} people are in both training and validation, such as {shared[0]}: results will flatter the model"
         )
-    return DataSet({name: _index(class_names, people) for name, people in splits.items()}, tuple(notes))
+    elif train and val:
+        notes.append("validation has nobody of training, so the labels are taken for people, not for classes")
+    return replace(data_set, notes=tuple(notes))
 
 
 def split_people(data_set: DataSet, *, seed: int) -> Splits:
@@ -67,11 +108,12 @@ def split_people(data_set: DataSet, *, seed: int) -> Splits:
         DataError: there are no images to train on, or fewer than two people to draw from.
     """
     train = data_set.splits.get("train", data_set.splits.get(WHOLE))
-    val = next((data_set.splits[name] for name in ("val", "test") if len(data_set.splits.get(name, ()))), None)
+    val_name = next((name for name in ("val", "test") if len(data_set.splits.get(name, ()))), None)
     if train is None or len(train) == 0:
         raise DataError(f"No images to train on: found {', '.join(data_set.splits) or 'no splits'}. {LAYOUT}")
-    if val is not None:
-        return Splits(train, val, data_set.notes, data_set.problems)
+    if val_name is not None:
+        notes = ("test serves as validation: there is no val with images",) if val_name == "test" else ()
+        return Splits(train, data_set.splits[val_name], data_set.notes + notes, data_set.problems)
     people = np.unique(train.labels)
     if len(people) < 2:
         raise DataError(
@@ -86,18 +128,33 @@ def split_people(data_set: DataSet, *, seed: int) -> Splits:
     return Splits(train.take(np.flatnonzero(~held_out)), train.take(np.flatnonzero(held_out)), notes, data_set.problems)
 
 
-def _split_folders(folder: Path) -> dict[str, Path]:
-    """Folders that have the name of a split, in the order of ``SPLITS``."""
-    children = {split_name(child.name): child for child in sorted(folder.iterdir(), reverse=True) if child.is_dir()}
-    return {name: children[name] for name in SPLITS if name in children}
+def _split_folders(folder: Path) -> tuple[dict[str, Path], list[str]]:
+    """Folders that have the name of a split, in the order of ``SPLITS``; and notes on others of the same split."""
+    notes: list[str] = []
+    children = {child.name: child for child in visible_folders(folder, notes)}
+    found: dict[str, Path] = {}
+    for name, split in sorted(split_names(children).items()):
+        if split in found:
+            notes.append(f"{name}/ is not used, since {split} is read from {found[split].name}/")
+        else:
+            found[split] = children[name]
+    return {name: found[name] for name in SPLITS if name in found}, notes
 
 
 def _person_folders(folder: Path) -> list[Path]:
-    return [child for child in sorted(folder.iterdir()) if child.is_dir() and not is_hidden(child.name)]
+    return visible_folders(folder, [])
 
 
-def _people(folder: Path) -> People:
-    return {child.name: images for child in _person_folders(folder) if (images := list_images(child)[0])}
+def _people(folder: Path, root: Path) -> tuple[People, list[str]]:
+    """The images of each person, and notes on links that are not followed."""
+    notes: list[str] = []
+    links: list[Path] = []
+    people = {
+        child.name: images
+        for child in visible_folders(folder, notes)
+        if (images := list_images(child, within=root, not_followed=links)[0])
+    }
+    return people, notes + [f"link {link} leads back into the data set, and is not followed" for link in links]
 
 
 def _index(class_names: tuple[str, ...], people: People) -> Index:

@@ -8,6 +8,7 @@ from pathlib import Path
 from visionkit.data.images.contents import read_text
 from visionkit.data.images.decode import IMAGE_SUFFIXES
 from visionkit.data.index import DataError
+from visionkit.data.splits import split_name
 
 DELIMITERS = {".txt": None, ".csv": ",", ".tsv": "\t"}  # by suffix; a line of a .txt is divided so that a part of it is a file
 LIST_FOLDERS = ("", "splits", "lists", "meta")  # relative to the data set's folder
@@ -19,7 +20,8 @@ def find_list(folder: Path, names: tuple[str, ...]) -> Path | None:
     """The list of a split.
 
     Args:
-        names: possible names of the split, in order of preference; letter case does not matter.
+        names: possible names of the split, in order of preference; letter case does not matter. Other names that stand for the
+            same split ("train2017.txt", "train_list.txt") come after them.
     """
     for sub in LIST_FOLDERS:
         if (folder / sub).is_dir():
@@ -27,7 +29,36 @@ def find_list(folder: Path, names: tuple[str, ...]) -> Path | None:
             for wanted in (f"{name}{suffix}" for name in names for suffix in DELIMITERS):
                 if wanted in files:
                     return files[wanted]
+            alike = [path for name, path in files.items() if name.endswith(".txt") and split_name(path.stem) == names[0]]
+            if alike:
+                return alike[0]
     return None
+
+
+def read_lists(folder: Path, lists: dict[str, Path]) -> tuple[dict[str, dict[str, list[Path]]], list[str], Path | None]:
+    """Read the lists of all splits, whose labels mean the same in each.
+
+    Args:
+        folder: folder of the data set; see ``read_list``.
+        lists: the list of each split.
+
+    Returns:
+        split -> class -> files; notes; and the file that the names of the classes are from, if there is one.
+
+    Raises:
+        DataError: a line names no image, or a number has no name in ``classes.txt``.
+    """
+    listed = {split: _read_lines(folder, file) for split, file in lists.items()}
+    labels = [label for _, each, _ in listed.values() for label in each]
+    names, note, names_file = _class_names(labels, folder, " and ".join(str(file) for file in lists.values()))
+    splits: dict[str, dict[str, list[Path]]] = {}
+    notes = []
+    for split, (paths, labels, more_notes) in listed.items():
+        splits[split] = {}
+        for path, label in zip(paths, labels, strict=True):
+            splits[split].setdefault(names.get(label, label), []).append(path)
+        notes += [f"{lists[split].name} lists {len(paths)} files", *more_notes]
+    return splits, notes + note, names_file
 
 
 def read_list(folder: Path, list_file: Path) -> tuple[dict[str, list[Path]], list[str]]:
@@ -44,6 +75,12 @@ def read_list(folder: Path, list_file: Path) -> tuple[dict[str, list[Path]], lis
     Raises:
         DataError: a line names no image, or a number has no name in ``classes.txt``.
     """
+    splits, notes, _ = read_lists(folder, {"": list_file})
+    return splits[""], notes
+
+
+def _read_lines(folder: Path, list_file: Path) -> tuple[list[Path], list[str], list[str]]:
+    """The paths and labels of a list, and notes."""
     paths, labels, notes = [], [], []
     lines = [line.strip() for line in read_text(list_file).splitlines()]
     lines = [line for line in lines if line and not line.startswith("#")]
@@ -57,10 +94,7 @@ def read_list(folder: Path, list_file: Path) -> tuple[dict[str, list[Path]], lis
             notes.append(f"the first line of {list_file.name}, {line!r}, is taken as a header")
         else:
             raise DataError(f"{list_file}: line {line!r} names no image; expected a path below {folder}, then a label.")
-    files: dict[str, list[Path]] = {}
-    for path, label in zip(paths, _named(labels, folder, list_file), strict=True):
-        files.setdefault(label, []).append(path)
-    return files, [f"{list_file.name} lists {len(paths)} files", *notes]
+    return paths, labels, notes
 
 
 def _path_and_label(line: str, delimiter: str | None, bases: tuple[Path, ...]) -> tuple[Path, str | None] | None:
@@ -94,15 +128,16 @@ def _existing(path: Path) -> Path | None:
     return next((candidate for candidate in candidates if candidate.is_file()), None)
 
 
-def _named(labels: list[str], folder: Path, list_file: Path) -> list[str]:
-    """The labels, replaced by the names in ``classes.txt`` if that exists and all labels are numbers."""
+def _class_names(labels: list[str], folder: Path, lists: str) -> tuple[dict[str, str], list[str], Path | None]:
+    """Label -> name in ``classes.txt``, if that exists and all labels are numbers; a note on that; and the file."""
     label_file = next((folder / name for name in LABEL_FILES if (folder / name).is_file()), None)
-    if label_file is None or not all(re.fullmatch("[0-9]+", label) for label in labels):
-        return labels
+    if label_file is None or not labels or not all(re.fullmatch("[0-9]{1,9}", label) for label in labels):
+        return {}, [], None
     names = [name.strip() for name in read_text(label_file).splitlines() if name.strip()]
-    numbers = [int(label) for label in labels]
-    first = 1 if 0 not in numbers and len(names) in numbers else 0
-    beyond = [number for number in numbers if number - first >= len(names)]
+    numbers = {label: int(label) for label in labels}
+    first = 1 if 0 not in numbers.values() and len(names) in numbers.values() else 0
+    beyond = [number for number in numbers.values() if number - first >= len(names)]
     if beyond:
-        raise DataError(f"{list_file}: label {beyond[0]} has no name in {label_file}, which has {len(names)} names.")
-    return [names[number - first] for number in numbers]
+        raise DataError(f"{lists}: label {beyond[0]} has no name in {label_file}, which has {len(names)} names.")
+    note = f"labels are numbers from {first} of the names in {label_file.name}: {first} is {names[0]}"
+    return {label: names[number - first] for label, number in numbers.items()}, [note], label_file

@@ -17,7 +17,7 @@ from pathlib import Path
 from typing import Any
 
 from visionkit.data.formats.annotation_files import check_not_empty
-from visionkit.data.formats.tfds_features import Roles, find_roles, read_split
+from visionkit.data.formats.tfds_features import Roles, find_roles, read_split, with_all_names
 from visionkit.data.images.mask_code import find_classes
 from visionkit.data.images.mask_names import NamedClasses
 from visionkit.data.index import DataError
@@ -29,13 +29,14 @@ VERSION = re.compile(r"\d+\.\d+\.\d+")
 NAME = re.compile(r"tfds:(?P<name>\w+(?:/[^:/]+)?)(?::(?P<version>\d+\.\d+\.\d+))?(?::(?P<split>.+))?")
 
 
-def read_tfds(data: str, named: NamedClasses | None = None) -> DataSet:
+def read_tfds(data: str, named: NamedClasses | None = None, *, labels_first: bool = False) -> DataSet:
     """Index a data set of tensorflow-datasets by its name; it is downloaded if it is not on this machine.
 
     Args:
         data: ``tfds:NAME[/config][:version][:split]``. Without a split, all splits are read. A split, which may be a slice
             such as ``train[:10%]``, becomes the whole data set.
         named: the meaning of mask values; None for that of the data set.
+        labels_first: whether labels go before masks and boxes, where a data set has several of them.
 
     Raises:
         DataError: the name, configuration or split is unknown, or the data set cannot be downloaded or has no images.
@@ -45,7 +46,7 @@ def read_tfds(data: str, named: NamedClasses | None = None) -> DataSet:
         raise DataError(
             f"{data}: not a name of tensorflow-datasets; expected tfds:NAME[/config][:split], such as tfds:mnist:train."
         )
-    return _read_builder(_builder(match), match["split"], named)
+    return _read_builder(_builder(match), match["split"], named, labels_first=labels_first)
 
 
 def looks_like_tfds(folder: Path) -> bool:
@@ -53,8 +54,12 @@ def looks_like_tfds(folder: Path) -> bool:
     return _version_folder(folder) is not None
 
 
-def read_tfds_folder(folder: str | Path, named: NamedClasses | None = None) -> DataSet:
+def read_tfds_folder(folder: str | Path, named: NamedClasses | None = None, *, labels_first: bool = False) -> DataSet:
     """Index a folder that tensorflow-datasets wrote; if it holds several versions, the latest.
+
+    Args:
+        folder: the folder.
+        labels_first: whether labels go before masks and boxes, where a data set has several of them.
 
     Raises:
         DataError: a description is missing or damaged, or the data set has no images.
@@ -72,7 +77,7 @@ def read_tfds_folder(folder: str | Path, named: NamedClasses | None = None) -> D
         builder = tensorflow_datasets.builder_from_directory(version)
     except Exception as error:  # a damaged description raises all kinds of errors
         raise DataError(f"{version}: tensorflow-datasets cannot read its description ({_first_line(error)}).") from error
-    return _read_builder(builder, None, named)
+    return _read_builder(builder, None, named, labels_first=labels_first)
 
 
 def _version_folder(folder: Path) -> Path | None:
@@ -139,9 +144,9 @@ def _check_network(builder: Any) -> None:
         socket.getaddrinfo(hosts[0], 443)
 
 
-def _read_builder(builder: Any, split: str | None, named: NamedClasses | None) -> DataSet:
+def _read_builder(builder: Any, split: str | None, named: NamedClasses | None, *, labels_first: bool) -> DataSet:
     name_of_all = f"tfds:{builder.info.full_name}"
-    roles, unused = find_roles(builder.info.features, name_of_all)
+    roles, unused = find_roles(builder.info.features, name_of_all, labels_first=labels_first)
     splits, problems = {}, []
     for name in [split] if split else builder.info.splits:
         try:
@@ -151,6 +156,7 @@ def _read_builder(builder: Any, split: str | None, named: NamedClasses | None) -
         canonical = WHOLE if split else split_name(name)
         splits[name if canonical in splits else canonical], more = read_split(instructions, name, roles)
         problems += more
+    splits = with_all_names(splits) if roles.is_text else splits
     notes = (f"features not used: {', '.join(unused)}",) if unused else ()
     data_set = check_not_empty(DataSet(splits, notes, tuple(problems)), name_of_all)
     return _with_mask_classes(data_set, roles, named) if roles.mask else data_set

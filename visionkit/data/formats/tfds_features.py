@@ -2,11 +2,12 @@
 
 The annotation of an image is the first of these that the data set has: its mask (a ``LabeledImage``, or a second image with a
 name that masks have), its boxes (a sequence that holds a ``BBoxFeature``, with the ``ClassLabel`` next to it), its label (a
-``ClassLabel``).
+``ClassLabel``, or a text "label"). Where labels are asked for, they go first.
 """
 
 import re
 from collections.abc import Iterable
+from dataclasses import replace
 from typing import Any, NamedTuple
 
 import numpy as np
@@ -14,7 +15,7 @@ from tqdm import tqdm
 
 from visionkit.data.formats.annotation_files import are_sound
 from visionkit.data.images.records import Place, iterate_records, parse_example
-from visionkit.data.index import Annotation, DataError, Index, Objects, Problem
+from visionkit.data.index import Annotation, DataError, Index, Objects, Problem, natural_order
 
 MASK_NAME = re.compile("mask|seg|label|annotation|gt", re.IGNORECASE)
 OBJECT_ATTRIBUTES = {"is_crowd": "iscrowd", "is_difficult": "difficult", "is_truncated": "truncated"}
@@ -28,6 +29,7 @@ class Roles(NamedTuple):
         image, mask: features with the encoded images.
         boxes, classes: features with the boxes and classes of the objects.
         label: feature with the label of the image.
+        is_text: whether that is a text; the class names are then the texts that occur.
         class_names: class names of the mask, the objects or the image; empty if a mask feature has none.
         box_order: positions of x1, y1, x2, y2 in a stored box.
         attributes: pairs of a name in ``Objects.attributes`` and the feature that holds it.
@@ -41,14 +43,16 @@ class Roles(NamedTuple):
     class_names: tuple[str, ...] = ()
     box_order: list[int] = BOX_ORDERS["REL_YXYX"]
     attributes: tuple[tuple[str, str], ...] = ()
+    is_text: bool = False
 
 
-def find_roles(features: Any, named: str) -> tuple[Roles, list[str]]:
+def find_roles(features: Any, named: str, *, labels_first: bool = False) -> tuple[Roles, list[str]]:
     """Choose the role of each feature.
 
     Args:
         features: the ``FeaturesDict`` of a data set.
         named: name of the data set for messages.
+        labels_first: whether labels go before masks and boxes.
 
     Returns:
         the roles, and the names of the images, labels and sequences that are not used.
@@ -70,13 +74,17 @@ def find_roles(features: Any, named: str) -> tuple[Roles, list[str]]:
     image = "image" if "image" in images else images[0]
     if image_features[image].np_dtype not in (np.uint8, np.uint16):
         raise DataError(f"{named}: the images are {np.dtype(image_features[image].np_dtype)}; expected 8 or 16 bits.")
-    if masks:
+    label = "label" if "label" in labels else next(iter(labels), None)
+    if label is not None and labels_first:
+        roles = Roles(image, label=label, class_names=_names(labels[label], named))
+    elif masks:
         roles = Roles(image, mask=masks[0], class_names=_names(image_features[masks[0]], named))
     elif (group := _boxes_and_classes(sequences)) is not None:
         roles = _object_roles(image, group, named)
-    elif labels:
-        label = "label" if "label" in labels else next(iter(labels))
+    elif label is not None:
         roles = Roles(image, label=label, class_names=_names(labels[label], named))
+    elif isinstance(dict(flat).get("label"), tfds.features.Text):  # as in lfw: the name of the person
+        roles = Roles(image, label="label", is_text=True)
     else:
         raise DataError(f"{named}: there is no label, box or mask of a known kind among its features: {listed}.")
     used = (image, roles.mask, roles.label, roles.boxes, roles.classes, (roles.boxes or "").rpartition("/")[0])
@@ -173,14 +181,32 @@ def read_split(instructions: Iterable[Any], split: str, roles: Roles) -> tuple[I
                 detail = f"{error.strerror or error}; all records after this one are left out"
                 problems.append(Problem("broken image", shard, detail))
     has_annotations = roles.label is None
-    index = Index(roles.class_names, tuple(paths), np.array(labels, np.int32), annotations=tuple(annotations) * has_annotations)
+    class_names = roles.class_names
+    if roles.is_text:
+        class_names = tuple(sorted(set(filter(None, labels)), key=natural_order))
+        numbers = {name: number for number, name in enumerate(class_names)}
+        labels = [numbers.get(label, -1) for label in labels]
+    index = Index(class_names, tuple(paths), np.array(labels, np.int32), annotations=tuple(annotations) * has_annotations)
     return index, problems
 
 
-def _label(example: dict, path: str, roles: Roles, problems: list[Problem]) -> int:
-    """The label of an image; -1 if it has none, as in test splits whose labels are secret."""
+def with_all_names(splits: dict[str, Index]) -> dict[str, Index]:
+    """The splits with the class names of all of them, so that a label means the same in each."""
+    class_names = tuple(sorted(set().union(*(index.class_names for index in splits.values())), key=natural_order))
+    numbers = {name: number for number, name in enumerate(class_names)}
+    merged = {}
+    for split, index in splits.items():
+        renumbered = np.array([numbers[name] for name in index.class_names] + [-1], np.int32)  # the label -1 stays -1
+        merged[split] = replace(index, class_names=class_names, labels=renumbered[index.labels])
+    return merged
+
+
+def _label(example: dict, path: str, roles: Roles, problems: list[Problem]) -> int | str:
+    """The label of an image, a number or a text; -1 or "" if it has none, as in test splits whose labels are secret."""
     if roles.label is None:
         return -1
+    if roles.is_text:
+        return next(iter(_bytes(example, roles.label)), b"").decode("utf-8", "replace").strip()
     label = next(iter(_integers(example, roles.label)), -1)
     if label >= len(roles.class_names):
         problems.append(Problem("unknown label", path, f"label {label}, but there are {len(roles.class_names)} classes"))

@@ -14,23 +14,51 @@ from visionkit.data.index import SkippedFiles
 from visionkit.errors import UserError
 
 
-def list_images(folder: Path) -> tuple[list[Path], list[Path]]:
+def list_images(
+    folder: Path, *, within: Path | None = None, not_followed: list[Path] | None = None
+) -> tuple[list[Path], list[Path]]:
     """All images below ``folder``, by name, and the other files; hidden ones are left out.
 
-    Links are followed; an image whose link leads nowhere is listed, so that the scan reports it.
+    Links to folders elsewhere are followed. Those that lead back are not, since their images would be listed twice: to a folder
+    that the link lies in, or into the data set. An image whose link leads nowhere is listed, so that the scan reports it.
+
+    Args:
+        folder: the folder.
+        within: the folder of the data set, if ``folder`` is a part of it.
+        not_followed: collects the links to folders that are not followed.
     """
     files, visited = [], set()
+    root = os.path.realpath(within or folder)
     for parent, folders, names in os.walk(folder, followlinks=True):
         real = os.path.realpath(parent)
-        if real in visited:  # a link that leads back
+        if real in visited:  # a second link to a folder elsewhere
+            if not_followed is not None:
+                not_followed.append(Path(parent))
             folders.clear()
             continue
         visited.add(real)
-        folders[:] = [name for name in folders if not is_hidden(name)]
+        back = {name for name in folders if leads_back(os.path.join(parent, name), root)}  # noqa: PTH118 - fast
+        if not_followed is not None:
+            not_followed += [Path(parent, name) for name in sorted(back) if not is_hidden(name)]
+        folders[:] = sorted(name for name in folders if name not in back and not is_hidden(name))
         files += [Path(parent, name) for name in names if not is_hidden(name)]
     files.sort()
     images = [path for path in files if path.suffix.lower() in IMAGE_SUFFIXES]
     return images, [path for path in files if path.suffix.lower() not in IMAGE_SUFFIXES]
+
+
+def leads_back(path: str | Path, root: str | Path) -> bool:
+    """Whether a path is a link to a folder that it lies in, or that lies in the folder ``root`` or holds it."""
+    if not os.path.islink(path):  # noqa: PTH114 - fast
+        return False
+    target, root = os.path.realpath(path), os.path.realpath(root)
+    place = os.path.realpath(os.path.dirname(path))  # noqa: PTH120
+    return is_inside(place, target) or is_inside(root, target) or is_inside(target, root)
+
+
+def is_inside(path: str, folder: str) -> bool:
+    """Whether a path is that of the folder, or of something in it; both without links."""
+    return path == folder or path.startswith(folder.rstrip(os.sep) + os.sep)
 
 
 def is_hidden(name: str) -> bool:

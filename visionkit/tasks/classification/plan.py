@@ -10,10 +10,10 @@ import keras
 import numpy as np
 
 from visionkit.data.augmentation.presets import Augmentation
-from visionkit.data.formats.class_folders import read_class_folders
 from visionkit.data.index import Index, SmallImages, SmallSplits
 from visionkit.data.pipeline.batches import TrainingPipeline
 from visionkit.data.pipeline.in_memory import Variation
+from visionkit.data.sources import read_classified
 from visionkit.data.splits import Splits
 from visionkit.errors import UserError
 from visionkit.files import cache_folder
@@ -43,38 +43,38 @@ class Plan:
 
 
 def open_data(run: Run, config: RunConfig, *, built_in: Callable[[Path], Path] | None = None) -> Splits:
-    """Read class folders, open each image once, and leave out what cannot be read.
+    """Read images with labels, open each image once, and leave out what cannot be read.
 
     A resumed run keeps to its first list of files: what was added since is not seen, what has vanished is skipped.
 
     Args:
         run: takes the notes.
-        config: names the folder; None takes the built-in images.
+        config: names the data, anything that ``sources.read_classified`` reads; None takes the built-in images.
         built_in: writes the built-in images into a folder, unless they are there, and returns it.
 
     Raises:
         UserError: a class has no image that can be read, and without it there is no task, or the run was begun with it.
     """
-    folder = built_in(cache_folder() / "demo") if config.data is None else Path(config.data)
+    source = config.data or str(built_in(cache_folder() / "demo"))
 
     def read() -> Splits:
-        splits = read_class_folders(folder, seed=config.seed)
+        splits = read_classified(source, seed=config.seed)
         return few(splits) if config.smoke else splits
 
     resumed = "data" in (run.read_json("plan.json") or {})
-    return read_splits(run, read, partial(_validate, folder=folder, resumed=resumed))
+    return read_splits(run, read, partial(_validate, source=source, resumed=resumed))
 
 
-def _validate(splits: Splits, folder: Path, *, resumed: bool) -> tuple[Splits, str]:
+def _validate(splits: Splits, source: str, *, resumed: bool) -> tuple[Splits, str]:
     """The splits without classes of which no image can be read, and what there is in a sentence."""
     empty = [name for name, count in zip(splits.train.class_names, splits.train.counts(), strict=True) if count == 0]
     if empty:
         note = f"no training image of {', '.join(empty)} can be read: left out"
         if resumed or len(splits.train.class_names) - len(empty) < 2:
-            raise UserError(f"{folder}: {note}, and the rest is no task to train; mend them, then start a new run.")
+            raise UserError(f"{source}: {note}, and the rest is no task to train; mend them, then start a new run.")
         splits = splits.without_classes(empty, note)
     train, val = splits.train, splits.val
-    sentence = f"{len(train)} training and {len(val)} validation images of {len(train.class_names)} classes in {folder}."
+    sentence = f"{len(train)} training and {len(val)} validation images of {len(train.class_names)} classes in {source}."
     return splits, sentence
 
 

@@ -6,9 +6,10 @@ from pathlib import Path
 
 import numpy as np
 
-from visionkit.data.formats.identities import read_identities, split_people
+from visionkit.data.formats.identities import split_people
 from visionkit.data.formats.pairs import LfwPairs, read_lfw_pairs
 from visionkit.data.index import Index
+from visionkit.data.sources import read_people
 from visionkit.data.splits import Splits
 from visionkit.errors import UserError
 from visionkit.training import dataset
@@ -41,7 +42,7 @@ def open_data(run: Run, config: RunConfig, *, built_in: Callable[..., Path]) -> 
 
     Args:
         run: takes the notes.
-        config: names the folder of people; None takes the built-in one.
+        config: names the data, anything that ``sources.read_people`` reads; None takes the built-in one.
         built_in: draws synthetic faces into a folder, unless they are there; see ``make_face_demo``.
 
     Returns:
@@ -54,7 +55,7 @@ def open_data(run: Run, config: RunConfig, *, built_in: Callable[..., Path]) -> 
     source = config.data or dataset.built_in(built_in, "face_demo", smoke=config.smoke, **fewer)
 
     def read() -> Splits:
-        splits = split_people(read_identities(source), seed=config.seed)
+        splits = split_people(read_people(source), seed=config.seed)
         return few_people(splits) if config.smoke else splits
 
     data = read_splits(run, read, lambda splits: _validate(splits, source))

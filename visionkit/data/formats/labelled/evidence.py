@@ -1,0 +1,264 @@
+"""What speaks against class folders: nearly any folder of folders could be some, so another layout must be ruled out first."""
+
+import re
+from collections import Counter
+from collections.abc import Iterable, Sequence
+from itertools import islice
+from pathlib import Path
+
+import numpy as np
+from PIL import Image
+
+from visionkit.data.index import DataError, Problem
+from visionkit.data.splits import split_names
+
+Files = dict[str, list[Path]]  # the images of each class
+
+IMAGE_WORDS = {
+    *("images", "image", "imgs", "img", "jpegimages", "pictures", "photos", "pics", "data", "dataset", "frames", "rgb"),
+    *("input", "inputs", "leftimg8bit", "sat"),
+}
+MASK_WORDS = {
+    *("mask", "masks", "gt", "gts", "gtfine", "gtcoarse", "groundtruth", "matte", "mattes", "trimap", "trimaps", "targets"),
+    *(
+        "annot",
+        "annots",
+        "annotation",
+        "annotations",
+        "label",
+        "labels",
+        "labelids",
+        "labeltrainids",
+        "labelmap",
+        "instanceids",
+    ),
+    *("seg", "segs", "segmentation", "segmentations", "segmentationclass", "segmentationobject"),
+}
+# Names of a folder that say nothing about what its images show.
+GENERIC = IMAGE_WORDS | MASK_WORDS | {"all", "unknown", "unlabelled", "unlabeled", "unlabel", "jpg", "jpeg", "png"}
+LOSSLESS = (".png", ".bmp", ".tif", ".tiff", ".gif")
+SHARED = 0.8  # share of the smaller folder's names that another folder has, too
+SAMPLE = 5  # images that are opened where names alone do not decide
+FEW_VALUES, NEARLY_ALL = 4, 0.95  # a mask is nearly all of a few values
+NAMED_IN_A_TABLE = "If these are classes, name the class of each image in a table, labels.csv, with the columns image,label."
+
+
+def refuse_other_layouts(folder: Path, files: Files) -> list[Problem]:
+    """Check that folders of images may be classes.
+
+    Args:
+        folder: the folder that the class folders are in.
+        files: the images of each of them.
+
+    Returns:
+        what can be understood in two ways.
+
+    Raises:
+        DataError: they are splits, or images and masks, or there twice.
+    """
+    if not files:
+        return []
+    _refuse_splits(folder, files)
+    inner = _inner_folders(folder, files)
+    _refuse_images_and_masks(folder, files, inner)
+    problems = _refuse_copies(folder, inner)
+    refuse_pairs(folder, files)
+    return problems + _same_folders_in_each(folder, files, inner)
+
+
+def _refuse_splits(folder: Path, files: Files) -> None:
+    splits = [name for name in files if name in split_names(files)]
+    if 2 * len(splits) > len(files):
+        names = " and ".join(f"{name}/" for name in splits[:3])
+        example = files[splits[0]][0]
+        raise DataError(
+            f"{folder}: {names} have the names of splits, and are no classes; in {example.parent} there are images such as "
+            f"{example.name}, without class folders or annotations that can be read. Expected class folders in train/ (and in "
+            "val/ or test/, if there is one); or names such as cat.0.jpg and dog.0.jpg; or a table of images and labels."
+        )
+
+
+def _inner_folders(folder: Path, files: Files) -> dict[tuple[str, ...], set[str]]:
+    """Each folder with images below it, as the parts of its relative path -> the names of its subfolders with images."""
+    parents = {path.parent for images in files.values() for path in images}
+    inner: dict[tuple[str, ...], set[str]] = {}
+    for parent in parents:
+        parts = parent.relative_to(folder).parts
+        for depth, name in enumerate(parts):
+            inner.setdefault(parts[:depth], set()).add(name)
+    return inner
+
+
+def _refuse_images_and_masks(folder: Path, files: Files, inner: dict[tuple[str, ...], set[str]]) -> None:
+    """Neither images/ and labels/, nor such folders in most of the class folders, are classes."""
+    places = [(), *((name,) for name in files)]
+    found = {place: kinds for place in places if (kinds := _image_and_mask_folder(inner.get(place, ()))) is not None}
+    if () in found or 2 * len(found) > len(files):
+        place, (images, masks) = next(iter(found.items()))
+        where = folder.joinpath(*place)
+        raise DataError(
+            f"{where}: {images}/ and {masks}/ look like images and their masks or annotations, not like two classes, but "
+            f"no reader understands them. Expected files of the same names in both. {NAMED_IN_A_TABLE}"
+        )
+
+
+def _image_and_mask_folder(names: Iterable[str]) -> tuple[str, str] | None:
+    images = [name for name in sorted(names) if _plain(name) in IMAGE_WORDS]
+    masks = [name for name in sorted(names) if _plain(name) in MASK_WORDS]
+    return (images[0], masks[0]) if images and masks else None
+
+
+def _plain(name: str) -> str:
+    return re.sub(r"[\W_]+", "", name.lower())
+
+
+def _refuse_copies(folder: Path, inner: dict[tuple[str, ...], set[str]]) -> list[Problem]:
+    """The same folders at two depths: an archive that was unpacked twice, if their paths end alike; else it is unclear."""
+    problems = []
+    by_names: dict[str, list[tuple[str, ...]]] = {}
+    for place, names in inner.items():
+        for name in names if len(names) > 1 else ():
+            by_names.setdefault(name, []).append(place)
+    shared = Counter(
+        (one, other)
+        for places in by_names.values()
+        if len(places) <= SAMPLE**2  # names such as "monday", in each of many classes, are no copies
+        for one in places
+        for other in places
+        if len(one) < len(other)
+    )
+    for (one, other), count in sorted(shared.items()):
+        if count < 2 or count < SHARED * min(len(inner[one]), len(inner[other])):
+            continue
+        names = ", ".join(sorted(inner[one] & inner[other])[:5])
+        what = f"{folder.joinpath(*one)} and {folder.joinpath(*other)} hold the same folders ({names})"
+        if other[len(other) - len(one) :] == one:
+            raise DataError(f"{what}: was an archive unpacked twice? Give one of the two as --data, or delete the other.")
+        problems.append(Problem("unclear layout", str(folder), f"{what}; the folders in {folder} are taken for the classes"))
+    return problems
+
+
+def _same_folders_in_each(folder: Path, files: Files, inner: dict[tuple[str, ...], set[str]]) -> list[Problem]:
+    below = [inner.get((name,), set()) for name in files]
+    names = set.intersection(*below)
+    if len(files) < 2 or len(names) < 2 or any(len(each) > len(names) for each in below):
+        return []
+    listed = ", ".join(sorted(names)[:5])
+    if len(split_names(names)) == len(names):
+        detail = f"splits inside of classes: each class holds {listed}; all of its images count as one split"
+    else:
+        detail = f"each of {', '.join(list(files)[:5])} holds the folders {listed}; the outer ones are taken for the classes"
+    return [Problem("unclear layout", str(folder), detail)]
+
+
+def refuse_pairs(folder: Path, files: Files) -> None:
+    """Check that no two classes have the same file names while one of them looks like masks.
+
+    Args:
+        folder: the folder of the data set.
+        files: the images of each class.
+
+    Raises:
+        DataError: two classes look like images and their masks.
+    """
+    if len(files) < 2:
+        return
+    lossless = {name: _most(path.suffix.lower() in LOSSLESS for path in paths) for name, paths in files.items()}
+    is_mixed = len(set(lossless.values())) > 1
+    suspects = [name for name, paths in files.items() if (is_mixed and lossless[name]) or _is_named_like_masks(name, paths)]
+    if not suspects or len(suspects) > SAMPLE**2:
+        return
+    keys = {name: _keys(paths) for name, paths in files.items()}
+    for masks in suspects:
+        for images in files:
+            if images == masks:
+                continue
+            shared = keys[masks].keys() & keys[images].keys()
+            if len(shared) < SHARED * min(len(keys[masks]), len(keys[images])):
+                continue
+            evidence = _evidence(images, masks, files, lossless)
+            is_sure = len(evidence) > 1 or not all(key.isdecimal() for key in shared)  # classes often hold 1.jpg, 2.jpg, ...
+            if evidence and (is_sure or _is_mask_folder(keys, images, masks, sorted(shared))):
+                raise DataError(
+                    f"{folder}: {images}/ and {masks}/ hold files of the same names, and {evidence[0]}: images and masks, not "
+                    "two classes? Expected images/ and masks/ with the same file names in both, to train on masks with "
+                    f"recipes/unet_segmentation.py. {NAMED_IN_A_TABLE}"
+                )
+
+
+def _is_named_like_masks(name: str, paths: Sequence[Path]) -> bool:
+    return _mask_words(name) or _most(_mask_words(path.stem) for path in paths[: 10 * SAMPLE])
+
+
+def _evidence(images: str, masks: str, files: Files, lossless: dict[str, bool]) -> list[str]:
+    """What makes one of two folders look like the masks of the other, in words."""
+    example, evidence = files[masks][0].name, []
+    if _mask_words(masks) and not _mask_words(images):
+        evidence.append(f"{masks}/ has the name of masks")
+    if _named_like_masks(masks, files) and not _named_like_masks(images, files):
+        evidence.append(f"those in {masks}/ are named like masks ({example})")
+    if lossless[masks] and not lossless[images]:
+        evidence.append(f"those in {masks}/ are no JPEGs ({example})")
+    return evidence
+
+
+def _named_like_masks(name: str, files: Files) -> bool:
+    """Whether the file names have words of masks that the name of their folder does not explain: mask/mask_1.jpg has none."""
+    own = _words(name)
+    return _most(bool((_words(path.stem) & MASK_WORDS) - own) for path in files[name])
+
+
+def _mask_words(name: str) -> bool:
+    """Whether a word of masks occurs in a name: "train_masks", "x_gtFine_labelIds", "GroundTruth"."""
+    return "groundtruth" in _plain(name) or bool(_words(name) & MASK_WORDS)
+
+
+def _words(name: str) -> set[str]:
+    return set(re.split(r"[\W_]+", name.lower()))
+
+
+def _most(flags: Iterable[bool]) -> bool:
+    flags = list(flags)
+    return sum(flags) >= SHARED * len(flags) > 0
+
+
+def _keys(paths: Sequence[Path]) -> dict[str, Path]:
+    """The file names without what is the same in all of them, and without words of images and masks -> the files."""
+    stems = {path.stem.lower(): path for path in paths}
+    common = _common_start(stems)
+    start = len(re.sub("[0-9]+$", "", common))  # of x_0001 and x_0002, not the zeros
+    words = {stem: [word for word in re.split(r"[\W_]+", stem[start:]) if word] for stem in stems}
+    while len(words) > 1 and min(map(len, words.values())) > 1 and len({parts[-1] for parts in words.values()}) == 1:
+        words = {stem: parts[:-1] for stem, parts in words.items()}
+    return {
+        " ".join([word for word in parts if word not in MASK_WORDS and word not in IMAGE_WORDS] or parts): stems[stem]
+        for stem, parts in words.items()
+    }
+
+
+def _common_start(stems: Iterable[str]) -> str:
+    first, last = min(stems), max(stems)
+    length = next((i for i, (a, b) in enumerate(zip(first, last, strict=False)) if a != b), 0)
+    return first[:length]
+
+
+def _is_mask_folder(keys: dict[str, dict[str, Path]], images: str, masks: str, shared: list[str]) -> bool:
+    """Whether a few values cover most of the masks, but not of the images; and both have the same size."""
+    pairs = [(keys[images][key], keys[masks][key]) for key in islice(shared, SAMPLE)]
+    opened = [(_size_and_share(image), _size_and_share(mask)) for image, mask in pairs]
+    return _most(
+        image is not None and mask is not None and image[0] == mask[0] and image[1] < NEARLY_ALL <= mask[1]
+        for image, mask in opened
+    )
+
+
+def _size_and_share(path: Path) -> tuple[tuple[int, int], float] | None:
+    """The size, and the share of the pixels that have one of the most common values; None if the image cannot be opened."""
+    try:
+        with Image.open(path) as image:
+            size = image.size
+            pixels = np.asarray(image.convert("L").resize((64, 64), Image.Resampling.NEAREST))
+    except (OSError, ValueError, Image.DecompressionBombError, SyntaxError):
+        return None
+    counts = np.sort(np.bincount(pixels.ravel() // 8, minlength=32))[::-1]  # JPEG blurs the values of a mask
+    return size, counts[:FEW_VALUES].sum() / counts.sum()

@@ -1,0 +1,119 @@
+"""Images without class folders, whose names begin with their class: ``cat.0.jpg``, ``dog_12.jpg``, ``cat (3).jpg``.
+
+FOLDER/train/cat.0.jpg, FOLDER/test1/1.jpg      as in Kaggle's Dogs vs. Cats; a split whose names say nothing has no labels
+FOLDER/cat.0.jpg
+"""
+
+import re
+from pathlib import Path
+
+from visionkit.data.formats.class_folders import index_of_files, visible_folders
+from visionkit.data.formats.labelled.evidence import GENERIC, refuse_pairs
+from visionkit.data.images.decode import IMAGE_SUFFIXES
+from visionkit.data.images.listing import is_hidden
+from visionkit.data.index import DataError, natural_order
+from visionkit.data.splits import SPLITS, WHOLE, DataSet, split_names
+
+NAME = re.compile(r"(?P<label>.*?[^\W\d_].*?)(?:[._\- ]+\d+|\s*\(\d+\))")  # a label with a letter, then a number
+# Names that cameras and programs give, and of what is no class: several patients, videos or sides.
+GENERIC_WORDS = frozenset(
+    [
+        *("img", "image", "images", "im", "pic", "picture", "photo", "dsc", "dscn", "dscf", "pxl", "vid", "screenshot", "scan"),
+        *("frame", "file", "sample", "train", "val", "valid", "test", "unknown", "mask", "label", "page", "slide", "tile"),
+        *("patch", "crop", "video", "clip", "cam", "camera", "left", "right", "copy", "untitled", "whatsapp", "at", "of"),
+        *("patient", "subject", "sub", "case", "slice", "scene", "seq", "sequence", "shot", "view", "id", "stack", "volume"),
+    ]
+)
+FEWEST = 2  # classes, and images of each
+
+Files = dict[str, list[Path]]
+
+
+def looks_like_flat_names(folder: Path) -> bool:
+    """Whether all names of the images of training, or in a folder without others, are a class and a number."""
+    return bool(_splits(folder)[0])
+
+
+def read_flat_names(folder: str | Path) -> DataSet:
+    """Index a folder of the layout above.
+
+    Raises:
+        DataError: names are not classes with numbers.
+    """
+    folder = Path(folder)
+    splits, notes = _splits(folder)
+    if not splits:
+        raise DataError(
+            f"{folder}: expected names of a class and a number, such as cat.0.jpg and dog.0.jpg, in it or in train/."
+        )
+    for files in splits.values():
+        refuse_pairs(folder, files)
+    class_names = tuple(sorted(set().union(*splits.values()), key=natural_order))
+    notes.append(f"labels are the beginnings of the file names: {', '.join(class_names[:5])}{', ...' * (len(class_names) > 5)}")
+    indexes = {split: index_of_files(class_names, files) for split, files in splits.items()}
+    return DataSet(indexes, tuple(notes), format="labels in file names")
+
+
+def _splits(folder: Path) -> tuple[dict[str, Files], list[str]]:
+    """The images of each class in each split, and notes; no splits if the layout is another."""
+    notes: list[str] = []
+    children = visible_folders(folder, notes)
+    images = _images(folder)
+    if len(children) == 1 and not images and children[0].name.lower() in GENERIC:
+        return _splits(children[0])
+    if not children:
+        files = _classes(images)
+        return ({WHOLE: files} if _are_sure(files) else {}), notes
+    named = split_names(child.name for child in children)
+    if images or "train" not in named.values():
+        return {}, notes
+    splits: dict[str, Files] = {}
+    unused = [child.name for child in children if child.name not in named]
+    for child in sorted(
+        (child for child in children if child.name in named), key=lambda child: SPLITS.index(named[child.name])
+    ):
+        split, images = named[child.name], _images(_unwrapped(child))
+        files = _classes(images)
+        if split == "train" and not splits:
+            if not _are_sure(files):
+                return {}, notes
+            splits[split] = files
+        elif files and split not in splits and set(files) <= set(splits["train"]):
+            splits[split] = files
+        elif images:
+            notes.append(f"{child.name}/ is not used: the names of its {len(images)} images are no classes of train")
+        else:
+            unused.append(child.name)
+    return splits, notes + ([f"not used: {', '.join(unused)}"] if unused else [])
+
+
+def _unwrapped(folder: Path) -> Path:
+    """The folder; or the only one in it, if the images are there: train/train/cat.0.jpg."""
+    children = visible_folders(folder, [])
+    return children[0] if len(children) == 1 and not _images(folder) and _images(children[0]) else folder
+
+
+def _images(folder: Path) -> list[Path]:
+    return sorted(path for path in folder.iterdir() if path.suffix.lower() in IMAGE_SUFFIXES and not is_hidden(path.name))
+
+
+def _classes(images: list[Path]) -> Files:
+    """Class -> images, if the names of all are a class and a number; else nothing."""
+    files: Files = {}
+    for path in images:
+        match = NAME.fullmatch(path.stem)
+        label = match["label"].strip(" ._-") if match else ""
+        if all(word in GENERIC_WORDS for word in re.findall(r"[^\W\d_]+", label.lower())):
+            return {}
+        files.setdefault(label, []).append(path)
+    return files
+
+
+def _are_sure(files: Files) -> bool:
+    """Whether there are several classes with several images each, and no other files belong to the images."""
+    if len(files) < FEWEST or min(map(len, files.values())) < FEWEST:
+        return False
+    images = [path for paths in files.values() for path in paths]
+    stems = {path.stem for path in images}
+    others = {path.stem for path in images[0].parent.iterdir() if path.suffix.lower() not in IMAGE_SUFFIXES}
+    return len(stems) == len(images) and not stems & others
