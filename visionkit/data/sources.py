@@ -1,26 +1,17 @@
 """Chooses the reader of a data set, for everything that ``--data`` may be."""
 
 from collections import Counter
-<<<<<<< HEAD
 from collections.abc import Callable, Sequence
-=======
-from collections.abc import Sequence
->>>>>>> classes
 from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
 
-<<<<<<< HEAD
 from visionkit.data.formats import coco, darknet, identities, mask_folders, table, tfds, voc, yolo
 from visionkit.data.formats.annotation_tools import labelme, tool_files
-from visionkit.data.formats.class_folders import find_class_folders
-=======
-from visionkit.data.formats import coco, identities, mask_folders, table, tfds, voc, yolo
 from visionkit.data.formats.class_folders import LAYOUTS, find_class_folders, only_folder
 from visionkit.data.formats.labelled import cub, flat_names, pets, tiny_imagenet
 from visionkit.data.formats.labelled.evidence import GENERIC
->>>>>>> classes
 from visionkit.data.formats.split_lists import find_list
 from visionkit.data.formats.unread import unread_files, unused_images
 from visionkit.data.images.listing import list_images
@@ -96,13 +87,6 @@ def _read(data: str | Path, prefer: str | None, named: NamedClasses | None) -> D
     raise DataError(f"{data}: no such file or folder. {EXPECTED}")
 
 
-<<<<<<< HEAD
-def _call(reader: Callable[..., DataSet], path: Path, named: NamedClasses | None) -> DataSet:
-    return reader(path, named) if reader in READERS_OF_MASKS else reader(path)
-
-
-def _read_file(file: Path, named: NamedClasses | None) -> DataSet:
-=======
 def read_classified(data: str | Path, *, seed: int = 0, multi_label: bool = False) -> Splits:
     """Training and validation images with labels, from all that ``read`` reads and that has labels; no image is opened.
 
@@ -196,8 +180,11 @@ def _some(names: Sequence[str]) -> str:
     return ", ".join(names[:NAMED]) + (f" and {len(names) - NAMED} more" if len(names) > NAMED else "")
 
 
-def _read_file(file: Path) -> DataSet:
->>>>>>> classes
+def _call(reader: Callable[..., DataSet], path: Path, named: NamedClasses | None) -> DataSet:
+    return reader(path, named) if reader in READERS_OF_MASKS else reader(path)
+
+
+def _read_file(file: Path, named: NamedClasses | None) -> DataSet:
     name, reader = READERS_OF_FILES.get(file.suffix.lower(), ("", None))
     if reader is None:
         raise DataError(f"{file}: a file with this suffix is not a data set. {EXPECTED}")
@@ -210,15 +197,11 @@ def _read_folder(folder: Path, prefer: str | None, named: NamedClasses | None) -
     readers = sorted(READERS_OF_FOLDERS, key=lambda row: prefer != "masks" or row[0] != MASKS)
     for name, recognises, reader in readers:
         if recognises(folder):
-<<<<<<< HEAD
             return _with_format(_call(reader, folder, named), name)
-=======
-            return _with_format(reader(folder), name)
     inner = None if find_list(folder, TRAIN_NAMES) else only_folder(folder)
     if inner is not None and split_name(inner.name) not in SPLITS:
-        data_set = _read_folder(inner)
+        data_set = _read_folder(inner, prefer, named)
         return replace(data_set, notes=(f"the data set is in {inner.name}/", *data_set.notes))
->>>>>>> classes
     try:
         return _with_format(find_class_folders(folder), "class folders")
     except DataError as error:
