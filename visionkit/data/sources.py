@@ -6,9 +6,10 @@ from pathlib import Path
 
 import numpy as np
 
-from visionkit.data.formats import coco, identities, mask_folders, table, tfds, voc, yolo
+from visionkit.data.formats import coco, identities, mask_folders, tfds, voc, yolo
 from visionkit.data.formats.class_folders import find_class_folders
 from visionkit.data.formats.split_lists import find_list
+from visionkit.data.formats.tables import table
 from visionkit.data.images.listing import list_images
 from visionkit.data.index import DataError, Index
 from visionkit.data.splits import TRAIN_NAMES, WHOLE, DataSet
