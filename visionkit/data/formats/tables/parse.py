@@ -95,7 +95,7 @@ def parse(file: Path, columns: Columns, split: str, problems: list[Problem]) -> 
         except ValueError as error:
             problems.append(Problem("bad annotation", str(file), f"line {line}: {error}"))
             continue
-        size = _size(fields, columns.size)
+        size = _size(fields, columns.size) if columns.size else None
         for box in row_boxes or (NO_BOX,):
             row = len(parsed.lines)
             parsed.lines.append(line)
@@ -136,6 +136,12 @@ def _boxes(fields: list[str], columns: Columns, comma: bool) -> list[list[float]
             raise ValueError(f"the box {text[:60]!r} has {len(numbers)} numbers; expected four")
         return [numbers[i : i + 4] for i in range(0, len(numbers), 4)]
     box = [fields[column] for column in columns.box]
+    try:
+        numbers = [float(field) for field in box]
+    except ValueError:
+        numbers = [np.nan]
+    if box and abs(sum(numbers)) < np.inf:  # the usual case, fast
+        return [numbers]
     return [[number(one, comma) for one in box]] if any(box) else []
 
 

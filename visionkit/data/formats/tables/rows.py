@@ -101,7 +101,7 @@ def rows_of(text: str, name: str, problems: list[Problem]) -> Iterator[tuple[int
             problems.append(Problem("bad annotation", name, f"line {first + 1}: a quotation mark opens and none closes it"))
             lines.back_to_second()
             continue
-        fields = [field.strip() for field in fields]
+        fields = list(map(str.strip, fields))
         if not any(fields) or (not width and len(fields) == 1 and EXCEL_DELIMITER.fullmatch(fields[0])):
             continue
         if not width:
