@@ -32,6 +32,7 @@ READERS_OF_FOLDERS = (
     ("Pascal VOC", voc.looks_like_voc, voc.read_voc),
     ("YOLO", yolo.looks_like_yolo, yolo.read_yolo),
     ("COCO", coco.looks_like_coco, coco.read_coco),
+    ("a table", table.looks_like_table_of_masks, table.read_tables),
     ("images and masks", mask_folders.looks_like_masks, mask_folders.read_masks),
     ("a table", table.looks_like_table, table.read_tables),
     ("one folder per person", identities.looks_like_identities, identities.read_identities),

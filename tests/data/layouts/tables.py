@@ -116,11 +116,8 @@ def verify_attributes(data_set: DataSet) -> None:
 
 def bbox_column(folder: Path) -> None:
     images(folder / "train", "abc")
-    rows = (
-        'a,120,80,"[10.0, 20.0, 30.0, 40.0]",usask_1',
-        'a,120,80,"[90, 60, 30, 20]",usask_1',
-        'b,120,80,"[1, 2, 3, 4]",ethz_1',
-    )
+    rows = ['a,120,80,"[10.0, 20.0, 30.0, 40.0]",usask_1', 'a,120,80,"[90, 60, 30, 20]",usask_1']
+    rows += ['b,120,80,"[1, 2, 3, 4]",ethz_1']
     text(folder / "train.csv", "image_id,width,height,bbox,source\n" + "\n".join(rows))
 
 
@@ -145,13 +142,9 @@ def verify_without_header(data_set: DataSet) -> None:
 
 def open_images(folder: Path) -> None:
     header = "ImageID,Source,LabelName,Confidence,XMin,XMax,YMin,YMax,IsOccluded,IsTruncated,IsGroupOf,IsDepiction,IsInside\n"
-    for split, name, rest in (
-        ("train", "000a", "0,0,1,0,0"),
-        ("validation", "000b", "0,0,0,0,0"),
-        ("test", "000c", "0,0,0,0,0"),
-    ):
+    for split, name, group in (("train", "000a", 1), ("validation", "000b", 0), ("test", "000c", 0)):
         image(folder / split / f"{name}.jpg")
-        row = f"{name},xclick,/m/0bt9lr,1,0.25,0.5,0.125,0.75,{rest}\n"
+        row = f"{name},xclick,/m/0bt9lr,1,0.25,0.5,0.125,0.75,0,0,{group},0,0\n"
         text(folder / f"{split}-annotations-bbox.csv", header + row)
     text(folder / "class-descriptions-boxable.csv", "/m/011k07,Tortoise\n/m/0bt9lr,Dog\n")
 
@@ -178,10 +171,8 @@ def verify_roboflow_tensorflow(data_set: DataSet) -> None:
 def train_and_test_labels(folder: Path) -> None:
     images(folder / "images", "abc")
     header = "filename,width,height,class,xmin,ymin,xmax,ymax\n"
-    text(folder / "data" / "readme.txt", "raccoons")
-    text(
-        folder / "annotations" / "train_labels.csv", header + "a.jpg,120,80,raccoon,10,20,40,60\nb.jpg,120,80,raccoon,0,0,9,9\n"
-    )
+    rows = "a.jpg,120,80,raccoon,10,20,40,60\nb.jpg,120,80,raccoon,0,0,9,9\n"
+    text(folder / "annotations" / "train_labels.csv", header + rows)
     text(folder / "annotations" / "test_labels.csv", header + "c.jpg,120,80,raccoon,10,20,40,60\n")
 
 
@@ -192,13 +183,13 @@ def verify_train_and_test_labels(data_set: DataSet) -> None:
 def landmarks(folder: Path) -> None:
     images(folder / "images", "ab")
     header = "image_name,left_eye_x,left_eye_y,right_eye_x,right_eye_y,nose_x,nose_y\n"
-    text(folder / "points.csv", header + "a.jpg,12,8,60,8,36,40\nb.jpg,24,16,48,16,,\n")
+    text(folder / "points.csv", header + "a.jpg,12,8,60,8,36,40\nb.jpg,24,16,48,32,,\n")
 
 
 def verify_landmarks(data_set: DataSet) -> None:
     assert boxes_in_pixels(data_set, "all", "a.jpg") == [("object", 12, 8, 60, 40)]
     keypoints = data_set.splits["all"].annotations[1].objects.keypoints
-    assert np.allclose(keypoints, [[[0.2, 0.2, 2], [0.4, 0.2, 2], [0, 0, 0]]])
+    assert np.allclose(keypoints, [[[0.2, 0.2, 2], [0.4, 0.4, 2], [0, 0, 0]]])
     assert data_set.splits["all"].class_attributes == ({"keypoints": ["left_eye", "right_eye", "nose"]},)
 
 

@@ -44,6 +44,14 @@ def looks_like_table(folder: Path) -> bool:
         return True
 
 
+def looks_like_table_of_masks(folder: Path) -> bool:
+    """Whether a folder has a table that pairs images with masks; the names of folders would say less."""
+    try:
+        return any(table.meaning.columns.kind == "masks" for table in find_tables(folder).tables)
+    except DataError:
+        return False
+
+
 def read_tables(folder: str | Path) -> DataSet:
     """Index the table in a folder, its tables train.csv and val.csv, or those in train/ and val/.
 
