@@ -77,7 +77,7 @@ def name_classes(labels: Collection[str], tables: Iterable[Path]) -> ClassNames:
             result.notes.append(f"the classes are named and ordered as in {file.name}")
         missing = sorted(set(labels) - names.keys(), key=natural_order)
         if missing:
-            detail = f"{len(missing)} labels have no name in it: {', '.join(missing[:5])}{', ...' if len(missing) > 5 else ''}"
+            detail = f"{len(missing)} of {len(labels)} labels have no name in it: {', '.join(missing[:5])}{', ...' if len(missing) > 5 else ''}"
             result.problems.append(Problem("unknown label", str(file), detail))
         return result
     ordered = sorted(labels, key=natural_order)
@@ -87,6 +87,7 @@ def name_classes(labels: Collection[str], tables: Iterable[Path]) -> ClassNames:
 def _files(tables: list[Path]) -> Iterator[Path]:
     folders = [table.parent for table in tables]
     folders += [folder.parent for folder in folders if folder.name.lower() in TABLE_FOLDERS or split_of_name(folder.name)]
+    folders += [metadata for folder in folders if (metadata := folder / "metadata").is_dir()]  # as FiftyOne writes OpenImages
     for folder in dict.fromkeys(folders):
         for file in sorted(folder.iterdir()):
             is_named = plain(file.stem) in NAME_FILES or "classdescriptions" in plain(file.stem)

@@ -11,7 +11,7 @@ from typing import NamedTuple
 IMAGE = (
     *("imagepath", "imgpath", "image", "path", "filepath", "filepaths", "file", "filename", "imagename", "imagefile"),
     *("imagefilename", "imagefilepath", "imageid", "imageindex", "img", "imgname", "imgfile", "imgid", "picture", "photo"),
-    *("relativepath", "fullpath", "images", "filenames", "paths", "idcode", "isicid", "dicomid"),
+    *("relativepath", "fullpath", "images", "filenames", "paths", "fname", "idcode", "isicid", "dicomid"),
 )
 IMAGE_IF_FOUND = ("id", "name", "key", "uid", "uuid", "photoid", "imageno", "patientid")  # only if the values are files
 LABEL = (

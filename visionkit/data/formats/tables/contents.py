@@ -134,9 +134,10 @@ def _what_it_shows(
         notes.append(f"{file.name}: the column {names[label]} names images, so these are masks")
         return Understood(columns._replace(mask=label), tuple(notes), folders=folders)
     flags = [i for i in named.others if i != image and _is_flag(row[i] for row in sample)]
-    is_classes = columns.mask is None and not columns.box and not columns.points and len(flags) >= 2
+    is_roboflow = plain(file.stem) == "classes"
+    is_classes = columns.mask is None and not columns.box and not columns.points and len(flags) >= (1 if is_roboflow else 2)
     is_class = label in flags and plain(names[label]) not in CERTAIN
-    if is_classes and (label is None or is_class or plain(file.stem) == "classes"):
+    if is_classes and (label is None or is_class or is_roboflow):
         return Understood(
             columns._replace(flags=tuple(flags), flag_names=tuple(names[i] for i in flags)), tuple(notes), folders=folders
         )

@@ -8,7 +8,7 @@ from visionkit.data.formats.tables.columns import plain
 from visionkit.data.formats.tables.contents import EXPECTED, UnclearError, Understood, understand
 from visionkit.data.formats.tables.images import TABLE_FOLDERS, ImageSearch, split_of_name
 from visionkit.data.formats.tables.rows import read_head
-from visionkit.data.index import DataError
+from visionkit.data.index import DataError, Problem
 from visionkit.data.splits import SPLITS, WHOLE, split_name
 
 SUFFIXES = (".csv", ".tsv")
@@ -33,10 +33,17 @@ class TableFile(NamedTuple):
 
 
 class Found(NamedTuple):
-    """The tables of a folder, and sentences on those that are not used."""
+    """The tables of a folder.
+
+    Attributes:
+        tables: one, or one for each split.
+        notes: sentences on tables that are not used.
+        problems: tables that could be meant as well.
+    """
 
     tables: list[TableFile]
     notes: list[str]
+    problems: tuple[Problem, ...] = ()
 
 
 def open_table(file: Path, split: str) -> TableFile:
@@ -59,18 +66,23 @@ def find_tables(folder: Path) -> Found:
     if found.tables:
         return found
     children = [child for child in sorted(folder.iterdir()) if child.is_dir()]
-    by_split = {split_name(child.name): _in_folder(child, split_name(child.name)) for child in children if _is_split(child)}
+    by_split = {split_name(child.name): _in_split(child) for child in children if split_name(child.name) in SPLITS}
     tables = [table for split in SPLITS if split in by_split for table in by_split[split].tables]
     if tables:
-        return Found(tables, [*found.notes, *(note for split in by_split.values() for note in split.notes)])
+        problems = tuple(problem for split in by_split.values() for problem in split.problems)
+        return Found(tables, [*found.notes, *(note for split in by_split.values() for note in split.notes)], problems)
     for child in children:
         if child.name.lower() in TABLE_FOLDERS and (below := _in_folder(child, WHOLE)).tables:
-            return Found(below.tables, [*found.notes, *below.notes])
+            return below._replace(notes=[*found.notes, *below.notes])
     return Found([], found.notes)
 
 
-def _is_split(folder: Path) -> bool:
-    return split_name(folder.name) in SPLITS
+def _in_split(folder: Path) -> Found:
+    """The table in the folder of a split, or in its labels/ (FiftyOne)."""
+    split = split_name(folder.name)
+    found = _in_folder(folder, split)
+    below = [child for child in sorted(folder.iterdir()) if child.name.lower() in TABLE_FOLDERS and child.is_dir()]
+    return found if found.tables else next((inner for child in below if (inner := _in_folder(child, split)).tables), found)
 
 
 def _in_folder(folder: Path, of_folder: str) -> Found:
@@ -102,7 +114,14 @@ def _in_folder(folder: Path, of_folder: str) -> Found:
         return Found([], notes)
     unused = [table.file for table in guessed if table not in tables] + [file for file, _ in unclear]
     notes += [f"{file.name} is not used: no column of it is known to say what images show" for file in unused]
-    return Found(_one_family(folder, tables), notes)
+    family = _one_family(folder, tables)
+    detail = f"a table of images that is not used, beside {', '.join(table.file.name for table in family)}"
+    problems = [Problem("unclear layout", str(table.file), detail) for table in tables if table.file not in _files(family)]
+    return Found(family, notes, tuple(problems))
+
+
+def _files(tables: list[TableFile]) -> list[Path]:
+    return [table.file for table in tables]
 
 
 def _is_list(table: TableFile) -> bool:
@@ -112,14 +131,17 @@ def _is_list(table: TableFile) -> bool:
 
 
 def _one_family(folder: Path, tables: list[TableFile]) -> list[TableFile]:
-    """The tables, if their names differ in the split alone.
+    """The tables whose names differ in the split alone.
 
     Raises:
-        DataError: they do not, so that only one of them can be meant.
+        DataError: there are several such groups, and not only one of them has a table for training and another.
     """
     families: dict[str, list[TableFile]] = {}
     for table in tables:
         families.setdefault(_without_split(table.file.stem), []).append(table)
+    divided = [family for family in families.values() if len(family) > 1 and "train" in [table.split for table in family]]
+    if len(divided) == 1:
+        families = {"": divided[0]}
     family = next(iter(families.values()))
     splits = [table.split for table in family]
     if WHOLE in splits and len(family) > 1 and "train" not in splits:  # annotations.csv beside val_annotations.csv

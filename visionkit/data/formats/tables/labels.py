@@ -31,7 +31,7 @@ def read_labels(splits: Samples, tables: list[Table], problems: list[Problem]) -
     notes = []
     if divider:
         notes.append(f"an image may have several labels: {'a blank' if divider == ' ' else repr(divider)} divides them")
-    elif has_several:
+    elif repeated and has_several:
         notes.append(f"{repeated} of {len(samples)} images are listed with several labels, so an image may have several")
     if doubtful:
         notes.append(f"{doubtful} rows with a confidence of 0 say that an image does not show their class")

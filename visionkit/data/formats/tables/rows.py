@@ -13,7 +13,7 @@ from visionkit.data.index import DataError, Problem
 DELIMITERS = ",;\t|"
 HEAD = 1 << 18  # bytes of a table that are read to understand its columns
 SAMPLE = 1000  # rows
-EXCEL_DELIMITER = re.compile(r"sep=(.)\s*", re.IGNORECASE)  # the first line of some tables
+EXCEL_DELIMITER = re.compile(r"sep=(.)", re.IGNORECASE)  # the first line of some tables
 
 
 def read_head(file: Path) -> list[list[str]]:
@@ -83,6 +83,8 @@ def rows_of(text: str, name: str, problems: list[Problem]) -> Iterator[tuple[int
     """Line numbers and fields of the rows in a text, without empty lines; see ``open_rows``."""
     delimiter = delimiter_of(text)
     lines = _Lines(text)
+    if EXCEL_DELIMITER.fullmatch(text.lstrip().partition("\n")[0].strip()):
+        next(lines)
     reader = csv.reader(lines, delimiter=delimiter, skipinitialspace=True)
     width = 0
     while True:
@@ -102,7 +104,7 @@ def rows_of(text: str, name: str, problems: list[Problem]) -> Iterator[tuple[int
             lines.back_to_second()
             continue
         fields = list(map(str.strip, fields))
-        if not any(fields) or (not width and len(fields) == 1 and EXCEL_DELIMITER.fullmatch(fields[0])):
+        if not any(fields):
             continue
         if not width:
             width = len(fields)

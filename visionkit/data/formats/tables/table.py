@@ -76,7 +76,7 @@ def read_table(path: str | Path) -> DataSet:
 
 
 def _read(found: Found, folder: Path | None) -> DataSet:
-    problems: list[Problem] = []
+    problems = list(found.problems)
     files = [table.file for table in found.tables]
     names = ", ".join(map(str, files))
     if len({_kind(table) for table in found.tables}) > 1:
