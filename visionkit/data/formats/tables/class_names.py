@@ -77,7 +77,8 @@ def name_classes(labels: Collection[str], tables: Iterable[Path]) -> ClassNames:
             result.notes.append(f"the classes are named and ordered as in {file.name}")
         missing = sorted(set(labels) - names.keys(), key=natural_order)
         if missing:
-            detail = f"{len(missing)} of {len(labels)} labels have no name in it: {', '.join(missing[:5])}{', ...' if len(missing) > 5 else ''}"
+            examples = ", ".join(missing[:5]) + (", ..." if len(missing) > 5 else "")
+            detail = f"{len(missing)} of {len(labels)} labels have no name in it: {examples}"
             result.problems.append(Problem("unknown label", str(file), detail))
         return result
     ordered = sorted(labels, key=natural_order)
