@@ -7,12 +7,13 @@ from pathlib import Path
 
 import numpy as np
 
-from visionkit.data.formats import coco, darknet, identities, mask_folders, table, tfds, voc, yolo
+from visionkit.data.formats import coco, darknet, identities, mask_folders, tfds, voc, yolo
 from visionkit.data.formats.annotation_tools import labelme, tool_files
 from visionkit.data.formats.class_folders import LAYOUTS, find_class_folders, only_folder
 from visionkit.data.formats.labelled import cub, flat_names, pets, tiny_imagenet
 from visionkit.data.formats.labelled.evidence import GENERIC
 from visionkit.data.formats.split_lists import find_list
+from visionkit.data.formats.tables import table
 from visionkit.data.formats.unread import unread_files, unused_images
 from visionkit.data.images.listing import list_images
 from visionkit.data.images.mask_names import OPTION, NamedClasses, parse_values
@@ -46,6 +47,7 @@ READERS_OF_FOLDERS = (
     ("labelme", labelme.looks_like_labelme, labelme.read_labelme),
     ("an annotation tool", tool_files.looks_like_tool_files, tool_files.read_tool_files),
     ("YOLO Darknet", darknet.looks_like_darknet, darknet.read_darknet),
+    ("a table", table.looks_like_table_of_masks, table.read_tables),
     (MASKS, mask_folders.looks_like_masks, mask_folders.read_masks),
     ("a table", table.looks_like_table, table.read_tables),
     ("Tiny ImageNet", tiny_imagenet.looks_like_tiny_imagenet, tiny_imagenet.read_tiny_imagenet),

@@ -9,8 +9,8 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 from PIL import Image
 
-from visionkit.data.formats.table import looks_like_table, read_table, read_tables
-from visionkit.data.formats.table_columns import find_columns
+from visionkit.data.formats.tables.columns import find_columns
+from visionkit.data.formats.tables.table import looks_like_table, read_table, read_tables
 from visionkit.data.index import DataError
 from visionkit.data.splits import WHOLE
 
@@ -55,7 +55,7 @@ def test_a_missing_table_is_an_error(tmp_path):
 
 @pytest.mark.parametrize("header", ["id,label", "image,width,height", "label,xmin,ymin,xmax,ymax"])
 def test_missing_columns_are_an_error_that_lists_the_expected_ones(tmp_path, header):
-    with pytest.raises(DataError, match=f"its columns are {header.replace(',', ', ')}. Expected a header"):
+    with pytest.raises(DataError, match=f"its columns are {header.replace(',', ', ')}; .*Expected a header"):
         read_table(table(tmp_path, f"{header}\n1,2,3,4,5\n"))
     assert not looks_like_table(tmp_path)
 
@@ -299,15 +299,19 @@ def test_tables_with_different_columns_are_an_error(folder):
         read_tables(folder)
 
 
-def test_several_tables_that_are_not_splits_are_not_read(folder):
+def test_several_tables_that_are_not_splits_are_an_error_that_names_them(folder):
     for name in ("one.csv", "two.csv"):
-        table(folder, BOXES, name)
+        table(folder, BOXES + "a.jpg,1,2,5,10,dog\n", name)
+    assert looks_like_table(folder)
+    with pytest.raises(DataError, match=r"one\.csv, two\.csv .*Give the file of one as --data"):
+        read_tables(folder)
+
+
+def test_a_list_of_paths_and_labels_is_a_table_if_it_has_a_header(folder):
+    table(folder, "a.jpg,cat\n", "train.csv")
     assert not looks_like_table(folder)
-
-
-def test_a_list_of_paths_and_labels_is_no_table(folder):
     table(folder, "image,label\na.jpg,cat\n", "train.csv")
-    assert not looks_like_table(folder)
+    assert looks_like_table(folder)
 
 
 def test_null_characters_are_an_error(folder):
@@ -321,7 +325,8 @@ def test_an_overlong_field_is_reported(folder):
 
 
 def test_no_header_names_no_columns():
-    assert find_columns([]) is None
+    named = find_columns([])
+    assert named.images == named.labels == named.others == [] and named.columns.kind == ""
 
 
 FIELDS = st.one_of(

@@ -1,0 +1,88 @@
+"""Boxes in every form, in pixels and relative."""
+
+import pytest
+
+from tests.data.formats.tables.conftest import pixels
+from visionkit.data.formats.tables.table import read_tables
+
+
+def test_a_table_of_images_without_a_box_has_no_objects(write):
+    found = read_tables(write("a.jpg", {"x.csv": "image,bbox\na,[]\n"}))
+    assert pixels(found) == [[]] and found.class_names == ()
+
+
+@pytest.mark.parametrize("box", ['"[12.0, 8, 60, 40]"', '"(12, 8, 60, 40)"', "12 8 60 40", '"[[12, 8, 60, 40]]"', "12;8;60;40"])
+def test_a_column_of_boxes_holds_the_corner_and_the_sides(write, box):
+    found = read_tables(write("a.jpg", {"x.csv": f"image_id,width,height,bbox,source\na,120,80,{box},usask_1\n"}))
+    assert pixels(found) == [[[12, 8, 72, 48]]] and found.class_names == ("object",)
+    assert "the coordinates are taken as pixels" in found.notes
+    assert "the boxes of one column are taken as x, y, width, height, as in COCO" in found.notes
+
+
+def test_boxes_that_leave_their_images_as_sides_are_corners(write):
+    found = read_tables(write("a.jpg b.jpg", {"x.csv": 'image,bbox\na,"[80, 40, 110, 70]"\nb,"[70, 30, 115, 78]"\n'}))
+    assert pixels(found) == [[[80, 40, 110, 70]], [[70, 30, 115, 78]]]
+    assert any("2 of 2 boxes would leave their image as x, y, width, height" in note for note in found.notes)
+
+
+def test_one_bad_box_does_not_change_the_form_of_the_others(write):
+    rows = "".join(f'a,"[{x}, 10, 20, 30]"\n' for x in range(40, 60)) + 'a,"[110, 10, 115, 30]"\n'
+    boxes = pixels(read_tables(write("a.jpg", {"x.csv": f"image,bbox\n{rows}"})))[0]
+    assert boxes[0] == [40, 10, 60, 40] and boxes[-1] == [110, 10, 225, 40]
+
+
+def test_a_field_may_hold_several_boxes(write):
+    found = read_tables(write("a.jpg b.jpg", {"x.csv": "image,BoxesString\na,99 12 110 40;41 27 69 60\nb,no_box\n"}))
+    assert pixels(found) == [[[99, 12, 110, 40], [41, 27, 69, 60]], []]
+
+
+@pytest.mark.parametrize("box", ['"[1, 2, 3]"', '"[1, 2, x, 4]"', '"[1, 2, nan, 4]"', '"{}"'])
+def test_a_bad_box_of_a_column_is_reported(write, box):
+    found = read_tables(write("a.jpg b.jpg", {"x.csv": f'image,bbox\na,{box}\nb,"[12, 8, 60, 40]"\n'}))
+    assert len(found) == 1 and [problem.kind for problem in found.problems] == ["bad annotation"]
+    assert "line 2" in found.problems[0].detail
+
+
+@pytest.mark.parametrize(
+    ("header", "numbers"),
+    [
+        ("XMin,XMax,YMin,YMax", "0.1,0.5,0.1,0.5"),
+        ("x_min,y_min,x_max,y_max", "0.1,0.1,0.5,0.5"),
+        ("x-min,y-min,x-max,y-max", "12,8,60,40"),
+        ("x_center,y_center,width,height", "0.3,0.3,0.4,0.4"),
+        ("cx,cy,w,h", "36,24,48,32"),
+        ("x_1,y_1,width,height", "12,8,48,32"),
+        ('"Bbox [x",y,w,h]', "12,8,48,32"),
+        ("bbox_xyxy", "12 8 60 40"),
+    ],
+)
+def test_forms_of_columns(write, header, numbers):
+    assert pixels(read_tables(write("a.jpg", {"x.csv": f"image,{header},label\na,{numbers},cat\n"}))) == [[[12, 8, 60, 40]]]
+
+
+def test_decimals_may_follow_a_comma_where_it_is_not_the_delimiter(write):
+    found = read_tables(write("a.jpg", {"x.csv": "image;xmin;ymin;xmax;ymax;label\na;0,1;0,1;0,5;0,5;cat\n"}))
+    assert pixels(found) == [[[12, 8, 60, 40]]]
+    assert "the coordinates are taken as relative to the image, since none is above 0.5" in found.notes
+
+
+def test_a_thousand_is_not_a_decimal(write):
+    found = read_tables(write("a.jpg b.jpg", {"x.csv": 'image,x1,y1,x2,y2\na,1,2,"1,200",40\nb,12,8,60,40\n'}))
+    assert len(found) == 1 and "'1,200' is not a number" in found.problems[0].detail
+
+
+def test_relative_boxes_among_boxes_in_pixels_are_reported(write):
+    found = read_tables(write("a.jpg b.jpg", {"x.csv": "image,x1,y1,x2,y2\na,0.1,0.1,0.5,0.5\nb,12,8,60,40\n"}))
+    assert [problem.kind for problem in found.problems] == ["unclear layout"]
+    assert found.problems[0].detail.startswith("1 of 2 boxes have no coordinate above 1")
+
+
+def test_boxes_around_groups_are_crowds(write):
+    table = "ImageID,LabelName,XMin,XMax,YMin,YMax,IsGroupOf\na,cat,0.1,0.5,0.1,0.5,1\na,cat,0,1,0,1,0\n"
+    found = read_tables(write("a.jpg", {"x.csv": table}))
+    assert found.splits["all"].annotations[0].objects.attributes == ({"iscrowd": 1}, {"iscrowd": 0})
+
+
+def test_a_label_of_rows_without_a_box_is_no_class(write):
+    found = read_tables(write("a.jpg b.jpg", {"x.csv": "patientId,x,y,width,height,Target\na,,,,,0\nb,12,8,48,32,1\n"}))
+    assert found.class_names == ("1",) and pixels(found) == [[], [[12, 8, 60, 40]]]

@@ -1,0 +1,77 @@
+"""Where the images of a table are found."""
+
+import pytest
+
+from tests.data.formats.tables.conftest import labels
+from visionkit.data.formats.tables.images import ENOUGH_MISSING, ImageSearch, split_of_name
+from visionkit.data.formats.tables.table import read_tables
+from visionkit.data.index import DataError
+
+
+def test_an_empty_folder_has_no_image(tmp_path):
+    search = ImageSearch(tmp_path / "x.csv")
+    assert search.find("a") is None and search.find("") is None and search.searched() == str(tmp_path)
+
+
+@pytest.mark.parametrize(
+    ("place", "table"),
+    [
+        ("a.jpg", "x.csv"),
+        ("Images/a.jpg", "x.csv"),
+        ("train/a.JPG", "x.csv"),
+        ("train_images/a.png", "x.csv"),
+        ("pics/a.jpg", "x.csv"),
+        ("img_align/img_align/a.jpg", "x.csv"),
+        ("images/a.jpg", "annotations/x.csv"),
+        ("train/data/a.jpg", "train/labels/x.csv"),
+    ],
+)
+def test_places(write, place, table):
+    folder = write(place, {})
+    assert ImageSearch(folder / table).find("a", "train") == str(folder / place)
+
+
+def test_the_folder_of_the_split_comes_first(write):
+    search = ImageSearch(write("train/1.jpg test/1.jpg images/val/1.jpg", {}) / "x.csv")
+    found = [search.find("1", split).split("/")[-2] for split in ("", "train", "val", "test")]
+    assert found == ["train", "train", "val", "test"]
+
+
+@pytest.mark.parametrize("name", ["/home/me/data/images/a.jpg", "C:\\data\\a.jpg", "old/images/a", "https://x.y/a.jpg"])
+def test_of_a_path_that_leads_nowhere_the_end_counts(write, name):
+    folder = write("images/a.jpg", {})
+    assert ImageSearch(folder / "x.csv").find(name) == str(folder / "images" / "a.jpg")
+
+
+def test_images_are_found_after_many_that_are_missing(write):
+    search = ImageSearch(write("images/a.jpg", {}) / "x.csv")
+    assert [search.find(f"z{number}") for number in range(2 * ENOUGH_MISSING)] == [None] * 2 * ENOUGH_MISSING
+    assert search.find("a") and search.find("a.jpg") and search.find("b/a.jpg")
+
+
+def test_masks_are_no_images(write):
+    folder = write("Masks/a.png pics/a.jpg", {})
+    assert ImageSearch(folder / "x.csv").find("a") == str(folder / "pics" / "a.jpg")
+
+
+def test_names_in_two_folders_are_reported(write):
+    found = read_tables(write("p/1.jpg q/1.jpg", {"x.csv": "image,label\n1,cat\n"}))
+    assert [problem.kind for problem in found.problems] == ["unclear layout"]
+
+
+def test_if_all_images_are_missing_the_error_says_where_they_were_searched(write):
+    with pytest.raises(DataError, match=r"none of its 2 images exists, such as 'y'\. They were searched in .*images"):
+        read_tables(write("images/a.jpg", {"x.csv": "image,label\ny,cat\nz,dog\n"}))
+
+
+def test_two_spellings_of_an_image_are_one(write):
+    found = read_tables(write("a.jpg b.jpg", {"x.csv": "image,label\na,cat\na.jpg,cat\nb,dog\n"}))
+    assert labels(found) == {"a.jpg": "cat", "b.jpg": "dog"} and len(found.problems) == 1
+
+
+@pytest.mark.parametrize(
+    ("name", "split"),
+    [("train", "train"), ("train_labels", "train"), ("validation-annotations-bbox", "val"), ("labels", ""), ("train_val", "")],
+)
+def test_names_of_files_say_splits(name, split):
+    assert split_of_name(name) == split

@@ -1,0 +1,80 @@
+"""One label an image, or several, from a column of labels or from columns of classes."""
+
+import pytest
+
+from tests.data.formats.tables.conftest import labels, sets
+from visionkit.data.formats.tables.table import read_tables
+from visionkit.data.index import DataError
+
+
+def details(found):
+    return [(problem.kind, problem.detail) for problem in found.problems]
+
+
+def test_a_table_of_classes_without_a_row_is_an_error(write):
+    with pytest.raises(DataError):
+        read_tables(write("a.jpg", {"x.csv": "image,cat,dog\n"}))
+
+
+@pytest.mark.parametrize("yes, no", [("1", "0"), ("1.0", "0.0"), ("True", "False"), ("1", "-1"), (" 1", " 0"), ("1", "")])
+def test_one_class_in_each_row_is_a_label(write, yes, no):
+    table = f"image,cat,dog,source\na,{yes},{no},web\nb,{no},{yes},web\nc,{yes},{no},web\n"
+    found = read_tables(write("a.jpg b.jpg c.jpg", {"x.csv": table}))
+    assert labels(found) == {"a.jpg": "cat", "b.jpg": "dog", "c.jpg": "cat"} and found.format == "a table of labels (x.csv)"
+
+
+def test_several_classes_in_a_row_are_a_set_of_labels(write):
+    found = read_tables(write("a.jpg b.jpg c.jpg", {"x.csv": "image,cat,dog\na,1,1\nb,0,1\nc,0,0\n"}))
+    assert sets(found) == [{"cat", "dog"}, {"dog"}, set()] and found.class_names == ("cat", "dog")
+    assert "an image may have several labels: 1 of 3 have several, 1 have none" in found.notes
+
+
+def test_images_with_an_uncertain_class_are_left_out_and_counted(write):
+    found = read_tables(write("a.jpg b.jpg c.jpg", {"x.csv": "Path,Edema,Mass\na,1.0,\nb,-1.0,1.0\nc,0.0,1.0\n"}))
+    assert labels(found) == {"a.jpg": "Edema", "c.jpg": "Mass"}
+    assert details(found) == [
+        ("bad annotation", "-1 beside 0 and 1 means that a class is uncertain; 1 images with such values are left out")
+    ]
+
+
+def test_a_value_that_is_no_flag_is_reported(write):
+    rows = "".join(f"{name},1,0\n" for name in "ab" * 600) + "c,1,x\n"
+    found = read_tables(write("a.jpg b.jpg c.jpg", {"x.csv": f"image,cat,dog\n{rows}"}))
+    assert details(found) == [("bad annotation", "line 1202: 'x' is neither 0 nor 1")]
+
+
+def test_a_column_label_wins_over_columns_of_0_and_1(write):
+    found = read_tables(write("a.jpg b.jpg", {"x.csv": "image,label,is_dark,is_blurry\na,1,0,1\nb,0,1,1\n"}))
+    assert labels(found) == {"a.jpg": "1", "b.jpg": "0"}
+
+
+def test_many_images_that_are_listed_again_have_several_labels(write):
+    found = read_tables(write("a.jpg b.jpg c.jpg", {"x.csv": "image,label\na,cat\na,dog\nb,dog\nc,cat\nc,bird\n"}))
+    assert sets(found) == [{"cat", "dog"}, {"dog"}, {"cat", "bird"}] and found.problems == ()
+
+
+def test_one_image_that_is_listed_again_is_a_mistake(write):
+    found = read_tables(write("a.jpg b.jpg c.jpg", {"x.csv": "image,label\na,cat\nb,dog\nc,dog\na,dog\n"}))
+    assert labels(found) == {"a.jpg": "cat", "b.jpg": "dog", "c.jpg": "dog"} and len(found.problems) == 1
+
+
+def test_labels_with_a_confidence_of_0_are_absent(write):
+    table = "ImageID,Source,LabelName,Confidence\na,v,/m/01,1\na,v,/m/02,0\nb,v,/m/02,1\nc,v,/m/01,0\n"
+    folder = write("train/a.jpg train/b.jpg train/c.jpg", {"train-annotations-human-imagelabels.csv": table})
+    (folder / "class-descriptions.csv").write_text("/m/01,Cat\n/m/02,Dog\n")
+    assert sets(read_tables(folder), "train") == [{"Cat"}, {"Dog"}, set()]
+
+
+def test_whole_numbers_lose_the_point_that_pandas_writes(write):
+    assert labels(read_tables(write("a.jpg b.jpg", {"x.csv": "image,label\na,1.0\nb,0.0\n"}))) == {"a.jpg": "1", "b.jpg": "0"}
+
+
+def test_measures_are_no_labels(write):
+    with pytest.raises(DataError, match=r"the labels are measures, as 0\.53, 1\.25"):
+        read_tables(write("a.jpg b.jpg", {"x.csv": "image,target\na,0.53\nb,1.25\n"}))
+
+
+def test_a_row_with_too_many_fields_is_reported(write):
+    found = read_tables(write("a.jpg b.jpg c.jpg", {"x.csv": "image,label\na,cat,dog\nb,dog\nc,cat,\n"}))
+    assert labels(found) == {"b.jpg": "dog", "c.jpg": "cat"}
+    assert details(found) == [("bad annotation", "line 2: 3 fields, expected 2; a field with a delimiter in it needs quotes")]

@@ -1,0 +1,185 @@
+"""Reads tables of objects: boxes in any form, and landmarks."""
+
+from typing import NamedTuple
+
+import numpy as np
+from tqdm import tqdm
+
+from visionkit.data.formats.annotation_files import LARGEST, detection_index
+from visionkit.data.formats.tables.class_names import name_classes
+from visionkit.data.formats.tables.samples import Sample, Samples, Table
+from visionkit.data.images.decode import ImageError, read_size
+from visionkit.data.index import NO_OBJECTS, Annotation, Objects, Problem
+from visionkit.data.splits import DataSet
+
+RELATIVE_UP_TO = 2.0  # relative boxes may reach outside their image, but pixel coordinates do not all stay this small
+NAMELESS = "object"  # the class of objects in a table without labels
+INSIDE = 1.01  # a side up to which a box counts as inside its image
+CERTAIN = 0.9  # share of boxes that must fit a form other than the usual one
+MIXED = 0.05  # share of boxes in a table of pixels that may look relative
+
+
+class Sized(NamedTuple):
+    """An image, and its height and width; None where nothing depends on them."""
+
+    sample: Sample
+    size: tuple[int, int] | None
+
+
+def read_boxes(splits: Samples, tables: list[Table], problems: list[Problem]) -> DataSet:
+    """The data set of images with objects. Sizes are read from images where the table declares none and has pixels."""
+    columns = tables[0].columns
+    used = [_used(table, splits) for table in tables]
+    numbers = [part[of] for table, of in zip(tables, used, strict=True) for part in (table.rows.boxes, table.rows.points)]
+    largest = max((np.abs(part[~np.isnan(part)]).max(initial=0.0) for part in numbers), default=0.0)
+    relative = largest <= RELATIVE_UP_TO
+    sized = {split: _sizes(split, samples, relative, problems) for split, samples in splits.items()}
+    form, notes = _form(tables, [one for group in sized.values() for one in group], relative)
+    if largest > 0:
+        limit = f"relative to the image, since none is above {largest:.3g}"
+        notes.insert(0, f"the coordinates are taken as {limit if relative else 'pixels'}")
+    labels = {label or NAMELESS for table, of in zip(tables, used, strict=True) for label in _labels_of_objects(table, of)}
+    classes = name_classes(labels, [table.file for table in tables])
+    problems += classes.problems
+    class_attributes = tuple({"keypoints": list(columns.point_names)} for _ in classes.names) if columns.points else ()
+    all_sized = [one for group in sized.values() for one in group]
+    scaled = {id(table.rows): _scaled(table, form, relative, all_sized, classes.numbers, problems) for table in tables}
+    indexes = {}
+    for split, group in sized.items():
+        annotations = [Annotation(_objects(sample, scaled[id(sample.rows)]), size=size) for sample, size in group]
+        paths = [sample.path for sample, _ in group]
+        indexes[split] = detection_index(classes.names, paths, annotations, class_attributes=class_attributes)
+    total = sum(int(each.kept.sum()) for each in scaled.values())
+    tiny = sum(each.tiny for each in scaled.values())
+    groups = sum(len(table.rows.groups) for table in tables)
+    if tiny > MIXED * total:
+        detail = f"{tiny} of {total} boxes have no coordinate above 1, as if they were relative; all are taken as pixels"
+        problems.append(Problem("unclear layout", _names(tables), detail))
+    if groups:
+        notes.append(f"{groups} boxes are around a group of objects; they are taken as crowds")
+    files = frozenset(map(str, classes.files))
+    return DataSet(indexes, (*notes, *classes.notes), tuple(problems), annotation_files=files)
+
+
+def _names(tables: list[Table]) -> str:
+    return ", ".join(str(table.file) for table in tables)
+
+
+def _used(table: Table, splits: Samples) -> np.ndarray:
+    """Which rows of a table are those of an image that exists, bool ``(N,)``."""
+    used = np.zeros(len(table.rows), bool)
+    used[[i for samples in splits.values() for sample in samples if sample.rows is table.rows for i in sample.positions]] = True
+    return used
+
+
+def _labels_of_objects(table: Table, used: np.ndarray) -> set[str]:
+    """The labels of the rows that have a box or a landmark."""
+    has_object = ~np.isnan(table.rows.boxes[:, 0]) | ~np.isnan(table.rows.points).any(axis=2).all(axis=1)
+    return {table.rows.labels[i] for i in np.flatnonzero(used & has_object).tolist()}
+
+
+def _sizes(split: str, samples: list[Sample], relative: bool, problems: list[Problem]) -> list[Sized]:
+    sized = []
+    for sample in tqdm(samples, f"reading sizes of {split}", unit=" images", leave=False, disable=relative):
+        size = next((sample.rows.sizes[i] for i in sample.positions if sample.rows.sizes[i] is not None), None)
+        try:
+            size = size if relative or size is not None else read_size(sample.path)
+        except ImageError as error:
+            problems.append(Problem("broken image", sample.path, f"{error}; so its size and its boxes are unknown"))
+            continue
+        sized.append(Sized(sample, size))
+    return sized
+
+
+def _form(tables: list[Table], sized: list[Sized], relative: bool) -> tuple[str, list[str]]:
+    """The form of the boxes, and a note if it was decided by their numbers."""
+    columns = tables[0].columns
+    if columns.box_form or not columns.box:
+        return columns.box_form or "corners", []
+    boxes = np.concatenate([np.zeros((0, 4)), *(sample.rows.boxes[sample.positions] for sample, _ in sized)])
+    sizes = np.ones((len(boxes), 2))
+    if not relative:
+        sizes = np.repeat([size[::-1] for _, size in sized], [len(sample.positions) for sample, _ in sized], axis=0)
+    known = ~np.isnan(boxes[:, 0])
+    boxes = np.clip(boxes, -1e9, 1e9)
+    starts, ends, sizes = boxes[known, :2], boxes[known, 2:], sizes[known] * INSIDE
+    as_sides = ((starts >= 0) & (ends > 0) & (starts + ends <= sizes)).all(axis=1)
+    as_corners = ((starts >= 0) & (ends > starts) & (ends <= sizes)).all(axis=1)
+    if len(starts) and as_corners.mean() >= CERTAIN and as_corners.mean() > as_sides.mean():
+        reason = f"{np.count_nonzero(~as_sides)} of {len(starts)} boxes would leave their image as x, y, width, height"
+        return "corners", [f"the boxes are taken as x1, y1, x2, y2: {reason}"]
+    return "sides", ["the boxes of one column are taken as x, y, width, height, as in COCO"]
+
+
+class Scaled(NamedTuple):
+    """The objects of all rows of a table, relative to their images.
+
+    Attributes:
+        kept: rows that have an object, bool ``(N,)``.
+        boxes: x1, y1, x2, y2, float64 ``(N, 4)``.
+        keypoints: x, y and visibility, float64 ``(N, K, 3)``, or None.
+        classes: int32 ``(N,)``.
+        tiny: number of objects that look relative, though they are in pixels.
+    """
+
+    kept: np.ndarray
+    boxes: np.ndarray
+    keypoints: np.ndarray | None
+    classes: np.ndarray
+    tiny: int
+
+
+def _scaled(
+    table: Table, form: str, relative: bool, sized: list[Sized], numbers: dict[str, int], problems: list[Problem]
+) -> Scaled:
+    rows = table.rows
+    used = np.zeros(len(rows), bool)
+    scale = np.ones((len(rows), 2))
+    for sample, size in sized:
+        if sample.rows is rows:
+            used[sample.positions] = True
+            if not relative:
+                scale[sample.positions] = size[::-1]
+    with np.errstate(over="ignore", invalid="ignore"):
+        boxes = _as_corners(rows.boxes, form) / np.tile(scale, 2)
+    points = rows.points / scale[:, None]
+    labelled = ~np.isnan(points).any(axis=2)
+    for row in np.flatnonzero(np.isnan(boxes[:, 0]) & labelled.any(axis=1)):
+        of_row = points[row][labelled[row]]
+        boxes[row] = [*of_row.min(axis=0), *of_row.max(axis=0)]
+    points = np.where(labelled[..., None], points, 0.0)
+    used &= ~np.isnan(boxes[:, 0])
+    sound = (np.abs(boxes) <= LARGEST).all(axis=1) & (np.abs(points) <= LARGEST).all(axis=(1, 2))
+    if (used & ~sound).any():
+        path_of = {i: sample.path for sample, _ in sized if sample.rows is rows for i in sample.positions}
+        for row in np.flatnonzero(used & ~sound).tolist():
+            detail = f"line {rows.lines[row]}: numbers far outside of the image"
+            problems.append(Problem("bad annotation", path_of[row], detail))
+    kept = used & sound
+    keypoints = np.concatenate([points, 2.0 * labelled[..., None]], axis=2) if points.shape[1] else None
+    classes = np.array([numbers.get(label or NAMELESS, -1) for label in rows.labels], np.int32)
+    tiny = 0 if relative else int((rows.boxes[kept] <= 1).all(axis=1).sum())
+    return Scaled(kept, boxes, keypoints, classes, tiny)
+
+
+def _objects(sample: Sample, scaled: Scaled) -> Objects:
+    """The objects of one image."""
+    positions = np.array(sample.positions)
+    positions = positions[scaled.kept[positions]]
+    if not len(positions):
+        return NO_OBJECTS
+    attributes = ()
+    groups = sample.rows.groups
+    if groups and not groups.isdisjoint(sample.positions):
+        attributes = tuple({"iscrowd": int(i in groups)} for i in positions.tolist())
+    keypoints = None if scaled.keypoints is None else scaled.keypoints[positions]
+    return Objects(scaled.boxes[positions], scaled.classes[positions], keypoints=keypoints, attributes=attributes)
+
+
+def _as_corners(boxes: np.ndarray, form: str) -> np.ndarray:
+    first, second = boxes[:, :2], boxes[:, 2:]
+    if form == "sides":
+        return np.concatenate([first, first + second], axis=1)
+    if form == "centers":
+        return np.concatenate([first - second / 2, first + second / 2], axis=1)
+    return boxes.copy()

@@ -1,0 +1,282 @@
+"""The meaning of the columns of a table by what they hold, where names do not suffice: which of several columns is the image,
+columns of classes, labels under another name, tables without a header.
+"""
+
+import re
+from collections import Counter
+from collections.abc import Callable, Iterable, Sequence
+from pathlib import Path, PurePosixPath
+from typing import NamedTuple
+
+from visionkit.data.formats.annotation_files import brief
+from visionkit.data.formats.tables.columns import (
+    BLANKS_DIVIDE,
+    IMAGE,
+    IMAGE_IF_FOUND,
+    LABEL,
+    OF_ANOTHER_READER,
+    RUN_LENGTHS,
+    UNNAMED,
+    Columns,
+    Named,
+    find_columns,
+    plain,
+)
+from visionkit.data.formats.tables.images import ImageSearch
+from visionkit.data.images.decode import IMAGE_SUFFIXES
+from visionkit.data.index import DataError
+
+PROBES = 20  # values of a column whose files are looked up
+MOST = 0.5  # share of the probes that must be files
+NUMBER = re.compile(r"[-+]?(\d+([.,]\d*)?|[.,]\d+)([eE][-+]?\d+)?")
+FLAGS = {"": 0, "0": 0, "1": 1, "0.0": 0, "1.0": 1, "false": 0, "true": 1, "-1": -1, "-1.0": -1, "no": 0, "yes": 1}
+RUN_LENGTH = re.compile(r"\d+(\s+\d+){3,}")
+CERTAIN = ("label", "labels", "class", "category", "target", "labelid", "classid")  # labels, even beside columns of 0 and 1
+DIVIDERS = "|;,"  # of several labels in one field
+EXPECTED = (
+    "Expected a header with a column for the image (image, filename, path, image_id, ...) and columns for what it shows: label "
+    "(or class, category, breed, ...); xmin,ymin,xmax,ymax or bbox; mask; a column of 0 and 1 for each class; or landmarks "
+    "such as x0,y0,x1,y1,x2,y2."
+)
+Find = Callable[[str], str | None]
+
+
+class Understood(NamedTuple):
+    """The meaning of a table.
+
+    Attributes:
+        columns: its columns.
+        notes: sentences on what was decided.
+        guessed: whether the column of labels is known only because no other is left.
+        folders: the folders of the images that were looked up; empty if none was found.
+    """
+
+    columns: Columns
+    notes: tuple[str, ...] = ()
+    guessed: bool = False
+    folders: frozenset[str] = frozenset()
+
+
+class UnclearError(DataError):
+    """A table of images, in which several columns may be the label, or none."""
+
+    def __init__(self, message: str, folders: frozenset[str]):
+        super().__init__(message)
+        self.folders = folders
+
+
+def understand(file: Path, rows: Sequence[Sequence[str]], search: ImageSearch, split: str = "") -> Understood:
+    """Find the meaning of the columns of a table.
+
+    Args:
+        file: the table, for messages.
+        rows: its first rows, with the header if it has one.
+        search: finds its images.
+        split: the split of the whole table, if it has one.
+
+    Raises:
+        UnclearError: it names images, but what they show is not clear.
+        DataError: no column names an image.
+    """
+    if not rows:
+        raise DataError(f"{file}: the table is empty. {EXPECTED}")
+
+    def find(name):
+        return search.find(name, split)
+
+    if (without_header := _headerless(file, rows, find)) is not None:
+        return without_header
+    header, sample = list(rows[0]), rows[1:]
+    if sample and all(len(row) == len(header) + 1 and row[-1] for row in sample):  # R names no column of row names
+        header = ["", *header]
+    sample = [[*row, *[""] * (len(header) - len(row))] for row in sample]
+    named = find_columns(header)
+    names = [name.strip() or "(no name)" for name in header]
+    image, folders, notes = _image(file, names, named, sample, find)
+    if image is None:
+        tried = [row[i] for i in named.images_if_found for row in sample if row[i]][:1]
+        searched = f" (there is no image {brief(tried[0])} in {search.searched(split)})" if tried else ""
+        raise DataError(f"{file}: its columns are {', '.join(names[:20])}; none of them names an image{searched}. {EXPECTED}")
+    columns = named.columns._replace(image=image, width=len(header))
+    if columns.split is not None and plain(names[columns.split]) == "partition":
+        numbered = {row[columns.split] for row in sample} <= {"0", "1", "2", ""}
+        notes += [f"{file.name}: the values 0, 1, 2 of the column partition stand for train, val, test"] if numbered else []
+        columns = columns._replace(splits_have_numbers=numbered)
+    if foreign := [name for name in names if plain(name) in OF_ANOTHER_READER]:
+        raise DataError(f"{file}: the outlines in its column {foreign[0]} cannot be read. Export them as COCO.")
+    for i, name in enumerate(names):
+        values = [row[i] for row in sample if row[i]]
+        if plain(name) in RUN_LENGTHS and values and all(map(RUN_LENGTH.fullmatch, values)):
+            raise UnclearError(
+                f"{file}: its column {name} holds run-length encoded masks, which are not read from tables. Write them as "
+                "images of masks, and name these in a column mask.",
+                folders,
+            )
+    return _what_it_shows(file, names, named, columns, sample, find, notes, folders)
+
+
+def _what_it_shows(
+    file: Path,
+    names: list[str],
+    named: Named,
+    columns: Columns,
+    sample: list[list[str]],
+    find: Find,
+    notes: list[str],
+    folders: frozenset[str],
+) -> Understood:
+    image = columns.image
+    labels = [i for i in named.labels if i != image]
+    not_labels = {image, *labels, *named.images, *named.images_if_found}
+    others = [i for i in named.others if i not in not_labels and any(row[i] for row in sample)]
+    label = _best_label(labels, sample)
+    if label is not None and not columns.box and columns.mask is None and _are_files(sample, label, image, find):
+        notes.append(f"{file.name}: the column {names[label]} names images, so these are masks")
+        return Understood(columns._replace(mask=label), tuple(notes), folders=folders)
+    flags = [i for i in named.others if i != image and _is_flag(row[i] for row in sample)]
+    is_roboflow = plain(file.stem) == "classes"
+    is_classes = columns.mask is None and not columns.box and not columns.points and len(flags) >= (1 if is_roboflow else 2)
+    is_class = label in flags and plain(names[label]) not in CERTAIN
+    if is_classes and (label is None or is_class or is_roboflow):
+        return Understood(
+            columns._replace(flags=tuple(flags), flag_names=tuple(names[i] for i in flags)), tuple(notes), folders=folders
+        )
+    if label is not None:
+        if columns.mask is None and len(labels) > 1 and any(row[i] for i in labels if i != label for row in sample):
+            unused = ", ".join(names[i] for i in labels if i != label)
+            notes.append(f"{file.name}: the labels are those of the column {names[label]}; not used: {unused}")
+        divider = "" if columns.box or columns.points else _divider(plain(names[label]), Counter(row[label] for row in sample))
+        return Understood(columns._replace(label=label, divider=divider), tuple(notes), folders=folders)
+    if columns.kind:
+        return Understood(columns, tuple(notes), folders=folders)
+    candidates = [i for i in others if _may_be_labels([row[i] for row in sample if row[i]])]
+    if len(candidates) == 1 and folders:
+        notes.append(f"{file.name}: no column has a name that is known for labels; {names[candidates[0]]} is taken")
+        return Understood(columns._replace(label=candidates[0]), tuple(notes), True, folders)
+    reason = f"any of {', '.join(names[i] for i in candidates)} may be the label" if candidates else "none of them is a label"
+    raise UnclearError(
+        f"{file}: its columns are {', '.join(names[:20])}; {reason}. Rename the column of labels to label. {EXPECTED}",
+        folders,
+    )
+
+
+def _image(
+    file: Path, names: list[str], named: Named, sample: list[list[str]], find: Find
+) -> tuple[int | None, frozenset[str], list[str]]:
+    """The column of images, the folders of some of them, and a note if several columns may be meant."""
+    known = [*named.images, *named.images_if_found]
+    unknown = [i for i in range(len(names)) if i not in known and not UNNAMED.fullmatch(plain(names[i]))]
+    found = {i: _found(sample, i, find) for i in known}
+    if not any(paths for paths, _ in found.values()):
+        # Under a name that is not known, only names of files with their suffix count: a number may be one by chance.
+        found |= {i: _found(sample, i, find) for i in unknown if _have_suffix(sample, i)}
+        found = {i: result for i, result in found.items() if i in known or len(result[0]) >= MOST * result[1]}
+    good = [i for i, (paths, probed) in found.items() if paths and len(paths) >= MOST * probed]
+    good = good or [i for i, (paths, _) in found.items() if paths]
+    if not good:
+        return (named.images[0] if named.images else None), frozenset(), []
+    notes = []
+    if len(good) > 1:
+        notes.append(f"{file.name}: the images are those of the column {names[good[0]]}; {names[good[1]]} names files, too")
+    elif good[0] not in known:
+        notes.append(f"{file.name}: the images are those of the column {names[good[0]]}")
+    return good[0], frozenset(str(Path(path).parent) for path in found[good[0]][0]), notes
+
+
+def _found(sample: list[list[str]], column: int, find: Find) -> tuple[list[str], int]:
+    """The files that some values of a column name, and the number of values that were looked up."""
+    values = list(dict.fromkeys(row[column] for row in sample if row[column]))
+    probes = values[:: max(1, len(values) // PROBES)][:PROBES]
+    return [path for probe in probes if (path := find(probe)) is not None and _is_image(path)], len(probes)
+
+
+def _is_image(path: str) -> bool:
+    return PurePosixPath(path).suffix.lower() in IMAGE_SUFFIXES or "@" in path
+
+
+def _have_suffix(sample: list[list[str]], column: int) -> bool:
+    values = [row[column] for row in sample if row[column]][:PROBES]
+    return bool(values) and all(_is_image(value) for value in values)
+
+
+def _are_files(sample: list[list[str]], column: int, image: int, find: Find) -> bool:
+    """Whether a column names images that are not those of the column ``image``."""
+    if not _have_suffix(sample, column) or all(row[column] == row[image] for row in sample):
+        return False
+    paths, probed = _found(sample, column, find)
+    return len(paths) >= MOST * probed
+
+
+def _best_label(labels: list[int], sample: list[list[str]]) -> int | None:
+    """The first column of labels that holds any; or the one that names what that one numbers."""
+    labels = [i for i in labels if any(row[i] for row in sample)] or labels
+    if not labels:
+        return None
+    first = labels[0]
+    if all(NUMBER.fullmatch(row[first]) for row in sample if row[first]):
+        for other in labels[1:]:
+            pairs = {(row[first], row[other]) for row in sample if row[first] or row[other]}
+            is_renamed = len({one for one, _ in pairs}) == len({two for _, two in pairs}) == len(pairs)
+            if is_renamed and not any(NUMBER.fullmatch(two) for _, two in pairs):
+                return other
+    return first
+
+
+def _is_flag(values: Iterable[str]) -> bool:
+    values = {value.lower() for value in values}
+    return values <= FLAGS.keys() and not values <= {""}
+
+
+def _may_be_labels(values: list[str]) -> bool:
+    """Whether values repeat as labels do, and are no measures, lists or objects of JSON."""
+    counts = Counter(values)
+    if len(counts) < 2 or min(counts.values()) < 2 or any(value[:1] in "[{(" for value in counts):
+        return False
+    return _is_flag(counts) or not any(NUMBER.fullmatch(value) for value in counts)
+
+
+def _divider(name: str, labels: Counter[str]) -> str:
+    """What divides the labels of one image; "" if each image has one."""
+    for divider in DIVIDERS:
+        if any(divider in label for label in labels) and (divider != "," or _are_combinations(labels, divider)):
+            return divider
+    blanks = [label for label in labels if " " in label]
+    if blanks and all(re.fullmatch(r"\d+( +\d+)*", label) for label in labels if label):
+        return " "
+    if blanks and name in BLANKS_DIVIDE and (name == "tags" or _are_combinations(labels, " ")):
+        return " "
+    return ""
+
+
+def _are_combinations(labels: Iterable[str], divider: str) -> bool:
+    """Whether labels combine few parts that also stand alone, other than names with a comma or a blank in them."""
+    labels = {label for label in labels if label}
+    parts = {part.strip() for label in labels for part in label.split(divider)}
+    return len(parts) <= len(labels) and bool(parts & labels)
+
+
+def _headerless(file: Path, rows: Sequence[Sequence[str]], find: Find) -> Understood | None:
+    """The meaning of a table whose first row is one like the others, or None."""
+    first, width = rows[0], len(rows[0])
+    named = find_columns(first)
+    known = {plain(name) for name in first} & {*IMAGE, *IMAGE_IF_FOUND, *LABEL}
+    has_names = bool(known or named.columns.kind)
+    rows = [row for row in rows if len(row) == width]
+    image_first = _is_image(first[0]) or find(first[0]) is not None
+    if not image_first or (has_names and find(first[0]) is None):
+        return None
+    names = ("image", "x1", "y1", "x2", "y2", "label")
+    if width in (5, 6) and all(NUMBER.fullmatch(field) or not field for row in rows for field in row[1:5]):
+        columns = Columns(0, 5 if width == 6 else None, has_header=False, width=width, box=(1, 2, 3, 4), box_form="corners")
+        names = names[:width]
+    elif width == 2 and find(first[0]) is not None:
+        columns, names = Columns(0, 1, has_header=False, width=2), ("image", "label")
+        if _are_files(list(rows), 1, 0, find):
+            columns, names = columns._replace(label=None, mask=1), ("image", "mask")
+        else:
+            columns = columns._replace(divider=_divider("label", Counter(row[1] for row in rows)))
+    else:
+        return None
+    paths, _ = _found(list(rows), 0, find)
+    note = f"{file.name} has no header: its columns are taken as {', '.join(names)}"
+    return Understood(columns, (note,), folders=frozenset(str(Path(path).parent) for path in paths))

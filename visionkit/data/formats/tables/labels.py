@@ -1,0 +1,138 @@
+"""Reads tables that label images: one label an image, or several."""
+
+import re
+from collections.abc import Iterable
+
+import numpy as np
+
+from visionkit.data.formats.tables.class_names import ClassNames, name_classes
+from visionkit.data.formats.tables.samples import Sample, Samples, Table
+from visionkit.data.index import DataError, Index, Problem
+from visionkit.data.splits import DataSet
+
+SEVERAL = 0.1  # share of the images with several labels from which on the table gives several to each image
+WHOLE_NUMBER = re.compile(r"([-+]?\d+)\.0*")  # pandas writes whole numbers like this, if a row lacks one
+FRACTION = re.compile(r"[-+]?\d*\.\d+(e[-+]?\d+)?", re.IGNORECASE)
+
+
+def read_labels(splits: Samples, tables: list[Table], problems: list[Problem]) -> DataSet:
+    """The data set of images that a column labels.
+
+    Raises:
+        DataError: the labels are measures, not classes.
+    """
+    samples = [sample for group in splits.values() for sample in group]
+    _check_labels(samples, tables)
+    divider = next((table.columns.divider for table in tables if table.columns.divider), "")
+    sets = {id(sample): _labels_of(sample, divider) for sample in samples}
+    doubtful = sum(len(table.rows.doubtful) for table in tables)
+    repeated = sum(len(labels) > 1 for labels in sets.values())
+    has_several = bool(divider or doubtful) or repeated >= max(2, SEVERAL * len(samples))  # one may be a mistake
+    notes = []
+    if divider:
+        notes.append(f"an image may have several labels: {'a blank' if divider == ' ' else repr(divider)} divides them")
+    elif repeated and has_several:
+        notes.append(f"{repeated} of {len(samples)} images are listed with several labels, so an image may have several")
+    if doubtful:
+        notes.append(f"{doubtful} rows with a confidence of 0 say that an image does not show their class")
+    classes = name_classes({label for labels in sets.values() for label in labels}, [table.file for table in tables])
+    problems += classes.problems
+    indexes = {}
+    for split, group in splits.items():
+        paths = tuple(sample.path for sample in group)
+        if has_several:
+            rows = [[classes.numbers[label] for label in sets[id(sample)]] for sample in group]
+            indexes[split] = index_of_sets(classes.names, paths, rows)
+            continue
+        for sample in group:
+            labels = sample.labels()
+            for position, label in zip(sample.positions[1:], labels[1:], strict=True):
+                detail = f"line {sample.rows.lines[position]}: the image is listed again, as {label!r}; this line is left out"
+                problems.append(Problem("bad annotation", sample.path, detail))
+        numbers = [classes.numbers[_whole(sample.labels()[0])] for sample in group]
+        indexes[split] = Index(classes.names, paths, np.array(numbers, np.int32))
+    return _data_set(indexes, notes, classes, problems)
+
+
+def read_flags(splits: Samples, tables: list[Table], problems: list[Problem]) -> DataSet:
+    """The data set of images that have a column for each class.
+
+    If each image has exactly one class, they are the labels of a classification; else an image may have several.
+    """
+    names = tables[0].columns.flag_names
+    notes = [f"the classes are columns: {', '.join(names[:10])}{', ...' if len(names) > 10 else ''}"]
+    has_zeros = any((table.rows.flags == 0).any() for table in tables)
+    for table in tables:
+        order = [table.columns.flag_names.index(name) for name in names]
+        table.rows.flags = table.rows.flags[:, order]
+    flags: dict[str, list[np.ndarray]] = {}
+    kept: dict[str, list[str]] = {}
+    uncertain = 0
+    for split, group in splits.items():
+        flags[split], kept[split] = [], []
+        for path, rows, positions in group:
+            values = rows.flags[positions[0]]
+            for position in positions[1:]:
+                if (rows.flags[position] != values).any():
+                    detail = f"line {rows.lines[position]}: the image is listed again with other classes; it is left out"
+                    problems.append(Problem("bad annotation", path, detail))
+            if has_zeros and (values < 0).any():
+                uncertain += 1
+            else:
+                flags[split].append(values > 0)
+                kept[split].append(path)
+    if uncertain:
+        files = ", ".join(str(table.file) for table in tables)
+        detail = f"-1 beside 0 and 1 means that a class is uncertain; {uncertain} images with such values are left out"
+        problems.append(Problem("bad annotation", files, detail))
+    all_flags = np.array([row for split in splits for row in flags[split]], bool).reshape(-1, len(names))
+    is_single = len(all_flags) > 0 and (all_flags.sum(axis=1) == 1).all()
+    indexes = {}
+    for split in splits:
+        rows = [np.flatnonzero(row).tolist() for row in flags[split]]
+        if is_single:
+            indexes[split] = Index(names, tuple(kept[split]), np.array([row[0] for row in rows], np.int32))
+        else:
+            indexes[split] = index_of_sets(names, tuple(kept[split]), rows)
+    if not is_single:
+        counts = all_flags.sum(axis=1)
+        several, none = np.count_nonzero(counts > 1), np.count_nonzero(counts == 0)
+        notes.append(f"an image may have several labels: {several} of {len(counts)} have several, {none} have none")
+    return DataSet(indexes, tuple(notes), tuple(problems))
+
+
+def index_of_sets(names: tuple[str, ...], paths: tuple[str, ...], rows: Iterable[Iterable[int]]) -> Index:
+    """An index of images that may have several labels; ``rows`` are the class numbers of each."""
+    label_sets = np.zeros((len(paths), len(names)), bool)
+    for row, numbers in enumerate(rows):
+        label_sets[row, list(numbers)] = True
+    return Index(names, paths, np.full(len(paths), -1, np.int32), label_sets=label_sets)
+
+
+def _labels_of(sample: Sample, divider: str) -> list[str]:
+    """The distinct labels of an image; those that are judged to be absent are left out."""
+    labels = [label for i, label in zip(sample.positions, sample.labels(), strict=True) if i not in sample.rows.doubtful]
+    if divider:
+        labels = [part.strip() for label in labels for part in label.split(divider) if part.strip()]
+    return list(dict.fromkeys(map(_whole, labels)))
+
+
+def _whole(label: str) -> str:
+    match = WHOLE_NUMBER.fullmatch(label)
+    return match[1] if match else label
+
+
+def _check_labels(samples: list[Sample], tables: list[Table]) -> None:
+    labels = {label for sample in samples for label in sample.labels()}
+    fractions = [label for label in labels if FRACTION.fullmatch(label) and not WHOLE_NUMBER.fullmatch(label)]
+    if len(fractions) > len(labels) / 2:
+        files = ", ".join(str(table.file) for table in tables)
+        raise DataError(
+            f"{files}: the labels are measures, as {', '.join(sorted(fractions)[:3])}; expected names or numbers of classes. "
+            "Write classes into the column, or name another column label."
+        )
+
+
+def _data_set(indexes: dict[str, Index], notes: list[str], classes: ClassNames, problems: list[Problem]) -> DataSet:
+    files = frozenset(map(str, classes.files))
+    return DataSet(indexes, (*notes, *classes.notes), tuple(problems), annotation_files=files)
