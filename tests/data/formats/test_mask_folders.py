@@ -1,9 +1,14 @@
 """Layouts of folders with masks, and how masks are paired with images."""
 
+import unicodedata
+
+import numpy as np
 import pytest
 
 from tests.data.images.test_masks import image, pairs, save
+from visionkit.data import sources
 from visionkit.data.formats.mask_folders import looks_like_masks, read_masks
+from visionkit.data.images.masks import BINARY_NAMES, read_mask
 from visionkit.data.index import DataError
 from visionkit.data.splits import WHOLE
 
@@ -115,3 +120,182 @@ def test_a_few_images_with_a_partner_next_to_them_make_no_mask_folder(tmp_path):
     for name in ("a", "b", "c", "d_mask", "d"):
         image(tmp_path / "cats" / f"{name}.jpg")
     assert not looks_like_masks(tmp_path)
+
+
+def photograph(path):
+    """An image with many colors."""
+    return save(path, np.random.default_rng(list(path.name.encode())).integers(0, 256, (20, 30, 3), np.uint8))
+
+
+def shape(*corner, value=255):
+    """A mask with a square."""
+    values = np.zeros((20, 30), np.uint8)
+    values[corner[0] : corner[0] + 5, corner[1] : corner[1] + 5] = value
+    return values
+
+
+def test_masks_in_a_subfolder_of_another_unicode_form_and_letter_case(tmp_path):
+    photograph(tmp_path / "Images" / (unicodedata.normalize("NFC", "Zoé") + ".JPG"))
+    mask = save(tmp_path / "Annotations" / "trimaps" / (unicodedata.normalize("NFD", "zoé") + ".PNG"), shape(1, 2))
+    assert read_masks(tmp_path).splits[WHOLE].annotations[0].mask == str(mask)
+
+
+@pytest.mark.parametrize(
+    ("folders", "chosen"),
+    [
+        (("mask", "1st_manual"), "1st_manual"),
+        (("mask", "2nd_manual"), "2nd_manual"),
+        (("mask", "1st_manual", "2nd_manual"), "1st_manual"),
+        (("masks", "overlay"), "masks"),
+        (("SegmentationClass", "SegmentationObject"), "SegmentationClass"),
+        (("gtFine", "gtCoarse"), "gtFine"),
+    ],
+)
+def test_of_several_folders_of_masks_the_preferred_one_is_read_and_the_others_are_named(tmp_path, folders, chosen):
+    for name in ("1", "2"):
+        photograph(tmp_path / "images" / f"{name}.png")
+        for number, folder in enumerate(folders):
+            save(tmp_path / folder / f"{name}.png", shape(number, number))
+    found = sources.read(tmp_path)
+    assert {annotation.mask for annotation in found.splits[WHOLE].annotations} == {
+        str(tmp_path / chosen / f"{name}.png") for name in "12"
+    }
+    others = [f"{folder}/" for folder in folders if folder != chosen]
+    assert any(note.startswith(f"the masks are those of {chosen}/; not used: ") for note in found.notes)
+    assert all(any(other in note for note in found.notes) for other in others)
+
+
+@pytest.mark.parametrize("folders", [("masks", "labels"), ("masks/left", "masks/right")])
+def test_where_no_rule_prefers_a_folder_the_error_names_them(tmp_path, folders):
+    for name in ("1", "2"):
+        photograph(tmp_path / "images" / f"{name}.png")
+        for folder in folders:
+            save(tmp_path / folder / f"{name}.png", shape(1, 2))
+    with pytest.raises(DataError, match=r"may both hold the masks of images/.*columns image and mask") as error:
+        sources.read(tmp_path)
+    assert all(f"{folder}/" in str(error.value) for folder in folders)
+
+
+def test_of_two_folders_of_masks_the_one_that_has_partners_is_read(tmp_path):
+    for name in ("cat", "dog"):
+        photograph(tmp_path / "images" / f"{name}.png")
+        save(tmp_path / "labels" / f"{name}.png", shape(1, 2))
+    save(tmp_path / "masks" / "of something else.png", shape(1, 2))
+    assert read_masks(tmp_path).splits[WHOLE].annotations[0].mask == str(tmp_path / "labels" / "cat.png")
+
+
+def test_two_folders_of_one_split_are_both_named(tmp_path):
+    for split in ("train", "val", "valid"):
+        pairs(tmp_path / split, [[[0, 1]]])
+    found = read_masks(tmp_path)
+    assert found.splits["val"].paths == (str(tmp_path / "val" / "images" / "a.jpg"),)
+    assert f"{tmp_path / 'valid'} is not used: val/ is the val split, too" in found.notes
+
+
+@pytest.mark.parametrize("layout", ["{split}/images", "images/{split}", "{split}"])
+def test_a_split_without_masks_is_named(tmp_path, layout):
+    for split in ("train", "val", "test"):
+        for number in range(2):
+            photograph(tmp_path / layout.format(split=split) / f"{split}{number}.jpg")
+            if split != "test":
+                masks = "{split}_masks" if layout == "{split}" else layout.replace("images", "masks")
+                save(tmp_path / masks.format(split=split) / f"{split}{number}.png", shape(number, 1))
+    found = sources.read(tmp_path)
+    assert list(found.splits) == ["train", "val"] and found.problems == ()
+    assert any(note.startswith("2 images in ") and note.endswith("test have no masks and are not used") for note in found.notes)
+
+
+def test_if_most_images_have_no_mask_a_note_counts_them(tmp_path):
+    folder = pairs(tmp_path, [[[0, 1]]])
+    for name in ("x", "y"):
+        image(folder / "images" / f"{name}.jpg")
+    found = read_masks(folder)
+    assert f"2 of 3 images in {folder / 'images'} have no mask" in found.notes and len(found.problems) == 2
+
+
+def test_the_rule_of_pairing_and_the_layout_are_told(tmp_path):
+    for number in (0, 1, 10):
+        image(tmp_path / "images" / f"image_{number}.png")
+        save(tmp_path / "masks" / f"mask_{number}.png", [[0, 1]])
+    (tmp_path / "classes.txt").write_text("sky\nroad\n")
+    found = read_masks(tmp_path)
+    assert "masks are paired by name: image_0 with mask_0" in found.notes
+    assert found.format == "images and masks (images/, masks/)" and found.class_names == ("sky", "road")
+    assert found.annotation_files == {str(tmp_path / "classes.txt")}
+    masks = {
+        path.rpartition("_")[2]: one.mask
+        for path, one in zip(found.splits[WHOLE].paths, found.splits[WHOLE].annotations, strict=True)
+    }
+    assert masks == {f"{number}.png": str(tmp_path / "masks" / f"mask_{number}.png") for number in (0, 1, 10)}
+
+
+@pytest.mark.parametrize("name", ["{image}_{number}.png", "{image} ({number}).png", "{image}/{number}.png"])
+def test_masks_of_single_objects_are_read_as_their_union(tmp_path, name):
+    for stem in ("1", "10"):
+        photograph(tmp_path / "images" / f"{stem}.png")
+        for number in range(2):
+            save(tmp_path / "masks" / name.format(image=stem, number=number), shape(2 * len(stem), 10 * number))
+    found = sources.read(tmp_path)
+    index = found.splits[WHOLE]
+    assert found.class_names == BINARY_NAMES and found.problems == () and "union" in found.notes[0]
+    for path, annotation in zip(index.paths, index.annotations, strict=True):
+        top = 2 * len(path.rpartition("/")[2].removesuffix(".png"))
+        np.testing.assert_array_equal(read_mask(annotation.mask, index), (shape(top, 0) | shape(top, 10)) // 255)
+
+
+@pytest.mark.parametrize(
+    "names",
+    [
+        ("cats/{}.png", "dogs/{}.png"),
+        ("with_mask/with_mask_{}.png", "without_mask/without_mask_{}.png"),
+        ("mask/{}.png", "face/{}.png"),
+        ("train/cats/{}.png", "train/dogs/{}.png"),
+        ("{}_l.png", "{}_r.png"),
+        ("all/{}.jpg", "all/{}.png"),
+    ],
+)
+def test_two_photographs_of_corresponding_names_are_no_image_and_mask(tmp_path, names):
+    for name in names:
+        for number in range(4):
+            photograph(tmp_path / name.format(number))
+    assert not looks_like_masks(tmp_path)
+
+
+def test_two_folders_of_drawings_are_no_images_and_masks(tmp_path):
+    for folder in ("one", "two"):
+        for number in range(4):
+            save(tmp_path / folder / f"{number}.png", shape(number, len(folder)))
+    assert not looks_like_masks(tmp_path)
+
+
+def test_the_boxes_of_voc_are_read_unless_masks_are_preferred(tmp_path):
+    box = "<bndbox><xmin>1</xmin><ymin>1</ymin><xmax>9</xmax><ymax>9</ymax></bndbox>"
+    for name in ("a", "b"):
+        photograph(tmp_path / "JPEGImages" / f"{name}.png")
+        save(tmp_path / "SegmentationClass" / f"{name}.png", shape(1, 2, value=8))
+        (tmp_path / "Annotations").mkdir(exist_ok=True)
+        text = f"<annotation><filename>{name}.png</filename><object><name>cat</name>{box}</object></annotation>"
+        (tmp_path / "Annotations" / f"{name}.xml").write_text(text)
+    boxes, masks = sources.read(tmp_path), sources.read(tmp_path, prefer="masks")
+    assert boxes.splits[WHOLE].task == "detection" and any("SegmentationClass holds 2 masks" in note for note in boxes.notes)
+    index = masks.splits[WHOLE]
+    assert index.task == "segmentation" and index.class_names[8] == "cat" and len(index.class_names) == 21
+    np.testing.assert_array_equal(read_mask(index.annotations[0].mask, index), shape(1, 2, value=8))
+
+
+def test_published_names_are_not_given_to_other_values(tmp_path):
+    for name in ("a", "b"):
+        photograph(tmp_path / "JPEGImages" / f"{name}.png")
+        save(tmp_path / "SegmentationClass" / f"{name}.png", shape(1, 2, value=255))
+    assert read_masks(tmp_path).class_names == BINARY_NAMES
+
+
+def test_without_a_list_for_training_it_has_the_rest(tmp_path):
+    folder = pairs(tmp_path, [[[0, 1]], [[1, 0]], [[1, 1]]])
+    (folder / "valid.txt").write_text("b.jpg\n")
+    found = read_masks(folder)
+    assert {name: [path[-5:] for path in index.paths] for name, index in found.splits.items()} == {
+        "train": ["a.jpg", "c.jpg"],
+        "val": ["b.jpg"],
+    }
+    assert str(folder / "valid.txt") in found.annotation_files

@@ -12,10 +12,10 @@ from typing import NamedTuple
 import numpy as np
 from PIL import Image
 
-from visionkit.data.images.decode import IMAGE_SUFFIXES, ImageError, open_header
+from visionkit.data.images.decode import IMAGE_SUFFIXES, open_header
 
 UNION = "@union="  # between the path of a folder and the start of the file names
-NUMBER = re.compile(r"[-_ .(]*\d*\)?")  # may follow the start: _1, -01, " (2)"
+NUMBER = re.compile(r"([-_ .(]+\d+\)?|(?<!\d)\d+)?\Z")  # may follow the start: _1, -01, " (2)"; 1, unless a number goes before
 SOFT = 127  # values up to this are background, where a mask has larger ones than 1
 
 
@@ -44,7 +44,7 @@ def files_of(union: Union) -> list[Path]:
 
 def belongs(stem: str, start: str) -> bool:
     """Whether a mask of this stem is one of those that begin with ``start``."""
-    return not start or (stem.startswith(start) and NUMBER.fullmatch(stem[len(start) :]) is not None)
+    return not start or (stem.startswith(start) and NUMBER.match(stem, len(start)) is not None)
 
 
 def read_union(union: Union) -> bytes:
@@ -75,11 +75,10 @@ def _foreground(file: Path) -> np.ndarray:
     try:
         header = open_header(file.read_bytes())
         if header is None:
-            raise OSError(f"{file.name} is not stored as masks are")
+            raise OSError("not stored as masks are")
         pixels = np.asarray(header.convert("RGB") if header.mode in ("RGBA", "CMYK", "YCbCr") else header)
-    except ImageError as error:
+    except Exception as error:  # Pillow's decoders raise OSError, SyntaxError, struct.error, ...
         raise OSError(f"{file.name}: {error}") from error
-    except (SyntaxError, ValueError, MemoryError) as error:  # Pillow's decoders
-        raise OSError(f"{file.name}: damaged ({error})") from error
+    pixels = pixels.astype(np.uint8) if pixels.dtype == bool else pixels
     grey = pixels if pixels.ndim == 2 else pixels[..., :3].max(axis=2) if pixels.shape[2] > 2 else pixels[..., 0]
     return grey > (SOFT if grey.max(initial=0) > SOFT else 0)

@@ -5,6 +5,7 @@ from collections.abc import Iterable
 from pathlib import Path
 
 from visionkit.data.formats.mask_layouts.known import one_form
+from visionkit.data.formats.mask_layouts.objects import pair_objects
 from visionkit.data.formats.mask_layouts.tree import (
     Found,
     Part,
@@ -52,7 +53,11 @@ def find_folders(tree: Tree) -> Found:
 def pairing_of(tree: Tree, part: Part) -> Pairing:
     """The images of a part with their masks, of which one form is used; see ``known.one_form``."""
     masks, _ = one_form(tree.below(part.masks))
-    return pair_by_name(tree.below(part.images), masks, part.images, part.masks)
+    images = tree.below(part.images)
+    pairing = pair_by_name(images, masks, part.images, part.masks)
+    if 2 * len(pairing.pairs) > len(images):
+        return pairing
+    return pair_objects(images, masks, part.images, part.masks) or pairing
 
 
 def _of_whole(tree: Tree) -> Found:
@@ -64,7 +69,9 @@ def _of_whole(tree: Tree) -> Found:
         return Found()
     masks, notes = _chosen(tree, images, candidates)
     parts, more = _parts_below(tree, images, masks)
-    return Found(tuple(parts), (*notes, *more))
+    known = {path for candidate in candidates for path in (candidate, candidate.parent)}
+    others = [child for child in children.values() if child != images and child not in known]
+    return Found(tuple(parts), (*notes, *more, *_unused(tree, others)))
 
 
 def _of_splits(tree: Tree) -> Found:
@@ -93,7 +100,9 @@ def _of_splits(tree: Tree) -> Found:
         masks, more = _chosen(tree, images, candidates)
         parts.append(Part(split, images, masks))
         notes = (*notes, *more)
-    notes += tuple(f"{tree.count(folder)} images in {folder} have no masks and are not used" for folder in without)
+    used = {path for part in parts for side in part[1:] for path in (side, *side.parents)} | set(without)
+    named = {path for path in children.values() if split_name(path.name) in SPLITS}
+    notes += tuple(_unused(tree, [*without, *(path for path in children.values() if path not in used | named)]))
     return Found(tuple(parts), notes, problems)
 
 
@@ -101,6 +110,11 @@ def _of_any_names(tree: Tree) -> Found:
     """Two folders of any names, in which the files have corresponding names."""
     children = tree.children(tree.root)
     return _sides(tree, [child for name, child in children.items() if split_name(name) not in SPLITS])
+
+
+def _unused(tree: Tree, folders: Iterable[Path]) -> list[str]:
+    """A note on each folder of images that have no masks."""
+    return [f"{tree.count(folder)} images in {folder} have no masks and are not used" for folder in folders]
 
 
 def _image_folder(children: dict[str, Path]) -> Path | None:
@@ -111,7 +125,7 @@ def _rank(name: str) -> int | None:
     """The rank of a folder of this name among those that may hold masks; None if it is not named like masks."""
     name = name.lower()
     if "manual" in name:
-        return FIRST_EXPERT if re.search(r"1st|first|manual_?1?$", name) else EXPERT
+        return FIRST_EXPERT if re.search(r"1st|first|^manual_?1?$", name) else EXPERT
     return RANKS.get(name, OTHER if is_named_like_masks(name) else None)
 
 
@@ -129,6 +143,9 @@ def _candidates(tree: Tree, images: Path, children: dict[str, Path]) -> dict[Pat
 def _inside(tree: Tree, images: Path, masks: Path) -> list[Path]:
     """A folder of masks, or its subfolders (``annotations/trimaps/``), if they are not those of the images."""
     below = tree.children(masks)
+    stems = {image.stem.lower() for image in tree.below(images)}
+    if not stems.isdisjoint(below):  # a folder of masks for each image
+        return [masks]
     names = {split_name(name) for name in below}
     if tree.direct(masks) or not below or names & {split_name(name) for name in tree.children(images)}:
         return [masks]
@@ -156,7 +173,8 @@ def _chosen(tree: Tree, images: Path, candidates: dict[Path, int]) -> tuple[Path
 
 def _parts_below(tree: Tree, images: Path, masks: Path) -> tuple[list[Part], list[str]]:
     """``images/train`` with ``masks/train`` and so on, or else the two folders as a whole."""
-    images, masks = _single(tree, images), _single(tree, masks)
+    stems = {image.stem.lower() for image in tree.below(images)}  # a folder may hold the masks of one image
+    images, masks = (_single(tree, folder, stems) for folder in (images, masks))
     image_splits, notes = split_folders(images)
     mask_splits, more = split_folders(masks)
     parts = [
@@ -175,11 +193,11 @@ def _parts_below(tree: Tree, images: Path, masks: Path) -> tuple[list[Part], lis
     ]
 
 
-def _single(tree: Tree, folder: Path) -> Path:
+def _single(tree: Tree, folder: Path, stems: set[str]) -> Path:
     """The folder within a folder that holds nothing else, as archives are unpacked."""
     while not tree.direct(folder) and len(below := tree.children(folder)) == 1:
         (name, child), *_ = below.items()
-        if split_name(name) in SPLITS:
+        if split_name(name) in SPLITS or name in stems:
             break
         folder = child
     return folder
@@ -217,7 +235,7 @@ def _sides(tree: Tree, folders: Iterable[Path]) -> Found:
 def _by_contents(tree: Tree, folders: list[Path]) -> Found:
     """Two folders whose names do not say which of them holds the masks."""
     masks = [folder for folder in folders if holds_masks(tree.below(folder))]
-    if len(masks) != 1:
+    if len(masks) != 1 or not holds_masks(tree.below(masks[0]), surely=True):
         return Found()
     (images,) = (folder for folder in folders if folder != masks[0])
     if not _do_pair(tree, images, masks[0]):

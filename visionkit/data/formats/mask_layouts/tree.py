@@ -16,11 +16,25 @@ from visionkit.data.splits import SPLITS, WHOLE, split_name
 WORDS = re.compile(r"[A-Z]+(?![a-z])|[A-Z]?[a-z]+|\d+")
 MASK_WORDS = frozenset(
     [
-        *("mask", "masks", "gt", "groundtruth", "truth", "label", "labels", "labeled", "labelled", "seg", "segmentation"),
-        *("segmentations", "manual", "annot", "annotation", "annotations", "annotated", "matte", "mattes", "trimap", "trimaps"),
+        *(
+            "mask",
+            "masks",
+            "gt",
+            "groundtruth",
+            "truth",
+            "gts",
+            "label",
+            "labels",
+            "labeled",
+            "labelled",
+            "seg",
+            "segmentation",
+        ),
+        *("segmentations", "manual", "annot", "annotation", "annotations", "annotated", "matte", "mattes"),
+        *("trimap", "trimaps"),
     ]
 )
-FEW_VALUES = 48  # values or colors in a mask; a photograph has more
+FEW_VALUES, VERY_FEW_VALUES = 48, 24  # values or colors in a mask; a photograph has more, and most drawings have
 EXTREME, MOSTLY = 16, 0.9  # levels from black or white, and the share of pixels there, of a mask with soft edges
 
 
@@ -118,12 +132,17 @@ def split_in(name: str) -> str:
     return splits.pop() if len(splits) == 1 else WHOLE
 
 
-def holds_masks(files: Sequence[Path]) -> bool:
-    """Whether files look like masks: of three that are opened, each has few values, or is nearly black and white."""
-    opened = [
-        levels for file in dict.fromkeys(files[i] for i in (0, len(files) // 2, -1)) if (levels := _levels(file)) is not None
-    ]
-    return bool(opened) and all(opened)
+def holds_masks(files: Sequence[Path], *, surely: bool = False) -> bool:
+    """Whether files look like masks: of three that are opened, each has few values, or is nearly black and white.
+
+    Args:
+        files: at least one file.
+        surely: whether nothing else says so: each must then have very few values, and one more than one value.
+    """
+    opened = [levels for file in {files[i] for i in (0, len(files) // 2, -1)} if (levels := _levels(file)) is not None]
+    if surely:
+        return bool(opened) and all(count <= VERY_FEW_VALUES for count, _ in opened) and any(count > 1 for count, _ in opened)
+    return bool(opened) and all(count <= FEW_VALUES or is_soft for count, is_soft in opened)
 
 
 def same_size(image: Path, mask: Path) -> bool:
@@ -134,18 +153,16 @@ def same_size(image: Path, mask: Path) -> bool:
         return False
 
 
-def _levels(file: Path) -> bool | None:
-    """Whether one file looks like a mask; None if it cannot be read."""
+def _levels(file: Path) -> tuple[int, bool] | None:
+    """The number of values or colors of a file, and whether it is grey and nearly black and white; None for a broken file."""
     try:
         header = open_header(read_contents(file))
         if header is None:
             return None
-        pixels = np.asarray(header)
+        pixels = np.asarray(header).astype(np.int32)
     except Exception:  # a broken file is reported when it is read
         return None
     if pixels.ndim == 3:
-        pixels = pixels[..., :3].astype(np.int32) @ (65536, 256, 1)[: min(3, pixels.shape[2])]
-        return len(np.unique(pixels)) <= FEW_VALUES
-    pixels = pixels.astype(np.int32)
+        return len(np.unique(pixels[..., :3] @ (65536, 256, 1)[: min(3, pixels.shape[2])])), False
     extreme = (pixels < EXTREME) | (pixels > 255 - EXTREME)
-    return len(np.unique(pixels)) <= FEW_VALUES or (header.mode == "L" and float(extreme.mean()) >= MOSTLY)
+    return len(np.unique(pixels)), header.mode == "L" and float(extreme.mean()) >= MOSTLY
