@@ -172,6 +172,16 @@ def test_images_that_lie_apart_from_the_labels_of_obj_data(tmp_path):
     assert boxes_in_pixels(found, "train", "a.jpg") == [CAT] and found.problems == ()
 
 
+def test_lists_without_obj_data(tmp_path):
+    build_cvat_yolo(tmp_path)
+    (tmp_path / "obj.data").unlink()
+    image(tmp_path / "obj_train_data" / "c.jpg")
+    found = read(tmp_path)
+    assert boxes_in_pixels(found, "train", "a.jpg") == [CAT] and boxes_in_pixels(found, "val", "b.jpg") == [DOG]
+    assert found.format.endswith("in lists)") and found.problems == () and len(found) == 2
+    assert found.notes == ("1 images are in no list of a split and are not used",)
+
+
 @pytest.mark.parametrize(
     ("settings", "problems"),
     [

@@ -2,12 +2,14 @@
 
 FOLDER/x.jpg, FOLDER/x.txt                     or in folders below, such as train/, valid/, test/
 FOLDER/obj.data, obj.names, train.txt          as Darknet and CVAT ("YOLO 1.1") write it: lists of images
+FOLDER/train.txt, FOLDER/obj/x.jpg, x.txt      the same without obj.data
 
 Class names are the lines of classes.txt, obj.names, _darknet.labels or another .names, in the folder of the images or above. An
 image without a text file is a background image.
 """
 
 from collections import Counter
+from functools import cache
 from pathlib import Path
 from typing import Any, NamedTuple
 
@@ -25,6 +27,7 @@ from visionkit.data.formats.annotation_tools.folders import files_in, levels, sp
 from visionkit.data.formats.matching import image_finder
 from visionkit.data.formats.yolo import NO_LABELS, Labels, label_folders, read_all
 from visionkit.data.images.contents import read_text
+from visionkit.data.images.decode import IMAGE_SUFFIXES
 from visionkit.data.images.listing import list_images
 from visionkit.data.index import DataError, Problem
 from visionkit.data.splits import SPLITS, DataSet, split_name, split_order
@@ -96,7 +99,8 @@ def read_darknet(path: str | Path) -> DataSet:
     path, problems, notes = Path(path), [], []
     data_file = path if path.is_file() else _data_file(path)
     files: set[str] = set()
-    splits = _next_to_images(path, problems, notes) if data_file is None else _listed(data_file, files, problems, notes)
+    lists = _lists_in(path) if data_file is None else _lists(_read_data(data_file))
+    splits = _listed(path, data_file, lists, files, problems, notes) if lists else _next_to_images(path, problems, notes)
     samples = [sample for part in splits.values() for sample in part]
     if not any(sample.labels for sample in samples):
         reasons = f" The first of {len(problems):,} problems: {problems[0].detail}." if problems else ""
@@ -127,7 +131,7 @@ def read_darknet(path: str | Path) -> DataSet:
     elif empty:
         notes.append(f"{empty:,} images without a .txt file serve as background")
     files |= {sample.labels for sample in samples if sample.labels} | {str(one.names) for one in samples if one.names}
-    layout = ".txt next to the images" if data_file is None else data_file.name
+    layout = data_file.name if data_file is not None else ".txt next to the images" + (", in lists" if lists else "")
     splits = {split: detection_index(names, *part) for split, part in indexes.items()}
     unique = tuple(dict.fromkeys(problems))
     return check_not_empty(DataSet(splits, tuple(notes), unique, f"YOLO Darknet ({layout})", frozenset(files)), path)
@@ -217,22 +221,49 @@ def _read_data(file: Path) -> dict[str, str]:
     return {key.strip().lower(): value.strip() for key, _, value in pairs}
 
 
-def _listed(file: Path, files: set[str], problems: list[Problem], notes: list[str]) -> dict[str, list[Sample]]:
-    root, find, config = file.parent, image_finder(), _read_data(file)
-    files.add(str(file))
+def _lists_in(folder: Path) -> dict[str, str]:
+    """Lists of images in a folder without obj.data: train.txt, valid.txt, ..., by split."""
+    lists = {}
+    for name in files_in(folder)[1] if folder.is_dir() else ():
+        split = split_name(name[:-4])
+        if name.lower().endswith(".txt") and split in SPLITS:
+            lines = _lines(folder / name, [])
+            if lines and all(Path(line).suffix.lower() in IMAGE_SUFFIXES for line in lines[:NUM_PROBED]):
+                lists.setdefault(split, name)
+    return lists
+
+
+def _listed(
+    path: Path, file: Path | None, lists: dict[str, str], files: set[str], problems: list[Problem], notes: list[str]
+) -> dict[str, list[Sample]]:
+    """The images of lists, by split.
+
+    Args:
+        path: the folder of the data set, or obj.data.
+        file: obj.data, or None.
+        lists: name of each list, by a name of the split.
+        files: receives the files that are read.
+    """
+    root, find = path if file is None else file.parent, image_finder()
     folders = [str(root), *(str(root / name) for name in IMAGE_FOLDERS)]
 
     def existing(name: str) -> str | None:
         return next((path for ending in _endings(name) if (path := find(folders, ending)) is not None), None)
 
-    names = existing(config.get("names", ""))
-    if names is None:
-        problems.append(Problem("missing partner", str(file), f"names: {brief(config.get('names', ''))} does not exist"))
-    splits: dict[str, list[Sample]] = {}
-    for key, value in _lists(config).items():
-        split, listed = split_name(key), existing(value)
+    @cache
+    def names_of(folder: Path) -> Path | None:
+        return _names_file(folder, root)
+
+    names = None if file is None else existing(_read_data(file).get("names", ""))
+    if file is not None:
+        files.add(str(file))
+        if names is None:
+            problems.append(Problem("missing partner", str(file), "the file of class names, names=, does not exist"))
+    splits: dict[str, dict[str, Sample]] = {}
+    for key, value in lists.items():
+        listed = existing(value)
         if listed is None:
-            problems.append(Problem("missing partner", str(file), f"{key}: {brief(value)} does not exist"))
+            problems.append(Problem("missing partner", str(file or root), f"{key}: {brief(value)} does not exist"))
             continue
         files.add(listed)
         for line in dict.fromkeys(_lines(Path(listed), problems)):
@@ -240,15 +271,14 @@ def _listed(file: Path, files: set[str], problems: list[Problem], notes: list[st
             if image is None:
                 problems.append(Problem("missing partner", listed, f"the image {brief(line)} does not exist"))
                 continue
-            text = f"{Path(image).stem}.txt"
-            labels = find((*label_folders(Path(image).parent), *folders), text)
-            sample = Sample(image, labels, None if names is None else Path(names))
-            splits.setdefault(split, []).append(sample)
-    used = {sample.image for part in splits.values() for sample in part}
-    unused = sum(str(image) not in used for image in list_images(root)[0])
+            folder = Path(image).parent
+            labels = find((*label_folders(folder), *folders), f"{Path(image).stem}.txt")
+            names_file = names_of(folder) if file is None else names and Path(names)
+            splits.setdefault(split_name(key), {})[image] = Sample(image, labels, names_file)
+    unused = sum(all(str(image) not in part for part in splits.values()) for image in list_images(root)[0])
     if unused:
-        notes.append(f"{unused:,} images are in no list of {file.name} and are not used")
-    return {name: splits[name] for name in sorted(splits, key=split_order)}
+        notes.append(f"{unused:,} images are in no list of {'a split' if file is None else file.name} and are not used")
+    return {name: list(splits[name].values()) for name in sorted(splits, key=split_order)}
 
 
 def _lines(file: Path, problems: list[Problem]) -> list[str]:

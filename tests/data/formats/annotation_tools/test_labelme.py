@@ -138,6 +138,16 @@ def test_an_image_of_another_name_is_found_by_its_image_path(tmp_path):
     assert [path.rpartition("/")[2] for path in read_labelme(tmp_path).splits["all"].paths] == ["b.jpg"]
 
 
+def test_files_in_folders_like_those_of_the_images(tmp_path):
+    for split, path in (("train", "../../images/train/a.jpg"), ("val", "a.jpg")):
+        image(tmp_path / "images" / split / "a.jpg")
+        annotate(tmp_path / "annotations" / split, "a", shape(split), with_image=False, imagePath=path)
+    found = read_labelme(tmp_path)
+    assert boxes_in_pixels(found, "train", "a.jpg") == [("train", 10, 20, 50, 60)]
+    assert boxes_in_pixels(found, "val", "a.jpg") == [("val", 10, 20, 50, 60)]
+    assert found.notes == () and found.problems == ()
+
+
 def test_a_copied_file_belongs_to_the_image_of_its_own_name_which_is_reported(tmp_path):
     annotate(tmp_path, "a", shape())
     annotate(tmp_path, "b", shape("dog"), imagePath="a.jpg")

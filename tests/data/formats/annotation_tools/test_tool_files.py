@@ -69,10 +69,23 @@ def test_the_folder_of_an_image_is_its_split(tmp_path):
     entries = [via_entry("a", CAT), via_entry("b", DOG) | {"filename": "valid/b.jpg"}]
     tree(tmp_path / "via.json", {str(number): entry for number, entry in enumerate(entries)})
     found = read(tmp_path)
+    assert {name: len(index) for name, index in found.splits.items()} == {"train": 1, "val": 1} and found.problems == ()
+    image(tmp_path / "other" / "A.jpg")
+    found = read(tmp_path)
     assert list(found.splits) == ["val"] and [problem.kind for problem in found.problems] == ["missing partner"]
     entries[0]["filename"] = "C:\\photos\\train\\a.jpg"
     tree(tmp_path / "via.json", {str(number): entry for number, entry in enumerate(entries)})
     assert {name: len(index) for name, index in read(tmp_path).splits.items()} == {"train": 1, "val": 1}
+
+
+def test_a_file_for_each_image_as_labelimg_writes_them(tmp_path):
+    for number in range(25):
+        image(tmp_path / f"{number}.jpg")
+        boxes = [{"label": "cat", "coordinates": {"x": 30, "y": 40, "width": 40, "height": 40}}]
+        tree(tmp_path / f"{number}.json", [{"image": f"{number}.jpg", "annotations": boxes}])
+    found = read(tmp_path)
+    assert len(found) == 25 and boxes_in_pixels(found, "all", "24.jpg") == [CAT]
+    assert found.format == "CreateML (0.json, 1.json, 2.json, ...)"
 
 
 def test_files_of_other_tools_are_not_read(tmp_path):

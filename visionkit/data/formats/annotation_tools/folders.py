@@ -20,7 +20,7 @@ def files_in(folder: Path) -> tuple[list[str], list[str], list[str]]:
                 if is_hidden(entry.name):
                     continue
                 is_image = os.path.splitext(entry.name)[1].lower() in IMAGE_SUFFIXES  # noqa: PTH122 - a Path costs more
-                (images if is_image else folders if entry.is_dir() else others).append(entry.name)
+                (folders if entry.is_dir() else images if is_image else others).append(entry.name)
     except OSError:
         pass
     return sorted(images), sorted(others), sorted(folders)

@@ -129,7 +129,7 @@ def _add(record: Record, results: list[Any], which: str, reading: Reading) -> No
                 reading.leave_out(record.file, kind, "")
                 continue
             if kind == "choices":
-                record.tags += [name for name in value["choices"] if isinstance(name, str) and name not in record.tags]
+                record.tags += [name.strip() for name in value["choices"] if name.strip() not in record.tags]
                 continue
             if kind in BARE and str(one.get("id")) in labelled:  # the shape stands in the file again, with its label
                 continue
@@ -151,11 +151,14 @@ def _read_shape(one: dict, record: Record, reading: Reading) -> Shape | None:
         one of ``ERRORS``, ImageError: it is invalid.
     """
     kind, value = one["type"], one["value"]
-    labels = value.get(kind) or value.get("labels") or []
-    name = labels[0].strip() if labels else ""
+    labels = value.get(kind) or value.get("labels") or [""]
+    name, *others = [labels] if isinstance(labels, str) else labels
+    name = name.strip()
     if kind in WITHOUT_AREA:
         reading.leave_out(record.file, kind, name)
         return None
+    for other in others:
+        reading.leave_out(record.file, "further label of a region", str(other)[:100])
     record.size = record.size or declared_size(one.get("original_height"), one.get("original_width")) or read_size(record.image)
     percent = np.array([record.size[1], record.size[0]], np.float64) / 100
     radians = np.deg2rad(number(value.get("rotation") or 0))

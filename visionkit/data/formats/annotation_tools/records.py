@@ -1,8 +1,10 @@
 """What the readers of annotation tools collect, image by image, and the data set that is made of it."""
 
+import os
 from collections import Counter
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass, field
+from functools import cached_property
 from pathlib import Path
 from typing import Any
 
@@ -14,10 +16,12 @@ from visionkit.data.formats.annotation_tools.folders import split_of_path
 from visionkit.data.formats.annotation_tools.shapes import Shape, fits, objects_of
 from visionkit.data.formats.matching import find_by_stem, image_finder
 from visionkit.data.images.decode import ImageError, read_size
+from visionkit.data.images.listing import list_images
 from visionkit.data.index import Annotation, DataError, Index, Problem, natural_order
 from visionkit.data.splits import SPLITS, WHOLE, DataSet, split_name, split_order
 
 IMAGE_FOLDERS = ("images", "imgs", "img", "JPEGImages", "data")
+LONGEST_NAME = 4096
 
 
 @dataclass
@@ -86,22 +90,38 @@ class Reading:
     def image(self, file: Path, name: object, folders: Iterable[str | Path] = ()) -> str | None:
         """The path of the image that a file names, or None, which is noted.
 
-        The folders are those given, that of the file, and folders for images beside it and in the root. Names often begin with
-        folders of another computer, which are left out one by one.
+        The folders are those given, that of the file, and folders for images beside it and in the root; then all others, if
+        only one of them has the image. Names often begin with folders of another computer, which are left out one by one.
         """
-        if isinstance(name, str) and 0 < len(name) < 4096:
+        if isinstance(name, str) and 0 < len(name) < LONGEST_NAME:
             parts = [part for part in name.strip().replace("\\", "/").split("/") if part not in ("", ".")]
-            near = [file.parent, *(file.parent / part for part in IMAGE_FOLDERS)]
-            if file.parent != self.root:
-                near += [file.parent.parent / "images", self.root, *(self.root / part for part in IMAGE_FOLDERS)]
-            places = dict.fromkeys(map(str, (*folders, *near)))
+            places = dict.fromkeys(map(str, (*folders, *self._places(file))))
             for start in range(len(parts)):
                 if (path := self.find(places, "/".join(parts[start:]))) is not None:
-                    return path
+                    return os.path.normpath(path) if ".." in parts else path
             if parts and (path := find_by_stem(self.find, places, Path(parts[-1]).stem)) is not None:
                 return path
+            if parts and len(anywhere := self.images_by_name.get(parts[-1].casefold(), ())) == 1:
+                return anywhere[0]
         self.problems.append(Problem("missing partner", str(file), f"the image {brief(name)} does not exist"))
         return None
+
+    def _places(self, file: Path) -> list[Path]:
+        """Folders where the images of a file usually lie."""
+        places = [file.parent, *(file.parent / part for part in IMAGE_FOLDERS)]
+        if file.parent != self.root:
+            below = file.parent.relative_to(self.root).parts[1:] if file.is_relative_to(self.root) else ()
+            places += [file.parent.parent / "images", *(self.root.joinpath(part, *below) for part in IMAGE_FOLDERS)]
+            places += [self.root, *(self.root / part for part in IMAGE_FOLDERS)]
+        return places
+
+    @cached_property
+    def images_by_name(self) -> dict[str, list[str]]:
+        """The paths of all images below the root by their names, whose letter case does not matter."""
+        by_name: dict[str, list[str]] = {}
+        for path in list_images(self.root)[0]:
+            by_name.setdefault(path.name.casefold(), []).append(str(path))
+        return by_name
 
 
 def data_set_of(reading: Reading, source: Path, format_name: str) -> DataSet:

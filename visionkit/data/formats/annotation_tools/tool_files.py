@@ -51,7 +51,7 @@ def tool_of(file: Path) -> str | None:
 def looks_like_tool_files(path: Path) -> bool:
     """Whether a tool wrote this file, or files in this folder, in one of the layouts above."""
     path = Path(path)
-    return tool_of(path) is not None if path.is_file() else bool(_files(path))
+    return tool_of(path) is not None if path.is_file() else bool(_files(path, NUM_PROBED))
 
 
 def read_tool_files(path: str | Path) -> DataSet:
@@ -89,8 +89,8 @@ def read_tool_files(path: str | Path) -> DataSet:
     return data_set_of(reading, path, name)
 
 
-def _files(folder: Path) -> dict[Path, str]:
-    """The files of tools, in natural order, and the tool of each."""
+def _files(folder: Path, limit: int | None = None) -> dict[Path, str]:
+    """The files of tools, in natural order, and the tool of each; of each folder at most ``limit`` files are opened."""
     _, _, folders = files_in(folder)
     parts = [folder / name for name in folders if name.lower() in FOLDERS or split_name(name) in SPLITS]
     found = {}
@@ -98,8 +98,8 @@ def _files(folder: Path) -> dict[Path, str]:
         images, others, _ = files_in(place)
         stems = {name.rpartition(".")[0] for name in images}
         paths = [place / name for name in others if name.lower().endswith((".json", ".xml", ".csv"))]
-        paths = [path for path in paths if path.stem not in stems]  # a file for each image is not of these tools
-        for path in sorted(paths, key=lambda path: natural_order(path.name))[:NUM_PROBED]:
+        paths.sort(key=lambda path: (path.stem in stems, natural_order(path.name)))  # one file for all images is more likely
+        for path in paths[:limit]:
             tool = tool_of(path)
             if tool in READERS:
                 found[path] = tool

@@ -94,7 +94,7 @@ def _entries_of_csv(file: Path, reading: Reading) -> list[Entry]:
             reading.bad(file, f"line {line}", f"a cell is not JSON ({str(error)[:80]})")
             continue
         entry = entries.setdefault(row["filename"], Entry(row["filename"], [], of_file))
-        if shape:  # an image without regions has a row without a shape
+        if shape != {}:  # an image without regions has a row without a shape
             entry.regions.append((shape, region))
     return list(entries.values())
 
@@ -109,7 +109,7 @@ def _entries_of_json(file: Path, tree: Any, reading: Reading) -> list[Entry]:
         if not isinstance(image, dict) or "filename" not in image:
             reading.bad(file, f"image {brief(key)}", "it lacks a filename")
             continue
-        regions = image.get("regions") or []
+        regions = image.get("regions")
         regions = list(regions.values()) if isinstance(regions, dict) else regions  # as VIA 1 wrote them
         if not isinstance(regions, list):
             reading.bad(file, f"image {brief(key)}", "its regions are not a list; it is left out")
@@ -129,7 +129,10 @@ def _entries_of_via_3(file: Path, tree: dict, reading: Reading) -> Iterator[Entr
     regions: dict[str, list] = {}
     for key, one in metadata.items():
         try:
-            regions.setdefault(str(one["vid"]), []).append(_region_of_via_3(one, attributes))
+            view = str(one["vid"])
+            if view not in views:
+                raise ValueError("its view is not in the file")
+            regions.setdefault(view, []).append(_region_of_via_3(one, attributes))
         except ERRORS:
             reading.bad(file, f"metadata {brief(key)}", "it is not in VIA's form")
     for key, view in views.items():
@@ -151,7 +154,7 @@ def _region_of_via_3(one: dict, attributes: dict) -> tuple[dict | None, dict]:
         attribute = attributes.get(key, {})
         options = attribute.get("options") or {}
         named[str(attribute.get("aname", key))] = options.get(value, value) if isinstance(options, dict) else value
-    if not one.get("xy"):
+    if one["xy"] == []:
         return None, named
     code, *values = one["xy"]
     kind = KINDS_OF_VIA_3.get(code, str(code))
