@@ -1,11 +1,14 @@
 """Training and validation from the splits of a data set, or without any."""
 
 import json
+from dataclasses import replace
 
 import numpy as np
 import pytest
+from PIL import Image
 
-from visionkit.data.index import Annotation, DataError, Index, Objects, Problem
+from visionkit.data.images.masks import read_mask
+from visionkit.data.index import IGNORE, Annotation, DataError, Index, MaskCode, Objects, Problem
 from visionkit.data.splits import VAL_SHARE, WHOLE, DataSet, Splits, hold_out, split_name, split_names, train_and_val
 
 
@@ -175,3 +178,41 @@ def test_splits_survive_a_json_file():
     again = Splits.from_plain(json.loads(json.dumps(splits.to_plain())))
     assert again.train.paths == splits.train.paths and again.val.labels.tolist() == [1, 0]
     assert again.train.class_names == ("a", "b") and again.notes == ("a note",)
+
+
+def with_masks(tmp_path, values, code, names):
+    masks = []
+    for number, row in enumerate(values):
+        masks.append(str(tmp_path / f"{number}.png"))
+        Image.fromarray(np.array([row], np.uint8)).save(masks[-1])
+    annotations = tuple(Annotation(mask=mask) for mask in masks)
+    index = Index(names, tuple(f"{number}.jpg" for number in range(len(masks))), np.full(len(masks), -1, np.int32))
+    return Splits(*(replace(index, annotations=annotations, mask_code=code).take([number]) for number in range(2)))
+
+
+def read_again(plain):
+    again = Splits.from_plain(json.loads(json.dumps(plain)))
+    return [read_mask(index.annotations[0].mask, index).tolist() for index in again]
+
+
+def test_the_meaning_of_mask_values_survives_a_json_file(tmp_path):
+    code = MaskCode(np.array([5, 7]), np.array([1, IGNORE], np.uint8), rest=0)
+    splits = with_masks(tmp_path, [[0, 5, 7], [9, 5, 7]], code, ("a", "b"))
+    assert read_again(splits.to_plain()) == [[[0, 1, IGNORE]], [[0, 1, IGNORE]]]
+    without = replace(splits, train=replace(splits.train, mask_code=None))
+    assert read_again(without.to_plain()) == [[[0, IGNORE, IGNORE]], [[IGNORE, IGNORE, IGNORE]]]
+
+
+@pytest.mark.parametrize(
+    ("names", "old", "values", "classes"),
+    [
+        (("sky", "car", "tree"), {}, [[0, 1, 2], [2, 255, 0]], [[[0, 1, 2]], [[2, IGNORE, 0]]]),
+        (("background", "foreground"), {}, [[0, 1, 1], [0, 255, 0]], [[[0, 1, 1]], [[0, 1, 0]]]),
+        (("sky", "car"), {"mask_colors": [[0] * 3, [255] * 3]}, [[0, 255, 255], [0, 1, 0]], [[[0, 1, 1]], [[0, 1, 0]]]),
+        (("sky", "car"), {"mask_colors": [[9] * 3, [4] * 3]}, [[9, 4, 1], [4, 9, 0]], [[[0, 1, IGNORE]], [[1, 0, IGNORE]]]),
+    ],
+)
+def test_plans_of_older_runs_keep_the_meaning_of_their_masks(tmp_path, names, old, values, classes):
+    plain = with_masks(tmp_path, values, None, names).to_plain()
+    del plain["mask_code"]
+    assert read_again(plain | old) == classes

@@ -3,7 +3,7 @@
 The page "Bring your data" (docs/bring_your_data.md) is written from this table: ``python -m tests.data.layouts.page``.
 """
 
-from tests.data.layouts import annotation_tools, class_folders, detection_formats, masks, tables
+from tests.data.layouts import annotation_tools, class_folders, detection_formats, mask_values, masks, tables
 from tests.data.layouts.layout import Layout
 
 LAYOUTS: tuple[Layout, ...] = (
@@ -12,4 +12,5 @@ LAYOUTS: tuple[Layout, ...] = (
     *detection_formats.LAYOUTS,
     *annotation_tools.LAYOUTS,
     *masks.LAYOUTS,
+    *mask_values.MASK_VALUES,
 )

@@ -46,7 +46,7 @@ def classification(paths, labels, names=("a", "b")) -> Index:
 
 
 def mask(path: Path, values, size=(48, 64)) -> str:
-    pixels = np.zeros(size, np.uint8)
+    pixels = np.zeros(size + np.shape(values)[1:], np.uint8)  # colors have three channels
     for column, value in enumerate(values):
         pixels[:, column] = value
     path.parent.mkdir(parents=True, exist_ok=True)
