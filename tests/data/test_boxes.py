@@ -1,11 +1,16 @@
 """Problems of boxes, and the cleaned boxes for training."""
 
+import io
+
 import numpy as np
+import pytest
+from faster_coco_eval.core import mask
 from hypothesis import given, settings
 from hypothesis import strategies as st
+from PIL import Image, ImageOps
 
-from visionkit.data.boxes import SMALLEST, box_problems, cleaned
-from visionkit.data.index import NO_OBJECTS, Objects
+from visionkit.data.boxes import SMALLEST, box_problems, cleaned, rotation_of, turned, upright
+from visionkit.data.index import NO_OBJECTS, Annotation, Objects, Rle
 
 
 def objects_of(boxes, classes=None) -> Objects:
@@ -75,3 +80,63 @@ def test_objects_cleaned_from_any_numbers_are_sound(boxes):
     assert np.isfinite(kept.boxes).all() and (kept.boxes >= 0).all() and (kept.boxes <= 1).all()
     assert (np.float32(kept.boxes[:, 2:]) > np.float32(kept.boxes[:, :2])).all()
     assert box_problems(kept.boxes) == []
+
+
+def drawn(boxes, size):
+    """An image that is white in the boxes; they are in relative coordinates."""
+    pixels = np.zeros(size, np.uint8)
+    for x1, y1, x2, y2 in np.round(boxes * np.tile(size[::-1], 2)).astype(int):
+        pixels[y1:y2, x1:x2] = 255
+    return pixels
+
+
+@pytest.mark.parametrize("orientation", range(1, 9))
+def test_objects_are_turned_as_pillow_turns_the_image(orientation):
+    size, (x1, y1, x2, y2) = (8, 12), (0.25, 0.125, 0.75, 0.375)
+    stored = drawn(np.array([[x1, y1, x2, y2]]), size)
+    exif = Image.Exif()
+    exif[0x0112] = orientation
+    file = io.BytesIO()
+    Image.fromarray(stored).save(file, "PNG", exif=exif)
+    displayed = np.asarray(ImageOps.exif_transpose(Image.open(file)))
+    polygon = np.array([[x1, y1], [x2, y1], [x2, y2], [x1, y2]])
+    rle = Rle(size, mask.encode(np.asfortranarray(stored // 255))["counts"])
+    keypoints = np.array([[[x1, y1, 2], [0, 0, 0]]] * 2)
+    objects = Objects(np.array([[x1, y1, x2, y2]] * 2), np.zeros(2, np.int32), ((polygon,), rle), keypoints, ({"a": 1}, {}))
+    moved = turned(objects, orientation)
+    np.testing.assert_array_equal(drawn(moved.boxes[:1], displayed.shape), displayed)
+    corners = moved.outlines[0][0]
+    np.testing.assert_allclose([*corners.min(axis=0), *corners.max(axis=0)], moved.boxes[0])
+    pixels = mask.decode({"size": moved.outlines[1].size, "counts": moved.outlines[1].counts})
+    np.testing.assert_array_equal(pixels, displayed // 255)
+    np.testing.assert_allclose(moved.keypoints[0], [[*corners[0], 2], [0, 0, 0]])
+    assert moved.attributes == objects.attributes and moved.outlines[1].size == displayed.shape
+    inverted = turned(Objects(np.array([[x2, y1, x1, y2]]), np.zeros(1, np.int32)), orientation)
+    assert len(box_problems(inverted.boxes)) == 1
+
+
+def test_nothing_is_turned_without_objects():
+    assert len(turned(NO_OBJECTS, 6)) == 0
+    assert rotation_of(Annotation(), (20, 10), 6) == "" and rotation_of(Annotation(NO_OBJECTS), (20, 10), 6) == ""
+
+
+@pytest.mark.parametrize(
+    ("size", "measured", "shown", "orientation", "expected"),
+    [
+        ((10, 20), False, (20, 10), 6, "turned"),
+        ((20, 10), False, (20, 10), 6, ""),
+        ((20, 10), True, (20, 10), 6, "unclear"),
+        ((30, 10), False, (20, 10), 6, ""),
+        (None, False, (20, 10), 8, "unclear"),
+        ((20, 20), False, (20, 20), 5, "unclear"),
+        ((20, 10), False, (20, 10), 3, "unclear"),
+        ((20, 10), False, (20, 10), 1, ""),
+        (None, False, (20, 10), 1, ""),
+    ],
+)
+def test_when_objects_are_turned(size, measured, shown, orientation, expected):
+    objects = Objects(np.array([[0, 0, 0.5, 0.25]]), np.zeros(1, np.int32))
+    annotation = Annotation(objects, size=size, measured=measured)
+    assert rotation_of(annotation, shown, orientation) == expected
+    moved = upright(annotation, shown, orientation)
+    assert (moved is annotation) == (expected != "turned") and (expected != "turned" or moved.size == shown)

@@ -2,6 +2,7 @@
 
 import json
 import os
+import unicodedata
 from pathlib import Path
 
 import numpy as np
@@ -89,8 +90,9 @@ def test_boxes_survive_any_two_formats(tmp_path, boxes, first, second):
 
 
 coordinates = st.floats(-0.5, 1.5).map(lambda number: round(number, 9))
+texts = st.text(st.characters(exclude_categories=["C", "Z"]), min_size=1, max_size=5)
 names = st.lists(
-    st.text(st.characters(exclude_categories=["C", "Z"]), min_size=1, max_size=5), min_size=1, max_size=3, unique=True
+    texts.map(lambda name: unicodedata.normalize("NFC", name)), min_size=1, max_size=3, unique_by=lambda name: name.casefold()
 )
 
 

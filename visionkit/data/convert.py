@@ -14,6 +14,7 @@ import cv2
 import numpy as np
 from tqdm import tqdm
 
+from visionkit.data.boxes import upright
 from visionkit.data.formats.annotation_files import Images, unfinished_folder
 from visionkit.data.formats.coco_objects import rle_of
 from visionkit.data.formats.writers.coco import coco_files, write_coco
@@ -172,14 +173,18 @@ def _with_sound_images(data_set: DataSet, problems: list[Problem]) -> DataSet:
         sound = scan(listed)
         infos = dict(zip(sound.paths, sound.infos, strict=True))
     problems += [Problem("broken image", *one) for one in listed.skipped.list()]
-    splits = {}
+    splits, num_turned = {}, 0
     for split, index in data_set.splits.items():
         index = index.take(row for row, path in enumerate(index.paths) if path in infos)
-        sizes = ((infos[path].height, infos[path].width) for path in index.paths)
-        pairs = zip(index.annotations or (Annotation(),) * len(index), sizes, strict=True)
-        annotations = tuple(one if one.size else replace(one, size=size) for one, size in pairs)
-        splits[split] = replace(index, annotations=annotations)
-    return replace(data_set, splits=splits)
+        annotations = []
+        for path, one in zip(index.paths, index.annotations or (Annotation(),) * len(index), strict=True):
+            size = (infos[path].height, infos[path].width)
+            fitting = upright(one, size, infos[path].orientation)
+            num_turned += fitting is not one
+            annotations.append(fitting if fitting.size else replace(fitting, size=size))
+        splits[split] = replace(index, annotations=tuple(annotations))
+    notes = (f"the boxes of {num_turned} images are turned as their EXIF headers turn the images",) if num_turned else ()
+    return replace(data_set, splits=splits, notes=data_set.notes + notes)
 
 
 def _with_objects(data_set: DataSet, problems: list[Problem]) -> DataSet:

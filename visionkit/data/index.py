@@ -136,12 +136,14 @@ class Annotation:
         mask: the file of its mask; None where the data set has none.
         size: height and width in pixels, as the annotation declares them, or as the reader found them in the image's header.
         attributes: what else is known of the image (``id``, ``license`` ...), for writers.
+        measured: whether the reader found the size in the image, because the annotation declares none.
     """
 
     objects: Objects | None = None
     mask: str | None = None
     size: tuple[int, int] | None = None
     attributes: dict[str, Any] = field(default_factory=dict)
+    measured: bool = False
 
 
 @dataclass(frozen=True, eq=False)

@@ -285,6 +285,7 @@ def _plain_index(index: Index) -> dict[str, Any]:
         objects = [annotation.objects or NO_OBJECTS for annotation in index.annotations]
         plain["boxes"] = [each.boxes.tolist() for each in objects]
         plain["classes"] = [each.classes.tolist() for each in objects]
+        plain["sizes"] = [None if each.measured else each.size for each in index.annotations]
         plain["crowds"] = [np.flatnonzero(crowds(each)).tolist() for each in objects]
     if index.label_sets is not None:
         plain["label_sets"] = [np.flatnonzero(row).tolist() for row in index.label_sets]
@@ -305,8 +306,10 @@ def _index_of(class_names: tuple[str, ...], plain: dict[str, Any]) -> Index:
     if "boxes" not in plain:
         return index
     annotations = []
-    for boxes, classes, crowd in zip(plain["boxes"], plain["classes"], plain["crowds"], strict=True):
+    sizes = plain.get("sizes") or [None] * len(index)  # plans of earlier versions have none
+    for boxes, classes, crowd, size in zip(plain["boxes"], plain["classes"], plain["crowds"], sizes, strict=True):
         attributes = tuple({"iscrowd": int(row in crowd)} for row in range(len(classes))) if crowd else ()
         boxes, classes = np.array(boxes, float).reshape(-1, 4), np.array(classes, np.int32)
-        annotations.append(Annotation(Objects(boxes, classes, attributes=attributes)))
+        objects = Objects(boxes, classes, attributes=attributes)
+        annotations.append(Annotation(objects, size=None if size is None else tuple(size)))
     return replace(index, annotations=tuple(annotations))

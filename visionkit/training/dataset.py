@@ -9,7 +9,7 @@ from typing import NamedTuple
 import numpy as np
 
 from visionkit.data.augmentation.parameters import lasting_ratios
-from visionkit.data.images.scan import scan
+from visionkit.data.images.scan import scan, size_notes
 from visionkit.data.index import Index
 from visionkit.data.pipeline.batches import TrainingPipeline
 from visionkit.data.pipeline.pixel_cache import Where, open_cache
@@ -66,6 +66,7 @@ def open_splits(run: RunFolder, splits: Splits, validate: Validate) -> OpenedSpl
             the last note of the splits that it returns.
     """
     scanned = splits.map(lambda index, name: scan(index, description=f"checking {name} images"))
+    scanned = dataclasses.replace(scanned, notes=(*scanned.notes, *size_notes(scanned)))
     readable, sentence = validate(scanned)
     left_out = set(splits.train.class_names) - set(readable.train.class_names)
     listed = splits.without_classes(left_out, readable.notes[-1]) if left_out else splits

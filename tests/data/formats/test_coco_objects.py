@@ -99,9 +99,10 @@ def test_forms_of_one_class_name_become_one_class(tmp_path):
     assert [problem.kind for problem in found.problems] == ["class names"] * 2
 
 
-@pytest.mark.parametrize(
-    ("boxes", "word"), [([[20, 10, 36, 18], [24, 12, 38, 19]], "corners"), ([[0.1, 0.2, 0.3, 0.4]] * 2, "relative")]
-)
+CORNERS, RELATIVE = [[20, 10, 36, 18], [24, 12, 38, 19]] * 3, [[0.1, 0.2, 0.3, 0.4]] * 3
+
+
+@pytest.mark.parametrize(("boxes", "word"), [(CORNERS, "corners"), (RELATIVE, "relative")])
 def test_boxes_of_another_form_are_reported(tmp_path, boxes, word):
     found = read_coco(write(tmp_path / "x.json", tree(*({"bbox": box} for box in boxes))))
     assert [problem.kind for problem in found.problems] == ["unclear layout"] and word in found.problems[0].detail

@@ -171,15 +171,40 @@ def test_a_wrong_declared_size_is_named(tmp_path):
     assert kinds(checked) == ["wrong size"] and checked.findings[0].detail == "the declared size is 65x48, the image has 64x48"
 
 
-def test_a_size_declared_before_exif_rotation_is_reported_with_the_fix(tmp_path):
+def turned_image(path: Path, orientation: int, seed=0, size=(64, 48)) -> str:
     exif = Image.Exif()
-    exif[0x0112] = 6
-    path = image(tmp_path / "turned.jpg", exif=exif)
-    checked = check(DataSet({"all": detection([path], [boxes_of()], size=(48, 64))}))
-    assert (
-        kinds(checked) == ["wrong size"] and "EXIF" in checked.findings[0].detail and "exiftool" in checked.findings[0].detail
-    )
-    assert check(DataSet({"all": detection([path], [boxes_of()], size=(64, 48))})).findings == ()
+    exif[0x0112] = orientation
+    return image(path, seed, size, exif=exif)
+
+
+def test_boxes_are_turned_where_the_size_before_exif_rotation_is_declared(tmp_path):
+    path = turned_image(tmp_path / "turned.jpg", 6)
+    data = DataSet({"all": detection([path], [boxes_of((0.25, 0, 0.5, 0.125))], size=(48, 64))})
+    checked = check(data)
+    assert kinds(checked) == ["image rotation"] and "declared size 64x48 is that before" in checked.findings[0].detail
+    (annotation,) = checked.data.splits["all"].annotations
+    assert annotation.size == (64, 48) and annotation.objects.boxes.tolist() == [[0.875, 0.25, 1.0, 0.5]]
+    assert data.splits["all"].annotations[0].size == (48, 64)
+    assert check(DataSet({"all": detection([path], [boxes_of((0, 0, 1, 1))], size=(64, 48))})).findings == ()
+    empty = check(DataSet({"all": detection([path], [boxes_of()], size=(48, 64))}))
+    assert empty.findings == () and empty.data.splits["all"].annotations[0].size == (64, 48)
+
+
+UNCLEAR = [
+    (6, (64, 48), None, "no size"),
+    (2, (64, 48), None, "no size"),
+    (3, (64, 48), (48, 64), "the same"),
+    (8, (64, 64), (64, 64), "the same"),
+]
+
+
+@pytest.mark.parametrize(("orientation", "sides", "size", "word"), UNCLEAR)
+def test_a_rotation_is_reported_where_no_size_says_what_the_boxes_fit(tmp_path, orientation, sides, size, word):
+    path = turned_image(tmp_path / "turned.jpg", orientation, size=sides)
+    checked = check(DataSet({"all": detection([path], [boxes_of((0, 0, 0.5, 0.5))], size=size)}))
+    assert kinds(checked) == ["image rotation"] and word in checked.findings[0].detail
+    assert checked.data.splits["all"].annotations[0].objects.boxes.tolist() == [[0, 0, 0.5, 0.5]]
+    assert check(DataSet({"all": detection([path], [boxes_of()], size=size)})).findings == ()
 
 
 def test_objects_are_counted_tiny_and_doubled(tmp_path):

@@ -123,15 +123,16 @@ def test_boxes_are_clipped_and_dropped(tmp_path):
     assert [problem.kind for problem in fixed.left_out] == ["unknown label", "empty box"]
 
 
-def test_a_resized_image_gets_its_size_and_a_turned_one_is_left_out(tmp_path):
+def test_a_resized_image_gets_its_size_and_boxes_are_turned_with_their_image(tmp_path):
     exif = Image.Exif()
     exif[0x0112] = 6
     resized, turned = image(tmp_path / "0.png", 0, size=(128, 96)), image(tmp_path / "1.jpg", 1, exif=exif)
-    objects = [boxes_of((0.25, 0.25, 0.5, 0.5))] * 2
+    objects = [boxes_of((0.25, 0, 0.5, 0.5))] * 2
     fixed, again = fixed_and_read(DataSet({"all": detection([resized, turned], objects)}), tmp_path / "fixed")
-    assert again.splits["all"].annotations[0].size == (96, 128) and len(again) == 1
-    assert again.splits["all"].annotations[0].objects.boxes.tolist() == [[0.25, 0.25, 0.5, 0.5]]
-    assert fixed.num_resized == 1 and "EXIF" in fixed.left_out[0].detail
+    assert [one.size for one in again.splits["all"].annotations] == [(96, 128), (64, 48)]
+    assert again.splits["all"].annotations[0].objects.boxes.tolist() == [[0.25, 0, 0.5, 0.5]]
+    assert again.splits["all"].annotations[1].objects.boxes.tolist() == [[0.5, 0.25, 1, 0.5]]
+    assert fixed.num_resized == 1 and fixed.left_out == ()
 
 
 def test_the_copy_with_valid_annotation_is_kept(tmp_path):

@@ -45,6 +45,9 @@ FAMILIES = ("instances", "person_keypoints", "stuff", "panoptic", "captions", "i
 MANY = 10  # annotations with the same fault from which they are one problem
 CLASS_KEYS = ("category_id", "category_name", "category", "label", "class")  # of annotations in files without categories
 
+FEW = 5  # boxes from which their form is judged
+SMALLEST_RELATIVE = 0.05  # of the image; boxes that are as small in pixels were not drawn by anybody
+
 
 class Categories(NamedTuple):
     """The classes of one file: names and attributes by position, and the position of each category id."""
@@ -188,7 +191,8 @@ def _read_file(file: Path, split: str, problems: list[Problem], notes: list[str]
             problems.append(Problem("missing partner", str(file), f"the image {brief(entry['file_name'])} does not exist"))
             continue
         try:
-            size = _size(entry, path)
+            size = _declared_size(entry)
+            measured, size = size is None, size or read_size(path)
         except ImageError as error:
             problems.append(Problem("broken image", path, str(error)))
             continue
@@ -197,7 +201,7 @@ def _read_file(file: Path, split: str, problems: list[Problem], notes: list[str]
             attributes["license"] = licenses.get(attributes["license"], attributes["license"])
         objects = read_objects(grouped[number], size, positions, file, faults)
         paths.append(path)
-        readable.append(Annotation(objects, size=size, attributes=attributes))
+        readable.append(Annotation(objects, size=size, attributes=attributes, measured=measured))
     positions.report("category_id", file, problems, notes)
     problems += [*gathered(faults, MANY), *_doubtful_boxes(readable, file)]
     return detection_index(classes.names, paths, readable, class_attributes=classes.attributes)
@@ -293,13 +297,14 @@ def _doubtful_boxes(annotations: list[Annotation], file: Path) -> list[Problem]:
     boxes = np.concatenate([boxes for boxes, _ in some])
     pixels = np.concatenate([boxes * (size[1], size[0], size[1], size[0]) for boxes, size in some])
     outside = int((boxes[:, 2:] > 1 + TOLERANCE).any(axis=1).sum())
-    if 2 * outside > len(boxes):
+    if len(boxes) >= FEW and 2 * outside > len(boxes):
         detail = (
             f"{outside:,} of {len(boxes):,} boxes reach beyond their images. COCO's are x, y, width and height in pixels; "
             "these may be two corners, or the size of the images may be wrong"
         )
         return [Problem("unclear layout", str(file), detail)]
-    if len(boxes) > 1 and (np.abs(pixels) <= 1).all() and pixels.any():
+    sides = pixels[:, 2:] - pixels[:, :2]
+    if len(boxes) > 2 and (np.abs(pixels) <= 1).all() and (sides > 0).all() and np.median(sides) > SMALLEST_RELATIVE:
         detail = "all boxes are smaller than a pixel; they may be relative to the images, but COCO's are in pixels"
         return [Problem("unclear layout", str(file), detail)]
     return []
@@ -310,11 +315,9 @@ def _licenses(licenses: Any) -> dict[int | str, dict]:
     return {entry["id"]: entry for entry in entries if isinstance(entry, dict) and is_key(entry.get("id"))}
 
 
-def _size(entry: dict, path: str) -> tuple[int, int]:
+def _declared_size(entry: dict) -> tuple[int, int] | None:
     size = tuple(key_of(side) if is_key(side) else None for side in (entry.get("height"), entry.get("width")))
-    if all(side in DECLARED_SIDES for side in size):
-        return size
-    return read_size(path)
+    return size if all(side in DECLARED_SIDES for side in size) else None
 
 
 def _image_folders(file: Path, split: str) -> list[str]:

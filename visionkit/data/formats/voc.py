@@ -276,7 +276,8 @@ def _read_xml(path: Path, find: Callable[[str], str | None], problems: list[Prob
         raise UnusableError(Problem("missing partner", str(path), "its image does not exist"))
     attributes, size = _leaves(root, NO_ATTRIBUTES), root.find("size")
     sides = [_whole_number(size, side) for side in ("height", "width")]
-    if all(side in DECLARED_SIDES for side in sides):
+    measured = not all(side in DECLARED_SIDES for side in sides)
+    if not measured:
         height, width = sides
     else:
         try:
@@ -286,7 +287,7 @@ def _read_xml(path: Path, find: Callable[[str], str | None], problems: list[Prob
     if (depth := _whole_number(size, "depth")) is not None:
         attributes["depth"] = depth
     objects, names = _read_objects(root, path, (height, width), problems)
-    return Record(image, Annotation(objects, size=(height, width), attributes=attributes), names)
+    return Record(image, Annotation(objects, size=(height, width), attributes=attributes, measured=measured), names)
 
 
 class WithoutDoctype(ET.TreeBuilder):

@@ -109,6 +109,16 @@ def decode_and_judge(contents: bytes) -> tuple[np.ndarray, bool]:
         raise ImageError(f"damaged {header.format} file ({error})") from error
 
 
+def orientation_of(contents: bytes) -> int:
+    """The EXIF orientation of an encoded image, 1 to 8; 1 where there is none, or it is not carried out.
+
+    Raises:
+        ImageError: see ``open_header``.
+    """
+    header = open_header(contents)
+    return 1 if header is None else _orientation(header)
+
+
 def _orientation(header: Image.Image) -> int:
     try:
         orientation = header.getexif().get(0x0112, 1)

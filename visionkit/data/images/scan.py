@@ -1,13 +1,17 @@
 """Every file is opened once before training, so that broken files are known at the start and not in epoch seven."""
 
 import hashlib
+from collections.abc import Iterable
 from dataclasses import replace
 from typing import NamedTuple
 
+from visionkit.data.boxes import rotation_of, upright
 from visionkit.data.images import decode
 from visionkit.data.images.contents import read_contents
 from visionkit.data.images.listing import map_files
 from visionkit.data.index import DataError, Index
+
+SAME_SHAPE = 0.02  # relative difference of width to height up to which an image was resized, but not cropped
 
 
 class ImageInfo(NamedTuple):
@@ -18,6 +22,8 @@ class ImageInfo(NamedTuple):
         num_bytes: length of the file.
         height, width: size of the image in pixels, after EXIF rotation.
         plain_jpeg: whether a window of it can be decoded alone.
+        orientation: how its EXIF header turns and mirrors it, 1 (not at all) to 8.
+        rotation: whether its objects were turned with it; see ``boxes.rotation_of``.
     """
 
     digest: str
@@ -25,6 +31,8 @@ class ImageInfo(NamedTuple):
     height: int
     width: int
     plain_jpeg: bool
+    orientation: int = 1
+    rotation: str = ""
 
 
 def inspect(path: str) -> ImageInfo:
@@ -39,7 +47,8 @@ def inspect(path: str) -> ImageInfo:
         raise decode.ImageError(error.strerror or str(error)) from error
     image, plain = decode.decode_and_judge(contents)
     digest = hashlib.blake2b(contents, digest_size=16).hexdigest()
-    return ImageInfo(digest, len(contents), image.shape[0], image.shape[1], plain)
+    orientation = 1 if plain else decode.orientation_of(contents)
+    return ImageInfo(digest, len(contents), image.shape[0], image.shape[1], plain, orientation=orientation)
 
 
 def scan(index: Index, *, description: str = "checking images") -> Index:
@@ -49,7 +58,8 @@ def scan(index: Index, *, description: str = "checking images") -> Index:
         index: the index of a reader; ``index.skipped`` collects the broken files, each with its reason.
 
     Returns:
-        the index of the readable files, with their ``infos``.
+        the index of the readable files, with their ``infos``. Objects that were annotated in an image before its EXIF header
+        turned it are turned with it.
 
     Raises:
         DataError: no file can be read.
@@ -59,4 +69,38 @@ def scan(index: Index, *, description: str = "checking images") -> Index:
     if not readable:
         first = index.skipped.list()[:1]
         raise DataError(f"None of {len(index)} images can be read; the first: {'; '.join(map(': '.join, first))}.")
-    return replace(index, infos=tuple(infos)).take(readable)
+    return _upright(replace(index, infos=tuple(infos)).take(readable))
+
+
+def _upright(index: Index) -> Index:
+    if not index.annotations or all(info.orientation == 1 for info in index.infos):
+        return index
+    infos, annotations = [], []
+    for info, annotation in zip(index.infos, index.annotations, strict=True):
+        shown = (info.height, info.width)
+        infos.append(info._replace(rotation=rotation_of(annotation, shown, info.orientation)))
+        annotations.append(upright(annotation, shown, info.orientation))
+    return replace(index, infos=tuple(infos), annotations=tuple(annotations))
+
+
+def size_notes(indexes: Iterable[Index]) -> list[str]:
+    """Sentences on scanned indexes: objects that were turned with their images, that may have to be, or of another size."""
+    paths: dict[str, list[str]] = {}
+    for index in indexes:
+        for path, info, annotation in zip(index.paths, index.infos, index.annotations, strict=bool(index.annotations)):
+            kind = info.rotation
+            if not kind and annotation.objects and annotation.size not in (None, (info.height, info.width)):
+                kind = "" if _same_shape(annotation.size, (info.height, info.width)) else "other"
+            paths.setdefault(kind, []).append(path)
+    before = "are turned by their EXIF headers, and"
+    sentences = {
+        "turned": f"{before} their annotations declare the size before that: the boxes are turned, too",
+        "unclear": f"{before} nothing says whether their boxes were drawn before or after that: they are left as they are",
+        "other": "have other sides than their annotations declare: their boxes may be wrong",
+    }
+    return [f"{len(paths[kind])} images {text} (such as {paths[kind][0]})" for kind, text in sentences.items() if kind in paths]
+
+
+def _same_shape(declared: tuple[int, int], real: tuple[int, int]) -> bool:
+    """Whether relative boxes are right although the image was resized."""
+    return abs(declared[0] * real[1] / (declared[1] * real[0]) - 1) <= SAME_SHAPE

@@ -18,7 +18,7 @@ from visionkit.data import sources
 from visionkit.data.images.decode import ImageError
 from visionkit.data.index import PROBLEM_KINDS, DataError, Index, Objects
 from visionkit.data.quality.duplicates import THUMBNAIL_SIDE, Duplicate, find_duplicates
-from visionkit.data.quality.findings import Finding, Opened, label_of, sample_findings
+from visionkit.data.quality.findings import Finding, Opened, label_of, rotation_findings, sample_findings
 from visionkit.data.quality.inspect import inspect_image, inspect_mask
 from visionkit.data.quality.notes import notes_on
 from visionkit.data.quality.summary import summarize
@@ -62,9 +62,11 @@ def check(data: str | Path | DataSet, *, mask_values: Sequence[str] = ()) -> Che
     if len(data_set) == 0 and not data_set.problems:
         raise DataError(f"{'The data set' if data_set is data else data}: no images in it. {sources.EXPECTED}")
     opened = open_all(data_set)
+    data_set, rotations = rotation_findings(data_set, opened)
     duplicates, _ = duplicate_findings(data_set, opened)
     order = {kind: number for number, kind in enumerate(PROBLEM_KINDS)}
-    findings = sorted(sample_findings(data_set, opened) + duplicates, key=lambda finding: order.get(finding.kind, len(order)))
+    findings = sample_findings(data_set, opened) + rotations + duplicates
+    findings.sort(key=lambda finding: order.get(finding.kind, len(order)))
     summary = summarize(data_set, opened)
     notes = notes_on(data_set, opened, summary)
     counts = Counter(finding.kind for finding in findings)

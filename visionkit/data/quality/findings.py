@@ -5,12 +5,13 @@
 
 from collections import Counter
 from collections.abc import Collection, Iterator
+from dataclasses import replace
 from pathlib import Path
 from typing import NamedTuple
 
 import numpy as np
 
-from visionkit.data.boxes import box_problems
+from visionkit.data.boxes import box_problems, rotation_of, upright
 from visionkit.data.images.contents import file_of
 from visionkit.data.images.mask_named import MUCH
 from visionkit.data.index import Annotation, Index, Objects
@@ -107,6 +108,26 @@ def sample_findings(data: DataSet, opened: Opened) -> list[Finding]:
     return findings
 
 
+def rotation_findings(data: DataSet, opened: Opened) -> tuple[DataSet, list[Finding]]:
+    """The data set with the objects that are turned with their images, and what is or remains doubtful about rotations."""
+    findings, splits = [], {}
+    for split, index in data.splits.items():
+        annotations = list(index.annotations)
+        for position, annotation in enumerate(annotations):
+            path = index.paths[position]
+            image = opened.sound_image(path)
+            if image is None or image.orientation == 1:
+                continue
+            shown = (image.height, image.width)
+            rotation = rotation_of(annotation, shown, image.orientation)
+            annotations[position] = upright(annotation, shown, image.orientation)
+            if rotation and len(annotation.objects):
+                detail = _rotation_detail(annotation, image, rotation)
+                findings.append(Finding("image rotation", path, detail, split, position))
+        splits[split] = replace(index, annotations=tuple(annotations))
+    return replace(data, splits=splits), findings
+
+
 def values_to_ignore(opened: Opened) -> dict[str, int]:
     """Mask values without a class that are a convention, not a mistake, with the number of masks that hold them.
 
@@ -194,11 +215,19 @@ def _is_there(path: str) -> bool:
 def _size_detail(index: Index, position: int, image: InspectedImage) -> str:
     declared, real = _size(*index.annotations[position].size), _size(image.height, image.width)
     if declared_turned(index, position, image):
-        return (
-            f"the declared size {declared} is that before the EXIF rotation; the image is displayed with {real}. If the boxes "
-            "fit the unrotated image, remove its orientation tag (exiftool -Orientation= FILE)"
-        )
+        return f"the declared size {declared} is that before the EXIF rotation; the image is displayed with {real}"
     return f"the declared size is {declared}, the image has {real}"
+
+
+def _rotation_detail(annotation: Annotation, image: InspectedImage, rotation: str) -> str:
+    start = f"its EXIF header turns it (orientation {image.orientation})"
+    if rotation == "turned":
+        declared = _size(*annotation.size)
+        return f"{start}, and the declared size {declared} is that before the rotation; its boxes are turned with it"
+    reason = (
+        "no size is declared" if annotation.size is None or annotation.measured else "its size is the same before and after"
+    )
+    return f"{start}, and {reason}: boxes that were drawn before the rotation are wrong; look at them with --html"
 
 
 def _size(height: int, width: int) -> str:

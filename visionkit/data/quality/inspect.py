@@ -9,7 +9,7 @@ import numpy as np
 from PIL import Image
 
 from visionkit.data.images.contents import read_contents
-from visionkit.data.images.decode import ImageError, decode_and_judge, open_header
+from visionkit.data.images.decode import ImageError, decode_and_judge, open_header, orientation_of
 from visionkit.data.images.masks import OpenedMask, classes_of, counts_nearest, decode_mask, values_of
 from visionkit.data.index import IGNORE, Index, MaskCode
 from visionkit.data.quality.duplicates import fingerprint
@@ -28,6 +28,7 @@ class InspectedImage(NamedTuple):
         format: Pillow's name of the file format; "" for the flavours of TIFF that Pillow does not know.
         grey: whether the image has no color.
         hash, thumbnail: its ``duplicates.fingerprint``; the thumbnail as bytes.
+        orientation: of its EXIF header, 1 to 8.
     """
 
     digest: str
@@ -38,6 +39,7 @@ class InspectedImage(NamedTuple):
     grey: bool
     hash: int
     thumbnail: bytes
+    orientation: int = 1
 
 
 class InspectedMask(NamedTuple):
@@ -80,6 +82,7 @@ def inspect_image(path: str) -> InspectedImage:
         grey=int((levels.max(axis=2) - levels.min(axis=2)).max()) <= GREY_TOLERANCE,
         hash=number,
         thumbnail=thumbnail.tobytes(),
+        orientation=orientation_of(contents),
     )
 
 
