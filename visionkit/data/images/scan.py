@@ -5,6 +5,7 @@ from dataclasses import replace
 from typing import NamedTuple
 
 from visionkit.data.images import decode
+from visionkit.data.images.bit_depth import Depth
 from visionkit.data.images.contents import read_contents
 from visionkit.data.images.listing import map_files
 from visionkit.data.index import DataError, Index
@@ -18,6 +19,7 @@ class ImageInfo(NamedTuple):
         num_bytes: length of the file.
         height, width: size of the image in pixels, after EXIF rotation.
         plain_jpeg: whether a window of it can be decoded alone.
+        depth: how its pixels are stored; None for 8 bits.
     """
 
     digest: str
@@ -25,6 +27,7 @@ class ImageInfo(NamedTuple):
     height: int
     width: int
     plain_jpeg: bool
+    depth: Depth | None = None
 
 
 def inspect(path: str) -> ImageInfo:
@@ -37,9 +40,9 @@ def inspect(path: str) -> ImageInfo:
         contents = read_contents(path)
     except OSError as error:
         raise decode.ImageError(error.strerror or str(error)) from error
-    image, plain = decode.decode_and_judge(contents)
+    image = decode.decode_and_judge(contents)
     digest = hashlib.blake2b(contents, digest_size=16).hexdigest()
-    return ImageInfo(digest, len(contents), image.shape[0], image.shape[1], plain)
+    return ImageInfo(digest, len(contents), *image.pixels.shape[:2], image.plain_jpeg, image.depth)
 
 
 def scan(index: Index, *, description: str = "checking images") -> Index:

@@ -9,14 +9,16 @@ from typing import NamedTuple
 import numpy as np
 from PIL import Image
 
+from visionkit.data.images.bit_depth import Depth
 from visionkit.data.images.contents import read_contents
-from visionkit.data.images.decode import ImageError, decode_and_judge, open_header
+from visionkit.data.images.decode import ImageError, decode_and_judge, open_header, stored_size
 from visionkit.data.images.masks import packed_colors, read_mask
 from visionkit.data.index import IGNORE, Index
 from visionkit.data.quality.duplicates import fingerprint
 
 GREY_TOLERANCE = 3  # levels by which the channels of a grey image may differ, since JPEG may have tinted it
 SAME_FORMAT = {"MPO": "JPEG", "DIB": "BMP"}  # formats that Pillow distinguishes but file suffixes do not
+OTHER_SUFFIXES = {".heic": "HEIF", ".heif": "HEIF"}  # suffixes that Pillow does not know
 IGNORED_COLORS = ("#000000", "#ffffff")  # colors that mean "no class" where classes are given by colors
 
 
@@ -30,6 +32,7 @@ class InspectedImage(NamedTuple):
         format: Pillow's name of the file format; "" for the flavours of TIFF that Pillow does not know.
         grey: whether the image has no color.
         hash, thumbnail: its ``duplicates.fingerprint``; the thumbnail as bytes.
+        depth: how its pixels are stored; None for 8 bits.
     """
 
     digest: str
@@ -40,6 +43,7 @@ class InspectedImage(NamedTuple):
     grey: bool
     hash: int
     thumbnail: bytes
+    depth: Depth | None = None
 
 
 class InspectedMask(NamedTuple):
@@ -66,7 +70,7 @@ def inspect_image(path: str) -> InspectedImage:
         ImageError: the file is missing, empty, damaged or not an image.
     """
     contents = _read(path)
-    pixels, _ = decode_and_judge(contents)
+    pixels, _, depth = decode_and_judge(contents)
     height, width = pixels.shape[:2]
     header = open_header(contents)
     number, thumbnail = fingerprint(pixels)
@@ -75,11 +79,12 @@ def inspect_image(path: str) -> InspectedImage:
         digest=hashlib.blake2b(contents, digest_size=16).hexdigest(),
         height=height,
         width=width,
-        stored_size=(height, width) if header is None else (header.height, header.width),
+        stored_size=(height, width) if header is None else stored_size(header),
         format="" if header is None else header.format,
         grey=int((levels.max(axis=2) - levels.min(axis=2)).max()) <= GREY_TOLERANCE,
         hash=number,
         thumbnail=thumbnail.tobytes(),
+        depth=depth,
     )
 
 
@@ -99,7 +104,8 @@ def inspect_mask(path: str, index: Index) -> InspectedMask:
 
 def other_suffix(path: str, image: InspectedImage) -> bool:
     """Whether the file has the suffix of another format; an unknown suffix, or none, does no harm."""
-    named = Image.registered_extensions().get(Path(path).suffix.lower())
+    suffix = Path(path).suffix.lower()
+    named = OTHER_SUFFIXES.get(suffix) or Image.registered_extensions().get(suffix)
     known = named is not None and image.format != ""
     return known and SAME_FORMAT.get(named, named) != SAME_FORMAT.get(image.format, image.format)
 
