@@ -3,12 +3,14 @@
 import io
 import json
 
+import cv2
 import keras
 import numpy as np
 import pytest
 import tensorflow as tf
 from PIL import Image
 
+import visionkit
 from visionkit import models
 from visionkit.data.images.decode import read_image
 from visionkit.data.images.resize import center_crop
@@ -60,6 +62,21 @@ def test_encoded_files_of_different_sizes_get_the_same_predictions_as_their_pixe
     together = model.signatures["serving_encoded"](image_bytes=tf.constant(files))["probabilities"]
     for row, image in zip(together, images, strict=True):
         np.testing.assert_allclose(row, model.serve_images(image[None])["probabilities"][0], atol=1e-5)
+
+
+@pytest.mark.parametrize("bits", [10, 12, 16])
+@pytest.mark.parametrize("channels", [None, 3])
+def test_deep_files_are_scaled_in_the_bundle_as_everywhere_else(bundle, tmp_path, rng, bits, channels):
+    values = rng.integers(0, 2**bits, (40, 40) if channels is None else (40, 40, 3), dtype=np.uint16)
+    values.flat[0] = 2**bits - 1
+    cv2.imwrite(str(tmp_path / "x.png"), values)
+    model = tf.saved_model.load(str(bundle))
+    encoded = model.signatures["serving_encoded"](image_bytes=tf.constant([(tmp_path / "x.png").read_bytes()]))["probabilities"]
+    pixels = read_image(tmp_path / "x.png")
+    assert pixels.max() == 255
+    np.testing.assert_allclose(encoded, model.serve_images(pixels[None])["probabilities"], atol=1e-5)
+    predicted = visionkit.load(bundle).predict(tmp_path / "x.png")
+    np.testing.assert_allclose(predicted.score, encoded.numpy().max(), atol=1e-5)
 
 
 def test_flips_average_an_image_and_its_mirror_image(small_classifier, tmp_path, photograph):

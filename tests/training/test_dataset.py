@@ -1,6 +1,8 @@
 """The images of a run are opened once, and broken ones are reported."""
 
+import numpy as np
 import pytest
+from PIL import Image
 
 from visionkit.data.sources import read_classified
 from visionkit.errors import UserError
@@ -44,6 +46,15 @@ def test_broken_files_are_reported_and_a_class_that_is_left_out_is_left_out_of_t
     assert readable.train.class_names == listed.train.class_names == ("blue", "red")
     assert len(readable.skipped) == 3 and readable.notes[-1] == listed.notes[-1] == "broken left out"
     assert sum("no image" in note or "not an image" in note for note in run.notes) == 3
+
+
+def test_bits_in_use_are_noted(run, class_folders):
+    for number in range(3):
+        deep = np.full((40, 40), 4000 + number, np.uint16)
+        Image.fromarray(deep).save(class_folders / "red" / f"deep_{number}.png")
+    open_splits(run, read_classified(class_folders), as_they_are)
+    sentence = "Note: 3 of 19 images hold 16 bits and use 12 of them (no value above 4095 of 65535): they are scaled by"
+    assert [note for note in run.notes if note.startswith(sentence)]
 
 
 def test_a_resumed_run_keeps_its_first_list(run, class_folders):

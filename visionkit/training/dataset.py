@@ -9,6 +9,7 @@ from typing import NamedTuple
 import numpy as np
 
 from visionkit.data.augmentation.parameters import lasting_ratios
+from visionkit.data.images.bit_depth import how_floats_are_scaled, unused_bits
 from visionkit.data.images.scan import scan, size_notes
 from visionkit.data.index import Index
 from visionkit.data.pipeline.batches import TrainingPipeline
@@ -72,6 +73,9 @@ def open_splits(run: RunFolder, splits: Splits, validate: Validate) -> OpenedSpl
     listed = splits.without_classes(left_out, readable.notes[-1]) if left_out else splits
     run.note(sentence)
     note_skipped(run, readable)
+    depths = [info.depth for index in (readable.train, readable.val) for info in index.infos]
+    for note in filter(None, (unused_bits(depths), how_floats_are_scaled(depths))):
+        run.note(f"Note: {note}.")
     return OpenedSplits(readable, listed)
 
 

@@ -8,7 +8,16 @@ import pytest
 import tensorflow as tf
 from PIL import Image
 
-from visionkit.data.images.decode import ImageError, decode, decode_and_judge, decode_in_graph, read_image
+from visionkit.data.images.decode import (
+    ImageError,
+    decode,
+    decode_and_judge,
+    decode_in_graph,
+    open_header,
+    read_image,
+    read_size,
+    stored_size,
+)
 
 
 def encoded(image: Image.Image, kind: str, **options) -> bytes:
@@ -93,7 +102,7 @@ def test_exif_of_either_byte_order_is_read(quarters, byte_order):
 def test_exif_that_the_graph_does_not_find_is_still_carried_out(quarters):
     tiff = b"MM\0*" + (8).to_bytes(4) + (1).to_bytes(2) + b"\x01\x12\0\x04" + (1).to_bytes(4) + (6).to_bytes(4) + bytes(4)
     contents = encoded(Image.fromarray(quarters), "JPEG", exif=b"Exif\0\0" + tiff)  # a long, where a short is due
-    pixels, plain = decode_and_judge(contents)
+    pixels, plain, _ = decode_and_judge(contents)
     assert pixels.shape == (48, 32, 3) and not plain
 
 
@@ -107,7 +116,7 @@ def test_only_what_tensorflow_decodes_is_a_plain_jpeg(photograph, monkeypatch):
         raise tf.errors.InvalidArgumentError(None, None, "damaged, but not for Pillow")
 
     monkeypatch.setattr("visionkit.data.images.decode._decode_eagerly", refuses)
-    pixels, plain = decode_and_judge(contents)
+    pixels, plain, _ = decode_and_judge(contents)
     assert not plain and pixels.shape == photograph.shape
 
 
@@ -182,6 +191,16 @@ def test_extreme_shapes(size):
 def test_the_graph_alone_sees_the_same_pixels(photograph, kind):
     contents = encoded(Image.fromarray(photograph), kind)
     np.testing.assert_array_equal(tf.function(decode_in_graph)(tf.constant(contents)), decode(contents))
+
+
+@pytest.mark.parametrize("kind", ["JPEG", "PNG", "TIFF"])
+@pytest.mark.parametrize("orientation", [1, 3, 6])
+def test_the_size_of_a_header_is_that_of_the_image(quarters, tmp_path, kind, orientation):
+    exif = Image.Exif()
+    exif[0x0112] = orientation
+    (tmp_path / "x").write_bytes(encoded(Image.fromarray(quarters), kind, exif=exif))
+    assert read_size(tmp_path / "x") == read_image(tmp_path / "x").shape[:2]
+    assert stored_size(open_header((tmp_path / "x").read_bytes())) == (32, 48)
 
 
 @pytest.mark.parametrize("kind", ["PNG", "GIF"])

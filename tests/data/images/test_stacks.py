@@ -87,7 +87,8 @@ def test_paths_of_pages_records_and_files_are_distinguished(tmp_path):
 def test_each_page_is_read_as_it_is(tmp_path, mode, compression):
     grey = [RNG.integers(0, 255, (7, 9), np.uint8) for _ in range(3)]
     if mode in ("I;16", "I", "F"):
-        pages = [Image.fromarray((page * 200.0).astype({"I;16": "u2", "I": "i4", "F": "f4"}[mode])) for page in grey]
+        factor, dtype = {"I;16": (200, "u2"), "I": (200, "i4"), "F": (1, "f4")}[mode]
+        pages = [Image.fromarray((page * float(factor)).astype(dtype)) for page in grey]
     else:
         pages = [Image.fromarray(page).convert(mode) for page in grey]
     file = save_stack(tmp_path / "x.tif", pages, compression=compression)

@@ -15,6 +15,7 @@ from visionkit.cli.check import check as cli_check
 from visionkit.data.formats.class_folders import find_class_folders
 from visionkit.data.index import IGNORE, PROBLEM_KINDS, Annotation, DataError, Index, MaskCode, Objects, Problem
 from visionkit.data.quality.check import Checked, check
+from visionkit.data.quality.fix import without_problems
 from visionkit.data.splits import DataSet
 from visionkit.viz.check_table import check_lines
 
@@ -360,3 +361,33 @@ def test_the_table_shows_ten_of_a_kind(tmp_path):
     lines = check_lines(check(find_class_folders(tmp_path)))
     assert "  ... and 12 more" in lines and sum("empty file" in line for line in lines) == 10
     assert lines[-1] == "Something is wrong with 22 files: broken image (22)."
+
+
+def deep_image(path: Path, seed: int, bits: int) -> str:
+    values = np.random.default_rng(seed).integers(0, 2**bits, (8, 8), dtype=np.uint16)
+    values[0, 0] = 2**bits - 1
+    path.parent.mkdir(parents=True, exist_ok=True)
+    Image.fromarray(values.repeat(6, 0).repeat(6, 1)).save(path)
+    return str(path)
+
+
+def test_unused_bits_are_one_finding_of_the_data_set_and_nothing_is_left_out(tmp_path):
+    paths = [image(tmp_path / "0.png")] + [deep_image(tmp_path / f"{n}.png", n, 12) for n in (1, 2)]
+    checked = check(DataSet({"all": classification(paths, [0, 1, 1])}))
+    assert [(finding.kind, finding.path, finding.split) for finding in checked.findings] == [("bit depth", paths[1], None)]
+    assert checked.findings[0].detail.startswith("2 of 3 images hold 16 bits and use 12 of them (no value above 4095 of 65535)")
+    assert len(without_problems(checked.data, checked.opened).data) == 3
+
+
+def test_images_of_16_bits_in_use_are_no_finding(tmp_path):
+    paths = [deep_image(tmp_path / f"{n}.png", n, 16) for n in range(3)]
+    assert check(DataSet({"all": classification(paths, [0, 0, 1])})).findings == ()
+
+
+def test_the_scale_of_floats_is_a_note_and_no_scale_is_a_broken_image(tmp_path):
+    values = np.random.default_rng(0).random((40, 40), np.float32)
+    for name, factor in (("a", 1), ("b", 1000)):
+        Image.fromarray(values * factor).save(tmp_path / f"{name}.tif")
+    checked = check(DataSet({"all": classification([str(tmp_path / "a.tif"), str(tmp_path / "b.tif")], [0, 1])}))
+    assert kinds(checked) == ["broken image"] and "floating-point pixels from" in checked.findings[0].detail
+    assert any("1 images hold floating-point numbers" in note for note in checked.notes)

@@ -3,6 +3,10 @@
 from pathlib import Path
 
 
+class ImageError(ValueError):
+    """A file that is no image, or a damaged one; the message is a short reason."""
+
+
 def read_contents(path: str | Path) -> bytes:
     """The encoded image or mask at a path of an index: a file, a part of one (see ``records`` and ``stacks``), or the union of
     several masks (see ``mask_union``).

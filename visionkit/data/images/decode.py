@@ -7,13 +7,16 @@ that training and serving see the same pixels. It adds the formats, flavours and
 import io
 import warnings
 from pathlib import Path
+from typing import NamedTuple
 
-import cv2
 import numpy as np
 import tensorflow as tf
-from PIL import Image, ImageOps
+from PIL import Image, ImageOps, features
 
+from visionkit.data.images import bit_depth, heic
+from visionkit.data.images.contents import ImageError as ImageError
 from visionkit.data.images.contents import read_contents
+from visionkit.data.images.deep_color import is_deep_color, read_deep_color
 
 IMAGE_SUFFIXES = frozenset(
     [
@@ -32,6 +35,9 @@ IMAGE_SUFFIXES = frozenset(
         ".pbm",
         ".pnm",
         ".avif",
+        ".heic",
+        ".heif",
+        ".hif",
         ".jp2",
         ".tga",
         ".ico",
@@ -40,22 +46,34 @@ IMAGE_SUFFIXES = frozenset(
 MAX_PIXELS = 178_956_970  # a file may declare any size; like Pillow, we take a larger one for an attack
 DECODED_BY_TENSORFLOW = ("JPEG", "MPO", "PNG", "GIF", "BMP")
 JPEG_START, PNG_START = b"\xff\xd8\xff", b"\x89PNG\r\n\x1a\n"
+PNG_BITS = 24  # offset of the byte with the bits of each channel; the next byte is the kind of color
 HEADER_BYTES = 65_536  # bytes from the start of a file in which its EXIF header and other facts are looked for
 TAG_SEARCHED = 4_096  # bytes of that header in which the orientation tag is looked for
+DECODER = 2  # the number of the rules in this file, for caches of pixels; larger when some files are read as other pixels
 
 
-class ImageError(ValueError):
-    """A file that is no image, or a damaged one; the message is a short reason."""
+class Decoded(NamedTuple):
+    """A decoded image.
+
+    Attributes:
+        pixels: uint8 ``(H, W, 3)``.
+        plain_jpeg: whether a window of it can be decoded alone: in a sound grey or RGB JPEG that is not to be rotated.
+        depth: how its pixels are stored; None for 8 bits.
+    """
+
+    pixels: np.ndarray
+    plain_jpeg: bool = False
+    depth: bit_depth.Depth | None = None
 
 
 def read_image(path: str | Path) -> np.ndarray:
     """Read any image file as it is meant to be seen.
 
-    Grey, palette, CMYK and 16-bit images become 8-bit RGB (16 bits by their upper half); EXIF rotation is carried out;
-    transparency is blended with white; of an animation, the first frame is read.
+    Grey, palette, CMYK and 16-bit images become 8-bit RGB (16 bits by those in use, see ``bit_depth``); EXIF rotation is
+    carried out; transparency is blended with white; of an animation, the first frame is read.
 
     Args:
-        path: a JPEG, PNG, GIF, BMP, WebP, TIFF, ... file.
+        path: a JPEG, PNG, GIF, BMP, WebP, TIFF, HEIC, ... file.
 
     Returns:
         ``(H, W, 3)`` uint8.
@@ -75,8 +93,15 @@ def read_size(path: str | Path) -> tuple[int, int]:
     contents = _contents(path)
     header = open_header(contents)
     if header is None:
-        return _decode_deep_tiff(contents).shape[:2]
-    return (header.width, header.height) if _orientation(header) >= 5 else (header.height, header.width)
+        return _decode_deep_color(contents, None).pixels.shape[:2]
+    height, width = stored_size(header)
+    return (width, height) if _orientation(header) >= 5 else (height, width)
+
+
+def stored_size(header: Image.Image) -> tuple[int, int]:
+    """Height and width in pixels before the EXIF rotation. Pillow gives those of TIFF files, alone, after it."""
+    turned = header.format == "TIFF" and _orientation(header) >= 5
+    return (header.width, header.height) if turned else (header.height, header.width)
 
 
 def _contents(path: str | Path) -> bytes:
@@ -88,23 +113,30 @@ def _contents(path: str | Path) -> bytes:
 
 def decode(contents: bytes) -> np.ndarray:
     """The pixels of an encoded image; see ``read_image``."""
-    return decode_and_judge(contents)[0]
+    return decode_and_judge(contents).pixels
 
 
-def decode_and_judge(contents: bytes) -> tuple[np.ndarray, bool]:
-    """The pixels, and whether a window of them can be decoded alone: in a sound grey or RGB JPEG that is not to be rotated."""
+def decode_and_judge(contents: bytes) -> Decoded:
+    """The pixels of an encoded image, see ``read_image``, and how they are stored."""
     header = open_header(contents)
     if header is None:
-        return _decode_deep_tiff(contents), False
+        return _decode_deep_color(contents, None)
     orientation = _orientation(header)
     if _graph_decodes_correctly(header, contents, orientation):
         try:
-            pixels = _decode_eagerly(tf.constant(contents)).numpy()
-            return pixels, header.format in ("JPEG", "MPO") and header.mode in ("L", "RGB") and orientation == 1
+            pixels, bits = _decode_eagerly(tf.constant(contents))
+            plain = header.format in ("JPEG", "MPO") and header.mode in ("L", "RGB") and orientation == 1
+            return Decoded(pixels.numpy(), plain, _depth_of_png(contents, bits) if header.format == "PNG" else None)
         except tf.errors.InvalidArgumentError:
             pass  # a rare flavour, which Pillow may know; if it is damage, Pillow says which
     try:
-        return pixels_of(ImageOps.exif_transpose(header)), False
+        if is_deep_color(header):
+            header.load()  # raises if the file is damaged, where OpenCV would return a part
+            return _decode_deep_color(contents, header, 1 if header.format == "TIFF" else orientation)
+        pixels, depth = _pixels_and_depth(ImageOps.exif_transpose(header))
+        return Decoded(pixels, depth=depth)
+    except ImageError:
+        raise
     except Exception as error:  # Pillow's decoders raise OSError, SyntaxError, struct.error, ...
         raise ImageError(f"damaged {header.format} file ({error})") from error
 
@@ -117,6 +149,13 @@ def orientation_of(contents: bytes) -> int:
     """
     header = open_header(contents)
     return 1 if header is None else _orientation(header)
+
+
+def _depth_of_png(contents: bytes, bits: tf.Tensor) -> bit_depth.Depth | None:
+    if contents[PNG_BITS] != 16:
+        return None
+    used = int(bits)
+    return bit_depth.Depth(16, used, 2**used - 1)
 
 
 def _orientation(header: Image.Image) -> int:
@@ -144,19 +183,24 @@ def open_header(contents: bytes) -> Image.Image | None:
     """The lazily opened image, of which only the header has been read; None for a TIFF that Pillow does not know.
 
     Raises:
-        ImageError: the file is empty, not an image, or larger than ``MAX_PIXELS``.
+        ImageError: the file is empty, not an image, larger than ``MAX_PIXELS``, or a HEIC image without pillow-heif.
     """
     if not contents:
         raise ImageError("empty file")
+    kind = heic.kind_of(contents)
     try:
         with warnings.catch_warnings():
             warnings.simplefilter("ignore")  # Pillow warns of large images and odd metadata; we judge below
-            header = Image.open(io.BytesIO(contents))
+            header = heic.open_heic(contents) if kind == "HEIC" else Image.open(io.BytesIO(contents))
+    except ImageError:
+        raise
     except Image.DecompressionBombError as error:
         raise ImageError(f"more than {MAX_PIXELS:,} pixels") from error
     except Exception as error:
         if contents[:4] in (b"II*\0", b"MM\0*"):
             return None
+        if kind == "AVIF" and not features.check("avif"):
+            raise ImageError("an AVIF image, whatever its name says: pip install 'pillow>=11.3', or convert it") from error
         raise ImageError("not an image, whatever its name says") from error
     if header.width * header.height > MAX_PIXELS:
         raise ImageError(f"{header.width} x {header.height} pixels; at most {MAX_PIXELS:,} are read")
@@ -175,27 +219,51 @@ def decode_in_graph(contents: tf.Tensor) -> tf.Tensor:
     Raises:
         tf.errors.InvalidArgumentError: it is damaged, of another format, or a BMP with a palette.
     """
+    return _decode_in_graph(contents)[0]
+
+
+def _decode_in_graph(contents: tf.Tensor) -> tuple[tf.Tensor, tf.Tensor]:
+    """``decode_in_graph``, and the bits in use."""
+    eight = tf.constant(8)
 
     def jpeg():
-        return orient(tf.io.decode_jpeg(contents, 3, dct_method="INTEGER_ACCURATE"), exif_orientation(contents))
+        return orient(tf.io.decode_jpeg(contents, 3, dct_method="INTEGER_ACCURATE"), exif_orientation(contents)), eight
 
     def png():
-        def blended():
-            return _on_white(tf.io.decode_png(contents, 4))
-
-        image = tf.cond(_png_has_alpha(contents), blended, lambda: tf.io.decode_png(contents, 3))
-        return orient(image, exif_orientation(contents, marker="eXIf"))
+        is_deep = tf.io.decode_raw(tf.strings.substr(contents, PNG_BITS, 1), tf.uint8)[0] == 16
+        image, bits = tf.cond(is_deep, lambda: _deep_png(contents), lambda: (_shallow_png(contents), eight))
+        return orient(image, exif_orientation(contents, marker="eXIf")), bits
 
     def other():
         bits = tf.io.decode_raw(tf.strings.substr(contents + " " * 30, 28, 1), tf.uint8)[0]
         has_palette = (tf.strings.substr(contents, 0, 2) == "BM") & (bits < 24)
         palette_is_unknown = tf.debugging.Assert(~has_palette, ["a BMP with a palette; convert it to PNG"])
         with tf.control_dependencies([palette_is_unknown]):
-            return tf.io.decode_image(contents, 3, expand_animations=False)
+            return tf.io.decode_image(contents, 3, expand_animations=False), eight
 
     is_jpeg = tf.strings.substr(contents, 0, len(JPEG_START)) == JPEG_START
     is_png = tf.strings.substr(contents, 0, len(PNG_START)) == PNG_START
     return tf.case([(is_jpeg, jpeg), (is_png, png)], default=other, exclusive=True)
+
+
+def _shallow_png(contents: tf.Tensor) -> tf.Tensor:
+    return tf.cond(
+        _png_has_alpha(contents), lambda: _on_white(tf.io.decode_png(contents, 4)), lambda: tf.io.decode_png(contents, 3)
+    )
+
+
+def _deep_png(contents: tf.Tensor) -> tuple[tf.Tensor, tf.Tensor]:
+    """A PNG of 16 bits by those in use; its alpha channel by those that it uses itself."""
+
+    def blended():
+        rgba = tf.io.decode_png(contents, 4, tf.uint16)
+        colors, bits = bit_depth.in_eight_bits_in_graph(rgba[..., :3])
+        return _on_white(tf.concat([colors, bit_depth.in_eight_bits_in_graph(rgba[..., 3:])[0]], 2)), bits
+
+    def opaque():
+        return bit_depth.in_eight_bits_in_graph(tf.io.decode_png(contents, 3, tf.uint16))
+
+    return tf.cond(_png_has_alpha(contents), blended, opaque)
 
 
 def exif_orientation(contents: tf.Tensor, marker: str = "Exif\0\0") -> tf.Tensor:
@@ -229,7 +297,7 @@ def orient(image: tf.Tensor, orientation: tf.Tensor) -> tf.Tensor:
 
 @tf.function(input_signature=[tf.TensorSpec([], tf.string)])
 def _decode_eagerly(contents):
-    return decode_in_graph(contents)
+    return _decode_in_graph(contents)
 
 
 @tf.function(input_signature=[tf.TensorSpec([], tf.string)])
@@ -240,7 +308,7 @@ def _orientation_in_graph(contents):
 
 def _png_has_alpha(contents: tf.Tensor) -> tf.Tensor:
     """Whether a PNG has transparency: TensorFlow's four-channel decoding is wrong for those without, below 8 bits."""
-    color_type = tf.io.decode_raw(tf.strings.substr(contents, 25, 1), tf.uint8)[0]
+    color_type = tf.io.decode_raw(tf.strings.substr(contents, PNG_BITS + 1, 1), tf.uint8)[0]
     before_pixels = tf.strings.split(tf.strings.substr(contents, 0, HEADER_BYTES), "IDAT", maxsplit=1)[0]
     has_transparent_color = tf.size(tf.strings.split(before_pixels, "tRNS", maxsplit=1)) > 1
     return has_transparent_color | tf.reduce_any(color_type == [4, 6])
@@ -262,28 +330,39 @@ def _on_white(rgba: tf.Tensor) -> tf.Tensor:
 
 
 def pixels_of(image: Image.Image) -> np.ndarray:
-    """The 8-bit RGB pixels of a PIL image of any mode; see ``read_image``."""
-    if image.mode.startswith("I;16") or image.mode == "I":
-        deep = np.asarray(image).astype(np.int64)
-        grey = np.clip(deep if image.mode == "I" and deep.max(initial=0) <= 255 else deep >> 8, 0, 255).astype(np.uint8)
-        return np.repeat(grey[..., None], 3, axis=2)
-    if image.mode == "F":
-        values = np.nan_to_num(np.asarray(image))
-        grey = np.clip(values * (255 if values.max(initial=0) <= 1 else 1), 0, 255).astype(np.uint8)
-        return np.repeat(grey[..., None], 3, axis=2)
+    """The 8-bit RGB pixels of a PIL image of any mode; see ``read_image``.
+
+    Raises:
+        ImageError: its values have no known scale; see ``bit_depth.in_eight_bits``.
+    """
+    return _pixels_and_depth(image)[0]
+
+
+def _pixels_and_depth(image: Image.Image) -> tuple[np.ndarray, bit_depth.Depth | None]:
+    if image.mode[0] in "IF":
+        grey, depth = bit_depth.in_eight_bits(np.asarray(image))
+        return np.repeat(grey[..., None], 3, axis=2), depth
     if image.has_transparency_data:
         rgba = image.convert("RGBA")
         image = Image.alpha_composite(Image.new("RGBA", rgba.size, "white"), rgba)
-    return np.asarray(image.convert("RGB"))
+    return np.asarray(image.convert("RGB")), None
 
 
-def _decode_deep_tiff(contents: bytes) -> np.ndarray:
-    """Decode a TIFF with several channels of 16 bits, which Pillow does not open."""
-    image = cv2.imdecode(np.frombuffer(contents, np.uint8), cv2.IMREAD_COLOR | cv2.IMREAD_ANYDEPTH)
-    if image is None:
-        raise ImageError("damaged TIFF file, or of a kind that is not read")
-    if image.dtype == np.uint16:
-        image = (image >> 8).astype(np.uint8)
-    if image.dtype != np.uint8:
-        raise ImageError(f"TIFF with {image.dtype} pixels; expected 8 or 16 bits")
-    return np.ascontiguousarray(image[..., ::-1])
+def _decode_deep_color(contents: bytes, header: Image.Image | None, orientation: int = 1) -> Decoded:
+    """Decode a PNG, PPM or TIFF with several channels of more than 8 bits, or a TIFF that Pillow does not open."""
+    pixels, depth = bit_depth.blended_in_eight_bits(read_deep_color(contents, header))
+    pixels = opaque_rgb(pixels)
+    if orientation != 1:
+        pixels = orient(tf.constant(pixels), tf.constant(orientation)).numpy()
+    return Decoded(pixels, depth=depth)
+
+
+def opaque_rgb(pixels: np.ndarray) -> np.ndarray:
+    """Uint8 grey, RGB or RGBA, ``(H, W)`` or ``(H, W, 1 to 4)``, as uint8 RGB ``(H, W, 3)``."""
+    if pixels.ndim == 2:
+        pixels = pixels[..., None]
+    if pixels.shape[2] == 2:
+        pixels = pixels[..., [0, 0, 0, 1]]
+    if pixels.shape[2] == 4:
+        return white_behind(pixels)
+    return np.ascontiguousarray(np.broadcast_to(pixels, (*pixels.shape[:2], 3)))

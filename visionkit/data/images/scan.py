@@ -7,6 +7,7 @@ from typing import NamedTuple
 
 from visionkit.data.boxes import rotation_of, upright
 from visionkit.data.images import decode
+from visionkit.data.images.bit_depth import Depth
 from visionkit.data.images.contents import read_contents
 from visionkit.data.images.listing import map_files
 from visionkit.data.index import DataError, Index
@@ -24,6 +25,7 @@ class ImageInfo(NamedTuple):
         plain_jpeg: whether a window of it can be decoded alone.
         orientation: how its EXIF header turns and mirrors it, 1 (not at all) to 8.
         rotation: whether its objects were turned with it; see ``boxes.rotation_of``.
+        depth: how its pixels are stored; None for 8 bits.
     """
 
     digest: str
@@ -33,6 +35,7 @@ class ImageInfo(NamedTuple):
     plain_jpeg: bool
     orientation: int = 1
     rotation: str = ""
+    depth: Depth | None = None
 
 
 def inspect(path: str) -> ImageInfo:
@@ -45,10 +48,11 @@ def inspect(path: str) -> ImageInfo:
         contents = read_contents(path)
     except OSError as error:
         raise decode.ImageError(error.strerror or str(error)) from error
-    image, plain = decode.decode_and_judge(contents)
+    image = decode.decode_and_judge(contents)
     digest = hashlib.blake2b(contents, digest_size=16).hexdigest()
-    orientation = 1 if plain else decode.orientation_of(contents)
-    return ImageInfo(digest, len(contents), image.shape[0], image.shape[1], plain, orientation=orientation)
+    orientation = 1 if image.plain_jpeg else decode.orientation_of(contents)
+    height, width = image.pixels.shape[:2]
+    return ImageInfo(digest, len(contents), height, width, image.plain_jpeg, orientation, depth=image.depth)
 
 
 def scan(index: Index, *, description: str = "checking images") -> Index:

@@ -11,8 +11,10 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import NamedTuple
 
+import cv2
 from PIL import Image
 
+from visionkit.data.images.deep_color import is_deep_color
 from visionkit.data.index import Problem
 
 SUFFIXES = (".tif", ".tiff")
@@ -78,10 +80,21 @@ def read_page(page: Page) -> bytes:
     """
     buffer = io.BytesIO()
     with opened(page.stack) as stack:
-        copy = _at(stack, page.number).copy()
+        stored = _at(stack, page.number)
+        if is_deep_color(stored):
+            return _deep_page(page)
+        copy = stored.copy()
         copy.info = {}  # otherwise it would be compressed like the stack, perhaps with loss
         copy.save(buffer, "TIFF")
     return buffer.getvalue()
+
+
+def _deep_page(page: Page) -> bytes:
+    """A color page of more than 8 bits, of which Pillow would keep 8."""
+    _, pages = cv2.imreadmulti(page.stack, page.number - 1, 1, flags=cv2.IMREAD_UNCHANGED)
+    if not pages:
+        raise OSError(f"page {page.number} is damaged, or of a kind that is not read")
+    return cv2.imencode(".tiff", pages[0])[1].tobytes()
 
 
 def in_pages(pairs: Iterable[tuple[Path, Path]]) -> tuple[Pairs, list[Problem]]:

@@ -5,7 +5,9 @@ from typing import Any
 import numpy as np
 from PIL import Image, ImageOps
 
-from visionkit.data.images.decode import ImageError, decode, pixels_of, white_behind
+from visionkit.data.images.bit_depth import blended_in_eight_bits
+from visionkit.data.images.decode import ImageError, decode, opaque_rgb, pixels_of
+from visionkit.data.images.deep_color import is_deep_color
 
 EXPECTED = "expected a path, uint8 or uint16 pixels (H, W), (H, W, 1), (H, W, 3) or (H, W, 4), a PIL image, or encoded bytes"
 
@@ -26,7 +28,12 @@ def to_pixels(image: Any) -> np.ndarray:
     if isinstance(image, Image.Image):
         _refuse_empty(image.size[::-1])
         try:
+            if is_deep_color(image):  # just opened: Pillow would keep the upper 8 bits
+                image.fp.seek(0)
+                return decode(image.fp.read())
             return pixels_of(ImageOps.exif_transpose(image))
+        except ImageError:
+            raise
         except Exception as error:  # Pillow may decode only now, and raises OSError, SyntaxError, struct.error, ...
             raise ImageError(f"damaged {image.format or 'image'} ({error})") from error
     if isinstance(image, bytes | bytearray | memoryview):
@@ -47,18 +54,14 @@ def _from_array(array: np.ndarray) -> np.ndarray:
     if array.ndim not in (2, 3) or (array.ndim == 3 and array.shape[2] not in (1, 3, 4)):
         raise ImageError(f"received an array of shape {array.shape}; {EXPECTED}")
     _refuse_empty(array.shape)
-    if array.dtype == np.uint16:
-        array = (array >> 8).astype(np.uint8)  # as 16-bit files are read
+    if array.dtype.kind == "u" and array.dtype.itemsize == 2:  # of either byte order
+        array, _ = blended_in_eight_bits(array)
     if array.dtype != np.uint8:
         raise ImageError(
             f"received {array.dtype} pixels; expected uint8 in 0..255: convert floats in 0..1 by "
             "(255 * image).round().astype('uint8')"
         )
-    if array.ndim == 2:
-        array = array[..., None]
-    if array.shape[2] == 4:
-        return white_behind(array)
-    return np.ascontiguousarray(np.broadcast_to(array, (*array.shape[:2], 3)))
+    return opaque_rgb(array)
 
 
 def _refuse_empty(shape: tuple[int, ...]) -> None:

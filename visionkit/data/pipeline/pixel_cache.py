@@ -19,6 +19,7 @@ from typing import Literal
 import numpy as np
 import psutil
 
+from visionkit.data.images.decode import DECODER
 from visionkit.data.index import Index
 from visionkit.files import cache_folder
 
@@ -148,7 +149,7 @@ def _choose(index: Index, num_bytes: int, free: int) -> tuple[Where, str]:
 def _on_disk(index: Index, shapes: np.ndarray, ratios: np.ndarray) -> PixelCache:
     num_bytes = int(3 * shapes.prod(axis=1).sum())
     contents = "".join(f"{info.digest}/{ratio}" for info, ratio in zip(index.infos, ratios.tolist(), strict=True))
-    key = hashlib.blake2b(contents.encode(), digest_size=16).hexdigest()
+    key = hashlib.blake2b(f"{DECODER}/{contents}".encode(), digest_size=16).hexdigest()
     path = cache_folder() / "pixels" / f"{key}.uint8"
     path.parent.mkdir(parents=True, exist_ok=True)
     _sweep(path.parent)

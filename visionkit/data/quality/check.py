@@ -15,11 +15,12 @@ import numpy as np
 from tqdm import tqdm
 
 from visionkit.data import sources
+from visionkit.data.images.bit_depth import ALL_BITS, unused_bits
 from visionkit.data.images.decode import ImageError
 from visionkit.data.index import PROBLEM_KINDS, DataError, Index, Objects
 from visionkit.data.quality.duplicates import THUMBNAIL_SIDE, Duplicate, find_duplicates
 from visionkit.data.quality.findings import Finding, Opened, label_of, rotation_findings, sample_findings
-from visionkit.data.quality.inspect import inspect_image, inspect_mask
+from visionkit.data.quality.inspect import InspectedImage, inspect_image, inspect_mask
 from visionkit.data.quality.notes import notes_on
 from visionkit.data.quality.summary import summarize
 from visionkit.data.splits import DataSet
@@ -65,7 +66,7 @@ def check(data: str | Path | DataSet, *, mask_values: Sequence[str] = ()) -> Che
     data_set, rotations = rotation_findings(data_set, opened)
     duplicates, _ = duplicate_findings(data_set, opened)
     order = {kind: number for number, kind in enumerate(PROBLEM_KINDS)}
-    findings = sample_findings(data_set, opened) + rotations + duplicates
+    findings = [*sample_findings(data_set, opened), *rotations, *depth_findings(opened), *duplicates]
     findings.sort(key=lambda finding: order.get(finding.kind, len(order)))
     summary = summarize(data_set, opened)
     notes = notes_on(data_set, opened, summary)
@@ -95,6 +96,16 @@ def open_all(data: DataSet) -> Opened:
     for (path, index), result in zip(jobs, results, strict=True):
         (opened.images if index is None else opened.masks)[path] = result
     return opened
+
+
+def depth_findings(opened: Opened) -> list[Finding]:
+    """One finding on all images that use fewer bits than they hold, at the first of them; none if there are no such images."""
+    depths = {path: image.depth for path, image in opened.images.items() if isinstance(image, InspectedImage)}
+    sentence = unused_bits(depths.values())
+    if sentence is None:
+        return []
+    first = next(path for path, depth in depths.items() if depth is not None and 0 < depth.used < ALL_BITS)
+    return [Finding("bit depth", first, sentence)]
 
 
 def duplicate_findings(data: DataSet, opened: Opened) -> tuple[list[Finding], frozenset[tuple[str, int]]]:

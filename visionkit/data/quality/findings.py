@@ -10,6 +10,7 @@ from pathlib import Path
 from typing import NamedTuple
 
 import numpy as np
+from scipy.spatial import cKDTree
 
 from visionkit.data.boxes import box_problems, rotation_of, upright
 from visionkit.data.images.contents import file_of
@@ -17,11 +18,11 @@ from visionkit.data.images.mask_named import MUCH
 from visionkit.data.index import Annotation, Index, Objects
 from visionkit.data.quality.inspect import InspectedImage, InspectedMask
 from visionkit.data.splits import DataSet
-from visionkit.ops.np_boxes import pairwise_iou
+from visionkit.ops.np_boxes import paired_iou
 
 SAME_BOX = 0.9  # intersection over union from which two boxes of a class count as one object that a person boxed twice
 NO_ANNOTATION = Annotation()
-BOXES_AT_ONCE = 512  # rows of the matrix of overlaps, so that memory stays bounded
+NEAREST = 32  # boxes that each box is compared with
 
 
 class Finding(NamedTuple):
@@ -151,16 +152,28 @@ def declared_turned(index: Index, position: int, image: InspectedImage) -> bool:
 def doubled_boxes(boxes: np.ndarray, classes: np.ndarray) -> int:
     """The number of boxes that nearly coincide with an earlier one of the same class.
 
+    Each box is compared with the nearest others alone, so that an image may have any number of them; in a heap of more than
+    ``NEAREST`` boxes at one place, a few are missed.
+
     Args:
         boxes: ``(N, 4)`` xyxy.
         classes: int ``(N,)``.
     """
-    count = 0
-    for start in range(0, len(boxes), BOXES_AT_ONCE):
-        part = slice(start, start + BOXES_AT_ONCE)
-        alike = (pairwise_iou(boxes[part], boxes) > SAME_BOX) & (classes[part, None] == classes[None])
-        count += int(np.tril(alike, start - 1).any(axis=1).sum())  # column < row + start
-    return count
+    sides = boxes[:, 2:] - boxes[:, :2]
+    usable = np.isfinite(boxes).all(axis=1) & (sides > 0).all(axis=1)
+    if usable.sum() < 2:
+        return 0
+    apart = 2 * np.ptp(boxes[usable])  # keeps the classes apart
+    points = np.column_stack([boxes[usable], apart * classes[usable]])
+    firsts = np.sort(np.unique(points, axis=0, return_index=True)[1])
+    repeated, points = len(points) - len(firsts), points[firsts]
+    if len(points) < 2:
+        return repeated
+    farthest = (1 - SAME_BOX) / SAME_BOX * sides[usable].max()
+    near = cKDTree(points).query(points, min(NEAREST, len(points)), p=np.inf, distance_upper_bound=farthest)[1]
+    rows, columns = np.nonzero(near < np.arange(len(points))[:, None])  # earlier ones; there are none at the place len(points)
+    alike = paired_iou(points[rows, :4], points[near[rows, columns], :4]) > SAME_BOX
+    return repeated + len(np.unique(rows[alike]))
 
 
 def _wrong_files(index: Index, position: int, opened: Opened, ignored: Collection[str]) -> Iterator[tuple[str, str, str]]:

@@ -8,14 +8,16 @@ from typing import NamedTuple
 import numpy as np
 from PIL import Image
 
+from visionkit.data.images.bit_depth import Depth
 from visionkit.data.images.contents import read_contents
-from visionkit.data.images.decode import ImageError, decode_and_judge, open_header, orientation_of
+from visionkit.data.images.decode import ImageError, decode_and_judge, open_header, orientation_of, stored_size
 from visionkit.data.images.masks import OpenedMask, classes_of, counts_nearest, decode_mask, values_of
 from visionkit.data.index import IGNORE, Index, MaskCode
 from visionkit.data.quality.duplicates import fingerprint
 
 GREY_TOLERANCE = 3  # levels by which the channels of a grey image may differ, since JPEG may have tinted it
 SAME_FORMAT = {"MPO": "JPEG", "DIB": "BMP"}  # formats that Pillow distinguishes but file suffixes do not
+OTHER_SUFFIXES = {".heic": "HEIF", ".heif": "HEIF"}  # suffixes that Pillow does not know
 
 
 class InspectedImage(NamedTuple):
@@ -29,6 +31,7 @@ class InspectedImage(NamedTuple):
         grey: whether the image has no color.
         hash, thumbnail: its ``duplicates.fingerprint``; the thumbnail as bytes.
         orientation: of its EXIF header, 1 to 8.
+        depth: how its pixels are stored; None for 8 bits.
     """
 
     digest: str
@@ -40,6 +43,7 @@ class InspectedImage(NamedTuple):
     hash: int
     thumbnail: bytes
     orientation: int = 1
+    depth: Depth | None = None
 
 
 class InspectedMask(NamedTuple):
@@ -68,7 +72,7 @@ def inspect_image(path: str) -> InspectedImage:
         ImageError: the file is missing, empty, damaged or not an image.
     """
     contents = _read(path)
-    pixels, _ = decode_and_judge(contents)
+    pixels, _, depth = decode_and_judge(contents)
     height, width = pixels.shape[:2]
     header = open_header(contents)
     number, thumbnail = fingerprint(pixels)
@@ -77,12 +81,13 @@ def inspect_image(path: str) -> InspectedImage:
         digest=hashlib.blake2b(contents, digest_size=16).hexdigest(),
         height=height,
         width=width,
-        stored_size=(height, width) if header is None else (header.height, header.width),
+        stored_size=(height, width) if header is None else stored_size(header),
         format="" if header is None else header.format,
         grey=int((levels.max(axis=2) - levels.min(axis=2)).max()) <= GREY_TOLERANCE,
         hash=number,
         thumbnail=thumbnail.tobytes(),
         orientation=orientation_of(contents),
+        depth=depth,
     )
 
 
@@ -103,7 +108,8 @@ def inspect_mask(path: str, index: Index) -> InspectedMask:
 
 def other_suffix(path: str, image: InspectedImage) -> bool:
     """Whether the file has the suffix of another format; an unknown suffix, or none, does no harm."""
-    named = Image.registered_extensions().get(Path(path).suffix.lower())
+    suffix = Path(path).suffix.lower()
+    named = OTHER_SUFFIXES.get(suffix) or Image.registered_extensions().get(suffix)
     known = named is not None and image.format != ""
     return known and SAME_FORMAT.get(named, named) != SAME_FORMAT.get(image.format, image.format)
 

@@ -4,6 +4,7 @@ from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import Any
 
+from visionkit.data.images.bit_depth import how_floats_are_scaled
 from visionkit.data.quality.findings import Opened, doubled_boxes, objects_of, samples, values_to_ignore
 from visionkit.data.quality.inspect import InspectedImage, InspectedMask, other_suffix
 from visionkit.data.splits import DataSet
@@ -69,6 +70,8 @@ def _on_images(data: DataSet, opened: Opened) -> Iterator[str]:
     turned = sum(image.stored_size != (image.height, image.width) for image in images.values())
     if turned:
         yield f"{turned} images are turned upright according to their EXIF headers"
+    if sentence := how_floats_are_scaled(image.depth for image in images.values()):
+        yield sentence
 
 
 def _on_objects(data: DataSet, summary: dict[str, Any]) -> Iterator[str]:

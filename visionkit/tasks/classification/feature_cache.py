@@ -29,7 +29,7 @@ from visionkit.data.pipeline.batches import TrainingPipeline, evaluation_batches
 from visionkit.files import cache_folder
 from visionkit.training import runtime
 
-FORMAT = 3  # of entries, and of how images are cut, resized and shifted in color: raise it when data/ changes that
+FORMAT = 4  # of entries, and of how images are decoded, cut, resized and shifted in color: raise it when data/ changes that
 DAY = 24 * 3600  # seconds
 
 
