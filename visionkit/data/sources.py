@@ -11,7 +11,7 @@ from visionkit.data.formats.class_folders import find_class_folders
 from visionkit.data.formats.split_lists import find_list
 from visionkit.data.images.listing import list_images
 from visionkit.data.index import DataError, Index
-from visionkit.data.splits import TRAIN_NAMES, WHOLE, DataSet
+from visionkit.data.splits import TRAIN_NAMES, WHOLE, DataSet, empty_split_folders
 
 EXPECTED = (
     "Expected a folder of one of these layouts: class folders; VOC (Annotations/*.xml, JPEGImages/); COCO (a .json with images "
@@ -50,7 +50,8 @@ def read(data: str | Path) -> DataSet:
         return _with_format(tfds.read_tfds(str(data)), "tensorflow-datasets")
     path = Path(data)
     if path.is_dir():
-        return _read_folder(path)
+        data_set = _read_folder(path)
+        return replace(data_set, problems=data_set.problems + empty_split_folders(path, data_set.splits))
     if path.is_file():
         return _read_file(path)
     raise DataError(f"{data}: no such file or folder. {EXPECTED}")

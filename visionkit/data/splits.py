@@ -1,13 +1,16 @@
 """The splits of a data set: those that readers return, under any names, and the training and validation that recipes need."""
 
+import os.path
 import re
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import dataclass, replace
+from pathlib import Path
 from typing import Any
 
 import numpy as np
 
 from visionkit.data.boxes import crowds
+from visionkit.data.images.listing import list_images
 from visionkit.data.images.stacks import PAGE
 from visionkit.data.index import NO_OBJECTS, Annotation, DataError, Index, Objects, Problem, Skipped, SkippedFiles
 
@@ -15,7 +18,10 @@ SPLITS = ("train", "val", "test")
 TRAIN_NAMES = ("train", "training", "train_set", "training_set", "trainset")
 VAL_NAMES = ("val", "valid", "validation", "dev", "eval", "val_set", "validation_set", "valset")
 TEST_NAMES = ("test", "testing", "test_set", "testset")
+MEASURING = ("val", "test")  # the splits that measure
+WORDS = {"train": "training", "val": "validation"}  # for splits in sentences
 WHOLE = "all"  # the name of the only split of a data set that is not split
+TEXT_SUFFIXES = (".txt", ".md", ".csv", ".tsv", ".json", ".xml", ".yaml", ".yml", ".html")  # of files that are no images
 VAL_SHARE = 0.2  # share that is held out if the data has no validation split of its own
 
 
@@ -60,6 +66,66 @@ def split_order(name: str) -> tuple[int, str]:
     return (SPLITS.index(name) if name in SPLITS else len(SPLITS), name)
 
 
+def word_of(name: str) -> str:
+    """A split in a sentence: "training", "validation", "test"; all data without splits serve for training."""
+    return "training" if name == WHOLE else WORDS.get(name, name)
+
+
+def training_split(splits: Mapping[str, Index]) -> str | None:
+    """The name of the split to train on; None if there is none."""
+    names = list(splits)
+    return next((name for name in ("train", WHOLE, "trainval") if name in names), names[0] if len(names) == 1 else None)
+
+
+def place_of(index: Index, name: str) -> str:
+    """The folder that holds the images of a split; the name of the split where they have none in common."""
+    try:
+        return os.path.commonpath({path.rpartition("/")[0] for path in index.paths}) or name
+    except ValueError:  # no images, or absolute and relative paths
+        return name
+
+
+def empty_splits(splits: Mapping[str, Index]) -> tuple[Problem, ...]:
+    """A problem for each split without images, besides others that have some."""
+    if not any(map(len, splits.values())):
+        return ()
+    return tuple(
+        Problem("unmeasurable split", name, f"there are no {word_of(name)} images: {_instead(name, splits)}")
+        for name, index in splits.items()
+        if not len(index)
+    )
+
+
+def empty_split_folders(folder: Path, splits: Mapping[str, Index]) -> tuple[Problem, ...]:
+    """A problem for each folder of validation or test images that exists and holds no images, and that no reader used.
+
+    Args:
+        folder: of the data set.
+        splits: what was read there.
+    """
+    problems = []
+    for parent in (folder, folder / "images"):
+        for child in sorted(parent.iterdir()) if parent.is_dir() else ():
+            name = split_name(child.name)
+            if name in MEASURING and name not in splits and child.is_dir() and _holds_no_data(child):
+                detail = f"the folder of {word_of(name)} images holds none: {_instead(name, splits)}"
+                problems.append(Problem("unmeasurable split", str(child), detail))
+    return tuple(problems)
+
+
+def _holds_no_data(folder: Path) -> bool:
+    images, others = list_images(folder)
+    return not images and all(file.suffix.lower() in TEXT_SUFFIXES for file in others)
+
+
+def _instead(name: str, splits: Mapping[str, Index]) -> str:
+    """What happens without the images of a split."""
+    if name != "val":
+        return "nothing can be learnt" if name == training_split(splits) else "nothing can be measured with them"
+    instead = "the test images" if len(splits.get("test", ())) else f"{VAL_SHARE:.0%} of the training images"
+    return f"{instead} measure in their place"
+
+
 def as_one(data_set: DataSet) -> Index:
     """All splits of annotated images as one index, in which the attribute "split" of each image names its split."""
     named = list(data_set.splits.items())
@@ -99,13 +165,13 @@ def train_and_val(data_set: DataSet, *, seed: int) -> "Splits":
     Raises:
         DataError: there are no training images.
     """
-    names = list(data_set.splits)
-    train_name = next((name for name in ("train", WHOLE, "trainval") if name in names), names[0] if len(names) == 1 else None)
+    names, train_name = list(data_set.splits), training_split(data_set.splits)
     if train_name is None or len(data_set.splits[train_name]) == 0:
         raise DataError(f"No training images: found {', '.join(names) or 'no splits'}; expected a split named train.")
     val_name = next((name for name in ("val", "test") if name in names and len(data_set.splits[name])), None)
-    unused = [name for name in names if name not in (train_name, val_name)]
+    unused = [name for name in names if name not in (train_name, val_name) and len(data_set.splits[name])]
     notes = data_set.notes + ((f"not used: {', '.join(unused)}",) if unused else ())
+    data_set = replace(data_set, problems=data_set.problems + empty_splits(data_set.splits))
     train = data_set.splits[train_name]
     if val_name is not None:
         return Splits(train, data_set.splits[val_name], notes, data_set.problems)

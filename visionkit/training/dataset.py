@@ -12,11 +12,13 @@ from visionkit.data.images.scan import scan
 from visionkit.data.index import Index
 from visionkit.data.pipeline.batches import TrainingPipeline
 from visionkit.data.pipeline.pixel_cache import Where, open_cache
+from visionkit.data.quality.measurable import unmeasurable
 from visionkit.data.splits import Splits
 from visionkit.files import cache_folder
 from visionkit.training.run_folder import RunFolder
 
 SMOKE_TRAIN, SMOKE_VAL = 6, 3  # images per class
+TOLD_ONE_BY_ONE = frozenset(["unmeasurable split"])  # kinds of problems in which no file is left out, and which are few
 
 Validate = Callable[[Splits], tuple[Splits, str]]
 
@@ -77,14 +79,30 @@ def note_skipped(run: RunFolder, splits: Splits) -> None:
     """Note what a reader should know about the data, and which files are left out."""
     for note in splits.notes:
         run.note(f"Note: {note}.")
-    if splits.problems:
-        first = splits.problems[0]
+    for problem in splits.problems:
+        if problem.kind in TOLD_ONE_BY_ONE:
+            run.note(f"Note: {problem.detail} ({problem.path}).")
+    left_out = [problem for problem in splits.problems if problem.kind not in TOLD_ONE_BY_ONE]
+    if left_out:
+        first = left_out[0]
         run.note(
-            f"{len(splits.problems)} files or annotations are left out, the first: {first.path}: {first.kind}: "
+            f"{len(left_out)} files or annotations are left out, the first: {first.path}: {first.kind}: "
             f"{first.detail}. `visionkit check` names all."
         )
     for file in splits.skipped:
         run.note(f"Skipped {file.path}: {file.reason}.")
+
+
+def with_unmeasurable(splits: Splits, *counts: np.ndarray) -> Splits:
+    """The splits, with a problem for all that validation cannot measure and training cannot teach.
+
+    Args:
+        splits: the images that a run can use.
+        counts: how much of each class there is in training and in validation; see ``unmeasurable``.
+    """
+    by_name = {"train": splits.train, "val": splits.val}
+    problems = unmeasurable(by_name, dict(zip(by_name, counts, strict=True)) if counts else None)
+    return dataclasses.replace(splits, problems=splits.problems + problems)
 
 
 def with_cache(

@@ -47,9 +47,6 @@ def read_class_folders(folder: str | Path, *, seed: int = 0) -> Splits:
     shared = set(splits.train.paths) & set(splits.val.paths)
     if shared:
         notes.append(f"{len(shared)} files are in both training and validation: the accuracy will flatter the model")
-    absent = [name for name, count in zip(class_names, splits.val.counts(), strict=True) if count == 0]
-    if absent:
-        notes.append(f"no validation images of {', '.join(absent)}")
     return replace(splits, notes=tuple(notes))
 
 

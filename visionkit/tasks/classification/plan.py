@@ -21,7 +21,7 @@ from visionkit.models.catalog import CATALOG, find
 from visionkit.tasks.classification import transfer
 from visionkit.tasks.classification.train import LABEL_SMOOTHING, Schedule
 from visionkit.training.augment_device import choose_device
-from visionkit.training.dataset import few, read_splits, with_cache
+from visionkit.training.dataset import few, read_splits, with_cache, with_unmeasurable
 from visionkit.training.recipe import Run, RunConfig, TrainConfig
 
 SHIFT_SHARE = 1 / 8  # of the side: 4 pixels of 32, as in the residual paper
@@ -73,6 +73,7 @@ def _validate(splits: Splits, folder: Path, *, resumed: bool) -> tuple[Splits, s
         if resumed or len(splits.train.class_names) - len(empty) < 2:
             raise UserError(f"{folder}: {note}, and the rest is no task to train; mend them, then start a new run.")
         splits = splits.without_classes(empty, note)
+    splits = with_unmeasurable(splits)
     train, val = splits.train, splits.val
     sentence = f"{len(train)} training and {len(val)} validation images of {len(train.class_names)} classes in {folder}."
     return splits, sentence
