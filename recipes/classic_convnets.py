@@ -28,7 +28,6 @@ import keras
 
 from visionkit.data.augmentation import presets
 from visionkit.data.formats import small_sets
-from visionkit.data.formats.class_folders import read_class_folders
 from visionkit.data.formats.idx import looks_like_idx
 from visionkit.data.formats.small_sets import DIGITS, FASHION, find_small
 from visionkit.data.index import SmallSplits
@@ -81,7 +80,7 @@ class Config(RunConfig):
             data = FASHION if self.study and not self.smoke and small_sets.FASHION_FOLDER.is_dir() else DIGITS
         data = data if data in (DIGITS, FASHION) else whole_path(data)
         if find_small(data) is None:
-            read_class_folders(data, seed=self.seed)
+            plan.read_images(data, seed=self.seed)
             if self.study:
                 raise UserError(f"--study {self.study} takes small images in memory: digits, fashion-mnist or IDX files.")
         return dataclasses.replace(self, data=data, model=model)

@@ -181,7 +181,7 @@ def train_and_val(data_set: DataSet, *, seed: int) -> "Splits":
             f"no validation split found: the last {VAL_SHARE:.0%} of each stack is held out, because adjacent pages look alike",
         )
         return Splits(train, val, notes, data_set.problems)
-    per_class = " of each class" if (train.labels >= 0).all() else ""
+    per_class = " of each class" if train.label_sets is not None or (train.labels >= 0).all() else ""
     train, val = hold_out(train, seed)
     notes += (f"no validation split found: {VAL_SHARE:.0%}{per_class} is held out, drawn with seed {seed}",)
     return Splits(train, val, notes, data_set.problems)
@@ -198,12 +198,58 @@ def _last_pages(index: Index) -> tuple[Index, Index]:
 
 def hold_out(index: Index, seed: int) -> tuple[Index, Index]:
     """Draw ``VAL_SHARE`` of each class, or of all samples if they have no label; at least one of a class that has two."""
+    if index.label_sets is not None:
+        is_drawn = draw_from_sets(index.label_sets, seed)
+        return index.take(np.flatnonzero(~is_drawn)), index.take(np.flatnonzero(is_drawn))
     drawn: list[int] = []
     for label in np.unique(index.labels):
         members = np.flatnonzero(index.labels == label)
         order = np.random.default_rng([seed, len(members)]).permutation(len(members))
         drawn += members[order[: min(max(1, round(VAL_SHARE * len(members))), len(members) - 1)]].tolist()
     return index.take(sorted(set(range(len(index))) - set(drawn))), index.take(sorted(drawn))
+
+
+def draw_from_sets(label_sets: np.ndarray, seed: int) -> np.ndarray:
+    """Draw about ``VAL_SHARE`` of the samples of each class, and of those without a class, bool ``(N,)``.
+
+    The rarest class is drawn from first, and each sample goes where its class is needed most (iterative stratification,
+    Sechidis et al. 2011, https://doi.org/10.1007/978-3-642-23808-6_10). A class of two samples or more is then on both sides,
+    unless that takes another class away from one; a class of a single sample is not drawn.
+
+    Args:
+        label_sets: bool ``(N, num_classes)``.
+        seed: decides between equally good samples.
+    """
+    counts = label_sets.sum(axis=0)
+    share = np.clip(np.round(VAL_SHARE * counts), counts >= 2, np.maximum(counts - 1, 0))
+    needed = np.stack([counts - share, share])  # in training and in validation
+    order = np.random.default_rng([seed, *label_sets.shape]).permutation(len(label_sets))
+    is_open, is_drawn, remaining = np.ones(len(order), bool), np.zeros(len(order), bool), counts.copy()
+    while (remaining > 0).any():
+        label = int(np.where(remaining > 0, remaining, len(order) + 1).argmin())
+        for row in order[(is_open & label_sets[:, label])[order]]:
+            side = int(needed[1, label] > 0 and needed[1, label] * counts[label] >= needed[0, label] * share[label])
+            is_drawn[row], is_open[row] = side, False
+            needed[side] -= label_sets[row]
+            remaining -= label_sets[row]
+    plain = order[is_open[order]]
+    is_drawn[plain[: round(VAL_SHARE * len(plain))]] = True
+    _bring_to_both_sides(label_sets, is_drawn, order)
+    return is_drawn
+
+
+def _bring_to_both_sides(label_sets: np.ndarray, is_drawn: np.ndarray, order: np.ndarray) -> None:
+    """Move samples of classes that are on one side alone, where no other class loses its last sample on that side."""
+    for label in np.argsort(label_sets.sum(axis=0), kind="stable"):
+        rows = order[label_sets[order, label]]
+        sides = is_drawn[rows]
+        if len(rows) == 0 or (len(rows) > 1 and sides.any() and not sides.all()) or (len(rows) == 1 and not sides.any()):
+            continue
+        left = label_sets[is_drawn == sides[0]].sum(axis=0)
+        others = np.arange(label_sets.shape[1]) != label
+        movable = [row for row in rows if (left[label_sets[row] & others] > 1).all()]
+        if movable:
+            is_drawn[movable[0]] = not sides[0]
 
 
 @dataclass(frozen=True)

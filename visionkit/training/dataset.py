@@ -144,4 +144,7 @@ def few(splits: Splits) -> Splits:
 
 
 def _first(index: Index, count: int) -> Index:
+    if index.label_sets is not None:
+        rows = [*index.label_sets.T, ~index.label_sets.any(axis=1)]
+        return index.take(sorted({int(i) for each in rows for i in np.flatnonzero(each)[:count]}))
     return index.take(i for label in range(len(index.class_names)) for i in np.flatnonzero(index.labels == label)[:count])
