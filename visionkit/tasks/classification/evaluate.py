@@ -88,10 +88,11 @@ def keep_thresholds(run: RunFolder, bundle: Path, evaluation: Evaluation, class_
     """
     measured = evaluation.measured
     update_metadata(bundle, thresholds=dict(zip(class_names, measured.thresholds.tolist(), strict=True)))
-    run.note(
-        "The threshold of each class is the score at which its F1 is best on these same validation images, so macro F1 and "
-        "exact matches flatter the model; mAP needs no threshold."
-    )
+    if measured.counts.any():
+        run.note(
+            "The threshold of each class is the score at which its F1 is best on these same validation images, so macro F1 and "
+            "exact matches flatter the model; mAP needs no threshold."
+        )
     absent = [name for name, count in zip(class_names, measured.counts, strict=True) if not count]
     if absent:
         run.note(
