@@ -2,6 +2,7 @@
 
     python recipes/transfer_learning.py                      # built-in photographs: about a minute on 2 cores
     python recipes/transfer_learning.py --data my_images/    # one folder a class; train/ and val/; a table; or tfds:NAME
+    python recipes/transfer_learning.py --data my_labels/    # a table with a column of 0 and 1 a class: several labels an image
     python recipes/transfer_learning.py --smoke              # does everything work? Under a minute
 
 It puts a new head on a pretrained base, by one of three approaches:
@@ -46,7 +47,8 @@ class Config(TrainConfig):
     """What a run does; each field is an option of the command line."""
 
     data: str | None = None
-    """Images: one folder a class; train/ and val/; a table or lists; or tfds:NAME. Default: built-in photographs."""
+    """Images: one folder a class; train/ and val/; lists; a table, also with several labels an image; or tfds:NAME.
+    Default: built-in photographs."""
     base: str = "efficientnet_lite0"
     """Pretrained network: efficientnet_lite0 (installed), efficientnet_b0 ... b7 or mobilenet_v2 (downloaded once), ..."""
     unfreeze: Literal["auto", "head", "last", "all"] = "auto"
@@ -76,7 +78,7 @@ class Config(TrainConfig):
         """See ``RunConfig.checked``."""
         config = replace(super().checked(), base=find(self.base))
         if config.data is not None:
-            read_classified(config.data, seed=config.seed)
+            read_classified(config.data, seed=config.seed, multi_label=True)
         return config
 
 
@@ -88,7 +90,7 @@ def main(config: Config) -> Run:
 def train_and_export(run: Run, config: Config) -> None:
     """All the work: data, model, training, export, report."""
     device = runtime.prepare(config.seed)
-    data = plan.open_data(run, config, built_in=make_demo)
+    data = plan.open_data(run, config, built_in=make_demo, multi_label=True)
     choices = run.plan(plan.Plan, lambda: plan.choose_plan(run, data.train, config, approach=config.unfreeze))
     run.note(f"Base {config.base} with weights '{config.weights}', on a {device}.")
     backbone = models.build(config.base, (choices.size, choices.size, 3), None, weights=config.pretrained_weights)
@@ -104,9 +106,12 @@ def train_and_export(run: Run, config: Config) -> None:
 
     print("Exporting ...", flush=True)
     metadata = {"base": config.base, "made_by": run.made_by}
-    options = {"flips": config.flip, "half_precision": config.half_precision}
+    multi_label = train.is_multi_label(data.train)
+    options = {"flips": config.flip, "half_precision": config.half_precision, "multi_label": multi_label}
     bundle = export.export_classifier(model.classifier, run.model, class_names=class_names, metadata=metadata, **options)
     evaluation = evaluate.evaluate(bundle, data.val)
+    if multi_label:
+        evaluate.keep_thresholds(run, bundle, evaluation, class_names)
     evaluate.note_litert_difference(run, bundle, evaluation)
     title = f"Transfer learning: {class_list(class_names)}"
     page = report.report(evaluation, data.train, history, title=title, skipped=data.skipped)
@@ -120,7 +125,7 @@ def set_up(
     num_parameters = transfer.unfreeze(backbone, approach)
     base = f"{num_parameters:,} parameters of the base are trained, and the head" if num_parameters else "the head is trained"
     run.note(f"'{approach}': {base}.")
-    schedule = plan.choose_transfer_schedule(config, approach)
+    schedule = plan.choose_transfer_schedule(config, approach, multi_label=train.is_multi_label(data.train))
     augmentation = presets.preset(config.augment, flip=config.flip)
     if approach == transfer.HEAD:
         cache = FeatureCache(model.extractor, note=run.note)

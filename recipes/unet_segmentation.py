@@ -166,11 +166,7 @@ def train_and_export(run: Run, config: Config) -> None:
         half_precision=config.half_precision,
     )
     evaluation = evaluate.evaluate(bundle, data, are_membranes=config.membranes)
-    measured = evaluation.measured
-    run.note(
-        f"The bundle's pixel error is {measured.pixel_error:.4f}, its mean IoU {measured.mean_iou:.4f}; those of the network "
-        f"in training, which predicts from one view, are {in_training.pixel_error:.4f} and {in_training.mean_iou:.4f}."
-    )
+    evaluate.note_results(run, evaluation, in_training)
     if evaluation.litert_disagreement is not None:
         run.note(f"The LiteRT model predicts another class for {evaluation.litert_disagreement:.3%} of the pixels.")
     run.finish(bundle, evaluation.metrics, report.report(evaluation, data, history))

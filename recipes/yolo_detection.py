@@ -109,13 +109,7 @@ def train_and_export(run: Run, config: Config) -> None:
         iou_threshold=train.SAME_OBJECT,
     )
     evaluation = evaluate.evaluate(bundle, data.val)
-    run.note(
-        f"The bundle's mAP at IoU 0.5 is {evaluation.measured.map50:.4f}, that of the network in training "
-        f"{in_training.map50:.4f}. Its threshold, {in_training.threshold:.3f}, is where F1 is best on these same validation "
-        "images."
-    )
-    if evaluation.litert is not None:
-        run.note(f"The LiteRT model's mAP at IoU 0.5 is {evaluation.litert.map50:.4f}.")
+    evaluate.note_results(run, evaluation, in_training)
     fit = plan.note_anchor_fit(run, data, chosen, config.seed)
     run.finish(bundle, evaluation.metrics, report.report(evaluation, data, chosen, history, fit))
 

@@ -9,7 +9,17 @@ from PIL import Image
 
 from visionkit.data.images.masks import read_mask
 from visionkit.data.index import IGNORE, Annotation, DataError, Index, MaskCode, Objects, Problem
-from visionkit.data.splits import VAL_SHARE, WHOLE, DataSet, Splits, hold_out, split_name, split_names, train_and_val
+from visionkit.data.splits import (
+    VAL_SHARE,
+    WHOLE,
+    DataSet,
+    Splits,
+    draw_from_sets,
+    hold_out,
+    split_name,
+    split_names,
+    train_and_val,
+)
 
 
 def index_of(labels, names=("a", "b"), prefix=""):
@@ -216,3 +226,47 @@ def test_plans_of_older_runs_keep_the_meaning_of_their_masks(tmp_path, names, ol
     plain = with_masks(tmp_path, values, None, names).to_plain()
     del plain["mask_code"]
     assert read_again(plain | old) == classes
+
+
+def sets_of(*rows) -> Index:
+    sets = np.array(rows, bool).reshape(len(rows), -1)
+    paths = tuple(f"{i}.jpg" for i in range(len(sets)))
+    return Index(tuple("abcdef"[: sets.shape[1]]), paths, np.full(len(sets), -1, np.int32), label_sets=sets)
+
+
+@pytest.mark.parametrize("shape", [(0, 3), (0, 0), (1, 3)])
+def test_nothing_is_drawn_of_few_sets_of_labels(shape):
+    assert not draw_from_sets(np.ones(shape, bool), 0).any()
+
+
+def test_sets_of_labels_are_drawn_by_class():
+    rng = np.random.default_rng(0)
+    sets = rng.random((400, 4)) < (0.5, 0.2, 0.05, 0.02)
+    drawn = draw_from_sets(sets, 0)
+    shares = sets[drawn].sum(axis=0) / sets.sum(axis=0)
+    np.testing.assert_allclose(shares, VAL_SHARE, atol=0.06)
+    assert drawn[~sets.any(axis=1)].mean() == pytest.approx(VAL_SHARE, abs=0.01)
+    np.testing.assert_array_equal(drawn, draw_from_sets(sets, 0))
+    assert not np.array_equal(drawn, draw_from_sets(sets, 1))
+
+
+def test_a_class_of_two_images_is_on_both_sides_and_one_of_one_in_training():
+    for seed in range(100):
+        rng = np.random.default_rng(seed)
+        sets = rng.random((12, 4)) < rng.uniform(0.1, 0.6)
+        sets[0] = [True, False, False, False]
+        sets[1:, 0] = False
+        sets[1:3, 1] = sets[2:4, 2] = sets[4:6, 3] = True  # so that it can be done: no odd circle of classes of two
+        drawn, counts = draw_from_sets(sets, seed), sets.sum(axis=0)
+        assert not drawn[0]
+        assert sets[drawn][:, counts > 1].any(axis=0).all() and sets[~drawn].any(axis=0).all()
+
+
+def test_held_out_sets_of_labels_keep_their_images_and_are_noted():
+    index = sets_of(*[[1, 0]] * 5, *[[1, 1]] * 5, *[[0, 0]] * 5)
+    splits = train_and_val(DataSet({WHOLE: index}), seed=3)
+    assert [len(part) for part in splits] == [12, 3] and splits.val.counts().tolist() == [2, 1]
+    assert "20% of each class is held out" in splits.notes[-1]
+    assert sorted(splits.train.paths + splits.val.paths) == sorted(index.paths)
+    again = Splits.from_plain(json.loads(json.dumps(splits.to_plain())))
+    np.testing.assert_array_equal(again.val.label_sets, splits.val.label_sets)

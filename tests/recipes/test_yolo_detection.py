@@ -88,6 +88,29 @@ def test_strange_boxes_are_all_trained_on_also_after_an_interruption(run, tmp_pa
     assert evaluate(out / "model", val).measured.map50 == pytest.approx(metrics["map50"], abs=1e-6)
 
 
+def test_validation_images_without_boxes_are_named_before_training_and_nothing_is_claimed(run, tmp_path):
+    data = write_boxes(tmp_path / "data", [[(0, 0.5, 0.5, 0.4, 0.4)]] * 4)
+    write_boxes(data, [[], []], split="val")
+    out = tmp_path / "run"
+    done = run("--data", data, "--epochs", 1, "--out", out, *QUICK)
+    assert done.returncode == 0, done.stderr
+    notes = json.loads((out / "notes.json").read_text())
+    assert notes[1] == (
+        "Note: the validation images have no boxes: nothing can be measured, and the threshold stays at its default; move some "
+        f"annotated images there ({data / 'images' / 'val'})."
+    )
+    assert (
+        "The bundle was not measured, since the validation images have no boxes. Its threshold, 0.500, is the default." in notes
+    )
+    assert "map50 not measured in" in done.stdout
+    page = (out / "report.html").read_text()
+    metrics = json.loads((out / "metrics.json").read_text(), parse_constant=pytest.fail)
+    assert (metrics["map50"], metrics["map"], metrics["threshold"]) == (None, None, 0.5) and "precision" not in metrics
+    assert json.loads((out / "model" / "assets.extra" / "bundle.json").read_text(), parse_constant=pytest.fail)
+    assert "not measured" in page and not any("F1 is best" in text or " nan" in text for text in (*notes, done.stdout))
+    assert "F1 of all" not in page
+
+
 @pytest.mark.parametrize(
     ("arguments", "says"),
     [

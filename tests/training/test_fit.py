@@ -103,6 +103,14 @@ def test_training_learns(tmp_path):
     assert history[-1]["seconds"] >= history[0]["seconds"]
 
 
+def test_what_validation_cannot_measure_is_left_out_of_the_history(tmp_path):
+    model, run = head(), RunFolder.start(tmp_path / "run", {})
+    measured = {"map": float("nan"), "loss": 0.5}
+    phase = dataclasses.replace(phases(model)["first"](), validate=lambda: measured, epochs=1)
+    (row,) = train_in_order(run, {"first": lambda: phase}, model)
+    assert row["val_loss"] == 0.5 and "val_map" not in row
+
+
 @pytest.mark.filterwarnings("ignore:invalid value")
 def test_training_that_diverges_is_reported_and_the_last_good_epoch_stays(tmp_path):
     model, run = head(), RunFolder.start(tmp_path / "run", {})

@@ -158,6 +158,19 @@ def test_a_plan_is_decided_once_and_other_values_stay(tmp_path):
     assert run.read_json("plan.json") == {"data": ["a.jpg"], "size": 64, "anchors": [0.5, 1.0]}
 
 
+def test_what_is_not_measured_is_null_and_said(tmp_path, capsys):
+    def work(run, config):
+        (run.model / BUNDLE_METADATA).parent.mkdir(parents=True)
+        (run.model / BUNDLE_METADATA).write_text("{}")
+        run.finish(run.model, {"map50": float("nan"), "threshold": 0.5}, Page())
+
+    run = start(Config(out=tmp_path / "run"), work)
+    metrics = run.read_json("metrics.json")
+    assert metrics["map50"] is None and metrics["threshold"] == 0.5
+    assert json.loads((run.model / BUNDLE_METADATA).read_text())["metrics"] == metrics
+    assert "map50 not measured in 0 seconds" in capsys.readouterr().out
+
+
 def test_a_run_trains_and_its_metrics_are_in_the_bundle_the_report_and_last_in_metrics_json(tmp_path):
     model = keras.Sequential([keras.Input((3,)), keras.layers.Dense(2)])
 

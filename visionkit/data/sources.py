@@ -18,7 +18,7 @@ from visionkit.data.formats.unread import unread_files, unused_images
 from visionkit.data.images.listing import list_images
 from visionkit.data.images.mask_names import OPTION, NamedClasses, parse_values
 from visionkit.data.index import DataError, Index
-from visionkit.data.splits import SPLITS, TRAIN_NAMES, WHOLE, DataSet, Splits, split_name, train_and_val
+from visionkit.data.splits import SPLITS, TRAIN_NAMES, WHOLE, DataSet, Splits, empty_split_folders, split_name, train_and_val
 
 EXPECTED = (
     "Expected a folder of one of these layouts: class folders; VOC (Annotations/*.xml, JPEGImages/); COCO (a .json with images "
@@ -104,7 +104,7 @@ def read_classified(data: str | Path, *, seed: int = 0, multi_label: bool = Fals
     """
     data_set = _labelled(data, _read_labels(data), multi_label=multi_label)
     class_names = data_set.class_names
-    if len(class_names) < 2:
+    if len(class_names) < 2 and not any(index.label_sets is not None for index in data_set.splits.values()):
         raise DataError(f"{data}: only one class, {class_names[0]!r}; a classifier needs at least two. {LAYOUTS}")
     splits = train_and_val(data_set, seed=seed)
     are_people = data_set.format.startswith(PEOPLE)
@@ -221,7 +221,7 @@ def _read_folder(folder: Path, prefer: str | None, named: NamedClasses | None) -
 
 def _with_left_out(folder: Path, data_set: DataSet) -> DataSet:
     """The data set, with what its reader did not use: files that look like annotations, and images in no split."""
-    problems = (*data_set.problems, *unread_files(folder, data_set))
+    problems = (*data_set.problems, *empty_split_folders(folder, data_set.splits), *unread_files(folder, data_set))
     return replace(data_set, problems=problems, left_out=unused_images(folder, data_set))
 
 

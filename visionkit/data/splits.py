@@ -1,7 +1,8 @@
 """The splits of a data set: those that readers return, under any names, and the training and validation that recipes need."""
 
+import os.path
 import re
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
@@ -9,6 +10,7 @@ from typing import Any
 import numpy as np
 
 from visionkit.data.boxes import crowds
+from visionkit.data.images.listing import list_images
 from visionkit.data.images.mask_code import find_classes
 from visionkit.data.images.mask_meaning import BINARY_NAMES
 from visionkit.data.images.mask_names import NamedClasses
@@ -33,7 +35,10 @@ BESIDE_A_SPLIT = frozenset(
         *("list", "stage", "final", "v"),
     ]
 )
+MEASURING = ("val", "test")  # the splits that measure
+WORDS = {"train": "training", "val": "validation"}  # for splits in sentences
 WHOLE = "all"  # the name of the only split of a data set that is not split
+TEXT_SUFFIXES = (".txt", ".md", ".csv", ".tsv", ".json", ".xml", ".yaml", ".yml", ".html")  # of files that are no images
 VAL_SHARE = 0.2  # share that is held out if the data has no validation split of its own
 
 
@@ -133,6 +138,66 @@ def split_order(name: str) -> tuple[int, str]:
     return (SPLITS.index(name) if name in SPLITS else len(SPLITS), name)
 
 
+def word_of(name: str) -> str:
+    """A split in a sentence: "training", "validation", "test"; all data without splits serve for training."""
+    return "training" if name == WHOLE else WORDS.get(name, name)
+
+
+def training_split(splits: Mapping[str, Index]) -> str | None:
+    """The name of the split to train on; None if there is none."""
+    names = list(splits)
+    return next((name for name in ("train", WHOLE, "trainval") if name in names), names[0] if len(names) == 1 else None)
+
+
+def place_of(index: Index, name: str) -> str:
+    """The folder that holds the images of a split; the name of the split where they have none in common."""
+    try:
+        return os.path.commonpath({path.rpartition("/")[0] for path in index.paths}) or name
+    except ValueError:  # no images, or absolute and relative paths
+        return name
+
+
+def empty_splits(splits: Mapping[str, Index]) -> tuple[Problem, ...]:
+    """A problem for each split without images, besides others that have some."""
+    if not any(map(len, splits.values())):
+        return ()
+    return tuple(
+        Problem("unmeasurable split", name, f"there are no {word_of(name)} images: {_instead(name, splits)}")
+        for name, index in splits.items()
+        if not len(index)
+    )
+
+
+def empty_split_folders(folder: Path, splits: Mapping[str, Index]) -> tuple[Problem, ...]:
+    """A problem for each folder of validation or test images that exists and holds no images, and that no reader used.
+
+    Args:
+        folder: of the data set.
+        splits: what was read there.
+    """
+    problems = []
+    for parent in (folder, folder / "images"):
+        for child in sorted(parent.iterdir()) if parent.is_dir() else ():
+            name = split_name(child.name)
+            if name in MEASURING and name not in splits and child.is_dir() and _holds_no_data(child):
+                detail = f"the folder of {word_of(name)} images holds none: {_instead(name, splits)}"
+                problems.append(Problem("unmeasurable split", str(child), detail))
+    return tuple(problems)
+
+
+def _holds_no_data(folder: Path) -> bool:
+    images, others = list_images(folder)
+    return not images and all(file.suffix.lower() in TEXT_SUFFIXES for file in others)
+
+
+def _instead(name: str, splits: Mapping[str, Index]) -> str:
+    """What happens without the images of a split."""
+    if name != "val":
+        return "nothing can be learnt" if name == training_split(splits) else "nothing can be measured with them"
+    instead = "the test images" if len(splits.get("test", ())) else f"{VAL_SHARE:.0%} of the training images"
+    return f"{instead} measure in their place"
+
+
 def as_one(data_set: DataSet) -> Index:
     """All splits of annotated images as one index, in which the attribute "split" of each image names its split."""
     named = list(data_set.splits.items())
@@ -172,15 +237,15 @@ def train_and_val(data_set: DataSet, *, seed: int) -> "Splits":
     Raises:
         DataError: there are no training images.
     """
-    names = list(data_set.splits)
-    train_name = next((name for name in ("train", WHOLE, "trainval") if name in names), names[0] if len(names) == 1 else None)
+    names, train_name = list(data_set.splits), training_split(data_set.splits)
     if train_name is None or len(data_set.splits[train_name]) == 0:
         raise DataError(f"No training images: found {', '.join(names) or 'no splits'}; expected a split named train.")
     val_name = next((name for name in ("val", "test") if name in names and len(data_set.splits[name])), None)
-    unused = [name for name in names if name not in (train_name, val_name)]
+    unused = [name for name in names if name not in (train_name, val_name) and len(data_set.splits[name])]
     left_out = f"; images in no split: {data_set.left_out}" if data_set.left_out else ""
     notes = (f"the data set is read as {data_set.format}{left_out}",) if data_set.format else ()
     notes += data_set.notes + ((f"not used: {', '.join(unused)}",) if unused else ())
+    data_set = replace(data_set, problems=data_set.problems + empty_splits(data_set.splits))
     train = data_set.splits[train_name]
     if val_name is not None:
         notes += ("test serves as validation: there is no val with images",) if val_name == "test" else ()
@@ -191,7 +256,7 @@ def train_and_val(data_set: DataSet, *, seed: int) -> "Splits":
             f"no validation split found: the last {VAL_SHARE:.0%} of each stack is held out, because adjacent pages look alike",
         )
         return Splits(train, val, notes, data_set.problems)
-    per_class = " of each class" if (train.labels >= 0).all() else ""
+    per_class = " of each class" if train.label_sets is not None or (train.labels >= 0).all() else ""
     train, val = hold_out(train, seed)
     notes += (f"no validation split found: {VAL_SHARE:.0%}{per_class} is held out, drawn with seed {seed}",)
     return Splits(train, val, notes, data_set.problems)
@@ -208,12 +273,58 @@ def _last_pages(index: Index) -> tuple[Index, Index]:
 
 def hold_out(index: Index, seed: int) -> tuple[Index, Index]:
     """Draw ``VAL_SHARE`` of each class, or of all samples if they have no label; at least one of a class that has two."""
+    if index.label_sets is not None:
+        is_drawn = draw_from_sets(index.label_sets, seed)
+        return index.take(np.flatnonzero(~is_drawn)), index.take(np.flatnonzero(is_drawn))
     drawn: list[int] = []
     for label in np.unique(index.labels):
         members = np.flatnonzero(index.labels == label)
         order = np.random.default_rng([seed, len(members)]).permutation(len(members))
         drawn += members[order[: min(max(1, round(VAL_SHARE * len(members))), len(members) - 1)]].tolist()
     return index.take(sorted(set(range(len(index))) - set(drawn))), index.take(sorted(drawn))
+
+
+def draw_from_sets(label_sets: np.ndarray, seed: int) -> np.ndarray:
+    """Draw about ``VAL_SHARE`` of the samples of each class, and of those without a class, bool ``(N,)``.
+
+    The rarest class is drawn from first, and each sample goes where its class is needed most (iterative stratification,
+    Sechidis et al. 2011, https://doi.org/10.1007/978-3-642-23808-6_10). A class of two samples or more is then on both sides,
+    unless that takes another class away from one; a class of a single sample is not drawn.
+
+    Args:
+        label_sets: bool ``(N, num_classes)``.
+        seed: decides between equally good samples.
+    """
+    counts = label_sets.sum(axis=0)
+    share = np.clip(np.round(VAL_SHARE * counts), counts >= 2, np.maximum(counts - 1, 0))
+    needed = np.stack([counts - share, share])  # in training and in validation
+    order = np.random.default_rng([seed, *label_sets.shape]).permutation(len(label_sets))
+    is_open, is_drawn, remaining = np.ones(len(order), bool), np.zeros(len(order), bool), counts.copy()
+    while (remaining > 0).any():
+        label = int(np.where(remaining > 0, remaining, len(order) + 1).argmin())
+        for row in order[(is_open & label_sets[:, label])[order]]:
+            side = int(needed[1, label] > 0 and needed[1, label] * counts[label] >= needed[0, label] * share[label])
+            is_drawn[row], is_open[row] = side, False
+            needed[side] -= label_sets[row]
+            remaining -= label_sets[row]
+    plain = order[is_open[order]]
+    is_drawn[plain[: round(VAL_SHARE * len(plain))]] = True
+    _bring_to_both_sides(label_sets, is_drawn, order)
+    return is_drawn
+
+
+def _bring_to_both_sides(label_sets: np.ndarray, is_drawn: np.ndarray, order: np.ndarray) -> None:
+    """Move samples of classes that are on one side alone, where no other class loses its last sample on that side."""
+    for label in np.argsort(label_sets.sum(axis=0), kind="stable"):
+        rows = order[label_sets[order, label]]
+        sides = is_drawn[rows]
+        if len(rows) == 0 or (len(rows) > 1 and sides.any() and not sides.all()) or (len(rows) == 1 and not sides.any()):
+            continue
+        left = label_sets[is_drawn == sides[0]].sum(axis=0)
+        others = np.arange(label_sets.shape[1]) != label
+        movable = [row for row in rows if (left[label_sets[row] & others] > 1).all()]
+        if movable:
+            is_drawn[movable[0]] = not sides[0]
 
 
 @dataclass(frozen=True)

@@ -10,7 +10,7 @@ import tensorflow as tf
 
 from visionkit.data.images.resize import center_crop
 from visionkit.errors import UserError
-from visionkit.explain.network_graph import NetworkGraph, before_softmax, network_graph
+from visionkit.explain.network_graph import NetworkGraph, before_scores, before_softmax, network_graph
 from visionkit.explain.probe import Probe
 from visionkit.export.bundle import LUMA
 from visionkit.inference.predictor import Kind
@@ -51,7 +51,7 @@ class ExplainedModel:
         self, name: str, kind: Kind, labels: tuple[str, ...], network: NetworkGraph, see: Callable[[np.ndarray, int], tf.Tensor]
     ):
         self.name, self.kind, self.labels = name, kind, labels
-        scored_tensor = {"classes": before_softmax, "masks": before_softmax, "boxes": lambda graph: graph.outputs[1]}.get(kind)
+        scored_tensor = {"classes": before_scores, "masks": before_softmax, "boxes": lambda graph: graph.outputs[1]}.get(kind)
         self.probe = Probe(network, None if scored_tensor is None else scored_tensor(network))
         self._see = see
 

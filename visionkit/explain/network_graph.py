@@ -133,9 +133,23 @@ def with_one_view(network: NetworkGraph) -> NetworkGraph:
 
 def before_softmax(network: NetworkGraph) -> str | None:
     """Name of the input of the last softmax, the logits; None without a softmax."""
+    return _input_of_last(network, "Softmax")
+
+
+def before_scores(network: NetworkGraph) -> str | None:
+    """Name of the logits of a classifier: the input of its softmax, or of the sigmoid that scores each class by itself.
+
+    Sigmoids of feature maps do not count, such as those of gates.
+    """
+    return before_softmax(network) or _input_of_last(network, "Sigmoid", rank=2)
+
+
+def _input_of_last(network: NetworkGraph, kind: str, rank: int | None = None) -> str | None:
+    """Name of the input of the last operation of a kind, and of a rank if it is given; None without one."""
     graph, _ = imported(network)
-    logits = [op.inputs[0].name for op in graph.get_operations() if op.type == "Softmax"]
-    return logits[-1] if logits else None
+    inputs = [op.inputs[0] for op in graph.get_operations() if op.type == kind]
+    inputs = [tensor for tensor in inputs if rank is None or tensor.shape.rank == rank]
+    return inputs[-1].name if inputs else None
 
 
 def layers_of(network: NetworkGraph, size: int | None = None) -> list[Layer]:

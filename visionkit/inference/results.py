@@ -13,6 +13,9 @@ if TYPE_CHECKING:
     from visionkit.inference.predictor import Predictor
 
 
+NO_LABEL = "no label reaches its threshold"
+
+
 @dataclass(frozen=True, repr=False, eq=False)
 class Result(ABC):
     """The prediction for one image, signal or volume.
@@ -71,6 +74,35 @@ class ClassificationResult(Result):
     def summary(self) -> str:
         """The best class and its probability."""
         return f"{self.label} {self.score:.1%}"
+
+
+@dataclass(frozen=True, repr=False, eq=False)
+class MultiLabelResult(ClassificationResult):
+    """The classes of one image that may show several of them, or none.
+
+    ``label`` and ``score`` are the best of ``labels``, and None where there is none. Scores need not sum to 1.
+
+    Attributes:
+        labels: the classes whose scores reach their thresholds, with their scores, best first.
+    """
+
+    label: str | None
+    score: float | None
+    labels: tuple[tuple[str, float], ...]
+
+    def to_dict(self, top: int = 5) -> dict[str, Any]:
+        """The classes above their thresholds, and the ``top`` best ones with their scores."""
+        return {
+            "path": self.path,
+            "label": self.label,
+            "score": self.score,
+            "labels": self.labels,
+            "top": self.top[:top],
+        }
+
+    def summary(self) -> str:
+        """The classes above their thresholds and their scores."""
+        return ", ".join(f"{label} {score:.1%}" for label, score in self.labels) or NO_LABEL
 
 
 class Box(NamedTuple):

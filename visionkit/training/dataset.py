@@ -14,11 +14,13 @@ from visionkit.data.images.scan import scan, size_notes
 from visionkit.data.index import Index
 from visionkit.data.pipeline.batches import TrainingPipeline
 from visionkit.data.pipeline.pixel_cache import Where, open_cache
+from visionkit.data.quality.measurable import unmeasurable
 from visionkit.data.splits import Splits
 from visionkit.files import cache_folder
 from visionkit.training.run_folder import RunFolder
 
 SMOKE_TRAIN, SMOKE_VAL = 6, 3  # images per class
+TOLD_ONE_BY_ONE = frozenset(["unmeasurable split"])  # kinds of problems in which no file is left out, and which are few
 
 Validate = Callable[[Splits], tuple[Splits, str]]
 
@@ -85,10 +87,26 @@ def note_skipped(run: RunFolder, splits: Splits) -> None:
         run.note(f"Note: {note}.")
     for kind, problems in groupby(sorted(splits.problems, key=lambda problem: problem.kind), lambda problem: problem.kind):
         first, *others = problems
+        if kind in TOLD_ONE_BY_ONE:
+            for problem in (first, *others):
+                run.note(f"Note: {kind}: {problem.path}: {problem.detail.removesuffix('.')}.")
+            continue
         more = f" ({len(others):,} more; `visionkit check` names all)" if others else ""
         run.note(f"Note: {kind}: {first.path}: {first.detail.removesuffix('.')}{more}.")
     for file in splits.skipped:
         run.note(f"Skipped {file.path}: {file.reason}.")
+
+
+def with_unmeasurable(splits: Splits, *counts: np.ndarray) -> Splits:
+    """The splits, with a problem for all that validation cannot measure and training cannot teach.
+
+    Args:
+        splits: the images that a run can use.
+        counts: how much of each class there is in training and in validation; see ``unmeasurable``.
+    """
+    by_name = {"train": splits.train, "val": splits.val}
+    problems = unmeasurable(by_name, dict(zip(by_name, counts, strict=True)) if counts else None)
+    return dataclasses.replace(splits, problems=splits.problems + problems)
 
 
 def with_cache(
@@ -130,4 +148,7 @@ def few(splits: Splits) -> Splits:
 
 
 def _first(index: Index, count: int) -> Index:
+    if index.label_sets is not None:
+        rows = [*index.label_sets.T, ~index.label_sets.any(axis=1)]
+        return index.take(sorted({int(i) for each in rows for i in np.flatnonzero(each)[:count]}))
     return index.take(i for label in range(len(index.class_names)) for i in np.flatnonzero(index.labels == label)[:count])

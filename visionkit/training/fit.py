@@ -28,7 +28,8 @@ class Phase:
         steps_per_epoch: batches per epoch.
         batches: maps the number of an epoch to its batches, as ``model.fit`` takes them: ``(inputs, targets)``, maybe with
             sample weights.
-        validate: measures the model, and returns metrics by name; the progress bar shows them.
+        validate: measures the model, and returns metrics by name; the progress bar shows them. What cannot be measured is nan,
+            and is left out.
         loss: as ``model.compile`` takes it; None where the model computes its loss by itself (``compute_loss``).
         metrics: as ``model.compile`` takes them.
         loss_weights: as ``model.compile`` takes them.
@@ -127,9 +128,10 @@ def train(phase: Phase, run: RunFolder, history: list[dict], first_epoch: int = 
             if not np.isfinite(measured["loss"]):
                 raise _diverged(phase, epoch, f"the loss is {measured['loss']}")
             if (epoch + 1) % phase.validate_every == 0 or epoch + 1 == phase.epochs:
-                validation = phase.validate()
+                validation = {name: value for name, value in phase.validate().items() if np.isfinite(value)}
                 measured |= {f"val_{name}": value for name, value in validation.items()}
-                bar.set_postfix_str(f"validation {', '.join(f'{name} {value:.3f}' for name, value in validation.items())}")
+                shown = ", ".join(f"{name} {value:.3f}" for name, value in validation.items())
+                bar.set_postfix_str(f"validation {shown or 'not measured'}")
             row = {
                 "phase": phase.name,
                 "epoch": epoch + 1,

@@ -164,12 +164,13 @@ class Run(RunFolder):
 
         Args:
             bundle: the exported model.
-            metrics: name -> number, for ``metrics.json``; the seconds that the run took are added.
+            metrics: name -> number, for ``metrics.json``; the seconds that the run took are added. A value that is not finite
+                was not measured, and becomes null.
             report: the page.
             bundle_metrics: the metrics for the bundle's metadata. Default: all metrics.
         """
-        metrics = metrics | {"seconds": round(self.seconds(), 1)}
-        update_json(bundle / BUNDLE_METADATA, metrics=metrics if bundle_metrics is None else bundle_metrics)
+        metrics = _measured(metrics) | {"seconds": round(self.seconds(), 1)}
+        update_json(bundle / BUNDLE_METADATA, metrics=metrics if bundle_metrics is None else _measured(bundle_metrics))
         config = {name: value for name, value in self.config.items() if name != "resume"}
         report.write(self.path / "report.html", notes=self.notes, metrics=metrics, config=config)
         self.write_json("metrics.json", metrics)
@@ -218,10 +219,16 @@ def unused(path: Path) -> Path:
     return next(p for p in (path, *(Path(f"{path}-{number}") for number in range(2, 1000))) if not p.exists())
 
 
-def announce(run: Run, metrics: dict[str, float]) -> None:
+def _measured(metrics: dict[str, float | None]) -> dict[str, float | None]:
+    """The metrics as JSON can hold them: None where nothing was measured."""
+    return {name: None if value is None or not math.isfinite(value) else value for name, value in metrics.items()}
+
+
+def announce(run: Run, metrics: dict[str, float | None]) -> None:
     """Print the last lines of a run."""
     first = next(iter(metrics))
-    print(f"{first.replace('_', ' ')} {metrics[first]:.4f} in {metrics['seconds']:.0f} seconds")
+    value = "not measured" if metrics[first] is None else f"{metrics[first]:.4f}"
+    print(f"{first.replace('_', ' ')} {value} in {metrics['seconds']:.0f} seconds")
     print(f"report   {run.path / 'report.html'}")
     print(f"model    {run.path / 'model'}")
 

@@ -94,7 +94,7 @@ class Report:
         Args:
             path: path of the page.
             notes: sentences on what happened and why.
-            metrics: name -> number, as in ``metrics.json``.
+            metrics: name -> number, as in ``metrics.json``; None where it was not measured.
             config: the run's options.
 
         Returns:

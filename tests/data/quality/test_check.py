@@ -220,10 +220,13 @@ def test_objects_are_counted_tiny_and_doubled(tmp_path):
 
 def test_imbalance_absent_classes_and_missing_validation_are_notes(tmp_path):
     paths = [image(tmp_path / f"{i}.png", i) for i in range(14)]
-    checked = check(DataSet({"train": classification(paths[:12], [0] * 11 + [1]), "val": classification(paths[12:], [0, 0])}))
+    splits = {"train": [0] * 10 + [1], "val": [0, 0, 1]}
+    names = {"train": paths[:11], "val": paths[11:]}
+    checked = check(DataSet({name: classification(names[name], splits[name], ("a", "b", "c")) for name in splits}))
     assert checked.findings == ()
+    assert "there are no images of c" in checked.notes
+    checked = check(DataSet({"all": classification(paths, [0] * 13 + [1])}))
     assert any("imbalance: there are 13 times" in note for note in checked.notes)
-    assert "val has no b" in checked.notes
     assert (
         "there is no validation split: recipes hold out a part of the data"
         in check(DataSet({"all": classification(paths, [0] * 14)})).notes

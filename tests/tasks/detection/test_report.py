@@ -70,7 +70,7 @@ def page_of(evaluation, folder, *, history=HISTORY, skipped=("evil<script>.jpg",
 @pytest.mark.parametrize("names", [(), NAMES])
 def test_a_run_without_anything_has_a_page(tmp_path, names):
     page = page_of(evaluation_of(tmp_path, [], [], names), tmp_path, history=[], skipped=())
-    assert "everything was found" in page and "every file could be read" in page
+    assert "have no boxes, and nothing was found" in page and "every file could be read" in page
     assert "Training</h2>" not in page and "Anchors</h2>" not in page and "data:image" not in page
 
 

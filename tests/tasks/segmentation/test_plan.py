@@ -2,7 +2,10 @@
 
 import numpy as np
 import pytest
+from PIL import Image
 
+from visionkit.data.index import Annotation, Index
+from visionkit.data.splits import Splits
 from visionkit.metrics.segmentation import segmentation_metrics
 from visionkit.tasks.segmentation.evaluate import Outcome, numbers
 from visionkit.tasks.segmentation.plan import (
@@ -11,8 +14,10 @@ from visionkit.tasks.segmentation.plan import (
     choose_epochs,
     choose_size,
     objective_of,
+    open_images,
     variation_of,
 )
+from visionkit.training.recipe import Run, TrainConfig
 
 
 def test_the_weights_of_absent_and_rare_classes():
@@ -68,3 +73,26 @@ def test_dice_leaves_out_the_background_and_is_left_out_where_it_is_undefined(ca
     matrices = [np.array([[5, 0], [0, 1]]), np.array([[0, 1], [0, 3]])]
     metrics = numbers(segmentation_metrics(sum(matrices), names), [Outcome(each) for each in matrices], cases=cases)
     assert metrics["dice"] == pytest.approx(np.mean([1, 6 / 7]) if cases else 8 / 9)
+
+
+def test_validation_without_foreground_is_named_before_training(tmp_path):
+    def index_of(split, values):
+        paths = []
+        for number, value in enumerate(values):
+            for kind, pixels in (("image", np.full((32, 32, 3), 90)), ("mask", np.full((32, 32), value))):
+                Image.fromarray(pixels.astype(np.uint8)).save(tmp_path / f"{split}_{number}_{kind}.png")
+            paths.append(str(tmp_path / f"{split}_{number}_image.png"))
+        annotations = tuple(Annotation(mask=path.replace("_image", "_mask")) for path in paths)
+        return Index(("background", "organ"), tuple(paths), np.full(len(paths), -1, np.int32), annotations=annotations)
+
+    run = Run(tmp_path / "run")
+    run.write_json("plan.json", {"data": Splits(index_of("train", [0, 1]), index_of("val", [0, 0])).to_plain()})
+    open_images(run, TrainConfig(data=str(tmp_path)), are_membranes=False)
+    sentence = "Note: no validation images of organ: only training has some, so the result is not measured"
+    assert run.notes[1] == f"{sentence} ({tmp_path})."
+
+
+def test_where_no_pixel_has_a_class_nothing_is_measured():
+    nothing = np.zeros((2, 2), int)
+    metrics = numbers(segmentation_metrics(nothing, ("background", "organ")), [Outcome(nothing)], cases=False)
+    assert list(metrics) == ["mean_iou", "pixel_error"] and np.isnan(list(metrics.values())).all()

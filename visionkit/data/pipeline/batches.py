@@ -90,7 +90,8 @@ class TrainingPipeline:
 
         Returns:
             ``(image, target)``: image uint8 ``(N, size, size, 3)`` in 0..255, or with ``augment_on="device"`` a dict of inputs.
-            The target of a data set with labels is int32 ``(N,)``, with MixUp or CutMix float32 ``(N, num_classes)``; of one
+            The target of a data set with labels is int32 ``(N,)``, with several labels an image, MixUp or CutMix float32
+            ``(N, num_classes)``; of one
             with boxes ``{"boxes": (N, M, 4), "classes": (N, M)}``, and ``"keypoints"`` as in ``epoch``; of one with masks uint8
             ``(N, size, size)``, or a dict of mask and computed ``targets``. The cardinality is known: ``len(pipeline)``.
 
@@ -135,7 +136,8 @@ class TrainingPipeline:
 
         Returns:
             batches of ``{"image": uint8 (N, size, size, 3), "label": int32 (N,), "position": int32 (N,)}``; ``position`` is the
-            sample's place in the index. With MixUp or CutMix ``label`` is float32 ``(N, num_classes)``. If the index has them:
+            sample's place in the index. With several labels an image, MixUp or CutMix ``label`` is float32
+            ``(N, num_classes)``. If the index has them:
             ``boxes`` float32 ``(N, M, 4)``, xyxy, relative; ``classes`` int32 ``(N, M)``, -1 in padded rows; ``keypoints``
             float32 ``(N, M, K, 3)``; ``mask`` uint8 ``(N, size, size)``, 255 = ignore; and the computed ``targets``.
         """
@@ -376,6 +378,8 @@ def _common_spec(index: Index, size: int, dtype: tf.DType) -> Spec:
         "label": tf.TensorSpec([None], tf.int32),
         "position": tf.TensorSpec([None], tf.int32),
     }
+    if index.label_sets is not None:
+        spec["label"] = tf.TensorSpec([None, len(index.class_names)], tf.float32)
     if index.has_objects:
         spec |= {"boxes": tf.TensorSpec([None, None, 4], tf.float32), "classes": tf.TensorSpec([None, None], tf.int32)}
         if num_points := collate.num_keypoints(index):

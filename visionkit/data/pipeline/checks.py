@@ -21,7 +21,7 @@ def check_numbers(size: int, batch_size: int) -> None:
 
 def refuse_unlabelled(index: Index) -> None:
     """Raise ``UserError`` where an image has nothing that could be learnt."""
-    if not index.annotations and (index.labels < 0).any():
+    if not index.annotations and index.label_sets is None and (index.labels < 0).any():
         raise UserError(
             f"{int((index.labels < 0).sum())} of {len(index)} images have no label, and there are no boxes or masks: nothing "
             "can be learnt from them. Put each image into a folder named after its class, or annotate them."

@@ -58,7 +58,8 @@ def pad_objects(objects_of_samples: list[Objects], num_points: int) -> dict[str,
 def batch_of(index: Index, positions: np.ndarray, samples: list[Sample], size: int, dtype: type) -> dict[str, Any]:
     """The arrays of a batch from the samples at ``positions`` of an index; see ``TrainingPipeline.epoch``."""
     images = stack([sample.image for sample in samples], (size, size, 3), dtype)
-    batch: dict[str, Any] = {"image": images, "label": index.labels[positions], "position": positions}
+    labels = index.labels[positions] if index.label_sets is None else index.label_sets[positions].astype(np.float32)
+    batch: dict[str, Any] = {"image": images, "label": labels, "position": positions}
     if index.has_objects:
         batch |= pad_objects([sample.objects for sample in samples], num_keypoints(index))
     if index.has_masks:

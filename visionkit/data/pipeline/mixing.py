@@ -72,8 +72,8 @@ def pixel_box(box: np.ndarray, shape: tuple[int, int]) -> np.ndarray:
 
 
 def mix_labels(labels: np.ndarray, mixture: Mixture, num_classes: int) -> np.ndarray:
-    """Labels int ``(N,)`` as float32 ``(N, num_classes)``, each mixed as its image is."""
-    one_hot = np.eye(num_classes, dtype=np.float32)[labels]
+    """Labels int ``(N,)``, or sets of labels ``(N, num_classes)``, as float32 ``(N, num_classes)``, mixed as the images are."""
+    one_hot = labels if labels.ndim == 2 else np.eye(num_classes, dtype=np.float32)[labels]
     own = mixture.own_shares()[:, None]
     return own * one_hot + (1 - own) * one_hot[mixture.partners]
 

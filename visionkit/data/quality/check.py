@@ -21,6 +21,7 @@ from visionkit.data.index import PROBLEM_KINDS, DataError, Index, Objects
 from visionkit.data.quality.duplicates import THUMBNAIL_SIDE, Duplicate, find_duplicates
 from visionkit.data.quality.findings import Finding, Opened, label_of, rotation_findings, sample_findings
 from visionkit.data.quality.inspect import InspectedImage, inspect_image, inspect_mask
+from visionkit.data.quality.measurable import unmeasurable
 from visionkit.data.quality.notes import notes_on
 from visionkit.data.quality.summary import summarize
 from visionkit.data.splits import DataSet
@@ -66,12 +67,22 @@ def check(data: str | Path | DataSet, *, mask_values: Sequence[str] = ()) -> Che
     data_set, rotations = rotation_findings(data_set, opened)
     duplicates, _ = duplicate_findings(data_set, opened)
     order = {kind: number for number, kind in enumerate(PROBLEM_KINDS)}
-    findings = [*sample_findings(data_set, opened), *rotations, *depth_findings(opened), *duplicates]
-    findings.sort(key=lambda finding: order.get(finding.kind, len(order)))
     summary = summarize(data_set, opened)
+    findings = [*sample_findings(data_set, opened), *rotations, *depth_findings(opened), *duplicates]
+    findings += _unmeasurable(data_set, summary)
+    findings.sort(key=lambda finding: order.get(finding.kind, len(order)))
     notes = notes_on(data_set, opened, summary)
     counts = Counter(finding.kind for finding in findings)
     return Checked(data_set, opened, tuple(findings), notes, summary | {"problems": dict(counts), "notes": notes})
+
+
+def _unmeasurable(data: DataSet, summary: dict[str, Any]) -> list[Finding]:
+    """What the splits cannot measure; of masks, the pixels of each class were counted."""
+    pixels = None
+    if summary["counted"] == "pixels":
+        pixels = {name: np.array([counts[name] for counts in summary["classes"].values()], int) for name in data.splits}
+    people = data.format.startswith("one folder per person")
+    return [Finding(*problem) for problem in unmeasurable(data.splits, pixels, people=people)]
 
 
 def open_all(data: DataSet) -> Opened:

@@ -36,9 +36,6 @@ def imbalance(classes: dict[str, dict[str, int]]) -> float:
 def _on_splits(summary: dict[str, Any]) -> Iterator[str]:
     if not {"val", "test"} & set(summary["splits"]):
         yield "there is no validation split: recipes hold out a part of the data"
-    empty = [name for name, count in summary["splits"].items() if count == 0]
-    if empty:
-        yield f"there are no images in {_listed(empty)}"
 
 
 def _on_classes(summary: dict[str, Any]) -> Iterator[str]:
@@ -47,10 +44,9 @@ def _on_classes(summary: dict[str, Any]) -> Iterator[str]:
         totals = {name: sum(counts.values()) for name, counts in classes.items() if sum(counts.values())}
         most, least = max(totals, key=totals.get), min(totals, key=totals.get)
         yield f"imbalance: there are {times:,.0f} times as many {counted} of {most} as of {least}"
-    for split, count in summary["splits"].items():
-        absent = [name for name, counts in classes.items() if counts[split] == 0]
-        if absent and count and len(absent) < len(classes):
-            yield f"{split} has no {_listed(absent)}"
+    absent = [name for name, counts in classes.items() if sum(counts.values()) == 0]
+    if absent and len(absent) < len(classes):
+        yield f"there are no {counted} of {_listed(absent)}"
 
 
 def _on_images(data: DataSet, opened: Opened) -> Iterator[str]:

@@ -13,13 +13,16 @@ from visionkit.data.images.resize import center_crop, letterbox
 from visionkit.data.index import Index, SmallImages
 from visionkit.errors import UserError
 from visionkit.export import litert
-from visionkit.export.bundle import LITERT_FILE, find_bundle, read_metadata
+from visionkit.export.bundle import LITERT_FILE, find_bundle, read_metadata, update_metadata
 from visionkit.inference.results import ClassificationResult
+from visionkit.metrics.multi_label import NO_THRESHOLD, MultiLabelMetrics, multi_label_metrics
 from visionkit.tasks.classification.predict import Classifier
+from visionkit.tasks.classification.train import is_multi_label
 from visionkit.training.run_folder import RunFolder
 from visionkit.viz.arrays import ArrayImages
 
 BATCH = 256  # small images
+MOST_NAMES = 10  # in a note
 NUM_COMPARED = 16  # validation samples on which the LiteRT model is compared
 
 
@@ -28,11 +31,12 @@ class Evaluation:
     """The predictions for validation samples, and their metrics.
 
     Attributes:
-        metrics: name -> number, the accuracy first.
+        metrics: name -> number, the accuracy first, or the mAP.
         names: a name for each sample: its file, where it has one.
-        labels: the true labels, int ``(N,)``.
+        labels: the true labels, int ``(N,)``; or the sets of them, bool ``(N, num_classes)``.
         probabilities: float32 ``(N, num_classes)``.
         images: uint8 ``(N, H, W)`` or ``(N, H, W, 3)``, or signals and volumes as images; None where ``names`` are image files.
+        measured: the metrics of each class, where an image may have several labels; else None.
     """
 
     metrics: dict[str, float]
@@ -40,6 +44,7 @@ class Evaluation:
     labels: np.ndarray
     probabilities: np.ndarray
     images: np.ndarray | ArrayImages | None = None
+    measured: MultiLabelMetrics | None = None
 
 
 def evaluate(bundle: Path, val: Index | SmallImages) -> Evaluation:
@@ -50,8 +55,18 @@ def evaluate(bundle: Path, val: Index | SmallImages) -> Evaluation:
         val: the images; ``val.skipped`` takes files that cannot be read.
 
     Raises:
-        UserError: none of the files can be read.
+        UserError: none of the files can be read, or only the images or only the bundle may have several labels an image.
     """
+    metadata = read_metadata(bundle)
+    if bool(metadata.get("multi_label")) != is_multi_label(val):
+        counts = ("several labels", "one label") if is_multi_label(val) else ("one label", "several labels")
+        raise UserError(f"The images have {counts[0]} each, and {bundle} predicts {counts[1]}; expected the same of both.")
+    if is_multi_label(val):
+        readable, scores = predict_files(bundle, val)
+        thresholds = metadata.get("thresholds")
+        thresholds = None if thresholds is None else [thresholds.get(name, NO_THRESHOLD) for name in val.class_names]
+        measured = multi_label_metrics(readable.label_sets, scores, thresholds)
+        return Evaluation(measured.numbers(), readable.paths, readable.label_sets, scores, measured=measured)
     if isinstance(val, SmallImages):
         names, images = [f"validation image {number}" for number in range(len(val))], val.pixels
         labels, probabilities = val.labels, predict_small_images(bundle, val)
@@ -60,6 +75,30 @@ def evaluate(bundle: Path, val: Index | SmallImages) -> Evaluation:
         names, labels, images = readable.paths, readable.labels, None
     accuracy = float((probabilities.argmax(axis=1) == labels).mean())
     return Evaluation({"accuracy": accuracy}, names, labels, probabilities, images)
+
+
+def keep_thresholds(run: RunFolder, bundle: Path, evaluation: Evaluation, class_names: Sequence[str]) -> None:
+    """Write the thresholds of an evaluation into ``bundle.json``, and note how they were chosen.
+
+    Args:
+        run: takes the notes.
+        bundle: a classifier of several labels an image.
+        evaluation: of that bundle, when it had no thresholds yet.
+        class_names: names by class number.
+    """
+    measured = evaluation.measured
+    update_metadata(bundle, thresholds=dict(zip(class_names, measured.thresholds.tolist(), strict=True)))
+    if measured.counts.any():
+        run.note(
+            "The threshold of each class is the score at which its F1 is best on these same validation images, so macro F1 and "
+            "exact matches flatter the model; mAP needs no threshold."
+        )
+    absent = [name for name, count in zip(class_names, measured.counts, strict=True) if not count]
+    if absent:
+        run.note(
+            f"No validation image has the label {', '.join(absent[:MOST_NAMES])}{' ...' if len(absent) > MOST_NAMES else ''}: "
+            f"the threshold there is {NO_THRESHOLD}, average precision and F1 are not measured, and their means leave it out."
+        )
 
 
 def predict_files(bundle: Path, val: Index) -> tuple[Index, np.ndarray]:

@@ -30,6 +30,8 @@ class ImageClassifier(tf.Module):
         flips: whether to average the probabilities of each image and of its mirror image.
         half_precision: whether to keep the weights as float16; computations are in float32.
         whole: whether the network sees the whole image, in proportion, instead of its central window.
+        multi_label: whether an image may have several classes: each has a score of its own (sigmoid), and they need not sum
+            to 1.
     """
 
     def __init__(
@@ -40,11 +42,13 @@ class ImageClassifier(tf.Module):
         flips: bool,
         half_precision: bool = False,
         whole: bool = False,
+        multi_label: bool = False,
     ):
         super().__init__(name="image_classifier")
         self._network = Network(model, half_precision=half_precision)
         self._size, self._grey = model.input_shape[1], model.input_shape[-1] == 1
         self._flips = flips
+        self._to_scores = tf.sigmoid if multi_label else tf.nn.softmax
         self._see = letterbox if whole else center_crop
         self._labels = tf.constant(list(class_names))
         cut = tf.TensorSpec([None, self._size, self._size, 3], tf.float32, name="pixels")
@@ -56,7 +60,7 @@ class ImageClassifier(tf.Module):
         pixels = tf.tensordot(pixels, LUMA, 1)[..., None] if self._grey else pixels
 
         def forward(images):
-            return tf.nn.softmax(self._network.forward(images))
+            return self._to_scores(self._network.forward(images))
 
         if not self._flips:
             return forward(pixels)
@@ -91,6 +95,7 @@ def export_classifier(
     flips: bool = False,
     half_precision: bool = False,
     whole: bool = False,
+    multi_label: bool = False,
 ) -> Path:
     """Write a classifier as a bundle, beside and then renamed, so that it appears whole.
 
@@ -99,7 +104,8 @@ def export_classifier(
         folder: a bundle there is replaced.
         class_names: in the order of the logits.
         metadata: for ``bundle.json``: what a reader of the bundle wants to know, such as the base.
-        flips, half_precision, whole: see ``ImageClassifier``.
+        flips, half_precision, whole, multi_label: see ``ImageClassifier``. ``bundle.json`` of a bundle with several labels an
+            image says "multi_label"; ``evaluate.choose_thresholds`` adds the thresholds.
 
     Returns:
         the folder.
@@ -107,7 +113,9 @@ def export_classifier(
     Raises:
         UserError: a folder stands there that is no bundle.
     """
-    module = ImageClassifier(model, class_names, flips=flips, half_precision=half_precision, whole=whole)
+    options = {"flips": flips, "half_precision": half_precision, "whole": whole, "multi_label": multi_label}
+    module = ImageClassifier(model, class_names, **options)
+    several = {"multi_label": True} if multi_label else {}
     size = model.input_shape[1]
     return write_bundle(
         module,
@@ -117,5 +125,5 @@ def export_classifier(
         litert_function=module.probabilities,
         litert_shape=(1, size, size, 3),
         class_names=class_names,
-        metadata={"size": size, "flips": flips, "whole": whole, **metadata},
+        metadata={"size": size, "flips": flips, "whole": whole, **several, **metadata},
     )

@@ -19,13 +19,14 @@ from visionkit.errors import UserError
 from visionkit.files import cache_folder
 from visionkit.models.catalog import CATALOG, find
 from visionkit.tasks.classification import transfer
-from visionkit.tasks.classification.train import LABEL_SMOOTHING, Schedule
+from visionkit.tasks.classification.train import LABEL_SMOOTHING, Schedule, is_multi_label
 from visionkit.training.augment_device import choose_device
-from visionkit.training.dataset import few, read_splits, with_cache
+from visionkit.training.dataset import few, read_splits, with_cache, with_unmeasurable
 from visionkit.training.recipe import Run, RunConfig, TrainConfig
 
 SHIFT_SHARE = 1 / 8  # of the side: 4 pixels of 32, as in the residual paper
 SMALL_SET = 10_000  # images; beyond, fewer epochs and larger batches do
+MEASURES = (("accuracy", "Accuracy"), ("map", "mAP"))  # that choose the best approach: in the history, and in a sentence
 FEW_PARAMETERS = 200_000  # LeNet-5 has 61,706: shifted images of a large set are too hard for it
 
 
@@ -42,7 +43,9 @@ class Plan:
     approach: str
 
 
-def open_data(run: Run, config: RunConfig, *, built_in: Callable[[Path], Path] | None = None) -> Splits:
+def open_data(
+    run: Run, config: RunConfig, *, built_in: Callable[[Path], Path] | None = None, multi_label: bool = False
+) -> Splits:
     """Read images with labels, open each image once, and leave out what cannot be read.
 
     A resumed run keeps to its first list of files: what was added since is not seen, what has vanished is skipped.
@@ -51,6 +54,7 @@ def open_data(run: Run, config: RunConfig, *, built_in: Callable[[Path], Path] |
         run: takes the notes.
         config: names the data, anything that ``sources.read_classified`` reads; None takes the built-in images.
         built_in: writes the built-in images into a folder, unless they are there, and returns it.
+        multi_label: whether images may have several labels.
 
     Raises:
         UserError: a class has no image that can be read, and without it there is no task, or the run was begun with it.
@@ -58,7 +62,7 @@ def open_data(run: Run, config: RunConfig, *, built_in: Callable[[Path], Path] |
     source = config.data or str(built_in(cache_folder() / "demo"))
 
     def read() -> Splits:
-        splits = read_classified(source, seed=config.seed)
+        splits = read_classified(source, seed=config.seed, multi_label=multi_label)
         return few(splits) if config.smoke else splits
 
     resumed = "data" in (run.read_json("plan.json") or {})
@@ -70,11 +74,19 @@ def _validate(splits: Splits, source: str, *, resumed: bool) -> tuple[Splits, st
     empty = [name for name, count in zip(splits.train.class_names, splits.train.counts(), strict=True) if count == 0]
     if empty:
         note = f"no training image of {', '.join(empty)} can be read: left out"
-        if resumed or len(splits.train.class_names) - len(empty) < 2:
+        fewest = 1 if is_multi_label(splits.train) else 2
+        if resumed or len(splits.train.class_names) - len(empty) < fewest:
             raise UserError(f"{source}: {note}, and the rest is no task to train; mend them, then start a new run.")
         splits = splits.without_classes(empty, note)
+    if not len(splits.val):
+        raise UserError(f"{source}: no validation image can be used; expected at least one. Add some, or mend them.")
+    splits = with_unmeasurable(splits)
     train, val = splits.train, splits.val
     sentence = f"{len(train)} training and {len(val)} validation images of {len(train.class_names)} classes in {source}."
+    if is_multi_label(train):
+        numbers = train.label_sets.sum(axis=1)
+        counts = f"{int((numbers > 1).sum())} training images have several, and {int((numbers == 0).sum())} none"
+        sentence += f" An image may have several labels: {counts}."
     return splits, sentence
 
 
@@ -110,7 +122,8 @@ def choose_plan(run: Run, train: Index, config: TrainConfig, *, approach: str) -
     run.note(f"Input of {size} x {size} pixels: {reason}.")
     reason, pretrained = "as requested", config.pretrained_weights is not None
     if approach == "auto" and pretrained:
-        approach, reason = transfer.choose_approach(len(train), len(train.class_names))
+        num_labels = int(train.counts().sum()) if is_multi_label(train) else None
+        approach, reason = transfer.choose_approach(len(train), len(train.class_names), num_labels=num_labels)
     elif approach == "auto":
         approach, reason = transfer.ALL, "there are no pretrained weights to keep"
     elif approach != transfer.ALL and not pretrained:
@@ -119,10 +132,10 @@ def choose_plan(run: Run, train: Index, config: TrainConfig, *, approach: str) -
     return Plan(size, approach)
 
 
-def choose_transfer_schedule(config: TrainConfig, approach: str) -> Schedule:
+def choose_transfer_schedule(config: TrainConfig, approach: str, *, multi_label: bool = False) -> Schedule:
     """How long and how fast to train by an approach of transfer learning; the learning rate of the head is its own.
 
-    Random weights learn as fast as the head's, which begin at random, too.
+    Random weights learn as fast as the head's, which begin at random, too. Several labels an image are not smoothed.
     """
     is_head = approach == transfer.HEAD
     rate = transfer.LEARNING_RATES[approach if config.pretrained_weights is not None else transfer.HEAD]
@@ -130,7 +143,7 @@ def choose_transfer_schedule(config: TrainConfig, approach: str) -> Schedule:
         epochs=config.epochs or transfer.EPOCHS[approach],
         batch_size=config.batch_size,
         learning_rate=rate if is_head or config.learning_rate is None else config.learning_rate,
-        label_smoothing=0.0 if is_head else LABEL_SMOOTHING,
+        label_smoothing=0.0 if is_head or multi_label else LABEL_SMOOTHING,
     )
 
 
@@ -165,13 +178,22 @@ def training_pipeline(
 
 
 def choose_best(run: Run, history: list[dict]) -> tuple[str, dict[str, float]]:
-    """The approach after which validation was best, and ``accuracy_after_<approach>`` of each; a note compares them."""
+    """The approach after which validation was best, and ``accuracy_after_<approach>`` of each; a note compares them.
+
+    Of images with several labels, it is their mAP; where that could not be measured, the loss alone decides.
+    """
     ends = {row["phase"]: row for row in history}  # the last row of each approach
-    best = max(ends, key=lambda name: (ends[name]["val_accuracy"], -ends[name]["val_loss"]))
+    measure, title = next((pair for pair in MEASURES if f"val_{pair[0]}" in history[-1]), (None, "Loss"))
+    if measure is None:
+        results, values = ", ".join(f"{name} {row['val_loss']:.3f}" for name, row in ends.items()), {}
+        best = min(ends, key=lambda name: ends[name]["val_loss"])
+    else:
+        values = {name: row[f"val_{measure}"] for name, row in ends.items()}
+        results = ", ".join(f"{name} {value:.3f} (loss {ends[name]['val_loss']:.3f})" for name, value in values.items())
+        best = max(ends, key=lambda name: (values[name], -ends[name]["val_loss"]))
     if len(ends) > 1:
-        results = ", ".join(f"{name} {row['val_accuracy']:.3f} (loss {row['val_loss']:.3f})" for name, row in ends.items())
-        run.note(f"Accuracy after each approach: {results}. '{best}' is exported; it was chosen by these same images.")
-    return best, {f"accuracy_after_{name}": row["val_accuracy"] for name, row in ends.items()}
+        run.note(f"{title} after each approach: {results}. '{best}' is exported; it was chosen by these same images.")
+    return best, {f"{measure}_after_{name}": value for name, value in values.items()}
 
 
 def build_network(name: str, size: int, train: Index | SmallImages, **options: Any) -> keras.Model:

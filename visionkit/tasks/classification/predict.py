@@ -16,13 +16,17 @@ from visionkit.data.images.resize import center_crop, letterbox
 from visionkit.errors import UserError
 from visionkit.inference.output import OutputLine, PredictOptions
 from visionkit.inference.predictor import Explainable, Predictor
-from visionkit.inference.results import ClassificationResult
+from visionkit.inference.results import ClassificationResult, MultiLabelResult
+from visionkit.metrics.multi_label import NO_THRESHOLD
 from visionkit.tasks.classification.output import drawn_lines, output_line
 from visionkit.viz.labels import draw_label
 
 
 class Classifier(Predictor[ClassificationResult]):
-    """A bundle of a classifier in memory; ``predict`` returns a ``ClassificationResult``."""
+    """A bundle of a classifier in memory; ``predict`` returns a ``ClassificationResult``.
+
+    Of a model of several labels an image, it is a ``MultiLabelResult``.
+    """
 
     @classmethod
     def open(cls, folder: Path, metadata: dict[str, Any]) -> "Classifier":
@@ -58,7 +62,12 @@ class Classifier(Predictor[ClassificationResult]):
         outputs = self._serve(values[None])
         labels = [label.decode() for label in outputs["labels"][0].numpy()]
         scores = outputs["scores"][0].numpy().tolist()
-        return ClassificationResult(path, labels[0], scores[0], tuple(zip(labels, scores, strict=True)))
+        top = tuple(zip(labels, scores, strict=True))
+        if not self.metadata.get("multi_label"):
+            return ClassificationResult(path, labels[0], scores[0], top)
+        thresholds = self.metadata.get("thresholds", {})
+        reached = tuple((label, score) for label, score in top if score >= thresholds.get(label, NO_THRESHOLD))
+        return MultiLabelResult(path, *(reached[0] if reached else (None, None)), top, reached)
 
     def _serve(self, images: np.ndarray | tf.Tensor) -> dict[str, tf.Tensor]:
         return self._model.serve_images(tf.convert_to_tensor(images))

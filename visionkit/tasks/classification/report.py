@@ -8,9 +8,13 @@ from sklearn.metrics import confusion_matrix, precision_recall_fscore_support
 
 from visionkit.data.index import Index, Skipped, SmallImages
 from visionkit.tasks.classification.evaluate import Evaluation
-from visionkit.viz.report import Report, Section, shown_matrix, thumbnail
+from visionkit.viz.report import Report, Section, shown_matrix, thumbnail, worst_and_others
 
 MAX_WRONG = 24
+MULTI_LABEL_CURVES = {
+    "loss": {"training": "loss", "validation": "val_loss"},
+    "mAP in validation": {"validation": "val_map"},
+}
 
 
 def report(
@@ -32,6 +36,9 @@ def report(
         skipped: files that were left out.
         sections: parts that only this recipe has.
     """
+    if evaluation.measured is not None:
+        shown, curves = _several_labels(evaluation, train), MULTI_LABEL_CURVES
+        return Report(title, __package__, shown, history, skipped, curves=curves, sections=sections)
     class_names, truth = train.class_names, evaluation.labels
     predictions, labels = evaluation.probabilities.argmax(axis=1), np.arange(len(class_names))
     scores = precision_recall_fscore_support(truth, predictions, labels=labels, zero_division=0)
@@ -47,6 +54,48 @@ def report(
         "num_images": len(truth),
     }
     return Report(title, __package__, shown, history, skipped, sections=sections)
+
+
+def _several_labels(evaluation: Evaluation, train: Index) -> dict[str, Any]:
+    """The classes with their thresholds, the images with the largest loss among those with a wrong class, and others."""
+    measured, truth, scores = evaluation.measured, evaluation.labels, evaluation.probabilities
+    columns = {
+        "val": measured.counts,
+        "ap": measured.average_precision,
+        "threshold": measured.thresholds,
+        "precision": measured.precision,
+        "recall": measured.recall,
+        "f1": measured.f1,
+    }
+    rows = [
+        {"name": name, "train": int(count)}
+        | {column: None if np.isnan(values[number]) else values[number].item() for column, values in columns.items()}
+        for number, (name, count) in enumerate(zip(train.class_names, train.counts(), strict=True))
+    ]
+    predicted = scores >= measured.thresholds
+    likelihood = np.where(truth, scores, 1 - scores)
+    losses = -np.log(np.maximum(likelihood, np.finfo(np.float32).tiny)).mean(axis=1)
+    num_wrong, worst, others = worst_and_others(np.where((predicted != truth).any(axis=1), losses, 0))
+
+    def item(row: int) -> dict[str, Any]:
+        classes = np.flatnonzero(predicted[row] | truth[row])
+        return {
+            "image": thumbnail(evaluation.names[row]),
+            "path": evaluation.names[row],
+            "labels": [
+                {"name": train.class_names[k], "score": scores[row, k], "true": truth[row, k], "predicted": predicted[row, k]}
+                for k in classes[np.argsort(-scores[row, classes], kind="stable")]
+            ],
+        }
+
+    return {
+        "several": True,
+        "classes": rows,
+        "num_wrong": num_wrong,
+        "num_images": len(truth),
+        "wrong": [item(row) for row in worst],
+        "others": [item(row) for row in others],
+    }
 
 
 def _worst(evaluation: Evaluation, class_names: Sequence[str], predictions: np.ndarray) -> list[dict[str, Any]]:

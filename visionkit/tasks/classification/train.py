@@ -14,6 +14,7 @@ from visionkit.data.index import Index, SmallImages, class_weights
 from visionkit.data.pipeline.batches import TrainingPipeline, evaluation_batches
 from visionkit.data.pipeline.in_memory import ImagesInMemory, Variation
 from visionkit.layers.batch_augmentation import augmented
+from visionkit.metrics.multi_label import multi_label_metrics
 from visionkit.tasks.classification.feature_cache import Features
 from visionkit.tasks.classification.transfer import HEAD, TransferModel
 from visionkit.training import fit
@@ -82,7 +83,7 @@ def arrays_phase(
         validate=validate,
         validate_every=schedule.validate_every,
         loop=loop,
-        **_loss_and_metrics(schedule, loss_weights),
+        **_loss_and_metrics(schedule, loss_weights, multi_label=is_multi_label(train)),
     )
 
 
@@ -140,8 +141,9 @@ def head_phase(model: TransferModel, train: Features, val: Features, schedule: S
     """
 
     def validate() -> dict[str, float]:
-        predictions = [keras.ops.softmax(model.head(np.asarray(features), training=False)) for features in val.views]
-        return loss_and_accuracy(keras.ops.convert_to_numpy(sum(predictions) / len(predictions)), val.index.labels)
+        to_scores = keras.ops.sigmoid if is_multi_label(val.index) else keras.ops.softmax
+        predictions = [to_scores(model.head(np.asarray(features), training=False)) for features in val.views]
+        return measured(keras.ops.convert_to_numpy(sum(predictions) / len(predictions)), targets_of(val.index))
 
     batches = partial(feature_batches, train, schedule.batch_size, seed)
     num_samples = len(train.views) * len(train.index)
@@ -225,14 +227,28 @@ def image_phase(
         learning_rate=schedule.learning_rate,
         steps_per_epoch=len(pipeline),
         batches=lambda epoch: pipeline.epoch(epoch).map(with_targets),
-        validate=_image_validator(classifier, val_batches, flips=flips),
+        validate=_image_validator(classifier, val_batches, flips=flips, multi_label=is_multi_label(val)),
         validate_every=schedule.validate_every,
-        **_loss_and_metrics(schedule, loss_weights),
+        **_loss_and_metrics(schedule, loss_weights, multi_label=is_multi_label(pipeline.index)),
     )
 
 
-def _loss_and_metrics(schedule: Schedule, loss_weights: dict[str, float] | None) -> dict[str, Any]:
-    """Cross-entropy on logits, and the accuracy, as ``Phase`` takes them."""
+def is_multi_label(data: Any) -> bool:
+    """Whether the images of an index may have several labels, or none; never of images in memory."""
+    return isinstance(data, Index) and data.label_sets is not None
+
+
+def targets_of(index: Index) -> np.ndarray:
+    """The labels of an index, int ``(N,)``, or its sets of labels, bool ``(N, num_classes)``."""
+    return index.labels if index.label_sets is None else index.label_sets
+
+
+def _loss_and_metrics(
+    schedule: Schedule, loss_weights: dict[str, float] | None, *, multi_label: bool = False
+) -> dict[str, Any]:
+    """Cross-entropy on logits, and the accuracy unless there are several labels, as ``Phase`` takes them."""
+    if multi_label:
+        return {"loss": keras.losses.BinaryCrossentropy(from_logits=True, label_smoothing=schedule.label_smoothing)}
     loss = keras.losses.CategoricalCrossentropy(from_logits=True, label_smoothing=schedule.label_smoothing)
     metrics = [keras.metrics.CategoricalAccuracy(name="accuracy")]
     if loss_weights is None:
@@ -246,21 +262,24 @@ def _for_outputs(loss_weights: dict[str, float] | None, *targets: tf.Tensor) -> 
     return [each if loss_weights is None else dict.fromkeys(loss_weights, each) for each in targets]
 
 
-def _image_validator(classifier: keras.Model, val_batches: tf.data.Dataset, *, flips: bool) -> Callable[[], dict[str, float]]:
+def _image_validator(
+    classifier: keras.Model, val_batches: tf.data.Dataset, *, flips: bool, multi_label: bool = False
+) -> Callable[[], dict[str, float]]:
     """A function that measures the classifier as it is, and averages over mirror images where its bundle will."""
     pixels = tf.TensorSpec([None, *classifier.input_shape[1:]], tf.float32)
+    to_scores = tf.sigmoid if multi_label else tf.nn.softmax
 
     @partial(tf.function, input_signature=[pixels])
     def predict(images):
         logits = classifier(images, training=False)
-        return tf.nn.softmax(logits["predictions"] if isinstance(logits, dict) else logits)
+        return to_scores(logits["predictions"] if isinstance(logits, dict) else logits)
 
     def predict_as_bundle(images):
         return (predict(images) + predict(images[:, :, ::-1])) / 2 if flips else predict(images)
 
     def validate() -> dict[str, float]:
         parts = [(predict_as_bundle(batch["image"]).numpy(), batch["label"].numpy()) for batch in val_batches]
-        return loss_and_accuracy(*(np.concatenate(part) for part in zip(*parts, strict=True)))
+        return measured(*(np.concatenate(part) for part in zip(*parts, strict=True)))
 
     return validate
 
@@ -286,10 +305,27 @@ def array_validator(
 
 
 def weighted_targets(index: Index | SmallImages) -> tuple[np.ndarray, np.ndarray]:
-    """One-hot labels ``(N, num_classes)`` and each sample's class weight ``(N,)``, float32."""
+    """One-hot labels ``(N, num_classes)`` and each sample's class weight ``(N,)``, float32; 1 with several labels an image."""
+    if is_multi_label(index):
+        return index.label_sets.astype(np.float32), np.ones(len(index), np.float32)
     by_label = class_weights(index)
     weights = np.array([by_label[int(label)] for label in index.labels], np.float32)
     return np.eye(len(index.class_names), dtype=np.float32)[index.labels], weights
+
+
+def measured(scores: np.ndarray, targets: np.ndarray) -> dict[str, float]:
+    """What validation measures: loss and accuracy, or loss and mAP where an image may have several labels.
+
+    Args:
+        scores: ``(N, num_classes)``, 0..1.
+        targets: int ``(N,)``, or sets of labels ``(N, num_classes)``.
+    """
+    if targets.ndim == 1:
+        return loss_and_accuracy(scores, targets)
+    truth = targets > 0
+    likelihood = np.where(truth, scores, 1 - scores)
+    loss = -np.log(np.maximum(likelihood, np.finfo(np.float32).eps)).mean()
+    return {"loss": float(loss), "map": multi_label_metrics(truth, scores).map}
 
 
 def loss_and_accuracy(probabilities: np.ndarray, labels: np.ndarray) -> dict[str, float]:

@@ -92,13 +92,18 @@ def approaches(last: str, *, gradually: bool) -> tuple[str, ...]:
     return APPROACHES[: APPROACHES.index(last) + 1] if gradually else tuple(dict.fromkeys((HEAD, last)))
 
 
-def choose_approach(num_images: int, num_classes: int) -> tuple[str, str]:
+def choose_approach(num_images: int, num_classes: int, *, num_labels: int | None = None) -> tuple[str, str]:
     """Choose an approach by the number of training images.
+
+    Args:
+        num_images: training images.
+        num_classes: classes.
+        num_labels: labels of all training images together. Default: one an image.
 
     Returns:
         the approach, and the reason in a sentence.
     """
-    per_class = num_images / num_classes
+    per_class = (num_images if num_labels is None else num_labels) / num_classes
     counts = f"{num_images} training images in {num_classes} classes, {per_class:.0f} a class"
     if per_class < FEW_PER_CLASS:
         reason = f"an unfrozen base would learn fewer than {FEW_PER_CLASS} a class by heart, so only the head is trained"

@@ -1,5 +1,6 @@
 """Measure an exported detector, and its LiteRT model, on annotated images: what is measured is what is shipped."""
 
+import math
 import threading
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
@@ -18,6 +19,7 @@ from visionkit.metrics.detection import DetectionMetrics, GroundTruth, detection
 from visionkit.ops.detections import Detections
 from visionkit.tasks.detection.plan import ground_truth
 from visionkit.tasks.detection.predict import Detector
+from visionkit.training.run_folder import RunFolder
 
 THRESHOLD = 0.001  # low, so that precision is known at every recall
 
@@ -43,13 +45,43 @@ class Evaluation:
     threshold: float
 
     @property
+    def is_measured(self) -> bool:
+        """Whether the images have boxes that detections can be compared with."""
+        return any(each.objects for each in self.measured.classes)
+
+    @property
     def metrics(self) -> dict[str, float]:
-        """The values for ``metrics.json``."""
+        """The values for ``metrics.json``; nan where the images have no boxes, so that nothing can be measured."""
+        if not self.is_measured:
+            return {"map50": math.nan, "map": math.nan, "threshold": self.threshold}
         metrics = self.measured.numbers()
         if self.litert is not None:
             numbers = self.litert.numbers()
             metrics |= {f"litert_{name}": numbers[name] for name in ("map50", "map") if name in numbers}
         return metrics | {"threshold": self.threshold}
+
+
+def note_results(run: RunFolder, evaluation: Evaluation, in_training: DetectionMetrics) -> None:
+    """Note the precision of the bundle beside that of the network in training, and where its threshold comes from.
+
+    Args:
+        run: takes the notes.
+        evaluation: of the bundle.
+        in_training: the metrics of the network, whose threshold the bundle has.
+    """
+    threshold = f"Its threshold, {in_training.threshold:.3f},"
+    if not evaluation.is_measured:
+        run.note(f"The bundle was not measured, since the validation images have no boxes. {threshold} is the default.")
+        return
+    reason = "is where F1 is best on these same validation images"
+    if not in_training.f1:
+        reason = "is the default, since no detection in the validation images is right at any"
+    run.note(
+        f"The bundle's mAP at IoU 0.5 is {evaluation.measured.map50:.4f}, that of the network in training "
+        f"{in_training.map50:.4f}. {threshold} {reason}."
+    )
+    if evaluation.litert is not None:
+        run.note(f"The LiteRT model's mAP at IoU 0.5 is {evaluation.litert.map50:.4f}.")
 
 
 def evaluate(bundle: str | Path, index: Index) -> Evaluation:

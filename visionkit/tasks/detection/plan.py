@@ -13,6 +13,7 @@ from visionkit.data.boxes import cleaned, crowds, without_crowds
 from visionkit.data.images.resize import letterbox_placement
 from visionkit.data.index import NO_OBJECTS, Index, Objects
 from visionkit.data.pipeline.collate import pad_objects
+from visionkit.data.quality.measurable import class_counts
 from visionkit.data.splits import Splits, train_and_val
 from visionkit.errors import UserError
 from visionkit.metrics.detection import GroundTruth
@@ -21,7 +22,7 @@ from visionkit.ops.grids import LARGEST_RATIO
 from visionkit.ops.matching import Collisions, assign, count_collisions, fitting
 from visionkit.tasks.detection.detectors import ANCHORS, STRIDES
 from visionkit.training import dataset
-from visionkit.training.dataset import first_images, read_splits
+from visionkit.training.dataset import first_images, read_splits, with_unmeasurable
 from visionkit.training.recipe import Run, RunConfig, TrainConfig
 
 SIZES = (320, 416, 512, 640)  # sides of the input in pixels
@@ -87,13 +88,15 @@ def _validate(splits: Splits, source: str | Path) -> tuple[Splits, str]:
         raise UserError(f"{source}: none of {len(train)} readable training images has a box with an area.")
     if not len(splits.val):
         raise UserError(f"{source}: no validation image can be read; mend them, or leave the split out.")
-    absent = [name for name, count in zip(names, counts, strict=True) if not count]
+    in_val = class_counts(splits.val)
+    absent = [name for name, *count in zip(names, counts, in_val, strict=True) if not any(count)]  # else it is a problem
     note = f"no training image shows {', '.join(absent[:20])}: the detector cannot learn to find it"
     sentence = (
         f"{len(train)} training images with {counts.sum():,} objects of {len(names)} classes, and {len(splits.val)} "
         f"validation images, in {source}."
     )
-    return replace(splits, train=train, notes=(note, *splits.notes) if absent else splits.notes), sentence
+    splits = replace(splits, train=train, notes=(note, *splits.notes) if absent else splits.notes)
+    return with_unmeasurable(splits), sentence
 
 
 def choose_plan(run: Run, data: Splits, config: TrainConfig, *, num_levels: int) -> Plan:

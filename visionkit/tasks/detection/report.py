@@ -59,7 +59,10 @@ def _classes(evaluation: Evaluation, train_counts: np.ndarray) -> dict[str, Any]
         "measured": measured,
         "precision_recall": inline(_precision_recall(measured, with_objects)) if with_objects else None,
         "crowded": most if most > measured.max_detections else None,
-        "classes": _class_rows(measured, train_counts),
+        "is_measured": evaluation.is_measured,
+        "threshold": evaluation.threshold,
+        "is_chosen": measured.f1 > 0,
+        "classes": _class_rows(measured, train_counts, is_measured=evaluation.is_measured),
         "matrix": shown_matrix(measured.matrix, labels, labels),
     }
 
@@ -70,7 +73,7 @@ def _precision_recall(measured: DetectionMetrics, with_objects: Sequence[int]) -
     return plots.precision_recall(curves, [color_of(number) for number in with_objects] if few else ())
 
 
-def _class_rows(measured: DetectionMetrics, train_counts: np.ndarray) -> list[dict[str, Any]]:
+def _class_rows(measured: DetectionMetrics, train_counts: np.ndarray, *, is_measured: bool) -> list[dict[str, Any]]:
     """A row for each class; None for values that a class without objects does not have."""
     return [
         {
@@ -80,7 +83,7 @@ def _class_rows(measured: DetectionMetrics, train_counts: np.ndarray) -> list[di
             "val": each.objects,
             "ap50": each.ap50 if each.objects else None,
             "ap": each.ap if each.objects else None,
-            "precision": each.precision,
+            "precision": each.precision if is_measured else None,
             "recall": each.recall if each.objects else None,
             "f1": each.f1 if each.objects else None,
             "threshold": each.best_threshold if each.objects else None,

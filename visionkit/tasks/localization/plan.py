@@ -16,7 +16,7 @@ from visionkit.data.sources import read
 from visionkit.data.splits import Splits, train_and_val
 from visionkit.errors import UserError
 from visionkit.training import dataset
-from visionkit.training.dataset import open_splits
+from visionkit.training.dataset import open_splits, with_unmeasurable
 from visionkit.training.recipe import Run, RunConfig
 
 Step = Literal["object", "landmarks", "windows"]
@@ -72,7 +72,7 @@ def open_data(run: Run, config: RunConfig, step: Step, *, built_in: Callable[...
 
     def describe(scanned: Splits) -> tuple[Splits, str]:
         counts = f"{len(scanned.train)} training and {len(scanned.val)} validation images"
-        return scanned, f"{counts}: {config.data or 'built-in'}."
+        return with_unmeasurable(scanned), f"{counts}: {config.data or 'built-in'}."
 
     return open_splits(run, _listed(splits, plan), describe).readable
 

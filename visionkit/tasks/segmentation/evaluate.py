@@ -1,5 +1,6 @@
 """Measure an exported segmenter on images or volumes with masks: what is measured is what is shipped."""
 
+import math
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -23,6 +24,7 @@ from visionkit.metrics.segmentation import (
 )
 from visionkit.tasks.segmentation.data import SegmentationData
 from visionkit.tasks.segmentation.predict import Segmenter
+from visionkit.training.run_folder import RunFolder
 
 MEMBRANE_ERRORS = ("rand_error", "warping_error")
 LITERT_IMAGES = 12  # validation images on which the LiteRT model is compared
@@ -85,6 +87,24 @@ class Evaluation:
     compare: Callable[[int], Comparison | None]
     boundary_f1: np.ndarray | None = None
     litert_disagreement: float | None = None
+
+
+def note_results(run: RunFolder, evaluation: Evaluation, in_training: SegmentationMetrics) -> None:
+    """Note the metrics of the bundle beside those of the network in training.
+
+    Args:
+        run: takes the note.
+        evaluation: of the bundle.
+        in_training: the metrics of the network.
+    """
+    measured = evaluation.measured
+    if not measured.matrix.any():
+        run.note("Nothing was measured, since no pixel of the validation data has a class.")
+        return
+    run.note(
+        f"The bundle's pixel error is {measured.pixel_error:.4f}, its mean IoU {measured.mean_iou:.4f}; those of the network "
+        f"in training, which predicts from one view, are {in_training.pixel_error:.4f} and {in_training.mean_iou:.4f}."
+    )
 
 
 def evaluate(bundle: Path, data: SegmentationData, *, are_membranes: bool = False) -> Evaluation:
@@ -166,6 +186,8 @@ def numbers(measured: SegmentationMetrics, outcomes: Sequence[Outcome], *, cases
         outcomes: for each image or volume.
         cases: whether Dice is averaged over volumes, as papers on medical volumes report it, or is that of all pixels together.
     """
+    if not measured.matrix.any():  # no pixel has a class
+        return {"mean_iou": math.nan, "pixel_error": math.nan}
     metrics = measured.numbers()
     if cases and "dice" in metrics:
         dice = mean_dice_of_cases((outcome.matrix for outcome in outcomes), len(measured.class_names))

@@ -22,7 +22,7 @@ from visionkit.errors import UserError
 from visionkit.tasks.segmentation.data import ImageData, SegmentationData, VolumeData
 from visionkit.tasks.segmentation.train import LossName, Objective, Schedule
 from visionkit.training import dataset
-from visionkit.training.dataset import first_images, note_skipped, open_splits
+from visionkit.training.dataset import first_images, note_skipped, open_splits, with_unmeasurable
 from visionkit.training.recipe import Run, TrainConfig
 
 SMOKE_IMAGES = {"training": 16, "validation": 4}
@@ -115,6 +115,7 @@ def open_images(
             raise UserError(
                 f"--membranes is for masks of two classes, membranes and cells; {source} has {num_classes} classes."
             )
+        readable = with_unmeasurable(readable, class_counts["training"], class_counts["validation"])
         count = f"{len(readable.train)} training and {len(readable.val)} validation images"
         return readable, f"{count} with masks of {num_classes} classes, in {source}."
 
