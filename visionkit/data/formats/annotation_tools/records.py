@@ -197,9 +197,6 @@ def _with_objects(reading: Reading, records: list[Record]) -> dict[str, Index]:
     for record in annotated:
         _check_shapes(record, reading)
     annotated = [record for record in annotated if record.shapes or not record.drawn]
-    empty = sum(not record.shapes for record in annotated)
-    if empty:
-        reading.notes.append(f"{empty:,} images are annotated without any object and serve as background")
     class_names = _class_names(reading, (shape.name for record in annotated for shape in record.shapes))
     positions = {name: position for position, name in enumerate(class_names)}
     indexes = {}
