@@ -111,11 +111,13 @@ def _reason(error: Exception) -> str:
 
 def _find_image(file: Path, name: Any, reading: Reading) -> str | None:
     """The image of its own name beside a file comes first: files are copied, and images renamed."""
-    own = find_by_stem(reading.find, [str(file.parent)], file.stem)
-    if own is None:
-        return reading.image(file, name if isinstance(name, str) and name else f"{file.stem}.jpg", [file.parent])
+    beside = [str(file.parent)]
     named = name.replace("\\", "/").rpartition("/")[2] if isinstance(name, str) else ""
-    if named.rpartition(".")[0] != file.stem and reading.find([str(file.parent)], named) is not None:
+    has_own_name = named.rpartition(".")[0] == file.stem
+    own = (reading.find(beside, named) if has_own_name else None) or find_by_stem(reading.find, beside, file.stem)
+    if own is None:
+        return reading.image(file, name if isinstance(name, str) and name else f"{file.stem}.jpg")
+    if not has_own_name and reading.find(beside, named) is not None:
         detail = f"its imagePath is {brief(named)}, but {Path(own).name} has its name; the latter was chosen"
         reading.problems.append(Problem("unclear layout", str(file), detail))
     return own

@@ -61,6 +61,7 @@ class Reading:
         files: the files that were read.
         class_names: names that the format puts into an order.
         left_out: by kind, the first file with annotations that are no objects, and how many there are of each class.
+        places: folders where the images of a file usually lie.
         find: see ``annotation_files.image_finder``.
     """
 
@@ -71,6 +72,7 @@ class Reading:
     files: set[str] = field(default_factory=set)
     class_names: list[str] = field(default_factory=list)
     left_out: dict[str, tuple[str, Counter[str]]] = field(default_factory=dict)
+    places: dict[Path, list[str]] = field(default_factory=dict)
     find: Callable[[Iterable[str], str], str | None] = field(default_factory=image_finder)
 
     def bad(self, file: str | Path, which: str, reason: object) -> None:
@@ -95,7 +97,7 @@ class Reading:
         """
         if isinstance(name, str) and 0 < len(name) < LONGEST_NAME:
             parts = [part for part in name.strip().replace("\\", "/").split("/") if part not in ("", ".")]
-            places = dict.fromkeys(map(str, (*folders, *self._places(file))))
+            places = dict.fromkeys((*map(str, folders), *self._places(file)))
             for start in range(len(parts)):
                 if (path := self.find(places, "/".join(parts[start:]))) is not None:
                     return os.path.normpath(path) if ".." in parts else path
@@ -106,14 +108,17 @@ class Reading:
         self.problems.append(Problem("missing partner", str(file), f"the image {brief(name)} does not exist"))
         return None
 
-    def _places(self, file: Path) -> list[Path]:
+    def _places(self, file: Path) -> list[str]:
         """Folders where the images of a file usually lie."""
+        if file in self.places:
+            return self.places[file]
         places = [file.parent, *(file.parent / part for part in IMAGE_FOLDERS)]
         if file.parent != self.root:
             below = file.parent.relative_to(self.root).parts[1:] if file.is_relative_to(self.root) else ()
             places += [file.parent.parent / "images", *(self.root.joinpath(part, *below) for part in IMAGE_FOLDERS)]
             places += [self.root, *(self.root / part for part in IMAGE_FOLDERS)]
-        return places
+        self.places = {file: list(map(str, places))}  # of the last file alone: some data sets have a file for each image
+        return self.places[file]
 
     @cached_property
     def images_by_name(self) -> dict[str, list[str]]:
@@ -193,9 +198,6 @@ def _with_objects(reading: Reading, records: list[Record]) -> dict[str, Index]:
     for record in annotated:
         _check_shapes(record, reading)
     annotated = [record for record in annotated if record.shapes or not record.drawn]
-    empty = sum(not record.shapes for record in annotated)
-    if empty:
-        reading.notes.append(f"{empty:,} images are annotated without any object and serve as background")
     class_names = _class_names(reading, (shape.name for record in annotated for shape in record.shapes))
     positions = {name: position for position, name in enumerate(class_names)}
     indexes = {}
