@@ -141,6 +141,7 @@ def _split_lists(folder: Path) -> DataSet | None:
     _check_classes(folder, splits)
     files = [*lists.values(), *([names_file] if names_file else [])]
     read = ", ".join(str(file.relative_to(folder)) for file in lists.values())
+    splits = {WHOLE: splits["train"]} if len(splits) == 1 else splits
     return _data_set(splits, notes, [], f"lists ({read})", frozenset(map(str, files)))
 
 
