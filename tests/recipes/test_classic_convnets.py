@@ -3,6 +3,7 @@
 import csv
 import gzip
 import json
+import runpy
 import sys
 from collections.abc import Callable
 from pathlib import Path
@@ -46,6 +47,14 @@ def test_a_folder_of_idx_files_is_read_and_mirrored_on_request(run, tmp_path, rn
     status, printed, _ = run("--data", data, "--epochs", "1", "--flip", "yes", "--out", out)
     assert status == 0 and "6 training and 3 validation images" in printed
     assert visionkit.load(out).metadata["flips"] and set(metrics_of(out)) == {"accuracy", "seconds"}
+
+
+@pytest.mark.parametrize(
+    ("data", "flips"),
+    [("tfds:mnist", False), ("tfds:svhn_cropped:train", False), ("tfds:cifar10", True), ("tfds:fashion_mnist", True)],
+)
+def test_digits_and_letters_of_tensorflow_datasets_are_not_mirrored(data, flips):
+    assert runpy.run_path(str(RECIPE))["Config"](data=data).flips == flips
 
 
 def test_images_in_files_are_trained_on_and_broken_ones_named(run, tmp_path):

@@ -4,6 +4,7 @@ import keras
 import numpy as np
 import pytest
 
+from tests.data.tfds_sets import write_tfds
 from visionkit.data.augmentation import presets
 from visionkit.data.formats.small_sets import digits
 from visionkit.data.images.scan import scan
@@ -45,6 +46,14 @@ def test_broken_files_are_named_and_a_class_of_nothing_else_is_left_out(run, cla
     assert data.train.class_names == ("blue", "red") and len(data.skipped) == 3
     assert tuple(run.read_json("plan.json")["data"]["class_names"]) == ("blue", "red")
     assert any("no training image of broken can be read: left out" in note for note in run.notes)
+
+
+def test_records_of_tensorflow_datasets_are_trained_on(run, tmp_path, monkeypatch):
+    write_tfds(tmp_path, "pets", {"train": ["cat", "dog"] * 3, "test": ["cat", "dog"]})
+    monkeypatch.setenv("TFDS_DATA_DIR", str(tmp_path))
+    data = plan.open_data(run, RunConfig(data="tfds:pets"))
+    assert run.notes[0] == "6 training and 2 validation images of 2 classes in tfds:pets."
+    assert data.train.shapes.tolist() == [[48, 48]] * 6 and data.val.class_names == ("cat", "dog")
 
 
 def test_a_resumed_run_keeps_its_classes(run, class_folders):

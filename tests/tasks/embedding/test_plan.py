@@ -8,6 +8,7 @@ import numpy as np
 import pytest
 from PIL import Image
 
+from tests.data.tfds_sets import write_tfds
 from visionkit.data.demo.faces import make_face_demo
 from visionkit.data.formats.identities import read_identities, split_people
 from visionkit.data.index import DataError, Index
@@ -48,6 +49,15 @@ def test_where_nobody_has_two_images_there_is_nothing_to_compare(tmp_path, run):
     data = write_people(tmp_path / "data", dict.fromkeys("abcdef", 1))
     with pytest.raises(UserError, match="4 training people with up to 1 readable images"):
         open_data(run, TrainConfig(data=data))
+
+
+def test_people_of_tensorflow_datasets_are_split_by_person(tmp_path, run, monkeypatch):
+    """As in lfw, where the label is the name."""
+    write_tfds(tmp_path, "faces", {"train": ["anna", "bert", "cora", "dora"] * 3}, text=True)
+    monkeypatch.setenv("TFDS_DATA_DIR", str(tmp_path))
+    splits = open_data(run, TrainConfig(data="tfds:faces"))
+    assert len(splits.train) == len(splits.val) == 6 and not set(splits.train.labels) & set(splits.val.labels)
+    assert splits.train.class_names == ("anna", "bert", "cora", "dora")
 
 
 def test_other_people_validate_and_broken_images_are_named(tmp_path, run):

@@ -95,7 +95,8 @@ def _split_folders(folder: Path) -> DataSet | None:
     notes: list[str] = []
     children = {child.name: child for child in visible_folders(folder, notes)}
     candidates: dict[str, list[str]] = {}
-    for name, split in split_names(children).items():
+    named = split_names(children)
+    for name, split in named.items():
         candidates.setdefault(split, []).append(name)
     splits: dict[str, Files] = {}
     problems: list[Problem] = []
@@ -111,9 +112,10 @@ def _split_folders(folder: Path) -> DataSet | None:
                 notes += part.notes
                 problems += part.problems
                 read[split] = name
-    classes = [name for name in children if name not in split_names(children) and _has_images(children[name])]
-    if not splits or (len(splits) == 1 and len(classes) > 1):  # a class may be called train
+    if not splits:
         return None
+    if len(splits) == 1 and sum(_has_images(children[name]) for name in children if name not in named) > 1:
+        return None  # a class may be called train
     unknown = set(splits.get("test", ())) - set(splits["train"])
     if unknown and ("val" in splits or unknown == set(splits["test"])):  # such as test/unknown/
         del splits["test"]
@@ -139,6 +141,7 @@ def _split_lists(folder: Path) -> DataSet | None:
     _check_classes(folder, splits)
     files = [*lists.values(), *([names_file] if names_file else [])]
     read = ", ".join(str(file.relative_to(folder)) for file in lists.values())
+    splits = {WHOLE: splits["train"]} if len(splits) == 1 else splits
     return _data_set(splits, notes, [], f"lists ({read})", frozenset(map(str, files)))
 
 

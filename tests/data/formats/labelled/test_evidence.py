@@ -82,7 +82,7 @@ def test_counters_alone_are_no_evidence(tmp_path):
     images(tmp_path / "dog", *(f"dog_{number}.png" for number in range(5)))
     assert find_class_folders(tmp_path).class_names == ("cat", "dog")
     masks(tmp_path / "dog", *(f"dog_{number}.png" for number in range(5)))
-    with pytest.raises(DataError, match=r"those in dog/ are no JPEGs"):
+    with pytest.raises(DataError, match=r"dog/ holds no JPEGs"):
         find_class_folders(tmp_path)
 
 
@@ -149,3 +149,11 @@ def test_the_same_folders_at_other_depths_of_two_classes_are_unclear(tmp_path):
     write_classes(tmp_path / "dog" / "first", {"left": 2, "right": 2})
     found = find_class_folders(tmp_path)
     assert found.class_names == ("cat", "dog") and "hold the same folders" in found.problems[0].detail
+
+
+def test_many_classes_are_compared_without_opening_images(tmp_path, monkeypatch):
+    """Counters that many classes share are no evidence, whatever their formats."""
+    for number in range(12):
+        images(tmp_path / f"class {number}", *(f"{place}.{'jpg' if number else 'png'}" for place in range(2)))
+    monkeypatch.setattr(Image, "open", lambda path: pytest.fail(f"{path} is opened"))
+    assert len(find_class_folders(tmp_path).class_names) == 12

@@ -67,7 +67,8 @@ def refuse_other_layouts(folder: Path, files: Files) -> list[Problem]:
 
 
 def _refuse_splits(folder: Path, files: Files) -> None:
-    splits = [name for name in files if name in split_names(files)]
+    named = split_names(files)
+    splits = [name for name in files if name in named]
     if 2 * len(splits) > len(files):
         names = " and ".join(f"{name}/" for name in splits[:3])
         example = files[splits[0]][0]
@@ -163,49 +164,37 @@ def refuse_pairs(folder: Path, files: Files) -> None:
     """
     if len(files) < 2:
         return
-    lossless = {name: _most(path.suffix.lower() in LOSSLESS for path in paths) for name, paths in files.items()}
-    is_mixed = len(set(lossless.values())) > 1
-    suspects = [name for name, paths in files.items() if (is_mixed and lossless[name]) or _is_named_like_masks(name, paths)]
+    signs = {name: _signs(name, paths) for name, paths in files.items()}
+    differ = [sign for sign in next(iter(signs.values())) if len({each[sign] for each in signs.values()}) > 1]
+    suspects = [name for name in files if any(signs[name][sign] for sign in differ)]
     if not suspects or len(suspects) > SAMPLE**2:
         return
     keys = {name: _keys(paths) for name, paths in files.items()}
     for masks in suspects:
-        for images in files:
-            if images == masks:
-                continue
-            shared = keys[masks].keys() & keys[images].keys()
-            if len(shared) < SHARED * min(len(keys[masks]), len(keys[images])):
-                continue
-            evidence = _evidence(images, masks, files, lossless)
-            is_sure = len(evidence) > 1 or not all(key.isdecimal() for key in shared)  # classes often hold 1.jpg, 2.jpg, ...
-            if evidence and (is_sure or _is_mask_folder(keys, images, masks, sorted(shared))):
+        shared = {name: keys[name].keys() & keys[masks].keys() for name in files if name != masks}
+        partners = [name for name, each in shared.items() if len(each) >= SHARED * min(len(keys[name]), len(keys[masks]))]
+        for images in partners:
+            evidence = [sign for sign, has in signs[masks].items() if has and not signs[images][sign]]
+            is_sure = len(evidence) > 1 or not all(key.isdecimal() for key in shared[images])
+            if not is_sure and len(partners) <= SAMPLE:  # classes often hold 1.jpg, 2.jpg, ...: look at some of them
+                is_sure = bool(evidence) and _is_mask_folder(keys, images, masks, sorted(shared[images]))
+            if evidence and is_sure:
                 raise DataError(
-                    f"{folder}: {images}/ and {masks}/ hold files of the same names, and {evidence[0]}: images and masks, not "
-                    "two classes? Expected images/ and masks/ with the same file names in both, to train on masks with "
-                    f"recipes/unet_segmentation.py. {NAMED_IN_A_TABLE}"
+                    f"{folder}: {images}/ and {masks}/ hold files of the same names, and {masks}/ {evidence[0]} (such as "
+                    f"{files[masks][0].name}): images and masks, not two classes? Expected images/ and masks/ with the same "
+                    f"file names in both, to train on masks with recipes/unet_segmentation.py. {NAMED_IN_A_TABLE}"
                 )
 
 
-def _is_named_like_masks(name: str, paths: Sequence[Path]) -> bool:
-    return _mask_words(name) or _most(_mask_words(path.stem) for path in paths[: 10 * SAMPLE])
-
-
-def _evidence(images: str, masks: str, files: Files, lossless: dict[str, bool]) -> list[str]:
-    """What makes one of two folders look like the masks of the other, in words."""
-    example, evidence = files[masks][0].name, []
-    if _mask_words(masks) and not _mask_words(images):
-        evidence.append(f"{masks}/ has the name of masks")
-    if _named_like_masks(masks, files) and not _named_like_masks(images, files):
-        evidence.append(f"those in {masks}/ are named like masks ({example})")
-    if lossless[masks] and not lossless[images]:
-        evidence.append(f"those in {masks}/ are no JPEGs ({example})")
-    return evidence
-
-
-def _named_like_masks(name: str, files: Files) -> bool:
-    """Whether the file names have words of masks that the name of their folder does not explain: mask/mask_1.jpg has none."""
+def _signs(name: str, paths: Sequence[Path]) -> dict[str, bool]:
+    """What may make a folder look like masks, in words. A name such as mask/mask_1.jpg counts once: it may be a class."""
     own = _words(name)
-    return _most(bool((_words(path.stem) & MASK_WORDS) - own) for path in files[name])
+    some = paths[: 10 * SAMPLE]
+    return {
+        "has the name of masks": _mask_words(name),
+        "holds files that are named like masks": _most(bool((_words(path.stem) & MASK_WORDS) - own) for path in some),
+        "holds no JPEGs": _most(path.suffix.lower() in LOSSLESS for path in some),
+    }
 
 
 def _mask_words(name: str) -> bool:
