@@ -316,7 +316,9 @@ def _decided(found: list[tuple[_Rule, Matches]]) -> tuple[_Rule, Matches]:
 
 
 def _derived_rules(stems: list[Stems], *, fold: bool, flat: bool, numbers: bool) -> Iterator[_Rule]:
-    """Rules that cut something off and that pair any of a few images."""
+    """Rules that cut something off and that pair any of a few images; one name alone says nothing of a rule for many."""
+    if min(map(len, stems)) == 1 < max(map(len, stems)):
+        return
     image_cuts, mask_cuts = (_cuts([stem for _, stem in side]) for side in stems)
     step = max(1, len(stems[0]) // PROBED)
     for mask in mask_cuts:
