@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 
 from visionkit.data.index import Annotation, DataError, Index, Objects, Problem
-from visionkit.data.splits import VAL_SHARE, WHOLE, DataSet, Splits, hold_out, split_name, train_and_val
+from visionkit.data.splits import VAL_SHARE, WHOLE, DataSet, Splits, hold_out, split_folders, split_name, train_and_val
 
 
 def index_of(labels, names=("a", "b"), prefix=""):
@@ -129,3 +129,21 @@ def test_splits_survive_a_json_file():
     again = Splits.from_plain(json.loads(json.dumps(splits.to_plain())))
     assert again.train.paths == splits.train.paths and again.val.labels.tolist() == [1, 0]
     assert again.train.class_names == ("a", "b") and again.notes == ("a note",)
+
+
+def test_folders_of_splits(tmp_path):
+    assert split_folders(tmp_path) == ({}, ())
+    for name in ("Train", "test", "val", "valid", "images"):
+        (tmp_path / name).mkdir()
+        (tmp_path / name / "a.jpg").touch()
+    (tmp_path / "validation").touch()  # no folder
+    (tmp_path / "training").mkdir()  # empty
+    folders, notes = split_folders(tmp_path)
+    assert folders == {"train": tmp_path / "Train", "val": tmp_path / "val", "test": tmp_path / "test"}
+    assert list(folders) == ["train", "val", "test"]
+    assert notes == (
+        f"{tmp_path / 'training'} is not used: Train/ is the train split, too",
+        f"{tmp_path / 'valid'} is not used: val/ is the val split, too",
+    )
+    (tmp_path / "val" / "a.jpg").unlink()
+    assert split_folders(tmp_path)[0]["val"] == tmp_path / "valid"

@@ -172,9 +172,9 @@ def _read_file(file: Path, split: str, problems: list[Problem], notes: list[str]
     paths, readable = [], []
     for number, entry in tqdm(by_id.items(), f"reading {file.name}", unit=" images", leave=False, delay=1):
         name = entry["file_name"]
-        path = find(folders, name) or (find(folders, Path(name).name) if Path(name).is_absolute() else None)
+        path = find(folders, name)
         if path is None:
-            problems.append(Problem("missing partner", str(file), f"the image {brief(name)} does not exist"))
+            problems.append(Problem("missing partner", str(file), f"the image {brief(name)} {find.problem(name)}"))
             continue
         try:
             size = _size(entry, path)
