@@ -16,6 +16,7 @@ from visionkit.data.splits import (
     Splits,
     draw_from_sets,
     hold_out,
+    split_folders,
     split_name,
     split_names,
     train_and_val,
@@ -270,3 +271,21 @@ def test_held_out_sets_of_labels_keep_their_images_and_are_noted():
     assert sorted(splits.train.paths + splits.val.paths) == sorted(index.paths)
     again = Splits.from_plain(json.loads(json.dumps(splits.to_plain())))
     np.testing.assert_array_equal(again.val.label_sets, splits.val.label_sets)
+
+
+def test_folders_of_splits(tmp_path):
+    assert split_folders(tmp_path) == ({}, ())
+    for name in ("Train", "test", "val", "valid", "images"):
+        (tmp_path / name).mkdir()
+        (tmp_path / name / "a.jpg").touch()
+    (tmp_path / "validation").touch()  # no folder
+    (tmp_path / "training").mkdir()  # empty
+    folders, notes = split_folders(tmp_path)
+    assert folders == {"train": tmp_path / "Train", "val": tmp_path / "val", "test": tmp_path / "test"}
+    assert list(folders) == ["train", "val", "test"]
+    assert notes == (
+        f"{tmp_path / 'training'} is not used: Train/ is the train split, too",
+        f"{tmp_path / 'valid'} is not used: val/ is the val split, too",
+    )
+    (tmp_path / "val" / "a.jpg").unlink()
+    assert split_folders(tmp_path)[0]["val"] == tmp_path / "valid"

@@ -33,7 +33,7 @@ def test_nothing_is_found_in_no_folder_and_in_an_empty_one(tmp_path):
     assert (
         find((tmp_path,), "") is None and find((tmp_path,), "a\0.jpg") is None and find_by_stem(find, (tmp_path,), "") is None
     )
-    assert find.problem("a.jpg") == "there is no such file"
+    assert find.problem("a.jpg") == "does not exist"
 
 
 @pytest.mark.parametrize(
@@ -77,7 +77,7 @@ def test_an_exact_name_goes_before_another_letter_case(tmp_path):
     find = image_finder()
     assert find((tmp_path,), "A.jpg") == str(tmp_path / "A.jpg")
     assert find((tmp_path,), "b.JPG") is None
-    assert find.problem("b.JPG").startswith("several files could be it")
+    assert find.problem("b.JPG").startswith("may be any of several files")
 
 
 def test_the_end_of_a_path_that_two_files_have_finds_none(tmp_path):
@@ -87,7 +87,7 @@ def test_the_end_of_a_path_that_two_files_have_finds_none(tmp_path):
     assert find(folders, "D:/photos/0.jpg") is None and "train/0.jpg" in find.problem("D:/photos/0.jpg")
     assert find(folders, "D:/photos/1.jpg") == str(tmp_path / "val" / "1.jpg")
     assert find((*folders, tmp_path / "val" / ".." / "val"), "E:/1.jpg") is None  # one file is not taken for two
-    assert "already taken" in find.problem("E:/1.jpg")
+    assert "but D:/photos/1.jpg may be, too" in find.problem("E:/1.jpg")
     assert find((*folders, tmp_path), "D:/old/val/0.jpg") == str(tmp_path / "val" / "0.jpg")  # a longer end
 
 

@@ -11,8 +11,7 @@ import gc
 import json
 import os
 import re
-from collections import Counter
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import replace
 from pathlib import Path
@@ -183,12 +182,13 @@ def _read_file(file: Path, split: str, problems: list[Problem], notes: list[str]
     licenses = _licenses(tree.get("licenses"))
     by_id, positions = _images(images, file, problems), Ids(classes.positions)
     grouped, faults = _grouped(annotations, by_id, file, problems, notes), []
-    find = _finder(_image_folders(file, split), by_id)
+    folders, find = _image_folders(file, split), image_finder()
     paths, readable = [], []
     for number, entry in tqdm(by_id.items(), f"reading {file.name}", unit=" images", leave=False, delay=1):
-        path = find(entry["file_name"])
+        name = entry["file_name"]
+        path = find(folders, name)
         if path is None:
-            problems.append(Problem("missing partner", str(file), f"the image {brief(entry['file_name'])} does not exist"))
+            problems.append(Problem("missing partner", str(file), f"the image {brief(name)} {find.problem(name)}"))
             continue
         try:
             size = _declared_size(entry)
@@ -205,21 +205,6 @@ def _read_file(file: Path, split: str, problems: list[Problem], notes: list[str]
     positions.report("category_id", file, problems, notes)
     problems += [*gathered(faults, MANY), *_doubtful_boxes(readable, file)]
     return detection_index(classes.names, paths, readable, class_attributes=classes.attributes)
-
-
-def _finder(folders: list[str], by_id: dict[int | str, dict]) -> Callable[[str], str | None]:
-    """A function that finds the image of a ``file_name``; of a path of another computer, by its last part if that is unique."""
-    find = image_finder()
-    last_parts = Counter(re.split(r"[\\/]", entry["file_name"])[-1] for entry in by_id.values())
-
-    def find_anywhere(name: str) -> str | None:
-        last = re.split(r"[\\/]", name)[-1]
-        if (path := find(folders, name)) is not None or last == name or last_parts[last] > 1:
-            return path
-        paths = {os.path.realpath(path): path for folder in reversed(folders) if (path := find([folder], last)) is not None}
-        return next(iter(paths.values())) if len(paths) == 1 else None
-
-    return find_anywhere
 
 
 def _named_by_annotations(annotations: list, file: Path, problems: list[Problem]) -> list[dict]:

@@ -82,8 +82,8 @@ class ImageFinder:
         return self._find(folders, stem, by_stem=True)
 
     def problem(self, name: str) -> str:
-        """Why the last search for ``name`` has found nothing, as a part of a sentence."""
-        return self._problems.get(name, "there is no such file")
+        """Why the last search for ``name`` has found nothing, as the end of a sentence that begins with the name."""
+        return self._problems.get(name, "does not exist")
 
     def _find(self, folders: Iterable[str], name: str, *, by_stem: bool) -> str | None:
         folders = [str(folder) for folder in folders]
@@ -97,7 +97,7 @@ class ImageFinder:
         found = None if ".." in parts else self._loosely(folders, parts, by_stem, problems)
         found = found or self._by_tail(folders, parts, by_stem, problems)
         if found is None:
-            self._problems[name] = next(iter(problems), "there is no such file")
+            self._problems[name] = next(iter(problems), "does not exist")
         return found
 
     def _listing(self, folder: str) -> _Listing:
@@ -159,7 +159,7 @@ class ImageFinder:
             if files:
                 claim = "/".join(parts)
                 if self._claims.setdefault(files[0], claim) != claim:
-                    problems.append(f"only {files[0]} has this name, and {self._claims[files[0]]} is already taken for it")
+                    problems.append(f"may be {files[0]}, but {self._claims[files[0]]} may be, too")
                     return None
                 return files[0]
         return None
@@ -200,7 +200,7 @@ def _plain(name: str, *, fold: bool) -> str:
 
 
 def _several(files: Sequence[str]) -> str:
-    return f"several files could be it: {', '.join(files[:3])}{', ...' if len(files) > 3 else ''}"
+    return f"may be any of several files: {', '.join(files[:3])}{', ...' if len(files) > 3 else ''}"
 
 
 class Pairing(NamedTuple):
@@ -316,7 +316,9 @@ def _decided(found: list[tuple[_Rule, Matches]]) -> tuple[_Rule, Matches]:
 
 
 def _derived_rules(stems: list[Stems], *, fold: bool, flat: bool, numbers: bool) -> Iterator[_Rule]:
-    """Rules that cut something off and that pair any of a few images."""
+    """Rules that cut something off and that pair any of a few images; one name alone says nothing of a rule for many."""
+    if min(map(len, stems)) == 1 < max(map(len, stems)):
+        return
     image_cuts, mask_cuts = (_cuts([stem for _, stem in side]) for side in stems)
     step = max(1, len(stems[0]) // PROBED)
     for mask in mask_cuts:

@@ -201,7 +201,7 @@ def _images(place: Path, root: Path, find: Any, problems: list[Problem]) -> list
     for line in read_paths(place):
         image = find((str(place.parent), str(root)), line)
         if image is None:
-            problems.append(Problem("missing partner", str(place), f"the image {brief(line)} does not exist"))
+            problems.append(Problem("missing partner", str(place), f"the image {brief(line)} {find.problem(line)}"))
         else:
             images.append(Path(image))
     return images

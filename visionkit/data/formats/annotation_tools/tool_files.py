@@ -19,7 +19,7 @@ from visionkit.data.formats.annotation_tools.label_studio import read_label_stud
 from visionkit.data.formats.annotation_tools.labelme import read_labelme
 from visionkit.data.formats.annotation_tools.records import Reading, data_set_of, note_unused_images, with_progress
 from visionkit.data.formats.annotation_tools.via import COLUMNS, read_via
-from visionkit.data.formats.table_columns import read_header
+from visionkit.data.formats.tables.rows import read_head
 from visionkit.data.images.listing import list_images
 from visionkit.data.index import DataError, Problem, natural_order
 from visionkit.data.splits import SPLITS, WHOLE, DataSet, split_name
@@ -43,7 +43,10 @@ def tool_of(file: Path) -> str | None:
     if suffix == ".xml":
         return "CVAT" if looks_like_cvat(file) else None
     if suffix == ".csv":
-        header = [name.lstrip("#").strip().lower() for name in read_header(file)]
+        try:
+            header = [name.lstrip("#").strip().lower() for name in next(iter(read_head(file)), [])]
+        except DataError:
+            return None
         return "VIA" if set(COLUMNS) <= set(header) else None
     return None
 

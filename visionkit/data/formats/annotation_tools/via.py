@@ -16,7 +16,7 @@ from visionkit.data.formats.annotation_tools import shapes
 from visionkit.data.formats.annotation_tools.json_trees import read_tree
 from visionkit.data.formats.annotation_tools.records import Reading, Record
 from visionkit.data.formats.annotation_tools.shapes import ERRORS, Shape, number
-from visionkit.data.formats.table_columns import open_rows
+from visionkit.data.formats.tables.rows import open_rows
 from visionkit.data.index import DataError, Problem
 
 COLUMNS = ("filename", "region_shape_attributes", "region_attributes")  # of the .csv
@@ -77,11 +77,8 @@ def read_via(file: Path, reading: Reading) -> None:
 
 def _entries_of_csv(file: Path, reading: Reading) -> list[Entry]:
     """One row a region; the cells of attributes hold JSON."""
-    try:
-        rows = open_rows(file, reading.problems)
-        _, header = next(rows, (0, []))
-    except OSError as error:
-        raise DataError(f"{file}: cannot be read ({error.strerror or error}).") from error
+    _, rows = open_rows(file, reading.problems)
+    _, header = next(rows, (0, []))
     header = [name.lstrip("#").strip().lower() for name in header]
     if not set(COLUMNS) <= set(header):
         raise DataError(f"{file}: expected the columns {', '.join(COLUMNS)}.")
