@@ -37,6 +37,26 @@ def test_images_with_an_uncertain_class_are_left_out_and_counted(write):
     ]
 
 
+def test_tables_of_splits_may_order_their_classes_differently(write):
+    tables = {"train/_classes.csv": "filename, cat, dog\na.jpg, 1, 1\n"}
+    tables["valid/_classes.csv"] = "filename, dog, cat\nb.jpg, 1, \n"
+    found = read_tables(write("train/a.jpg valid/b.jpg", tables))
+    assert sets(found, "train") == [{"cat", "dog"}] and sets(found, "val") == [{"dog"}] and found.problems == ()
+
+
+@pytest.mark.parametrize("name", ["train/_classes.csv", "train.csv"])
+def test_a_class_may_have_the_name_of_another_column(write, name):
+    found = read_tables(write("train/a.jpg train/b.jpg", {name: "filename, mask, no-mask\na.jpg, 1, 0\nb.jpg, 0, 1\n"}))
+    assert labels(found, "train") == {"a.jpg": "mask", "b.jpg": "no-mask"}
+
+
+def test_a_class_that_the_table_of_a_split_lacks_is_reported(write):
+    tables = {"train/_classes.csv": "filename, cat, dog\na.jpg, 1, 1\n", "valid/_classes.csv": "filename, dog\nb.jpg, 1\n"}
+    found = read_tables(write("train/a.jpg valid/b.jpg", tables))
+    assert sets(found, "train") == [{"cat", "dog"}] and sets(found, "val") == [{"dog"}]
+    assert [problem.kind for problem in found.problems] == ["unclear layout"]
+
+
 def test_a_value_that_is_no_flag_is_reported(write):
     rows = "".join(f"{name},1,0\n" for name in "ab" * 600) + "c,1,x\n"
     found = read_tables(write("a.jpg b.jpg c.jpg", {"x.csv": f"image,cat,dog\n{rows}"}))

@@ -127,14 +127,21 @@ def _what_it_shows(
 ) -> Understood:
     image = columns.image
     labels = [i for i in named.labels if i != image]
+    is_roboflow = plain(file.stem) == "classes"
+    more = []
+    if is_roboflow:  # any name may be that of a class
+        columns, more = Columns(image, width=columns.width), [i for i in range(len(names)) if i != image]
+    elif columns.mask is not None and _is_flag(row[columns.mask] for row in sample):
+        columns, more = columns._replace(mask=None), [columns.mask]
+    candidates = sorted({*named.others, *more})
     not_labels = {image, *labels, *named.images, *named.images_if_found}
-    others = [i for i in named.others if i not in not_labels and any(row[i] for row in sample)]
+    others = [i for i in candidates if i not in not_labels and any(row[i] for row in sample)]
     label = _best_label(labels, sample)
     if label is not None and not columns.box and columns.mask is None and _are_files(sample, label, image, find):
         notes.append(f"{file.name}: the column {names[label]} names images, so these are masks")
         return Understood(columns._replace(mask=label), tuple(notes), folders=folders)
-    flags = [i for i in named.others if i != image and _is_flag(row[i] for row in sample)]
-    is_roboflow = plain(file.stem) == "classes"
+    blank = {i for i in more if is_roboflow and not any(row[i] for row in sample)}  # a class that no image shows
+    flags = [i for i in candidates if i != image and (i in blank or _is_flag(row[i] for row in sample))]
     is_classes = columns.mask is None and not columns.box and not columns.points and len(flags) >= (1 if is_roboflow else 2)
     is_class = label in flags and plain(names[label]) not in CERTAIN
     if is_classes and (label is None or is_class or is_roboflow):

@@ -59,12 +59,18 @@ def read_flags(splits: Samples, tables: list[Table], problems: list[Problem]) ->
 
     If each image has exactly one class, they are the labels of a classification; else an image may have several.
     """
-    names = tables[0].columns.flag_names
+    names = tuple(dict.fromkeys(name for table in tables for name in table.columns.flag_names))
     notes = [f"the classes are columns: {', '.join(names[:10])}{', ...' if len(names) > 10 else ''}"]
     has_zeros = any((table.rows.flags == 0).any() for table in tables)
     for table in tables:
-        order = [table.columns.flag_names.index(name) for name in names]
-        table.rows.flags = table.rows.flags[:, order]
+        place = {name: i for i, name in enumerate(table.columns.flag_names)}
+        missing = [name for name in names if name not in place]
+        if missing:
+            detail = f"unlike another table it has no column {', '.join(missing[:5])}; that is taken as 0 for its images"
+            problems.append(Problem("unclear layout", str(table.file), detail))
+        # The last column of zeros stands for all columns that are missing.
+        padded = np.pad(table.rows.flags, ((0, 0), (0, 1)))
+        table.rows.flags = padded[:, [place.get(name, -1) for name in names]]
     flags: dict[str, list[np.ndarray]] = {}
     kept: dict[str, list[str]] = {}
     uncertain = 0

@@ -108,7 +108,7 @@ def _read(found: Found, folder: Path | None, named: NamedClasses | None) -> Data
 
 def _kind(table: TableFile) -> tuple:
     columns = table.meaning.columns
-    return (columns.kind, columns.point_names, columns.box_form, bool(columns.box), frozenset(columns.flag_names))
+    return (columns.kind, columns.point_names, columns.box_form, bool(columns.box))
 
 
 def _parsed(table: TableFile, problems: list[Problem]) -> Table:
