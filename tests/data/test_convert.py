@@ -352,3 +352,16 @@ def test_numbers_and_names_for_files():
         "a_3.jpg",
         "a_2_2.jpg",
     ]
+
+
+def test_boxes_are_turned_with_images_whose_declared_size_is_the_stored_one(tmp_path):
+    exif = Image.Exif()
+    exif[0x0112] = 6
+    path = tmp_path / "1.jpg"
+    Image.new("RGB", (12, 8)).save(path, exif=exif)
+    annotation = Annotation(Objects(np.array([[0.25, 0, 0.5, 0.125]]), np.zeros(1, np.int32)), size=(8, 12))
+    index = Index(("cat",), (str(path),), np.full(1, -1, np.int32), annotations=(annotation,))
+    conversion = write(DataSet({"all": index}), tmp_path / "out", "voc")
+    assert "the boxes of 1 images are turned" in conversion.notes[-1]
+    (again,) = only(read_voc(tmp_path / "out")).annotations
+    assert again.size == (12, 8) and again.objects.boxes.tolist() == [[0.875, 0.25, 1.0, 0.5]]

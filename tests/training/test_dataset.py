@@ -4,7 +4,9 @@ import numpy as np
 import pytest
 from PIL import Image
 
+from visionkit.data.index import Annotation, Index, Objects
 from visionkit.data.sources import read_classified
+from visionkit.data.splits import Splits
 from visionkit.errors import UserError
 from visionkit.training.dataset import few, first_images, open_splits, read_splits
 from visionkit.training.run_folder import RunFolder
@@ -63,6 +65,21 @@ def test_a_resumed_run_keeps_its_first_list(run, class_folders):
     run.release()
     again = read_splits(RunFolder(run.path), None, as_they_are)
     assert again.train.paths == first.train.paths and again.val.paths == first.val.paths
+
+
+def test_boxes_are_turned_with_their_images_also_in_a_resumed_run_and_noted_once(run, tmp_path):
+    exif = Image.Exif()
+    exif[0x0112] = 6
+    path = str(tmp_path / "1.jpg")
+    Image.new("RGB", (12, 8)).save(path, exif=exif)
+    annotation = Annotation(Objects(np.array([[0.25, 0, 0.5, 0.125]]), np.zeros(1, np.int32)), size=(8, 12))
+    index = Index(("cat",), (path,), np.full(1, -1, np.int32), annotations=(annotation,))
+    for _ in range(2):
+        opened = read_splits(run, lambda: Splits(index, index), as_they_are)
+        assert opened.val.annotations[0].objects.boxes.tolist() == [[0.875, 0.25, 1.0, 0.5]]
+        assert [note.startswith("Note: 2 images are turned") for note in run.notes if "EXIF" in note] == [True]
+        run.release()
+        run = RunFolder(run.path)
 
 
 def test_few_are_the_first_of_each_class(class_folders):

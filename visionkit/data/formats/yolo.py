@@ -125,8 +125,7 @@ def read_yolo(path: str | Path) -> DataSet:
         raise DataError(f"{path}: no images of a YOLO data set found.{reasons} Expected data.yaml, or images/ and labels/.")
     source = path if config_file is None else config_file
     root = path if config_file is None else config_file.parent
-    label_folders = _label_folders_of(places)
-    names, names_file = class_names(config, source, label_folders, problems, notes)
+    names, names_file = class_names(config, source, _label_folders_of(places), problems, notes)
     keypoints = keypoint_shape(config, config_file, problems)
     find = image_finder()
     files = {
@@ -257,7 +256,7 @@ def read_all(
         for split, of_split in files.items():
             paths, annotations = splits[split] = [], []
             for image, file in tqdm(of_split.items(), f"reading {split}", unit=" images", leave=False, delay=1):
-                objects = NO_OBJECTS if file is None else _read_labels(file, labels, census, faults)
+                objects = NO_OBJECTS if file is None else read_labels(file, labels, faults, census)
                 if objects is not None:
                     paths.append(str(image))
                     annotations.append(Annotation(objects))
@@ -300,14 +299,14 @@ def _better(labels: Labels, census: Census, source: Path, problems: list[Problem
     return labels
 
 
-def _read_labels(file: str, labels: Labels, census: Census, problems: list[Problem]) -> Objects | None:
+def read_labels(file: str, labels: Labels, problems: list[Problem], census: Census | None = None) -> Objects | None:
     """The objects in one label file; None if it cannot be read, or none of its lines is valid."""
     try:
         lines = [(number, line) for number, line in enumerate(read_text(file).splitlines(), 1) if line.strip()]
     except OSError as error:
         problems.append(Problem("bad annotation", file, f"cannot be read ({error.strerror or error}); its image is left out"))
         return None
-    rows = []
+    rows, census = [], Census(labels) if census is None else census
     for number, line in lines:
         try:
             rows.append(_read_line(line, labels, census))
