@@ -10,6 +10,7 @@ from visionkit.errors import UserError
 from visionkit.explain.model import open_explained
 from visionkit.ops.colors import PADDING
 from visionkit.tasks.classification.ensemble import export_ensemble
+from visionkit.tasks.classification.export import export_classifier
 from visionkit.tasks.detection.export import export_detector
 from visionkit.tasks.embedding.export import export_embedder
 from visionkit.tasks.segmentation.predict import TILE
@@ -85,3 +86,13 @@ def test_a_model_that_does_not_take_a_single_image_is_refused(tmp_path, small_cl
     assert open_explained(str(member)).probe.layers[0].channels == 4  # without a nonlinearity, the convolution is the layer
     with pytest.raises(UserError, match="did you mean 'vgg16'"):
         open_explained("vgg-161")
+
+
+def test_the_logit_of_a_class_is_explained_where_each_has_a_sigmoid(tmp_path, small_classifier, rng):
+    options = {"class_names": ("a", "b", "c"), "metadata": {}, "flips": True, "multi_label": True}
+    model = open_explained(str(export_classifier(small_classifier, tmp_path / "m", **options)))
+    pixels = rng.uniform(0, 255, (32, 32, 3)).astype(np.float32)
+    target = model.target(pixels, "c")
+    logits = small_classifier.predict_on_batch(np.stack([pixels, pixels[:, ::-1]]))[:, 2]
+    assert target.label == "c" and target.score == pytest.approx((1 / (1 + np.exp(-logits))).mean(), rel=1e-4)
+    assert model.probe.scores(pixels[None], target.weights)[0] == pytest.approx(logits.mean(), rel=1e-3)

@@ -72,10 +72,10 @@ def test_the_colors_of_quadrants_are_learnt_and_reported(run, data, tmp_path, ca
 
     capsys.readouterr()
     plain = int(np.flatnonzero(~val.label_sets.any(axis=1) & ~(scores >= thresholds).any(axis=1))[0])
-    assert predict([str(out), val.paths[plain]], as_json=True) == 0
+    assert predict(out, (val.paths[plain],), as_json=True) == 0
     printed = json.loads(capsys.readouterr().out)
     assert (printed["label"], printed["score"], printed["labels"]) == (None, None, []) and len(printed["top"]) == 3
-    predict([str(out), val.paths[plain]])
+    predict(out, (val.paths[plain],))
     assert capsys.readouterr().out == f"{val.paths[plain]}\n    no label reaches its threshold\n"
 
 

@@ -17,6 +17,7 @@ import tensorflow as tf
 from keras import ops
 from PIL import Image
 
+from tests.colored_quadrants import write_quadrants
 from visionkit.data.augmentation import presets
 from visionkit.data.images.decode import read_image
 from visionkit.data.images.resize import center_crop
@@ -403,3 +404,19 @@ def test_a_summary_walks_one_image_through_the_pipeline(index):
     assert TrainingPipeline(index.take([]), 32, 4, MEDIUM).summary() == "an empty index: no batches"
     summary = TrainingPipeline(index, 32, 4, MEDIUM).summary()
     assert "12 images in 3 batches of 4" in summary and "image (4, 32, 32, 3) uint8" in summary
+
+
+@pytest.mark.parametrize("mix", [None, "mixup"])
+def test_several_labels_are_targets_of_training_and_evaluation(tmp_path, mix):
+    index = scan(write_quadrants(tmp_path, 6, side=32))
+    augmentation = replace(presets.preset("light"), mix=mix)
+    training = TrainingPipeline(index, 32, 4, augmentation)
+    (batch, _) = training.epoch(0)
+    expected = index.label_sets[batch["position"].numpy()]
+    assert batch["label"].dtype == tf.float32 and batch["label"].shape == (4, 3)
+    assert mix is not None or np.array_equal(batch["label"], expected)
+    assert mix is None or (batch["label"].numpy()[expected] > 0).all()
+    for dataset in (training.dataset(), evaluation_dataset(index, 32, 4)):
+        images, targets = next(iter(dataset))
+        assert images.shape == (4, 32, 32, 3) and targets.shape == (4, 3)
+    np.testing.assert_array_equal(targets, index.label_sets[:4])

@@ -4,7 +4,8 @@ import numpy as np
 import pytest
 
 from visionkit.data.index import NO_OBJECTS, Annotation, Index, Objects
-from visionkit.data.pipeline.collate import ALIGNMENT, num_keypoints, pad_objects, stack
+from visionkit.data.pipeline.collate import ALIGNMENT, batch_of, num_keypoints, pad_objects, stack
+from visionkit.data.pipeline.samples import Sample
 
 
 def objects_of(number: int, num_points: int = 0) -> Objects:
@@ -73,3 +74,10 @@ def test_the_number_of_keypoints_is_that_of_the_first_object_that_has_any():
     assert num_keypoints(index_of()) == 0
     assert num_keypoints(index_of(None, NO_OBJECTS, objects_of(2))) == 0
     assert num_keypoints(index_of(None, NO_OBJECTS, objects_of(2), objects_of(1, 17))) == 17
+
+
+def test_sets_of_labels_become_rows_of_numbers():
+    sets = np.array([[0, 0], [1, 1], [0, 1]], bool)
+    index = Index(("a", "b"), ("x",) * 3, np.full(3, -1, np.int32), label_sets=sets)
+    label = batch_of(index, np.array([2, 0]), [Sample(np.zeros((4, 4, 3), np.uint8))] * 2, 4, np.uint8)["label"]
+    assert label.dtype == np.float32 and label.tolist() == [[0, 1], [0, 0]]

@@ -7,6 +7,7 @@ import numpy as np
 import pytest
 from PIL import Image
 
+from tests.colored_quadrants import write_quadrants
 from tests.data.quality.test_check import boxes_of, classification, detection, image, mask, segmentation
 from visionkit.data import sources
 from visionkit.data.images.mask_code import find_classes
@@ -234,3 +235,13 @@ def test_a_data_set_of_any_format_is_checked_and_fixed(tmp_path, write):
     fixed, again = fixed_and_read(sources.read(tmp_path / "data"), tmp_path / "fixed")
     assert [name for index in again.splits.values() for name in names_of(index)] == ["0.png", "1.png"]
     assert fixed.num_clipped == 1
+
+
+def test_several_labels_become_columns_of_a_table(tmp_path):
+    index = write_quadrants(tmp_path / "data", 3)
+    index.label_sets[:] = [[1, 0, 1], [0, 0, 0], [0, 1, 0]]
+    write_fixed(check(DataSet({"all": index})), tmp_path / "fixed")
+    lines = (tmp_path / "fixed" / "index.csv").read_text().splitlines()
+    assert lines == ["image,split,red,green,blue"] + [
+        f"{path},all,{values}" for path, values in zip(index.paths, ("1,0,1", "0,0,0", "0,1,0"), strict=True)
+    ]

@@ -118,3 +118,9 @@ def test_other_labels_are_an_error(members, small_classifier, tmp_path):
     export_classifier(small_classifier, tmp_path / "other", class_names=("a", "b", "z"), metadata={})
     with pytest.raises(UserError, match="different labels: c, z"):
         export_ensemble([members[0], tmp_path / "other"], tmp_path / "model")
+
+
+def test_models_of_several_labels_are_refused(members, small_classifier, tmp_path):
+    export_classifier(small_classifier, tmp_path / "several", class_names=("a", "b", "c"), metadata={}, multi_label=True)
+    with pytest.raises(UserError, match="multi-label models cannot be averaged"):
+        export_ensemble([members[0], tmp_path / "several"], tmp_path / "model")

@@ -6,8 +6,10 @@ from PIL import Image
 
 from visionkit.data.index import Index, SmallImages
 from visionkit.errors import UserError
-from visionkit.tasks.classification.evaluate import accuracy_of, evaluate
+from visionkit.export.bundle import read_metadata
+from visionkit.tasks.classification.evaluate import accuracy_of, evaluate, keep_thresholds
 from visionkit.tasks.classification.export import export_classifier
+from visionkit.training.run_folder import RunFolder
 
 NAMES = ("a", "b", "c")
 
@@ -49,3 +51,42 @@ def test_classes_are_matched_by_name_and_unknown_ones_are_an_error(bundle, rng):
     assert accuracy_of(bundle, reordered) == 1
     with pytest.raises(UserError, match="does not know z; it knows a, b, c"):
         accuracy_of(bundle, SmallImages(("a", "z"), pixels, np.zeros(4, np.int32)))
+
+
+@pytest.fixture
+def several(small_classifier, tmp_path):
+    return export_classifier(small_classifier, tmp_path / "several", class_names=NAMES, metadata={}, multi_label=True)
+
+
+@pytest.fixture
+def labelled(tmp_path, rng) -> Index:
+    paths = [str(tmp_path / f"{number}.png") for number in range(4)]
+    for path in paths:
+        Image.fromarray(rng.integers(0, 256, (20, 20, 3)).astype(np.uint8)).save(path)
+    sets = np.array([[1, 0, 0], [1, 1, 0], [0, 1, 0], [0, 0, 0]], bool)
+    return Index(NAMES, tuple(paths), np.full(4, -1, np.int32), label_sets=sets)
+
+
+def test_several_labels_have_thresholds_that_are_chosen_once_and_a_class_without_images_is_named(several, labelled, tmp_path):
+    evaluation = evaluate(several, labelled)
+    assert list(evaluation.metrics) == ["map", "macro_f1", "exact_match"] and evaluation.measured.thresholds[2] == 0.5
+    run = RunFolder(tmp_path / "run")
+    keep_thresholds(run, several, evaluation, NAMES)
+    assert read_metadata(several)["thresholds"] == dict(zip(NAMES, evaluation.measured.thresholds.tolist(), strict=True))
+    assert "its F1 is best on these same validation images" in run.notes[0]
+    assert run.notes[1].startswith("No validation image has the label c: the threshold there is 0.5")
+    again = evaluate(several, labelled.take([3]))
+    assert again.measured.thresholds.tolist() == evaluation.measured.thresholds.tolist() and np.isnan(again.metrics["map"])
+
+
+def test_nothing_is_said_of_f1_where_no_image_has_a_label(several, labelled, tmp_path):
+    run = RunFolder(tmp_path / "run")
+    keep_thresholds(run, several, evaluate(several, labelled.take([3])), NAMES)
+    assert len(run.notes) == 1 and run.notes[0].startswith("No validation image has the label a, b, c")
+
+
+def test_one_label_and_several_are_not_compared(bundle, several, labelled):
+    with pytest.raises(UserError, match=r"have several labels each, and .* predicts one label"):
+        evaluate(bundle, labelled)
+    with pytest.raises(UserError, match=r"have one label each, and .* predicts several labels"):
+        evaluate(several, Index(NAMES, labelled.paths, np.zeros(4, np.int32)))

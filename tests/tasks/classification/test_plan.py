@@ -1,18 +1,24 @@
 """What is decided before training: usable images, and each choice with its reason."""
 
+from pathlib import Path
+
 import keras
 import numpy as np
 import pytest
 
+from tests.colored_quadrants import quadrants, write_quadrants
 from tests.data.tfds_sets import write_tfds
+from visionkit.data import sources
 from visionkit.data.augmentation import presets
 from visionkit.data.formats.small_sets import digits
 from visionkit.data.images.scan import scan
 from visionkit.data.index import Index, SmallImages
 from visionkit.data.sources import read_classified
+from visionkit.data.splits import Splits
 from visionkit.errors import UserError
 from visionkit.tasks.classification import plan, transfer
 from visionkit.tasks.classification.train import LABEL_SMOOTHING
+from visionkit.training.dataset import few
 from visionkit.training.recipe import Run, RunConfig, TrainConfig
 
 
@@ -149,3 +155,56 @@ def test_images_of_a_large_set_are_not_shifted_for_a_small_network():
     assert plan.choose_variation(network(size=32), 10_000, flips=False) == (4, 0.0)
     assert plan.choose_variation(network(size=32), 10_001, flips=True) == (0, 0.5)
     assert plan.choose_variation(network(size=64, units=20), 10_001, flips=False) == (8, 0.0)
+
+
+@pytest.fixture
+def several(tmp_path, monkeypatch) -> RunConfig:
+    """Options of a run whose data have several labels an image: 8 training and 6 validation images."""
+    data = quadrants(tmp_path / "several", train=8, val=6, side=32)
+    monkeypatch.setattr(sources, "read", lambda _: data)
+    return RunConfig(data=str(tmp_path / "several"))
+
+
+def test_several_labels_are_read_where_a_recipe_can_use_them(run, several):
+    data = plan.open_data(run, several, multi_label=True)
+    counts = data.train.label_sets.sum(axis=1)
+    assert run.notes[0] == (
+        f"8 training and 6 validation images of 3 classes in {several.data}. An image may have several labels: "
+        f"{(counts > 1).sum()} training images have several, and {(counts == 0).sum()} none."
+    )
+    resumed = plan.open_data(run, several, multi_label=True)
+    np.testing.assert_array_equal(resumed.train.label_sets, data.train.label_sets)
+    with pytest.raises(UserError, match=r"several labels, and this recipe trains for one .* recipes/transfer_learning"):
+        plan.read_images(several.data, seed=0)
+
+
+def test_a_class_without_training_images_is_left_out_and_one_class_is_enough(run, several, monkeypatch):
+    data = sources.read("")
+    data.splits["train"].label_sets[:, 1:] = False
+    opened = plan.open_data(run, several, multi_label=True)
+    assert opened.train.class_names == ("red",) and opened.val.label_sets.shape == (6, 1)
+    assert any("no training image of green, blue" in note for note in run.notes)
+
+
+def test_a_smoke_run_of_several_labels_has_images_of_each_class_and_of_none(run, several):
+    data = few(Splits(write_quadrants(Path(several.data) / "more", 60), write_quadrants(Path(several.data) / "val", 40, 5)))
+    for index, least in zip(data, (6, 3), strict=True):
+        assert (index.counts() >= least).all() and (~index.label_sets.any(axis=1)).sum() == least
+        assert len(index) <= 4 * least
+
+
+def test_several_labels_are_not_smoothed_and_count_for_the_approach():
+    config = TrainConfig(base="small")
+    assert plan.choose_transfer_schedule(config, transfer.ALL, multi_label=True).label_smoothing == 0
+    assert transfer.choose_approach(300, 2)[0] == transfer.LAST
+    approach, reason = transfer.choose_approach(300, 2, num_labels=100)
+    assert approach == transfer.HEAD and "300 training images in 2 classes, 50 a class" in reason
+
+
+def test_the_best_approach_of_several_labels_has_the_highest_map_else_the_lowest_loss(run):
+    rows = [{"phase": "head", "val_loss": 0.5, "val_map": 0.9}, {"phase": "all", "val_loss": 0.4, "val_map": 0.8}]
+    assert plan.choose_best(run, rows) == ("head", {"map_after_head": 0.9, "map_after_all": 0.8})
+    assert run.notes[-1].startswith("mAP after each approach: head 0.900 (loss 0.500), all 0.800")
+    rows = [{"phase": row["phase"], "val_loss": row["val_loss"]} for row in rows]
+    assert plan.choose_best(run, rows) == ("all", {})
+    assert run.notes[-1].startswith("Loss after each approach: head 0.500, all 0.400")

@@ -5,6 +5,7 @@ import pytest
 from PIL import Image
 
 import visionkit
+from visionkit.data.images.resize import center_crop
 from visionkit.errors import UserError
 from visionkit.export.bundle import update_metadata
 from visionkit.inference.output import PredictOptions
@@ -100,3 +101,41 @@ def test_what_sees_signals_opens_as_another_class(bundle, small_classifier, tmp_
     folder = export_classifier(small_classifier, tmp_path / "model", class_names=NAMES, metadata={})
     update_metadata(folder, input="signal")
     assert isinstance(visionkit.load(folder), ArrayClassifier) and type(visionkit.load(bundle)) is Classifier
+
+
+@pytest.fixture(scope="module")
+def of_several(small_classifier, tmp_path_factory):
+    folder, options = tmp_path_factory.mktemp("run") / "model", {"flips": True, "half_precision": True, "multi_label": True}
+    return export_classifier(small_classifier, folder, class_names=NAMES, metadata={}, **options)
+
+
+def test_scores_of_several_labels_are_sigmoids_averaged_over_the_mirror_image(of_several, small_classifier, photograph):
+    result, pixels = visionkit.load(of_several).predict(photograph), center_crop(photograph, 32).numpy()
+    logits = small_classifier.predict_on_batch(np.stack([pixels, pixels[:, ::-1]]))
+    expected = dict(zip(NAMES, (1 / (1 + np.exp(-logits))).mean(axis=0), strict=True))
+    assert dict(result.top) == pytest.approx(expected, abs=1e-3)
+    assert [score for _, score in result.top] == sorted(expected.values(), reverse=True) or len(result.top) == 3
+
+
+def test_labels_are_those_that_reach_their_own_thresholds(of_several, path, tmp_path):
+    best, second, third = visionkit.load(of_several).predict(path).top
+    thresholds = {best[0]: best[1] + 0.001, second[0]: second[1] - 0.001, third[0]: third[1] - 0.001}
+    update_metadata(of_several, thresholds=thresholds)
+    model = visionkit.load(of_several)
+    result = model.predict(path)
+    assert (result.label, result.score) == second and result.labels == (second, third)
+    assert list(result.to_dict(top=1)) == ["path", "label", "score", "labels", "top"] and result.to_dict(top=1)["top"] == (
+        best,
+    )
+    assert repr(result) == f"MultiLabelResult({path}: {second[0]} {second[1]:.1%}, {third[0]} {third[1]:.1%})"
+    (line,) = model.outputs([str(path)], PredictOptions(draw=tmp_path / "drawn", top=1))
+    assert line.text == f"{path}\n    {second[1]:6.1%}  {second[0]}\n    {third[1]:6.1%}  {third[0]}"
+
+    update_metadata(of_several, thresholds=dict.fromkeys(NAMES, 1.1))
+    model = visionkit.load(of_several)
+    result = model.predict(path)
+    assert (result.label, result.score, result.labels) == (None, None, ()) and len(result.top) == 3
+    assert repr(result) == f"MultiLabelResult({path}: no label reaches its threshold)"
+    (line,) = model.outputs([str(path)], PredictOptions())
+    assert line.text == f"{path}\n    no label reaches its threshold"
+    assert result.plot().height > 0

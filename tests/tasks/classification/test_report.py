@@ -8,6 +8,7 @@ from sklearn.metrics import confusion_matrix
 
 from tests.conftest import write_classes
 from visionkit.data.index import Index, Skipped
+from visionkit.metrics.multi_label import multi_label_metrics
 from visionkit.tasks.classification.evaluate import Evaluation
 from visionkit.tasks.classification.report import report
 
@@ -83,3 +84,29 @@ def test_images_in_memory_are_shown(tmp_path, rng):
     evaluation = Evaluation({}, names, LABELS, PROBABILITIES, rng.integers(0, 256, (4, 8, 8), np.uint8))
     wrong = report(evaluation, train, [], title="x").shown["wrong"]
     assert [each["path"] for each in wrong] == ["validation image 1"] and wrong[0]["image"].startswith("data:image/jpeg")
+
+
+def several(folder: Path, scores) -> str:
+    """The page of a run on three validation images with several labels: of classes 0 and 1, of class 0, of none."""
+    names = [str(path) for path in sorted(write_classes(folder, {"x": 3}).rglob("*.jpg"))]
+    truth, scores = np.array([[1, 1, 0], [1, 0, 0], [0, 0, 0]], bool), np.array(scores, float)
+    measured = multi_label_metrics(truth, scores, [0.5, 0.25, 0.5])
+    train = Index(("<b>red", "green", "blue"), ("x",) * 3, np.full(3, -1, np.int32), label_sets=truth)
+    evaluation = Evaluation(measured.numbers(), names, truth, scores, measured=measured)
+    history = [{"phase": "head", "epoch": 1, "loss": 0.5, "val_loss": 0.5, "val_map": 0.5}]
+    written = report(evaluation, train, history, title="Several")
+    return written.write(folder / "r.html", notes=[], metrics=evaluation.metrics, config={}).read_text(encoding="utf-8")
+
+
+def test_the_page_of_several_labels_has_thresholds_and_no_confusion_matrix(tmp_path):
+    page = several(tmp_path, [[0.9, 0.3, 0.1], [0.8, 0.1, 0.1], [0.2, 0.1, 0.1]])
+    assert "all labels of every validation image are right" in page and "Confusion matrix" not in page
+    assert '<td class="n">0.250</td>' in page and "no label, and none predicted" in page and page.count("data:image/jpeg") == 3
+    assert "nan" not in page and "<b>red" not in page
+
+
+def test_images_with_wrong_labels_come_first_by_their_loss(tmp_path):
+    page = several(tmp_path, [[0.9, 0.2, 0.1], [0.8, 0.1, 0.99], [0.2, 0.1, 0.1]])
+    assert "2 of 3 validation images have a label that is missed, or one too many" in page
+    assert page.index("blue 99%") < page.index("green 20%") < page.index("no label, and none predicted")
+    assert "</span> missed" in page and "is not its label" in page

@@ -7,9 +7,13 @@ import numpy as np
 import pytest
 import tensorflow as tf
 from scipy.special import log_softmax, softmax
+from sklearn.metrics import average_precision_score
 
+from tests.colored_quadrants import write_quadrants
 from visionkit.data.augmentation import presets
 from visionkit.data.formats.small_sets import digits
+from visionkit.data.images.decode import read_image
+from visionkit.data.images.resize import center_crop
 from visionkit.data.images.scan import scan
 from visionkit.data.index import Index
 from visionkit.data.pipeline.batches import TrainingPipeline
@@ -23,9 +27,12 @@ from visionkit.tasks.classification.train import (
     feature_batches,
     head_phase,
     image_phase,
+    is_multi_label,
     loss_and_accuracy,
+    measured,
     shuffled,
     small_image_phase,
+    weighted_targets,
 )
 from visionkit.tasks.classification.transfer import TransferModel
 from visionkit.training.fit import compile_phase, run_epoch
@@ -156,3 +163,32 @@ def test_where_images_are_augmented_the_network_sees_the_same(model, class_folde
         all_labels.append(one_hot.numpy())
     all_labels = np.concatenate(all_labels)
     assert ((all_labels > 0) & (all_labels < 1)).any() == (mix is not None)
+
+
+def test_the_loss_and_map_of_several_labels_agree_with_keras_and_scikit_learn(rng):
+    logits, truth = rng.normal(size=(40, 3)) * 3, rng.random((40, 3)) < 0.4
+    scores = 1 / (1 + np.exp(-logits))
+    values = measured(scores, truth.astype(np.float32))
+    assert values["loss"] == pytest.approx(float(keras.losses.BinaryCrossentropy(from_logits=True)(truth, logits)), rel=1e-4)
+    assert values["map"] == pytest.approx(average_precision_score(truth, scores), abs=1e-6)
+    assert list(measured(scores, truth.argmax(axis=1))) == ["loss", "accuracy"]
+
+
+@pytest.mark.parametrize("mix", [None, "cutmix"])
+def test_a_phase_on_images_with_several_labels_has_a_binary_loss(model, tmp_path, mix):
+    index = scan(write_quadrants(tmp_path, 10, side=32))
+    targets, weights = weighted_targets(index)
+    np.testing.assert_array_equal(targets, index.label_sets)
+    assert (weights == 1).all() and is_multi_label(index)
+    classifier = keras.Model(model.classifier.input, keras.layers.Dense(3)(model.extractor(model.classifier.input)))
+    pipeline = TrainingPipeline(index, 32, 5, replace(presets.preset("light"), mix=mix))
+    phase = image_phase(classifier, pipeline, index, SCHEDULE, name="all", flips=True)
+    compile_phase(phase)
+    epoch = run_epoch(phase, 0, lambda: None)
+    assert list(epoch) == ["loss"] and 0.3 < epoch["loss"] < 3
+    logits = classifier.predict(np.stack([center_crop(read_image(path), 32).numpy() for path in index.paths]), verbose=0)
+    mirrored = classifier.predict(
+        np.stack([center_crop(read_image(path), 32).numpy()[:, ::-1] for path in index.paths]), verbose=0
+    )
+    scores = (1 / (1 + np.exp(-logits)) + 1 / (1 + np.exp(-mirrored))) / 2
+    assert phase.validate()["map"] == pytest.approx(average_precision_score(index.label_sets, scores), abs=1e-4)

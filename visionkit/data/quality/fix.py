@@ -3,6 +3,7 @@
 labels    train.csv, val.csv: lines "path,label"                       read by ``class_folders``
           or index.csv: columns image, label, split                    read by ``table``
 boxes     instances.json: COCO, with the paths of the images           read by ``coco``
+          or index.csv: columns image, split, and one of 0 and 1 a class, for several labels an image
 masks     index.csv: columns image, mask, split; and the class names   read by ``table``
 """
 
@@ -173,6 +174,8 @@ def _write(data: DataSet, folder: Path) -> None:
         from visionkit.data.formats.writers.coco import write_coco
 
         write_coco(data, folder / "instances.json")
+    elif any(index.label_sets is not None for index in data.splits.values()):
+        _write_label_sets(data, folder)
     elif data.class_names:
         _write_labels(data, folder)
     else:
@@ -191,6 +194,15 @@ def _write_labels(data: DataSet, folder: Path) -> None:
         return
     rows = [(index.paths[position], label_of(index, position), split) for split, index, position in samples(data)]
     _write_table(folder / "index.csv", [("image", "label", "split"), *rows])
+
+
+def _write_label_sets(data: DataSet, folder: Path) -> None:
+    """Write a table with a column of 0 and 1 for each class."""
+    rows = [
+        (index.paths[position], split, *index.label_sets[position].astype(int).tolist())
+        for split, index, position in samples(data)
+    ]
+    _write_table(folder / "index.csv", [("image", "split", *data.class_names), *rows])
 
 
 def _write_masks(data: DataSet, folder: Path) -> None:
