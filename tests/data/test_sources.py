@@ -7,7 +7,8 @@ import pytest
 from PIL import Image
 
 from tests.conftest import write_classes
-from visionkit.data.index import DataError
+from visionkit.data.images.masks import read_mask
+from visionkit.data.index import IGNORE, DataError
 from visionkit.data.sources import read
 from visionkit.data.splits import WHOLE
 
@@ -153,3 +154,26 @@ def test_tables(tmp_path, name):
     (tmp_path / name).write_text(text if name.endswith("csv") else text.replace(",", "\t"))
     assert read(tmp_path).class_names == read(tmp_path / name).class_names == ("cat",)
     assert read(tmp_path).splits[WHOLE].task == "detection"
+
+
+@pytest.mark.parametrize("suffix", ["", "index.csv"])
+def test_mask_values_are_passed_to_the_readers_of_masks(tmp_path, suffix):
+    for folder, pixels in (("images", np.full((4, 6, 3), 90)), ("masks", np.array([[0, 128, 255]]))):
+        (tmp_path / folder).mkdir()
+        Image.fromarray(pixels.astype(np.uint8)).save(tmp_path / folder / "a.png")
+    (tmp_path / "classes.txt").write_text("never\nread\n")
+    if suffix:
+        (tmp_path / suffix).write_text("image,mask\na.png,a.png\n")
+    found = read(tmp_path / suffix, mask_values=("0=sky", "128=ignore", "255=car"))
+    assert found.class_names == ("sky", "car") and found.problems == () and found.annotation_files == frozenset()
+    index = found.splits["all"]
+    assert read_mask(index.annotations[0].mask, index).tolist() == [[0, IGNORE, 1]]
+    assert read(tmp_path / suffix).annotation_files == {str(tmp_path / "classes.txt")}
+
+
+def test_mask_values_of_data_without_masks_are_an_error(tmp_path):
+    for name in "ab":
+        (tmp_path / name).mkdir()
+        Image.new("RGB", (4, 4)).save(tmp_path / name / "a.png")
+    with pytest.raises(DataError, match="--mask-values is for masks"):
+        read(tmp_path, mask_values=("0=sky",))

@@ -16,6 +16,7 @@ from visionkit.data.formats.class_folders import find_class_folders
 from visionkit.data.index import IGNORE, PROBLEM_KINDS, Annotation, DataError, Index, MaskCode, Objects, Problem
 from visionkit.data.quality.check import Checked, check
 from visionkit.data.splits import DataSet
+from visionkit.errors import UserError
 from visionkit.viz.check_table import check_lines
 
 
@@ -335,3 +336,15 @@ def test_the_table_shows_ten_of_a_kind(tmp_path):
     lines = check_lines(check(find_class_folders(tmp_path)))
     assert "  ... and 12 more" in lines and sum("empty file" in line for line in lines) == 10
     assert lines[-1] == "Something is wrong with 22 files: broken image (22)."
+
+
+def test_the_command_takes_the_meaning_of_mask_values_and_counts_what_is_ignored(tmp_path, capsys):
+    for i in range(2):
+        image(tmp_path / "images" / f"{i}.png", i)
+        mask(tmp_path / "masks" / f"{i}.png", [128] * 32 + [255] * 16)
+    status = cli_check(str(tmp_path), mask_values=("0=sky", "128=tree", "255=ignore"))
+    lines = capsys.readouterr().out.splitlines()
+    assert status == 0 and "tree   3,072" in lines and "ignored: 1,536 pixels of masks (25.0%)" in lines
+    assert "note: mask values as --mask-values names them: 0 is sky, 128 is tree and 255 is ignore" in lines
+    with pytest.raises(UserError, match="'tree' is none"):
+        cli_check(str(tmp_path), mask_values=("tree",))
