@@ -8,7 +8,8 @@ from PIL import Image
 
 from tests.conftest import write_classes
 from visionkit.data import sources
-from visionkit.data.index import DataError, Index
+from visionkit.data.images.masks import read_mask
+from visionkit.data.index import IGNORE, DataError, Index
 from visionkit.data.sources import read, read_classified, read_people
 from visionkit.data.splits import WHOLE, DataSet
 
@@ -243,3 +244,26 @@ def test_several_labels_an_image_are_read_where_they_are_asked_for(monkeypatch):
     assert len(splits.train) == 8 and splits.val.label_sets.shape == (2, 2)
     with pytest.raises(DataError, match=r"an image may have several labels \(cat, dog\)"):
         read_classified("anything")
+
+
+@pytest.mark.parametrize("suffix", ["", "index.csv"])
+def test_mask_values_are_passed_to_the_readers_of_masks(tmp_path, suffix):
+    for folder, pixels in (("images", np.full((4, 6, 3), 90)), ("masks", np.array([[0, 128, 255]]))):
+        (tmp_path / folder).mkdir()
+        Image.fromarray(pixels.astype(np.uint8)).save(tmp_path / folder / "a.png")
+    (tmp_path / "classes.txt").write_text("never\nread\n")
+    if suffix:
+        (tmp_path / suffix).write_text("image,mask\na.png,a.png\n")
+    found = read(tmp_path / suffix, mask_values=("0=sky", "128=ignore", "255=car"))
+    assert found.class_names == ("sky", "car") and found.problems == () and found.annotation_files == frozenset()
+    index = found.splits["all"]
+    assert read_mask(index.annotations[0].mask, index).tolist() == [[0, IGNORE, 1]]
+    assert read(tmp_path / suffix).annotation_files == {str(tmp_path / "classes.txt")}
+
+
+def test_mask_values_of_data_without_masks_are_an_error(tmp_path):
+    for name in "ab":
+        (tmp_path / name).mkdir()
+        Image.new("RGB", (4, 4)).save(tmp_path / name / "a.png")
+    with pytest.raises(DataError, match="--mask-values is for masks"):
+        read(tmp_path, mask_values=("0=sky",))

@@ -83,9 +83,9 @@ ROW = SIDE  # pixels
         ([[(128, 20), (255, 40)]], {"0": 4, "128": 20, "255": 40}, "0, 128 and 255 are 3 classes"),
         ([[(85, 20), (170, 20), (255, 1)]], {"0": 23, "85": 20, "170": 20, "255": 1}, "are 4 classes"),
         ([[(1, 20)]] * 98 + [[(2, 1)]], {"0": 98 * 44 + 63, "1": 98 * 20, "2": 1}, "all 99 masks"),
-        ([[(1, 20), (2, 3), (255, 4)]], {"0": 37, "1": 20, "2": 3, "ignored": 4}, "0, 1 and 2 are 3 classes"),
+        ([[(1, 20), (2, 3), (255, 4)]], {"0": 37, "1": 20, "2": 3, "ignored": 4}, "0, 1 and 2 are classes"),
         ([[(1, 20), (255, 4)]], {"background": 40, "foreground": 20, "ignored": 4}, "background and foreground"),
-        ([[(500, 9), (600, 3)]], {"0": 52, "500": 9, "600": 3}, "are 3 classes"),
+        ([[(500, 9), (600, 3)]], {"0": 52, "500": 9, "600": 3}, "0, 500 and 600 are classes"),
     ],
 )
 def test_grey_values_without_names(tmp_path, masks, counts, note):
@@ -395,3 +395,16 @@ def test_a_code_survives_json():
     code = MaskCode(np.array([0, 65535]), np.array([1, IGNORE], np.uint8), "alpha", True, 1)
     again = MaskCode.from_plain(code.to_plain())
     assert again.to_plain() == code.to_plain() and again.values.dtype == np.int64 and again.classes.dtype == np.uint8
+
+
+def test_lossy_webp_is_no_list_of_tinted_colors(tmp_path):
+    mask = in_boxes(range(1, 40)) > 0
+    with pytest.raises(DataError, match="lossy WebP"):
+        decided(tmp_path, [np.where(mask, 3, 0).astype(np.uint8)], suffix=".webp", quality=60)
+    found = decided(tmp_path, [in_stripes((1, 20), (2, 10))], suffix=".webp", lossless=True)[1]
+    assert found == {"0": 34 * ROW, "1": 20 * ROW, "2": 10 * ROW}
+    named = parse_values(["0=sky", "255=cloud"])
+    assert decided(tmp_path, [in_stripes((255, 32))], named, suffix=".webp", quality=80)[1] == {
+        "sky": 32 * ROW,
+        "cloud": 32 * ROW,
+    }

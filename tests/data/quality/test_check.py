@@ -17,6 +17,7 @@ from visionkit.data.index import IGNORE, PROBLEM_KINDS, Annotation, DataError, I
 from visionkit.data.quality.check import Checked, check
 from visionkit.data.quality.fix import without_problems
 from visionkit.data.splits import DataSet
+from visionkit.errors import UserError
 from visionkit.viz.check_table import check_lines
 
 
@@ -394,3 +395,15 @@ def test_the_scale_of_floats_is_a_note_and_no_scale_is_a_broken_image(tmp_path):
     checked = check(DataSet({"all": classification([str(tmp_path / "a.tif"), str(tmp_path / "b.tif")], [0, 1])}))
     assert kinds(checked) == ["broken image"] and "floating-point pixels from" in checked.findings[0].detail
     assert any("1 images hold floating-point numbers" in note for note in checked.notes)
+
+
+def test_the_command_takes_the_meaning_of_mask_values_and_counts_what_is_ignored(tmp_path, capsys):
+    for i in range(2):
+        image(tmp_path / "images" / f"{i}.png", i)
+        mask(tmp_path / "masks" / f"{i}.png", [128] * 32 + [255] * 16)
+    status = cli_check(str(tmp_path), mask_values=("0=sky", "128=tree", "255=ignore"))
+    lines = capsys.readouterr().out.splitlines()
+    assert status == 0 and ["tree", "3,072"] in map(str.split, lines) and "ignored: 1,536 pixels of masks (25.0%)" in lines
+    assert "note: mask values as --mask-values names them: 0 is sky, 128 is tree and 255 is ignore" in lines
+    with pytest.raises(UserError, match="'tree' is none"):
+        cli_check(str(tmp_path), mask_values=("tree",))

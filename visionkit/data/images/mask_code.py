@@ -167,8 +167,8 @@ def _of_jpeg(found: Found, extent: str) -> Meaning:
     levels = levels_of_jpeg(total_of([each for file, each in pairs if file.blurred]))
     if not levels or min(np.diff(levels)) < APART:
         raise DataError(
-            f"The masks are JPEG, which blurs class numbers, and their values do not gather at levels ({extent}). Save them as "
-            f"PNG, or say what they mean: {REMEDY} 0=background 255=foreground."
+            f"The masks are JPEG, which blurs class numbers (or lossy WebP), and their values do not gather at levels "
+            f"({extent}). Save them as PNG, or say what they mean: {REMEDY} 0=background 255=foreground."
         )
     if not exact <= set(levels):
         raise DataError(
@@ -200,7 +200,7 @@ def _class_numbers(found: Found, total: Histogram, extent: str) -> Meaning:
         )
         problems += (detail,)
     names = BINARY_NAMES if classes == [0, 1] else tuple(map(str, classes))
-    what = "are background and foreground" if classes == [0, 1] else f"are {len(classes)} classes, named by their values"
+    what = "are background and foreground" if classes == [0, 1] else "are classes, named by their values"
     note = f"mask values {listed(values if is_class else numbers)} {what} ({extent})"
     if classes != [0, 1]:
         note += f"; no classes.txt and no {REMEDY} names them"

@@ -1,6 +1,7 @@
 """What the values of masks mean where a file or an option names the classes."""
 
 from collections.abc import Sequence
+from pathlib import Path
 
 import numpy as np
 
@@ -40,8 +41,11 @@ def by_values(named: NamedClasses, total: Histogram, found: Found) -> Meaning:
     places = {name: place for place, name in enumerate(names)}
     classes = {value: places.get(name, IGNORE) for value, name in zip(values, all_names, strict=False)}
     notes = () if len(values) == len(set(all_names[: len(values)])) else ("values of the same name are one class",)
-    ignored = [name for name in all_names if _means_ignore(name)]
-    notes += (f"pixels of {', '.join(ignored)} are ignored",) if ignored else ()
+    shown = [
+        f"#{value:06x} is {name}" if in_color else f"{value} is {name}" for value, name in zip(values, all_names, strict=False)
+    ]
+    shown += [] if named.rest is None else [f"others are {named.rest}"]
+    notes += (f"mask values as {Path(named.source).name} names them: {listed(shown)}",)
     present = total.values.tolist()
     if named.rest is not None and _means_ignore(named.rest):
         classes |= {value: IGNORE for value in present if value not in classes}
@@ -96,7 +100,10 @@ def by_names(named: NamedClasses, total: Histogram, found: Found, *, is_binary: 
         return _ascending(names, levels, "masks are JPEG", nearest=True)
     if is_binary and count == 2:
         meaning = {0: 0} | dict.fromkeys([value for value in values if value] or [255], 1)
-        return _without_ignored(names, Meaning(names, meaning))
+        foreground = listed([value for value in meaning if value])
+        return _without_ignored(
+            names, Meaning(names, meaning, notes=(f"mask values: 0 is {names[0]}, {foreground} is {names[1]}",))
+        )
     levels = levels_of_soft_edges(total)
     if len(levels) == count:
         return _ascending(names, levels, "masks have soft edges", nearest=True)
@@ -112,6 +119,7 @@ def by_names(named: NamedClasses, total: Histogram, found: Found, *, is_binary: 
     elif numbers == [0] and IGNORE in values:
         details = details or (f"255 is the only value beside 0, but no name of {named.source} stands for it: it is ignored",)
     meaning = {value: value for value in range(count)} | ({IGNORE: IGNORE} if count <= IGNORE else {})
+    notes += (f"mask values 0 to {count - 1} are the {count} names of {Path(named.source).name}, in order",)
     return _without_ignored(names, Meaning(names, meaning, notes=notes, details=details))
 
 

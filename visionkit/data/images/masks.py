@@ -19,7 +19,7 @@ from visionkit.data.index import IGNORE, DataError, Index, MaskCode, Objects, Rl
 MAX_CLASSES = 255
 GREY_MODES = ("1", "L", "P", "I", "I;16", "I;16B", "I;16L", "I;16N", "LA", "PA", "La", "F")  # Pillow's names
 ALPHA_MODES = ("RGBA", "LA", "RGBa", "La")
-BLURRING = ("JPEG", "MPO")  # formats that change the values of a mask
+BLURRING = ("JPEG", "MPO", "AVIF")  # formats that change the values of a mask; WebP may
 TINT = 12  # levels by which JPEG may let the channels of a grey mask differ
 CHUNK = 4096  # colors compared at once, so that memory stays bounded
 
@@ -106,7 +106,8 @@ def decode_mask(contents: bytes) -> OpenedMask:
         header.load()
     except Exception as error:  # Pillow's decoders raise OSError, SyntaxError, struct.error, ...
         raise ImageError(f"damaged {header.format} file ({error})") from error
-    return OpenedMask(header, header.format in BLURRING)
+    is_lossy_webp = header.format == "WEBP" and b"VP8 " in contents[:4096]
+    return OpenedMask(header, header.format in BLURRING or is_lossy_webp)
 
 
 def values_of(opened: OpenedMask, channel: str) -> np.ndarray:
