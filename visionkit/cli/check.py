@@ -1,12 +1,16 @@
 """``visionkit check``. Heavy modules are imported when the command runs."""
 
+import math
 import sys
 from pathlib import Path
+from typing import Literal
 
 import tyro
 
 from visionkit.cli.arguments import AsJson, MaskValues
 from visionkit.cli.output import to_json
+
+LONGEST_SEARCH = 60.0  # seconds for duplicates by features, if nobody asked for them
 
 
 def check(
@@ -15,6 +19,7 @@ def check(
     html: Path | None = None,
     fix: Path | None = None,
     mask_values: MaskValues = (),
+    duplicates: Literal["auto", "pixels", "features"] = "auto",
 ) -> int:
     """Check a data set for problems. Every file is opened once.
 
@@ -24,6 +29,9 @@ def check(
         html: Write a page that shows the problems with images.
         fix: Write an index of the images and annotations without problems into this new folder; images stay where they are.
         mask_values: What the values of masks mean: 0=background 128=cell 255=ignore other=ignore, or #ff0000=road.
+        duplicates: How copies of an image are searched: by their pixels, which finds those that were resized or saved again; or
+            also by features, which finds those with a caption, a border, cut or mirrored. auto takes features where the search
+            takes less than a minute.
 
     Returns:
         the exit status: 1 if there are problems.
@@ -31,6 +39,7 @@ def check(
     from visionkit import quiet_tensorflow
 
     quiet_tensorflow()
+    from visionkit.cli.features import photograph_features
     from visionkit.data.quality.check import check
     from visionkit.data.quality.fix import check_folder, write_fixed
     from visionkit.viz.check_page import write_check_page
@@ -38,7 +47,9 @@ def check(
 
     if fix is not None:
         check_folder(fix)
-    checked = check(data, mask_values=mask_values)
+    extract = None if duplicates == "pixels" else photograph_features()
+    seconds = LONGEST_SEARCH if duplicates == "auto" else math.inf
+    checked = check(data, mask_values=mask_values, extract=extract, seconds=seconds)
     extra = []
     if html is not None:
         extra.append(f"page: {write_check_page(checked, html, title=f'Check of {data}')}")

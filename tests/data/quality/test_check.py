@@ -15,9 +15,11 @@ from visionkit.cli.check import check as cli_check
 from visionkit.data.formats.class_folders import find_class_folders
 from visionkit.data.index import IGNORE, PROBLEM_KINDS, Annotation, DataError, Index, MaskCode, Objects, Problem
 from visionkit.data.quality.check import Checked, check
+from visionkit.data.quality.findings import SAME_BOX, doubled_boxes
 from visionkit.data.quality.fix import without_problems
 from visionkit.data.splits import DataSet
 from visionkit.errors import UserError
+from visionkit.ops.np_boxes import pairwise_iou
 from visionkit.viz.check_table import check_lines
 
 
@@ -407,3 +409,22 @@ def test_the_command_takes_the_meaning_of_mask_values_and_counts_what_is_ignored
     assert "note: mask values as --mask-values names them: 0 is sky, 128 is tree and 255 is ignore" in lines
     with pytest.raises(UserError, match="'tree' is none"):
         cli_check(str(tmp_path), mask_values=("tree",))
+
+
+@pytest.mark.parametrize("spread", [0.01, 0.5])
+def test_boxes_that_coincide_are_counted_among_any_number(spread):
+    rng = np.random.default_rng(0)
+    centers, sides = rng.random((300, 2)), rng.random((300, 2)) * spread + 0.005
+    boxes = np.hstack([centers - sides / 2, centers + sides / 2])
+    shifted = boxes[::3] + rng.normal(0, 0.01, (100, 1)) * np.tile(sides[::3], 2)
+    boxes, classes = np.vstack([boxes, shifted, boxes[::7]]), np.arange(443) % 2
+    alike = (pairwise_iou(boxes, boxes) > SAME_BOX) & (classes[:, None] == classes[None])
+    assert doubled_boxes(boxes, classes) == np.tril(alike, -1).any(axis=1).sum() > 30
+
+
+def test_boxes_without_area_or_of_other_classes_do_not_coincide():
+    box = [0.1, 0.1, 0.5, 0.5]
+    assert doubled_boxes(np.zeros((0, 4)), np.zeros(0, int)) == 0
+    assert doubled_boxes(np.array([box, box, box]), np.array([0, 1, 0])) == 1
+    useless = [[0.1, 0.1, 0.1, 0.5]] * 2 + [[0.5, 0.5, 0.1, 0.1]] * 2 + [[np.nan] * 4] * 2
+    assert doubled_boxes(np.array(useless), np.zeros(6, int)) == 0

@@ -174,8 +174,8 @@ def test_several_labels_are_read_where_a_recipe_can_use_them(run, several):
     )
     resumed = plan.open_data(run, several, multi_label=True)
     np.testing.assert_array_equal(resumed.train.label_sets, data.train.label_sets)
-    with pytest.raises(UserError, match=r"several labels, and this recipe trains for one .* recipes/transfer_learning"):
-        plan.read_images(several.data, seed=0)
+    with pytest.raises(UserError, match=r"may have several labels \(red, green, blue\); .* recipes/transfer_learning"):
+        sources.read_classified(several.data)
 
 
 def test_a_class_without_training_images_is_left_out_and_one_class_is_enough(run, several, monkeypatch):

@@ -3,9 +3,10 @@
 What can only be a mistake is a finding; what may be intended (classes of unequal size, tiny objects, grey images) is a note.
 """
 
+import math
 import os
 from collections import Counter
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from pathlib import Path
@@ -19,6 +20,7 @@ from visionkit.data.images.bit_depth import ALL_BITS, unused_bits
 from visionkit.data.images.decode import ImageError
 from visionkit.data.index import PROBLEM_KINDS, DataError, Index, Objects
 from visionkit.data.quality.duplicates import THUMBNAIL_SIDE, Duplicate, find_duplicates
+from visionkit.data.quality.feature_duplicates import Extract, Pair, find_pairs, seconds_needed
 from visionkit.data.quality.findings import Finding, Opened, label_of, rotation_findings, sample_findings
 from visionkit.data.quality.inspect import InspectedImage, inspect_image, inspect_mask
 from visionkit.data.quality.measurable import unmeasurable
@@ -50,12 +52,20 @@ class Checked:
     summary: dict[str, Any]
 
 
-def check(data: str | Path | DataSet, *, mask_values: Sequence[str] = ()) -> Checked:
+def check(
+    data: str | Path | DataSet,
+    *,
+    mask_values: Sequence[str] = (),
+    extract: Extract | None = None,
+    seconds: float = math.inf,
+) -> Checked:
     """Open all files of a data set and report what is wrong with it.
 
     Args:
         data: anything that ``sources.read`` reads, or a data set that it returned.
         mask_values: see ``sources.read``.
+        extract: features by which photographs with a caption, a border, mirrored or cut are found; None does not search them.
+        seconds: the search is left out, with a note, if it would take longer.
 
     Raises:
         DataError: the data does not exist, has no known layout, or is empty.
@@ -66,12 +76,15 @@ def check(data: str | Path | DataSet, *, mask_values: Sequence[str] = ()) -> Che
     opened = open_all(data_set)
     data_set, rotations = rotation_findings(data_set, opened)
     duplicates, _ = duplicate_findings(data_set, opened)
+    opened, more_notes = (opened, ()) if extract is None else _with_pairs(data_set, opened, duplicates, extract, seconds)
+    if opened.pairs:
+        duplicates, _ = duplicate_findings(data_set, opened)
     order = {kind: number for number, kind in enumerate(PROBLEM_KINDS)}
     summary = summarize(data_set, opened)
     findings = [*sample_findings(data_set, opened), *rotations, *depth_findings(opened), *duplicates]
     findings += _unmeasurable(data_set, summary)
     findings.sort(key=lambda finding: order.get(finding.kind, len(order)))
-    notes = notes_on(data_set, opened, summary)
+    notes = notes_on(data_set, opened, summary) + more_notes
     counts = Counter(finding.kind for finding in findings)
     return Checked(data_set, opened, tuple(findings), notes, summary | {"problems": dict(counts), "notes": notes})
 
@@ -134,16 +147,57 @@ def duplicate_findings(data: DataSet, opened: Opened) -> tuple[list[Finding], fr
         pixels.reshape(len(rows), THUMBNAIL_SIDE, THUMBNAIL_SIDE, 3),
         [names.index(name) for name, _ in rows],
     )
-    findings = [_duplicate_finding(data, opened, duplicate, rows) for duplicate in duplicates]
-    return findings, frozenset(rows[duplicate.row] for duplicate in duplicates if duplicate.redundant)
+    pairs = _by_rows(opened.pairs, [data.splits[name].paths[position] for name, position in rows])
+    found = {duplicate.row: duplicate for duplicate in duplicates}
+    redundant = {duplicate.row for duplicate in duplicates if duplicate.redundant}
+    for row, other in sorted(pairs):
+        if row not in found:
+            found[row] = Duplicate(row, other, exact=False, redundant=other not in redundant)
+            redundant |= {row} if other not in redundant else set()
+    findings = [_duplicate_finding(data, opened, found[row], rows, pairs.get((row, found[row].other))) for row in sorted(found)]
+    return findings, frozenset(rows[row] for row in redundant)
 
 
-def _duplicate_finding(data: DataSet, opened: Opened, duplicate: Duplicate, rows: list[tuple[str, int]]) -> Finding:
+def _by_rows(pairs: Iterable[Pair], paths: Sequence[str]) -> dict[tuple[int, int], Pair]:
+    """Pairs by the first rows of their files, the later row first; files that are no longer there are left out."""
+    row_of: dict[str, int] = {}
+    for row, path in enumerate(paths):
+        row_of.setdefault(path, row)
+    placed = ((row_of[pair.path], row_of[pair.other], pair) for pair in pairs if pair.path in row_of and pair.other in row_of)
+    return {(max(row, other), min(row, other)): pair for row, other, pair in placed}
+
+
+def _with_pairs(
+    data: DataSet, opened: Opened, duplicates: list[Finding], extract: Extract, seconds: float
+) -> tuple[Opened, tuple[str, ...]]:
+    """Search photographs that occur twice among the images that are no duplicates yet; or a note that they were not."""
+    known = {finding.path for finding in duplicates}
+    split_of: dict[str, int] = {}
+    for number, name in enumerate(sorted(data.splits, key=lambda name: PREFERENCE.get(name, 1))):
+        for path in data.splits[name].paths:
+            if path not in known and opened.sound_image(path):
+                split_of.setdefault(path, number)
+    paths = list(split_of)
+    if seconds < math.inf and (needed := seconds_needed(paths, extract)) > seconds:
+        minutes = math.ceil(needed / 60)
+        return opened, (
+            f"copies with a caption, a border, cut or mirrored were not searched, which would take about {minutes} minutes: "
+            "--duplicates features searches them",
+        )
+    return opened._replace(pairs=tuple(find_pairs(paths, list(split_of.values()), extract))), ()
+
+
+def _duplicate_finding(
+    data: DataSet, opened: Opened, duplicate: Duplicate, rows: list[tuple[str, int]], pair: Pair | None
+) -> Finding:
     (split, position), (other_split, other_position) = rows[duplicate.row], rows[duplicate.other]
     index, other_index = data.splits[split], data.splits[other_split]
     path, other = index.paths[position], other_index.paths[other_position]
     kind = "leakage" if split != other_split else "exact duplicate" if duplicate.exact else "near duplicate"
     likeness = "is the same file as" if path == other else "has the same bytes as" if duplicate.exact else "looks like"
+    if pair is not None:
+        how = ", mirrored," if pair.mirrored else ""
+        likeness = f"shows the same photograph{how} (features agree to {pair.agreement:.2f}) as"
     place = f"an image of {other_split}" if split != other_split else "another image"
     if path == other:
         place = f"one of {other_split}" if split != other_split else "another sample: it is listed twice"

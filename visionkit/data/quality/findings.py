@@ -16,6 +16,7 @@ from visionkit.data.boxes import box_problems, rotation_of, upright
 from visionkit.data.images.contents import file_of
 from visionkit.data.images.mask_named import MUCH
 from visionkit.data.index import Annotation, Index, Objects
+from visionkit.data.quality.feature_duplicates import Pair
 from visionkit.data.quality.inspect import InspectedImage, InspectedMask
 from visionkit.data.splits import DataSet
 from visionkit.ops.np_boxes import paired_iou
@@ -60,6 +61,7 @@ class Opened(NamedTuple):
 
     images: dict[str, InspectedImage | str]
     masks: dict[str, InspectedMask | str]
+    pairs: tuple[Pair, ...] = ()  # files that show one photograph, if they were searched
 
     def sound_image(self, path: str) -> InspectedImage | None:
         """The inspected image; None if it is broken."""

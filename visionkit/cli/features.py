@@ -1,0 +1,25 @@
+"""The features by which ``visionkit check`` finds changed copies of photographs."""
+
+import functools
+from collections.abc import Callable
+
+import numpy as np
+
+
+@functools.cache
+def photograph_features() -> Callable[[np.ndarray], np.ndarray]:
+    """The features of EfficientNet-Lite0, which is installed with visionkit.
+
+    Returns:
+        a function of uint8 ``(N, 128, 128, 3)`` that returns float32 ``(N, 1280)``.
+    """
+    import keras
+
+    from visionkit import models
+    from visionkit.data.quality.feature_duplicates import SIDE
+    from visionkit.training.runtime import frozen
+
+    network = models.build("efficientnet_lite0", (SIDE, SIDE, 3), num_classes=None, weights="imagenet")
+    pooled = keras.layers.GlobalAveragePooling2D()(network.outputs[network.output_names.index("top_activation")])
+    extract = frozen(keras.Model(network.inputs, pooled))
+    return lambda pixels: extract(pixels.astype(np.float32)).numpy()
