@@ -8,10 +8,11 @@ from PIL import Image
 
 from tests.conftest import write_classes
 from visionkit.data import sources
-from visionkit.data.images.masks import read_mask
+from visionkit.data.images.masks.read import read_mask
 from visionkit.data.index import IGNORE, DataError, Index
 from visionkit.data.sources import read, read_classified, read_people
-from visionkit.data.splits import WHOLE, DataSet
+from visionkit.data.split_names import WHOLE
+from visionkit.data.splits import DataSet
 
 
 def image(path):

@@ -7,20 +7,10 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from visionkit.data.images.masks import read_mask
+from visionkit.data.images.masks.read import read_mask
 from visionkit.data.index import IGNORE, Annotation, DataError, Index, MaskCode, Objects, Problem
-from visionkit.data.splits import (
-    VAL_SHARE,
-    WHOLE,
-    DataSet,
-    Splits,
-    draw_from_sets,
-    hold_out,
-    split_folders,
-    split_name,
-    split_names,
-    train_and_val,
-)
+from visionkit.data.split_names import VAL_SHARE, WHOLE, split_folders, split_name, split_names
+from visionkit.data.splits import DataSet, Splits, draw_from_sets, hold_out, train_and_val
 
 
 def index_of(labels, names=("a", "b"), prefix=""):

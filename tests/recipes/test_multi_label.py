@@ -16,7 +16,8 @@ from tests.recipes.conftest import SMALL_BASE
 from visionkit import models
 from visionkit.cli.predict import predict
 from visionkit.data import sources
-from visionkit.data.splits import WHOLE, DataSet
+from visionkit.data.split_names import WHOLE
+from visionkit.data.splits import DataSet
 from visionkit.tasks.classification import train
 
 RECIPES = Path(__file__).parents[2] / "recipes"

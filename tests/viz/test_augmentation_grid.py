@@ -14,7 +14,8 @@ from visionkit.data.augmentation import presets
 from visionkit.data.augmentation.preset_files import find_augmentation, load_augmentation
 from visionkit.data.formats.class_folders import find_class_folders
 from visionkit.data.index import Annotation, DataError, Index, Objects, SkippedFiles
-from visionkit.data.splits import WHOLE, DataSet
+from visionkit.data.split_names import WHOLE
+from visionkit.data.splits import DataSet
 from visionkit.errors import UserError
 from visionkit.viz import annotate
 from visionkit.viz import augmentation_grid as grids

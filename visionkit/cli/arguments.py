@@ -7,7 +7,7 @@ import tyro
 
 from visionkit.errors import UserError
 
-MaskValues = tuple[str, ...]  # tokens of ``mask_names.parse_values``
+MaskValues = tuple[str, ...]  # tokens of ``masks.names.parse_values``
 AsJson = Annotated[bool, tyro.conf.arg(name="json"), tyro.conf.FlagCreatePairsOff]
 
 

@@ -21,7 +21,7 @@ from visionkit.data.formats.writers.coco import coco_files, write_coco
 from visionkit.data.formats.writers.voc import write_voc
 from visionkit.data.formats.writers.yolo import write_yolo
 from visionkit.data.images.decode import ImageError
-from visionkit.data.images.masks import read_mask
+from visionkit.data.images.masks.read import read_mask
 from visionkit.data.images.scan import ImageInfo, scan
 from visionkit.data.index import NO_OBJECTS, Annotation, DataError, Index, Objects, Problem, Rle
 from visionkit.data.splits import DataSet

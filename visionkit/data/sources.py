@@ -16,9 +16,10 @@ from visionkit.data.formats.split_lists import find_list
 from visionkit.data.formats.tables import table
 from visionkit.data.formats.unread import unread_files, unused_images
 from visionkit.data.images.listing import list_images
-from visionkit.data.images.mask_names import OPTION, NamedClasses, parse_values
+from visionkit.data.images.masks.names import OPTION, NamedClasses, parse_values
 from visionkit.data.index import DataError, Index
-from visionkit.data.splits import SPLITS, TRAIN_NAMES, WHOLE, DataSet, Splits, empty_split_folders, split_name, train_and_val
+from visionkit.data.split_names import SPLITS, TRAIN_NAMES, WHOLE, empty_split_folders, split_name
+from visionkit.data.splits import DataSet, Splits, train_and_val
 
 EXPECTED = (
     "Expected a folder of one of these layouts: class folders; VOC (Annotations/*.xml, JPEGImages/); COCO (a .json with images "
@@ -65,7 +66,7 @@ def read(data: str | Path, *, prefer: str | None = None, mask_values: Sequence[s
         data: a folder, a file or ``tfds:NAME[/config][:split]``.
         prefer: "masks" asks for the masks first, where a folder holds boxes, too (such as Pascal VOC).
         mask_values: what the values of masks mean: ``("0=background", "128=cell", "255=ignore")``, see
-            ``mask_names.parse_values``. By default, files of names and the values themselves say it.
+            ``masks.names.parse_values``. By default, files of names and the values themselves say it.
 
     Raises:
         DataError: the data does not exist, or has no known layout.

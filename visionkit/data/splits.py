@@ -1,45 +1,19 @@
 """The splits of a data set: those that readers return, under any names, and the training and validation that recipes need."""
 
-import os.path
-import re
-from collections.abc import Callable, Iterable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass, replace
-from pathlib import Path
 from typing import Any
 
 import numpy as np
 
 from visionkit.data.boxes import crowds
-from visionkit.data.images.listing import list_images
-from visionkit.data.images.mask_code import find_classes
-from visionkit.data.images.mask_meaning import BINARY_NAMES
-from visionkit.data.images.mask_names import NamedClasses
-from visionkit.data.images.masks import packed_colors
+from visionkit.data.images.masks.code import find_classes
+from visionkit.data.images.masks.meaning import BINARY_NAMES
+from visionkit.data.images.masks.names import NamedClasses
+from visionkit.data.images.masks.read import packed_colors
 from visionkit.data.images.stacks import PAGE
 from visionkit.data.index import NO_OBJECTS, Annotation, DataError, Index, MaskCode, Objects, Problem, Skipped, SkippedFiles
-
-SPLITS = ("train", "val", "test")
-# In order of preference, where a data set has two splits of one kind.
-TRAIN_NAMES = ("train", "training", "train_set", "training_set", "trainset")
-VAL_NAMES = ("val", "valid", "validation", "dev", "eval", "val_set", "validation_set", "valset", "evaluation", "holdout")
-TEST_NAMES = ("test", "testing", "test_set", "testset")
-SPLIT_WORDS = {
-    word: split
-    for split, words in zip(SPLITS, (TRAIN_NAMES, VAL_NAMES, TEST_NAMES), strict=True)
-    for word in (*words, *(name.replace("_", "") for name in words))
-}
-# Words that may stand beside the word of a split: train_images, stage1_train, test-set, final_test, train_v2, images_val2017.
-BESIDE_A_SPLIT = frozenset(
-    [
-        *("image", "images", "img", "imgs", "picture", "pictures", "photo", "photos", "data", "dataset", "set", "split"),
-        *("list", "stage", "final", "v"),
-    ]
-)
-MEASURING = ("val", "test")  # the splits that measure
-WORDS = {"train": "training", "val": "validation"}  # for splits in sentences
-WHOLE = "all"  # the name of the only split of a data set that is not split
-TEXT_SUFFIXES = (".txt", ".md", ".csv", ".tsv", ".json", ".xml", ".yaml", ".yml", ".html")  # of files that are no images
-VAL_SHARE = 0.2  # share that is held out if the data has no validation split of its own
+from visionkit.data.split_names import VAL_SHARE, WHOLE, empty_splits, training_split
 
 
 @dataclass(frozen=True)
@@ -69,133 +43,6 @@ class DataSet:
     def class_names(self) -> tuple[str, ...]:
         """The class names by label."""
         return next(iter(self.splits.values())).class_names
-
-
-def split_name(name: str) -> str:
-    """Train, val or test for the names that people give them; else the name itself.
-
-    Letter case, numbers ("val2017", "test1", "Train (1)") and the words of ``BESIDE_A_SPLIT`` ("stage1_train",
-    "training_images") do not matter; any other word ("training dog", "testament", "trainval") makes it no name of a split.
-    """
-    spaced = re.sub("(?<=[a-z])(?=[A-Z])", " ", name.strip())  # TrainImages
-    words = [re.sub("[0-9]+$", "", word) for word in re.split(r"[\W_]+", spaced.lower())]
-    words = [word for word in words if word and word not in BESIDE_A_SPLIT]
-    return SPLIT_WORDS.get(words[0], name) if len(words) == 1 else name
-
-
-def split_names(names: Iterable[str]) -> dict[str, str]:
-    """The split that each of the names stands for, without those that stand for none.
-
-    Words that all names begin or end with do not matter: "seg_train" and "seg_test" are splits.
-    """
-    names = list(names)
-    words = {name: re.split(r"[\W_]+", name.lower()) for name in names}
-    start = end = 0
-    if len(names) > 1:
-        shortest = min(map(len, words.values()))
-        while start < shortest - 1 and len({parts[start] for parts in words.values()}) == 1:
-            start += 1
-        while end < shortest - 1 - start and len({parts[-1 - end] for parts in words.values()}) == 1:
-            end += 1
-    found = {}
-    for name, parts in words.items():
-        split = split_name(name)
-        if split not in SPLITS:
-            split = split_name(" ".join(parts[start : len(parts) - end]))
-        if split in SPLITS:
-            found[name] = split
-    return found
-
-
-def split_folders(folder: Path) -> tuple[dict[str, Path], tuple[str, ...]]:
-    """The subfolders that are named like a split, in the order of ``SPLITS``.
-
-    Of several for one split, such as val/ and valid/, the first that is not empty is chosen, in the order of the names above.
-
-    Returns:
-        folder by split, and a note on each folder that is not used.
-    """
-    found: dict[str, list[Path]] = {}
-    for child in sorted(folder.iterdir()):
-        if split_name(child.name) in SPLITS and child.is_dir():
-            found.setdefault(split_name(child.name), []).append(child)
-    chosen, notes = {}, []
-    for split, names in zip(SPLITS, (TRAIN_NAMES, VAL_NAMES, TEST_NAMES), strict=True):
-        folders = sorted(found.get(split, []), key=lambda child: _preference(child, names))
-        if folders:
-            chosen[split] = folders[0]
-            notes += [f"{child} is not used: {folders[0].name}/ is the {split} split, too" for child in folders[1:]]
-    return chosen, tuple(notes)
-
-
-def _preference(folder: Path, names: tuple[str, ...]) -> tuple[bool, int]:
-    name = folder.name.strip().lower()
-    return next(folder.iterdir(), None) is None, names.index(name) if name in names else len(names)
-
-
-def split_order(name: str) -> tuple[int, str]:
-    """Sort key of split names: train, val and test come first, then the others by name."""
-    return (SPLITS.index(name) if name in SPLITS else len(SPLITS), name)
-
-
-def word_of(name: str) -> str:
-    """A split in a sentence: "training", "validation", "test"; all data without splits serve for training."""
-    return "training" if name == WHOLE else WORDS.get(name, name)
-
-
-def training_split(splits: Mapping[str, Index]) -> str | None:
-    """The name of the split to train on; None if there is none."""
-    names = list(splits)
-    return next((name for name in ("train", WHOLE, "trainval") if name in names), names[0] if len(names) == 1 else None)
-
-
-def place_of(index: Index, name: str) -> str:
-    """The folder that holds the images of a split; the name of the split where they have none in common."""
-    try:
-        return os.path.commonpath({path.rpartition("/")[0] for path in index.paths}) or name
-    except ValueError:  # no images, or absolute and relative paths
-        return name
-
-
-def empty_splits(splits: Mapping[str, Index]) -> tuple[Problem, ...]:
-    """A problem for each split without images, besides others that have some."""
-    if not any(map(len, splits.values())):
-        return ()
-    return tuple(
-        Problem("unmeasurable split", name, f"there are no {word_of(name)} images: {_instead(name, splits)}")
-        for name, index in splits.items()
-        if not len(index)
-    )
-
-
-def empty_split_folders(folder: Path, splits: Mapping[str, Index]) -> tuple[Problem, ...]:
-    """A problem for each folder of validation or test images that exists and holds no images, and that no reader used.
-
-    Args:
-        folder: of the data set.
-        splits: what was read there.
-    """
-    problems = []
-    for parent in (folder, folder / "images"):
-        for child in sorted(parent.iterdir()) if parent.is_dir() else ():
-            name = split_name(child.name)
-            if name in MEASURING and name not in splits and child.is_dir() and _holds_no_data(child):
-                detail = f"the folder of {word_of(name)} images holds none: {_instead(name, splits)}"
-                problems.append(Problem("unmeasurable split", str(child), detail))
-    return tuple(problems)
-
-
-def _holds_no_data(folder: Path) -> bool:
-    images, others = list_images(folder)
-    return not images and all(file.suffix.lower() in TEXT_SUFFIXES for file in others)
-
-
-def _instead(name: str, splits: Mapping[str, Index]) -> str:
-    """What happens without the images of a split."""
-    if name != "val":
-        return "nothing can be learnt" if name == training_split(splits) else "nothing can be measured with them"
-    instead = "the test images" if len(splits.get("test", ())) else f"{VAL_SHARE:.0%} of the training images"
-    return f"{instead} measure in their place"
 
 
 def as_one(data_set: DataSet) -> Index:

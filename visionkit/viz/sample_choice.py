@@ -8,7 +8,8 @@ from visionkit.data.images.scan import inspect
 from visionkit.data.index import DataError, Index
 from visionkit.data.pipeline.reading import UNREADABLE
 from visionkit.data.pipeline.samples import evaluation_sample
-from visionkit.data.splits import WHOLE, DataSet
+from visionkit.data.split_names import WHOLE
+from visionkit.data.splits import DataSet
 
 MOST_BROKEN = 500  # unreadable images after which the search ends: it shall be a glance, and not a check of all files
 SMALL = 32  # side in pixels of the image that is made to test a sample

@@ -7,7 +7,7 @@ import pytest
 from visionkit.data.demo import cutouts
 from visionkit.data.demo import scenes as detection_demo
 from visionkit.data.images.decode import read_image
-from visionkit.data.images.masks import read_mask
+from visionkit.data.images.masks.read import read_mask
 from visionkit.data.sources import read
 
 

@@ -6,7 +6,8 @@ import pytest
 from tests.conftest import write_classes
 from visionkit.data.formats.identities import looks_like_identities, people_of, read_identities, split_people
 from visionkit.data.index import DataError, Index
-from visionkit.data.splits import WHOLE, DataSet
+from visionkit.data.split_names import WHOLE
+from visionkit.data.splits import DataSet
 
 
 def people(folder, *names, count=2):

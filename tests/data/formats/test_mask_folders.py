@@ -8,9 +8,9 @@ import pytest
 from tests.data.images.test_masks import image, pairs, save
 from visionkit.data import sources
 from visionkit.data.formats.mask_folders import looks_like_masks, read_masks
-from visionkit.data.images.masks import BINARY_NAMES, read_mask
+from visionkit.data.images.masks.read import BINARY_NAMES, read_mask
 from visionkit.data.index import DataError
-from visionkit.data.splits import WHOLE
+from visionkit.data.split_names import WHOLE
 
 
 def test_a_folder_without_pairs_is_no_mask_folder(tmp_path):

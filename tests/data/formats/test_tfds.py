@@ -15,10 +15,10 @@ from tests.data.tfds_sets import write_tfds
 from visionkit.data.formats.tfds import looks_like_tfds, read_tfds, read_tfds_folder
 from visionkit.data.images.contents import read_contents
 from visionkit.data.images.decode import read_image
-from visionkit.data.images.masks import read_mask
+from visionkit.data.images.masks.read import read_mask
 from visionkit.data.images.records import Place, iterate_records, parse_example, parse_path
 from visionkit.data.index import DataError
-from visionkit.data.splits import WHOLE
+from visionkit.data.split_names import WHOLE
 
 FORMATS = ("tfrecord", "array_record")
 CLASSES = ["cat", "dog", "owl"]

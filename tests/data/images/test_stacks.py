@@ -10,8 +10,8 @@ from visionkit.data.formats.mask_folders import looks_like_masks, read_masks
 from visionkit.data.images import records
 from visionkit.data.images.contents import file_of, read_contents
 from visionkit.data.images.decode import ImageError, read_image, read_size
-from visionkit.data.images.mask_meaning import BINARY_NAMES
-from visionkit.data.images.masks import read_mask
+from visionkit.data.images.masks.meaning import BINARY_NAMES
+from visionkit.data.images.masks.read import read_mask
 from visionkit.data.images.scan import scan
 from visionkit.data.images.stacks import Page, num_pages, parse_path, read_page
 from visionkit.data.index import DataError
@@ -19,7 +19,7 @@ from visionkit.data.pipeline.pixel_cache import open_cache
 from visionkit.data.quality.check import check
 from visionkit.data.quality.fix import write_fixed
 from visionkit.data.sources import read
-from visionkit.data.splits import WHOLE
+from visionkit.data.split_names import WHOLE
 
 RNG = np.random.default_rng(0)
 

@@ -6,8 +6,9 @@ from pathlib import Path
 import numpy as np
 
 from tests.data.layouts.layout import Layout, image, mask, text
-from visionkit.data.images.masks import read_mask
-from visionkit.data.splits import WHOLE, DataSet
+from visionkit.data.images.masks.read import read_mask
+from visionkit.data.split_names import WHOLE
+from visionkit.data.splits import DataSet
 
 HEIGHT, WIDTH = 80, 120
 

@@ -6,7 +6,7 @@ from pathlib import Path
 import numpy as np
 
 from tests.data.layouts.layout import Layout, image, mask, text
-from visionkit.data.images.masks import read_mask
+from visionkit.data.images.masks.read import read_mask
 from visionkit.data.splits import DataSet
 
 BINARY = ("background", "foreground")

@@ -10,9 +10,9 @@ from PIL import Image
 from tests.colored_quadrants import write_quadrants
 from tests.data.quality.test_check import boxes_of, classification, detection, image, mask, segmentation
 from visionkit.data import sources
-from visionkit.data.images.mask_code import find_classes
-from visionkit.data.images.mask_names import parse_values
-from visionkit.data.images.masks import read_mask
+from visionkit.data.images.masks.code import find_classes
+from visionkit.data.images.masks.names import parse_values
+from visionkit.data.images.masks.read import read_mask
 from visionkit.data.index import DataError, Index, MaskCode
 from visionkit.data.quality.check import check
 from visionkit.data.quality.fix import Fixed, check_folder, write_fixed

@@ -17,7 +17,7 @@ from typing import Literal
 
 from visionkit.data.arrays.files import SUFFIXES, TEXT_SUFFIXES, ArrayError, Kind, has_suffix, list_arrays, read_npy
 from visionkit.data.index import DataError, natural_order
-from visionkit.data.splits import WHOLE, split_name
+from visionkit.data.split_names import WHOLE, split_name
 
 LAYOUTS = (
     "Expected a text table of signals (the class, then the samples, in each line); or one folder a class of signals (.npy, "

@@ -10,9 +10,10 @@ from tqdm import tqdm
 
 from visionkit.data.arrays.files import ArrayError, has_suffix, read_labelled, with_equal_channels
 from visionkit.data.arrays.folders import Source, find_arrays
-from visionkit.data.images.mask_names import find_names
+from visionkit.data.images.masks.names import find_names
 from visionkit.data.index import IGNORE, DataError, Index, Problem, Skipped, SkippedFiles
-from visionkit.data.splits import VAL_SHARE, WHOLE, hold_out
+from visionkit.data.split_names import VAL_SHARE, WHOLE
+from visionkit.data.splits import hold_out
 
 BACKGROUND = "background"
 EXPECTED = (

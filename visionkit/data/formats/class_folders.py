@@ -18,7 +18,15 @@ from visionkit.data.formats.split_lists import find_list, read_lists
 from visionkit.data.images.decode import IMAGE_SUFFIXES
 from visionkit.data.images.listing import is_hidden, is_inside, list_images
 from visionkit.data.index import DataError, Index, Problem, natural_order
-from visionkit.data.splits import SPLITS, TEST_NAMES, TRAIN_NAMES, VAL_NAMES, WHOLE, DataSet, split_names
+from visionkit.data.split_names import (
+    SPLITS,
+    TEST_NAMES,
+    TRAIN_NAMES,
+    VAL_NAMES,
+    WHOLE,
+    split_names,
+)
+from visionkit.data.splits import DataSet
 
 LAYOUTS = (
     "Expected one folder of images a class (cats/, dogs/); or train/ and val/ with such folders in each; "

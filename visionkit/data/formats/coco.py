@@ -36,7 +36,8 @@ from visionkit.data.formats.matching import image_finder
 from visionkit.data.images.contents import read_text
 from visionkit.data.images.decode import ImageError, read_size
 from visionkit.data.index import Annotation, DataError, Index, Problem, natural_order
-from visionkit.data.splits import SPLITS, WHOLE, DataSet, parted, split_name, split_order
+from visionkit.data.split_names import SPLITS, WHOLE, split_name, split_order
+from visionkit.data.splits import DataSet, parted
 
 PARSED = 4_000_000  # bytes: in larger files, ``looks_like_coco`` searches for the keys without parsing
 FAMILIES = ("instances", "person_keypoints", "stuff", "panoptic", "captions", "image_info")  # COCO's own files of one split

@@ -30,7 +30,8 @@ from visionkit.data.images.contents import read_text
 from visionkit.data.images.decode import IMAGE_SUFFIXES
 from visionkit.data.images.listing import list_images
 from visionkit.data.index import DataError, Problem
-from visionkit.data.splits import SPLITS, DataSet, split_name, split_order
+from visionkit.data.split_names import SPLITS, split_name, split_order
+from visionkit.data.splits import DataSet
 
 NAMES_FILES = ("classes.txt", "obj.names", "_darknet.labels", "predefined_classes.txt", "labels.txt")
 NUM_PROBED = 10  # text files of a folder that are opened to see whether they are labels

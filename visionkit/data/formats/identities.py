@@ -17,7 +17,8 @@ from visionkit.data.formats.class_folders import visible_folders
 from visionkit.data.formats.labelled.evidence import GENERIC, refuse_other_layouts
 from visionkit.data.images.listing import list_images
 from visionkit.data.index import DataError, Index, natural_order
-from visionkit.data.splits import SPLITS, VAL_SHARE, WHOLE, DataSet, Splits, split_names
+from visionkit.data.split_names import SPLITS, VAL_SHARE, WHOLE, split_names
+from visionkit.data.splits import DataSet, Splits
 
 LAYOUT = "Expected one folder of images a person, or train/ and val/ with other people in each."
 

@@ -25,12 +25,13 @@ from visionkit.data.formats.mask_layouts.tree import Found, Part, Tree, UnclearE
 from visionkit.data.formats.split_lists import find_list
 from visionkit.data.images import stacks
 from visionkit.data.images.contents import read_text
-from visionkit.data.images.mask_code import find_classes
-from visionkit.data.images.mask_meaning import MaskClasses
-from visionkit.data.images.mask_names import NamedClasses, find_names
+from visionkit.data.images.masks.code import find_classes
+from visionkit.data.images.masks.meaning import MaskClasses
+from visionkit.data.images.masks.names import NamedClasses, find_names
 from visionkit.data.images.stacks import Pairs
 from visionkit.data.index import Annotation, DataError, Index, Problem
-from visionkit.data.splits import TEST_NAMES, TRAIN_NAMES, VAL_NAMES, WHOLE, DataSet, split_order
+from visionkit.data.split_names import TEST_NAMES, TRAIN_NAMES, VAL_NAMES, WHOLE, split_order
+from visionkit.data.splits import DataSet
 
 SPLIT_LISTS = {"train": (*TRAIN_NAMES, "trainval"), "val": VAL_NAMES, "test": TEST_NAMES}
 LIST_FOLDERS = ("", "ImageSets/Segmentation", "ImageSets/Main", "annotations")
@@ -78,7 +79,7 @@ def read_masks(folder: str | Path, named: NamedClasses | None = None) -> DataSet
 
     Raises:
         DataError: no image has a mask, several folders may hold the masks, or the masks do not hold classes (see
-            ``mask_code.find_classes``).
+            ``masks.code.find_classes``).
     """
     folder = Path(folder)
     tree = Tree(folder)

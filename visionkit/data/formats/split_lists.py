@@ -8,7 +8,7 @@ from pathlib import Path
 from visionkit.data.images.contents import read_text
 from visionkit.data.images.decode import IMAGE_SUFFIXES
 from visionkit.data.index import DataError
-from visionkit.data.splits import split_name
+from visionkit.data.split_names import split_name
 
 DELIMITERS = {".txt": None, ".csv": ",", ".tsv": "\t"}  # by suffix; a line of a .txt is divided so that a part of it is a file
 LIST_FOLDERS = ("", "splits", "lists", "meta")  # relative to the data set's folder

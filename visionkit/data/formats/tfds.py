@@ -18,10 +18,11 @@ from typing import Any
 
 from visionkit.data.formats.annotation_files import check_not_empty
 from visionkit.data.formats.tfds_features import Roles, find_roles, read_split, with_all_names
-from visionkit.data.images.mask_code import find_classes
-from visionkit.data.images.mask_names import NamedClasses
+from visionkit.data.images.masks.code import find_classes
+from visionkit.data.images.masks.names import NamedClasses
 from visionkit.data.index import DataError
-from visionkit.data.splits import WHOLE, DataSet, split_name
+from visionkit.data.split_names import WHOLE, split_name
+from visionkit.data.splits import DataSet
 
 DATA_DIR = "TFDS_DATA_DIR"  # the environment variable that tensorflow-datasets itself reads
 DESCRIPTIONS = ("dataset_info.json", "features.json")  # files that it writes into the folder of a data set

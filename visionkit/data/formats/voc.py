@@ -42,7 +42,8 @@ from visionkit.data.formats.matching import find_by_stem, image_finder
 from visionkit.data.formats.split_lists import LABEL_FILES
 from visionkit.data.images.decode import IMAGE_SUFFIXES, ImageError, read_size
 from visionkit.data.index import NO_OBJECTS, Annotation, DataError, Objects, Problem, natural_order
-from visionkit.data.splits import SPLITS, WHOLE, DataSet, split_name, split_order
+from visionkit.data.split_names import SPLITS, WHOLE, split_name, split_order
+from visionkit.data.splits import DataSet
 
 IMAGE_FOLDERS = ("jpegimages", "images")
 LIST_FOLDERS = ("Main", "")  # below ImageSets

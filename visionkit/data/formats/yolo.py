@@ -50,7 +50,8 @@ from visionkit.data.formats.yolo_config import (
 from visionkit.data.images.contents import read_text
 from visionkit.data.images.listing import list_images
 from visionkit.data.index import NO_OBJECTS, Annotation, DataError, Objects, Outline, Problem
-from visionkit.data.splits import SPLITS, WHOLE, DataSet, split_name
+from visionkit.data.split_names import SPLITS, WHOLE, split_name
+from visionkit.data.splits import DataSet
 
 NO_LABELS = frozenset(["classes.txt", "labels.txt", "readme.txt", *(f"{name}.txt" for name in (*SPLITS, "valid", "trainval"))])
 MANY = 10  # lines with the same fault from which they are one problem, if they are also most of all lines

@@ -13,7 +13,8 @@ from visionkit.data.formats.annotation_files import MAX_CLASSES, brief, one_line
 from visionkit.data.formats.coco_objects import MAX_KEYPOINTS
 from visionkit.data.images.contents import read_text
 from visionkit.data.index import DataError, Problem
-from visionkit.data.splits import SPLITS, WHOLE, DataSet, split_name
+from visionkit.data.split_names import SPLITS, WHOLE, split_name
+from visionkit.data.splits import DataSet
 
 NO_SPLITS = ("path", "names", "nc", "kpt_shape", "flip_idx", "kpt_names", "download")  # all other keys may name splits
 NAMES_FILES = ("classes.txt", "obj.names", "labels/classes.txt", "labels/obj.names")

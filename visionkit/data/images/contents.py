@@ -15,12 +15,13 @@ def read_contents(path: str | Path) -> bytes:
         OSError: the file is missing, damaged or cannot be read.
     """
     if "@" in str(path):
-        from visionkit.data.images import mask_union, records, stacks
+        from visionkit.data.images import records, stacks
+        from visionkit.data.images.masks import union
 
         if (place := records.parse_path(str(path))) is not None:
             return records.read_feature(place)
-        if (union := mask_union.parse_path(str(path))) is not None:
-            return mask_union.read_union(union)
+        if (union := union.parse_path(str(path))) is not None:
+            return union.read_union(union)
         if (page := stacks.parse_path(str(path))) is not None:
             return stacks.read_page(page)
     with open(path, "rb") as file:  # noqa: PTH123 - a Path takes as long as the reading
@@ -31,13 +32,14 @@ def file_of(path: str | Path) -> str:
     """The file that holds the image at a path of an index; usually ``path`` itself."""
     path = str(path)
     if "@" in path:
-        from visionkit.data.images import mask_union, records, stacks
+        from visionkit.data.images import records, stacks
+        from visionkit.data.images.masks import union
 
         if (place := records.parse_path(path)) is not None:
             return place.shard
         if (page := stacks.parse_path(path)) is not None:
             return page.stack
-        if (union := mask_union.parse_path(path)) is not None:
+        if (union := union.parse_path(path)) is not None:
             return union.folder
     return path
 

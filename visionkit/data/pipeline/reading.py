@@ -10,7 +10,7 @@ from visionkit.data.boxes import cleaned
 from visionkit.data.images import crops, decode
 from visionkit.data.images.contents import read_contents
 from visionkit.data.images.crops import decode_jpeg_windows
-from visionkit.data.images.masks import read_fitting_mask
+from visionkit.data.images.masks.read import read_fitting_mask
 from visionkit.data.images.scan import ImageInfo
 from visionkit.data.index import Index, Objects
 from visionkit.data.pipeline.pixel_cache import PixelCache, PixelCacheView

@@ -14,7 +14,7 @@ from scipy.spatial import cKDTree
 
 from visionkit.data.boxes import box_problems, rotation_of, upright
 from visionkit.data.images.contents import file_of
-from visionkit.data.images.mask_named import MUCH
+from visionkit.data.images.masks.named import MUCH
 from visionkit.data.index import Annotation, Index, Objects
 from visionkit.data.quality.feature_duplicates import Pair
 from visionkit.data.quality.inspect import InspectedImage, InspectedMask

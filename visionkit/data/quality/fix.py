@@ -18,12 +18,13 @@ import numpy as np
 
 from visionkit.data.boxes import box_problems, cleaned
 from visionkit.data.formats.annotation_files import unfinished_folder
-from visionkit.data.images.mask_names import OTHER
-from visionkit.data.images.masks import colors_of
+from visionkit.data.images.masks.names import OTHER
+from visionkit.data.images.masks.read import colors_of
 from visionkit.data.index import IGNORE, Annotation, DataError, Index, Problem
 from visionkit.data.quality.check import Checked, duplicate_findings
 from visionkit.data.quality.findings import Opened, declared_turned, label_of, samples, values_to_ignore
-from visionkit.data.splits import WHOLE, DataSet
+from visionkit.data.split_names import WHOLE
+from visionkit.data.splits import DataSet
 
 SAME_ASPECT = 0.01  # relative difference of aspect ratios up to which an image was only resized after it was annotated
 

@@ -11,7 +11,7 @@ from PIL import Image
 from visionkit.data.images.bit_depth import Depth
 from visionkit.data.images.contents import read_contents
 from visionkit.data.images.decode import ImageError, decode_and_judge, open_header, orientation_of, stored_size
-from visionkit.data.images.masks import OpenedMask, classes_of, counts_nearest, decode_mask, values_of
+from visionkit.data.images.masks.read import OpenedMask, classes_of, counts_nearest, decode_mask, values_of
 from visionkit.data.index import IGNORE, Index, MaskCode
 from visionkit.data.quality.duplicates import fingerprint
 

@@ -6,7 +6,7 @@ import numpy as np
 
 from visionkit.data.boxes import cleaned, crowds
 from visionkit.data.index import Index, Problem
-from visionkit.data.splits import MEASURING, empty_splits, place_of, training_split, word_of
+from visionkit.data.split_names import MEASURING, empty_splits, place_of, training_split, word_of
 
 KIND = "unmeasurable split"
 NUM_NAMES = 10  # classes in a sentence

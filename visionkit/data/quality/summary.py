@@ -6,7 +6,8 @@ from typing import Any
 import numpy as np
 
 from visionkit.data.quality.findings import Opened, objects_of, samples
-from visionkit.data.splits import WHOLE, DataSet
+from visionkit.data.split_names import WHOLE
+from visionkit.data.splits import DataSet
 
 TINY = 8  # pixels of a box's shorter side, if the image's longer side is resized to ``LONGER_SIDE``
 CLASSES_IN_A_LINE = 8

@@ -13,7 +13,7 @@ from visionkit.data.arrays.volumes import VolumeSplits
 from visionkit.data.augmentation.presets import Augmentation
 from visionkit.data.images.decode import read_image
 from visionkit.data.images.listing import map_files
-from visionkit.data.images.masks import read_fitting_mask
+from visionkit.data.images.masks.read import read_fitting_mask
 from visionkit.data.index import Skipped
 from visionkit.data.mask_targets import MaskTargets
 from visionkit.data.pipeline.batches import TrainingPipeline

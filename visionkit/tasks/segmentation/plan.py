@@ -13,8 +13,8 @@ from visionkit.data.augmentation.presets import Augmentation, preset
 from visionkit.data.demo.scenes import make_segmentation_demo
 from visionkit.data.demo.volumes import demo_label_volumes
 from visionkit.data.images.listing import map_files
-from visionkit.data.images.masks import read_fitting_mask
-from visionkit.data.images.outline_masks import with_masks
+from visionkit.data.images.masks.outlines import with_masks
+from visionkit.data.images.masks.read import read_fitting_mask
 from visionkit.data.index import IGNORE, Index
 from visionkit.data.mask_targets import MaskTargets
 from visionkit.data.splits import Splits, train_and_val

@@ -11,7 +11,8 @@ from visionkit.data.demo.style_images import CONTENTS, STYLES, painting
 from visionkit.data.images.decode import ImageError, read_image
 from visionkit.data.images.listing import list_images
 from visionkit.data.index import Index
-from visionkit.data.splits import WHOLE, DataSet, Splits, train_and_val
+from visionkit.data.split_names import WHOLE
+from visionkit.data.splits import DataSet, Splits, train_and_val
 from visionkit.errors import UserError
 from visionkit.models.style_features import StyleLayers, in_half_precision, style_features
 from visionkit.models.style_network import MULTIPLE

@@ -5,7 +5,7 @@ import pytest
 from tests.data.layouts.class_folders import cub, labels_by_path
 from visionkit.data.formats.labelled.cub import looks_like_cub, read_cub
 from visionkit.data.index import DataError
-from visionkit.data.splits import WHOLE
+from visionkit.data.split_names import WHOLE
 
 
 def test_an_empty_folder_is_no_cub(tmp_path):

@@ -7,7 +7,7 @@ from tests.data.layouts.layout import image
 from visionkit.data.formats.labelled.flat_names import looks_like_flat_names, read_flat_names
 from visionkit.data.index import DataError
 from visionkit.data.sources import read
-from visionkit.data.splits import WHOLE
+from visionkit.data.split_names import WHOLE
 
 
 def test_an_empty_folder_has_no_names(tmp_path):

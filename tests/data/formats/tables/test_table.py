@@ -12,7 +12,7 @@ from PIL import Image
 from visionkit.data.formats.tables.columns import find_columns
 from visionkit.data.formats.tables.table import looks_like_table, read_table, read_tables
 from visionkit.data.index import DataError
-from visionkit.data.splits import WHOLE
+from visionkit.data.split_names import WHOLE
 
 BOXES = "image,xmin,ymin,xmax,ymax,label\n"
 LANDMARKS = "image_name,part_0_x,part_0_y,part_1_x,part_1_y,part_2_x,part_2_y\n"

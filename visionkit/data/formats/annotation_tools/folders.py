@@ -6,7 +6,7 @@ from pathlib import Path
 
 from visionkit.data.images.decode import IMAGE_SUFFIXES
 from visionkit.data.images.listing import is_hidden
-from visionkit.data.splits import SPLITS, WHOLE, split_name
+from visionkit.data.split_names import SPLITS, WHOLE, split_name
 
 NUM_FOLDERS = 20
 

@@ -18,7 +18,8 @@ from visionkit.data.formats.matching import find_by_stem, image_finder
 from visionkit.data.images.decode import ImageError, read_size
 from visionkit.data.images.listing import list_images
 from visionkit.data.index import Annotation, DataError, Index, Problem, natural_order
-from visionkit.data.splits import SPLITS, WHOLE, DataSet, split_name, split_order
+from visionkit.data.split_names import SPLITS, WHOLE, split_name, split_order
+from visionkit.data.splits import DataSet
 
 IMAGE_FOLDERS = ("images", "imgs", "img", "JPEGImages", "data")
 LONGEST_NAME = 4096

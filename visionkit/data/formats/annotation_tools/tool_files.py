@@ -22,7 +22,8 @@ from visionkit.data.formats.annotation_tools.via import COLUMNS, read_via
 from visionkit.data.formats.tables.rows import read_head
 from visionkit.data.images.listing import list_images
 from visionkit.data.index import DataError, Problem, natural_order
-from visionkit.data.splits import SPLITS, WHOLE, DataSet, split_name
+from visionkit.data.split_names import SPLITS, WHOLE, split_name
+from visionkit.data.splits import DataSet
 
 READERS = {
     "CVAT": read_cvat,

@@ -15,7 +15,8 @@ import numpy as np
 from visionkit.data.formats.annotation_files import brief
 from visionkit.data.images.contents import read_text
 from visionkit.data.index import DataError, Index, Problem
-from visionkit.data.splits import WHOLE, DataSet
+from visionkit.data.split_names import WHOLE
+from visionkit.data.splits import DataSet
 
 IMAGES, LABELS, CLASSES, SPLIT = "images.txt", "image_class_labels.txt", "classes.txt", "train_test_split.txt"
 UNUSED = ("bounding_boxes.txt", "parts/part_locs.txt", "attributes/image_attribute_labels.txt")

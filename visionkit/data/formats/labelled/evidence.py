@@ -10,7 +10,7 @@ import numpy as np
 from PIL import Image
 
 from visionkit.data.index import DataError, Problem
-from visionkit.data.splits import split_names
+from visionkit.data.split_names import split_names
 
 Files = dict[str, list[Path]]  # the images of each class
 

@@ -12,7 +12,8 @@ from visionkit.data.formats.labelled.evidence import GENERIC, refuse_pairs
 from visionkit.data.images.decode import IMAGE_SUFFIXES
 from visionkit.data.images.listing import is_hidden
 from visionkit.data.index import DataError, natural_order
-from visionkit.data.splits import SPLITS, WHOLE, DataSet, split_names
+from visionkit.data.split_names import SPLITS, WHOLE, split_names
+from visionkit.data.splits import DataSet
 
 NAME = re.compile(r"(?P<label>.*?[^\W\d_].*?)(?:[._\- ]+\d+|\s*\(\d+\))")  # a label with a letter, then a number
 # Names that cameras and programs give, and of what is no class: several patients, videos or sides.

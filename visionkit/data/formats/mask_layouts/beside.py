@@ -9,9 +9,9 @@ from visionkit.data.formats.mask_layouts.folders import IMAGE_FOLDERS, MASK_FOLD
 from visionkit.data.formats.mask_layouts.tree import Tree, holds_masks, split_in
 from visionkit.data.formats.matching import MASK_SUFFIXES, pair_by_name
 from visionkit.data.images import stacks
-from visionkit.data.images.mask_union import Union
+from visionkit.data.images.masks.union import Union
 from visionkit.data.images.stacks import Pairs
-from visionkit.data.splits import SPLITS, WHOLE, split_name
+from visionkit.data.split_names import SPLITS, WHOLE, split_name
 
 SIGNS = "|".join(map(re.escape, sorted(MASK_SUFFIXES, key=len, reverse=True)))
 OBJECT_NUMBER = re.compile(rf"(?P<start>.+(?:{SIGNS}))[-_ .(]*\d+\)?", re.IGNORECASE)

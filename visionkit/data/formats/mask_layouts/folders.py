@@ -18,7 +18,7 @@ from visionkit.data.formats.mask_layouts.tree import (
 )
 from visionkit.data.formats.matching import Pairing, pair_by_name
 from visionkit.data.index import Problem
-from visionkit.data.splits import SPLITS, WHOLE, split_folders, split_name
+from visionkit.data.split_names import SPLITS, WHOLE, split_folders, split_name
 
 IMAGE_FOLDERS = ("images", "image", "imgs", "img", "jpegimages", "pictures", "photos", "leftimg8bit")
 MASK_FOLDERS = (

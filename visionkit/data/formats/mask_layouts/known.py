@@ -10,8 +10,8 @@ import numpy as np
 
 from visionkit.data.images.contents import read_contents
 from visionkit.data.images.decode import ImageError, open_header
-from visionkit.data.images.mask_names import NamedClasses
-from visionkit.data.images.masks import GREY_MODES
+from visionkit.data.images.masks.names import NamedClasses
+from visionkit.data.images.masks.read import GREY_MODES
 from visionkit.data.index import IGNORE
 
 SAMPLED = 32  # masks that are opened to see whether their values are those of the data set that the names suggest

@@ -5,7 +5,7 @@ from collections.abc import Sequence
 from pathlib import Path
 
 from visionkit.data.formats.matching import Pairing
-from visionkit.data.images.mask_union import Union
+from visionkit.data.images.masks.union import Union
 
 NUMBERED = re.compile(r"(?P<start>.+?)[-_ .(]+\d+\)?")  # 0_1, "0 (1)"
 

@@ -11,7 +11,7 @@ from visionkit.data.images.contents import read_contents
 from visionkit.data.images.decode import ImageError, open_header, read_size
 from visionkit.data.images.listing import list_images
 from visionkit.data.index import DataError, Problem
-from visionkit.data.splits import SPLITS, WHOLE, split_name
+from visionkit.data.split_names import SPLITS, WHOLE, split_name
 
 WORDS = re.compile(r"[A-Z]+(?![a-z])|[A-Z]?[a-z]+|\d+")
 MASK_WORDS = frozenset(

@@ -9,7 +9,7 @@ from visionkit.data.formats.tables.contents import EXPECTED, UnclearError, Under
 from visionkit.data.formats.tables.images import TABLE_FOLDERS, ImageSearch, split_of_name
 from visionkit.data.formats.tables.rows import read_head
 from visionkit.data.index import DataError, Problem
-from visionkit.data.splits import SPLITS, WHOLE, split_name
+from visionkit.data.split_names import SPLITS, WHOLE, split_name
 
 SUFFIXES = (".csv", ".tsv")
 MOST_TABLES = 50  # a folder of more has one for each image

@@ -11,7 +11,7 @@ from visionkit.data.formats.mask_layouts.folders import IMAGE_FOLDERS, MASK_FOLD
 from visionkit.data.formats.matching import image_finder
 from visionkit.data.images.decode import IMAGE_SUFFIXES
 from visionkit.data.images.listing import is_hidden
-from visionkit.data.splits import SPLITS, split_name
+from visionkit.data.split_names import SPLITS, split_name
 
 TABLE_FOLDERS = ("annotations", "annotation", "labels", "label", "csv", "csvs", "tables", "meta", "metadata", "splits", "lists")
 DEPTH = 2  # of the folders that are searched below the table's own

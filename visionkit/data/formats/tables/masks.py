@@ -8,10 +8,11 @@ from visionkit.data.formats.annotation_files import detection_index
 from visionkit.data.formats.mask_layouts.folders import MASK_FOLDERS
 from visionkit.data.formats.tables.images import ImageSearch
 from visionkit.data.formats.tables.samples import Samples
-from visionkit.data.images.mask_code import find_classes
-from visionkit.data.images.mask_names import NamedClasses, find_names
+from visionkit.data.images.masks.code import find_classes
+from visionkit.data.images.masks.names import NamedClasses, find_names
 from visionkit.data.index import Annotation, Index, Problem
-from visionkit.data.splits import WHOLE, DataSet
+from visionkit.data.split_names import WHOLE
+from visionkit.data.splits import DataSet
 
 
 def read_masks(splits: Samples, files: list[Path], problems: list[Problem], named: NamedClasses | None) -> DataSet:

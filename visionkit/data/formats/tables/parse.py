@@ -12,7 +12,7 @@ from visionkit.data.formats.tables.columns import Columns
 from visionkit.data.formats.tables.contents import FLAGS
 from visionkit.data.formats.tables.rows import open_rows
 from visionkit.data.index import Problem
-from visionkit.data.splits import split_name
+from visionkit.data.split_names import split_name
 
 NO_BOX = (np.nan,) * 4
 NO_BOXES = ("", "nobox", "none", "nan", "null", "[]", "()", "[[]]")  # of a column that holds whole boxes

@@ -23,9 +23,10 @@ from visionkit.data.formats.tables.labels import read_flags, read_labels
 from visionkit.data.formats.tables.masks import read_masks
 from visionkit.data.formats.tables.parse import parse
 from visionkit.data.formats.tables.samples import Samples, Table, find_samples
-from visionkit.data.images.mask_names import NamedClasses
+from visionkit.data.images.masks.names import NamedClasses
 from visionkit.data.index import DataError, Problem
-from visionkit.data.splits import WHOLE, DataSet, split_order
+from visionkit.data.split_names import WHOLE, split_order
+from visionkit.data.splits import DataSet
 
 KINDS = {"labels": "labels", "flags": "labels", "boxes": "boxes", "landmarks": "landmarks", "masks": "masks"}
 

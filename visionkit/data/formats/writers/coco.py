@@ -23,7 +23,8 @@ from visionkit.data.formats.annotation_files import (
 from visionkit.data.formats.coco_objects import is_key, write_objects
 from visionkit.data.images.decode import read_size
 from visionkit.data.index import DataError, Index
-from visionkit.data.splits import WHOLE, DataSet, as_one
+from visionkit.data.split_names import WHOLE
+from visionkit.data.splits import DataSet, as_one
 
 
 def coco_files(data_set: DataSet, target: str | Path) -> dict[str, Path]:

@@ -21,7 +21,8 @@ from visionkit.data.formats.annotation_files import (
 from visionkit.data.formats.voc import CORNERS, NO_ATTRIBUTES, NO_OBJECT_ATTRIBUTES
 from visionkit.data.images.decode import read_size
 from visionkit.data.index import Annotation, Objects
-from visionkit.data.splits import WHOLE, DataSet
+from visionkit.data.split_names import WHOLE
+from visionkit.data.splits import DataSet
 
 DIGITS = 8  # decimals of a pixel coordinate in files; whole numbers are written without decimals
 

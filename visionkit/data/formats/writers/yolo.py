@@ -13,7 +13,8 @@ from visionkit.data.formats.coco_objects import polygons_of
 from visionkit.data.formats.yolo import box_outline
 from visionkit.data.formats.yolo_config import count_attributes, describe_classes
 from visionkit.data.index import Objects, Rle
-from visionkit.data.splits import WHOLE, DataSet
+from visionkit.data.split_names import WHOLE
+from visionkit.data.splits import DataSet
 
 DIGITS = 10  # decimals of a relative coordinate in files
 

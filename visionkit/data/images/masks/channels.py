@@ -10,9 +10,9 @@ from typing import NamedTuple
 
 import numpy as np
 
-from visionkit.data.images.mask_histograms import Histogram, MaskFile, total_of
-from visionkit.data.images.mask_names import OPTION, NamedClasses
-from visionkit.data.images.masks import packed_colors
+from visionkit.data.images.masks.histograms import Histogram, MaskFile, total_of
+from visionkit.data.images.masks.names import OPTION, NamedClasses
+from visionkit.data.images.masks.read import packed_colors
 from visionkit.data.index import IGNORE, DataError, Problem
 
 MAX_COLORS = 64  # more colors are not classes, but a photograph or soft edges

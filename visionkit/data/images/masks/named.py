@@ -5,12 +5,12 @@ from pathlib import Path
 
 import numpy as np
 
-from visionkit.data.images.mask_channels import BLACK, WHITE, Found
-from visionkit.data.images.mask_histograms import Histogram
-from visionkit.data.images.mask_levels import APART, levels_of_jpeg, levels_of_soft_edges
-from visionkit.data.images.mask_meaning import Meaning, listed
-from visionkit.data.images.mask_names import IGNORED_NAMES, OPTION, NamedClasses
-from visionkit.data.images.masks import packed_colors
+from visionkit.data.images.masks.channels import BLACK, WHITE, Found
+from visionkit.data.images.masks.histograms import Histogram
+from visionkit.data.images.masks.levels import APART, levels_of_jpeg, levels_of_soft_edges
+from visionkit.data.images.masks.meaning import Meaning, listed
+from visionkit.data.images.masks.names import IGNORED_NAMES, OPTION, NamedClasses
+from visionkit.data.images.masks.read import packed_colors
 from visionkit.data.index import IGNORE, DataError
 
 BACKGROUND = "background"

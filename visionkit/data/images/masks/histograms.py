@@ -13,7 +13,7 @@ from scipy import ndimage
 from tqdm import tqdm
 
 from visionkit.data.images.decode import ImageError
-from visionkit.data.images.masks import ALPHA_MODES, OpenedMask, grey_values, open_mask, values_of
+from visionkit.data.images.masks.read import ALPHA_MODES, OpenedMask, grey_values, open_mask, values_of
 from visionkit.data.index import DataError
 
 MOST_COLORS = 2048  # colors of a file that are kept: a file with more is a photograph

@@ -10,7 +10,7 @@ import numpy as np
 from PIL import Image
 from tqdm import tqdm
 
-from visionkit.data.images.masks import mask_of_objects
+from visionkit.data.images.masks.read import mask_of_objects
 from visionkit.data.index import IGNORE, NO_OBJECTS, Annotation, DataError, Index, Objects
 from visionkit.files import write_atomically
 

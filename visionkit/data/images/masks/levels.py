@@ -8,7 +8,7 @@ from itertools import pairwise
 
 import numpy as np
 
-from visionkit.data.images.mask_histograms import Histogram
+from visionkit.data.images.masks.histograms import Histogram
 
 NOISE = 3  # values around a level to which compression moves an area
 NOISE_SHARE = {True: 0.02, False: 0.3}  # most of a level's areas that it moves to one value: of JPEG, and of other formats

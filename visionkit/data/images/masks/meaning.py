@@ -5,16 +5,16 @@ from typing import NamedTuple
 
 import numpy as np
 
-from visionkit.data.images.mask_channels import GREY, Found
-from visionkit.data.images.mask_histograms import Histogram
-from visionkit.data.images.masks import MAX_CLASSES
+from visionkit.data.images.masks.channels import GREY, Found
+from visionkit.data.images.masks.histograms import Histogram
+from visionkit.data.images.masks.read import MAX_CLASSES
 from visionkit.data.index import IGNORE, DataError, MaskCode, Problem
 
 BINARY_NAMES = ("background", "foreground")
 
 
 class MaskClasses(NamedTuple):
-    """The result of ``mask_code.find_classes``: as in an ``Index``, with sentences on how it was decided, and problems."""
+    """The result of ``masks.code.find_classes``: as in an ``Index``, with sentences on how it was decided, and problems."""
 
     names: tuple[str, ...]
     code: MaskCode

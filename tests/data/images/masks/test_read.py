@@ -10,12 +10,13 @@ from PIL import Image
 
 from visionkit.data.formats.mask_folders import read_masks
 from visionkit.data.images.decode import ImageError
-from visionkit.data.images.mask_code import find_classes
-from visionkit.data.images.mask_meaning import BINARY_NAMES
-from visionkit.data.images.mask_names import find_names, read_names
-from visionkit.data.images.masks import mask_of_objects, read_mask
+from visionkit.data.images.masks.code import find_classes
+from visionkit.data.images.masks.meaning import BINARY_NAMES
+from visionkit.data.images.masks.names import find_names, read_names
+from visionkit.data.images.masks.read import mask_of_objects, read_mask
 from visionkit.data.index import IGNORE, NO_OBJECTS, DataError, Objects, Rle
-from visionkit.data.splits import WHOLE, DataSet
+from visionkit.data.split_names import WHOLE
+from visionkit.data.splits import DataSet
 
 RED, GREEN, BLACK = (255, 0, 0), (0, 128, 0), (0, 0, 0)
 

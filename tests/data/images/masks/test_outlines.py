@@ -8,8 +8,8 @@ import pytest
 from PIL import Image
 
 from visionkit.data.formats.coco import read_coco
-from visionkit.data.images.masks import read_mask
-from visionkit.data.images.outline_masks import NO_OUTLINE, with_masks
+from visionkit.data.images.masks.outlines import NO_OUTLINE, with_masks
+from visionkit.data.images.masks.read import read_mask
 from visionkit.data.images.scan import scan
 from visionkit.data.index import IGNORE, NO_OBJECTS, Annotation, DataError, Index, Objects
 

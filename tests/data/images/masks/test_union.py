@@ -6,7 +6,7 @@ from PIL import Image
 
 from tests.data.images.test_masks import save
 from visionkit.data.images.contents import read_contents
-from visionkit.data.images.mask_union import Union, belongs, files_of, parse_path, read_union
+from visionkit.data.images.masks.union import Union, belongs, files_of, parse_path, read_union
 
 
 def pixels(contents, tmp_path):

@@ -8,10 +8,10 @@ import pytest
 from PIL import Image
 
 from visionkit.data.images.decode import ImageError
-from visionkit.data.images.mask_code import find_classes
-from visionkit.data.images.mask_meaning import BINARY_NAMES, MaskClasses
-from visionkit.data.images.mask_names import NamedClasses, parse_values, read_names
-from visionkit.data.images.masks import read_mask
+from visionkit.data.images.masks.code import find_classes
+from visionkit.data.images.masks.meaning import BINARY_NAMES, MaskClasses
+from visionkit.data.images.masks.names import NamedClasses, parse_values, read_names
+from visionkit.data.images.masks.read import read_mask
 from visionkit.data.index import IGNORE, DataError, Index, MaskCode
 from visionkit.errors import UserError
 

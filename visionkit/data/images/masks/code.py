@@ -21,13 +21,13 @@ from pathlib import Path
 
 import numpy as np
 
-from visionkit.data.images.mask_channels import MAX_COLORS, Found, find_channel
-from visionkit.data.images.mask_histograms import Histogram, are_single_regions, open_masks, total_of
-from visionkit.data.images.mask_levels import APART, MANY, levels_of_jpeg, levels_of_soft_edges
-from visionkit.data.images.mask_meaning import BINARY_NAMES, MaskClasses, Meaning, listed
-from visionkit.data.images.mask_named import by_names, by_values, ignored_values
-from visionkit.data.images.mask_names import NamedClasses
-from visionkit.data.images.masks import MAX_CLASSES
+from visionkit.data.images.masks.channels import MAX_COLORS, Found, find_channel
+from visionkit.data.images.masks.histograms import Histogram, are_single_regions, open_masks, total_of
+from visionkit.data.images.masks.levels import APART, MANY, levels_of_jpeg, levels_of_soft_edges
+from visionkit.data.images.masks.meaning import BINARY_NAMES, MaskClasses, Meaning, listed
+from visionkit.data.images.masks.named import by_names, by_values, ignored_values
+from visionkit.data.images.masks.names import NamedClasses
+from visionkit.data.images.masks.read import MAX_CLASSES
 from visionkit.data.index import IGNORE, DataError
 
 FULL_SCALE = (1, 255, 65535)  # how files write "foreground"
@@ -45,7 +45,7 @@ def find_classes(masks: Sequence[str | Path], named: NamedClasses | None = None)
 
     Args:
         masks: all masks of all splits.
-        named: what a file or an option says of the classes (see ``mask_names``).
+        named: what a file or an option says of the classes (see ``masks.names``).
 
     Raises:
         DataError: no mask can be read, or their values are no classes.

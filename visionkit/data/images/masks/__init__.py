@@ -1,0 +1,1 @@
+"""Masks: what their values mean, decided once for a data set, and their reading."""
