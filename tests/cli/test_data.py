@@ -43,10 +43,18 @@ def test_missing_data_is_an_error_of_one_line(run, command, tmp_path):
 
 
 def test_sound_data_passes_the_check(run, voc):
-    done = run("check", voc, "--json")
+    done = run("check", voc, "--json", "--duplicates", "pixels")
     lines = [json.loads(line) for line in done.stdout.splitlines()]
     assert done.returncode == 0 and len(lines) == 1
     assert lines[0]["summary"]["images"] == 2 and lines[0]["summary"]["problems"] == {}
+
+
+def test_a_cut_copy_is_found_by_default(run, voc):
+    """The smaller of the two images is a part of the other."""
+    done = run("check", voc, "--json")
+    lines = [json.loads(line) for line in done.stdout.splitlines()]
+    assert done.returncode == 1 and [line.get("problem") for line in lines] == ["near duplicate", None]
+    assert lines[0]["path"].endswith("klein.jpg") and "shows the same photograph (features agree to 0." in lines[0]["detail"]
 
 
 def test_problems_are_listed_and_change_the_exit_status(run, voc, tmp_path):

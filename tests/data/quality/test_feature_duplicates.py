@@ -6,8 +6,9 @@ import pytest
 from PIL import Image
 
 from visionkit.data.index import Index
+from visionkit.data.quality import feature_duplicates
 from visionkit.data.quality.check import check
-from visionkit.data.quality.feature_duplicates import find_pairs, keypoints_of, same_photograph, seconds_needed
+from visionkit.data.quality.feature_duplicates import SAMPLE, find_pairs, keypoints_of, same_photograph, seconds_needed
 from visionkit.data.quality.fix import without_problems
 from visionkit.data.splits import DataSet
 
@@ -52,7 +53,7 @@ def write(folder, **images) -> list[str]:
 
 
 def test_nothing_and_one_image_have_no_pairs(tmp_path, photographs):
-    assert find_pairs([], [], means) == [] and seconds_needed([], means) == 0
+    assert find_pairs([], [], means) == [] and seconds_needed([], [], means) == 0
     assert find_pairs(write(tmp_path, a=photographs[0]), [0], means) == []
 
 
@@ -140,13 +141,16 @@ def test_a_pair_adds_leakage_to_an_image_that_is_a_duplicate_of_its_own_split(tm
 
 def test_a_search_that_takes_too_long_is_left_out_with_a_note(tmp_path, photographs, monkeypatch):
     paths = write(tmp_path, a=photographs[0], b=captioned(photographs[0]))
-    monkeypatch.setattr("visionkit.data.quality.check.seconds_needed", lambda paths, extract: 130.0)
+    monkeypatch.setattr("visionkit.data.quality.check.seconds_needed", lambda paths, splits, extract: 130.0)
     checked = check(data_of(paths, []), extract=means, seconds=60)
     assert checked.findings == () and checked.opened.pairs == ()
     assert "would take about 3 minutes: --duplicates features searches them" in checked.notes[-1]
     assert [one.kind for one in check(data_of(paths, []), extract=means).findings] == ["near duplicate"]
 
 
-def test_the_time_is_estimated_from_a_batch(tmp_path, photographs):
-    paths = write(tmp_path, a=photographs[0], b=photographs[1])
-    assert 0 < seconds_needed(paths, means) < 60
+def test_the_time_is_estimated_from_a_sample_if_there_are_many(tmp_path, monkeypatch):
+    seen = []
+    monkeypatch.setattr(feature_duplicates, "find_pairs", lambda paths, splits, extract: seen.append(len(paths)))
+    paths = [str(tmp_path / f"{number}.png") for number in range(1000)]
+    assert seconds_needed(paths[:SAMPLE], [0] * SAMPLE, means) == 0 and seen == []
+    assert seconds_needed(paths, [0] * 1000, means) > 0 and seen == [SAMPLE]

@@ -177,14 +177,14 @@ def _with_pairs(
         for path in data.splits[name].paths:
             if path not in known and opened.sound_image(path):
                 split_of.setdefault(path, number)
-    paths = list(split_of)
-    if seconds < math.inf and (needed := seconds_needed(paths, extract)) > seconds:
+    paths, numbers = list(split_of), list(split_of.values())
+    if seconds < math.inf and (needed := seconds_needed(paths, numbers, extract)) > seconds:
         minutes = math.ceil(needed / 60)
         return opened, (
             f"copies with a caption, a border, cut or mirrored were not searched, which would take about {minutes} minutes: "
             "--duplicates features searches them",
         )
-    return opened._replace(pairs=tuple(find_pairs(paths, list(split_of.values()), extract))), ()
+    return opened._replace(pairs=tuple(find_pairs(paths, numbers, extract))), ()
 
 
 def _duplicate_finding(
