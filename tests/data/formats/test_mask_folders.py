@@ -5,10 +5,11 @@ import unicodedata
 import numpy as np
 import pytest
 
-from tests.data.images.test_masks import image, pairs, save
+from tests.data.images.masks.test_read import image, pairs, save
 from visionkit.data import sources
 from visionkit.data.formats.mask_folders import looks_like_masks, read_masks
-from visionkit.data.images.masks.read import BINARY_NAMES, read_mask
+from visionkit.data.images.masks.meaning import BINARY_NAMES
+from visionkit.data.images.masks.read import read_mask
 from visionkit.data.index import DataError
 from visionkit.data.split_names import WHOLE
 

@@ -31,7 +31,7 @@ def test_lists_of_paths(tmp_path):
 def test_lists_of_paths_with_labels(tmp_path, separator):
     write_classes(tmp_path / "images", {"all of them": 4})
     lines = [f"all of them/{i:02d}.jpg{separator}{label}" for i, label in enumerate(["cat", "dog", "cat", "dog"])]
-    (tmp_path / "train.csv").write_text("\n".join(["path,label", *lines[:2]]))
+    (tmp_path / "train.csv").write_text("\n".join([f"path{separator}label", *lines[:2]]))
     (tmp_path / "val.csv").write_text("\n".join(lines[2:]))
     splits = read_classified(tmp_path)
     assert splits.train.class_names == ("cat", "dog")

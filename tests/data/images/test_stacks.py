@@ -204,5 +204,5 @@ def test_a_cleaned_index_names_pages(tmp_path):
     found = read(tmp_path / "fixed")
     assert found.problems == () and found.splits["train"].paths == read(tmp_path / "set").splits["train"].paths
     shutil.rmtree(tmp_path / "set")
-    with pytest.raises(DataError, match="4 problems"):
+    with pytest.raises(DataError, match="none of its 4 images exists"):
         read(tmp_path / "fixed")

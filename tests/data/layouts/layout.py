@@ -29,7 +29,7 @@ class Layout:
         splits: the number of images by split.
         classes: the class names.
         verify: asserts the right values: boxes, labels, classes of pixels.
-        findings: the kinds of findings of ``visionkit check``.
+        findings: the kinds of findings of ``visionkit check``, besides "unmeasurable split".
     """
 
     name: str

@@ -20,8 +20,8 @@ def read_contents(path: str | Path) -> bytes:
 
         if (place := records.parse_path(str(path))) is not None:
             return records.read_feature(place)
-        if (union := union.parse_path(str(path))) is not None:
-            return union.read_union(union)
+        if (members := union.parse_path(str(path))) is not None:
+            return union.read_union(members)
         if (page := stacks.parse_path(str(path))) is not None:
             return stacks.read_page(page)
     with open(path, "rb") as file:  # noqa: PTH123 - a Path takes as long as the reading
@@ -39,8 +39,8 @@ def file_of(path: str | Path) -> str:
             return place.shard
         if (page := stacks.parse_path(path)) is not None:
             return page.stack
-        if (union := union.parse_path(path)) is not None:
-            return union.folder
+        if (members := union.parse_path(path)) is not None:
+            return members.folder
     return path
 
 

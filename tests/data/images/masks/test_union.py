@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from tests.data.images.test_masks import save
+from tests.data.images.masks.test_read import save
 from visionkit.data.images.contents import read_contents
 from visionkit.data.images.masks.union import Union, belongs, files_of, parse_path, read_union
 
