@@ -87,7 +87,7 @@ def test_a_study_that_is_killed_within_its_second_network_ends_with_all_of_them(
 @pytest.mark.parametrize(
     ("arguments", "message"),
     [
-        (["--data", "nowhere"], "no such folder"),
+        (["--data", "nowhere"], "no such file or folder"),
         (["--model", "lenet6"], "did you mean 'lenet5'"),
         (["--study", "depth", "--model", "vgg11"], "leave --model vgg11 out"),
         (["--size", "8"], "lenet5 takes no 8 x 8 pixels: give --size, for example 32"),

@@ -99,7 +99,7 @@ def test_after_an_interruption_the_same_weights(run, people, tmp_path, monkeypat
 @pytest.mark.parametrize(
     ("options", "message"),
     [
-        (("--data", "{tmp}/nothing"), "no such folder"),
+        (("--data", "{tmp}/nothing"), "no such file or folder"),
         (("--base", "resnet8000"), "resnet"),
         (("--pairs", "{tmp}/pairs.txt"), "--data"),
         (("--people", "0"), "--people 0: expected at least 2"),

@@ -133,7 +133,7 @@ def test_a_start_that_failed_can_be_repeated_and_a_class_without_a_readable_imag
 @pytest.mark.parametrize(
     ("arguments", "message"),
     [
-        (["--data", "nowhere"], "no such folder"),
+        (["--data", "nowhere"], "no such file or folder"),
         (["--base", "resnet5000"], "did you mean"),
         (["--resume", "nowhere"], "no config.json"),
         (["--epochs", "0"], "expected at least 1"),

@@ -89,7 +89,7 @@ def note_skipped(run: RunFolder, splits: Splits) -> None:
         first, *others = problems
         if kind in TOLD_ONE_BY_ONE:
             for problem in (first, *others):
-                run.note(f"Note: {kind}: {problem.path}: {problem.detail.removesuffix('.')}.")
+                run.note(f"Note: {problem.detail} ({problem.path}).")
             continue
         more = f" ({len(others):,} more; `visionkit check` names all)" if others else ""
         run.note(f"Note: {kind}: {first.path}: {first.detail.removesuffix('.')}{more}.")

@@ -81,6 +81,7 @@ def boxes_in_pixels(data_set: DataSet, split: str, name: str, size: tuple[int, i
         size: its width and height.
     """
     index = data_set.splits[split]
-    objects = index.annotations[[Path(path).name for path in index.paths].index(name)].objects
+    names = [Path(path).name.lower() for path in index.paths]  # a test may change the case of suffixes
+    objects = index.annotations[names.index(name.lower())].objects
     boxes = np.round(objects.boxes * np.tile(size, 2)).astype(int)
     return [(index.class_names[label], *box) for label, box in zip(objects.classes, boxes.tolist(), strict=True)]

@@ -15,6 +15,7 @@ from typing import Any
 from visionkit.data.images.contents import file_of
 from visionkit.data.images.decode import IMAGE_SUFFIXES
 from visionkit.data.images.listing import is_hidden
+from visionkit.data.images.masks import union
 from visionkit.data.index import Problem
 from visionkit.data.splits import DataSet
 
@@ -77,9 +78,15 @@ def unused_images(folder: Path, data_set: DataSet) -> str:
 
 
 def _files_of(data_set: DataSet) -> Iterator[str]:
+    """The paths of all images and masks of a data set."""
     for index in data_set.splits.values():
         yield from index.paths
-        yield from (annotation.mask for annotation in index.annotations if annotation.mask is not None)
+        for annotation in index.annotations:
+            members = None if annotation.mask is None else union.parse_path(annotation.mask)
+            if members is not None:
+                yield from map(str, union.files_of(members))
+            elif annotation.mask is not None:
+                yield annotation.mask
 
 
 def _image_names(data_set: DataSet) -> frozenset[str]:

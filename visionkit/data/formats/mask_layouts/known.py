@@ -77,11 +77,11 @@ def known_classes(masks: Sequence[Path], mask_folders: set[str]) -> Known | None
     form = FORM.search(masks[0].stem)
     if form and form[1] in FORMS[:2]:
         names = CITYSCAPES_TRAINED if form[1] == "labelTrainIds" else CITYSCAPES
-        known, allowed = Known("Cityscapes", NamedClasses(names, None)), {*range(len(names)), IGNORE}
+        known, allowed = Known("Cityscapes", NamedClasses(names, source="Cityscapes")), {*range(len(names)), IGNORE}
     elif mask_folders & {"segmentationclass", "segmentationclassaug"}:
-        known, allowed = Known("Pascal VOC", NamedClasses(VOC, None)), {*range(len(VOC)), IGNORE}
+        known, allowed = Known("Pascal VOC", NamedClasses(VOC, source="Pascal VOC")), {*range(len(VOC)), IGNORE}
     elif "trimaps" in mask_folders:
-        known, allowed = Known("Oxford-IIIT Pet", NamedClasses(PETS, values=(1, 2, 3))), {1, 2, 3}
+        known, allowed = Known("Oxford-IIIT Pet", NamedClasses(PETS, values=(1, 2, 3), source="Oxford-IIIT Pet")), {1, 2, 3}
     else:
         return None
     values = _values(masks)

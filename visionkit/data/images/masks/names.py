@@ -43,7 +43,7 @@ class NamedClasses(NamedTuple):
         names: the names; one that means "ignore" stands for no class.
         colors: uint8 ``(num_classes, 3)``, the color of each; or None.
         values: the grey value of each; or None. Without colors and values, positions are the values.
-        source: the file, or the option, that gives them.
+        source: the file, the option or the data set that gives them.
         rest: the name of all other values and colors; None where these have no meaning.
     """
 
@@ -56,7 +56,7 @@ class NamedClasses(NamedTuple):
     @property
     def files(self) -> tuple[str, ...]:
         """The file that gives the names, if it is one."""
-        return (self.source,) if self.source not in ("", OPTION) else ()
+        return (self.source,) if Path(self.source).is_file() else ()
 
     @property
     def has_meaning(self) -> bool:
