@@ -95,10 +95,11 @@ def test_validation_images_without_boxes_are_named_before_training_and_nothing_i
     done = run("--data", data, "--epochs", 1, "--out", out, *QUICK)
     assert done.returncode == 0, done.stderr
     notes = json.loads((out / "notes.json").read_text())
-    assert notes[1] == (
+    note = (
         "Note: the validation images have no boxes: nothing can be measured, and the threshold stays at its default; move some "
         f"annotated images there ({data / 'images' / 'val'})."
     )
+    assert note in notes[:4]
     assert (
         "The bundle was not measured, since the validation images have no boxes. Its threshold, 0.500, is the default." in notes
     )
