@@ -22,7 +22,7 @@ SPLIT_WORDS = {
 BESIDE_A_SPLIT = frozenset(
     [
         *("image", "images", "img", "imgs", "picture", "pictures", "photo", "photos", "data", "dataset", "set", "split"),
-        *("list", "stage", "final", "v"),
+        *("list", "stage", "final", "v", "jpg", "jpeg", "png", "tif"),
     ]
 )
 MEASURING = ("val", "test")  # the splits that measure

@@ -366,7 +366,7 @@ def test_the_table_shows_ten_of_a_kind(tmp_path):
         (tmp_path / "a" / f"x{i}.jpg").touch()
     lines = check_lines(check(find_class_folders(tmp_path)))
     assert "  ... and 12 more" in lines and sum("empty file" in line for line in lines) == 10
-    assert lines[-1] == "Something is wrong with 22 files: broken image (22)."
+    assert lines[-1] == "Something is wrong with 23 files: broken image (22), unclear layout (1)."
 
 
 def deep_image(path: Path, seed: int, bits: int) -> str:

@@ -57,11 +57,15 @@ def find_class_folders(folder: str | Path) -> DataSet:
     if not folder.is_dir():
         raise DataError(f"--data {folder}: no such folder. {LAYOUTS}")
     data_set = _split_folders(folder) or _split_lists(folder)
-    if data_set is None:
-        part = _read_part(folder, folder)
-        _check_classes(folder, {WHOLE: part.files})
-        data_set = _data_set({WHOLE: part.files}, part.notes, part.problems, "class folders")
-    return data_set
+    if data_set is not None:
+        return data_set
+    part = _read_part(folder, folder)
+    _check_classes(folder, {WHOLE: part.files})
+    problems = list(part.problems)
+    if len(part.files) == 1:
+        only = f"{next(iter(part.files))}/ is the only folder of images, and taken for a class; its images may have no labels"
+        problems.append(Problem("unclear layout", str(folder), only))
+    return _data_set({WHOLE: part.files}, part.notes, problems, "class folders")
 
 
 def only_folder(folder: Path) -> Path | None:

@@ -102,7 +102,8 @@ def read_masks(folder: str | Path, named: NamedClasses | None = None) -> DataSet
     masks = [mask for pairs in splits.values() for _, mask in pairs]
     if not masks:
         raise DataError(f"{folder}: no image has as many pages as its mask; {problems[-1].path}: {problems[-1].detail}.")
-    named = named or find_names(dict.fromkeys(read.folders)) or _known_names(masks, found.parts, notes)
+    above = (each for place in {mask.parent for mask in masks} for each in (place, *place.parents) if folder in each.parents)
+    named = named or find_names(dict.fromkeys([*read.folders, *sorted(above)])) or _known_names(masks, found.parts, notes)
     classes = find_classes(masks, named)
     indexes = {name: _index(splits[name], classes) for name in sorted(splits, key=split_order)}
     files = frozenset(map(str, [*(named.files if named else ()), *lists.values(), *read.files]))

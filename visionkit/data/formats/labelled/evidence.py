@@ -36,6 +36,7 @@ MASK_WORDS = {
 }
 # Names of a folder that say nothing about what its images show.
 GENERIC = IMAGE_WORDS | MASK_WORDS | {"all", "unknown", "unlabelled", "unlabeled", "unlabel", "jpg", "jpeg", "png"}
+PART_WORDS = {"part", "batch", "chunk", "folder", "dir", "set", "archive", "disk"}  # a number usually follows
 LOSSLESS = (".png", ".bmp", ".tif", ".tiff", ".gif")
 SHARED = 0.8  # share of the smaller folder's names that another folder has, too
 SAMPLE = 5  # images that are opened where names alone do not decide
@@ -63,7 +64,16 @@ def refuse_other_layouts(folder: Path, files: Files) -> list[Problem]:
     _refuse_images_and_masks(folder, files, inner)
     problems = _refuse_copies(folder, inner)
     refuse_pairs(folder, files)
-    return problems + _same_folders_in_each(folder, files, inner)
+    return problems + _same_folders_in_each(folder, files, inner) + _parts_of_one_set(folder, files)
+
+
+def _parts_of_one_set(folder: Path, files: Files) -> list[Problem]:
+    """Folders such as images_001 and images_002, or part1 and part2, usually hold the images of one set."""
+    if not all(_plain(re.sub(r"[\W_]*\d+$", "", name)) in GENERIC | PART_WORDS for name in files):
+        return []
+    names = ", ".join(f"{name}/" for name in sorted(files)[:3])
+    detail = f"{names}: folders of these names usually hold parts of one set of images, but each is taken for a class"
+    return [Problem("unclear layout", str(folder), detail)]
 
 
 def _refuse_splits(folder: Path, files: Files) -> None:

@@ -8,7 +8,7 @@ import re
 from pathlib import Path
 
 from visionkit.data.formats.class_folders import index_of_files, visible_folders
-from visionkit.data.formats.labelled.evidence import GENERIC, refuse_pairs
+from visionkit.data.formats.labelled.evidence import refuse_pairs
 from visionkit.data.images.decode import IMAGE_SUFFIXES
 from visionkit.data.images.listing import is_hidden
 from visionkit.data.index import DataError, natural_order
@@ -60,7 +60,7 @@ def _splits(folder: Path) -> tuple[dict[str, Files], list[str]]:
     notes: list[str] = []
     children = visible_folders(folder, notes)
     images = _images(folder)
-    if len(children) == 1 and not images and children[0].name.lower() in GENERIC:
+    if len(children) == 1 and not images:
         return _splits(children[0])
     if not children:
         files = _classes(images)

@@ -60,6 +60,9 @@ def read_tiny_imagenet(folder: str | Path) -> DataSet:
     pairs = [(str(path), numbers[each]) for each in ids for path in train[each]]
     splits = {"train": _index(names, pairs, attributes), "val": _index(names, _val(folder, numbers, problems), attributes)}
     notes = ["boxes in val_annotations.txt and *_boxes.txt are not used"]
+    nameless = [each for each, name in zip(ids, names, strict=True) if each == name]
+    if nameless and names is not ids:
+        notes.append(f"{len(nameless)} classes have no name in {NAMES} and are called by their ids, such as {nameless[0]}")
     if (folder / "test").is_dir():
         notes.append("test is not used: it has no labels")
     boxes = [file for each in ids if (file := folder / "train" / each / f"{each}_boxes.txt").is_file()]
