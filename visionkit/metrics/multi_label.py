@@ -60,7 +60,7 @@ def multi_label_metrics(truth: np.ndarray, scores: np.ndarray, thresholds: Seque
     chosen = best_thresholds(truth, scores) if thresholds is None else np.asarray(thresholds, float)
     predicted, counts = scores >= chosen, truth.sum(axis=0)
     right, known = (predicted & truth).sum(axis=0), counts > 0
-    precisions = np.array([average_precision(*column) for column in zip(truth.T, scores.T, strict=True)])
+    precisions = average_precisions(truth, scores)
     f1 = np.where(known, 2 * right / np.maximum(predicted.sum(axis=0) + counts, 1), np.nan)
     return MultiLabelMetrics(
         thresholds=chosen,
@@ -86,6 +86,16 @@ def average_precision(truth: np.ndarray, scores: np.ndarray) -> float:
         return float("nan")
     _, above, right = _at_thresholds(truth, scores)
     return float((right / above * np.diff(right, prepend=0)).sum() / truth.sum())
+
+
+def average_precisions(truth: np.ndarray, scores: np.ndarray) -> np.ndarray:
+    """The average precision of each class, float ``(C,)``; nan where no image has the class."""
+    return np.array([average_precision(*column) for column in zip(truth.T, scores.T, strict=True)])
+
+
+def mean_average_precision(truth: np.ndarray, scores: np.ndarray) -> float:
+    """The mean over the classes that some image has; nan where none has any. Takes bool and float ``(N, C)``."""
+    return _mean(average_precisions(truth, scores))
 
 
 def best_thresholds(truth: np.ndarray, scores: np.ndarray) -> np.ndarray:

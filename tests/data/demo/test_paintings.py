@@ -7,6 +7,7 @@ import cv2
 import numpy as np
 import pytest
 
+from tests.conftest import sweep
 from visionkit.data.demo import paintings
 
 ALL = (paintings.glass, paintings.mosaic, paintings.strokes, paintings.woodcut)
@@ -24,7 +25,7 @@ def test_a_line_that_nothing_lies_on_has_no_places():
         assert paintings._places_on(far, level, np.random.default_rng(0)) == []
 
 
-@pytest.mark.parametrize("paint", ALL)
+@pytest.mark.parametrize("paint", sweep(ALL, [paintings.woodcut]))
 def test_pixels_are_rgb_and_the_seed_decides(paint):
     painting = drawn(paint)
     assert painting.shape == (paintings.SIDE, paintings.SIDE, 3) and painting.dtype == np.uint8

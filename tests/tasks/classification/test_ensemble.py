@@ -44,6 +44,12 @@ def probabilities_of(folder, images) -> np.ndarray:
 
 
 @pytest.fixture(scope="module")
+def pair(members, tmp_path_factory):
+    """An ensemble of two members of one size."""
+    return export_ensemble(members[:2], tmp_path_factory.mktemp("pair") / "model")
+
+
+@pytest.fixture(scope="module")
 def images():
     return np.random.default_rng(0).integers(0, 256, (4, 40, 60, 3), np.uint8)
 
@@ -71,14 +77,13 @@ def test_it_predicts_the_mean_of_its_members_whatever_their_size_color_and_order
     assert "different sizes" in read_metadata(folder)["litert"] and not (folder / LITERT_FILE).exists()
 
 
-def test_encoded_files_get_the_same_predictions(members, images, tmp_path):
-    folder = export_ensemble(members[:2], tmp_path / "model")
+def test_encoded_files_get_the_same_predictions(pair, images):
     files = []
     for image in images:
         buffer = io.BytesIO()
         Image.fromarray(image).save(buffer, format="PNG")
         files.append(buffer.getvalue())
-    model = tf.saved_model.load(str(folder))
+    model = tf.saved_model.load(str(pair))
     plain, encoded = model.serve_images(images), model.serve_encoded(files)
     np.testing.assert_allclose(encoded["probabilities"], plain["probabilities"], atol=1e-6)
     assert encoded["label"].numpy().tolist() == plain["label"].numpy().tolist()
@@ -103,15 +108,13 @@ def test_images_that_a_member_mirrors_are_not_mirrored_again(images, tmp_path):
     np.testing.assert_allclose(probabilities_of(folder, images), np.mean(outputs, axis=1), atol=1e-6)
 
 
-def test_members_of_one_size_have_a_litert_model(members, images, tmp_path):
-    folder = export_ensemble(members[:2], tmp_path / "model")
-    assert litert_difference(folder, list(images), probabilities_of(folder, images)) < 1e-2
+def test_members_of_one_size_have_a_litert_model(pair, images):
+    assert litert_difference(pair, list(images), probabilities_of(pair, images)) < 1e-2
 
 
-def test_an_ensemble_is_no_member(members, tmp_path):
-    inner = export_ensemble(members[:2], tmp_path / "inner")
+def test_an_ensemble_is_no_member(pair, members, tmp_path):
     with pytest.raises(UserError, match="an ensemble itself"):
-        export_ensemble([inner, members[0]], tmp_path / "outer")
+        export_ensemble([pair, members[0]], tmp_path / "outer")
 
 
 def test_other_labels_are_an_error(members, small_classifier, tmp_path):

@@ -14,7 +14,7 @@ from visionkit.data.index import Index, SmallImages, class_weights
 from visionkit.data.pipeline.batches import TrainingPipeline, evaluation_batches
 from visionkit.data.pipeline.in_memory import ImagesInMemory, Variation
 from visionkit.layers.batch_augmentation import augmented
-from visionkit.metrics.multi_label import multi_label_metrics
+from visionkit.metrics.multi_label import mean_average_precision
 from visionkit.tasks.classification.feature_cache import Features
 from visionkit.tasks.classification.transfer import HEAD, TransferModel
 from visionkit.training import fit
@@ -325,7 +325,7 @@ def measured(scores: np.ndarray, targets: np.ndarray) -> dict[str, float]:
     truth = targets > 0
     likelihood = np.where(truth, scores, 1 - scores)
     loss = -np.log(np.maximum(likelihood, np.finfo(np.float32).eps)).mean()
-    return {"loss": float(loss), "map": multi_label_metrics(truth, scores).map}
+    return {"loss": float(loss), "map": mean_average_precision(truth, scores)}
 
 
 def loss_and_accuracy(probabilities: np.ndarray, labels: np.ndarray) -> dict[str, float]:

@@ -156,3 +156,17 @@ def test_a_bad_task_is_reported_or_counted(tmp_path, bad):
     write(tmp_path, task(result()), bad)
     found = read(tmp_path)
     assert len(found) == 1 and (found.problems or found.notes)
+
+
+@pytest.mark.parametrize("data", [{"left": "a.jpg", "right": "b.jpg"}, {"caption": "a dog"}])
+def test_a_task_of_several_images_or_none_is_named(tmp_path, data):
+    for name in "ab":
+        image(tmp_path / f"{name}.jpg")
+    box = {"x": 10, "y": 10, "width": 20, "height": 20, "rectanglelabels": ["cat"]}
+    result = {"type": "rectanglelabels", "to_name": "right", "original_width": 120, "original_height": 80, "value": box}
+    tasks = [
+        {"id": n, "data": values, "annotations": [{"result": [result]}]} for n, values in enumerate(({"image": "a.jpg"}, data))
+    ]
+    tree(tmp_path / "x.json", tasks)
+    found = read(tmp_path)
+    assert len(found) == 1 and [problem.kind for problem in found.problems] == ["bad annotation"]

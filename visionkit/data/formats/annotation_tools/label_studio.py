@@ -41,16 +41,17 @@ def read_label_studio(file: Path, reading: Reading) -> None:
     unlabelled = repeated = 0
     for place, task in enumerate(tree, 1):
         data, results = _parts(task)
-        name = _image_name(data)
-        if name is None:
-            reading.bad(file, f"task {place}", "it names no image")
+        names = _image_names(data)
+        if len(names) != 1:
+            several = f"it names several images, of which one cannot be chosen: {', '.join(names[:3])}"
+            reading.bad(file, f"task {place}", several if names else "it names no image")
             continue
         valid = [one for one in results if isinstance(one, list)]
         if not valid:
             unlabelled += 1
             continue
         repeated += len(valid) > 1
-        image = _find_image(file, name, reading)
+        image = _find_image(file, names[0], reading)
         if image is not None:
             _add(Record(file, image), valid[0], f"task {place}", reading)
     if unlabelled:
@@ -85,10 +86,13 @@ def _results_of_min(task: dict, data: dict) -> Iterator[dict]:
             yield one | {"type": kind, "value": one} if isinstance(one, dict) else {"type": "", "value": one}
 
 
-def _image_name(data: dict) -> str | None:
-    """The value that is the address of an image: the one under the key "image", else one that ends like an image."""
-    values = [data.get("image"), data.get("img"), *data.values()]
-    return next((value for value in values if isinstance(value, str) and _is_image(value)), None)
+def _image_names(data: dict) -> list[str]:
+    """The values that are addresses of images: the one under the key "image" or "img", else all that end like an image."""
+    named = [data.get("image"), data.get("img")], data.values()
+    for values in named:
+        if names := list(dict.fromkeys(value for value in values if isinstance(value, str) and _is_image(value))):
+            return names
+    return []
 
 
 def _is_image(address: str) -> bool:

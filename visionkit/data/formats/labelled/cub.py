@@ -56,7 +56,9 @@ def read_cub(folder: str | Path) -> DataSet:
             rows[split].append((str(path), numbers[labels[key]]))
     if not any(rows.values()):
         raise DataError(
-            f"{folder}: none of the images in {IMAGES} can be used; the first problem is {problems[0] if problems else 'none'}."
+            f"{folder}: none of the images in {IMAGES} can be used"
+            + "".join(f"; the first problem is {one.path}: {one.detail}" for one in problems[:1])
+            + "."
         )
     indexes = {
         split: Index(tuple(names), tuple(path for path, _ in pairs), np.array([label for _, label in pairs], np.int32))
