@@ -138,3 +138,11 @@ def test_people_of_any_data_set_with_labels():
         "people: 2 in train, 1 in val",
         "1 people are in both training and validation, such as cora: results will flatter the model",
     )
+
+
+def test_an_empty_val_does_not_hide_valid(tmp_path):
+    write_classes(tmp_path / "train", {"anna": 2, "bert": 2})
+    write_classes(tmp_path / "valid", {"cora": 2, "dora": 2})
+    (tmp_path / "val").mkdir()
+    assert looks_like_identities(tmp_path)
+    assert {name: len(index) for name, index in read_identities(tmp_path).splits.items()} == {"train": 4, "val": 4}

@@ -134,7 +134,9 @@ def _split_folders(folder: Path) -> tuple[dict[str, Path], list[str]]:
     notes: list[str] = []
     children = {child.name: child for child in visible_folders(folder, notes)}
     found: dict[str, Path] = {}
-    for name, split in sorted(split_names(children).items()):
+    named = split_names(children)
+    for name in sorted(named, key=lambda name: (not visible_folders(children[name], []), name)):  # an empty val/ beside valid/
+        split = named[name]
         if split in found:
             notes.append(f"{name}/ is not used, since {split} is read from {found[split].name}/")
         else:
