@@ -77,7 +77,7 @@ def test_boxes_are_turned_with_their_images_also_in_a_resumed_run_and_noted_once
     for _ in range(2):
         opened = read_splits(run, lambda: Splits(index, index), as_they_are)
         assert opened.val.annotations[0].objects.boxes.tolist() == [[0.875, 0.25, 1.0, 0.5]]
-        assert [note.startswith("Note: 2 images are turned") for note in run.notes if "EXIF" in note] == [True]
+        assert [note.startswith("Note: 2 images were annotated before") for note in run.notes if "EXIF" in note] == [True]
         run.release()
         run = RunFolder(run.path)
 

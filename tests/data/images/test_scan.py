@@ -48,7 +48,7 @@ def test_boxes_are_turned_with_their_images(tmp_path):
 def test_images_whose_sizes_differ_from_the_declared_ones_are_noted(tmp_path):
     paths = [stored_image(tmp_path / f"{n}.png", 1) for n in range(3)]
     found = scan(index_of(paths, one_box(size=(12, 8)), one_box(size=(80, 120)), one_box()))
-    assert size_notes([found, found])[0].startswith("2 images have other sides")
+    assert size_notes([found, found])[0].startswith("2 images have another shape")
 
 
 def test_a_resumed_run_turns_the_same_boxes(tmp_path):

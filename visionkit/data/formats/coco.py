@@ -216,7 +216,7 @@ def _named_by_annotations(annotations: list, file: Path, problems: list[Problem]
             annotation["category_id"] = value
             found.setdefault(str(key_of(value)), key_of(value))
     if annotations:
-        detail = "it has no categories; its classes are named by what its annotations say"
+        detail = "the file has no categories, so the classes are named after the labels in its annotations"
         problems.append(Problem("class names", str(file), detail))
     return [{"id": found[name], "name": name} for name in sorted(found, key=natural_order)]
 

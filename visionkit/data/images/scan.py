@@ -96,11 +96,11 @@ def size_notes(indexes: Iterable[Index]) -> list[str]:
             if not kind and annotation.objects and annotation.size not in (None, (info.height, info.width)):
                 kind = "" if _same_shape(annotation.size, (info.height, info.width)) else "other"
             paths.setdefault(kind, []).append(path)
-    before = "are turned by their EXIF headers, and"
     sentences = {
-        "turned": f"{before} their annotations declare the size before that: the boxes are turned, too",
-        "unclear": f"{before} nothing says whether their boxes were drawn before or after that: they are left as they are",
-        "other": "have other sides than their annotations declare: their boxes may be wrong",
+        "turned": "were annotated before their EXIF headers turned them, as declared sizes show: their boxes are turned, too",
+        "unclear": "are turned by their EXIF headers, and nothing says whether their boxes fit them before or after that: the "
+        "boxes are left as they are",
+        "other": "have another shape than their annotations declare: their boxes may be wrong",
     }
     return [f"{len(paths[kind])} images {text} (such as {paths[kind][0]})" for kind, text in sentences.items() if kind in paths]
 

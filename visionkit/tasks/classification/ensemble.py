@@ -110,7 +110,7 @@ def export_ensemble(models: Sequence[str | Path], folder: str | Path, *, views: 
         if described.get("task") != "classification" or described.get("input", "image") != "image":
             raise UserError(f"{bundle} is no classifier of images; only those can be averaged.")
         if described.get("multi_label"):
-            raise UserError(f"{bundle} predicts several labels an image: multi-label models cannot be averaged to an ensemble.")
+            raise UserError(f"{bundle} predicts several labels an image: multi-label models cannot be averaged.")
         if set(described["labels"]) != set(labels):
             differing = ", ".join(sorted(set(described["labels"]) ^ set(labels))[:6])
             raise UserError(f"{bundle} and {folders[0]} have different labels: {differing}. Train them on the same classes.")

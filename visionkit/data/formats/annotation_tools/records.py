@@ -167,7 +167,7 @@ def _once(reading: Reading) -> list[Record]:
         if _content(known) == _content(record):
             repeated[record.file, known.file] += 1
         else:
-            detail = f"it annotates {record.image} otherwise than {known.file}, which is used"
+            detail = f"this file and {known.file} annotate {record.image} differently; the latter is used"
             reading.problems.append(Problem("bad annotation", str(record.file), detail))
     for (file, known), count in repeated.items():
         reading.notes.append(f"{file} repeats what {known} says of {count:,} images")
