@@ -5,7 +5,7 @@ FOLDER/train/images/, FOLDER/train/masks/              and the same in val/ and 
 FOLDER/train/, FOLDER/train_masks/                     and the same with val and test
 FOLDER/any name/, FOLDER/any name/                     if the names of the files correspond, and one side holds masks
 FOLDER/.../<sample>/images/, .../<sample>/masks/       also with one mask for each object: their union is read
-FOLDER/.../x.jpg, FOLDER/.../x_mask.png                next to each other; also x_sat.jpg; also x.png, if it holds a mask
+FOLDER/.../x.jpg, FOLDER/.../x_mask.png                next to each other; also mask_x.png; also x.png, if it holds a mask
 FOLDER/.../train-volume.tif, .../train-labels.tif      stacks next to each other; also _images and _masks
 
 Each page of a TIFF is an image of its own if the mask has as many pages (see ``stacks``).

@@ -58,6 +58,11 @@ def test_without_masks_there_is_nothing_to_doubt():
             {"0": 960, "76": 160, "90": 160, "150": 160, "255": 160, "ignored": 0},
             "255 makes up 10% of all pixels beside the values 0, 76, 90 and 150: it is read as a class",
         ),
+        (
+            [mask([1]), mask([1, 2]), mask([1, 2, 3])],
+            {"0": 3 * 1600 - 960, "1": 480, "2": 320, "3": 160, "ignored": 0},
+            "up to 3, and most of them are one connected region: they are read as classes, but may number objects",
+        ),
         ([mask([])] * 2, {"background": 3200, "foreground": 0, "ignored": 0}, "all 2 masks hold nothing but 0"),
         ([mask([255] * 8) | 255] * 2, {"background": 0, "foreground": 3200, "ignored": 0}, "all 2 masks hold nothing but 255"),
     ],
@@ -74,6 +79,11 @@ def test_what_can_be_read_in_two_ways_is_reported(tmp_path, masks, counts, detai
         ([mask([1, 255])], {"background": 1280, "foreground": 160, "ignored": 160}),
         ([mask([1, 2]), mask([1, 2, 255])], {"0": 2400, "1": 320, "2": 320, "ignored": 160}),
         ([mask([1, 1, 1, 12, 7, 255])], {"0": 640, "1": 480, "7": 160, "12": 160, "ignored": 160}),  # a part of a large set
+        ([mask([1]), mask([1, 2]), mask([2, 3])], {"0": 4000, "1": 320, "2": 320, "3": 160, "ignored": 0}),
+        (
+            [mask([1, 1, 1]), mask([1, 1, 2, 2]), mask([1, 1, 2, 2, 3, 3])],
+            {"0": 2720, "1": 1120, "2": 640, "3": 320, "ignored": 0},
+        ),
         ([mask([255]), mask([])], {"background": 3040, "foreground": 160, "ignored": 0}),
     ],
 )

@@ -44,6 +44,7 @@ MIXED_SHARE = 0.1  # share of the masks with objects from which those of 0 and 2
 FEWEST_OBJECTS = 4
 MANY_OBJECTS = 12  # more than the parts of a heart or the layers of a retina, which have the same numbers in all masks
 SINGLE = 0.95  # share of the numbers of objects that are one region
+FEWEST_SIZES, MOSTLY_SINGLE = 3, 0.75  # less evidence for numbers of objects, which is only reported
 REMEDY = "--mask-values"
 
 
@@ -242,6 +243,11 @@ def _class_numbers(found: Found, total: Histogram, extent: str) -> Meaning:
     are_levels = not dense and numbers[-1] >= BRIGHT and len(numbers) <= FEW_LEVELS
     is_class = IGNORE in values and (share >= IGNORED_SHARE or are_levels)
     problems = _mixed_codes(found, numbers)
+    if _may_number_objects(found):
+        problems += (
+            f"each mask holds the values 1, 2 and so on without a gap, up to {numbers[-1]}, and most of them are one connected "
+            f"region: they are read as classes, but may number objects. If so, pass {REMEDY} 0=background other=foreground",
+        )
     if is_class and IGNORE not in classes:
         classes.append(IGNORE)
         detail = (
@@ -307,6 +313,14 @@ def _number_objects(found: Found, background: int) -> bool:
     if not hardly_recur and not (in_order >= 0.9 * len(sets) and differ):
         return False
     return are_single_regions([file.path for file in found.files], found.channel, background, SINGLE)
+
+
+def _may_number_objects(found: Found) -> bool:
+    """Whether the values of each mask are 1, 2, ..., n, with three different n or more, and most are one region."""
+    sets = [one for each in found.histograms if (one := set(each.values.tolist()) - {0, IGNORE})]
+    if len({len(one) for one in sets}) < FEWEST_SIZES or any(max(one) != len(one) for one in sets):
+        return False
+    return are_single_regions([file.path for file in found.files], found.channel, 0, MOSTLY_SINGLE)
 
 
 def _objects(found: Found, total: Histogram, extent: str) -> Meaning:
