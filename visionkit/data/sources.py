@@ -12,6 +12,7 @@ from visionkit.data.formats.annotation_tools import labelme, tool_files
 from visionkit.data.formats.class_folders import LAYOUTS, find_class_folders, only_folder
 from visionkit.data.formats.labelled import cub, flat_names, pets, tiny_imagenet
 from visionkit.data.formats.labelled.evidence import GENERIC
+from visionkit.data.formats.labelled.masks_among import masks_beside_images
 from visionkit.data.formats.split_lists import find_list
 from visionkit.data.formats.tables import table
 from visionkit.data.formats.unread import unread_files, unused_images
@@ -217,7 +218,8 @@ def _read_folder(folder: Path, prefer: str | None, named: NamedClasses | None) -
         if not images:
             raise DataError(f"{folder}: no layout that is known; {_contents(folder)}. {EXPECTED}") from error
     index = Index((), tuple(map(str, images)), np.full(len(images), -1, np.int32))
-    return DataSet({WHOLE: index}, (f"{len(images)} images without labels or annotations",), format="images without labels")
+    notes, problem = (f"{len(images)} images without labels or annotations",), masks_beside_images(folder, images)
+    return DataSet({WHOLE: index}, notes, () if problem is None else (problem,), format="images without labels")
 
 
 def _with_left_out(folder: Path, data_set: DataSet) -> DataSet:

@@ -25,6 +25,7 @@ BESIDE_A_SPLIT = frozenset(
         *("list", "stage", "final", "v", "jpg", "jpeg", "png", "tif"),
     ]
 )
+TRAIN_AND_VAL = re.compile(r"(images?_)?train[\W_]*val(id|idation)?(_images?)?", re.IGNORECASE)  # not divided yet
 MEASURING = ("val", "test")  # the splits that measure
 WORDS = {"train": "training", "val": "validation"}  # for splits in sentences
 WHOLE = "all"  # the name of the only split of a data set that is not split
@@ -72,14 +73,20 @@ def split_folders(folder: Path) -> tuple[dict[str, Path], tuple[str, ...]]:
     """The subfolders that are named like a split, in the order of ``SPLITS``.
 
     Of several for one split, such as val/ and valid/, the first that is not empty is chosen, in the order of the names above.
+    Besides other splits, trainval/ is the folder of training images, if there is none of them alone.
 
     Returns:
         folder by split, and a note on each folder that is not used.
     """
     found: dict[str, list[Path]] = {}
+    undivided = []
     for child in sorted(folder.iterdir()):
         if split_name(child.name) in SPLITS and child.is_dir():
             found.setdefault(split_name(child.name), []).append(child)
+        elif TRAIN_AND_VAL.fullmatch(child.name) and child.is_dir():
+            undivided.append(child)
+    if found and "train" not in found and undivided:
+        found["train"] = undivided
     chosen, notes = {}, []
     for split, names in zip(SPLITS, (TRAIN_NAMES, VAL_NAMES, TEST_NAMES), strict=True):
         folders = sorted(found.get(split, []), key=lambda child: _preference(child, names))

@@ -211,6 +211,18 @@ def test_a_rotation_is_reported_where_no_size_says_what_the_boxes_fit(tmp_path, 
     assert check(DataSet({"all": detection([path], [boxes_of()], size=size)})).findings == ()
 
 
+@pytest.mark.parametrize(
+    ("orientation", "sides", "count"), [(3, (64, 48), 1), (6, (64, 64), 1), (1, (64, 64), 0), (6, (48, 64), 0)]
+)
+def test_a_rotation_is_reported_where_a_mask_would_fit_before_and_after_it(tmp_path, orientation, sides, count):
+    path = turned_image(tmp_path / "turned.jpg", orientation, size=sides)
+    shown = sides[::-1] if orientation == 6 else sides
+    fitting = mask(tmp_path / "masks" / "turned.png", [0, 1, 2], size=shown[::-1])
+    findings = check(DataSet({"all": segmentation([path], [fitting])})).findings
+    assert [finding.kind for finding in findings] == ["image rotation"] * count
+    assert all("its size is the same before and after" in finding.detail for finding in findings)
+
+
 def test_objects_are_counted_tiny_and_doubled(tmp_path):
     paths = [image(tmp_path / f"{i}.png", i) for i in range(2)]
     many = boxes_of((0, 0, 0.01, 0.5), (0.2, 0.2, 0.8, 0.8), (0.2, 0.2, 0.801, 0.8))

@@ -5,7 +5,7 @@ FOLDER/train/images/, FOLDER/train/masks/              and the same in val/ and 
 FOLDER/train/, FOLDER/train_masks/                     and the same with val and test
 FOLDER/any name/, FOLDER/any name/                     if the names of the files correspond, and one side holds masks
 FOLDER/.../<sample>/images/, .../<sample>/masks/       also with one mask for each object: their union is read
-FOLDER/.../x.jpg, FOLDER/.../x_mask.png                next to each other; also x_sat.jpg; also x.png, if it holds a mask
+FOLDER/.../x.jpg, FOLDER/.../x_mask.png                next to each other; also mask_x.png; also x.png, if it holds a mask
 FOLDER/.../train-volume.tif, .../train-labels.tif      stacks next to each other; also _images and _masks
 
 Each page of a TIFF is an image of its own if the mask has as many pages (see ``stacks``).
@@ -30,7 +30,7 @@ from visionkit.data.images.masks.meaning import MaskClasses
 from visionkit.data.images.masks.names import NamedClasses, find_names
 from visionkit.data.images.stacks import Pairs
 from visionkit.data.index import Annotation, DataError, Index, Problem
-from visionkit.data.split_names import TEST_NAMES, TRAIN_NAMES, VAL_NAMES, WHOLE, split_order
+from visionkit.data.split_names import TEST_NAMES, TRAIN_NAMES, VAL_NAMES, WHOLE, split_folders, split_order
 from visionkit.data.splits import DataSet
 
 SPLIT_LISTS = {"train": (*TRAIN_NAMES, "trainval"), "val": VAL_NAMES, "test": TEST_NAMES}
@@ -116,7 +116,8 @@ def _read_parts(tree: Tree, found: Found) -> Read:
     problems, notes, rules, unused = list(found.problems), list(found.notes), {}, {}
     for part in found.parts:
         pairing = pairing_of(tree, part)
-        splits.setdefault(part.split, []).extend(pairing.pairs)
+        for split, pairs in _split_by_folders(part, pairing.pairs).items():
+            splits.setdefault(split, []).extend(pairs)
         detail = f"no mask, or more than one, of a corresponding name in {part.masks}"
         problems += [Problem("missing partner", str(image), detail) for image in pairing.images_left]
         detail = f"no image, or more than one, of a corresponding name in {part.images}"
@@ -142,6 +143,19 @@ def _read_parts(tree: Tree, found: Found) -> Read:
     described = "" if not found.parts else f"images and masks ({', '.join(tree.name(side) for side in found.parts[0][1:])})"
     folders = [tree.root, *(place for part in found.parts for place in (part.masks, part.masks.parent))]
     return Read(splits, notes, problems, described, folders, [*others, *beside_masks])
+
+
+def _split_by_folders(part: Part, pairs: Pairs) -> dict[str, Pairs]:
+    """The pairs of a part by split, where the images alone or the masks alone lie in folders of splits."""
+    for side, place in enumerate((part.images, part.masks)) if part.split == WHOLE else ():
+        folders, _ = split_folders(place)
+        found: dict[str, Pairs] = {}
+        for pair in pairs:
+            split = next((split for split, folder in folders.items() if folder in pair[side].parents), WHOLE)
+            found.setdefault(split, []).append(pair)
+        if found and WHOLE not in found:
+            return found
+    return {part.split: pairs}
 
 
 def _is_annotation(file: Path) -> bool:

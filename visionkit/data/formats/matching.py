@@ -16,8 +16,8 @@ from visionkit.data.images.contents import file_of
 from visionkit.data.images.decode import IMAGE_SUFFIXES
 
 MASK_SUFFIXES = (
-    *("_mask", "-mask", "_masks", "_gt", "_label", "_labels", "_l", "_seg", "_segmentation", "_groundtruth", "_matte"),
-    *("_annotation", "_manual1", "_p"),
+    *("_cp_masks", "_mask", "-mask", ".mask", "_masks", "_gt", "_label", "_labels", "_l", "_seg", "_segmentation"),
+    *("_groundtruth", "_matte", "_annotation", "_anno", "_manual1", "_1stho", "_lesion", "_trimap", "_p"),
 )
 SUFFIX_ORDER = {suffix: rank for rank, suffix in enumerate(sorted(IMAGE_SUFFIXES))}
 PROBED = 64  # images on which a rule is tried before all

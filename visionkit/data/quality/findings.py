@@ -127,6 +127,9 @@ def rotation_findings(data: DataSet, opened: Opened) -> tuple[DataSet, list[Find
             if rotation and len(annotation.objects):
                 detail = _rotation_detail(annotation, image, rotation)
                 findings.append(Finding("image rotation", path, detail, split, position))
+            mask = opened.sound_mask(annotation.mask)
+            if mask is not None and (mask.height, mask.width) == shown == image.stored_size:
+                findings.append(Finding("image rotation", path, _mask_rotation_detail(annotation.mask, image), split, position))
         splits[split] = replace(index, annotations=tuple(annotations))
     return replace(data, splits=splits), findings
 
@@ -243,6 +246,13 @@ def _rotation_detail(annotation: Annotation, image: InspectedImage, rotation: st
         "no size is declared" if annotation.size is None or annotation.measured else "its size is the same before and after"
     )
     return f"{start}, and {reason}: boxes that were drawn before the rotation are wrong; look at them with --html"
+
+
+def _mask_rotation_detail(mask: str, image: InspectedImage) -> str:
+    return (
+        f"its EXIF header turns it (orientation {image.orientation}), and its size is the same before and after: if its mask "
+        f"{mask} was drawn before the rotation, it does not fit; look at them with --html"
+    )
 
 
 def _size(height: int, width: int) -> str:

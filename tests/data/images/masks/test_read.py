@@ -75,6 +75,26 @@ def test_a_single_name_is_that_of_the_foreground(tmp_path):
     assert found.class_names == ("background", "polyp") and masks_of(found) == [[[0, 1]]]
 
 
+@pytest.mark.parametrize(
+    ("file", "text"),
+    [
+        ("_classes.csv", "Pixel Value, Class\n0, sky\n1, road\n2, tree\n"),
+        ("class_names.txt", "__ignore__\nsky\nroad\ntree\n"),
+        ("class_names.txt", "sky\nroad\ntree\n"),
+    ],
+)
+def test_names_as_roboflow_and_labelme_write_them(tmp_path, file, text):
+    (tmp_path / file).write_text(text)
+    named = find_names([tmp_path])
+    assert named.names == ("sky", "road", "tree") and named.values in (None, (0, 1, 2))
+    assert named.source == str(tmp_path / file)
+
+
+def test_a_table_of_labels_names_no_mask_values(tmp_path):
+    (tmp_path / "_classes.csv").write_text("filename, cat, dog\n0.jpg, 1, 0\n")
+    assert find_names([tmp_path]) is None
+
+
 def test_two_names_may_be_those_of_a_binary_mask(tmp_path):
     (tmp_path / "classes.txt").write_text("membrane\ncell\n")
     found = read_masks(pairs(tmp_path, [[[0, 255]]]))

@@ -9,6 +9,7 @@ from pathlib import Path
 import numpy as np
 from PIL import Image
 
+from visionkit.data.formats.labelled.masks_among import refuse_masks_as_classes
 from visionkit.data.index import DataError, Problem
 from visionkit.data.split_names import split_names
 
@@ -64,6 +65,7 @@ def refuse_other_layouts(folder: Path, files: Files) -> list[Problem]:
     _refuse_images_and_masks(folder, files, inner)
     problems = _refuse_copies(folder, inner)
     refuse_pairs(folder, files)
+    problems += refuse_masks_as_classes(folder, files)
     return problems + _same_folders_in_each(folder, files, inner) + _parts_of_one_set(folder, files)
 
 

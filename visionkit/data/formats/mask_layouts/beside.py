@@ -16,6 +16,9 @@ from visionkit.data.split_names import SPLITS, WHOLE, split_name
 SIGNS = "|".join(map(re.escape, sorted(MASK_SUFFIXES, key=len, reverse=True)))
 OBJECT_NUMBER = re.compile(rf"(?P<start>.+(?:{SIGNS}))[-_ .(]*\d+\)?", re.IGNORECASE)
 IMAGE_SIGNS = ("", "_sat", "_image", "_img", "_rgb", "_input")  # x_sat.jpg has x_mask.png
+MASK_PREFIX = re.compile(r"(mask|gt|label|seg)[-_ ]+", re.IGNORECASE)  # mask_x.png next to x.jpg, or to img_x.jpg
+IMAGE_PREFIXES = ("", "img_", "image_", "sat_", "rgb_")
+SECOND_EXPERT = re.compile(r"[-_ ](2ndHO|manual2)$", re.IGNORECASE)
 MASK_FILES = (".png", ".gif", ".bmp", ".tif", ".tiff")
 
 
@@ -91,7 +94,8 @@ def find_beside(tree: Tree) -> Beside | None:
                 num_united += 1
                 united.update(masks)
             pairs.append((image, masks[0] if len(masks) == 1 else Path(Union(str(folder), _start_of(masks)).path())))
-    used = {path for pair in pairs for path in pair} | united
+    second = {path for path in tree.images if SECOND_EXPERT.search(path.stem)} if pairs else set()
+    used = {path for pair in pairs for path in pair} | united | second
     shape = "x_mask.png next to x.jpg" if len(pairs) > len(stack_pairs) else "stacks next to stacks of labels"
     if not pairs:
         pairs = [pair for folder in tree.folders() for pair in _same_stems(tree.direct(folder))]
@@ -99,6 +103,7 @@ def find_beside(tree: Tree) -> Beside | None:
             return None
         used, shape = {path for pair in pairs for path in pair}, "x.png next to x.jpg"
     notes = [_note_on_objects(num_united, len(united))] if united else []
+    notes += [f"{len(second)} masks of a second expert, such as {min(second).name}, are not used"] if second else []
     splits: dict[str, Pairs] = {}
     for image, mask in sorted(pairs):
         splits.setdefault(_split_of(tree, image), []).append((image, mask))
@@ -136,6 +141,11 @@ def _masks_beside(files: list[Path]) -> list[tuple[Path, list[Path]]]:
         images = next((by_stem[name] for image_sign in IMAGE_SIGNS if (name := plain + image_sign) in by_stem), [])
         if len(images) == 1 and images[0] not in masks and len({mask.stem for mask in masks}) == len(masks):
             found.append((images[0], masks))
+    for file in files:
+        if match := MASK_PREFIX.match(file.stem):
+            plain = file.stem[match.end() :]
+            images = next((by_stem[name] for prefix in IMAGE_PREFIXES if (name := prefix + plain) in by_stem), [])
+            found += [(images[0], [file])] if len(images) == 1 else []
     counts = Counter(image for image, _ in found)
     return [(image, masks) for image, masks in found if counts[image] == 1]
 

@@ -15,6 +15,7 @@ from visionkit.data.formats.mask_layouts.tree import (
     is_named_like_masks,
     same_size,
     split_in,
+    words_of,
 )
 from visionkit.data.formats.matching import Pairing, pair_by_name
 from visionkit.data.index import Problem
@@ -102,8 +103,16 @@ def _of_splits(tree: Tree) -> Found:
         notes = (*notes, *more)
     used = {path for part in parts for side in part[1:] for path in (side, *side.parents)} | set(without)
     named = {path for path in children.values() if split_name(path.name) in SPLITS}
-    notes += tuple(_unused(tree, [*without, *(path for path in children.values() if path not in used | named)]))
+    others = [path for path in children.values() if path not in used | named]
+    lost = [path for path in others if parts and (below := _image_folder(tree.children(path))) and _masks_of(tree, below)]
+    detail = "images and masks lie in it, but its name is that of no split, and they are not read; expected train/, val/, test/"
+    problems += tuple(Problem("unclear layout", str(path), detail) for path in lost)
+    notes += tuple(_unused(tree, [*without, *(path for path in others if path not in lost)]))
     return Found(tuple(parts), notes, problems)
+
+
+def _masks_of(tree: Tree, images: Path) -> dict[Path, int]:
+    return _candidates(tree, images, tree.children(images.parent))
 
 
 def _of_any_names(tree: Tree) -> Found:
@@ -225,11 +234,52 @@ def _sides(tree: Tree, folders: Iterable[Path]) -> Found:
             found, left = _parts_below(tree, folder, mask)
             parts += [part if part.split != WHOLE else Part(split, part.images, part.masks) for part in found]
             notes += [*more, *left]
+    parts, problems = _one_kind_of_images(tree, parts)
     if parts:
         used = {path for part in parts for side in part[1:] for path in (side, *side.parents)}
+        used |= {Path(problem.path) for problem in problems}
         left = [tree.name(folder) for folder in images if folder not in used]
         notes += [f"not used, since they have no masks: {', '.join(left)}"] if left else []
-    return Found(tuple(parts), tuple(notes))
+    return Found(tuple(parts), tuple(notes), tuple(problems))
+
+
+def _one_kind_of_images(tree: Tree, parts: list[Part]) -> tuple[list[Part], list[Problem]]:
+    """The parts without a second image of the same masks, such as a depth map or the image before a change.
+
+    Raises:
+        UnclearError: no name says which of them are the images.
+    """
+    groups: dict[Path, list[Part]] = {}
+    for part in parts:
+        groups.setdefault(part.masks, []).append(part)
+    problems = []
+    for masks, group in groups.items():
+        used = [{mask for _, mask in pairing_of(tree, part).pairs} for part in group]
+        if sum(map(len, used)) == len(set().union(*used)):
+            continue
+        names = ", ".join(tree.name(part.images) for part in group)
+        by_word = [[part for part in group if word(part.images.name)] for word in (_is_rgb, _is_image_folder)]
+        chosen = next((found[0] for found in by_word if len(found) == 1), None)
+        if chosen is None:
+            raise UnclearError(
+                f"{tree.root}: {names} all hold images of the masks in {tree.name(masks)}. Expected one image for each mask; "
+                "move the other folders away, or name the folder to read images/."
+            )
+        others = [part for part in group if part != chosen]
+        detail = (
+            f"{names} all hold images of the masks in {tree.name(masks)}: only those of {tree.name(chosen.images)} are read"
+        )
+        problems += [Problem("unclear layout", str(part.images), detail) for part in others]
+        parts = [part for part in parts if part not in others]
+    return parts, problems
+
+
+def _is_rgb(name: str) -> bool:
+    return "rgb" in words_of(name)
+
+
+def _is_image_folder(name: str) -> bool:
+    return not set(IMAGE_FOLDERS).isdisjoint(words_of(name))
 
 
 def _by_contents(tree: Tree, folders: list[Path]) -> Found:

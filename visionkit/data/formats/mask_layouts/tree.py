@@ -21,6 +21,7 @@ MASK_WORDS = frozenset(
             "masks",
             "gt",
             "groundtruth",
+            "groundtruths",
             "truth",
             "gts",
             "label",

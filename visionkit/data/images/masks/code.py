@@ -10,7 +10,10 @@ colors                         each is a class
 JPEG, soft edges               the levels that areas have are the classes; other values count as the nearest of them
 few values far apart           0, 128, 255: each is a class, whatever its share
 values that number objects     many values, each of them one region, and another number of them in each mask: foreground
-class numbers                  each value is a class; 255 is ignored unless it makes up a quarter of all pixels
+0 and neighbouring high values 0, 254, 255: background and foreground
+0, 255 and a few single pixels background and foreground
+class numbers                  each value is a class; 255 is ignored unless it makes up a quarter of all pixels, or the others
+                               are grey levels: 76, 90, 150
 
 Where two readings are possible, the one above is chosen and a problem of the kind "mask values" says how to choose the other.
 """
@@ -23,20 +26,25 @@ import numpy as np
 
 from visionkit.data.images.masks.channels import MAX_COLORS, Found, find_channel
 from visionkit.data.images.masks.histograms import Histogram, are_single_regions, open_masks, total_of
-from visionkit.data.images.masks.levels import APART, MANY, levels_of_jpeg, levels_of_soft_edges
+from visionkit.data.images.masks.levels import APART, MANY, NOISE, levels_of_jpeg, levels_of_soft_edges
 from visionkit.data.images.masks.meaning import BINARY_NAMES, MaskClasses, Meaning, listed
 from visionkit.data.images.masks.named import by_names, by_values, ignored_values
 from visionkit.data.images.masks.names import NamedClasses
 from visionkit.data.images.masks.read import MAX_CLASSES
+from visionkit.data.images.masks.union import SOFT
 from visionkit.data.index import IGNORE, DataError
 
 FULL_SCALE = (1, 255, 65535)  # how files write "foreground"
 FEW_LEVELS = 16
 FAR_APART, BRIGHT = 24, 64  # of grey levels: the least distance, and what the brightest but 255 reaches
 IGNORED_SHARE = 0.25  # share of all pixels up to which 255 means "ignore"
+MAIN_SHARE = 0.5  # share of the pixels that are not 0 from which 255 is more likely the foreground
+STRAY_SHARE = 0.02  # share of the pixels that are not 0 up to which single pixels of other values than 255 are strays
+MIXED_SHARE = 0.1  # share of the masks with objects from which those of 0 and 255 alone are a second way to write them
 FEWEST_OBJECTS = 4
 MANY_OBJECTS = 12  # more than the parts of a heart or the layers of a retina, which have the same numbers in all masks
 SINGLE = 0.95  # share of the numbers of objects that are one region
+FEWEST_SIZES, MOSTLY_SINGLE = 3, 0.75  # less evidence for numbers of objects, which is only reported
 REMEDY = "--mask-values"
 
 
@@ -68,6 +76,10 @@ def find_classes(masks: Sequence[str | Path], named: NamedClasses | None = None)
         meaning = _of_colors(found, total, extent, named)
     else:
         meaning = _of_levels(found, total, extent)
+    if len(total.values) == 1 and len(files) > 1:
+        value = f"#{int(total.values[0]):06x}" if in_color else int(total.values[0])
+        detail = f"{extent} hold nothing but {value}: there is nothing to learn from them; look whether they were saved rightly"
+        meaning = meaning._replace(details=(*meaning.details, detail))
     return meaning.to_classes(found, total)
 
 
@@ -112,6 +124,10 @@ def _of_levels(found: Found, total: Histogram, extent: str) -> Meaning:
         raise DataError(
             f"The masks have {len(values)} values and hardly any area of one value; expected classes, no photographs."
         )
+    if _are_strays(total):
+        return _with_strays(total, extent)
+    if _are_one_foreground(values):
+        return _one_foreground(values, extent)
     if _are_far_apart(values):
         return _levels(values, extent)
     if len(values) > FEWEST_OBJECTS and _number_objects(found, background=0):
@@ -185,13 +201,53 @@ def _are_far_apart(values: list[int]) -> bool:
     return values[-1] <= 255 and max(value for value in values if value != 255) >= BRIGHT
 
 
+def _are_strays(total: Histogram) -> bool:
+    """Whether masks hold 0, 255, and hardly any other pixels, none of them in an area."""
+    others, foreground = ~np.isin(total.values, (0, IGNORE)), total.values != 0
+    if others.sum() != len(total.values) - 2 or total.solid[others].any():
+        return False
+    return int(total.counts[others].sum()) <= STRAY_SHARE * int(total.counts[foreground].sum())
+
+
+def _with_strays(total: Histogram, extent: str) -> Meaning:
+    strays = [value for value in total.values.tolist() if value not in (0, IGNORE)]
+    count = int(total.counts[np.isin(total.values, strays)].sum())
+    detail = (
+        f"{count:,} single pixels have the value {listed(strays)} beside 0 and 255: they count as the nearer of the two. If "
+        f"they are a class, pass {REMEDY} VALUE=NAME ..."
+    )
+    note = f"mask values: 0 is background, 255 is foreground ({extent})"
+    return Meaning(BINARY_NAMES, {0: 0, IGNORE: 1}, nearest=True, notes=(note,), details=(detail,))
+
+
+def _are_one_foreground(values: list[int]) -> bool:
+    """Whether the values beside 0 are neighbours at the bright end, such as 254 and 255."""
+    return values[0] == 0 and values[1] >= SOFT and IGNORE - NOISE <= values[-1] <= IGNORE and values[-1] - values[1] < APART
+
+
+def _one_foreground(values: list[int], extent: str) -> Meaning:
+    shown = listed(values[1:])
+    detail = (
+        f"the masks hold 0 and the neighbouring values {shown}, which are all read as foreground. If these are classes, or 255 "
+        f"marks pixels to ignore, pass {REMEDY} 0=background {values[1]}=NAME ..."
+    )
+    note = f"mask values: 0 is background, {shown} are foreground ({extent})"
+    return Meaning(BINARY_NAMES, {0: 0} | dict.fromkeys(values[1:], 1), notes=(note,), details=(detail,))
+
+
 def _class_numbers(found: Found, total: Histogram, extent: str) -> Meaning:
     values, numbers = total.values.tolist(), [value for value in total.values.tolist() if value != IGNORE]
     share = int(total.counts[total.values == IGNORE].sum()) / max(1, int(total.counts.sum()))
     dense = numbers[-1] < MAX_CLASSES and 2 * len(numbers) > numbers[-1]
     classes = list(range(numbers[-1] + 1)) if dense else list(numbers)
-    is_class = share >= IGNORED_SHARE
+    are_levels = not dense and numbers[-1] >= BRIGHT and len(numbers) <= FEW_LEVELS
+    is_class = IGNORE in values and (share >= IGNORED_SHARE or are_levels)
     problems = _mixed_codes(found, numbers)
+    if _may_number_objects(found):
+        problems += (
+            f"each mask holds the values 1, 2 and so on without a gap, up to {numbers[-1]}, and most of them are one connected "
+            f"region: they are read as classes, but may number objects. If so, pass {REMEDY} 0=background other=foreground",
+        )
     if is_class and IGNORE not in classes:
         classes.append(IGNORE)
         detail = (
@@ -199,6 +255,8 @@ def _class_numbers(found: Found, total: Histogram, extent: str) -> Meaning:
             f'pixels to ignore, pass {REMEDY} 255=ignore, or write "255 ignore" to classes.txt'
         )
         problems += (detail,)
+    elif IGNORE in values and not is_class:
+        problems += _foreground_ignored(found, total)
     names = BINARY_NAMES if classes == [0, 1] else tuple(map(str, classes))
     what = "are background and foreground" if classes == [0, 1] else "are classes, named by their values"
     note = f"mask values {listed(values if is_class else numbers)} {what} ({extent})"
@@ -206,6 +264,19 @@ def _class_numbers(found: Found, total: Histogram, extent: str) -> Meaning:
         note += f"; no classes.txt and no {REMEDY} names them"
     meaning = {value: place for place, value in enumerate(classes)} | ({} if is_class else {IGNORE: IGNORE})
     return Meaning(names, meaning, notes=(note,), details=problems)
+
+
+def _foreground_ignored(found: Found, total: Histogram) -> tuple[str, ...]:
+    """A problem where 255 may be the foreground of all masks, or of some."""
+    remedy = f"it is ignored. If it is a class, pass {REMEDY} 255=NAME and so on for all values"
+    sets = [set(each.values.tolist()) - {0} for each in found.histograms]
+    alone = sum(one == {IGNORE} for one in sets)
+    if alone > max(1, MIXED_SHARE * sum(map(bool, sets))):
+        return (f"{alone} masks hold 255 alone beside 0, others class numbers: {remedy}",)
+    foreground, high = (int(total.counts[mask].sum()) for mask in (total.values != 0, total.values == IGNORE))
+    if high > MAIN_SHARE * foreground:
+        return (f"255 makes up {high / foreground:.0%} of the pixels that are not 0: {remedy}",)
+    return ()
 
 
 def _mixed_codes(found: Found, numbers: list[int]) -> tuple[str, ...]:
@@ -242,6 +313,14 @@ def _number_objects(found: Found, background: int) -> bool:
     if not hardly_recur and not (in_order >= 0.9 * len(sets) and differ):
         return False
     return are_single_regions([file.path for file in found.files], found.channel, background, SINGLE)
+
+
+def _may_number_objects(found: Found) -> bool:
+    """Whether the values of each mask are 1, 2, ..., n, with three different n or more, and most are one region."""
+    sets = [one for each in found.histograms if (one := set(each.values.tolist()) - {0, IGNORE})]
+    if len({len(one) for one in sets}) < FEWEST_SIZES or any(max(one) != len(one) for one in sets):
+        return False
+    return are_single_regions([file.path for file in found.files], found.channel, 0, MOSTLY_SINGLE)
 
 
 def _objects(found: Found, total: Histogram, extent: str) -> Meaning:

@@ -22,7 +22,11 @@ NAME_FILES = (
     "classes.txt",
     "labels.txt",
     "codes.txt",
+    "class_names.txt",
+    "_classes.csv",
 )
+FIRST_IS_IGNORED = "__ignore__"  # of labelme's lists: it stands for -1, and the next name for 0
+PIXEL_VALUE = "pixel value"  # heads the first column of Roboflow's _classes.csv
 IGNORED_NAMES = frozenset(["void", "unlabelled", "unlabeled", "ignore", "ignored", "dontcare", "don't care"])
 NAME_COLUMNS = ("name", "class", "label", "class_name")
 NUMBERS_THEN_NAME = re.compile(r"(\d{1,3})[\s,]+(\d{1,3})[\s,]+(\d{1,3})[\s,:]+(\S.*)")  # 64 128 64 Animal
@@ -116,14 +120,19 @@ def find_names(folders: Iterable[Path]) -> NamedClasses | None:
 def read_names(file: Path) -> NamedClasses:
     """Read class names from a table ``name,r,g,b`` (.csv), or from lines "name", "r g b name", "name:r,g,b::", "128 name".
 
+    Of ``_classes.csv``, which is a table of labels elsewhere, only "Pixel Value, Class" is read.
+
     Raises:
         DataError: a line of the table has no valid color.
     """
     text = read_text(file).replace("\0", "")
     source = str(file)
+    if file.name.lower() == "_classes.csv":
+        return _read_pixel_values(text)._replace(source=source)
     if file.suffix.lower() == ".csv":
         return _read_table(file, text)._replace(source=source)
     lines = [line.strip() for line in text.splitlines() if line.strip() and not line.startswith("#")]
+    lines = lines[1:] if lines[:1] == [FIRST_IS_IGNORED] else lines
     rows = [_color_and_name(line) for line in lines]
     if rows and None not in rows:
         return NamedClasses(tuple(name for name, _ in rows), np.array([color for _, color in rows], np.uint8), source=source)
@@ -144,6 +153,13 @@ def _values_and_names(lines: Sequence[str]) -> NamedClasses | None:
         return None
     names = tuple(name for value, name in pairs if value != OTHER)
     return NamedClasses(names, values=values, rest=rest[0] if rest else None)
+
+
+def _read_pixel_values(text: str) -> NamedClasses:
+    """Lines "0, background" below the header "Pixel Value, Class"; no names where the file is another table."""
+    header, *lines = [line.strip() for line in text.splitlines() if line.strip()] or [""]
+    named = _values_and_names(lines) if header.lower().startswith(PIXEL_VALUE) else None
+    return named or NamedClasses(())
 
 
 def _color_and_name(line: str) -> tuple[str, list[int]] | None:
