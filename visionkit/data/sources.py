@@ -14,7 +14,7 @@ from visionkit.data.formats.labelled import cub, flat_names, pets, tiny_imagenet
 from visionkit.data.formats.labelled.evidence import GENERIC
 from visionkit.data.formats.split_lists import find_list
 from visionkit.data.formats.tables import table
-from visionkit.data.formats.unread import unread_files, unused_images
+from visionkit.data.formats.unread import seen, unread_files, unused_images, walk
 from visionkit.data.images.listing import list_images
 from visionkit.data.images.masks.names import OPTION, NamedClasses, parse_values
 from visionkit.data.index import DataError, Index
@@ -210,20 +210,20 @@ def _read_folder(folder: Path, prefer: str | None, named: NamedClasses | None) -
     except DataError as error:
         images, _ = list_images(folder)
         folders = {path.parent for path in images}
-        if len(folders) > 1 or any(each.name.lower() not in GENERIC for each in folders - {folder}):
-            raise
-        if find_list(folder, TRAIN_NAMES) is not None:
-            raise
+        is_split = len(folders) > 1 or any(each.name.lower() not in GENERIC for each in folders - {folder})
+        if is_split or find_list(folder, TRAIN_NAMES) is not None:
+            raise DataError(f"{error}{seen(folder)}") from error
         if not images:
-            raise DataError(f"{folder}: no layout that is known; {_contents(folder)}. {EXPECTED}") from error
+            raise DataError(f"{folder}: no layout that is known; {_contents(folder)}. {EXPECTED}{seen(folder)}") from error
     index = Index((), tuple(map(str, images)), np.full(len(images), -1, np.int32))
     return DataSet({WHOLE: index}, (f"{len(images)} images without labels or annotations",), format="images without labels")
 
 
 def _with_left_out(folder: Path, data_set: DataSet) -> DataSet:
     """The data set, with what its reader did not use: files that look like annotations, and images in no split."""
-    problems = (*data_set.problems, *empty_split_folders(folder, data_set.splits), *unread_files(folder, data_set))
-    return replace(data_set, problems=problems, left_out=unused_images(folder, data_set))
+    places = walk(folder)
+    problems = (*data_set.problems, *empty_split_folders(folder, data_set.splits), *unread_files(places, data_set))
+    return replace(data_set, problems=problems, left_out=unused_images(places, data_set))
 
 
 def _with_format(data_set: DataSet, name: str) -> DataSet:
