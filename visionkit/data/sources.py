@@ -9,7 +9,7 @@ import numpy as np
 
 from visionkit.data.formats import coco, darknet, identities, mask_folders, tfds, voc, yolo
 from visionkit.data.formats.annotation_tools import labelme, tool_files
-from visionkit.data.formats.class_folders import LAYOUTS, find_class_folders, only_folder
+from visionkit.data.formats.class_folders import LAYOUTS, find_class_folders, only_child, only_folder
 from visionkit.data.formats.labelled import cub, flat_names, pets, tiny_imagenet
 from visionkit.data.formats.labelled.evidence import GENERIC
 from visionkit.data.formats.split_lists import find_list
@@ -201,7 +201,7 @@ def _read_folder(folder: Path, prefer: str | None, named: NamedClasses | None) -
     for name, recognises, reader in readers:
         if recognises(folder):
             return _with_format(_call(reader, folder, named), name)
-    inner = None if find_list(folder, TRAIN_NAMES) else only_folder(folder)
+    inner = None if find_list(folder, TRAIN_NAMES) else only_folder(folder) or _wrapped(folder)
     if inner is not None and split_name(inner.name) not in SPLITS:
         data_set = _read_folder(inner, prefer, named)
         return replace(data_set, notes=(f"the data set is in {inner.name}/", *data_set.notes))
@@ -217,6 +217,13 @@ def _read_folder(folder: Path, prefer: str | None, named: NamedClasses | None) -
             raise DataError(f"{folder}: no layout that is known; {_contents(folder)}. {EXPECTED}{seen(folder)}") from error
     index = Index((), tuple(map(str, images)), np.full(len(images), -1, np.int32))
     return DataSet({WHOLE: index}, (f"{len(images)} images without labels or annotations",), format="images without labels")
+
+
+def _wrapped(folder: Path) -> Path | None:
+    """The only folder in a folder, if it holds images and a reader knows it: a lone folder of images could be a class."""
+    child = only_child(folder)
+    readers = (recognises for name, recognises, _ in READERS_OF_FOLDERS if name != PEOPLE)
+    return child if child is not None and any(recognises(child) for recognises in readers) else None
 
 
 def _with_left_out(folder: Path, data_set: DataSet) -> DataSet:

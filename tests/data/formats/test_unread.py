@@ -194,3 +194,12 @@ def test_the_rest_of_many_folders_is_summed(tmp_path):
     for name in "abcdef":
         image(tmp_path / name / "1.jpg")
     assert unused_images(walk(tmp_path), DataSet({})) == "1 in a/, 1 in b/, 1 in c/, 3 elsewhere"
+
+
+def test_a_list_of_all_images_tells_nothing(classes):
+    data_set = read(classes)
+    text(classes / "ImageSets" / "default.txt", "a\nb\nc\nd\n")
+    text(classes / "files.txt", "".join(f"data/{name}.jpg\n" for name in ("cat/a", "cat/b", "dog/c", "dog/d")))
+    assert unread_files(walk(classes), data_set) == []
+    text(classes / "files.txt", "a.jpg\nb.jpg\nc.jpg\n")
+    assert [problem.path for problem in unread_files(walk(classes), data_set)] == [str(classes / "files.txt")]

@@ -13,6 +13,7 @@ from itertools import islice, product
 from pathlib import Path
 from typing import Any, NamedTuple
 
+from visionkit.data.formats.annotation_files import read_paths
 from visionkit.data.images.contents import file_of
 from visionkit.data.images.decode import IMAGE_SUFFIXES
 from visionkit.data.images.listing import is_hidden
@@ -22,6 +23,7 @@ from visionkit.data.splits import DataSet
 
 PROBED_BYTES = 65_536  # from the start of a file
 PROBED_LINES = 20
+LARGEST_LIST = 50_000_000  # bytes
 PROBED_FILES = 3  # of each suffix in a folder
 PROBED_NAMES = 200  # of files, which may hold a name of an image
 MOST_CUTS = 8  # beginnings and ends of a name that may be cut off
@@ -77,6 +79,7 @@ DARKNET_LINE = re.compile(r"\d+(\s+-?\d*\.?\d+(e-?\d+)?){4,}", re.IGNORECASE)  #
 NUMBERS = re.compile(r"-?\d*\.?\d+(e[-+]?\d+)?([\s,;]+-?\d*\.?\d+(e[-+]?\d+)?)*[\s,;]*", re.IGNORECASE)
 CHECKSUM = re.compile(r"[0-9a-f]{32,128}\s+\*?\S.*", re.IGNORECASE)
 TABLE_SUFFIXES = (".csv", ".tsv")
+LIST = "a list that names images"
 
 
 class Place(NamedTuple):
@@ -110,7 +113,7 @@ def unread_files(places: list[Place], data_set: DataSet) -> list[Problem]:
     """
     names = _image_names(data_set)
     used = _spots((*data_set.annotation_files, *(problem.path for problem in data_set.problems)))
-    owners = _Owners(places, names)
+    owners = _Owners(places, data_set)
     has_masks = any(index.has_masks for index in data_set.splits.values())  # tools write the same masks as arrays, too
     found: dict[tuple[str, str], list[Problem]] = {}
     for place in places:
@@ -143,6 +146,8 @@ def _kind_of_group(place: Place, suffix: str, files: list[str], names: Collectio
     for name in files[:PROBED_FILES]:
         kind = _kind(Path(place.parent, name), suffix, names)
         if kind is None:
+            return "", ""
+        if kind == LIST and owners.are_all_in(Path(place.parent, name)):
             return "", ""
         if kind:
             return name, kind
@@ -193,9 +198,11 @@ def _is_one_of(name: str, place: Place, spots: Collection[str]) -> bool:
 class _Owners:
     """The names of the images that files may belong to."""
 
-    def __init__(self, places: list[Place], names: Collection[str]):
-        self.names = {*names, *(name for place in places for name in place.images)}
-        self.names |= {os.path.splitext(name)[0] for name in self.names}  # noqa: PTH122
+    def __init__(self, places: list[Place], data_set: DataSet):
+        names = {os.path.basename(path) for index in data_set.splits.values() for path in index.paths}  # noqa: PTH119
+        self.read = {os.path.splitext(name)[0] for name in names}  # noqa: PTH122
+        names |= {name for place in places for name in place.images}
+        self.names = names | {os.path.splitext(name)[0] for name in names}  # noqa: PTH122
         self.cores: set[str] = set()  # what is left of the names without the ends that all in their folder have
         for place in places:
             if len(place.images) > 1:
@@ -203,6 +210,16 @@ class _Owners:
                 end = _common_end(stems)
                 end = end[min((cut.start() for cut in BOUNDARY.finditer(end)), default=len(end)) :]
                 self.cores |= {stem.removesuffix(end) for stem in stems} if end else set()
+
+    def are_all_in(self, file: Path) -> bool:
+        """Whether each line of a list is an image and no image is missing: such a list tells nothing."""
+        try:
+            lines = read_paths(file) if file.stat().st_size <= LARGEST_LIST else []
+        except OSError:
+            return False
+        listed = {re.split(r"[/\\]", line)[-1] for line in lines}
+        listed = {os.path.splitext(name)[0] if _is_image(name) else name for name in listed}  # noqa: PTH122
+        return bool(self.read) and listed == self.read
 
     def have_named(self, files: list[str]) -> bool:
         """Whether most of some files have names of images, in full or with the same text before or after them in each."""
@@ -343,7 +360,7 @@ def _kind_of_lines(path: Path, text: str, suffix: str, names: Collection[str]) -
         told = ANNOTATION_WORDS.search(f"{path.parent.name} {path.stem}".replace("_", " "))
         is_table = numbers and numbers >= len(lines) - 1 and len(re.split(r"[\s,;]+", lines[-1].strip(" ,;"))) >= 4
         return "a table of numbers" if told and is_table else ""
-    return "a table that names images" if suffix in TABLE_SUFFIXES else "a list that names images"
+    return "a table that names images" if suffix in TABLE_SUFFIXES else LIST
 
 
 def _fields(line: str) -> list[str]:
