@@ -203,3 +203,11 @@ def test_a_list_of_all_images_tells_nothing(classes):
     assert unread_files(walk(classes), data_set) == []
     text(classes / "files.txt", "a.jpg\nb.jpg\nc.jpg\n")
     assert [problem.path for problem in unread_files(walk(classes), data_set)] == [str(classes / "files.txt")]
+
+
+def test_arrays_beside_images_that_have_boxes_are_copies(tmp_path):
+    for name in ("a", "b"):
+        image(tmp_path / "images" / f"{name}.jpg")
+        text(tmp_path / "images" / f"{name}.npy", "x")
+        text(tmp_path / "labels" / f"{name}.txt", "0 0.5 0.5 0.2 0.2\n")
+    assert unread_files(walk(tmp_path), read_yolo(tmp_path)) == []

@@ -59,7 +59,7 @@ NO_ANNOTATIONS = re.compile(
     r"|(check|md5|sha\d*)_?sums?|.*\.aux",
     re.IGNORECASE,
 )
-# Files that may have the names of photos: side-cars of cameras and editors, raw images, films, checksums, georeferences.
+# Files that may have the names of photos: side-cars of cameras and editors, raw images, films, point clouds, ...
 NO_ANNOTATION_SUFFIXES = frozenset(
     [
         *(".xmp", ".aae", ".pp3", ".dop", ".cos", ".thm", ".lrv", ".md5", ".sha1", ".sha256", ".sfv", ".crc", ".par2", ".log"),
@@ -67,6 +67,7 @@ NO_ANNOTATION_SUFFIXES = frozenset(
         *(".mov", ".mp4", ".avi", ".m4v", ".mkv", ".webm", ".wav", ".mp3", ".m4a", ".psd", ".xcf", ".kra", ".ai", ".eps"),
         *(".pdf", ".html", ".htm", ".doc", ".docx", ".odt", ".bak", ".tmp", ".part", ".cache", ".lock", ".ini", ".url"),
         *(".py", ".pyc", ".ipynb", ".sh", ".bat", ".m", ".r", ".zip", ".tar", ".gz", ".tgz", ".7z", ".rar", ".prj"),
+        *(".dcm", ".hdr", ".pcd", ".ply", ".las", ".laz", ".bin"),
         *(".tfw", ".tifw", ".jgw", ".jpgw", ".pgw", ".pngw", ".wld", ".ovr", ".rpb", ".rpc", ".imd"),
     ]
 )
@@ -114,7 +115,8 @@ def unread_files(places: list[Place], data_set: DataSet) -> list[Problem]:
     names = _image_names(data_set)
     used = _spots((*data_set.annotation_files, *(problem.path for problem in data_set.problems)))
     owners = _Owners(places, data_set)
-    has_masks = any(index.has_masks for index in data_set.splits.values())  # tools write the same masks as arrays, too
+    # Tools write the same masks as arrays, too, and trainers of detectors keep decoded images next to the files.
+    has_copies = any(index.has_masks or index.has_objects for index in data_set.splits.values())
     found: dict[tuple[str, str], list[Problem]] = {}
     for place in places:
         groups: dict[str, list[str]] = {}
@@ -124,7 +126,7 @@ def unread_files(places: list[Place], data_set: DataSet) -> list[Problem]:
                 suffix = ".nii.gz" if name.lower().endswith(".nii.gz") else suffix.lower()
                 groups.setdefault(suffix, []).append(name)
         for suffix, files in sorted(groups.items()):
-            if suffix in NO_ANNOTATION_SUFFIXES or (suffix == ".npy" and has_masks):
+            if suffix in NO_ANNOTATION_SUFFIXES or (suffix == ".npy" and has_copies):
                 continue
             first, kind = _kind_of_group(place, suffix, files, names, owners)
             if kind:
@@ -353,7 +355,7 @@ def _kind_of_lines(path: Path, text: str, suffix: str, names: Collection[str]) -
     naming = sum(any(_names_image(field, ()) for field in _fields(line)) for line in lines)
     by_stem = sum(any(_names_image(field, names) for field in _fields(line)) for line in lines)
     numbers = sum(NUMBERS.fullmatch(line) is not None for line in lines)
-    if by_stem and numbers and by_stem + numbers >= len(lines) - 1:  # WIDER Face: a name, then its boxes
+    if 0 < by_stem <= numbers and by_stem + numbers >= len(lines) - 1:  # WIDER Face: a name, then its boxes
         return "a list of images with numbers below each"
     # A word of a sentence may happen to be the name of an image without its suffix, so nearly every line must have one.
     if 2 * naming < max(len(lines), 1) and by_stem < max(len(lines) - 1, 2):
