@@ -347,3 +347,12 @@ def test_panoptic_annotations_are_named(tmp_path):
     write(tmp_path / "annotations" / "panoptic_val2017.json", contents, tmp_path / "val2017")
     with pytest.raises(DataError, match=r"panoptic_val2017.json: panoptic annotations \(segments_info\), which are not read"):
         read_coco(tmp_path)
+
+
+def test_each_split_is_found_in_its_own_folder_below_data(tmp_path):
+    for split in ("train", "val"):
+        write(tmp_path / "annotations" / f"{split}.json", tree({}), tmp_path / "data" / split)
+    found = read_coco(tmp_path)
+    assert {split: index.paths for split, index in found.splits.items()} == {
+        split: (str(tmp_path / "data" / split / "1.jpg"),) for split in ("train", "val")
+    }
