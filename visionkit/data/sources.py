@@ -9,13 +9,13 @@ import numpy as np
 
 from visionkit.data.formats import coco, darknet, identities, mask_folders, tfds, voc, yolo
 from visionkit.data.formats.annotation_tools import labelme, tool_files
-from visionkit.data.formats.class_folders import LAYOUTS, find_class_folders, only_folder
+from visionkit.data.formats.class_folders import LAYOUTS, find_class_folders, only_child, only_folder
 from visionkit.data.formats.labelled import cub, flat_names, pets, tiny_imagenet
 from visionkit.data.formats.labelled.evidence import GENERIC
 from visionkit.data.formats.labelled.masks_among import masks_beside_images
 from visionkit.data.formats.split_lists import find_list
 from visionkit.data.formats.tables import table
-from visionkit.data.formats.unread import unread_files, unused_images
+from visionkit.data.formats.unread import seen, unread_files, unused_images, walk
 from visionkit.data.images.listing import list_images
 from visionkit.data.images.masks.names import OPTION, NamedClasses, parse_values
 from visionkit.data.index import DataError, Index
@@ -202,7 +202,7 @@ def _read_folder(folder: Path, prefer: str | None, named: NamedClasses | None) -
     for name, recognises, reader in readers:
         if recognises(folder):
             return _with_format(_call(reader, folder, named), name)
-    inner = None if find_list(folder, TRAIN_NAMES) else only_folder(folder)
+    inner = None if find_list(folder, TRAIN_NAMES) else only_folder(folder) or _wrapped(folder)
     if inner is not None and split_name(inner.name) not in SPLITS:
         data_set = _read_folder(inner, prefer, named)
         return replace(data_set, notes=(f"the data set is in {inner.name}/", *data_set.notes))
@@ -211,21 +211,28 @@ def _read_folder(folder: Path, prefer: str | None, named: NamedClasses | None) -
     except DataError as error:
         images, _ = list_images(folder)
         folders = {path.parent for path in images}
-        if len(folders) > 1 or any(each.name.lower() not in GENERIC for each in folders - {folder}):
-            raise
-        if find_list(folder, TRAIN_NAMES) is not None:
-            raise
+        is_split = len(folders) > 1 or any(each.name.lower() not in GENERIC for each in folders - {folder})
+        if is_split or find_list(folder, TRAIN_NAMES) is not None:
+            raise DataError(f"{error}{seen(folder)}") from error
         if not images:
-            raise DataError(f"{folder}: no layout that is known; {_contents(folder)}. {EXPECTED}") from error
+            raise DataError(f"{folder}: no layout that is known; {_contents(folder)}. {EXPECTED}{seen(folder)}") from error
     index = Index((), tuple(map(str, images)), np.full(len(images), -1, np.int32))
     notes, problem = (f"{len(images)} images without labels or annotations",), masks_beside_images(folder, images)
     return DataSet({WHOLE: index}, notes, () if problem is None else (problem,), format="images without labels")
 
 
+def _wrapped(folder: Path) -> Path | None:
+    """The only folder in a folder, if it holds images and a reader knows it: a lone folder of images could be a class."""
+    child = only_child(folder)
+    readers = (recognises for name, recognises, _ in READERS_OF_FOLDERS if name != PEOPLE)
+    return child if child is not None and any(recognises(child) for recognises in readers) else None
+
+
 def _with_left_out(folder: Path, data_set: DataSet) -> DataSet:
     """The data set, with what its reader did not use: files that look like annotations, and images in no split."""
-    problems = (*data_set.problems, *empty_split_folders(folder, data_set.splits), *unread_files(folder, data_set))
-    return replace(data_set, problems=problems, left_out=unused_images(folder, data_set))
+    places = walk(folder)
+    problems = (*data_set.problems, *empty_split_folders(folder, data_set.splits), *unread_files(places, data_set))
+    return replace(data_set, problems=problems, left_out=unused_images(places, data_set))
 
 
 def _with_format(data_set: DataSet, name: str) -> DataSet:

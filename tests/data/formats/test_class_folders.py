@@ -155,6 +155,17 @@ def test_a_wrapped_data_set_is_found_in_its_only_folder(tmp_path):
     assert found.class_names == ("blue", "red") and found.notes[:2] == ("the data set is in a/", "the data set is in b/")
 
 
+def test_a_lone_folder_of_images_is_entered_if_a_reader_knows_it(tmp_path):
+    write_classes(tmp_path, {"export": 3})
+    assert read(tmp_path).class_names == ("export",)
+    names = sorted(path.name for path in (tmp_path / "export").iterdir())
+    table = "".join(f"{name},{label}\n" for name, label in zip(names, ("cat", "dog", "cat"), strict=True))
+    (tmp_path / "export" / "labels.csv").write_text(f"image,label\n{table}")
+    found = read(tmp_path)
+    assert found.class_names == ("cat", "dog") and found.splits["all"].labels.tolist() == [0, 1, 0]
+    assert found.notes[0] == "the data set is in export/"
+
+
 def test_links_that_lead_back_are_noted_and_not_followed(tmp_path):
     """Whichever would be visited first, no image of one class counts for another."""
     write_classes(tmp_path / "data", {"[dog] #1": 4, "cat": 3})

@@ -311,3 +311,48 @@ def test_the_border_of_a_mask_is_the_edge_of_its_pixels():
     polygons = polygons_of(rle_of(np.diff(changes, prepend=0, append=60), (6, 10)))
     extents = sorted((*polygon.min(axis=0), *polygon.max(axis=0)) for polygon in polygons)
     np.testing.assert_allclose(extents, [(0.2, 1 / 6, 0.7, 4 / 6), (0.9, 5 / 6, 1, 1)])
+
+
+@pytest.mark.parametrize("name", ["labels.json", "annotations/labels.json"])
+@pytest.mark.parametrize("images", ["data", "data/a", "Images", "img"])
+def test_images_are_found_in_a_folder_that_is_named_like_data(tmp_path, name, images):
+    file_name = "a/1.jpg" if images == "data/a" else "1.jpg"
+    write(tmp_path / name, tree({}, images=(file_name,)), tmp_path / images.partition("/")[0])
+    found = read_coco(tmp_path)
+    assert only(found).paths == (str(tmp_path / images / "1.jpg"),) and found.problems == ()
+    np.testing.assert_allclose(only(found).annotations[0].objects.boxes, [[0.1, 0.1, 0.5, 0.5]])
+
+
+def test_a_missing_image_says_where_it_was_searched(tmp_path):
+    write(tmp_path / "x.json", tree({}), tmp_path / "data")
+    (tmp_path / "data" / "1.jpg").unlink()
+    with pytest.raises(DataError, match=rf"'1.jpg' does not exist; it was searched in {tmp_path}, .*{tmp_path}/data"):
+        read_coco(tmp_path)
+
+
+def test_other_files_of_coco_for_the_same_split_are_known(tmp_path):
+    for family in ("instances", "captions", "person_keypoints"):
+        write(tmp_path / "annotations" / f"{family}_train2017.json", tree({}), tmp_path / "train2017")
+    found = read_coco(tmp_path)
+    assert {Path(file).name.partition("_train")[0] for file in found.annotation_files} == {
+        "instances",
+        "captions",
+        "person_keypoints",
+    }
+    assert found.problems == () and len(found.notes) == 2
+
+
+def test_panoptic_annotations_are_named(tmp_path):
+    contents = tree({}) | {"annotations": [{"image_id": 10, "file_name": "1.png", "segments_info": [{"id": 1}]}]}
+    write(tmp_path / "annotations" / "panoptic_val2017.json", contents, tmp_path / "val2017")
+    with pytest.raises(DataError, match=r"panoptic_val2017.json: panoptic annotations \(segments_info\), which are not read"):
+        read_coco(tmp_path)
+
+
+def test_each_split_is_found_in_its_own_folder_below_data(tmp_path):
+    for split in ("train", "val"):
+        write(tmp_path / "annotations" / f"{split}.json", tree({}), tmp_path / "data" / split)
+    found = read_coco(tmp_path)
+    assert {split: index.paths for split, index in found.splits.items()} == {
+        split: (str(tmp_path / "data" / split / "1.jpg"),) for split in ("train", "val")
+    }

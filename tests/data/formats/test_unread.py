@@ -5,8 +5,9 @@ import json
 import pytest
 
 from tests.data.layouts.layout import image, text, tree
-from visionkit.data.formats.unread import unread_files, unused_images
+from visionkit.data.formats.unread import unread_files, unused_images, walk
 from visionkit.data.formats.yolo import read_yolo
+from visionkit.data.index import DataError
 from visionkit.data.quality.check import check
 from visionkit.data.sources import read
 from visionkit.data.splits import DataSet
@@ -23,11 +24,11 @@ def classes(tmp_path):
 
 
 def kinds(folder):
-    return [(problem.path.removeprefix(f"{folder}/"), problem.detail) for problem in unread_files(folder, read(folder))]
+    return [(problem.path.removeprefix(f"{folder}/"), problem.detail) for problem in unread_files(walk(folder), read(folder))]
 
 
 def test_an_empty_folder_has_nothing_that_is_not_used(tmp_path):
-    assert unread_files(tmp_path, DataSet({})) == [] and unused_images(tmp_path, DataSet({})) == ""
+    assert unread_files(walk(tmp_path), DataSet({})) == [] and unused_images(walk(tmp_path), DataSet({})) == ""
 
 
 def test_files_that_are_no_annotations_are_not_reported(classes):
@@ -65,16 +66,107 @@ def test_files_that_are_no_annotations_are_not_reported(classes):
 def test_annotations_of_any_kind_are_named(classes, name, content, kind):
     data_set = read(classes)  # before the file is there, which a reader may know
     text(classes / name, content)
-    problems = unread_files(classes, data_set)
+    problems = unread_files(walk(classes), data_set)
     assert [(problem.kind, problem.path) for problem in problems] == [("unread annotations", str(classes / name))]
     assert problems[0].detail.startswith(kind)
+
+
+@pytest.mark.parametrize(
+    ("name", "content", "kind"),
+    [
+        ("ann/{}.jpg.json", '{"size": {"height": 8, "width": 9}, "tags": [], "objects": []}', "Supervisely's JSON"),
+        ("ann/{}.jpg.json", '{"what": 1}', "a file named after an image"),
+        ("visdrone/{}.txt", "10,5,20,10,1,4,0,0\n", "a file named after an image"),
+        ("gt/gt_{}.txt", "1,2,3,4,5,6,7,8,###\n", "a file named after an image"),
+        ("label_2/{}.txt", "Car 0.00 0 -1.57 10.5 5.5 30.5 15.5\n", "a file named after an image"),
+        ("labels/{}_polygons.json", '{"objects": []}', "a file named after an image"),
+        ("labels/{}.geojson", '{"type": "FeatureCollection", "features": []}', "GeoJSON"),
+        ("labels/{}.odgt", "{}", "CrowdHuman's boxes"),
+        ("xml/{}.XML", "<Annotations MicronsPerPixel='0.2'><Regions><Region/></Regions></Annotations>", "Aperio's XML"),
+        ("Annotation/{}", "<annotation><object/></annotation>", "Pascal VOC's XML"),
+        *(
+            (f"labels/{{}}{suffix}", "\0", "a file named after an image")
+            for suffix in (".npy", ".npz", ".h5", ".nii.gz", ".roi")
+        ),
+        *(
+            (f"labels/{{}}{suffix}", "\0", "a file named after an image")
+            for suffix in (".svg", ".pts", ".sqlite", ".toml", ".dat")
+        ),
+    ],
+)
+def test_files_with_the_names_of_images_are_annotations(classes, name, content, kind):
+    data_set = read(classes)
+    for stem in ("a", "b", "c", "d"):
+        text(classes / name.format(stem), content)
+    (problem,) = unread_files(walk(classes), data_set)
+    assert problem.path == str(classes / name.format("a"))
+    assert problem.detail.startswith(f"{kind}: it was not read (3 more ")
+
+
+@pytest.mark.parametrize(
+    ("name", "content", "kind"),
+    [
+        ("seq/gt/gt.txt", "1,1,10,5,20,10,1,1,0.9\n2,1,10,5,20,10,1,1,0.9\n", "a table of numbers"),
+        ("x_bbx_gt.txt", "cat/a.jpg\n3\n1 2 3 4\n1 2 3 4\n1 2 3 4\ncat/b.jpg\n1\n1 2 3 4\n", "a list of images with numbers"),
+        ("train.odgt", '{"ID": "a"}\n', "CrowdHuman's boxes"),
+        ("output.manifest", '{"source-ref": "s3://bucket/a.jpg"}\n', "JSON that names images"),
+        ("labels.sqlite", "x", "an SQLite database"),
+    ],
+)
+def test_one_file_for_all_images_is_annotations(classes, name, content, kind):
+    data_set = read(classes)
+    text(classes / name, content)
+    (problem,) = unread_files(walk(classes), data_set)
+    assert problem.detail.startswith(kind)
+
+
+def test_files_that_lie_beside_photos_are_not_annotations(classes):
+    for stem in ("cat/a", "cat/b", "dog/c", "dog/d"):
+        for suffix in (".xmp", ".aae", ".AAE", ".jpg.xmp", ".thm", ".jpg.md5", ".cr2", ".mov", ".pdf", ".jpg.aux.xml", ".jgw"):
+            text(classes / f"{stem}{suffix}", "x")
+        tree(classes / f"{stem}.jpg.json", {"title": f"{stem[-1]}.jpg", "photoTakenTime": {"timestamp": "1"}})
+    text(classes / "notes.txt", "a.jpg\nb.jpg")
+    text(classes / "sums.txt", "".join(f"{'0a' * 16}  cat/{stem}.jpg\n" for stem in "ab"))
+    text(classes / "credits.txt", "a.jpg by Ann\nb.jpg by Bob")
+    text(classes / "model.h5", "x")
+    text(classes / "features.npy", "x")
+    text(classes / "gt" / "words.txt", "of 4 lines 1 2 3 4")
+    text(classes / "loss.txt", "1 2 3 4 5.5\n-2 2 3 4 5.5\n")
+    text(classes / "one" / "a.log2", "a file alone may have any name")
+    assert kinds(classes) == []
+
+
+def test_a_link_to_a_file_that_was_read_was_read(classes):
+    text(classes / "labels.txt", "cat/a.jpg 1\ncat/b.jpg 2\n")
+    (classes / "again.txt").symlink_to(classes / "labels.txt")
+    data_set = DataSet({}, annotation_files=frozenset([str(classes / "again.txt")]))
+    assert unread_files(walk(classes), data_set) == []
+    (classes / "cat" / "again.jpg").symlink_to(classes / "cat" / "a.jpg")
+    assert unused_images(walk(classes), read(classes)) == ""
+
+
+def test_files_of_one_kind_in_many_folders_are_one_problem(classes):
+    data_set = read(classes)
+    for number in range(11):
+        text(classes / f"{number}" / "gt" / "gt.txt", "1,1,10,5,20,10\n")
+    (problem,) = unread_files(walk(classes), data_set)
+    assert problem.detail == "a table of numbers: it was not read; there are more in 10 other folders"
+
+
+def test_an_unknown_layout_names_the_annotations_in_it(tmp_path):
+    for split in ("train", "val"):
+        for number in range(3):
+            image(tmp_path / "images" / split / f"{split}{number}.jpg")
+            text(tmp_path / "groundTruth" / split / f"{split}{number}.mat", "x")
+    with pytest.raises(DataError, match=r"no reader knows: \S+groundTruth/train/train0.mat \(a MATLAB file\), \S+val0.mat "):
+        read(tmp_path)
 
 
 def test_many_files_are_one_problem(classes):
     data_set = read(classes)
     for number in range(7):
         tree(classes / "cat" / f"{number}.json", LABELME)
-    (problem,) = unread_files(classes, data_set)
+    (problem,) = unread_files(walk(classes), data_set)
     assert problem.detail == "labelme's JSON: it was not read (6 more .json files in this folder)"
 
 
@@ -83,7 +175,7 @@ def test_a_file_that_cannot_be_read_or_is_no_file_is_not_annotations(classes):
     (classes / "gone.csv").symlink_to(classes / "nowhere.csv")
     (classes / "folder.json").mkdir()
     (classes / "binary.txt").write_bytes(b"\xff\xfe\x00")
-    assert unread_files(classes, data_set) == []
+    assert unread_files(walk(classes), data_set) == []
 
 
 def test_images_in_no_split_are_counted_by_folder(tmp_path):
@@ -92,7 +184,7 @@ def test_images_in_no_split_are_counted_by_folder(tmp_path):
     for name in ("train/a", "train/b", "val/c"):
         text(tmp_path / "labels" / f"{name}.txt", "0 0.5 0.5 0.2 0.2\n")
     text(tmp_path / "data.yaml", "train: images/train\nval: images/val\nnames: [cat]\n")
-    assert unused_images(tmp_path, read_yolo(tmp_path)) == "2 in new/, 1 in the folder itself"
+    assert unused_images(walk(tmp_path), read_yolo(tmp_path)) == "2 in new/, 1 in the folder itself"
     understood = check(tmp_path).summary["format"]
     assert understood.startswith("YOLO (data.yaml): 3 images (2 in train, 1 in val); 1 class (cat)")
     assert understood.endswith("; images in no split: 2 in new/, 1 in the folder itself")
@@ -101,4 +193,21 @@ def test_images_in_no_split_are_counted_by_folder(tmp_path):
 def test_the_rest_of_many_folders_is_summed(tmp_path):
     for name in "abcdef":
         image(tmp_path / name / "1.jpg")
-    assert unused_images(tmp_path, DataSet({})) == "1 in a/, 1 in b/, 1 in c/, 3 elsewhere"
+    assert unused_images(walk(tmp_path), DataSet({})) == "1 in a/, 1 in b/, 1 in c/, 3 elsewhere"
+
+
+def test_a_list_of_all_images_tells_nothing(classes):
+    data_set = read(classes)
+    text(classes / "ImageSets" / "default.txt", "a\nb\nc\nd\n")
+    text(classes / "files.txt", "".join(f"data/{name}.jpg\n" for name in ("cat/a", "cat/b", "dog/c", "dog/d")))
+    assert unread_files(walk(classes), data_set) == []
+    text(classes / "files.txt", "a.jpg\nb.jpg\nc.jpg\n")
+    assert [problem.path for problem in unread_files(walk(classes), data_set)] == [str(classes / "files.txt")]
+
+
+def test_arrays_beside_images_that_have_boxes_are_copies(tmp_path):
+    for name in ("a", "b"):
+        image(tmp_path / "images" / f"{name}.jpg")
+        text(tmp_path / "images" / f"{name}.npy", "x")
+        text(tmp_path / "labels" / f"{name}.txt", "0 0.5 0.5 0.2 0.2\n")
+    assert unread_files(walk(tmp_path), read_yolo(tmp_path)) == []

@@ -139,6 +139,42 @@ def test_a_flat_folder_and_split_folders_are_read(tmp_path):
     assert len(read_voc(tmp_path / "train")) == 1
 
 
+@pytest.mark.parametrize("annotations", ["annotations", "Annotations", "labels", "xml"])
+def test_split_folders_below_the_folder_of_xml_files(tmp_path, annotations):
+    for split, boxes in (("train", [(4, 2, 20, 10), (8, 2, 20, 10)]), ("val", [(12, 2, 20, 10)])):
+        for number, box in enumerate(boxes):
+            (tmp_path / annotations).mkdir(exist_ok=True)
+            annotate(tmp_path, f"{number}", cat(*box), images=f"images/{split}", annotations=f"{annotations}/{split}")
+    assert looks_like_voc(tmp_path)
+    found = read_voc(tmp_path)
+    assert found.format == f"Pascal VOC ({annotations}/train/)" and found.problems == ()
+    read = {split: [one.objects.boxes[0, 0] * 40 for one in index.annotations] for split, index in found.splits.items()}
+    assert read == {"train": [4, 8], "val": [12]}
+    (tmp_path / "images" / "val" / "9.jpg").write_bytes(b"")
+    assert [Path(problem.path).name for problem in read_voc(tmp_path).problems] == ["9.jpg"]
+
+
+def test_splits_of_xml_files_whose_images_lie_in_one_folder(tmp_path):
+    (tmp_path / "annotations").mkdir()
+    for split in ("train", "val"):
+        annotate(tmp_path, split, cat(4, 2, 20, 10), images="images", annotations=f"annotations/{split}")
+    found = read_voc(tmp_path)
+    assert {split: [Path(path).name for path in index.paths] for split, index in found.splits.items()} == {
+        "train": ["train.jpg"],
+        "val": ["val.jpg"],
+    }
+    assert found.problems == ()
+
+
+def test_boxes_that_may_be_relative_are_a_problem(tmp_path):
+    for number in range(3):
+        annotate(tmp_path, f"{number}", cat(0.1, 0.1, 0.5, 0.5))
+    (problem,) = read_voc(tmp_path).problems
+    assert problem.kind == "unclear layout" and "all boxes are smaller than a pixel" in problem.detail
+    annotate(tmp_path, "3", cat(4, 2, 20, 10))
+    assert read_voc(tmp_path).problems == ()
+
+
 def test_other_folder_names_and_file_names(tmp_path):
     annotate(tmp_path, "1", images="images", annotations="annotations", filename="<filename>images\\1.jpg</filename>")
     annotate(tmp_path, "ü 2#%", images="images", annotations="annotations", filename="<filename>old.jpg</filename>")

@@ -293,3 +293,50 @@ def test_a_suffix_in_capitals(tmp_path):
     label(tmp_path, "2", "0 0.5 0.5 0.2 0.2\n")
     found = read_yolo(tmp_path)
     assert [len(one.objects) for one in only(found).annotations] == [1, 1] and found.problems == ()
+
+
+def test_two_files_of_class_names_that_differ_are_an_error(tmp_path):
+    for split in ("train", "val"):
+        label(tmp_path, "1", "0 0.5 0.5 0.2 0.2", f"images/{split}", f"labels/{split}")
+        (tmp_path / "labels" / split / "classes.txt").write_text("cat\n")
+    (tmp_path / "labels" / "val" / "classes.txt").write_text("cat\ndog\n")  # the same, with more
+    assert read_yolo(tmp_path).class_names == ("cat", "dog")
+    (tmp_path / "labels" / "val" / "classes.txt").write_text("dog\ncat\n")
+    with pytest.raises(DataError, match=r"val/classes.txt has dog, cat and \S+train/classes.txt has cat: a number would mean"):
+        read_yolo(tmp_path)
+    file = config(tmp_path, "names: [cow, dog]\n", train="images/train", val="images/val")
+    assert read_yolo(file).class_names == ("cow", "dog")
+
+
+def test_a_number_that_names_leave_out_is_a_problem_where_objects_have_it(tmp_path):
+    label(tmp_path, "1", "0 0.5 0.5 0.2 0.2\n2 0.5 0.5 0.2 0.2\n")
+    file = config(tmp_path, "names: {0: cat, 2: dog}\n", train="images")
+    assert read_yolo(file).problems == ()
+    label(tmp_path, "2", "1 0.5 0.5 0.2 0.2\n1 0.5 0.5 0.3 0.2\n")
+    (problem,) = read_yolo(file).problems
+    assert problem.kind == "class names" and "names lacks numbers that objects have: 1 (2 objects)" in problem.detail
+
+
+@pytest.mark.parametrize(
+    ("line", "reason"),
+    [
+        ("dog 0.5 0.5 0.25 0.5", "the class is a number, received 'dog'"),
+        ("1,0.5,0.5,0.25,0.5", "expected numbers divided by blanks: class x_center y_center width height"),
+        ("1 0,5 0,5 0,25 0,5", "expected numbers divided by blanks: class x_center y_center width height"),
+        ("1 0.5 x 0.25 0.5", "expected numbers divided by blanks: class x_center y_center width height"),
+    ],
+)
+def test_a_line_of_another_form_says_what_is_expected(tmp_path, line, reason):
+    label(tmp_path, "1", "0 0.5 0.5 0.2 0.2")
+    label(tmp_path, "2", line)
+    assert [problem.detail for problem in read_yolo(tmp_path).problems] == [f"line 1: {reason}"]
+
+
+def test_a_list_may_have_a_folder_more_than_the_data(tmp_path):
+    """As CVAT exports it: the lists name data/images/train/1.jpg."""
+    for split in ("train", "val"):
+        label(tmp_path, "1", f"0 0.5 0.5 0.{len(split)} 0.2", f"images/{split}", f"labels/{split}")
+        (tmp_path / f"{split}.txt").write_text(f"data/images/{split}/1.jpg\n")
+    found = read_yolo(config(tmp_path, "path: .\nnames: {0: cat}\n", train="train.txt", val="val.txt"))
+    widths = {split: np.diff(index.annotations[0].objects.boxes[0, ::2]).item() for split, index in found.splits.items()}
+    assert widths == pytest.approx({"train": 0.5, "val": 0.3}) and found.problems == ()

@@ -66,6 +66,24 @@ def voc_beside(folder: Path) -> None:
         xml(folder / f"{n}.xml", f"C:\\images\\{n}.jpg")
 
 
+def voc_in_splits(folder: Path) -> None:
+    for split, count in (("train", 3), ("val", 2)):
+        for n in range(count):
+            image(folder / "images" / split / f"{split}{n}.jpg")
+            xml(folder / "annotations" / split / f"{split}{n}.xml", f"{split}{n}.jpg")
+
+
+def fiftyone(folder: Path) -> None:
+    for n in range(3):
+        image(folder / "data" / f"{n}.jpg")
+    tree(folder / "labels.json", coco([f"{n}.jpg" for n in range(3)]))
+
+
+def voc_wrapped(folder: Path) -> None:
+    (folder / "export").mkdir()
+    voc_beside(folder / "export")
+
+
 def voc_copied(folder: Path) -> None:
     for n in range(3):
         image(folder / "JPEGImages" / f"{n}.jpg")
@@ -128,6 +146,16 @@ LAYOUTS: tuple[Layout, ...] = (
         one_cat("all", "00-cat.jpg"),
     ),
     Layout(
+        "COCO, exported by FiftyOne",
+        "Boxes",
+        "`labels.json`, and the images in `data/`.",
+        fiftyone,
+        "COCO (labels.json)",
+        {"all": 3},
+        ("cat", "dog"),
+        one_cat("all", "1.jpg", (30, 20, 50, 61)),
+    ),
+    Layout(
         "Pascal VOC",
         "Boxes",
         "An XML file of each image in `Annotations/`, the images in `JPEGImages/`, and the splits in `ImageSets/Main/`.",
@@ -142,6 +170,26 @@ LAYOUTS: tuple[Layout, ...] = (
         "Boxes",
         "An XML file next to each image, as LabelImg writes it.",
         voc_beside,
+        "Pascal VOC (.xml next to images)",
+        {"all": 3},
+        ("cat",),
+        one_cat("all", "2.jpg"),
+    ),
+    Layout(
+        "Pascal VOC, a folder for each split",
+        "Boxes",
+        "XML files in `annotations/train/` and `annotations/val/`, and images in folders of the same names in `images/`.",
+        voc_in_splits,
+        "Pascal VOC (annotations/train/)",
+        YOLO_SPLITS,
+        ("cat",),
+        one_cat("val", "val1.jpg"),
+    ),
+    Layout(
+        "Pascal VOC in a single folder",
+        "Boxes",
+        "A folder around images and their annotations is entered, if it is the only one and a reader knows what is in it.",
+        voc_wrapped,
         "Pascal VOC (.xml next to images)",
         {"all": 3},
         ("cat",),

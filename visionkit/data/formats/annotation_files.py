@@ -23,6 +23,7 @@ LARGEST = 1e6  # in heights or widths of the image: a larger coordinate is garba
 MAX_CLASSES = 100_000  # a larger class number is garbage, and a name would be made for every number below it
 DECLARED_SIDES = range(1, 1_000_000)  # heights and widths that a file may declare; otherwise the image's header is read
 UNPRINTABLE = re.compile(r"[\x00-\x1f\x7f-\x9f\u2028\u2029\ud800-\udfff\ufffe\uffff]")
+SMALLEST_RELATIVE = 0.05  # of the image; boxes that are as small in pixels were not drawn by anybody
 Images = Literal["copy", "link"]
 
 
@@ -61,6 +62,23 @@ def read_paths(file: Path) -> list[str]:
 def detection_index(class_names: Iterable[str], paths: list[str], annotations: list[Annotation], **more: object) -> Index:
     """An index of images that have annotations but no label of their own."""
     return Index(tuple(class_names), tuple(paths), np.full(len(paths), -1, np.int32), annotations=tuple(annotations), **more)
+
+
+def below_a_pixel(annotations: Iterable[Annotation], file: str | Path, whose: str) -> list[Problem]:
+    """The problem that all boxes of a format in pixels are smaller than one: they may be relative to the images.
+
+    Args:
+        annotations: those of a file, with the sizes of the images.
+        file: the file or folder that the problem names.
+        whose: "COCO's".
+    """
+    some = [one.objects.boxes * np.tile(one.size[::-1], 2) for one in annotations if len(one.objects) and one.size]
+    boxes = np.concatenate(some) if some else np.zeros((0, 4))
+    sides = boxes[:, 2:] - boxes[:, :2]
+    if len(boxes) > 2 and (np.abs(boxes) <= 1).all() and (sides > 0).all() and np.median(sides) > SMALLEST_RELATIVE:
+        detail = f"all boxes are smaller than a pixel; they may be relative to the images, but {whose} are in pixels"
+        return [Problem("unclear layout", str(file), detail)]
+    return []
 
 
 def check_not_empty(data_set: DataSet, source: str | Path) -> DataSet:

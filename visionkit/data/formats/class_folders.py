@@ -70,10 +70,14 @@ def find_class_folders(folder: str | Path) -> DataSet:
 
 def only_folder(folder: Path) -> Path | None:
     """The folder in which a data set is wrapped: the only one, with folders and no images in it; None if there is none."""
+    child = only_child(folder)
+    return child if child is not None and visible_folders(child, []) and not _has_images(child) else None
+
+
+def only_child(folder: Path) -> Path | None:
+    """The only folder in a folder without images; None if there is none, or there are several."""
     children = visible_folders(folder, [])
-    if len(children) != 1 or _has_images(folder):
-        return None
-    return children[0] if visible_folders(children[0], []) and not _has_images(children[0]) else None
+    return children[0] if len(children) == 1 and not _has_images(folder) else None
 
 
 def visible_folders(folder: Path, notes: list[str]) -> list[Path]:

@@ -2,6 +2,7 @@
 
 x.json                                       or FOLDER/x.json
 FOLDER/annotations/instances_train2017.json  and the same with val, test, ...; images in FOLDER/train2017/ or FOLDER/images/
+FOLDER/labels.json                           as FiftyOne writes it; images in FOLDER/data/
 FOLDER/train/_annotations.coco.json          and the same in valid/, test/; images next to it
 
 Boxes are x, y, width, height in pixels, 0-based. Category ids may have gaps and are kept in ``Index.class_attributes``.
@@ -23,6 +24,7 @@ from tqdm import tqdm
 from visionkit.data.boxes import TOLERANCE
 from visionkit.data.formats.annotation_files import (
     DECLARED_SIDES,
+    below_a_pixel,
     brief,
     check_not_empty,
     class_name_of,
@@ -32,6 +34,7 @@ from visionkit.data.formats.annotation_files import (
     similar_names,
 )
 from visionkit.data.formats.coco_objects import Ids, is_key, key_of, read_objects, with_keypoints
+from visionkit.data.formats.labelled.evidence import IMAGE_WORDS, MASK_WORDS
 from visionkit.data.formats.matching import image_finder
 from visionkit.data.images.contents import read_text
 from visionkit.data.images.decode import ImageError, read_size
@@ -45,8 +48,8 @@ FAMILIES = ("instances", "person_keypoints", "stuff", "panoptic", "captions", "i
 MANY = 10  # annotations with the same fault from which they are one problem
 CLASS_KEYS = ("category_id", "category_name", "category", "label", "class")  # of annotations in files without categories
 
+MOST_FOLDERS = 6  # that a message names
 FEW = 5  # boxes from which their form is judged
-SMALLEST_RELATIVE = 0.05  # of the image; boxes that are as small in pixels were not drawn by anybody
 
 
 class Categories(NamedTuple):
@@ -80,9 +83,10 @@ def read_coco(path: str | Path) -> DataSet:
         raise DataError(f"{path}: no COCO annotations. {_EXPECTED}")
     if not files:
         raise DataError(f"{path}: no .json file with COCO annotations in it, in annotations/, or in train/, val/. {_EXPECTED}")
-    problems, notes, indexes, used = [], [], {}, []
+    problems, notes, indexes, used, known = [], [], {}, [], []
     for split, (file, *others) in _by_split(files, path).items():
         notes += [f"not used: {other}, because {file.name} belongs to the same split" for other in others]
+        known += [other for other in others if other.name.startswith(FAMILIES)]
         try:
             with _garbage_collection_off():
                 indexes[split] = _read_file(file, split, problems, notes)
@@ -95,7 +99,7 @@ def read_coco(path: str | Path) -> DataSet:
     splits = parted(splits[WHOLE]) if list(splits) == [WHOLE] else splits
     names = next(iter(splits.values())).class_names if splits else ()
     problems += similar_names(names, path)
-    found = DataSet(splits, tuple(notes), tuple(problems), _format(used), frozenset(map(str, used)))
+    found = DataSet(splits, tuple(notes), tuple(problems), _format(used), frozenset(map(str, [*used, *known])))
     return check_not_empty(found, path)
 
 
@@ -179,17 +183,24 @@ def _read_file(file: Path, split: str, problems: list[Problem], notes: list[str]
     if not all(isinstance(part, list) for part in parts):
         raise DataError(f"{file}: not all of images, annotations and categories are lists. {_EXPECTED}")
     images, annotations, categories = parts
+    if annotations and all(isinstance(each, dict) and "segments_info" in each for each in annotations):
+        raise DataError(
+            f"{file}: panoptic annotations (segments_info), which are not read. Expected those of single objects, such as "
+            "instances_*.json, or masks of classes, one image for each."
+        )
     classes = _categories(categories or _named_by_annotations(annotations, file, problems), file, problems)
     licenses = _licenses(tree.get("licenses"))
     by_id, positions = _images(images, file, problems), Ids(classes.positions)
     grouped, faults = _grouped(annotations, by_id, file, problems, notes), []
     folders, find = _image_folders(file, split), image_finder()
-    paths, readable = [], []
+    paths, readable, missing = [], [], False
     for number, entry in tqdm(by_id.items(), f"reading {file.name}", unit=" images", leave=False, delay=1):
         name = entry["file_name"]
         path = find(folders, name)
         if path is None:
-            problems.append(Problem("missing partner", str(file), f"the image {brief(name)} {find.problem(name)}"))
+            searched = "" if missing else f"; it was searched in {', '.join(folders[:MOST_FOLDERS])}"
+            missing = True
+            problems.append(Problem("missing partner", str(file), f"the image {brief(name)} {find.problem(name)}{searched}"))
             continue
         try:
             size = _declared_size(entry)
@@ -281,7 +292,6 @@ def _doubtful_boxes(annotations: list[Annotation], file: Path) -> list[Problem]:
     if not some:
         return []
     boxes = np.concatenate([boxes for boxes, _ in some])
-    pixels = np.concatenate([boxes * (size[1], size[0], size[1], size[0]) for boxes, size in some])
     outside = int((boxes[:, 2:] > 1 + TOLERANCE).any(axis=1).sum())
     if len(boxes) >= FEW and 2 * outside > len(boxes):
         detail = (
@@ -289,11 +299,7 @@ def _doubtful_boxes(annotations: list[Annotation], file: Path) -> list[Problem]:
             "these may be two corners, or the size of the images may be wrong"
         )
         return [Problem("unclear layout", str(file), detail)]
-    sides = pixels[:, 2:] - pixels[:, :2]
-    if len(boxes) > 2 and (np.abs(pixels) <= 1).all() and (sides > 0).all() and np.median(sides) > SMALLEST_RELATIVE:
-        detail = "all boxes are smaller than a pixel; they may be relative to the images, but COCO's are in pixels"
-        return [Problem("unclear layout", str(file), detail)]
-    return []
+    return below_a_pixel(annotations, file, "COCO's")
 
 
 def _licenses(licenses: Any) -> dict[int | str, dict]:
@@ -312,7 +318,18 @@ def _image_folders(file: Path, split: str) -> list[str]:
     above = file.parent.parent if file.parent.name else file.parent / os.pardir
     below = [*names, *(f"images/{name}" for name in names), "images", ""]
     folders = dict.fromkeys(root / name for root in (file.parent, above) for name in below)
-    return [str(folder) for folder in folders if folder.is_dir()]
+    found = [str(folder) for folder in folders if folder.is_dir()]
+    roots = (file.parent, above) if file.parent.name.lower() in MASK_WORDS else (file.parent,)  # above may be all data sets
+    more = [child for root in roots for child in _children(root) if Path(child).name.lower() in IMAGE_WORDS]
+    inner = [str(Path(child, name)) for child in more for name in names if Path(child, name).is_dir()]
+    return list(dict.fromkeys([*found, *inner, *more]))
+
+
+def _children(folder: Path) -> list[str]:
+    try:
+        return sorted(entry.path for entry in os.scandir(folder) if entry.is_dir())
+    except OSError:
+        return []
 
 
 def _with_the_same_classes(indexes: dict[str, Index]) -> dict[str, Index]:

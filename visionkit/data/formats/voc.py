@@ -3,6 +3,7 @@
 FOLDER/Annotations/, FOLDER/JPEGImages/ (or images/)    ImageSets/Main/train.txt, val.txt, ... split the data set
 FOLDER/x.xml, FOLDER/x.jpg                              next to each other
 FOLDER/train/, FOLDER/val/, FOLDER/test/                each in one of the layouts above
+FOLDER/annotations/train/, FOLDER/images/train/         and the same with val, test
 
 Pixel coordinates are read as 0-based and half-open, so that a box is ``xmax - xmin`` wide. (The VOC challenge itself counted
 from 1 and included the last pixel. Tools write a mixture, and people do not annotate to the pixel.)
@@ -10,7 +11,6 @@ from 1 and included the last pixel. Tools write a mixture, and people do not ann
 Class names are those in the XML files, in natural order, unless ``classes.txt`` or ``labels.txt`` in FOLDER gives them.
 """
 
-import os
 import re
 import xml.etree.ElementTree as ET
 from collections import Counter
@@ -26,6 +26,7 @@ from tqdm import tqdm
 from visionkit.data.formats.annotation_files import (
     DECLARED_SIDES,
     are_sound,
+    below_a_pixel,
     brief,
     check_not_empty,
     class_name_of,
@@ -40,19 +41,17 @@ from visionkit.data.formats.annotation_files import (
 from visionkit.data.formats.mask_layouts.known import notes_on_masks
 from visionkit.data.formats.matching import find_by_stem, image_finder
 from visionkit.data.formats.split_lists import LABEL_FILES
+from visionkit.data.formats.voc_folders import Root, described, find_roots, xml_files_in
 from visionkit.data.images.decode import IMAGE_SUFFIXES, ImageError, read_size
 from visionkit.data.index import NO_OBJECTS, Annotation, DataError, Objects, Problem, natural_order
-from visionkit.data.split_names import SPLITS, WHOLE, split_name, split_order
+from visionkit.data.split_names import split_name, split_order
 from visionkit.data.splits import DataSet
 
-IMAGE_FOLDERS = ("jpegimages", "images")
 LIST_FOLDERS = ("Main", "")  # below ImageSets
 CORNERS = ("xmin", "ymin", "xmax", "ymax")
 NO_ATTRIBUTES = ("folder", "filename", "path", "size", "object", "file_name")  # stored in other fields
 NO_OBJECT_ATTRIBUTES = ("name", "bndbox")
 MANY = 10  # objects with the same fault from which they are one problem, if they are also most of all objects
-OF_VOC, OF_CVAT = re.compile(rb"<annotation\b"), re.compile(rb"<annotations\b")  # elements with which files begin
-NUM_PROBED = 10  # XML files next to images that are opened to see whether they are annotations
 
 
 class Record(NamedTuple):
@@ -69,7 +68,7 @@ class UnusableError(Exception):
 
 def looks_like_voc(folder: Path) -> bool:
     """Whether a folder has one of the layouts above."""
-    return bool(_roots(Path(folder)))
+    return bool(find_roots(Path(folder)))
 
 
 def read_voc(folder: str | Path) -> DataSet:
@@ -83,14 +82,14 @@ def read_voc(folder: str | Path) -> DataSet:
     """
     folder = Path(folder)
     problems, notes, used = [], [], set()
-    roots = _roots(folder, notes)
+    roots = find_roots(folder, notes)
     if not roots:
         raise DataError(f"{folder}: no VOC data set. Expected Annotations/*.xml and JPEGImages/, or .xml next to images.")
     files: dict[str, list[Record]] = {}
     for part, root in roots.items():
         for name, split in _read_root(part, root, problems, notes, used).items():
             files.setdefault(name, []).extend(split)
-    notes += notes_on_masks(roots.values())
+    notes += notes_on_masks(dict.fromkeys(root.folder for root in roots.values()))
     names_file = next((folder / name for name in LABEL_FILES if (folder / name).is_file()), None)
     if names_file is None:
         names = {name for split in files.values() for record in split for name in record.names}
@@ -98,70 +97,24 @@ def read_voc(folder: str | Path) -> DataSet:
     else:
         class_names, _ = unique_names(read_names(names_file), names_file, problems)
     problems += similar_names(class_names, names_file or folder)
+    problems += below_a_pixel((record.annotation for split in files.values() for record in split), folder, "Pascal VOC's")
     used |= set() if names_file is None else {str(names_file)}
     positions = {name: position for position, name in enumerate(class_names)}
     splits = {}
     for split, records in files.items():
         annotations = [_with_classes(record, positions, problems) for record in records]
         splits[split] = detection_index(class_names, [record.image for record in records], annotations)
-    found = DataSet(splits, tuple(notes), tuple(dict.fromkeys(problems)), _format(roots), frozenset(used))
+    found = DataSet(splits, tuple(notes), tuple(dict.fromkeys(problems)), described(roots), frozenset(used))
     return check_not_empty(found, folder)
 
 
-def _format(roots: dict[str, Path]) -> str:
-    part, root = next(iter(roots.items()))
-    xml_folder = _xml_folder(root)
-    above = "" if part == WHOLE else f"{root.name}/"
-    return f"Pascal VOC ({above}{'.xml next to images' if xml_folder == root else f'{xml_folder.name}/'})"
-
-
-def _roots(folder: Path, notes: list[str] | None = None) -> dict[str, Path]:
-    """Folders in one of the first two layouts, by split; a note names those that are left over."""
-    if _xml_folder(folder) is not None:
-        return {WHOLE: folder}
-    parts: dict[str, Path] = {}
-    for name, path in sorted(_folders(folder).items(), key=lambda item: (item[0] not in SPLITS, item[0])):
-        split = split_name(name)
-        if split in SPLITS and _xml_folder(path) is not None and parts.setdefault(split, path) != path and notes is not None:
-            notes.append(f"not used: {path}, because {parts[split].name} is the same split")
-    return {part: parts[part] for part in SPLITS if part in parts}
-
-
-def _folders(folder: Path) -> dict[str, Path]:
-    """The direct subfolders by their names in lower case."""
-    try:
-        return {entry.name.lower(): Path(entry.path) for entry in os.scandir(folder) if entry.is_dir()}
-    except OSError:
-        return {}
-
-
-def _xml_folder(root: Path) -> Path | None:
-    """The folder that holds the XML files, or None."""
-    annotations = _folders(root).get("annotations")
-    if annotations is not None and (files := list(_xml_files(annotations).values())[:NUM_PROBED]):
-        return None if all(_begins_with(OF_CVAT, path) for path in files) else annotations
-    files = list(_xml_files(root).values())[:NUM_PROBED] if root.is_dir() else []
-    return root if any(_begins_with(OF_VOC, path) for path in files) else None
-
-
-def _begins_with(element: re.Pattern[bytes], path: Path) -> bool:
-    return path.is_file() and element.search(path.read_bytes()[:4096]) is not None
-
-
-def _xml_files(folder: Path) -> dict[str, Path]:
-    """XML files by their stem, in natural order."""
-    files = (path for path in folder.iterdir() if path.suffix.lower() == ".xml" and not path.name.startswith("."))
-    return {path.stem: path for path in sorted(files, key=lambda path: natural_order(path.name))}
-
-
 def _read_root(
-    part: str, root: Path, problems: list[Problem], notes: list[str], used_files: set[str]
+    part: str, root: Root, problems: list[Problem], notes: list[str], used_files: set[str]
 ) -> dict[str, list[Record]]:
-    """The records of each split of a folder in one of the first two layouts; ``part`` is its name if it is not split."""
-    xml_folder, find = _xml_folder(root), image_finder()
-    xml_files = _xml_files(xml_folder)
-    image_folders = [str(path) for name, path in _folders(root).items() if name in IMAGE_FOLDERS] or [str(root)]
-    lists = _lists(root)
+    """The records of each split of a folder; ``part`` is its name if it is not split."""
+    find, image_folders = image_finder(), root.image_folders
+    xml_files = xml_files_in(root.xml_folder)
+    lists = {} if root.xml_folder.parent.parent == root.folder else _lists(root.folder)
     splits = {name: _listed(file, xml_files, problems) for name, file in lists.items()} or {part: list(xml_files.values())}
     used = dict.fromkeys(path for paths in splits.values() for path in paths)
     used_files |= {str(path) for path in (*used, *lists.values())}
@@ -191,8 +144,9 @@ def _read_root(
     problems += gathered(faults, max(MANY, num_objects))
     _drop_duplicate_claims(records, problems)
     if lists and len(used) < len(xml_files):
-        notes.append(f"{len(xml_files) - len(used)} annotations are in no list of {root / 'ImageSets'} and are not used")
-    if not lists:
+        notes.append(f"{len(xml_files) - len(used)} annotations are in no list of {root.folder / 'ImageSets'} and are not used")
+    shares_images = root.xml_folder.parent.parent == root.folder and split_name(Path(image_folders[0]).name) != part
+    if not lists and not shares_images:
         problems += _without_xml(image_folders, xml_files, {record.image for record in records.values()})
     return {name: [records[path] for path in paths if path in records] for name, paths in splits.items()}
 

@@ -46,6 +46,7 @@ from visionkit.data.formats.yolo_config import (
     guess_keypoints,
     keypoint_shape,
     read_config,
+    without_names,
 )
 from visionkit.data.images.contents import read_text
 from visionkit.data.images.listing import list_images
@@ -147,6 +148,7 @@ def read_yolo(path: str | Path) -> DataSet:
         classes = [one.objects.classes for _, annotations in splits.values() for one in annotations]
         names = list(map(str, range(int(max((labels.max(initial=-1) for labels in classes), default=-1)) + 1)))
         notes.append(f"there are no class names: {len(names)} classes are named by their numbers")
+    problems += without_names(config, (one for _, annotations in splits.values() for one in annotations), source)
     unique, numbers = unique_names(names, names_file or source, problems)
     problems += similar_names(unique, names_file or source)
     attributes = class_attributes(config, len(names), labels.keypoints)
@@ -333,13 +335,23 @@ def _num_posed(labels: Labels) -> int:
     return -1 if labels.keypoints is None else 4 + labels.keypoints.number * labels.keypoints.width
 
 
+def _numbers_in(line: str) -> list[float]:
+    words = line.replace("_", "?").split()  # Python reads 1_0 as a number
+    try:
+        return list(map(float, words))
+    except ValueError:
+        if len(words) > 4 and "," not in line and not any(letter.isdigit() for letter in words[0]):
+            raise ValueError(f"the class is a number, received {brief(words[0])}") from None
+        raise ValueError("expected numbers divided by blanks: class x_center y_center width height") from None
+
+
 def _read_line(line: str, labels: Labels, census: Census) -> tuple[int, list[float], Outline, np.ndarray | None]:
     """Class (-1 if unknown), box, outline, keypoints ``(K, 3)``.
 
     Raises:
         ValueError: the line does not describe an object.
     """
-    label, *numbers = map(float, line.replace("_", "?").split())  # Python reads 1_0 as a number
+    label, *numbers = _numbers_in(line)
     if not label.is_integer() or not all(abs(number) <= LARGEST for number in numbers):
         raise ValueError("its class is not a whole number, or a coordinate is far outside any image")
     census.add(numbers)

@@ -12,7 +12,7 @@ import yaml
 from visionkit.data.formats.annotation_files import MAX_CLASSES, brief, one_line, read_names
 from visionkit.data.formats.coco_objects import MAX_KEYPOINTS
 from visionkit.data.images.contents import read_text
-from visionkit.data.index import DataError, Problem
+from visionkit.data.index import Annotation, DataError, Problem
 from visionkit.data.split_names import SPLITS, WHOLE, split_name
 from visionkit.data.splits import DataSet
 
@@ -193,9 +193,9 @@ def class_names(
     if names is None:
         candidates = (root / name for name in NAMES_FILES)
         inside = (folder / name for folder in label_folders for name in ("classes.txt", "obj.names"))
-        file = next((file for file in (*candidates, *inside) if file.is_file()), None)
-        is_count = type(count) is int and 0 < count <= MAX_CLASSES
-        found = read_names(file) if file is not None else list(map(str, range(count))) if is_count else None
+        file, found = _longest_list([file for file in (*candidates, *inside) if file.is_file()])
+        if found is None and type(count) is int and 0 < count <= MAX_CLASSES:
+            found = list(map(str, range(count)))
         if found is not None or count is None:
             _judge_names(config, found or [], file or source, problems, notes)
             return found, file
@@ -211,6 +211,37 @@ def class_names(
     result = [named.get(number, str(number)) for number in range(max(named, default=-1) + 1)]
     _judge_names(config, result, source, problems, notes)
     return result, None
+
+
+def _longest_list(files: list[Path]) -> tuple[Path | None, list[str] | None]:
+    """The file with the most class names, and its names.
+
+    Raises:
+        DataError: another file has other names for the same numbers.
+    """
+    lists = {file: read_names(file) for file in files}
+    longest = max(files, key=lambda file: len(lists[file]), default=None)
+    for file, names in lists.items():
+        if names != lists[longest][: len(names)]:
+            shown = [f"{each} has {', '.join(map(one_line, lists[each][:5]))}" for each in (longest, file)]
+            raise DataError(
+                f"{' and '.join(shown)}: a number would mean two classes. Give all label files the same numbers, and remove "
+                "one of these files; or write a data.yaml whose names are those of all label files."
+            )
+    return longest, lists.get(longest)
+
+
+def without_names(config: dict, annotations: Iterable[Annotation], source: Path) -> list[Problem]:
+    """The problem that objects have numbers that ``names`` of data.yaml leaves out: {0: cat, 2: dog} has no 1."""
+    names = config.get("names")
+    if not isinstance(names, dict):
+        return []
+    named = set(map(int, names))
+    counts = Counter(number for one in annotations for number in one.objects.classes.tolist() if number not in named)
+    counts.pop(-1, None)  # beyond the last name: reported with its line
+    shown = ", ".join(f"{number} ({count:,} objects)" for number, count in sorted(counts.items())[:5])
+    detail = f"names lacks numbers that objects have: {shown}; these classes are named by their numbers"
+    return [Problem("class names", str(source), detail)] if counts else []
 
 
 def _judge_names(config: dict, names: list[str], source: Path, problems: list[Problem], notes: list[str]) -> None:

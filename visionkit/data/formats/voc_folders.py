@@ -1,0 +1,96 @@
+"""The folders of a data set in Pascal VOC's format: those of the XML files, and those of the images."""
+
+import os
+import re
+from pathlib import Path
+from typing import NamedTuple
+
+from visionkit.data.index import natural_order
+from visionkit.data.split_names import SPLITS, WHOLE, split_name
+
+IMAGE_FOLDERS = ("jpegimages", "images")
+SPLIT_XML_FOLDERS = ("annotations", "annotation", "xmls", "xml", "labels")  # with a folder for each split in them
+OF_VOC, OF_CVAT = re.compile(rb"<annotation\b"), re.compile(rb"<annotations\b")  # elements with which files begin
+NUM_PROBED = 10  # XML files next to images that are opened to see whether they are annotations
+
+
+class Root(NamedTuple):
+    """A folder with XML files, the folders of their images, and the folder that may hold lists."""
+
+    folder: Path
+    xml_folder: Path
+    image_folders: list[str]
+
+
+def described(roots: dict[str, Root]) -> str:
+    """The layout, in the words of ``DataSet.format``."""
+    part, root = next(iter(roots.items()))
+    above = "" if part == WHOLE or root.xml_folder.parent != root.folder else f"{root.folder.name}/"
+    xml_folder = root.xml_folder.relative_to(root.folder)
+    return f"Pascal VOC ({above}{'.xml next to images' if xml_folder == Path() else f'{xml_folder}/'})"
+
+
+def find_roots(folder: Path, notes: list[str] | None = None) -> dict[str, Root]:
+    """The folders of a data set in one of the layouts, by split; a note names those that are left over."""
+    if (xml_folder := _xml_folder(folder)) is not None:
+        return {WHOLE: _root(folder, xml_folder)}
+    parts: dict[str, Root] = {}
+    folders = _folders(folder)
+    for name, path in sorted(folders.items(), key=lambda item: (item[0] not in SPLITS, item[0])):
+        split = split_name(name)
+        if split not in SPLITS or (xml_folder := _xml_folder(path)) is None:
+            continue
+        if parts.setdefault(split, _root(path, xml_folder)).folder != path and notes is not None:
+            notes.append(f"not used: {path}, because {parts[split].folder.name} is the same split")
+    for above in (folders[name] for name in SPLIT_XML_FOLDERS if name in folders and not parts):
+        for name, xml_folder in sorted(_folders(above).items(), key=lambda item: (item[0] not in SPLITS, item[0])):
+            if split_name(name) in SPLITS and split_name(name) not in parts and _has_voc(xml_folder):
+                parts[split_name(name)] = Root(folder, xml_folder, _images_of(folder, name))
+    return {part: parts[part] for part in SPLITS if part in parts}
+
+
+def _root(folder: Path, xml_folder: Path) -> Root:
+    images = [str(path) for name, path in _folders(folder).items() if name in IMAGE_FOLDERS]
+    return Root(folder, xml_folder, images or [str(folder)])
+
+
+def _images_of(folder: Path, name: str) -> list[str]:
+    """The folders that hold the images of a split: those named like the split, else those that hold all."""
+    roots = [path for each, path in _folders(folder).items() if each in IMAGE_FOLDERS] or [folder]
+    below = {each: path for root in roots for each, path in _folders(root).items()}
+    own = [path for each, path in below.items() if each == name] or [
+        path for each, path in below.items() if split_name(each) == split_name(name)
+    ]
+    return [str(path) for path in own or roots]
+
+
+def _folders(folder: Path) -> dict[str, Path]:
+    """The direct subfolders by their names in lower case."""
+    try:
+        return {entry.name.lower(): Path(entry.path) for entry in os.scandir(folder) if entry.is_dir()}
+    except OSError:
+        return {}
+
+
+def _xml_folder(root: Path) -> Path | None:
+    """The folder that holds the XML files, or None."""
+    annotations = _folders(root).get("annotations")
+    if annotations is not None and (files := list(xml_files_in(annotations).values())[:NUM_PROBED]):
+        return None if all(_begins_with(OF_CVAT, path) for path in files) else annotations
+    return root if _has_voc(root) else None
+
+
+def _has_voc(folder: Path) -> bool:
+    """Whether there are files of VOC among the XML files in a folder."""
+    files = list(xml_files_in(folder).values())[:NUM_PROBED] if folder.is_dir() else []
+    return any(_begins_with(OF_VOC, path) for path in files)
+
+
+def _begins_with(element: re.Pattern[bytes], path: Path) -> bool:
+    return path.is_file() and element.search(path.read_bytes()[:4096]) is not None
+
+
+def xml_files_in(folder: Path) -> dict[str, Path]:
+    """XML files by their stem, in natural order."""
+    files = (path for path in folder.iterdir() if path.suffix.lower() == ".xml" and not path.name.startswith("."))
+    return {path.stem: path for path in sorted(files, key=lambda path: natural_order(path.name))}
