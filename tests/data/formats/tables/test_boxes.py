@@ -86,3 +86,17 @@ def test_boxes_around_groups_are_crowds(write):
 def test_a_label_of_rows_without_a_box_is_no_class(write):
     found = read_tables(write("a.jpg b.jpg", {"x.csv": "patientId,x,y,width,height,Target\na,,,,,0\nb,12,8,48,32,1\n"}))
     assert found.class_names == ("1",) and pixels(found) == [[], [[12, 8, 60, 40]]]
+
+
+@pytest.mark.parametrize(
+    ("table", "measured"),
+    [
+        ("image,xmin,ymin,xmax,ymax,label\na.jpg,5,5,40,40,cat\n", True),
+        ("image,xmin,ymin,xmax,ymax,label\na.jpg,.1,.1,.5,.5,cat\n", False),
+        ("image,width,height,xmin,ymin,xmax,ymax,label\na.jpg,120,80,5,5,40,40,cat\n", False),
+        ("image,a_x,a_y,b_x,b_y,c_x,c_y\na.jpg,5,5,40,40,20,20\n", True),
+    ],
+)
+def test_a_size_that_is_read_from_the_image_is_marked(write, table, measured):
+    annotation = read_tables(write("a.jpg", {"x.csv": table})).splits["all"].annotations[0]
+    assert annotation.measured == measured and annotation.size in ((80, 120), None)

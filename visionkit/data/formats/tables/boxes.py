@@ -20,10 +20,11 @@ MIXED = 0.05  # share of boxes in a table of pixels that may look relative
 
 
 class Sized(NamedTuple):
-    """An image, and its height and width; None where nothing depends on them."""
+    """An image, and its height and width; None where nothing depends on them. ``measured``: they are not from the table."""
 
     sample: Sample
     size: tuple[int, int] | None
+    measured: bool
 
 
 def read_boxes(splits: Samples, tables: list[Table], problems: list[Problem]) -> DataSet:
@@ -46,8 +47,10 @@ def read_boxes(splits: Samples, tables: list[Table], problems: list[Problem]) ->
     scaled = {id(table.rows): _scaled(table, form, relative, all_sized, classes.numbers, problems) for table in tables}
     indexes = {}
     for split, group in sized.items():
-        annotations = [Annotation(_objects(sample, scaled[id(sample.rows)]), size=size) for sample, size in group]
-        paths = [sample.path for sample, _ in group]
+        annotations = [
+            Annotation(_objects(sample, scaled[id(sample.rows)]), size=size, measured=measured) for sample, size, measured in group
+        ]
+        paths = [one.sample.path for one in group]
         indexes[split] = detection_index(classes.names, paths, annotations, class_attributes=class_attributes)
     total = sum(int(each.kept.sum()) for each in scaled.values())
     tiny = sum(each.tiny for each in scaled.values())
@@ -82,12 +85,13 @@ def _sizes(split: str, samples: list[Sample], relative: bool, problems: list[Pro
     sized = []
     for sample in tqdm(samples, f"reading sizes of {split}", unit=" images", leave=False, disable=relative):
         size = next((sample.rows.sizes[i] for i in sample.positions if sample.rows.sizes[i] is not None), None)
+        measured = size is None and not relative
         try:
-            size = size if relative or size is not None else read_size(sample.path)
+            size = read_size(sample.path) if measured else size
         except ImageError as error:
             problems.append(Problem("broken image", sample.path, f"{error}; so its size and its boxes are unknown"))
             continue
-        sized.append(Sized(sample, size))
+        sized.append(Sized(sample, size, measured))
     return sized
 
 
@@ -96,10 +100,10 @@ def _form(tables: list[Table], sized: list[Sized], relative: bool) -> tuple[str,
     columns = tables[0].columns
     if columns.box_form or not columns.box:
         return columns.box_form or "corners", []
-    boxes = np.concatenate([np.zeros((0, 4)), *(sample.rows.boxes[sample.positions] for sample, _ in sized)])
+    boxes = np.concatenate([np.zeros((0, 4)), *(one.sample.rows.boxes[one.sample.positions] for one in sized)])
     sizes = np.ones((len(boxes), 2))
     if not relative:
-        sizes = np.repeat([size[::-1] for _, size in sized], [len(sample.positions) for sample, _ in sized], axis=0)
+        sizes = np.repeat([one.size[::-1] for one in sized], [len(one.sample.positions) for one in sized], axis=0)
     known = ~np.isnan(boxes[:, 0])
     boxes = np.clip(boxes, -1e9, 1e9)
     starts, ends, sizes = boxes[known, :2], boxes[known, 2:], sizes[known] * INSIDE
@@ -135,7 +139,7 @@ def _scaled(
     rows = table.rows
     used = np.zeros(len(rows), bool)
     scale = np.ones((len(rows), 2))
-    for sample, size in sized:
+    for sample, size, _ in sized:
         if sample.rows is rows:
             used[sample.positions] = True
             if not relative:
@@ -151,7 +155,7 @@ def _scaled(
     used &= ~np.isnan(boxes[:, 0])
     sound = (np.abs(boxes) <= LARGEST).all(axis=1) & (np.abs(points) <= LARGEST).all(axis=(1, 2))
     if (used & ~sound).any():
-        path_of = {i: sample.path for sample, _ in sized if sample.rows is rows for i in sample.positions}
+        path_of = {i: sample.path for sample, *_ in sized if sample.rows is rows for i in sample.positions}
         for row in np.flatnonzero(used & ~sound).tolist():
             detail = f"line {rows.lines[row]}: numbers far outside of the image"
             problems.append(Problem("bad annotation", path_of[row], detail))
