@@ -48,7 +48,7 @@ def read_boxes(splits: Samples, tables: list[Table], problems: list[Problem]) ->
     indexes = {}
     for split, group in sized.items():
         annotations = [
-            Annotation(_objects(sample, scaled[id(sample.rows)]), size=size, measured=measured) for sample, size, measured in group
+            Annotation(_objects(one.sample, scaled[id(one.sample.rows)]), size=one.size, measured=one.measured) for one in group
         ]
         paths = [one.sample.path for one in group]
         indexes[split] = detection_index(classes.names, paths, annotations, class_attributes=class_attributes)
