@@ -7,6 +7,8 @@ import re
 from collections.abc import Sequence
 from typing import NamedTuple
 
+from visionkit.data.index import DataError
+
 # In order of preference; of several that a table has, the one whose values are files is the image.
 IMAGE = (
     *("imagepath", "imgpath", "image", "path", "filepath", "filepaths", "file", "filename", "imagename", "imagefile"),
@@ -67,6 +69,11 @@ NOT_LABELS = frozenset(
         *("isoccluded", "istruncated", "isgroupof", "isdepiction", "isinside", "originalurl", "hash", "format", "boxid"),
     ]
 )
+EXPECTED = (
+    "Expected a header with a column for the image (image, filename, path, image_id, ...) and columns for what it shows: label "
+    "(or class, category, breed, ...); xmin,ymin,xmax,ymax or bbox; mask; a column of 0 and 1 for each class; or landmarks "
+    "such as x0,y0,x1,y1,x2,y2."
+)
 X_OF_POINT = (re.compile(r"(?P<name>.+)_x"), re.compile(r"x_?(?P<name>\d+)"))  # left_eye_x; x0
 FEWEST_POINTS = 3  # two points are the corners of a box
 UNNAMED = re.compile(r"|unnamed\d+|level0|rownames?")  # the index column of pandas and R
@@ -121,6 +128,30 @@ class Columns(NamedTuple):
         if self.box or self.points:
             return "landmarks" if self.points else "boxes"
         return "flags" if self.flags else "labels" if self.label is not None else ""
+
+
+class Understood(NamedTuple):
+    """The meaning of a table.
+
+    Attributes:
+        columns: its columns.
+        notes: sentences on what was decided.
+        guessed: whether the column of labels is known only because no other is left.
+        folders: the folders of the images that were looked up; empty if none was found.
+    """
+
+    columns: Columns
+    notes: tuple[str, ...] = ()
+    guessed: bool = False
+    folders: frozenset[str] = frozenset()
+
+
+class UnclearError(DataError):
+    """A table of images, in which several columns may be the label, or none."""
+
+    def __init__(self, message: str, folders: frozenset[str]):
+        super().__init__(message)
+        self.folders = folders
 
 
 class Named(NamedTuple):

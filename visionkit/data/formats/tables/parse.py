@@ -9,8 +9,8 @@ from pathlib import Path
 import numpy as np
 
 from visionkit.data.formats.tables.columns import Columns
-from visionkit.data.formats.tables.contents import FLAGS
 from visionkit.data.formats.tables.rows import open_rows
+from visionkit.data.formats.tables.values import FLAGS
 from visionkit.data.index import Problem
 from visionkit.data.split_names import split_name
 
