@@ -55,6 +55,8 @@ CENTERS = (
 LISTS = {  # columns that hold whole boxes, and the form of these if the name says it
     **dict.fromkeys(("bbox", "box", "boundingbox", "bboxes", "boxes", "boundingboxes", "boxesstring"), ""),
     **{"bboxxywh": "sides", "bboxcoco": "sides", "bboxxyxy": "corners", "bboxvoc": "corners", "bboxcxcywh": "centers"},
+    **dict.fromkeys(("x1y1x2y2", "xminyminxmaxymax", "xyxy", "lefttoprightbottom"), "corners"),
+    **dict.fromkeys(("xywh", "xywidthheight", "xminyminwidthheight", "lefttopwidthheight"), "sides"),
 }
 RUN_LENGTHS = ("encodedpixels", "rle", "rlemask", "maskrle", "rleencoding", "segmentation", "annotation", "label", "pixels")
 GROUPS = ("isgroupof", "iscrowd")
@@ -98,7 +100,8 @@ class Columns(NamedTuple):
         flag_names: the names of these classes.
         group: whether the object is a group of objects.
         confidence: how certain the label is.
-        divider: what divides the labels of one image in the column of labels; "" if each image has one.
+        divider: what divides the labels of one image in the column of labels; "[" where they are a list; "" if each image has
+            one.
     """
 
     image: int
@@ -138,12 +141,14 @@ class Understood(NamedTuple):
         notes: sentences on what was decided.
         guessed: whether the column of labels is known only because no other is left.
         folders: the folders of the images that were looked up; empty if none was found.
+        doubts: sentences on columns that are not used, and look like annotations.
     """
 
     columns: Columns
     notes: tuple[str, ...] = ()
     guessed: bool = False
     folders: frozenset[str] = frozenset()
+    doubts: tuple[str, ...] = ()
 
 
 class UnclearError(DataError):
@@ -207,7 +212,7 @@ def find_columns(header: Sequence[str]) -> Named:
     return Named(
         [i for i in all_in(IMAGE) if i not in used],
         [i for i in all_in(IMAGE_IF_FOUND) if i not in used],
-        [i for i in all_in(LABEL) if i not in used],
+        [i for i in all_in(LABEL) if i not in used and not (names[i] == "y" and "x" in position)],  # x and y are a point
         others,
         columns,
     )

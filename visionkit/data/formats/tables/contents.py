@@ -20,6 +20,7 @@ from visionkit.data.formats.tables.columns import (
     find_columns,
     plain,
 )
+from visionkit.data.formats.tables.doubts import doubts, looks_like_side
 from visionkit.data.formats.tables.headerless import without_header
 from visionkit.data.formats.tables.images import ImageSearch
 from visionkit.data.formats.tables.values import (
@@ -31,6 +32,7 @@ from visionkit.data.formats.tables.values import (
     find_images,
     have_suffix,
     is_flag,
+    is_tree,
 )
 from visionkit.data.index import DataError
 
@@ -85,7 +87,8 @@ def understand(file: Path, rows: Sequence[Sequence[str]], search: ImageSearch, s
                 "images of masks, and name these in a column mask.",
                 folders,
             )
-    return _what_it_shows(file, names, named, columns, sample, find, notes, folders)
+    understood = _what_it_shows(file, names, named, columns, sample, find, notes, folders)
+    return understood._replace(doubts=tuple(doubts(names, understood.columns, sample)))
 
 
 def _what_it_shows(
@@ -106,7 +109,7 @@ def _what_it_shows(
         columns, more = Columns(image, width=columns.width), [i for i in range(len(names)) if i != image]
     elif columns.mask is not None and is_flag(row[columns.mask] for row in sample):
         columns, more = columns._replace(mask=None), [columns.mask]
-    candidates = sorted({*named.others, *more})
+    candidates = sorted({*(i for i in named.others if not looks_like_side(names[i])), *more})
     not_labels = {image, *labels, *named.images, *named.images_if_found}
     others = [i for i in candidates if i not in not_labels and any(row[i] for row in sample)]
     label = _best_label(labels, sample)
@@ -125,9 +128,14 @@ def _what_it_shows(
         if columns.mask is None and len(labels) > 1 and any(row[i] for i in labels if i != label for row in sample):
             unused = ", ".join(names[i] for i in labels if i != label)
             notes.append(f"{file.name}: the labels are those of the column {names[label]}; not used: {unused}")
-        divider = (
-            "" if columns.box or columns.points else divider_of(plain(names[label]), Counter(row[label] for row in sample))
-        )
+        counts = Counter(row[label] for row in sample)
+        if trees := list(filter(is_tree, counts)):
+            raise UnclearError(
+                f"{file}: its column {names[label]} holds JSON, which is not read from tables: {brief(trees[0])}. Export the "
+                "annotations as COCO, or write a row for each label or box.",
+                folders,
+            )
+        divider = "" if columns.box or columns.points else divider_of(plain(names[label]), counts)
         return Understood(columns._replace(label=label, divider=divider), tuple(notes), folders=folders)
     if columns.kind:
         return Understood(columns, tuple(notes), folders=folders)

@@ -1,11 +1,8 @@
 """The meaning of the columns of a table without a header, by what they hold."""
 
-import re
 from collections import Counter
 from collections.abc import Iterator, Sequence
 from pathlib import Path, PurePosixPath
-
-import numpy as np
 
 from visionkit.data.formats.tables.columns import (
     EXPECTED,
@@ -18,12 +15,21 @@ from visionkit.data.formats.tables.columns import (
     find_columns,
     plain,
 )
-from visionkit.data.formats.tables.values import MOST, NUMBER, Find, are_files, divider_of, find_images, is_image
+from visionkit.data.formats.tables.values import (
+    MOST,
+    NUMBER,
+    Find,
+    are_corners,
+    are_files,
+    divider_of,
+    find_images,
+    is_image,
+    value_of,
+)
 from visionkit.data.images.decode import ImageError, read_size
 from visionkit.data.split_names import SPLITS, split_name
 
 NAMES = frozenset((*IMAGE, *IMAGE_IF_FOUND, *LABEL))
-FIT = 0.9  # share of the rows whose four numbers must be the corners of a box
 MEASURED = 5  # images whose sizes are compared with two columns
 NO_SPLIT = ("unassigned", "unlabeled", "")  # values of a column of splits
 
@@ -125,7 +131,7 @@ def _size(rows: list[list[str]], image: int, numbers: list[int], paths: list[str
             continue
     known = [(row, sizes[path]) for row in rows[:1000] if (path := find(row[image])) in sizes]
     for first, second in zip(numbers[-2::-1], numbers[:0:-1], strict=True):
-        fits = [(_value(row[second]), _value(row[first])) == size for row, size in known]
+        fits = [(value_of(row[second]), value_of(row[first])) == size for row, size in known]
         if second == first + 1 and fits and all(fits):
             return first, second
     return ()
@@ -140,20 +146,6 @@ def _boxes(rows: list[list[str]], numbers: list[int]) -> list[tuple[int, ...]]:
     for group in corners:
         between = [group[0] + 2, group[0] + 3, group[0] + 6, group[0] + 7]
         same = [group[2], group[1], group[0], group[3]]  # the other corners of an upright box
-        if all(not row[i] or _value(row[i]) == _value(row[j]) for row in rows for i, j in zip(between, same, strict=True)):
-            return [group] if _are_corners(rows, group) else []
-    return [group for group in groups if _are_corners(rows, group)]
-
-
-def _are_corners(rows: list[list[str]], group: tuple[int, ...]) -> bool:
-    boxes = np.array([[_value(row[i]) for i in group] for row in rows if any(row[i] for i in group)]).reshape(-1, 4)
-    with np.errstate(invalid="ignore"):
-        valid = (boxes[:, 2] > boxes[:, 0]) & (boxes[:, 3] > boxes[:, 1])
-    return len(boxes) > 0 and valid.mean() >= FIT
-
-
-def _value(text: str) -> float:
-    try:
-        return float(re.sub(",", ".", text))
-    except ValueError:
-        return np.nan
+        if all(not row[i] or value_of(row[i]) == value_of(row[j]) for row in rows for i, j in zip(between, same, strict=True)):
+            return [group] if are_corners(rows, group) else []
+    return [group for group in groups if are_corners(rows, group)]

@@ -7,6 +7,7 @@ import numpy as np
 
 from visionkit.data.formats.tables.class_names import ClassNames, name_classes
 from visionkit.data.formats.tables.samples import Sample, Samples, Table
+from visionkit.data.formats.tables.values import listed
 from visionkit.data.index import DataError, Index, Problem
 from visionkit.data.splits import DataSet
 
@@ -30,7 +31,8 @@ def read_labels(splits: Samples, tables: list[Table], problems: list[Problem]) -
     has_several = bool(divider or doubtful) or repeated >= max(2, SEVERAL * len(samples))  # one may be a mistake
     notes = []
     if divider:
-        notes.append(f"an image may have several labels: {'a blank' if divider == ' ' else repr(divider)} divides them")
+        how = {" ": "a blank divides them", "[": "they are written as lists"}.get(divider, f"{divider!r} divides them")
+        notes.append(f"an image may have several labels: {how}")
     elif repeated and has_several:
         notes.append(f"{repeated} of {len(samples)} images are listed with several labels, so an image may have several")
     if doubtful:
@@ -119,8 +121,13 @@ def _labels_of(sample: Sample, divider: str) -> list[str]:
     """The distinct labels of an image; those that are judged to be absent are left out."""
     labels = [label for i, label in zip(sample.positions, sample.labels(), strict=True) if i not in sample.rows.doubtful]
     if divider:
-        labels = [part.strip() for label in labels for part in label.split(divider) if part.strip()]
+        labels = [part.strip() for label in labels for part in _parts(label, divider) if part.strip()]
     return list(dict.fromkeys(map(_whole, labels)))
+
+
+def _parts(label: str, divider: str) -> list[str]:
+    items = listed(label) if divider == "[" else label.split(divider)
+    return [label] if items is None else items
 
 
 def _whole(label: str) -> str:

@@ -79,6 +79,7 @@ def read_table(path: str | Path, named: NamedClasses | None = None) -> DataSet:
 
 def _read(found: Found, folder: Path | None, named: NamedClasses | None) -> DataSet:
     problems = list(found.problems)
+    problems += [Problem("unclear layout", str(table.file), doubt) for table in found.tables for doubt in table.meaning.doubts]
     files = [table.file for table in found.tables]
     names = ", ".join(map(str, files))
     if len({_kind(table) for table in found.tables}) > 1:
