@@ -5,7 +5,7 @@ from typing import NamedTuple
 import numpy as np
 from tqdm import tqdm
 
-from visionkit.data.formats.annotation_files import LARGEST, detection_index
+from visionkit.data.formats.annotation_files import LARGEST, detection_index, similar_names
 from visionkit.data.formats.tables.class_names import name_classes
 from visionkit.data.formats.tables.samples import Sample, Samples, Table
 from visionkit.data.images.decode import ImageError, read_size
@@ -16,6 +16,7 @@ RELATIVE_UP_TO = 2.0  # relative boxes may reach outside their image, but pixel 
 NAMELESS = "object"  # the class of objects in a table without labels
 INSIDE = 1.01  # a side up to which a box counts as inside its image
 CERTAIN = 0.9  # share of boxes that must fit a form other than the usual one
+NO_CORNERS = 0.98  # share of boxes that fit as corners, below which the others show that none are corners
 MIXED = 0.05  # share of boxes in a table of pixels that may look relative
 
 
@@ -35,13 +36,14 @@ def read_boxes(splits: Samples, tables: list[Table], problems: list[Problem]) ->
     largest = max((np.abs(part[~np.isnan(part)]).max(initial=0.0) for part in numbers), default=0.0)
     relative = largest <= RELATIVE_UP_TO
     sized = {split: _sizes(split, samples, relative, problems) for split, samples in splits.items()}
-    form, notes = _form(tables, [one for group in sized.values() for one in group], relative)
+    form, notes = _form(tables, [one for group in sized.values() for one in group], relative, problems)
     if largest > 0:
         limit = f"relative to the image, since none is above {largest:.3g}"
         notes.insert(0, f"the coordinates are taken as {limit if relative else 'pixels'}")
     labels = {label or NAMELESS for table, of in zip(tables, used, strict=True) for label in _labels_of_objects(table, of)}
     classes = name_classes(labels, [table.file for table in tables])
     problems += classes.problems
+    problems += similar_names(classes.names, _names(tables))
     class_attributes = tuple({"keypoints": list(columns.point_names)} for _ in classes.names) if columns.points else ()
     all_sized = [one for group in sized.values() for one in group]
     scaled = {id(table.rows): _scaled(table, form, relative, all_sized, classes.numbers, problems) for table in tables}
@@ -95,11 +97,13 @@ def _sizes(split: str, samples: list[Sample], relative: bool, problems: list[Pro
     return sized
 
 
-def _form(tables: list[Table], sized: list[Sized], relative: bool) -> tuple[str, list[str]]:
-    """The form of the boxes, and a note if it was decided by their numbers."""
+def _form(tables: list[Table], sized: list[Sized], relative: bool, problems: list[Problem]) -> tuple[str, list[str]]:
+    """The form of the boxes, and a note where they are in one column. It is a problem if nothing tells the form."""
     columns = tables[0].columns
-    if columns.box_form or not columns.box:
-        return columns.box_form or "corners", []
+    if len(columns.box) != 1 or columns.box_form:
+        written = {"corners": "x1, y1, x2, y2", "sides": "x, y, width, height, as in COCO"}.get(columns.box_form)
+        is_noted = len(columns.box) == 1 and written is not None
+        return columns.box_form or "corners", [f"the boxes of one column are taken as {written}"] if is_noted else []
     boxes = np.concatenate([np.zeros((0, 4)), *(one.sample.rows.boxes[one.sample.positions] for one in sized)])
     sizes = np.ones((len(boxes), 2))
     if not relative:
@@ -112,6 +116,13 @@ def _form(tables: list[Table], sized: list[Sized], relative: bool) -> tuple[str,
     if len(starts) and as_corners.mean() >= CERTAIN and as_corners.mean() > as_sides.mean():
         reason = f"{np.count_nonzero(~as_sides)} of {len(starts)} boxes would leave their image as x, y, width, height"
         return "corners", [f"the boxes are taken as x1, y1, x2, y2: {reason}"]
+    if len(starts) and as_corners.mean() >= NO_CORNERS and as_sides.mean() >= CERTAIN:
+        detail = (
+            "the boxes of one column are taken as x, y, width, height, as in COCO, but as x1, y1, x2, y2 nearly all of the "
+            f"{len(starts)} would fit, too; to say which, name the column bbox_xywh or bbox_xyxy, or write columns "
+            "xmin,ymin,xmax,ymax"
+        )
+        problems.append(Problem("unclear layout", _names(tables), detail))
     return "sides", ["the boxes of one column are taken as x, y, width, height, as in COCO"]
 
 

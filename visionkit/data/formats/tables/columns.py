@@ -53,11 +53,13 @@ CENTERS = (
     *(("cx", "cy", "w", "h"), ("xc", "yc", "w", "h"), ("cx", "cy", "width", "height")),
 )
 LISTS = {  # columns that hold whole boxes, and the form of these if the name says it
-    **dict.fromkeys(("bbox", "box", "boundingbox", "bboxes", "boxes", "boundingboxes", "boxesstring"), ""),
+    **dict.fromkeys(("bbox", "box", "boundingbox", "bboxes", "boxes", "boundingboxes"), ""),
+    "boxesstring": "corners",  # Global Wheat 2021
     **{"bboxxywh": "sides", "bboxcoco": "sides", "bboxxyxy": "corners", "bboxvoc": "corners", "bboxcxcywh": "centers"},
     **dict.fromkeys(("x1y1x2y2", "xminyminxmaxymax", "xyxy", "lefttoprightbottom"), "corners"),
     **dict.fromkeys(("xywh", "xywidthheight", "xminyminwidthheight", "lefttopwidthheight"), "sides"),
 }
+GLOBAL_WHEAT_2020 = {"imageid", "width", "height", "bbox", "source"}  # its boxes are x, y, width, height
 RUN_LENGTHS = ("encodedpixels", "rle", "rlemask", "maskrle", "rleencoding", "segmentation", "annotation", "label", "pixels")
 GROUPS = ("isgroupof", "iscrowd")
 CONFIDENCE = ("confidence",)
@@ -187,6 +189,7 @@ def find_columns(header: Sequence[str]) -> Named:
 
     points, point_names = _points(header)
     box, form = _box(position, [name for name in point_names if name.isdecimal()])
+    form = "sides" if box and not form and set(names) == GLOBAL_WHEAT_2020 else form
     size = next((tuple(map(position.get, pair)) for pair in SIZE if set(pair) <= position.keys() - _named(names, box)), ())
     landmarks = [i for i, point in enumerate(points) if not set(point) & set(box)]
     landmarks = landmarks if len(landmarks) >= FEWEST_POINTS else []

@@ -62,12 +62,20 @@ class ImageSearch:
         return path
 
     def rivals(self, name: str, path: str) -> list[str]:
-        """Files in other folders that ``name`` may mean as well as ``path``, where no folder is named like a split."""
+        """Files that ``name`` may mean as well as ``path``: beside it; or in folders that are not named like splits."""
         folder = str(Path(path).parent)
+        if PurePosixPath(name).suffix.lower() not in IMAGE_SUFFIXES and (beside := self._beside(path)):
+            return beside
         if folder not in self._other_places or split_of_name(Path(folder).name) == "train":
             return []
         places = [place for place in self._other_places if place != folder and not _has_masks(place)]
         return [other for place in places if (other := self._in_any((place,), name)) is not None]
+
+    def _beside(self, path: str) -> list[str]:
+        """Images beside an image that have another suffix."""
+        stem = os.path.splitext(path)[0]  # noqa: PTH122 - a Path costs more
+        found = {self._find(("",), stem + suffix) for suffix in self._suffixes} - {None}
+        return sorted(other for other in found if other.casefold() != path.casefold())
 
     def searched(self, split: str = "") -> str:
         """The folders that ``find`` searches, for a message."""

@@ -16,6 +16,7 @@ from visionkit.data.split_names import split_name
 
 NO_BOX = (np.nan,) * 4
 NO_BOXES = ("", "nobox", "none", "nan", "null", "[]", "()", "[[]]")  # of a column that holds whole boxes
+NO_LABELS = ("nan", "n/a", "#n/a", "<na>", "null")  # as pandas and others write a missing value
 TRUE = ("1", "1.0", "true", "yes", "t", "y")
 NUMBERED_SPLITS = {"0": "train", "1": "val", "2": "test"}
 DECIMAL_COMMA = re.compile(r"[-+]?\d*,\d+")
@@ -85,9 +86,10 @@ def parse(file: Path, columns: Columns, split: str, problems: list[Problem]) -> 
             of_row = split if columns.split is None else _split(fields[columns.split], columns)
             row_boxes = _boxes(fields, columns, comma)
             row_points = [_point(fields[x], fields[y], comma) for x, y in columns.points]
-            label = "" if columns.label is None else fields[columns.label]
+            written = label = "" if columns.label is None else fields[columns.label]
+            label = "" if written.lower() in NO_LABELS else written
             if columns.label is not None and not label and (columns.kind == "labels" or row_boxes):
-                raise ValueError("the label is missing")
+                raise ValueError(f"the label is missing{f' ({written})' if written else ''}")
             row_labels = _labels_of_boxes(label, len(row_boxes)) if len(columns.box) == 1 and row_boxes else [label]
             mask = "" if columns.mask is None else fields[columns.mask]
             if columns.mask is not None and not mask:
