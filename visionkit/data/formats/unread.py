@@ -35,6 +35,9 @@ BY_SUFFIX = {  # files that no reader opens, since they are rare or could execut
 TEXTS = (".txt", ".csv", ".tsv", ".json", ".jsonl", ".ndjson", ".xml", ".yaml", ".yml")
 NO_ANNOTATIONS = re.compile(r"readme.*|licen[cs]e.*|requirements.*|sample_?submission.*|notes?|changelog.*", re.IGNORECASE)
 DARKNET_LINE = re.compile(r"\d+(\s+-?\d*\.?\d+(e-?\d+)?){4,}", re.IGNORECASE)  # class, then a box or more
+ID_COLUMN = re.compile(r"(?!.*(class|label|category)).*(id|image|img|file|name|number|no|key)", re.IGNORECASE)
+LONGEST_NUMBER = 18  # digits
+FEWEST_NUMBERS = 3  # rows whose ids are numbers of images
 TABLE_SUFFIXES = (".csv", ".tsv")
 
 
@@ -46,6 +49,7 @@ def unread_files(folder: Path, data_set: DataSet) -> list[Problem]:
         data_set: its ``annotation_files`` are the files that were used, and its problems name further ones.
     """
     names = _image_names(data_set)
+    numbers = _image_numbers(data_set)
     named = (problem.path for problem in data_set.problems)
     used = {os.path.realpath(file) for file in (*data_set.annotation_files, *named)}
     problems = []
@@ -54,7 +58,7 @@ def unread_files(folder: Path, data_set: DataSet) -> list[Problem]:
         for name in files:
             groups.setdefault(Path(name).suffix.lower(), []).append(Path(parent, name))
         for suffix, paths in sorted(groups.items()):
-            kinds = ((path, _kind(path, suffix, names)) for path in paths[:PROBED_FILES])
+            kinds = ((path, _kind(path, suffix, names, numbers)) for path in paths[:PROBED_FILES])
             first = next(((path, kind) for path, kind in kinds if kind), None)
             if first is not None:
                 more = f" ({len(paths) - 1:,} more {suffix} files in this folder)" if len(paths) > 1 else ""
@@ -96,6 +100,12 @@ def _image_names(data_set: DataSet) -> frozenset[str]:
     return frozenset(names | {stem for stem in stems if not stem.isdecimal()})
 
 
+def _image_numbers(data_set: DataSet) -> frozenset[int]:
+    """The numbers that are names of images, with or without leading zeros."""
+    stems = (Path(path).stem for index in data_set.splits.values() for path in index.paths)
+    return frozenset(int(stem) for stem in stems if stem.isdecimal() and len(stem) <= LONGEST_NUMBER)
+
+
 def _walk(folder: Path) -> Iterator[tuple[str, list[str], list[str]]]:
     """Like ``os.walk``, in order, without hidden files and without links to folders."""
     for parent, folders, names in os.walk(folder):
@@ -116,7 +126,7 @@ def _other_files(folder: Path, used: Collection[str]) -> Iterator[tuple[str, lis
             yield parent, names
 
 
-def _kind(path: Path, suffix: str, names: Collection[str]) -> str:
+def _kind(path: Path, suffix: str, names: Collection[str], numbers: frozenset[int]) -> str:
     """What a file looks like; "" if it does not look like annotations."""
     if suffix in BY_SUFFIX:
         return BY_SUFFIX[suffix]
@@ -134,6 +144,8 @@ def _kind(path: Path, suffix: str, names: Collection[str]) -> str:
         return _kind_of_xml(text, names)
     if suffix in (".yaml", ".yml"):
         return "YOLO's description of a data set" if re.search(r"^(train|val)\s*:", text, re.MULTILINE) else ""
+    if suffix in TABLE_SUFFIXES and _counts_images(text, numbers):
+        return "a table that names images by their numbers"
     return _kind_of_lines(text, suffix, names)
 
 
@@ -172,6 +184,17 @@ def _kind_of_xml(text: str, names: Collection[str]) -> str:
     return "XML that names images" if any(_names_image(value.strip(), names) for value in values) else ""
 
 
+def _counts_images(text: str, numbers: frozenset[int]) -> bool:
+    """Whether the first column of a table is one of ids, and nearly all of them are numbers of images."""
+    lines = [line for line in text.splitlines() if line.strip()]
+    first = [re.split(r"[,;\t]", line)[0].strip(" \"'") for line in lines]
+    if len(first) < 2 or not ID_COLUMN.fullmatch(first[0]):
+        return False
+    ids = [int(one) for one in first[1:] if one.isdecimal() and len(one) <= LONGEST_NUMBER]
+    known = len(numbers.intersection(ids)) if ids else 0
+    return known >= max(FEWEST_NUMBERS, 0.9 * len(ids), min(PROBED_LINES, len(numbers) / 2))
+
+
 def _kind_of_lines(text: str, suffix: str, names: Collection[str]) -> str:
     lines = [line.strip() for line in text.splitlines() if line.strip()][: PROBED_LINES + 1]
     if suffix not in TABLE_SUFFIXES and lines and all(DARKNET_LINE.fullmatch(line) for line in lines[:PROBED_LINES]):
@@ -191,5 +214,5 @@ def _fields(line: str) -> list[str]:
 
 def _names_image(text: str, names: Collection[str]) -> bool:
     """Whether a text is the name or the path of an image, of the data set or by its suffix."""
-    last = re.split(r"[/\\]", text)[-1]
+    last = re.split(r"[/\\]", text.partition("?")[0] if "://" in text else text)[-1]
     return bool(last) and (last in names or os.path.splitext(last)[1].lower() in IMAGE_SUFFIXES)  # noqa: PTH122

@@ -23,6 +23,7 @@ from visionkit.data.formats.tables.columns import (
 from visionkit.data.formats.tables.doubts import doubts, looks_like_side
 from visionkit.data.formats.tables.headerless import without_header
 from visionkit.data.formats.tables.images import ImageSearch
+from visionkit.data.formats.tables.rows import SAMPLE
 from visionkit.data.formats.tables.values import (
     MOST,
     NUMBER,
@@ -59,7 +60,10 @@ def understand(file: Path, rows: Sequence[Sequence[str]], search: ImageSearch, s
     def find(name):
         return search.find(name, split)
 
-    if (understood := without_header(file, rows, find)) is not None:
+    def find_exactly(name):
+        return search.find(name, split, by_number=False)
+
+    if (understood := without_header(file, rows, find_exactly)) is not None:
         return understood
     header, sample = list(rows[0]), rows[1:]
     if sample and all(len(row) == len(header) + 1 and row[-1] for row in sample):  # R names no column of row names
@@ -68,6 +72,8 @@ def understand(file: Path, rows: Sequence[Sequence[str]], search: ImageSearch, s
     named = find_columns(header)
     names = [name.strip() or "(no name)" for name in header]
     image, folders, notes = _image(file, names, named, sample, find)
+    if image is not None and not _are_all(search, {row[image] for row in sample}):
+        image = None
     if image is None:
         tried = [row[i] for i in named.images_if_found for row in sample if row[i]][:1]
         searched = f" (there is no image {brief(tried[0])} in {search.searched(split)})" if tried else ""
@@ -89,6 +95,14 @@ def understand(file: Path, rows: Sequence[Sequence[str]], search: ImageSearch, s
             )
     understood = _what_it_shows(file, names, named, columns, sample, find, notes, folders)
     return understood._replace(doubts=tuple(doubts(names, understood.columns, sample)))
+
+
+def _are_all(search: ImageSearch, values: set[str]) -> bool:
+    """False if a column numbers something else: 7 may mean 0007.jpg only where most images are numbered, and nothing else."""
+    if not values & search.by_number:
+        return True
+    found = [search.find(value) for value in values]
+    return None not in found and 2 * len(values) >= min(len(search.numbers), SAMPLE)
 
 
 def _what_it_shows(

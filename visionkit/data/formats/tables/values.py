@@ -29,6 +29,7 @@ def find_images(sample: Sequence[Sequence[str]], column: int, find: Find) -> tup
 
 def is_image(path: str) -> bool:
     """Whether a name has the suffix of an image, or is a record within another file."""
+    path = path.partition("?")[0] if "://" in path else path
     return PurePosixPath(path).suffix.lower() in IMAGE_SUFFIXES or "@" in path
 
 
