@@ -15,7 +15,8 @@ from visionkit.data.formats.labelled.evidence import GENERIC
 from visionkit.data.formats.labelled.masks_among import masks_beside_images
 from visionkit.data.formats.split_lists import find_list
 from visionkit.data.formats.tables import table
-from visionkit.data.formats.unread import seen, unread_files, unused_images, walk
+from visionkit.data.formats.unread.find import seen, unread_files, unused_images
+from visionkit.data.formats.unread.walk import walk
 from visionkit.data.images.listing import list_images
 from visionkit.data.images.masks.names import OPTION, NamedClasses, parse_values
 from visionkit.data.index import DataError, Index

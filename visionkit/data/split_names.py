@@ -11,7 +11,19 @@ from visionkit.data.index import Index, Problem
 SPLITS = ("train", "val", "test")
 # In order of preference, where a data set has two splits of one kind.
 TRAIN_NAMES = ("train", "training", "train_set", "training_set", "trainset")
-VAL_NAMES = ("val", "valid", "validation", "dev", "eval", "val_set", "validation_set", "valset", "evaluation", "holdout")
+VAL_NAMES = (
+    "val",
+    "valid",
+    "validation",
+    "dev",
+    "eval",
+    "val_set",
+    "validation_set",
+    "valset",
+    "evaluation",
+    "holdout",
+    "validate",
+)
 TEST_NAMES = ("test", "testing", "test_set", "testset")
 SPLIT_WORDS = {
     word: split

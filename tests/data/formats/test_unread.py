@@ -5,7 +5,8 @@ import json
 import pytest
 
 from tests.data.layouts.layout import image, text, tree
-from visionkit.data.formats.unread import unread_files, unused_images, walk
+from visionkit.data.formats.unread.find import unread_files, unused_images
+from visionkit.data.formats.unread.walk import walk
 from visionkit.data.formats.yolo import read_yolo
 from visionkit.data.index import DataError
 from visionkit.data.quality.check import check
@@ -211,3 +212,21 @@ def test_arrays_beside_images_that_have_boxes_are_copies(tmp_path):
         text(tmp_path / "images" / f"{name}.npy", "x")
         text(tmp_path / "labels" / f"{name}.txt", "0 0.5 0.5 0.2 0.2\n")
     assert unread_files(walk(tmp_path), read_yolo(tmp_path)) == []
+
+
+@pytest.mark.parametrize(
+    ("name", "content", "is_named"),
+    [
+        ("x.csv", "GalaxyID,Class1.1,Class1.2\n0,0.4,0.6\n1,0.5,0.5\n2,0.9,0.1\n3,0.2,0.8\n", True),
+        ("x.csv", "image_url,score\nhttps://x.com/a.jpg?w=100,0.5\nhttps://x.com/b.jpg?w=100,0.25\n", True),
+        ("classes.csv", "class_id,name\n0,cat\n1,dog\n2,cow\n", False),
+        ("loss.csv", "step,loss\n0,0.5\n1,0.4\n2,0.3\n3,0.2\n", False),
+        ("x.csv", "id,score\n100,0.5\n101,0.5\n102,0.5\n103,0.5\n", False),
+    ],
+)
+def test_a_table_that_numbers_the_images_is_named(tmp_path, name, content, is_named):
+    for number in range(4):
+        image(tmp_path / "images" / f"{number:03}.jpg")
+    text(tmp_path / name, content)
+    named = [problem.path for problem in read(tmp_path).problems if problem.kind == "unread annotations"]
+    assert named == [str(tmp_path / name)] * is_named

@@ -38,7 +38,7 @@ def test_a_field_may_hold_several_boxes(write):
 
 @pytest.mark.parametrize("box", ['"[1, 2, 3]"', '"[1, 2, x, 4]"', '"[1, 2, nan, 4]"', '"{}"'])
 def test_a_bad_box_of_a_column_is_reported(write, box):
-    found = read_tables(write("a.jpg b.jpg", {"x.csv": f'image,bbox\na,{box}\nb,"[12, 8, 60, 40]"\n'}))
+    found = read_tables(write("a.jpg b.jpg", {"x.csv": f'image,bbox\na,{box}\nb,"[12, 48, 60, 30]"\n'}))
     assert len(found) == 1 and [problem.kind for problem in found.problems] == ["bad annotation"]
     assert "line 2" in found.problems[0].detail
 
@@ -86,3 +86,34 @@ def test_boxes_around_groups_are_crowds(write):
 def test_a_label_of_rows_without_a_box_is_no_class(write):
     found = read_tables(write("a.jpg b.jpg", {"x.csv": "patientId,x,y,width,height,Target\na,,,,,0\nb,12,8,48,32,1\n"}))
     assert found.class_names == ("1",) and pixels(found) == [[], [[12, 8, 60, 40]]]
+
+
+@pytest.mark.parametrize(
+    ("table", "measured"),
+    [
+        ("image,xmin,ymin,xmax,ymax,label\na.jpg,5,5,40,40,cat\n", True),
+        ("image,xmin,ymin,xmax,ymax,label\na.jpg,.1,.1,.5,.5,cat\n", False),
+        ("image,width,height,xmin,ymin,xmax,ymax,label\na.jpg,120,80,5,5,40,40,cat\n", False),
+        ("image,a_x,a_y,b_x,b_y,c_x,c_y\na.jpg,5,5,40,40,20,20\n", True),
+    ],
+)
+def test_a_size_that_is_read_from_the_image_is_marked(write, table, measured):
+    annotation = read_tables(write("a.jpg", {"x.csv": table})).splits["all"].annotations[0]
+    assert annotation.measured == measured and annotation.size in ((80, 120), None)
+
+
+@pytest.mark.parametrize(
+    ("header", "box", "expected", "is_doubt"),
+    [
+        ("bbox", "10 5 30 15", [10, 5, 40, 20], True),
+        ("bbox", "10 5 30 4", [10, 5, 40, 9], False),
+        ("bbox", "70 50 90 70", [70, 50, 90, 70], False),
+        ("BoxesString", "10 5 30 15", [10, 5, 30, 15], False),
+        ("bbox_xyxy", "10 5 30 15", [10, 5, 30, 15], False),
+        ("bbox_xywh", "10 5 30 15", [10, 5, 40, 20], False),
+        ("width,height,source,bbox", "120,80,usask_1,10 5 30 15", [10, 5, 40, 20], False),
+    ],
+)
+def test_boxes_that_may_be_corners_or_sides_are_named(write, header, box, expected, is_doubt):
+    found = read_tables(write("a.jpg", {"x.csv": f"image_id,{header}\na,{box}\n"}))
+    assert pixels(found) == [[expected]] and [one.kind for one in found.problems] == ["unclear layout"] * is_doubt

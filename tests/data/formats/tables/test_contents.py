@@ -131,6 +131,7 @@ def test_tables_without_a_header(write):
         ("is_valid", ["False", "True"], {"train": 1, "val": 1}),
         ("partition", ["0", "2"], {"train": 1, "test": 1}),
         ("set", ["training", "valid"], {"train": 1, "val": 1}),
+        ("split", ["TRAIN", "VALIDATE"], {"train": 1, "val": 1}),
         ("fold", ["0", "1"], {"all": 2}),
     ],
 )

@@ -4,7 +4,7 @@ import pytest
 
 from tests.data.formats.tables.conftest import labels
 from visionkit.data.formats.tables.images import ENOUGH_MISSING, ImageSearch, split_of_name
-from visionkit.data.formats.tables.table import read_tables
+from visionkit.data.formats.tables.table import looks_like_table, read_tables
 from visionkit.data.index import DataError
 
 
@@ -75,3 +75,29 @@ def test_two_spellings_of_an_image_are_one(write):
 )
 def test_names_of_files_say_splits(name, split):
     assert split_of_name(name) == split
+
+
+def test_numbers_may_lack_leading_zeros_if_most_images_are_numbered(write):
+    folder = write("images/0007.jpg images/0008.jpg images/0019.jpg", {"x.csv": "id,label\n7,cat\n8,dog\n19,cat\n"})
+    found = read_tables(folder)
+    assert labels(found) == {"0007.jpg": "cat", "0008.jpg": "dog", "0019.jpg": "cat"}
+    assert "x.csv: 3 images are found by their numbers, as 0007.jpg for 7" in found.notes
+
+
+@pytest.mark.parametrize(
+    ("names", "table"),
+    [
+        ("0000.jpg 0001.jpg 0002.jpg 0003.jpg 0004.jpg", "id,name\n0,cat\n1,dog\n"),  # a list of classes
+        ("0000.jpg 0001.jpg 0002.jpg 0003.jpg 0004.jpg", "0,cat\n1,dog\n"),
+        ("0000.jpg 0001.jpg", "id,label\n0,cat\n1,dog\n2,cow\n"),
+        ("00.jpg 000.jpg 01.jpg", "id,label\n0,cat\n1,dog\n"),
+    ],
+)
+def test_other_numbers_are_no_images(write, names, table):
+    assert not looks_like_table(write(names, {"x.csv": table}))
+
+
+def test_the_query_of_an_address_is_no_part_of_a_name(write):
+    rows = "https://x.com/1/a.jpg?w=100&h=2,cat\nhttps://x.com/1/b.jpg?w=100&h=2,dog\n"
+    found = read_tables(write("a.jpg b.jpg", {"x.csv": f"image_url,label\n{rows}"}))
+    assert labels(found) == {"a.jpg": "cat", "b.jpg": "dog"}

@@ -98,3 +98,57 @@ def test_a_row_with_too_many_fields_is_reported(write):
     found = read_tables(write("a.jpg b.jpg c.jpg", {"x.csv": "image,label\na,cat,dog\nb,dog\nc,cat,\n"}))
     assert labels(found) == {"b.jpg": "dog", "c.jpg": "cat"}
     assert details(found) == [("bad annotation", "line 2: 3 fields, expected 2; a field with a delimiter in it needs quotes")]
+
+
+@pytest.mark.parametrize(
+    ("values", "is_doubt"),
+    [
+        ([str(7 * i % 61) for i in range(60)], True),
+        ([str(18 + i) for i in range(10)], True),
+        (["1", "2", "2.5"], True),
+        ([str(i % 25) for i in range(75)], False),
+        ([str(i) for i in range(5)], False),
+        ([f"name {i}" for i in range(60)], False),
+        ([str(i % 10) for i in range(20)], False),
+    ],
+)
+def test_numbers_that_look_like_measurements_are_named(write, values, is_doubt):
+    names = [f"a{number}.png" for number in range(len(values))]
+    rows = "".join(f"{name},{value}\n" for name, value in zip(names, values, strict=True))
+    found = read_tables(write(" ".join(names), {"x.csv": f"image,label\n{rows}"}))
+    assert [problem.kind for problem in found.problems] == ["unclear layout"] * is_doubt
+    assert len(found.class_names) == len(set(values))
+
+
+def test_numbers_with_names_are_classes(write):
+    folder = write(" ".join(f"a{i}.png" for i in range(12)), {"classes.csv": "".join(f"{i},name {i}\n" for i in range(12))})
+    (folder / "x.csv").write_text("image,label\n" + "".join(f"a{i},{i}\n" for i in range(12)))
+    assert read_tables(folder).problems == ()
+
+
+def test_a_few_images_with_several_labels_are_named(write):
+    rows = "".join(f"{name},cat\n" for name in "abcde") + "a,dog\nb,dog\n"
+    found = read_tables(write("a.jpg b.jpg c.jpg d.jpg e.jpg", {"x.csv": f"image,label\n{rows}"}))
+    assert sets(found)[:3] == [{"cat", "dog"}, {"cat", "dog"}, {"cat"}]
+    assert details(found)[0][0] == "unclear layout" and "only 2 of 5 images are listed with several" in details(found)[0][1]
+
+
+@pytest.mark.parametrize("label", ["nan", "NaN", "N/A", "null"])
+def test_a_missing_value_is_no_class(write, label):
+    found = read_tables(write("a.jpg b.jpg", {"x.csv": f"image,label\na,cat\nb,{label}\n"}))
+    assert labels(found) == {"a.jpg": "cat"} and details(found) == [
+        ("bad annotation", f"line 3: the label is missing ({label})")
+    ]
+
+
+@pytest.mark.parametrize("columns", ["label", "label,xmin,ymin,xmax,ymax"])
+def test_names_that_differ_in_letter_case_are_named(write, columns):
+    box = ",1,2,3,4" if "," in columns else ""
+    found = read_tables(write("a.jpg b.jpg", {"x.csv": f"image,{columns}\na,cat{box}\nb,Cat{box}\n"}))
+    assert [problem.kind for problem in found.problems] == ["class names"] and set(found.class_names) == {"cat", "Cat"}
+
+
+def test_a_name_that_is_a_file_with_each_of_several_suffixes_is_named(write):
+    found = read_tables(write("a.jpg a.png b.jpg", {"x.csv": "image,label\na,cat\nb,dog\n"}))
+    assert [problem.kind for problem in found.problems] == ["unclear layout"] and "1 of 2 names" in found.problems[0].detail
+    assert read_tables(write("", {"x.csv": "image,label\na.jpg,cat\nb.jpg,dog\n"})).problems == ()

@@ -139,7 +139,10 @@ def test_a_column_splits_the_data_set(folder):
     )
     assert {name: len(index) for name, index in found.splits.items()} == {"train": 1, "val": 1, "fold 7": 1}
     assert next(iter(found.splits)) == "train" and found.splits["val"].class_names == ("cat", "dog")
-    assert details(found) == [("bad annotation", "line 5: the split is missing")]
+    assert details(found)[0] == ("bad annotation", "line 5: the split is missing")
+    assert [(one.kind, "holds 'fold 7', which is no name of a split" in one.detail) for one in found.problems[1:]] == [
+        ("unclear layout", True)
+    ]
 
 
 def test_boxes_in_pixels(folder):

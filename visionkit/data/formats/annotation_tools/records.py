@@ -35,6 +35,7 @@ class Record:
         shapes: the shapes in it that can be used.
         drawn: number of shapes that the file gives it; where none of them can be used, the image is no background.
         size: height and width as the file declares them, or None.
+        measured: whether the size was found in the image instead.
         tags: labels of the whole image.
         denied: labels that the file says the image does not have.
         split: the split that the file gives it, or "".
@@ -45,6 +46,7 @@ class Record:
     shapes: list[Shape] = field(default_factory=list)
     drawn: int = 0
     size: tuple[int, int] | None = None
+    measured: bool = False
     tags: list[str] = field(default_factory=list)
     denied: list[str] = field(default_factory=list)
     split: str = ""
@@ -203,7 +205,9 @@ def _with_objects(reading: Reading, records: list[Record]) -> dict[str, Index]:
     positions = {name: position for position, name in enumerate(class_names)}
     indexes = {}
     for split, part in _splits_of(reading, annotated).items():
-        annotations = [Annotation(objects_of(one.shapes, one.size, positions), size=one.size) for one in part]
+        annotations = [
+            Annotation(objects_of(one.shapes, one.size, positions), size=one.size, measured=one.measured) for one in part
+        ]
         indexes[split] = detection_index(class_names, [one.image for one in part], annotations)
     return indexes
 
@@ -226,6 +230,7 @@ def _check_shapes(record: Record, reading: Reading) -> None:
 def _find_size(record: Record, reading: Reading) -> bool:
     """Whether the size of the image is known, or can be read."""
     try:
+        record.measured = record.size is None
         record.size = record.size or read_size(record.image)
     except ImageError as error:
         reading.problems.append(Problem("broken image", record.image, str(error)))

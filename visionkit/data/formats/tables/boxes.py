@@ -5,7 +5,7 @@ from typing import NamedTuple
 import numpy as np
 from tqdm import tqdm
 
-from visionkit.data.formats.annotation_files import LARGEST, detection_index
+from visionkit.data.formats.annotation_files import LARGEST, detection_index, similar_names
 from visionkit.data.formats.tables.class_names import name_classes
 from visionkit.data.formats.tables.samples import Sample, Samples, Table
 from visionkit.data.images.decode import ImageError, read_size
@@ -16,14 +16,16 @@ RELATIVE_UP_TO = 2.0  # relative boxes may reach outside their image, but pixel 
 NAMELESS = "object"  # the class of objects in a table without labels
 INSIDE = 1.01  # a side up to which a box counts as inside its image
 CERTAIN = 0.9  # share of boxes that must fit a form other than the usual one
+NO_CORNERS = 0.98  # share of boxes that fit as corners, below which the others show that none are corners
 MIXED = 0.05  # share of boxes in a table of pixels that may look relative
 
 
 class Sized(NamedTuple):
-    """An image, and its height and width; None where nothing depends on them."""
+    """An image, and its height and width; None where nothing depends on them. ``measured``: they are not from the table."""
 
     sample: Sample
     size: tuple[int, int] | None
+    measured: bool
 
 
 def read_boxes(splits: Samples, tables: list[Table], problems: list[Problem]) -> DataSet:
@@ -34,20 +36,23 @@ def read_boxes(splits: Samples, tables: list[Table], problems: list[Problem]) ->
     largest = max((np.abs(part[~np.isnan(part)]).max(initial=0.0) for part in numbers), default=0.0)
     relative = largest <= RELATIVE_UP_TO
     sized = {split: _sizes(split, samples, relative, problems) for split, samples in splits.items()}
-    form, notes = _form(tables, [one for group in sized.values() for one in group], relative)
+    form, notes = _form(tables, [one for group in sized.values() for one in group], relative, problems)
     if largest > 0:
         limit = f"relative to the image, since none is above {largest:.3g}"
         notes.insert(0, f"the coordinates are taken as {limit if relative else 'pixels'}")
     labels = {label or NAMELESS for table, of in zip(tables, used, strict=True) for label in _labels_of_objects(table, of)}
     classes = name_classes(labels, [table.file for table in tables])
     problems += classes.problems
+    problems += similar_names(classes.names, _names(tables))
     class_attributes = tuple({"keypoints": list(columns.point_names)} for _ in classes.names) if columns.points else ()
     all_sized = [one for group in sized.values() for one in group]
     scaled = {id(table.rows): _scaled(table, form, relative, all_sized, classes.numbers, problems) for table in tables}
     indexes = {}
     for split, group in sized.items():
-        annotations = [Annotation(_objects(sample, scaled[id(sample.rows)]), size=size) for sample, size in group]
-        paths = [sample.path for sample, _ in group]
+        annotations = [
+            Annotation(_objects(one.sample, scaled[id(one.sample.rows)]), size=one.size, measured=one.measured) for one in group
+        ]
+        paths = [one.sample.path for one in group]
         indexes[split] = detection_index(classes.names, paths, annotations, class_attributes=class_attributes)
     total = sum(int(each.kept.sum()) for each in scaled.values())
     tiny = sum(each.tiny for each in scaled.values())
@@ -82,24 +87,27 @@ def _sizes(split: str, samples: list[Sample], relative: bool, problems: list[Pro
     sized = []
     for sample in tqdm(samples, f"reading sizes of {split}", unit=" images", leave=False, disable=relative):
         size = next((sample.rows.sizes[i] for i in sample.positions if sample.rows.sizes[i] is not None), None)
+        measured = size is None and not relative
         try:
-            size = size if relative or size is not None else read_size(sample.path)
+            size = read_size(sample.path) if measured else size
         except ImageError as error:
             problems.append(Problem("broken image", sample.path, f"{error}; so its size and its boxes are unknown"))
             continue
-        sized.append(Sized(sample, size))
+        sized.append(Sized(sample, size, measured))
     return sized
 
 
-def _form(tables: list[Table], sized: list[Sized], relative: bool) -> tuple[str, list[str]]:
-    """The form of the boxes, and a note if it was decided by their numbers."""
+def _form(tables: list[Table], sized: list[Sized], relative: bool, problems: list[Problem]) -> tuple[str, list[str]]:
+    """The form of the boxes, and a note where they are in one column. It is a problem if nothing tells the form."""
     columns = tables[0].columns
-    if columns.box_form or not columns.box:
-        return columns.box_form or "corners", []
-    boxes = np.concatenate([np.zeros((0, 4)), *(sample.rows.boxes[sample.positions] for sample, _ in sized)])
+    if len(columns.box) != 1 or columns.box_form:
+        written = {"corners": "x1, y1, x2, y2", "sides": "x, y, width, height, as in COCO"}.get(columns.box_form)
+        is_noted = len(columns.box) == 1 and written is not None
+        return columns.box_form or "corners", [f"the boxes of one column are taken as {written}"] if is_noted else []
+    boxes = np.concatenate([np.zeros((0, 4)), *(one.sample.rows.boxes[one.sample.positions] for one in sized)])
     sizes = np.ones((len(boxes), 2))
     if not relative:
-        sizes = np.repeat([size[::-1] for _, size in sized], [len(sample.positions) for sample, _ in sized], axis=0)
+        sizes = np.repeat([one.size[::-1] for one in sized], [len(one.sample.positions) for one in sized], axis=0)
     known = ~np.isnan(boxes[:, 0])
     boxes = np.clip(boxes, -1e9, 1e9)
     starts, ends, sizes = boxes[known, :2], boxes[known, 2:], sizes[known] * INSIDE
@@ -108,6 +116,13 @@ def _form(tables: list[Table], sized: list[Sized], relative: bool) -> tuple[str,
     if len(starts) and as_corners.mean() >= CERTAIN and as_corners.mean() > as_sides.mean():
         reason = f"{np.count_nonzero(~as_sides)} of {len(starts)} boxes would leave their image as x, y, width, height"
         return "corners", [f"the boxes are taken as x1, y1, x2, y2: {reason}"]
+    if len(starts) and as_corners.mean() >= NO_CORNERS and as_sides.mean() >= CERTAIN:
+        detail = (
+            "the boxes of one column are taken as x, y, width, height, as in COCO, but as x1, y1, x2, y2 nearly all of the "
+            f"{len(starts)} would fit, too; to say which, name the column bbox_xywh or bbox_xyxy, or write columns "
+            "xmin,ymin,xmax,ymax"
+        )
+        problems.append(Problem("unclear layout", _names(tables), detail))
     return "sides", ["the boxes of one column are taken as x, y, width, height, as in COCO"]
 
 
@@ -135,7 +150,7 @@ def _scaled(
     rows = table.rows
     used = np.zeros(len(rows), bool)
     scale = np.ones((len(rows), 2))
-    for sample, size in sized:
+    for sample, size, _ in sized:
         if sample.rows is rows:
             used[sample.positions] = True
             if not relative:
@@ -151,7 +166,7 @@ def _scaled(
     used &= ~np.isnan(boxes[:, 0])
     sound = (np.abs(boxes) <= LARGEST).all(axis=1) & (np.abs(points) <= LARGEST).all(axis=(1, 2))
     if (used & ~sound).any():
-        path_of = {i: sample.path for sample, _ in sized if sample.rows is rows for i in sample.positions}
+        path_of = {i: sample.path for sample, *_ in sized if sample.rows is rows for i in sample.positions}
         for row in np.flatnonzero(used & ~sound).tolist():
             detail = f"line {rows.lines[row]}: numbers far outside of the image"
             problems.append(Problem("bad annotation", path_of[row], detail))

@@ -7,6 +7,8 @@ import re
 from collections.abc import Sequence
 from typing import NamedTuple
 
+from visionkit.data.index import DataError
+
 # In order of preference; of several that a table has, the one whose values are files is the image.
 IMAGE = (
     *("imagepath", "imgpath", "image", "path", "filepath", "filepaths", "file", "filename", "imagename", "imagefile"),
@@ -51,9 +53,13 @@ CENTERS = (
     *(("cx", "cy", "w", "h"), ("xc", "yc", "w", "h"), ("cx", "cy", "width", "height")),
 )
 LISTS = {  # columns that hold whole boxes, and the form of these if the name says it
-    **dict.fromkeys(("bbox", "box", "boundingbox", "bboxes", "boxes", "boundingboxes", "boxesstring"), ""),
+    **dict.fromkeys(("bbox", "box", "boundingbox", "bboxes", "boxes", "boundingboxes"), ""),
+    "boxesstring": "corners",  # Global Wheat 2021
     **{"bboxxywh": "sides", "bboxcoco": "sides", "bboxxyxy": "corners", "bboxvoc": "corners", "bboxcxcywh": "centers"},
+    **dict.fromkeys(("x1y1x2y2", "xminyminxmaxymax", "xyxy", "lefttoprightbottom"), "corners"),
+    **dict.fromkeys(("xywh", "xywidthheight", "xminyminwidthheight", "lefttopwidthheight"), "sides"),
 }
+GLOBAL_WHEAT_2020 = {"imageid", "width", "height", "bbox", "source"}  # its boxes are x, y, width, height
 RUN_LENGTHS = ("encodedpixels", "rle", "rlemask", "maskrle", "rleencoding", "segmentation", "annotation", "label", "pixels")
 GROUPS = ("isgroupof", "iscrowd")
 CONFIDENCE = ("confidence",)
@@ -66,6 +72,11 @@ NOT_LABELS = frozenset(
         *("description", "comment", "comments", "camera", "rotation", "difficult", "truncated", "occluded", "iscrowd"),
         *("isoccluded", "istruncated", "isgroupof", "isdepiction", "isinside", "originalurl", "hash", "format", "boxid"),
     ]
+)
+EXPECTED = (
+    "Expected a header with a column for the image (image, filename, path, image_id, ...) and columns for what it shows: label "
+    "(or class, category, breed, ...); xmin,ymin,xmax,ymax or bbox; mask; a column of 0 and 1 for each class; or landmarks "
+    "such as x0,y0,x1,y1,x2,y2."
 )
 X_OF_POINT = (re.compile(r"(?P<name>.+)_x"), re.compile(r"x_?(?P<name>\d+)"))  # left_eye_x; x0
 FEWEST_POINTS = 3  # two points are the corners of a box
@@ -91,7 +102,8 @@ class Columns(NamedTuple):
         flag_names: the names of these classes.
         group: whether the object is a group of objects.
         confidence: how certain the label is.
-        divider: what divides the labels of one image in the column of labels; "" if each image has one.
+        divider: what divides the labels of one image in the column of labels; "[" where they are a list; "" if each image has
+            one.
     """
 
     image: int
@@ -123,6 +135,32 @@ class Columns(NamedTuple):
         return "flags" if self.flags else "labels" if self.label is not None else ""
 
 
+class Understood(NamedTuple):
+    """The meaning of a table.
+
+    Attributes:
+        columns: its columns.
+        notes: sentences on what was decided.
+        guessed: whether the column of labels is known only because no other is left.
+        folders: the folders of the images that were looked up; empty if none was found.
+        doubts: sentences on columns that are not used, and look like annotations.
+    """
+
+    columns: Columns
+    notes: tuple[str, ...] = ()
+    guessed: bool = False
+    folders: frozenset[str] = frozenset()
+    doubts: tuple[str, ...] = ()
+
+
+class UnclearError(DataError):
+    """A table of images, in which several columns may be the label, or none."""
+
+    def __init__(self, message: str, folders: frozenset[str]):
+        super().__init__(message)
+        self.folders = folders
+
+
 class Named(NamedTuple):
     """Columns by their names alone, in order of preference where several may be meant."""
 
@@ -151,6 +189,7 @@ def find_columns(header: Sequence[str]) -> Named:
 
     points, point_names = _points(header)
     box, form = _box(position, [name for name in point_names if name.isdecimal()])
+    form = "sides" if box and not form and set(names) == GLOBAL_WHEAT_2020 else form
     size = next((tuple(map(position.get, pair)) for pair in SIZE if set(pair) <= position.keys() - _named(names, box)), ())
     landmarks = [i for i, point in enumerate(points) if not set(point) & set(box)]
     landmarks = landmarks if len(landmarks) >= FEWEST_POINTS else []
@@ -176,7 +215,7 @@ def find_columns(header: Sequence[str]) -> Named:
     return Named(
         [i for i in all_in(IMAGE) if i not in used],
         [i for i in all_in(IMAGE_IF_FOUND) if i not in used],
-        [i for i in all_in(LABEL) if i not in used],
+        [i for i in all_in(LABEL) if i not in used and not (names[i] == "y" and "x" in position)],  # x and y are a point
         others,
         columns,
     )

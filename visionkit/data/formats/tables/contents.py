@@ -4,65 +4,41 @@ columns of classes, labels under another name, tables without a header.
 
 import re
 from collections import Counter
-from collections.abc import Callable, Iterable, Sequence
-from pathlib import Path, PurePosixPath
-from typing import NamedTuple
+from collections.abc import Sequence
+from pathlib import Path
 
 from visionkit.data.formats.annotation_files import brief
 from visionkit.data.formats.tables.columns import (
-    BLANKS_DIVIDE,
-    IMAGE,
-    IMAGE_IF_FOUND,
-    LABEL,
+    EXPECTED,
     OF_ANOTHER_READER,
     RUN_LENGTHS,
     UNNAMED,
     Columns,
     Named,
+    UnclearError,
+    Understood,
     find_columns,
     plain,
 )
+from visionkit.data.formats.tables.doubts import doubts, looks_like_side
+from visionkit.data.formats.tables.headerless import without_header
 from visionkit.data.formats.tables.images import ImageSearch
-from visionkit.data.images.decode import IMAGE_SUFFIXES
+from visionkit.data.formats.tables.rows import SAMPLE
+from visionkit.data.formats.tables.values import (
+    MOST,
+    NUMBER,
+    Find,
+    are_files,
+    divider_of,
+    find_images,
+    have_suffix,
+    is_flag,
+    is_tree,
+)
 from visionkit.data.index import DataError
 
-PROBES = 20  # values of a column whose files are looked up
-MOST = 0.5  # share of the probes that must be files
-NUMBER = re.compile(r"[-+]?(\d+([.,]\d*)?|[.,]\d+)([eE][-+]?\d+)?")
-FLAGS = {"": 0, "0": 0, "1": 1, "0.0": 0, "1.0": 1, "false": 0, "true": 1, "-1": -1, "-1.0": -1, "no": 0, "yes": 1}
 RUN_LENGTH = re.compile(r"\d+(\s+\d+){3,}")
 CERTAIN = ("label", "labels", "class", "category", "target", "labelid", "classid")  # labels, even beside columns of 0 and 1
-DIVIDERS = "|;,"  # of several labels in one field
-EXPECTED = (
-    "Expected a header with a column for the image (image, filename, path, image_id, ...) and columns for what it shows: label "
-    "(or class, category, breed, ...); xmin,ymin,xmax,ymax or bbox; mask; a column of 0 and 1 for each class; or landmarks "
-    "such as x0,y0,x1,y1,x2,y2."
-)
-Find = Callable[[str], str | None]
-
-
-class Understood(NamedTuple):
-    """The meaning of a table.
-
-    Attributes:
-        columns: its columns.
-        notes: sentences on what was decided.
-        guessed: whether the column of labels is known only because no other is left.
-        folders: the folders of the images that were looked up; empty if none was found.
-    """
-
-    columns: Columns
-    notes: tuple[str, ...] = ()
-    guessed: bool = False
-    folders: frozenset[str] = frozenset()
-
-
-class UnclearError(DataError):
-    """A table of images, in which several columns may be the label, or none."""
-
-    def __init__(self, message: str, folders: frozenset[str]):
-        super().__init__(message)
-        self.folders = folders
 
 
 def understand(file: Path, rows: Sequence[Sequence[str]], search: ImageSearch, split: str = "") -> Understood:
@@ -84,8 +60,11 @@ def understand(file: Path, rows: Sequence[Sequence[str]], search: ImageSearch, s
     def find(name):
         return search.find(name, split)
 
-    if (without_header := _headerless(file, rows, find)) is not None:
-        return without_header
+    def find_exactly(name):
+        return search.find(name, split, by_number=False)
+
+    if (understood := without_header(file, rows, find_exactly)) is not None:
+        return understood
     header, sample = list(rows[0]), rows[1:]
     if sample and all(len(row) == len(header) + 1 and row[-1] for row in sample):  # R names no column of row names
         header = ["", *header]
@@ -93,6 +72,8 @@ def understand(file: Path, rows: Sequence[Sequence[str]], search: ImageSearch, s
     named = find_columns(header)
     names = [name.strip() or "(no name)" for name in header]
     image, folders, notes = _image(file, names, named, sample, find)
+    if image is not None and not _are_all(search, {row[image] for row in sample}):
+        image = None
     if image is None:
         tried = [row[i] for i in named.images_if_found for row in sample if row[i]][:1]
         searched = f" (there is no image {brief(tried[0])} in {search.searched(split)})" if tried else ""
@@ -112,7 +93,16 @@ def understand(file: Path, rows: Sequence[Sequence[str]], search: ImageSearch, s
                 "images of masks, and name these in a column mask.",
                 folders,
             )
-    return _what_it_shows(file, names, named, columns, sample, find, notes, folders)
+    understood = _what_it_shows(file, names, named, columns, sample, find, notes, folders)
+    return understood._replace(doubts=tuple(doubts(names, understood.columns, sample)))
+
+
+def _are_all(search: ImageSearch, values: set[str]) -> bool:
+    """False if a column numbers something else: 7 may mean 0007.jpg only where most images are numbered, and nothing else."""
+    if not values & search.by_number:
+        return True
+    found = [search.find(value) for value in values]
+    return None not in found and 2 * len(values) >= min(len(search.numbers), SAMPLE)
 
 
 def _what_it_shows(
@@ -131,17 +121,17 @@ def _what_it_shows(
     more = []
     if is_roboflow:  # any name may be that of a class
         columns, more = Columns(image, width=columns.width), [i for i in range(len(names)) if i != image]
-    elif columns.mask is not None and _is_flag(row[columns.mask] for row in sample):
+    elif columns.mask is not None and is_flag(row[columns.mask] for row in sample):
         columns, more = columns._replace(mask=None), [columns.mask]
-    candidates = sorted({*named.others, *more})
+    candidates = sorted({*(i for i in named.others if not looks_like_side(names[i])), *more})
     not_labels = {image, *labels, *named.images, *named.images_if_found}
     others = [i for i in candidates if i not in not_labels and any(row[i] for row in sample)]
     label = _best_label(labels, sample)
-    if label is not None and not columns.box and columns.mask is None and _are_files(sample, label, image, find):
+    if label is not None and not columns.box and columns.mask is None and are_files(sample, label, image, find):
         notes.append(f"{file.name}: the column {names[label]} names images, so these are masks")
         return Understood(columns._replace(mask=label), tuple(notes), folders=folders)
     blank = {i for i in more if is_roboflow and not any(row[i] for row in sample)}  # a class that no image shows
-    flags = [i for i in candidates if i != image and (i in blank or _is_flag(row[i] for row in sample))]
+    flags = [i for i in candidates if i != image and (i in blank or is_flag(row[i] for row in sample))]
     is_classes = columns.mask is None and not columns.box and not columns.points and len(flags) >= (1 if is_roboflow else 2)
     is_class = label in flags and plain(names[label]) not in CERTAIN
     if is_classes and (label is None or is_class or is_roboflow):
@@ -152,7 +142,14 @@ def _what_it_shows(
         if columns.mask is None and len(labels) > 1 and any(row[i] for i in labels if i != label for row in sample):
             unused = ", ".join(names[i] for i in labels if i != label)
             notes.append(f"{file.name}: the labels are those of the column {names[label]}; not used: {unused}")
-        divider = "" if columns.box or columns.points else _divider(plain(names[label]), Counter(row[label] for row in sample))
+        counts = Counter(row[label] for row in sample)
+        if trees := list(filter(is_tree, counts)):
+            raise UnclearError(
+                f"{file}: its column {names[label]} holds JSON, which is not read from tables: {brief(trees[0])}. Export the "
+                "annotations as COCO, or write a row for each label or box.",
+                folders,
+            )
+        divider = "" if columns.box or columns.points else divider_of(plain(names[label]), counts)
         return Understood(columns._replace(label=label, divider=divider), tuple(notes), folders=folders)
     if columns.kind:
         return Understood(columns, tuple(notes), folders=folders)
@@ -173,10 +170,10 @@ def _image(
     """The column of images, the folders of some of them, and a note if several columns may be meant."""
     known = [*named.images, *named.images_if_found]
     unknown = [i for i in range(len(names)) if i not in known and not UNNAMED.fullmatch(plain(names[i]))]
-    found = {i: _found(sample, i, find) for i in known}
+    found = {i: find_images(sample, i, find) for i in known}
     if not any(paths for paths, _ in found.values()):
         # Under a name that is not known, only names of files with their suffix count: a number may be one by chance.
-        found |= {i: _found(sample, i, find) for i in unknown if _have_suffix(sample, i)}
+        found |= {i: find_images(sample, i, find) for i in unknown if have_suffix(sample, i)}
         found = {i: result for i, result in found.items() if i in known or len(result[0]) >= MOST * result[1]}
     good = [i for i, (paths, probed) in found.items() if paths and len(paths) >= MOST * probed]
     good = good or [i for i, (paths, _) in found.items() if paths]
@@ -188,30 +185,6 @@ def _image(
     elif good[0] not in known:
         notes.append(f"{file.name}: the images are those of the column {names[good[0]]}")
     return good[0], frozenset(str(Path(path).parent) for path in found[good[0]][0]), notes
-
-
-def _found(sample: list[list[str]], column: int, find: Find) -> tuple[list[str], int]:
-    """The files that some values of a column name, and the number of values that were looked up."""
-    values = list(dict.fromkeys(row[column] for row in sample if row[column]))
-    probes = values[:: max(1, len(values) // PROBES)][:PROBES]
-    return [path for probe in probes if (path := find(probe)) is not None and _is_image(path)], len(probes)
-
-
-def _is_image(path: str) -> bool:
-    return PurePosixPath(path).suffix.lower() in IMAGE_SUFFIXES or "@" in path
-
-
-def _have_suffix(sample: list[list[str]], column: int) -> bool:
-    values = [row[column] for row in sample if row[column]][:PROBES]
-    return bool(values) and all(_is_image(value) for value in values)
-
-
-def _are_files(sample: list[list[str]], column: int, image: int, find: Find) -> bool:
-    """Whether a column names images that are not those of the column ``image``."""
-    if not _have_suffix(sample, column) or all(row[column] == row[image] for row in sample):
-        return False
-    paths, probed = _found(sample, column, find)
-    return len(paths) >= MOST * probed
 
 
 def _best_label(labels: list[int], sample: list[list[str]]) -> int | None:
@@ -229,61 +202,9 @@ def _best_label(labels: list[int], sample: list[list[str]]) -> int | None:
     return first
 
 
-def _is_flag(values: Iterable[str]) -> bool:
-    values = {value.lower() for value in values}
-    return values <= FLAGS.keys() and not values <= {""}
-
-
 def _may_be_labels(values: list[str]) -> bool:
     """Whether values repeat as labels do, and are no measures, lists or objects of JSON."""
     counts = Counter(values)
     if len(counts) < 2 or min(counts.values()) < 2 or any(value[:1] in "[{(" for value in counts):
         return False
-    return _is_flag(counts) or not any(NUMBER.fullmatch(value) for value in counts)
-
-
-def _divider(name: str, labels: Counter[str]) -> str:
-    """What divides the labels of one image; "" if each image has one."""
-    for divider in DIVIDERS:
-        if any(divider in label for label in labels) and (divider != "," or _are_combinations(labels, divider)):
-            return divider
-    blanks = [label for label in labels if " " in label]
-    if blanks and all(re.fullmatch(r"\d+( +\d+)*", label) for label in labels if label):
-        return " "
-    if blanks and name in BLANKS_DIVIDE and (name == "tags" or _are_combinations(labels, " ")):
-        return " "
-    return ""
-
-
-def _are_combinations(labels: Iterable[str], divider: str) -> bool:
-    """Whether labels combine few parts that also stand alone, other than names with a comma or a blank in them."""
-    labels = {label for label in labels if label}
-    parts = {part.strip() for label in labels for part in label.split(divider)}
-    return len(parts) <= len(labels) and bool(parts & labels)
-
-
-def _headerless(file: Path, rows: Sequence[Sequence[str]], find: Find) -> Understood | None:
-    """The meaning of a table whose first row is one like the others, or None."""
-    first, width = rows[0], len(rows[0])
-    named = find_columns(first)
-    known = {plain(name) for name in first} & {*IMAGE, *IMAGE_IF_FOUND, *LABEL}
-    has_names = bool(known or named.columns.kind)
-    rows = [row for row in rows if len(row) == width]
-    image_first = _is_image(first[0]) or find(first[0]) is not None
-    if not image_first or (has_names and find(first[0]) is None):
-        return None
-    names = ("image", "x1", "y1", "x2", "y2", "label")
-    if width in (5, 6) and all(NUMBER.fullmatch(field) or not field for row in rows for field in row[1:5]):
-        columns = Columns(0, 5 if width == 6 else None, has_header=False, width=width, box=(1, 2, 3, 4), box_form="corners")
-        names = names[:width]
-    elif width == 2 and find(first[0]) is not None:
-        columns, names = Columns(0, 1, has_header=False, width=2), ("image", "label")
-        if _are_files(list(rows), 1, 0, find):
-            columns, names = columns._replace(label=None, mask=1), ("image", "mask")
-        else:
-            columns = columns._replace(divider=_divider("label", Counter(row[1] for row in rows)))
-    else:
-        return None
-    paths, _ = _found(list(rows), 0, find)
-    note = f"{file.name} has no header: its columns are taken as {', '.join(names)}"
-    return Understood(columns, (note,), folders=frozenset(str(Path(path).parent) for path in paths))
+    return is_flag(counts) or not any(NUMBER.fullmatch(value) for value in counts)

@@ -4,8 +4,8 @@ import re
 from pathlib import Path
 from typing import NamedTuple
 
-from visionkit.data.formats.tables.columns import plain
-from visionkit.data.formats.tables.contents import EXPECTED, UnclearError, Understood, understand
+from visionkit.data.formats.tables.columns import EXPECTED, UnclearError, Understood, plain
+from visionkit.data.formats.tables.contents import understand
 from visionkit.data.formats.tables.images import TABLE_FOLDERS, ImageSearch, split_of_name
 from visionkit.data.formats.tables.rows import read_head
 from visionkit.data.index import DataError, Problem

@@ -16,6 +16,7 @@ from visionkit.data.split_names import SPLITS, split_name
 TABLE_FOLDERS = ("annotations", "annotation", "labels", "label", "csv", "csvs", "tables", "meta", "metadata", "splits", "lists")
 DEPTH = 2  # of the folders that are searched below the table's own
 ENOUGH_MISSING = 50  # names without a file, from which on all folders are listed before further names are searched
+LONGEST_NUMBER = 18  # digits of a name that is a number
 MOST_FOLDERS = 2000  # below the table's own
 SUFFIXES = tuple(spelled for suffix in sorted(IMAGE_SUFFIXES) for spelled in (suffix, suffix.upper()))
 
@@ -43,31 +44,63 @@ class ImageSearch:
         self._first: dict[str, tuple[str, ...]] = {}
         self._suffixes = list(SUFFIXES)  # the one that was found last comes first
         self._missing = 0
+        self.by_number: set[str] = set()  # names that were found as numbers without their leading zeros
 
-    def find(self, name: str, split: str = "") -> str | None:
+    def find(self, name: str, split: str = "", *, by_number: bool = True) -> str | None:
         """The path of a file, or None.
 
         Args:
             name: its name in the table. Of a path that leads nowhere, its end counts: tables are moved between computers.
             split: the split of the row; a folder of this name is searched first.
+            by_number: whether 7 may mean 0007.jpg.
         """
+        if "://" in name:
+            name = name.partition("?")[0]
         if self._missing > ENOUGH_MISSING and not self._may_exist(name):
-            return None
+            return self._with_number(name) if by_number else None
         path = self._in_places(name, split)
         if path is None and not name.isascii():  # in a table in Latin-1, the files on disk may have names in Latin-1, too
             path = self._in_places(os.fsdecode(name.encode("latin-1", "ignore")), split)
         if path is None:
             path = next((path for end in _ends(name) if (path := self._in_places(end, split)) is not None), None)
+        path = self._with_number(name) if path is None and by_number else path
         self._missing += path is None
         return path
 
+    def _with_number(self, name: str) -> str | None:
+        """The image whose name is this number with leading zeros, where no two images have one number."""
+        path = self.numbers.get(int(name)) if name.isdecimal() and len(name) <= LONGEST_NUMBER else None
+        if path is not None:
+            self.by_number.add(name)
+        return path
+
+    @cached_property
+    def numbers(self) -> dict[int, str]:
+        """The images by their numbers, if all names of images are different numbers."""
+        places = [place for place in dict.fromkeys((*self._first_places(""), *self._other_places)) if not _has_masks(place)]
+        entries = [entry for place in places for entry in _entries(place)]
+        named = [(*os.path.splitext(entry.name), entry.path) for entry in entries]  # noqa: PTH122 - a Path costs more
+        images = [(stem, path) for stem, suffix, path in named if suffix.lower() in IMAGE_SUFFIXES]
+        if not all(stem.isdecimal() and len(stem) <= LONGEST_NUMBER for stem, _ in images):
+            return {}
+        numbers = {int(stem): path for stem, path in images}
+        return numbers if len(numbers) == len(images) else {}
+
     def rivals(self, name: str, path: str) -> list[str]:
-        """Files in other folders that ``name`` may mean as well as ``path``, where no folder is named like a split."""
+        """Files that ``name`` may mean as well as ``path``: beside it; or in folders that are not named like splits."""
         folder = str(Path(path).parent)
+        if PurePosixPath(name).suffix.lower() not in IMAGE_SUFFIXES and (beside := self._beside(path)):
+            return beside
         if folder not in self._other_places or split_of_name(Path(folder).name) == "train":
             return []
         places = [place for place in self._other_places if place != folder and not _has_masks(place)]
         return [other for place in places if (other := self._in_any((place,), name)) is not None]
+
+    def _beside(self, path: str) -> list[str]:
+        """Images beside an image that have another suffix."""
+        stem = os.path.splitext(path)[0]  # noqa: PTH122 - a Path costs more
+        found = {self._find(("",), stem + suffix) for suffix in self._suffixes} - {None}
+        return sorted(other for other in found if other.casefold() != path.casefold())
 
     def searched(self, split: str = "") -> str:
         """The folders that ``find`` searches, for a message."""

@@ -1,17 +1,24 @@
 """Reads tables that label images: one label an image, or several."""
 
 import re
+from collections import Counter
 from collections.abc import Iterable
 
 import numpy as np
 
+from visionkit.data.formats.annotation_files import similar_names
 from visionkit.data.formats.tables.class_names import ClassNames, name_classes
 from visionkit.data.formats.tables.samples import Sample, Samples, Table
+from visionkit.data.formats.tables.values import NUMBER, listed
 from visionkit.data.index import DataError, Index, Problem
 from visionkit.data.splits import DataSet
 
 SEVERAL = 0.1  # share of the images with several labels from which on the table gives several to each image
 WHOLE_NUMBER = re.compile(r"([-+]?\d+)\.0*")  # pandas writes whole numbers like this, if a row lacks one
+MANY = 20  # different numbers, from which on they look like measurements if few images share one
+FEW_EACH = 3  # images of each number
+ALL_DIFFERENT = 0.9  # share of the images that have a number of their own
+FEWEST = 10  # images of which that is said
 FRACTION = re.compile(r"[-+]?\d*\.\d+(e[-+]?\d+)?", re.IGNORECASE)
 
 
@@ -22,21 +29,31 @@ def read_labels(splits: Samples, tables: list[Table], problems: list[Problem]) -
         DataError: the labels are measures, not classes.
     """
     samples = [sample for group in splits.values() for sample in group]
-    _check_labels(samples, tables)
+    measures = _measures(samples, tables)
     divider = next((table.columns.divider for table in tables if table.columns.divider), "")
+    files = ", ".join(str(table.file) for table in tables)
     sets = {id(sample): _labels_of(sample, divider) for sample in samples}
     doubtful = sum(len(table.rows.doubtful) for table in tables)
     repeated = sum(len(labels) > 1 for labels in sets.values())
     has_several = bool(divider or doubtful) or repeated >= max(2, SEVERAL * len(samples))  # one may be a mistake
     notes = []
     if divider:
-        notes.append(f"an image may have several labels: {'a blank' if divider == ' ' else repr(divider)} divides them")
+        how = {" ": "a blank divides them", "[": "they are written as lists"}.get(divider, f"{divider!r} divides them")
+        notes.append(f"an image may have several labels: {how}")
     elif repeated and has_several:
         notes.append(f"{repeated} of {len(samples)} images are listed with several labels, so an image may have several")
     if doubtful:
         notes.append(f"{doubtful} rows with a confidence of 0 say that an image does not show their class")
     classes = name_classes({label for labels in sets.values() for label in labels}, [table.file for table in tables])
     problems += classes.problems
+    problems += similar_names(classes.names, files)
+    problems += [] if classes.files else measures
+    if has_several and not divider and not doubtful and 2 * repeated < len(samples):
+        detail = (
+            f"only {repeated} of {len(samples)} images are listed with several labels; an image may have several therefore, "
+            "but they may be mistakes, too: list each image once, if each has one label"
+        )
+        problems.append(Problem("unclear layout", files, detail))
     indexes = {}
     for split, group in splits.items():
         paths = tuple(sample.path for sample in group)
@@ -60,6 +77,7 @@ def read_flags(splits: Samples, tables: list[Table], problems: list[Problem]) ->
     If each image has exactly one class, they are the labels of a classification; else an image may have several.
     """
     names = tuple(dict.fromkeys(name for table in tables for name in table.columns.flag_names))
+    problems += similar_names(names, ", ".join(str(table.file) for table in tables))
     notes = [f"the classes are columns: {', '.join(names[:10])}{', ...' if len(names) > 10 else ''}"]
     has_zeros = any((table.rows.flags == 0).any() for table in tables)
     for table in tables:
@@ -119,8 +137,13 @@ def _labels_of(sample: Sample, divider: str) -> list[str]:
     """The distinct labels of an image; those that are judged to be absent are left out."""
     labels = [label for i, label in zip(sample.positions, sample.labels(), strict=True) if i not in sample.rows.doubtful]
     if divider:
-        labels = [part.strip() for label in labels for part in label.split(divider) if part.strip()]
+        labels = [part.strip() for label in labels for part in _parts(label, divider) if part.strip()]
     return list(dict.fromkeys(map(_whole, labels)))
+
+
+def _parts(label: str, divider: str) -> list[str]:
+    items = listed(label) if divider == "[" else label.split(divider)
+    return [label] if items is None else items
 
 
 def _whole(label: str) -> str:
@@ -128,15 +151,32 @@ def _whole(label: str) -> str:
     return match[1] if match else label
 
 
-def _check_labels(samples: list[Sample], tables: list[Table]) -> None:
-    labels = {label for sample in samples for label in sample.labels()}
-    fractions = [label for label in labels if FRACTION.fullmatch(label) and not WHOLE_NUMBER.fullmatch(label)]
-    if len(fractions) > len(labels) / 2:
-        files = ", ".join(str(table.file) for table in tables)
+def _measures(samples: list[Sample], tables: list[Table]) -> list[Problem]:
+    """The problem that numbers look like measurements, such as ages, if they do.
+
+    Raises:
+        DataError: most of them are fractions.
+    """
+    counts = Counter(label for sample in samples for label in sample.labels())
+    if not all(map(NUMBER.fullmatch, counts)):
+        return []
+    files = ", ".join(str(table.file) for table in tables)
+    fractions = [label for label in counts if FRACTION.fullmatch(label) and not WHOLE_NUMBER.fullmatch(label)]
+    if len(fractions) > len(counts) / 2:
         raise DataError(
             f"{files}: the labels are measures, as {', '.join(sorted(fractions)[:3])}; expected names or numbers of classes. "
             "Write classes into the column, or name another column label."
         )
+    total = counts.total()
+    is_many = len(counts) > MANY and total < FEW_EACH * len(counts)
+    if not fractions and not is_many and not (total >= FEWEST and len(counts) > ALL_DIFFERENT * total):
+        return []
+    example = f", as {fractions[0]}" if fractions else ""
+    detail = (
+        f"the labels are {len(counts)} different numbers in {total} rows{example}: they look like measurements, and each is "
+        "taken as a class. If they are classes, write their names into the column, or into a file classes.csv"
+    )
+    return [Problem("unclear layout", files, detail)]
 
 
 def _data_set(indexes: dict[str, Index], notes: list[str], classes: ClassNames, problems: list[Problem]) -> DataSet:

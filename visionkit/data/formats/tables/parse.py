@@ -9,13 +9,14 @@ from pathlib import Path
 import numpy as np
 
 from visionkit.data.formats.tables.columns import Columns
-from visionkit.data.formats.tables.contents import FLAGS
 from visionkit.data.formats.tables.rows import open_rows
+from visionkit.data.formats.tables.values import FLAGS, listed
 from visionkit.data.index import Problem
 from visionkit.data.split_names import split_name
 
 NO_BOX = (np.nan,) * 4
 NO_BOXES = ("", "nobox", "none", "nan", "null", "[]", "()", "[[]]")  # of a column that holds whole boxes
+NO_LABELS = ("nan", "n/a", "#n/a", "<na>", "null")  # as pandas and others write a missing value
 TRUE = ("1", "1.0", "true", "yes", "t", "y")
 NUMBERED_SPLITS = {"0": "train", "1": "val", "2": "test"}
 DECIMAL_COMMA = re.compile(r"[-+]?\d*,\d+")
@@ -85,9 +86,11 @@ def parse(file: Path, columns: Columns, split: str, problems: list[Problem]) -> 
             of_row = split if columns.split is None else _split(fields[columns.split], columns)
             row_boxes = _boxes(fields, columns, comma)
             row_points = [_point(fields[x], fields[y], comma) for x, y in columns.points]
-            label = "" if columns.label is None else fields[columns.label]
+            written = label = "" if columns.label is None else fields[columns.label]
+            label = "" if written.lower() in NO_LABELS else written
             if columns.label is not None and not label and (columns.kind == "labels" or row_boxes):
-                raise ValueError("the label is missing")
+                raise ValueError(f"the label is missing{f' ({written})' if written else ''}")
+            row_labels = _labels_of_boxes(label, len(row_boxes)) if len(columns.box) == 1 and row_boxes else [label]
             mask = "" if columns.mask is None else fields[columns.mask]
             if columns.mask is not None and not mask:
                 raise ValueError("the mask is missing")
@@ -96,7 +99,8 @@ def parse(file: Path, columns: Columns, split: str, problems: list[Problem]) -> 
             problems.append(Problem("bad annotation", str(file), f"line {line}: {error}"))
             continue
         size = _size(fields, columns.size) if columns.size else None
-        for box in row_boxes or (NO_BOX,):
+        for place, box in enumerate(row_boxes or (NO_BOX,)):
+            label = row_labels[place % len(row_labels)]
             row = len(parsed.lines)
             parsed.lines.append(line)
             parsed.images.append(known.setdefault(image, image))
@@ -143,6 +147,19 @@ def _boxes(fields: list[str], columns: Columns, comma: bool) -> list[list[float]
     if box and abs(sum(numbers)) < np.inf:  # the usual case, fast
         return [numbers]
     return [[number(one, comma) for one in box]] if any(box) else []
+
+
+def _labels_of_boxes(text: str, boxes: int) -> list[str]:
+    """The label of each box in a field: as many as there are boxes, or one for all of them."""
+    divider = next((divider for divider in ";|" if divider in text), "")
+    labels = listed(text)
+    if labels is None:
+        labels = [part.strip() for part in text.split(divider)] if divider else [text]
+    if len(labels) != boxes and (len(labels) != 1 or listed(text) is not None):
+        raise ValueError(f"{len(labels)} labels for {boxes} boxes: {text[:60]!r}")
+    if not all(labels) and text:
+        raise ValueError(f"a label is missing: {text[:60]!r}")
+    return labels
 
 
 def _point(x: str, y: str, comma: bool) -> tuple[float, float]:

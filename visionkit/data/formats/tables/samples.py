@@ -8,6 +8,7 @@ from visionkit.data.formats.tables.columns import Columns
 from visionkit.data.formats.tables.images import ImageSearch
 from visionkit.data.formats.tables.parse import Rows
 from visionkit.data.index import DataError, Problem
+from visionkit.data.split_names import SPLITS, WHOLE
 
 MOST_NAMED = 100  # missing images of a table that are named one by one
 PROBES = 100  # images that are looked up in other folders, too
@@ -79,15 +80,22 @@ def find_samples(table: Table, problems: list[Problem]) -> Samples:
         detail = f"{len(missing) - MOST_NAMED:,} further images of the table do not exist"
         problems.append(Problem("missing partner", str(table.file), detail))
     _report_rivals(table, by_path, problems)
+    unknown = sorted(set(splits) - {*SPLITS, WHOLE, "trainval", ""})
+    if unknown and table.columns.split is not None:
+        detail = (
+            f"its column of splits holds {', '.join(map(brief, unknown[:5]))}, which is no name of a split; expected train, "
+            "val and test. Each such value is a split of its own, and is not trained on"
+        )
+        problems.append(Problem("unclear layout", str(table.file), detail))
     return splits
 
 
 def _report_rivals(table: Table, by_path: dict[tuple[str, str], Sample], problems: list[Problem]) -> None:
-    """Report that names are files in several folders, if they are."""
+    """Report that names are files in several folders, or with several suffixes, if they are."""
     samples = list(by_path.values())[:PROBES]
     found = [(s.path, rivals) for s in samples if (rivals := table.search.rivals(s.rows.images[s.positions[0]], s.path))]
     if found:
         path, rivals = found[0]
-        names = f"{len(found)} of {len(samples)} names are files in several folders"
+        names = f"{len(found)} of {len(samples)} names are several files"
         detail = f"{names}, such as {path}, which is taken, and {rivals[0]}"
         problems.append(Problem("unclear layout", str(table.file), detail))

@@ -79,6 +79,7 @@ def read_table(path: str | Path, named: NamedClasses | None = None) -> DataSet:
 
 def _read(found: Found, folder: Path | None, named: NamedClasses | None) -> DataSet:
     problems = list(found.problems)
+    problems += [Problem("unclear layout", str(table.file), doubt) for table in found.tables for doubt in table.meaning.doubts]
     files = [table.file for table in found.tables]
     names = ", ".join(map(str, files))
     if len({_kind(table) for table in found.tables}) > 1:
@@ -99,6 +100,7 @@ def _read(found: Found, folder: Path | None, named: NamedClasses | None) -> Data
         data_set = (read_flags if kind == "flags" else read_labels)(splits, tables, problems)
     data_set = check_not_empty(data_set, names)
     notes = [*found.notes, *(note for table in found.tables for note in table.meaning.notes), *data_set.notes]
+    notes += [note for table in tables for note in _note_on_numbers(table)]
     return replace(
         data_set,
         notes=tuple(notes),
@@ -115,6 +117,14 @@ def _kind(table: TableFile) -> tuple:
 def _parsed(table: TableFile, problems: list[Problem]) -> Table:
     columns = table.meaning.columns
     return Table(table.file, columns, parse(table.file, columns, table.split, problems), table.search)
+
+
+def _note_on_numbers(table: Table) -> list[str]:
+    by_number = [name for name in dict.fromkeys(table.rows.images) if name in table.search.by_number]
+    if not by_number:
+        return []
+    path = Path(table.search.find(by_number[0])).name
+    return [f"{table.file.name}: {len(by_number)} images are found by their numbers, as {path} for {by_number[0]}"]
 
 
 def _format(data_set: DataSet, kind: str, files: list[Path], folder: Path | None) -> str:

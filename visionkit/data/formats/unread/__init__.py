@@ -1,0 +1,1 @@
+"""Files and images of a data set that no reader used."""
