@@ -179,3 +179,10 @@ def test_a_split_that_is_a_link_to_another_is_not_followed(tmp_path):
     (tmp_path / "val").symlink_to("train")
     splits = read_classified(tmp_path)
     assert len(splits.train) == 8 and len(splits.val) == 2 and not set(splits.train.paths) & set(splits.val.paths)
+
+
+@pytest.mark.parametrize("name", ["@eaDir", "$RECYCLE.BIN", "System Volume Information", "lost+found", ".ipynb_checkpoints"])
+def test_folders_of_the_system_are_no_classes(tmp_path, name):
+    write_classes(tmp_path, {"cat": 2, "dog": 2, name: 2, f"cat/{name}": 1})
+    found = find_class_folders(tmp_path)
+    assert found.class_names == ("cat", "dog") and found.splits["all"].counts().tolist() == [2, 2]
