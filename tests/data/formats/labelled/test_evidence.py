@@ -163,7 +163,11 @@ def test_many_classes_are_compared_without_opening_images(tmp_path, monkeypatch)
     ("folders", "named", "remedy"),
     [
         (("a/abbey", "a/airport", "b/bakery"), "a/ holds no images but the folders abbey/ and airport/", "{}/a as --data"),
-        (("France/Paris", "France/Lyon", "Peru/Lima", "Peru/Cusco"), "read as one class, France, and 1 more", "move them out"),
+        (
+            ("France/Paris", "France/Lyon", "Peru/Lima", "Peru/Cusco"),
+            "read as one class, France, and likewise for 1 more",
+            "move them out",
+        ),
         (("fruit/apple", "fruit/banana", "fruit/fig", "dog"), "apple/ and banana/ (3 folders)", "{}/fruit as --data"),
         (("dataset/0", "dataset/1", "results"), "dataset/ holds no images", "{}/dataset as --data"),
     ],

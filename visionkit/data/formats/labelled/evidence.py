@@ -38,12 +38,13 @@ MASK_WORDS = {
 GENERIC = IMAGE_WORDS | MASK_WORDS | {"all", "unknown", "unlabelled", "unlabeled", "unlabel", "jpg", "jpeg", "png"}
 PART_WORDS = {"part", "batch", "chunk", "folder", "dir", "set", "archive", "disk"}  # a number usually follows
 # Words in names of folders that tell when, in which order or from where images were taken.
-TIME_WORDS = set(
-    "session day night week month year seq sequence video clip scene run cam camera aug augmented original "
-    "left right front back top side monday tuesday wednesday thursday friday saturday sunday "
-    "jan feb mar apr may jun jul aug sep sept oct nov dec january february march april june july august "
-    "september october november december".split()
-)
+TIME_WORDS = {
+    *("session", "day", "night", "week", "month", "year", "seq", "sequence", "video", "clip", "scene", "run", "cam", "camera"),
+    *("augmented", "original", "left", "right", "front", "back", "top", "side"),
+    *("monday", "tuesday", "wednesday", "thursday", "friday", "saturday", "sunday"),
+    *("jan", "feb", "mar", "apr", "may", "jun", "jul", "aug", "sep", "sept", "oct", "nov", "dec", "january", "february"),
+    *("march", "april", "june", "july", "august", "september", "october", "november", "december"),
+}
 LOSSLESS = (".png", ".bmp", ".tif", ".tiff", ".gif")
 NO_JPEGS = "holds no JPEGs"
 SHARED = 0.8  # share of the smaller folder's names that another folder has, too
@@ -188,7 +189,7 @@ def _merged_folders(folder: Path, files: Files, inner: dict[tuple[str, ...], set
     first = telling[0]
     below = " and ".join(f"{name}/" for name in found[first][:2])
     below += f" ({len(found[first])} folders)" if len(found[first]) > 2 else ""
-    others = f", and {len(telling) - 1} more folders likewise" if len(telling) > 1 else ""
+    others = f", and likewise for {len(telling) - 1} more of the outer folders" if len(telling) > 1 else ""
     remedy = f"give {folder / first} as --data" if len(telling) == 1 else "move them out of the outer folders"
     detail = f"{first}/ holds no images but the folders {below}: they are read as one class, {first}{others}; "
     return [Problem("unclear layout", str(folder / first), f"{detail}if the inner folders are the classes, {remedy}")]
