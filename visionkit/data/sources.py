@@ -13,6 +13,7 @@ from visionkit.data.formats.class_folders import LAYOUTS, find_class_folders, on
 from visionkit.data.formats.labelled import cub, flat_names, pets, tiny_imagenet
 from visionkit.data.formats.labelled.evidence import GENERIC
 from visionkit.data.formats.labelled.masks_among import masks_beside_images
+from visionkit.data.formats.labelled.numbered import name_numbered_classes
 from visionkit.data.formats.split_lists import find_list
 from visionkit.data.formats.tables import table
 from visionkit.data.formats.unread.find import seen, unread_files, unused_images
@@ -86,7 +87,10 @@ def _read(data: str | Path, prefer: str | None, named: NamedClasses | None) -> D
         return _with_format(tfds.read_tfds(str(data), named), "tensorflow-datasets")
     path = Path(data)
     if path.is_dir():
-        return _with_left_out(path, _read_folder(path, "masks" if named is not None else prefer, named))
+        data_set = _read_folder(path, "masks" if named is not None else prefer, named)
+        if data_set.format.startswith("class folders"):
+            data_set = name_numbered_classes(path, data_set)
+        return _with_left_out(path, data_set)
     if path.is_file():
         return _read_file(path, named)
     raise DataError(f"{data}: no such file or folder. {EXPECTED}")

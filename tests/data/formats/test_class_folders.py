@@ -1,6 +1,7 @@
 """Class folders in every common layout."""
 
 import shutil
+import unicodedata
 
 import numpy as np
 import pytest
@@ -190,3 +191,155 @@ def test_a_split_that_is_a_link_to_another_is_not_followed(tmp_path):
     (tmp_path / "val").symlink_to("train")
     splits = read_classified(tmp_path)
     assert len(splits.train) == 8 and len(splits.val) == 2 and not set(splits.train.paths) & set(splits.val.paths)
+
+
+@pytest.mark.parametrize("name", ["@eaDir", "$RECYCLE.BIN", "System Volume Information", "lost+found", ".ipynb_checkpoints"])
+def test_folders_of_the_system_are_no_classes(tmp_path, name):
+    write_classes(tmp_path, {"cat": 2, "dog": 2, name: 2, f"cat/{name}": 1})
+    found = find_class_folders(tmp_path)
+    assert found.class_names == ("cat", "dog") and found.splits["all"].counts().tolist() == [2, 2]
+
+
+@pytest.mark.parametrize(
+    ("files", "detail"),
+    [
+        (["IMG_0.CR2", "IMG_1.CR2"], "folder fox/ has no images that can be read (files: 2 .cr2) and is not a class"),
+        (["0.dcm"], "(files: 1 .dcm)"),
+        (["0.mp4", "1.mp4", "notes.txt"], "(files: 2 .mp4)"),
+        ([], "folder fox/ is empty and is not a class"),
+    ],
+)
+def test_a_class_without_images_that_can_be_read_is_a_finding(tmp_path, files, detail):
+    write_classes(tmp_path, {"cat": 2, "dog": 2, "fox": 0})
+    for name in files:
+        (tmp_path / "fox" / name).write_bytes(b"x")
+    found = find_class_folders(tmp_path)
+    (problem,) = found.problems
+    assert found.class_names == ("cat", "dog") and problem.path == str(tmp_path / "fox") and detail in problem.detail
+
+
+@pytest.mark.parametrize("files", [["train.py"], ["a.mat", "b.mat"], ["model.h5", "log.txt"], ["a", "b"]])
+def test_folders_of_other_files_beside_classes_are_no_finding(tmp_path, files):
+    write_classes(tmp_path, {"cat": 2, "dog": 2, "code": 0})
+    for name in files:
+        (tmp_path / "code" / name).write_text("<xml>")
+    assert not find_class_folders(tmp_path).problems
+
+
+@pytest.mark.parametrize("suffix", ["", ".jpg_large"])
+def test_images_without_the_suffix_of_an_image_are_counted(tmp_path, suffix):
+    write_classes(tmp_path, {"cat": 2, "dog": 3})
+    for path in sorted((tmp_path / "dog").iterdir())[:2]:
+        path.rename(path.with_suffix(suffix))
+    found = find_class_folders(tmp_path)
+    assert found.splits["all"].counts().tolist() == [2, 1]
+    assert [problem.detail.startswith(f"2 files such as 00{suffix} are images") for problem in found.problems] == [True]
+    (tmp_path / "dog" / "02.jpg").rename(tmp_path / "dog" / f"02{suffix}")
+    (problem, _) = find_class_folders(tmp_path).problems  # and cat/ is the only folder of images
+    assert f"folder dog/ has no images that can be read (files: 3 {suffix or 'without suffix'})" in problem.detail
+
+
+def test_a_link_that_leads_nowhere_is_a_finding(tmp_path):
+    write_classes(tmp_path, {"cat": 2, "fox": 2})
+    (tmp_path / "dog").symlink_to("/nowhere/dog")
+    (problem,) = find_class_folders(tmp_path).problems
+    assert "link dog leads nowhere, to /nowhere/dog, and is not a class" in problem.detail
+
+
+@pytest.mark.parametrize(("outer", "steps"), [("101_Categories", 1), ("Images", 1), ("images/Images", 2)])
+def test_the_only_folder_with_class_folders_is_entered(tmp_path, outer, steps):
+    write_classes(tmp_path / outer, {"cat": 2, "dog": 3})
+    for name in ("cat", "dog"):
+        (tmp_path / "Annotation" / name).mkdir(parents=True)
+        (tmp_path / "Annotation" / name / "0").write_text("<annotation/>")
+    found = read(tmp_path)
+    assert found.class_names == ("cat", "dog") and found.splits["all"].counts().tolist() == [2, 3]
+    assert sum("the images are all in" in note for note in found.notes) == steps
+
+
+def test_splits_in_the_only_folder_of_images_are_read(tmp_path):
+    """As ImageNet lies in Kaggle's archive."""
+    write_classes(tmp_path / "Data" / "CLS-LOC" / "train", {"cat": 2, "dog": 3})
+    write_classes(tmp_path / "Data" / "CLS-LOC" / "val", {"cat": 1, "dog": 1})
+    (tmp_path / "Annotations" / "cat").mkdir(parents=True)
+    found = read(tmp_path)
+    assert found.class_names == ("cat", "dog") and {name: len(index) for name, index in found.splits.items()} == {
+        "train": 5,
+        "val": 2,
+    }
+
+
+def test_a_class_beside_the_only_folder_with_folders_of_images_is_still_a_finding(tmp_path):
+    write_classes(tmp_path / "cat", {"persian": 2, "siamese": 2})
+    (tmp_path / "dog").mkdir()
+    found = find_class_folders(tmp_path)
+    assert found.class_names == ("persian", "siamese") and "folder dog/ is empty" in found.problems[0].detail
+
+
+def test_two_sets_of_images_in_splits_are_two_classes(tmp_path):
+    write_classes(tmp_path, {"trainA": 3, "trainB": 2, "testA": 1, "testB": 1})
+    found = find_class_folders(tmp_path)
+    assert found.class_names == ("A", "B") and found.format == "class folders (trainA/, trainB/, testA/, testB/)"
+    assert {name: index.counts().tolist() for name, index in found.splits.items()} == {"train": [3, 2], "test": [1, 1]}
+    assert "two sets of images, A and B" in found.notes[0]
+
+
+def test_validation_images_without_class_folders_are_a_finding(tmp_path):
+    write_classes(tmp_path / "train", {"blue": 5, "red": 5})
+    write_classes(tmp_path, {"val": 3})
+    found = find_class_folders(tmp_path)
+    assert list(found.splits) == ["train"]
+    assert ["the 3 images in val/, such as 00.jpg, are not used" in problem.detail for problem in found.problems] == [True]
+
+
+def test_a_second_training_folder_is_a_finding(tmp_path):
+    for name in ("train", "train (1)", "val"):
+        write_classes(tmp_path / name, {"blue": 5, "red": 5})
+    found = find_class_folders(tmp_path)
+    assert {name: len(index) for name, index in found.splits.items()} == {"train": 10, "val": 10}
+    assert [problem.path for problem in found.problems] == [str(tmp_path / "train (1)")]
+
+
+def test_names_in_two_forms_of_unicode_are_one_class(tmp_path):
+    for form, split in (("NFC", "train"), ("NFD", "val")):
+        write_classes(tmp_path / split, {unicodedata.normalize(form, "café"): 2, "bar": 1})
+    found = find_class_folders(tmp_path)
+    assert found.class_names == ("bar", "café")
+    assert {name: index.counts().tolist() for name, index in found.splits.items()} == {"train": [1, 2], "val": [1, 2]}
+
+
+def test_names_that_differ_only_in_letter_case_are_said_to(tmp_path):
+    write_classes(tmp_path / "train", {"Cat": 2, "Dog": 2})
+    write_classes(tmp_path / "val", {"cat": 2, "dog": 2})
+    with pytest.raises(DataError, match=r"differ only in letter case or blanks \(cat is Cat in training, dog"):
+        read_classified(tmp_path)
+    both = find_class_folders(write_classes(tmp_path / "both", {"Cat": 2, "cat": 2}))
+    assert both.class_names == ("Cat", "cat") and [problem.kind for problem in both.problems] == ["class names"]
+
+
+@pytest.mark.parametrize("name", ["images", "train"])
+def test_lists_without_labels_are_an_error(tmp_path, name):
+    write_classes(tmp_path, {name: 4})
+    (tmp_path / "train.txt").write_text(f"{name}/00.jpg\n{name}/01.jpg\n{name}/02.jpg\n")
+    (tmp_path / "val.txt").write_text(f"{name}/03.jpg\n")
+    with pytest.raises(DataError, match=f"all in {name}/, without class folders or labels"):
+        read(tmp_path)
+
+
+def test_lists_with_labels_go_before_those_without(tmp_path):
+    """As FGVC-Aircraft has them."""
+    write_classes(tmp_path, {"images": 4})
+    for kind, labels in {
+        "": ["", "", "", ""],
+        "_maker": [" A", " A", " B", " A"],
+        "_variant": [" a1", " a2", " b1", " a1"],
+    }.items():
+        lines = [f"0{number}{label}\n" for number, label in enumerate(labels)]
+        (tmp_path / f"images{kind}_train.txt").write_text("".join(lines[:3]))
+        (tmp_path / f"images{kind}_val.txt").write_text(lines[3])
+    found = find_class_folders(tmp_path)
+    assert (
+        found.class_names == ("a1", "a2", "b1") and found.format == "lists (images_variant_train.txt, images_variant_val.txt)"
+    )
+    assert found.splits["train"].labels.tolist() == [0, 1, 2] and found.splits["val"].labels.tolist() == [0]
+    assert ["images_maker" in problem.detail for problem in found.problems] == [True]

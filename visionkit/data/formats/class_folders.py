@@ -8,13 +8,18 @@ Nearly any folder could be the first, so ``evidence`` rules out other layouts.
 """
 
 import os
+import re
+import unicodedata
+from dataclasses import replace
 from pathlib import Path
 from typing import NamedTuple
 
 import numpy as np
 
-from visionkit.data.formats.labelled.evidence import GENERIC, refuse_other_layouts
-from visionkit.data.formats.split_lists import find_list, read_lists
+from visionkit.data.formats.annotation_files import similar_names
+from visionkit.data.formats.labelled.evidence import GENERIC, holds_only_folders, refuse_other_layouts, refuse_pairs
+from visionkit.data.formats.labelled.left_folders import broken_links, folder_without_images, images_without_suffix
+from visionkit.data.formats.split_lists import find_list, find_other_lists, read_lists
 from visionkit.data.images.decode import IMAGE_SUFFIXES
 from visionkit.data.images.listing import is_hidden, is_inside, list_images
 from visionkit.data.index import DataError, Index, Problem, natural_order
@@ -24,10 +29,13 @@ from visionkit.data.split_names import (
     TRAIN_NAMES,
     VAL_NAMES,
     WHOLE,
+    split_name,
     split_names,
+    split_order,
 )
 from visionkit.data.splits import DataSet
 
+DOMAINS = re.compile(r"([a-z]+)[ _-]?([AB])|([a-z]+)[_-]([ab])")  # trainA, test_B
 LAYOUTS = (
     "Expected one folder of images a class (cats/, dogs/); or train/ and val/ with such folders in each; "
     "or lists train.txt and val.txt with a path and a label in each line."
@@ -56,16 +64,32 @@ def find_class_folders(folder: str | Path) -> DataSet:
     folder = Path(folder)
     if not folder.is_dir():
         raise DataError(f"--data {folder}: no such folder. {LAYOUTS}")
-    data_set = _split_folders(folder) or _split_lists(folder)
+    data_set = _domains(folder) or _split_folders(folder) or _split_lists(folder)
     if data_set is not None:
         return data_set
     part = _read_part(folder, folder)
+    if (inner := _only_with_class_folders(folder, part.files)) is not None:
+        data_set = find_class_folders(inner)
+        notes = (f"the images are all in {inner.name}/, and so are the classes", *data_set.notes)
+        beside = (problem for problem in part.problems if problem.path not in (str(folder), str(inner)))
+        return replace(data_set, notes=notes, problems=(*beside, *data_set.problems))
     _check_classes(folder, {WHOLE: part.files})
     problems = list(part.problems)
     if len(part.files) == 1:
         only = f"{next(iter(part.files))}/ is the only folder of images, and taken for a class; its images may have no labels"
         problems.append(Problem("unclear layout", str(folder), only))
-    return _data_set({WHOLE: part.files}, part.notes, problems, "class folders")
+    return _data_set(folder, {WHOLE: part.files}, part.notes, problems, "class folders")
+
+
+def _only_with_class_folders(folder: Path, files: Files) -> Path | None:
+    """The folder that all images are in, if they lie in folders of it; such a folder is no class."""
+    if len(files) != 1:
+        return None
+    (images,) = files.values()
+    inner = folder / images[0].relative_to(folder).parts[0]
+    below = {path.relative_to(inner).parts[0] for path in images if path.parent != inner}
+    nested = len(below) == 1 and not any(path.parent in (inner, inner / next(iter(below))) for path in images)
+    return inner if nested or holds_only_folders(inner, images) else None
 
 
 def only_folder(folder: Path) -> Path | None:
@@ -106,6 +130,27 @@ def _has_images(folder: Path) -> bool:
         )
 
 
+def _domains(folder: Path) -> DataSet | None:
+    """Read trainA/, trainB/, testA/ and testB/, as CycleGAN has them: A and B are the classes."""
+    notes: list[str] = []
+    splits: dict[str, Files] = {}
+    read: list[str] = []
+    children = sorted(visible_folders(folder, notes), key=lambda child: split_order(split_name(child.name[:-1].strip(" _-"))))
+    for child in children:
+        if (match := DOMAINS.fullmatch(child.name)) is None:
+            continue
+        split, domain = (match[1], match[2]) if match[1] else (match[3], match[4])
+        if split_name(split) in SPLITS and _has_images(child) and (images := list_images(child, within=folder)[0]):
+            splits.setdefault(split_name(split), {})[domain.upper()] = images
+            read.append(child.name)
+    if set(splits.get("train", ())) != {"A", "B"}:
+        return None
+    refuse_pairs(folder, splits["train"])
+    notes.append(f"{', '.join(read)} are splits of two sets of images, A and B: these are taken for the classes")
+    splits = {split: splits[split] for split in SPLITS if split in splits}
+    return _data_set(folder, splits, notes, [], f"class folders ({', '.join(f'{name}/' for name in read)})")
+
+
 def _split_folders(folder: Path) -> DataSet | None:
     """Read the folders that are named after splits, if the one for training has class folders."""
     notes: list[str] = []
@@ -123,6 +168,9 @@ def _split_folders(folder: Path) -> DataSet | None:
         for name in sorted(candidates[split], key=lambda name, split=split: _preference(name, split)):
             if split in splits:
                 notes.append(f"{name}/ is not used, since {split} is read from {read[split]}/")
+                if split == "train" and _has_images_below(children[name]):
+                    detail = f"{name}/ is not used, since the training images are read from {read[split]}/: move or remove one"
+                    problems.append(Problem("unclear layout", str(children[name]), detail))
             elif (part := _read_part(children[name], folder)).files:
                 splits[split] = part.files
                 notes += part.notes
@@ -136,12 +184,28 @@ def _split_folders(folder: Path) -> DataSet | None:
     if unknown and ("val" in splits or unknown == set(splits["test"])):  # such as test/unknown/
         del splits["test"]
         notes.append(f"test is not used: it has folders that training lacks: {', '.join(sorted(unknown)[:NAMED])}")
+    if "val" not in splits:
+        problems += [unread for name in candidates.get("val", ()) if (unread := _unread_split(children[name]))]
     unused = sorted(children.keys() - {name for split, name in read.items() if split in splits})
     if unused:
         notes.append(f"not used: {', '.join(unused)}")
     _check_classes(folder, splits)
     layout = f"class folders ({', '.join(f'{read[split]}/' for split in splits)})"
-    return _data_set(splits, notes, problems, layout)
+    return _data_set(folder, splits, notes, problems, layout)
+
+
+def _has_images_below(folder: Path) -> bool:
+    return bool(list_images(folder)[0])
+
+
+def _unread_split(folder: Path) -> Problem | None:
+    images = list_images(folder)[0]
+    if not images:
+        return None
+    detail = (
+        f"the {len(images)} images in {folder.name}/, such as {images[0].name}, are not used: they lie in no class folders, "
+    )
+    return Problem("unclear layout", str(folder), f"{detail}and no file that was read has their labels")
 
 
 def _preference(name: str, split: str) -> tuple[int, str]:
@@ -154,11 +218,20 @@ def _split_lists(folder: Path) -> DataSet | None:
     if "train" not in lists:
         return None
     splits, notes, names_file = read_lists(folder, lists)
+    problems = []
+    if len(splits["train"]) == 1 and _says_nothing(next(iter(splits["train"]))):
+        others, kinds = find_other_lists(folder, lists)
+        if others:
+            lists = others
+            splits, notes, names_file = read_lists(folder, lists)
+        if kinds:
+            detail = f"the labels are those of {lists['train'].name}; other lists with labels are not used: {', '.join(kinds)}"
+            problems.append(Problem("unclear layout", str(lists["train"]), detail))
     _check_classes(folder, splits)
     files = [*lists.values(), *([names_file] if names_file else [])]
     read = ", ".join(str(file.relative_to(folder)) for file in lists.values())
     splits = {WHOLE: splits["train"]} if len(splits) == 1 else splits
-    return _data_set(splits, notes, [], f"lists ({read})", frozenset(map(str, files)))
+    return _data_set(folder, splits, notes, problems, f"lists ({read})", frozenset(map(str, files)))
 
 
 def _read_part(folder: Path, root: Path) -> Part:
@@ -168,20 +241,23 @@ def _read_part(folder: Path, root: Path) -> Part:
     if inner is not None and folder != root and (inner.name == folder.name or inner.name.lower() in GENERIC):
         notes.append(f"the class folders of {folder.name} are in {inner.relative_to(root)}/")
         folder = inner
-    files, not_followed = {}, []
+    files, not_followed, problems = {}, [], broken_links(folder)
     for child in visible_folders(folder, notes):
         images, others = list_images(child, within=root, not_followed=not_followed)
         if images:
-            files[child.name] = images
+            files.setdefault(unicodedata.normalize("NFC", child.name), []).extend(images)
         else:
             notes.append(f"folder {child} has no images and is not used as a class")
+        problem = (images_without_suffix if images else folder_without_images)(child, others)
+        problems += [problem] if problem else []
         if others:
             examples = ", ".join(path.name for path in others[:3]) + (", ..." if len(others) > 3 else "")
             notes.append(f"{len(others)} files in {child} do not have the suffix of an image: {examples}")
     if not_followed:
         examples = ", ".join(map(str, not_followed[:NAMED])) + (", ..." if len(not_followed) > NAMED else "")
         notes.append(f"links that lead back into the data set are not followed: {examples}")
-    return Part(files, notes, refuse_other_layouts(folder, files))
+    problems = problems if files else []
+    return Part(files, notes, problems + refuse_other_layouts(folder, files))
 
 
 def _check_classes(folder: Path, splits: dict[str, Files]) -> None:
@@ -190,17 +266,28 @@ def _check_classes(folder: Path, splits: dict[str, Files]) -> None:
         loose = sum(path.suffix.lower() in IMAGE_SUFFIXES for path in folder.iterdir())
         reason = f"{loose} images lie in it without class folders" if loose else "it has no folders with images"
         raise DataError(f"{folder}: {reason}. {LAYOUTS}")
-    if len(train) == 1 and (name := next(iter(train))).lower() in GENERIC and WHOLE in splits:
+    if len(train) == 1 and _says_nothing(name := next(iter(train))):
         raise DataError(f"{folder}: the images are all in {name}/, without class folders or labels. {LAYOUTS}")
     unknown = sorted(set().union(*others) - set(train)) if others else []
     if unknown:
+        cased = {name.strip().casefold(): name for name in train}
+        similar = [f"{name} is {cased[key]} in training" for name in unknown if (key := name.strip().casefold()) in cased]
+        remedy = "Rename, add or remove those folders."
+        if len(similar) == len(unknown):
+            remedy = f"Their names differ only in letter case or blanks ({', '.join(similar[:NAMED])}): rename those folders."
         raise DataError(
             f"{folder}: validation has classes that training lacks: {', '.join(unknown)} "
-            f"(training has {', '.join(train)}). Rename, add or remove those folders."
+            f"(training has {', '.join(train)}). {remedy}"
         )
 
 
+def _says_nothing(name: str) -> bool:
+    """Whether the name of a folder cannot be the label of its images: "images", "train"."""
+    return name.lower() in GENERIC or split_name(name) in SPLITS
+
+
 def _data_set(
+    folder: Path,
     splits: dict[str, Files],
     notes: list[str],
     problems: list[Problem],
@@ -209,6 +296,7 @@ def _data_set(
 ) -> DataSet:
     class_names = tuple(sorted(next(iter(splits.values())), key=natural_order))
     indexes = {name: index_of_files(class_names, files) for name, files in splits.items()}
+    problems = [*problems, *similar_names(class_names, folder)]
     return DataSet(indexes, tuple(notes), tuple(problems), layout, annotation_files)
 
 

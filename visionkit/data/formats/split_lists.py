@@ -35,6 +35,34 @@ def find_list(folder: Path, names: tuple[str, ...]) -> Path | None:
     return None
 
 
+def find_other_lists(folder: Path, lists: dict[str, Path]) -> tuple[dict[str, Path], list[str]]:
+    """Lists with labels beside lists that have none: images_variant_train.txt beside images_train.txt.
+
+    Args:
+        folder: folder of the data set.
+        lists: the lists without labels.
+
+    Returns:
+        the list of each split, of the kind with the most classes (empty if there is none); and the names of the other kinds.
+    """
+    kinds: dict[str, dict[str, Path]] = {}
+    for file in sorted(lists["train"].parent.glob("*.txt")):
+        kind, _, last = file.stem.rpartition("_")
+        if kind and split_name(last) in lists and file not in lists.values():
+            kinds.setdefault(kind, {})[split_name(last)] = file
+    counts = {}
+    for kind, files in kinds.items():
+        try:
+            splits, _, _ = read_lists(folder, files)
+        except DataError:
+            continue
+        if len(splits.get("train", ())) > 1:
+            counts[kind] = len(splits["train"])
+    ordered = sorted(counts, key=lambda kind: (-counts[kind], "variant" not in kind, kind))
+    chosen = kinds[ordered[0]] if ordered else {}
+    return {split: chosen[split] for split in lists if split in chosen}, ordered[1:]
+
+
 def read_lists(folder: Path, lists: dict[str, Path]) -> tuple[dict[str, dict[str, list[Path]]], list[str], Path | None]:
     """Read the lists of all splits, whose labels mean the same in each.
 

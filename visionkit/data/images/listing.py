@@ -13,6 +13,14 @@ from visionkit.data.images.decode import IMAGE_SUFFIXES, ImageError
 from visionkit.data.index import SkippedFiles
 from visionkit.errors import UserError
 
+# Left by Windows, Linux and network storage; names that begin with a dot are hidden anyway.
+OF_THE_SYSTEM = frozenset(
+    [
+        *("@eadir", "#recycle", "#snapshot", "$recycle.bin", "recycler", "system volume information", "lost+found"),
+        *("thumbs.db", "ehthumbs.db", "desktop.ini"),
+    ]
+)
+
 
 def list_images(
     folder: Path, *, within: Path | None = None, not_followed: list[Path] | None = None
@@ -63,7 +71,7 @@ def is_inside(path: str, folder: str) -> bool:
 
 def is_hidden(name: str) -> bool:
     """Whether a file or folder of this name is left out, since the system or an archiver made it."""
-    return name.startswith((".", "__MACOSX"))
+    return name.startswith((".", "__MACOSX")) or name.lower() in OF_THE_SYSTEM
 
 
 def list_files(names: Iterable[str], in_folder: Callable[[Path], list[Path]] | None = None) -> list[str]:

@@ -157,3 +157,50 @@ def test_many_classes_are_compared_without_opening_images(tmp_path, monkeypatch)
         images(tmp_path / f"class {number}", *(f"{place}.{'jpg' if number else 'png'}" for place in range(2)))
     monkeypatch.setattr(Image, "open", lambda path: pytest.fail(f"{path} is opened"))
     assert len(find_class_folders(tmp_path).class_names) == 12
+
+
+@pytest.mark.parametrize(
+    ("folders", "named", "remedy"),
+    [
+        (("a/abbey", "a/airport", "b/bakery"), "a/ holds no images but the folders abbey/ and airport/", "{}/a as --data"),
+        (
+            ("France/Paris", "France/Lyon", "Peru/Lima", "Peru/Cusco"),
+            "read as one class, France, and likewise for 1 more",
+            "move them out",
+        ),
+        (("fruit/apple", "fruit/banana", "fruit/fig", "dog"), "apple/ and banana/ (3 folders)", "{}/fruit as --data"),
+        (("dataset/0", "dataset/1", "results"), "dataset/ holds no images", "{}/dataset as --data"),
+    ],
+)
+def test_folders_that_hold_only_folders_are_unclear(tmp_path, folders, named, remedy):
+    for folder in folders:
+        write_classes(tmp_path, {folder: 2})
+    (problem,) = find_class_folders(tmp_path).problems
+    assert problem.kind == "unclear layout" and named in problem.detail and remedy.format(tmp_path) in problem.detail
+
+
+@pytest.mark.parametrize(
+    "folders",
+    [
+        ("cat/2019", "cat/2020", "dog/2019", "dog/2021", "fox"),
+        ("cat/session 1", "cat/session 2", "dog/session 1"),
+        ("cat/1 May 2020", "cat/2 June 2020", "dog"),
+        ("cat/persian", "cat", "dog"),
+        ("1", "2", "10"),
+        ("cat/images", "dog/images"),
+    ],
+)
+def test_ordinary_class_folders_are_clean(tmp_path, folders):
+    for folder in folders:
+        write_classes(tmp_path, {folder: 2})
+    found = find_class_folders(tmp_path)
+    assert not found.problems and set(found.class_names) == {folder.split("/")[0] for folder in folders}
+
+
+def test_photos_of_the_same_names_as_jpegs_and_pngs_are_two_classes(tmp_path):
+    images(tmp_path / "healthy", *(f"scan a{number}x.jpg" for number in range(3)))
+    images(tmp_path / "tumor", *(f"scan a{number}x.png" for number in range(3)))
+    assert find_class_folders(tmp_path).class_names == ("healthy", "tumor")
+    masks(tmp_path / "tumor", *(f"scan a{number}x.png" for number in range(3)))
+    with pytest.raises(DataError, match="tumor/ holds no JPEGs"):
+        find_class_folders(tmp_path)

@@ -38,7 +38,16 @@ MASK_WORDS = {
 # Names of a folder that say nothing about what its images show.
 GENERIC = IMAGE_WORDS | MASK_WORDS | {"all", "unknown", "unlabelled", "unlabeled", "unlabel", "jpg", "jpeg", "png"}
 PART_WORDS = {"part", "batch", "chunk", "folder", "dir", "set", "archive", "disk"}  # a number usually follows
+# Words in names of folders that tell when, in which order or from where images were taken.
+TIME_WORDS = {
+    *("session", "day", "night", "week", "month", "year", "seq", "sequence", "video", "clip", "scene", "run", "cam", "camera"),
+    *("augmented", "original", "left", "right", "front", "back", "top", "side"),
+    *("monday", "tuesday", "wednesday", "thursday", "friday", "saturday", "sunday"),
+    *("jan", "feb", "mar", "apr", "may", "jun", "jul", "aug", "sep", "sept", "oct", "nov", "dec", "january", "february"),
+    *("march", "april", "june", "july", "august", "september", "october", "november", "december"),
+}
 LOSSLESS = (".png", ".bmp", ".tif", ".tiff", ".gif")
+NO_JPEGS = "holds no JPEGs"
 SHARED = 0.8  # share of the smaller folder's names that another folder has, too
 SAMPLE = 5  # images that are opened where names alone do not decide
 FEW_VALUES, NEARLY_ALL = 4, 0.95  # a mask is nearly all of a few values
@@ -66,7 +75,9 @@ def refuse_other_layouts(folder: Path, files: Files) -> list[Problem]:
     problems = _refuse_copies(folder, inner)
     refuse_pairs(folder, files)
     problems += refuse_masks_as_classes(folder, files)
-    return problems + _same_folders_in_each(folder, files, inner) + _parts_of_one_set(folder, files)
+    same = _same_folders_in_each(folder, files, inner)
+    merged = [] if same or problems else _merged_folders(folder, files, inner)
+    return problems + same + merged + _parts_of_one_set(folder, files)
 
 
 def _parts_of_one_set(folder: Path, files: Files) -> list[Problem]:
@@ -164,6 +175,34 @@ def _same_folders_in_each(folder: Path, files: Files, inner: dict[tuple[str, ...
     return [Problem("unclear layout", str(folder), detail)]
 
 
+def holds_only_folders(folder: Path, images: Sequence[Path]) -> list[str]:
+    """The subfolders that hold the images of a folder, if they are two or more and no image lies in the folder itself."""
+    names = {path.relative_to(folder).parts[0] for path in images if path.parent != folder}
+    return sorted(names) if len(names) > 1 and not any(path.parent == folder for path in images) else []
+
+
+def _merged_folders(folder: Path, files: Files, inner: dict[tuple[str, ...], set[str]]) -> list[Problem]:
+    """Class folders that hold no images but folders of images, which may be the classes; dates and numbers are none."""
+    outer = [name for name in files if len(inner.get((name,), ())) > 1]
+    found = {name: below for name in outer if (below := holds_only_folders(folder / name, files[name]))}
+    telling = [name for name in found if _plain(name) in GENERIC or not all(map(_is_number_or_part, found[name]))]
+    if not telling:
+        return []
+    first = telling[0]
+    below = " and ".join(f"{name}/" for name in found[first][:2])
+    below += f" ({len(found[first])} folders)" if len(found[first]) > 2 else ""
+    others = f", and likewise for {len(telling) - 1} more of the outer folders" if len(telling) > 1 else ""
+    remedy = f"give {folder / first} as --data" if len(telling) == 1 else "move them out of the outer folders"
+    detail = f"{first}/ holds no images but the folders {below}: they are read as one class, {first}{others}; "
+    return [Problem("unclear layout", str(folder / first), f"{detail}if the inner folders are the classes, {remedy}")]
+
+
+def _is_number_or_part(name: str) -> bool:
+    """Whether a name tells when or in which order images were made, not what they show: 2019-05-01, session 2, May."""
+    words = [word for word in re.split(r"[\W_\d]+", name.lower()) if word]
+    return all(word in PART_WORDS | GENERIC | TIME_WORDS for word in words)
+
+
 def refuse_pairs(folder: Path, files: Files) -> None:
     """Check that no two classes have the same file names while one of them looks like masks.
 
@@ -188,6 +227,7 @@ def refuse_pairs(folder: Path, files: Files) -> None:
         for images in partners:
             evidence = [sign for sign, has in signs[masks].items() if has and not signs[images][sign]]
             is_sure = len(evidence) > 1 or not all(key.isdecimal() for key in shared[images])
+            is_sure = is_sure and evidence != [NO_JPEGS]  # photos may be PNGs
             if not is_sure and len(partners) <= SAMPLE:  # classes often hold 1.jpg, 2.jpg, ...: look at some of them
                 is_sure = bool(evidence) and _is_mask_folder(keys, images, masks, sorted(shared[images]))
             if evidence and is_sure:
@@ -205,7 +245,7 @@ def _signs(name: str, paths: Sequence[Path]) -> dict[str, bool]:
     return {
         "has the name of masks": _mask_words(name),
         "holds files that are named like masks": _most(bool((_words(path.stem) & MASK_WORDS) - own) for path in some),
-        "holds no JPEGs": _most(path.suffix.lower() in LOSSLESS for path in some),
+        NO_JPEGS: _most(path.suffix.lower() in LOSSLESS for path in some),
     }
 
 

@@ -1,0 +1,92 @@
+"""Names of classes whose folders have numbers as names: from classes.txt, cat_to_name.json and the like."""
+
+import json
+import os
+import re
+from collections.abc import Iterator
+from dataclasses import replace
+from pathlib import Path
+
+from visionkit.data.formats.annotation_files import brief, class_name_of
+from visionkit.data.images.contents import read_text
+from visionkit.data.index import Problem
+from visionkit.data.splits import DataSet
+
+NAMES_FILE = re.compile(
+    r"((class|cat|category|label|idx|index|id|num)s?_?(to|2)_?(name|label|class|label_?name|class_?name)s?|"
+    r"(class|label|category)_?(names?|map|list|dict|ind(ex|ices))|classes|labels|categories|names)\.(txt|json|names)",
+    re.IGNORECASE,
+)
+LARGEST = 1_000_000  # bytes
+
+
+def name_numbered_classes(folder: Path, data_set: DataSet) -> DataSet:
+    """The data set, with names for its classes if all are numbers of folders and a file names each of them.
+
+    Args:
+        folder: the folder that the data set was read from.
+        data_set: what was read as class folders; the order of its classes stays.
+
+    Returns:
+        the data set, with a note on the numbers; or with a problem if the file does not name each class.
+    """
+    if not data_set.class_names or not all(re.fullmatch("[0-9]{1,9}", name) for name in data_set.class_names):
+        return data_set
+    file = next(_names_files(folder, data_set), None)
+    if file is None:
+        return data_set
+    numbers = [int(name) for name in data_set.class_names]
+    if set(read_text(file).split()) == set(data_set.class_names):  # the list of the folders
+        return replace(data_set, annotation_files=data_set.annotation_files | {str(file)})
+    found = _names_by_number(file, numbers)
+    names = [found.get(number, "") for number in numbers]
+    if not all(names) or len(set(names)) < len(names):
+        missing = [name for name, known in zip(data_set.class_names, names, strict=True) if not known]
+        reason = f"it has no name for {', '.join(missing[:3])}" if missing else "it gives several numbers one name"
+        detail = f"the classes keep their numbers: {reason}, or it is unclear whether it counts from 0 or 1"
+        return replace(data_set, problems=(*data_set.problems, Problem("class names", str(file), detail)))
+    splits = {split: replace(index, class_names=tuple(names)) for split, index in data_set.splits.items()}
+    examples = ", ".join(
+        f"{folder} is {brief(name)}" for folder, name in list(zip(data_set.class_names, names, strict=True))[:3]
+    )
+    note = f"the folders are numbers of the names in {file.name}: {examples}"
+    files = data_set.annotation_files | {str(file)}
+    return replace(data_set, splits=splits, notes=(*data_set.notes, note), annotation_files=files)
+
+
+def _names_files(folder: Path, data_set: DataSet) -> Iterator[Path]:
+    """Files of names in the data set's folder, and in the folders from there to the images."""
+    paths = [index.paths[i] for index in data_set.splits.values() for i in (0, -1) if len(index)]
+    common = Path(os.path.commonpath([Path(path).parent.parent for path in paths])) if paths else folder
+    inner = [place for place in (*reversed(common.parents), common) if place.is_relative_to(folder)]
+    for place in inner or [folder]:
+        for file in sorted(place.iterdir()):
+            if NAMES_FILE.fullmatch(file.name) and file.is_file() and file.stat().st_size < LARGEST:
+                yield file
+
+
+def _names_by_number(file: Path, numbers: list[int]) -> dict[int, str]:
+    """Number -> name; empty if the file does not say it."""
+    text = read_text(file)
+    try:
+        found = json.loads(text) if file.suffix.lower() == ".json" else [line for line in text.splitlines() if line.strip()]
+    except (ValueError, RecursionError):
+        return {}
+    if isinstance(found, dict):
+        pairs = [*found.items(), *((value, key) for key, value in found.items())]
+        return {int(str(key)): class_name_of(name) for key, name in pairs if _is_number(key) and _is_name(name)}
+    if not isinstance(found, list) or not all(isinstance(name, str) for name in found):
+        return {}
+    numbered = [re.fullmatch(r"\s*([0-9]{1,9})\s*[\s:,;=]\s*(.*\S)\s*", name) for name in found]
+    if found and all(numbered):
+        return {int(match[1]): class_name_of(match[2]) for match in numbered if match}
+    first = 0 if 0 in numbers else 1 if len(found) in numbers else None
+    return {} if first is None else {number: class_name_of(name) for number, name in enumerate(found, first)}
+
+
+def _is_number(value: object) -> bool:
+    return re.fullmatch("[0-9]{1,9}", str(value)) is not None and not isinstance(value, bool)
+
+
+def _is_name(value: object) -> bool:
+    return isinstance(value, str) and bool(value.strip()) and not _is_number(value)
