@@ -34,6 +34,19 @@ def test_a_folder_without_images_is_an_error_that_lists_its_contents(tmp_path):
         read(tmp_path)
 
 
+def test_class_names_that_differ_only_in_letter_case_or_blanks_are_a_finding(tmp_path):
+    """Class folders and tables of labels alike."""
+    write_classes(tmp_path / "folders", {"Cat": 2, "cat": 2, "dog": 2})
+    names = [image(tmp_path / "table" / f"{number}.png").name for number in range(6)]
+    rows = [f"{name},{label}\n" for name, label in zip(names, ["cat", "Cat", "dog"] * 2, strict=True)]
+    (tmp_path / "table" / "labels.csv").write_text("image,label\n" + "".join(rows))
+    for folder in ("folders", "table"):
+        found = read(tmp_path / folder)
+        assert found.class_names == ("Cat", "cat", "dog")
+        assert [problem.kind for problem in found.problems] == ["class names"]
+        assert found.problems[0].detail.endswith("and stay apart: 'Cat' and 'cat'")
+
+
 def test_a_missing_folder_is_an_error(tmp_path):
     with pytest.raises(DataError, match="no such file or folder"):
         read(tmp_path / "nowhere")

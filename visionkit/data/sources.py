@@ -9,6 +9,7 @@ import numpy as np
 
 from visionkit.data.formats import coco, darknet, identities, mask_folders, tfds, voc, yolo
 from visionkit.data.formats.annotation_tools import labelme, tool_files
+from visionkit.data.formats.annotation_files import similar_names
 from visionkit.data.formats.class_folders import LAYOUTS, find_class_folders, only_folder
 from visionkit.data.formats.labelled import cub, flat_names, pets, tiny_imagenet
 from visionkit.data.formats.labelled.evidence import GENERIC
@@ -76,7 +77,8 @@ def read(data: str | Path, *, prefer: str | None = None, mask_values: Sequence[s
     data_set = _read(data, prefer, named)
     if named is not None and not any(index.has_masks for index in data_set.splits.values()):
         raise DataError(f"{OPTION} is for masks, and {data} has none; it is read as {data_set.format}.")
-    return data_set
+    alike = similar_names(data_set.class_names, data)
+    return replace(data_set, problems=(*data_set.problems, *alike)) if alike else data_set
 
 
 def _read(data: str | Path, prefer: str | None, named: NamedClasses | None) -> DataSet:

@@ -34,7 +34,6 @@ from visionkit.data.formats.annotation_files import (
     object_problem,
     read_names,
     read_paths,
-    similar_names,
     unique_names,
 )
 from visionkit.data.formats.mask_layouts.known import notes_on_masks
@@ -97,7 +96,6 @@ def read_voc(folder: str | Path) -> DataSet:
         class_names = sorted(names, key=natural_order)
     else:
         class_names, _ = unique_names(read_names(names_file), names_file, problems)
-    problems += similar_names(class_names, names_file or folder)
     used |= set() if names_file is None else {str(names_file)}
     positions = {name: position for position, name in enumerate(class_names)}
     splits = {}

@@ -33,7 +33,6 @@ from visionkit.data.formats.annotation_files import (
     gathered,
     object_problem,
     read_paths,
-    similar_names,
     unique_names,
 )
 from visionkit.data.formats.matching import image_finder
@@ -148,7 +147,6 @@ def read_yolo(path: str | Path) -> DataSet:
         names = list(map(str, range(int(max((labels.max(initial=-1) for labels in classes), default=-1)) + 1)))
         notes.append(f"there are no class names: {len(names)} classes are named by their numbers")
     unique, numbers = unique_names(names, names_file or source, problems)
-    problems += similar_names(unique, names_file or source)
     attributes = class_attributes(config, len(names), labels.keypoints)
     attributes = tuple(attributes[numbers.index(position)] for position in range(len(unique))) if attributes else ()
     indexes = {}
