@@ -8,8 +8,8 @@ from pathlib import Path
 import numpy as np
 
 from visionkit.data.formats import coco, darknet, identities, mask_folders, tfds, voc, yolo
-from visionkit.data.formats.annotation_tools import labelme, tool_files
 from visionkit.data.formats.annotation_files import similar_names
+from visionkit.data.formats.annotation_tools import labelme, tool_files
 from visionkit.data.formats.class_folders import LAYOUTS, find_class_folders, only_folder
 from visionkit.data.formats.labelled import cub, flat_names, pets, tiny_imagenet
 from visionkit.data.formats.labelled.evidence import GENERIC
