@@ -18,7 +18,7 @@ from visionkit.data.formats.tables import table
 from visionkit.data.formats.unread import unread_files, unused_images
 from visionkit.data.images.listing import list_images
 from visionkit.data.images.masks.names import OPTION, NamedClasses, parse_values
-from visionkit.data.index import DataError, Index
+from visionkit.data.index import DataError, Index, Problem
 from visionkit.data.split_names import SPLITS, TRAIN_NAMES, WHOLE, empty_split_folders, split_name
 from visionkit.data.splits import DataSet, Splits, train_and_val
 
@@ -106,9 +106,9 @@ def read_classified(data: str | Path, *, seed: int = 0, multi_label: bool = Fals
         DataError: the data does not exist, has no known layout, no labels or fewer than two classes, or a split is empty.
     """
     data_set = _labelled(data, _read_labels(data), multi_label=multi_label)
-    class_names = data_set.class_names
+    class_names, hint = data_set.class_names, _unread(data_set.problems)
     if len(class_names) < 2 and not any(index.label_sets is not None for index in data_set.splits.values()):
-        raise DataError(f"{data}: only one class, {class_names[0]!r}; a classifier needs at least two. {LAYOUTS}")
+        raise DataError(f"{data}: only one class, {class_names[0]!r}; a classifier needs at least two. {LAYOUTS}{hint}")
     splits = train_and_val(data_set, seed=seed)
     are_people = data_set.format.startswith(PEOPLE)
     if are_people and not set(splits.train.labels.tolist()) & set(splits.val.labels.tolist()):
@@ -173,12 +173,22 @@ def _labelled(data: str | Path, data_set: DataSet, *, multi_label: bool = False)
             raise DataError(f"{found}: an image may have several labels ({names}); for these use recipes/transfer_learning.py.")
         return data_set
     if not data_set.class_names or not any((index.labels >= 0).any() for index in indexes):
-        raise DataError(f"{data}: {len(data_set)} images lie in it without class folders or labels. {LAYOUTS}")
+        hint = _unread(data_set.problems)
+        raise DataError(f"{data}: {len(data_set)} images lie in it without class folders or labels. {LAYOUTS}{hint}")
     unlabelled = {name: int((index.labels < 0).sum()) for name, index in data_set.splits.items()}
     splits = {name: index.take(np.flatnonzero(index.labels >= 0)) for name, index in data_set.splits.items()}
     splits = {name: index for name, index in splits.items() if len(index) or not unlabelled[name]}
     notes = tuple(f"{count} images of {name} have no label, and are not used" for name, count in unlabelled.items() if count)
     return replace(data_set, splits=splits, notes=data_set.notes + notes)
+
+
+def _unread(problems: Sequence[Problem]) -> str:
+    """A sentence on the first file of annotations that no reader has read; "" if there is none."""
+    first = next((problem for problem in problems if problem.kind == "unread annotations"), None)
+    if first is None:
+        return ""
+    kind = first.detail.partition(": it was not read")[0]
+    return f" There is {first.path} ({kind}), which was not read."
 
 
 def _some(names: Sequence[str]) -> str:
@@ -212,10 +222,11 @@ def _read_folder(folder: Path, prefer: str | None, named: NamedClasses | None) -
     except DataError as error:
         images, _ = list_images(folder)
         folders = {path.parent for path in images}
-        if len(folders) > 1 or any(each.name.lower() not in GENERIC for each in folders - {folder}):
-            raise
-        if find_list(folder, TRAIN_NAMES) is not None:
-            raise
+        has_names = len(folders) > 1 or any(each.name.lower() not in GENERIC for each in folders - {folder})
+        if has_names or find_list(folder, TRAIN_NAMES) is not None:
+            nothing = DataSet({WHOLE: Index((), (), np.zeros(0, np.int32))})
+            unread = [problem for problem in unread_files(folder, nothing) if problem.path not in str(error)]
+            raise DataError(f"{error}{_unread(unread)}") from error
         if not images:
             raise DataError(f"{folder}: no layout that is known; {_contents(folder)}. {EXPECTED}") from error
     index = Index((), tuple(map(str, images)), np.full(len(images), -1, np.int32))

@@ -64,7 +64,10 @@ def unread_files(folder: Path, data_set: DataSet) -> list[Problem]:
 
 def unused_images(folder: Path, data_set: DataSet) -> str:
     """The images below a folder that are in no split, as "4 in test1/, 1 in the folder itself"; "" if there are none."""
-    used = {os.path.realpath(file_of(path)) for path in _files_of(data_set)}
+    files = [file_of(path) for path in _files_of(data_set)]
+    places = {place: os.path.realpath(place) for place in {os.path.dirname(file) for file in files}}  # noqa: PTH120
+    used = {os.path.realpath(file) for file in files}
+    used |= {f"{places[parent]}/{name}" for parent, name in map(os.path.split, files)}  # links, which may lead nowhere
     counts: Counter[str] = Counter()
     for parent, _, names in _walk(folder):
         real = os.path.realpath(parent)
