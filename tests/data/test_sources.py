@@ -34,6 +34,50 @@ def test_a_folder_without_images_is_an_error_that_lists_its_contents(tmp_path):
         read(tmp_path)
 
 
+def test_class_names_that_differ_only_in_letter_case_or_blanks_are_a_finding(tmp_path):
+    """Class folders and tables of labels alike."""
+    write_classes(tmp_path / "folders", {"Cat": 2, "cat": 2, "dog": 2})
+    names = [image(tmp_path / "table" / f"{number}.png").name for number in range(6)]
+    rows = [f"{name},{label}\n" for name, label in zip(names, ["cat", "Cat", "dog"] * 2, strict=True)]
+    (tmp_path / "table" / "labels.csv").write_text("image,label\n" + "".join(rows))
+    for folder in ("folders", "table"):
+        found = read(tmp_path / folder)
+        assert found.class_names == ("Cat", "cat", "dog")
+        assert [problem.kind for problem in found.problems] == ["class names"]
+        assert found.problems[0].detail.endswith("and stay apart: 'Cat' and 'cat'")
+
+
+def test_an_error_names_the_annotations_that_were_not_read(tmp_path):
+    image(tmp_path / "train" / "0.jpg")
+    image(tmp_path / "test" / "0.jpg")
+    (tmp_path / "train" / "metadata.jsonl").write_text('{"file_name": "0.jpg", "text": "cat"}\n')
+    with pytest.raises(DataError, match=r"There is .*train/metadata\.jsonl \(JSON that names images\), which was not read\."):
+        read(tmp_path)
+    image(tmp_path / "only" / "Training_Input" / "a1.jpg")
+    (tmp_path / "only" / "Truth").mkdir()
+    (tmp_path / "only" / "Truth" / "truth.csv").write_text("image,cat,dog\na1.jpg,1,0\n")
+    with pytest.raises(DataError, match=r"only one class.*There is .*truth\.csv \(a table that names images\), which was not"):
+        read_classified(tmp_path / "only")
+
+
+def test_tables_of_names_that_are_no_images_are_not_claimed(tmp_path):
+    """As LFW from Kaggle: tables of people, and the people's folders within two others."""
+    write_classes(tmp_path / "lfw" / "lfw", {"Aaron_Eckhart": 1, "George_W_Bush": 2})
+    for name in ("people", "peopleDevTest", "allnames"):
+        (tmp_path / f"{name}.csv").write_text("name,images\nAaron_Eckhart,1\nGeorge_W_Bush,2\n")
+    for reader in (read, read_people):
+        found = reader(tmp_path)
+        assert found.class_names == ("Aaron_Eckhart", "George_W_Bush") and len(found) == 3
+
+
+def test_links_to_images_are_not_counted_twice(tmp_path):
+    write_classes(tmp_path / "data", {"cat": 2, "dog": 2})
+    (tmp_path / "data" / "dog" / "gone.jpg").symlink_to(tmp_path / "nowhere.jpg")
+    (tmp_path / "data" / "dog" / "link.jpg").symlink_to(image(tmp_path / "elsewhere.jpg"))
+    found = read(tmp_path / "data")
+    assert len(found) == 6 and found.left_out == ""
+
+
 def test_a_missing_folder_is_an_error(tmp_path):
     with pytest.raises(DataError, match="no such file or folder"):
         read(tmp_path / "nowhere")

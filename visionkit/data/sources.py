@@ -8,6 +8,7 @@ from pathlib import Path
 import numpy as np
 
 from visionkit.data.formats import coco, darknet, identities, mask_folders, tfds, voc, yolo
+from visionkit.data.formats.annotation_files import similar_names
 from visionkit.data.formats.annotation_tools import labelme, tool_files
 from visionkit.data.formats.class_folders import LAYOUTS, find_class_folders, only_child, only_folder
 from visionkit.data.formats.labelled import cub, flat_names, pets, tiny_imagenet
@@ -20,7 +21,7 @@ from visionkit.data.formats.unread.find import seen, unread_files, unused_images
 from visionkit.data.formats.unread.walk import walk
 from visionkit.data.images.listing import list_images
 from visionkit.data.images.masks.names import OPTION, NamedClasses, parse_values
-from visionkit.data.index import DataError, Index
+from visionkit.data.index import DataError, Index, Problem
 from visionkit.data.split_names import SPLITS, TRAIN_NAMES, WHOLE, empty_split_folders, split_name
 from visionkit.data.splits import DataSet, Splits, train_and_val
 
@@ -79,7 +80,8 @@ def read(data: str | Path, *, prefer: str | None = None, mask_values: Sequence[s
     data_set = _read(data, prefer, named)
     if named is not None and not any(index.has_masks for index in data_set.splits.values()):
         raise DataError(f"{OPTION} is for masks, and {data} has none; it is read as {data_set.format}.")
-    return data_set
+    alike = similar_names(data_set.class_names, data)
+    return replace(data_set, problems=(*data_set.problems, *alike)) if alike else data_set
 
 
 def _read(data: str | Path, prefer: str | None, named: NamedClasses | None) -> DataSet:
@@ -110,9 +112,9 @@ def read_classified(data: str | Path, *, seed: int = 0, multi_label: bool = Fals
         DataError: the data does not exist, has no known layout, no labels or fewer than two classes, or a split is empty.
     """
     data_set = _labelled(data, _read_labels(data), multi_label=multi_label)
-    class_names = data_set.class_names
+    class_names, hint = data_set.class_names, _unread(data_set.problems)
     if len(class_names) < 2 and not any(index.label_sets is not None for index in data_set.splits.values()):
-        raise DataError(f"{data}: only one class, {class_names[0]!r}; a classifier needs at least two. {LAYOUTS}")
+        raise DataError(f"{data}: only one class, {class_names[0]!r}; a classifier needs at least two. {LAYOUTS}{hint}")
     splits = train_and_val(data_set, seed=seed)
     are_people = data_set.format.startswith(PEOPLE)
     if are_people and not set(splits.train.labels.tolist()) & set(splits.val.labels.tolist()):
@@ -177,12 +179,22 @@ def _labelled(data: str | Path, data_set: DataSet, *, multi_label: bool = False)
             raise DataError(f"{found}: an image may have several labels ({names}); for these use recipes/transfer_learning.py.")
         return data_set
     if not data_set.class_names or not any((index.labels >= 0).any() for index in indexes):
-        raise DataError(f"{data}: {len(data_set)} images lie in it without class folders or labels. {LAYOUTS}")
+        hint = _unread(data_set.problems)
+        raise DataError(f"{data}: {len(data_set)} images lie in it without class folders or labels. {LAYOUTS}{hint}")
     unlabelled = {name: int((index.labels < 0).sum()) for name, index in data_set.splits.items()}
     splits = {name: index.take(np.flatnonzero(index.labels >= 0)) for name, index in data_set.splits.items()}
     splits = {name: index for name, index in splits.items() if len(index) or not unlabelled[name]}
     notes = tuple(f"{count} images of {name} have no label, and are not used" for name, count in unlabelled.items() if count)
     return replace(data_set, splits=splits, notes=data_set.notes + notes)
+
+
+def _unread(problems: Sequence[Problem]) -> str:
+    """A sentence on the first file of annotations that no reader has read; "" if there is none."""
+    first = next((problem for problem in problems if problem.kind == "unread annotations"), None)
+    if first is None:
+        return ""
+    kind = first.detail.partition(": it was not read")[0]
+    return f" There is {first.path} ({kind}), which was not read."
 
 
 def _some(names: Sequence[str]) -> str:

@@ -5,7 +5,7 @@ import pytest
 from tests.conftest import write_classes
 from visionkit.data.formats.split_lists import find_list, read_list
 from visionkit.data.index import DataError
-from visionkit.data.sources import read_classified
+from visionkit.data.sources import read, read_classified
 
 
 def test_an_empty_list_has_no_files(tmp_path):
@@ -51,6 +51,35 @@ def test_a_listed_file_that_does_not_exist_is_kept_for_the_scan_to_report(tmp_pa
     write_classes(tmp_path, {"blue": 2, "red": 2})
     (tmp_path / "train.txt").write_text("blue/00.jpg\nred/00.jpg\nred/99.jpg\n")
     assert any(path.endswith("99.jpg") for path in read_classified(tmp_path).train.paths)
+
+
+def test_listed_files_lie_in_a_folder_further_below(tmp_path):
+    """As in MIT-67, whose archives of lists and images are apart; and in DTD, whose labels/ holds lists."""
+    write_classes(tmp_path / "wrapped" / "Images", {"blue": 2, "red": 2})
+    (tmp_path / "TrainImages.txt").write_text("blue/00.jpg\nred/00.jpg\nred/99.jpg\n01.jpg\n")
+    files, _ = read_list(tmp_path, tmp_path / "TrainImages.txt")
+    images = tmp_path / "wrapped" / "Images"
+    assert files["blue"] == [images / "blue" / "00.jpg"]
+    assert files["red"] == [images / "red" / "00.jpg", tmp_path / "red" / "99.jpg"]
+    assert tmp_path / "01.jpg" in files[tmp_path.name]  # blue and red have one, so neither is meant
+
+
+def test_lists_in_a_folder_of_labels_are_no_label_files_of_yolo(tmp_path):
+    write_classes(tmp_path / "images", {"banded": 2, "blotchy": 2})
+    (tmp_path / "labels").mkdir()
+    for name, number in (("train1", 0), ("val1", 1)):
+        (tmp_path / "labels" / f"{name}.txt").write_text(f"banded/0{number}.jpg\nblotchy/0{number}.jpg\n")
+    found = read(tmp_path)
+    assert found.format == "lists (labels/train1.txt, labels/val1.txt)" and found.class_names == ("banded", "blotchy")
+    assert {split: len(index) for split, index in found.splits.items()} == {"train": 2, "val": 2}
+
+
+def test_a_long_line_is_shortened_in_the_error(tmp_path):
+    (tmp_path / "train.txt").write_text("0 " * 785)
+    write_classes(tmp_path, {"blue": 1})
+    with pytest.raises(DataError, match=r"names no image; expected .* such as blue/00\.jpg, then a label") as error:
+        read_classified(tmp_path)
+    assert len(str(error.value)) < 400
 
 
 def test_a_line_that_names_no_image_is_an_error(tmp_path):

@@ -183,12 +183,13 @@ LAYOUTS: tuple[Layout, ...] = (
     Layout(
         "One folder of images named after their class: wolf_1.jpg, fox_1.jpg",
         "Labels",
-        "As above, where every name is a class and a number, and there are several classes with several images each.",
+        "As above, where every name is a class and a number; this is a guess, so it is a finding.",
         flat,
         "labels in file names",
         {"all": 5},
         ("red fox", "wolf"),
         has("all", **{"data__red fox_2": "red fox", "data__wolf (2)": "wolf", "data__wolf_003": "wolf"}),
+        frozenset(["unclear layout"]),
     ),
     Layout(
         "Tiny ImageNet",

@@ -31,7 +31,6 @@ from visionkit.data.formats.annotation_files import (
     detection_index,
     gathered,
     object_problem,
-    similar_names,
 )
 from visionkit.data.formats.coco_objects import Ids, is_key, key_of, read_objects, with_keypoints
 from visionkit.data.formats.labelled.evidence import IMAGE_WORDS, MASK_WORDS
@@ -97,8 +96,6 @@ def read_coco(path: str | Path) -> DataSet:
             problems.append(Problem("bad annotation", str(file), str(error)))
     splits = _with_the_same_classes(indexes)
     splits = parted(splits[WHOLE]) if list(splits) == [WHOLE] else splits
-    names = next(iter(splits.values())).class_names if splits else ()
-    problems += similar_names(names, path)
     found = DataSet(splits, tuple(notes), tuple(problems), _format(used), frozenset(map(str, [*used, *known])))
     return check_not_empty(found, path)
 

@@ -1,17 +1,20 @@
 """Lists of the files of a split: ``train.txt``, ``val.csv``, ... with a path and a label in each line."""
 
 import csv
+import os
 import re
 from collections.abc import Iterator
 from pathlib import Path
 
+from visionkit.data.formats.annotation_files import brief
 from visionkit.data.images.contents import read_text
 from visionkit.data.images.decode import IMAGE_SUFFIXES
+from visionkit.data.images.listing import list_images
 from visionkit.data.index import DataError
 from visionkit.data.split_names import split_name
 
 DELIMITERS = {".txt": None, ".csv": ",", ".tsv": "\t"}  # by suffix; a line of a .txt is divided so that a part of it is a file
-LIST_FOLDERS = ("", "splits", "lists", "meta")  # relative to the data set's folder
+LIST_FOLDERS = ("", "splits", "lists", "meta", "labels")  # relative to the data set's folder
 LABEL_FILES = ("classes.txt", "labels.txt")
 SUFFIXES_TRIED = (".jpg", ".jpeg", ".png")  # some lists name files without their suffix
 
@@ -76,7 +79,8 @@ def read_lists(folder: Path, lists: dict[str, Path]) -> tuple[dict[str, dict[str
     Raises:
         DataError: a line names no image, or a number has no name in ``classes.txt``.
     """
-    listed = {split: _read_lines(folder, file) for split, file in lists.items()}
+    search = _Search(folder)
+    listed = {split: _read_lines(folder, file, search) for split, file in lists.items()}
     labels = [label for _, each, _ in listed.values() for label in each]
     names, note, names_file = _class_names(labels, folder, " and ".join(str(file) for file in lists.values()))
     splits: dict[str, dict[str, list[Path]]] = {}
@@ -93,7 +97,8 @@ def read_list(folder: Path, list_file: Path) -> tuple[dict[str, list[Path]], lis
     """Read one list.
 
     Args:
-        folder: folder of the data set. Paths are relative to it, to its ``images/`` or to the list's own folder, or absolute.
+        folder: folder of the data set. Paths are relative to it, to its ``images/`` or to the list's own folder, or to another
+            folder below if one file alone fits; or they are absolute.
         list_file: file with lines "path label", "path" (its folder is the class) or "label path". A label may be the number
             of a name in ``classes.txt``, from 0 or from 1. Lines that begin with # are skipped.
 
@@ -107,31 +112,68 @@ def read_list(folder: Path, list_file: Path) -> tuple[dict[str, list[Path]], lis
     return splits[""], notes
 
 
-def _read_lines(folder: Path, list_file: Path) -> tuple[list[Path], list[str], list[str]]:
+class _Search:
+    """Finds images anywhere below a folder, which is listed when the first of them is searched."""
+
+    def __init__(self, folder: Path):
+        self._folder = folder
+        self._by_name: dict[str, list[Path]] | None = None
+
+    @property
+    def example(self) -> str:
+        """The relative path of an image; "" if there is none."""
+        path = next(iter(list_images(self._folder)[0]), None)
+        return "" if path is None else str(path.relative_to(self._folder))
+
+    def __call__(self, name: str) -> Path | None:
+        """The only image whose path ends with ``name``, with or without its suffix; or None."""
+        if self._by_name is None:
+            self._by_name = {}
+            for path in list_images(self._folder)[0]:
+                for key in (path.name, path.stem):
+                    self._by_name.setdefault(key, []).append(path)
+        parts = Path(name).parts
+        alike = self._by_name.get(parts[-1], []) if parts else []
+        found = [path for path in alike if path.parts[-len(parts) : -1] == parts[:-1]]
+        return found[0] if len(found) == 1 else None
+
+
+def _read_lines(folder: Path, list_file: Path, search: _Search) -> tuple[list[Path], list[str], list[str]]:
     """The paths and labels of a list, and notes."""
     paths, labels, notes = [], [], []
     lines = [line.strip() for line in read_text(list_file).splitlines()]
     lines = [line for line in lines if line and not line.startswith("#")]
     for number, line in enumerate(lines):
-        entry = _path_and_label(line, DELIMITERS[list_file.suffix.lower()], (folder, folder / "images", list_file.parent))
+        entry = _path_and_label(
+            line, DELIMITERS[list_file.suffix.lower()], (folder, folder / "images", list_file.parent), search
+        )
         if entry is not None:
             path, label = entry
             paths.append(path)
             labels.append(path.parent.name if label is None else label)
         elif number == 0 and len(lines) > 1:
-            notes.append(f"the first line of {list_file.name}, {line!r}, is taken as a header")
+            notes.append(f"the first line of {list_file.name}, {brief(line)}, is taken as a header")
         else:
-            raise DataError(f"{list_file}: line {line!r} names no image; expected a path below {folder}, then a label.")
+            example = f", such as {search.example}" if search.example else ""
+            raise DataError(
+                f"{list_file}: line {brief(line)} names no image; expected the path of an image below {folder}{example}, then "
+                "a label."
+            )
     return paths, labels, notes
 
 
-def _path_and_label(line: str, delimiter: str | None, bases: tuple[Path, ...]) -> tuple[Path, str | None] | None:
+def _path_and_label(
+    line: str, delimiter: str | None, bases: tuple[Path, ...], search: _Search
+) -> tuple[Path, str | None] | None:
     """The first division of the line with an existing file; else the first whose name has the suffix of an image."""
     divisions = list(_divisions(line, delimiter))
     for name, label in divisions:
         for base in bases:
             if name and (path := _existing(base / name)) is not None:
                 return path, label
+    for name, label in divisions:
+        if Path(name).suffix.lower() in IMAGE_SUFFIXES and (path := search(name)) is not None:
+            return path, label
     return next(
         ((bases[0] / name, label) for name, label in divisions if Path(name).suffix.lower() in IMAGE_SUFFIXES),
         None,
@@ -153,7 +195,7 @@ def _divisions(line: str, delimiter: str | None) -> Iterator[tuple[str, str | No
 
 def _existing(path: Path) -> Path | None:
     candidates = (path, *(path.with_name(path.name + suffix) for suffix in SUFFIXES_TRIED if path.name))
-    return next((candidate for candidate in candidates if candidate.is_file()), None)
+    return next((candidate for candidate in candidates if os.path.isfile(candidate)), None)  # noqa: PTH113 - false for a long name
 
 
 def _class_names(labels: list[str], folder: Path, lists: str) -> tuple[dict[str, str], list[str], Path | None]:

@@ -35,7 +35,6 @@ from visionkit.data.formats.annotation_files import (
     object_problem,
     read_names,
     read_paths,
-    similar_names,
     unique_names,
 )
 from visionkit.data.formats.mask_layouts.known import notes_on_masks
@@ -96,7 +95,6 @@ def read_voc(folder: str | Path) -> DataSet:
         class_names = sorted(names, key=natural_order)
     else:
         class_names, _ = unique_names(read_names(names_file), names_file, problems)
-    problems += similar_names(class_names, names_file or folder)
     problems += below_a_pixel((record.annotation for split in files.values() for record in split), folder, "Pascal VOC's")
     used |= set() if names_file is None else {str(names_file)}
     positions = {name: position for position, name in enumerate(class_names)}

@@ -15,9 +15,11 @@ If an image has outlines, YOLO's own code reads every line as one. The writer th
 its box: five points, closed, beginning at the box's first corner. The reader recognises such a line as a box.
 """
 
+import re
 from collections import Counter
 from collections.abc import Iterable
 from dataclasses import replace
+from itertools import islice
 from pathlib import Path
 from typing import Any, NamedTuple
 
@@ -33,10 +35,9 @@ from visionkit.data.formats.annotation_files import (
     gathered,
     object_problem,
     read_paths,
-    similar_names,
     unique_names,
 )
-from visionkit.data.formats.matching import image_finder
+from visionkit.data.formats.matching import ImageFinder, find_by_stem, image_finder
 from visionkit.data.formats.yolo_config import (
     Keypoints,
     class_attributes,
@@ -55,6 +56,8 @@ from visionkit.data.split_names import SPLITS, WHOLE, split_name
 from visionkit.data.splits import DataSet
 
 NO_LABELS = frozenset(["classes.txt", "labels.txt", "readme.txt", *(f"{name}.txt" for name in (*SPLITS, "valid", "trainval"))])
+PROBED = 100  # text files, and lines of each, that show whether they are label files
+NUMBERS = re.compile(r"[\s\d.+e-]*", re.IGNORECASE)
 MANY = 10  # lines with the same fault from which they are one problem, if they are also most of all lines
 NEARLY_ALL = 0.9  # share of lines that decides how all are read
 NUM_COMPARED = 10_000  # lines that are kept for that decision
@@ -104,8 +107,25 @@ def looks_like_yolo(folder: Path) -> bool:
     folder = Path(folder)
     if find_config(folder, [])[0] is not None:
         return True
-    label_folders = (_label_folder(place) for places in _layout(folder).values() for place in places)
-    return any(next(labels.rglob("*.txt"), None) is not None for labels in label_folders if labels is not None)
+    places = ((place, _label_folder(place)) for places in _layout(folder).values() for place in places)
+    find = image_finder()
+    return any(
+        _may_be_label_file(file, place / file.parent.relative_to(labels), find)
+        for place, labels in places
+        if labels is not None
+        for file in islice(labels.rglob("*.txt"), PROBED)
+    )
+
+
+def _may_be_label_file(file: Path, images: Path, find: ImageFinder) -> bool:
+    """Whether a text file has an image of its name, or holds nothing but numbers: others may be lists of images."""
+    if find_by_stem(find, (str(images),), file.stem) is not None:
+        return True
+    try:
+        lines = read_text(file).splitlines()[:PROBED]
+    except OSError:
+        return True  # reading it reports the reason
+    return bool(lines) and all(NUMBERS.fullmatch(line) for line in lines)
 
 
 def read_yolo(path: str | Path) -> DataSet:
@@ -150,7 +170,6 @@ def read_yolo(path: str | Path) -> DataSet:
         notes.append(f"there are no class names: {len(names)} classes are named by their numbers")
     problems += without_names(config, (one for _, annotations in splits.values() for one in annotations), source)
     unique, numbers = unique_names(names, names_file or source, problems)
-    problems += similar_names(unique, names_file or source)
     attributes = class_attributes(config, len(names), labels.keypoints)
     attributes = tuple(attributes[numbers.index(position)] for position in range(len(unique))) if attributes else ()
     indexes = {}

@@ -24,7 +24,8 @@ def test_the_label_is_what_stands_before_the_number(tmp_path, pattern):
     found = read(tmp_path)
     assert found.class_names == ("cat", "red fox") and found.splits[WHOLE].labels.tolist() == [0, 0, 1, 1]
     assert found.format == "labels in file names"
-    assert found.notes[-1] == "labels are the beginnings of the file names: cat, red fox"
+    assert [problem.kind for problem in found.problems] == ["unclear layout"]
+    assert found.problems[0].detail.startswith("labels are the beginnings of the file names: cat, red fox; if these are no")
 
 
 @pytest.mark.parametrize(
@@ -38,6 +39,9 @@ def test_the_label_is_what_stands_before_the_number(tmp_path, pattern):
         ["patient1_1", "patient1_2", "patient2_1", "patient2_2"],  # people are no classes
         ["frame_1", "frame_2", "video_1", "video_2"],
         ["2019_1", "2019_2", "2020_1", "2020_2"],
+        ["MVI_0034_000", "MVI_0034_001", "GX010023_000", "GX010023_001", "DJI_000", "DJI_001"],
+        ["front_000", "front_001", "back_000", "back_001", "top_000", "top_001"],
+        ["street1_000", "street1_001", "street2_000", "street2_001"],
     ],
 )
 def test_names_that_may_mean_anything_are_no_labels(tmp_path, names):
@@ -64,7 +68,7 @@ def test_splits_share_their_classes_and_the_unlabelled_one_is_noted(tmp_path):
     (tmp_path / "notes").mkdir()
     found = read(tmp_path)
     assert {name: len(index) for name, index in found.splits.items()} == {"train": 6, "val": 3}
-    assert set(labels_by_path(found, "val").values()) == {"cat"}
+    assert set(labels_by_path(found, "val").values()) == {"cat"} and found.problems == ()
     assert found.notes[:2] == (
         "test1/ is not used: the names of its 3 images are no classes of train",
         "not used: notes",

@@ -335,6 +335,14 @@ def test_a_background_that_a_list_of_colors_lacks(tmp_path):
     assert found == {"background": 44 * ROW, "road": 20 * ROW}
 
 
+def test_a_value_that_an_option_forgets_is_a_finding_unless_it_is_a_trace(tmp_path):
+    forgotten = in_stripes((128, 20))
+    forgotten[-1, :2] = 7
+    classes, found = decided(tmp_path, [forgotten], parse_values(["0=sky", "255=road"]))
+    assert found["ignored"] == 20 * ROW + 2
+    assert ["128 makes up 31%" in problem.detail for problem in classes.problems] == [True]
+
+
 def test_names_without_colors_do_not_fit_masks_in_colors(tmp_path):
     with pytest.raises(DataError, match="names grey values, but the masks have colors"):
         decided(tmp_path, [in_stripes(((255, 0, 0), 20))], parse_values(["0=sky", "1=road"]))
@@ -353,6 +361,8 @@ def test_names_without_colors_do_not_fit_masks_in_colors(tmp_path):
         (["other=a"], "only other values"),
         (["70000=a"], "at most 65535"),
         (["#ff00=a"], "is none"),
+        (["0=sky,1=road"], "in '0=sky,1=road', blanks must divide them, not commas"),
+        (["0=sky,", "1=road"], "in '0=sky,', blanks"),
     ],
 )
 def test_a_misspelt_option_is_one_clear_error(tokens, message):

@@ -1,7 +1,7 @@
 """Images without class folders, whose names begin with their class: ``cat.0.jpg``, ``dog_12.jpg``, ``cat (3).jpg``.
 
 FOLDER/train/cat.0.jpg, FOLDER/test1/1.jpg      as in Kaggle's Dogs vs. Cats; a split whose names say nothing has no labels
-FOLDER/cat.0.jpg
+FOLDER/cat.0.jpg                                a guess, which is reported: the words may be places, cameras or videos
 """
 
 import re
@@ -11,7 +11,7 @@ from visionkit.data.formats.class_folders import index_of_files, visible_folders
 from visionkit.data.formats.labelled.evidence import refuse_pairs
 from visionkit.data.images.decode import IMAGE_SUFFIXES
 from visionkit.data.images.listing import is_hidden
-from visionkit.data.index import DataError, natural_order
+from visionkit.data.index import DataError, Problem, natural_order
 from visionkit.data.split_names import SPLITS, WHOLE, split_names
 from visionkit.data.splits import DataSet
 
@@ -23,9 +23,12 @@ GENERIC_WORDS = frozenset(
         *("frame", "file", "sample", "train", "val", "valid", "test", "unknown", "mask", "label", "page", "slide", "tile"),
         *("patch", "crop", "video", "clip", "cam", "camera", "left", "right", "copy", "untitled", "whatsapp", "at", "of"),
         *("patient", "subject", "sub", "case", "slice", "scene", "seq", "sequence", "shot", "view", "id", "stack", "volume"),
+        *("mvi", "dji", "gx", "gopr", "gp", "gopro", "mov", "movie", "dcim", "rimg", "sam", "hpim", "cimg", "imag", "burst"),
+        *("front", "back", "rear", "top", "bottom", "side", "up", "down", "center", "centre", "middle", "depth", "rgb", "ir"),
     ]
 )
 FEWEST = 2  # classes, and images of each
+SURE = re.compile(r"[^\W\d_]+\.\d+")  # in train/: Kaggle's cat.0.jpg
 
 Files = dict[str, list[Path]]
 
@@ -50,9 +53,16 @@ def read_flat_names(folder: str | Path) -> DataSet:
     for files in splits.values():
         refuse_pairs(folder, files)
     class_names = tuple(sorted(set().union(*splits.values()), key=natural_order))
-    notes.append(f"labels are the beginnings of the file names: {', '.join(class_names[:5])}{', ...' * (len(class_names) > 5)}")
+    shown = f"labels are the beginnings of the file names: {', '.join(class_names[:5])}{', ...' * (len(class_names) > 5)}"
+    problems: tuple[Problem, ...] = ()
+    names = (path.stem for files in splits.values() for paths in files.values() for path in paths)
+    if "train" in splits and all(map(SURE.fullmatch, names)):
+        notes.append(shown)
+    else:
+        remedy = "if these are no classes, such as places, videos or cameras, label the images with class folders or a table"
+        problems = (Problem("unclear layout", str(folder), f"{shown}; {remedy}"),)
     indexes = {split: index_of_files(class_names, files) for split, files in splits.items()}
-    return DataSet(indexes, tuple(notes), format="labels in file names")
+    return DataSet(indexes, tuple(notes), problems, "labels in file names")
 
 
 def _splits(folder: Path) -> tuple[dict[str, Files], list[str]]:
@@ -104,7 +114,8 @@ def _classes(images: list[Path]) -> Files:
     for path in images:
         match = NAME.fullmatch(path.stem)
         label = match["label"].strip(" ._-") if match else ""
-        if all(word in GENERIC_WORDS for word in re.findall(r"[^\W\d_]+", label.lower())):
+        words = re.findall(r"[^\W\d_]+", label.lower())
+        if re.search(r"\d", label) or all(word in GENERIC_WORDS for word in words):  # a second number counts places or videos
             return {}
         files.setdefault(label, []).append(path)
     return files

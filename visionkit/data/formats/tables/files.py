@@ -112,6 +112,12 @@ def _in_folder(folder: Path, of_folder: str) -> Found:
         if len(claimed) == 1:
             raise claimed[0]
         return Found([], notes)
+    if len({_without_split(table.file.stem) for table in tables}) > 1:  # such as people.csv and pairs.csv beside class folders
+        missing = [table for table in tables if not table.meaning.folders]
+        notes += [f"{table.file.name} is not used: it names no image that exists" for table in missing]
+        tables = [table for table in tables if table not in missing]
+        if not tables:
+            return Found([], notes)
     unused = [table.file for table in guessed if table not in tables] + [file for file, _ in unclear]
     notes += [f"{file.name} is not used: no column of it is known to say what images show" for file in unused]
     family = _one_family(folder, tables)

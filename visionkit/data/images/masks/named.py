@@ -13,7 +13,9 @@ from visionkit.data.images.masks.names import IGNORED_NAMES, OPTION, NamedClasse
 from visionkit.data.images.masks.read import packed_colors
 from visionkit.data.index import IGNORE, DataError
 
+MOST_SHOWN = 3  # values without a name
 BACKGROUND = "background"
+TRACE = 0.01  # share of all pixels up to which a value without a name may be noise
 MUCH = 0.25  # share of all pixels from which it is a mistake that a value has no name
 
 
@@ -56,6 +58,8 @@ def by_values(named: NamedClasses, total: Histogram, found: Found) -> Meaning:
     if rest == IGNORE and not nearest:
         unnamed = [value for value in by_habit if value not in classes]
         details = _much_without_name(unnamed, total, named, in_color=in_color)
+        others = [value for value in present if value not in classes and value not in by_habit]
+        details += _much_without_name(others, total, named, TRACE, in_color=in_color)[:MOST_SHOWN]
         classes |= dict.fromkeys(unnamed, IGNORE)
     return Meaning(names, classes, nearest, rest, notes, details)
 
@@ -143,12 +147,14 @@ def _without_ignored(names: tuple[str, ...], meaning: Meaning) -> Meaning:
     return meaning._replace(names=names[:-1], classes=classes, notes=notes)
 
 
-def _much_without_name(values: Sequence[int], total: Histogram, named: NamedClasses, *, in_color: bool) -> tuple[str, ...]:
-    """A problem if values that mean "ignore" by habit make up too much of the masks for that."""
+def _much_without_name(
+    values: Sequence[int], total: Histogram, named: NamedClasses, much: float = MUCH, *, in_color: bool
+) -> tuple[str, ...]:
+    """A problem for each value that makes up so much of the masks that it must mean something."""
     details = []
     for value in values:
         share = int(total.counts[total.values == value].sum()) / max(1, int(total.counts.sum()))
-        if share >= MUCH:
+        if share >= much:
             shown = f"#{value:06x}" if in_color else str(value)
             details.append(
                 f"{shown} makes up {share:.0%} of all pixels, but {named.source} has no name for it: it is ignored. If it is a "

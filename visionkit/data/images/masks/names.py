@@ -83,6 +83,8 @@ def parse_values(tokens: Sequence[str]) -> NamedClasses | None:
     matches = [(token, VALUE_IS_NAME.fullmatch(token.strip())) for token in tokens]
     if wrong := [token for token, match in matches if match is None]:
         raise UserError(f"{expected}; {wrong[0]!r} is none.")
+    if joined := [token for token in tokens if re.search(r"=.*=|[,;]\s*$", token)]:
+        raise UserError(f"{expected}; in {joined[0]!r}, blanks must divide them, not commas.")
     pairs = [(match[1].lower(), match[2].strip()) for _, match in matches]
     keys = [value.lstrip("0") or "0" if value.isdecimal() else value for value, _ in pairs]
     if twice := [key for key in keys if keys.count(key) > 1]:
