@@ -58,7 +58,7 @@ def read_flat_names(folder: str | Path) -> DataSet:
 def _splits(folder: Path) -> tuple[dict[str, Files], list[str]]:
     """The images of each class in each split, and notes; no splits if the layout is another."""
     notes: list[str] = []
-    children = visible_folders(folder, notes)
+    children = [child for child in visible_folders(folder, notes) if any(child.iterdir())]
     images = _images(folder)
     if len(children) == 1 and not images:
         return _splits(children[0])
