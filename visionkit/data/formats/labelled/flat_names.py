@@ -58,11 +58,11 @@ def read_flat_names(folder: str | Path) -> DataSet:
 def _splits(folder: Path) -> tuple[dict[str, Files], list[str]]:
     """The images of each class in each split, and notes; no splits if the layout is another."""
     notes: list[str] = []
-    children = [child for child in visible_folders(folder, notes) if any(child.iterdir())]
+    children = visible_folders(folder, notes)
     images = _images(folder)
     if len(children) == 1 and not images:
         return _splits(children[0])
-    if not children:
+    if not any(any(child.iterdir()) for child in children):
         files = _classes(images)
         return ({WHOLE: files} if _are_sure(files) else {}), notes
     named = split_names(child.name for child in children)
