@@ -112,7 +112,7 @@ def link_to_parent(folder, rng):
 def extracted_twice(folder, rng):
     copy = folder.with_name("copy")
     shutil.copytree(folder, copy, symlinks=True)
-    copy.rename(folder / "data")
+    copy.rename(folder / ("data" if not (folder / "data").exists() else "dataset"))
 
 
 def empty_folder(folder, rng):

@@ -28,6 +28,13 @@ def test_the_label_is_what_stands_before_the_number(tmp_path, pattern):
     assert found.problems[0].detail.startswith("labels are the beginnings of the file names: cat, red fox; if these are no")
 
 
+def test_an_empty_folder_beside_the_images_does_not_matter(tmp_path):
+    for name in ("cat_0", "cat_1", "dog_0", "dog_1"):
+        image(tmp_path / f"{name}.jpg")
+    (tmp_path / "empty").mkdir()
+    assert read(tmp_path).splits[WHOLE].labels.tolist() == [0, 0, 1, 1]
+
+
 @pytest.mark.parametrize(
     "names",
     [

@@ -72,7 +72,7 @@ def _splits(folder: Path) -> tuple[dict[str, Files], list[str]]:
     images = _images(folder)
     if len(children) == 1 and not images:
         return _splits(children[0])
-    if not children:
+    if not any(any(child.iterdir()) for child in children):
         files = _classes(images)
         return ({WHOLE: files} if _are_sure(files) else {}), notes
     named = split_names(child.name for child in children)
