@@ -71,7 +71,9 @@ def understand(file: Path, rows: Sequence[Sequence[str]], search: ImageSearch, s
     sample = [[*row, *[""] * (len(header) - len(row))] for row in sample]
     named = find_columns(header)
     names = [name.strip() or "(no name)" for name in header]
-    image, folders, notes = _image(file, names, named, sample, find)
+    image, folders, notes = _image(file, names, named, sample, find_exactly)
+    if not folders:
+        image, folders, notes = _image(file, names, named, sample, find)
     if image is not None and not _are_all(search, {row[image] for row in sample}):
         image = None
     if image is None:
