@@ -43,3 +43,10 @@ def test_a_bad_box_is_reported_and_the_others_stay(tmp_path, bad):
     found = read_tool_files(tmp_path)
     assert boxes_in_pixels(found, "all", "a.jpg") == [("cat", 10, 20, 50, 60)]
     assert [problem.kind for problem in found.problems] == ["bad annotation"] * 3
+
+
+def test_a_size_that_is_read_from_the_image_is_marked(tmp_path):
+    image(tmp_path / "a.jpg")
+    tree(tmp_path / "x.json", [{"image": "a.jpg", "annotations": [{"label": "cat", "coordinates": PLACE}]}])
+    annotation = read(tmp_path / "x.json").splits["all"].annotations[0]
+    assert annotation.measured and annotation.size == (80, 120)

@@ -111,6 +111,7 @@ def test_a_size_that_is_read_from_the_image_is_marked(write, table, measured):
         ("BoxesString", "10 5 30 15", [10, 5, 30, 15], False),
         ("bbox_xyxy", "10 5 30 15", [10, 5, 30, 15], False),
         ("bbox_xywh", "10 5 30 15", [10, 5, 40, 20], False),
+        ("category_id,bbox", "1,10 5 30 15", [10, 5, 40, 20], False),
         ("width,height,source,bbox", "120,80,usask_1,10 5 30 15", [10, 5, 40, 20], False),
     ],
 )

@@ -45,7 +45,11 @@ def test_a_target_after_columns_of_0_and_1_is_named(write):
     ("header", "row", "reason"),
     [
         ("label", '"{""objects"": [{""title"": ""cat""}]}"', "its column label holds JSON"),
-        ("label1,xmin1,ymin1,label2,xmin2,ymin2", "cat,10,5,dog,1,1", "none of them is a label"),
+        (
+            "label1,xmin1,ymin1,label2,xmin2,ymin2",
+            "cat,10,5,dog,1,1",
+            "xmin1, ymin1, xmin2, ymin2 seem",
+        ),
         ("x,y", "10,5", "none of them is a label"),
     ],
 )

@@ -56,3 +56,9 @@ def test_a_header_with_an_image_of_that_name_is_a_header(write):
         "a.jpg": "cat",
         "image.jpg": "dog",
     }
+
+
+def test_a_split_that_is_not_assigned_is_named(write):
+    found = read_tables(write(NAMES, {"x.csv": "TRAIN,a.jpg,cat,.1,.1,,,.5,.5,,\nUNASSIGNED,b.jpg,dog,.1,.1,,,.5,.5,,\n"}))
+    assert pixels(found, "train") == [[[12, 8, 60, 40]]] and "UNASSIGNED" in found.splits
+    assert [one.kind for one in found.problems] == ["unclear layout"] and "'UNASSIGNED'" in found.problems[0].detail

@@ -101,3 +101,8 @@ def test_the_query_of_an_address_is_no_part_of_a_name(write):
     rows = "https://x.com/1/a.jpg?w=100&h=2,cat\nhttps://x.com/1/b.jpg?w=100&h=2,dog\n"
     found = read_tables(write("a.jpg b.jpg", {"x.csv": f"image_url,label\n{rows}"}))
     assert labels(found) == {"a.jpg": "cat", "b.jpg": "dog"}
+
+
+def test_numbers_of_rows_are_no_images_beside_a_column_of_images(write):
+    found = read_tables(write("0000.jpg 0001.jpg", {"x.csv": "id,image,label\n0,0001.jpg,cat\n1,0000.jpg,dog\n"}))
+    assert labels(found) == {"0001.jpg": "cat", "0000.jpg": "dog"} and found.notes == ()

@@ -59,7 +59,8 @@ LISTS = {  # columns that hold whole boxes, and the form of these if the name sa
     **dict.fromkeys(("x1y1x2y2", "xminyminxmaxymax", "xyxy", "lefttoprightbottom"), "corners"),
     **dict.fromkeys(("xywh", "xywidthheight", "xminyminwidthheight", "lefttopwidthheight"), "sides"),
 }
-GLOBAL_WHEAT_2020 = {"imageid", "width", "height", "bbox", "source"}  # its boxes are x, y, width, height
+COCO = {"imageid", "categoryid", "bbox"}  # COCO's own names, in a table: its boxes are x, y, width, height
+GLOBAL_WHEAT_2020 = {"imageid", "width", "height", "bbox", "source"}  # as well
 RUN_LENGTHS = ("encodedpixels", "rle", "rlemask", "maskrle", "rleencoding", "segmentation", "annotation", "label", "pixels")
 GROUPS = ("isgroupof", "iscrowd")
 CONFIDENCE = ("confidence",)
@@ -189,7 +190,8 @@ def find_columns(header: Sequence[str]) -> Named:
 
     points, point_names = _points(header)
     box, form = _box(position, [name for name in point_names if name.isdecimal()])
-    form = "sides" if box and not form and set(names) == GLOBAL_WHEAT_2020 else form
+    if box and not form and (set(names) == GLOBAL_WHEAT_2020 or set(names) >= COCO):
+        form = "sides"
     size = next((tuple(map(position.get, pair)) for pair in SIZE if set(pair) <= position.keys() - _named(names, box)), ())
     landmarks = [i for i, point in enumerate(points) if not set(point) & set(box)]
     landmarks = landmarks if len(landmarks) >= FEWEST_POINTS else []

@@ -71,7 +71,9 @@ def understand(file: Path, rows: Sequence[Sequence[str]], search: ImageSearch, s
     sample = [[*row, *[""] * (len(header) - len(row))] for row in sample]
     named = find_columns(header)
     names = [name.strip() or "(no name)" for name in header]
-    image, folders, notes = _image(file, names, named, sample, find)
+    image, folders, notes = _image(file, names, named, sample, find_exactly)
+    if not folders:
+        image, folders, notes = _image(file, names, named, sample, find)
     if image is not None and not _are_all(search, {row[image] for row in sample}):
         image = None
     if image is None:
@@ -158,6 +160,8 @@ def _what_it_shows(
         notes.append(f"{file.name}: no column has a name that is known for labels; {names[candidates[0]]} is taken")
         return Understood(columns._replace(label=candidates[0]), tuple(notes), True, folders)
     reason = f"any of {', '.join(names[i] for i in candidates)} may be the label" if candidates else "none of them is a label"
+    if sides := [name for name in names if looks_like_side(name)]:
+        reason += f"; {', '.join(sides[:8])} seem to be parts of boxes, which need a row each, with xmin,ymin,xmax,ymax"
     raise UnclearError(
         f"{file}: its columns are {', '.join(names[:20])}; {reason}. Rename the column of labels to label. {EXPECTED}",
         folders,
