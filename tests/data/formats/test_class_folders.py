@@ -203,10 +203,10 @@ def test_folders_of_the_system_are_no_classes(tmp_path, name):
 @pytest.mark.parametrize(
     ("files", "detail"),
     [
-        (["IMG_0.CR2", "IMG_1.CR2"], "folder fox/ has no images that can be read (files: 2 .cr2) and is not a class"),
+        (["IMG_0.CR2", "IMG_1.CR2"], "folder fox/ has no images that can be read (files: 2 .cr2) and is not used as a class"),
         (["0.dcm"], "(files: 1 .dcm)"),
         (["0.mp4", "1.mp4", "notes.txt"], "(files: 2 .mp4)"),
-        ([], "folder fox/ is empty and is not a class"),
+        ([], "folder fox/ is empty: there are no images of such a class"),
     ],
 )
 def test_a_class_without_images_that_can_be_read_is_a_finding(tmp_path, files, detail):

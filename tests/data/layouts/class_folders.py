@@ -51,6 +51,21 @@ def wrapped(root: Path) -> None:
     text(root / "README.txt", "Natural images")
 
 
+def beside_annotations(root: Path) -> None:
+    folders(root, {"Images/n02085620-Chihuahua": 3, "Images/n02085782-Japanese_spaniel": 2})
+    text(root / "Annotation" / "n02085620-Chihuahua" / "n02085620_0", "<xml/>")
+
+
+def two_sets(root: Path) -> None:
+    folders(root, {"trainA": 3, "trainB": 2, "testA": 1, "testB": 1})
+
+
+def numbered(root: Path) -> None:
+    folders(root, {"train/1": 3, "train/2": 2})
+    folders(root, {"valid/1": 1, "valid/2": 1}, first=5)
+    text(root / "cat_to_name.json", '{"2": "orchid", "1": "pink primrose"}')
+
+
 def lists(root: Path) -> None:
     folders(root, {"images": 4})
     text(root / "classes.txt", "cat\ndog\n")
@@ -159,6 +174,36 @@ LAYOUTS: tuple[Layout, ...] = (
         {"all": 5},
         ("cat", "dog"),
         has("all", cat__0="cat", dog__1="dog"),
+    ),
+    Layout(
+        "One folder with all class folders, beside others without images (Stanford Dogs, Caltech-101)",
+        "Labels",
+        "The folder is entered, and a note names it.",
+        beside_annotations,
+        "class folders",
+        {"all": 5},
+        ("n02085620-Chihuahua", "n02085782-Japanese_spaniel"),
+        has("all", **{"n02085782-Japanese_spaniel__1": "n02085782-Japanese_spaniel"}),
+    ),
+    Layout(
+        "Class folders with numbers as names, and a file that names them (classes.txt, cat_to_name.json)",
+        "Labels",
+        "The numbers become names if the file names all of them; lines of a text count from 0, or from 1 if no folder is 0.",
+        numbered,
+        "class folders (train/, valid/)",
+        {"train": 5, "val": 2},
+        ("pink primrose", "orchid"),
+        has("val", **{"1__5": "pink primrose", "2__5": "orchid"}),
+    ),
+    Layout(
+        "Two sets of images: trainA, trainB, testA, testB (CycleGAN)",
+        "Labels",
+        "A and B are taken for the classes.",
+        two_sets,
+        "class folders (trainA/, trainB/, testA/, testB/)",
+        {"train": 5, "test": 2},
+        ("A", "B"),
+        has("train", trainA__2="A", trainB__1="B"),
     ),
     Layout(
         "Lists train.txt and val.txt",

@@ -169,6 +169,7 @@ def test_many_classes_are_compared_without_opening_images(tmp_path, monkeypatch)
             "move them out",
         ),
         (("fruit/apple", "fruit/banana", "fruit/fig", "dog"), "apple/ and banana/ (3 folders)", "{}/fruit as --data"),
+        (("good/SOB/a", "good/SOB/b", "bad/SOB/c"), "good/ holds no images but the folders a/ and b/", "{}/good as --data"),
         (("dataset/0", "dataset/1", "results"), "dataset/ holds no images", "{}/dataset as --data"),
     ],
 )
@@ -186,6 +187,8 @@ def test_folders_that_hold_only_folders_are_unclear(tmp_path, folders, named, re
         ("cat/session 1", "cat/session 2", "dog/session 1"),
         ("cat/1 May 2020", "cat/2 June 2020", "dog"),
         ("cat/persian", "cat", "dog"),
+        ("anna/s1", "anna/s2", "bert/s1", "bert/s3"),
+        ("cat/images/persian", "cat/images", "dog"),
         ("1", "2", "10"),
         ("cat/images", "dog/images"),
     ],

@@ -176,14 +176,23 @@ def _same_folders_in_each(folder: Path, files: Files, inner: dict[tuple[str, ...
 
 
 def holds_only_folders(folder: Path, images: Sequence[Path]) -> list[str]:
-    """The subfolders that hold the images of a folder, if they are two or more and no image lies in the folder itself."""
-    names = {path.relative_to(folder).parts[0] for path in images if path.parent != folder}
-    return sorted(names) if len(names) > 1 and not any(path.parent == folder for path in images) else []
+    """The subfolders that hold the images of a folder, if they are two or more and no image lies beside them.
+
+    A subfolder that is the only one is entered.
+    """
+    depth = len(folder.parts)
+    parts = {path.parts[depth:-1] for path in images}
+    while parts and () not in parts:
+        names = {each[0] for each in parts}
+        if len(names) > 1:
+            return sorted(names)
+        parts = {each[1:] for each in parts}
+    return []
 
 
 def _merged_folders(folder: Path, files: Files, inner: dict[tuple[str, ...], set[str]]) -> list[Problem]:
     """Class folders that hold no images but folders of images, which may be the classes; dates and numbers are none."""
-    outer = [name for name in files if len(inner.get((name,), ())) > 1]
+    outer = [name for name in files if inner.get((name,))]
     found = {name: below for name in outer if (below := holds_only_folders(folder / name, files[name]))}
     telling = [name for name in found if _plain(name) in GENERIC or not all(map(_is_number_or_part, found[name]))]
     if not telling:
@@ -200,6 +209,7 @@ def _merged_folders(folder: Path, files: Files, inner: dict[tuple[str, ...], set
 def _is_number_or_part(name: str) -> bool:
     """Whether a name tells when or in which order images were made, not what they show: 2019-05-01, session 2, May."""
     words = [word for word in re.split(r"[\W_\d]+", name.lower()) if word]
+    words = [word for word in words if len(word) > 1 or not re.search(r"\d", name)]  # s1, s2
     return all(word in PART_WORDS | GENERIC | TIME_WORDS for word in words)
 
 

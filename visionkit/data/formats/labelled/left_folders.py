@@ -21,6 +21,7 @@ NO_IMAGES = frozenset(
     ]
 )
 OPENED = 3  # files of each suffix
+SUFFIXES = 10  # the most common ones of a folder; names such as subject01.glasses have many
 
 
 def folder_without_images(folder: Path, others: list[Path]) -> Problem | None:
@@ -33,21 +34,22 @@ def folder_without_images(folder: Path, others: list[Path]) -> Problem | None:
     if split_name(folder.name) in SPLITS:  # an empty one is reported as such
         return None
     if not others:
-        detail = f"folder {folder.name}/ is empty and is not a class: add its images or remove it"
+        detail = f"folder {folder.name}/ is empty: there are no images of such a class; add them or remove the folder"
         return Problem("unclear layout", str(folder), detail)
     counts = Counter(path.suffix.lower() for path in others)
     likely = [suffix for suffix in counts if suffix not in NO_IMAGES and (suffix or _images_among(others, ""))]
     if not likely:
         return None
     found = ", ".join(f"{counts[suffix]} {suffix or 'without suffix'}" for suffix in likely[:3])
-    detail = f"folder {folder.name}/ has no images that can be read (files: {found}) and is not a class; "
+    detail = f"folder {folder.name}/ has no images that can be read (files: {found}) and is not used as a class; "
     return Problem("unclear layout", str(folder), f"{detail}save them as JPEG or PNG, or remove the folder")
 
 
 def images_without_suffix(folder: Path, others: list[Path]) -> Problem | None:
     """The problem that files in a class folder are images by their contents, but are left out for their suffixes."""
     counts = Counter(path.suffix.lower() for path in others)
-    found = {suffix: example for suffix in counts if suffix not in NO_IMAGES and (example := _images_among(others, suffix))}
+    common = [suffix for suffix, _ in counts.most_common(SUFFIXES) if suffix not in NO_IMAGES]
+    found = {suffix: example for suffix in common if (example := _images_among(others, suffix))}
     if not found:
         return None
     count = sum(counts[suffix] for suffix in found)
@@ -74,6 +76,8 @@ def _images_among(files: list[Path], suffix: str) -> str:
 
 
 def _is_image(path: Path) -> bool:
+    if not path.is_file():  # a pipe
+        return False
     try:
         with Image.open(path):
             return True
