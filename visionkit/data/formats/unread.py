@@ -12,7 +12,7 @@ from itertools import islice
 from pathlib import Path
 from typing import Any
 
-from visionkit.data.images.contents import file_of
+from visionkit.data.images.contents import file_of, read_text
 from visionkit.data.images.decode import IMAGE_SUFFIXES
 from visionkit.data.images.listing import is_hidden
 from visionkit.data.images.masks import union
@@ -20,6 +20,7 @@ from visionkit.data.index import Problem
 from visionkit.data.splits import DataSet
 
 PROBED_BYTES = 65_536  # from the start of a file
+PARSED_BYTES = 1 << 26  # of a file of JSON that is parsed
 PROBED_LINES = 20
 PROBED_FILES = 3  # of each suffix in a folder
 BY_SUFFIX = {  # files that no reader opens, since they are rare or could execute code
@@ -132,7 +133,7 @@ def _kind(path: Path, suffix: str, names: Collection[str]) -> str:
         return ""
     text = head.decode("utf-16" if head[:2] in (b"\xff\xfe", b"\xfe\xff") else "utf-8-sig", "replace")
     if suffix in (".json", ".jsonl", ".ndjson"):
-        return _kind_of_json(text, names)
+        return _kind_of_json(path, text, names)
     if suffix == ".xml":
         return _kind_of_xml(text, names)
     if suffix in (".yaml", ".yml"):
@@ -140,7 +141,7 @@ def _kind(path: Path, suffix: str, names: Collection[str]) -> str:
     return _kind_of_lines(text, suffix, names)
 
 
-def _kind_of_json(text: str, names: Collection[str]) -> str:
+def _kind_of_json(path: Path, text: str, names: Collection[str]) -> str:
     """By keys, which are looked for in the text: a large file is not parsed."""
     keys = set(re.findall(r'"([A-Za-z_]\w{0,30})"\s*:', text))
     kinds = (
@@ -154,9 +155,21 @@ def _kind_of_json(text: str, names: Collection[str]) -> str:
     )
     kind = next((kind for kind, needed in kinds if needed <= keys), "")
     if kind:
-        return kind
+        return kind + _fault_of_json(path)
     strings = islice(re.findall(r'"((?:[^"\\]|\\.){1,300})"', text), 2000)
     return "JSON that names images" if any(_names_image(_unescaped(string), names) for string in strings) else ""
+
+
+def _fault_of_json(path: Path) -> str:
+    """Where a file that looks like annotations is no JSON: it may have been cut off. "" for large files, and for JSON Lines."""
+    if path.suffix.lower() != ".json":
+        return ""
+    try:
+        if path.stat().st_size <= PARSED_BYTES:
+            json.loads(read_text(path))
+    except (ValueError, RecursionError, OSError) as error:
+        return f", which is not valid JSON ({str(error)[:100]})"
+    return ""
 
 
 def _unescaped(string: str) -> Any:
