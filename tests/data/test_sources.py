@@ -83,11 +83,27 @@ def test_a_missing_folder_is_an_error(tmp_path):
         read(tmp_path / "nowhere")
 
 
-@pytest.mark.parametrize("name", ["a.zip", "a", "a.jpg"])
-def test_a_file_of_another_kind_is_an_error(tmp_path, name):
-    (tmp_path / name).write_text("x")
-    with pytest.raises(DataError, match="is not a data set"):
+@pytest.mark.parametrize(
+    ("name", "message"),
+    [
+        ("a.zip", "is not a data set. Unpack it"),
+        ("a", "is not a data set. Expected"),
+        ("a.jpg", "visionkit predict"),
+        ("a.csv", "a header but no rows"),
+        ("a.json", "is not valid JSON .*line 1 column 30"),
+    ],
+)
+def test_a_file_that_is_no_data_set_is_an_error_with_a_remedy(tmp_path, name, message):
+    contents = {"a.csv": "image,label\n", "a.json": '{"images": [], "annotations":'}
+    (tmp_path / name).write_text(contents.get(name, "x"))
+    with pytest.raises(DataError, match=message):
         read(tmp_path / name)
+
+
+@pytest.mark.parametrize("data", ["", " "])
+def test_an_empty_name_is_not_the_current_folder(data):
+    with pytest.raises(DataError, match="--data is empty"):
+        read(data)
 
 
 def test_a_name_that_tensorflow_datasets_cannot_have_is_an_error():
@@ -243,7 +259,7 @@ def test_people_in_a_wrapped_folder(tmp_path):
 def test_images_without_labels_train_no_classifier(tmp_path):
     image(tmp_path / "a.jpg")
     for reader in (read_classified, read_people):
-        with pytest.raises(DataError, match=r"1 images lie in it without class folders or labels|no folders with images"):
+        with pytest.raises(DataError, match=r"1 image in it, without class folders or labels|no folders with images"):
             reader(tmp_path)
 
 
@@ -279,7 +295,7 @@ def test_images_that_have_no_label_are_left_out_and_noted(monkeypatch, labels):
         return
     splits = read_classified("anything")
     assert sorted(splits.train.paths + splits.val.paths) == ["0.jpg", "1.jpg", "3.jpg"]
-    assert "1 images of train have no label, and are not used" in splits.notes
+    assert "not used: 1 image of train without a label" in splits.notes
 
 
 def test_several_labels_an_image_are_read_where_they_are_asked_for(monkeypatch):

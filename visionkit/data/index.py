@@ -266,6 +266,11 @@ def class_weights(index: Index) -> dict[int, float]:
     return {int(k): float(len(index) / (present.sum() * counts[k])) for k in np.flatnonzero(present)}
 
 
+def counted(count: int, noun: str, plural: str = "") -> str:
+    """A number with its noun, which gets an s in the plural if that is not given: "1 image", "1,200 images"."""
+    return f"{count:,} {noun if count == 1 else plural or f'{noun}s'}"
+
+
 def natural_order(name: str) -> tuple[list[tuple[int, int, str]], str]:
     """A key that sorts 2 before 10, and names by letter."""
     parts = re.split("([0-9]+)", name)

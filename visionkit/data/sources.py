@@ -19,9 +19,10 @@ from visionkit.data.formats.split_lists import find_list
 from visionkit.data.formats.tables import table
 from visionkit.data.formats.unread.find import seen, unread_files, unused_images
 from visionkit.data.formats.unread.walk import walk
+from visionkit.data.images.decode import IMAGE_SUFFIXES
 from visionkit.data.images.listing import list_images
 from visionkit.data.images.masks.names import OPTION, NamedClasses, parse_values
-from visionkit.data.index import DataError, Index, Problem
+from visionkit.data.index import DataError, Index, Problem, counted
 from visionkit.data.split_names import SPLITS, TRAIN_NAMES, WHOLE, empty_split_folders, split_name
 from visionkit.data.splits import DataSet, Splits, train_and_val
 
@@ -42,6 +43,7 @@ READERS_OF_FILES = {
     ".xml": ("CVAT", tool_files.read_tool_files),
     ".data": ("YOLO Darknet", darknet.read_darknet),
 }
+ARCHIVES = (".zip", ".tar", ".gz", ".tgz", ".bz2", ".xz", ".7z", ".rar", ".zst")
 MASKS = "images and masks"
 # The layouts that are easiest to recognise come first. Class folders come after all of them: nearly any folder could be some.
 READERS_OF_FOLDERS = (
@@ -87,6 +89,8 @@ def read(data: str | Path, *, prefer: str | None = None, mask_values: Sequence[s
 def _read(data: str | Path, prefer: str | None, named: NamedClasses | None) -> DataSet:
     if str(data).startswith("tfds:"):
         return _with_format(tfds.read_tfds(str(data), named), "tensorflow-datasets")
+    if not str(data).strip():
+        raise DataError(f"--data is empty. {EXPECTED}")
     path = Path(data)
     if path.is_dir():
         data_set = _read_folder(path, "masks" if named is not None else prefer, named)
@@ -127,7 +131,8 @@ def read_classified(data: str | Path, *, seed: int = 0, multi_label: bool = Fals
     notes = list(splits.notes)
     shared = set(splits.train.paths) & set(splits.val.paths)
     if shared:
-        notes.append(f"{len(shared)} files are in both training and validation: the accuracy will flatter the model")
+        are = "1 file is" if len(shared) == 1 else f"{len(shared)} files are"
+        notes.append(f"{are} in both training and validation: the accuracy will flatter the model")
     return replace(splits, notes=tuple(notes))
 
 
@@ -180,11 +185,13 @@ def _labelled(data: str | Path, data_set: DataSet, *, multi_label: bool = False)
         return data_set
     if not data_set.class_names or not any((index.labels >= 0).any() for index in indexes):
         hint = _unread(data_set.problems)
-        raise DataError(f"{data}: {len(data_set)} images lie in it without class folders or labels. {LAYOUTS}{hint}")
+        raise DataError(f"{data}: {counted(len(data_set), 'image')} in it, without class folders or labels. {LAYOUTS}{hint}")
     unlabelled = {name: int((index.labels < 0).sum()) for name, index in data_set.splits.items()}
     splits = {name: index.take(np.flatnonzero(index.labels >= 0)) for name, index in data_set.splits.items()}
     splits = {name: index for name, index in splits.items() if len(index) or not unlabelled[name]}
-    notes = tuple(f"{count} images of {name} have no label, and are not used" for name, count in unlabelled.items() if count)
+    notes = tuple(
+        f"not used: {counted(count, 'image')} of {name} without a label" for name, count in unlabelled.items() if count
+    )
     return replace(data_set, splits=splits, notes=data_set.notes + notes)
 
 
@@ -198,7 +205,8 @@ def _unread(problems: Sequence[Problem]) -> str:
 
 
 def _some(names: Sequence[str]) -> str:
-    return ", ".join(names[:NAMED]) + (f" and {len(names) - NAMED} more" if len(names) > NAMED else "")
+    first = [repr(name) if "," in name else name for name in names[:NAMED]]
+    return ", ".join(first) + (f" and {len(names) - NAMED} more" if len(names) > NAMED else "")
 
 
 def _call(reader: Callable[..., DataSet], path: Path, named: NamedClasses | None) -> DataSet:
@@ -208,7 +216,12 @@ def _call(reader: Callable[..., DataSet], path: Path, named: NamedClasses | None
 def _read_file(file: Path, named: NamedClasses | None) -> DataSet:
     name, reader = READERS_OF_FILES.get(file.suffix.lower(), ("", None))
     if reader is None:
-        raise DataError(f"{file}: a file with this suffix is not a data set. {EXPECTED}")
+        remedy = ""
+        if file.suffix.lower() in ARCHIVES:
+            remedy = " Unpack it, and give its folder as --data."
+        elif file.suffix.lower() in IMAGE_SUFFIXES:
+            remedy = " Give the folder of the images as --data; visionkit predict shows what a network finds in one image."
+        raise DataError(f"{file}: a file with this suffix is not a data set.{remedy} {EXPECTED}")
     if tool_files.looks_like_tool_files(file):
         reader = tool_files.read_tool_files
     return _with_format(_call(reader, file, named), name)
@@ -234,7 +247,7 @@ def _read_folder(folder: Path, prefer: str | None, named: NamedClasses | None) -
         if not images:
             raise DataError(f"{folder}: no layout that is known; {_contents(folder)}. {EXPECTED}{seen(folder)}") from error
     index = Index((), tuple(map(str, images)), np.full(len(images), -1, np.int32))
-    notes, problem = (f"{len(images)} images without labels or annotations",), masks_beside_images(folder, images)
+    notes, problem = (f"{counted(len(images), 'image')} without labels or annotations",), masks_beside_images(folder, images)
     return DataSet({WHOLE: index}, notes, () if problem is None else (problem,), format="images without labels")
 
 

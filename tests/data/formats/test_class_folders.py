@@ -33,7 +33,7 @@ def test_loose_images_are_an_error(tmp_path):
     write_classes(tmp_path, {"red": 3})
     for path in (tmp_path / "red").iterdir():
         shutil.move(path, tmp_path)
-    with pytest.raises(DataError, match="3 images lie in it without class folders"):
+    with pytest.raises(DataError, match="3 images in it, without class folders"):
         read_classified(tmp_path)
 
 

@@ -49,7 +49,7 @@ def test_people_in_both_splits_are_noted_and_make_it_a_classification(tmp_path):
     people(tmp_path / "train", "anna", "bert")
     people(tmp_path / "val", "anna", "cora")
     assert not looks_like_identities(tmp_path)
-    assert "1 people are in both training and validation, such as anna" in read_identities(tmp_path).notes[-1]
+    assert "1 person is in both training and validation, such as anna" in read_identities(tmp_path).notes[-1]
 
 
 def test_training_alone_is_no_split_by_person(tmp_path):
@@ -136,7 +136,7 @@ def test_people_of_any_data_set_with_labels():
     assert found.notes == (
         "a note",
         "people: 2 in train, 1 in val",
-        "1 people are in both training and validation, such as cora: results will flatter the model",
+        "1 person is in both training and validation, such as cora: results will flatter the model",
     )
 
 

@@ -127,7 +127,7 @@ def test_a_file_in_both_splits_is_noted(tmp_path):
     write_classes(tmp_path, {"blue": 2, "red": 2})
     (tmp_path / "train.txt").write_text("blue/00.jpg\nred/00.jpg\n")
     (tmp_path / "val.txt").write_text("blue/00.jpg\nred/01.jpg\n")
-    assert any("1 files are in both training and validation" in note for note in read_classified(tmp_path).notes)
+    assert any("1 file is in both training and validation" in note for note in read_classified(tmp_path).notes)
 
 
 def test_numbers_mean_the_same_in_all_lists(tmp_path):

@@ -10,6 +10,7 @@ from visionkit.data.formats.unread.walk import walk
 from visionkit.data.formats.yolo import read_yolo
 from visionkit.data.index import DataError
 from visionkit.data.quality.check import check
+from visionkit.data.quality.summary import describe
 from visionkit.data.sources import read
 from visionkit.data.splits import DataSet
 
@@ -169,6 +170,17 @@ def test_many_files_are_one_problem(classes):
         tree(classes / "cat" / f"{number}.json", LABELME)
     (problem,) = unread_files(walk(classes), data_set)
     assert problem.detail == "labelme's JSON: it was not read (6 more .json files in this folder)"
+
+
+def test_json_that_was_cut_off_is_named_with_the_place(classes):
+    text(classes / "instances.json", '{"images": [], "annotations": [{"id": 1},')
+    (problem,) = read(classes).problems
+    assert problem.detail.startswith("COCO's JSON, which is not valid JSON (") and "line 1 column 42" in problem.detail
+
+
+def test_class_names_with_a_comma_are_quoted_in_the_line_that_describes_them(classes):
+    (classes / "dog").rename(classes / "dog, wild")
+    assert describe(read(classes)).endswith("2 classes (cat, 'dog, wild')")
 
 
 def test_a_file_that_cannot_be_read_or_is_no_file_is_not_annotations(classes):

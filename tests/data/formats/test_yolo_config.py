@@ -7,6 +7,7 @@ from tests.data.formats.test_voc import only
 from tests.data.formats.test_yolo import config, kinds, label
 from visionkit.data.formats.yolo import read_yolo
 from visionkit.data.formats.yolo_config import find_config
+from visionkit.data.sources import read
 
 
 def test_an_empty_folder_has_no_configuration(tmp_path):
@@ -128,12 +129,14 @@ def test_equal_names_become_one_class_and_similar_ones_stay_apart(tmp_path):
     label(tmp_path, "1", "".join(f"{number} 0.5 0.5 0.2 0.2\n" for number in (0, 1, 2, 3, 4, 9)))
     names = ["cafe\u0301", "dog", "caf\u00e9", "Dog", " dog "]
     text = "names:\n" + "".join(f"  - '{name}'\n" for name in names)
-    found = read_yolo(config(tmp_path, text, train="images"))
+    file = config(tmp_path, text, train="images")
+    found = read_yolo(file)
     assert found.class_names == ("caf\u00e9", "dog", "Dog")
     assert only(found).annotations[0].objects.classes.tolist() == [0, 1, 0, 2, 1, -1]
-    assert sorted(kinds(found)) == ["class names", "class names", "unknown label"]
-    details = " ".join(problem.detail for problem in found.problems)
-    assert "become one class" in details and "'dog' and 'Dog'" in details
+    assert sorted(kinds(found)) == ["class names", "unknown label"]
+    assert "become one class" in " ".join(problem.detail for problem in found.problems)
+    everything = read(file).problems
+    assert everything[-1].kind == "class names" and "'dog' and 'Dog'" in everything[-1].detail
 
 
 @pytest.mark.parametrize(

@@ -84,7 +84,8 @@ def test_how_objects_fit_the_anchors_is_noted_for_each_stride(tmp_path):
     data = Splits(index, index)
     fit = detection_plan.note_anchor_fit(run, data, detection_plan.Plan(320, 1, [[[0.1, 0.1]], [[0.5, 0.5]]]), seed=0)
     assert fit.levels[0] == (2, 2, 2) and fit.levels[1] == (0, 0, 0)
-    assert run.notes[0].startswith("Stride 8: 2 objects of 1 training images fit its anchors; 2 share a cell")
+    assert run.notes[0].startswith("Stride 8: 2 objects of 1 training image fit its anchors. 2 of them share a cell")
+    assert "2 of them share all of their cells and anchors with others" in run.notes[0]
     assert detection_plan.note_anchor_fit(run, data, detection_plan.Plan(320, 1, []), seed=0) is None
 
 

@@ -79,6 +79,7 @@ def read_coco(path: str | Path) -> DataSet:
     path = Path(path)
     files = _annotation_files(path)
     if not files and path.is_file():
+        _parse(path)  # an error that says where it is no JSON
         raise DataError(f"{path}: no COCO annotations. {_EXPECTED}")
     if not files:
         raise DataError(f"{path}: no .json file with COCO annotations in it, in annotations/, or in train/, val/. {_EXPECTED}")
@@ -152,7 +153,7 @@ def _parse(file: Path) -> Any:
     try:
         return json.loads(read_text(file), parse_constant=lambda name: None)
     except (ValueError, RecursionError, OSError) as error:
-        raise DataError(f"{file}: cannot be read as JSON ({error}). {_EXPECTED}") from error
+        raise DataError(f"{file}: is not valid JSON ({error}). {_EXPECTED}") from error
 
 
 def _by_split(files: list[Path], path: Path) -> dict[str, list[Path]]:

@@ -88,9 +88,8 @@ def people_of(data_set: DataSet) -> DataSet:
     train, val = people.get("train", set()), people.get("val", people.get("test", set()))
     shared = sorted(train & val)
     if shared:
-        notes.append(
-            f"{len(shared)} people are in both training and validation, such as {shared[0]}: results will flatter the model"
-        )
+        people = "1 person is" if len(shared) == 1 else f"{len(shared)} people are"
+        notes.append(f"{people} in both training and validation, such as {shared[0]}: results will flatter the model")
     elif train and val:
         notes.append("validation has nobody of training, so the labels are taken for people, not for classes")
     return replace(data_set, notes=tuple(notes))

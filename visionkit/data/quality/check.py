@@ -196,7 +196,7 @@ def _duplicate_finding(
     kind = "leakage" if split != other_split else "exact duplicate" if duplicate.exact else "near duplicate"
     likeness = "is the same file as" if path == other else "has the same bytes as" if duplicate.exact else "looks like"
     if pair is not None:
-        how = ", mirrored," if pair.mirrored else ""
+        how = ", mirrored" if pair.mirrored else ""
         likeness = f"shows the same photograph{how} (features agree to {pair.agreement:.2f}) as"
     place = f"an image of {other_split}" if split != other_split else "another image"
     if path == other:

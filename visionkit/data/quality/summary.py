@@ -5,6 +5,7 @@ from typing import Any
 
 import numpy as np
 
+from visionkit.data.index import counted
 from visionkit.data.quality.findings import Opened, objects_of, samples
 from visionkit.data.split_names import WHOLE
 from visionkit.data.splits import DataSet
@@ -50,16 +51,17 @@ def summarize(data: DataSet, opened: Opened) -> dict[str, Any]:
 def describe(data: DataSet) -> str:
     """How a data set was understood, in one line: format, images by split, classes, and how much was left out."""
     sizes = [f"{len(index):,} in {name}" for name, index in data.splits.items() if name != WHOLE]
-    parts = [f"{len(data):,} images" + (f" ({', '.join(sizes)})" if sizes else "")]
+    parts = [counted(len(data), "image") + (f" ({', '.join(sizes)})" if sizes else "")]
     names = data.class_names if data.splits else ()
     if names:
-        shown = ", ".join(names[:CLASSES_IN_A_LINE]) + (", ..." if len(names) > CLASSES_IN_A_LINE else "")
+        first = [repr(name) if "," in name else name for name in names[:CLASSES_IN_A_LINE]]
+        shown = ", ".join(first) + (", ..." if len(names) > CLASSES_IN_A_LINE else "")
         parts.append(f"{len(names)} class{'es' if len(names) > 1 else ''} ({shown})")
     if data.left_out:
         parts.append(f"images in no split: {data.left_out}")
     if data.problems:
         kinds = Counter(problem.kind for problem in data.problems)
-        parts.append("noted while reading: " + ", ".join(f"{count:,} {kind}" for kind, count in kinds.items()))
+        parts.append("noted while reading: " + ", ".join(f"{kind} ({count:,})" for kind, count in kinds.items()))
     return f"{data.format or 'a data set'}: {'; '.join(parts)}"
 
 

@@ -11,7 +11,7 @@ from visionkit.data import sources
 from visionkit.data.augmentation import geometry
 from visionkit.data.boxes import cleaned, crowds, without_crowds
 from visionkit.data.images.resize import letterbox_placement
-from visionkit.data.index import NO_OBJECTS, Index, Objects
+from visionkit.data.index import NO_OBJECTS, Index, Objects, counted
 from visionkit.data.pipeline.collate import pad_objects
 from visionkit.data.quality.measurable import class_counts
 from visionkit.data.splits import Splits, train_and_val
@@ -179,8 +179,9 @@ def note_anchor_fit(run: Run, data: Splits, plan: Plan, seed: int) -> AnchorFit 
     fit = anchor_fit(data.train, plan.size, plan.anchor_arrays, strides, seed)
     for stride, level in zip(strides, fit.levels, strict=True):
         run.note(
-            f"Stride {stride}: {level.objects} objects of {fit.num_images} training images fit its anchors; "
-            f"{level.sharing} share a cell and an anchor with another, {level.hidden} all of theirs."
+            f"Stride {stride}: {counted(level.objects, 'object')} of {counted(fit.num_images, 'training image')} fit its "
+            f"anchors. {level.sharing} of them share a cell and an anchor with another object; {level.hidden} of them share "
+            "all of their cells and anchors with others, so that they are hard to learn."
         )
     return fit
 

@@ -15,7 +15,7 @@ from visionkit.data.demo.volumes import demo_label_volumes
 from visionkit.data.images.listing import map_files
 from visionkit.data.images.masks.outlines import with_masks
 from visionkit.data.images.masks.read import read_fitting_mask
-from visionkit.data.index import IGNORE, Index
+from visionkit.data.index import IGNORE, Index, counted
 from visionkit.data.mask_targets import MaskTargets
 from visionkit.data.splits import Splits, train_and_val
 from visionkit.errors import UserError
@@ -185,7 +185,7 @@ def choose_plan(run: Run, data: SegmentationData, config: TrainConfig, *, multip
     run.note(f"Patches of {sides} {'pixels' if data.rank == 2 else 'voxels'}: {reason}.")
     count = int(data.patches(size).sum())
     epochs, reason = (config.epochs, "as requested") if config.epochs else choose_epochs(count, data.rank)
-    run.note(f"{epochs} epochs of {count} patches: {reason}.")
+    run.note(f"{counted(epochs, 'epoch')} of {counted(count, 'patch', 'patches')}: {reason}.")
     return Plan(size, epochs)
 
 

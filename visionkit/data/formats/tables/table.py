@@ -86,6 +86,8 @@ def _read(found: Found, folder: Path | None, named: NamedClasses | None) -> Data
         described = "; ".join(f"{table.file.name}: {table.meaning.columns.kind}" for table in found.tables)
         raise DataError(f"{names}: the tables have different columns ({described}); expected the same in all.")
     tables = [_parsed(table, problems) for table in found.tables]
+    if not problems and not any(table.rows.lines for table in tables):
+        raise DataError(f"{names}: the table has a header but no rows.")
     splits: Samples = {}
     for table in tables:
         for split, samples in find_samples(table, problems).items():

@@ -46,7 +46,7 @@ def by_values(named: NamedClasses, total: Histogram, found: Found) -> Meaning:
     shown = [
         f"#{value:06x} is {name}" if in_color else f"{value} is {name}" for value, name in zip(values, all_names, strict=False)
     ]
-    shown += [] if named.rest is None else [f"others are {named.rest}"]
+    shown += [] if named.rest is None else [f"others are {'ignored' if _means_ignore(named.rest) else named.rest}"]
     notes += (f"mask values as {Path(named.source).name} names them: {listed(shown)}",)
     present = total.values.tolist()
     if named.rest is not None and _means_ignore(named.rest):
