@@ -82,7 +82,8 @@ def read(data: str | Path, *, prefer: str | None = None, mask_values: Sequence[s
     data_set = _read(data, prefer, named)
     if named is not None and not any(index.has_masks for index in data_set.splits.values()):
         raise DataError(f"{OPTION} is for masks, and {data} has none; it is read as {data_set.format}.")
-    alike = similar_names(data_set.class_names, data)
+    known = {problem.detail for problem in data_set.problems}  # readers of folders and tables name the file
+    alike = [problem for problem in similar_names(data_set.class_names, data) if problem.detail not in known]
     return replace(data_set, problems=(*data_set.problems, *alike)) if alike else data_set
 
 

@@ -340,3 +340,15 @@ def test_a_list_may_have_a_folder_more_than_the_data(tmp_path):
     found = read_yolo(config(tmp_path, "path: .\nnames: {0: cat}\n", train="train.txt", val="val.txt"))
     widths = {split: np.diff(index.annotations[0].objects.boxes[0, ::2]).item() for split, index in found.splits.items()}
     assert widths == pytest.approx({"train": 0.5, "val": 0.3}) and found.problems == ()
+
+
+@pytest.mark.parametrize("other", ["A.jpg", "a.png"])
+def test_one_label_file_is_not_read_for_two_images(tmp_path, other):
+    for name in ("a.jpg", other):
+        path = tmp_path / "images" / name
+        path.parent.mkdir(exist_ok=True)
+        Image.new("RGB", (8, 8)).save(path)
+    (tmp_path / "labels").mkdir()
+    (tmp_path / "labels" / "a.txt").write_text("0 0.5 0.5 0.2 0.2\n")
+    found = read_yolo(tmp_path)
+    assert [problem.kind for problem in found.problems] == ["unclear layout"] and len(found) == 1

@@ -25,7 +25,8 @@ from visionkit.data.formats.annotation_files import (
 )
 from visionkit.data.formats.annotation_tools.folders import files_in, levels, split_of_path
 from visionkit.data.formats.matching import image_finder
-from visionkit.data.formats.yolo import NO_LABELS, Labels, label_folders, read_all
+from visionkit.data.formats.yolo import NO_LABELS, label_folders
+from visionkit.data.formats.yolo_lines import Labels, read_all
 from visionkit.data.images.contents import read_text
 from visionkit.data.images.decode import IMAGE_SUFFIXES
 from visionkit.data.images.listing import list_images

@@ -8,8 +8,10 @@ from itertools import islice
 from pathlib import Path
 from typing import Any
 
+from visionkit.data.images.contents import read_text
 from visionkit.data.images.decode import IMAGE_SUFFIXES
 
+PARSED_BYTES = 1 << 26  # of a file of JSON that is parsed
 PROBED_BYTES = 65_536  # from the start of a file
 PROBED_LINES = 20
 BY_SUFFIX = {  # files that no reader opens, since they are rare or could execute code
@@ -64,7 +66,7 @@ def kind_of(path: Path, suffix: str, names: Collection[str]) -> str | None:
         return ""
     text = head.decode("utf-16" if head[:2] in (b"\xff\xfe", b"\xfe\xff") else "utf-8-sig", "replace")
     if suffix in JSON_SUFFIXES:
-        return None if SIDE_CARS.search(text) else _kind_of_json(text, names)
+        return None if SIDE_CARS.search(text) else _kind_of_json(path, text, names)
     if suffix == ".xml":
         return _kind_of_xml(text, names)
     if suffix == "":
@@ -74,7 +76,7 @@ def kind_of(path: Path, suffix: str, names: Collection[str]) -> str | None:
     return _kind_of_lines(path, text, suffix, names)
 
 
-def _kind_of_json(text: str, names: Collection[str]) -> str:
+def _kind_of_json(path: Path, text: str, names: Collection[str]) -> str:
     """By keys, which are looked for in the text: a large file is not parsed."""
     keys = set(re.findall(r'"([A-Za-z_]\w{0,30})"\s*:', text))
     kinds = (
@@ -90,9 +92,21 @@ def _kind_of_json(text: str, names: Collection[str]) -> str:
     )
     kind = next((kind for kind, needed in kinds if needed <= keys), "")
     if kind or "FeatureCollection" in text:
-        return kind or "GeoJSON"
+        return (kind or "GeoJSON") + _fault_of_json(path)
     strings = islice(re.findall(r'"((?:[^"\\]|\\.){1,300})"', text), 2000)
     return "JSON that names images" if any(_names_image(_unescaped(string), names) for string in strings) else ""
+
+
+def _fault_of_json(path: Path) -> str:
+    """Where a file that looks like annotations is no JSON: it may have been cut off. "" for large files, and for JSON Lines."""
+    if path.suffix.lower() != ".json":
+        return ""
+    try:
+        if path.stat().st_size <= PARSED_BYTES:
+            json.loads(read_text(path))
+    except (ValueError, RecursionError, OSError) as error:
+        return f", which is not valid JSON ({str(error)[:100]})"
+    return ""
 
 
 def _unescaped(string: str) -> Any:

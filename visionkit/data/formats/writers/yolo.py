@@ -10,8 +10,8 @@ from tqdm import tqdm
 
 from visionkit.data.formats.annotation_files import Images, decimal, new_name, put_image, split_file_name, with_known_class
 from visionkit.data.formats.coco_objects import polygons_of
-from visionkit.data.formats.yolo import box_outline
 from visionkit.data.formats.yolo_config import count_attributes, describe_classes
+from visionkit.data.formats.yolo_lines import box_outline
 from visionkit.data.index import Objects, Rle
 from visionkit.data.split_names import WHOLE
 from visionkit.data.splits import DataSet
