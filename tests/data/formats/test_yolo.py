@@ -4,6 +4,7 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+from PIL import Image
 
 from tests.data.formats.test_coco import assert_same
 from tests.data.formats.test_voc import image, only
