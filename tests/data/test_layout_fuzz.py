@@ -199,6 +199,8 @@ def test_a_changed_layout_is_read_right_or_what_is_wrong_is_named(tmp_path, grou
         layout = LAYOUTS[number % len(LAYOUTS)]
         possible = (*CHANGES, *OF_ANNOTATED) if layout.task in ("Boxes", "Masks") else CHANGES
         changes = [possible[i] for i in rng.choice(len(possible), rng.integers(1, 4), replace=False)]
+        if lost_image in changes:  # an image without its annotations, and annotations without their image, leave no trace
+            changes = [change for change in changes if change is not lost_annotations]
         folder = tmp_path / str(number) / "data"
         try:
             read_changed(folder, layout, changes, rng)

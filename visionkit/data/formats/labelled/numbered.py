@@ -34,7 +34,7 @@ def name_numbered_classes(folder: Path, data_set: DataSet) -> DataSet:
         return data_set
     file = next(_names_files(folder, data_set), None)
     if file is None:
-        return data_set
+        return replace(data_set, notes=(*data_set.notes, "the classes are numbers, and no file names them"))
     numbers = [int(name) for name in data_set.class_names]
     if set(read_text(file).split()) == set(data_set.class_names):  # the list of the folders
         return replace(data_set, annotation_files=data_set.annotation_files | {str(file)})

@@ -16,6 +16,7 @@ from visionkit.data.images.decode import IMAGE_SUFFIXES, open_header
 
 UNION = "@union="  # between the path of a folder and the start of the file names
 NUMBER = re.compile(r"([-_ .(]+\d+\)?|(?<!\d)\d+)?\Z")  # may follow the start: _1, -01, " (2)"; 1, unless a number goes before
+MOST_BETWEEN = 0.5  # share of pixels between black and the largest value: soft edges are few, a photograph is nearly all
 SOFT = 127  # values up to this are background, where a mask has larger ones than 1
 
 
@@ -81,4 +82,6 @@ def _foreground(file: Path) -> np.ndarray:
         raise OSError(f"{file.name}: {error}") from error
     pixels = pixels.astype(np.uint8) if pixels.dtype == bool else pixels
     grey = pixels if pixels.ndim == 2 else pixels[..., :3].max(axis=2) if pixels.shape[2] > 2 else pixels[..., 0]
+    if ((grey > 0) & (grey < grey.max(initial=0))).mean() > MOST_BETWEEN:
+        raise OSError(f"{file.name} holds shades of grey, and is no mask of one object")
     return grey > (SOFT if grey.max(initial=0) > SOFT else 0)
