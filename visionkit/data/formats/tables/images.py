@@ -9,6 +9,7 @@ from pathlib import Path, PurePosixPath
 
 from visionkit.data.formats.mask_layouts.folders import IMAGE_FOLDERS, MASK_FOLDERS, SPLIT_SUFFIXES
 from visionkit.data.formats.matching import image_finder
+from visionkit.data.images.contents import file_of
 from visionkit.data.images.decode import IMAGE_SUFFIXES
 from visionkit.data.images.listing import is_hidden
 from visionkit.data.split_names import SPLITS, split_name
@@ -89,7 +90,8 @@ class ImageSearch:
     def rivals(self, name: str, path: str) -> list[str]:
         """Files that ``name`` may mean as well as ``path``: beside it; or in folders that are not named like splits."""
         folder = str(Path(path).parent)
-        if PurePosixPath(name).suffix.lower() not in IMAGE_SUFFIXES and (beside := self._beside(path)):
+        has_suffix = PurePosixPath(name).suffix.lower() in IMAGE_SUFFIXES or file_of(path) != path  # a page of a stack
+        if not has_suffix and (beside := self._beside(path)):
             return beside
         if folder not in self._other_places or split_of_name(Path(folder).name) == "train":
             return []
