@@ -9,6 +9,7 @@ image without a text file is a background image.
 """
 
 from collections import Counter
+from collections.abc import Callable
 from functools import cache
 from pathlib import Path
 from typing import Any, NamedTuple
@@ -172,12 +173,12 @@ def _next_to_images(folder: Path, problems: list[Problem], notes: list[str]) -> 
         if file.suffix.lower() == ".txt" and str(file.parent) in by_folder:
             by_folder[str(file.parent)][1][file.stem] = file
     splits: dict[str, list[Sample]] = {}
-    unused = 0
+    unused, listing = 0, cache(lambda place: files_in(place)[1])
     for place, (found, texts) in by_folder.items():
         if not _are_labels(Path(place), [image.name for image in found], [file.name for file in texts.values()]):
             unused += len(found)
             continue
-        names = _names_file(Path(place), folder)
+        names = _names_file(Path(place), folder, listing)
         samples = [Sample(str(one), str(texts[one.stem]) if one.stem in texts else None, names) for one in found]
         splits.setdefault(split_of_path(found[0], folder), []).extend(samples)
         stems = {image.stem for image in found}
@@ -189,10 +190,15 @@ def _next_to_images(folder: Path, problems: list[Problem], notes: list[str]) -> 
     return {name: splits[name] for name in sorted(splits, key=split_order)}
 
 
-def _names_file(place: Path, root: Path) -> Path | None:
-    """The file of class names in a folder, or in the next one above it, as far as the root of the data set."""
+def _names_file(place: Path, root: Path, listing: Callable[[Path], list[str]]) -> Path | None:
+    """The file of class names in a folder, or in the next one above it, as far as the root of the data set.
+
+    Args:
+        place, root: the folders.
+        listing: the files of a folder, which is listed once, however many folders lie below it.
+    """
     for folder in (place, *place.parents):
-        names = files_in(folder)[1]
+        names = listing(folder)
         known = [name for wanted in NAMES_FILES for name in names if name.lower() == wanted]
         known += [name for name in names if name.lower().endswith(".names")]
         if known:
@@ -252,9 +258,11 @@ def _listed(
     def existing(name: str) -> str | None:
         return next((path for ending in _endings(name) if (path := find(folders, ending)) is not None), None)
 
+    listing = cache(lambda place: files_in(place)[1])
+
     @cache
     def names_of(folder: Path) -> Path | None:
-        return _names_file(folder, root)
+        return _names_file(folder, root, listing)
 
     names = None if file is None else existing(_read_data(file).get("names", ""))
     if file is not None:
