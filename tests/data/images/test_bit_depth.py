@@ -58,12 +58,12 @@ def test_the_bits_in_use_follow_from_the_largest_value(largest, bits):
 
 
 @pytest.mark.parametrize("bits", [8, 10, 12, 14, 16])
-@pytest.mark.parametrize("channels", [None, 3, 4])
-@pytest.mark.parametrize("suffix", [".png", ".tiff", ".ppm"])
+@pytest.mark.parametrize(
+    ("suffix", "channels"),
+    [(".png", None), (".png", 3), (".png", 4), (".tiff", None), (".tiff", 3), (".tiff", 4), (".ppm", None), (".ppm", 3)],
+)
 def test_every_reader_sees_the_same_pixels(tmp_path, suffix, channels, bits):
     values = deep((20, 30) if channels is None else (20, 30, channels), bits)
-    if suffix == ".ppm" and channels == 4:
-        pytest.skip("a PPM has no alpha channel")
     if channels == 4:
         values[..., 3] = 65535  # opaque
     contents = written(values, ".pgm" if suffix == ".ppm" and channels is None else suffix)
