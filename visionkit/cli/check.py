@@ -47,7 +47,7 @@ def check(
 
     if fix is not None:
         check_folder(fix)
-    extract = None if duplicates == "pixels" else photograph_features()
+    extract = None if duplicates == "pixels" else photograph_features
     seconds = LONGEST_SEARCH if duplicates == "auto" else math.inf
     checked = check(data, mask_values=mask_values, extract=extract, seconds=seconds)
     extra = []

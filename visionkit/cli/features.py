@@ -6,13 +6,20 @@ from collections.abc import Callable
 import numpy as np
 
 
-@functools.cache
-def photograph_features() -> Callable[[np.ndarray], np.ndarray]:
-    """The features of EfficientNet-Lite0, which is installed with visionkit.
+def photograph_features(pixels: np.ndarray) -> np.ndarray:
+    """The features of EfficientNet-Lite0, which is installed with visionkit; it is built when it is first called.
+
+    Args:
+        pixels: uint8 ``(N, 128, 128, 3)``.
 
     Returns:
-        a function of uint8 ``(N, 128, 128, 3)`` that returns float32 ``(N, 1280)``.
+        float32 ``(N, 1280)``.
     """
+    return _network()(pixels.astype(np.float32)).numpy()
+
+
+@functools.cache
+def _network() -> Callable:
     import keras
 
     from visionkit import models
@@ -21,5 +28,4 @@ def photograph_features() -> Callable[[np.ndarray], np.ndarray]:
 
     network = models.build("efficientnet_lite0", (SIDE, SIDE, 3), num_classes=None, weights="imagenet")
     pooled = keras.layers.GlobalAveragePooling2D()(network.outputs[network.output_names.index("top_activation")])
-    extract = frozen(keras.Model(network.inputs, pooled))
-    return lambda pixels: extract(pixels.astype(np.float32)).numpy()
+    return frozen(keras.Model(network.inputs, pooled))
