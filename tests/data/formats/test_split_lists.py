@@ -3,14 +3,20 @@
 import pytest
 
 from tests.conftest import write_classes
-from visionkit.data.formats.split_lists import find_list, read_list
+from visionkit.data.formats.split_lists import find_list, read_lists
 from visionkit.data.index import DataError
 from visionkit.data.sources import read, read_classified
 
 
+def read_list(folder, file):
+    """Class -> files of one list."""
+    splits, _, _ = read_lists(folder, {"": file})
+    return splits[""]
+
+
 def test_an_empty_list_has_no_files(tmp_path):
     (tmp_path / "train.txt").touch()
-    assert read_list(tmp_path, tmp_path / "train.txt")[0] == {}
+    assert read_list(tmp_path, tmp_path / "train.txt") == {}
 
 
 def test_no_list_is_found_where_there_is_none(tmp_path):
@@ -57,7 +63,7 @@ def test_listed_files_lie_in_a_folder_further_below(tmp_path):
     """As in MIT-67, whose archives of lists and images are apart; and in DTD, whose labels/ holds lists."""
     write_classes(tmp_path / "wrapped" / "Images", {"blue": 2, "red": 2})
     (tmp_path / "TrainImages.txt").write_text("blue/00.jpg\nred/00.jpg\nred/99.jpg\n01.jpg\n")
-    files, _ = read_list(tmp_path, tmp_path / "TrainImages.txt")
+    files = read_list(tmp_path, tmp_path / "TrainImages.txt")
     images = tmp_path / "wrapped" / "Images"
     assert files["blue"] == [images / "blue" / "00.jpg"]
     assert files["red"] == [images / "red" / "00.jpg", tmp_path / "red" / "99.jpg"]
@@ -103,7 +109,7 @@ def test_a_line_that_names_no_image_is_an_error(tmp_path):
 def test_labels_may_hold_spaces_wherever_they_stand(tmp_path, name, lines):
     write_classes(tmp_path, {"x": 2})
     (tmp_path / name).write_text("\n".join(lines))
-    files, _ = read_list(tmp_path, find_list(tmp_path, ("train",)))
+    files = read_list(tmp_path, find_list(tmp_path, ("train",)))
     assert {label: len(paths) for label, paths in files.items()} == {"tabby cat": 1, "old dog": 1}
 
 
@@ -111,7 +117,7 @@ def test_numbers_may_begin_with_one(tmp_path):
     write_classes(tmp_path, {"x": 2})
     (tmp_path / "classes.txt").write_bytes(b"\xef\xbb\xbfcat\ndog\n")
     (tmp_path / "train.txt").write_text("x/00.jpg 1\nx/01.jpg 2\n")
-    assert set(read_list(tmp_path, tmp_path / "train.txt")[0]) == {"cat", "dog"}
+    assert set(read_list(tmp_path, tmp_path / "train.txt")) == {"cat", "dog"}
     (tmp_path / "train.txt").write_text("x/00.jpg 0\nx/01.jpg 2\n")
     with pytest.raises(DataError, match="label 2 has no name"):
         read_list(tmp_path, tmp_path / "train.txt")
@@ -120,7 +126,7 @@ def test_numbers_may_begin_with_one(tmp_path):
 def test_a_list_need_not_be_utf_8(tmp_path):
     write_classes(tmp_path, {"x": 1})
     (tmp_path / "train.txt").write_bytes("x/00.jpg épagneul".encode("latin-1"))
-    assert set(read_list(tmp_path, tmp_path / "train.txt")[0]) == {"épagneul"}
+    assert set(read_list(tmp_path, tmp_path / "train.txt")) == {"épagneul"}
 
 
 def test_a_file_in_both_splits_is_noted(tmp_path):

@@ -33,7 +33,7 @@ def looks_like_identities(folder: Path) -> bool:
     splits = _split_folders(folder)[0]
     if "train" not in splits or len(splits) < 2:
         return False
-    train, *others = ({child.name.casefold() for child in _person_folders(splits[name])} for name in splits)
+    train, *others = ({child.name.casefold() for child in visible_folders(splits[name], [])} for name in splits)
     if len(train) < 2 or any(
         train & other or other & GENERIC for other in others
     ):  # before the search for images: it takes time
@@ -141,10 +141,6 @@ def _split_folders(folder: Path) -> tuple[dict[str, Path], list[str]]:
         else:
             found[split] = children[name]
     return {name: found[name] for name in SPLITS if name in found}, notes
-
-
-def _person_folders(folder: Path) -> list[Path]:
-    return visible_folders(folder, [])
 
 
 def _people(folder: Path, root: Path) -> tuple[People, list[str]]:

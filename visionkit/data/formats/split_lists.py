@@ -70,11 +70,14 @@ def read_lists(folder: Path, lists: dict[str, Path]) -> tuple[dict[str, dict[str
     """Read the lists of all splits, whose labels mean the same in each.
 
     Args:
-        folder: folder of the data set; see ``read_list``.
-        lists: the list of each split.
+        folder: folder of the data set. Paths are relative to it, to its ``images/`` or to the list's own folder, or to another
+            folder below if one file alone fits; or they are absolute.
+        lists: the list of each split, with lines "path label", "path" (its folder is the class) or "label path". A label may be
+            the number of a name in ``classes.txt``, from 0 or from 1. Lines that begin with # are skipped.
 
     Returns:
-        split -> class -> files; notes; and the file that the names of the classes are from, if there is one.
+        split -> class -> files; notes; and the file that the names of the classes are from, if there is one. A file that is
+        listed but does not exist is kept, so that the scan reports it.
 
     Raises:
         DataError: a line names no image, or a number has no name in ``classes.txt``.
@@ -91,25 +94,6 @@ def read_lists(folder: Path, lists: dict[str, Path]) -> tuple[dict[str, dict[str
             splits[split].setdefault(names.get(label, label), []).append(path)
         notes += [f"{lists[split].name} lists {len(paths)} files", *more_notes]
     return splits, notes + note, names_file
-
-
-def read_list(folder: Path, list_file: Path) -> tuple[dict[str, list[Path]], list[str]]:
-    """Read one list.
-
-    Args:
-        folder: folder of the data set. Paths are relative to it, to its ``images/`` or to the list's own folder, or to another
-            folder below if one file alone fits; or they are absolute.
-        list_file: file with lines "path label", "path" (its folder is the class) or "label path". A label may be the number
-            of a name in ``classes.txt``, from 0 or from 1. Lines that begin with # are skipped.
-
-    Returns:
-        class -> files, and notes. A file that is listed but does not exist is kept, so that the scan reports it.
-
-    Raises:
-        DataError: a line names no image, or a number has no name in ``classes.txt``.
-    """
-    splits, notes, _ = read_lists(folder, {"": list_file})
-    return splits[""], notes
 
 
 class _Search:

@@ -204,4 +204,4 @@ def _correlations(one: np.ndarray, other: np.ndarray, covered: np.ndarray) -> np
 
 def _map(function: Callable, items: Sequence, description: str) -> list:
     with ThreadPoolExecutor(os.cpu_count()) as pool:
-        return list(tqdm(pool.map(function, items), description, total=len(items), leave=False, disable=not description))
+        return list(tqdm(pool.map(function, items), description, total=len(items), leave=False))
