@@ -72,6 +72,7 @@ def test_points_and_lines_are_counted_and_left_out(tmp_path):
         ({"number": 7}, "7", []),
         ({"pet": {"cat": True, "dog": False}}, "cat", []),
         ({"colour": "red", "pet": "cat"}, "red", ["unclear layout"]),
+        ({"name": "car 17", "type": "car"}, "car 17", ["unclear layout"]),
         ({}, "object", []),
         ({"pet": ""}, "object", []),
     ],

@@ -164,8 +164,8 @@ def _region_of_via_3(one: dict, attributes: dict) -> tuple[dict | None, dict]:
 def _class_attribute(file: Path, entries: list[Entry], reading: Reading) -> str | None:
     """The attribute of regions that holds the class; None if regions have no attributes.
 
-    It is the one that has the name of a class column, else the only one, else the one that most regions have; the last is a
-    guess, which is reported.
+    It is the one that has the name of a class column, else the only one, else the one that most regions have. Where several
+    have such names, or none, it is a guess, which is reported.
     """
     filled = Counter(
         name
@@ -181,10 +181,13 @@ def _class_attribute(file: Path, entries: list[Entry], reading: Reading) -> str 
         return None
     known = [name for wanted in CLASS_ATTRIBUTES for name in filled if name.strip().lower() == wanted]
     chosen = known[0] if known else filled.most_common(1)[0][0]
-    if len(filled) > 1 and not known:
+    if len(filled) > 1:
         others = ", ".join(brief(name) for name in filled if name != chosen)
         detail = f"the attribute {brief(chosen)} of regions is taken for the class, not {others[:200]}"
-        reading.problems.append(Problem("unclear layout", str(file), detail))
+        if len(known) == 1:
+            reading.notes.append(f"{file.name}: {detail}")
+        else:
+            reading.problems.append(Problem("unclear layout", str(file), detail))
     return chosen
 
 
