@@ -264,18 +264,31 @@ def test_held_out_sets_of_labels_keep_their_images_and_are_noted():
 
 
 def test_folders_of_splits(tmp_path):
-    assert split_folders(tmp_path) == ({}, ())
+    assert split_folders([]) == ({}, (), ())
     for name in ("Train", "test", "val", "valid", "images"):
         (tmp_path / name).mkdir()
         (tmp_path / name / "a.jpg").touch()
     (tmp_path / "validation").touch()  # no folder
     (tmp_path / "training").mkdir()  # empty
-    folders, notes = split_folders(tmp_path)
+    folders, notes, problems = split_folders(tmp_path.iterdir())
     assert folders == {"train": tmp_path / "Train", "val": tmp_path / "val", "test": tmp_path / "test"}
     assert list(folders) == ["train", "val", "test"]
     assert notes == (
         f"{tmp_path / 'training'} is not used: Train/ is the train split, too",
         f"{tmp_path / 'valid'} is not used: val/ is the val split, too",
     )
+    assert problems == ()
     (tmp_path / "val" / "a.jpg").unlink()
-    assert split_folders(tmp_path)[0]["val"] == tmp_path / "valid"
+    (tmp_path / "val" / ".gitkeep").touch()
+    assert split_folders(tmp_path.iterdir()).folders["val"] == tmp_path / "valid"
+    assert split_folders(tmp_path.iterdir(), lambda folder: folder.name == "val").folders["val"] == tmp_path / "val"
+
+
+def test_a_second_folder_of_training_images_is_a_problem_and_words_that_all_names_share_do_not_matter(tmp_path):
+    for name in ("seg_train", "seg_training", "seg_test"):
+        (tmp_path / name).mkdir()
+        (tmp_path / name / "a.jpg").touch()
+    folders, notes, (problem,) = split_folders(tmp_path.iterdir())
+    assert folders == {"train": tmp_path / "seg_train", "test": tmp_path / "seg_test"} and notes == ()
+    assert problem.kind == "unclear layout" and problem.path == str(tmp_path / "seg_training")
+    assert problem.detail.startswith(f"{tmp_path / 'seg_training'} is not used: seg_train/ is the train split, too; move")

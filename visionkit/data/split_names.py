@@ -2,10 +2,12 @@
 
 import os.path
 import re
-from collections.abc import Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping
+from functools import cache
 from pathlib import Path
+from typing import Any, NamedTuple
 
-from visionkit.data.images.listing import list_images
+from visionkit.data.images.listing import is_hidden, list_images
 from visionkit.data.index import Index, Problem
 
 SPLITS = ("train", "val", "test")
@@ -81,36 +83,55 @@ def split_names(names: Iterable[str]) -> dict[str, str]:
     return found
 
 
-def split_folders(folder: Path) -> tuple[dict[str, Path], tuple[str, ...]]:
-    """The subfolders that are named like a split, in the order of ``SPLITS``.
+class SplitFolders(NamedTuple):
+    """The folder of each split, in the order of ``SPLITS``; notes on folders that are not used; and those that lose images."""
 
-    Of several for one split, such as val/ and valid/, the first that is not empty is chosen, in the order of the names above.
+    folders: dict[str, Path]
+    notes: tuple[str, ...]
+    problems: tuple[Problem, ...]
+
+
+def split_folders(folders: Iterable[Path], holds_data: Callable[[Path], Any] | None = None) -> SplitFolders:
+    """Those of the folders that are named like a split.
+
+    Of several for one split, such as val/ and valid/, the first that holds data is chosen, in the order of the names above.
     Besides other splits, trainval/ is the folder of training images, if there is none of them alone.
 
-    Returns:
-        folder by split, and a note on each folder that is not used.
+    Args:
+        folders: the subfolders of one folder.
+        holds_data: whether there is anything in a folder that the reader can use; default: anything that is not hidden.
     """
+    holds_data = cache(holds_data or is_not_empty)
+    by_name = {child.name: child for child in sorted(folders) if child.is_dir()}
     found: dict[str, list[Path]] = {}
-    undivided = []
-    for child in sorted(folder.iterdir()):
-        if split_name(child.name) in SPLITS and child.is_dir():
-            found.setdefault(split_name(child.name), []).append(child)
-        elif TRAIN_AND_VAL.fullmatch(child.name) and child.is_dir():
-            undivided.append(child)
+    for name, split in split_names(by_name).items():
+        found.setdefault(split, []).append(by_name[name])
+    undivided = [child for name, child in by_name.items() if TRAIN_AND_VAL.fullmatch(name)]
     if found and "train" not in found and undivided:
         found["train"] = undivided
-    chosen, notes = {}, []
+    chosen, notes, problems = {}, [], []
     for split, names in zip(SPLITS, (TRAIN_NAMES, VAL_NAMES, TEST_NAMES), strict=True):
-        folders = sorted(found.get(split, []), key=lambda child: _preference(child, names))
-        if folders:
-            chosen[split] = folders[0]
-            notes += [f"{child} is not used: {folders[0].name}/ is the {split} split, too" for child in folders[1:]]
-    return chosen, tuple(notes)
+        candidates = sorted(found.get(split, []), key=lambda child: (not holds_data(child), _preference(child, names)))
+        for child in candidates:
+            if chosen.setdefault(split, child) == child:
+                continue
+            note = f"{child} is not used: {chosen[split].name}/ is the {split} split, too"
+            if split == "train" and is_not_empty(child):
+                detail = f"{note}; move the images into one folder, or remove one"
+                problems.append(Problem("unclear layout", str(child), detail))
+            else:
+                notes.append(note)
+    return SplitFolders(chosen, tuple(notes), tuple(problems))
 
 
-def _preference(folder: Path, names: tuple[str, ...]) -> tuple[bool, int]:
+def is_not_empty(folder: Path) -> bool:
+    """Whether anything that is not hidden lies in a folder."""
+    return any(not is_hidden(child.name) for child in folder.iterdir())
+
+
+def _preference(folder: Path, names: tuple[str, ...]) -> int:
     name = folder.name.strip().lower()
-    return next(folder.iterdir(), None) is None, names.index(name) if name in names else len(names)
+    return names.index(name) if name in names else len(names)
 
 
 def split_order(name: str) -> tuple[int, str]:

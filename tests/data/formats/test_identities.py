@@ -120,7 +120,8 @@ def test_splits_of_one_kind_are_read_once(tmp_path):
     for name, person in (("train", "anna"), ("val", "bert"), ("valid", "cora")):
         people(tmp_path / name, person)
     found = read_identities(tmp_path)
-    assert found.class_names == ("anna", "bert") and "valid/ is not used, since val is read from val/" in found.notes
+    assert found.class_names == ("anna", "bert")
+    assert f"{tmp_path / 'valid'} is not used: val/ is the val split, too" in found.notes
 
 
 def test_test_people_serve_as_validation_which_is_noted(tmp_path):

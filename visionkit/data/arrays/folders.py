@@ -17,7 +17,7 @@ from typing import Literal
 
 from visionkit.data.arrays.files import SUFFIXES, TEXT_SUFFIXES, ArrayError, Kind, has_suffix, list_arrays, read_npy
 from visionkit.data.index import DataError, natural_order
-from visionkit.data.split_names import WHOLE, split_name
+from visionkit.data.split_names import WHOLE, split_folders
 
 LAYOUTS = (
     "Expected a text table of signals (the class, then the samples, in each line); or one folder a class of signals (.npy, "
@@ -67,12 +67,13 @@ def find_arrays(data: str | Path) -> Source:
 
 def _split_folders(data: Path) -> tuple[dict[str, Path], tuple[str, ...]]:
     """The folders of the splits, or the whole folder where none is for training; and notes."""
-    named = {split_name(child.name): child for child in sorted(data.iterdir()) if child.is_dir()}
+    children = [child for child in sorted(data.iterdir()) if child.is_dir()]
+    named = split_folders(children).folders
     if "train" not in named:
         return {WHOLE: data}, ()
     val = next((named[name] for name in ("val", "test") if name in named), None)
     roots = {"train": named["train"]} | ({"val": val} if val else {})
-    unused = [child.name for child in named.values() if child not in roots.values()]
+    unused = [child.name for child in children if child not in roots.values()]
     return roots, ((f"not used: {', '.join(unused)}",) if unused else ())
 
 

@@ -11,6 +11,7 @@ import os
 import re
 import unicodedata
 from dataclasses import replace
+from functools import cache
 from pathlib import Path
 from typing import NamedTuple
 
@@ -29,6 +30,7 @@ from visionkit.data.split_names import (
     TRAIN_NAMES,
     VAL_NAMES,
     WHOLE,
+    split_folders,
     split_name,
     split_names,
     split_order,
@@ -154,63 +156,40 @@ def _domains(folder: Path) -> DataSet | None:
 def _split_folders(folder: Path) -> DataSet | None:
     """Read the folders that are named after splits, if the one for training has class folders."""
     notes: list[str] = []
-    children = {child.name: child for child in visible_folders(folder, notes)}
-    candidates: dict[str, list[str]] = {}
-    named = split_names(children)
-    for name, split in named.items():
-        candidates.setdefault(split, []).append(name)
-    splits: dict[str, Files] = {}
-    problems: list[Problem] = []
-    read: dict[str, str] = {}
-    for split in (split for split in SPLITS if split in candidates):
-        if split != "train" and "train" not in splits:
-            return None
-        for name in sorted(candidates[split], key=lambda name, split=split: _preference(name, split)):
-            if split in splits:
-                notes.append(f"{name}/ is not used, since {split} is read from {read[split]}/")
-                if split == "train" and _has_images_below(children[name]):
-                    detail = f"{name}/ is not used, since the training images are read from {read[split]}/: move or remove one"
-                    problems.append(Problem("unclear layout", str(children[name]), detail))
-            elif (part := _read_part(children[name], folder)).files:
-                splits[split] = part.files
-                notes += part.notes
-                problems += part.problems
-                read[split] = name
-    if not splits:
-        return None
-    if len(splits) == 1 and sum(_has_images(children[name]) for name in children if name not in named) > 1:
+    children = visible_folders(folder, notes)
+    part_of = cache(lambda child: _read_part(child, folder))
+    found = split_folders(children, lambda child: part_of(child).files)
+    read = {split: child for split, child in found.folders.items() if part_of(child).files}
+    named = split_names(child.name for child in children)
+    others = [child for child in children if child.name not in named]
+    if "train" not in read or (len(read) == 1 and sum(map(_has_images, others)) > 1):
         return None  # a class may be called train
+    splits = {split: part_of(child).files for split, child in read.items()}
+    notes += [*found.notes, *(note for child in read.values() for note in part_of(child).notes)]
+    problems = [*found.problems, *(problem for child in read.values() for problem in part_of(child).problems)]
     unknown = set(splits.get("test", ())) - set(splits["train"])
     if unknown and ("val" in splits or unknown == set(splits["test"])):  # such as test/unknown/
         del splits["test"]
         notes.append(f"test is not used: it has folders that training lacks: {', '.join(sorted(unknown)[:NAMED])}")
-    if "val" not in splits:
-        problems += [unread for name in candidates.get("val", ()) if (unread := _unread_split(children[name]))]
-    unused = sorted(children.keys() - {name for split, name in read.items() if split in splits})
+    if "val" in found.folders and "val" not in splits:
+        problems += _unread_split(found.folders["val"])
+    used = [read[split] for split in splits]
+    unused = [child for child in children if child not in used and (child.name not in named or child in found.folders.values())]
     if unused:
-        notes.append(f"not used: {', '.join(unused)}")
+        notes.append(f"not used: {', '.join(child.name for child in unused)}")
     _check_classes(folder, splits)
-    layout = f"class folders ({', '.join(f'{read[split]}/' for split in splits)})"
+    layout = f"class folders ({', '.join(f'{read[split].name}/' for split in splits)})"
     return _data_set(folder, splits, notes, problems, layout)
 
 
-def _has_images_below(folder: Path) -> bool:
-    return bool(list_images(folder)[0])
-
-
-def _unread_split(folder: Path) -> Problem | None:
+def _unread_split(folder: Path) -> list[Problem]:
     images = list_images(folder)[0]
     if not images:
-        return None
+        return []
     detail = (
         f"the {len(images)} images in {folder.name}/, such as {images[0].name}, are not used: they lie in no class folders, "
     )
-    return Problem("unclear layout", str(folder), f"{detail}and no file that was read has their labels")
-
-
-def _preference(name: str, split: str) -> tuple[int, str]:
-    names = PREFERRED[split]
-    return (names.index(name.lower()) if name.lower() in names else len(names), name)
+    return [Problem("unclear layout", str(folder), f"{detail}and no file that was read has their labels")]
 
 
 def _split_lists(folder: Path) -> DataSet | None:

@@ -17,7 +17,7 @@ from visionkit.data.formats.class_folders import visible_folders
 from visionkit.data.formats.labelled.evidence import GENERIC, refuse_other_layouts
 from visionkit.data.images.listing import list_images
 from visionkit.data.index import DataError, Index, natural_order
-from visionkit.data.split_names import SPLITS, VAL_SHARE, WHOLE, split_names
+from visionkit.data.split_names import VAL_SHARE, WHOLE, split_folders
 from visionkit.data.splits import DataSet, Splits
 
 LAYOUT = "Expected one folder of images a person, or train/ and val/ with other people in each."
@@ -30,7 +30,7 @@ def looks_like_identities(folder: Path) -> bool:
 
     Letter case does not matter. A single person in training, and names such as "images" or "unknown", are no evidence.
     """
-    splits = _split_folders(folder)[0]
+    splits = split_folders(visible_folders(folder, []), _holds_folders).folders
     if "train" not in splits or len(splits) < 2:
         return False
     train, *others = ({child.name.casefold() for child in visible_folders(splits[name], [])} for name in splits)
@@ -51,7 +51,9 @@ def read_identities(folder: str | Path) -> DataSet:
     if not folder.is_dir():
         raise DataError(f"{folder}: no such folder. {LAYOUT}")
     splits: dict[str, People] = {}
-    places, notes = _split_folders(folder)
+    notes: list[str] = []
+    places, unused, unread = split_folders(visible_folders(folder, notes), _holds_folders)
+    notes += unused
     for name, child in places.items():
         people, more = _people(child, folder)
         if people:
@@ -60,11 +62,11 @@ def read_identities(folder: str | Path) -> DataSet:
     layout = f"one folder per person ({', '.join(f'{places[name].name}/' for name in splits)})"
     if "train" not in splits:
         people, notes = _people(folder, folder)
-        splits, layout = {WHOLE: people}, "one folder per person"
+        splits, unread, layout = {WHOLE: people}, (), "one folder per person"
     class_names = tuple(sorted(set().union(*splits.values()), key=natural_order))
     if not class_names:
         raise DataError(f"{folder}: no folders with images in it. {LAYOUT}")
-    problems = []
+    problems = list(unread)
     for name, people in splits.items():
         problems += refuse_other_layouts(places.get(name, folder), people)
     data_set = DataSet(
@@ -128,19 +130,8 @@ def split_people(data_set: DataSet, *, seed: int) -> Splits:
     return Splits(train.take(np.flatnonzero(~held_out)), train.take(np.flatnonzero(held_out)), notes, data_set.problems)
 
 
-def _split_folders(folder: Path) -> tuple[dict[str, Path], list[str]]:
-    """Folders that have the name of a split, in the order of ``SPLITS``; and notes on others of the same split."""
-    notes: list[str] = []
-    children = {child.name: child for child in visible_folders(folder, notes)}
-    found: dict[str, Path] = {}
-    named = split_names(children)
-    for name in sorted(named, key=lambda name: (not visible_folders(children[name], []), name)):  # an empty val/ beside valid/
-        split = named[name]
-        if split in found:
-            notes.append(f"{name}/ is not used, since {split} is read from {found[split].name}/")
-        else:
-            found[split] = children[name]
-    return {name: found[name] for name in SPLITS if name in found}, notes
+def _holds_folders(folder: Path) -> bool:
+    return bool(visible_folders(folder, []))
 
 
 def _people(folder: Path, root: Path) -> tuple[People, list[str]]:

@@ -148,7 +148,7 @@ def _read_parts(tree: Tree, found: Found) -> Read:
 def _split_by_folders(part: Part, pairs: Pairs) -> dict[str, Pairs]:
     """The pairs of a part by split, where the images alone or the masks alone lie in folders of splits."""
     for side, place in enumerate((part.images, part.masks)) if part.split == WHOLE else ():
-        folders, _ = split_folders(place)
+        folders = split_folders(place.iterdir()).folders
         found: dict[str, Pairs] = {}
         for pair in pairs:
             split = next((split for split, folder in folders.items() if folder in pair[side].parents), WHOLE)

@@ -67,7 +67,7 @@ class UnusableError(Exception):
 
 def looks_like_voc(folder: Path) -> bool:
     """Whether a folder has one of the layouts above."""
-    return bool(find_roots(Path(folder)))
+    return bool(find_roots(Path(folder), [], []))
 
 
 def read_voc(folder: str | Path) -> DataSet:
@@ -81,7 +81,7 @@ def read_voc(folder: str | Path) -> DataSet:
     """
     folder = Path(folder)
     problems, notes, used = [], [], set()
-    roots = find_roots(folder, notes)
+    roots = find_roots(folder, notes, problems)
     if not roots:
         raise DataError(f"{folder}: no VOC data set. Expected Annotations/*.xml and JPEGImages/, or .xml next to images.")
     files: dict[str, list[Record]] = {}

@@ -2,11 +2,12 @@
 
 import os
 import re
+from collections.abc import Callable, Iterable
 from pathlib import Path
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
-from visionkit.data.index import natural_order
-from visionkit.data.split_names import SPLITS, WHOLE, split_name
+from visionkit.data.index import Problem, natural_order
+from visionkit.data.split_names import WHOLE, split_folders, split_name
 
 IMAGE_FOLDERS = ("jpegimages", "images")
 SPLIT_XML_FOLDERS = ("annotations", "annotation", "xmls", "xml", "labels")  # with a folder for each split in them
@@ -30,23 +31,30 @@ def described(roots: dict[str, Root]) -> str:
     return f"Pascal VOC ({above}{'.xml next to images' if xml_folder == Path() else f'{xml_folder}/'})"
 
 
-def find_roots(folder: Path, notes: list[str] | None = None) -> dict[str, Root]:
-    """The folders of a data set in one of the layouts, by split; a note names those that are left over."""
+def find_roots(folder: Path, notes: list[str], problems: list[Problem]) -> dict[str, Root]:
+    """The folders of a data set in one of the layouts, by split; notes and problems name those that are left over."""
     if (xml_folder := _xml_folder(folder)) is not None:
         return {WHOLE: _root(folder, xml_folder)}
-    parts: dict[str, Root] = {}
     folders = _folders(folder)
-    for name, path in sorted(folders.items(), key=lambda item: (item[0] not in SPLITS, item[0])):
-        split = split_name(name)
-        if split not in SPLITS or (xml_folder := _xml_folder(path)) is None:
-            continue
-        if parts.setdefault(split, _root(path, xml_folder)).folder != path and notes is not None:
-            notes.append(f"not used: {path}, because {parts[split].folder.name} is the same split")
-    for above in (folders[name] for name in SPLIT_XML_FOLDERS if name in folders and not parts):
-        for name, xml_folder in sorted(_folders(above).items(), key=lambda item: (item[0] not in SPLITS, item[0])):
-            if split_name(name) in SPLITS and split_name(name) not in parts and _has_voc(xml_folder):
-                parts[split_name(name)] = Root(folder, xml_folder, _images_of(folder, name))
-    return {part: parts[part] for part in SPLITS if part in parts}
+    parts = _split_folders(folders.values(), _xml_folder, notes, problems)
+    if parts:
+        return {split: _root(part, _xml_folder(part)) for split, part in parts.items()}
+    for above in (folders[name] for name in SPLIT_XML_FOLDERS if name in folders):
+        if parts := _split_folders(_folders(above).values(), _has_voc, notes, problems):
+            return {split: Root(folder, part, _images_of(folder, part.name.lower())) for split, part in parts.items()}
+    return {}
+
+
+def _split_folders(
+    folders: Iterable[Path], holds_xml: Callable[[Path], Any], notes: list[str], problems: list[Problem]
+) -> dict[str, Path]:
+    """The folders of splits that hold XML files."""
+    found = split_folders(folders, holds_xml)
+    chosen = {split: folder for split, folder in found.folders.items() if holds_xml(folder)}
+    if chosen:
+        notes += found.notes
+        problems += found.problems
+    return chosen
 
 
 def _root(folder: Path, xml_folder: Path) -> Root:

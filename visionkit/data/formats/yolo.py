@@ -46,7 +46,7 @@ from visionkit.data.formats.yolo_lines import Labels, read_all
 from visionkit.data.images.contents import read_text
 from visionkit.data.images.listing import list_images
 from visionkit.data.index import Annotation, DataError, Problem
-from visionkit.data.split_names import SPLITS, WHOLE, split_name
+from visionkit.data.split_names import SPLITS, WHOLE, is_not_empty, split_folders
 from visionkit.data.splits import DataSet
 
 NO_LABELS = frozenset(["classes.txt", "labels.txt", "readme.txt", *(f"{name}.txt" for name in (*SPLITS, "valid", "trainval"))])
@@ -59,7 +59,7 @@ def looks_like_yolo(folder: Path) -> bool:
     folder = Path(folder)
     if find_config(folder, [])[0] is not None:
         return True
-    places = ((place, _label_folder(place)) for places in _layout(folder).values() for place in places)
+    places = ((place, _label_folder(place)) for places in _layout(folder, [], []).values() for place in places)
     find = image_finder()
     return any(
         _may_be_label_file(file, place / file.parent.relative_to(labels), find)
@@ -93,7 +93,7 @@ def read_yolo(path: str | Path) -> DataSet:
     """
     path, problems, notes = Path(path), [], []
     config_file, config = (path, read_config(path)) if path.is_file() else find_config(path, problems)
-    places = _layout(path, notes) if config_file is None else configured(config, config_file, problems, notes)
+    places = _layout(path, notes, problems) if config_file is None else configured(config, config_file, problems, notes)
     if not places:
         reasons = "".join(f" {problem.path}: {problem.detail}." for problem in problems[:1])
         raise DataError(f"{path}: no images of a YOLO data set found.{reasons} Expected data.yaml, or images/ and labels/.")
@@ -147,24 +147,19 @@ def _renumbered(annotation: Annotation, numbers: list[int]) -> Annotation:
     return replace(annotation, objects=replace(annotation.objects, classes=classes))
 
 
-def _layout(folder: Path, notes: list[str] | None = None) -> dict[str, list[Path]]:
+def _layout(folder: Path, notes: list[str], problems: list[Problem]) -> dict[str, list[Path]]:
     """The folders of images of a data set without data.yaml, by split."""
-    notes, images = [] if notes is None else notes, folder / "images"
+    images = folder / "images"
     if images.is_dir() and (folder / "labels").is_dir():
-        children = _split_folders((child for child in images.iterdir() if child.is_dir()), notes)
-        return {split: [child] for split, child in children.items()} or {WHOLE: [images]}
-    parts = (child for child in folder.iterdir() if (child / "labels").is_dir() and (child / "images").is_dir())
-    return {split: [child / "images"] for split, child in _split_folders(parts, notes).items()}
-
-
-def _split_folders(folders: Iterable[Path], notes: list[str]) -> dict[str, Path]:
-    """One folder for each of the splits; a note names those that are left over."""
-    found: dict[str, Path] = {}
-    for folder in sorted(folders, key=lambda folder: (folder.name.lower() not in SPLITS, folder.name)):
-        split = split_name(folder.name)
-        if split in SPLITS and found.setdefault(split, folder) != folder:
-            notes.append(f"not used: {folder}, because {found[split].name} is the same split")
-    return {split: found[split] for split in SPLITS if split in found}
+        found = split_folders(images.iterdir())
+        places = {split: [child] for split, child in found.folders.items()} or {WHOLE: [images]}
+    else:
+        parts = (child for child in folder.iterdir() if (child / "labels").is_dir() and (child / "images").is_dir())
+        found = split_folders(parts, lambda part: is_not_empty(part / "images"))
+        places = {split: [child / "images"] for split, child in found.folders.items()}
+    notes += found.notes
+    problems += found.problems
+    return places
 
 
 def _images(place: Path, root: Path, find: Any, problems: list[Problem]) -> list[Path]:

@@ -12,7 +12,7 @@ from visionkit.data.formats.labelled.evidence import refuse_pairs
 from visionkit.data.images.decode import IMAGE_SUFFIXES
 from visionkit.data.images.listing import is_hidden
 from visionkit.data.index import DataError, Problem, natural_order
-from visionkit.data.split_names import SPLITS, WHOLE, split_names
+from visionkit.data.split_names import WHOLE, split_folders, split_names
 from visionkit.data.splits import DataSet
 
 NAME = re.compile(r"(?P<label>.*?[^\W\d_].*?)(?:[._\- ]+\d+|\s*\(\d+\))")  # a label with a letter, then a number
@@ -45,7 +45,7 @@ def read_flat_names(folder: str | Path) -> DataSet:
         DataError: names are not classes with numbers.
     """
     folder = Path(folder)
-    splits, notes = _splits(folder)
+    splits, notes, problems = _splits(folder)
     if not splits:
         raise DataError(
             f"{folder}: expected names of a class and a number, such as cat.0.jpg and dog.0.jpg, in it or in train/."
@@ -54,19 +54,18 @@ def read_flat_names(folder: str | Path) -> DataSet:
         refuse_pairs(folder, files)
     class_names = tuple(sorted(set().union(*splits.values()), key=natural_order))
     shown = f"labels are the beginnings of the file names: {', '.join(class_names[:5])}{', ...' * (len(class_names) > 5)}"
-    problems: tuple[Problem, ...] = ()
     names = (path.stem for files in splits.values() for paths in files.values() for path in paths)
     if "train" in splits and all(map(SURE.fullmatch, names)):
         notes.append(shown)
     else:
         remedy = "if these are no classes, such as places, videos or cameras, label the images with class folders or a table"
-        problems = (Problem("unclear layout", str(folder), f"{shown}; {remedy}"),)
+        problems += (Problem("unclear layout", str(folder), f"{shown}; {remedy}"),)
     indexes = {split: index_of_files(class_names, files) for split, files in splits.items()}
     return DataSet(indexes, tuple(notes), problems, "labels in file names")
 
 
-def _splits(folder: Path) -> tuple[dict[str, Files], list[str]]:
-    """The images of each class in each split, and notes; no splits if the layout is another."""
+def _splits(folder: Path) -> tuple[dict[str, Files], list[str], tuple[Problem, ...]]:
+    """The images of each class in each split, notes and problems; no splits if the layout is another."""
     notes: list[str] = []
     children = visible_folders(folder, notes)
     images = _images(folder)
@@ -74,28 +73,24 @@ def _splits(folder: Path) -> tuple[dict[str, Files], list[str]]:
         return _splits(children[0])
     if not any(any(child.iterdir()) for child in children):
         files = _classes(images)
-        return ({WHOLE: files} if _are_sure(files) else {}), notes
-    named = split_names(child.name for child in children)
-    if images or "train" not in named.values():
-        return {}, notes
+        return ({WHOLE: files} if _are_sure(files) else {}), notes, ()
+    found = split_folders(children, lambda child: _classes(_images(_unwrapped(child))))
+    if images or "train" not in found.folders or not _are_sure(_classes(_images(_unwrapped(found.folders["train"])))):
+        return {}, notes, ()
     splits: dict[str, Files] = {}
+    named = split_names(child.name for child in children)
     unused = [child.name for child in children if child.name not in named]
-    for child in sorted(
-        (child for child in children if child.name in named), key=lambda child: SPLITS.index(named[child.name])
-    ):
-        split, images = named[child.name], _images(_unwrapped(child))
+    for split, child in found.folders.items():
+        images = _images(_unwrapped(child))
         files = _classes(images)
-        if split == "train" and not splits:
-            if not _are_sure(files):
-                return {}, notes
-            splits[split] = files
-        elif files and split not in splits and set(files) <= set(splits["train"]):
+        if files and set(files) <= set(splits.get("train", files)):
             splits[split] = files
         elif images:
             notes.append(f"{child.name}/ is not used: the names of its {len(images)} images are no classes of train")
         else:
             unused.append(child.name)
-    return splits, notes + ([f"not used: {', '.join(unused)}"] if unused else [])
+    notes += [*found.notes, *([f"not used: {', '.join(unused)}"] if unused else [])]
+    return splits, notes, found.problems
 
 
 def _unwrapped(folder: Path) -> Path:

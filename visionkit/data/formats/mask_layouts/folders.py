@@ -69,17 +69,17 @@ def _of_whole(tree: Tree) -> Found:
     if not candidates:
         return Found()
     masks, notes = _chosen(tree, images, candidates)
-    parts, more = _parts_below(tree, images, masks)
+    below = _parts_below(tree, images, masks)
     known = {path for candidate in candidates for path in (candidate, candidate.parent)}
     others = [child for child in children.values() if child != images and child not in known]
-    return Found(tuple(parts), (*notes, *more, *_unused(tree, others)))
+    return below._replace(notes=(*notes, *below.notes, *_unused(tree, others)))
 
 
 def _of_splits(tree: Tree) -> Found:
     """``train/images/`` and ``train/masks/``; or ``train/`` and ``train_masks/``."""
     children = tree.children(tree.root)
-    folders, notes = split_folders(tree.root)
-    inside, parts, without, problems = {}, [], [], ()
+    folders, notes, problems = split_folders(children.values())
+    inside, parts, without = {}, [], []
     for split, folder in folders.items():
         below = tree.children(folder)
         images = _image_folder(below)
@@ -180,26 +180,19 @@ def _chosen(tree: Tree, images: Path, candidates: dict[Path, int]) -> tuple[Path
     return folders[0], [f"the masks are those of {tree.name(folders[0])}; not used: {', '.join(unused)}"]
 
 
-def _parts_below(tree: Tree, images: Path, masks: Path) -> tuple[list[Part], list[str]]:
+def _parts_below(tree: Tree, images: Path, masks: Path) -> Found:
     """``images/train`` with ``masks/train`` and so on, or else the two folders as a whole."""
     stems = {image.stem.lower() for image in tree.below(images)}  # a folder may hold the masks of one image
     images, masks = (_single(tree, folder, stems) for folder in (images, masks))
-    image_splits, notes = split_folders(images)
-    mask_splits, more = split_folders(masks)
-    parts = [
-        Part(split, folder, mask_splits[split])
-        for split, folder in image_splits.items()
-        if split in mask_splits and tree.count(folder) and tree.count(mask_splits[split])
-    ]
+    image_folders, mask_folders = tree.children(images), tree.children(masks)
+    image_splits, notes, problems = split_folders(image_folders.values(), lambda child: child.name.lower() in mask_folders)
+    mask_splits = split_folders(mask_folders.values(), lambda child: child.name.lower() in image_folders).folders
+    parts = [Part(split, folder, mask_splits[split]) for split, folder in image_splits.items() if split in mask_splits]
     if not parts:
-        return [Part(split_in(images.name), images, masks)], []
+        return Found((Part(split_in(images.name), images, masks),))
     used = {part.images for part in parts}
-    left = [folder for folder in tree.children(images).values() if folder not in used]
-    return parts, [
-        *notes,
-        *more,
-        *(f"{tree.count(folder)} images in {folder} have no masks and are not used" for folder in left),
-    ]
+    left = [folder for folder in image_folders.values() if folder not in used]
+    return Found(tuple(parts), (*notes, *_unused(tree, left)), problems)
 
 
 def _single(tree: Tree, folder: Path, stems: set[str]) -> Path:
@@ -224,6 +217,7 @@ def _sides(tree: Tree, folders: Iterable[Path]) -> Found:
     masks = [folder for folder in masks if holds_masks(tree.below(folder))]
     parts: list[Part] = []
     notes: list[str] = []
+    problems: list[Problem] = []
     for folder in images:
         split = split_in(folder.name)
         candidates = {
@@ -231,10 +225,12 @@ def _sides(tree: Tree, folders: Iterable[Path]) -> Found:
         }
         if candidates:
             mask, more = _chosen(tree, folder, candidates)
-            found, left = _parts_below(tree, folder, mask)
-            parts += [part if part.split != WHOLE else Part(split, part.images, part.masks) for part in found]
-            notes += [*more, *left]
-    parts, problems = _one_kind_of_images(tree, parts)
+            found = _parts_below(tree, folder, mask)
+            parts += [part if part.split != WHOLE else Part(split, part.images, part.masks) for part in found.parts]
+            notes += [*more, *found.notes]
+            problems += found.problems
+    parts, more = _one_kind_of_images(tree, parts)
+    problems += more
     if parts:
         used = {path for part in parts for side in part[1:] for path in (side, *side.parents)}
         used |= {Path(problem.path) for problem in problems}
@@ -290,15 +286,14 @@ def _by_contents(tree: Tree, folders: list[Path]) -> Found:
     (images,) = (folder for folder in folders if folder != masks[0])
     if not _do_pair(tree, images, masks[0]):
         return Found()
-    parts, notes = _parts_below(tree, images, masks[0])
+    found = _parts_below(tree, images, masks[0])
     detail = f"taken for the masks of {tree.name(images)}, since its files have few values and the same names"
-    return Found(tuple(parts), tuple(notes), (Problem("unclear layout", str(masks[0]), detail),))
+    return found._replace(problems=(*found.problems, Problem("unclear layout", str(masks[0]), detail)))
 
 
 def _do_pair(tree: Tree, images: Path, masks: Path) -> bool:
     """Whether most files of the smaller folder have a partner, and the first two have the same size."""
-    parts, _ = _parts_below(tree, images, masks)
-    pairings = [pairing_of(tree, part) for part in parts]
+    pairings = [pairing_of(tree, part) for part in _parts_below(tree, images, masks).parts]
     pairs = [pair for pairing in pairings for pair in pairing.pairs]
     fewer = min(tree.count(images), sum(len(pair.pairs) + len(pair.masks_left) for pair in pairings))
     return 2 * len(pairs) > fewer and (same_size(*pairs[0]) or same_size(*pairs[-1]))

@@ -9,7 +9,7 @@ from visionkit.data.formats.tables.contents import understand
 from visionkit.data.formats.tables.images import TABLE_FOLDERS, ImageSearch, split_of_name
 from visionkit.data.formats.tables.rows import read_head
 from visionkit.data.index import DataError, Problem
-from visionkit.data.split_names import SPLITS, WHOLE, split_name
+from visionkit.data.split_names import SPLITS, WHOLE, split_folders, split_name
 
 SUFFIXES = (".csv", ".tsv")
 MOST_TABLES = 50  # a folder of more has one for each image
@@ -66,28 +66,35 @@ def find_tables(folder: Path) -> Found:
     if found.tables:
         return found
     children = [child for child in sorted(folder.iterdir()) if child.is_dir()]
-    by_split = {split_name(child.name): _in_split(child) for child in children if split_name(child.name) in SPLITS}
-    tables = [table for split in SPLITS if split in by_split for table in by_split[split].tables]
-    if tables:
-        problems = tuple(problem for split in by_split.values() for problem in split.problems)
-        return Found(tables, [*found.notes, *(note for split in by_split.values() for note in split.notes)], problems)
-    for child in children:
-        if child.name.lower() in TABLE_FOLDERS and (below := _in_folder(child, WHOLE)).tables:
+    parts = split_folders(children, lambda child: any(map(_table_files, (child, *_table_folders(child)))))
+    by_split = [_in_split(child, split) for split, child in parts.folders.items()]
+    if tables := [table for split in by_split for table in split.tables]:
+        notes = [*found.notes, *parts.notes, *(note for split in by_split for note in split.notes)]
+        return Found(tables, notes, (*parts.problems, *(problem for split in by_split for problem in split.problems)))
+    for child in _table_folders(folder):
+        if (below := _in_folder(child, WHOLE)).tables:
             return below._replace(notes=[*found.notes, *below.notes])
     return Found([], found.notes)
 
 
-def _in_split(folder: Path) -> Found:
+def _in_split(folder: Path, split: str) -> Found:
     """The table in the folder of a split, or in its labels/ (FiftyOne)."""
-    split = split_name(folder.name)
     found = _in_folder(folder, split)
-    below = [child for child in sorted(folder.iterdir()) if child.name.lower() in TABLE_FOLDERS and child.is_dir()]
-    return found if found.tables else next((inner for child in below if (inner := _in_folder(child, split)).tables), found)
+    below = (_in_folder(child, split) for child in _table_folders(folder)) if not found.tables else ()
+    return next((inner for inner in below if inner.tables), found)
+
+
+def _table_folders(folder: Path) -> list[Path]:
+    return [child for child in sorted(folder.iterdir()) if child.name.lower() in TABLE_FOLDERS and child.is_dir()]
+
+
+def _table_files(folder: Path) -> list[Path]:
+    return [path for path in sorted(folder.iterdir()) if path.suffix.lower() in SUFFIXES and path.is_file()]
 
 
 def _in_folder(folder: Path, of_folder: str) -> Found:
     """The tables that lie in one folder; a folder of a split has one."""
-    files = [path for path in sorted(folder.iterdir()) if path.suffix.lower() in SUFFIXES and path.is_file()]
+    files = _table_files(folder)
     if len(files) > MOST_TABLES:
         return Found([], [])
     certain, guessed, unclear, notes = [], [], [], []
