@@ -29,7 +29,7 @@ import keras
 
 from visionkit.data.augmentation import presets
 from visionkit.data.formats import small_sets
-from visionkit.data.formats.idx import looks_like_idx
+from visionkit.data.formats.labelled.idx import looks_like_idx
 from visionkit.data.formats.small_sets import DIGITS, FASHION, find_small
 from visionkit.data.index import SmallSplits
 from visionkit.data.pipeline.batches import TrainingPipeline

@@ -13,7 +13,7 @@ import pytest
 
 import visionkit
 from tests.conftest import write_classes
-from tests.data.formats.test_idx import idx, write_idx_folder
+from tests.data.formats.labelled.test_idx import idx, write_idx_folder
 from tests.recipes.conftest import kill_when
 from visionkit.data.formats.small_sets import digits
 

@@ -8,9 +8,9 @@ from pathlib import Path
 import numpy as np
 
 from visionkit.data.formats import coco, darknet, identities, mask_folders, tfds, voc, yolo
-from visionkit.data.formats.annotation_files import similar_names
 from visionkit.data.formats.annotation_tools import labelme, tool_files
 from visionkit.data.formats.class_folders import LAYOUTS, find_class_folders, only_child, only_folder
+from visionkit.data.formats.class_names import similar_names
 from visionkit.data.formats.labelled import cub, flat_names, pets, tiny_imagenet
 from visionkit.data.formats.labelled.evidence import GENERIC
 from visionkit.data.formats.labelled.masks_among import masks_beside_images

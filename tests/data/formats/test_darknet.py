@@ -106,6 +106,14 @@ def test_class_names_lie_next_to_the_images_or_above(tmp_path, name):
         assert found.class_names == (folder.name, "dog") and str(file) in found.annotation_files
 
 
+def test_two_lists_of_class_names_that_differ_are_an_error(tmp_path):
+    text(tmp_path / "classes.txt", "cat\ndog")
+    text(tmp_path / "obj.names", "dog\ncat")
+    label(tmp_path, "a", RELATIVE["cat"])
+    with pytest.raises(DataError, match=r"classes.txt has cat, dog and .*obj.names has dog, cat: a number would mean two"):
+        read(tmp_path)
+
+
 def test_classes_without_names_are_numbers(tmp_path):
     label(tmp_path, "a", f"{RELATIVE['cat']}\n{RELATIVE['dog']}")
     found = read(tmp_path)

@@ -3,7 +3,7 @@
 import numpy as np
 import pytest
 
-from tests.data.formats.test_idx import write_idx_folder
+from tests.data.formats.labelled.test_idx import write_idx_folder
 from visionkit.data.formats import small_sets
 from visionkit.data.index import DataError
 

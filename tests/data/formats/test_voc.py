@@ -283,6 +283,14 @@ def test_class_names_in_a_file_give_the_order_and_the_known_classes(tmp_path):
     assert [problem.kind for problem in found.problems] == ["unknown label"]
 
 
+def test_of_two_files_the_one_with_all_class_names_counts(tmp_path):
+    annotate(tmp_path, "a", cat(1, 1, 5, 5))
+    (tmp_path / "classes.txt").write_text("person\nbicycle\n")  # COCO's, left from another data set
+    (tmp_path / "labels.txt").write_text("zebra\ncat\n")
+    found = read_voc(tmp_path)
+    assert found.class_names == ("zebra", "cat") and found.problems == ()
+
+
 def test_class_names_are_sorted_as_people_count(tmp_path):
     annotate(tmp_path, "1", "".join(cat(0, 0, 4, 4, name=name) for name in ("n10", "n9", "5²", "²", "0" * 5000)))
     assert read_voc(tmp_path).class_names[:2] != ("n10", "n9")

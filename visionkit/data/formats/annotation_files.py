@@ -4,7 +4,6 @@ import io
 import os
 import re
 import shutil
-import unicodedata
 from collections import Counter
 from collections.abc import Iterable, Iterator
 from contextlib import contextmanager
@@ -30,21 +29,6 @@ Images = Literal["copy", "link"]
 def are_sound(coordinates: np.ndarray) -> bool:
     """Whether all relative coordinates are finite and at most ``LARGEST``."""
     return bool((np.abs(coordinates) <= LARGEST).all())  # false for nan
-
-
-def read_names(file: Path) -> list[str]:
-    """The class names in a text file, one per line. The line number is the class, so a blank line is named by its number.
-
-    Raises:
-        DataError: the file cannot be read, or holds more than ``MAX_CLASSES`` lines.
-    """
-    try:
-        lines = read_text(file).rstrip().splitlines()
-    except OSError as error:
-        raise DataError(f"{file}: cannot be read ({error.strerror or error}).") from error
-    if len(lines) > MAX_CLASSES:
-        raise DataError(f"{file}: {len(lines):,} lines; expected class names, one per line.")
-    return [line.strip() or str(number) for number, line in enumerate(lines)]
 
 
 def read_paths(file: Path) -> list[str]:
@@ -216,38 +200,6 @@ def put_image(path: str, target: Path, images: Images) -> None:
         shutil.copyfile(path, target)
 
 
-def class_name_of(text: str) -> str:
-    """A class name without blanks at its ends, in Unicode's composed form: macOS writes an accent as a letter of its own."""
-    return unicodedata.normalize("NFC", text).strip()
-
-
-def unique_names(names: Iterable[str], file: str | Path, problems: list[Problem]) -> tuple[list[str], list[int]]:
-    """The class names of a file without doubles, and the position of each name among them.
-
-    Names that are equal after ``class_name_of`` become one class, which is reported.
-    """
-    positions: dict[str, int] = {}
-    numbers = [positions.setdefault(class_name_of(name), len(positions)) for name in names]
-    counts = Counter(numbers)
-    doubled = [name for name, position in positions.items() if counts[position] > 1]
-    if doubled:
-        detail = f"several classes are named {_some(doubled)}; those of one name become one class"
-        problems.append(Problem("class names", str(file), detail))
-    return list(positions), numbers
-
-
-def similar_names(names: Iterable[str], source: str | Path) -> list[Problem]:
-    """The problem that names differ only in letter case or blanks; such classes stay apart."""
-    groups: dict[str, list[str]] = {}
-    for name in names:
-        groups.setdefault("".join(name.split()).casefold(), []).append(name)
-    alike = [f"{' and '.join(map(brief, group[:3]))}" for group in groups.values() if len(group) > 1]
-    if not alike:
-        return []
-    shown = "; ".join(alike[:3]) + ("; ..." if len(alike) > 3 else "")
-    return [Problem("class names", str(source), f"names differ only in letter case or blanks and stay apart: {shown}")]
-
-
 def gathered(problems: list[Problem], most: int) -> list[Problem]:
     """The problems, where those of objects or lines that have one reason become one if they are more than ``most``."""
     groups: dict[tuple[str, str], list[Problem]] = {}
@@ -259,7 +211,3 @@ def gathered(problems: list[Problem], most: int) -> list[Problem]:
         more = f"; the same is wrong in {len(group) - 1:,} more places"
         result += [first._replace(detail=first.detail + more)] if len(group) > most else group
     return result
-
-
-def _some(names: list[str]) -> str:
-    return ", ".join(map(brief, names[:3])) + (f" and {len(names) - 3} more" if len(names) > 3 else "")

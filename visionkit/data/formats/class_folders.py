@@ -17,7 +17,7 @@ from typing import NamedTuple
 
 import numpy as np
 
-from visionkit.data.formats.annotation_files import similar_names
+from visionkit.data.formats.class_names import similar_names
 from visionkit.data.formats.labelled.evidence import GENERIC, holds_only_folders, refuse_other_layouts, refuse_pairs
 from visionkit.data.formats.labelled.left_folders import broken_links, folder_without_images, images_without_suffix
 from visionkit.data.formats.split_lists import find_list, find_other_lists, read_lists

@@ -27,11 +27,11 @@ from visionkit.data.formats.annotation_files import (
     below_a_pixel,
     brief,
     check_not_empty,
-    class_name_of,
     detection_index,
     gathered,
     object_problem,
 )
+from visionkit.data.formats.class_names import class_name_of
 from visionkit.data.formats.coco_objects import Ids, is_key, key_of, read_objects, with_keypoints
 from visionkit.data.formats.labelled.evidence import IMAGE_WORDS, MASK_WORDS
 from visionkit.data.formats.matching import image_finder

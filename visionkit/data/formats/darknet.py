@@ -16,31 +16,23 @@ from typing import Any, NamedTuple
 
 import numpy as np
 
-from visionkit.data.formats.annotation_files import (
-    MAX_CLASSES,
-    brief,
-    check_not_empty,
-    detection_index,
-    read_names,
-    read_paths,
-)
-from visionkit.data.formats.annotation_tools.folders import files_in, levels, split_of_path
+from visionkit.data.formats.annotation_files import MAX_CLASSES, brief, check_not_empty, detection_index, read_paths
+from visionkit.data.formats.annotation_tools.folders import levels, split_of_path
+from visionkit.data.formats.class_names import longest_list, names_files, read_names
 from visionkit.data.formats.matching import image_finder
 from visionkit.data.formats.yolo import NO_LABELS, label_folders
 from visionkit.data.formats.yolo_lines import Labels, read_all
 from visionkit.data.images.contents import read_text
 from visionkit.data.images.decode import IMAGE_SUFFIXES
-from visionkit.data.images.listing import list_images
+from visionkit.data.images.listing import files_in, image_folders, list_images
 from visionkit.data.index import DataError, Problem
 from visionkit.data.split_names import SPLITS, split_name, split_order
 from visionkit.data.splits import DataSet
 
-NAMES_FILES = ("classes.txt", "obj.names", "_darknet.labels", "predefined_classes.txt", "labels.txt")
 NUM_PROBED = 10  # text files of a folder that are opened to see whether they are labels
 DEPTH = 3  # of folders that are searched for them
 RELATIVE = (-1.0, 2.0)  # a relative coordinate may reach outside the image, but one in pixels does not lie between these
 LARGEST_PROBED = 1_000_000  # bytes
-IMAGE_FOLDERS = ("obj_train_data", "images", "data")  # besides what a list names
 
 
 class Sample(NamedTuple):
@@ -183,7 +175,7 @@ def _next_to_images(folder: Path, problems: list[Problem], notes: list[str]) -> 
         splits.setdefault(split_of_path(found[0], folder), []).extend(samples)
         stems = {image.stem for image in found}
         for stem, file in texts.items():
-            if stem not in stems and file.name.lower() not in (*NO_LABELS, *NAMES_FILES) and _is_label_file(file):
+            if stem not in stems and file.name.lower() not in NO_LABELS and _is_label_file(file):
                 problems.append(Problem("missing partner", str(file), "the label file has no image"))
     if unused:
         notes.append(f"{unused:,} images in folders without label files are not used")
@@ -198,11 +190,8 @@ def _names_file(place: Path, root: Path, listing: Callable[[Path], list[str]]) -
         listing: the files of a folder, which is listed once, however many folders lie below it.
     """
     for folder in (place, *place.parents):
-        names = listing(folder)
-        known = [name for wanted in NAMES_FILES for name in names if name.lower() == wanted]
-        known += [name for name in names if name.lower().endswith(".names")]
-        if known:
-            return folder / known[0]
+        if known := names_files(listing(folder)):
+            return longest_list(folder / name for name in known)[0]
         if folder == root:
             return None
     return None
@@ -253,7 +242,7 @@ def _listed(
         files: receives the files that are read.
     """
     root, find = path if file is None else file.parent, image_finder()
-    folders = [str(root), *(str(root / name) for name in IMAGE_FOLDERS)]
+    folders = [*map(str, (root, root / "obj_train_data", *image_folders(root), root / "data"))]
 
     def existing(name: str) -> str | None:
         return next((path for ending in _endings(name) if (path := find(folders, ending)) is not None), None)

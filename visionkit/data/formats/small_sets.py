@@ -5,7 +5,7 @@ from pathlib import Path
 import numpy as np
 import sklearn.datasets
 
-from visionkit.data.formats.idx import looks_like_idx, read_idx_folder
+from visionkit.data.formats.labelled.idx import looks_like_idx, read_idx_folder
 from visionkit.data.index import DataError, SmallImages, SmallSplits
 
 DIGITS, FASHION = "digits", "fashion-mnist"

@@ -7,15 +7,15 @@ from collections.abc import Iterator
 from pathlib import Path
 
 from visionkit.data.formats.annotation_files import brief
+from visionkit.data.formats.class_names import longest_list, names_files
 from visionkit.data.images.contents import read_text
 from visionkit.data.images.decode import IMAGE_SUFFIXES
-from visionkit.data.images.listing import list_images
+from visionkit.data.images.listing import files_in, list_images
 from visionkit.data.index import DataError
 from visionkit.data.split_names import split_name
 
 DELIMITERS = {".txt": None, ".csv": ",", ".tsv": "\t"}  # by suffix; a line of a .txt is divided so that a part of it is a file
 LIST_FOLDERS = ("", "splits", "lists", "meta", "labels")  # relative to the data set's folder
-LABEL_FILES = ("classes.txt", "labels.txt")
 SUFFIXES_TRIED = (".jpg", ".jpeg", ".png")  # some lists name files without their suffix
 
 
@@ -184,10 +184,11 @@ def _existing(path: Path) -> Path | None:
 
 def _class_names(labels: list[str], folder: Path, lists: str) -> tuple[dict[str, str], list[str], Path | None]:
     """Label -> name in ``classes.txt``, if that exists and all labels are numbers; a note on that; and the file."""
-    label_file = next((folder / name for name in LABEL_FILES if (folder / name).is_file()), None)
-    if label_file is None or not labels or not all(re.fullmatch("[0-9]{1,9}", label) for label in labels):
+    if not labels or not all(re.fullmatch("[0-9]{1,9}", label) for label in labels):
         return {}, [], None
-    names = [name.strip() for name in read_text(label_file).splitlines() if name.strip()]
+    label_file, names = longest_list(folder / name for name in names_files(files_in(folder)[1]))
+    if label_file is None:
+        return {}, [], None
     numbers = {label: int(label) for label in labels}
     first = 1 if 0 not in numbers.values() and len(names) in numbers.values() else 0
     beyond = [number for number in numbers.values() if number - first >= len(names)]

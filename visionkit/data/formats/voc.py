@@ -29,19 +29,17 @@ from visionkit.data.formats.annotation_files import (
     below_a_pixel,
     brief,
     check_not_empty,
-    class_name_of,
     detection_index,
     gathered,
     object_problem,
-    read_names,
     read_paths,
-    unique_names,
 )
+from visionkit.data.formats.class_names import class_name_of, list_with, names_files, unique_names
 from visionkit.data.formats.mask_layouts.known import notes_on_masks
 from visionkit.data.formats.matching import find_by_stem, image_finder
-from visionkit.data.formats.split_lists import LABEL_FILES
 from visionkit.data.formats.voc_folders import Root, described, find_roots, xml_files_in
 from visionkit.data.images.decode import IMAGE_SUFFIXES, ImageError, read_size
+from visionkit.data.images.listing import files_in
 from visionkit.data.index import NO_OBJECTS, Annotation, DataError, Objects, Problem, natural_order
 from visionkit.data.split_names import split_name, split_order
 from visionkit.data.splits import DataSet
@@ -89,12 +87,12 @@ def read_voc(folder: str | Path) -> DataSet:
         for name, split in _read_root(part, root, problems, notes, used).items():
             files.setdefault(name, []).extend(split)
     notes += notes_on_masks(dict.fromkeys(root.folder for root in roots.values()))
-    names_file = next((folder / name for name in LABEL_FILES if (folder / name).is_file()), None)
+    names = {name for split in files.values() for record in split for name in record.names}
+    names_file, listed = list_with(names, (folder / name for name in names_files(files_in(folder)[1])))
     if names_file is None:
-        names = {name for split in files.values() for record in split for name in record.names}
         class_names = sorted(names, key=natural_order)
     else:
-        class_names, _ = unique_names(read_names(names_file), names_file, problems)
+        class_names, _ = unique_names(listed, names_file, problems)
     problems += below_a_pixel((record.annotation for split in files.values() for record in split), folder, "Pascal VOC's")
     used |= set() if names_file is None else {str(names_file)}
     positions = {name: position for position, name in enumerate(class_names)}

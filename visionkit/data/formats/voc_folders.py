@@ -6,10 +6,10 @@ from collections.abc import Callable, Iterable
 from pathlib import Path
 from typing import Any, NamedTuple
 
+from visionkit.data.images.listing import image_folders
 from visionkit.data.index import Problem, natural_order
 from visionkit.data.split_names import WHOLE, split_folders, split_name
 
-IMAGE_FOLDERS = ("jpegimages", "images")
 SPLIT_XML_FOLDERS = ("annotations", "annotation", "xmls", "xml", "labels")  # with a folder for each split in them
 OF_VOC, OF_CVAT = re.compile(rb"<annotation\b"), re.compile(rb"<annotations\b")  # elements with which files begin
 NUM_PROBED = 10  # XML files next to images that are opened to see whether they are annotations
@@ -58,13 +58,12 @@ def _split_folders(
 
 
 def _root(folder: Path, xml_folder: Path) -> Root:
-    images = [str(path) for name, path in _folders(folder).items() if name in IMAGE_FOLDERS]
-    return Root(folder, xml_folder, images or [str(folder)])
+    return Root(folder, xml_folder, [*map(str, image_folders(folder))] or [str(folder)])
 
 
 def _images_of(folder: Path, name: str) -> list[str]:
     """The folders that hold the images of a split: those named like the split, else those that hold all."""
-    roots = [path for each, path in _folders(folder).items() if each in IMAGE_FOLDERS] or [folder]
+    roots = image_folders(folder) or [folder]
     below = {each: path for root in roots for each, path in _folders(root).items()}
     own = [path for each, path in below.items() if each == name] or [
         path for each, path in below.items() if split_name(each) == split_name(name)

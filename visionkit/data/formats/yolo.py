@@ -24,14 +24,8 @@ from typing import Any
 
 import numpy as np
 
-from visionkit.data.formats.annotation_files import (
-    MAX_CLASSES,
-    brief,
-    check_not_empty,
-    detection_index,
-    read_paths,
-    unique_names,
-)
+from visionkit.data.formats.annotation_files import MAX_CLASSES, brief, check_not_empty, detection_index, read_paths
+from visionkit.data.formats.class_names import NO_LABEL_FILES, unique_names
 from visionkit.data.formats.matching import ImageFinder, find_by_stem, image_finder
 from visionkit.data.formats.yolo_config import (
     class_attributes,
@@ -49,7 +43,7 @@ from visionkit.data.index import Annotation, DataError, Problem
 from visionkit.data.split_names import SPLITS, WHOLE, is_not_empty, split_folders
 from visionkit.data.splits import DataSet
 
-NO_LABELS = frozenset(["classes.txt", "labels.txt", "readme.txt", *(f"{name}.txt" for name in (*SPLITS, "valid", "trainval"))])
+NO_LABELS = NO_LABEL_FILES | {"readme.txt", *(f"{name}.txt" for name in (*SPLITS, "valid", "trainval"))}
 PROBED = 100  # text files, and lines of each, that show whether they are label files
 NUMBERS = re.compile(r"[\s\d.+e-]*", re.IGNORECASE)
 

@@ -9,15 +9,16 @@ from typing import Any, NamedTuple
 import numpy as np
 import yaml
 
-from visionkit.data.formats.annotation_files import MAX_CLASSES, brief, one_line, read_names
+from visionkit.data.formats.annotation_files import MAX_CLASSES, brief, one_line
+from visionkit.data.formats.class_names import longest_list, names_files
 from visionkit.data.formats.coco_objects import MAX_KEYPOINTS
 from visionkit.data.images.contents import read_text
+from visionkit.data.images.listing import files_in
 from visionkit.data.index import Annotation, DataError, Problem
 from visionkit.data.split_names import SPLITS, WHOLE, split_name
 from visionkit.data.splits import DataSet
 
 NO_SPLITS = ("path", "names", "nc", "kpt_shape", "flip_idx", "kpt_names", "download")  # all other keys may name splits
-NAMES_FILES = ("classes.txt", "obj.names", "labels/classes.txt", "labels/obj.names")
 TEXT = "tag:yaml.org,2002:str"
 SAME_LAYOUT = 0.95  # share of lines that a layout must fit, so that it is theirs
 MOST = 0.7  # share of lines that decides between outlines and keypoints
@@ -191,14 +192,13 @@ def class_names(
     names, count = config.get("names"), config.get("nc")
     root = source.parent if source.is_file() else source
     if names is None:
-        candidates = (root / name for name in NAMES_FILES)
-        inside = (folder / name for folder in label_folders for name in ("classes.txt", "obj.names"))
-        file, found = _longest_list([file for file in (*candidates, *inside) if file.is_file()])
-        if found is None and type(count) is int and 0 < count <= MAX_CLASSES:
+        folders = dict.fromkeys((root, root / "labels", *label_folders))
+        file, found = longest_list(folder / name for folder in folders for name in names_files(files_in(folder)[1]))
+        if file is None and type(count) is int and 0 < count <= MAX_CLASSES:
             found = list(map(str, range(count)))
-        if found is not None or count is None:
-            _judge_names(config, found or [], file or source, problems, notes)
-            return found, file
+        if found or count is None:
+            _judge_names(config, found, file or source, problems, notes)
+            return found or None, file
     numbered = dict(enumerate(names)) if isinstance(names, list) else names
     try:
         if not all(isinstance(name, str | int | float | None) for name in numbered.values()):
@@ -211,24 +211,6 @@ def class_names(
     result = [named.get(number, str(number)) for number in range(max(named, default=-1) + 1)]
     _judge_names(config, result, source, problems, notes)
     return result, None
-
-
-def _longest_list(files: list[Path]) -> tuple[Path | None, list[str] | None]:
-    """The file with the most class names, and its names.
-
-    Raises:
-        DataError: another file has other names for the same numbers.
-    """
-    lists = {file: read_names(file) for file in files}
-    longest = max(files, key=lambda file: len(lists[file]), default=None)
-    for file, names in lists.items():
-        if names != lists[longest][: len(names)]:
-            shown = [f"{each} has {', '.join(map(one_line, lists[each][:5]))}" for each in (longest, file)]
-            raise DataError(
-                f"{' and '.join(shown)}: a number would mean two classes. Give all label files the same numbers, and remove "
-                "one of these files; or write a data.yaml whose names are those of all label files."
-            )
-    return longest, lists.get(longest)
 
 
 def without_names(config: dict, annotations: Iterable[Annotation], source: Path) -> list[Problem]:

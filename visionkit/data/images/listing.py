@@ -13,6 +13,8 @@ from visionkit.data.images.decode import IMAGE_SUFFIXES, ImageError
 from visionkit.data.index import SkippedFiles
 from visionkit.errors import UserError
 
+# Usual names of the folder that holds the images, in order of preference.
+IMAGE_FOLDERS = ("images", "image", "imgs", "img", "jpegimages", "pictures", "photos", "leftimg8bit")
 # Left by Windows, Linux and network storage; names that begin with a dot are hidden anyway.
 OF_THE_SYSTEM = frozenset(
     [
@@ -53,6 +55,27 @@ def list_images(
     files.sort()
     images = [path for path in files if path.suffix.lower() in IMAGE_SUFFIXES]
     return images, [path for path in files if path.suffix.lower() not in IMAGE_SUFFIXES]
+
+
+def files_in(folder: Path) -> tuple[list[str], list[str], list[str]]:
+    """The names of the images, other files and folders directly in a folder, without hidden ones, sorted."""
+    images, others, folders = [], [], []
+    try:
+        with os.scandir(folder) as entries:
+            for entry in entries:
+                if is_hidden(entry.name):
+                    continue
+                is_image = os.path.splitext(entry.name)[1].lower() in IMAGE_SUFFIXES  # noqa: PTH122 - a Path costs more
+                (folders if entry.is_dir() else images if is_image else others).append(entry.name)
+    except OSError:
+        pass
+    return sorted(images), sorted(others), sorted(folders)
+
+
+def image_folders(folder: Path) -> list[Path]:
+    """The subfolders that are named like those that hold images, in the order of ``IMAGE_FOLDERS``."""
+    by_name = {name.lower(): name for name in files_in(folder)[2]}
+    return [folder / by_name[name] for name in IMAGE_FOLDERS if name in by_name]
 
 
 def leads_back(path: str | Path, root: str | Path) -> bool:

@@ -1,29 +1,12 @@
 """What lies in a folder, found without listing all of a large tree."""
 
-import os
 from collections.abc import Iterator
 from pathlib import Path
 
-from visionkit.data.images.decode import IMAGE_SUFFIXES
-from visionkit.data.images.listing import is_hidden
+from visionkit.data.images.listing import files_in
 from visionkit.data.split_names import SPLITS, WHOLE, split_name
 
 NUM_FOLDERS = 20
-
-
-def files_in(folder: Path) -> tuple[list[str], list[str], list[str]]:
-    """The names of the images, other files and folders directly in a folder, without hidden ones, sorted."""
-    images, others, folders = [], [], []
-    try:
-        with os.scandir(folder) as entries:
-            for entry in entries:
-                if is_hidden(entry.name):
-                    continue
-                is_image = os.path.splitext(entry.name)[1].lower() in IMAGE_SUFFIXES  # noqa: PTH122 - a Path costs more
-                (folders if entry.is_dir() else images if is_image else others).append(entry.name)
-    except OSError:
-        pass
-    return sorted(images), sorted(others), sorted(folders)
 
 
 def levels(folder: Path, depth: int) -> Iterator[tuple[Path, list[str], list[str]]]:

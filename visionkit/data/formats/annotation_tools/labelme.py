@@ -15,16 +15,16 @@ from typing import Any
 import numpy as np
 from PIL import Image
 
-from visionkit.data.formats.annotation_files import brief, read_names
+from visionkit.data.formats.annotation_files import brief
 from visionkit.data.formats.annotation_tools import shapes
 from visionkit.data.formats.annotation_tools.folders import levels
 from visionkit.data.formats.annotation_tools.json_trees import read_tree, tool_of_json, tool_of_tree
 from visionkit.data.formats.annotation_tools.records import Reading, Record, data_set_of, note_unused_images, with_progress
 from visionkit.data.formats.annotation_tools.shapes import ERRORS, Shape, declared_size, points_of
+from visionkit.data.formats.class_names import list_with, names_files
 from visionkit.data.formats.matching import find_by_stem
-from visionkit.data.formats.split_lists import LABEL_FILES
 from visionkit.data.images.decode import ImageError, read_size
-from visionkit.data.images.listing import list_images
+from visionkit.data.images.listing import files_in, list_images
 from visionkit.data.index import DataError, Problem, natural_order
 from visionkit.data.splits import DataSet
 
@@ -65,9 +65,10 @@ def read_labelme(path: str | Path) -> DataSet:
         raise DataError(
             f"{path}: none of its {len(files)} .json files is labelme's. Expected an object with shapes and imagePath."
         )
-    names_file = next((path / name for name in LABEL_FILES if (path / name).is_file()), None)
+    used = {name for record in reading.records for name in (*record.tags, *(shape.name for shape in record.shapes))}
+    names_file, names = list_with(used, (path / name for name in names_files(files_in(path)[1])) if path.is_dir() else ())
     if names_file is not None:
-        reading.class_names = [name for name in read_names(names_file) if name not in NO_CLASSES]
+        reading.class_names = [name for name in names if name not in NO_CLASSES]
         reading.files.add(str(names_file))
     note_unused_images(reading, images, "have no .json file")
     return data_set_of(reading, path, "labelme (.json next to the images)")

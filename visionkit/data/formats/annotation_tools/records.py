@@ -4,7 +4,7 @@ import os
 from collections import Counter
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass, field
-from functools import cached_property
+from functools import cache, cached_property
 from pathlib import Path
 from typing import Any
 
@@ -16,12 +16,11 @@ from visionkit.data.formats.annotation_tools.folders import split_of_path
 from visionkit.data.formats.annotation_tools.shapes import Shape, fits, objects_of
 from visionkit.data.formats.matching import find_by_stem, image_finder
 from visionkit.data.images.decode import ImageError, read_size
-from visionkit.data.images.listing import list_images
+from visionkit.data.images.listing import image_folders, list_images
 from visionkit.data.index import Annotation, DataError, Index, Problem, natural_order
 from visionkit.data.split_names import SPLITS, WHOLE, split_name, split_order
 from visionkit.data.splits import DataSet
 
-IMAGE_FOLDERS = ("images", "imgs", "img", "JPEGImages", "data")
 LONGEST_NAME = 4096
 
 
@@ -52,6 +51,10 @@ class Record:
     split: str = ""
 
 
+def _image_folders(folder: Path) -> list[Path]:
+    return [*image_folders(folder), folder / "data"]
+
+
 @dataclass
 class Reading:
     """What a reader collects from the files of one data set.
@@ -65,7 +68,8 @@ class Reading:
         class_names: names that the format puts into an order.
         left_out: by kind, the first file with annotations that are no objects, and how many there are of each class.
         places: folders where the images of a file usually lie.
-        find: see ``annotation_files.image_finder``.
+        find: see ``matching.image_finder``.
+        image_folders: the folders in a folder that are named like those of images.
     """
 
     root: Path
@@ -77,6 +81,7 @@ class Reading:
     left_out: dict[str, tuple[str, Counter[str]]] = field(default_factory=dict)
     places: dict[Path, list[str]] = field(default_factory=dict)
     find: Callable[[Iterable[str], str], str | None] = field(default_factory=image_finder)
+    image_folders: Callable[[Path], list[Path]] = field(default_factory=lambda: cache(_image_folders))
 
     def bad(self, file: str | Path, which: str, reason: object) -> None:
         """Note an annotation that cannot be understood."""
@@ -115,11 +120,11 @@ class Reading:
         """Folders where the images of a file usually lie."""
         if file in self.places:
             return self.places[file]
-        places = [file.parent, *(file.parent / part for part in IMAGE_FOLDERS)]
+        places = [file.parent, *self.image_folders(file.parent)]
         if file.parent != self.root:
             below = file.parent.relative_to(self.root).parts[1:] if file.is_relative_to(self.root) else ()
-            places += [file.parent.parent / "images", *(self.root.joinpath(part, *below) for part in IMAGE_FOLDERS)]
-            places += [self.root, *(self.root / part for part in IMAGE_FOLDERS)]
+            in_root = self.image_folders(self.root)
+            places += [file.parent.parent / "images", *(place.joinpath(*below) for place in in_root), self.root, *in_root]
         self.places = {file: list(map(str, places))}  # of the last file alone: some data sets have a file for each image
         return self.places[file]
 

@@ -7,7 +7,8 @@ from collections.abc import Iterator
 from dataclasses import replace
 from pathlib import Path
 
-from visionkit.data.formats.annotation_files import brief, class_name_of
+from visionkit.data.formats.annotation_files import brief
+from visionkit.data.formats.class_names import class_name_of
 from visionkit.data.images.contents import read_text
 from visionkit.data.index import Problem
 from visionkit.data.splits import DataSet

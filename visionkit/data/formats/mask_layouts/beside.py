@@ -5,10 +5,11 @@ from collections import Counter
 from pathlib import Path
 from typing import NamedTuple
 
-from visionkit.data.formats.mask_layouts.folders import IMAGE_FOLDERS, MASK_FOLDERS
+from visionkit.data.formats.mask_layouts.folders import MASK_FOLDERS
 from visionkit.data.formats.mask_layouts.tree import Tree, holds_masks, split_in
 from visionkit.data.formats.matching import MASK_SUFFIXES, pair_by_name
 from visionkit.data.images import stacks
+from visionkit.data.images.listing import IMAGE_FOLDERS
 from visionkit.data.images.masks.union import Union
 from visionkit.data.images.stacks import Pairs
 from visionkit.data.split_names import SPLITS, WHOLE, split_name

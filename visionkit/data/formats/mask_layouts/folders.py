@@ -18,10 +18,10 @@ from visionkit.data.formats.mask_layouts.tree import (
     words_of,
 )
 from visionkit.data.formats.matching import Pairing, pair_by_name
+from visionkit.data.images.listing import IMAGE_FOLDERS
 from visionkit.data.index import Problem
 from visionkit.data.split_names import SPLITS, WHOLE, split_folders, split_name
 
-IMAGE_FOLDERS = ("images", "image", "imgs", "img", "jpegimages", "pictures", "photos", "leftimg8bit")
 MASK_FOLDERS = (
     *("masks", "mask", "labels", "label", "annotations", "annotation", "gt", "ground_truth", "groundtruth"),
     *("segmentationclass", "segmentationclassaug", "segmentation", "trimaps", "1st_manual"),

@@ -5,7 +5,8 @@ from typing import NamedTuple
 import numpy as np
 from tqdm import tqdm
 
-from visionkit.data.formats.annotation_files import LARGEST, detection_index, similar_names
+from visionkit.data.formats.annotation_files import LARGEST, detection_index
+from visionkit.data.formats.class_names import similar_names
 from visionkit.data.formats.tables.class_names import name_classes
 from visionkit.data.formats.tables.samples import Sample, Samples, Table
 from visionkit.data.images.decode import ImageError, read_size

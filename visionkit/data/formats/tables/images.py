@@ -7,11 +7,11 @@ from collections.abc import Iterable, Iterator
 from functools import cached_property
 from pathlib import Path, PurePosixPath
 
-from visionkit.data.formats.mask_layouts.folders import IMAGE_FOLDERS, MASK_FOLDERS, SPLIT_SUFFIXES
+from visionkit.data.formats.mask_layouts.folders import MASK_FOLDERS, SPLIT_SUFFIXES
 from visionkit.data.formats.matching import image_finder
 from visionkit.data.images.contents import file_of
 from visionkit.data.images.decode import IMAGE_SUFFIXES
-from visionkit.data.images.listing import is_hidden
+from visionkit.data.images.listing import IMAGE_FOLDERS, is_hidden
 from visionkit.data.split_names import SPLITS, split_name
 
 TABLE_FOLDERS = ("annotations", "annotation", "labels", "label", "csv", "csvs", "tables", "meta", "metadata", "splits", "lists")

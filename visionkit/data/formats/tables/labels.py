@@ -6,7 +6,7 @@ from collections.abc import Iterable
 
 import numpy as np
 
-from visionkit.data.formats.annotation_files import similar_names
+from visionkit.data.formats.class_names import similar_names
 from visionkit.data.formats.tables.class_names import ClassNames, name_classes
 from visionkit.data.formats.tables.samples import Sample, Samples, Table
 from visionkit.data.formats.tables.values import NUMBER, listed

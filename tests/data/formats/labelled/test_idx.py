@@ -6,7 +6,7 @@ import struct
 import numpy as np
 import pytest
 
-from visionkit.data.formats.idx import looks_like_idx, read_idx, read_idx_folder
+from visionkit.data.formats.labelled.idx import looks_like_idx, read_idx, read_idx_folder
 from visionkit.data.index import DataError
 
 

@@ -1,0 +1,102 @@
+"""Class names: the text files that list them, one per line, and names that are equal or nearly so."""
+
+import unicodedata
+from collections import Counter
+from collections.abc import Iterable
+from pathlib import Path
+
+from visionkit.data.formats.annotation_files import MAX_CLASSES, brief, one_line
+from visionkit.data.images.contents import read_text
+from visionkit.data.index import DataError, Problem
+
+# Lists whose line number is the class; other names that end with .names are Darknet's as well.
+NAMES_FILES = ("classes.txt", "obj.names", "_darknet.labels", "labels.txt")
+DEFAULT_NAMES_FILE = "predefined_classes.txt"  # labelImg's, which counts only where it has written no classes.txt
+NO_LABEL_FILES = frozenset((*NAMES_FILES, DEFAULT_NAMES_FILE))  # although they are text files, as YOLO's labels are
+
+
+def read_names(file: Path) -> list[str]:
+    """The class names in a text file, one per line. The line number is the class, so a blank line is named by its number.
+
+    Raises:
+        DataError: the file cannot be read, or holds more than ``MAX_CLASSES`` lines.
+    """
+    try:
+        lines = read_text(file).rstrip().splitlines()
+    except OSError as error:
+        raise DataError(f"{file}: cannot be read ({error.strerror or error}).") from error
+    if len(lines) > MAX_CLASSES:
+        raise DataError(f"{file}: {len(lines):,} lines; expected class names, one per line.")
+    return [line.strip() or str(number) for number, line in enumerate(lines)]
+
+
+def names_files(names: Iterable[str]) -> list[str]:
+    """Those of the names of files that lists of class names have, in order of preference."""
+    by_name = {name.lower(): name for name in sorted(names, reverse=True)}
+    known = [by_name[name] for name in NAMES_FILES if name in by_name]
+    known += [name for lower, name in sorted(by_name.items()) if lower.endswith(".names") and name not in known]
+    return known or [by_name[name] for name in (DEFAULT_NAMES_FILE,) if name in by_name]
+
+
+def longest_list(files: Iterable[Path]) -> tuple[Path | None, list[str]]:
+    """The file with the most class names, and its names; None and nothing if there are no files.
+
+    Raises:
+        DataError: another file has other names for the same numbers.
+    """
+    lists = {file: read_names(file) for file in files}
+    longest = max(lists, key=lambda file: len(lists[file]), default=None)
+    for file, names in lists.items():
+        if names != lists[longest][: len(names)]:
+            shown = [f"{each} has {', '.join(map(one_line, lists[each][:5]))}" for each in (longest, file)]
+            raise DataError(
+                f"{' and '.join(shown)}: a number would mean two classes. Give all label files the same numbers, and remove "
+                "one of these files."
+            )
+    return longest, lists.get(longest, [])
+
+
+def list_with(names: Iterable[str], files: Iterable[Path]) -> tuple[Path | None, list[str]]:
+    """The first file that lists all of the names that annotations use, else the first file, and its names.
+
+    Where annotations hold names and no numbers, a file gives their order alone.
+    """
+    names, lists = set(names), {file: read_names(file) for file in files}
+    chosen = next((file for file, found in lists.items() if names <= set(map(class_name_of, found))), next(iter(lists), None))
+    return chosen, lists.get(chosen, [])
+
+
+def class_name_of(text: str) -> str:
+    """A class name without blanks at its ends, in Unicode's composed form: macOS writes an accent as a letter of its own."""
+    return unicodedata.normalize("NFC", text).strip()
+
+
+def unique_names(names: Iterable[str], file: str | Path, problems: list[Problem]) -> tuple[list[str], list[int]]:
+    """The class names of a file without doubles, and the position of each name among them.
+
+    Names that are equal after ``class_name_of`` become one class, which is reported.
+    """
+    positions: dict[str, int] = {}
+    numbers = [positions.setdefault(class_name_of(name), len(positions)) for name in names]
+    counts = Counter(numbers)
+    doubled = [name for name, position in positions.items() if counts[position] > 1]
+    if doubled:
+        detail = f"several classes are named {_some(doubled)}; those of one name become one class"
+        problems.append(Problem("class names", str(file), detail))
+    return list(positions), numbers
+
+
+def similar_names(names: Iterable[str], source: str | Path) -> list[Problem]:
+    """The problem that names differ only in letter case or blanks; such classes stay apart."""
+    groups: dict[str, list[str]] = {}
+    for name in names:
+        groups.setdefault("".join(name.split()).casefold(), []).append(name)
+    alike = [f"{' and '.join(map(brief, group[:3]))}" for group in groups.values() if len(group) > 1]
+    if not alike:
+        return []
+    shown = "; ".join(alike[:3]) + ("; ..." if len(alike) > 3 else "")
+    return [Problem("class names", str(source), f"names differ only in letter case or blanks and stay apart: {shown}")]
+
+
+def _some(names: list[str]) -> str:
+    return ", ".join(map(brief, names[:3])) + (f" and {len(names) - 3} more" if len(names) > 3 else "")
