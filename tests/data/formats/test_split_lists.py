@@ -23,6 +23,12 @@ def test_no_list_is_found_where_there_is_none(tmp_path):
     assert find_list(tmp_path, ("train",)) is None
 
 
+def test_of_lists_with_other_names_those_without_a_number_come_first(tmp_path):
+    for name in ("train2.txt", "train_list.txt", "train_10.txt"):
+        (tmp_path / name).touch()
+    assert find_list(tmp_path, ("train",)) == tmp_path / "train_list.txt"
+
+
 def test_lists_of_paths(tmp_path):
     write_classes(tmp_path, {"blue": 3, "dark red": 3})
     (tmp_path / "train.txt").write_text("blue/00.jpg\nblue/01.jpg\ndark red/00.jpg\n\n")

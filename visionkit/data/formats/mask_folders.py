@@ -18,6 +18,7 @@ from typing import NamedTuple
 
 import numpy as np
 
+from visionkit.data.formats.annotation_files import brief
 from visionkit.data.formats.mask_layouts.beside import Beside, find_beside, find_samples
 from visionkit.data.formats.mask_layouts.folders import find_folders, pairing_of
 from visionkit.data.formats.mask_layouts.known import known_classes, one_form
@@ -204,12 +205,15 @@ def _listed(pairs: Pairs, lists: dict[str, Path], notes: list[str]) -> tuple[dic
     splits, problems = {}, []
     for split, file in lists.items():
         splits[split] = []
-        for line in filter(None, map(str.strip, read_text(file).splitlines())):
+        for number, line in enumerate(map(str.strip, read_text(file).splitlines()), 1):
+            if not line:
+                continue
             first = re.split(r"[\s,;]", line)[0]  # the mask may follow
             names = [Path(name).name for name in (line, first)]
             pair = next((by_stem[stem] for name in names for stem in (name, Path(name).stem) if stem in by_stem), None)
             if pair is None:
-                problems.append(Problem("missing partner", first, f"{file} lists it, but there is no such image with a mask"))
+                detail = f"line {number}: there is no image {brief(first)} with a mask"
+                problems.append(Problem("missing partner", str(file), detail))
             else:
                 splits[split].append(pair)
     used = {image for listed in splits.values() for image, _ in listed}

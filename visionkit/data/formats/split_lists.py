@@ -24,7 +24,7 @@ def find_list(folder: Path, names: tuple[str, ...]) -> Path | None:
 
     Args:
         names: possible names of the split, in order of preference; letter case does not matter. Other names that stand for the
-            same split ("train2017.txt", "train_list.txt") come after them.
+            same split come after them: those without a number ("train_list.txt"), then the others ("train2017.txt").
     """
     for sub in LIST_FOLDERS:
         if (folder / sub).is_dir():
@@ -34,7 +34,7 @@ def find_list(folder: Path, names: tuple[str, ...]) -> Path | None:
                     return files[wanted]
             alike = [path for name, path in files.items() if name.endswith(".txt") and split_name(path.stem) == names[0]]
             if alike:
-                return alike[0]
+                return min(alike, key=lambda path: (re.search("[0-9]", path.stem) is not None, path.name))
     return None
 
 

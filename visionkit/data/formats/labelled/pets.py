@@ -54,7 +54,7 @@ def read_pets(folder: str | Path) -> DataSet:
                 detail = f"line {number}: {brief(line)}: expected a name and three numbers"
                 problems.append(Problem("bad annotation", str(file), detail))
             elif parsed[0] not in images:
-                problems.append(Problem("missing partner", parsed[0], f"{file}, line {number}: there is no such image"))
+                problems.append(Problem("missing partner", str(file), f"line {number}: there is no image {brief(parsed[0])}"))
             else:
                 stem, label = parsed
                 rows.setdefault(split, []).append((str(images[stem]), label))

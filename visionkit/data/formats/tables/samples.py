@@ -74,8 +74,8 @@ def find_samples(table: Table, problems: list[Problem]) -> Samples:
             "images or to their folder, or write paths that are relative to the table."
         )
     for name, position in missing[:MOST_NAMED]:
-        detail = f"{table.file}, line {table.rows.lines[position]}: there is no such image"
-        problems.append(Problem("missing partner", name, detail))
+        detail = f"line {table.rows.lines[position]}: there is no image {brief(name)}"
+        problems.append(Problem("missing partner", str(table.file), detail))
     if len(missing) > MOST_NAMED:
         detail = f"{len(missing) - MOST_NAMED:,} further images of the table do not exist"
         problems.append(Problem("missing partner", str(table.file), detail))
