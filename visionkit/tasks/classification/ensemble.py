@@ -65,12 +65,12 @@ class Ensemble(tf.Module):
             means.append(tf.reduce_mean(tf.reshape(probabilities, [-1, crops.shape[1], len(self._labels)]), 1))
         return answers(self._labels, tf.reduce_mean(tf.stack(means), 0))
 
-    @tf.function(input_signature=[tf.TensorSpec([None, None, None, 3], tf.uint8, name="images")])
+    @tf.function(input_signature=[tf.TensorSpec([None, None, None, 3], tf.uint8, name="images")], autograph=False)
     def serve_images(self, images: tf.Tensor) -> dict[str, tf.Tensor]:
         """See ``export.ImageClassifier.serve_images``."""
         return self._outputs(images)
 
-    @tf.function(input_signature=[tf.TensorSpec([None], tf.string, name="image_bytes")])
+    @tf.function(input_signature=[tf.TensorSpec([None], tf.string, name="image_bytes")], autograph=False)
     def serve_encoded(self, image_bytes: tf.Tensor) -> dict[str, tf.Tensor]:
         """See ``export.ImageClassifier.serve_encoded``."""
         signature = tf.TensorSpec([len(self._labels)], tf.float32)

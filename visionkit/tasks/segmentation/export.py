@@ -55,15 +55,16 @@ class SegmenterModule(tf.Module):
         self._rank, self._classes = len(network.input_shape) - 2, len(class_names)
         channels = network.input_shape[-1]
         tiles = tf.TensorSpec([None] * (self._rank + 1) + [channels], tf.float32, name="tiles")
-        self.serve_tiles = tf.function(self.tile_probabilities, input_signature=[tiles])  # traced once, called by the others
+        # Traced once, called by the others.
+        self.serve_tiles = tf.function(self.tile_probabilities, input_signature=[tiles], autograph=False)
         raw = tf.uint8 if self._rank == 2 else tf.float32
         name = "images" if self._rank == 2 else "values"
         inputs = tf.TensorSpec([None] * (self._rank + 1) + [channels], raw, name=name)
-        setattr(self, f"serve_{name}", tf.function(self._masks, input_signature=[inputs]))
+        setattr(self, f"serve_{name}", tf.function(self._masks, input_signature=[inputs], autograph=False))
         if self._rank == 2:
             files = tf.TensorSpec([None], tf.string, name="image_bytes")
-            self.serve_encoded = tf.function(self._encoded_masks, input_signature=[files])
-        self.serve_probabilities = tf.function(self._probabilities, input_signature=[inputs])
+            self.serve_encoded = tf.function(self._encoded_masks, input_signature=[files], autograph=False)
+        self.serve_probabilities = tf.function(self._probabilities, input_signature=[inputs], autograph=False)
 
     def tile_probabilities(self, tiles: tf.Tensor) -> tf.Tensor:
         """Float32 ``(N, sides..., channels)`` to float32 ``(N, sides..., num_classes)``, from one view."""
@@ -82,9 +83,13 @@ class SegmenterModule(tf.Module):
             values = standardized(values) if self._rank == 3 else values
             return overlap_tile(values, self._mean_of_views, self._tiling, finish, num_classes=self._classes)
 
-        if tf.shape(inputs)[0] == 0:  # a map over no images does not know their sides
+        def nothing():  # a map over no images does not know their sides
             return tf.zeros(tf.concat([tf.shape(inputs)[:-1], spec.shape[self._rank :]], 0), spec.dtype)
-        return tf.map_fn(predict, inputs, fn_output_signature=spec, parallel_iterations=1)  # more would hold more images
+
+        def predictions():
+            return tf.map_fn(predict, inputs, fn_output_signature=spec, parallel_iterations=1)  # more would hold more images
+
+        return tf.cond(tf.shape(inputs)[0] == 0, nothing, predictions)
 
     def _masks(self, inputs: tf.Tensor) -> dict[str, tf.Tensor]:
         """The masks of images of one size, uint8 RGB ``(N, H, W, 3)``, or of volumes, float32 ``(N, D, H, W, channels)``.
@@ -166,7 +171,7 @@ def predict_with(network: keras.Model, tiling: Tiling) -> Callable[[np.ndarray],
     def forward(tiles):
         return tf.nn.softmax(network(tf.cast(tiles, tf.float32), training=False))
 
-    @partial(tf.function, input_signature=[spec])
+    @partial(tf.function, input_signature=[spec], autograph=False)
     def predict(values):
         return overlap_tile(values, forward, tiling, best_class, num_classes=network.output_shape[-1])
 
