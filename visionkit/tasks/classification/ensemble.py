@@ -36,7 +36,7 @@ class Member(tf.Module):
     def views_of(self, image: tf.Tensor, views: str) -> tf.Tensor:
         """The views of an image to classify, float32 ``(K, size, size, 3)``: no mirror images where the bundle makes them."""
         crops = views_of(image, self.size, views, whole=self.whole)
-        return crops[: len(crops) // 2] if self._flips and views != "one" else crops
+        return crops[: crops.shape[0] // 2] if self._flips and views != "one" else crops
 
     def probabilities(self, pixels: tf.Tensor) -> tf.Tensor:
         """Float32 ``(N, size, size, 3)`` in 0..255 to ``(N, num_classes)``, in the ensemble's order."""
