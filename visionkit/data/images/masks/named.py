@@ -11,6 +11,7 @@ from visionkit.data.images.masks.levels import APART, levels_of_jpeg, levels_of_
 from visionkit.data.images.masks.meaning import Meaning, listed
 from visionkit.data.images.masks.names import IGNORED_NAMES, OPTION, NamedClasses
 from visionkit.data.images.masks.read import packed_colors
+from visionkit.data.images.name_lists import is_header
 from visionkit.data.index import IGNORE, DataError
 
 MOST_SHOWN = 3  # values without a name
@@ -122,6 +123,11 @@ def by_names(named: NamedClasses, total: Histogram, found: Found, *, is_binary: 
         details += _names_do_not_fit(names, numbers, unnamed, total, named)
     elif numbers == [0] and IGNORE in values:
         details = details or (f"255 is the only value beside 0, but no name of {named.source} stands for it: it is ignored",)
+    if is_header(names[0]) and count - 1 not in values:
+        details += (
+            f"the first name in {named.source} is {names[0]!r}, and no mask holds {count - 1}, {names[-1]!r}: if the first line "
+            "is a header, remove it, since all names are one line too late",
+        )
     meaning = {value: value for value in range(count)} | ({IGNORE: IGNORE} if count <= IGNORE else {})
     notes += (f"mask values 0 to {count - 1} are the {count} names of {Path(named.source).name}, in order",)
     return _without_ignored(names, Meaning(names, meaning, notes=notes, details=details))
