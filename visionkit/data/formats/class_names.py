@@ -119,8 +119,8 @@ def header_among(data_set: DataSet, source: str | Path) -> list[Problem]:
     if in_sets or any((index.labels == last).any() for index in indexes) or any((one.classes == last).any() for one in objects):
         return []
     detail = (
-        f"the first class is named {brief(names[0])}, and the last, {brief(names[-1])}, does not occur: if the first is the header "
-        "of a list, remove it there, since all names are one line too late"
+        f"the first class is named {brief(names[0])}, and the last, {brief(names[-1])}, does not occur: if the first is the "
+        "header of a list, remove it there, since all names are one line too late"
     )
     return [Problem("class names", str(source), detail)]
 

@@ -125,8 +125,8 @@ def by_names(named: NamedClasses, total: Histogram, found: Found, *, is_binary: 
         details = details or (f"255 is the only value beside 0, but no name of {named.source} stands for it: it is ignored",)
     if is_header(names[0]) and count - 1 not in values:
         details += (
-            f"the first name in {named.source} is {names[0]!r}, and no mask holds {count - 1}, {names[-1]!r}: if the first line "
-            "is a header, remove it, since all names are one line too late",
+            f"the first name in {named.source} is {names[0]!r}, and no mask holds {count - 1}, {names[-1]!r}: if the first "
+            "line is a header, remove it, since all names are one line too late",
         )
     meaning = {value: value for value in range(count)} | ({IGNORE: IGNORE} if count <= IGNORE else {})
     notes += (f"mask values 0 to {count - 1} are the {count} names of {Path(named.source).name}, in order",)
