@@ -5,8 +5,7 @@ from collections.abc import Sequence
 
 BACKGROUNDS = ("background", "__background__", "_background_")
 HEADER_WORDS = frozenset(
-    ("id", "ids", "idx", "index", "no", "nr", "number", "num", "pixel", "value", "values", "key")
-    + ("name", "names", "class", "classes", "label", "labels")
+    re.findall(r"\w+", "id ids idx index no nr number num pixel value values key name names class classes label labels")
 )
 COLOR = re.compile(r"#[0-9a-f]{6}\b", re.IGNORECASE)
 NUMBER_FIRST = re.compile(r"(\d{1,9}|other)(?:\s*[:=,;]\s*|[.)]?\s+(?:-\s+)?)(\S.*)", re.IGNORECASE)  # 1 cat, 1: cat, 1. cat

@@ -306,6 +306,9 @@ def test_colors_among_grey_masks_are_never_silent(tmp_path):
         ("a\nb\nc\n", [(1, 20), (2, 10), (3, 10)], {"a": 24, "b": 20, "c": 10, "ignored": 10}, 1),
         ("a\nb\n", [(100, 20), (200, 10)], {"a": 34, "b": 0, "ignored": 30}, 1),
         ("value,class\n0,sky\n2,car\n1,tree\n", [(1, 20), (2, 4)], {"sky": 40, "car": 4, "tree": 20}, 0),
+        ("sky\ntree\n", [(1, 20), (2, 4)], {"sky": 40, "tree": 20, "ignored": 4}, 1),
+        ("background\ntree\n", [(1, 20), (2, 4)], {"background": 40, "tree": 20, "ignored": 4}, 1),
+        ("background,tree,car\n", [(1, 20), (2, 4)], {"background": 40, "tree": 20, "car": 4}, 0),
         ("car 2\ntree 1\nsky 0\n", [(1, 20), (2, 4)], {"car": 4, "tree": 20, "sky": 40}, 0),
         ("name\nsky\ntree\n", [(1, 20)], {"name": 44, "sky": 20, "tree": 0}, 1),
         ("0 sky\n1000 tree\n65535 car\n", [(1000, 20), (65535, 10)], {"sky": 34, "tree": 20, "car": 10}, 0),
@@ -344,6 +347,22 @@ def test_a_value_that_an_option_forgets_is_a_finding_unless_it_is_a_trace(tmp_pa
     classes, found = decided(tmp_path, [forgotten], parse_values(["0=sky", "255=road"]))
     assert found["ignored"] == 20 * ROW + 2
     assert ["128 makes up 31%" in problem.detail for problem in classes.problems] == [True]
+
+
+@pytest.mark.parametrize(("num_masks", "findings"), [(1, 0), (2, 1)])
+def test_a_rare_value_without_a_name_is_a_finding_where_several_masks_have_it(tmp_path, num_masks, findings):
+    rare, named = in_stripes((1, 20)), NamedClasses(("background", "tree"), source="classes.txt")
+    rare[-1, :2] = 5
+    details = [problem.detail for problem in decided(tmp_path, [in_stripes((1, 20))] + [rare] * num_masks, named)[0].problems]
+    assert ["0, 1 and 5" in detail and "(0.0% of all pixels)" in detail for detail in details] == [True] * findings
+
+
+def test_many_colors_without_a_name_are_one_finding(tmp_path):
+    soft = in_stripes(((255, 0, 0), 20))
+    for row in range(6):
+        soft[20 + row] = (200 - 20 * row, 0, 0)
+    (problem,) = decided(tmp_path, [soft], parse_values(["#000000=sky", "#ff0000=road"]))[0].problems
+    assert "6 other colors, such as #640000, #780000 and #8c0000, make up 9.4% of all pixels" in problem.detail
 
 
 def test_names_without_colors_do_not_fit_masks_in_colors(tmp_path):
