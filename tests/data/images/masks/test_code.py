@@ -257,6 +257,26 @@ def test_masks_in_the_alpha_channel(tmp_path, color, shares):
         read_mask(written(tmp_path, [in_stripes((255, 3))], suffix=".bmp")[0], index)
 
 
+@pytest.mark.parametrize("mode", ["LA", "RGBA"])
+def test_masks_in_the_alpha_channel_beside_a_plain_one_are_a_finding(tmp_path, mode):
+    plain = Image.fromarray(in_stripes((255, 20)))
+    drawn = Image.new(mode, (SIDE, SIDE), "white")
+    drawn.putalpha(plain)
+    classes, _ = decided(tmp_path, [drawn, drawn, drawn, plain])
+    assert ["3 of 4 masks, such as this one, have one color" in problem.detail for problem in classes.problems] == [True]
+    opaque = Image.new(mode, (SIDE, SIDE), "white")
+    assert decided(tmp_path, [opaque, plain])[0].problems == ()
+
+
+@pytest.mark.parametrize(("tokens", "findings"), [([], 1), (["0=sky", "1=tree", "2=car"], 1), (["255=ignore"], 0)])
+def test_masks_of_255_alone_among_masks_of_class_numbers_are_a_finding(tmp_path, tokens, findings):
+    masks = [in_stripes((1, 10), (2, 10))] * 9 + [in_stripes((255, 10))]
+    details = [problem.detail for problem in decided(tmp_path, masks, parse_values(tokens))[0].problems]
+    assert ["1 mask holds 255 alone beside 0" in detail for detail in details] == [True] * findings
+    masks[0] = in_stripes((1, 10), (255, 2))  # a border
+    assert decided(tmp_path, masks, parse_values(tokens))[0].problems == ()
+
+
 def test_alpha_that_says_nothing_is_not_the_mask(tmp_path):
     colors = np.where(in_stripes((255, 20))[..., None], (255, 0, 0), (0, 0, 0))
     masks = [np.dstack([colors, in_stripes((255, alpha))]).astype(np.uint8) for alpha in (64, 20)]

@@ -40,12 +40,13 @@ FAR_APART, BRIGHT = 24, 64  # of grey levels: the least distance, and what the b
 IGNORED_SHARE = 0.25  # share of all pixels up to which 255 means "ignore"
 MAIN_SHARE = 0.5  # share of the pixels that are not 0 from which 255 is more likely the foreground
 STRAY_SHARE = 0.02  # share of the pixels that are not 0 up to which single pixels of other values than 255 are strays
-MIXED_SHARE = 0.1  # share of the masks with objects from which those of 0 and 255 alone are a second way to write them
+MIXED_SHARE = 0.1  # share of the masks from which those of 0 and 255 alone are too many, even if 255 marks borders in others
 FEWEST_OBJECTS = 4
 MANY_OBJECTS = 12  # more than the parts of a heart or the layers of a retina, which have the same numbers in all masks
 SINGLE = 0.95  # share of the numbers of objects that are one region
 FEWEST_SIZES, MOSTLY_SINGLE = 3, 0.75  # less evidence for numbers of objects, which is only reported
 REMEDY = "--mask-values"
+IS_IGNORED = f"it is ignored. If it is a class, pass {REMEDY} 255=NAME and so on for all values"
 
 
 def find_classes(masks: Sequence[str | Path], named: NamedClasses | None = None) -> MaskClasses:
@@ -76,6 +77,9 @@ def find_classes(masks: Sequence[str | Path], named: NamedClasses | None = None)
         meaning = _of_colors(found, total, extent, named)
     else:
         meaning = _of_levels(found, total, extent)
+    by_habit = named is not None and not in_color and IGNORE not in (named.values or ()) and not meaning.details
+    if by_habit and meaning.classes.get(IGNORE) == IGNORE:
+        meaning = meaning._replace(details=_only_foreground(found))
     if len(total.values) == 1 and len(files) > 1:
         value = f"#{int(total.values[0]):06x}" if in_color else int(total.values[0])
         detail = f"{extent} hold nothing but {value}: there is nothing to learn from them; look whether they were saved rightly"
@@ -268,14 +272,22 @@ def _class_numbers(found: Found, total: Histogram, extent: str) -> Meaning:
 
 def _foreground_ignored(found: Found, total: Histogram) -> tuple[str, ...]:
     """A problem where 255 may be the foreground of all masks, or of some."""
-    remedy = f"it is ignored. If it is a class, pass {REMEDY} 255=NAME and so on for all values"
-    sets = [set(each.values.tolist()) - {0} for each in found.histograms]
-    alone = sum(one == {IGNORE} for one in sets)
-    if alone > max(1, MIXED_SHARE * sum(map(bool, sets))):
-        return (f"{alone} masks hold 255 alone beside 0, others class numbers: {remedy}",)
+    if details := _only_foreground(found):
+        return details
     foreground, high = (int(total.counts[mask].sum()) for mask in (total.values != 0, total.values == IGNORE))
     if high > MAIN_SHARE * foreground:
-        return (f"255 makes up {high / foreground:.0%} of the pixels that are not 0: {remedy}",)
+        return (f"255 makes up {high / foreground:.0%} of the pixels that are not 0: {IS_IGNORED}",)
+    return ()
+
+
+def _only_foreground(found: Found) -> tuple[str, ...]:
+    """A problem where some masks hold 255 alone beside 0, and others class numbers, with which 255 marks no borders."""
+    sets = [set(each.values.tolist()) - {0} for each in found.histograms]
+    alone = sum(one == {IGNORE} for one in sets)
+    are_borders = any(IGNORE in one and len(one) > 1 for one in sets)  # so that a mask may hold nothing else
+    if alone > (max(1, MIXED_SHARE * sum(map(bool, sets))) if are_borders else 0):
+        masks = "1 mask holds" if alone == 1 else f"{alone} masks hold"
+        return (f"{masks} 255 alone beside 0, others class numbers: {IS_IGNORED}",)
     return ()
 
 
