@@ -70,6 +70,17 @@ def test_numbers_give_the_order_if_they_count_the_lines(tmp_path, text, names):
     assert read_names(tmp_path / "classes.txt") == names
 
 
+@pytest.mark.parametrize(
+    ("names", "detail"),
+    [
+        (["cat", "dog", "dog"], "several classes are named 'dog', and stay apart"),
+        (["cat", "dog", "Dog "], "names differ only in letter case or blanks and stay apart: 'dog' and 'Dog '"),
+    ],
+)
+def test_equal_names_and_names_that_are_nearly_so_are_told_apart(names, detail):
+    assert [problem.detail for problem in similar_names(names, "f")] == [detail]
+
+
 @pytest.mark.parametrize(("labels", "expected"), [((0, 1), 1), ((0, 2), 0)])
 def test_a_first_class_named_as_a_header_is_a_finding_unless_the_last_class_occurs(labels, expected):
     data_set = DataSet({"all": Index(("name", "cat", "dog"), ("a.jpg", "b.jpg"), np.array(labels, np.int32))})

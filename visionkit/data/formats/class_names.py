@@ -94,15 +94,21 @@ def unique_names(names: Iterable[str], file: str | Path, problems: list[Problem]
 
 
 def similar_names(names: Iterable[str], source: str | Path) -> list[Problem]:
-    """The problem that names differ only in letter case or blanks; such classes stay apart."""
+    """The problem that names are equal, or differ only in letter case or blanks; such classes stay apart."""
+    counts = Counter(names)
+    equal = [name for name, count in counts.items() if count > 1]
+    problems = (
+        [Problem("class names", str(source), f"several classes are named {_some(equal)}, and stay apart")] if equal else []
+    )
     groups: dict[str, list[str]] = {}
-    for name in names:
+    for name in counts:
         groups.setdefault("".join(name.split()).casefold(), []).append(name)
     alike = [f"{' and '.join(map(brief, group[:3]))}" for group in groups.values() if len(group) > 1]
     if not alike:
-        return []
+        return problems
     shown = "; ".join(alike[:3]) + ("; ..." if len(alike) > 3 else "")
-    return [Problem("class names", str(source), f"names differ only in letter case or blanks and stay apart: {shown}")]
+    detail = f"names differ only in letter case or blanks and stay apart: {shown}"
+    return [*problems, Problem("class names", str(source), detail)]
 
 
 def header_among(data_set: DataSet, source: str | Path) -> list[Problem]:

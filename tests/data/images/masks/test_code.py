@@ -230,6 +230,14 @@ def test_classes_that_are_one_region_each_are_no_objects(tmp_path, masks, num_cl
     ]
 
 
+def test_photographs_with_a_mask_drawn_on_them_are_no_objects(tmp_path, photograph):
+    drawn = [photograph[place : place + SIDE, place : place + SIDE].copy() for place in (60, 100, 140)]
+    for one in drawn:
+        one[10:30, 10:30] = (255, 0, 0)
+    with pytest.raises(DataError, match="photographs with masks drawn"):
+        decided(tmp_path, drawn)
+
+
 def test_objects_in_colors_of_their_own_are_foreground(tmp_path):
     rng = np.random.default_rng(3)
     masks = [

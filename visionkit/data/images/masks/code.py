@@ -24,7 +24,7 @@ from pathlib import Path
 
 import numpy as np
 
-from visionkit.data.images.masks.channels import MAX_COLORS, Found, find_channel
+from visionkit.data.images.masks.channels import BLACK, MAX_COLORS, Found, find_channel
 from visionkit.data.images.masks.histograms import Histogram, are_single_regions, open_masks, total_of
 from visionkit.data.images.masks.levels import APART, MANY, NOISE, levels_of_jpeg, levels_of_soft_edges
 from visionkit.data.images.masks.meaning import BINARY_NAMES, MaskClasses, Meaning, listed
@@ -42,6 +42,7 @@ MAIN_SHARE = 0.5  # share of the pixels that are not 0 from which 255 is more li
 STRAY_SHARE = 0.02  # share of the pixels that are not 0 up to which single pixels of other values than 255 are strays
 MIXED_SHARE = 0.1  # share of the masks from which those of 0 and 255 alone are too many, even if 255 marks borders in others
 FEWEST_OBJECTS = 4
+LEAST_PIXELS = 9  # that an object usually has; the colors of a photograph have one or two
 MANY_OBJECTS = 12  # more than the parts of a heart or the layers of a retina, which have the same numbers in all masks
 SINGLE = 0.95  # share of the numbers of objects that are one region
 FEWEST_SIZES, MOSTLY_SINGLE = 3, 0.75  # less evidence for numbers of objects, which is only reported
@@ -93,14 +94,17 @@ def _without(histogram: Histogram, values: Sequence[int]) -> Histogram:
 
 
 def _of_colors(found: Found, total: Histogram, extent: str, named: NamedClasses | None) -> Meaning:
-    if len(total.values) >= FEWEST_OBJECTS and _number_objects(found, background=0):
+    sizes = np.concatenate([each.counts[each.values != BLACK] for each in found.histograms])
+    are_areas = len(sizes) > 0 and np.median(sizes) >= LEAST_PIXELS
+    if are_areas and len(total.values) >= FEWEST_OBJECTS and _number_objects(found, background=BLACK):
         return _objects(found, total, extent)
     blurred = any(file.blurred for file in found.files)
     if blurred or len(total.values) > MAX_COLORS:
         raise DataError(
             f"The masks have colors, but there is no list of them: {len(total.values)} colors in {extent}"
             f"{', which JPEG has blurred' if blurred else ''}; expected at most {MAX_COLORS}. "
-            "Write the classes to colors.csv next to the folder of masks: name,r,g,b."
+            "Write the classes to colors.csv next to the folder of masks: name,r,g,b; or, if these are photographs with masks "
+            "drawn on them, give the masks alone."
         )
     names = tuple(f"#{color:06x}" for color in total.values.tolist())
     note = f"no colors.csv: {len(names)} classes are named by the colors of masks ({extent})"
