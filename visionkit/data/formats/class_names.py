@@ -7,6 +7,7 @@ from pathlib import Path
 
 from visionkit.data.formats.annotation_files import MAX_CLASSES, brief, one_line
 from visionkit.data.images.contents import read_text
+from visionkit.data.images.listing import files_in
 from visionkit.data.images.name_lists import count_lines, is_header, name_lines, numbered
 from visionkit.data.index import DataError, Problem
 from visionkit.data.splits import DataSet
@@ -61,6 +62,25 @@ def longest_list(files: Iterable[Path]) -> tuple[Path | None, list[str]]:
                 "one of these files."
             )
     return longest, lists.get(longest, [])
+
+
+def lists_in_another_order(names: list[str], source: Path, folders: Iterable[Path]) -> list[Problem]:
+    """A problem for each list in the folders that gives a name another number than the file of the names does."""
+    names, problems = [class_name_of(name) for name in names], []
+    for file in (folder / name for folder in folders for name in names_files(files_in(folder)[1])):
+        try:
+            found = list(map(class_name_of, read_names(file))) if file.name.lower() != DEFAULT_NAMES_FILE else []
+        except DataError:  # no list of names
+            continue
+        moved = [number for number, name in enumerate(found) if name in names and names[number : number + 1] != [name]]
+        if moved:
+            name = found[moved[0]]
+            detail = (
+                f"{brief(name)} is class {moved[0]} here, but {names.index(name)} in {source.name}, whose order is used; "
+                "remove the list that is wrong"
+            )
+            problems.append(Problem("class names", str(file), detail))
+    return problems
 
 
 def list_with(names: Iterable[str], files: Iterable[Path]) -> tuple[Path | None, list[str]]:
