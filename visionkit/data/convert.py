@@ -28,6 +28,7 @@ from visionkit.data.index import NO_OBJECTS, Annotation, DataError, Index, Objec
 from visionkit.data.splits import DataSet
 
 Format = Literal["voc", "coco", "yolo"]
+VALUES_OF_BACKGROUND = ("0", "#000000")  # by which masks without names call it
 FORMATS: tuple[Format, ...] = ("voc", "coco", "yolo")
 
 
@@ -198,7 +199,7 @@ def _with_objects(data_set: DataSet, problems: list[Problem]) -> tuple[DataSet, 
             if one.objects is None and one.mask is not None:
                 objects, ignored = _read_objects(one, index, problems)
                 num_ignored += ignored
-                background.update(name for name in index.class_names if is_background(name))
+                background.update(name for name in index.class_names if name in VALUES_OF_BACKGROUND)
             if objects is not None:
                 rows.append(row)
                 annotations.append(replace(one, objects=objects))
@@ -224,7 +225,7 @@ def _read_objects(annotation: Annotation, index: Index, problems: list[Problem])
 
 def is_background(name: str) -> bool:
     """Whether a class of masks is the background: by its name, or since it is named by the value 0 or black."""
-    return name.lower() in (*BACKGROUNDS, "0", "#000000")
+    return name.lower() in BACKGROUNDS or name in VALUES_OF_BACKGROUND
 
 
 def objects_of_mask(mask: np.ndarray, class_names: tuple[str, ...]) -> Objects:

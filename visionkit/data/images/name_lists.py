@@ -4,9 +4,8 @@ import re
 from collections.abc import Sequence
 
 BACKGROUNDS = ("background", "__background__", "_background_")
-HEADER_WORDS = frozenset(
-    re.findall(r"\w+", "id ids idx index no nr number num pixel value values key name names class classes label labels")
-)
+NUMBER_WORDS = frozenset(["id", "ids", "idx", "index", "no", "nr", "number", "num", "pixel", "value", "values", "key"])
+NAME_WORDS = frozenset(["name", "names", "class", "classes", "label", "labels"])
 COLOR = re.compile(r"#[0-9a-f]{6}\b", re.IGNORECASE)
 NUMBER_FIRST = re.compile(r"(\d{1,9}|other)(?:\s*[:=,;]\s*|[.)]?\s+(?:-\s+)?)(\S.*)", re.IGNORECASE)  # 1 cat, 1: cat, 1. cat
 NUMBER_LAST = re.compile(r"(.*[^\s:=,;])(?:\s*[:=,;]\s*|\s+)(\d{1,9})")  # cat 1, cat: 1
@@ -31,7 +30,7 @@ def name_lines(text: str) -> list[str]:
 
 def is_header(line: str) -> bool:
     """Whether a line consists of words that head the columns of a list: "id,name", "class"."""
-    return set(filter(None, re.split(r"[\W_]+", line.lower()))) <= HEADER_WORDS and line.strip() != ""
+    return set(filter(None, re.split(r"[\W_]+", line.lower()))) <= NUMBER_WORDS | NAME_WORDS and line.strip() != ""
 
 
 def numbered(lines: Sequence[str]) -> list[tuple[str, str]]:
