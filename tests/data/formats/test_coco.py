@@ -356,3 +356,17 @@ def test_each_split_is_found_in_its_own_folder_below_data(tmp_path):
     assert {split: index.paths for split, index in found.splits.items()} == {
         split: (str(tmp_path / "data" / split / "1.jpg"),) for split in ("train", "val")
     }
+
+
+@pytest.mark.parametrize(
+    ("file", "taken"), [("annotations/train.json", True), ("train/_annotations.json", True), ("ds/train.json", False)]
+)
+@pytest.mark.parametrize("place", ["", "train/", "images/"])
+def test_images_above_the_file_are_its_own_only_where_it_lies_in_a_part_of_the_data_set(tmp_path, file, place, taken):
+    """Above a data set there are others, which may have images of the same names."""
+    write(tmp_path / file, tree({}, images=("0.jpg", "1.jpg")), images=tmp_path / place)
+    image((tmp_path / file).parent / "1.jpg")
+    found = read_coco(tmp_path / file)
+    paths = [path for index in found.splits.values() for path in index.paths]
+    assert (str(tmp_path / place / "0.jpg") in map(str, map(Path, paths))) == taken
+    assert any("'0.jpg' does not exist" in problem.detail for problem in found.problems) != taken

@@ -48,6 +48,7 @@ MANY = 10  # annotations with the same fault from which they are one problem
 CLASS_KEYS = ("category_id", "category_name", "category", "label", "class")  # of annotations in files without categories
 
 MOST_FOLDERS = 6  # that a message names
+FILE_WORDS = frozenset([*MASK_WORDS, "coco", "json", "jsons"])  # in names of folders of annotations, beside the images
 FEW = 5  # boxes from which their form is judged
 
 
@@ -314,10 +315,12 @@ def _image_folders(file: Path, split: str) -> list[str]:
     """Folders that may hold the images. Those named like the split come first: others may hold different images of one name."""
     names = [*re.split(r"[-_. ]", file.stem), file.stem, split]
     above = file.parent.parent if file.parent.name else file.parent / os.pardir
+    place = file.parent.absolute().name.lower()
+    is_inside = split_name(place) in SPLITS or not FILE_WORDS.isdisjoint(re.split(r"[\W_]+", place))
+    roots = (file.parent, above) if is_inside else (file.parent,)  # above a data set, there are others
     below = [*names, *(f"images/{name}" for name in names), "images", ""]
-    folders = dict.fromkeys(root / name for root in (file.parent, above) for name in below)
+    folders = dict.fromkeys(root / name for root in roots for name in below)
     found = [str(folder) for folder in folders if folder.is_dir()]
-    roots = (file.parent, above) if file.parent.name.lower() in MASK_WORDS else (file.parent,)  # above may be all data sets
     more = [child for root in roots for child in _children(root) if Path(child).name.lower() in IMAGE_WORDS]
     inner = [str(Path(child, name)) for child in more for name in names if Path(child, name).is_dir()]
     return list(dict.fromkeys([*found, *inner, *more]))
