@@ -331,3 +331,19 @@ def test_mask_values_of_data_without_masks_are_an_error(tmp_path):
         Image.new("RGB", (4, 4)).save(tmp_path / name / "a.png")
     with pytest.raises(DataError, match="--mask-values is for masks"):
         read(tmp_path, mask_values=("0=sky",))
+
+
+def test_paths_of_a_table_name_the_splits(tmp_path):
+    """Only where no column does; recipes would train on images for testing otherwise."""
+    places = {"train/0.jpg": "a", "train/1.jpg": "b", "valid/2.jpg": "a", "test/3.jpg": "b"}
+    for path in places:
+        image(tmp_path / path)
+    (tmp_path / "labels.csv").write_text("image,label\n" + "".join(f"{path},{label}\n" for path, label in places.items()))
+    for data in (tmp_path, tmp_path / "labels.csv"):
+        found = read(data)
+        assert {split: index.labels.tolist() for split, index in found.splits.items()} == {
+            "train": [0, 1],
+            "val": [0],
+            "test": [1],
+        }
+        assert found.notes == ("the splits are those of the folders of images: train, val, test",)

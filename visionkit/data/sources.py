@@ -24,7 +24,7 @@ from visionkit.data.images.listing import list_images
 from visionkit.data.images.masks.names import OPTION, NamedClasses, parse_values
 from visionkit.data.index import DataError, Index, Problem, counted
 from visionkit.data.split_names import SPLITS, TRAIN_NAMES, WHOLE, empty_split_folders, split_name
-from visionkit.data.splits import DataSet, Splits, train_and_val
+from visionkit.data.splits import DataSet, Splits, parted_by_folders, train_and_val
 
 EXPECTED = (
     "Expected a folder of one of these layouts: class folders; VOC (Annotations/*.xml, JPEGImages/); COCO (a .json with images "
@@ -97,9 +97,11 @@ def _read(data: str | Path, prefer: str | None, named: NamedClasses | None) -> D
         data_set = _read_folder(path, "masks" if named is not None else prefer, named)
         if data_set.format.startswith("class folders"):
             data_set = name_numbered_classes(path, data_set)
+        elif data_set.annotation_files:
+            data_set = parted_by_folders(data_set)
         return _with_left_out(path, data_set)
     if path.is_file():
-        return _read_file(path, named)
+        return parted_by_folders(_read_file(path, named))
     raise DataError(f"{data}: no such file or folder. {EXPECTED}")
 
 

@@ -139,6 +139,15 @@ def split_order(name: str) -> tuple[int, str]:
     return (SPLITS.index(name) if name in SPLITS else len(SPLITS), name)
 
 
+def split_of_path(path: str | Path, root: Path) -> str:
+    """The split that a folder between ``root`` and a file is named after; ``WHOLE`` if none is."""
+    try:
+        folders = Path(path).parent.relative_to(root).parts
+    except ValueError:
+        return WHOLE
+    return next((name for folder in folders if (name := split_name(folder)) in SPLITS), WHOLE)
+
+
 def word_of(name: str) -> str:
     """A split in a sentence: "training", "validation", "test"; all data without splits serve for training."""
     return "training" if name == WHOLE else WORDS.get(name, name)
