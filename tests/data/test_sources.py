@@ -347,3 +347,22 @@ def test_paths_of_a_table_name_the_splits(tmp_path):
             "test": [1],
         }
         assert found.notes == ("the splits are those of the folders of images: train, val, test",)
+
+
+@pytest.mark.parametrize(
+    ("train", "val", "doubt", "asked"),
+    [
+        (("cats", "dogs"), ("cat", "dog"), "'cats' and 'cat' may be one class", True),
+        (("train_cat", "train_dog"), ("val_cat", "val_dog"), "'train_cat' and 'val_cat' may be one class", True),
+        (("0", "1"), ("00", "01"), "'0' and '00' may be one class", True),
+        (("cat", "dog"), ("Katze", "Hund"), "there are only 4", False),
+        ([f"a{n}" for n in range(8)], ["b0", "b1"], "", False),
+    ],
+)
+def test_folders_that_splits_do_not_share_may_be_classes(tmp_path, train, val, doubt, asked):
+    """Those who ask for people hear of it only where names are alike."""
+    write_classes(tmp_path / "train", dict.fromkeys(train, 1))
+    write_classes(tmp_path / "val", dict.fromkeys(val, 1))
+    details = [problem.detail for problem in read(tmp_path).problems if problem.kind == "unclear layout"]
+    assert len(details) == bool(doubt) and all(doubt in detail for detail in details)
+    assert [problem.detail for problem in read_people(tmp_path).problems] == details * asked

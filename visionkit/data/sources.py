@@ -82,6 +82,9 @@ def read(data: str | Path, *, prefer: str | None = None, mask_values: Sequence[s
     data_set = _read(data, prefer, named)
     if named is not None and not any(index.has_masks for index in data_set.splits.values()):
         raise DataError(f"{OPTION} is for masks, and {data} has none; it is read as {data_set.format}.")
+    if data_set.format.startswith(PEOPLE):
+        alike, few = identities.doubts_of_people(data, data_set)
+        data_set = replace(data_set, problems=(*data_set.problems, *alike, *few))
     known = {problem.detail for problem in data_set.problems}  # readers of folders and tables name the file
     alike = [problem for problem in similar_names(data_set.class_names, data) if problem.detail not in known]
     return replace(data_set, problems=(*data_set.problems, *alike)) if alike else data_set
@@ -154,7 +157,9 @@ def read_people(data: str | Path) -> DataSet:
         inner = only_folder(path)
         wrapped = inner is not None and split_name(inner.name) not in SPLITS
         return read_people(inner) if wrapped else identities.read_identities(path)
-    return identities.people_of(_labelled(data, _read_labels(data)))
+    found = _labelled(data, _read_labels(data))
+    _, few = identities.doubts_of_people(data, found)
+    return identities.people_of(replace(found, problems=tuple(each for each in found.problems if each not in few)))
 
 
 def _read_labels(data: str | Path) -> DataSet:
