@@ -273,11 +273,8 @@ def test_folders_of_splits(tmp_path):
     folders, notes, problems = split_folders(tmp_path.iterdir())
     assert folders == {"train": tmp_path / "Train", "val": tmp_path / "val", "test": tmp_path / "test"}
     assert list(folders) == ["train", "val", "test"]
-    assert notes == (
-        f"{tmp_path / 'training'} is not used: Train/ is the train split, too",
-        f"{tmp_path / 'valid'} is not used: val/ is the val split, too",
-    )
-    assert problems == ()
+    assert notes == (f"{tmp_path / 'training'} is not used: Train/ is the train split, too",)
+    assert [problem.path for problem in problems] == [str(tmp_path / "valid")]
     (tmp_path / "val" / "a.jpg").unlink()
     (tmp_path / "val" / ".gitkeep").touch()
     assert split_folders(tmp_path.iterdir()).folders["val"] == tmp_path / "valid"
@@ -319,3 +316,15 @@ def test_images_outside_of_folders_of_splits_leave_one_set_and_are_a_problem():
     found = parted_by_folders(DataSet({WHOLE: replace(index_of([0, 0, 0]), paths=paths)}))
     assert list(found.splits) == [WHOLE] and [problem.kind for problem in found.problems] == ["unclear layout"]
     assert found.problems[0].detail.startswith("1 of 3 images lie in no folder of a split, the others in those of train, val")
+
+
+@pytest.mark.parametrize(
+    ("first", "second", "is_problem"), [("val", "valid", True), ("test", "testing", True), ("test1", "test2", False)]
+)
+def test_a_second_folder_of_a_split_is_a_finding_unless_both_are_numbered(tmp_path, first, second, is_problem):
+    for name in ("train", first, second):
+        (tmp_path / name / "cat").mkdir(parents=True)
+    found = split_folders(tmp_path.iterdir())
+    assert set(found.folders.values()) == {tmp_path / "train", tmp_path / first}
+    assert [problem.path for problem in found.problems] == [str(tmp_path / second)] * is_problem
+    assert len(found.notes) == 1 - is_problem

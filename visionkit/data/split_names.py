@@ -116,7 +116,8 @@ def split_folders(folders: Iterable[Path], holds_data: Callable[[Path], Any] | N
             if chosen.setdefault(split, child) == child:
                 continue
             note = f"{child} is not used: {chosen[split].name}/ is the {split} split, too"
-            if split == "train" and is_not_empty(child):
+            numbered = split == "test" and all(each.name[-1:].isdecimal() for each in (child, chosen[split]))  # test1/, test2/
+            if is_not_empty(child) and not numbered:
                 detail = f"{note}; move the images into one folder, or remove one"
                 problems.append(Problem("unclear layout", str(child), detail))
             else:
