@@ -32,7 +32,7 @@ from visionkit.data.formats.annotation_files import (
     object_problem,
 )
 from visionkit.data.formats.class_names import class_name_of
-from visionkit.data.formats.coco_objects import Ids, is_key, key_of, read_objects, with_keypoints
+from visionkit.data.formats.coco_objects import Ids, contradicted_boxes, is_key, key_of, read_objects, with_keypoints
 from visionkit.data.formats.labelled.evidence import IMAGE_WORDS, MASK_WORDS
 from visionkit.data.formats.matching import image_finder
 from visionkit.data.images.contents import read_text
@@ -296,6 +296,13 @@ def _doubtful_boxes(annotations: list[Annotation], file: Path) -> list[Problem]:
         detail = (
             f"{outside:,} of {len(boxes):,} boxes reach beyond their images. COCO's are x, y, width and height in pixels; "
             "these may be two corners, or the size of the images may be wrong"
+        )
+        return [Problem("unclear layout", str(file), detail)]
+    contradicted = sum(int(contradicted_boxes(one.objects, one.size).sum()) for one in annotations if len(one.objects))
+    if contradicted > 1 and 2 * contradicted > len(boxes):
+        detail = (
+            f"{contradicted:,} of {len(boxes):,} boxes contradict the outlines or areas of their objects. COCO's are x, y, "
+            "width and height in pixels, and are read as such; these may be two corners"
         )
         return [Problem("unclear layout", str(file), detail)]
     return below_a_pixel(annotations, file, "COCO's")
