@@ -197,7 +197,7 @@ def _read_file(file: Path, split: str, problems: list[Problem], notes: list[str]
         name = entry["file_name"]
         path = find(folders, name)
         if path is None:
-            searched = "" if missing else f"; it was searched in {', '.join(folders[:MOST_FOLDERS])}"
+            searched = "" if missing else f"; it was searched in {', '.join(folders[:MOST_FOLDERS])}{_elsewhere(file, name)}"
             missing = True
             problems.append(Problem("missing partner", str(file), f"the image {brief(name)} {find.problem(name)}{searched}"))
             continue
@@ -331,6 +331,12 @@ def _image_folders(file: Path, split: str) -> list[str]:
     more = [child for root in roots for child in _children(root) if Path(child).name.lower() in IMAGE_WORDS]
     inner = [str(Path(child, name)) for child in more for name in names if Path(child, name).is_dir()]
     return list(dict.fromkeys([*found, *inner, *more]))
+
+
+def _elsewhere(file: Path, name: str) -> str:
+    """The folders beside a file that have an image of this name, as the end of a sentence; "" if none has."""
+    found = [f"{Path(child).name}/" for child in _children(file.parent) if os.path.isfile(os.path.join(child, name))]  # noqa: PTH113, PTH118
+    return f"; files of this name are in {' and '.join(found[:MOST_FOLDERS])}: write the folder into file_name" if found else ""
 
 
 def _children(folder: Path) -> list[str]:
