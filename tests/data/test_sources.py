@@ -331,3 +331,38 @@ def test_mask_values_of_data_without_masks_are_an_error(tmp_path):
         Image.new("RGB", (4, 4)).save(tmp_path / name / "a.png")
     with pytest.raises(DataError, match="--mask-values is for masks"):
         read(tmp_path, mask_values=("0=sky",))
+
+
+def test_paths_of_a_table_name_the_splits(tmp_path):
+    """Only where no column does; recipes would train on images for testing otherwise."""
+    places = {"train/0.jpg": "a", "train/1.jpg": "b", "valid/2.jpg": "a", "test/3.jpg": "b"}
+    for path in places:
+        image(tmp_path / path)
+    (tmp_path / "labels.csv").write_text("image,label\n" + "".join(f"{path},{label}\n" for path, label in places.items()))
+    for data in (tmp_path, tmp_path / "labels.csv"):
+        found = read(data)
+        assert {split: index.labels.tolist() for split, index in found.splits.items()} == {
+            "train": [0, 1],
+            "val": [0],
+            "test": [1],
+        }
+        assert found.notes == ("the splits are those of the folders of images: train, val, test",)
+
+
+@pytest.mark.parametrize(
+    ("train", "val", "doubt", "asked"),
+    [
+        (("cats", "dogs"), ("cat", "dog"), "'cats' and 'cat' may be one class", True),
+        (("train_cat", "train_dog"), ("val_cat", "val_dog"), "'train_cat' and 'val_cat' may be one class", True),
+        (("0", "1"), ("00", "01"), "'0' and '00' may be one class", True),
+        (("cat", "dog"), ("Katze", "Hund"), "there are only 4", False),
+        ([f"a{n}" for n in range(8)], ["b0", "b1"], "", False),
+    ],
+)
+def test_folders_that_splits_do_not_share_may_be_classes(tmp_path, train, val, doubt, asked):
+    """Those who ask for people hear of it only where names are alike."""
+    write_classes(tmp_path / "train", dict.fromkeys(train, 1))
+    write_classes(tmp_path / "val", dict.fromkeys(val, 1))
+    details = [problem.detail for problem in read(tmp_path).problems if problem.kind == "unclear layout"]
+    assert len(details) == bool(doubt) and all(doubt in detail for detail in details)
+    assert [problem.detail for problem in read_people(tmp_path).problems] == details * asked

@@ -24,7 +24,7 @@ from visionkit.data.images.listing import list_images
 from visionkit.data.images.masks.names import OPTION, NamedClasses, parse_values
 from visionkit.data.index import DataError, Index, Problem, counted
 from visionkit.data.split_names import SPLITS, TRAIN_NAMES, WHOLE, empty_split_folders, split_name
-from visionkit.data.splits import DataSet, Splits, train_and_val
+from visionkit.data.splits import DataSet, Splits, parted_by_folders, train_and_val
 
 EXPECTED = (
     "Expected a folder of one of these layouts: class folders; VOC (Annotations/*.xml, JPEGImages/); COCO (a .json with images "
@@ -82,6 +82,9 @@ def read(data: str | Path, *, prefer: str | None = None, mask_values: Sequence[s
     data_set = _read(data, prefer, named)
     if named is not None and not any(index.has_masks for index in data_set.splits.values()):
         raise DataError(f"{OPTION} is for masks, and {data} has none; it is read as {data_set.format}.")
+    if data_set.format.startswith(PEOPLE):
+        alike, few = identities.doubts_of_people(data, data_set)
+        data_set = replace(data_set, problems=(*data_set.problems, *alike, *few))
     known = {problem.detail for problem in data_set.problems}  # readers of folders and tables name the file
     alike = [problem for problem in similar_names(data_set.class_names, data) if problem.detail not in known]
     alike += header_among(data_set, data)
@@ -98,9 +101,11 @@ def _read(data: str | Path, prefer: str | None, named: NamedClasses | None) -> D
         data_set = _read_folder(path, "masks" if named is not None else prefer, named)
         if data_set.format.startswith("class folders"):
             data_set = name_numbered_classes(path, data_set)
+        elif data_set.annotation_files:
+            data_set = parted_by_folders(data_set)
         return _with_left_out(path, data_set)
     if path.is_file():
-        return _read_file(path, named)
+        return parted_by_folders(_read_file(path, named))
     raise DataError(f"{data}: no such file or folder. {EXPECTED}")
 
 
@@ -153,7 +158,9 @@ def read_people(data: str | Path) -> DataSet:
         inner = only_folder(path)
         wrapped = inner is not None and split_name(inner.name) not in SPLITS
         return read_people(inner) if wrapped else identities.read_identities(path)
-    return identities.people_of(_labelled(data, _read_labels(data)))
+    found = _labelled(data, _read_labels(data))
+    _, few = identities.doubts_of_people(data, found)
+    return identities.people_of(replace(found, problems=tuple(each for each in found.problems if each not in few)))
 
 
 def _read_labels(data: str | Path) -> DataSet:

@@ -116,7 +116,8 @@ def split_folders(folders: Iterable[Path], holds_data: Callable[[Path], Any] | N
             if chosen.setdefault(split, child) == child:
                 continue
             note = f"{child} is not used: {chosen[split].name}/ is the {split} split, too"
-            if split == "train" and is_not_empty(child):
+            numbered = split == "test" and all(each.name[-1:].isdecimal() for each in (child, chosen[split]))  # test1/, test2/
+            if is_not_empty(child) and not numbered:
                 detail = f"{note}; move the images into one folder, or remove one"
                 problems.append(Problem("unclear layout", str(child), detail))
             else:
@@ -137,6 +138,15 @@ def _preference(folder: Path, names: tuple[str, ...]) -> int:
 def split_order(name: str) -> tuple[int, str]:
     """Sort key of split names: train, val and test come first, then the others by name."""
     return (SPLITS.index(name) if name in SPLITS else len(SPLITS), name)
+
+
+def split_of_path(path: str | Path, root: Path) -> str:
+    """The split that a folder between ``root`` and a file is named after; ``WHOLE`` if none is."""
+    try:
+        folders = Path(path).parent.relative_to(root).parts
+    except ValueError:
+        return WHOLE
+    return next((name for folder in folders if (name := split_name(folder)) in SPLITS), WHOLE)
 
 
 def word_of(name: str) -> str:

@@ -130,7 +130,8 @@ def test_splits_of_several_names_are_read_once_and_the_others_are_noted(tmp_path
     found = find_class_folders(tmp_path)
     assert list(found.splits) == ["train", "val", "test"] and found.format == "class folders (train/, val/, test/)"
     assert all(f"{tmp_path}/val/" in path for path in found.splits["val"].paths)
-    assert f"{tmp_path / 'valid'} is not used: val/ is the val split, too" in found.notes
+    (problem,) = found.problems
+    assert problem.detail.startswith(f"{tmp_path / 'valid'} is not used: val/ is the val split, too")
     assert read_classified(tmp_path).notes[-1] == "not used: test"
 
 

@@ -121,7 +121,8 @@ def test_splits_of_one_kind_are_read_once(tmp_path):
         people(tmp_path / name, person)
     found = read_identities(tmp_path)
     assert found.class_names == ("anna", "bert")
-    assert f"{tmp_path / 'valid'} is not used: val/ is the val split, too" in found.notes
+    (problem,) = found.problems
+    assert problem.detail.startswith(f"{tmp_path / 'valid'} is not used: val/ is the val split, too")
 
 
 def test_test_people_serve_as_validation_which_is_noted(tmp_path):

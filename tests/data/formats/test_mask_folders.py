@@ -191,7 +191,8 @@ def test_two_folders_of_one_split_are_both_named(tmp_path):
         pairs(tmp_path / split, [[[0, 1]]])
     found = read_masks(tmp_path)
     assert found.splits["val"].paths == (str(tmp_path / "val" / "images" / "a.jpg"),)
-    assert f"{tmp_path / 'valid'} is not used: val/ is the val split, too" in found.notes
+    (problem,) = found.problems
+    assert problem.detail.startswith(f"{tmp_path / 'valid'} is not used: val/ is the val split, too")
 
 
 @pytest.mark.parametrize("layout", ["{split}/images", "images/{split}", "{split}"])

@@ -107,7 +107,8 @@ def test_a_check_of_people_says_nothing_about_their_names(tmp_path):
         for number, person in enumerate(people):
             for copy in range(2):
                 image(tmp_path / split / person / f"{copy}.png", 10 * ord(person) + number + copy)
-    assert check(tmp_path).findings == ()
+    (finding,) = check(tmp_path).findings
+    assert finding.kind == "unclear layout" and "there are only 4" in finding.detail
 
 
 @pytest.mark.parametrize("name", ["val", "Validation", "valid", "images/val"])

@@ -74,7 +74,8 @@ def check_not_empty(data_set: DataSet, source: str | Path) -> DataSet:
     if len(data_set):
         return data_set
     problems = data_set.problems
-    reasons = [f" {len(problems):,} problems were found; the first is {one.path}: {one.detail}." for one in problems[:1]]
+    found = "1 problem was found:" if len(problems) == 1 else f"{len(problems):,} problems were found; the first is"
+    reasons = [f" {found} {one.path}: {one.detail.removeprefix(f'{one.path}: ').rstrip('.')}." for one in problems[:1]]
     raise DataError(f"{source}: no annotated image can be used.{''.join(reasons)}")
 
 

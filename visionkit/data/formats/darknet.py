@@ -17,7 +17,7 @@ from typing import Any, NamedTuple
 import numpy as np
 
 from visionkit.data.formats.annotation_files import MAX_CLASSES, brief, check_not_empty, detection_index, read_paths
-from visionkit.data.formats.annotation_tools.folders import levels, split_of_path
+from visionkit.data.formats.annotation_tools.folders import levels
 from visionkit.data.formats.class_names import longest_list, names_files, read_names, unique_names
 from visionkit.data.formats.matching import image_finder
 from visionkit.data.formats.yolo import NO_LABELS, label_folders
@@ -26,7 +26,7 @@ from visionkit.data.images.contents import read_text
 from visionkit.data.images.decode import IMAGE_SUFFIXES
 from visionkit.data.images.listing import files_in, image_folders, list_images
 from visionkit.data.index import DataError, Problem
-from visionkit.data.split_names import SPLITS, split_name, split_order
+from visionkit.data.split_names import SPLITS, split_name, split_of_path, split_order
 from visionkit.data.splits import DataSet
 
 NUM_PROBED = 10  # text files of a folder that are opened to see whether they are labels

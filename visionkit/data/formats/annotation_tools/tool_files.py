@@ -13,7 +13,6 @@ from pathlib import Path
 
 from visionkit.data.formats.annotation_tools.create_ml import read_create_ml
 from visionkit.data.formats.annotation_tools.cvat import looks_like_cvat, read_cvat
-from visionkit.data.formats.annotation_tools.folders import split_of_path
 from visionkit.data.formats.annotation_tools.json_trees import tool_of_json
 from visionkit.data.formats.annotation_tools.label_studio import read_label_studio
 from visionkit.data.formats.annotation_tools.labelme import read_labelme
@@ -22,7 +21,7 @@ from visionkit.data.formats.annotation_tools.via import COLUMNS, read_via
 from visionkit.data.formats.tables.rows import read_head
 from visionkit.data.images.listing import files_in, list_images
 from visionkit.data.index import DataError, Problem, natural_order
-from visionkit.data.split_names import SPLITS, WHOLE, split_name
+from visionkit.data.split_names import SPLITS, WHOLE, split_name, split_of_path
 from visionkit.data.splits import DataSet
 
 READERS = {
