@@ -1,8 +1,9 @@
 """Class names: the text files that list them, one per line, and names that are equal or nearly so."""
 
+import re
 import unicodedata
 from collections import Counter
-from collections.abc import Iterable
+from collections.abc import Collection, Iterable, Sequence
 from pathlib import Path
 
 from visionkit.data.formats.annotation_files import MAX_CLASSES, brief, one_line
@@ -13,6 +14,11 @@ from visionkit.data.index import DataError, Problem
 NAMES_FILES = ("classes.txt", "obj.names", "_darknet.labels", "labels.txt")
 DEFAULT_NAMES_FILE = "predefined_classes.txt"  # labelImg's, which counts only where it has written no classes.txt
 NO_LABEL_FILES = frozenset((*NAMES_FILES, DEFAULT_NAMES_FILE))  # although they are text files, as YOLO's labels are
+
+UNCLEAR_COUNT = (  # where ``names_by_number`` finds nothing
+    "the classes keep their numbers: it is unclear whether the lines count from 0 or from 1; write its number before each "
+    'name, as "1 cat"'
+)
 
 
 def read_names(file: Path) -> list[str]:
@@ -64,6 +70,23 @@ def list_with(names: Iterable[str], files: Iterable[Path]) -> tuple[Path | None,
     names, lists = set(names), {file: read_names(file) for file in files}
     chosen = next((file for file, found in lists.items() if names <= set(map(class_name_of, found))), next(iter(lists), None))
     return chosen, lists.get(chosen, [])
+
+
+def names_by_number(lines: Sequence[str], numbers: Collection[int]) -> dict[int, str]:
+    """Number -> name in a list of names; empty where it is not certain.
+
+    Each line begins with its number ("1 cat"); or lines count from 0 if the number 0 is used, and from 1 if the number of lines
+    is.
+
+    Args:
+        lines: the list.
+        numbers: the numbers that are used.
+    """
+    numbered = [re.fullmatch(r"\s*([0-9]{1,9})\s*[\s:,;=]\s*(.*\S)\s*", line) for line in lines]
+    if lines and all(numbered):
+        return {int(match[1]): class_name_of(match[2]) for match in numbered if match}
+    first = 0 if 0 in numbers else 1 if len(lines) in numbers else None
+    return {} if first is None else {number: class_name_of(name) for number, name in enumerate(lines, first)}
 
 
 def class_name_of(text: str) -> str:
