@@ -38,7 +38,7 @@ def read_paths(file: Path) -> list[str]:
         OSError: the file cannot be read.
     """
     contents = file.read_bytes()
-    is_utf16 = contents[:2] in (b"\xff\xfe", b"\xfe\xff")
+    is_utf16 = encoding_of(contents).startswith("utf-16")
     text = read_text(file) if is_utf16 else contents.decode("utf-8-sig", "surrogateescape")
     return [stripped for line in re.split("[\r\n]+", text) if (stripped := line.strip())]
 

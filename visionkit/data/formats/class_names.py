@@ -7,7 +7,7 @@ from collections.abc import Collection, Iterable, Sequence
 from pathlib import Path
 
 from visionkit.data.formats.annotation_files import MAX_CLASSES, brief, one_line
-from visionkit.data.images.contents import read_text
+from visionkit.data.images.contents import encoding_of, read_text
 from visionkit.data.index import DataError, Problem
 
 # Lists whose line number is the class; other names that end with .names are Darknet's as well.
@@ -19,6 +19,9 @@ UNCLEAR_COUNT = (  # where ``names_by_number`` finds nothing
     "the classes keep their numbers: it is unclear whether the lines count from 0 or from 1; write its number before each "
     'name, as "1 cat"'
 )
+
+HIGH = re.compile("[\x80-\xff]")
+MOST_OPENED = 1000  # files in which the bytes of class names are searched
 
 
 def read_names(file: Path) -> list[str]:
@@ -92,6 +95,29 @@ def names_by_number(lines: Sequence[str], numbers: Collection[int]) -> dict[int,
 def class_name_of(text: str) -> str:
     """A class name without blanks at its ends, in Unicode's composed form: macOS writes an accent as a letter of its own."""
     return unicodedata.normalize("NFC", text).strip()
+
+
+def undecoded_names(names: Iterable[str], files: Iterable[str]) -> list[Problem]:
+    """The problem that names are from a file that is not UTF-8, and are no words in Latin-1: most of their letters are no ASCII.
+
+    Args:
+        names: the class names.
+        files: the files that they may be from.
+    """
+    words = [word for name in names for word in re.findall("[A-Za-z\x80-\xff]+", name) if not word.isascii()]
+    strange = [word for word in words if len(HIGH.findall(word)) > max(1, len(word) // 2)]
+    if not strange or 2 * len(strange) <= len(words):
+        return []
+    for file in sorted(files, key=lambda file: (file.count("/"), file))[:MOST_OPENED]:
+        try:
+            contents = Path(file).read_bytes()
+            contents.decode(encoding_of(contents))
+        except OSError:
+            continue
+        except UnicodeDecodeError:
+            detail = f"it is not UTF-8, and read as Latin-1 its classes are {_some(strange)}; save the file as UTF-8"
+            return [Problem("class names", file, detail)]
+    return []
 
 
 def unique_names(names: Iterable[str], file: str | Path, problems: list[Problem]) -> tuple[list[str], list[int]]:
