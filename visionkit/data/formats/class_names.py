@@ -98,7 +98,7 @@ def class_name_of(text: str) -> str:
 
 
 def undecoded_names(names: Iterable[str], files: Iterable[str]) -> list[Problem]:
-    """The problem that names are from a file that is not UTF-8, and are no words in Latin-1: most of their letters are no ASCII.
+    """The problem that names are from a file that is not UTF-8, and are no words in Latin-1: most letters are no ASCII.
 
     Args:
         names: the class names.
