@@ -196,13 +196,12 @@ def _split_lists(folder: Path) -> DataSet | None:
     lists = {split: file for split, names in PREFERRED.items() if (file := find_list(folder, names)) is not None}
     if "train" not in lists:
         return None
-    splits, notes, names_file = read_lists(folder, lists)
-    problems = []
+    splits, notes, names_file, problems = read_lists(folder, lists)
     if len(splits["train"]) == 1 and _says_nothing(next(iter(splits["train"]))):
         others, kinds = find_other_lists(folder, lists)
         if others:
             lists = others
-            splits, notes, names_file = read_lists(folder, lists)
+            splits, notes, names_file, problems = read_lists(folder, lists)
         if kinds:
             detail = f"the labels are those of {lists['train'].name}; other lists with labels are not used: {', '.join(kinds)}"
             problems.append(Problem("unclear layout", str(lists["train"]), detail))

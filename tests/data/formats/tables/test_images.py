@@ -106,3 +106,18 @@ def test_the_query_of_an_address_is_no_part_of_a_name(write):
 def test_numbers_of_rows_are_no_images_beside_a_column_of_images(write):
     found = read_tables(write("0000.jpg 0001.jpg", {"x.csv": "id,image,label\n0,0001.jpg,cat\n1,0000.jpg,dog\n"}))
     assert labels(found) == {"0001.jpg": "cat", "0000.jpg": "dog"} and found.notes == ()
+
+
+@pytest.mark.parametrize("name", ["{}", "https://x.com/{}.jpg?w=100"])
+def test_the_current_folder_is_not_searched(write, monkeypatch, name):
+    folder = write("data/images/1.jpg images/1.png", {"data/x.csv": f"image,label\n{name.format(1)},cat\n"})
+    monkeypatch.chdir(folder)
+    found = read_tables(folder / "data")
+    assert labels(found) == {"1.jpg": "cat"} and found.problems == ()
+
+
+def test_an_image_of_an_absolute_path_has_no_rival(write):
+    folder = write("p/1.jpg q/1.jpg", {})
+    (folder / "x.csv").write_text(f"image,label\n{folder}/p/1.jpg,cat\n")
+    found = read_tables(folder)
+    assert labels(found) == {"1.jpg": "cat"} and found.problems == ()

@@ -194,7 +194,7 @@ def _merged_folders(folder: Path, files: Files, inner: dict[tuple[str, ...], set
     """Class folders that hold no images but folders of images, which may be the classes; dates and numbers are none."""
     outer = [name for name in files if inner.get((name,))]
     found = {name: below for name in outer if (below := holds_only_folders(folder / name, files[name]))}
-    telling = [name for name in found if _plain(name) in GENERIC or not all(map(_is_number_or_part, found[name]))]
+    telling = [name for name in found if _plain(name) in GENERIC or not all(map(is_number_or_part, found[name]))]
     if not telling:
         return []
     first = telling[0]
@@ -206,7 +206,7 @@ def _merged_folders(folder: Path, files: Files, inner: dict[tuple[str, ...], set
     return [Problem("unclear layout", str(folder / first), f"{detail}if the inner folders are the classes, {remedy}")]
 
 
-def _is_number_or_part(name: str) -> bool:
+def is_number_or_part(name: str) -> bool:
     """Whether a name tells when or in which order images were made, not what they show: 2019-05-01, session 2, May."""
     words = [word for word in re.split(r"[\W_\d]+", name.lower()) if word]
     words = [word for word in words if len(word) > 1 or not re.search(r"\d", name)]  # s1, s2

@@ -8,9 +8,9 @@ from dataclasses import replace
 from pathlib import Path
 
 from visionkit.data.formats.annotation_files import brief
-from visionkit.data.formats.class_names import class_name_of
+from visionkit.data.formats.class_names import class_name_of, names_by_number
 from visionkit.data.images.contents import read_text
-from visionkit.data.images.name_lists import name_lines, numbered
+from visionkit.data.images.name_lists import name_lines
 from visionkit.data.index import Problem
 from visionkit.data.splits import DataSet
 
@@ -46,6 +46,7 @@ def name_numbered_classes(folder: Path, data_set: DataSet) -> DataSet:
         missing = [name for name, known in zip(data_set.class_names, names, strict=True) if not known]
         reason = f"it has no name for {', '.join(missing[:3])}" if missing else "it gives several numbers one name"
         detail = f"the classes keep their numbers: {reason}, or it is unclear whether it counts from 0 or 1"
+        detail += '; write its number before each name, as "1 cat"'
         return replace(data_set, problems=(*data_set.problems, Problem("class names", str(file), detail)))
     splits = {split: replace(index, class_names=tuple(names)) for split, index in data_set.splits.items()}
     examples = ", ".join(
@@ -79,10 +80,7 @@ def _names_by_number(file: Path, numbers: list[int]) -> dict[int, str]:
         return {int(str(key)): class_name_of(name) for key, name in pairs if _is_number(key) and _is_name(name)}
     if not isinstance(found, list) or not all(isinstance(name, str) for name in found):
         return {}
-    if pairs := numbered(found):
-        return {int(number): class_name_of(name) for number, name in pairs if number.isdecimal()}
-    first = 0 if 0 in numbers else 1 if len(found) in numbers else None
-    return {} if first is None else {number: class_name_of(name) for number, name in enumerate(found, first)}
+    return names_by_number(found, numbers)
 
 
 def _is_number(value: object) -> bool:

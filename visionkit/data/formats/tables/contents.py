@@ -192,10 +192,13 @@ def _image(
 
 
 def _best_label(labels: list[int], sample: list[list[str]]) -> int | None:
-    """The first column of labels that holds any; or the one that names what that one numbers."""
+    """The first column of labels that holds any; or one that varies, if that one does not; or one that names its numbers."""
     labels = [i for i in labels if any(row[i] for row in sample)] or labels
     if not labels:
         return None
+    values = {i: Counter(row[i] for row in sample if row[i]) for i in labels}
+    if len(values[labels[0]]) == 1 and len(sample) < SAMPLE:  # a longer table may be sorted by its classes
+        labels = [i for i in labels if 1 < len(values[i]) <= values[i].total() / 2] or labels
     first = labels[0]
     if all(NUMBER.fullmatch(row[first]) for row in sample if row[first]):
         for other in labels[1:]:

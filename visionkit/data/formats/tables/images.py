@@ -96,12 +96,13 @@ class ImageSearch:
         if folder not in self._other_places or split_of_name(Path(folder).name) == "train":
             return []
         places = [place for place in self._other_places if place != folder and not _has_masks(place)]
-        return [other for place in places if (other := self._in_any((place,), name)) is not None]
+        return [other for place in places if (other := self._in_any((place,), name)) not in (None, path)]
 
     def _beside(self, path: str) -> list[str]:
         """Images beside an image that have another suffix."""
-        stem = os.path.splitext(path)[0]  # noqa: PTH122 - a Path costs more
-        found = {self._find(("",), stem + suffix) for suffix in self._suffixes} - {None}
+        folder, name = os.path.split(path)
+        stem = os.path.splitext(name)[0]  # noqa: PTH122 - a Path costs more
+        found = {self._find((folder,), stem + suffix) for suffix in self._suffixes} - {None}
         return sorted(other for other in found if other.casefold() != path.casefold())
 
     def searched(self, split: str = "") -> str:

@@ -72,8 +72,9 @@ def parse(file: Path, columns: Columns, split: str, problems: list[Problem]) -> 
         next(rows, None)
     parsed = Rows()
     boxes, points, flags = array("d"), array("d"), array("b")
+    unlabelled: list[str] = []
     known: dict[str, str] = {}  # equal names are kept once
-    width = columns.width
+    width, are_judged = columns.width, True  # whether all confidences are 0 or 1, as in OpenImages
     for line, fields in rows:
         if len(fields) < width:
             fields += [""] * (width - len(fields))
@@ -89,7 +90,8 @@ def parse(file: Path, columns: Columns, split: str, problems: list[Problem]) -> 
             written = label = "" if columns.label is None else fields[columns.label]
             label = "" if written.lower() in NO_LABELS else written
             if columns.label is not None and not label and (columns.kind == "labels" or row_boxes):
-                raise ValueError(f"the label is missing{f' ({written})' if written else ''}")
+                unlabelled.append(f"line {line}: the label is missing{f' ({written})' if written else ''}")
+                continue
             row_labels = _labels_of_boxes(label, len(row_boxes)) if len(columns.box) == 1 and row_boxes else [label]
             mask = "" if columns.mask is None else fields[columns.mask]
             if columns.mask is not None and not mask:
@@ -114,8 +116,21 @@ def parse(file: Path, columns: Columns, split: str, problems: list[Problem]) -> 
             flags.extend(row_flags)
             if columns.group is not None and fields[columns.group].lower() in TRUE:
                 parsed.groups.add(row)
-            if columns.confidence is not None and columns.kind == "labels" and _is_zero(fields[columns.confidence]):
-                parsed.doubtful.add(row)
+            if columns.confidence is not None and columns.kind == "labels":
+                is_zero = _equals(fields[columns.confidence], 0)
+                are_judged &= is_zero or _equals(fields[columns.confidence], 1)
+                if is_zero:
+                    parsed.doubtful.add(row)
+    if unlabelled:
+        more = f"; and so in {len(unlabelled) - 1:,} further rows, which are left out, too" if len(unlabelled) > 1 else ""
+        problems.append(Problem("bad annotation", str(file), unlabelled[0] + more))
+    if parsed.doubtful and not (are_judged and len(set(parsed.images)) < len(parsed)):
+        detail = (
+            f"its column of confidences is not used: {len(parsed.doubtful)} rows have a confidence of 0, which would mean that "
+            "the class is absent if all were 0 or 1 and an image had several rows; leave out the rows whose label does not hold"
+        )
+        problems.append(Problem("unclear layout", str(file), detail))
+        parsed.doubtful = set()
     parsed.boxes = np.array(boxes, float).reshape(-1, 4)
     parsed.points = np.array(points, float).reshape(len(parsed), len(columns.points), 2)
     parsed.flags = np.array(flags, np.int8).reshape(len(parsed), len(columns.flags))
@@ -194,9 +209,9 @@ def _flag(text: str) -> int:
     return flag
 
 
-def _is_zero(text: str) -> bool:
+def _equals(text: str, value: float) -> bool:
     try:
-        return float(text) == 0
+        return float(text) == value
     except ValueError:
         return False
 

@@ -17,6 +17,7 @@ from dataclasses import replace
 from pathlib import Path
 
 from visionkit.data.formats.annotation_files import check_not_empty
+from visionkit.data.formats.tables.beside_folders import doubts_on_class_folders
 from visionkit.data.formats.tables.boxes import read_boxes
 from visionkit.data.formats.tables.files import Found, TableFile, find_tables, no_table, open_table
 from visionkit.data.formats.tables.labels import read_flags, read_labels
@@ -100,6 +101,9 @@ def _read(found: Found, folder: Path | None, named: NamedClasses | None) -> Data
         data_set = read_boxes(splits, tables, problems)
     else:
         data_set = (read_flags if kind == "flags" else read_labels)(splits, tables, problems)
+        doubts = doubts_on_class_folders(folder, data_set.splits.values()) if folder is not None else []
+        more = tuple(Problem("unclear layout", str(files[0]), doubt) for doubt in doubts)
+        data_set = replace(data_set, problems=(*data_set.problems, *more))
     data_set = check_not_empty(data_set, names)
     notes = [*found.notes, *(note for table in found.tables for note in table.meaning.notes), *data_set.notes]
     notes += [note for table in tables for note in _note_on_numbers(table)]

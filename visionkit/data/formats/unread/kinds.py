@@ -8,7 +8,7 @@ from itertools import islice
 from pathlib import Path
 from typing import Any
 
-from visionkit.data.images.contents import read_text
+from visionkit.data.images.contents import encoding_of, read_text
 from visionkit.data.images.decode import IMAGE_SUFFIXES
 
 PARSED_BYTES = 1 << 26  # of a file of JSON that is parsed
@@ -64,7 +64,7 @@ def kind_of(path: Path, suffix: str, names: Collection[str]) -> str | None:
             head = file.read(PROBED_BYTES)
     except OSError:
         return ""
-    text = head.decode("utf-16" if head[:2] in (b"\xff\xfe", b"\xfe\xff") else "utf-8-sig", "replace")
+    text = head.decode(encoding_of(head), "replace")
     if suffix in JSON_SUFFIXES:
         return None if SIDE_CARS.search(text) else _kind_of_json(path, text, names)
     if suffix == ".xml":
