@@ -266,6 +266,14 @@ def test_masks(folder):
     assert sorted(problem.kind for problem in found.problems) == ["bad annotation", "missing partner"]
 
 
+def test_a_split_without_masks_is_noted_and_not_a_mistake(folder):
+    (folder / "Masks").mkdir()
+    Image.fromarray(np.array([[0, 1, 2]], np.uint8)).save(folder / "Masks" / "a.png")
+    found = read_table(table(folder, "image,mask,split\na,a.png,train\nb,,valid\nc,,test\nd,,test\n"))
+    assert {name: len(index) for name, index in found.splits.items()} == {"train": 1} and found.problems == ()
+    assert any("3 images of splits without masks, not used" in note for note in found.notes)
+
+
 def test_a_table_whose_masks_are_all_missing_is_an_error(folder):
     with pytest.raises(DataError, match="no annotated image"):
         read_table(table(folder, "image,mask\na.jpg,a.png\n"))
