@@ -262,8 +262,14 @@ def _wrapped(folder: Path) -> Path | None:
 def _with_left_out(folder: Path, data_set: DataSet) -> DataSet:
     """The data set, with what its reader did not use: files that look like annotations, and images in no split."""
     places = walk(folder)
-    problems = (*data_set.problems, *empty_split_folders(folder, data_set.splits), *unread_files(places, data_set))
-    return replace(data_set, problems=problems, left_out=unused_images(places, data_set))
+    repeated: list[str] = []
+    unread = unread_files(places, data_set, repeated)
+    problems = (*data_set.problems, *empty_split_folders(folder, data_set.splits), *unread)
+    notes = dict.fromkeys(data_set.notes)  # readers of several files may note the same of each
+    if repeated:
+        names = [Path(file).relative_to(folder).as_posix() for file in repeated]
+        notes[f"not used: {_some(names)}, naming only files that were read, and nothing new of them"] = None
+    return replace(data_set, notes=tuple(notes), problems=problems, left_out=unused_images(places, data_set))
 
 
 def _with_format(data_set: DataSet, name: str) -> DataSet:

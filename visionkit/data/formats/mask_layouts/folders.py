@@ -96,12 +96,13 @@ def _of_splits(tree: Tree) -> Found:
     by_experts = any(min(candidates.values()) <= EXPERT for _, candidates in inside.values())
     for split, (images, candidates) in inside.items():
         if by_experts and min(candidates.values()) > EXPERT:  # such as DRIVE's field of view, which is no mask of vessels
-            without.append(images.parent)
+            without.append(images)
             continue
         masks, more = _chosen(tree, images, candidates)
         parts.append(Part(split, images, masks))
         notes = (*notes, *more)
-    used = {path for part in parts for side in part[1:] for path in (side, *side.parents)} | set(without)
+    used = {path for part in parts for side in part[1:] for path in (side, *side.parents)}
+    used |= {path for folder in without for path in (folder, *folder.parents)}
     named = {path for path in children.values() if split_name(path.name) in SPLITS}
     others = [path for path in children.values() if path not in used | named]
     lost = [path for path in others if parts and (below := _image_folder(tree.children(path))) and _masks_of(tree, below)]
