@@ -356,3 +356,23 @@ def test_each_split_is_found_in_its_own_folder_below_data(tmp_path):
     assert {split: index.paths for split, index in found.splits.items()} == {
         split: (str(tmp_path / "data" / split / "1.jpg"),) for split in ("train", "val")
     }
+
+
+@pytest.mark.parametrize(
+    ("objects", "above", "names"),
+    [
+        ([{"category_id": 1}], "things", ("cat", "dog")),
+        ([{"category_id": 0}], "things", ("things", "cat", "dog")),
+        ([{"category_id": 1}], "animal", ("things", "cat", "dog")),
+    ],
+)
+def test_the_root_of_the_categories_is_no_class_without_objects(tmp_path, objects, above, names):
+    categories = [
+        {"id": number, "name": name, "supercategory": above if number else "none"}
+        for number, name in enumerate(("things", "cat", "dog"))
+    ]
+    found = read_coco(write(tmp_path / "x.json", tree(*objects, categories=categories)))
+    assert found.class_names == names and found.problems == ()
+    assert only(found).annotations[0].objects.classes.tolist() == [
+        names.index("things" if objects[0]["category_id"] == 0 else "cat")
+    ]
