@@ -275,7 +275,7 @@ def test_tables_of_masks_and_files_named_after_images_are_no_findings(tmp_path):
     found = read(tmp_path)
     assert len(found.splits["train"]) == 2 and found.problems == () and found.left_out == ""
     assert "not used: 2 files named after images beside them, such as a_superpixels.png" in found.notes
-    assert "not used: train_masks.csv, naming only files that were read, and nothing new of them" in found.notes
+    assert "not used: train_masks.csv: it names only files that were read, and says nothing new of them" in found.notes
     (tmp_path / "train" / "b_superpixels.png").rename(tmp_path / "train" / "b_side.png")
     assert [problem.kind for problem in read(tmp_path).problems] == ["missing partner"] * 2
 

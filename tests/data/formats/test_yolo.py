@@ -282,7 +282,7 @@ def test_how_it_was_read_and_from_which_files(tmp_path):
     found = read_yolo(tmp_path)
     assert found.format == "YOLO (images/, labels/)" and found.class_names == ("cat",)
     assert found.annotation_files == {str(file), str(names)}
-    assert "1 images have no label file and count as background" in found.notes
+    assert "1 image has no label file and counts as background" in found.notes
     yaml_file = config(tmp_path, train="images/train")
     found = read_yolo(tmp_path)
     assert found.format == "YOLO (data.yaml)" and found.annotation_files == {str(file), str(yaml_file)}

@@ -15,7 +15,7 @@ from PIL import Image
 
 from visionkit.data.images.contents import read_contents, read_text
 from visionkit.data.images.decode import IMAGE_SUFFIXES
-from visionkit.data.index import NO_OBJECTS, Annotation, DataError, Index, Objects, Problem
+from visionkit.data.index import NO_OBJECTS, Annotation, DataError, Index, Objects, Problem, counted
 from visionkit.data.splits import DataSet
 
 LARGEST = 1e6  # in heights or widths of the image: a larger coordinate is garbage, not a box that reaches outside
@@ -74,7 +74,7 @@ def check_not_empty(data_set: DataSet, source: str | Path) -> DataSet:
     if len(data_set):
         return data_set
     problems = data_set.problems
-    reasons = [f" {len(problems):,} problems were found; the first is {one.path}: {one.detail}." for one in problems[:1]]
+    reasons = [f" Found {counted(len(problems), 'problem')}; the first is {one.path}: {one.detail}." for one in problems[:1]]
     raise DataError(f"{source}: no annotated image can be used.{''.join(reasons)}")
 
 

@@ -19,7 +19,7 @@ from visionkit.data.formats.mask_layouts.tree import (
 )
 from visionkit.data.formats.matching import Pairing, pair_by_name
 from visionkit.data.images.listing import IMAGE_FOLDERS
-from visionkit.data.index import Problem
+from visionkit.data.index import Problem, counted
 from visionkit.data.split_names import SPLITS, WHOLE, split_folders, split_name
 
 MASK_FOLDERS = (
@@ -122,9 +122,16 @@ def _of_any_names(tree: Tree) -> Found:
     return _sides(tree, [child for name, child in children.items() if split_name(name) not in SPLITS])
 
 
+def without_masks(count: int, folder: Path) -> str:
+    """The note that a folder holds so many images without masks."""
+    return counted(
+        count, f"image in {folder} has no mask and is not used", f"images in {folder} have no masks and are not used"
+    )
+
+
 def _unused(tree: Tree, folders: Iterable[Path]) -> list[str]:
     """A note on each folder of images that have no masks."""
-    return [f"{tree.count(folder)} images in {folder} have no masks and are not used" for folder in folders]
+    return [without_masks(tree.count(folder), folder) for folder in folders]
 
 
 def _image_folder(children: dict[str, Path]) -> Path | None:

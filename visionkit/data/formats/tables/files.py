@@ -167,8 +167,8 @@ def _one_family(folder: Path, tables: list[TableFile]) -> list[TableFile]:
         names = ", ".join(table.file.name for table in tables)
         described = "; ".join(f"{table.file.name}: {table.meaning.columns.kind}" for table in tables)
         raise DataError(
-            f"{folder}: several tables of images may be meant, {names} ({described}). Give the file of one as --data, or move "
-            "the others elsewhere."
+            f"{folder}: several tables of images may be meant, {names} ({described}). Give the file of one instead of the "
+            "folder, or move the others elsewhere."
         )
     return sorted(family, key=lambda table: (*SPLITS, WHOLE).index(table.split))
 

@@ -132,7 +132,8 @@ def _note_on_numbers(table: Table) -> list[str]:
 
 def _note_on_masks(table: Table) -> list[str]:
     count = table.rows.without_mask
-    return [f"{table.file.name}: {counted(count, 'image')} of splits without masks, not used"] if count else []
+    are = counted(count, "image of a split without masks is", "images of splits without masks are")
+    return [f"{table.file.name}: {are} not used"] if count else []
 
 
 def _format(data_set: DataSet, kind: str, files: list[Path], folder: Path | None) -> str:

@@ -18,7 +18,7 @@ from visionkit.data.formats.unread.repeats import Repeats
 from visionkit.data.formats.unread.walk import Place, walk
 from visionkit.data.images.contents import file_of
 from visionkit.data.images.masks import union
-from visionkit.data.index import Problem
+from visionkit.data.index import Problem, counted
 from visionkit.data.splits import DataSet
 
 PROBED_FILES = 3  # of each suffix in a folder
@@ -79,15 +79,15 @@ def unread_files(places: list[Place], data_set: DataSet, repeated: list[str] | N
                 files = [name for name in files if name not in same]
             first, kind = _kind_of_group(place, suffix, files, names, owners)
             if kind:
-                named = f"{suffix} files" if suffix else "files without a suffix"
-                more = f" ({len(files) - 1:,} more {named} in this folder)" if len(files) > 1 else ""
+                named = [f"more {suffix} {file}" if suffix else f"more {file} without a suffix" for file in ("file", "files")]
+                more = f" ({counted(len(files) - 1, *named)} in this folder)" if len(files) > 1 else ""
                 path = str(Path(place.parent, first))
                 found.setdefault((kind, suffix), []).append(
                     Problem("unread annotations", path, f"{kind}: it was not read{more}")
                 )
     problems: list[Problem] = []
     for group in found.values():
-        more = f"; there are more in {len(group) - 1:,} other folders"
+        more = f"; there are more in {counted(len(group) - 1, 'other folder')}"
         problems += [group[0]._replace(detail=group[0].detail + more)] if len(group) > MANY else group
     return sorted(problems, key=lambda problem: problem.path)
 
