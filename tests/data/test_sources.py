@@ -7,6 +7,7 @@ import pytest
 from PIL import Image
 
 from tests.conftest import write_classes
+from tests.data.layouts.layout import tree
 from visionkit.data import sources
 from visionkit.data.images.masks.read import read_mask
 from visionkit.data.index import IGNORE, DataError, Index
@@ -104,7 +105,7 @@ def test_a_file_that_is_no_data_set_is_an_error_with_a_remedy(tmp_path, name, me
 
 @pytest.mark.parametrize("data", ["", " "])
 def test_an_empty_name_is_not_the_current_folder(data):
-    with pytest.raises(DataError, match="--data is empty"):
+    with pytest.raises(DataError, match="The path of the data set is empty"):
         read(data)
 
 
@@ -366,3 +367,22 @@ def test_folders_that_splits_do_not_share_may_be_classes(tmp_path, train, val, d
     details = [problem.detail for problem in read(tmp_path).problems if problem.kind == "unclear layout"]
     assert len(details) == bool(doubt) and all(doubt in detail for detail in details)
     assert [problem.detail for problem in read_people(tmp_path).problems] == details * asked
+
+
+def test_what_several_files_of_one_name_note_is_said_once(tmp_path):
+    for split in ("train", "valid"):
+        image(tmp_path / split / f"{split}.jpg")
+        regions = [{"shape_attributes": {"name": "rect", "x": 1, "y": 2, "width": 9, "height": 9}, "region_attributes": {}}]
+        tree(tmp_path / split / "via.json", {"a": {"filename": f"{split}.jpg", "size": 1, "regions": regions}})
+    found = sources.read(tmp_path)
+    assert found.format == "VIA (via.json x2)"
+    assert [note for note in found.notes if "no region" in note] == [
+        "via.json: no region has an attribute, so all have the class 'object'"
+    ]
+
+
+def test_the_split_that_has_unknown_classes_is_named(tmp_path):
+    for name in ("train/good", "train/bad", "test/good", "test/hole"):
+        image(tmp_path / name / "x.jpg")
+    with pytest.raises(DataError, match="test has classes that training lacks: hole"):
+        sources.read(tmp_path)

@@ -23,7 +23,7 @@ from visionkit.data.images.decode import IMAGE_SUFFIXES
 from visionkit.data.images.listing import list_images
 from visionkit.data.images.masks.names import OPTION, NamedClasses, parse_values
 from visionkit.data.index import DataError, Index, Problem, counted
-from visionkit.data.split_names import SPLITS, TRAIN_NAMES, WHOLE, empty_split_folders, split_name
+from visionkit.data.split_names import SPLITS, TRAIN_NAMES, WHOLE, empty_split_folders, split_name, split_order
 from visionkit.data.splits import DataSet, Splits, parted_by_folders, train_and_val
 
 EXPECTED = (
@@ -80,6 +80,7 @@ def read(data: str | Path, *, prefer: str | None = None, mask_values: Sequence[s
     """
     named = parse_values(mask_values)
     data_set = _read(data, prefer, named)
+    data_set = replace(data_set, splits={name: data_set.splits[name] for name in sorted(data_set.splits, key=split_order)})
     if named is not None and not any(index.has_masks for index in data_set.splits.values()):
         raise DataError(f"{OPTION} is for masks, and {data} has none; it is read as {data_set.format}.")
     if data_set.format.startswith(PEOPLE):
@@ -95,7 +96,7 @@ def _read(data: str | Path, prefer: str | None, named: NamedClasses | None) -> D
     if str(data).startswith("tfds:"):
         return _with_format(tfds.read_tfds(str(data), named), "tensorflow-datasets")
     if not str(data).strip():
-        raise DataError(f"--data is empty. {EXPECTED}")
+        raise DataError(f"The path of the data set is empty. {EXPECTED}")
     path = Path(data)
     if path.is_dir():
         data_set = _read_folder(path, "masks" if named is not None else prefer, named)
@@ -227,9 +228,9 @@ def _read_file(file: Path, named: NamedClasses | None) -> DataSet:
     if reader is None:
         remedy = ""
         if file.suffix.lower() in ARCHIVES:
-            remedy = " Unpack it, and give its folder as --data."
+            remedy = " Unpack it, and give its folder."
         elif file.suffix.lower() in IMAGE_SUFFIXES:
-            remedy = " Give the folder of the images as --data; visionkit predict shows what a network finds in one image."
+            remedy = " Give the folder of the images; visionkit predict shows what a network finds in one image."
         raise DataError(f"{file}: a file with this suffix is not a data set.{remedy} {EXPECTED}")
     if tool_files.looks_like_tool_files(file):
         reader = tool_files.read_tool_files
@@ -270,8 +271,19 @@ def _wrapped(folder: Path) -> Path | None:
 def _with_left_out(folder: Path, data_set: DataSet) -> DataSet:
     """The data set, with what its reader did not use: files that look like annotations, and images in no split."""
     places = walk(folder)
-    problems = (*data_set.problems, *empty_split_folders(folder, data_set.splits), *unread_files(places, data_set))
-    return replace(data_set, problems=problems, left_out=unused_images(places, data_set))
+    repeated: list[str] = []
+    unread = unread_files(places, data_set, repeated)
+    problems = (*data_set.problems, *empty_split_folders(folder, data_set.splits), *unread)
+    notes = dict.fromkeys(data_set.notes)  # readers of several files may note the same of each
+    if repeated:
+        names = [Path(file).relative_to(folder).as_posix() for file in repeated]
+        what = (
+            "it names only files that were read, and says"
+            if len(names) == 1
+            else "they name only files that were read, and say"
+        )
+        notes[f"not used: {_some(names)}: {what} nothing new of them"] = None
+    return replace(data_set, notes=tuple(notes), problems=problems, left_out=unused_images(places, data_set))
 
 
 def _with_format(data_set: DataSet, name: str) -> DataSet:

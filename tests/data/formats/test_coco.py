@@ -410,3 +410,23 @@ def test_a_missing_image_says_in_which_folders_its_name_occurs(tmp_path):
     image(tmp_path / "two" / "1.jpg")
     with pytest.raises(DataError, match=r"searched in .*; files of this name are in one/ and two/: write the folder into"):
         read_coco(tmp_path)
+
+
+@pytest.mark.parametrize(
+    ("objects", "above", "names"),
+    [
+        ([{"category_id": 1}], "things", ("cat", "dog")),
+        ([{"category_id": 0}], "things", ("things", "cat", "dog")),
+        ([{"category_id": 1}], "animal", ("things", "cat", "dog")),
+    ],
+)
+def test_the_root_of_the_categories_is_no_class_without_objects(tmp_path, objects, above, names):
+    categories = [
+        {"id": number, "name": name, "supercategory": above if number else "none"}
+        for number, name in enumerate(("things", "cat", "dog"))
+    ]
+    found = read_coco(write(tmp_path / "x.json", tree(*objects, categories=categories)))
+    assert found.class_names == names and found.problems == ()
+    assert only(found).annotations[0].objects.classes.tolist() == [
+        names.index("things" if objects[0]["category_id"] == 0 else "cat")
+    ]

@@ -302,3 +302,11 @@ def test_without_a_list_for_training_it_has_the_rest(tmp_path):
         "val": ["b.jpg"],
     }
     assert str(folder / "valid.txt") in found.annotation_files
+
+
+def test_the_format_names_the_folders_of_training_first(tmp_path):
+    for split in ("Test", "Training"):
+        for number in range(2):
+            photograph(tmp_path / f"ISIC_{split}_Data" / f"{split}{number}.jpg")
+            save(tmp_path / f"ISIC_{split}_GroundTruth" / f"{split}{number}_mask.png", shape(number, 1))
+    assert sources.read(tmp_path).format == "images and masks (ISIC_Training_Data/, ISIC_Training_GroundTruth/)"

@@ -261,7 +261,8 @@ def test_two_folders_of_one_split(tmp_path):
         (tmp_path / split).mkdir()
         annotate(tmp_path / split, split, images=".", annotations=".")
     found = read_voc(tmp_path)
-    assert [Path(path).name for path in only(found).paths] == ["val.jpg"] and any("valid" in note for note in found.notes)
+    assert [Path(path).name for path in only(found).paths] == ["val.jpg"]
+    assert [(one.kind, Path(one.path).name) for one in found.problems] == [("unclear layout", "valid")]
 
 
 def test_how_it_was_read_and_from_which_files(tmp_path):

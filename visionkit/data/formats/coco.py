@@ -187,6 +187,7 @@ def _read_file(file: Path, split: str, problems: list[Problem], notes: list[str]
             f"{file}: panoptic annotations (segments_info), which are not read. Expected those of single objects, such as "
             "instances_*.json, or masks of classes, one image for each."
         )
+    categories = _without_root(categories, annotations)
     classes = _categories(categories or _named_by_annotations(annotations, file, problems), file, problems)
     licenses = _licenses(tree.get("licenses"))
     by_id, positions = _images(images, file, problems), Ids(classes.positions)
@@ -216,6 +217,19 @@ def _read_file(file: Path, split: str, problems: list[Problem], notes: list[str]
     positions.report("category_id", file, problems, notes)
     problems += [*gathered(faults, MANY), *_doubtful_boxes(readable, file)]
     return detection_index(classes.names, paths, readable, class_attributes=classes.attributes)
+
+
+def _without_root(categories: list, annotations: list) -> list:
+    """The categories without Roboflow's category 0, which is the supercategory of all others and has no objects."""
+    if not all(isinstance(each, dict) for each in categories):
+        return categories
+    root = next((each for each in categories if each.get("id") in (0, "0")), None)
+    above = [each.get("supercategory") for each in categories if each is not root]
+    if root is None or not above or any(name != root.get("name") for name in above):
+        return categories
+    if any(isinstance(one, dict) and one.get("category_id") in (0, "0") for one in annotations):
+        return categories
+    return [each for each in categories if each is not root]
 
 
 def _named_by_annotations(annotations: list, file: Path, problems: list[Problem]) -> list[dict]:

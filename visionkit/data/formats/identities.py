@@ -18,7 +18,7 @@ from visionkit.data.formats.class_folders import visible_folders
 from visionkit.data.formats.labelled.evidence import GENERIC, refuse_other_layouts
 from visionkit.data.images.listing import list_images
 from visionkit.data.index import DataError, Index, Problem, natural_order
-from visionkit.data.split_names import SPLITS, VAL_SHARE, WHOLE, split_folders, split_name
+from visionkit.data.split_names import SPLITS, VAL_SHARE, WHOLE, split_folders, split_name, word_of
 from visionkit.data.splits import DataSet, Splits
 
 LAYOUT = "Expected one folder of images a person, or train/ and val/ with other people in each."
@@ -124,13 +124,14 @@ def people_of(data_set: DataSet) -> DataSet:
     notes = list(data_set.notes)
     if counts:
         notes.append(f"people: {', '.join(counts)}")
-    train, val = people.get("train", set()), people.get("val", people.get("test", set()))
+    measuring = "val" if "val" in people else "test"
+    train, val = people.get("train", set()), people.get(measuring, set())
     shared = sorted(train & val)
     if shared:
-        people = "1 person is" if len(shared) == 1 else f"{len(shared)} people are"
-        notes.append(f"{people} in both training and validation, such as {shared[0]}: results will flatter the model")
+        are = "1 person is" if len(shared) == 1 else f"{len(shared)} people are"
+        notes.append(f"{are} in both training and {word_of(measuring)}, such as {shared[0]}: results will flatter the model")
     elif train and val:
-        notes.append("validation has nobody of training, so the labels are taken for people, not for classes")
+        notes.append(f"{word_of(measuring)} has nobody of training, so the labels are taken for people, not for classes")
     return replace(data_set, notes=tuple(notes))
 
 

@@ -39,7 +39,7 @@ from visionkit.data.formats.yolo_config import (
 from visionkit.data.formats.yolo_lines import Labels, read_all
 from visionkit.data.images.contents import read_text
 from visionkit.data.images.listing import list_images
-from visionkit.data.index import Annotation, DataError, Problem
+from visionkit.data.index import Annotation, DataError, Problem, counted
 from visionkit.data.split_names import SPLITS, WHOLE, is_not_empty, split_folders
 from visionkit.data.splits import DataSet
 
@@ -109,7 +109,8 @@ def read_yolo(path: str | Path) -> DataSet:
     splits, labels = read_all(files, labels, source, problems, notes)
     problems += _without_image(places, read_files)
     if background := sum(file is None for of_split in files.values() for file in of_split.values()):
-        notes.append(f"{background:,} images have no label file and count as background")
+        count = counted(background, "image has no label file and counts", "images have no label file and count")
+        notes.append(f"{count} as background")
     if names is None:
         classes = [one.objects.classes for _, annotations in splits.values() for one in annotations]
         names = list(map(str, range(int(max((labels.max(initial=-1) for labels in classes), default=-1)) + 1)))

@@ -6,6 +6,7 @@ from tests.data.formats.tables.conftest import labels
 from visionkit.data.formats.tables.files import find_tables
 from visionkit.data.formats.tables.table import read_tables
 from visionkit.data.index import DataError
+from visionkit.data.sources import read
 
 LABELS = "image,label\na,cat\nb,dog\n"
 
@@ -23,6 +24,14 @@ def test_a_sample_of_a_submission_is_no_table_of_labels(write, name):
 def test_a_table_without_labels_is_not_used(write):
     found = read_tables(write("train/a.jpg train/b.jpg test/c.jpg", {"train.csv": LABELS, "test.csv": "image\nc\n"}))
     assert list(found.splits) == ["train"] and any("test.csv is not used" in note for note in found.notes)
+
+
+def test_a_table_that_a_note_names_is_no_finding_as_well(write):
+    folder = write("a.jpg b.jpg", {"train.csv": LABELS, "meta.csv": "image,age\na.jpg,3\nb.jpg,4\n"})
+    found = read(folder)
+    assert found.problems == () and [note for note in found.notes if "meta.csv" in note] == [
+        "meta.csv is not used: no column of it is known to say what images show"
+    ]
 
 
 def test_several_kinds_of_tables_are_an_error_that_names_them(write):

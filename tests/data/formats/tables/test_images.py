@@ -59,6 +59,24 @@ def test_names_in_two_folders_are_reported(write):
     assert [problem.kind for problem in found.problems] == ["unclear layout"]
 
 
+@pytest.mark.parametrize(
+    ("images", "name", "num_problems"),
+    [
+        ("train/cat/1.jpg valid/cat/1.jpg", "train/cat/1.jpg", 0),
+        ("train/cat/1.jpg valid/cat/1.jpg", "train/cat/1", 0),
+        ("train/cat/1.jpg valid/cat/1.jpg", "/kaggle/input/train/cat/1.jpg", 0),
+        ("cat/1.jpg valid/cat/1.jpg", "cat/1.jpg", 0),
+        ("data/deep/cat/1.jpg other/cat/1.jpg", "data/deep/cat/1.jpg", 0),
+        ("train/cat/1.jpg valid/cat/1.jpg", "cat/1.jpg", 1),
+        ("p/1.jpg q/1.jpg", "p/1.jpg", 0),
+    ],
+)
+def test_a_path_means_the_file_that_it_leads_to(write, images, name, num_problems):
+    found = read_tables(write(images, {"x.csv": f"image,label\n{name},cat\n"}))
+    assert [problem.kind for problem in found.problems] == ["unclear layout"] * num_problems
+    assert len(found) == 1
+
+
 def test_if_all_images_are_missing_the_error_says_where_they_were_searched(write):
     with pytest.raises(DataError, match=r"none of its 2 images exists, such as 'y'\. They were searched in .*images"):
         read_tables(write("images/a.jpg", {"x.csv": "image,label\ny,cat\nz,dog\n"}))

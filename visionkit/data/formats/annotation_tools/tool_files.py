@@ -9,6 +9,7 @@ All files that the same tool wrote are read, and an image that stands in two of 
 """
 
 import re
+from collections import Counter
 from pathlib import Path
 
 from visionkit.data.formats.annotation_tools.create_ml import read_create_ml
@@ -88,7 +89,9 @@ def read_tool_files(path: str | Path) -> DataSet:
             record.split = record.split or split
     if path.is_dir():
         note_unused_images(reading, list_images(path)[0], f"are in no file of {tool}")
-    name = f"{tool} ({', '.join(file.name for file in used[:3])}{', ...' if len(used) > 3 else ''})" if used else tool
+    counts = Counter(file.name for file in used)
+    names = [f"{name} x{count}" if count > 1 else name for name, count in counts.items()]
+    name = f"{tool} ({', '.join(names[:3])}{', ...' if len(names) > 3 else ''})" if used else tool
     return data_set_of(reading, path, name)
 
 

@@ -94,9 +94,10 @@ def _refuse_splits(folder: Path, files: Files) -> None:
     splits = [name for name in files if name in named]
     if 2 * len(splits) > len(files):
         names = " and ".join(f"{name}/" for name in splits[:3])
+        are = "has the name of a split, and is no class" if len(splits) == 1 else "have the names of splits, and are no classes"
         example = files[splits[0]][0]
         raise DataError(
-            f"{folder}: {names} have the names of splits, and are no classes; in {example.parent} there are images such as "
+            f"{folder}: {names} {are}; in {example.parent} there are images such as "
             f"{example.name}, without class folders or annotations that can be read. Expected class folders in train/ (and in "
             "val/ or test/, if there is one); or names such as cat.0.jpg and dog.0.jpg; or a table of images and labels."
         )
@@ -157,7 +158,7 @@ def _refuse_copies(folder: Path, inner: dict[tuple[str, ...], set[str]]) -> list
         names = ", ".join(sorted(inner[one] & inner[other])[:5])
         what = f"{folder.joinpath(*one)} and {folder.joinpath(*other)} hold the same folders ({names})"
         if other[len(other) - len(one) :] == one:
-            raise DataError(f"{what}: was an archive unpacked twice? Give one of the two as --data, or delete the other.")
+            raise DataError(f"{what}: was an archive unpacked twice? Delete one of the two, or give the other as the data set.")
         problems.append(Problem("unclear layout", str(folder), f"{what}; the folders in {folder} are taken for the classes"))
     return problems
 
@@ -199,10 +200,10 @@ def _merged_folders(folder: Path, files: Files, inner: dict[tuple[str, ...], set
         return []
     first = telling[0]
     below = " and ".join(f"{name}/" for name in found[first][:2])
-    below += f" ({len(found[first])} folders)" if len(found[first]) > 2 else ""
+    below = f"{len(found[first])} folders, such as {below}" if len(found[first]) > 2 else f"the folders {below}"
     others = f", and likewise for {len(telling) - 1} more of the outer folders" if len(telling) > 1 else ""
-    remedy = f"give {folder / first} as --data" if len(telling) == 1 else "move them out of the outer folders"
-    detail = f"{first}/ holds no images but the folders {below}: they are read as one class, {first}{others}; "
+    remedy = f"move them out of {f'{first}/' if len(telling) == 1 else 'the outer folders'}, one level up"
+    detail = f"{first}/ holds no images but {below}: they are read as one class, {first}{others}; "
     return [Problem("unclear layout", str(folder / first), f"{detail}if the inner folders are the classes, {remedy}")]
 
 

@@ -19,7 +19,7 @@ from visionkit.data.formats.mask_layouts.tree import (
 )
 from visionkit.data.formats.matching import Pairing, pair_by_name
 from visionkit.data.images.listing import IMAGE_FOLDERS
-from visionkit.data.index import Problem
+from visionkit.data.index import Problem, counted
 from visionkit.data.split_names import SPLITS, WHOLE, split_folders, split_name
 
 MASK_FOLDERS = (
@@ -96,12 +96,13 @@ def _of_splits(tree: Tree) -> Found:
     by_experts = any(min(candidates.values()) <= EXPERT for _, candidates in inside.values())
     for split, (images, candidates) in inside.items():
         if by_experts and min(candidates.values()) > EXPERT:  # such as DRIVE's field of view, which is no mask of vessels
-            without.append(images.parent)
+            without.append(images)
             continue
         masks, more = _chosen(tree, images, candidates)
         parts.append(Part(split, images, masks))
         notes = (*notes, *more)
-    used = {path for part in parts for side in part[1:] for path in (side, *side.parents)} | set(without)
+    used = {path for part in parts for side in part[1:] for path in (side, *side.parents)}
+    used |= {path for folder in without for path in (folder, *folder.parents)}
     named = {path for path in children.values() if split_name(path.name) in SPLITS}
     others = [path for path in children.values() if path not in used | named]
     lost = [path for path in others if parts and (below := _image_folder(tree.children(path))) and _masks_of(tree, below)]
@@ -121,9 +122,16 @@ def _of_any_names(tree: Tree) -> Found:
     return _sides(tree, [child for name, child in children.items() if split_name(name) not in SPLITS or _is_image_folder(name)])
 
 
+def without_masks(count: int, folder: Path) -> str:
+    """The note that a folder holds so many images without masks."""
+    return counted(
+        count, f"image in {folder} has no mask and is not used", f"images in {folder} have no masks and are not used"
+    )
+
+
 def _unused(tree: Tree, folders: Iterable[Path]) -> list[str]:
     """A note on each folder of images that have no masks."""
-    return [f"{tree.count(folder)} images in {folder} have no masks and are not used" for folder in folders]
+    return [without_masks(tree.count(folder), folder) for folder in folders]
 
 
 def _image_folder(children: dict[str, Path]) -> Path | None:

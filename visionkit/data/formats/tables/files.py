@@ -39,11 +39,13 @@ class Found(NamedTuple):
         tables: one, or one for each split.
         notes: sentences on tables that are not used.
         problems: tables that could be meant as well.
+        noted: further tables that a note names, and which need no further mention.
     """
 
     tables: list[TableFile]
     notes: list[str]
     problems: tuple[Problem, ...] = ()
+    noted: tuple[Path, ...] = ()
 
 
 def open_table(file: Path, split: str) -> TableFile:
@@ -70,7 +72,8 @@ def find_tables(folder: Path) -> Found:
     by_split = [_in_split(child, split) for split, child in parts.folders.items()]
     if tables := [table for split in by_split for table in split.tables]:
         notes = [*found.notes, *parts.notes, *(note for split in by_split for note in split.notes)]
-        return Found(tables, notes, (*parts.problems, *(problem for split in by_split for problem in split.problems)))
+        problems = (*parts.problems, *(problem for split in by_split for problem in split.problems))
+        return Found(tables, notes, problems, tuple(file for split in by_split for file in split.noted))
     for child in _table_folders(folder):
         if (below := _in_folder(child, WHOLE)).tables:
             return below._replace(notes=[*found.notes, *below.notes])
@@ -130,7 +133,7 @@ def _in_folder(folder: Path, of_folder: str) -> Found:
     family = _one_family(folder, tables)
     detail = f"a table of images that is not used, beside {', '.join(table.file.name for table in family)}"
     problems = [Problem("unclear layout", str(table.file), detail) for table in tables if table.file not in _files(family)]
-    return Found(family, notes, tuple(problems))
+    return Found(family, notes, tuple(problems), tuple(unused))
 
 
 def _files(tables: list[TableFile]) -> list[Path]:
@@ -164,8 +167,8 @@ def _one_family(folder: Path, tables: list[TableFile]) -> list[TableFile]:
         names = ", ".join(table.file.name for table in tables)
         described = "; ".join(f"{table.file.name}: {table.meaning.columns.kind}" for table in tables)
         raise DataError(
-            f"{folder}: several tables of images may be meant, {names} ({described}). Give the file of one as --data, or move "
-            "the others elsewhere."
+            f"{folder}: several tables of images may be meant, {names} ({described}). Give the file of one instead of the "
+            "folder, or move the others elsewhere."
         )
     return sorted(family, key=lambda table: (*SPLITS, WHOLE).index(table.split))
 

@@ -25,7 +25,7 @@ from visionkit.data.formats.tables.masks import read_masks
 from visionkit.data.formats.tables.parse import parse
 from visionkit.data.formats.tables.samples import Samples, Table, find_samples
 from visionkit.data.images.masks.names import NamedClasses
-from visionkit.data.index import DataError, Problem
+from visionkit.data.index import DataError, Problem, counted
 from visionkit.data.split_names import WHOLE, split_order
 from visionkit.data.splits import DataSet
 
@@ -106,12 +106,12 @@ def _read(found: Found, folder: Path | None, named: NamedClasses | None) -> Data
         data_set = replace(data_set, problems=(*data_set.problems, *more))
     data_set = check_not_empty(data_set, names)
     notes = [*found.notes, *(note for table in found.tables for note in table.meaning.notes), *data_set.notes]
-    notes += [note for table in tables for note in _note_on_numbers(table)]
+    notes += [note for table in tables for note in (*_note_on_numbers(table), *_note_on_masks(table))]
     return replace(
         data_set,
         notes=tuple(notes),
         format=_format(data_set, kind, files, folder),
-        annotation_files=data_set.annotation_files | set(map(str, files)),
+        annotation_files=data_set.annotation_files | set(map(str, (*files, *found.noted))),
     )
 
 
@@ -130,7 +130,14 @@ def _note_on_numbers(table: Table) -> list[str]:
     if not by_number:
         return []
     path = Path(table.search.find(by_number[0])).name
-    return [f"{table.file.name}: {len(by_number)} images are found by their numbers, as {path} for {by_number[0]}"]
+    found = "image is found by its number" if len(by_number) == 1 else "images are found by their numbers"
+    return [f"{table.file.name}: {len(by_number)} {found}, as {path} for {by_number[0]}"]
+
+
+def _note_on_masks(table: Table) -> list[str]:
+    count = table.rows.without_mask
+    are = counted(count, "image of a split without masks is", "images of splits without masks are")
+    return [f"{table.file.name}: {are} not used"] if count else []
 
 
 def _format(data_set: DataSet, kind: str, files: list[Path], folder: Path | None) -> str:
