@@ -11,6 +11,7 @@ from visionkit.data.formats.class_names import UNCLEAR_COUNT, longest_list, name
 from visionkit.data.images.contents import read_text
 from visionkit.data.images.decode import IMAGE_SUFFIXES
 from visionkit.data.images.listing import files_in, list_images
+from visionkit.data.images.name_lists import name_lines
 from visionkit.data.index import DataError, Problem
 from visionkit.data.split_names import split_name
 
@@ -193,7 +194,7 @@ def _class_names(labels: list[str], folder: Path, lists: str) -> tuple[dict[str,
         return {}, [], None, []
     numbers = {label: int(label) for label in labels}
     largest = max(numbers.values())
-    found = names_by_number(names, numbers.values())
+    found = names_by_number([line for line in name_lines(read_text(label_file)) if line], numbers.values())
     beyond = [number for number in numbers.values() if number not in found] if found else [largest] * (largest > len(names))
     if beyond:
         raise DataError(f"{lists}: label {beyond[0]} has no name in {label_file}, which has {len(names)} names.")

@@ -90,7 +90,7 @@ def test_a_confidence_of_0_leaves_a_label_where_images_have_one(write, rows):
     found = read_tables(write("a.jpg b.jpg c.jpg", {"x.csv": f"image,label,confidence\n{rows}"}))
     assert labels(found) == {"a.jpg": "cat", "b.jpg": "dog", "c.jpg": "cat"}
     assert [problem.kind for problem in found.problems] == ["unclear layout"]
-    assert "1 rows have a confidence of 0" in found.problems[0].detail
+    assert "1 row has a confidence of 0" in found.problems[0].detail
 
 
 @pytest.mark.parametrize(("others", "kinds"), [("0 1", ["class names"]), ("1 1", []), ("1 2", ["class names"])])

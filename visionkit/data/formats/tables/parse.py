@@ -131,8 +131,8 @@ def parse(file: Path, columns: Columns, split: str, problems: list[Problem]) -> 
     if parsed.doubtful and not (are_judged and len(set(parsed.images)) < len(parsed)):
         rows_have = counted(len(parsed.doubtful), "row has", "rows have")
         detail = (
-            f"its column of confidences is not used: {rows_have} a confidence of 0, which would mean that the class is absent if "
-            "all were 0 or 1 and an image had several rows; leave out the rows whose label does not hold"
+            f"its column of confidences is not used: {rows_have} a confidence of 0, which would mean that the class is absent "
+            "if all were 0 or 1 and an image had several rows; leave out the rows whose label does not hold"
         )
         problems.append(Problem("unclear layout", str(file), detail))
         parsed.doubtful = set()
