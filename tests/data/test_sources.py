@@ -220,6 +220,33 @@ def test_tables(tmp_path, name):
     assert read(tmp_path).splits[WHOLE].task == "detection"
 
 
+@pytest.mark.parametrize("wrapper", [".", "my_data", "download/my_data"])
+def test_a_folder_that_is_alone_in_another_is_read_as_if_it_had_been_given(tmp_path, wrapper):
+    """With its lists, and with its boxes where there are masks, too."""
+    masks, voc = tmp_path / "masks" / wrapper, tmp_path / "voc" / wrapper
+    for name in "abc":
+        image(masks / "images" / f"{name}.jpg")
+        image(voc / "JPEGImages" / f"{name}.jpg")
+        for place in (masks / "masks", voc / "SegmentationClass"):
+            place.mkdir(parents=True, exist_ok=True)
+            Image.fromarray(np.eye(6, 8, dtype=np.uint8)).save(place / f"{name}.png")
+    (masks / "train.txt").write_text("a\nb\n")
+    (masks / "valid.txt").write_text("c\n")
+    (masks / "classes.txt").write_text("floor\nball\n")
+    (tmp_path / "masks" / "README.md").write_text("Balls.")
+    found = read(tmp_path / "masks")
+    assert {split: len(index) for split, index in found.splits.items()} == {"train": 2, "val": 1}
+    assert found.class_names == ("floor", "ball")
+    (voc / "Annotations").mkdir()
+    box = "<bndbox><xmin>1</xmin><ymin>1</ymin><xmax>4</xmax><ymax>4</ymax></bndbox>"
+    for name in "abc":
+        (voc / "Annotations" / f"{name}.xml").write_text(
+            f"<annotation><filename>{name}.jpg</filename><object><name>ball</name>{box}</object></annotation>"
+        )
+    assert read(tmp_path / "voc").format == "Pascal VOC (Annotations/)"
+    assert read(tmp_path / "voc").class_names == ("ball",)
+
+
 def test_an_empty_folder_has_no_labels(tmp_path):
     with pytest.raises(DataError, match="it holds nothing"):
         read_classified(tmp_path)

@@ -20,7 +20,7 @@ from visionkit.data.formats.tables import table
 from visionkit.data.formats.unread.find import seen, unread_files, unused_images
 from visionkit.data.formats.unread.walk import walk
 from visionkit.data.images.decode import IMAGE_SUFFIXES
-from visionkit.data.images.listing import list_images
+from visionkit.data.images.listing import is_hidden, list_images
 from visionkit.data.images.masks.names import OPTION, NamedClasses, parse_values
 from visionkit.data.index import DataError, Index, Problem, counted
 from visionkit.data.split_names import SPLITS, TRAIN_NAMES, WHOLE, empty_split_folders, split_name
@@ -44,6 +44,7 @@ READERS_OF_FILES = {
     ".data": ("YOLO Darknet", darknet.read_darknet),
 }
 ARCHIVES = (".zip", ".tar", ".gz", ".tgz", ".bz2", ".xz", ".7z", ".rar", ".zst")
+DOCUMENTS = (".md", ".pdf", ".html", ".py", ".ipynb")
 MASKS = "images and masks"
 # The layouts that are easiest to recognise come first. Class folders come after all of them: nearly any folder could be some.
 READERS_OF_FOLDERS = (
@@ -230,13 +231,14 @@ def _read_file(file: Path, named: NamedClasses | None) -> DataSet:
 
 def _read_folder(folder: Path, prefer: str | None, named: NamedClasses | None) -> DataSet:
     readers = sorted(READERS_OF_FOLDERS, key=lambda row: prefer != "masks" or row[0] != MASKS)
+    if _holds_one_folder_alone(folder) and (inner := _wrapped(folder)) is not None and split_name(inner.name) not in SPLITS:
+        return _entered(inner, prefer, named)  # first, since layouts that are known at any depth know no lists from there
     for name, recognises, reader in readers:
         if recognises(folder):
             return _with_format(_call(reader, folder, named), name)
     inner = None if find_list(folder, TRAIN_NAMES) else only_folder(folder) or _wrapped(folder)
     if inner is not None and split_name(inner.name) not in SPLITS:
-        data_set = _read_folder(inner, prefer, named)
-        return replace(data_set, notes=(f"the data set is in {inner.name}/", *data_set.notes))
+        return _entered(inner, prefer, named)
     try:
         return _with_format(find_class_folders(folder), "class folders")
     except DataError as error:
@@ -250,6 +252,20 @@ def _read_folder(folder: Path, prefer: str | None, named: NamedClasses | None) -
     index = Index((), tuple(map(str, images)), np.full(len(images), -1, np.int32))
     notes, problem = (f"{counted(len(images), 'image')} without labels or annotations",), masks_beside_images(folder, images)
     return DataSet({WHOLE: index}, notes, () if problem is None else (problem,), format="images without labels")
+
+
+def _holds_one_folder_alone(folder: Path) -> bool:
+    """Whether there is nothing in a folder but another folder, and files for people to read."""
+    rest = (child for child in folder.iterdir() if not is_hidden(child.name) and not child.is_dir())
+    return only_child(folder) is not None and all(
+        child.suffix.lower() in DOCUMENTS or child.stem.lower() in ("readme", "license") for child in rest
+    )
+
+
+def _entered(inner: Path, prefer: str | None, named: NamedClasses | None) -> DataSet:
+    """The data set of a folder within the one that was given."""
+    data_set = _read_folder(inner, prefer, named)
+    return replace(data_set, notes=(f"the data set is in {inner.name}/", *data_set.notes))
 
 
 def _wrapped(folder: Path) -> Path | None:

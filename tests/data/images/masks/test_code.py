@@ -361,7 +361,8 @@ def test_grey_values_are_those_of_the_grey_colors_of_a_list_whatever_their_order
     tmp_path, names, colors, rows, suffix, expected
 ):
     named = NamedClasses(names, np.array(colors, np.uint8), source="class_dict.csv")
-    classes, found = decided(tmp_path, [in_stripes(*rows)] * 2, named, suffix=suffix, **{"quality": 95} if suffix == ".jpg" else {})
+    options = {"quality": 95} if suffix == ".jpg" else {}
+    _, found = decided(tmp_path, [in_stripes(*rows)] * 2, named, suffix=suffix, **options)
     tolerance = SIDE if suffix == ".jpg" else 0
     assert {name: pytest.approx(2 * ROW * count, abs=tolerance) for name, count in expected.items()} == found
 
