@@ -9,7 +9,7 @@ import numpy as np
 
 from visionkit.data.formats import coco, darknet, identities, mask_folders, tfds, voc, yolo
 from visionkit.data.formats.annotation_tools import labelme, tool_files
-from visionkit.data.formats.class_folders import LAYOUTS, find_class_folders, only_child, only_folder
+from visionkit.data.formats.class_folders import LAYOUTS, find_class_folders, only_child, only_folder, only_with_splits
 from visionkit.data.formats.class_names import similar_names
 from visionkit.data.formats.labelled import cub, flat_names, pets, tiny_imagenet
 from visionkit.data.formats.labelled.evidence import GENERIC
@@ -236,7 +236,7 @@ def _read_folder(folder: Path, prefer: str | None, named: NamedClasses | None) -
     for name, recognises, reader in readers:
         if recognises(folder):
             return _with_format(_call(reader, folder, named), name)
-    inner = None if find_list(folder, TRAIN_NAMES) else only_folder(folder) or _wrapped(folder)
+    inner = None if find_list(folder, TRAIN_NAMES) else only_folder(folder) or _wrapped(folder) or only_with_splits(folder)
     if inner is not None and split_name(inner.name) not in SPLITS:
         return _entered(inner, prefer, named)
     try:
