@@ -247,6 +247,26 @@ def test_a_folder_that_is_alone_in_another_is_read_as_if_it_had_been_given(tmp_p
     assert read(tmp_path / "voc").class_names == ("ball",)
 
 
+def test_annotations_of_more_images_go_before_a_table_of_a_few_for_tests(tmp_path):
+    inner = tmp_path / "cells"
+    (inner / "Annotations").mkdir(parents=True)
+    image(tmp_path / "example.jpg")
+    box = "<bndbox><xmin>1</xmin><ymin>1</ymin><xmax>4</xmax><ymax>4</ymax></bndbox>"
+    for name in "abc":
+        image(inner / "JPEGImages" / f"{name}.jpg")
+        (inner / "Annotations" / f"{name}.xml").write_text(
+            f"<annotation><filename>{name}.jpg</filename><object><name>ball</name>{box}</object></annotation>"
+        )
+    table = tmp_path / "test.csv"
+    header = "filename,label,xmin,ymin,xmax,ymax\n"
+    table.write_text(f"{header}a.jpg,ball,1,1,4,4\n")
+    found = read(tmp_path)
+    assert found.format == "Pascal VOC (Annotations/)" and len(found) == 3
+    assert [problem.path for problem in found.problems if problem.kind == "unread annotations"] == [str(table)]
+    table.rename(tmp_path / "train.csv")
+    assert len(read(tmp_path)) == 1
+
+
 def test_an_empty_folder_has_no_labels(tmp_path):
     with pytest.raises(DataError, match="it holds nothing"):
         read_classified(tmp_path)

@@ -9,7 +9,14 @@ import numpy as np
 
 from visionkit.data.formats import coco, darknet, identities, mask_folders, tfds, voc, yolo
 from visionkit.data.formats.annotation_tools import labelme, tool_files
-from visionkit.data.formats.class_folders import LAYOUTS, find_class_folders, only_child, only_folder, only_with_splits
+from visionkit.data.formats.class_folders import (
+    LAYOUTS,
+    find_class_folders,
+    only_child,
+    only_folder,
+    only_with_splits,
+    visible_folders,
+)
 from visionkit.data.formats.class_names import similar_names
 from visionkit.data.formats.labelled import cub, flat_names, pets, tiny_imagenet
 from visionkit.data.formats.labelled.evidence import GENERIC
@@ -23,7 +30,7 @@ from visionkit.data.images.decode import IMAGE_SUFFIXES
 from visionkit.data.images.listing import is_hidden, list_images
 from visionkit.data.images.masks.names import OPTION, NamedClasses, parse_values
 from visionkit.data.index import DataError, Index, Problem, counted
-from visionkit.data.split_names import SPLITS, TRAIN_NAMES, WHOLE, empty_split_folders, split_name
+from visionkit.data.split_names import MEASURING, SPLITS, TRAIN_NAMES, WHOLE, empty_split_folders, split_name
 from visionkit.data.splits import DataSet, Splits, train_and_val
 
 EXPECTED = (
@@ -235,7 +242,8 @@ def _read_folder(folder: Path, prefer: str | None, named: NamedClasses | None) -
         return _entered(inner, prefer, named)  # first, since layouts that are known at any depth know no lists from there
     for name, recognises, reader in readers:
         if recognises(folder):
-            return _with_format(_call(reader, folder, named), name)
+            data_set = _with_format(_call(reader, folder, named), name)
+            return _better_below(folder, data_set, prefer, named) or data_set
     inner = None if find_list(folder, TRAIN_NAMES) else only_folder(folder) or _wrapped(folder) or only_with_splits(folder)
     if inner is not None and split_name(inner.name) not in SPLITS:
         return _entered(inner, prefer, named)
@@ -252,6 +260,17 @@ def _read_folder(folder: Path, prefer: str | None, named: NamedClasses | None) -
     index = Index((), tuple(map(str, images)), np.full(len(images), -1, np.int32))
     notes, problem = (f"{counted(len(images), 'image')} without labels or annotations",), masks_beside_images(folder, images)
     return DataSet({WHOLE: index}, notes, () if problem is None else (problem,), format="images without labels")
+
+
+def _better_below(folder: Path, data_set: DataSet, prefer: str | None, named: NamedClasses | None) -> DataSet | None:
+    """The data set of the only folder beside a table of a few test images, where more images have boxes there."""
+    if not data_set.format.startswith("a table") or not set(data_set.splits) <= set(MEASURING):
+        return None
+    children = visible_folders(folder, [])
+    if len(children) != 1 or not _is_recognised(children[0]):
+        return None
+    below = _entered(children[0], prefer, named)
+    return below if len(below) > len(data_set) and any(index.has_objects for index in below.splits.values()) else None
 
 
 def _holds_one_folder_alone(folder: Path) -> bool:
@@ -271,8 +290,11 @@ def _entered(inner: Path, prefer: str | None, named: NamedClasses | None) -> Dat
 def _wrapped(folder: Path) -> Path | None:
     """The only folder in a folder, if it holds images and a reader knows it: a lone folder of images could be a class."""
     child = only_child(folder)
-    readers = (recognises for name, recognises, _ in READERS_OF_FOLDERS if name != PEOPLE)
-    return child if child is not None and any(recognises(child) for recognises in readers) else None
+    return child if child is not None and _is_recognised(child) else None
+
+
+def _is_recognised(folder: Path) -> bool:
+    return any(recognises(folder) for name, recognises, _ in READERS_OF_FOLDERS if name != PEOPLE)
 
 
 def _with_left_out(folder: Path, data_set: DataSet) -> DataSet:
