@@ -36,7 +36,7 @@ SPLIT_WORDS = {
 BESIDE_A_SPLIT = frozenset(
     [
         *("image", "images", "img", "imgs", "picture", "pictures", "photo", "photos", "data", "dataset", "set", "split"),
-        *("list", "stage", "final", "v", "jpg", "jpeg", "png", "tif"),
+        *("list", "stage", "final", "v", "jpg", "jpeg", "png", "tif", "zip"),
     ]
 )
 TRAIN_AND_VAL = re.compile(r"(images?_)?train[\W_]*val(id|idation)?(_images?)?", re.IGNORECASE)  # not divided yet
