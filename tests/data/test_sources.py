@@ -51,9 +51,7 @@ def test_an_error_names_the_annotations_that_were_not_read(tmp_path):
     image(tmp_path / "train" / "0.jpg")
     image(tmp_path / "test" / "0.jpg")
     (tmp_path / "train" / "metadata.jsonl").write_text('{"file_name": "0.jpg", "text": "cat"}\n')
-    with pytest.raises(
-        DataError, match=r"annotations that no reader knows: .*train/metadata\.jsonl \(JSON that names images\)"
-    ):
+    with pytest.raises(DataError, match=r"annotations that were not read: .*train/metadata\.jsonl \(JSON that names images\)"):
         read(tmp_path)
     image(tmp_path / "only" / "Training_Input" / "a1.jpg")
     (tmp_path / "only" / "Truth").mkdir()
