@@ -265,6 +265,21 @@ def test_annotations_of_more_images_go_before_a_table_of_a_few_for_tests(tmp_pat
     assert len(read(tmp_path)) == 1
 
 
+@pytest.mark.parametrize("place", [".", "cars/cars"])
+def test_split_class_folders_are_read_beside_a_table_of_images_that_do_not_exist(tmp_path, place):
+    for split, count in (("train", 3), ("test", 2)):
+        write_classes(tmp_path / place / split, {"audi": count, "ford": count})
+    (tmp_path / "boxes.csv").write_text("image,xmin,ymin,xmax,ymax,label\n077.jpg,1,1,3,3,audi\n")
+    found = read(tmp_path)
+    assert found.class_names == ("audi", "ford")
+    assert {split: len(index) for split, index in found.splits.items()} == {"train": 6, "test": 4}
+    assert "none of its 1 images exists" in found.problems[0].detail
+    write_classes(tmp_path / place, {"new": 1})
+    (tmp_path / place / "train").rename(tmp_path / place / "old")
+    with pytest.raises(DataError, match="none of its 1 images exists"):
+        read(tmp_path)
+
+
 def test_an_empty_folder_has_no_labels(tmp_path):
     with pytest.raises(DataError, match="it holds nothing"):
         read_classified(tmp_path)

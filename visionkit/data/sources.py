@@ -24,6 +24,7 @@ from visionkit.data.formats.labelled.masks_among import masks_beside_images
 from visionkit.data.formats.labelled.numbered import name_numbered_classes
 from visionkit.data.formats.split_lists import find_list
 from visionkit.data.formats.tables import table
+from visionkit.data.formats.tables.files import find_tables
 from visionkit.data.formats.unread.find import seen, unread_files, unused_images
 from visionkit.data.formats.unread.walk import walk
 from visionkit.data.images.decode import IMAGE_SUFFIXES
@@ -40,13 +41,14 @@ EXPECTED = (
     "than in val/; or a .json, .yaml, .xml, .csv or .tsv file of these kinds; or tfds:NAME."
 )
 PEOPLE = "one folder per person"
+TABLE = "a table"
 NAMED = 10  # classes that a message names
 READERS_OF_FILES = {
     ".json": ("COCO", coco.read_coco),
     ".yaml": ("YOLO", yolo.read_yolo),
     ".yml": ("YOLO", yolo.read_yolo),
-    ".csv": ("a table", table.read_table),
-    ".tsv": ("a table", table.read_table),
+    ".csv": (TABLE, table.read_table),
+    ".tsv": (TABLE, table.read_table),
     ".xml": ("CVAT", tool_files.read_tool_files),
     ".data": ("YOLO Darknet", darknet.read_darknet),
 }
@@ -62,9 +64,9 @@ READERS_OF_FOLDERS = (
     ("labelme", labelme.looks_like_labelme, labelme.read_labelme),
     ("an annotation tool", tool_files.looks_like_tool_files, tool_files.read_tool_files),
     ("YOLO Darknet", darknet.looks_like_darknet, darknet.read_darknet),
-    ("a table", table.looks_like_table_of_masks, table.read_tables),
+    (TABLE, table.looks_like_table_of_masks, table.read_tables),
     (MASKS, mask_folders.looks_like_masks, mask_folders.read_masks),
-    ("a table", table.looks_like_table, table.read_tables),
+    (TABLE, table.looks_like_table, table.read_tables),
     ("Tiny ImageNet", tiny_imagenet.looks_like_tiny_imagenet, tiny_imagenet.read_tiny_imagenet),
     ("CUB-200-2011", cub.looks_like_cub, cub.read_cub),
     ("labels in file names", flat_names.looks_like_flat_names, flat_names.read_flat_names),
@@ -242,7 +244,12 @@ def _read_folder(folder: Path, prefer: str | None, named: NamedClasses | None) -
         return _entered(inner, prefer, named)  # first, since layouts that are known at any depth know no lists from there
     for name, recognises, reader in readers:
         if recognises(folder):
-            data_set = _with_format(_call(reader, folder, named), name)
+            try:
+                data_set = _with_format(_call(reader, folder, named), name)
+            except DataError as error:
+                if name != TABLE or (data_set := _split_classes_beside_table(folder, error)) is None:
+                    raise
+                return data_set
             return _better_below(folder, data_set, prefer, named) or data_set
     inner = None if find_list(folder, TRAIN_NAMES) else only_folder(folder) or _wrapped(folder) or only_with_splits(folder)
     if inner is not None and split_name(inner.name) not in SPLITS:
@@ -262,9 +269,30 @@ def _read_folder(folder: Path, prefer: str | None, named: NamedClasses | None) -
     return DataSet({WHOLE: index}, notes, () if problem is None else (problem,), format="images without labels")
 
 
+def _split_classes_beside_table(folder: Path, error: DataError) -> DataSet | None:
+    """Class folders in train/ and other splits, beside a table of images that do not exist, which is a problem."""
+    try:
+        tables = find_tables(folder).tables
+    except DataError:
+        return None
+    if not tables or any(each.meaning.folders for each in tables):
+        return None
+    while (inner := only_folder(folder)) is not None and split_name(inner.name) not in SPLITS:
+        folder = inner
+    try:
+        data_set = find_class_folders(folder)
+    except DataError:
+        return None
+    if data_set.problems or len(data_set.splits) < 2:
+        return None
+    detail = f"the class folders are read, since the table is of no use: {error}"
+    problem = Problem("unread annotations", str(tables[0].file), detail)
+    return replace(_with_format(data_set, "class folders"), problems=(problem,))
+
+
 def _better_below(folder: Path, data_set: DataSet, prefer: str | None, named: NamedClasses | None) -> DataSet | None:
     """The data set of the only folder beside a table of a few test images, where more images have boxes there."""
-    if not data_set.format.startswith("a table") or not set(data_set.splits) <= set(MEASURING):
+    if not data_set.format.startswith(TABLE) or not set(data_set.splits) <= set(MEASURING):
         return None
     children = visible_folders(folder, [])
     if len(children) != 1 or not _is_recognised(children[0]):
