@@ -245,6 +245,15 @@ def test_a_folder_that_is_alone_in_another_is_read_as_if_it_had_been_given(tmp_p
     assert read(tmp_path / "voc").class_names == ("ball",)
 
 
+def test_a_single_sample_with_a_mask_of_each_object_is_read(tmp_path):
+    image(tmp_path / "s1" / "images" / "s1.png")
+    (tmp_path / "s1" / "masks").mkdir()
+    for number in range(3):
+        Image.fromarray(np.eye(6, 8, number, dtype=np.uint8) * 255).save(tmp_path / "s1" / "masks" / f"m{number}.png")
+    found = read(tmp_path)
+    assert len(found) == 1 and "one mask per object" in found.format
+
+
 def test_annotations_of_more_images_go_before_a_table_of_a_few_for_tests(tmp_path):
     inner = tmp_path / "cells"
     (inner / "Annotations").mkdir(parents=True)

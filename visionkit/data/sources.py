@@ -2,6 +2,7 @@
 
 from collections import Counter
 from collections.abc import Callable, Sequence
+from contextlib import suppress
 from dataclasses import replace
 from pathlib import Path
 
@@ -241,7 +242,9 @@ def _read_file(file: Path, named: NamedClasses | None) -> DataSet:
 def _read_folder(folder: Path, prefer: str | None, named: NamedClasses | None) -> DataSet:
     readers = sorted(READERS_OF_FOLDERS, key=lambda row: prefer != "masks" or row[0] != MASKS)
     if _holds_one_folder_alone(folder) and (inner := _wrapped(folder)) is not None and split_name(inner.name) not in SPLITS:
-        return _entered(inner, prefer, named)  # first, since layouts that are known at any depth know no lists from there
+        # First, since layouts that are known at any depth know no lists from there; but a single sample needs them.
+        with suppress(DataError):
+            return _entered(inner, prefer, named)
     for name, recognises, reader in readers:
         if recognises(folder):
             try:

@@ -286,6 +286,9 @@ def test_splits_of_class_folders_beside_folders_of_other_images_are_read(tmp_pat
     assert found.class_names == ("blue", "red")
     assert {split: len(index) for split, index in found.splits.items()} == {"train": 8, "val": 4}
     assert found.left_out == "3 in test/"
+    shutil.rmtree(tmp_path / "test")
+    write_classes(tmp_path, {"cat": 2, "dog": 2})  # beside two folders that may be classes, too, nothing is left out silently
+    assert any(problem.kind == "unclear layout" for problem in read(tmp_path).problems)
 
 
 def test_two_sets_of_images_in_splits_are_two_classes(tmp_path):

@@ -113,7 +113,7 @@ def only_with_splits(folder: Path) -> Path | None:
     if not 2 <= len(children) <= FEW_FOLDERS or "train" in split_names(child.name for child in children).values():
         return None
     found = [child for child in children if _holds_splits(only_folder(child) or child)]
-    return found[0] if len(found) == 1 else None
+    return found[0] if len(found) == 1 and sum(map(_has_images, children)) < 2 else None  # two may be classes
 
 
 def _holds_splits(folder: Path) -> bool:

@@ -73,6 +73,12 @@ def test_the_only_column_of_few_texts_is_the_class_of_boxes(write, more, values,
     assert any("cell_type is taken for the class" in note for note in found.notes) == (problems == 0)
 
 
+def test_a_text_that_is_the_same_in_each_image_may_be_no_class_of_boxes(write):
+    rows = "".join(f"{name},1,1,9,9,{weather}\n" * 2 for name, weather in zip("abcd", ["sun", "rain"] * 2, strict=True))
+    found = read_tables(write("a.jpg b.jpg c.jpg d.jpg", {"x.csv": f"image,xmin,ymin,xmax,ymax,weather\n{rows}"}))
+    assert [problem.kind for problem in found.problems] == ["unclear layout"]
+
+
 def test_all_columns_that_may_be_the_label_are_named_beside_the_one_that_is_read(write):
     table = "image,diagnosis,kind,target\na,naevus,benign,0\nb,mole,benign,0\nc,naevus,bad,1\nd,mole,bad,1\n"
     found = read_tables(write("a.jpg b.jpg c.jpg d.jpg", {"x.csv": table}))

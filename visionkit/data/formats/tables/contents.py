@@ -217,10 +217,18 @@ def _with_class_of_boxes(
     texts = [i for i, of in values.items() if 1 < len(set(of)) <= FEW * len(of) and not any(map(NUMBER.fullmatch, of))]
     if len(texts) == 1:
         note = f"no column has a name that is known for labels; {names[texts[0]]} is taken for the class of the boxes"
-        return columns._replace(label=texts[0]), (note,), ()
+        return columns._replace(label=texts[0]), (note,), _if_of_whole_images(names[texts[0]], columns.image, texts[0], sample)
     listed = ", ".join(names[i] for i in texts)
     doubt = f"any of {listed} may be the class of the boxes, and none is read: rename the right one to label"
     return columns, (), (doubt,) if texts else ()
+
+
+def _if_of_whole_images(name: str, image: int, column: int, sample: list[list[str]]) -> tuple[str, ...]:
+    """A doubt where all boxes of each image have the same value, as the weather or the place of an image has."""
+    images, pairs = {row[image] for row in sample}, {(row[image], row[column]) for row in sample}
+    if not len(images) == len(pairs) < len(sample):
+        return ()
+    return (f"{name} is taken for the class of the boxes, but may be one of whole images, since it is the same in each image",)
 
 
 def _may_be_labels(values: list[str]) -> bool:
