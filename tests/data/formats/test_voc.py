@@ -366,6 +366,12 @@ def test_images_lie_in_folders_of_their_classes(tmp_path):
     }
 
 
+def test_folders_of_splits_are_not_taken_for_those_of_classes(tmp_path):
+    annotate(tmp_path, "1", cat(4, 2, 20, 10), images="images/train", annotations="annotations")
+    with pytest.raises(DataError, match="its image does not exist"):
+        read_voc(tmp_path)
+
+
 def test_splits_are_wrapped_as_archives_unpack_them(tmp_path):
     for split, stem in (("train", "1"), ("test", "2")):
         (tmp_path / f"{split}_zip").mkdir()

@@ -65,7 +65,8 @@ def _entered(part: Path) -> Path:
 
 def _root(folder: Path, xml_folder: Path) -> Root:
     above = image_folders(folder)
-    inner = [child for each in above for _, child in sorted(_folders(each).items())]  # images/CLASS/
+    inner = [child for each in above for _, child in sorted(_folders(each).items())]  # images/CLASS/, but not images/train/
+    inner = [] if split_folders(inner).folders else inner
     return Root(folder, xml_folder, [*map(str, (*above, *inner))] or [str(folder)])
 
 
