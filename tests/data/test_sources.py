@@ -52,9 +52,7 @@ def test_an_error_names_the_annotations_that_were_not_read(tmp_path):
     image(tmp_path / "train" / "0.jpg")
     image(tmp_path / "test" / "0.jpg")
     (tmp_path / "train" / "metadata.jsonl").write_text('{"file_name": "0.jpg", "text": "cat"}\n')
-    with pytest.raises(
-        DataError, match=r"annotations that no reader knows: .*train/metadata\.jsonl \(JSON that names images\)"
-    ):
+    with pytest.raises(DataError, match=r"annotations that were not read: .*train/metadata\.jsonl \(JSON that names images\)"):
         read(tmp_path)
     image(tmp_path / "only" / "Training_Input" / "a1.jpg")
     (tmp_path / "only" / "Truth").mkdir()
@@ -219,6 +217,77 @@ def test_tables(tmp_path, name):
     (tmp_path / name).write_text(text if name.endswith("csv") else text.replace(",", "\t"))
     assert read(tmp_path).class_names == read(tmp_path / name).class_names == ("cat",)
     assert read(tmp_path).splits[WHOLE].task == "detection"
+
+
+@pytest.mark.parametrize("wrapper", [".", "my_data", "download/my_data"])
+def test_a_folder_that_is_alone_in_another_is_read_as_if_it_had_been_given(tmp_path, wrapper):
+    """With its lists, and with its boxes where there are masks, too."""
+    masks, voc = tmp_path / "masks" / wrapper, tmp_path / "voc" / wrapper
+    for name in "abc":
+        image(masks / "images" / f"{name}.jpg")
+        image(voc / "JPEGImages" / f"{name}.jpg")
+        for place in (masks / "masks", voc / "SegmentationClass"):
+            place.mkdir(parents=True, exist_ok=True)
+            Image.fromarray(np.eye(6, 8, dtype=np.uint8)).save(place / f"{name}.png")
+    (masks / "train.txt").write_text("a\nb\n")
+    (masks / "valid.txt").write_text("c\n")
+    (masks / "classes.txt").write_text("floor\nball\n")
+    (tmp_path / "masks" / "README.md").write_text("Balls.")
+    found = read(tmp_path / "masks")
+    assert {split: len(index) for split, index in found.splits.items()} == {"train": 2, "val": 1}
+    assert found.class_names == ("floor", "ball")
+    (voc / "Annotations").mkdir()
+    box = "<bndbox><xmin>1</xmin><ymin>1</ymin><xmax>4</xmax><ymax>4</ymax></bndbox>"
+    for name in "abc":
+        (voc / "Annotations" / f"{name}.xml").write_text(
+            f"<annotation><filename>{name}.jpg</filename><object><name>ball</name>{box}</object></annotation>"
+        )
+    assert read(tmp_path / "voc").format == "Pascal VOC (Annotations/)"
+    assert read(tmp_path / "voc").class_names == ("ball",)
+
+
+def test_a_single_sample_with_a_mask_of_each_object_is_read(tmp_path):
+    image(tmp_path / "s1" / "images" / "s1.png")
+    (tmp_path / "s1" / "masks").mkdir()
+    for number in range(3):
+        Image.fromarray(np.eye(6, 8, number, dtype=np.uint8) * 255).save(tmp_path / "s1" / "masks" / f"m{number}.png")
+    found = read(tmp_path)
+    assert len(found) == 1 and "one mask per object" in found.format
+
+
+def test_annotations_of_more_images_go_before_a_table_of_a_few_for_tests(tmp_path):
+    inner = tmp_path / "cells"
+    (inner / "Annotations").mkdir(parents=True)
+    image(tmp_path / "example.jpg")
+    box = "<bndbox><xmin>1</xmin><ymin>1</ymin><xmax>4</xmax><ymax>4</ymax></bndbox>"
+    for name in "abc":
+        image(inner / "JPEGImages" / f"{name}.jpg")
+        (inner / "Annotations" / f"{name}.xml").write_text(
+            f"<annotation><filename>{name}.jpg</filename><object><name>ball</name>{box}</object></annotation>"
+        )
+    table = tmp_path / "test.csv"
+    header = "filename,label,xmin,ymin,xmax,ymax\n"
+    table.write_text(f"{header}a.jpg,ball,1,1,4,4\n")
+    found = read(tmp_path)
+    assert found.format == "Pascal VOC (Annotations/)" and len(found) == 3
+    assert [problem.path for problem in found.problems if problem.kind == "unread annotations"] == [str(table)]
+    table.rename(tmp_path / "train.csv")
+    assert len(read(tmp_path)) == 1
+
+
+@pytest.mark.parametrize("place", [".", "cars/cars"])
+def test_split_class_folders_are_read_beside_a_table_of_images_that_do_not_exist(tmp_path, place):
+    for split, count in (("train", 3), ("test", 2)):
+        write_classes(tmp_path / place / split, {"audi": count, "ford": count})
+    (tmp_path / "boxes.csv").write_text("image,xmin,ymin,xmax,ymax,label\n077.jpg,1,1,3,3,audi\n")
+    found = read(tmp_path)
+    assert found.class_names == ("audi", "ford")
+    assert {split: len(index) for split, index in found.splits.items()} == {"train": 6, "test": 4}
+    assert "none of its 1 images exists" in found.problems[0].detail
+    write_classes(tmp_path / place, {"new": 1})
+    (tmp_path / place / "train").rename(tmp_path / place / "old")
+    with pytest.raises(DataError, match="none of its 1 images exists"):
+        read(tmp_path)
 
 
 def test_an_empty_folder_has_no_labels(tmp_path):

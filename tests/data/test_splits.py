@@ -91,6 +91,9 @@ def test_names_of_splits(given, expected):
         (["seg_train", "seg_test", "seg_pred"], {"seg_train": "train", "seg_test": "test"}),
         (["birds-train-64px", "birds-val-64px"], {"birds-train-64px": "train", "birds-val-64px": "val"}),
         (["seg", "seg_train"], {}),
+        (["rps", "rps-test-set", "rps-validation"], {"rps": "train", "rps-test-set": "test", "rps-validation": "val"}),
+        (["rps", "rps-test", "paper"], {}),
+        (["e", "eval"], {"eval": "val"}),
         (["toy bus", "toy car", "toy train"], {"toy train": "train"}),  # the caller looks whether there are classes in it
     ],
 )

@@ -36,7 +36,7 @@ SPLIT_WORDS = {
 BESIDE_A_SPLIT = frozenset(
     [
         *("image", "images", "img", "imgs", "picture", "pictures", "photo", "photos", "data", "dataset", "set", "split"),
-        *("list", "stage", "final", "v", "jpg", "jpeg", "png", "tif"),
+        *("list", "stage", "final", "v", "jpg", "jpeg", "png", "tif", "zip"),
     ]
 )
 TRAIN_AND_VAL = re.compile(r"(images?_)?train[\W_]*val(id|idation)?(_images?)?", re.IGNORECASE)  # not divided yet
@@ -62,10 +62,14 @@ def split_name(name: str) -> str:
 def split_names(names: Iterable[str]) -> dict[str, str]:
     """The split that each of the names stands for, without those that stand for none.
 
-    Words that all names begin or end with do not matter: "seg_train" and "seg_test" are splits.
+    Words that all names begin or end with do not matter: "seg_train" and "seg_test" are splits. So are "rps" and "rps-test".
     """
     names = list(names)
     words = {name: re.split(r"[\W_]+", name.lower()) for name in names}
+    first = min(names, key=len, default="")
+    rest = {name: split_name(name[len(first) :]) for name in names if re.match(re.escape(first) + r"[\W_]", name)}
+    if len(rest) == len(names) - 1 > 0 and set(rest.values()) <= set(MEASURING) and split_name(first) not in SPLITS:
+        return {first: "train", **rest}
     start = end = 0
     if len(names) > 1:
         shortest = min(map(len, words.values()))

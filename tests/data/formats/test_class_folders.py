@@ -277,6 +277,21 @@ def test_a_class_beside_the_only_folder_with_folders_of_images_is_still_a_findin
     assert found.class_names == ("persian", "siamese") and "folder dog/ is empty" in found.problems[0].detail
 
 
+@pytest.mark.parametrize("wrapper", ["dataset", "set/set"])
+def test_splits_of_class_folders_beside_folders_of_other_images_are_read(tmp_path, wrapper):
+    """Beside the screenshots of a project, or beside test images without classes."""
+    for split, count in (("train", 4), ("val", 2)):
+        write_classes(tmp_path / wrapper / split, {"red": count, "blue": count})
+    write_classes(tmp_path / "test", {"test": 3})
+    found = read(tmp_path)
+    assert found.class_names == ("blue", "red")
+    assert {split: len(index) for split, index in found.splits.items()} == {"train": 8, "val": 4}
+    assert found.left_out == "3 in test/"
+    shutil.rmtree(tmp_path / "test")
+    write_classes(tmp_path, {"cat": 2, "dog": 2})  # beside two folders that may be classes, too, nothing is left out silently
+    assert any(problem.kind == "unclear layout" for problem in read(tmp_path).problems)
+
+
 def test_two_sets_of_images_in_splits_are_two_classes(tmp_path):
     write_classes(tmp_path, {"trainA": 3, "trainB": 2, "testA": 1, "testB": 1})
     found = find_class_folders(tmp_path)

@@ -430,3 +430,14 @@ def test_the_root_of_the_categories_is_no_class_without_objects(tmp_path, object
     assert only(found).annotations[0].objects.classes.tolist() == [
         names.index("things" if objects[0]["category_id"] == 0 else "cat")
     ]
+
+
+def test_images_that_have_an_address_alone_are_found_by_its_end(tmp_path):
+    """As in LVIS, where images of train2017 and of val2017 are in both files."""
+    contents = tree({})
+    file = write(tmp_path / "annotations" / "lvis_v1_val.json", contents, tmp_path / "train2017")
+    contents["images"][0]["coco_url"] = "http://images.cocodataset.org/train2017/1.jpg"
+    del contents["images"][0]["file_name"]
+    file.write_text(json.dumps(contents))
+    found = only(read_coco(tmp_path))
+    assert found.paths == (str(tmp_path / "train2017" / "1.jpg"),) and len(found.annotations[0].objects) == 1

@@ -161,7 +161,7 @@ def test_an_unknown_layout_names_the_annotations_in_it(tmp_path):
         for number in range(3):
             image(tmp_path / "images" / split / f"{split}{number}.jpg")
             text(tmp_path / "groundTruth" / split / f"{split}{number}.mat", "x")
-    with pytest.raises(DataError, match=r"no reader knows: \S+groundTruth/train/train0.mat \(a MATLAB file\), \S+val0.mat "):
+    with pytest.raises(DataError, match=r"were not read: \S+groundTruth/train/train0.mat \(a MATLAB file\), \S+val0.mat "):
         read(tmp_path)
 
 

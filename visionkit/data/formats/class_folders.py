@@ -44,6 +44,7 @@ LAYOUTS = (
     "or lists train.txt and val.txt with a path and a label in each line."
 )
 PREFERRED = {"train": TRAIN_NAMES, "val": VAL_NAMES, "test": TEST_NAMES}
+FEW_FOLDERS = 10  # one of which may hold all that is to be read
 NAMED = 5  # files or folders that a note names
 
 Files = dict[str, list[Path]]  # the images of each class
@@ -105,6 +106,23 @@ def only_child(folder: Path) -> Path | None:
     """The only folder in a folder without images; None if there is none, or there are several."""
     children = visible_folders(folder, [])
     return children[0] if len(children) == 1 and not _has_images(folder) else None
+
+
+def only_with_splits(folder: Path) -> Path | None:
+    """The only one of a few folders in which class folders are split: beside docs/, or beside a test/ of images alone."""
+    children = visible_folders(folder, [])
+    if not 2 <= len(children) <= FEW_FOLDERS or "train" in split_names(child.name for child in children).values():
+        return None
+    found = [child for child in children if _holds_splits(only_folder(child) or child)]
+    return found[0] if len(found) == 1 and sum(map(_has_images, children)) < 2 else None  # two may be classes
+
+
+def _holds_splits(folder: Path) -> bool:
+    if _has_images(folder):
+        return False
+    splits = split_folders(visible_folders(folder, [])).folders
+    with_classes = {split for split, child in splits.items() if not _has_images(child) and len(visible_folders(child, [])) > 1}
+    return {"train"} < with_classes
 
 
 def visible_folders(folder: Path, notes: list[str]) -> list[Path]:

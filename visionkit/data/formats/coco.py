@@ -277,6 +277,8 @@ def _images(images: list, file: Path, problems: list[Problem]) -> dict[int | str
     by_id: dict[int | str, dict] = {}
     for image in images:
         number, name = (image.get("id"), image.get("file_name")) if isinstance(image, dict) else (None, None)
+        if name is None and isinstance(image, dict) and isinstance(image.get("coco_url"), str):  # LVIS
+            name = image["file_name"] = "/".join(image["coco_url"].split("/")[-2:])
         if not is_key(number) or not isinstance(name, str) or number in by_id:
             problems.append(object_problem(file, f"image {brief(number)}", "it lacks a file_name or a unique id"))
         else:

@@ -42,6 +42,22 @@ def test_splits_without_class_folders_are_no_classes(tmp_path, names):
         find_class_folders(tmp_path)
 
 
+@pytest.mark.parametrize(
+    ("names", "expected"),
+    [
+        (("train.X1", "train.X2", "val.X"), 1),
+        (("bounding_box_train", "bounding_box_test", "query"), 1),
+        (("train station", "train depot"), 0),
+        (("toy train", "test tube", "cup", "ball"), 0),
+    ],
+)
+def test_words_of_several_splits_in_most_names_are_a_finding(tmp_path, names, expected):
+    for name in names:
+        images(tmp_path / name, "x.jpg", "y.jpg")
+    problems = find_class_folders(tmp_path).problems
+    assert ["usually splits" in problem.detail for problem in problems] == [True] * expected
+
+
 def test_one_of_two_classes_may_be_called_train(tmp_path):
     for name in ("bus", "train"):
         images(tmp_path / name, "x.jpg", "y.jpg")

@@ -56,3 +56,18 @@ def test_tables_may_lie_in_annotations(write):
     found = read_tables(write("images/a.jpg images/b.jpg", {"annotations/labels.csv": LABELS}))
     assert labels(found) == {"a.jpg": "cat", "b.jpg": "dog"}
     assert {file[-22:] for file in found.annotation_files} == {"annotations/labels.csv"}
+
+
+def test_tables_of_the_same_columns_are_splits_whatever_else_their_names_say(write):
+    tables = {"oidv6-train-annotations.csv": "image,label\na,cat\n", "validation-annotations.csv": "image,label\nb,dog\n"}
+    found = read_tables(write("train/a.jpg validation/b.jpg", tables))
+    assert labels(found, "train") == {"a.jpg": "cat"} and labels(found, "val") == {"b.jpg": "dog"}
+
+
+def test_tables_lie_in_folders_of_their_own_beside_the_images_of_each_split(write):
+    tables = {f"x_{split}_GroundTruth/x_{split}_GroundTruth.csv": LABELS for split in ("Training", "Validation")}
+    names = [f"x_{split}_Input/{name}.jpg" for split in ("Training", "Validation") for name in "ab"]
+    found = read_tables(write(" ".join(names), tables))
+    for split, folder in (("train", "x_Training_Input"), ("val", "x_Validation_Input")):
+        assert labels(found, split) == {"a.jpg": "cat", "b.jpg": "dog"}
+        assert all(folder in path for path in found.splits[split].paths)

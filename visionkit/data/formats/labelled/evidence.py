@@ -11,7 +11,7 @@ from PIL import Image
 
 from visionkit.data.formats.labelled.masks_among import refuse_masks_as_classes
 from visionkit.data.index import DataError, Problem
-from visionkit.data.split_names import split_names
+from visionkit.data.split_names import SPLIT_WORDS, split_names
 
 Files = dict[str, list[Path]]  # the images of each class
 
@@ -77,7 +77,17 @@ def refuse_other_layouts(folder: Path, files: Files) -> list[Problem]:
     problems += refuse_masks_as_classes(folder, files)
     same = _same_folders_in_each(folder, files, inner)
     merged = [] if same or problems else _merged_folders(folder, files, inner)
-    return problems + same + merged + _parts_of_one_set(folder, files)
+    return problems + same + merged + _parts_of_one_set(folder, files) + _words_of_splits(folder, files)
+
+
+def _words_of_splits(folder: Path, files: Files) -> list[Problem]:
+    """Folders such as train.X1 and val.X, or bounding_box_train and query_test, which have words of splits in their names."""
+    found = {name: SPLIT_WORDS[word] for name in sorted(files) for word in _words(name) if word in SPLIT_WORDS}
+    if len(set(found.values())) < 2 or 2 * len(found) <= len(files):
+        return []
+    names = ", ".join(f"{name}/" for name in list(found)[:3])
+    detail = f"{names}: folders of these names are usually splits, but each is taken for a class; if they are splits, "
+    return [Problem("unclear layout", str(folder), f"{detail}name them train/ and val/ or test/")]
 
 
 def _parts_of_one_set(folder: Path, files: Files) -> list[Problem]:

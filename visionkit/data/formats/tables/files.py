@@ -68,7 +68,8 @@ def find_tables(folder: Path) -> Found:
     if found.tables:
         return found
     children = [child for child in sorted(folder.iterdir()) if child.is_dir()]
-    parts = split_folders(children, lambda child: any(map(_table_files, (child, *_table_folders(child)))))
+    with_tables = [child for child in children if any(map(_table_files, (child, *_table_folders(child))))]
+    parts = split_folders(with_tables)
     by_split = [_in_split(child, split) for split, child in parts.folders.items()]
     if tables := [table for split in by_split for table in split.tables]:
         notes = [*found.notes, *parts.notes, *(note for split in by_split for note in split.notes)]
@@ -160,6 +161,9 @@ def _one_family(folder: Path, tables: list[TableFile]) -> list[TableFile]:
         families = {"": divided[0]}
     family = next(iter(families.values()))
     splits = [table.split for table in family]
+    if len(families) > 1 and _are_splits_of_one(tables):
+        family, families = tables, {"": tables}
+        splits = [table.split for table in family]
     if WHOLE in splits and len(family) > 1 and "train" not in splits:  # annotations.csv beside val_annotations.csv
         family = [table._replace(split="train") if table.split == WHOLE else table for table in family]
         splits = [table.split for table in family]
@@ -171,6 +175,13 @@ def _one_family(folder: Path, tables: list[TableFile]) -> list[TableFile]:
             "folder, or move the others elsewhere."
         )
     return sorted(family, key=lambda table: (*SPLITS, WHOLE).index(table.split))
+
+
+def _are_splits_of_one(tables: list[TableFile]) -> bool:
+    """Whether tables have the same columns, and each is of another split, whatever else their names say."""
+    splits = {table.split for table in tables}
+    is_same = len({table.meaning.columns for table in tables}) == 1
+    return is_same and len(splits) == len(tables) and "train" in splits and WHOLE not in splits
 
 
 def _without_split(stem: str) -> str:

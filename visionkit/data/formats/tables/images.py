@@ -41,7 +41,8 @@ class ImageSearch:
         self._find = image_finder()
         self._folders = tuple(dict.fromkeys((*folders, "data")))
         self._roots = [table.parent]
-        if table.parent.name.lower() in TABLE_FOLDERS:
+        name = table.parent.name.lower()
+        if name in TABLE_FOLDERS or name.endswith(("_groundtruth", "_gt", "_labels", "_annotations")):
             self._roots.append(table.parent.parent)
         self._first: dict[str, tuple[str, ...]] = {}
         self._suffixes = list(SUFFIXES)  # the one that was found last comes first

@@ -114,11 +114,11 @@ def _kind_of_group(place: Place, suffix: str, files: list[str], names: Collectio
 
 
 def seen(folder: Path) -> str:
-    """A sentence that names the annotation files in a folder that no reader knows; "" if there are none."""
+    """A sentence that names the annotation files in a folder that were not read; "" if there are none."""
     problems = unread_files(walk(folder), DataSet({}))
     named = [f"{problem.path} ({problem.detail.partition(': it was not read')[0]})" for problem in problems]
     more = f" and {len(named) - 3} more kinds or folders" if len(named) > 3 else ""
-    return f" It holds annotations that no reader knows: {', '.join(named[:3])}{more}." if named else ""
+    return f" It holds annotations that were not read: {', '.join(named[:3])}{more}." if named else ""
 
 
 def unused_images(places: list[Place], data_set: DataSet) -> str:

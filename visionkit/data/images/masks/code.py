@@ -24,7 +24,7 @@ from pathlib import Path
 
 import numpy as np
 
-from visionkit.data.images.masks.channels import BLACK, MAX_COLORS, Found, find_channel
+from visionkit.data.images.masks.channels import BLACK, MAX_COLORS, Found, find_channel, named_greys
 from visionkit.data.images.masks.histograms import Histogram, are_single_regions, open_masks, total_of
 from visionkit.data.images.masks.levels import APART, MANY, NOISE, levels_of_jpeg, levels_of_soft_edges
 from visionkit.data.images.masks.meaning import BINARY_NAMES, MaskClasses, Meaning, listed
@@ -62,6 +62,7 @@ def find_classes(masks: Sequence[str | Path], named: NamedClasses | None = None)
         DataError: no mask can be read, or their values are no classes.
     """
     files = open_masks(masks)
+    named = named_greys(files, named)
     found = find_channel(files, named)
     extent = f"all {len(masks)} masks" if len(masks) > 1 else "1 mask"
     if len(files) < len(masks):
