@@ -16,6 +16,7 @@ from visionkit.data.formats.class_folders import (
     only_child,
     only_folder,
     only_with_splits,
+    visible_folders,
 )
 from visionkit.data.formats.class_names import header_among, similar_names, undecoded_names
 from visionkit.data.formats.labelled import cub, flat_names, pets, tiny_imagenet
