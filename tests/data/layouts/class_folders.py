@@ -51,6 +51,12 @@ def wrapped(root: Path) -> None:
     text(root / "README.txt", "Natural images")
 
 
+def synsets(root: Path) -> None:
+    folders(root, {"train/n01440764": 3, "train/n01443537": 3})
+    folders(root, {"val/n01440764": 1, "val/n01443537": 1}, first=5)
+    text(root / "LOC_synset_mapping.txt", "n01440764 tench, Tinca tinca\nn01443537 goldfish, Carassius auratus\n")
+
+
 def beside_annotations(root: Path) -> None:
     folders(root, {"Images/n02085620-Chihuahua": 3, "Images/n02085782-Japanese_spaniel": 2})
     text(root / "Annotation" / "n02085620-Chihuahua" / "n02085620_0", "<xml/>")
@@ -174,6 +180,16 @@ LAYOUTS: tuple[Layout, ...] = (
         {"all": 5},
         ("cat", "dog"),
         has("all", cat__0="cat", dog__1="dog"),
+    ),
+    Layout(
+        "ImageNet: folders of synsets",
+        "Labels",
+        "LOC_synset_mapping.txt, synset_words.txt or words.txt gives the names of the classes.",
+        synsets,
+        "class folders (train/, val/)",
+        {"train": 6, "val": 2},
+        ("tench", "goldfish"),
+        has("train", n01440764__0="tench", n01443537__0="goldfish"),
     ),
     Layout(
         "One folder with all class folders, beside others without images (Stanford Dogs, Caltech-101)",

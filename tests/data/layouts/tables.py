@@ -61,6 +61,18 @@ def verify_index_column(data_set: DataSet) -> None:
     assert labels(data_set, "val") == {"5.jpg": "cat", "4.jpg": "dog"}
 
 
+def paths_name_splits(folder: Path) -> None:
+    rows = ["train/a.jpg,cat", "train/b.jpg,dog", "train/c.jpg,cat", "train/d.jpg,dog", "valid/e.jpg,cat", "valid/f.jpg,dog"]
+    for row in rows:
+        image(folder / row.partition(",")[0])
+    text(folder / "labels.csv", "\n".join(["image,label", *rows]))
+
+
+def verify_paths_name_splits(data_set: DataSet) -> None:
+    assert labels(data_set, "train") == {"a.jpg": "cat", "b.jpg": "dog", "c.jpg": "cat", "d.jpg": "dog"}
+    assert labels(data_set, "val") == {"e.jpg": "cat", "f.jpg": "dog"}
+
+
 def one_hot(folder: Path) -> None:
     images(folder / "images", "abcd")
     text(folder / "train.csv", "image,healthy,rust,scab\na,1,0,0\nb,0,1,0\nc,0,0,1\nd,0,0,1\n")
@@ -235,6 +247,16 @@ LAYOUTS: tuple[Layout, ...] = (
         {"train": 4, "val": 2},
         ("cat", "dog"),
         verify_index_column,
+    ),
+    Layout(
+        "A table whose paths name the splits",
+        "Labels",
+        "Where all images lie in folders of splits, these are the splits, also of one table or one COCO file.",
+        paths_name_splits,
+        "a table of labels (labels.csv)",
+        {"train": 4, "val": 2},
+        ("cat", "dog"),
+        verify_paths_name_splits,
     ),
     Layout(
         "A table with a column for each class",
