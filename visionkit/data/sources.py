@@ -99,7 +99,7 @@ def read(data: str | Path, *, prefer: str | None = None, mask_values: Sequence[s
         data_set = replace(data_set, problems=(*data_set.problems, *alike, *few))
     known = {problem.detail for problem in data_set.problems}  # readers of folders and tables name the file
     alike = [problem for problem in similar_names(data_set.class_names, data) if problem.detail not in known]
-    alike += [*header_among(data_set, data), *undecoded_names(data_set.class_names, data_set.annotation_files)]
+    alike += [*header_among(data_set), *undecoded_names(data_set.class_names, data_set.annotation_files)]
     return replace(data_set, problems=(*data_set.problems, *alike)) if alike else data_set
 
 

@@ -12,21 +12,15 @@ from visionkit.data.index import Index, Problem
 
 SPLITS = ("train", "val", "test")
 # In order of preference, where a data set has two splits of one kind.
-TRAIN_NAMES = ("train", "training", "train_set", "training_set", "trainset")
-VAL_NAMES = (
-    "val",
-    "valid",
-    "validation",
-    "dev",
-    "eval",
-    "val_set",
-    "validation_set",
-    "valset",
-    "evaluation",
-    "holdout",
-    "validate",
+TRAIN_NAMES = (
+    *("train", "training", "train_set", "training_set", "trainset"),
+    *("entrenamiento", "entrainement", "entraînement", "treino"),
 )
-TEST_NAMES = ("test", "testing", "test_set", "testset")
+VAL_NAMES = (
+    *("val", "valid", "validation", "dev", "eval", "val_set", "validation_set", "valset", "evaluation", "holdout", "validate"),
+    *("validierung", "validacion", "validación", "validacao", "validação"),
+)
+TEST_NAMES = ("test", "testing", "test_set", "testset", "prueba", "teste")
 SPLIT_WORDS = {
     word: split
     for split, words in zip(SPLITS, (TRAIN_NAMES, VAL_NAMES, TEST_NAMES), strict=True)

@@ -6,6 +6,7 @@ from visionkit.data.formats.class_names import (
     header_among,
     list_with,
     longest_list,
+    names_by_number,
     names_files,
     read_names,
     similar_names,
@@ -17,7 +18,7 @@ from visionkit.data.splits import DataSet
 
 
 def test_no_files_and_no_names(tmp_path):
-    assert names_files([]) == [] and longest_list([]) == (None, []) and list_with([], []) == (None, [])
+    assert names_files([]) == [] and longest_list([]) == (None, []) and list_with([], [], []) == (None, [])
     assert unique_names([], "f", []) == ([], []) and similar_names([], "f") == [] and undecoded_names([], []) == []
     (tmp_path / "classes.txt").touch()
     assert read_names(tmp_path / "classes.txt") == []
@@ -49,8 +50,15 @@ def test_of_lists_beside_names_the_one_that_has_them_all_is_read(tmp_path):
     first, second = tmp_path / "classes.txt", tmp_path / "labels.txt"
     first.write_text("car\nbus\n")
     second.write_text("dog\ncafe\u0301 \n")
-    assert list_with(["café"], [first, second]) == (second, ["dog", "cafe\u0301"])
-    assert list_with(["owl"], [first, second]) == (first, ["car", "bus"])
+    problems = []
+    assert list_with(["café"], [first, second], problems) == (second, ["dog", "cafe\u0301"]) and problems == []
+    assert list_with(["car", "cat"], [first], problems) == (first, ["car", "bus"]) and problems == []
+    assert list_with(["owl"], [first, second], problems) == (None, [])
+    assert [problem.detail for problem in problems] == [
+        "it lists 0 of the 1 names that annotations use, and is not used; correct or remove it"
+    ]
+    default = first.rename(tmp_path / "predefined_classes.txt")  # labelImg's, which nobody wrote for this data
+    assert list_with(["car", "cat"], [default], problems) == (None, []) and len(problems) == 1
     assert class_name_of(" cafe\u0301 ") == "café"
 
 
@@ -82,10 +90,19 @@ def test_equal_names_and_names_that_are_nearly_so_are_told_apart(names, detail):
     assert [problem.detail for problem in similar_names(names, "f")] == [detail]
 
 
+def test_a_list_that_may_begin_with_a_header_names_no_numbers():
+    assert names_by_number(["name", "cat", "dog"], [0, 1]) == {}
+    assert names_by_number(["name", "cat", "dog"], [0, 1, 2]) == {0: "name", 1: "cat", 2: "dog"}
+    assert names_by_number(["cat", "dog"], [1, 2]) == {1: "cat", 2: "dog"}
+
+
 @pytest.mark.parametrize(("labels", "expected"), [((0, 1), 1), ((0, 2), 0)])
 def test_a_first_class_named_as_a_header_is_a_finding_unless_the_last_class_occurs(labels, expected):
-    data_set = DataSet({"all": Index(("name", "cat", "dog"), ("a.jpg", "b.jpg"), np.array(labels, np.int32))})
-    assert [problem.kind for problem in header_among(data_set, "f")] == ["class names"] * expected
+    index = Index(("name", "cat", "dog"), ("a.jpg", "b.jpg"), np.array(labels, np.int32))
+    for file, is_list in (("f/classes.txt", True), ("f/data.yaml", False)):  # a list in YAML has no header
+        data_set = DataSet({"all": index}, annotation_files=frozenset([file]))
+        found = [(problem.kind, problem.path) for problem in header_among(data_set)]
+        assert found == [("class names", file)] * (expected and is_list)
 
 
 @pytest.mark.parametrize(

@@ -374,6 +374,17 @@ def test_images_above_the_file_are_its_own_only_where_it_lies_in_a_part_of_the_d
     assert any("'0.jpg' does not exist" in problem.detail for problem in found.problems) != taken
 
 
+def test_a_second_file_of_one_split_is_a_finding_unless_it_holds_captions(tmp_path):
+    for name in ("instances_val", "captions_val", "instances_valid"):
+        write(tmp_path / "annotations" / f"{name}.json", tree({}), tmp_path / "val")
+    write(tmp_path / "annotations" / "instances_train.json", tree({}), tmp_path / "train")
+    found = read_coco(tmp_path)
+    assert [(problem.kind, Path(problem.path).name) for problem in found.problems] == [
+        ("unclear layout", "instances_valid.json")
+    ]
+    assert any("captions_val.json" in note for note in found.notes)
+
+
 RIGHT = [[10, 10, 30, 10, 30, 18, 10, 18]]
 
 

@@ -100,6 +100,17 @@ def test_splits_are_in_order_and_share_their_classes(tmp_path):
     assert all(index.class_names == ("0", "1", "2") for index in found.splits.values())
 
 
+def test_images_and_masks_of_another_split_beside_the_folders_are_named(tmp_path):
+    for sides in (("images", "masks"), ("test_images", "test_masks")):
+        for name in "ab":
+            photograph(tmp_path / sides[0] / f"{sides[0]}_{name}.jpg")
+            save(tmp_path / sides[1] / f"{sides[0]}_{name}.png", shape(0, 0))
+    found = sources.read(tmp_path)
+    (problem,) = found.problems
+    assert problem.kind == "unclear layout" and problem.path == str(tmp_path / "test_images")
+    assert problem.detail.startswith("images and masks lie in test_images/, test_masks/ too, and are not read")
+
+
 def test_lists_split_the_images(tmp_path):
     for name in ("a", "b c", "d"):
         image(tmp_path / "JPEGImages" / f"{name}.jpg")

@@ -29,6 +29,23 @@ def test_of_lists_with_other_names_those_without_a_number_come_first(tmp_path):
     assert find_list(tmp_path, ("train",)) == tmp_path / "train_list.txt"
 
 
+@pytest.mark.parametrize("numbers", ["5,6,30,40,0", "1 0 1", "5,6,30,40,0 7,8,20,30,1"])
+def test_several_numbers_after_an_image_are_no_label(tmp_path, numbers):
+    write_classes(tmp_path, {"images": 2})
+    (tmp_path / "train.txt").write_text(f"images/00.jpg {numbers}\nimages/01.jpg {numbers}\n")
+    with pytest.raises(DataError, match="follows an image, which is no label: boxes"):
+        read(tmp_path)
+
+
+def test_labels_that_contradict_the_folders_are_a_finding(tmp_path):
+    write_classes(tmp_path, {"cat": 2, "dog": 2})
+    (tmp_path / "classes.txt").write_text("dog\ncat\n")
+    (tmp_path / "train.txt").write_text("cat/00.jpg 0\ncat/01.jpg 0\ndog/00.jpg 1\ndog/01.jpg 1\n")
+    (problem,) = read(tmp_path).problems
+    assert problem.kind == "unclear layout" and problem.path == str(tmp_path / "train.txt")
+    assert problem.detail.startswith("4 of 4 images lie in the folder of another class, such as ")
+
+
 def test_lists_of_paths(tmp_path):
     write_classes(tmp_path, {"blue": 3, "dark red": 3})
     (tmp_path / "train.txt").write_text("blue/00.jpg\nblue/01.jpg\ndark red/00.jpg\n\n")

@@ -301,3 +301,13 @@ def test_images_in_no_split_are_named_by_their_folder_below_all_images(tmp_path)
         image(tmp_path / "outer" / "inner" / "train" / f"{name}.jpg")
     image(tmp_path / "outer" / "inner" / "test" / "x.jpg")
     assert read(tmp_path / "outer").left_out == "1 in test/"
+
+
+def test_a_long_line_of_numbers_before_a_word_is_read_at_once(tmp_path):
+    """As in FER2013's table: an expression that can match a number in two ways takes for ever."""
+    for name in "ab":
+        image(tmp_path / name / "0.jpg")
+    pixels = " ".join(["70"] * 2304)
+    text(tmp_path / "fer2013.csv", f"emotion,pixels,Usage\n0,{pixels},Training\n1,{pixels},PublicTest\n")
+    found = read(tmp_path)
+    assert found.class_names == ("a", "b") and {problem.kind for problem in found.problems} <= {"unread annotations"}

@@ -227,10 +227,23 @@ def _split_lists(folder: Path) -> DataSet | None:
             detail = f"the labels are those of {lists['train'].name}; other lists with labels are not used: {', '.join(kinds)}"
             problems.append(Problem("unclear layout", str(lists["train"]), detail))
     _check_classes(folder, splits)
+    problems += _contradicted(splits, lists["train"])
     files = [*lists.values(), *([names_file] if names_file else [])]
     read = ", ".join(str(file.relative_to(folder)) for file in lists.values())
     splits = {WHOLE: splits["train"]} if len(splits) == 1 else splits
     return _data_set(folder, splits, notes, problems, f"lists ({read})", frozenset(map(str, files)))
+
+
+def _contradicted(splits: dict[str, Files], file: Path) -> list[Problem]:
+    """The problem that images lie in the folder of another class than their list says."""
+    pairs = [(name, path) for files in splits.values() for name, paths in files.items() for path in paths]
+    names = {name for name, _ in pairs}
+    wrong = [(name, path) for name, path in pairs if path.parent.name in names - {name}]
+    if not wrong:
+        return []
+    name, path = wrong[0]
+    detail = f"{len(wrong)} of {len(pairs)} images lie in the folder of another class, such as {path}, which is {name} here"
+    return [Problem("unclear layout", str(file), f"{detail}; correct the list, or rename the folders")]
 
 
 def _read_part(folder: Path, root: Path) -> Part:

@@ -19,8 +19,8 @@ DEFAULT_NAMES_FILE = "predefined_classes.txt"  # labelImg's, which counts only w
 NO_LABEL_FILES = frozenset((*NAMES_FILES, DEFAULT_NAMES_FILE))  # although they are text files, as YOLO's labels are
 
 UNCLEAR_COUNT = (  # where ``names_by_number`` finds nothing
-    "the classes keep their numbers: it is unclear whether the lines count from 0 or from 1; write its number before each "
-    'name, as "1 cat"'
+    "the classes keep their numbers: it is unclear whether the lines count from 0 or from 1, or whether the first is a header; "
+    'write its number before each name, as "1 cat"'
 )
 
 HIGH = re.compile("[\x80-\xff]")
@@ -92,21 +92,31 @@ def lists_in_another_order(names: list[str], source: Path, folders: Iterable[Pat
     return problems
 
 
-def list_with(names: Iterable[str], files: Iterable[Path]) -> tuple[Path | None, list[str]]:
-    """The first file that lists all of the names that annotations use, else the first file, and its names.
+def list_with(used: Collection[str], files: Iterable[Path], problems: list[Problem]) -> tuple[Path | None, list[str]]:
+    """The file that lists the most of the names that annotations use, and its names; None and nothing if none fits.
 
-    Where annotations hold names and no numbers, a file gives their order alone.
+    Where annotations hold names and no numbers, a list gives their order, and tells names that are misspelt. One that has fewer
+    than half of them is that of other data.
     """
-    names, lists = set(names), {file: read_names(file) for file in files}
-    chosen = next((file for file, found in lists.items() if names <= set(map(class_name_of, found))), next(iter(lists), None))
-    return chosen, lists.get(chosen, [])
+    lists = {file: read_names(file) for file in files}
+    shared = {file: len({*map(class_name_of, names)} & {*used}) for file, names in lists.items()}
+    best = max(lists, key=lambda file: shared[file], default=None)
+    if best is None:
+        return None, []
+    is_default = best.name.lower() == DEFAULT_NAMES_FILE
+    if shared[best] >= (len(used) if is_default else len(used) / 2):
+        return best, lists[best]
+    if not is_default:
+        detail = f"it lists {shared[best]} of the {len(used)} names that annotations use, and is not used; correct or remove it"
+        problems.append(Problem("class names", str(best), detail))
+    return None, []
 
 
 def names_by_number(lines: Sequence[str], numbers: Collection[int]) -> dict[int, str]:
     """Number -> name in a list of names; empty where it is not certain.
 
     Each line has its number ("1 cat"); or lines count from 0 if the number 0 is used, and from 1 if the number of lines
-    is.
+    is. The first line must not look like a header that makes one line too many.
 
     Args:
         lines: the list.
@@ -115,6 +125,8 @@ def names_by_number(lines: Sequence[str], numbers: Collection[int]) -> dict[int,
     if pairs := numbered(lines):
         return {int(number): class_name_of(name) for number, name in pairs if number.isdecimal()}
     first = 0 if 0 in numbers else 1 if len(lines) in numbers else None
+    if first is not None and is_header(lines[0]) and max(numbers) == len(lines) - 2 + first:
+        return {}
     return {} if first is None else {number: class_name_of(name) for number, name in enumerate(lines, first)}
 
 
@@ -179,24 +191,26 @@ def similar_names(names: Iterable[str], source: str | Path) -> list[Problem]:
     return [*problems, Problem("class names", str(source), detail)]
 
 
-def header_among(data_set: DataSet, source: str | Path) -> list[Problem]:
-    """The problem that the first class is named as a header is, "name" or "class", and that the last one does not occur.
+def header_among(data_set: DataSet) -> list[Problem]:
+    """The problem that the first class of a list is named as a header is, "name" or "class", and that the last does not occur.
 
     Masks are not asked: what their values mean was decided with it in mind.
     """
     names, indexes = data_set.class_names, data_set.splits.values()
     if len(names) < 2 or not is_header(names[0]) or any(index.has_masks for index in indexes):
         return []
+    lists = [file for file in sorted(data_set.annotation_files) if names_files([Path(file).name])]
     last = len(names) - 1
     objects = (one.objects for index in indexes for one in index.annotations if one.objects is not None)
     in_sets = any(index.label_sets is not None and index.label_sets[:, last].any() for index in indexes)
-    if in_sets or any((index.labels == last).any() for index in indexes) or any((one.classes == last).any() for one in objects):
+    occurs = in_sets or any((index.labels == last).any() for index in indexes)
+    if not lists or occurs or any((one.classes == last).any() for one in objects):
         return []
     detail = (
         f"the first class is named {brief(names[0])}, and the last, {brief(names[-1])}, does not occur: if the first is the "
-        "header of a list, remove it there, since all names are one line too late"
+        "header of the list, remove it, since all names are one line too late"
     )
-    return [Problem("class names", str(source), detail)]
+    return [Problem("class names", lists[0], detail)]
 
 
 def _some(names: list[str]) -> str:

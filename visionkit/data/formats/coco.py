@@ -86,8 +86,13 @@ def read_coco(path: str | Path) -> DataSet:
         raise DataError(f"{path}: no .json file with COCO annotations in it, in annotations/, or in train/, val/. {_EXPECTED}")
     problems, notes, indexes, used, known = [], [], {}, [], []
     for split, (file, *others) in _by_split(files, path).items():
-        notes += [f"not used: {other}, because {file.name} belongs to the same split" for other in others]
         known += [other for other in others if other.name.startswith(FAMILIES)]
+        for other in others:
+            detail = f"not used: {other}, because {file.name} belongs to the same split"
+            if other in known and file.name.startswith(FAMILIES) and _family(other) != _family(file):
+                notes.append(detail)  # the captions of the same images
+            else:
+                problems.append(Problem("unclear layout", str(other), f"{detail}; join them, or remove one"))
         try:
             with _garbage_collection_off():
                 indexes[split] = _read_file(file, split, problems, notes)
@@ -172,6 +177,10 @@ def _split_of(file: Path, folder: Path | None) -> str:
     words = [*re.split(r"[-_. ]", file.stem), *([folder.name] if folder else [])]
     known = [name for word in words if (name := split_name(word)) in SPLITS]
     return known[0] if known else re.sub(f"^({'|'.join(FAMILIES)})_", "", file.stem)
+
+
+def _family(file: Path) -> str | None:
+    return next((name for name in FAMILIES if name in file.name), None)
 
 
 def _read_file(file: Path, split: str, problems: list[Problem], notes: list[str]) -> Index:

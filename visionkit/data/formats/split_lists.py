@@ -17,6 +17,7 @@ from visionkit.data.split_names import split_name
 
 DELIMITERS = {".txt": None, ".csv": ",", ".tsv": "\t"}  # by suffix; a line of a .txt is divided so that a part of it is a file
 LIST_FOLDERS = ("", "splits", "lists", "meta", "labels")  # relative to the data set's folder
+NUMBERS = re.compile(r"[-+]?\d[\d.]*([,;\s]+[-+]?\d[\d.]*)+")
 SUFFIXES_TRIED = (".jpg", ".jpeg", ".png")  # some lists name files without their suffix
 
 
@@ -146,6 +147,11 @@ def _read_lines(folder: Path, list_file: Path, search: _Search) -> tuple[list[Pa
                 f"{list_file}: line {brief(line)} names no image; expected the path of an image below {folder}{example}, then "
                 "a label."
             )
+    if vectors := [label for label in labels if NUMBERS.fullmatch(label)]:
+        raise DataError(
+            f"{list_file}: {brief(vectors[0])} follows an image, which is no label: boxes (as keras-yolo3 lists them) or "
+            "several labels. Expected one label; write a table with a column for each number, or COCO's .json."
+        )
     return paths, labels, notes
 
 

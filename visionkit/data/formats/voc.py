@@ -88,7 +88,7 @@ def read_voc(folder: str | Path) -> DataSet:
             files.setdefault(name, []).extend(split)
     notes += notes_on_masks(dict.fromkeys(root.folder for root in roots.values()))
     names = {name for split in files.values() for record in split for name in record.names}
-    names_file, listed = list_with(names, (folder / name for name in names_files(files_in(folder)[1])))
+    names_file, listed = list_with(names, (folder / name for name in names_files(files_in(folder)[1])), problems)
     if names_file is None:
         class_names = sorted(names, key=natural_order)
     else:

@@ -73,6 +73,13 @@ def test_the_only_column_of_few_texts_is_the_class_of_boxes(write, more, values,
     assert any("cell_type is taken for the class" in note for note in found.notes) == (problems == 0)
 
 
+def test_of_boxes_without_a_class_the_columns_that_are_not_used_are_named(write):
+    table = "image,xmin,ymin,xmax,ymax,Klasse\na,1,1,9,9,Hund\nb,1,1,9,9,Hund\n"
+    found = read_tables(write("a.jpg b.jpg", {"x.csv": table}))
+    assert found.class_names == ("object",)
+    assert "x.csv: no column is known to hold the class of the boxes; not used: Klasse" in found.notes
+
+
 def test_a_text_that_is_the_same_in_each_image_may_be_no_class_of_boxes(write):
     rows = "".join(f"{name},1,1,9,9,{weather}\n" * 2 for name, weather in zip("abcd", ["sun", "rain"] * 2, strict=True))
     found = read_tables(write("a.jpg b.jpg c.jpg d.jpg", {"x.csv": f"image,xmin,ymin,xmax,ymax,weather\n{rows}"}))

@@ -66,7 +66,8 @@ def read_labelme(path: str | Path) -> DataSet:
             f"{path}: none of its {len(files)} .json files is labelme's. Expected an object with shapes and imagePath."
         )
     used = {name for record in reading.records for name in (*record.tags, *(shape.name for shape in record.shapes))}
-    names_file, names = list_with(used, (path / name for name in names_files(files_in(path)[1])) if path.is_dir() else ())
+    lists = [path / name for name in names_files(files_in(path)[1])] if path.is_dir() else []
+    names_file, names = list_with(used, lists, reading.problems)
     if names_file is not None:
         reading.class_names = [name for name in names if name not in NO_CLASSES]
         reading.files.add(str(names_file))

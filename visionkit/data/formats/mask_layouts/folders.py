@@ -72,7 +72,17 @@ def _of_whole(tree: Tree) -> Found:
     below = _parts_below(tree, images, masks)
     known = {path for candidate in candidates for path in (candidate, candidate.parent)}
     others = [child for child in children.values() if child != images and child not in known]
-    return below._replace(notes=(*notes, *below.notes, *_unused(tree, others)))
+    rest = [child for child in children.values() if child != images and child not in (masks, *masks.parents)]
+    unread = {
+        side for part in _sides(tree, rest).parts if part.split != WHOLE for side in part[1:]
+    }  # test_images/, test_masks/
+    detail = (
+        f"images and masks lie in {', '.join(tree.name(path) for path in sorted(unread))} too, and are not read; expected "
+        f"{tree.name(images)}train/, {tree.name(images)}test/ and the same in {tree.name(masks)}, or a list of each split"
+    )
+    problems = (Problem("unclear layout", str(min(unread)), detail),) if unread else ()
+    notes = (*notes, *below.notes, *_unused(tree, [child for child in others if child not in unread]))
+    return below._replace(notes=notes, problems=(*below.problems, *problems))
 
 
 def _of_splits(tree: Tree) -> Found:

@@ -222,6 +222,9 @@ def _with_class_of_boxes(
         note = f"no column has a name that is known for labels; {names[texts[0]]} is taken for the class of the boxes"
         return columns._replace(label=texts[0]), (note,), _if_of_whole_images(names[texts[0]], columns.image, texts[0], sample)
     listed = ", ".join(names[i] for i in texts)
+    if not texts and columns.kind == "boxes" and values:
+        unused = ", ".join(names[i] for i in values)
+        return columns, (f"no column is known to hold the class of the boxes; not used: {unused}",), ()
     doubt = f"any of {listed} may be the class of the boxes, and none is read: rename the right one to label"
     return columns, (), (doubt,) if texts else ()
 

@@ -45,8 +45,9 @@ ANNOTATION_WORDS = re.compile(
     r"(?<![a-z])(gt|bbx|bbox(es)?|box(es)?|det|labels?|annot?(ation)?s?|ground ?truths?|masks?|targets?|classes)(?![a-z])",
     re.IGNORECASE,
 )
-DARKNET_LINE = re.compile(r"\d+(\s+-?\d*\.?\d+(e-?\d+)?){4,}", re.IGNORECASE)  # class, then a box or more
-NUMBERS = re.compile(r"-?\d*\.?\d+(e[-+]?\d+)?([\s,;]+-?\d*\.?\d+(e[-+]?\d+)?)*[\s,;]*", re.IGNORECASE)
+NUMBER = r"-?(?:\d+(?:\.\d*)?|\.\d+)(?:e[-+]?\d+)?"  # in one way alone, or a long line of them takes for ever
+DARKNET_LINE = re.compile(rf"\d+(\s+{NUMBER}){{4,}}", re.IGNORECASE)  # class, then a box or more
+NUMBERS = re.compile(rf"{NUMBER}([\s,;]+{NUMBER})*[\s,;]*", re.IGNORECASE)
 CHECKSUM = re.compile(r"[0-9a-f]{32,128}\s+\*?\S.*", re.IGNORECASE)
 TABLE_SUFFIXES = (".csv", ".tsv")
 LIST = "a list that names images"
