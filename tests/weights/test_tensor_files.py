@@ -7,7 +7,7 @@ import safetensors.numpy
 
 from tests.weights.torch_files import legacy_file, saved, zip_file
 from visionkit.weights.tensor_files import read_tensors
-from visionkit.weights.torch_pickle import UnsafeCheckpointError
+from visionkit.weights.pickles import UnsafeCheckpointError
 
 FORMATS = {
     "safetensors": safetensors.numpy.save,

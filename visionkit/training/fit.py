@@ -14,6 +14,7 @@ from visionkit.errors import UserError
 from visionkit.training import runtime
 from visionkit.training.optimizers import adamw
 from visionkit.training.run_folder import RunFolder
+from visionkit.weights.keras_files import read_groups
 
 
 @dataclass(frozen=True)
@@ -178,10 +179,26 @@ def run_epoch(phase: Phase, epoch: int, after_step: Callable[[], object]) -> dic
 
 
 def load_weights(model: keras.Model, path: Path) -> None:
-    """Load the weights that ``train_in_order`` saved after a phase, however the model was compiled since."""
-    with warnings.catch_warnings():
-        warnings.filterwarnings("ignore", "Skipping variable loading for optimizer")
-        model.load_weights(path)
+    """Load the weights that ``train_in_order`` saved after a phase, however the model was compiled since.
+
+    Raises:
+        UserError: the file is missing or damaged, of another model, or holds numbers that are not finite.
+    """
+    try:
+        read_groups(path)  # refuses what Keras' own reader would follow or run out of memory on
+        with warnings.catch_warnings():
+            warnings.filterwarnings("ignore", "Skipping variable loading for optimizer")
+            model.load_weights(path)
+    except UserError:
+        raise
+    except (OSError, ValueError, KeyError, RuntimeError) as error:
+        reason = " ".join(str(error).split())[:200]
+        raise UserError(
+            f"{path} cannot be loaded into {model.name}: {reason}. It is damaged, or was written by another model: delete the "
+            "run's folder and start the run again."
+        ) from error
+    if bad := [each.path for each in model.variables if each.dtype.startswith("float") and not np.isfinite(each.numpy()).all()]:
+        raise UserError(f"{path} holds numbers that are not finite in {bad[0]}: it is damaged. Start the run again.")
 
 
 def compile_phase(phase: Phase) -> None:
