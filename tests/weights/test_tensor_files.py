@@ -6,8 +6,8 @@ import pytest
 import safetensors.numpy
 
 from tests.weights.torch_files import legacy_file, saved, zip_file
-from visionkit.weights.tensor_files import read_tensors
 from visionkit.weights.pickles import UnsafeCheckpointError
+from visionkit.weights.tensor_files import read_tensors
 
 FORMATS = {
     "safetensors": safetensors.numpy.save,
