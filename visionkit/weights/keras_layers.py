@@ -1,4 +1,4 @@
-"""Fills layers with the arrays of Keras' files, whose groups are numbered by class: conv2d, conv2d_1, batch_normalization ..."""
+"""Fills layers with the arrays of Keras' files, whose groups are numbered by class: conv2d, conv2d_1 ..."""
 
 import math
 import re
@@ -40,19 +40,18 @@ def fill_from_groups(model: keras.Model, groups: Groups, heads: Sequence[str], s
     if misfits:
         raise UserError(
             f"{source} does not fit {model.name}: {len(misfits)} of its {len(base)} layers with weights differ: "
-            f"{some(misfits)}. Expected weights of the same network; --weights takes a network's file, or RUN/after_....weights.h5 "
-            "of a run with the same base."
+            f"{some(misfits)}. Expected weights of the same network: its own file, or RUN/after_....weights.h5 of a run with "
+            "the same base."
         )
     given = [_given(layer, f"{inside}layers/{place}", groups) for place, layer in base.items()]
     surplus = _surplus(places, groups, inside, source, model.name)
     for place, layer in ((place, layer) for head in heads for place, layer in places.items() if layer.name == head):
         where = f"{inside}layers/{place}"
         if where not in groups:  # a 1x1 convolution there, in keras.applications
-            where = next((each for each in surplus if [_flat(array).shape for array in groups[each]] == _shapes(layer)), where)
-        arrays = (
-            [_flat(array) for array in groups.get(where, [])] if isinstance(layer, keras.layers.Dense) else groups.get(where)
-        )
-        if arrays is None or [array.shape for array in arrays] != _shapes(layer):
+            where = next((each for each in surplus if [_flat(part).shape for part in groups[each]] == _shapes(layer)), where)
+        flatten = _flat if isinstance(layer, keras.layers.Dense) else np.asarray
+        arrays = [flatten(array) for array in groups.get(where, [])]
+        if [array.shape for array in arrays] != _shapes(layer):
             break  # weights after a layer that does not fit would be meaningless
         given.append(Given(layer, [f"{where}/{number}" for number in range(len(arrays))], arrays))
     set_all(given, source)

@@ -86,7 +86,8 @@ def _read_safetensors(path: Path) -> dict[str, np.ndarray]:
         unreadable = [name for name in names if types[name] not in READABLE]
         if unreadable:
             raise UnsafeCheckpointError(
-                f"it holds numbers of type {types[unreadable[0]]} in {unreadable[0][:80]}; expected float32, float16 or bfloat16"
+                f"it holds numbers of type {types[unreadable[0]]} in {unreadable[0][:80]}; expected float32, float16 or "
+                "bfloat16"
             )
         return {name: file.get_tensor(name) for name in names}
 

@@ -24,7 +24,7 @@ STORAGE_DTYPES = {
     "ByteStorage": np.dtype("u1"),
     "BoolStorage": np.dtype("?"),
 }
-# The keys under which training scripts save the state dict, also one in the other; averaged weights come first, as timm prefers.
+# The keys under which scripts save the state dict, also one in the other; averaged weights come first, as timm prefers.
 STATE_DICTS = (
     *("state_dict_ema", "model_ema", "ema_state_dict", "params_ema", "ema"),
     *("state_dict", "model_state_dict", "model_state", "model", "module", "net", "network", "weights", "params"),
