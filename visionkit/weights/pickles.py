@@ -11,8 +11,8 @@ from typing import Any, BinaryIO
 
 from visionkit.errors import UserError
 
-LARGEST_PICKLE = 2**26  # bytes; the table of a network of 1000 tensors with an optimizer's has 0.3e6
-MOST_OPERATIONS = 2_000_000
+LARGEST_PICKLE = 2**26  # bytes; that of a network of 1500 tensors, with an optimizer, has 5e6
+MOST_OPERATIONS = 600_000  # of which such a network takes 0.2e6
 MOST_ARGUMENTS = 16
 LARGEST_KEY = 2**60  # Python's dict is slow where many numbers differ by multiples of 2**61 - 1
 LONGEST_KEY = 1000  # characters
@@ -189,7 +189,7 @@ def set_items(table: Any, items: list) -> None:
         short = type(key) in (str, bytes) and len(key) <= LONGEST_KEY
         number = type(key) is int and -LARGEST_KEY < key < LARGEST_KEY
         if not (short or number or key is None or type(key) in (bool, float)):
-            raise UnsafeCheckpointError(f"a key of a table is a {type(key).__name__}: expected a short text or a number")
+            raise UnsafeCheckpointError(f"a key of a table is a {type(key).__name__}; expected a short text or a number below 2**60")
     table.update(zip(items[::2], items[1::2], strict=True))
 
 

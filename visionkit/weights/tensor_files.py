@@ -15,6 +15,7 @@ from visionkit.weights.torch_zip import read_zip
 
 # Prefixes that DataParallel and averaged models, torch.compile, and classes around a network add to every name.
 WRAPPERS = ("module.", "_orig_mod.", "model.", "net.", "network.", "backbone.")
+MOST_TENSORS = 20_000  # in a safetensors file; the largest networks of the catalogue have 2000
 MOST_SHARED = 8  # how often the numbers of a file may be used, on the average: weights may be tied
 READABLE = ("F16", "BF16", "F32", "F64", "BOOL", *(f"{sign}{bits}" for sign in "UI" for bits in (8, 16, 32, 64)))
 OTHER_FILES = (  # what stands in place of weights, by its first bytes
@@ -82,6 +83,8 @@ def _reader(path: Path):
 def _read_safetensors(path: Path) -> dict[str, np.ndarray]:
     with safetensors.safe_open(path, framework="numpy") as file:
         names = list(file.keys())
+        if len(names) > MOST_TENSORS:
+            raise UnsafeCheckpointError(f"it holds {len(names):,} tensors; at most {MOST_TENSORS:,} are read")
         types = {name: file.get_slice(name).get_dtype() for name in names}
         unreadable = [name for name in names if types[name] not in READABLE]
         if unreadable:
