@@ -78,14 +78,12 @@ def group_names(model: keras.Model) -> dict[str, keras.layers.Layer]:
 def _best(base: dict[str, keras.layers.Layer], groups: Groups, first: str) -> tuple[str, list[str]]:
     """Where in the file the network is ("" or "layers/inference_mode/network/"), and the layers that do not fit."""
     insides = sorted({group.removesuffix(first) for group in groups if f"/{group}".endswith(f"/{first}")}, key=len)
-    best = ("", [f"{layer.name} is missing" for layer in base.values()])
+    candidates = []
     for inside in insides[:MOST_CANDIDATES]:
-        misfits = [
-            complaint for place, layer in base.items() if (complaint := _misfit(layer, groups.get(f"{inside}layers/{place}")))
-        ]
-        if len(misfits) < len(best[1]):
-            best = (inside, misfits)
-    return best
+        groups_here = ((layer, groups.get(f"{inside}layers/{place}")) for place, layer in base.items())
+        candidates.append((inside, [complaint for layer, arrays in groups_here if (complaint := _misfit(layer, arrays))]))
+    nothing = ("", [f"{layer.name} is missing" for layer in base.values()])
+    return min(candidates, key=lambda candidate: len(candidate[1]), default=nothing)
 
 
 def _misfit(layer: keras.layers.Layer, arrays: list[np.ndarray] | None) -> str:

@@ -189,7 +189,9 @@ def set_items(table: Any, items: list) -> None:
         short = type(key) in (str, bytes) and len(key) <= LONGEST_KEY
         number = type(key) is int and -LARGEST_KEY < key < LARGEST_KEY
         if not (short or number or key is None or type(key) in (bool, float)):
-            raise UnsafeCheckpointError(f"a key of a table is a {type(key).__name__}; expected a short text or a number below 2**60")
+            raise UnsafeCheckpointError(
+                f"a key of a table is a {type(key).__name__}; expected a short text or a number below 2**60"
+            )
     table.update(zip(items[::2], items[1::2], strict=True))
 
 
