@@ -184,10 +184,13 @@ def load_weights(model: keras.Model, path: Path) -> None:
     Raises:
         UserError: the file is missing or damaged, of another model, or holds numbers that are not finite.
     """
+    numbers = [each for each in model.variables if each.dtype.startswith(("float", "bfloat"))]
     try:
         read_groups(path)  # refuses what Keras' own reader would follow or run out of memory on
+        for each in numbers:
+            each.assign(keras.ops.full_like(each, np.nan))  # where Keras finds nothing in the file, it only warns
         with warnings.catch_warnings():
-            warnings.filterwarnings("ignore", "Skipping variable loading for optimizer")
+            warnings.filterwarnings("ignore", "Skipping variable loading for optimizer|Skipping nested container")
             model.load_weights(path)
     except UserError:
         raise
@@ -197,8 +200,11 @@ def load_weights(model: keras.Model, path: Path) -> None:
             f"{path} cannot be loaded into {model.name}: {reason}. It is damaged, or was written by another model: delete the "
             "run's folder and start the run again."
         ) from error
-    if bad := [each.path for each in model.variables if each.dtype.startswith("float") and not np.isfinite(each.numpy()).all()]:
-        raise UserError(f"{path} holds numbers that are not finite in {bad[0]}: it is damaged. Start the run again.")
+    if bad := [each.path for each in numbers if not np.isfinite(keras.ops.convert_to_numpy(each)).all()]:
+        raise UserError(
+            f"{path} gives {model.name} no finite numbers for {len(bad)} of its {len(numbers)} weights, the first of them "
+            f"{bad[0]}: it is damaged, or was written by another model. Delete the run's folder and start the run again."
+        )
 
 
 def compile_phase(phase: Phase) -> None:
