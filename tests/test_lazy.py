@@ -1,5 +1,6 @@
 """Packages whose names load on first use; tests/test_public_names.py sweeps those of visionkit."""
 
+import importlib.util
 import sys
 
 import pytest
@@ -36,3 +37,28 @@ def test_a_module_is_imported_when_its_name_is_used(package):
 def test_what_is_not_listed_is_no_name_of_the_package(package):
     with pytest.raises(AttributeError, match="module 'attic' has no attribute 'c'"):
         _ = package.c
+
+
+def test_what_waits_for_a_module_that_is_there_happens_at_once():
+    called = []
+    lazy.when_imported("sys", lambda: called.append("sys"))
+    assert called == ["sys"]
+
+
+def test_what_waits_for_a_module_happens_once_when_it_is_imported(package, tmp_path, monkeypatch):
+    monkeypatch.setattr(sys, "meta_path", [*sys.meta_path])
+    called = []
+    (tmp_path / "cellar.py").write_text("wine = 1\n")
+    lazy.when_imported("cellar", lambda: called.append(sys.modules["cellar"].wine))
+    assert importlib.util.find_spec("cellar") is not None and called == []  # to look is not to import
+    for _ in range(2):
+        __import__("cellar")
+    assert called == [1]
+    del sys.modules["cellar"]
+
+
+def test_what_waits_for_a_module_that_is_nowhere_never_happens(monkeypatch):
+    monkeypatch.setattr(sys, "meta_path", [*sys.meta_path])
+    lazy.when_imported("no_such_module", pytest.fail)
+    with pytest.raises(ModuleNotFoundError, match="no_such_module"):
+        __import__("no_such_module")

@@ -1,13 +1,15 @@
 """visionkit: applied vision with TensorFlow and Keras 3.
 
 Importing it imports nothing heavy: ``visionkit.load``, ``visionkit.models`` and the other packages are imported when they are
-first used.
+first used. Keras, once it is imported, knows visionkit's layers, so that ``keras.models.load_model`` reads files with them.
 """
 
 import importlib
 import os
 import sys
 from typing import Any
+
+from visionkit import lazy
 
 __version__ = "0.1.0"
 
@@ -26,6 +28,11 @@ PACKAGES = (
     "training",
     "viz",
     "weights",
+)
+MODULES_WITH_LAYERS = (
+    *("layers.arcface", "layers.batch_augmentation", "layers.detection", "layers.edges", "layers.inference_mode"),
+    *("layers.instance_normalization", "layers.normalization", "layers.response_normalization", "layers.upsampling"),
+    "models.localizer",
 )
 __all__ = ["PACKAGES", "load", "quiet_tensorflow"]
 
@@ -57,5 +64,14 @@ def __getattr__(name: str) -> Any:
     raise AttributeError(f"module 'visionkit' has no attribute {name!r}")
 
 
+def _register_layers() -> None:
+    """Import all modules whose layers Keras must know to read a ``.keras`` file."""
+    for name in MODULES_WITH_LAYERS:
+        importlib.import_module(f"visionkit.{name}")
+
+
 def __dir__() -> list[str]:
     return sorted([*globals(), *PACKAGES, "load"])
+
+
+lazy.when_imported("keras", _register_layers)

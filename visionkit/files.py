@@ -1,13 +1,67 @@
-"""The cache folder, the place of a bundle's metadata, and the atomic writing of files."""
+"""Files: the only place that opens one for reading, atomic writing, the cache folder, and a bundle's metadata."""
 
+import errno
 import json
 import os
+import stat
 from pathlib import Path
-from typing import Any
+from typing import Any, BinaryIO
 
 import platformdirs
 
 BUNDLE_METADATA = Path("assets.extra", "bundle.json")  # in a bundle: task, labels, size, metrics
+LARGEST_TEXT = 2**31  # bytes of a file of annotations, labels or settings; COCO's largest has 0.5e9
+KINDS = (
+    (stat.S_ISDIR, "a folder"),
+    (stat.S_ISFIFO, "a named pipe"),
+    (stat.S_ISSOCK, "a socket"),
+    (stat.S_ISCHR, "a device"),
+    (stat.S_ISBLK, "a device"),
+)
+NO_WAIT = getattr(os, "O_NONBLOCK", 0)  # a pipe that took the file's place would block; Windows has none
+
+
+def open_file(path: str | Path) -> BinaryIO:
+    """Open a regular file for reading. Reading a pipe waits for ever, and a device such as /dev/zero never ends.
+
+    Raises:
+        OSError: there is no such file, or it is no regular file; ``strerror`` says what it is.
+    """
+    return open(path, "rb", opener=_open_regular)
+
+
+def read_file(path: str | Path, most: int | None = None) -> bytes:
+    """The contents of a regular file.
+
+    Args:
+        path: the file.
+        most: the largest size in bytes that is read; ``LARGEST_TEXT`` for annotations and settings.
+
+    Raises:
+        OSError: it cannot be read, is no regular file, or is larger.
+    """
+    with open_file(path) as file:
+        size = os.fstat(file.fileno()).st_size
+        if most is not None and size > most:
+            raise OSError(errno.EFBIG, f"has {size:,} bytes, and at most {most:,} are read", str(path))
+        return file.read()
+
+
+def _open_regular(path: str, flags: int) -> int:
+    _refuse_others(path, Path(path).stat().st_mode)  # before it is opened: opening some devices does something
+    descriptor = os.open(path, flags | NO_WAIT)
+    try:
+        _refuse_others(path, os.fstat(descriptor).st_mode)
+    except OSError:
+        os.close(descriptor)
+        raise
+    return descriptor
+
+
+def _refuse_others(path: str, mode: int) -> None:
+    if not stat.S_ISREG(mode):
+        kind = next((name for is_kind, name in KINDS if is_kind(mode)), "something else")
+        raise OSError(errno.EISDIR if stat.S_ISDIR(mode) else errno.EINVAL, f"is {kind}, not a file", path)
 
 
 def cache_folder() -> Path:
@@ -16,10 +70,21 @@ def cache_folder() -> Path:
 
 
 def write_atomically(path: Path, contents: bytes) -> None:
-    """Write beside ``path`` and rename, so that no reader ever sees half a file."""
+    """Write beside ``path`` and rename, so that no reader ever sees half a file, also after a crash of the machine.
+
+    Raises:
+        OSError: the disk is full, or the folder cannot be written; ``path`` is as it was, and nothing is left beside it.
+    """
     beside = path.with_name(f".{path.name}.unfinished")
-    beside.write_bytes(contents)
-    os.replace(beside, path)
+    try:
+        with beside.open("wb") as file:
+            file.write(contents)
+            file.flush()
+            os.fsync(file.fileno())  # else the rename may be on the disk before the contents are
+        os.replace(beside, path)
+    except BaseException:
+        beside.unlink(missing_ok=True)
+        raise
 
 
 def update_json(path: Path, **values: Any) -> None:

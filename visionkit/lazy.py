@@ -1,8 +1,14 @@
-"""Packages whose names load their module when they are first used, so that importing a package imports nothing heavy."""
+"""Packages whose names load their module when they are first used, so that importing a package imports nothing heavy.
+
+And the opposite: what is to happen as soon as a heavy module has been imported by somebody else.
+"""
 
 import importlib
+import importlib.util
 import sys
 from collections.abc import Callable
+from importlib.machinery import ModuleSpec
+from types import ModuleType
 from typing import Any
 
 
@@ -27,3 +33,45 @@ def attach(package: str, names: dict[str, tuple[str, ...]]) -> tuple[Callable[[s
         return sorted({*vars(sys.modules[package]), *modules})
 
     return load, listed, sorted(modules)
+
+
+def when_imported(module: str, then: Callable[[], None]) -> None:
+    """Call ``then`` as soon as a module has been imported: at once if it has been already.
+
+    Args:
+        module: a top-level module, which need not be installed.
+        then: is called once. It is not called while a module of visionkit is being imported, which it could find half made.
+    """
+    if module in sys.modules:
+        then()
+    else:
+        sys.meta_path.insert(0, _Watcher(module, then))
+
+
+class _Watcher:
+    """An entry of ``sys.meta_path`` that leaves the finding and loading of modules to the others."""
+
+    def __init__(self, module: str, then: Callable[[], None]):
+        self._module, self._then, self._asking = module, then, False
+
+    def find_spec(self, name: str, path: Any = None, target: Any = None) -> ModuleSpec | None:
+        """The module's usual spec, whose loader calls ``then`` afterwards."""
+        if name != self._module or self._asking:
+            return None
+        self._asking = True  # others may ask only whether the module exists, so the watcher stays until it is loaded
+        try:
+            spec = importlib.util.find_spec(name)
+        finally:
+            self._asking = False
+        if spec is not None and spec.loader is not None:
+            usual = spec.loader.exec_module
+            spec.loader.exec_module = lambda module: self._load(module, usual)
+        return spec
+
+    def _load(self, module: ModuleType, usual: Callable[[ModuleType], None]) -> None:
+        usual(module)
+        if self in sys.meta_path:
+            sys.meta_path.remove(self)
+            ours = [each for name, each in list(sys.modules.items()) if name.startswith("visionkit.")]
+            if not any(getattr(getattr(each, "__spec__", None), "_initializing", False) for each in ours):
+                self._then()

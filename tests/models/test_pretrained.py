@@ -1,6 +1,10 @@
 """Weights from every source give the logits of the network that they come from."""
 
+import os
 import re
+import subprocess
+import sys
+import zipfile
 
 import keras
 import numpy as np
@@ -10,7 +14,10 @@ import skimage.data
 from tests.conftest import sweep
 from visionkit import models
 from visionkit.data.images.resize import center_crop
+from visionkit.errors import UserError
+from visionkit.layers.inference_mode import InferenceMode
 from visionkit.layers.normalization import IMAGENET_DEVIATION, IMAGENET_MEAN
+from visionkit.layers.upsampling import Upsample
 from visionkit.models.pretrained import PEER_NAMES, PEERS, WeightsUnavailableError, copy_weights
 
 PIXELS = np.random.default_rng(1).uniform(0, 255, (2, 64, 64, 3)).astype("float32")
@@ -168,3 +175,50 @@ def test_nothing_is_copied_after_a_layer_that_does_not_fit():
     before = target.get_layer("predictions").get_weights()[0]
     copy_weights(source, target)
     np.testing.assert_array_equal(target.get_layer("predictions").get_weights()[0], before)
+
+
+def test_what_is_left_out_is_said_in_a_line(tmp_path, capsys):
+    models.lenet5((32, 32, 1), 10).save_weights(tmp_path / "a.weights.h5")
+    models.lenet5((32, 32, 1), 10, weights=tmp_path / "a.weights.h5")
+    assert capsys.readouterr() == ("", "")
+    models.lenet5((32, 32, 1), 3, weights=tmp_path / "a.weights.h5")
+    out, err = capsys.readouterr()
+    assert out == ""
+    assert err == (
+        f"{tmp_path / 'a.weights.h5'}: 8 tensors are loaded; left out: layers/dense_2/0, layers/dense_2/1; "
+        "untrained: predictions.\n"
+    )
+
+
+@pytest.mark.parametrize("name", ["folder", "folder.weights.h5", "pipe.pth", "pipe.keras", "/dev/zero", "a\0b"])
+@pytest.mark.skipif(not hasattr(os, "mkfifo"), reason="needs named pipes")
+def test_what_is_no_file_is_an_error(name, tmp_path):
+    """A pipe would be waited for, and the device never ends."""
+    (os.mkfifo if name.startswith("pipe") else os.mkdir)(tmp_path / name.replace("/", "_").replace("\0", "_"))
+    with pytest.raises(UserError, match=r"is a folder|is a named pipe|is a device|embedded null"):
+        models.lenet5((32, 32, 1), weights=tmp_path / name)
+
+
+def test_a_lambda_in_a_keras_file_is_not_even_read(tmp_path):
+    """The configuration names a function of the attacker's; the arrays are those of the network."""
+    ours = models.lenet5((32, 32, 1), 3)
+    ours.save(tmp_path / "a.keras")
+    with zipfile.ZipFile(tmp_path / "a.keras") as archive:
+        members = {name: archive.read(name) for name in archive.namelist()}
+    members["config.json"] = members["config.json"].replace(b'"Flatten"', b'"Lambda"').replace(b'"Dense"', b'"os.system"')
+    with zipfile.ZipFile(tmp_path / "a.keras", "w") as archive:
+        for name, contents in members.items():
+            archive.writestr(name, contents)
+    loaded = models.lenet5((32, 32, 1), 3, weights=tmp_path / "a.keras")
+    for one, other in zip(ours.get_weights(), loaded.get_weights(), strict=True):
+        np.testing.assert_array_equal(one, other)
+
+
+def test_keras_reads_files_with_our_layers_after_importing_visionkit_alone(tmp_path):
+    inputs = keras.Input((8, 8, 3))
+    base = keras.Sequential([keras.Input((8, 8, 3)), Upsample(2), keras.layers.BatchNormalization()])
+    keras.Model(inputs, InferenceMode(base)(inputs)).save(tmp_path / "a.keras")
+    for order in ("import visionkit, keras", "import keras, visionkit"):
+        code = f"{order}; print(len(keras.models.load_model({str(tmp_path / 'a.keras')!r}).weights))"
+        result = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=False)
+        assert result.stdout == "6\n", result.stderr

@@ -10,7 +10,7 @@ import pytest
 
 from tests.conftest import sweep
 from visionkit.errors import UserError
-from visionkit.training.fit import Phase, compile_phase, restore, run_epoch, snapshot, train_in_order
+from visionkit.training.fit import Phase, compile_phase, load_weights, restore, run_epoch, snapshot, train_in_order
 from visionkit.training.optimizers import warmup_cosine
 from visionkit.training.run_folder import RunFolder, RunFolderError
 
@@ -237,3 +237,22 @@ def test_the_schedule_warms_up_and_ends_at_zero():
     assert rates[0] == pytest.approx(0.1) and max(rates) == pytest.approx(1.0) and rates.index(max(rates)) == 10
     assert rates[-1] == pytest.approx(0.0, abs=1e-6)
     assert all(a >= b for a, b in itertools.pairwise(rates[10:]))
+
+
+def test_weights_of_a_run_come_back_or_are_refused_in_a_sentence(tmp_path):
+    model, path = head(), tmp_path / "after_last.weights.h5"
+    with pytest.raises(UserError, match=r"after_last\.weights\.h5 cannot be loaded into head: .*No such file"):
+        load_weights(model, path)
+    model.save_weights(path)
+    whole, expected = path.read_bytes(), model.get_weights()
+    model.set_weights([np.zeros_like(weight) for weight in expected])
+    load_weights(model, path)
+    for one, other in zip(model.get_weights(), expected, strict=True):
+        np.testing.assert_array_equal(one, other)
+    for damaged in (b"", whole[:1000], whole[:-100], whole.replace(expected[0].tobytes(), b"\xff" * expected[0].nbytes)):
+        path.write_bytes(damaged)
+        with pytest.raises(UserError, match=r"after_last\.weights\.h5"):
+            load_weights(model, path)
+    keras.Sequential([keras.Input((6,)), keras.layers.Dense(3)]).save_weights(path)
+    with pytest.raises(UserError, match="is damaged, or was written by another model"):
+        load_weights(head(), path)

@@ -6,7 +6,7 @@ import pytest
 from tests.weights import dlib_files
 from tests.weights.dlib_files import alias, integer, integers, reals, row, text
 from visionkit.weights.dlib_file import READERS, DlibLayer, read_dlib
-from visionkit.weights.torch_pickle import UnsafeCheckpointError
+from visionkit.weights.pickles import UnsafeCheckpointError
 
 RNG = np.random.default_rng(0)
 FILTERS, BIASES, WEIGHTS = (RNG.standard_normal(shape, "float32") for shape in ((2, 3, 1, 2), 2, (4, 6)))

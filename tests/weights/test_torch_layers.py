@@ -73,7 +73,7 @@ def test_an_empty_state_dict_lacks_everything():
 @pytest.mark.parametrize("library", ["torchvision", "timm"])
 def test_pixels_are_flattened_in_another_order(tensors, rng, library):
     model, pixels = tiny_vgg(), rng.normal(size=(2, 6, 8, 2)).astype("float32")
-    assert fill(model, tensors if library == "torchvision" else as_timm(tensors), (HEADS,), "") == library
+    assert fill(model, tensors if library == "torchvision" else as_timm(tensors), (HEADS,), "").library == library
     np.testing.assert_allclose(model(pixels), by_hand(tensors, pixels), rtol=1e-4, atol=1e-4)
 
 

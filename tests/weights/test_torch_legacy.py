@@ -8,8 +8,8 @@ import pytest
 
 from tests.weights.torch_files import REBUILD, Call, Named, legacy_file, pickled, tensor
 from visionkit.weights import torch_legacy
+from visionkit.weights.pickles import UnsafeCheckpointError
 from visionkit.weights.tensor_files import read_tensors
-from visionkit.weights.torch_pickle import UnsafeCheckpointError
 
 
 @pytest.fixture

@@ -7,8 +7,8 @@ import numpy as np
 import pytest
 
 from tests.weights.torch_files import HOOKS, Call, Named, legacy_file, saved, tensor, zip_file
+from visionkit.weights.pickles import UnsafeCheckpointError
 from visionkit.weights.tensor_files import read_tensors
-from visionkit.weights.torch_pickle import UnsafeCheckpointError
 
 FOUR = np.arange(4, dtype="<f4")
 

@@ -17,9 +17,10 @@ from visionkit.errors import UserError
 from visionkit.layers import nd
 from visionkit.layers.blocks import Names, conv_bn
 from visionkit.layers.normalization import PRESETS, normalize
-from visionkit.models.pretrained import load_weights
+from visionkit.models.pretrained import load_weights, regular_file
 from visionkit.weights import dlib_faces
 from visionkit.weights.dlib_file import DlibFile, DlibLayer, read_dlib
+from visionkit.weights.whole import Given, set_all
 
 SIZE = 150  # pixels a side
 SMALLEST = 103  # pixels a side, which leaves 3 for the last level
@@ -72,10 +73,8 @@ def dlib_face(input_shape: tuple[int, ...] | None = None, *, weights: str | Path
         fill(model, dlib_faces.read(), "The installed file")
     elif weights is None or str(weights).endswith((".weights.h5", ".keras")):
         load_weights(model, weights)
-    elif not Path(weights).is_file():
-        raise UserError(f"weights={str(weights)!r}: no such file; expected None, 'dlib' or an existing path.")
     else:
-        fill(model, read_dlib(weights), weights)
+        fill(model, read_dlib(regular_file(weights, "dlib")), weights)
     return model
 
 
@@ -118,12 +117,12 @@ def fill(model: keras.Model, file: DlibFile, source: object) -> None:
         source: the file's name in error messages.
 
     Raises:
-        UserError: the file holds another network.
+        UserError: the file holds another network, or numbers that are not finite; the network is unchanged then.
     """
     mean = PRESETS["dlib"].mean
     if not np.allclose(file.mean, mean, atol=1e-3):
         raise UserError(f"{source} subtracts {file.mean} from the pixels; {model.name} subtracts {mean}.")
-    expected = _expected(model)
+    expected, given = _expected(model), []
     for number, (layer, (kind, settings, name)) in enumerate(zip(file.layers, expected, strict=False), start=1):
         if (layer.kind, layer.settings) != (kind, settings):
             received = f"{layer.kind} {layer.settings}"
@@ -132,9 +131,10 @@ def fill(model: keras.Model, file: DlibFile, source: object) -> None:
             ours, arrays = model.get_layer(name), _arrays(layer)
             if [array.shape for array in arrays] != [tuple(weight.shape) for weight in ours.weights]:
                 raise UserError(f"{source} does not fit {model.name}: layer {number} has other shapes than {name}.")
-            ours.set_weights(arrays)
+            given.append(Given(ours, [f"layer {number} ({name})"] * len(arrays), arrays))
     if len(file.layers) != len(expected):
         raise UserError(f"{source} does not fit {model.name}: {len(file.layers)} layers, expected {len(expected)}.")
+    set_all(given, source)
 
 
 def _expected(model: keras.Model) -> list[tuple[str, tuple[int, ...], str | None]]:

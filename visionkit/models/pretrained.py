@@ -4,7 +4,7 @@ A file may be in a format of Keras (``.weights.h5``, ``.keras``), or hold a stat
 in the format of safetensors or of PyTorch.
 """
 
-import warnings
+import sys
 from collections.abc import Callable
 from pathlib import Path
 
@@ -12,9 +12,14 @@ import keras
 import numpy as np
 
 from visionkit.errors import UserError
+from visionkit.files import open_file
 from visionkit.layers.normalization import use_imagenet_statistics
+from visionkit.weights.keras_files import read_groups
+from visionkit.weights.keras_layers import fill_from_groups
 from visionkit.weights.tensor_files import read_tensors
 from visionkit.weights.torch_layers import fill
+from visionkit.weights.torch_pickle import is_counter
+from visionkit.weights.whole import Filled, some
 
 HEAD = "predictions"  # name of the classifier's layer, here and in keras.applications
 # Layers that depend on the number of classes, on the size of the image, or on the dimensions of an embedding.
@@ -71,7 +76,9 @@ def load_weights(
     """Load the weights that a builder's ``weights`` argument names.
 
     A head that does not fit stays untrained: the layer "predictions" if the number of classes differs; all dense layers if the
-    network ends in dense layers over all pixels and the size of the image differs.
+    network ends in dense layers over all pixels and the size of the image differs. All other weights are set from the file,
+    which is checked before any is set; a line on standard error says what was left out. A ``.keras`` file is not built: only
+    its arrays are read.
 
     Args:
         model: a network of the catalogue, just built; its ``name`` tells which.
@@ -90,21 +97,46 @@ def load_weights(
         return None
     if weights == "imagenet":
         if packaged is not None:
-            return fill(model, packaged(), (HEADS,), "the installed file")
+            return fill(model, packaged(), (HEADS,), "the installed file").library
         _load_from_peer(model, peer_arguments or {})
         return None
-    path = Path(weights)
-    if not path.is_file():
-        raise UserError(f"weights={str(weights)!r}: no such file; expected None, 'imagenet' or an existing path.")
-    if path.suffix == ".keras":
-        copy_weights(_read_keras_file(path), model)
-    elif path.name.endswith(".weights.h5"):
-        _load_h5(model, path)
+    path = regular_file(weights)
+    if path.name.endswith((".keras", ".weights.h5")):
+        filled = fill_from_groups(model, read_groups(path), HEADS, path)
     else:
-        whose = fill(model, read_tensors(path), (HEADS, *SIDES), path)
+        filled = fill(model, read_tensors(path), (HEADS, *SIDES), path)
         use_imagenet_statistics(model)
-        return whose
-    return None
+    if said := _left_out(filled):
+        print(f"{path}: {said}", file=sys.stderr)
+    return filled.library
+
+
+def regular_file(weights: str | Path, known: str = "imagenet") -> Path:
+    """The path of a file of weights; ``known`` names weights that need no file, for the error.
+
+    Raises:
+        UserError: there is no such file, or it is a folder, a pipe or a device, or may not be read.
+    """
+    path = Path(weights)
+    try:
+        open_file(path).close()
+    except (FileNotFoundError, NotADirectoryError):
+        raise UserError(f"weights={str(weights)!r}: no such file; expected None, {known!r} or an existing path.") from None
+    except (OSError, ValueError) as error:  # a null byte is a ValueError
+        reason = getattr(error, "strerror", None) or str(error)
+        raise UserError(f"weights={str(weights)!r}: {reason}; expected a file of weights.") from None
+    return path
+
+
+def _left_out(filled: Filled) -> str:
+    """A sentence on what a file did not give, or what was not taken; empty if there is nothing to say."""
+    counters = sum(is_counter(name) for name in filled.left_out)
+    others = [name for name in filled.left_out if not is_counter(name)]
+    parts = [f"{counters} counters of training steps"] if counters else []
+    parts += [some(others)] if others else []
+    parts = [f"left out: {', '.join(parts)}"] if parts else []
+    parts += [f"untrained: {', '.join(filled.untrained)}"] if filled.untrained else []
+    return f"{filled.used} tensors are loaded; {'; '.join(parts)}." if parts else ""
 
 
 def copy_weights(source: keras.Model, target: keras.Model) -> None:
@@ -162,28 +194,3 @@ def _load_from_peer(model: keras.Model, peer_arguments: dict) -> None:
             "or use efficientnet_lite0, whose ImageNet weights were installed with visionkit."
         ) from error
     copy_weights(peer, model)
-
-
-def _read_keras_file(path: Path) -> keras.Model:
-    try:
-        return keras.models.load_model(path, compile=False, safe_mode=True)
-    except (ValueError, TypeError, KeyError, OSError) as error:
-        reason = str(error).splitlines()[0]
-        raise UserError(f"{path} cannot be read as a .keras file: {reason}") from error
-
-
-def _load_h5(model: keras.Model, path: Path) -> None:
-    """Load all weights, or all but the head if only the head differs."""
-    by_name = {layer.name: layer for layer in model.layers}
-    ends = [by_name[name] for name in (HEAD, "flatten", "avg_pool") if name in by_name]
-    candidates = [model, *(keras.Model(model.inputs, layer.input) for layer in ends)]
-    reasons = []
-    for candidate in candidates:
-        try:
-            with warnings.catch_warnings():
-                warnings.simplefilter("ignore")  # Keras also warns of what does not fit, which is an error below
-                candidate.load_weights(path)
-            return
-        except (ValueError, KeyError, OSError) as error:
-            reasons.append(str(error).splitlines()[0])
-    raise UserError(f"{path} does not fit {model.name}: {reasons[0]}")

@@ -14,6 +14,7 @@ from visionkit.errors import UserError
 from visionkit.training import runtime
 from visionkit.training.optimizers import adamw
 from visionkit.training.run_folder import RunFolder
+from visionkit.weights.keras_files import read_groups
 
 
 @dataclass(frozen=True)
@@ -178,10 +179,32 @@ def run_epoch(phase: Phase, epoch: int, after_step: Callable[[], object]) -> dic
 
 
 def load_weights(model: keras.Model, path: Path) -> None:
-    """Load the weights that ``train_in_order`` saved after a phase, however the model was compiled since."""
-    with warnings.catch_warnings():
-        warnings.filterwarnings("ignore", "Skipping variable loading for optimizer")
-        model.load_weights(path)
+    """Load the weights that ``train_in_order`` saved after a phase, however the model was compiled since.
+
+    Raises:
+        UserError: the file is missing or damaged, of another model, or holds numbers that are not finite.
+    """
+    numbers = [each for each in model.variables if each.dtype.startswith(("float", "bfloat"))]
+    try:
+        read_groups(path)  # refuses what Keras' own reader would follow or run out of memory on
+        for each in numbers:
+            each.assign(keras.ops.full_like(each, np.nan))  # where Keras finds nothing in the file, it only warns
+        with warnings.catch_warnings():
+            warnings.filterwarnings("ignore", "Skipping variable loading for optimizer|Skipping nested container")
+            model.load_weights(path)
+    except UserError:
+        raise
+    except (OSError, ValueError, KeyError, RuntimeError) as error:
+        reason = " ".join(str(error).split())[:200]
+        raise UserError(
+            f"{path} cannot be loaded into {model.name}: {reason}. It is damaged, or was written by another model: delete the "
+            "run's folder and start the run again."
+        ) from error
+    if bad := [each.path for each in numbers if not np.isfinite(keras.ops.convert_to_numpy(each)).all()]:
+        raise UserError(
+            f"{path} gives {model.name} no finite numbers for {len(bad)} of its {len(numbers)} weights, the first of them "
+            f"{bad[0]}: it is damaged, or was written by another model. Delete the run's folder and start the run again."
+        )
 
 
 def compile_phase(phase: Phase) -> None:

@@ -12,9 +12,11 @@ from typing import NamedTuple
 
 import numpy as np
 
-from visionkit.weights.torch_pickle import UnsafeCheckpointError
+from visionkit.files import open_file
+from visionkit.weights.pickles import UnsafeCheckpointError
 
 HEAD = b"\x01\x01\x01\x0dloss_metric_2"  # version 1, and the name of the loss
+LARGEST = 2**29  # bytes
 INPUT = "input_rgb_image_sized"
 TAG, LAYER, INNERMOST = 1, 2, 3  # versions of layers; a tag or a skip has no contents
 TENSOR, ALIAS = 2, 1  # versions of records that begin with four sides; an alias is only a shape
@@ -61,13 +63,16 @@ def read_dlib(path: str | Path) -> DlibFile:
         UnsafeCheckpointError: the file is damaged, or holds anything else; the message says at which byte.
         OSError: the file cannot be read.
     """
-    with Path(path).open("rb") as file:
+    with open_file(path) as file:
         head = file.read(len(HEAD))
         if head != HEAD:
             raise UnsafeCheckpointError(
                 f"{path} begins with {head!r}: expected a network of dlib with a metric loss, {HEAD!r}."
             )
-        cursor = _Cursor(head + file.read(), place=len(HEAD))
+        rest = file.read(LARGEST + 1)
+        if len(rest) > LARGEST:
+            raise UnsafeCheckpointError(f"{path} has more than {LARGEST:,} bytes: expected a network of dlib, of about 22 MB.")
+        cursor = _Cursor(head + rest, place=len(HEAD))
     try:
         return _read(cursor)
     except UnsafeCheckpointError as error:

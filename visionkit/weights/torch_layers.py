@@ -8,12 +8,13 @@ import numpy as np
 
 from visionkit.errors import UserError
 from visionkit.weights.torch_names import FAMILIES, Form, forms
+from visionkit.weights.torch_pickle import is_counter
+from visionkit.weights.whole import Filled, Given, set_all, some
 
 NORMALIZATION_PARTS = ("weight", "bias", "running_mean", "running_var")
-COUNTER = "num_batches_tracked"  # of PyTorch's batch normalisation; no prediction depends on it
 
 
-def fill(model: keras.Model, tensors: dict[str, np.ndarray], heads: Sequence[Sequence[str]], source: object) -> str:
+def fill(model: keras.Model, tensors: dict[str, np.ndarray], heads: Sequence[Sequence[str]], source: object) -> Filled:
     """Copy a state dict into a network.
 
     Args:
@@ -24,10 +25,11 @@ def fill(model: keras.Model, tensors: dict[str, np.ndarray], heads: Sequence[Seq
         source: name of the state dict in error messages.
 
     Returns:
-        The library whose names the state dict uses: a key of ``torch_names.forms``.
+        the library whose names the state dict uses, and what was left out. Counters are always left out.
 
     Raises:
-        UserError: a layer has no tensor, a tensor has no layer, or shapes differ.
+        UserError: a layer has no tensor, a tensor has no layer, shapes differ, or numbers are no finite floats. The network is
+            unchanged then.
     """
     in_heads = [name for chain in heads for name in chain]
     known_forms = forms(model.name, model.layers, in_heads)
@@ -44,12 +46,11 @@ def fill(model: keras.Model, tensors: dict[str, np.ndarray], heads: Sequence[Seq
     _check_keys(base, form, tensors, in_heads, f"{source} does not fit {model.name}")
 
     arrays = {name: arrays_for(layer, tensors, form[name]) for name, layer in base.items()}
-    if misfits := [form[name] for name in base if not _fits(arrays[name], base[name])]:
+    if misfits := [_misfit(form[name], arrays[name], base[name]) for name in base if not _fits(arrays[name], base[name])]:
         raise UserError(
-            f"{source} does not fit {model.name}: other shapes in {_some(misfits)}. Expected the same width and channels."
+            f"{source} does not fit {model.name}: other shapes in {some(misfits)}. Expected the same width and channels."
         )
-    for name, layer in base.items():
-        layer.set_weights(arrays[name])
+    given = [Given(layer, _keys(layer, form[name]), arrays[name]) for name, layer in base.items()]
     for chain in heads:
         for name in chain:
             if name not in layers and f"{form.get(name)}.weight" not in tensors:
@@ -59,8 +60,12 @@ def fill(model: keras.Model, tensors: dict[str, np.ndarray], heads: Sequence[Seq
             weights = arrays_for(layers[name], tensors, form[name], _flattened(layers[name], model))
             if not _fits(weights, layers[name]):
                 break  # the weights after a layer that does not match are useless
-            layers[name].set_weights(weights)
-    return library
+            given.append(Given(layers[name], _keys(layers[name], form[name]), weights))
+    set_all(given, source)
+    used = {key for each in given for key in each.names}
+    untrained = layers.keys() - {each.layer.name for each in given}
+    left_out = tuple(key for key in tensors if key not in used)
+    return Filled(library, len(used), left_out, tuple(name for name in layers if name in untrained))
 
 
 def arrays_for(
@@ -90,10 +95,10 @@ def _check_keys(base: dict, form: Form, tensors: dict, in_heads: Sequence[str], 
     needed = [key for name, layer in base.items() for key in _keys(layer, form.get(name, name))]
     optional = [f"{form[name]}.{part}" for name in in_heads if name in form for part in NORMALIZATION_PARTS]
     missing = [key for key in needed if key not in tensors]
-    unexpected = sorted(key for key in set(tensors) - {*needed, *optional} if not key.endswith(f".{COUNTER}"))
+    unexpected = sorted(key for key in set(tensors) - {*needed, *optional} if not is_counter(key))
     if missing or unexpected:
-        problems = [f"it lacks {_some(missing)}"] if missing else []
-        problems += [f"nothing here is called {_some(unexpected)}"] if unexpected else []
+        problems = [f"it lacks {some(missing)}"] if missing else []
+        problems += [f"nothing here is called {some(unexpected)}"] if unexpected else []
         raise UserError(
             f"{complaint}: {'; '.join(problems)}. Expected the state dict of the same network from torchvision, timm or "
             "facenet-pytorch, and layout='torchvision' where the network has a layout."
@@ -119,5 +124,8 @@ def _fits(arrays: list[np.ndarray], layer: keras.layers.Layer) -> bool:
     return [array.shape for array in arrays] == [tuple(weight.shape) for weight in layer.weights]
 
 
-def _some(names: list[str], count: int = 4) -> str:
-    return ", ".join(names[:count]) + (f" and {len(names) - count} more" if len(names) > count else "")
+def _misfit(prefix: str, arrays: list[np.ndarray], layer: keras.layers.Layer) -> str:
+    """The first shape that differs, with the axes of Keras."""
+    received, expected = ([tuple(each.shape) for each in these] for these in (arrays, layer.weights))
+    first = next((pair for pair in zip(received, expected, strict=False) if pair[0] != pair[1]), (received, expected))
+    return f"{prefix} ({first[0]} instead of {first[1]})"

@@ -6,7 +6,9 @@ from typing import BinaryIO
 
 import numpy as np
 
-from visionkit.weights.torch_pickle import Storage, UnsafeCheckpointError, state_dict, unpickle
+from visionkit.files import open_file
+from visionkit.weights.pickles import UnsafeCheckpointError
+from visionkit.weights.torch_pickle import Storage, read_table, state_dict
 
 MAGIC_NUMBER = 0x1950A86A20F9469CFC6C
 PROTOCOL_VERSION = 1001
@@ -23,17 +25,22 @@ def read_legacy(path: Path) -> dict[str, np.ndarray]:
             file raises nearly anything.
     """
     announced: dict[str, Storage] = {}
-    with path.open("rb") as file:
-        if unpickle(file, announced) != MAGIC_NUMBER or unpickle(file, announced) != PROTOCOL_VERSION:
+    with open_file(path) as file:
+        if read_table(file, announced) != MAGIC_NUMBER or read_table(file, announced) != PROTOCOL_VERSION:
             raise UnsafeCheckpointError("it does not begin like a legacy PyTorch file")
-        if unpickle(file, announced).get("little_endian") is not True:
+        if read_table(file, announced).get("little_endian") is not True:
             raise UnsafeCheckpointError("it was written on a big-endian machine")
-        tensors = state_dict(unpickle(file, announced))
+        tensors = state_dict(read_table(file, announced))
         wanted = {tensor.storage.key for tensor in tensors.values()}
         storages = {}
-        for key in unpickle(file, announced):
-            numbers = _next_storage(file, announced.get(str(key)), path.stat().st_size, skip=str(key) not in wanted)
-            storages[str(key)] = numbers
+        keys = read_table(file, announced)
+        if type(keys) is not list or not all(type(key) in (str, int) for key in keys) or len(set(keys)) < len(keys):
+            raise UnsafeCheckpointError("it has no list of its storages, or names one of them twice")
+        file_bytes = path.stat().st_size
+        for key in map(str, keys):
+            storages[key] = _next_storage(file, announced.get(key), file_bytes, skip=key not in wanted)
+        if beyond := file_bytes - file.tell():
+            raise UnsafeCheckpointError(f"{beyond} bytes follow the last storage")
     return {name: tensor.view(storages[tensor.storage.key]) for name, tensor in tensors.items()}
 
 

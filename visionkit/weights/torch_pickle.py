@@ -1,19 +1,16 @@
-"""Reads the pickles inside PyTorch checkpoints without executing anything.
+"""The tables of tensors inside PyTorch checkpoints, which are read without unpickling them.
 
-The unpickler admits the few names that a table of tensors needs, and replaces them by inert stand-ins; any other name is an
-error. Sizes that a file declares are checked before memory is allocated.
+A table admits the few names that tensors need, and gives each an inert stand-in; any other name is an error. Sizes that a file
+declares are checked before memory is allocated.
 """
 
 import math
-import pickle
-import pickletools
-from collections import OrderedDict
-from typing import BinaryIO, NamedTuple
+from typing import Any, BinaryIO, NamedTuple
 
 import ml_dtypes
 import numpy as np
 
-from visionkit.errors import UserError
+from visionkit.weights.pickles import UnsafeCheckpointError, read_pickle, set_items
 
 STORAGE_DTYPES = {
     "FloatStorage": np.dtype("<f4"),
@@ -27,12 +24,15 @@ STORAGE_DTYPES = {
     "ByteStorage": np.dtype("u1"),
     "BoolStorage": np.dtype("?"),
 }
-# The keys under which training scripts save the state dict; averaged weights come first, as timm prefers them.
-STATE_DICTS = ("state_dict_ema", "model_ema", "state_dict", "model_state_dict", "model")
-
-
-class UnsafeCheckpointError(UserError):
-    """The file is damaged, or needs something that a table of tensors does not need."""
+# The keys under which scripts save the state dict, also one in the other; averaged weights come first, as timm prefers.
+STATE_DICTS = (
+    *("state_dict_ema", "model_ema", "ema_state_dict", "params_ema", "ema"),
+    *("state_dict", "model_state_dict", "model_state", "model", "module", "net", "network", "weights", "params"),
+)
+DEEPEST = 8  # of tables in tables
+MOST_SIDES = 32  # of a tensor
+LARGEST_NUMBER = 2**63
+COUNTERS = ("num_batches_tracked", "n_averaged")  # of PyTorch's batch normalisation, and of averaged weights
 
 
 class Storage(NamedTuple):
@@ -72,87 +72,92 @@ class _StorageType(NamedTuple):
     dtype: np.dtype
 
 
-class _PlainDict(OrderedDict):
-    """An ordered dict that drops the attributes (module versions) that PyTorch adds to a state dict."""
-
-    def __setstate__(self, state) -> None:
-        pass
-
-
-class _RebuildTensor:
-    """Stands in for PyTorch's function; a plain function would have attributes that a pickle can change."""
-
-    __slots__ = ()
-
-    def __call__(self, storage, offset, shape, strides, *_gradient_and_hooks) -> Tensor:
-        shape, strides = tuple(shape), tuple(strides)
-        whole_numbers = all(type(n) is int and n >= 0 for n in (offset, *shape, *strides))
-        if not (isinstance(storage, Storage) and whole_numbers and len(shape) == len(strides)):
-            raise UnsafeCheckpointError(f"not a tensor: storage {storage!r}, shape {shape}, strides {strides}")
-        return Tensor(storage, offset, shape, strides)
-
-    def __setstate__(self, state) -> None:
-        raise UnsafeCheckpointError("it tries to change the reader")
+def _rebuild_tensor(*arguments: Any) -> Tensor:
+    """Stands in for PyTorch's function: storage, offset, shape, strides, then what concerns gradients."""
+    storage, offset, shape, strides = arguments[:4]
+    sides = [shape, strides]
+    plain = type(offset) is int and all(type(each) in (tuple, list) and len(each) <= MOST_SIDES for each in sides)
+    numbers = [offset, *shape, *strides] if plain else []
+    whole = all(type(number) is int and 0 <= number < LARGEST_NUMBER for number in numbers)
+    if not (plain and whole and isinstance(storage, Storage) and len(shape) == len(strides)):
+        raise UnsafeCheckpointError("it holds a tensor without a storage, or with a shape that no tensor has")
+    return Tensor(storage, offset, tuple(shape), tuple(strides))
 
 
-class _RebuildParameter(_RebuildTensor):
+def _rebuild_parameter(tensor: Any, *_gradient_and_hooks: Any) -> Tensor:
     """Stands in for PyTorch's parameters, which are tensors that require a gradient."""
-
-    __slots__ = ()
-
-    def __call__(self, tensor, *_gradient_and_hooks) -> Tensor:
-        if not isinstance(tensor, Tensor):
-            raise UnsafeCheckpointError(f"not a parameter: {tensor!r}")
-        return tensor
+    if not isinstance(tensor, Tensor):
+        raise UnsafeCheckpointError("it holds a parameter that is no tensor")
+    return tensor
 
 
-ADMITTED = {
-    ("collections", "OrderedDict"): _PlainDict,
-    ("torch._utils", "_rebuild_tensor"): _RebuildTensor(),  # before version 0.4
-    ("torch._utils", "_rebuild_tensor_v2"): _RebuildTensor(),
-    ("torch._utils", "_rebuild_parameter"): _RebuildParameter(),
-    ("torch.nn.parameter", "Parameter"): _RebuildParameter(),  # before version 0.4
-    **{("torch", name): _StorageType(dtype) for name, dtype in STORAGE_DTYPES.items()},
-}
+class _OrderedDict:
+    """Stands in for the class; Python 2 wrote the items as a list of pairs, each of which may be used once."""
+
+    def __init__(self) -> None:
+        self._used: dict[int, list] = {}
+
+    def __call__(self, *arguments: Any) -> dict:
+        table: dict = {}
+        for pairs in arguments:
+            if type(pairs) is not list or id(pairs) in self._used:
+                raise UnsafeCheckpointError("it makes a table of something that is no list of pairs")
+            self._used[id(pairs)] = pairs  # kept, so that no other list gets its id
+            for pair in pairs:
+                if type(pair) not in (list, tuple) or len(pair) != 2:
+                    raise UnsafeCheckpointError("it makes a table of something that is no list of pairs")
+                set_items(table, [*pair])
+        return table
 
 
-class _TensorUnpickler(pickle.Unpickler):
-    def __init__(self, file: BinaryIO, storages: dict[str, Storage]):
-        super().__init__(file)
-        self.storages = storages
-
-    def find_class(self, module, name):
-        try:
-            return ADMITTED[module, name]
-        except KeyError:
-            raise UnsafeCheckpointError(
-                f"it asks for {module}.{name}, which no table of tensors needs. If you trust the file, save its state dict "
-                "alone, or a .safetensors file"
-            ) from None
-
-    def persistent_load(self, pid):
-        kind, storage_type, key, _device, size, *view = pid
-        plain = kind == "storage" and isinstance(storage_type, _StorageType) and type(size) is int and size >= 0
-        if not plain or view not in ([], [None]):
-            raise UnsafeCheckpointError(f"it refers to {pid!r}, which is no plain storage")
-        storage = Storage(str(key), storage_type.dtype, size)
-        if self.storages.setdefault(storage.key, storage) != storage:
-            raise UnsafeCheckpointError(f"it declares storage {key} as {storage} and as {self.storages[storage.key]}")
-        return storage
+def _admitted() -> dict[tuple[str, str], Any]:
+    return {
+        ("collections", "OrderedDict"): _OrderedDict(),
+        ("torch._utils", "_rebuild_tensor"): _rebuild_tensor,  # before version 0.4
+        ("torch._utils", "_rebuild_tensor_v2"): _rebuild_tensor,
+        ("torch._utils", "_rebuild_parameter"): _rebuild_parameter,
+        ("torch.nn.parameter", "Parameter"): _rebuild_parameter,  # before version 0.4
+        **{("torch", name): _StorageType(dtype) for name, dtype in STORAGE_DTYPES.items()},
+    }
 
 
-def unpickle(file: BinaryIO, storages: dict[str, Storage]) -> object:
-    """Load the next pickle of ``file``; the storages that it declares are added to ``storages``.
+def _refused(module: str, name: str) -> UnsafeCheckpointError:
+    if module.startswith("torch") and any(part in name.lower() for part in ("float8", "qint", "quint", "qtensor", "tensor_v3")):
+        return UnsafeCheckpointError(
+            f"it asks for {module}.{name}: its weights have 8 bits or are quantised. Expected float32, float16 or bfloat16"
+        )
+    return UnsafeCheckpointError(
+        f"it asks for {module}.{name}, which no table of tensors needs. If you trust the file, save its state dict "
+        "alone, or a .safetensors file"
+    )
+
+
+def read_table(file: BinaryIO, storages: dict[str, Storage]) -> Any:
+    """Read the next pickle of ``file``; the storages that it declares are added to ``storages``.
 
     Raises:
         UnsafeCheckpointError: the pickle needs any name beyond plain tensors. A damaged pickle raises nearly anything.
     """
-    start = file.tell()
-    for opcode, argument, position in pickletools.genops(file):
-        if opcode.name.endswith("PUT") and argument > position:  # the unpickler would allocate a list of that length
-            raise UnsafeCheckpointError(f"it numbers its {position}th byte {argument}")
-    file.seek(start)
-    return _TensorUnpickler(file, storages).load()
+
+    def storage(pid: Any) -> Storage:
+        if type(pid) is not tuple or not 5 <= len(pid) <= 6:
+            raise UnsafeCheckpointError("it refers to something that is no plain storage")
+        kind, storage_type, key, _device, size, *view = pid
+        named = (type(key) is str and len(key) <= 100) or (type(key) is int and 0 <= key < LARGEST_NUMBER)
+        plain = type(kind) is str and kind == "storage" and isinstance(storage_type, _StorageType)
+        if not (named and plain and type(size) is int and 0 <= size < LARGEST_NUMBER and all(part is None for part in view)):
+            raise UnsafeCheckpointError("it refers to something that is no plain storage")
+        declared = Storage(str(key), storage_type.dtype, size)
+        if storages.setdefault(declared.key, declared) != declared:
+            raise UnsafeCheckpointError(f"it declares storage {key} as {declared} and as {storages[declared.key]}")
+        return declared
+
+    return read_pickle(file, _admitted(), _refused, storage)
+
+
+def is_counter(name: str) -> bool:
+    """Whether a tensor only counts steps, so that no prediction depends on it."""
+    return name.rpartition(".")[2] in COUNTERS
 
 
 def state_dict(root: object) -> dict[str, Tensor]:
@@ -162,13 +167,17 @@ def state_dict(root: object) -> dict[str, Tensor]:
         UnsafeCheckpointError: there is no state dict, or it holds more than tensors.
     """
     tensors = root
-    if isinstance(root, dict):
-        tensors = next((root[name] for name in STATE_DICTS if isinstance(root.get(name), dict)), root)
-    if not isinstance(tensors, dict):
+    for _ in range(DEEPEST):
+        inner = [tensors[name] for name in STATE_DICTS if type(tensors.get(name)) is dict] if type(tensors) is dict else []
+        if not inner:
+            break
+        tensors = inner[0]
+    if type(tensors) is not dict:
         raise UnsafeCheckpointError(f"it holds no state dict but a {type(root).__name__}")
-    others = [str(name) for name, value in tensors.items() if not (isinstance(name, str) and isinstance(value, Tensor))]
+    tensors = {name: value for name, value in tensors.items() if not (type(value) in (int, float) and is_counter(str(name)))}
+    others = [str(name)[:60] for name, value in tensors.items() if not (type(name) is str and isinstance(value, Tensor))]
     if others:
         raise UnsafeCheckpointError(
             f"it holds more than tensors: {', '.join(others[:5])}. Expected a state dict, or one under {', '.join(STATE_DICTS)}"
         )
-    return dict(tensors)
+    return tensors

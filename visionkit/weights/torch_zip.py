@@ -6,7 +6,9 @@ from pathlib import Path
 
 import numpy as np
 
-from visionkit.weights.torch_pickle import Storage, UnsafeCheckpointError, state_dict, unpickle
+from visionkit.files import open_file
+from visionkit.weights.pickles import LARGEST_PICKLE, UnsafeCheckpointError
+from visionkit.weights.torch_pickle import Storage, read_table, state_dict
 
 PICKLE = "data.pkl"
 
@@ -23,7 +25,7 @@ def read_zip(path: Path) -> dict[str, np.ndarray]:
     """
     announced: dict[str, Storage] = {}
     file_bytes = path.stat().st_size
-    with zipfile.ZipFile(path) as archive:
+    with open_file(path) as file, zipfile.ZipFile(file) as archive:
         members = {info.filename: info for info in archive.infolist()}
         folders = [name.removesuffix(PICKLE) for name in members if name.count("/") == 1 and name.endswith(f"/{PICKLE}")]
         if len(folders) != 1:
@@ -38,7 +40,9 @@ def read_zip(path: Path) -> dict[str, np.ndarray]:
 
         if f"{folder}byteorder" in members and contents("byteorder") != b"little":
             raise UnsafeCheckpointError("it was written on a big-endian machine")
-        tensors = state_dict(unpickle(io.BytesIO(contents(PICKLE)), announced))
+        if members[folder + PICKLE].file_size > LARGEST_PICKLE:
+            raise UnsafeCheckpointError(f"its {PICKLE} is larger than {LARGEST_PICKLE:,} bytes")
+        tensors = state_dict(read_table(io.BytesIO(contents(PICKLE)), announced))
         wanted = {tensor.storage.key: tensor.storage for tensor in tensors.values()}
         sizes = {key: members[f"{folder}data/{key}"].file_size for key in wanted}
         for key, (_, dtype, size) in wanted.items():
