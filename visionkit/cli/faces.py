@@ -58,6 +58,7 @@ def enrol(people: tyro.conf.Positional[Path], gallery: Path, model: Path | None 
     else:
         opened = Gallery.open(gallery, fingerprint(folder))
     num_skipped = num_added = 0
+    enrolled: dict[str, None] = {}
     for result in enrol_images(opened, reader, listed):
         if not isinstance(result, Enrolled):
             num_skipped += 1
@@ -66,7 +67,14 @@ def enrol(people: tyro.conf.Positional[Path], gallery: Path, model: Path | None 
             num_added += result.is_new
             outcome = "enrolled" if result.is_new else "known already"
             outcome += f": {_printable(result.name)}{_chosen_face(result.num_faces)}"
+            enrolled[result.name] = None
+            if result.known_as is not None:
+                outcome += f"; notice: this face is already known as {_printable(result.known_as.name)}"
+                outcome += f" (distance {result.known_as.distance:.3f}, the same person up to {opened.metadata.threshold:g})"
         print(f"{_printable(result.path)}\n    {outcome}", flush=True)
+    for name in enrolled:
+        for other in opened.variants(name):
+            print(f"notice: {_printable(name)} and {_printable(other)} are two people here; their names differ in case alone")
     print(f"{gallery}: {len(opened.names())} people; {num_added} of {len(listed)} images added")
     return exit_status(num_skipped, len(listed), "skipped")
 
@@ -80,6 +88,8 @@ def identify(
     threshold: float | None = None,
 ) -> int:
     """Identify the people on images: print each face's name, or "not recognised", and the distance to the nearest person.
+
+    The distance is that of embeddings: lower means more similar. No person is named twice on one image.
 
     Args:
         images: Files, folders or globs.
@@ -109,18 +119,21 @@ def identify(
         draw.mkdir(parents=True, exist_ok=True)
     embedder, folder = _embedder(model, metadata.model)
     opened = Gallery.open(gallery, fingerprint(folder))
+    colors: dict[str, int] = {}
     num_failures = 0
     for image, drawing in zip(FaceReader(embedder).read(files), drawings, strict=True):
         if isinstance(image, Unreadable):
             num_failures += 1
             _print_unreadable(image, as_json)
             continue
-        people = opened.identify(image.embeddings, threshold=threshold)
+        people = opened.identify_together(image.embeddings, threshold=threshold)
         pairs = zip(image.faces, people, strict=True)
-        lines = [f"    {_name_and_distance(person)}  {_corners(face.xyxy)}" for face, person in pairs]
-        _print(_record(image, people), "\n".join([_printable(image.path), *lines]), as_json)
+        lines = [
+            f"    {_name_and_distance(person)}  {_corners(face.xyxy)}{_other_face(person, threshold)}" for face, person in pairs
+        ]
+        _print(_record(image, people, threshold), "\n".join([_printable(image.path), *lines]), as_json)
         if drawing is not None:
-            _draw(image, people, drawing)
+            _draw(image, people, threshold, colors, drawing)
     return exit_status(num_failures, len(files), "not read, or without a face")
 
 
@@ -171,9 +184,11 @@ def verify(
     distance = float(np.linalg.norm(both[0].embeddings[0] - both[1].embeddings[0]))
     same = distance <= threshold
     if draw is not None:
-        _draw_chips([reader.cut(image.pixels, image.faces[0]) for image in both], both, draw)
+        verdict = f"{'the same person' if same else 'different people'}: distance {distance:.3f}. {_about_distances(threshold)}"
+        _draw_chips([reader.cut(image.pixels, image.faces[0]) for image in both], both, verdict, same, draw)
     record = {"paths": [str(one), str(other)], "distance": distance, "threshold": threshold, "same": same}
-    _print(record, f"{'yes' if same else 'no'}: distance {distance:.3f}, the same person up to {threshold:g}", as_json)
+    outcome = f"{'yes' if same else 'no'}: distance {distance:.3f}, the same person up to {threshold:g}"
+    _print({**record, "lower_is_more_similar": True}, outcome, as_json)
     return 0
 
 
@@ -189,8 +204,11 @@ def remove(name: tyro.conf.Positional[str], gallery: Path) -> int:
     """
     from visionkit.faces.gallery import Gallery
 
-    count = Gallery.open(gallery).remove(name)
+    opened = Gallery.open(gallery)
+    count = opened.remove(name)
     print(f"{gallery}: {_printable(name)} removed, with {count} template{'s' if count > 1 else ''}")
+    for other in opened.variants(name):
+        print(f"notice: {_printable(other)} stays, whose name differs in case alone")
     return 0
 
 
@@ -247,22 +265,27 @@ def _threshold(option: float | None, metadata: dict[str, Any]) -> float:
     return option
 
 
-def _draw(image: "FacesRead", people: "Sequence[Identified]", file: Path) -> None:
+def _draw(image: "FacesRead", people: "Sequence[Identified]", threshold: float, colors: dict[str, int], file: Path) -> None:
+    """Draw an image; ``colors`` holds the color of each person so far, and is extended."""
     from visionkit.faces.draw import draw_faces
 
-    _write(draw_faces(image.pixels, image.faces, list(map(_name_and_distance, people))), file)
+    numbers = [None if person.name is None else colors.setdefault(person.name, len(colors)) for person in people]
+    names = [NOT_RECOGNISED if person.name is None else _printable(person.name) for person in people]
+    distances = ["" if person.distance is None else f"{person.distance:.3f}" for person in people]
+    caption = _about_distances(threshold)
+    _write(draw_faces(image.pixels, image.faces, names, distances, people=numbers, caption=caption), file)
 
 
-def _draw_chips(chips: Sequence[Any], both: "Sequence[FacesRead]", file: Path) -> None:
+def _draw_chips(chips: Sequence[Any], both: "Sequence[FacesRead]", verdict: str, same: bool, file: Path) -> None:
     import numpy as np
     from PIL import Image
 
-    from visionkit.faces.draw import draw_chips
+    from visionkit.faces.draw import draw_pair
 
     side = max(max(chip.shape[:2]) for chip in chips)
     squares = [np.asarray(Image.fromarray(chip).resize((side, side))) for chip in chips]
     file.parent.mkdir(parents=True, exist_ok=True)
-    _write(draw_chips(squares, [_printable(Path(image.path).name) for image in both]), file)
+    _write(draw_pair(squares, [_printable(Path(image.path).name) for image in both], verdict, same), file)
 
 
 def _write(pixels: Any, file: Path) -> None:
@@ -276,18 +299,29 @@ def _write(pixels: Any, file: Path) -> None:
     write_atomically(file, buffer.getvalue())
 
 
-def _record(image: "FacesRead", people: "Sequence[Identified]") -> dict[str, Any]:
+def _record(image: "FacesRead", people: "Sequence[Identified]", threshold: float) -> dict[str, Any]:
     """The faces of an image as plain data for ``--json``."""
     faces = [
         {"name": person.name, "distance": person.distance, "nearest": person.nearest, "xyxy": face.xyxy, "score": face.score}
         for face, person in zip(image.faces, people, strict=True)
     ]
-    return {"path": image.path, "faces": faces}
+    return {"path": image.path, "faces": faces, "threshold": threshold, "lower_is_more_similar": True}
 
 
 def _name_and_distance(person: "Identified") -> str:
     name = NOT_RECOGNISED if person.name is None else _printable(person.name)
     return name if person.distance is None else f"{name}  {person.distance:.3f}"
+
+
+def _other_face(person: "Identified", threshold: float) -> str:
+    """Why a face within the threshold has no name."""
+    if person.name is not None or person.distance is None or person.distance > threshold:
+        return ""
+    return f"  ({_printable(person.nearest[0].name)} is another face of this image)"
+
+
+def _about_distances(threshold: float) -> str:
+    return f"Distance: lower means more similar; the same person up to {threshold:g}."
 
 
 def _corners(xyxy: Sequence[float]) -> str:
