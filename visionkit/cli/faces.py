@@ -203,8 +203,10 @@ def remove(name: tyro.conf.Positional[str], gallery: Path) -> int:
         the exit status.
     """
     from visionkit.faces.gallery import Gallery
+    from visionkit.faces.names import canonical
 
     opened = Gallery.open(gallery)
+    name = canonical(name)
     count = opened.remove(name)
     print(f"{gallery}: {_printable(name)} removed, with {count} template{'s' if count > 1 else ''}")
     for other in opened.variants(name):
