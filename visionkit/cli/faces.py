@@ -72,9 +72,8 @@ def enrol(people: tyro.conf.Positional[Path], gallery: Path, model: Path | None 
                 outcome += f"; notice: this face is already known as {_printable(result.known_as.name)}"
                 outcome += f" (distance {result.known_as.distance:.3f}, the same person up to {opened.metadata.threshold:g})"
         print(f"{_printable(result.path)}\n    {outcome}", flush=True)
-    for name in enrolled:
-        for other in opened.variants(name):
-            print(f"notice: {_printable(name)} and {_printable(other)} are two people here; their names differ in case alone")
+    for one, other in dict.fromkeys(tuple(sorted((name, other))) for name in enrolled for other in opened.variants(name)):
+        print(f"notice: {_printable(one)} and {_printable(other)} are two people here; their names differ in case alone")
     print(f"{gallery}: {len(opened.names())} people; {num_added} of {len(listed)} images added")
     return exit_status(num_skipped, len(listed), "skipped")
 
@@ -184,7 +183,8 @@ def verify(
     distance = float(np.linalg.norm(both[0].embeddings[0] - both[1].embeddings[0]))
     same = distance <= threshold
     if draw is not None:
-        verdict = f"{'the same person' if same else 'different people'}: distance {distance:.3f}. {_about_distances(threshold)}"
+        verdict = f"{'The same person' if same else 'Different people'}: distance {distance:.3f}, "
+        verdict += f"{'at most' if same else 'above'} {threshold:g}. Lower means more similar."
         _draw_chips([reader.cut(image.pixels, image.faces[0]) for image in both], both, verdict, same, draw)
     record = {"paths": [str(one), str(other)], "distance": distance, "threshold": threshold, "same": same}
     outcome = f"{'yes' if same else 'no'}: distance {distance:.3f}, the same person up to {threshold:g}"
@@ -274,7 +274,7 @@ def _draw(image: "FacesRead", people: "Sequence[Identified]", threshold: float, 
     numbers = [None if person.name is None else colors.setdefault(person.name, len(colors)) for person in people]
     names = [NOT_RECOGNISED if person.name is None else _printable(person.name) for person in people]
     distances = ["" if person.distance is None else f"{person.distance:.3f}" for person in people]
-    caption = _about_distances(threshold)
+    caption = f"Distance: lower means more similar; the same person up to {threshold:g}."
     _write(draw_faces(image.pixels, image.faces, names, distances, people=numbers, caption=caption), file)
 
 
@@ -320,10 +320,6 @@ def _other_face(person: "Identified", threshold: float) -> str:
     if person.name is not None or person.distance is None or person.distance > threshold:
         return ""
     return f"  ({_printable(person.nearest[0].name)} is another face of this image)"
-
-
-def _about_distances(threshold: float) -> str:
-    return f"Distance: lower means more similar; the same person up to {threshold:g}."
 
 
 def _corners(xyxy: Sequence[float]) -> str:

@@ -16,7 +16,7 @@ GAP = 6  # pixels between chips
 GREY: annotate.Color = (150, 150, 150)  # of people who are not recognized
 UNKNOWN = len(annotate.PALETTE)  # the place of that color
 SAME, DIFFERENT = (200, 240, 200), (250, 205, 205)  # backgrounds of verdicts
-LETTER = 0.62  # mean width of a letter by the height of the font
+LETTER = 0.55  # mean width of a letter by the height of the font
 
 
 def draw_faces(
@@ -48,7 +48,7 @@ def draw_faces(
     numbers = range(len(faces)) if people is None else people
     kinds = np.array([UNKNOWN if number is None else number % UNKNOWN for number in numbers], int)
     corners = np.array([face.xyxy for face in faces], np.float64).reshape(-1, 4) / (width, height, width, height)
-    drawn = boxes.draw(pixels, corners, kinds, (*annotate.PALETTE, GREY), labels)
+    drawn = boxes.draw(pixels, corners, kinds, (*annotate.PALETTE, GREY), labels, labels_share=1.0)  # all names count
     scale = len(drawn) / height
     largest = math.ceil(max(drawn.shape[:2]) / 130)
     for face, (left, top, right, bottom) in zip(faces, corners.tolist(), strict=True):
