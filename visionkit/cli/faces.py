@@ -272,9 +272,16 @@ def _draw(image: "FacesRead", people: "Sequence[Identified]", threshold: float, 
     from visionkit.faces.draw import draw_faces
 
     numbers = [None if person.name is None else colors.setdefault(person.name, len(colors)) for person in people]
-    names = [NOT_RECOGNISED if person.name is None else _printable(person.name) for person in people]
     distances = ["" if person.distance is None else f"{person.distance:.3f}" for person in people]
+    names = [distance or NOT_RECOGNISED for distance in distances]  # short where nobody is recognised, so that there is room
+    for row, person in enumerate(people):
+        if person.name is None:
+            distances[row] = ""
+        else:
+            names[row] = _printable(person.name)
     caption = f"Distance: lower means more similar; the same person up to {threshold:g}."
+    if None in numbers:
+        caption += f" Grey: {NOT_RECOGNISED}."
     _write(draw_faces(image.pixels, image.faces, names, distances, people=numbers, caption=caption), file)
 
 
