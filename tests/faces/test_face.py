@@ -3,7 +3,15 @@
 import numpy as np
 import pytest
 
-from visionkit.faces.face import Face, choose_rotation, forms_a_face, is_certain, principal_face, shape_of
+from visionkit.faces.face import (
+    Face,
+    choose_rotation,
+    forms_a_face,
+    is_certain,
+    principal_face,
+    shape_of,
+    threshold_of,
+)
 from visionkit.ops.alignment import MTCNN_POINTS
 
 SIZE = (250, 250)
@@ -105,3 +113,10 @@ def test_a_much_larger_face_on_a_rotated_image_beats_a_small_upright_one():
     assert choice([small._replace(score=0.9995)], lying)[0].turned == 0
     near = face(60, 60, side=100, score=0.85)
     assert choice([near], face(180, 180, side=110, score=0.999, turned=3))[0].turned == 3  # no fair score, and not larger
+
+
+def test_a_face_that_a_border_cuts_off_must_be_more_similar():
+    assert threshold_of(face(60, 60), SIZE, 0.6) == threshold_of(face(40, 125), SIZE, 0.6) == 0.6  # all, and 5/6 visible
+    cut_off = [(30, 125), (220, 125), (125, 30), (125, 220), (44, 44), (-300, 0)]
+    assert [threshold_of(face(x, y), SIZE, 0.6) for x, y in cut_off] == pytest.approx([0.552] * 6)
+    assert threshold_of(face(side=0), SIZE, 0.6) < 0.6

@@ -147,6 +147,7 @@ def test_no_person_is_named_twice_among_the_faces_of_one_image(gallery):
     assert (near.name, near.distance, far.name) == ("Bob", pytest.approx(0.5), "Ada")
     assert [match.name for match in near.nearest] == ["Ada", "Bob"] and len(far.nearest) == 1
     assert [face.name for face in gallery.identify_together(rows(0.4, 0.1), threshold=0.45)] == [None, "Ada"]
+    assert [face.name for face in gallery.identify_together(rows(-0.3, 0.5), threshold=[0.2, 0.45])] == [None, "Bob"]
     assert gallery.identify_together(rows(0.6))[0].name == "Bob" and gallery.identify_together(rows(-0.5))[0].name == "Ada"
 
 

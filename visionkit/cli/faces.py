@@ -88,7 +88,8 @@ def identify(
 ) -> int:
     """Identify the people on images: print each face's name, or "not recognised", and the distance to the nearest person.
 
-    The distance is that of embeddings: lower means more similar. No person is named twice on one image.
+    The distance is that of embeddings: lower means more similar. No person is named twice on one image. A face that a border of
+    the image cuts off must be more similar than others.
 
     Args:
         images: Files, folders or globs.
@@ -103,6 +104,7 @@ def identify(
     """
     files = image_files(images)
     from visionkit.faces.default_model import fingerprint
+    from visionkit.faces.face import threshold_of
     from visionkit.faces.gallery import Gallery
     from visionkit.faces.gallery_files import read_pointer
     from visionkit.faces.reader import FaceReader
@@ -125,12 +127,13 @@ def identify(
             num_failures += 1
             _print_unreadable(image, as_json)
             continue
-        people = opened.identify_together(image.embeddings, threshold=threshold)
-        pairs = zip(image.faces, people, strict=True)
+        thresholds = [threshold_of(face, image.pixels.shape[:2], threshold) for face in image.faces]
+        people = opened.identify_together(image.embeddings, threshold=thresholds)
         lines = [
-            f"    {_name_and_distance(person)}  {_corners(face.xyxy)}{_other_face(person, threshold)}" for face, person in pairs
+            f"    {_name_and_distance(person)}  {_corners(face.xyxy)}{_why_unnamed(person, limit, threshold)}"
+            for face, person, limit in zip(image.faces, people, thresholds, strict=True)
         ]
-        _print(_record(image, people, threshold), "\n".join([_printable(image.path), *lines]), as_json)
+        _print(_record(image, people, thresholds, threshold), "\n".join([_printable(image.path), *lines]), as_json)
         if drawing is not None:
             _draw(image, people, threshold, colors, drawing)
     return exit_status(num_failures, len(files), "not read, or without a face")
@@ -308,11 +311,20 @@ def _write(pixels: Any, file: Path) -> None:
     write_atomically(file, buffer.getvalue())
 
 
-def _record(image: "FacesRead", people: "Sequence[Identified]", threshold: float) -> dict[str, Any]:
+def _record(
+    image: "FacesRead", people: "Sequence[Identified]", thresholds: Sequence[float], threshold: float
+) -> dict[str, Any]:
     """The faces of an image as plain data for ``--json``."""
     faces = [
-        {"name": person.name, "distance": person.distance, "nearest": person.nearest, "xyxy": face.xyxy, "score": face.score}
-        for face, person in zip(image.faces, people, strict=True)
+        {
+            "name": person.name,
+            "distance": person.distance,
+            "nearest": person.nearest,
+            "xyxy": face.xyxy,
+            "score": face.score,
+            "threshold": limit,
+        }
+        for face, person, limit in zip(image.faces, people, thresholds, strict=True)
     ]
     return {"path": image.path, "faces": faces, "threshold": threshold, "lower_is_more_similar": True}
 
@@ -322,10 +334,12 @@ def _name_and_distance(person: "Identified") -> str:
     return name if person.distance is None else f"{name}  {person.distance:.3f}"
 
 
-def _other_face(person: "Identified", threshold: float) -> str:
+def _why_unnamed(person: "Identified", limit: float, threshold: float) -> str:
     """Why a face within the threshold has no name."""
     if person.name is not None or person.distance is None or person.distance > threshold:
         return ""
+    if person.distance > limit:
+        return f"  (partly visible: recognised up to {limit:.3g})"
     return f"  ({_printable(person.nearest[0].name)} is another face of this image)"
 
 

@@ -18,6 +18,9 @@ TILTED = 45  # degrees of tilt from which another rotation fits better
 EYES, EYES_TURNED, NARROW = 0.38, 0.33, 0.355
 CROOKED = 0.32  # largest root mean square distance of the points from their fit, by that of the eyes; profiles reach 0.29
 NO_FORM = 0.1  # by which a face is less likely whose points form none
+# A face with less of its box on the image resembles other people more: among 47 such faces 19 % were within the threshold of
+# somebody else, of whole ones 5 %; 4 % were within 0.92 times the threshold.
+VISIBLE, STRICTER = 0.8, 0.92
 CLEARLY = 0.01  # by which a rotated reading of a head must be likelier than the upright one
 
 
@@ -163,6 +166,20 @@ def _same_head(one: Face, other: Face) -> bool:
         return box.xyxy[0] <= x <= box.xyxy[2] and box.xyxy[1] <= y <= box.xyxy[3]
 
     return holds(one, other) and holds(other, one)
+
+
+def threshold_of(face: Face, size: tuple[int, int], threshold: float) -> float:
+    """Distance up to which a face is recognised: the threshold, or less where a border of the image cuts the face off.
+
+    Args:
+        face: a face on the image.
+        size: height and width of the image in pixels.
+        threshold: distance for faces that are visible as a whole.
+    """
+    left, top, right, bottom = face.xyxy
+    inside = (max(left, 0.0), max(top, 0.0), min(right, float(size[1])), min(bottom, float(size[0])))
+    visible = area(face._replace(xyxy=inside)) / max(area(face), 1e-9)
+    return threshold if visible >= VISIBLE else threshold * STRICTER
 
 
 def area(face: Face) -> float:

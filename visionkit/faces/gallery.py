@@ -8,7 +8,7 @@ Any number of threads and processes may read while one writes; writers wait for 
 templates from the folder; copies made elsewhere, and deleted data that a disk still holds, are out of reach.
 """
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 
 import numpy as np
@@ -171,15 +171,23 @@ class Gallery:
                 )
         return count
 
-    def identify_together(self, embeddings: np.ndarray, k: int = 5, *, threshold: float | None = None) -> list[Identified]:
+    def identify_together(
+        self, embeddings: np.ndarray, k: int = 5, *, threshold: float | Sequence[float] | None = None
+    ) -> list[Identified]:
         """Identify all faces of one image: no person is named twice, see ``identified.named_once``.
 
-        Args and errors are those of ``identify``; a face whose name is not that of its nearest person has more than ``k``
-        people if that takes it.
+        Args:
+            embeddings: float32 ``(Q, D)``, of the gallery's model.
+            k: number of nearest people to return; there are more where it takes more to include the named one.
+            threshold: distance up to which faces are recognized, or one for each. Default: the gallery's.
+
+        Raises:
+            UserError: see ``identify``.
         """
         threshold = self._newest().metadata.threshold if threshold is None else threshold
-        faces = self.identify(embeddings, max(k, len(embeddings)), threshold=threshold)
-        return [face.shortened(k) for face in named_once(faces, threshold)]
+        thresholds = np.broadcast_to(np.asarray(threshold, np.float64), len(embeddings)).tolist()
+        faces = self.identify(embeddings, max(k, len(embeddings)))
+        return [face.shortened(k) for face in named_once(faces, thresholds)]
 
     def identify(self, embeddings: np.ndarray, k: int = 5, *, threshold: float | None = None) -> list[Identified]:
         """Identify faces. The distance of a person is that of the nearest of its templates.

@@ -37,7 +37,7 @@ class Identified(NamedTuple):
         return self._replace(nearest=self.nearest[: max(k, names.index(self.name) + 1 if self.name in names else 0)])
 
 
-def named_once(faces: Sequence[Identified], threshold: float) -> list[Identified]:
+def named_once(faces: Sequence[Identified], thresholds: Sequence[float]) -> list[Identified]:
     """Name the faces of one image jointly: two faces on one image are never the same person.
 
     Of all ways to give faces the names of different people within the threshold, the one counts in which the distances fall
@@ -45,16 +45,17 @@ def named_once(faces: Sequence[Identified], threshold: float) -> list[Identified
 
     Args:
         faces: results for all faces of an image, each with as many of its nearest people as the image has faces, if there are.
-        threshold: distance up to which a face is recognized.
+        thresholds: for each face, the distance up to which it is recognized.
     """
     from scipy.optimize import linear_sum_assignment  # takes a second; not every use of a gallery needs it
 
-    matches = [[match for match in face.nearest if match.distance <= threshold] for face in faces]
+    pairs = list(zip(faces, thresholds, strict=True))
+    matches = [[match for match in face.nearest if match.distance <= threshold] for face, threshold in pairs]
     people = {name: column for column, name in enumerate(dict.fromkeys(match.name for row in matches for match in row))}
     gains = np.zeros((len(faces), len(people)))
     for row, found in enumerate(matches):
-        for match in found:
-            gains[row, people[match.name]] = threshold - match.distance + 1e-6 * threshold  # also at the threshold itself
+        for match in found:  # there is a gain at the threshold itself, too
+            gains[row, people[match.name]] = (1 + 1e-6) * thresholds[row] - match.distance
     names: list[str | None] = [None] * len(faces)
     order = list(people)
     for row, column in zip(*linear_sum_assignment(gains, maximize=True), strict=True):
