@@ -233,12 +233,12 @@ def test_a_full_disk_leaves_the_gallery_as_it_was_and_no_templates(gallery, monk
         calls.append(file)
         write(file, bytes(contents)[:20])
         if len(calls) == number:
-            raise OSError(errno.ENOSPC, "No space left on device", str(file))
+            raise OSError(errno.ENOSPC, "No space left on device")
 
     monkeypatch.setattr(gallery_files, "_write_through", full)
     for do in (lambda: gallery.enrol("Bob", rows(2)), lambda: gallery.remove("Ada")):
         calls.clear()
-        with pytest.raises(OSError, match="No space left"):
+        with pytest.raises(OSError, match=f"No space left.*{gallery.folder.name}"):
             do()
         assert files_of(gallery) == before and Gallery.open(gallery.folder).counts() == {"Ada": 1}
 

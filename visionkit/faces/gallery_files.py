@@ -184,9 +184,11 @@ def write_version(folder: Path, metadata: GalleryMetadata, counts: dict[str, int
         _sync_folder(folder)
         _replace(folder / UNFINISHED, folder / POINTER)
         _sync_folder(folder)  # else the disk might have the deletion of the old version before the new pointer
-    except BaseException:
+    except BaseException as error:
         with contextlib.suppress(OSError, UserError):
             _delete_remains(folder)
+        if isinstance(error, OSError) and error.filename is None:
+            error.filename = str(folder)  # a full disk does not say where it is
         raise
     sweep(folder, version.name)
     return version
