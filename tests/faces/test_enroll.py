@@ -73,6 +73,18 @@ def test_the_principal_face_is_enrolled_and_the_number_of_faces_is_reported(gall
     assert gallery.identify(embedder.embed(portrait(PEOPLE["Ada"])[None]))[0].name == "Ada"
 
 
+def test_what_may_be_a_piece_of_background_is_not_enrolled(gallery, tmp_path):
+    class Unsure(SquareFinder):
+        def find_many(self, images):
+            for faces in super().find_many(images):
+                yield [face._replace(score=0.85) for face in faces]
+
+    Image.fromarray(group_photo(("Bob", 0, 0, 10))).save(tmp_path / "Bob.png")
+    reader = FaceReader(load(color_bundle(tmp_path / "model", alignment="mtcnn")), Unsure())
+    (result,) = enrol_images(gallery, reader, [("Bob", tmp_path / "Bob.png")])
+    assert isinstance(result, Unreadable) and "score is 0.85, and 0.9 is needed" in result.error and gallery.names() == []
+
+
 @pytest.mark.parametrize("at_once", [1, 64])
 def test_a_face_that_is_known_under_another_name_is_reported_with_its_distance(gallery, tmp_path, monkeypatch, at_once):
     monkeypatch.setattr(enroll, "WRITTEN_AT_ONCE", at_once)

@@ -18,6 +18,7 @@ from visionkit.data.images.decode import IMAGE_SUFFIXES
 from visionkit.data.images.listing import list_images
 from visionkit.data.index import DataError
 from visionkit.errors import UserError
+from visionkit.faces.face import FAIR
 from visionkit.faces.gallery import Gallery
 from visionkit.faces.identified import Match
 from visionkit.faces.names import canonical
@@ -78,7 +79,7 @@ def list_people(source: str | Path) -> list[tuple[str, Path]]:
 
 
 def enrol_images(gallery: Gallery, reader: FaceReader, people: Sequence[tuple[str, Path]]) -> Iterator[Enrolled | Unreadable]:
-    """Embed the principal face of each image and add it to the gallery.
+    """Embed the principal face of each image and add it to the gallery, if it is clear: see ``face.FAIR``.
 
     Args:
         gallery: a gallery of the reader's model.
@@ -92,7 +93,8 @@ def enrol_images(gallery: Gallery, reader: FaceReader, people: Sequence[tuple[st
         UserError: a name is blank, or the gallery cannot be written.
     """
     people = [(canonical(name), path) for name, path in people]
-    pairs = zip((name for name, _ in people), reader.read((path for _, path in people), principal_only=True), strict=True)
+    read = map(_clear, reader.read((path for _, path in people), principal_only=True))
+    pairs = zip((name for name, _ in people), read, strict=True)
     while group := list(islice(pairs, WRITTEN_AT_ONCE)):
         found = [(name, faces) for name, faces in group if not isinstance(faces, Unreadable)]
         known_as = iter(_known_as(gallery, found))  # before they are enrolled themselves
@@ -105,6 +107,13 @@ def enrol_images(gallery: Gallery, reader: FaceReader, people: Sequence[tuple[st
                 yield faces
             else:
                 yield Enrolled(faces.path, name, len(faces.faces), bool(next(added[name])), next(known_as))
+
+
+def _clear(faces: FacesRead | Unreadable) -> FacesRead | Unreadable:
+    """Refuse a face that may be a piece of background; nobody would recognise the person by it."""
+    if isinstance(faces, Unreadable) or faces.faces[0].score >= FAIR:
+        return faces
+    return Unreadable(faces.path, f"no clear face: its score is {faces.faces[0].score:.2f}, and {FAIR} is needed to enrol")
 
 
 def _known_as(gallery: Gallery, group: Sequence[tuple[str, FacesRead]]) -> list[Match | None]:
