@@ -11,6 +11,7 @@ from PIL import Image
 
 from tests.conftest import CLI
 from tests.tasks.embedding.color_embedder import PEOPLE, color_bundle, portrait, write_people
+from visionkit.faces.draw import DIFFERENT
 
 
 @pytest.fixture(scope="module")
@@ -80,6 +81,18 @@ def test_enrolling_reports_the_outcome_for_each_image(run, gallery, tmp_path):
     assert sum("skipped: not an image" in line for line in lines) == 1 and len(lines) == 17
 
 
+def test_one_face_under_two_names_and_names_in_two_cases_are_noticed(run, gallery, tmp_path):
+    shutil.copytree(tmp_path / "people" / "Ada", tmp_path / "more" / "Ada again")
+    write_people(tmp_path / "more", {"Bob": 1})
+    (tmp_path / "more" / "Bob").rename(tmp_path / "more" / "bob")
+    done = run("enrol", tmp_path / "more", "--gallery", gallery)
+    assert done.returncode == 0 and done.stderr == "", done.stderr
+    assert done.stdout.count("enrolled: Ada again; notice: this face is already known as Ada (distance 0.000, ") == 2
+    assert done.stdout.count("notice: Bob and bob are two people here; their names differ in case alone\n") == 1
+    done = run("remove", "bob ", "--gallery", gallery)
+    assert done.stdout.endswith("bob removed, with 1 template\nnotice: Bob stays, whose name differs in case alone\n")
+
+
 def test_faces_are_named_or_not_recognised(run, gallery, tmp_path):
     known, stranger, broken = tmp_path / "known.png", tmp_path / "stranger.png", tmp_path / "broken.png"
     Image.fromarray(portrait(PEOPLE["Bob"], 12)).save(known)
@@ -90,6 +103,7 @@ def test_faces_are_named_or_not_recognised(run, gallery, tmp_path):
     failed, bob, nobody = records(done)
     assert failed == {"path": str(broken), "error": "not an image, whatever its name says"}
     (face,) = bob["faces"]
+    assert bob["threshold"] == 0.2 and bob["lower_is_more_similar"] is True
     assert bob["path"] == str(known) and face["name"] == "Bob" and face["xyxy"] == [0, 0, 48, 48] and face["score"] == 1
     assert face["distance"] == pytest.approx(np.sqrt(12) * 7 / 255, abs=1e-4)  # from the nearer of the two images
     assert face["nearest"][0] == ["Bob", face["distance"]] and {name for name, _ in face["nearest"]} == set(PEOPLE)
@@ -116,13 +130,18 @@ def test_two_images_show_the_same_person_or_not(run, model, gallery, tmp_path):
     done = run("verify", ada / "0.png", ada / "1.png", "--model", model)
     assert done.returncode == 0 and done.stdout == "yes: distance 0.068, the same person up to 0.2\n"
     (line,) = records(run("verify", ada / "0.png", bob / "0.png", "--model", model, "--json"))
-    assert line["same"] is False and line["threshold"] == 0.2 and line["paths"] == [str(ada / "0.png"), str(bob / "0.png")]
+    assert (
+        line["lower_is_more_similar"] is True
+        and line["same"] is False
+        and line["threshold"] == 0.2
+        and line["paths"] == [str(ada / "0.png"), str(bob / "0.png")]
+    )
     assert line["distance"] == pytest.approx(np.sqrt(8) * 160 / 255, abs=1e-4)
     assert run("verify", ada / "0.png", ada / "1.png", "--model", model, "--threshold", "0.01").stdout.startswith("no: ")
     drawn = tmp_path / "new" / "both.png"
     assert run("verify", ada / "0.png", bob / "0.png", "--model", model, "--draw", drawn).returncode == 0
     pixels = np.asarray(Image.open(drawn))
-    assert all((pixels == color).all(axis=-1).any() for color in (PEOPLE["Ada"], PEOPLE["Bob"]))
+    assert all((pixels == color).all(axis=-1).any() for color in (PEOPLE["Ada"], PEOPLE["Bob"], DIFFERENT))
     done = run("verify", ada / "0.png", bob / "0.png", "--model", model, "--draw", drawn)
     assert done.returncode == 2 and "new .png or .jpg" in done.stderr
     done = run("verify", "nowhere.png", ada / "1.png", "--model", model, "--json")

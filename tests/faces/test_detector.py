@@ -133,6 +133,14 @@ def test_faces_are_found_on_rotated_images(finder, upright, turns):
     assert np.abs(from_turned - from_upright).mean() < 4
 
 
+def test_a_piece_of_background_on_a_rotated_image_does_not_replace_an_upright_portrait(finder, monkeypatch):
+    """mtcnn found a wall on the image turned by 90 degrees, with a higher score than the portrait had."""
+    points = (MTCNN_POINTS - 75) * 0.75
+    portrait, wall = Face((75, 65, 175, 185), 0.985, points + 125), Face((10, 20, 70, 90), 0.991, points / 2 + (40, 55))
+    monkeypatch.setattr(finder, "_search", lambda images: [[portrait]] if len(images) == 1 else [[wall], [], []])
+    assert finder.find(np.zeros((250, 250, 3), np.uint8)) == [portrait]
+
+
 def test_no_other_rotation_is_searched_after_a_high_score(finder, astronaut):
     trusting = FaceFinder(sure=0)
     assert finder.find(np.rot90(astronaut))[0].turned and trusting.find(np.rot90(astronaut, 2))[0].turned == 0

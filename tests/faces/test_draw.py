@@ -3,6 +3,7 @@
 import numpy as np
 import pytest
 
+from visionkit.faces import draw
 from visionkit.faces.detector import Face
 from visionkit.faces.draw import GAP, draw_chips, draw_faces
 from visionkit.ops.alignment import MTCNN_POINTS
@@ -57,6 +58,35 @@ def test_small_images_are_enlarged_with_their_points():
     drawn = draw_faces(make_image(100, 80), [small])
     assert drawn.shape == (500, 400, 3)
     assert tuple(drawn[152, 102]) == PALETTE[0]
+
+
+def test_a_person_has_one_color_and_unknown_people_are_grey():
+    faces = [face(20, 20), face(340, 20), face(20, 300), face(340, 300)]
+    drawn = draw_faces(make_image(), faces, ["Ann", "Bob", "not recognised", "Ann"], people=[0, 1, None, 0])
+    lines = [tuple(drawn[int(each.xyxy[1]) + 75, int(each.xyxy[0])]) for each in faces]
+    assert lines == [PALETTE[0], PALETTE[1], draw.GREY, PALETTE[0]]
+
+
+def test_a_caption_stands_below_the_image_in_as_many_lines_as_it_needs():
+    text = "Distance: lower means more similar; the same person up to 0.6."
+    plain, drawn = (
+        draw_faces(make_image(), [face()], ["a"], ["0.123"]),
+        draw_faces(make_image(), [face()], ["a"], ["0.123"], caption=text),
+    )
+    np.testing.assert_array_equal(drawn[:500], plain)
+    assert drawn.shape[1] == 600 and 510 < len(drawn) < 560 and (drawn[500:] < 100).any()
+    assert (plain != draw_faces(make_image(), [face()], ["a"])).any()
+    narrow = draw_faces(make_image(500, 200), [], caption=text)
+    assert narrow.shape[1] == 200 and len(narrow) > 560
+
+
+@pytest.mark.parametrize("same", [True, False])
+def test_a_pair_stands_above_the_verdict(same):
+    chips = [np.full((150, 150, 3), value, np.uint8) for value in (10, 20)]
+    drawn, grid = draw.draw_pair(chips, ["a", "b"], "the same person", same), draw_chips(chips, ["a", "b"])
+    np.testing.assert_array_equal(drawn[: len(grid)], grid)
+    below = drawn[len(grid) :]
+    assert (below == (draw.SAME if same else draw.DIFFERENT)).all(axis=2).mean() > 0.6 and (below < 100).any()
 
 
 def test_without_chips_nothing_is_drawn():

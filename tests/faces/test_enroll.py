@@ -71,3 +71,35 @@ def test_the_principal_face_is_enrolled_and_the_number_of_faces_is_reported(gall
     results = list(enrol_images(gallery, FaceReader(embedder, SquareFinder()), people))
     assert results == [Enrolled(str(tmp_path / "Ada.png"), "Ada", 2, True), Unreadable(str(tmp_path / "Bob.png"), NO_FACE)]
     assert gallery.identify(embedder.embed(portrait(PEOPLE["Ada"])[None]))[0].name == "Ada"
+
+
+def test_what_may_be_a_piece_of_background_is_not_enrolled(gallery, tmp_path):
+    class Unsure(SquareFinder):
+        def find_many(self, images):
+            for faces in super().find_many(images):
+                yield [face._replace(score=0.85) for face in faces]
+
+    Image.fromarray(group_photo(("Bob", 0, 0, 10))).save(tmp_path / "Bob.png")
+    reader = FaceReader(load(color_bundle(tmp_path / "model", alignment="mtcnn")), Unsure())
+    (result,) = enrol_images(gallery, reader, [("Bob", tmp_path / "Bob.png")])
+    assert isinstance(result, Unreadable) and "score is 0.85, and 0.9 is needed" in result.error and gallery.names() == []
+
+
+@pytest.mark.parametrize("at_once", [1, 64])
+def test_a_face_that_is_known_under_another_name_is_reported_with_its_distance(gallery, tmp_path, monkeypatch, at_once):
+    monkeypatch.setattr(enroll, "WRITTEN_AT_ONCE", at_once)
+    folder = write_people(tmp_path / "people", {"Ada": 1, "Bob": 1})
+    shutil.copytree(folder / "Ada", folder / "Ada again")
+    reader = FaceReader(load(color_bundle(tmp_path / "model")))
+    results = list(enrol_images(gallery, reader, sorted(list_people(folder))))
+    assert [(each.name, each.known_as) for each in results] == [("Ada", None), ("Ada again", ("Ada", 0)), ("Bob", None)]
+    assert gallery.counts() == {"Ada": 1, "Ada again": 1, "Bob": 1}
+
+
+def test_a_name_from_macos_and_one_that_was_typed_are_one_person(gallery, tmp_path):
+    folder = write_people(tmp_path / "people", {"Ada": 2})
+    reader = FaceReader(load(color_bundle(tmp_path / "model")))
+    people = [("Zoe\u0308 ", folder / "Ada" / "0.png"), ("Zoë", folder / "Ada" / "1.png")]
+    assert [each.name for each in enrol_images(gallery, reader, people)] == ["Zoë", "Zoë"] and gallery.counts() == {"Zoë": 2}
+    with pytest.raises(UserError, match="not blank"):
+        next(enrol_images(gallery, reader, [*people, (" ", folder)]))

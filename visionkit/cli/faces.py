@@ -58,6 +58,7 @@ def enrol(people: tyro.conf.Positional[Path], gallery: Path, model: Path | None 
     else:
         opened = Gallery.open(gallery, fingerprint(folder))
     num_skipped = num_added = 0
+    enrolled: dict[str, None] = {}
     for result in enrol_images(opened, reader, listed):
         if not isinstance(result, Enrolled):
             num_skipped += 1
@@ -66,7 +67,13 @@ def enrol(people: tyro.conf.Positional[Path], gallery: Path, model: Path | None 
             num_added += result.is_new
             outcome = "enrolled" if result.is_new else "known already"
             outcome += f": {_printable(result.name)}{_chosen_face(result.num_faces)}"
+            enrolled[result.name] = None
+            if result.known_as is not None:
+                outcome += f"; notice: this face is already known as {_printable(result.known_as.name)}"
+                outcome += f" (distance {result.known_as.distance:.3f}, the same person up to {opened.metadata.threshold:g})"
         print(f"{_printable(result.path)}\n    {outcome}", flush=True)
+    for one, other in dict.fromkeys(tuple(sorted((name, other))) for name in enrolled for other in opened.variants(name)):
+        print(f"notice: {_printable(one)} and {_printable(other)} are two people here; their names differ in case alone")
     print(f"{gallery}: {len(opened.names())} people; {num_added} of {len(listed)} images added")
     return exit_status(num_skipped, len(listed), "skipped")
 
@@ -81,6 +88,9 @@ def identify(
 ) -> int:
     """Identify the people on images: print each face's name, or "not recognised", and the distance to the nearest person.
 
+    The distance is that of embeddings: lower means more similar. No person is named twice on one image. A face that a border of
+    the image cuts off must be more similar than others.
+
     Args:
         images: Files, folders or globs.
         gallery: Folder of the gallery.
@@ -94,6 +104,7 @@ def identify(
     """
     files = image_files(images)
     from visionkit.faces.default_model import fingerprint
+    from visionkit.faces.face import threshold_of
     from visionkit.faces.gallery import Gallery
     from visionkit.faces.gallery_files import read_pointer
     from visionkit.faces.reader import FaceReader
@@ -109,18 +120,22 @@ def identify(
         draw.mkdir(parents=True, exist_ok=True)
     embedder, folder = _embedder(model, metadata.model)
     opened = Gallery.open(gallery, fingerprint(folder))
+    colors: dict[str, int] = {}
     num_failures = 0
     for image, drawing in zip(FaceReader(embedder).read(files), drawings, strict=True):
         if isinstance(image, Unreadable):
             num_failures += 1
             _print_unreadable(image, as_json)
             continue
-        people = opened.identify(image.embeddings, threshold=threshold)
-        pairs = zip(image.faces, people, strict=True)
-        lines = [f"    {_name_and_distance(person)}  {_corners(face.xyxy)}" for face, person in pairs]
-        _print(_record(image, people), "\n".join([_printable(image.path), *lines]), as_json)
+        thresholds = [threshold_of(face, image.pixels.shape[:2], threshold) for face in image.faces]
+        people = opened.identify_together(image.embeddings, threshold=thresholds)
+        lines = [
+            f"    {_name_and_distance(person)}  {_corners(face.xyxy)}{_why_unnamed(person, limit, threshold)}"
+            for face, person, limit in zip(image.faces, people, thresholds, strict=True)
+        ]
+        _print(_record(image, people, thresholds, threshold), "\n".join([_printable(image.path), *lines]), as_json)
         if drawing is not None:
-            _draw(image, people, drawing)
+            _draw(image, people, threshold, colors, drawing)
     return exit_status(num_failures, len(files), "not read, or without a face")
 
 
@@ -171,9 +186,12 @@ def verify(
     distance = float(np.linalg.norm(both[0].embeddings[0] - both[1].embeddings[0]))
     same = distance <= threshold
     if draw is not None:
-        _draw_chips([reader.cut(image.pixels, image.faces[0]) for image in both], both, draw)
+        verdict = f"{'The same person' if same else 'Different people'}: distance {distance:.3f}, "
+        verdict += f"{'at most' if same else 'above'} {threshold:g}. Lower means more similar."
+        _draw_chips([reader.cut(image.pixels, image.faces[0]) for image in both], both, verdict, same, draw)
     record = {"paths": [str(one), str(other)], "distance": distance, "threshold": threshold, "same": same}
-    _print(record, f"{'yes' if same else 'no'}: distance {distance:.3f}, the same person up to {threshold:g}", as_json)
+    outcome = f"{'yes' if same else 'no'}: distance {distance:.3f}, the same person up to {threshold:g}"
+    _print({**record, "lower_is_more_similar": True}, outcome, as_json)
     return 0
 
 
@@ -188,9 +206,14 @@ def remove(name: tyro.conf.Positional[str], gallery: Path) -> int:
         the exit status.
     """
     from visionkit.faces.gallery import Gallery
+    from visionkit.faces.names import canonical
 
-    count = Gallery.open(gallery).remove(name)
+    opened = Gallery.open(gallery)
+    name = canonical(name)
+    count = opened.remove(name)
     print(f"{gallery}: {_printable(name)} removed, with {count} template{'s' if count > 1 else ''}")
+    for other in opened.variants(name):
+        print(f"notice: {_printable(other)} stays, whose name differs in case alone")
     return 0
 
 
@@ -247,22 +270,34 @@ def _threshold(option: float | None, metadata: dict[str, Any]) -> float:
     return option
 
 
-def _draw(image: "FacesRead", people: "Sequence[Identified]", file: Path) -> None:
+def _draw(image: "FacesRead", people: "Sequence[Identified]", threshold: float, colors: dict[str, int], file: Path) -> None:
+    """Draw an image; ``colors`` holds the color of each person so far, and is extended."""
     from visionkit.faces.draw import draw_faces
 
-    _write(draw_faces(image.pixels, image.faces, list(map(_name_and_distance, people))), file)
+    numbers = [None if person.name is None else colors.setdefault(person.name, len(colors)) for person in people]
+    distances = ["" if person.distance is None else f"{person.distance:.3f}" for person in people]
+    names = [distance or NOT_RECOGNISED for distance in distances]  # short where nobody is recognised, so that there is room
+    for row, person in enumerate(people):
+        if person.name is None:
+            distances[row] = ""
+        else:
+            names[row] = _printable(person.name)
+    caption = f"Distance: lower means more similar; the same person up to {threshold:g}."
+    if None in numbers:
+        caption += f" Grey: {NOT_RECOGNISED}."
+    _write(draw_faces(image.pixels, image.faces, names, distances, people=numbers, caption=caption), file)
 
 
-def _draw_chips(chips: Sequence[Any], both: "Sequence[FacesRead]", file: Path) -> None:
+def _draw_chips(chips: Sequence[Any], both: "Sequence[FacesRead]", verdict: str, same: bool, file: Path) -> None:
     import numpy as np
     from PIL import Image
 
-    from visionkit.faces.draw import draw_chips
+    from visionkit.faces.draw import draw_pair
 
     side = max(max(chip.shape[:2]) for chip in chips)
     squares = [np.asarray(Image.fromarray(chip).resize((side, side))) for chip in chips]
     file.parent.mkdir(parents=True, exist_ok=True)
-    _write(draw_chips(squares, [_printable(Path(image.path).name) for image in both]), file)
+    _write(draw_pair(squares, [_printable(Path(image.path).name) for image in both], verdict, same), file)
 
 
 def _write(pixels: Any, file: Path) -> None:
@@ -276,18 +311,36 @@ def _write(pixels: Any, file: Path) -> None:
     write_atomically(file, buffer.getvalue())
 
 
-def _record(image: "FacesRead", people: "Sequence[Identified]") -> dict[str, Any]:
+def _record(
+    image: "FacesRead", people: "Sequence[Identified]", thresholds: Sequence[float], threshold: float
+) -> dict[str, Any]:
     """The faces of an image as plain data for ``--json``."""
     faces = [
-        {"name": person.name, "distance": person.distance, "nearest": person.nearest, "xyxy": face.xyxy, "score": face.score}
-        for face, person in zip(image.faces, people, strict=True)
+        {
+            "name": person.name,
+            "distance": person.distance,
+            "nearest": person.nearest,
+            "xyxy": face.xyxy,
+            "score": face.score,
+            "threshold": limit,
+        }
+        for face, person, limit in zip(image.faces, people, thresholds, strict=True)
     ]
-    return {"path": image.path, "faces": faces}
+    return {"path": image.path, "faces": faces, "threshold": threshold, "lower_is_more_similar": True}
 
 
 def _name_and_distance(person: "Identified") -> str:
     name = NOT_RECOGNISED if person.name is None else _printable(person.name)
     return name if person.distance is None else f"{name}  {person.distance:.3f}"
+
+
+def _why_unnamed(person: "Identified", limit: float, threshold: float) -> str:
+    """Why a face within the threshold has no name."""
+    if person.name is not None or person.distance is None or person.distance > threshold:
+        return ""
+    if person.distance > limit:
+        return f"  (partly visible: recognised up to {limit:.3g})"
+    return f"  ({_printable(person.nearest[0].name)} is another face of this image)"
 
 
 def _corners(xyxy: Sequence[float]) -> str:

@@ -12,12 +12,13 @@ import importlib.util
 from collections import defaultdict
 from collections.abc import Iterable, Iterator, Sequence
 from itertools import islice
-from typing import TYPE_CHECKING, Any, NamedTuple
+from typing import TYPE_CHECKING, Any
 
 import cv2
 import numpy as np
 
 from visionkit.errors import UserError
+from visionkit.faces.face import Face, area, choose_rotation, is_certain, principal_face
 from visionkit.ops.alignment import CHIP, MTCNN_POINTS, aligned_chip
 
 if TYPE_CHECKING:
@@ -26,8 +27,6 @@ if TYPE_CHECKING:
 LONGEST = 1024  # pixels: larger images are shrunk for the search
 SMALLEST = 20  # pixels in the shrunk image: mtcnn's smallest face
 SURE = 0.99  # score from which on no other rotation of the image is tried
-SURE_TURNED = 0.98  # lowest score of a face on a rotated image: images of ants reach 0.97 there
-TILTED = 45  # degrees of tilt from which another rotation fits better
 BATCH, BATCH_PIXELS = 16, 2**20  # largest number of images, and of pixels, in a batch for mtcnn
 # Number of proposals with the highest scores that are used at each scale. mtcnn compares all pairs: a page full of small faces
 # has 5,000 proposals and takes gigabytes, a portrait has a hundred.
@@ -35,51 +34,12 @@ PROPOSALS = 1000
 NEEDED = ("mtcnn", "lz4", "joblib")  # mtcnn 1.0.0 imports the others
 
 
-class Face(NamedTuple):
-    """A face on an image, in pixels of the original image, before any shrinking or rotation.
-
-    Attributes:
-        xyxy: left, top, right, bottom in pixels; at a border, they may lie outside of the image.
-        score: mtcnn's score, 0..1.
-        points: float64 ``(5, 2)``, x and y in pixels, in the order of ``ops.alignment.MTCNN_POINTS``, where left and right are
-            those of the upright face. The center of the first pixel is (0, 0).
-        turned: number of quarter turns of ``np.rot90(pixels, turned)`` that make the face upright; mostly 0.
-    """
-
-    xyxy: tuple[float, float, float, float]
-    score: float
-    points: np.ndarray
-    turned: int = 0
-
-
-def principal_face(faces: Sequence[Face], size: tuple[int, int]) -> Face | None:
-    """Find the face that a portrait shows: among faces at least half as large as the largest, the one nearest to the center.
-
-    Size is the area of the box. Without faces, the result is None.
-
-    Args:
-        faces: faces of an image.
-        size: height and width of the image in pixels.
-    """
-    if not faces:
-        return None
-    smallest = max(map(_area, faces)) / 2
-    height, width = size
-
-    def distance(face: Face) -> float:
-        left, top, right, bottom = face.xyxy
-        return float(np.hypot((left + right - width) / 2, (top + bottom - height) / 2))
-
-    return min((face for face in faces if _area(face) >= smallest), key=distance)
-
-
 class FaceFinder:
     """mtcnn's three networks (https://arxiv.org/abs/1604.02878) in memory; threads may share one finder.
 
-    An image is first searched as it is. If its principal face is not upright with a score of ``sure``, the three other
-    rotations are searched too, and the rotation whose principal face has the best score counts. Occasionally, an upside-down
-    face passes for an upright one with a score above 0.99; a ``sure`` above 1 always compares all rotations, in four times
-    the time.
+    An image is first searched as it is. If its principal face has no score of ``sure``, or its points do not form an upright
+    face of the usual width, the three other rotations are searched too; ``face.choose_rotation`` says which one counts. A
+    ``sure`` above 1 always compares all rotations, in four times the time.
 
     Args:
         longest: longer side in pixels to which larger images are shrunk for the search; most faces of less than 20 pixels are
@@ -144,12 +104,8 @@ class FaceFinder:
         rotated = iter(self._search([np.ascontiguousarray(np.rot90(shrunk[row], k)) for row in unsure for k in (1, 2, 3)]))
         for row in unsure:
             height, width = shrunk[row].shape[:2]
-            candidates = [all_faces[row]]
-            for k in (1, 2, 3):
-                faces = [_turned_back(face, k, height, width) for face in next(rotated)]
-                candidates.append(faces if _score(faces, (height, width)) >= SURE_TURNED else [])
-            # Of equal scores, the first wins: the image as it is.
-            all_faces[row] = max(candidates, key=lambda faces, size=(height, width): _score(faces, size))
+            turned = [[_turned_back(face, k, height, width) for face in next(rotated)] for k in (1, 2, 3)]
+            all_faces[row] = choose_rotation(all_faces[row], turned, (height, width))
         return [
             _in_order([_enlarged(face, small.shape, pixels.shape) for face in faces], pixels.shape[:2])
             for faces, small, pixels in zip(all_faces, shrunk, images, strict=True)
@@ -167,7 +123,7 @@ class FaceFinder:
         if min(pixels.shape[:2]) < SMALLEST:
             return True
         face = principal_face(faces, pixels.shape[:2])
-        return face is not None and face.score >= self.sure and abs(_tilt(face)) < TILTED
+        return face is not None and (self.sure == 0 or is_certain(face, self.sure))
 
     def _search(self, images: Sequence[np.ndarray]) -> list[list[Face]]:
         """The faces on images without rotation; images of one size are searched in batches."""
@@ -236,23 +192,7 @@ def _as_rgb(pixels: np.ndarray) -> np.ndarray:
 
 def _in_order(faces: list[Face], size: tuple[int, int]) -> list[Face]:
     principal = principal_face(faces, size)
-    return sorted(faces, key=lambda face: (face is not principal, -_area(face)))
-
-
-def _area(face: Face) -> float:
-    left, top, right, bottom = face.xyxy
-    return max(right - left, 0) * max(bottom - top, 0)
-
-
-def _score(faces: list[Face], size: tuple[int, int]) -> float:
-    face = principal_face(faces, size)
-    return face.score if face else 0.0
-
-
-def _tilt(face: Face) -> float:
-    """Angle in degrees between the line through the eyes and the horizontal."""
-    across, down = face.points[1] - face.points[0]
-    return float(np.degrees(np.arctan2(down, across)))
+    return sorted(faces, key=lambda face: (face is not principal, -area(face)))
 
 
 def _enlarged(face: Face, small: tuple[int, ...], full: tuple[int, ...]) -> Face:

@@ -18,8 +18,11 @@ from visionkit.data.images.decode import IMAGE_SUFFIXES
 from visionkit.data.images.listing import list_images
 from visionkit.data.index import DataError
 from visionkit.errors import UserError
+from visionkit.faces.face import FAIR
 from visionkit.faces.gallery import Gallery
-from visionkit.faces.reader import FaceReader
+from visionkit.faces.identified import Match
+from visionkit.faces.names import canonical
+from visionkit.faces.reader import FaceReader, FacesRead
 from visionkit.inference.predictor import Unreadable
 
 WRITTEN_AT_ONCE = 64  # images; an interrupted program loses at most these
@@ -33,12 +36,14 @@ class Enrolled(NamedTuple):
         name: name of the person.
         num_faces: number of faces on the image, of which the principal one was enrolled.
         is_new: whether this template of the person is new to the gallery.
+        known_as: another person that was enrolled before, and whose face this one is within the gallery's threshold.
     """
 
     path: str
     name: str
     num_faces: int
     is_new: bool
+    known_as: Match | None = None
 
 
 def list_people(source: str | Path) -> list[tuple[str, Path]]:
@@ -74,7 +79,7 @@ def list_people(source: str | Path) -> list[tuple[str, Path]]:
 
 
 def enrol_images(gallery: Gallery, reader: FaceReader, people: Sequence[tuple[str, Path]]) -> Iterator[Enrolled | Unreadable]:
-    """Embed the principal face of each image and add it to the gallery.
+    """Embed the principal face of each image and add it to the gallery, if it is clear: see ``face.FAIR``.
 
     Args:
         gallery: a gallery of the reader's model.
@@ -83,16 +88,43 @@ def enrol_images(gallery: Gallery, reader: FaceReader, people: Sequence[tuple[st
 
     Yields:
         the outcome for each image in order, after its template is on disk.
+
+    Raises:
+        UserError: a name is blank, or the gallery cannot be written.
     """
-    pairs = zip((name for name, _ in people), reader.read((path for _, path in people), principal_only=True), strict=True)
+    people = [(canonical(name), path) for name, path in people]
+    read = map(_clear, reader.read((path for _, path in people), principal_only=True))
+    pairs = zip((name for name, _ in people), read, strict=True)
     while group := list(islice(pairs, WRITTEN_AT_ONCE)):
+        found = [(name, faces) for name, faces in group if not isinstance(faces, Unreadable)]
+        known_as = iter(_known_as(gallery, found))  # before they are enrolled themselves
         rows = defaultdict(list)
-        for name, faces in group:
-            if not isinstance(faces, Unreadable):
-                rows[name].append(faces.embeddings[0])
+        for name, faces in found:
+            rows[name].append(faces.embeddings[0])
         added = {name: iter(new) for name, new in gallery.enrol_many({n: np.stack(r) for n, r in rows.items()}).items()}
         for name, faces in group:
             if isinstance(faces, Unreadable):
                 yield faces
             else:
-                yield Enrolled(faces.path, name, len(faces.faces), bool(next(added[name])))
+                yield Enrolled(faces.path, name, len(faces.faces), bool(next(added[name])), next(known_as))
+
+
+def _clear(faces: FacesRead | Unreadable) -> FacesRead | Unreadable:
+    """Refuse a face that may be a piece of background; nobody would recognise the person by it."""
+    if isinstance(faces, Unreadable) or faces.faces[0].score >= FAIR:
+        return faces
+    return Unreadable(faces.path, f"no clear face: its score is {faces.faces[0].score:.2f}, and {FAIR} is needed to enrol")
+
+
+def _known_as(gallery: Gallery, group: Sequence[tuple[str, FacesRead]]) -> list[Match | None]:
+    """For each face, the nearest other person within the threshold: of the gallery, or of the faces before it in the group."""
+    if not group:
+        return []
+    embeddings = np.stack([faces.embeddings[0] for _, faces in group])
+    names, nearest = [name for name, _ in group], []
+    for row, known in enumerate(gallery.identify(embeddings, 2)):
+        distances = np.linalg.norm(embeddings[:row] - embeddings[row], axis=1).tolist()
+        matches = [*known.nearest, *map(Match, names, distances)]
+        others = [match for match in matches if match.name != names[row] and match.distance <= gallery.metadata.threshold]
+        nearest.append(min(others, key=lambda match: match.distance, default=None))
+    return nearest

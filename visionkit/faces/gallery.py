@@ -8,11 +8,8 @@ Any number of threads and processes may read while one writes; writers wait for 
 templates from the folder; copies made elsewhere, and deleted data that a disk still holds, are out of reach.
 """
 
-import difflib
-import itertools
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from pathlib import Path
-from typing import NamedTuple
 
 import numpy as np
 
@@ -29,34 +26,11 @@ from visionkit.faces.gallery_files import (
     sweep,
     write_version,
 )
+from visionkit.faces.identified import Identified, Match, named_once
+from visionkit.faces.names import by_person, canonical, nearest_name, variants
 from visionkit.faces.search import Templates
 
 SAME_IMAGE = 1e-4  # of a template's length: largest rounding difference if an image is enrolled again
-MOST_COMPARED = 10_000  # names that are searched for a similar spelling
-
-
-class Match(NamedTuple):
-    """A person, and the Euclidean distance to the nearest of its templates."""
-
-    name: str
-    distance: float
-
-
-class Identified(NamedTuple):
-    """Result of identifying a face.
-
-    Attributes:
-        name: the nearest person within the threshold; None if the face is not recognized.
-        nearest: the nearest people, recognized or not, nearest first; empty for an empty gallery.
-    """
-
-    name: str | None
-    nearest: tuple[Match, ...]
-
-    @property
-    def distance(self) -> float | None:
-        """Distance to the nearest person; None for an empty gallery."""
-        return self.nearest[0].distance if self.nearest else None
 
 
 class Gallery:
@@ -137,7 +111,8 @@ class Gallery:
         """Add templates of a new or known person; one is enough.
 
         Args:
-            name: any text that is not blank.
+            name: any text that is not blank; spaces around it do not count, nor how its letters are encoded: see
+                ``names.canonical``.
             embeddings: float32 ``(K, D)``, of the gallery's model.
 
         Returns:
@@ -152,21 +127,28 @@ class Gallery:
         """Add templates of several people in one step: after an error, none are added; see ``enrol``.
 
         Returns:
-            for each person, bool ``(K,)``: which templates were added.
+            for each name as it was given, bool ``(K,)``: which templates were added.
         """
-        checked = {_checked_name(name): self._checked(embeddings) for name, embeddings in people.items()}
+        checked = {name: (canonical(name), self._checked(embeddings)) for name, embeddings in people.items()}
         with one_writer(self.folder):
             version = self._newest()
-            templates, added = _by_person(version), {}
-            for name, embeddings in checked.items():
-                known = templates.get(name, embeddings[:0])
+            templates, added = by_person(version.counts, version.templates), {}
+            for name, (person, embeddings) in checked.items():
+                known = templates.get(person, embeddings[:0])
                 added[name] = _are_new(known, embeddings)
-                templates[name] = np.concatenate([known, embeddings[added[name]]])
+                templates[person] = np.concatenate([known, embeddings[added[name]]])
             self._write(version, templates)
         return added
 
+    def variants(self, name: str) -> list[str]:
+        """Other people whose names differ from this one in upper and lower case alone: perhaps the same person."""
+        return variants(canonical(name), self.counts())
+
     def remove(self, name: str) -> int:
         """Remove a person; afterwards the folder holds none of its templates.
+
+        Args:
+            name: name of the person; all forms of it count, see ``names.canonical``.
 
         Returns:
             number of templates that the person had.
@@ -175,18 +157,37 @@ class Gallery:
             UserError: there is no such person; or the person was removed, but another program has a file of the old version
                 open, which Windows then does not delete: the message names it.
         """
+        name = canonical(name)
         with one_writer(self.folder):
             version = self._newest()
-            if name not in version.counts:
-                raise UserError(f"{self.folder} knows no {name!r}{_nearest_name(name, version.counts)}")
-            templates = _by_person(version)
-            del templates[name]
+            templates = by_person(version.counts, version.templates)
+            if name not in templates:
+                raise UserError(f"{self.folder} knows no {name!r}{nearest_name(name, version.counts)}")
+            count = len(templates.pop(name))
             self._write(version, templates)
             if left := sweep(self.folder, self._version.name, IN_USE):
                 raise UserError(
                     f"{name!r} is removed, but {left[0]}, which another program has open, has its templates; delete it."
                 )
-        return version.counts[name]
+        return count
+
+    def identify_together(
+        self, embeddings: np.ndarray, k: int = 5, *, threshold: float | Sequence[float] | None = None
+    ) -> list[Identified]:
+        """Identify all faces of one image: no person is named twice, see ``identified.named_once``.
+
+        Args:
+            embeddings: float32 ``(Q, D)``, of the gallery's model.
+            k: number of nearest people to return; there are more where it takes more to include the named one.
+            threshold: distance up to which faces are recognized, or one for each. Default: the gallery's.
+
+        Raises:
+            UserError: see ``identify``.
+        """
+        threshold = self._newest().metadata.threshold if threshold is None else threshold
+        thresholds = np.broadcast_to(np.asarray(threshold, np.float64), len(embeddings)).tolist()
+        faces = self.identify(embeddings, max(k, len(embeddings)))
+        return [face.shortened(k) for face in named_once(faces, thresholds)]
 
     def identify(self, embeddings: np.ndarray, k: int = 5, *, threshold: float | None = None) -> list[Identified]:
         """Identify faces. The distance of a person is that of the nearest of its templates.
@@ -263,22 +264,6 @@ def _check_model(folder: Path, metadata: GalleryMetadata, fingerprint: str) -> N
             f"{folder} holds templates of another model than {fingerprint[:12]}...: {metadata.fingerprint[:12]}..., {made_by}. "
             "Use that one, or enrol with this one into a new gallery."
         )
-
-
-def _checked_name(name: str) -> str:
-    if not isinstance(name, str) or not name.strip():
-        raise UserError(f"A person named {name!r}: expected a text that is not blank.")
-    return name
-
-
-def _nearest_name(name: str, known: Mapping[str, int]) -> str:
-    similar = difflib.get_close_matches(name, list(known)[:MOST_COMPARED], n=1)
-    return f"; is it {similar[0]!r}?" if similar else f"; it knows {len(known)} people, which visionkit faces list names."
-
-
-def _by_person(version: Version) -> dict[str, np.ndarray]:
-    ends = itertools.accumulate(version.counts.values())
-    return {name: version.templates[end - count : end] for (name, count), end in zip(version.counts.items(), ends, strict=True)}
 
 
 def _are_new(stored: np.ndarray, embeddings: np.ndarray) -> np.ndarray:

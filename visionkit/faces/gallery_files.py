@@ -5,7 +5,8 @@
     GALLERY/.lock                    held while writing
 
 A version is never changed. A writer adds a new version, replaces ``gallery.json`` atomically and deletes the old version. So a
-reader sees one complete version or the next, and a killed writer leaves the old one; the next writer deletes its remains.
+reader sees one complete version or the next, and a killed writer leaves the old one; whatever the next writer wants, it first
+deletes the remains, since nothing else would ever reach the templates in them. Folder and files are closed to other users.
 """
 
 import contextlib
@@ -24,10 +25,13 @@ import numpy as np
 from filelock import FileLock, Timeout
 
 from visionkit.errors import UserError
+from visionkit.faces.names import by_person, canonical
+from visionkit.files import LARGEST_TEXT, open_file, read_file
 
 FORM = 1  # version of the file format
 VERSION = re.compile(r"version-[0-9a-f]{32}")
 POINTER, UNFINISHED, LOCK = "gallery.json", ".gallery.json.unfinished", ".lock"
+OWNER_FOLDER, OWNER_FILE = 0o700, 0o600  # modes: for the owner alone
 LONGEST_HEADER = 4096  # bytes before the numbers in templates.npy; this module writes 128
 WAIT = 60.0  # seconds that a writer waits for another one
 IN_USE = 3.0  # seconds to retry on Windows while another program has a file open
@@ -87,17 +91,19 @@ def other_files(folder: Path) -> list[str]:
 
 @contextlib.contextmanager
 def one_writer(folder: Path) -> Iterator[None]:
-    """Lock out other writers.
+    """Lock out other writers, delete what killed ones left, and close the gallery to other users.
 
     Raises:
         UserError: another program has been writing for a minute.
     """
-    lock = FileLock(folder / LOCK)
+    lock = FileLock(folder / LOCK, mode=OWNER_FILE)
     try:
         lock.acquire(timeout=WAIT)
     except Timeout:
         raise UserError(f"{folder}: another program has been writing this gallery for {WAIT:.0f} s; try again later.") from None
     try:
+        _delete_remains(folder)
+        _close_to_others(folder)
         yield
     finally:
         lock.release()
@@ -111,7 +117,7 @@ def read_pointer(folder: Path) -> tuple[GalleryMetadata, str]:
         DamagedGalleryError: the file cannot be used.
     """
     try:
-        values = json.loads((folder / POINTER).read_bytes())
+        values = json.loads(read_file(folder / POINTER, LARGEST_TEXT))
         form, version = values["form"], values["version"]
         metadata = GalleryMetadata(*(values[name] for name in GalleryMetadata._fields))
     except FileNotFoundError:
@@ -135,7 +141,7 @@ def read_pointer(folder: Path) -> tuple[GalleryMetadata, str]:
 
 
 def read_version(folder: Path) -> Version:
-    """Read the current version.
+    """Read the current version; people that an earlier visionkit kept under two forms of their name are one person.
 
     Raises:
         UserError: there is no gallery, or a later visionkit made it.
@@ -146,27 +152,44 @@ def read_version(folder: Path) -> Version:
         metadata, name = read_pointer(folder)
         try:
             counts = _read_people(folder, folder / name / "people.json")
-            return Version(metadata, name, counts, _read_templates(folder, name, sum(counts.values()), metadata.dimensions))
+            templates = _read_templates(folder, name, sum(counts.values()), metadata.dimensions)
+            break
         except FileNotFoundError as error:  # a writer may just have replaced and deleted this version
             if name == missing:
                 raise DamagedGalleryError(folder, f"{error.filename} is missing") from error
             missing = name
+    if any(person != canonical(person) for person in counts):
+        people = by_person(counts, templates)
+        counts = {person: len(rows) for person, rows in people.items()}
+        templates = np.concatenate(list(people.values()))
+    return Version(metadata, name, counts, templates)
 
 
 def write_version(folder: Path, metadata: GalleryMetadata, counts: dict[str, int], templates: np.ndarray) -> Version:
-    """Write a version, make it the current one and delete all others. Requires the lock of ``one_writer``."""
-    if is_gallery(folder):
-        sweep(folder, read_pointer(folder)[1])
+    """Write a version, make it the current one and delete all others. Requires the lock of ``one_writer``.
+
+    Raises:
+        OSError: the disk is full, or the folder cannot be written; the gallery is as it was, and nothing new is left in it.
+    """
     version = Version(metadata, f"version-{uuid.uuid4().hex}", counts, templates)
-    (folder / version.name).mkdir(mode=0o700)
     array = io.BytesIO()
     np.save(array, templates, allow_pickle=False)
-    _write_through(folder / version.name / "templates.npy", array.getbuffer())
-    _write_through(folder / version.name / "people.json", json.dumps(list(counts.items())).encode())
-    _write_through(
-        folder / UNFINISHED, json.dumps({"form": FORM, "version": version.name, **metadata._asdict()}, indent=2).encode()
-    )
-    _replace(folder / UNFINISHED, folder / POINTER)
+    pointer = {"form": FORM, "version": version.name, **metadata._asdict()}
+    try:
+        (folder / version.name).mkdir(mode=OWNER_FOLDER)
+        _write_through(folder / version.name / "templates.npy", array.getbuffer())
+        _write_through(folder / version.name / "people.json", json.dumps(list(counts.items())).encode())
+        _write_through(folder / UNFINISHED, json.dumps(pointer, indent=2).encode())
+        _sync_folder(folder / version.name)
+        _sync_folder(folder)
+        _replace(folder / UNFINISHED, folder / POINTER)
+        _sync_folder(folder)  # else the disk might have the deletion of the old version before the new pointer
+    except BaseException as error:
+        with contextlib.suppress(OSError, UserError):
+            _delete_remains(folder)
+        if isinstance(error, OSError) and error.filename is None:
+            error.filename = str(folder)  # a full disk does not say where it is
+        raise
     sweep(folder, version.name)
     return version
 
@@ -193,13 +216,42 @@ def sweep(folder: Path, current: str, patience: float = 0.0) -> list[Path]:
         time.sleep(0.05)
 
 
+def _delete_remains(folder: Path) -> None:
+    """Delete what a killed or failed writer left: all versions but the current one, and an unfinished pointer.
+
+    Nothing is deleted from a damaged gallery: any version may be the one that a person restores.
+    """
+    (folder / UNFINISHED).unlink(missing_ok=True)
+    if is_gallery(folder):
+        current = read_pointer(folder)[1]
+        if (folder / current).is_dir():
+            sweep(folder, current)
+    elif not (folder / POINTER).exists():
+        sweep(folder, "")  # a writer was killed before the gallery existed
+
+
+def _close_to_others(folder: Path) -> None:
+    """Let the owner alone read a gallery, which another program, or an earlier visionkit, may have left open.
+
+    Where the folder belongs to somebody else, the system refuses, and its owner decides.
+    """
+    versions = [child for child in folder.iterdir() if VERSION.fullmatch(child.name) and not child.is_symlink()]
+    files = [folder / POINTER, folder / LOCK, *(file for version in versions for file in version.iterdir())]
+    for path, mode in [(path, OWNER_FOLDER) for path in (folder, *versions)] + [(path, OWNER_FILE) for path in files]:
+        with contextlib.suppress(FileNotFoundError, PermissionError):
+            if path.stat().st_mode & 0o077:
+                path.chmod(mode)
+
+
 def _read_people(folder: Path, file: Path) -> dict[str, int]:
     try:
-        people = json.loads(file.read_bytes())
+        people = json.loads(read_file(file, LARGEST_TEXT))
         counts = dict(people)
     except (ValueError, TypeError, RecursionError) as error:
         raise DamagedGalleryError(folder, f"{file.name} cannot be used ({error})") from error
-    is_valid = all(isinstance(name, str) and type(count) is int and count > 0 for name, count in counts.items())
+    is_valid = all(
+        isinstance(name, str) and name.strip() and type(count) is int and count > 0 for name, count in counts.items()
+    )
     if not is_valid or len(counts) != len(people):
         raise DamagedGalleryError(folder, f"{file.name} has people twice, or without a name or templates")
     return counts
@@ -211,7 +263,7 @@ def _read_templates(folder: Path, version: str, count: int, dimensions: int) -> 
     try:
         if not expected <= file.stat().st_size <= expected + LONGEST_HEADER:  # else it may declare any shape
             raise ValueError(f"{file.stat().st_size:,} bytes for {count} templates")
-        with file.open("rb") as stream:
+        with open_file(file) as stream:
             templates = np.lib.format.read_array(stream, allow_pickle=False)
         if templates.shape != (count, dimensions) or templates.dtype != np.float32:
             raise ValueError(f"it should hold float32 ({count}, {dimensions})")
@@ -224,10 +276,20 @@ def _read_templates(folder: Path, version: str, count: int, dimensions: int) -> 
 
 def _write_through(file: Path, contents: bytes | memoryview) -> None:
     """Write through to the disk: even if the power fails, no version may become current before its files are complete."""
-    with file.open("wb") as stream:
+    with open(file, "wb", opener=lambda path, flags: os.open(path, flags, OWNER_FILE)) as stream:
         stream.write(contents)
         stream.flush()
         os.fsync(stream.fileno())
+
+
+def _sync_folder(folder: Path) -> None:
+    """Write the names in a folder through to the disk; Windows opens no folders, and needs no such call."""
+    if os.name != "nt":
+        descriptor = os.open(folder, os.O_RDONLY)
+        try:
+            os.fsync(descriptor)
+        finally:
+            os.close(descriptor)
 
 
 def _replace(new: Path, old: Path) -> None:

@@ -60,6 +60,7 @@ def draw(
     labels: Sequence[str],
     *,
     smallest: int = SMALLEST,
+    labels_share: float = LABELS_SHARE,
 ) -> np.ndarray:
     """Draw boxes in the colors of their kinds, later kinds on top, and the first labels, as many as fit.
 
@@ -70,6 +71,7 @@ def draw(
         palette: colors of the kinds.
         labels: one per box; an empty one is not drawn.
         smallest: see ``draw_boxes``.
+        labels_share: largest share of the image that labels may cover.
 
     Returns:
         uint8; see ``draw_boxes``.
@@ -86,7 +88,7 @@ def draw(
     image = Image.fromarray(pixels)
     lines = supervision.BoxAnnotator(colors, thickness=round(max(1, min(annotate.line_width(pixels), side / 40))))
     image = lines.annotate(image, detections[np.argsort(kinds, kind="stable")])
-    named = _rows_with_room(labels, corners, _in_turns(kinds), text_size, pixels.shape)
+    named = _rows_with_room(labels, corners, _in_turns(kinds), text_size, pixels.shape, labels_share)
     if named:
         tags = supervision.RichLabelAnnotator(
             colors,
@@ -117,7 +119,7 @@ def _in_turns(kinds: np.ndarray) -> list[int]:
 
 
 def _rows_with_room(
-    labels: Sequence[str], corners: np.ndarray, rows: Sequence[int], size: int, shape: tuple[int, ...]
+    labels: Sequence[str], corners: np.ndarray, rows: Sequence[int], size: int, shape: tuple[int, ...], share: float
 ) -> list[int]:
     """Rows whose labels, above the left corner of their boxes, cover no other label and not too much of the image."""
     height, width = shape[:2]
@@ -131,7 +133,7 @@ def _rows_with_room(
         x = int(np.clip(corners[row, 0], 0, max(0, width - wide)))
         y = int(np.clip(corners[row, 1] - high, 0, max(0, height - high)))
         free = all(x > right or x + wide < left or y > bottom or y + high < top for left, top, right, bottom in taken)
-        if free and covered + wide * high <= LABELS_SHARE * height * width:
+        if free and covered + wide * high <= share * height * width:
             named.append(row)
             taken.append((x - 2, y - 2, x + wide + 2, y + high + 2))
             covered += wide * high
