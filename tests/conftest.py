@@ -27,12 +27,15 @@ def pytest_configure(config):
 
     Memory that was freed is used again; else it is given back to the system, which clears it each time it is asked for more:
     half the time that it took. Graphs that are run a few times are not worth TensorFlow's optimizer, which takes a fifth of the
-    time of a recipe; the exhaustive tests run recipes as people do, with it. Each process has its share of the cores.
+    time of a recipe; the exhaustive tests run recipes as people do, with it. Each process has its share of the cores. The
+    processor stands for two devices, for a test of replicas: devices are set up once a process, and another takes seconds.
     """
     share = max(1, (os.cpu_count() or 1) // (config.option.numprocesses or 1))
     os.environ.setdefault("TF_NUM_INTRAOP_THREADS", str(share))
     is_quick = config.option.markexpr == "not exhaustive"
     tf.config.optimizer.set_experimental_options({"disable_meta_optimizer": is_quick})
+    cpu = tf.config.list_physical_devices("CPU")[0]
+    tf.config.set_logical_device_configuration(cpu, [tf.config.LogicalDeviceConfiguration()] * 2)
     for setting, size in (("MMAP_THRESHOLD", 2**30), ("TRIM_THRESHOLD", 2**32), ("TOP_PAD", 2**26)):
         os.environ.setdefault(f"MALLOC_{setting}_", str(size))
 

@@ -309,6 +309,27 @@ def test_the_components_of_a_mask_become_objects():
     assert len(objects_of_mask(mask, ("sky", "cell", "dust"))) == 4
 
 
+@pytest.mark.parametrize(("name", "number"), [("0", 0), ("#000000", 0), ("__background__", 0), ("0", 2), ("cat", 1)])
+def test_the_background_of_a_mask_is_no_object_whatever_its_name_and_place(name, number):
+    mask, names = np.full((8, 8), number, np.uint8), ["a", "b", "c"]
+    mask[:, 4:] = 3
+    names[number] = name
+    found = objects_of_mask(mask, (*names, "d"))
+    assert found.classes.tolist() == ([1, 3] if name == "cat" else [3])
+
+
+def test_pixels_of_masks_that_are_ignored_are_counted_as_lost(tmp_path):
+    for part in ("images", "masks"):
+        (tmp_path / "in" / part).mkdir(parents=True)
+    mask = np.zeros((20, 40), np.uint8)
+    mask[2:10, 4:20], mask[12:16, 4:20], mask[18, :7] = 1, 2, 255
+    Image.new("RGB", (40, 20)).save(tmp_path / "in" / "images" / "a.png")
+    Image.fromarray(mask).save(tmp_path / "in" / "masks" / "a.png")
+    conversion = convert(tmp_path / "in", tmp_path / "out", to="coco")
+    assert sum(conversion.num_objects.values()) == 2 and conversion.lost == ("7 ignored pixels of masks",)
+    assert "the class 0 of masks is the background and becomes no objects" in conversion.notes
+
+
 def test_every_speck_of_a_noisy_mask_is_packed(rng):
     mask = rng.integers(0, 3, (40, 31)).astype(np.uint8)
     found = objects_of_mask(mask, ("a", "b", "c"))

@@ -112,11 +112,18 @@ def test_a_face_at_the_border_keeps_its_points_and_reaches_out(finder, astronaut
     assert not chip[:20].any() and chip[60:].any(axis=2).mean() > 0.95
 
 
-@pytest.mark.parametrize("shape", [(512, 512), (300, 420)])
+@pytest.fixture(scope="module", params=[(512, 512), (300, 420)], ids=str)
+def upright(request, finder, astronaut) -> tuple[np.ndarray, Face]:
+    """An image, and the face on it."""
+    pixels = astronaut[: request.param[0], : request.param[1]]
+    (found,) = finder.find(pixels)
+    return pixels, found
+
+
 @pytest.mark.parametrize("turns", [1, 2, 3])
-def test_faces_are_found_on_rotated_images(finder, astronaut, shape, turns):
-    upright = astronaut[: shape[0], : shape[1]]
-    (expected,), pixels = finder.find(upright), np.rot90(upright, turns)
+def test_faces_are_found_on_rotated_images(finder, upright, turns):
+    upright, expected = upright
+    pixels = np.rot90(upright, turns)
     (found,) = finder.find(pixels)
     assert found.turned == 4 - turns
     left, top, right, bottom = found.xyxy

@@ -1,5 +1,7 @@
 """FaceNet embeds on the unit sphere, and facenet-pytorch's weights give its embeddings; siamese networks are symmetric."""
 
+from pathlib import Path
+
 import keras
 import numpy as np
 import pytest
@@ -45,6 +47,13 @@ def peer() -> dict:
 def tensors(peer) -> dict[str, np.ndarray]:
     """A state dict with a classifier, as in facenet-pytorch's published files, for fewer people."""
     return torch_peers.state_dict(peer["state_dict"] | {"logits": [[9, 512], [9]]})
+
+
+@pytest.fixture(scope="module")
+def file(tensors, tmp_path_factory) -> Path:
+    path = tmp_path_factory.mktemp("facenet") / "a.safetensors"
+    write_safetensors(tensors, path)
+    return path
 
 
 def test_a_vector_without_direction_becomes_an_embedding_of_zeros():
@@ -122,12 +131,11 @@ def test_the_weights_of_facenet_pytorch_give_its_embeddings(write, peer, tensors
         np.testing.assert_allclose(embeddings[:, : torch_peers.LOGITS], expected, rtol=0, atol=2e-6)
 
 
-def test_other_dimensions_and_networks_load_the_trunk(tensors, tmp_path):
-    write_safetensors(tensors, tmp_path / "a.safetensors")
+def test_other_dimensions_and_networks_load_the_trunk(tensors, file):
     for model in (
-        facenet((80, 80, 3), 128, weights=tmp_path / "a.safetensors"),
-        models.inception_resnet_v1((80, 80, 3), None, weights=tmp_path / "a.safetensors"),
-        models.inception_resnet_v1((80, 80, 3), 5, weights=tmp_path / "a.safetensors"),
+        facenet((80, 80, 3), 128, weights=file),
+        models.inception_resnet_v1((80, 80, 3), None, weights=file),
+        models.inception_resnet_v1((80, 80, 3), 5, weights=file),
     ):
         kernel = model.get_layer("block_c6_2_axis1_conv").get_weights()[0]
         np.testing.assert_array_equal(kernel, tensors["block8.branch1.2.conv.weight"].transpose(2, 3, 1, 0))
@@ -143,10 +151,9 @@ def test_the_key_that_a_file_lacks_is_named(tensors, tmp_path, key):
         facenet((80, 80, 3), weights=tmp_path / "a.safetensors")
 
 
-def test_a_network_over_a_backbone_refuses_them(tensors, tmp_path):
-    write_safetensors(tensors, tmp_path / "a.safetensors")
+def test_a_network_over_a_backbone_refuses_them(file):
     with pytest.raises(UserError, match="does not fit facenet_small"):
-        small(weights=tmp_path / "a.safetensors")
+        small(weights=file)
 
 
 @pytest.mark.parametrize("head", ["absolute", "chi_square"])

@@ -118,8 +118,9 @@ def test_a_missing_file_is_an_error(weights):
 
 
 def test_weights_of_another_network_are_an_error(tmp_path):
-    models.mobilenet_v2((32, 32, 3), 2).save_weights(tmp_path / "a.weights.h5")
-    models.mobilenet_v2((32, 32, 3), 2).save(tmp_path / "a.keras")
+    other = models.mobilenet_v2((32, 32, 3), 2)
+    other.save_weights(tmp_path / "a.weights.h5")
+    other.save(tmp_path / "a.keras")
     for name in ("a.weights.h5", "a.keras"):
         with pytest.raises(ValueError, match="fit efficientnet_lite0"):
             models.efficientnet_lite0((32, 32, 3), 2, weights=tmp_path / name)

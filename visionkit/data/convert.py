@@ -22,11 +22,13 @@ from visionkit.data.formats.writers.voc import write_voc
 from visionkit.data.formats.writers.yolo import write_yolo
 from visionkit.data.images.decode import ImageError
 from visionkit.data.images.masks.read import read_mask
+from visionkit.data.images.name_lists import BACKGROUNDS
 from visionkit.data.images.scan import ImageInfo, scan
 from visionkit.data.index import NO_OBJECTS, Annotation, DataError, Index, Objects, Problem, Rle
 from visionkit.data.splits import DataSet
 
 Format = Literal["voc", "coco", "yolo"]
+VALUES_OF_BACKGROUND = ("0", "#000000")  # by which masks without names call it
 FORMATS: tuple[Format, ...] = ("voc", "coco", "yolo")
 
 
@@ -110,12 +112,12 @@ def write(data_set: DataSet, target: str | Path, to: Format, images: Images = "c
         raise DataError(f"The data set has neither boxes nor masks, but only whole images; {to} needs boxes.")
     _check_target(target)
     problems = list(data_set.problems)
-    data_set = _with_objects(_with_sound_images(data_set, problems), problems)
+    data_set, num_ignored = _with_objects(_with_sound_images(data_set, problems), problems)
     if len(data_set) == 0:
         raise DataError(f"Nothing to write: {problems[-1].path}: {problems[-1].detail}." if problems else "Nothing to write.")
     target = Path(target)
     try:
-        lost = _write_files(data_set, target, to, images)
+        lost = _write_files(data_set, target, to, images) + Counter({"ignored pixels of masks": num_ignored})
     except OSError as error:
         raise DataError(f"{target}: cannot be written ({error}).") from error
     paths = dict.fromkeys(coco_files(data_set, target).values()) if to == "coco" else [target]
@@ -187,39 +189,47 @@ def _with_sound_images(data_set: DataSet, problems: list[Problem]) -> DataSet:
     return replace(data_set, splits=splits, notes=data_set.notes + notes)
 
 
-def _with_objects(data_set: DataSet, problems: list[Problem]) -> DataSet:
-    """The data set with objects from its masks where it has no objects."""
-    splits = {}
+def _with_objects(data_set: DataSet, problems: list[Problem]) -> tuple[DataSet, int]:
+    """The data set with objects from its masks where it has no objects, and how many pixels of these have no class."""
+    splits, num_ignored, background = {}, 0, set()
     for split, index in data_set.splits.items():
         rows, annotations = [], []
         for row, one in enumerate(tqdm(index.annotations, "finding objects", unit=" images", leave=False, delay=1)):
             objects = one.objects or NO_OBJECTS
             if one.objects is None and one.mask is not None:
-                objects = _read_objects(one, index, problems)
+                objects, ignored = _read_objects(one, index, problems)
+                num_ignored += ignored
+                background.update(name for name in index.class_names if name in VALUES_OF_BACKGROUND)
             if objects is not None:
                 rows.append(row)
                 annotations.append(replace(one, objects=objects))
         splits[split] = replace(index.take(rows), annotations=tuple(annotations))
-    return replace(data_set, splits=splits)
+    shown = [f"the class {name} of masks is the background and becomes no objects" for name in sorted(background)]
+    return replace(data_set, splits=splits, notes=(*data_set.notes, *shown)), num_ignored
 
 
-def _read_objects(annotation: Annotation, index: Index, problems: list[Problem]) -> Objects | None:
-    """The objects in the mask of an image; None if it cannot be read or has another size."""
+def _read_objects(annotation: Annotation, index: Index, problems: list[Problem]) -> tuple[Objects | None, int]:
+    """The objects in the mask of an image, None if it cannot be read or has another size; and the pixels without a class."""
     try:
         classes = read_mask(annotation.mask, index)
     except ImageError as error:
         problems.append(Problem("broken image", annotation.mask, str(error)))
-        return None
+        return None, 0
     if classes.shape != annotation.size:
         sizes = f"{classes.shape[1]} x {classes.shape[0]} pixels; its image has {annotation.size[1]} x {annotation.size[0]}"
         detail = f"the mask has {sizes}"
         problems.append(Problem("wrong size", annotation.mask, detail))
-        return None
-    return objects_of_mask(classes, index.class_names)
+        return None, 0
+    return objects_of_mask(classes, index.class_names), int(np.count_nonzero(classes >= len(index.class_names)))
+
+
+def is_background(name: str) -> bool:
+    """Whether a class of masks is the background: by its name, or since it is named by the value 0 or black."""
+    return name.lower() in BACKGROUNDS or name in VALUES_OF_BACKGROUND
 
 
 def objects_of_mask(mask: np.ndarray, class_names: tuple[str, ...]) -> Objects:
-    """One object per connected component of each class, with its outline; class 0 is skipped if it is called background.
+    """One object per connected component of each class, with its outline; the background is skipped.
 
     Args:
         mask: uint8 ``(H, W)``, positions in ``class_names``; larger values have no class.
@@ -227,7 +237,7 @@ def objects_of_mask(mask: np.ndarray, class_names: tuple[str, ...]) -> Objects:
     """
     boxes, classes, outlines = [np.zeros((0, 4))], [], []
     for label in np.unique(mask).tolist():
-        if label >= len(class_names) or (label == 0 and class_names[0].lower() == "background"):
+        if label >= len(class_names) or is_background(class_names[label]):
             continue
         number, parts, statistics, _ = cv2.connectedComponentsWithStats((mask == label).astype(np.uint8), connectivity=8)
         left, top, width, height = statistics[1:, : cv2.CC_STAT_AREA].T

@@ -10,7 +10,7 @@ import numpy as np
 from visionkit.data.formats import coco, darknet, identities, mask_folders, tfds, voc, yolo
 from visionkit.data.formats.annotation_tools import labelme, tool_files
 from visionkit.data.formats.class_folders import LAYOUTS, find_class_folders, only_child, only_folder
-from visionkit.data.formats.class_names import similar_names
+from visionkit.data.formats.class_names import header_among, similar_names
 from visionkit.data.formats.labelled import cub, flat_names, pets, tiny_imagenet
 from visionkit.data.formats.labelled.evidence import GENERIC
 from visionkit.data.formats.labelled.masks_among import masks_beside_images
@@ -84,6 +84,7 @@ def read(data: str | Path, *, prefer: str | None = None, mask_values: Sequence[s
         raise DataError(f"{OPTION} is for masks, and {data} has none; it is read as {data_set.format}.")
     known = {problem.detail for problem in data_set.problems}  # readers of folders and tables name the file
     alike = [problem for problem in similar_names(data_set.class_names, data) if problem.detail not in known]
+    alike += header_among(data_set, data)
     return replace(data_set, problems=(*data_set.problems, *alike)) if alike else data_set
 
 

@@ -26,7 +26,7 @@ def convert(
     """
     shapes = input_shape if isinstance(input_shape, dict) else {"pixels": input_shape}
     specs = [tf.TensorSpec(shape, tf.float32, name=name) for name, shape in shapes.items()]
-    concrete = tf.function(function).get_concrete_function(*specs)
+    concrete = tf.function(function, autograph=False).get_concrete_function(*specs)
     owner = tf.Module()  # the converter saves all of it: it holds the weights, and none of the bundle's other functions
     owner.weights = concrete.variables
     converter = tf.lite.TFLiteConverter.from_concrete_functions([concrete], owner)

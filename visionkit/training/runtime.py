@@ -41,7 +41,7 @@ def frozen(model: keras.Model) -> Callable[[tf.Tensor], tf.Tensor]:
         model: a model with one float32 input and one output; later training does not change the function.
     """
     pixels = tf.TensorSpec(model.inputs[0].shape, tf.float32)
-    forward = tf.function(lambda inputs: model(inputs, training=False), input_signature=[pixels])
+    forward = tf.function(lambda inputs: model(inputs, training=False), input_signature=[pixels], autograph=False)
     constant = convert_variables_to_constants_v2(forward.get_concrete_function())
     return lambda inputs: constant(tf.convert_to_tensor(inputs))[0]
 
@@ -53,7 +53,7 @@ def with_gradient(function: Callable[..., Any]) -> Callable[..., tuple[Any, tf.T
         function: returns a tuple, a scalar first, which is differentiated by the first argument.
     """
 
-    @partial(tf.function, reduce_retracing=True)
+    @partial(tf.function, reduce_retracing=True, autograph=False)
     def outputs_and_gradient(x, *others):
         with tf.GradientTape() as tape:
             tape.watch(x)
@@ -65,7 +65,7 @@ def with_gradient(function: Callable[..., Any]) -> Callable[..., tuple[Any, tf.T
 
 def compiled(function: Callable[..., Any]) -> Callable[..., Any]:
     """Compile the function to a graph."""
-    return tf.function(function, reduce_retracing=True)
+    return tf.function(function, reduce_retracing=True, autograph=False)
 
 
 @cache

@@ -1,7 +1,9 @@
+import numpy as np
 import pytest
 
 from visionkit.data.formats.class_names import (
     class_name_of,
+    header_among,
     list_with,
     longest_list,
     names_files,
@@ -9,7 +11,8 @@ from visionkit.data.formats.class_names import (
     similar_names,
     unique_names,
 )
-from visionkit.data.index import DataError
+from visionkit.data.index import DataError, Index
+from visionkit.data.splits import DataSet
 
 
 def test_no_files_and_no_names(tmp_path):
@@ -48,3 +51,37 @@ def test_of_lists_beside_names_the_one_that_has_them_all_is_read(tmp_path):
     assert list_with(["café"], [first, second]) == (second, ["dog", "cafe\u0301"])
     assert list_with(["owl"], [first, second]) == (first, ["car", "bus"])
     assert class_name_of(" cafe\u0301 ") == "café"
+
+
+@pytest.mark.parametrize(
+    ("text", "names"),
+    [
+        ("1 dog\n0 cat\n", ["cat", "dog"]),
+        ("dog,2\ncat,1\n", ["cat", "dog"]),
+        ("id,name\n0,dog\n1,cat\n", ["dog", "cat"]),
+        ("# my classes\ncat\n\ndog\n", ["cat", "1", "dog"]),
+        ("0 cat\n7 dog\n", ["0 cat", "7 dog"]),
+        ("1 euro\n2 euro\n", ["1 euro", "2 euro"]),
+        ("[cat, dog]", ["cat", "dog"]),
+    ],
+)
+def test_numbers_give_the_order_if_they_count_the_lines(tmp_path, text, names):
+    (tmp_path / "classes.txt").write_text(text)
+    assert read_names(tmp_path / "classes.txt") == names
+
+
+@pytest.mark.parametrize(
+    ("names", "detail"),
+    [
+        (["cat", "dog", "dog"], "several classes are named 'dog', and stay apart"),
+        (["cat", "dog", "Dog "], "names differ only in letter case or blanks and stay apart: 'dog' and 'Dog '"),
+    ],
+)
+def test_equal_names_and_names_that_are_nearly_so_are_told_apart(names, detail):
+    assert [problem.detail for problem in similar_names(names, "f")] == [detail]
+
+
+@pytest.mark.parametrize(("labels", "expected"), [((0, 1), 1), ((0, 2), 0)])
+def test_a_first_class_named_as_a_header_is_a_finding_unless_the_last_class_occurs(labels, expected):
+    data_set = DataSet({"all": Index(("name", "cat", "dog"), ("a.jpg", "b.jpg"), np.array(labels, np.int32))})
+    assert [problem.kind for problem in header_among(data_set, "f")] == ["class names"] * expected

@@ -114,6 +114,14 @@ def test_two_lists_of_class_names_that_differ_are_an_error(tmp_path):
         read(tmp_path)
 
 
+def test_classes_of_one_name_are_one_class_and_a_finding(tmp_path):
+    text(tmp_path / "classes.txt", "dog\ndog\ncat")
+    label(tmp_path, "a", f"{RELATIVE['dog']}\n{RELATIVE['dog'].replace('1 ', '2 ', 1)}")
+    found = read(tmp_path)
+    assert found.class_names == ("dog", "cat") and kinds(found) == ["class names"]
+    assert found.splits["all"].annotations[0].objects.classes.tolist() == [0, 1]
+
+
 def test_classes_without_names_are_numbers(tmp_path):
     label(tmp_path, "a", f"{RELATIVE['cat']}\n{RELATIVE['dog']}")
     found = read(tmp_path)

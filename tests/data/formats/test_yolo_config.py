@@ -146,3 +146,34 @@ def test_names_that_contradict_are_reported(tmp_path, text, detail):
     label(tmp_path, "1", "0 0.5 0.5 0.2 0.2\n")
     found = read_yolo(config(tmp_path, text, train="images"))
     assert kinds(found) == ["class names"] and detail in found.problems[0].detail
+
+
+@pytest.mark.parametrize(
+    ("lines", "names", "detail"),
+    [
+        ("names: [cat, dog]\nnames: [dog, no]", ("dog", "no"), "'names' is given twice; the last one is used"),
+        ("nc: 1\nnames: [cat]\nnc: 1", ("cat",), "'nc' is given twice; the last one is used"),
+    ],
+)
+def test_of_a_key_that_is_given_twice_the_last_counts_and_is_a_finding(tmp_path, lines, names, detail):
+    label(tmp_path, "1", "0 0.5 0.5 0.4 0.4\n")
+    (tmp_path / "data.yaml").write_text(f"train: images\nval: images\n{lines}\n")
+    found = read_yolo(tmp_path)
+    assert found.class_names == names and [problem.detail for problem in found.problems] == [detail]
+
+
+@pytest.mark.parametrize(
+    ("listed", "details"),
+    [
+        ("dog\ncat\n", ["'dog' is class 0 here, but 1 in data.yaml, whose order is used; remove the list that is wrong"]),
+        ("cat\ndog\n", []),
+        ("cat\n", []),
+        ("car\nbus\n", []),  # of another data set
+    ],
+)
+def test_a_list_of_names_in_another_order_than_data_yaml_is_a_finding(tmp_path, listed, details):
+    label(tmp_path, "1", "1 0.5 0.5 0.4 0.4\n")
+    (tmp_path / "data.yaml").write_text("train: images\nval: images\nnames: [cat, dog]\n")
+    (tmp_path / "classes.txt").write_text(listed)
+    found = read_yolo(tmp_path)
+    assert found.class_names == ("cat", "dog") and [problem.detail for problem in found.problems] == details

@@ -115,7 +115,7 @@ def test_only_what_tensorflow_decodes_is_a_plain_jpeg(photograph, monkeypatch):
     def refuses(contents):
         raise tf.errors.InvalidArgumentError(None, None, "damaged, but not for Pillow")
 
-    monkeypatch.setattr("visionkit.data.images.decode._decode_eagerly", refuses)
+    monkeypatch.setattr("visionkit.data.images.decode._decode_in_graph", refuses)
     pixels, plain, _ = decode_and_judge(contents)
     assert not plain and pixels.shape == photograph.shape
 

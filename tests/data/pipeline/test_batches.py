@@ -1,10 +1,7 @@
 """Order, determinism, and files that vanish during an epoch."""
 
-import ast
 import gc
 import os
-import subprocess
-import sys
 import threading
 import weakref
 from dataclasses import replace
@@ -220,24 +217,10 @@ def test_an_epoch_is_released_when_it_ends(index):
 
 
 def test_replicas_share_every_batch(class_folders):
-    """One processor stands for two devices, in a process of its own, since devices are set up once per process."""
-    code = f"""
-import visionkit; visionkit.quiet_tensorflow()
-from pathlib import Path
-import tensorflow as tf
-cpu = tf.config.list_physical_devices("CPU")[0]
-tf.config.set_logical_device_configuration(cpu, [tf.config.LogicalDeviceConfiguration()] * 2)
-from visionkit.data.sources import read_classified
-from visionkit.data.pipeline.batches import evaluation_batches
-from visionkit.data.images.scan import scan
-strategy = tf.distribute.MirroredStrategy(["CPU:0", "CPU:1"])
-index = scan(read_classified(Path({str(class_folders)!r})).train)
-dataset = strategy.experimental_distribute_dataset(evaluation_batches(index, 32, 4))
-seen = [[part.numpy().tolist() for part in strategy.experimental_local_results(batch["position"])] for batch in dataset]
-print(seen)
-"""
-    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=False)
-    seen = ast.literal_eval(done.stdout.splitlines()[-1]) if done.returncode == 0 else done.stderr
+    strategy = tf.distribute.MirroredStrategy(["CPU:0", "CPU:1"])  # see ``pytest_configure``
+    index = scan(read_classified(class_folders).train)
+    dataset = strategy.experimental_distribute_dataset(evaluation_batches(index, 32, 4))
+    seen = [[part.numpy().tolist() for part in strategy.experimental_local_results(batch["position"])] for batch in dataset]
     assert seen == [[[0, 1], [2, 3]], [[4, 5], [6, 7]], [[8, 9], [10, 11]]]
 
 

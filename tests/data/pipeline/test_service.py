@@ -1,7 +1,4 @@
-"""Workers of a tf.data service on this machine: a dispatcher, and two processes that have TensorFlow alone."""
-
-import subprocess
-import sys
+"""A tf.data service on this machine: a dispatcher, and two workers in a process that has TensorFlow alone."""
 
 import numpy as np
 import pytest
@@ -13,22 +10,18 @@ from visionkit.data.pipeline.batches import TrainingPipeline
 from visionkit.data.sources import read_classified
 from visionkit.errors import UserError
 
-WORKER = """
-import sys, tensorflow as tf
-config = tf.data.experimental.service.WorkerConfig(dispatcher_address=sys.argv[1])
-tf.data.experimental.service.WorkerServer(config).join()
+WORKERS = """
+config = tf.data.experimental.service.WorkerConfig(dispatcher_address={host!r})
+tf.workers = [tf.data.experimental.service.WorkerServer(config) for _ in range(2)]
 """
 
 
 @pytest.fixture(scope="module")
-def address():
+def address(tensorflow_alone):
     dispatcher = tf.data.experimental.service.DispatchServer()
-    host = dispatcher.target.removeprefix("grpc://")
-    workers = [subprocess.Popen([sys.executable, "-c", WORKER, host], stderr=subprocess.DEVNULL) for _ in range(2)]
+    assert tensorflow_alone(WORKERS.format(host=dispatcher.target.removeprefix("grpc://"))) == ""
     yield dispatcher.target
-    for worker in workers:
-        worker.kill()
-        worker.wait()
+    assert tensorflow_alone("del tf.workers") == ""
 
 
 @pytest.fixture

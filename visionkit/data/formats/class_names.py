@@ -7,7 +7,10 @@ from pathlib import Path
 
 from visionkit.data.formats.annotation_files import MAX_CLASSES, brief, one_line
 from visionkit.data.images.contents import read_text
+from visionkit.data.images.listing import files_in
+from visionkit.data.images.name_lists import count_lines, is_header, name_lines, numbered
 from visionkit.data.index import DataError, Problem
+from visionkit.data.splits import DataSet
 
 # Lists whose line number is the class; other names that end with .names are Darknet's as well.
 NAMES_FILES = ("classes.txt", "obj.names", "_darknet.labels", "labels.txt")
@@ -18,16 +21,21 @@ NO_LABEL_FILES = frozenset((*NAMES_FILES, DEFAULT_NAMES_FILE))  # although they 
 def read_names(file: Path) -> list[str]:
     """The class names in a text file, one per line. The line number is the class, so a blank line is named by its number.
 
+    Where every line has a number, and these are 0, 1, 2, ... or 1, 2, 3, ... in some order, they give the order.
+
     Raises:
         DataError: the file cannot be read, or holds more than ``MAX_CLASSES`` lines.
     """
     try:
-        lines = read_text(file).rstrip().splitlines()
+        lines = name_lines(read_text(file))
     except OSError as error:
         raise DataError(f"{file}: cannot be read ({error.strerror or error}).") from error
     if len(lines) > MAX_CLASSES:
         raise DataError(f"{file}: {len(lines):,} lines; expected class names, one per line.")
-    return [line.strip() or str(number) for number, line in enumerate(lines)]
+    pairs = numbered([line for line in lines if line])
+    if count_lines([number for number, _ in pairs]) and len({name for _, name in pairs}) == len(pairs):  # no "1 euro", "2 euro"
+        return [name for _, name in sorted(pairs, key=lambda pair: int(pair[0]))]
+    return [line or str(number) for number, line in enumerate(lines)]
 
 
 def names_files(names: Iterable[str]) -> list[str]:
@@ -54,6 +62,25 @@ def longest_list(files: Iterable[Path]) -> tuple[Path | None, list[str]]:
                 "one of these files."
             )
     return longest, lists.get(longest, [])
+
+
+def lists_in_another_order(names: list[str], source: Path, folders: Iterable[Path]) -> list[Problem]:
+    """A problem for each list in the folders that gives a name another number than the file of the names does."""
+    names, problems = [class_name_of(name) for name in names], []
+    for file in (folder / name for folder in folders for name in names_files(files_in(folder)[1])):
+        try:
+            found = list(map(class_name_of, read_names(file))) if file.name.lower() != DEFAULT_NAMES_FILE else []
+        except DataError:  # no list of names
+            continue
+        moved = [number for number, name in enumerate(found) if name in names and names[number : number + 1] != [name]]
+        if moved:
+            name = found[moved[0]]
+            detail = (
+                f"{brief(name)} is class {moved[0]} here, but {names.index(name)} in {source.name}, whose order is used; "
+                "remove the list that is wrong"
+            )
+            problems.append(Problem("class names", str(file), detail))
+    return problems
 
 
 def list_with(names: Iterable[str], files: Iterable[Path]) -> tuple[Path | None, list[str]]:
@@ -87,15 +114,41 @@ def unique_names(names: Iterable[str], file: str | Path, problems: list[Problem]
 
 
 def similar_names(names: Iterable[str], source: str | Path) -> list[Problem]:
-    """The problem that names differ only in letter case or blanks; such classes stay apart."""
+    """The problem that names are equal, or differ only in letter case or blanks; such classes stay apart."""
+    counts = Counter(names)
+    equal = [name for name, count in counts.items() if count > 1]
+    problems = (
+        [Problem("class names", str(source), f"several classes are named {_some(equal)}, and stay apart")] if equal else []
+    )
     groups: dict[str, list[str]] = {}
-    for name in names:
+    for name in counts:
         groups.setdefault("".join(name.split()).casefold(), []).append(name)
     alike = [f"{' and '.join(map(brief, group[:3]))}" for group in groups.values() if len(group) > 1]
     if not alike:
-        return []
+        return problems
     shown = "; ".join(alike[:3]) + ("; ..." if len(alike) > 3 else "")
-    return [Problem("class names", str(source), f"names differ only in letter case or blanks and stay apart: {shown}")]
+    detail = f"names differ only in letter case or blanks and stay apart: {shown}"
+    return [*problems, Problem("class names", str(source), detail)]
+
+
+def header_among(data_set: DataSet, source: str | Path) -> list[Problem]:
+    """The problem that the first class is named as a header is, "name" or "class", and that the last one does not occur.
+
+    Masks are not asked: what their values mean was decided with it in mind.
+    """
+    names, indexes = data_set.class_names, data_set.splits.values()
+    if len(names) < 2 or not is_header(names[0]) or any(index.has_masks for index in indexes):
+        return []
+    last = len(names) - 1
+    objects = (one.objects for index in indexes for one in index.annotations if one.objects is not None)
+    in_sets = any(index.label_sets is not None and index.label_sets[:, last].any() for index in indexes)
+    if in_sets or any((index.labels == last).any() for index in indexes) or any((one.classes == last).any() for one in objects):
+        return []
+    detail = (
+        f"the first class is named {brief(names[0])}, and the last, {brief(names[-1])}, does not occur: if the first is the "
+        "header of a list, remove it there, since all names are one line too late"
+    )
+    return [Problem("class names", str(source), detail)]
 
 
 def _some(names: list[str]) -> str:

@@ -18,7 +18,7 @@ import numpy as np
 
 from visionkit.data.formats.annotation_files import MAX_CLASSES, brief, check_not_empty, detection_index, read_paths
 from visionkit.data.formats.annotation_tools.folders import levels, split_of_path
-from visionkit.data.formats.class_names import longest_list, names_files, read_names
+from visionkit.data.formats.class_names import longest_list, names_files, read_names, unique_names
 from visionkit.data.formats.matching import image_finder
 from visionkit.data.formats.yolo import NO_LABELS, label_folders
 from visionkit.data.formats.yolo_lines import Labels, read_all
@@ -100,9 +100,9 @@ def read_darknet(path: str | Path) -> DataSet:
     if not any(sample.labels for sample in samples):
         reasons = f" The first of {len(problems):,} problems: {problems[0].detail}." if problems else ""
         raise DataError(f"{path}: no image has a label file next to it.{reasons} Expected x.txt next to x.jpg.")
-    names, positions = _class_names(samples, notes)
-    # Where files of names differ, a number is looked up in the file of its own folder.
-    several = len({tuple(position) for position in positions.values()}) > 1
+    names, positions = _class_names(samples, problems, notes)
+    # Where files of names differ, a number is looked up in the file of its own folder; it also changes where a name is doubled.
+    several = any(position.tolist() != list(range(len(names))) for position in positions.values())
     labels = Labels(MAX_CLASSES if several or not names else len(names), None)
     by_split = {split: {Path(sample.image): sample.labels for sample in part} for split, part in splits.items()}
     indexes, _ = read_all(by_split, labels, path, problems, notes)
@@ -144,16 +144,18 @@ def _renumber(classes: np.ndarray, sample: Sample, positions: dict[Path, np.ndar
     classes[:] = position[classes.clip(max=len(position) - 1)]
 
 
-def _class_names(samples: list[Sample], notes: list[str]) -> tuple[list[str], dict[Path, np.ndarray]]:
+def _class_names(samples: list[Sample], problems: list[Problem], notes: list[str]) -> tuple[list[str], dict[Path, np.ndarray]]:
     """All class names, and the position of each class of each file of names among them."""
     lists = {file: read_names(file) for file in dict.fromkeys(sample.names for sample in samples) if file is not None}
     if len({tuple(names) for names in lists.values()}) > 1:
         notes.append(f"{' and '.join(map(str, list(lists)[:3]))} have different class names, which are matched by name")
-    elif lists:
-        names = next(iter(lists.values()))
-        return list(names), {file: np.arange(len(names), dtype=np.int32) for file in lists}
-    merged = list(dict.fromkeys(name for names in lists.values() for name in names))
-    return merged, {file: np.array([merged.index(name) for name in names], np.int32) for file, names in lists.items()}
+    own = {file: unique_names(names, file, problems) for file, names in lists.items()}
+    merged = list(dict.fromkeys(name for unique, _ in own.values() for name in unique))
+    positions = {
+        file: np.array([merged.index(unique[number]) for number in numbers], np.int32)
+        for file, (unique, numbers) in own.items()
+    }
+    return merged, positions
 
 
 def _next_to_images(folder: Path, problems: list[Problem], notes: list[str]) -> dict[str, list[Sample]]:

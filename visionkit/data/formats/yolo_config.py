@@ -10,7 +10,7 @@ import numpy as np
 import yaml
 
 from visionkit.data.formats.annotation_files import MAX_CLASSES, brief, one_line
-from visionkit.data.formats.class_names import longest_list, names_files
+from visionkit.data.formats.class_names import lists_in_another_order, longest_list, names_files
 from visionkit.data.formats.coco_objects import MAX_KEYPOINTS
 from visionkit.data.images.contents import read_text
 from visionkit.data.images.listing import files_in
@@ -31,10 +31,12 @@ class Config(dict):
     Attributes:
         as_written: class names that YAML 1.1 takes for other values: no, off, 010, null.
         repeated: numbers that name two classes.
+        doubled: keys that are given twice.
     """
 
     as_written: tuple[str, ...] = ()
     repeated: tuple[str, ...] = ()
+    doubled: tuple[str, ...] = ()
 
 
 def find_config(folder: Path, problems: list[Problem]) -> tuple[Path | None, dict]:
@@ -86,8 +88,13 @@ def _load(text: str) -> Any:
         return tree
     config = Config(tree)
     config.as_written = tuple(node.value for node in as_written)
-    config.repeated = tuple(key for key, times in Counter(key.value for key in keys).items() if times > 1)
+    config.repeated, config.doubled = _doubled(keys), _doubled(key for key, _ in root.value)
     return config
+
+
+def _doubled(keys: Iterable[yaml.Node]) -> tuple[str, ...]:
+    counts = Counter(key.value for key in keys if isinstance(key, yaml.ScalarNode))
+    return tuple(key for key, times in counts.items() if times > 1)
 
 
 def _is_mapping(node: yaml.Node | None) -> bool:
@@ -96,7 +103,8 @@ def _is_mapping(node: yaml.Node | None) -> bool:
 
 def _value_of(node: yaml.Node | None, name: str) -> yaml.Node | None:
     pairs = node.value if _is_mapping(node) else ()
-    return next((value for key, value in pairs if isinstance(key, yaml.ScalarNode) and key.value == name), None)
+    values = [value for key, value in pairs if isinstance(key, yaml.ScalarNode) and key.value == name]
+    return values[-1] if values else None  # of equal keys, YAML takes the last
 
 
 def _name_nodes(names: yaml.Node | None) -> list[yaml.ScalarNode]:
@@ -210,6 +218,7 @@ def class_names(
         raise DataError(f"{source}: data.yaml lacks class names. Expected names: a list, or lines of number: name.") from error
     result = [named.get(number, str(number)) for number in range(max(named, default=-1) + 1)]
     _judge_names(config, result, source, problems, notes)
+    problems += lists_in_another_order(result, source, dict.fromkeys((root, root / "labels", *label_folders)))
     return result, None
 
 
@@ -231,6 +240,9 @@ def _judge_names(config: dict, names: list[str], source: Path, problems: list[Pr
     if as_written:
         shown = ", ".join(map(one_line, as_written[:5])) + (", ..." if len(as_written) > 5 else "")
         notes.append(f"these class names are read as they are written, although YAML takes them for other values: {shown}")
+    for key in getattr(config, "doubled", ()):
+        kind = "class names" if key == "names" else "unclear layout"
+        problems.append(Problem(kind, str(source), f"{brief(key)} is given twice; the last one is used"))
     if repeated:
         detail = f"several names have the number {brief(repeated[0])}; the last one is used"
         problems.append(Problem("class names", str(source), detail))

@@ -124,7 +124,7 @@ def decode_and_judge(contents: bytes) -> Decoded:
     orientation = _orientation(header)
     if _graph_decodes_correctly(header, contents, orientation):
         try:
-            pixels, bits = _decode_eagerly(tf.constant(contents))
+            pixels, bits = _decode_in_graph(tf.constant(contents))
             plain = header.format in ("JPEG", "MPO") and header.mode in ("L", "RGB") and orientation == 1
             return Decoded(pixels.numpy(), plain, _depth_of_png(contents, bits) if header.format == "PNG" else None)
         except tf.errors.InvalidArgumentError:
@@ -222,6 +222,7 @@ def decode_in_graph(contents: tf.Tensor) -> tf.Tensor:
     return _decode_in_graph(contents)[0]
 
 
+@tf.function(input_signature=[tf.TensorSpec([], tf.string)], autograph=False)
 def _decode_in_graph(contents: tf.Tensor) -> tuple[tf.Tensor, tf.Tensor]:
     """``decode_in_graph``, and the bits in use."""
     eight = tf.constant(8)
@@ -295,12 +296,7 @@ def orient(image: tf.Tensor, orientation: tf.Tensor) -> tf.Tensor:
     return tf.cond(mirrored_y, lambda: image[::-1], lambda: image)
 
 
-@tf.function(input_signature=[tf.TensorSpec([], tf.string)])
-def _decode_eagerly(contents):
-    return _decode_in_graph(contents)
-
-
-@tf.function(input_signature=[tf.TensorSpec([], tf.string)])
+@tf.function(input_signature=[tf.TensorSpec([], tf.string)], autograph=False)
 def _orientation_in_graph(contents):
     is_png = tf.strings.substr(contents, 0, len(PNG_START)) == PNG_START
     return tf.cond(is_png, lambda: exif_orientation(contents, marker="eXIf"), lambda: exif_orientation(contents))

@@ -86,9 +86,19 @@ def _on_objects(data: DataSet, summary: dict[str, Any]) -> Iterator[str]:
 
 def _on_masks(opened: Opened) -> Iterator[str]:
     masks = [mask for mask in opened.masks.values() if isinstance(mask, InspectedMask)]
-    for value, count in values_to_ignore(opened).items():
-        pixels = sum(mask.nameless.get(value, 0) for mask in masks)
-        share = pixels / sum(mask.height * mask.width for mask in masks)
+    values = values_to_ignore(opened)
+    area = sum(mask.height * mask.width for mask in masks)
+    if len(values) > NUM_EXAMPLES:
+        extent = sum(not values.keys().isdisjoint(mask.nameless) for mask in masks)
+        share = sum(mask.nameless.get(value, 0) for mask in masks for value in values) / area
+        shown = ", ".join(list(map(str, values))[:NUM_EXAMPLES])
+        yield (
+            f"{len(values)} mask values, such as {shown}, in {extent} of {len(opened.masks)} masks, have no class and are "
+            f"ignored ({share:.1%} of pixels)"
+        )
+        return
+    for value, count in values.items():
+        share = sum(mask.nameless.get(value, 0) for mask in masks) / area
         extent = f"{count} of {len(opened.masks)} masks"
         yield f"the mask value {value}, in {extent}, has no class and is ignored ({share:.1%} of pixels)"
 

@@ -36,7 +36,7 @@ class Member(tf.Module):
     def views_of(self, image: tf.Tensor, views: str) -> tf.Tensor:
         """The views of an image to classify, float32 ``(K, size, size, 3)``: no mirror images where the bundle makes them."""
         crops = views_of(image, self.size, views, whole=self.whole)
-        return crops[: len(crops) // 2] if self._flips and views != "one" else crops
+        return crops[: crops.shape[0] // 2] if self._flips and views != "one" else crops
 
     def probabilities(self, pixels: tf.Tensor) -> tf.Tensor:
         """Float32 ``(N, size, size, 3)`` in 0..255 to ``(N, num_classes)``, in the ensemble's order."""
@@ -65,12 +65,12 @@ class Ensemble(tf.Module):
             means.append(tf.reduce_mean(tf.reshape(probabilities, [-1, crops.shape[1], len(self._labels)]), 1))
         return answers(self._labels, tf.reduce_mean(tf.stack(means), 0))
 
-    @tf.function(input_signature=[tf.TensorSpec([None, None, None, 3], tf.uint8, name="images")])
+    @tf.function(input_signature=[tf.TensorSpec([None, None, None, 3], tf.uint8, name="images")], autograph=False)
     def serve_images(self, images: tf.Tensor) -> dict[str, tf.Tensor]:
         """See ``export.ImageClassifier.serve_images``."""
         return self._outputs(images)
 
-    @tf.function(input_signature=[tf.TensorSpec([None], tf.string, name="image_bytes")])
+    @tf.function(input_signature=[tf.TensorSpec([None], tf.string, name="image_bytes")], autograph=False)
     def serve_encoded(self, image_bytes: tf.Tensor) -> dict[str, tf.Tensor]:
         """See ``export.ImageClassifier.serve_encoded``."""
         signature = tf.TensorSpec([len(self._labels)], tf.float32)

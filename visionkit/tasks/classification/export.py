@@ -53,7 +53,7 @@ class ImageClassifier(tf.Module):
         self._labels = tf.constant(list(class_names))
         cut = tf.TensorSpec([None, self._size, self._size, 3], tf.float32, name="pixels")
         # The network is traced once: the other functions call this one, and so do ensembles and further views.
-        self.serve_pixels = tf.function(self.probabilities, input_signature=[cut])
+        self.serve_pixels = tf.function(self.probabilities, input_signature=[cut], autograph=False)
 
     def probabilities(self, pixels: tf.Tensor) -> tf.Tensor:
         """Float32 ``(N, size, size, 3)`` in 0..255 to float32 ``(N, num_classes)``."""
@@ -67,7 +67,7 @@ class ImageClassifier(tf.Module):
         plain, mirrored = tf.split(forward(tf.concat([pixels, tf.reverse(pixels, [2])], 0)), 2)  # one graph, not two
         return (plain + mirrored) / 2
 
-    @tf.function(input_signature=[tf.TensorSpec([None, None, None, 3], tf.uint8, name="images")])
+    @tf.function(input_signature=[tf.TensorSpec([None, None, None, 3], tf.uint8, name="images")], autograph=False)
     def serve_images(self, images: tf.Tensor) -> dict[str, tf.Tensor]:
         """Images of one size, uint8 RGB ``(N, H, W, 3)``, to
 
@@ -77,7 +77,7 @@ class ImageClassifier(tf.Module):
         pixels = tf.map_fn(lambda image: self._see(image, self._size), images, fn_output_signature=tf.float32)
         return answers(self._labels, self.serve_pixels(pixels))
 
-    @tf.function(input_signature=[tf.TensorSpec([None], tf.string, name="image_bytes")])
+    @tf.function(input_signature=[tf.TensorSpec([None], tf.string, name="image_bytes")], autograph=False)
     def serve_encoded(self, image_bytes: tf.Tensor) -> dict[str, tf.Tensor]:
         """Encoded JPEG, PNG, GIF or BMP files ``(N,)``, each of any size, to what ``serve_images`` returns."""
         pixels = tf.map_fn(

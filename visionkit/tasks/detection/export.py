@@ -43,7 +43,8 @@ class ImageDetector(tf.Module):
         self._threshold, self._iou_threshold = threshold, iou_threshold
         self._names = tf.constant([*class_names, ""])  # the last one is for padded rows
         square = tf.TensorSpec([None, self._size, self._size, 3], tf.float32, name="pixels")
-        self.serve_pixels = tf.function(self._network.forward, input_signature=[square])  # traced once, called by the others
+        # Traced once, called by the others.
+        self.serve_pixels = tf.function(self._network.forward, input_signature=[square], autograph=False)
 
     def litert_function(self, pixels: tf.Tensor) -> dict[str, tf.Tensor]:
         """What the LiteRT model does with float32 ``(1, size, size, 3)`` letterboxed pixels."""
@@ -61,7 +62,8 @@ class ImageDetector(tf.Module):
         input_signature=[
             tf.TensorSpec([None, None, None, 3], tf.uint8, name="images"),
             tf.TensorSpec([], tf.float32, name="score_threshold"),
-        ]
+        ],
+        autograph=False,
     )
     def detect(self, images: tf.Tensor, score_threshold: tf.Tensor) -> dict[str, tf.Tensor]:
         """Detect objects in images of one size, uint8 RGB ``(N, H, W, 3)``, with scores above ``score_threshold``.
@@ -75,12 +77,12 @@ class ImageDetector(tf.Module):
         detections = self._suppressed(self.serve_pixels(letterbox(images, self._size)), score_threshold)
         return self._on_images(detections, corner, sides)
 
-    @tf.function(input_signature=[tf.TensorSpec([None, None, None, 3], tf.uint8, name="images")])
+    @tf.function(input_signature=[tf.TensorSpec([None, None, None, 3], tf.uint8, name="images")], autograph=False)
     def serve_images(self, images: tf.Tensor) -> dict[str, tf.Tensor]:
         """``detect`` with the stored threshold: images of one size, uint8 RGB ``(N, H, W, 3)``."""
         return self.detect(images, self._threshold)
 
-    @tf.function(input_signature=[tf.TensorSpec([None], tf.string, name="image_bytes")])
+    @tf.function(input_signature=[tf.TensorSpec([None], tf.string, name="image_bytes")], autograph=False)
     def serve_encoded(self, image_bytes: tf.Tensor) -> dict[str, tf.Tensor]:
         """``serve_images`` for encoded JPEG, PNG, GIF or BMP files ``(N,)``, each of any size."""
 

@@ -34,7 +34,8 @@ class Embedding(tf.Module):
         self._size, self._mirror = network.input_shape[1], mirror
         self._has_unit_length = is_unit(network)
         square = tf.TensorSpec([None, self._size, self._size, 3], tf.float32, name="pixels")
-        self.serve_pixels = tf.function(self.embedding, input_signature=[square])  # traced once, called by the others
+        # Traced once, called by the others.
+        self.serve_pixels = tf.function(self.embedding, input_signature=[square], autograph=False)
 
     def embedding(self, pixels: tf.Tensor) -> tf.Tensor:
         """Padded squares, float32 ``(N, size, size, 3)`` in 0..255, to float32 ``(N, D)``."""
@@ -44,12 +45,12 @@ class Embedding(tf.Module):
         mean = (plain + mirrored) / 2
         return tf.math.l2_normalize(mean, axis=1) if self._has_unit_length else mean
 
-    @tf.function(input_signature=[tf.TensorSpec([None, None, None, 3], tf.uint8, name="images")])
+    @tf.function(input_signature=[tf.TensorSpec([None, None, None, 3], tf.uint8, name="images")], autograph=False)
     def serve_images(self, images: tf.Tensor) -> dict[str, tf.Tensor]:
         """Images of one size, uint8 RGB ``(N, H, W, 3)``, to ``embedding`` float32 ``(N, D)``."""
         return {"embedding": self.serve_pixels(letterbox(images, self._size))}
 
-    @tf.function(input_signature=[tf.TensorSpec([None], tf.string, name="image_bytes")])
+    @tf.function(input_signature=[tf.TensorSpec([None], tf.string, name="image_bytes")], autograph=False)
     def serve_encoded(self, image_bytes: tf.Tensor) -> dict[str, tf.Tensor]:
         """Encoded JPEG, PNG, GIF or BMP files ``(N,)``, each of any size, to the outputs of ``serve_images``."""
         pixels = tf.map_fn(
@@ -62,7 +63,7 @@ def whole_embeddings(network: keras.Model) -> Callable[[np.ndarray], np.ndarray]
     """A function from images of one size, uint8 ``(N, H, W, 3)``, to embeddings by the network's weights at each call."""
     size = network.input_shape[1]
 
-    @partial(tf.function, input_signature=[tf.TensorSpec([None, None, None, 3], tf.uint8)])
+    @partial(tf.function, input_signature=[tf.TensorSpec([None, None, None, 3], tf.uint8)], autograph=False)
     def embed(images):
         return network(letterbox(images, size), training=False)
 

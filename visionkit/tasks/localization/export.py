@@ -33,14 +33,15 @@ class Locator(tf.Module):
         self._network = Network(model)
         self._size, self._labels = model.input_shape[1], tf.constant(list(class_names))
         square = tf.TensorSpec([None, self._size, self._size, 3], tf.float32, name="pixels")
-        self.serve_pixels = tf.function(self._network.forward, input_signature=[square])  # traced once, called by the others
+        # Traced once, called by the others.
+        self.serve_pixels = tf.function(self._network.forward, input_signature=[square], autograph=False)
         self._postprocess = self._object if task == "localization" else self._landmarks
 
     def litert_function(self, pixels: tf.Tensor) -> tf.Tensor:
         """The LiteRT model: padded squares, float32 ``(N, size, size, 3)`` in 0..255, to the network's predictions."""
         return self._network.forward(pixels)
 
-    @tf.function(input_signature=[tf.TensorSpec([None, None, None, 3], tf.uint8, name="images")])
+    @tf.function(input_signature=[tf.TensorSpec([None, None, None, 3], tf.uint8, name="images")], autograph=False)
     def serve_images(self, images: tf.Tensor) -> dict[str, tf.Tensor]:
         """Images of one size, uint8 RGB ``(N, H, W, 3)``. All coordinates are relative to the image.
 
@@ -50,7 +51,7 @@ class Locator(tf.Module):
         frames = self._frame(tf.shape(images)[1:3])[None]
         return self._postprocess(self.serve_pixels(letterbox(images, self._size)), frames)
 
-    @tf.function(input_signature=[tf.TensorSpec([None], tf.string, name="image_bytes")])
+    @tf.function(input_signature=[tf.TensorSpec([None], tf.string, name="image_bytes")], autograph=False)
     def serve_encoded(self, image_bytes: tf.Tensor) -> dict[str, tf.Tensor]:
         """Encoded JPEG, PNG, GIF or BMP files ``(N,)``, each of any size, to the outputs of ``serve_images``."""
 

@@ -55,15 +55,18 @@ class SegmenterModule(tf.Module):
         self._rank, self._classes = len(network.input_shape) - 2, len(class_names)
         channels = network.input_shape[-1]
         tiles = tf.TensorSpec([None] * (self._rank + 1) + [channels], tf.float32, name="tiles")
-        self.serve_tiles = tf.function(self.tile_probabilities, input_signature=[tiles])  # traced once, called by the others
+        # Traced once, called by the others.
+        self.serve_tiles = tf.function(self.tile_probabilities, input_signature=[tiles], autograph=False)
         raw = tf.uint8 if self._rank == 2 else tf.float32
+        one = tf.TensorSpec([None] * self._rank + [channels], raw)
+        self._mask = tf.function(lambda values: self._predict_one(values, best_class), input_signature=[one], autograph=False)
         name = "images" if self._rank == 2 else "values"
         inputs = tf.TensorSpec([None] * (self._rank + 1) + [channels], raw, name=name)
-        setattr(self, f"serve_{name}", tf.function(self._masks, input_signature=[inputs]))
+        setattr(self, f"serve_{name}", tf.function(self._masks, input_signature=[inputs], autograph=False))
         if self._rank == 2:
             files = tf.TensorSpec([None], tf.string, name="image_bytes")
-            self.serve_encoded = tf.function(self._encoded_masks, input_signature=[files])
-        self.serve_probabilities = tf.function(self._probabilities, input_signature=[inputs])
+            self.serve_encoded = tf.function(self._encoded_masks, input_signature=[files], autograph=False)
+        self.serve_probabilities = tf.function(self._probabilities, input_signature=[inputs], autograph=False)
 
     def tile_probabilities(self, tiles: tf.Tensor) -> tf.Tensor:
         """Float32 ``(N, sides..., channels)`` to float32 ``(N, sides..., num_classes)``, from one view."""
@@ -75,16 +78,21 @@ class SegmenterModule(tf.Module):
         probabilities = [undo(self.serve_tiles(do(tiles))) for do, undo in views_of(self._views, self._rank)]
         return tf.add_n(probabilities) / len(probabilities)
 
-    def _map(self, inputs: tf.Tensor, finish: Callable[[tf.Tensor], tf.Tensor], spec: tf.TensorSpec) -> tf.Tensor:
-        """``finish`` of the probabilities of each image or volume, whose shape and dtype are ``spec``."""
+    def _predict_one(self, values: tf.Tensor, finish: Callable[[tf.Tensor], tf.Tensor]) -> tf.Tensor:
+        """``finish`` of the probabilities of an image or volume."""
+        values = standardized(values) if self._rank == 3 else values
+        return overlap_tile(values, self._mean_of_views, self._tiling, finish, num_classes=self._classes)
 
-        def predict(values):
-            values = standardized(values) if self._rank == 3 else values
-            return overlap_tile(values, self._mean_of_views, self._tiling, finish, num_classes=self._classes)
+    def _map(self, inputs: tf.Tensor, predict: Callable[[tf.Tensor], tf.Tensor], spec: tf.TensorSpec) -> tf.Tensor:
+        """``predict`` of each image or volume, whose shape and dtype are ``spec``."""
 
-        if tf.shape(inputs)[0] == 0:  # a map over no images does not know their sides
+        def nothing():  # a map over no images does not know their sides
             return tf.zeros(tf.concat([tf.shape(inputs)[:-1], spec.shape[self._rank :]], 0), spec.dtype)
-        return tf.map_fn(predict, inputs, fn_output_signature=spec, parallel_iterations=1)  # more would hold more images
+
+        def predictions():
+            return tf.map_fn(predict, inputs, fn_output_signature=spec, parallel_iterations=1)  # more would hold more images
+
+        return tf.cond(tf.shape(inputs)[0] == 0, nothing, predictions)
 
     def _masks(self, inputs: tf.Tensor) -> dict[str, tf.Tensor]:
         """The masks of images of one size, uint8 RGB ``(N, H, W, 3)``, or of volumes, float32 ``(N, D, H, W, channels)``.
@@ -92,20 +100,18 @@ class SegmenterModule(tf.Module):
         Returns:
             ``mask``, uint8, of the same sides: the position of each pixel's class in labels.txt.
         """
-        return {"mask": self._map(inputs, best_class, tf.TensorSpec([None] * self._rank, tf.uint8))}
+        return {"mask": self._map(inputs, self._mask, tf.TensorSpec([None] * self._rank, tf.uint8))}
 
     def _probabilities(self, inputs: tf.Tensor) -> dict[str, tf.Tensor]:
         """As ``_masks``, but ``probabilities``, float32, classes last: they take four bytes for each class of each pixel."""
         spec = tf.TensorSpec([None] * self._rank + [self._classes], tf.float32)
-        return {"probabilities": self._map(inputs, tf.identity, spec)}
+        return {"probabilities": self._map(inputs, partial(self._predict_one, finish=tf.identity), spec)}
 
     def _encoded_masks(self, image_bytes: tf.Tensor) -> dict[str, tf.Tensor]:
         """Encoded JPEG, PNG, GIF or BMP files ``(N,)``, each of any size, to ``mask_png``: their masks as grey PNG files."""
 
         def predict(contents):
-            pixels = decode_in_graph(contents)
-            mask = overlap_tile(pixels, self._mean_of_views, self._tiling, best_class, num_classes=self._classes)
-            return tf.io.encode_png(mask[..., None])
+            return tf.io.encode_png(self._mask(decode_in_graph(contents))[..., None])
 
         spec = tf.TensorSpec([], tf.string)
         return {"mask_png": tf.map_fn(predict, image_bytes, fn_output_signature=spec, parallel_iterations=1)}
@@ -166,7 +172,7 @@ def predict_with(network: keras.Model, tiling: Tiling) -> Callable[[np.ndarray],
     def forward(tiles):
         return tf.nn.softmax(network(tf.cast(tiles, tf.float32), training=False))
 
-    @partial(tf.function, input_signature=[spec])
+    @partial(tf.function, input_signature=[spec], autograph=False)
     def predict(values):
         return overlap_tile(values, forward, tiling, best_class, num_classes=network.output_shape[-1])
 

@@ -59,6 +59,8 @@ class StylizerModule(tf.Module):
         pixels = tf.TensorSpec([1, None, None, 3], tf.float32, name="pixels")
         shares = tf.TensorSpec([1, len(styles)], tf.float32, name="style")
         self.serve_pixels = tf.function(paint, input_signature=[pixels, shares])  # traced once, called by the others
+        one = (tf.TensorSpec([None, None, 3], tf.uint8, name="image"), tf.TensorSpec([len(styles)], tf.float32, name="share"))
+        self._stylize_one = tf.function(self._stylized, input_signature=one)  # likewise
         images = tf.TensorSpec([None, None, None, 3], tf.uint8, name="images")
         self.serve_images = tf.function(self._stylize_by_default, input_signature=[images])
         image_shares = tf.TensorSpec([None, len(styles)], tf.float32, name="shares")
@@ -89,7 +91,7 @@ class StylizerModule(tf.Module):
         spec = tf.TensorSpec([], tf.string)
         return {"stylized_png": tf.map_fn(stylize_file, image_bytes, fn_output_signature=spec, parallel_iterations=1)}
 
-    def _stylize_one(self, image: tf.Tensor, shares: tf.Tensor) -> tf.Tensor:
+    def _stylized(self, image: tf.Tensor, shares: tf.Tensor) -> tf.Tensor:
         """From one image, uint8 ``(H, W, 3)``, to a stylized one."""
         sides = tf.shape(image)[:2]
         fewer = self._sides_to_paint(sides)

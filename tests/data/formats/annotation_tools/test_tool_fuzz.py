@@ -34,7 +34,7 @@ KINDS = {
 COUNTS = {  # of objects, counted independently of the readers
     "labelme": lambda folder: sum(len(json.loads((folder / f"{name}.json").read_bytes())["shapes"]) for name in "ab"),
     "VIA": lambda folder: count_regions(json.loads((folder / "via_project.json").read_bytes())["_via_img_metadata"]),
-    "VIA 3": lambda folder: len(json.loads((folder / "p.json").read_bytes())["metadata"]),
+    "VIA 3": lambda folder: count_shapes(json.loads((folder / "p.json").read_bytes())["metadata"]),
     "CVAT": lambda folder: sum(map(len, ET.parse(folder / "annotations.xml").findall("image"))),
     "Darknet": lambda folder: sum(
         bool(line.strip()) for name in "abc" for line in text_of(folder / f"{name}.txt").splitlines()
@@ -45,6 +45,10 @@ TREES = [kind for kind, (name, *_) in KINDS.items() if name.endswith(".json")]
 
 def count_regions(images):
     return sum(len(entry["regions"]) for entry in images.values())
+
+
+def count_shapes(metadata):
+    return sum(entry["xy"] != [] for entry in metadata.values())  # without a shape, it is a label of the whole image
 
 
 def check(folder, kind):

@@ -230,6 +230,14 @@ def test_classes_that_are_one_region_each_are_no_objects(tmp_path, masks, num_cl
     ]
 
 
+def test_photographs_with_a_mask_drawn_on_them_are_no_objects(tmp_path, photograph):
+    drawn = [photograph[place : place + SIDE, place : place + SIDE].copy() for place in (60, 100, 140)]
+    for one in drawn:
+        one[10:30, 10:30] = (255, 0, 0)
+    with pytest.raises(DataError, match="photographs with masks drawn"):
+        decided(tmp_path, drawn)
+
+
 def test_objects_in_colors_of_their_own_are_foreground(tmp_path):
     rng = np.random.default_rng(3)
     masks = [
@@ -255,6 +263,26 @@ def test_masks_in_the_alpha_channel(tmp_path, color, shares):
     index = Index(classes.names, (), np.zeros(0, np.int32), mask_code=classes.code)
     with pytest.raises(ImageError, match="no alpha channel"):
         read_mask(written(tmp_path, [in_stripes((255, 3))], suffix=".bmp")[0], index)
+
+
+@pytest.mark.parametrize("mode", ["LA", "RGBA"])
+def test_masks_in_the_alpha_channel_beside_a_plain_one_are_a_finding(tmp_path, mode):
+    plain = Image.fromarray(in_stripes((255, 20)))
+    drawn = Image.new(mode, (SIDE, SIDE), "white")
+    drawn.putalpha(plain)
+    classes, _ = decided(tmp_path, [drawn, drawn, drawn, plain])
+    assert ["3 of 4 masks, such as this one, have one color" in problem.detail for problem in classes.problems] == [True]
+    opaque = Image.new(mode, (SIDE, SIDE), "white")
+    assert decided(tmp_path, [opaque, plain])[0].problems == ()
+
+
+@pytest.mark.parametrize(("tokens", "findings"), [([], 1), (["0=sky", "1=tree", "2=car"], 1), (["255=ignore"], 0)])
+def test_masks_of_255_alone_among_masks_of_class_numbers_are_a_finding(tmp_path, tokens, findings):
+    masks = [in_stripes((1, 10), (2, 10))] * 9 + [in_stripes((255, 10))]
+    details = [problem.detail for problem in decided(tmp_path, masks, parse_values(tokens))[0].problems]
+    assert ["1 mask holds 255 alone beside 0" in detail for detail in details] == [True] * findings
+    masks[0] = in_stripes((1, 10), (255, 2))  # a border
+    assert decided(tmp_path, masks, parse_values(tokens))[0].problems == ()
 
 
 def test_alpha_that_says_nothing_is_not_the_mask(tmp_path):
@@ -305,6 +333,12 @@ def test_colors_among_grey_masks_are_never_silent(tmp_path):
         ("a\nb\nc\n", [(255, 4)], {"a": 60, "b": 0, "c": 0, "ignored": 4}, 1),
         ("a\nb\nc\n", [(1, 20), (2, 10), (3, 10)], {"a": 24, "b": 20, "c": 10, "ignored": 10}, 1),
         ("a\nb\n", [(100, 20), (200, 10)], {"a": 34, "b": 0, "ignored": 30}, 1),
+        ("value,class\n0,sky\n2,car\n1,tree\n", [(1, 20), (2, 4)], {"sky": 40, "car": 4, "tree": 20}, 0),
+        ("sky\ntree\n", [(1, 20), (2, 4)], {"sky": 40, "tree": 20, "ignored": 4}, 1),
+        ("background\ntree\n", [(1, 20), (2, 4)], {"background": 40, "tree": 20, "ignored": 4}, 1),
+        ("background,tree,car\n", [(1, 20), (2, 4)], {"background": 40, "tree": 20, "car": 4}, 0),
+        ("car 2\ntree 1\nsky 0\n", [(1, 20), (2, 4)], {"car": 4, "tree": 20, "sky": 40}, 0),
+        ("name\nsky\ntree\n", [(1, 20)], {"name": 44, "sky": 20, "tree": 0}, 1),
         ("0 sky\n1000 tree\n65535 car\n", [(1000, 20), (65535, 10)], {"sky": 34, "tree": 20, "car": 10}, 0),
         ("0 sky\n1 tree\n", [(1, 20), (255, 30)], {"sky": 14, "tree": 20, "ignored": 30}, 1),
     ],
@@ -341,6 +375,22 @@ def test_a_value_that_an_option_forgets_is_a_finding_unless_it_is_a_trace(tmp_pa
     classes, found = decided(tmp_path, [forgotten], parse_values(["0=sky", "255=road"]))
     assert found["ignored"] == 20 * ROW + 2
     assert ["128 makes up 31%" in problem.detail for problem in classes.problems] == [True]
+
+
+@pytest.mark.parametrize(("num_masks", "findings"), [(1, 0), (2, 1)])
+def test_a_rare_value_without_a_name_is_a_finding_where_several_masks_have_it(tmp_path, num_masks, findings):
+    rare, named = in_stripes((1, 20)), NamedClasses(("background", "tree"), source="classes.txt")
+    rare[-1, :2] = 5
+    details = [problem.detail for problem in decided(tmp_path, [in_stripes((1, 20))] + [rare] * num_masks, named)[0].problems]
+    assert ["0, 1 and 5" in detail and "(0.0% of all pixels)" in detail for detail in details] == [True] * findings
+
+
+def test_many_colors_without_a_name_are_one_finding(tmp_path):
+    soft = in_stripes(((255, 0, 0), 20))
+    for row in range(6):
+        soft[20 + row] = (200 - 20 * row, 0, 0)
+    (problem,) = decided(tmp_path, [soft], parse_values(["#000000=sky", "#ff0000=road"]))[0].problems
+    assert "6 other colors, such as #640000, #780000 and #8c0000, make up 9.4% of all pixels" in problem.detail
 
 
 def test_names_without_colors_do_not_fit_masks_in_colors(tmp_path):

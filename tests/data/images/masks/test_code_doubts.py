@@ -49,6 +49,11 @@ def test_without_masks_there_is_nothing_to_doubt():
             "6 masks hold 255 alone beside 0",
         ),
         (
+            [mask([1, 2])] * 19 + [mask([255])],
+            {"0": 19 * 1280 + 1440, "1": 19 * 160, "2": 19 * 160, "ignored": 160},
+            "1 mask holds 255 alone beside 0",
+        ),
+        (
             [mask([1, 255, 255])],
             {"background": 1120, "foreground": 160, "ignored": 320},
             "255 makes up 67% of the pixels that are not 0",
@@ -79,6 +84,7 @@ def test_what_can_be_read_in_two_ways_is_reported(tmp_path, masks, counts, detai
         ([mask([1, 255])], {"background": 1280, "foreground": 160, "ignored": 160}),
         ([mask([1, 2]), mask([1, 2, 255])], {"0": 2400, "1": 320, "2": 320, "ignored": 160}),
         ([mask([1, 1, 1, 12, 7, 255])], {"0": 640, "1": 480, "7": 160, "12": 160, "ignored": 160}),  # a part of a large set
+        ([mask([1, 2, 255])] * 19 + [mask([255])], {"0": 19 * 1120 + 1440, "1": 3040, "2": 3040, "ignored": 3200}),
         ([mask([1]), mask([1, 2]), mask([2, 3])], {"0": 4000, "1": 320, "2": 320, "3": 160, "ignored": 0}),
         (
             [mask([1, 1, 1]), mask([1, 1, 2, 2]), mask([1, 1, 2, 2, 3, 3])],

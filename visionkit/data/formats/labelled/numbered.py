@@ -10,6 +10,7 @@ from pathlib import Path
 from visionkit.data.formats.annotation_files import brief
 from visionkit.data.formats.class_names import class_name_of
 from visionkit.data.images.contents import read_text
+from visionkit.data.images.name_lists import name_lines, numbered
 from visionkit.data.index import Problem
 from visionkit.data.splits import DataSet
 
@@ -70,7 +71,7 @@ def _names_by_number(file: Path, numbers: list[int]) -> dict[int, str]:
     """Number -> name; empty if the file does not say it."""
     text = read_text(file)
     try:
-        found = json.loads(text) if file.suffix.lower() == ".json" else [line for line in text.splitlines() if line.strip()]
+        found = json.loads(text) if file.suffix.lower() == ".json" else [line for line in name_lines(text) if line]
     except (ValueError, RecursionError):
         return {}
     if isinstance(found, dict):
@@ -78,9 +79,8 @@ def _names_by_number(file: Path, numbers: list[int]) -> dict[int, str]:
         return {int(str(key)): class_name_of(name) for key, name in pairs if _is_number(key) and _is_name(name)}
     if not isinstance(found, list) or not all(isinstance(name, str) for name in found):
         return {}
-    numbered = [re.fullmatch(r"\s*([0-9]{1,9})\s*[\s:,;=]\s*(.*\S)\s*", name) for name in found]
-    if found and all(numbered):
-        return {int(match[1]): class_name_of(match[2]) for match in numbered if match}
+    if pairs := numbered(found):
+        return {int(number): class_name_of(name) for number, name in pairs if number.isdecimal()}
     first = 0 if 0 in numbers else 1 if len(found) in numbers else None
     return {} if first is None else {number: class_name_of(name) for number, name in enumerate(found, first)}
 

@@ -45,6 +45,22 @@ def find_channel(files: list[MaskFile], named: NamedClasses | None) -> Found:
     Raises:
         DataError: the masks have colors, but names for grey values are given.
     """
+    found = _choose_channel(files, named)
+    lost = [file for file in files if found.channel != "alpha" and _is_drawn_in_alpha(file)]
+    if not lost:
+        return found
+    detail = (
+        f"{len(lost)} of {len(files)} masks, such as this one, have one color everywhere, and their objects are in the alpha "
+        "channel, which is not read, since other masks are not drawn there; save all masks in one way"
+    )
+    return found._replace(problems=(*found.problems, Problem("mask values", lost[0].path, detail)))
+
+
+def _is_drawn_in_alpha(file: MaskFile) -> bool:
+    return file.alpha is not None and len(file.alpha.values) > 1 and len(file.in_color.values) == 1
+
+
+def _choose_channel(files: list[MaskFile], named: NamedClasses | None) -> Found:
     has_colors = named is not None and named.colors is not None
     if not has_colors and (found := _in_alpha(files)) is not None:
         return found

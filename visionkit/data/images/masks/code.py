@@ -24,7 +24,7 @@ from pathlib import Path
 
 import numpy as np
 
-from visionkit.data.images.masks.channels import MAX_COLORS, Found, find_channel
+from visionkit.data.images.masks.channels import BLACK, MAX_COLORS, Found, find_channel
 from visionkit.data.images.masks.histograms import Histogram, are_single_regions, open_masks, total_of
 from visionkit.data.images.masks.levels import APART, MANY, NOISE, levels_of_jpeg, levels_of_soft_edges
 from visionkit.data.images.masks.meaning import BINARY_NAMES, MaskClasses, Meaning, listed
@@ -40,12 +40,14 @@ FAR_APART, BRIGHT = 24, 64  # of grey levels: the least distance, and what the b
 IGNORED_SHARE = 0.25  # share of all pixels up to which 255 means "ignore"
 MAIN_SHARE = 0.5  # share of the pixels that are not 0 from which 255 is more likely the foreground
 STRAY_SHARE = 0.02  # share of the pixels that are not 0 up to which single pixels of other values than 255 are strays
-MIXED_SHARE = 0.1  # share of the masks with objects from which those of 0 and 255 alone are a second way to write them
+MIXED_SHARE = 0.1  # share of the masks from which those of 0 and 255 alone are too many, even if 255 marks borders in others
 FEWEST_OBJECTS = 4
+LEAST_PIXELS = 9  # that an object usually has; the colors of a photograph have one or two
 MANY_OBJECTS = 12  # more than the parts of a heart or the layers of a retina, which have the same numbers in all masks
 SINGLE = 0.95  # share of the numbers of objects that are one region
 FEWEST_SIZES, MOSTLY_SINGLE = 3, 0.75  # less evidence for numbers of objects, which is only reported
 REMEDY = "--mask-values"
+IS_IGNORED = f"it is ignored. If it is a class, pass {REMEDY} 255=NAME and so on for all values"
 
 
 def find_classes(masks: Sequence[str | Path], named: NamedClasses | None = None) -> MaskClasses:
@@ -76,6 +78,9 @@ def find_classes(masks: Sequence[str | Path], named: NamedClasses | None = None)
         meaning = _of_colors(found, total, extent, named)
     else:
         meaning = _of_levels(found, total, extent)
+    by_habit = named is not None and not in_color and IGNORE not in (named.values or ()) and not meaning.details
+    if by_habit and meaning.classes.get(IGNORE) == IGNORE:
+        meaning = meaning._replace(details=_only_foreground(found))
     if len(total.values) == 1 and len(files) > 1:
         value = f"#{int(total.values[0]):06x}" if in_color else int(total.values[0])
         detail = f"{extent} hold nothing but {value}: there is nothing to learn from them; look whether they were saved rightly"
@@ -89,14 +94,17 @@ def _without(histogram: Histogram, values: Sequence[int]) -> Histogram:
 
 
 def _of_colors(found: Found, total: Histogram, extent: str, named: NamedClasses | None) -> Meaning:
-    if len(total.values) >= FEWEST_OBJECTS and _number_objects(found, background=0):
+    sizes = np.concatenate([each.counts[each.values != BLACK] for each in found.histograms])
+    are_areas = len(sizes) > 0 and np.median(sizes) >= LEAST_PIXELS
+    if are_areas and len(total.values) >= FEWEST_OBJECTS and _number_objects(found, background=BLACK):
         return _objects(found, total, extent)
     blurred = any(file.blurred for file in found.files)
     if blurred or len(total.values) > MAX_COLORS:
         raise DataError(
             f"The masks have colors, but there is no list of them: {len(total.values)} colors in {extent}"
             f"{', which JPEG has blurred' if blurred else ''}; expected at most {MAX_COLORS}. "
-            "Write the classes to colors.csv next to the folder of masks: name,r,g,b."
+            "Write the classes to colors.csv next to the folder of masks: name,r,g,b; or, if these are photographs with masks "
+            "drawn on them, give the masks alone."
         )
     names = tuple(f"#{color:06x}" for color in total.values.tolist())
     note = f"no colors.csv: {len(names)} classes are named by the colors of masks ({extent})"
@@ -268,14 +276,22 @@ def _class_numbers(found: Found, total: Histogram, extent: str) -> Meaning:
 
 def _foreground_ignored(found: Found, total: Histogram) -> tuple[str, ...]:
     """A problem where 255 may be the foreground of all masks, or of some."""
-    remedy = f"it is ignored. If it is a class, pass {REMEDY} 255=NAME and so on for all values"
-    sets = [set(each.values.tolist()) - {0} for each in found.histograms]
-    alone = sum(one == {IGNORE} for one in sets)
-    if alone > max(1, MIXED_SHARE * sum(map(bool, sets))):
-        return (f"{alone} masks hold 255 alone beside 0, others class numbers: {remedy}",)
+    if details := _only_foreground(found):
+        return details
     foreground, high = (int(total.counts[mask].sum()) for mask in (total.values != 0, total.values == IGNORE))
     if high > MAIN_SHARE * foreground:
-        return (f"255 makes up {high / foreground:.0%} of the pixels that are not 0: {remedy}",)
+        return (f"255 makes up {high / foreground:.0%} of the pixels that are not 0: {IS_IGNORED}",)
+    return ()
+
+
+def _only_foreground(found: Found) -> tuple[str, ...]:
+    """A problem where some masks hold 255 alone beside 0, and others class numbers, with which 255 marks no borders."""
+    sets = [set(each.values.tolist()) - {0} for each in found.histograms]
+    alone = sum(one == {IGNORE} for one in sets)
+    are_borders = any(IGNORE in one and len(one) > 1 for one in sets)  # so that a mask may hold nothing else
+    if alone > (max(1, MIXED_SHARE * sum(map(bool, sets))) if are_borders else 0):
+        masks = "1 mask holds" if alone == 1 else f"{alone} masks hold"
+        return (f"{masks} 255 alone beside 0, others class numbers: {IS_IGNORED}",)
     return ()
 
 

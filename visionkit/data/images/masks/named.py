@@ -1,5 +1,6 @@
 """What the values of masks mean where a file or an option names the classes."""
 
+from collections import Counter
 from collections.abc import Sequence
 from pathlib import Path
 
@@ -11,11 +12,13 @@ from visionkit.data.images.masks.levels import APART, levels_of_jpeg, levels_of_
 from visionkit.data.images.masks.meaning import Meaning, listed
 from visionkit.data.images.masks.names import IGNORED_NAMES, OPTION, NamedClasses
 from visionkit.data.images.masks.read import packed_colors
+from visionkit.data.images.name_lists import BACKGROUNDS, is_header
 from visionkit.data.index import IGNORE, DataError
 
 MOST_SHOWN = 3  # values without a name
+PLURAL = ("make", "them", "they are", "they are classes")
 BACKGROUND = "background"
-TRACE = 0.01  # share of all pixels up to which a value without a name may be noise
+TRACE = 0.001  # share of all pixels up to which a value without a name may be noise, if it is in one mask alone
 MUCH = 0.25  # share of all pixels from which it is a mistake that a value has no name
 
 
@@ -58,8 +61,8 @@ def by_values(named: NamedClasses, total: Histogram, found: Found) -> Meaning:
     if rest == IGNORE and not nearest:
         unnamed = [value for value in by_habit if value not in classes]
         details = _much_without_name(unnamed, total, named, in_color=in_color)
-        others = [value for value in present if value not in classes and value not in by_habit]
-        details += _much_without_name(others, total, named, TRACE, in_color=in_color)[:MOST_SHOWN]
+        others = _common([value for value in present if value not in classes and value not in by_habit], total, found)
+        details += _without_name(others, total, named, in_color=in_color)
         classes |= dict.fromkeys(unnamed, IGNORE)
     return Meaning(names, classes, nearest, rest, notes, details)
 
@@ -119,9 +122,14 @@ def by_names(named: NamedClasses, total: Histogram, found: Found, *, is_binary: 
     details = _much_without_name([IGNORE], total, named, in_color=False) if count <= IGNORE else ()
     if unnamed:
         notes = (f"values without a name are ignored: {listed(unnamed)}",)
-        details += _names_do_not_fit(names, numbers, unnamed, total, named)
+        details += _names_do_not_fit(names, numbers, unnamed, total, named) if _common(unnamed, total, found) else ()
     elif numbers == [0] and IGNORE in values:
         details = details or (f"255 is the only value beside 0, but no name of {named.source} stands for it: it is ignored",)
+    if is_header(names[0]) and count - 1 not in values:
+        details += (
+            f"the first name in {named.source} is {names[0]!r}, and no mask holds {count - 1}, {names[-1]!r}: if the first "
+            "line is a header, remove it, since all names are one line too late",
+        )
     meaning = {value: value for value in range(count)} | ({IGNORE: IGNORE} if count <= IGNORE else {})
     notes += (f"mask values 0 to {count - 1} are the {count} names of {Path(named.source).name}, in order",)
     return _without_ignored(names, Meaning(names, meaning, notes=notes, details=details))
@@ -147,33 +155,55 @@ def _without_ignored(names: tuple[str, ...], meaning: Meaning) -> Meaning:
     return meaning._replace(names=names[:-1], classes=classes, notes=notes)
 
 
-def _much_without_name(
-    values: Sequence[int], total: Histogram, named: NamedClasses, much: float = MUCH, *, in_color: bool
-) -> tuple[str, ...]:
+def _much_without_name(values: Sequence[int], total: Histogram, named: NamedClasses, *, in_color: bool) -> tuple[str, ...]:
     """A problem for each value that makes up so much of the masks that it must mean something."""
-    details = []
-    for value in values:
-        share = int(total.counts[total.values == value].sum()) / max(1, int(total.counts.sum()))
-        if share >= much:
-            shown = f"#{value:06x}" if in_color else str(value)
-            details.append(
-                f"{shown} makes up {share:.0%} of all pixels, but {named.source} has no name for it: it is ignored. If it is a "
-                f"class, name it there, or all values with {OPTION} {shown}=NAME ..."
-            )
-    return tuple(details)
+    return tuple(
+        detail
+        for value in values
+        if _share([value], total) >= MUCH
+        for detail in _without_name([value], total, named, in_color=in_color)
+    )
+
+
+def _without_name(values: Sequence[int], total: Histogram, named: NamedClasses, *, in_color: bool) -> tuple[str, ...]:
+    """The problem that values have no name, in one sentence however many they are."""
+    if not values:
+        return ()
+    shown = [f"#{value:06x}" if in_color else str(value) for value in values[:MOST_SHOWN]]
+    what = listed(shown)
+    if len(values) > MOST_SHOWN:
+        what = f"{len(values)} other {'colors' if in_color else 'values'}, such as {what},"
+    makes, them, they_are, they = ("makes", "it", "it is", "it is a class") if len(values) == 1 else PLURAL
+    return (
+        f"{what} {makes} up {_percent(values, total)} of all pixels, but {named.source} has no name for {them}: {they_are} "
+        f"ignored. If {they}, name {them} there, or all values with {OPTION} {shown[0]}=NAME ...",
+    )
+
+
+def _common(values: Sequence[int], total: Histogram, found: Found) -> list[int]:
+    """Those of the values that are no noise: each is more than a trace of all pixels, or in several masks."""
+    masks = Counter(value for each in found.histograms for value in each.values.tolist())
+    return [value for value in values if masks[value] > 1 or _share([value], total) > TRACE]
+
+
+def _share(values: Sequence[int], total: Histogram) -> float:
+    return int(total.counts[np.isin(total.values, values)].sum()) / max(1, int(total.counts.sum()))
+
+
+def _percent(values: Sequence[int], total: Histogram) -> str:
+    share = _share(values, total)
+    return f"{share:.0%}" if share >= 0.1 else f"{share:.1%}"
 
 
 def _names_do_not_fit(
     names: tuple[str, ...], numbers: list[int], unnamed: list[int], total: Histogram, named: NamedClasses
 ) -> tuple[str, ...]:
-    share = int(total.counts[np.isin(total.values, unnamed)].sum()) / max(1, int(total.counts.sum()))
-    one_more = numbers[-1] == len(names) and names[0].lower() != BACKGROUND
-    if share < MUCH and not one_more and any(0 < value < len(names) for value in numbers):
-        return ()
+    one_more = numbers[-1] == len(names) and names[0].lower() not in BACKGROUNDS
     hint = f" If 0 is the background, write {BACKGROUND} before the other names, or" if one_more else " If not,"
+    ignored = f"the others are ignored ({_percent(unnamed, total)} of all pixels)"
     return (
         f"the masks hold the values {listed(numbers)}, but {named.source} names {len(names)} classes, which stand for 0 to "
-        f"{len(names) - 1}; the others are ignored ({share:.0%} of all pixels).{hint} pass {OPTION} VALUE=NAME ...",
+        f"{len(names) - 1}; {ignored}.{hint} pass {OPTION} VALUE=NAME ...",
     )
 
 

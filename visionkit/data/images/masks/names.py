@@ -9,6 +9,7 @@ from typing import NamedTuple
 import numpy as np
 
 from visionkit.data.images.contents import read_text
+from visionkit.data.images.name_lists import name_lines, numbered
 from visionkit.data.index import DataError
 from visionkit.errors import UserError
 
@@ -31,9 +32,6 @@ IGNORED_NAMES = frozenset(["void", "unlabelled", "unlabeled", "ignore", "ignored
 NAME_COLUMNS = ("name", "class", "label", "class_name")
 NUMBERS_THEN_NAME = re.compile(r"(\d{1,3})[\s,]+(\d{1,3})[\s,]+(\d{1,3})[\s,:]+(\S.*)")  # 64 128 64 Animal
 NAME_THEN_NUMBERS = re.compile(r"([^:]+):(\d{1,3}),(\d{1,3}),(\d{1,3})(?::.*)?")  # CVAT: Animal:64,128,64::
-
-
-VALUE_THEN_NAME = re.compile(r"(\d{1,5}|other)(?:\s*[:=,;]\s*|\s+)(\S.*)", re.IGNORECASE)  # 128 cell, or 128: cell
 VALUE_IS_NAME = re.compile(r"(\d{1,5}|other|#[0-9a-f]{6})=(.*\S.*)", re.IGNORECASE)  # 128=cell, or #ff0000=road
 OTHER = "other"  # stands for all values that are not named
 OPTION = "--mask-values"
@@ -122,6 +120,8 @@ def find_names(folders: Iterable[Path]) -> NamedClasses | None:
 def read_names(file: Path) -> NamedClasses:
     """Read class names from a table ``name,r,g,b`` (.csv), or from lines "name", "r g b name", "name:r,g,b::", "128 name".
 
+    Comments, a header and numbers are as in ``images.name_lists``.
+
     Of ``_classes.csv``, which is a table of labels elsewhere, only "Pixel Value, Class" is read.
 
     Raises:
@@ -133,7 +133,7 @@ def read_names(file: Path) -> NamedClasses:
         return _read_pixel_values(text)._replace(source=source)
     if file.suffix.lower() == ".csv":
         return _read_table(file, text)._replace(source=source)
-    lines = [line.strip() for line in text.splitlines() if line.strip() and not line.startswith("#")]
+    lines = [line for line in name_lines(text) if line]
     lines = lines[1:] if lines[:1] == [FIRST_IS_IGNORED] else lines
     rows = [_color_and_name(line) for line in lines]
     if rows and None not in rows:
@@ -144,14 +144,11 @@ def read_names(file: Path) -> NamedClasses:
 
 
 def _values_and_names(lines: Sequence[str]) -> NamedClasses | None:
-    """The classes of lines that all begin with another value; None for other lines."""
-    matches = [VALUE_THEN_NAME.fullmatch(line) for line in lines]
-    if not matches or None in matches:
-        return None
-    pairs = [(match[1].lower(), match[2].strip()) for match in matches]
+    """The classes of lines that all have another value; None for other lines."""
+    pairs = numbered(lines)
     values = tuple(int(value) for value, _ in pairs if value != OTHER)
     rest = [name for value, name in pairs if value == OTHER]
-    if not values or len(set(values)) < len(values) or len(rest) > 1 or max(values) > MAX_VALUE:
+    if not values or max(values) > MAX_VALUE:
         return None
     names = tuple(name for value, name in pairs if value != OTHER)
     return NamedClasses(names, values=values, rest=rest[0] if rest else None)
@@ -159,8 +156,7 @@ def _values_and_names(lines: Sequence[str]) -> NamedClasses | None:
 
 def _read_pixel_values(text: str) -> NamedClasses:
     """Lines "0, background" below the header "Pixel Value, Class"; no names where the file is another table."""
-    header, *lines = [line.strip() for line in text.splitlines() if line.strip()] or [""]
-    named = _values_and_names(lines) if header.lower().startswith(PIXEL_VALUE) else None
+    named = _values_and_names(name_lines(text)) if text.lstrip().lower().startswith(PIXEL_VALUE) else None
     return named or NamedClasses(())
 
 
