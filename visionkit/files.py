@@ -66,7 +66,7 @@ def _refuse_others(path: str, mode: int) -> None:
 
 def cache_folder() -> Path:
     """``$VISIONKIT_CACHE``, else the user's cache folder of this system; it is safe to delete at any time."""
-    return Path(os.environ.get("VISIONKIT_CACHE") or platformdirs.user_cache_dir("visionkit"))
+    return Path(os.environ.get("VISIONKIT_CACHE") or platformdirs.user_cache_dir("visionkit")).expanduser()
 
 
 def write_atomically(path: Path, contents: bytes) -> None:
