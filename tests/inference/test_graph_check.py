@@ -80,7 +80,9 @@ ATTACKS = {
     "PyFunc": lambda file: tf.numpy_function(lambda: np.float32(1), [], tf.float32),
     "TextLineDataset": lambda file: rows(tf.data.TextLineDataset(file)),
     "TFRecordDataset": lambda file: rows(tf.data.TFRecordDataset(file)),
-    "FixedLengthRecordDatasetV2": lambda file: rows(tf.data.FixedLengthRecordDataset(file, 1)),
+    "FixedLengthRecordDatasetV2": lambda file: tf.raw_ops.FixedLengthRecordDatasetV2(
+        filenames=file, header_bytes=0, record_bytes=1, footer_bytes=0, buffer_size=0, compression_type=""
+    ),
     "PrintV2": lambda file: tf.raw_ops.PrintV2(input="x", output_stream=f"file://{file}"),
     "ImmutableConst": lambda file: tf.raw_ops.ImmutableConst(dtype=tf.uint8, shape=[1], memory_region_name=file),
     "RestoreV2": lambda file: tf.raw_ops.RestoreV2(prefix=file, tensor_names=["x"], shape_and_slices=[""], dtypes=[tf.float32]),
