@@ -9,7 +9,7 @@ import pytest
 import visionkit
 from tests.conftest import sweep
 from tests.tasks.damage import WRONG_METADATA, damage
-from visionkit.bundle_files import DIGESTS
+from visionkit.bundle_files import DIGESTS, LABELS, update_metadata
 from visionkit.errors import UserError
 from visionkit.files import BUNDLE_METADATA
 
@@ -94,6 +94,16 @@ def test_wrong_metadata_are_an_error_that_names_the_file(bundle_of, tmp_path, te
     (copy / DIGESTS).unlink()
     (copy / BUNDLE_METADATA).write_text(text, encoding="utf-8")
     with pytest.raises(UserError, match=r"bundle\.json|labels\.txt"):
+        visionkit.load(copy)
+
+
+@pytest.mark.parametrize("labels", [["a", "b"], ["a", "b", "c", "d"], []])
+def test_labels_of_another_model_are_noticed(bundle_of, tmp_path, labels):
+    copy = Path(shutil.copytree(bundle_of("classification"), tmp_path / "model"))
+    (copy / DIGESTS).unlink()
+    (copy / LABELS).unlink()
+    update_metadata(copy, labels=labels)
+    with pytest.raises(UserError, match=rf"the graph has 3 probabilities, and bundle.json speaks of {len(labels)} "):
         visionkit.load(copy)
 
 

@@ -13,7 +13,6 @@ import numpy as np
 import tensorflow as tf
 from PIL import Image
 
-from visionkit.bundle_files import AGAIN
 from visionkit.data.images.decode import ImageError, read_image
 from visionkit.data.images.listing import list_files, list_images
 from visionkit.data.images.to_pixels import to_pixels
@@ -27,7 +26,7 @@ from visionkit.inference.output import (
     unreadable,
 )
 from visionkit.inference.results import Result
-from visionkit.inference.saved_model import load_saved_model
+from visionkit.inference.saved_model import check_metadata, load_saved_model
 
 AnyResult = TypeVar("AnyResult", bound=Result)
 Kind = Literal["classes", "boxes", "masks", "features"]  # what is explained
@@ -80,12 +79,7 @@ class Predictor(ABC, Generic[AnyResult]):
         self.folder, self.metadata = folder, metadata
         self.labels = tuple(metadata["labels"])
         self._model = load_saved_model(folder, trust=trust)
-        missing = [name for name in self.FUNCTIONS if not callable(getattr(self._model, name, None))]
-        if missing:
-            raise UserError(
-                f"{folder} has no function {missing[0]}, which a model of {metadata['task']} has: bundle.json belongs to "
-                f"another model, or an older version wrote it. {AGAIN}"
-            )
+        check_metadata(folder, self._model, metadata, self.FUNCTIONS)
 
     @classmethod
     def open(cls, folder: Path, metadata: dict[str, Any], *, trust: bool = False) -> Self:
