@@ -7,7 +7,6 @@ import numpy as np
 import pytest
 
 import visionkit
-from tests.conftest import sweep
 from tests.tasks.damage import WRONG_METADATA, damage
 from visionkit.bundle_files import DIGESTS, LABELS, update_metadata
 from visionkit.errors import UserError
@@ -57,7 +56,8 @@ def test_an_empty_folder_is_no_model(tmp_path):
 
 
 @pytest.mark.parametrize(
-    ("task", "count"), sweep([("stylization", 20), *((task, EACH) for task in TASKS)], [("stylization", 20)])
+    ("task", "count"),
+    [("stylization", 20), *(pytest.param(task, EACH, marks=pytest.mark.exhaustive) for task in TASKS)],
 )
 def test_every_damage_is_one_error_that_names_a_file(bundle_of, tmp_path, task, count):
     bundle, rng, accepted = bundle_of(task), np.random.default_rng(TASKS.index(task)), []

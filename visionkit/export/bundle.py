@@ -100,6 +100,10 @@ def write_bundle(
         unfinished.chmod(0o755)  # mkdtemp makes a folder that others cannot read
         _sync(unfinished)
         _replace(folder, unfinished)
+    except OSError as error:
+        if error.filename is not None:
+            raise
+        raise OSError(error.errno, error.strerror, str(folder)) from error  # a write that fails does not know its file
     finally:
         shutil.rmtree(unfinished, ignore_errors=True)
     return folder

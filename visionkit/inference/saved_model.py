@@ -51,8 +51,8 @@ def check_metadata(folder: Path, model: Any, metadata: dict[str, Any], functions
     missing = [name for name in functions if not callable(getattr(model, name, None))]
     if missing or not getattr(model, "signatures", None):
         raise UserError(
-            f"{folder} has no function {(*missing, 'serving_default')[0]}, which a model of {metadata['task']} has: bundle.json "
-            f"belongs to another model, or an older version wrote it. {AGAIN}"
+            f"{folder} has no function {(*missing, 'serving_default')[0]}, which a model of {metadata['task']} has: "
+            f"bundle.json belongs to another model, or an older version wrote it. {AGAIN}"
         )
     count = len(metadata["labels"])
     expected = {"probabilities": count, "shares": count, "scores": count, "embedding": metadata.get("dimensions")}
