@@ -147,7 +147,8 @@ def _read_digests(folder: Path) -> dict[Path, set[str]] | None:
     if not os.path.lexists(folder / DIGESTS):
         return None
     digests: dict[Path, set[str]] = {}
-    for line in read_file(folder / DIGESTS, LARGEST_METADATA).decode("utf-8", "replace").splitlines():
+    *lines, rest = read_file(folder / DIGESTS, LARGEST_METADATA).decode("utf-8", "replace").split("\n")
+    for line in [*lines, *([rest] if rest else [])]:
         found = re.fullmatch(r"([0-9a-f]{64})  (\S.*)", line)
         if found is None or found[2].startswith("/") or ".." in Path(found[2]).parts:
             raise UserError(

@@ -15,6 +15,7 @@ import tyro
 import visionkit
 from visionkit.bundle_files import update_metadata
 from visionkit.errors import UserError
+from visionkit.files import expand_home
 from visionkit.training.fit import Phase, load_weights, train_in_order
 from visionkit.training.run_folder import RunFolder
 
@@ -238,7 +239,7 @@ def command_line(main: Callable[[Config], Run], config: type[Config], descriptio
     for stream in (sys.stdout, sys.stderr):
         stream.reconfigure(errors="backslashreplace")  # file names need not be UTF-8
     try:
-        main(tyro.cli(config, description=description)).release()
+        main(tyro.cli(config, description=description, args=list(map(expand_home, sys.argv[1:])))).release()
     except (UserError, OSError) as error:
         print(f"error: {error}", file=sys.stderr)
         sys.exit(2)
