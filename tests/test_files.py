@@ -6,7 +6,7 @@ import socket
 
 import pytest
 
-from visionkit.files import open_file, read_file, write_atomically
+from visionkit.files import cache_folder, expand_home, open_file, read_file, write_atomically
 
 
 def test_an_empty_file_and_no_file(tmp_path):
@@ -54,3 +54,32 @@ def test_a_file_is_replaced_whole_or_not_at_all(tmp_path, monkeypatch):
     with pytest.raises(OSError, match="No space left"):
         write_atomically(tmp_path / "a", b"newest")
     assert (tmp_path / "a").read_bytes() == b"new" and list(tmp_path.iterdir()) == [tmp_path / "a"]
+
+
+@pytest.mark.parametrize(
+    ("argument", "expected"),
+    [
+        ("", ""),
+        ("~", "HOME"),
+        ("~/a b.jpg", "HOME/a b.jpg"),
+        ("--data=~/x", "--data=HOME/x"),
+        ("--label=~", "--label=HOME"),
+        ("a~/b", "a~/b"),
+        ("~nobody-of-this-name/x", "~nobody-of-this-name/x"),
+        ("x=~/b", "x=~/b"),
+        ("~here", "~here"),
+    ],
+)
+def test_the_home_of_a_user_is_found_where_the_shell_left_it(argument, expected, monkeypatch, tmp_path):
+    monkeypatch.setenv("HOME", str(tmp_path))
+    monkeypatch.setenv("USERPROFILE", str(tmp_path))
+    monkeypatch.chdir(tmp_path)
+    (tmp_path / "~here").touch()
+    assert expand_home(argument) == expected.replace("HOME", str(tmp_path))
+
+
+def test_the_cache_may_be_named_from_home(monkeypatch, tmp_path):
+    monkeypatch.setenv("HOME", str(tmp_path))
+    monkeypatch.setenv("USERPROFILE", str(tmp_path))
+    monkeypatch.setenv("VISIONKIT_CACHE", "~/vk")
+    assert cache_folder() == tmp_path / "vk"

@@ -66,7 +66,15 @@ def _refuse_others(path: str, mode: int) -> None:
 
 def cache_folder() -> Path:
     """``$VISIONKIT_CACHE``, else the user's cache folder of this system; it is safe to delete at any time."""
-    return Path(os.environ.get("VISIONKIT_CACHE") or platformdirs.user_cache_dir("visionkit"))
+    return Path(os.environ.get("VISIONKIT_CACHE") or platformdirs.user_cache_dir("visionkit")).expanduser()
+
+
+def expand_home(argument: str) -> str:
+    """Replace the ``~`` of ``~/data`` and of ``--data=~/data``, which a shell leaves where it is quoted, or follows ``=``."""
+    option, equals, value = argument.partition("=") if argument.startswith("--") else ("", "", argument)
+    if not value.startswith("~") or os.path.lexists(value):
+        return argument
+    return f"{option}{equals}{os.path.expanduser(value)}"  # noqa: PTH111 - Path raises an error where there is no such user
 
 
 def write_atomically(path: Path, contents: bytes) -> None:

@@ -1,7 +1,10 @@
 """A bundle takes raw images, needs TensorFlow alone, and predicts as the model does."""
 
+import errno
 import io
 import json
+import os
+from pathlib import Path
 
 import cv2
 import keras
@@ -12,8 +15,11 @@ from PIL import Image
 
 import visionkit
 from visionkit import models
+from visionkit.bundle_files import check_files
 from visionkit.data.images.decode import read_image
 from visionkit.data.images.resize import center_crop
+from visionkit.errors import UserError
+from visionkit.export import bundle as bundle_module
 from visionkit.export import litert
 from visionkit.export.bundle import LITERT_FILE, read_metadata, update_metadata
 from visionkit.tasks.classification.evaluate import litert_difference
@@ -170,3 +176,53 @@ def test_a_network_of_grey_images_takes_colored_ones_whole(tmp_path, rng):
     outputs = model.serve_images(images)["probabilities"].numpy()
     np.testing.assert_allclose(outputs, tf.nn.softmax(grey(images[..., :1].astype("float32"))), atol=1e-5)
     assert litert_difference(folder, list(images), outputs) < 0.01
+
+
+def failing(number):
+    def fail(*args, **options):
+        raise OSError(number, os.strerror(number))
+
+    return fail
+
+
+@pytest.mark.parametrize(
+    "step", ["tf.saved_model.save", "litert.convert", "os.fsync", "bundle.write_digests", "Path.write_bytes"]
+)
+def test_a_full_disk_is_an_error_of_the_system_and_leaves_the_earlier_bundle(small_classifier, tmp_path, monkeypatch, step):
+    folder = export_classifier(small_classifier, tmp_path / "model", class_names=NAMES, metadata={"base": "first"})
+    target = {"tf": tf.saved_model, "litert": litert, "os": os, "bundle": bundle_module, "Path": Path}[step.split(".")[0]]
+    fail = failing(errno.ENOSPC)
+    if step == "tf.saved_model.save":
+
+        def fail(module, path, **options):
+            raise tf.errors.ResourceExhaustedError(None, None, f"{path}/variables; No space left on device")
+
+    monkeypatch.setattr(target, step.split(".")[-1], fail)
+    with pytest.raises(OSError, match="No space left on device") as caught:
+        export_classifier(small_classifier, tmp_path / "model", class_names=NAMES, metadata={"base": "second"})
+    monkeypatch.undo()
+    assert caught.value.errno == errno.ENOSPC and str(tmp_path) in str(caught.value)
+    assert read_metadata(folder)["base"] == "first" and [path.name for path in tmp_path.iterdir()] == ["model"]
+    check_files(folder)
+
+
+def test_an_earlier_bundle_is_put_back_where_the_new_one_cannot_be_renamed(small_classifier, tmp_path, monkeypatch):
+    folder, rename = tmp_path / "model", os.rename
+    export_classifier(small_classifier, folder, class_names=NAMES, metadata={"base": "first"})
+
+    def refuse(source, target):
+        if target == folder and not str(source).endswith("-replaced"):
+            raise PermissionError(errno.EACCES, "Permission denied", str(source))
+        rename(source, target)
+
+    monkeypatch.setattr(os, "rename", refuse)
+    with pytest.raises(PermissionError):
+        export_classifier(small_classifier, folder, class_names=NAMES, metadata={"base": "second"})
+    assert read_metadata(folder)["base"] == "first" and [path.name for path in tmp_path.iterdir()] == ["model"]
+
+
+def test_a_damaged_litert_model_is_named(tmp_path):
+    (tmp_path / "model.tflite").write_bytes(b"x" * 100)
+    for name in ("model.tflite", "nothing.tflite"):
+        with pytest.raises(UserError, match=f"{name} is damaged"):
+            litert.LiteRTModel(tmp_path / name)

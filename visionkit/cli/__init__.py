@@ -14,6 +14,7 @@ from visionkit.cli.models import models
 from visionkit.cli.predict import predict
 from visionkit.cli.understand import understand
 from visionkit.errors import UserError
+from visionkit.files import expand_home
 
 COMMANDS = {
     "predict": predict,
@@ -34,7 +35,10 @@ def main() -> None:
         stream.reconfigure(errors="backslashreplace")  # file names need not be UTF-8
     try:
         status = tyro.extras.subcommand_cli_from_dict(
-            COMMANDS, prog="visionkit", description="Applied vision with TensorFlow and Keras."
+            COMMANDS,
+            prog="visionkit",
+            description="Applied vision with TensorFlow and Keras.",
+            args=[expand_home(argument) for argument in sys.argv[1:]],
         )
     except BrokenPipeError:  # whoever reads has seen enough: head, less
         sys.stdout = None  # else Python would complain when it flushes it at the end

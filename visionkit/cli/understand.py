@@ -5,7 +5,7 @@ from pathlib import Path
 
 import tyro
 
-from visionkit.cli.arguments import check_between, image_files
+from visionkit.cli.arguments import Trust, check_between, image_files
 from visionkit.cli.output import exit_status
 from visionkit.errors import UserError
 
@@ -19,6 +19,7 @@ def understand(
     units: int = 6,
     images_shown: int = 6,
     seed: int = 0,
+    trust: Trust = False,
 ) -> int:
     """Show on one page what a network has learned: its first filters, what excites units of layers 1 to 5, and where it looks.
 
@@ -31,6 +32,7 @@ def understand(
         units: Number of units to show for each layer.
         images_shown: Number of images to explain.
         seed: Seed of the noise from which the images for units are made.
+        trust: Load the model even if its graph does more than compute, such as read files. Only if you trust its maker.
 
     Returns:
         the exit status: 1 if an image could not be read.
@@ -45,7 +47,7 @@ def understand(
     from visionkit.explain.page import write_understanding
     from visionkit.explain.understand import understand
 
-    explained = open_explained(model, weights)
+    explained = open_explained(model, weights, trust=trust)
     understanding = understand(explained, files, label=label, num_units=units, num_shown=images_shown, seed=seed)
     for failure in understanding.unreadable:
         print(f"{failure.path}\n    cannot be read: {failure.error}", file=sys.stderr)

@@ -127,27 +127,29 @@ def _choose_features(parts: np.ndarray) -> Target:
     return Target(None, float(lengths.mean()), parts / np.maximum(lengths, np.finfo(np.float32).tiny) / len(parts))
 
 
-def open_explained(model: str, weights: str | None = None) -> ExplainedModel:
+def open_explained(model: str, weights: str | None = None, *, trust: bool = False) -> ExplainedModel:
     """Open a bundle, or a network of the catalogue.
 
     Args:
         model: a bundle (``RUN/model``), a run folder, or a network's name.
         weights: weights of a network; None takes its pretrained ones.
+        trust: of a bundle; see ``visionkit.load``.
 
     Raises:
         UserError: the model or the weights do not exist, or the model does not take images.
     """
-    if Path(model).exists() or len(Path(model).parts) > 1:
-        if not Path(model).exists():
+    path = Path(model).expanduser()
+    if path.exists() or len(path.parts) > 1:
+        if not path.exists():
             raise UserError(f"{model}: no such model; expected RUN/model, RUN, a folder of saved_models/, or a network's name.")
         if weights is not None:
             raise UserError("--weights goes with a network's name; an exported model has its own.")
-        return _open_bundle(model)
+        return _open_bundle(model, trust)
     return _open_network(find(model), weights)
 
 
-def _open_bundle(path: str) -> ExplainedModel:
-    predictor = load(path)
+def _open_bundle(path: str, trust: bool) -> ExplainedModel:
+    predictor = load(path, trust=trust)
     explained = predictor.explained()
     if explained is None:
         kind = predictor.metadata.get("input", "image")

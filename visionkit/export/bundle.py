@@ -3,13 +3,14 @@
 MODEL/saved_model.pb, variables/, fingerprint.pb     the graph with its weights; in variables/ those too large for a graph
 MODEL/assets.extra/bundle.json                       task, labels, size, metrics
 MODEL/assets.extra/labels.txt                        one label per line
+MODEL/assets.extra/sha256.txt                        the digest of each file; see ``bundle_files``
 MODEL/assets.extra/model.tflite                      the LiteRT model, where the network converts: float32 (1, size, size, 3)
                                                      pixels in 0..255, the central window cut and resized, to probabilities
 
 The module of each kind of model stands in the ``export*.py`` of its task; all are written by ``write_bundle``.
 """
 
-import json
+import errno
 import os
 import shutil
 import tempfile
@@ -19,11 +20,12 @@ from typing import Any
 
 import tensorflow as tf
 
+from visionkit.bundle_files import EXTRA, LABELS, as_json, find_bundle, read_metadata, update_metadata, write_digests
 from visionkit.errors import UserError
 from visionkit.export import litert
-from visionkit.files import BUNDLE_METADATA, update_json
+from visionkit.files import BUNDLE_METADATA
 
-EXTRA = "assets.extra"
+__all__ = ["LITERT_FILE", "LUMA", "answers", "find_bundle", "read_metadata", "update_metadata", "write_bundle"]
 LUMA = (0.299, 0.587, 0.114)  # of red, green, blue in grey, as Pillow has it; unlike TensorFlow's they sum to 1
 LITERT_FILE = f"{EXTRA}/model.tflite"
 
@@ -70,76 +72,79 @@ def write_bundle(
 
     Raises:
         UserError: the folder exists and is not a bundle.
+        OSError: the disk is full, or the folder cannot be written. Nothing is left, and an earlier bundle is as it was.
     """
-    folder = Path(folder)
+    folder = Path(folder).expanduser()
     if folder.exists() and not (folder / BUNDLE_METADATA).is_file():
         raise UserError(f"{folder} exists and is not a bundle of visionkit, so it is not replaced. Name another folder.")
     folder.parent.mkdir(parents=True, exist_ok=True)
     unfinished = Path(tempfile.mkdtemp(prefix=f".{folder.name}-", dir=folder.parent))
     try:
-        tf.saved_model.save(module, str(unfinished), signatures=signatures)
-        extra = unfinished / EXTRA
-        extra.mkdir()
+        _save(module, unfinished, signatures)
+        (unfinished / EXTRA).mkdir()
         described = {"task": task, "labels": list(class_names), **metadata}
         if litert_function is None:
             described.setdefault("litert", "not converted: it was not requested")
         else:
             try:
-                (unfinished / LITERT_FILE).write_bytes(
-                    litert.convert(litert_function, litert_shape, half_precision=litert_half_precision)
-                )
+                converted = litert.convert(litert_function, litert_shape, half_precision=litert_half_precision)
+            except OSError:  # a full disk is not a lack of LiteRT's
+                raise
             except Exception as error:  # the converter's errors have no common type, and the bundle is whole without it
                 described["litert"] = f"not converted: {_in_one_line(error)}"
-        (unfinished / BUNDLE_METADATA).write_text(json.dumps(described, indent=2, ensure_ascii=False), encoding="utf-8")
-        (extra / "labels.txt").write_text("\n".join(class_names) + "\n", encoding="utf-8")
+            else:
+                (unfinished / LITERT_FILE).write_bytes(converted)
+        (unfinished / BUNDLE_METADATA).write_bytes(as_json(described))
+        (unfinished / LABELS).write_text("\n".join(class_names) + "\n", encoding="utf-8")
+        write_digests(unfinished)
         unfinished.chmod(0o755)  # mkdtemp makes a folder that others cannot read
-        if folder.exists():  # an earlier export of the same run
-            os.rename(folder, f"{unfinished}-replaced")
-        os.rename(unfinished, folder)
+        _sync(unfinished)
+        _replace(folder, unfinished)
+    except OSError as error:
+        if error.filename is not None:
+            raise
+        raise OSError(error.errno, error.strerror, str(folder)) from error  # a write that fails does not know its file
     finally:
-        shutil.rmtree(f"{unfinished}-replaced", ignore_errors=True)
         shutil.rmtree(unfinished, ignore_errors=True)
     return folder
+
+
+def _save(module: tf.Module, folder: Path, signatures: dict[str, Any]) -> None:
+    """Save a module; that the disk is full, say, is an ``OSError``, as everywhere else."""
+    try:
+        tf.saved_model.save(module, str(folder), signatures=signatures)
+    except tf.errors.OpError as error:
+        if str(folder) not in str(error):  # it does not speak of a file
+            raise
+        is_full = isinstance(error, tf.errors.ResourceExhaustedError)
+        number = errno.ENOSPC if is_full else errno.EIO
+        reason = os.strerror(number) if is_full else _in_one_line(error)
+        raise OSError(number, f"the model cannot be written: {reason}", str(folder.parent)) from error
+
+
+def _sync(folder: Path) -> None:
+    """Wait until all files of a folder are on the disk: a rename may be there before them."""
+    for path in sorted(folder.rglob("*")):
+        if path.is_file():
+            with path.open("r+b") as file:
+                os.fsync(file.fileno())
+
+
+def _replace(folder: Path, unfinished: Path) -> None:
+    """Put a finished bundle into its place; an earlier one is deleted when the new one is there, and else put back."""
+    earlier = Path(f"{unfinished}-replaced")
+    if folder.exists():
+        os.rename(folder, earlier)
+    try:
+        os.rename(unfinished, folder)
+    except OSError:
+        if earlier.exists():
+            os.rename(earlier, folder)
+        raise
+    shutil.rmtree(earlier, ignore_errors=True)
 
 
 def _in_one_line(error: Exception) -> str:
     """The first line of a converter's error, or the last where the first only says where it was raised; there may be pages."""
     lines = [line.strip() for line in str(error).splitlines() if line.strip()] or [type(error).__name__]
     return lines[-1] if lines[0].startswith("in user code") else lines[0]
-
-
-def find_bundle(path: str | Path) -> Path:
-    """The bundle at a path: the folder itself, or the ``model/`` of a run folder."""
-    folder = Path(path)
-    return folder / "model" if not (folder / "saved_model.pb").is_file() and (folder / "model").is_dir() else folder
-
-
-def read_metadata(folder: str | Path) -> dict[str, Any]:
-    """The ``bundle.json`` of a bundle.
-
-    Raises:
-        UserError: the folder is no bundle of visionkit.
-    """
-    file = Path(folder) / BUNDLE_METADATA
-    if not file.is_file():
-        raise UserError(
-            f"{folder} is not a model that visionkit exported: it has no {BUNDLE_METADATA.as_posix()}. "
-            "Expected the RUN/model folder of a recipe, or a folder of saved_models/."
-        )
-    return _with_current_names(json.loads(file.read_text(encoding="utf-8")))
-
-
-def _with_current_names(metadata: dict[str, Any]) -> dict[str, Any]:
-    """Rename the metadata of bundles that were written before names changed: ``twin_*`` is ``litert_*``."""
-
-    def renamed(values: dict[str, Any]) -> dict[str, Any]:
-        return {f"litert_{name[5:]}" if name.startswith("twin_") else name: value for name, value in values.items()}
-
-    metrics = metadata.get("metrics")
-    return renamed(metadata) | ({"metrics": renamed(metrics)} if isinstance(metrics, dict) else {})
-
-
-def update_metadata(folder: str | Path, **values: Any) -> None:
-    """Add to ``bundle.json`` what is known only after the export, such as measured metrics."""
-    read_metadata(folder)
-    update_json(Path(folder) / BUNDLE_METADATA, **values)

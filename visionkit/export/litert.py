@@ -7,6 +7,8 @@ import numpy as np
 import tensorflow as tf
 from ai_edge_litert.interpreter import Interpreter
 
+from visionkit.errors import UserError
+
 Shapes = tuple[int, ...] | dict[str, tuple[int, ...]]
 
 
@@ -37,10 +39,19 @@ def convert(
 
 
 class LiteRTModel:
-    """A LiteRT model in memory."""
+    """A LiteRT model in memory.
+
+    Raises:
+        UserError: the file is missing or damaged.
+    """
 
     def __init__(self, path: str | Path):
-        self._run = Interpreter(str(path)).get_signature_runner()
+        try:
+            self._run = Interpreter(str(path)).get_signature_runner()
+        except (ValueError, RuntimeError) as error:
+            raise UserError(
+                f"{path} is damaged: it is no LiteRT model. Copy the whole folder again, or export it again."
+            ) from error
         self._inputs = frozenset(self._run.get_input_details())
 
     def answer(self, image: np.ndarray, **others: np.ndarray) -> dict[str, np.ndarray]:

@@ -26,6 +26,7 @@ from visionkit.inference.output import (
     unreadable,
 )
 from visionkit.inference.results import Result
+from visionkit.inference.saved_model import check_metadata, load_saved_model
 
 AnyResult = TypeVar("AnyResult", bound=Result)
 Kind = Literal["classes", "boxes", "masks", "features"]  # what is explained
@@ -65,22 +66,25 @@ class Predictor(ABC, Generic[AnyResult]):
     Attributes:
         OPTIONS: the options of ``visionkit predict``, besides draw and top, that this kind of model has.
         VIDEOS: whether it also takes videos and cameras.
+        FUNCTIONS: the functions that a bundle of this kind has.
         labels: the classes, in the order of their numbers.
         metadata: ``bundle.json``: base, size, metrics, ...
     """
 
     OPTIONS: frozenset[str] = frozenset()
     VIDEOS = False
+    FUNCTIONS: tuple[str, ...] = ("serve_images",)
 
-    def __init__(self, folder: Path, metadata: dict[str, Any]):
+    def __init__(self, folder: Path, metadata: dict[str, Any], *, trust: bool = False):
         self.folder, self.metadata = folder, metadata
         self.labels = tuple(metadata["labels"])
-        self._model = tf.saved_model.load(str(folder))
+        self._model = load_saved_model(folder, trust=trust)
+        check_metadata(folder, self._model, metadata, self.FUNCTIONS)
 
     @classmethod
-    def open(cls, folder: Path, metadata: dict[str, Any]) -> Self:
-        """The predictor for a bundle of this task, which may be a subclass of this one."""
-        return cls(folder, metadata)
+    def open(cls, folder: Path, metadata: dict[str, Any], *, trust: bool = False) -> Self:
+        """The predictor for a bundle of this task, which may be a subclass of this one; for ``trust`` see ``load``."""
+        return cls(folder, metadata, trust=trust)
 
     def predict(self, image: AnyImage, **options: Any) -> AnyResult:
         """The prediction for one image.

@@ -8,8 +8,8 @@ print(model.predict("cat.jpg").label)
 import importlib
 from pathlib import Path
 
+from visionkit.bundle_files import find_bundle, read_metadata
 from visionkit.errors import UserError
-from visionkit.export.bundle import find_bundle, read_metadata
 from visionkit.inference.predictor import Predictor
 
 PREDICTORS = {  # by the task that a bundle.json names; each is imported when it is first needed
@@ -23,18 +23,23 @@ PREDICTORS = {  # by the task that a bundle.json names; each is imported when it
 }
 
 
-def load(path: str | Path) -> Predictor:
+def load(path: str | Path, *, trust: bool = False) -> Predictor:
     """Load an exported model.
+
+    A SavedModel is a program. It is loaded only if its graph does no more than compute: one that reads or writes files, calls
+    Python or opens connections is refused. Files that are damaged are noticed by their digests.
 
     Args:
         path: a bundle (``RUN/model``), or the run folder that holds it.
+        trust: load the model whatever its graph does. Only for a model whose maker you trust as you trust a program.
 
     Returns:
         the predictor of its task: a ``Classifier``, a ``Detector``, a ``Segmenter``, an ``ObjectLocalizer``, a
             ``LandmarkPredictor``, an ``Embedder`` or a ``Stylizer``.
 
     Raises:
-        UserError: there is no bundle, or its task is not known to this version.
+        UserError: there is no bundle, or it is damaged, or its graph does more than compute, or its task is not known to this
+            version.
     """
     folder = find_bundle(path)
     metadata = read_metadata(folder)
@@ -42,4 +47,4 @@ def load(path: str | Path) -> Predictor:
         known = ", ".join(PREDICTORS)
         raise UserError(f"{folder} does {metadata.get('task')!r}; this version of visionkit runs {known}.")
     module, name = PREDICTORS[metadata["task"]].split(":")
-    return getattr(importlib.import_module(module), name).open(folder, metadata)
+    return getattr(importlib.import_module(module), name).open(folder, metadata, trust=trust)

@@ -13,8 +13,9 @@ import keras
 import tyro
 
 import visionkit
+from visionkit.bundle_files import update_metadata
 from visionkit.errors import UserError
-from visionkit.files import BUNDLE_METADATA, update_json
+from visionkit.files import expand_home
 from visionkit.training.fit import Phase, load_weights, train_in_order
 from visionkit.training.run_folder import RunFolder
 
@@ -170,7 +171,7 @@ class Run(RunFolder):
             bundle_metrics: the metrics for the bundle's metadata. Default: all metrics.
         """
         metrics = _measured(metrics) | {"seconds": round(self.seconds(), 1)}
-        update_json(bundle / BUNDLE_METADATA, metrics=metrics if bundle_metrics is None else _measured(bundle_metrics))
+        update_metadata(bundle, metrics=metrics if bundle_metrics is None else _measured(bundle_metrics))
         config = {name: value for name, value in self.config.items() if name != "resume"}
         report.write(self.path / "report.html", notes=self.notes, metrics=metrics, config=config)
         self.write_json("metrics.json", metrics)
@@ -238,7 +239,7 @@ def command_line(main: Callable[[Config], Run], config: type[Config], descriptio
     for stream in (sys.stdout, sys.stderr):
         stream.reconfigure(errors="backslashreplace")  # file names need not be UTF-8
     try:
-        main(tyro.cli(config, description=description)).release()
+        main(tyro.cli(config, description=description, args=list(map(expand_home, sys.argv[1:])))).release()
     except (UserError, OSError) as error:
         print(f"error: {error}", file=sys.stderr)
         sys.exit(2)

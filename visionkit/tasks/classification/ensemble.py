@@ -13,6 +13,7 @@ import tensorflow as tf
 from visionkit.data.images.decode import decode_in_graph
 from visionkit.errors import UserError
 from visionkit.export.bundle import answers, find_bundle, read_metadata, write_bundle
+from visionkit.inference.saved_model import load_saved_model
 from visionkit.tasks.classification.tta import NUM_VIEWS, views_of
 
 MOST_MEMBERS = 15
@@ -21,9 +22,9 @@ MOST_MEMBERS = 15
 class Member(tf.Module):
     """One classifier of an ensemble: a bundle, and the order of the ensemble's labels among its own."""
 
-    def __init__(self, folder: Path, metadata: dict[str, Any], labels: Sequence[str]):
+    def __init__(self, folder: Path, metadata: dict[str, Any], labels: Sequence[str], *, trust: bool = False):
         super().__init__(name="member")
-        self.model = tf.saved_model.load(str(folder))
+        self.model = load_saved_model(folder, trust=trust)
         if not hasattr(self.model, "serve_pixels"):
             raise UserError(
                 f"{folder} does not take images that are cut already: it is an ensemble itself, or was exported by an older "
@@ -82,13 +83,14 @@ class Ensemble(tf.Module):
         return answers(self._labels, probabilities)
 
 
-def export_ensemble(models: Sequence[str | Path], folder: str | Path, *, views: str = "one") -> Path:
+def export_ensemble(models: Sequence[str | Path], folder: str | Path, *, views: str = "one", trust: bool = False) -> Path:
     """Write one bundle that holds others, and averages their probabilities.
 
     Args:
         models: 1 to 15 bundles or run folders of image classifiers with the same labels.
         folder: of the ensemble; a bundle there is replaced.
         views: of each image: "one", "flips", "ten_crop" or "multi_crop"; see ``tta``.
+        trust: see ``visionkit.load``; what the members do, the ensemble does.
 
     Returns:
         the folder.
@@ -114,7 +116,7 @@ def export_ensemble(models: Sequence[str | Path], folder: str | Path, *, views: 
         if set(described["labels"]) != set(labels):
             differing = ", ".join(sorted(set(described["labels"]) ^ set(labels))[:6])
             raise UserError(f"{bundle} and {folders[0]} have different labels: {differing}. Train them on the same classes.")
-    members = [Member(bundle, described, labels) for bundle, described in zip(folders, metadata, strict=True)]
+    members = [Member(bundle, described, labels, trust=trust) for bundle, described in zip(folders, metadata, strict=True)]
     module = Ensemble(members, labels, views)
     size = members[0].size
     return write_bundle(

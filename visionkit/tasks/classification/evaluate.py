@@ -5,7 +5,6 @@ from dataclasses import dataclass
 from pathlib import Path
 
 import numpy as np
-import tensorflow as tf
 from tqdm import tqdm
 
 from visionkit.data.images.decode import read_image
@@ -15,6 +14,7 @@ from visionkit.errors import UserError
 from visionkit.export import litert
 from visionkit.export.bundle import LITERT_FILE, find_bundle, read_metadata, update_metadata
 from visionkit.inference.results import ClassificationResult
+from visionkit.inference.saved_model import load_saved_model
 from visionkit.metrics.multi_label import NO_THRESHOLD, MultiLabelMetrics, multi_label_metrics
 from visionkit.tasks.classification.predict import Classifier
 from visionkit.tasks.classification.train import is_multi_label
@@ -47,12 +47,13 @@ class Evaluation:
     measured: MultiLabelMetrics | None = None
 
 
-def evaluate(bundle: Path, val: Index | SmallImages) -> Evaluation:
+def evaluate(bundle: Path, val: Index | SmallImages, *, trust: bool = False) -> Evaluation:
     """Measure a bundle on images.
 
     Args:
         bundle: a classifier that knows all classes of ``val``.
         val: the images; ``val.skipped`` takes files that cannot be read.
+        trust: see ``visionkit.load``.
 
     Raises:
         UserError: none of the files can be read, or only the images or only the bundle may have several labels an image.
@@ -62,16 +63,16 @@ def evaluate(bundle: Path, val: Index | SmallImages) -> Evaluation:
         counts = ("several labels", "one label") if is_multi_label(val) else ("one label", "several labels")
         raise UserError(f"The images have {counts[0]} each, and {bundle} predicts {counts[1]}; expected the same of both.")
     if is_multi_label(val):
-        readable, scores = predict_files(bundle, val)
+        readable, scores = predict_files(bundle, val, trust=trust)
         thresholds = metadata.get("thresholds")
         thresholds = None if thresholds is None else [thresholds.get(name, NO_THRESHOLD) for name in val.class_names]
         measured = multi_label_metrics(readable.label_sets, scores, thresholds)
         return Evaluation(measured.numbers(), readable.paths, readable.label_sets, scores, measured=measured)
     if isinstance(val, SmallImages):
         names, images = [f"validation image {number}" for number in range(len(val))], val.pixels
-        labels, probabilities = val.labels, predict_small_images(bundle, val)
+        labels, probabilities = val.labels, predict_small_images(bundle, val, trust=trust)
     else:
-        readable, probabilities = predict_files(bundle, val)
+        readable, probabilities = predict_files(bundle, val, trust=trust)
         names, labels, images = readable.paths, readable.labels, None
     accuracy = float((probabilities.argmax(axis=1) == labels).mean())
     return Evaluation({"accuracy": accuracy}, names, labels, probabilities, images)
@@ -101,7 +102,7 @@ def keep_thresholds(run: RunFolder, bundle: Path, evaluation: Evaluation, class_
         )
 
 
-def predict_files(bundle: Path, val: Index) -> tuple[Index, np.ndarray]:
+def predict_files(bundle: Path, val: Index, *, trust: bool = False) -> tuple[Index, np.ndarray]:
     """The bundle's probabilities for images in files.
 
     Returns:
@@ -110,7 +111,7 @@ def predict_files(bundle: Path, val: Index) -> tuple[Index, np.ndarray]:
     Raises:
         UserError: none of the files can be read.
     """
-    model = Classifier(bundle, read_metadata(bundle))
+    model = Classifier(bundle, read_metadata(bundle), trust=trust)
     results = list(tqdm(model.predict_many(val.paths), "evaluating", total=len(val), unit=" images", leave=False))
     readable, rows = [], []
     for position, result in enumerate(results):
@@ -125,16 +126,16 @@ def predict_files(bundle: Path, val: Index) -> tuple[Index, np.ndarray]:
     return val.take(readable), np.array(rows, np.float32)
 
 
-def predict_small_images(bundle: Path, images: SmallImages) -> np.ndarray:
+def predict_small_images(bundle: Path, images: SmallImages, *, trust: bool = False) -> np.ndarray:
     """The bundle's probabilities for images in memory, float32 ``(N, num_classes)`` in the order of ``images.class_names``."""
-    model, labels = tf.saved_model.load(str(bundle)), read_metadata(bundle)["labels"]
+    model, labels = load_saved_model(bundle, trust=trust), read_metadata(bundle)["labels"]
     starts = tqdm(range(0, len(images), BATCH), "evaluating", unit=" batches", leave=False)
     parts = [model.serve_images(images.as_rgb(start, start + BATCH))["probabilities"].numpy() for start in starts]
     return np.concatenate(parts)[:, [labels.index(name) for name in images.class_names]]
 
 
-def accuracy_of(bundle: str | Path, val: Index | SmallImages) -> float:
-    """The share of images whose class a bundle predicts; of those in files, only readable ones count.
+def accuracy_of(bundle: str | Path, val: Index | SmallImages, *, trust: bool = False) -> float:
+    """The share of images whose class a bundle predicts; of those in files, only readable ones count. See ``visionkit.load``.
 
     Raises:
         UserError: the images have classes that the bundle does not know, or none of them can be read.
@@ -143,7 +144,7 @@ def accuracy_of(bundle: str | Path, val: Index | SmallImages) -> float:
     unknown = sorted(set(val.class_names) - set(labels))
     if unknown:
         raise UserError(f"{bundle} does not know {', '.join(unknown[:6])}; it knows {', '.join(labels[:6])} ...")
-    return evaluate(find_bundle(bundle), val).metrics["accuracy"]
+    return evaluate(find_bundle(bundle), val, trust=trust).metrics["accuracy"]
 
 
 def note_litert_difference(run: RunFolder, bundle: Path, evaluation: Evaluation) -> None:

@@ -29,13 +29,13 @@ class Classifier(Predictor[ClassificationResult]):
     """
 
     @classmethod
-    def open(cls, folder: Path, metadata: dict[str, Any]) -> "Classifier":
+    def open(cls, folder: Path, metadata: dict[str, Any], *, trust: bool = False) -> "Classifier":
         """A classifier of images, or an ``ArrayClassifier`` of signals or volumes."""
         if "input" in metadata:
             from visionkit.tasks.classification.predict_arrays import ArrayClassifier  # readers of volumes take a second
 
-            return ArrayClassifier(folder, metadata)
-        return cls(folder, metadata)
+            return ArrayClassifier(folder, metadata, trust=trust)
+        return cls(folder, metadata, trust=trust)
 
     def draw(self, result: ClassificationResult, *, top: int = 5) -> Image.Image:
         """The image with its ``top`` best classes written below."""

@@ -19,6 +19,8 @@ class ArrayClassifier(Classifier):
     there is one channel, and brings it to the model's shape as in training.
     """
 
+    FUNCTIONS = ()  # its signature is called
+
     def list_files(self, folder: Path) -> list[Path]:
         """All files below a folder that may hold signals, or volumes, by name."""
         return list_arrays(folder, self.metadata["input"])

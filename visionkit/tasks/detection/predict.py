@@ -34,9 +34,10 @@ class Detector(Predictor[DetectionResult]):
 
     OPTIONS = frozenset({"threshold", "tile", "coco", "annotations"})
     VIDEOS = True
+    FUNCTIONS = ("detect",)
 
-    def __init__(self, folder: Path, metadata: dict[str, Any]):
-        super().__init__(folder, metadata)
+    def __init__(self, folder: Path, metadata: dict[str, Any], *, trust: bool = False):
+        super().__init__(folder, metadata, trust=trust)
         self.threshold: float = metadata["threshold"]
 
     def predict(self, image: AnyImage, *, threshold: float | None = None, tile: int | None = None) -> DetectionResult:

@@ -4,7 +4,6 @@ from dataclasses import dataclass
 from pathlib import Path
 
 import numpy as np
-import tensorflow as tf
 
 from visionkit.data.boxes import cleaned
 from visionkit.data.images.decode import read_image
@@ -13,6 +12,7 @@ from visionkit.data.index import Index
 from visionkit.data.pipeline.collate import pad_objects
 from visionkit.errors import UserError
 from visionkit.export.bundle import read_metadata
+from visionkit.inference.saved_model import load_saved_model
 from visionkit.metrics.localization import landmark_errors, localization_metrics
 from visionkit.tasks.localization.predict import PRESENT
 from visionkit.tasks.localization.train import object_truth
@@ -89,7 +89,7 @@ def locate(bundle: str | Path, index: Index) -> tuple[Index, dict[str, np.ndarra
     Raises:
         UserError: no image can be read.
     """
-    model = tf.saved_model.load(str(bundle))
+    model = load_saved_model(bundle)
     results = map_files(lambda path: model.serve_images(read_image(path)[None]), index.paths, index.skipped, "evaluating")
     readable = [position for position, result in enumerate(results) if result is not None]
     if not readable:

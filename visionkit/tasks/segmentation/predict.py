@@ -76,9 +76,9 @@ class Segmenter(Predictor[SegmentationResult]):
     OPTIONS = frozenset({"instances"})
 
     @classmethod
-    def open(cls, folder: Path, metadata: dict[str, Any]) -> "Segmenter":
+    def open(cls, folder: Path, metadata: dict[str, Any], *, trust: bool = False) -> "Segmenter":
         """The predictor for a bundle: a ``VolumeSegmenter`` where it takes volumes."""
-        return (VolumeSegmenter if metadata.get("input") == "volume" else cls)(folder, metadata)
+        return (VolumeSegmenter if metadata.get("input") == "volume" else cls)(folder, metadata, trust=trust)
 
     def mask_of(self, pixels: np.ndarray) -> np.ndarray:
         """Uint8 ``(H, W, 3)`` of any size to uint8 ``(H, W)``."""
@@ -151,6 +151,7 @@ class VolumeSegmenter(Segmenter):
     """
 
     OPTIONS = frozenset()
+    FUNCTIONS = ("serve_values",)
 
     def as_tile(self, values: np.ndarray) -> np.ndarray:
         """As of images, but standardized."""

@@ -56,9 +56,10 @@ class Stylizer(Predictor[StyleResult]):
 
     OPTIONS = frozenset({"style"})
     VIDEOS = True
+    FUNCTIONS = ("serve_styles",)
 
-    def __init__(self, folder: Path, metadata: dict[str, Any]):
-        super().__init__(folder, metadata)
+    def __init__(self, folder: Path, metadata: dict[str, Any], *, trust: bool = False):
+        super().__init__(folder, metadata, trust=trust)
         self._one_at_a_time = threading.Lock()  # one image keeps all cores busy, and several would need as much more memory
 
     def predict(self, image: AnyImage, style: Style | None = None) -> StyleResult:
