@@ -8,12 +8,9 @@ FOLDER/train/_annotations.coco.json          and the same in valid/, test/; imag
 Boxes are x, y, width, height in pixels, 0-based. Category ids may have gaps and are kept in ``Index.class_attributes``.
 """
 
-import gc
 import json
 import os
 import re
-from collections.abc import Iterator
-from contextlib import contextmanager
 from dataclasses import replace
 from pathlib import Path
 from typing import Any, NamedTuple
@@ -31,6 +28,7 @@ from visionkit.data.formats.annotation_files import (
     gathered,
     object_problem,
 )
+from visionkit.data.formats.annotation_tools.json_trees import garbage_collection_off
 from visionkit.data.formats.class_names import class_name_of
 from visionkit.data.formats.coco_objects import Ids, contradicted_boxes, is_key, key_of, read_objects, with_keypoints
 from visionkit.data.formats.labelled.evidence import IMAGE_WORDS, MASK_WORDS
@@ -94,7 +92,7 @@ def read_coco(path: str | Path) -> DataSet:
             else:
                 problems.append(Problem("unclear layout", str(other), f"{detail}; join them, or remove one"))
         try:
-            with _garbage_collection_off():
+            with garbage_collection_off():
                 indexes[split] = _read_file(file, split, problems, notes)
                 used.append(file)
         except DataError as error:
@@ -115,18 +113,6 @@ def _format(files: list[Path]) -> str:
 
 
 _EXPECTED = 'Expected an object with the lists "images", "annotations" and "categories".'
-
-
-@contextmanager
-def _garbage_collection_off() -> Iterator[None]:
-    """While a large tree grows, Python searches it for garbage again and again: more than half the time of reading it."""
-    was_enabled = gc.isenabled()
-    gc.disable()
-    try:
-        yield
-    finally:
-        if was_enabled:
-            gc.enable()
 
 
 def _annotation_files(path: Path) -> list[Path]:

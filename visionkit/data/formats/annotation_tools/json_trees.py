@@ -1,6 +1,9 @@
 """JSON files of annotation tools: read, and told apart by their keys."""
 
+import gc
 import json
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
@@ -27,6 +30,18 @@ def read_tree(file: Path) -> Any:
         return json.loads(read_text(file), parse_constant=lambda name: None)
     except (ValueError, RecursionError, OSError) as error:
         raise DataError(f"{file}: cannot be read as JSON ({str(error)[:200]}).") from error
+
+
+@contextmanager
+def garbage_collection_off() -> Iterator[None]:
+    """While a large tree grows, Python searches it for garbage again and again: more than half the time of reading it."""
+    was_enabled = gc.isenabled()
+    gc.disable()
+    try:
+        yield
+    finally:
+        if was_enabled:
+            gc.enable()
 
 
 def tool_of_json(file: Path) -> str | None:
