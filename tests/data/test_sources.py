@@ -7,6 +7,7 @@ import pytest
 from PIL import Image
 
 from tests.conftest import write_classes
+from tests.data.layouts.layout import tree
 from visionkit.data import sources
 from visionkit.data.images.masks.read import read_mask
 from visionkit.data.index import IGNORE, DataError, Index
@@ -51,9 +52,7 @@ def test_an_error_names_the_annotations_that_were_not_read(tmp_path):
     image(tmp_path / "train" / "0.jpg")
     image(tmp_path / "test" / "0.jpg")
     (tmp_path / "train" / "metadata.jsonl").write_text('{"file_name": "0.jpg", "text": "cat"}\n')
-    with pytest.raises(
-        DataError, match=r"annotations that no reader knows: .*train/metadata\.jsonl \(JSON that names images\)"
-    ):
+    with pytest.raises(DataError, match=r"annotations that were not read: .*train/metadata\.jsonl \(JSON that names images\)"):
         read(tmp_path)
     image(tmp_path / "only" / "Training_Input" / "a1.jpg")
     (tmp_path / "only" / "Truth").mkdir()
@@ -104,7 +103,7 @@ def test_a_file_that_is_no_data_set_is_an_error_with_a_remedy(tmp_path, name, me
 
 @pytest.mark.parametrize("data", ["", " "])
 def test_an_empty_name_is_not_the_current_folder(data):
-    with pytest.raises(DataError, match="--data is empty"):
+    with pytest.raises(DataError, match="The path of the data set is empty"):
         read(data)
 
 
@@ -220,6 +219,77 @@ def test_tables(tmp_path, name):
     assert read(tmp_path).splits[WHOLE].task == "detection"
 
 
+@pytest.mark.parametrize("wrapper", [".", "my_data", "download/my_data"])
+def test_a_folder_that_is_alone_in_another_is_read_as_if_it_had_been_given(tmp_path, wrapper):
+    """With its lists, and with its boxes where there are masks, too."""
+    masks, voc = tmp_path / "masks" / wrapper, tmp_path / "voc" / wrapper
+    for name in "abc":
+        image(masks / "images" / f"{name}.jpg")
+        image(voc / "JPEGImages" / f"{name}.jpg")
+        for place in (masks / "masks", voc / "SegmentationClass"):
+            place.mkdir(parents=True, exist_ok=True)
+            Image.fromarray(np.eye(6, 8, dtype=np.uint8)).save(place / f"{name}.png")
+    (masks / "train.txt").write_text("a\nb\n")
+    (masks / "valid.txt").write_text("c\n")
+    (masks / "classes.txt").write_text("floor\nball\n")
+    (tmp_path / "masks" / "README.md").write_text("Balls.")
+    found = read(tmp_path / "masks")
+    assert {split: len(index) for split, index in found.splits.items()} == {"train": 2, "val": 1}
+    assert found.class_names == ("floor", "ball")
+    (voc / "Annotations").mkdir()
+    box = "<bndbox><xmin>1</xmin><ymin>1</ymin><xmax>4</xmax><ymax>4</ymax></bndbox>"
+    for name in "abc":
+        (voc / "Annotations" / f"{name}.xml").write_text(
+            f"<annotation><filename>{name}.jpg</filename><object><name>ball</name>{box}</object></annotation>"
+        )
+    assert read(tmp_path / "voc").format == "Pascal VOC (Annotations/)"
+    assert read(tmp_path / "voc").class_names == ("ball",)
+
+
+def test_a_single_sample_with_a_mask_of_each_object_is_read(tmp_path):
+    image(tmp_path / "s1" / "images" / "s1.png")
+    (tmp_path / "s1" / "masks").mkdir()
+    for number in range(3):
+        Image.fromarray(np.eye(6, 8, number, dtype=np.uint8) * 255).save(tmp_path / "s1" / "masks" / f"m{number}.png")
+    found = read(tmp_path)
+    assert len(found) == 1 and "one mask per object" in found.format
+
+
+def test_annotations_of_more_images_go_before_a_table_of_a_few_for_tests(tmp_path):
+    inner = tmp_path / "cells"
+    (inner / "Annotations").mkdir(parents=True)
+    image(tmp_path / "example.jpg")
+    box = "<bndbox><xmin>1</xmin><ymin>1</ymin><xmax>4</xmax><ymax>4</ymax></bndbox>"
+    for name in "abc":
+        image(inner / "JPEGImages" / f"{name}.jpg")
+        (inner / "Annotations" / f"{name}.xml").write_text(
+            f"<annotation><filename>{name}.jpg</filename><object><name>ball</name>{box}</object></annotation>"
+        )
+    table = tmp_path / "test.csv"
+    header = "filename,label,xmin,ymin,xmax,ymax\n"
+    table.write_text(f"{header}a.jpg,ball,1,1,4,4\n")
+    found = read(tmp_path)
+    assert found.format == "Pascal VOC (Annotations/)" and len(found) == 3
+    assert [problem.path for problem in found.problems if problem.kind == "unread annotations"] == [str(table)]
+    table.rename(tmp_path / "train.csv")
+    assert len(read(tmp_path)) == 1
+
+
+@pytest.mark.parametrize("place", [".", "cars/cars"])
+def test_split_class_folders_are_read_beside_a_table_of_images_that_do_not_exist(tmp_path, place):
+    for split, count in (("train", 3), ("test", 2)):
+        write_classes(tmp_path / place / split, {"audi": count, "ford": count})
+    (tmp_path / "boxes.csv").write_text("image,xmin,ymin,xmax,ymax,label\n077.jpg,1,1,3,3,audi\n")
+    found = read(tmp_path)
+    assert found.class_names == ("audi", "ford")
+    assert {split: len(index) for split, index in found.splits.items()} == {"train": 6, "test": 4}
+    assert "none of its 1 images exists" in found.problems[0].detail
+    write_classes(tmp_path / place, {"new": 1})
+    (tmp_path / place / "train").rename(tmp_path / place / "old")
+    with pytest.raises(DataError, match="none of its 1 images exists"):
+        read(tmp_path)
+
+
 def test_an_empty_folder_has_no_labels(tmp_path):
     with pytest.raises(DataError, match="it holds nothing"):
         read_classified(tmp_path)
@@ -331,3 +401,57 @@ def test_mask_values_of_data_without_masks_are_an_error(tmp_path):
         Image.new("RGB", (4, 4)).save(tmp_path / name / "a.png")
     with pytest.raises(DataError, match="--mask-values is for masks"):
         read(tmp_path, mask_values=("0=sky",))
+
+
+def test_paths_of_a_table_name_the_splits(tmp_path):
+    """Only where no column does; recipes would train on images for testing otherwise."""
+    places = {"train/0.jpg": "a", "train/1.jpg": "b", "valid/2.jpg": "a", "test/3.jpg": "b"}
+    for path in places:
+        image(tmp_path / path)
+    (tmp_path / "labels.csv").write_text("image,label\n" + "".join(f"{path},{label}\n" for path, label in places.items()))
+    for data in (tmp_path, tmp_path / "labels.csv"):
+        found = read(data)
+        assert {split: index.labels.tolist() for split, index in found.splits.items()} == {
+            "train": [0, 1],
+            "val": [0],
+            "test": [1],
+        }
+        assert found.notes == ("the splits are those of the folders of images: train, val, test",)
+
+
+@pytest.mark.parametrize(
+    ("train", "val", "doubt", "asked"),
+    [
+        (("cats", "dogs"), ("cat", "dog"), "'cats' and 'cat' may be one class", True),
+        (("train_cat", "train_dog"), ("val_cat", "val_dog"), "'train_cat' and 'val_cat' may be one class", True),
+        (("0", "1"), ("00", "01"), "'0' and '00' may be one class", True),
+        (("cat", "dog"), ("Katze", "Hund"), "there are only 4", False),
+        ([f"a{n}" for n in range(8)], ["b0", "b1"], "", False),
+    ],
+)
+def test_folders_that_splits_do_not_share_may_be_classes(tmp_path, train, val, doubt, asked):
+    """Those who ask for people hear of it only where names are alike."""
+    write_classes(tmp_path / "train", dict.fromkeys(train, 1))
+    write_classes(tmp_path / "val", dict.fromkeys(val, 1))
+    details = [problem.detail for problem in read(tmp_path).problems if problem.kind == "unclear layout"]
+    assert len(details) == bool(doubt) and all(doubt in detail for detail in details)
+    assert [problem.detail for problem in read_people(tmp_path).problems] == details * asked
+
+
+def test_what_several_files_of_one_name_note_is_said_once(tmp_path):
+    for split in ("train", "valid"):
+        image(tmp_path / split / f"{split}.jpg")
+        regions = [{"shape_attributes": {"name": "rect", "x": 1, "y": 2, "width": 9, "height": 9}, "region_attributes": {}}]
+        tree(tmp_path / split / "via.json", {"a": {"filename": f"{split}.jpg", "size": 1, "regions": regions}})
+    found = sources.read(tmp_path)
+    assert found.format == "VIA (via.json x2)"
+    assert [note for note in found.notes if "no region" in note] == [
+        "via.json: no region has an attribute, so all have the class 'object'"
+    ]
+
+
+def test_the_split_that_has_unknown_classes_is_named(tmp_path):
+    for name in ("train/good", "train/bad", "test/good", "test/hole"):
+        image(tmp_path / name / "x.jpg")
+    with pytest.raises(DataError, match="test has classes that training lacks: hole"):
+        sources.read(tmp_path)

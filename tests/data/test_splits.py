@@ -10,7 +10,7 @@ from PIL import Image
 from visionkit.data.images.masks.read import read_mask
 from visionkit.data.index import IGNORE, Annotation, DataError, Index, MaskCode, Objects, Problem
 from visionkit.data.split_names import VAL_SHARE, WHOLE, split_folders, split_name, split_names
-from visionkit.data.splits import DataSet, Splits, draw_from_sets, hold_out, train_and_val
+from visionkit.data.splits import DataSet, Splits, draw_from_sets, hold_out, parted_by_folders, train_and_val
 
 
 def index_of(labels, names=("a", "b"), prefix=""):
@@ -91,6 +91,9 @@ def test_names_of_splits(given, expected):
         (["seg_train", "seg_test", "seg_pred"], {"seg_train": "train", "seg_test": "test"}),
         (["birds-train-64px", "birds-val-64px"], {"birds-train-64px": "train", "birds-val-64px": "val"}),
         (["seg", "seg_train"], {}),
+        (["rps", "rps-test-set", "rps-validation"], {"rps": "train", "rps-test-set": "test", "rps-validation": "val"}),
+        (["rps", "rps-test", "paper"], {}),
+        (["e", "eval"], {"eval": "val"}),
         (["toy bus", "toy car", "toy train"], {"toy train": "train"}),  # the caller looks whether there are classes in it
     ],
 )
@@ -273,11 +276,8 @@ def test_folders_of_splits(tmp_path):
     folders, notes, problems = split_folders(tmp_path.iterdir())
     assert folders == {"train": tmp_path / "Train", "val": tmp_path / "val", "test": tmp_path / "test"}
     assert list(folders) == ["train", "val", "test"]
-    assert notes == (
-        f"{tmp_path / 'training'} is not used: Train/ is the train split, too",
-        f"{tmp_path / 'valid'} is not used: val/ is the val split, too",
-    )
-    assert problems == ()
+    assert notes == (f"{tmp_path / 'training'} is not used: Train/ is the train split, too",)
+    assert [problem.path for problem in problems] == [str(tmp_path / "valid")]
     (tmp_path / "val" / "a.jpg").unlink()
     (tmp_path / "val" / ".gitkeep").touch()
     assert split_folders(tmp_path.iterdir()).folders["val"] == tmp_path / "valid"
@@ -292,3 +292,42 @@ def test_a_second_folder_of_training_images_is_a_problem_and_words_that_all_name
     assert folders == {"train": tmp_path / "seg_train", "test": tmp_path / "seg_test"} and notes == ()
     assert problem.kind == "unclear layout" and problem.path == str(tmp_path / "seg_training")
     assert problem.detail.startswith(f"{tmp_path / 'seg_training'} is not used: seg_train/ is the train split, too; move")
+
+
+@pytest.mark.parametrize(
+    ("paths", "expected"),
+    [
+        ([], {"all": []}),
+        (["d/train/0.jpg", "d/valid/1.jpg", "d/test/2.jpg", "d/train/3.jpg"], {"train": "03", "val": "1", "test": "2"}),
+        (["d/train/cat/0.jpg", "d/images/val2017/1.jpg"], {"train": "0", "val": "1"}),
+        (["d/train/0.jpg", "d/train/1.jpg"], {"all": "01"}),
+        (["d/test/train/0.jpg", "d/test/val/1.jpg"], {"train": "0", "val": "1"}),
+        (["d/cat/0.jpg", "d/dog/1.jpg"], {"all": "01"}),
+    ],
+)
+def test_the_folders_of_images_name_splits(paths, expected):
+    index = replace(index_of([0] * len(paths)), paths=tuple(paths))
+    found = parted_by_folders(DataSet({WHOLE: index}))
+    assert {split: [path[-5] for path in part.paths] for split, part in found.splits.items()} == {
+        split: list(numbers) for split, numbers in expected.items()
+    }
+    assert found.problems == () and len(found.notes) == (len(expected) > 1)
+
+
+def test_images_outside_of_folders_of_splits_leave_one_set_and_are_a_problem():
+    paths = ("d/train/0.jpg", "d/val/1.jpg", "d/more/2.jpg")
+    found = parted_by_folders(DataSet({WHOLE: replace(index_of([0, 0, 0]), paths=paths)}))
+    assert list(found.splits) == [WHOLE] and [problem.kind for problem in found.problems] == ["unclear layout"]
+    assert found.problems[0].detail.startswith("1 of 3 images lie in no folder of a split, the others in those of train, val")
+
+
+@pytest.mark.parametrize(
+    ("first", "second", "is_problem"), [("val", "valid", True), ("test", "testing", True), ("test1", "test2", False)]
+)
+def test_a_second_folder_of_a_split_is_a_finding_unless_both_are_numbered(tmp_path, first, second, is_problem):
+    for name in ("train", first, second):
+        (tmp_path / name / "cat").mkdir(parents=True)
+    found = split_folders(tmp_path.iterdir())
+    assert set(found.folders.values()) == {tmp_path / "train", tmp_path / first}
+    assert [problem.path for problem in found.problems] == [str(tmp_path / second)] * is_problem
+    assert len(found.notes) == 1 - is_problem

@@ -30,8 +30,10 @@ def box_problems(boxes: np.ndarray) -> list[tuple[int, str]]:
 
 
 def crowds(objects: Objects) -> np.ndarray:
-    """Which objects need not be detected, bool ``(N,)``: COCO's crowds, and those that VOC calls difficult."""
-    flags = [bool(each.get("iscrowd") or each.get("difficult")) for each in objects.attributes]
+    """Which objects need not be detected, bool ``(N,)``: COCO's crowds and those to ignore, and VOC's difficult ones."""
+    flags = [
+        bool(each.get("iscrowd") or each.get("difficult") or each.get("ignore") in (1, "1")) for each in objects.attributes
+    ]
     return np.array(flags or [False] * len(objects), bool)
 
 

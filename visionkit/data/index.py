@@ -72,6 +72,7 @@ PROBLEM_KINDS = {
     "image rotation": "an image that is turned by its EXIF header, while its boxes may fit the unturned one",
     "bit depth": "16-bit images that use fewer bits; they are scaled by the bits in use",
     "box outside": "a box that reaches beyond its image",
+    "keypoint outside": "keypoints that lie far outside of their image",
     "inverted box": "a box whose right lies left of its left, or whose bottom lies above its top",
     "empty box": "a box without area",
     "exact duplicate": "the same bytes as another image",

@@ -2,6 +2,7 @@
 
 from collections import Counter
 from collections.abc import Callable, Sequence
+from contextlib import suppress
 from dataclasses import replace
 from pathlib import Path
 
@@ -9,22 +10,30 @@ import numpy as np
 
 from visionkit.data.formats import coco, darknet, identities, mask_folders, tfds, voc, yolo
 from visionkit.data.formats.annotation_tools import labelme, tool_files
-from visionkit.data.formats.class_folders import LAYOUTS, find_class_folders, only_child, only_folder
-from visionkit.data.formats.class_names import header_among, similar_names
+from visionkit.data.formats.class_folders import (
+    LAYOUTS,
+    find_class_folders,
+    only_child,
+    only_folder,
+    only_with_splits,
+    visible_folders,
+)
+from visionkit.data.formats.class_names import header_among, similar_names, undecoded_names
 from visionkit.data.formats.labelled import cub, flat_names, pets, tiny_imagenet
 from visionkit.data.formats.labelled.evidence import GENERIC
 from visionkit.data.formats.labelled.masks_among import masks_beside_images
 from visionkit.data.formats.labelled.numbered import name_numbered_classes
 from visionkit.data.formats.split_lists import find_list
 from visionkit.data.formats.tables import table
+from visionkit.data.formats.tables.files import find_tables
 from visionkit.data.formats.unread.find import seen, unread_files, unused_images
 from visionkit.data.formats.unread.walk import walk
 from visionkit.data.images.decode import IMAGE_SUFFIXES
-from visionkit.data.images.listing import list_images
+from visionkit.data.images.listing import is_hidden, list_images
 from visionkit.data.images.masks.names import OPTION, NamedClasses, parse_values
 from visionkit.data.index import DataError, Index, Problem, counted
-from visionkit.data.split_names import SPLITS, TRAIN_NAMES, WHOLE, empty_split_folders, split_name
-from visionkit.data.splits import DataSet, Splits, train_and_val
+from visionkit.data.split_names import MEASURING, SPLITS, TRAIN_NAMES, WHOLE, empty_split_folders, split_name, split_order
+from visionkit.data.splits import DataSet, Splits, parted_by_folders, train_and_val
 
 EXPECTED = (
     "Expected a folder of one of these layouts: class folders; VOC (Annotations/*.xml, JPEGImages/); COCO (a .json with images "
@@ -33,17 +42,19 @@ EXPECTED = (
     "than in val/; or a .json, .yaml, .xml, .csv or .tsv file of these kinds; or tfds:NAME."
 )
 PEOPLE = "one folder per person"
+TABLE = "a table"
 NAMED = 10  # classes that a message names
 READERS_OF_FILES = {
     ".json": ("COCO", coco.read_coco),
     ".yaml": ("YOLO", yolo.read_yolo),
     ".yml": ("YOLO", yolo.read_yolo),
-    ".csv": ("a table", table.read_table),
-    ".tsv": ("a table", table.read_table),
+    ".csv": (TABLE, table.read_table),
+    ".tsv": (TABLE, table.read_table),
     ".xml": ("CVAT", tool_files.read_tool_files),
     ".data": ("YOLO Darknet", darknet.read_darknet),
 }
 ARCHIVES = (".zip", ".tar", ".gz", ".tgz", ".bz2", ".xz", ".7z", ".rar", ".zst")
+DOCUMENTS = (".md", ".pdf", ".html", ".py", ".ipynb")
 MASKS = "images and masks"
 # The layouts that are easiest to recognise come first. Class folders come after all of them: nearly any folder could be some.
 READERS_OF_FOLDERS = (
@@ -54,9 +65,9 @@ READERS_OF_FOLDERS = (
     ("labelme", labelme.looks_like_labelme, labelme.read_labelme),
     ("an annotation tool", tool_files.looks_like_tool_files, tool_files.read_tool_files),
     ("YOLO Darknet", darknet.looks_like_darknet, darknet.read_darknet),
-    ("a table", table.looks_like_table_of_masks, table.read_tables),
+    (TABLE, table.looks_like_table_of_masks, table.read_tables),
     (MASKS, mask_folders.looks_like_masks, mask_folders.read_masks),
-    ("a table", table.looks_like_table, table.read_tables),
+    (TABLE, table.looks_like_table, table.read_tables),
     ("Tiny ImageNet", tiny_imagenet.looks_like_tiny_imagenet, tiny_imagenet.read_tiny_imagenet),
     ("CUB-200-2011", cub.looks_like_cub, cub.read_cub),
     ("labels in file names", flat_names.looks_like_flat_names, flat_names.read_flat_names),
@@ -80,11 +91,15 @@ def read(data: str | Path, *, prefer: str | None = None, mask_values: Sequence[s
     """
     named = parse_values(mask_values)
     data_set = _read(data, prefer, named)
+    data_set = replace(data_set, splits={name: data_set.splits[name] for name in sorted(data_set.splits, key=split_order)})
     if named is not None and not any(index.has_masks for index in data_set.splits.values()):
         raise DataError(f"{OPTION} is for masks, and {data} has none; it is read as {data_set.format}.")
+    if data_set.format.startswith(PEOPLE):
+        alike, few = identities.doubts_of_people(data, data_set)
+        data_set = replace(data_set, problems=(*data_set.problems, *alike, *few))
     known = {problem.detail for problem in data_set.problems}  # readers of folders and tables name the file
     alike = [problem for problem in similar_names(data_set.class_names, data) if problem.detail not in known]
-    alike += header_among(data_set, data)
+    alike += [*header_among(data_set, data), *undecoded_names(data_set.class_names, data_set.annotation_files)]
     return replace(data_set, problems=(*data_set.problems, *alike)) if alike else data_set
 
 
@@ -92,15 +107,17 @@ def _read(data: str | Path, prefer: str | None, named: NamedClasses | None) -> D
     if str(data).startswith("tfds:"):
         return _with_format(tfds.read_tfds(str(data), named), "tensorflow-datasets")
     if not str(data).strip():
-        raise DataError(f"--data is empty. {EXPECTED}")
+        raise DataError(f"The path of the data set is empty. {EXPECTED}")
     path = Path(data)
     if path.is_dir():
         data_set = _read_folder(path, "masks" if named is not None else prefer, named)
         if data_set.format.startswith("class folders"):
             data_set = name_numbered_classes(path, data_set)
+        elif data_set.annotation_files:
+            data_set = parted_by_folders(data_set)
         return _with_left_out(path, data_set)
     if path.is_file():
-        return _read_file(path, named)
+        return parted_by_folders(_read_file(path, named))
     raise DataError(f"{data}: no such file or folder. {EXPECTED}")
 
 
@@ -153,7 +170,9 @@ def read_people(data: str | Path) -> DataSet:
         inner = only_folder(path)
         wrapped = inner is not None and split_name(inner.name) not in SPLITS
         return read_people(inner) if wrapped else identities.read_identities(path)
-    return identities.people_of(_labelled(data, _read_labels(data)))
+    found = _labelled(data, _read_labels(data))
+    _, few = identities.doubts_of_people(data, found)
+    return identities.people_of(replace(found, problems=tuple(each for each in found.problems if each not in few)))
 
 
 def _read_labels(data: str | Path) -> DataSet:
@@ -220,9 +239,9 @@ def _read_file(file: Path, named: NamedClasses | None) -> DataSet:
     if reader is None:
         remedy = ""
         if file.suffix.lower() in ARCHIVES:
-            remedy = " Unpack it, and give its folder as --data."
+            remedy = " Unpack it, and give its folder."
         elif file.suffix.lower() in IMAGE_SUFFIXES:
-            remedy = " Give the folder of the images as --data; visionkit predict shows what a network finds in one image."
+            remedy = " Give the folder of the images; visionkit predict shows what a network finds in one image."
         raise DataError(f"{file}: a file with this suffix is not a data set.{remedy} {EXPECTED}")
     if tool_files.looks_like_tool_files(file):
         reader = tool_files.read_tool_files
@@ -231,13 +250,22 @@ def _read_file(file: Path, named: NamedClasses | None) -> DataSet:
 
 def _read_folder(folder: Path, prefer: str | None, named: NamedClasses | None) -> DataSet:
     readers = sorted(READERS_OF_FOLDERS, key=lambda row: prefer != "masks" or row[0] != MASKS)
+    if _holds_one_folder_alone(folder) and (inner := _wrapped(folder)) is not None and split_name(inner.name) not in SPLITS:
+        # First, since layouts that are known at any depth know no lists from there; but a single sample needs them.
+        with suppress(DataError):
+            return _entered(inner, prefer, named)
     for name, recognises, reader in readers:
         if recognises(folder):
-            return _with_format(_call(reader, folder, named), name)
-    inner = None if find_list(folder, TRAIN_NAMES) else only_folder(folder) or _wrapped(folder)
+            try:
+                data_set = _with_format(_call(reader, folder, named), name)
+            except DataError as error:
+                if name != TABLE or (data_set := _split_classes_beside_table(folder, error)) is None:
+                    raise
+                return data_set
+            return _better_below(folder, data_set, prefer, named) or data_set
+    inner = None if find_list(folder, TRAIN_NAMES) else only_folder(folder) or _wrapped(folder) or only_with_splits(folder)
     if inner is not None and split_name(inner.name) not in SPLITS:
-        data_set = _read_folder(inner, prefer, named)
-        return replace(data_set, notes=(f"the data set is in {inner.name}/", *data_set.notes))
+        return _entered(inner, prefer, named)
     try:
         return _with_format(find_class_folders(folder), "class folders")
     except DataError as error:
@@ -253,18 +281,78 @@ def _read_folder(folder: Path, prefer: str | None, named: NamedClasses | None) -
     return DataSet({WHOLE: index}, notes, () if problem is None else (problem,), format="images without labels")
 
 
+def _split_classes_beside_table(folder: Path, error: DataError) -> DataSet | None:
+    """Class folders in train/ and other splits, beside a table of images that do not exist, which is a problem."""
+    try:
+        tables = find_tables(folder).tables
+    except DataError:
+        return None
+    if not tables or any(each.meaning.folders for each in tables):
+        return None
+    while (inner := only_folder(folder)) is not None and split_name(inner.name) not in SPLITS:
+        folder = inner
+    try:
+        data_set = find_class_folders(folder)
+    except DataError:
+        return None
+    if data_set.problems or len(data_set.splits) < 2:
+        return None
+    detail = f"the class folders are read, since the table is of no use: {error}"
+    problem = Problem("unread annotations", str(tables[0].file), detail)
+    return replace(_with_format(data_set, "class folders"), problems=(problem,))
+
+
+def _better_below(folder: Path, data_set: DataSet, prefer: str | None, named: NamedClasses | None) -> DataSet | None:
+    """The data set of the only folder beside a table of a few test images, where more images have boxes there."""
+    if not data_set.format.startswith(TABLE) or not set(data_set.splits) <= set(MEASURING):
+        return None
+    children = visible_folders(folder, [])
+    if len(children) != 1 or not _is_recognised(children[0]):
+        return None
+    below = _entered(children[0], prefer, named)
+    return below if len(below) > len(data_set) and any(index.has_objects for index in below.splits.values()) else None
+
+
+def _holds_one_folder_alone(folder: Path) -> bool:
+    """Whether there is nothing in a folder but another folder, and files for people to read."""
+    rest = (child for child in folder.iterdir() if not is_hidden(child.name) and not child.is_dir())
+    return only_child(folder) is not None and all(
+        child.suffix.lower() in DOCUMENTS or child.stem.lower() in ("readme", "license") for child in rest
+    )
+
+
+def _entered(inner: Path, prefer: str | None, named: NamedClasses | None) -> DataSet:
+    """The data set of a folder within the one that was given."""
+    data_set = _read_folder(inner, prefer, named)
+    return replace(data_set, notes=(f"the data set is in {inner.name}/", *data_set.notes))
+
+
 def _wrapped(folder: Path) -> Path | None:
     """The only folder in a folder, if it holds images and a reader knows it: a lone folder of images could be a class."""
     child = only_child(folder)
-    readers = (recognises for name, recognises, _ in READERS_OF_FOLDERS if name != PEOPLE)
-    return child if child is not None and any(recognises(child) for recognises in readers) else None
+    return child if child is not None and _is_recognised(child) else None
+
+
+def _is_recognised(folder: Path) -> bool:
+    return any(recognises(folder) for name, recognises, _ in READERS_OF_FOLDERS if name != PEOPLE)
 
 
 def _with_left_out(folder: Path, data_set: DataSet) -> DataSet:
     """The data set, with what its reader did not use: files that look like annotations, and images in no split."""
     places = walk(folder)
-    problems = (*data_set.problems, *empty_split_folders(folder, data_set.splits), *unread_files(places, data_set))
-    return replace(data_set, problems=problems, left_out=unused_images(places, data_set))
+    repeated: list[str] = []
+    unread = unread_files(places, data_set, repeated)
+    problems = (*data_set.problems, *empty_split_folders(folder, data_set.splits), *unread)
+    notes = dict.fromkeys(data_set.notes)  # readers of several files may note the same of each
+    if repeated:
+        names = [Path(file).relative_to(folder).as_posix() for file in repeated]
+        what = (
+            "it names only files that were read, and says"
+            if len(names) == 1
+            else "they name only files that were read, and say"
+        )
+        notes[f"not used: {_some(names)}: {what} nothing new of them"] = None
+    return replace(data_set, notes=tuple(notes), problems=problems, left_out=unused_images(places, data_set))
 
 
 def _with_format(data_set: DataSet, name: str) -> DataSet:

@@ -36,7 +36,7 @@ SPLIT_WORDS = {
 BESIDE_A_SPLIT = frozenset(
     [
         *("image", "images", "img", "imgs", "picture", "pictures", "photo", "photos", "data", "dataset", "set", "split"),
-        *("list", "stage", "final", "v", "jpg", "jpeg", "png", "tif"),
+        *("list", "stage", "final", "v", "jpg", "jpeg", "png", "tif", "zip"),
     ]
 )
 TRAIN_AND_VAL = re.compile(r"(images?_)?train[\W_]*val(id|idation)?(_images?)?", re.IGNORECASE)  # not divided yet
@@ -62,10 +62,14 @@ def split_name(name: str) -> str:
 def split_names(names: Iterable[str]) -> dict[str, str]:
     """The split that each of the names stands for, without those that stand for none.
 
-    Words that all names begin or end with do not matter: "seg_train" and "seg_test" are splits.
+    Words that all names begin or end with do not matter: "seg_train" and "seg_test" are splits. So are "rps" and "rps-test".
     """
     names = list(names)
     words = {name: re.split(r"[\W_]+", name.lower()) for name in names}
+    first = min(names, key=len, default="")
+    rest = {name: split_name(name[len(first) :]) for name in names if re.match(re.escape(first) + r"[\W_]", name)}
+    if len(rest) == len(names) - 1 > 0 and set(rest.values()) <= set(MEASURING) and split_name(first) not in SPLITS:
+        return {first: "train", **rest}
     start = end = 0
     if len(names) > 1:
         shortest = min(map(len, words.values()))
@@ -116,7 +120,8 @@ def split_folders(folders: Iterable[Path], holds_data: Callable[[Path], Any] | N
             if chosen.setdefault(split, child) == child:
                 continue
             note = f"{child} is not used: {chosen[split].name}/ is the {split} split, too"
-            if split == "train" and is_not_empty(child):
+            numbered = split == "test" and all(each.name[-1:].isdecimal() for each in (child, chosen[split]))  # test1/, test2/
+            if is_not_empty(child) and not numbered:
                 detail = f"{note}; move the images into one folder, or remove one"
                 problems.append(Problem("unclear layout", str(child), detail))
             else:
@@ -137,6 +142,15 @@ def _preference(folder: Path, names: tuple[str, ...]) -> int:
 def split_order(name: str) -> tuple[int, str]:
     """Sort key of split names: train, val and test come first, then the others by name."""
     return (SPLITS.index(name) if name in SPLITS else len(SPLITS), name)
+
+
+def split_of_path(path: str | Path, root: Path) -> str:
+    """The split that a folder between ``root`` and a file is named after; ``WHOLE`` if none is."""
+    try:
+        folders = Path(path).parent.relative_to(root).parts
+    except ValueError:
+        return WHOLE
+    return next((name for folder in folders if (name := split_name(folder)) in SPLITS), WHOLE)
 
 
 def word_of(name: str) -> str:

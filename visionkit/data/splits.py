@@ -2,6 +2,7 @@
 
 from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass, replace
+from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -13,7 +14,15 @@ from visionkit.data.images.masks.names import NamedClasses
 from visionkit.data.images.masks.read import packed_colors
 from visionkit.data.images.stacks import PAGE
 from visionkit.data.index import NO_OBJECTS, Annotation, DataError, Index, MaskCode, Objects, Problem, Skipped, SkippedFiles
-from visionkit.data.split_names import VAL_SHARE, WHOLE, empty_splits, training_split
+from visionkit.data.split_names import (
+    VAL_SHARE,
+    WHOLE,
+    empty_splits,
+    place_of,
+    split_of_path,
+    split_order,
+    training_split,
+)
 
 
 @dataclass(frozen=True)
@@ -74,6 +83,31 @@ def parted(index: Index) -> dict[str, Index]:
         )
         for name, part in splits.items()
     }
+
+
+def parted_by_folders(data_set: DataSet) -> DataSet:
+    """The data set with the splits that its images' folders are named after, where its annotations name none.
+
+    Only folders below the one that all images have in common count. Where some images lie in no folder of a split, all stay
+    one set, which is a problem.
+    """
+    if list(data_set.splits) != [WHOLE]:
+        return data_set
+    index = data_set.splits[WHOLE]
+    root = place_of(index, "")
+    names = [split_of_path(path, Path(root)) for path in index.paths]
+    splits = sorted(set(names) - {WHOLE}, key=split_order)
+    if len(splits) < 2:
+        return data_set
+    if WHOLE in names:
+        detail = (
+            f"{names.count(WHOLE):,} of {len(names):,} images lie in no folder of a split, the others in those of "
+            f"{', '.join(splits)}: all are read as one set; expected all images in folders of splits, or a column of splits"
+        )
+        return replace(data_set, problems=(*data_set.problems, Problem("unclear layout", root, detail)))
+    parts = {split: index.take(i for i, name in enumerate(names) if name == split) for split in splits}
+    note = f"the splits are those of the folders of images: {', '.join(splits)}"
+    return replace(data_set, splits=parts, notes=(*data_set.notes, note))
 
 
 def train_and_val(data_set: DataSet, *, seed: int) -> "Splits":

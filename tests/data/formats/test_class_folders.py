@@ -130,7 +130,8 @@ def test_splits_of_several_names_are_read_once_and_the_others_are_noted(tmp_path
     found = find_class_folders(tmp_path)
     assert list(found.splits) == ["train", "val", "test"] and found.format == "class folders (train/, val/, test/)"
     assert all(f"{tmp_path}/val/" in path for path in found.splits["val"].paths)
-    assert f"{tmp_path / 'valid'} is not used: val/ is the val split, too" in found.notes
+    (problem,) = found.problems
+    assert problem.detail.startswith(f"{tmp_path / 'valid'} is not used: val/ is the val split, too")
     assert read_classified(tmp_path).notes[-1] == "not used: test"
 
 
@@ -274,6 +275,21 @@ def test_a_class_beside_the_only_folder_with_folders_of_images_is_still_a_findin
     (tmp_path / "dog").mkdir()
     found = find_class_folders(tmp_path)
     assert found.class_names == ("persian", "siamese") and "folder dog/ is empty" in found.problems[0].detail
+
+
+@pytest.mark.parametrize("wrapper", ["dataset", "set/set"])
+def test_splits_of_class_folders_beside_folders_of_other_images_are_read(tmp_path, wrapper):
+    """Beside the screenshots of a project, or beside test images without classes."""
+    for split, count in (("train", 4), ("val", 2)):
+        write_classes(tmp_path / wrapper / split, {"red": count, "blue": count})
+    write_classes(tmp_path / "test", {"test": 3})
+    found = read(tmp_path)
+    assert found.class_names == ("blue", "red")
+    assert {split: len(index) for split, index in found.splits.items()} == {"train": 8, "val": 4}
+    assert found.left_out == "3 in test/"
+    shutil.rmtree(tmp_path / "test")
+    write_classes(tmp_path, {"cat": 2, "dog": 2})  # beside two folders that may be classes, too, nothing is left out silently
+    assert any(problem.kind == "unclear layout" for problem in read(tmp_path).problems)
 
 
 def test_two_sets_of_images_in_splits_are_two_classes(tmp_path):

@@ -9,6 +9,7 @@ from visionkit.data.formats.class_names import (
     names_files,
     read_names,
     similar_names,
+    undecoded_names,
     unique_names,
 )
 from visionkit.data.index import DataError, Index
@@ -17,7 +18,7 @@ from visionkit.data.splits import DataSet
 
 def test_no_files_and_no_names(tmp_path):
     assert names_files([]) == [] and longest_list([]) == (None, []) and list_with([], []) == (None, [])
-    assert unique_names([], "f", []) == ([], []) and similar_names([], "f") == []
+    assert unique_names([], "f", []) == ([], []) and similar_names([], "f") == [] and undecoded_names([], []) == []
     (tmp_path / "classes.txt").touch()
     assert read_names(tmp_path / "classes.txt") == []
 
@@ -85,3 +86,21 @@ def test_equal_names_and_names_that_are_nearly_so_are_told_apart(names, detail):
 def test_a_first_class_named_as_a_header_is_a_finding_unless_the_last_class_occurs(labels, expected):
     data_set = DataSet({"all": Index(("name", "cat", "dog"), ("a.jpg", "b.jpg"), np.array(labels, np.int32))})
     assert [problem.kind for problem in header_among(data_set, "f")] == ["class names"] * expected
+
+
+@pytest.mark.parametrize(
+    ("names", "encoding", "is_found"),
+    [
+        (["\u043a\u043e\u0442", "\u043f\u0435\u0441"], "cp1251", True),
+        (["\u732b", "\u72d7"], "gbk", True),
+        (["\u043a\u043e\u0442", "\u043f\u0435\u0441"], "utf-8", False),
+        (["caf\u00e9", "cr\u00e9\u00e9e", "Gr\u00f6\u00dfe"], "latin-1", False),
+        (["p\u00e4\u00e4"], "utf-8", False),
+        (["cat"], "utf-8", False),
+    ],
+)
+def test_names_that_are_not_in_utf_8_are_reported(tmp_path, names, encoding, is_found):
+    file = tmp_path / "classes.txt"
+    file.write_bytes("\n".join(names).encode(encoding))
+    found = undecoded_names(read_names(file), [str(file)])
+    assert [(problem.kind, problem.path) for problem in found] == [("class names", str(file))] * is_found

@@ -7,12 +7,14 @@ import numpy as np
 import pytest
 
 from tests.data.formats.test_voc import image, names_in, only
+from visionkit.data.boxes import crowds
 from visionkit.data.formats import coco
 from visionkit.data.formats.coco import looks_like_coco, read_coco
 from visionkit.data.formats.coco_objects import mask_of, polygons_of
 from visionkit.data.formats.writers import coco as writer
 from visionkit.data.formats.writers.coco import write_coco
 from visionkit.data.index import DataError, Rle
+from visionkit.data.quality.check import check
 
 CATEGORIES = [{"id": 7, "name": "cat", "supercategory": "animal"}, {"id": 3, "name": "dog"}]
 
@@ -356,3 +358,86 @@ def test_each_split_is_found_in_its_own_folder_below_data(tmp_path):
     assert {split: index.paths for split, index in found.splits.items()} == {
         split: (str(tmp_path / "data" / split / "1.jpg"),) for split in ("train", "val")
     }
+
+
+@pytest.mark.parametrize(
+    ("file", "taken"), [("annotations/train.json", True), ("train/_annotations.json", True), ("ds/train.json", False)]
+)
+@pytest.mark.parametrize("place", ["", "train/", "images/"])
+def test_images_above_the_file_are_its_own_only_where_it_lies_in_a_part_of_the_data_set(tmp_path, file, place, taken):
+    """Above a data set there are others, which may have images of the same names."""
+    write(tmp_path / file, tree({}, images=("0.jpg", "1.jpg")), images=tmp_path / place)
+    image((tmp_path / file).parent / "1.jpg")
+    found = read_coco(tmp_path / file)
+    paths = [path for index in found.splits.values() for path in index.paths]
+    assert (str(tmp_path / place / "0.jpg") in map(str, map(Path, paths))) == taken
+    assert any("'0.jpg' does not exist" in problem.detail for problem in found.problems) != taken
+
+
+RIGHT = [[10, 10, 30, 10, 30, 18, 10, 18]]
+
+
+@pytest.mark.parametrize(
+    ("annotation", "is_doubtful"),
+    [
+        ({"bbox": [10, 10, 30, 18], "segmentation": RIGHT}, True),
+        ({"bbox": [10, 10, 20, 8], "segmentation": RIGHT, "area": 160}, False),
+        ({"bbox": [2, 1, 18, 19], "area": 288}, True),
+        ({"bbox": [2, 1, 18, 19], "area": 342}, False),
+        ({"bbox": [2, 1, 18, 19], "area": 100}, False),
+    ],
+)
+def test_boxes_that_contradict_their_outlines_or_areas_are_a_finding(tmp_path, annotation, is_doubtful):
+    found = read_coco(write(tmp_path / "x.json", tree(annotation, annotation, {})))
+    assert [problem.kind for problem in found.problems] == ["unclear layout"] * is_doubtful
+    assert all(problem.detail.startswith("2 of 3 boxes contradict") for problem in found.problems)
+
+
+def test_objects_to_ignore_are_not_detected(tmp_path):
+    (annotation,) = only(read_coco(write(tmp_path / "x.json", tree({"ignore": 1}, {"ignore": 0}, {})))).annotations
+    assert crowds(annotation.objects).tolist() == [True, False, False]
+
+
+@pytest.mark.parametrize(("x", "count"), [(41, 0), (100, 1)])
+def test_keypoints_far_outside_of_an_image_are_a_finding(tmp_path, x, count):
+    write(tmp_path / "x.json", tree({"keypoints": [x, 10, 2, 200, 0, 0, 5, 5, 1]}))
+    found = [finding.detail for finding in check(tmp_path).findings if finding.kind == "keypoint outside"]
+    assert found == ["1 of 2 keypoints lie outside of it, such as x 100, y 10"] * count
+
+
+def test_a_missing_image_says_in_which_folders_its_name_occurs(tmp_path):
+    write(tmp_path / "x.json", tree({}), tmp_path / "one")
+    image(tmp_path / "two" / "1.jpg")
+    with pytest.raises(DataError, match=r"searched in .*; files of this name are in one/ and two/: write the folder into"):
+        read_coco(tmp_path)
+
+
+@pytest.mark.parametrize(
+    ("objects", "above", "names"),
+    [
+        ([{"category_id": 1}], "things", ("cat", "dog")),
+        ([{"category_id": 0}], "things", ("things", "cat", "dog")),
+        ([{"category_id": 1}], "animal", ("things", "cat", "dog")),
+    ],
+)
+def test_the_root_of_the_categories_is_no_class_without_objects(tmp_path, objects, above, names):
+    categories = [
+        {"id": number, "name": name, "supercategory": above if number else "none"}
+        for number, name in enumerate(("things", "cat", "dog"))
+    ]
+    found = read_coco(write(tmp_path / "x.json", tree(*objects, categories=categories)))
+    assert found.class_names == names and found.problems == ()
+    assert only(found).annotations[0].objects.classes.tolist() == [
+        names.index("things" if objects[0]["category_id"] == 0 else "cat")
+    ]
+
+
+def test_images_that_have_an_address_alone_are_found_by_its_end(tmp_path):
+    """As in LVIS, where images of train2017 and of val2017 are in both files."""
+    contents = tree({})
+    file = write(tmp_path / "annotations" / "lvis_v1_val.json", contents, tmp_path / "train2017")
+    contents["images"][0]["coco_url"] = "http://images.cocodataset.org/train2017/1.jpg"
+    del contents["images"][0]["file_name"]
+    file.write_text(json.dumps(contents))
+    found = only(read_coco(tmp_path))
+    assert found.paths == (str(tmp_path / "train2017" / "1.jpg"),) and len(found.annotations[0].objects) == 1

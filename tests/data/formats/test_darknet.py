@@ -83,7 +83,7 @@ def test_boxes_outlines_and_background(tmp_path):
     assert boxes_in_pixels(found, "all", "b.jpg") == [("cat", 12, 8, 108, 40)]
     np.testing.assert_allclose(found.splits["all"].annotations[1].objects.outlines[0][0], [[0.1, 0.1], [0.9, 0.1], [0.5, 0.5]])
     assert boxes_in_pixels(found, "all", "c.jpg") == boxes_in_pixels(found, "all", "d.jpg") == []
-    assert found.problems == () and found.notes == ("1 images without a .txt file serve as background",)
+    assert found.problems == () and found.notes == ("1 image without a .txt file serves as background",)
     assert found.annotation_files == {str(tmp_path / name) for name in ("classes.txt", "a.txt", "b.txt", "c.txt")}
 
 
@@ -164,7 +164,7 @@ def test_images_in_folders_without_labels_are_not_used(tmp_path):
     label(tmp_path / "train", "a")
     image(tmp_path / "unlabelled" / "b.jpg")
     found = read(tmp_path)
-    assert len(found) == 1 and found.notes[0] == "1 images in folders without label files are not used"
+    assert len(found) == 1 and found.notes[0] == "1 image in folders without label files is not used"
 
 
 def test_the_lists_of_obj_data(tmp_path):

@@ -121,7 +121,8 @@ def test_splits_of_one_kind_are_read_once(tmp_path):
         people(tmp_path / name, person)
     found = read_identities(tmp_path)
     assert found.class_names == ("anna", "bert")
-    assert f"{tmp_path / 'valid'} is not used: val/ is the val split, too" in found.notes
+    (problem,) = found.problems
+    assert problem.detail.startswith(f"{tmp_path / 'valid'} is not used: val/ is the val split, too")
 
 
 def test_test_people_serve_as_validation_which_is_noted(tmp_path):
@@ -147,3 +148,9 @@ def test_an_empty_val_does_not_hide_valid(tmp_path):
     (tmp_path / "val").mkdir()
     assert looks_like_identities(tmp_path)
     assert {name: len(index) for name, index in read_identities(tmp_path).splits.items()} == {"train": 4, "val": 4}
+
+
+def test_the_split_of_other_people_is_named(tmp_path):
+    people(tmp_path / "train", "bert", "dora")
+    people(tmp_path / "test", "anna")
+    assert "test has nobody of training, so the labels are taken for people, not for classes" in read_identities(tmp_path).notes

@@ -191,7 +191,8 @@ def test_two_folders_of_one_split_are_both_named(tmp_path):
         pairs(tmp_path / split, [[[0, 1]]])
     found = read_masks(tmp_path)
     assert found.splits["val"].paths == (str(tmp_path / "val" / "images" / "a.jpg"),)
-    assert f"{tmp_path / 'valid'} is not used: val/ is the val split, too" in found.notes
+    (problem,) = found.problems
+    assert problem.detail.startswith(f"{tmp_path / 'valid'} is not used: val/ is the val split, too")
 
 
 @pytest.mark.parametrize("layout", ["{split}/images", "images/{split}", "{split}"])
@@ -301,3 +302,11 @@ def test_without_a_list_for_training_it_has_the_rest(tmp_path):
         "val": ["b.jpg"],
     }
     assert str(folder / "valid.txt") in found.annotation_files
+
+
+def test_the_format_names_the_folders_of_training_first(tmp_path):
+    for split in ("Test", "Training"):
+        for number in range(2):
+            photograph(tmp_path / f"ISIC_{split}_Data" / f"{split}{number}.jpg")
+            save(tmp_path / f"ISIC_{split}_GroundTruth" / f"{split}{number}_mask.png", shape(number, 1))
+    assert sources.read(tmp_path).format == "images and masks (ISIC_Training_Data/, ISIC_Training_GroundTruth/)"

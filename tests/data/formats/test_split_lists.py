@@ -10,7 +10,7 @@ from visionkit.data.sources import read, read_classified
 
 def read_list(folder, file):
     """Class -> files of one list."""
-    splits, _, _ = read_lists(folder, {"": file})
+    splits, *_ = read_lists(folder, {"": file})
     return splits[""]
 
 
@@ -155,6 +155,18 @@ def test_numbers_mean_the_same_in_all_lists(tmp_path):
     splits = read_classified(tmp_path)
     assert splits.val.labels.tolist() == [0, 0]
     assert "labels are numbers from 1 of the names in classes.txt: 1 is cat" in splits.notes
+
+
+def test_numbers_that_may_count_from_0_or_1_stay_numbers(tmp_path):
+    write_classes(tmp_path, {"x": 4})
+    (tmp_path / "classes.txt").write_text("cat\ndog\ncow\n")
+    (tmp_path / "train.txt").write_text("x/00.jpg 1\nx/01.jpg 2\n")
+    found = read(tmp_path)
+    assert found.class_names == ("1", "2")
+    assert [problem.kind for problem in found.problems] == ["class names"] and "from 0 or from 1" in found.problems[0].detail
+    (tmp_path / "classes.txt").write_text("1 cat\n2 dog\n3 cow\n")
+    found = read(tmp_path)
+    assert found.class_names == ("cat", "dog") and found.problems == ()
 
 
 def test_other_names_of_a_split_come_after_the_usual_ones(tmp_path):

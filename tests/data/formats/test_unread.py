@@ -2,9 +2,10 @@
 
 import json
 
+import numpy as np
 import pytest
 
-from tests.data.layouts.layout import image, text, tree
+from tests.data.layouts.layout import image, mask, text, tree
 from visionkit.data.formats.unread.find import unread_files, unused_images
 from visionkit.data.formats.unread.walk import walk
 from visionkit.data.formats.yolo import read_yolo
@@ -160,7 +161,7 @@ def test_an_unknown_layout_names_the_annotations_in_it(tmp_path):
         for number in range(3):
             image(tmp_path / "images" / split / f"{split}{number}.jpg")
             text(tmp_path / "groundTruth" / split / f"{split}{number}.mat", "x")
-    with pytest.raises(DataError, match=r"no reader knows: \S+groundTruth/train/train0.mat \(a MATLAB file\), \S+val0.mat "):
+    with pytest.raises(DataError, match=r"were not read: \S+groundTruth/train/train0.mat \(a MATLAB file\), \S+val0.mat "):
         read(tmp_path)
 
 
@@ -242,3 +243,61 @@ def test_a_table_that_numbers_the_images_is_named(tmp_path, name, content, is_na
     text(tmp_path / name, content)
     named = [problem.path for problem in read(tmp_path).problems if problem.kind == "unread annotations"]
     assert named == [str(tmp_path / name)] * is_named
+
+
+@pytest.mark.parametrize(
+    ("name", "content", "is_named"),
+    [
+        ("a.csv", "path,label,noisy\ncat/a.jpg,cat,dog\ncat/b.jpg,cat,cat\ndog/c.jpg,dog,cat\ndog/d.jpg,dog,dog\n", False),
+        ("a.txt", "cat/a.jpg 0\ncat/b.jpg 0\ndog/c.jpg 1\ndog/d.jpg 1\n", False),
+        ("a.csv", "path,label\ncat/a.jpg,cat\ncat/b.jpg,dog\ndog/c.jpg,dog\ndog/d.jpg,dog\n", True),
+        ("a.csv", "path,label\ncat/a.jpg,cat\ncat/b.jpg,cat\ndog/c.jpg,dog\n", True),
+        ("a.csv", "path,label\ncat/a.jpg,cat\ncat/b.jpg,cat\ndog/c.jpg,dog\ndog/e.jpg,dog\n", True),
+        ("a.csv", "path,age\ncat/a.jpg,5\ncat/b.jpg,7\ndog/c.jpg,5\ndog/d.jpg,5\n", True),
+        ("test_labels.csv", "path,label\ncat/a.jpg,cat\ncat/b.jpg,cat\ndog/c.jpg,dog\ndog/d.jpg,dog\n", True),
+    ],
+)
+def test_a_table_that_repeats_what_was_read_is_no_finding(classes, name, content, is_named):
+    data_set = read(classes)
+    text(classes / name, content)
+    repeated = []
+    assert len(unread_files(walk(classes), data_set, repeated)) == is_named
+    assert len(repeated) == (not is_named)
+
+
+def test_tables_of_masks_and_files_named_after_images_are_no_findings(tmp_path):
+    for stem in ("a", "b"):
+        image(tmp_path / "train" / f"{stem}.jpg")
+        image(tmp_path / "train" / f"{stem}_superpixels.png")
+        mask(tmp_path / "train_masks" / f"{stem}_mask.png", np.eye(80, 120, dtype=np.uint8))
+        mask(tmp_path / "instances" / f"{stem}.png", np.eye(80, 120, dtype=np.uint8))
+    text(tmp_path / "train_masks.csv", "img,rle_mask\na.jpg,1 2 30 4\nb.jpg,5 6\n")
+    found = read(tmp_path)
+    assert len(found.splits["train"]) == 2 and found.problems == () and found.left_out == ""
+    assert "not used: 2 files named after images beside them, such as a_superpixels.png" in found.notes
+    assert "not used: train_masks.csv: it names only files that were read, and says nothing new of them" in found.notes
+    (tmp_path / "train" / "b_superpixels.png").rename(tmp_path / "train" / "b_side.png")
+    assert [problem.kind for problem in read(tmp_path).problems] == ["missing partner"] * 2
+
+
+@pytest.mark.parametrize(("of_image", "is_named"), [({}, False), ({"label": 3}, True)])
+def test_a_list_of_images_to_predict_is_no_finding(classes, of_image, is_named):
+    images = [{"id": 1, "file_name": "e.jpg", "width": 1, "height": 1} | of_image]
+    tree(classes / "image_info_test2017.json", {"images": images, "categories": []})
+    assert len(read(classes).problems) == is_named
+
+
+def test_lists_of_classes_beside_the_lists_of_voc_are_no_findings(tmp_path):
+    for name in ("2008_000001", "2008_000002"):
+        image(tmp_path / "JPEGImages" / f"{name}.jpg")
+        text(tmp_path / "Annotations" / f"{name}.xml", f"<annotation><filename>{name}.jpg</filename></annotation>")
+        text(tmp_path / "ImageSets" / "Main" / f"{'train' if name[-1] == '1' else 'val'}.txt", f"{name}\n")
+    text(tmp_path / "ImageSets" / "Action" / "jumping_train.txt", "2008_000001 1  1\n2008_000002 2 -1\n")
+    assert [problem.kind for problem in read(tmp_path).problems] == []
+
+
+def test_images_in_no_split_are_named_by_their_folder_below_all_images(tmp_path):
+    for name in ("cat/a", "dog/b"):
+        image(tmp_path / "outer" / "inner" / "train" / f"{name}.jpg")
+    image(tmp_path / "outer" / "inner" / "test" / "x.jpg")
+    assert read(tmp_path / "outer").left_out == "1 in test/"

@@ -261,7 +261,8 @@ def test_two_folders_of_one_split(tmp_path):
         (tmp_path / split).mkdir()
         annotate(tmp_path / split, split, images=".", annotations=".")
     found = read_voc(tmp_path)
-    assert [Path(path).name for path in only(found).paths] == ["val.jpg"] and any("valid" in note for note in found.notes)
+    assert [Path(path).name for path in only(found).paths] == ["val.jpg"]
+    assert [(one.kind, Path(one.path).name) for one in found.problems] == [("unclear layout", "valid")]
 
 
 def test_how_it_was_read_and_from_which_files(tmp_path):
@@ -354,3 +355,27 @@ def test_what_is_written_is_read_again(tmp_path):
                 assert here | there == here
     text = (tmp_path / "out" / "Annotations" / "a.xml").read_text()
     assert "<xmin>4</xmin>" in text and "<ymax>10.5</ymax>" in text
+
+
+def test_images_lie_in_folders_of_their_classes(tmp_path):
+    for split, stem in (("train", "1"), ("validation", "2")):
+        annotate(tmp_path / split, stem, cat(4, 2, 20, 10), images="images/cat", annotations="annotations")
+    found = read_voc(tmp_path)
+    assert {name: index.paths for name, index in found.splits.items()} == {
+        "train": (str(tmp_path / "train" / "images" / "cat" / "1.jpg"),),
+        "val": (str(tmp_path / "validation" / "images" / "cat" / "2.jpg"),),
+    }
+
+
+def test_folders_of_splits_are_not_taken_for_those_of_classes(tmp_path):
+    annotate(tmp_path, "1", cat(4, 2, 20, 10), images="images/train", annotations="annotations")
+    with pytest.raises(DataError, match="its image does not exist"):
+        read_voc(tmp_path)
+
+
+def test_splits_are_wrapped_as_archives_unpack_them(tmp_path):
+    for split, stem in (("train", "1"), ("test", "2")):
+        (tmp_path / f"{split}_zip").mkdir()
+        annotate(tmp_path / f"{split}_zip" / split, stem, cat(4, 2, 20, 10), images="", annotations="")
+    found = read_voc(tmp_path)
+    assert {name: len(index.annotations[0].objects) for name, index in found.splits.items()} == {"train": 1, "test": 1}

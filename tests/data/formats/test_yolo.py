@@ -271,7 +271,7 @@ def test_two_folders_of_one_split(tmp_path):
     for folder in (tmp_path, tmp_path / "other"):
         found = read_yolo(folder)
         assert [Path(index.paths[0]).name for index in found.splits.values()] == ["train.jpg", "val.jpg"]
-        assert any("not used" in note and "valid" in note for note in found.notes)
+        assert [(one.kind, Path(one.path).name) for one in found.problems] == [("unclear layout", "valid")]
 
 
 def test_how_it_was_read_and_from_which_files(tmp_path):
@@ -282,7 +282,7 @@ def test_how_it_was_read_and_from_which_files(tmp_path):
     found = read_yolo(tmp_path)
     assert found.format == "YOLO (images/, labels/)" and found.class_names == ("cat",)
     assert found.annotation_files == {str(file), str(names)}
-    assert "1 images have no label file and count as background" in found.notes
+    assert "1 image has no label file and counts as background" in found.notes
     yaml_file = config(tmp_path, train="images/train")
     found = read_yolo(tmp_path)
     assert found.format == "YOLO (data.yaml)" and found.annotation_files == {str(file), str(yaml_file)}

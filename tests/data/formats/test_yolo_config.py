@@ -3,6 +3,7 @@
 import numpy as np
 import pytest
 
+from tests.conftest import write_classes
 from tests.data.formats.test_voc import only
 from tests.data.formats.test_yolo import config, kinds, label
 from visionkit.data.formats.yolo import read_yolo
@@ -177,3 +178,23 @@ def test_a_list_of_names_in_another_order_than_data_yaml_is_a_finding(tmp_path, 
     (tmp_path / "classes.txt").write_text(listed)
     found = read_yolo(tmp_path)
     assert found.class_names == ("cat", "dog") and [problem.detail for problem in found.problems] == details
+
+
+def test_the_folder_that_path_names_may_lie_beside_the_file(tmp_path):
+    label(tmp_path / "coco8", "train/1", "0 0.5 0.5 0.4 0.4\n")
+    label(tmp_path / "coco8", "val/2", "0 0.5 0.5 0.4 0.4\n")
+    file = tmp_path / "coco8.yaml"
+    file.write_text("path: ../datasets/coco8\ntrain: images/train\nval: images/val\nnames: [cat]\n")
+    found = read_yolo(file)
+    assert {split: len(index) for split, index in found.splits.items()} == {"train": 1, "val": 1} and found.problems == ()
+
+
+def test_data_yaml_of_class_folders_does_not_hide_them(tmp_path):
+    for split, count in (("train", 3), ("val", 2)):
+        write_classes(tmp_path / "data" / split, {"red": count, "blue": count})
+    (tmp_path / "dataset.yaml").write_text("path: data\ntrain: train\nval: val\nnames: [red, blue]\n")
+    found = read(tmp_path)
+    assert found.format == "class folders (train/, val/)" and {name: len(one) for name, one in found.splits.items()} == {
+        "train": 6,
+        "val": 4,
+    }

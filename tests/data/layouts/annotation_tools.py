@@ -401,7 +401,7 @@ LAYOUTS: tuple[Layout, ...] = (
         build_roboflow_coco,
         "COCO",
         {"train": 1, "val": 1},
-        ("pets", "cat", "dog"),
+        ("cat", "dog"),
         expect(train_a=[CAT], val_b=[DOG]),
     ),
     Layout(

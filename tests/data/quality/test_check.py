@@ -230,7 +230,7 @@ def test_objects_are_counted_tiny_and_doubled(tmp_path):
     summary = checked.summary
     assert (summary["objects"], summary["tiny_objects"], summary["images_without_objects"]) == (3, 1, 1)
     assert summary["objects_per_image"] == [0, 1.5, 3]
-    assert any("1 objects are boxed twice, in 1 images: 0.png" in note for note in checked.notes)
+    assert any("1 object is boxed twice, in 1 image: 0.png" in note for note in checked.notes)
 
 
 def test_imbalance_absent_classes_and_missing_validation_are_notes(tmp_path):

@@ -66,6 +66,20 @@ def test_classes_of_one_split_are_named():
     ]
 
 
+def test_classes_that_training_and_validation_have_are_not_those_of_training_alone():
+    both, one = classification(["0", "1"], [0, 1], "ab"), classification(["2"], [0], "ab")
+    assert details({"train": both, "val": both, "test": one}) == [
+        "no test images of b: training and validation have some, so test does not measure the result"
+    ]
+
+
+def test_people_are_counted_in_the_plural():
+    train, val = classification(["0"], [0], "ab"), classification(["1"], [-1], "ab")
+    assert details({"train": train, "val": val}, people=True) == [
+        "the validation images show 0 people: no pair of different people can be measured"
+    ]
+
+
 def test_many_classes_are_cut_short():
     names = [f"c{number}" for number in range(13)]
     splits = {"train": classification(["0"] * 13, list(range(13)), names), "val": classification(["0"], [12], names)}
@@ -107,7 +121,8 @@ def test_a_check_of_people_says_nothing_about_their_names(tmp_path):
         for number, person in enumerate(people):
             for copy in range(2):
                 image(tmp_path / split / person / f"{copy}.png", 10 * ord(person) + number + copy)
-    assert check(tmp_path).findings == ()
+    (finding,) = check(tmp_path).findings
+    assert finding.kind == "unclear layout" and "there are only 4" in finding.detail
 
 
 @pytest.mark.parametrize("name", ["val", "Validation", "valid", "images/val"])

@@ -13,7 +13,7 @@ from typing import Literal
 import numpy as np
 from PIL import Image
 
-from visionkit.data.images.contents import read_contents, read_text
+from visionkit.data.images.contents import encoding_of, read_contents, read_text
 from visionkit.data.images.decode import IMAGE_SUFFIXES
 from visionkit.data.index import NO_OBJECTS, Annotation, DataError, Index, Objects, Problem
 from visionkit.data.splits import DataSet
@@ -38,7 +38,7 @@ def read_paths(file: Path) -> list[str]:
         OSError: the file cannot be read.
     """
     contents = file.read_bytes()
-    is_utf16 = contents[:2] in (b"\xff\xfe", b"\xfe\xff")
+    is_utf16 = encoding_of(contents).startswith("utf-16")
     text = read_text(file) if is_utf16 else contents.decode("utf-8-sig", "surrogateescape")
     return [stripped for line in re.split("[\r\n]+", text) if (stripped := line.strip())]
 
@@ -74,7 +74,8 @@ def check_not_empty(data_set: DataSet, source: str | Path) -> DataSet:
     if len(data_set):
         return data_set
     problems = data_set.problems
-    reasons = [f" {len(problems):,} problems were found; the first is {one.path}: {one.detail}." for one in problems[:1]]
+    found = "1 problem was found:" if len(problems) == 1 else f"{len(problems):,} problems were found; the first is"
+    reasons = [f" {found} {one.path}: {one.detail.removeprefix(f'{one.path}: ').rstrip('.')}." for one in problems[:1]]
     raise DataError(f"{source}: no annotated image can be used.{''.join(reasons)}")
 
 

@@ -23,7 +23,7 @@ from visionkit.data.formats.labelled.left_folders import broken_links, folder_wi
 from visionkit.data.formats.split_lists import find_list, find_other_lists, read_lists
 from visionkit.data.images.decode import IMAGE_SUFFIXES
 from visionkit.data.images.listing import is_hidden, is_inside, list_images
-from visionkit.data.index import DataError, Index, Problem, natural_order
+from visionkit.data.index import DataError, Index, Problem, counted, natural_order
 from visionkit.data.split_names import (
     SPLITS,
     TEST_NAMES,
@@ -34,6 +34,7 @@ from visionkit.data.split_names import (
     split_name,
     split_names,
     split_order,
+    word_of,
 )
 from visionkit.data.splits import DataSet
 
@@ -43,6 +44,7 @@ LAYOUTS = (
     "or lists train.txt and val.txt with a path and a label in each line."
 )
 PREFERRED = {"train": TRAIN_NAMES, "val": VAL_NAMES, "test": TEST_NAMES}
+FEW_FOLDERS = 10  # one of which may hold all that is to be read
 NAMED = 5  # files or folders that a note names
 
 Files = dict[str, list[Path]]  # the images of each class
@@ -65,7 +67,7 @@ def find_class_folders(folder: str | Path) -> DataSet:
     """
     folder = Path(folder)
     if not folder.is_dir():
-        raise DataError(f"--data {folder}: no such folder. {LAYOUTS}")
+        raise DataError(f"{folder}: no such folder. {LAYOUTS}")
     data_set = _domains(folder) or _split_folders(folder) or _split_lists(folder)
     if data_set is not None:
         return data_set
@@ -104,6 +106,23 @@ def only_child(folder: Path) -> Path | None:
     """The only folder in a folder without images; None if there is none, or there are several."""
     children = visible_folders(folder, [])
     return children[0] if len(children) == 1 and not _has_images(folder) else None
+
+
+def only_with_splits(folder: Path) -> Path | None:
+    """The only one of a few folders in which class folders are split: beside docs/, or beside a test/ of images alone."""
+    children = visible_folders(folder, [])
+    if not 2 <= len(children) <= FEW_FOLDERS or "train" in split_names(child.name for child in children).values():
+        return None
+    found = [child for child in children if _holds_splits(only_folder(child) or child)]
+    return found[0] if len(found) == 1 and sum(map(_has_images, children)) < 2 else None  # two may be classes
+
+
+def _holds_splits(folder: Path) -> bool:
+    if _has_images(folder):
+        return False
+    splits = split_folders(visible_folders(folder, [])).folders
+    with_classes = {split for split, child in splits.items() if not _has_images(child) and len(visible_folders(child, [])) > 1}
+    return {"train"} < with_classes
 
 
 def visible_folders(folder: Path, notes: list[str]) -> list[Path]:
@@ -167,13 +186,15 @@ def _split_folders(folder: Path) -> DataSet | None:
     splits = {split: part_of(child).files for split, child in read.items()}
     notes += [*found.notes, *(note for child in read.values() for note in part_of(child).notes)]
     problems = [*found.problems, *(problem for child in read.values() for problem in part_of(child).problems)]
+    said: list[Path] = []  # folders that a note names
     unknown = set(splits.get("test", ())) - set(splits["train"])
     if unknown and ("val" in splits or unknown == set(splits["test"])):  # such as test/unknown/
         del splits["test"]
+        said.append(read["test"])
         notes.append(f"test is not used: it has folders that training lacks: {', '.join(sorted(unknown)[:NAMED])}")
     if "val" in found.folders and "val" not in splits:
         problems += _unread_split(found.folders["val"])
-    used = [read[split] for split in splits]
+    used = [*(read[split] for split in splits), *said]
     unused = [child for child in children if child not in used and (child.name not in named or child in found.folders.values())]
     if unused:
         notes.append(f"not used: {', '.join(child.name for child in unused)}")
@@ -186,23 +207,22 @@ def _unread_split(folder: Path) -> list[Problem]:
     images = list_images(folder)[0]
     if not images:
         return []
-    detail = (
-        f"the {len(images)} images in {folder.name}/, such as {images[0].name}, are not used: they lie in no class folders, "
-    )
-    return [Problem("unclear layout", str(folder), f"{detail}and no file that was read has their labels")]
+    are, they = ("is", "it lies") if len(images) == 1 else ("are", "they lie")
+    example = f"the {counted(len(images), 'image')} in {folder.name}/, such as {images[0].name}"
+    detail = f"{example}, {are} not used: {they} in no class folders, and no file that was read has their labels"
+    return [Problem("unclear layout", str(folder), detail)]
 
 
 def _split_lists(folder: Path) -> DataSet | None:
     lists = {split: file for split, names in PREFERRED.items() if (file := find_list(folder, names)) is not None}
     if "train" not in lists:
         return None
-    splits, notes, names_file = read_lists(folder, lists)
-    problems = []
+    splits, notes, names_file, problems = read_lists(folder, lists)
     if len(splits["train"]) == 1 and _says_nothing(next(iter(splits["train"]))):
         others, kinds = find_other_lists(folder, lists)
         if others:
             lists = others
-            splits, notes, names_file = read_lists(folder, lists)
+            splits, notes, names_file, problems = read_lists(folder, lists)
         if kinds:
             detail = f"the labels are those of {lists['train'].name}; other lists with labels are not used: {', '.join(kinds)}"
             problems.append(Problem("unclear layout", str(lists["train"]), detail))
@@ -231,7 +251,8 @@ def _read_part(folder: Path, root: Path) -> Part:
         problems += [problem] if problem else []
         if others:
             examples = ", ".join(path.name for path in others[:3]) + (", ..." if len(others) > 3 else "")
-            notes.append(f"{len(others)} files in {child} do not have the suffix of an image: {examples}")
+            do = "does" if len(others) == 1 else "do"
+            notes.append(f"{counted(len(others), 'file')} in {child} {do} not have the suffix of an image: {examples}")
     if not_followed:
         examples = ", ".join(map(str, not_followed[:NAMED])) + (", ..." if len(not_followed) > NAMED else "")
         notes.append(f"links that lead back into the data set are not followed: {examples}")
@@ -254,9 +275,10 @@ def _check_classes(folder: Path, splits: dict[str, Files]) -> None:
         remedy = "Rename, add or remove those folders."
         if len(similar) == len(unknown):
             remedy = f"Their names differ only in letter case or blanks ({', '.join(similar[:NAMED])}): rename those folders."
+        having = [word_of(split) for split in list(splits)[1:] if not set(splits[split]) <= set(train)]
+        where = f"{' and '.join(having)} {'has' if len(having) == 1 else 'have'}"
         raise DataError(
-            f"{folder}: validation has classes that training lacks: {', '.join(unknown)} "
-            f"(training has {', '.join(train)}). {remedy}"
+            f"{folder}: {where} classes that training lacks: {', '.join(unknown)} (training has {', '.join(train)}). {remedy}"
         )
 
 

@@ -1,12 +1,13 @@
 """Class names: the text files that list them, one per line, and names that are equal or nearly so."""
 
+import re
 import unicodedata
 from collections import Counter
-from collections.abc import Iterable
+from collections.abc import Collection, Iterable, Sequence
 from pathlib import Path
 
 from visionkit.data.formats.annotation_files import MAX_CLASSES, brief, one_line
-from visionkit.data.images.contents import read_text
+from visionkit.data.images.contents import encoding_of, read_text
 from visionkit.data.images.listing import files_in
 from visionkit.data.images.name_lists import count_lines, is_header, name_lines, numbered
 from visionkit.data.index import DataError, Problem
@@ -16,6 +17,14 @@ from visionkit.data.splits import DataSet
 NAMES_FILES = ("classes.txt", "obj.names", "_darknet.labels", "labels.txt")
 DEFAULT_NAMES_FILE = "predefined_classes.txt"  # labelImg's, which counts only where it has written no classes.txt
 NO_LABEL_FILES = frozenset((*NAMES_FILES, DEFAULT_NAMES_FILE))  # although they are text files, as YOLO's labels are
+
+UNCLEAR_COUNT = (  # where ``names_by_number`` finds nothing
+    "the classes keep their numbers: it is unclear whether the lines count from 0 or from 1; write its number before each "
+    'name, as "1 cat"'
+)
+
+HIGH = re.compile("[\x80-\xff]")
+MOST_OPENED = 1000  # files in which the bytes of class names are searched
 
 
 def read_names(file: Path) -> list[str]:
@@ -93,9 +102,48 @@ def list_with(names: Iterable[str], files: Iterable[Path]) -> tuple[Path | None,
     return chosen, lists.get(chosen, [])
 
 
+def names_by_number(lines: Sequence[str], numbers: Collection[int]) -> dict[int, str]:
+    """Number -> name in a list of names; empty where it is not certain.
+
+    Each line has its number ("1 cat"); or lines count from 0 if the number 0 is used, and from 1 if the number of lines
+    is.
+
+    Args:
+        lines: the list.
+        numbers: the numbers that are used.
+    """
+    if pairs := numbered(lines):
+        return {int(number): class_name_of(name) for number, name in pairs if number.isdecimal()}
+    first = 0 if 0 in numbers else 1 if len(lines) in numbers else None
+    return {} if first is None else {number: class_name_of(name) for number, name in enumerate(lines, first)}
+
+
 def class_name_of(text: str) -> str:
     """A class name without blanks at its ends, in Unicode's composed form: macOS writes an accent as a letter of its own."""
     return unicodedata.normalize("NFC", text).strip()
+
+
+def undecoded_names(names: Iterable[str], files: Iterable[str]) -> list[Problem]:
+    """The problem that names are from a file that is not UTF-8, and are no words in Latin-1: most letters are no ASCII.
+
+    Args:
+        names: the class names.
+        files: the files that they may be from.
+    """
+    words = [word for name in names for word in re.findall("[A-Za-z\x80-\xff]+", name) if not word.isascii()]
+    strange = [word for word in words if len(HIGH.findall(word)) > max(1, len(word) // 2)]
+    if not strange or 2 * len(strange) <= len(words):
+        return []
+    for file in sorted(files, key=lambda file: (file.count("/"), file))[:MOST_OPENED]:
+        try:
+            contents = Path(file).read_bytes()
+            contents.decode(encoding_of(contents))
+        except OSError:
+            continue
+        except UnicodeDecodeError:
+            detail = f"it is not UTF-8, and read as Latin-1 its classes are {_some(strange)}; save the file as UTF-8"
+            return [Problem("class names", file, detail)]
+    return []
 
 
 def unique_names(names: Iterable[str], file: str | Path, problems: list[Problem]) -> tuple[list[str], list[int]]:

@@ -32,7 +32,7 @@ from visionkit.data.formats.annotation_files import (
     object_problem,
 )
 from visionkit.data.formats.class_names import class_name_of
-from visionkit.data.formats.coco_objects import Ids, is_key, key_of, read_objects, with_keypoints
+from visionkit.data.formats.coco_objects import Ids, contradicted_boxes, is_key, key_of, read_objects, with_keypoints
 from visionkit.data.formats.labelled.evidence import IMAGE_WORDS, MASK_WORDS
 from visionkit.data.formats.matching import image_finder
 from visionkit.data.images.contents import read_text
@@ -48,6 +48,7 @@ MANY = 10  # annotations with the same fault from which they are one problem
 CLASS_KEYS = ("category_id", "category_name", "category", "label", "class")  # of annotations in files without categories
 
 MOST_FOLDERS = 6  # that a message names
+FILE_WORDS = frozenset([*MASK_WORDS, "coco", "json", "jsons"])  # in names of folders of annotations, beside the images
 FEW = 5  # boxes from which their form is judged
 
 
@@ -186,6 +187,7 @@ def _read_file(file: Path, split: str, problems: list[Problem], notes: list[str]
             f"{file}: panoptic annotations (segments_info), which are not read. Expected those of single objects, such as "
             "instances_*.json, or masks of classes, one image for each."
         )
+    categories = _without_root(categories, annotations)
     classes = _categories(categories or _named_by_annotations(annotations, file, problems), file, problems)
     licenses = _licenses(tree.get("licenses"))
     by_id, positions = _images(images, file, problems), Ids(classes.positions)
@@ -196,7 +198,7 @@ def _read_file(file: Path, split: str, problems: list[Problem], notes: list[str]
         name = entry["file_name"]
         path = find(folders, name)
         if path is None:
-            searched = "" if missing else f"; it was searched in {', '.join(folders[:MOST_FOLDERS])}"
+            searched = "" if missing else f"; it was searched in {', '.join(folders[:MOST_FOLDERS])}{_elsewhere(file, name)}"
             missing = True
             problems.append(Problem("missing partner", str(file), f"the image {brief(name)} {find.problem(name)}{searched}"))
             continue
@@ -215,6 +217,19 @@ def _read_file(file: Path, split: str, problems: list[Problem], notes: list[str]
     positions.report("category_id", file, problems, notes)
     problems += [*gathered(faults, MANY), *_doubtful_boxes(readable, file)]
     return detection_index(classes.names, paths, readable, class_attributes=classes.attributes)
+
+
+def _without_root(categories: list, annotations: list) -> list:
+    """The categories without Roboflow's category 0, which is the supercategory of all others and has no objects."""
+    if not all(isinstance(each, dict) for each in categories):
+        return categories
+    root = next((each for each in categories if each.get("id") in (0, "0")), None)
+    above = [each.get("supercategory") for each in categories if each is not root]
+    if root is None or not above or any(name != root.get("name") for name in above):
+        return categories
+    if any(isinstance(one, dict) and one.get("category_id") in (0, "0") for one in annotations):
+        return categories
+    return [each for each in categories if each is not root]
 
 
 def _named_by_annotations(annotations: list, file: Path, problems: list[Problem]) -> list[dict]:
@@ -262,6 +277,8 @@ def _images(images: list, file: Path, problems: list[Problem]) -> dict[int | str
     by_id: dict[int | str, dict] = {}
     for image in images:
         number, name = (image.get("id"), image.get("file_name")) if isinstance(image, dict) else (None, None)
+        if name is None and isinstance(image, dict) and isinstance(image.get("coco_url"), str):  # LVIS
+            name = image["file_name"] = "/".join(image["coco_url"].split("/")[-2:])
         if not is_key(number) or not isinstance(name, str) or number in by_id:
             problems.append(object_problem(file, f"image {brief(number)}", "it lacks a file_name or a unique id"))
         else:
@@ -297,6 +314,13 @@ def _doubtful_boxes(annotations: list[Annotation], file: Path) -> list[Problem]:
             "these may be two corners, or the size of the images may be wrong"
         )
         return [Problem("unclear layout", str(file), detail)]
+    contradicted = sum(int(contradicted_boxes(one.objects, one.size).sum()) for one in annotations if len(one.objects))
+    if contradicted > 1 and 2 * contradicted > len(boxes):
+        detail = (
+            f"{contradicted:,} of {len(boxes):,} boxes contradict the outlines or areas of their objects. COCO's are x, y, "
+            "width and height in pixels, and are read as such; these may be two corners"
+        )
+        return [Problem("unclear layout", str(file), detail)]
     return below_a_pixel(annotations, file, "COCO's")
 
 
@@ -314,13 +338,21 @@ def _image_folders(file: Path, split: str) -> list[str]:
     """Folders that may hold the images. Those named like the split come first: others may hold different images of one name."""
     names = [*re.split(r"[-_. ]", file.stem), file.stem, split]
     above = file.parent.parent if file.parent.name else file.parent / os.pardir
+    place = file.parent.absolute().name.lower()
+    is_inside = split_name(place) in SPLITS or not FILE_WORDS.isdisjoint(re.split(r"[\W_]+", place))
+    roots = (file.parent, above) if is_inside else (file.parent,)  # above a data set, there are others
     below = [*names, *(f"images/{name}" for name in names), "images", ""]
-    folders = dict.fromkeys(root / name for root in (file.parent, above) for name in below)
+    folders = dict.fromkeys(root / name for root in roots for name in below)
     found = [str(folder) for folder in folders if folder.is_dir()]
-    roots = (file.parent, above) if file.parent.name.lower() in MASK_WORDS else (file.parent,)  # above may be all data sets
     more = [child for root in roots for child in _children(root) if Path(child).name.lower() in IMAGE_WORDS]
     inner = [str(Path(child, name)) for child in more for name in names if Path(child, name).is_dir()]
     return list(dict.fromkeys([*found, *inner, *more]))
+
+
+def _elsewhere(file: Path, name: str) -> str:
+    """The folders beside a file that have an image of this name, as the end of a sentence; "" if none has."""
+    found = [f"{Path(child).name}/" for child in _children(file.parent) if os.path.isfile(os.path.join(child, name))]  # noqa: PTH113, PTH118
+    return f"; files of this name are in {' and '.join(found[:MOST_FOLDERS])}: write the folder into file_name" if found else ""
 
 
 def _children(folder: Path) -> list[str]:

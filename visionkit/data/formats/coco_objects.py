@@ -14,6 +14,7 @@ import numpy as np
 from visionkit.data.formats.annotation_files import are_sound, brief, object_problem
 from visionkit.data.images.decode import MAX_PIXELS
 from visionkit.data.index import NO_OBJECTS, Objects, Outline, Problem, Rle
+from visionkit.ops.np_boxes import paired_iou
 
 NO_ATTRIBUTES = frozenset(["bbox", "segmentation", "keypoints", "num_keypoints", "image_id", "category_id"])  # other fields
 MAX_KEYPOINTS = 1_000
@@ -237,6 +238,29 @@ def _box_around(outline: Outline, size: tuple[int, int]) -> list[float]:
         points = np.concatenate(outline) * (size[1], size[0])
         corners = np.stack([points.min(axis=0), points.max(axis=0)])
     return [*corners[0].tolist(), *(corners[1] - corners[0]).tolist()]
+
+
+def contradicted_boxes(objects: Objects, size: tuple[int, int]) -> np.ndarray:
+    """Which boxes do not fit what else is said of their objects, bool ``(N,)``.
+
+    That is: the polygons cover less than half of the box, or the box of them; or, without an outline, the area is that of a
+    box with two corners in the place of x, y, width and height.
+    """
+    found = np.zeros(len(objects), bool)
+    x, y, right, bottom = (objects.boxes * np.tile(size[::-1], 2)).T
+    width, height = right - x, bottom - y
+    for row in range(len(objects)):
+        outline = objects.outlines[row] if objects.outlines else None
+        if outline and not isinstance(outline, Rle):
+            points = np.concatenate(outline)
+            around = np.concatenate([points.min(axis=0), points.max(axis=0)])
+            found[row] = paired_iou(around[None], objects.boxes[row][None])[0] < 0.5
+        elif not outline and objects.attributes:
+            area = objects.attributes[row].get("area")
+            of_corners, of_sides = (width - x)[row] * (height - y)[row], (width * height)[row]
+            if isinstance(area, int | float) and area > 1 and width[row] > x[row] and height[row] > y[row]:
+                found[row] = abs(of_corners - area) < 0.01 * area and abs(of_sides - area) > 0.1 * area
+    return found
 
 
 def _keypoints(keypoints: list, size: tuple[int, int]) -> np.ndarray:

@@ -17,7 +17,7 @@ from typing import Any, NamedTuple
 import numpy as np
 
 from visionkit.data.formats.annotation_files import MAX_CLASSES, brief, check_not_empty, detection_index, read_paths
-from visionkit.data.formats.annotation_tools.folders import levels, split_of_path
+from visionkit.data.formats.annotation_tools.folders import levels
 from visionkit.data.formats.class_names import longest_list, names_files, read_names, unique_names
 from visionkit.data.formats.matching import image_finder
 from visionkit.data.formats.yolo import NO_LABELS, label_folders
@@ -25,8 +25,8 @@ from visionkit.data.formats.yolo_lines import Labels, read_all
 from visionkit.data.images.contents import read_text
 from visionkit.data.images.decode import IMAGE_SUFFIXES
 from visionkit.data.images.listing import files_in, image_folders, list_images
-from visionkit.data.index import DataError, Problem
-from visionkit.data.split_names import SPLITS, split_name, split_order
+from visionkit.data.index import DataError, Problem, counted
+from visionkit.data.split_names import SPLITS, split_name, split_of_path, split_order
 from visionkit.data.splits import DataSet
 
 NUM_PROBED = 10  # text files of a folder that are opened to see whether they are labels
@@ -124,7 +124,8 @@ def read_darknet(path: str | Path) -> DataSet:
         )
         problems.append(Problem("unclear layout", str(path), detail))
     elif empty:
-        notes.append(f"{empty:,} images without a .txt file serve as background")
+        serve = counted(empty, "image without a .txt file serves", "images without a .txt file serve")
+        notes.append(f"{serve} as background")
     files |= {sample.labels for sample in samples if sample.labels} | {str(one.names) for one in samples if one.names}
     layout = data_file.name if data_file is not None else ".txt next to the images" + (", in lists" if lists else "")
     splits = {split: detection_index(names, *part) for split, part in indexes.items()}
@@ -180,7 +181,8 @@ def _next_to_images(folder: Path, problems: list[Problem], notes: list[str]) -> 
             if stem not in stems and file.name.lower() not in NO_LABELS and _is_label_file(file):
                 problems.append(Problem("missing partner", str(file), "the label file has no image"))
     if unused:
-        notes.append(f"{unused:,} images in folders without label files are not used")
+        are = counted(unused, "image in folders without label files is", "images in folders without label files are")
+        notes.append(f"{are} not used")
     return {name: splits[name] for name in sorted(splits, key=split_order)}
 
 

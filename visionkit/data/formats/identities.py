@@ -8,6 +8,7 @@ FOLDER/train/<person>/..., FOLDER/val/<person>/...
 The label is the person. The class names are the people of all splits, so that a label means the same person in each.
 """
 
+import re
 from dataclasses import replace
 from pathlib import Path
 
@@ -16,11 +17,13 @@ import numpy as np
 from visionkit.data.formats.class_folders import visible_folders
 from visionkit.data.formats.labelled.evidence import GENERIC, refuse_other_layouts
 from visionkit.data.images.listing import list_images
-from visionkit.data.index import DataError, Index, natural_order
-from visionkit.data.split_names import VAL_SHARE, WHOLE, split_folders
+from visionkit.data.index import DataError, Index, Problem, natural_order
+from visionkit.data.split_names import SPLITS, VAL_SHARE, WHOLE, split_folders, split_name, word_of
 from visionkit.data.splits import DataSet, Splits
 
 LAYOUT = "Expected one folder of images a person, or train/ and val/ with other people in each."
+
+FEW_PEOPLE = 10  # fewer folders may be classes, which are named in another way in each split
 
 People = dict[str, list[Path]]  # the images of each person
 
@@ -75,6 +78,40 @@ def read_identities(folder: str | Path) -> DataSet:
     return people_of(data_set)
 
 
+def doubts_of_people(folder: str | Path, data_set: DataSet) -> tuple[tuple[Problem, ...], tuple[Problem, ...]]:
+    """Why folders that training and validation do not share may be classes, and no people.
+
+    Args:
+        folder: of the data set.
+        data_set: result of ``read_identities``.
+
+    Returns:
+        the problem that names are alike (cat, cats; cat_train, cat_test; 1, 01), which are hardly people; and the one that
+        there are few of them, which is as it should be where people are asked for.
+    """
+    names = [{index.class_names[label] for label in np.unique(index.labels)} for index in data_set.splits.values()]
+    if len(names) < 2 or names[0] & set().union(*names[1:]):
+        return (), ()
+    guess = "training and validation share no folder, so the folders are taken for people, not for classes"
+    remedy = "if they are classes, give each the same name in all splits"
+    train = {_plain(name): name for name in sorted(names[0])}
+    others = sorted(set().union(*names[1:]))
+    alike = [(train[_plain(name)], name) for name in others if _plain(name) in train]
+    if 2 * len(alike) >= min(len(train), len(others)):
+        one, other = alike[0]
+        return (Problem("unclear layout", str(folder), f"{guess}; but {one!r} and {other!r} may be one class: {remedy}"),), ()
+    if len(names[0]) + len(others) >= FEW_PEOPLE:
+        return (), ()
+    few = f"{guess}; but there are only {len(names[0]) + len(others)}: {remedy}"
+    return (), (Problem("unclear layout", str(folder), few),)
+
+
+def _plain(name: str) -> str:
+    """A name without what its spelling in another split may add: the word of the split, an s of the plural, zeros."""
+    words = [word for word in re.split(r"[\W_]+", name.casefold()) if word and split_name(word) not in SPLITS]
+    return " ".join(word.lstrip("0") or "0" if word.isdecimal() else word.removesuffix("s") for word in words) or name
+
+
 def people_of(data_set: DataSet) -> DataSet:
     """A data set whose labels are people, with notes on how many there are in each split.
 
@@ -87,13 +124,14 @@ def people_of(data_set: DataSet) -> DataSet:
     notes = list(data_set.notes)
     if counts:
         notes.append(f"people: {', '.join(counts)}")
-    train, val = people.get("train", set()), people.get("val", people.get("test", set()))
+    measuring = "val" if "val" in people else "test"
+    train, val = people.get("train", set()), people.get(measuring, set())
     shared = sorted(train & val)
     if shared:
-        people = "1 person is" if len(shared) == 1 else f"{len(shared)} people are"
-        notes.append(f"{people} in both training and validation, such as {shared[0]}: results will flatter the model")
+        are = "1 person is" if len(shared) == 1 else f"{len(shared)} people are"
+        notes.append(f"{are} in both training and {word_of(measuring)}, such as {shared[0]}: results will flatter the model")
     elif train and val:
-        notes.append("validation has nobody of training, so the labels are taken for people, not for classes")
+        notes.append(f"{word_of(measuring)} has nobody of training, so the labels are taken for people, not for classes")
     return replace(data_set, notes=tuple(notes))
 
 

@@ -23,6 +23,7 @@ from visionkit.data.formats.mask_layouts.beside import Beside, find_beside, find
 from visionkit.data.formats.mask_layouts.folders import find_folders, pairing_of
 from visionkit.data.formats.mask_layouts.known import known_classes, one_form
 from visionkit.data.formats.mask_layouts.tree import Found, Part, Tree, UnclearError
+from visionkit.data.formats.matching import Pairing
 from visionkit.data.formats.split_lists import find_list
 from visionkit.data.images import stacks
 from visionkit.data.images.contents import read_text
@@ -30,7 +31,7 @@ from visionkit.data.images.masks.code import find_classes
 from visionkit.data.images.masks.meaning import MaskClasses
 from visionkit.data.images.masks.names import NamedClasses, find_names
 from visionkit.data.images.stacks import Pairs
-from visionkit.data.index import Annotation, DataError, Index, Problem
+from visionkit.data.index import Annotation, DataError, Index, Problem, counted
 from visionkit.data.split_names import TEST_NAMES, TRAIN_NAMES, VAL_NAMES, WHOLE, split_folders, split_order
 from visionkit.data.splits import DataSet
 
@@ -115,19 +116,25 @@ def _read_parts(tree: Tree, found: Found) -> Read:
     """The pairs of folders of images and masks."""
     splits: dict[str, Pairs] = {}
     problems, notes, rules, unused = list(found.problems), list(found.notes), {}, {}
+    named_after: set[Path] = set()
     for part in found.parts:
         pairing = pairing_of(tree, part)
         for split, pairs in _split_by_folders(part, pairing.pairs).items():
             splits.setdefault(split, []).extend(pairs)
         detail = f"no mask, or more than one, of a corresponding name in {part.masks}"
-        problems += [Problem("missing partner", str(image), detail) for image in pairing.images_left]
+        derived = _derived(pairing)
+        images_left = [image for image in pairing.images_left if image not in derived]
+        named_after |= derived
+        problems += [Problem("missing partner", str(image), detail) for image in images_left]
         detail = f"no image, or more than one, of a corresponding name in {part.images}"
         problems += [Problem("missing partner", str(mask), detail) for mask in pairing.masks_left]
         rules.update({pairing.rule: None} if pairing.rule else {})
         unused.update(dict.fromkeys(one_form(tree.below(part.masks))[1]))
-        num_images = len(pairing.pairs) + len(pairing.images_left)
-        if 2 * len(pairing.images_left) > num_images:
-            notes.append(f"{len(pairing.images_left)} of {num_images} images in {part.images} have no mask")
+        num_images = len(pairing.pairs) + len(images_left)
+        if 2 * len(images_left) > num_images:
+            notes.append(f"{len(images_left)} of {counted(num_images, 'image')} in {part.images} have no mask")
+    if named_after:
+        notes.append(f"not used: {len(named_after):,} files named after images beside them, such as {min(named_after).name}")
     if rules:
         notes.append(f"masks are paired by name: {'; '.join(list(rules)[:3])}")
     others = []
@@ -141,9 +148,21 @@ def _read_parts(tree: Tree, found: Found) -> Read:
     if beside_masks:
         folders = ", ".join(dict.fromkeys(tree.name(file.parent) for file in beside_masks))
         notes.append(f"the masks are read; {len(beside_masks)} other annotations in {folders} are not")
-    described = "" if not found.parts else f"images and masks ({', '.join(tree.name(side) for side in found.parts[0][1:])})"
+    first = min(found.parts, key=lambda part: split_order(part.split), default=None)
+    described = "" if first is None else f"images and masks ({', '.join(tree.name(side) for side in first[1:])})"
     folders = [tree.root, *(place for part in found.parts for place in (part.masks, part.masks.parent))]
     return Read(splits, notes, problems, described, folders, [*others, *beside_masks])
+
+
+def _derived(pairing: Pairing) -> set[Path]:
+    """The files that have the name of an image and an ending, such as x_superpixels.png, which all paired images have."""
+    stems = {image.with_suffix("") for image, _ in pairing.pairs}
+    by_ending: dict[str, set[Path]] = {}
+    for file in pairing.images_left:
+        match = re.fullmatch(r"(.+)([-_][A-Za-z]+)", file.stem)
+        if match and file.with_name(match[1]) in stems:
+            by_ending.setdefault(match[2], set()).add(file)
+    return {file for files in by_ending.values() if 1 < len(files) == len(pairing.pairs) for file in files}
 
 
 def _split_by_folders(part: Part, pairs: Pairs) -> dict[str, Pairs]:

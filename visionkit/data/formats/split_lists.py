@@ -7,11 +7,12 @@ from collections.abc import Iterator
 from pathlib import Path
 
 from visionkit.data.formats.annotation_files import brief
-from visionkit.data.formats.class_names import longest_list, names_files
+from visionkit.data.formats.class_names import UNCLEAR_COUNT, longest_list, names_by_number, names_files
 from visionkit.data.images.contents import read_text
 from visionkit.data.images.decode import IMAGE_SUFFIXES
 from visionkit.data.images.listing import files_in, list_images
-from visionkit.data.index import DataError
+from visionkit.data.images.name_lists import name_lines
+from visionkit.data.index import DataError, Problem
 from visionkit.data.split_names import split_name
 
 DELIMITERS = {".txt": None, ".csv": ",", ".tsv": "\t"}  # by suffix; a line of a .txt is divided so that a part of it is a file
@@ -56,7 +57,7 @@ def find_other_lists(folder: Path, lists: dict[str, Path]) -> tuple[dict[str, Pa
     counts = {}
     for kind, files in kinds.items():
         try:
-            splits, _, _ = read_lists(folder, files)
+            splits, *_ = read_lists(folder, files)
         except DataError:
             continue
         if len(splits.get("train", ())) > 1:
@@ -66,7 +67,9 @@ def find_other_lists(folder: Path, lists: dict[str, Path]) -> tuple[dict[str, Pa
     return {split: chosen[split] for split in lists if split in chosen}, ordered[1:]
 
 
-def read_lists(folder: Path, lists: dict[str, Path]) -> tuple[dict[str, dict[str, list[Path]]], list[str], Path | None]:
+def read_lists(
+    folder: Path, lists: dict[str, Path]
+) -> tuple[dict[str, dict[str, list[Path]]], list[str], Path | None, list[Problem]]:
     """Read the lists of all splits, whose labels mean the same in each.
 
     Args:
@@ -76,8 +79,8 @@ def read_lists(folder: Path, lists: dict[str, Path]) -> tuple[dict[str, dict[str
             the number of a name in ``classes.txt``, from 0 or from 1. Lines that begin with # are skipped.
 
     Returns:
-        split -> class -> files; notes; and the file that the names of the classes are from, if there is one. A file that is
-        listed but does not exist is kept, so that the scan reports it.
+        split -> class -> files; notes; the file that the names of the classes are from, if there is one; and problems. A file
+        that is listed but does not exist is kept, so that the scan reports it.
 
     Raises:
         DataError: a line names no image, or a number has no name in ``classes.txt``.
@@ -85,7 +88,7 @@ def read_lists(folder: Path, lists: dict[str, Path]) -> tuple[dict[str, dict[str
     search = _Search(folder)
     listed = {split: _read_lines(folder, file, search) for split, file in lists.items()}
     labels = [label for _, each, _ in listed.values() for label in each]
-    names, note, names_file = _class_names(labels, folder, " and ".join(str(file) for file in lists.values()))
+    names, note, names_file, problems = _class_names(labels, folder, " and ".join(str(file) for file in lists.values()))
     splits: dict[str, dict[str, list[Path]]] = {}
     notes = []
     for split, (paths, labels, more_notes) in listed.items():
@@ -93,7 +96,7 @@ def read_lists(folder: Path, lists: dict[str, Path]) -> tuple[dict[str, dict[str
         for path, label in zip(paths, labels, strict=True):
             splits[split].setdefault(names.get(label, label), []).append(path)
         notes += [f"{lists[split].name} lists {len(paths)} files", *more_notes]
-    return splits, notes + note, names_file
+    return splits, notes + note, names_file, problems
 
 
 class _Search:
@@ -182,17 +185,21 @@ def _existing(path: Path) -> Path | None:
     return next((candidate for candidate in candidates if os.path.isfile(candidate)), None)  # noqa: PTH113 - false for a long name
 
 
-def _class_names(labels: list[str], folder: Path, lists: str) -> tuple[dict[str, str], list[str], Path | None]:
-    """Label -> name in ``classes.txt``, if that exists and all labels are numbers; a note on that; and the file."""
+def _class_names(labels: list[str], folder: Path, lists: str) -> tuple[dict[str, str], list[str], Path | None, list[Problem]]:
+    """Label -> name in ``classes.txt``, if that exists and all labels are numbers; a note on that; the file; and problems."""
     if not labels or not all(re.fullmatch("[0-9]{1,9}", label) for label in labels):
-        return {}, [], None
+        return {}, [], None, []
     label_file, names = longest_list(folder / name for name in names_files(files_in(folder)[1]))
     if label_file is None:
-        return {}, [], None
+        return {}, [], None, []
     numbers = {label: int(label) for label in labels}
-    first = 1 if 0 not in numbers.values() and len(names) in numbers.values() else 0
-    beyond = [number for number in numbers.values() if number - first >= len(names)]
+    largest = max(numbers.values())
+    found = names_by_number([line for line in name_lines(read_text(label_file)) if line], numbers.values())
+    beyond = [number for number in numbers.values() if number not in found] if found else [largest] * (largest > len(names))
     if beyond:
         raise DataError(f"{lists}: label {beyond[0]} has no name in {label_file}, which has {len(names)} names.")
-    note = f"labels are numbers from {first} of the names in {label_file.name}: {first} is {names[0]}"
-    return {label: names[number - first] for label, number in numbers.items()}, [note], label_file
+    if not found:
+        return {}, [], label_file, [Problem("class names", str(label_file), UNCLEAR_COUNT)]
+    first = min(found)
+    note = f"labels are numbers from {first} of the names in {label_file.name}: {first} is {found[first]}"
+    return {label: found[number] for label, number in numbers.items()}, [note], label_file, []

@@ -36,9 +36,9 @@ def find_roots(folder: Path, notes: list[str], problems: list[Problem]) -> dict[
     if (xml_folder := _xml_folder(folder)) is not None:
         return {WHOLE: _root(folder, xml_folder)}
     folders = _folders(folder)
-    parts = _split_folders(folders.values(), _xml_folder, notes, problems)
+    parts = _split_folders(folders.values(), lambda part: _xml_folder(_entered(part)), notes, problems)
     if parts:
-        return {split: _root(part, _xml_folder(part)) for split, part in parts.items()}
+        return {split: _root(_entered(part), _xml_folder(_entered(part))) for split, part in parts.items()}
     for above in (folders[name] for name in SPLIT_XML_FOLDERS if name in folders):
         if parts := _split_folders(_folders(above).values(), _has_voc, notes, problems):
             return {split: Root(folder, part, _images_of(folder, part.name.lower())) for split, part in parts.items()}
@@ -57,8 +57,17 @@ def _split_folders(
     return chosen
 
 
+def _entered(part: Path) -> Path:
+    """The folder of a split; or the only folder in it, where XML files lie there: train_zip/train/."""
+    inner = list(_folders(part).values())
+    return inner[0] if len(inner) == 1 and _xml_folder(part) is None and _xml_folder(inner[0]) is not None else part
+
+
 def _root(folder: Path, xml_folder: Path) -> Root:
-    return Root(folder, xml_folder, [*map(str, image_folders(folder))] or [str(folder)])
+    above = image_folders(folder)
+    inner = [child for each in above for _, child in sorted(_folders(each).items())]  # images/CLASS/, but not images/train/
+    inner = [] if split_folders(inner).folders else inner
+    return Root(folder, xml_folder, [*map(str, (*above, *inner))] or [str(folder)])
 
 
 def _images_of(folder: Path, name: str) -> list[str]:

@@ -38,8 +38,8 @@ from visionkit.data.formats.yolo_config import (
 )
 from visionkit.data.formats.yolo_lines import Labels, read_all
 from visionkit.data.images.contents import read_text
-from visionkit.data.images.listing import list_images
-from visionkit.data.index import Annotation, DataError, Problem
+from visionkit.data.images.listing import files_in, list_images
+from visionkit.data.index import Annotation, DataError, Problem, counted
 from visionkit.data.split_names import SPLITS, WHOLE, is_not_empty, split_folders
 from visionkit.data.splits import DataSet
 
@@ -51,8 +51,9 @@ NUMBERS = re.compile(r"[\s\d.+e-]*", re.IGNORECASE)
 def looks_like_yolo(folder: Path) -> bool:
     """Whether a folder has one of the layouts above."""
     folder = Path(folder)
-    if find_config(folder, [])[0] is not None:
-        return True
+    config_file, config = find_config(folder, [])
+    if config_file is not None:
+        return not _are_of_class_folders(configured(config, config_file, [], []))
     places = ((place, _label_folder(place)) for places in _layout(folder, [], []).values() for place in places)
     find = image_finder()
     return any(
@@ -61,6 +62,16 @@ def looks_like_yolo(folder: Path) -> bool:
         if labels is not None
         for file in islice(labels.rglob("*.txt"), PROBED)
     )
+
+
+def _are_of_class_folders(places: dict[str, list[Path]]) -> bool:
+    """Whether data.yaml names folders of class folders: images in folders alone, and no label file."""
+    folders = [place for of_split in places.values() for place in of_split]
+    for place in folders:
+        images, _, below = files_in(place)
+        if images or not below or any(next(labels.rglob("*.txt"), None) for labels in (_label_folder(place) or place, place)):
+            return False
+    return bool(folders)
 
 
 def _may_be_label_file(file: Path, images: Path, find: ImageFinder) -> bool:
@@ -109,7 +120,8 @@ def read_yolo(path: str | Path) -> DataSet:
     splits, labels = read_all(files, labels, source, problems, notes)
     problems += _without_image(places, read_files)
     if background := sum(file is None for of_split in files.values() for file in of_split.values()):
-        notes.append(f"{background:,} images have no label file and count as background")
+        count = counted(background, "image has no label file and counts", "images have no label file and count")
+        notes.append(f"{count} as background")
     if names is None:
         classes = [one.objects.classes for _, annotations in splits.values() for one in annotations]
         names = list(map(str, range(int(max((labels.max(initial=-1) for labels in classes), default=-1)) + 1)))

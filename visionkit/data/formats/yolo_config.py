@@ -127,7 +127,10 @@ def _is_changed(node: yaml.ScalarNode, loader: yaml.SafeLoader) -> bool:
 def configured(config: dict, file: Path, problems: list[Problem], notes: list[str]) -> dict[str, list[Path]]:
     """The folders and lists of images that data.yaml names, by split."""
     named = config.get("path")
-    bases = [*([file.parent / named, Path(named)] if isinstance(named, str) and named else []), file.parent]
+    bases = [file.parent]
+    if isinstance(named, str) and named:
+        last = Path(named.replace("\\", "/")).name  # ../datasets/coco8 is coco8/ where it lies next to the file
+        bases = [file.parent / named, Path(named), *([file.parent / last] if last not in ("", "..") else []), file.parent]
     places: dict[str, list[Path]] = {}
     for key, value in config.items():
         entries = [value] if isinstance(value, str) else value

@@ -2,6 +2,8 @@
 
 from pathlib import Path
 
+PROBED = 4096  # bytes of a text that show its encoding
+
 
 class ImageError(ValueError):
     """A file that is no image, or a damaged one; the message is a short reason."""
@@ -44,15 +46,25 @@ def file_of(path: str | Path) -> str:
     return path
 
 
+def encoding_of(contents: bytes) -> str:
+    """The encoding of a text by its first bytes: UTF-16 if it has a mark, or if every other byte is zero; else UTF-8."""
+    if contents[:2] in (b"\xff\xfe", b"\xfe\xff"):
+        return "utf-16"
+    first, second = (contents[start:PROBED:2] for start in (0, 1))
+    for encoding, zeros, others in (("utf-16-le", second, first), ("utf-16-be", first, second)):
+        if 2 * zeros.count(0) > len(zeros) > 1 and 10 * others.count(0) < len(others):
+            return encoding
+    return "utf-8-sig"
+
+
 def read_text(path: str | Path) -> str:
-    """The text of a file in UTF-8 (with or without a byte order mark) or UTF-16 (with one), else read as Latin-1.
+    """The text of a file in UTF-8 or UTF-16 (with or without a byte order mark), else read as Latin-1.
 
     Raises:
         OSError: the file is missing or cannot be read.
     """
     contents = Path(path).read_bytes()
-    encoding = "utf-16" if contents[:2] in (b"\xff\xfe", b"\xfe\xff") else "utf-8-sig"
     try:
-        return contents.decode(encoding)
+        return contents.decode(encoding_of(contents))
     except UnicodeDecodeError:
         return contents.decode("latin-1")

@@ -15,7 +15,7 @@ from scipy.spatial import cKDTree
 from visionkit.data.boxes import box_problems, rotation_of, upright
 from visionkit.data.images.contents import file_of
 from visionkit.data.images.masks.named import MUCH
-from visionkit.data.index import Annotation, Index, Objects
+from visionkit.data.index import Annotation, Index, Objects, counted
 from visionkit.data.quality.feature_duplicates import Pair
 from visionkit.data.quality.inspect import InspectedImage, InspectedMask
 from visionkit.data.splits import DataSet
@@ -23,6 +23,7 @@ from visionkit.ops.np_boxes import paired_iou
 
 SAME_BOX = 0.9  # intersection over union from which two boxes of a class count as one object that a person boxed twice
 NO_ANNOTATION = Annotation()
+FAR_OUTSIDE = 0.1  # share of the side of an image from which a keypoint beyond it is no rounding
 NEAREST = 32  # boxes that each box is compared with
 
 
@@ -220,6 +221,14 @@ def _wrong_boxes(split: str, index: Index, position: int, opened: Opened) -> Ite
     for row, kind in box_problems(objects.boxes):
         label = class_name(index, int(objects.classes[row]))
         yield Finding(kind, path, _box_detail(objects.boxes[row], image), split, position, box=row, label=label)
+    if objects.keypoints is not None:
+        points = objects.keypoints[objects.keypoints[..., 2] > 0][:, :2]
+        far = points[((points < -FAR_OUTSIDE) | (points > 1 + FAR_OUTSIDE)).any(axis=1)]
+        if len(far):
+            sides = (1, 1) if image is None else (image.width, image.height)
+            x, y = (far[0] * sides).round(1).tolist()
+            detail = f"{len(far)} of {counted(len(points), 'keypoint')} lie outside of it, such as x {x:g}, y {y:g}"
+            yield Finding("keypoint outside", path, detail, split, position)
 
 
 def _is_there(path: str) -> bool:

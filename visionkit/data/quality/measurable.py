@@ -5,7 +5,7 @@ from collections.abc import Mapping
 import numpy as np
 
 from visionkit.data.boxes import cleaned, crowds
-from visionkit.data.index import Index, Problem
+from visionkit.data.index import Index, Problem, counted
 from visionkit.data.split_names import MEASURING, empty_splits, place_of, training_split, word_of
 
 KIND = "unmeasurable split"
@@ -37,7 +37,8 @@ def unmeasurable(
             if index.has_objects or (known.get(train) is not None and known[train].any()):
                 problems.append(problem._replace(detail=_without_labels(index, name)))
         elif known.get(train) is not None:
-            problems += [problem._replace(detail=each) for each in _one_sided(index, name, known[train], count)]
+            other = next((known[other] for other in MEASURING if other != name and known.get(other) is not None), 0 * count)
+            problems += [problem._replace(detail=each) for each in _one_sided(index, name, known[train], count, other)]
     return tuple(problems)
 
 
@@ -65,20 +66,27 @@ def _without_labels(index: Index, name: str) -> str:
 def _without_pairs(name: str, count: np.ndarray) -> list[str]:
     num_people = int((count > 0).sum())
     if num_people < 2:
-        return [f"the {word_of(name)} images show {num_people} person: no pair of different people can be measured"]
+        people = counted(num_people, "person", "people")
+        return [f"the {word_of(name)} images show {people}: no pair of different people can be measured"]
     return [f"nobody has two {word_of(name)} images: no pair of the same person can be measured"] if count.max() < 2 else []
 
 
-def _one_sided(index: Index, name: str, in_train: np.ndarray, count: np.ndarray) -> list[str]:
-    """Sentences on the classes that only training or only this split has."""
+def _one_sided(index: Index, name: str, in_train: np.ndarray, count: np.ndarray, in_other: np.ndarray) -> list[str]:
+    """Sentences on the classes that only training, or training and the other of val and test, or only this split has."""
 
     def listed(rows: np.ndarray) -> str:
         names = [index.class_names[row] for row in np.flatnonzero(rows)]
         return ", ".join(names[:NUM_NAMES]) + (f" and {len(names) - NUM_NAMES} more" if len(names) > NUM_NAMES else "")
 
     sentences, word = [], word_of(name)
-    if (only_train := (in_train > 0) & (count == 0)).any():
+    lacking = (in_train > 0) & (count == 0)
+    if (only_train := lacking & (in_other == 0)).any():
         sentences.append(f"no {word} images of {listed(only_train)}: only training has some, so the result is not measured")
+    if (elsewhere := lacking & (in_other > 0)).any():
+        other = word_of(next(each for each in MEASURING if each != name))
+        sentences.append(
+            f"no {word} images of {listed(elsewhere)}: training and {other} have some, so {word} does not measure the result"
+        )
     if (only_here := (in_train == 0) & (count > 0)).any():
         sentences.append(f"no training images of {listed(only_here)}, which {word} has: it cannot be learnt")
     return sentences

@@ -5,6 +5,7 @@ from pathlib import Path
 from typing import Any
 
 from visionkit.data.images.bit_depth import how_floats_are_scaled
+from visionkit.data.index import counted
 from visionkit.data.quality.findings import Opened, doubled_boxes, objects_of, samples, values_to_ignore
 from visionkit.data.quality.inspect import InspectedImage, InspectedMask, other_suffix
 from visionkit.data.splits import DataSet
@@ -39,14 +40,14 @@ def _on_splits(summary: dict[str, Any]) -> Iterator[str]:
 
 
 def _on_classes(summary: dict[str, Any]) -> Iterator[str]:
-    classes, counted = summary["classes"], summary["counted"]
+    classes, unit = summary["classes"], summary["counted"]
     if (times := imbalance(classes)) > IMBALANCE:
         totals = {name: sum(counts.values()) for name, counts in classes.items() if sum(counts.values())}
         most, least = max(totals, key=totals.get), min(totals, key=totals.get)
-        yield f"imbalance: there are {times:,.0f} times as many {counted} of {most} as of {least}"
+        yield f"imbalance: there are {times:,.0f} times as many {unit} of {most} as of {least}"
     absent = [name for name, counts in classes.items() if sum(counts.values()) == 0]
     if absent and len(absent) < len(classes):
-        yield f"there are no {counted} of {_listed(absent)}"
+        yield f"there are no {unit} of {_listed(absent)}"
 
 
 def _on_images(data: DataSet, opened: Opened) -> Iterator[str]:
@@ -56,7 +57,7 @@ def _on_images(data: DataSet, opened: Opened) -> Iterator[str]:
         yield f"{_files(misnamed)} of another format than the suffix says, but can be read: {_listed(misnamed)}"
     grey = sum(image.grey for image in images.values())
     if grey:
-        yield f"all {grey} images are grey" if grey == len(images) else f"{grey} of {len(images)} images are grey"
+        yield f"all {grey} images are grey" if grey == len(images) > 1 else f"{grey} of {len(images)} images are grey"
     thin = [path for path, image in images.items() if _sides(image)[1] >= LONG_AND_THIN * _sides(image)[0]]
     if thin:
         yield f"{_files(thin)} at least {LONG_AND_THIN} times as long as wide, such as {Path(thin[0]).name}"
@@ -65,7 +66,7 @@ def _on_images(data: DataSet, opened: Opened) -> Iterator[str]:
         yield f"{_files(small)} smaller than {SMALL} pixels, such as {Path(small[0]).name}"
     turned = sum(image.stored_size != (image.height, image.width) for image in images.values())
     if turned:
-        yield f"{turned} images are turned upright according to their EXIF headers"
+        yield f"{counted(turned, 'image is', 'images are')} turned upright according to their EXIF headers"
     if sentence := how_floats_are_scaled(image.depth for image in images.values()):
         yield sentence
 
@@ -74,14 +75,16 @@ def _on_objects(data: DataSet, summary: dict[str, Any]) -> Iterator[str]:
     if "objects" not in summary:
         return
     if empty := summary["images_without_objects"]:
-        yield f"{empty} images have no objects and serve as background"
+        serve = counted(empty, "image has no objects and serves", "images have no objects and serve")
+        yield f"{serve} as background"
     doubled = {}
     for _, index, position in samples(data):
         objects = objects_of(index, position)
         if objects is not None and (count := doubled_boxes(objects.boxes, objects.classes)):
             doubled[Path(index.paths[position]).name] = count
     if doubled:
-        yield f"{sum(doubled.values())} objects are boxed twice, in {len(doubled)} images: {_listed(list(doubled))}"
+        twice = counted(sum(doubled.values()), "object is", "objects are")
+        yield f"{twice} boxed twice, in {counted(len(doubled), 'image')}: {_listed(list(doubled))}"
 
 
 def _on_masks(opened: Opened) -> Iterator[str]:

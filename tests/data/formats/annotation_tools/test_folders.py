@@ -3,7 +3,8 @@
 import pytest
 
 from tests.data.layouts.layout import text
-from visionkit.data.formats.annotation_tools.folders import NUM_FOLDERS, files_in, levels, split_of_path
+from visionkit.data.formats.annotation_tools.folders import NUM_FOLDERS, files_in, levels
+from visionkit.data.split_names import split_of_path
 
 
 def test_an_empty_folder_and_none(tmp_path):

@@ -171,3 +171,12 @@ def test_other_tables_are_not_of_via(tmp_path):
     image(tmp_path / "a.jpg")
     text(tmp_path / "x.csv", "filename,label\na.jpg,cat\n")
     assert not looks_like_tool_files(tmp_path)
+
+
+@pytest.mark.parametrize(("options", "name"), [({"7": "cat"}, "cat"), ({"7": ""}, "7"), ({"8": "dog"}, "7"), ([], "7")])
+def test_numbers_of_options_are_named_by_the_project(tmp_path, options, name):
+    entry = {"filename": "a.jpg", "regions": [{"shape_attributes": RECT, "region_attributes": {"kind": "7"}}]}
+    image(tmp_path / "a.jpg")
+    attributes = {"region": {"kind": {"type": "radio", "options": options}}}
+    tree(tmp_path / "via.json", {"_via_img_metadata": {"a": entry}, "_via_attributes": attributes})
+    assert read_tool_files(tmp_path).class_names == (name,)

@@ -38,8 +38,24 @@ def test_no_folders_say_nothing(tmp_path):
 def test_splits_without_class_folders_are_no_classes(tmp_path, names):
     for name in names:
         images(tmp_path / name, "x.jpg", "y.jpg")
-    with pytest.raises(DataError, match="have the names of splits"):
+    with pytest.raises(DataError, match=r"(has the name|have the names) of"):
         find_class_folders(tmp_path)
+
+
+@pytest.mark.parametrize(
+    ("names", "expected"),
+    [
+        (("train.X1", "train.X2", "val.X"), 1),
+        (("bounding_box_train", "bounding_box_test", "query"), 1),
+        (("train station", "train depot"), 0),
+        (("toy train", "test tube", "cup", "ball"), 0),
+    ],
+)
+def test_words_of_several_splits_in_most_names_are_a_finding(tmp_path, names, expected):
+    for name in names:
+        images(tmp_path / name, "x.jpg", "y.jpg")
+    problems = find_class_folders(tmp_path).problems
+    assert ["usually splits" in problem.detail for problem in problems] == [True] * expected
 
 
 def test_one_of_two_classes_may_be_called_train(tmp_path):
@@ -162,15 +178,27 @@ def test_many_classes_are_compared_without_opening_images(tmp_path, monkeypatch)
 @pytest.mark.parametrize(
     ("folders", "named", "remedy"),
     [
-        (("a/abbey", "a/airport", "b/bakery"), "a/ holds no images but the folders abbey/ and airport/", "{}/a as --data"),
+        (
+            ("a/abbey", "a/airport", "b/bakery"),
+            "a/ holds no images but the folders abbey/ and airport/",
+            "move them out of a/, one level up",
+        ),
         (
             ("France/Paris", "France/Lyon", "Peru/Lima", "Peru/Cusco"),
             "read as one class, France, and likewise for 1 more",
             "move them out",
         ),
-        (("fruit/apple", "fruit/banana", "fruit/fig", "dog"), "apple/ and banana/ (3 folders)", "{}/fruit as --data"),
-        (("good/SOB/a", "good/SOB/b", "bad/SOB/c"), "good/ holds no images but the folders a/ and b/", "{}/good as --data"),
-        (("dataset/0", "dataset/1", "results"), "dataset/ holds no images", "{}/dataset as --data"),
+        (
+            ("fruit/apple", "fruit/banana", "fruit/fig", "dog"),
+            "holds no images but 3 folders, such as apple/ and banana/: they",
+            "move them out of fruit/, one level up",
+        ),
+        (
+            ("good/SOB/a", "good/SOB/b", "bad/SOB/c"),
+            "good/ holds no images but the folders a/ and b/",
+            "move them out of good/, one level up",
+        ),
+        (("dataset/0", "dataset/1", "results"), "dataset/ holds no images", "move them out of dataset/, one level up"),
     ],
 )
 def test_folders_that_hold_only_folders_are_unclear(tmp_path, folders, named, remedy):

@@ -52,3 +52,16 @@ def test_names_that_are_no_numbers_or_the_numbers_themselves_stay(tmp_path, cont
     (tmp_path / "classes.txt").write_text(content)
     found = read(tmp_path)
     assert found.class_names == tuple(content.split()) and not found.problems
+
+
+@pytest.mark.parametrize("wrapper", ["", "ILSVRC/Data/CLS-LOC"])
+def test_synsets_are_named(tmp_path, wrapper):
+    synsets = ("n01440764", "n02012849", "n03126707")
+    write_classes(tmp_path / wrapper / "train", dict.fromkeys(synsets, 2))
+    words = ("tench, Tinca tinca", "crane", "crane")
+    lines = [f"{synset} {word}" for synset, word in zip(synsets, words, strict=True)]
+    (tmp_path / "LOC_synset_mapping.txt").write_text("\n".join(lines))
+    found = read(tmp_path)
+    assert found.class_names == ("tench", "crane (n02012849)", "crane (n03126707)") and not found.problems
+    (tmp_path / "LOC_synset_mapping.txt").write_text("\n".join(lines[:2]))
+    assert read(tmp_path).class_names == synsets

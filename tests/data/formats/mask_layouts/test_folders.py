@@ -1,5 +1,7 @@
 """Folders of images and masks beyond images/ and masks/: two kinds of images, folders of splits on one side, other names."""
 
+from pathlib import Path
+
 import pytest
 
 from tests.data.formats.test_mask_folders import photograph, shape
@@ -94,3 +96,29 @@ def test_folders_of_splits_on_one_side_alone_split_the_pairs(tmp_path, side):
         "train": ["0.png", "1.png", "2.png"],
         "val": ["3.png", "4.png"],
     }
+
+
+@pytest.mark.parametrize(
+    ("images", "masks"),
+    [
+        ("{}_images", "{}_masks"),
+        ("{}-images", "{}-masks"),
+        ("{}_img", "{}_mask"),
+        ("{}_images", "{}_labels"),
+        ("{}ing Images", "{}ing Masks"),
+        ("images_{}", "masks_{}"),
+        ("images/{}_images", "masks/{}_masks"),
+    ],
+)
+def test_folders_may_be_named_after_their_split_and_what_they_hold(tmp_path, images, masks):
+    """Images for testing have no masks, and are no classes."""
+    for split, numbers in (("train", "012"), ("test", "34")):
+        for number in numbers:
+            photograph(tmp_path / images.format(split) / f"{number}.png")
+            if split == "train":
+                save(tmp_path / masks.format(split) / f"{number}.png", shape(int(number), 1))
+    found = sources.read(tmp_path)
+    assert {split: names(index) for split, index in found.splits.items()} == {"train": ["0.png", "1.png", "2.png"]}
+    assert found.problems == () and any(images.format("test").split("/")[-1] in note for note in found.notes)
+    mask = Path(found.splits["train"].annotations[1].mask)
+    assert mask == tmp_path / masks.format("train") / "1.png"

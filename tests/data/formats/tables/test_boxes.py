@@ -54,6 +54,12 @@ def test_a_bad_box_of_a_column_is_reported(write, box):
         ("x_1,y_1,width,height", "12,8,48,32"),
         ('"Bbox [x",y,w,h]', "12,8,48,32"),
         ("bbox_xyxy", "12 8 60 40"),
+        ("bbox_xxyy", "12 60 8 40"),
+        ("center_x,center_y,w,h", "36,24,48,32"),
+        ("bbox_center_x,bbox_center_y,bbox_width,bbox_height", "36,24,48,32"),
+        ("xmid,ymid,width,height", "0.3,0.3,0.4,0.4"),
+        ("width,height,x_center,y_center,box_w,box_h", "120,80,36,24,48,32"),
+        ("xmin,ymin,xmax,ymax,x_center,y_center,width,height", "12,8,60,40,36,24,48,32"),
     ],
 )
 def test_forms_of_columns(write, header, numbers):
@@ -118,3 +124,31 @@ def test_a_size_that_is_read_from_the_image_is_marked(write, table, measured):
 def test_boxes_that_may_be_corners_or_sides_are_named(write, header, box, expected, is_doubt):
     found = read_tables(write("a.jpg", {"x.csv": f"image_id,{header}\na,{box}\n"}))
     assert pixels(found) == [[expected]] and [one.kind for one in found.problems] == ["unclear layout"] * is_doubt
+
+
+def test_width_and_height_of_a_second_form_are_not_the_size_of_the_image(write):
+    table = "image,xmin,ymin,xmax,ymax,cx,cy,width,height,label\na,12,8,60,40,36,24,48,32,cat\n"
+    assert read_tables(write("a.jpg", {"x.csv": table})).splits["all"].annotations[0].size == (80, 120)
+
+
+@pytest.mark.parametrize("columns", ["x,y,w,h", "bbox"])
+@pytest.mark.parametrize(
+    ("numbers", "box", "is_unclear"),
+    [
+        ("0.5,0.5,0.2,0.4", [60, 40, 84, 72], True),  # the corner, or as in YOLO the center
+        ("0.05,0.5,0.2,0.4", [6, 40, 30, 72], False),  # no center
+        ("0.9,0.5,0.2,0.4", [96, 24, 120, 56], False),  # no corner
+        ("60,40,24,32", [60, 40, 84, 72], False),  # pixels
+    ],
+)
+def test_relative_sides_may_begin_at_the_center(write, columns, numbers, box, is_unclear):
+    numbers = f'"[{numbers}]"' if columns == "bbox" else numbers
+    found = read_tables(write("a.jpg", {"x.csv": f"image,{columns},label\na,{numbers},cat\n"}))
+    assert pixels(found) == [[box]]
+    assert [problem.kind for problem in found.problems] == ["unclear layout"] * is_unclear
+
+
+def test_only_the_coordinates_that_names_leave_open_are_doubted(write):
+    table = "image,xmin,ymin,width,height,label\na,0.5,0.5,0.2,0.4,cat\n"
+    found = read_tables(write("a.jpg", {"x.csv": table}))
+    assert pixels(found) == [[[60, 40, 84, 72]]] and found.problems == ()

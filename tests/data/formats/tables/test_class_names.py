@@ -26,6 +26,8 @@ def test_without_a_file_the_labels_are_the_names_in_natural_order(tmp_path):
         ("class_list.csv", "cat,0\ndog,1\n"),
         ("label_num_to_disease_map.json", '{"0": "cat", "1": "dog"}'),
         ("classes.json", '{"dog": 1, "cat": 0}'),
+        ("classes.json", '["cat", "dog", "cow"]'),
+        ("classes.txt", "0: cat\n1: dog\n2: cow\n"),
     ],
 )
 def test_numbers_get_names(tmp_path, name, content):
@@ -37,6 +39,17 @@ def test_numbers_get_names(tmp_path, name, content):
 def test_lines_may_count_from_one(tmp_path):
     (tmp_path / "classes.txt").write_text("cat\ndog\n")
     assert named(tmp_path, ["1", "2"])[0] == {"1": "cat", "2": "dog"}
+
+
+@pytest.mark.parametrize(("name", "content"), [("classes.txt", "cat\ndog\ncow\n"), ("names.json", '["cat", "dog", "cow"]')])
+def test_labels_that_may_count_from_0_or_1_keep_their_numbers(tmp_path, name, content):
+    (tmp_path / name).write_text(content)
+    names, classes = named(tmp_path, ["1", "2"])
+    assert names == {"1": "1", "2": "2"}
+    assert [(problem.kind, problem.path) for problem in classes.problems] == [("class names", str(tmp_path / name))]
+    (tmp_path / "classes.csv").write_text("1,cat\n2,dog\n")
+    names, classes = named(tmp_path, ["1", "2"])
+    assert names == {"1": "cat", "2": "dog"} and classes.problems == []
 
 
 def test_a_file_may_order_the_names(tmp_path):

@@ -55,6 +55,36 @@ def test_an_unknown_name_is_taken_for_the_label_if_it_is_the_only_one(write):
     assert "x.csv: no column has a name that is known for labels; artist is taken" in found.notes
 
 
+CELLS = "image,cell_type,xmin,ymin,xmax,ymax{}\n" + "".join(f"a,{name},1,1,9,9{{}}\n" for name in ("RBC", "WBC") * 2)
+
+
+@pytest.mark.parametrize(
+    ("more", "values", "classes", "problems"),
+    [
+        ("", [""] * 4, ("RBC", "WBC"), 0),
+        (",source", [",web"] * 4, ("RBC", "WBC"), 0),
+        (",stain,count", [",x,7", ",y,8"] * 2, ("object",), 1),
+    ],
+)
+def test_the_only_column_of_few_texts_is_the_class_of_boxes(write, more, values, classes, problems):
+    found = read_tables(write("a.jpg", {"x.csv": CELLS.format(more, *values)}))
+    assert found.class_names == classes and len(found.problems) == problems
+    assert all("any of cell_type, stain may be the class" in problem.detail for problem in found.problems)
+    assert any("cell_type is taken for the class" in note for note in found.notes) == (problems == 0)
+
+
+def test_a_text_that_is_the_same_in_each_image_may_be_no_class_of_boxes(write):
+    rows = "".join(f"{name},1,1,9,9,{weather}\n" * 2 for name, weather in zip("abcd", ["sun", "rain"] * 2, strict=True))
+    found = read_tables(write("a.jpg b.jpg c.jpg d.jpg", {"x.csv": f"image,xmin,ymin,xmax,ymax,weather\n{rows}"}))
+    assert [problem.kind for problem in found.problems] == ["unclear layout"]
+
+
+def test_all_columns_that_may_be_the_label_are_named_beside_the_one_that_is_read(write):
+    table = "image,diagnosis,kind,target\na,naevus,benign,0\nb,mole,benign,0\nc,naevus,bad,1\nd,mole,bad,1\n"
+    found = read_tables(write("a.jpg b.jpg c.jpg d.jpg", {"x.csv": table}))
+    assert "x.csv: the labels are those of the column target; not used: diagnosis, kind" in found.notes
+
+
 @pytest.mark.parametrize(
     ("header", "rows", "reason"),
     [

@@ -62,3 +62,22 @@ def test_a_split_that_is_not_assigned_is_named(write):
     found = read_tables(write(NAMES, {"x.csv": "TRAIN,a.jpg,cat,.1,.1,,,.5,.5,,\nUNASSIGNED,b.jpg,dog,.1,.1,,,.5,.5,,\n"}))
     assert pixels(found, "train") == [[[12, 8, 60, 40]]] and "UNASSIGNED" in found.splits
     assert [one.kind for one in found.problems] == ["unclear layout"] and "'UNASSIGNED'" in found.problems[0].detail
+
+
+@pytest.mark.parametrize(
+    ("rows", "box", "is_unclear"),
+    [
+        (["70,50,90,70"] * 6, [70, 50, 90, 70], False),
+        (["70,50,20,10"] * 6, [70, 50, 90, 60], False),  # no corners
+        (["30,20,50,50", "40,20,50,50", "65,20,50,50"], [30, 20, 80, 70], False),  # some are no corners, and those of sides fit
+        (["20,10,60,50"] * 2, [20, 10, 60, 50], False),  # sides fit by chance
+        (["20,10,60,50"] * 6, [20, 10, 60, 50], True),
+        (["0.9,0.5,0.2,0.4"] * 2, [96, 24, 120, 56], False),  # centers alone fit
+    ],
+)
+def test_boxes_are_corners_unless_these_do_not_fit(write, rows, box, is_unclear):
+    names = [f"{number}.jpg" for number in range(len(rows))]
+    table = "".join(f"{name},{row},cat\n" for name, row in zip(names, rows, strict=True))
+    found = read_tables(write(" ".join(names), {"x.csv": table}))
+    assert pixels(found)[0] == [box]
+    assert [problem.kind for problem in found.problems] == ["unclear layout"] * is_unclear

@@ -59,6 +59,24 @@ def test_names_in_two_folders_are_reported(write):
     assert [problem.kind for problem in found.problems] == ["unclear layout"]
 
 
+@pytest.mark.parametrize(
+    ("images", "name", "num_problems"),
+    [
+        ("train/cat/1.jpg valid/cat/1.jpg", "train/cat/1.jpg", 0),
+        ("train/cat/1.jpg valid/cat/1.jpg", "train/cat/1", 0),
+        ("train/cat/1.jpg valid/cat/1.jpg", "/kaggle/input/train/cat/1.jpg", 0),
+        ("cat/1.jpg valid/cat/1.jpg", "cat/1.jpg", 0),
+        ("data/deep/cat/1.jpg other/cat/1.jpg", "data/deep/cat/1.jpg", 0),
+        ("train/cat/1.jpg valid/cat/1.jpg", "cat/1.jpg", 1),
+        ("p/1.jpg q/1.jpg", "p/1.jpg", 0),
+    ],
+)
+def test_a_path_means_the_file_that_it_leads_to(write, images, name, num_problems):
+    found = read_tables(write(images, {"x.csv": f"image,label\n{name},cat\n"}))
+    assert [problem.kind for problem in found.problems] == ["unclear layout"] * num_problems
+    assert len(found) == 1
+
+
 def test_if_all_images_are_missing_the_error_says_where_they_were_searched(write):
     with pytest.raises(DataError, match=r"none of its 2 images exists, such as 'y'\. They were searched in .*images"):
         read_tables(write("images/a.jpg", {"x.csv": "image,label\ny,cat\nz,dog\n"}))
@@ -106,3 +124,18 @@ def test_the_query_of_an_address_is_no_part_of_a_name(write):
 def test_numbers_of_rows_are_no_images_beside_a_column_of_images(write):
     found = read_tables(write("0000.jpg 0001.jpg", {"x.csv": "id,image,label\n0,0001.jpg,cat\n1,0000.jpg,dog\n"}))
     assert labels(found) == {"0001.jpg": "cat", "0000.jpg": "dog"} and found.notes == ()
+
+
+@pytest.mark.parametrize("name", ["{}", "https://x.com/{}.jpg?w=100"])
+def test_the_current_folder_is_not_searched(write, monkeypatch, name):
+    folder = write("data/images/1.jpg images/1.png", {"data/x.csv": f"image,label\n{name.format(1)},cat\n"})
+    monkeypatch.chdir(folder)
+    found = read_tables(folder / "data")
+    assert labels(found) == {"1.jpg": "cat"} and found.problems == ()
+
+
+def test_an_image_of_an_absolute_path_has_no_rival(write):
+    folder = write("p/1.jpg q/1.jpg", {})
+    (folder / "x.csv").write_text(f"image,label\n{folder}/p/1.jpg,cat\n")
+    found = read_tables(folder)
+    assert labels(found) == {"1.jpg": "cat"} and found.problems == ()

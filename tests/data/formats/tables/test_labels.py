@@ -85,6 +85,44 @@ def test_labels_with_a_confidence_of_0_are_absent(write):
     assert sets(read_tables(folder), "train") == [{"Cat"}, {"Dog"}, set()]
 
 
+@pytest.mark.parametrize("rows", ["a,cat,0.9\nb,dog,0\nc,cat,1\n", "a,cat,1\nb,dog,0\nc,cat,1\n"])
+def test_a_confidence_of_0_leaves_a_label_where_images_have_one(write, rows):
+    found = read_tables(write("a.jpg b.jpg c.jpg", {"x.csv": f"image,label,confidence\n{rows}"}))
+    assert labels(found) == {"a.jpg": "cat", "b.jpg": "dog", "c.jpg": "cat"}
+    assert [problem.kind for problem in found.problems] == ["unclear layout"]
+    assert "1 row has a confidence of 0" in found.problems[0].detail
+
+
+@pytest.mark.parametrize(("others", "kinds"), [("0 1", ["class names"]), ("1 1", []), ("1 2", ["class names"])])
+def test_minus_one_beside_other_numbers_may_be_no_label(write, others, kinds):
+    first, second = others.split()
+    found = read_tables(write("a.jpg b.jpg c.jpg", {"x.csv": f"image,label\na,-1\nb,{first}\nc,{second}\n"}))
+    assert labels(found) == {"a.jpg": "-1", "b.jpg": first, "c.jpg": second}
+    assert [problem.kind for problem in found.problems] == kinds
+
+
+def test_rows_without_a_label_are_one_problem(write):
+    found = read_tables(write("a.jpg b.jpg c.jpg", {"x.csv": "image,label\na,cat\nb,\nc,nan\n"}))
+    assert labels(found) == {"a.jpg": "cat"}
+    assert [problem.detail for problem in found.problems] == [
+        "line 3: the label is missing; and so in 1 further rows, which are left out, too"
+    ]
+
+
+@pytest.mark.parametrize(
+    ("header", "others", "expected"),
+    [
+        ("class,species", "xyxy", "xyxy"),
+        ("class,species", "wxyz", ["Aves"] * 4),  # a name of each image
+        ("class,species", "xxxx", ["Aves"] * 4),
+    ],
+)
+def test_a_column_with_one_value_is_no_label_beside_one_that_varies(write, header, others, expected):
+    rows = "".join(f"{name},Aves,{other}\n" for name, other in zip("abcd", others, strict=True))
+    found = read_tables(write("a.jpg b.jpg c.jpg d.jpg", {"x.csv": f"image,{header}\n{rows}"}))
+    assert list(labels(found).values()) == list(expected)
+
+
 def test_whole_numbers_lose_the_point_that_pandas_writes(write):
     assert labels(read_tables(write("a.jpg b.jpg", {"x.csv": "image,label\na,1.0\nb,0.0\n"}))) == {"a.jpg": "1", "b.jpg": "0"}
 

@@ -119,9 +119,8 @@ def test_rows_without_a_label_or_an_image_are_reported(folder):
     found = read_table(table(folder, "image,label\na.jpg,\n,cat\nb.jpg\nc.jpg,dog\n"))
     assert len(found) == 1
     assert details(found) == [
-        ("bad annotation", "line 2: the label is missing"),
         ("bad annotation", "line 3: the image is missing"),
-        ("bad annotation", "line 4: the label is missing"),
+        ("bad annotation", "line 2: the label is missing; and so in 1 further rows, which are left out, too"),
     ]
 
 
@@ -266,6 +265,14 @@ def test_masks(folder):
     assert sorted(problem.kind for problem in found.problems) == ["bad annotation", "missing partner"]
 
 
+def test_a_split_without_masks_is_noted_and_not_a_mistake(folder):
+    (folder / "Masks").mkdir()
+    Image.fromarray(np.array([[0, 1, 2]], np.uint8)).save(folder / "Masks" / "a.png")
+    found = read_table(table(folder, "image,mask,split\na,a.png,train\nb,,valid\nc,,test\nd,,test\n"))
+    assert {name: len(index) for name, index in found.splits.items()} == {"train": 1} and found.problems == ()
+    assert any("3 images of splits without masks are not used" in note for note in found.notes)
+
+
 def test_a_table_whose_masks_are_all_missing_is_an_error(folder):
     with pytest.raises(DataError, match="no annotated image"):
         read_table(table(folder, "image,mask\na.jpg,a.png\n"))
@@ -305,7 +312,7 @@ def test_several_tables_that_are_not_splits_are_an_error_that_names_them(folder)
     for name in ("one.csv", "two.csv"):
         table(folder, BOXES + "a.jpg,1,2,5,10,dog\n", name)
     assert looks_like_table(folder)
-    with pytest.raises(DataError, match=r"one\.csv, two\.csv .*Give the file of one as --data"):
+    with pytest.raises(DataError, match=r"one\.csv, two\.csv .*Give the file of one instead"):
         read_tables(folder)
 
 

@@ -393,6 +393,30 @@ def test_many_colors_without_a_name_are_one_finding(tmp_path):
     assert "6 other colors, such as #640000, #780000 and #8c0000, make up 9.4% of all pixels" in problem.detail
 
 
+ROAD_FIRST = (("road", "background"), [[255] * 3, [0] * 3])
+
+
+@pytest.mark.parametrize(
+    ("names", "colors", "rows", "suffix", "expected"),
+    [
+        (*ROAD_FIRST, [(255, 20)], ".png", {"road": 20, "background": 44}),
+        (*ROAD_FIRST, [(255, 20)], ".jpg", {"road": 20, "background": 44}),
+        (*ROAD_FIRST, [(1, 20)], ".png", {"road": 20, "background": 44}),
+        (*ROAD_FIRST, [(0, 64)], ".png", {"road": 0, "background": 64}),
+        (("c", "a", "b"), [[200] * 3, [0] * 3, [100] * 3], [(100, 5), (200, 9)], ".png", {"a": 50, "b": 5, "c": 9}),
+        (("a", "b", "c"), [[0] * 3, [100] * 3, [200] * 3], [(1, 5), (2, 9)], ".png", {"a": 50, "b": 5, "c": 9}),
+    ],
+)
+def test_grey_values_are_those_of_the_grey_colors_of_a_list_whatever_their_order(
+    tmp_path, names, colors, rows, suffix, expected
+):
+    named = NamedClasses(names, np.array(colors, np.uint8), source="class_dict.csv")
+    options = {"quality": 95} if suffix == ".jpg" else {}
+    _, found = decided(tmp_path, [in_stripes(*rows)] * 2, named, suffix=suffix, **options)
+    tolerance = SIDE if suffix == ".jpg" else 0
+    assert {name: pytest.approx(2 * ROW * count, abs=tolerance) for name, count in expected.items()} == found
+
+
 def test_names_without_colors_do_not_fit_masks_in_colors(tmp_path):
     with pytest.raises(DataError, match="names grey values, but the masks have colors"):
         decided(tmp_path, [in_stripes(((255, 0, 0), 20))], parse_values(["0=sky", "1=road"]))

@@ -97,3 +97,10 @@ def test_class_numbers_with_255_to_ignore_are_no_doubt(tmp_path, masks, counts):
     found, details = decided(tmp_path, masks)
     assert details == []
     assert found == counts
+
+
+def test_a_border_of_255_beside_class_numbers_is_ignored_whatever_the_numbers(tmp_path):
+    pixels = mask([15, 91, 150])
+    pixels[0, :10] = 255
+    found, details = decided(tmp_path, [pixels])
+    assert found["ignored"] == 10 and list(found) == ["0", "15", "91", "150", "ignored"] and details == []

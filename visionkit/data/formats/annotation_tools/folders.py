@@ -4,7 +4,7 @@ from collections.abc import Iterator
 from pathlib import Path
 
 from visionkit.data.images.listing import files_in
-from visionkit.data.split_names import SPLITS, WHOLE, split_name
+from visionkit.data.split_names import SPLITS, split_name
 
 NUM_FOLDERS = 20
 
@@ -24,12 +24,3 @@ def levels(folder: Path, depth: int) -> Iterator[tuple[Path, list[str], list[str
             below += [place / name for name in folders]
         below.sort(key=lambda place: split_name(place.name) not in SPLITS)
         places = below[:NUM_FOLDERS]
-
-
-def split_of_path(path: str | Path, root: Path) -> str:
-    """The split that a folder between ``root`` and a file is named after; ``WHOLE`` if none is."""
-    try:
-        folders = Path(path).parent.relative_to(root).parts
-    except ValueError:
-        return WHOLE
-    return next((name for folder in folders if (name := split_name(folder)) in SPLITS), WHOLE)

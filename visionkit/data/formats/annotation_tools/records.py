@@ -12,13 +12,12 @@ import numpy as np
 from tqdm import tqdm
 
 from visionkit.data.formats.annotation_files import brief, check_not_empty, detection_index
-from visionkit.data.formats.annotation_tools.folders import split_of_path
 from visionkit.data.formats.annotation_tools.shapes import Shape, fits, objects_of
 from visionkit.data.formats.matching import find_by_stem, image_finder
 from visionkit.data.images.decode import ImageError, read_size
 from visionkit.data.images.listing import image_folders, list_images
-from visionkit.data.index import Annotation, DataError, Index, Problem, natural_order
-from visionkit.data.split_names import SPLITS, WHOLE, split_name, split_order
+from visionkit.data.index import Annotation, DataError, Index, Problem, counted, natural_order
+from visionkit.data.split_names import SPLITS, WHOLE, split_name, split_of_path, split_order
 from visionkit.data.splits import DataSet
 
 LONGEST_NAME = 4096
@@ -201,7 +200,8 @@ def _splits_of(reading: Reading, records: list[Record]) -> dict[str, list[Record
 def _with_objects(reading: Reading, records: list[Record]) -> dict[str, Index]:
     tagged = sum(bool(record.tags) for record in records)
     if tagged:
-        reading.notes.append(f"{tagged:,} images have labels of the whole image besides their objects; these are not used")
+        have = counted(tagged, "image has", "images have")
+        reading.notes.append(f"{have} labels of the whole image besides their objects; these are not used")
     annotated = [record for record in records if _find_size(record, reading)]
     for record in annotated:
         _check_shapes(record, reading)

@@ -9,11 +9,11 @@ All files that the same tool wrote are read, and an image that stands in two of 
 """
 
 import re
+from collections import Counter
 from pathlib import Path
 
 from visionkit.data.formats.annotation_tools.create_ml import read_create_ml
 from visionkit.data.formats.annotation_tools.cvat import looks_like_cvat, read_cvat
-from visionkit.data.formats.annotation_tools.folders import split_of_path
 from visionkit.data.formats.annotation_tools.json_trees import tool_of_json
 from visionkit.data.formats.annotation_tools.label_studio import read_label_studio
 from visionkit.data.formats.annotation_tools.labelme import read_labelme
@@ -22,7 +22,7 @@ from visionkit.data.formats.annotation_tools.via import COLUMNS, read_via
 from visionkit.data.formats.tables.rows import read_head
 from visionkit.data.images.listing import files_in, list_images
 from visionkit.data.index import DataError, Problem, natural_order
-from visionkit.data.split_names import SPLITS, WHOLE, split_name
+from visionkit.data.split_names import SPLITS, WHOLE, split_name, split_of_path
 from visionkit.data.splits import DataSet
 
 READERS = {
@@ -89,7 +89,9 @@ def read_tool_files(path: str | Path) -> DataSet:
             record.split = record.split or split
     if path.is_dir():
         note_unused_images(reading, list_images(path)[0], f"are in no file of {tool}")
-    name = f"{tool} ({', '.join(file.name for file in used[:3])}{', ...' if len(used) > 3 else ''})" if used else tool
+    counts = Counter(file.name for file in used)
+    names = [f"{name} x{count}" if count > 1 else name for name, count in counts.items()]
+    name = f"{tool} ({', '.join(names[:3])}{', ...' if len(names) > 3 else ''})" if used else tool
     return data_set_of(reading, path, name)
 
 

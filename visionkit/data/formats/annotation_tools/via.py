@@ -102,6 +102,7 @@ def _entries_of_json(file: Path, tree: Any, reading: Reading) -> list[Entry]:
     if "metadata" in tree and "view" in tree:
         return list(_entries_of_via_3(file, tree, reading))
     images, entries = tree.get("_via_img_metadata", tree), []
+    options = _options(tree)
     for key, image in images.items() if isinstance(images, dict) else ():
         if not isinstance(image, dict) or "filename" not in image:
             reading.bad(file, f"image {brief(key)}", "it lacks a filename")
@@ -112,11 +113,33 @@ def _entries_of_json(file: Path, tree: Any, reading: Reading) -> list[Entry]:
             reading.bad(file, f"image {brief(key)}", "its regions are not a list; it is left out")
             continue
         pairs = [
-            (one.get("shape_attributes"), one.get("region_attributes")) if isinstance(one, dict) else (None, None)
+            (one.get("shape_attributes"), _with_names(one.get("region_attributes"), options))
+            if isinstance(one, dict)
+            else (None, None)
             for one in regions
         ]
         entries.append(Entry(image["filename"], pairs, image.get("file_attributes")))
     return entries
+
+
+def _options(tree: dict) -> dict[str, dict]:
+    """The options of each attribute of regions; {} where they are in no form of VIA 2."""
+    attributes = tree.get("_via_attributes")
+    regions = attributes.get("region") if isinstance(attributes, dict) else None
+    found = {} if not isinstance(regions, dict) else regions
+    options = {name: one.get("options") for name, one in found.items() if isinstance(one, dict)}
+    return {name: each for name, each in options.items() if isinstance(each, dict)}
+
+
+def _with_names(attributes: Any, options: dict[str, dict]) -> Any:
+    """The attributes of a region; where the ids of options are numbers, their descriptions are the values."""
+    if not isinstance(attributes, dict):
+        return attributes
+    named = {}
+    for name, value in attributes.items():
+        text = options.get(name, {}).get(value) if isinstance(value, str) and value.strip().isdecimal() else None
+        named[name] = text if isinstance(text, str) and text.strip() else value
+    return named
 
 
 def _entries_of_via_3(file: Path, tree: dict, reading: Reading) -> Iterator[Entry]:

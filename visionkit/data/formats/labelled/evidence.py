@@ -11,7 +11,7 @@ from PIL import Image
 
 from visionkit.data.formats.labelled.masks_among import refuse_masks_as_classes
 from visionkit.data.index import DataError, Problem
-from visionkit.data.split_names import split_names
+from visionkit.data.split_names import SPLIT_WORDS, split_names
 
 Files = dict[str, list[Path]]  # the images of each class
 
@@ -77,7 +77,17 @@ def refuse_other_layouts(folder: Path, files: Files) -> list[Problem]:
     problems += refuse_masks_as_classes(folder, files)
     same = _same_folders_in_each(folder, files, inner)
     merged = [] if same or problems else _merged_folders(folder, files, inner)
-    return problems + same + merged + _parts_of_one_set(folder, files)
+    return problems + same + merged + _parts_of_one_set(folder, files) + _words_of_splits(folder, files)
+
+
+def _words_of_splits(folder: Path, files: Files) -> list[Problem]:
+    """Folders such as train.X1 and val.X, or bounding_box_train and query_test, which have words of splits in their names."""
+    found = {name: SPLIT_WORDS[word] for name in sorted(files) for word in _words(name) if word in SPLIT_WORDS}
+    if len(set(found.values())) < 2 or 2 * len(found) <= len(files):
+        return []
+    names = ", ".join(f"{name}/" for name in list(found)[:3])
+    detail = f"{names}: folders of these names are usually splits, but each is taken for a class; if they are splits, "
+    return [Problem("unclear layout", str(folder), f"{detail}name them train/ and val/ or test/")]
 
 
 def _parts_of_one_set(folder: Path, files: Files) -> list[Problem]:
@@ -94,9 +104,10 @@ def _refuse_splits(folder: Path, files: Files) -> None:
     splits = [name for name in files if name in named]
     if 2 * len(splits) > len(files):
         names = " and ".join(f"{name}/" for name in splits[:3])
+        are = "has the name of a split, and is no class" if len(splits) == 1 else "have the names of splits, and are no classes"
         example = files[splits[0]][0]
         raise DataError(
-            f"{folder}: {names} have the names of splits, and are no classes; in {example.parent} there are images such as "
+            f"{folder}: {names} {are}; in {example.parent} there are images such as "
             f"{example.name}, without class folders or annotations that can be read. Expected class folders in train/ (and in "
             "val/ or test/, if there is one); or names such as cat.0.jpg and dog.0.jpg; or a table of images and labels."
         )
@@ -157,7 +168,7 @@ def _refuse_copies(folder: Path, inner: dict[tuple[str, ...], set[str]]) -> list
         names = ", ".join(sorted(inner[one] & inner[other])[:5])
         what = f"{folder.joinpath(*one)} and {folder.joinpath(*other)} hold the same folders ({names})"
         if other[len(other) - len(one) :] == one:
-            raise DataError(f"{what}: was an archive unpacked twice? Give one of the two as --data, or delete the other.")
+            raise DataError(f"{what}: was an archive unpacked twice? Delete one of the two, or give the other as the data set.")
         problems.append(Problem("unclear layout", str(folder), f"{what}; the folders in {folder} are taken for the classes"))
     return problems
 
@@ -194,19 +205,19 @@ def _merged_folders(folder: Path, files: Files, inner: dict[tuple[str, ...], set
     """Class folders that hold no images but folders of images, which may be the classes; dates and numbers are none."""
     outer = [name for name in files if inner.get((name,))]
     found = {name: below for name in outer if (below := holds_only_folders(folder / name, files[name]))}
-    telling = [name for name in found if _plain(name) in GENERIC or not all(map(_is_number_or_part, found[name]))]
+    telling = [name for name in found if _plain(name) in GENERIC or not all(map(is_number_or_part, found[name]))]
     if not telling:
         return []
     first = telling[0]
     below = " and ".join(f"{name}/" for name in found[first][:2])
-    below += f" ({len(found[first])} folders)" if len(found[first]) > 2 else ""
+    below = f"{len(found[first])} folders, such as {below}" if len(found[first]) > 2 else f"the folders {below}"
     others = f", and likewise for {len(telling) - 1} more of the outer folders" if len(telling) > 1 else ""
-    remedy = f"give {folder / first} as --data" if len(telling) == 1 else "move them out of the outer folders"
-    detail = f"{first}/ holds no images but the folders {below}: they are read as one class, {first}{others}; "
+    remedy = f"move them out of {f'{first}/' if len(telling) == 1 else 'the outer folders'}, one level up"
+    detail = f"{first}/ holds no images but {below}: they are read as one class, {first}{others}; "
     return [Problem("unclear layout", str(folder / first), f"{detail}if the inner folders are the classes, {remedy}")]
 
 
-def _is_number_or_part(name: str) -> bool:
+def is_number_or_part(name: str) -> bool:
     """Whether a name tells when or in which order images were made, not what they show: 2019-05-01, session 2, May."""
     words = [word for word in re.split(r"[\W_\d]+", name.lower()) if word]
     words = [word for word in words if len(word) > 1 or not re.search(r"\d", name)]  # s1, s2

@@ -1,16 +1,20 @@
-"""Names of classes whose folders have numbers as names: from classes.txt, cat_to_name.json and the like."""
+"""Names of classes whose folders have numbers as names: from classes.txt, cat_to_name.json and the like.
+
+ImageNet's folders have numbers of WordNet's, such as n01440764, which LOC_synset_mapping.txt names.
+"""
 
 import json
 import os
 import re
+from collections import Counter
 from collections.abc import Iterator
 from dataclasses import replace
 from pathlib import Path
 
 from visionkit.data.formats.annotation_files import brief
-from visionkit.data.formats.class_names import class_name_of
+from visionkit.data.formats.class_names import class_name_of, names_by_number
 from visionkit.data.images.contents import read_text
-from visionkit.data.images.name_lists import name_lines, numbered
+from visionkit.data.images.name_lists import name_lines
 from visionkit.data.index import Problem
 from visionkit.data.splits import DataSet
 
@@ -19,7 +23,9 @@ NAMES_FILE = re.compile(
     r"(class|label|category)_?(names?|map|list|dict|ind(ex|ices))|classes|labels|categories|names)\.(txt|json|names)",
     re.IGNORECASE,
 )
-LARGEST = 1_000_000  # bytes
+SYNSET = re.compile(r"n[0-9]{8}")
+SYNSETS_FILES = ("LOC_synset_mapping.txt", "synset_words.txt", "words.txt")
+LARGEST = 5_000_000  # bytes
 
 
 def name_numbered_classes(folder: Path, data_set: DataSet) -> DataSet:
@@ -32,9 +38,11 @@ def name_numbered_classes(folder: Path, data_set: DataSet) -> DataSet:
     Returns:
         the data set, with a note on the numbers; or with a problem if the file does not name each class.
     """
+    if data_set.class_names and all(map(SYNSET.fullmatch, data_set.class_names)):
+        return _name_synsets(folder, data_set)
     if not data_set.class_names or not all(re.fullmatch("[0-9]{1,9}", name) for name in data_set.class_names):
         return data_set
-    file = next(_names_files(folder, data_set), None)
+    file = next((file for file in _files(folder, data_set) if NAMES_FILE.fullmatch(file.name)), None)
     if file is None:
         return replace(data_set, notes=(*data_set.notes, "the classes are numbers, and no file names them"))
     numbers = [int(name) for name in data_set.class_names]
@@ -46,6 +54,7 @@ def name_numbered_classes(folder: Path, data_set: DataSet) -> DataSet:
         missing = [name for name, known in zip(data_set.class_names, names, strict=True) if not known]
         reason = f"it has no name for {', '.join(missing[:3])}" if missing else "it gives several numbers one name"
         detail = f"the classes keep their numbers: {reason}, or it is unclear whether it counts from 0 or 1"
+        detail += '; write its number before each name, as "1 cat"'
         return replace(data_set, problems=(*data_set.problems, Problem("class names", str(file), detail)))
     splits = {split: replace(index, class_names=tuple(names)) for split, index in data_set.splits.items()}
     examples = ", ".join(
@@ -56,14 +65,35 @@ def name_numbered_classes(folder: Path, data_set: DataSet) -> DataSet:
     return replace(data_set, splits=splits, notes=(*data_set.notes, note), annotation_files=files)
 
 
-def _names_files(folder: Path, data_set: DataSet) -> Iterator[Path]:
-    """Files of names in the data set's folder, and in the folders from there to the images."""
+def _name_synsets(folder: Path, data_set: DataSet) -> DataSet:
+    """The data set, with the first of the words that a file has for each synset, if it has one for each."""
+    for file in _files(folder, data_set):
+        if file.name not in SYNSETS_FILES:
+            continue
+        lines = [line.split(maxsplit=1) for line in read_text(file).splitlines()]
+        words = {line[0]: class_name_of(line[1].split(",")[0]) for line in lines if len(line) == 2}
+        names = [words.get(name, "") for name in data_set.class_names]
+        if not all(names):
+            continue
+        doubled = {name for name, count in Counter(names).items() if count > 1}  # two classes are called crane
+        pairs = list(zip(data_set.class_names, names, strict=True))
+        names = tuple(f"{name} ({synset})" if name in doubled else name for synset, name in pairs)
+        splits = {split: replace(index, class_names=names) for split, index in data_set.splits.items()}
+        examples = ", ".join(f"{synset} is {brief(name)}" for synset, name in pairs[:3])
+        note = f"the folders are synsets, named by {file.name}: {examples}"
+        files = data_set.annotation_files | {str(file)}
+        return replace(data_set, splits=splits, notes=(*data_set.notes, note), annotation_files=files)
+    return data_set
+
+
+def _files(folder: Path, data_set: DataSet) -> Iterator[Path]:
+    """Small files in the data set's folder, and in the folders from there to the images."""
     paths = [index.paths[i] for index in data_set.splits.values() for i in (0, -1) if len(index)]
     common = Path(os.path.commonpath([Path(path).parent.parent for path in paths])) if paths else folder
     inner = [place for place in (*reversed(common.parents), common) if place.is_relative_to(folder)]
     for place in inner or [folder]:
         for file in sorted(place.iterdir()):
-            if NAMES_FILE.fullmatch(file.name) and file.is_file() and file.stat().st_size < LARGEST:
+            if file.suffix in (".txt", ".json", ".names") and file.is_file() and file.stat().st_size < LARGEST:
                 yield file
 
 
@@ -79,10 +109,7 @@ def _names_by_number(file: Path, numbers: list[int]) -> dict[int, str]:
         return {int(str(key)): class_name_of(name) for key, name in pairs if _is_number(key) and _is_name(name)}
     if not isinstance(found, list) or not all(isinstance(name, str) for name in found):
         return {}
-    if pairs := numbered(found):
-        return {int(number): class_name_of(name) for number, name in pairs if number.isdecimal()}
-    first = 0 if 0 in numbers else 1 if len(found) in numbers else None
-    return {} if first is None else {number: class_name_of(name) for number, name in enumerate(found, first)}
+    return names_by_number(found, numbers)
 
 
 def _is_number(value: object) -> bool:

@@ -5,13 +5,14 @@ from collections import Counter
 from pathlib import Path
 from typing import NamedTuple
 
-from visionkit.data.formats.mask_layouts.folders import MASK_FOLDERS
+from visionkit.data.formats.mask_layouts.folders import MASK_FOLDERS, without_masks
 from visionkit.data.formats.mask_layouts.tree import Tree, holds_masks, split_in
 from visionkit.data.formats.matching import MASK_SUFFIXES, pair_by_name
 from visionkit.data.images import stacks
 from visionkit.data.images.listing import IMAGE_FOLDERS
 from visionkit.data.images.masks.union import Union
 from visionkit.data.images.stacks import Pairs
+from visionkit.data.index import counted
 from visionkit.data.split_names import SPLITS, WHOLE, split_name
 
 SIGNS = "|".join(map(re.escape, sorted(MASK_SUFFIXES, key=len, reverse=True)))
@@ -78,7 +79,7 @@ def find_samples(tree: Tree) -> Beside | None:
         return None
     if num_objects:
         notes.append(_note_on_objects(sum(map(len, splits.values())), num_objects))
-    notes += [f"{count} images in {folder} have no masks and are not used" for folder, count in without.items()]
+    notes += [without_masks(count, folder) for folder, count in without.items()]
     kind = "one mask per object" if num_objects else "in a folder of each sample"
     return Beside(splits, images_left, masks_left, notes, f"images and masks ({kind})")
 
@@ -97,14 +98,20 @@ def find_beside(tree: Tree) -> Beside | None:
             pairs.append((image, masks[0] if len(masks) == 1 else Path(Union(str(folder), _start_of(masks)).path())))
     second = {path for path in tree.images if SECOND_EXPERT.search(path.stem)} if pairs else set()
     used = {path for pair in pairs for path in pair} | united | second
-    shape = "x_mask.png next to x.jpg" if len(pairs) > len(stack_pairs) else "stacks next to stacks of labels"
+    shape = "stacks next to stacks of labels"
+    if len(pairs) > len(stack_pairs):
+        image, beside = pairs[-1]
+        is_named = beside.stem.startswith(image.stem)
+        shape = f"x{beside.stem[len(image.stem) :] if is_named else '_mask'}.png next to x.jpg"
     if not pairs:
         pairs = [pair for folder in tree.folders() for pair in _same_stems(tree.direct(folder))]
         if not pairs or not holds_masks([mask for _, mask in pairs]) or holds_masks([image for image, _ in pairs]):
             return None
         used, shape = {path for pair in pairs for path in pair}, "x.png next to x.jpg"
     notes = [_note_on_objects(num_united, len(united))] if united else []
-    notes += [f"{len(second)} masks of a second expert, such as {min(second).name}, are not used"] if second else []
+    if second:
+        are = "is" if len(second) == 1 else "are"
+        notes.append(f"{counted(len(second), 'mask')} of a second expert, such as {min(second).name}, {are} not used")
     splits: dict[str, Pairs] = {}
     for image, mask in sorted(pairs):
         splits.setdefault(_split_of(tree, image), []).append((image, mask))
@@ -119,7 +126,7 @@ def find_beside(tree: Tree) -> Beside | None:
         top = path.relative_to(tree.root).parts[0]
         if split_name(top) in SPLITS and top not in with_pairs:
             without.setdefault(top, []).append(path)
-    notes += [f"{len(files)} images in {tree.root / top} have no masks and are not used" for top, files in without.items()]
+    notes += [without_masks(len(files), tree.root / top) for top, files in without.items()]
     unused = {path for files in without.values() for path in files}
     return Beside(splits, [path for path in left if path not in unused], [], notes, f"images and masks ({shape})")
 
@@ -173,4 +180,5 @@ def _split_of(tree: Tree, image: Path) -> str:
 
 
 def _note_on_objects(num_images: int, num_masks: int) -> str:
-    return f"{num_images} images have {num_masks} masks of single objects; those of an image are read as one mask, their union"
+    have = counted(num_images, "image has", "images have")
+    return f"{have} {num_masks} masks of single objects; those of an image are read as one mask, their union"

@@ -19,7 +19,7 @@ from visionkit.data.formats.mask_layouts.tree import (
 )
 from visionkit.data.formats.matching import Pairing, pair_by_name
 from visionkit.data.images.listing import IMAGE_FOLDERS
-from visionkit.data.index import Problem
+from visionkit.data.index import Problem, counted
 from visionkit.data.split_names import SPLITS, WHOLE, split_folders, split_name
 
 MASK_FOLDERS = (
@@ -96,12 +96,13 @@ def _of_splits(tree: Tree) -> Found:
     by_experts = any(min(candidates.values()) <= EXPERT for _, candidates in inside.values())
     for split, (images, candidates) in inside.items():
         if by_experts and min(candidates.values()) > EXPERT:  # such as DRIVE's field of view, which is no mask of vessels
-            without.append(images.parent)
+            without.append(images)
             continue
         masks, more = _chosen(tree, images, candidates)
         parts.append(Part(split, images, masks))
         notes = (*notes, *more)
-    used = {path for part in parts for side in part[1:] for path in (side, *side.parents)} | set(without)
+    used = {path for part in parts for side in part[1:] for path in (side, *side.parents)}
+    used |= {path for folder in without for path in (folder, *folder.parents)}
     named = {path for path in children.values() if split_name(path.name) in SPLITS}
     others = [path for path in children.values() if path not in used | named]
     lost = [path for path in others if parts and (below := _image_folder(tree.children(path))) and _masks_of(tree, below)]
@@ -118,16 +119,29 @@ def _masks_of(tree: Tree, images: Path) -> dict[Path, int]:
 def _of_any_names(tree: Tree) -> Found:
     """Two folders of any names, in which the files have corresponding names."""
     children = tree.children(tree.root)
-    return _sides(tree, [child for name, child in children.items() if split_name(name) not in SPLITS])
+    return _sides(tree, [child for name, child in children.items() if split_name(name) not in SPLITS or _is_image_folder(name)])
+
+
+def without_masks(count: int, folder: Path) -> str:
+    """The note that a folder holds so many images without masks."""
+    return counted(
+        count, f"image in {folder} has no mask and is not used", f"images in {folder} have no masks and are not used"
+    )
 
 
 def _unused(tree: Tree, folders: Iterable[Path]) -> list[str]:
     """A note on each folder of images that have no masks."""
-    return [f"{tree.count(folder)} images in {folder} have no masks and are not used" for folder in folders]
+    return [without_masks(tree.count(folder), folder) for folder in folders]
 
 
 def _image_folder(children: dict[str, Path]) -> Path | None:
     return next((children[name] for name in IMAGE_FOLDERS if name in children), None)
+
+
+def _split_of(name: str) -> str:
+    """The split of a folder that is named like it, or like masks of it: train/, train_masks/; else the name."""
+    split = split_in(name) if is_named_like_masks(name) else WHOLE
+    return split_name(name) if split == WHOLE else split
 
 
 def _rank(name: str) -> int | None:
@@ -155,7 +169,7 @@ def _inside(tree: Tree, images: Path, masks: Path) -> list[Path]:
     stems = {image.stem.lower() for image in tree.below(images)}
     if not stems.isdisjoint(below):  # a folder of masks for each image
         return [masks]
-    names = {split_name(name) for name in below}
+    names = {_split_of(name) for name in below}
     if tree.direct(masks) or not below or names & {split_name(name) for name in tree.children(images)}:
         return [masks]
     return [masks] if names & set(SPLITS) else list(below.values())
@@ -187,6 +201,9 @@ def _parts_below(tree: Tree, images: Path, masks: Path) -> Found:
     image_folders, mask_folders = tree.children(images), tree.children(masks)
     image_splits, notes, problems = split_folders(image_folders.values(), lambda child: child.name.lower() in mask_folders)
     mask_splits = split_folders(mask_folders.values(), lambda child: child.name.lower() in image_folders).folders
+    for split in image_splits.keys() - mask_splits.keys():  # train_masks/
+        if (masks_of := next((child for name, child in mask_folders.items() if _split_of(name) == split), None)) is not None:
+            mask_splits[split] = masks_of
     parts = [Part(split, folder, mask_splits[split]) for split, folder in image_splits.items() if split in mask_splits]
     if not parts:
         return Found((Part(split_in(images.name), images, masks),))
@@ -199,7 +216,7 @@ def _single(tree: Tree, folder: Path, stems: set[str]) -> Path:
     """The folder within a folder that holds nothing else, as archives are unpacked."""
     while not tree.direct(folder) and len(below := tree.children(folder)) == 1:
         (name, child), *_ = below.items()
-        if split_name(name) in SPLITS or name in stems:
+        if _split_of(name) in SPLITS or name in stems:
             break
         folder = child
     return folder

@@ -18,7 +18,20 @@ NAMELESS = "object"  # the class of objects in a table without labels
 INSIDE = 1.01  # a side up to which a box counts as inside its image
 CERTAIN = 0.9  # share of boxes that must fit a form other than the usual one
 NO_CORNERS = 0.98  # share of boxes that fit as corners, below which the others show that none are corners
+FEW = 4  # boxes of a table without a header, below which a second form may fit by chance
 MIXED = 0.05  # share of boxes in a table of pixels that may look relative
+FORMS = {
+    "corners": "x1, y1, x2, y2",
+    "xxyy": "x1, x2, y1, y2",
+    "sides": "x, y, width, height, as in COCO",
+    "centers": "x and y of the center, width, height, as in YOLO",
+}
+POSSIBLE = {  # the forms that columns may have, the usual one first
+    "": ("sides", "corners", "centers"),
+    "sides or centers": ("sides", "centers"),
+    "corners or sides": ("corners", "sides", "centers"),
+}
+NAMES = "xmin,ymin,xmax,ymax or xmin,ymin,width,height or xcenter,ycenter,width,height"
 
 
 class Sized(NamedTuple):
@@ -99,32 +112,43 @@ def _sizes(split: str, samples: list[Sample], relative: bool, problems: list[Pro
 
 
 def _form(tables: list[Table], sized: list[Sized], relative: bool, problems: list[Problem]) -> tuple[str, list[str]]:
-    """The form of the boxes, and a note where they are in one column. It is a problem if nothing tells the form."""
+    """The form of the boxes, and a note where no names of columns say it. It is a problem if the numbers do not tell it."""
     columns = tables[0].columns
-    if len(columns.box) != 1 or columns.box_form:
-        written = {"corners": "x1, y1, x2, y2", "sides": "x, y, width, height, as in COCO"}.get(columns.box_form)
-        is_noted = len(columns.box) == 1 and written is not None
-        return columns.box_form or "corners", [f"the boxes of one column are taken as {written}"] if is_noted else []
+    if columns.box_form in FORMS:
+        return columns.box_form, [f"the boxes of one column are taken as {FORMS[columns.box_form]}"] if len(
+            columns.box
+        ) == 1 else []
     boxes = np.concatenate([np.zeros((0, 4)), *(one.sample.rows.boxes[one.sample.positions] for one in sized)])
     sizes = np.ones((len(boxes), 2))
     if not relative:
         sizes = np.repeat([one.size[::-1] for one in sized], [len(one.sample.positions) for one in sized], axis=0)
     known = ~np.isnan(boxes[:, 0])
-    boxes = np.clip(boxes, -1e9, 1e9)
-    starts, ends, sizes = boxes[known, :2], boxes[known, 2:], sizes[known] * INSIDE
-    as_sides = ((starts >= 0) & (ends > 0) & (starts + ends <= sizes)).all(axis=1)
-    as_corners = ((starts >= 0) & (ends > starts) & (ends <= sizes)).all(axis=1)
-    if len(starts) and as_corners.mean() >= CERTAIN and as_corners.mean() > as_sides.mean():
-        reason = f"{np.count_nonzero(~as_sides)} of {len(starts)} boxes would leave their image as x, y, width, height"
-        return "corners", [f"the boxes are taken as x1, y1, x2, y2: {reason}"]
-    if len(starts) and as_corners.mean() >= NO_CORNERS and as_sides.mean() >= CERTAIN:
+    boxes, sizes = np.clip(boxes[known], -1e9, 1e9), sizes[known]
+    usual, *others = POSSIBLE[columns.box_form]
+    fit = {form: _inside(_as_corners(boxes, form), sizes) for form in (usual, *others)}
+    share = {form: inside.mean() if len(boxes) else 0.0 for form, inside in fit.items()}
+    what = "the boxes of one column" if len(columns.box) == 1 else "the boxes"
+    for form in others:
+        is_better = share[usual] < CERTAIN and share[form] == 1 if form == "centers" else share[form] > share[usual]
+        if share[form] >= CERTAIN and is_better:
+            left = f"{np.count_nonzero(~fit[usual])} of {len(boxes)} boxes would leave their image as {FORMS[usual]}"
+            return form, [f"the boxes are taken as {FORMS[form]}: {left}"]
+    # Pixels are x, y, width, height of the upper left corner by custom, relative numbers often those of the center.
+    also = [form for form in others if share[form] >= NO_CORNERS and (form != "centers" or (relative and share[form] == 1))]
+    if also and share[usual] >= CERTAIN and (columns.has_header or len(boxes) >= FEW):
+        names = ("bbox_xyxy, bbox_xywh or bbox_cxcywh, or write columns " if len(columns.box) == 1 else "") + NAMES
         detail = (
-            "the boxes of one column are taken as x, y, width, height, as in COCO, but as x1, y1, x2, y2 nearly all of the "
-            f"{len(starts)} would fit, too; to say which, name the column bbox_xywh or bbox_xyxy, or write columns "
-            "xmin,ymin,xmax,ymax"
+            f"{what} are taken as {FORMS[usual]}, but as {' or as '.join(FORMS[form] for form in also)} nearly all of the "
+            f"{len(boxes)} would fit, too; to say which, name the column{'' if len(columns.box) == 1 else 's'} {names}"
         )
         problems.append(Problem("unclear layout", _names(tables), detail))
-    return "sides", ["the boxes of one column are taken as x, y, width, height, as in COCO"]
+    return usual, [f"{what} are taken as {FORMS[usual]}"] if columns.has_header else []
+
+
+def _inside(corners: np.ndarray, sizes: np.ndarray) -> np.ndarray:
+    """Which boxes x1, y1, x2, y2 are in order and lie inside images of these widths and heights, bool ``(N,)``."""
+    starts, ends = corners[:, :2], corners[:, 2:]
+    return ((starts >= (1 - INSIDE) * sizes) & (ends > starts) & (ends <= INSIDE * sizes)).all(axis=1)
 
 
 class Scaled(NamedTuple):
@@ -198,4 +222,6 @@ def _as_corners(boxes: np.ndarray, form: str) -> np.ndarray:
         return np.concatenate([first, first + second], axis=1)
     if form == "centers":
         return np.concatenate([first - second / 2, first + second / 2], axis=1)
+    if form == "xxyy":
+        return boxes[:, [0, 2, 1, 3]]
     return boxes.copy()

@@ -6,6 +6,7 @@ from collections.abc import Collection, Iterable, Iterator
 from dataclasses import dataclass, field
 from pathlib import Path
 
+from visionkit.data.formats.class_names import UNCLEAR_COUNT, names_by_number
 from visionkit.data.formats.tables.columns import plain
 from visionkit.data.formats.tables.images import TABLE_FOLDERS, split_of_name
 from visionkit.data.formats.tables.rows import open_rows
@@ -61,8 +62,9 @@ def name_classes(labels: Collection[str], tables: Iterable[Path]) -> ClassNames:
         tables: the tables; files of names lie next to them.
     """
     tables = list(tables)
+    unclear: list[Path] = []
     for file in _files(tables):
-        names = _names_for(labels, file)
+        names = _names_for(labels, file, unclear)
         known = [label for label in labels if label in names]
         if not known or 2 * len(known) < len(labels):
             continue
@@ -82,7 +84,8 @@ def name_classes(labels: Collection[str], tables: Iterable[Path]) -> ClassNames:
             result.problems.append(Problem("unknown label", str(file), detail))
         return result
     ordered = sorted(labels, key=natural_order)
-    return ClassNames({label: number for number, label in enumerate(ordered)}, tuple(ordered))
+    problems = [Problem("class names", str(file), UNCLEAR_COUNT) for file in unclear]
+    return ClassNames({label: number for number, label in enumerate(ordered)}, tuple(ordered), unclear, problems=problems)
 
 
 def _files(tables: list[Path]) -> Iterator[Path]:
@@ -96,15 +99,27 @@ def _files(tables: list[Path]) -> Iterator[Path]:
                 yield file
 
 
-def _names_for(labels: Collection[str], file: Path) -> dict[str, str]:
-    """Name by label, in the order of the classes; empty if the file says nothing of these labels."""
+def _names_for(labels: Collection[str], file: Path, unclear: list[Path]) -> dict[str, str]:
+    """Name by label, in the order of the classes; empty if the file says nothing of these labels.
+
+    ``unclear`` receives a file whose names may count from 0 or from 1.
+    """
     try:
         if file.stat().st_size > MOST_BYTES:
             return {}
         suffix = file.suffix.lower()
-        pairs = _of_json(file) if suffix == ".json" else _of_lines(file, labels) if suffix == ".txt" else _of_table(file)
+        found = _of_json(file) if suffix == ".json" else _lines(file) if suffix == ".txt" else _of_table(file)
     except (OSError, ValueError, RecursionError, DataError):
         return {}
+    if found and isinstance(found[0], str):
+        numbers = {int(label) for label in labels if re.fullmatch("[0-9]{1,9}", label)}
+        by_number = names_by_number(found, numbers)
+        if numbers and not by_number and max(numbers) <= len(found) and not set(labels) & set(found):
+            unclear.append(file)
+            return {}
+        pairs = [(str(number), name) for number, name in (by_number or dict(enumerate(found))).items()]
+    else:
+        pairs = found
     forward = {key: name for key, name in pairs if key and name}
     backward = {name: key for key, name in pairs if key and name}
     if sum(label in forward for label in labels) >= sum(label in backward for label in labels):
@@ -119,21 +134,16 @@ def _names_for(labels: Collection[str], file: Path) -> dict[str, str]:
     return names if len(numbers) else {}
 
 
-def _of_json(file: Path) -> list[tuple[str, str]]:
+def _of_json(file: Path) -> list[tuple[str, str]] | list[str]:
     tree = json.loads(read_text(file))
-    if isinstance(tree, list):
-        tree = dict(enumerate(tree))
-    if not isinstance(tree, dict) or not all(isinstance(value, str | int) for value in tree.values()):
+    values = tree if isinstance(tree, list) else tree.values() if isinstance(tree, dict) else [None]
+    if not all(isinstance(value, str | int) for value in values):
         return []
-    return [(str(key), str(value)) for key, value in tree.items()]
+    return list(map(str, tree)) if isinstance(tree, list) else [(str(key), str(value)) for key, value in tree.items()]
 
 
-def _of_lines(file: Path, labels: Collection[str]) -> list[tuple[str, str]]:
-    """The names of numbers from 0, or from 1 if that fits alone."""
-    names = [line.strip() for line in read_text(file).splitlines() if line.strip()]
-    numbers = {int(label) for label in labels if re.fullmatch("[0-9]{1,9}", label)}
-    first = 1 if 0 not in numbers and len(names) in numbers else 0
-    return [(str(number), name) for number, name in enumerate(names, first)]
+def _lines(file: Path) -> list[str]:
+    return [line.strip() for line in read_text(file).splitlines() if line.strip()]
 
 
 def _of_table(file: Path) -> list[tuple[str, str]]:

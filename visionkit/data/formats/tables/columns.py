@@ -42,22 +42,30 @@ CORNERS = (
     ("xtl", "ytl", "xbr", "ybr"),
     ("x1", "y1", "x2", "y2"),
 )
-SIDES = (  # the upper left corner, then width and height
-    *(("x", "y", "w", "h"), ("x", "y", "width", "height"), ("bboxx", "bboxy", "bboxw", "bboxh")),
-    *(("bboxx", "bboxy", "bboxwidth", "bboxheight"), ("x1", "y1", "width", "height"), ("x1", "y1", "w", "h")),
-    *(("xmin", "ymin", "width", "height"), ("xmin", "ymin", "w", "h"), ("left", "top", "width", "height")),
-    ("bboxx", "y", "w", "h"),
+BOX = ("bbox", "box", "")  # may begin the names of the columns of a box
+WIDTHS = tuple((f"{box}{w}", f"{box}{h}") for box in BOX for w, h in (("w", "h"), ("width", "height")))
+CENTER_NAMES = (("xcenter", "ycenter"), ("centerx", "centery"), ("xcentre", "ycentre"), ("centrex", "centrey"))
+CENTER_NAMES += (("xmid", "ymid"), ("midx", "midy"), ("cx", "cy"), ("xc", "yc"))
+CENTER_POINTS = tuple((f"{box}{x}", f"{box}{y}") for box in BOX for x, y in CENTER_NAMES)
+CORNER_POINTS = (("x1", "y1"), ("xmin", "ymin"), ("left", "top"), ("bboxx1", "bboxy1"), ("bboxxmin", "bboxymin"))
+POINTS = (*((f"{box}x", f"{box}y") for box in BOX), ("bboxx", "y"))  # a corner or, in YOLO's manner, the center
+FORMS = (  # the columns of boxes by their form, in order of preference
+    ("corners", CORNERS),
+    ("centers", tuple((*point, *sides) for sides in WIDTHS for point in CENTER_POINTS)),
+    ("sides or centers", tuple((*point, *sides) for sides in WIDTHS for point in POINTS)),
+    ("sides", tuple((*point, *sides) for sides in WIDTHS for point in CORNER_POINTS)),
 )
-CENTERS = (
-    *(("xcenter", "ycenter", "width", "height"), ("xcenter", "ycenter", "w", "h"), ("centerx", "centery", "width", "height")),
-    *(("cx", "cy", "w", "h"), ("xc", "yc", "w", "h"), ("cx", "cy", "width", "height")),
-)
+WHOLE_BOXES = {  # what follows "bbox" in the names of columns that hold whole boxes, and their form
+    **{"xyxy": "corners", "voc": "corners", "xywh": "sides", "coco": "sides", "xxyy": "xxyy"},
+    **{"cxcywh": "centers", "yolo": "centers"},
+}
 LISTS = {  # columns that hold whole boxes, and the form of these if the name says it
     **dict.fromkeys(("bbox", "box", "boundingbox", "bboxes", "boxes", "boundingboxes"), ""),
     "boxesstring": "corners",  # Global Wheat 2021
-    **{"bboxxywh": "sides", "bboxcoco": "sides", "bboxxyxy": "corners", "bboxvoc": "corners", "bboxcxcywh": "centers"},
+    **{f"{box}{name}": form for box in ("bbox", "bboxes", "box", "boxes") for name, form in WHOLE_BOXES.items()},
     **dict.fromkeys(("x1y1x2y2", "xminyminxmaxymax", "xyxy", "lefttoprightbottom"), "corners"),
     **dict.fromkeys(("xywh", "xywidthheight", "xminyminwidthheight", "lefttopwidthheight"), "sides"),
+    **dict.fromkeys(("x1x2y1y2", "xminxmaxyminymax", "xxyy"), "xxyy"),
 }
 COCO = {"imageid", "categoryid", "bbox"}  # COCO's own names, in a table: its boxes are x, y, width, height
 GLOBAL_WHEAT_2020 = {"imageid", "width", "height", "bbox", "source"}  # as well
@@ -95,7 +103,8 @@ class Columns(NamedTuple):
         split_if_true: the split of rows whose field ``split`` is true, and of the others; or empty where it is a name.
         splits_have_numbers: whether 0, 1 and 2 stand for train, val and test.
         box: the four numbers of a box in the form ``box_form``; or the one column that holds all of them.
-        box_form: "corners" (x1, y1, x2, y2), "sides" (x1, y1, width, height), "centers" (x, y, width, height) or "" (unknown).
+        box_form: "corners" (x1, y1, x2, y2), "xxyy" (x1, x2, y1, y2), "sides" (x1, y1, width, height), "centers" (x, y, width,
+            height); or what only the numbers can tell: "corners or sides", "sides or centers" or "" (any).
         points: x and y of each landmark.
         point_names: names of the landmarks.
         size: width and height of the image.
@@ -192,7 +201,8 @@ def find_columns(header: Sequence[str]) -> Named:
     box, form = _box(position, [name for name in point_names if name.isdecimal()])
     if box and not form and (set(names) == GLOBAL_WHEAT_2020 or set(names) >= COCO):
         form = "sides"
-    size = next((tuple(map(position.get, pair)) for pair in SIZE if set(pair) <= position.keys() - _named(names, box)), ())
+    free = position.keys() - _of_boxes(names, position, box)
+    size = next((tuple(map(position.get, pair)) for pair in SIZE if set(pair) <= free), ())
     landmarks = [i for i, point in enumerate(points) if not set(point) & set(box)]
     landmarks = landmarks if len(landmarks) >= FEWEST_POINTS else []
     by_truth = first(SPLIT_IF_TRUE)
@@ -223,14 +233,16 @@ def find_columns(header: Sequence[str]) -> Named:
     )
 
 
-def _named(names: list[str], columns: Sequence[int]) -> set[str]:
-    return {names[i] for i in columns}
+def _of_boxes(names: list[str], position: dict[str, int], box: Sequence[int]) -> set[str]:
+    """The names of the columns of a box, and of those that write it in another form, too."""
+    used = {names[i] for i in box}
+    again = [group for _, groups in FORMS for group in groups if set(group) <= position.keys() and not used & set(group[:2])]
+    return used.union(*again) if box else used
 
 
 def _box(position: dict[str, int], numbered: list[str]) -> tuple[tuple[int, ...], str]:
     """The columns of a box and their form."""
-    forms = (("corners", CORNERS), ("centers", CENTERS), ("sides", SIDES))
-    for form, groups in forms:
+    for form, groups in FORMS:
         for group in groups:
             if "x1" in group and len(numbered) >= FEWEST_POINTS:  # x1,y1,x2,y2 may begin a row of landmarks
                 continue

@@ -38,6 +38,7 @@ from visionkit.data.formats.tables.values import (
 from visionkit.data.index import DataError
 
 RUN_LENGTH = re.compile(r"\d+(\s+\d+){3,}")
+FEW = 0.5  # different texts for each box, up to which they may be classes
 CERTAIN = ("label", "labels", "class", "category", "target", "labelid", "classid")  # labels, even beside columns of 0 and 1
 
 
@@ -96,7 +97,7 @@ def understand(file: Path, rows: Sequence[Sequence[str]], search: ImageSearch, s
                 folders,
             )
     understood = _what_it_shows(file, names, named, columns, sample, find, notes, folders)
-    return understood._replace(doubts=tuple(doubts(names, understood.columns, sample)))
+    return understood._replace(doubts=(*understood.doubts, *doubts(names, understood.columns, sample)))
 
 
 def _are_all(search: ImageSearch, values: set[str]) -> bool:
@@ -142,7 +143,8 @@ def _what_it_shows(
         )
     if label is not None:
         if columns.mask is None and len(labels) > 1 and any(row[i] for i in labels if i != label for row in sample):
-            unused = ", ".join(names[i] for i in labels if i != label)
+            more = [i for i in others if _may_be_labels([row[i] for row in sample if row[i]])]
+            unused = ", ".join(names[i] for i in (*labels, *more) if i != label)
             notes.append(f"{file.name}: the labels are those of the column {names[label]}; not used: {unused}")
         counts = Counter(row[label] for row in sample)
         if trees := list(filter(is_tree, counts)):
@@ -154,7 +156,8 @@ def _what_it_shows(
         divider = "" if columns.box or columns.points else divider_of(plain(names[label]), counts)
         return Understood(columns._replace(label=label, divider=divider), tuple(notes), folders=folders)
     if columns.kind:
-        return Understood(columns, tuple(notes), folders=folders)
+        columns, note, doubt = _with_class_of_boxes(columns, names, others, sample)
+        return Understood(columns, (*notes, *(f"{file.name}: {each}" for each in note)), folders=folders, doubts=doubt)
     candidates = [i for i in others if _may_be_labels([row[i] for row in sample if row[i]])]
     if len(candidates) == 1 and folders:
         notes.append(f"{file.name}: no column has a name that is known for labels; {names[candidates[0]]} is taken")
@@ -192,10 +195,13 @@ def _image(
 
 
 def _best_label(labels: list[int], sample: list[list[str]]) -> int | None:
-    """The first column of labels that holds any; or the one that names what that one numbers."""
+    """The first column of labels that holds any; or one that varies, if that one does not; or one that names its numbers."""
     labels = [i for i in labels if any(row[i] for row in sample)] or labels
     if not labels:
         return None
+    values = {i: Counter(row[i] for row in sample if row[i]) for i in labels}
+    if len(values[labels[0]]) == 1 and len(sample) < SAMPLE:  # a longer table may be sorted by its classes
+        labels = [i for i in labels if 1 < len(values[i]) <= values[i].total() / 2] or labels
     first = labels[0]
     if all(NUMBER.fullmatch(row[first]) for row in sample if row[first]):
         for other in labels[1:]:
@@ -204,6 +210,28 @@ def _best_label(labels: list[int], sample: list[list[str]]) -> int | None:
             if is_renamed and not any(NUMBER.fullmatch(two) for _, two in pairs):
                 return other
     return first
+
+
+def _with_class_of_boxes(
+    columns: Columns, names: list[str], others: list[int], sample: list[list[str]]
+) -> tuple[Columns, tuple[str, ...], tuple[str, ...]]:
+    """The columns with a label, where boxes have none but one column of few texts is left; and a note, or a doubt."""
+    values = {i: [row[i] for row in sample if row[i]] for i in others} if columns.kind == "boxes" else {}
+    texts = [i for i, of in values.items() if 1 < len(set(of)) <= FEW * len(of) and not any(map(NUMBER.fullmatch, of))]
+    if len(texts) == 1:
+        note = f"no column has a name that is known for labels; {names[texts[0]]} is taken for the class of the boxes"
+        return columns._replace(label=texts[0]), (note,), _if_of_whole_images(names[texts[0]], columns.image, texts[0], sample)
+    listed = ", ".join(names[i] for i in texts)
+    doubt = f"any of {listed} may be the class of the boxes, and none is read: rename the right one to label"
+    return columns, (), (doubt,) if texts else ()
+
+
+def _if_of_whole_images(name: str, image: int, column: int, sample: list[list[str]]) -> tuple[str, ...]:
+    """A doubt where all boxes of each image have the same value, as the weather or the place of an image has."""
+    images, pairs = {row[image] for row in sample}, {(row[image], row[column]) for row in sample}
+    if not len(images) == len(pairs) < len(sample):
+        return ()
+    return (f"{name} is taken for the class of the boxes, but may be one of whole images, since it is the same in each image",)
 
 
 def _may_be_labels(values: list[str]) -> bool:

@@ -3,7 +3,7 @@
 import re
 from collections.abc import Sequence
 
-from visionkit.data.formats.tables.columns import LISTS, NOT_LABELS, Columns, plain
+from visionkit.data.formats.tables.columns import CENTER_NAMES, LISTS, NOT_LABELS, Columns, plain
 from visionkit.data.formats.tables.values import NUMBER, are_corners, is_flag, is_tree
 
 OBJECTS = frozenset(  # names of columns that hold boxes or outlines
@@ -36,7 +36,11 @@ OBJECTS = frozenset(  # names of columns that hold boxes or outlines
         *("annotation", "annotations", "objects", "regionshapeattributes", "keypoints", "landmarks", "location"),
     ]
 )
-SIDE = re.compile(r"(?:bbox|box)?(?:xmin|ymin|xmax|ymax|xtl|ytl|xbr|ybr|xcenter|ycenter)(\d*)|(?:bbox|box)[xywh]\d*")
+CENTERS = "|".join(name for pair in CENTER_NAMES for name in pair if len(name) > 2)
+SIDE = re.compile(
+    rf"(?:bbox|box)?(?:xmin|ymin|xmax|ymax|xtl|ytl|xbr|ybr|{CENTERS})(\d*)|(?:bbox|box)(?:[xywh]|width|height)\d*"
+)
+WHOLE_BOX = re.compile("bbox|boundingbox")  # within the name of a column
 FEWEST = 4  # numbers of a box
 FEWEST_ROWS = 3
 
@@ -61,7 +65,7 @@ def doubts(names: Sequence[str], columns: Columns, sample: Sequence[Sequence[str
     is_label = columns.kind in ("labels", "flags")
     sides = [i for i in unused if looks_like_side(names[i]) and _are_numbers(sample, i)]
     sides = [i for i in sides if is_label or (columns.kind == "boxes" and plain(names[i])[-1].isdecimal())]
-    objects = [i for i in unused if is_label and plain(names[i]) in OBJECTS and _hold_objects(sample, i)]
+    objects = [i for i in unused if is_label and _may_name_objects(names[i]) and _hold_objects(sample, i)]
     found = []
     if shown := [*objects, *sides]:
         listed = ", ".join(names[i] for i in shown[:6]) + (", ..." if len(shown) > 6 else "")
@@ -83,6 +87,10 @@ def doubts(names: Sequence[str], columns: Columns, sample: Sequence[Sequence[str
             "which are no classes"
         )
     return found
+
+
+def _may_name_objects(name: str) -> bool:
+    return plain(name) in OBJECTS or WHOLE_BOX.search(plain(name)) is not None
 
 
 def _are_numbers(sample: Sequence[Sequence[str]], column: int) -> bool:

@@ -39,11 +39,13 @@ class Found(NamedTuple):
         tables: one, or one for each split.
         notes: sentences on tables that are not used.
         problems: tables that could be meant as well.
+        noted: further tables that a note names, and which need no further mention.
     """
 
     tables: list[TableFile]
     notes: list[str]
     problems: tuple[Problem, ...] = ()
+    noted: tuple[Path, ...] = ()
 
 
 def open_table(file: Path, split: str) -> TableFile:
@@ -66,11 +68,13 @@ def find_tables(folder: Path) -> Found:
     if found.tables:
         return found
     children = [child for child in sorted(folder.iterdir()) if child.is_dir()]
-    parts = split_folders(children, lambda child: any(map(_table_files, (child, *_table_folders(child)))))
+    with_tables = [child for child in children if any(map(_table_files, (child, *_table_folders(child))))]
+    parts = split_folders(with_tables)
     by_split = [_in_split(child, split) for split, child in parts.folders.items()]
     if tables := [table for split in by_split for table in split.tables]:
         notes = [*found.notes, *parts.notes, *(note for split in by_split for note in split.notes)]
-        return Found(tables, notes, (*parts.problems, *(problem for split in by_split for problem in split.problems)))
+        problems = (*parts.problems, *(problem for split in by_split for problem in split.problems))
+        return Found(tables, notes, problems, tuple(file for split in by_split for file in split.noted))
     for child in _table_folders(folder):
         if (below := _in_folder(child, WHOLE)).tables:
             return below._replace(notes=[*found.notes, *below.notes])
@@ -130,7 +134,7 @@ def _in_folder(folder: Path, of_folder: str) -> Found:
     family = _one_family(folder, tables)
     detail = f"a table of images that is not used, beside {', '.join(table.file.name for table in family)}"
     problems = [Problem("unclear layout", str(table.file), detail) for table in tables if table.file not in _files(family)]
-    return Found(family, notes, tuple(problems))
+    return Found(family, notes, tuple(problems), tuple(unused))
 
 
 def _files(tables: list[TableFile]) -> list[Path]:
@@ -157,6 +161,9 @@ def _one_family(folder: Path, tables: list[TableFile]) -> list[TableFile]:
         families = {"": divided[0]}
     family = next(iter(families.values()))
     splits = [table.split for table in family]
+    if len(families) > 1 and _are_splits_of_one(tables):
+        family, families = tables, {"": tables}
+        splits = [table.split for table in family]
     if WHOLE in splits and len(family) > 1 and "train" not in splits:  # annotations.csv beside val_annotations.csv
         family = [table._replace(split="train") if table.split == WHOLE else table for table in family]
         splits = [table.split for table in family]
@@ -164,10 +171,17 @@ def _one_family(folder: Path, tables: list[TableFile]) -> list[TableFile]:
         names = ", ".join(table.file.name for table in tables)
         described = "; ".join(f"{table.file.name}: {table.meaning.columns.kind}" for table in tables)
         raise DataError(
-            f"{folder}: several tables of images may be meant, {names} ({described}). Give the file of one as --data, or move "
-            "the others elsewhere."
+            f"{folder}: several tables of images may be meant, {names} ({described}). Give the file of one instead of the "
+            "folder, or move the others elsewhere."
         )
     return sorted(family, key=lambda table: (*SPLITS, WHOLE).index(table.split))
+
+
+def _are_splits_of_one(tables: list[TableFile]) -> bool:
+    """Whether tables have the same columns, and each is of another split, whatever else their names say."""
+    splits = {table.split for table in tables}
+    is_same = len({table.meaning.columns for table in tables}) == 1
+    return is_same and len(splits) == len(tables) and "train" in splits and WHOLE not in splits
 
 
 def _without_split(stem: str) -> str:

@@ -4,6 +4,8 @@ from collections import Counter
 from collections.abc import Iterator, Sequence
 from pathlib import Path, PurePosixPath
 
+import numpy as np
+
 from visionkit.data.formats.tables.columns import (
     EXPECTED,
     IMAGE,
@@ -91,7 +93,9 @@ def _columns(rows: list[list[str]], image: int, paths: list[str], find: Find) ->
     for i, name in zip(size, ("width", "height"), strict=False):
         names[i] = name
     numbers = [i for i in numbers if i not in size]
-    boxes = _boxes(rows, numbers)
+    boxes, words = _boxes(rows, numbers), ("x1", "y1", "x2", "y2")
+    if not boxes and texts:
+        boxes, words = _sides(rows, numbers, _measured(rows, image, paths, find)), ("x", "y", "width", "height")
     nothing = columns._replace(label=None, box=(), mask=None)
     if len(boxes) > 1 and not texts and boxes[0] == (1, 2, 3, 4) and numbers == [1, 2, 3, 4, 5]:
         boxes = [] if len({row[1] for row in rows}) < len({row[5] for row in rows}) else boxes[:1]  # which end is the class?
@@ -101,9 +105,10 @@ def _columns(rows: list[list[str]], image: int, paths: list[str], find: Find) ->
         box = boxes[0]
         last = box[3] if box[3] - box[0] == 3 else box[3] + 2  # after two of four corners, the other two follow
         rest = [i for i in numbers if not box[0] <= i <= last]
-        for i, name in zip(box, ("x1", "y1", "x2", "y2"), strict=True):
+        for i, name in zip(box, words, strict=True):
             names[i] = name
-        columns = columns._replace(box=box, box_form="corners", size=size)
+        form = "corners" if box[3] - box[0] > 3 else "corners or sides" if "x1" in words else "sides or centers"
+        columns = columns._replace(box=box, box_form=form, size=size)
     else:
         rest = numbers
     labels = texts or rest
@@ -123,18 +128,38 @@ def _are_splits(values: Iterator[str]) -> bool:
 
 def _size(rows: list[list[str]], image: int, numbers: list[int], paths: list[str], find: Find) -> tuple[int, ...]:
     """The two columns beside each other that hold the width and the height of the images; empty if there are none."""
+    known = _measured(rows, image, paths, find)
+    for first, second in zip(numbers[-2::-1], numbers[:0:-1], strict=True):
+        fits = [(value_of(row[second]), value_of(row[first])) == size for row, size in known]
+        if second == first + 1 and fits and all(fits):
+            return first, second
+    return ()
+
+
+def _measured(rows: list[list[str]], image: int, paths: list[str], find: Find) -> list[tuple[list[str], tuple[int, int]]]:
+    """The rows of some images, and the height and width of these."""
     sizes = {}
     for path in paths[:MEASURED]:
         try:
             sizes[path] = read_size(path)
         except ImageError:
             continue
-    known = [(row, sizes[path]) for row in rows[:1000] if (path := find(row[image])) in sizes]
-    for first, second in zip(numbers[-2::-1], numbers[:0:-1], strict=True):
-        fits = [(value_of(row[second]), value_of(row[first])) == size for row, size in known]
-        if second == first + 1 and fits and all(fits):
-            return first, second
-    return ()
+    return [(row, sizes[path]) for row in rows[:1000] if (path := find(row[image])) in sizes]
+
+
+def _sides(
+    rows: list[list[str]], numbers: list[int], measured: list[tuple[list[str], tuple[int, int]]]
+) -> list[tuple[int, ...]]:
+    """Four columns beside each other that may be x, y, width, height inside of the images."""
+    if len(numbers) != 4 or numbers[3] - numbers[0] != 3:
+        return []
+    boxes = np.array([[value_of(row[i]) for i in numbers] for row, _ in measured if any(row[i] for i in numbers)]).reshape(
+        -1, 4
+    )
+    sizes = np.array([size[::-1] for row, size in measured if any(row[i] for i in numbers)]).reshape(-1, 2)
+    start, sides = boxes[:, :2], boxes[:, 2:]
+    is_box = (start >= 0) & (sides > 0) & (start + sides <= sizes)
+    return [tuple(numbers)] if len(boxes) and is_box.all() else []
 
 
 def _boxes(rows: list[list[str]], numbers: list[int]) -> list[tuple[int, ...]]:

@@ -5,6 +5,7 @@ import re
 import unicodedata
 from collections.abc import Iterable, Iterator
 from functools import cached_property
+from itertools import takewhile
 from pathlib import Path, PurePosixPath
 
 from visionkit.data.formats.mask_layouts.folders import MASK_FOLDERS, SPLIT_SUFFIXES
@@ -40,7 +41,8 @@ class ImageSearch:
         self._find = image_finder()
         self._folders = tuple(dict.fromkeys((*folders, "data")))
         self._roots = [table.parent]
-        if table.parent.name.lower() in TABLE_FOLDERS:
+        name = table.parent.name.lower()
+        if name in TABLE_FOLDERS or name.endswith(("_groundtruth", "_gt", "_labels", "_annotations")):
             self._roots.append(table.parent.parent)
         self._first: dict[str, tuple[str, ...]] = {}
         self._suffixes = list(SUFFIXES)  # the one that was found last comes first
@@ -88,20 +90,33 @@ class ImageSearch:
         return numbers if len(numbers) == len(images) else {}
 
     def rivals(self, name: str, path: str) -> list[str]:
-        """Files that ``name`` may mean as well as ``path``: beside it; or in folders that are not named like splits."""
+        """Files that ``name`` may mean as well as ``path``: beside it; or in folders that are not named like splits.
+
+        A path that leads to a file from the table's folder has none.
+        """
         folder = str(Path(path).parent)
         has_suffix = PurePosixPath(name).suffix.lower() in IMAGE_SUFFIXES or file_of(path) != path  # a page of a stack
         if not has_suffix and (beside := self._beside(path)):
             return beside
+        parts = [part for part in name.replace("\\", "/").split("/") if part not in ("", ".", "..")]
+        if len(parts) > 1 and any(
+            _fit(parts, path) == len(parts) == len(Path(path).relative_to(root).parts)
+            for root in self._roots
+            if Path(path).is_relative_to(root)
+        ):
+            return []
         if folder not in self._other_places or split_of_name(Path(folder).name) == "train":
             return []
         places = [place for place in self._other_places if place != folder and not _has_masks(place)]
-        return [other for place in places if (other := self._in_any((place,), name)) is not None]
+        others = [other for place in places if (other := self._in_any((place,), name)) is not None]
+        real, fit = os.path.realpath(path), _fit(parts, path)
+        return [other for other in others if os.path.realpath(other) != real and _fit(parts, other) >= fit]
 
     def _beside(self, path: str) -> list[str]:
         """Images beside an image that have another suffix."""
-        stem = os.path.splitext(path)[0]  # noqa: PTH122 - a Path costs more
-        found = {self._find(("",), stem + suffix) for suffix in self._suffixes} - {None}
+        folder, name = os.path.split(path)
+        stem = os.path.splitext(name)[0]  # noqa: PTH122 - a Path costs more
+        found = {self._find((folder,), stem + suffix) for suffix in self._suffixes} - {None}
         return sorted(other for other in found if other.casefold() != path.casefold())
 
     def searched(self, split: str = "") -> str:
@@ -164,6 +179,15 @@ class ImageSearch:
         if not name or "/" in name or "\\" in name or not name.isascii():
             return bool(name)
         return _key(name) in self._stems or _key(name.rpartition(".")[0] or name) in self._stems
+
+
+def _fit(parts: list[str], path: str) -> int:
+    """How many parts at the end of a path are those of a name; the suffix of the file does not count."""
+    ends = [
+        [_key(part) for part in (*parents, file.rpartition(".")[0] or file)] for *parents, file in (parts, Path(path).parts)
+    ]
+    pairs = zip(*map(reversed, ends), strict=False)
+    return len(list(takewhile(lambda pair: pair[0] == pair[1], pairs)))
 
 
 def _has_masks(folder: str | Path) -> bool:

@@ -2,7 +2,7 @@
 
 import re
 from collections import Counter
-from collections.abc import Iterable
+from collections.abc import Collection, Iterable
 
 import numpy as np
 
@@ -48,6 +48,7 @@ def read_labels(splits: Samples, tables: list[Table], problems: list[Problem]) -
     problems += classes.problems
     problems += similar_names(classes.names, files)
     problems += [] if classes.files else measures
+    problems += _no_label(classes.numbers, files)
     if has_several and not divider and not doubtful and 2 * repeated < len(samples):
         detail = (
             f"only {repeated} of {len(samples)} images are listed with several labels; an image may have several therefore, "
@@ -149,6 +150,17 @@ def _parts(label: str, divider: str) -> list[str]:
 def _whole(label: str) -> str:
     match = WHOLE_NUMBER.fullmatch(label)
     return match[1] if match else label
+
+
+def _no_label(labels: Collection[str], files: str) -> list[Problem]:
+    """The problem that -1 is a class, beside other numbers than 1; -1 and 1 are two classes."""
+    others = set(labels) - {"-1"}
+    if "-1" not in labels or others <= {"1"} or not all(map(str.isdecimal, others)):
+        return []
+    detail = (
+        "-1 is taken as a class, although it may mean that an image has no label; leave its rows out if so, or name the class"
+    )
+    return [Problem("class names", files, detail)]
 
 
 def _measures(samples: list[Sample], tables: list[Table]) -> list[Problem]:

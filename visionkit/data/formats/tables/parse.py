@@ -11,7 +11,7 @@ import numpy as np
 from visionkit.data.formats.tables.columns import Columns
 from visionkit.data.formats.tables.rows import open_rows
 from visionkit.data.formats.tables.values import FLAGS, listed
-from visionkit.data.index import Problem
+from visionkit.data.index import Problem, counted
 from visionkit.data.split_names import split_name
 
 NO_BOX = (np.nan,) * 4
@@ -36,6 +36,7 @@ class Rows:
         flags: int8 ``(N, num_flags)``: 0, 1, or -1 as in the table.
         groups: rows whose object is a group of objects.
         doubtful: rows whose label was judged to be absent: their image was looked at, and does not show it.
+        without_mask: the number of images in the splits of which no row has a mask; they are left out.
     """
 
     lines: list[int] = field(default_factory=list)
@@ -49,6 +50,7 @@ class Rows:
     flags: np.ndarray = field(default_factory=lambda: np.zeros((0, 0), np.int8))
     groups: set[int] = field(default_factory=set)
     doubtful: set[int] = field(default_factory=set)
+    without_mask: int = 0
 
     def __len__(self) -> int:
         return len(self.lines)
@@ -72,8 +74,10 @@ def parse(file: Path, columns: Columns, split: str, problems: list[Problem]) -> 
         next(rows, None)
     parsed = Rows()
     boxes, points, flags = array("d"), array("d"), array("b")
+    unlabelled: list[str] = []
     known: dict[str, str] = {}  # equal names are kept once
-    width = columns.width
+    lines_without_mask: list[tuple[int, str]] = []
+    width, are_judged = columns.width, True  # whether all confidences are 0 or 1, as in OpenImages
     for line, fields in rows:
         if len(fields) < width:
             fields += [""] * (width - len(fields))
@@ -89,11 +93,13 @@ def parse(file: Path, columns: Columns, split: str, problems: list[Problem]) -> 
             written = label = "" if columns.label is None else fields[columns.label]
             label = "" if written.lower() in NO_LABELS else written
             if columns.label is not None and not label and (columns.kind == "labels" or row_boxes):
-                raise ValueError(f"the label is missing{f' ({written})' if written else ''}")
+                unlabelled.append(f"line {line}: the label is missing{f' ({written})' if written else ''}")
+                continue
             row_labels = _labels_of_boxes(label, len(row_boxes)) if len(columns.box) == 1 and row_boxes else [label]
             mask = "" if columns.mask is None else fields[columns.mask]
             if columns.mask is not None and not mask:
-                raise ValueError("the mask is missing")
+                lines_without_mask.append((line, of_row))
+                continue
             row_flags = [_flag(fields[column]) for column in columns.flags]
         except ValueError as error:
             problems.append(Problem("bad annotation", str(file), f"line {line}: {error}"))
@@ -114,8 +120,26 @@ def parse(file: Path, columns: Columns, split: str, problems: list[Problem]) -> 
             flags.extend(row_flags)
             if columns.group is not None and fields[columns.group].lower() in TRUE:
                 parsed.groups.add(row)
-            if columns.confidence is not None and columns.kind == "labels" and _is_zero(fields[columns.confidence]):
-                parsed.doubtful.add(row)
+            if columns.confidence is not None and columns.kind == "labels":
+                is_zero = _equals(fields[columns.confidence], 0)
+                are_judged &= is_zero or _equals(fields[columns.confidence], 1)
+                if is_zero:
+                    parsed.doubtful.add(row)
+    if unlabelled:
+        more = f"; and so in {len(unlabelled) - 1:,} further rows, which are left out, too" if len(unlabelled) > 1 else ""
+        problems.append(Problem("bad annotation", str(file), unlabelled[0] + more))
+    if parsed.doubtful and not (are_judged and len(set(parsed.images)) < len(parsed)):
+        rows_have = counted(len(parsed.doubtful), "row has", "rows have")
+        detail = (
+            f"its column of confidences is not used: {rows_have} a confidence of 0, which would mean that the class is absent "
+            "if all were 0 or 1 and an image had several rows; leave out the rows whose label does not hold"
+        )
+        problems.append(Problem("unclear layout", str(file), detail))
+        parsed.doubtful = set()
+    masked = set(parsed.splits) if columns.split is not None else {split}
+    missing = [line for line, of_row in lines_without_mask if of_row in masked]
+    problems += [Problem("bad annotation", str(file), f"line {line}: the mask is missing") for line in missing]
+    parsed.without_mask = len(lines_without_mask) - len(missing)
     parsed.boxes = np.array(boxes, float).reshape(-1, 4)
     parsed.points = np.array(points, float).reshape(len(parsed), len(columns.points), 2)
     parsed.flags = np.array(flags, np.int8).reshape(len(parsed), len(columns.flags))
@@ -194,9 +218,9 @@ def _flag(text: str) -> int:
     return flag
 
 
-def _is_zero(text: str) -> bool:
+def _equals(text: str, value: float) -> bool:
     try:
-        return float(text) == 0
+        return float(text) == value
     except ValueError:
         return False
 

@@ -7,7 +7,7 @@ from collections.abc import Iterator
 from itertools import islice
 from pathlib import Path
 
-from visionkit.data.images.contents import read_text
+from visionkit.data.images.contents import encoding_of, read_text
 from visionkit.data.index import DataError, Problem
 
 DELIMITERS = ",;\t|"
@@ -36,8 +36,9 @@ def read_head(file: Path) -> list[list[str]]:
 
 def _decoded(contents: bytes) -> str:
     """As ``read_text``, for contents that may end within a character."""
-    if contents[:2] in (b"\xff\xfe", b"\xfe\xff"):
-        return contents[: len(contents) // 2 * 2].decode("utf-16", "ignore")
+    encoding = encoding_of(contents)
+    if encoding.startswith("utf-16"):
+        return contents[: len(contents) // 2 * 2].decode(encoding, "ignore")
     for missing in range(4):
         try:
             return contents[: len(contents) - missing].decode("utf-8-sig")
@@ -69,7 +70,7 @@ def open_rows(file: Path, problems: list[Problem]) -> tuple[str, Iterator[tuple[
 
 def _check_is_text(file: Path, text: str) -> None:
     if "\0" in text:
-        raise DataError(f"{file}: not a text table, since it holds null characters. Expected UTF-8, or UTF-16 with its mark.")
+        raise DataError(f"{file}: not a text table, since it holds null characters. Expected UTF-8 or UTF-16.")
 
 
 def delimiter_of(text: str) -> str:

@@ -17,6 +17,7 @@ from dataclasses import replace
 from pathlib import Path
 
 from visionkit.data.formats.annotation_files import check_not_empty
+from visionkit.data.formats.tables.beside_folders import doubts_on_class_folders
 from visionkit.data.formats.tables.boxes import read_boxes
 from visionkit.data.formats.tables.files import Found, TableFile, find_tables, no_table, open_table
 from visionkit.data.formats.tables.labels import read_flags, read_labels
@@ -24,7 +25,7 @@ from visionkit.data.formats.tables.masks import read_masks
 from visionkit.data.formats.tables.parse import parse
 from visionkit.data.formats.tables.samples import Samples, Table, find_samples
 from visionkit.data.images.masks.names import NamedClasses
-from visionkit.data.index import DataError, Problem
+from visionkit.data.index import DataError, Problem, counted
 from visionkit.data.split_names import WHOLE, split_order
 from visionkit.data.splits import DataSet
 
@@ -100,14 +101,17 @@ def _read(found: Found, folder: Path | None, named: NamedClasses | None) -> Data
         data_set = read_boxes(splits, tables, problems)
     else:
         data_set = (read_flags if kind == "flags" else read_labels)(splits, tables, problems)
+        doubts = doubts_on_class_folders(folder, data_set.splits.values()) if folder is not None else []
+        more = tuple(Problem("unclear layout", str(files[0]), doubt) for doubt in doubts)
+        data_set = replace(data_set, problems=(*data_set.problems, *more))
     data_set = check_not_empty(data_set, names)
     notes = [*found.notes, *(note for table in found.tables for note in table.meaning.notes), *data_set.notes]
-    notes += [note for table in tables for note in _note_on_numbers(table)]
+    notes += [note for table in tables for note in (*_note_on_numbers(table), *_note_on_masks(table))]
     return replace(
         data_set,
         notes=tuple(notes),
         format=_format(data_set, kind, files, folder),
-        annotation_files=data_set.annotation_files | set(map(str, files)),
+        annotation_files=data_set.annotation_files | set(map(str, (*files, *found.noted))),
     )
 
 
@@ -126,7 +130,14 @@ def _note_on_numbers(table: Table) -> list[str]:
     if not by_number:
         return []
     path = Path(table.search.find(by_number[0])).name
-    return [f"{table.file.name}: {len(by_number)} images are found by their numbers, as {path} for {by_number[0]}"]
+    found = "image is found by its number" if len(by_number) == 1 else "images are found by their numbers"
+    return [f"{table.file.name}: {len(by_number)} {found}, as {path} for {by_number[0]}"]
+
+
+def _note_on_masks(table: Table) -> list[str]:
+    count = table.rows.without_mask
+    are = counted(count, "image of a split without masks is", "images of splits without masks are")
+    return [f"{table.file.name}: {are} not used"] if count else []
 
 
 def _format(data_set: DataSet, kind: str, files: list[Path], folder: Path | None) -> str:

@@ -10,15 +10,19 @@ from collections import Counter
 from collections.abc import Collection, Iterable, Iterator
 from pathlib import Path
 
+from visionkit.data.formats.mask_layouts.folders import RANKS
+from visionkit.data.formats.mask_layouts.tree import is_named_like_masks
 from visionkit.data.formats.unread.kinds import LIST, TABLE_SUFFIXES, kind_of
 from visionkit.data.formats.unread.owners import Owners
+from visionkit.data.formats.unread.repeats import Repeats
 from visionkit.data.formats.unread.walk import Place, walk
 from visionkit.data.images.contents import file_of
 from visionkit.data.images.masks import union
-from visionkit.data.index import Problem
+from visionkit.data.index import Problem, counted
 from visionkit.data.splits import DataSet
 
 PROBED_FILES = 3  # of each suffix in a folder
+MOST_LISTS = 50  # tables or lists in a folder that are compared with what was read
 MANY = 10  # folders with files of one kind from which they are one problem
 NO_ANNOTATIONS = re.compile(
     r"readme.*|licen[cs]e.*|requirements.*|sample_?submission.*|notes?|changelog.*|credits?|attributions?|copyright"
@@ -40,13 +44,17 @@ NO_ANNOTATION_SUFFIXES = frozenset(
 )
 
 
-def unread_files(places: list[Place], data_set: DataSet) -> list[Problem]:
+def unread_files(places: list[Place], data_set: DataSet, repeated: list[str] | None = None) -> list[Problem]:
     """Files that look like annotations, but were not used: one problem for each kind in each folder, or one for many folders.
 
     Args:
         places: what ``walk`` found in the folder that the data set was read from.
         data_set: its ``annotation_files`` are the files that were used, and its problems name further ones.
+        repeated: list that receives the tables and lists that are no problem, since they only repeat what was read.
     """
+    repeated = [] if repeated is None else repeated
+    repeats = Repeats(data_set)
+    image_sets = _image_sets(data_set)
     names = _image_names(data_set)
     used = _spots((*data_set.annotation_files, *(problem.path for problem in data_set.problems)))
     owners = Owners(places, data_set)
@@ -63,19 +71,31 @@ def unread_files(places: list[Place], data_set: DataSet) -> list[Problem]:
         for suffix, files in sorted(groups.items()):
             if suffix in NO_ANNOTATION_SUFFIXES or (suffix == ".npy" and has_copies):
                 continue
+            if suffix == ".txt" and any(Path(place.parent).is_relative_to(folder) for folder in image_sets):
+                continue
+            if suffix in (*TABLE_SUFFIXES, ".txt") and len(files) <= MOST_LISTS:
+                same = [name for name in files if repeats.are_all_in(Path(place.parent, name))]
+                repeated += [str(Path(place.parent, name)) for name in same]
+                files = [name for name in files if name not in same]
             first, kind = _kind_of_group(place, suffix, files, names, owners)
             if kind:
-                named = f"{suffix} files" if suffix else "files without a suffix"
-                more = f" ({len(files) - 1:,} more {named} in this folder)" if len(files) > 1 else ""
+                named = [f"more {suffix} {file}" if suffix else f"more {file} without a suffix" for file in ("file", "files")]
+                more = f" ({counted(len(files) - 1, *named)} in this folder)" if len(files) > 1 else ""
                 path = str(Path(place.parent, first))
                 found.setdefault((kind, suffix), []).append(
                     Problem("unread annotations", path, f"{kind}: it was not read{more}")
                 )
     problems: list[Problem] = []
     for group in found.values():
-        more = f"; there are more in {len(group) - 1:,} other folders"
+        more = f"; there are more in {counted(len(group) - 1, 'other folder')}"
         problems += [group[0]._replace(detail=group[0].detail + more)] if len(group) > MANY else group
     return sorted(problems, key=lambda problem: problem.path)
+
+
+def _image_sets(data_set: DataSet) -> set[Path]:
+    """The folders ImageSets/ of Pascal VOC of which a list was read: the others there name the same images."""
+    files = [Path(file) for file in data_set.annotation_files if "imagesets" in file.lower()]
+    return {folder for file in files for folder in file.parents if folder.name.lower() == "imagesets"}
 
 
 def _kind_of_group(place: Place, suffix: str, files: list[str], names: Collection[str], owners: Owners) -> tuple[str, str]:
@@ -94,25 +114,44 @@ def _kind_of_group(place: Place, suffix: str, files: list[str], names: Collectio
 
 
 def seen(folder: Path) -> str:
-    """A sentence that names the annotation files in a folder that no reader knows; "" if there are none."""
+    """A sentence that names the annotation files in a folder that were not read; "" if there are none."""
     problems = unread_files(walk(folder), DataSet({}))
     named = [f"{problem.path} ({problem.detail.partition(': it was not read')[0]})" for problem in problems]
     more = f" and {len(named) - 3} more kinds or folders" if len(named) > 3 else ""
-    return f" It holds annotations that no reader knows: {', '.join(named[:3])}{more}." if named else ""
+    return f" It holds annotations that were not read: {', '.join(named[:3])}{more}." if named else ""
 
 
 def unused_images(places: list[Place], data_set: DataSet) -> str:
-    """The images that are in no split, as "4 in test1/, 1 in the folder itself"; "" if there are none."""
+    """The images that are in no split, as "4 in test1/, 1 in the folder itself"; "" if there are none.
+
+    Folders are those in the folder that holds all images. Masks, and files that are named after an image beside them, such as
+    a second mask, are no images.
+    """
     used = _spots(map(file_of, _files_of(data_set)))
+    has_masks = any(index.has_masks or index.has_objects for index in data_set.splits.values())
+    holding = [place.parent for place in places if place.images]
+    shared = Path(os.path.commonpath(holding)) if holding else None
     counts: Counter[str] = Counter()
     for place in places:
-        unused = sum(not _is_one_of(name, place, used) for name in place.images)
+        unused = [name for name in place.images if not _is_one_of(name, place, used)]
+        if has_masks and unused:
+            unused = _without_masks(unused, place, used, Path(places[0].parent))
         if unused:
-            relative = Path(place.parent).relative_to(places[0].parent)
-            counts[f"{relative.parts[0]}/" if relative.parts else "the folder itself"] += unused
+            relative = Path(place.parent).relative_to(shared)
+            itself = "the folder itself" if place is places[0] else f"{shared.name}/"
+            counts[f"{relative.parts[0]}/" if relative.parts else itself] += len(unused)
     shown = [f"{count:,} in {name}" for name, count in counts.most_common(3)]
     more = [f"{sum(counts.values()) - sum(count for _, count in counts.most_common(3)):,} elsewhere"] if len(counts) > 3 else []
     return ", ".join(shown + more)
+
+
+def _without_masks(unused: list[str], place: Place, used: Collection[str], root: Path) -> list[str]:
+    """The files that are not named after a used image beside them, if their folders are not named like those of masks."""
+    folders = Path(place.parent).relative_to(root).parts
+    if any(is_named_like_masks(name) or name.lower() in RANKS for name in folders):
+        return []
+    stems = {os.path.splitext(name)[0] for name in place.images if _is_one_of(name, place, used)}  # noqa: PTH122
+    return [name for name in unused if not any(name[: end.start()] in stems for end in re.finditer(r"[-_ .]", name))]
 
 
 def _spots(files: Iterable[str]) -> set[str]:

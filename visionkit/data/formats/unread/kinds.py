@@ -8,7 +8,7 @@ from itertools import islice
 from pathlib import Path
 from typing import Any
 
-from visionkit.data.images.contents import read_text
+from visionkit.data.images.contents import encoding_of, read_text
 from visionkit.data.images.decode import IMAGE_SUFFIXES
 
 PARSED_BYTES = 1 << 26  # of a file of JSON that is parsed
@@ -39,6 +39,7 @@ BY_SUFFIX_AND_WORD = {  # files that may hold anything, unless their names say t
 }
 JSON_SUFFIXES = (".json", ".jsonl", ".ndjson", ".manifest", ".geojson")
 TEXTS = (".txt", ".csv", ".tsv", ".xml", ".yaml", ".yml", "", *JSON_SUFFIXES)
+COCO_IMAGE = frozenset(("id", "file_name", "width", "height", "license", "coco_url", "flickr_url", "date_captured"))
 SIDE_CARS = re.compile(r'"(photoTakenTime|googlePhotosOrigin|ExifToolVersion|ExifTool:ExifToolVersion)"')
 ANNOTATION_WORDS = re.compile(
     r"(?<![a-z])(gt|bbx|bbox(es)?|box(es)?|det|labels?|annot?(ation)?s?|ground ?truths?|masks?|targets?|classes)(?![a-z])",
@@ -64,7 +65,7 @@ def kind_of(path: Path, suffix: str, names: Collection[str]) -> str | None:
             head = file.read(PROBED_BYTES)
     except OSError:
         return ""
-    text = head.decode("utf-16" if head[:2] in (b"\xff\xfe", b"\xfe\xff") else "utf-8-sig", "replace")
+    text = head.decode(encoding_of(head), "replace")
     if suffix in JSON_SUFFIXES:
         return None if SIDE_CARS.search(text) else _kind_of_json(path, text, names)
     if suffix == ".xml":
@@ -76,8 +77,8 @@ def kind_of(path: Path, suffix: str, names: Collection[str]) -> str | None:
     return _kind_of_lines(path, text, suffix, names)
 
 
-def _kind_of_json(path: Path, text: str, names: Collection[str]) -> str:
-    """By keys, which are looked for in the text: a large file is not parsed."""
+def _kind_of_json(path: Path, text: str, names: Collection[str]) -> str | None:
+    """By keys, which are looked for in the text: a large file is not parsed. None for COCO's list of images to predict."""
     keys = set(re.findall(r'"([A-Za-z_]\w{0,30})"\s*:', text))
     kinds = (
         ("labelme's JSON", {"shapes", "imagePath"}),
@@ -93,8 +94,20 @@ def _kind_of_json(path: Path, text: str, names: Collection[str]) -> str:
     kind = next((kind for kind, needed in kinds if needed <= keys), "")
     if kind or "FeatureCollection" in text:
         return (kind or "GeoJSON") + _fault_of_json(path)
+    if {"images", "file_name"} <= keys and _lists_images(path):
+        return None
     strings = islice(re.findall(r'"((?:[^"\\]|\\.){1,300})"', text), 2000)
     return "JSON that names images" if any(_names_image(_unescaped(string), names) for string in strings) else ""
+
+
+def _lists_images(path: Path) -> bool:
+    """Whether a file of COCO says nothing of its images but their names and sizes, such as image_info_test2017.json."""
+    try:
+        tree = json.loads(read_text(path)) if path.stat().st_size <= PARSED_BYTES else None
+    except (ValueError, RecursionError, OSError):
+        return False
+    images = tree.get("images") if isinstance(tree, dict) and not tree.get("annotations") else None
+    return isinstance(images, list) and all(isinstance(image, dict) and COCO_IMAGE.issuperset(image) for image in images)
 
 
 def _fault_of_json(path: Path) -> str:

@@ -11,6 +11,7 @@ from typing import NamedTuple
 import numpy as np
 
 from visionkit.data.images.masks.histograms import Histogram, MaskFile, total_of
+from visionkit.data.images.masks.levels import NOISE
 from visionkit.data.images.masks.names import OPTION, NamedClasses
 from visionkit.data.images.masks.read import packed_colors
 from visionkit.data.index import IGNORE, DataError, Problem
@@ -91,6 +92,27 @@ def _choose_channel(files: list[MaskFile], named: NamedClasses | None) -> Found:
     )
     found = _in_color([file for file in files if file not in others])
     return found._replace(problems=(Problem("mask values", others[0].path, detail),))
+
+
+def named_greys(files: Sequence[MaskFile], named: NamedClasses | None) -> NamedClasses | None:
+    """A list of colors as one of grey values, where all its colors are grey and these fit grey masks.
+
+    Black and white name background and foreground also where the masks write white as 1.
+    """
+    if named is None or named.colors is None or named.source == OPTION or len(named.names) < 2:
+        return named
+    values = named.colors[:, 0].tolist()
+    if not _are_grey(packed_colors(named.colors)) or len(set(values)) < len(values):
+        return named
+    if any(file.grey is None or file.colors is not None or file.alpha is not None for file in files):
+        return named
+    total = total_of([file.grey for file in files])
+    if len(values) == 2 and 0 in values and set(total.values.tolist()) <= {0, 1}:
+        return named._replace(names=tuple(name for _, name in sorted(zip(values, named.names, strict=True))), colors=None)
+    near = NOISE if any(file.blurred for file in files) else 0
+    by_color = int(total.counts[(np.abs(total.values[:, None] - values) <= near).any(axis=1)].sum())
+    by_number = int(total.counts[(total.values < len(values)) | (total.values == IGNORE)].sum())
+    return named._replace(colors=None, values=tuple(values)) if by_color >= max(by_number, 1) else named
 
 
 def _in_grey(files: list[MaskFile]) -> Found:

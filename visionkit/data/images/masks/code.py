@@ -13,7 +13,7 @@ values that number objects     many values, each of them one region, and another
 0 and neighbouring high values 0, 254, 255: background and foreground
 0, 255 and a few single pixels background and foreground
 class numbers                  each value is a class; 255 is ignored unless it makes up a quarter of all pixels, or the others
-                               are grey levels: 76, 90, 150
+                               are grey levels (76, 90, 150) and it makes up 2% or more
 
 Where two readings are possible, the one above is chosen and a problem of the kind "mask values" says how to choose the other.
 """
@@ -24,7 +24,7 @@ from pathlib import Path
 
 import numpy as np
 
-from visionkit.data.images.masks.channels import BLACK, MAX_COLORS, Found, find_channel
+from visionkit.data.images.masks.channels import BLACK, MAX_COLORS, Found, find_channel, named_greys
 from visionkit.data.images.masks.histograms import Histogram, are_single_regions, open_masks, total_of
 from visionkit.data.images.masks.levels import APART, MANY, NOISE, levels_of_jpeg, levels_of_soft_edges
 from visionkit.data.images.masks.meaning import BINARY_NAMES, MaskClasses, Meaning, listed
@@ -38,6 +38,7 @@ FULL_SCALE = (1, 255, 65535)  # how files write "foreground"
 FEW_LEVELS = 16
 FAR_APART, BRIGHT = 24, 64  # of grey levels: the least distance, and what the brightest but 255 reaches
 IGNORED_SHARE = 0.25  # share of all pixels up to which 255 means "ignore"
+BORDER_SHARE = 0.02  # share of all pixels below which 255 means "ignore" beside grey levels, too
 MAIN_SHARE = 0.5  # share of the pixels that are not 0 from which 255 is more likely the foreground
 STRAY_SHARE = 0.02  # share of the pixels that are not 0 up to which single pixels of other values than 255 are strays
 MIXED_SHARE = 0.1  # share of the masks from which those of 0 and 255 alone are too many, even if 255 marks borders in others
@@ -61,6 +62,7 @@ def find_classes(masks: Sequence[str | Path], named: NamedClasses | None = None)
         DataError: no mask can be read, or their values are no classes.
     """
     files = open_masks(masks)
+    named = named_greys(files, named)
     found = find_channel(files, named)
     extent = f"all {len(masks)} masks" if len(masks) > 1 else "1 mask"
     if len(files) < len(masks):
@@ -249,7 +251,7 @@ def _class_numbers(found: Found, total: Histogram, extent: str) -> Meaning:
     dense = numbers[-1] < MAX_CLASSES and 2 * len(numbers) > numbers[-1]
     classes = list(range(numbers[-1] + 1)) if dense else list(numbers)
     are_levels = not dense and numbers[-1] >= BRIGHT and len(numbers) <= FEW_LEVELS
-    is_class = IGNORE in values and (share >= IGNORED_SHARE or are_levels)
+    is_class = IGNORE in values and (share >= IGNORED_SHARE or (are_levels and share >= BORDER_SHARE))
     problems = _mixed_codes(found, numbers)
     if _may_number_objects(found):
         problems += (
