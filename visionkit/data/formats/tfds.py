@@ -23,6 +23,7 @@ from visionkit.data.images.masks.names import NamedClasses
 from visionkit.data.index import DataError
 from visionkit.data.split_names import WHOLE, split_name
 from visionkit.data.splits import DataSet
+from visionkit.files import LARGEST_TEXT, read_file
 
 DATA_DIR = "TFDS_DATA_DIR"  # the environment variable that tensorflow-datasets itself reads
 DESCRIPTIONS = ("dataset_info.json", "features.json")  # files that it writes into the folder of a data set
@@ -91,7 +92,7 @@ def _version_folder(folder: Path) -> Path | None:
 def _check_features(file: Path) -> None:
     """tensorflow-datasets imports the feature classes that this file names, so only its own are allowed."""
     try:
-        remaining = [json.loads(file.read_bytes())]
+        remaining = [json.loads(read_file(file, LARGEST_TEXT))]
     except (ValueError, RecursionError) as error:
         raise DataError(f"{file}: damaged ({_first_line(error)}).") from error
     while remaining:

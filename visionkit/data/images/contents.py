@@ -2,6 +2,8 @@
 
 from pathlib import Path
 
+from visionkit.files import LARGEST_IMAGE, LARGEST_TEXT, read_file
+
 PROBED = 4096  # bytes of a text that show its encoding
 
 
@@ -26,8 +28,7 @@ def read_contents(path: str | Path) -> bytes:
             return union.read_union(members)
         if (page := stacks.parse_path(str(path))) is not None:
             return stacks.read_page(page)
-    with open(path, "rb") as file:  # noqa: PTH123 - a Path takes as long as the reading
-        return file.read()
+    return read_file(path, LARGEST_IMAGE)
 
 
 def file_of(path: str | Path) -> str:
@@ -63,7 +64,7 @@ def read_text(path: str | Path) -> str:
     Raises:
         OSError: the file is missing or cannot be read.
     """
-    contents = Path(path).read_bytes()
+    contents = read_file(path, LARGEST_TEXT)
     try:
         return contents.decode(encoding_of(contents))
     except UnicodeDecodeError:

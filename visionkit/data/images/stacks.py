@@ -16,6 +16,7 @@ from PIL import Image
 
 from visionkit.data.images.deep_color import is_deep_color
 from visionkit.data.index import Problem
+from visionkit.files import open_file
 
 SUFFIXES = (".tif", ".tiff")
 PAGE = "@page="  # between the path of a stack and the number of a page
@@ -52,7 +53,7 @@ def opened(file: str | Path) -> Iterator[Image.Image]:
     try:
         with warnings.catch_warnings():
             warnings.simplefilter("ignore")  # about large images and odd metadata
-            with Image.open(file, formats=["TIFF"]) as stack:
+            with open_file(file) as contents, Image.open(contents, formats=["TIFF"]) as stack:
                 yield stack
     except OSError:
         raise
