@@ -46,10 +46,19 @@ def read_file(path: str | Path, most: int | None = None) -> bytes:
         OSError: it cannot be read, is no regular file, or is larger.
     """
     with open_file(path) as file:
-        size = os.fstat(file.fileno()).st_size
-        if most is not None and size > most:
-            raise OSError(errno.EFBIG, f"has {size:,} bytes, and at most {most:,} are read", str(path))
-        return file.read() if most is None else file.read(most)  # no more, also of a file that grows meanwhile
+        return file.read(size_of(file, most))
+
+
+def size_of(file: BinaryIO, most: int | None = None) -> int:
+    """The size of an open file in bytes, of which no more are to be read: a file may grow meanwhile.
+
+    Raises:
+        OSError: it is larger than ``most``.
+    """
+    size = os.fstat(file.fileno()).st_size
+    if most is not None and size > most:
+        raise OSError(errno.EFBIG, f"has {size:,} bytes, and at most {most:,} are read", str(file.name))
+    return size
 
 
 @contextmanager
@@ -60,7 +69,7 @@ def opened_gzip(path: str | Path) -> Iterator[tuple[BinaryIO, int]]:
         OSError: see ``open_file``.
     """
     with open_file(path) as raw:
-        size = os.fstat(raw.fileno()).st_size
+        size = size_of(raw)
         is_compressed = raw.read(2) == b"\x1f\x8b"
         raw.seek(0)
         if not is_compressed:

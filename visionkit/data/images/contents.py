@@ -2,7 +2,8 @@
 
 from pathlib import Path
 
-from visionkit.files import LARGEST_IMAGE, LARGEST_TEXT, read_file
+from visionkit.data.images import budget
+from visionkit.files import LARGEST_IMAGE, LARGEST_TEXT, open_file, read_file, size_of
 
 PROBED = 4096  # bytes of a text that show its encoding
 
@@ -28,7 +29,12 @@ def read_contents(path: str | Path) -> bytes:
             return union.read_union(members)
         if (page := stacks.parse_path(str(path))) is not None:
             return stacks.read_page(page)
-    return read_file(path, LARGEST_IMAGE)
+    with open_file(path) as file:
+        size = size_of(file, most=LARGEST_IMAGE)
+        if size <= budget.LARGE_FILE:
+            return file.read(size)
+        with budget.decoding().taken(size * budget.DECODED_TO_FILE):
+            return file.read(size)
 
 
 def file_of(path: str | Path) -> str:
