@@ -115,6 +115,8 @@ def _decode(contents: bytes, header: Image.Image) -> Decoded:
     orientation = _orientation(header)
     if _graph_decodes_correctly(header, contents, orientation):
         try:
+            if header.format == "PNG" and header.width * header.height > 4 * PIXELS_OF_BAND:
+                return _large_png(contents, orientation)
             first = first_frame(contents) if header.format == "GIF" else contents
             pixels, bits = _decode_in_graph(tf.constant(first))
             plain = header.format in ("JPEG", "MPO") and header.mode in ("L", "RGB") and orientation == 1
@@ -132,6 +134,15 @@ def _decode(contents: bytes, header: Image.Image) -> Decoded:
         raise
     except Exception as error:  # Pillow's decoders raise OSError, SyntaxError, struct.error, ...
         raise ImageError(f"damaged {header.format} file ({error})") from error
+
+
+def _large_png(contents: bytes, orientation: int) -> Decoded:
+    """As ``decode_in_graph`` decodes it, without copies of the whole image in 32 bits."""
+    is_deep, channels = contents[PNG_BITS] == 16, 4 if _png_has_alpha(tf.constant(contents)) else 3
+    values = np.asarray(tf.io.decode_png(contents, channels, tf.uint16 if is_deep else tf.uint8))
+    values, depth = bit_depth.blended_in_eight_bits(values) if is_deep else (values, None)
+    pixels = opaque_rgb(values) if channels == 4 else np.require(values, requirements="W")
+    return Decoded(pixels if orientation == 1 else _oriented(pixels, orientation), depth=depth)
 
 
 def orientation_of(contents: bytes) -> int:
@@ -354,9 +365,11 @@ def _decode_deep_color(contents: bytes, header: Image.Image | None, orientation:
     """Decode a PNG, PPM or TIFF with several channels of more than 8 bits, or a TIFF that Pillow does not open."""
     pixels, depth = bit_depth.blended_in_eight_bits(read_deep_color(contents, header))
     pixels = opaque_rgb(pixels)
-    if orientation != 1:
-        pixels = orient(tf.constant(pixels), tf.constant(orientation)).numpy()
-    return Decoded(pixels, depth=depth)
+    return Decoded(pixels if orientation == 1 else _oriented(pixels, orientation), depth=depth)
+
+
+def _oriented(pixels: np.ndarray, orientation: int) -> np.ndarray:
+    return orient(tf.constant(pixels), tf.constant(orientation)).numpy()
 
 
 def opaque_rgb(pixels: np.ndarray) -> np.ndarray:

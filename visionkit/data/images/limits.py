@@ -11,8 +11,8 @@ from visionkit.data.images.contents import ImageError
 
 MAX_PIXELS = 178_956_970  # a file may declare any size; like Pillow, we take a larger one for an attack
 BYTES_PER_PIXEL = {  # at the peak of decoding, with the result: measured for each format and kind of color
-    **dict.fromkeys(("JPEG", "MPO", "BMP", "DIB"), 8),
-    **dict.fromkeys(("WEBP", "AVIF", "HEIF", "JPEG2000"), 24),
+    **dict.fromkeys(("JPEG", "MPO", "BMP", "DIB"), 13),
+    **dict.fromkeys(("WEBP", "AVIF", "HEIF", "JPEG2000"), 20),
 }
 OF_OTHERS = 14
 OF_DEEP = 26  # where a channel has more than 8 bits
@@ -57,7 +57,7 @@ def bytes_needed(header: Image.Image, num_bytes: int) -> int:
 
 
 def bytes_of_tiff(tags: Mapping[int, Any], num_bytes: int) -> int:
-    """As ``bytes_needed``, of a TIFF by its tags; memory is taken for whole tiles and strips, whatever the size of the image."""
+    """As ``bytes_needed``, of a TIFF by its tags; memory is taken for whole tiles, whatever the size of the image."""
     try:
         width, height = int(tags[WIDTH]), int(tags[HEIGHT])
         bits, least = max(_all(tags.get(BITS, 1))), min(_all(tags.get(BITS, 1)))
@@ -81,7 +81,7 @@ def _checked(width: int, height: int, needed: int, num_bytes: int, kind: str | N
     needed += num_bytes
     if needed > LARGEST:
         raise ImageError(
-            f"{width} x {height} pixels, which take {needed / 1e9:.1f} GB of memory to decode from this kind of {kind or 'file'}; "
+            f"{width} x {height} pixels take {needed / 1e9:.1f} GB of memory to decode from this kind of {kind or 'file'}; "
             f"at most {LARGEST / 1e9:.1f} GB are used: save it smaller, or as a JPEG or PNG of 8 bits"
         )
     return needed

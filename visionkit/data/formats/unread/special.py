@@ -3,12 +3,12 @@
 import os
 from collections.abc import Collection
 
-from visionkit.data.formats.unread.kinds import TEXTS
+from visionkit.data.formats.unread.kinds import BY_SUFFIX, BY_SUFFIX_AND_WORD, TEXTS
 from visionkit.data.formats.unread.walk import Place
 from visionkit.data.index import Problem
 from visionkit.files import kind_of_file
 
-SUFFIXES = frozenset(TEXTS) - {""}  # of annotations
+SUFFIXES = frozenset([*TEXTS, *BY_SUFFIX, *BY_SUFFIX_AND_WORD, ".data", ".names", ".nii", ".gz"])  # of annotations
 
 
 def special_files(places: list[Place], reported: Collection[str]) -> list[Problem]:
