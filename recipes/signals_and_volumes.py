@@ -65,6 +65,7 @@ class Config(RunConfig):
     """Whether a volume mirrored along any axis shows the same class; then it is trained on."""
 
     LEAST: ClassVar[dict[str, float]] = {"epochs": 1, "size": 4, "patches": 1, "batch_size": 1, "learning_rate": 0}
+    MOST: ClassVar[dict[str, float]] = RunConfig.MOST | {"size": 512}
 
     def checked(self) -> "Config":
         """See ``RunConfig.checked``."""

@@ -1,9 +1,12 @@
 """Files: the only place that opens one for reading, atomic writing, the cache folder, and a bundle's metadata."""
 
 import errno
+import gzip
 import json
 import os
 import stat
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Any, BinaryIO
 
@@ -11,6 +14,8 @@ import platformdirs
 
 BUNDLE_METADATA = Path("assets.extra", "bundle.json")  # in a bundle: task, labels, size, metrics
 LARGEST_TEXT = 2**31  # bytes of a file of annotations, labels or settings; COCO's largest has 0.5e9
+LARGEST_IMAGE = 2**30  # bytes of a file that holds one image; the largest image, uncompressed in colors, has 0.54e9
+LARGEST_RATIO = 1032  # of the inflated bytes to those of a file of gzip or zlib
 KINDS = (
     (stat.S_ISDIR, "a folder"),
     (stat.S_ISFIFO, "a named pipe"),
@@ -41,14 +46,58 @@ def read_file(path: str | Path, most: int | None = None) -> bytes:
         OSError: it cannot be read, is no regular file, or is larger.
     """
     with open_file(path) as file:
-        size = os.fstat(file.fileno()).st_size
-        if most is not None and size > most:
-            raise OSError(errno.EFBIG, f"has {size:,} bytes, and at most {most:,} are read", str(path))
-        return file.read()
+        return file.read(size_of(file, most))
+
+
+def size_of(file: BinaryIO, most: int | None = None) -> int:
+    """The size of an open file in bytes, of which no more are to be read: a file may grow meanwhile.
+
+    Raises:
+        OSError: it is larger than ``most``.
+    """
+    size = os.fstat(file.fileno()).st_size
+    if most is not None and size > most:
+        raise OSError(errno.EFBIG, f"has {size:,} bytes, and at most {most:,} are read", str(file.name))
+    return size
+
+
+@contextmanager
+def opened_gzip(path: str | Path) -> Iterator[tuple[BinaryIO, int]]:
+    """Open a regular file that may be compressed with gzip, and say how many bytes it can hold at most.
+
+    Raises:
+        OSError: see ``open_file``.
+    """
+    with open_file(path) as raw:
+        size = size_of(raw)
+        is_compressed = raw.read(2) == b"\x1f\x8b"
+        raw.seek(0)
+        if not is_compressed:
+            yield raw, size
+            return
+        with gzip.open(raw) as inflated:
+            yield inflated, size * LARGEST_RATIO
+
+
+def check_file(path: str | Path) -> None:
+    """Refuse what is no regular file, before a library opens it by its path.
+
+    Raises:
+        OSError: there is no such file, or it is no regular file; ``strerror`` says what it is.
+    """
+    _refuse_others(os.fspath(path), os.stat(path).st_mode)  # noqa: PTH116 - a Path takes as long as the reading
+
+
+def kind_of_file(path: str | Path) -> str:
+    """What a path leads to, if it is no regular file: "a named pipe", "a device", ...; "" for a file, and for nothing."""
+    try:
+        return _kind(os.stat(path).st_mode)  # noqa: PTH116
+    except OSError:
+        return ""
 
 
 def _open_regular(path: str, flags: int) -> int:
-    _refuse_others(path, Path(path).stat().st_mode)  # before it is opened: opening some devices does something
+    check_file(path)  # before it is opened: opening some devices does something
     descriptor = os.open(path, flags | NO_WAIT)
     try:
         _refuse_others(path, os.fstat(descriptor).st_mode)
@@ -59,9 +108,12 @@ def _open_regular(path: str, flags: int) -> int:
 
 
 def _refuse_others(path: str, mode: int) -> None:
-    if not stat.S_ISREG(mode):
-        kind = next((name for is_kind, name in KINDS if is_kind(mode)), "something else")
+    if kind := _kind(mode):
         raise OSError(errno.EISDIR if stat.S_ISDIR(mode) else errno.EINVAL, f"is {kind}, not a file", path)
+
+
+def _kind(mode: int) -> str:
+    return "" if stat.S_ISREG(mode) else next((name for is_kind, name in KINDS if is_kind(mode)), "something else")
 
 
 def cache_folder() -> Path:

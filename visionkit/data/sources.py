@@ -34,6 +34,7 @@ from visionkit.data.images.masks.names import OPTION, NamedClasses, parse_values
 from visionkit.data.index import DataError, Index, Problem, counted
 from visionkit.data.split_names import MEASURING, SPLITS, TRAIN_NAMES, WHOLE, empty_split_folders, split_name, split_order
 from visionkit.data.splits import DataSet, Splits, parted_by_folders, train_and_val
+from visionkit.files import kind_of_file
 
 EXPECTED = (
     "Expected a folder of one of these layouts: class folders; VOC (Annotations/*.xml, JPEGImages/); COCO (a .json with images "
@@ -118,6 +119,8 @@ def _read(data: str | Path, prefer: str | None, named: NamedClasses | None) -> D
         return _with_left_out(path, data_set)
     if path.is_file():
         return parted_by_folders(_read_file(path, named))
+    if kind := kind_of_file(path):
+        raise DataError(f"{data}: is {kind}, not a file or folder. {EXPECTED}")
     raise DataError(f"{data}: no such file or folder. {EXPECTED}")
 
 

@@ -13,6 +13,7 @@ import numpy as np
 import tensorflow as tf
 from PIL import Image
 
+from visionkit.data.images.budget import decoding
 from visionkit.data.images.decode import ImageError, read_image
 from visionkit.data.images.listing import list_files, list_images
 from visionkit.data.images.to_pixels import to_pixels
@@ -99,14 +100,14 @@ class Predictor(ABC, Generic[AnyResult]):
         """
         if isinstance(image, str | os.PathLike):
             path = os.fspath(image)
-            try:
-                values = self._read(image)
-            except (ImageError, UserError) as error:
-                raise type(error)(f"{path}: {error}") from error
-        else:
-            path, values = "", self._checked(image)
-            image = values  # a file object is read once
-        return replace(self._predict(path, values, **options), source=image, predictor=self)
+            with decoding().kept():  # other threads wait before they decode large images
+                try:
+                    values = self._read(image)
+                except (ImageError, UserError) as error:
+                    raise type(error)(f"{path}: {error}") from error
+                return replace(self._predict(path, values, **options), source=image, predictor=self)
+        values = self._checked(image)  # a file object is read once
+        return replace(self._predict("", values, **options), source=values, predictor=self)
 
     def predict_many(self, images: str | os.PathLike | Iterable[AnyImage], **options: Any) -> Iterator[AnyResult | Unreadable]:
         """The predictions for many images, on all cores and in order; an ``Unreadable`` for each that cannot be read.

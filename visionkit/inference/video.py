@@ -14,6 +14,7 @@ import numpy as np
 
 from visionkit.data.images.decode import ImageError
 from visionkit.errors import UserError
+from visionkit.files import check_file
 
 VIDEO_SUFFIXES = frozenset((".mp4", ".m4v", ".mov", ".avi", ".mkv", ".webm", ".mpg", ".mpeg", ".wmv", ".mts", ".3gp"))
 USUAL_RATE = 25.0  # frames a second, where a video or a camera does not say
@@ -54,6 +55,11 @@ class Video:
 
     def __init__(self, name: str):
         self.is_camera = is_camera(name)
+        if not self.is_camera and Path(name).exists():
+            try:
+                check_file(name)
+            except OSError as error:
+                raise ImageError(error.strerror or str(error)) from error
         with _quiet_opencv():
             self._capture = cv2.VideoCapture(int(name) if self.is_camera else name)
         if not self._capture.isOpened():

@@ -41,6 +41,7 @@ class RunConfig:
     """A small, quick run to check that everything works."""
 
     LEAST: ClassVar[dict[str, float]] = {}  # the smallest value of each option that has one
+    MOST: ClassVar[dict[str, float]] = {"size": 4096, "batch_size": 2**16, "epochs": 10**6}  # what memory holds
 
     def check_options(self) -> None:
         """Check the numbers that the command line gave.
@@ -49,7 +50,7 @@ class RunConfig:
             UserError: one is out of range.
         """
         for name, least in ({"seed": 0} | self.LEAST).items():
-            check_option(name, getattr(self, name), least)
+            check_option(name, getattr(self, name), least, self.MOST.get(name, math.inf))
         check_option("seed", self.seed, 0, LARGEST_SEED)
 
     def checked(self) -> "RunConfig":

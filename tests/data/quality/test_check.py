@@ -116,8 +116,8 @@ def hostile_folder(folder: Path) -> dict[str, str]:
         "bomb.png": "more than 178,956,970 pixels",
         "nowhere.jpg": "link that leads nowhere",
         "loop.jpg": "link that leads nowhere",
-        "endless.jpg": "not a plain file",
-        "pipe.jpg": "not a plain file",
+        "endless.jpg": "is a device, not a file",
+        "pipe.jpg": "is a named pipe, not a file",
     }
 
 

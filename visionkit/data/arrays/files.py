@@ -8,6 +8,7 @@
 Reading a file executes nothing in it: pickled objects are refused.
 """
 
+import math
 import re
 import zlib
 from collections import Counter
@@ -24,6 +25,7 @@ from visionkit.data.images import stacks
 from visionkit.data.images.contents import read_text
 from visionkit.data.index import SkippedFiles
 from visionkit.errors import UserError
+from visionkit.files import check_file, opened_gzip
 
 TEXT_SUFFIXES = (".csv", ".tsv", ".txt")
 SUFFIXES = {"signal": (".npy", *TEXT_SUFFIXES), "volume": (".npy", ".nii", ".nii.gz", *stacks.SUFFIXES)}
@@ -31,6 +33,9 @@ RANKS = {"signal": 1, "volume": 3}
 SHAPES = {"signal": "(length,) or (length, channels)", "volume": "(depth, height, width), maybe with channels behind"}
 Kind = Literal["signal", "volume"]
 Fit = Literal["resample", "resize", "crop"]
+MOST_VALUES = 2**30  # of a signal or volume: 1024 x 1024 x 1024 voxels; it is read as 32-bit numbers
+LARGEST_OFFSET = 2**26  # bytes of a NIfTI file before its voxels: its header and remarks
+NIFTI_HEADER = 540  # bytes; NIfTI-1 has 348
 MAX_LABELS = 100  # a volume with more distinct values does not hold labels
 
 
@@ -78,6 +83,7 @@ def read_array(path: str | Path, kind: Kind) -> np.ndarray:
     if not has_suffix(path, SUFFIXES[kind]):
         raise ArrayError(f"not a {kind} by its name; expected {', '.join(SUFFIXES[kind])}")
     try:
+        check_file(path)
         if Path(path).stat().st_size == 0:
             raise ArrayError("empty file")
         return checked(_reader(path)(path), kind)
@@ -114,6 +120,7 @@ def checked(array: np.ndarray, kind: Kind) -> np.ndarray:
     rank = RANKS[kind]
     if array.ndim not in (rank, rank + 1):
         raise ArrayError(f"an array of shape {array.shape}; expected {SHAPES[kind]}")
+    refuse_more_than(MOST_VALUES, array.size)
     if array.size == 0 or array.dtype.kind not in "fiub":
         raise ArrayError(f"an array of shape {array.shape} and type {array.dtype}; expected numbers")
     with np.errstate(over="ignore"):
@@ -121,6 +128,16 @@ def checked(array: np.ndarray, kind: Kind) -> np.ndarray:
     if not np.isfinite(array).all():
         raise ArrayError("not every value is a finite number of 32 bits")
     return array[..., None] if array.ndim == rank else array
+
+
+def refuse_more_than(most: int, count: int) -> None:
+    """Refuse an array of more values than memory holds, before it is read.
+
+    Raises:
+        ArrayError: ``count`` is larger.
+    """
+    if count > most:
+        raise ArrayError(f"{count:,} values; at most {most:,} are read")
 
 
 def read_labelled(image: str | Path, labels: str | Path) -> tuple[np.ndarray, np.ndarray]:
@@ -166,10 +183,13 @@ def read_nifti(path: str | Path) -> np.ndarray:
         ArrayError: it is damaged, or its voxels are not numbers.
     """
     try:
+        _check_nifti(path)
         image = nibabel.as_closest_canonical(nibabel.load(path))
         array = image.get_fdata(dtype=np.float32, caching="unchanged")
     except FileNotFoundError:
         raise ArrayError("no such file") from None
+    except ArrayError:
+        raise
     except (OSError, EOFError, ValueError, TypeError, OverflowError, MemoryError, zlib.error) as error:
         raise ArrayError(f"a damaged NIfTI file ({error})") from error
     except Exception as error:  # nibabel's errors have no common type
@@ -177,6 +197,26 @@ def read_nifti(path: str | Path) -> np.ndarray:
     while array.ndim > 4 and array.shape[-1] == 1:
         array = array[..., 0]
     return array
+
+
+def _check_nifti(path: str | Path) -> None:
+    """Refuse a header that promises more than the file can hold: nibabel would allocate it, or inflate a file for ever.
+
+    Raises:
+        ArrayError: it does.
+    """
+    with opened_gzip(path) as (file, most):
+        start = file.read(NIFTI_HEADER)
+    kinds = (nibabel.Nifti1Header, nibabel.Nifti2Header)
+    kind = next((kind for kind in kinds if kind.may_contain_header(start)), None)
+    if kind is None:
+        return  # nibabel says what it is
+    header = kind(start[: kind.sizeof_hdr], check=False)
+    count = math.prod(header.get_data_shape())
+    refuse_more_than(MOST_VALUES, count)
+    offset, num_bytes = float(header["vox_offset"]), count * header.get_data_dtype().itemsize
+    if not 0 <= offset <= min(most, LARGEST_OFFSET) or offset + num_bytes > most:
+        raise ArrayError(f"a damaged NIfTI file (its header promises {num_bytes:,} bytes, and it holds at most {most:,})")
 
 
 def read_stack(path: str | Path) -> np.ndarray:
@@ -187,7 +227,11 @@ def read_stack(path: str | Path) -> np.ndarray:
     """
     try:
         with stacks.opened(path) as stack:
-            pages = [np.array(page) for page in ImageSequence.Iterator(stack)]
+            pages, count = [], 0
+            for page in ImageSequence.Iterator(stack):
+                count += page.width * page.height * len(page.getbands())
+                refuse_more_than(MOST_VALUES, count)
+                pages.append(np.array(page))
     except FileNotFoundError:
         raise ArrayError("no such file") from None
     except OSError as error:

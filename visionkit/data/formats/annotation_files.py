@@ -17,6 +17,7 @@ from visionkit.data.images.contents import encoding_of, read_contents, read_text
 from visionkit.data.images.decode import IMAGE_SUFFIXES
 from visionkit.data.index import NO_OBJECTS, Annotation, DataError, Index, Objects, Problem
 from visionkit.data.splits import DataSet
+from visionkit.files import LARGEST_TEXT, read_file
 
 LARGEST = 1e6  # in heights or widths of the image: a larger coordinate is garbage, not a box that reaches outside
 MAX_CLASSES = 100_000  # a larger class number is garbage, and a name would be made for every number below it
@@ -37,7 +38,7 @@ def read_paths(file: Path) -> list[str]:
     Raises:
         OSError: the file cannot be read.
     """
-    contents = file.read_bytes()
+    contents = read_file(file, LARGEST_TEXT)
     is_utf16 = encoding_of(contents).startswith("utf-16")
     text = read_text(file) if is_utf16 else contents.decode("utf-8-sig", "surrogateescape")
     return [stripped for line in re.split("[\r\n]+", text) if (stripped := line.strip())]

@@ -12,6 +12,7 @@ from visionkit.data.images.listing import files_in
 from visionkit.data.images.name_lists import count_lines, is_header, name_lines, numbered
 from visionkit.data.index import DataError, Problem
 from visionkit.data.splits import DataSet
+from visionkit.files import LARGEST_TEXT, read_file
 
 # Lists whose line number is the class; other names that end with .names are Darknet's as well.
 NAMES_FILES = ("classes.txt", "obj.names", "_darknet.labels", "labels.txt")
@@ -148,7 +149,7 @@ def undecoded_names(names: Iterable[str], files: Iterable[str]) -> list[Problem]
         return []
     for file in sorted(files, key=lambda file: (file.count("/"), file))[:MOST_OPENED]:
         try:
-            contents = Path(file).read_bytes()
+            contents = read_file(file, LARGEST_TEXT)
             contents.decode(encoding_of(contents))
         except OSError:
             continue

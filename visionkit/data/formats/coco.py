@@ -38,6 +38,7 @@ from visionkit.data.images.decode import ImageError, read_size
 from visionkit.data.index import Annotation, DataError, Index, Problem, natural_order
 from visionkit.data.split_names import SPLITS, WHOLE, split_name, split_order
 from visionkit.data.splits import DataSet, parted
+from visionkit.files import LARGEST_TEXT, read_file
 
 PARSED = 4_000_000  # bytes: in larger files, ``looks_like_coco`` searches for the keys without parsing
 FAMILIES = ("instances", "person_keypoints", "stuff", "panoptic", "captions", "image_info")  # COCO's own files of one split
@@ -132,7 +133,7 @@ def _has_keys(file: Path) -> bool:
         if file.stat().st_size <= PARSED:
             tree = _parse(file)
             return isinstance(tree, dict) and "images" in tree and "annotations" in tree
-        contents = file.read_bytes()
+        contents = read_file(file, LARGEST_TEXT)
     except (DataError, OSError):
         return False
     return contents[:100].lstrip(b"\xef\xbb\xbf \r\n\t").startswith(b"{") and all(

@@ -23,6 +23,7 @@ from visionkit.data.images.masks.names import NamedClasses
 from visionkit.data.index import DataError
 from visionkit.data.split_names import WHOLE, split_name
 from visionkit.data.splits import DataSet
+from visionkit.files import LARGEST_TEXT, kind_of_file, read_file
 
 DATA_DIR = "TFDS_DATA_DIR"  # the environment variable that tensorflow-datasets itself reads
 DESCRIPTIONS = ("dataset_info.json", "features.json")  # files that it writes into the folder of a data set
@@ -71,6 +72,7 @@ def read_tfds_folder(folder: str | Path, named: NamedClasses | None = None, *, l
     missing = [name for name in DESCRIPTIONS if not (version / name).is_file()]
     if missing:
         raise DataError(f"{version}: {missing[0]} is missing; tensorflow-datasets writes {' and '.join(DESCRIPTIONS)}.")
+    _check_are_files(version)
     _check_features(version / "features.json")
     import tensorflow_datasets
 
@@ -88,10 +90,17 @@ def _version_folder(folder: Path) -> Path | None:
     return next((path for path in candidates if any((path / name).is_file() for name in DESCRIPTIONS)), None)
 
 
+def _check_are_files(folder: Path) -> None:
+    """tensorflow-datasets opens what lies in the folder by name."""
+    for path in folder.iterdir():
+        if not path.is_dir() and (kind := kind_of_file(path)):
+            raise DataError(f"{path}: is {kind}, not a file.")
+
+
 def _check_features(file: Path) -> None:
     """tensorflow-datasets imports the feature classes that this file names, so only its own are allowed."""
     try:
-        remaining = [json.loads(file.read_bytes())]
+        remaining = [json.loads(read_file(file, LARGEST_TEXT))]
     except (ValueError, RecursionError) as error:
         raise DataError(f"{file}: damaged ({_first_line(error)}).") from error
     while remaining:

@@ -43,6 +43,7 @@ from visionkit.data.images.listing import files_in
 from visionkit.data.index import NO_OBJECTS, Annotation, DataError, Objects, Problem, natural_order
 from visionkit.data.split_names import split_name, split_order
 from visionkit.data.splits import DataSet
+from visionkit.files import LARGEST_TEXT, read_file
 
 LIST_FOLDERS = ("Main", "")  # below ImageSets
 CORNERS = ("xmin", "ymin", "xmax", "ymax")
@@ -251,7 +252,7 @@ class WithoutDoctype(ET.TreeBuilder):
 
 def _parse(path: Path) -> ET.Element:
     try:
-        root = ET.fromstring(path.read_bytes(), ET.XMLParser(target=WithoutDoctype()))
+        root = ET.fromstring(read_file(path, LARGEST_TEXT), ET.XMLParser(target=WithoutDoctype()))
     except (ET.ParseError, OSError, ValueError, LookupError) as error:  # unknown encodings raise the last two
         raise UnusableError(Problem("bad annotation", str(path), f"cannot be read as XML: {error}")) from error
     if root.tag != "annotation":

@@ -9,6 +9,7 @@ from typing import Any, NamedTuple
 from visionkit.data.images.listing import image_folders
 from visionkit.data.index import Problem, natural_order
 from visionkit.data.split_names import WHOLE, split_folders, split_name
+from visionkit.files import open_file
 
 SPLIT_XML_FOLDERS = ("annotations", "annotation", "xmls", "xml", "labels")  # with a folder for each split in them
 OF_VOC, OF_CVAT = re.compile(rb"<annotation\b"), re.compile(rb"<annotations\b")  # elements with which files begin
@@ -103,7 +104,11 @@ def _has_voc(folder: Path) -> bool:
 
 
 def _begins_with(element: re.Pattern[bytes], path: Path) -> bool:
-    return path.is_file() and element.search(path.read_bytes()[:4096]) is not None
+    try:
+        with open_file(path) as file:
+            return element.search(file.read(4096)) is not None
+    except OSError:
+        return False
 
 
 def xml_files_in(folder: Path) -> dict[str, Path]:

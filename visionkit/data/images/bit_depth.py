@@ -5,7 +5,7 @@ shifted by the bits in use. These follow from the largest value of the image, in
 """
 
 from collections import Counter
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable
 from typing import NamedTuple
 
 import numpy as np
@@ -15,6 +15,7 @@ from visionkit.data.images.contents import ImageError
 
 LARGEST_VALUES = (255, 1023, 4095, 16383)  # of 8, 10, 12 and 14 bits; an image with larger values uses 16
 ALL_BITS = 16
+VALUES_OF_BAND = 2**20  # that are scaled at once
 
 
 class Depth(NamedTuple):
@@ -55,11 +56,20 @@ def in_eight_bits(values: np.ndarray) -> tuple[np.ndarray, Depth]:
         if not 0 <= smallest <= largest <= 255:  # false for NaN, too
             raise ImageError(_refused("floating-point pixels", smallest, largest, "0 to 1 or 0 to 255"))
         limit = 1 if largest <= 1 else 255
-        return np.rint(values * (255 / limit)).astype(np.uint8), Depth(stored, 0, limit)
+        return _in_bands(values, lambda band: np.rint(band * (255 / limit))), Depth(stored, 0, limit)
     if smallest < 0 or largest >= 2**ALL_BITS:
         raise ImageError(_refused(f"pixels of {stored} bits", smallest, largest, f"0 to {2**ALL_BITS - 1}"))
     used = bits_in_use(int(largest))
-    return (values.astype(np.uint16) >> (used - 8)).astype(np.uint8), Depth(stored, used, 2**used - 1)
+    return _in_bands(values, lambda band: band.astype(np.uint16) >> (used - 8)), Depth(stored, used, 2**used - 1)
+
+
+def _in_bands(values: np.ndarray, scaled: Callable[[np.ndarray], np.ndarray]) -> np.ndarray:
+    """Scale a few rows at a time, so that copies of large images in more bytes are never whole: uint8 of the same shape."""
+    result = np.empty(values.shape, np.uint8)
+    rows = max(1, VALUES_OF_BAND // max(1, values[:1].size))
+    for start in range(0, len(values), rows):
+        result[start : start + rows] = scaled(values[start : start + rows])
+    return result
 
 
 def in_eight_bits_in_graph(values: tf.Tensor) -> tuple[tf.Tensor, tf.Tensor]:

@@ -2,6 +2,9 @@
 
 from pathlib import Path
 
+from visionkit.data.images import budget
+from visionkit.files import LARGEST_IMAGE, LARGEST_TEXT, open_file, read_file, size_of
+
 PROBED = 4096  # bytes of a text that show its encoding
 
 
@@ -26,8 +29,12 @@ def read_contents(path: str | Path) -> bytes:
             return union.read_union(members)
         if (page := stacks.parse_path(str(path))) is not None:
             return stacks.read_page(page)
-    with open(path, "rb") as file:  # noqa: PTH123 - a Path takes as long as the reading
-        return file.read()
+    with open_file(path) as file:
+        size = size_of(file, most=LARGEST_IMAGE)
+        if size <= budget.LARGE_FILE:
+            return file.read(size)
+        with budget.decoding().taken(size * budget.DECODED_TO_FILE):
+            return file.read(size)
 
 
 def file_of(path: str | Path) -> str:
@@ -63,7 +70,7 @@ def read_text(path: str | Path) -> str:
     Raises:
         OSError: the file is missing or cannot be read.
     """
-    contents = Path(path).read_bytes()
+    contents = read_file(path, LARGEST_TEXT)
     try:
         return contents.decode(encoding_of(contents))
     except UnicodeDecodeError:

@@ -13,39 +13,22 @@ import numpy as np
 import tensorflow as tf
 from PIL import Image, ImageOps, features
 
-from visionkit.data.images import bit_depth, heic
+from visionkit.data.images import bit_depth, budget, heic, limits
 from visionkit.data.images.contents import ImageError as ImageError
 from visionkit.data.images.contents import read_contents
-from visionkit.data.images.deep_color import is_deep_color, read_deep_color
+from visionkit.data.images.deep_color import is_deep_color, read_deep_color, tags_of
+from visionkit.data.images.gif import first_frame
+from visionkit.data.images.limits import MAX_PIXELS as MAX_PIXELS
 
 IMAGE_SUFFIXES = frozenset(
     [
-        ".jpg",
-        ".jpeg",
-        ".jpe",
-        ".jfif",
-        ".png",
-        ".gif",
-        ".bmp",
-        ".webp",
-        ".tif",
-        ".tiff",
-        ".ppm",
-        ".pgm",
-        ".pbm",
-        ".pnm",
-        ".avif",
-        ".heic",
-        ".heif",
-        ".hif",
-        ".jp2",
-        ".tga",
-        ".ico",
+        *(".jpg", ".jpeg", ".jpe", ".jfif", ".png", ".gif", ".bmp", ".webp", ".tif", ".tiff", ".ppm", ".pgm", ".pbm", ".pnm"),
+        *(".avif", ".heic", ".heif", ".hif", ".jp2", ".tga", ".ico"),
     ]
 )
-MAX_PIXELS = 178_956_970  # a file may declare any size; like Pillow, we take a larger one for an attack
 DECODED_BY_TENSORFLOW = ("JPEG", "MPO", "PNG", "GIF", "BMP")
 JPEG_START, PNG_START = b"\xff\xd8\xff", b"\x89PNG\r\n\x1a\n"
+PIXELS_OF_BAND = 2**20  # that are blended and converted at once
 PNG_BITS = 24  # offset of the byte with the bits of each channel; the next byte is the kind of color
 HEADER_BYTES = 65_536  # bytes from the start of a file in which its EXIF header and other facts are looked for
 TAG_SEARCHED = 4_096  # bytes of that header in which the orientation tag is looked for
@@ -81,7 +64,8 @@ def read_image(path: str | Path) -> np.ndarray:
     Raises:
         ImageError: the file is missing, empty, damaged or not an image.
     """
-    return decode(_contents(path))
+    with budget.decoding().kept():
+        return decode(_contents(path))
 
 
 def read_size(path: str | Path) -> tuple[int, int]:
@@ -120,11 +104,21 @@ def decode_and_judge(contents: bytes) -> Decoded:
     """The pixels of an encoded image, see ``read_image``, and how they are stored."""
     header = open_header(contents)
     if header is None:
-        return _decode_deep_color(contents, None)
+        needed = limits.bytes_of_tiff(tags_of(contents, None), len(contents))
+        with budget.decoding().taken(needed):
+            return _decode_deep_color(contents, None)
+    with limits.counted(header, len(contents)):
+        return _decode(contents, header)
+
+
+def _decode(contents: bytes, header: Image.Image) -> Decoded:
     orientation = _orientation(header)
     if _graph_decodes_correctly(header, contents, orientation):
         try:
-            pixels, bits = _decode_in_graph(tf.constant(contents))
+            if header.format == "PNG" and header.width * header.height > 4 * PIXELS_OF_BAND:
+                return _large_png(contents, orientation)
+            first = first_frame(contents) if header.format == "GIF" else contents
+            pixels, bits = _decode_in_graph(tf.constant(first))
             plain = header.format in ("JPEG", "MPO") and header.mode in ("L", "RGB") and orientation == 1
             return Decoded(pixels.numpy(), plain, _depth_of_png(contents, bits) if header.format == "PNG" else None)
         except tf.errors.InvalidArgumentError:
@@ -133,12 +127,22 @@ def decode_and_judge(contents: bytes) -> Decoded:
         if is_deep_color(header):
             header.load()  # raises if the file is damaged, where OpenCV would return a part
             return _decode_deep_color(contents, header, 1 if header.format == "TIFF" else orientation)
-        pixels, depth = _pixels_and_depth(ImageOps.exif_transpose(header))
+        header.load()  # turns a TIFF
+        pixels, depth = _pixels_and_depth(header if _orientation(header) == 1 else ImageOps.exif_transpose(header))
         return Decoded(pixels, depth=depth)
     except ImageError:
         raise
     except Exception as error:  # Pillow's decoders raise OSError, SyntaxError, struct.error, ...
         raise ImageError(f"damaged {header.format} file ({error})") from error
+
+
+def _large_png(contents: bytes, orientation: int) -> Decoded:
+    """As ``decode_in_graph`` decodes it, without copies of the whole image in 32 bits."""
+    is_deep, channels = contents[PNG_BITS] == 16, 4 if _png_has_alpha(tf.constant(contents)) else 3
+    values = np.asarray(tf.io.decode_png(contents, channels, tf.uint16 if is_deep else tf.uint8))
+    values, depth = bit_depth.blended_in_eight_bits(values) if is_deep else (values, None)
+    pixels = opaque_rgb(values) if channels == 4 else np.require(values, requirements="W")
+    return Decoded(pixels if orientation == 1 else _oriented(pixels, orientation), depth=depth)
 
 
 def orientation_of(contents: bytes) -> int:
@@ -312,7 +316,10 @@ def _png_has_alpha(contents: tf.Tensor) -> tf.Tensor:
 
 def white_behind(rgba: np.ndarray) -> np.ndarray:
     """Uint8 ``(H, W, 4)`` on a white background, as a PNG of it is read: uint8 ``(H, W, 3)``."""
-    return _on_white(tf.constant(rgba)).numpy()
+    blended = np.empty((*rgba.shape[:2], 3), np.uint8)
+    for rows in _bands(*rgba.shape[:2]):
+        blended[rows] = _on_white(tf.constant(rgba[rows])).numpy()
+    return blended
 
 
 def _on_white(rgba: tf.Tensor) -> tf.Tensor:
@@ -338,19 +345,31 @@ def _pixels_and_depth(image: Image.Image) -> tuple[np.ndarray, bit_depth.Depth |
     if image.mode[0] in "IF":
         grey, depth = bit_depth.in_eight_bits(np.asarray(image))
         return np.repeat(grey[..., None], 3, axis=2), depth
-    if image.has_transparency_data:
-        rgba = image.convert("RGBA")
-        image = Image.alpha_composite(Image.new("RGBA", rgba.size, "white"), rgba)
-    return np.asarray(image.convert("RGB")), None
+    pixels = np.empty((image.height, image.width, 3), np.uint8)
+    for rows in _bands(*pixels.shape[:2]):  # so that no copy of a large image is whole
+        band = image.crop((0, rows.start, image.width, rows.stop))
+        if image.has_transparency_data:
+            rgba = band.convert("RGBA")
+            band = Image.alpha_composite(Image.new("RGBA", rgba.size, "white"), rgba)
+        pixels[rows] = np.asarray(band.convert("RGB"))
+    return pixels, None
+
+
+def _bands(height: int, width: int) -> list[slice]:
+    """Rows of about ``PIXELS_OF_BAND`` pixels."""
+    step = max(1, PIXELS_OF_BAND // max(width, 1))
+    return [slice(start, min(start + step, height)) for start in range(0, height, step)]
 
 
 def _decode_deep_color(contents: bytes, header: Image.Image | None, orientation: int = 1) -> Decoded:
     """Decode a PNG, PPM or TIFF with several channels of more than 8 bits, or a TIFF that Pillow does not open."""
     pixels, depth = bit_depth.blended_in_eight_bits(read_deep_color(contents, header))
     pixels = opaque_rgb(pixels)
-    if orientation != 1:
-        pixels = orient(tf.constant(pixels), tf.constant(orientation)).numpy()
-    return Decoded(pixels, depth=depth)
+    return Decoded(pixels if orientation == 1 else _oriented(pixels, orientation), depth=depth)
+
+
+def _oriented(pixels: np.ndarray, orientation: int) -> np.ndarray:
+    return orient(tf.constant(pixels), tf.constant(orientation)).numpy()
 
 
 def opaque_rgb(pixels: np.ndarray) -> np.ndarray:

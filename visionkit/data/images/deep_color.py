@@ -39,7 +39,7 @@ def read_deep_color(contents: bytes, header: Image.Image | None) -> np.ndarray:
         ImageError: the file is damaged, or of a kind that is not read.
     """
     kind = "TIFF" if header is None else header.format
-    if kind == "TIFF" and _is_planar(contents, header):  # OpenCV would mix the channels up
+    if kind == "TIFF" and tags_of(contents, header).get(PLANAR_CONFIGURATION) == SEPARATE:  # OpenCV would mix the channels up
         raise ImageError("a TIFF of more than 8 bits with a plane for each channel is not read: save its channels interleaved")
     values = cv2.imdecode(np.frombuffer(contents, np.uint8), cv2.IMREAD_UNCHANGED)
     if values is None:
@@ -54,14 +54,19 @@ def in_rgb(values: np.ndarray) -> np.ndarray:
     return values[..., [2, 1, 0, 3][: values.shape[2]]]
 
 
-def _is_planar(contents: bytes, header: Image.Image | None) -> bool:
+def tags_of(contents: bytes, header: Image.Image | None) -> ImageFileDirectory_v2:
+    """The tags of the first page of a TIFF; ``header`` is None if Pillow does not know its kind.
+
+    Raises:
+        ImageError: the file is damaged.
+    """
     if header is not None:
-        return header.tag_v2.get(PLANAR_CONFIGURATION) == SEPARATE
+        return header.tag_v2
     file = io.BytesIO(contents)
     try:
         tags = ImageFileDirectory_v2(file.read(8))
         file.seek(tags.next)
         tags.load(file)
-        return tags.get(PLANAR_CONFIGURATION) == SEPARATE
+        return tags
     except Exception as error:  # SyntaxError, struct.error, ...
         raise ImageError(f"damaged TIFF file ({error})") from error

@@ -11,6 +11,8 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import NamedTuple
 
+from visionkit.files import check_file, open_file
+
 KINDS = (".tfrecord", ".array_record")  # part of the name of a shard, before its number
 VIRTUAL_PATH = re.compile(r"(?P<shard>.+)@(?P<position>\d{1,18})#(?P<feature>.+)", re.DOTALL)
 LENGTH_AND_CRC = struct.Struct("<QI")  # precedes the data of a TFRecord
@@ -85,7 +87,7 @@ def _is_array_record(shard: str) -> bool:
 
 def _iterate_tfrecords(shard: str, skip: int, take: int) -> Iterator[tuple[int, bytes]]:
     num_bytes = Path(shard).stat().st_size
-    with Path(shard).open("rb") as file:
+    with open_file(shard) as file:
         for number in range(skip + take):
             position = file.tell()
             length = _data_length(file.read(LENGTH_AND_CRC.size), num_bytes - position)
@@ -97,7 +99,7 @@ def _iterate_tfrecords(shard: str, skip: int, take: int) -> Iterator[tuple[int, 
 
 
 def _read_tfrecord(place: Place) -> bytes:
-    with Path(place.shard).open("rb") as file:
+    with open_file(place.shard) as file:
         file.seek(place.position)
         length = _data_length(file.read(LENGTH_AND_CRC.size), Path(place.shard).stat().st_size - place.position)
         return file.read(length)
@@ -134,7 +136,7 @@ def _read_array_record(place: Place) -> bytes:
 def _open_array_record(shard: str, num_records: int):
     from array_record.python.array_record_module import ArrayRecordReader
 
-    Path(shard).stat()  # raises: the reader itself treats a missing file as an empty one
+    check_file(shard)  # the reader itself treats a missing file as an empty one
     reader = ArrayRecordReader(shard, options="readahead_buffer_size:0")
     if not reader.ok() or reader.num_records() < num_records:  # such a reader must not be closed
         raise OSError("the file of records is damaged or ends early")

@@ -6,7 +6,7 @@ from dataclasses import replace
 from typing import NamedTuple
 
 from visionkit.data.boxes import rotation_of, upright
-from visionkit.data.images import decode
+from visionkit.data.images import budget, decode
 from visionkit.data.images.bit_depth import Depth
 from visionkit.data.images.contents import read_contents
 from visionkit.data.images.listing import map_files
@@ -44,11 +44,12 @@ def inspect(path: str) -> ImageInfo:
     Raises:
         ImageError: the file is missing, empty, damaged or not an image.
     """
-    try:
-        contents = read_contents(path)
-    except OSError as error:
-        raise decode.ImageError(error.strerror or str(error)) from error
-    image = decode.decode_and_judge(contents)
+    with budget.decoding().kept():
+        try:
+            contents = read_contents(path)
+        except OSError as error:
+            raise decode.ImageError(error.strerror or str(error)) from error
+        image = decode.decode_and_judge(contents)
     digest = hashlib.blake2b(contents, digest_size=16).hexdigest()
     orientation = 1 if image.plain_jpeg else decode.orientation_of(contents)
     height, width = image.pixels.shape[:2]

@@ -14,8 +14,11 @@ from typing import NamedTuple
 import cv2
 from PIL import Image
 
+from visionkit.data.images.contents import ImageError
 from visionkit.data.images.deep_color import is_deep_color
+from visionkit.data.images.limits import counted
 from visionkit.data.index import Problem
+from visionkit.files import open_file
 
 SUFFIXES = (".tif", ".tiff")
 PAGE = "@page="  # between the path of a stack and the number of a page
@@ -52,9 +55,9 @@ def opened(file: str | Path) -> Iterator[Image.Image]:
     try:
         with warnings.catch_warnings():
             warnings.simplefilter("ignore")  # about large images and odd metadata
-            with Image.open(file, formats=["TIFF"]) as stack:
+            with open_file(file) as contents, Image.open(contents, formats=["TIFF"]) as stack:
                 yield stack
-    except OSError:
+    except (OSError, ImageError):
         raise
     except Exception as error:  # SyntaxError, struct.error, ...
         raise OSError(f"damaged TIFF file ({error})") from error
@@ -76,16 +79,18 @@ def read_page(page: Page) -> bytes:
     """One page as a TIFF file of its own, uncompressed, in the mode of the page; the bytes are the same each time.
 
     Raises:
+        ImageError: the page is too large.
         OSError: the stack cannot be read, has no such page or is damaged there.
     """
     buffer = io.BytesIO()
     with opened(page.stack) as stack:
         stored = _at(stack, page.number)
-        if is_deep_color(stored):
-            return _deep_page(page)
-        copy = stored.copy()
-        copy.info = {}  # otherwise it would be compressed like the stack, perhaps with loss
-        copy.save(buffer, "TIFF")
+        with counted(stored, Path(page.stack).stat().st_size):
+            if is_deep_color(stored):
+                return _deep_page(page)
+            copy = stored.copy()
+            copy.info = {}  # otherwise it would be compressed like the stack, perhaps with loss
+            copy.save(buffer, "TIFF")
     return buffer.getvalue()
 
 

@@ -14,6 +14,7 @@ from visionkit.data.images.masks.read import read_fitting_mask
 from visionkit.data.images.scan import ImageInfo
 from visionkit.data.index import Index, Objects
 from visionkit.data.pipeline.pixel_cache import PixelCache, PixelCacheView
+from visionkit.files import check_file
 
 UNREADABLE = (decode.ImageError, OSError, tf.errors.InvalidArgumentError)  # what reading a file may raise
 
@@ -30,8 +31,10 @@ def decode_together(index: Index, positions: list[int], params: EpochParams) -> 
     infos, paths = index.infos, index.paths
     group = [i for i in positions if infos[i].plain_jpeg and params.ratios[i] == 1 and "@" not in paths[i]]
     try:
+        for position in group:
+            check_file(paths[position])
         lengths, pixels = decode_jpeg_windows([paths[position] for position in group], params.parts[group])
-    except tf.errors.OpError:  # the caller decodes the files one at a time, which finds the broken one
+    except (OSError, tf.errors.OpError):  # the caller decodes the files one at a time, which finds the broken one
         return {}
     windows = zip(group, lengths, pixels, strict=True)
     return {position: window for position, length, window in windows if length == infos[position].num_bytes}
@@ -85,6 +88,7 @@ def _read_for_tensorflow(index: Index, position: int) -> tf.Tensor:
     path = index.paths[position]
     if "@" in path:  # perhaps a record
         return tf.constant(read_unchanged(index, position))
+    check_file(path)
     _refuse_other_length(os.stat(path).st_size, index, position)  # noqa: PTH116 - a Path costs as much as the reading
     try:
         return tf.io.read_file(tf.constant(os.fsencode(path)))  # without constant() it leaves TensorFlow's fast path

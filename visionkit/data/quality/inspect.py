@@ -9,6 +9,7 @@ import numpy as np
 from PIL import Image
 
 from visionkit.data.images.bit_depth import Depth
+from visionkit.data.images.budget import decoding
 from visionkit.data.images.contents import read_contents
 from visionkit.data.images.decode import ImageError, decode_and_judge, open_header, orientation_of, stored_size
 from visionkit.data.images.masks.read import OpenedMask, classes_of, counts_nearest, decode_mask, values_of
@@ -71,7 +72,11 @@ def inspect_image(path: str) -> InspectedImage:
     Raises:
         ImageError: the file is missing, empty, damaged or not an image.
     """
-    contents = _read(path)
+    with decoding().kept():
+        return _inspected(_read(path))
+
+
+def _inspected(contents: bytes) -> InspectedImage:
     pixels, _, depth = decode_and_judge(contents)
     height, width = pixels.shape[:2]
     header = open_header(contents)
@@ -97,7 +102,12 @@ def inspect_mask(path: str, index: Index) -> InspectedMask:
     Raises:
         ImageError: the file is missing, damaged or not a mask.
     """
-    opened = decode_mask(_read(path))
+    with decoding().kept():
+        return _inspected_mask(_read(path), index)
+
+
+def _inspected_mask(contents: bytes, index: Index) -> InspectedMask:
+    opened = decode_mask(contents)
     classes = classes_of(opened, index)
     counts = np.bincount(classes.ravel(), minlength=IGNORE + 1)
     nameless = _nameless(opened, classes == IGNORE, index.mask_code) if counts[IGNORE] else {}
@@ -116,12 +126,6 @@ def other_suffix(path: str, image: InspectedImage) -> bool:
 
 def _read(path: str) -> bytes:
     file = Path(path)
-    try:
-        mode = file.stat().st_mode
-    except (OSError, ValueError):  # a missing file, which is reported below, or a record within another file
-        mode = stat.S_IFREG
-    if not stat.S_ISREG(mode):  # reading a pipe or a device would never end
-        raise ImageError("a folder" if stat.S_ISDIR(mode) else "not a plain file")
     try:
         return read_contents(path)
     except OSError as error:

@@ -6,6 +6,7 @@ from pathlib import Path
 from typing import Any, NamedTuple
 
 from visionkit.errors import UserError
+from visionkit.files import LARGEST_TEXT, read_file
 from visionkit.inference.results import DetectionResult
 
 
@@ -40,7 +41,7 @@ def numbers_of(annotations: str | Path, paths: Sequence[str], labels: Sequence[s
         UserError: the file is no COCO file, or it has none of the images or none of the classes.
     """
     try:
-        tree = json.loads(Path(annotations).read_bytes())
+        tree = json.loads(read_file(annotations, LARGEST_TEXT))
         image_ids = {str(image["file_name"]).replace("\\", "/"): image["id"] for image in tree["images"]}
         category_ids = {category["name"]: category["id"] for category in tree["categories"]}
     except (OSError, ValueError, KeyError, TypeError) as error:

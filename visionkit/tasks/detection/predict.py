@@ -22,7 +22,7 @@ from visionkit.inference.predictor import AnyImage, Explainable, Predictor, Unre
 from visionkit.inference.results import Box, DetectionResult
 from visionkit.ops.detections import Detections
 from visionkit.tasks.detection import output
-from visionkit.tasks.detection.tiles import SMALLEST_TILE, find_in_tiles
+from visionkit.tasks.detection.tiles import LARGEST_TILE, SMALLEST_TILE, find_in_tiles
 
 
 class Detector(Predictor[DetectionResult]):
@@ -147,5 +147,7 @@ def check_options(threshold: float | None, tile: int | None) -> None:
     """
     if threshold is not None and not 0 <= threshold <= 1:
         raise UserError(f"A threshold of {threshold}: expected 0 to 1, the score that a box has to exceed.")
+    if tile is not None and tile > LARGEST_TILE:
+        raise UserError(f"Tiles of {tile} pixels: expected at most {LARGEST_TILE} a side.")
     if tile is not None and tile < SMALLEST_TILE:
         raise UserError(f"Tiles of {tile} pixels: expected at least {SMALLEST_TILE} a side.")

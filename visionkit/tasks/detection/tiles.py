@@ -24,6 +24,7 @@ from visionkit.ops.detections import Detections
 from visionkit.ops.np_boxes import pairwise_iou
 
 SMALLEST_TILE = 32  # pixels: smaller tiles show nothing
+LARGEST_TILE = 16_384  # pixels: a side of the largest images that are read
 OVERLAP = 0.2  # of a tile's side
 BATCH = 8  # tiles
 TOUCHING = 0.02  # of a tile's side: a box that ends so close to a border is taken to end there

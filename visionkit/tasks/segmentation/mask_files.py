@@ -10,6 +10,7 @@ import numpy as np
 from PIL import Image
 
 from visionkit.data.arrays.files import has_suffix
+from visionkit.files import check_file
 from visionkit.viz.annotate import color_of
 from visionkit.viz.labels import encode_png
 
@@ -41,6 +42,7 @@ def volume_file(mask: np.ndarray, source: str | Path) -> bytes:
     """A mask in the format of its volume's file: NIfTI (in the space of the volume), .npy, or TIFF pages."""
     suffix = volume_suffix(source)
     if suffix == ".nii.gz":
+        check_file(source)
         volume = nibabel.as_closest_canonical(nibabel.load(source))  # as read_array turns it
         return gzip.compress(nibabel.Nifti1Image(mask, volume.affine).to_bytes(), mtime=0)
     buffer = io.BytesIO()

@@ -11,7 +11,7 @@ from PIL import Image
 from tqdm import tqdm
 
 from visionkit.errors import UserError
-from visionkit.files import write_atomically
+from visionkit.files import read_file, write_atomically
 from visionkit.tasks.style_transfer.descent import (
     DescentSettings,
     PreparedScale,
@@ -140,7 +140,7 @@ class Painting:
         if not file.is_file():
             return None
         try:
-            with np.load(io.BytesIO(file.read_bytes()), allow_pickle=False) as stored:
+            with np.load(io.BytesIO(read_file(file)), allow_pickle=False) as stored:
                 arrays = {name: stored[name] for name in stored.files}
             known = json.loads(str(arrays["known"]))
             state = tuple(arrays[f"state_{number}"] for number in range(sum(name.startswith("state_") for name in arrays)))

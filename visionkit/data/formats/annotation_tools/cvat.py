@@ -18,6 +18,7 @@ from visionkit.data.formats.annotation_tools.shapes import ERRORS, Shape, declar
 from visionkit.data.formats.voc import WithoutDoctype
 from visionkit.data.images.decode import MAX_PIXELS, ImageError, read_size
 from visionkit.data.index import DataError
+from visionkit.files import LARGEST_TEXT, open_file, read_file
 
 WITHOUT_AREA = ("points", "polyline", "skeleton", "cuboid")
 NO_SUBSET = ("", "default")
@@ -27,7 +28,7 @@ ROOT_ELEMENT = re.compile(rb"<annotations\b")
 def looks_like_cvat(file: Path) -> bool:
     """Whether a file begins as CVAT's XML."""
     try:
-        with file.open("rb") as opened:
+        with open_file(file) as opened:
             return ROOT_ELEMENT.search(opened.read(4096)) is not None
     except OSError:
         return False
@@ -40,7 +41,7 @@ def read_cvat(file: Path, reading: Reading) -> None:
         DataError: the file cannot be read, or is not CVAT's for images.
     """
     try:
-        root = ET.fromstring(file.read_bytes(), ET.XMLParser(target=WithoutDoctype()))
+        root = ET.fromstring(read_file(file, LARGEST_TEXT), ET.XMLParser(target=WithoutDoctype()))
     except (ET.ParseError, OSError, ValueError, LookupError) as error:  # unknown encodings raise the last two
         raise DataError(f"{file}: cannot be read as XML ({error}).") from error
     if root.find("track") is not None:

@@ -9,6 +9,7 @@ from typing import Any
 
 from visionkit.data.images.contents import read_text
 from visionkit.data.index import DataError
+from visionkit.files import LARGEST_TEXT, read_file
 
 PARSED = 4_000_000  # bytes: larger files are told apart by the keys in their text
 KEYS = {  # each of these stands in a large file of that tool
@@ -49,7 +50,7 @@ def tool_of_json(file: Path) -> str | None:
     try:
         if file.stat().st_size <= PARSED:
             return tool_of_tree(read_tree(file))
-        contents = file.read_bytes()
+        contents = read_file(file, LARGEST_TEXT)
     except (DataError, OSError):
         return None
     if b'"categories"' in contents and b'"images"' in contents:

@@ -12,6 +12,7 @@ from typing import NamedTuple
 import numpy as np
 
 from visionkit.data.index import DataError
+from visionkit.files import opened_gzip
 
 UNSIGNED_BYTE = 8  # code of the value type, in the third byte
 SPLITS = {"train": "train", "val": "t10k"}
@@ -54,11 +55,9 @@ def read_idx(path: str | Path, *, rank: int) -> np.ndarray:
         DataError: the file is damaged, or of another kind.
     """
     path = Path(path)
-    with path.open("rb") as raw:
-        compressed = raw.read(2) == b"\x1f\x8b"
     header_size = 4 + 4 * rank
     try:
-        with gzip.open(path) if compressed else path.open("rb") as file:
+        with opened_gzip(path) as (file, most):
             header = file.read(header_size)
             if len(header) < header_size or header[:4] != bytes([0, 0, UNSIGNED_BYTE, rank]):
                 start = header[:4].hex(" ") or "nothing"
@@ -67,9 +66,13 @@ def read_idx(path: str | Path, *, rank: int) -> np.ndarray:
             count = math.prod(shape)
             if count > MOST_BYTES:
                 raise DataError(f"{path}: its header promises {count:,} bytes; expected at most {MOST_BYTES:,}.")
+            if count > most:  # before memory is allocated for them
+                raise DataError(f"{path}: damaged or cut off: its header promises {count:,} bytes; it holds at most {most:,}.")
             values = file.read(count + 1)  # the extra byte shows whether there is more, without reading an endless file
     except (EOFError, gzip.BadGzipFile, zlib.error) as error:
         raise DataError(f"{path}: the compressed file is damaged or cut off ({error}); download it again.") from error
+    except OSError as error:
+        raise DataError(f"{path}: {error.strerror or error}.") from error
     if len(values) != count:
         length = "more" if len(values) > count else f"{len(values):,}"
         raise DataError(

@@ -9,6 +9,7 @@ from PIL import Image
 from visionkit.data.images.listing import is_hidden
 from visionkit.data.index import Problem
 from visionkit.data.split_names import SPLITS, TEXT_SUFFIXES, split_name
+from visionkit.files import open_file
 
 # Files of a folder that is not meant as a class: texts, code, annotations, models, archives.
 NO_IMAGES = frozenset(
@@ -76,10 +77,8 @@ def _images_among(files: list[Path], suffix: str) -> str:
 
 
 def _is_image(path: Path) -> bool:
-    if not path.is_file():  # a pipe
-        return False
     try:
-        with Image.open(path):
+        with open_file(path) as file, Image.open(file):
             return True
     except (OSError, ValueError, Image.DecompressionBombError, SyntaxError):
         return False

@@ -10,7 +10,9 @@ import numpy as np
 from PIL import Image
 
 from visionkit.data.formats.mask_layouts.tree import is_named_like_masks
+from visionkit.data.images.limits import counted
 from visionkit.data.index import DataError, Problem
+from visionkit.files import open_file, size_of
 
 LOSSLESS = (".png", ".bmp", ".tif", ".tiff", ".gif")
 GROUPS, SAMPLE = 24, 3  # groups of files that are looked at, and files of each
@@ -119,7 +121,7 @@ def _num_values(path: Path) -> int | None:
     if path.suffix.lower() not in LOSSLESS:
         return VERY_FEW_VALUES + 1
     try:
-        with Image.open(path) as image:
+        with open_file(path) as file, Image.open(file) as image, counted(image, size_of(file)):
             side = min(1, SIDE / max(image.size))
             size = [max(1, round(length * side)) for length in image.size]
             pixels = np.asarray(image.resize(size, Image.Resampling.NEAREST) if side < 1 else image).astype(np.int64)

@@ -9,6 +9,7 @@ from pathlib import Path
 
 from visionkit.data.images.contents import encoding_of, read_text
 from visionkit.data.index import DataError, Problem
+from visionkit.files import open_file
 
 DELIMITERS = ",;\t|"
 HEAD = 1 << 18  # bytes of a table that are read to understand its columns
@@ -23,7 +24,7 @@ def read_head(file: Path) -> list[list[str]]:
         DataError: the file cannot be read or is not text.
     """
     try:
-        with file.open("rb") as opened:
+        with open_file(file) as opened:
             contents = opened.read(HEAD)
     except OSError as error:
         raise DataError(f"{file}: cannot be read ({error.strerror or error}).") from error

@@ -15,6 +15,7 @@ from visionkit.data.formats.mask_layouts.tree import is_named_like_masks
 from visionkit.data.formats.unread.kinds import LIST, TABLE_SUFFIXES, kind_of
 from visionkit.data.formats.unread.owners import Owners
 from visionkit.data.formats.unread.repeats import Repeats
+from visionkit.data.formats.unread.special import special_files
 from visionkit.data.formats.unread.walk import Place, walk
 from visionkit.data.images.contents import file_of
 from visionkit.data.images.masks import union
@@ -89,7 +90,8 @@ def unread_files(places: list[Place], data_set: DataSet, repeated: list[str] | N
     for group in found.values():
         more = f"; there are more in {counted(len(group) - 1, 'other folder')}"
         problems += [group[0]._replace(detail=group[0].detail + more)] if len(group) > MANY else group
-    return sorted(problems, key=lambda problem: problem.path)
+    reported = {problem.path for problem in (*data_set.problems, *problems)}.union(_files_of(data_set))
+    return sorted([*problems, *special_files(places, reported)], key=lambda problem: problem.path)
 
 
 def _image_sets(data_set: DataSet) -> set[Path]:

@@ -10,6 +10,7 @@ from typing import Any
 
 from visionkit.data.images.contents import encoding_of, read_text
 from visionkit.data.images.decode import IMAGE_SUFFIXES
+from visionkit.files import open_file
 
 PARSED_BYTES = 1 << 26  # of a file of JSON that is parsed
 PROBED_BYTES = 65_536  # from the start of a file
@@ -62,7 +63,7 @@ def kind_of(path: Path, suffix: str, names: Collection[str]) -> str | None:
     if suffix not in TEXTS or not path.is_file():
         return ""
     try:
-        with path.open("rb") as file:
+        with open_file(path) as file:
             head = file.read(PROBED_BYTES)
     except OSError:
         return ""

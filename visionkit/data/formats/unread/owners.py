@@ -10,6 +10,7 @@ from visionkit.data.formats.annotation_files import read_paths
 from visionkit.data.formats.unread.kinds import PROBED_BYTES, PROBED_LINES
 from visionkit.data.formats.unread.walk import Place, is_image
 from visionkit.data.splits import DataSet
+from visionkit.files import open_file
 
 LARGEST_LIST = 50_000_000  # bytes
 PROBED_NAMES = 200  # of files, which may hold a name of an image
@@ -50,7 +51,7 @@ class Owners:
         """Whether the first column of a table is one of ids, and nearly all of them are numbers of images."""
         numbers = {int(stem) for stem in self.read if stem.isdecimal() and len(stem) <= LONGEST_NUMBER}
         try:
-            with file.open("rb") as opened:
+            with open_file(file) as opened:
                 lines = [line for line in opened.read(PROBED_BYTES).decode("utf-8-sig", "replace").splitlines() if line.strip()]
         except OSError:
             return False

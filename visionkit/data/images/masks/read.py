@@ -14,6 +14,7 @@ from PIL import Image
 
 from visionkit.data.images.contents import read_contents
 from visionkit.data.images.decode import ImageError, open_header
+from visionkit.data.images.limits import counted
 from visionkit.data.index import IGNORE, DataError, Index, MaskCode, Objects, Rle
 
 MAX_CLASSES = 255
@@ -103,7 +104,10 @@ def decode_mask(contents: bytes) -> OpenedMask:
     if header is None:
         raise ImageError("masks are not stored in this kind of TIFF")
     try:
-        header.load()
+        with counted(header, len(contents)):
+            header.load()
+    except ImageError:
+        raise
     except Exception as error:  # Pillow's decoders raise OSError, SyntaxError, struct.error, ...
         raise ImageError(f"damaged {header.format} file ({error})") from error
     is_lossy_webp = header.format == "WEBP" and b"VP8 " in contents[:4096]

@@ -13,6 +13,8 @@ import numpy as np
 from PIL import Image
 
 from visionkit.data.images.decode import IMAGE_SUFFIXES, open_header
+from visionkit.data.images.limits import counted
+from visionkit.files import LARGEST_IMAGE, read_file
 
 UNION = "@union="  # between the path of a folder and the start of the file names
 NUMBER = re.compile(r"([-_ .(]+\d+\)?|(?<!\d)\d+)?\Z")  # may follow the start: _1, -01, " (2)"; 1, unless a number goes before
@@ -74,10 +76,11 @@ def read_union(union: Union) -> bytes:
 def _foreground(file: Path) -> np.ndarray:
     """Bool ``(H, W)``."""
     try:
-        header = open_header(file.read_bytes())
+        header = open_header(read_file(file, LARGEST_IMAGE))
         if header is None:
             raise OSError("not stored as masks are")
-        pixels = np.asarray(header.convert("RGB") if header.mode in ("RGBA", "CMYK", "YCbCr") else header)
+        with counted(header, file.stat().st_size):
+            pixels = np.asarray(header.convert("RGB") if header.mode in ("RGBA", "CMYK", "YCbCr") else header)
     except Exception as error:  # Pillow's decoders raise OSError, SyntaxError, struct.error, ...
         raise OSError(f"{file.name}: {error}") from error
     pixels = pixels.astype(np.uint8) if pixels.dtype == bool else pixels
