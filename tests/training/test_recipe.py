@@ -58,7 +58,7 @@ def test_an_interrupted_run_continues_with_its_own_configuration(tmp_path):
         run.release()
         raise KeyboardInterrupt
 
-    begun = Config(out=tmp_path / "run", data=str(tmp_path), epochs=2, masks=tmp_path / "masks")
+    begun = Config(out=tmp_path / "run", data=str(tmp_path / "images"), epochs=2, masks=tmp_path / "masks")
     with pytest.raises(SystemExit) as ended:
         run_recipe(begun, interrupted, name="example", smoke={})
     assert ended.value.code == 130
