@@ -46,7 +46,7 @@ def test_a_recipe_that_is_killed_at_random_moments_ends_with_the_same_metrics(re
     monkeypatch.setenv("VISIONKIT_CACHE", str(tmp_path / "cache"))
     began = time.monotonic()
     expected = finish(recipe, tmp_path / "whole")
-    duration, rng = time.monotonic() - began, random.Random(recipe)
+    duration, rng = time.monotonic() - began, random.Random(f"{recipe} {KILLS}")
     kills = attempts = 0
     while kills < KILLS:
         attempts += 1

@@ -20,9 +20,9 @@ from visionkit.errors import UserError
 from visionkit.files import LARGEST_TEXT, read_file, write_atomically
 from visionkit.training import run_files
 
-DIGESTS, PLAN, CHECKPOINT = "digests.json", "plan.json", "checkpoint.npz"
+DIGESTS, CONFIG, PLAN, CHECKPOINT = "digests.json", "config.json", "plan.json", "checkpoint.npz"
 PAINTING = "painting.npz"  # the state of a painting, which style transfer has besides
-DIGESTED = (PLAN, CHECKPOINT, PAINTING)  # and files of weights
+DIGESTED = (CONFIG, PLAN, CHECKPOINT, PAINTING)  # and files of weights
 BEFORE = "earlier plans"  # in digests.json: the digests of plans that a resumed run has changed knowingly
 OLD_NOTES = "story.json"  # the former name of notes.json, in runs that were begun under it
 
@@ -135,11 +135,11 @@ class RunFolder:
         """
         file = self.path / "config.json"
         try:
-            return run_files.as_object(run_files.parsed(read_file(file, LARGEST_TEXT)))
+            return run_files.as_object(run_files.parsed(self._read_bytes(CONFIG)))
         except (OSError, ValueError) as error:
             raise RunFolderError(
                 f"{file} is damaged ({run_files.reason(error)}): the options of this run are lost, and it cannot be resumed. "
-                "Put the file back, or start a new run with another --out."
+                f"Put the file back, or start a new run with another --out. If you changed it yourself, delete {DIGESTS} beside it."
             ) from error
 
     def read_metrics(self) -> dict[str, float | None] | None:

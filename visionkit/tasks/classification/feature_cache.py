@@ -26,7 +26,7 @@ from tqdm import tqdm
 from visionkit.data.augmentation.presets import Augmentation
 from visionkit.data.index import Index
 from visionkit.data.pipeline.batches import TrainingPipeline, evaluation_batches
-from visionkit.files import cache_folder
+from visionkit.files import LARGEST_TEXT, cache_folder, open_file, read_file
 from visionkit.training import runtime
 
 FORMAT = 4  # of entries, and of how images are decoded, cut, resized and shifted in color: raise it when data/ changes that
@@ -135,18 +135,20 @@ class FeatureCache:
         return key
 
     def _read(self, entry: Path, key: dict) -> np.ndarray | None:
-        if not entry.exists():
+        if not os.path.lexists(entry):
             return None
         try:
-            manifest = json.loads((entry / "manifest.json").read_text())
+            manifest = json.loads(read_file(entry / "manifest.json", LARGEST_TEXT))
             if manifest["key"] != key:
                 raise ValueError("it belongs to another key")
             if _file_digest(entry / "features.npy") != manifest["digest"]:
                 raise ValueError("its contents have changed")
             return np.load(entry / "features.npy", mmap_mode="r", allow_pickle=False)
-        except (OSError, ValueError, KeyError, TypeError) as error:
+        except (OSError, ValueError, KeyError, TypeError, RecursionError) as error:
             self._note(f"Cached features {entry.name} refused ({error}); computing them anew.")
             shutil.rmtree(entry, ignore_errors=True)
+            if os.path.lexists(entry) and (entry.is_symlink() or not entry.is_dir()):
+                entry.unlink()
             return None
 
     def _compute(self, index, augmentation, seed, view, mirrored, batch_size) -> np.ndarray:
@@ -202,7 +204,7 @@ def _name_of(key: dict) -> str:
 
 
 def _file_digest(path: Path) -> str:
-    with path.open("rb") as file:
+    with open_file(path) as file:
         return hashlib.file_digest(file, lambda: hashlib.blake2b(digest_size=16)).hexdigest()
 
 
