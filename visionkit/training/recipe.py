@@ -247,7 +247,8 @@ def _resume(config: Config) -> tuple[Run, Config]:
     run = Run.resume(config.resume)
     try:
         stored = _stored_config(config, run)
-        given = {name: getattr(config, name) for name in requested(config) - {"resume"}}
+        named = requested(config) - {"resume"}
+        given = {field.name: getattr(config, field.name) for field in dataclasses.fields(config) if field.name in named}
         _apply(run, stored, given)
         return run, _stored_config(config, run)
     except BaseException:

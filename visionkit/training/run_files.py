@@ -68,9 +68,16 @@ def as_notes(contents: Any) -> list[str]:
     return contents
 
 
+def with_own_digest(digests: dict[str, list[str]]) -> dict[str, Any]:
+    """The digests of files with their own, for a JSON file."""
+    return {"files": digests, "digest": digest(json.dumps(digests).encode())}
+
+
 def as_digests(contents: Any) -> dict[str, list[str]]:
-    """The digests of files by name, the last ones of each."""
-    _expect(isinstance(contents, dict))
+    """The digests of files by name, the last ones of each; the inverse of ``with_own_digest``."""
+    _expect(isinstance(contents, dict) and isinstance(contents.get("files"), dict))
+    _expect(contents == with_own_digest(contents["files"]))
+    contents = contents["files"]
     _expect(*(isinstance(known, list) and all(isinstance(each, str) for each in known) for known in contents.values()))
     return contents
 

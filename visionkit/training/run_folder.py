@@ -17,12 +17,12 @@ import numpy as np
 from filelock import FileLock, Timeout
 
 from visionkit.errors import UserError
-from visionkit.files import LARGEST_TEXT, read_file, write_atomically
+from visionkit.files import read_file, write_atomically
 from visionkit.training import run_files
 
 DIGESTS, CONFIG, PLAN, CHECKPOINT = "digests.json", "config.json", "plan.json", "checkpoint.npz"
 PAINTING = "painting.npz"  # the state of a painting, which style transfer has besides
-DIGESTED = (CONFIG, PLAN, CHECKPOINT, PAINTING)  # and files of weights
+DIGESTED = (CONFIG, PLAN, CHECKPOINT, PAINTING, "metrics.json")  # and files of weights
 BEFORE = "earlier plans"  # in digests.json: the digests of plans that a resumed run has changed knowingly
 OLD_NOTES = "story.json"  # the former name of notes.json, in runs that were begun under it
 
@@ -139,7 +139,7 @@ class RunFolder:
         except (OSError, ValueError) as error:
             raise RunFolderError(
                 f"{file} is damaged ({run_files.reason(error)}): the options of this run are lost, and it cannot be resumed. "
-                f"Put the file back, or start a new run with another --out. If you changed it yourself, delete {DIGESTS} beside it."
+                f"Put it back, or start a new run with another --out. If you changed it yourself, delete {DIGESTS} beside it."
             ) from error
 
     def read_metrics(self) -> dict[str, float | None] | None:
@@ -213,7 +213,7 @@ class RunFolder:
     def _note_digest(self, name: str, digest: str) -> None:
         """Keep a digest before the file has its name, beside the last ones: kills may come between the two."""
         self._digests[name] = [*self._digests.get(name, [])[-3:], digest]
-        self.write(DIGESTS, json.dumps(self._digests, indent=2).encode())
+        self.write_json(DIGESTS, run_files.with_own_digest(self._digests))
 
     def write_json(self, name: str, contents: Any) -> None:
         """Write ``RUN/name``, atomically."""
@@ -322,7 +322,7 @@ class RunFolder:
         if not os.path.lexists(self.path / "history.csv"):
             return []
         try:
-            rows = list(csv.DictReader(io.StringIO(read_file(self.path / "history.csv", LARGEST_TEXT).decode())))
+            rows = list(csv.DictReader(io.StringIO(read_file(self.path / "history.csv").decode())))
             return [{name: value if name == "phase" else float(value) for name, value in row.items() if value} for row in rows]
         except (OSError, ValueError, TypeError, AttributeError, csv.Error) as error:
             self.set_aside("history.csv", run_files.reason(error), "the rows of the finished epochs are lost")
