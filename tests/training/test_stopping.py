@@ -116,6 +116,19 @@ def test_weights_that_cannot_be_written_leave_nothing(tmp_path):
     assert not run.has_weights("head") and not list(run.path.glob("*.h5"))
 
 
+def test_weights_for_which_there_is_no_space_are_not_begun(tmp_path, monkeypatch):
+    """HDF5 would end the process with a segmentation fault."""
+    run, called = RunFolder.start(tmp_path / "run", {}), []
+
+    def full(descriptor, offset, length):
+        raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
+
+    monkeypatch.setattr(os, "posix_fallocate", full)
+    with pytest.raises(OSError, match="No space"):
+        run.save_weights("head", called.append, 10**6)
+    assert called == [] and not list(run.path.glob("*.h5"))
+
+
 LIMITED = """
 import resource, sys
 import numpy as np

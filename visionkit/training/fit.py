@@ -117,8 +117,15 @@ def train_in_order(run: RunFolder, phases: dict[str, Callable[[], Phase]], whole
         train(phase, run, history, first_epoch)
         if phase.on_end is not None:
             phase.on_end()
-        run.save_weights(name, (whole or phase.model).save_weights)
+        saved_model = whole or phase.model
+        run.save_weights(name, saved_model.save_weights, _size_of_file(saved_model))
     return history
+
+
+def _size_of_file(model: keras.Model) -> int:
+    """About how many bytes a file of weights takes, with the optimizer's, which Keras saves as well."""
+    variables = [*model.variables, *(model.optimizer.variables if model.optimizer is not None else ())]
+    return sum(int(np.prod(variable.shape)) * 4 + 4096 for variable in variables)
 
 
 def _finished_phases(run: RunFolder, names: list[str], whole: keras.Model | None) -> list[dict]:

@@ -17,7 +17,7 @@ import numpy as np
 from filelock import FileLock, Timeout
 
 from visionkit.errors import UserError
-from visionkit.files import read_file, write_atomically
+from visionkit.files import read_file, reserve, write_atomically
 from visionkit.training import run_files
 
 DIGESTS, CONFIG, PLAN, CHECKPOINT = "digests.json", "config.json", "plan.json", "checkpoint.npz"
@@ -228,16 +228,23 @@ class RunFolder:
         file = self.path / PLAN
         return run_files.digest(read_file(file)) if file.is_file() else ""
 
-    def save_weights(self, phase: str, save: Callable[[Path], object]) -> None:
+    def save_weights(self, phase: str, save: Callable[[Path], object], num_bytes: int = 0) -> None:
         """Save the weights after a phase, atomically.
 
         Args:
             phase: name of the phase.
             save: writes the weights into a file.
+            num_bytes: about how large the file becomes. If there is not so much space, ``save`` is not called: HDF5 ends the
+                process where it cannot write.
+
+        Raises:
+            OSError: the disk is full, or the folder cannot be written; the file is as it was.
         """
         target = self.weights_file(phase)
         unfinished = target.with_name(f"unfinished_{target.name}")  # Keras wants the suffix
         try:
+            with unfinished.open("wb") as file:
+                reserve(file.fileno(), max(1, num_bytes))
             save(unfinished)
             with unfinished.open("rb+") as file:
                 os.fsync(file.fileno())
@@ -245,8 +252,10 @@ class RunFolder:
                 self.set_aside(target.name, "it is no file", "it is written anew")
             self._note_digest(target.name, run_files.file_digest(unfinished))
             unfinished.replace(target)
-        except BaseException:
+        except BaseException as error:
             unfinished.unlink(missing_ok=True)
+            if isinstance(error, OSError) and error.filename is None:
+                error.filename = str(target)
             raise
 
     def has_weights(self, phase: str) -> bool:

@@ -23,7 +23,7 @@ import psutil
 
 from visionkit.data.images.decode import DECODER
 from visionkit.data.index import Index
-from visionkit.files import cache_folder, open_file
+from visionkit.files import cache_folder, open_file, reserve
 
 Where = Literal["auto", "memory", "disk", "none"]
 MEMORY_SHARE = 0.3  # of the free memory; training needs the rest
@@ -215,7 +215,7 @@ def _new_file(path: Path, shapes: np.ndarray, ratios: np.ndarray, note: Callable
     num_bytes = int(3 * shapes.prod(axis=1).sum())
     handle, name = tempfile.mkstemp(prefix=".unfinished-", dir=path.parent)
     try:
-        _reserve(handle, num_bytes + len(shapes) * CHECKSUM.itemsize)
+        reserve(handle, num_bytes + len(shapes) * CHECKSUM.itemsize)
         buffer = np.memmap(name, np.uint8, "r+", shape=(num_bytes,))
     except BaseException:
         Path(name).unlink(missing_ok=True)
@@ -238,16 +238,6 @@ def _new_file(path: Path, shapes: np.ndarray, ratios: np.ndarray, note: Callable
             note(f"Decoded images are not kept for other runs in {path} ({error.strerror}).")
 
     return PixelCache(shapes, ratios, buffer, when_full=finish)
-
-
-def _reserve(handle: int, num_bytes: int) -> None:
-    """Let a file have its space at once: a write through a memory map to a full disk would kill the process."""
-    if hasattr(os, "posix_fallocate"):
-        os.posix_fallocate(handle, 0, num_bytes)
-        return
-    zeros = bytes(2**20)
-    for start in range(0, num_bytes, len(zeros)):
-        os.write(handle, zeros[: num_bytes - start])
 
 
 def _sweep(folder: Path) -> None:
