@@ -124,7 +124,8 @@ def train_in_order(run: RunFolder, phases: dict[str, Callable[[], Phase]], whole
 
 def _size_of_file(model: keras.Model) -> int:
     """About how many bytes a file of weights takes, with the optimizer's, which Keras saves as well."""
-    variables = [*model.variables, *(model.optimizer.variables if model.optimizer is not None else ())]
+    optimizer = getattr(model, "optimizer", None)  # a model that was never compiled has none
+    variables = [*model.variables, *(() if optimizer is None else optimizer.variables)]
     return sum(int(np.prod(variable.shape)) * 4 + 4096 for variable in variables)
 
 
