@@ -88,6 +88,10 @@ class Config(RunConfig):
                 raise UserError(f"--study {self.study} takes small images in memory: digits, fashion-mnist or IDX files.")
         return dataclasses.replace(self, data=data, model=model)
 
+    def why_not_longer(self) -> str | None:
+        """See ``RunConfig.why_not_longer``."""
+        return "a study compares networks that were trained alike" if self.study else None
+
     @property
     def flips(self) -> bool:
         """Whether images are mirrored in training, and predictions averaged over both."""

@@ -26,7 +26,6 @@ import visionkit
 visionkit.quiet_tensorflow()
 
 from visionkit.data.pipeline.pixel_cache import open_cache
-from visionkit.files import write_atomically
 from visionkit.models import catalog
 from visionkit.models.style_features import in_half_precision, style_layers
 from visionkit.models.style_network import style_network
@@ -119,6 +118,10 @@ class Config(RunConfig):
             plan.read_folder(config.data, config.seed)
         return dataclasses.replace(config, size=config.size or plan.choose_size(inputs.content))
 
+    def why_not_longer(self) -> str | None:
+        """See ``RunConfig.why_not_longer``."""
+        return "without --data no network is trained, and --steps is the length of the descent" if self.data is None else None
+
     def read_inputs(self) -> plan.Inputs:
         """Read the images, the shares and the masks."""
         return plan.read_inputs(self.images, self.shares, self.masks)
@@ -131,8 +134,6 @@ def main(config: Config) -> Run:
 
 def paint_and_export(run: Run, config: Config) -> None:
     """Paint the image, train a network if there are photographs, export, measure, report."""
-    if run.read_json("plan.json") is None:
-        forget_state(run)  # of a run in this folder that failed before
     inputs = config.read_inputs()
     device = runtime.prepare(config.seed)
     photographs = plan.open_data(run, config)
@@ -160,7 +161,7 @@ def paint_and_export(run: Run, config: Config) -> None:
     painting = Painting(run, inputs, config.colors, settings)
     painting.paint(extractor, weights)
     if config.gif:
-        write_atomically(run.path / "way.gif", gif(painting.frames))
+        run.write("way.gif", gif(painting.frames))
     scale = painting.last_scale(exact, weights)
 
     named = {"styles": tuple(inputs.styles), "metadata": {"base": config.base, "made_by": run.made_by}}

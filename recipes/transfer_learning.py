@@ -101,7 +101,7 @@ def train_and_export(run: Run, config: Config) -> None:
     names = transfer.approaches(choices.approach, gradually=gradually) if pretrained else (choices.approach,)
     phases = {name: partial(set_up, run, config, data, backbone, model, name) for name in names}
     history = run.train(phases, model.classifier)
-    best, accuracies = plan.choose_best(run, history)
+    best, accuracies = plan.choose_best(run, run.with_weights(history))
     load_weights(model.classifier, run.weights_file(best))
 
     print("Exporting ...", flush=True)

@@ -147,6 +147,20 @@ def write_atomically(path: Path, contents: bytes) -> None:
         raise
 
 
+def reserve(descriptor: int, num_bytes: int) -> None:
+    """Let an open file have its space at once. Some writers do not bear a full disk: one through a memory map, and HDF5.
+
+    Raises:
+        OSError: there is not so much space.
+    """
+    if hasattr(os, "posix_fallocate"):
+        os.posix_fallocate(descriptor, 0, num_bytes)
+        return
+    zeros = bytes(2**20)
+    for start in range(0, num_bytes, len(zeros)):
+        os.write(descriptor, zeros[: num_bytes - start])
+
+
 def update_json(path: Path, **values: Any) -> None:
     """Add to the object in a JSON file, or replace some of its values, atomically."""
     contents = json.loads(path.read_text(encoding="utf-8")) | values

@@ -224,11 +224,13 @@ def test_a_folder_without_a_run_cannot_be_resumed(tmp_path):
 
 
 @pytest.mark.parametrize("contents", [b"", b"PK\3\4 half a zip", b"\x93NUMPY", b"text"])
-def test_a_damaged_checkpoint_is_an_error(tmp_path, contents):
+def test_a_damaged_checkpoint_is_said_and_set_aside(tmp_path, contents, capsys):
     run = RunFolder.start(tmp_path / "run", {})
     (run.path / "checkpoint.npz").write_bytes(contents)
-    with pytest.raises(RunFolderError, match="damaged"):
-        run.load_checkpoint()
+    assert run.load_checkpoint() is None
+    assert (run.path / "damaged_checkpoint.npz").read_bytes() == contents
+    (line,) = capsys.readouterr().out.splitlines()
+    assert "checkpoint.npz is damaged" in line
 
 
 def test_the_schedule_warms_up_and_ends_at_zero():

@@ -58,7 +58,7 @@ def test_an_interrupted_run_continues_with_its_own_configuration(tmp_path):
         run.release()
         raise KeyboardInterrupt
 
-    begun = Config(out=tmp_path / "run", data=str(tmp_path), epochs=2, masks=tmp_path / "masks")
+    begun = Config(out=tmp_path / "run", data=str(tmp_path / "images"), epochs=2, masks=tmp_path / "masks")
     with pytest.raises(SystemExit) as ended:
         run_recipe(begun, interrupted, name="example", smoke={})
     assert ended.value.code == 130
@@ -79,6 +79,7 @@ def test_a_run_that_was_begun_under_old_names_is_read(tmp_path):
     config = run.read_json("config.json")
     config["thaw"] = config.pop("unfreeze")
     (run.path / "config.json").write_text(json.dumps(config))
+    (run.path / "digests.json").unlink()  # which older runs do not have
     (run.path / "notes.json").unlink(missing_ok=True)
     (run.path / "story.json").write_text('["An old note."]')
     resumed = start(Transfer(resume=run.path), None)

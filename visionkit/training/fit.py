@@ -1,5 +1,6 @@
 """Phases of training: epochs that can be interrupted at any moment and resumed."""
 
+import itertools
 import warnings
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass
@@ -88,26 +89,60 @@ def train_in_order(run: RunFolder, phases: dict[str, Callable[[], Phase]], whole
         the history: a row for each epoch, with phase, epoch, seconds and metrics: loss, accuracy, val_loss,
         val_accuracy ...
     """
-    state, arrays = run.load_checkpoint() or ({"phase": None, "epoch": 0, "history": []}, None)
-    names, history = list(phases), state["history"]
+    names = list(phases)
+    saved = run.load_checkpoint()
+    if saved is not None and saved[0]["phase"] not in names:
+        run.drop_checkpoint(f"it is of phase '{saved[0]['phase']}', and this run has {', '.join(names)}")
+        saved = None
+    if saved is None:
+        history, arrays = _finished_phases(run, names, whole), None
+        to_do = names[len(dict.fromkeys(row["phase"] for row in history)) :]
+    else:
+        (state, arrays), history = saved, saved[0]["history"]
+        to_do = names[names.index(state["phase"]) :]
     if history:
         run.write_history(history)  # a kill may have come between the checkpoint and this table
-    for name in names[names.index(state["phase"]) if arrays else 0 :]:
+    for name in to_do:
         phase = phases[name]()
         compile_phase(phase)
         first_epoch = 0
         if arrays is not None:
-            restore(phase.model, arrays)
+            try:
+                restore(phase.model, arrays)
+            except ValueError as error:
+                run.drop_checkpoint(str(error).removesuffix("."))
+                return train_in_order(run, phases, whole)
             first_epoch, arrays = state["epoch"], None
             tqdm.write(f"Resumed after epoch {first_epoch} of '{name}'.")
         train(phase, run, history, first_epoch)
         if phase.on_end is not None:
             phase.on_end()
-        target = run.weights_file(name)
-        unfinished = target.with_name(f"unfinished_{target.name}")  # Keras wants the suffix
-        (whole or phase.model).save_weights(unfinished)
-        unfinished.replace(target)
+        saved_model = whole or phase.model
+        run.save_weights(name, saved_model.save_weights, _size_of_file(saved_model))
     return history
+
+
+def _size_of_file(model: keras.Model) -> int:
+    """About how many bytes a file of weights takes, with the optimizer's, which Keras saves as well."""
+    optimizer = getattr(model, "optimizer", None)  # a model that was never compiled has none
+    variables = [*model.variables, *(() if optimizer is None else optimizer.variables)]
+    return sum(int(np.prod(variable.shape)) * 4 + 4096 for variable in variables)
+
+
+def _finished_phases(run: RunFolder, names: list[str], whole: keras.Model | None) -> list[dict]:
+    """The history of the first phases whose weights are whole, where there is no checkpoint; ``whole`` gets those weights."""
+    rows = run.read_history() if run.has_weights(names[0] if names else "") else []
+    finished = list(itertools.takewhile(lambda name: run.has_weights(name) and any(r["phase"] == name for r in rows), names))
+    if not finished:
+        return []
+    if whole is not None:
+        try:
+            load_weights(whole, run.weights_file(finished[-1]))
+        except UserError as error:
+            print(f"{error} The run begins anew.", flush=True)
+            return []
+    print(f"The run goes on after '{finished[-1]}', whose weights are whole.", flush=True)
+    return [row | {"epoch": int(row["epoch"])} for row in rows if row["phase"] in finished]
 
 
 def train(phase: Phase, run: RunFolder, history: list[dict], first_epoch: int = 0) -> None:
@@ -234,10 +269,11 @@ def restore(model: keras.Model, state: dict[str, np.ndarray]) -> None:
     Raises:
         ValueError: the snapshot is of another model.
     """
-    variables = {"model": model.variables, "optimizer": model.optimizer.variables}
-    for owner, owned in variables.items():
-        for position, variable in enumerate(owned):
-            stored = state.get(f"{owner}/{position}")
-            if stored is None or stored.shape != tuple(variable.shape):
-                raise ValueError(f"The checkpoint does not fit {model.name}: it was written by another version or model.")
-            variable.assign(stored)
+    owners = {"model": model.variables, "optimizer": model.optimizer.variables}
+    variables = {f"{owner}/{position}": each for owner, owned in owners.items() for position, each in enumerate(owned)}
+    shapes = {name: tuple(variable.shape) for name, variable in variables.items()}
+    are_numbers = all(array.dtype.kind in "fiub" or array.dtype.itemsize == 2 for array in state.values())  # bfloat16 is void
+    if {name: array.shape for name, array in state.items()} != shapes or not are_numbers:
+        raise ValueError(f"The checkpoint does not fit {model.name}: it was written by another version or model.")
+    for name, variable in variables.items():
+        variable.assign(state[name])

@@ -2,6 +2,7 @@
 
 import dataclasses
 import math
+import os
 import sys
 import time
 from collections.abc import Callable
@@ -17,9 +18,11 @@ from visionkit.bundle_files import update_metadata
 from visionkit.errors import UserError
 from visionkit.files import expand_home
 from visionkit.training.fit import Phase, load_weights, train_in_order
+from visionkit.training.options import from_plain, named_options
+from visionkit.training.resume import DATA, check_apart, contradictions, current_epochs, describe_data, move_data, train_longer
 from visionkit.training.run_folder import RunFolder
+from visionkit.training.stopping import NO_SPACE, in_words, refused_write, stopped_by_signals
 
-RENAMED_OPTIONS = {"thaw": "unfreeze", "pictures": "images"}  # in config.json of runs that were begun under the old names
 LARGEST_SEED = 2**32 - 1
 
 Plan = TypeVar("Plan")  # a frozen dataclass of what JSON can hold
@@ -42,6 +45,11 @@ class RunConfig:
 
     LEAST: ClassVar[dict[str, float]] = {}  # the smallest value of each option that has one
     MOST: ClassVar[dict[str, float]] = {"size": 4096, "batch_size": 2**16, "epochs": 10**6}  # what memory holds
+    named: ClassVar[frozenset[str]] = frozenset()  # the options that a command line names, which it sets on its configuration
+
+    def why_not_longer(self) -> str | None:
+        """Why a run with these options cannot be resumed with more epochs; None if it can."""
+        return None
 
     def check_options(self) -> None:
         """Check the numbers that the command line gave.
@@ -122,7 +130,7 @@ class Run(RunFolder):
     @property
     def config(self) -> dict[str, Any]:
         """The options in force, from ``config.json``."""
-        return self.read_json("config.json")
+        return self.read_config()
 
     @property
     def made_by(self) -> str:
@@ -189,31 +197,96 @@ def run_recipe(config: Config, work: Callable[[Run, Config], None], *, name: str
     """
     run, config = open_run(config, name=name, smoke=smoke)
     run.recipe = name
-    if run.read_json("metrics.json") is not None:
+    if run.read_metrics() is not None:
         print(f"{run.path} was finished already.")
     else:
         try:
             work(run, config)
-        except KeyboardInterrupt:
+        except KeyboardInterrupt as interrupt:
             print(f"\nInterrupted. Continue with: python {sys.argv[0]} --resume {run.path}", file=sys.stderr)
-            sys.exit(130)
-    announce(run, run.read_json("metrics.json"))
+            sys.exit(getattr(interrupt, "status", 130))
+        except Exception as error:
+            refused = refused_write(error)
+            if refused is None:
+                raise
+            mend = "free some" if any(os.strerror(number) in refused for number in NO_SPACE) else "make it writable"
+            raise UserError(f"{refused}; {run.kept()}; {mend} and go on with --resume {run.path}") from error
+    announce(run, run.read_metrics())
     return run
 
 
 def open_run(config: Config, *, name: str, smoke: dict[str, Any]) -> tuple[Run, Config]:
     """Start a run folder, or open the one to resume and take its configuration."""
     if config.resume is not None:
-        run = Run.resume(config.resume)
-        return run, type(config)(**_from_plain(config, run.config))
+        return _resume(config)
     config.check_options()
     if config.smoke:
-        requested = {field.name for field in dataclasses.fields(config) if getattr(config, field.name) != field.default}
-        config = dataclasses.replace(config, **{name: value for name, value in smoke.items() if name not in requested})
+        config = dataclasses.replace(config, **{name: value for name, value in smoke.items() if name not in requested(config)})
     out = config.out or unused(Path("runs") / f"{name}-{time.strftime('%Y%m%d-%H%M%S')}")
-    config = dataclasses.replace(config, out=out.expanduser().resolve()).checked()
+    config = dataclasses.replace(config, out=out.expanduser().resolve())
+    check_apart(whole_path(config.data), config.out)
+    config = config.checked()
     plain = {name: str(value) if isinstance(value, Path) else value for name, value in dataclasses.asdict(config).items()}
-    return Run.start(config.out, plain), config
+    run = Run.start(config.out, plain)
+    if described := describe_data(config.data):
+        run.write_json(DATA, described)
+    return run, config
+
+
+def requested(config: RunConfig) -> set[str]:
+    """The options that were given: those that the command line named, and those that differ from their defaults."""
+    different = {field.name for field in dataclasses.fields(config) if getattr(config, field.name) != field.default}
+    return different | config.named
+
+
+def _resume(config: Config) -> tuple[Run, Config]:
+    """Open a run with its own options, and with more epochs or data in another place if the command line says so.
+
+    Raises:
+        UserError: the command line has options that contradict the run.
+    """
+    config.check_options()
+    run = Run.resume(config.resume)
+    try:
+        stored = _stored_config(config, run)
+        named = requested(config) - {"resume"}
+        given = {field.name: getattr(config, field.name) for field in dataclasses.fields(config) if field.name in named}
+        _apply(run, stored, given)
+        return run, _stored_config(config, run)
+    except BaseException:
+        run.release()
+        raise
+
+
+def _stored_config(config: Config, run: Run) -> Config:
+    return type(config)(**from_plain(config, run.config))
+
+
+def _apply(run: Run, stored: RunConfig, given: dict[str, Any]) -> None:
+    """Change what may be changed of a run, and refuse the rest before anything is changed."""
+    options, epochs, data = vars(stored), given.get("epochs"), whole_path(given.get("data"))
+    if data == stored.data or (data is not None and data == whole_path(stored.data)):
+        data = None
+    movable = data is not None and stored.data is not None and not any(d.startswith("tfds:") for d in (data, stored.data))
+    current = None if epochs is None else current_epochs(run, stored.epochs)
+    longer = epochs is not None and (current is None or epochs > current) and epochs != stored.epochs
+    others = {name: value for name, value in given.items() if name not in ("data", "epochs")}
+    if data is not None and not movable:
+        others["data"] = data
+    if epochs is not None and not longer and epochs != current:
+        others["epochs"], options = epochs, options | {"epochs": current}
+    wrong = contradictions(others, options, run)
+    if wrong:
+        raise UserError(
+            f"--resume {run.path} goes on with the run's own options; leave out {', '.join(wrong)}, or start a new run "
+            "with another --out."
+        )
+    if longer and (reason := stored.why_not_longer()) is not None:
+        raise UserError(f"--epochs {epochs}: {reason}; start a new run.")
+    if movable:
+        move_data(run, stored.data, data)
+    if longer:
+        train_longer(run, epochs)
 
 
 def unused(path: Path) -> Path:
@@ -239,10 +312,17 @@ def command_line(main: Callable[[Config], Run], config: type[Config], descriptio
     """Run a recipe from the command line: an error of the user ends in one line and status 2."""
     for stream in (sys.stdout, sys.stderr):
         stream.reconfigure(errors="backslashreplace")  # file names need not be UTF-8
+    arguments = list(map(expand_home, sys.argv[1:]))
+    options = tyro.cli(config, description=description, args=arguments)
+    object.__setattr__(options, "named", named_options(options, arguments))
     try:
-        main(tyro.cli(config, description=description, args=list(map(expand_home, sys.argv[1:])))).release()
+        with stopped_by_signals():
+            main(options).release()
+    except KeyboardInterrupt as interrupt:
+        print("\nInterrupted before anything was trained.", file=sys.stderr)
+        sys.exit(getattr(interrupt, "status", 130))
     except (UserError, OSError) as error:
-        print(f"error: {error}", file=sys.stderr)
+        print(f"error: {in_words(error) if isinstance(error, OSError) else error}", file=sys.stderr)
         sys.exit(2)
 
 
@@ -269,18 +349,3 @@ def whole_path(data: str | None) -> str | None:
 def weights_path(weights: str) -> str:
     """The absolute path of a file of weights; the name of known weights stays as it is."""
     return weights if weights in ("imagenet", "none", "hed") else whole_path(weights)
-
-
-def _from_plain(config: RunConfig, stored: dict[str, Any]) -> dict[str, Any]:
-    """The values of ``config.json`` with the types of the configuration: paths, and tuples where JSON has lists."""
-    fields = {field.name: field for field in dataclasses.fields(config)}
-    stored = {name if name in fields else RENAMED_OPTIONS.get(name, name): value for name, value in stored.items()}
-    unknown = sorted(stored.keys() - fields.keys())
-    if unknown:
-        raise UserError(
-            f"The run has the option --{unknown[0].replace('_', '-')}, which this recipe does not have: resume it with the "
-            "recipe that began it."
-        )
-    values = {name: tuple(value) if isinstance(value, list) else value for name, value in stored.items()}
-    paths = {name for name, field in fields.items() if field.type in (Path, Path | None)}
-    return values | {name: Path(values[name]) for name in paths if values.get(name) is not None}

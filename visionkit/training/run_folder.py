@@ -1,11 +1,15 @@
-"""The folder of one run: configuration, history, checkpoint, metrics. All files are written atomically."""
+"""The folder of one run: configuration, history, checkpoint, metrics. All files are written atomically.
+
+What cannot be read as it was written is set aside under another name and said in a line, and the run goes on without it where
+it can: ``digests.json`` holds the digests of the files in which a changed byte would not show.
+"""
 
 import csv
 import io
 import json
-import shutil
+import os
 import time
-import zipfile
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
@@ -13,8 +17,13 @@ import numpy as np
 from filelock import FileLock, Timeout
 
 from visionkit.errors import UserError
-from visionkit.files import write_atomically
+from visionkit.files import read_file, reserve, write_atomically
+from visionkit.training import run_files
 
+DIGESTS, CONFIG, PLAN, CHECKPOINT = "digests.json", "config.json", "plan.json", "checkpoint.npz"
+PAINTING = "painting.npz"  # the state of a painting, which style transfer has besides
+DIGESTED = (CONFIG, PLAN, CHECKPOINT, PAINTING, "metrics.json")  # and files of weights
+BEFORE = "earlier plans"  # in digests.json: the digests of plans that a resumed run has changed knowingly
 OLD_NOTES = "story.json"  # the former name of notes.json, in runs that were begun under it
 
 
@@ -45,8 +54,13 @@ class RunFolder:
             raise RunFolderError(f"{path}: another process is writing this run.") from None
         self._began = time.monotonic()
         self._seconds_before = 0.0
+        self._kept = ""
         self._sweep()
-        self.notes: list[str] = self.read_json("notes.json") or self.read_json(OLD_NOTES) or []
+        self._digests: dict[str, list[str]] = (
+            self._read_whole(DIGESTS, run_files.as_digests, "files are not compared with it") or {}
+        )
+        name = "notes.json" if os.path.lexists(self.path / "notes.json") else OLD_NOTES
+        self.notes: list[str] = self._read_whole(name, run_files.as_notes, "the notes so far are lost") or []
 
     @classmethod
     def start(cls, path: str | Path, config: dict[str, Any]) -> "RunFolder":
@@ -60,9 +74,10 @@ class RunFolder:
             raise RunFolderError(f"{path} holds a run already; continue it with --resume {path}, or name another --out.")
         if (run.path / "model").exists():
             raise RunFolderError(f"{path} holds a folder model/ already, which a run would replace; name another --out.")
-        for name in ("plan.json", "notes.json", OLD_NOTES):
-            (run.path / name).unlink(missing_ok=True)
-        run.notes = []
+        for name in (PLAN, "notes.json", OLD_NOTES, PAINTING, DIGESTS):
+            if os.path.lexists(run.path / name):
+                run_files.remove(run.path / name)
+        run.notes, run._digests = [], {}
         run.write_json("config.json", config)
         return run
 
@@ -73,9 +88,15 @@ class RunFolder:
         Raises:
             RunFolderError: the folder holds no run.
         """
-        if not (Path(path) / "config.json").is_file():
+        if not os.path.lexists(Path(path) / "config.json"):
             raise RunFolderError(f"--resume {path}: no config.json there; expected the folder that a run was writing to.")
-        return cls(path)
+        run = cls(path)
+        try:
+            run.read_config()
+        except RunFolderError:
+            run.release()
+            raise
+        return run
 
     def note(self, sentence: str) -> None:
         """Print a sentence on what happens and why, and keep it for the report, also after an interruption."""
@@ -92,7 +113,7 @@ class RunFolder:
         """Remove unfinished files of a killed process."""
         for pattern in (".model-*", ".*.unfinished", "unfinished_*"):
             for unfinished in self.path.glob(pattern):
-                shutil.rmtree(unfinished) if unfinished.is_dir() else unfinished.unlink()
+                run_files.remove(unfinished)
 
     def seconds(self) -> float:
         """Seconds that the run has taken, including those before an interruption (up to its last checkpoint)."""
@@ -106,40 +127,215 @@ class RunFolder:
         """The file of the whole model's weights after a phase."""
         return self.path / f"after_{phase}.weights.h5"
 
+    def read_config(self) -> dict[str, Any]:
+        """The options of the run, from ``config.json``.
+
+        Raises:
+            RunFolderError: the file is damaged; without its options a run cannot go on.
+        """
+        file = self.path / "config.json"
+        try:
+            return run_files.as_object(run_files.parsed(self._read_bytes(CONFIG)))
+        except (OSError, ValueError) as error:
+            raise RunFolderError(
+                f"{file} is damaged ({run_files.reason(error)}): the options of this run are lost, and it cannot be resumed. "
+                f"Put it back, or start a new run with another --out. If you changed it yourself, delete {DIGESTS} beside it."
+            ) from error
+
+    def read_metrics(self) -> dict[str, float | None] | None:
+        """The metrics of a finished run; None where there are none, so that the run is not finished."""
+        return self._read_whole("metrics.json", run_files.as_metrics, "the run counts as not finished, and is measured again")
+
     def read_json(self, name: str) -> Any:
-        """The contents of ``RUN/name``; None if there is no such file."""
+        """The object in ``RUN/name``; None if there is no such file, or if it is damaged, which is said and set aside."""
+        lost = "it is decided anew, from the same data" if name == PLAN else "it is made anew"
+        return self._read_whole(name, run_files.as_object if name == PLAN else lambda contents: contents, lost)
+
+    def _read_whole(self, name: str, check: Callable[[Any], Any], lost: str) -> Any:
+        if not os.path.lexists(self.path / name):
+            return None
+        try:
+            return check(run_files.parsed(self._read_bytes(name)))
+        except (OSError, ValueError) as error:
+            self.set_aside(name, run_files.reason(error), lost)
+            return None
+
+    def read_arrays(self, name: str, lost: str) -> dict[str, np.ndarray] | None:
+        """The arrays in ``RUN/name``; None if there is no such file, or if it is damaged, which is said and set aside.
+
+        Args:
+            name: of an .npz file.
+            lost: how the run goes on without it, for the line that says so.
+        """
+        if not os.path.lexists(self.path / name):
+            return None
+        try:
+            return run_files.read_arrays(self._read_bytes(name))
+        except (OSError, ValueError) as error:
+            self.set_aside(name, run_files.reason(error), lost)
+            return None
+
+    def _read_bytes(self, name: str) -> bytes:
+        """The contents of a file, compared with its digest if there is one.
+
+        Raises:
+            OSError: it cannot be read.
+            ValueError: it has changed since it was written.
+        """
+        contents = read_file(self.path / name)
+        known = self._digests.get(name) if name != DIGESTS else None
+        if known and run_files.digest(contents) not in known:
+            raise ValueError("its contents have changed since they were written")
+        if known:
+            self._digests[name] = [run_files.digest(contents)]
+        return contents
+
+    def set_aside(self, name: str, reason: str, lost: str) -> None:
+        """Rename what is damaged, and say in a line what is lost and how the run goes on."""
+        numbers = ("", *(f"{number}_" for number in range(2, 1000)))
+        target = next(file for number in numbers if not os.path.lexists(file := self.path / f"damaged_{number}{name}"))
+        (self.path / name).rename(target)
+        print(f"{self.path / name} is damaged ({reason}), and kept as {target.name}: {lost}.", flush=True)
+
+    def write(self, name: str, contents: bytes) -> None:
+        """Write ``RUN/name``, atomically; what is no file is moved out of the way.
+
+        Raises:
+            OSError: the disk is full, or the folder cannot be written; the file is as it was.
+        """
         file = self.path / name
-        return json.loads(file.read_text()) if file.is_file() else None
+        if os.path.lexists(file) and not file.is_file():
+            self.set_aside(name, "it is no file", "it is written anew")
+        if name in DIGESTED:
+            self._note_digest(name, run_files.digest(contents))
+        write_atomically(file, contents)
+
+    def _note_digest(self, name: str, digest: str) -> None:
+        """Keep a digest before the file has its name, beside the last ones: kills may come between the two."""
+        self._digests[name] = [*self._digests.get(name, [])[-3:], digest]
+        self.write_json(DIGESTS, run_files.with_own_digest(self._digests))
 
     def write_json(self, name: str, contents: Any) -> None:
         """Write ``RUN/name``, atomically."""
-        write_atomically(self.path / name, json.dumps(contents, indent=2).encode())
+        self.write(name, json.dumps(contents, indent=2).encode())
+
+    def change_plan(self, plan: dict[str, Any]) -> None:
+        """Write another plan on purpose; checkpoints that were written under the one before still fit."""
+        self._digests[BEFORE] = [*self._digests.get(BEFORE, []), self._plan_digest()]
+        self.write_json(PLAN, plan)
+
+    def _plan_digest(self) -> str:
+        file = self.path / PLAN
+        return run_files.digest(read_file(file)) if file.is_file() else ""
+
+    def save_weights(self, phase: str, save: Callable[[Path], object], num_bytes: int = 0) -> None:
+        """Save the weights after a phase, atomically.
+
+        Args:
+            phase: name of the phase.
+            save: writes the weights into a file.
+            num_bytes: about how large the file becomes. If there is not so much space, ``save`` is not called: HDF5 ends the
+                process where it cannot write.
+
+        Raises:
+            OSError: the disk is full, or the folder cannot be written; the file is as it was.
+        """
+        target = self.weights_file(phase)
+        unfinished = target.with_name(f"unfinished_{target.name}")  # Keras wants the suffix
+        try:
+            with unfinished.open("wb") as file:
+                reserve(file.fileno(), max(1, num_bytes))
+            save(unfinished)
+            with unfinished.open("rb+") as file:
+                os.fsync(file.fileno())
+            if os.path.lexists(target) and not target.is_file():
+                self.set_aside(target.name, "it is no file", "it is written anew")
+            self._note_digest(target.name, run_files.file_digest(unfinished))
+            unfinished.replace(target)
+        except BaseException as error:
+            unfinished.unlink(missing_ok=True)
+            if isinstance(error, OSError) and error.filename is None:
+                error.filename = str(target)
+            raise
+
+    def has_weights(self, phase: str) -> bool:
+        """Whether the weights after a phase are there, and as they were written."""
+        file = self.weights_file(phase)
+        try:
+            return (
+                not (known := self._digests.get(file.name)) or run_files.file_digest(file) in known if file.is_file() else False
+            )
+        except OSError:
+            return False
+
+    def with_weights(self, history: list[dict]) -> list[dict]:
+        """The rows of the phases whose weights are whole; a note names the others.
+
+        Raises:
+            RunFolderError: none are.
+        """
+        phases = dict.fromkeys(row["phase"] for row in history)
+        lost = [phase for phase in phases if not self.has_weights(phase)]
+        if lost and len(lost) == len(phases):
+            raise RunFolderError(f"{self.weights_file(lost[0])} is damaged or missing; start a new run with another --out.")
+        for phase in lost:
+            self.note(f"{self.weights_file(phase).name} is damaged or missing: '{phase}' cannot be exported any more.")
+        return [row for row in history if row["phase"] not in lost]
+
+    def kept(self) -> str:
+        """What is kept of the training, in words."""
+        return self._kept or "no epoch is finished yet"
 
     def save_checkpoint(self, phase: str, epoch: int, arrays: dict[str, np.ndarray], history: list[dict]) -> None:
         """Save the state after ``epoch`` epochs of ``phase``: one file, so that a kill at any moment leaves an intact one."""
-        state = json.dumps({"phase": phase, "epoch": epoch, "history": history, "seconds": self.seconds()})
+        known = {"phase": phase, "epoch": epoch, "history": history, "seconds": self.seconds(), "plan": self._plan_digest()}
         buffer = io.BytesIO()
-        np.savez(buffer, __state__=np.array(state), **arrays)
-        write_atomically(self.path / "checkpoint.npz", buffer.getvalue())
+        np.savez(buffer, __state__=np.array(json.dumps(known)), **arrays)
+        self.write(CHECKPOINT, buffer.getvalue())
+        self._kept = f"the state after epoch {epoch} of '{phase}' is kept"
         self.write_history(history)
 
     def load_checkpoint(self) -> tuple[dict[str, Any], dict[str, np.ndarray]] | None:
-        """``({"phase", "epoch", "history", "seconds"}, arrays)`` of the last finished epoch, or None before the first.
+        """``({"phase", "epoch", "history", "seconds"}, arrays)`` of the last finished epoch.
+
+        Returns:
+            the state; None before the first epoch, or if the checkpoint is damaged, which is said and set aside.
 
         Raises:
-            RunFolderError: the checkpoint is damaged.
+            RunFolderError: the checkpoint belongs to another plan, since the plan was lost and decided anew.
         """
-        file = self.path / "checkpoint.npz"
-        if not file.is_file():
+        if not os.path.lexists(self.path / CHECKPOINT):
             return None
         try:
-            with np.load(io.BytesIO(file.read_bytes()), allow_pickle=False) as stored:
-                arrays = {name: stored[name] for name in stored.files}
-            state = json.loads(str(arrays.pop("__state__")))
-            self._seconds_before = state["seconds"]
-            return state, arrays
-        except (ValueError, KeyError, EOFError, TypeError, AttributeError, zipfile.BadZipFile) as error:
-            raise RunFolderError(f"{file} is damaged ({error}); delete it to begin this run anew.") from error
+            state, arrays = run_files.as_checkpoint(self._read_bytes(CHECKPOINT))
+        except (OSError, ValueError) as error:
+            self.drop_checkpoint(run_files.reason(error))
+            return None
+        plan = state.get("plan")  # none in older runs
+        if plan is not None and plan not in (self._plan_digest(), *self._digests.get(BEFORE, [])):
+            raise RunFolderError(
+                f"{self.path / PLAN} is not the plan that {CHECKPOINT} was written under: it was lost, and the data have "
+                "changed since. A new split could move validation images into training. Put the file or the data back, or "
+                "start a new run with another --out."
+            )
+        self._seconds_before = state["seconds"]
+        self._kept = f"the state after epoch {state['epoch']} of '{state['phase']}' is kept"
+        return state, arrays
+
+    def drop_checkpoint(self, reason: str) -> None:
+        """Set a checkpoint aside that cannot be used."""
+        self.set_aside(CHECKPOINT, reason, "the run goes on after the last phase whose weights are whole, or begins anew")
+
+    def read_history(self) -> list[dict]:
+        """The rows of ``history.csv``, with numbers where there are; none where it is damaged or missing."""
+        if not os.path.lexists(self.path / "history.csv"):
+            return []
+        try:
+            rows = list(csv.DictReader(io.StringIO(read_file(self.path / "history.csv").decode())))
+            return [{name: value if name == "phase" else float(value) for name, value in row.items() if value} for row in rows]
+        except (OSError, ValueError, TypeError, AttributeError, csv.Error) as error:
+            self.set_aside("history.csv", run_files.reason(error), "the rows of the finished epochs are lost")
+            return []
 
     def write_history(self, history: list[dict]) -> None:
         """Write ``history.csv``, with one row per epoch."""
@@ -148,4 +344,4 @@ class RunFolder:
         writer = csv.DictWriter(text, columns)
         writer.writeheader()
         writer.writerows(history)
-        write_atomically(self.path / "history.csv", text.getvalue().encode())
+        self.write("history.csv", text.getvalue().encode())

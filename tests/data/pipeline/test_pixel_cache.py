@@ -1,5 +1,6 @@
 """Decoded images in memory and on disk: they are the same pixels as without a cache."""
 
+import errno
 import os
 import shutil
 import time
@@ -151,6 +152,43 @@ def test_a_file_of_another_length_does_not_count(index):
     assert open_cache(index, "disk").get(0) is None
 
 
+@pytest.mark.parametrize("kind", ["folder", "link", "empty"])
+def test_what_is_no_whole_file_is_made_anew_and_said(index, kind):
+    fill(open_cache(index, "disk"), index)
+    (path,) = (cache_folder() / "pixels").glob("*.uint8")
+    path.unlink()
+    {"folder": path.mkdir, "link": lambda: path.symlink_to("nowhere"), "empty": path.touch}[kind]()
+    notes = []
+    cache = open_cache(index, "disk", note=notes.append)
+    assert cache.get(0) is None and notes == [f"{path} is damaged, or no file: it is made anew."]
+    fill(cache, index)
+    assert open_cache(index, "disk").get(0) is not None
+
+
+def test_a_changed_byte_is_noticed_and_its_image_is_decoded_anew(index):
+    fill(open_cache(index, "disk"), index)
+    (path,) = (cache_folder() / "pixels").glob("*.uint8")
+    contents = bytearray(path.read_bytes())
+    contents[7] ^= 255
+    path.write_bytes(contents)
+    notes = []
+    cache = open_cache(index, "disk", note=notes.append)
+    assert [cache.get(position) is None for position in range(len(index))] == [True] + [False] * (len(index) - 1)
+    fill(cache, index)
+    np.testing.assert_array_equal(cache.get(0), read_image(index.paths[0]))
+    assert len(notes) == 1 and "is damaged" in notes[0] and files() == []
+
+
+def test_a_full_disk_is_noticed_before_anything_is_decoded(index, monkeypatch):
+    def full(handle, offset, length):
+        raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
+
+    monkeypatch.setattr(os, "posix_fallocate", full)
+    notes = []
+    assert open_cache(index, "disk", note=notes.append) is None
+    assert len(notes) == 1 and "No space left on device" in notes[0] and files() == []
+
+
 def test_what_killed_runs_left_is_removed_after_a_day(index):
     folder = cache_folder() / "pixels"
     folder.mkdir(parents=True)
@@ -169,7 +207,7 @@ def test_threads_fill_it_together_and_the_last_one_alone_finishes(index):
         finished, start = [], Barrier(16)
         buffer = np.empty(sum(image.size for image in whole), np.uint8)
         shapes = np.array([image.shape[:2] for image in whole])
-        cache = PixelCache(shapes, np.ones(len(whole), int), buffer, when_full=lambda done=finished: done.append(1))
+        cache = PixelCache(shapes, np.ones(len(whole), int), buffer, when_full=lambda checksums, done=finished: done.append(1))
 
         def work(number, cache=cache, start=start):
             start.wait()

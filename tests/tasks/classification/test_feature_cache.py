@@ -1,6 +1,8 @@
 """Entries are right, whole, and refused when they are not."""
 
 import json
+import os
+import shutil
 from pathlib import Path
 
 import keras
@@ -131,6 +133,8 @@ def claim_another_key(entry):
         lambda entry: (entry / "manifest.json").write_text("[]"),
         lambda entry: (entry / "manifest.json").unlink(),
         lambda entry: (entry / "features.npy").unlink(),
+        lambda entry: (shutil.rmtree(entry), entry.write_text("a file")),
+        lambda entry: ((entry / "manifest.json").unlink(), os.mkfifo(entry / "manifest.json")),
     ],
 )
 def test_a_damaged_or_stale_entry_is_refused_and_rebuilt(cache, index, notes, damage):

@@ -7,12 +7,11 @@ import pytest
 from PIL import Image
 
 from tests.tasks.style_transfer.small_features import LAYERS, small_features
-from visionkit.errors import UserError
 from visionkit.tasks.style_transfer.descent import DescentSettings, Scale
 from visionkit.tasks.style_transfer.objective import FeatureExtractor, LossWeights
-from visionkit.tasks.style_transfer.painting import RESULT, STATE, Painting, gif
+from visionkit.tasks.style_transfer.painting import RESULT, Painting, gif
 from visionkit.tasks.style_transfer.plan import Inputs
-from visionkit.training.run_folder import RunFolder
+from visionkit.training.run_folder import PAINTING, RunFolder
 
 SETTINGS = DescentSettings((Scale(48, 3), Scale(96, 3)), "adam")
 WEIGHTS = LossWeights(style=50.0)
@@ -73,16 +72,25 @@ def test_an_interruption_leaves_the_image_so_far_and_the_run_resumes_from_it(run
     with pytest.raises(KeyboardInterrupt):
         painting.paint(extractor, WEIGHTS)
     assert np.asarray(Image.open(run.path / RESULT)).shape == (96, 96, 3)
-    with np.load(run.path / STATE) as stored:  # older versions call the image "picture"
+    with np.load(run.path / PAINTING) as stored:  # older versions call the image "picture"
         arrays = {"picture" if name == "image" else name: stored[name] for name in stored.files}
-    np.savez(run.path / STATE, **arrays)
+    buffer = io.BytesIO()
+    np.savez(buffer, **arrays)
+    run.write(PAINTING, buffer.getvalue())
     again = Painting(run, inputs, "style", SETTINGS)
     again.paint(extractor, WEIGHTS)
     assert [(row["phase"], row["epoch"]) for row in again.history][-4:] == [("96 px", step) for step in range(4)]
     assert len(again.history) == 8 and len(again.frames) >= len(painting.frames)
 
 
-def test_a_damaged_state_is_reported(run, inputs, extractor):
-    (run.path / STATE).write_bytes(b"no archive")
-    with pytest.raises(UserError, match=r"painting\.npz is damaged .* delete it"):
-        Painting(run, inputs, "style", SETTINGS).paint(extractor, WEIGHTS)
+@pytest.mark.parametrize("damaged", [b"", b"no archive", None], ids=["empty", "garbage", "of something else"])
+def test_a_damaged_state_is_said_and_the_image_is_painted_anew(run, inputs, extractor, capsys, damaged):
+    if damaged is None:
+        buffer = io.BytesIO()
+        np.savez(buffer, image=np.zeros(3), known=np.array('{"scale": 9}'))
+        run.write(PAINTING, buffer.getvalue())
+    else:
+        (run.path / PAINTING).write_bytes(damaged)
+    painted = Painting(run, inputs, "style", SETTINGS).paint(extractor, WEIGHTS)
+    assert painted.shape == (96, 96, 3) and (run.path / f"damaged_{PAINTING}").exists()
+    assert "painting.npz is damaged" in capsys.readouterr().out

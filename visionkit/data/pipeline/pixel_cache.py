@@ -1,7 +1,8 @@
 """Decoded images, kept from epoch to epoch: in memory, or on disk, where they fit.
 
 Decoding is most of the work of an epoch. All images lie one after the other in one array of bytes, which is filled as they
-are first decoded; on disk the file gets its name, by one rename, when the last image is in it. An image that is much
+are first decoded; on disk the file gets its name, by one rename, when the last image is in it. Behind the images lies a
+checksum of each, which is compared when an image is first taken from the file. An image that is much
 larger than the network's input is kept at 1/2, 1/4 or 1/8 of its sides, if that is enough for its smallest window.
 """
 
@@ -12,6 +13,7 @@ import tempfile
 import threading
 import time
 import weakref
+import zlib
 from collections.abc import Callable
 from pathlib import Path
 from typing import Literal
@@ -21,13 +23,14 @@ import psutil
 
 from visionkit.data.images.decode import DECODER
 from visionkit.data.index import Index
-from visionkit.files import cache_folder
+from visionkit.files import cache_folder, open_file, reserve
 
 Where = Literal["auto", "memory", "disk", "none"]
 MEMORY_SHARE = 0.3  # of the free memory; training needs the rest
 DISK_SHARE = 0.3  # of the free disk space
 LARGEST_ON_DISK = 1_000_000  # pixels of the mean image; windows of larger images are decoded faster than read
 DAY = 24 * 3600  # seconds
+CHECKSUM = np.dtype("<u4")  # CRC-32 of an image, in the file behind all images
 
 
 class PixelCache:
@@ -37,8 +40,10 @@ class PixelCache:
         shapes: int ``(N, 2)``, heights and widths of the images as they are kept.
         ratios: int ``(N,)``, the factors by which they are shrunk.
         buffer: uint8, long enough for all images.
-        full: whether the buffer holds all images already.
-        when_full: called once, when the last image is in.
+        checksums: uint32 ``(N,)`` of the images, if the buffer holds all of them already. An image that does not fit its
+            checksum is decoded and stored anew.
+        when_full: takes the checksums of all images; called once, when the last image is in.
+        when_damaged: called once, at the first image that does not fit.
     """
 
     def __init__(
@@ -47,15 +52,18 @@ class PixelCache:
         ratios: np.ndarray,
         buffer: np.ndarray,
         *,
-        full: bool = False,
-        when_full: Callable[[], None] = lambda: None,
+        checksums: np.ndarray | None = None,
+        when_full: Callable[[np.ndarray], None] = lambda checksums: None,
+        when_damaged: Callable[[], None] = lambda: None,
     ):
         self.ratios = ratios
         self._shapes = [(height, width, 3) for height, width in shapes.tolist()]
         self._starts = np.concatenate([[0], np.cumsum(3 * shapes.prod(axis=1))]).tolist()
         self._buffer = buffer
-        self._is_stored = np.full(len(shapes), full)
-        self._when_full = when_full
+        self._is_stored = np.full(len(shapes), checksums is not None)
+        self._is_checked = np.full(len(shapes), checksums is None)
+        self._checksums = np.zeros(len(shapes), CHECKSUM) if checksums is None else checksums.copy()
+        self._when_full, self._when_damaged = when_full, when_damaged
         self._lock = threading.Lock()
 
     def get(self, position: int) -> np.ndarray | None:
@@ -64,18 +72,35 @@ class PixelCache:
         Returns:
             uint8 ``(height / ratio, width / ratio, 3)``, rounded up.
         """
-        return self._slot(position) if self._is_stored[position] else None
+        if not self._is_stored[position]:
+            return None
+        slot = self._slot(position)
+        if not self._is_checked[position] and not self._fits(position, slot):
+            return None
+        return slot
+
+    def _fits(self, position: int, slot: np.ndarray) -> bool:
+        """Compare an image of an earlier run with its checksum, once."""
+        fits = zlib.crc32(slot) == self._checksums[position]
+        with self._lock:
+            is_first = not fits and self._is_stored[self._is_checked].all()
+            if not self._is_checked[position]:
+                self._is_checked[position], self._is_stored[position] = True, fits
+        if is_first:
+            self._when_damaged()
+        return fits
 
     def keep(self, position: int, pixels: np.ndarray) -> None:
         """Store an image, shrunk by its ratio. An image of another size is not stored."""
         if pixels.shape != self._shapes[position] or self._is_stored[position]:
             return
         self._slot(position)[:] = pixels
+        self._checksums[position] = zlib.crc32(np.ascontiguousarray(pixels))
         with self._lock:  # when several threads store the last images at the same time, only one of them is the last
             is_last = not self._is_stored[position] and np.count_nonzero(self._is_stored) == len(self._is_stored) - 1
             self._is_stored[position] = True
         if is_last:
-            self._when_full()
+            self._when_full(self._checksums)
 
     def at(self, positions: np.ndarray) -> "PixelCacheView":
         """The same images for an index of the samples at ``positions`` of this one, which may repeat."""
@@ -128,7 +153,7 @@ def open_cache(
         return None
     if where == "memory":
         return PixelCache(shapes, ratios, np.empty(num_bytes, np.uint8))
-    return _on_disk(index, shapes, ratios)
+    return _on_disk(index, shapes, ratios, note)
 
 
 def _choose(index: Index, num_bytes: int, free: int) -> tuple[Where, str]:
@@ -146,24 +171,71 @@ def _choose(index: Index, num_bytes: int, free: int) -> tuple[Where, str]:
     return "none", "too much for memory and disk, decoded anew in each epoch"
 
 
-def _on_disk(index: Index, shapes: np.ndarray, ratios: np.ndarray) -> PixelCache:
+def _on_disk(index: Index, shapes: np.ndarray, ratios: np.ndarray, note: Callable[[str], None]) -> PixelCache | None:
     num_bytes = int(3 * shapes.prod(axis=1).sum())
     contents = "".join(f"{info.digest}/{ratio}" for info, ratio in zip(index.infos, ratios.tolist(), strict=True))
     key = hashlib.blake2b(f"{DECODER}/{contents}".encode(), digest_size=16).hexdigest()
     path = cache_folder() / "pixels" / f"{key}.uint8"
-    path.parent.mkdir(parents=True, exist_ok=True)
-    _sweep(path.parent)
-    if path.is_file() and path.stat().st_size == num_bytes:
-        return PixelCache(shapes, ratios, np.memmap(path, np.uint8, "r"), full=True)
+    try:
+        path.parent.mkdir(parents=True, exist_ok=True)
+        _sweep(path.parent)
+        checksums = _stored_checksums(path, num_bytes, len(index))
+        if checksums is not None:
+            buffer = np.memmap(path, np.uint8, "c", shape=(num_bytes,))  # what is decoded anew stays in memory
+
+            def damaged():
+                path.unlink(missing_ok=True)
+                note(f"{path} is damaged: images in it are decoded anew, and the next run makes the file anew.")
+
+            return PixelCache(shapes, ratios, buffer, checksums=checksums, when_damaged=damaged)
+        if os.path.lexists(path):
+            note(f"{path} is damaged, or no file: it is made anew.")
+            shutil.rmtree(path) if path.is_dir() and not path.is_symlink() else path.unlink()
+        return _new_file(path, shapes, ratios, note)
+    except OSError as error:
+        note(f"Decoded images are not kept in {path.parent} ({error.strerror}): they are decoded anew in each epoch.")
+        return None
+
+
+def _stored_checksums(path: Path, num_bytes: int, count: int) -> np.ndarray | None:
+    """The checksums behind the images of a finished file; None where there is no whole file."""
+    if not path.is_file() or path.stat().st_size != num_bytes + count * CHECKSUM.itemsize:
+        return None
+    with open_file(path) as file:
+        file.seek(num_bytes)
+        return np.frombuffer(file.read(), CHECKSUM)
+
+
+def _new_file(path: Path, shapes: np.ndarray, ratios: np.ndarray, note: Callable[[str], None]) -> PixelCache:
+    """A cache whose file gets its name when it is full.
+
+    Raises:
+        OSError: the disk has no space for all images.
+    """
+    num_bytes = int(3 * shapes.prod(axis=1).sum())
     handle, name = tempfile.mkstemp(prefix=".unfinished-", dir=path.parent)
-    os.close(handle)
-    buffer = np.memmap(name, np.uint8, "w+", shape=(num_bytes,))
+    try:
+        reserve(handle, num_bytes + len(shapes) * CHECKSUM.itemsize)
+        buffer = np.memmap(name, np.uint8, "r+", shape=(num_bytes,))
+    except BaseException:
+        Path(name).unlink(missing_ok=True)
+        raise
+    finally:
+        os.close(handle)
     cleaner = weakref.finalize(buffer, Path(name).unlink, missing_ok=True)
 
-    def finish():
-        buffer.flush()
-        Path(name).replace(path)
-        cleaner.detach()
+    def finish(checksums: np.ndarray):
+        try:
+            buffer.flush()
+            with Path(name).open("r+b") as file:
+                file.seek(num_bytes)
+                file.write(checksums.tobytes())
+                file.flush()
+                os.fsync(file.fileno())  # else the name may be on the disk before the images are
+            Path(name).replace(path)
+            cleaner.detach()
+        except OSError as error:
+            note(f"Decoded images are not kept for other runs in {path} ({error.strerror}).")
 
     return PixelCache(shapes, ratios, buffer, when_full=finish)
 

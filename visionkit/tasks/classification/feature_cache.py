@@ -135,7 +135,7 @@ class FeatureCache:
         return key
 
     def _read(self, entry: Path, key: dict) -> np.ndarray | None:
-        if not entry.exists():
+        if not os.path.lexists(entry):
             return None
         try:
             manifest = json.loads(read_file(entry / "manifest.json", LARGEST_TEXT))
@@ -145,9 +145,11 @@ class FeatureCache:
                 raise ValueError("its contents have changed")
             check_file(entry / "features.npy")
             return np.load(entry / "features.npy", mmap_mode="r", allow_pickle=False)
-        except (OSError, ValueError, KeyError, TypeError) as error:
+        except (OSError, ValueError, KeyError, TypeError, RecursionError) as error:
             self._note(f"Cached features {entry.name} refused ({error}); computing them anew.")
             shutil.rmtree(entry, ignore_errors=True)
+            if os.path.lexists(entry) and (entry.is_symlink() or not entry.is_dir()):
+                entry.unlink()
             return None
 
     def _compute(self, index, augmentation, seed, view, mirrored, batch_size) -> np.ndarray:

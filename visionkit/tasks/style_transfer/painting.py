@@ -3,15 +3,12 @@
 import io
 import json
 import time
-import zipfile
 from collections.abc import Sequence
 
 import numpy as np
 from PIL import Image
 from tqdm import tqdm
 
-from visionkit.errors import UserError
-from visionkit.files import read_file, write_atomically
 from visionkit.tasks.style_transfer.descent import (
     DescentSettings,
     PreparedScale,
@@ -23,10 +20,10 @@ from visionkit.tasks.style_transfer.descent import (
 )
 from visionkit.tasks.style_transfer.objective import FeatureExtractor, Loss, LossWeights
 from visionkit.tasks.style_transfer.plan import Colors, Inputs
-from visionkit.training.run_folder import RunFolder
+from visionkit.training.run_folder import PAINTING, RunFolder
 from visionkit.viz.labels import image_png
 
-RESULT, STATE = "stylized.png", "painting.npz"
+RESULT = "stylized.png"
 SAVE_EVERY = 20.0  # seconds between writes of the state
 FRAMES, FRAME_SIDE, FRAME_MILLISECONDS = 48, 360, 90  # frames at most; their longer side in pixels; duration of each
 
@@ -130,35 +127,39 @@ class Painting:
         }
         buffer = io.BytesIO()
         np.savez(buffer, known=np.array(json.dumps(known)), image=progress.image, **arrays)
-        write_atomically(self._run.path / STATE, buffer.getvalue())
+        self._run.write(PAINTING, buffer.getvalue())
         self._write(self._finish(progress.image))
         self._saved_at = time.monotonic()
 
     def _read_state(self) -> Progress | None:
         """The progress of an interrupted run; None at the beginning."""
-        file = self._run.path / STATE
-        if not file.is_file():
+        arrays = self._run.read_arrays(PAINTING, "the image is painted anew")
+        if arrays is None:
             return None
         try:
-            with np.load(io.BytesIO(read_file(file)), allow_pickle=False) as stored:
-                arrays = {name: stored[name] for name in stored.files}
             known = json.loads(str(arrays["known"]))
             state = tuple(arrays[f"state_{number}"] for number in range(sum(name.startswith("state_") for name in arrays)))
-            self.frames = [arrays[name] for name in sorted(arrays) if name.startswith("frame_")]
-            self.history = known["history"]
-            self._run.count_from(known["seconds"])
+            frames = [arrays[name] for name in sorted(arrays) if name.startswith("frame_")]
             image = arrays["image" if "image" in arrays else "picture"]  # as runs of older versions call it
-            return Progress(known["scale"], known["step"], Loss(*known["loss"]), image, lambda: state)
-        except (ValueError, KeyError, EOFError, TypeError, zipfile.BadZipFile) as error:
-            raise UserError(f"{file} is damaged ({error}); delete it to paint anew.") from error
+            progress = Progress(known["scale"], known["step"], Loss(*known["loss"]), image, lambda: state)
+            if not (
+                0 <= progress.scale < len(self._settings.scales) and image.ndim == 3 and isinstance(known["history"], list)
+            ):
+                raise ValueError("it is of another painting")
+            self._run.count_from(float(known["seconds"]))
+        except (ValueError, KeyError, TypeError) as error:
+            self._run.set_aside(PAINTING, f"it does not hold a painting: {error}", "the image is painted anew")
+            return None
+        self.frames, self.history = frames, known["history"]
+        return progress
 
     def _write(self, image: np.ndarray) -> None:
-        write_atomically(self._run.path / RESULT, image_png(image))
+        self._run.write(RESULT, image_png(image))
 
 
 def forget_state(run: RunFolder) -> None:
     """Delete the state of a painting that needs no resuming."""
-    (run.path / STATE).unlink(missing_ok=True)
+    (run.path / PAINTING).unlink(missing_ok=True)
 
 
 def gif(frames: Sequence[np.ndarray]) -> bytes:
