@@ -5,6 +5,8 @@ from typing import Literal
 
 import tyro
 
+from visionkit.cli.output import say
+
 
 def ensemble(
     models: tyro.conf.Positional[tuple[Path, ...]],
@@ -38,9 +40,9 @@ def ensemble(
     bundle = export_ensemble(models, out, views=views)
     if val is not None:
         for model in models:
-            print(f"{accuracy_of(model, val):.4f}  {model}")
+            say(f"{accuracy_of(model, val):.4f}  {model}")
         accuracy = accuracy_of(bundle, val)
         update_metadata(bundle, metrics={"accuracy": accuracy})
-        print(f"{accuracy:.4f}  {bundle}: the mean, of {len(val)} validation images")
-    print(f"model    {bundle}")
+        say(f"{accuracy:.4f}  {bundle}: the mean, of {len(val)} validation images")
+    say(f"model    {bundle}")
     return 0

@@ -11,6 +11,7 @@ import tyro
 from visionkit.cli.arguments import AsJson, image_files
 from visionkit.cli.output import exit_status, to_json
 from visionkit.errors import UserError
+from visionkit.printable import printable
 
 if TYPE_CHECKING:
     from visionkit.faces.gallery import Identified
@@ -61,13 +62,13 @@ def enrol(people: tyro.conf.Positional[Path], gallery: Path, model: Path | None 
     for result in enrol_images(opened, reader, listed):
         if not isinstance(result, Enrolled):
             num_skipped += 1
-            outcome = f"skipped: {result.error}"
+            outcome = f"skipped: {printable(result.error)}"
         else:
             num_added += result.is_new
             outcome = "enrolled" if result.is_new else "known already"
-            outcome += f": {_printable(result.name)}{_chosen_face(result.num_faces)}"
-        print(f"{_printable(result.path)}\n    {outcome}", flush=True)
-    print(f"{gallery}: {len(opened.names())} people; {num_added} of {len(listed)} images added")
+            outcome += f": {printable(result.name)}{_chosen_face(result.num_faces)}"
+        print(f"{printable(result.path)}\n    {outcome}", flush=True)
+    print(f"{printable(gallery)}: {len(opened.names())} people; {num_added} of {len(listed)} images added")
     return exit_status(num_skipped, len(listed), "skipped")
 
 
@@ -118,7 +119,7 @@ def identify(
         people = opened.identify(image.embeddings, threshold=threshold)
         pairs = zip(image.faces, people, strict=True)
         lines = [f"    {_name_and_distance(person)}  {_corners(face.xyxy)}" for face, person in pairs]
-        _print(_record(image, people), "\n".join([_printable(image.path), *lines]), as_json)
+        _print(_record(image, people), "\n".join([printable(image.path), *lines]), as_json)
         if drawing is not None:
             _draw(image, people, drawing)
     return exit_status(num_failures, len(files), "not read, or without a face")
@@ -167,7 +168,7 @@ def verify(
         return 1
     for image in both:
         if len(image.faces) > 1:
-            print(f"{_printable(image.path)}{_chosen_face(len(image.faces))}", file=sys.stderr)
+            print(f"{printable(image.path)}{_chosen_face(len(image.faces))}", file=sys.stderr)
     distance = float(np.linalg.norm(both[0].embeddings[0] - both[1].embeddings[0]))
     same = distance <= threshold
     if draw is not None:
@@ -190,7 +191,7 @@ def remove(name: tyro.conf.Positional[str], gallery: Path) -> int:
     from visionkit.faces.gallery import Gallery
 
     count = Gallery.open(gallery).remove(name)
-    print(f"{gallery}: {_printable(name)} removed, with {count} template{'s' if count > 1 else ''}")
+    print(f"{printable(gallery)}: {printable(name)} removed, with {count} template{'s' if count > 1 else ''}")
     return 0
 
 
@@ -207,7 +208,7 @@ def list_people(gallery: Path, as_json: AsJson = False) -> int:
     from visionkit.faces.gallery import Gallery
 
     for name, count in Gallery.open(gallery).counts().items():
-        _print({"name": name, "templates": count}, f"{count:6}  {_printable(name)}", as_json)
+        _print({"name": name, "templates": count}, f"{count:6}  {printable(name)}", as_json)
     return 0
 
 
@@ -262,7 +263,7 @@ def _draw_chips(chips: Sequence[Any], both: "Sequence[FacesRead]", file: Path) -
     side = max(max(chip.shape[:2]) for chip in chips)
     squares = [np.asarray(Image.fromarray(chip).resize((side, side))) for chip in chips]
     file.parent.mkdir(parents=True, exist_ok=True)
-    _write(draw_chips(squares, [_printable(Path(image.path).name) for image in both]), file)
+    _write(draw_chips(squares, [printable(Path(image.path).name) for image in both]), file)
 
 
 def _write(pixels: Any, file: Path) -> None:
@@ -286,7 +287,7 @@ def _record(image: "FacesRead", people: "Sequence[Identified]") -> dict[str, Any
 
 
 def _name_and_distance(person: "Identified") -> str:
-    name = NOT_RECOGNISED if person.name is None else _printable(person.name)
+    name = NOT_RECOGNISED if person.name is None else printable(person.name)
     return name if person.distance is None else f"{name}  {person.distance:.3f}"
 
 
@@ -298,13 +299,8 @@ def _chosen_face(num_faces: int) -> str:
     return f" (the principal one of {num_faces} faces)" if num_faces > 1 else ""
 
 
-def _printable(text: str) -> str:
-    """Escape what would end the line or command the terminal: names are any text."""
-    return "".join(letter if letter.isprintable() else letter.encode("unicode_escape").decode() for letter in text)
-
-
 def _print_unreadable(failure: "Unreadable", as_json: bool) -> None:
-    _print(failure._asdict(), f"{_printable(failure.path)}\n    {failure.error}", as_json)
+    _print(failure._asdict(), f"{printable(failure.path)}\n    {printable(failure.error)}", as_json)
 
 
 def _print(record: dict[str, Any], text: str, as_json: bool) -> None:

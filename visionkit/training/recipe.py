@@ -15,6 +15,7 @@ import tyro
 import visionkit
 from visionkit.errors import UserError
 from visionkit.files import BUNDLE_METADATA, update_json
+from visionkit.printable import printable, printable_streams
 from visionkit.training.fit import Phase, load_weights, train_in_order
 from visionkit.training.run_folder import RunFolder
 
@@ -188,12 +189,12 @@ def run_recipe(config: Config, work: Callable[[Run, Config], None], *, name: str
     run, config = open_run(config, name=name, smoke=smoke)
     run.recipe = name
     if run.read_json("metrics.json") is not None:
-        print(f"{run.path} was finished already.")
+        print(f"{printable(run.path)} was finished already.")
     else:
         try:
             work(run, config)
         except KeyboardInterrupt:
-            print(f"\nInterrupted. Continue with: python {sys.argv[0]} --resume {run.path}", file=sys.stderr)
+            print(f"\nInterrupted. Continue with: python {sys.argv[0]} --resume {printable(run.path)}", file=sys.stderr)
             sys.exit(130)
     announce(run, run.read_json("metrics.json"))
     return run
@@ -229,19 +230,18 @@ def announce(run: Run, metrics: dict[str, float | None]) -> None:
     first = next(iter(metrics))
     value = "not measured" if metrics[first] is None else f"{metrics[first]:.4f}"
     print(f"{first.replace('_', ' ')} {value} in {metrics['seconds']:.0f} seconds")
-    print(f"report   {run.path / 'report.html'}")
-    print(f"model    {run.path / 'model'}")
+    print(f"report   {printable(run.path / 'report.html')}")
+    print(f"model    {printable(run.path / 'model')}")
 
 
 def command_line(main: Callable[[Config], Run], config: type[Config], description: str) -> None:
     """Run a recipe from the command line: an error of the user ends in one line and status 2."""
-    for stream in (sys.stdout, sys.stderr):
-        stream.reconfigure(errors="backslashreplace")  # file names need not be UTF-8
-    try:
-        main(tyro.cli(config, description=description)).release()
-    except (UserError, OSError) as error:
-        print(f"error: {error}", file=sys.stderr)
-        sys.exit(2)
+    with printable_streams():
+        try:
+            main(tyro.cli(config, description=description)).release()
+        except (UserError, OSError) as error:
+            print(f"error: {printable(error)}", file=sys.stderr)
+            sys.exit(2)
 
 
 def check_option(name: str, value: float | None, least: float, most: float = math.inf) -> None:

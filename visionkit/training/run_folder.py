@@ -14,6 +14,7 @@ from filelock import FileLock, Timeout
 
 from visionkit.errors import UserError
 from visionkit.files import write_atomically
+from visionkit.printable import printable
 
 OLD_NOTES = "story.json"  # the former name of notes.json, in runs that were begun under it
 
@@ -79,7 +80,7 @@ class RunFolder:
 
     def note(self, sentence: str) -> None:
         """Print a sentence on what happens and why, and keep it for the report, also after an interruption."""
-        print(sentence, flush=True)
+        print(printable(sentence), flush=True)
         if sentence not in self.notes:
             self.notes.append(sentence)
             self.write_json("notes.json", self.notes)
