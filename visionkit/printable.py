@@ -20,6 +20,11 @@ def printable(text: object) -> str:
     return UNPRINTABLE.sub(_escaped, str(text))
 
 
+def without_commands(text: str) -> str:
+    """Text of several lines, in which all that ``printable`` escapes is escaped but line breaks, tabs and carriage returns."""
+    return COMMANDS.sub(_escaped, text)
+
+
 def _escaped(match: re.Match) -> str:
     letter = match[0]
     if "\udc80" <= letter <= "\udcff":  # a byte of a file name that is no UTF-8
@@ -40,7 +45,7 @@ class PrintableStream:
 
     def write(self, text: str) -> int:
         """Write the text; see the class."""
-        self._stream.write(text if MOVES.fullmatch(text) else COMMANDS.sub(_escaped, text))
+        self._stream.write(text if MOVES.fullmatch(text) else without_commands(text))
         return len(text)
 
     def writelines(self, lines: Any) -> None:

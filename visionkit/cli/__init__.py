@@ -15,6 +15,7 @@ from visionkit.cli.models import models
 from visionkit.cli.predict import predict
 from visionkit.cli.understand import understand
 from visionkit.errors import UserError
+from visionkit.files import arguments_expanded
 from visionkit.printable import printable, printable_streams
 from visionkit.training.stopping import in_words, stopped_by_signals
 
@@ -44,9 +45,9 @@ def _run() -> tuple[int, bool]:
     """The exit status of the command, and whether standard output took all that was written."""
     try:
         with stopped_by_signals():
-            status = tyro.extras.subcommand_cli_from_dict(
-                COMMANDS, prog="visionkit", description="Applied vision with TensorFlow and Keras."
-            )
+            arguments = arguments_expanded(sys.argv[1:])
+            description = "Applied vision with TensorFlow and Keras."
+            status = tyro.extras.subcommand_cli_from_dict(COMMANDS, prog="visionkit", description=description, args=arguments)
             if sys.stdout is not None:
                 sys.stdout.flush()
     except BrokenPipeError:  # whoever reads has seen enough: head, less

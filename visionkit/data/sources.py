@@ -34,6 +34,7 @@ from visionkit.data.images.masks.names import OPTION, NamedClasses, parse_values
 from visionkit.data.index import DataError, Index, Problem, counted
 from visionkit.data.split_names import MEASURING, SPLITS, TRAIN_NAMES, WHOLE, empty_split_folders, split_name, split_order
 from visionkit.data.splits import DataSet, Splits, parted_by_folders, train_and_val
+from visionkit.files import home_expanded
 
 EXPECTED = (
     "Expected a folder of one of these layouts: class folders; VOC (Annotations/*.xml, JPEGImages/); COCO (a .json with images "
@@ -89,7 +90,7 @@ def read(data: str | Path, *, prefer: str | None = None, mask_values: Sequence[s
         DataError: the data does not exist, or has no known layout.
         UserError: the mask values are misspelt, or the data has no masks.
     """
-    named = parse_values(mask_values)
+    data, named = home_expanded(str(data)), parse_values(mask_values)
     data_set = with_clean_names(_read(data, prefer, named), data)
     data_set = replace(data_set, splits={name: data_set.splits[name] for name in sorted(data_set.splits, key=split_order)})
     if named is not None and not any(index.has_masks for index in data_set.splits.values()):
@@ -161,6 +162,7 @@ def read_people(data: str | Path) -> DataSet:
     Raises:
         DataError: the data does not exist, has no known layout, or no labels.
     """
+    data = home_expanded(str(data))
     path = Path(data)
     if (
         path.is_dir()
@@ -177,6 +179,7 @@ def read_people(data: str | Path) -> DataSet:
 
 def _read_labels(data: str | Path) -> DataSet:
     """As ``read``, but labels go before boxes and masks where there are several of them."""
+    data = home_expanded(str(data))
     if str(data).startswith("tfds:"):
         data_set = _with_format(tfds.read_tfds(str(data), labels_first=True), "tensorflow-datasets")
     elif Path(data).is_dir() and tfds.looks_like_tfds(Path(data)):

@@ -14,7 +14,7 @@ import tyro
 
 import visionkit
 from visionkit.errors import UserError
-from visionkit.files import BUNDLE_METADATA, update_json
+from visionkit.files import BUNDLE_METADATA, arguments_expanded, home_expanded, update_json
 from visionkit.printable import printable, printable_streams
 from visionkit.training.fit import Phase, load_weights, train_in_order
 from visionkit.training.run_folder import RunFolder
@@ -210,7 +210,7 @@ def open_run(config: Config, *, name: str, smoke: dict[str, Any]) -> tuple[Run, 
         requested = {field.name for field in dataclasses.fields(config) if getattr(config, field.name) != field.default}
         config = dataclasses.replace(config, **{name: value for name, value in smoke.items() if name not in requested})
     out = config.out or unused(Path("runs") / f"{name}-{time.strftime('%Y%m%d-%H%M%S')}")
-    config = dataclasses.replace(config, out=out.expanduser().resolve()).checked()
+    config = dataclasses.replace(config, out=Path(home_expanded(str(out))).resolve()).checked()
     plain = {name: str(value) if isinstance(value, Path) else value for name, value in dataclasses.asdict(config).items()}
     return Run.start(config.out, plain), config
 
@@ -238,7 +238,7 @@ def command_line(main: Callable[[Config], Run], config: type[Config], descriptio
     """Run a recipe from the command line: an error of the user ends in one line and status 2."""
     with printable_streams():
         try:
-            main(tyro.cli(config, description=description)).release()
+            main(tyro.cli(config, description=description, args=arguments_expanded(sys.argv[1:]))).release()
         except (UserError, OSError) as error:
             print(f"error: {printable(error)}", file=sys.stderr)
             sys.exit(2)
@@ -261,7 +261,7 @@ def whole_path(data: str | None) -> str | None:
     """The absolute path of a data set or a file; tfds:NAME stays as it is."""
     if data is None or data.startswith("tfds:"):
         return data
-    return str(Path(data).expanduser().resolve())
+    return str(Path(home_expanded(data)).resolve())
 
 
 def weights_path(weights: str) -> str:
