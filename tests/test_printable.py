@@ -46,6 +46,10 @@ def test_a_stream_that_cannot_encode_and_one_that_is_closed():
         assert raw.getvalue() == b"\\xe9 \\xff\n"
 
 
+def test_names_are_read_as_utf8_whatever_the_locale():
+    assert printable("r\udcc3\udcb6t \udcff") == r"röt \xff"
+
+
 def test_progress_bars_below_each_other_still_move():
     screen = io.StringIO()
     for _ in tqdm([1], "outer", file=PrintableStream(screen)):

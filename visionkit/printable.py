@@ -1,9 +1,11 @@
 """Text for terminals: names of files, classes and people are any text, and some of it commands a terminal."""
 
+import os
 import re
 import sys
 from collections.abc import Iterator
 from contextlib import contextmanager, redirect_stderr, redirect_stdout
+from pathlib import Path
 from typing import Any, TextIO
 
 # Control characters; ends of lines and marks that turn the direction of reading; halves of characters, and what is none.
@@ -17,7 +19,15 @@ MOVES = re.compile(r"(\x1b\[A)+")  # up; what progress bars write between their 
 
 def printable(text: object) -> str:
     r"""One line without characters that a terminal obeys; they become escapes: ``\x1b``, ``\n``, ``\u202e``."""
-    return UNPRINTABLE.sub(_escaped, str(text))
+    return UNPRINTABLE.sub(_escaped, as_utf8(str(text)))
+
+
+def as_utf8(name: str) -> str:
+    """The name of a file read as UTF-8 where the locale is another one (``LC_ALL=C``); other bytes stay as they are."""
+    try:
+        return name if name.isascii() else name.encode("utf-8", "surrogateescape").decode("utf-8", "surrogateescape")
+    except UnicodeEncodeError:  # other halves of characters
+        return name
 
 
 def without_commands(text: str) -> str:
@@ -67,10 +77,15 @@ def printable_streams() -> Iterator[None]:
 
     Standard output says that it is no terminal: the help of a command would be colored by what is escaped here.
     """
-    for stream in (sys.stdout, sys.stderr):
-        if hasattr(stream, "reconfigure"):  # a closed stream is None
-            stream.reconfigure(errors="backslashreplace")
-    out = sys.stdout and PrintableStream(sys.stdout, is_plain=True)
-    err = sys.stderr and PrintableStream(sys.stderr)
-    with redirect_stdout(out), redirect_stderr(err):
-        yield
+    for number in range(3):  # what is opened next would take the number of a stream that is closed, and its text
+        try:
+            os.fstat(number)
+        except OSError:
+            os.open(os.devnull, os.O_RDWR)
+    with Path(os.devnull).open("w") as nowhere:
+        out, err = sys.stdout or nowhere, sys.stderr or nowhere  # a closed stream is None
+        for stream in (out, err):
+            if hasattr(stream, "reconfigure"):
+                stream.reconfigure(errors="backslashreplace")
+        with redirect_stdout(PrintableStream(out, is_plain=True)), redirect_stderr(PrintableStream(err)):
+            yield

@@ -48,8 +48,7 @@ def _run() -> tuple[int, bool]:
             arguments = arguments_expanded(sys.argv[1:])
             description = "Applied vision with TensorFlow and Keras."
             status = tyro.extras.subcommand_cli_from_dict(COMMANDS, prog="visionkit", description=description, args=arguments)
-            if sys.stdout is not None:
-                sys.stdout.flush()
+            sys.stdout.flush()
     except BrokenPipeError:  # whoever reads has seen enough: head, less
         return 0, False
     except (UserError, OSError) as error:

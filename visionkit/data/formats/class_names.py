@@ -13,6 +13,7 @@ from visionkit.data.images.listing import files_in
 from visionkit.data.images.name_lists import count_lines, is_header, name_lines, numbered
 from visionkit.data.index import DataError, Problem, clean_name
 from visionkit.data.splits import DataSet
+from visionkit.printable import as_utf8
 
 # Lists whose line number is the class; other names that end with .names are Darknet's as well.
 NAMES_FILES = ("classes.txt", "obj.names", "_darknet.labels", "labels.txt")
@@ -172,7 +173,7 @@ def with_clean_names(data_set: DataSet, source: str | Path) -> DataSet:
     if clean == names:
         return data_set
     splits = {split: replace(index, class_names=clean) for split, index in data_set.splits.items()}
-    escaped = [new for old, new in zip(names, clean, strict=True) if new != unicodedata.normalize("NFC", old)]
+    escaped = [new for old, new in zip(names, clean, strict=True) if new != unicodedata.normalize("NFC", as_utf8(old))]
     if not escaped:
         return replace(data_set, splits=splits)
     shown = ", ".join(escaped[:3]) + (f" and {len(escaped) - 3} more" if len(escaped) > 3 else "")
