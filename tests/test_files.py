@@ -3,10 +3,13 @@
 import errno
 import os
 import socket
+import tempfile
+from pathlib import Path
 
+import platformdirs
 import pytest
 
-from visionkit.files import cache_folder, expand_home, open_file, read_file, write_atomically
+from visionkit.files import arguments_expanded, cache_folder, home_expanded, open_file, read_file, write_atomically
 
 
 def test_an_empty_file_and_no_file(tmp_path):
@@ -56,30 +59,50 @@ def test_a_file_is_replaced_whole_or_not_at_all(tmp_path, monkeypatch):
     assert (tmp_path / "a").read_bytes() == b"new" and list(tmp_path.iterdir()) == [tmp_path / "a"]
 
 
-@pytest.mark.parametrize(
-    ("argument", "expected"),
-    [
-        ("", ""),
-        ("~", "HOME"),
-        ("~/a b.jpg", "HOME/a b.jpg"),
-        ("--data=~/x", "--data=HOME/x"),
-        ("--label=~", "--label=HOME"),
-        ("a~/b", "a~/b"),
-        ("~nobody-of-this-name/x", "~nobody-of-this-name/x"),
-        ("x=~/b", "x=~/b"),
-        ("~here", "~here"),
-    ],
-)
-def test_the_home_of_a_user_is_found_where_the_shell_left_it(argument, expected, monkeypatch, tmp_path):
+def test_the_cache_is_where_the_environment_says(tmp_path, monkeypatch):
     monkeypatch.setenv("HOME", str(tmp_path))
-    monkeypatch.setenv("USERPROFILE", str(tmp_path))
     monkeypatch.chdir(tmp_path)
-    (tmp_path / "~here").touch()
-    assert expand_home(argument) == expected.replace("HOME", str(tmp_path))
+    for value, expected in (("~/vk", "vk"), ("there", "there"), (str(tmp_path / "x"), "x")):
+        monkeypatch.setenv("VISIONKIT_CACHE", value)
+        assert cache_folder() == tmp_path / expected
+    for value in ("", None):
+        monkeypatch.setenv("VISIONKIT_CACHE", value) if value == "" else monkeypatch.delenv("VISIONKIT_CACHE")
+        monkeypatch.setattr(platformdirs, "user_cache_dir", lambda name: f"{tmp_path}/own/{name}")
+        assert cache_folder() == tmp_path / "own" / "visionkit"
 
 
-def test_the_cache_may_be_named_from_home(monkeypatch, tmp_path):
-    monkeypatch.setenv("HOME", str(tmp_path))
-    monkeypatch.setenv("USERPROFILE", str(tmp_path))
-    monkeypatch.setenv("VISIONKIT_CACHE", "~/vk")
-    assert cache_folder() == tmp_path / "vk"
+def test_a_cache_that_cannot_be_written_is_replaced_and_said_once(tmp_path, monkeypatch, capsys):
+    (tmp_path / "file").touch()
+    monkeypatch.setattr(tempfile, "tempdir", str(tmp_path))
+    monkeypatch.setenv("VISIONKIT_CACHE", str(tmp_path / "file" / "cache"))
+    folder = cache_folder()
+    assert folder.parent == tmp_path and folder.stat().st_mode & 0o777 == 0o700 and cache_folder() == folder
+    (line,) = capsys.readouterr().err.splitlines()
+    assert str(tmp_path / "file" / "cache") in line and str(folder) in line
+    monkeypatch.delenv("VISIONKIT_CACHE")
+    monkeypatch.setattr(platformdirs, "user_cache_dir", lambda name: f"~/.cache/{name}")  # no HOME, and an unknown user
+    assert cache_folder() == folder and "of this user" in capsys.readouterr().err
+
+
+def test_a_folder_that_somebody_else_made_for_the_cache_is_not_used(tmp_path, monkeypatch, capsys):
+    elsewhere = tmp_path / "elsewhere"
+    elsewhere.mkdir(mode=0o700)
+    (tmp_path / f"visionkit-{os.getuid()}").symlink_to(elsewhere)
+    monkeypatch.setattr(tempfile, "tempdir", str(tmp_path))
+    monkeypatch.setenv("VISIONKIT_CACHE", "/dev/null/cache")
+    (cache_folder() / "a").touch()
+    assert list(elsewhere.iterdir()) == [] and str(cache_folder()) in capsys.readouterr().err
+
+
+def test_the_home_folder_takes_the_place_of_its_sign_and_of_no_other_name(monkeypatch):
+    monkeypatch.setenv("HOME", "/home/me")
+    given = ["", "~", "~/a", "--out=~/b", "--out", "~/c", "-x", "~other", "a/~/b", "--style=a=~/b"]
+    there = ["", "/home/me", "/home/me/a", "--out=/home/me/b", "--out", "/home/me/c", "-x", "~other", "a/~/b", "--style=a=~/b"]
+    assert arguments_expanded(given) == there
+
+    def unknown(path):
+        raise RuntimeError("Could not determine home directory.")
+
+    monkeypatch.setattr(Path, "expanduser", unknown)
+    with pytest.raises(OSError, match="no home folder"):
+        home_expanded("~/a")

@@ -1,11 +1,14 @@
 """Files: the only place that opens one for reading, atomic writing, the cache folder, and a bundle's metadata."""
 
 import errno
+import functools
 import gzip
 import json
 import os
 import stat
-from collections.abc import Iterator
+import sys
+import tempfile
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Any, BinaryIO
@@ -117,16 +120,63 @@ def _kind(mode: int) -> str:
 
 
 def cache_folder() -> Path:
-    """``$VISIONKIT_CACHE``, else the user's cache folder of this system; it is safe to delete at any time."""
-    return Path(os.environ.get("VISIONKIT_CACHE") or platformdirs.user_cache_dir("visionkit")).expanduser()
+    """``$VISIONKIT_CACHE``, else the user's cache folder of this system; it is safe to delete at any time.
+
+    Where nothing can be written there, it is a folder for temporary files, which one line says.
+
+    Raises:
+        OSError: ``$VISIONKIT_CACHE`` names the home folder of somebody who has none.
+    """
+    named = os.environ.get("VISIONKIT_CACHE")
+    folder = home_expanded(named) if named else platformdirs.user_cache_dir("visionkit")
+    is_homeless = not named and folder.startswith("~")
+    return _writable_cache("" if is_homeless else str(Path(folder).absolute()))
 
 
-def expand_home(argument: str) -> str:
-    """Replace the ``~`` of ``~/data`` and of ``--data=~/data``, which a shell leaves where it is quoted, or follows ``=``."""
-    option, equals, value = argument.partition("=") if argument.startswith("--") else ("", "", argument)
-    if not value.startswith("~") or os.path.lexists(value):
-        return argument
-    return f"{option}{equals}{os.path.expanduser(value)}"  # noqa: PTH111 - Path raises an error where there is no such user
+def home_expanded(path: str) -> str:
+    """The path, with the user's home folder in the place of ``~/``, which shells leave in ``--out=~/run``.
+
+    Raises:
+        OSError: the user has no home folder.
+    """
+    if path != "~" and not path.startswith("~/"):
+        return path
+    try:
+        return str(Path(path).expanduser())
+    except RuntimeError as error:
+        raise OSError(errno.ENOENT, "there is no home folder for ~; set HOME, or give the whole path", path) from error
+
+
+def arguments_expanded(arguments: Sequence[str]) -> list[str]:
+    """The arguments of a command line, in which ``~/x`` and ``--option=~/x`` name the user's home folder.
+
+    Raises:
+        OSError: the user has none.
+    """
+    expanded = []
+    for argument in arguments:
+        option, equals, value = argument.partition("=") if argument.startswith("--") else ("", "", argument)
+        expanded.append(f"{option}{equals}{home_expanded(value)}")
+    return expanded
+
+
+@functools.cache
+def _writable_cache(folder: str) -> Path:
+    """The folder, which may be missing; or one for temporary files, of this user alone, if it cannot be written."""
+    existing = Path(folder) if folder else Path(os.devnull)
+    while not existing.exists() and existing != existing.parent:
+        existing = existing.parent
+    if existing.is_dir() and os.access(existing, os.W_OK | os.X_OK):
+        return Path(folder)
+    instead = Path(tempfile.gettempdir(), f"visionkit-{getattr(os, 'getuid', int)()}")
+    try:
+        instead.mkdir(mode=0o700)
+    except FileExistsError:
+        found = instead.lstat()  # not a link, nor a folder that somebody else has filled
+        if not stat.S_ISDIR(found.st_mode) or (os.name == "posix" and (found.st_uid != os.getuid() or found.st_mode & 0o077)):
+            instead = Path(tempfile.mkdtemp(prefix="visionkit-"))
+    print(f"The cache {folder or 'of this user'} cannot be written; {instead} is used instead.", file=sys.stderr)
+    return instead
 
 
 def write_atomically(path: Path, contents: bytes) -> None:

@@ -82,3 +82,21 @@ def test_an_existing_target_is_left_alone(run, voc, tmp_path):
     done = run("convert", voc, target)
     assert done.returncode == 2 and str(target) in done.stderr and "Traceback" not in done.stderr
     assert {path.name for path in target.iterdir()} == {"Annotations", "JPEGImages"}
+
+
+def is_forged(line: str) -> bool:
+    return line.startswith(("Nothing is", "2 images"))
+
+
+def test_names_cannot_add_lines_nor_command_the_terminal(program, class_folders):
+    (class_folders / "red" / "00.jpg").write_text("broken")
+    (class_folders / "red" / "00.jpg").rename(class_folders / "red" / "\x1b[2Ja\nNothing is wrong.jpg")
+    (class_folders / "blue").rename(class_folders / "b\x1b]0;title\x07\n2 images")
+    done = program(CLI, "check", class_folders, "--duplicates", "pixels")
+    assert done.returncode == 1 and "\x1b" not in done.stdout and "\x07" not in done.stdout
+    lines = done.stdout.splitlines()
+    assert any(r"\x1b[2Ja\nNothing is wrong.jpg" in line for line in lines) and not any(map(is_forged, lines))
+    assert any(line.startswith(r"b\x1b]0;title\x07\n2 images  ") for line in lines)
+    done = program(CLI, "check", class_folders, "--duplicates", "pixels", "--json")
+    paths = [json.loads(line).get("path", "") for line in done.stdout.splitlines()]
+    assert any(path.endswith("\x1b[2Ja\nNothing is wrong.jpg") for path in paths) and "\x1b" not in done.stdout

@@ -1,9 +1,12 @@
 """The command line as a separate process."""
 
 import json
+import os
+import signal
 import subprocess
 import sys
 from functools import partial
+from pathlib import Path
 
 import pytest
 
@@ -77,3 +80,85 @@ def test_help_needs_no_tensorflow(arguments):
     code += "print('heavy', sorted({'tensorflow', 'keras', 'numpy', 'cv2', 'albumentations'} & set(sys.modules)))"
     done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
     assert done.stdout.splitlines()[-1] == "heavy []"
+
+
+@pytest.mark.parametrize(("name", "status"), [("SIGINT", 130), ("SIGTERM", 143), ("SIGHUP", 129)])
+def test_a_signal_ends_a_command_in_one_line_and_leaves_no_half_output(run, class_folders, tmp_path, monkeypatch, name, status):
+    from visionkit.data.formats import annotation_files
+
+    put_image, calls = annotation_files.put_image, []
+
+    def interrupted(*arguments):
+        calls.append(arguments)
+        put_image(*arguments)
+        if len(calls) == 2:
+            signal.raise_signal(getattr(signal, name))
+
+    from visionkit.data.formats.writers import voc
+
+    monkeypatch.setattr(voc, "put_image", interrupted)
+    before = signal.getsignal(signal.SIGTERM)
+    (tmp_path / "voc").mkdir()
+    Path(class_folders / "boxes.csv").write_text(
+        "image,xmin,ymin,xmax,ymax,label\n" + "".join(f"red/{i:02d}.jpg,1,2,30,40,cat\n" for i in range(8))
+    )
+    done = run("convert", class_folders / "boxes.csv", tmp_path / "out", "--to", "voc")
+    assert done.returncode == status and len(calls) == 2
+    assert done.stderr.endswith("\rvisionkit: interrupted\n") and done.stderr.count("\n") == 1
+    assert sorted(path.name for path in tmp_path.iterdir()) == ["images", "voc"] and signal.getsignal(signal.SIGTERM) == before
+
+
+@pytest.mark.exhaustive
+@pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGHUP])
+def test_a_real_signal_ends_a_real_prediction(model, class_folders, number):
+    command = [sys.executable, "-m", "visionkit.cli", "predict", str(model), *[str(class_folders)] * 50]
+    with subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True) as process:
+        process.stdout.readline()
+        process.send_signal(number)
+        _, errors = process.communicate()
+    assert process.returncode == 128 + number and errors == "visionkit: interrupted\n"
+
+
+LINES = """
+import sys
+from visionkit import cli
+
+def lines() -> int:
+    for number in range(100_000): print("line", number)
+    print("said", file=sys.stderr)
+    return 0
+
+cli.COMMANDS, sys.argv = {"lines": lines, "other": lines}, ["visionkit", "lines"]
+cli.main()
+"""
+
+
+@pytest.mark.parametrize(
+    ("streams", "status", "out", "err"),
+    [
+        ("> /dev/full", 2, "", "visionkit: No space left on device\n"),
+        ("| head -1", 0, "line 0\n", ""),
+        (">&-", 0, "", "said\n"),
+        ("2>&- | tail -1", 0, "line 99999\n", ""),
+    ],
+)
+def test_streams_that_take_nothing_are_no_traceback(streams, status, out, err):
+    command = f"set -o pipefail; '{sys.executable}' -c '{LINES}' {streams}"
+    done = subprocess.run(["bash", "-c", command], capture_output=True, text=True, check=False)
+    assert (done.returncode, done.stdout, done.stderr) == (status, out, err)
+
+
+def test_a_working_folder_that_was_deleted_is_an_error_of_one_line(run, tmp_path, monkeypatch):
+    (tmp_path / "gone").mkdir()
+    monkeypatch.chdir(tmp_path / "gone")
+    (tmp_path / "gone").rmdir()
+    done = run("convert", "nothing", "there")
+    assert done.returncode == 2 and len(done.stderr.splitlines()) == 1
+
+
+def test_streams_of_ascii_and_names_that_begin_with_a_dash(class_folders, tmp_path):
+    (class_folders / "red").rename(class_folders / "-röt")
+    environment = os.environ | {"LANG": "C", "LC_ALL": "C", "PYTHONIOENCODING": "ascii", "PYTHONUTF8": "0"}
+    command = [sys.executable, "-O", CLI, "check", "--duplicates", "pixels", "--", str(class_folders)]
+    done = subprocess.run(command, capture_output=True, check=False, env=environment)
+    assert done.returncode in (0, 1) and rb"(-r\xf6t, blue)" in done.stdout and b"Traceback" not in done.stderr

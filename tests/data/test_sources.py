@@ -1,6 +1,7 @@
 """Every kind of data set finds its reader."""
 
 import json
+import os
 
 import numpy as np
 import pytest
@@ -455,3 +456,30 @@ def test_the_split_that_has_unknown_classes_is_named(tmp_path):
         image(tmp_path / name / "x.jpg")
     with pytest.raises(DataError, match="test has classes that training lacks: hole"):
         sources.read(tmp_path)
+
+
+STRANGE = {"a": b"gro\xdfe", "b": b"kl\x1b[31mein", "c": "dünn\nnote: forged".encode(), "d": "cafe\u0301".encode()}
+CLEAN = ["café", r"dünn\nnote: forged", r"gro\xdfe", r"kl\x1b[31mein"]
+
+
+def test_class_names_are_text_that_files_and_terminals_can_hold(tmp_path):
+    write_classes(tmp_path, dict.fromkeys(STRANGE, 3))
+    for name, other in STRANGE.items():
+        os.rename(tmp_path / name, os.fsencode(tmp_path) + b"/" + other)
+    data_set = read(tmp_path)
+    assert sorted(data_set.class_names) == CLEAN and len(data_set) == 12
+    (problem,) = [problem for problem in data_set.problems if problem.kind == "class names"]
+    assert r"gro\xdfe" in problem.detail and "rename" in problem.detail and "café" not in problem.detail
+    splits = read_classified(tmp_path)
+    assert sorted(splits.train.class_names) == CLEAN and problem in splits.problems
+    assert sorted(read_people(tmp_path).class_names) == CLEAN
+
+
+def test_names_that_need_no_cleaning_are_left_alone(class_folders):
+    assert read(class_folders).class_names == ("blue", "red")
+    assert [problem for problem in read(class_folders).problems if problem.kind == "class names"] == []
+
+
+def test_a_class_name_of_blanks_becomes_its_number(tmp_path):
+    write_classes(tmp_path, {" ": 2, "red": 2})
+    assert sorted(read(tmp_path).class_names) == ["0", "red"]

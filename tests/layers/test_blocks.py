@@ -55,6 +55,6 @@ def test_without_color_channels_all_are_normalised_alike(preset, shape):
 
 def test_rank_is_read_from_the_tensor():
     assert [nd.rank(keras.Input((4,) * r + (1,))) for r in (1, 2, 3)] == [1, 2, 3]
-    assert nd.layer("Conv", keras.Input((4, 4, 4, 1))) is keras.layers.Conv3D
+    assert nd.layer("Conv", keras.Input((4, 4, 4, 1))).func is keras.layers.Conv3D
     with pytest.raises(ValueError, match=r"a signal.*an image"):
         nd.layer("DepthwiseConv", keras.Input((4, 4, 4, 1)))

@@ -336,3 +336,43 @@ def test_without_top_returns_the_last_map_before_it_is_widened_for_pooling(name,
     without = without_top(backbone)
     assert (backbone.output["stride_32"].shape[-1], without.output["stride_32"].shape[-1]) == (before, after)
     assert strides_of(without) == strides_of(backbone) and without.output["stride_16"] is backbone.output["stride_16"]
+
+
+@pytest.fixture
+def channels_first():
+    keras.config.set_image_data_format("channels_first")
+    yield
+    keras.config.set_image_data_format("channels_last")
+
+
+@pytest.mark.parametrize(
+    "name", sweep([name for name in CATALOG if not re.search(LARGE, name)], ["vgg11", "googlenet", "squeezenet", "resnet18"])
+)
+def test_layers_have_channels_last_whatever_keras_is_configured_for(channels_first, name):
+    """``image_data_format`` in ``~/.keras/keras.json`` may say so after other work."""
+    for num_classes in (2, None):
+        model = structure(name, None, num_classes)
+        assert model.count_params() == without_format(name, num_classes)
+        assert [layer.name for layer in model.layers if getattr(layer, "data_format", "channels_last") != "channels_last"] == []
+
+
+def without_format(name: str, num_classes: int | None) -> int:
+    keras.config.set_image_data_format("channels_last")
+    number = structure(name, None, num_classes).count_params()
+    keras.config.set_image_data_format("channels_first")
+    return number
+
+
+@pytest.mark.parametrize("name", ["resnet8", "lenet5"])
+def test_networks_answer_the_same_where_keras_is_configured_for_channels_first(name):
+    pixels = np.random.default_rng(0).uniform(0, 255, (1, 32, 32, 3)).astype("float32")
+    model = models.build(name, (32, 32, 3), 2)
+    expected = model(pixels).numpy()
+    keras.config.set_image_data_format("channels_first")
+    try:
+        built = models.build(name, (32, 32, 3), 2)
+        built.set_weights(model.get_weights())
+        np.testing.assert_allclose(built(pixels), expected, rtol=1e-6)
+        np.testing.assert_allclose(model(pixels), expected, rtol=1e-6)
+    finally:
+        keras.config.set_image_data_format("channels_last")

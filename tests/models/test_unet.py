@@ -111,3 +111,12 @@ def test_a_transposed_convolution_by_hand():
     layer.build((1, 2, 2, 1))
     layer.set_weights([kernel[..., None, None]])
     np.testing.assert_array_equal(np.asarray(layer(values[None, ..., None]))[0, 1:5, 1:5, 0], by_hand)
+
+
+def test_layers_have_channels_last_whatever_keras_is_configured_for():
+    keras.config.set_image_data_format("channels_first")
+    try:
+        model = unet((32, 32, 3), 2)
+        assert model(np.zeros((1, 32, 32, 3), "float32")).shape == (1, 32, 32, 2)
+    finally:
+        keras.config.set_image_data_format("channels_last")

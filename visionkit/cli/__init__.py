@@ -1,5 +1,6 @@
 """The ``visionkit`` command. Heavy modules are imported by the subcommand that needs them."""
 
+import errno
 import sys
 
 import tyro
@@ -14,7 +15,9 @@ from visionkit.cli.models import models
 from visionkit.cli.predict import predict
 from visionkit.cli.understand import understand
 from visionkit.errors import UserError
-from visionkit.files import expand_home
+from visionkit.files import arguments_expanded
+from visionkit.printable import printable, printable_streams
+from visionkit.training.stopping import in_words, stopped_by_signals
 
 COMMANDS = {
     "predict": predict,
@@ -31,22 +34,27 @@ COMMANDS = {
 
 def main() -> None:
     """Entry point of the ``visionkit`` command."""
-    for stream in (sys.stdout, sys.stderr):
-        stream.reconfigure(errors="backslashreplace")  # file names need not be UTF-8
-    try:
-        status = tyro.extras.subcommand_cli_from_dict(
-            COMMANDS,
-            prog="visionkit",
-            description="Applied vision with TensorFlow and Keras.",
-            args=[expand_home(argument) for argument in sys.argv[1:]],
-        )
-    except BrokenPipeError:  # whoever reads has seen enough: head, less
+    with printable_streams():
+        status, is_read = _run()
+    if not is_read:
         sys.stdout = None  # else Python would complain when it flushes it at the end
-        status = 0
-    except (UserError, OSError) as error:
-        print(f"visionkit: {error}", file=sys.stderr)
-        status = 2
-    except KeyboardInterrupt:
-        print("visionkit: interrupted", file=sys.stderr)
-        status = 130
     sys.exit(status)
+
+
+def _run() -> tuple[int, bool]:
+    """The exit status of the command, and whether standard output took all that was written."""
+    try:
+        with stopped_by_signals():
+            arguments = arguments_expanded(sys.argv[1:])
+            description = "Applied vision with TensorFlow and Keras."
+            status = tyro.extras.subcommand_cli_from_dict(COMMANDS, prog="visionkit", description=description, args=arguments)
+            sys.stdout.flush()
+    except BrokenPipeError:  # whoever reads has seen enough: head, less
+        return 0, False
+    except (UserError, OSError) as error:
+        print(f"visionkit: {printable(in_words(error) if isinstance(error, OSError) else error)}", file=sys.stderr)
+        return 2, getattr(error, "errno", None) != errno.ENOSPC
+    except KeyboardInterrupt as interrupt:
+        print("visionkit: interrupted", file=sys.stderr)
+        return getattr(interrupt, "status", 130), True
+    return status, True

@@ -7,7 +7,7 @@ from typing import Literal
 import tyro
 
 from visionkit.cli.arguments import check_between
-from visionkit.cli.output import MOST_NAMED
+from visionkit.cli.output import MOST_NAMED, say
 from visionkit.errors import UserError
 
 
@@ -60,7 +60,7 @@ def augment(
         grid = augmentation_grid(chosen, augmentation, size=size, columns=columns, seed=seed)
     finally:
         for file in index.skipped.list()[:MOST_NAMED]:
-            print(f"skipped: {file.path}: {file.reason}", file=sys.stderr)
+            say(f"skipped: {file.path}: {file.reason}", file=sys.stderr)
     save(grid, out)
-    print(f"{augmentation.name}: {len(chosen)} of {len(index)} images, {columns} views of each: {out}")
+    say(f"{augmentation.name}: {len(chosen)} of {len(index)} images, {columns} views of each: {out}")
     return 0

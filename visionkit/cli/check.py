@@ -8,7 +8,7 @@ from typing import Literal
 import tyro
 
 from visionkit.cli.arguments import AsJson, MaskValues
-from visionkit.cli.output import to_json
+from visionkit.cli.output import say, to_json
 
 LONGEST_SEARCH = 60.0  # seconds for duplicates by features, if nobody asked for them
 
@@ -56,9 +56,9 @@ def check(
     if fix is not None:
         extra += fixed_lines(write_fixed(checked, fix), fix)
     if as_json:
-        print(*extra, sep="\n", end="\n" if extra else "", file=sys.stderr)
+        say(*extra, file=sys.stderr)
         print(*(to_json(finding.to_plain()) for finding in checked.findings), to_json({"summary": checked.summary}), sep="\n")
     else:
         *lines, verdict = check_lines(checked)
-        print(*lines, *extra, verdict, sep="\n")
+        say(*lines, *extra, verdict)
     return 1 if checked.findings else 0

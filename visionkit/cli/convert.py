@@ -6,7 +6,7 @@ from typing import Literal
 import tyro
 
 from visionkit.cli.arguments import MaskValues
-from visionkit.cli.output import MOST_NAMED
+from visionkit.cli.output import MOST_NAMED, say
 
 
 def convert(
@@ -35,15 +35,15 @@ def convert(
 
     conversion = convert(str(source), target, to=to, images=images, mask_values=mask_values)
     for note in conversion.notes:
-        print(f"note: {note}")
+        say(f"note: {note}")
     for problem in conversion.problems[:MOST_NAMED]:
-        print(f"left out: {problem.path}: {problem.kind}: {problem.detail}")
+        say(f"left out: {problem.path}: {problem.kind}: {problem.detail}")
     if len(conversion.problems) > MOST_NAMED:
-        print(f"left out: {len(conversion.problems) - MOST_NAMED} more; visionkit check lists all of them")
+        say(f"left out: {len(conversion.problems) - MOST_NAMED} more; visionkit check lists all of them")
     for loss in conversion.lost:
-        print(f"lost: {loss}")
+        say(f"lost: {loss}")
     counts = ", ".join(
         f"{name} {n} images, {conversion.num_objects[name]} objects" for name, n in conversion.num_images.items()
     )
-    print(f"{conversion.format}: {counts}", *conversion.paths, sep="\n")
+    say(f"{conversion.format}: {counts}", *conversion.paths)
     return 0

@@ -5,6 +5,7 @@ from pathlib import Path
 import tyro
 
 from visionkit.cli.arguments import check_between
+from visionkit.cli.output import say
 from visionkit.errors import UserError
 
 
@@ -33,5 +34,5 @@ def edges(image: tyro.conf.Positional[Path | None] = None, *, out: Path, side: i
     except ImageError as error:
         raise UserError(f"{image} cannot be read: {error}.") from error
     save(edge_figure(photograph, side), out)
-    print(out)
+    say(out)
     return 0

@@ -6,6 +6,7 @@ from typing import Literal
 import tyro
 
 from visionkit.cli.arguments import Trust
+from visionkit.cli.output import say
 
 
 def ensemble(
@@ -42,9 +43,9 @@ def ensemble(
     bundle = export_ensemble(models, out, views=views, trust=trust)
     if val is not None:
         for model in models:
-            print(f"{accuracy_of(model, val, trust=trust):.4f}  {model}")
+            say(f"{accuracy_of(model, val, trust=trust):.4f}  {model}")
         accuracy = accuracy_of(bundle, val, trust=trust)
         update_metadata(bundle, metrics={"accuracy": accuracy})
-        print(f"{accuracy:.4f}  {bundle}: the mean, of {len(val)} validation images")
-    print(f"model    {bundle}")
+        say(f"{accuracy:.4f}  {bundle}: the mean, of {len(val)} validation images")
+    say(f"model    {bundle}")
     return 0

@@ -11,6 +11,7 @@ import tyro
 from visionkit.cli.arguments import AsJson, Trust, image_files
 from visionkit.cli.output import exit_status, to_json
 from visionkit.errors import UserError
+from visionkit.printable import printable
 
 if TYPE_CHECKING:
     from visionkit.faces.gallery import Identified
@@ -63,18 +64,18 @@ def enrol(people: tyro.conf.Positional[Path], gallery: Path, model: Path | None 
     for result in enrol_images(opened, reader, listed):
         if not isinstance(result, Enrolled):
             num_skipped += 1
-            outcome = f"skipped: {result.error}"
+            outcome = f"skipped: {printable(result.error)}"
         else:
             num_added += result.is_new
             outcome = "enrolled" if result.is_new else "known already"
-            outcome += f": {_printable(result.name)}{_chosen_face(result.num_faces)}"
+            outcome += f": {printable(result.name)}{_chosen_face(result.num_faces)}"
             enrolled[result.name] = None
             if result.known_as is not None:
-                outcome += f"; notice: this face is already known as {_printable(result.known_as.name)}"
+                outcome += f"; notice: this face is already known as {printable(result.known_as.name)}"
                 outcome += f" (distance {result.known_as.distance:.3f}, the same person up to {opened.metadata.threshold:g})"
-        print(f"{_printable(result.path)}\n    {outcome}", flush=True)
+        print(f"{printable(result.path)}\n    {outcome}", flush=True)
     for one, other in dict.fromkeys(tuple(sorted((name, other))) for name in enrolled for other in opened.variants(name)):
-        print(f"notice: {_printable(one)} and {_printable(other)} are two people here; their names differ in case alone")
+        print(f"notice: {printable(one)} and {printable(other)} are two people here; their names differ in case alone")
     print(f"{gallery}: {len(opened.names())} people; {num_added} of {len(listed)} images added")
     return exit_status(num_skipped, len(listed), "skipped")
 
@@ -136,7 +137,7 @@ def identify(
             f"    {_name_and_distance(person)}  {_corners(face.xyxy)}{_why_unnamed(person, limit, threshold)}"
             for face, person, limit in zip(image.faces, people, thresholds, strict=True)
         ]
-        _print(_record(image, people, thresholds, threshold), "\n".join([_printable(image.path), *lines]), as_json)
+        _print(_record(image, people, thresholds, threshold), "\n".join([printable(image.path), *lines]), as_json)
         if drawing is not None:
             _draw(image, people, threshold, colors, drawing)
     return exit_status(num_failures, len(files), "not read, or without a face")
@@ -187,7 +188,7 @@ def verify(
         return 1
     for image in both:
         if len(image.faces) > 1:
-            print(f"{_printable(image.path)}{_chosen_face(len(image.faces))}", file=sys.stderr)
+            print(f"{printable(image.path)}{_chosen_face(len(image.faces))}", file=sys.stderr)
     distance = float(np.linalg.norm(both[0].embeddings[0] - both[1].embeddings[0]))
     same = distance <= threshold
     if draw is not None:
@@ -216,9 +217,9 @@ def remove(name: tyro.conf.Positional[str], gallery: Path) -> int:
     opened = Gallery.open(gallery)
     name = canonical(name)
     count = opened.remove(name)
-    print(f"{gallery}: {_printable(name)} removed, with {count} template{'s' if count > 1 else ''}")
+    print(f"{gallery}: {printable(name)} removed, with {count} template{'s' if count > 1 else ''}")
     for other in opened.variants(name):
-        print(f"notice: {_printable(other)} stays, whose name differs in case alone")
+        print(f"notice: {printable(other)} stays, whose name differs in case alone")
     return 0
 
 
@@ -235,7 +236,7 @@ def list_people(gallery: Path, as_json: AsJson = False) -> int:
     from visionkit.faces.gallery import Gallery
 
     for name, count in Gallery.open(gallery).counts().items():
-        _print({"name": name, "templates": count}, f"{count:6}  {_printable(name)}", as_json)
+        _print({"name": name, "templates": count}, f"{count:6}  {printable(name)}", as_json)
     return 0
 
 
@@ -286,7 +287,7 @@ def _draw(image: "FacesRead", people: "Sequence[Identified]", threshold: float, 
         if person.name is None:
             distances[row] = ""
         else:
-            names[row] = _printable(person.name)
+            names[row] = printable(person.name)
     caption = f"Distance: lower means more similar; the same person up to {threshold:g}."
     if None in numbers:
         caption += f" Grey: {NOT_RECOGNISED}."
@@ -302,7 +303,7 @@ def _draw_chips(chips: Sequence[Any], both: "Sequence[FacesRead]", verdict: str,
     side = max(max(chip.shape[:2]) for chip in chips)
     squares = [np.asarray(Image.fromarray(chip).resize((side, side))) for chip in chips]
     file.parent.mkdir(parents=True, exist_ok=True)
-    _write(draw_pair(squares, [_printable(Path(image.path).name) for image in both], verdict, same), file)
+    _write(draw_pair(squares, [printable(Path(image.path).name) for image in both], verdict, same), file)
 
 
 def _write(pixels: Any, file: Path) -> None:
@@ -335,7 +336,7 @@ def _record(
 
 
 def _name_and_distance(person: "Identified") -> str:
-    name = NOT_RECOGNISED if person.name is None else _printable(person.name)
+    name = NOT_RECOGNISED if person.name is None else printable(person.name)
     return name if person.distance is None else f"{name}  {person.distance:.3f}"
 
 
@@ -345,7 +346,7 @@ def _why_unnamed(person: "Identified", limit: float, threshold: float) -> str:
         return ""
     if person.distance > limit:
         return f"  (partly visible: recognised up to {limit:.3g})"
-    return f"  ({_printable(person.nearest[0].name)} is another face of this image)"
+    return f"  ({printable(person.nearest[0].name)} is another face of this image)"
 
 
 def _corners(xyxy: Sequence[float]) -> str:
@@ -356,13 +357,8 @@ def _chosen_face(num_faces: int) -> str:
     return f" (the principal one of {num_faces} faces)" if num_faces > 1 else ""
 
 
-def _printable(text: str) -> str:
-    """Escape what would end the line or command the terminal: names are any text."""
-    return "".join(letter if letter.isprintable() else letter.encode("unicode_escape").decode() for letter in text)
-
-
 def _print_unreadable(failure: "Unreadable", as_json: bool) -> None:
-    _print(failure._asdict(), f"{_printable(failure.path)}\n    {failure.error}", as_json)
+    _print(failure._asdict(), f"{printable(failure.path)}\n    {printable(failure.error)}", as_json)
 
 
 def _print(record: dict[str, Any], text: str, as_json: bool) -> None:

@@ -27,5 +27,5 @@ def _network() -> Callable:
     from visionkit.training.runtime import frozen
 
     network = models.build("efficientnet_lite0", (SIDE, SIDE, 3), num_classes=None, weights="imagenet")
-    pooled = keras.layers.GlobalAveragePooling2D()(network.outputs[network.output_names.index("top_activation")])
+    pooled = keras.layers.GlobalAveragePooling2D("channels_last")(network.outputs[network.output_names.index("top_activation")])
     return frozen(keras.Model(network.inputs, pooled))

@@ -2,6 +2,9 @@
 
 import json
 import sys
+from typing import TextIO
+
+from visionkit.printable import printable
 
 MOST_NAMED = 20  # problems on the screen
 
@@ -9,6 +12,17 @@ MOST_NAMED = 20  # problems on the screen
 def to_json(record: dict) -> str:
     """Format one line of ``--json``; file names that are not valid UTF-8 stay printable."""
     return json.dumps(record, ensure_ascii=True)
+
+
+def say(*lines: object, file: TextIO | None = None) -> None:
+    """Print lines for people. A name in a line cannot end it, nor command the terminal.
+
+    Args:
+        lines: each becomes one line.
+        file: the stream; standard output by default.
+    """
+    for line in lines:
+        print(printable(line), file=file)
 
 
 def exit_status(num_failures: int, num_files: int, outcome: str) -> int:

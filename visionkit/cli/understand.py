@@ -6,7 +6,7 @@ from pathlib import Path
 import tyro
 
 from visionkit.cli.arguments import Trust, check_between, image_files
-from visionkit.cli.output import exit_status
+from visionkit.cli.output import exit_status, say
 from visionkit.errors import UserError
 
 
@@ -50,7 +50,7 @@ def understand(
     explained = open_explained(model, weights, trust=trust)
     understanding = understand(explained, files, label=label, num_units=units, num_shown=images_shown, seed=seed)
     for failure in understanding.unreadable:
-        print(f"{failure.path}\n    cannot be read: {failure.error}", file=sys.stderr)
+        say(failure.path, f"    cannot be read: {failure.error}", file=sys.stderr)
     status = exit_status(len(understanding.unreadable), len(files), "cannot be read")
-    print(write_understanding(understanding, out, label=label))
+    say(write_understanding(understanding, out, label=label))
     return status

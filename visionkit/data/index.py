@@ -6,6 +6,7 @@ position in the class names) or its annotation. Pipelines make batches from it; 
 
 import re
 import threading
+import unicodedata
 from collections.abc import Collection, Iterable
 from dataclasses import dataclass, field, replace
 from typing import Any, NamedTuple
@@ -14,6 +15,7 @@ import numpy as np
 
 from visionkit.errors import UserError
 from visionkit.ops.colors import IGNORE as IGNORE
+from visionkit.printable import printable
 
 
 class Skipped(NamedTuple):
@@ -279,6 +281,11 @@ def natural_order(name: str) -> tuple[list[tuple[int, int, str]], str]:
     keys = [(1, 0, part) for part in parts]
     keys[1::2] = [(0, len(part), part) for part in digits]
     return [key for key in keys if key != (1, 0, "")], name
+
+
+def clean_name(name: str) -> str:
+    r"""A class name that every file and terminal can hold: NFC, without control characters, which become escapes (``\x1b``)."""
+    return unicodedata.normalize("NFC", printable(name))
 
 
 def positions_by_person(labels: np.ndarray) -> list[np.ndarray]:

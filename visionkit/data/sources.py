@@ -18,7 +18,7 @@ from visionkit.data.formats.class_folders import (
     only_with_splits,
     visible_folders,
 )
-from visionkit.data.formats.class_names import header_among, similar_names, undecoded_names
+from visionkit.data.formats.class_names import header_among, similar_names, undecoded_names, with_clean_names
 from visionkit.data.formats.labelled import cub, flat_names, pets, tiny_imagenet
 from visionkit.data.formats.labelled.evidence import GENERIC
 from visionkit.data.formats.labelled.masks_among import masks_beside_images
@@ -34,7 +34,7 @@ from visionkit.data.images.masks.names import OPTION, NamedClasses, parse_values
 from visionkit.data.index import DataError, Index, Problem, counted
 from visionkit.data.split_names import MEASURING, SPLITS, TRAIN_NAMES, WHOLE, empty_split_folders, split_name, split_order
 from visionkit.data.splits import DataSet, Splits, parted_by_folders, train_and_val
-from visionkit.files import kind_of_file
+from visionkit.files import home_expanded, kind_of_file
 
 EXPECTED = (
     "Expected a folder of one of these layouts: class folders; VOC (Annotations/*.xml, JPEGImages/); COCO (a .json with images "
@@ -90,8 +90,8 @@ def read(data: str | Path, *, prefer: str | None = None, mask_values: Sequence[s
         DataError: the data does not exist, or has no known layout.
         UserError: the mask values are misspelt, or the data has no masks.
     """
-    named = parse_values(mask_values)
-    data_set = _read(data, prefer, named)
+    data, named = home_expanded(str(data)), parse_values(mask_values)
+    data_set = with_clean_names(_read(data, prefer, named), data)
     data_set = replace(data_set, splits={name: data_set.splits[name] for name in sorted(data_set.splits, key=split_order)})
     if named is not None and not any(index.has_masks for index in data_set.splits.values()):
         raise DataError(f"{OPTION} is for masks, and {data} has none; it is read as {data_set.format}.")
@@ -164,6 +164,7 @@ def read_people(data: str | Path) -> DataSet:
     Raises:
         DataError: the data does not exist, has no known layout, or no labels.
     """
+    data = home_expanded(str(data))
     path = Path(data)
     if (
         path.is_dir()
@@ -172,7 +173,7 @@ def read_people(data: str | Path) -> DataSet:
     ):
         inner = only_folder(path)
         wrapped = inner is not None and split_name(inner.name) not in SPLITS
-        return read_people(inner) if wrapped else identities.read_identities(path)
+        return read_people(inner) if wrapped else with_clean_names(identities.read_identities(path), path)
     found = _labelled(data, _read_labels(data))
     _, few = identities.doubts_of_people(data, found)
     return identities.people_of(replace(found, problems=tuple(each for each in found.problems if each not in few)))
@@ -180,13 +181,16 @@ def read_people(data: str | Path) -> DataSet:
 
 def _read_labels(data: str | Path) -> DataSet:
     """As ``read``, but labels go before boxes and masks where there are several of them."""
+    data = home_expanded(str(data))
     if str(data).startswith("tfds:"):
-        return _with_format(tfds.read_tfds(str(data), labels_first=True), "tensorflow-datasets")
-    if Path(data).is_dir() and tfds.looks_like_tfds(Path(data)):
-        return _with_format(tfds.read_tfds_folder(data, labels_first=True), "tensorflow-datasets")
-    if Path(data).is_dir() and pets.looks_like_pets(Path(data)):
-        return pets.read_pets(data)
-    return read(data)
+        data_set = _with_format(tfds.read_tfds(str(data), labels_first=True), "tensorflow-datasets")
+    elif Path(data).is_dir() and tfds.looks_like_tfds(Path(data)):
+        data_set = _with_format(tfds.read_tfds_folder(data, labels_first=True), "tensorflow-datasets")
+    elif Path(data).is_dir() and pets.looks_like_pets(Path(data)):
+        data_set = pets.read_pets(data)
+    else:
+        return read(data)
+    return with_clean_names(data_set, data)
 
 
 def _labelled(data: str | Path, data_set: DataSet, *, multi_label: bool = False) -> DataSet:

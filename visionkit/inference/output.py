@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any, Literal, NamedTuple
 
 from visionkit.errors import UserError
 from visionkit.inference.video import is_video
+from visionkit.printable import printable
 
 if TYPE_CHECKING:
     from visionkit.inference.predictor import Unreadable
@@ -55,15 +56,20 @@ MEANT_FOR = {  # the options that not every model has
 }
 
 
+def lines_of(*lines: object) -> str:
+    """The text of several lines, of which no name in them makes more, nor commands a terminal."""
+    return "\n".join(map(printable, lines))
+
+
 def unreadable(failure: "Unreadable") -> OutputLine:
     """The line for a file that cannot be used."""
-    return OutputLine(failure._asdict(), f"{failure.path}\n    cannot be read: {failure.error}", is_error=True)
+    return OutputLine(failure._asdict(), lines_of(failure.path, f"    cannot be read: {failure.error}"), is_error=True)
 
 
 def boxes_line(result: "DetectionResult") -> OutputLine:
     """The line for one image, with the boxes that were found."""
     boxes = [f"    {box.score:6.1%}  {box.label}  {' '.join(f'{value:.0f}' for value in box.xyxy)}" for box in result.boxes]
-    return OutputLine(result.to_dict(), "\n".join([result.path, *(boxes or ["    nothing found"])]))
+    return OutputLine(result.to_dict(), lines_of(result.path, *(boxes or ["    nothing found"])))
 
 
 def drawing_names(sources: Sequence[str], *, videos: bool = False) -> list[str]:

@@ -1,10 +1,15 @@
 """Layers of any spatial rank: the one place that knows whether a tensor is a signal, an image or a volume.
 
-A builder never names ``Conv2D``; ``nd.layer("Conv", x)`` returns the class that matches the rank of ``x``.
+A builder never names ``Conv2D``; ``nd.layer("Conv", x)`` returns what makes the layer that matches the rank of ``x``.
 """
+
+import functools
+import inspect
+from collections.abc import Callable
 
 import keras
 
+CHANNELS_LAST = "channels_last"  # all tensors have their channels last; a user's keras.json may name another default
 SPATIAL_NAMES = {1: "a signal (length, channels)", 2: "an image (height, width, channels)", 3: "a volume (D, H, W, channels)"}
 
 
@@ -13,8 +18,8 @@ def rank(x) -> int:
     return len(x.shape) - 2
 
 
-def layer(kind: str, x) -> type[keras.layers.Layer]:
-    """The Keras layer class of ``kind`` for the rank of ``x``.
+def layer(kind: str, x) -> Callable[..., keras.layers.Layer]:
+    """What makes a Keras layer of ``kind`` for the rank of ``x``: its class, with channels last whatever ``keras.json`` says.
 
     Args:
         kind: the class name without its rank: ``"Conv"``, ``"GlobalAveragePooling"``, ...
@@ -29,7 +34,8 @@ def layer(kind: str, x) -> type[keras.layers.Layer]:
             f"Keras has no {kind} layer for an input of shape {tuple(x.shape)}; "
             f"expected an input_shape that is {' or '.join(SPATIAL_NAMES[r] for r in ranks_of(kind))}."
         )
-    return layer_class
+    has_format = "data_format" in inspect.signature(layer_class).parameters
+    return functools.partial(layer_class, data_format=CHANNELS_LAST) if has_format else layer_class
 
 
 def ranks_of(kind: str) -> list[int]:

@@ -52,8 +52,8 @@ def normalize(x: keras.KerasTensor, preset: str) -> keras.KerasTensor:
     offset = [-m / d for m, d in zip(mean, deviation, strict=True)]
     if len(scale) not in (1, x.shape[-1]):  # signals, volumes, grey images have no red channel
         scale, offset = [sum(scale) / len(scale)], [sum(offset) / len(offset)]
-    if len(scale) == 1:
-        scale, offset = scale[0], offset[0]
+    # Of one number, or with three axes: Keras would take a list for channels that stand first if keras.json says so.
+    scale, offset = (values[0] if len(values) == 1 else [[values]] for values in (scale, offset))
     return keras.layers.Rescaling(scale, offset, name="rescaling")(x)
 
 

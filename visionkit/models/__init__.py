@@ -1,5 +1,17 @@
 """Functional builders of networks, one family a file, and backbones made of any Keras model."""
 
+from visionkit.layers import (  # noqa: F401 - Keras then knows all layers, and keras.models.load_model reads files with them
+    arcface,
+    batch_augmentation,
+    detection,
+    edges,
+    inference_mode,
+    instance_normalization,
+    normalization,
+    response_normalization,
+    upsampling,
+)
+from visionkit.models import localizer  # noqa: F401 - it has layers, too
 from visionkit.models.alexnet import alexnet
 from visionkit.models.backbone import backbone
 from visionkit.models.catalog import CATALOG, build

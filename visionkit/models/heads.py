@@ -3,6 +3,7 @@
 import keras
 
 from visionkit.layers import nd
+from visionkit.layers.nd import CHANNELS_LAST
 
 
 def classifier_head(x: keras.KerasTensor, num_classes: int, *, dropout: float = 0.2) -> keras.KerasTensor:
@@ -49,7 +50,7 @@ def dense_head(
             "This network ends in dense layers over all pixels: its input_shape needs every side given, not None. "
             "Only a backbone (num_classes=None) takes images of any size."
         )
-    x = keras.layers.Flatten(name="flatten")(x)
+    x = keras.layers.Flatten(CHANNELS_LAST, name="flatten")(x)
     for number, units in enumerate(hidden, start=1):
         x = keras.layers.Dense(units, activation=activation, name=f"fc{number}")(x)
         if dropout > 0:

@@ -14,6 +14,7 @@ import keras
 
 from visionkit.layers import nd
 from visionkit.layers.blocks import Names, conv_bn, max_pool, pad
+from visionkit.layers.nd import CHANNELS_LAST
 from visionkit.layers.normalization import normalize
 from visionkit.layers.response_normalization import LocalResponseNormalization
 from visionkit.models.endpoints import Endpoints
@@ -136,7 +137,7 @@ def side_branch(x: keras.KerasTensor, num_classes: int, *, layout: str, name: st
     else:
         x = nd.layer("AdaptiveAveragePooling", x)(4, name=f"{name}_pool")(x)
     x = convolution(x, 128, 1, layout=layout, name=name)
-    x = keras.layers.Flatten(name=f"{name}_flatten")(x)
+    x = keras.layers.Flatten(CHANNELS_LAST, name=f"{name}_flatten")(x)
     x = keras.layers.Dense(1024, activation="relu", name=f"{name}_fc")(x)
     x = keras.layers.Dropout(0.7, name=f"{name}_dropout")(x)
     return keras.layers.Dense(num_classes, dtype="float32", name=f"{name}_predictions")(x)

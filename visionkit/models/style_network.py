@@ -13,6 +13,7 @@ import keras
 from keras import ops
 
 from visionkit.layers.instance_normalization import ConditionalInstanceNormalization
+from visionkit.layers.nd import CHANNELS_LAST
 from visionkit.layers.normalization import normalize
 from visionkit.layers.upsampling import UpsampleConv2D
 from visionkit.models.pretrained import load_weights
@@ -55,7 +56,7 @@ def style_network(
         x = UpsampleConv2D(width, name=f"up{number}_conv")(x)
         x = _normalize_style(x, style, name=f"up{number}")
     x = mirror_pad(x, 4)
-    x = keras.layers.Conv2D(3, 9, dtype="float32", name="paint")(x)
+    x = keras.layers.Conv2D(3, 9, data_format=CHANNELS_LAST, dtype="float32", name="paint")(x)
     painted = keras.layers.Rescaling(255.0, dtype="float32", name="pixels")(
         keras.layers.Activation("sigmoid", dtype="float32", name="shade")(x)
     )
@@ -88,7 +89,7 @@ def _conv(
 ) -> keras.KerasTensor:
     """Mirrored border, convolution, the style's normalisation, activation."""
     x = mirror_pad(x, kernel_size // 2)
-    x = keras.layers.Conv2D(filters, kernel_size, strides, use_bias=False, name=f"{name}_conv")(x)
+    x = keras.layers.Conv2D(filters, kernel_size, strides, data_format=CHANNELS_LAST, use_bias=False, name=f"{name}_conv")(x)
     return _normalize_style(x, style, name=name, activation=activation)
 
 

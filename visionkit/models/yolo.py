@@ -15,6 +15,7 @@ import numpy as np
 
 from visionkit.layers.detection import DecodeGrid
 from visionkit.layers.inference_mode import InferenceMode
+from visionkit.layers.nd import CHANNELS_LAST
 from visionkit.models.endpoints import check_padding, select_endpoints
 from visionkit.models.fpn import feature_pyramid, named_conv
 
@@ -90,6 +91,7 @@ def _head(x: keras.KerasTensor, num_anchors: int, num_classes: int, size: Varian
     return keras.layers.Conv2D(
         num_anchors * (5 + num_classes),
         1,
+        data_format=CHANNELS_LAST,
         kernel_initializer=keras.initializers.RandomNormal(stddev=0.01),
         bias_initializer=keras.initializers.Constant(bias.ravel()),
         dtype="float32",

@@ -16,7 +16,8 @@ import tyro
 import visionkit
 from visionkit.bundle_files import update_metadata
 from visionkit.errors import UserError
-from visionkit.files import expand_home
+from visionkit.files import arguments_expanded, home_expanded
+from visionkit.printable import printable, printable_streams
 from visionkit.training.fit import Phase, load_weights, train_in_order
 from visionkit.training.options import from_plain, named_options
 from visionkit.training.resume import DATA, check_apart, contradictions, current_epochs, describe_data, move_data, train_longer
@@ -198,12 +199,12 @@ def run_recipe(config: Config, work: Callable[[Run, Config], None], *, name: str
     run, config = open_run(config, name=name, smoke=smoke)
     run.recipe = name
     if run.read_metrics() is not None:
-        print(f"{run.path} was finished already.")
+        print(f"{printable(run.path)} was finished already.")
     else:
         try:
             work(run, config)
         except KeyboardInterrupt as interrupt:
-            print(f"\nInterrupted. Continue with: python {sys.argv[0]} --resume {run.path}", file=sys.stderr)
+            print(f"\nInterrupted. Continue with: python {sys.argv[0]} --resume {printable(run.path)}", file=sys.stderr)
             sys.exit(getattr(interrupt, "status", 130))
         except Exception as error:
             refused = refused_write(error)
@@ -223,7 +224,7 @@ def open_run(config: Config, *, name: str, smoke: dict[str, Any]) -> tuple[Run, 
     if config.smoke:
         config = dataclasses.replace(config, **{name: value for name, value in smoke.items() if name not in requested(config)})
     out = config.out or unused(Path("runs") / f"{name}-{time.strftime('%Y%m%d-%H%M%S')}")
-    config = dataclasses.replace(config, out=out.expanduser().resolve())
+    config = dataclasses.replace(config, out=Path(home_expanded(str(out))).resolve())
     check_apart(whole_path(config.data), config.out)
     config = config.checked()
     plain = {name: str(value) if isinstance(value, Path) else value for name, value in dataclasses.asdict(config).items()}
@@ -304,26 +305,25 @@ def announce(run: Run, metrics: dict[str, float | None]) -> None:
     first = next(iter(metrics))
     value = "not measured" if metrics[first] is None else f"{metrics[first]:.4f}"
     print(f"{first.replace('_', ' ')} {value} in {metrics['seconds']:.0f} seconds")
-    print(f"report   {run.path / 'report.html'}")
-    print(f"model    {run.path / 'model'}")
+    print(f"report   {printable(run.path / 'report.html')}")
+    print(f"model    {printable(run.path / 'model')}")
 
 
 def command_line(main: Callable[[Config], Run], config: type[Config], description: str) -> None:
     """Run a recipe from the command line: an error of the user ends in one line and status 2."""
-    for stream in (sys.stdout, sys.stderr):
-        stream.reconfigure(errors="backslashreplace")  # file names need not be UTF-8
-    arguments = list(map(expand_home, sys.argv[1:]))
-    options = tyro.cli(config, description=description, args=arguments)
-    object.__setattr__(options, "named", named_options(options, arguments))
-    try:
-        with stopped_by_signals():
-            main(options).release()
-    except KeyboardInterrupt as interrupt:
-        print("\nInterrupted before anything was trained.", file=sys.stderr)
-        sys.exit(getattr(interrupt, "status", 130))
-    except (UserError, OSError) as error:
-        print(f"error: {in_words(error) if isinstance(error, OSError) else error}", file=sys.stderr)
-        sys.exit(2)
+    with printable_streams():
+        try:
+            arguments = arguments_expanded(sys.argv[1:])
+            options = tyro.cli(config, description=description, args=arguments)
+            object.__setattr__(options, "named", named_options(options, arguments))
+            with stopped_by_signals():
+                main(options).release()
+        except KeyboardInterrupt as interrupt:
+            print("\nInterrupted before anything was trained.", file=sys.stderr)
+            sys.exit(getattr(interrupt, "status", 130))
+        except (UserError, OSError) as error:
+            print(f"error: {printable(in_words(error) if isinstance(error, OSError) else error)}", file=sys.stderr)
+            sys.exit(2)
 
 
 def check_option(name: str, value: float | None, least: float, most: float = math.inf) -> None:
@@ -343,7 +343,7 @@ def whole_path(data: str | None) -> str | None:
     """The absolute path of a data set or a file; tfds:NAME stays as it is."""
     if data is None or data.startswith("tfds:"):
         return data
-    return str(Path(data).expanduser().resolve())
+    return str(Path(home_expanded(data)).resolve())
 
 
 def weights_path(weights: str) -> str:

@@ -18,6 +18,7 @@ from filelock import FileLock, Timeout
 
 from visionkit.errors import UserError
 from visionkit.files import read_file, reserve, write_atomically
+from visionkit.printable import printable
 from visionkit.training import run_files
 
 DIGESTS, CONFIG, PLAN, CHECKPOINT = "digests.json", "config.json", "plan.json", "checkpoint.npz"
@@ -100,7 +101,7 @@ class RunFolder:
 
     def note(self, sentence: str) -> None:
         """Print a sentence on what happens and why, and keep it for the report, also after an interruption."""
-        print(sentence, flush=True)
+        print(printable(sentence), flush=True)
         if sentence not in self.notes:
             self.notes.append(sentence)
             self.write_json("notes.json", self.notes)

@@ -6,6 +6,7 @@ import signal
 import threading
 from collections.abc import Iterator
 from contextlib import contextmanager
+from pathlib import Path
 from types import FrameType
 
 from visionkit.errors import UserError
@@ -63,6 +64,16 @@ def refused_write(error: Exception) -> str | None:
 
 def in_words(error: OSError) -> str:
     """The file of an error of the system, and what was wrong with it."""
+    if isinstance(error, FileNotFoundError) and error.filename is None and _working_folder_is_gone():
+        return "the working directory does not exist any more: change to one that does"
     if error.strerror is None:
         return str(error)
     return f"{error.filename}: {error.strerror}" if error.filename is not None else error.strerror
+
+
+def _working_folder_is_gone() -> bool:
+    try:
+        Path.cwd()
+    except OSError:
+        return True
+    return False

@@ -16,6 +16,7 @@ from PIL import Image, ImageDraw, ImageFont
 
 from visionkit.data.index import IGNORE
 from visionkit.metrics.segmentation import background_of
+from visionkit.printable import printable
 
 Color = tuple[int, int, int]
 # The colors are easy to tell apart, the first ones most easily; none is so pale or so dark that a photograph hides it.
@@ -149,7 +150,7 @@ def text_image(
         uint8 ``(h, w, 3)``; ``h`` depends on ``size`` alone.
     """
     font = font_of(size)
-    text = " ".join(text.encode("utf-8", "backslashreplace").decode().split())[:LONGEST]
+    text = printable(" ".join(text.split()))[:LONGEST]
     margin = max(2, size // 4)
     if max_width is not None:
         text = _shortened(text, font, max_width - 2 * margin)

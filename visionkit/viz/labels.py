@@ -5,6 +5,8 @@ import io
 import numpy as np
 from PIL import Image, ImageDraw, ImageFont
 
+from visionkit.printable import printable
+
 
 def draw_label(pixels: np.ndarray, lines: list[str]) -> Image.Image:
     """Add lines of text below a copy of an image, in a dark band.
@@ -15,6 +17,7 @@ def draw_label(pixels: np.ndarray, lines: list[str]) -> Image.Image:
     """
     image = Image.fromarray(pixels)
     scale = max(10, round(0.045 * max(image.size)))
+    lines = list(map(printable, lines))
     fonts = [ImageFont.load_default(scale if number == 0 else 0.75 * scale) for number in range(len(lines))]
     heights = [round(1.35 * font.size) for font in fonts]
     band = Image.new("RGB", (max(image.width, 8 * scale), image.height + sum(heights) + scale // 2), (24, 26, 31))

@@ -9,6 +9,7 @@ import jinja2
 from PIL import Image
 
 from visionkit.files import write_atomically
+from visionkit.printable import without_commands
 
 
 def write_page(path: str | Path, package: str, template: str, **values: Any) -> Path:
@@ -28,7 +29,7 @@ def write_page(path: str | Path, package: str, template: str, **values: Any) -> 
     page = environment.get_template(template).render(**values)
     path = Path(path)
     path.parent.mkdir(parents=True, exist_ok=True)
-    write_atomically(path, page.encode("utf-8", "backslashreplace"))  # file names need not be UTF-8
+    write_atomically(path, without_commands(page).encode())
     return path
 
 

@@ -25,7 +25,7 @@ from visionkit.data.arrays.files import (
 )
 from visionkit.data.arrays.folders import Pairs, Source
 from visionkit.data.images.contents import read_text
-from visionkit.data.index import DataError, Index, Problem, Skipped, SkippedFiles, natural_order
+from visionkit.data.index import DataError, Index, Problem, Skipped, SkippedFiles, clean_name, natural_order
 from visionkit.data.splits import hold_out
 
 
@@ -90,6 +90,10 @@ def read_samples(source: Source, *, size: int, patches: int, seed: int) -> Sampl
                 samples += [Sample(*cube, split, values) for *cube, values in _cubes(path, label, size, patches, seed)]
         except ArrayError as error:
             skipped.add(str(path), str(error))
+    strange = sorted({clean_name(sample.label) for sample in samples if clean_name(sample.label) != sample.label})
+    if strange:
+        samples = [sample._replace(label=clean_name(sample.label)) for sample in samples]
+        notes = (*notes, f"names of classes hold what files cannot, and are written {', '.join(strange[:3])}")
     fit = "resample" if source.kind == "signal" else "crop" if source.layout == "segmentations" else "resize"
     return SampleSet(source.kind, fit, samples, notes, skipped)
 

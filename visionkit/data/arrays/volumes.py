@@ -11,7 +11,7 @@ from tqdm import tqdm
 from visionkit.data.arrays.files import ArrayError, has_suffix, read_labelled, with_equal_channels
 from visionkit.data.arrays.folders import Source, find_arrays
 from visionkit.data.images.masks.names import find_names
-from visionkit.data.index import IGNORE, DataError, Index, Problem, Skipped, SkippedFiles
+from visionkit.data.index import IGNORE, DataError, Index, Problem, Skipped, SkippedFiles, clean_name
 from visionkit.data.split_names import VAL_SHARE, WHOLE
 from visionkit.data.splits import hold_out
 
@@ -121,6 +121,7 @@ def read_volumes(data: str | Path, *, seed: int) -> VolumeSplits:
         first = "; ".join(f"{file.path}: {file.reason}" for file in skipped.list()[:1])
         raise DataError(f"--data {data}: no volume that can be used{f' ({first})' if first else ''}. {EXPECTED}")
     values, class_names, notes = _classes([np.unique(volume.labels) for volume in volumes], _names(Path(data), source))
+    class_names = tuple(map(clean_name, class_names))
     by_split = {
         split: [volume._replace(labels=_positions(volume.labels, values)) for volume in part]
         for split, part in by_split.items()

@@ -4,15 +4,17 @@ import re
 import unicodedata
 from collections import Counter
 from collections.abc import Collection, Iterable, Sequence
+from dataclasses import replace
 from pathlib import Path
 
 from visionkit.data.formats.annotation_files import MAX_CLASSES, brief, one_line
 from visionkit.data.images.contents import encoding_of, read_text
 from visionkit.data.images.listing import files_in
 from visionkit.data.images.name_lists import count_lines, is_header, name_lines, numbered
-from visionkit.data.index import DataError, Problem
+from visionkit.data.index import DataError, Problem, clean_name
 from visionkit.data.splits import DataSet
 from visionkit.files import LARGEST_TEXT, read_file
+from visionkit.printable import as_utf8
 
 # Lists whose line number is the class; other names that end with .names are Darknet's as well.
 NAMES_FILES = ("classes.txt", "obj.names", "_darknet.labels", "labels.txt")
@@ -172,6 +174,27 @@ def unique_names(names: Iterable[str], file: str | Path, problems: list[Problem]
         detail = f"several classes are named {_some(doubled)}; those of one name become one class"
         problems.append(Problem("class names", str(file), detail))
     return list(positions), numbers
+
+
+def with_clean_names(data_set: DataSet, source: str | Path) -> DataSet:
+    """The data set with class names as ``clean_name`` makes them; a name of blanks alone becomes its number.
+
+    Bundles, lists of labels and reports hold text in UTF-8, a name a line; a folder's name may be any bytes.
+    """
+    names = data_set.class_names if data_set.splits else ()
+    clean = tuple(clean_name(name) if name.strip() else str(number) for number, name in enumerate(names))
+    if clean == names:
+        return data_set
+    splits = {split: replace(index, class_names=clean) for split, index in data_set.splits.items()}
+    escaped = [new for old, new in zip(names, clean, strict=True) if new != unicodedata.normalize("NFC", as_utf8(old))]
+    if not escaped:
+        return replace(data_set, splits=splits)
+    shown = ", ".join(escaped[:3]) + (f" and {len(escaped) - 3} more" if len(escaped) > 3 else "")
+    detail = (
+        f"names hold control characters, blanks alone, or bytes that are no UTF-8, and are written {shown}; "
+        "rename their folders, or mend the file of the names"
+    )
+    return replace(data_set, splits=splits, problems=(*data_set.problems, Problem("class names", str(source), detail)))
 
 
 def similar_names(names: Iterable[str], source: str | Path) -> list[Problem]:

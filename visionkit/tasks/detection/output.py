@@ -11,7 +11,15 @@ import numpy as np
 
 from visionkit.errors import UserError
 from visionkit.files import write_atomically
-from visionkit.inference.output import OutputLine, PredictOptions, boxes_line, drawing_names, refuse_overwriting, unreadable
+from visionkit.inference.output import (
+    OutputLine,
+    PredictOptions,
+    boxes_line,
+    drawing_names,
+    lines_of,
+    refuse_overwriting,
+    unreadable,
+)
 from visionkit.inference.predictor import Unreadable
 from visionkit.inference.results import DetectionResult
 from visionkit.inference.video import Frame, is_video
@@ -85,7 +93,7 @@ def _video_lines(detector: "Detector", name: str, options: PredictOptions, targe
 
     def sum_up(num_frames: int, is_whole: bool) -> OutputLine:
         counts = ", ".join(f"{label} on {count}" for label, count in num_frames_with.most_common()) or "nothing found"
-        return OutputLine(text=f"{name}\n    {num_frames} frames: {counts}")
+        return OutputLine(text=lines_of(name, f"    {num_frames} frames: {counts}"))
 
     return video_outputs(name, target, predict, sum_up)
 
@@ -94,4 +102,4 @@ def _write_coco(file: Path, results: list[dict[str, Any]], numbers: CocoNumbers)
     """Write the results file of ``--coco``."""
     file.parent.mkdir(parents=True, exist_ok=True)
     write_atomically(file, json.dumps(results).encode())
-    return OutputLine(stderr="\n".join([f"{file}: {len(results)} boxes", *numbers.notes]))
+    return OutputLine(stderr=lines_of(f"{file}: {len(results)} boxes", *numbers.notes))

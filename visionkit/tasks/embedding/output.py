@@ -2,7 +2,7 @@
 
 from typing import TYPE_CHECKING
 
-from visionkit.inference.output import OutputLine
+from visionkit.inference.output import OutputLine, lines_of
 
 if TYPE_CHECKING:
     from visionkit.tasks.embedding.predict import EmbeddingResult
@@ -10,4 +10,4 @@ if TYPE_CHECKING:
 
 def line(result: "EmbeddingResult") -> OutputLine:
     """The line of one image."""
-    return OutputLine(result.to_dict(), f"{result.path}\n    {result.summary()}; --json gives all")
+    return OutputLine(result.to_dict(), lines_of(result.path, f"    {result.summary()}; --json gives all"))

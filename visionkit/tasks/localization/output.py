@@ -2,7 +2,7 @@
 
 from typing import TYPE_CHECKING
 
-from visionkit.inference.output import OutputLine
+from visionkit.inference.output import OutputLine, lines_of
 
 if TYPE_CHECKING:
     from visionkit.tasks.localization.predict import LandmarkResult
@@ -11,4 +11,4 @@ if TYPE_CHECKING:
 def landmark_line(result: "LandmarkResult") -> OutputLine:
     """The line for one image, with x and y of each landmark."""
     points = [f"    {x:.0f} {y:.0f}" for x, y in result.points]
-    return OutputLine(result.to_dict(), "\n".join([result.path, *points]))
+    return OutputLine(result.to_dict(), lines_of(result.path, *points))

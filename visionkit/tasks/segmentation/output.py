@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, NamedTuple
 
 from visionkit.errors import UserError
 from visionkit.files import write_atomically
-from visionkit.inference.output import PREDICTIONS, OutputLine, PredictOptions, refuse_overwriting, unreadable
+from visionkit.inference.output import PREDICTIONS, OutputLine, PredictOptions, lines_of, refuse_overwriting, unreadable
 from visionkit.inference.predictor import Unreadable
 from visionkit.tasks.segmentation.mask_files import numbers_png
 from visionkit.viz.labels import encode_png
@@ -63,17 +63,17 @@ def _output(
     """Write the files of one image or volume; the line that names them."""
     line, mask_file, instances = predictor.line(result, options), folder / names.mask, None
     write_atomically(mask_file, predictor.encode_mask(result))
-    record, lines = line.record | {"mask": str(mask_file)}, [line.text, f"    {mask_file}"]
+    record, text = line.record | {"mask": str(mask_file)}, [line.text, lines_of(f"    {mask_file}")]
     if options.instances is not None:
         try:
             instances = result.instances(options.instances)
         except UserError as error:  # too many in this image
-            return OutputLine(record | {"error": str(error)}, "\n".join([*lines, f"    {error}"]), is_error=True)
+            return OutputLine(record | {"error": str(error)}, "\n".join([*text, lines_of(f"    {error}")]), is_error=True)
         file = folder / names.instances
         write_atomically(file, numbers_png(instances.labels))
         record |= {"instances": [thing.to_dict() for thing in instances.things], "instance_mask": str(file)}
         counts = Counter(thing.label for thing in instances.things).most_common()
-        lines.append(f"    {', '.join(f'{count} x {label}' for label, count in counts) or 'no things'}: {file}")
+        text.append(lines_of(f"    {', '.join(f'{count} x {label}' for label, count in counts) or 'no things'}: {file}"))
     if options.draw is not None:
         write_atomically(folder / names.drawing, encode_png(result.plot(instances=instances)))
-    return OutputLine(record, "\n".join(lines))
+    return OutputLine(record, "\n".join(text))

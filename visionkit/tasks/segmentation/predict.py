@@ -20,7 +20,7 @@ from PIL import Image
 from visionkit.data.arrays.files import ArrayError, checked, list_arrays, read_array
 from visionkit.data.arrays.volumes import standardized
 from visionkit.errors import UserError
-from visionkit.inference.output import OutputLine, PredictOptions
+from visionkit.inference.output import OutputLine, PredictOptions, lines_of
 from visionkit.inference.predictor import Explainable, Predictor
 from visionkit.inference.results import Result
 from visionkit.metrics.segmentation import background_of
@@ -118,7 +118,7 @@ class Segmenter(Predictor[SegmentationResult]):
 
     def line(self, result: SegmentationResult, options: PredictOptions) -> OutputLine:
         """The line without the files that are written."""
-        return OutputLine({"path": result.path}, "\n".join([result.path, *share_lines(result.shares, options.top)]))
+        return OutputLine({"path": result.path}, lines_of(result.path, *share_lines(result.shares, options.top)))
 
     def name_parts(self, source: str) -> tuple[str, str]:
         """The name of a file without its suffix, and the suffix of its mask."""

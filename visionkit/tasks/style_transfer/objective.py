@@ -152,7 +152,9 @@ class FeatureExtractor:
         """The weight of each position of a layer's core, ``(1, rows, columns)``, by the mask of the tile, ``(1, h, w, 1)``."""
         stride = self._strides[name]
         down, across = (-side % stride for side in ops.shape(mask)[1:3])
-        small = ops.average_pool(ops.pad(mask, ((0, 0), (0, down), (0, across), (0, 0))), stride, stride)
+        small = ops.average_pool(
+            ops.pad(mask, ((0, 0), (0, down), (0, across), (0, 0))), stride, stride, data_format="channels_last"
+        )
         _, rows, columns, _ = ops.shape(feature_map)
         return self._crop_to_core(small, name, core)[:, :rows, :columns, 0]
 

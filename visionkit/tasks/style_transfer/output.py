@@ -12,6 +12,7 @@ from visionkit.inference.output import (
     OutputLine,
     PredictOptions,
     drawing_names,
+    lines_of,
     refuse_overwriting,
     unreadable,
 )
@@ -81,7 +82,7 @@ def _image_outputs(predictor: "Stylizer", pairs: Sequence[tuple[str, Path]], sty
 
 def line(result: "StyleResult", target: Path | None) -> OutputLine:
     """The output line of an image that was written to ``target``."""
-    return OutputLine(result.to_dict(target), f"{result.path}\n    {target or result.summary()}")
+    return OutputLine(result.to_dict(target), lines_of(result.path, f"    {target or result.summary()}"))
 
 
 def _video_outputs(predictor: "Stylizer", name: str, target: Path, style: "Style | None") -> Iterator[OutputLine]:
@@ -91,7 +92,7 @@ def _video_outputs(predictor: "Stylizer", name: str, target: Path, style: "Style
         return FrameOutput(drawn=steady(frame.pixels, predictor.predict(frame.pixels, style).pixels))
 
     def sum_up(num_frames: int, is_whole: bool) -> OutputLine:
-        text = f"{name}\n    {num_frames} frames" + (f": {target}" if num_frames else "")
+        text = lines_of(name, f"    {num_frames} frames" + (f": {target}" if num_frames else ""))
         return OutputLine({"path": name, "stylized": str(target)} if num_frames and is_whole else None, text)
 
     return video_outputs(name, target, paint, sum_up)

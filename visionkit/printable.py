@@ -1,0 +1,91 @@
+"""Text for terminals: names of files, classes and people are any text, and some of it commands a terminal."""
+
+import os
+import re
+import sys
+from collections.abc import Iterator
+from contextlib import contextmanager, redirect_stderr, redirect_stdout
+from pathlib import Path
+from typing import Any, TextIO
+
+# Control characters; ends of lines and marks that turn the direction of reading; halves of characters, and what is none.
+CONTROLS = (
+    "\x00-\x08\x0b\x0c\x0e-\x1f\x7f-\x9f\u061c\u200e\u200f\u2028-\u202e\u2066-\u2069\ufff9-\ufffb\ud800-\udfff\ufffe\uffff"
+)
+UNPRINTABLE = re.compile(f"[\t\n\r{CONTROLS}]")
+COMMANDS = re.compile(f"[{CONTROLS}]")
+MOVES = re.compile(r"(\x1b\[A)+")  # up; what progress bars write between their lines, alone
+
+
+def printable(text: object) -> str:
+    r"""One line without characters that a terminal obeys; they become escapes: ``\x1b``, ``\n``, ``\u202e``."""
+    return UNPRINTABLE.sub(_escaped, as_utf8(str(text)))
+
+
+def as_utf8(name: str) -> str:
+    """The name of a file read as UTF-8 where the locale is another one (``LC_ALL=C``); other bytes stay as they are."""
+    try:
+        return name if name.isascii() else name.encode("utf-8", "surrogateescape").decode("utf-8", "surrogateescape")
+    except UnicodeEncodeError:  # other halves of characters
+        return name
+
+
+def without_commands(text: str) -> str:
+    """Text of several lines, in which all that ``printable`` escapes is escaped but line breaks, tabs and carriage returns."""
+    return COMMANDS.sub(_escaped, text)
+
+
+def _escaped(match: re.Match) -> str:
+    letter = match[0]
+    if "\udc80" <= letter <= "\udcff":  # a byte of a file name that is no UTF-8
+        return f"\\x{ord(letter) - 0xDC00:02x}"
+    return letter.encode("unicode_escape").decode()
+
+
+class PrintableStream:
+    """A text stream that escapes what a terminal obeys, except line breaks, tabs and the carriage returns of progress bars.
+
+    Args:
+        stream: takes the text.
+        is_plain: whether the stream says that it is no terminal, so that nobody colors what is written to it.
+    """
+
+    def __init__(self, stream: TextIO, *, is_plain: bool = False):
+        self._stream, self._is_plain = stream, is_plain
+
+    def write(self, text: str) -> int:
+        """Write the text; see the class."""
+        self._stream.write(text if MOVES.fullmatch(text) else without_commands(text))
+        return len(text)
+
+    def writelines(self, lines: Any) -> None:
+        """Write several texts."""
+        for line in lines:
+            self.write(line)
+
+    def isatty(self) -> bool:
+        """Whether the stream is a terminal that may be colored."""
+        return not self._is_plain and self._stream.isatty()
+
+    def __getattr__(self, name: str) -> Any:
+        return getattr(self._stream, name)
+
+
+@contextmanager
+def printable_streams() -> Iterator[None]:
+    """Escape in standard output and standard error what a terminal obeys, and what they cannot encode.
+
+    Standard output says that it is no terminal: the help of a command would be colored by what is escaped here.
+    """
+    for number in range(3):  # what is opened next would take the number of a stream that is closed, and its text
+        try:
+            os.fstat(number)
+        except OSError:
+            os.open(os.devnull, os.O_RDWR)
+    with Path(os.devnull).open("w") as nowhere:
+        out, err = sys.stdout or nowhere, sys.stderr or nowhere  # a closed stream is None
+        for stream in (out, err):
+            if hasattr(stream, "reconfigure"):
+                stream.reconfigure(errors="backslashreplace")
+        with redirect_stdout(PrintableStream(out, is_plain=True)), redirect_stderr(PrintableStream(err)):
+            yield
