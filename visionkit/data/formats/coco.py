@@ -34,9 +34,9 @@ from visionkit.data.formats.annotation_files import (
 from visionkit.data.formats.class_names import class_name_of
 from visionkit.data.formats.coco_objects import Ids, contradicted_boxes, is_key, key_of, read_objects, with_keypoints
 from visionkit.data.formats.labelled.evidence import IMAGE_WORDS, MASK_WORDS
-from visionkit.data.formats.matching import image_finder
 from visionkit.data.images.contents import read_text
 from visionkit.data.images.decode import ImageError, read_size
+from visionkit.data.images.finder import image_finder
 from visionkit.data.index import Annotation, DataError, Index, Problem, natural_order
 from visionkit.data.split_names import SPLITS, WHOLE, split_name, split_order
 from visionkit.data.splits import DataSet, parted

@@ -19,11 +19,11 @@ import numpy as np
 from visionkit.data.formats.annotation_files import MAX_CLASSES, brief, check_not_empty, detection_index, read_paths
 from visionkit.data.formats.annotation_tools.folders import levels
 from visionkit.data.formats.class_names import longest_list, names_files, read_names, unique_names
-from visionkit.data.formats.matching import image_finder
 from visionkit.data.formats.yolo import NO_LABELS, label_folders
 from visionkit.data.formats.yolo_lines import Labels, read_all
 from visionkit.data.images.contents import read_text
 from visionkit.data.images.decode import IMAGE_SUFFIXES
+from visionkit.data.images.finder import image_finder
 from visionkit.data.images.listing import files_in, image_folders, list_images
 from visionkit.data.index import DataError, Problem, counted
 from visionkit.data.split_names import SPLITS, split_name, split_of_path, split_order

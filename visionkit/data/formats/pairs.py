@@ -9,8 +9,8 @@ from typing import NamedTuple
 import numpy as np
 
 from visionkit.data.formats.annotation_files import brief, object_problem
-from visionkit.data.formats.matching import find_by_stem, image_finder
 from visionkit.data.images.contents import read_text
+from visionkit.data.images.finder import find_by_stem, image_finder
 from visionkit.data.index import DataError, Index, Problem, natural_order, positions_by_person
 
 NOWHERE = -1  # the pair is in no fold, as in metrics.verification

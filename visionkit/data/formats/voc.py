@@ -36,9 +36,9 @@ from visionkit.data.formats.annotation_files import (
 )
 from visionkit.data.formats.class_names import class_name_of, list_with, names_files, unique_names
 from visionkit.data.formats.mask_layouts.known import notes_on_masks
-from visionkit.data.formats.matching import find_by_stem, image_finder
 from visionkit.data.formats.voc_folders import Root, described, find_roots, xml_files_in
 from visionkit.data.images.decode import IMAGE_SUFFIXES, ImageError, read_size
+from visionkit.data.images.finder import find_by_stem, image_finder
 from visionkit.data.images.listing import files_in
 from visionkit.data.index import NO_OBJECTS, Annotation, DataError, Objects, Problem, natural_order
 from visionkit.data.split_names import split_name, split_order

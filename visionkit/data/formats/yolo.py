@@ -26,7 +26,6 @@ import numpy as np
 
 from visionkit.data.formats.annotation_files import MAX_CLASSES, brief, check_not_empty, detection_index, read_paths
 from visionkit.data.formats.class_names import NO_LABEL_FILES, unique_names
-from visionkit.data.formats.matching import ImageFinder, find_by_stem, image_finder
 from visionkit.data.formats.yolo_config import (
     class_attributes,
     class_names,
@@ -38,6 +37,7 @@ from visionkit.data.formats.yolo_config import (
 )
 from visionkit.data.formats.yolo_lines import Labels, read_all
 from visionkit.data.images.contents import read_text
+from visionkit.data.images.finder import ImageFinder, find_by_stem, image_finder
 from visionkit.data.images.listing import files_in, list_images
 from visionkit.data.index import Annotation, DataError, Problem, counted
 from visionkit.data.split_names import SPLITS, WHOLE, is_not_empty, split_folders

@@ -22,8 +22,8 @@ from visionkit.data.formats.annotation_tools.json_trees import read_tree, tool_o
 from visionkit.data.formats.annotation_tools.records import Reading, Record, data_set_of, note_unused_images, with_progress
 from visionkit.data.formats.annotation_tools.shapes import ERRORS, Shape, declared_size, points_of
 from visionkit.data.formats.class_names import list_with, names_files
-from visionkit.data.formats.matching import find_by_stem
 from visionkit.data.images.decode import ImageError, read_size
+from visionkit.data.images.finder import find_by_stem
 from visionkit.data.images.listing import files_in, list_images
 from visionkit.data.index import DataError, Problem, natural_order
 from visionkit.data.splits import DataSet

@@ -13,8 +13,8 @@ from tqdm import tqdm
 
 from visionkit.data.formats.annotation_files import brief, check_not_empty, detection_index
 from visionkit.data.formats.annotation_tools.shapes import Shape, fits, objects_of
-from visionkit.data.formats.matching import find_by_stem, image_finder
 from visionkit.data.images.decode import ImageError, read_size
+from visionkit.data.images.finder import find_by_stem, image_finder
 from visionkit.data.images.listing import image_folders, list_images
 from visionkit.data.index import Annotation, DataError, Index, Problem, counted, natural_order
 from visionkit.data.split_names import SPLITS, WHOLE, split_name, split_of_path, split_order

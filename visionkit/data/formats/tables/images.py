@@ -9,9 +9,9 @@ from itertools import takewhile
 from pathlib import Path, PurePosixPath
 
 from visionkit.data.formats.mask_layouts.folders import MASK_FOLDERS, SPLIT_SUFFIXES
-from visionkit.data.formats.matching import image_finder
 from visionkit.data.images.contents import file_of
 from visionkit.data.images.decode import IMAGE_SUFFIXES
+from visionkit.data.images.finder import image_finder
 from visionkit.data.images.listing import IMAGE_FOLDERS, is_hidden
 from visionkit.data.split_names import SPLITS, split_name
 
