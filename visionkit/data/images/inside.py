@@ -18,10 +18,11 @@ KIND = "outside the data set"
 LEADS = "leads out of the data set's folder"
 OPTION = "--allow-outside"
 FOREIGN = re.compile(r"[A-Za-z]:|file:|\\\\|//", re.IGNORECASE)  # C:\, file:///, \\server\share
-# Words in the name of a folder that holds the annotations of images beside it.
+# Words in the name of a folder that is a part of a data set: of its annotations, or of a split.
 WORDS = frozenset(
     [
         *("annotation", "annotations", "annot", "annots", "anno", "annos", "label", "labels", "json", "jsons", "xml", "xmls"),
+        *("train", "training", "val", "valid", "validation", "test", "testing", "trainval"),
         *("csv", "csvs", "table", "tables", "meta", "metadata", "split", "splits", "list", "lists", "groundtruth", "gt"),
     ]
 )
@@ -41,12 +42,14 @@ class Boundary:
 
     @classmethod
     def of(cls, data: str | Path, *, allow_outside: bool = False) -> "Boundary":
-        """That of a folder; or of a file, whose folder counts, or the one above ``annotations/`` and its like."""
+        """That of a folder; or of a file, whose folder counts, or the one above ``annotations/``, ``train/`` and their like."""
+        if str(data).startswith("tfds:"):
+            return EVERYWHERE
         path = Path(data)
-        if not path.is_file():
+        if path.is_dir():
             return cls(path, allow_outside)
         folder = path.parent
-        if not WORDS.isdisjoint(re.split(r"[\W_]+", folder.absolute().name.lower())):
+        if not WORDS.isdisjoint(re.split(r"[\W\d_]+", folder.absolute().name.lower())):
             folder = folder.absolute().parent if folder == Path() else folder.parent
         return cls(folder, allow_outside)
 
