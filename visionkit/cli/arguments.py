@@ -8,6 +8,7 @@ import tyro
 from visionkit.errors import UserError
 
 MaskValues = tuple[str, ...]  # tokens of ``masks.names.parse_values``
+AllowOutside = Annotated[bool, tyro.conf.FlagCreatePairsOff]
 AsJson = Annotated[bool, tyro.conf.arg(name="json"), tyro.conf.FlagCreatePairsOff]
 
 

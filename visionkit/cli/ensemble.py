@@ -5,6 +5,8 @@ from typing import Literal
 
 import tyro
 
+from visionkit.cli.arguments import AllowOutside
+
 
 def ensemble(
     models: tyro.conf.Positional[tuple[Path, ...]],
@@ -12,6 +14,7 @@ def ensemble(
     views: Literal["one", "flips", "ten_crop", "multi_crop"] = "one",
     data: str | None = None,
     seed: int = 0,
+    allow_outside: AllowOutside = False,
 ) -> int:
     """Combine classifiers, or several views of an image, into one model that predicts the mean of their probabilities.
 
@@ -21,6 +24,7 @@ def ensemble(
         views: Views of an image for each model: the image, also its mirror image, 10 crops, or 144 crops of several sizes.
         data: Images with labels (a folder, a table, tfds:NAME), digits or fashion-mnist: the validation split measures.
         seed: Seed of the validation split, where the folder has none.
+        allow_outside: Also read images outside of the data set's folder that its lists or annotations name.
 
     Returns:
         the exit status.
@@ -34,7 +38,7 @@ def ensemble(
     from visionkit.tasks.classification.ensemble import export_ensemble
     from visionkit.tasks.classification.evaluate import accuracy_of
 
-    val = None if data is None else (find_small(data) or read_classified(data, seed=seed)).val
+    val = None if data is None else (find_small(data) or read_classified(data, seed=seed, allow_outside=allow_outside)).val
     bundle = export_ensemble(models, out, views=views)
     if val is not None:
         for model in models:

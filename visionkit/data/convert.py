@@ -61,6 +61,7 @@ def convert(
     to: Format | None = None,
     images: Images = "copy",
     mask_values: Sequence[str] = (),
+    allow_outside: bool = False,
 ) -> Conversion:
     """Read a data set and write it in another format.
 
@@ -74,6 +75,7 @@ def convert(
         to: the format; None derives it from the target's suffix or name (x.json, x.yaml, my_voc, ...), else it is COCO.
         images: "copy", or "link" for symbolic links.
         mask_values: what the values of masks mean; see ``sources.read``.
+        allow_outside: whether the source may name files outside of its folder; see ``sources.read``.
 
     Raises:
         DataError: the source cannot be read, or has neither boxes nor masks; the target exists, lies in the source, or cannot
@@ -83,7 +85,7 @@ def convert(
 
     chosen = choose_format(target, to)
     _check_target(target, source)
-    return write(read(source, mask_values=mask_values), target, chosen, images)
+    return write(read(source, mask_values=mask_values, allow_outside=allow_outside), target, chosen, images)
 
 
 def choose_format(target: str | Path, to: str | None) -> Format:

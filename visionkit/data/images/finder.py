@@ -182,7 +182,7 @@ def image_finder(boundary: Boundary = EVERYWHERE) -> ImageFinder:
         (``C:\\Users\\me\\images\\0.jpg``), if one file alone has it. ``find.problem(name)`` says why nothing was found.
         Each folder is listed only once, which is faster than a system call for every file.
     """
-    return ImageFinder()
+    return ImageFinder(boundary)
 
 
 def find_by_stem(find: ImageFinder, folders: Iterable[str], stem: str) -> str | None:

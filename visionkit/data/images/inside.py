@@ -79,6 +79,22 @@ class Boundary:
 EVERYWHERE = Boundary(Path(), allow_outside=True)
 
 
+def number_of_links_out(paths: Iterable[str], boundary: Boundary) -> int:
+    """How many of the paths lie in the folder by their text, but elsewhere once links are followed."""
+    if boundary.allow_outside:
+        return 0
+    root = os.path.realpath(boundary.folder)
+    parents: dict[str, str] = {}
+    count = 0
+    for path in filter(boundary.holds, paths):
+        parent = os.path.dirname(path)  # noqa: PTH120 - a Path costs more
+        if parent not in parents:
+            parents[parent] = os.path.realpath(parent)
+        real = os.path.realpath(path) if os.path.islink(path) else parents[parent]  # noqa: PTH114 - fast
+        count += not is_inside(real, root)
+    return count
+
+
 def gathered_outside(problems: Iterable[Problem]) -> list[Problem]:
     """The problems, where those of entries that lead out become one for each file: their number, and the first of them."""
     counts: dict[str, int] = {}
