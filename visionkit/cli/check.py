@@ -33,7 +33,7 @@ def check(
         duplicates: How copies of an image are searched: by their pixels, which finds those that were resized or saved again; or
             also by features, which finds those with a caption, a border, cut or mirrored. auto takes features where the search
             takes less than a minute.
-        allow_outside: Also open files outside of the data set's folder that its lists or annotations name: images kept elsewhere.
+        allow_outside: Also read images outside of the data set's folder that its lists or annotations name.
 
     Returns:
         the exit status: 1 if there are problems.

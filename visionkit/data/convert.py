@@ -7,6 +7,7 @@ import os
 from collections import Counter
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, replace
+from itertools import chain
 from pathlib import Path
 from typing import Literal
 
@@ -21,6 +22,7 @@ from visionkit.data.formats.writers.coco import coco_files, write_coco
 from visionkit.data.formats.writers.voc import write_voc
 from visionkit.data.formats.writers.yolo import write_yolo
 from visionkit.data.images.decode import ImageError
+from visionkit.data.images.inside import OPTION, Boundary
 from visionkit.data.images.masks.read import read_mask
 from visionkit.data.images.name_lists import BACKGROUNDS
 from visionkit.data.images.scan import ImageInfo, scan
@@ -123,6 +125,10 @@ def write(data_set: DataSet, target: str | Path, to: Format, images: Images = "c
     except OSError as error:
         raise DataError(f"{target}: cannot be written ({error}).") from error
     paths = dict.fromkeys(coco_files(data_set, target).values()) if to == "coco" else [target]
+    notes, boundary = data_set.notes, Boundary.of(target)
+    named = chain(*(index.paths for index in data_set.splits.values()))
+    if target.suffix.lower() == ".json" and not all(map(boundary.holds, named)):
+        notes += (f"{target.name} names images outside of its folder; read it with {OPTION}",)
     return Conversion(
         to,
         tuple(map(str, paths)),
@@ -130,7 +136,7 @@ def write(data_set: DataSet, target: str | Path, to: Format, images: Images = "c
         {split: sum(len(one.objects) for one in index.annotations) for split, index in data_set.splits.items()},
         tuple(f"{number:,} {what}" for what, number in lost.items() if number),
         tuple(problems),
-        data_set.notes,
+        notes,
     )
 
 

@@ -204,7 +204,7 @@ def one_line(text: str) -> str:
 
 def split_file_name(split: str) -> str:
     """The name of a split as it may stand in the name of a file or folder."""
-    return one_line(split).replace("/", "_")
+    return re.sub(r"^[.]|[\\/:]", "_", one_line(split)) or "_"
 
 
 def put_image(path: str, target: Path, images: Images) -> None:

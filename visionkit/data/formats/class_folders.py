@@ -22,7 +22,7 @@ from visionkit.data.formats.labelled.evidence import GENERIC, holds_only_folders
 from visionkit.data.formats.labelled.left_folders import broken_links, folder_without_images, images_without_suffix
 from visionkit.data.formats.split_lists import find_list, find_other_lists, read_lists
 from visionkit.data.images.decode import IMAGE_SUFFIXES
-from visionkit.data.images.inside import Boundary
+from visionkit.data.images.inside import KIND, Boundary, gathered_outside
 from visionkit.data.images.listing import is_hidden, is_inside, list_images
 from visionkit.data.index import DataError, Index, Problem, counted, natural_order
 from visionkit.data.split_names import (
@@ -224,8 +224,6 @@ def _split_lists(folder: Path, boundary: Boundary) -> DataSet | None:
     if "train" not in lists:
         return None
     splits, notes, names_file, problems = read_lists(folder, lists, boundary)
-    if not splits["train"] and problems:
-        raise DataError(f"{folder}: no image can be used; {problems[-1].path}: {problems[-1].detail}.")
     if len(splits["train"]) == 1 and _says_nothing(next(iter(splits["train"]))):
         others, kinds = find_other_lists(folder, lists, boundary)
         if others:
@@ -234,7 +232,11 @@ def _split_lists(folder: Path, boundary: Boundary) -> DataSet | None:
         if kinds:
             detail = f"the labels are those of {lists['train'].name}; other lists with labels are not used: {', '.join(kinds)}"
             problems.append(Problem("unclear layout", str(lists["train"]), detail))
-    _check_classes(folder, splits)
+    try:
+        _check_classes(folder, splits)
+    except DataError as error:
+        refused = [f" {problem.path}: {problem.detail}." for problem in gathered_outside(problems) if problem.kind == KIND]
+        raise DataError(f"{error}{''.join(refused[:1])}") from error
     files = [*lists.values(), *([names_file] if names_file else [])]
     read = ", ".join(str(file.relative_to(folder)) for file in lists.values())
     splits = {WHOLE: splits["train"]} if len(splits) == 1 else splits

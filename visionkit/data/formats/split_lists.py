@@ -141,7 +141,7 @@ def _read_lines(
         entry = _path_and_label(line, DELIMITERS[list_file.suffix.lower()], bases, search)
         if entry is not None:
             path, label = entry
-            if not search.boundary.holds(path):
+            if path is None:
                 refused.append(search.boundary.refused(list_file, line))
                 continue
             paths.append(path)
@@ -159,13 +159,18 @@ def _read_lines(
 
 def _path_and_label(
     line: str, delimiter: str | None, bases: tuple[Path, ...], search: _Search
-) -> tuple[Path, str | None] | None:
-    """The first division of the line with an existing file; else the first whose name has the suffix of an image."""
+) -> tuple[Path | None, str | None] | None:
+    """The first division of the line with an existing file; else the first whose name has the suffix of an image.
+
+    The path is None if it leads out of the data set.
+    """
     divisions = list(_divisions(line, delimiter))
     for name, label in divisions:
         for base in bases:
             if name and (path := _existing(base / name, search.boundary)) is not None:
                 return path, label
+        if Path(name).suffix.lower() in IMAGE_SUFFIXES and search.boundary.leads_out(bases, name):
+            return search(name), label
     for name, label in divisions:
         if Path(name).suffix.lower() in IMAGE_SUFFIXES and (path := search(name)) is not None:
             return path, label

@@ -117,7 +117,8 @@ def _read_root(
     image_folders = root.image_folders
     xml_files = xml_files_in(root.xml_folder)
     lists = {} if root.xml_folder.parent.parent == root.folder else _lists(root.folder)
-    splits = {name: _listed(file, xml_files, problems) for name, file in lists.items()} or {part: list(xml_files.values())}
+    splits = {name: _listed(file, xml_files, find.boundary, problems) for name, file in lists.items()}
+    splits = splits or {part: list(xml_files.values())}
     used = dict.fromkeys(path for paths in splits.values() for path in paths)
     used_files |= {str(path) for path in (*used, *lists.values())}
     records: dict[Path, Record] = {}
@@ -188,14 +189,16 @@ def _read_list(file: Path) -> list[str]:
         raise DataError(f"{file}: cannot be read ({error.strerror or error}).") from error
 
 
-def _listed(file: Path, xml_files: dict[str, Path], problems: list[Problem]) -> list[Path]:
+def _listed(file: Path, xml_files: dict[str, Path], boundary: Boundary, problems: list[Problem]) -> list[Path]:
     paths = []
     for line in _read_list(file):
         without_flag = re.sub(r"\s+(-1|0|1)$", "", line)
         spellings = (line, without_flag, line.rpartition(".")[0], Path(line).stem)
         path = next((xml_files[name] for name in spellings if name in xml_files), None)
         if path is None:
-            problems.append(Problem("missing partner", str(file), f"{brief(line)} is listed but has no .xml file"))
+            missing = Problem("missing partner", str(file), f"{brief(line)} is listed but has no .xml file")
+            is_out = boundary.leads_out([file.parent], without_flag)
+            problems.append(boundary.refused(file, without_flag) if is_out else missing)
         else:
             paths.append(path)
     return list(dict.fromkeys(paths))

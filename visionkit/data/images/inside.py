@@ -64,11 +64,11 @@ class Boundary:
         return is_inside(plain, os.path.abspath(folder)) or is_inside(plain, os.path.realpath(folder))  # noqa: PTH100
 
     def leads_out(self, folders: Iterable[str | Path], name: str) -> bool:
-        """Whether an entry that names a file below one of some folders leads out from all of them."""
+        """Whether an entry that names a file relative to one of some folders leads out from any of them."""
         if self.allow_outside or ("://" in name[1:] and not name.lower().startswith("file:")):
             return False
         plain = name.replace("\\", "/")
-        return FOREIGN.match(name) is not None or not any(self.holds(os.path.join(folder, plain)) for folder in folders)  # noqa: PTH118
+        return FOREIGN.match(name) is not None or not all(self.holds(os.path.join(folder, plain)) for folder in folders)  # noqa: PTH118
 
     def refused(self, file: str | Path, entry: object) -> Problem:
         """The problem that an entry of a file leads out; ``gathered_outside`` makes one of many."""
