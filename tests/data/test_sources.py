@@ -144,7 +144,7 @@ def test_lists(tmp_path):
     paths = [image(tmp_path / "elsewhere" / name / "1.jpg") for name in ("blue", "red")]
     (tmp_path / "data").mkdir()
     (tmp_path / "data" / "train.txt").write_text("\n".join(map(str, paths)))
-    with pytest.raises(DataError, match="2 entries lead out of .*--allow-outside reads such files"):
+    with pytest.raises(DataError, match=r"2 entries lead out of .*--allow-outside reads such files"):
         read(tmp_path / "data")
     assert read(tmp_path / "data", allow_outside=True).class_names == ("blue", "red")
 

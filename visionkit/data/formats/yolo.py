@@ -37,7 +37,7 @@ from visionkit.data.formats.yolo_config import (
 from visionkit.data.formats.yolo_lines import Labels, read_all
 from visionkit.data.images.contents import read_text
 from visionkit.data.images.finder import ImageFinder, find_by_stem, image_finder
-from visionkit.data.images.inside import Boundary
+from visionkit.data.images.inside import KIND, Boundary, gathered_outside
 from visionkit.data.images.listing import files_in, list_images
 from visionkit.data.index import Annotation, DataError, Problem, counted
 from visionkit.data.split_names import SPLITS, WHOLE, is_not_empty, split_folders
@@ -119,7 +119,10 @@ def read_yolo(path: str | Path, boundary: Boundary | None = None) -> DataSet:
     }
     read_files = {file for of_split in files.values() for file in of_split.values()}
     if read_files <= {None}:
-        raise DataError(f"{path}: none of its images has a label file. Expected labels/.../x.txt for images/.../x.jpg.")
+        outside = "".join(f" {problem.detail}." for problem in gathered_outside(problems) if problem.kind == KIND)
+        raise DataError(
+            f"{path}: none of its images has a label file. Expected labels/.../x.txt for images/.../x.jpg.{outside}"
+        )
     labels = Labels(MAX_CLASSES if names is None else len(names), keypoints)
     splits, labels = read_all(files, labels, source, problems, notes)
     problems += _without_image(places, read_files)

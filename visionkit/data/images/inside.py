@@ -18,13 +18,11 @@ KIND = "outside the data set"
 LEADS = "leads out of the data set's folder"
 OPTION = "--allow-outside"
 FOREIGN = re.compile(r"[A-Za-z]:|file:|\\\\|//", re.IGNORECASE)  # C:\, file:///, \\server\share
-# Words in the name of a folder that is a part of a data set: of its annotations, or of a split.
-WORDS = frozenset(
-    [
-        *("annotation", "annotations", "annot", "annots", "anno", "annos", "label", "labels", "json", "jsons", "xml", "xmls"),
-        *("train", "training", "val", "valid", "validation", "test", "testing", "trainval"),
-        *("csv", "csvs", "table", "tables", "meta", "metadata", "split", "splits", "list", "lists", "groundtruth", "gt"),
-    ]
+# Folders that are a part of a data set: those of splits (train2017/), and of annotations (labels/, coco_annotations/).
+SPLIT = re.compile(r"(train|training|val|valid|validation|test|testing|trainval)[\W\d_]*", re.IGNORECASE)
+ANNOTATIONS = re.compile(
+    r"(.*[\W_])?(annotations?|annots?|annos?|labels?|jsons?|xmls?|csvs?|tables?|meta|metadata|splits?|lists?|groundtruth|gt)[\W\d_v]*",
+    re.IGNORECASE,
 )
 
 
@@ -49,7 +47,8 @@ class Boundary:
         if path.is_dir():
             return cls(path, allow_outside)
         folder = path.parent
-        if not WORDS.isdisjoint(re.split(r"[\W\d_]+", folder.absolute().name.lower())):
+        name = folder.absolute().name
+        if SPLIT.fullmatch(name) or ANNOTATIONS.fullmatch(name):
             folder = folder.absolute().parent if folder == Path() else folder.parent
         return cls(folder, allow_outside)
 
