@@ -142,7 +142,9 @@ def test_what_is_kept_elsewhere_is_read_where_that_is_allowed(tmp_path, secret):
     text(tmp_path / "darknet" / "train.txt", f"{secret}\n")
     text(secret.with_suffix(".txt"), "0 0.5 0.5 0.2 0.2\n")
     text(secret.parent / "obj.names", "cat\n")
-    for data in ("coco", "table", "yolo", "darknet"):
+    box = {"label": "cat", "coordinates": {"x": 40, "y": 40, "width": 20, "height": 20}}
+    text(tmp_path / "createml" / "x.json", json.dumps([{"image": str(secret), "annotations": [box]}]))
+    for data in ("coco", "table", "yolo", "darknet", "createml"):
         found = read(tmp_path / data, allow_outside=True)
         assert [os.path.realpath(path) for path in files_of(found)] == [str(secret)] and found.class_names[0] == "cat", data
         with pytest.raises(DataError, match="--allow-outside"):
@@ -272,3 +274,5 @@ def test_no_name_leads_out_of_the_target(tmp_path, target):
     assert written == {"data", "deep"} and [path.name for path in (tmp_path / "deep").iterdir()] == ["er"]
     assert [path.name for path in (tmp_path / "deep" / "er").iterdir()] == ["out"]
     assert len(list((tmp_path / "deep" / "er" / "out").rglob("*.jpg"))) >= 4
+    with pytest.raises(DataError, match="'a/b' and 'a_b' would be written to one place"):
+        write(DataSet({"a/b": index, "a_b": index}), tmp_path / "other", target)

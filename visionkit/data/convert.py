@@ -16,7 +16,7 @@ import numpy as np
 from tqdm import tqdm
 
 from visionkit.data.boxes import upright
-from visionkit.data.formats.annotation_files import Images, unfinished_folder
+from visionkit.data.formats.annotation_files import Images, split_file_name, unfinished_folder
 from visionkit.data.formats.coco_objects import rle_of
 from visionkit.data.formats.writers.coco import coco_files, write_coco
 from visionkit.data.formats.writers.voc import write_voc
@@ -114,12 +114,16 @@ def write(data_set: DataSet, target: str | Path, to: Format, images: Images = "c
     """
     if all(index.task == "classification" for index in data_set.splits.values()):
         raise DataError(f"The data set has neither boxes nor masks, but only whole images; {to} needs boxes.")
+    target = Path(target)
     _check_target(target)
+    by_name: dict[str, str] = {}
+    for split in data_set.splits if target.suffix.lower() != ".json" else ():
+        if (other := by_name.setdefault(split_file_name(split).casefold(), split)) != split:
+            raise DataError(f"The splits {other!r} and {split!r} would be written to one place; rename one of them.")
     problems = list(data_set.problems)
     data_set, num_ignored = _with_objects(_with_sound_images(data_set, problems), problems)
     if len(data_set) == 0:
         raise DataError(f"Nothing to write: {problems[-1].path}: {problems[-1].detail}." if problems else "Nothing to write.")
-    target = Path(target)
     try:
         lost = _write_files(data_set, target, to, images) + Counter({"ignored pixels of masks": num_ignored})
     except OSError as error:

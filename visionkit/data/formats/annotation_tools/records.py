@@ -111,6 +111,8 @@ class Reading:
         if isinstance(name, str) and 0 < len(name) < LONGEST_NAME:
             parts = [part for part in name.strip().replace("\\", "/").split("/") if part not in ("", ".")]
             places = [place for place in dict.fromkeys((*map(str, folders), *self._places(file))) if self.boundary.holds(place)]
+            if self.boundary.allow_outside and (path := self.find(places, name.strip())) is not None:
+                return path
             for start in range(len(parts)):
                 if (path := self.find(places, "/".join(parts[start:]))) is not None:
                     return os.path.normpath(path) if ".." in parts else path
@@ -119,7 +121,9 @@ class Reading:
             if parts and len(anywhere := self.images_by_name.get(parts[-1].casefold(), ())) == 1:
                 return anywhere[0]
         named = name if isinstance(name, str) else ""
-        self.problems.append(self.find.missing([str(file.parent)], named, file, f"the image {brief(name)} does not exist"))
+        self.problems.append(
+            self.find.missing([str(file.parent), *map(str, folders)], named, file, f"the image {brief(name)} does not exist")
+        )
         return None
 
     def _places(self, file: Path) -> list[str]:
