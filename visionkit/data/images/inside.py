@@ -72,7 +72,8 @@ class Boundary:
     def refused(self, file: str | Path, entry: object) -> Problem:
         """The problem that an entry of a file leads out; ``gathered_outside`` makes one of many."""
         named = repr(str(entry)[:200])
-        return Problem(KIND, str(file), f"{named} {LEADS} {self.folder}, and is not opened; {OPTION} reads such files, too")
+        folder = os.path.abspath(self.folder)  # noqa: PTH100 - without looking up links
+        return Problem(KIND, str(file), f"{named} {LEADS} {folder}, and is not opened; {OPTION} reads such files, too")
 
 
 EVERYWHERE = Boundary(Path(), allow_outside=True)
