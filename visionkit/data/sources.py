@@ -378,12 +378,8 @@ def _with_left_out(folder: Path, data_set: DataSet) -> DataSet:
     notes = dict.fromkeys(data_set.notes)  # readers of several files may note the same of each
     if repeated:
         names = [Path(file).relative_to(folder).as_posix() for file in repeated]
-        what = (
-            "it names only files that were read, and says"
-            if len(names) == 1
-            else "they name only files that were read, and say"
-        )
-        notes[f"not used: {_some(names)}: {what} nothing new of them"] = None
+        it_names, says = ("it names", "says") if len(names) == 1 else ("they name", "say")
+        notes[f"not used: {_some(names)}: {it_names} only files that were read, and {says} nothing new of them"] = None
     return replace(data_set, notes=tuple(notes), problems=problems, left_out=unused_images(places, data_set))
 
 
