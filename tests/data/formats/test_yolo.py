@@ -261,7 +261,7 @@ def test_paths_of_other_systems(tmp_path, train):
 def test_a_split_that_is_missing_is_not_replaced_by_all_images(tmp_path):
     label(tmp_path, "1", "0 0.5 0.5 0.2 0.2\n")
     found = read_yolo(config(tmp_path, train="images", val="../valid/images"))
-    assert list(found.splits) == ["train"] and kinds(found) == ["missing partner"]
+    assert list(found.splits) == ["train"] and kinds(found) == ["outside the data set"]
 
 
 def test_two_folders_of_one_split(tmp_path):

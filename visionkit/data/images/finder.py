@@ -81,7 +81,8 @@ class ImageFinder:
             file: the file that names it.
             detail: for a file that does not exist.
         """
-        if self.boundary.leads_out(folders, name):
+        is_unclear = self.problem(name) != "does not exist"  # some files below have the end of the path
+        if not is_unclear and self.boundary.leads_out(folders, name):
             return self.boundary.refused(file, name)
         return Problem("missing partner", str(file), detail)
 
