@@ -83,7 +83,7 @@ class Config(RunConfig):
             data = FASHION if self.study and not self.smoke and small_sets.FASHION_FOLDER.is_dir() else DIGITS
         data = data if data in (DIGITS, FASHION) else whole_path(data)
         if find_small(data) is None:
-            read_classified(data, seed=self.seed)
+            read_classified(data, seed=self.seed, allow_outside=self.allow_outside)
             if self.study:
                 raise UserError(f"--study {self.study} takes small images in memory: digits, fashion-mnist or IDX files.")
         return dataclasses.replace(self, data=data, model=model)

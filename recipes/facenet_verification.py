@@ -82,7 +82,7 @@ class Config(TrainConfig):
         """The configuration with whole paths; a misspelt name, or data that cannot be read, is reported now."""
         config, pairs = dataclasses.replace(super().checked(), base=catalog.find(self.base)), self.pairs
         if config.data is not None:
-            split_people(read_people(config.data), seed=config.seed)
+            split_people(read_people(config.data, allow_outside=config.allow_outside), seed=config.seed)
         if pairs is not None:
             if config.data is None or not pairs.is_file():
                 raise UserError(f"--pairs {pairs}: expected a file, and --data with the folder of its people.")

@@ -85,7 +85,7 @@ class Config(RunConfig):
             raise UserError(f"--size {self.size}: expected a multiple of 32, for example 128.")
         config = replace(super().checked(), base=find(self.base), weights=weights_path(self.weights))
         if config.data is not None:
-            plan.read_data(config.data, config.step, seed=config.seed)
+            plan.read_data(config.data, config.step, seed=config.seed, allow_outside=config.allow_outside)
         return config
 
 

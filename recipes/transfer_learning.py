@@ -78,7 +78,7 @@ class Config(TrainConfig):
         """See ``RunConfig.checked``."""
         config = replace(super().checked(), base=find(self.base))
         if config.data is not None:
-            read_classified(config.data, seed=config.seed, multi_label=True)
+            read_classified(config.data, seed=config.seed, multi_label=True, allow_outside=config.allow_outside)
         return config
 
 

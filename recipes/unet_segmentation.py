@@ -118,7 +118,8 @@ class Config(TrainConfig):
                     data = config.data or "the built-in data"
                     raise UserError(f"--{name.replace('_', '-')} is for images, and {data} is volumes.")
         elif config.data is not None:
-            train_and_val(sources.read(config.data, prefer="masks", mask_values=config.mask_values), seed=config.seed)
+            options = {"mask_values": config.mask_values, "allow_outside": config.allow_outside}
+            train_and_val(sources.read(config.data, prefer="masks", **options), seed=config.seed)
         defaults = {"base": "none", "batch_size": 4, "flip": False} if volumes else {}
         defaults = {"base": "efficientnet_lite0", "batch_size": 8, "flip": True} | defaults
         unset = {name: value for name, value in defaults.items() if getattr(config, name) is None}

@@ -69,7 +69,7 @@ class Config(TrainConfig):
                 raise UserError(f"--base {self.base}: {self.model} has a backbone of its own; leave one of the two out.")
         config = super().checked()
         if config.data is not None:
-            train_and_val(sources.read(config.data), seed=config.seed)
+            train_and_val(sources.read(config.data, allow_outside=config.allow_outside), seed=config.seed)
         return config
 
 

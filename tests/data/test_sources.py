@@ -145,7 +145,9 @@ def test_lists(tmp_path):
     paths = [image(tmp_path / "elsewhere" / name / "1.jpg") for name in ("blue", "red")]
     (tmp_path / "data").mkdir()
     (tmp_path / "data" / "train.txt").write_text("\n".join(map(str, paths)))
-    assert read(tmp_path / "data").class_names == ("blue", "red")
+    with pytest.raises(DataError, match=r"2 entries lead out of .*--allow-outside reads such files"):
+        read(tmp_path / "data")
+    assert read(tmp_path / "data", allow_outside=True).class_names == ("blue", "red")
 
 
 def test_a_list_of_paths_and_labels_is_no_table(tmp_path):
@@ -361,7 +363,9 @@ def test_people_train_no_classifier(tmp_path):
 def test_images_that_have_no_label_are_left_out_and_noted(monkeypatch, labels):
     index = Index(("cat", "dog"), ("0.jpg", "1.jpg", "2.jpg", "3.jpg"), np.array(labels, np.int32))
     secret = Index(("cat", "dog"), ("9.jpg",), np.array([-1], np.int32))
-    monkeypatch.setattr(sources, "read", lambda data: DataSet({"train": index, "test": secret}, format="tensorflow-datasets"))
+    monkeypatch.setattr(
+        sources, "read", lambda data, **options: DataSet({"train": index, "test": secret}, format="tensorflow-datasets")
+    )
     if max(labels) < 0:
         with pytest.raises(DataError, match="without class folders or labels"):
             read_classified("anything")
@@ -373,7 +377,7 @@ def test_images_that_have_no_label_are_left_out_and_noted(monkeypatch, labels):
 
 def test_several_labels_an_image_are_read_where_they_are_asked_for(monkeypatch):
     index = Index(("cat", "dog"), tuple(map(str, range(10))), np.full(10, -1, np.int32), label_sets=np.ones((10, 2), bool))
-    monkeypatch.setattr(sources, "read", lambda data: DataSet({WHOLE: index}, format="a table"))
+    monkeypatch.setattr(sources, "read", lambda data, **options: DataSet({WHOLE: index}, format="a table"))
     splits = read_classified("anything", multi_label=True)
     assert len(splits.train) == 8 and splits.val.label_sets.shape == (2, 2)
     with pytest.raises(DataError, match=r"an image may have several labels \(cat, dog\)"):

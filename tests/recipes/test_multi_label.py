@@ -32,7 +32,7 @@ def run(program):
 def data(tmp_path, monkeypatch) -> DataSet:
     """Images of colored quadrants, which are what any ``--data`` holds."""
     data_set = quadrants(tmp_path / "data", train=96, side=32)
-    monkeypatch.setattr(sources, "read", lambda _: data_set)
+    monkeypatch.setattr(sources, "read", lambda _, **options: data_set)
     return data_set
 
 
@@ -82,7 +82,7 @@ def test_the_colors_of_quadrants_are_learnt_and_reported(run, data, tmp_path, ca
 
 def test_an_interrupted_run_keeps_its_sets_of_labels_through_all_phases(run, data, base, tmp_path, monkeypatch):
     data_set = DataSet({WHOLE: data.splits["train"].take(range(40))})
-    monkeypatch.setattr(sources, "read", lambda _: data_set)
+    monkeypatch.setattr(sources, "read", lambda _, **options: data_set)
     out, measured, calls = tmp_path / "run", train.measured, []
 
     def interrupted(*arguments):
@@ -96,7 +96,7 @@ def test_an_interrupted_run_keeps_its_sets_of_labels_through_all_phases(run, dat
     assert run("--data", tmp_path / "data", "--out", out, *options).returncode == 130
     plan = json.loads((out / "plan.json").read_text())
     assert len(plan["data"]["train"]["label_sets"]) == len(plan["data"]["train"]["paths"]) > len(plan["data"]["val"]["paths"])
-    monkeypatch.setattr(sources, "read", lambda _: pytest.fail("a resumed run keeps to its plan"))
+    monkeypatch.setattr(sources, "read", lambda _, **options: pytest.fail("a resumed run keeps to its plan"))
     done = run("--resume", out)
     assert done.returncode == 0, done.stderr
     assert "20% of each class is held out" in done.stdout and "mAP after each approach" in done.stdout

@@ -9,6 +9,7 @@ from visionkit.errors import UserError
 
 MaskValues = tuple[str, ...]  # tokens of ``masks.names.parse_values``
 Trust = Annotated[bool, tyro.conf.FlagCreatePairsOff]  # of a model whose graph does more than compute
+AllowOutside = Annotated[bool, tyro.conf.FlagCreatePairsOff]
 AsJson = Annotated[bool, tyro.conf.arg(name="json"), tyro.conf.FlagCreatePairsOff]
 
 

@@ -6,7 +6,7 @@ from typing import Literal
 
 import tyro
 
-from visionkit.cli.arguments import check_between
+from visionkit.cli.arguments import AllowOutside, check_between
 from visionkit.cli.output import MOST_NAMED, say
 from visionkit.errors import UserError
 
@@ -21,6 +21,7 @@ def augment(
     columns: int = 8,
     size: int = 224,
     seed: int = 0,
+    allow_outside: AllowOutside = False,
 ) -> int:
     """Draw augmented images of a data set: a row for each image, first as the exported model sees it.
 
@@ -35,6 +36,7 @@ def augment(
         columns: Number of views of each image.
         size: Side of the network's input in pixels.
         seed: Seed of the choice of images and of the augmentation.
+        allow_outside: Also read images outside of the data set's folder that its lists or annotations name.
 
     Returns:
         the exit status.
@@ -52,7 +54,7 @@ def augment(
     from visionkit.viz.sample_choice import choose, training_split
 
     check_target(out)
-    index = training_split(read(data))
+    index = training_split(read(data, allow_outside=allow_outside))
     augmentation = find_augmentation(preset, task=task_of(index), flip=flip)
     augmentation = with_mixing(augmentation, mix, index)
     try:

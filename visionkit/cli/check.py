@@ -7,7 +7,7 @@ from typing import Literal
 
 import tyro
 
-from visionkit.cli.arguments import AsJson, MaskValues
+from visionkit.cli.arguments import AllowOutside, AsJson, MaskValues
 from visionkit.cli.output import say, to_json
 
 LONGEST_SEARCH = 60.0  # seconds for duplicates by features, if nobody asked for them
@@ -20,6 +20,7 @@ def check(
     fix: Path | None = None,
     mask_values: MaskValues = (),
     duplicates: Literal["auto", "pixels", "features"] = "auto",
+    allow_outside: AllowOutside = False,
 ) -> int:
     """Check a data set for problems. Every file is opened once.
 
@@ -32,6 +33,7 @@ def check(
         duplicates: How copies of an image are searched: by their pixels, which finds those that were resized or saved again; or
             also by features, which finds those with a caption, a border, cut or mirrored. auto takes features where the search
             takes less than a minute.
+        allow_outside: Also read images outside of the data set's folder that its lists or annotations name.
 
     Returns:
         the exit status: 1 if there are problems.
@@ -49,7 +51,7 @@ def check(
         check_folder(fix)
     extract = None if duplicates == "pixels" else photograph_features
     seconds = LONGEST_SEARCH if duplicates == "auto" else math.inf
-    checked = check(data, mask_values=mask_values, extract=extract, seconds=seconds)
+    checked = check(data, mask_values=mask_values, extract=extract, seconds=seconds, allow_outside=allow_outside)
     extra = []
     if html is not None:
         extra.append(f"page: {write_check_page(checked, html, title=f'Check of {data}')}")

@@ -5,7 +5,7 @@ from typing import Literal
 
 import tyro
 
-from visionkit.cli.arguments import MaskValues
+from visionkit.cli.arguments import AllowOutside, MaskValues
 from visionkit.cli.output import MOST_NAMED, say
 
 
@@ -15,6 +15,7 @@ def convert(
     to: Literal["voc", "coco", "yolo"] | None = None,
     images: Literal["copy", "link"] = "copy",
     mask_values: MaskValues = (),
+    allow_outside: AllowOutside = False,
 ) -> int:
     """Convert annotated images to another format: VOC, COCO or YOLO.
 
@@ -24,6 +25,7 @@ def convert(
         to: The format. Default: chosen by the target's name (voc, coco, yolo, .json, .yaml), else COCO.
         images: Whether to copy the images into the target, or link to them.
         mask_values: What the values of masks mean: 0=background 128=cell 255=ignore other=ignore, or #ff0000=road.
+        allow_outside: Also read and copy files outside of the source that its lists or annotations name: images kept elsewhere.
 
     Returns:
         the exit status.
@@ -33,7 +35,7 @@ def convert(
     quiet_tensorflow()
     from visionkit.data.convert import convert
 
-    conversion = convert(str(source), target, to=to, images=images, mask_values=mask_values)
+    conversion = convert(str(source), target, to=to, images=images, mask_values=mask_values, allow_outside=allow_outside)
     for note in conversion.notes:
         say(f"note: {note}")
     for problem in conversion.problems[:MOST_NAMED]:

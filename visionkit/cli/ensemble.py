@@ -5,7 +5,7 @@ from typing import Literal
 
 import tyro
 
-from visionkit.cli.arguments import Trust
+from visionkit.cli.arguments import AllowOutside, Trust
 from visionkit.cli.output import say
 
 
@@ -16,6 +16,7 @@ def ensemble(
     data: str | None = None,
     seed: int = 0,
     trust: Trust = False,
+    allow_outside: AllowOutside = False,
 ) -> int:
     """Combine classifiers, or several views of an image, into one model that predicts the mean of their probabilities.
 
@@ -26,6 +27,7 @@ def ensemble(
         data: Images with labels (a folder, a table, tfds:NAME), digits or fashion-mnist: the validation split measures.
         seed: Seed of the validation split, where the folder has none.
         trust: Load models even if their graphs do more than compute, such as read files. Only if you trust their makers.
+        allow_outside: Also read images outside of the data set's folder that its lists or annotations name.
 
     Returns:
         the exit status.
@@ -39,7 +41,7 @@ def ensemble(
     from visionkit.tasks.classification.ensemble import export_ensemble
     from visionkit.tasks.classification.evaluate import accuracy_of
 
-    val = None if data is None else (find_small(data) or read_classified(data, seed=seed)).val
+    val = None if data is None else (find_small(data) or read_classified(data, seed=seed, allow_outside=allow_outside)).val
     bundle = export_ensemble(models, out, views=views, trust=trust)
     if val is not None:
         for model in models:

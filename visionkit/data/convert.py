@@ -7,6 +7,7 @@ import os
 from collections import Counter
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, replace
+from itertools import chain
 from pathlib import Path
 from typing import Literal
 
@@ -15,12 +16,13 @@ import numpy as np
 from tqdm import tqdm
 
 from visionkit.data.boxes import upright
-from visionkit.data.formats.annotation_files import Images, unfinished_folder
+from visionkit.data.formats.annotation_files import Images, split_file_name, unfinished_folder
 from visionkit.data.formats.coco_objects import rle_of
 from visionkit.data.formats.writers.coco import coco_files, write_coco
 from visionkit.data.formats.writers.voc import write_voc
 from visionkit.data.formats.writers.yolo import write_yolo
 from visionkit.data.images.decode import ImageError
+from visionkit.data.images.inside import OPTION, Boundary
 from visionkit.data.images.masks.read import read_mask
 from visionkit.data.images.name_lists import BACKGROUNDS
 from visionkit.data.images.scan import ImageInfo, scan
@@ -61,6 +63,7 @@ def convert(
     to: Format | None = None,
     images: Images = "copy",
     mask_values: Sequence[str] = (),
+    allow_outside: bool = False,
 ) -> Conversion:
     """Read a data set and write it in another format.
 
@@ -74,6 +77,7 @@ def convert(
         to: the format; None derives it from the target's suffix or name (x.json, x.yaml, my_voc, ...), else it is COCO.
         images: "copy", or "link" for symbolic links.
         mask_values: what the values of masks mean; see ``sources.read``.
+        allow_outside: whether the source may name files outside of its folder; see ``sources.read``.
 
     Raises:
         DataError: the source cannot be read, or has neither boxes nor masks; the target exists, lies in the source, or cannot
@@ -83,7 +87,7 @@ def convert(
 
     chosen = choose_format(target, to)
     _check_target(target, source)
-    return write(read(source, mask_values=mask_values), target, chosen, images)
+    return write(read(source, mask_values=mask_values, allow_outside=allow_outside), target, chosen, images)
 
 
 def choose_format(target: str | Path, to: str | None) -> Format:
@@ -110,17 +114,25 @@ def write(data_set: DataSet, target: str | Path, to: Format, images: Images = "c
     """
     if all(index.task == "classification" for index in data_set.splits.values()):
         raise DataError(f"The data set has neither boxes nor masks, but only whole images; {to} needs boxes.")
+    target = Path(target)
     _check_target(target)
+    by_name: dict[str, str] = {}
+    for split in data_set.splits if target.suffix.lower() != ".json" else ():
+        if (other := by_name.setdefault(split_file_name(split).casefold(), split)) != split:
+            raise DataError(f"The splits {other!r} and {split!r} would be written to one place; rename one of them.")
     problems = list(data_set.problems)
     data_set, num_ignored = _with_objects(_with_sound_images(data_set, problems), problems)
     if len(data_set) == 0:
         raise DataError(f"Nothing to write: {problems[-1].path}: {problems[-1].detail}." if problems else "Nothing to write.")
-    target = Path(target)
     try:
         lost = _write_files(data_set, target, to, images) + Counter({"ignored pixels of masks": num_ignored})
     except OSError as error:
         raise DataError(f"{target}: cannot be written ({error}).") from error
     paths = dict.fromkeys(coco_files(data_set, target).values()) if to == "coco" else [target]
+    notes, boundary = data_set.notes, Boundary.of(target)
+    named = chain(*(index.paths for index in data_set.splits.values()))
+    if target.suffix.lower() == ".json" and not all(map(boundary.holds, named)):
+        notes += (f"{target.name} names images outside of its folder; read it with {OPTION}",)
     return Conversion(
         to,
         tuple(map(str, paths)),
@@ -128,7 +140,7 @@ def write(data_set: DataSet, target: str | Path, to: Format, images: Images = "c
         {split: sum(len(one.objects) for one in index.annotations) for split, index in data_set.splits.items()},
         tuple(f"{number:,} {what}" for what, number in lost.items() if number),
         tuple(problems),
-        data_set.notes,
+        notes,
     )
 
 

@@ -69,6 +69,7 @@ PROBLEM_KINDS = {
     "class names": "class names that are double, or that a file's format changed",
     "unmeasurable split": "a split that cannot measure what is trained",
     "unknown label": "a label that the data set's class names lack",
+    "outside the data set": "entries that lead out of the folder of the data set, and are not opened",
     "missing partner": "an image without its annotation or mask, or one of these without its image",
     "wrong size": "the annotation declares another size than the image or its mask has",
     "image rotation": "an image that is turned by its EXIF header, while its boxes may fit the unturned one",

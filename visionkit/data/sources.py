@@ -5,10 +5,12 @@ from collections.abc import Callable, Sequence
 from contextlib import suppress
 from dataclasses import replace
 from pathlib import Path
+from typing import Any, NamedTuple
 
 import numpy as np
 
 from visionkit.data.formats import coco, darknet, identities, mask_folders, tfds, voc, yolo
+from visionkit.data.formats.annotation_files import only_inside
 from visionkit.data.formats.annotation_tools import labelme, tool_files
 from visionkit.data.formats.class_folders import (
     LAYOUTS,
@@ -29,6 +31,7 @@ from visionkit.data.formats.tables.files import find_tables
 from visionkit.data.formats.unread.find import seen, unread_files, unused_images
 from visionkit.data.formats.unread.walk import walk
 from visionkit.data.images.decode import IMAGE_SUFFIXES
+from visionkit.data.images.inside import Boundary
 from visionkit.data.images.listing import is_hidden, list_images
 from visionkit.data.images.masks.names import OPTION, NamedClasses, parse_values
 from visionkit.data.index import DataError, Index, Problem, counted
@@ -74,10 +77,25 @@ READERS_OF_FOLDERS = (
     ("labels in file names", flat_names.looks_like_flat_names, flat_names.read_flat_names),
     (PEOPLE, identities.looks_like_identities, identities.read_identities),
 )
+WITH_ENTRIES = (  # they open files that lists and annotations name
+    *(yolo.looks_like_yolo, table.looks_like_table_of_masks, table.looks_like_table),
+    *(coco.read_coco, yolo.read_yolo, table.read_table, table.read_tables, tool_files.read_tool_files, darknet.read_darknet),
+    *(voc.read_voc, labelme.read_labelme, cub.read_cub),
+)
 READERS_OF_MASKS = (tfds.read_tfds, tfds.read_tfds_folder, mask_folders.read_masks, table.read_table, table.read_tables)
 
 
-def read(data: str | Path, *, prefer: str | None = None, mask_values: Sequence[str] = ()) -> DataSet:
+class Wanted(NamedTuple):
+    """What a data set is read for: ``prefer`` and the mask values of ``read``, and which files may be opened."""
+
+    prefer: str | None
+    named: NamedClasses | None
+    boundary: Boundary
+
+
+def read(
+    data: str | Path, *, prefer: str | None = None, mask_values: Sequence[str] = (), allow_outside: bool = False
+) -> DataSet:
     """Index a data set of any kind that visionkit knows; masks are opened, to decide what their values mean, but no image.
 
     Args:
@@ -85,13 +103,15 @@ def read(data: str | Path, *, prefer: str | None = None, mask_values: Sequence[s
         prefer: "masks" asks for the masks first, where a folder holds boxes, too (such as Pascal VOC).
         mask_values: what the values of masks mean: ``("0=background", "128=cell", "255=ignore")``, see
             ``masks.names.parse_values``. By default, files of names and the values themselves say it.
+        allow_outside: whether lists and annotations may name files outside of the data set's folder; see ``inside.Boundary``.
 
     Raises:
         DataError: the data does not exist, or has no known layout.
         UserError: the mask values are misspelt, or the data has no masks.
     """
-    data, named = home_expanded(str(data)), parse_values(mask_values)
-    data_set = with_clean_names(_read(data, prefer, named), data)
+    data = home_expanded(str(data))
+    wanted = Wanted(prefer, named := parse_values(mask_values), Boundary.of(data, allow_outside=allow_outside))
+    data_set = with_clean_names(only_inside(_read(data, wanted), wanted.boundary, data), data)
     data_set = replace(data_set, splits={name: data_set.splits[name] for name in sorted(data_set.splits, key=split_order)})
     if named is not None and not any(index.has_masks for index in data_set.splits.values()):
         raise DataError(f"{OPTION} is for masks, and {data} has none; it is read as {data_set.format}.")
@@ -104,27 +124,27 @@ def read(data: str | Path, *, prefer: str | None = None, mask_values: Sequence[s
     return replace(data_set, problems=(*data_set.problems, *alike)) if alike else data_set
 
 
-def _read(data: str | Path, prefer: str | None, named: NamedClasses | None) -> DataSet:
+def _read(data: str | Path, wanted: Wanted) -> DataSet:
     if str(data).startswith("tfds:"):
-        return _with_format(tfds.read_tfds(str(data), named), "tensorflow-datasets")
+        return _with_format(tfds.read_tfds(str(data), wanted.named), "tensorflow-datasets")
     if not str(data).strip():
         raise DataError(f"The path of the data set is empty. {EXPECTED}")
     path = Path(data)
     if path.is_dir():
-        data_set = _read_folder(path, "masks" if named is not None else prefer, named)
+        data_set = _read_folder(path, wanted if wanted.named is None else wanted._replace(prefer="masks"))
         if data_set.format.startswith("class folders"):
             data_set = name_numbered_classes(path, data_set)
         elif data_set.annotation_files:
             data_set = parted_by_folders(data_set)
         return _with_left_out(path, data_set)
     if path.is_file():
-        return parted_by_folders(_read_file(path, named))
+        return parted_by_folders(_read_file(path, wanted))
     if kind := kind_of_file(path):
         raise DataError(f"{data}: is {kind}, not a file or folder. {EXPECTED}")
     raise DataError(f"{data}: no such file or folder. {EXPECTED}")
 
 
-def read_classified(data: str | Path, *, seed: int = 0, multi_label: bool = False) -> Splits:
+def read_classified(data: str | Path, *, seed: int = 0, multi_label: bool = False, allow_outside: bool = False) -> Splits:
     """Training and validation images with labels, from all that ``read`` reads and that has labels; no image is opened.
 
     Where images have labels as well as boxes or masks, the labels are read.
@@ -133,11 +153,12 @@ def read_classified(data: str | Path, *, seed: int = 0, multi_label: bool = Fals
         data: as for ``read``.
         seed: seed that draws the held-out images if the data has no validation split.
         multi_label: whether images may have several labels; ``Index.label_sets`` then holds them.
+        allow_outside: see ``read``.
 
     Raises:
         DataError: the data does not exist, has no known layout, no labels or fewer than two classes, or a split is empty.
     """
-    data_set = _labelled(data, _read_labels(data), multi_label=multi_label)
+    data_set = _labelled(data, _read_labels(data, allow_outside), multi_label=multi_label)
     class_names, hint = data_set.class_names, _unread(data_set.problems)
     if len(class_names) < 2 and not any(index.label_sets is not None for index in data_set.splits.values()):
         raise DataError(f"{data}: only one class, {class_names[0]!r}; a classifier needs at least two. {LAYOUTS}{hint}")
@@ -158,28 +179,34 @@ def read_classified(data: str | Path, *, seed: int = 0, multi_label: bool = Fals
     return replace(splits, notes=tuple(notes))
 
 
-def read_people(data: str | Path) -> DataSet:
+def read_people(data: str | Path, *, allow_outside: bool = False) -> DataSet:
     """Images of people, whose names are the labels: one folder for each person, or anything that ``read`` reads with labels.
+
+    Args:
+        data: as for ``read``.
+        allow_outside: see ``read``.
 
     Raises:
         DataError: the data does not exist, has no known layout, or no labels.
     """
     data = home_expanded(str(data))
-    path = Path(data)
+    path, wanted = Path(data), Wanted(None, None, Boundary.of(data, allow_outside=allow_outside))
     if (
         path.is_dir()
-        and not any(recognises(path) for _, recognises, _ in READERS_OF_FOLDERS)
+        and not any(_call(recognises, path, wanted) for _, recognises, _ in READERS_OF_FOLDERS)
         and not pets.looks_like_pets(path)
     ):
         inner = only_folder(path)
         wrapped = inner is not None and split_name(inner.name) not in SPLITS
-        return read_people(inner) if wrapped else with_clean_names(identities.read_identities(path), path)
-    found = _labelled(data, _read_labels(data))
+        if wrapped:
+            return read_people(inner, allow_outside=allow_outside)
+        return with_clean_names(identities.read_identities(path), path)
+    found = _labelled(data, _read_labels(data, allow_outside))
     _, few = identities.doubts_of_people(data, found)
     return identities.people_of(replace(found, problems=tuple(each for each in found.problems if each not in few)))
 
 
-def _read_labels(data: str | Path) -> DataSet:
+def _read_labels(data: str | Path, allow_outside: bool) -> DataSet:
     """As ``read``, but labels go before boxes and masks where there are several of them."""
     data = home_expanded(str(data))
     if str(data).startswith("tfds:"):
@@ -189,7 +216,7 @@ def _read_labels(data: str | Path) -> DataSet:
     elif Path(data).is_dir() and pets.looks_like_pets(Path(data)):
         data_set = pets.read_pets(data)
     else:
-        return read(data)
+        return read(data, allow_outside=allow_outside)
     return with_clean_names(data_set, data)
 
 
@@ -237,11 +264,13 @@ def _some(names: Sequence[str]) -> str:
     return ", ".join(first) + (f" and {len(names) - NAMED} more" if len(names) > NAMED else "")
 
 
-def _call(reader: Callable[..., DataSet], path: Path, named: NamedClasses | None) -> DataSet:
-    return reader(path, named) if reader in READERS_OF_MASKS else reader(path)
+def _call(function: Callable[..., Any], path: Path, wanted: Wanted) -> Any:
+    """A reader's data set, or whether it recognises the folder."""
+    more = {"boundary": wanted.boundary} if function in WITH_ENTRIES else {}
+    return function(path, wanted.named, **more) if function in READERS_OF_MASKS else function(path, **more)
 
 
-def _read_file(file: Path, named: NamedClasses | None) -> DataSet:
+def _read_file(file: Path, wanted: Wanted) -> DataSet:
     name, reader = READERS_OF_FILES.get(file.suffix.lower(), ("", None))
     if reader is None:
         remedy = ""
@@ -252,29 +281,35 @@ def _read_file(file: Path, named: NamedClasses | None) -> DataSet:
         raise DataError(f"{file}: a file with this suffix is not a data set.{remedy} {EXPECTED}")
     if tool_files.looks_like_tool_files(file):
         reader = tool_files.read_tool_files
-    return _with_format(_call(reader, file, named), name)
+    return _with_format(_call(reader, file, wanted), name)
 
 
-def _read_folder(folder: Path, prefer: str | None, named: NamedClasses | None) -> DataSet:
-    readers = sorted(READERS_OF_FOLDERS, key=lambda row: prefer != "masks" or row[0] != MASKS)
-    if _holds_one_folder_alone(folder) and (inner := _wrapped(folder)) is not None and split_name(inner.name) not in SPLITS:
+def _read_folder(folder: Path, wanted: Wanted) -> DataSet:
+    readers = sorted(READERS_OF_FOLDERS, key=lambda row: wanted.prefer != "masks" or row[0] != MASKS)
+    if (
+        _holds_one_folder_alone(folder)
+        and (inner := _wrapped(folder, wanted)) is not None
+        and split_name(inner.name) not in SPLITS
+    ):
         # First, since layouts that are known at any depth know no lists from there; but a single sample needs them.
         with suppress(DataError):
-            return _entered(inner, prefer, named)
+            return _entered(inner, wanted)
     for name, recognises, reader in readers:
-        if recognises(folder):
+        if _call(recognises, folder, wanted):
             try:
-                data_set = _with_format(_call(reader, folder, named), name)
+                data_set = _with_format(_call(reader, folder, wanted), name)
             except DataError as error:
-                if name != TABLE or (data_set := _split_classes_beside_table(folder, error)) is None:
+                if name != TABLE or (data_set := _split_classes_beside_table(folder, error, wanted)) is None:
                     raise
                 return data_set
-            return _better_below(folder, data_set, prefer, named) or data_set
-    inner = None if find_list(folder, TRAIN_NAMES) else only_folder(folder) or _wrapped(folder) or only_with_splits(folder)
+            return _better_below(folder, data_set, wanted) or data_set
+    inner = (
+        None if find_list(folder, TRAIN_NAMES) else only_folder(folder) or _wrapped(folder, wanted) or only_with_splits(folder)
+    )
     if inner is not None and split_name(inner.name) not in SPLITS:
-        return _entered(inner, prefer, named)
+        return _entered(inner, wanted)
     try:
-        return _with_format(find_class_folders(folder), "class folders")
+        return _with_format(find_class_folders(folder, wanted.boundary), "class folders")
     except DataError as error:
         images, _ = list_images(folder)
         folders = {path.parent for path in images}
@@ -288,10 +323,10 @@ def _read_folder(folder: Path, prefer: str | None, named: NamedClasses | None) -
     return DataSet({WHOLE: index}, notes, () if problem is None else (problem,), format="images without labels")
 
 
-def _split_classes_beside_table(folder: Path, error: DataError) -> DataSet | None:
+def _split_classes_beside_table(folder: Path, error: DataError, wanted: Wanted) -> DataSet | None:
     """Class folders in train/ and other splits, beside a table of images that do not exist, which is a problem."""
     try:
-        tables = find_tables(folder).tables
+        tables = find_tables(folder, wanted.boundary).tables
     except DataError:
         return None
     if not tables or any(each.meaning.folders for each in tables):
@@ -299,7 +334,7 @@ def _split_classes_beside_table(folder: Path, error: DataError) -> DataSet | Non
     while (inner := only_folder(folder)) is not None and split_name(inner.name) not in SPLITS:
         folder = inner
     try:
-        data_set = find_class_folders(folder)
+        data_set = find_class_folders(folder, wanted.boundary)
     except DataError:
         return None
     if data_set.problems or len(data_set.splits) < 2:
@@ -309,14 +344,14 @@ def _split_classes_beside_table(folder: Path, error: DataError) -> DataSet | Non
     return replace(_with_format(data_set, "class folders"), problems=(problem,))
 
 
-def _better_below(folder: Path, data_set: DataSet, prefer: str | None, named: NamedClasses | None) -> DataSet | None:
+def _better_below(folder: Path, data_set: DataSet, wanted: Wanted) -> DataSet | None:
     """The data set of the only folder beside a table of a few test images, where more images have boxes there."""
     if not data_set.format.startswith(TABLE) or not set(data_set.splits) <= set(MEASURING):
         return None
     children = visible_folders(folder, [])
-    if len(children) != 1 or not _is_recognised(children[0]):
+    if len(children) != 1 or not _is_recognised(children[0], wanted):
         return None
-    below = _entered(children[0], prefer, named)
+    below = _entered(children[0], wanted)
     return below if len(below) > len(data_set) and any(index.has_objects for index in below.splits.values()) else None
 
 
@@ -328,20 +363,20 @@ def _holds_one_folder_alone(folder: Path) -> bool:
     )
 
 
-def _entered(inner: Path, prefer: str | None, named: NamedClasses | None) -> DataSet:
+def _entered(inner: Path, wanted: Wanted) -> DataSet:
     """The data set of a folder within the one that was given."""
-    data_set = _read_folder(inner, prefer, named)
+    data_set = _read_folder(inner, wanted)
     return replace(data_set, notes=(f"the data set is in {inner.name}/", *data_set.notes))
 
 
-def _wrapped(folder: Path) -> Path | None:
+def _wrapped(folder: Path, wanted: Wanted) -> Path | None:
     """The only folder in a folder, if it holds images and a reader knows it: a lone folder of images could be a class."""
     child = only_child(folder)
-    return child if child is not None and _is_recognised(child) else None
+    return child if child is not None and _is_recognised(child, wanted) else None
 
 
-def _is_recognised(folder: Path) -> bool:
-    return any(recognises(folder) for name, recognises, _ in READERS_OF_FOLDERS if name != PEOPLE)
+def _is_recognised(folder: Path, wanted: Wanted) -> bool:
+    return any(_call(recognises, folder, wanted) for name, recognises, _ in READERS_OF_FOLDERS if name != PEOPLE)
 
 
 def _with_left_out(folder: Path, data_set: DataSet) -> DataSet:
@@ -353,12 +388,8 @@ def _with_left_out(folder: Path, data_set: DataSet) -> DataSet:
     notes = dict.fromkeys(data_set.notes)  # readers of several files may note the same of each
     if repeated:
         names = [Path(file).relative_to(folder).as_posix() for file in repeated]
-        what = (
-            "it names only files that were read, and says"
-            if len(names) == 1
-            else "they name only files that were read, and say"
-        )
-        notes[f"not used: {_some(names)}: {what} nothing new of them"] = None
+        it_names, says = ("it names", "says") if len(names) == 1 else ("they name", "say")
+        notes[f"not used: {_some(names)}: {it_names} only files that were read, and {says} nothing new of them"] = None
     return replace(data_set, notes=tuple(notes), problems=problems, left_out=unused_images(places, data_set))
 
 

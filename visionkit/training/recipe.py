@@ -35,6 +35,8 @@ class RunConfig:
 
     data: str | None = None
     """The data set. Default: built-in data."""
+    allow_outside: bool = False
+    """Also read images outside of the data set's folder that its lists or annotations name."""
     out: Path | None = None
     """Folder of this run. Default: runs/<recipe>-<time>."""
     seed: int = 0

@@ -125,5 +125,5 @@ def fixed_lines(fixed: Fixed, folder: Path) -> list[str]:
         f"cleaned index of {len(fixed.data):,} images: {folder}",
         f"  images left out: {left_out}",
         *(f"  {change}" for change in changes if change),
-        f"  use it: --data {shlex.quote(str(folder))}",
+        f"  use it: --data {shlex.quote(str(folder))} --allow-outside",  # the images are where they were
     ]

@@ -13,6 +13,7 @@ from visionkit.data.formats.coco import looks_like_coco, read_coco
 from visionkit.data.formats.coco_objects import mask_of, polygons_of
 from visionkit.data.formats.writers import coco as writer
 from visionkit.data.formats.writers.coco import write_coco
+from visionkit.data.images.inside import EVERYWHERE
 from visionkit.data.index import DataError, Rle
 from visionkit.data.quality.check import check
 
@@ -284,7 +285,7 @@ def test_a_json_file_names_the_images_where_they_are(tmp_path):
     found = everything(tmp_path / "in")
     write_coco(found, tmp_path / "deep" / "x.json")
     assert names_in(tmp_path / "deep") == ["x.json"]
-    again = read_coco(tmp_path / "deep")
+    again = read_coco(tmp_path / "deep", EVERYWHERE)
     assert [len(index) for index in again.splits.values()] == [2, 1] and again.problems == ()
     assert Path(again.splits["train"].paths[1]).samefile(found.splits["train"].paths[1])
 

@@ -7,7 +7,8 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from visionkit.data.formats.matching import find_by_stem, image_finder, pair_by_name, without_mask_suffix
+from visionkit.data.formats.matching import pair_by_name, without_mask_suffix
+from visionkit.data.images.finder import find_by_stem, image_finder
 
 IMAGES, MASKS = Path("/data/images"), Path("/data/masks")
 

@@ -124,7 +124,7 @@ def test_splits_of_any_name_and_one_set_named_twice(tmp_path):
 def test_a_missing_split_is_reported(tmp_path):
     label(tmp_path, "train/1", "0 0.5 0.5 0.2 0.2\n")
     found = read_yolo(config(tmp_path, train="images/train", val="images/val", test="/", author="somebody"))
-    assert list(found.splits) == ["train"] and kinds(found) == ["missing partner"] * 2
+    assert list(found.splits) == ["train"] and kinds(found) == ["missing partner", "outside the data set"]
 
 
 def test_files_without_a_partner_are_reported(tmp_path):
@@ -261,7 +261,7 @@ def test_paths_of_other_systems(tmp_path, train):
 def test_a_split_that_is_missing_is_not_replaced_by_all_images(tmp_path):
     label(tmp_path, "1", "0 0.5 0.5 0.2 0.2\n")
     found = read_yolo(config(tmp_path, train="images", val="../valid/images"))
-    assert list(found.splits) == ["train"] and kinds(found) == ["missing partner"]
+    assert list(found.splits) == ["train"] and kinds(found) == ["outside the data set"]
 
 
 def test_two_folders_of_one_split(tmp_path):

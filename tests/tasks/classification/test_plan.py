@@ -161,7 +161,7 @@ def test_images_of_a_large_set_are_not_shifted_for_a_small_network():
 def several(tmp_path, monkeypatch) -> RunConfig:
     """Options of a run whose data have several labels an image: 8 training and 6 validation images."""
     data = quadrants(tmp_path / "several", train=8, val=6, side=32)
-    monkeypatch.setattr(sources, "read", lambda _: data)
+    monkeypatch.setattr(sources, "read", lambda _, **options: data)
     return RunConfig(data=str(tmp_path / "several"))
 
 

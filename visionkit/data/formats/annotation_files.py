@@ -7,6 +7,7 @@ import shutil
 from collections import Counter
 from collections.abc import Iterable, Iterator
 from contextlib import contextmanager
+from dataclasses import replace
 from pathlib import Path
 from typing import Literal
 
@@ -15,6 +16,7 @@ from PIL import Image
 
 from visionkit.data.images.contents import encoding_of, read_contents, read_text
 from visionkit.data.images.decode import IMAGE_SUFFIXES
+from visionkit.data.images.inside import Boundary, gathered_outside
 from visionkit.data.index import NO_OBJECTS, Annotation, DataError, Index, Objects, Problem
 from visionkit.data.splits import DataSet
 from visionkit.files import LARGEST_TEXT, read_file
@@ -74,10 +76,29 @@ def check_not_empty(data_set: DataSet, source: str | Path) -> DataSet:
     """
     if len(data_set):
         return data_set
-    problems = data_set.problems
+    problems = gathered_outside(data_set.problems)
     found = "1 problem was found:" if len(problems) == 1 else f"{len(problems):,} problems were found; the first is"
     reasons = [f" {found} {one.path}: {one.detail.removeprefix(f'{one.path}: ').rstrip('.')}." for one in problems[:1]]
     raise DataError(f"{source}: no annotated image can be used.{''.join(reasons)}")
+
+
+def only_inside(data_set: DataSet, boundary: Boundary, source: str | Path) -> DataSet:
+    """The data set without images and masks that lie outside of its folder, whatever its reader let through.
+
+    Raises:
+        DataError: no image is left.
+    """
+    problems, splits = list(data_set.problems), {}
+    for name, index in data_set.splits.items():
+        masks = [one.mask for one in index.annotations] or [None] * len(index)
+        outside = [
+            next((each for each in pair if each is not None and not boundary.holds(each)), None)
+            for pair in zip(index.paths, masks, strict=True)
+        ]
+        problems += [boundary.refused(source, each) for each in outside if each is not None]
+        splits[name] = index.take(row for row, each in enumerate(outside) if each is None) if any(outside) else index
+    found = replace(data_set, splits=splits, problems=tuple(gathered_outside(problems)))
+    return found if len(found) == len(data_set) else check_not_empty(found, source)
 
 
 def brief(value: object) -> str:
@@ -184,7 +205,7 @@ def one_line(text: str) -> str:
 
 def split_file_name(split: str) -> str:
     """The name of a split as it may stand in the name of a file or folder."""
-    return one_line(split).replace("/", "_")
+    return re.sub(r"^[.]|[\\/:]", "_", one_line(split)) or "_"
 
 
 def put_image(path: str, target: Path, images: Images) -> None:

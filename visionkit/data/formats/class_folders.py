@@ -22,6 +22,7 @@ from visionkit.data.formats.labelled.evidence import GENERIC, holds_only_folders
 from visionkit.data.formats.labelled.left_folders import broken_links, folder_without_images, images_without_suffix
 from visionkit.data.formats.split_lists import find_list, find_other_lists, read_lists
 from visionkit.data.images.decode import IMAGE_SUFFIXES
+from visionkit.data.images.inside import KIND, Boundary, gathered_outside
 from visionkit.data.images.listing import is_hidden, is_inside, list_images
 from visionkit.data.index import DataError, Index, Problem, counted, natural_order
 from visionkit.data.split_names import (
@@ -58,8 +59,12 @@ class Part(NamedTuple):
     problems: list[Problem]
 
 
-def find_class_folders(folder: str | Path) -> DataSet:
+def find_class_folders(folder: str | Path, boundary: Boundary | None = None) -> DataSet:
     """Index a folder of images as it is: nothing is held out, and one class is enough.
+
+    Args:
+        folder: the data set.
+        boundary: which files lists may name; by default, those in the folder.
 
     Raises:
         DataError: the folder does not exist, is of another layout or none that is known, or validation has classes that
@@ -68,12 +73,13 @@ def find_class_folders(folder: str | Path) -> DataSet:
     folder = Path(folder)
     if not folder.is_dir():
         raise DataError(f"{folder}: no such folder. {LAYOUTS}")
-    data_set = _domains(folder) or _split_folders(folder) or _split_lists(folder)
+    boundary = boundary or Boundary.of(folder)
+    data_set = _domains(folder) or _split_folders(folder) or _split_lists(folder, boundary)
     if data_set is not None:
         return data_set
     part = _read_part(folder, folder)
     if (inner := _only_with_class_folders(folder, part.files)) is not None:
-        data_set = find_class_folders(inner)
+        data_set = find_class_folders(inner, boundary)
         notes = (f"the images are all in {inner.name}/, and so are the classes", *data_set.notes)
         beside = (problem for problem in part.problems if problem.path not in (str(folder), str(inner)))
         return replace(data_set, notes=notes, problems=(*beside, *data_set.problems))
@@ -213,20 +219,24 @@ def _unread_split(folder: Path) -> list[Problem]:
     return [Problem("unclear layout", str(folder), detail)]
 
 
-def _split_lists(folder: Path) -> DataSet | None:
+def _split_lists(folder: Path, boundary: Boundary) -> DataSet | None:
     lists = {split: file for split, names in PREFERRED.items() if (file := find_list(folder, names)) is not None}
     if "train" not in lists:
         return None
-    splits, notes, names_file, problems = read_lists(folder, lists)
+    splits, notes, names_file, problems = read_lists(folder, lists, boundary)
     if len(splits["train"]) == 1 and _says_nothing(next(iter(splits["train"]))):
-        others, kinds = find_other_lists(folder, lists)
+        others, kinds = find_other_lists(folder, lists, boundary)
         if others:
             lists = others
-            splits, notes, names_file, problems = read_lists(folder, lists)
+            splits, notes, names_file, problems = read_lists(folder, lists, boundary)
         if kinds:
             detail = f"the labels are those of {lists['train'].name}; other lists with labels are not used: {', '.join(kinds)}"
             problems.append(Problem("unclear layout", str(lists["train"]), detail))
-    _check_classes(folder, splits)
+    try:
+        _check_classes(folder, splits)
+    except DataError as error:
+        refused = [f" {problem.path}: {problem.detail}." for problem in gathered_outside(problems) if problem.kind == KIND]
+        raise DataError(f"{error}{''.join(refused[:1])}") from error
     problems += _contradicted(splits, lists["train"])
     files = [*lists.values(), *([names_file] if names_file else [])]
     read = ", ".join(str(file.relative_to(folder)) for file in lists.values())

@@ -32,9 +32,10 @@ from visionkit.data.formats.annotation_tools.json_trees import garbage_collectio
 from visionkit.data.formats.class_names import class_name_of
 from visionkit.data.formats.coco_objects import Ids, contradicted_boxes, is_key, key_of, read_objects, with_keypoints
 from visionkit.data.formats.labelled.evidence import IMAGE_WORDS, MASK_WORDS
-from visionkit.data.formats.matching import image_finder
 from visionkit.data.images.contents import read_text
 from visionkit.data.images.decode import ImageError, read_size
+from visionkit.data.images.finder import image_finder
+from visionkit.data.images.inside import Boundary
 from visionkit.data.index import Annotation, DataError, Index, Problem, natural_order
 from visionkit.data.split_names import SPLITS, WHOLE, split_name, split_order
 from visionkit.data.splits import DataSet, parted
@@ -64,7 +65,7 @@ def looks_like_coco(path: Path) -> bool:
     return bool(_annotation_files(Path(path)))
 
 
-def read_coco(path: str | Path) -> DataSet:
+def read_coco(path: str | Path, boundary: Boundary | None = None) -> DataSet:
     """Index a data set in COCO's format; an image is opened only if the file lacks its size.
 
     The attributes of images, objects and classes hold whatever else the file says about them, under its own keys. The license
@@ -72,6 +73,7 @@ def read_coco(path: str | Path) -> DataSet:
 
     Args:
         path: a file or folder in one of the layouts above.
+        boundary: which files may be named; by default, those in the folder of the data set.
 
     Raises:
         DataError: there is no file in COCO's format, or none of its images exists.
@@ -94,7 +96,7 @@ def read_coco(path: str | Path) -> DataSet:
                 problems.append(Problem("unclear layout", str(other), f"{detail}; join them, or remove one"))
         try:
             with garbage_collection_off():
-                indexes[split] = _read_file(file, split, problems, notes)
+                indexes[split] = _read_file(file, split, boundary or Boundary.of(path), problems, notes)
                 used.append(file)
         except DataError as error:
             if len(files) == 1:
@@ -170,7 +172,7 @@ def _family(file: Path) -> str | None:
     return next((name for name in FAMILIES if name in file.name), None)
 
 
-def _read_file(file: Path, split: str, problems: list[Problem], notes: list[str]) -> Index:
+def _read_file(file: Path, split: str, boundary: Boundary, problems: list[Problem], notes: list[str]) -> Index:
     tree = _parse(file)
     parts = [tree.get(key) if isinstance(tree, dict) else None for key in ("images", "annotations", "categories")]
     if parts[2] is None and isinstance(parts[1], list) and any(map(_class_in, parts[1])):
@@ -188,15 +190,17 @@ def _read_file(file: Path, split: str, problems: list[Problem], notes: list[str]
     licenses = _licenses(tree.get("licenses"))
     by_id, positions = _images(images, file, problems), Ids(classes.positions)
     grouped, faults = _grouped(annotations, by_id, file, problems, notes), []
-    folders, find = _image_folders(file, split), image_finder()
+    folders, find = _image_folders(file, split, boundary), image_finder(boundary)
     paths, readable, missing = [], [], False
     for number, entry in tqdm(by_id.items(), f"reading {file.name}", unit=" images", leave=False, delay=1):
         name = entry["file_name"]
         path = find(folders, name)
         if path is None:
-            searched = "" if missing else f"; it was searched in {', '.join(folders[:MOST_FOLDERS])}{_elsewhere(file, name)}"
+            searched = (
+                "" if missing else f"; it was searched in {', '.join(folders[:MOST_FOLDERS])}{_elsewhere(file, name, boundary)}"
+            )
             missing = True
-            problems.append(Problem("missing partner", str(file), f"the image {brief(name)} {find.problem(name)}{searched}"))
+            problems.append(find.missing(folders, name, file, f"the image {brief(name)} {find.problem(name)}{searched}"))
             continue
         try:
             size = _declared_size(entry)
@@ -330,13 +334,13 @@ def _declared_size(entry: dict) -> tuple[int, int] | None:
     return size if all(side in DECLARED_SIDES for side in size) else None
 
 
-def _image_folders(file: Path, split: str) -> list[str]:
+def _image_folders(file: Path, split: str, boundary: Boundary) -> list[str]:
     """Folders that may hold the images. Those named like the split come first: others may hold different images of one name."""
     names = [*re.split(r"[-_. ]", file.stem), file.stem, split]
     above = file.parent.parent if file.parent.name else file.parent / os.pardir
     place = file.parent.absolute().name.lower()
     is_inside = split_name(place) in SPLITS or not FILE_WORDS.isdisjoint(re.split(r"[\W_]+", place))
-    roots = (file.parent, above) if is_inside else (file.parent,)  # above a data set, there are others
+    roots = (file.parent, above) if is_inside and boundary.holds(above) else (file.parent,)  # above a data set are others
     below = [*names, *(f"images/{name}" for name in names), "images", ""]
     folders = dict.fromkeys(root / name for root in roots for name in below)
     found = [str(folder) for folder in folders if folder.is_dir()]
@@ -345,9 +349,10 @@ def _image_folders(file: Path, split: str) -> list[str]:
     return list(dict.fromkeys([*found, *inner, *more]))
 
 
-def _elsewhere(file: Path, name: str) -> str:
+def _elsewhere(file: Path, name: str, boundary: Boundary) -> str:
     """The folders beside a file that have an image of this name, as the end of a sentence; "" if none has."""
-    found = [f"{Path(child).name}/" for child in _children(file.parent) if os.path.isfile(os.path.join(child, name))]  # noqa: PTH113, PTH118
+    paths = {Path(child).name: os.path.join(child, name) for child in _children(file.parent)}  # noqa: PTH118
+    found = [f"{child}/" for child, path in paths.items() if boundary.holds(path) and os.path.isfile(path)]  # noqa: PTH113
     return f"; files of this name are in {' and '.join(found[:MOST_FOLDERS])}: write the folder into file_name" if found else ""
 
 

@@ -19,11 +19,12 @@ import numpy as np
 from visionkit.data.formats.annotation_files import MAX_CLASSES, brief, check_not_empty, detection_index, read_paths
 from visionkit.data.formats.annotation_tools.folders import levels
 from visionkit.data.formats.class_names import longest_list, names_files, read_names, unique_names
-from visionkit.data.formats.matching import image_finder
 from visionkit.data.formats.yolo import NO_LABELS, label_folders
 from visionkit.data.formats.yolo_lines import Labels, read_all
 from visionkit.data.images.contents import read_text
 from visionkit.data.images.decode import IMAGE_SUFFIXES
+from visionkit.data.images.finder import ImageFinder, image_finder
+from visionkit.data.images.inside import Boundary
 from visionkit.data.images.listing import files_in, image_folders, list_images
 from visionkit.data.index import DataError, Problem, counted
 from visionkit.data.split_names import SPLITS, split_name, split_of_path, split_order
@@ -82,11 +83,12 @@ def _is_label(words: list[str]) -> bool:
     return len(numbers) >= 4 and label >= 0 and label.is_integer() and all(low <= number <= high for number in numbers[:4])
 
 
-def read_darknet(path: str | Path) -> DataSet:
+def read_darknet(path: str | Path, boundary: Boundary | None = None) -> DataSet:
     """Index a data set of images with text files next to them; no image is opened.
 
     Args:
         path: a folder in one of the layouts above, or obj.data.
+        boundary: which files may be named; by default, those in the folder of the data set.
 
     Raises:
         DataError: there are no labels, or no image.
@@ -95,7 +97,8 @@ def read_darknet(path: str | Path) -> DataSet:
     data_file = path if path.is_file() else _data_file(path)
     files: set[str] = set()
     lists = _lists_in(path) if data_file is None else _lists(_read_data(data_file))
-    splits = _listed(path, data_file, lists, files, problems, notes) if lists else _next_to_images(path, problems, notes)
+    find = image_finder(boundary or Boundary.of(path))
+    splits = _listed(path, data_file, lists, find, files, problems, notes) if lists else _next_to_images(path, problems, notes)
     samples = [sample for part in splits.values() for sample in part]
     if not any(sample.labels for sample in samples):
         reasons = f" The first of {len(problems):,} problems: {problems[0].detail}." if problems else ""
@@ -235,7 +238,13 @@ def _lists_in(folder: Path) -> dict[str, str]:
 
 
 def _listed(
-    path: Path, file: Path | None, lists: dict[str, str], files: set[str], problems: list[Problem], notes: list[str]
+    path: Path,
+    file: Path | None,
+    lists: dict[str, str],
+    find: ImageFinder,
+    files: set[str],
+    problems: list[Problem],
+    notes: list[str],
 ) -> dict[str, list[Sample]]:
     """The images of lists, by split.
 
@@ -243,13 +252,15 @@ def _listed(
         path: the folder of the data set, or obj.data.
         file: obj.data, or None.
         lists: name of each list, by a name of the split.
+        find: finds the files that are named.
         files: receives the files that are read.
     """
-    root, find = path if file is None else file.parent, image_finder()
+    root = path if file is None else file.parent
     folders = [*map(str, (root, root / "obj_train_data", *image_folders(root), root / "data"))]
 
     def existing(name: str) -> str | None:
-        return next((path for ending in _endings(name) if (path := find(folders, ending)) is not None), None)
+        endings = [*([name] if find.boundary.allow_outside else []), *_endings(name)]
+        return next((path for ending in endings if (path := find(folders, ending)) is not None), None)
 
     listing = cache(lambda place: files_in(place)[1])
 
@@ -261,18 +272,19 @@ def _listed(
     if file is not None:
         files.add(str(file))
         if names is None:
-            problems.append(Problem("missing partner", str(file), "the file of class names, names=, does not exist"))
+            detail = "the file of class names, names=, does not exist"
+            problems.append(find.missing(folders, _read_data(file).get("names", ""), file, detail))
     splits: dict[str, dict[str, Sample]] = {}
     for key, value in lists.items():
         listed = existing(value)
         if listed is None:
-            problems.append(Problem("missing partner", str(file or root), f"{key}: {brief(value)} does not exist"))
+            problems.append(find.missing(folders, value, file or root, f"{key}: {brief(value)} does not exist"))
             continue
         files.add(listed)
         for line in dict.fromkeys(_lines(Path(listed), problems)):
             image = existing(line)
             if image is None:
-                problems.append(Problem("missing partner", listed, f"the image {brief(line)} does not exist"))
+                problems.append(find.missing(folders, line, listed, f"the image {brief(line)} does not exist"))
                 continue
             folder = Path(image).parent
             labels = find((*label_folders(folder), *folders), f"{Path(image).stem}.txt")

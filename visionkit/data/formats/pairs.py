@@ -9,8 +9,9 @@ from typing import NamedTuple
 import numpy as np
 
 from visionkit.data.formats.annotation_files import brief, object_problem
-from visionkit.data.formats.matching import find_by_stem, image_finder
 from visionkit.data.images.contents import read_text
+from visionkit.data.images.finder import find_by_stem, image_finder
+from visionkit.data.images.inside import Boundary
 from visionkit.data.index import DataError, Index, Problem, natural_order, positions_by_person
 
 NOWHERE = -1  # the pair is in no fold, as in metrics.verification
@@ -223,7 +224,7 @@ def _place(folder: Path, image: Image) -> Path:
 
 
 def _find_images(lines: list[_Line], folder: Path) -> dict[Image, str | None]:
-    find = image_finder()
+    find = image_finder(Boundary(folder))
     return {image: _find(find, _place(folder, image)) for line in lines for image in (line.first, line.second)}
 
 

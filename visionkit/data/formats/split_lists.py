@@ -10,6 +10,7 @@ from visionkit.data.formats.annotation_files import brief
 from visionkit.data.formats.class_names import UNCLEAR_COUNT, longest_list, names_by_number, names_files
 from visionkit.data.images.contents import read_text
 from visionkit.data.images.decode import IMAGE_SUFFIXES
+from visionkit.data.images.inside import Boundary
 from visionkit.data.images.listing import files_in, list_images
 from visionkit.data.images.name_lists import name_lines
 from visionkit.data.index import DataError, Problem
@@ -40,12 +41,13 @@ def find_list(folder: Path, names: tuple[str, ...]) -> Path | None:
     return None
 
 
-def find_other_lists(folder: Path, lists: dict[str, Path]) -> tuple[dict[str, Path], list[str]]:
+def find_other_lists(folder: Path, lists: dict[str, Path], boundary: Boundary) -> tuple[dict[str, Path], list[str]]:
     """Lists with labels beside lists that have none: images_variant_train.txt beside images_train.txt.
 
     Args:
         folder: folder of the data set.
         lists: the lists without labels.
+        boundary: which files may be named.
 
     Returns:
         the list of each split, of the kind with the most classes (empty if there is none); and the names of the other kinds.
@@ -58,7 +60,7 @@ def find_other_lists(folder: Path, lists: dict[str, Path]) -> tuple[dict[str, Pa
     counts = {}
     for kind, files in kinds.items():
         try:
-            splits, *_ = read_lists(folder, files)
+            splits, *_ = read_lists(folder, files, boundary)
         except DataError:
             continue
         if len(splits.get("train", ())) > 1:
@@ -69,7 +71,7 @@ def find_other_lists(folder: Path, lists: dict[str, Path]) -> tuple[dict[str, Pa
 
 
 def read_lists(
-    folder: Path, lists: dict[str, Path]
+    folder: Path, lists: dict[str, Path], boundary: Boundary | None = None
 ) -> tuple[dict[str, dict[str, list[Path]]], list[str], Path | None, list[Problem]]:
     """Read the lists of all splits, whose labels mean the same in each.
 
@@ -78,6 +80,7 @@ def read_lists(
             folder below if one file alone fits; or they are absolute.
         lists: the list of each split, with lines "path label", "path" (its folder is the class) or "label path". A label may be
             the number of a name in ``classes.txt``, from 0 or from 1. Lines that begin with # are skipped.
+        boundary: which files may be named; by default, those in the folder.
 
     Returns:
         split -> class -> files; notes; the file that the names of the classes are from, if there is one; and problems. A file
@@ -86,8 +89,8 @@ def read_lists(
     Raises:
         DataError: a line names no image, or a number has no name in ``classes.txt``.
     """
-    search = _Search(folder)
-    listed = {split: _read_lines(folder, file, search) for split, file in lists.items()}
+    search, refused = _Search(folder, boundary or Boundary.of(folder)), []
+    listed = {split: _read_lines(folder, file, search, refused) for split, file in lists.items()}
     labels = [label for _, each, _ in listed.values() for label in each]
     names, note, names_file, problems = _class_names(labels, folder, " and ".join(str(file) for file in lists.values()))
     splits: dict[str, dict[str, list[Path]]] = {}
@@ -97,14 +100,15 @@ def read_lists(
         for path, label in zip(paths, labels, strict=True):
             splits[split].setdefault(names.get(label, label), []).append(path)
         notes += [f"{lists[split].name} lists {len(paths)} files", *more_notes]
-    return splits, notes + note, names_file, problems
+    return splits, notes + note, names_file, [*problems, *refused]
 
 
 class _Search:
     """Finds images anywhere below a folder, which is listed when the first of them is searched."""
 
-    def __init__(self, folder: Path):
+    def __init__(self, folder: Path, boundary: Boundary):
         self._folder = folder
+        self.boundary = boundary
         self._by_name: dict[str, list[Path]] | None = None
 
     @property
@@ -126,17 +130,21 @@ class _Search:
         return found[0] if len(found) == 1 else None
 
 
-def _read_lines(folder: Path, list_file: Path, search: _Search) -> tuple[list[Path], list[str], list[str]]:
+def _read_lines(
+    folder: Path, list_file: Path, search: _Search, refused: list[Problem]
+) -> tuple[list[Path], list[str], list[str]]:
     """The paths and labels of a list, and notes."""
     paths, labels, notes = [], [], []
     lines = [line.strip() for line in read_text(list_file).splitlines()]
     lines = [line for line in lines if line and not line.startswith("#")]
     for number, line in enumerate(lines):
-        entry = _path_and_label(
-            line, DELIMITERS[list_file.suffix.lower()], (folder, folder / "images", list_file.parent), search
-        )
+        bases = (folder, folder / "images", list_file.parent)
+        entry = _path_and_label(line, DELIMITERS[list_file.suffix.lower()], bases, search)
         if entry is not None:
             path, label = entry
+            if path is None:
+                refused.append(search.boundary.refused(list_file, line))
+                continue
             paths.append(path)
             labels.append(path.parent.name if label is None else label)
         elif number == 0 and len(lines) > 1:
@@ -157,13 +165,18 @@ def _read_lines(folder: Path, list_file: Path, search: _Search) -> tuple[list[Pa
 
 def _path_and_label(
     line: str, delimiter: str | None, bases: tuple[Path, ...], search: _Search
-) -> tuple[Path, str | None] | None:
-    """The first division of the line with an existing file; else the first whose name has the suffix of an image."""
+) -> tuple[Path | None, str | None] | None:
+    """The first division of the line with an existing file; else the first whose name has the suffix of an image.
+
+    The path is None if it leads out of the data set.
+    """
     divisions = list(_divisions(line, delimiter))
     for name, label in divisions:
         for base in bases:
-            if name and (path := _existing(base / name)) is not None:
+            if name and (path := _existing(base / name, search.boundary)) is not None:
                 return path, label
+        if Path(name).suffix.lower() in IMAGE_SUFFIXES and search.boundary.leads_out(bases, name):
+            return search(name), label
     for name, label in divisions:
         if Path(name).suffix.lower() in IMAGE_SUFFIXES and (path := search(name)) is not None:
             return path, label
@@ -186,7 +199,11 @@ def _divisions(line: str, delimiter: str | None) -> Iterator[tuple[str, str | No
     yield from ((line[end:], line[:start]) for start, end in cuts)
 
 
-def _existing(path: Path) -> Path | None:
+def _existing(path: Path, boundary: Boundary) -> Path | None:
+    if not boundary.holds(path):
+        return None
+    if ".." in path.parts and not boundary.allow_outside:
+        path = Path(os.path.normpath(path))  # else a link before the .. could lead out
     candidates = (path, *(path.with_name(path.name + suffix) for suffix in SUFFIXES_TRIED if path.name))
     return next((candidate for candidate in candidates if os.path.isfile(candidate)), None)  # noqa: PTH113 - false for a long name
 

@@ -36,9 +36,10 @@ from visionkit.data.formats.annotation_files import (
 )
 from visionkit.data.formats.class_names import class_name_of, list_with, names_files, unique_names
 from visionkit.data.formats.mask_layouts.known import notes_on_masks
-from visionkit.data.formats.matching import find_by_stem, image_finder
 from visionkit.data.formats.voc_folders import Root, described, find_roots, xml_files_in
 from visionkit.data.images.decode import IMAGE_SUFFIXES, ImageError, read_size
+from visionkit.data.images.finder import ImageFinder, find_by_stem, image_finder
+from visionkit.data.images.inside import Boundary
 from visionkit.data.images.listing import files_in
 from visionkit.data.index import NO_OBJECTS, Annotation, DataError, Objects, Problem, natural_order
 from visionkit.data.split_names import split_name, split_order
@@ -69,8 +70,12 @@ def looks_like_voc(folder: Path) -> bool:
     return bool(find_roots(Path(folder), [], []))
 
 
-def read_voc(folder: str | Path) -> DataSet:
+def read_voc(folder: str | Path, boundary: Boundary | None = None) -> DataSet:
     """Index a data set in Pascal VOC's format; an image is opened only if its XML file lacks the size.
+
+    Args:
+        folder: a folder in one of the layouts above.
+        boundary: which files may be named; by default, those in the folder.
 
     ``Annotation.attributes`` and ``Objects.attributes`` hold whatever else stands in the XML: ``depth``, ``segmented``;
     ``pose``, ``truncated``, ``difficult``, ``occluded``, ...
@@ -85,7 +90,8 @@ def read_voc(folder: str | Path) -> DataSet:
         raise DataError(f"{folder}: no VOC data set. Expected Annotations/*.xml and JPEGImages/, or .xml next to images.")
     files: dict[str, list[Record]] = {}
     for part, root in roots.items():
-        for name, split in _read_root(part, root, problems, notes, used).items():
+        find = image_finder(boundary or Boundary.of(folder))
+        for name, split in _read_root(part, root, find, problems, notes, used).items():
             files.setdefault(name, []).extend(split)
     notes += notes_on_masks(dict.fromkeys(root.folder for root in roots.values()))
     names = {name for split in files.values() for record in split for name in record.names}
@@ -106,13 +112,14 @@ def read_voc(folder: str | Path) -> DataSet:
 
 
 def _read_root(
-    part: str, root: Root, problems: list[Problem], notes: list[str], used_files: set[str]
+    part: str, root: Root, find: ImageFinder, problems: list[Problem], notes: list[str], used_files: set[str]
 ) -> dict[str, list[Record]]:
     """The records of each split of a folder; ``part`` is its name if it is not split."""
-    find, image_folders = image_finder(), root.image_folders
+    image_folders = root.image_folders
     xml_files = xml_files_in(root.xml_folder)
     lists = {} if root.xml_folder.parent.parent == root.folder else _lists(root.folder)
-    splits = {name: _listed(file, xml_files, problems) for name, file in lists.items()} or {part: list(xml_files.values())}
+    splits = {name: _listed(file, xml_files, find.boundary, problems) for name, file in lists.items()}
+    splits = splits or {part: list(xml_files.values())}
     used = dict.fromkeys(path for paths in splits.values() for path in paths)
     used_files |= {str(path) for path in (*used, *lists.values())}
     records: dict[Path, Record] = {}
@@ -130,6 +137,13 @@ def _read_root(
         image, own = _find_image(find, image_folders, filename, path)
         if own is not None:
             own_images[path] = own
+        named = Path(filename.replace("\\", "/")).stem.casefold()
+        is_other = image is None or Path(image).stem.casefold() != named
+        if is_other and find.boundary.leads_out((*image_folders, path.parent), filename):
+            refused = find.boundary.refused(path, filename)
+            if image is None:
+                raise UnusableError(refused)
+            problems.append(refused)
         return image
 
     for path in tqdm(used, "reading annotations", unit=" files", leave=False, delay=1):
@@ -176,14 +190,16 @@ def _read_list(file: Path) -> list[str]:
         raise DataError(f"{file}: cannot be read ({error.strerror or error}).") from error
 
 
-def _listed(file: Path, xml_files: dict[str, Path], problems: list[Problem]) -> list[Path]:
+def _listed(file: Path, xml_files: dict[str, Path], boundary: Boundary, problems: list[Problem]) -> list[Path]:
     paths = []
     for line in _read_list(file):
         without_flag = re.sub(r"\s+(-1|0|1)$", "", line)
         spellings = (line, without_flag, line.rpartition(".")[0], Path(line).stem)
         path = next((xml_files[name] for name in spellings if name in xml_files), None)
         if path is None:
-            problems.append(Problem("missing partner", str(file), f"{brief(line)} is listed but has no .xml file"))
+            missing = Problem("missing partner", str(file), f"{brief(line)} is listed but has no .xml file")
+            is_out = boundary.leads_out([file.parent], without_flag)
+            problems.append(boundary.refused(file, without_flag) if is_out else missing)
         else:
             paths.append(path)
     return list(dict.fromkeys(paths))

@@ -20,13 +20,11 @@ from collections.abc import Iterable
 from dataclasses import replace
 from itertools import islice
 from pathlib import Path
-from typing import Any
 
 import numpy as np
 
 from visionkit.data.formats.annotation_files import MAX_CLASSES, brief, check_not_empty, detection_index, read_paths
 from visionkit.data.formats.class_names import NO_LABEL_FILES, unique_names
-from visionkit.data.formats.matching import ImageFinder, find_by_stem, image_finder
 from visionkit.data.formats.yolo_config import (
     class_attributes,
     class_names,
@@ -38,6 +36,8 @@ from visionkit.data.formats.yolo_config import (
 )
 from visionkit.data.formats.yolo_lines import Labels, read_all
 from visionkit.data.images.contents import read_text
+from visionkit.data.images.finder import ImageFinder, find_by_stem, image_finder
+from visionkit.data.images.inside import KIND, Boundary, gathered_outside
 from visionkit.data.images.listing import files_in, list_images
 from visionkit.data.index import Annotation, DataError, Problem, counted
 from visionkit.data.split_names import SPLITS, WHOLE, is_not_empty, split_folders
@@ -48,14 +48,14 @@ PROBED = 100  # text files, and lines of each, that show whether they are label 
 NUMBERS = re.compile(r"[\s\d.+e-]*", re.IGNORECASE)
 
 
-def looks_like_yolo(folder: Path) -> bool:
+def looks_like_yolo(folder: Path, boundary: Boundary | None = None) -> bool:
     """Whether a folder has one of the layouts above."""
-    folder = Path(folder)
+    folder, boundary = Path(folder), boundary or Boundary.of(folder)
     config_file, config = find_config(folder, [])
     if config_file is not None:
-        return not _are_of_class_folders(configured(config, config_file, [], []))
+        return not _are_of_class_folders(configured(config, config_file, boundary, [], []))
     places = ((place, _label_folder(place)) for places in _layout(folder, [], []).values() for place in places)
-    find = image_finder()
+    find = image_finder(boundary)
     return any(
         _may_be_label_file(file, place / file.parent.relative_to(labels), find)
         for place, labels in places
@@ -85,28 +85,32 @@ def _may_be_label_file(file: Path, images: Path, find: ImageFinder) -> bool:
     return bool(lines) and all(NUMBERS.fullmatch(line) for line in lines)
 
 
-def read_yolo(path: str | Path) -> DataSet:
+def read_yolo(path: str | Path, boundary: Boundary | None = None) -> DataSet:
     """Index a data set in YOLO's format; no image is opened.
 
     An image whose label file has lines, but none that is valid, is left out, because it is not a background image.
 
     Args:
         path: a data.yaml, or a folder in one of the layouts above.
+        boundary: which files may be named; by default, those in the folder of the data set.
 
     Raises:
         DataError: the layout is unknown, the class names are invalid, or no image has a label file.
     """
     path, problems, notes = Path(path), [], []
+    find = image_finder(boundary or Boundary.of(path))
     config_file, config = (path, read_config(path)) if path.is_file() else find_config(path, problems)
-    places = _layout(path, notes, problems) if config_file is None else configured(config, config_file, problems, notes)
+    if config_file is None:
+        places = _layout(path, notes, problems)
+    else:
+        places = configured(config, config_file, find.boundary, problems, notes)
     if not places:
         reasons = "".join(f" {problem.path}: {problem.detail}." for problem in problems[:1])
         raise DataError(f"{path}: no images of a YOLO data set found.{reasons} Expected data.yaml, or images/ and labels/.")
     source = path if config_file is None else config_file
     root = path if config_file is None else config_file.parent
-    names, names_file = class_names(config, source, _label_folders_of(places), problems, notes)
+    names, names_file = class_names(config, source, filter(find.boundary.holds, _label_folders_of(places)), problems, notes)
     keypoints = keypoint_shape(config, config_file, problems)
-    find = image_finder()
     files = {
         split: _with_labels(
             dict.fromkeys(image for place in split_places for image in _images(place, root, find, problems)), find, problems
@@ -115,7 +119,10 @@ def read_yolo(path: str | Path) -> DataSet:
     }
     read_files = {file for of_split in files.values() for file in of_split.values()}
     if read_files <= {None}:
-        raise DataError(f"{path}: none of its images has a label file. Expected labels/.../x.txt for images/.../x.jpg.")
+        outside = "".join(f" {problem.detail}." for problem in gathered_outside(problems) if problem.kind == KIND)
+        raise DataError(
+            f"{path}: none of its images has a label file. Expected labels/.../x.txt for images/.../x.jpg.{outside}"
+        )
     labels = Labels(MAX_CLASSES if names is None else len(names), keypoints)
     splits, labels = read_all(files, labels, source, problems, notes)
     problems += _without_image(places, read_files)
@@ -168,14 +175,14 @@ def _layout(folder: Path, notes: list[str], problems: list[Problem]) -> dict[str
     return places
 
 
-def _images(place: Path, root: Path, find: Any, problems: list[Problem]) -> list[Path]:
+def _images(place: Path, root: Path, find: ImageFinder, problems: list[Problem]) -> list[Path]:
     if place.is_dir():
         return list_images(place)[0]
-    images = []
+    images, folders = [], (str(place.parent), str(root))
     for line in read_paths(place):
-        image = find((str(place.parent), str(root)), line)
+        image = find(folders, line)
         if image is None:
-            problems.append(Problem("missing partner", str(place), f"the image {brief(line)} {find.problem(line)}"))
+            problems.append(find.missing(folders, line, place, f"the image {brief(line)} {find.problem(line)}"))
         else:
             images.append(Path(image))
     return images
@@ -187,7 +194,7 @@ def _label_folders_of(places: dict[str, list[Path]]) -> list[Path]:
     return list(dict.fromkeys(each for folder in folders if folder is not None for each in (folder, folder.parent)))
 
 
-def _with_labels(images: Iterable[Path], find: Any, problems: list[Problem]) -> dict[Path, str | None]:
+def _with_labels(images: Iterable[Path], find: ImageFinder, problems: list[Problem]) -> dict[Path, str | None]:
     """The label file of each image, or None. Of several images with one label file, the first of its exact name stays."""
     folders: dict[Path, tuple[str, ...]] = {}
     files = {}
@@ -196,6 +203,9 @@ def _with_labels(images: Iterable[Path], find: Any, problems: list[Problem]) -> 
             folders[image.parent] = label_folders(image.parent)
         spellings = (f"{image.stem}.txt", f"{image.stem}.TXT")
         files[image] = next((file for name in spellings if (file := find(folders[image.parent], name)) is not None), None)
+    for folder in dict.fromkeys(image.parent for image, file in files.items() if file is None):
+        if not find.boundary.holds(labels := folders[folder][0]):
+            problems.append(find.boundary.refused(folder, labels))
     owners: dict[str, Path] = {}
     for image in sorted(files, key=lambda image: files[image] is None or image.stem != Path(files[image]).stem):
         if files[image] is not None and (owner := owners.setdefault(files[image], image)) != image:

@@ -1,5 +1,6 @@
 """YOLO's data.yaml: the folders of images of each split, and the names of classes and keypoints."""
 
+import os
 import re
 from collections import Counter
 from collections.abc import Iterable, Iterator
@@ -13,6 +14,7 @@ from visionkit.data.formats.annotation_files import MAX_CLASSES, brief, one_line
 from visionkit.data.formats.class_names import lists_in_another_order, longest_list, names_files
 from visionkit.data.formats.coco_objects import MAX_KEYPOINTS
 from visionkit.data.images.contents import read_text
+from visionkit.data.images.inside import Boundary
 from visionkit.data.images.listing import files_in
 from visionkit.data.index import Annotation, DataError, Problem
 from visionkit.data.split_names import SPLITS, WHOLE, split_name
@@ -124,22 +126,30 @@ def _is_changed(node: yaml.ScalarNode, loader: yaml.SafeLoader) -> bool:
     return str(value) != node.value
 
 
-def configured(config: dict, file: Path, problems: list[Problem], notes: list[str]) -> dict[str, list[Path]]:
+def configured(
+    config: dict, file: Path, boundary: Boundary, problems: list[Problem], notes: list[str]
+) -> dict[str, list[Path]]:
     """The folders and lists of images that data.yaml names, by split."""
     named = config.get("path")
     bases = [file.parent]
     if isinstance(named, str) and named:
         last = Path(named.replace("\\", "/")).name  # ../datasets/coco8 is coco8/ where it lies next to the file
-        bases = [file.parent / named, Path(named), *([file.parent / last] if last not in ("", "..") else []), file.parent]
+        given = [place for place in (file.parent / named, Path(named)) if boundary.holds(place)]
+        below = [file.parent / last] if last not in ("", "..") else []
+        if not given and last != file.parent.absolute().name and not any(place.is_dir() for place in below):
+            problems.append(boundary.refused(file, f"path: {named}"))
+        bases = [*given, *below, file.parent]
     places: dict[str, list[Path]] = {}
     for key, value in config.items():
         entries = [value] if isinstance(value, str) else value
         if key in NO_SPLITS or not isinstance(key, str) or not isinstance(entries, list):
             continue
         for entry in entries:
-            place = _place(entry, bases, file.parent) if isinstance(entry, str) and entry else None
+            place = _place(entry, bases, file.parent, boundary) if isinstance(entry, str) and entry else None
             if place is not None:
                 places.setdefault(split_name(key), []).append(place)
+            elif isinstance(entry, str) and boundary.leads_out(bases, entry):
+                problems.append(boundary.refused(file, f"{key}: {entry}"))
             elif split_name(key) in SPLITS:
                 problems.append(Problem("missing partner", str(file), f"{key}: {brief(entry)} is not a folder of images"))
     if len(places) == 2 and places.get("train") == places.get("val"):
@@ -148,7 +158,7 @@ def configured(config: dict, file: Path, problems: list[Problem], notes: list[st
     return places
 
 
-def _place(entry: str, bases: list[Path], folder: Path) -> Path | None:
+def _place(entry: str, bases: list[Path], folder: Path, boundary: Boundary) -> Path | None:
     """The existing folder or list that an entry names.
 
     Some tools write ../train for a folder next to data.yaml, and a path may be that of another computer: the longest end of
@@ -157,17 +167,24 @@ def _place(entry: str, bases: list[Path], folder: Path) -> Path | None:
     plain = entry.replace("\\", "/")
     for name in dict.fromkeys((entry, plain, plain.removeprefix("../"))):
         for base in bases:
-            if _is_place(base / name, folder):
-                return base / name
-    return next((base / tail for tail in _tails(plain) for base in bases if _is_place(base / tail, folder)), None)
+            if (place := _existing(base / name, folder, boundary)) is not None:
+                return place
+    places = (_existing(base / tail, folder, boundary) for tail in _tails(plain) for base in bases)
+    return next((place for place in places if place is not None), None)
 
 
-def _is_place(place: Path, folder: Path) -> bool:
+def _existing(place: Path, folder: Path, boundary: Boundary) -> Path | None:
+    """A folder or list, if it exists, is in the data set, and does not hold it."""
+    if not boundary.holds(place):
+        return None
+    if ".." in place.parts and not boundary.allow_outside:
+        place = Path(os.path.normpath(place))  # else a link before the .. could lead out
     try:
         is_there = place.is_dir() or (place.suffix == ".txt" and place.is_file())
-        return is_there and place.resolve() not in folder.resolve().parents  # a parent such as / would be the whole disk
+        # a parent such as / would be the whole disk
+        return place if is_there and place.resolve() not in folder.resolve().parents else None
     except (OSError, ValueError):  # a name that is too long, or that no folder can have
-        return False
+        return None
 
 
 def _tails(path: str) -> Iterator[str]:

@@ -18,13 +18,14 @@ from tqdm import tqdm
 from visionkit.data import sources
 from visionkit.data.images.bit_depth import ALL_BITS, unused_bits
 from visionkit.data.images.decode import ImageError
+from visionkit.data.images.inside import Boundary
 from visionkit.data.index import PROBLEM_KINDS, DataError, Index, Objects
 from visionkit.data.quality.duplicates import THUMBNAIL_SIDE, Duplicate, find_duplicates
 from visionkit.data.quality.feature_duplicates import Extract, Pair, find_pairs, seconds_needed
 from visionkit.data.quality.findings import Finding, Opened, label_of, rotation_findings, sample_findings
 from visionkit.data.quality.inspect import InspectedImage, inspect_image, inspect_mask
 from visionkit.data.quality.measurable import unmeasurable
-from visionkit.data.quality.notes import notes_on
+from visionkit.data.quality.notes import note_on_links, notes_on
 from visionkit.data.quality.summary import summarize
 from visionkit.data.splits import DataSet
 from visionkit.ops.np_boxes import pairwise_iou
@@ -59,19 +60,21 @@ def check(
     mask_values: Sequence[str] = (),
     extract: Extract | None = None,
     seconds: float = math.inf,
+    allow_outside: bool = False,
 ) -> Checked:
     """Open all files of a data set and report what is wrong with it.
 
     Args:
         data: anything that ``sources.read`` reads, or a data set that it returned.
         mask_values: see ``sources.read``.
+        allow_outside: see ``sources.read``.
         extract: features by which photographs with a caption, a border, mirrored or cut are found; None does not search them.
         seconds: the search is left out, with a note, if it would take longer.
 
     Raises:
         DataError: the data does not exist, has no known layout, or is empty.
     """
-    data_set = data if isinstance(data, DataSet) else sources.read(data, mask_values=mask_values)
+    data_set = data if isinstance(data, DataSet) else sources.read(data, mask_values=mask_values, allow_outside=allow_outside)
     if len(data_set) == 0 and not data_set.problems:
         raise DataError(f"{'The data set' if data_set is data else data}: no images in it. {sources.EXPECTED}")
     opened = open_all(data_set)
@@ -86,6 +89,8 @@ def check(
     findings += _unmeasurable(data_set, summary)
     findings.sort(key=lambda finding: order.get(finding.kind, len(order)))
     notes = notes_on(data_set, opened, summary) + more_notes
+    if not isinstance(data, DataSet):
+        notes += tuple(note_on_links(data_set, Boundary.of(data)))
     counts = Counter(finding.kind for finding in findings)
     return Checked(data_set, opened, tuple(findings), notes, summary | {"problems": dict(counts), "notes": notes})
 

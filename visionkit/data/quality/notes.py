@@ -5,6 +5,8 @@ from pathlib import Path
 from typing import Any
 
 from visionkit.data.images.bit_depth import how_floats_are_scaled
+from visionkit.data.images.contents import file_of
+from visionkit.data.images.inside import Boundary, number_of_links_out
 from visionkit.data.index import counted
 from visionkit.data.quality.findings import Opened, doubled_boxes, objects_of, samples, values_to_ignore
 from visionkit.data.quality.inspect import InspectedImage, InspectedMask, other_suffix
@@ -26,6 +28,15 @@ def notes_on(data: DataSet, opened: Opened, summary: dict[str, Any]) -> tuple[st
         *_on_objects(data, summary),
         *_on_masks(opened),
     )
+
+
+def note_on_links(data: DataSet, boundary: Boundary) -> Iterator[str]:
+    """A sentence on the images that links in the folder of the data set lead to, and that lie elsewhere."""
+    paths = dict.fromkeys(file_of(path) for index in data.splits.values() for path in index.paths)
+    count = number_of_links_out(paths, boundary)
+    if count:
+        one, several = "image is read through a link that leads", "images are read through links that lead"
+        yield f"{counted(count, one, several)} out of the data set's folder"
 
 
 def imbalance(classes: dict[str, dict[str, int]]) -> float:

@@ -62,7 +62,7 @@ def open_data(
     source = config.data or str(built_in(cache_folder() / "demo"))
 
     def read() -> Splits:
-        splits = read_classified(source, seed=config.seed, multi_label=multi_label)
+        splits = read_classified(source, seed=config.seed, multi_label=multi_label, allow_outside=config.allow_outside)
         return few(splits) if config.smoke else splits
 
     resumed = "data" in (run.read_json("plan.json") or {})

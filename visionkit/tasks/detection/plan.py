@@ -70,7 +70,7 @@ def open_data(run: Run, config: RunConfig, *, built_in: Callable[..., Path]) -> 
     source = config.data or dataset.built_in(built_in, "detection_demo", smoke=config.smoke, **fewer)
 
     def read() -> Splits:
-        splits = train_and_val(sources.read(source), seed=config.seed)
+        splits = train_and_val(sources.read(source, allow_outside=config.allow_outside), seed=config.seed)
         if not splits.train.has_objects:
             raise UserError(
                 f"{source} has no boxes: expected VOC, COCO or YOLO annotations, or a table with xmin, ymin, xmax, ymax. "

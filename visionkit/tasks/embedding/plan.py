@@ -55,7 +55,7 @@ def open_data(run: Run, config: RunConfig, *, built_in: Callable[..., Path]) -> 
     source = config.data or dataset.built_in(built_in, "face_demo", smoke=config.smoke, **fewer)
 
     def read() -> Splits:
-        splits = split_people(read_people(source), seed=config.seed)
+        splits = split_people(read_people(source, allow_outside=config.allow_outside), seed=config.seed)
         return few_people(splits) if config.smoke else splits
 
     data = read_splits(run, read, lambda splits: _validate(splits, source))

@@ -67,7 +67,7 @@ def open_data(run: Run, config: RunConfig, step: Step, *, built_in: Callable[...
     """
     write, name = partial(built_in, seed=config.seed), f"{step}-{config.seed}"
     source = config.data or dataset.built_in(write, name, smoke=config.smoke, **SMOKE_IMAGES)
-    splits = read_data(source, step, seed=config.seed)
+    splits = read_data(source, step, seed=config.seed, allow_outside=config.allow_outside)
     plan = run.plan(Plan, lambda: choose_plan(splits))
 
     def describe(scanned: Splits) -> tuple[Splits, str]:
@@ -77,18 +77,19 @@ def open_data(run: Run, config: RunConfig, step: Step, *, built_in: Callable[...
     return open_splits(run, _listed(splits, plan), describe).readable
 
 
-def read_data(source: str | Path, step: Step, *, seed: int) -> Splits:
+def read_data(source: str | Path, step: Step, *, seed: int, allow_outside: bool = False) -> Splits:
     """Read and split a data set, without the images that a step cannot use.
 
     Args:
         source: see ``visionkit.data.read``.
         step: what is learnt.
         seed: draws the validation split, if the data set has none.
+        allow_outside: see ``visionkit.data.sources.read``.
 
     Raises:
         UserError: no image can be used for training, or none for validation.
     """
-    splits = train_and_val(read(source), seed=seed)
+    splits = train_and_val(read(source, allow_outside=allow_outside), seed=seed)
     usable = splits.map(lambda index, name: _usable(index, name, step, source))
     num_removed = len(splits.train) + len(splits.val) - len(usable.train) - len(usable.val)
     note = (f"{num_removed} images left out that have more objects, or none",) if num_removed else ()

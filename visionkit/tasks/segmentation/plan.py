@@ -272,7 +272,8 @@ def balanced(class_counts: np.ndarray) -> np.ndarray:
 
 
 def _read_images(source: str, config: TrainConfig, mask_values: Sequence[str]) -> Splits:
-    splits = train_and_val(sources.read(source, prefer="masks", mask_values=mask_values), seed=config.seed)
+    data = sources.read(source, prefer="masks", mask_values=mask_values, allow_outside=config.allow_outside)
+    splits = train_and_val(data, seed=config.seed)
     return first_images(splits, SMOKE_IMAGES) if config.smoke else splits
 
 

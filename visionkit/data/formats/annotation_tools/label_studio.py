@@ -106,7 +106,9 @@ def _path_in(address: str) -> str:
     except ValueError:  # such as http://[
         return address
     local = parse_qs(parts.query).get("d")
-    return local[0] if local else unquote(parts.path)
+    path = unquote(parts.path)
+    on_server = path.startswith("/data/") or parts.scheme not in ("", "file")
+    return local[0] if local else path.lstrip("/") if on_server else path
 
 
 def _find_image(file: Path, address: str, reading: Reading) -> str | None:

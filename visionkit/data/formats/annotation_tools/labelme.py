@@ -22,8 +22,9 @@ from visionkit.data.formats.annotation_tools.json_trees import read_tree, tool_o
 from visionkit.data.formats.annotation_tools.records import Reading, Record, data_set_of, note_unused_images, with_progress
 from visionkit.data.formats.annotation_tools.shapes import ERRORS, Shape, declared_size, points_of
 from visionkit.data.formats.class_names import list_with, names_files
-from visionkit.data.formats.matching import find_by_stem
 from visionkit.data.images.decode import ImageError, read_size
+from visionkit.data.images.finder import find_by_stem
+from visionkit.data.images.inside import Boundary
 from visionkit.data.images.listing import files_in, list_images
 from visionkit.data.index import DataError, Problem, natural_order
 from visionkit.data.splits import DataSet
@@ -46,17 +47,18 @@ def looks_like_labelme(folder: Path) -> bool:
     return False
 
 
-def read_labelme(path: str | Path) -> DataSet:
+def read_labelme(path: str | Path, boundary: Boundary | None = None) -> DataSet:
     """Index the images of labelme's JSON files; an image is opened only if its file lacks the size.
 
     Args:
         path: a folder in one of the layouts above, or one JSON file.
+        boundary: which files may be named; by default, those in the folder of the data set.
 
     Raises:
         DataError: no file is one of labelme's, or none can be used.
     """
     path = Path(path)
-    reading = Reading(path.parent if path.is_file() else path)
+    reading = Reading(path.parent if path.is_file() else path, boundary=boundary or Boundary.of(path))
     images, others = ([], [path]) if path.is_file() else list_images(path)
     files = sorted((file for file in others if file.suffix.lower() == ".json"), key=lambda file: natural_order(str(file)))
     for file in with_progress(files):
@@ -119,7 +121,9 @@ def _find_image(file: Path, name: Any, reading: Reading) -> str | None:
     own = (reading.find(beside, named) if has_own_name else None) or find_by_stem(reading.find, beside, file.stem)
     if own is None:
         return reading.image(file, name if isinstance(name, str) and name else f"{file.stem}.jpg")
-    if not has_own_name and reading.find(beside, named) is not None:
+    if reading.boundary.leads_out(beside, name if isinstance(name, str) else "") and not has_own_name:
+        reading.problems.append(reading.boundary.refused(file, name))
+    elif not has_own_name and reading.find(beside, named) is not None:
         detail = f"its imagePath is {brief(named)}, but {Path(own).name} has its name; the latter was chosen"
         reading.problems.append(Problem("unclear layout", str(file), detail))
     return own

@@ -13,8 +13,9 @@ from tqdm import tqdm
 
 from visionkit.data.formats.annotation_files import brief, check_not_empty, detection_index
 from visionkit.data.formats.annotation_tools.shapes import Shape, fits, objects_of
-from visionkit.data.formats.matching import find_by_stem, image_finder
 from visionkit.data.images.decode import ImageError, read_size
+from visionkit.data.images.finder import ImageFinder, find_by_stem, image_finder
+from visionkit.data.images.inside import EVERYWHERE, Boundary
 from visionkit.data.images.listing import image_folders, list_images
 from visionkit.data.index import Annotation, DataError, Index, Problem, counted, natural_order
 from visionkit.data.split_names import SPLITS, WHOLE, split_name, split_of_path, split_order
@@ -67,7 +68,7 @@ class Reading:
         class_names: names that the format puts into an order.
         left_out: by kind, the first file with annotations that are no objects, and how many there are of each class.
         places: folders where the images of a file usually lie.
-        find: see ``matching.image_finder``.
+        boundary: which files may be named.
         image_folders: the folders in a folder that are named like those of images.
     """
 
@@ -79,8 +80,13 @@ class Reading:
     class_names: list[str] = field(default_factory=list)
     left_out: dict[str, tuple[str, Counter[str]]] = field(default_factory=dict)
     places: dict[Path, list[str]] = field(default_factory=dict)
-    find: Callable[[Iterable[str], str], str | None] = field(default_factory=image_finder)
+    boundary: Boundary = EVERYWHERE
     image_folders: Callable[[Path], list[Path]] = field(default_factory=lambda: cache(_image_folders))
+
+    @cached_property
+    def find(self) -> ImageFinder:
+        """See ``finder.image_finder``."""
+        return image_finder(self.boundary)
 
     def bad(self, file: str | Path, which: str, reason: object) -> None:
         """Note an annotation that cannot be understood."""
@@ -104,7 +110,9 @@ class Reading:
         """
         if isinstance(name, str) and 0 < len(name) < LONGEST_NAME:
             parts = [part for part in name.strip().replace("\\", "/").split("/") if part not in ("", ".")]
-            places = dict.fromkeys((*map(str, folders), *self._places(file)))
+            places = [place for place in dict.fromkeys((*map(str, folders), *self._places(file))) if self.boundary.holds(place)]
+            if self.boundary.allow_outside and (path := self.find(places, name.strip())) is not None:
+                return path
             for start in range(len(parts)):
                 if (path := self.find(places, "/".join(parts[start:]))) is not None:
                     return os.path.normpath(path) if ".." in parts else path
@@ -112,7 +120,10 @@ class Reading:
                 return path
             if parts and len(anywhere := self.images_by_name.get(parts[-1].casefold(), ())) == 1:
                 return anywhere[0]
-        self.problems.append(Problem("missing partner", str(file), f"the image {brief(name)} does not exist"))
+        named = name if isinstance(name, str) else ""
+        self.problems.append(
+            self.find.missing([str(file.parent), *map(str, folders)], named, file, f"the image {brief(name)} does not exist")
+        )
         return None
 
     def _places(self, file: Path) -> list[str]:

@@ -20,6 +20,7 @@ from visionkit.data.formats.annotation_tools.labelme import read_labelme
 from visionkit.data.formats.annotation_tools.records import Reading, data_set_of, note_unused_images, with_progress
 from visionkit.data.formats.annotation_tools.via import COLUMNS, read_via
 from visionkit.data.formats.tables.rows import read_head
+from visionkit.data.images.inside import Boundary
 from visionkit.data.images.listing import files_in, list_images
 from visionkit.data.index import DataError, Problem, natural_order
 from visionkit.data.split_names import SPLITS, WHOLE, split_name, split_of_path
@@ -58,23 +59,25 @@ def looks_like_tool_files(path: Path) -> bool:
     return tool_of(path) is not None if path.is_file() else bool(_files(path, NUM_PROBED))
 
 
-def read_tool_files(path: str | Path) -> DataSet:
+def read_tool_files(path: str | Path, boundary: Boundary | None = None) -> DataSet:
     """Index the images of all files that one tool wrote; an image is opened only if its file lacks the size.
 
     Args:
         path: a folder in one of the layouts above, or one file, which may also be labelme's.
+        boundary: which files may be named; by default, those in the folder of the data set.
 
     Raises:
         DataError: no tool that is known wrote a file here, or no image can be used.
     """
     path = Path(path)
     if path.is_file() and tool_of(path) == "labelme":
-        return read_labelme(path)
+        return read_labelme(path, boundary)
     files = {path: tool_of(path)} if path.is_file() else _files(path)
     tool = next((tool for tool in READERS if tool in files.values()), None)
     if tool is None:
         raise DataError(f"{path}: no annotations of a tool that is known. Expected a file of {', '.join(READERS)} or labelme.")
-    reading, used = Reading(path.parent if path.is_file() else path), []
+    boundary = boundary or Boundary.of(path)
+    reading, used = Reading(path.parent if path.is_file() else path, boundary=boundary), []
     for file in with_progress([file for file, tool_of_file in files.items() if tool_of_file == tool]):
         start = len(reading.records)
         try:

@@ -6,6 +6,7 @@ FOLDER/image_class_labels.txt      lines "1 1": the image, then its class
 FOLDER/train_test_split.txt        lines "1 0": the image, then 1 for training and 0 for test; may be missing
 """
 
+import os
 import re
 from collections import Counter
 from pathlib import Path
@@ -14,6 +15,7 @@ import numpy as np
 
 from visionkit.data.formats.annotation_files import brief
 from visionkit.data.images.contents import read_text
+from visionkit.data.images.inside import Boundary
 from visionkit.data.index import DataError, Index, Problem
 from visionkit.data.split_names import WHOLE
 from visionkit.data.splits import DataSet
@@ -27,13 +29,18 @@ def looks_like_cub(folder: Path) -> bool:
     return all((folder / name).is_file() for name in (IMAGES, LABELS, CLASSES))
 
 
-def read_cub(folder: str | Path) -> DataSet:
+def read_cub(folder: str | Path, boundary: Boundary | None = None) -> DataSet:
     """Index a folder of the layout above; the label is the species, and the parts and boxes are not used.
+
+    Args:
+        folder: the data set.
+        boundary: which files may be named; by default, those in the folder.
 
     Raises:
         DataError: a list cannot be read, or no image has a class.
     """
     folder = Path(folder)
+    boundary = boundary or Boundary.of(folder)
     problems: list[Problem] = []
     classes = _read(folder / CLASSES, problems)
     names = _unique([re.sub(r"^\d+\.", "", name) for name in classes.values()], list(classes.values()))
@@ -42,9 +49,12 @@ def read_cub(folder: str | Path) -> DataSet:
     splits = _read(folder / SPLIT, problems) if (folder / SPLIT).is_file() else {}
     rows: dict[str, list[tuple[str, int]]] = {"train": [], "test": []} if splits else {WHOLE: []}
     for key, name in _read(folder / IMAGES, problems).items():
-        path = next((place / name for place in (folder / "images", folder) if (place / name).is_file()), None)
+        paths = (Path(os.path.normpath(place / name)) for place in (folder / "images", folder) if boundary.holds(place / name))
+        path = next((path for path in paths if path.is_file()), None)
         split = {"1": "train", "0": "test"}.get(splits.get(key, "")) if splits else WHOLE
-        if path is None:
+        if path is None and boundary.leads_out((folder / "images", folder), name):
+            problems.append(boundary.refused(folder / IMAGES, name))
+        elif path is None:
             problems.append(
                 Problem("missing partner", str(folder / "images" / name), f"{IMAGES} lists it, but there is no such image")
             )

@@ -78,6 +78,10 @@ def understand(file: Path, rows: Sequence[Sequence[str]], search: ImageSearch, s
     if image is not None and not _are_all(search, {row[image] for row in sample}):
         image = None
     if image is None:
+        outside = [row[i] for i in named.images_if_found for row in sample if row[i] and search.leads_out(row[i])]
+        if outside:
+            reason = search.boundary.refused(file, outside[0]).detail
+            raise UnclearError(f"{file}: none of its columns names images in it: {reason}.", frozenset({str(file.parent)}))
         tried = [row[i] for i in named.images_if_found for row in sample if row[i]][:1]
         searched = f" (there is no image {brief(tried[0])} in {search.searched(split)})" if tried else ""
         raise DataError(f"{file}: its columns are {', '.join(names[:20])}; none of them names an image{searched}. {EXPECTED}")

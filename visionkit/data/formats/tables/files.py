@@ -8,6 +8,7 @@ from visionkit.data.formats.tables.columns import EXPECTED, UnclearError, Unders
 from visionkit.data.formats.tables.contents import understand
 from visionkit.data.formats.tables.images import TABLE_FOLDERS, ImageSearch, split_of_name
 from visionkit.data.formats.tables.rows import read_head
+from visionkit.data.images.inside import Boundary
 from visionkit.data.index import DataError, Problem
 from visionkit.data.split_names import SPLITS, WHOLE, split_folders, split_name
 
@@ -48,43 +49,48 @@ class Found(NamedTuple):
     noted: tuple[Path, ...] = ()
 
 
-def open_table(file: Path, split: str) -> TableFile:
+def open_table(file: Path, split: str, boundary: Boundary) -> TableFile:
     """Understand the columns of one table.
 
     Raises:
         DataError: it does not name images, or does not say what they show.
     """
-    search = ImageSearch(file)
+    search = ImageSearch(file, boundary=boundary)
     return TableFile(file, split, understand(file, read_head(file), search, "" if split == WHOLE else split), search)
 
 
-def find_tables(folder: Path) -> Found:
+def find_tables(folder: Path, boundary: Boundary | None = None) -> Found:
     """The tables of a folder; none if there are none.
+
+    Args:
+        folder: the folder.
+        boundary: which files the tables may name; by default, those in the folder.
 
     Raises:
         DataError: several tables may be meant, or the only one is not clear.
     """
-    found = _in_folder(folder, WHOLE)
+    boundary = boundary or Boundary.of(folder)
+    found = _in_folder(folder, WHOLE, boundary)
     if found.tables:
         return found
     children = [child for child in sorted(folder.iterdir()) if child.is_dir()]
     with_tables = [child for child in children if any(map(_table_files, (child, *_table_folders(child))))]
     parts = split_folders(with_tables)
-    by_split = [_in_split(child, split) for split, child in parts.folders.items()]
+    by_split = [_in_split(child, split, boundary) for split, child in parts.folders.items()]
     if tables := [table for split in by_split for table in split.tables]:
         notes = [*found.notes, *parts.notes, *(note for split in by_split for note in split.notes)]
         problems = (*parts.problems, *(problem for split in by_split for problem in split.problems))
         return Found(tables, notes, problems, tuple(file for split in by_split for file in split.noted))
     for child in _table_folders(folder):
-        if (below := _in_folder(child, WHOLE)).tables:
+        if (below := _in_folder(child, WHOLE, boundary)).tables:
             return below._replace(notes=[*found.notes, *below.notes])
     return Found([], found.notes)
 
 
-def _in_split(folder: Path, split: str) -> Found:
+def _in_split(folder: Path, split: str, boundary: Boundary) -> Found:
     """The table in the folder of a split, or in its labels/ (FiftyOne)."""
-    found = _in_folder(folder, split)
-    below = (_in_folder(child, split) for child in _table_folders(folder)) if not found.tables else ()
+    found = _in_folder(folder, split, boundary)
+    below = (_in_folder(child, split, boundary) for child in _table_folders(folder)) if not found.tables else ()
     return next((inner for inner in below if inner.tables), found)
 
 
@@ -96,7 +102,7 @@ def _table_files(folder: Path) -> list[Path]:
     return [path for path in sorted(folder.iterdir()) if path.suffix.lower() in SUFFIXES and path.is_file()]
 
 
-def _in_folder(folder: Path, of_folder: str) -> Found:
+def _in_folder(folder: Path, of_folder: str, boundary: Boundary) -> Found:
     """The tables that lie in one folder; a folder of a split has one."""
     files = _table_files(folder)
     if len(files) > MOST_TABLES:
@@ -107,7 +113,7 @@ def _in_folder(folder: Path, of_folder: str) -> Found:
             notes.append(f"{file.name} is not used: it shows how predictions are to be submitted, and holds no labels")
             continue
         try:
-            table = open_table(file, split_of_name(file.stem) or of_folder)
+            table = open_table(file, split_of_name(file.stem) or of_folder, boundary)
         except UnclearError as error:
             unclear.append((file, error))
         except DataError:

@@ -9,10 +9,12 @@ from itertools import takewhile
 from pathlib import Path, PurePosixPath
 
 from visionkit.data.formats.mask_layouts.folders import MASK_FOLDERS, SPLIT_SUFFIXES
-from visionkit.data.formats.matching import image_finder
 from visionkit.data.images.contents import file_of
 from visionkit.data.images.decode import IMAGE_SUFFIXES
+from visionkit.data.images.finder import image_finder
+from visionkit.data.images.inside import Boundary
 from visionkit.data.images.listing import IMAGE_FOLDERS, is_hidden
+from visionkit.data.index import Problem
 from visionkit.data.split_names import SPLITS, split_name
 
 TABLE_FOLDERS = ("annotations", "annotation", "labels", "label", "csv", "csvs", "tables", "meta", "metadata", "splits", "lists")
@@ -35,14 +37,17 @@ class ImageSearch:
     Args:
         table: the table; its own folder is searched first, or the folder of the split.
         folders: names of subfolders that are searched before all other subfolders.
+        boundary: which files may be named; by default, those in the table's folder.
     """
 
-    def __init__(self, table: Path, folders: Iterable[str] = IMAGE_FOLDERS):
-        self._find = image_finder()
+    def __init__(self, table: Path, folders: Iterable[str] = IMAGE_FOLDERS, boundary: Boundary | None = None):
+        self.boundary = boundary or Boundary.of(table)
+        self._find = image_finder(self.boundary)
         self._folders = tuple(dict.fromkeys((*folders, "data")))
         self._roots = [table.parent]
         name = table.parent.name.lower()
-        if name in TABLE_FOLDERS or name.endswith(("_groundtruth", "_gt", "_labels", "_annotations")):
+        is_part = name in TABLE_FOLDERS or name.endswith(("_groundtruth", "_gt", "_labels", "_annotations"))
+        if is_part and self.boundary.holds(table.parent.parent):
             self._roots.append(table.parent.parent)
         self._first: dict[str, tuple[str, ...]] = {}
         self._suffixes = list(SUFFIXES)  # the one that was found last comes first
@@ -69,6 +74,14 @@ class ImageSearch:
         path = self._with_number(name) if path is None and by_number else path
         self._missing += path is None
         return path
+
+    def leads_out(self, name: str) -> bool:
+        """Whether a name leads out of the data set."""
+        return self.boundary.leads_out(self._roots, name)
+
+    def missing(self, file: Path, name: str, detail: str) -> Problem:
+        """The problem that a file of the table was not found; see ``ImageFinder.missing``."""
+        return self._find.missing(map(str, self._roots), name, file, detail)
 
     def _with_number(self, name: str) -> str | None:
         """The image whose name is this number with leading zeros, where no two images have one number."""

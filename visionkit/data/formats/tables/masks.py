@@ -8,6 +8,7 @@ from visionkit.data.formats.annotation_files import detection_index
 from visionkit.data.formats.mask_layouts.folders import MASK_FOLDERS
 from visionkit.data.formats.tables.images import ImageSearch
 from visionkit.data.formats.tables.samples import Samples
+from visionkit.data.images.inside import Boundary
 from visionkit.data.images.masks.code import find_classes
 from visionkit.data.images.masks.names import NamedClasses, find_names
 from visionkit.data.index import Annotation, Index, Problem
@@ -15,9 +16,11 @@ from visionkit.data.split_names import WHOLE
 from visionkit.data.splits import DataSet
 
 
-def read_masks(splits: Samples, files: list[Path], problems: list[Problem], named: NamedClasses | None) -> DataSet:
+def read_masks(
+    splits: Samples, files: list[Path], problems: list[Problem], named: NamedClasses | None, boundary: Boundary
+) -> DataSet:
     """The data set of images and masks; all masks are opened, to decide what their values mean."""
-    searches = [ImageSearch(file, MASK_FOLDERS) for file in files]
+    searches = [ImageSearch(file, MASK_FOLDERS, boundary) for file in files]
     paths: dict[str, list[str]] = {}
     masks: dict[str, list[str]] = {}
     for split, samples in splits.items():
@@ -26,7 +29,11 @@ def read_masks(splits: Samples, files: list[Path], problems: list[Problem], name
             name, line = rows.masks[positions[0]], rows.lines[positions[0]]
             mask = next((found for search in searches if (found := search.find(name, split)) is not None), None)
             if mask is None:
-                problems.append(Problem("missing partner", path, f"line {line}: there is no mask {name!r}"))
+                problems.append(
+                    boundary.refused(files[0], name)
+                    if searches[0].leads_out(name)
+                    else Problem("missing partner", path, f"line {line}: there is no mask {name!r}")
+                )
                 continue
             paths[split].append(path)
             masks[split].append(mask)

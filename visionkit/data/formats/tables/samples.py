@@ -68,14 +68,16 @@ def find_samples(table: Table, problems: list[Problem]) -> Samples:
             by_path[split, path] = Sample(path, table.rows, positions)
             splits[split].append(by_path[split, path])
     if missing and not by_path:
+        outside = [name for name, _ in missing if table.search.leads_out(name)]
+        hint = f"{table.search.boundary.refused(table.file, outside[0]).detail}. " if outside else ""
         raise DataError(
             f"{table.file}: none of its {len(missing):,} images exists, such as {brief(missing[0][0])}. They were searched in "
-            f"{table.search.searched(next(iter(splits)))}, with and without the suffix of an image. Put the table next to the "
-            "images or to their folder, or write paths that are relative to the table."
+            f"{table.search.searched(next(iter(splits)))}, with and without the suffix of an image. {hint}"
+            "Put the table next to the images or to their folder, or write paths that are relative to the table."
         )
     for name, position in missing[:MOST_NAMED]:
         detail = f"line {table.rows.lines[position]}: there is no image {brief(name)}"
-        problems.append(Problem("missing partner", str(table.file), detail))
+        problems.append(table.search.missing(table.file, name, detail))
     if len(missing) > MOST_NAMED:
         detail = f"{len(missing) - MOST_NAMED:,} further images of the table do not exist"
         problems.append(Problem("missing partner", str(table.file), detail))

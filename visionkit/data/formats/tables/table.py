@@ -24,6 +24,7 @@ from visionkit.data.formats.tables.labels import read_flags, read_labels
 from visionkit.data.formats.tables.masks import read_masks
 from visionkit.data.formats.tables.parse import parse
 from visionkit.data.formats.tables.samples import Samples, Table, find_samples
+from visionkit.data.images.inside import Boundary
 from visionkit.data.images.masks.names import NamedClasses
 from visionkit.data.index import DataError, Problem, counted
 from visionkit.data.split_names import WHOLE, split_order
@@ -32,53 +33,56 @@ from visionkit.data.splits import DataSet
 KINDS = {"labels": "labels", "flags": "labels", "boxes": "boxes", "landmarks": "landmarks", "masks": "masks"}
 
 
-def looks_like_table(folder: Path) -> bool:
+def looks_like_table(folder: Path, boundary: Boundary | None = None) -> bool:
     """Whether a folder has a table, or one per split, that is more than a list for ``class_folders.find_class_folders``.
 
     Also true if several tables may be meant, or the columns of the only one are not clear: ``read_tables`` says so.
     """
     try:
-        return bool(find_tables(folder).tables)
+        return bool(find_tables(folder, boundary or Boundary.of(folder)).tables)
     except DataError:
         return True
 
 
-def looks_like_table_of_masks(folder: Path) -> bool:
+def looks_like_table_of_masks(folder: Path, boundary: Boundary | None = None) -> bool:
     """Whether a folder has a table that pairs images with masks; the names of folders would say less."""
     try:
-        return any(table.meaning.columns.kind == "masks" for table in find_tables(folder).tables)
+        tables = find_tables(folder, boundary or Boundary.of(folder)).tables
+        return any(table.meaning.columns.kind == "masks" for table in tables)
     except DataError:
         return False
 
 
-def read_tables(folder: str | Path, named: NamedClasses | None = None) -> DataSet:
+def read_tables(folder: str | Path, named: NamedClasses | None = None, boundary: Boundary | None = None) -> DataSet:
     """Index the table in a folder, its tables train.csv and val.csv, or those in train/ and val/.
 
     Args:
         folder: the data set.
         named: the meaning of mask values; None for what a file of names or the masks themselves say.
+        boundary: which files may be named; by default, those in the folder of the data set.
 
     Raises:
         DataError: there is no table, several may be meant, or they hold nothing that can be used.
     """
     folder = Path(folder)
-    found = find_tables(folder)
+    boundary = boundary or Boundary.of(folder)
+    found = find_tables(folder, boundary)
     if not found.tables:
         raise no_table(folder, found.notes)
-    return _read(found, folder, named)
+    return _read(found, folder, named, boundary)
 
 
-def read_table(path: str | Path, named: NamedClasses | None = None) -> DataSet:
+def read_table(path: str | Path, named: NamedClasses | None = None, boundary: Boundary | None = None) -> DataSet:
     """Index one table; see ``read_tables``.
 
     Raises:
         DataError: the table has no column that names an image, none that says what it shows, or no row that can be used.
     """
-    path = Path(path)
-    return _read(Found([open_table(path, WHOLE)], []), None, named)
+    path, boundary = Path(path), boundary or Boundary.of(path)
+    return _read(Found([open_table(path, WHOLE, boundary)], []), None, named, boundary)
 
 
-def _read(found: Found, folder: Path | None, named: NamedClasses | None) -> DataSet:
+def _read(found: Found, folder: Path | None, named: NamedClasses | None, boundary: Boundary) -> DataSet:
     problems = list(found.problems)
     problems += [Problem("unclear layout", str(table.file), doubt) for table in found.tables for doubt in table.meaning.doubts]
     files = [table.file for table in found.tables]
@@ -96,7 +100,7 @@ def _read(found: Found, folder: Path | None, named: NamedClasses | None) -> Data
     splits = {name: splits[name] for name in sorted(splits, key=split_order)}
     kind = tables[0].columns.kind
     if kind == "masks":
-        data_set = read_masks(splits, files, problems, named)
+        data_set = read_masks(splits, files, problems, named, boundary)
     elif kind in ("boxes", "landmarks"):
         data_set = read_boxes(splits, tables, problems)
     else:
