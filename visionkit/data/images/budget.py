@@ -43,6 +43,8 @@ class Budget:
         try:
             yield
         finally:
+            if more > TRIMMED and (trim := _trim()) is not None:
+                trim(0)  # else the C library keeps what Pillow freed, for each thread
             if not getattr(self._thread, "keeps", False):
                 self._give_back(more)
 
@@ -66,8 +68,6 @@ class Budget:
     def _give_back(self, num_bytes: int) -> None:
         self._thread.held = self._held() - num_bytes
         with self._changed:
-            if num_bytes > TRIMMED and (trim := _trim()) is not None:
-                trim(0)  # else the C library keeps what Pillow freed, for each thread
             self._free += num_bytes
             self._changed.notify_all()
 
