@@ -83,3 +83,42 @@ def test_folders_can_be_overlooked():
     for folder in {path.parent for path in SOURCES}:
         most = 30 if folder.name == "models" else 20
         assert len(list(folder.glob("*.py"))) <= most, folder
+
+
+# What opens a file by its path although strangers may have made it, and why it may.
+OPENED_BY_PATH = {
+    "visionkit/data/arrays/files.py": "NumPy maps a file and nibabel turns it, after check_file",
+    "visionkit/data/demo/arrays.py": "a file of nibabel's own",
+    "visionkit/data/demo/photographs.py": "a marker that the program wrote",
+    "visionkit/data/images/crops.py": "TensorFlow reads groups of files, after check_file in pipeline/reading.py",
+    "visionkit/data/images/stacks.py": "OpenCV reads a page of a file that is open",
+    "visionkit/data/pipeline/pixel_cache.py": "a map of the program's own cache",
+    "visionkit/data/pipeline/reading.py": "TensorFlow reads while other threads run, after check_file",
+    "visionkit/data/pipeline/service.py": "a graph on another machine, of files that the scan has read",
+    "visionkit/inference/video.py": "OpenCV opens videos by path, after check_file",
+    "visionkit/tasks/classification/feature_cache.py": "a map of the program's own cache, after check_file",
+    "visionkit/tasks/segmentation/mask_files.py": "nibabel, after check_file",
+}
+BY_PATH = re.compile(
+    r"open|(np|nibabel|cv2|h5py)\.(load|fromfile|memmap|imread|imreadmulti|VideoCapture|File)|tf\.io\.(read_file|gfile\.GFile)"
+    r"|.*\.(read_bytes|read_text)"
+)
+
+
+def opens_by_path(call: ast.Call) -> bool:
+    if BY_PATH.fullmatch(ast.unparse(call.func)):
+        return not (call.args and ast.unparse(call.args[0]).startswith("io.BytesIO"))
+    is_path = isinstance(call.func, ast.Attribute) and call.func.attr == "open"
+    return is_path and bool(call.args) and isinstance(call.args[0], ast.Constant) and "r" in str(call.args[0].value)
+
+
+def test_files_of_strangers_are_opened_in_one_place():
+    """Anything else would wait for a named pipe for ever."""
+    packages = ("visionkit/data/", "visionkit/inference/", "visionkit/tasks/", "visionkit/cli/", "recipes/")
+    found = set()
+    for path in SOURCES:
+        name = path.relative_to(ROOT).as_posix()
+        nodes = ast.walk(ast.parse(path.read_text(encoding="utf-8"))) if name.startswith(packages) else ()
+        if any(isinstance(node, ast.Call) and opens_by_path(node) for node in nodes):
+            found.add(name)
+    assert found == set(OPENED_BY_PATH)

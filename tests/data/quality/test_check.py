@@ -137,7 +137,7 @@ def test_a_folder_or_an_impossible_name_in_an_index_is_broken(tmp_path):
     paths = [str(tmp_path / "x.jpg"), str(tmp_path / "gone.jpg"), "null\0.jpg", "n" * 5000]
     checked = check(DataSet({"all": classification(paths, [0, 0, 1, 1])}))
     assert kinds(checked) == ["broken image"] * 4
-    assert [finding.detail for finding in checked.findings][:2] == ["a folder", "No such file or directory"]
+    assert [finding.detail for finding in checked.findings][:2] == ["is a folder, not a file", "No such file or directory"]
 
 
 def test_an_annotated_image_that_does_not_exist_is_a_missing_partner(tmp_path):

@@ -3,15 +3,18 @@
 A file of a few hundred kilobytes may hold 179 million pixels, and each core opens one.
 """
 
+import ctypes
 import functools
+import sys
 import threading
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 
 import psutil
 
 LARGEST = 5 * 2**29  # bytes for all images that are being decoded at once, and for one
 SHARE = 0.25  # of the memory of the machine, where that is less
+TRIMMED = 2**28  # bytes of one image, from which freed memory goes back to the system
 LARGE_FILE = 2**26  # bytes; reading larger ones counts, too
 DECODED_TO_FILE = 8  # bytes that a large file is taken to need for each of its own, before its header is known
 
@@ -40,6 +43,8 @@ class Budget:
         try:
             yield
         finally:
+            if more > TRIMMED and (trim := _trim()) is not None:
+                trim(0)  # else the C library keeps what Pillow freed, for each thread
             if not getattr(self._thread, "keeps", False):
                 self._give_back(more)
 
@@ -65,6 +70,12 @@ class Budget:
         with self._changed:
             self._free += num_bytes
             self._changed.notify_all()
+
+
+@functools.cache
+def _trim() -> Callable[[int], int] | None:
+    """Gives freed memory back to the system; None where the C library cannot."""
+    return getattr(ctypes.CDLL(None), "malloc_trim", None) if sys.platform == "linux" else None
 
 
 @functools.cache

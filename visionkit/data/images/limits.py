@@ -14,7 +14,7 @@ BYTES_PER_PIXEL = {  # at the peak of decoding, with the result: measured for ea
     **dict.fromkeys(("JPEG", "MPO", "BMP", "DIB"), 13),
     **dict.fromkeys(("WEBP", "AVIF", "HEIF", "JPEG2000"), 20),
 }
-OF_OTHERS = 14
+OF_OTHERS, OF_TIFF = 14, 10
 OF_DEEP = 26  # where a channel has more than 8 bits
 INFLATED = 1032  # the most bytes that one of zlib becomes
 DEEP_TILES = (";16", "65535")  # in the arguments of Pillow's decoder
@@ -71,7 +71,7 @@ def bytes_of_tiff(tags: Mapping[int, Any], num_bytes: int) -> int:
     if (is_raw and width * height * channels * least // 8 > num_bytes) or max(places, default=0) >= num_bytes:
         raise ImageError(f"damaged or cut off: it declares {width} x {height} pixels, and has only {num_bytes:,} bytes")
     stored = max(channels, 1) * max(bits, 8) // 8
-    factor = OF_OTHERS if stored <= 4 and bits <= 8 else max(OF_DEEP, 4 * stored)
+    factor = OF_TIFF if stored <= 4 and bits <= 8 else max(OF_DEEP, 4 * stored)
     return _checked(width, height, max(width * height * factor, tile * stored), num_bytes, "TIFF")
 
 

@@ -129,7 +129,9 @@ def _read(path: str) -> bytes:
     try:
         return read_contents(path)
     except OSError as error:
-        raise ImageError("a link that leads nowhere" if _is_link(file) else error.strerror or str(error)) from error
+        raise ImageError(
+            "a link that leads nowhere" if _is_link(file) and not file.exists() else error.strerror or str(error)
+        ) from error
     except ValueError as error:  # a null character in a name
         raise ImageError(str(error)) from error
 
