@@ -15,6 +15,7 @@ from visionkit.data.formats.annotation_tools import labelme, tool_files
 from visionkit.data.formats.class_folders import (
     LAYOUTS,
     find_class_folders,
+    holds_one_folder_alone,
     only_child,
     only_folder,
     only_with_splits,
@@ -32,7 +33,7 @@ from visionkit.data.formats.unread.find import seen, unread_files, unused_images
 from visionkit.data.formats.unread.walk import walk
 from visionkit.data.images.decode import IMAGE_SUFFIXES
 from visionkit.data.images.inside import Boundary
-from visionkit.data.images.listing import is_hidden, list_images
+from visionkit.data.images.listing import list_images
 from visionkit.data.images.masks.names import OPTION, NamedClasses, parse_values
 from visionkit.data.index import DataError, Index, Problem, counted
 from visionkit.data.split_names import MEASURING, SPLITS, TRAIN_NAMES, WHOLE, empty_split_folders, split_name, split_order
@@ -58,7 +59,6 @@ READERS_OF_FILES = {
     ".data": ("YOLO Darknet", darknet.read_darknet),
 }
 ARCHIVES = (".zip", ".tar", ".gz", ".tgz", ".bz2", ".xz", ".7z", ".rar", ".zst")
-DOCUMENTS = (".md", ".pdf", ".html", ".py", ".ipynb")
 MASKS = "images and masks"
 # The layouts that are easiest to recognise come first. Class folders come after all of them: nearly any folder could be some.
 READERS_OF_FOLDERS = (
@@ -287,7 +287,7 @@ def _read_file(file: Path, wanted: Wanted) -> DataSet:
 def _read_folder(folder: Path, wanted: Wanted) -> DataSet:
     readers = sorted(READERS_OF_FOLDERS, key=lambda row: wanted.prefer != "masks" or row[0] != MASKS)
     if (
-        _holds_one_folder_alone(folder)
+        holds_one_folder_alone(folder)
         and (inner := _wrapped(folder, wanted)) is not None
         and split_name(inner.name) not in SPLITS
     ):
@@ -353,14 +353,6 @@ def _better_below(folder: Path, data_set: DataSet, wanted: Wanted) -> DataSet | 
         return None
     below = _entered(children[0], wanted)
     return below if len(below) > len(data_set) and any(index.has_objects for index in below.splits.values()) else None
-
-
-def _holds_one_folder_alone(folder: Path) -> bool:
-    """Whether there is nothing in a folder but another folder, and files for people to read."""
-    rest = (child for child in folder.iterdir() if not is_hidden(child.name) and not child.is_dir())
-    return only_child(folder) is not None and all(
-        child.suffix.lower() in DOCUMENTS or child.stem.lower() in ("readme", "license") for child in rest
-    )
 
 
 def _entered(inner: Path, wanted: Wanted) -> DataSet:

@@ -46,6 +46,7 @@ LAYOUTS = (
 )
 PREFERRED = {"train": TRAIN_NAMES, "val": VAL_NAMES, "test": TEST_NAMES}
 FEW_FOLDERS = 10  # one of which may hold all that is to be read
+DOCUMENTS = (".md", ".pdf", ".html", ".py", ".ipynb")  # besides README and LICENSE
 NAMED = 5  # files or folders that a note names
 
 Files = dict[str, list[Path]]  # the images of each class
@@ -129,6 +130,14 @@ def _holds_splits(folder: Path) -> bool:
     splits = split_folders(visible_folders(folder, [])).folders
     with_classes = {split for split, child in splits.items() if not _has_images(child) and len(visible_folders(child, [])) > 1}
     return {"train"} < with_classes
+
+
+def holds_one_folder_alone(folder: Path) -> bool:
+    """Whether there is nothing in a folder but another folder, and files for people to read."""
+    rest = (child for child in folder.iterdir() if not is_hidden(child.name) and not child.is_dir())
+    return only_child(folder) is not None and all(
+        child.suffix.lower() in DOCUMENTS or child.stem.lower() in ("readme", "license") for child in rest
+    )
 
 
 def visible_folders(folder: Path, notes: list[str]) -> list[Path]:
