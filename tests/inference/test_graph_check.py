@@ -79,7 +79,9 @@ ATTACKS = {
     "EagerPyFunc": lambda file: tf.py_function(lambda: 1.0, [], tf.float32),
     "PyFunc": lambda file: tf.numpy_function(lambda: np.float32(1), [], tf.float32),
     "TextLineDataset": lambda file: rows(tf.data.TextLineDataset(file)),
-    "TFRecordDataset": lambda file: rows(tf.data.TFRecordDataset(file)),
+    "TFRecordDatasetV2": lambda file: tf.raw_ops.TFRecordDatasetV2(
+        filenames=file, compression_type="", buffer_size=0, byte_offsets=tf.constant([0], tf.int64)
+    ),
     "FixedLengthRecordDatasetV2": lambda file: tf.raw_ops.FixedLengthRecordDatasetV2(
         filenames=file, header_bytes=0, record_bytes=1, footer_bytes=0, buffer_size=0, compression_type=""
     ),

@@ -98,7 +98,8 @@ def test_an_interrupted_run_leaves_an_image_and_can_be_resumed(run, tmp_path, ph
     ],
 )
 def test_bad_input_ends_in_one_line(run, tmp_path, monkeypatch, arguments, says):
-    monkeypatch.chdir(tmp_path)
+    (tmp_path / "here").mkdir()
+    monkeypatch.chdir(tmp_path / "here")
     done = run(*arguments, "--out", tmp_path / "run")
     assert done.returncode == 2 and re.search(says, done.stderr) and "Traceback" not in done.stderr
     assert not (tmp_path / "run" / "metrics.json").exists()

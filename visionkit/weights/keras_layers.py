@@ -22,7 +22,7 @@ def fill_from_groups(model: keras.Model, groups: Groups, heads: Sequence[str], s
     then what is around it is left out.
 
     Args:
-        model: a network whose layers have no layers inside.
+        model: the network.
         groups: the contents of the file.
         heads: names of layers, in order, that may be missing or have other shapes. All stay untrained from the first that does
             not fit.
@@ -64,14 +64,19 @@ def fill_from_groups(model: keras.Model, groups: Groups, heads: Sequence[str], s
 
 
 def group_names(model: keras.Model) -> dict[str, keras.layers.Layer]:
-    """The layers that have weights, by the names under which Keras stores them."""
+    """The layers that have weights, by the names under which Keras stores them; of networks inside, their layers."""
     counts: dict[str, int] = {}
     named = {}
     for layer in model.layers:
         kind = _snake_case(type(layer).__name__)
         number = counts[kind] = counts.get(kind, -1) + 1
-        if layer.weights:
-            named[f"{kind}_{number}" if number else kind] = layer
+        place = f"{kind}_{number}" if number else kind
+        inner = layer if isinstance(layer, keras.Model) else getattr(layer, "network", None)  # InferenceMode's
+        if isinstance(inner, keras.Model):
+            step = "layers" if inner is layer else "network/layers"
+            named |= {f"{place}/{step}/{below}": each for below, each in group_names(inner).items()}
+        elif layer.weights:
+            named[place] = layer
     return named
 
 

@@ -253,8 +253,8 @@ def test_auto_leaves_most_of_the_memory(index, monkeypatch):
 
 
 def test_auto_does_without_a_disk_where_there_may_be_no_folder(index, monkeypatch, tmp_path):
-    (tmp_path / "file").write_bytes(b"")
-    monkeypatch.setenv("VISIONKIT_CACHE", str(tmp_path / "file" / "cache"))
+    (tmp_path / "pixels").write_bytes(b"")
+    monkeypatch.setenv("VISIONKIT_CACHE", str(tmp_path))
     monkeypatch.setattr(psutil, "virtual_memory", lambda: SimpleNamespace(available=0))
     notes = []
     assert open_cache(index, "auto", note=notes.append) is None

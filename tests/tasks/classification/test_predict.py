@@ -99,7 +99,7 @@ def test_what_sees_signals_opens_as_another_class(bundle, small_classifier, tmp_
     from visionkit.tasks.classification.predict_arrays import ArrayClassifier
 
     folder = export_classifier(small_classifier, tmp_path / "model", class_names=NAMES, metadata={})
-    update_metadata(folder, input="signal")
+    update_metadata(folder, input="signal", shape=[32, 3], fit="resample")
     assert isinstance(visionkit.load(folder), ArrayClassifier) and type(visionkit.load(bundle)) is Classifier
 
 

@@ -63,7 +63,7 @@ def test_images_without_a_usable_mask_are_left_out_and_named(run, splits, tmp_pa
 def test_a_resumed_run_keeps_to_its_images_with_the_broken_ones(tmp_path, splits, monkeypatch):
     (tmp_path / "train" / "1_mask.png").write_text("text")
     run = Run(tmp_path / "new")
-    monkeypatch.setattr("visionkit.data.sources.read", lambda source, prefer, mask_values: None)
+    monkeypatch.setattr("visionkit.data.sources.read", lambda source, **options: None)
     monkeypatch.setattr("visionkit.tasks.segmentation.plan.train_and_val", lambda data_set, seed: splits)
     open_images(run)
     stored = Splits.from_plain(run.read_json("plan.json")["data"])
