@@ -258,7 +258,7 @@ def test_auto_does_without_a_disk_where_there_may_be_no_folder(index, monkeypatc
     monkeypatch.setattr(psutil, "virtual_memory", lambda: SimpleNamespace(available=0))
     notes = []
     assert open_cache(index, "auto", note=notes.append) is None
-    assert "cannot be made (Not a directory)" in notes[0]
+    assert "cannot be made (File exists)" in notes[0]
 
 
 def test_a_requested_cache_is_not_commented_on(index):

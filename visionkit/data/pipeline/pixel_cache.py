@@ -161,13 +161,13 @@ def _choose(index: Index, num_bytes: int, free: int) -> tuple[Where, str]:
         return "memory", f"kept in memory, of which {free / 1e9:.1f} GB are free"
     if num_bytes / 3 / len(index) > LARGEST_ON_DISK:
         return "none", "too much for the memory, and so large that decoding a part of each is faster than reading it from disk"
-    folder = cache_folder()
+    folder = cache_folder() / "pixels"
     try:
         folder.mkdir(parents=True, exist_ok=True)
     except OSError as error:
         return "none", f"too much for the memory, and {folder} cannot be made ({error.strerror}), decoded anew in each epoch"
     if num_bytes <= DISK_SHARE * shutil.disk_usage(folder).free:
-        return "disk", f"too much for the memory, kept in {folder / 'pixels'}"
+        return "disk", f"too much for the memory, kept in {folder}"
     return "none", "too much for memory and disk, decoded anew in each epoch"
 
 
