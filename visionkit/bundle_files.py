@@ -15,7 +15,7 @@ from pathlib import Path
 from typing import Any
 
 from visionkit.errors import UserError
-from visionkit.files import BUNDLE_METADATA, open_file, read_file, write_atomically
+from visionkit.files import BUNDLE_METADATA, home_expanded, open_file, read_file, write_atomically
 
 EXTRA = BUNDLE_METADATA.parent.name
 DIGESTS = Path(EXTRA, "sha256.txt")
@@ -35,7 +35,7 @@ REQUIRED_BY_INPUT = {None: ("size",), "signal": ("shape", "fit"), "volume": ("sh
 
 def find_bundle(path: str | Path) -> Path:
     """The bundle at a path: the folder itself, or the ``model/`` of a run folder. ``~`` is the user's folder."""
-    folder = Path(path).expanduser()
+    folder = Path(home_expanded(path))
     return folder / "model" if not (folder / GRAPH).is_file() and (folder / "model").is_dir() else folder
 
 
@@ -45,7 +45,7 @@ def read_metadata(folder: str | Path) -> dict[str, Any]:
     Raises:
         UserError: the folder is no bundle of visionkit, or the file is damaged, or lacks what its task needs.
     """
-    folder = Path(folder).expanduser()
+    folder = Path(home_expanded(folder))
     metadata = _with_current_names(_read_object(folder))
     problem = _problem(metadata)
     if problem:
@@ -60,12 +60,12 @@ def update_metadata(folder: str | Path, **values: Any) -> None:
         UserError: the folder is no bundle of visionkit, or the file is damaged.
         OSError: it cannot be written; it is as it was.
     """
-    folder = Path(folder).expanduser()
+    folder = Path(home_expanded(folder))
     contents = as_json(_read_object(folder) | values)
     if not (folder / DIGESTS).is_file():
         write_atomically(folder / BUNDLE_METADATA, contents)
         return
-    lines = (folder / DIGESTS).read_text(encoding="utf-8").splitlines()
+    lines = read_file(folder / DIGESTS, LARGEST_METADATA).decode("utf-8", "replace").splitlines()
     new = _line(hashlib.sha256(contents).hexdigest(), BUNDLE_METADATA)
     others = [line for line in lines if not line.endswith(f"  {BUNDLE_METADATA.as_posix()}")]
     _write_lines(folder, [*lines, new])  # both are right until the file is replaced, also if the computer stops between

@@ -1,9 +1,8 @@
-"""Files: the only place that opens one for reading, atomic writing, the cache folder, and a bundle's metadata."""
+"""Files: the only place that opens one for reading, atomic writing, the cache folder, and where a bundle has its metadata."""
 
 import errno
 import functools
 import gzip
-import json
 import os
 import stat
 import sys
@@ -11,7 +10,7 @@ import tempfile
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
-from typing import Any, BinaryIO
+from typing import BinaryIO
 
 import platformdirs
 
@@ -133,12 +132,13 @@ def cache_folder() -> Path:
     return _writable_cache("" if is_homeless else str(Path(folder).absolute()))
 
 
-def home_expanded(path: str) -> str:
+def home_expanded(path: str | Path) -> str:
     """The path, with the user's home folder in the place of ``~/``, which shells leave in ``--out=~/run``.
 
     Raises:
         OSError: the user has no home folder.
     """
+    path = os.fspath(path)
     if path != "~" and not path.startswith("~/"):
         return path
     try:
@@ -209,9 +209,3 @@ def reserve(descriptor: int, num_bytes: int) -> None:
     zeros = bytes(2**20)
     for start in range(0, num_bytes, len(zeros)):
         os.write(descriptor, zeros[: num_bytes - start])
-
-
-def update_json(path: Path, **values: Any) -> None:
-    """Add to the object in a JSON file, or replace some of its values, atomically."""
-    contents = json.loads(path.read_text(encoding="utf-8")) | values
-    write_atomically(path, json.dumps(contents, indent=2, ensure_ascii=False).encode())

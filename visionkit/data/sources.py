@@ -35,7 +35,7 @@ from visionkit.data.images.decode import IMAGE_SUFFIXES
 from visionkit.data.images.inside import Boundary
 from visionkit.data.images.listing import list_images
 from visionkit.data.images.masks.names import OPTION, NamedClasses, parse_values
-from visionkit.data.index import DataError, Index, Problem, counted
+from visionkit.data.index import DataError, Index, Problem, counted, some
 from visionkit.data.split_names import MEASURING, SPLITS, TRAIN_NAMES, WHOLE, empty_split_folders, split_name, split_order
 from visionkit.data.splits import DataSet, Splits, parted_by_folders, train_and_val
 from visionkit.files import home_expanded, kind_of_file
@@ -260,8 +260,7 @@ def _unread(problems: Sequence[Problem]) -> str:
 
 
 def _some(names: Sequence[str]) -> str:
-    first = [repr(name) if "," in name else name for name in names[:NAMED]]
-    return ", ".join(first) + (f" and {len(names) - NAMED} more" if len(names) > NAMED else "")
+    return some([repr(name) if "," in name else name for name in names], NAMED)
 
 
 def _call(function: Callable[..., Any], path: Path, wanted: Wanted) -> Any:

@@ -13,6 +13,7 @@ from visionkit.errors import UserError
 from visionkit.explain.network_graph import NetworkGraph, before_scores, before_softmax, network_graph
 from visionkit.explain.probe import Probe
 from visionkit.export.bundle import LUMA
+from visionkit.files import home_expanded
 from visionkit.inference.predictor import Kind
 from visionkit.models.catalog import CATALOG, build, find
 from visionkit.models.pretrained import HEAD
@@ -138,7 +139,7 @@ def open_explained(model: str, weights: str | None = None, *, trust: bool = Fals
     Raises:
         UserError: the model or the weights do not exist, or the model does not take images.
     """
-    path = Path(model).expanduser()
+    path = Path(home_expanded(model))
     if path.exists() or len(path.parts) > 1:
         if not path.exists():
             raise UserError(f"{model}: no such model; expected RUN/model, RUN, a folder of saved_models/, or a network's name.")

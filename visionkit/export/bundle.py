@@ -23,7 +23,7 @@ import tensorflow as tf
 from visionkit.bundle_files import EXTRA, LABELS, as_json, find_bundle, read_metadata, update_metadata, write_digests
 from visionkit.errors import UserError
 from visionkit.export import litert
-from visionkit.files import BUNDLE_METADATA
+from visionkit.files import BUNDLE_METADATA, home_expanded
 
 __all__ = ["LITERT_FILE", "LUMA", "answers", "find_bundle", "read_metadata", "update_metadata", "write_bundle"]
 LUMA = (0.299, 0.587, 0.114)  # of red, green, blue in grey, as Pillow has it; unlike TensorFlow's they sum to 1
@@ -74,7 +74,7 @@ def write_bundle(
         UserError: the folder exists and is not a bundle.
         OSError: the disk is full, or the folder cannot be written. Nothing is left, and an earlier bundle is as it was.
     """
-    folder = Path(folder).expanduser()
+    folder = Path(home_expanded(folder))
     if folder.exists() and not (folder / BUNDLE_METADATA).is_file():
         raise UserError(f"{folder} exists and is not a bundle of visionkit, so it is not replaced. Name another folder.")
     folder.parent.mkdir(parents=True, exist_ok=True)

@@ -8,6 +8,7 @@ import tensorflow as tf
 
 from visionkit.bundle_files import AGAIN, check_files
 from visionkit.errors import UserError
+from visionkit.files import home_expanded
 from visionkit.inference.graph_check import check_graph
 
 
@@ -21,7 +22,7 @@ def load_saved_model(folder: str | Path, *, trust: bool = False) -> Any:
     Raises:
         UserError: a file is missing or damaged, or the graph does more than compute.
     """
-    folder = Path(folder).expanduser()
+    folder = Path(home_expanded(folder))
     check_files(folder)
     if not trust:
         check_graph(folder)

@@ -229,16 +229,16 @@ def load_weights(model: keras.Model, path: Path) -> None:
             model.load_weights(path)
     except UserError:
         raise
-    except (OSError, ValueError, KeyError, RuntimeError) as error:
+    except (OSError, ValueError, KeyError, TypeError, RuntimeError) as error:
         reason = " ".join(str(error).split())[:200]
         raise UserError(
-            f"{path} cannot be loaded into {model.name}: {reason}. It is damaged, or was written by another model: delete the "
-            "run's folder and start the run again."
+            f"{path} cannot be loaded into {model.name}: {reason}. It is damaged, or was written by another model: start "
+            "a new run with another --out."
         ) from error
     if bad := [each.path for each in numbers if not np.isfinite(keras.ops.convert_to_numpy(each)).all()]:
         raise UserError(
             f"{path} gives {model.name} no finite numbers for {len(bad)} of its {len(numbers)} weights, the first of them "
-            f"{bad[0]}: it is damaged, or was written by another model. Delete the run's folder and start the run again."
+            f"{bad[0]}: it is damaged, or was written by another model: start a new run with another --out."
         )
 
 

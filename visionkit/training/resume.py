@@ -7,6 +7,7 @@ from pathlib import Path
 from typing import Any
 
 from visionkit.errors import UserError
+from visionkit.files import home_expanded
 from visionkit.training.run_folder import PLAN, RunFolder
 
 DATA = "data.json"  # the names of the files of the data set, by suffix: how many, and their digest
@@ -30,7 +31,7 @@ def contradictions(given: dict[str, Any], stored: dict[str, Any], run: RunFolder
 def _plain(value: Any) -> Any:
     """A value by which options are compared: paths as whole paths, also where they were given as a text."""
     if isinstance(value, str | Path):
-        return str(Path(value).expanduser().resolve())
+        return str(Path(home_expanded(value)).resolve())
     return tuple(_plain(each) for each in value) if isinstance(value, list | tuple) else value
 
 

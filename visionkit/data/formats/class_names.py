@@ -11,7 +11,7 @@ from visionkit.data.formats.annotation_files import MAX_CLASSES, brief, one_line
 from visionkit.data.images.contents import encoding_of, read_text
 from visionkit.data.images.listing import files_in
 from visionkit.data.images.name_lists import count_lines, is_header, name_lines, numbered
-from visionkit.data.index import DataError, Problem, clean_name
+from visionkit.data.index import DataError, Problem, clean_name, some
 from visionkit.data.splits import DataSet
 from visionkit.files import LARGEST_TEXT, read_file
 from visionkit.printable import as_utf8
@@ -189,9 +189,8 @@ def with_clean_names(data_set: DataSet, source: str | Path) -> DataSet:
     escaped = [new for old, new in zip(names, clean, strict=True) if new != unicodedata.normalize("NFC", as_utf8(old))]
     if not escaped:
         return replace(data_set, splits=splits)
-    shown = ", ".join(escaped[:3]) + (f" and {len(escaped) - 3} more" if len(escaped) > 3 else "")
     detail = (
-        f"names hold control characters, blanks alone, or bytes that are no UTF-8, and are written {shown}; "
+        f"names hold control characters, blanks alone, or bytes that are no UTF-8, and are written {some(escaped, 3)}; "
         "rename their folders, or mend the file of the names"
     )
     return replace(data_set, splits=splits, problems=(*data_set.problems, Problem("class names", str(source), detail)))
@@ -238,4 +237,4 @@ def header_among(data_set: DataSet) -> list[Problem]:
 
 
 def _some(names: list[str]) -> str:
-    return ", ".join(map(brief, names[:3])) + (f" and {len(names) - 3} more" if len(names) > 3 else "")
+    return some(list(map(brief, names)), 3)

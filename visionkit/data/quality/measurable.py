@@ -5,7 +5,7 @@ from collections.abc import Mapping
 import numpy as np
 
 from visionkit.data.boxes import cleaned, crowds
-from visionkit.data.index import Index, Problem, counted
+from visionkit.data.index import Index, Problem, counted, some
 from visionkit.data.split_names import MEASURING, empty_splits, place_of, training_split, word_of
 
 KIND = "unmeasurable split"
@@ -76,7 +76,7 @@ def _one_sided(index: Index, name: str, in_train: np.ndarray, count: np.ndarray,
 
     def listed(rows: np.ndarray) -> str:
         names = [index.class_names[row] for row in np.flatnonzero(rows)]
-        return ", ".join(names[:NUM_NAMES]) + (f" and {len(names) - NUM_NAMES} more" if len(names) > NUM_NAMES else "")
+        return some(names, NUM_NAMES)
 
     sentences, word = [], word_of(name)
     lacking = (in_train > 0) & (count == 0)

@@ -7,7 +7,7 @@ from typing import Any
 from visionkit.data.images.bit_depth import how_floats_are_scaled
 from visionkit.data.images.contents import file_of
 from visionkit.data.images.inside import Boundary, number_of_links_out
-from visionkit.data.index import counted
+from visionkit.data.index import counted, some
 from visionkit.data.quality.findings import Opened, doubled_boxes, objects_of, samples, values_to_ignore
 from visionkit.data.quality.inspect import InspectedImage, InspectedMask, other_suffix
 from visionkit.data.splits import DataSet
@@ -58,14 +58,14 @@ def _on_classes(summary: dict[str, Any]) -> Iterator[str]:
         yield f"imbalance: there are {times:,.0f} times as many {unit} of {most} as of {least}"
     absent = [name for name, counts in classes.items() if sum(counts.values()) == 0]
     if absent and len(absent) < len(classes):
-        yield f"there are no {unit} of {_listed(absent)}"
+        yield f"there are no {unit} of {some(absent, NUM_EXAMPLES)}"
 
 
 def _on_images(data: DataSet, opened: Opened) -> Iterator[str]:
     images = {path: image for path, image in opened.images.items() if isinstance(image, InspectedImage)}
     misnamed = [f"{Path(path).name} ({image.format})" for path, image in images.items() if other_suffix(path, image)]
     if misnamed:
-        yield f"{_files(misnamed)} of another format than the suffix says, but can be read: {_listed(misnamed)}"
+        yield f"{_files(misnamed)} of another format than the suffix says, but can be read: {some(misnamed, NUM_EXAMPLES)}"
     grey = sum(image.grey for image in images.values())
     if grey:
         yield f"all {grey} images are grey" if grey == len(images) > 1 else f"{grey} of {len(images)} images are grey"
@@ -95,7 +95,7 @@ def _on_objects(data: DataSet, summary: dict[str, Any]) -> Iterator[str]:
             doubled[Path(index.paths[position]).name] = count
     if doubled:
         twice = counted(sum(doubled.values()), "object is", "objects are")
-        yield f"{twice} boxed twice, in {counted(len(doubled), 'image')}: {_listed(list(doubled))}"
+        yield f"{twice} boxed twice, in {counted(len(doubled), 'image')}: {some(list(doubled), NUM_EXAMPLES)}"
 
 
 def _on_masks(opened: Opened) -> Iterator[str]:
@@ -123,8 +123,3 @@ def _sides(image: InspectedImage) -> tuple[int, int]:
 
 def _files(files: Sequence[str]) -> str:
     return "1 file is" if len(files) == 1 else f"{len(files)} files are"
-
-
-def _listed(names: Sequence[str]) -> str:
-    more = len(names) - NUM_EXAMPLES
-    return ", ".join(names[:NUM_EXAMPLES]) + (f" and {more} more" if more > 0 else "")
