@@ -79,7 +79,7 @@ def test_another_thread_has_no_signals():
     ids=str,
 )
 def test_what_the_system_said_is_found_in_errors_of_any_kind(error, expected):
-    assert refused_write(error) == expected
+    assert refused_write(error, [Path()]) == expected
 
 
 def test_a_disk_that_is_full_during_a_run_says_what_is_kept_and_how_to_go_on(tmp_path, monkeypatch):
@@ -152,3 +152,9 @@ def test_a_file_that_the_system_cuts_ends_in_one_line_and_status_2(tmp_path):
     assert done.returncode == 2 and line.startswith("error: ") and "Traceback" not in done.stderr
     assert "File too large; the state after epoch 1 of 'head' is kept" in line and f"--resume {out}" in line
     assert [path.name for path in out.iterdir() if "unfinished" in path.name] == []
+
+
+def test_a_file_outside_of_the_run_was_to_be_read(tmp_path):
+    error = PermissionError(errno.EACCES, "Permission denied", str(tmp_path / "data" / "a.csv"))
+    assert refused_write(error, [tmp_path / "run"]) is None
+    assert refused_write(error, [tmp_path]) == f"{tmp_path / 'data' / 'a.csv'}: Permission denied"

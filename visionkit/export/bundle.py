@@ -88,9 +88,9 @@ def write_bundle(
         else:
             try:
                 converted = litert.convert(litert_function, litert_shape, half_precision=litert_half_precision)
-            except OSError:  # a full disk is not a lack of LiteRT's
-                raise
             except Exception as error:  # the converter's errors have no common type, and the bundle is whole without it
+                if isinstance(error, OSError) and error.errno is not None:  # a full disk is not a lack of LiteRT's
+                    raise
                 described["litert"] = f"not converted: {_in_one_line(error)}"
             else:
                 (unfinished / LITERT_FILE).write_bytes(converted)
@@ -101,7 +101,7 @@ def write_bundle(
         _sync(unfinished)
         _replace(folder, unfinished)
     except OSError as error:
-        if error.filename is not None:
+        if error.filename is not None or error.errno is None:
             raise
         raise OSError(error.errno, error.strerror, str(folder)) from error  # a write that fails does not know its file
     finally:

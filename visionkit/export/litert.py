@@ -8,6 +8,7 @@ import tensorflow as tf
 from ai_edge_litert.interpreter import Interpreter
 
 from visionkit.errors import UserError
+from visionkit.files import check_file
 
 Shapes = tuple[int, ...] | dict[str, tuple[int, ...]]
 
@@ -46,6 +47,10 @@ class LiteRTModel:
     """
 
     def __init__(self, path: str | Path):
+        try:
+            check_file(path)
+        except OSError as error:
+            raise UserError(f"{path} cannot be read: {error.strerror or error}.") from error
         try:
             self._run = Interpreter(str(path)).get_signature_runner()
         except (ValueError, RuntimeError) as error:

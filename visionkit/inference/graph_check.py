@@ -89,6 +89,7 @@ def _called(graph: Message, savers: set[str]) -> Iterator[str]:
         mentions.append([node.bare_concrete_function.concrete_function_name])
     for gradient in graph.graph_def.library.gradient:
         mentions.append([gradient.function_name, gradient.gradient_func])
+    mentions.append([gradient.gradient_func for gradient in graph.graph_def.library.registered_gradients])
     for function in graph.graph_def.library.function:
         if function.signature.name in savers and "api_implements" in function.attr:
             yield function.signature.name  # TensorFlow's optimizer may call it in place of another

@@ -12,6 +12,7 @@ import numpy as np
 from tqdm import tqdm
 
 from visionkit.errors import UserError
+from visionkit.printable import printable
 from visionkit.training import runtime
 from visionkit.training.optimizers import adamw
 from visionkit.training.run_folder import RunFolder
@@ -131,18 +132,18 @@ def _size_of_file(model: keras.Model) -> int:
 
 def _finished_phases(run: RunFolder, names: list[str], whole: keras.Model | None) -> list[dict]:
     """The history of the first phases whose weights are whole, where there is no checkpoint; ``whole`` gets those weights."""
-    rows = run.read_history() if run.has_weights(names[0] if names else "") else []
-    finished = list(itertools.takewhile(lambda name: run.has_weights(name) and any(r["phase"] == name for r in rows), names))
+    rows = run.read_history()
+    finished = list(itertools.takewhile(lambda name: any(r["phase"] == name for r in rows) and run.has_weights(name), names))
     if not finished:
         return []
     if whole is not None:
         try:
             load_weights(whole, run.weights_file(finished[-1]))
         except UserError as error:
-            print(f"{error} The run begins anew.", flush=True)
+            print(printable(f"{error} The run begins anew."), flush=True)
             return []
     print(f"The run goes on after '{finished[-1]}', whose weights are whole.", flush=True)
-    return [row | {"epoch": int(row["epoch"])} for row in rows if row["phase"] in finished]
+    return [row for row in rows if row["phase"] in finished]
 
 
 def train(phase: Phase, run: RunFolder, history: list[dict], first_epoch: int = 0) -> None:
@@ -217,8 +218,18 @@ def load_weights(model: keras.Model, path: Path) -> None:
     """Load the weights that ``train_in_order`` saved after a phase, however the model was compiled since.
 
     Raises:
-        UserError: the file is missing or damaged, of another model, or holds numbers that are not finite.
+        UserError: the file is missing or damaged, of another model, or holds numbers that are not finite; the model is as it
+            was.
     """
+    before = model.get_weights()
+    try:
+        _load_all(model, path)
+    except UserError:
+        model.set_weights(before)
+        raise
+
+
+def _load_all(model: keras.Model, path: Path) -> None:
     numbers = [each for each in model.variables if each.dtype.startswith(("float", "bfloat"))]
     try:
         read_groups(path)  # refuses what Keras' own reader would follow or run out of memory on

@@ -16,7 +16,7 @@ import tyro
 import visionkit
 from visionkit.bundle_files import update_metadata
 from visionkit.errors import UserError
-from visionkit.files import arguments_expanded, home_expanded
+from visionkit.files import arguments_expanded, cache_folder, home_expanded
 from visionkit.printable import printable, printable_streams
 from visionkit.training.fit import Phase, load_weights, train_in_order
 from visionkit.training.options import from_plain, named_options
@@ -209,7 +209,7 @@ def run_recipe(config: Config, work: Callable[[Run, Config], None], *, name: str
             print(f"\nInterrupted. Continue with: python {sys.argv[0]} --resume {printable(run.path)}", file=sys.stderr)
             sys.exit(getattr(interrupt, "status", 130))
         except Exception as error:
-            refused = refused_write(error)
+            refused = refused_write(error, (run.path, cache_folder()))
             if refused is None:
                 raise
             mend = "free some" if any(os.strerror(number) in refused for number in NO_SPACE) else "make it writable"
@@ -321,7 +321,7 @@ def command_line(main: Callable[[Config], Run], config: type[Config], descriptio
             with stopped_by_signals():
                 main(options).release()
         except KeyboardInterrupt as interrupt:
-            print("\nInterrupted before anything was trained.", file=sys.stderr)
+            print("\nInterrupted.", file=sys.stderr)
             sys.exit(getattr(interrupt, "status", 130))
         except (UserError, OSError) as error:
             print(f"error: {printable(in_words(error) if isinstance(error, OSError) else error)}", file=sys.stderr)

@@ -8,9 +8,7 @@ from typing import Any
 
 from visionkit.errors import UserError
 from visionkit.files import home_expanded
-from visionkit.training.run_folder import PLAN, RunFolder
-
-DATA = "data.json"  # the names of the files of the data set, by suffix: how many, and their digest
+from visionkit.training.run_folder import DATA, PLAN, RunFolder
 
 
 def contradictions(given: dict[str, Any], stored: dict[str, Any], run: RunFolder) -> list[str]:
@@ -82,15 +80,16 @@ def describe_data(data: str | None) -> dict[str, list]:
     if data is not None and Path(data).is_dir():
         for folder, folders, files in os.walk(data):
             folders[:] = [name for name in folders if not name.startswith(".")]
+            below = os.path.relpath(folder, data)
             for name in files:
                 if not name.startswith("."):
-                    names[_suffix(name)].append(f"{os.path.relpath(folder, data)}/{name}")
+                    names[_suffix(name)].append(f"{below}/{name}")
     listed = {suffix: "\0".join(sorted(of_suffix)).encode("utf-8", "surrogateescape") for suffix, of_suffix in names.items()}
     return {suffix: [len(names[suffix]), hashlib.blake2b(listed[suffix], digest_size=16).hexdigest()] for suffix in names}
 
 
 def _suffix(path: str) -> str:
-    return Path(path).suffix.lower()
+    return os.path.splitext(path)[1].lower()  # noqa: PTH122 - a Path costs more
 
 
 def move_data(run: RunFolder, before: str, now: str) -> None:
@@ -109,6 +108,8 @@ def move_data(run: RunFolder, before: str, now: str) -> None:
         if isinstance(value, list):
             return [moved(each) for each in value]
         inside = isinstance(value, str) and (value == old or value.startswith(old + os.sep))
+        if inside and new.startswith(old + os.sep) and (value == new or value.startswith(new + os.sep)):
+            return value  # moved already, before a kill
         return new + value[len(old) :] if inside else value
 
     plan = run.read_json(PLAN) or {}
@@ -131,7 +132,7 @@ def move_data(run: RunFolder, before: str, now: str) -> None:
         )
     if plan:
         run.change_plan(moved(plan))
-    run.write_json("config.json", moved(run.read_config()) | {"data": now})
+    run.write_json("config.json", run.read_config() | {"data": now})
     run.note(f"The data have moved from {before} to {now}.")
 
 

@@ -64,7 +64,7 @@ def as_object(contents: Any) -> dict[str, Any]:
 def as_notes(contents: Any) -> list[str]:
     """The notes of a run."""
     _expect(isinstance(contents, list))
-    _expect(all(isinstance(note, str) for note in contents or []))
+    _expect(all(isinstance(note, str) for note in contents))
     return contents
 
 
@@ -83,7 +83,10 @@ def as_digests(contents: Any) -> dict[str, list[str]]:
 
 
 def _is_number(value: Any) -> bool:
-    return isinstance(value, int | float) and not isinstance(value, bool) and math.isfinite(value)
+    try:
+        return isinstance(value, int | float) and not isinstance(value, bool) and math.isfinite(value)
+    except OverflowError:  # a whole number of hundreds of digits
+        return False
 
 
 def as_metrics(contents: Any) -> dict[str, float | None]:

@@ -22,6 +22,7 @@ from visionkit.printable import printable
 from visionkit.training import run_files
 
 DIGESTS, CONFIG, PLAN, CHECKPOINT = "digests.json", "config.json", "plan.json", "checkpoint.npz"
+DATA = "data.json"  # the names of the files of the data set, by suffix: how many, and their digest
 PAINTING = "painting.npz"  # the state of a painting, which style transfer has besides
 DIGESTED = (CONFIG, PLAN, CHECKPOINT, PAINTING, "metrics.json")  # and files of weights
 BEFORE = "earlier plans"  # in digests.json: the digests of plans that a resumed run has changed knowingly
@@ -75,9 +76,10 @@ class RunFolder:
             raise RunFolderError(f"{path} holds a run already; continue it with --resume {path}, or name another --out.")
         if (run.path / "model").exists():
             raise RunFolderError(f"{path} holds a folder model/ already, which a run would replace; name another --out.")
-        for name in (PLAN, "notes.json", OLD_NOTES, PAINTING, DIGESTS):
-            if os.path.lexists(run.path / name):
-                run_files.remove(run.path / name)
+        left = [*(PLAN, "notes.json", OLD_NOTES, PAINTING, DIGESTS, DATA, "history.csv"), *run.path.glob("after_*.weights.h5")]
+        for file in (run.path / name for name in left):  # a phase must not be taken for finished with weights of other data
+            if os.path.lexists(file):
+                run_files.remove(file)
         run.notes, run._digests = [], {}
         run.write_json("config.json", config)
         return run
@@ -150,7 +152,8 @@ class RunFolder:
     def read_json(self, name: str) -> Any:
         """The object in ``RUN/name``; None if there is no such file, or if it is damaged, which is said and set aside."""
         lost = "it is decided anew, from the same data" if name == PLAN else "it is made anew"
-        return self._read_whole(name, run_files.as_object if name == PLAN else lambda contents: contents, lost)
+        check = run_files.as_object if name in (PLAN, DATA) else lambda contents: contents
+        return self._read_whole(name, check, lost)
 
     def _read_whole(self, name: str, check: Callable[[Any], Any], lost: str) -> Any:
         if not os.path.lexists(self.path / name):
@@ -185,10 +188,11 @@ class RunFolder:
         """
         contents = read_file(self.path / name)
         known = self._digests.get(name) if name != DIGESTS else None
-        if known and run_files.digest(contents) not in known:
-            raise ValueError("its contents have changed since they were written")
         if known:
-            self._digests[name] = [run_files.digest(contents)]
+            found = run_files.digest(contents)
+            if found not in known:
+                raise ValueError("its contents have changed since they were written")
+            self._digests[name] = [found]
         return contents
 
     def set_aside(self, name: str, reason: str, lost: str) -> None:
@@ -196,7 +200,7 @@ class RunFolder:
         numbers = ("", *(f"{number}_" for number in range(2, 1000)))
         target = next(file for number in numbers if not os.path.lexists(file := self.path / f"damaged_{number}{name}"))
         (self.path / name).rename(target)
-        print(f"{self.path / name} is damaged ({reason}), and kept as {target.name}: {lost}.", flush=True)
+        print(printable(f"{self.path / name} is damaged ({reason}), and kept as {target.name}: {lost}."), flush=True)
 
     def write(self, name: str, contents: bytes) -> None:
         """Write ``RUN/name``, atomically; what is no file is moved out of the way.
@@ -262,10 +266,9 @@ class RunFolder:
     def has_weights(self, phase: str) -> bool:
         """Whether the weights after a phase are there, and as they were written."""
         file = self.weights_file(phase)
+        known = self._digests.get(file.name)
         try:
-            return (
-                not (known := self._digests.get(file.name)) or run_files.file_digest(file) in known if file.is_file() else False
-            )
+            return file.is_file() and (not known or run_files.file_digest(file) in known)
         except OSError:
             return False
 
@@ -333,8 +336,9 @@ class RunFolder:
             return []
         try:
             rows = list(csv.DictReader(io.StringIO(read_file(self.path / "history.csv").decode())))
-            return [{name: value if name == "phase" else float(value) for name, value in row.items() if value} for row in rows]
-        except (OSError, ValueError, TypeError, AttributeError, csv.Error) as error:
+            rows = [{name: value if name == "phase" else float(value) for name, value in row.items() if value} for row in rows]
+            return [row | {"phase": row["phase"], "epoch": int(row["epoch"])} for row in rows]
+        except (OSError, ValueError, TypeError, KeyError, AttributeError, OverflowError, csv.Error) as error:
             self.set_aside("history.csv", run_files.reason(error), "the rows of the finished epochs are lost")
             return []
 

@@ -4,7 +4,7 @@ import errno
 import os
 import signal
 import threading
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
 from types import FrameType
@@ -51,13 +51,14 @@ def stopped_by_signals() -> Iterator[None]:
             signal.signal(number, handler)
 
 
-def refused_write(error: Exception) -> str | None:
+def refused_write(error: Exception, folders: Iterable[Path]) -> str | None:
     """What the system said where a file could not be written: a full disk, a folder that is read-only; None for other errors.
 
-    HDF5 and TensorFlow raise errors of their own, which quote the system.
+    A file outside of the folders was to be read. HDF5 and TensorFlow raise errors of their own, which quote the system.
     """
     if isinstance(error, OSError) and error.errno in NO_SPACE + NOT_WRITABLE:
-        return in_words(error)
+        is_ours = error.filename is None or any(Path(error.filename).is_relative_to(folder) for folder in folders)
+        return in_words(error) if is_ours else None
     said = (os.strerror(number) for number in NO_SPACE + (() if isinstance(error, UserError) else NOT_WRITABLE))
     return next((words for words in said if words in str(error)), None)
 

@@ -98,6 +98,8 @@ def _groups(stored: h5py.File, file_bytes: int) -> Groups:
             thing = group[name]
             if isinstance(thing, h5py.Group):
                 todo.append((where, thing))
+            elif not isinstance(thing, h5py.Dataset) or thing.shape is None:
+                raise UnsafeCheckpointError(f"{where[:80]} is neither a group nor an array")
             elif path.rpartition("/")[2] == "vars":
                 left -= thing.size * thing.dtype.itemsize
                 if left < 0:
@@ -114,10 +116,8 @@ def _number(where: str, name: str) -> int:
 
 
 def _array(where: str, stored: Any) -> np.ndarray:
-    if not isinstance(stored, h5py.Dataset):
-        raise UnsafeCheckpointError(f"{where[:80]} is neither a group nor an array")
     layout = stored.id.get_create_plist().get_layout()
-    if stored.external or stored.is_virtual or stored.shape is None or layout not in (h5py.h5d.CONTIGUOUS, h5py.h5d.COMPACT):
+    if stored.external or stored.is_virtual or layout not in (h5py.h5d.CONTIGUOUS, h5py.h5d.COMPACT):
         raise UnsafeCheckpointError(f"{where[:80]} is compressed or lies elsewhere, which Keras never does")
     if layout == h5py.h5d.CONTIGUOUS and stored.size and stored.id.get_storage_size() == 0:
         raise UnsafeCheckpointError(f"{where[:80]} was never written: its numbers are missing")

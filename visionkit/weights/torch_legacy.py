@@ -34,10 +34,11 @@ def read_legacy(path: Path) -> dict[str, np.ndarray]:
         wanted = {tensor.storage.key for tensor in tensors.values()}
         storages = {}
         keys = read_table(file, announced)
-        if type(keys) is not list or not all(type(key) in (str, int) for key in keys) or len(set(keys)) < len(keys):
+        keys = list(map(str, keys)) if type(keys) is list and all(type(key) in (str, int) for key in keys) else None
+        if keys is None or len(set(keys)) < len(keys):  # as texts: integers can be chosen so that all have one hash
             raise UnsafeCheckpointError("it has no list of its storages, or names one of them twice")
         file_bytes = path.stat().st_size
-        for key in map(str, keys):
+        for key in keys:
             storages[key] = _next_storage(file, announced.get(key), file_bytes, skip=key not in wanted)
         if beyond := file_bytes - file.tell():
             raise UnsafeCheckpointError(f"{beyond} bytes follow the last storage")

@@ -14,7 +14,7 @@ from typing import Literal
 import numpy as np
 from PIL import Image
 
-from visionkit.data.images.contents import encoding_of, read_contents, read_text
+from visionkit.data.images.contents import encoding_of, file_of, read_contents, read_text
 from visionkit.data.images.decode import IMAGE_SUFFIXES
 from visionkit.data.images.inside import Boundary, gathered_outside
 from visionkit.data.index import NO_OBJECTS, Annotation, DataError, Index, Objects, Problem
@@ -92,7 +92,7 @@ def only_inside(data_set: DataSet, boundary: Boundary, source: str | Path) -> Da
     for name, index in data_set.splits.items():
         masks = [one.mask for one in index.annotations] or [None] * len(index)
         outside = [
-            next((each for each in pair if each is not None and not boundary.holds(each)), None)
+            next((each for each in pair if each is not None and not boundary.holds(file_of(each))), None)
             for pair in zip(index.paths, masks, strict=True)
         ]
         problems += [boundary.refused(source, each) for each in outside if each is not None]

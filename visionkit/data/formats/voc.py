@@ -117,7 +117,7 @@ def _read_root(
     """The records of each split of a folder; ``part`` is its name if it is not split."""
     image_folders = root.image_folders
     xml_files = xml_files_in(root.xml_folder)
-    lists = {} if root.xml_folder.parent.parent == root.folder else _lists(root.folder)
+    lists = {} if root.shares_folder else _lists(root.folder)
     splits = {name: _listed(file, xml_files, find.boundary, problems) for name, file in lists.items()}
     splits = splits or {part: list(xml_files.values())}
     used = dict.fromkeys(path for paths in splits.values() for path in paths)
@@ -156,7 +156,7 @@ def _read_root(
     _drop_duplicate_claims(records, problems)
     if lists and len(used) < len(xml_files):
         notes.append(f"{len(xml_files) - len(used)} annotations are in no list of {root.folder / 'ImageSets'} and are not used")
-    shares_images = root.xml_folder.parent.parent == root.folder and split_name(Path(image_folders[0]).name) != part
+    shares_images = root.shares_folder and split_name(Path(image_folders[0]).name) != part
     if not lists and not shares_images:
         problems += _without_xml(image_folders, xml_files, {record.image for record in records.values()})
     return {name: [records[path] for path in paths if path in records] for name, paths in splits.items()}

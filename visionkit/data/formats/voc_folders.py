@@ -22,6 +22,7 @@ class Root(NamedTuple):
     folder: Path
     xml_folder: Path
     image_folders: list[str]
+    shares_folder: bool = False  # with the other splits: annotations/train/
 
 
 def described(roots: dict[str, Root]) -> str:
@@ -42,7 +43,7 @@ def find_roots(folder: Path, notes: list[str], problems: list[Problem]) -> dict[
         return {split: _root(_entered(part), _xml_folder(_entered(part))) for split, part in parts.items()}
     for above in (folders[name] for name in SPLIT_XML_FOLDERS if name in folders):
         if parts := _split_folders(_folders(above).values(), _has_voc, notes, problems):
-            return {split: Root(folder, part, _images_of(folder, part.name.lower())) for split, part in parts.items()}
+            return {split: Root(folder, part, _images_of(folder, part.name.lower()), True) for split, part in parts.items()}
     return {}
 
 

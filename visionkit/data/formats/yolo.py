@@ -69,7 +69,11 @@ def _are_of_class_folders(places: dict[str, list[Path]]) -> bool:
     folders = [place for of_split in places.values() for place in of_split]
     for place in folders:
         images, _, below = files_in(place)
-        if images or not below or any(next(labels.rglob("*.txt"), None) for labels in (_label_folder(place) or place, place)):
+        if (
+            images
+            or not below
+            or any(next(labels.rglob("*.txt"), None) for labels in dict.fromkeys((_label_folder(place) or place, place)))
+        ):
             return False
     return bool(folders)
 
@@ -167,7 +171,8 @@ def _layout(folder: Path, notes: list[str], problems: list[Problem]) -> dict[str
         found = split_folders(images.iterdir())
         places = {split: [child] for split, child in found.folders.items()} or {WHOLE: [images]}
     else:
-        parts = (child for child in folder.iterdir() if (child / "labels").is_dir() and (child / "images").is_dir())
+        children = (folder / name for name in files_in(folder)[2])
+        parts = [child for child in children if (child / "labels").is_dir() and (child / "images").is_dir()]
         found = split_folders(parts, lambda part: is_not_empty(part / "images"))
         places = {split: [child / "images"] for split, child in found.folders.items()}
     notes += found.notes

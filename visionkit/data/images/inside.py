@@ -110,6 +110,8 @@ def gathered_outside(problems: Iterable[Problem]) -> list[Problem]:
     for path, place in firsts.items():
         if counts[path] > 1:
             entry, _, rest = result[place].detail.rpartition(f" {LEADS}")
-            detail = f"{counts[path]:,} entries lead out of the data set's folder{rest.replace(' is not', ' are not')}"
+            detail = (
+                f"{counts[path]:,} entries lead out of the data set's folder{rest.replace(', and is not', ', and are not')}"
+            )
             result[place] = result[place]._replace(detail=f"{detail}; the first is {entry}")
     return result

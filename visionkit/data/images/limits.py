@@ -65,7 +65,7 @@ def bytes_of_tiff(tags: Mapping[int, Any], num_bytes: int) -> int:
         rows = min(int(tags.get(ROWS_OF_STRIP, height)), height)
         tile = int(tags.get(TILE_WIDTH, width)) * int(tags.get(TILE_HEIGHT, rows))
         places = _all(tags.get(STRIPS, tags.get(TILES, ())))
-    except (KeyError, TypeError, ValueError) as error:
+    except (KeyError, TypeError, ValueError, OverflowError) as error:
         raise ImageError(f"damaged TIFF file ({error or 'no size'})") from error
     is_raw = tags.get(COMPRESSION, UNCOMPRESSED) == UNCOMPRESSED and tags.get(COLORS) != SUBSAMPLED
     if (is_raw and width * height * channels * least // 8 > num_bytes) or max(places, default=0) >= num_bytes:

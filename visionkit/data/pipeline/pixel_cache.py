@@ -62,6 +62,7 @@ class PixelCache:
         self._buffer = buffer
         self._is_stored = np.full(len(shapes), checksums is not None)
         self._is_checked = np.full(len(shapes), checksums is None)
+        self._is_damaged = False
         self._checksums = np.zeros(len(shapes), CHECKSUM) if checksums is None else checksums.copy()
         self._when_full, self._when_damaged = when_full, when_damaged
         self._lock = threading.Lock()
@@ -83,7 +84,8 @@ class PixelCache:
         """Compare an image of an earlier run with its checksum, once."""
         fits = zlib.crc32(slot) == self._checksums[position]
         with self._lock:
-            is_first = not fits and self._is_stored[self._is_checked].all()
+            is_first = not fits and not self._is_damaged
+            self._is_damaged |= not fits
             if not self._is_checked[position]:
                 self._is_checked[position], self._is_stored[position] = True, fits
         if is_first:

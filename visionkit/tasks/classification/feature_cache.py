@@ -26,8 +26,9 @@ from tqdm import tqdm
 from visionkit.data.augmentation.presets import Augmentation
 from visionkit.data.index import Index
 from visionkit.data.pipeline.batches import TrainingPipeline, evaluation_batches
-from visionkit.files import LARGEST_TEXT, cache_folder, check_file, open_file, read_file
+from visionkit.files import LARGEST_TEXT, cache_folder, check_file, read_file
 from visionkit.training import runtime
+from visionkit.training.run_files import file_digest
 
 FORMAT = 4  # of entries, and of how images are decoded, cut, resized and shifted in color: raise it when data/ changes that
 DAY = 24 * 3600  # seconds
@@ -141,7 +142,7 @@ class FeatureCache:
             manifest = json.loads(read_file(entry / "manifest.json", LARGEST_TEXT))
             if manifest["key"] != key:
                 raise ValueError("it belongs to another key")
-            if _file_digest(entry / "features.npy") != manifest["digest"]:
+            if file_digest(entry / "features.npy") != manifest["digest"]:
                 raise ValueError("its contents have changed")
             check_file(entry / "features.npy")
             return np.load(entry / "features.npy", mmap_mode="r", allow_pickle=False)
@@ -182,7 +183,7 @@ def _write(entry: Path, key: dict, features: np.ndarray) -> None:
     unfinished = Path(tempfile.mkdtemp(prefix=".unfinished-", dir=entry.parent))
     try:
         np.save(unfinished / "features.npy", features)
-        manifest = {"key": key, "digest": _file_digest(unfinished / "features.npy")}
+        manifest = {"key": key, "digest": file_digest(unfinished / "features.npy")}
         (unfinished / "manifest.json").write_text(json.dumps(manifest, indent=2))
         unfinished.chmod(0o755)  # mkdtemp makes a folder that others, who may share the cache, cannot read
         os.rename(unfinished, entry)
@@ -202,11 +203,6 @@ def _sweep(folder: Path) -> None:
 
 def _name_of(key: dict) -> str:
     return hashlib.blake2b(json.dumps(key, sort_keys=True).encode(), digest_size=16).hexdigest()
-
-
-def _file_digest(path: Path) -> str:
-    with open_file(path) as file:
-        return hashlib.file_digest(file, lambda: hashlib.blake2b(digest_size=16)).hexdigest()
 
 
 def _layers_digest(model: keras.Model) -> str:

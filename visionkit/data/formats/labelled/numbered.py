@@ -93,7 +93,7 @@ def _files(folder: Path, data_set: DataSet) -> Iterator[Path]:
     inner = [place for place in (*reversed(common.parents), common) if place.is_relative_to(folder)]
     for place in inner or [folder]:
         for file in sorted(place.iterdir()):
-            if file.suffix in (".txt", ".json", ".names") and file.is_file() and file.stat().st_size < LARGEST:
+            if file.suffix.lower() in (".txt", ".json", ".names") and file.is_file() and file.stat().st_size < LARGEST:
                 yield file
 
 

@@ -73,9 +73,7 @@ def _of_whole(tree: Tree) -> Found:
     known = {path for candidate in candidates for path in (candidate, candidate.parent)}
     others = [child for child in children.values() if child != images and child not in known]
     rest = [child for child in children.values() if child != images and child not in (masks, *masks.parents)]
-    unread = {
-        side for part in _sides(tree, rest).parts if part.split != WHOLE for side in part[1:]
-    }  # test_images/, test_masks/
+    unread = _other_pairs(tree, rest)
     detail = (
         f"images and masks lie in {', '.join(tree.name(path) for path in sorted(unread))} too, and are not read; expected "
         f"{tree.name(images)}train/, {tree.name(images)}test/ and the same in {tree.name(masks)}, or a list of each split"
@@ -83,6 +81,15 @@ def _of_whole(tree: Tree) -> Found:
     problems = (Problem("unclear layout", str(min(unread)), detail),) if unread else ()
     notes = (*notes, *below.notes, *_unused(tree, [child for child in others if child not in unread]))
     return below._replace(notes=notes, problems=(*below.problems, *problems))
+
+
+def _other_pairs(tree: Tree, folders: list[Path]) -> set[Path]:
+    """The folders of images and masks of a split, such as test_images/ and test_masks/, beside those that are read."""
+    try:
+        parts = _sides(tree, folders).parts
+    except UnclearError:  # several sorts of images, which are not those of this data set
+        return set()
+    return {side for part in parts if part.split != WHOLE for side in part[1:]}
 
 
 def _of_splits(tree: Tree) -> Found:
@@ -277,6 +284,8 @@ def _one_kind_of_images(tree: Tree, parts: list[Part]) -> tuple[list[Part], list
         groups.setdefault(part.masks, []).append(part)
     problems = []
     for masks, group in groups.items():
+        if len(group) < 2:
+            continue
         used = [{mask for _, mask in pairing_of(tree, part).pairs} for part in group]
         if sum(map(len, used)) == len(set().union(*used)):
             continue

@@ -55,12 +55,13 @@ def doubts_on_class_folders(folder: Path, indexes: Iterable[Index]) -> list[str]
     if is_other_folder or len(pairs) > max(len(folders), len(labels)):
         doubts.append(
             f"the labels are those of the table, although the images lie in the folders {shown}, which may be their classes "
-            "and say something else. If the folders are right, move the table elsewhere; if the table is, give it as --data"
+            "and say something else. If the folders are right, move the table elsewhere; if the table is, name it in place of "
+            "the folder"
         )
     if len(found.keys() & there.keys()) < FEWEST * len(there):
         doubts.append(
             f"the table names {len(found)} of {len(there)} images in the folders {shown}; the others are not used. If the "
-            "folders are the classes, move the table elsewhere; if the table is meant, give it as --data"
+            "folders are the classes, move the table elsewhere; if the table is meant, name it in place of the folder"
         )
     return doubts
 

@@ -121,12 +121,15 @@ def _form(tables: list[Table], sized: list[Sized], relative: bool, problems: lis
     boxes = np.concatenate([np.zeros((0, 4)), *(one.sample.rows.boxes[one.sample.positions] for one in sized)])
     sizes = np.ones((len(boxes), 2))
     if not relative:
-        sizes = np.repeat([one.size[::-1] for one in sized], [len(one.sample.positions) for one in sized], axis=0)
+        sides = np.array([one.size[::-1] for one in sized]).reshape(-1, 2)
+        sizes = np.repeat(sides, [len(one.sample.positions) for one in sized], axis=0)
     known = ~np.isnan(boxes[:, 0])
     boxes, sizes = np.clip(boxes[known], -1e9, 1e9), sizes[known]
     usual, *others = POSSIBLE[columns.box_form]
+    if not len(boxes):
+        return usual, []
     fit = {form: _inside(_as_corners(boxes, form), sizes) for form in (usual, *others)}
-    share = {form: inside.mean() if len(boxes) else 0.0 for form, inside in fit.items()}
+    share = {form: inside.mean() for form, inside in fit.items()}
     what = "the boxes of one column" if len(columns.box) == 1 else "the boxes"
     for form in others:
         is_better = share[usual] < CERTAIN and share[form] == 1 if form == "centers" else share[form] > share[usual]

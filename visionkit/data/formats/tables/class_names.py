@@ -11,6 +11,7 @@ from visionkit.data.formats.tables.columns import plain
 from visionkit.data.formats.tables.images import TABLE_FOLDERS, split_of_name
 from visionkit.data.formats.tables.rows import open_rows
 from visionkit.data.images.contents import read_text
+from visionkit.data.images.name_lists import name_lines
 from visionkit.data.index import DataError, Problem, natural_order
 
 NAME_FILES = frozenset(  # stems, as ``columns.plain`` writes them
@@ -143,7 +144,7 @@ def _of_json(file: Path) -> list[tuple[str, str]] | list[str]:
 
 
 def _lines(file: Path) -> list[str]:
-    return [line.strip() for line in read_text(file).splitlines() if line.strip()]
+    return [line for line in name_lines(read_text(file)) if line]
 
 
 def _of_table(file: Path) -> list[tuple[str, str]]:

@@ -9,6 +9,7 @@ from visionkit.data.formats.tables.contents import understand
 from visionkit.data.formats.tables.images import TABLE_FOLDERS, ImageSearch, split_of_name
 from visionkit.data.formats.tables.rows import read_head
 from visionkit.data.images.inside import Boundary
+from visionkit.data.images.listing import files_in
 from visionkit.data.index import DataError, Problem
 from visionkit.data.split_names import SPLITS, WHOLE, split_folders, split_name
 
@@ -73,7 +74,7 @@ def find_tables(folder: Path, boundary: Boundary | None = None) -> Found:
     found = _in_folder(folder, WHOLE, boundary)
     if found.tables:
         return found
-    children = [child for child in sorted(folder.iterdir()) if child.is_dir()]
+    children = [folder / name for name in files_in(folder)[2]]
     with_tables = [child for child in children if any(map(_table_files, (child, *_table_folders(child))))]
     parts = split_folders(with_tables)
     by_split = [_in_split(child, split, boundary) for split, child in parts.folders.items()]
@@ -95,11 +96,11 @@ def _in_split(folder: Path, split: str, boundary: Boundary) -> Found:
 
 
 def _table_folders(folder: Path) -> list[Path]:
-    return [child for child in sorted(folder.iterdir()) if child.name.lower() in TABLE_FOLDERS and child.is_dir()]
+    return [folder / name for name in files_in(folder)[2] if name.lower() in TABLE_FOLDERS]
 
 
 def _table_files(folder: Path) -> list[Path]:
-    return [path for path in sorted(folder.iterdir()) if path.suffix.lower() in SUFFIXES and path.is_file()]
+    return [folder / name for name in files_in(folder)[1] if name.lower().endswith(SUFFIXES) and (folder / name).is_file()]
 
 
 def _in_folder(folder: Path, of_folder: str, boundary: Boundary) -> Found:

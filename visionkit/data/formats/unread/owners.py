@@ -9,6 +9,7 @@ from pathlib import Path
 from visionkit.data.formats.annotation_files import read_paths
 from visionkit.data.formats.unread.kinds import PROBED_BYTES, PROBED_LINES
 from visionkit.data.formats.unread.walk import Place, is_image
+from visionkit.data.images.contents import encoding_of
 from visionkit.data.splits import DataSet
 from visionkit.files import open_file
 
@@ -52,9 +53,10 @@ class Owners:
         numbers = {int(stem) for stem in self.read if stem.isdecimal() and len(stem) <= LONGEST_NUMBER}
         try:
             with open_file(file) as opened:
-                lines = [line for line in opened.read(PROBED_BYTES).decode("utf-8-sig", "replace").splitlines() if line.strip()]
+                head = opened.read(PROBED_BYTES)
         except OSError:
             return False
+        lines = [line for line in head.decode(encoding_of(head), "replace").splitlines() if line.strip()]
         first = [re.split(r"[,;\t]", line)[0].strip(" \"'") for line in lines]
         if len(first) < 2 or not ID_COLUMN.fullmatch(first[0]):
             return False
