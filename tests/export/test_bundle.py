@@ -223,6 +223,6 @@ def test_an_earlier_bundle_is_put_back_where_the_new_one_cannot_be_renamed(small
 
 def test_a_damaged_litert_model_is_named(tmp_path):
     (tmp_path / "model.tflite").write_bytes(b"x" * 100)
-    for name in ("model.tflite", "nothing.tflite"):
-        with pytest.raises(UserError, match=f"{name} is damaged"):
+    for name, problem in {"model.tflite": "is damaged", "nothing.tflite": "cannot be read: No such file"}.items():
+        with pytest.raises(UserError, match=f"{name} {problem}"):
             litert.LiteRTModel(tmp_path / name)

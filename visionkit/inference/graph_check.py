@@ -66,19 +66,20 @@ def _check_assets(graph: Message) -> None:
 
 def _check_operations(graph: Message) -> None:
     functions = graph.graph_def.library.function
-    savers = set()
+    savers, found = set(), {}
     for function in functions:
         operations = {node.op for node in function.node_def} - COMPUTING
         if operations & SAVER:
             savers.add(function.signature.name)
-        _refuse(operations - SAVER, f"in the function {function.signature.name}")
-    nodes = graph.graph_def.node
-    _refuse({node.op for node in nodes} - COMPUTING - SAVER, "outside of its functions")
+        found |= dict.fromkeys(operations - SAVER, f"in the function {function.signature.name}")
+    nodes = {node.op for node in graph.graph_def.node} - COMPUTING - SAVER
+    _refuse(found | dict.fromkeys(nodes, "outside of its functions"))
     called = set(_called(graph, savers))
     for function in functions:
         if function.signature.name in called:
             operations = {node.op for node in function.node_def} & SAVER
-            _refuse(operations, f"in the function {function.signature.name}, which the saver alone may call and others do")
+            where = f"in the function {function.signature.name}, which the saver alone may call and others do"
+            _refuse(dict.fromkeys(operations, where))
 
 
 def _called(graph: Message, savers: set[str]) -> Iterator[str]:
@@ -99,7 +100,7 @@ def _called(graph: Message, savers: set[str]) -> Iterator[str]:
     for node in graph.graph_def.node:
         if node.name in served:
             mentions.append(_mentioned(node.attr.values()))
-            _refuse({node.op} & SAVER, "in a signature")
+            _refuse(dict.fromkeys({node.op} & SAVER, "in a signature"))
     for names in mentions:
         yield from (name for name in names if name in savers)
 
@@ -146,8 +147,9 @@ def _node_of(tensor: str) -> str:
     return tensor.removeprefix("^").split(":")[0]
 
 
-def _refuse(operations: set[str], where: str) -> None:
-    for operation in sorted(operations):
-        effects = (effect for pattern, effect in EFFECTS if re.search(pattern, operation))
-        effect = next(effects, "is not known to do no more than compute")
-        raise UserError(f"holds the operation {operation}, which {effect}, {where}")
+def _refuse(operations: dict[str, str]) -> None:
+    """Refuse operations, by name -> where they are; the message names one whose effect is known, if there is one."""
+    for pattern, effect in (*EFFECTS, ("", "is not known to do no more than compute")):
+        for operation in sorted(operations):
+            if re.search(pattern, operation):
+                raise UserError(f"holds the operation {operation}, which {effect}, {operations[operation]}")

@@ -99,7 +99,7 @@ EFFECTS = (
     ("Write|Save|MergeV2Checkpoints|Summary|Print|ImportEvent", "writes files or prints"),
     ("Send|Recv|Remote|Rpc|Collective|Nccl|AllToAll|Debug|DataService|Worker", "talks to other programs or computers"),
     (
-        "File|Read|Dataset|Iterator|ImmutableConst|Load|Restore|Vocab|Proto|Record|Sharded",
+        "File|Read|TextLine|ImmutableConst|Load|Restore|Vocab|Proto|Record|Sharded",
         "reads files of this computer",
     ),
     ("Abort", "ends the program"),

@@ -6,7 +6,7 @@ from collections.abc import Sequence
 BACKGROUNDS = ("background", "__background__", "_background_")
 NUMBER_WORDS = frozenset(["id", "ids", "idx", "index", "no", "nr", "number", "num", "pixel", "value", "values", "key"])
 NAME_WORDS = frozenset(["name", "names", "class", "classes", "label", "labels"])
-COMMENT = re.compile(r"#(\s|$)")  # "#1 fan" and "#ff0000 road" are none
+COLOR = re.compile(r"#[0-9a-f]{6}\b", re.IGNORECASE)
 NUMBER_FIRST = re.compile(r"(\d{1,9}|other)(?:\s*[:=,;]\s*|[.)]?\s+(?:-\s+)?)(\S.*)", re.IGNORECASE)  # 1 cat, 1: cat, 1. cat
 NUMBER_LAST = re.compile(r"(.*[^\s:=,;])(?:\s*[:=,;]\s*|\s+)(\d{1,9})")  # cat 1, cat: 1
 
@@ -18,7 +18,7 @@ def name_lines(text: str) -> list[str]:
     be a class. A single line with separators is a list of names.
     """
     lines = [line.strip() for line in text.rstrip().splitlines()]
-    lines = [line for line in lines if not COMMENT.match(line)]
+    lines = [line for line in lines if line[:1] != "#" or COLOR.match(line)]
     if len(lines) > 1 and is_header(lines[0]) and (lines[1].lower() in BACKGROUNDS or numbered(lines[1:])):
         lines = lines[1:]
     if len(lines) == 1 and not numbered(lines):

@@ -11,6 +11,7 @@ import numpy as np
 
 from visionkit.data.formats.annotation_files import brief
 from visionkit.data.images.contents import read_text
+from visionkit.data.images.inside import Boundary
 from visionkit.data.images.listing import list_images
 from visionkit.data.index import DataError, Index, Problem
 from visionkit.data.splits import DataSet
@@ -53,6 +54,8 @@ def read_pets(folder: str | Path) -> DataSet:
             if (parsed := _parse(line)) is None:
                 detail = f"line {number}: {brief(line)}: expected a name and three numbers"
                 problems.append(Problem("bad annotation", str(file), detail))
+            elif parsed[0] not in images and Boundary(folder).leads_out([folder / "images"], parsed[0]):
+                problems.append(Boundary(folder).refused(file, parsed[0]))
             elif parsed[0] not in images:
                 problems.append(Problem("missing partner", str(file), f"line {number}: there is no image {brief(parsed[0])}"))
             else:
