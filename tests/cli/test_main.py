@@ -10,7 +10,9 @@ from pathlib import Path
 
 import pytest
 
+import visionkit
 from tests.conftest import CLI
+from visionkit.cli import COMMANDS
 from visionkit.tasks.classification.export import export_classifier
 
 
@@ -73,7 +75,32 @@ def test_without_a_sound_image_augment_fails_in_one_line_and_writes_nothing(run,
     assert done.stdout == "" and not (tmp_path / "out").exists()
 
 
-@pytest.mark.parametrize("arguments", [["--help"], ["predict", "--help"], ["check", "--help"], ["augment", "--help"]])
+def test_no_command_is_answered_with_all_commands(run):
+    empty, asked = run(), run("--help")
+    assert empty.returncode == 2 and asked.returncode == 0 and empty.stderr == asked.stdout
+    for name in COMMANDS:
+        assert sum(line.split()[:1] == [name] and len(line.split()) > 4 for line in asked.stdout.splitlines()) == 1, name
+
+
+def test_the_version_is_printed(run):
+    assert run("--version").stdout == f"visionkit {visionkit.__version__}\n"
+
+
+@pytest.mark.parametrize(
+    ("arguments", "message"),
+    [
+        (["predcit", "a"], "visionkit has no command 'predcit'. Did you mean predict? The commands are train, predict, "),
+        (["faces", "enroll"], "visionkit faces has no command 'enroll'. Did you mean enrol? The commands are enrol, "),
+        (["check", "a", "--jsn"], "visionkit check has no option --jsn. Did you mean --json?"),
+        (["faces", "list", "--galery=g"], "visionkit faces list has no option --galery. Did you mean --gallery?"),
+    ],
+)
+def test_what_is_misspelt_ends_in_one_line_that_names_the_nearest(run, arguments, message):
+    done = run(*arguments)
+    assert done.returncode == 2 and message in done.stderr
+
+
+@pytest.mark.parametrize("arguments", [["--help"], ["train"], *([name, "--help"] for name in ("predict", "check", "augment"))])
 def test_help_needs_no_tensorflow(arguments):
     code = f"import sys; sys.argv = ['visionkit', *{arguments}]\nfrom visionkit.cli import main\n"
     code += "try: main()\nexcept SystemExit: pass\n"

@@ -1,16 +1,32 @@
 """Arguments that several subcommands have in common."""
 
-from collections.abc import Sequence
-from typing import Annotated
+import functools
+from collections.abc import Callable, Sequence
+from typing import Annotated, Any
 
 import tyro
 
+from visionkit.command_line import parse_options
 from visionkit.errors import UserError
 
 MaskValues = tuple[str, ...]  # tokens of ``masks.names.parse_values``
 Trust = Annotated[bool, tyro.conf.FlagCreatePairsOff]  # of a model whose graph does more than compute
 AllowOutside = Annotated[bool, tyro.conf.FlagCreatePairsOff]
 AsJson = Annotated[bool, tyro.conf.arg(name="json"), tyro.conf.FlagCreatePairsOff]
+
+
+def parse(command: Callable[..., int], program: str, arguments: Sequence[str]) -> int:
+    """Call a command with the options that a command line gives, and return its exit status.
+
+    Raises:
+        UserError: an option is not known; the message names the nearest one.
+    """
+
+    @functools.wraps(command)
+    def chosen(*values: Any, **options: Any) -> Callable[[], int]:
+        return functools.partial(command, *values, **options)
+
+    return parse_options(chosen, program, arguments)()
 
 
 def check_between(option: str, value: int, least: int, most: int) -> None:

@@ -4,7 +4,7 @@ import io
 import sys
 from collections.abc import Sequence
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, Any, Union
+from typing import TYPE_CHECKING, Any
 
 import tyro
 
@@ -241,12 +241,6 @@ def list_people(gallery: Path, as_json: AsJson = False) -> int:
 
 
 FACES = {"enrol": enrol, "identify": identify, "verify": verify, "remove": remove, "list": list_people}
-Subcommand = Union[*(Annotated[Any, tyro.conf.subcommand(name=name, constructor=do)] for name, do in FACES.items())]
-
-
-def faces(status: tyro.conf.OmitArgPrefixes[Annotated[Subcommand, tyro.conf.arg(name="")]]) -> int:
-    """Verify whether two faces belong to one person, and identify faces. Nothing leaves this computer."""
-    return status
 
 
 def _embedder(model: Path | None, gallery_model: str | None, trust: bool) -> "tuple[Embedder, Path]":

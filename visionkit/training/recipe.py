@@ -5,16 +5,16 @@ import math
 import os
 import sys
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, ClassVar, Literal, Protocol, TypeVar
 
 import keras
-import tyro
 
 import visionkit
 from visionkit.bundle_files import update_metadata
+from visionkit.command_line import parse_options
 from visionkit.errors import UserError
 from visionkit.files import arguments_expanded, cache_folder, home_expanded
 from visionkit.printable import printable, printable_streams
@@ -49,6 +49,7 @@ class RunConfig:
     LEAST: ClassVar[dict[str, float]] = {}  # the smallest value of each option that has one
     MOST: ClassVar[dict[str, float]] = {"size": 4096, "batch_size": 2**16, "epochs": 10**6}  # what memory holds
     named: ClassVar[frozenset[str]] = frozenset()  # the options that a command line names, which it sets on its configuration
+    program: ClassVar[str] = "visionkit train"  # how the recipe was called: it sets this, too
 
     def why_not_longer(self) -> str | None:
         """Why a run with these options cannot be resumed with more epochs; None if it can."""
@@ -198,6 +199,7 @@ def run_recipe(config: Config, work: Callable[[Run, Config], None], *, name: str
         name: name of the recipe.
         smoke: values that ``--smoke`` sets where the command line did not.
     """
+    program = config.program
     run, config = open_run(config, name=name, smoke=smoke)
     run.recipe = name
     if run.read_metrics() is not None:
@@ -206,7 +208,7 @@ def run_recipe(config: Config, work: Callable[[Run, Config], None], *, name: str
         try:
             work(run, config)
         except KeyboardInterrupt as interrupt:
-            print(f"\nInterrupted. Continue with: python {sys.argv[0]} --resume {printable(run.path)}", file=sys.stderr)
+            print(f"\nInterrupted. Continue with: {program} --resume {printable(run.path)}", file=sys.stderr)
             sys.exit(getattr(interrupt, "status", 130))
         except Exception as error:
             refused = refused_write(error, (run.path, cache_folder()))
@@ -311,13 +313,30 @@ def announce(run: Run, metrics: dict[str, float | None]) -> None:
     print(f"model    {printable(run.path / 'model')}")
 
 
-def command_line(main: Callable[[Config], Run], config: type[Config], description: str) -> None:
-    """Run a recipe from the command line: an error of the user ends in one line and status 2."""
+def command_line(
+    main: Callable[[Config], Run],
+    config: type[Config],
+    description: str,
+    *,
+    program: str | None = None,
+    arguments: Sequence[str] | None = None,
+) -> None:
+    """Run a recipe from the command line: an error of the user ends in one line and status 2.
+
+    Args:
+        main: runs the recipe.
+        config: its options.
+        description: for ``--help``.
+        program: how the recipe was called. Default: the Python file that is running.
+        arguments: the options. Default: those of the process.
+    """
+    program = program or f"python {sys.argv[0]}"
     with printable_streams():
         try:
-            arguments = arguments_expanded(sys.argv[1:])
-            options = tyro.cli(config, description=description, args=arguments)
+            arguments = arguments_expanded(sys.argv[1:] if arguments is None else arguments)
+            options = parse_options(config, program, arguments, description)
             object.__setattr__(options, "named", named_options(options, arguments))
+            object.__setattr__(options, "program", program)
             with stopped_by_signals():
                 main(options).release()
         except KeyboardInterrupt as interrupt:
