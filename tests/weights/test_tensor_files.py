@@ -164,3 +164,12 @@ def test_a_truncated_safetensors_file_is_refused(tmp_path):
         (tmp_path / "a.safetensors").write_bytes(whole[:length])
         with pytest.raises(UnsafeCheckpointError):
             read_tensors(tmp_path / "a.safetensors")
+
+
+@pytest.mark.parametrize("length", [0x80, 0x180, 0x50 + 256 * 0x4B])
+def test_a_header_whose_length_looks_like_another_format_is_that_of_safetensors(tmp_path, length):
+    """The length comes first; a pickle begins with 0x80, a zip archive with PK."""
+    header = json.dumps({"w": {"dtype": "F32", "shape": [1], "data_offsets": [0, 4]}}).ljust(length).encode()
+    file = struct.pack("<Q", len(header)) + header + struct.pack("<f", 2)
+    (tmp_path / "a.safetensors").write_bytes(file)
+    assert read_tensors(tmp_path / "a.safetensors")["w"] == 2

@@ -68,12 +68,14 @@ def unlike(path: Path, head: bytes) -> str:
 def _reader(path: Path):
     with open_file(path) as file:
         head = file.read(32)
+    if (
+        head[8:9] == b"{" and struct.unpack("<Q", head[:8])[0] < path.stat().st_size
+    ):  # first: a length may begin like the others
+        return _read_safetensors
     if head.startswith(b"PK\x03\x04"):
         return read_zip
     if head.startswith(b"\x80"):  # a pickle
         return read_legacy
-    if head[8:9] == b"{" and struct.unpack("<Q", head[:8])[0] < path.stat().st_size:
-        return _read_safetensors
     raise UnsafeCheckpointError(
         f"{path} begins with {head[:9]!r}: expected safetensors or a PyTorch checkpoint (Keras files end in .weights.h5 or "
         f".keras).{unlike(path, head)}"
