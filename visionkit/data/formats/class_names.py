@@ -11,10 +11,10 @@ from visionkit.data.formats.annotation_files import MAX_CLASSES, brief, one_line
 from visionkit.data.images.contents import encoding_of, read_text
 from visionkit.data.images.listing import files_in
 from visionkit.data.images.name_lists import count_lines, is_header, name_lines, numbered
-from visionkit.data.index import DataError, Problem, clean_name, some
+from visionkit.data.index import DataError, Problem, clean_name
 from visionkit.data.splits import DataSet
 from visionkit.files import LARGEST_TEXT, read_file
-from visionkit.printable import as_utf8
+from visionkit.printable import as_utf8, some
 
 # Lists whose line number is the class; other names that end with .names are Darknet's as well.
 NAMES_FILES = ("classes.txt", "obj.names", "_darknet.labels", "labels.txt")

@@ -16,7 +16,7 @@ from PIL import Image
 
 from visionkit.data.images.contents import ImageError
 from visionkit.data.images.deep_color import is_deep_color
-from visionkit.data.images.limits import counted
+from visionkit.data.images.limits import memory_for
 from visionkit.data.index import Problem
 from visionkit.files import open_file
 
@@ -85,7 +85,7 @@ def read_page(page: Page) -> bytes:
     buffer = io.BytesIO()
     with opened(page.stack) as stack:
         stored = _at(stack, page.number)
-        with counted(stored, Path(page.stack).stat().st_size):
+        with memory_for(stored, Path(page.stack).stat().st_size):
             if is_deep_color(stored):
                 return _deep_page(page)
             copy = stored.copy()

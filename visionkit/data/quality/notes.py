@@ -7,10 +7,11 @@ from typing import Any
 from visionkit.data.images.bit_depth import how_floats_are_scaled
 from visionkit.data.images.contents import file_of
 from visionkit.data.images.inside import Boundary, number_of_links_out
-from visionkit.data.index import counted, some
+from visionkit.data.index import counted
 from visionkit.data.quality.findings import Opened, doubled_boxes, objects_of, samples, values_to_ignore
 from visionkit.data.quality.inspect import InspectedImage, InspectedMask, other_suffix
 from visionkit.data.splits import DataSet
+from visionkit.printable import some
 
 IMBALANCE = 10  # ratio of the most frequent to the rarest class
 LONG_AND_THIN = 4  # ratio of the longer to the shorter side
