@@ -13,6 +13,7 @@ import numpy as np
 
 from visionkit.data.formats.annotation_files import brief
 from visionkit.data.images.contents import read_text
+from visionkit.data.images.inside import Boundary
 from visionkit.data.images.listing import is_hidden, list_images
 from visionkit.data.index import DataError, Index, Problem
 from visionkit.data.splits import DataSet
@@ -85,6 +86,9 @@ def _val(folder: Path, numbers: dict[str, int], problems: list[Problem]) -> list
         if not fields:
             continue
         if len(fields) < 2 or fields[0] not in images:
+            if Boundary(folder).leads_out([file.parent, file.parent / "images"], fields[0]):
+                problems.append(Boundary(folder).refused(file, fields[0]))
+                continue
             problem = "expected a file name and a class" if len(fields) < 2 else "there is no such image in val/images"
             problems.append(Problem("missing partner", str(file), f"line {number}: {brief(line)}: {problem}"))
         elif fields[1] not in numbers:
