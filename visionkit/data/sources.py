@@ -29,11 +29,11 @@ from visionkit.data.formats.labelled.numbered import name_numbered_classes
 from visionkit.data.formats.split_lists import find_list
 from visionkit.data.formats.tables import table
 from visionkit.data.formats.tables.files import find_tables
-from visionkit.data.formats.unread.find import seen, unread_files, unused_images
+from visionkit.data.formats.unread.find import naming_unlisted, seen, unread_files, unused_images
 from visionkit.data.formats.unread.walk import walk
 from visionkit.data.images.decode import IMAGE_SUFFIXES
 from visionkit.data.images.inside import Boundary
-from visionkit.data.images.listing import list_images
+from visionkit.data.images.listing import files_in, list_images
 from visionkit.data.images.masks.names import OPTION, NamedClasses, parse_values
 from visionkit.data.index import DataError, Index, Problem, counted
 from visionkit.data.split_names import MEASURING, SPLITS, TRAIN_NAMES, WHOLE, empty_split_folders, split_name, split_order
@@ -132,7 +132,10 @@ def _read(data: str | Path, wanted: Wanted) -> DataSet:
         raise DataError(f"The path of the data set is empty. {EXPECTED}")
     path = Path(data)
     if path.is_dir():
-        data_set = _read_folder(path, wanted if wanted.named is None else wanted._replace(prefer="masks"))
+        try:
+            data_set = _read_folder(path, wanted if wanted.named is None else wanted._replace(prefer="masks"))
+        except (DataError, OSError) as error:
+            raise naming_unlisted(error, path) from None
         if data_set.format.startswith("class folders"):
             data_set = name_numbered_classes(path, data_set)
         elif data_set.annotation_files:
@@ -175,7 +178,7 @@ def read_classified(data: str | Path, *, seed: int = 0, multi_label: bool = Fals
     notes = list(splits.notes)
     shared = set(splits.train.paths) & set(splits.val.paths)
     if shared:
-        are = "1 file is" if len(shared) == 1 else f"{len(shared)} files are"
+        are = counted(len(shared), "file is", "files are")
         notes.append(f"{are} in both training and validation: the accuracy will flatter the model")
     return replace(splits, notes=tuple(notes))
 
@@ -198,8 +201,7 @@ def read_people(data: str | Path, *, allow_outside: bool = False) -> DataSet:
         and not pets.looks_like_pets(path)
     ):
         inner = only_folder(path)
-        wrapped = inner is not None and split_name(inner.name) not in SPLITS
-        if wrapped:
+        if inner is not None and split_name(inner.name) not in SPLITS:
             return read_people(inner, allow_outside=allow_outside)
         return with_clean_names(identities.read_identities(path), path)
     found = _labelled(data, _read_labels(data, allow_outside))
@@ -375,14 +377,13 @@ def _with_left_out(folder: Path, data_set: DataSet) -> DataSet:
     """The data set, with what its reader did not use: files that look like annotations, and images in no split."""
     places = walk(folder)
     repeated: list[str] = []
-    unread = unread_files(places, data_set, repeated)
-    problems = (*data_set.problems, *empty_split_folders(folder, data_set.splits), *unread)
+    more = (*empty_split_folders(folder, data_set.splits), *unread_files(places, data_set, repeated))
     notes = dict.fromkeys(data_set.notes)  # readers of several files may note the same of each
     if repeated:
         names = [Path(file).relative_to(folder).as_posix() for file in repeated]
         it_names, says = ("it names", "says") if len(names) == 1 else ("they name", "say")
         notes[f"not used: {_some(names)}: {it_names} only files that were read, and {says} nothing new of them"] = None
-    return replace(data_set, notes=tuple(notes), problems=problems, left_out=unused_images(places, data_set))
+    return replace(data_set, notes=tuple(notes), problems=(*data_set.problems, *more), left_out=unused_images(places, data_set))
 
 
 def _with_format(data_set: DataSet, name: str) -> DataSet:
@@ -391,8 +392,8 @@ def _with_format(data_set: DataSet, name: str) -> DataSet:
 
 
 def _contents(folder: Path) -> str:
-    children = sorted(folder.iterdir())
-    suffixes = Counter(child.suffix.lower() or child.name for child in children if child.is_file())
+    images, others, folders = files_in(folder)
+    suffixes = Counter(Path(name).suffix.lower() or name for name in (*images, *others))
     files = ", ".join(f"{count} {suffix}" for suffix, count in suffixes.most_common(5))
-    folders = ", ".join(f"{child.name}/" for child in children[:100] if child.is_dir())
+    folders = ", ".join(f"{name}/" for name in folders[:100])
     return f"it holds {'; '.join(filter(None, (files, folders))) or 'nothing'}"

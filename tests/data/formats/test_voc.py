@@ -124,7 +124,9 @@ def test_lists_of_classes_split_the_data_set_where_there_are_no_others(tmp_path)
     for stem in ("a", "b", "c c"):
         annotate(tmp_path, stem, cat(1, 2, 9, 9))
     (tmp_path / "ImageSets").mkdir()
-    lists(tmp_path, cat_train=["a  1", "c c -1", "gone  0"], dog_train=["a -1", "c c 0", "gone -1"], cat_val=["b -1"], dog_val=[])
+    lists(
+        tmp_path, cat_train=["a  1", "c c -1", "gone  0"], dog_train=["a -1", "c c 0", "gone -1"], cat_val=["b -1"], dog_val=[]
+    )
     found = read_voc(tmp_path)
     assert {name: [Path(path).stem for path in index.paths] for name, index in found.splits.items()} == {
         "train": ["a", "c c"],

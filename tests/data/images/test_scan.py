@@ -40,7 +40,8 @@ def test_boxes_are_turned_with_their_images(tmp_path):
     assert boxes == [[[0.25, 0, 0.5, 0.125]], [[0.875, 0.25, 1, 0.5]], [[0, 0.5, 0.125, 0.75]], [[0.25, 0, 0.5, 0.125]]]
     assert [info.rotation for info in found.infos] == ["", "turned", "turned", "unclear"]
     turned, unclear = size_notes([found])
-    assert turned.startswith("2 images") and "are turned, too" in turned and unclear.startswith("1 images")
+    assert turned.startswith("2 images") and "are turned, too" in turned
+    assert unclear.startswith("1 image is turned by its EXIF header")
     again = scan(found)
     assert [annotation.objects.boxes.tolist() for annotation in again.annotations] == boxes
 

@@ -10,7 +10,7 @@ from visionkit.data.images import budget, decode
 from visionkit.data.images.bit_depth import Depth
 from visionkit.data.images.contents import read_contents
 from visionkit.data.images.listing import map_files
-from visionkit.data.index import DataError, Index
+from visionkit.data.index import DataError, Index, counted
 
 SAME_SHAPE = 0.02  # relative difference of width to height up to which an image was resized, but not cropped
 
@@ -98,12 +98,22 @@ def size_notes(indexes: Iterable[Index]) -> list[str]:
                 kind = "" if _same_shape(annotation.size, (info.height, info.width)) else "other"
             paths.setdefault(kind, []).append(path)
     sentences = {
-        "turned": "were annotated before their EXIF headers turned them, as declared sizes show: their boxes are turned, too",
-        "unclear": "are turned by their EXIF headers, and nothing says whether their boxes fit them before or after that: the "
-        "boxes are left as they are",
-        "other": "have another shape than their annotations declare: their boxes may be wrong",
+        "turned": (
+            "image was annotated before its EXIF header turned it, as its declared size shows: its boxes are turned, too",
+            "images were annotated before their EXIF headers turned them, as declared sizes show: their boxes are turned, too",
+        ),
+        "unclear": (
+            "image is turned by its EXIF header, and nothing says whether its boxes fit it before or after that: they stay",
+            "images are turned by their EXIF headers, and nothing says whether boxes fit them before or after that: they stay",
+        ),
+        "other": (
+            "image has another shape than its annotation declares: its boxes may be wrong",
+            "images have another shape than their annotations declare: their boxes may be wrong",
+        ),
     }
-    return [f"{len(paths[kind])} images {text} (such as {paths[kind][0]})" for kind, text in sentences.items() if kind in paths]
+    return [
+        f"{counted(len(paths[kind]), *texts)} (such as {paths[kind][0]})" for kind, texts in sentences.items() if kind in paths
+    ]
 
 
 def _same_shape(declared: tuple[int, int], real: tuple[int, int]) -> bool:
