@@ -21,7 +21,7 @@ from visionkit.data.formats.class_folders import (
     only_with_splits,
     visible_folders,
 )
-from visionkit.data.formats.class_names import header_among, similar_names, undecoded_names, with_clean_names
+from visionkit.data.formats.class_names import header_among, notes_on_lists, similar_names, undecoded_names, with_clean_names
 from visionkit.data.formats.labelled import cub, flat_names, pets, tiny_imagenet
 from visionkit.data.formats.labelled.evidence import GENERIC
 from visionkit.data.formats.labelled.masks_among import masks_beside_images
@@ -122,7 +122,7 @@ def read(
     known = {problem.detail for problem in data_set.problems}  # readers of folders and tables name the file
     alike = [problem for problem in similar_names(data_set.class_names, data) if problem.detail not in known]
     alike += [*header_among(data_set), *undecoded_names(data_set.class_names, data_set.annotation_files)]
-    return replace(data_set, problems=(*data_set.problems, *alike)) if alike else data_set
+    return replace(data_set, notes=(*data_set.notes, *notes_on_lists(data_set)), problems=(*data_set.problems, *alike))
 
 
 def _read(data: str | Path, wanted: Wanted) -> DataSet:
