@@ -152,7 +152,7 @@ def word_of(name: str) -> str:
     return "training" if name == WHOLE else WORDS.get(name, name)
 
 
-def training_split(splits: Mapping[str, Index]) -> str | None:
+def training_split(splits: Iterable[str]) -> str | None:
     """The name of the split to train on; None if there is none."""
     names = list(splits)
     return next((name for name in ("train", WHOLE, "trainval") if name in names), names[0] if len(names) == 1 else None)
