@@ -72,8 +72,10 @@ def has_more_pages(contents: bytes) -> bool:
         with warnings.catch_warnings():
             warnings.simplefilter("ignore")
             with Image.open(io.BytesIO(contents)) as image:
+                if image.format != "TIFF":
+                    return image.is_animated
                 size = image.size
-                image.seek(1)
+                image.seek(1)  # "is_animated" would read through all pages
                 return image.size == size
     except Exception:  # there is no second one, or it is damaged
         return False
