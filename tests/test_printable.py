@@ -7,7 +7,7 @@ from contextlib import redirect_stderr, redirect_stdout
 import pytest
 from tqdm import tqdm
 
-from visionkit.printable import PrintableStream, printable, printable_streams
+from visionkit.printable import PrintableStream, printable, printable_streams, some
 
 
 @pytest.mark.parametrize(
@@ -55,3 +55,7 @@ def test_progress_bars_below_each_other_still_move():
     for _ in tqdm([1], "outer", file=PrintableStream(screen)):
         list(tqdm([1], "in\x1bner", file=PrintableStream(screen), leave=False))
     assert "\x1b[A" in screen.getvalue() and "\\x1b[A" not in screen.getvalue() and "in\\x1bner" in screen.getvalue()
+
+
+def test_many_names_are_shortened():
+    assert some(["a"]) == "a" and some(list("abcdef")) == "a, b, c, d and 2 more"

@@ -3,7 +3,7 @@
 import os
 import re
 import sys
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager, redirect_stderr, redirect_stdout
 from pathlib import Path
 from typing import Any, TextIO
@@ -20,6 +20,11 @@ MOVES = re.compile(r"(\x1b\[A)+")  # up; what progress bars write between their 
 def printable(text: object) -> str:
     r"""One line without characters that a terminal obeys; they become escapes: ``\x1b``, ``\n``, ``\u202e``."""
     return UNPRINTABLE.sub(_escaped, as_utf8(str(text)))
+
+
+def some(names: Sequence[str], most: int = 4) -> str:
+    """The first names of a list, and how many more there are: "a, b and 3 more"."""
+    return ", ".join(names[:most]) + (f" and {len(names) - most:,} more" if len(names) > most else "")
 
 
 def as_utf8(name: str) -> str:

@@ -7,6 +7,7 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+import yaml
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 from PIL import Image
@@ -386,3 +387,26 @@ def test_boxes_are_turned_with_images_whose_declared_size_is_the_stored_one(tmp_
     assert "the boxes of 1 images are turned" in conversion.notes[-1]
     (again,) = only(read_voc(tmp_path / "out")).annotations
     assert again.size == (12, 8) and again.objects.boxes.tolist() == [[0.875, 0.25, 1.0, 0.5]]
+
+
+@pytest.mark.parametrize(
+    ("names", "train", "read_as"),
+    [
+        (["fold 1", "fold 2"], ["images/fold 1", "images/fold 2"], ["fold 1", "fold 2"]),
+        (["training set", "fold 1"], "images/training set", ["train", "fold 1"]),
+        (["training set", "validation set"], "images/training set", ["train", "val"]),
+        (["trainval", "test"], "images/trainval", ["test", "trainval"]),
+        (["names", "train"], "images/train", ["train", "split names"]),
+        (["test"], "images/test", ["test"]),
+        (["all"], "images/all", ["all"]),
+    ],
+)
+def test_data_yaml_names_train_and_val_whatever_the_splits_are_called(tmp_path, names, train, read_as):
+    """YOLO's own code needs both; reading it again gives each image once, in its split."""
+    one = objects([0.1, 0.1, 0.5, 0.5], [1])
+    write(data_set(tmp_path / "in", {name: [one] for name in names}), tmp_path / "out", "yolo")
+    config = yaml.safe_load((tmp_path / "out" / "data.yaml").read_text())
+    assert config["train"] == train and {"train", "val"} <= config.keys() and config["names"] == {0: "cat", 1: "dog"}
+    again = read_yolo(tmp_path / "out")
+    assert {split: len(index) for split, index in again.splits.items()} == dict.fromkeys(read_as, 1)
+    assert again.class_names == ("cat", "dog") and again.problems == ()

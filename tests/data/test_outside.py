@@ -17,6 +17,7 @@ from visionkit.data.convert import FORMATS, write
 from visionkit.data.formats.annotation_files import only_inside
 from visionkit.data.images.contents import file_of
 from visionkit.data.images.inside import Boundary
+from visionkit.data.images.masks.union import Union
 from visionkit.data.index import Annotation, DataError, Index, Objects
 from visionkit.data.quality.check import check
 from visionkit.data.sources import read
@@ -232,6 +233,24 @@ def test_what_a_reader_lets_through_is_dropped_at_the_end(tmp_path, secret):
     assert found.splits["train"].paths == (str(inside),) and outside(found)[0][1].startswith("2 entries lead out")
     with pytest.raises(DataError, match="no annotated image can be used"):
         only_inside(DataSet({"train": index.take([2])}), Boundary(tmp_path / "data"), tmp_path / "data")
+
+
+def test_the_union_of_masks_in_the_folder_itself_lies_inside(tmp_path):
+    path = str(image(tmp_path / "x" / "0.jpg"))
+    masks = [Annotation(mask=Union(str(tmp_path), "0_").path()), Annotation(mask=Union(str(tmp_path.parent), "0_").path())]
+    index = Index(("a",), (path, path), np.zeros(2, np.int32), annotations=tuple(masks))
+    found = only_inside(DataSet({"train": index}), Boundary(tmp_path), tmp_path)
+    assert found.splits["train"].annotations == (masks[0],) and len(found.problems) == 1
+
+
+def test_a_mask_outside_is_reported_with_the_table_that_names_it(tmp_path):
+    for name in "ab":
+        image(tmp_path / f"{name}.jpg")
+    mask(tmp_path / "m.png", np.eye(8, dtype=np.uint8))
+    text(tmp_path / "train.csv", "image,mask\na.jpg,m.png\n")
+    text(tmp_path / "val.csv", "image,mask\nb.jpg,../decoy.png\n")
+    (problem,) = (problem for problem in read(tmp_path).problems if problem.kind == KIND)
+    assert problem.path == str(tmp_path / "val.csv")
 
 
 def test_check_and_convert_neither_open_nor_copy_what_lies_outside(tmp_path, secret, capsys):

@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 
 from visionkit.errors import UserError
-from visionkit.weights.whole import Given, set_all, some
+from visionkit.weights.whole import Given, set_all
 
 
 def normalization() -> keras.layers.BatchNormalization:
@@ -60,7 +60,3 @@ def test_a_counter_takes_whole_numbers_alone():
         set_all([Given(layer, ["mean", "variance", "count"], [numbers, numbers, np.array(3, dtype)])], "a.pth")
         with pytest.raises(UserError, match="float32 numbers in count; expected whole numbers"):
             set_all([Given(layer, ["mean", "variance", "count"], [numbers, numbers, np.array(3, "float32")])], "a.pth")
-
-
-def test_many_names_are_shortened():
-    assert some(["a"]) == "a" and some(list("abcdef")) == "a, b, c, d and 2 more"

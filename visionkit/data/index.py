@@ -7,7 +7,7 @@ position in the class names) or its annotation. Pipelines make batches from it; 
 import re
 import threading
 import unicodedata
-from collections.abc import Collection, Iterable, Sequence
+from collections.abc import Collection, Iterable
 from dataclasses import dataclass, field, replace
 from typing import Any, NamedTuple
 
@@ -273,11 +273,6 @@ def class_weights(index: Index) -> dict[int, float]:
 def counted(count: int, noun: str, plural: str = "") -> str:
     """A number with its noun, which gets an s in the plural if that is not given: "1 image", "1,200 images"."""
     return f"{count:,} {noun if count == 1 else plural or f'{noun}s'}"
-
-
-def some(names: Sequence[str], most: int) -> str:
-    """The first names of a list, and how many more there are: "a, b and 3 more"."""
-    return ", ".join(names[:most]) + (f" and {len(names) - most:,} more" if len(names) > most else "")
 
 
 def natural_order(name: str) -> tuple[list[tuple[int, int, str]], str]:

@@ -21,7 +21,7 @@ from visionkit.data.formats.class_folders import (
     only_with_splits,
     visible_folders,
 )
-from visionkit.data.formats.class_names import header_among, similar_names, undecoded_names, with_clean_names
+from visionkit.data.formats.class_names import header_among, notes_on_lists, similar_names, undecoded_names, with_clean_names
 from visionkit.data.formats.labelled import cub, flat_names, pets, tiny_imagenet
 from visionkit.data.formats.labelled.evidence import GENERIC
 from visionkit.data.formats.labelled.masks_among import masks_beside_images
@@ -29,16 +29,17 @@ from visionkit.data.formats.labelled.numbered import name_numbered_classes
 from visionkit.data.formats.split_lists import find_list
 from visionkit.data.formats.tables import table
 from visionkit.data.formats.tables.files import find_tables
-from visionkit.data.formats.unread.find import seen, unread_files, unused_images
+from visionkit.data.formats.unread.find import naming_unlisted, seen, unread_files, unused_images
 from visionkit.data.formats.unread.walk import walk
 from visionkit.data.images.decode import IMAGE_SUFFIXES
 from visionkit.data.images.inside import Boundary
-from visionkit.data.images.listing import list_images
+from visionkit.data.images.listing import files_in, list_images
 from visionkit.data.images.masks.names import OPTION, NamedClasses, parse_values
-from visionkit.data.index import DataError, Index, Problem, counted, some
+from visionkit.data.index import DataError, Index, Problem, counted
 from visionkit.data.split_names import MEASURING, SPLITS, TRAIN_NAMES, WHOLE, empty_split_folders, split_name, split_order
 from visionkit.data.splits import DataSet, Splits, parted_by_folders, train_and_val
 from visionkit.files import home_expanded, kind_of_file
+from visionkit.printable import some
 
 EXPECTED = (
     "Expected a folder of one of these layouts: class folders; VOC (Annotations/*.xml, JPEGImages/); COCO (a .json with images "
@@ -121,7 +122,7 @@ def read(
     known = {problem.detail for problem in data_set.problems}  # readers of folders and tables name the file
     alike = [problem for problem in similar_names(data_set.class_names, data) if problem.detail not in known]
     alike += [*header_among(data_set), *undecoded_names(data_set.class_names, data_set.annotation_files)]
-    return replace(data_set, problems=(*data_set.problems, *alike)) if alike else data_set
+    return replace(data_set, notes=(*data_set.notes, *notes_on_lists(data_set)), problems=(*data_set.problems, *alike))
 
 
 def _read(data: str | Path, wanted: Wanted) -> DataSet:
@@ -131,7 +132,10 @@ def _read(data: str | Path, wanted: Wanted) -> DataSet:
         raise DataError(f"The path of the data set is empty. {EXPECTED}")
     path = Path(data)
     if path.is_dir():
-        data_set = _read_folder(path, wanted if wanted.named is None else wanted._replace(prefer="masks"))
+        try:
+            data_set = _read_folder(path, wanted if wanted.named is None else wanted._replace(prefer="masks"))
+        except (DataError, OSError) as error:
+            raise naming_unlisted(error, path) from None
         if data_set.format.startswith("class folders"):
             data_set = name_numbered_classes(path, data_set)
         elif data_set.annotation_files:
@@ -174,7 +178,7 @@ def read_classified(data: str | Path, *, seed: int = 0, multi_label: bool = Fals
     notes = list(splits.notes)
     shared = set(splits.train.paths) & set(splits.val.paths)
     if shared:
-        are = "1 file is" if len(shared) == 1 else f"{len(shared)} files are"
+        are = counted(len(shared), "file is", "files are")
         notes.append(f"{are} in both training and validation: the accuracy will flatter the model")
     return replace(splits, notes=tuple(notes))
 
@@ -197,8 +201,7 @@ def read_people(data: str | Path, *, allow_outside: bool = False) -> DataSet:
         and not pets.looks_like_pets(path)
     ):
         inner = only_folder(path)
-        wrapped = inner is not None and split_name(inner.name) not in SPLITS
-        if wrapped:
+        if inner is not None and split_name(inner.name) not in SPLITS:
             return read_people(inner, allow_outside=allow_outside)
         return with_clean_names(identities.read_identities(path), path)
     found = _labelled(data, _read_labels(data, allow_outside))
@@ -374,14 +377,13 @@ def _with_left_out(folder: Path, data_set: DataSet) -> DataSet:
     """The data set, with what its reader did not use: files that look like annotations, and images in no split."""
     places = walk(folder)
     repeated: list[str] = []
-    unread = unread_files(places, data_set, repeated)
-    problems = (*data_set.problems, *empty_split_folders(folder, data_set.splits), *unread)
+    more = (*empty_split_folders(folder, data_set.splits), *unread_files(places, data_set, repeated))
     notes = dict.fromkeys(data_set.notes)  # readers of several files may note the same of each
     if repeated:
         names = [Path(file).relative_to(folder).as_posix() for file in repeated]
         it_names, says = ("it names", "says") if len(names) == 1 else ("they name", "say")
         notes[f"not used: {_some(names)}: {it_names} only files that were read, and {says} nothing new of them"] = None
-    return replace(data_set, notes=tuple(notes), problems=problems, left_out=unused_images(places, data_set))
+    return replace(data_set, notes=tuple(notes), problems=(*data_set.problems, *more), left_out=unused_images(places, data_set))
 
 
 def _with_format(data_set: DataSet, name: str) -> DataSet:
@@ -390,8 +392,8 @@ def _with_format(data_set: DataSet, name: str) -> DataSet:
 
 
 def _contents(folder: Path) -> str:
-    children = sorted(folder.iterdir())
-    suffixes = Counter(child.suffix.lower() or child.name for child in children if child.is_file())
+    images, others, folders = files_in(folder)
+    suffixes = Counter(Path(name).suffix.lower() or name for name in (*images, *others))
     files = ", ".join(f"{count} {suffix}" for suffix, count in suffixes.most_common(5))
-    folders = ", ".join(f"{child.name}/" for child in children[:100] if child.is_dir())
+    folders = ", ".join(f"{name}/" for name in folders[:100])
     return f"it holds {'; '.join(filter(None, (files, folders))) or 'nothing'}"

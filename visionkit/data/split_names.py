@@ -7,7 +7,7 @@ from functools import cache
 from pathlib import Path
 from typing import Any, NamedTuple
 
-from visionkit.data.images.listing import is_hidden, list_images
+from visionkit.data.images.listing import files_in, list_images
 from visionkit.data.index import Index, Problem
 
 SPLITS = ("train", "val", "test")
@@ -125,7 +125,7 @@ def split_folders(folders: Iterable[Path], holds_data: Callable[[Path], Any] | N
 
 def is_not_empty(folder: Path) -> bool:
     """Whether anything that is not hidden lies in a folder."""
-    return any(not is_hidden(child.name) for child in folder.iterdir())
+    return any(files_in(folder))
 
 
 def _preference(folder: Path, names: tuple[str, ...]) -> int:
@@ -152,7 +152,7 @@ def word_of(name: str) -> str:
     return "training" if name == WHOLE else WORDS.get(name, name)
 
 
-def training_split(splits: Mapping[str, Index]) -> str | None:
+def training_split(splits: Iterable[str]) -> str | None:
     """The name of the split to train on; None if there is none."""
     names = list(splits)
     return next((name for name in ("train", WHOLE, "trainval") if name in names), names[0] if len(names) == 1 else None)
@@ -186,9 +186,9 @@ def empty_split_folders(folder: Path, splits: Mapping[str, Index]) -> tuple[Prob
     """
     problems = []
     for parent in (folder, folder / "images"):
-        for child in sorted(parent.iterdir()) if parent.is_dir() else ():
+        for child in (parent / name for name in files_in(parent)[2]):
             name = split_name(child.name)
-            if name in MEASURING and name not in splits and child.is_dir() and _holds_no_data(child):
+            if name in MEASURING and name not in splits and _holds_no_data(child):
                 detail = f"the folder of {word_of(name)} images holds none: {_instead(name, splits)}"
                 problems.append(Problem("unmeasurable split", str(child), detail))
     return tuple(problems)

@@ -14,12 +14,13 @@ import numpy as np
 from visionkit.errors import UserError
 from visionkit.files import open_file
 from visionkit.layers.normalization import use_imagenet_statistics
+from visionkit.printable import some
 from visionkit.weights.keras_files import read_groups
 from visionkit.weights.keras_layers import fill_from_groups
 from visionkit.weights.tensor_files import read_tensors
 from visionkit.weights.torch_layers import fill
 from visionkit.weights.torch_pickle import is_counter
-from visionkit.weights.whole import Filled, some
+from visionkit.weights.whole import Filled
 
 HEAD = "predictions"  # name of the classifier's layer, here and in keras.applications
 # Layers that depend on the number of classes, on the size of the image, or on the dimensions of an embedding.

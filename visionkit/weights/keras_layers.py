@@ -8,8 +8,9 @@ import keras
 import numpy as np
 
 from visionkit.errors import UserError
+from visionkit.printable import some
 from visionkit.weights.keras_files import Groups
-from visionkit.weights.whole import Filled, Given, set_all, some
+from visionkit.weights.whole import Filled, Given, set_all
 
 MOST_CANDIDATES = 20  # networks inside a file that are compared
 MOST_SURPLUS = 5  # layers of a head

@@ -7,9 +7,10 @@ import keras
 import numpy as np
 
 from visionkit.errors import UserError
+from visionkit.printable import some
 from visionkit.weights.torch_names import FAMILIES, Form, forms
 from visionkit.weights.torch_pickle import is_counter
-from visionkit.weights.whole import Filled, Given, set_all, some
+from visionkit.weights.whole import Filled, Given, set_all
 
 NORMALIZATION_PARTS = ("weight", "bias", "running_mean", "running_var")
 

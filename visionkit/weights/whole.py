@@ -8,6 +8,7 @@ import keras
 import numpy as np
 
 from visionkit.errors import UserError
+from visionkit.printable import some
 
 
 class Filled(NamedTuple):
@@ -53,11 +54,6 @@ def set_all(given: Iterable[Given], source: object) -> None:
         raise UserError(f"{source} holds {complaint.format(some(names))}")
     for layer, _, arrays in given:
         layer.set_weights(arrays)
-
-
-def some(names: list[str], count: int = 4) -> str:
-    """The first names, and how many there are more."""
-    return ", ".join(names[:count]) + (f" and {len(names) - count} more" if len(names) > count else "")
 
 
 def _complaint(array: np.ndarray, dtype: np.dtype, *, is_variance: bool) -> str:

@@ -414,7 +414,7 @@ def test_objects_to_ignore_are_not_detected(tmp_path):
 def test_keypoints_far_outside_of_an_image_are_a_finding(tmp_path, x, count):
     write(tmp_path / "x.json", tree({"keypoints": [x, 10, 2, 200, 0, 0, 5, 5, 1]}))
     found = [finding.detail for finding in check(tmp_path).findings if finding.kind == "keypoint outside"]
-    assert found == ["1 of 2 keypoints lie outside of it, such as x 100, y 10"] * count
+    assert found == ["1 of 2 keypoints lie outside of it, such as x 100, y 10 pixels"] * count
 
 
 def test_a_missing_image_says_in_which_folders_its_name_occurs(tmp_path):

@@ -321,3 +321,21 @@ def test_the_format_names_the_folders_of_training_first(tmp_path):
             photograph(tmp_path / f"ISIC_{split}_Data" / f"{split}{number}.jpg")
             save(tmp_path / f"ISIC_{split}_GroundTruth" / f"{split}{number}_mask.png", shape(number, 1))
     assert sources.read(tmp_path).format == "images and masks (ISIC_Training_Data/, ISIC_Training_GroundTruth/)"
+
+
+@pytest.mark.parametrize(
+    ("listed", "note"),
+    [
+        ("sky, road", "classes.txt: its only line is taken as 2 names"),
+        ("id,name\n0,sky\n1,road\n", "classes.txt: its first line, 'id,name', is taken for a header"),
+        ("sky\nroad\n", None),
+    ],
+)
+def test_what_was_made_of_a_list_of_names_is_said(tmp_path, listed, note):
+    for number in range(2):
+        photograph(tmp_path / "images" / f"{number}.png")
+        save(tmp_path / "masks" / f"{number}.png", shape(number, 1))
+    (tmp_path / "classes.txt").write_text(listed)
+    found = sources.read(tmp_path)
+    assert found.class_names == ("sky", "road")
+    assert [each for each in found.notes if each.startswith("classes.txt: its")] == ([note] if note else [])

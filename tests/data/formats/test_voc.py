@@ -109,6 +109,40 @@ def test_lists_split_the_data_set(tmp_path):
     assert "1 annotations are in no list" in found.notes[0]
 
 
+def test_lists_split_a_data_set_that_is_named_by_a_dot(tmp_path, monkeypatch):
+    for stem in "ab":
+        annotate(tmp_path, stem, cat(1, 2, 9, 9))
+    lists(tmp_path, train=["a"], val=["b"])
+    monkeypatch.chdir(tmp_path)
+    assert {name: index.paths for name, index in read_voc(".").splits.items()} == {
+        "train": ("JPEGImages/a.jpg",),
+        "val": ("JPEGImages/b.jpg",),
+    }
+
+
+def test_lists_of_classes_split_the_data_set_where_there_are_no_others(tmp_path):
+    for stem in ("a", "b", "c c"):
+        annotate(tmp_path, stem, cat(1, 2, 9, 9))
+    (tmp_path / "ImageSets").mkdir()
+    lists(
+        tmp_path, cat_train=["a  1", "c c -1", "gone  0"], dog_train=["a -1", "c c 0", "gone -1"], cat_val=["b -1"], dog_val=[]
+    )
+    found = read_voc(tmp_path)
+    assert {name: [Path(path).stem for path in index.paths] for name, index in found.splits.items()} == {
+        "train": ["a", "c c"],
+        "val": ["b"],
+    }
+    assert [problem.detail for problem in found.problems] == ["'gone' is listed but has no .xml file"]
+    lists(tmp_path, train=["a"])
+    assert {name: len(index) for name, index in read_voc(tmp_path).splits.items()} == {"train": 1, "val": 1}
+
+
+def test_empty_lists_of_classes_split_nothing(tmp_path):
+    annotate(tmp_path, "a", cat(1, 2, 9, 9))
+    lists(tmp_path, cat_train=[])
+    assert list(read_voc(tmp_path).splits) == ["all"]
+
+
 def test_trainval_is_kept_if_its_parts_are_missing(tmp_path):
     annotate(tmp_path, "a")
     annotate(tmp_path, "b")

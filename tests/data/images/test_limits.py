@@ -13,7 +13,7 @@ from visionkit.data.images.budget import LARGEST, Budget
 from visionkit.data.images.contents import ImageError
 from visionkit.data.images.decode import decode, open_header
 from visionkit.data.images.gif import first_frame
-from visionkit.data.images.limits import MAX_PIXELS, bytes_needed
+from visionkit.data.images.limits import HEIGHT, MAX_PIXELS, WIDTH, bytes_needed, bytes_of_tiff
 
 
 def encoded(image: Image.Image, kind: str, **options) -> bytes:
@@ -119,3 +119,9 @@ def test_large_pngs_have_the_same_pixels_as_in_the_graph(mode, is_deep, monkeypa
     large = module.decode_and_judge(contents)
     np.testing.assert_array_equal(large.pixels, small.pixels)
     assert large.depth == small.depth and large.pixels.flags.writeable
+
+
+@pytest.mark.parametrize("width", [float("inf"), float("nan"), "x", None])
+def test_a_tiff_whose_tags_hold_no_number_is_damaged(width):
+    with pytest.raises(ImageError, match="damaged TIFF file"):
+        bytes_of_tiff({WIDTH: width, HEIGHT: 1}, 100)

@@ -11,7 +11,7 @@ def test_nothing():
     ("text", "lines"),
     [
         ("cat\n\ndog\n\n", ["cat", "", "dog"]),
-        ("# my classes\ncat\n#cow\ndog\n", ["cat", "dog"]),
+        ("# my classes\ncat\n#cow\n#\n#\tcow\ndog\n", ["cat", "dog"]),
         ("#ff0000 cat\n", ["#ff0000 cat"]),
         ("id,name\n0,cat\n1,dog\n", ["0,cat", "1,dog"]),
         ("Class_ID\tClass_Name\n0\tcat\n1\tdog\n", ["0\tcat", "1\tdog"]),

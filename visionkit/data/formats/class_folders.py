@@ -21,9 +21,8 @@ from visionkit.data.formats.class_names import similar_names
 from visionkit.data.formats.labelled.evidence import GENERIC, holds_only_folders, refuse_other_layouts, refuse_pairs
 from visionkit.data.formats.labelled.left_folders import broken_links, folder_without_images, images_without_suffix
 from visionkit.data.formats.split_lists import find_list, find_other_lists, read_lists
-from visionkit.data.images.decode import IMAGE_SUFFIXES
 from visionkit.data.images.inside import KIND, Boundary, gathered_outside
-from visionkit.data.images.listing import is_hidden, is_inside, list_images
+from visionkit.data.images.listing import files_in, is_hidden, is_inside, list_images
 from visionkit.data.index import DataError, Index, Problem, counted, natural_order
 from visionkit.data.split_names import (
     SPLITS,
@@ -142,7 +141,7 @@ def holds_one_folder_alone(folder: Path) -> bool:
 
 def visible_folders(folder: Path, notes: list[str]) -> list[Path]:
     """The subfolders by name, without hidden ones and without links that lead back, which are noted."""
-    children = [child for child in sorted(folder.iterdir()) if child.is_dir() and not is_hidden(child.name)]
+    children = [folder / name for name in files_in(folder)[2]]
     linked = [child for child in children if child.is_symlink()]
     if not linked:
         return children
@@ -159,11 +158,7 @@ def visible_folders(folder: Path, notes: list[str]) -> list[Path]:
 
 
 def _has_images(folder: Path) -> bool:
-    with os.scandir(folder) as entries:
-        return any(
-            os.path.splitext(entry.name)[1].lower() in IMAGE_SUFFIXES and not is_hidden(entry.name)  # noqa: PTH122 - fast
-            for entry in entries
-        )
+    return bool(files_in(folder)[0])
 
 
 def _domains(folder: Path) -> DataSet | None:
@@ -295,8 +290,8 @@ def _read_part(folder: Path, root: Path) -> Part:
 def _check_classes(folder: Path, splits: dict[str, Files]) -> None:
     train, *others = splits.values()
     if not train:
-        loose = sum(path.suffix.lower() in IMAGE_SUFFIXES for path in folder.iterdir())
-        reason = f"{loose} images lie in it without class folders" if loose else "it has no folders with images"
+        loose = counted(len(files_in(folder)[0]), "image lies", "images lie")
+        reason = "it has no folders with images" if loose[0] == "0" else f"{loose} in it without class folders"
         raise DataError(f"{folder}: {reason}. {LAYOUTS}")
     if len(train) == 1 and _says_nothing(name := next(iter(train))):
         raise DataError(f"{folder}: the images are all in {name}/, without class folders or labels. {LAYOUTS}")

@@ -5,16 +5,17 @@ import unicodedata
 from collections import Counter
 from collections.abc import Collection, Iterable, Sequence
 from dataclasses import replace
+from itertools import islice
 from pathlib import Path
 
 from visionkit.data.formats.annotation_files import MAX_CLASSES, brief, one_line
 from visionkit.data.images.contents import encoding_of, read_text
 from visionkit.data.images.listing import files_in
-from visionkit.data.images.name_lists import count_lines, is_header, name_lines, numbered
-from visionkit.data.index import DataError, Problem, clean_name, some
+from visionkit.data.images.name_lists import count_lines, is_header, lines_and_note, name_lines, numbered
+from visionkit.data.index import DataError, Problem, clean_name
 from visionkit.data.splits import DataSet
 from visionkit.files import LARGEST_TEXT, read_file
-from visionkit.printable import as_utf8
+from visionkit.printable import as_utf8, some
 
 # Lists whose line number is the class; other names that end with .names are Darknet's as well.
 NAMES_FILES = ("classes.txt", "obj.names", "_darknet.labels", "labels.txt")
@@ -27,6 +28,8 @@ UNCLEAR_COUNT = (  # where ``names_by_number`` finds nothing
 )
 
 HIGH = re.compile("[\x80-\xff]")
+LIST_OF_NAMES = re.compile(r"(class|label|name|categor|object|code)[^/]*$", re.IGNORECASE)
+MOST_LISTS = 20  # whose lines are looked at
 MOST_OPENED = 1000  # files in which the bytes of class names are searched
 
 
@@ -136,6 +139,21 @@ def names_by_number(lines: Sequence[str], numbers: Collection[int]) -> dict[int,
 def class_name_of(text: str) -> str:
     """A class name without blanks at its ends, in Unicode's composed form: macOS writes an accent as a letter of its own."""
     return unicodedata.normalize("NFC", text).strip()
+
+
+def notes_on_lists(data_set: DataSet) -> list[str]:
+    """A sentence on each list of the class names of a data set whose first line is no name, or that has them in one line."""
+    notes, names = [], set(data_set.class_names if data_set.splits else ())
+    files = (file for file in sorted(data_set.annotation_files) if Path(file).suffix.lower() in (".txt", ".names", ".labels"))
+    for file in islice(filter(LIST_OF_NAMES.search, files), MOST_LISTS):
+        try:
+            lines, note = lines_and_note(read_text(file))
+        except OSError:
+            continue
+        listed = {class_name_of(name) for name in ([name for _, name in numbered(lines)] or lines)} if note else set()
+        if names & listed:
+            notes.append(f"{Path(file).name}: {note}")
+    return notes
 
 
 def undecoded_names(names: Iterable[str], files: Iterable[str]) -> list[Problem]:

@@ -30,14 +30,13 @@ def find_list(folder: Path, names: tuple[str, ...]) -> Path | None:
             same split come after them: those without a number ("train_list.txt"), then the others ("train2017.txt").
     """
     for sub in LIST_FOLDERS:
-        if (folder / sub).is_dir():
-            files = {path.name.lower(): path for path in sorted((folder / sub).iterdir()) if path.is_file()}
-            for wanted in (f"{name}{suffix}" for name in names for suffix in DELIMITERS):
-                if wanted in files:
-                    return files[wanted]
-            alike = [path for name, path in files.items() if name.endswith(".txt") and split_name(path.stem) == names[0]]
-            if alike:
-                return min(alike, key=lambda path: (re.search("[0-9]", path.stem) is not None, path.name))
+        files = {name.lower(): folder / sub / name for name in files_in(folder / sub)[1]}
+        for wanted in (f"{name}{suffix}" for name in names for suffix in DELIMITERS):
+            if wanted in files and files[wanted].is_file():
+                return files[wanted]
+        alike = [path for name, path in files.items() if name.endswith(".txt") and split_name(path.stem) == names[0]]
+        if alike := [path for path in alike if path.is_file()]:
+            return min(alike, key=lambda path: (re.search("[0-9]", path.stem) is not None, path.name))
     return None
 
 

@@ -17,6 +17,7 @@ from collections import Counter
 from collections.abc import Callable
 from dataclasses import replace
 from functools import partial
+from itertools import chain
 from pathlib import Path
 from typing import Any, NamedTuple
 
@@ -37,7 +38,7 @@ from visionkit.data.formats.annotation_files import (
 from visionkit.data.formats.class_names import class_name_of, list_with, names_files, unique_names
 from visionkit.data.formats.mask_layouts.known import notes_on_masks
 from visionkit.data.formats.voc_folders import Root, described, find_roots, xml_files_in
-from visionkit.data.images.decode import IMAGE_SUFFIXES, ImageError, read_size
+from visionkit.data.images.decode import ImageError, read_size
 from visionkit.data.images.finder import ImageFinder, find_by_stem, image_finder
 from visionkit.data.images.inside import Boundary
 from visionkit.data.images.listing import files_in
@@ -47,6 +48,7 @@ from visionkit.data.splits import DataSet
 from visionkit.files import LARGEST_TEXT, read_file
 
 LIST_FOLDERS = ("Main", "")  # below ImageSets
+FLAG = re.compile(r"\s+(-1|0|1)$")  # after a name, in a list of one class
 CORNERS = ("xmin", "ymin", "xmax", "ymax")
 NO_ATTRIBUTES = ("folder", "filename", "path", "size", "object", "file_name")  # stored in other fields
 NO_OBJECT_ATTRIBUTES = ("name", "bndbox")
@@ -118,10 +120,10 @@ def _read_root(
     image_folders = root.image_folders
     xml_files = xml_files_in(root.xml_folder)
     lists = {} if root.shares_folder else _lists(root.folder)
-    splits = {name: _listed(file, xml_files, find.boundary, problems) for name, file in lists.items()}
+    splits = {name: _listed(files, xml_files, find.boundary, problems) for name, files in lists.items()}
     splits = splits or {part: list(xml_files.values())}
     used = dict.fromkeys(path for paths in splits.values() for path in paths)
-    used_files |= {str(path) for path in (*used, *lists.values())}
+    used_files |= {str(path) for path in (*used, *chain.from_iterable(lists.values()))}
     records: dict[Path, Record] = {}
     own_images: dict[Path, str] = {}
 
@@ -162,25 +164,28 @@ def _read_root(
     return {name: [records[path] for path in paths if path in records] for name, paths in splits.items()}
 
 
-def _lists(root: Path) -> dict[str, Path]:
-    """The list of each split, without lists of a single class, and without trainval if train and val exist."""
+def _lists(root: Path) -> dict[str, list[Path]]:
+    """The list of each split, or those of its classes where it has no other; without trainval if train and val exist."""
     folders = (root / "ImageSets" / name for name in LIST_FOLDERS)
     files = next((lists for folder in folders if (lists := sorted(folder.glob("*.txt")))), [])
-    lists: dict[str, Path] = {}
+    lists: dict[str, list[Path]] = {}
+    of_classes: dict[str, list[Path]] = {}
     for file in files:
-        if not _is_of_one_class(file):
+        if (split := _split_of_class_list(file)) is not None:
+            of_classes.setdefault(split, []).append(file)
+        else:
             name = split_name(file.stem)
-            lists[file.stem if name in lists else name] = file
+            lists[file.stem if name in lists else name] = [file]
+    lists = {name: of_one for name, of_one in of_classes.items() if any(map(_read_list, of_one))} | lists
     if {"train", "val"} <= lists.keys():
         lists.pop("trainval", None)
     return {name: lists[name] for name in sorted(lists, key=split_order)}
 
 
-def _is_of_one_class(file: Path) -> bool:
-    """Whether a file is a list such as cat_train.txt: each line names an image, with 1, 0 or -1 for presence of the class."""
-    if not re.fullmatch(".+_(train|val|trainval|test)", file.stem):
-        return False
-    return all(re.search(r"\s(-1|0|1)$", line) for line in _read_list(file))
+def _split_of_class_list(file: Path) -> str | None:
+    """The split of a list such as cat_train.txt: each line names an image, with 1, 0 or -1 for presence of the class."""
+    match = re.fullmatch(".+_(train|val|trainval|test)", file.stem)
+    return match[1] if match and all(map(FLAG.search, _read_list(file))) else None
 
 
 def _read_list(file: Path) -> list[str]:
@@ -190,10 +195,14 @@ def _read_list(file: Path) -> list[str]:
         raise DataError(f"{file}: cannot be read ({error.strerror or error}).") from error
 
 
-def _listed(file: Path, xml_files: dict[str, Path], boundary: Boundary, problems: list[Problem]) -> list[Path]:
+def _listed(files: list[Path], xml_files: dict[str, Path], boundary: Boundary, problems: list[Problem]) -> list[Path]:
+    entries: dict[str, Path] = {}
+    for file in files:
+        for line in _read_list(file):
+            entries.setdefault(FLAG.sub("", line) if len(files) > 1 else line, file)  # lists of classes name the same images
     paths = []
-    for line in _read_list(file):
-        without_flag = re.sub(r"\s+(-1|0|1)$", "", line)
+    for line, file in entries.items():
+        without_flag = FLAG.sub("", line)
         spellings = (line, without_flag, line.rpartition(".")[0], Path(line).stem)
         path = next((xml_files[name] for name in spellings if name in xml_files), None)
         if path is None:
@@ -339,8 +348,8 @@ def _drop_duplicate_claims(records: dict[Path, Record], problems: list[Problem])
 def _without_xml(folders: list[str], xml_files: dict[str, Path], used: set[str]) -> list[Problem]:
     problems = []
     for folder in folders:
-        for path in sorted(Path(folder).iterdir(), key=lambda path: natural_order(path.name)):
-            if path.suffix.lower() in IMAGE_SUFFIXES and path.stem not in xml_files and str(path) not in used:
+        for path in (Path(folder, name) for name in sorted(files_in(Path(folder))[0], key=natural_order)):
+            if path.stem not in xml_files and str(path) not in used:
                 problems.append(Problem("missing partner", str(path), "the image has no .xml file"))
     return problems
 

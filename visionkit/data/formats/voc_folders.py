@@ -6,7 +6,7 @@ from collections.abc import Callable, Iterable
 from pathlib import Path
 from typing import Any, NamedTuple
 
-from visionkit.data.images.listing import image_folders
+from visionkit.data.images.listing import files_in, image_folders
 from visionkit.data.index import Problem, natural_order
 from visionkit.data.split_names import WHOLE, split_folders, split_name
 from visionkit.files import open_file
@@ -93,15 +93,14 @@ def _folders(folder: Path) -> dict[str, Path]:
 def _xml_folder(root: Path) -> Path | None:
     """The folder that holds the XML files, or None."""
     annotations = _folders(root).get("annotations")
-    if annotations is not None and (files := list(xml_files_in(annotations).values())[:NUM_PROBED]):
+    if annotations is not None and (files := _few_xml_files(annotations)):
         return None if all(_begins_with(OF_CVAT, path) for path in files) else annotations
     return root if _has_voc(root) else None
 
 
 def _has_voc(folder: Path) -> bool:
     """Whether there are files of VOC among the XML files in a folder."""
-    files = list(xml_files_in(folder).values())[:NUM_PROBED] if folder.is_dir() else []
-    return any(_begins_with(OF_VOC, path) for path in files)
+    return any(_begins_with(OF_VOC, path) for path in _few_xml_files(folder))
 
 
 def _begins_with(element: re.Pattern[bytes], path: Path) -> bool:
@@ -114,5 +113,12 @@ def _begins_with(element: re.Pattern[bytes], path: Path) -> bool:
 
 def xml_files_in(folder: Path) -> dict[str, Path]:
     """XML files by their stem, in natural order."""
-    files = (path for path in folder.iterdir() if path.suffix.lower() == ".xml" and not path.name.startswith("."))
-    return {path.stem: path for path in sorted(files, key=lambda path: natural_order(path.name))}
+    return {Path(name).stem: folder / name for name in sorted(_xml_names(folder), key=natural_order)}
+
+
+def _few_xml_files(folder: Path) -> list[Path]:
+    return [folder / name for name in _xml_names(folder)[:NUM_PROBED]]
+
+
+def _xml_names(folder: Path) -> list[str]:
+    return [name for name in files_in(folder)[1] if name.lower().endswith(".xml")]

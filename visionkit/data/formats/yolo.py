@@ -168,11 +168,11 @@ def _layout(folder: Path, notes: list[str], problems: list[Problem]) -> dict[str
     """The folders of images of a data set without data.yaml, by split."""
     images = folder / "images"
     if images.is_dir() and (folder / "labels").is_dir():
-        found = split_folders(images.iterdir())
+        found = split_folders(images / name for name in files_in(images)[2])
         places = {split: [child] for split, child in found.folders.items()} or {WHOLE: [images]}
     else:
         children = (folder / name for name in files_in(folder)[2])
-        parts = [child for child in children if (child / "labels").is_dir() and (child / "images").is_dir()]
+        parts = [child for child in children if {"images", "labels"} <= set(files_in(child)[2])]
         found = split_folders(parts, lambda part: is_not_empty(part / "images"))
         places = {split: [child / "images"] for split, child in found.folders.items()}
     notes += found.notes

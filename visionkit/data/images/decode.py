@@ -107,7 +107,7 @@ def decode_and_judge(contents: bytes) -> Decoded:
         needed = limits.bytes_of_tiff(tags_of(contents, None), len(contents))
         with budget.decoding().taken(needed):
             return _decode_deep_color(contents, None)
-    with limits.counted(header, len(contents)):
+    with limits.memory_for(header, len(contents)):
         return _decode(contents, header)
 
 

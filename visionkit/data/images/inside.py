@@ -9,6 +9,7 @@ import os
 import re
 from collections.abc import Iterable
 from dataclasses import dataclass
+from functools import cached_property
 from pathlib import Path
 
 from visionkit.data.images.listing import is_inside
@@ -56,11 +57,20 @@ class Boundary:
         """Whether a path may be opened; nothing is looked up."""
         if self.allow_outside:
             return True
-        text, folder = str(path), str(self.folder)
-        if ".." not in text and is_inside(text, folder):  # fast
+        text = str(path)
+        if ".." not in text and (is_inside(text, str(self.folder)) or (self._is_here and text[:1] != os.sep)):  # fast
             return True
         plain = os.path.abspath(text)  # noqa: PTH100 - without looking up links
-        return is_inside(plain, os.path.abspath(folder)) or is_inside(plain, os.path.realpath(folder))  # noqa: PTH100
+        return any(is_inside(plain, root) for root in self._roots)
+
+    @cached_property
+    def _is_here(self) -> bool:
+        return self.folder == Path()
+
+    @cached_property
+    def _roots(self) -> tuple[str, str]:
+        """The absolute path of the folder, and the same without links."""
+        return os.path.abspath(self.folder), os.path.realpath(self.folder)  # noqa: PTH100
 
     def leads_out(self, folders: Iterable[str | Path], name: str) -> bool:
         """Whether an entry that names a file relative to one of some folders leads out from any of them."""
@@ -72,8 +82,7 @@ class Boundary:
     def refused(self, file: str | Path, entry: object) -> Problem:
         """The problem that an entry of a file leads out; ``gathered_outside`` makes one of many."""
         named = repr(str(entry)[:200])
-        folder = os.path.abspath(self.folder)  # noqa: PTH100 - without looking up links
-        return Problem(KIND, str(file), f"{named} {LEADS} {folder}, and is not opened; {OPTION} reads such files, too")
+        return Problem(KIND, str(file), f"{named} {LEADS} {self._roots[0]}, and is not opened; {OPTION} reads such files, too")
 
 
 EVERYWHERE = Boundary(Path(), allow_outside=True)

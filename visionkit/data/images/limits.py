@@ -24,7 +24,7 @@ UNCOMPRESSED, SUBSAMPLED = 1, 6  # values of two of them
 
 
 @contextmanager
-def counted(header: Image.Image, num_bytes: int) -> Iterator[None]:
+def memory_for(header: Image.Image, num_bytes: int) -> Iterator[None]:
     """Decode an image inside, once the memory that it takes is free.
 
     Args:

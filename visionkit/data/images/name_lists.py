@@ -17,15 +17,21 @@ def name_lines(text: str) -> list[str]:
     A first line of words such as "id" and "name" is a header where numbered lines or the background follow; elsewhere it may
     be a class. A single line with separators is a list of names.
     """
+    return lines_and_note(text)[0]
+
+
+def lines_and_note(text: str) -> tuple[list[str], str]:
+    """The lines as ``name_lines`` has them, and the end of a sentence on what was made of the list; "" if nothing was."""
     lines = [line.strip() for line in text.rstrip().splitlines()]
     lines = [line for line in lines if line[:1] != "#" or COLOR.match(line)]
     if len(lines) > 1 and is_header(lines[0]) and (lines[1].lower() in BACKGROUNDS or numbered(lines[1:])):
-        lines = lines[1:]
+        return lines[1:], f"its first line, {lines[0]!r}, is taken for a header"
     if len(lines) == 1 and not numbered(lines):
         fields = [field.strip().strip("'\"").strip() for field in re.split(r"[,;\t]", lines[0].strip("[](){}"))]
         fields = [field for field in fields if field]
-        return fields if len(fields) > 1 and not any(field.isdecimal() for field in fields) else lines
-    return lines
+        if len(fields) > 1 and not any(field.isdecimal() for field in fields):
+            return fields, f"its only line is taken as {len(fields):,} names"
+    return lines, ""
 
 
 def is_header(line: str) -> bool:

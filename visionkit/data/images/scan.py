@@ -10,7 +10,8 @@ from visionkit.data.images import budget, decode
 from visionkit.data.images.bit_depth import Depth
 from visionkit.data.images.contents import read_contents
 from visionkit.data.images.listing import map_files
-from visionkit.data.index import DataError, Index
+from visionkit.data.images.stacks import has_more_pages, note_on_pages
+from visionkit.data.index import DataError, Index, counted
 
 SAME_SHAPE = 0.02  # relative difference of width to height up to which an image was resized, but not cropped
 
@@ -26,6 +27,7 @@ class ImageInfo(NamedTuple):
         orientation: how its EXIF header turns and mirrors it, 1 (not at all) to 8.
         rotation: whether its objects were turned with it; see ``boxes.rotation_of``.
         depth: how its pixels are stored; None for 8 bits.
+        has_more_pages: whether the file holds further images, which are not used; see ``stacks.has_more_pages``.
     """
 
     digest: str
@@ -36,6 +38,7 @@ class ImageInfo(NamedTuple):
     orientation: int = 1
     rotation: str = ""
     depth: Depth | None = None
+    has_more_pages: bool = False
 
 
 def inspect(path: str) -> ImageInfo:
@@ -50,10 +53,11 @@ def inspect(path: str) -> ImageInfo:
         except OSError as error:
             raise decode.ImageError(error.strerror or str(error)) from error
         image = decode.decode_and_judge(contents)
+        has_more = has_more_pages(contents)
     digest = hashlib.blake2b(contents, digest_size=16).hexdigest()
     orientation = 1 if image.plain_jpeg else decode.orientation_of(contents)
     height, width = image.pixels.shape[:2]
-    return ImageInfo(digest, len(contents), height, width, image.plain_jpeg, orientation, depth=image.depth)
+    return ImageInfo(digest, len(contents), height, width, image.plain_jpeg, orientation, "", image.depth, has_more)
 
 
 def scan(index: Index, *, description: str = "checking images") -> Index:
@@ -89,7 +93,12 @@ def _upright(index: Index) -> Index:
 
 
 def size_notes(indexes: Iterable[Index]) -> list[str]:
-    """Sentences on scanned indexes: objects that were turned with their images, that may have to be, or of another size."""
+    """Sentences on scanned indexes: objects that were turned with their images, that may have to be, or of another size; and
+    images of several pages.
+    """
+    indexes = list(indexes)
+    pairs = (pair for index in indexes for pair in zip(index.paths, index.infos, strict=bool(index.infos)))
+    several = note_on_pages([path for path, info in pairs if info.has_more_pages])
     paths: dict[str, list[str]] = {}
     for index in indexes:
         for path, info, annotation in zip(index.paths, index.infos, index.annotations, strict=bool(index.annotations)):
@@ -98,12 +107,23 @@ def size_notes(indexes: Iterable[Index]) -> list[str]:
                 kind = "" if _same_shape(annotation.size, (info.height, info.width)) else "other"
             paths.setdefault(kind, []).append(path)
     sentences = {
-        "turned": "were annotated before their EXIF headers turned them, as declared sizes show: their boxes are turned, too",
-        "unclear": "are turned by their EXIF headers, and nothing says whether their boxes fit them before or after that: the "
-        "boxes are left as they are",
-        "other": "have another shape than their annotations declare: their boxes may be wrong",
+        "turned": (
+            "image was annotated before its EXIF header turned it, as its declared size shows: its boxes are turned, too",
+            "images were annotated before their EXIF headers turned them, as declared sizes show: their boxes are turned, too",
+        ),
+        "unclear": (
+            "image is turned by its EXIF header, and nothing says whether its boxes fit it before or after that: they stay",
+            "images are turned by their EXIF headers, and nothing says whether boxes fit them before or after that: they stay",
+        ),
+        "other": (
+            "image has another shape than its annotation declares: its boxes may be wrong",
+            "images have another shape than their annotations declare: their boxes may be wrong",
+        ),
     }
-    return [f"{len(paths[kind])} images {text} (such as {paths[kind][0]})" for kind, text in sentences.items() if kind in paths]
+    turned = (
+        f"{counted(len(paths[kind]), *sentences[kind])} (such as {paths[kind][0]})" for kind in sentences if kind in paths
+    )
+    return [*turned, *several]
 
 
 def _same_shape(declared: tuple[int, int], real: tuple[int, int]) -> bool:

@@ -6,7 +6,7 @@ An index names a page by a virtual path, ``<stack>.tif@page=<number>``. The firs
 import io
 import re
 import warnings
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 from typing import NamedTuple
@@ -16,11 +16,12 @@ from PIL import Image
 
 from visionkit.data.images.contents import ImageError
 from visionkit.data.images.deep_color import is_deep_color
-from visionkit.data.images.limits import counted
-from visionkit.data.index import Problem
+from visionkit.data.images.limits import memory_for
+from visionkit.data.index import Problem, counted
 from visionkit.files import open_file
 
 SUFFIXES = (".tif", ".tiff")
+WITH_PAGES = (b"II", b"MM", b"GIF8", b"RIFF", b"\x89PNG")  # the first bytes of files that may hold several images
 PAGE = "@page="  # between the path of a stack and the number of a page
 VIRTUAL_PATH = re.compile(rf"(?P<stack>.+\.tiff?){PAGE}(?P<number>[1-9]\d{{0,8}})", re.DOTALL | re.IGNORECASE)
 NAME_BESIDE = re.compile(r"(?:(?P<stem>.*)[-_])?(?:(?P<images>volume|images)|labels|masks)", re.DOTALL | re.IGNORECASE)
@@ -63,6 +64,29 @@ def opened(file: str | Path) -> Iterator[Image.Image]:
         raise OSError(f"damaged TIFF file ({error})") from error
 
 
+def has_more_pages(contents: bytes) -> bool:
+    """Whether a TIFF, GIF, PNG or WebP holds further pages or frames as large as the first; smaller ones are thumbnails."""
+    if not contents.startswith(WITH_PAGES):
+        return False
+    try:
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore")
+            with Image.open(io.BytesIO(contents)) as image:
+                if image.format != "TIFF":
+                    return image.is_animated
+                size = image.size
+                image.seek(1)  # "is_animated" would read through all pages
+                return image.size == size
+    except Exception:  # there is no second one, or it is damaged
+        return False
+
+
+def note_on_pages(paths: Sequence[str]) -> list[str]:
+    """The sentence on images that ``has_more_pages`` found; nothing if there are none."""
+    several = ("image holds several pages or frames", "images hold several pages or frames")
+    return [f"{counted(len(paths), *several)} (such as {paths[0]}): the first is used"] if paths else []
+
+
 def num_pages(file: Path) -> int:
     """The number of images in a file: 1 if it is not a TIFF, is broken, or has pages of several sizes (thumbnails)."""
     if file.suffix.lower() not in SUFFIXES:
@@ -85,7 +109,7 @@ def read_page(page: Page) -> bytes:
     buffer = io.BytesIO()
     with opened(page.stack) as stack:
         stored = _at(stack, page.number)
-        with counted(stored, Path(page.stack).stat().st_size):
+        with memory_for(stored, Path(page.stack).stat().st_size):
             if is_deep_color(stored):
                 return _deep_page(page)
             copy = stored.copy()

@@ -225,9 +225,9 @@ def _wrong_boxes(split: str, index: Index, position: int, opened: Opened) -> Ite
         points = objects.keypoints[objects.keypoints[..., 2] > 0][:, :2]
         far = points[((points < -FAR_OUTSIDE) | (points > 1 + FAR_OUTSIDE)).any(axis=1)]
         if len(far):
-            sides = (1, 1) if image is None else (image.width, image.height)
-            x, y = (far[0] * sides).round(1).tolist()
-            detail = f"{len(far)} of {counted(len(points), 'keypoint')} lie outside of it, such as x {x:g}, y {y:g}"
+            x, y = far[0] if image is None else (far[0] * (image.width, image.height)).round(1)
+            unit = "(relative)" if image is None else "pixels"
+            detail = f"{len(far)} of {counted(len(points), 'keypoint')} lie outside of it, such as x {x:.4g}, y {y:.4g} {unit}"
             yield Finding("keypoint outside", path, detail, split, position)
 
 

@@ -13,6 +13,7 @@ from visionkit.data.images.budget import decoding
 from visionkit.data.images.contents import read_contents
 from visionkit.data.images.decode import ImageError, decode_and_judge, open_header, orientation_of, stored_size
 from visionkit.data.images.masks.read import OpenedMask, classes_of, counts_nearest, decode_mask, values_of
+from visionkit.data.images.stacks import has_more_pages
 from visionkit.data.index import IGNORE, Index, MaskCode
 from visionkit.data.quality.duplicates import fingerprint
 
@@ -33,6 +34,7 @@ class InspectedImage(NamedTuple):
         hash, thumbnail: its ``duplicates.fingerprint``; the thumbnail as bytes.
         orientation: of its EXIF header, 1 to 8.
         depth: how its pixels are stored; None for 8 bits.
+        has_more_pages: as in ``scan.ImageInfo``.
     """
 
     digest: str
@@ -45,6 +47,7 @@ class InspectedImage(NamedTuple):
     thumbnail: bytes
     orientation: int = 1
     depth: Depth | None = None
+    has_more_pages: bool = False
 
 
 class InspectedMask(NamedTuple):
@@ -93,6 +96,7 @@ def _inspected(contents: bytes) -> InspectedImage:
         thumbnail=thumbnail.tobytes(),
         orientation=orientation_of(contents),
         depth=depth,
+        has_more_pages=has_more_pages(contents),
     )
 
 

@@ -5,8 +5,9 @@ from collections.abc import Mapping
 import numpy as np
 
 from visionkit.data.boxes import cleaned, crowds
-from visionkit.data.index import Index, Problem, counted, some
+from visionkit.data.index import Index, Problem, counted
 from visionkit.data.split_names import MEASURING, empty_splits, place_of, training_split, word_of
+from visionkit.printable import some
 
 KIND = "unmeasurable split"
 NUM_NAMES = 10  # classes in a sentence

@@ -7,10 +7,12 @@ from typing import Any
 from visionkit.data.images.bit_depth import how_floats_are_scaled
 from visionkit.data.images.contents import file_of
 from visionkit.data.images.inside import Boundary, number_of_links_out
-from visionkit.data.index import counted, some
+from visionkit.data.images.stacks import note_on_pages
+from visionkit.data.index import counted
 from visionkit.data.quality.findings import Opened, doubled_boxes, objects_of, samples, values_to_ignore
 from visionkit.data.quality.inspect import InspectedImage, InspectedMask, other_suffix
 from visionkit.data.splits import DataSet
+from visionkit.printable import some
 
 IMBALANCE = 10  # ratio of the most frequent to the rarest class
 LONG_AND_THIN = 4  # ratio of the longer to the shorter side
@@ -66,6 +68,7 @@ def _on_images(data: DataSet, opened: Opened) -> Iterator[str]:
     misnamed = [f"{Path(path).name} ({image.format})" for path, image in images.items() if other_suffix(path, image)]
     if misnamed:
         yield f"{_files(misnamed)} of another format than the suffix says, but can be read: {some(misnamed, NUM_EXAMPLES)}"
+    yield from note_on_pages([path for path, image in images.items() if image.has_more_pages])
     grey = sum(image.grey for image in images.values())
     if grey:
         yield f"all {grey} images are grey" if grey == len(images) > 1 else f"{grey} of {len(images)} images are grey"

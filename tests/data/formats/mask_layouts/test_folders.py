@@ -49,6 +49,16 @@ def test_two_kinds_of_images_of_no_telling_name_are_an_error(tmp_path):
         sources.read(tmp_path)
 
 
+def test_two_kinds_of_images_beside_images_and_masks_are_not_those_of_the_data_set(tmp_path):
+    for number in range(3):
+        for folder in ("images", "A", "B"):
+            photograph(tmp_path / folder / f"{number}.png")
+        for folder in ("masks", "test_label"):
+            save(tmp_path / folder / f"{number}.png", shape(number, 1))
+    paths = sources.read(tmp_path).splits["all"].paths
+    assert paths == tuple(str(tmp_path / "images" / f"{number}.png") for number in range(3))
+
+
 def test_folders_that_share_a_folder_of_masks_but_no_mask_are_both_read(tmp_path):
     for folder, number in (("north", 1), ("south", 2)):
         for name in (f"{number}0", f"{number}1"):

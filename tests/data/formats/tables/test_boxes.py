@@ -4,11 +4,24 @@ import pytest
 
 from tests.data.formats.tables.conftest import pixels
 from visionkit.data.formats.tables.table import read_tables
+from visionkit.data.index import DataError
 
 
 def test_a_table_of_images_without_a_box_has_no_objects(write):
     found = read_tables(write("a.jpg", {"x.csv": "image,bbox\na,[]\n"}))
     assert pixels(found) == [[]] and found.class_names == ()
+    assert not any("taken as x" in note for note in found.notes)
+
+
+def test_a_table_whose_only_image_is_broken_names_it(write):
+    folder = write("", {"x.csv": 'image,bbox\na,"[1, 2, 3, 4]"\n', "a.jpg": "no image"})
+    with pytest.raises(DataError, match=r"a\.jpg: not an image, .* so its size and its boxes are unknown"):
+        read_tables(folder)
+
+
+def test_digits_with_an_underscore_are_no_number(write):
+    found = read_tables(write("a.jpg b.jpg", {"x.csv": "image,x1,y1,x2,y2\na,1,2,30,40\nb,1_0,2,30,40\n"}))
+    assert [problem.detail for problem in found.problems] == ["line 3: '1_0' is not a number"]
 
 
 @pytest.mark.parametrize("box", ['"[12.0, 8, 60, 40]"', '"(12, 8, 60, 40)"', "12 8 60 40", '"[[12, 8, 60, 40]]"', "12;8;60;40"])

@@ -492,3 +492,9 @@ def test_lossy_webp_is_no_list_of_tinted_colors(tmp_path):
         "sky": 32 * ROW,
         "cloud": 32 * ROW,
     }
+
+
+@pytest.mark.parametrize("tokens", [("0=sky", "1=car", "other=ignore"), ("0=sky", "1=car")])
+def test_all_values_of_16_bits_are_looked_up_once(tmp_path, tokens):
+    pixels = np.arange(65536, dtype=np.uint16).reshape(256, 256)
+    assert decided(tmp_path, [pixels], parse_values(tokens))[1] == {"sky": 1, "car": 1, "ignored": 65534}

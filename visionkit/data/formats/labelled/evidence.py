@@ -10,7 +10,7 @@ import numpy as np
 from PIL import Image
 
 from visionkit.data.formats.labelled.masks_among import refuse_masks_as_classes
-from visionkit.data.images.limits import counted
+from visionkit.data.images.limits import memory_for
 from visionkit.data.index import DataError, Problem
 from visionkit.data.split_names import SPLIT_WORDS, split_names
 from visionkit.files import open_file, size_of
@@ -319,7 +319,7 @@ def _is_mask_folder(keys: dict[str, dict[str, Path]], images: str, masks: str, s
 def _size_and_share(path: Path) -> tuple[tuple[int, int], float] | None:
     """The size, and the share of the pixels that have one of the most common values; None if the image cannot be opened."""
     try:
-        with open_file(path) as file, Image.open(file) as image, counted(image, size_of(file)):
+        with open_file(path) as file, Image.open(file) as image, memory_for(image, size_of(file)):
             size = image.size
             pixels = np.asarray(image.convert("L").resize((64, 64), Image.Resampling.NEAREST))
     except (OSError, ValueError, Image.DecompressionBombError, SyntaxError):

@@ -9,10 +9,9 @@ from pathlib import Path
 
 from visionkit.data.formats.class_folders import index_of_files, visible_folders
 from visionkit.data.formats.labelled.evidence import refuse_pairs
-from visionkit.data.images.decode import IMAGE_SUFFIXES
-from visionkit.data.images.listing import is_hidden
+from visionkit.data.images.listing import files_in
 from visionkit.data.index import DataError, Problem, natural_order
-from visionkit.data.split_names import WHOLE, split_folders, split_names
+from visionkit.data.split_names import WHOLE, is_not_empty, split_folders, split_names
 from visionkit.data.splits import DataSet
 
 NAME = re.compile(r"(?P<label>.*?[^\W\d_].*?)(?:[._\- ]+\d+|\s*\(\d+\))")  # a label with a letter, then a number
@@ -68,21 +67,23 @@ def _splits(folder: Path) -> tuple[dict[str, Files], list[str], tuple[Problem, .
     """The images of each class in each split, notes and problems; no splits if the layout is another."""
     notes: list[str] = []
     children = visible_folders(folder, notes)
-    images = _images(folder)
+    images, others, _ = files_in(folder)
     if len(children) == 1 and not images:
         return _splits(children[0])
-    if not any(any(child.iterdir()) for child in children):
-        files = _classes(images)
-        return ({WHOLE: files} if _are_sure(files) else {}), notes, ()
-    found = split_folders(children, lambda child: _classes(_images(_unwrapped(child))))
-    if images or "train" not in found.folders or not _are_sure(_classes(_images(_unwrapped(found.folders["train"])))):
+    if not any(map(is_not_empty, children)):
+        files = _classes(folder, images)
+        return ({WHOLE: files} if _are_sure(files, others) else {}), notes, ()
+    found = split_folders(children, lambda child: _classes(_unwrapped(child)))
+    train = _unwrapped(found.folders["train"]) if "train" in found.folders and not images else None
+    if train is None or not _are_sure(_classes(train), files_in(train)[1]):
         return {}, notes, ()
     splits: dict[str, Files] = {}
     named = split_names(child.name for child in children)
     unused = [child.name for child in children if child.name not in named]
     for split, child in found.folders.items():
-        images = _images(_unwrapped(child))
-        files = _classes(images)
+        place = _unwrapped(child)
+        images = files_in(place)[0]
+        files = _classes(place, images)
         if files and set(files) <= set(splits.get("train", files)):
             splits[split] = files
         elif images:
@@ -96,17 +97,14 @@ def _splits(folder: Path) -> tuple[dict[str, Files], list[str], tuple[Problem, .
 def _unwrapped(folder: Path) -> Path:
     """The folder; or the only one in it, if the images are there: train/train/cat.0.jpg."""
     children = visible_folders(folder, [])
-    return children[0] if len(children) == 1 and not _images(folder) and _images(children[0]) else folder
+    return children[0] if len(children) == 1 and not files_in(folder)[0] and files_in(children[0])[0] else folder
 
 
-def _images(folder: Path) -> list[Path]:
-    return sorted(path for path in folder.iterdir() if path.suffix.lower() in IMAGE_SUFFIXES and not is_hidden(path.name))
-
-
-def _classes(images: list[Path]) -> Files:
-    """Class -> images, if the names of all are a class and a number; else nothing."""
+def _classes(folder: Path, images: list[str] | None = None) -> Files:
+    """Class -> images of a folder, if the names of all are a class and a number; else nothing."""
     files: Files = {}
-    for path in images:
+    for name in files_in(folder)[0] if images is None else images:
+        path = folder / name
         match = NAME.fullmatch(path.stem)
         label = match["label"].strip(" ._-") if match else ""
         words = re.findall(r"[^\W\d_]+", label.lower())
@@ -116,11 +114,10 @@ def _classes(images: list[Path]) -> Files:
     return files
 
 
-def _are_sure(files: Files) -> bool:
-    """Whether there are several classes with several images each, and no other files belong to the images."""
+def _are_sure(files: Files, others: list[str]) -> bool:
+    """Whether there are several classes with several images each, and none of the other files belongs to an image."""
     if len(files) < FEWEST or min(map(len, files.values())) < FEWEST:
         return False
     images = [path for paths in files.values() for path in paths]
     stems = {path.stem for path in images}
-    others = {path.stem for path in images[0].parent.iterdir() if path.suffix.lower() not in IMAGE_SUFFIXES}
-    return len(stems) == len(images) and not stems & others
+    return len(stems) == len(images) and stems.isdisjoint(Path(name).stem for name in others)

@@ -1,12 +1,11 @@
 """Folders and files beside class folders that no class is made of, although they may hold images."""
 
-import os
 from collections import Counter
 from pathlib import Path
 
 from PIL import Image
 
-from visionkit.data.images.listing import is_hidden
+from visionkit.data.images.listing import files_in
 from visionkit.data.index import Problem
 from visionkit.data.split_names import SPLITS, TEXT_SUFFIXES, split_name
 from visionkit.files import open_file
@@ -61,9 +60,8 @@ def images_without_suffix(folder: Path, others: list[Path]) -> Problem | None:
 
 def broken_links(folder: Path) -> list[Problem]:
     """A problem for each link in a folder that may have been a class folder, and leads nowhere."""
-    with os.scandir(folder) as entries:
-        links = [entry.name for entry in entries if entry.is_symlink() and not is_hidden(entry.name)]
-    broken = [folder / name for name in sorted(links) if not Path(name).suffix and not (folder / name).exists()]
+    names = (name for name in files_in(folder)[1] if not Path(name).suffix)
+    broken = [folder / name for name in names if (folder / name).is_symlink() and not (folder / name).exists()]
     return [
         Problem("unclear layout", str(link), f"link {link.name} leads nowhere, to {link.readlink()}, and is not a class")
         for link in broken

@@ -6,19 +6,12 @@ Masks have few values and are no JPEGs, so that only other files are opened; in 
 from collections.abc import Callable, Iterable, Sequence
 from pathlib import Path
 
-import numpy as np
-from PIL import Image
-
-from visionkit.data.formats.mask_layouts.tree import is_named_like_masks
-from visionkit.data.images.limits import counted
+from visionkit.data.formats.mask_layouts.tree import VERY_FEW_VALUES, is_named_like_masks, levels_of
 from visionkit.data.index import DataError, Problem
-from visionkit.files import open_file, size_of
 
 LOSSLESS = (".png", ".bmp", ".tif", ".tiff", ".gif")
 GROUPS, SAMPLE = 24, 3  # groups of files that are looked at, and files of each
 FEW_CLASSES = 5  # so many classes are looked into; more may share names such as 1.png by chance
-VERY_FEW_VALUES = 24  # values or colors of a mask
-SIDE = 256  # pixels to which a large file is reduced before its values are counted
 SIGNS = "_-. "
 MOST = 0.5  # share of the files of masks that have an image of the same name
 EXPECTED = (
@@ -120,13 +113,5 @@ def _num_values(path: Path) -> int | None:
     """The number of values or colors, of a JPEG more than those of any mask; None if the file cannot be opened."""
     if path.suffix.lower() not in LOSSLESS:
         return VERY_FEW_VALUES + 1
-    try:
-        with open_file(path) as file, Image.open(file) as image, counted(image, size_of(file)):
-            side = min(1, SIDE / max(image.size))
-            size = [max(1, round(length * side)) for length in image.size]
-            pixels = np.asarray(image.resize(size, Image.Resampling.NEAREST) if side < 1 else image).astype(np.int64)
-    except (OSError, ValueError, TypeError, Image.DecompressionBombError, SyntaxError):
-        return None
-    if pixels.ndim == 3:
-        pixels = pixels[..., :3] @ np.array([65536, 256, 1])[: min(3, pixels.shape[2])]
-    return len(np.unique(pixels))
+    levels = levels_of(path)
+    return None if levels is None else levels[0]

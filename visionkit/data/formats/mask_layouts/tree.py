@@ -6,10 +6,11 @@ from pathlib import Path
 from typing import NamedTuple
 
 import numpy as np
+from PIL import Image
 
-from visionkit.data.images.contents import read_contents
-from visionkit.data.images.decode import ImageError, open_header, read_size
+from visionkit.data.images.decode import ImageError, read_size
 from visionkit.data.images.listing import list_images
+from visionkit.data.images.masks.read import open_mask
 from visionkit.data.index import DataError, Problem
 from visionkit.data.split_names import SPLITS, WHOLE, split_name
 
@@ -37,6 +38,8 @@ MASK_WORDS = frozenset(
 )
 FEW_VALUES, VERY_FEW_VALUES = 48, 24  # values or colors in a mask; a photograph has more, and most drawings have
 EXTREME, MOSTLY = 16, 0.9  # levels from black or white, and the share of pixels there, of a mask with soft edges
+
+SIDE = 256  # pixels to which a large file is reduced before its values are counted
 
 
 class Part(NamedTuple):
@@ -140,7 +143,7 @@ def holds_masks(files: Sequence[Path], *, surely: bool = False) -> bool:
         files: at least one file.
         surely: whether nothing else says so: each must then have very few values, and one more than one value.
     """
-    opened = [levels for file in {files[i] for i in (0, len(files) // 2, -1)} if (levels := _levels(file)) is not None]
+    opened = [levels for file in {files[i] for i in (0, len(files) // 2, -1)} if (levels := levels_of(file)) is not None]
     if surely:
         return bool(opened) and all(count <= VERY_FEW_VALUES for count, _ in opened) and any(count > 1 for count, _ in opened)
     return bool(opened) and all(count <= FEW_VALUES or is_soft for count, is_soft in opened)
@@ -154,15 +157,15 @@ def same_size(image: Path, mask: Path) -> bool:
         return False
 
 
-def _levels(file: Path) -> tuple[int, bool] | None:
+def levels_of(file: Path) -> tuple[int, bool] | None:
     """The number of values or colors of a file, and whether it is grey and nearly black and white; None for a broken file."""
     try:
-        header = open_header(read_contents(file))
-        if header is None:
-            return None
-        pixels = np.asarray(header).astype(np.int32)
-    except Exception:  # a broken file is reported when it is read
+        header = open_mask(file).image
+    except ImageError:  # reported when it is read
         return None
+    factor = min(1, SIDE / max(header.size))
+    size = [max(1, round(length * factor)) for length in header.size]
+    pixels = np.asarray(header.resize(size, Image.Resampling.NEAREST) if factor < 1 else header).astype(np.int64)
     if pixels.ndim == 3:
         return len(np.unique(pixels[..., :3] @ (65536, 256, 1)[: min(3, pixels.shape[2])])), False
     extreme = (pixels < EXTREME) | (pixels > 255 - EXTREME)

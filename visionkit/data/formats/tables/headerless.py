@@ -33,6 +33,7 @@ from visionkit.data.split_names import SPLITS, split_name
 
 NAMES = frozenset((*IMAGE, *IMAGE_IF_FOUND, *LABEL))
 MEASURED = 5  # images whose sizes are compared with two columns
+Measured = list[tuple[list[str], tuple[int, int]]]  # rows of images, with the height and width of these
 NO_SPLIT = ("unassigned", "unlabeled", "")  # values of a column of splits
 
 
@@ -89,13 +90,14 @@ def _columns(rows: list[list[str]], image: int, paths: list[str], find: Find) ->
         names[splits[0]] = "split"
     numbers = [i for i in others if i in filled and all(not row[i] or NUMBER.fullmatch(row[i]) for row in rows)]
     texts = [i for i in others if i in filled and i not in numbers and i != columns.split]
-    size = _size(rows, image, numbers, paths, find) if len(numbers) >= 6 else ()
+    measured = _measured(rows, image, paths, find) if len(numbers) >= 4 else []
+    size = _size(numbers, measured) if len(numbers) >= 6 else ()
     for i, name in zip(size, ("width", "height"), strict=False):
         names[i] = name
     numbers = [i for i in numbers if i not in size]
     boxes, words = _boxes(rows, numbers), ("x1", "y1", "x2", "y2")
     if not boxes and texts:
-        boxes, words = _sides(rows, numbers, _measured(rows, image, paths, find)), ("x", "y", "width", "height")
+        boxes, words = _sides(numbers, measured), ("x", "y", "width", "height")
     nothing = columns._replace(label=None, box=(), mask=None)
     if len(boxes) > 1 and not texts and boxes[0] == (1, 2, 3, 4) and numbers == [1, 2, 3, 4, 5]:
         boxes = [] if len({row[1] for row in rows}) < len({row[5] for row in rows}) else boxes[:1]  # which end is the class?
@@ -126,17 +128,16 @@ def _are_splits(values: Iterator[str]) -> bool:
     return bool(values) and all(split_name(value) in SPLITS for value in values)
 
 
-def _size(rows: list[list[str]], image: int, numbers: list[int], paths: list[str], find: Find) -> tuple[int, ...]:
+def _size(numbers: list[int], measured: Measured) -> tuple[int, ...]:
     """The two columns beside each other that hold the width and the height of the images; empty if there are none."""
-    known = _measured(rows, image, paths, find)
     for first, second in zip(numbers[-2::-1], numbers[:0:-1], strict=True):
-        fits = [(value_of(row[second]), value_of(row[first])) == size for row, size in known]
+        fits = [(value_of(row[second]), value_of(row[first])) == size for row, size in measured]
         if second == first + 1 and fits and all(fits):
             return first, second
     return ()
 
 
-def _measured(rows: list[list[str]], image: int, paths: list[str], find: Find) -> list[tuple[list[str], tuple[int, int]]]:
+def _measured(rows: list[list[str]], image: int, paths: list[str], find: Find) -> Measured:
     """The rows of some images, and the height and width of these."""
     sizes = {}
     for path in paths[:MEASURED]:
@@ -147,9 +148,7 @@ def _measured(rows: list[list[str]], image: int, paths: list[str], find: Find) -
     return [(row, sizes[path]) for row in rows[:1000] if (path := find(row[image])) in sizes]
 
 
-def _sides(
-    rows: list[list[str]], numbers: list[int], measured: list[tuple[list[str], tuple[int, int]]]
-) -> list[tuple[int, ...]]:
+def _sides(numbers: list[int], measured: Measured) -> list[tuple[int, ...]]:
     """Four columns beside each other that may be x, y, width, height inside of the images."""
     if len(numbers) != 4 or numbers[3] - numbers[0] != 3:
         return []

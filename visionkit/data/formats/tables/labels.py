@@ -95,7 +95,7 @@ def read_flags(splits: Samples, tables: list[Table], problems: list[Problem]) ->
     uncertain = 0
     for split, group in splits.items():
         flags[split], kept[split] = [], []
-        for path, rows, positions in group:
+        for path, rows, positions, _ in group:
             values = rows.flags[positions[0]]
             for position in positions[1:]:
                 if (rows.flags[position] != values).any():

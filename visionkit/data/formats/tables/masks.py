@@ -20,18 +20,19 @@ def read_masks(
     splits: Samples, files: list[Path], problems: list[Problem], named: NamedClasses | None, boundary: Boundary
 ) -> DataSet:
     """The data set of images and masks; all masks are opened, to decide what their values mean."""
-    searches = [ImageSearch(file, MASK_FOLDERS, boundary) for file in files]
+    searches = {file: ImageSearch(file, MASK_FOLDERS, boundary) for file in files}
     paths: dict[str, list[str]] = {}
     masks: dict[str, list[str]] = {}
     for split, samples in splits.items():
         paths[split], masks[split] = [], []
-        for path, rows, positions in samples:
+        for path, rows, positions, file in samples:
             name, line = rows.masks[positions[0]], rows.lines[positions[0]]
-            mask = next((found for search in searches if (found := search.find(name, split)) is not None), None)
+            found = (search.find(name, split) for search in (searches[file], *searches.values()))
+            mask = next(filter(None, found), None)
             if mask is None:
                 problems.append(
-                    boundary.refused(files[0], name)
-                    if searches[0].leads_out(name)
+                    boundary.refused(file, name)
+                    if searches[file].leads_out(name)
                     else Problem("missing partner", path, f"line {line}: there is no mask {name!r}")
                 )
                 continue

@@ -168,7 +168,7 @@ def _boxes(fields: list[str], columns: Columns, comma: bool) -> list[list[float]
         numbers = [float(field) for field in box]
     except ValueError:
         numbers = [np.nan]
-    if box and abs(sum(numbers)) < np.inf:  # the usual case, fast
+    if box and abs(sum(numbers)) < np.inf and "_" not in "".join(box):  # the usual case, fast
         return [numbers]
     return [[number(one, comma) for one in box]] if any(box) else []
 
@@ -201,7 +201,7 @@ def number(text: str, decimal_comma: bool = False) -> float:
         ValueError: the text is not a finite number.
     """
     try:
-        value = float(text)
+        value = float("" if "_" in text else text)  # Python reads 1_0 as 10
     except ValueError as error:
         if not (decimal_comma and DECIMAL_COMMA.fullmatch(text)):
             raise ValueError(f"{text[:40]!r} is not a number") from error

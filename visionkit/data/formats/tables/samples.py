@@ -15,11 +15,12 @@ PROBES = 100  # images that are looked up in other folders, too
 
 
 class Sample(NamedTuple):
-    """An image and the positions of its rows in a table."""
+    """An image, the positions of its rows in a table, and the file of that."""
 
     path: str
     rows: Rows
     positions: list[int]
+    file: Path
 
     def labels(self) -> list[str]:
         """The label of each row."""
@@ -65,7 +66,7 @@ def find_samples(table: Table, problems: list[Problem]) -> Samples:
         elif (known := by_path.get((split, path))) is not None:  # under another spelling
             known.positions.extend(positions)
         else:
-            by_path[split, path] = Sample(path, table.rows, positions)
+            by_path[split, path] = Sample(path, table.rows, positions, table.file)
             splits[split].append(by_path[split, path])
     if missing and not by_path:
         outside = [name for name, _ in missing if table.search.leads_out(name)]

@@ -103,6 +103,6 @@ def are_corners(rows: Sequence[Sequence[str]], group: Sequence[int]) -> bool:
 def value_of(text: str) -> float:
     """A number, possibly with a decimal comma; nan for any other text."""
     try:
-        return float(re.sub(",", ".", text))
+        return float("" if "_" in text else text.replace(",", "."))  # Python reads 1_0 as 10
     except ValueError:
         return np.nan

@@ -19,7 +19,7 @@ from visionkit.data.formats.unread.special import special_files
 from visionkit.data.formats.unread.walk import Place, walk
 from visionkit.data.images.contents import file_of
 from visionkit.data.images.masks import union
-from visionkit.data.index import Problem, counted
+from visionkit.data.index import DataError, Problem, counted
 from visionkit.data.splits import DataSet
 
 PROBED_FILES = 3  # of each suffix in a folder
@@ -62,6 +62,31 @@ def unread_files(places: list[Place], data_set: DataSet, repeated: list[str] | N
     # Tools write the same masks as arrays, too, and trainers of detectors keep decoded images next to the files.
     has_copies = any(index.has_masks or index.has_objects for index in data_set.splits.values())
     found: dict[tuple[str, str], list[Problem]] = {}
+    for place, suffix, files in _groups(places, used):
+        if suffix in NO_ANNOTATION_SUFFIXES or (suffix == ".npy" and has_copies):
+            continue
+        if suffix == ".txt" and any(Path(place.parent).is_relative_to(folder) for folder in image_sets):
+            continue
+        if suffix in (*TABLE_SUFFIXES, ".txt") and len(files) <= MOST_LISTS:
+            same = [name for name in files if repeats.are_all_in(Path(place.parent, name))]
+            repeated += [str(Path(place.parent, name)) for name in same]
+            files = [name for name in files if name not in same]
+        first, kind = _kind_of_group(place, suffix, files, names, owners)
+        if kind:
+            named = [f"more {suffix} {file}" if suffix else f"more {file} without a suffix" for file in ("file", "files")]
+            more = f" ({counted(len(files) - 1, *named)} in this folder)" if len(files) > 1 else ""
+            problem = Problem("unread annotations", str(Path(place.parent, first)), f"{kind}: it was not read{more}")
+            found.setdefault((kind, suffix), []).append(problem)
+    problems: list[Problem] = []
+    for group in found.values():
+        more = f"; there are more in {counted(len(group) - 1, 'other folder')}"
+        problems += [group[0]._replace(detail=group[0].detail + more)] if len(group) > MANY else group
+    reported = {problem.path for problem in (*data_set.problems, *problems)}.union(_files_of(data_set))
+    return sorted([*problems, *special_files(places, reported)], key=lambda problem: problem.path)
+
+
+def _groups(places: list[Place], used: Collection[str]) -> Iterator[tuple[Place, str, list[str]]]:
+    """The files of each suffix in each folder that were not used, and may be annotations by their names."""
     for place in places:
         groups: dict[str, list[str]] = {}
         for name in place.others:
@@ -69,29 +94,7 @@ def unread_files(places: list[Place], data_set: DataSet, repeated: list[str] | N
             if not NO_ANNOTATIONS.fullmatch(stem) and not _is_one_of(name, place, used):
                 suffix = ".nii.gz" if name.lower().endswith(".nii.gz") else suffix.lower()
                 groups.setdefault(suffix, []).append(name)
-        for suffix, files in sorted(groups.items()):
-            if suffix in NO_ANNOTATION_SUFFIXES or (suffix == ".npy" and has_copies):
-                continue
-            if suffix == ".txt" and any(Path(place.parent).is_relative_to(folder) for folder in image_sets):
-                continue
-            if suffix in (*TABLE_SUFFIXES, ".txt") and len(files) <= MOST_LISTS:
-                same = [name for name in files if repeats.are_all_in(Path(place.parent, name))]
-                repeated += [str(Path(place.parent, name)) for name in same]
-                files = [name for name in files if name not in same]
-            first, kind = _kind_of_group(place, suffix, files, names, owners)
-            if kind:
-                named = [f"more {suffix} {file}" if suffix else f"more {file} without a suffix" for file in ("file", "files")]
-                more = f" ({counted(len(files) - 1, *named)} in this folder)" if len(files) > 1 else ""
-                path = str(Path(place.parent, first))
-                found.setdefault((kind, suffix), []).append(
-                    Problem("unread annotations", path, f"{kind}: it was not read{more}")
-                )
-    problems: list[Problem] = []
-    for group in found.values():
-        more = f"; there are more in {counted(len(group) - 1, 'other folder')}"
-        problems += [group[0]._replace(detail=group[0].detail + more)] if len(group) > MANY else group
-    reported = {problem.path for problem in (*data_set.problems, *problems)}.union(_files_of(data_set))
-    return sorted([*problems, *special_files(places, reported)], key=lambda problem: problem.path)
+        yield from ((place, suffix, files) for suffix, files in sorted(groups.items()))
 
 
 def _image_sets(data_set: DataSet) -> set[Path]:
@@ -121,6 +124,15 @@ def seen(folder: Path) -> str:
     named = [f"{problem.path} ({problem.detail.partition(': it was not read')[0]})" for problem in problems]
     more = f" and {len(named) - 3} more kinds or folders" if len(named) > 3 else ""
     return f" It holds annotations that were not read: {', '.join(named[:3])}{more}." if named else ""
+
+
+def naming_unlisted(error: DataError | OSError, folder: Path) -> Exception:
+    """The error of a reader; it names a folder that cannot be listed, if there is one, since that may be the reason."""
+    first = next((place for place in walk(folder) if place.reason), None)
+    if first is None:
+        return error
+    text = error if isinstance(error, DataError) else f"{folder}: it cannot be read as a data set."
+    return DataError(f"{text} {first.parent} cannot be listed ({first.reason}).")
 
 
 def unused_images(places: list[Place], data_set: DataSet) -> str:

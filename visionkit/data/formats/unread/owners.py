@@ -8,12 +8,11 @@ from pathlib import Path
 
 from visionkit.data.formats.annotation_files import read_paths
 from visionkit.data.formats.unread.kinds import PROBED_BYTES, PROBED_LINES
-from visionkit.data.formats.unread.walk import Place, is_image
+from visionkit.data.formats.unread.walk import LARGEST_LIST, Place, stem_in
 from visionkit.data.images.contents import encoding_of
 from visionkit.data.splits import DataSet
 from visionkit.files import open_file
 
-LARGEST_LIST = 50_000_000  # bytes
 PROBED_NAMES = 200  # of files, which may hold a name of an image
 MOST_CUTS = 8  # beginnings and ends of a name that may be cut off
 BOUNDARY = re.compile(r"[_\W]+")
@@ -44,9 +43,7 @@ class Owners:
             lines = read_paths(file) if file.stat().st_size <= LARGEST_LIST else []
         except OSError:
             return False
-        listed = {re.split(r"[/\\]", line)[-1] for line in lines}
-        listed = {os.path.splitext(name)[0] if is_image(name) else name for name in listed}  # noqa: PTH122
-        return bool(self.read) and listed == self.read
+        return bool(self.read) and {stem_in(line) for line in lines} == self.read
 
     def are_numbered_in(self, file: Path) -> bool:
         """Whether the first column of a table is one of ids, and nearly all of them are numbers of images."""

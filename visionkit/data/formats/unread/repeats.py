@@ -8,12 +8,11 @@ from pathlib import Path
 
 from visionkit.data.formats.mask_layouts.tree import split_in
 from visionkit.data.formats.unread.kinds import NUMBERS, TABLE_SUFFIXES
+from visionkit.data.formats.unread.walk import LARGEST_LIST, stem_in
 from visionkit.data.images.contents import read_text
-from visionkit.data.images.decode import IMAGE_SUFFIXES
 from visionkit.data.split_names import SPLITS
 from visionkit.data.splits import DataSet
 
-LARGEST = 50_000_000  # bytes of a table or list
 FEWEST_OF_BOXES = 4  # columns of numbers
 RUN_LENGTHS = re.compile(r"(\d+ \d+( \d+ \d+)*)?")
 
@@ -55,7 +54,7 @@ class Repeats:
                 if column is not None:
                     count += 1
                     owner = owners[column]
-                    stems.setdefault(owner[0], set()).add(_stem(row[column]))
+                    stems.setdefault(owner[0], set()).add(stem_in(row[column]))
                     for column, field in enumerate(row):
                         if owners[column] is None:
                             columns.setdefault(column, []).append((owner, field))
@@ -74,7 +73,7 @@ class Repeats:
 
     def _owner(self, field: str) -> Owner | None:
         """The image that a field names, by its path, or by its name where that is one of a single image or class."""
-        stem, folders = _stem(field), re.split(r"[/\\]", field)[:-1]
+        stem, folders = stem_in(field), re.split(r"[/\\]", field)[:-1]
         if field.isdecimal():
             return None
         found = self._files.get(stem, {})
@@ -94,20 +93,13 @@ class Repeats:
         return len(owners) == len(pairs) and len(owners) < len(column)  # the same value for each class of each split
 
 
-def _stem(field: str) -> str:
-    """The name of an image in a path, without the suffix of an image."""
-    name = re.split(r"[/\\]", field)[-1]
-    stem, suffix = os.path.splitext(name)  # noqa: PTH122 - a Path costs more
-    return stem if suffix.lower() in IMAGE_SUFFIXES else name
-
-
 def _rows(file: Path) -> Iterator[list[str]]:
     """The fields of each line that is not blank.
 
     Raises:
         ValueError: the file is too large to look at.
     """
-    if file.stat().st_size > LARGEST:
+    if file.stat().st_size > LARGEST_LIST:
         raise ValueError
     lines = [line for line in read_text(file).splitlines() if line.strip()]
     if file.suffix.lower() not in TABLE_SUFFIXES:

@@ -1,4 +1,4 @@
-"""Pipes, sockets and devices with the name of an image or of annotations: readers look for files, and pass them over."""
+"""What readers pass over: folders that cannot be listed; pipes, sockets and devices named like an image or annotations."""
 
 import os
 from collections.abc import Collection
@@ -20,6 +20,9 @@ def special_files(places: list[Place], reported: Collection[str]) -> list[Proble
     """
     problems = []
     for place in places:
+        if place.reason:
+            detail = f"the folder cannot be listed ({place.reason}): what it holds was not read"
+            problems.append(Problem("broken image", place.parent, detail))
         annotations = [name for name in place.others if os.path.splitext(name)[1].lower() in SUFFIXES]  # noqa: PTH122 - fast
         for problem, names in (("broken image", place.images), ("unread annotations", annotations)):
             paths = (os.path.join(place.parent, name) for name in names)  # noqa: PTH118

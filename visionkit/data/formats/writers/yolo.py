@@ -1,8 +1,8 @@
 """Writes YOLO's format: one text file per image, and data.yaml."""
 
 from collections import Counter
+from copy import deepcopy
 from pathlib import Path
-from typing import Any
 
 import numpy as np
 import yaml
@@ -10,10 +10,10 @@ from tqdm import tqdm
 
 from visionkit.data.formats.annotation_files import Images, decimal, new_name, put_image, split_file_name, with_known_class
 from visionkit.data.formats.coco_objects import polygons_of
-from visionkit.data.formats.yolo_config import count_attributes, describe_classes
+from visionkit.data.formats.yolo_config import NO_SPLITS, count_attributes, describe_classes
 from visionkit.data.formats.yolo_lines import box_outline
 from visionkit.data.index import Objects, Rle
-from visionkit.data.split_names import WHOLE
+from visionkit.data.split_names import MEASURING, SPLITS, WHOLE, split_name, training_split
 from visionkit.data.splits import DataSet
 
 DIGITS = 10  # decimals of a relative coordinate in files
@@ -36,7 +36,7 @@ def write_yolo(data_set: DataSet, folder: str | Path, *, images: Images = "copy"
         OSError: a file cannot be written.
     """
     folder, lost = Path(folder), Counter()
-    config: dict[str, Any] = {}
+    folders: dict[str, str] = {}
     for split, index in data_set.splits.items():
         part, taken = split_file_name(split), {}
         image_folder, label_folder = folder / "images" / part, folder / "labels" / part
@@ -49,12 +49,32 @@ def write_yolo(data_set: DataSet, folder: str | Path, *, images: Images = "copy"
             lines = _lines(with_known_class(annotation.objects, lost), lost)
             (label_folder / f"{Path(name).stem}.txt").write_text("".join(f"{line}\n" for line in lines), encoding="ascii")
             lost["images with attributes such as an id: YOLO has none"] += bool(annotation.attributes.keys() - {"file_name"})
-        # YOLO's own code needs both: a set that is not split is named twice, which our reader recognises.
-        config |= dict.fromkeys(("train", "val") if split == WHOLE else (part,), f"images/{part}")
+        folders[split] = f"images/{part}"
+    config = _splits(folders)
     lost["classes with attributes such as an id: YOLO has only names"] += count_attributes(data_set)
     text = yaml.safe_dump(config | describe_classes(data_set), allow_unicode=True, sort_keys=False)
     (folder / "data.yaml").write_text(text, encoding="utf-8")
     return lost
+
+
+def _splits(folders: dict[str, str]) -> dict[str, str | list[str]]:
+    """What data.yaml says of the folder of each split.
+
+    YOLO's own code needs train and val. Where splits have other names, the images to train on are named as both, too, which our
+    reader recognises; so is a set that is not split.
+    """
+    config: dict[str, str | list[str]] = {}
+    for split, place in folders.items():
+        if split != WHOLE:
+            key = split_name(split) if split_name(split) in {*SPLITS} - config.keys() else split_file_name(split)
+            config[f"split {key}" if key in NO_SPLITS else key] = place
+    if "val" in config or ("train" in config and config.keys() <= {*SPLITS}):
+        return config
+    if "train" not in config:
+        whole = training_split(folders)
+        places = [place for key, place in config.items() if key not in MEASURING] or [*folders.values()]
+        config["train"] = folders[whole] if whole else places
+    return config | {"val": deepcopy(config["train"])}  # a copy, since YAML would write a list as a reference to the other
 
 
 def _lines(objects: Objects, lost: Counter[str]) -> list[str]:

@@ -110,7 +110,7 @@ def named_greys(files: Sequence[MaskFile], named: NamedClasses | None) -> NamedC
     if len(values) == 2 and 0 in values and set(total.values.tolist()) <= {0, 1}:
         return named._replace(names=tuple(name for _, name in sorted(zip(values, named.names, strict=True))), colors=None)
     near = NOISE if any(file.blurred for file in files) else 0
-    by_color = int(total.counts[(np.abs(total.values[:, None] - values) <= near).any(axis=1)].sum())
+    by_color = int(total.counts[np.isin(total.values, np.add.outer(values, np.arange(-near, near + 1)))].sum())
     by_number = int(total.counts[(total.values < len(values)) | (total.values == IGNORE)].sum())
     return named._replace(colors=None, values=tuple(values)) if by_color >= max(by_number, 1) else named
 

@@ -61,7 +61,8 @@ class Meaning(NamedTuple):
             self.rest,
         )
         in_color = found.channel == "color" and not found.are_levels
-        ignored = [value for value, place in self.classes.items() if place == IGNORE and value in set(total.values.tolist())]
+        present = set(total.values.tolist())
+        ignored = [value for value, place in self.classes.items() if place == IGNORE and value in present]
         pixels = int(total.counts[np.isin(total.values, ignored)].sum())
         notes = found.notes + self.notes
         if pixels:

@@ -183,7 +183,8 @@ def _without_name(values: Sequence[int], total: Histogram, named: NamedClasses, 
 def _common(values: Sequence[int], total: Histogram, found: Found) -> list[int]:
     """Those of the values that are no noise: each is more than a trace of all pixels, or in several masks."""
     masks = Counter(value for each in found.histograms for value in each.values.tolist())
-    return [value for value in values if masks[value] > 1 or _share([value], total) > TRACE]
+    pixels, trace = dict(zip(total.values.tolist(), total.counts.tolist(), strict=True)), TRACE * int(total.counts.sum())
+    return [value for value in values if masks[value] > 1 or pixels.get(value, 0) > trace]
 
 
 def _share(values: Sequence[int], total: Histogram) -> float:

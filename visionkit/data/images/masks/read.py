@@ -14,7 +14,7 @@ from PIL import Image
 
 from visionkit.data.images.contents import read_contents
 from visionkit.data.images.decode import ImageError, open_header
-from visionkit.data.images.limits import counted
+from visionkit.data.images.limits import memory_for
 from visionkit.data.index import IGNORE, DataError, Index, MaskCode, Objects, Rle
 
 MAX_CLASSES = 255
@@ -104,7 +104,7 @@ def decode_mask(contents: bytes) -> OpenedMask:
     if header is None:
         raise ImageError("masks are not stored in this kind of TIFF")
     try:
-        with counted(header, len(contents)):
+        with memory_for(header, len(contents)):
             header.load()
     except ImageError:
         raise

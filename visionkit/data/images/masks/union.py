@@ -13,7 +13,7 @@ import numpy as np
 from PIL import Image
 
 from visionkit.data.images.decode import IMAGE_SUFFIXES, open_header
-from visionkit.data.images.limits import counted
+from visionkit.data.images.limits import memory_for
 from visionkit.files import LARGEST_IMAGE, read_file
 
 UNION = "@union="  # between the path of a folder and the start of the file names
@@ -79,7 +79,7 @@ def _foreground(file: Path) -> np.ndarray:
         header = open_header(read_file(file, LARGEST_IMAGE))
         if header is None:
             raise OSError("not stored as masks are")
-        with counted(header, file.stat().st_size):
+        with memory_for(header, file.stat().st_size):
             pixels = np.asarray(header.convert("RGB") if header.mode in ("RGBA", "CMYK", "YCbCr") else header)
     except Exception as error:  # Pillow's decoders raise OSError, SyntaxError, struct.error, ...
         raise OSError(f"{file.name}: {error}") from error
