@@ -1,10 +1,10 @@
 import pytest
 
-from visionkit.data.images.name_lists import is_header, name_lines, numbered
+from visionkit.data.images.name_lists import how_read, is_header, name_lines, numbered
 
 
 def test_nothing():
-    assert name_lines("") == [] and numbered([]) == [] and not is_header("")
+    assert name_lines("") == [] and numbered([]) == [] and not is_header("") and how_read("") == ""
 
 
 @pytest.mark.parametrize(
@@ -29,6 +29,12 @@ def test_nothing():
 )
 def test_comments_a_header_and_a_list_in_one_line(text, lines):
     assert name_lines(text) == lines
+
+
+def test_a_header_and_a_list_in_one_line_are_said():
+    assert how_read("id,name\n0,cat\n1,dog\n") == "its first line, 'id,name', is a header"
+    assert how_read("cat;dog;\n") == "its only line is a list of 2 names"
+    assert how_read("cat\ndog\n") == how_read("# all\ncat\n") == ""
 
 
 @pytest.mark.parametrize(

@@ -15,17 +15,27 @@ def name_lines(text: str) -> list[str]:
     """The lines of a list of class names, without comments, a header, and what is blank at the end.
 
     A first line of words such as "id" and "name" is a header where numbered lines or the background follow; elsewhere it may
-    be a class. A single line with separators is a list of names.
+    be a class. A single line with separators is a list of names. ``how_read`` says so.
     """
+    return _lines_and_how(text)[0]
+
+
+def how_read(text: str) -> str:
+    """What is read otherwise than a class a line, in words for a note: a header, a list in one line; "" where nothing is."""
+    return _lines_and_how(text)[1]
+
+
+def _lines_and_how(text: str) -> tuple[list[str], str]:
     lines = [line.strip() for line in text.rstrip().splitlines()]
     lines = [line for line in lines if line[:1] != "#" or COLOR.match(line)]
     if len(lines) > 1 and is_header(lines[0]) and (lines[1].lower() in BACKGROUNDS or numbered(lines[1:])):
-        lines = lines[1:]
+        return lines[1:], f"its first line, {lines[0]!r}, is a header"
     if len(lines) == 1 and not numbered(lines):
         fields = [field.strip().strip("'\"").strip() for field in re.split(r"[,;\t]", lines[0].strip("[](){}"))]
         fields = [field for field in fields if field]
-        return fields if len(fields) > 1 and not any(field.isdecimal() for field in fields) else lines
-    return lines
+        if len(fields) > 1 and not any(field.isdecimal() for field in fields):
+            return fields, f"its only line is a list of {len(fields)} names"
+    return lines, ""
 
 
 def is_header(line: str) -> bool:

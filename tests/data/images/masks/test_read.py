@@ -76,6 +76,21 @@ def test_a_single_name_is_that_of_the_foreground(tmp_path):
 
 
 @pytest.mark.parametrize(
+    ("text", "note"),
+    [
+        ("id name\n0 sky\n1 road\n", "classes.txt: its first line, 'id name', is a header"),
+        ("sky, road\n", "classes.txt: its only line is a list of 2 names"),
+        ("sky\nroad\n", None),
+    ],
+)
+def test_a_header_and_a_list_in_one_line_are_noted(tmp_path, text, note):
+    (tmp_path / "classes.txt").write_text(text)
+    found = read_masks(pairs(tmp_path, [[[0, 1]]]))
+    assert found.class_names == ("sky", "road")
+    assert [each for each in found.notes if each.startswith("classes.txt:")] == ([note] if note else [])
+
+
+@pytest.mark.parametrize(
     ("file", "text"),
     [
         ("_classes.csv", "Pixel Value, Class\n0, sky\n1, road\n2, tree\n"),

@@ -80,6 +80,8 @@ def find_classes(masks: Sequence[str | Path], named: NamedClasses | None = None)
         meaning = _of_colors(found, total, extent, named)
     else:
         meaning = _of_levels(found, total, extent)
+    if named is not None and named.note:
+        meaning = meaning._replace(notes=(*meaning.notes, named.note))
     by_habit = named is not None and not in_color and IGNORE not in (named.values or ()) and not meaning.details
     if by_habit and meaning.classes.get(IGNORE) == IGNORE:
         meaning = meaning._replace(details=_only_foreground(found))

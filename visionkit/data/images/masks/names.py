@@ -9,7 +9,7 @@ from typing import NamedTuple
 import numpy as np
 
 from visionkit.data.images.contents import read_text
-from visionkit.data.images.name_lists import name_lines, numbered
+from visionkit.data.images.name_lists import how_read, name_lines, numbered
 from visionkit.data.index import DataError
 from visionkit.errors import UserError
 
@@ -47,6 +47,7 @@ class NamedClasses(NamedTuple):
         values: the grey value of each; or None. Without colors and values, positions are the values.
         source: the file, the option or the data set that gives them.
         rest: the name of all other values and colors; None where these have no meaning.
+        note: what of the file is no name in a line of its own, in words; or "".
     """
 
     names: tuple[str, ...]
@@ -54,6 +55,7 @@ class NamedClasses(NamedTuple):
     values: tuple[int, ...] | None = None
     source: str = ""
     rest: str | None = None
+    note: str = ""
 
     @property
     def files(self) -> tuple[str, ...]:
@@ -128,19 +130,22 @@ def read_names(file: Path) -> NamedClasses:
         DataError: a line of the table has no valid color.
     """
     text = read_text(file).replace("\0", "")
-    source = str(file)
+    named = _named(file, text)
+    how = "" if file.suffix.lower() == ".csv" else how_read(text)
+    return named._replace(source=str(file), note=how and f"{file.name}: {how}")
+
+
+def _named(file: Path, text: str) -> NamedClasses:
     if file.name.lower() == "_classes.csv":
-        return _read_pixel_values(text)._replace(source=source)
+        return _read_pixel_values(text)
     if file.suffix.lower() == ".csv":
-        return _read_table(file, text)._replace(source=source)
+        return _read_table(file, text)
     lines = [line for line in name_lines(text) if line]
     lines = lines[1:] if lines[:1] == [FIRST_IS_IGNORED] else lines
     rows = [_color_and_name(line) for line in lines]
     if rows and None not in rows:
-        return NamedClasses(tuple(name for name, _ in rows), np.array([color for _, color in rows], np.uint8), source=source)
-    if named := _values_and_names(lines):
-        return named._replace(source=source)
-    return NamedClasses(tuple(lines), source=source)
+        return NamedClasses(tuple(name for name, _ in rows), np.array([color for _, color in rows], np.uint8))
+    return _values_and_names(lines) or NamedClasses(tuple(lines))
 
 
 def _values_and_names(lines: Sequence[str]) -> NamedClasses | None:
