@@ -78,6 +78,21 @@ def test_the_networks_run_on_another_backend(names):
     assert done.stdout == len(names.split()) * "(1, 2)\n", done.stderr
 
 
+def traced_with_autograph(text: str) -> list[int]:
+    """The lines in which a module calls or binds ``tf.function`` without ``autograph=False``."""
+    nodes = list(ast.walk(ast.parse(text)))
+    uses = [node for node in nodes if isinstance(node, ast.Call) and "tf.function" in map(ast.unparse, (node.func, *node.args))]
+    lines = [node.lineno for node in uses if "autograph=False" not in map(ast.unparse, node.keywords)]
+    decorators = [each for node in nodes if isinstance(node, ast.FunctionDef) for each in node.decorator_list]
+    return lines + [node.lineno for node in decorators if ast.unparse(node) == "tf.function"]
+
+
+def test_graphs_are_traced_without_autograph():
+    examples = ("tf.function(f)", "@tf.function\ndef f(): pass", "@partial(tf.function, input_signature=[])\ndef f(): pass")
+    assert [len(traced_with_autograph(text)) for text in examples] == [1, 1, 1]
+    assert [path.name for path in SOURCES if traced_with_autograph(path.read_text(encoding="utf-8"))] == []
+
+
 def test_folders_can_be_overlooked():
     """At most 20 Python files, or 30 where each network family has one."""
     for folder in {path.parent for path in SOURCES}:

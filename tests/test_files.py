@@ -9,12 +9,22 @@ from pathlib import Path
 import platformdirs
 import pytest
 
-from visionkit.files import arguments_expanded, cache_folder, home_expanded, open_file, read_file, write_atomically
+from visionkit.files import (
+    arguments_expanded,
+    cache_folder,
+    check_file,
+    home_expanded,
+    open_file,
+    read_file,
+    remove,
+    sync,
+    write_atomically,
+)
 
 
 def test_an_empty_file_and_no_file(tmp_path):
     (tmp_path / "a").touch()
-    assert read_file(tmp_path / "a") == b"" == read_file(tmp_path / "a", most=0)
+    assert read_file(tmp_path / "a") == b"" == read_file(tmp_path / "a", most=0) and check_file(tmp_path / "a") == 0
     with pytest.raises(FileNotFoundError):
         read_file(tmp_path / "b")
 
@@ -39,7 +49,7 @@ def test_what_is_no_regular_file_is_refused_at_once(tmp_path, kind, monkeypatch)
         (tmp_path / "a").symlink_to("/dev/zero")
     else:
         (tmp_path / "a").mkdir()
-    for read in (open_file, read_file):
+    for read in (open_file, read_file, check_file):
         with pytest.raises(OSError, match=f"is {kind}, not a file") as error:
             read("a")
         assert error.value.filename == "a"
@@ -57,6 +67,26 @@ def test_a_file_is_replaced_whole_or_not_at_all(tmp_path, monkeypatch):
     with pytest.raises(OSError, match="No space left"):
         write_atomically(tmp_path / "a", b"newest")
     assert (tmp_path / "a").read_bytes() == b"new" and list(tmp_path.iterdir()) == [tmp_path / "a"]
+
+
+def test_what_is_there_is_removed_and_what_a_link_leads_to_stays(tmp_path):
+    (tmp_path / "kept" / "inner").mkdir(parents=True)
+    (tmp_path / "folder" / "inner").mkdir(parents=True)
+    (tmp_path / "file").touch()
+    (tmp_path / "link").symlink_to("kept")
+    (tmp_path / "broken").symlink_to("nothing")
+    for name in ("nothing", "folder", "file", "link", "broken"):
+        remove(tmp_path / name)
+    assert sorted(path.name for path in tmp_path.rglob("*")) == ["inner", "kept"]
+
+
+def test_files_and_folders_are_synced(tmp_path, monkeypatch):
+    synced = []
+    monkeypatch.setattr("os.fsync", lambda descriptor: synced.append(os.fstat(descriptor).st_ino))
+    (tmp_path / "a").write_bytes(b"1")
+    for path in (tmp_path / "a", tmp_path):
+        sync(path)
+    assert synced == [(tmp_path / "a").stat().st_ino, tmp_path.stat().st_ino]
 
 
 def test_the_cache_is_where_the_environment_says(tmp_path, monkeypatch):

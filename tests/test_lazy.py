@@ -1,10 +1,12 @@
 """Packages whose names load on first use; tests/test_public_names.py sweeps those of visionkit."""
 
+import importlib
 import importlib.util
 import sys
 
 import pytest
 
+import visionkit
 from visionkit import lazy
 
 
@@ -55,6 +57,22 @@ def test_what_waits_for_a_module_happens_once_when_it_is_imported(package, tmp_p
         __import__("cellar")
     assert called == [1]
     del sys.modules["cellar"]
+
+
+def test_where_our_module_imports_it_what_waits_happens_after_ours(tmp_path, monkeypatch):
+    monkeypatch.setattr(sys, "meta_path", [*sys.meta_path])
+    monkeypatch.syspath_prepend(tmp_path)
+    monkeypatch.setattr(visionkit, "__path__", [*visionkit.__path__, str(tmp_path)])
+    (tmp_path / "cave.py").touch()
+    (tmp_path / "inner.py").write_text("import cave\n")
+    (tmp_path / "outer.py").write_text("import visionkit.inner\nis_whole = True\n")
+    called = []
+    lazy.when_imported("cave", lambda: called.append(sys.modules["visionkit.outer"].is_whole))
+    for _ in range(2):
+        importlib.import_module("visionkit.outer")
+    assert called == [True]
+    for name in ("cave", "visionkit.inner", "visionkit.outer"):
+        del sys.modules[name]
 
 
 def test_what_waits_for_a_module_that_is_nowhere_never_happens(monkeypatch):

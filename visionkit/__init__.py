@@ -29,11 +29,6 @@ PACKAGES = (
     "viz",
     "weights",
 )
-MODULES_WITH_LAYERS = (
-    *("layers.arcface", "layers.batch_augmentation", "layers.detection", "layers.edges", "layers.inference_mode"),
-    *("layers.instance_normalization", "layers.normalization", "layers.response_normalization", "layers.upsampling"),
-    "models.localizer",
-)
 __all__ = ["PACKAGES", "load", "quiet_tensorflow"]
 
 
@@ -65,9 +60,8 @@ def __getattr__(name: str) -> Any:
 
 
 def _register_layers() -> None:
-    """Import all modules whose layers Keras must know to read a ``.keras`` file."""
-    for name in MODULES_WITH_LAYERS:
-        importlib.import_module(f"visionkit.{name}")
+    """Let Keras know the layers that ``.keras`` files may hold; ``visionkit.models`` imports all modules that have some."""
+    importlib.import_module("visionkit.models")
 
 
 def __dir__() -> list[str]:

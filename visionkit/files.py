@@ -4,6 +4,7 @@ import errno
 import functools
 import gzip
 import os
+import shutil
 import stat
 import sys
 import tempfile
@@ -81,13 +82,18 @@ def opened_gzip(path: str | Path) -> Iterator[tuple[BinaryIO, int]]:
             yield inflated, size * LARGEST_RATIO
 
 
-def check_file(path: str | Path) -> None:
+def check_file(path: str | Path) -> int:
     """Refuse what is no regular file, before a library opens it by its path.
+
+    Returns:
+        its size in bytes.
 
     Raises:
         OSError: there is no such file, or it is no regular file; ``strerror`` says what it is.
     """
-    _refuse_others(os.fspath(path), os.stat(path).st_mode)  # noqa: PTH116 - a Path takes as long as the reading
+    found = os.stat(path)  # noqa: PTH116 - a Path takes as long as the reading
+    _refuse_others(os.fspath(path), found.st_mode)
+    return found.st_size
 
 
 def kind_of_file(path: str | Path) -> str:
@@ -187,14 +193,40 @@ def write_atomically(path: Path, contents: bytes) -> None:
     """
     beside = path.with_name(f".{path.name}.unfinished")
     try:
-        with beside.open("wb") as file:
-            file.write(contents)
-            file.flush()
-            os.fsync(file.fileno())  # else the rename may be on the disk before the contents are
+        beside.write_bytes(contents)
+        sync(beside)
         os.replace(beside, path)
     except BaseException:
         beside.unlink(missing_ok=True)
         raise
+
+
+def sync(path: Path) -> None:
+    """Wait until a file, or the names in a folder, are on the disk: else a later rename or deletion may be there before them.
+
+    Raises:
+        OSError: the disk is full.
+    """
+    is_folder = path.is_dir()
+    if is_folder and os.name == "nt":  # Windows opens no folders, and needs no such call
+        return
+    descriptor = os.open(path, os.O_RDONLY if is_folder else os.O_RDWR)
+    try:
+        os.fsync(descriptor)
+    finally:
+        os.close(descriptor)
+
+
+def remove(path: Path) -> None:
+    """Delete a file, a link, or a folder with all that it holds, if it is there.
+
+    Raises:
+        OSError: it cannot be deleted.
+    """
+    if path.is_dir() and not path.is_symlink():
+        shutil.rmtree(path)
+    else:
+        path.unlink(missing_ok=True)
 
 
 def reserve(descriptor: int, num_bytes: int) -> None:

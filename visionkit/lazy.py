@@ -4,7 +4,6 @@ And the opposite: what is to happen as soon as a heavy module has been imported 
 """
 
 import importlib
-import importlib.util
 import sys
 from collections.abc import Callable
 from importlib.machinery import ModuleSpec
@@ -40,7 +39,8 @@ def when_imported(module: str, then: Callable[[], None]) -> None:
 
     Args:
         module: a top-level module, which need not be installed.
-        then: is called once. It is not called while a module of visionkit is being imported, which it could find half made.
+        then: is called once. Where a module of visionkit imports the module, it is called after that of visionkit, which it
+            could otherwise find half made.
     """
     if module in sys.modules:
         then()
@@ -52,17 +52,14 @@ class _Watcher:
     """An entry of ``sys.meta_path`` that leaves the finding and loading of modules to the others."""
 
     def __init__(self, module: str, then: Callable[[], None]):
-        self._module, self._then, self._asking = module, then, False
+        self._module, self._then = module, then
 
     def find_spec(self, name: str, path: Any = None, target: Any = None) -> ModuleSpec | None:
-        """The module's usual spec, whose loader calls ``then`` afterwards."""
-        if name != self._module or self._asking:
+        """The usual spec of the module, or of a module of visionkit, whose loader looks afterwards whether ``then`` is due."""
+        if name != self._module and not name.startswith("visionkit."):
             return None
-        self._asking = True  # others may ask only whether the module exists, so the watcher stays until it is loaded
-        try:
-            spec = importlib.util.find_spec(name)
-        finally:
-            self._asking = False
+        specs = (finder.find_spec(name, path, target) for finder in sys.meta_path if finder is not self)
+        spec = next(filter(None, specs), None)
         if spec is not None and spec.loader is not None:
             usual = spec.loader.exec_module
             spec.loader.exec_module = lambda module: self._load(module, usual)
@@ -70,8 +67,8 @@ class _Watcher:
 
     def _load(self, module: ModuleType, usual: Callable[[ModuleType], None]) -> None:
         usual(module)
-        if self in sys.meta_path:
+        ours = [each for name, each in list(sys.modules.items()) if name.startswith("visionkit.") and each is not module]
+        is_within = any(getattr(getattr(each, "__spec__", None), "_initializing", False) for each in ours)
+        if self._module in sys.modules and self in sys.meta_path and not is_within:
             sys.meta_path.remove(self)
-            ours = [each for name, each in list(sys.modules.items()) if name.startswith("visionkit.")]
-            if not any(getattr(getattr(each, "__spec__", None), "_initializing", False) for each in ours):
-                self._then()
+            self._then()

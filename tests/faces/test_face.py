@@ -6,7 +6,6 @@ import pytest
 from visionkit.faces.face import (
     Face,
     choose_rotation,
-    forms_a_face,
     is_certain,
     principal_face,
     shape_of,
@@ -59,11 +58,11 @@ def changed(**places) -> np.ndarray:
     ],
 )
 def test_points_that_form_no_face(points):
-    assert forms_a_face(face()) and not forms_a_face(face(points=points))
+    assert shape_of(face()).is_upright and not shape_of(face(points=points)).is_upright
 
 
 def test_a_face_that_lies_on_its_side_is_not_upright_and_narrow_eyes_are_not_certain():
-    assert not forms_a_face(face(tilt=60)) and not forms_a_face(face(tilt=-100)) and forms_a_face(face(tilt=40))
+    assert [shape_of(face(tilt=tilt)).is_upright for tilt in (60, -100, 40)] == [False, False, True]
     assert is_certain(face(), 0.99) and not is_certain(face(eyes=0.33, score=0.999), 0.99)
     assert not is_certain(face(score=0.98), 0.99) and not is_certain(face(), 1.01)
 

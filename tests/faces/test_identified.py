@@ -18,6 +18,7 @@ def test_the_sum_of_the_distances_below_the_threshold_decides():
     named = named_once(faces, [0.6] * 3)
     assert [each.name for each in named] == ["Bob", None, "Ada"] and named[0].distance == 0.3
     assert [each.name for each in named_once(faces[:2], [0.6, 0.2])] == ["Ada", None]
+    assert named_once([face(Ada=0.0)], [0.0])[0].name == "Ada" and named_once([face(Ada=1e-3)], [0.0])[0].name is None
     assert named_once([face(Ada=0.6)], [0.6])[0].name == "Ada" and named_once([face(Ada=0.61)], [0.6])[0].name is None
 
 

@@ -179,6 +179,10 @@ def gradient_of_a_function(graph):
     graph.graph_def.library.gradient.add(function_name="f", gradient_func=saver_of(graph))
 
 
+def registered_gradient(graph):
+    graph.graph_def.library.registered_gradients.add(gradient_func=saver_of(graph), registered_op_type="x")
+
+
 def initializer(graph):
     call = next(node for node in graph.graph_def.node if node.attr["f"].func.name == saver_of(graph))
     graph.signature_def["__saved_model_init_op"].outputs["__saved_model_init_op"].name = f"{call.name}:0"
@@ -205,6 +209,7 @@ ROADS = (
     called_by_a_branch,
     function_of_an_object,
     gradient_of_a_function,
+    registered_gradient,
     initializer,
     input_of_a_signature,
     another_implementation,

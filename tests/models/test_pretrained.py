@@ -218,7 +218,7 @@ def test_keras_reads_files_with_our_layers_after_importing_visionkit_alone(tmp_p
     inputs = keras.Input((8, 8, 3))
     base = keras.Sequential([keras.Input((8, 8, 3)), Upsample(2), keras.layers.BatchNormalization()])
     keras.Model(inputs, InferenceMode(base)(inputs)).save(tmp_path / "a.keras")
-    for order in ("import visionkit, keras", "import keras, visionkit"):
+    for order in ("import visionkit, keras", "import keras, visionkit", "import visionkit.losses.style, keras"):
         code = f"{order}; print(len(keras.models.load_model({str(tmp_path / 'a.keras')!r}).weights))"
         result = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=False)
         assert result.stdout == "6\n", result.stderr

@@ -195,6 +195,29 @@ def test_a_run_folder_is_never_overwritten_once_it_holds_an_epoch(tmp_path):
         RunFolder.start(tmp_path / "run", {})
 
 
+def test_what_a_run_without_a_state_left_is_removed_when_another_starts(tmp_path):
+    """Else its weights and rows would count as phases that the other run has finished."""
+    run = RunFolder.start(tmp_path, {})
+    run.save_weights("first", lambda path: path.write_bytes(b"weights"))
+    run.write_history([{"phase": "first", "epoch": 1}])
+    run.write_json("data.json", {".jpg": [1, "digest"]})
+    run.note("A note.")
+    (tmp_path / "mine.txt").touch()
+    run.release()
+    run = RunFolder.start(tmp_path, {})
+    names = {path.name for path in tmp_path.iterdir()}
+    assert names == {".lock", "config.json", "digests.json", "mine.txt"} and run.notes == [] == run.read_history()
+
+
+def test_a_run_with_a_state_of_a_task_is_not_overwritten(tmp_path):
+    run = RunFolder.start(tmp_path, {})
+    run.write("painting.npz", b"an image")
+    run.release()
+    with pytest.raises(RunFolderError, match="--resume"):
+        RunFolder.start(tmp_path, {})
+    assert (tmp_path / "painting.npz").read_bytes() == b"an image"
+
+
 def test_a_model_folder_of_somebody_else_is_not_touched(tmp_path):
     (tmp_path / "model").mkdir()
     with pytest.raises(RunFolderError, match="model/"):
@@ -255,6 +278,8 @@ def test_weights_of_a_run_come_back_or_are_refused_in_a_sentence(tmp_path):
         path.write_bytes(damaged)
         with pytest.raises(UserError, match=r"after_last\.weights\.h5"):
             load_weights(model, path)
+        for one, other in zip(model.get_weights(), expected, strict=True):  # also where a part of them was read
+            np.testing.assert_array_equal(one, other)
     keras.Sequential([keras.Input((6,)), keras.layers.Dense(3)]).save_weights(path)
     with pytest.raises(UserError, match="is damaged, or was written by another model"):
         load_weights(head(), path)

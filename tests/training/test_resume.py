@@ -200,6 +200,34 @@ def test_other_data_are_refused(recipe, tmp_path, data, change, message):
     assert json.loads((out / "config.json").read_text())["data"] == str(data)
 
 
+def test_a_file_does_not_take_the_place_of_a_folder(recipe, tmp_path, data):
+    (data / "list.csv").touch()
+    for begun, other, said in (
+        (data, data / "list.csv", "is a file, and the run was begun with a folder"),
+        (data / "list.csv", data, "is a folder, and the run was begun with a file"),
+    ):
+        out = tmp_path / f"run_{begun.name}"
+        assert recipe("--out", out, "--data", begun)[0] == 0
+        before = (out / "config.json").read_bytes()
+        status, _, errors = recipe("--resume", out, "--data", other)
+        assert status == 2 and said in errors and len(errors.splitlines()) == 1
+        assert (out / "config.json").read_bytes() == before
+
+
+def test_a_changed_plan_fits_its_checkpoint_although_the_digests_are_lost(recipe, tmp_path, data, monkeypatch):
+    """The checkpoint is of the plan before the change until the next epoch is finished."""
+    out = tmp_path / "run"
+    assert recipe("--out", out, "--data", data, "--epochs", "1")[0] == 0
+    shutil.move(data, tmp_path / "moved")
+    with monkeypatch.context() as patch:
+        patch.setattr("visionkit.training.fit.run_epoch", lambda *_: (_ for _ in ()).throw(KeyboardInterrupt))
+        assert recipe("--resume", out, "--data", tmp_path / "moved", "--epochs", "2")[0] == 130
+    (out / "digests.json").write_bytes(b"damaged")
+    status, printed, errors = recipe("--resume", out)
+    assert status == 0 and "digests.json is damaged" in printed and "Resumed after epoch 1" in printed + errors
+    assert metrics_of(out)["epochs"] == 2
+
+
 @pytest.mark.parametrize("place", ["run", "", "link/run"])
 def test_a_run_does_not_write_into_its_data(recipe, tmp_path, data, place):
     (tmp_path / "link").symlink_to(data)

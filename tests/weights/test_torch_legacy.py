@@ -101,6 +101,13 @@ def test_files_from_before_version_0_4_are_read(read):
     np.testing.assert_array_equal(read(legacy_file(root, {"0": np.array([6, 7], "<f4")}))["weight"], [6, 7])
 
 
+def test_a_storage_may_be_named_by_a_number_but_not_by_a_number_and_the_same_text(read):
+    root, ones = {"weight": tensor("0", (2,), (1,), size=2)}, np.ones(2, "<f4")
+    np.testing.assert_array_equal(read(legacy_file(root, {0: ones}))["weight"], ones)
+    with pytest.raises(UnsafeCheckpointError, match="names one of them twice"):
+        read(legacy_file(root, {0: ones, "0": 2 * ones}))
+
+
 def test_the_attributes_of_a_state_dict_are_dropped(read):
     hooked = Call(Named("collections", "OrderedDict"), (), state={"_metadata": {"": {"version": 1}}, "__class__": "x"})
     assert read(legacy_file(hooked, {})) == {}

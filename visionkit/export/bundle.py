@@ -23,7 +23,7 @@ import tensorflow as tf
 from visionkit.bundle_files import EXTRA, LABELS, as_json, find_bundle, read_metadata, update_metadata, write_digests
 from visionkit.errors import UserError
 from visionkit.export import litert
-from visionkit.files import BUNDLE_METADATA, home_expanded
+from visionkit.files import BUNDLE_METADATA, home_expanded, sync
 
 __all__ = ["LITERT_FILE", "LUMA", "answers", "find_bundle", "read_metadata", "update_metadata", "write_bundle"]
 LUMA = (0.299, 0.587, 0.114)  # of red, green, blue in grey, as Pillow has it; unlike TensorFlow's they sum to 1
@@ -98,7 +98,8 @@ def write_bundle(
         (unfinished / LABELS).write_text("\n".join(class_names) + "\n", encoding="utf-8")
         write_digests(unfinished)
         unfinished.chmod(0o755)  # mkdtemp makes a folder that others cannot read
-        _sync(unfinished)
+        for path in sorted(unfinished.rglob("*")):
+            sync(path)
         _replace(folder, unfinished)
     except OSError as error:
         if error.filename is not None or error.errno is None:
@@ -120,14 +121,6 @@ def _save(module: tf.Module, folder: Path, signatures: dict[str, Any]) -> None:
         number = errno.ENOSPC if is_full else errno.EIO
         reason = os.strerror(number) if is_full else _in_one_line(error)
         raise OSError(number, f"the model cannot be written: {reason}", str(folder.parent)) from error
-
-
-def _sync(folder: Path) -> None:
-    """Wait until all files of a folder are on the disk: a rename may be there before them."""
-    for path in sorted(folder.rglob("*")):
-        if path.is_file():
-            with path.open("r+b") as file:
-                os.fsync(file.fileno())
 
 
 def _replace(folder: Path, unfinished: Path) -> None:

@@ -58,6 +58,11 @@ class Shape(NamedTuple):
     residual: float
     in_order: bool
 
+    @property
+    def is_upright(self) -> bool:
+        """Whether the points form a face that is upright after its quarter turns; profiles are narrow, and pass."""
+        return self.in_order and self.residual <= CROOKED and abs(self.tilt) < TILTED
+
 
 def shape_of(face: Face) -> Shape:
     """Compute the shape of a face. Points that fit no face have infinite residuals."""
@@ -79,20 +84,15 @@ def shape_of(face: Face) -> Shape:
     return Shape((tilt + 180) % 360 - 180, apart / side, residual, bool(in_order))
 
 
-def forms_a_face(face: Face) -> bool:
-    """Whether the points form a face that is upright after its quarter turns: see ``Shape``; profiles are narrow, and pass."""
-    shape = shape_of(face)
-    return shape.in_order and shape.residual <= CROOKED and abs(shape.tilt) < TILTED
-
-
 def is_certain(face: Face, sure: float) -> bool:
     """Whether a face is upright beyond doubt: its score is at least ``sure``, and its points form a face of the usual width."""
-    return face.score >= sure and forms_a_face(face) and shape_of(face).eyes >= NARROW
+    shape = shape_of(face)
+    return face.score >= sure and shape.is_upright and shape.eyes >= NARROW
 
 
 def is_fair(face: Face) -> bool:
     """Whether a face has a score of at least ``FAIR``, and its points form a face."""
-    return face.score >= FAIR and forms_a_face(face)
+    return face.score >= FAIR and shape_of(face).is_upright
 
 
 def principal_face(faces: Sequence[Face], size: tuple[int, int]) -> Face | None:
@@ -151,13 +151,14 @@ def _wins(rival: Face, first: Face | None) -> bool:
 
 def _may_be_turned(face: Face) -> bool:
     left, top, right, bottom = face.xyxy
-    large = min(right - left, bottom - top) >= SMALLEST_TURNED
-    return large and face.score >= LIKELY_TURNED and forms_a_face(face) and shape_of(face).eyes >= EYES_TURNED
+    large, shape = min(right - left, bottom - top) >= SMALLEST_TURNED, shape_of(face)
+    return large and face.score >= LIKELY_TURNED and shape.is_upright and shape.eyes >= EYES_TURNED
 
 
 def _likelihood(face: Face) -> float:
     """The score, less what the eyes are too close for a face that is seen in its own orientation."""
-    return face.score - max(0.0, EYES - shape_of(face).eyes) - (0 if forms_a_face(face) else NO_FORM)
+    shape = shape_of(face)
+    return face.score - max(0.0, EYES - shape.eyes) - (0 if shape.is_upright else NO_FORM)
 
 
 def _same_head(one: Face, other: Face) -> bool:

@@ -26,7 +26,7 @@ from filelock import FileLock, Timeout
 
 from visionkit.errors import UserError
 from visionkit.faces.names import by_person, canonical
-from visionkit.files import LARGEST_TEXT, open_file, read_file
+from visionkit.files import LARGEST_TEXT, open_file, read_file, sync
 
 FORM = 1  # version of the file format
 VERSION = re.compile(r"version-[0-9a-f]{32}")
@@ -180,10 +180,10 @@ def write_version(folder: Path, metadata: GalleryMetadata, counts: dict[str, int
         _write_through(folder / version.name / "templates.npy", array.getbuffer())
         _write_through(folder / version.name / "people.json", json.dumps(list(counts.items())).encode())
         _write_through(folder / UNFINISHED, json.dumps(pointer, indent=2).encode())
-        _sync_folder(folder / version.name)
-        _sync_folder(folder)
+        sync(folder / version.name)
+        sync(folder)
         _replace(folder / UNFINISHED, folder / POINTER)
-        _sync_folder(folder)  # else the disk might have the deletion of the old version before the new pointer
+        sync(folder)  # else the disk might have the deletion of the old version before the new pointer
     except BaseException as error:
         with contextlib.suppress(OSError, UserError):
             _delete_remains(folder)
@@ -278,18 +278,7 @@ def _write_through(file: Path, contents: bytes | memoryview) -> None:
     """Write through to the disk: even if the power fails, no version may become current before its files are complete."""
     with open(file, "wb", opener=lambda path, flags: os.open(path, flags, OWNER_FILE)) as stream:
         stream.write(contents)
-        stream.flush()
-        os.fsync(stream.fileno())
-
-
-def _sync_folder(folder: Path) -> None:
-    """Write the names in a folder through to the disk; Windows opens no folders, and needs no such call."""
-    if os.name != "nt":
-        descriptor = os.open(folder, os.O_RDONLY)
-        try:
-            os.fsync(descriptor)
-        finally:
-            os.close(descriptor)
+    sync(file)
 
 
 def _replace(new: Path, old: Path) -> None:

@@ -54,8 +54,8 @@ def named_once(faces: Sequence[Identified], thresholds: Sequence[float]) -> list
     people = {name: column for column, name in enumerate(dict.fromkeys(match.name for row in matches for match in row))}
     gains = np.zeros((len(faces), len(people)))
     for row, found in enumerate(matches):
-        for match in found:  # there is a gain at the threshold itself, too
-            gains[row, people[match.name]] = (1 + 1e-6) * thresholds[row] - match.distance
+        for match in found:  # there is a gain at the threshold itself, too, even at 0
+            gains[row, people[match.name]] = thresholds[row] - match.distance + 1e-9
     names: list[str | None] = [None] * len(faces)
     order = list(people)
     for row, column in zip(*linear_sum_assignment(gains, maximize=True), strict=True):

@@ -20,7 +20,7 @@ def load_saved_model(folder: str | Path, *, trust: bool = False) -> Any:
         trust: load it also if its graph does more than compute: read files, say, or call Python. See ``check_graph``.
 
     Raises:
-        UserError: a file is missing or damaged, or the graph does more than compute.
+        UserError: a file is missing or damaged, the graph does more than compute, or the memory does not suffice.
     """
     folder = Path(home_expanded(folder))
     check_files(folder)
@@ -28,8 +28,8 @@ def load_saved_model(folder: str | Path, *, trust: bool = False) -> Any:
         check_graph(folder)
     try:
         return tf.saved_model.load(str(folder))
-    except MemoryError:
-        raise
+    except (MemoryError, tf.errors.ResourceExhaustedError) as error:
+        raise UserError(f"{folder} cannot be loaded: there is not enough memory. Close other programs.") from error
     except Exception as error:  # TensorFlow's errors about damaged files have no common type
         first = (str(error).strip().splitlines() or [type(error).__name__])[0]
         raise UserError(
@@ -69,8 +69,12 @@ def _lengths(model: Any) -> Iterator[tuple[str, int | None]]:
     """The lengths of the last axis of tensors that have one number for each class or dimension; None where it is not known."""
     for signature in model.signatures.values():
         tensors = {**signature.structured_input_signature[1], **signature.structured_outputs}
-        yield from ((name, tensors[name].shape[-1]) for name in ("probabilities", "shares", "embedding") if name in tensors)
+        yield from ((name, _last(tensors[name].shape)) for name in ("probabilities", "shares", "embedding") if name in tensors)
     for function in getattr(getattr(model, "serve_pixels", None), "concrete_functions", ()):
         outputs = function.structured_outputs
         if isinstance(outputs, dict) and "scores" in outputs:  # of a detector, before suppression
-            yield "scores", outputs["scores"].shape[-1]
+            yield "scores", _last(outputs["scores"].shape)
+
+
+def _last(shape: tf.TensorShape) -> int | None:
+    return 0 if shape.rank == 0 else shape[-1]

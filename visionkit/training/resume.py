@@ -96,10 +96,16 @@ def move_data(run: RunFolder, before: str, now: str) -> None:
     """Let a run find its data where they have been moved to.
 
     Raises:
-        UserError: they are other data: files are missing there, or there are more.
+        UserError: they are other data: a file in the place of a folder, files are missing there, or there are more.
     """
     if not Path(now).exists():
         raise UserError(f"--data {now}: no such file or folder; expected the data of this run, which were in {before}.")
+    plan, known = run.read_json(PLAN) or {}, run.read_json(DATA) or {}
+    kinds = ["a folder" if Path(now).is_dir() else "a file", _kind_before(before, plan, known)]
+    if kinds[1] not in (None, kinds[0]):
+        raise UserError(
+            f"--data {now}: is {kinds[0]}, and the run was begun with {kinds[1]}, {before}; expected the same data."
+        )
     old, new = (before, now) if Path(now).is_dir() else (str(Path(path).parent) for path in (before, now))
 
     def moved(value: Any) -> Any:
@@ -112,7 +118,6 @@ def move_data(run: RunFolder, before: str, now: str) -> None:
             return value  # moved already, before a kill
         return new + value[len(old) :] if inside else value
 
-    plan = run.read_json(PLAN) or {}
     files = [path for path in _texts(plan) if path.startswith(old + os.sep) or path.startswith(new + os.sep)]
     absent = [path for path in map(moved, files) if not Path(path).exists()]
     if absent:
@@ -120,7 +125,6 @@ def move_data(run: RunFolder, before: str, now: str) -> None:
             f"--data {now}: {len(absent)} of the {len(files)} files that the run uses are not there, for example "
             f"{os.path.relpath(absent[0], new)}; expected the data that were in {before}."
         )
-    known = run.read_json(DATA) or {}
     there = describe_data(now) if known else {}
     used = {_suffix(path) for path in files} or known.keys() | there.keys()
     different = sorted(suffix for suffix in used if known.get(suffix) != there.get(suffix)) if known else []
@@ -134,6 +138,15 @@ def move_data(run: RunFolder, before: str, now: str) -> None:
         run.change_plan(moved(plan))
     run.write_json("config.json", run.read_config() | {"data": now})
     run.note(f"The data have moved from {before} to {now}.")
+
+
+def _kind_before(before: str, plan: dict[str, Any], known: dict[str, Any]) -> str | None:
+    """Whether a run was begun with a folder or a file, which may be gone; None where nothing says it."""
+    paths = _texts(plan)
+    if known or Path(before).is_dir() or any(path.startswith(before + os.sep) for path in paths):
+        return "a folder"
+    beside = f"{Path(before).parent}{os.sep}"
+    return "a file" if Path(before).is_file() or any(path.startswith(beside) for path in paths) else None
 
 
 def _texts(value: Any) -> list[str]:

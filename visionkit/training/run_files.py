@@ -4,7 +4,6 @@ import hashlib
 import io
 import json
 import math
-import shutil
 import zipfile
 import zlib
 from pathlib import Path
@@ -29,11 +28,6 @@ def file_digest(path: Path) -> str:
     """The digest of a file, which may be larger than the memory."""
     with open_file(path) as file:
         return hashlib.file_digest(file, lambda: hashlib.blake2b(digest_size=16)).hexdigest()
-
-
-def remove(path: Path) -> None:
-    """Delete a file, a link, or a folder with all that it holds."""
-    shutil.rmtree(path) if path.is_dir() and not path.is_symlink() else path.unlink()
 
 
 def reason(error: Exception) -> str:

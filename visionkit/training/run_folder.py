@@ -17,15 +17,14 @@ import numpy as np
 from filelock import FileLock, Timeout
 
 from visionkit.errors import UserError
-from visionkit.files import read_file, reserve, write_atomically
+from visionkit.files import read_file, remove, reserve, sync, write_atomically
 from visionkit.printable import printable
 from visionkit.training import run_files
 
 DIGESTS, CONFIG, PLAN, CHECKPOINT = "digests.json", "config.json", "plan.json", "checkpoint.npz"
 DATA = "data.json"  # the names of the files of the data set, by suffix: how many, and their digest
-PAINTING = "painting.npz"  # the state of a painting, which style transfer has besides
-DIGESTED = (CONFIG, PLAN, CHECKPOINT, PAINTING, "metrics.json")  # and files of weights
-BEFORE = "earlier plans"  # in digests.json: the digests of plans that a resumed run has changed knowingly
+DIGESTED = (CONFIG, PLAN, "metrics.json")  # and files of weights
+STATES = ".npz"  # the suffix of what a run goes on from, which has a digest, too: the checkpoint, a painting
 OLD_NOTES = "story.json"  # the former name of notes.json, in runs that were begun under it
 
 
@@ -66,20 +65,19 @@ class RunFolder:
 
     @classmethod
     def start(cls, path: str | Path, config: dict[str, Any]) -> "RunFolder":
-        """Make a new run folder, or reuse one whose run failed before its first epoch.
+        """Make a new run folder, or reuse one whose run failed before it had a state.
 
         Raises:
             RunFolderError: the folder holds a run already, or a ``model/`` that no run wrote; nothing is overwritten.
         """
         run = cls(path)
-        if any((run.path / name).exists() for name in ("checkpoint.npz", "metrics.json")):
+        if (run.path / "metrics.json").exists() or any(run.path.glob(f"*{STATES}")):
             raise RunFolderError(f"{path} holds a run already; continue it with --resume {path}, or name another --out.")
         if (run.path / "model").exists():
             raise RunFolderError(f"{path} holds a folder model/ already, which a run would replace; name another --out.")
-        left = [*(PLAN, "notes.json", OLD_NOTES, PAINTING, DIGESTS, DATA, "history.csv"), *run.path.glob("after_*.weights.h5")]
-        for file in (run.path / name for name in left):  # a phase must not be taken for finished with weights of other data
-            if os.path.lexists(file):
-                run_files.remove(file)
+        left = [*(PLAN, "notes.json", OLD_NOTES, DIGESTS, DATA, "history.csv"), *run.path.glob("after_*.weights.h5")]
+        for name in left:  # a phase must not be taken for finished with weights of other data
+            remove(run.path / name)
         run.notes, run._digests = [], {}
         run.write_json("config.json", config)
         return run
@@ -116,7 +114,7 @@ class RunFolder:
         """Remove unfinished files of a killed process."""
         for pattern in (".model-*", ".*.unfinished", "unfinished_*"):
             for unfinished in self.path.glob(pattern):
-                run_files.remove(unfinished)
+                remove(unfinished)
 
     def seconds(self) -> float:
         """Seconds that the run has taken, including those before an interruption (up to its last checkpoint)."""
@@ -211,7 +209,7 @@ class RunFolder:
         file = self.path / name
         if os.path.lexists(file) and not file.is_file():
             self.set_aside(name, "it is no file", "it is written anew")
-        if name in DIGESTED:
+        if name in DIGESTED or name.endswith(STATES):
             self._note_digest(name, run_files.digest(contents))
         write_atomically(file, contents)
 
@@ -222,11 +220,18 @@ class RunFolder:
 
     def write_json(self, name: str, contents: Any) -> None:
         """Write ``RUN/name``, atomically."""
-        self.write(name, json.dumps(contents, indent=2).encode())
+        self.write(name, _as_json(contents))
 
     def change_plan(self, plan: dict[str, Any]) -> None:
-        """Write another plan on purpose; checkpoints that were written under the one before still fit."""
-        self._digests[BEFORE] = [*self._digests.get(BEFORE, []), self._plan_digest()]
+        """Write another plan on purpose. The checkpoint is marked as fitting it first: a kill may come between.
+
+        Raises:
+            RunFolderError: see ``load_checkpoint``.
+        """
+        saved = self.load_checkpoint()
+        if saved is not None:
+            state, arrays = saved
+            self._write_checkpoint(state | {"plan": [self._plan_digest(), run_files.digest(_as_json(plan))]}, arrays)
         self.write_json(PLAN, plan)
 
     def _plan_digest(self) -> str:
@@ -251,8 +256,7 @@ class RunFolder:
             with unfinished.open("wb") as file:
                 reserve(file.fileno(), max(1, num_bytes))
             save(unfinished)
-            with unfinished.open("rb+") as file:
-                os.fsync(file.fileno())
+            sync(unfinished)
             if os.path.lexists(target) and not target.is_file():
                 self.set_aside(target.name, "it is no file", "it is written anew")
             self._note_digest(target.name, run_files.file_digest(unfinished))
@@ -293,11 +297,14 @@ class RunFolder:
     def save_checkpoint(self, phase: str, epoch: int, arrays: dict[str, np.ndarray], history: list[dict]) -> None:
         """Save the state after ``epoch`` epochs of ``phase``: one file, so that a kill at any moment leaves an intact one."""
         known = {"phase": phase, "epoch": epoch, "history": history, "seconds": self.seconds(), "plan": self._plan_digest()}
-        buffer = io.BytesIO()
-        np.savez(buffer, __state__=np.array(json.dumps(known)), **arrays)
-        self.write(CHECKPOINT, buffer.getvalue())
+        self._write_checkpoint(known, arrays)
         self._kept = f"the state after epoch {epoch} of '{phase}' is kept"
         self.write_history(history)
+
+    def _write_checkpoint(self, state: dict[str, Any], arrays: dict[str, np.ndarray]) -> None:
+        buffer = io.BytesIO()
+        np.savez(buffer, __state__=np.array(json.dumps(state)), **arrays)
+        self.write(CHECKPOINT, buffer.getvalue())
 
     def load_checkpoint(self) -> tuple[dict[str, Any], dict[str, np.ndarray]] | None:
         """``({"phase", "epoch", "history", "seconds"}, arrays)`` of the last finished epoch.
@@ -315,8 +322,8 @@ class RunFolder:
         except (OSError, ValueError) as error:
             self.drop_checkpoint(run_files.reason(error))
             return None
-        plan = state.get("plan")  # none in older runs
-        if plan is not None and plan not in (self._plan_digest(), *self._digests.get(BEFORE, [])):
+        plans = state.get("plan")  # the digest of its plan, or those of the plans before and after a change; none in older runs
+        if plans is not None and self._plan_digest() not in (plans if isinstance(plans, list) else [plans]):
             raise RunFolderError(
                 f"{self.path / PLAN} is not the plan that {CHECKPOINT} was written under: it was lost, and the data have "
                 "changed since. A new split could move validation images into training. Put the file or the data back, or "
@@ -350,3 +357,7 @@ class RunFolder:
         writer.writeheader()
         writer.writerows(history)
         self.write("history.csv", text.getvalue().encode())
+
+
+def _as_json(contents: Any) -> bytes:
+    return json.dumps(contents, indent=2).encode()

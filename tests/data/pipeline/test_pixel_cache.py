@@ -179,6 +179,21 @@ def test_a_changed_byte_is_noticed_and_its_image_is_decoded_anew(index):
     assert len(notes) == 1 and "is damaged" in notes[0] and files() == []
 
 
+def test_several_damaged_images_are_said_once_also_where_the_first_is_stored_anew_before(index):
+    fill(open_cache(index, "disk"), index)
+    (path,) = (cache_folder() / "pixels").glob("*.uint8")
+    contents = bytearray(path.read_bytes())
+    contents[7] ^= 255
+    contents[3 * int(index.shapes[0].prod()) + 7] ^= 255
+    path.write_bytes(contents)
+    notes = []
+    cache = open_cache(index, "disk", note=notes.append)
+    for position in (0, 1):
+        assert cache.get(position) is None
+        cache.keep(position, read_image(index.paths[position]))
+    assert len(notes) == 1 and cache.get(0) is not None and cache.get(1) is not None
+
+
 def test_a_full_disk_is_noticed_before_anything_is_decoded(index, monkeypatch):
     def full(handle, offset, length):
         raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))

@@ -9,9 +9,9 @@ from PIL import Image
 from tests.tasks.style_transfer.small_features import LAYERS, small_features
 from visionkit.tasks.style_transfer.descent import DescentSettings, Scale
 from visionkit.tasks.style_transfer.objective import FeatureExtractor, LossWeights
-from visionkit.tasks.style_transfer.painting import RESULT, Painting, gif
+from visionkit.tasks.style_transfer.painting import PAINTING, RESULT, Painting, gif
 from visionkit.tasks.style_transfer.plan import Inputs
-from visionkit.training.run_folder import PAINTING, RunFolder
+from visionkit.training.run_folder import RunFolder
 
 SETTINGS = DescentSettings((Scale(48, 3), Scale(96, 3)), "adam")
 WEIGHTS = LossWeights(style=50.0)

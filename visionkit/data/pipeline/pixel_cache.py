@@ -23,7 +23,7 @@ import psutil
 
 from visionkit.data.images.decode import DECODER
 from visionkit.data.index import Index
-from visionkit.files import cache_folder, open_file, reserve
+from visionkit.files import cache_folder, open_file, remove, reserve, sync
 
 Where = Literal["auto", "memory", "disk", "none"]
 MEMORY_SHARE = 0.3  # of the free memory; training needs the rest
@@ -192,7 +192,7 @@ def _on_disk(index: Index, shapes: np.ndarray, ratios: np.ndarray, note: Callabl
             return PixelCache(shapes, ratios, buffer, checksums=checksums, when_damaged=damaged)
         if os.path.lexists(path):
             note(f"{path} is damaged, or no file: it is made anew.")
-            shutil.rmtree(path) if path.is_dir() and not path.is_symlink() else path.unlink()
+            remove(path)
         return _new_file(path, shapes, ratios, note)
     except OSError as error:
         note(f"Decoded images are not kept in {path.parent} ({error.strerror}): they are decoded anew in each epoch.")
@@ -232,8 +232,7 @@ def _new_file(path: Path, shapes: np.ndarray, ratios: np.ndarray, note: Callable
             with Path(name).open("r+b") as file:
                 file.seek(num_bytes)
                 file.write(checksums.tobytes())
-                file.flush()
-                os.fsync(file.fileno())  # else the name may be on the disk before the images are
+            sync(Path(name))
             Path(name).replace(path)
             cleaner.detach()
         except OSError as error:

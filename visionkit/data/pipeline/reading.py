@@ -88,8 +88,7 @@ def _read_for_tensorflow(index: Index, position: int) -> tf.Tensor:
     path = index.paths[position]
     if "@" in path:  # perhaps a record
         return tf.constant(read_unchanged(index, position))
-    check_file(path)
-    _refuse_other_length(os.stat(path).st_size, index, position)  # noqa: PTH116 - a Path costs as much as the reading
+    _refuse_other_length(check_file(path), index, position)
     try:
         return tf.io.read_file(tf.constant(os.fsencode(path)))  # without constant() it leaves TensorFlow's fast path
     except tf.errors.OpError as error:

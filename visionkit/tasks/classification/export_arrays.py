@@ -27,7 +27,10 @@ class ArrayClassifier(tf.Module):
         self._network = Network(model)
         self._labels = tf.constant(list(class_names))
         raw = tf.TensorSpec([None, *model.input_shape[1:]], tf.float32, name="values")
-        self.serve_values = tf.function(lambda values: answers(self._labels, self.probabilities(values)), input_signature=[raw])
+        self.serve_values = tf.function(self._answers, input_signature=[raw], autograph=False)
+
+    def _answers(self, values: tf.Tensor) -> dict[str, tf.Tensor]:
+        return answers(self._labels, self.probabilities(values))
 
     def probabilities(self, values: tf.Tensor) -> tf.Tensor:
         """Float32 ``(N, spatial..., channels)`` to float32 ``(N, num_classes)``."""

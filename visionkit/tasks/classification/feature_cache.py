@@ -5,6 +5,7 @@ the contents of the files and, for an augmented view, the augmentation and its s
 through a memory map, and is computed again if a byte of it has changed.
 """
 
+import contextlib
 import functools
 import hashlib
 import json
@@ -26,7 +27,7 @@ from tqdm import tqdm
 from visionkit.data.augmentation.presets import Augmentation
 from visionkit.data.index import Index
 from visionkit.data.pipeline.batches import TrainingPipeline, evaluation_batches
-from visionkit.files import LARGEST_TEXT, cache_folder, check_file, read_file
+from visionkit.files import LARGEST_TEXT, cache_folder, check_file, read_file, remove
 from visionkit.training import runtime
 from visionkit.training.run_files import file_digest
 
@@ -148,9 +149,8 @@ class FeatureCache:
             return np.load(entry / "features.npy", mmap_mode="r", allow_pickle=False)
         except (OSError, ValueError, KeyError, TypeError, RecursionError) as error:
             self._note(f"Cached features {entry.name} refused ({error}); computing them anew.")
-            shutil.rmtree(entry, ignore_errors=True)
-            if os.path.lexists(entry) and (entry.is_symlink() or not entry.is_dir()):
-                entry.unlink()
+            with contextlib.suppress(OSError):
+                remove(entry)
             return None
 
     def _compute(self, index, augmentation, seed, view, mirrored, batch_size) -> np.ndarray:

@@ -269,7 +269,7 @@ def _image_validator(
     pixels = tf.TensorSpec([None, *classifier.input_shape[1:]], tf.float32)
     to_scores = tf.sigmoid if multi_label else tf.nn.softmax
 
-    @partial(tf.function, input_signature=[pixels])
+    @partial(tf.function, input_signature=[pixels], autograph=False)
     def predict(images):
         logits = classifier(images, training=False)
         return to_scores(logits["predictions"] if isinstance(logits, dict) else logits)

@@ -6,6 +6,7 @@ whole image affect each pixel. The LiteRT model takes ``pixels``, float32 ``(1, 
 """
 
 from collections.abc import Callable, Sequence
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -58,15 +59,16 @@ class StylizerModule(tf.Module):
         self._default = tf.constant(np.eye(len(styles))[:1] if default_shares is None else [default_shares], tf.float32)
         pixels = tf.TensorSpec([1, None, None, 3], tf.float32, name="pixels")
         shares = tf.TensorSpec([1, len(styles)], tf.float32, name="style")
-        self.serve_pixels = tf.function(paint, input_signature=[pixels, shares])  # traced once, called by the others
+        traced = partial(tf.function, autograph=False)
+        self.serve_pixels = traced(paint, input_signature=[pixels, shares])  # traced once, called by the others
         one = (tf.TensorSpec([None, None, 3], tf.uint8, name="image"), tf.TensorSpec([len(styles)], tf.float32, name="share"))
-        self._stylize_one = tf.function(self._stylized, input_signature=one)  # likewise
+        self._stylize_one = traced(self._stylized, input_signature=one)  # likewise
         images = tf.TensorSpec([None, None, None, 3], tf.uint8, name="images")
-        self.serve_images = tf.function(self._stylize_by_default, input_signature=[images])
+        self.serve_images = traced(self._stylize_by_default, input_signature=[images])
         image_shares = tf.TensorSpec([None, len(styles)], tf.float32, name="shares")
-        self.serve_styles = tf.function(self._stylize, input_signature=[images, image_shares])
+        self.serve_styles = traced(self._stylize, input_signature=[images, image_shares])
         files = tf.TensorSpec([None], tf.string, name="image_bytes")
-        self.serve_encoded = tf.function(self._stylize_encoded, input_signature=[files])
+        self.serve_encoded = traced(self._stylize_encoded, input_signature=[files])
 
     def _stylize_by_default(self, images: tf.Tensor) -> dict[str, tf.Tensor]:
         """From images of one size, uint8 RGB ``(N, H, W, 3)``, to ``stylized``, of the same shape, in the default styles."""
@@ -74,13 +76,14 @@ class StylizerModule(tf.Module):
 
     def _stylize(self, images: tf.Tensor, shares: tf.Tensor) -> dict[str, tf.Tensor]:
         """The same with shares of the styles for each image, float32 ``(N, S)``, that sum to 1."""
-        if tf.shape(images)[0] == 0:  # without an image a map does not know the sides
-            return {"stylized": images}
-        spec = tf.TensorSpec([None, None, 3], tf.uint8)
-        stylized = tf.map_fn(
-            lambda pair: self._stylize_one(*pair), (images, shares), fn_output_signature=spec, parallel_iterations=1
-        )  # several at a time would take the memory of several
-        return {"stylized": stylized}
+
+        def one_by_one():  # several at a time would take the memory of several
+            spec = tf.TensorSpec([None, None, 3], tf.uint8)
+            pairs = (images, shares)
+            return tf.map_fn(lambda pair: self._stylize_one(*pair), pairs, fn_output_signature=spec, parallel_iterations=1)
+
+        # Without an image a map does not know the sides.
+        return {"stylized": tf.cond(tf.shape(images)[0] == 0, lambda: images, one_by_one)}
 
     def _stylize_encoded(self, image_bytes: tf.Tensor) -> dict[str, tf.Tensor]:
         """From JPEG, PNG, GIF or BMP files ``(N,)`` of any sizes to ``stylized_png``, PNG files, in the default styles."""
@@ -95,11 +98,13 @@ class StylizerModule(tf.Module):
         """From one image, uint8 ``(H, W, 3)``, to a stylized one."""
         sides = tf.shape(image)[:2]
         fewer = self._sides_to_paint(sides)
-        if tf.reduce_all(fewer == sides):
-            return self._paint_padded(image, shares)
-        scale = tf.cast(fewer / sides, tf.float32)
-        small = resize(image, fewer, scale, kernel="triangle", antialias=True)
-        return enlarge(self._paint_padded(small, shares), sides, most_pixels=self._most_pixels)
+
+        def shrunk():
+            scale = tf.cast(fewer / sides, tf.float32)
+            small = resize(image, fewer, scale, kernel="triangle", antialias=True)
+            return enlarge(self._paint_padded(small, shares), sides, most_pixels=self._most_pixels)
+
+        return tf.cond(tf.reduce_all(fewer == sides), lambda: self._paint_padded(image, shares), shrunk)
 
     def _sides_to_paint(self, sides: tf.Tensor) -> tf.Tensor:
         """The sides of the image, shrunk in proportion if it is too large.
@@ -242,7 +247,7 @@ def export_painter(
     """Write any function that paints as a bundle, such as an optimization with its gradients; it has no LiteRT model.
 
     Args:
-        paint: see ``StylizerModule``; it is traced once.
+        paint: see ``StylizerModule``; it is traced once, without autograph.
         tensors: the variables of ``paint``: a module, or a list. Other tensors become constants of the graph.
         folder: see ``write_bundle``.
         styles: names of the styles, in the order of the shares.

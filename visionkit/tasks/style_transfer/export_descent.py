@@ -62,9 +62,9 @@ class Painter(tf.Module):
         shares = np.array([style.share for style in styles])
         self.default_shares = (shares / shares.sum()).tolist()
         self._steps, self._learning_rate, self._luminance_only = tuple(steps), learning_rate, luminance_only
-        pixels = tf.TensorSpec([1, None, None, 3], tf.float32)
+        pixels, of_styles = tf.TensorSpec([1, None, None, 3], tf.float32), tf.TensorSpec([1, len(styles)])
         # The network is traced once, forward and backward, for all scales.
-        self._gradient = tf.function(self._loss_gradient, input_signature=[pixels, pixels, tf.TensorSpec([1, len(styles)])])
+        self._gradient = tf.function(self._loss_gradient, input_signature=[pixels, pixels, of_styles], autograph=False)
 
     def extract(self, images: tf.Tensor) -> dict[str, tf.Tensor]:
         """The feature maps of float32 ``(N, H, W, 3)`` in 0..255, see ``FeatureExtractor.extract``."""

@@ -20,10 +20,10 @@ from visionkit.tasks.style_transfer.descent import (
 )
 from visionkit.tasks.style_transfer.objective import FeatureExtractor, Loss, LossWeights
 from visionkit.tasks.style_transfer.plan import Colors, Inputs
-from visionkit.training.run_folder import PAINTING, RunFolder
+from visionkit.training.run_folder import RunFolder
 from visionkit.viz.labels import image_png
 
-RESULT = "stylized.png"
+RESULT, PAINTING = "stylized.png", "painting.npz"  # in the folder of a run: the image, and the state
 SAVE_EVERY = 20.0  # seconds between writes of the state
 FRAMES, FRAME_SIDE, FRAME_MILLISECONDS = 48, 360, 90  # frames at most; their longer side in pixels; duration of each
 
