@@ -125,7 +125,7 @@ def train_and_export(run: Run, config: Config) -> None:
         model = without_side_branches(model) if branches else model
         metrics, sections, title = {}, (), f"{model.name} on {Path(config.data).name}"
 
-    print("Exporting ...", flush=True)
+    run.say("Exporting ...")
     options = {"flips": config.flips and not config.study, "whole": small is not None}
     metadata = {"base": model.name, "made_by": run.made_by}
     bundle = export.export_classifier(model, run.model, class_names=data.train.class_names, metadata=metadata, **options)

@@ -123,7 +123,7 @@ def train_and_export(run: Run, config: Config) -> None:
     phases = {"train": lambda: train.phase(embedder, pipeline, data.val, schedule, objective)}
     history = run.train(phases, embedder)
 
-    print("Exporting ...", flush=True)
+    run.say("Exporting ...")
     bundle = export.export_embedder(
         embedder,
         run.model,

@@ -121,7 +121,7 @@ def locate(run: Run, config: Config, data: Splits, schedule: Schedule) -> None:
         run.note("Errors are mean distances of an image's landmarks, in diagonals of the box around the true ones.")
     history = run.train({"training": lambda: phase(network, pipeline, data.val, schedule)}, network)
 
-    print("Exporting ...", flush=True)
+    run.say("Exporting ...")
     metadata = {"base": config.base, "made_by": run.made_by}
     bundle = export.export_locator(network, run.model, task=task, class_names=names, metadata=metadata)
     evaluation = evaluate.evaluate(bundle, data.val, data.train)
@@ -136,7 +136,7 @@ def slide_windows(run: Run, config: Config, data: Splits, schedule: Schedule) ->
     phase = windows.window_phase(classifier, samples.train, samples.val, schedule, seed=config.seed)
     history = run.train({phase.name: lambda: phase}, classifier)
 
-    print("Exporting ...", flush=True)
+    run.say("Exporting ...")
     metadata = {"base": "lenet5", "made_by": run.made_by}
     bundle = export_classifier(classifier, run.model, class_names=names, metadata=metadata, whole=True)
     evaluation = windows.evaluate_windows(bundle, classifier, samples, data.val)

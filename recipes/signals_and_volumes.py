@@ -100,7 +100,7 @@ def train_and_export(run: Run, config: Config) -> None:
     phase = train_arrays.phase(model, data, schedule, variation=variation, seed=config.seed)
     history = run.train({phase.name: lambda: phase}, model)
 
-    print("Exporting ...", flush=True)
+    run.say("Exporting ...")
     metadata = {"base": plan.network, "made_by": run.made_by}
     options = {"kind": data.kind, "fit": data.fit, "class_names": class_names, "metadata": metadata}
     bundle = export_arrays.export_array_classifier(model, run.model, **options)

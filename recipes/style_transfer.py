@@ -146,8 +146,6 @@ def paint_and_export(run: Run, config: Config) -> None:
     exact.tiles(largest, largest)  # raises now, not after the coarser scales
     height, width = inputs.content.shape[:2]
     run.note(f"Content of {width} x {height} pixels, painted with a longer side of {config.size}.")
-    if config.smoke:
-        run.note("A smoke run: it takes far too few steps for a good image.")
 
     weights = LossWeights(config.content_weight, config.style_weight, config.smoothness)
     settings = descent.DescentSettings(
@@ -167,7 +165,7 @@ def paint_and_export(run: Run, config: Config) -> None:
     named = {"styles": tuple(inputs.styles), "metadata": {"base": config.base, "made_by": run.made_by}}
     history, bundle = [], None
     if photographs is None:
-        print("Exporting ...", flush=True)
+        run.say("Exporting ...")
         options = {"learning_rate": config.learning_rate, "half_precision": config.half_precision}
         options |= {"luminance_only": config.colors == "luminance"}
         steps = SMOKE_DESCENT_STEPS if config.smoke else DESCENT_STEPS

@@ -104,7 +104,7 @@ def train_and_export(run: Run, config: Config) -> None:
     best, accuracies = plan.choose_best(run, run.with_weights(history))
     load_weights(model.classifier, run.weights_file(best))
 
-    print("Exporting ...", flush=True)
+    run.say("Exporting ...")
     metadata = {"base": config.base, "made_by": run.made_by}
     multi_label = train.is_multi_label(data.train)
     options = {"flips": config.flip, "half_precision": config.half_precision, "multi_label": multi_label}

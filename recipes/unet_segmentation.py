@@ -154,7 +154,7 @@ def train_and_export(run: Run, config: Config) -> None:
 
     history = run.train({"train": lambda: train.phase(segmenter, schedule, objective, batches, measure)}, network)
 
-    print("Exporting ...", flush=True)
+    run.say("Exporting ...")
     in_training = measure()
     bundle = export.export_segmenter(
         segmenter.inference,

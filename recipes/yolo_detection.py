@@ -96,7 +96,7 @@ def train_and_export(run: Run, config: Config) -> None:
     pipeline = train.training_pipeline(run, data.train, chosen, config, schedule, any_way_up=config.any_way_up)
     history = run.train({"train": lambda: train.phase(detector, pipeline, data.val, schedule)}, network)
 
-    print("Exporting ...", flush=True)
+    run.say("Exporting ...")
     exported = detector.at_size(chosen.size)
     in_training = train.measure(exported, data.val, config.batch_size)
     bundle = export.export_detector(

@@ -3,6 +3,7 @@
 import dataclasses
 import math
 import os
+import shlex
 import sys
 import time
 from collections.abc import Callable, Sequence
@@ -18,11 +19,14 @@ from visionkit.command_line import parse_options
 from visionkit.errors import UserError
 from visionkit.files import arguments_expanded, cache_folder, home_expanded
 from visionkit.printable import printable, printable_streams
+from visionkit.training import about
 from visionkit.training.fit import Phase, load_weights, train_in_order
-from visionkit.training.options import from_plain, named_options
+from visionkit.training.loggers import LoggerName, check_installed
+from visionkit.training.options import check_option, from_plain, named_options, weights_path, whole_path
 from visionkit.training.resume import DATA, check_apart, contradictions, current_epochs, describe_data, move_data, train_longer
 from visionkit.training.run_folder import RunFolder
 from visionkit.training.stopping import NO_SPACE, in_words, refused_write, stopped_by_signals
+from visionkit.training.watch import open_watch, write_report
 
 LARGEST_SEED = 2**32 - 1
 
@@ -45,11 +49,14 @@ class RunConfig:
     """Continue the interrupted run in this folder, with its own options."""
     smoke: bool = False
     """A small, quick run to check that everything works."""
+    log: tuple[LoggerName, ...] = ()
+    """Also log the metrics for other programs: tensorboard (RUN/logs), mlflow, wandb (Weights & Biases)."""
 
     LEAST: ClassVar[dict[str, float]] = {}  # the smallest value of each option that has one
     MOST: ClassVar[dict[str, float]] = {"size": 4096, "batch_size": 2**16, "epochs": 10**6}  # what memory holds
     named: ClassVar[frozenset[str]] = frozenset()  # the options that a command line names, which it sets on its configuration
     program: ClassVar[str] = "visionkit train"  # how the recipe was called: it sets this, too
+    command: ClassVar[str] = ""  # the whole command line: it sets this, too
 
     def why_not_longer(self) -> str | None:
         """Why a run with these options cannot be resumed with more epochs; None if it can."""
@@ -64,6 +71,7 @@ class RunConfig:
         for name, least in ({"seed": 0} | self.LEAST).items():
             check_option(name, getattr(self, name), least, self.MOST.get(name, math.inf))
         check_option("seed", self.seed, 0, LARGEST_SEED)
+        check_installed(self.log)
 
     def checked(self) -> "RunConfig":
         """The configuration with absolute paths. Recipes extend it: misspelt names and unreadable data are reported here,
@@ -118,7 +126,7 @@ Config = TypeVar("Config", bound=RunConfig)
 class Report(Protocol):
     """The part of a report that ``Run.finish`` needs; ``visionkit.viz.report.Report`` is one."""
 
-    def write(self, path: Path, *, notes: list[str], metrics: dict[str, float], config: dict[str, Any]) -> Path:
+    def write(self, path: Path, *, notes: list[str], metrics: dict[str, float], config: dict[str, Any], **others: Any) -> Path:
         """Write the page."""
 
 
@@ -169,6 +177,8 @@ class Run(RunFolder):
         """
         history = train_in_order(self, phases, whole)
         load_weights(whole, self.weights_file(list(phases)[-1]))
+        if self.watch is not None:
+            self.watch.measuring()
         return history
 
     def finish(
@@ -184,9 +194,11 @@ class Run(RunFolder):
             bundle_metrics: the metrics for the bundle's metadata. Default: all metrics.
         """
         metrics = _measured(metrics) | {"seconds": round(self.seconds(), 1)}
-        update_metadata(bundle, metrics=metrics if bundle_metrics is None else _measured(bundle_metrics))
-        config = {name: value for name, value in self.config.items() if name != "resume"}
-        report.write(self.path / "report.html", notes=self.notes, metrics=metrics, config=config)
+        meaningless = {"metrics_note": about.MEANINGLESS} if self.config.get("smoke") else {}
+        update_metadata(bundle, metrics=metrics if bundle_metrics is None else _measured(bundle_metrics), **meaningless)
+        write_report(self, report, metrics)
+        if self.watch is not None:
+            self.watch.finished(metrics)
         self.write_json("metrics.json", metrics)
 
 
@@ -199,19 +211,23 @@ def run_recipe(config: Config, work: Callable[[Run, Config], None], *, name: str
         name: name of the recipe.
         smoke: values that ``--smoke`` sets where the command line did not.
     """
-    program = config.program
+    program, command = config.program, config.command
     run, config = open_run(config, name=name, smoke=smoke)
     run.recipe = name
     if run.read_metrics() is not None:
-        print(f"{printable(run.path)} was finished already.")
+        run.say(f"{run.path} was finished already.")
     else:
+        resume = f"{program} --resume {shlex.quote(str(run.path))}"
+        run.watch = open_watch(run, config.log, command=command, resume=resume)
         try:
             work(run, config)
         except KeyboardInterrupt as interrupt:
-            print(f"\nInterrupted. Continue with: {program} --resume {printable(run.path)}", file=sys.stderr)
+            run.watch.stopped("It was interrupted")
+            print(f"\nInterrupted. Continue with: {printable(resume)}", file=sys.stderr)
             sys.exit(getattr(interrupt, "status", 130))
         except Exception as error:
             refused = refused_write(error, (run.path, cache_folder()))
+            run.watch.stopped(f"It ended with an error: {refused or error}".rstrip("."))
             if refused is None:
                 raise
             mend = "free some" if any(os.strerror(number) in refused for number in NO_SPACE) else "make it writable"
@@ -308,9 +324,11 @@ def announce(run: Run, metrics: dict[str, float | None]) -> None:
     """Print the last lines of a run."""
     first = next(iter(metrics))
     value = "not measured" if metrics[first] is None else f"{metrics[first]:.4f}"
-    print(f"{first.replace('_', ' ')} {value} in {metrics['seconds']:.0f} seconds")
-    print(f"report   {printable(run.path / 'report.html')}")
-    print(f"model    {printable(run.path / 'model')}")
+    if run.config.get("smoke"):
+        run.say(about.MEANINGLESS)
+    run.say(f"{first.replace('_', ' ')} {value} in {metrics['seconds']:.0f} seconds")
+    run.say(f"report   {run.path / 'report.html'}")
+    run.say(f"model    {run.path / 'model'}")
 
 
 def command_line(
@@ -337,6 +355,7 @@ def command_line(
             options = parse_options(config, program, arguments, description)
             object.__setattr__(options, "named", named_options(options, arguments))
             object.__setattr__(options, "program", program)
+            object.__setattr__(options, "command", shlex.join([*program.split(), *arguments]))
             with stopped_by_signals():
                 main(options).release()
         except KeyboardInterrupt as interrupt:
@@ -345,28 +364,3 @@ def command_line(
         except (UserError, OSError) as error:
             print(f"error: {printable(in_words(error) if isinstance(error, OSError) else error)}", file=sys.stderr)
             sys.exit(2)
-
-
-def check_option(name: str, value: float | None, least: float, most: float = math.inf) -> None:
-    """Check the number of an option; None stands for the default.
-
-    Raises:
-        UserError: the number lies below ``least`` or above ``most``, or is not finite.
-    """
-    if value is None or (math.isfinite(value) and least <= value <= most):
-        return
-    expected = f"at least {least}, and finite" if not math.isfinite(value) else f"at least {least}"
-    expected = f"at most {most}" if most < value < math.inf else expected
-    raise UserError(f"--{name.replace('_', '-')} {value}: expected {expected}.")
-
-
-def whole_path(data: str | None) -> str | None:
-    """The absolute path of a data set or a file; tfds:NAME stays as it is."""
-    if data is None or data.startswith("tfds:"):
-        return data
-    return str(Path(home_expanded(data)).resolve())
-
-
-def weights_path(weights: str) -> str:
-    """The absolute path of a file of weights; the name of known weights stays as it is."""
-    return weights if weights in ("imagenet", "none", "hed") else whole_path(weights)
