@@ -1,5 +1,6 @@
-"""The progress of long work, on standard error: a bar on a terminal, elsewhere plain lines at a low rate. Never on standard output."""
+"""The progress of long work, on standard error: a bar on a terminal, elsewhere plain lines at a low rate."""
 
+import os
 import sys
 import threading
 import time
@@ -12,7 +13,7 @@ from tqdm import tqdm
 from visionkit.printable import duration, printable
 
 LINE_EVERY = 60.0  # seconds between lines where no terminal shows a bar
-STEP_AFTER = 10.0  # seconds after which a step that takes long is named there
+STEP_AFTER = 60.0  # seconds after which a step that takes long is named there
 
 
 class Lines(tqdm):
@@ -39,7 +40,7 @@ class Lines(tqdm):
         if done["total"] and done["n"] < done["total"]:
             rest = done["elapsed"] / done["n"] * (done["total"] - done["n"])
             left = f", about {duration(rest, rough=True)} left"
-        return printable(f"{self.desc}: {done['n']:,}{of_all}{self.unit}{left}")
+        return printable(f"{self.desc}: {done['n']:,}{of_all}{self.unit}{left}{(self.postfix and f'; {self.postfix}') or ''}")
 
     def close(self) -> None:
         """End without a line."""
@@ -55,6 +56,7 @@ def bar(
     total: float | None = None,
     unit: str = " steps",
     delay: float = 0.0,
+    scale: bool = False,
     disable: bool = False,
 ) -> tqdm:
     """The progress of a loop, or of what calls ``update``; nothing of it stays on a terminal.
@@ -65,10 +67,11 @@ def bar(
         total: how many items there are. Default: the length of ``iterable``.
         unit: of the items, with a space before it.
         delay: seconds before a bar is shown.
+        scale: whether counts are shortened, as of bytes: 12.3M.
         disable: shows nothing.
     """
-    kind = tqdm if is_terminal() else Lines
-    return kind(iterable, description, total=total, unit=unit, delay=delay, leave=False, disable=disable)
+    options = {"total": total, "unit": unit, "delay": delay, "unit_scale": scale, "leave": False, "disable": disable}
+    return (tqdm if is_terminal() else Lines)(iterable, printable(description), **options)
 
 
 @contextmanager
@@ -94,6 +97,14 @@ def step(description: str) -> Iterator[None]:
 def is_terminal() -> bool:
     """Whether standard error is a terminal, so that a bar may be drawn."""
     return sys.stderr is not None and sys.stderr.isatty()
+
+
+def output_is_terminal() -> bool:
+    """Whether standard output goes to a terminal, where its own lines show how far the work is."""
+    try:
+        return os.isatty(sys.stdout.fileno())
+    except (AttributeError, OSError, ValueError):  # it is closed, or no file
+        return False
 
 
 def say(line: str) -> None:

@@ -38,7 +38,7 @@ class Plan:
 class Page:
     """A report without contents."""
 
-    def write(self, path, *, notes, metrics, config):
+    def write(self, path, *, notes, metrics, config, **others):
         path.write_text("report")
         return path
 

@@ -232,6 +232,8 @@ def run_recipe(config: Config, work: Callable[[Run, Config], None], *, name: str
                 raise
             mend = "free some" if any(os.strerror(number) in refused for number in NO_SPACE) else "make it writable"
             raise UserError(f"{refused}; {run.kept()}; {mend} and go on with --resume {run.path}") from error
+        finally:
+            run.watch = None  # which holds the run: the lock of a run that has failed goes with it
     announce(run, run.read_metrics())
     return run
 

@@ -75,9 +75,15 @@ class Watch:
         self._run.say(self._line(row))
         if self._loggers is not None:
             self._loggers.epoch(len(self._history), _measured(row))
-        is_last = row["epoch"] == self._epochs
-        if is_last or time.monotonic() - self._written_at >= max(PAGE_EVERY, self._cost / PAGE_SHARE):
+        is_due = len(self._taken) == 1 or time.monotonic() - self._written_at >= max(PAGE_EVERY, self._cost / PAGE_SHARE)
+        if is_due and row["epoch"] < self._epochs:  # the last one is followed by another page
             self.write_page(self._running(row["epoch"]), reload=True)
+
+    def log_steps(self, name: str, rows: list[dict]) -> None:
+        """Give the loggers what was measured in steps that are no epochs, under a name of its own."""
+        if self._loggers is not None:
+            for step, row in enumerate(rows, start=1):
+                self._loggers.epoch(step, {f"{name}/{measure}": value for measure, value in _measured(row).items()})
 
     def measuring(self) -> None:
         """All phases are trained."""
@@ -124,8 +130,6 @@ class Watch:
 
     def _running(self, epoch: int) -> str:
         phase = f" of '{self._phase}'" if self._names > 1 else ""
-        if epoch == self._epochs:
-            return f"Training is running: all {self._epochs} epochs{phase} are done."
         return f"Training is running: epoch {epoch + 1} of {self._epochs}{phase}."
 
     def _line(self, row: dict[str, Any]) -> str:
@@ -133,11 +137,11 @@ class Watch:
         values = _measured(row)
         order = sorted(values, key=lambda name: (name.startswith("val_"), name.removeprefix("val_") != "loss"))
         shown = [f"{name.replace('_', ' ')} {number(values[name])}" for name in order]
-        taken, rest = duration(self._taken[-1], rough=self._taken[-1] >= 10), self._epochs - row["epoch"]
         typical = self._taken[1:] or self._taken  # the first one compiles
+        rest = (self._epochs - row["epoch"]) * sum(typical) / len(typical)
         of_phase = "" if self._is_last else f" of '{self._phase}'"
-        left = f", about {duration(rest * sum(typical) / len(typical), rough=True)} left{of_phase}" if rest else ""
-        return "  ".join([f"{self._named()}epoch {row['epoch']}/{self._epochs}", *shown, f"{taken}{left}"])
+        left = f", about {duration(rest, rough=True)} left{of_phase}" if rest >= 1 else ""
+        return "  ".join([f"{self._named()}epoch {row['epoch']}/{self._epochs}", *shown, f"{duration(self._taken[-1])}{left}"])
 
 
 def open_watch(run: RunFolder, log: Sequence[LoggerName], *, command: str, resume: str) -> Watch:
