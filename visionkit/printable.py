@@ -30,7 +30,7 @@ def some(names: Sequence[str], most: int = 4) -> str:
 def duration(seconds: float, *, rough: bool = False) -> str:
     """A time in words: "1.2 s", "34 s", "1 min 35 s", "2 h 5 min"; ``rough`` leaves the seconds out where there are minutes."""
     if seconds < 9.95 and not rough:
-        return f"{seconds:.1f} s"
+        return f"{seconds:.1f} s" if seconds >= 0.095 else f"{seconds:.1g} s"
     if round(seconds) < (90 if rough else 60):
         return f"{round(seconds)} s"
     minutes, rest = (round(seconds / 60), 0) if rough or seconds >= 3600 else divmod(round(seconds), 60)

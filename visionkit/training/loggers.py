@@ -20,8 +20,8 @@ LONGEST_VALUE = 500  # characters of an option, of which MLflow has a limit
 class Logger(Protocol):
     """Takes the metrics of one run. A step is the number of an epoch, counted through all phases from 1."""
 
-    def options(self, options: dict[str, str]) -> None:
-        """Take options, or facts of a phase."""
+    def options(self, options: dict[str, str], phase: str = "") -> None:
+        """Take the options, or the facts of a phase."""
 
     def epoch(self, step: int, measured: dict[str, float]) -> None:
         """Take what was measured in an epoch."""
@@ -39,10 +39,10 @@ class TensorBoard:
     def __init__(self, run: RunFolder):
         self._folder, self._writers = run.path / LOGS, {}
 
-    def options(self, options: dict[str, str]) -> None:
+    def options(self, options: dict[str, str], phase: str = "") -> None:
         """See ``Logger``."""
         rows = "\n".join(f"| {name} | {_cell(value)} |" for name, value in options.items())
-        self._writer("train").text("options", f"| option | value |\n| --- | --- |\n{rows}", 0)
+        self._writer("train").text(f"options/{phase}" if phase else "options", f"| option | value |\n| --- | --- |\n{rows}", 0)
 
     def epoch(self, step: int, measured: dict[str, float]) -> None:
         """See ``Logger``."""
@@ -78,9 +78,9 @@ class MLflow:
         if not known:
             mlflow.set_tag("visionkit", visionkit.__version__)
 
-    def options(self, options: dict[str, str]) -> None:
+    def options(self, options: dict[str, str], phase: str = "") -> None:
         """See ``Logger``."""
-        self._mlflow.log_params({name: value[:LONGEST_VALUE] for name, value in options.items()})
+        self._mlflow.log_params({name: value[:LONGEST_VALUE] for name, value in _prefixed(options, phase).items()})
 
     def epoch(self, step: int, measured: dict[str, float]) -> None:
         """See ``Logger``."""
@@ -106,9 +106,9 @@ class WeightsAndBiases:
         self._run = wandb.init(project=project, name=run.path.name, id=known, resume="allow", dir=str(run.path))
         _keep(run, "wandb", self._run.id)
 
-    def options(self, options: dict[str, str]) -> None:
+    def options(self, options: dict[str, str], phase: str = "") -> None:
         """See ``Logger``."""
-        self._run.config.update(options, allow_val_change=True)
+        self._run.config.update(_prefixed(options, phase), allow_val_change=True)
 
     def epoch(self, step: int, measured: dict[str, float]) -> None:
         """See ``Logger``."""
@@ -156,9 +156,9 @@ class Loggers:
         if "tensorboard" in self._open:
             run.note(f"Metrics for TensorBoard: tensorboard --logdir {run.path / LOGS} (pip install tensorboard).")
 
-    def options(self, options: dict[str, str]) -> None:
+    def options(self, options: dict[str, str], phase: str = "") -> None:
         """See ``Logger``."""
-        self._each(lambda logger: logger.options(options))
+        self._each(lambda logger: logger.options(options, phase))
 
     def epoch(self, step: int, measured: dict[str, float]) -> None:
         """See ``Logger``."""
@@ -203,6 +203,10 @@ def _known(run: RunFolder, name: str) -> str | None:
 def _keep(run: RunFolder, name: str, value: str) -> None:
     about = run.read_json(ABOUT) or {}
     run.write_json(ABOUT, about | {"loggers": (about.get("loggers") or {}) | {name: value}})
+
+
+def _prefixed(options: dict[str, str], phase: str) -> dict[str, str]:
+    return {f"{phase}/{name}" if phase else name: value for name, value in options.items()}
 
 
 def _cell(value: str) -> str:

@@ -51,8 +51,7 @@ class Watch:
         if self._loggers is not None and not first_epoch:
             if not history:
                 self._loggers.options(about.options_of(self._run))
-            known = {fact: about.plain(value) for fact, value in facts.items() if value is not None}
-            self._loggers.options({f"{name}/{fact}": value for fact, value in known.items()})
+            self._loggers.options({fact: about.plain(value) for fact, value in facts.items() if value is not None}, name)
         if first_epoch < self._epochs:
             self.write_page(self._running(first_epoch), reload=True)
 
@@ -119,7 +118,7 @@ class Watch:
         if self._title is None:
             return
         began = time.monotonic()
-        page = Report(self._title, "visionkit.viz", {}, self._history, (), curves=measure_panels(self._history))
+        page = Report(self._title, None, {}, self._history, (), curves=measure_panels(self._history))
         status = Status(sentence, time.strftime("%Y-%m-%d %H:%M:%S"), self._resume, RELOAD if reload else None)
         write_report(self._run, page, {}, status)
         self._written_at, self._is_written = time.monotonic(), True

@@ -91,7 +91,7 @@ class Report:
 
     Attributes:
         title: title of the page.
-        package: the package whose ``report.html.j2`` fills the page; it extends ``base.html.j2``.
+        package: the package whose ``report.html.j2`` fills the page; it extends ``base.html.j2``. None for a page of what all have.
         shown: the variables of that template, by name.
         history: rows of ``history.csv``.
         skipped: files that were left out.
@@ -100,7 +100,7 @@ class Report:
     """
 
     title: str
-    package: str
+    package: str | None
     shown: dict[str, Any]
     history: list[dict[str, Any]]
     skipped: Sequence[Skipped]
@@ -149,7 +149,8 @@ class Report:
             "num_skipped": len(self.skipped),
             "curves": inline(plots.curves(self.history, *curves)) if self.history else None,
         }
-        return write_page(path, self.package, "report.html.j2", **common | self.shown)
+        template = "report.html.j2" if self.package else "base.html.j2"
+        return write_page(path, self.package or __package__, template, **common | self.shown)
 
 
 def metric_text(name: str, value: float | None) -> str:
