@@ -91,7 +91,7 @@ class Report:
 
     Attributes:
         title: title of the page.
-        package: the package whose ``report.html.j2`` fills the page; it extends ``base.html.j2``. None for a page of what all have.
+        package: the package whose ``report.html.j2`` fills the page; it extends ``base.html.j2``. None: that one alone.
         shown: the variables of that template, by name.
         history: rows of ``history.csv``.
         skipped: files that were left out.
