@@ -87,6 +87,6 @@ def test_numbers_have_three_digits_or_all_before_the_point():
         123.4: "123",
         12345.6: "12,346",
         -0.5: "-0.5",
-        1.5e-5: "1.5e-05",
+        1e-5: "1e-05",
     }
     assert {value: number(value) for value in shown} == shown

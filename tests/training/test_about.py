@@ -32,7 +32,7 @@ def test_in_the_place_of_a_default_stands_what_was_chosen(tmp_path):
             "resume": None,
         },
     }
-    run = run_of(tmp_path, config, {"size": 224, "approach": "last", "data": ["a.jpg"], "network": "x"})
+    run = run_of(tmp_path, config | {"resume": None}, {"size": 224, "approach": "last", "data": ["a.jpg"], "network": "x"})
     about.keep_phase(run, "head", {"epochs": 20, "learning_rate": 1e-3, "batch_size": 32})
     about.keep_phase(run, "last", {"epochs": 8, "learning_rate": 1e-4, "batch_size": 32})
     assert about.options_of(run) == {

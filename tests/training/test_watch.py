@@ -1,8 +1,11 @@
 """What people see of a training: lines, log, and the page while it runs, where it was killed, and at the end."""
 
 import dataclasses
+import itertools
 import re
+import time
 from dataclasses import dataclass
+from types import SimpleNamespace
 
 import pytest
 
@@ -40,7 +43,7 @@ def start(config, *, at_epoch=lambda run, epoch: None, only="first", release=Tru
         (run.model / BUNDLE_METADATA).parent.mkdir(parents=True, exist_ok=True)
         (run.model / BUNDLE_METADATA).write_text("{}")
         at_epoch(run, 3)
-        run.finish(run.model, {"accuracy": 0.9666666865}, Report("The end", "visionkit.viz", {}, history, ()))
+        run.finish(run.model, {"accuracy": 0.9666666865}, Report("The end", None, {}, history, ()))
 
     run = run_recipe(config, work, name="example", smoke={})
     run.release()
@@ -74,13 +77,13 @@ def test_the_lines_of_several_phases_name_them(tmp_path, capsys):
 
 
 def test_the_time_that_is_left_is_that_of_the_phase(tmp_path, monkeypatch, capsys):
-    clock = iter(range(0, 10_000, 30))
-    monkeypatch.setattr("visionkit.training.watch.time.monotonic", lambda: next(clock))
+    clock = itertools.count(0, 100)
+    monkeypatch.setattr("visionkit.training.watch.time", SimpleNamespace(monotonic=lambda: next(clock), strftime=time.strftime))
     model = head()
     train_in_order(RunFolder.start(tmp_path / "run", {}), phases(model), model)
-    lines = capsys.readouterr().out.splitlines()
-    assert re.search(r"  2 min, about 4 min left of 'first'$", lines[0])
-    assert re.search(r"  2 min, about 4 min left$", lines[3]) and lines[5].endswith("  2 min")
+    ends = [line.split("  ")[-1] for line in capsys.readouterr().out.splitlines()]
+    assert ends[:3] == ["1 min 40 s, about 3 min left of 'first'", "1 min 40 s, about 2 min left of 'first'", "1 min 40 s"]
+    assert ends[3:] == ["1 min 40 s, about 3 min left", "1 min 40 s, about 2 min left", "1 min 40 s"]
 
 
 def test_the_log_holds_notes_and_is_appended_by_a_run_that_goes_on(tmp_path):

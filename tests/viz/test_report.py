@@ -84,7 +84,7 @@ def test_the_page_of_a_run_that_is_not_finished(tmp_path):
     phases = {"head": {"epochs": 2, "steps_per_epoch": 1200, "batch_size": None, "learning_rate": 0.001, "weights_trained": 5}}
     for reload in (10, None):
         status = Status("Epoch 1 is running.", "2026-11-30 12:00:00", "visionkit train x --resume 'a run'", reload)
-        page = Report("Title", "visionkit.viz", {}, [], ()).write(
+        page = Report("Title", None, {}, [], ()).write(
             tmp_path / "page.html", **options, phases=phases, status=status, warning="Meaningless."
         )
         text = page.read_text()
