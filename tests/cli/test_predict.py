@@ -6,8 +6,10 @@ import sys
 
 import pytest
 
+from tests.conftest import CLI
 from visionkit.cli import output
 from visionkit.cli.output import say_duration
+from visionkit.tasks.classification.export import export_classifier
 
 HEAVY = """
 import sys
@@ -20,8 +22,6 @@ except SystemExit as ended: print("status", ended.code, sorted({"tensorflow", "k
 
 @pytest.fixture(scope="module")
 def model(small_classifier, tmp_path_factory):
-    from visionkit.tasks.classification.export import export_classifier
-
     folder = tmp_path_factory.mktemp("run") / "model"
     return export_classifier(small_classifier, folder, class_names=("a", "b", "c"), metadata={})
 
@@ -45,6 +45,22 @@ def test_files_that_are_missing_are_said_before_tensorflow_is_imported(model):
     assert done.stderr == "2 of 2 images cannot be read.\n"
     line = json.loads(predict(model, "missing.jpg", "--json").stdout.splitlines()[0])
     assert line == {"path": "missing.jpg", "error": "No such file or directory"}
+
+
+def test_a_terminal_shows_how_far_the_predictions_are_beside_the_lines(program, model, class_folders, monkeypatch):
+    monkeypatch.setattr("visionkit.progress.is_terminal", lambda: True)
+    done = program(CLI, "predict", model, class_folders)
+    assert "loading the model ..." in done.stderr and "/16 [" in done.stderr and done.stderr.endswith("\r")
+    assert "\r" not in done.stdout and "predicting" not in done.stdout and done.stdout.count("%") == 48
+    one = program(CLI, "predict", model, class_folders / "red" / "00.jpg")
+    assert "predicting" not in one.stderr
+
+
+def test_an_export_shows_its_steps_on_a_terminal(small_classifier, tmp_path, monkeypatch, capsys):
+    monkeypatch.setattr("visionkit.progress.is_terminal", lambda: True)
+    export_classifier(small_classifier, tmp_path / "model", class_names=("a", "b", "c"), metadata={})
+    out, err = capsys.readouterr()
+    assert out == "" and err.index("saving the graph ...") < err.index("converting to LiteRT ...")
 
 
 def test_only_long_work_says_how_long_it_took(capsys, monkeypatch):

@@ -18,7 +18,7 @@ from visionkit.errors import UserError
 from visionkit.layers.inference_mode import InferenceMode
 from visionkit.layers.normalization import IMAGENET_DEVIATION, IMAGENET_MEAN
 from visionkit.layers.upsampling import Upsample
-from visionkit.models.pretrained import PEER_NAMES, PEERS, WeightsUnavailableError, copy_weights
+from visionkit.models.pretrained import PEER_NAMES, PEERS, WeightsUnavailableError, _shown_download, copy_weights
 
 PIXELS = np.random.default_rng(1).uniform(0, 255, (2, 64, 64, 3)).astype("float32")
 
@@ -111,6 +111,16 @@ def test_a_failed_download_says_what_to_do(monkeypatch):
     monkeypatch.setattr(keras.src.applications.mobilenet_v2.file_utils, "get_file", no_network)
     with pytest.raises(WeightsUnavailableError, match="efficientnet_lite0, whose ImageNet weights were installed"):
         models.mobilenet_v2((96, 96, 3), None, weights="imagenet")
+
+
+def test_a_download_is_shown_on_standard_error_alone(tmp_path, monkeypatch, capsys):
+    (tmp_path / "there.bin").write_bytes(bytes(3_000_000))
+    monkeypatch.setattr("visionkit.progress.is_terminal", lambda: True)
+    with _shown_download("downloading the weights of x"):
+        keras.utils.get_file("here.bin", f"file://{tmp_path}/there.bin", cache_dir=tmp_path)
+    out, err = capsys.readouterr()
+    assert out == "" and "downloading the weights of x:" in err and "/3.00M" in err and err.endswith("\r")
+    assert len((tmp_path / "datasets" / "here.bin").read_bytes()) == 3_000_000
 
 
 def test_networks_with_published_weights_are_named():

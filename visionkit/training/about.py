@@ -10,7 +10,7 @@ from visionkit.training.run_folder import ABOUT, PLAN, RunFolder
 DATE = "%Y-%m-%d %H:%M"
 MEANINGLESS = "A smoke run: it only tests that everything works, with few samples and few steps. Its numbers are meaningless."
 IN_PLAN = {"unfreeze": "approach"}  # options whose choice has another name in the plan
-OF_PHASES = ("epochs", "batch_size", "learning_rate")
+OF_PHASES = ("epochs", "size", "batch_size", "learning_rate")
 
 
 def begin(run: RunFolder, command: str) -> None:

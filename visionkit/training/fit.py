@@ -150,10 +150,12 @@ def _finished_phases(run: RunFolder, names: list[str], whole: keras.Model | None
 
 def facts_of(phase: Phase) -> dict[str, Any]:
     """What a report says of a phase; numbers that JSON can hold."""
+    shape = getattr(phase.model, "input_shape", None)
     return {
         "epochs": phase.epochs,
         "steps_per_epoch": phase.steps_per_epoch,
         "batch_size": phase.batch_size,
+        "size": shape[1] if isinstance(shape, tuple) and len(shape) == 4 else None,
         "learning_rate": phase.learning_rate,
         "weights_trained": sum(int(np.prod(weight.shape)) for weight in phase.model.trainable_weights),
     }
