@@ -64,9 +64,10 @@ def letterbox(image: tf.Tensor, size: int) -> tf.Tensor:
     Returns:
         float32 ``(size, size, C)`` or ``(N, size, size, C)`` in 0..255.
     """
-    image = tf.cast(image, tf.float32)  # tf.image.resize does not cast an image that already has the right size
+    image = tf.convert_to_tensor(image)
     start, sides = letterbox_placement_in_graph(tf.shape(image)[-3:-1], size)
-    resized = tf.image.resize(image, sides, antialias=True)
+    # An image that has the right size already keeps its dtype; to cast all of them before would take 12 bytes a pixel.
+    resized = tf.cast(tf.image.resize(image, sides, antialias=True), tf.float32)
     after = size - start - sides
     margins = [[0, 0]] * (image.shape.rank - 3) + [[start[0], after[0]], [start[1], after[1]], [0, 0]]
     padded = tf.pad(resized, margins, constant_values=float(PADDING))
