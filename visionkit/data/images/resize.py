@@ -48,9 +48,9 @@ def center_crop(image: tf.Tensor, size: int) -> tf.Tensor:
     Returns:
         float32 ``(size, size, 3)`` in 0..255. The pipeline and every exported bundle call this same function.
     """
-    shape = tf.shape(image)
-    top, left, height, width = tf.unstack(central_window(shape[0], shape[1]))
-    window = tf.convert_to_tensor(image)[top : top + height, left : left + width]
+    sides = image.shape[:2] if isinstance(image, np.ndarray) else tf.unstack(tf.shape(image)[:2])
+    top, left, height, width = tf.unstack(central_window(*sides))
+    window = tf.convert_to_tensor(image[top : top + height, left : left + width])  # of an array, the window alone is copied
     return tf.ensure_shape(tf.image.resize(window, [size, size], antialias=True), [size, size, 3])
 
 
