@@ -1,5 +1,6 @@
 """``visionkit predict``: predictions of an exported model for images, signals, volumes and videos."""
 
+import os
 import sys
 from pathlib import Path
 from typing import Literal
@@ -54,6 +55,8 @@ def predict(
         raise UserError("No images given; expected files, folders or globs after the model.")
     from visionkit import quiet_tensorflow
 
+    # Else TensorFlow keeps what a large image took, beside what the next one takes.
+    os.environ.setdefault("TF_ONEDNN_USE_SYSTEM_ALLOCATOR", "1")
     quiet_tensorflow()
     from visionkit.data.images.listing import list_files
     from visionkit.inference.output import PredictOptions
