@@ -70,6 +70,7 @@ class Config(TrainConfig):
     pairs: Path | None = None
     """Pairs of people in --data to evaluate on, a pairs.txt in LFW's format. Default: pairs of all validation images."""
 
+    SHAPING: ClassVar[tuple[str, ...]] = ("base", "dimensions")
     batch_size: ClassVar[int]  # no option: it follows from people and images
     LEAST: ClassVar[dict[str, float]] = {"dimensions": 2, "people": 2, "images": 2, "margin": 0} | TrainConfig.LEAST
 
@@ -104,7 +105,9 @@ def train_and_export(run: Run, config: Config) -> None:
     listed = None if config.pairs is None else plan.read_pairs(run, config.pairs, config.data, data.train)
     people, images = min(config.people, plan.count_people(data.train)), config.images
     chosen = run.plan(plan.Plan, lambda: plan.choose_plan(run, data.train, config, people=people, images=images))
-    embedder = embedders.build(config.base, chosen.size, config.dimensions, weights=config.pretrained_weights)
+    options = {"weights": config.pretrained_weights, "pretrained": config.pretrained}
+    embedder = embedders.build(config.base, chosen.size, config.dimensions, **options)
+    run.start_from(config, embedder, (), {})
     run.note(f"{config.base}: {embedder.count_params():,} parameters, on a {device}.")
     run.note(f"Loss {config.loss!r}{f', mining {config.mining!r}' if config.loss == 'triplet' else ''}.")
 
@@ -127,7 +130,7 @@ def train_and_export(run: Run, config: Config) -> None:
     bundle = export.export_embedder(
         embedder,
         run.model,
-        metadata={"base": config.base, "made_by": run.made_by, "alignment": None},
+        metadata={"base": config.base, "alignment": None, **run.described(config, size=chosen.size)},
         mirror=config.mirror,
         half_precision=config.half_precision,
     )

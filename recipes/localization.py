@@ -42,9 +42,11 @@ from visionkit.tasks.classification.export import export_classifier
 from visionkit.tasks.classification.train import Schedule
 from visionkit.tasks.localization import evaluate, export, plan, report, train
 from visionkit.training import runtime
-from visionkit.training.recipe import Run, RunConfig, command_line, run_recipe, weights_path
+from visionkit.training.recipe import OWN, Run, RunConfig, command_line, run_recipe, weights_path
+from visionkit.training.start_model import Head
 
 SIDE = 32  # pixels of a window
+HEADS = {"classes": Head(), "maps": Head(), "predictions": Head()}
 BUILT_IN = {
     "object": scenes.make_localization_demo,
     "landmarks": scenes.make_landmark_demo,
@@ -77,6 +79,9 @@ class Config(RunConfig):
     learning_rate: float = 2e-3
     """The peak learning rate of a warm-up and cosine schedule."""
 
+    pretrained: ClassVar[bool] = True  # the base is frozen
+
+    SHAPING: ClassVar[tuple[str, ...]] = ("step", "base", "size")
     LEAST: ClassVar[dict[str, float]] = {"epochs": 1, "batch_size": 1, "size": 64, "learning_rate": 1e-9}
 
     def checked(self) -> "Config":
@@ -109,7 +114,8 @@ def train_and_export(run: Run, config: Config) -> None:
 
 def locate(run: Run, config: Config, data: Splits, schedule: Schedule) -> None:
     """One object or none, or landmarks: a head on a frozen base."""
-    backbone = models.build(config.base, (config.size, config.size, 3), None, weights=config.weights)
+    weights = None if config.weights == OWN else config.weights
+    backbone = models.build(config.base, (config.size, config.size, 3), None, weights=weights)
     freeze(backbone, strides_of(backbone)[-1])
     pipeline = TrainingPipeline(data.train, config.size, schedule.batch_size, AUGMENTATIONS[config.step], seed=config.seed)
     if config.step == "object":
@@ -119,10 +125,11 @@ def locate(run: Run, config: Config, data: Splits, schedule: Schedule) -> None:
         task, names, phase = "landmarks", plan.landmark_names(data.train), train.landmark_phase
         network = landmark_finder(backbone, len(names))
         run.note("Errors are mean distances of an image's landmarks, in diagonals of the box around the true ones.")
+    run.start_from(config, network, names, HEADS)
     history = run.train({"training": lambda: phase(network, pipeline, data.val, schedule)}, network)
 
     print("Exporting ...", flush=True)
-    metadata = {"base": config.base, "made_by": run.made_by}
+    metadata = {"base": config.base, **run.described(config)}
     bundle = export.export_locator(network, run.model, task=task, class_names=names, metadata=metadata)
     evaluation = evaluate.evaluate(bundle, data.val, data.train)
     run.finish(bundle, evaluation.metrics, report.report(evaluation, data, history))
@@ -133,11 +140,12 @@ def slide_windows(run: Run, config: Config, data: Splits, schedule: Schedule) ->
     samples = windows.open_windows(run, data, side=SIDE, seed=config.seed)
     names = samples.train.class_names
     classifier = lenet5((SIDE, SIDE, 3), len(names), filters=(16, 32), activation="relu", pooling="Max")
+    run.start_from(config, classifier, names, HEADS)
     phase = windows.window_phase(classifier, samples.train, samples.val, schedule, seed=config.seed)
     history = run.train({phase.name: lambda: phase}, classifier)
 
     print("Exporting ...", flush=True)
-    metadata = {"base": "lenet5", "made_by": run.made_by}
+    metadata = {"base": "lenet5", **run.described(config)}
     bundle = export_classifier(classifier, run.model, class_names=names, metadata=metadata, whole=True)
     evaluation = windows.evaluate_windows(bundle, classifier, samples, data.val)
     run.note(evaluation.sentence)

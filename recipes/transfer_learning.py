@@ -37,8 +37,10 @@ from visionkit.tasks.classification.feature_cache import FeatureCache
 from visionkit.training import runtime
 from visionkit.training.fit import Phase, load_weights
 from visionkit.training.recipe import Run, TrainConfig, command_line, run_recipe
+from visionkit.training.start_model import Head
 from visionkit.viz.report import class_list
 
+HEADS = {"predictions": Head()}
 SMOKE = {"epochs": 2, "size": 128, "batch_size": 8, "views": 1, "unfreeze": transfer.LAST}
 
 
@@ -73,6 +75,7 @@ class Config(TrainConfig):
     """Export weights of 16 bits: half the size, predictions that differ in the third digit."""
 
     LEAST: ClassVar[dict[str, float]] = TrainConfig.LEAST | {"views": 0}
+    SHAPING: ClassVar[tuple[str, ...]] = ("base",)
 
     def checked(self) -> "Config":
         """See ``RunConfig.checked``."""
@@ -94,8 +97,9 @@ def train_and_export(run: Run, config: Config) -> None:
     choices = run.plan(plan.Plan, lambda: plan.choose_plan(run, data.train, config, approach=config.unfreeze))
     run.note(f"Base {config.base} with weights '{config.weights}', on a {device}.")
     backbone = models.build(config.base, (choices.size, choices.size, 3), None, weights=config.pretrained_weights)
-    class_names, pretrained = data.train.class_names, config.pretrained_weights is not None
+    class_names, pretrained = data.train.class_names, config.pretrained
     model = transfer.transfer_model(backbone, len(class_names), pretrained=pretrained)
+    run.start_from(config, model.classifier, class_names, HEADS)
 
     gradually = config.unfreeze == "auto"
     names = transfer.approaches(choices.approach, gradually=gradually) if pretrained else (choices.approach,)
@@ -105,7 +109,7 @@ def train_and_export(run: Run, config: Config) -> None:
     load_weights(model.classifier, run.weights_file(best))
 
     print("Exporting ...", flush=True)
-    metadata = {"base": config.base, "made_by": run.made_by}
+    metadata = {"base": config.base, **run.described(config, size=choices.size)}
     multi_label = train.is_multi_label(data.train)
     options = {"flips": config.flip, "half_precision": config.half_precision, "multi_label": multi_label}
     bundle = export.export_classifier(model.classifier, run.model, class_names=class_names, metadata=metadata, **options)

@@ -94,6 +94,7 @@ class Config(TrainConfig):
     views: Literal["one", "mirror", "eight"] = "one"
     """What the exported model averages: one view, the mirror image too, or all quarter turns and their mirror images."""
 
+    SHAPING: ClassVar = ("base", "filters", "attention", "supervised", "up", "fine", "shrink", "volumes")
     LEAST: ClassVar = TrainConfig.LEAST | {"size": 16, "shrink": 1, "borders": 0, "supervised": 0, "fine": 0}
 
     def check_options(self) -> None:
@@ -141,6 +142,7 @@ def train_and_export(run: Run, config: Config) -> None:
     segmenter = build(config, data)
     chosen = run.plan(plan.Plan, lambda: plan.choose_plan(run, data, config, multiple=segmenter.multiple))
     network = segmenter.network
+    run.start_from(config, network, data.class_names, segmenters.heads(network))
     num_trained = sum(int(np.prod(weight.shape)) for weight in network.trainable_weights)
     run.note(f"{network.count_params():,} parameters, of which {num_trained:,} are trained, on a {device}.")
 
@@ -162,9 +164,10 @@ def train_and_export(run: Run, config: Config) -> None:
         class_names=data.class_names,
         multiple=segmenter.multiple,
         litert_sides=data.sides(chosen.size),
-        metadata={"base": config.base, "made_by": run.made_by},
+        metadata={"base": config.base, **run.described(config)},
         views=config.views,
         half_precision=config.half_precision,
+        trained=network,
     )
     evaluation = evaluate.evaluate(bundle, data, are_membranes=config.membranes)
     evaluate.note_results(run, evaluation, in_training)
@@ -181,6 +184,7 @@ def build(config: Config, data: SegmentationData) -> segmenters.TrainableSegment
             channels=data.channels,
             base=None if config.base == "none" else config.base,
             weights=config.pretrained_weights,
+            pretrained=config.pretrained,
             frozen_stride=config.freeze or None,
             filters=config.filters,
             style=Style(up=config.up, attention=config.attention, supervised=config.supervised, fine=config.fine),

@@ -12,7 +12,7 @@ Expected on blood cells (BCCD, 205 training images): mAP at IoU 0.5 of 0.906 (se
 """
 
 from dataclasses import dataclass
-from typing import Literal
+from typing import ClassVar, Literal
 
 import visionkit
 
@@ -58,6 +58,8 @@ class Config(TrainConfig):
     multi_scale: bool = True
     """Whether epochs see images at different sizes, up to a fifth smaller and larger."""
 
+    SHAPING: ClassVar[tuple[str, ...]] = ("model", "base", "scales")
+
     def checked(self) -> "Config":
         """The configuration with whole paths; a misspelt name, or data that cannot be read, is reported now."""
         detectors.find(self.model)
@@ -83,12 +85,15 @@ def train_and_export(run: Run, config: Config) -> None:
     device = runtime.prepare(config.seed)
     data = plan.open_data(run, config, built_in=make_detection_demo)
     num_levels = 0 if config.model.startswith(detectors.FOREIGN) else config.scales
-    chosen = run.plan(plan.Plan, lambda: plan.choose_plan(run, data, config, num_levels=num_levels))
+    known = {"num_levels": num_levels, "anchors": run.start_option(config, "anchors")}
+    chosen = run.plan(plan.Plan, lambda: plan.choose_plan(run, data, config, **known))
 
     options = {"base": config.base, "weights": config.pretrained_weights, "frozen_stride": config.freeze or None}
+    options |= {"pretrained": config.pretrained}
     num_classes = len(data.train.class_names)
     detector = detectors.build(config.model, num_classes, chosen.anchor_arrays, size=chosen.size, **options)
     network = detector.network
+    run.start_from(config, network, data.train.class_names, detectors.heads(network))
     num_trained = sum(int(np.prod(weight.shape)) for weight in network.trainable_weights)
     run.note(f"{config.model}, {network.count_params():,} parameters, of which {num_trained:,} are trained, on a {device}.")
 
@@ -104,9 +109,10 @@ def train_and_export(run: Run, config: Config) -> None:
         run.model,
         class_names=data.val.class_names,
         threshold=in_training.threshold,
-        metadata={"base": config.model, "made_by": run.made_by},
+        metadata={"base": config.model, **run.described(config, size=chosen.size, anchors=chosen.anchors)},
         half_precision=config.half_precision,
         iou_threshold=train.SAME_OBJECT,
+        trained=network,
     )
     evaluation = evaluate.evaluate(bundle, data.val)
     evaluate.note_results(run, evaluation, in_training)

@@ -5,6 +5,7 @@ import typing
 from pathlib import Path
 from typing import Any, Literal
 
+from visionkit.command_line import flag_of
 from visionkit.errors import UserError
 from visionkit.training.run_folder import RunFolderError
 
@@ -14,30 +15,35 @@ RENAMED_OPTIONS = {"thaw": "unfreeze", "pictures": "images"}  # in config.json o
 def named_options(config: Any, arguments: list[str]) -> frozenset[str]:
     """The options that a command line names, also those that it gives the value of the default."""
     words = {argument.split("=")[0].replace("_", "-") for argument in arguments if argument.startswith("--")}
-    flags = {field.name: field.name.replace("_", "-") for field in dataclasses.fields(config)}
-    return frozenset(name for name, flag in flags.items() if words & {f"--{flag}", f"--no-{flag}"})
+    flags = {field.name: flag_of(field.name) for field in dataclasses.fields(config)}
+    return frozenset(name for name, flag in flags.items() if words & {flag, f"--no-{flag[2:]}"})
 
 
 def from_plain(config: Any, stored: dict[str, Any]) -> dict[str, Any]:
     """The values of ``config.json`` with the types of the configuration: paths, and tuples where JSON has lists."""
-    fields = {field.name: field for field in dataclasses.fields(config)}
+    fields = {field.name: _plain_type(field.type) for field in dataclasses.fields(config)}
     stored = {name if name in fields else RENAMED_OPTIONS.get(name, name): value for name, value in stored.items()}
     unknown = sorted(stored.keys() - fields.keys())
     if unknown:
         raise UserError(
-            f"The run has the option --{unknown[0].replace('_', '-')}, which this recipe does not have: resume it with the "
+            f"The run has the option {flag_of(unknown[0])}, which this recipe does not have: resume it with the "
             "recipe that began it."
         )
     values = {name: tuple(value) if isinstance(value, list) else value for name, value in stored.items()}
-    wrong = [name for name, value in values.items() if not _fits(value, fields[name].type)]
+    wrong = [name for name, value in values.items() if not _fits(value, fields[name])]
     if wrong or "out" not in values:
         name = (wrong or ["out"])[0]
         raise RunFolderError(
             f"{config.resume}/config.json is damaged: its option '{name}' is {values.get(name)!r}. Put the file back, or "
             "start a new run with another --out."
         )
-    paths = {name for name, field in fields.items() if field.type in (Path, Path | None)}
+    paths = {name for name, kind in fields.items() if kind in (Path, Path | None)}
     return values | {name: Path(values[name]) for name in paths if values.get(name) is not None}
+
+
+def _plain_type(kind: Any) -> Any:
+    """A type without what tyro is told about it."""
+    return typing.get_args(kind)[0] if typing.get_origin(kind) is typing.Annotated else kind
 
 
 def _fits(value: Any, kind: Any) -> bool:

@@ -8,13 +8,14 @@ import time
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, ClassVar, Literal, Protocol, TypeVar
+from typing import Annotated, Any, ClassVar, Literal, Protocol, TypeVar
 
 import keras
+import tyro
 
 import visionkit
 from visionkit.bundle_files import update_metadata
-from visionkit.command_line import parse_options
+from visionkit.command_line import flag_of, parse_options
 from visionkit.errors import UserError
 from visionkit.files import arguments_expanded, cache_folder, home_expanded
 from visionkit.printable import printable, printable_streams
@@ -22,9 +23,11 @@ from visionkit.training.fit import Phase, load_weights, train_in_order
 from visionkit.training.options import from_plain, named_options
 from visionkit.training.resume import DATA, check_apart, contradictions, current_epochs, describe_data, move_data, train_longer
 from visionkit.training.run_folder import RunFolder
+from visionkit.training.start_model import Head, start_model, take_weights
 from visionkit.training.stopping import NO_SPACE, in_words, refused_write, stopped_by_signals
 
 LARGEST_SEED = 2**32 - 1
+OWN = "from"  # the weights of a base that --from gives
 
 Plan = TypeVar("Plan")  # a frozen dataclass of what JSON can hold
 
@@ -41,6 +44,8 @@ class RunConfig:
     """Folder of this run. Default: runs/<recipe>-<time>."""
     seed: int = 0
     """Makes order, augmentation and initial weights reproducible."""
+    from_model: Annotated[Path | None, tyro.conf.arg(name="from")] = None
+    """Train on from a finished model: a run, its model/ or a saved model. Its classes may be the same, or others."""
     resume: Path | None = None
     """Continue the interrupted run in this folder, with its own options."""
     smoke: bool = False
@@ -50,6 +55,7 @@ class RunConfig:
     MOST: ClassVar[dict[str, float]] = {"size": 4096, "batch_size": 2**16, "epochs": 10**6}  # what memory holds
     named: ClassVar[frozenset[str]] = frozenset()  # the options that a command line names, which it sets on its configuration
     program: ClassVar[str] = "visionkit train"  # how the recipe was called: it sets this, too
+    SHAPING: ClassVar[tuple[str, ...]] = ()  # the options that shape the network: --from has them from the finished model
 
     def why_not_longer(self) -> str | None:
         """Why a run with these options cannot be resumed with more epochs; None if it can."""
@@ -107,9 +113,14 @@ class TrainConfig(RunConfig):
         return dataclasses.replace(super().checked(), weights=weights_path(self.weights))
 
     @property
+    def pretrained(self) -> bool:
+        """Whether the base has weights that were trained: its BatchNorm then stays in inference mode."""
+        return self.weights != "none"
+
+    @property
     def pretrained_weights(self) -> str | None:
-        """``weights`` as builders take them: None for "none"."""
-        return None if self.weights == "none" else self.weights
+        """``weights`` as builders take them: None for "none", and where ``--from`` gives them later."""
+        return None if self.weights in ("none", OWN) else self.weights
 
 
 Config = TypeVar("Config", bound=RunConfig)
@@ -136,10 +147,26 @@ class Run(RunFolder):
         """The options in force, from ``config.json``."""
         return self.read_config()
 
-    @property
-    def made_by(self) -> str:
-        """The program that made the bundle, for its metadata."""
-        return f"visionkit {visionkit.__version__}, recipes/{self.recipe}.py"
+    def described(self, config: RunConfig, **shaping: Any) -> dict[str, Any]:
+        """For the metadata of the bundle: the program that made it, and the options by which ``--from`` builds its network.
+
+        Args:
+            config: the options; those of ``SHAPING`` are kept.
+            shaping: what else shapes the network, as JSON can hold it; where it is an option that was not set, it is preferred.
+        """
+        options = {name: getattr(config, name) for name in config.SHAPING} | shaping
+        options |= {"pretrained": config.pretrained} if hasattr(config, "pretrained") else {}
+        made_by = f"visionkit {visionkit.__version__}, recipes/{self.recipe}.py"
+        return {"made_by": made_by, "training": {"recipe": self.recipe, "options": options}}
+
+    def start_option(self, config: RunConfig, name: str) -> Any:
+        """What the model that ``--from`` names has of an option; None without such a model."""
+        return None if config.from_model is None else start_model(config.from_model, self.recipe).options.get(name)
+
+    def start_from(self, config: RunConfig, network: keras.Model, class_names: Sequence[str], heads: dict[str, Head]) -> None:
+        """Give a network the weights of the model that ``--from`` names, if it names one; see ``start_model.take_weights``."""
+        if config.from_model is not None:
+            self.note(take_weights(start_model(config.from_model, self.recipe), network, class_names, heads))
 
     @property
     def model(self) -> Path:
@@ -227,6 +254,7 @@ def open_run(config: Config, *, name: str, smoke: dict[str, Any]) -> tuple[Run, 
     config.check_options()
     if config.smoke:
         config = dataclasses.replace(config, **{name: value for name, value in smoke.items() if name not in requested(config)})
+    config = _as_start_model(config, name)
     out = config.out or unused(Path("runs") / f"{name}-{time.strftime('%Y%m%d-%H%M%S')}")
     config = dataclasses.replace(config, out=Path(home_expanded(str(out))).resolve())
     check_apart(whole_path(config.data), config.out)
@@ -236,6 +264,34 @@ def open_run(config: Config, *, name: str, smoke: dict[str, Any]) -> tuple[Run, 
     if described := describe_data(config.data):
         run.write_json(DATA, described)
     return run, config
+
+
+def _as_start_model(config: Config, recipe: str) -> Config:
+    """The configuration with the options of the model that ``--from`` names, which shape its network.
+
+    Raises:
+        UserError: an option contradicts them.
+    """
+    if config.from_model is None:
+        if getattr(config, "weights", None) == OWN:
+            raise UserError(f"--weights {OWN}: expected imagenet, none, or a file; --from MODEL takes those of a model.")
+        return config
+    start = start_model(config.from_model, recipe)
+    given, options = requested(config), dict(start.options)
+    if "weights" in given:
+        raise UserError("--weights and --from both name the weights to begin with: leave one of them out.")
+    if "pretrained" in options:
+        options["weights"] = OWN if options.pop("pretrained") else "none"
+    known = {name: value for name, value in options.items() if hasattr(config, name)}
+    options = {name: tuple(value) if isinstance(value, list) else value for name, value in known.items()}
+    for name in config.SHAPING:
+        if name in given and name in options and getattr(config, name) != options[name]:
+            raise UserError(
+                f"{flag_of(name)} {getattr(config, name)}: the model of --from has {options[name]}; leave the option out."
+            )
+    preferred = {name for name in options if getattr(config, name) is None}
+    used = {name: value for name, value in options.items() if name in {*config.SHAPING, "weights", *preferred}}
+    return dataclasses.replace(config, from_model=start.folder, **used)
 
 
 def requested(config: RunConfig) -> set[str]:
@@ -357,7 +413,7 @@ def check_option(name: str, value: float | None, least: float, most: float = mat
         return
     expected = f"at least {least}, and finite" if not math.isfinite(value) else f"at least {least}"
     expected = f"at most {most}" if most < value < math.inf else expected
-    raise UserError(f"--{name.replace('_', '-')} {value}: expected {expected}.")
+    raise UserError(f"{flag_of(name)} {value}: expected {expected}.")
 
 
 def whole_path(data: str | None) -> str | None:
@@ -369,4 +425,4 @@ def whole_path(data: str | None) -> str | None:
 
 def weights_path(weights: str) -> str:
     """The absolute path of a file of weights; the name of known weights stays as it is."""
-    return weights if weights in ("imagenet", "none", "hed") else whole_path(weights)
+    return weights if weights in ("imagenet", "none", "hed", OWN) else whole_path(weights)

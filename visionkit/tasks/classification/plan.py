@@ -120,7 +120,7 @@ def choose_plan(run: Run, train: Index, config: TrainConfig, *, approach: str) -
     if size is None:
         size, reason = transfer.choose_size(CATALOG[find(config.base)].size, train.shapes.min(axis=1).tolist())
     run.note(f"Input of {size} x {size} pixels: {reason}.")
-    reason, pretrained = "as requested", config.pretrained_weights is not None
+    reason, pretrained = "as requested", config.pretrained
     if approach == "auto" and pretrained:
         num_labels = int(train.counts().sum()) if is_multi_label(train) else None
         approach, reason = transfer.choose_approach(len(train), len(train.class_names), num_labels=num_labels)
@@ -138,7 +138,7 @@ def choose_transfer_schedule(config: TrainConfig, approach: str, *, multi_label:
     Random weights learn as fast as the head's, which begin at random, too. Several labels an image are not smoothed.
     """
     is_head = approach == transfer.HEAD
-    rate = transfer.LEARNING_RATES[approach if config.pretrained_weights is not None else transfer.HEAD]
+    rate = transfer.LEARNING_RATES[approach if config.pretrained else transfer.HEAD]
     return Schedule(
         epochs=config.epochs or transfer.EPOCHS[approach],
         batch_size=config.batch_size,
