@@ -72,9 +72,10 @@ def start_model(path: str | Path, recipe: str) -> StartModel:
     Raises:
         UserError: there is none, or another recipe made it, or it keeps no network to train.
     """
-    folder = find_bundle(Path(home_expanded(str(path))).resolve())
-    if (Path(path) / "config.json").is_file() and not folder.is_dir():
+    folder = Path(home_expanded(str(path))).resolve()
+    if (folder / "config.json").is_file() and not (folder / "model").is_dir():
         raise UserError(f"--from {path}: this run has no model/ yet; finish it with --resume {path}.")
+    folder = find_bundle(folder)
     metadata = read_metadata(folder)
     training = metadata.get("training")
     if not isinstance(training, dict) or not isinstance(training.get("options"), dict):
