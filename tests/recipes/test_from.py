@@ -28,7 +28,8 @@ def test_training_goes_on_from_a_run(smoke_run, tmp_path):
     assert status == 0, err
     assert f"Training goes on from {first.out / 'model'}, with the same 11 classes." in out
     first_loss, next_loss = (
-        float(next(csv.DictReader((folder / "history.csv").open()))["loss"]) for folder in (first.out, tmp_path / "next")
+        float(next(csv.DictReader((folder / "history.csv").read_text().splitlines()))["loss"])
+        for folder in (first.out, tmp_path / "next")
     )
     assert next_loss < first_loss
     assert visionkit.load(tmp_path / "next").keras_model.count_params() == visionkit.load(first.out).keras_model.count_params()
