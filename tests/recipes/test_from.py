@@ -20,6 +20,10 @@ QUICK = {
 }
 
 
+def first_row(run: Path) -> dict[str, str]:
+    return next(csv.DictReader((run / "history.csv").read_text().splitlines()))
+
+
 def test_training_goes_on_from_a_run(smoke_run, tmp_path):
     first = smoke_run("signals_and_volumes")
     status, out, err = run_in_process(
@@ -27,10 +31,7 @@ def test_training_goes_on_from_a_run(smoke_run, tmp_path):
     )
     assert status == 0, err
     assert f"Training goes on from {first.out / 'model'}, with the same 11 classes." in out
-    first_loss, next_loss = (
-        float(next(csv.DictReader((folder / "history.csv").read_text().splitlines()))["loss"])
-        for folder in (first.out, tmp_path / "next")
-    )
+    first_loss, next_loss = (float(first_row(folder)["loss"]) for folder in (first.out, tmp_path / "next"))
     assert next_loss < first_loss
     assert visionkit.load(tmp_path / "next").keras_model.count_params() == visionkit.load(first.out).keras_model.count_params()
 
