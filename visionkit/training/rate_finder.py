@@ -103,13 +103,17 @@ def choose_rate(rates: Sequence[float], losses: Sequence[float], num_steps: int)
 
 
 def longest_valley(losses: Sequence[float]) -> tuple[int, int]:
-    """The positions of the first and the last loss of the longest falling subsequence; ``(0, 0)`` if none falls."""
-    lengths, starts = [1] * len(losses), list(range(len(losses)))
-    for i, j in sorted((later, earlier) for earlier, later in itertools.combinations(range(len(losses)), 2)):
-        if losses[i] < losses[j] and lengths[i] < lengths[j] + 1:
-            lengths[i], starts[i] = lengths[j] + 1, starts[j]
-    last = max(range(len(losses)), key=lambda i: lengths[i], default=0)
-    return (starts[last], last) if losses else (0, 0)
+    """Where the longest falling subsequence lies: the positions of its beginning and its end; ``(0, 0)`` if no loss falls.
+
+    As in fastai, it begins as many losses before its end as it has: a plateau before it does not count.
+    """
+    lengths = [1] * len(losses)
+    for number, loss in enumerate(losses):
+        before = [lengths[other] for other in range(number) if losses[other] > loss]
+        lengths[number] += max(before, default=0)
+    longest = max(lengths, default=1)
+    last = lengths.index(longest) if longest > 1 else 0
+    return last - longest + 1, last
 
 
 def smooth(losses: Sequence[float], decay: float) -> list[float]:
