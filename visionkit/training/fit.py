@@ -2,7 +2,7 @@
 
 import itertools
 import warnings
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Literal
@@ -13,7 +13,7 @@ from tqdm import tqdm
 
 from visionkit.errors import UserError
 from visionkit.printable import printable
-from visionkit.training import runtime
+from visionkit.training import early_stopping, runtime
 from visionkit.training.optimizers import adamw
 from visionkit.training.run_folder import RunFolder
 from visionkit.weights.keras_files import read_groups
@@ -27,7 +27,7 @@ class Phase:
         name: name of the phase in the history.
         model: the model to train, with its ``trainable`` flags set.
         epochs: number of epochs.
-        learning_rate: the peak learning rate.
+        learning_rate: the peak learning rate; "auto" for one that ``rate_finder.with_rate`` replaces by a number.
         steps_per_epoch: batches per epoch.
         batches: maps the number of an epoch to its batches, as ``model.fit`` takes them: ``(inputs, targets)``, maybe with
             sample weights.
@@ -41,12 +41,16 @@ class Phase:
         validate_every: epochs between validations; the last epoch is always validated.
         on_end: is called after the last epoch, before the weights are saved.
         loop: "train_on_batch" where a step takes about a millisecond, less than the overhead of Keras' ``fit``.
+        rate_shares: the shares of the learning rate that variables have, by their ``id``; see ``stage_rates.stage_shares``.
+        patience: the phase ends when so many validations brought no improvement, and leaves its best weights. None trains all
+            epochs, and leaves the last weights.
+        monitor: the metric of ``validate`` by which weights are best.
     """
 
     name: str
     model: keras.Model
     epochs: int
-    learning_rate: float
+    learning_rate: float | Literal["auto"]
     steps_per_epoch: int
     batches: Callable[[int], Iterable]
     validate: Callable[[], dict[str, float]]
@@ -58,6 +62,9 @@ class Phase:
     validate_every: int = 1
     on_end: Callable[[], None] | None = None
     loop: Literal["fit", "train_on_batch"] = "fit"
+    rate_shares: Mapping[int, float] | None = None
+    patience: int | None = None
+    monitor: str = "loss"
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -67,13 +74,13 @@ class Schedule:
     Attributes:
         epochs: number of epochs.
         batch_size: samples per step.
-        learning_rate: the peak learning rate.
+        learning_rate: the peak learning rate, or "auto"; see ``Phase``.
         validate_every: epochs between validations.
     """
 
     epochs: int
     batch_size: int
-    learning_rate: float
+    learning_rate: float | Literal["auto"]
     validate_every: int = 1
 
 
@@ -106,8 +113,9 @@ def train_in_order(run: RunFolder, phases: dict[str, Callable[[], Phase]], whole
     for name in to_do:
         phase = phases[name]()
         compile_phase(phase)
-        first_epoch = 0
+        first_epoch, best = 0, {}
         if arrays is not None:
+            arrays, best = early_stopping.split(arrays)
             try:
                 restore(phase.model, arrays)
             except ValueError as error:
@@ -115,7 +123,7 @@ def train_in_order(run: RunFolder, phases: dict[str, Callable[[], Phase]], whole
                 return train_in_order(run, phases, whole)
             first_epoch, arrays = state["epoch"], None
             tqdm.write(f"Resumed after epoch {first_epoch} of '{name}'.")
-        train(phase, run, history, first_epoch)
+        train(phase, run, history, first_epoch, best)
         if phase.on_end is not None:
             phase.on_end()
         saved_model = whole or phase.model
@@ -146,7 +154,13 @@ def _finished_phases(run: RunFolder, names: list[str], whole: keras.Model | None
     return [row for row in rows if row["phase"] in finished]
 
 
-def train(phase: Phase, run: RunFolder, history: list[dict], first_epoch: int = 0) -> None:
+def train(
+    phase: Phase,
+    run: RunFolder,
+    history: list[dict],
+    first_epoch: int = 0,
+    best: dict[str, np.ndarray] | None = None,
+) -> None:
     """Train a compiled phase, with a progress bar, and a checkpoint after every epoch.
 
     Args:
@@ -154,13 +168,17 @@ def train(phase: Phase, run: RunFolder, history: list[dict], first_epoch: int = 
         run: stores the checkpoints.
         history: rows of all epochs so far; each epoch appends one.
         first_epoch: number of epochs that are finished already.
+        best: the best weights so far, of a phase with patience.
 
     Raises:
         UserError: the loss of an epoch, or a weight after it, is not finite.
     """
     total, done = phase.epochs * phase.steps_per_epoch, first_epoch * phase.steps_per_epoch
+    best, stopping = best or {}, (phase.name, phase.monitor, phase.patience)
     with tqdm(total=total, initial=done, desc=phase.name, unit=" steps") as bar:
         for epoch in range(first_epoch, phase.epochs):
+            if phase.patience is not None and early_stopping.is_over(history, *stopping):
+                break
             measured = run_epoch(phase, epoch, lambda: bar.update(1))
             if not np.isfinite(measured["loss"]):
                 raise _diverged(phase, epoch, f"the loss is {measured['loss']}")
@@ -178,7 +196,12 @@ def train(phase: Phase, run: RunFolder, history: list[dict], first_epoch: int = 
             if not all(np.isfinite(each).all() for each in state.values() if each.dtype.kind == "f"):
                 raise _diverged(phase, epoch, "the weights are not finite")
             history.append(row | {"seconds": round(run.seconds(), 1)})
-            run.save_checkpoint(phase.name, epoch + 1, state, history)
+            if phase.patience is not None and early_stopping.best_row(history, *stopping[:2]) is history[-1]:
+                best = early_stopping.best_of(state)
+            run.save_checkpoint(phase.name, epoch + 1, state | best, history)
+    if phase.patience is not None:
+        early_stopping.put_back(phase.model.variables, best)
+        run.note(early_stopping.sentence(history, *stopping))
 
 
 def _diverged(phase: Phase, epoch: int, what: str) -> UserError:
@@ -258,6 +281,8 @@ def compile_phase(phase: Phase) -> None:
     of objects and every size.
     """
     optimizer = phase.optimizer(phase.learning_rate, phase.epochs * phase.steps_per_epoch, phase.weight_decay)
+    if phase.rate_shares:
+        optimizer.scale_rates(phase.rate_shares)
     optimizer.build(phase.model.trainable_variables)
     jit_compile = False if phase.loss is None else runtime.jit_compile()
     options = {"metrics": phase.metrics, "loss_weights": phase.loss_weights, "jit_compile": jit_compile}

@@ -11,6 +11,9 @@ from visionkit.training.run_folder import RunFolderError
 
 RENAMED_OPTIONS = {"thaw": "unfreeze", "pictures": "images"}  # in config.json of runs that were begun under the old names
 
+# in config.json of runs that were begun when these were numbers
+OLD_VALUES = {"freeze": {0: "none", 2: "2", 4: "4", 8: "8", 16: "16", 32: "32"}}
+
 
 def named_options(config: Any, arguments: list[str]) -> frozenset[str]:
     """The options that a command line names, also those that it gives the value of the default."""
@@ -29,7 +32,7 @@ def from_plain(config: Any, stored: dict[str, Any]) -> dict[str, Any]:
             f"The run has the option {flag_of(unknown[0])}, which this recipe does not have: resume it with the "
             "recipe that began it."
         )
-    values = {name: tuple(value) if isinstance(value, list) else value for name, value in stored.items()}
+    values = {name: _as_now(name, value, fields[name]) for name, value in stored.items()}
     wrong = [name for name, value in values.items() if not _fits(value, fields[name])]
     if wrong or "out" not in values:
         name = (wrong or ["out"])[0]
@@ -44,6 +47,15 @@ def from_plain(config: Any, stored: dict[str, Any]) -> dict[str, Any]:
 def _plain_type(kind: Any) -> Any:
     """A type without what tyro is told about it."""
     return typing.get_args(kind)[0] if typing.get_origin(kind) is typing.Annotated else kind
+
+
+def _as_now(name: str, value: Any, kind: Any) -> Any:
+    """A value of ``config.json`` in today's form: tuples where JSON has lists, and where an option was a single word."""
+    if isinstance(value, int) and not isinstance(value, bool):
+        return OLD_VALUES.get(name, {}).get(value, value)
+    if isinstance(value, str) and typing.get_origin(kind) is tuple:
+        return (value,)
+    return tuple(value) if isinstance(value, list) else value
 
 
 def _fits(value: Any, kind: Any) -> bool:

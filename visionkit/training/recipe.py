@@ -7,6 +7,7 @@ import sys
 import time
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 from typing import Annotated, Any, ClassVar, Literal, Protocol, TypeVar
 
@@ -19,6 +20,8 @@ from visionkit.command_line import flag_of, parse_options
 from visionkit.errors import UserError
 from visionkit.files import arguments_expanded, cache_folder, home_expanded
 from visionkit.printable import printable, printable_streams
+from visionkit.training import rate_finder
+from visionkit.training.fine_tuning import FineTuningOptions
 from visionkit.training.fit import Phase, load_weights, train_in_order
 from visionkit.training.options import from_plain, named_options
 from visionkit.training.resume import DATA, check_apart, contradictions, current_epochs, describe_data, move_data, train_longer
@@ -52,7 +55,7 @@ class RunConfig:
     """A small, quick run to check that everything works."""
 
     LEAST: ClassVar[dict[str, float]] = {}  # the smallest value of each option that has one
-    MOST: ClassVar[dict[str, float]] = {"size": 4096, "batch_size": 2**16, "epochs": 10**6}  # what memory holds
+    MOST: ClassVar[dict[str, float]] = {"size": 4096, "batch_size": 2**16, "epochs": 10**6, "stage_decay": 1}
     named: ClassVar[frozenset[str]] = frozenset()  # the options that a command line names, which it sets on its configuration
     program: ClassVar[str] = "visionkit train"  # how the recipe was called: it sets this, too
     SHAPING: ClassVar[tuple[str, ...]] = ()  # the options that shape the network: --from has them from the finished model
@@ -82,7 +85,7 @@ class RunConfig:
 
 
 @dataclass(frozen=True)
-class TrainConfig(RunConfig):
+class TrainConfig(FineTuningOptions, RunConfig):
     """The options of recipes that train a network on images."""
 
     base: str | None = None
@@ -95,8 +98,6 @@ class TrainConfig(RunConfig):
     """Default: chosen by the number of images."""
     batch_size: int = 8
     """Images per step."""
-    learning_rate: float | None = None
-    """The peak learning rate. Default: the recipe's own."""
     augment: Literal["light", "medium", "strong"] = "medium"
     """How strongly training images are augmented."""
     flip: bool = True
@@ -106,11 +107,15 @@ class TrainConfig(RunConfig):
     half_precision: bool = False
     """Export 16-bit weights, at half the size."""
 
-    LEAST: ClassVar[dict[str, float]] = {"size": 32, "epochs": 1, "batch_size": 1, "learning_rate": 0}
+    LEAST: ClassVar[dict[str, float]] = {"size": 32, "epochs": 1, "batch_size": 1} | FineTuningOptions.FINE_TUNING_LEAST
 
     def checked(self) -> "TrainConfig":
         """See ``RunConfig.checked``."""
         return dataclasses.replace(super().checked(), weights=weights_path(self.weights))
+
+    def why_random(self) -> str | None:
+        """Why the base has random weights, in words; None where they are pretrained."""
+        return "the base has random weights (--weights none)" if not self.pretrained and self.from_model is None else None
 
     @property
     def pretrained(self) -> bool:
@@ -155,7 +160,6 @@ class Run(RunFolder):
             shaping: what else shapes the network, as JSON can hold it; where it is an option that was not set, it is preferred.
         """
         options = {name: getattr(config, name) for name in config.SHAPING} | shaping
-        options |= {"pretrained": config.pretrained} if hasattr(config, "pretrained") else {}
         made_by = f"visionkit {visionkit.__version__}, recipes/{self.recipe}.py"
         return {"made_by": made_by, "training": {"recipe": self.recipe, "options": options}}
 
@@ -167,6 +171,11 @@ class Run(RunFolder):
         """Give a network the weights of the model that ``--from`` names, if it names one; see ``start_model.take_weights``."""
         if config.from_model is not None:
             self.note(take_weights(start_model(config.from_model, self.recipe), network, class_names, heads))
+
+    @property
+    def found_rates(self) -> dict[str, dict[str, Any]]:
+        """The learning rates that were found by trying; see ``rate_finder``."""
+        return (self.read_json("plan.json") or {}).get(rate_finder.FOUND, {})
 
     @property
     def model(self) -> Path:
@@ -194,6 +203,7 @@ class Run(RunFolder):
         Returns:
             the history; see ``fit.train_in_order``.
         """
+        phases = {name: partial(rate_finder.with_rate, self, make) for name, make in phases.items()}
         history = train_in_order(self, phases, whole)
         load_weights(whole, self.weights_file(list(phases)[-1]))
         return history
@@ -280,8 +290,8 @@ def _as_start_model(config: Config, recipe: str) -> Config:
     given, options = requested(config), dict(start.options)
     if "weights" in given:
         raise UserError("--weights and --from both name the weights to begin with: leave one of them out.")
-    if "pretrained" in options:
-        options["weights"] = OWN if options.pop("pretrained") else "none"
+    if hasattr(config, "weights") and hasattr(config, "pretrained"):
+        options["weights"] = OWN
     known = {name: value for name, value in options.items() if hasattr(config, name)}
     options = {name: tuple(value) if isinstance(value, list) else value for name, value in known.items()}
     for name in config.SHAPING:
@@ -403,13 +413,13 @@ def command_line(
             sys.exit(2)
 
 
-def check_option(name: str, value: float | None, least: float, most: float = math.inf) -> None:
-    """Check the number of an option; None stands for the default.
+def check_option(name: str, value: float | str | None, least: float, most: float = math.inf) -> None:
+    """Check the number of an option; None stands for the default, and a word for what is not decided yet.
 
     Raises:
         UserError: the number lies below ``least`` or above ``most``, or is not finite.
     """
-    if value is None or (math.isfinite(value) and least <= value <= most):
+    if value is None or isinstance(value, str) or (math.isfinite(value) and least <= value <= most):
         return
     expected = f"at least {least}, and finite" if not math.isfinite(value) else f"at least {least}"
     expected = f"at most {most}" if most < value < math.inf else expected

@@ -13,7 +13,7 @@ from visionkit.errors import UserError
 from visionkit.layers.folding import folded
 from visionkit.losses.detection import yolo_losses
 from visionkit.models import catalog, yolo
-from visionkit.models.endpoints import by_stride, freeze
+from visionkit.models.endpoints import by_stride
 from visionkit.tasks.detection.trainable import TrainableDetector
 from visionkit.training.start_model import Head
 
@@ -57,7 +57,6 @@ def build(
     *,
     base: str | None = None,
     weights: str | None = "imagenet",
-    frozen_stride: int | None = None,
     size: int = 320,
     pretrained: bool | None = None,
 ) -> TrainableDetector:
@@ -70,7 +69,6 @@ def build(
             detectors of keras-cv ignore them.
         base: the backbone, a network of the catalogue; None takes the detector's default.
         weights: weights of the base: None, "imagenet", or a path.
-        frozen_stride: the stride up to which pretrained layers of the base are frozen; None trains all of it.
         size: side in pixels of the input of the finished detector.
         pretrained: whether BatchNorm of the base stays in inference mode. Default: where ``weights`` are given.
     """
@@ -79,7 +77,6 @@ def build(
         adapter = importlib.import_module("visionkit.tasks.detection.keras_cv_adapter")  # it costs seconds to import
         return adapter.build(name.removeprefix(FOREIGN), num_classes, size=size)
     backbone = catalog.build(base or yolo.VARIANTS[name].backbone, (None, None, 3), None, weights=weights)
-    freeze(backbone, frozen_stride if pretrained else None)
     strides = STRIDES[: len(anchors)]
     in_cells = [np.asarray(sides, np.float32) * size / stride for sides, stride in zip(anchors, strides, strict=True)]
     network = yolo.yolo(backbone, num_classes, in_cells, variant=name, strides=strides, pretrained=pretrained)
@@ -95,4 +92,4 @@ def build(
         pixels = keras.Input((side, side, 3), name="image")
         return yolo.detector(keras.Model(pixels, folded(network)(pixels), name=network.name), in_cells)
 
-    return TrainableDetector(network, losses, PARTS, at_size, any_size=True)
+    return TrainableDetector(network, losses, PARTS, at_size, any_size=True, base=backbone if pretrained else None)

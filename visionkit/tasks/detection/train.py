@@ -105,7 +105,8 @@ def phase(detector: TrainableDetector, pipeline: TrainingPipeline, val: Index, s
         metrics = measure(network, val, pipeline.batch_size)
         return {"map": metrics.map, "map50": metrics.map50}
 
-    return averaged_phase(trainer, validate, schedule, name="train", steps_per_epoch=len(pipeline), batches=batches)
+    options = {"name": "train", "steps_per_epoch": len(pipeline), "batches": batches, "monitor": "map"}
+    return averaged_phase(trainer, validate, schedule, **options)
 
 
 def build_trainer(detector: TrainableDetector) -> AveragingTrainer:
