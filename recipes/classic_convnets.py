@@ -40,9 +40,11 @@ from visionkit.models.catalog import CATALOG, find
 from visionkit.models.inception import SIDE_WEIGHTS, without_side_branches
 from visionkit.tasks.classification import depth_study, evaluate, export, plan, report, train
 from visionkit.training import runtime
+from visionkit.training.config import RunConfig
 from visionkit.training.dataset import with_cache
 from visionkit.training.fit import Phase
-from visionkit.training.recipe import Run, RunConfig, command_line, run_recipe, whole_path
+from visionkit.training.options import whole_path
+from visionkit.training.recipe import Run, command_line, run_recipe
 from visionkit.training.start_model import Head
 
 GOOGLENET = "googlenet"  # trained with side branches, exported without
@@ -130,7 +132,7 @@ def train_and_export(run: Run, config: Config) -> None:
         trained, model = model, without_side_branches(model) if branches else model
         metrics, sections, title = {}, (), f"{model.name} on {Path(config.data).name}"
 
-    print("Exporting ...", flush=True)
+    run.say("Exporting ...")
     options = {"flips": config.flips and not config.study, "whole": small is not None, "trained": trained}
     metadata = {"base": model.name, **run.described(config, size=model.input_shape[1])}
     bundle = export.export_classifier(model, run.model, class_names=data.train.class_names, metadata=metadata, **options)

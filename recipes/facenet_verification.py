@@ -32,9 +32,10 @@ from visionkit.export.bundle import update_metadata
 from visionkit.models import catalog
 from visionkit.tasks.embedding import embedders, evaluate, export, plan, report, train
 from visionkit.training import runtime
+from visionkit.training.config import TrainConfig
 from visionkit.training.dataset import with_cache
 from visionkit.training.fine_tuning import check_base, parts_of, phases_of
-from visionkit.training.recipe import Run, TrainConfig, command_line, run_recipe
+from visionkit.training.recipe import Run, command_line, run_recipe
 from visionkit.viz.rate_curve import with_found_rates
 
 SMOKE = {"epochs": 1, "size": 64, "people": 4, "images": 2}
@@ -135,7 +136,7 @@ def train_and_export(run: Run, config: Config) -> None:
     phases = phases_of(run, config, base, parts, lambda: train.phase(embedder, pipeline, data.val, schedule, objective))
     history = run.train(phases, embedder)
 
-    print("Exporting ...", flush=True)
+    run.say("Exporting ...")
     bundle = export.export_embedder(
         embedder,
         run.model,

@@ -41,9 +41,11 @@ from visionkit.tasks.classification.export import export_classifier
 from visionkit.tasks.classification.train import Schedule
 from visionkit.tasks.localization import evaluate, export, plan, report, train
 from visionkit.training import runtime
+from visionkit.training.config import RunConfig
 from visionkit.training.fine_tuning import FineTuningOptions, check_base, parts_of, phases_of, tuned
 from visionkit.training.freezing import BASE, Freeze
-from visionkit.training.recipe import OWN, Run, RunConfig, command_line, run_recipe, weights_path
+from visionkit.training.options import OWN, weights_path
+from visionkit.training.recipe import Run, command_line, run_recipe
 from visionkit.training.start_model import Head
 from visionkit.viz.rate_curve import with_found_rates
 
@@ -141,7 +143,7 @@ def locate(run: Run, config: Config, data: Splits, schedule: Schedule) -> None:
     phases = phases_of(run, config, backbone, parts, lambda: phase(network, pipeline, data.val, schedule))
     history = run.train(phases, network)
 
-    print("Exporting ...", flush=True)
+    run.say("Exporting ...")
     metadata = {"base": config.base, **run.described(config)}
     bundle = export.export_locator(network, run.model, task=task, class_names=names, metadata=metadata)
     evaluation = evaluate.evaluate(bundle, data.val, data.train)
@@ -157,7 +159,7 @@ def slide_windows(run: Run, config: Config, data: Splits, schedule: Schedule) ->
     phase = tuned(windows.window_phase(classifier, samples.train, samples.val, schedule, seed=config.seed), config, None)
     history = run.train({phase.name: lambda: phase}, classifier)
 
-    print("Exporting ...", flush=True)
+    run.say("Exporting ...")
     metadata = {"base": "lenet5", **run.described(config)}
     bundle = export_classifier(classifier, run.model, class_names=names, metadata=metadata, whole=True)
     evaluation = windows.evaluate_windows(bundle, classifier, samples, data.val)

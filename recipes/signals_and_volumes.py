@@ -35,7 +35,8 @@ from visionkit.models.catalog import find
 from visionkit.tasks.classification import evaluate_arrays, export_arrays, plan_arrays, report, train_arrays
 from visionkit.tasks.classification.train import Schedule
 from visionkit.training import runtime
-from visionkit.training.recipe import Run, RunConfig, command_line, run_recipe
+from visionkit.training.config import RunConfig
+from visionkit.training.recipe import Run, command_line, run_recipe
 from visionkit.training.start_model import Head
 from visionkit.viz.report import class_list
 
@@ -104,7 +105,7 @@ def train_and_export(run: Run, config: Config) -> None:
     phase = train_arrays.phase(model, data, schedule, variation=variation, seed=config.seed)
     history = run.train({phase.name: lambda: phase}, model)
 
-    print("Exporting ...", flush=True)
+    run.say("Exporting ...")
     metadata = {"base": plan.network, **run.described(config, network=plan.network)}
     options = {"kind": data.kind, "fit": data.fit, "class_names": class_names, "metadata": metadata}
     bundle = export_arrays.export_array_classifier(model, run.model, **options)

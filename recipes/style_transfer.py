@@ -33,7 +33,9 @@ from visionkit.tasks.style_transfer import descent, evaluate, export, export_des
 from visionkit.tasks.style_transfer.objective import LossWeights
 from visionkit.tasks.style_transfer.painting import Painting, forget_state, gif
 from visionkit.training import runtime
-from visionkit.training.recipe import Run, RunConfig, command_line, run_recipe, weights_path, whole_path
+from visionkit.training.config import RunConfig
+from visionkit.training.options import weights_path, whole_path
+from visionkit.training.recipe import Run, command_line, run_recipe
 
 SMOKE = {"size": 64, "steps": 4, "window": 64, "epochs": 1}
 STEPS, SMOKE_STEPS = 250, 3  # an epoch of the network's training
@@ -146,8 +148,6 @@ def paint_and_export(run: Run, config: Config) -> None:
     exact.tiles(largest, largest)  # raises now, not after the coarser scales
     height, width = inputs.content.shape[:2]
     run.note(f"Content of {width} x {height} pixels, painted with a longer side of {config.size}.")
-    if config.smoke:
-        run.note("A smoke run: it takes far too few steps for a good image.")
 
     weights = LossWeights(config.content_weight, config.style_weight, config.smoothness)
     settings = descent.DescentSettings(
@@ -167,7 +167,7 @@ def paint_and_export(run: Run, config: Config) -> None:
     named = {"styles": tuple(inputs.styles), "metadata": {"base": config.base, **run.described(config)}}
     history, bundle = [], None
     if photographs is None:
-        print("Exporting ...", flush=True)
+        run.say("Exporting ...")
         options = {"learning_rate": config.learning_rate, "half_precision": config.half_precision}
         options |= {"luminance_only": config.colors == "luminance"}
         steps = SMOKE_DESCENT_STEPS if config.smoke else DESCENT_STEPS

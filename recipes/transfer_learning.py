@@ -38,10 +38,11 @@ from visionkit.models.catalog import find
 from visionkit.tasks.classification import evaluate, export, plan, report, train, transfer
 from visionkit.tasks.classification.feature_cache import FeatureCache
 from visionkit.training import runtime
+from visionkit.training.config import TrainConfig
 from visionkit.training.fine_tuning import check_base, tuned
 from visionkit.training.fit import Phase, load_weights
 from visionkit.training.freezing import BASE, Freeze, Part, freeze_base, part_of
-from visionkit.training.recipe import Run, TrainConfig, command_line, run_recipe
+from visionkit.training.recipe import Run, command_line, run_recipe
 from visionkit.training.start_model import Head
 from visionkit.viz.rate_curve import with_found_rates
 from visionkit.viz.report import class_list
@@ -143,7 +144,7 @@ def train_and_export(run: Run, config: Config) -> None:
     best, accuracies = plan.choose_best(run, run.with_weights(history), stops_early=config.patience is not None)
     load_weights(model.classifier, run.weights_file(best))
 
-    print("Exporting ...", flush=True)
+    run.say("Exporting ...")
     metadata = {"base": config.base, **run.described(config, size=choices.size)}
     multi_label = train.is_multi_label(data.train)
     options = {"flips": config.flip, "half_precision": config.half_precision, "multi_label": multi_label}

@@ -37,9 +37,11 @@ from visionkit.models.unet import Style
 from visionkit.tasks.segmentation import evaluate, export, plan, report, segmenters, train
 from visionkit.tasks.segmentation.data import SegmentationData
 from visionkit.training import runtime
+from visionkit.training.config import TrainConfig
 from visionkit.training.fine_tuning import check_base, parts_of, phases_of
 from visionkit.training.freezing import freeze_base
-from visionkit.training.recipe import Run, TrainConfig, command_line, run_recipe, whole_path
+from visionkit.training.options import whole_path
+from visionkit.training.recipe import Run, command_line, run_recipe
 from visionkit.viz.rate_curve import with_found_rates
 
 SMOKE = {"epochs": 1, "size": 96, "batch_size": 8}
@@ -164,7 +166,7 @@ def train_and_export(run: Run, config: Config) -> None:
     )
     history = run.train(phases, network)
 
-    print("Exporting ...", flush=True)
+    run.say("Exporting ...")
     in_training = measure()
     bundle = export.export_segmenter(
         segmenter.inference,

@@ -27,9 +27,10 @@ from visionkit.errors import UserError
 from visionkit.models import catalog
 from visionkit.tasks.detection import detectors, evaluate, export, plan, report, train
 from visionkit.training import runtime
+from visionkit.training.config import TrainConfig
 from visionkit.training.fine_tuning import check_base, parts_of, phases_of
 from visionkit.training.freezing import Freeze, freeze_base
-from visionkit.training.recipe import Run, TrainConfig, command_line, run_recipe
+from visionkit.training.recipe import Run, command_line, run_recipe
 from visionkit.viz.rate_curve import with_found_rates
 
 SMOKE = {"epochs": 2, "size": 160, "batch_size": 8}
@@ -111,7 +112,7 @@ def train_and_export(run: Run, config: Config) -> None:
     phases = phases_of(run, config, detector.base, parts, lambda: train.phase(detector, pipeline, data.val, schedule))
     history = run.train(phases, network)
 
-    print("Exporting ...", flush=True)
+    run.say("Exporting ...")
     exported = detector.at_size(chosen.size)
     in_training = train.measure(exported, data.val, config.batch_size)
     bundle = export.export_detector(

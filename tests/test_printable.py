@@ -7,7 +7,7 @@ from contextlib import redirect_stderr, redirect_stdout
 import pytest
 from tqdm import tqdm
 
-from visionkit.printable import PrintableStream, printable, printable_streams, some
+from visionkit.printable import PrintableStream, duration, number, printable, printable_streams, some
 
 
 @pytest.mark.parametrize(
@@ -59,3 +59,34 @@ def test_progress_bars_below_each_other_still_move():
 
 def test_many_names_are_shortened():
     assert some(["a"]) == "a" and some(list("abcdef")) == "a, b, c, d and 2 more"
+
+
+@pytest.mark.parametrize(
+    ("seconds", "exact", "rough"),
+    [
+        (0, "0 s", "0 s"),
+        (0.0234, "0.02 s", "0 s"),
+        (1.234, "1.2 s", "1 s"),
+        (34.2, "34 s", "34 s"),
+        (60, "1 min", "60 s"),
+        (95, "1 min 35 s", "2 min"),
+        (3599.9, "1 h", "1 h"),
+        (7500, "2 h 5 min", "2 h 5 min"),
+    ],
+)
+def test_times_are_in_words(seconds, exact, rough):
+    assert (duration(seconds), duration(seconds, rough=True)) == (exact, rough)
+
+
+def test_numbers_have_three_digits_or_all_before_the_point():
+    shown = {
+        0: "0",
+        1.0: "1",
+        0.41234: "0.412",
+        12.345: "12.3",
+        123.4: "123",
+        12345.6: "12,346",
+        -0.5: "-0.5",
+        1e-5: "1e-05",
+    }
+    assert {value: number(value) for value in shown} == shown

@@ -27,6 +27,25 @@ def some(names: Sequence[str], most: int = 4) -> str:
     return ", ".join(names[:most]) + (f" and {len(names) - most:,} more" if len(names) > most else "")
 
 
+def duration(seconds: float, *, rough: bool = False) -> str:
+    """A time in words: "1.2 s", "34 s", "1 min 35 s", "2 h 5 min"; ``rough`` leaves the seconds out where there are minutes."""
+    if seconds < 9.95 and not rough:
+        return f"{seconds:.1f} s" if seconds >= 0.095 else f"{seconds:.1g} s"
+    if round(seconds) < (90 if rough else 60):
+        return f"{round(seconds)} s"
+    minutes, rest = (round(seconds / 60), 0) if rough or seconds >= 3600 else divmod(round(seconds), 60)
+    hours, minutes = divmod(minutes, 60)
+    parts = ((hours, "h"), (minutes, "min"), (rest, "s"))
+    return " ".join(f"{count} {unit}" for count, unit in parts if count)
+
+
+def number(value: float) -> str:
+    """A number with the digits that matter: three, or all those before the point."""
+    if abs(value) >= 1000 or value == int(value):
+        return f"{value:,.0f}"
+    return f"{value:.3g}"
+
+
 def as_utf8(name: str) -> str:
     """The name of a file read as UTF-8 where the locale is another one (``LC_ALL=C``); other bytes stay as they are."""
     try:

@@ -12,8 +12,11 @@ import pytest
 
 from visionkit.errors import UserError
 from visionkit.files import BUNDLE_METADATA
+from visionkit.training.about import MEANINGLESS
+from visionkit.training.config import RunConfig, TrainConfig
 from visionkit.training.fit import Phase
-from visionkit.training.recipe import RunConfig, TrainConfig, check_option, run_recipe, unused
+from visionkit.training.options import check_option
+from visionkit.training.recipe import run_recipe, unused
 
 
 @dataclass(frozen=True)
@@ -50,7 +53,7 @@ def test_a_run_of_defaults_gets_a_folder_of_its_own(tmp_path, monkeypatch, capsy
 
 def test_smoke_sets_what_was_not_requested(tmp_path):
     run = start(Config(out=tmp_path / "run", epochs=3, smoke=True))
-    assert run.read_json("notes.json") == run.notes == ["3 epochs of (2,)."]
+    assert run.read_json("notes.json") == run.notes == [MEANINGLESS, "3 epochs of (2,)."]
 
 
 def test_an_interrupted_run_continues_with_its_own_configuration(tmp_path):
@@ -136,8 +139,8 @@ class Plan:
 class Page:
     """A report that writes its arguments."""
 
-    def write(self, path, *, notes, metrics, config):
-        path.write_text(json.dumps({"notes": notes, "metrics": metrics, "config": config}))
+    def write(self, path, *, notes, metrics, config, **others):
+        path.write_text(json.dumps({"notes": notes, "metrics": metrics, "config": config, "phases": others["phases"]}))
         return path
 
 
@@ -194,5 +197,6 @@ def test_a_run_trains_and_its_metrics_are_in_the_bundle_the_report_and_last_in_m
     assert json.loads((run.model / BUNDLE_METADATA).read_text()) == {"task": "none", "metrics": metrics}
     page = json.loads((run.path / "report.html").read_text())
     assert page["notes"] == ["Trained."] and page["metrics"] == metrics
-    assert page["config"]["epochs"] == 5 and "resume" not in page["config"]
+    assert page["config"]["epochs"] == "5" and "resume" not in page["config"]
+    assert page["phases"]["only"]["epochs"] == 2 and page["phases"]["only"]["weights_trained"] == 8
     assert dataclasses.fields(Config)[0].name == "data"

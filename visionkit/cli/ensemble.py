@@ -1,12 +1,13 @@
 """``visionkit ensemble``. Heavy modules are imported when the command runs."""
 
+import time
 from pathlib import Path
 from typing import Literal
 
 import tyro
 
 from visionkit.cli.arguments import AllowOutside, Trust
-from visionkit.cli.output import say
+from visionkit.cli.output import say, say_duration
 
 
 def ensemble(
@@ -42,6 +43,7 @@ def ensemble(
     from visionkit.tasks.classification.evaluate import accuracy_of
 
     val = None if data is None else (find_small(data) or read_classified(data, seed=seed, allow_outside=allow_outside)).val
+    began = time.monotonic()
     bundle = export_ensemble(models, out, views=views, trust=trust)
     if val is not None:
         for model in models:
@@ -49,5 +51,6 @@ def ensemble(
         accuracy = accuracy_of(bundle, val, trust=trust)
         update_metadata(bundle, metrics={"accuracy": accuracy})
         say(f"{accuracy:.4f}  {bundle}: the mean, of {len(val)} validation images")
+    say_duration(f"{len(models)} models combined", began)
     say(f"model    {bundle}")
     return 0

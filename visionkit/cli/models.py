@@ -30,10 +30,9 @@ def models(
     from visionkit import quiet_tensorflow
 
     quiet_tensorflow()
-    from tqdm import tqdm
-
     from visionkit.models.catalog import CATALOG
     from visionkit.models.cost import build_to_count, layer_costs, separable_blocks, summary
+    from visionkit.progress import bar
     from visionkit.viz.cost_table import cost_lines, list_header, list_line
 
     if name is not None:
@@ -44,7 +43,7 @@ def models(
         else:
             print(*cost_lines(model.name, costs, separable_blocks(model)), sep="\n")
         return 0
-    with tqdm(CATALOG, "networks", leave=False, disable=None) as networks:
+    with bar(CATALOG, "networks", unit=" networks") as networks:
         if not as_json:
             networks.write(list_header(list(CATALOG)))
         for network in networks:

@@ -2,11 +2,13 @@
 
 import json
 import sys
+import time
 from typing import TextIO
 
-from visionkit.printable import printable
+from visionkit.printable import duration, printable
 
 MOST_NAMED = 20  # problems on the screen
+LONG_WORK = 10.0  # seconds, after which a command says how long it took
 
 
 def to_json(record: dict) -> str:
@@ -23,6 +25,17 @@ def say(*lines: object, file: TextIO | None = None) -> None:
     """
     for line in lines:
         print(printable(line), file=file)
+
+
+def say_duration(what: str, began: float) -> None:
+    """Say on standard error how long work took, if it took long.
+
+    Args:
+        what: was done, such as "1,200 images".
+        began: the value of ``time.monotonic()`` at the beginning.
+    """
+    if (seconds := time.monotonic() - began) > LONG_WORK:
+        say(f"{what} in {duration(seconds)}", file=sys.stderr)
 
 
 def exit_status(num_failures: int, num_files: int, outcome: str) -> int:

@@ -1,14 +1,19 @@
 """``visionkit predict``: predictions of an exported model for images, signals, volumes and videos."""
 
+import errno
+import glob
 import os
 import sys
+import time
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Literal
 
 import tyro
 
+from visionkit.bundle_files import find_bundle, read_metadata
 from visionkit.cli.arguments import AsJson, Trust
-from visionkit.cli.output import to_json
+from visionkit.cli.output import say, say_duration, to_json
 from visionkit.errors import UserError
 
 
@@ -53,29 +58,53 @@ def predict(
         raise UserError(f"--top {top}: expected at least 1.")
     if not images:
         raise UserError("No images given; expected files, folders or globs after the model.")
+    read_metadata(find_bundle(model))  # that there is none is said before TensorFlow is imported, which takes seconds
+    if all(map(_is_missing, images)):
+        return _report_missing(images, as_json=as_json)
     from visionkit import quiet_tensorflow
+    from visionkit.progress import bar, output_is_terminal, step
 
     # Else TensorFlow keeps what a large image took, beside what the next one takes.
     os.environ.setdefault("TF_ONEDNN_USE_SYSTEM_ALLOCATOR", "1")
     quiet_tensorflow()
+    with step("starting TensorFlow"):
+        import visionkit.inference.predictor  # noqa: F401
     from visionkit.data.images.listing import list_files
     from visionkit.inference.output import PredictOptions
     from visionkit.inference.video import is_video
     from visionkit.tasks import load
 
     options = PredictOptions(draw, top, threshold, tile, coco, annotations, instances, style)
-    predictor = load(model, trust=trust)
+    with step("loading the model"):
+        predictor = load(model, trust=trust)
     predictor.check(options)
     files = list_files(images, predictor.list_files)
     if not files:
         raise UserError(f"No images in {', '.join(images)}.")
-    failures = 0
-    for line in predictor.outputs(files, options):
+    kind = "files" if predictor.VIDEOS and any(map(is_video, files)) else "images"
+    failures, began = 0, time.monotonic()
+    shown = {"total": len(files), "unit": f" {kind}", "disable": len(files) == 1 or kind == "files" or output_is_terminal()}
+    for line in bar(predictor.outputs(files, options), "predicting", **shown):
         text = line.text if not as_json else "" if line.record is None else to_json(line.record)
         print(text, end="\n" if text else "", flush=True)
         print(line.stderr, end="\n" if line.stderr else "", file=sys.stderr)
         failures += line.is_error
+    if len(files) > 1:
+        say_duration(f"{len(files):,} {kind}", began)
     if failures:
-        kind = "files" if predictor.VIDEOS and any(map(is_video, files)) else "images"
         print(f"{failures} of {len(files)} {kind} cannot be read.", file=sys.stderr)
     return 1 if failures else 0
+
+
+def _is_missing(name: str) -> bool:
+    """Whether nothing has this name: neither a file nor a folder, nor files that it may stand for, nor a camera."""
+    return not Path(name).exists() and not glob.has_magic(name) and not name.isdecimal()
+
+
+def _report_missing(names: Sequence[str], *, as_json: bool) -> int:
+    """Print the lines of files of which none exists, as the predictor would, and return the exit status."""
+    reason = os.strerror(errno.ENOENT)
+    for name in names:
+        say(*([to_json({"path": name, "error": reason})] if as_json else [name, f"    cannot be read: {reason}"]))
+    say(f"{len(names)} of {len(names)} images cannot be read.", file=sys.stderr)
+    return 1

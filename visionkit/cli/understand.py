@@ -1,12 +1,13 @@
 """``visionkit understand``. Heavy modules are imported when the command runs."""
 
 import sys
+import time
 from pathlib import Path
 
 import tyro
 
 from visionkit.cli.arguments import Trust, check_between, image_files
-from visionkit.cli.output import exit_status, say
+from visionkit.cli.output import exit_status, say, say_duration
 from visionkit.errors import UserError
 
 
@@ -46,11 +47,17 @@ def understand(
     from visionkit.explain.model import open_explained
     from visionkit.explain.page import write_understanding
     from visionkit.explain.understand import understand
+    from visionkit.progress import step
 
-    explained = open_explained(model, weights, trust=trust)
+    began = time.monotonic()
+    with step("loading the model"):
+        explained = open_explained(model, weights, trust=trust)
     understanding = understand(explained, files, label=label, num_units=units, num_shown=images_shown, seed=seed)
     for failure in understanding.unreadable:
         say(failure.path, f"    cannot be read: {failure.error}", file=sys.stderr)
     status = exit_status(len(understanding.unreadable), len(files), "cannot be read")
-    say(write_understanding(understanding, out, label=label))
+    with step("writing the page"):
+        page = write_understanding(understanding, out, label=label)
+    say_duration(f"{len(files):,} images", began)
+    say(page)
     return status

@@ -13,7 +13,6 @@ from typing import Literal
 
 import cv2
 import numpy as np
-from tqdm import tqdm
 
 from visionkit.data.boxes import upright
 from visionkit.data.formats.annotation_files import Images, split_file_name, unfinished_folder
@@ -28,6 +27,7 @@ from visionkit.data.images.name_lists import BACKGROUNDS
 from visionkit.data.images.scan import ImageInfo, scan
 from visionkit.data.index import NO_OBJECTS, Annotation, DataError, Index, Objects, Problem, Rle
 from visionkit.data.splits import DataSet
+from visionkit.progress import bar
 
 Format = Literal["voc", "coco", "yolo"]
 VALUES_OF_BACKGROUND = ("0", "#000000")  # by which masks without names call it
@@ -206,7 +206,7 @@ def _with_objects(data_set: DataSet, problems: list[Problem]) -> tuple[DataSet, 
     splits, num_ignored, background = {}, 0, set()
     for split, index in data_set.splits.items():
         rows, annotations = [], []
-        for row, one in enumerate(tqdm(index.annotations, "finding objects", unit=" images", leave=False, delay=1)):
+        for row, one in enumerate(bar(index.annotations, "finding objects", unit=" images", delay=1)):
             objects = one.objects or NO_OBJECTS
             if one.objects is None and one.mask is not None:
                 objects, ignored = _read_objects(one, index, problems)

@@ -8,7 +8,6 @@ from typing import NamedTuple
 
 import cv2
 import numpy as np
-from tqdm import tqdm
 
 from visionkit.data.images.decode import ImageError, read_image
 from visionkit.errors import UserError
@@ -20,6 +19,7 @@ from visionkit.explain.network_graph import Layer
 from visionkit.explain.probe import Explained
 from visionkit.explain.top_patches import NUM_PATCHES, Peak, TopPatches, cut, dimmed, inside
 from visionkit.inference.predictor import Unreadable, map_in_order
+from visionkit.progress import bar
 
 AT_ONCE = 8  # images in a batch
 BOX_COLOR = (255, 214, 10)
@@ -128,13 +128,13 @@ def understand(
     peaks = [{unit: top.peaks(unit) for unit in units} for top, units in zip(top_patches, chosen, strict=True)]
     patches = _patches(model, readable, layers, peaks)
     stages = []
-    with tqdm(total=len(layers), desc="images for units", leave=False, disable=None) as progress:
+    with bar(total=len(layers), description="images for units", unit=" layers") as progress:
         for layer, layer_peaks, layer_patches in zip(layers, peaks, patches, strict=True):
             stages.append(_stage(model, layer, layer_peaks, layer_patches, seed))
             progress.update()
     numbers = np.unique(np.linspace(0, len(readable) - 1, min(num_shown, len(readable))).round().astype(int)).tolist()
     shown = [readable[number] for number in numbers]
-    images = ((path, _read(model, path)) for path in tqdm(shown, "explanations", leave=False, disable=None))
+    images = ((path, _read(model, path)) for path in bar(shown, "explanations", unit=" images"))
     # A file that has vanished since it was first read is left out.
     explained = [_explain(model, path, pixels, label) for path, pixels in images if not isinstance(pixels, Unreadable)]
     return Understanding(model, as_images(first_filters(model.probe)), stages, explained, len(readable), unreadable)
@@ -183,7 +183,7 @@ def _images(
 ) -> Iterator[list[tuple[str, np.ndarray | Unreadable]]]:
     """Read files in groups on all cores; at most two groups are in memory."""
     images = map_in_order(lambda path: (path, _read(model, path)), files, AT_ONCE)
-    with tqdm(total=len(files), desc=description, leave=False, disable=None) as progress:
+    with bar(total=len(files), description=description, unit=" images") as progress:
         while group := list(islice(images, AT_ONCE)):
             yield group
             progress.update(len(group))

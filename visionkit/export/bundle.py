@@ -27,6 +27,7 @@ from visionkit.errors import UserError
 from visionkit.export import litert
 from visionkit.files import BUNDLE_METADATA, home_expanded, sync
 from visionkit.models.network_files import write_network
+from visionkit.progress import step
 
 __all__ = ["LITERT_FILE", "LUMA", "answers", "find_bundle", "read_metadata", "update_metadata", "write_bundle"]
 LUMA = (0.299, 0.587, 0.114)  # of red, green, blue in grey, as Pillow has it; unlike TensorFlow's they sum to 1
@@ -85,14 +86,16 @@ def write_bundle(
     folder.parent.mkdir(parents=True, exist_ok=True)
     unfinished = Path(tempfile.mkdtemp(prefix=f".{folder.name}-", dir=folder.parent))
     try:
-        _save(module, unfinished, signatures)
+        with step("Exporting: tracing and saving the graph"):
+            _save(module, unfinished, signatures)
         (unfinished / EXTRA).mkdir()
         described = {"task": task, "labels": list(class_names), **metadata}
         if litert_function is None:
             described.setdefault("litert", "not converted: it was not requested")
         else:
             try:
-                converted = litert.convert(litert_function, litert_shape, half_precision=litert_half_precision)
+                with step("Exporting: converting to LiteRT"):
+                    converted = litert.convert(litert_function, litert_shape, half_precision=litert_half_precision)
             except Exception as error:  # the converter's errors have no common type, and the bundle is whole without it
                 if isinstance(error, OSError) and error.errno is not None:  # a full disk is not a lack of LiteRT's
                     raise

@@ -6,12 +6,12 @@ from pathlib import Path
 from typing import NamedTuple
 
 import numpy as np
-from tqdm import tqdm
 
 from visionkit.data.images.decode import ImageError
 from visionkit.inference.output import OutputLine, unreadable
 from visionkit.inference.predictor import Unreadable
 from visionkit.inference.video import Frame, Video, VideoWriter, interrupt_noted
+from visionkit.progress import bar
 
 
 class FrameOutput(NamedTuple):
@@ -46,7 +46,7 @@ def video_outputs(
         interrupt_noted() as interrupted,
         closing(video),
         closing(VideoWriter(target, video.rate)) as writer,
-        tqdm(total=video.num_frames, desc=Path(name).name, unit=" frames", leave=False) as progress,
+        bar(total=video.num_frames, description=Path(name).name, unit=" frames") as progress,
     ):
         try:
             for frame in video.frames():

@@ -4,8 +4,10 @@ A file may be in a format of Keras (``.weights.h5``, ``.keras``), or hold a stat
 in the format of safetensors or of PyTorch.
 """
 
+import re
 import sys
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from contextlib import closing, contextmanager, redirect_stdout
 from pathlib import Path
 
 import keras
@@ -15,6 +17,7 @@ from visionkit.errors import UserError
 from visionkit.files import open_file
 from visionkit.layers.normalization import use_imagenet_statistics
 from visionkit.printable import some
+from visionkit.progress import bar
 from visionkit.weights.keras_files import read_groups
 from visionkit.weights.keras_layers import fill_from_groups
 from visionkit.weights.tensor_files import read_tensors
@@ -140,6 +143,39 @@ def _left_out(filled: Filled) -> str:
     return f"{filled.used} tensors are loaded; {'; '.join(parts)}." if parts else ""
 
 
+class _Download:
+    """A stream for what Keras prints of a download, which goes to a bar on standard error instead of standard output."""
+
+    def __init__(self, description: str):
+        self._description, self._bar = description, None
+
+    def write(self, text: str) -> int:
+        """Take a line of Keras' progress bar, "8192/94765736 ...", or another line."""
+        if found := re.search(r"(\d+)/(\d+)", text):
+            done, total = map(int, found.groups())
+            self._bar = self._bar or bar(total=total, description=self._description, unit="B", scale=True)
+            self._bar.update(done - self._bar.n)
+        return len(text)
+
+    def isatty(self) -> bool:
+        """Let Keras print how far it is."""
+        return True
+
+    def flush(self) -> None:
+        """Nothing is kept back."""
+
+    def close(self) -> None:
+        """Remove the bar."""
+        if self._bar is not None:
+            self._bar.close()
+
+
+@contextmanager
+def _shown_download(description: str) -> Iterator[None]:
+    with closing(_Download(description)) as stream, redirect_stdout(stream):
+        yield
+
+
 def copy_weights(source: keras.Model, target: keras.Model) -> None:
     """Copy the weights of a network into another with the same layers, in their order.
 
@@ -186,7 +222,8 @@ def _load_from_peer(model: keras.Model, peer_arguments: dict) -> None:
         )
     whole = HEAD in {layer.name for layer in model.layers} and model.output_shape[-1] == 1000
     try:
-        peer = getattr(keras.applications, PEERS[model.name])(weights="imagenet", include_top=whole, **peer_arguments)
+        with _shown_download(f"downloading the weights of {model.name}"):
+            peer = getattr(keras.applications, PEERS[model.name])(weights="imagenet", include_top=whole, **peer_arguments)
     except ValueError:
         raise
     except Exception as error:  # keras.utils.get_file raises a bare Exception for every failed download

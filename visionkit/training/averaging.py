@@ -106,6 +106,7 @@ def averaged_phase(
         model=trainer,
         epochs=schedule.epochs,
         learning_rate=schedule.learning_rate,
+        batch_size=schedule.batch_size,
         steps_per_epoch=steps_per_epoch,
         batches=batches,
         validate=validate,

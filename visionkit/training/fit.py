@@ -9,13 +9,12 @@ from typing import Any, Literal
 
 import keras
 import numpy as np
-from tqdm import tqdm
 
 from visionkit.errors import UserError
-from visionkit.printable import printable
 from visionkit.training import early_stopping, runtime
 from visionkit.training.optimizers import adamw
 from visionkit.training.run_folder import RunFolder
+from visionkit.training.watch import Watch
 from visionkit.weights.keras_files import read_groups
 
 
@@ -31,7 +30,7 @@ class Phase:
         steps_per_epoch: batches per epoch.
         batches: maps the number of an epoch to its batches, as ``model.fit`` takes them: ``(inputs, targets)``, maybe with
             sample weights.
-        validate: measures the model, and returns metrics by name; the progress bar shows them. What cannot be measured is nan,
+        validate: measures the model, and returns metrics by name. What cannot be measured is nan,
             and is left out.
         loss: as ``model.compile`` takes it; None where the model computes its loss by itself (``compute_loss``).
         metrics: as ``model.compile`` takes them.
@@ -40,6 +39,7 @@ class Phase:
         optimizer: makes the optimizer from the learning rate, the total number of steps and the weight decay.
         validate_every: epochs between validations; the last epoch is always validated.
         on_end: is called after the last epoch, before the weights are saved.
+        batch_size: samples a step, for the report.
         loop: "train_on_batch" where a step takes about a millisecond, less than the overhead of Keras' ``fit``.
         rate_shares: the shares of the learning rate that variables have, by their ``id``; see ``stage_rates.stage_shares``.
         patience: the phase ends when so many validations brought no improvement, and leaves its best weights. None trains all
@@ -61,6 +61,7 @@ class Phase:
     optimizer: Callable[[float, int, float], keras.optimizers.Optimizer] = adamw
     validate_every: int = 1
     on_end: Callable[[], None] | None = None
+    batch_size: int | None = None
     loop: Literal["fit", "train_on_batch"] = "fit"
     rate_shares: Mapping[int, float] | None = None
     patience: int | None = None
@@ -97,7 +98,7 @@ def train_in_order(run: RunFolder, phases: dict[str, Callable[[], Phase]], whole
         the history: a row for each epoch, with phase, epoch, seconds and metrics: loss, accuracy, val_loss,
         val_accuracy ...
     """
-    names = list(phases)
+    names, watch = list(phases), run.watch or Watch(run)
     saved = run.load_checkpoint()
     if saved is not None and saved[0]["phase"] not in names:
         run.drop_checkpoint(f"it is of phase '{saved[0]['phase']}', and this run has {', '.join(names)}")
@@ -122,8 +123,9 @@ def train_in_order(run: RunFolder, phases: dict[str, Callable[[], Phase]], whole
                 run.drop_checkpoint(str(error).removesuffix("."))
                 return train_in_order(run, phases, whole)
             first_epoch, arrays = state["epoch"], None
-            tqdm.write(f"Resumed after epoch {first_epoch} of '{name}'.")
-        train(phase, run, history, first_epoch, best)
+            run.say(f"Resumed after epoch {first_epoch} of '{name}'.")
+        watch.begin(name, facts_of(phase), history, first_epoch, names=names)
+        train(phase, run, history, watch, first_epoch, best)
         if phase.on_end is not None:
             phase.on_end()
         saved_model = whole or phase.model
@@ -148,57 +150,65 @@ def _finished_phases(run: RunFolder, names: list[str], whole: keras.Model | None
         try:
             load_weights(whole, run.weights_file(finished[-1]))
         except UserError as error:
-            print(printable(f"{error} The run begins anew."), flush=True)
+            run.say(f"{error} The run begins anew.")
             return []
-    print(f"The run goes on after '{finished[-1]}', whose weights are whole.", flush=True)
+    run.say(f"The run goes on after '{finished[-1]}', whose weights are whole.")
     return [row for row in rows if row["phase"] in finished]
+
+
+def facts_of(phase: Phase) -> dict[str, Any]:
+    """What a report says of a phase; numbers that JSON can hold."""
+    return {
+        "epochs": phase.epochs,
+        "steps_per_epoch": phase.steps_per_epoch,
+        "batch_size": phase.batch_size,
+        "learning_rate": phase.learning_rate,
+        "weights_trained": sum(int(np.prod(weight.shape)) for weight in phase.model.trainable_weights),
+    }
 
 
 def train(
     phase: Phase,
     run: RunFolder,
     history: list[dict],
+    watch: Watch,
     first_epoch: int = 0,
     best: dict[str, np.ndarray] | None = None,
 ) -> None:
-    """Train a compiled phase, with a progress bar, and a checkpoint after every epoch.
+    """Train a compiled phase, with a line and a checkpoint after every epoch.
 
     Args:
         phase: the phase to train.
         run: stores the checkpoints.
         history: rows of all epochs so far; each epoch appends one.
+        watch: shows the epochs.
         first_epoch: number of epochs that are finished already.
         best: the best weights so far, of a phase with patience.
 
     Raises:
         UserError: the loss of an epoch, or a weight after it, is not finite.
     """
-    total, done = phase.epochs * phase.steps_per_epoch, first_epoch * phase.steps_per_epoch
     best, stopping = best or {}, (phase.name, phase.monitor, phase.patience)
-    with tqdm(total=total, initial=done, desc=phase.name, unit=" steps") as bar:
-        for epoch in range(first_epoch, phase.epochs):
-            if phase.patience is not None and early_stopping.is_over(history, *stopping):
-                break
-            measured = run_epoch(phase, epoch, lambda: bar.update(1))
+    for epoch in range(first_epoch, phase.epochs):
+        if phase.patience is not None and early_stopping.is_over(history, *stopping):
+            break
+        with watch.epoch(epoch, phase.steps_per_epoch) as progress:
+            measured = run_epoch(phase, epoch, progress.update)
             if not np.isfinite(measured["loss"]):
                 raise _diverged(phase, epoch, f"the loss is {measured['loss']}")
             if (epoch + 1) % phase.validate_every == 0 or epoch + 1 == phase.epochs:
+                progress.set_postfix_str("validating")
                 validation = {name: value for name, value in phase.validate().items() if np.isfinite(value)}
                 measured |= {f"val_{name}": value for name, value in validation.items()}
-                shown = ", ".join(f"{name} {value:.3f}" for name, value in validation.items())
-                bar.set_postfix_str(f"validation {shown or 'not measured'}")
-            row = {
-                "phase": phase.name,
-                "epoch": epoch + 1,
-                **{name: round(float(value), 5) for name, value in measured.items()},
-            }
-            state = snapshot(phase.model)
-            if not all(np.isfinite(each).all() for each in state.values() if each.dtype.kind == "f"):
-                raise _diverged(phase, epoch, "the weights are not finite")
-            history.append(row | {"seconds": round(run.seconds(), 1)})
-            if phase.patience is not None and early_stopping.best_row(history, *stopping[:2]) is history[-1]:
-                best = early_stopping.best_of(state)
-            run.save_checkpoint(phase.name, epoch + 1, state | best, history)
+        row = {"phase": phase.name, "epoch": epoch + 1, **{name: round(float(value), 5) for name, value in measured.items()}}
+        state = snapshot(phase.model)
+        if not all(np.isfinite(each).all() for each in state.values() if each.dtype.kind == "f"):
+            raise _diverged(phase, epoch, "the weights are not finite")
+        history.append(row | {"seconds": round(run.seconds(), 1)})
+        if phase.patience is not None and early_stopping.best_row(history, *stopping[:2]) is history[-1]:
+            best = early_stopping.best_of(state)
+        run.save_checkpoint(phase.name, epoch + 1, state | best, history)
+        watch.ended()
     if phase.patience is not None:
         early_stopping.put_back(phase.model.variables, best)
         run.note(early_stopping.sentence(history, *stopping))

@@ -1,14 +1,17 @@
-"""The options of a run: which of them a command line names, and how ``config.json`` stores them."""
+"""The options of a run: which of them a command line names, how ``config.json`` stores them, and which values they may have."""
 
 import dataclasses
+import math
 import typing
 from pathlib import Path
 from typing import Any, Literal
 
 from visionkit.command_line import flag_of
 from visionkit.errors import UserError
+from visionkit.files import home_expanded
 from visionkit.training.run_folder import RunFolderError
 
+OWN = "from"  # the weights of a base that --from gives
 RENAMED_OPTIONS = {"thaw": "unfreeze", "pictures": "images"}  # in config.json of runs that were begun under the old names
 
 # in config.json of runs that were begun when these were numbers
@@ -71,3 +74,28 @@ def _fits(value: Any, kind: Any) -> bool:
     if kind is float:
         return isinstance(value, int | float) and not isinstance(value, bool)
     return isinstance(value, str if kind is Path else kind) and (kind is bool or not isinstance(value, bool))
+
+
+def check_option(name: str, value: float | str | None, least: float, most: float = math.inf) -> None:
+    """Check the number of an option; None stands for the default, and a word for what is not decided yet.
+
+    Raises:
+        UserError: the number lies below ``least`` or above ``most``, or is not finite.
+    """
+    if value is None or isinstance(value, str) or (math.isfinite(value) and least <= value <= most):
+        return
+    expected = f"at least {least}, and finite" if not math.isfinite(value) else f"at least {least}"
+    expected = f"at most {most}" if most < value < math.inf else expected
+    raise UserError(f"{flag_of(name)} {value}: expected {expected}.")
+
+
+def whole_path(data: str | None) -> str | None:
+    """The absolute path of a data set or a file; tfds:NAME stays as it is."""
+    if data is None or data.startswith("tfds:"):
+        return data
+    return str(Path(home_expanded(data)).resolve())
+
+
+def weights_path(weights: str) -> str:
+    """The absolute path of a file of weights; the name of known weights stays as it is."""
+    return weights if weights in ("imagenet", "none", "hed", OWN) else whole_path(weights)

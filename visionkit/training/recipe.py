@@ -3,138 +3,39 @@
 import dataclasses
 import math
 import os
+import shlex
 import sys
 import time
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
-from typing import Annotated, Any, ClassVar, Literal, Protocol, TypeVar
+from typing import Any, Protocol, TypeVar
 
 import keras
-import tyro
 
 import visionkit
 from visionkit.bundle_files import update_metadata
-from visionkit.command_line import flag_of, parse_options
+from visionkit.command_line import parse_options
 from visionkit.errors import UserError
 from visionkit.files import arguments_expanded, cache_folder, home_expanded
 from visionkit.printable import printable, printable_streams
-from visionkit.training import rate_finder
-from visionkit.training.fine_tuning import FineTuningOptions
+from visionkit.training import about, rate_finder
+from visionkit.training.config import Config, RunConfig, requested, with_start_model
 from visionkit.training.fit import Phase, load_weights, train_in_order
-from visionkit.training.options import from_plain, named_options
+from visionkit.training.options import from_plain, named_options, whole_path
 from visionkit.training.resume import DATA, check_apart, contradictions, current_epochs, describe_data, move_data, train_longer
 from visionkit.training.run_folder import RunFolder
 from visionkit.training.start_model import Head, start_model, take_weights
 from visionkit.training.stopping import NO_SPACE, in_words, refused_write, stopped_by_signals
-
-LARGEST_SEED = 2**32 - 1
-OWN = "from"  # the weights of a base that --from gives
+from visionkit.training.watch import open_watch, write_report
 
 Plan = TypeVar("Plan")  # a frozen dataclass of what JSON can hold
-
-
-@dataclass(frozen=True)
-class RunConfig:
-    """The options that every recipe has; each field is an option of the command line."""
-
-    data: str | None = None
-    """The data set. Default: built-in data."""
-    allow_outside: bool = False
-    """Also read images outside of the data set's folder that its lists or annotations name."""
-    out: Path | None = None
-    """Folder of this run. Default: runs/<recipe>-<time>."""
-    seed: int = 0
-    """Makes order, augmentation and initial weights reproducible."""
-    from_model: Annotated[Path | None, tyro.conf.arg(name="from")] = None
-    """Train on from a finished model: a run, its model/ or a saved model. Its classes may be the same, or others."""
-    resume: Path | None = None
-    """Continue the interrupted run in this folder, with its own options."""
-    smoke: bool = False
-    """A small, quick run to check that everything works."""
-
-    LEAST: ClassVar[dict[str, float]] = {}  # the smallest value of each option that has one
-    MOST: ClassVar[dict[str, float]] = {"size": 4096, "batch_size": 2**16, "epochs": 10**6, "stage_decay": 1}
-    named: ClassVar[frozenset[str]] = frozenset()  # the options that a command line names, which it sets on its configuration
-    program: ClassVar[str] = "visionkit train"  # how the recipe was called: it sets this, too
-    SHAPING: ClassVar[tuple[str, ...]] = ()  # the options that shape the network: --from has them from the finished model
-
-    def why_not_longer(self) -> str | None:
-        """Why a run with these options cannot be resumed with more epochs; None if it can."""
-        return None
-
-    def check_options(self) -> None:
-        """Check the numbers that the command line gave.
-
-        Raises:
-            UserError: one is out of range.
-        """
-        for name, least in ({"seed": 0} | self.LEAST).items():
-            check_option(name, getattr(self, name), least, self.MOST.get(name, math.inf))
-        check_option("seed", self.seed, 0, LARGEST_SEED)
-
-    def checked(self) -> "RunConfig":
-        """The configuration with absolute paths. Recipes extend it: misspelt names and unreadable data are reported here,
-        before a folder is made.
-
-        Raises:
-            UserError: a file or a name does not exist.
-        """
-        return dataclasses.replace(self, data=whole_path(self.data))
-
-
-@dataclass(frozen=True)
-class TrainConfig(FineTuningOptions, RunConfig):
-    """The options of recipes that train a network on images."""
-
-    base: str | None = None
-    """Backbone: a network that `visionkit models` lists."""
-    weights: str = "imagenet"
-    """Its weights: imagenet, none, or the path of a .weights.h5, .keras, .safetensors or PyTorch file."""
-    size: int | None = None
-    """Side of the network's input in pixels. Default: chosen by the size of the images."""
-    epochs: int | None = None
-    """Default: chosen by the number of images."""
-    batch_size: int = 8
-    """Images per step."""
-    augment: Literal["light", "medium", "strong"] = "medium"
-    """How strongly training images are augmented."""
-    flip: bool = True
-    """Whether a mirrored image shows the same."""
-    cache: Literal["auto", "memory", "disk", "none"] = "auto"
-    """Where decoded training images are kept from epoch to epoch."""
-    half_precision: bool = False
-    """Export 16-bit weights, at half the size."""
-
-    LEAST: ClassVar[dict[str, float]] = {"size": 32, "epochs": 1, "batch_size": 1} | FineTuningOptions.FINE_TUNING_LEAST
-
-    def checked(self) -> "TrainConfig":
-        """See ``RunConfig.checked``."""
-        return dataclasses.replace(super().checked(), weights=weights_path(self.weights))
-
-    def why_random(self) -> str | None:
-        """Why the base has random weights, in words; None where they are pretrained."""
-        return "the base has random weights (--weights none)" if not self.pretrained and self.from_model is None else None
-
-    @property
-    def pretrained(self) -> bool:
-        """Whether the base has weights that were trained: its BatchNorm then stays in inference mode."""
-        return self.weights != "none"
-
-    @property
-    def pretrained_weights(self) -> str | None:
-        """``weights`` as builders take them: None for "none", and where ``--from`` gives them later."""
-        return None if self.weights in ("none", OWN) else self.weights
-
-
-Config = TypeVar("Config", bound=RunConfig)
 
 
 class Report(Protocol):
     """The part of a report that ``Run.finish`` needs; ``visionkit.viz.report.Report`` is one."""
 
-    def write(self, path: Path, *, notes: list[str], metrics: dict[str, float], config: dict[str, Any]) -> Path:
+    def write(self, path: Path, *, notes: list[str], metrics: dict[str, float], config: dict[str, Any], **others: Any) -> Path:
         """Write the page."""
 
 
@@ -206,6 +107,8 @@ class Run(RunFolder):
         phases = {name: partial(rate_finder.with_rate, self, make) for name, make in phases.items()}
         history = train_in_order(self, phases, whole)
         load_weights(whole, self.weights_file(list(phases)[-1]))
+        if self.watch is not None:
+            self.watch.measuring()
         return history
 
     def finish(
@@ -221,9 +124,11 @@ class Run(RunFolder):
             bundle_metrics: the metrics for the bundle's metadata. Default: all metrics.
         """
         metrics = _measured(metrics) | {"seconds": round(self.seconds(), 1)}
-        update_metadata(bundle, metrics=metrics if bundle_metrics is None else _measured(bundle_metrics))
-        config = {name: value for name, value in self.config.items() if name != "resume"}
-        report.write(self.path / "report.html", notes=self.notes, metrics=metrics, config=config)
+        meaningless = {"metrics_note": about.MEANINGLESS} if self.config.get("smoke") else {}
+        update_metadata(bundle, metrics=metrics if bundle_metrics is None else _measured(bundle_metrics), **meaningless)
+        write_report(self, report, metrics)
+        if self.watch is not None:
+            self.watch.finished(metrics)
         self.write_json("metrics.json", metrics)
 
 
@@ -236,23 +141,29 @@ def run_recipe(config: Config, work: Callable[[Run, Config], None], *, name: str
         name: name of the recipe.
         smoke: values that ``--smoke`` sets where the command line did not.
     """
-    program = config.program
+    program, command = config.program, config.command
     run, config = open_run(config, name=name, smoke=smoke)
     run.recipe = name
     if run.read_metrics() is not None:
-        print(f"{printable(run.path)} was finished already.")
+        run.say(f"{run.path} was finished already.")
     else:
+        resume = f"{program} --resume {shlex.quote(str(run.path))}"
+        run.watch = open_watch(run, config.log, command=command, resume=resume)
         try:
             work(run, config)
         except KeyboardInterrupt as interrupt:
-            print(f"\nInterrupted. Continue with: {program} --resume {printable(run.path)}", file=sys.stderr)
+            run.watch.stopped("It was interrupted")
+            print(f"\nInterrupted. Continue with: {printable(resume)}", file=sys.stderr)
             sys.exit(getattr(interrupt, "status", 130))
         except Exception as error:
             refused = refused_write(error, (run.path, cache_folder()))
+            run.watch.stopped(f"It ended with an error: {refused or error}".rstrip("."))
             if refused is None:
                 raise
             mend = "free some" if any(os.strerror(number) in refused for number in NO_SPACE) else "make it writable"
             raise UserError(f"{refused}; {run.kept()}; {mend} and go on with --resume {run.path}") from error
+        finally:
+            run.watch = None  # which holds the run: the lock of a run that has failed goes with it
     announce(run, run.read_metrics())
     return run
 
@@ -264,7 +175,7 @@ def open_run(config: Config, *, name: str, smoke: dict[str, Any]) -> tuple[Run, 
     config.check_options()
     if config.smoke:
         config = dataclasses.replace(config, **{name: value for name, value in smoke.items() if name not in requested(config)})
-    config = _as_start_model(config, name)
+    config = with_start_model(config, name)
     out = config.out or unused(Path("runs") / f"{name}-{time.strftime('%Y%m%d-%H%M%S')}")
     config = dataclasses.replace(config, out=Path(home_expanded(str(out))).resolve())
     check_apart(whole_path(config.data), config.out)
@@ -274,40 +185,6 @@ def open_run(config: Config, *, name: str, smoke: dict[str, Any]) -> tuple[Run, 
     if described := describe_data(config.data):
         run.write_json(DATA, described)
     return run, config
-
-
-def _as_start_model(config: Config, recipe: str) -> Config:
-    """The configuration with the options of the model that ``--from`` names, which shape its network.
-
-    Raises:
-        UserError: an option contradicts them.
-    """
-    if config.from_model is None:
-        if getattr(config, "weights", None) == OWN:
-            raise UserError(f"--weights {OWN}: expected imagenet, none, or a file; --from MODEL takes those of a model.")
-        return config
-    start = start_model(config.from_model, recipe)
-    given, options = requested(config), dict(start.options)
-    if "weights" in given:
-        raise UserError("--weights and --from both name the weights to begin with: leave one of them out.")
-    if hasattr(config, "weights") and hasattr(config, "pretrained"):
-        options["weights"] = OWN
-    known = {name: value for name, value in options.items() if hasattr(config, name)}
-    options = {name: tuple(value) if isinstance(value, list) else value for name, value in known.items()}
-    for name in config.SHAPING:
-        if name in given and name in options and getattr(config, name) != options[name]:
-            raise UserError(
-                f"{flag_of(name)} {getattr(config, name)}: the model of --from has {options[name]}; leave the option out."
-            )
-    preferred = {name for name in options if getattr(config, name) is None}
-    used = {name: value for name, value in options.items() if name in {*config.SHAPING, "weights", *preferred}}
-    return dataclasses.replace(config, from_model=start.folder, **used)
-
-
-def requested(config: RunConfig) -> set[str]:
-    """The options that were given: those that the command line named, and those that differ from their defaults."""
-    different = {field.name for field in dataclasses.fields(config) if getattr(config, field.name) != field.default}
-    return different | config.named
 
 
 def _resume(config: Config) -> tuple[Run, Config]:
@@ -374,9 +251,11 @@ def announce(run: Run, metrics: dict[str, float | None]) -> None:
     """Print the last lines of a run."""
     first = next(iter(metrics))
     value = "not measured" if metrics[first] is None else f"{metrics[first]:.4f}"
-    print(f"{first.replace('_', ' ')} {value} in {metrics['seconds']:.0f} seconds")
-    print(f"report   {printable(run.path / 'report.html')}")
-    print(f"model    {printable(run.path / 'model')}")
+    if run.config.get("smoke"):
+        run.say(about.MEANINGLESS)
+    run.say(f"{first.replace('_', ' ')} {value} in {metrics['seconds']:.0f} seconds")
+    run.say(f"report   {run.path / 'report.html'}")
+    run.say(f"model    {run.path / 'model'}")
 
 
 def command_line(
@@ -403,6 +282,7 @@ def command_line(
             options = parse_options(config, program, arguments, description)
             object.__setattr__(options, "named", named_options(options, arguments))
             object.__setattr__(options, "program", program)
+            object.__setattr__(options, "command", shlex.join([*program.split(), *arguments]))
             with stopped_by_signals():
                 main(options).release()
         except KeyboardInterrupt as interrupt:
@@ -411,28 +291,3 @@ def command_line(
         except (UserError, OSError) as error:
             print(f"error: {printable(in_words(error) if isinstance(error, OSError) else error)}", file=sys.stderr)
             sys.exit(2)
-
-
-def check_option(name: str, value: float | str | None, least: float, most: float = math.inf) -> None:
-    """Check the number of an option; None stands for the default, and a word for what is not decided yet.
-
-    Raises:
-        UserError: the number lies below ``least`` or above ``most``, or is not finite.
-    """
-    if value is None or isinstance(value, str) or (math.isfinite(value) and least <= value <= most):
-        return
-    expected = f"at least {least}, and finite" if not math.isfinite(value) else f"at least {least}"
-    expected = f"at most {most}" if most < value < math.inf else expected
-    raise UserError(f"{flag_of(name)} {value}: expected {expected}.")
-
-
-def whole_path(data: str | None) -> str | None:
-    """The absolute path of a data set or a file; tfds:NAME stays as it is."""
-    if data is None or data.startswith("tfds:"):
-        return data
-    return str(Path(home_expanded(data)).resolve())
-
-
-def weights_path(weights: str) -> str:
-    """The absolute path of a file of weights; the name of known weights stays as it is."""
-    return weights if weights in ("imagenet", "none", "hed", OWN) else whole_path(weights)

@@ -50,8 +50,8 @@ def current_epochs(run: RunFolder, stored: int | None) -> int | None:
 def train_longer(run: RunFolder, epochs: int) -> None:
     """Let a run be trained for more epochs than it was, also one that is finished.
 
-    Its bundle and its report stay until there are new ones. Only ``metrics.json``, which marks a run as finished, goes first:
-    a kill at any moment leaves a run that can be resumed.
+    Its bundle stays until there is a new one, its report until training goes on. Only ``metrics.json``, which marks a run as
+    finished, goes first: a kill at any moment leaves a run that can be resumed.
 
     Raises:
         UserError: there is no checkpoint to go on from.

@@ -19,9 +19,12 @@ from filelock import FileLock, Timeout
 from visionkit.errors import UserError
 from visionkit.files import read_file, remove, reserve, sync, write_atomically
 from visionkit.printable import printable
+from visionkit.progress import say
 from visionkit.training import run_files
 
 DIGESTS, CONFIG, PLAN, CHECKPOINT = "digests.json", "config.json", "plan.json", "checkpoint.npz"
+ABOUT = "about.json"  # when the run was begun, by which command, and what its phases are
+LOG = "log.txt"  # all lines that the run printed
 DATA = "data.json"  # the names of the files of the data set, by suffix: how many, and their digest
 DIGESTED = (CONFIG, PLAN, "metrics.json")  # and files of weights
 STATES = ".npz"  # the suffix of what a run goes on from, which has a digest, too: the checkpoint, a painting
@@ -40,6 +43,7 @@ class RunFolder:
 
     Attributes:
         notes: sentences on what happened and why.
+        watch: shows how training goes on, a ``watch.Watch``; None where lines do.
 
     Raises:
         RunFolderError: another process has opened it.
@@ -56,6 +60,7 @@ class RunFolder:
         self._began = time.monotonic()
         self._seconds_before = 0.0
         self._kept = ""
+        self.watch: Any = None
         self._sweep()
         self._digests: dict[str, list[str]] = (
             self._read_whole(DIGESTS, run_files.as_digests, "files are not compared with it") or {}
@@ -75,7 +80,8 @@ class RunFolder:
             raise RunFolderError(f"{path} holds a run already; continue it with --resume {path}, or name another --out.")
         if (run.path / "model").exists():
             raise RunFolderError(f"{path} holds a folder model/ already, which a run would replace; name another --out.")
-        left = [*(PLAN, "notes.json", OLD_NOTES, DIGESTS, DATA, "history.csv"), *run.path.glob("after_*.weights.h5")]
+        left = [*(PLAN, "notes.json", OLD_NOTES, DIGESTS, DATA, ABOUT, LOG, "history.csv", "report.html")]
+        left += [*run.path.glob("after_*.weights.h5"), *run.path.glob("logs/*/events.out.tfevents.*")]
         for name in left:  # a phase must not be taken for finished with weights of other data
             remove(run.path / name)
         run.notes, run._digests = [], {}
@@ -101,10 +107,24 @@ class RunFolder:
 
     def note(self, sentence: str) -> None:
         """Print a sentence on what happens and why, and keep it for the report, also after an interruption."""
-        print(printable(sentence), flush=True)
+        self.say(sentence)
         if sentence not in self.notes:
             self.notes.append(sentence)
             self.write_json("notes.json", self.notes)
+
+    def say(self, line: str) -> None:
+        """Print a line, and append it to ``log.txt``, without what commands a terminal."""
+        say(line)
+        self.log(line)
+
+    def log(self, line: str) -> None:
+        """Append a line to ``log.txt`` alone."""
+        with (self.path / LOG).open("a+b") as file:
+            if file.seek(0, os.SEEK_END):
+                file.seek(-1, os.SEEK_END)
+                is_whole = file.read(1) == b"\n"  # a kill may have come within a line
+                file.write(b"" if is_whole else b"\n")
+            file.write(f"{printable(line)}\n".encode())
 
     def release(self) -> None:
         """Let another process open the folder."""
@@ -150,7 +170,7 @@ class RunFolder:
     def read_json(self, name: str) -> Any:
         """The object in ``RUN/name``; None if there is no such file, or if it is damaged, which is said and set aside."""
         lost = "it is decided anew, from the same data" if name == PLAN else "it is made anew"
-        check = run_files.as_object if name in (PLAN, DATA) else lambda contents: contents
+        check = run_files.as_object if name in (PLAN, DATA, ABOUT) else lambda contents: contents
         return self._read_whole(name, check, lost)
 
     def _read_whole(self, name: str, check: Callable[[Any], Any], lost: str) -> Any:
@@ -198,7 +218,7 @@ class RunFolder:
         numbers = ("", *(f"{number}_" for number in range(2, 1000)))
         target = next(file for number in numbers if not os.path.lexists(file := self.path / f"damaged_{number}{name}"))
         (self.path / name).rename(target)
-        print(printable(f"{self.path / name} is damaged ({reason}), and kept as {target.name}: {lost}."), flush=True)
+        self.say(f"{self.path / name} is damaged ({reason}), and kept as {target.name}: {lost}.")
 
     def write(self, name: str, contents: bytes) -> None:
         """Write ``RUN/name``, atomically; what is no file is moved out of the way.

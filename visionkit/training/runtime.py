@@ -2,6 +2,7 @@
 
 import logging
 import os
+import platform
 from collections.abc import Callable
 from functools import cache, partial
 from pathlib import Path
@@ -10,6 +11,8 @@ from typing import Any
 import keras
 import tensorflow as tf
 from tensorflow.python.framework.convert_to_constants import convert_variables_to_constants_v2
+
+import visionkit
 
 
 def prepare(seed: int) -> str:
@@ -22,16 +25,58 @@ def prepare(seed: int) -> str:
     """
     keras.utils.set_random_seed(seed)
     tf.get_logger().addFilter(_is_not_on_retracing)
-    gpus = tf.config.list_physical_devices("GPU")
-    for gpu in gpus:
+    for gpu in tf.config.list_physical_devices("GPU"):
         tf.config.experimental.set_memory_growth(gpu, True)
-    if gpus:
+    return device_name()
+
+
+def device_name() -> str:
+    """What the computation runs on, for people."""
+    if gpus := tf.config.list_physical_devices("GPU"):
         return ", ".join(tf.config.experimental.get_device_details(gpu).get("device_name", gpu.name) for gpu in gpus)
     return f"CPU with {os.cpu_count()} cores"
 
 
 def _is_not_on_retracing(record: logging.LogRecord) -> bool:
     return "triggered tf.function retracing" not in record.getMessage()
+
+
+def versions() -> str:
+    """The versions of the programs that decide what a training results in."""
+    return (
+        f"visionkit {visionkit.__version__}, TensorFlow {tf.__version__}, Keras {keras.__version__}, "
+        f"Python {platform.python_version()}"
+    )
+
+
+class EventWriter:
+    """A file of events that TensorBoard reads; only TensorFlow is needed to write it.
+
+    Args:
+        folder: takes the file. TensorBoard joins all files of a folder to one run, so that a resumed run goes on there.
+    """
+
+    def __init__(self, folder: Path):
+        self._writer = tf.summary.create_file_writer(str(folder))
+
+    def scalar(self, name: str, value: float, step: int) -> None:
+        """Append a number."""
+        self._write(name, tf.constant(value, tf.float32), step, "scalars")
+
+    def text(self, name: str, text: str, step: int) -> None:
+        """Append a text in Markdown."""
+        self._write(name, tf.constant(text), step, "text")
+
+    def _write(self, name: str, value: tf.Tensor, step: int, plugin: str) -> None:
+        metadata = tf.compat.v1.SummaryMetadata()
+        metadata.plugin_data.plugin_name = plugin
+        with self._writer.as_default():
+            tf.summary.write(name, value, step, metadata)
+        self._writer.flush()
+
+    def close(self) -> None:
+        """Close the file."""
+        self._writer.close()
 
 
 def frozen(model: keras.Model) -> Callable[[tf.Tensor], tf.Tensor]:

@@ -3,6 +3,7 @@
 import io
 import itertools
 from collections.abc import Mapping, Sequence
+from typing import Any
 
 import numpy as np
 from matplotlib.backends.backend_agg import FigureCanvasAgg
@@ -35,7 +36,11 @@ def curves(history: list[dict], panels: Panels = CLASSIFICATION) -> bytes:
         for color, (label, column) in zip(LINES, lines.items(), strict=False):
             known = [(epoch, row[column]) for epoch, row in enumerate(history, start=1) if row.get(column) is not None]
             epochs, values = zip(*known, strict=True) if known else ((), ())
-            axes.plot(epochs, values, color=color, marker="o" if len(known) < 30 else None, markersize=3, label=label)
+            axes.plot(epochs, values, color=color, label=label, **_markers(len(known)))
+            if len(known) == 1:  # the axis has no scale to read a single value by
+                axes.annotate(f"{values[0]:.3g}", (epochs[0], values[0]), (9, -3), textcoords="offset points", color=color)
+        if len(history) == 1:
+            axes.margins(y=0.4)
         for start in starts:
             axes.axvline(start + 0.5, color="#d5d9e0", linewidth=1, zorder=0)
             axes.text(start + 0.6, 1.02, history[start]["phase"], transform=axes.get_xaxis_transform(), fontsize=8, color=INK)
@@ -46,6 +51,13 @@ def curves(history: list[dict], panels: Panels = CLASSIFICATION) -> bytes:
         axes.spines[["top", "right"]].set_visible(False)
         axes.legend(frameon=False)
     return to_png(figure)
+
+
+def _markers(num_points: int) -> dict[str, Any]:
+    """How points are marked: one alone makes no line."""
+    if num_points == 1:
+        return {"marker": "o", "markersize": 8}
+    return {"marker": "o", "markersize": 3} if num_points < 30 else {}
 
 
 def precision_recall(precisions: np.ndarray, colors: Sequence[Color]) -> bytes:

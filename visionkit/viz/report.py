@@ -10,6 +10,7 @@ from PIL import Image
 
 from visionkit.data.images.decode import ImageError, read_image
 from visionkit.data.index import Skipped
+from visionkit.printable import duration
 from visionkit.viz import plots
 from visionkit.viz.page import inline, inline_jpeg, write_page
 
@@ -17,6 +18,7 @@ THUMBNAIL = 220  # pixels of the longer side
 MAX_SKIPPED = 200
 MAX_NAMES = 6  # in the title
 MAX_WORST, MAX_OTHERS = 12, 6  # images that are shown
+MAX_PANELS = 4  # measures whose curves a page of a run shows before the recipe's own choice of them is known
 MAX_CLASSES_SHOWN = 60  # in the confusion matrix; the cells of a larger one are too small to read
 
 
@@ -67,12 +69,29 @@ class Section:
 
 
 @dataclass(frozen=True)
+class Status:
+    """The state of a run that is not finished.
+
+    Attributes:
+        sentence: what is going on.
+        written: date and time of the page.
+        resume: the command that continues the run.
+        reload: seconds after which the page loads itself again; None where the run has ended.
+    """
+
+    sentence: str
+    written: str
+    resume: str
+    reload: int | None
+
+
+@dataclass(frozen=True)
 class Report:
-    """The contents of a report; ``Run.finish`` adds the notes, the metrics and the options.
+    """The contents of a report; ``Run.finish`` adds the notes, the metrics, the options and what else is known of the run.
 
     Attributes:
         title: title of the page.
-        package: the package whose ``report.html.j2`` fills the page; it extends ``base.html.j2``.
+        package: the package whose ``report.html.j2`` fills the page; it extends ``base.html.j2``. None: that one alone.
         shown: the variables of that template, by name.
         history: rows of ``history.csv``.
         skipped: files that were left out.
@@ -81,14 +100,25 @@ class Report:
     """
 
     title: str
-    package: str
+    package: str | None
     shown: dict[str, Any]
     history: list[dict[str, Any]]
     skipped: Sequence[Skipped]
     curves: dict[str, dict[str, str]] | None = None
     sections: tuple[Section, ...] = field(default=())
 
-    def write(self, path: str | Path, *, notes: list[str], metrics: dict[str, float], config: dict[str, Any]) -> Path:
+    def write(
+        self,
+        path: str | Path,
+        *,
+        notes: list[str],
+        metrics: dict[str, float],
+        config: dict[str, Any],
+        facts: dict[str, str] | None = None,
+        phases: dict[str, dict[str, Any]] | None = None,
+        status: Status | None = None,
+        warning: str | None = None,
+    ) -> Path:
         """Write the page atomically.
 
         Args:
@@ -96,6 +126,10 @@ class Report:
             notes: sentences on what happened and why.
             metrics: name -> number, as in ``metrics.json``; None where it was not measured.
             config: the run's options.
+            facts: what else is known of the run, by name: the command line, the device, versions.
+            phases: facts of the phases of training, by name.
+            status: of a run that is not finished.
+            warning: stands at the top of the page.
 
         Returns:
             the path of the page.
@@ -104,14 +138,43 @@ class Report:
         common = {
             "title": self.title,
             "notes": notes,
-            "metrics": metrics,
+            "metrics": {name.replace("_", " "): metric_text(name, value) for name, value in metrics.items()},
             "config": config,
+            "facts": facts or {},
+            "phases": phases or {},
+            "status": status,
+            "warning": warning,
             "sections": self.sections,
             "skipped": self.skipped[:MAX_SKIPPED],
             "num_skipped": len(self.skipped),
             "curves": inline(plots.curves(self.history, *curves)) if self.history else None,
         }
-        return write_page(path, self.package, "report.html.j2", **common | self.shown)
+        template = "report.html.j2" if self.package else "base.html.j2"
+        return write_page(path, self.package or __package__, template, **common | self.shown)
+
+
+def metric_text(name: str, value: float | None) -> str:
+    """A metric for people: four digits, or a time in words."""
+    if value is None:
+        return "not measured"
+    if name == "seconds":
+        return duration(value)
+    return f"{value:,.0f}" if abs(value) >= 1000 else f"{value:.4g}"
+
+
+def measure_panels(history: list[dict[str, Any]]) -> dict[str, dict[str, str]] | None:
+    """Which columns of a history are drawn together, where no recipe has chosen them: each measure with that of validation.
+
+    Returns:
+        as ``plots.curves`` takes them; None for the default, where there are no measures.
+    """
+    columns = dict.fromkeys(name for row in history for name in row if name not in ("phase", "epoch", "seconds"))
+    measures = sorted(dict.fromkeys(name.removeprefix("val_") for name in columns), key=lambda name: name != "loss")
+    panels = {}
+    for measure in measures[:MAX_PANELS]:
+        lines = {"training": measure, "validation": f"val_{measure}"}
+        panels[measure.replace("_", " ")] = {label: column for label, column in lines.items() if column in columns}
+    return panels or None
 
 
 def shown_matrix(counts: np.ndarray, truths: Sequence[str], predictions: Sequence[str]) -> list[dict] | None:

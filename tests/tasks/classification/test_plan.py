@@ -18,9 +18,10 @@ from visionkit.data.splits import Splits
 from visionkit.errors import UserError
 from visionkit.tasks.classification import plan, transfer
 from visionkit.tasks.classification.train import LABEL_SMOOTHING
+from visionkit.training.config import RunConfig, TrainConfig
 from visionkit.training.dataset import few
 from visionkit.training.freezing import Part
-from visionkit.training.recipe import Run, RunConfig, TrainConfig
+from visionkit.training.recipe import Run
 
 
 @pytest.fixture

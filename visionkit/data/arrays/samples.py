@@ -7,7 +7,6 @@ from pathlib import Path
 from typing import Any, ClassVar, NamedTuple
 
 import numpy as np
-from tqdm import tqdm
 
 from visionkit.data.arrays.files import (
     ArrayError,
@@ -27,6 +26,7 @@ from visionkit.data.arrays.folders import Pairs, Source
 from visionkit.data.images.contents import read_text
 from visionkit.data.index import DataError, Index, Problem, Skipped, SkippedFiles, clean_name, natural_order
 from visionkit.data.splits import hold_out
+from visionkit.progress import bar
 
 
 class Sample(NamedTuple):
@@ -80,7 +80,7 @@ def read_samples(source: Source, *, size: int, patches: int, seed: int) -> Sampl
         splits, notes = splits if "val" in splits else _hold_out_volumes(splits, seed), (cubes, *held_out, *notes)
     samples = []
     files = [(split, *pair) for split, pairs in splits.items() for pair in pairs]
-    for split, path, label in tqdm(files, f"reading {source.kind}s", unit=" files", leave=False):
+    for split, path, label in bar(files, f"reading {source.kind}s", unit=" files"):
         try:
             if source.layout == "tables":
                 samples += [Sample(*row, split, values) for *row, values in _rows(path, skipped)]

@@ -6,7 +6,6 @@ from pathlib import Path
 from typing import Any, ClassVar, NamedTuple
 
 import numpy as np
-from tqdm import tqdm
 
 from visionkit.data.arrays.files import ArrayError, has_suffix, read_labelled, with_equal_channels
 from visionkit.data.arrays.folders import Source, find_arrays
@@ -14,6 +13,7 @@ from visionkit.data.images.masks.names import find_names
 from visionkit.data.index import IGNORE, DataError, Index, Problem, Skipped, SkippedFiles, clean_name
 from visionkit.data.split_names import VAL_SHARE, WHOLE
 from visionkit.data.splits import hold_out
+from visionkit.progress import bar
 
 BACKGROUND = "background"
 EXPECTED = (
@@ -109,7 +109,7 @@ def read_volumes(data: str | Path, *, seed: int) -> VolumeSplits:
         raise DataError(f"--data {data}: {source.kind}s without a label for every voxel. {EXPECTED}")
     skipped, by_split = SkippedFiles(), {split: [] for split in source.splits}
     files = [(split, *pair) for split, pairs in source.splits.items() for pair in pairs]
-    for split, image, labels in tqdm(files, "reading volumes", unit=" files", leave=False):
+    for split, image, labels in bar(files, "reading volumes", unit=" files"):
         try:
             by_split[split].append(Volume(str(image), *read_labelled(image, labels)))  # labels as in the file
         except ArrayError as error:

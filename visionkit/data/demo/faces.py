@@ -10,9 +10,9 @@ from typing import NamedTuple
 import cv2
 import numpy as np
 from PIL import Image
-from tqdm import tqdm
 
 from visionkit.data.demo.photographs import write_once
+from visionkit.progress import bar
 
 VERSION = "1"  # of the drawing code: a cached copy of another version is not used
 SIDE, FINER = 112, 2  # side of an image in pixels, and the factor by which it is drawn larger
@@ -82,7 +82,7 @@ def make_face_demo(folder: str | Path, *, num_train: int = 48, num_val: int = 16
     def write(to: Path) -> None:
         to.mkdir()
         people = [("train", number) for number in range(num_train)] + [("val", num_train + n) for n in range(num_val)]
-        for split, number in tqdm(people, "drawing faces", unit=" people", leave=False):
+        for split, number in bar(people, "drawing faces", unit=" people"):
             rng = np.random.default_rng([seed, number])
             person, person_folder = draw_person(rng), to / split / f"synthetic_{number:03d}"
             person_folder.mkdir(parents=True)

@@ -15,7 +15,8 @@ import skimage.data
 import sklearn.datasets
 from filelock import FileLock
 from PIL import Image
-from tqdm import tqdm
+
+from visionkit.progress import bar
 
 MARKER = "VERSION"
 VERSION = "1"  # of the code that cuts crops: a cached copy of another version is not used
@@ -78,7 +79,7 @@ def write_once(folder: str | Path, stamp: str, write: Callable[[Path], None]) ->
 
 
 def _write(folder: Path, num_train: int, num_val: int, seed: int) -> None:
-    for number, (name, photograph) in enumerate(tqdm(PHOTOGRAPHS.items(), "cutting photographs", leave=False)):
+    for number, (name, photograph) in enumerate(bar(PHOTOGRAPHS.items(), "cutting photographs", unit=" photographs")):
         rng = np.random.default_rng([seed, number])
         regions = dict(zip(("train", "val"), split_in_two(as_rgb(photograph())), strict=True))
         for split, count in (("train", num_train), ("val", num_val)):

@@ -15,10 +15,10 @@ import cv2
 import numpy as np
 import yaml
 from PIL import Image
-from tqdm import tqdm
 
 from visionkit.data.demo.cutouts import CAT_POINTS, CLASS_NAMES, backgrounds, cat, cut_outs
 from visionkit.data.demo.photographs import write_once
+from visionkit.progress import bar
 
 VERSION = "1"  # of the drawing code: a cached copy of another version is not used
 SIDES = (240, 320)  # bounds of the sides of an image in pixels
@@ -261,7 +261,7 @@ def _write_table(folder: Path, make: Callable[[str, int], Scene], counts: tuple[
 def _numbered(counts: tuple[int, int]) -> list[tuple[str, int, str]]:
     """Split, number and name of each image to write, with a progress bar."""
     todo = [(split, i, f"{split}_{i:04d}") for split, count in zip(SPLITS, counts, strict=True) for i in range(count)]
-    return tqdm(todo, "composing images", unit=" images", leave=False)
+    return bar(todo, "composing images", unit=" images")
 
 
 def _save(image: np.ndarray, file: Path) -> None:

@@ -16,7 +16,6 @@ from pathlib import Path
 from typing import Any, NamedTuple
 
 import numpy as np
-from tqdm import tqdm
 
 from visionkit.data.boxes import TOLERANCE
 from visionkit.data.formats.annotation_files import (
@@ -40,6 +39,7 @@ from visionkit.data.index import Annotation, DataError, Index, Problem, natural_
 from visionkit.data.split_names import SPLITS, WHOLE, split_name, split_order
 from visionkit.data.splits import DataSet, parted
 from visionkit.files import LARGEST_TEXT, read_file
+from visionkit.progress import bar
 
 PARSED = 4_000_000  # bytes: in larger files, ``looks_like_coco`` searches for the keys without parsing
 FAMILIES = ("instances", "person_keypoints", "stuff", "panoptic", "captions", "image_info")  # COCO's own files of one split
@@ -192,7 +192,7 @@ def _read_file(file: Path, split: str, boundary: Boundary, problems: list[Proble
     grouped, faults = _grouped(annotations, by_id, file, problems, notes), []
     folders, find = _image_folders(file, split, boundary), image_finder(boundary)
     paths, readable, missing = [], [], False
-    for number, entry in tqdm(by_id.items(), f"reading {file.name}", unit=" images", leave=False, delay=1):
+    for number, entry in bar(by_id.items(), f"reading {file.name}", unit=" images", delay=1):
         name = entry["file_name"]
         path = find(folders, name)
         if path is None:

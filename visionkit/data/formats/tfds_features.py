@@ -11,11 +11,11 @@ from dataclasses import replace
 from typing import Any, NamedTuple
 
 import numpy as np
-from tqdm import tqdm
 
 from visionkit.data.formats.annotation_files import are_sound
 from visionkit.data.images.records import Place, iterate_records, parse_example
 from visionkit.data.index import Annotation, DataError, Index, Objects, Problem, natural_order
+from visionkit.progress import bar
 
 MASK_NAME = re.compile("mask|seg|label|annotation|gt", re.IGNORECASE)
 OBJECT_ATTRIBUTES = {"is_crowd": "iscrowd", "is_difficult": "difficult", "is_truncated": "truncated"}
@@ -160,7 +160,7 @@ def read_split(instructions: Iterable[Any], split: str, roles: Roles) -> tuple[I
     instructions = list(instructions)
     paths, labels, annotations, problems = [], [], [], []
     total = sum(instruction.take for instruction in instructions)
-    with tqdm(total=total, desc=f"reading records of {split}", unit=" records", leave=False) as progress:
+    with bar(total=total, description=f"reading records of {split}", unit=" records") as progress:
         for instruction in instructions:
             shard = str(instruction.filename)
             try:

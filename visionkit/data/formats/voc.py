@@ -22,7 +22,6 @@ from pathlib import Path
 from typing import Any, NamedTuple
 
 import numpy as np
-from tqdm import tqdm
 
 from visionkit.data.formats.annotation_files import (
     DECLARED_SIDES,
@@ -46,6 +45,7 @@ from visionkit.data.index import NO_OBJECTS, Annotation, DataError, Objects, Pro
 from visionkit.data.split_names import split_name, split_order
 from visionkit.data.splits import DataSet
 from visionkit.files import LARGEST_TEXT, read_file
+from visionkit.progress import bar
 
 LIST_FOLDERS = ("Main", "")  # below ImageSets
 FLAG = re.compile(r"\s+(-1|0|1)$")  # after a name, in a list of one class
@@ -148,7 +148,7 @@ def _read_root(
             problems.append(refused)
         return image
 
-    for path in tqdm(used, "reading annotations", unit=" files", leave=False, delay=1):
+    for path in bar(used, "reading annotations", unit=" files", delay=1):
         read(path, partial(find_by_filename, path=path))
     if own_images and _prefers_own_images(records, own_images, problems):
         for path, own in own_images.items():

@@ -5,7 +5,6 @@ from pathlib import Path
 from typing import NamedTuple
 
 import numpy as np
-from tqdm import tqdm
 
 from visionkit.data.formats.annotation_files import (
     LARGEST,
@@ -19,6 +18,7 @@ from visionkit.data.formats.yolo_config import (
 )
 from visionkit.data.images.contents import read_text
 from visionkit.data.index import NO_OBJECTS, Annotation, DataError, Objects, Outline, Problem
+from visionkit.progress import bar
 
 MANY = 10  # lines with the same fault from which they are one problem, if they are also most of all lines
 NEARLY_ALL = 0.9  # share of lines that decides how all are read
@@ -72,7 +72,7 @@ def read_all(
         faults, census, splits = [], Census(labels), {}
         for split, of_split in files.items():
             paths, annotations = splits[split] = [], []
-            for image, file in tqdm(of_split.items(), f"reading {split}", unit=" images", leave=False, delay=1):
+            for image, file in bar(of_split.items(), f"reading {split}", unit=" images", delay=1):
                 objects = NO_OBJECTS if file is None else read_labels(file, labels, faults, census)
                 if objects is not None:
                     paths.append(str(image))

@@ -7,11 +7,10 @@ from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from typing import Any
 
-from tqdm import tqdm
-
 from visionkit.data.images.decode import IMAGE_SUFFIXES, ImageError
 from visionkit.data.index import SkippedFiles
 from visionkit.errors import UserError
+from visionkit.progress import bar
 
 # Usual names of the folder that holds the images, in order of preference.
 IMAGE_FOLDERS = ("images", "image", "imgs", "img", "jpegimages", "pictures", "photos", "leftimg8bit")
@@ -150,4 +149,4 @@ def map_files(
 
     with ThreadPoolExecutor(os.cpu_count()) as pool:
         results = pool.map(call_or_skip, paths, *columns)
-        return list(tqdm(results, description, total=len(paths), unit=" images", leave=False))
+        return list(bar(results, description, total=len(paths), unit=" images"))

@@ -13,7 +13,6 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
-from tqdm import tqdm
 
 from visionkit.data import sources
 from visionkit.data.images.bit_depth import ALL_BITS, unused_bits
@@ -29,6 +28,7 @@ from visionkit.data.quality.notes import note_on_links, notes_on
 from visionkit.data.quality.summary import summarize
 from visionkit.data.splits import DataSet
 from visionkit.ops.np_boxes import pairwise_iou
+from visionkit.progress import bar
 
 PREFERENCE = {"test": 0, "val": 2, "train": 3}  # the lowest of several copies is kept, the one that measures; others are 1
 BOXES_AT_ONCE = 256  # that are compared with all boxes of a copy of the image
@@ -121,7 +121,7 @@ def open_all(data: DataSet) -> Opened:
             return str(error)
 
     with ThreadPoolExecutor(os.cpu_count()) as pool:
-        results = list(tqdm(pool.map(inspect, jobs), "opening files", total=len(jobs), unit=" files", leave=False))
+        results = list(bar(pool.map(inspect, jobs), "opening files", total=len(jobs), unit=" files"))
     opened = Opened({}, {})
     for (path, index), result in zip(jobs, results, strict=True):
         (opened.images if index is None else opened.masks)[path] = result

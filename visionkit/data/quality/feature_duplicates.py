@@ -21,9 +21,9 @@ from typing import NamedTuple
 
 import cv2
 import numpy as np
-from tqdm import tqdm
 
 from visionkit.data.images.decode import ImageError, read_image
+from visionkit.progress import bar
 
 SIDE = 128  # pixels of the square that features are taken from
 BATCH = 32
@@ -204,4 +204,4 @@ def _correlations(one: np.ndarray, other: np.ndarray, covered: np.ndarray) -> np
 
 def _map(function: Callable, items: Sequence, description: str) -> list:
     with ThreadPoolExecutor(os.cpu_count()) as pool:
-        return list(tqdm(pool.map(function, items), description, total=len(items), leave=False))
+        return list(bar(pool.map(function, items), description, total=len(items), unit=" images"))

@@ -14,6 +14,7 @@ from visionkit.data.images.decode import decode_in_graph
 from visionkit.errors import UserError
 from visionkit.export.bundle import answers, find_bundle, read_metadata, write_bundle
 from visionkit.inference.saved_model import load_saved_model
+from visionkit.progress import bar
 from visionkit.tasks.classification.tta import NUM_VIEWS, views_of
 
 MOST_MEMBERS = 15
@@ -116,7 +117,8 @@ def export_ensemble(models: Sequence[str | Path], folder: str | Path, *, views: 
         if set(described["labels"]) != set(labels):
             differing = ", ".join(sorted(set(described["labels"]) ^ set(labels))[:6])
             raise UserError(f"{bundle} and {folders[0]} have different labels: {differing}. Train them on the same classes.")
-    members = [Member(bundle, described, labels, trust=trust) for bundle, described in zip(folders, metadata, strict=True)]
+    pairs = bar(list(zip(folders, metadata, strict=True)), "loading models", unit=" models")
+    members = [Member(bundle, described, labels, trust=trust) for bundle, described in pairs]
     module = Ensemble(members, labels, views)
     size = members[0].size
     return write_bundle(

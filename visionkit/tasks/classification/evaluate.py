@@ -5,7 +5,6 @@ from dataclasses import dataclass
 from pathlib import Path
 
 import numpy as np
-from tqdm import tqdm
 
 from visionkit.data.images.decode import read_image
 from visionkit.data.images.resize import center_crop, letterbox
@@ -16,6 +15,7 @@ from visionkit.export.bundle import LITERT_FILE, find_bundle, read_metadata, upd
 from visionkit.inference.results import ClassificationResult
 from visionkit.inference.saved_model import load_saved_model
 from visionkit.metrics.multi_label import NO_THRESHOLD, MultiLabelMetrics, multi_label_metrics
+from visionkit.progress import bar
 from visionkit.tasks.classification.predict import Classifier
 from visionkit.tasks.classification.train import is_multi_label
 from visionkit.training.run_folder import RunFolder
@@ -112,7 +112,7 @@ def predict_files(bundle: Path, val: Index, *, trust: bool = False) -> tuple[Ind
         UserError: none of the files can be read.
     """
     model = Classifier(bundle, read_metadata(bundle), trust=trust)
-    results = list(tqdm(model.predict_many(val.paths), "evaluating", total=len(val), unit=" images", leave=False))
+    results = list(bar(model.predict_many(val.paths), "evaluating", total=len(val), unit=" images"))
     readable, rows = [], []
     for position, result in enumerate(results):
         if isinstance(result, ClassificationResult):
@@ -129,7 +129,7 @@ def predict_files(bundle: Path, val: Index, *, trust: bool = False) -> tuple[Ind
 def predict_small_images(bundle: Path, images: SmallImages, *, trust: bool = False) -> np.ndarray:
     """The bundle's probabilities for images in memory, float32 ``(N, num_classes)`` in the order of ``images.class_names``."""
     model, labels = load_saved_model(bundle, trust=trust), read_metadata(bundle)["labels"]
-    starts = tqdm(range(0, len(images), BATCH), "evaluating", unit=" batches", leave=False)
+    starts = bar(range(0, len(images), BATCH), "evaluating", unit=" batches")
     parts = [model.serve_images(images.as_rgb(start, start + BATCH))["probabilities"].numpy() for start in starts]
     return np.concatenate(parts)[:, [labels.index(name) for name in images.class_names]]
 

@@ -22,12 +22,12 @@ import cv2
 import keras
 import numpy as np
 import tensorflow as tf
-from tqdm import tqdm
 
 from visionkit.data.augmentation.presets import Augmentation
 from visionkit.data.index import Index
 from visionkit.data.pipeline.batches import TrainingPipeline, evaluation_batches
 from visionkit.files import LARGEST_TEXT, cache_folder, check_file, read_file, remove
+from visionkit.progress import bar
 from visionkit.training import runtime
 from visionkit.training.run_files import file_digest
 
@@ -161,7 +161,7 @@ class FeatureCache:
             pipeline = TrainingPipeline(index, self.size, batch_size, augmentation, seed=seed)
             batches = pipeline.epoch(view, order=np.arange(len(index)))
         description = "features" if augmentation is None else f"features, view {view + 1}"
-        with tqdm(total=len(index), desc=description, unit=" images", leave=False) as progress:
+        with bar(total=len(index), description=description, unit=" images") as progress:
             for batch in batches:
                 pixels = tf.cast(batch["image"][:, :, ::-1] if mirrored else batch["image"], tf.float32)
                 features[batch["position"].numpy()] = self._extract(pixels).numpy()

@@ -21,10 +21,11 @@ from visionkit.models.catalog import CATALOG, find
 from visionkit.tasks.classification import transfer
 from visionkit.tasks.classification.train import LABEL_SMOOTHING, Schedule, is_multi_label
 from visionkit.training.augment_device import choose_device
+from visionkit.training.config import RunConfig, TrainConfig
 from visionkit.training.dataset import few, read_splits, with_cache, with_unmeasurable
 from visionkit.training.early_stopping import kept_rows
 from visionkit.training.freezing import Part
-from visionkit.training.recipe import Run, RunConfig, TrainConfig
+from visionkit.training.recipe import Run
 
 SHIFT_SHARE = 1 / 8  # of the side: 4 pixels of 32, as in the residual paper
 SMALL_SET = 10_000  # images; beyond, fewer epochs and larger batches do

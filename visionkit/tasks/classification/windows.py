@@ -8,7 +8,6 @@ from typing import NamedTuple
 import cv2
 import keras
 import numpy as np
-from tqdm import tqdm
 
 from visionkit.data.boxes import cleaned
 from visionkit.data.images.decode import ImageError, read_image
@@ -17,6 +16,7 @@ from visionkit.data.index import DataError, Index, SmallImages
 from visionkit.data.splits import Splits
 from visionkit.errors import UserError
 from visionkit.models.fully_convolutional import stride_of
+from visionkit.progress import bar
 from visionkit.tasks.classification.evaluate import predict_small_images
 from visionkit.tasks.classification.sliding import Comparison, compare, draw_peaks
 from visionkit.tasks.classification.train import Schedule, array_validator, arrays_phase, shuffled
@@ -124,7 +124,7 @@ def cut_windows(index: Index, *, side: int, scale: float, seed: int) -> SmallIma
         seed: draws the windows.
     """
     pixels, labels = [np.zeros((0, side, side, 3), np.uint8)], [np.zeros(0, int)]
-    for row in tqdm(range(len(index)), "cutting windows", unit=" images", leave=False):
+    for row in bar(range(len(index)), "cutting windows", unit=" images"):
         rng = np.random.default_rng([seed, row])
         try:
             image = at_scale(read_image(index.paths[row]), scale, side)

@@ -22,8 +22,9 @@ from visionkit.ops.grids import LARGEST_RATIO
 from visionkit.ops.matching import Collisions, assign, count_collisions, fitting
 from visionkit.tasks.detection.detectors import ANCHORS, STRIDES
 from visionkit.training import dataset
+from visionkit.training.config import RunConfig, TrainConfig
 from visionkit.training.dataset import first_images, read_splits, with_unmeasurable
-from visionkit.training.recipe import Run, RunConfig, TrainConfig
+from visionkit.training.recipe import Run
 
 SIZES = (320, 416, 512, 640)  # sides of the input in pixels
 SMALLEST_SIDE, SHARE_OF_BOXES = 22, 0.95  # pixels that so many boxes should have: nearly three cells of the finest grid

@@ -114,6 +114,7 @@ def _phase(
         model=NetworkWithLoss(network, loss),
         epochs=schedule.epochs,
         learning_rate=schedule.learning_rate,
+        batch_size=schedule.batch_size,
         steps_per_epoch=len(pipeline),
         batches=epoch_batches,
         validate=validate,

@@ -6,7 +6,6 @@ from dataclasses import dataclass, replace
 from typing import ClassVar, TypeVar
 
 import numpy as np
-from tqdm import tqdm
 
 from visionkit.data.arrays.patches import VolumeVariation, patch_batches, patch_sources
 from visionkit.data.arrays.volumes import VolumeSplits
@@ -19,6 +18,7 @@ from visionkit.data.mask_targets import MaskTargets
 from visionkit.data.pipeline.batches import TrainingPipeline
 from visionkit.data.pipeline.pixel_cache import Where
 from visionkit.data.splits import Splits
+from visionkit.progress import bar
 from visionkit.tasks.segmentation.train import Schedule
 from visionkit.training.dataset import with_cache
 from visionkit.viz.arrays import slices
@@ -227,7 +227,7 @@ class VolumeData(SegmentationData):
 
     def map_val(self, function: Callable[[np.ndarray, np.ndarray], Result]) -> list[Result | None]:
         """See ``SegmentationData.map_val``; one after the other, as several at a time would take more memory."""
-        volumes = tqdm(self.splits.val, "evaluating", unit=" volumes", leave=False)
+        volumes = bar(self.splits.val, "evaluating", unit=" volumes")
         return [function(volume.values, volume.labels) for volume in volumes]
 
     def as_image(self, values: np.ndarray, *masks: np.ndarray) -> tuple[np.ndarray, ...]:

@@ -9,6 +9,8 @@ import numpy as np
 from PIL import Image
 from tqdm import tqdm
 
+from visionkit.printable import duration, number
+from visionkit.progress import bar
 from visionkit.tasks.style_transfer.descent import (
     DescentSettings,
     PreparedScale,
@@ -65,16 +67,22 @@ class Painting:
             KeyboardInterrupt: the image as it is has been written.
         """
         resume_from = self._read_state()
+        was_whole = bool(self.history) and self._done(resume_from) == self._total
+        self._show_page(self._done(resume_from))
         content, styles = self._inputs.content_to_paint(self._colors), self._inputs.style_images(self._colors)
-        with tqdm(total=self._total, desc="painting", unit=" steps") as bar:
-            options = {"callback": lambda progress: self._on_step(progress, bar), "resume_from": resume_from}
+        with bar(total=self._total, description="painting") as shown:
+            options = {"callback": lambda progress: self._on_step(progress, shown), "resume_from": resume_from}
             try:
                 self.painted = stylize(content, styles, extractor, self._settings, weights, **options)
             except KeyboardInterrupt:
                 if self._last is not None:
                     self._save()
-                    bar.write(f"The image so far: {self._run.path / RESULT}")
+                    self._run.say(f"The image so far: {self._run.path / RESULT}")
                 raise
+        if self.history and not was_whole:
+            self._end_scale()
+            if self._run.watch is not None:
+                self._run.watch.log_steps("painting", self.history)
         self._save()  # a run that is interrupted in the training of a network need not paint again
         self.result = self._finish(self.painted)
         self._write(self.result)
@@ -91,19 +99,36 @@ class Painting:
         """The content image at the size of the result, uint8."""
         return resize(self._inputs.content, self._settings.scales[-1].side).round().astype(np.uint8)
 
-    def _on_step(self, progress: Progress, bar: tqdm) -> None:
+    def _done(self, progress: Progress | None) -> int:
+        """How many steps are done."""
+        return 0 if progress is None else min(self._steps_before[progress.scale] + progress.step, self._total)
+
+    def _end_scale(self) -> None:
+        """Say how a scale has ended."""
+        row = self.history[-1]
+        losses = "  ".join(f"{name.replace('_', ' ')} {number(row[name])}" for name in ("loss", "content_loss", "style_loss"))
+        self._run.say(f"painted at {row['phase']}  {row['epoch']} steps  {losses}  {duration(row['seconds'])} in all")
+
+    def _show_page(self, done: int) -> None:
+        if self._run.watch is not None:
+            self._run.watch.write_page(f"The image is being painted: step {done} of {self._total}.", reload=True)
+
+    def _on_step(self, progress: Progress, shown: tqdm) -> None:
         self._last, side, loss = progress, self._settings.scales[progress.scale].side, progress.loss
-        done = min(self._steps_before[progress.scale] + progress.step, self._total)
-        bar.update(done - bar.n)
-        bar.set_postfix_str(f"{side} px: loss {loss.total:.4g}, content {loss.content_loss:.3g}, style {loss.style_loss:.3g}")
+        done = self._done(progress)
+        shown.update(done - shown.n)
+        shown.set_postfix_str(f"{side} px: loss {loss.total:.4g}, content {loss.content_loss:.3g}, style {loss.style_loss:.3g}")
         row = _row(f"{side} px", progress.step, loss, self._run.seconds())
         if self.history and all(self.history[-1][name] == row[name] for name in ("phase", "epoch")):
             self.history.pop()  # a resumed descent reports its first step again
+        if self.history and self.history[-1]["phase"] != row["phase"]:
+            self._end_scale()
         self.history.append(row)
         if len(self.frames) < FRAMES and done >= len(self.frames) * self._total / (FRAMES - 1):
             self.frames.append(self._finish(progress.image, FRAME_SIDE))
         if time.monotonic() - self._saved_at > SAVE_EVERY:
             self._save()
+            self._show_page(done)
 
     def _finish(self, painted: np.ndarray, side: int | None = None) -> np.ndarray:
         """The image in its final colors, at the size of the result, or with a longer side of at most ``side`` pixels."""

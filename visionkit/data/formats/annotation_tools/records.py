@@ -9,7 +9,6 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
-from tqdm import tqdm
 
 from visionkit.data.formats.annotation_files import brief, check_not_empty, detection_index
 from visionkit.data.formats.annotation_tools.shapes import Shape, fits, objects_of
@@ -20,6 +19,7 @@ from visionkit.data.images.listing import image_folders, list_images
 from visionkit.data.index import Annotation, DataError, Index, Problem, counted, natural_order
 from visionkit.data.split_names import SPLITS, WHOLE, split_name, split_of_path, split_order
 from visionkit.data.splits import DataSet
+from visionkit.progress import bar
 
 LONGEST_NAME = 4096
 
@@ -292,4 +292,4 @@ def note_unused_images(reading: Reading, images: Iterable[Path], reason: str) ->
 
 def with_progress(files: list[Path]) -> Iterable[Path]:
     """The files, with a progress bar if reading them takes long."""
-    return tqdm(files, "reading annotations", unit=" files", leave=False, delay=1)
+    return bar(files, "reading annotations", unit=" files", delay=1)

@@ -3,7 +3,6 @@
 from typing import NamedTuple
 
 import numpy as np
-from tqdm import tqdm
 
 from visionkit.data.formats.annotation_files import LARGEST, detection_index
 from visionkit.data.formats.class_names import similar_names
@@ -12,6 +11,7 @@ from visionkit.data.formats.tables.samples import Sample, Samples, Table
 from visionkit.data.images.decode import ImageError, read_size
 from visionkit.data.index import NO_OBJECTS, Annotation, Objects, Problem
 from visionkit.data.splits import DataSet
+from visionkit.progress import bar
 
 RELATIVE_UP_TO = 2.0  # relative boxes may reach outside their image, but pixel coordinates do not all stay this small
 NAMELESS = "object"  # the class of objects in a table without labels
@@ -99,7 +99,7 @@ def _labels_of_objects(table: Table, used: np.ndarray) -> set[str]:
 
 def _sizes(split: str, samples: list[Sample], relative: bool, problems: list[Problem]) -> list[Sized]:
     sized = []
-    for sample in tqdm(samples, f"reading sizes of {split}", unit=" images", leave=False, disable=relative):
+    for sample in bar(samples, f"reading sizes of {split}", unit=" images", disable=relative):
         size = next((sample.rows.sizes[i] for i in sample.positions if sample.rows.sizes[i] is not None), None)
         measured = size is None and not relative
         try:

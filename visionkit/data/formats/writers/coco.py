@@ -9,8 +9,6 @@ from itertools import count
 from pathlib import Path
 from typing import Any
 
-from tqdm import tqdm
-
 from visionkit.data.formats.annotation_files import (
     Images,
     new_name,
@@ -25,6 +23,7 @@ from visionkit.data.images.decode import read_size
 from visionkit.data.index import DataError, Index
 from visionkit.data.split_names import WHOLE
 from visionkit.data.splits import DataSet, as_one
+from visionkit.progress import bar
 
 
 def coco_files(data_set: DataSet, target: str | Path) -> dict[str, Path]:
@@ -82,7 +81,7 @@ def _file_names(index: Index, folder: Path | None, file: Path, images: Images, l
     folder.mkdir(parents=True, exist_ok=True)
     names, taken = [], {}
     pairs = zip(index.paths, index.annotations, strict=True)
-    for path, annotation in tqdm(pairs, f"writing {folder.name}", total=len(index), unit=" images", leave=False):
+    for path, annotation in bar(pairs, f"writing {folder.name}", total=len(index), unit=" images"):
         wanted = annotation.attributes.get("file_name")
         if isinstance(wanted, str) and Path(wanted).name == Path(path).name and _is_plain(wanted):
             names.append(unused_name(wanted, taken, by_stem=False))

@@ -6,8 +6,6 @@ from collections import Counter
 from pathlib import Path
 from typing import Any
 
-from tqdm import tqdm
-
 from visionkit.data.formats.annotation_files import (
     Images,
     brief,
@@ -23,6 +21,7 @@ from visionkit.data.images.decode import read_size
 from visionkit.data.index import Annotation, Objects
 from visionkit.data.split_names import WHOLE
 from visionkit.data.splits import DataSet
+from visionkit.progress import bar
 
 DIGITS = 8  # decimals of a pixel coordinate in files; whole numbers are written without decimals
 
@@ -51,7 +50,7 @@ def write_voc(data_set: DataSet, folder: str | Path, *, images: Images = "copy")
     for split, index in data_set.splits.items():
         stems = []
         pairs = zip(index.paths, index.annotations, strict=True)
-        for path, annotation in tqdm(pairs, f"writing {split}", total=len(index), unit=" images", leave=False):
+        for path, annotation in bar(pairs, f"writing {split}", total=len(index), unit=" images"):
             size = annotation.size or read_size(path)
             objects = with_known_class(annotation.objects, lost)
             same = (name for name, xml in written.get(path, ()) if _xml(name, annotation, objects, size, class_names) == xml)

@@ -6,7 +6,6 @@ from pathlib import Path
 
 import numpy as np
 import yaml
-from tqdm import tqdm
 
 from visionkit.data.formats.annotation_files import Images, decimal, new_name, put_image, split_file_name, with_known_class
 from visionkit.data.formats.coco_objects import polygons_of
@@ -15,6 +14,7 @@ from visionkit.data.formats.yolo_lines import box_outline
 from visionkit.data.index import Objects, Rle
 from visionkit.data.split_names import MEASURING, SPLITS, WHOLE, split_name, training_split
 from visionkit.data.splits import DataSet
+from visionkit.progress import bar
 
 DIGITS = 10  # decimals of a relative coordinate in files
 
@@ -43,7 +43,7 @@ def write_yolo(data_set: DataSet, folder: str | Path, *, images: Images = "copy"
         for place in (image_folder, label_folder):
             place.mkdir(parents=True, exist_ok=True)
         pairs = zip(index.paths, index.annotations, strict=True)
-        for path, annotation in tqdm(pairs, f"writing {split}", total=len(index), unit=" images", leave=False):
+        for path, annotation in bar(pairs, f"writing {split}", total=len(index), unit=" images"):
             name = new_name(path, taken, lost, by_stem=True)
             put_image(path, image_folder / name, images)
             lines = _lines(with_known_class(annotation.objects, lost), lost)

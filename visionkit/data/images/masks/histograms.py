@@ -10,11 +10,11 @@ from typing import Any
 import cv2
 import numpy as np
 from scipy import ndimage
-from tqdm import tqdm
 
 from visionkit.data.images.decode import ImageError
 from visionkit.data.images.masks.read import ALPHA_MODES, OpenedMask, grey_values, open_mask, values_of
 from visionkit.data.index import DataError
+from visionkit.progress import bar
 
 MOST_COLORS = 2048  # colors of a file that are kept: a file with more is a photograph
 AT_ONCE = 256  # masks whose objects are counted before it is asked whether more of them can change the result
@@ -86,7 +86,7 @@ def open_masks(masks: Sequence[str | Path]) -> list[MaskFile]:
 def in_threads(function: Callable[[Any], Any], items: Sequence[Any], description: str) -> Iterator[Any]:
     """The results of a function for each item, in order, from all cores; a progress bar is shown if it takes long."""
     with ThreadPoolExecutor(os.cpu_count()) as pool:
-        yield from tqdm(pool.map(function, items), description, total=len(items), unit=" masks", leave=False, delay=1)
+        yield from bar(pool.map(function, items), description, total=len(items), unit=" masks", delay=1)
 
 
 def _file_of(path: str, opened: OpenedMask) -> MaskFile:

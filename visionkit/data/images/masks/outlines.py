@@ -8,11 +8,11 @@ from pathlib import Path
 
 import numpy as np
 from PIL import Image
-from tqdm import tqdm
 
 from visionkit.data.images.masks.read import mask_of_objects
 from visionkit.data.index import IGNORE, NO_OBJECTS, Annotation, DataError, Index, Objects
 from visionkit.files import write_atomically
+from visionkit.progress import bar
 
 NO_OUTLINE = "its objects have boxes, but no outlines"
 
@@ -51,7 +51,7 @@ def with_masks(index: Index, folder: str | Path) -> Index:
         return Annotation(mask=str(file))
 
     with ThreadPoolExecutor(os.cpu_count()) as pool:
-        annotations = tuple(tqdm(pool.map(draw, usable), "drawing masks", total=len(usable), unit=" masks", leave=False))
+        annotations = tuple(bar(pool.map(draw, usable), "drawing masks", total=len(usable), unit=" masks"))
     names = ("background", *index.class_names)
     return replace(index.take(usable), class_names=names, annotations=annotations, class_attributes=(), mask_code=None)
 
