@@ -43,12 +43,15 @@ def _our_detector(frozen_stride: int | None) -> Any:
     import visionkit
 
     visionkit.quiet_tensorflow()
+    from visionkit.models import endpoints
     from visionkit.tasks.detection import detectors
     from visionkit.training import runtime
 
     runtime.prepare(0)
     anchors = [np.array([[0.05, 0.05], [0.08, 0.06], [0.06, 0.08]], np.float32) * 2**scale for scale in range(3)]
-    return detectors.build("yolo_nano", NUM_CLASSES, anchors, frozen_stride=frozen_stride, size=SIZE)
+    detector = detectors.build("yolo_nano", NUM_CLASSES, anchors, size=SIZE)
+    endpoints.freeze(detector.base, frozen_stride)
+    return detector
 
 
 def our_training(*, frozen_stride: int | None, batch: int, seconds: float) -> Loader:

@@ -29,6 +29,7 @@ from visionkit.tasks.classification import train, transfer  # noqa: E402
 from visionkit.tasks.classification.feature_cache import FeatureCache, Features  # noqa: E402
 from visionkit.training import runtime  # noqa: E402
 from visionkit.training.fit import compile_phase, run_epoch  # noqa: E402
+from visionkit.training.freezing import BASE, freeze_base  # noqa: E402
 
 
 @dataclass(frozen=True)
@@ -50,7 +51,7 @@ def plain_keras(folder: Path, options: Options, num_classes: int) -> list[float]
     ).prefetch(tf.data.AUTOTUNE)
     backbone = models.efficientnet_lite0((options.size, options.size, 3), None, weights="imagenet")
     model = transfer.transfer_model(backbone, num_classes)
-    transfer.unfreeze(backbone, transfer.HEAD)
+    freeze_base(backbone, BASE)
     loss = keras.losses.CategoricalCrossentropy(from_logits=True)
     model.classifier.compile("adam", loss, metrics=["accuracy"], jit_compile=runtime.jit_compile())
     return timed(lambda epoch: model.classifier.fit(dataset, verbose=0), options.epochs)
@@ -61,7 +62,7 @@ def cached(folder: Path, options: Options) -> tuple[float, list[float]]:
     images = scan(read_classified(folder).train)
     backbone = models.efficientnet_lite0((options.size, options.size, 3), None, weights="imagenet")
     model = transfer.transfer_model(backbone, len(images.class_names))
-    transfer.unfreeze(backbone, transfer.HEAD)
+    freeze_base(backbone, BASE)
     with tempfile.TemporaryDirectory() as cache:
         began = time.perf_counter()
         features = Features(images, [FeatureCache(model.extractor, folder=Path(cache)).features(images)])

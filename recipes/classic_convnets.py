@@ -40,13 +40,17 @@ from visionkit.models.catalog import CATALOG, find
 from visionkit.models.inception import SIDE_WEIGHTS, without_side_branches
 from visionkit.tasks.classification import depth_study, evaluate, export, plan, report, train
 from visionkit.training import runtime
+from visionkit.training.config import RunConfig
 from visionkit.training.dataset import with_cache
 from visionkit.training.fit import Phase
-from visionkit.training.recipe import Run, RunConfig, command_line, run_recipe, whole_path
+from visionkit.training.options import whole_path
+from visionkit.training.recipe import Run, command_line, run_recipe
+from visionkit.training.start_model import Head
 
 GOOGLENET = "googlenet"  # trained with side branches, exported without
 LETTERS = r"tfds:(binarized_mnist|mnist|emnist|kmnist|mnist_corrupted|svhn_cropped|omniglot|cmaterdb)\b"
 SMALL_SIZE = 32  # pixels a side, where the network takes small images
+HEADS = {name: Head() for name in ("predictions", "side1_predictions", "side2_predictions")}
 SMOKE = {"epochs": 3}
 SMOKE_LIMITS = (1_500, 400)  # small images of each split
 
@@ -72,6 +76,7 @@ class Config(RunConfig):
     flip: Literal["auto", "yes", "no"] = "auto"
     """Whether a mirror image shows the same class; auto: not of digits, letters and IDX files, otherwise yes."""
 
+    SHAPING: ClassVar[tuple[str, ...]] = ("model", "size")
     LEAST: ClassVar[dict[str, float]] = {"epochs": 1, "batch_size": 1, "size": 8, "learning_rate": 1e-9}
 
     def checked(self) -> "Config":
@@ -114,20 +119,22 @@ def train_and_export(run: Run, config: Config) -> None:
     if config.study:
         study = study_depth(run, config, data)
         model, history, metrics, sections = study.best, [], study.metrics, (study.section,)
+        trained = model
         title = "Depth, with and without shortcuts"
     else:
         run.note(f"Network {config.model} from random weights, on a {device}.")
         size = config.size or (CATALOG[config.model].size if small is None else SMALL_SIZE)
         branches = {"side_branches": True} if config.model == GOOGLENET else {}
         model = plan.build_network(config.model, size, data.train, **branches)
+        run.start_from(config, model, data.train.class_names, HEADS)
         history = run.train({config.model: partial(set_up, run, config, data, model)}, model)
         run.note("The weights after the last epoch are exported: nothing was chosen by the validation images.")
-        model = without_side_branches(model) if branches else model
+        trained, model = model, without_side_branches(model) if branches else model
         metrics, sections, title = {}, (), f"{model.name} on {Path(config.data).name}"
 
     run.say("Exporting ...")
-    options = {"flips": config.flips and not config.study, "whole": small is not None}
-    metadata = {"base": model.name, "made_by": run.made_by}
+    options = {"flips": config.flips and not config.study, "whole": small is not None, "trained": trained}
+    metadata = {"base": model.name, **run.described(config, size=model.input_shape[1])}
     bundle = export.export_classifier(model, run.model, class_names=data.train.class_names, metadata=metadata, **options)
     evaluation = evaluate.evaluate(bundle, data.val)
     evaluate.note_litert_difference(run, bundle, evaluation)

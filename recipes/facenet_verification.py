@@ -16,7 +16,7 @@ Expected with seed 0 on 2 cores:
 import dataclasses
 from dataclasses import dataclass
 from pathlib import Path
-from typing import ClassVar
+from typing import ClassVar, Literal
 
 import visionkit
 
@@ -32,8 +32,11 @@ from visionkit.export.bundle import update_metadata
 from visionkit.models import catalog
 from visionkit.tasks.embedding import embedders, evaluate, export, plan, report, train
 from visionkit.training import runtime
+from visionkit.training.config import TrainConfig
 from visionkit.training.dataset import with_cache
-from visionkit.training.recipe import Run, TrainConfig, command_line, run_recipe
+from visionkit.training.fine_tuning import check_base, parts_of, phases_of
+from visionkit.training.recipe import Run, command_line, run_recipe
+from visionkit.viz.rate_curve import with_found_rates
 
 SMOKE = {"epochs": 1, "size": 64, "people": 4, "images": 2}
 
@@ -61,8 +64,8 @@ class Config(TrainConfig):
     """People in a batch."""
     images: int = 4
     """Images of each person in a batch."""
-    learning_rate: float = 3e-3
-    """The peak learning rate, after the warm-up."""
+    learning_rate: float | Literal["auto"] = 3e-3
+    """The peak learning rate, after the warm-up; auto tries about 100 steps with rising rates first."""
     flip: bool = True
     """Whether a mirror image shows the same person."""
     mirror: bool = True
@@ -70,6 +73,7 @@ class Config(TrainConfig):
     pairs: Path | None = None
     """Pairs of people in --data to evaluate on, a pairs.txt in LFW's format. Default: pairs of all validation images."""
 
+    SHAPING: ClassVar[tuple[str, ...]] = ("base", "dimensions")
     batch_size: ClassVar[int]  # no option: it follows from people and images
     LEAST: ClassVar[dict[str, float]] = {"dimensions": 2, "people": 2, "images": 2, "margin": 0} | TrainConfig.LEAST
 
@@ -77,6 +81,11 @@ class Config(TrainConfig):
     def batch_size(self) -> int:
         """Images a step."""
         return self.people * self.images
+
+    def check_options(self) -> None:
+        """See ``RunConfig.check_options``."""
+        super().check_options()
+        check_base(self, self.why_random())
 
     def checked(self) -> "Config":
         """The configuration with whole paths; a misspelt name, or data that cannot be read, is reported now."""
@@ -104,7 +113,10 @@ def train_and_export(run: Run, config: Config) -> None:
     listed = None if config.pairs is None else plan.read_pairs(run, config.pairs, config.data, data.train)
     people, images = min(config.people, plan.count_people(data.train)), config.images
     chosen = run.plan(plan.Plan, lambda: plan.choose_plan(run, data.train, config, people=people, images=images))
-    embedder = embedders.build(config.base, chosen.size, config.dimensions, weights=config.pretrained_weights)
+    options = {"weights": config.pretrained_weights, "pretrained": config.pretrained}
+    embedder = embedders.build(config.base, chosen.size, config.dimensions, **options)
+    base = embedders.base_of(embedder) if config.pretrained else None
+    run.start_from(config, embedder, (), {})
     run.note(f"{config.base}: {embedder.count_params():,} parameters, on a {device}.")
     run.note(f"Loss {config.loss!r}{f', mining {config.mining!r}' if config.loss == 'triplet' else ''}.")
 
@@ -120,14 +132,15 @@ def train_and_export(run: Run, config: Config) -> None:
     pipeline = TrainingPipeline(data.train, chosen.size, people * images, augmentation, seed=config.seed)
     pipeline = with_cache(pipeline, config.cache, note=run.note)
     objective = train.Objective(config.loss, config.margin, config.mining)
-    phases = {"train": lambda: train.phase(embedder, pipeline, data.val, schedule, objective)}
+    parts = parts_of(config, base, chosen.epochs)
+    phases = phases_of(run, config, base, parts, lambda: train.phase(embedder, pipeline, data.val, schedule, objective))
     history = run.train(phases, embedder)
 
     run.say("Exporting ...")
     bundle = export.export_embedder(
         embedder,
         run.model,
-        metadata={"base": config.base, "made_by": run.made_by, "alignment": None},
+        metadata={"base": config.base, "alignment": None, **run.described(config, size=chosen.size)},
         mirror=config.mirror,
         half_precision=config.half_precision,
     )
@@ -138,7 +151,7 @@ def train_and_export(run: Run, config: Config) -> None:
     evaluate.note_threshold(run, evaluation.threshold)
     update_metadata(bundle, threshold=evaluation.threshold)
     page = report.report(evaluation, data, history, synthetic=config.data is None)
-    run.finish(bundle, evaluation.metrics, page)
+    run.finish(bundle, evaluation.metrics, with_found_rates(page, run.found_rates))
 
 
 if __name__ == "__main__":

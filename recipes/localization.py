@@ -21,7 +21,7 @@ Expected with seed 0, in brackets what a constant prediction reaches (the mean b
 """
 
 from dataclasses import dataclass, replace
-from typing import ClassVar
+from typing import ClassVar, Literal
 
 import visionkit
 
@@ -34,7 +34,6 @@ from visionkit.data.pipeline.batches import TrainingPipeline
 from visionkit.data.splits import Splits
 from visionkit.errors import UserError
 from visionkit.models.catalog import find
-from visionkit.models.endpoints import freeze, strides_of
 from visionkit.models.lenet import lenet5
 from visionkit.models.localizer import landmark_finder, localizer
 from visionkit.tasks.classification import windows
@@ -42,9 +41,16 @@ from visionkit.tasks.classification.export import export_classifier
 from visionkit.tasks.classification.train import Schedule
 from visionkit.tasks.localization import evaluate, export, plan, report, train
 from visionkit.training import runtime
-from visionkit.training.recipe import Run, RunConfig, command_line, run_recipe, weights_path
+from visionkit.training.config import RunConfig
+from visionkit.training.fine_tuning import FineTuningOptions, check_base, parts_of, phases_of, tuned
+from visionkit.training.freezing import BASE, Freeze
+from visionkit.training.options import OWN, weights_path
+from visionkit.training.recipe import Run, command_line, run_recipe
+from visionkit.training.start_model import Head
+from visionkit.viz.rate_curve import with_found_rates
 
 SIDE = 32  # pixels of a window
+HEADS = {"classes": Head(), "maps": Head(), "predictions": Head()}
 BUILT_IN = {
     "object": scenes.make_localization_demo,
     "landmarks": scenes.make_landmark_demo,
@@ -57,7 +63,7 @@ SMOKE = {"epochs": 2, "size": 64}
 
 
 @dataclass(frozen=True)
-class Config(RunConfig):
+class Config(FineTuningOptions, RunConfig):
     """What a run does; each field is an option of the command line."""
 
     data: str | None = None
@@ -74,10 +80,23 @@ class Config(RunConfig):
     """Images a step. Default: 16, for windows 64."""
     size: int = 128
     """Side of the network's input in pixels; that of windows is always 32."""
-    learning_rate: float = 2e-3
-    """The peak learning rate of a warm-up and cosine schedule."""
+    learning_rate: float | Literal["auto"] = 2e-3
+    """The peak learning rate of a warm-up and cosine schedule; auto tries about 100 steps with rising rates first."""
 
-    LEAST: ClassVar[dict[str, float]] = {"epochs": 1, "batch_size": 1, "size": 64, "learning_rate": 1e-9}
+    pretrained: ClassVar[bool] = True  # the base is frozen
+    FROZEN: ClassVar[Freeze] = BASE
+    SHAPING: ClassVar[tuple[str, ...]] = ("step", "base", "size")
+    LEAST: ClassVar[dict[str, float]] = FineTuningOptions.FINE_TUNING_LEAST | {
+        "epochs": 1,
+        "batch_size": 1,
+        "size": 64,
+        "learning_rate": 1e-9,
+    }
+
+    def check_options(self) -> None:
+        """See ``RunConfig.check_options``."""
+        super().check_options()
+        check_base(self, "the network of windows has no pretrained base" if self.step == "windows" else None)
 
     def checked(self) -> "Config":
         """See ``RunConfig.checked``."""
@@ -109,8 +128,9 @@ def train_and_export(run: Run, config: Config) -> None:
 
 def locate(run: Run, config: Config, data: Splits, schedule: Schedule) -> None:
     """One object or none, or landmarks: a head on a frozen base."""
-    backbone = models.build(config.base, (config.size, config.size, 3), None, weights=config.weights)
-    freeze(backbone, strides_of(backbone)[-1])
+    weights = None if config.weights == OWN else config.weights
+    backbone = models.build(config.base, (config.size, config.size, 3), None, weights=weights)
+    parts = parts_of(config, backbone, schedule.epochs, name="training")
     pipeline = TrainingPipeline(data.train, config.size, schedule.batch_size, AUGMENTATIONS[config.step], seed=config.seed)
     if config.step == "object":
         task, names, phase = "localization", data.train.class_names, train.object_phase
@@ -119,13 +139,15 @@ def locate(run: Run, config: Config, data: Splits, schedule: Schedule) -> None:
         task, names, phase = "landmarks", plan.landmark_names(data.train), train.landmark_phase
         network = landmark_finder(backbone, len(names))
         run.note("Errors are mean distances of an image's landmarks, in diagonals of the box around the true ones.")
-    history = run.train({"training": lambda: phase(network, pipeline, data.val, schedule)}, network)
+    run.start_from(config, network, names, HEADS)
+    phases = phases_of(run, config, backbone, parts, lambda: phase(network, pipeline, data.val, schedule))
+    history = run.train(phases, network)
 
     run.say("Exporting ...")
-    metadata = {"base": config.base, "made_by": run.made_by}
+    metadata = {"base": config.base, **run.described(config)}
     bundle = export.export_locator(network, run.model, task=task, class_names=names, metadata=metadata)
     evaluation = evaluate.evaluate(bundle, data.val, data.train)
-    run.finish(bundle, evaluation.metrics, report.report(evaluation, data, history))
+    run.finish(bundle, evaluation.metrics, with_found_rates(report.report(evaluation, data, history), run.found_rates))
 
 
 def slide_windows(run: Run, config: Config, data: Splits, schedule: Schedule) -> None:
@@ -133,18 +155,20 @@ def slide_windows(run: Run, config: Config, data: Splits, schedule: Schedule) ->
     samples = windows.open_windows(run, data, side=SIDE, seed=config.seed)
     names = samples.train.class_names
     classifier = lenet5((SIDE, SIDE, 3), len(names), filters=(16, 32), activation="relu", pooling="Max")
-    phase = windows.window_phase(classifier, samples.train, samples.val, schedule, seed=config.seed)
+    run.start_from(config, classifier, names, HEADS)
+    phase = tuned(windows.window_phase(classifier, samples.train, samples.val, schedule, seed=config.seed), config, None)
     history = run.train({phase.name: lambda: phase}, classifier)
 
     run.say("Exporting ...")
-    metadata = {"base": "lenet5", "made_by": run.made_by}
+    metadata = {"base": "lenet5", **run.described(config)}
     bundle = export_classifier(classifier, run.model, class_names=names, metadata=metadata, whole=True)
     evaluation = windows.evaluate_windows(bundle, classifier, samples, data.val)
     run.note(evaluation.sentence)
     figures = windows.draw_windows(evaluation, classifier, names)
     gallery = report.Gallery("Predictions for all windows", "Red: probably an object; a box around each peak.", figures)
     options = {"columns": ("loss", "accuracy"), "skipped": data.skipped}
-    run.finish(bundle, evaluation.metrics, report.gallery_report("Localization: windows", [gallery], history, **options))
+    page = report.gallery_report("Localization: windows", [gallery], history, **options)
+    run.finish(bundle, evaluation.metrics, with_found_rates(page, run.found_rates))
 
 
 if __name__ == "__main__":

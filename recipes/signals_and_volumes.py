@@ -35,9 +35,12 @@ from visionkit.models.catalog import find
 from visionkit.tasks.classification import evaluate_arrays, export_arrays, plan_arrays, report, train_arrays
 from visionkit.tasks.classification.train import Schedule
 from visionkit.training import runtime
-from visionkit.training.recipe import Run, RunConfig, command_line, run_recipe
+from visionkit.training.config import RunConfig
+from visionkit.training.recipe import Run, command_line, run_recipe
+from visionkit.training.start_model import Head
 from visionkit.viz.report import class_list
 
+HEADS = {"predictions": Head()}
 SMOKE = {"epochs": 12}
 
 
@@ -64,6 +67,7 @@ class Config(RunConfig):
     flip: bool = False
     """Whether a volume mirrored along any axis shows the same class; then it is trained on."""
 
+    SHAPING: ClassVar[tuple[str, ...]] = ("network", "size")
     LEAST: ClassVar[dict[str, float]] = {"epochs": 1, "size": 4, "patches": 1, "batch_size": 1, "learning_rate": 0}
     MOST: ClassVar[dict[str, float]] = RunConfig.MOST | {"size": 512}
 
@@ -92,6 +96,7 @@ def train_and_export(run: Run, config: Config) -> None:
     plan = run.plan(plan_arrays.Plan, lambda: plan_arrays.choose_plan(run, data, **options))
     class_names = data.train.class_names
     model = train_arrays.array_model(plan.network, data.shape, len(class_names))
+    run.start_from(config, model, class_names, HEADS)
     shape = f"{'x'.join(map(str, data.shape[:-1]))} values and {data.shape[-1]} channels"
     run.note(f"{plan.network} over {data.kind}s of {shape}: {model.count_params():,} parameters, on a {device}.")
 
@@ -101,7 +106,7 @@ def train_and_export(run: Run, config: Config) -> None:
     history = run.train({phase.name: lambda: phase}, model)
 
     run.say("Exporting ...")
-    metadata = {"base": plan.network, "made_by": run.made_by}
+    metadata = {"base": plan.network, **run.described(config, network=plan.network)}
     options = {"kind": data.kind, "fit": data.fit, "class_names": class_names, "metadata": metadata}
     bundle = export_arrays.export_array_classifier(model, run.model, **options)
     evaluation = evaluate_arrays.evaluate(bundle, data, seed=config.seed)

@@ -33,7 +33,9 @@ from visionkit.tasks.style_transfer import descent, evaluate, export, export_des
 from visionkit.tasks.style_transfer.objective import LossWeights
 from visionkit.tasks.style_transfer.painting import Painting, forget_state, gif
 from visionkit.training import runtime
-from visionkit.training.recipe import Run, RunConfig, command_line, run_recipe, weights_path, whole_path
+from visionkit.training.config import RunConfig
+from visionkit.training.options import weights_path, whole_path
+from visionkit.training.recipe import Run, command_line, run_recipe
 
 SMOKE = {"size": 64, "steps": 4, "window": 64, "epochs": 1}
 STEPS, SMOKE_STEPS = 250, 3  # an epoch of the network's training
@@ -162,7 +164,7 @@ def paint_and_export(run: Run, config: Config) -> None:
         run.write("way.gif", gif(painting.frames))
     scale = painting.last_scale(exact, weights)
 
-    named = {"styles": tuple(inputs.styles), "metadata": {"base": config.base, "made_by": run.made_by}}
+    named = {"styles": tuple(inputs.styles), "metadata": {"base": config.base, **run.described(config)}}
     history, bundle = [], None
     if photographs is None:
         run.say("Exporting ...")
@@ -185,6 +187,7 @@ def paint_and_export(run: Run, config: Config) -> None:
         targets = train.StyleTargets.at_window_size(styles, extractor, config.window, config.style_size)
         exact_targets = train.StyleTargets.at_window_size(styles, exact, config.window, config.style_size) if half else targets
         network, trained = (style_network(num_styles=len(styles)) for _ in range(2))
+        run.start_from(config, network, tuple(inputs.styles), train.heads(network))
         if half:
             in_half_precision(network, but=("shade",))
         setup = (network, photographs, schedule, extractor, targets, weights)

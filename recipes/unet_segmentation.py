@@ -37,7 +37,12 @@ from visionkit.models.unet import Style
 from visionkit.tasks.segmentation import evaluate, export, plan, report, segmenters, train
 from visionkit.tasks.segmentation.data import SegmentationData
 from visionkit.training import runtime
-from visionkit.training.recipe import Run, TrainConfig, command_line, run_recipe, whole_path
+from visionkit.training.config import TrainConfig
+from visionkit.training.fine_tuning import check_base, parts_of, phases_of
+from visionkit.training.freezing import freeze_base
+from visionkit.training.options import whole_path
+from visionkit.training.recipe import Run, command_line, run_recipe
+from visionkit.viz.rate_curve import with_found_rates
 
 SMOKE = {"epochs": 1, "size": 96, "batch_size": 8}
 SMOKE_VOLUMES = {"epochs": 4, "size": 16, "batch_size": 4, "filters": (8, 16)}
@@ -55,8 +60,6 @@ class Config(TrainConfig):
     """TIFF stacks are volumes, not stacks of images; without --data, the built-in volumes."""
     base: str | None = None
     """The encoder: a network that `visionkit models` lists, or none. Default: efficientnet_lite0; for volumes none."""
-    freeze: Literal[0, 2, 4, 8, 16, 32] = 0
-    """The base's layers up to this stride keep their weights; 0 trains all."""
     filters: tuple[int, ...] = ()
     """Channels of the levels, the finest first. Default: 16 32 64 128 256; for volumes 16 32 64 128."""
     attention: bool = False
@@ -75,8 +78,8 @@ class Config(TrainConfig):
     """Each covers every image with patches about once. Default: by the number of patches."""
     batch_size: int | None = None
     """Patches a step. Default: 8; for volumes 4."""
-    learning_rate: float = 3e-3
-    """The peak learning rate, after the warm-up."""
+    learning_rate: float | Literal["auto"] = 3e-3
+    """The peak learning rate, after the warm-up; auto tries about 100 steps with rising rates first."""
     losses: tuple[train.LossName, ...] = ("cross_entropy", "dice")
     """The losses that are summed: cross_entropy, focal, dice, jaccard, tversky, boundary."""
     class_weights: Literal["none", "balanced"] = "none"
@@ -94,6 +97,7 @@ class Config(TrainConfig):
     views: Literal["one", "mirror", "eight"] = "one"
     """What the exported model averages: one view, the mirror image too, or all quarter turns and their mirror images."""
 
+    SHAPING: ClassVar = ("base", "filters", "attention", "supervised", "up", "fine", "shrink", "volumes")
     LEAST: ClassVar = TrainConfig.LEAST | {"size": 16, "shrink": 1, "borders": 0, "supervised": 0, "fine": 0}
 
     def check_options(self) -> None:
@@ -103,6 +107,8 @@ class Config(TrainConfig):
             raise UserError(f"--losses {' '.join(self.losses)}: expected at least one, and none twice.")
         if min(self.filters, default=1) < 1:
             raise UserError(f"--filters {' '.join(map(str, self.filters))}: expected numbers from 1 on.")
+        has_none = self.base == "none" or (self.base is None and self.volumes)
+        check_base(self, "there is no pretrained base" if has_none else self.why_random())
 
     def checked(self) -> "Config":
         """The configuration with whole paths and the defaults of images or volumes; misspelt names and unreadable data are
@@ -140,7 +146,10 @@ def train_and_export(run: Run, config: Config) -> None:
     data = plan.open_data(run, config, **options, mask_values=config.mask_values)
     segmenter = build(config, data)
     chosen = run.plan(plan.Plan, lambda: plan.choose_plan(run, data, config, multiple=segmenter.multiple))
-    network = segmenter.network
+    network, parts = segmenter.network, parts_of(config, segmenter.base, chosen.epochs)
+    run.start_from(config, network, data.class_names, segmenters.heads(network))
+    if segmenter.base is not None:
+        freeze_base(segmenter.base, parts[0].freeze)
     num_trained = sum(int(np.prod(weight.shape)) for weight in network.trainable_weights)
     run.note(f"{network.count_params():,} parameters, of which {num_trained:,} are trained, on a {device}.")
 
@@ -152,7 +161,10 @@ def train_and_export(run: Run, config: Config) -> None:
     def measure() -> SegmentationMetrics:
         return evaluate.measure(predict, data)
 
-    history = run.train({"train": lambda: train.phase(segmenter, schedule, objective, batches, measure)}, network)
+    phases = phases_of(
+        run, config, segmenter.base, parts, lambda: train.phase(segmenter, schedule, objective, batches, measure)
+    )
+    history = run.train(phases, network)
 
     run.say("Exporting ...")
     in_training = measure()
@@ -162,15 +174,17 @@ def train_and_export(run: Run, config: Config) -> None:
         class_names=data.class_names,
         multiple=segmenter.multiple,
         litert_sides=data.sides(chosen.size),
-        metadata={"base": config.base, "made_by": run.made_by},
+        metadata={"base": config.base, **run.described(config)},
         views=config.views,
         half_precision=config.half_precision,
+        trained=network,
     )
     evaluation = evaluate.evaluate(bundle, data, are_membranes=config.membranes)
     evaluate.note_results(run, evaluation, in_training)
     if evaluation.litert_disagreement is not None:
         run.note(f"The LiteRT model predicts another class for {evaluation.litert_disagreement:.3%} of the pixels.")
-    run.finish(bundle, evaluation.metrics, report.report(evaluation, data, history))
+    page = with_found_rates(report.report(evaluation, data, history), run.found_rates)
+    run.finish(bundle, evaluation.metrics, page)
 
 
 def build(config: Config, data: SegmentationData) -> segmenters.TrainableSegmenter:
@@ -181,7 +195,7 @@ def build(config: Config, data: SegmentationData) -> segmenters.TrainableSegment
             channels=data.channels,
             base=None if config.base == "none" else config.base,
             weights=config.pretrained_weights,
-            frozen_stride=config.freeze or None,
+            pretrained=config.pretrained,
             filters=config.filters,
             style=Style(up=config.up, attention=config.attention, supervised=config.supervised, fine=config.fine),
         )

@@ -12,7 +12,7 @@ Expected on blood cells (BCCD, 205 training images): mAP at IoU 0.5 of 0.906 (se
 """
 
 from dataclasses import dataclass
-from typing import Literal
+from typing import ClassVar, Literal
 
 import visionkit
 
@@ -27,7 +27,11 @@ from visionkit.errors import UserError
 from visionkit.models import catalog
 from visionkit.tasks.detection import detectors, evaluate, export, plan, report, train
 from visionkit.training import runtime
-from visionkit.training.recipe import Run, TrainConfig, command_line, run_recipe
+from visionkit.training.config import TrainConfig
+from visionkit.training.fine_tuning import check_base, parts_of, phases_of
+from visionkit.training.freezing import Freeze, freeze_base
+from visionkit.training.recipe import Run, command_line, run_recipe
+from visionkit.viz.rate_curve import with_found_rates
 
 SMOKE = {"epochs": 2, "size": 160, "batch_size": 8}
 LARGEST_STRIDE = detectors.STRIDES[-1]
@@ -45,18 +49,25 @@ class Config(TrainConfig):
     """Backbone of visionkit's own models: a network that `visionkit models` lists. Default: efficientnet_lite0."""
     scales: Literal[1, 2, 3] = 3
     """How many grids: 3 for objects of all sizes, 1 for small ones alone."""
-    freeze: Literal[0, 2, 4, 8, 16] = 4
-    """The base's layers up to this stride keep their weights; 0 trains all."""
     size: int | None = None
     """Side of the network's input in pixels, a multiple of 32. Default: chosen by the size of the objects, 320 to 640."""
-    learning_rate: float = 2e-3
-    """The peak learning rate, after the warm-up."""
+    learning_rate: float | Literal["auto"] = 2e-3
+    """The peak learning rate, after the warm-up; auto tries about 100 steps with rising rates first."""
     augment: Literal["light", "medium", "strong"] = "strong"
     """How strongly training images are augmented; strong makes mosaics of four."""
     any_way_up: bool = False
     """Images have no top (microscopes, satellites): they are turned by quarters and mirrored both ways."""
     multi_scale: bool = True
     """Whether epochs see images at different sizes, up to a fifth smaller and larger."""
+
+    SHAPING: ClassVar[tuple[str, ...]] = ("model", "base", "scales")
+    FROZEN: ClassVar[Freeze] = "4"
+
+    def check_options(self) -> None:
+        """See ``RunConfig.check_options``."""
+        super().check_options()
+        is_foreign = self.model.startswith(detectors.FOREIGN)
+        check_base(self, f"{self.model} has no pretrained base" if is_foreign else self.why_random())
 
     def checked(self) -> "Config":
         """The configuration with whole paths; a misspelt name, or data that cannot be read, is reported now."""
@@ -83,18 +94,23 @@ def train_and_export(run: Run, config: Config) -> None:
     device = runtime.prepare(config.seed)
     data = plan.open_data(run, config, built_in=make_detection_demo)
     num_levels = 0 if config.model.startswith(detectors.FOREIGN) else config.scales
-    chosen = run.plan(plan.Plan, lambda: plan.choose_plan(run, data, config, num_levels=num_levels))
+    known = {"num_levels": num_levels, "anchors": run.start_option(config, "anchors")}
+    chosen = run.plan(plan.Plan, lambda: plan.choose_plan(run, data, config, **known))
 
-    options = {"base": config.base, "weights": config.pretrained_weights, "frozen_stride": config.freeze or None}
+    options = {"base": config.base, "weights": config.pretrained_weights, "pretrained": config.pretrained}
     num_classes = len(data.train.class_names)
     detector = detectors.build(config.model, num_classes, chosen.anchor_arrays, size=chosen.size, **options)
-    network = detector.network
+    network, parts = detector.network, parts_of(config, detector.base, chosen.epochs)
+    run.start_from(config, network, data.train.class_names, detectors.heads(network))
+    if detector.base is not None:
+        freeze_base(detector.base, parts[0].freeze)
     num_trained = sum(int(np.prod(weight.shape)) for weight in network.trainable_weights)
     run.note(f"{config.model}, {network.count_params():,} parameters, of which {num_trained:,} are trained, on a {device}.")
 
     schedule = train.schedule_of(chosen, config, multi_scale=config.multi_scale and detector.any_size)
     pipeline = train.training_pipeline(run, data.train, chosen, config, schedule, any_way_up=config.any_way_up)
-    history = run.train({"train": lambda: train.phase(detector, pipeline, data.val, schedule)}, network)
+    phases = phases_of(run, config, detector.base, parts, lambda: train.phase(detector, pipeline, data.val, schedule))
+    history = run.train(phases, network)
 
     run.say("Exporting ...")
     exported = detector.at_size(chosen.size)
@@ -104,14 +120,16 @@ def train_and_export(run: Run, config: Config) -> None:
         run.model,
         class_names=data.val.class_names,
         threshold=in_training.threshold,
-        metadata={"base": config.model, "made_by": run.made_by},
+        metadata={"base": config.model, **run.described(config, size=chosen.size, anchors=chosen.anchors)},
         half_precision=config.half_precision,
         iou_threshold=train.SAME_OBJECT,
+        trained=network,
     )
     evaluation = evaluate.evaluate(bundle, data.val)
     evaluate.note_results(run, evaluation, in_training)
     fit = plan.note_anchor_fit(run, data, chosen, config.seed)
-    run.finish(bundle, evaluation.metrics, report.report(evaluation, data, chosen, history, fit))
+    page = with_found_rates(report.report(evaluation, data, chosen, history, fit), run.found_rates)
+    run.finish(bundle, evaluation.metrics, page)
 
 
 if __name__ == "__main__":

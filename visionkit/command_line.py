@@ -9,6 +9,13 @@ import tyro
 
 from visionkit.errors import UserError, did_you_mean
 
+FLAGS = {"as_json": "--json", "from_model": "--from"}  # of parameters that are not named like their options
+
+
+def flag_of(name: str) -> str:
+    """The option of a parameter: "--batch-size" of "batch_size"."""
+    return FLAGS.get(name, f"--{name.replace('_', '-')}")
+
 
 def parse_options(kind: Callable[..., Any], program: str, arguments: Sequence[str], description: str | None = None) -> Any:
     """What ``kind``, a class or a function, makes of the options of a command line.
@@ -17,7 +24,7 @@ def parse_options(kind: Callable[..., Any], program: str, arguments: Sequence[st
         UserError: an option is not known; the message names the nearest one.
         SystemExit: help was printed, or a value cannot be used.
     """
-    names = [f"--{name.replace('_', '-')}".replace("--as-json", "--json") for name in inspect.signature(kind).parameters]
+    names = [flag_of(name) for name in inspect.signature(kind).parameters]
     known = [*names, *(f"--no-{name[2:]}" for name in names), "--help"]
     words = [word.split("=")[0].replace("_", "-") for word in itertools.takewhile(lambda word: word != "--", arguments)]
     for option in (word for word in words if word.startswith("--") and word not in known):

@@ -229,3 +229,20 @@ def test_a_damaged_litert_model_is_named(tmp_path):
     for name, message in said.items():
         with pytest.raises(UserError, match=rf"{name}\.tflite {message}"):
             litert.LiteRTModel(tmp_path / f"{name}.tflite")
+
+
+@pytest.mark.parametrize("moment", [1, 2])
+def test_a_signal_between_the_renames_leaves_a_whole_bundle(small_classifier, tmp_path, monkeypatch, moment):
+    folder = export_classifier(small_classifier, tmp_path / "model", class_names=NAMES, metadata={"base": "first"})
+    rename, calls = os.rename, []
+
+    def interrupted(source, target):
+        calls.append(source)
+        if len(calls) == moment:
+            raise KeyboardInterrupt
+        rename(source, target)
+
+    monkeypatch.setattr(os, "rename", interrupted)
+    with pytest.raises(KeyboardInterrupt):
+        export_classifier(small_classifier, folder, class_names=NAMES, metadata={"base": "second"})
+    assert read_metadata(folder)["base"] == "first" and [path.name for path in tmp_path.iterdir()] == ["model"]

@@ -106,6 +106,13 @@ def test_of_several_readings_of_one_head_the_likeliest_counts():
     assert choice([face(tilt=80, score=0.92)], sideways) == [sideways]  # a lower score suffices, as there is a head
 
 
+@pytest.mark.parametrize("tilt", [46, -50])
+def test_a_face_halfway_between_two_rotations_counts_in_the_one_that_shows_it(tilt):
+    lying = face(score=0.994, eyes=0.38, tilt=tilt, turned=2)
+    assert choice([], lying) == [lying]
+    assert choice([face(score=0.953, eyes=0.29, tilt=-10)], lying) == [lying]
+
+
 def test_a_much_larger_face_on_a_rotated_image_beats_a_small_upright_one():
     lying, small = face(score=0.999, turned=3), face(30, 40, side=36, score=0.95)
     assert choice([small], lying) == [lying]

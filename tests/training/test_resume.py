@@ -14,8 +14,9 @@ import pytest
 
 from visionkit.errors import UserError
 from visionkit.files import BUNDLE_METADATA
+from visionkit.training.config import RunConfig
 from visionkit.training.fit import Phase
-from visionkit.training.recipe import RunConfig, command_line, run_recipe
+from visionkit.training.recipe import command_line, run_recipe
 
 
 @dataclass(frozen=True)

@@ -14,7 +14,8 @@ import pytest
 from visionkit import files
 from visionkit.errors import UserError
 from visionkit.training import stopping
-from visionkit.training.recipe import RunConfig, run_recipe
+from visionkit.training.config import RunConfig
+from visionkit.training.recipe import run_recipe
 from visionkit.training.run_folder import RunFolder
 from visionkit.training.stopping import Stopped, refused_write, stopped_by_signals
 
@@ -132,7 +133,8 @@ def test_weights_for_which_there_is_no_space_are_not_begun(tmp_path, monkeypatch
 LIMITED = """
 import resource, sys
 import numpy as np
-from visionkit.training.recipe import RunConfig, command_line, run_recipe
+from visionkit.training.config import RunConfig
+from visionkit.training.recipe import command_line, run_recipe
 
 def work(run, config):
     run.save_checkpoint("head", 1, {"a": np.zeros(10)}, [])

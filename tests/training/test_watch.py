@@ -13,8 +13,9 @@ from tests.training.test_fit import Killed, head, phases
 from visionkit.errors import UserError
 from visionkit.files import BUNDLE_METADATA
 from visionkit.training.about import MEANINGLESS
+from visionkit.training.config import RunConfig
 from visionkit.training.fit import train_in_order
-from visionkit.training.recipe import RunConfig, run_recipe
+from visionkit.training.recipe import run_recipe
 from visionkit.training.run_folder import RunFolder
 from visionkit.viz.report import Report
 

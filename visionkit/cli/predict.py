@@ -64,6 +64,8 @@ def predict(
     from visionkit import quiet_tensorflow
     from visionkit.progress import bar, output_is_terminal, step
 
+    # Else TensorFlow keeps what a large image took, beside what the next one takes.
+    os.environ.setdefault("TF_ONEDNN_USE_SYSTEM_ALLOCATOR", "1")
     quiet_tensorflow()
     with step("starting TensorFlow"):
         import visionkit.inference.predictor  # noqa: F401

@@ -3,6 +3,7 @@
 MODEL/saved_model.pb, variables/, fingerprint.pb     the graph with its weights; in variables/ those too large for a graph
 MODEL/assets.extra/bundle.json                       task, labels, size, metrics
 MODEL/assets.extra/labels.txt                        one label per line
+MODEL/assets.extra/network.json, network.safetensors the network as training needs it; see ``models.network_files``
 MODEL/assets.extra/sha256.txt                        the digest of each file; see ``bundle_files``
 MODEL/assets.extra/model.tflite                      the LiteRT model, where the network converts: float32 (1, size, size, 3)
                                                      pixels in 0..255, the central window cut and resized, to probabilities
@@ -18,12 +19,14 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
+import keras
 import tensorflow as tf
 
 from visionkit.bundle_files import EXTRA, LABELS, as_json, find_bundle, read_metadata, update_metadata, write_digests
 from visionkit.errors import UserError
 from visionkit.export import litert
 from visionkit.files import BUNDLE_METADATA, home_expanded, sync
+from visionkit.models.network_files import write_network
 from visionkit.progress import step
 
 __all__ = ["LITERT_FILE", "LUMA", "answers", "find_bundle", "read_metadata", "update_metadata", "write_bundle"]
@@ -55,6 +58,7 @@ def write_bundle(
     litert_half_precision: bool = True,
     class_names: tuple[str, ...],
     metadata: dict[str, Any],
+    network: keras.Model | None = None,
 ) -> Path:
     """Write a module as a bundle, atomically.
 
@@ -70,6 +74,7 @@ def write_bundle(
         litert_half_precision: whether its weights are stored as float16.
         class_names: in the order of the classes' numbers.
         metadata: further contents of ``bundle.json``.
+        network: what was trained; it is kept beside the graph, so that training can go on from the bundle.
 
     Raises:
         UserError: the folder exists and is not a bundle.
@@ -97,6 +102,8 @@ def write_bundle(
                 described["litert"] = f"not converted: {_in_one_line(error)}"
             else:
                 (unfinished / LITERT_FILE).write_bytes(converted)
+        if network is not None:
+            described |= _keep_network(network, unfinished / EXTRA)
         (unfinished / BUNDLE_METADATA).write_bytes(as_json(described))
         (unfinished / LABELS).write_text("\n".join(class_names) + "\n", encoding="utf-8")
         write_digests(unfinished)
@@ -111,6 +118,15 @@ def write_bundle(
     finally:
         shutil.rmtree(unfinished, ignore_errors=True)
     return folder
+
+
+def _keep_network(network: keras.Model, folder: Path) -> dict[str, str]:
+    """Write the network, and return what ``bundle.json`` says if its layers cannot be described."""
+    try:
+        write_network(network, folder)
+    except (NotImplementedError, TypeError, ValueError) as error:  # a layer of somebody else without get_config
+        return {"network": f"not kept: {_in_one_line(error)}"}
+    return {}
 
 
 def _save(module: tf.Module, folder: Path, signatures: dict[str, Any]) -> None:
@@ -133,8 +149,8 @@ def _replace(folder: Path, unfinished: Path) -> None:
         os.rename(folder, earlier)
     try:
         os.rename(unfinished, folder)
-    except OSError:
-        if earlier.exists():
+    except BaseException:  # also a signal
+        if earlier.exists() and not folder.exists():
             os.rename(earlier, folder)
         raise
     shutil.rmtree(earlier, ignore_errors=True)

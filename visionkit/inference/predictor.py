@@ -1,5 +1,6 @@
 """What all predictors share: they take images in any form, use all cores, keep the order, and report unreadable files."""
 
+import functools
 import os
 from abc import ABC, abstractmethod
 from collections import deque
@@ -9,10 +10,12 @@ from dataclasses import replace
 from pathlib import Path
 from typing import Any, BinaryIO, Generic, Literal, NamedTuple, Self, TypeVar
 
+import keras
 import numpy as np
 import tensorflow as tf
 from PIL import Image
 
+from visionkit.bundle_files import EXTRA
 from visionkit.data.images.budget import decoding
 from visionkit.data.images.decode import ImageError, read_image
 from visionkit.data.images.listing import list_files, list_images
@@ -28,6 +31,7 @@ from visionkit.inference.output import (
 )
 from visionkit.inference.results import Result
 from visionkit.inference.saved_model import check_metadata, load_saved_model
+from visionkit.models.network_files import read_network
 
 AnyResult = TypeVar("AnyResult", bound=Result)
 Kind = Literal["classes", "boxes", "masks", "features"]  # what is explained
@@ -81,6 +85,19 @@ class Predictor(ABC, Generic[AnyResult]):
         self.labels = tuple(metadata["labels"])
         self._model = load_saved_model(folder, trust=trust)
         check_metadata(folder, self._model, metadata, self.FUNCTIONS)
+
+    @functools.cached_property
+    def keras_model(self) -> keras.Model:
+        """The network that was trained, not compiled, with its weights at half of their digits: to train on from.
+
+        It takes what the network takes (pixels of the model's size, say), and returns logits: what prepares images and what
+        makes answers of logits is in the exported graph alone. Freeze layers as you like, compile and fit; or let
+        ``visionkit train ... --from`` do it.
+
+        Raises:
+            UserError: the bundle keeps no network, or its files are damaged.
+        """
+        return read_network(self.folder / EXTRA)
 
     @classmethod
     def open(cls, folder: Path, metadata: dict[str, Any], *, trust: bool = False) -> Self:

@@ -96,6 +96,19 @@ def layers_behind(backbone: keras.Model, stride: int) -> list[keras.layers.Layer
     return [layer for layer in backbone.layers if id(layer) not in before]
 
 
+def stages(backbone: keras.Model) -> list[list[keras.layers.Layer]]:
+    """The layers of a backbone by stage, the finest first: a stage ends with the feature map of a stride.
+
+    Layers behind the last map belong to the last stage.
+    """
+    strides = strides_of(backbone)
+    behind = [{id(layer) for layer in layers_behind(backbone, stride)} for stride in strides]
+    found: list[list[keras.layers.Layer]] = [[] for _ in strides]
+    for layer in backbone.layers:
+        found[min(sum(id(layer) in each for each in behind), len(strides) - 1)].append(layer)
+    return found
+
+
 def freeze(backbone: keras.Model, up_to_stride: int | None) -> list[keras.layers.Layer]:
     """Freeze the layers of a backbone up to the feature map of a stride, and unfreeze the others.
 

@@ -8,6 +8,7 @@ either file is executed: only layers of Keras, visionkit and keras-cv are built,
 """
 
 import json
+import warnings
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
@@ -35,7 +36,9 @@ def write_network(model: keras.Model, folder: Path) -> None:
         model: any model of layers that Keras, visionkit or keras-cv know; how it was compiled is not kept.
         folder: exists.
     """
-    described = _without_training(keras.saving.serialize_keras_object(model))
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")  # a loss that is a lambda: what belongs to training is dropped
+        described = _without_training(keras.saving.serialize_keras_object(model))
     (folder / LAYERS).write_text(json.dumps(described, separators=(",", ":")), encoding="utf-8")
     arrays = {f"{place:05d}": _stored(keras.ops.convert_to_numpy(weight)) for place, weight in enumerate(model.weights)}
     (folder / WEIGHTS).write_bytes(safetensors.numpy.save(arrays))

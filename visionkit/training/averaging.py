@@ -82,6 +82,7 @@ def averaged_phase(
     steps_per_epoch: int,
     batches: Callable[[int], Iterable],
     weight_decay: float = WEIGHT_DECAY,
+    monitor: str = "loss",
 ) -> Phase:
     """A phase that is validated with the averaged weights, and leaves the network with them.
 
@@ -93,6 +94,7 @@ def averaged_phase(
         steps_per_epoch: batches per epoch.
         batches: see ``Phase``.
         weight_decay: as the optimizer takes it.
+        monitor: see ``Phase``.
     """
 
     def validate() -> dict[str, float]:
@@ -111,6 +113,7 @@ def averaged_phase(
         validate_every=schedule.validate_every,
         weight_decay=weight_decay,
         on_end=trainer.take_average,
+        monitor=monitor,
     )
 
 

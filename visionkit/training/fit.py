@@ -2,7 +2,7 @@
 
 import itertools
 import warnings
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Literal
@@ -11,7 +11,7 @@ import keras
 import numpy as np
 
 from visionkit.errors import UserError
-from visionkit.training import runtime
+from visionkit.training import early_stopping, runtime
 from visionkit.training.optimizers import adamw
 from visionkit.training.run_folder import RunFolder
 from visionkit.training.watch import Watch
@@ -26,7 +26,7 @@ class Phase:
         name: name of the phase in the history.
         model: the model to train, with its ``trainable`` flags set.
         epochs: number of epochs.
-        learning_rate: the peak learning rate.
+        learning_rate: the peak learning rate; "auto" for one that ``rate_finder.with_rate`` replaces by a number.
         steps_per_epoch: batches per epoch.
         batches: maps the number of an epoch to its batches, as ``model.fit`` takes them: ``(inputs, targets)``, maybe with
             sample weights.
@@ -41,12 +41,16 @@ class Phase:
         on_end: is called after the last epoch, before the weights are saved.
         batch_size: samples a step, for the report.
         loop: "train_on_batch" where a step takes about a millisecond, less than the overhead of Keras' ``fit``.
+        rate_shares: the shares of the learning rate that variables have, by their ``id``; see ``stage_rates.stage_shares``.
+        patience: the phase ends when so many validations brought no improvement, and leaves its best weights. None trains all
+            epochs, and leaves the last weights.
+        monitor: the metric of ``validate`` by which weights are best.
     """
 
     name: str
     model: keras.Model
     epochs: int
-    learning_rate: float
+    learning_rate: float | Literal["auto"]
     steps_per_epoch: int
     batches: Callable[[int], Iterable]
     validate: Callable[[], dict[str, float]]
@@ -59,6 +63,9 @@ class Phase:
     on_end: Callable[[], None] | None = None
     batch_size: int | None = None
     loop: Literal["fit", "train_on_batch"] = "fit"
+    rate_shares: Mapping[int, float] | None = None
+    patience: int | None = None
+    monitor: str = "loss"
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -68,13 +75,13 @@ class Schedule:
     Attributes:
         epochs: number of epochs.
         batch_size: samples per step.
-        learning_rate: the peak learning rate.
+        learning_rate: the peak learning rate, or "auto"; see ``Phase``.
         validate_every: epochs between validations.
     """
 
     epochs: int
     batch_size: int
-    learning_rate: float
+    learning_rate: float | Literal["auto"]
     validate_every: int = 1
 
 
@@ -107,8 +114,9 @@ def train_in_order(run: RunFolder, phases: dict[str, Callable[[], Phase]], whole
     for name in to_do:
         phase = phases[name]()
         compile_phase(phase)
-        first_epoch = 0
+        first_epoch, best = 0, {}
         if arrays is not None:
+            arrays, best = early_stopping.split(arrays)
             try:
                 restore(phase.model, arrays)
             except ValueError as error:
@@ -117,7 +125,7 @@ def train_in_order(run: RunFolder, phases: dict[str, Callable[[], Phase]], whole
             first_epoch, arrays = state["epoch"], None
             run.say(f"Resumed after epoch {first_epoch} of '{name}'.")
         watch.begin(name, facts_of(phase), history, first_epoch, names=names)
-        train(phase, run, history, watch, first_epoch)
+        train(phase, run, history, watch, first_epoch, best)
         if phase.on_end is not None:
             phase.on_end()
         saved_model = whole or phase.model
@@ -161,7 +169,14 @@ def facts_of(phase: Phase) -> dict[str, Any]:
     }
 
 
-def train(phase: Phase, run: RunFolder, history: list[dict], watch: Watch, first_epoch: int = 0) -> None:
+def train(
+    phase: Phase,
+    run: RunFolder,
+    history: list[dict],
+    watch: Watch,
+    first_epoch: int = 0,
+    best: dict[str, np.ndarray] | None = None,
+) -> None:
     """Train a compiled phase, with a line and a checkpoint after every epoch.
 
     Args:
@@ -170,11 +185,15 @@ def train(phase: Phase, run: RunFolder, history: list[dict], watch: Watch, first
         history: rows of all epochs so far; each epoch appends one.
         watch: shows the epochs.
         first_epoch: number of epochs that are finished already.
+        best: the best weights so far, of a phase with patience.
 
     Raises:
         UserError: the loss of an epoch, or a weight after it, is not finite.
     """
+    best, stopping = best or {}, (phase.name, phase.monitor, phase.patience)
     for epoch in range(first_epoch, phase.epochs):
+        if phase.patience is not None and early_stopping.is_over(history, *stopping):
+            break
         with watch.epoch(epoch, phase.steps_per_epoch) as progress:
             measured = run_epoch(phase, epoch, progress.update)
             if not np.isfinite(measured["loss"]):
@@ -188,8 +207,13 @@ def train(phase: Phase, run: RunFolder, history: list[dict], watch: Watch, first
         if not all(np.isfinite(each).all() for each in state.values() if each.dtype.kind == "f"):
             raise _diverged(phase, epoch, "the weights are not finite")
         history.append(row | {"seconds": round(run.seconds(), 1)})
-        run.save_checkpoint(phase.name, epoch + 1, state, history)
+        if phase.patience is not None and early_stopping.best_row(history, *stopping[:2]) is history[-1]:
+            best = early_stopping.best_of(state)
+        run.save_checkpoint(phase.name, epoch + 1, state | best, history)
         watch.ended()
+    if phase.patience is not None:
+        early_stopping.put_back(phase.model.variables, best)
+        run.note(early_stopping.sentence(history, *stopping))
 
 
 def _diverged(phase: Phase, epoch: int, what: str) -> UserError:
@@ -269,6 +293,8 @@ def compile_phase(phase: Phase) -> None:
     of objects and every size.
     """
     optimizer = phase.optimizer(phase.learning_rate, phase.epochs * phase.steps_per_epoch, phase.weight_decay)
+    if phase.rate_shares:
+        optimizer.scale_rates(phase.rate_shares)
     optimizer.build(phase.model.trainable_variables)
     jit_compile = False if phase.loss is None else runtime.jit_compile()
     options = {"metrics": phase.metrics, "loss_weights": phase.loss_weights, "jit_compile": jit_compile}

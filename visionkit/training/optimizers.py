@@ -2,7 +2,17 @@
 
 import keras
 
+from visionkit.training.stage_rates import ScaledRates
+
 NOT_DECAYED = ["bias", "gamma", "beta"]
+
+
+class AdamW(ScaledRates, keras.optimizers.AdamW):
+    """Keras' AdamW, whose variables may have a share of the learning rate."""
+
+
+class SGD(ScaledRates, keras.optimizers.SGD):
+    """Keras' gradient descent, whose variables may have a share of the learning rate."""
 
 
 def adamw(learning_rate: float, num_steps: int, weight_decay: float) -> keras.optimizers.Optimizer:
@@ -14,7 +24,7 @@ def adamw(learning_rate: float, num_steps: int, weight_decay: float) -> keras.op
         weight_decay: decoupled weight decay.
     """
     schedule = warmup_cosine(learning_rate, num_steps)
-    optimizer = keras.optimizers.AdamW(schedule, weight_decay=weight_decay, global_clipnorm=1.0)
+    optimizer = AdamW(schedule, weight_decay=weight_decay, global_clipnorm=1.0)
     optimizer.exclude_from_weight_decay(var_names=NOT_DECAYED)
     return optimizer
 
@@ -30,7 +40,7 @@ def momentum_sgd(learning_rate: float, num_steps: int, weight_decay: float) -> k
     """
     momentum = 0.9
     schedule = steps_down(learning_rate, num_steps)
-    optimizer = keras.optimizers.SGD(schedule, momentum=momentum, weight_decay=weight_decay / (1 - momentum))
+    optimizer = SGD(schedule, momentum=momentum, weight_decay=weight_decay / (1 - momentum))
     optimizer.exclude_from_weight_decay(var_names=NOT_DECAYED)
     return optimizer
 

@@ -6,40 +6,59 @@ import typing
 from pathlib import Path
 from typing import Any, Literal
 
+from visionkit.command_line import flag_of
 from visionkit.errors import UserError
 from visionkit.files import home_expanded
 from visionkit.training.run_folder import RunFolderError
 
+OWN = "from"  # the weights of a base that --from gives
 RENAMED_OPTIONS = {"thaw": "unfreeze", "pictures": "images"}  # in config.json of runs that were begun under the old names
+
+# in config.json of runs that were begun when these were numbers
+OLD_VALUES = {"freeze": {0: "none", 2: "2", 4: "4", 8: "8", 16: "16", 32: "32"}}
 
 
 def named_options(config: Any, arguments: list[str]) -> frozenset[str]:
     """The options that a command line names, also those that it gives the value of the default."""
     words = {argument.split("=")[0].replace("_", "-") for argument in arguments if argument.startswith("--")}
-    flags = {field.name: field.name.replace("_", "-") for field in dataclasses.fields(config)}
-    return frozenset(name for name, flag in flags.items() if words & {f"--{flag}", f"--no-{flag}"})
+    flags = {field.name: flag_of(field.name) for field in dataclasses.fields(config)}
+    return frozenset(name for name, flag in flags.items() if words & {flag, f"--no-{flag[2:]}"})
 
 
 def from_plain(config: Any, stored: dict[str, Any]) -> dict[str, Any]:
     """The values of ``config.json`` with the types of the configuration: paths, and tuples where JSON has lists."""
-    fields = {field.name: field for field in dataclasses.fields(config)}
+    fields = {field.name: _plain_type(field.type) for field in dataclasses.fields(config)}
     stored = {name if name in fields else RENAMED_OPTIONS.get(name, name): value for name, value in stored.items()}
     unknown = sorted(stored.keys() - fields.keys())
     if unknown:
         raise UserError(
-            f"The run has the option --{unknown[0].replace('_', '-')}, which this recipe does not have: resume it with the "
+            f"The run has the option {flag_of(unknown[0])}, which this recipe does not have: resume it with the "
             "recipe that began it."
         )
-    values = {name: tuple(value) if isinstance(value, list) else value for name, value in stored.items()}
-    wrong = [name for name, value in values.items() if not _fits(value, fields[name].type)]
+    values = {name: _as_now(name, value, fields[name]) for name, value in stored.items()}
+    wrong = [name for name, value in values.items() if not _fits(value, fields[name])]
     if wrong or "out" not in values:
         name = (wrong or ["out"])[0]
         raise RunFolderError(
             f"{config.resume}/config.json is damaged: its option '{name}' is {values.get(name)!r}. Put the file back, or "
             "start a new run with another --out."
         )
-    paths = {name for name, field in fields.items() if field.type in (Path, Path | None)}
+    paths = {name for name, kind in fields.items() if kind in (Path, Path | None)}
     return values | {name: Path(values[name]) for name in paths if values.get(name) is not None}
+
+
+def _plain_type(kind: Any) -> Any:
+    """A type without what tyro is told about it."""
+    return typing.get_args(kind)[0] if typing.get_origin(kind) is typing.Annotated else kind
+
+
+def _as_now(name: str, value: Any, kind: Any) -> Any:
+    """A value of ``config.json`` in today's form: tuples where JSON has lists, and where an option was a single word."""
+    if isinstance(value, int) and not isinstance(value, bool):
+        return OLD_VALUES.get(name, {}).get(value, value)
+    if isinstance(value, str) and typing.get_origin(kind) is tuple:
+        return (value,)
+    return tuple(value) if isinstance(value, list) else value
 
 
 def _fits(value: Any, kind: Any) -> bool:
@@ -57,17 +76,17 @@ def _fits(value: Any, kind: Any) -> bool:
     return isinstance(value, str if kind is Path else kind) and (kind is bool or not isinstance(value, bool))
 
 
-def check_option(name: str, value: float | None, least: float, most: float = math.inf) -> None:
-    """Check the number of an option; None stands for the default.
+def check_option(name: str, value: float | str | None, least: float, most: float = math.inf) -> None:
+    """Check the number of an option; None stands for the default, and a word for what is not decided yet.
 
     Raises:
         UserError: the number lies below ``least`` or above ``most``, or is not finite.
     """
-    if value is None or (math.isfinite(value) and least <= value <= most):
+    if value is None or isinstance(value, str) or (math.isfinite(value) and least <= value <= most):
         return
     expected = f"at least {least}, and finite" if not math.isfinite(value) else f"at least {least}"
     expected = f"at most {most}" if most < value < math.inf else expected
-    raise UserError(f"--{name.replace('_', '-')} {value}: expected {expected}.")
+    raise UserError(f"{flag_of(name)} {value}: expected {expected}.")
 
 
 def whole_path(data: str | None) -> str | None:
@@ -79,4 +98,4 @@ def whole_path(data: str | None) -> str | None:
 
 def weights_path(weights: str) -> str:
     """The absolute path of a file of weights; the name of known weights stays as it is."""
-    return weights if weights in ("imagenet", "none", "hed") else whole_path(weights)
+    return weights if weights in ("imagenet", "none", "hed", OWN) else whole_path(weights)

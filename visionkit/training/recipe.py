@@ -7,9 +7,9 @@ import shlex
 import sys
 import time
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
-from typing import Any, ClassVar, Literal, Protocol, TypeVar
+from typing import Any, Protocol, TypeVar
 
 import keras
 
@@ -19,108 +19,17 @@ from visionkit.command_line import parse_options
 from visionkit.errors import UserError
 from visionkit.files import arguments_expanded, cache_folder, home_expanded
 from visionkit.printable import printable, printable_streams
-from visionkit.training import about
+from visionkit.training import about, rate_finder
+from visionkit.training.config import Config, RunConfig, requested, with_start_model
 from visionkit.training.fit import Phase, load_weights, train_in_order
-from visionkit.training.loggers import LoggerName, check_installed
-from visionkit.training.options import check_option, from_plain, named_options, weights_path, whole_path
+from visionkit.training.options import from_plain, named_options, whole_path
 from visionkit.training.resume import DATA, check_apart, contradictions, current_epochs, describe_data, move_data, train_longer
 from visionkit.training.run_folder import RunFolder
+from visionkit.training.start_model import Head, start_model, take_weights
 from visionkit.training.stopping import NO_SPACE, in_words, refused_write, stopped_by_signals
 from visionkit.training.watch import open_watch, write_report
 
-LARGEST_SEED = 2**32 - 1
-
 Plan = TypeVar("Plan")  # a frozen dataclass of what JSON can hold
-
-
-@dataclass(frozen=True)
-class RunConfig:
-    """The options that every recipe has; each field is an option of the command line."""
-
-    data: str | None = None
-    """The data set. Default: built-in data."""
-    allow_outside: bool = False
-    """Also read images outside of the data set's folder that its lists or annotations name."""
-    out: Path | None = None
-    """Folder of this run. Default: runs/<recipe>-<time>."""
-    seed: int = 0
-    """Makes order, augmentation and initial weights reproducible."""
-    resume: Path | None = None
-    """Continue the interrupted run in this folder, with its own options."""
-    smoke: bool = False
-    """A small, quick run to check that everything works."""
-    log: tuple[LoggerName, ...] = ()
-    """Also log the metrics for other programs: tensorboard (RUN/logs), mlflow, wandb (Weights & Biases)."""
-
-    LEAST: ClassVar[dict[str, float]] = {}  # the smallest value of each option that has one
-    MOST: ClassVar[dict[str, float]] = {"size": 4096, "batch_size": 2**16, "epochs": 10**6}  # what memory holds
-    named: ClassVar[frozenset[str]] = frozenset()  # the options that a command line names, which it sets on its configuration
-    program: ClassVar[str] = "visionkit train"  # how the recipe was called: it sets this, too
-    command: ClassVar[str] = ""  # the whole command line: it sets this, too
-
-    def why_not_longer(self) -> str | None:
-        """Why a run with these options cannot be resumed with more epochs; None if it can."""
-        return None
-
-    def check_options(self) -> None:
-        """Check the numbers that the command line gave.
-
-        Raises:
-            UserError: one is out of range.
-        """
-        for name, least in ({"seed": 0} | self.LEAST).items():
-            check_option(name, getattr(self, name), least, self.MOST.get(name, math.inf))
-        check_option("seed", self.seed, 0, LARGEST_SEED)
-        check_installed(self.log)
-
-    def checked(self) -> "RunConfig":
-        """The configuration with absolute paths. Recipes extend it: misspelt names and unreadable data are reported here,
-        before a folder is made.
-
-        Raises:
-            UserError: a file or a name does not exist.
-        """
-        return dataclasses.replace(self, data=whole_path(self.data))
-
-
-@dataclass(frozen=True)
-class TrainConfig(RunConfig):
-    """The options of recipes that train a network on images."""
-
-    base: str | None = None
-    """Backbone: a network that `visionkit models` lists."""
-    weights: str = "imagenet"
-    """Its weights: imagenet, none, or the path of a .weights.h5, .keras, .safetensors or PyTorch file."""
-    size: int | None = None
-    """Side of the network's input in pixels. Default: chosen by the size of the images."""
-    epochs: int | None = None
-    """Default: chosen by the number of images."""
-    batch_size: int = 8
-    """Images per step."""
-    learning_rate: float | None = None
-    """The peak learning rate. Default: the recipe's own."""
-    augment: Literal["light", "medium", "strong"] = "medium"
-    """How strongly training images are augmented."""
-    flip: bool = True
-    """Whether a mirrored image shows the same."""
-    cache: Literal["auto", "memory", "disk", "none"] = "auto"
-    """Where decoded training images are kept from epoch to epoch."""
-    half_precision: bool = False
-    """Export 16-bit weights, at half the size."""
-
-    LEAST: ClassVar[dict[str, float]] = {"size": 32, "epochs": 1, "batch_size": 1, "learning_rate": 0}
-
-    def checked(self) -> "TrainConfig":
-        """See ``RunConfig.checked``."""
-        return dataclasses.replace(super().checked(), weights=weights_path(self.weights))
-
-    @property
-    def pretrained_weights(self) -> str | None:
-        """``weights`` as builders take them: None for "none"."""
-        return None if self.weights == "none" else self.weights
-
-
-Config = TypeVar("Config", bound=RunConfig)
 
 
 class Report(Protocol):
@@ -144,10 +53,30 @@ class Run(RunFolder):
         """The options in force, from ``config.json``."""
         return self.read_config()
 
+    def described(self, config: RunConfig, **shaping: Any) -> dict[str, Any]:
+        """For the metadata of the bundle: the program that made it, and the options by which ``--from`` builds its network.
+
+        Args:
+            config: the options; those of ``SHAPING`` are kept.
+            shaping: what else shapes the network, as JSON can hold it; where it is an option that was not set, it is preferred.
+        """
+        options = {name: getattr(config, name) for name in config.SHAPING} | shaping
+        made_by = f"visionkit {visionkit.__version__}, recipes/{self.recipe}.py"
+        return {"made_by": made_by, "training": {"recipe": self.recipe, "options": options}}
+
+    def start_option(self, config: RunConfig, name: str) -> Any:
+        """What the model that ``--from`` names has of an option; None without such a model."""
+        return None if config.from_model is None else start_model(config.from_model, self.recipe).options.get(name)
+
+    def start_from(self, config: RunConfig, network: keras.Model, class_names: Sequence[str], heads: dict[str, Head]) -> None:
+        """Give a network the weights of the model that ``--from`` names, if it names one; see ``start_model.take_weights``."""
+        if config.from_model is not None:
+            self.note(take_weights(start_model(config.from_model, self.recipe), network, class_names, heads))
+
     @property
-    def made_by(self) -> str:
-        """The program that made the bundle, for its metadata."""
-        return f"visionkit {visionkit.__version__}, recipes/{self.recipe}.py"
+    def found_rates(self) -> dict[str, dict[str, Any]]:
+        """The learning rates that were found by trying; see ``rate_finder``."""
+        return (self.read_json("plan.json") or {}).get(rate_finder.FOUND, {})
 
     @property
     def model(self) -> Path:
@@ -175,6 +104,7 @@ class Run(RunFolder):
         Returns:
             the history; see ``fit.train_in_order``.
         """
+        phases = {name: partial(rate_finder.with_rate, self, make) for name, make in phases.items()}
         history = train_in_order(self, phases, whole)
         load_weights(whole, self.weights_file(list(phases)[-1]))
         if self.watch is not None:
@@ -245,6 +175,7 @@ def open_run(config: Config, *, name: str, smoke: dict[str, Any]) -> tuple[Run, 
     config.check_options()
     if config.smoke:
         config = dataclasses.replace(config, **{name: value for name, value in smoke.items() if name not in requested(config)})
+    config = with_start_model(config, name)
     out = config.out or unused(Path("runs") / f"{name}-{time.strftime('%Y%m%d-%H%M%S')}")
     config = dataclasses.replace(config, out=Path(home_expanded(str(out))).resolve())
     check_apart(whole_path(config.data), config.out)
@@ -254,12 +185,6 @@ def open_run(config: Config, *, name: str, smoke: dict[str, Any]) -> tuple[Run, 
     if described := describe_data(config.data):
         run.write_json(DATA, described)
     return run, config
-
-
-def requested(config: RunConfig) -> set[str]:
-    """The options that were given: those that the command line named, and those that differ from their defaults."""
-    different = {field.name for field in dataclasses.fields(config) if getattr(config, field.name) != field.default}
-    return different | config.named
 
 
 def _resume(config: Config) -> tuple[Run, Config]:

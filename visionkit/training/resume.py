@@ -6,6 +6,7 @@ from collections import defaultdict
 from pathlib import Path
 from typing import Any
 
+from visionkit.command_line import flag_of
 from visionkit.errors import UserError
 from visionkit.files import home_expanded
 from visionkit.training.run_folder import DATA, PLAN, RunFolder
@@ -21,9 +22,7 @@ def contradictions(given: dict[str, Any], stored: dict[str, Any], run: RunFolder
     """
     stored = stored | {"out": run.path}
     different = {name: value for name, value in given.items() if _plain(value) != _plain(stored[name])}
-    return [
-        f"--{name.replace('_', '-')} {_shown(value)} (the run has {_shown(stored[name])})" for name, value in different.items()
-    ]
+    return [f"{flag_of(name)} {_shown(value)} (the run has {_shown(stored[name])})" for name, value in different.items()]
 
 
 def _plain(value: Any) -> Any:

@@ -9,7 +9,8 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from visionkit.data.images.budget import LARGEST, Budget
+from visionkit.data.images import budget as module_of_budget
+from visionkit.data.images.budget import LARGEST, TRIMMED, Budget
 from visionkit.data.images.contents import ImageError
 from visionkit.data.images.decode import decode, open_header
 from visionkit.data.images.gif import first_frame
@@ -125,3 +126,27 @@ def test_large_pngs_have_the_same_pixels_as_in_the_graph(mode, is_deep, monkeypa
 def test_a_tiff_whose_tags_hold_no_number_is_damaged(width):
     with pytest.raises(ImageError, match="damaged TIFF file"):
         bytes_of_tiff({WIDTH: width, HEIGHT: 1}, 100)
+
+
+@pytest.mark.parametrize("orientation", range(1, 9))
+@pytest.mark.parametrize("kind", ["JPEG", "PNG"])
+def test_large_images_are_turned_as_in_the_graph(kind, orientation, monkeypatch):
+    from visionkit.data.images import decode as module
+
+    values, exif = np.random.default_rng(4).integers(0, 256, (40, 50, 3), np.uint8), Image.Exif()
+    exif[0x112] = orientation
+    contents = encoded(Image.fromarray(values), kind, exif=exif)
+    expected = module.decode_in_graph(contents).numpy()
+    monkeypatch.setattr(module, "PIXELS_OF_BAND", 100)
+    large = module.decode_and_judge(contents)
+    np.testing.assert_array_equal(large.pixels, expected)
+    assert large.pixels.flags.writeable and large.plain_jpeg == (kind == "JPEG" and orientation == 1)
+
+
+def test_free_memory_is_given_back_before_much_is_taken(monkeypatch):
+    events = []
+    monkeypatch.setattr(module_of_budget, "_trim", lambda: events.append)
+    with Budget(10**9).taken(TRIMMED + 1):
+        assert events == [0]
+    with Budget(10**9).taken(TRIMMED):
+        assert events == [0, 0]

@@ -70,3 +70,11 @@ def test_boxes_of_the_padded_square_are_those_of_the_image():
     """An image of 640 x 480 lies between 40 and 280 of 320 pixels."""
     boxes = np.array([[0, 0.125, 1, 0.875], [0.25, 0.5, 0.5, 1.0]])
     np.testing.assert_allclose(resize.unletterbox(boxes, (480, 640), 320), [[0, 0, 1, 1], [0.25, 0.5, 0.5, 1.0]])
+
+
+@pytest.mark.parametrize("shape", [(1, 1), (64, 64), (300, 41)])
+def test_letterbox_answers_the_same_without_a_copy_in_floats(shape):
+    image = np.random.default_rng(5).integers(0, 256, (*shape, 3), np.uint8)
+    served = resize.letterbox(tf.constant(image), 64)
+    assert served.dtype == tf.float32
+    np.testing.assert_array_equal(served, resize.letterbox(tf.constant(image, tf.float32), 64))

@@ -62,6 +62,8 @@ def test_encoded_bytes_and_file_objects(photograph, tmp_path):
         (np.zeros((1, 4, 4, 3), np.uint8), r"received an array of shape \(1, 4, 4, 3\); expected a path, uint8"),
         (np.zeros((4, 4, 2), np.uint8), r"received an array of shape \(4, 4, 2\)"),
         (5, "received int; expected a path"),
+        (["a.jpg"], "received a list; expected a path.*: predict_many takes several images"),
+        ((), "received a tuple; expected a path"),
         (b"", "empty file"),
         (b"text", "not an image"),
     ],

@@ -18,13 +18,19 @@ from visionkit.data.splits import Splits
 from visionkit.errors import UserError
 from visionkit.tasks.classification import plan, transfer
 from visionkit.tasks.classification.train import LABEL_SMOOTHING
+from visionkit.training.config import RunConfig, TrainConfig
 from visionkit.training.dataset import few
-from visionkit.training.recipe import Run, RunConfig, TrainConfig
+from visionkit.training.freezing import Part
+from visionkit.training.recipe import Run
 
 
 @pytest.fixture
 def run(tmp_path) -> Run:
     return Run(tmp_path / "run")
+
+
+def part(name: str, epochs: int | None = None) -> Part:
+    return Part(name, "none", 0, epochs or transfer.EPOCHS[name])
 
 
 def network(*, size: int = 8, batch_norm: bool = False, units: int = 2) -> keras.Model:
@@ -96,15 +102,15 @@ def test_random_weights_are_all_trained(run, class_folders):
     assert run.notes[-1] == "Approach 'all': there are no pretrained weights to keep."
     plan.choose_plan(run, train, config, approach="last")
     assert "the frozen layers then keep random weights" in run.notes[-1]
-    assert plan.choose_transfer_schedule(config, transfer.ALL).learning_rate == 1e-3
+    assert plan.choose_transfer_schedule(config, part(transfer.ALL)).learning_rate == 1e-3
 
 
 def test_the_learning_rate_of_the_head_is_its_own():
     default, requested = TrainConfig(), TrainConfig(epochs=3, learning_rate=5e-5)
-    head, rest = (plan.choose_transfer_schedule(default, approach) for approach in (transfer.HEAD, transfer.ALL))
+    head, rest = (plan.choose_transfer_schedule(default, part(approach)) for approach in (transfer.HEAD, transfer.ALL))
     assert (head.epochs, head.learning_rate, head.label_smoothing) == (20, 1e-3, 0)
     assert (rest.epochs, rest.learning_rate, rest.label_smoothing) == (8, 1e-4, LABEL_SMOOTHING)
-    rates = [plan.choose_transfer_schedule(requested, approach).learning_rate for approach in transfer.APPROACHES]
+    rates = [plan.choose_transfer_schedule(requested, part(approach, 3)).learning_rate for approach in transfer.APPROACHES]
     assert rates == [1e-3, 5e-5, 5e-5]
 
 
@@ -195,7 +201,7 @@ def test_a_smoke_run_of_several_labels_has_images_of_each_class_and_of_none(run,
 
 def test_several_labels_are_not_smoothed_and_count_for_the_approach():
     config = TrainConfig(base="small")
-    assert plan.choose_transfer_schedule(config, transfer.ALL, multi_label=True).label_smoothing == 0
+    assert plan.choose_transfer_schedule(config, part(transfer.ALL), multi_label=True).label_smoothing == 0
     assert transfer.choose_approach(300, 2)[0] == transfer.LAST
     approach, reason = transfer.choose_approach(300, 2, num_labels=100)
     assert approach == transfer.HEAD and "300 training images in 2 classes, 50 a class" in reason

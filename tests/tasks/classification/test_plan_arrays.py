@@ -8,7 +8,8 @@ import pytest
 
 from visionkit.data.index import DataError
 from visionkit.tasks.classification.plan_arrays import NETWORKS, Plan, choose_plan, choose_variation, open_data
-from visionkit.training.recipe import Run, RunConfig
+from visionkit.training.config import RunConfig
+from visionkit.training.recipe import Run
 
 OPTIONS = {"built_in": "signals", "size": 4, "patches": 2}
 

@@ -139,3 +139,17 @@ def test_labels_are_those_that_reach_their_own_thresholds(of_several, path, tmp_
     (line,) = model.outputs([str(path)], PredictOptions())
     assert line.text == f"{path}\n    no label reaches its threshold"
     assert result.plot().height > 0
+
+
+@pytest.mark.parametrize("whole", [False, True])
+def test_a_large_image_is_cut_before_it_enters_the_graph_with_the_same_answer(
+    small_classifier, tmp_path, rng, monkeypatch, whole
+):
+    folder = export_classifier(small_classifier, tmp_path / "model", class_names=("a", "b", "c"), metadata={}, whole=whole)
+    model, image = visionkit.load(folder), rng.integers(0, 256, (301, 97, 3), np.uint8)
+    expected = model.predict(image)
+    monkeypatch.setattr("visionkit.tasks.classification.predict.LARGE", 1)
+    monkeypatch.setattr(model, "_serve", None)
+    received = model.predict(image)
+    assert [label for label, _ in received.top] == [label for label, _ in expected.top]
+    np.testing.assert_allclose([score for _, score in received.top], [score for _, score in expected.top], rtol=1e-6)

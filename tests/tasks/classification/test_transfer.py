@@ -1,5 +1,7 @@
 """Frozen layers and BatchNorm statistics do not change, and each choice has a reason."""
 
+from functools import partial
+
 import keras
 import numpy as np
 import pytest
@@ -7,10 +9,15 @@ import pytest
 from visionkit import models
 from visionkit.models.efficientnet import Variant
 from visionkit.tasks.classification import transfer
-from visionkit.tasks.classification.transfer import APPROACHES, choose_approach, choose_size, transfer_model, unfreeze
+from visionkit.tasks.classification.transfer import APPROACHES, choose_approach, choose_size, freeze_of, transfer_model
+from visionkit.training.freezing import freeze_base
 
 PIXELS = np.random.default_rng(0).uniform(0, 255, (8, 32, 32, 3)).astype("float32")
 ONE_HOT = np.eye(2, dtype="float32")[[0, 1] * 4]
+
+
+def unfreeze(backbone: keras.Model, approach: str) -> int:
+    return freeze_base(backbone, freeze_of(backbone, approach))
 
 
 @pytest.fixture
@@ -86,6 +93,24 @@ def test_unfreezing_counts_what_is_trained():
         unfreeze(backbone, "half")
 
 
+def test_approaches_are_parts_with_epochs_of_their_own():
+    backbone = models.build("resnet20", (32, 32, 3), None)
+    assert transfer.parts_of_approaches((), backbone, None) == []
+    parts = transfer.parts_of_approaches(("head", "last", "all"), backbone, None)
+    assert parts == [("head", "base", 0, 20), ("last", "2", 0, 8), ("all", "none", 0, 8)]
+
+
+def test_freezing_begins_with_the_head_on_cached_features():
+    backbone = models.build("mobilenet", (64, 64, 3), None)
+    parts = partial(transfer.parts_of_freezing, backbone=backbone, epochs=6)
+    assert parts("base", ()) == [("head", "base", 0, 6)]
+    assert parts("8", ()) == [("head", "base", 0, 6), ("train_8", "8", 0, 6)]
+    assert parts("8", ("4:none",)) == [("head", "base", 0, 6), ("train_8", "8", 0, 3), ("train_none", "none", 3, 3)]
+    assert parts("base", ("3:16", "5:none")) == [("head", "base", 0, 2), ("train_16", "16", 2, 2), ("train_none", "none", 4, 2)]
+    gradual = parts("base", ("gradual",))
+    assert [part.freeze for part in gradual] == ["base", "16", "8", "4", "2", "none"] and gradual[0].name == "head"
+
+
 def test_the_head_on_features_is_the_end_of_the_classifier(backbone):
     model = transfer_model(backbone, 2)
     np.testing.assert_allclose(model.head(model.extractor(PIXELS)), model.classifier(PIXELS), rtol=1e-5, atol=1e-6)
@@ -114,6 +139,6 @@ def test_the_size_is_chosen_by_the_images(published, sides, size):
 def test_the_last_stage_of_a_network_for_small_images_is_unfrozen():
     """Such a network has no feature map of stride 8."""
     backbone = models.build("resnet20", (32, 32, 3), None)
-    transfer.unfreeze(backbone, transfer.LAST)
+    unfreeze(backbone, transfer.LAST)
     unfrozen = [layer.name for layer in backbone.layers if layer.trainable and layer.weights]
     assert unfrozen and all(name.startswith("conv4_") for name in unfrozen)

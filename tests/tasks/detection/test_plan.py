@@ -13,7 +13,8 @@ from visionkit.data.index import Annotation, Index, Objects
 from visionkit.data.splits import Splits
 from visionkit.errors import UserError
 from visionkit.tasks.detection import plan as detection_plan
-from visionkit.training.recipe import Run, TrainConfig
+from visionkit.training.config import TrainConfig
+from visionkit.training.recipe import Run
 
 
 def index_of(*images, shape=(480, 640), attributes=()):

@@ -19,7 +19,8 @@ from visionkit.tasks.detection.train import Schedule, build_trainer, measure, ph
 from visionkit.tasks.detection.trainable import TrainableDetector
 from visionkit.training import fit
 from visionkit.training.averaging import AVERAGE
-from visionkit.training.recipe import Run, TrainConfig
+from visionkit.training.config import TrainConfig
+from visionkit.training.recipe import Run
 
 ANCHORS = [np.array([[2.0, 2.0]], "float32"), np.array([[2.0, 2.0]], "float32")]
 TINY = yolo.Variant("small", 16, 1, False)

@@ -25,7 +25,8 @@ from visionkit.tasks.embedding.plan import (
     read_pairs,
     steps_per_epoch,
 )
-from visionkit.training.recipe import Run, TrainConfig
+from visionkit.training.config import TrainConfig
+from visionkit.training.recipe import Run
 
 open_data = partial(open_data, built_in=make_face_demo)
 

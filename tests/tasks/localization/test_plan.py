@@ -11,7 +11,8 @@ from visionkit.data.index import NO_OBJECTS, Annotation, Index, Objects
 from visionkit.data.sources import read
 from visionkit.errors import UserError
 from visionkit.tasks.localization import plan
-from visionkit.training.recipe import Run, RunConfig
+from visionkit.training.config import RunConfig
+from visionkit.training.recipe import Run
 
 
 @pytest.fixture(scope="module")

@@ -14,7 +14,8 @@ from visionkit.errors import UserError
 from visionkit.tasks.segmentation.data import MOST_PATCHES, ImageData, VolumeData
 from visionkit.tasks.segmentation.plan import open_data, variation_of
 from visionkit.tasks.segmentation.train import Schedule
-from visionkit.training.recipe import Run, TrainConfig
+from visionkit.training.config import TrainConfig
+from visionkit.training.recipe import Run
 
 
 @pytest.fixture

@@ -17,7 +17,8 @@ from visionkit.tasks.segmentation.plan import (
     open_images,
     variation_of,
 )
-from visionkit.training.recipe import Run, TrainConfig
+from visionkit.training.config import TrainConfig
+from visionkit.training.recipe import Run
 
 
 def test_the_weights_of_absent_and_rare_classes():

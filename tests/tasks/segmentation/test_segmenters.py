@@ -65,12 +65,15 @@ def test_shrinking_reads_means_and_predicts_at_full_size():
 def test_a_base_is_trained_completely_or_from_a_stride_on(tmp_path):
     """Only weights of the base are frozen; a base of random weights is trained completely."""
     from visionkit import models
+    from visionkit.training import freezing
 
     base = models.build("mobilenet", (32, 32, 3), None)
     base.save_weights(tmp_path / "base.weights.h5")
     options = {"base": "mobilenet", "weights": str(tmp_path / "base.weights.h5"), "filters": (4,)}
-    changes = ({"weights": None, "frozen_stride": 8}, {}, {"frozen_stride": 8})
-    from_scratch, whole, part = (build(**options | more).network for more in changes)
+    built = [build(**options | more) for more in ({"weights": None}, {}, {})]
+    assert built[0].base is None
+    freezing.freeze_base(built[2].base, "8")
+    from_scratch, whole, part = (each.network for each in built)
     assert len(from_scratch.trainable_variables) == len(whole.trainable_variables) > len(part.trainable_variables)
     base_paths, whole_paths, part_paths = ({v.path for v in model.trainable_variables} for model in (base, whole, part))
     frozen = whole_paths - part_paths

@@ -10,7 +10,7 @@ from visionkit.errors import UserError
 from visionkit.models.style_features import VGG
 from visionkit.tasks.style_transfer import plan
 from visionkit.tasks.style_transfer.plan import check_trainable, choose_layers, choose_size, open_data, read_folder, read_inputs
-from visionkit.training.recipe import RunConfig
+from visionkit.training.config import RunConfig
 from visionkit.training.run_folder import RunFolder
 
 

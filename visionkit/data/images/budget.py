@@ -39,12 +39,12 @@ class Budget:
             if before == 0:
                 self._changed.wait_for(lambda: self._free >= more)
             self._free -= more
+        _trimmed_for(more)
         self._thread.held = before + more
         try:
             yield
         finally:
-            if more > TRIMMED and (trim := _trim()) is not None:
-                trim(0)  # else the C library keeps what Pillow freed, for each thread
+            _trimmed_for(more)
             if not getattr(self._thread, "keeps", False):
                 self._give_back(more)
 
@@ -70,6 +70,12 @@ class Budget:
         with self._changed:
             self._free += num_bytes
             self._changed.notify_all()
+
+
+def _trimmed_for(num_bytes: int) -> None:
+    """Give back what is free before much is taken, and after: else the C library keeps what Pillow freed, for each thread."""
+    if num_bytes > TRIMMED and (trim := _trim()) is not None:
+        trim(0)
 
 
 @functools.cache

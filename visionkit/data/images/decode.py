@@ -9,6 +9,7 @@ import warnings
 from pathlib import Path
 from typing import NamedTuple
 
+import cv2
 import numpy as np
 import tensorflow as tf
 from PIL import Image, ImageOps, features
@@ -29,6 +30,7 @@ IMAGE_SUFFIXES = frozenset(
 DECODED_BY_TENSORFLOW = ("JPEG", "MPO", "PNG", "GIF", "BMP")
 JPEG_START, PNG_START = b"\xff\xd8\xff", b"\x89PNG\r\n\x1a\n"
 PIXELS_OF_BAND = 2**20  # that are blended and converted at once
+DCT = "INTEGER_ACCURATE"
 PNG_BITS = 24  # offset of the byte with the bits of each channel; the next byte is the kind of color
 HEADER_BYTES = 65_536  # bytes from the start of a file in which its EXIF header and other facts are looked for
 TAG_SEARCHED = 4_096  # bytes of that header in which the orientation tag is looked for
@@ -115,11 +117,12 @@ def _decode(contents: bytes, header: Image.Image) -> Decoded:
     orientation = _orientation(header)
     if _graph_decodes_correctly(header, contents, orientation):
         try:
-            if header.format == "PNG" and header.width * header.height > 4 * PIXELS_OF_BAND:
-                return _large_png(contents, orientation)
+            plain = header.format in ("JPEG", "MPO") and header.mode in ("L", "RGB") and orientation == 1
+            if header.format in ("PNG", "JPEG", "MPO") and header.width * header.height > 4 * PIXELS_OF_BAND:
+                is_png = header.format == "PNG"
+                return _large_png(contents, orientation) if is_png else _large_jpeg(contents, orientation, plain)
             first = first_frame(contents) if header.format == "GIF" else contents
             pixels, bits = _decode_in_graph(tf.constant(first))
-            plain = header.format in ("JPEG", "MPO") and header.mode in ("L", "RGB") and orientation == 1
             return Decoded(pixels.numpy(), plain, _depth_of_png(contents, bits) if header.format == "PNG" else None)
         except tf.errors.InvalidArgumentError:
             pass  # a rare flavour, which Pillow may know; if it is damage, Pillow says which
@@ -136,13 +139,17 @@ def _decode(contents: bytes, header: Image.Image) -> Decoded:
         raise ImageError(f"damaged {header.format} file ({error})") from error
 
 
+def _large_jpeg(contents: bytes, orientation: int, plain: bool) -> Decoded:
+    """As ``decode_in_graph`` decodes it, turned outside of TensorFlow, which would keep the memory of each copy."""
+    return Decoded(_oriented(np.asarray(tf.io.decode_jpeg(contents, 3, dct_method=DCT)), orientation), plain)
+
+
 def _large_png(contents: bytes, orientation: int) -> Decoded:
     """As ``decode_in_graph`` decodes it, without copies of the whole image in 32 bits."""
     is_deep, channels = contents[PNG_BITS] == 16, 4 if _png_has_alpha(tf.constant(contents)) else 3
     values = np.asarray(tf.io.decode_png(contents, channels, tf.uint16 if is_deep else tf.uint8))
     values, depth = bit_depth.blended_in_eight_bits(values) if is_deep else (values, None)
-    pixels = opaque_rgb(values) if channels == 4 else np.require(values, requirements="W")
-    return Decoded(pixels if orientation == 1 else _oriented(pixels, orientation), depth=depth)
+    return Decoded(_oriented(opaque_rgb(values) if channels == 4 else values, orientation), depth=depth)
 
 
 def orientation_of(contents: bytes) -> int:
@@ -232,7 +239,7 @@ def _decode_in_graph(contents: tf.Tensor) -> tuple[tf.Tensor, tf.Tensor]:
     eight = tf.constant(8)
 
     def jpeg():
-        return orient(tf.io.decode_jpeg(contents, 3, dct_method="INTEGER_ACCURATE"), exif_orientation(contents)), eight
+        return orient(tf.io.decode_jpeg(contents, 3, dct_method=DCT), exif_orientation(contents)), eight
 
     def png():
         is_deep = tf.io.decode_raw(tf.strings.substr(contents, PNG_BITS, 1), tf.uint8)[0] == 16
@@ -365,11 +372,17 @@ def _decode_deep_color(contents: bytes, header: Image.Image | None, orientation:
     """Decode a PNG, PPM or TIFF with several channels of more than 8 bits, or a TIFF that Pillow does not open."""
     pixels, depth = bit_depth.blended_in_eight_bits(read_deep_color(contents, header))
     pixels = opaque_rgb(pixels)
-    return Decoded(pixels if orientation == 1 else _oriented(pixels, orientation), depth=depth)
+    return Decoded(_oriented(pixels, orientation), depth=depth)
 
 
 def _oriented(pixels: np.ndarray, orientation: int) -> np.ndarray:
-    return orient(tf.constant(pixels), tf.constant(orientation)).numpy()
+    """``orient`` outside of a graph; the result may be written to."""
+    if orientation >= 5:
+        pixels = cv2.transpose(pixels)
+    mirrored_x, mirrored_y = orientation in (2, 3, 6, 7), orientation in (3, 4, 7, 8)
+    if mirrored_x or mirrored_y:
+        pixels = cv2.flip(pixels, -1 if mirrored_x and mirrored_y else int(mirrored_x))
+    return np.require(pixels, requirements="W")
 
 
 def opaque_rgb(pixels: np.ndarray) -> np.ndarray:

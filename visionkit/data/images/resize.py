@@ -48,9 +48,9 @@ def center_crop(image: tf.Tensor, size: int) -> tf.Tensor:
     Returns:
         float32 ``(size, size, 3)`` in 0..255. The pipeline and every exported bundle call this same function.
     """
-    shape = tf.shape(image)
-    top, left, height, width = tf.unstack(central_window(shape[0], shape[1]))
-    window = tf.convert_to_tensor(image)[top : top + height, left : left + width]
+    sides = image.shape[:2] if isinstance(image, np.ndarray) else tf.unstack(tf.shape(image)[:2])
+    top, left, height, width = tf.unstack(central_window(*sides))
+    window = tf.convert_to_tensor(image[top : top + height, left : left + width])  # of an array, the window alone is copied
     return tf.ensure_shape(tf.image.resize(window, [size, size], antialias=True), [size, size, 3])
 
 
@@ -64,9 +64,10 @@ def letterbox(image: tf.Tensor, size: int) -> tf.Tensor:
     Returns:
         float32 ``(size, size, C)`` or ``(N, size, size, C)`` in 0..255.
     """
-    image = tf.cast(image, tf.float32)  # tf.image.resize does not cast an image that already has the right size
+    image = tf.convert_to_tensor(image)
     start, sides = letterbox_placement_in_graph(tf.shape(image)[-3:-1], size)
-    resized = tf.image.resize(image, sides, antialias=True)
+    # An image that has the right size already keeps its dtype; to cast all of them before would take 12 bytes a pixel.
+    resized = tf.cast(tf.image.resize(image, sides, antialias=True), tf.float32)
     after = size - start - sides
     margins = [[0, 0]] * (image.shape.rank - 3) + [[start[0], after[0]], [start[1], after[1]], [0, 0]]
     padded = tf.pad(resized, margins, constant_values=float(PADDING))

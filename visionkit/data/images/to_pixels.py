@@ -45,6 +45,8 @@ def to_pixels(image: Any) -> np.ndarray:
         if not contents:
             raise ImageError("received a file object that is empty or at its end; if it was read before, call seek(0)")
         return decode(contents)
+    if isinstance(image, list | tuple):
+        raise ImageError(f"received a {type(image).__name__}; {EXPECTED}: predict_many takes several images")
     if not hasattr(image, "__array__"):
         raise ImageError(f"received {type(image).__name__}; {EXPECTED}")
     return _from_array(np.asarray(image))

@@ -96,6 +96,7 @@ def export_classifier(
     half_precision: bool = False,
     whole: bool = False,
     multi_label: bool = False,
+    trained: keras.Model | None = None,
 ) -> Path:
     """Write a classifier as a bundle, beside and then renamed, so that it appears whole.
 
@@ -106,6 +107,7 @@ def export_classifier(
         metadata: for ``bundle.json``: what a reader of the bundle wants to know, such as the base.
         flips, half_precision, whole, multi_label: see ``ImageClassifier``. ``bundle.json`` of a bundle with several labels an
             image says "multi_label"; ``evaluate.choose_thresholds`` adds the thresholds.
+        trained: the network that was trained, which the bundle keeps, if it has outputs that ``model`` lacks.
 
     Returns:
         the folder.
@@ -124,6 +126,7 @@ def export_classifier(
         signatures={"serving_default": module.serve_images, "serving_encoded": module.serve_encoded},
         litert_function=module.probabilities,
         litert_shape=(1, size, size, 3),
+        network=trained or model,
         class_names=class_names,
         metadata={"size": size, "flips": flips, "whole": whole, **several, **metadata},
     )

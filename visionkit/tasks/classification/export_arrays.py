@@ -73,6 +73,7 @@ def export_array_classifier(
         signatures={"serving_default": module.serve_values},
         litert_function=module.probabilities,
         litert_shape=(1, *shape),
+        network=model,
         class_names=class_names,
         metadata={"input": kind, "shape": shape, "fit": fit, **metadata},
     )

@@ -21,8 +21,11 @@ from visionkit.models.catalog import CATALOG, find
 from visionkit.tasks.classification import transfer
 from visionkit.tasks.classification.train import LABEL_SMOOTHING, Schedule, is_multi_label
 from visionkit.training.augment_device import choose_device
+from visionkit.training.config import RunConfig, TrainConfig
 from visionkit.training.dataset import few, read_splits, with_cache, with_unmeasurable
-from visionkit.training.recipe import Run, RunConfig, TrainConfig
+from visionkit.training.early_stopping import kept_rows
+from visionkit.training.freezing import Part
+from visionkit.training.recipe import Run
 
 SHIFT_SHARE = 1 / 8  # of the side: 4 pixels of 32, as in the residual paper
 SMALL_SET = 10_000  # images; beyond, fewer epochs and larger batches do
@@ -36,7 +39,7 @@ class Plan:
 
     Attributes:
         size: side of the network's input in pixels.
-        approach: how far to train; see ``transfer``.
+        approach: how far to train; see ``transfer``; "freeze" where ``--freeze`` or a schedule says it.
     """
 
     size: int
@@ -107,20 +110,22 @@ def open_small_images(run: Run, name: str, images: SmallSplits, limits: tuple[in
     return SmallSplits(train, val, images.note)
 
 
-def choose_plan(run: Run, train: Index, config: TrainConfig, *, approach: str) -> Plan:
+def choose_plan(run: Run, train: Index, config: TrainConfig, *, approach: str | None) -> Plan:
     """Choose the size and the approach of transfer learning, and note the reasons.
 
     Args:
         run: takes the notes.
         train: the training images, scanned.
         config: the base, and the size if it is requested.
-        approach: one of ``transfer.APPROACHES``, or "auto".
+        approach: one of ``transfer.APPROACHES``, or "auto"; None where ``--freeze`` says how much is trained.
     """
     size, reason = config.size, "as requested"
     if size is None:
         size, reason = transfer.choose_size(CATALOG[find(config.base)].size, train.shapes.min(axis=1).tolist())
     run.note(f"Input of {size} x {size} pixels: {reason}.")
-    reason, pretrained = "as requested", config.pretrained_weights is not None
+    if approach is None:
+        return Plan(size, "freeze")
+    reason, pretrained = "as requested", config.pretrained
     if approach == "auto" and pretrained:
         num_labels = int(train.counts().sum()) if is_multi_label(train) else None
         approach, reason = transfer.choose_approach(len(train), len(train.class_names), num_labels=num_labels)
@@ -132,15 +137,15 @@ def choose_plan(run: Run, train: Index, config: TrainConfig, *, approach: str) -
     return Plan(size, approach)
 
 
-def choose_transfer_schedule(config: TrainConfig, approach: str, *, multi_label: bool = False) -> Schedule:
-    """How long and how fast to train by an approach of transfer learning; the learning rate of the head is its own.
+def choose_transfer_schedule(config: TrainConfig, part: Part, *, multi_label: bool = False) -> Schedule:
+    """How long and how fast to train a part of transfer learning; the learning rate of the head is its own.
 
     Random weights learn as fast as the head's, which begin at random, too. Several labels an image are not smoothed.
     """
-    is_head = approach == transfer.HEAD
-    rate = transfer.LEARNING_RATES[approach if config.pretrained_weights is not None else transfer.HEAD]
+    is_head = part.name == transfer.HEAD
+    rate = transfer.LEARNING_RATES[transfer.ALL if config.pretrained and not is_head else transfer.HEAD]
     return Schedule(
-        epochs=config.epochs or transfer.EPOCHS[approach],
+        epochs=part.epochs,
         batch_size=config.batch_size,
         learning_rate=rate if is_head or config.learning_rate is None else config.learning_rate,
         label_smoothing=0.0 if is_head or multi_label else LABEL_SMOOTHING,
@@ -177,13 +182,13 @@ def training_pipeline(
     return replace(pipeline, augment_on=device)
 
 
-def choose_best(run: Run, history: list[dict]) -> tuple[str, dict[str, float]]:
+def choose_best(run: Run, history: list[dict], *, stops_early: bool = False) -> tuple[str, dict[str, float]]:
     """The approach after which validation was best, and ``accuracy_after_<approach>`` of each; a note compares them.
 
     Of images with several labels, it is their mAP; where that could not be measured, the loss alone decides.
     """
-    ends = {row["phase"]: row for row in history}  # the last row of each approach
     measure, title = next((pair for pair in MEASURES if f"val_{pair[0]}" in history[-1]), (None, "Loss"))
+    ends = kept_rows(history, measure, stops_early=stops_early)
     if measure is None:
         results, values = ", ".join(f"{name} {row['val_loss']:.3f}" for name, row in ends.items()), {}
         best = min(ends, key=lambda name: ends[name]["val_loss"])

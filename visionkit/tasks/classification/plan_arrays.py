@@ -9,8 +9,9 @@ from visionkit.data.arrays.augment import Variation
 from visionkit.data.arrays.folders import find_arrays
 from visionkit.data.arrays.samples import ArraySplits, SampleSet, read_samples, restore_splits, split_samples
 from visionkit.data.demo.arrays import SIDE, demo_signals, demo_volumes
+from visionkit.training.config import RunConfig
 from visionkit.training.dataset import note_skipped
-from visionkit.training.recipe import Run, RunConfig
+from visionkit.training.recipe import Run
 
 NETWORKS = {"signal": "resnet20", "volume": "resnet8"}
 STEPS = {"signal": 1200, "volume": 600}  # of training, unless the epochs are requested; within EPOCHS

@@ -250,13 +250,15 @@ def _loss_and_metrics(
 ) -> dict[str, Any]:
     """Cross-entropy on logits, and the accuracy unless there are several labels, as ``Phase`` takes them."""
     if multi_label:
-        return {"loss": keras.losses.BinaryCrossentropy(from_logits=True, label_smoothing=schedule.label_smoothing)}
+        loss = keras.losses.BinaryCrossentropy(from_logits=True, label_smoothing=schedule.label_smoothing)
+        return {"loss": loss, "monitor": "map"}
     loss = keras.losses.CategoricalCrossentropy(from_logits=True, label_smoothing=schedule.label_smoothing)
     metrics = [keras.metrics.CategoricalAccuracy(name="accuracy")]
     if loss_weights is None:
-        return {"loss": loss, "metrics": metrics}
+        return {"loss": loss, "metrics": metrics, "monitor": "accuracy"}
     first = next(iter(loss_weights))
-    return {"loss": dict.fromkeys(loss_weights, loss), "metrics": {first: metrics}, "loss_weights": loss_weights}
+    losses = dict.fromkeys(loss_weights, loss)
+    return {"loss": losses, "metrics": {first: metrics}, "loss_weights": loss_weights, "monitor": "accuracy"}
 
 
 def _for_outputs(loss_weights: dict[str, float] | None, *targets: tf.Tensor) -> list[Any]:

@@ -5,7 +5,6 @@ the pretrained weights (How transferable are features in deep neural networks?, 
 https://arxiv.org/abs/1411.1792).
 """
 
-import math
 import statistics
 from collections.abc import Sequence
 from typing import NamedTuple
@@ -14,8 +13,9 @@ import keras
 
 from visionkit.data.images.resize import CENTRAL_SHARE
 from visionkit.layers.inference_mode import InferenceMode
-from visionkit.models.endpoints import deepest, freeze, strides_of
+from visionkit.models.endpoints import deepest, strides_of
 from visionkit.models.heads import classifier_head
+from visionkit.training.freezing import BASE, NONE, Freeze, Part, parts_of
 
 HEAD, LAST, ALL = "head", "last", "all"
 APPROACHES = (HEAD, LAST, ALL)
@@ -63,23 +63,19 @@ def transfer_model(backbone: keras.Model, num_classes: int, *, dropout: float = 
     return TransferModel(extractor, head, classifier)
 
 
-def unfreeze(backbone: keras.Model, approach: str) -> int:
-    """Unfreeze the layers of a backbone that an approach trains, and freeze the others.
+def freeze_of(backbone: keras.Model, approach: str) -> Freeze:
+    """What an approach freezes, as ``training.freezing.freeze_base`` takes it.
 
     Args:
         backbone: the backbone that was passed to ``transfer_model``; the classifier shares its layers.
         approach: "head" freezes all layers; "last" unfreezes the stages of strides 16 and 32, or only the last stage of a
             network for small images; "all" unfreezes all layers.
-
-    Returns:
-        the number of parameters of the backbone that are trained now. Compile the classifier again afterwards.
     """
     if approach not in APPROACHES:
         raise ValueError(f"Unknown approach {approach!r}; expected one of {', '.join(APPROACHES)}.")
     *finer, coarsest = strides_of(backbone)
     last_frozen = min(FROZEN_STRIDE, finer[-1]) if finer else coarsest
-    trained = freeze(backbone, {HEAD: coarsest, LAST: last_frozen, ALL: None}[approach])
-    return sum(math.prod(weight.shape) for layer in trained for weight in layer.trainable_weights)
+    return {HEAD: BASE, LAST: str(last_frozen), ALL: NONE}[approach]
 
 
 def approaches(last: str, *, gradually: bool) -> tuple[str, ...]:
@@ -90,6 +86,37 @@ def approaches(last: str, *, gradually: bool) -> tuple[str, ...]:
         gradually: whether to train by those between them, too.
     """
     return APPROACHES[: APPROACHES.index(last) + 1] if gradually else tuple(dict.fromkeys((HEAD, last)))
+
+
+def parts_of_approaches(names: Sequence[str], backbone: keras.Model, epochs: int | None) -> list[Part]:
+    """The approaches as parts of the training; each has epochs of its own, which are counted anew.
+
+    Args:
+        names: of approaches, in order.
+        backbone: see ``freeze_of``.
+        epochs: of each. Default: ``EPOCHS``.
+    """
+    return [Part(name, freeze_of(backbone, name), 0, epochs or EPOCHS[name]) for name in names]
+
+
+def parts_of_freezing(freeze: Freeze, schedule: Sequence[str], backbone: keras.Model, epochs: int | None) -> list[Part]:
+    """The head, on cached features, and then the parts that ``--freeze`` and ``--unfreeze`` name.
+
+    Args:
+        freeze: what is frozen after the head is trained. "base" with a schedule: the head is the first part of it.
+        schedule: see ``training.freezing.parts_of``.
+        backbone: the pretrained base.
+        epochs: of the head, and of the parts together. Default: ``EPOCHS``.
+    """
+    head = Part(HEAD, BASE, 0, epochs or EPOCHS[HEAD])
+    if freeze == BASE and not schedule:
+        return [head]
+    strides = strides_of(backbone)
+    if freeze == BASE:
+        first, *others = parts_of("train", BASE, schedule, epochs or EPOCHS[HEAD] + EPOCHS[ALL], strides)
+        return [first._replace(name=HEAD), *others]
+    first, *others = parts_of("train", freeze, schedule, epochs or EPOCHS[ALL], strides)
+    return [head, first._replace(name=f"train_{freeze}"), *others]
 
 
 def choose_approach(num_images: int, num_classes: int, *, num_labels: int | None = None) -> tuple[str, str]:

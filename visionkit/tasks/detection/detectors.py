@@ -13,12 +13,14 @@ from visionkit.errors import UserError
 from visionkit.layers.folding import folded
 from visionkit.losses.detection import yolo_losses
 from visionkit.models import catalog, yolo
-from visionkit.models.endpoints import by_stride, freeze
+from visionkit.models.endpoints import by_stride
 from visionkit.tasks.detection.trainable import TrainableDetector
+from visionkit.training.start_model import Head
 
 STRIDES = (8, 16, 32)
 ANCHORS = 3  # per scale
 LABEL_SMOOTHING = 0.02
+YOLO_HEAD = "_predictions"  # how the names of the layers end that predict boxes and classes
 PARTS = ("box", "object", "class")  # parts of the loss
 FOREIGN = "keras_cv:"
 
@@ -39,6 +41,15 @@ def find(name: str) -> str:
     return name
 
 
+def heads(network: keras.Model) -> dict[str, Head]:
+    """The layers of a network of ``build`` that have outputs for each class."""
+    if any(layer.name.endswith(YOLO_HEAD) for layer in network.layers):
+        names = (layer.name for layer in network.layers if layer.name.endswith(YOLO_HEAD))
+        return {name: Head(groups=ANCHORS, others=5) for name in names}
+    names = {weight.path.split("/")[-2] for weight in network.weights if "/" in weight.path}
+    return {name: Head() for name in names if "class" in name}
+
+
 def build(
     name: str,
     num_classes: int,
@@ -46,8 +57,8 @@ def build(
     *,
     base: str | None = None,
     weights: str | None = "imagenet",
-    frozen_stride: int | None = None,
     size: int = 320,
+    pretrained: bool | None = None,
 ) -> TrainableDetector:
     """Build a detector.
 
@@ -58,17 +69,17 @@ def build(
             detectors of keras-cv ignore them.
         base: the backbone, a network of the catalogue; None takes the detector's default.
         weights: weights of the base: None, "imagenet", or a path.
-        frozen_stride: the stride up to which pretrained layers of the base are frozen; None trains all of it.
         size: side in pixels of the input of the finished detector.
+        pretrained: whether BatchNorm of the base stays in inference mode. Default: where ``weights`` are given.
     """
+    pretrained = weights is not None if pretrained is None else pretrained
     if name.startswith(FOREIGN):
         adapter = importlib.import_module("visionkit.tasks.detection.keras_cv_adapter")  # it costs seconds to import
         return adapter.build(name.removeprefix(FOREIGN), num_classes, size=size)
     backbone = catalog.build(base or yolo.VARIANTS[name].backbone, (None, None, 3), None, weights=weights)
-    freeze(backbone, frozen_stride if weights is not None else None)
     strides = STRIDES[: len(anchors)]
     in_cells = [np.asarray(sides, np.float32) * size / stride for sides, stride in zip(anchors, strides, strict=True)]
-    network = yolo.yolo(backbone, num_classes, in_cells, variant=name, strides=strides, pretrained=weights is not None)
+    network = yolo.yolo(backbone, num_classes, in_cells, variant=name, strides=strides, pretrained=pretrained)
 
     def losses(maps, boxes, classes):
         tables = [ops.convert_to_tensor(each) for each in in_cells]
@@ -81,4 +92,4 @@ def build(
         pixels = keras.Input((side, side, 3), name="image")
         return yolo.detector(keras.Model(pixels, folded(network)(pixels), name=network.name), in_cells)
 
-    return TrainableDetector(network, losses, PARTS, at_size, any_size=True)
+    return TrainableDetector(network, losses, PARTS, at_size, any_size=True, base=backbone if pretrained else None)

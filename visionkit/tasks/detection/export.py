@@ -137,6 +137,7 @@ def export_detector(
     metadata: dict[str, Any],
     half_precision: bool = False,
     iou_threshold: float = 0.6,
+    trained: keras.Model | None = None,
 ) -> Path:
     """Write a detector as a bundle; see ``write_bundle``.
 
@@ -152,6 +153,7 @@ def export_detector(
         metadata: further values for ``bundle.json`` (base, data, ...).
         half_precision: keep the weights as float16.
         iou_threshold: intersection over union from which the lower of two boxes of a class is dropped, 0..1.
+        trained: the network that was trained, which the bundle keeps.
 
     Returns:
         the folder.
@@ -190,4 +192,5 @@ def export_detector(
             "litert_threshold": LITERT_THRESHOLD,
             **metadata,
         },
+        network=trained,
     )

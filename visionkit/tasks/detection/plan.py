@@ -22,8 +22,9 @@ from visionkit.ops.grids import LARGEST_RATIO
 from visionkit.ops.matching import Collisions, assign, count_collisions, fitting
 from visionkit.tasks.detection.detectors import ANCHORS, STRIDES
 from visionkit.training import dataset
+from visionkit.training.config import RunConfig, TrainConfig
 from visionkit.training.dataset import first_images, read_splits, with_unmeasurable
-from visionkit.training.recipe import Run, RunConfig, TrainConfig
+from visionkit.training.recipe import Run
 
 SIZES = (320, 416, 512, 640)  # sides of the input in pixels
 SMALLEST_SIDE, SHARE_OF_BOXES = 22, 0.95  # pixels that so many boxes should have: nearly three cells of the finest grid
@@ -99,7 +100,9 @@ def _validate(splits: Splits, source: str | Path) -> tuple[Splits, str]:
     return with_unmeasurable(splits), sentence
 
 
-def choose_plan(run: Run, data: Splits, config: TrainConfig, *, num_levels: int) -> Plan:
+def choose_plan(
+    run: Run, data: Splits, config: TrainConfig, *, num_levels: int, anchors: list[list[list[float]]] | None = None
+) -> Plan:
     """Decide how to train, and note each choice with its reason.
 
     Args:
@@ -107,13 +110,16 @@ def choose_plan(run: Run, data: Splits, config: TrainConfig, *, num_levels: int)
         data: the images that are trained on.
         config: the options that were set.
         num_levels: how many grids need anchors; 0 for a network that has its own.
+        anchors: those of the model from which training goes on: its boxes are relative to them.
     """
     size, reason = (config.size, "as requested") if config.size else choose_size(data.train)
     run.note(f"Input of {size} x {size} pixels: {reason}.")
     epochs, reason = (config.epochs, "as requested") if config.epochs else choose_epochs(len(data.train))
     run.note(f"{epochs} epochs: {reason}.")
-    anchors = choose_anchors(data.train, size, num_levels, ANCHORS, config.seed) if num_levels else []
-    return Plan(size, epochs, [level.tolist() for level in anchors])
+    if anchors is None:
+        chosen = choose_anchors(data.train, size, num_levels, ANCHORS, config.seed) if num_levels else []
+        anchors = [level.tolist() for level in chosen]
+    return Plan(size, epochs, anchors)
 
 
 def choose_size(index: Index) -> tuple[int, str]:

@@ -22,8 +22,9 @@ from visionkit.tasks.detection.suppression import suppress
 from visionkit.tasks.detection.trainable import TrainableDetector
 from visionkit.training import fit
 from visionkit.training.averaging import AveragingTrainer, averaged_phase
+from visionkit.training.config import TrainConfig
 from visionkit.training.dataset import with_cache
-from visionkit.training.recipe import Run, TrainConfig
+from visionkit.training.recipe import Run
 
 SAME_OBJECT = 0.5  # IoU from which the lower of two boxes of a class is dropped
 LOWEST_SCORE = 0.001  # of detections that are measured: average precision also counts low scores
@@ -105,7 +106,8 @@ def phase(detector: TrainableDetector, pipeline: TrainingPipeline, val: Index, s
         metrics = measure(network, val, pipeline.batch_size)
         return {"map": metrics.map, "map50": metrics.map50}
 
-    return averaged_phase(trainer, validate, schedule, name="train", steps_per_epoch=len(pipeline), batches=batches)
+    options = {"name": "train", "steps_per_epoch": len(pipeline), "batches": batches, "monitor": "map"}
+    return averaged_phase(trainer, validate, schedule, **options)
 
 
 def build_trainer(detector: TrainableDetector) -> AveragingTrainer:

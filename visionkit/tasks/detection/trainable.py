@@ -17,6 +17,7 @@ class TrainableDetector(NamedTuple):
         at_size: from a side in pixels to a model that shares the network's layers and returns, for images of this side,
             ``{"boxes": (N, slots, 4), "scores": (N, slots, C)}``, xyxy relative, scores in 0..1.
         any_size: whether the network also takes images of other sides (multiples of the largest stride).
+        base: the pretrained backbone, whose layers may be frozen; None where all weights are random.
     """
 
     network: keras.Model
@@ -24,3 +25,4 @@ class TrainableDetector(NamedTuple):
     parts: tuple[str, ...]
     at_size: Callable[[int], keras.Model]
     any_size: bool
+    base: keras.Model | None = None

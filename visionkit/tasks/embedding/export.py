@@ -105,4 +105,5 @@ def export_embedder(
         litert_shape=(1, size, size, 3),
         class_names=(),
         metadata={"size": size, "dimensions": dimensions, "unit": is_unit(network), "mirror": mirror, **metadata},
+        network=network,
     )

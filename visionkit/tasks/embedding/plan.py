@@ -13,8 +13,9 @@ from visionkit.data.sources import read_people
 from visionkit.data.splits import Splits
 from visionkit.errors import UserError
 from visionkit.training import dataset
+from visionkit.training.config import RunConfig, TrainConfig
 from visionkit.training.dataset import note_skipped, read_splits
-from visionkit.training.recipe import Run, RunConfig, TrainConfig
+from visionkit.training.recipe import Run
 
 SIZES = (64, 96, 128, 160)  # sides of the input in pixels
 MIN_STEPS, SMOKE_STEPS = 60, 4  # batches an epoch: with few people, an epoch would be too short

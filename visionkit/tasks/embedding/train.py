@@ -93,6 +93,7 @@ def phase(embedder: keras.Model, pipeline: TrainingPipeline, val: Index, schedul
         name="train",
         steps_per_epoch=schedule.steps_per_epoch,
         batches=people_feeder(pipeline, schedule),
+        monitor="auc",
     )
 
 

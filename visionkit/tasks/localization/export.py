@@ -108,4 +108,5 @@ def export_locator(
         litert_shape=(1, size, size, 3),
         class_names=class_names,
         metadata={"size": size, **metadata},
+        network=model,
     )

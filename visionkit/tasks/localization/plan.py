@@ -16,8 +16,9 @@ from visionkit.data.sources import read
 from visionkit.data.splits import Splits, train_and_val
 from visionkit.errors import UserError
 from visionkit.training import dataset
+from visionkit.training.config import RunConfig
 from visionkit.training.dataset import open_splits, with_unmeasurable
-from visionkit.training.recipe import Run, RunConfig
+from visionkit.training.recipe import Run
 
 Step = Literal["object", "landmarks", "windows"]
 SMOKE_IMAGES = {"num_train": 24, "num_val": 8}

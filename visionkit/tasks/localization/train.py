@@ -1,6 +1,7 @@
 """Training of networks that locate one thing: its box, or its landmarks."""
 
 from collections.abc import Callable, Iterator
+from dataclasses import replace
 
 import keras
 import numpy as np
@@ -61,7 +62,7 @@ def object_phase(network: keras.Model, pipeline: TrainingPipeline, val: Index, s
     def measure(truth: np.ndarray, predictions: np.ndarray) -> dict[str, float]:
         return localization_metrics(truth, predictions)._asdict()
 
-    return _phase(network, pipeline, val, schedule, truth_of, localization_loss, measure)
+    return replace(_phase(network, pipeline, val, schedule, truth_of, localization_loss, measure), monitor="mean_iou")
 
 
 def landmark_phase(network: keras.Model, pipeline: TrainingPipeline, val: Index, schedule: Schedule) -> Phase:
@@ -75,7 +76,7 @@ def landmark_phase(network: keras.Model, pipeline: TrainingPipeline, val: Index,
         # One wrong annotation does not move the median.
         return {"median_error": float(np.nanmedian(landmark_errors(truth, predictions, squares)))}
 
-    return _phase(network, pipeline, val, schedule, truth_of, landmark_loss, measure)
+    return replace(_phase(network, pipeline, val, schedule, truth_of, landmark_loss, measure), monitor="median_error")
 
 
 def _phase(

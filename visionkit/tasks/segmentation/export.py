@@ -189,6 +189,7 @@ def export_segmenter(
     metadata: dict[str, Any],
     views: Views = "one",
     half_precision: bool = False,
+    trained: keras.Model | None = None,
 ) -> Path:
     """Write a segmenter as a bundle, atomically.
 
@@ -205,6 +206,7 @@ def export_segmenter(
         metadata: for ``bundle.json``: what a reader of the bundle wants to know (base, data, ...).
         views: the views of a tile over which predictions are averaged.
         half_precision: keep the weights as float16.
+        trained: the network that was trained, which the bundle keeps; it may predict masks of other levels, too.
 
     Returns:
         the folder.
@@ -236,4 +238,5 @@ def export_segmenter(
         litert_shape=(1, *litert_sides, channels),
         class_names=class_names,
         metadata=described | ({"input": "volume"} if rank == 3 else {}),
+        network=trained,
     )

@@ -22,8 +22,9 @@ from visionkit.errors import UserError
 from visionkit.tasks.segmentation.data import ImageData, SegmentationData, VolumeData
 from visionkit.tasks.segmentation.train import LossName, Objective, Schedule
 from visionkit.training import dataset
+from visionkit.training.config import TrainConfig
 from visionkit.training.dataset import first_images, note_skipped, open_splits, with_unmeasurable
-from visionkit.training.recipe import Run, TrainConfig
+from visionkit.training.recipe import Run
 
 SMOKE_IMAGES = {"training": 16, "validation": 4}
 FILTERS = {2: (16, 32, 64, 128, 256), 3: (16, 32, 64, 128)}  # by rank: what two cores train in minutes

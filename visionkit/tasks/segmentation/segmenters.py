@@ -8,8 +8,9 @@ import keras
 from visionkit.errors import UserError
 from visionkit.layers import nd
 from visionkit.models import catalog
-from visionkit.models.endpoints import freeze, strides_of, without_top
+from visionkit.models.endpoints import strides_of, without_top
 from visionkit.models.unet import FILTERS, PADDED, Style, unet
+from visionkit.training.start_model import Head
 
 
 class TrainableSegmenter(NamedTuple):
@@ -19,11 +20,13 @@ class TrainableSegmenter(NamedTuple):
         network: a model from float32 ``(N, sides..., channels)`` to logits of the same sides; with deep supervision to a dict.
         inference: a model with the same weights that returns only the logits.
         multiple: the sides of the input are multiples of this.
+        base: the pretrained encoder, whose layers may be frozen; None where all weights are random.
     """
 
     network: keras.Model
     inference: keras.Model
     multiple: int
+    base: keras.Model | None = None
 
 
 def build(
@@ -32,9 +35,9 @@ def build(
     channels: tuple[int, int] = (2, 3),
     base: str | None = "efficientnet_lite0",
     weights: str | None = "imagenet",
-    frozen_stride: int | None = None,
     filters: Sequence[int] | None = None,
     style: Style = PADDED,
+    pretrained: bool | None = None,
 ) -> TrainableSegmenter:
     """Build a U-Net for images or volumes of any size.
 
@@ -43,13 +46,14 @@ def build(
         channels: the rank of the input (2 for images, 3 for volumes), and its number of channels.
         base: the encoder, a network of the catalogue; None takes U-Net's own encoder.
         weights: weights of the base: None, "imagenet", or a path.
-        frozen_stride: the stride up to which pretrained layers of the base are frozen; None trains all of it.
         filters: channels of the levels, from the finest; see ``unet``.
         style: see ``unet.Style``.
+        pretrained: whether BatchNorm of the base stays in inference mode. Default: where ``weights`` are given.
 
     Raises:
         UserError: a U-Net with its own encoder has a single level.
     """
+    pretrained = weights is not None if pretrained is None else pretrained
     rank, depth = channels
     shape = (None,) * rank + (depth,)
     if base is None:
@@ -59,9 +63,14 @@ def build(
         network = unet(shape, num_classes, filters=filters, style=style, preset=preset)
         return TrainableSegmenter(network, _logits_alone(network), 2 ** (len(filters or FILTERS) - 1))
     backbone = without_top(catalog.build(base, shape, None, weights=weights))
-    freeze(backbone, frozen_stride if weights is not None else None)
-    network = unet(shape, num_classes, backbone=backbone, pretrained=weights is not None, filters=filters, style=style)
-    return TrainableSegmenter(network, _logits_alone(network), strides_of(backbone)[-1])
+    network = unet(shape, num_classes, backbone=backbone, pretrained=pretrained, filters=filters, style=style)
+    return TrainableSegmenter(network, _logits_alone(network), strides_of(backbone)[-1], backbone if pretrained else None)
+
+
+def heads(network: keras.Model) -> dict[str, Head]:
+    """The layers of a network of ``build`` that have an output for each class."""
+    names = {weight.path.split("/")[-2] for weight in network.weights}
+    return {name: Head() for name in names if name.startswith("logits")}
 
 
 def _logits_alone(network: keras.Model) -> keras.Model:

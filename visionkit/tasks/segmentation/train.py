@@ -58,7 +58,7 @@ def phase(
     batches: Callable[[int], Iterable],
     measure: Callable[[], SegmentationMetrics],
 ) -> fit.Phase:
-    """The only phase of the training of a segmenter.
+    """The training of a segmenter.
 
     Args:
         segmenter: what is trained.
@@ -73,7 +73,8 @@ def phase(
         metrics = measure()
         return {"pixel_error": metrics.pixel_error, "mean_iou": metrics.mean_iou}
 
-    return averaged_phase(trainer, validate, schedule, name="train", steps_per_epoch=schedule.steps_per_epoch, batches=batches)
+    options = {"name": "train", "steps_per_epoch": schedule.steps_per_epoch, "batches": batches, "monitor": "mean_iou"}
+    return averaged_phase(trainer, validate, schedule, **options)
 
 
 def losses_of(objective: Objective) -> Callable[[Any, dict[str, Any]], dict[str, keras.KerasTensor]]:

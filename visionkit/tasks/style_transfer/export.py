@@ -229,6 +229,7 @@ def export_stylizer(
         litert_function=paint_first if num_styles == 1 else paint,
         litert_shape=shape if num_styles == 1 else {"pixels": shape, "style": (1, num_styles)},
         metadata={"size": LITERT_SIDE, **metadata},
+        network=network,
     )
 
 

@@ -20,8 +20,8 @@ from visionkit.ops.color_transfer import match_colors, match_luminance, with_col
 from visionkit.tasks.style_transfer.descent import StyleImage
 from visionkit.tasks.style_transfer.objective import FeatureExtractor
 from visionkit.training import runtime
+from visionkit.training.config import RunConfig
 from visionkit.training.dataset import first_images, read_splits
-from visionkit.training.recipe import RunConfig
 from visionkit.training.run_folder import RunFolder
 
 Colors = Literal["style", "luminance", "histogram"]

@@ -20,12 +20,14 @@ from visionkit.data.pipeline.batches import TrainingPipeline, evaluation_batches
 from visionkit.data.pipeline.pixel_cache import PixelCache
 from visionkit.data.splits import Splits
 from visionkit.errors import UserError
+from visionkit.layers.instance_normalization import ConditionalInstanceNormalization
 from visionkit.losses import style as losses
 from visionkit.ops.gram import mean_gram
 from visionkit.tasks.style_transfer.descent import StyleImage, pad_narrow, resize
 from visionkit.tasks.style_transfer.objective import SMALLEST_SCALE, FeatureExtractor, LossWeights, StyleTarget
 from visionkit.training import fit, runtime
 from visionkit.training.averaging import AveragingTrainer, averaged_phase
+from visionkit.training.start_model import Head
 
 EVALUATION_BATCH = 4
 PARTS = ("weighted_content", "weighted_style", "smoothness", "lightness", "temporal")
@@ -88,6 +90,12 @@ class StyleTargets:
         """The targets for windows of ``window`` pixels; ``style_size`` is that of ``DescentSettings``."""
         side = round(STYLE_MARGIN * style_size * window)
         return cls.stack([StyleTarget(extractor.grams(pad_narrow(resize(style.image, side)))) for style in styles])
+
+
+def heads(network: keras.Model) -> dict[str, Head]:
+    """The layers of a style network that have weights for each style."""
+    layers = (layer for layer in network.layers if isinstance(layer, ConditionalInstanceNormalization))
+    return {layer.name: Head(axis=0) for layer in layers}
 
 
 def content_and_style_loss(

@@ -1,0 +1,104 @@
+"""The network of a bundle is read back as it was, and nothing but layers is built."""
+
+import json
+
+import keras
+import numpy as np
+import pytest
+
+from tests.models.small_backbones import small_backbone
+from visionkit.errors import UserError
+from visionkit.models.localizer import landmark_finder
+from visionkit.models.network_files import LAYERS, WEIGHTS, read_network, write_network
+from visionkit.models.style_network import style_network
+from visionkit.tasks.classification.transfer import transfer_model
+
+NETWORKS = {
+    "empty": lambda: keras.Sequential([keras.Input((4,)), keras.layers.Flatten()]),
+    "classifier": lambda: transfer_model(small_backbone((32, 32), batch_norm=True), 3).classifier,
+    "landmarks": lambda: landmark_finder(small_backbone((64, 64)), 2),
+    "style": lambda: style_network((32, 32, 3), 2, filters=4, num_residuals=1),
+}
+DAMAGED = ["", "[" * 100_000, "{", "[]", "{}", '{"class_name": "Dense"}', '{"module": "keras.layers"}']
+
+
+@pytest.mark.parametrize("name", NETWORKS)
+def test_a_network_is_read_back(name, tmp_path, rng):
+    model = NETWORKS[name]()
+    for weight in model.weights:
+        weight.assign(rng.normal(size=weight.shape).astype("float32") ** 2)
+    write_network(model, tmp_path)
+    read = read_network(tmp_path)
+    assert [weight.shape for weight in read.weights] == [weight.shape for weight in model.weights]
+    for ours, theirs in zip(model.weights, read.weights, strict=True):
+        tolerance = 5e-4 if len(ours.shape) > 1 else 0
+        np.testing.assert_allclose(theirs.numpy(), ours.numpy(), rtol=tolerance, atol=1e-6 * (tolerance > 0))
+    inputs = [np.full((1, *each.shape[1:]), 0.3, "float32") for each in model.inputs]
+    outputs = [each.predict_on_batch(inputs if len(inputs) > 1 else inputs[0]) for each in (model, read)]
+    np.testing.assert_allclose(outputs[1], outputs[0], rtol=0.05, atol=0.05)
+
+
+def test_how_a_network_was_compiled_is_not_kept(tmp_path):
+    model = keras.Sequential([keras.Input((4,)), keras.layers.Dense(2)])
+    model.compile("adam", loss=lambda truth, predicted: predicted)
+    write_network(model, tmp_path)
+    assert "compile" not in (tmp_path / LAYERS).read_text()
+    assert not read_network(tmp_path).compiled
+
+
+def test_weights_beyond_sixteen_bits_stay_as_they_are(tmp_path):
+    model = keras.Sequential([keras.Input((2,)), keras.layers.Dense(1)])
+    model.set_weights([np.array([[1e5], [2]], "float32"), np.array([1e-9], "float32")])
+    write_network(model, tmp_path)
+    kernel, bias = read_network(tmp_path).get_weights()
+    assert kernel[0, 0] == 1e5 and bias[0] == np.float32(1e-9)
+
+
+@pytest.fixture
+def written(tmp_path):
+    model = keras.Sequential([keras.Input((4,)), keras.layers.Dense(2, name="predictions")])
+    write_network(model, tmp_path)
+    return tmp_path
+
+
+def test_an_older_bundle_keeps_none(written):
+    (written / WEIGHTS).unlink()
+    with pytest.raises(UserError, match="keeps no network to train"):
+        read_network(written)
+
+
+@pytest.mark.parametrize(
+    "change",
+    [
+        {"module": "os", "class_name": "system"},
+        {"module": "keras.layers", "class_name": "Lambda"},
+        {"module": "keras.layers", "class_name": "TFSMLayer"},
+        {"module": "keras.src.utils.torch_utils", "class_name": "TorchModuleWrapper"},
+        {"module": "keras.src.utils.file_utils", "class_name": "get_file"},
+        {"module": "visionkitten.layers", "class_name": "Layer"},
+        {"module": "builtins", "class_name": "function", "config": "eval"},
+    ],
+    ids=str,
+)
+def test_what_is_no_layer_is_not_built(written, change):
+    described = json.loads((written / LAYERS).read_text())
+    described["config"]["layers"][1] |= change
+    (written / LAYERS).write_text(json.dumps(described))
+    with pytest.raises(UserError, match=f"{change['class_name']}, which is not built: it could execute code"):
+        read_network(written)
+
+
+@pytest.mark.parametrize("contents", DAMAGED, ids=lambda contents: contents[:20])
+def test_damaged_layers_are_an_error(written, contents):
+    (written / LAYERS).write_text(contents)
+    with pytest.raises(UserError, match="damaged"):
+        read_network(written)
+
+
+def test_weights_of_another_network_are_an_error(written, tmp_path):
+    other = tmp_path / "other"
+    other.mkdir()
+    write_network(keras.Sequential([keras.Input((4,)), keras.layers.Dense(3)]), other)
+    (other / WEIGHTS).rename(written / WEIGHTS)
+    with pytest.raises(UserError, match="do not belong together"):
+        read_network(written)
