@@ -12,11 +12,11 @@ import pytest
 
 from visionkit.errors import UserError
 from visionkit.files import BUNDLE_METADATA
-from visionkit.training.about import MEANINGLESS
 from visionkit.training.config import RunConfig, TrainConfig
 from visionkit.training.fit import Phase
 from visionkit.training.options import check_option
 from visionkit.training.recipe import run_recipe, unused
+from visionkit.training.watching.about import MEANINGLESS
 
 
 @dataclass(frozen=True)

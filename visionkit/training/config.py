@@ -11,9 +11,9 @@ import tyro
 from visionkit.command_line import flag_of
 from visionkit.errors import UserError
 from visionkit.training.fine_tuning import FineTuningOptions
-from visionkit.training.loggers import LoggerName, check_installed
 from visionkit.training.options import OWN, check_option, weights_path, whole_path
 from visionkit.training.start_model import start_model
+from visionkit.training.watching.loggers import LoggerName, check_installed
 
 LARGEST_SEED = 2**32 - 1
 

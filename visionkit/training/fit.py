@@ -14,7 +14,7 @@ from visionkit.errors import UserError
 from visionkit.training import early_stopping, runtime
 from visionkit.training.optimizers import adamw
 from visionkit.training.run_folder import RunFolder
-from visionkit.training.watch import Watch
+from visionkit.training.watching.watch import Watch
 from visionkit.weights.keras_files import read_groups
 
 

@@ -19,7 +19,7 @@ from visionkit.command_line import parse_options
 from visionkit.errors import UserError
 from visionkit.files import arguments_expanded, cache_folder, home_expanded
 from visionkit.printable import printable, printable_streams
-from visionkit.training import about, rate_finder
+from visionkit.training import rate_finder
 from visionkit.training.config import Config, RunConfig, requested, with_start_model
 from visionkit.training.fit import Phase, load_weights, train_in_order
 from visionkit.training.options import from_plain, named_options, whole_path
@@ -27,7 +27,8 @@ from visionkit.training.resume import DATA, check_apart, contradictions, current
 from visionkit.training.run_folder import RunFolder
 from visionkit.training.start_model import Head, start_model, take_weights
 from visionkit.training.stopping import NO_SPACE, in_words, refused_write, stopped_by_signals
-from visionkit.training.watch import open_watch, write_report
+from visionkit.training.watching import about
+from visionkit.training.watching.watch import open_watch, write_report
 
 Plan = TypeVar("Plan")  # a frozen dataclass of what JSON can hold
 

@@ -1,5 +1,6 @@
 """The report of a run as one self-contained HTML file: what the reports of all tasks share."""
 
+from collections import Counter
 from collections.abc import Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -142,6 +143,7 @@ class Report:
             "config": config,
             "facts": facts or {},
             "phases": phases or {},
+            "trained": Counter(row["phase"] for row in self.history),
             "status": status,
             "warning": warning,
             "sections": self.sections,

@@ -9,9 +9,9 @@ from tqdm import tqdm
 
 from visionkit.printable import duration, number
 from visionkit.progress import bar
-from visionkit.training import about
-from visionkit.training.loggers import LoggerName, Loggers
 from visionkit.training.run_folder import RunFolder
+from visionkit.training.watching import about
+from visionkit.training.watching.loggers import LoggerName, Loggers
 from visionkit.viz.report import Report, Status, measure_panels
 
 PAGE_EVERY, PAGE_SHARE = 5.0, 0.03  # seconds between two pages; the share of the time that writing them may take

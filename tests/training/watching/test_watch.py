@@ -12,11 +12,11 @@ import pytest
 from tests.training.test_fit import Killed, head, phases
 from visionkit.errors import UserError
 from visionkit.files import BUNDLE_METADATA
-from visionkit.training.about import MEANINGLESS
 from visionkit.training.config import RunConfig
 from visionkit.training.fit import train_in_order
 from visionkit.training.recipe import run_recipe
 from visionkit.training.run_folder import RunFolder
+from visionkit.training.watching.about import MEANINGLESS
 from visionkit.viz.report import Report
 
 LINE = r"epoch (\d)/3  loss \d[\d.]*  accuracy [\d.]+  val loss 0\.5  val accuracy [\d.]+  [\d.]+ m?i?n?s?"
@@ -79,7 +79,9 @@ def test_the_lines_of_several_phases_name_them(tmp_path, capsys):
 
 def test_the_time_that_is_left_is_that_of_the_phase(tmp_path, monkeypatch, capsys):
     clock = itertools.count(0, 100)
-    monkeypatch.setattr("visionkit.training.watch.time", SimpleNamespace(monotonic=lambda: next(clock), strftime=time.strftime))
+    monkeypatch.setattr(
+        "visionkit.training.watching.watch.time", SimpleNamespace(monotonic=lambda: next(clock), strftime=time.strftime)
+    )
     model = head()
     train_in_order(RunFolder.start(tmp_path / "run", {}), phases(model), model)
     ends = [line.split("  ")[-1] for line in capsys.readouterr().out.splitlines()]

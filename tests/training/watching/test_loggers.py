@@ -8,10 +8,10 @@ import pytest
 import tensorflow as tf
 
 from tests.training.test_fit import Killed
-from tests.training.test_watch import Config, start
+from tests.training.watching.test_watch import Config, start
 from visionkit.errors import UserError
-from visionkit.training.loggers import check_installed
 from visionkit.training.recipe import run_recipe
+from visionkit.training.watching.loggers import check_installed
 
 
 class Calls(list):
@@ -156,7 +156,7 @@ def test_an_interrupted_run_is_no_finished_one(tmp_path, mlflow):
 
 @pytest.mark.parametrize("name", ["mlflow", "wandb"])
 def test_a_package_that_is_missing_is_said_before_a_folder_is_made(tmp_path, monkeypatch, name):
-    monkeypatch.setattr("visionkit.training.loggers.importlib.util.find_spec", lambda name: None)
+    monkeypatch.setattr("visionkit.training.watching.loggers.importlib.util.find_spec", lambda name: None)
     with pytest.raises(UserError, match=f"--log {name}: .* is not installed. Install it: pip install {name}"):
         run_recipe(Config(out=tmp_path / "run", log=("tensorboard", name)), None, name="example", smoke={})
     assert not (tmp_path / "run").exists()

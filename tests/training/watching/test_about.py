@@ -2,8 +2,8 @@
 
 import re
 
-from visionkit.training import about
 from visionkit.training.run_folder import RunFolder
+from visionkit.training.watching import about
 
 
 def run_of(tmp_path, config, plan=None):

@@ -1,0 +1,1 @@
+"""What shows how a training goes on, and what a report says of its run: lines, the page, and other programs."""
