@@ -42,7 +42,7 @@ def test_in_the_place_of_a_default_stands_what_was_chosen(tmp_path):
         "learning_rate": "0.001 (head), 0.0001 (last)",
         "batch_size": "32 (the recipe's own)",
         "unfreeze": "last (chosen by the run)",
-        "base": "the default",
+        "base": "not set",
         "flip": "yes",
         "names": "none",
         "filters": "8 16",

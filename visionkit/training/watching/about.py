@@ -60,7 +60,7 @@ def _option(name: str, value: Any, plan: dict[str, Any], phases: dict[str, dict[
             return ", ".join(f"{value} ({phase})" for phase, value in values.items())
     if name == "data":
         return "the built-in data"
-    return plain(value) if value else "the default"
+    return plain(value) if value else "not set"
 
 
 def plain(value: Any) -> str:
