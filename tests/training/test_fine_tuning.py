@@ -8,6 +8,7 @@ import keras
 import numpy as np
 import pytest
 
+from tests.conftest import sweep
 from tests.models.small_backbones import small_backbone
 from visionkit.command_line import parse_options
 from visionkit.errors import UserError
@@ -145,7 +146,8 @@ def make_phases(run, *, killed_in=None):
     return phases_of(run, config, base, parts_of(config, base, 5), make), network, lists
 
 
-def test_parts_are_phases_and_a_kill_in_any_of_them_changes_nothing(tmp_path):
+@pytest.mark.parametrize("killed_in", sweep([2, 3, 4], [3]))
+def test_parts_are_phases_and_a_kill_in_any_of_them_changes_nothing(tmp_path, killed_in):
     run = RunFolder.start(tmp_path / "whole", {})
     phases, network, lists = make_phases(run)
     history = train_in_order(run, phases, network)
@@ -158,15 +160,14 @@ def test_parts_are_phases_and_a_kill_in_any_of_them_changes_nothing(tmp_path):
     ]
     assert lists == [2, 4, 10]  # a trainer for each part
     assert run.notes[1] == "'train_16': 584 parameters of the base are trained, in epochs 3 to 3."
-    for killed_in in (2, 3, 4):
-        run = RunFolder.start(tmp_path / f"run{killed_in}", {})
-        phases, other, _ = make_phases(run, killed_in=killed_in)
-        with pytest.raises(Killed):
-            train_in_order(run, phases, other)
-        run.release()
-        run = RunFolder.resume(run.path)
-        phases, other, _ = make_phases(run)
-        again = train_in_order(run, phases, other)
-        assert [(row["phase"], row["loss"]) for row in again] == [(row["phase"], pytest.approx(row["loss"])) for row in history]
-        for one, another in zip(network.get_weights(), other.get_weights(), strict=True):
-            np.testing.assert_allclose(one, another, rtol=1e-5, atol=1e-7)
+    run = RunFolder.start(tmp_path / "run", {})
+    phases, other, _ = make_phases(run, killed_in=killed_in)
+    with pytest.raises(Killed):
+        train_in_order(run, phases, other)
+    run.release()
+    run = RunFolder.resume(run.path)
+    phases, other, _ = make_phases(run)
+    again = train_in_order(run, phases, other)
+    assert [(row["phase"], row["loss"]) for row in again] == [(row["phase"], pytest.approx(row["loss"])) for row in history]
+    for one, another in zip(network.get_weights(), other.get_weights(), strict=True):
+        np.testing.assert_allclose(one, another, rtol=1e-5, atol=1e-7)
