@@ -23,7 +23,7 @@ def bundle(small_classifier, tmp_path_factory):
 
 def test_without_an_image_that_can_be_read_there_is_no_accuracy(bundle, tmp_path):
     val = Index(NAMES, (str(tmp_path / "gone.png"),), np.array([0], np.int32))
-    with pytest.raises(UserError, match="None of 1 validation images can be read"):
+    with pytest.raises(UserError, match="None of 1 images can be read"):
         evaluate(bundle, val)
 
 
