@@ -90,10 +90,10 @@ def read_data(source: str | Path, step: Step, *, seed: int, allow_outside: bool 
         UserError: no image can be used for training, or none for validation.
     """
     splits = train_and_val(read(source, allow_outside=allow_outside), seed=seed)
-    usable = splits.map(lambda index, name: usable(index, name, step, source))
-    num_removed = len(splits.train) + len(splits.val) - len(usable.train) - len(usable.val)
+    used = splits.map(lambda index, name: usable(index, name, step, source))
+    num_removed = len(splits.train) + len(splits.val) - len(used.train) - len(used.val)
     note = (f"{num_removed} images left out that have more objects, or none",) if num_removed else ()
-    return replace(usable, notes=(*usable.notes, *note))
+    return replace(used, notes=(*used.notes, *note))
 
 
 def choose_plan(data: Splits) -> Plan:
