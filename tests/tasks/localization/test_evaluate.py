@@ -10,7 +10,7 @@ from visionkit.data.images.scan import scan
 from visionkit.data.index import NO_OBJECTS, Annotation, Index, Objects
 from visionkit.errors import UserError
 from visionkit.export.bundle import read_metadata
-from visionkit.inference.measuring import EvaluateOptions
+from visionkit.inference.measuring import EvaluateOptions, Opened
 from visionkit.tasks.localization.evaluate import (
     annotated_landmarks,
     annotated_objects,
@@ -126,13 +126,13 @@ def test_a_finished_localizer_is_measured_without_training_images(localizer_bund
 
 
 def test_finished_landmark_finders_need_as_many_landmarks(landmark_bundle, tmp_path):
-    Image.new("RGB", (120, 60)).save(tmp_path / "a.png")
-    heads = [f"part_{number}_{axis}" for number in range(3) for axis in "xy"]
-    for count, values in ((2, "30,30,90,30"), (3, "30,30,90,30,50,50")):
-        (tmp_path / "points.csv").write_text(f"image,{','.join(heads[: 2 * count])}\na.png,{values}\n")
+    points = [[0.25, 0.5, 2], [0.75, 0.5, 2], [0.5, 0.5, 2]]
+    for count in (2, 3):
+        index = index_of(tmp_path / str(count), (0, objects(FULL, 0, points[:count])))
+        opened = Opened("DATA", "all", index, "")
         if count == 2:
-            result = measured(landmark_bundle, tmp_path / "points.csv")
+            result = evaluate_data(landmark_bundle, opened, EvaluateOptions())
             assert result.metrics == pytest.approx({"median_error": 0, "mean_error": 0}, abs=0.01)
         else:
             with pytest.raises(UserError, match="The data has 3 landmarks, and the model finds 2"):
-                measured(landmark_bundle, tmp_path / "points.csv")
+                evaluate_data(landmark_bundle, opened, EvaluateOptions())
