@@ -6,7 +6,6 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
-from tqdm import tqdm
 
 from visionkit.data.demo.style_images import STYLES, painting
 from visionkit.data.images.decode import ImageError, read_image
@@ -19,6 +18,7 @@ from visionkit.errors import UserError
 from visionkit.export.bundle import LITERT_FILE, find_bundle, read_metadata
 from visionkit.inference.measuring import EvaluateOptions, Measured, Opened, opened_model, seconds_an_image
 from visionkit.models.style_features import style_layers
+from visionkit.progress import bar
 from visionkit.tasks.style_transfer import plan
 from visionkit.tasks.style_transfer.descent import PreparedScale, StyleImage, pad_narrow, resize
 from visionkit.tasks.style_transfer.objective import FeatureExtractor
@@ -127,7 +127,7 @@ def evaluate_data(bundle: str | Path, opened: Opened, options: EvaluateOptions) 
     extractor, targets, about = _features_of(model)
     notes += [about] if about else []
     examples, losses_of = [], []
-    for path in tqdm(paths, "painting", unit=" images", leave=False):
+    for path in bar(paths, "painting", unit=" images"):
         try:
             image = center_crop(read_image(path), WINDOW).numpy()
         except (ImageError, OSError) as error:
