@@ -58,7 +58,7 @@ def our_training(*, frozen_stride: int | None, batch: int, seconds: float) -> Lo
     """Steps as the recipe takes them: loss, gradients, AdamW, the average of the weights."""
     detector = _our_detector(frozen_stride)
     from visionkit.tasks.detection.train import build_trainer
-    from visionkit.training.optimizers import adamw
+    from visionkit.training.rates.optimizers import adamw
 
     pixels, boxes, classes = _drawn(batch)
     corners = np.concatenate([boxes[..., :2] - boxes[..., 2:] / 2, boxes[..., :2] + boxes[..., 2:] / 2], axis=2)

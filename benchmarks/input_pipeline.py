@@ -77,7 +77,7 @@ class Options:
     """Measurements of each contender."""
     sections: tuple[Section, ...] = SECTIONS
     """Which sections."""
-    figures: Path = Path(__file__).parent / "figures"
+    figures: Path = Path(__file__).parents[1] / "docs" / "images"
     """Folder for the figure."""
 
 

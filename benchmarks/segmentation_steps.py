@@ -52,7 +52,7 @@ def our_training(
     model = _our_network(network, frozen_statistics=frozen_statistics, parameters=parameters)
     from visionkit.tasks.segmentation.train import Objective, losses_of
     from visionkit.training.averaging import WEIGHT_DECAY, AveragingTrainer
-    from visionkit.training.optimizers import adamw
+    from visionkit.training.rates.optimizers import adamw
 
     pixels, masks = _drawn(size, batch)
     objective = Objective()

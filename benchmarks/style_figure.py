@@ -1,6 +1,6 @@
-"""The painted images of the README, at the size and by the descent that the recipe takes.
+"""The painted images of docs/style.md, at the size and by the descent that the recipe takes.
 
-    python benchmarks/style_figure.py        # writes benchmarks/figures/styles.jpg and one_pass.jpg
+    python benchmarks/style_figure.py        # writes docs/images/styles.jpg and one_pass.jpg
 
 styles: built-in photographs painted in built-in styles, each with its style in a corner.
 one_pass: built-in photographs, below them the output of a bundle in one pass, and below these the descent.
@@ -32,7 +32,7 @@ HEIGHT, LOW, CORNER, GAP = 330, 215, 0.27, 10  # pixels, and of the smaller ones
 
 def main(
     figures: tuple[Literal["styles", "one_pass"], ...] = ("styles", "one_pass"),
-    folder: Path = Path(__file__).parent / "figures",
+    folder: Path = Path(__file__).parents[1] / "docs" / "images",
     model: Path = Path(__file__).parents[1] / "saved_models" / "painting",
     size: int = 512,
 ) -> None:
@@ -51,7 +51,7 @@ def main(
         "one_pass": lambda: in_one_pass(extractor, visionkit.load(model), size),
     }
     for figure in figures:
-        Image.fromarray(sheet(rows[figure]())).save(folder / f"{figure}.jpg", quality=88)
+        Image.fromarray(sheet(rows[figure]())).save(folder / f"{figure}.jpg", quality=72)  # below 150 kB
 
 
 def in_styles(extractor: FeatureExtractor, size: int) -> list[np.ndarray]:

@@ -127,7 +127,8 @@ def train_and_export(run: Run, config: Config) -> None:
     device = runtime.prepare(config.seed)
     data = plan.open_data(run, config, built_in=make_demo, multi_label=True)
     choices = run.plan(plan.Plan, lambda: plan.choose_plan(run, data.train, config, approach=config.approach))
-    run.note(f"Base {config.base} with weights '{config.weights}', on a {device}.")
+    weights = f"the weights of {config.from_model}" if config.from_model else f"weights '{config.weights}'"
+    run.note(f"Base {config.base} with {weights}, on a {device}.")
     backbone = models.build(config.base, (choices.size, choices.size, 3), None, weights=config.pretrained_weights)
     class_names, pretrained = data.train.class_names, config.pretrained
     model = transfer.transfer_model(backbone, len(class_names), pretrained=pretrained)

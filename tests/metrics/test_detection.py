@@ -265,3 +265,17 @@ def test_mismatched_inputs_are_an_error():
         detection_metrics([NO_OBJECTS], [], NAMES)
     with pytest.raises(UserError, match="Class 3 in ground truth or detections, but names of 3"):
         detection_metrics([NO_OBJECTS], [detections([LEFT], [0.9], [3])], NAMES)
+
+
+def test_a_threshold_may_be_given_and_curves_are_over_all_of_them():
+    truth = [GroundTruth(np.array([LEFT, RIGHT]), np.array([0, 1]), (10, 10))]
+    detections = [Detections(np.array([LEFT, RIGHT]), np.array([0.9, 0.4]), np.array([0, 1]))]
+    nothing = detection_metrics([], [], ("a", "b"))
+    assert nothing.curves.shape == (3, 3, 101) and np.isnan(nothing.curves).all()
+    given = detection_metrics(truth, detections, ("a", "b"), threshold=0.5)
+    assert (given.threshold, given.precision, given.recall, given.map50) == (0.5, 1, 0.5, 1)
+    assert given.matrix.tolist() == [[1, 0, 0], [0, 0, 1], [0, 0, 0]]
+    best = detection_metrics(truth, detections, ("a", "b"))
+    np.testing.assert_array_equal(best.curves, given.curves)
+    np.testing.assert_allclose(best.curves[2, :, [20, 50]], [[1, 1, 1], [1, 0.5, 2 / 3]])
+    assert np.isnan(best.curves[1, 0, 50]) and best.curves[1, 1, 50] == 0 and best.curves[0, 2, 90] == 1

@@ -46,7 +46,7 @@ def test_a_folder_of_idx_files_is_read_and_mirrored_on_request(run, tmp_path, rn
     data, out = write_idx_folder(tmp_path / "idx", rng, side=20), tmp_path / "run"
     status, printed, _ = run("--data", data, "--epochs", "1", "--flip", "yes", "--out", out)
     assert status == 0 and "6 training and 3 validation images" in printed
-    assert visionkit.load(out).metadata["flips"] and set(metrics_of(out)) == {"accuracy", "seconds"}
+    assert visionkit.load(out).metadata["flips"] and set(metrics_of(out)) == {"accuracy", "calibration_error", "seconds"}
 
 
 @pytest.mark.parametrize(

@@ -41,7 +41,13 @@ SCORES = ("accuracy", "balanced_accuracy", "macro_f1")
 
 
 def assert_scores_beside(baseline, metrics):
-    names = [*SCORES, *(f"{score}_{baseline}" for score in SCORES), "accuracy_most_frequent_class", "seconds"]
+    names = [
+        *SCORES,
+        "calibration_error",
+        *(f"{score}_{baseline}" for score in SCORES),
+        "accuracy_most_frequent_class",
+        "seconds",
+    ]
     assert list(metrics) == names and all(isinstance(value, float) for value in metrics.values())
 
 

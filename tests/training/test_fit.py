@@ -11,7 +11,7 @@ import pytest
 from tests.conftest import sweep
 from visionkit.errors import UserError
 from visionkit.training.fit import Phase, compile_phase, load_weights, restore, run_epoch, snapshot, train_in_order
-from visionkit.training.optimizers import warmup_cosine
+from visionkit.training.rates.optimizers import warmup_cosine
 from visionkit.training.run_folder import RunFolder, RunFolderError
 
 FEATURES = np.random.default_rng(0).normal(size=(40, 6)).astype("float32")

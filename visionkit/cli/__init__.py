@@ -12,6 +12,7 @@ from visionkit.cli.check import check
 from visionkit.cli.convert import convert
 from visionkit.cli.edges import edges
 from visionkit.cli.ensemble import ensemble
+from visionkit.cli.evaluate import evaluate
 from visionkit.cli.faces import FACES
 from visionkit.cli.models import models
 from visionkit.cli.predict import predict
@@ -26,6 +27,7 @@ Command = Callable[..., int] | dict[str, Callable[..., int]]  # a dict has furth
 COMMANDS: dict[str, Command] = {
     "train": train,
     "predict": predict,
+    "evaluate": evaluate,
     "check": check,
     "convert": convert,
     "augment": augment,

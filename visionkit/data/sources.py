@@ -162,7 +162,7 @@ def read_classified(data: str | Path, *, seed: int = 0, multi_label: bool = Fals
     Raises:
         DataError: the data does not exist, has no known layout, no labels or fewer than two classes, or a split is empty.
     """
-    data_set = _labelled(data, _read_labels(data, allow_outside), multi_label=multi_label)
+    data_set = labelled(data, read_labels(data, allow_outside), multi_label=multi_label)
     class_names, hint = data_set.class_names, _unread(data_set.problems)
     if len(class_names) < 2 and not any(index.label_sets is not None for index in data_set.splits.values()):
         raise DataError(f"{data}: only one class, {class_names[0]!r}; a classifier needs at least two. {LAYOUTS}{hint}")
@@ -204,12 +204,12 @@ def read_people(data: str | Path, *, allow_outside: bool = False) -> DataSet:
         if inner is not None and split_name(inner.name) not in SPLITS:
             return read_people(inner, allow_outside=allow_outside)
         return with_clean_names(identities.read_identities(path), path)
-    found = _labelled(data, _read_labels(data, allow_outside))
+    found = labelled(data, read_labels(data, allow_outside))
     _, few = identities.doubts_of_people(data, found)
     return identities.people_of(replace(found, problems=tuple(each for each in found.problems if each not in few)))
 
 
-def _read_labels(data: str | Path, allow_outside: bool) -> DataSet:
+def read_labels(data: str | Path, allow_outside: bool) -> DataSet:
     """As ``read``, but labels go before boxes and masks where there are several of them."""
     data = home_expanded(str(data))
     if str(data).startswith("tfds:"):
@@ -223,8 +223,8 @@ def _read_labels(data: str | Path, allow_outside: bool) -> DataSet:
     return with_clean_names(data_set, data)
 
 
-def _labelled(data: str | Path, data_set: DataSet, *, multi_label: bool = False) -> DataSet:
-    """The data set without the images that have no label, which are noted.
+def labelled(data: str | Path, data_set: DataSet, *, multi_label: bool = False) -> DataSet:
+    """The data set of ``read_labels`` without the images that have no label, which are noted.
 
     Raises:
         DataError: the images have boxes or masks, several labels where one is expected, or none has a label.

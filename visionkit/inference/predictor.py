@@ -150,6 +150,11 @@ class Predictor(ABC, Generic[AnyResult]):
 
         return map_in_order(predict_or_report, images)
 
+    @property
+    def inputs(self) -> list[tf.TensorSpec]:
+        """What the model's signature takes; an axis of any length is None."""
+        return list(self._model.signatures["serving_default"].structured_input_signature[1].values())
+
     def list_files(self, folder: Path) -> list[Path]:
         """All files below a folder that this model may read, by name."""
         return list_images(folder)[0]

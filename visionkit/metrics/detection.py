@@ -18,6 +18,7 @@ from visionkit.ops.detections import Detections
 MATCHING_IOU = 0.5  # from this IoU on a detection matches an object
 MAX_DETECTIONS = 100  # COCO evaluates so many detections per class and image, those with the highest scores
 NO_THRESHOLD = 0.5  # where no detection is right, no threshold is better than another
+THRESHOLDS = np.linspace(0, 1, 101)  # scores at which precision, recall and F1 are drawn
 RECALLS = np.linspace(0, 1, 101)  # at which COCO samples the precision
 UNMATCHED, ON_CROWD = -1, -2  # in place of an object's row
 SIZES = ("small", "medium", "large")  # objects below 32 x 32 pixels, below 96 x 96, above
@@ -88,13 +89,15 @@ class DetectionMetrics:
         map50: mean of the classes' ``ap50``; those without objects are left out. nan where no class has any.
         map: mean of the classes' ``ap``, likewise.
         map_by_size: ``map`` of the small, the medium and the large objects alone; sizes without objects are left out.
-        threshold: the score at which F1, of all classes together, is best. It lies between two scores, so that it does not
-            matter whether it is included. ``NO_THRESHOLD`` where no detection is right.
+        threshold: the one that was asked for, or the score at which F1, of all classes together, is best. That lies between
+            two scores, so that it does not matter whether it is included. ``NO_THRESHOLD`` where no detection is right.
         precision, recall, f1: at that threshold and IoU 0.5, of all classes together.
         classes: the metrics of each class.
         matrix: int ``(C + 1, C + 1)``, the confusion matrix at that threshold: rows are true classes, columns predicted ones.
             The last row counts false detections, the last column missed objects.
         max_detections: number of detections per class and image that were evaluated.
+        curves: float ``(C + 1, 3, T)``: precision, recall and F1 of each class, and last of all together, at ``THRESHOLDS``;
+            nan where nothing is detected (precision) or there are no objects (recall, F1).
     """
 
     map50: float
@@ -107,6 +110,7 @@ class DetectionMetrics:
     classes: tuple[ClassMetrics, ...]
     matrix: np.ndarray
     max_detections: int
+    curves: np.ndarray
 
     def numbers(self) -> dict[str, float]:
         """The values for ``metrics.json``, without those that are nan."""
@@ -121,6 +125,7 @@ def detection_metrics(
     class_names: Sequence[str],
     *,
     max_detections: int = MAX_DETECTIONS,
+    threshold: float | None = None,
 ) -> DetectionMetrics:
     """Evaluate detections against the ground truth.
 
@@ -134,6 +139,7 @@ def detection_metrics(
         max_detections: number of detections per class and image to evaluate, highest scores first. COCO's 100 by default: if
             an image has more objects of a class, the rest counts as missed. Raise it for such images, and report that with the
             numbers.
+        threshold: the score from which detections count in precision, recall, F1 and the matrix. Default: the best one.
 
     Raises:
         UserError: the numbers of images differ, or a class has no name.
@@ -159,7 +165,8 @@ def detection_metrics(
     right, counted = _concatenate([m >= 0 for m in matched], bool), _concatenate([m != ON_CROWD for m in matched], bool)
     scores = _concatenate([one.scores for one in detections], float)
     objects = np.bincount(true_classes[~_concatenate([one.crowd for one in truth], bool)], minlength=len(class_names))
-    threshold = _best_threshold(scores[counted], right[counted], objects.sum())
+    if threshold is None:
+        threshold = _best_threshold(scores[counted], right[counted], objects.sum())
 
     above = counted & (scores >= threshold)
     num_above = np.bincount(predicted_classes[above], minlength=len(class_names))
@@ -190,6 +197,7 @@ def detection_metrics(
         classes=tuple(classes),
         matrix=_matrix(truth, detections, threshold, len(class_names)),
         max_detections=max_detections,
+        curves=_threshold_curves(scores[counted], right[counted], predicted_classes[counted], objects),
     )
 
 
@@ -329,6 +337,21 @@ def _best_threshold(scores: np.ndarray, right: np.ndarray, objects: int) -> floa
     num_right = np.cumsum(np.bincount(numbers, weights=right, minlength=len(levels))[::-1])
     best = len(levels) - 1 - int((2 * num_right / (num_above + objects)).argmax())
     return float((levels[best] + (levels[best - 1] if best else 0)) / 2)
+
+
+def _threshold_curves(scores: np.ndarray, right: np.ndarray, classes: np.ndarray, objects: np.ndarray) -> np.ndarray:
+    """See ``DetectionMetrics.curves``; ``objects`` are their numbers by class."""
+    curves = np.full((len(objects) + 1, 3, len(THRESHOLDS)), np.nan)
+    for number, count in enumerate([*objects, objects.sum()]):
+        of_class = classes == number if number < len(objects) else np.ones(len(classes), bool)
+        num_above, num_right = (
+            (rows.sum() - np.searchsorted(np.sort(scores[rows]), THRESHOLDS)).astype(float)
+            for rows in (of_class, of_class & right)
+        )
+        curves[number, 0] = np.divide(num_right, num_above, where=num_above > 0, out=np.full(len(THRESHOLDS), np.nan))
+        if count:
+            curves[number, 1:] = num_right / count, 2 * num_right / (num_above + count)
+    return curves
 
 
 def _matrix(truth: Sequence[GroundTruth], detections: Sequence[Detections], threshold: float, num_classes: int) -> np.ndarray:

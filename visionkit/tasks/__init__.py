@@ -7,6 +7,7 @@ print(model.predict("cat.jpg").label)
 
 import importlib
 from pathlib import Path
+from types import ModuleType
 
 from visionkit.bundle_files import find_bundle, read_metadata
 from visionkit.errors import UserError
@@ -21,6 +22,24 @@ PREDICTORS = {  # by the task that a bundle.json names; each is imported when it
     "embedding": "visionkit.tasks.embedding.predict:Embedder",
     "stylization": "visionkit.tasks.style_transfer.predict:Stylizer",
 }
+PACKAGES = {  # of each task: its evaluate.py measures models on data, and its report.py writes the page
+    "classification": "visionkit.tasks.classification",
+    "detection": "visionkit.tasks.detection",
+    "segmentation": "visionkit.tasks.segmentation",
+    "localization": "visionkit.tasks.localization",
+    "landmarks": "visionkit.tasks.localization",
+    "embedding": "visionkit.tasks.embedding",
+    "stylization": "visionkit.tasks.style_transfer",
+}
+
+
+def measuring(task: str) -> tuple[ModuleType, ModuleType]:
+    """The modules ``evaluate`` and ``report`` of a task.
+
+    ``evaluate.read_data(source, metadata, options)`` opens data once for all models that take the same,
+    ``evaluate.evaluate_data(bundle, opened, options)`` measures one, and ``report.report_on(measured, title)`` shows it.
+    """
+    return tuple(importlib.import_module(f"{PACKAGES[task]}.{name}") for name in ("evaluate", "report"))
 
 
 def load(path: str | Path, *, trust: bool = False) -> Predictor:

@@ -15,7 +15,7 @@ from visionkit.data.index import Index
 from visionkit.data.pipeline.batches import TrainingPipeline
 from visionkit.data.pipeline.pixel_cache import Where, open_cache
 from visionkit.data.quality.measurable import unmeasurable
-from visionkit.data.splits import Splits
+from visionkit.data.splits import DataSet, Splits
 from visionkit.files import cache_folder
 from visionkit.training.run_folder import RunFolder
 
@@ -83,18 +83,23 @@ def open_splits(run: RunFolder, splits: Splits, validate: Validate) -> OpenedSpl
 
 def note_skipped(run: RunFolder, splits: Splits) -> None:
     """Note what a reader should know about the data, and which files are left out."""
-    for note in splits.notes:
+    for note in notes_of(splits):
         run.note(f"Note: {note}.")
-    for kind, problems in groupby(sorted(splits.problems, key=lambda problem: problem.kind), lambda problem: problem.kind):
-        first, *others = problems
-        if kind in TOLD_ONE_BY_ONE:
-            for problem in (first, *others):
-                run.note(f"Note: {problem.detail} ({problem.path}).")
-            continue
-        more = f" ({len(others):,} more; `visionkit check` names all)" if others else ""
-        run.note(f"Note: {kind}: {first.path}: {first.detail.removesuffix('.')}{more}.")
     for file in splits.skipped:
         run.note(f"Skipped {file.path}: {file.reason}.")
+
+
+def notes_of(data: Splits | DataSet) -> tuple[str, ...]:
+    """What a reader should know about data: its notes, and the first problem of each kind, without full stops."""
+    notes = list(data.notes)
+    for kind, problems in groupby(sorted(data.problems, key=lambda problem: problem.kind), lambda problem: problem.kind):
+        first, *others = problems
+        if kind in TOLD_ONE_BY_ONE:
+            notes += [f"{problem.detail} ({problem.path})" for problem in (first, *others)]
+            continue
+        more = f" ({len(others):,} more; `visionkit check` names all)" if others else ""
+        notes.append(f"{kind}: {first.path}: {first.detail.removesuffix('.')}{more}")
+    return tuple(notes)
 
 
 def with_unmeasurable(splits: Splits, *counts: np.ndarray) -> Splits:

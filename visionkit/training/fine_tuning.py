@@ -12,8 +12,8 @@ from visionkit.models.endpoints import strides_of
 from visionkit.training import freezing
 from visionkit.training.fit import Phase
 from visionkit.training.freezing import NONE, Freeze, Part
+from visionkit.training.rates.stages import stage_shares
 from visionkit.training.run_folder import RunFolder
-from visionkit.training.stage_rates import stage_shares
 
 
 @dataclass(frozen=True)

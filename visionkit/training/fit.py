@@ -12,7 +12,7 @@ import numpy as np
 
 from visionkit.errors import UserError
 from visionkit.training import early_stopping, runtime
-from visionkit.training.optimizers import adamw
+from visionkit.training.rates.optimizers import adamw
 from visionkit.training.run_folder import RunFolder
 from visionkit.training.watching.watch import Watch
 from visionkit.weights.keras_files import read_groups

@@ -19,10 +19,10 @@ from visionkit.command_line import parse_options
 from visionkit.errors import UserError
 from visionkit.files import arguments_expanded, cache_folder, home_expanded
 from visionkit.printable import printable, printable_streams
-from visionkit.training import rate_finder
 from visionkit.training.config import Config, RunConfig, requested, with_start_model
 from visionkit.training.fit import Phase, load_weights, train_in_order
 from visionkit.training.options import from_plain, named_options, whole_path
+from visionkit.training.rates import finder as rate_finder
 from visionkit.training.resume import DATA, check_apart, contradictions, current_epochs, describe_data, move_data, train_longer
 from visionkit.training.run_folder import RunFolder
 from visionkit.training.start_model import Head, start_model, take_weights

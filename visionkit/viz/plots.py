@@ -11,11 +11,13 @@ from matplotlib.figure import Figure
 from matplotlib.patches import Rectangle
 from matplotlib.ticker import MaxNLocator
 
+from visionkit.metrics.calibration import Calibration
 from visionkit.viz.annotate import Color
 
 INK, TRAINING, VALIDATION = "#22252b", "#8a94a6", "#1769d2"
 LINES = (TRAINING, VALIDATION, "#d97706", "#7c3aed")
 MOST_POINTS = 4000  # of a scatter plot
+FEW_IN_A_BIN = 10  # predictions of which the share that is right says little
 Panels = Mapping[str, Mapping[str, str]]
 CLASSIFICATION: Panels = {
     "loss": {"training": "loss", "validation": "val_loss"},
@@ -80,6 +82,50 @@ def precision_recall(precisions: np.ndarray, colors: Sequence[Color]) -> bytes:
     axes.set_ylim(0, 1.03)
     axes.spines[["top", "right"]].set_visible(False)
     axes.legend(frameon=False, loc="lower left")
+    return to_png(figure)
+
+
+def threshold_curves(curves: np.ndarray, chosen: float, colors: Sequence[Color]) -> bytes:
+    """Plot precision, recall and F1 over the score threshold, a panel each.
+
+    Args:
+        curves: ``(C + 1, 3, T)``: precision, recall and F1 of each class, and last of all together, at T evenly spaced
+            thresholds from 0 to 1; nan where there is none.
+        chosen: the threshold that is marked.
+        colors: colors of the classes, 0..255; none where they are too many to be drawn.
+    """
+    figure = Figure(figsize=(10, 3.2), layout="constrained")
+    thresholds = np.linspace(0, 1, curves.shape[2])
+    for number, (axes, name) in enumerate(zip(figure.subplots(1, 3), ("precision", "recall", "F1"), strict=True)):
+        for values, color in zip(curves[:-1], colors, strict=False):
+            axes.plot(thresholds, values[number], color=np.divide(color, 255), linewidth=1.3)
+        axes.plot(thresholds, curves[-1, number], color=INK, linewidth=2, linestyle="--", label="all classes")
+        axes.axvline(chosen, color=TRAINING, linewidth=1, linestyle=":", label=f"threshold {chosen:.2f}")
+        axes.set(xlim=(0, 1), ylim=(0, 1.03), xlabel="score threshold", ylabel=name)
+        axes.spines[["top", "right"]].set_visible(False)
+    axes.legend(frameon=False, loc="lower left", fontsize=8)
+    return to_png(figure)
+
+
+def reliability(measured: Calibration) -> bytes:
+    """Plot the accuracy over the probability of predictions, and how many there are in each bin."""
+    figure = Figure(figsize=(6, 4.4), layout="constrained")
+    above, below = figure.subplots(2, 1, sharex=True, height_ratios=(3, 1))
+    edges = np.linspace(0, 1, len(measured.counts) + 1)
+    width, known = edges[1], measured.counts > 0
+    middles = (edges[:-1] + width / 2)[known]
+    strength = np.where(measured.counts[known] >= FEW_IN_A_BIN, 0.85, 0.35)
+    for middle, accuracy, alpha in zip(middles, measured.accuracy[known], strength, strict=True):
+        above.bar(middle, accuracy, 0.92 * width, color=VALIDATION, alpha=alpha, linewidth=0)
+    above.plot(measured.confidence[known], measured.accuracy[known], color=INK, linewidth=0, marker="o", markersize=4)
+    above.plot((0, 1), (0, 1), color=TRAINING, linewidth=1, linestyle="--", label="as often right as it says")
+    above.set(xlim=(0, 1), ylim=(0, 1.04), ylabel="share that is right")
+    above.legend(frameon=False, loc="upper left")
+    below.bar(middles, measured.counts[known], 0.92 * width, color=TRAINING, linewidth=0)
+    below.set(xlabel="probability of the predicted class", ylabel="images")
+    below.yaxis.set_major_locator(MaxNLocator(3, integer=True, min_n_ticks=1))
+    for axes in (above, below):
+        axes.spines[["top", "right"]].set_visible(False)
     return to_png(figure)
 
 

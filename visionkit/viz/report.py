@@ -137,6 +137,7 @@ class Report:
         """
         curves = () if self.curves is None else (self.curves,)
         common = {
+            "which": "validation",  # the images of the page; "measured" where there was no training
             "title": self.title,
             "notes": notes,
             "metrics": {_titled(name): metric_text(name, value) for name, value in metrics.items()},

@@ -7,8 +7,10 @@ from PIL import Image
 from visionkit.data.index import Index, SmallImages
 from visionkit.errors import UserError
 from visionkit.export.bundle import read_metadata
-from visionkit.tasks.classification.evaluate import accuracy_of, evaluate, keep_thresholds
+from visionkit.inference.measuring import EvaluateOptions
+from visionkit.tasks.classification.evaluate import accuracy_of, evaluate, evaluate_data, keep_thresholds, read_data
 from visionkit.tasks.classification.export import export_classifier
+from visionkit.tasks.classification.report import report_on
 from visionkit.training.run_folder import RunFolder
 
 NAMES = ("a", "b", "c")
@@ -23,7 +25,7 @@ def bundle(small_classifier, tmp_path_factory):
 
 def test_without_an_image_that_can_be_read_there_is_no_accuracy(bundle, tmp_path):
     val = Index(NAMES, (str(tmp_path / "gone.png"),), np.array([0], np.int32))
-    with pytest.raises(UserError, match="None of 1 validation images can be read"):
+    with pytest.raises(UserError, match="None of 1 images can be read"):
         evaluate(bundle, val)
 
 
@@ -41,7 +43,9 @@ def test_files_that_cannot_be_read_are_skipped_and_the_others_are_predicted(bund
     np.testing.assert_allclose(in_memory.probabilities.sum(axis=1), 1, atol=1e-5)
     assert in_memory.names[2] == "validation image 2" and in_memory.images is pixels
     expected = (in_memory.probabilities.argmax(axis=1) == [0, 1, 2]).mean()
-    assert in_memory.metrics == from_files.metrics == {"accuracy": pytest.approx(expected)}
+    assert in_memory.metrics == from_files.metrics
+    assert list(in_memory.metrics) == ["accuracy", "calibration_error"]
+    assert in_memory.metrics["accuracy"] == pytest.approx(expected)
 
 
 def test_classes_are_matched_by_name_and_unknown_ones_are_an_error(bundle, rng):
@@ -90,3 +94,40 @@ def test_one_label_and_several_are_not_compared(bundle, several, labelled):
         evaluate(bundle, labelled)
     with pytest.raises(UserError, match=r"have one label each, and .* predicts several labels"):
         evaluate(several, Index(NAMES, labelled.paths, np.zeros(4, np.int32)))
+
+
+def measured(bundle, source, **options):
+    options = EvaluateOptions(**options)
+    return evaluate_data(bundle, read_data(str(source), read_metadata(bundle), options), options)
+
+
+@pytest.mark.parametrize(("split", "count"), [("auto", 357), ("train", 1440), ("all", 1797)])
+def test_images_in_memory_are_measured(small_classifier, tmp_path, split, count):
+    names = tuple("210")
+    bundle = export_classifier(small_classifier, tmp_path / "model", class_names=names, metadata={}, whole=True)
+    result = measured(bundle, "digits", split=split)
+    assert result.images < count / 3 and result.labels == names and result.evaluation.labels.max() == 2
+    assert "images of classes that the model does not know" in result.notes[-1]
+
+
+def test_several_labels_are_measured_and_an_unknown_one_is_left_out(several, tmp_path, rng):
+    for number in range(3):
+        Image.fromarray(rng.integers(0, 256, (20, 20, 3)).astype(np.uint8)).save(tmp_path / f"{number}.png")
+    table = tmp_path / "labels.csv"
+    table.write_text("image,a,b,oak\n0.png,1,0,1\n1.png,1,1,0\n2.png,0,0,1\n")
+    result = measured(several, table)
+    assert list(result.metrics) == ["map", "macro_f1", "exact_match"] and result.images == 3
+    assert result.evaluation.labels.tolist() == [[True, False, False], [True, True, False], [False, False, False]]
+    assert "left out: 2 labels of oak, which the model does not know" in result.notes
+    page = report_on(result, "T").write(tmp_path / "r.html", notes=[], metrics=result.metrics, config={}).read_text()
+    assert "the validation images of its training" in page and "measured image" in page
+
+
+def test_a_split_without_an_image_of_a_known_class_is_an_error(bundle, tmp_path):
+    for name in ("train/a", "val/z"):
+        (tmp_path / name).mkdir(parents=True)
+        Image.new("RGB", (8, 8)).save(tmp_path / name / "0.png")
+    (tmp_path / "train" / "z").mkdir()
+    Image.new("RGB", (8, 8)).save(tmp_path / "train" / "z" / "0.png")
+    with pytest.raises(UserError, match="none of 1 images is of a class that"):
+        measured(bundle, tmp_path)

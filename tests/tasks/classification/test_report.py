@@ -40,7 +40,11 @@ def test_a_run_without_history_mistakes_or_skipped_files_has_a_page(tmp_path):
 
 def test_the_page_shows_curves_classes_mistakes_skipped_files_and_configuration(tmp_path):
     page = page_of(tmp_path)
-    assert page.count("data:image/png") == 1 and page.count("data:image/jpeg") == 1
+    assert (
+        page.count("data:image/png") == 2
+        and "calibration error, the mean distance" in page
+        and page.count("data:image/jpeg") == 1
+    )
     assert "red 80%" in page and "0.75" in page and "empty file" in page and "epochs" in page
     assert "1 of 4 validation images" in page
     assert [path.name for path in tmp_path.glob("*r.html*")] == ["r.html"]

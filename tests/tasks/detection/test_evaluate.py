@@ -9,8 +9,17 @@ from PIL import Image
 from tests.tasks.detection.square_detector import NAMES, image_of
 from visionkit.data.images.scan import scan
 from visionkit.data.index import NO_OBJECTS, Annotation, Index, Objects
+from visionkit.errors import UserError
 from visionkit.export.bundle import LITERT_FILE
-from visionkit.tasks.detection.evaluate import detect_annotated, evaluate, litert_detect_annotated
+from visionkit.inference.measuring import EvaluateOptions
+from visionkit.tasks.detection.evaluate import (
+    detect_annotated,
+    evaluate,
+    evaluate_data,
+    litert_detect_annotated,
+    read_data,
+)
+from visionkit.tasks.detection.report import report_on
 
 
 def index_of(folder, images, class_names=NAMES) -> Index:
@@ -67,3 +76,32 @@ def test_the_metrics_are_those_of_the_bundle_and_of_its_litert_model(square_bund
     assert metrics["map50"] == pytest.approx(np.mean([1, 51 / 101])) and metrics["recall"] == pytest.approx(2 / 3)
     assert metrics["threshold"] == 0.3  # the bundle's own
     assert metrics["litert_map50"] == pytest.approx(metrics["map50"]) and "litert_f1" not in metrics
+
+
+def measured(bundle, source, **options):
+    options = EvaluateOptions(**options)
+    return evaluate_data(bundle, read_data(str(source), {}, options), options)
+
+
+def test_data_without_boxes_is_an_error(square_bundle, tmp_path):
+    (tmp_path / "a").mkdir()
+    Image.new("RGB", (8, 8)).save(tmp_path / "a" / "0.png")
+    with pytest.raises(UserError, match="has no boxes: expected VOC, COCO or YOLO"):
+        measured(square_bundle, tmp_path)
+
+
+def test_a_detector_is_measured_at_its_own_threshold_and_unknown_boxes_are_left_out(square_bundle, tmp_path):
+    """The second square has a score of 0.2, below the detector's threshold of 0.3, though it would be right."""
+    for name, score in (("a", 0.9), ("b", 0.2)):
+        Image.fromarray(image_of((64, 64), (0, (10, 12, 46, 48), score))).save(tmp_path / f"{name}.png")
+    boxes = ["a.png,10,12,46,48,red", "a.png,1,1,9,9,oak", "b.png,10,12,46,48,red"]
+    (tmp_path / "boxes.csv").write_text("\n".join(["image,xmin,ymin,xmax,ymax,label", *boxes]))
+    result = measured(square_bundle, tmp_path / "boxes.csv")
+    assert result.images == 2 and result.labels == ("red",) and result.metrics["threshold"] == 0.3
+    assert result.metrics["map50"] == pytest.approx(1) and result.metrics["recall"] == 0.5
+    assert not any(name.startswith("litert") for name in result.metrics)
+    assert "left out: 1 box of oak, which the model does not know" in result.notes
+    assert "detections of classes that the data does not have are left out" in result.notes
+    page = report_on(result, "T").write(tmp_path / "r.html", notes=[], metrics=result.metrics, config={}).read_text()
+    assert "the model's own; on these images F1 of all classes together is best at" in page and "validation" not in page
+    assert page.count("data:image/png") == 2 and "Training" not in page

@@ -77,7 +77,7 @@ def test_a_run_without_anything_has_a_page(tmp_path, names):
 def test_a_perfect_run_shows_images_and_no_faults(tmp_path):
     page = page_of(evaluation_of(tmp_path), tmp_path)
     assert "everything was found" in page and page.count("data:image/jpeg") == 3 and "Other images" in page
-    assert page.count("data:image/png") == 2  # history, precision over recall
+    assert page.count("data:image/png") == 3  # history, precision over recall, and over the threshold
     assert [path.name for path in tmp_path.glob("*r.html*")] == ["r.html"]
 
 
@@ -100,7 +100,7 @@ def test_the_matrix_and_the_table_are_what_was_measured(tmp_path):
 def test_anchors_are_shown_where_there_are_any(tmp_path):
     page = page_of(evaluation_of(tmp_path), tmp_path, fit=FIT)
     assert "Of 18 training objects, 4 fit no anchor and\n  3 share" in page and "10 x 12, 20 x 30" in page
-    assert page.count("data:image/png") == 3
+    assert page.count("data:image/png") == 4
 
 
 def test_images_with_more_objects_than_are_counted_are_mentioned(tmp_path):
@@ -128,5 +128,7 @@ def test_epochs_without_validation_are_left_out_of_the_curves():
 
 
 def test_many_classes_and_no_boxes_can_be_drawn():
+    for classes in (1, 50):
+        assert plots.threshold_curves(np.full((classes + 1, 3, 101), np.nan), 0.5, ()).startswith(b"\x89PNG")
     assert plots.precision_recall(np.ones((50, 101)), ()).startswith(b"\x89PNG")
     assert plots.anchors([("s", np.array([[3.0, 4.0]]))], np.zeros((0, 2))).startswith(b"\x89PNG")

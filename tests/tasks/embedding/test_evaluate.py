@@ -11,7 +11,18 @@ from visionkit.data.formats.identities import read_identities
 from visionkit.data.formats.pairs import Pairs
 from visionkit.data.index import Index
 from visionkit.errors import UserError
-from visionkit.tasks.embedding.evaluate import COLLAPSED, distances_of, embeddings_of, evaluate, note_threshold, one_shot
+from visionkit.inference.measuring import EvaluateOptions
+from visionkit.tasks.embedding.evaluate import (
+    COLLAPSED,
+    distances_of,
+    embeddings_of,
+    evaluate,
+    evaluate_data,
+    note_threshold,
+    one_shot,
+    read_data,
+)
+from visionkit.tasks.embedding.report import report_on
 from visionkit.training.run_folder import RunFolder
 
 
@@ -90,3 +101,27 @@ def test_collapsed_embeddings_are_noted(tmp_path, threshold):
         threshold < COLLAPSED
     )
     run.release()
+
+
+def measured(bundle, source, **options):
+    options = EvaluateOptions(**options)
+    return evaluate_data(bundle, read_data(str(source), {}, options), options)
+
+
+def test_one_person_cannot_be_told_from_others(tmp_path):
+    write_people(tmp_path / "people", {"Ada": 3})
+    with pytest.raises(UserError, match=r"1 people with up to 3 readable images|no layout|without class folders"):
+        measured(color_bundle(tmp_path / "model"), tmp_path / "people")
+
+
+def test_a_finished_embedder_is_measured_at_its_own_threshold(tmp_path):
+    """At a threshold of 9 everybody is everybody."""
+    people = write_people(tmp_path / "people", dict.fromkeys(PEOPLE, 3))
+    sure = measured(color_bundle(tmp_path / "sure", threshold=9.0), people)
+    right = measured(color_bundle(tmp_path / "right"), people)
+    assert sure.metrics["threshold"] == 9 and right.metrics["threshold"] == 0.2 and right.images == 9
+    assert sure.metrics["auc"] == right.metrics["auc"] == 1
+    assert sure.metrics["strangers_recognized"] == 1 and right.metrics["strangers_recognized"] == 0
+    assert sure.notes[0].startswith("the model's own threshold is 9.000; the best one for these images is 0.")
+    page = report_on(right, "T").write(tmp_path / "r.html", notes=[], metrics=right.metrics, config={}).read_text()
+    assert "of 3 people. Up to a distance of <b>0.200</b>" in page and "trained on" not in page

@@ -9,7 +9,17 @@ from PIL import Image
 from visionkit.data.images.scan import scan
 from visionkit.data.index import NO_OBJECTS, Annotation, Index, Objects
 from visionkit.errors import UserError
-from visionkit.tasks.localization.evaluate import annotated_landmarks, annotated_objects, evaluate, locate
+from visionkit.export.bundle import read_metadata
+from visionkit.inference.measuring import EvaluateOptions, Opened
+from visionkit.tasks.localization.evaluate import (
+    annotated_landmarks,
+    annotated_objects,
+    evaluate,
+    evaluate_data,
+    locate,
+    read_data,
+)
+from visionkit.tasks.localization.report import report_on
 
 FULL, HALF = [0.25, 0.25, 0.75, 0.75], [0.25, 0.25, 0.5, 0.75]  # the box that the localizer finds; the left half of it
 
@@ -41,7 +51,7 @@ def test_images_that_have_vanished_are_skipped_and_without_any_there_is_no_evalu
     assert [each.path for each in train.skipped.list()] == [train.paths[0]]
     for path in readable.paths:
         (tmp_path / "train" / path).unlink()
-    with pytest.raises(UserError, match="None of 3 validation images"):
+    with pytest.raises(UserError, match="None of 3 images"):
         locate(localizer_bundle, train)
 
 
@@ -87,3 +97,42 @@ def test_annotations_are_relative_and_landmarks_outside_of_the_image_are_not_vis
     outside = Annotation(objects=objects(FULL, 0, [[0.5, 0.5, 2], [1.25, 0.5, 2]]))
     points = annotated_landmarks(replace(train, annotations=(outside,)))
     np.testing.assert_array_equal(points, [[[0.5, 0.5, 2], [0, 0, 0]]])
+
+
+def measured(bundle, source, **options):
+    options = EvaluateOptions(**options)
+    return evaluate_data(bundle, read_data(str(source), read_metadata(bundle), options), options)
+
+
+def test_images_that_do_not_show_one_thing_are_an_error(localizer_bundle, tmp_path):
+    Image.new("RGB", (120, 60)).save(tmp_path / "a.png")
+    (tmp_path / "boxes.csv").write_text("image,xmin,ymin,xmax,ymax,label\n" + "a.png,1,2,30,40,key\n" + "a.png,1,2,40,50,key\n")
+    with pytest.raises(UserError, match="none of 1 measured images can be used: expected at most one box on each"):
+        measured(localizer_bundle, tmp_path / "boxes.csv")
+
+
+def test_a_finished_localizer_is_measured_without_training_images(localizer_bundle, tmp_path):
+    """The box that it finds is right in one image; another shows a class that it does not know."""
+    rows = ["image,xmin,ymin,xmax,ymax,label"]
+    for name, label in (("a", "key"), ("b", "cup"), ("c", "tree")):
+        Image.fromarray(np.full((60, 120, 3), 250, np.uint8)).save(tmp_path / f"{name}.png")
+        rows.append(f"{name}.png,30,15,90,45,{label}")
+    (tmp_path / "boxes.csv").write_text("\n".join(rows))
+    result = measured(localizer_bundle, tmp_path / "boxes.csv")
+    assert result.metrics == pytest.approx({"mean_iou": 1, "accuracy": 0.5, "presence_accuracy": 1}, abs=0.01)
+    assert result.images == 2 and "left out: 1 image of tree, which the model does not know" in result.notes
+    galleries = report_on(result, "T").shown["galleries"]
+    assert galleries[0].heading == "Measured images" and len(galleries[0].figures) == 2
+
+
+def test_finished_landmark_finders_need_as_many_landmarks(landmark_bundle, tmp_path):
+    points = [[0.25, 0.5, 2], [0.75, 0.5, 2], [0.5, 0.5, 2]]
+    for count in (2, 3):
+        index = index_of(tmp_path / str(count), (0, objects(FULL, 0, points[:count])))
+        opened = Opened("DATA", "all", index, "")
+        if count == 2:
+            result = evaluate_data(landmark_bundle, opened, EvaluateOptions())
+            assert result.metrics == pytest.approx({"median_error": 0, "mean_error": 0}, abs=0.01)
+        else:
+            with pytest.raises(UserError, match="The data has 3 landmarks, and the model finds 2"):
+                evaluate_data(landmark_bundle, opened, EvaluateOptions())

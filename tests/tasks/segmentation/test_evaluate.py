@@ -13,18 +13,23 @@ from visionkit.data.images.scan import scan
 from visionkit.data.index import Annotation, Index
 from visionkit.data.splits import Splits
 from visionkit.errors import UserError
+from visionkit.export.bundle import read_metadata, update_metadata
+from visionkit.inference.measuring import EvaluateOptions
 from visionkit.metrics.segmentation import mean_dice_of_cases
 from visionkit.tasks.segmentation.data import ImageData, VolumeData
 from visionkit.tasks.segmentation.evaluate import (
     Outcome,
     compare_masks,
     evaluate,
+    evaluate_data,
     mean_boundary_f1,
     mean_membrane_errors,
     measure,
+    read_data,
     summed,
 )
 from visionkit.tasks.segmentation.plan import variation_of
+from visionkit.tasks.segmentation.report import report_on
 
 
 def truth_of(number: int) -> np.ndarray:
@@ -121,3 +126,87 @@ def test_the_errors_of_the_challenge_are_those_of_cells():
     errors = mean_membrane_errors([right, wrong])
     assert errors["rand_error"] == pytest.approx(wrong.membranes["rand_error"] / 2) and errors["rand_error"] > 0
     assert errors["challenge_pixel_error"] == pytest.approx(1 - 2 * 144 / (144 + 153))
+
+
+def measured(bundle, source, **options):
+    options = EvaluateOptions(**options)
+    return evaluate_data(bundle, read_data(str(source), read_metadata(bundle), options), options)
+
+
+def write_masks(folder, *masks):
+    """Images whose masks are predicted, and these masks, with 0 for the background, 1 for red, 2 for green."""
+    for name in ("images", "masks"):
+        (folder / name).mkdir(parents=True)
+    for number, mask in enumerate(masks):
+        Image.fromarray(image_of(np.where(mask > 3, 0, mask))).save(folder / "images" / f"{number}.png")
+        Image.fromarray(mask).save(folder / "masks" / f"{number}.png")
+    return folder
+
+
+def test_data_without_masks_is_an_error(tmp_path):
+    (tmp_path / "a").mkdir()
+    Image.new("RGB", (8, 8)).save(tmp_path / "a" / "0.png")
+    bundle = export_color_segmenter(tmp_path / "model")
+    with pytest.raises(UserError, match="has no masks: expected images/ and masks/"):
+        measured(bundle, tmp_path / "a")
+    write_masks(tmp_path / "data", truth_of(0))
+    with pytest.raises(UserError, match="no class but background is shared"):
+        measured(bundle, tmp_path / "data", mask_values=("0=background", "1=cat", "2=dog"))
+
+
+def test_masks_are_measured_in_the_classes_of_the_model_and_unknown_pixels_are_ignored(tmp_path):
+    """The data numbers its classes in another way; what it calls a cat, 10 pixels of each image, the model does not know."""
+    bundle = export_color_segmenter(tmp_path / "model")
+    masks = [truth_of(0), truth_of(1)]
+    for mask in masks:
+        mask[0, :10] = 7
+    folder = write_masks(tmp_path / "data", *masks)
+    (folder / "images" / "broken.png").write_text("text")
+    Image.fromarray(masks[0]).save(folder / "masks" / "broken.png")
+    values = ("2=Green", "7=cat", "0=background", "1=red", "255=ignore")
+    result = measured(bundle, folder, mask_values=values)
+    assert result.labels == NAMES and result.images == 2 and result.metrics["pixel_error"] == 0
+    assert result.evaluation.measured.matrix.sum() == 2 * (20 * 30 - 30 - 10) and result.metrics["dice"] == 1
+    assert [file.path for file in result.skipped] == [str(folder / "images" / "broken.png")]
+    assert any(note.startswith("ignored: 20 pixels (1.8%) of cat, which the model does not know") for note in result.notes)
+    assert any("'Green' of the data is taken for 'green' of the model" in note for note in result.notes)
+    page = report_on(result, "T").write(tmp_path / "r.html", notes=[], metrics=result.metrics, config={}).read_text()
+    assert "every pixel of every measured image was predicted right" in page and "validation" not in page
+
+
+def test_outlines_are_drawn_and_the_errors_of_membranes_are_those_of_the_training(tmp_path):
+    import json
+
+    bundle = export_color_segmenter(tmp_path / "model")
+    (tmp_path / "data").mkdir()
+    Image.fromarray(image_of(np.pad(np.ones((10, 12), np.uint8), 4))).save(tmp_path / "data" / "a.png")
+    polygon = [4, 4, 16, 4, 16, 14, 4, 14]
+    image = {"id": 1, "file_name": "a.png", "width": 20, "height": 18}
+    annotation = {"id": 1, "image_id": 1, "category_id": 1, "bbox": [4, 4, 12, 10], "segmentation": [polygon], "iscrowd": 0}
+    coco = {"images": [image], "annotations": [annotation], "categories": [{"id": 1, "name": "red"}]}
+    (tmp_path / "data" / "a.json").write_text(json.dumps(coco))
+    result = measured(bundle, tmp_path / "data" / "a.json", scratch=tmp_path / "scratch")
+    assert result.metrics["pixel_error"] == 0 and "rand_error" not in result.metrics
+    update_metadata(bundle, metrics={"rand_error": 0.1})
+    assert "rand_error" not in measured(bundle, tmp_path / "data" / "a.json", scratch=tmp_path / "s").metrics  # four classes
+
+
+def test_volumes_are_measured_and_other_channels_are_an_error(tmp_path):
+    bundle = export_color_segmenter(tmp_path / "model", rank=3)
+    labels = np.zeros((6, 8, 9), np.uint8)
+    labels[1:3, 2:6, 3:7], labels[5, 7] = 1, 2
+    for name, channels in (("one", 1), ("two", 2)):
+        for part in ("images", "labels"):
+            (tmp_path / name / part).mkdir(parents=True)
+        values = np.repeat(np.where(labels == 1, 900, 100).astype(np.float32)[..., None], channels, axis=-1)
+        np.save(tmp_path / name / "images" / "0.npy", values)
+        np.save(tmp_path / name / "labels" / "0.npy", labels)
+        (tmp_path / name / "classes.txt").write_text("background\norgan\nbone\n")
+    result = measured(bundle, tmp_path / "one")
+    assert result.images == 1 and result.metrics["dice"] == 1 and result.evaluation.measured.matrix.sum() == labels.size - 9
+    assert any(note.startswith("ignored: 9 pixels") for note in result.notes)
+    assert report_on(result, "T").shown["num_wrong"] == 0
+    with pytest.raises(UserError, match="The volumes have 2 channels"):
+        measured(bundle, tmp_path / "two")
+    with pytest.raises(UserError, match="--mask-values is for images"):
+        measured(bundle, tmp_path / "one", mask_values=("0=a",))

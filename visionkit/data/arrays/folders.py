@@ -36,8 +36,8 @@ class Source:
     Attributes:
         kind: "signal" or "volume".
         layout: "tables", "classes" or "segmentations".
-        splits: pairs by split, "train" and "val" or ``WHOLE``: a file and its class, which is empty for tables; or an image and
-            the file of its labels, which may be missing.
+        splits: pairs by split, "train" and "val" or ``WHOLE``, or all splits by their own names: a file and its class, which is
+            empty for tables; or an image and the file of its labels, which may be missing.
         notes: sentences on which files are used.
     """
 
@@ -47,8 +47,13 @@ class Source:
     notes: tuple[str, ...] = ()
 
 
-def find_arrays(data: str | Path) -> Source:
+def find_arrays(data: str | Path, *, all_splits: bool = False) -> Source:
     """Recognize the layout of a data set; only headers are read.
+
+    Args:
+        data: a folder, or a text table.
+        all_splits: whether all splits are read by their own names, to measure; else those that serve for training and
+            validation are named "train" and "val", and others are not used.
 
     Raises:
         DataError: there is no such path, its layout is unknown, or it holds more than one data set.
@@ -58,17 +63,19 @@ def find_arrays(data: str | Path) -> Source:
         return Source("signal", "tables", {WHOLE: ((data, ""),)})
     if not data.is_dir():
         raise DataError(f"--data {data}: {'not a text table' if data.exists() else 'no such file or folder'}. {LAYOUTS}")
-    roots, notes = _split_folders(data)
-    for source in (_segmentations(roots), _classes(roots), _tables(data)):
+    roots, notes = _split_folders(data, all_splits=all_splits)
+    for source in (_segmentations(roots), _classes(roots), _tables(data, all_splits=all_splits)):
         if source is not None:
             return Source(source.kind, source.layout, source.splits, notes)
     raise DataError(f"--data {data}: neither signals nor volumes there. {LAYOUTS}")
 
 
-def _split_folders(data: Path) -> tuple[dict[str, Path], tuple[str, ...]]:
+def _split_folders(data: Path, *, all_splits: bool) -> tuple[dict[str, Path], tuple[str, ...]]:
     """The folders of the splits, or the whole folder where none is for training; and notes."""
     children = [child for child in sorted(data.iterdir()) if child.is_dir()]
     named = split_folders(children).folders
+    if all_splits and named:
+        return named, ()
     if "train" not in named:
         return {WHOLE: data}, ()
     val = next((named[name] for name in ("val", "test") if name in named), None)
@@ -123,12 +130,13 @@ def _kind_of(paths: list[Path]) -> Kind:
     return "signal"
 
 
-def _tables(data: Path) -> Source | None:
+def _tables(data: Path, *, all_splits: bool) -> Source | None:
     files = sorted(path for path in data.iterdir() if path.is_file() and has_suffix(path, TEXT_SUFFIXES))
     splits, sets = {}, {}
     for path in files:
         name = re.search(r"(?i)(^|[^a-z])(train|test|val)([^a-z]|$)", path.stem)
-        split = WHOLE if name is None else "train" if name[2].lower() == "train" else "val"
+        split = WHOLE if name is None else name[2].lower()
+        split = "val" if split == "test" and not all_splits else split
         splits.setdefault(split, []).append((path, ""))
         if name is not None:
             sets.setdefault(path.stem.lower().replace(name[2].lower(), ""), path)
@@ -137,6 +145,6 @@ def _tables(data: Path) -> Source | None:
         raise DataError(f"--data {data}: {len(sets)} data sets there ({several}); name the file of one.")
     if "train" in splits:  # other text files are not data
         splits.pop(WHOLE, None)
-    elif "val" in splits:  # there are no other signals to train on
+    elif "val" in splits and not all_splits:  # there are no other signals to train on
         splits = {WHOLE: splits["val"]}
     return Source("signal", "tables", {split: tuple(pairs) for split, pairs in splits.items()}) if splits else None

@@ -80,6 +80,15 @@ class VolumeSplits:
         return VolumeSplits(class_names, train, val, self.notes, self.skipped)
 
 
+class VolumeSets(NamedTuple):
+    """Volumes of all splits, by the names of the splits; see ``VolumeSplits`` for the rest."""
+
+    class_names: tuple[str, ...]
+    splits: dict[str, tuple[Volume, ...]]
+    notes: tuple[str, ...]
+    skipped: tuple[Skipped, ...]
+
+
 def has_volumes(data: str | Path) -> bool:
     """Whether a folder certainly holds labelled volumes; TIFF stacks may also be separate images."""
     if not Path(data).is_dir():
@@ -104,7 +113,32 @@ def read_volumes(data: str | Path, *, seed: int) -> VolumeSplits:
     Raises:
         DataError: there is nothing to train on or to validate with, or no voxel has a label.
     """
-    source = find_arrays(data)
+    source, by_split, class_names, notes, skipped = _read_sets(data, find_arrays(data))
+    train, val, held_out = _split(by_split, seed)
+    if not train or not val:
+        raise DataError(f"--data {data}: {len(train)} volumes to train on, {len(val)} to validate with. {EXPECTED}")
+    for name, part in (("training", train), ("validation", val)):
+        counts = np.sum([np.bincount(volume.labels.ravel(), minlength=256) for volume in part], axis=0)
+        absent = [class_name for class_name, count in zip(class_names, counts, strict=False) if count == 0]
+        notes += [f"no {name} voxel of {', '.join(absent)}"] if absent else []
+    return VolumeSplits(class_names, tuple(train), tuple(val), (*source.notes, *held_out, *notes), skipped)
+
+
+def read_volume_sets(data: str | Path) -> VolumeSets:
+    """Read volumes with labels in all splits, to measure on them; see ``read_volumes``.
+
+    Raises:
+        DataError: no volume can be used, or no voxel has a label.
+    """
+    source, by_split, class_names, notes, skipped = _read_sets(data, find_arrays(data, all_splits=True))
+    splits = {split: tuple(volumes) for split, volumes in by_split.items()}
+    return VolumeSets(class_names, splits, (*source.notes, *notes), skipped)
+
+
+def _read_sets(
+    data: str | Path, source: Source
+) -> tuple[Source, dict[str, list[Volume]], tuple[str, ...], list[str], tuple[Skipped, ...]]:
+    """The volumes by split, the class names, notes, and skipped files."""
     if source.layout != "segmentations":
         raise DataError(f"--data {data}: {source.kind}s without a label for every voxel. {EXPECTED}")
     skipped, by_split = SkippedFiles(), {split: [] for split in source.splits}
@@ -126,14 +160,7 @@ def read_volumes(data: str | Path, *, seed: int) -> VolumeSplits:
         split: [volume._replace(labels=_positions(volume.labels, values)) for volume in part]
         for split, part in by_split.items()
     }
-    train, val, held_out = _split(by_split, seed)
-    if not train or not val:
-        raise DataError(f"--data {data}: {len(train)} volumes to train on, {len(val)} to validate with. {EXPECTED}")
-    for name, part in (("training", train), ("validation", val)):
-        counts = np.sum([np.bincount(volume.labels.ravel(), minlength=256) for volume in part], axis=0)
-        absent = [class_name for class_name, count in zip(class_names, counts, strict=False) if count == 0]
-        notes += [f"no {name} voxel of {', '.join(absent)}"] if absent else []
-    return VolumeSplits(class_names, tuple(train), tuple(val), (*source.notes, *held_out, *notes), tuple(skipped.list()))
+    return source, by_split, class_names, notes, tuple(skipped.list())
 
 
 def standardized(values: np.ndarray) -> np.ndarray:

@@ -12,7 +12,7 @@ from visionkit.data.index import SmallSplits
 from visionkit.tasks.classification.plan import build_network, choose_variation
 from visionkit.tasks.classification.train import Schedule, small_image_phase
 from visionkit.training.fit import Phase, load_weights, train_in_order
-from visionkit.training.optimizers import momentum_sgd
+from visionkit.training.rates.optimizers import momentum_sgd
 from visionkit.training.recipe import Run
 from visionkit.viz.plots import to_png
 from visionkit.viz.report import Section

@@ -1,23 +1,30 @@
-"""An exported bundle measured on all validation images, and its LiteRT model compared with it."""
+"""An exported bundle measured on images with labels, and its LiteRT model compared with it."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 
+from visionkit.data.class_matching import joined, match_classes, relabelled
+from visionkit.data.formats.small_sets import find_small
 from visionkit.data.images.decode import read_image
 from visionkit.data.images.resize import center_crop, letterbox
-from visionkit.data.index import Index, SmallImages
+from visionkit.data.index import Index, SmallImages, SmallSplits
+from visionkit.data.measured_split import measured_sentence, measured_splits, name_of
+from visionkit.data.sources import labelled, read_labels
 from visionkit.errors import UserError
 from visionkit.export import litert
 from visionkit.export.bundle import LITERT_FILE, find_bundle, read_metadata, update_metadata
+from visionkit.inference.measuring import EvaluateOptions, Measured, Opened, opened_model, seconds_an_image
 from visionkit.inference.results import ClassificationResult
-from visionkit.inference.saved_model import load_saved_model
+from visionkit.metrics.calibration import calibration
 from visionkit.metrics.multi_label import NO_THRESHOLD, MultiLabelMetrics, multi_label_metrics
 from visionkit.progress import bar
 from visionkit.tasks.classification.predict import Classifier
 from visionkit.tasks.classification.train import is_multi_label
+from visionkit.training.dataset import notes_of
 from visionkit.training.run_folder import RunFolder
 from visionkit.viz.arrays import ArrayImages
 
@@ -47,35 +54,110 @@ class Evaluation:
     measured: MultiLabelMetrics | None = None
 
 
-def evaluate(bundle: Path, val: Index | SmallImages, *, trust: bool = False) -> Evaluation:
+def read_data(source: str, metadata: dict[str, Any], options: EvaluateOptions) -> Opened:
+    """Read what classifiers are to be measured on; no image is opened.
+
+    Args:
+        source: all that ``sources.read_labels`` reads, "digits", "fashion-mnist", or a folder of IDX files; for models of
+            signals or volumes, what ``find_arrays`` reads.
+        metadata: of a model, which says what it takes.
+        options: say which split is read.
+
+    Raises:
+        UserError: there is no such data, or no such split, or it has no labels.
+    """
+    if "input" in metadata:
+        from visionkit.tasks.classification import evaluate_arrays  # readers of volumes take a second
+
+        return evaluate_arrays.read_data(source, metadata, options)
+    small = find_small(source)
+    if small is not None:
+        return _opened_small(source, small, options)
+    data_set = labelled(source, read_labels(source, options.allow_outside), multi_label=bool(metadata.get("multi_label")))
+    chosen = measured_splits(data_set.splits, options.split, source)
+    part = joined([data_set.splits[name] for name in chosen])
+    sentence = measured_sentence(data_set.splits, chosen, source, read_as=data_set.format, count=len(part))
+    return Opened(source, name_of(chosen), part, sentence, notes_of(data_set))
+
+
+def _opened_small(source: str, small: SmallSplits, options: EvaluateOptions) -> Opened:
+    splits = {"train": small.train, "val": small.val}
+    chosen = measured_splits(splits, options.split, source)
+    parts = [splits[name] for name in chosen]
+    pixels, labels = (np.concatenate([getattr(part, name) for part in parts]) for name in ("pixels", "labels"))
+    part = SmallImages(small.val.class_names, pixels, labels)
+    return Opened(source, name_of(chosen), part, measured_sentence(splits, chosen, source, read_as="", count=len(part)))
+
+
+def evaluate_data(bundle: str | Path, opened: Opened, options: EvaluateOptions) -> Measured:
+    """Measure a classifier on data that was opened.
+
+    Args:
+        bundle: a classifier.
+        opened: of ``read_data``, for a model that takes the same.
+        options: say whether the model is trusted.
+
+    Raises:
+        UserError: the model and the data share no class, or none of the images can be read.
+    """
+    metadata = read_metadata(find_bundle(bundle))
+    if "input" in metadata:
+        from visionkit.tasks.classification import evaluate_arrays
+
+        return evaluate_arrays.evaluate_data(bundle, opened, options)
+    part = opened.part
+    match = match_classes(part.class_names, metadata["labels"], data=opened.source, model=str(bundle))
+    model = opened_model(Classifier, bundle, trust=options.trust)
+    if isinstance(part, SmallImages):
+        known = np.flatnonzero(match.numbers[part.labels] >= 0)
+        numbers = match.numbers[part.labels[known]].astype(np.int32)
+        part, notes = SmallImages(model.labels, part.pixels[known], numbers), match.notes
+        if len(known) < len(opened.part):
+            notes += (f"left out: {len(opened.part) - len(known)} images of classes that the model does not know",)
+        timed = (part.as_rgb(row, row + 1)[0] for row in range(len(part)))
+    else:
+        part, left_out = relabelled(part, match)
+        notes, timed = match.notes + left_out, part.paths
+    if not len(part):
+        raise UserError(f"{opened.source}: none of {len(opened.part)} images is of a class that {bundle} knows.")
+    evaluation = evaluate(model, part)
+    skipped = () if isinstance(part, SmallImages) else part.skipped.list()
+    seconds = seconds_an_image(model, timed)
+    return Measured(evaluation.metrics, evaluation, model.labels, len(evaluation.names), skipped, notes, seconds)
+
+
+def evaluate(bundle: Path | Classifier, val: Index | SmallImages, *, trust: bool = False) -> Evaluation:
     """Measure a bundle on images.
 
     Args:
-        bundle: a classifier that knows all classes of ``val``.
+        bundle: a classifier that knows all classes of ``val``, or its folder.
         val: the images; ``val.skipped`` takes files that cannot be read.
         trust: see ``visionkit.load``.
 
     Raises:
         UserError: none of the files can be read, or only the images or only the bundle may have several labels an image.
     """
-    metadata = read_metadata(bundle)
-    if bool(metadata.get("multi_label")) != is_multi_label(val):
+    model = opened_model(Classifier, bundle, trust=trust)
+    if bool(model.metadata.get("multi_label")) != is_multi_label(val):
         counts = ("several labels", "one label") if is_multi_label(val) else ("one label", "several labels")
-        raise UserError(f"The images have {counts[0]} each, and {bundle} predicts {counts[1]}; expected the same of both.")
+        raise UserError(
+            f"The images have {counts[0]} each, and {model.folder} predicts {counts[1]}; expected the same of both."
+        )
     if is_multi_label(val):
-        readable, scores = predict_files(bundle, val, trust=trust)
-        thresholds = metadata.get("thresholds")
+        readable, scores = predict_files(model, val)
+        thresholds = model.metadata.get("thresholds")
         thresholds = None if thresholds is None else [thresholds.get(name, NO_THRESHOLD) for name in val.class_names]
         measured = multi_label_metrics(readable.label_sets, scores, thresholds)
         return Evaluation(measured.numbers(), readable.paths, readable.label_sets, scores, measured=measured)
     if isinstance(val, SmallImages):
         names, images = [f"validation image {number}" for number in range(len(val))], val.pixels
-        labels, probabilities = val.labels, predict_small_images(bundle, val, trust=trust)
+        labels, probabilities = val.labels, predict_small_images(model, val)
     else:
-        readable, probabilities = predict_files(bundle, val, trust=trust)
+        readable, probabilities = predict_files(model, val)
         names, labels, images = readable.paths, readable.labels, None
     accuracy = float((probabilities.argmax(axis=1) == labels).mean())
-    return Evaluation({"accuracy": accuracy}, names, labels, probabilities, images)
+    metrics = {"accuracy": accuracy, "calibration_error": calibration(probabilities, labels).error}
+    return Evaluation(metrics, names, labels, probabilities, images)
 
 
 def keep_thresholds(run: RunFolder, bundle: Path, evaluation: Evaluation, class_names: Sequence[str]) -> None:
@@ -102,8 +184,8 @@ def keep_thresholds(run: RunFolder, bundle: Path, evaluation: Evaluation, class_
         )
 
 
-def predict_files(bundle: Path, val: Index, *, trust: bool = False) -> tuple[Index, np.ndarray]:
-    """The bundle's probabilities for images in files.
+def predict_files(model: Classifier, val: Index) -> tuple[Index, np.ndarray]:
+    """The probabilities of a model for images in files.
 
     Returns:
         the images that can be read, and float32 ``(N, num_classes)`` in the order of ``val.class_names``.
@@ -111,7 +193,6 @@ def predict_files(bundle: Path, val: Index, *, trust: bool = False) -> tuple[Ind
     Raises:
         UserError: none of the files can be read.
     """
-    model = Classifier(bundle, read_metadata(bundle), trust=trust)
     results = list(bar(model.predict_many(val.paths), "evaluating", total=len(val), unit=" images"))
     readable, rows = [], []
     for position, result in enumerate(results):
@@ -122,16 +203,15 @@ def predict_files(bundle: Path, val: Index, *, trust: bool = False) -> tuple[Ind
         else:
             val.skipped.add(result.path, result.error)
     if not readable:
-        raise UserError(f"None of {len(val)} validation images can be read.")
+        raise UserError(f"None of {len(val)} images can be read.")
     return val.take(readable), np.array(rows, np.float32)
 
 
-def predict_small_images(bundle: Path, images: SmallImages, *, trust: bool = False) -> np.ndarray:
-    """The bundle's probabilities for images in memory, float32 ``(N, num_classes)`` in the order of ``images.class_names``."""
-    model, labels = load_saved_model(bundle, trust=trust), read_metadata(bundle)["labels"]
+def predict_small_images(model: Classifier, images: SmallImages) -> np.ndarray:
+    """The probabilities for images in memory, float32 ``(N, num_classes)`` in the order of ``images.class_names``."""
     starts = bar(range(0, len(images), BATCH), "evaluating", unit=" batches")
-    parts = [model.serve_images(images.as_rgb(start, start + BATCH))["probabilities"].numpy() for start in starts]
-    return np.concatenate(parts)[:, [labels.index(name) for name in images.class_names]]
+    parts = [model.probabilities(images.as_rgb(start, start + BATCH)) for start in starts]
+    return np.concatenate(parts)[:, [model.labels.index(name) for name in images.class_names]]
 
 
 def accuracy_of(bundle: str | Path, val: Index | SmallImages, *, trust: bool = False) -> float:

@@ -41,6 +41,10 @@ class Classifier(Predictor[ClassificationResult]):
             return ArrayClassifier(folder, metadata, trust=trust)
         return cls(folder, metadata, trust=trust)
 
+    def probabilities(self, images: np.ndarray) -> np.ndarray:
+        """Images of one size, uint8 ``(N, H, W, 3)``, to float32 ``(N, num_classes)`` in the order of ``labels``."""
+        return self._serve(images)["probabilities"].numpy()
+
     def draw(self, result: ClassificationResult, *, top: int = 5) -> Image.Image:
         """The image with its ``top`` best classes written below."""
         return draw_label(self.show(result.source), drawn_lines(result, top))

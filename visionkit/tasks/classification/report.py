@@ -7,7 +7,11 @@ import numpy as np
 from sklearn.metrics import confusion_matrix, precision_recall_fscore_support
 
 from visionkit.data.index import Index, Skipped, SmallImages
+from visionkit.inference.measuring import Measured
+from visionkit.metrics.calibration import calibration
 from visionkit.tasks.classification.evaluate import Evaluation
+from visionkit.viz import plots
+from visionkit.viz.page import inline
 from visionkit.viz.report import Report, Section, shown_matrix, thumbnail, worst_and_others
 
 MAX_WRONG = 24
@@ -36,27 +40,47 @@ def report(
         skipped: files that were left out.
         sections: parts that only this recipe has.
     """
+    curves = None if evaluation.measured is None else MULTI_LABEL_CURVES
+    shown = _shown(evaluation, train.class_names, train.counts())
+    return Report(title, __package__, shown, history, skipped, curves=curves, sections=sections)
+
+
+def report_on(measured: Measured, title: str) -> Report:
+    """The report of a finished model on data, without what is known of a training alone.
+
+    Args:
+        measured: by ``evaluate.evaluate_data``.
+        title: of the page.
+    """
+    return Report(title, __package__, _shown(measured.evaluation, measured.labels), [], measured.skipped)
+
+
+def _shown(evaluation: Evaluation, class_names: Sequence[str], train_counts: np.ndarray | None = None) -> dict[str, Any]:
+    """What fills the template; without the counts of training data it speaks of measured images, not of validation."""
+    which = {} if train_counts is not None else {"which": "measured"}
+    train_counts = [None] * len(class_names) if train_counts is None else train_counts.tolist()
     if evaluation.measured is not None:
-        shown, curves = _several_labels(evaluation, train), MULTI_LABEL_CURVES
-        return Report(title, __package__, shown, history, skipped, curves=curves, sections=sections)
-    class_names, truth = train.class_names, evaluation.labels
-    predictions, labels = evaluation.probabilities.argmax(axis=1), np.arange(len(class_names))
+        return which | _several_labels(evaluation, class_names, train_counts)
+    truth, predictions = evaluation.labels, evaluation.probabilities.argmax(axis=1)
+    labels = np.arange(len(class_names))
     scores = precision_recall_fscore_support(truth, predictions, labels=labels, zero_division=0)
     rows = [
-        {"name": name, "train": int(train_count), "val": int(val_count), "precision": p, "recall": r, "f1": f}
-        for name, train_count, p, r, f, val_count in zip(class_names, train.counts(), *scores, strict=True)
+        {"name": name, "train": train_count, "val": int(val_count), "precision": p, "recall": r, "f1": f}
+        for name, train_count, p, r, f, val_count in zip(class_names, train_counts, *scores, strict=True)
     ]
-    shown = {
+    calibrated = calibration(evaluation.probabilities, truth)
+    return which | {
         "classes": rows,
+        "calibration": calibrated,
+        "reliability": inline(plots.reliability(calibrated)),
         "matrix": shown_matrix(confusion_matrix(truth, predictions, labels=labels), class_names, class_names),
         "wrong": _worst(evaluation, class_names, predictions),
         "num_wrong": int((predictions != truth).sum()),
         "num_images": len(truth),
     }
-    return Report(title, __package__, shown, history, skipped, sections=sections)
 
 
-def _several_labels(evaluation: Evaluation, train: Index) -> dict[str, Any]:
+def _several_labels(evaluation: Evaluation, class_names: Sequence[str], train_counts: Sequence[int | None]) -> dict[str, Any]:
     """The classes with their thresholds, the images with the largest loss among those with a wrong class, and others."""
     measured, truth, scores = evaluation.measured, evaluation.labels, evaluation.probabilities
     columns = {
@@ -68,9 +92,9 @@ def _several_labels(evaluation: Evaluation, train: Index) -> dict[str, Any]:
         "f1": measured.f1,
     }
     rows = [
-        {"name": name, "train": int(count)}
+        {"name": name, "train": count}
         | {column: None if np.isnan(values[number]) else values[number].item() for column, values in columns.items()}
-        for number, (name, count) in enumerate(zip(train.class_names, train.counts(), strict=True))
+        for number, (name, count) in enumerate(zip(class_names, train_counts, strict=True))
     ]
     predicted = scores >= measured.thresholds
     likelihood = np.where(truth, scores, 1 - scores)
@@ -83,7 +107,7 @@ def _several_labels(evaluation: Evaluation, train: Index) -> dict[str, Any]:
             "image": thumbnail(evaluation.names[row]),
             "path": evaluation.names[row],
             "labels": [
-                {"name": train.class_names[k], "score": scores[row, k], "true": truth[row, k], "predicted": predicted[row, k]}
+                {"name": class_names[k], "score": scores[row, k], "true": truth[row, k], "predicted": predicted[row, k]}
                 for k in classes[np.argsort(-scores[row, classes], kind="stable")]
             ],
         }

@@ -15,9 +15,11 @@ from visionkit.data.images.listing import map_files
 from visionkit.data.index import DataError, Index, SmallImages
 from visionkit.data.splits import Splits
 from visionkit.errors import UserError
+from visionkit.inference.measuring import opened_model
 from visionkit.models.fully_convolutional import stride_of
 from visionkit.progress import bar
 from visionkit.tasks.classification.evaluate import predict_small_images
+from visionkit.tasks.classification.predict import Classifier
 from visionkit.tasks.classification.sliding import Comparison, compare, draw_peaks
 from visionkit.tasks.classification.train import Schedule, array_validator, arrays_phase, shuffled
 from visionkit.training.fit import Phase
@@ -192,7 +194,7 @@ def evaluate_windows(bundle: Path, classifier: keras.Model, samples: WindowSplit
     images = [image for image in resized if image is not None]
     if not images:
         raise UserError(f"None of the first {len(resized)} validation images can be read any more; are the files still there?")
-    accuracy = float((predict_small_images(bundle, samples.val).argmax(axis=1) == labels).mean())
+    accuracy = float((predict_small_images(opened_model(Classifier, bundle), samples.val).argmax(axis=1) == labels).mean())
     most_frequent = float((labels == samples.train.counts().argmax()).mean())
     comparison, logits = compare(classifier, [image.astype(np.float32) for image in images])
     metrics = {"accuracy": accuracy, "accuracy_most_frequent_class": most_frequent, **comparison._asdict()}

@@ -5,20 +5,27 @@ import threading
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 
+from visionkit.data import sources
+from visionkit.data.class_matching import joined, match_classes, relabelled
 from visionkit.data.images.decode import read_image
 from visionkit.data.images.listing import map_files
 from visionkit.data.images.resize import letterbox, unletterbox
+from visionkit.data.images.scan import scan
 from visionkit.data.index import Index
+from visionkit.data.measured_split import measured_sentence, measured_splits, name_of
 from visionkit.errors import UserError
 from visionkit.export import litert
 from visionkit.export.bundle import LITERT_FILE, find_bundle, read_metadata
+from visionkit.inference.measuring import EvaluateOptions, Measured, Opened, opened_model, seconds_an_image
 from visionkit.metrics.detection import DetectionMetrics, GroundTruth, detection_metrics
 from visionkit.ops.detections import Detections
 from visionkit.tasks.detection.plan import ground_truth
 from visionkit.tasks.detection.predict import Detector
+from visionkit.training.dataset import notes_of
 from visionkit.training.run_folder import RunFolder
 
 THRESHOLD = 0.001  # low, so that precision is known at every recall
@@ -35,6 +42,7 @@ class Evaluation:
         measured: the metrics of these detections.
         litert: the metrics of the LiteRT model; None where the bundle has none.
         threshold: the bundle's own.
+        own_threshold: whether ``measured`` counts detections at that threshold, not at the best.
     """
 
     index: Index
@@ -43,6 +51,7 @@ class Evaluation:
     measured: DetectionMetrics
     litert: DetectionMetrics | None
     threshold: float
+    own_threshold: bool = False
 
     @property
     def is_measured(self) -> bool:
@@ -84,31 +93,82 @@ def note_results(run: RunFolder, evaluation: Evaluation, in_training: DetectionM
         run.note(f"The LiteRT model's mAP at IoU 0.5 is {evaluation.litert.map50:.4f}.")
 
 
-def evaluate(bundle: str | Path, index: Index) -> Evaluation:
-    """Measure a detector on annotated images.
+def read_data(source: str, metadata: dict[str, Any], options: EvaluateOptions) -> Opened:
+    """Read images with boxes to measure detectors on; each image is opened once.
+
+    Args:
+        source: see ``sources.read``.
+        metadata: of a model.
+        options: say which split is read.
+
+    Raises:
+        UserError: there is no such data, or no such split, or it has no boxes.
+    """
+    data_set = sources.read(source, allow_outside=options.allow_outside)
+    if not any(index.has_objects for index in data_set.splits.values()):
+        raise UserError(
+            f"{source} has no boxes: expected VOC, COCO or YOLO annotations, or a table with xmin, ymin, xmax, ymax; it is "
+            f"read as {data_set.format}."
+        )
+    chosen = measured_splits(data_set.splits, options.split, source, can_measure=lambda index: index.has_objects)
+    part = scan(joined([data_set.splits[name] for name in chosen]))
+    sentence = measured_sentence(data_set.splits, chosen, source, read_as=data_set.format, count=len(part))
+    return Opened(source, name_of(chosen), part, sentence, notes_of(data_set))
+
+
+def evaluate_data(bundle: str | Path, opened: Opened, options: EvaluateOptions) -> Measured:
+    """Measure a detector, not its LiteRT model, on data that was opened, at the threshold that the detector has.
 
     Args:
         bundle: a detector.
+        opened: of ``read_data``.
+        options: say whether the model is trusted.
+
+    Raises:
+        UserError: the model and the data share no class.
+    """
+    labels = read_metadata(find_bundle(bundle))["labels"]
+    match = match_classes(opened.part.class_names, labels, data=opened.source, model=str(bundle))
+    model = opened_model(Detector, bundle, trust=options.trust)
+    index, notes = relabelled(opened.part, match.to(match.shared))
+    notes = match.notes + notes
+    if len(match.shared) < len(model.labels):
+        notes += ("detections of classes that the data does not have are left out",)
+    evaluation = evaluate(model, index, own_threshold=True)
+    seconds = seconds_an_image(model, index.paths)
+    images = len(evaluation.index)
+    return Measured(evaluation.metrics, evaluation, match.shared, images, index.skipped.list(), notes, seconds)
+
+
+def evaluate(bundle: str | Path | Detector, index: Index, *, own_threshold: bool = False) -> Evaluation:
+    """Measure a detector on annotated images.
+
+    Args:
+        bundle: a detector, or its folder.
         index: the images, scanned; ``index.skipped`` takes those that cannot be read any more.
+        own_threshold: whether precision, recall and F1 are those at the detector's own threshold, and its LiteRT model is left
+            out, as a finished detector is measured; else they are those at the threshold that is best for these images.
 
     Raises:
         UserError: the index has classes that the bundle does not know.
     """
-    readable, detections = detect_annotated(bundle, index)
-    truth = ground_truth(readable)
-    measured, litert_metrics = detection_metrics(truth, detections, index.class_names), None
-    of_litert = litert_detect_annotated(bundle, index)
-    if of_litert is not None:
+    model = opened_model(Detector, bundle)
+    readable, detections = detect_annotated(model, index)
+    truth, threshold = ground_truth(readable), model.metadata["threshold"]
+    measured = detection_metrics(truth, detections, index.class_names, threshold=threshold if own_threshold else None)
+    litert_metrics = None
+    if not own_threshold and (of_litert := litert_detect_annotated(model.folder, index)) is not None:
         litert_metrics = detection_metrics(ground_truth(of_litert[0]), of_litert[1], index.class_names)
-    threshold = read_metadata(find_bundle(bundle))["threshold"]
-    return Evaluation(readable, truth, detections, measured, litert_metrics, threshold)
+    return Evaluation(readable, truth, detections, measured, litert_metrics, threshold, own_threshold)
 
 
-def detect_annotated(bundle: str | Path, index: Index, threshold: float = THRESHOLD) -> tuple[Index, list[Detections]]:
+def detect_annotated(
+    bundle: str | Path | Detector, index: Index, threshold: float = THRESHOLD
+) -> tuple[Index, list[Detections]]:
     """Detect objects in annotated images.
 
     Args:
-        bundle: a detector.
+        bundle: a detector, or its folder.
         index: the images; ``index.skipped`` takes those that cannot be read.
         threshold: score that detections have to exceed.
 
@@ -119,8 +179,7 @@ def detect_annotated(bundle: str | Path, index: Index, threshold: float = THRESH
     Raises:
         UserError: the index has classes that the bundle does not know.
     """
-    folder = find_bundle(bundle)
-    detector = Detector(folder, read_metadata(folder))
+    detector = opened_model(Detector, bundle)
     return _detect_in_readable(lambda path: detector.detect(read_image(path), threshold), index, detector.labels)
 
 

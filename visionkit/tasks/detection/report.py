@@ -9,7 +9,8 @@ from PIL import Image
 
 from visionkit.data.images.decode import ImageError, read_image
 from visionkit.data.splits import Splits
-from visionkit.metrics.detection import DetectionMetrics, GroundTruth, Matches, match_detections
+from visionkit.inference.measuring import Measured
+from visionkit.metrics.detection import THRESHOLDS, DetectionMetrics, GroundTruth, Matches, match_detections
 from visionkit.ops.detections import Detections
 from visionkit.tasks.detection.detectors import STRIDES
 from visionkit.tasks.detection.draw import OUTCOMES, draw_comparison
@@ -48,9 +49,21 @@ def report(
     return Report(title, __package__, shown, history, data.skipped, curves=CURVES)
 
 
-def _classes(evaluation: Evaluation, train_counts: np.ndarray) -> dict[str, Any]:
-    """Precision over recall, the table of classes, and the confusion matrix."""
+def report_on(measured: Measured, title: str) -> Report:
+    """The report of a finished detector on data, without what is known of a training alone.
+
+    Args:
+        measured: by ``evaluate.evaluate_data``.
+        title: of the page.
+    """
+    shown = _classes(measured.evaluation) | _images(measured.evaluation) | {"which": "measured"}
+    return Report(title, __package__, shown, [], measured.skipped)
+
+
+def _classes(evaluation: Evaluation, train_counts: np.ndarray | None = None) -> dict[str, Any]:
+    """Precision over recall and over the threshold, the table of classes, and the confusion matrix."""
     measured = evaluation.measured
+    train_counts = [None] * len(measured.classes) if train_counts is None else train_counts.tolist()
     labels = [*(each.name for each in measured.classes), "background"]
     with_objects = [number for number, each in enumerate(measured.classes) if each.objects]
     truth_classes = [truth.classes[truth.classes >= 0] for truth in evaluation.truth]
@@ -58,6 +71,9 @@ def _classes(evaluation: Evaluation, train_counts: np.ndarray) -> dict[str, Any]
     return {
         "measured": measured,
         "precision_recall": inline(_precision_recall(measured, with_objects)) if with_objects else None,
+        "threshold_curves": inline(_threshold_curves(measured)) if with_objects else None,
+        "own_threshold": evaluation.own_threshold,
+        "best": _best(measured) if with_objects else None,
         "crowded": most if most > measured.max_detections else None,
         "is_measured": evaluation.is_measured,
         "threshold": evaluation.threshold,
@@ -73,13 +89,26 @@ def _precision_recall(measured: DetectionMetrics, with_objects: Sequence[int]) -
     return plots.precision_recall(curves, [color_of(number) for number in with_objects] if few else ())
 
 
-def _class_rows(measured: DetectionMetrics, train_counts: np.ndarray, *, is_measured: bool) -> list[dict[str, Any]]:
+def _threshold_curves(measured: DetectionMetrics) -> bytes:
+    """Precision, recall and F1 over the threshold; classes have lines of their own where they are few."""
+    few = 1 < len(measured.classes) <= len(PALETTE)
+    colors = [color_of(number) for number in range(len(measured.classes))] if few else ()
+    return plots.threshold_curves(measured.curves, measured.threshold, colors)
+
+
+def _best(measured: DetectionMetrics) -> tuple[float, float]:
+    """The threshold at which F1 of all classes together is best, to a hundredth, and F1 there."""
+    scores = measured.curves[-1, 2]
+    return float(THRESHOLDS[scores.argmax()]), float(scores.max())
+
+
+def _class_rows(measured: DetectionMetrics, train_counts: Sequence[int | None], *, is_measured: bool) -> list[dict[str, Any]]:
     """A row for each class; None for values that a class without objects does not have."""
     return [
         {
             "name": each.name,
             "color": color_of(number),
-            "train": int(train),
+            "train": train,
             "val": each.objects,
             "ap50": each.ap50 if each.objects else None,
             "ap": each.ap if each.objects else None,

@@ -3,17 +3,22 @@
 from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 
+from visionkit.data.class_matching import joined
 from visionkit.data.formats.pairs import Pairs, generated_pairs
 from visionkit.data.images.decode import read_image
 from visionkit.data.images.listing import map_files
 from visionkit.data.index import Index
+from visionkit.data.measured_split import measured_sentence, measured_splits, name_of
+from visionkit.data.sources import read_people
 from visionkit.errors import UserError
-from visionkit.export.bundle import find_bundle, read_metadata
+from visionkit.inference.measuring import EvaluateOptions, Measured, Opened, opened_model, seconds_an_image
 from visionkit.metrics.verification import Identification, Verification, identification_metrics, verification_metrics
 from visionkit.tasks.embedding.predict import Embedder
+from visionkit.training.dataset import notes_of
 from visionkit.training.run_folder import RunFolder
 
 COLLAPSED = 0.1  # threshold for embeddings of length 1, below which all of them nearly coincide
@@ -52,25 +57,79 @@ class Evaluation:
         return self.verification.numbers() | self.identification.numbers()
 
 
-def evaluate(bundle: str | Path, index: Index, pairs: Pairs | None = None, *, seed: int) -> Evaluation:
-    """Measure an embedder on pairs of images, and on recognizing people.
+def read_data(source: str, metadata: dict[str, Any], options: EvaluateOptions) -> Opened:
+    """Read images of people to measure embedders on; no image is opened.
+
+    Args:
+        source: see ``sources.read_people``.
+        metadata: of a model.
+        options: say which split is read.
+
+    Raises:
+        UserError: there is no such data, or no such split, or nobody has two images.
+    """
+    data_set = read_people(source, allow_outside=options.allow_outside)
+    chosen = measured_splits(data_set.splits, options.split, source)
+    part = joined([data_set.splits[name] for name in chosen])
+    counts = np.unique(part.labels, return_counts=True)[1]
+    _check_people(source, counts)
+    sentence = measured_sentence(data_set.splits, chosen, source, read_as=data_set.format, count=len(part))
+    return Opened(source, name_of(chosen), part, f"{sentence[:-1]} of {len(counts):,} people.", notes_of(data_set))
+
+
+def _check_people(source: str, counts: np.ndarray) -> None:
+    if len(counts) < 2 or counts.max() < 2:
+        raise UserError(
+            f"{source}: {len(counts)} people with up to {counts.max(initial=0)} readable images; expected at least two people, "
+            "one of them with two images."
+        )
+
+
+def evaluate_data(bundle: str | Path, opened: Opened, options: EvaluateOptions) -> Measured:
+    """Measure an embedder on data that was opened; people are recognized at the threshold that it has.
 
     Args:
         bundle: an embedder.
+        opened: of ``read_data``.
+        options: say whether the model is trusted.
+
+    Raises:
+        UserError: too few images can be read.
+    """
+    model = opened_model(Embedder, bundle, trust=options.trust)
+    threshold = model.metadata.get("threshold")
+    evaluation = evaluate(model, opened.part, seed=0, threshold=threshold)
+    index = evaluation.index
+    _check_people(opened.source, np.unique(index.labels, return_counts=True)[1])
+    notes = ("the model has no threshold of its own: the one that is best for these images is taken",)
+    if threshold is not None:
+        best = measure_pairs(evaluation.embeddings, evaluation.pairs).threshold
+        notes = (f"the model's own threshold is {threshold:.3f}; the best one for these images is {best:.3f}",)
+    skipped, seconds = opened.part.skipped.list(), seconds_an_image(model, index.paths)
+    return Measured(evaluation.metrics, evaluation, index.class_names, len(index), skipped, notes, seconds)
+
+
+def evaluate(
+    bundle: str | Path | Embedder, index: Index, pairs: Pairs | None = None, *, seed: int, threshold: float | None = None
+) -> Evaluation:
+    """Measure an embedder on pairs of images, and on recognizing people.
+
+    Args:
+        bundle: an embedder, or its folder.
         index: images of people; ``index.skipped`` takes those that cannot be read any more.
         pairs: pairs of images of the index. Default: pairs that are drawn from all of them.
         seed: draws the pairs.
+        threshold: the distance up to which two images show the same person. Default: the best one for these pairs.
 
     Raises:
         UserError: no image can be read.
     """
-    folder = find_bundle(bundle)
-    places, embeddings = embeddings_of(Embedder(folder, read_metadata(folder)).embed, index)
+    places, embeddings = embeddings_of(opened_model(Embedder, bundle).embed, index)
     if not len(places):
         raise UserError(f"None of {len(index)} images of people can be read.")
     readable = index.take(places)
     pairs = generated_pairs(readable.labels, seed=seed) if pairs is None else pairs.among(places)
-    verification = measure_pairs(embeddings, pairs)
+    verification = measure_pairs(embeddings, pairs, threshold)
     identification = one_shot(embeddings, readable.labels, verification.threshold)
     return Evaluation(readable, embeddings, pairs, distances_of(embeddings, pairs), verification, identification)
 
@@ -108,9 +167,9 @@ def distances_of(embeddings: np.ndarray, pairs: Pairs) -> np.ndarray:
     return np.linalg.norm(embeddings[pairs.first] - embeddings[pairs.second], axis=1)
 
 
-def measure_pairs(embeddings: np.ndarray, pairs: Pairs) -> Verification:
-    """The metrics of pairs. Thresholds are chosen on other folds, which are other people where that is possible."""
-    return verification_metrics(distances_of(embeddings, pairs), pairs.same, folds=pairs.folds)
+def measure_pairs(embeddings: np.ndarray, pairs: Pairs, threshold: float | None = None) -> Verification:
+    """The metrics of pairs, at a threshold, or at those of the other folds, which are other people where that is possible."""
+    return verification_metrics(distances_of(embeddings, pairs), pairs.same, folds=pairs.folds, threshold=threshold)
 
 
 def one_shot(embeddings: np.ndarray, labels: np.ndarray, threshold: float) -> Identification:

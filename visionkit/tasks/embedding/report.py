@@ -7,6 +7,7 @@ from matplotlib.figure import Figure
 
 from visionkit.data.index import SkippedFiles
 from visionkit.data.splits import Splits
+from visionkit.inference.measuring import Measured
 from visionkit.tasks.embedding.evaluate import Evaluation
 from visionkit.tasks.embedding.plan import people_in
 from visionkit.viz import plots
@@ -30,15 +31,32 @@ def report(evaluation: Evaluation, data: Splits, history: list[dict[str, Any]], 
         history: rows of ``history.csv``.
         synthetic: whether the faces are synthetic.
     """
+    shown = _shown(evaluation) | {"num_trained_on": len(people_in(data.train) & people_in(evaluation.index))}
+    title = f"Verification: the same person?{' Synthetic faces' if synthetic else ''}"
+    skipped = SkippedFiles([*data.skipped, *evaluation.index.skipped.list()]).list()
+    return Report(title, __package__, shown, history, skipped, curves=CURVES)
+
+
+def report_on(measured: Measured, title: str) -> Report:
+    """The report of a finished embedder on data, without what is known of a training alone.
+
+    Args:
+        measured: by ``evaluate.evaluate_data``.
+        title: of the page.
+    """
+    return Report(title, __package__, _shown(measured.evaluation) | {"which": "measured"}, [], measured.skipped)
+
+
+def _shown(evaluation: Evaluation) -> dict[str, Any]:
+    """What fills the template, but for the people of the training."""
     same, distances = evaluation.pairs.same, evaluation.distances
     positives, negatives = np.flatnonzero(same), np.flatnonzero(~same)
     farthest = positives[np.argsort(-distances[positives], kind="stable")][:MAX_PAIRS]
     closest = negatives[np.argsort(distances[negatives], kind="stable")][:MAX_PAIRS]
     people, places = evaluation.index.labels, mapped(evaluation.index.labels)
-    shown = {
+    return {
         "threshold": evaluation.threshold,
         "num_people": len(np.unique(people)),
-        "num_trained_on": len(people_in(data.train) & people_in(evaluation.index)),
         "num_mapped_people": len(np.unique(people[places])),
         "num_same": len(positives),
         "num_different": len(negatives),
@@ -49,9 +67,6 @@ def report(evaluation: Evaluation, data: Splits, history: list[dict[str, Any]], 
         "positives": [_pair(evaluation, int(number)) for number in farthest],
         "negatives": [_pair(evaluation, int(number)) for number in closest],
     }
-    title = f"Verification: the same person?{' Synthetic faces' if synthetic else ''}"
-    skipped = SkippedFiles([*data.skipped, *evaluation.index.skipped.list()]).list()
-    return Report(title, __package__, shown, history, skipped, curves=CURVES)
 
 
 def mapped(people: np.ndarray) -> np.ndarray:

@@ -91,10 +91,10 @@ def read_data(source: str | Path, step: Step, *, seed: int, allow_outside: bool 
         UserError: no image can be used for training, or none for validation.
     """
     splits = train_and_val(read(source, allow_outside=allow_outside), seed=seed)
-    usable = splits.map(lambda index, name: _usable(index, name, step, source))
-    num_removed = len(splits.train) + len(splits.val) - len(usable.train) - len(usable.val)
+    used = splits.map(lambda index, name: usable(index, name, step, source))
+    num_removed = len(splits.train) + len(splits.val) - len(used.train) - len(used.val)
     note = (f"{num_removed} images left out that have more objects, or none",) if num_removed else ()
-    return replace(usable, notes=(*usable.notes, *note))
+    return replace(used, notes=(*used.notes, *note))
 
 
 def choose_plan(data: Splits) -> Plan:
@@ -109,8 +109,18 @@ def landmark_names(index: Index) -> tuple[str, ...]:
     return tuple(names if len(names) == count else map(str, range(count)))
 
 
-def _usable(index: Index, name: str, step: Step, source: str | Path) -> Index:
-    """The images that meet the requirement of a step."""
+def usable(index: Index, name: str, step: Step, source: str | Path) -> Index:
+    """The images that meet the requirement of a step.
+
+    Args:
+        index: the images.
+        name: of the split, for the message.
+        step: what is predicted.
+        source: the data set, for the message.
+
+    Raises:
+        UserError: there are none.
+    """
     fewest, most, words = REQUIREMENTS[step]
     objects = [None if each.objects is None else cleaned(each.objects) for each in index.annotations]
     rows = [row for row, each in enumerate(objects) if each is not None and fewest <= len(each) <= most]

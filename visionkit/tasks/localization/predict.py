@@ -14,7 +14,7 @@ from PIL import Image
 
 from visionkit.data.images.resize import letterbox
 from visionkit.inference.output import OutputLine, PredictOptions, boxes_line
-from visionkit.inference.predictor import Explainable, Predictor
+from visionkit.inference.predictor import AnyResult, Explainable, Predictor
 from visionkit.inference.results import Box, DetectionResult, Result
 from visionkit.losses.localization import CLASSES
 from visionkit.tasks.localization import output
@@ -42,7 +42,15 @@ class LandmarkResult(Result):
         return f"{len(self.points)} landmarks"
 
 
-class ObjectLocalizer(Predictor[DetectionResult]):
+class Locator(Predictor[AnyResult]):
+    """What both kinds of models of one thing share."""
+
+    def serve(self, images: np.ndarray) -> dict[str, tf.Tensor]:
+        """The outputs for images of one size, uint8 RGB ``(N, H, W, 3)``; see ``export.Locator.serve_images``."""
+        return self._model.serve_images(tf.constant(images))
+
+
+class ObjectLocalizer(Locator[DetectionResult]):
     """A bundle that finds one object or none; made by ``visionkit.load``.
 
     A score is the probability that there is an object, times that of its class.
@@ -78,7 +86,7 @@ class ObjectLocalizer(Predictor[DetectionResult]):
         return DetectionResult(path, (height, width), (box,), (self.labels.index(label),))
 
 
-class LandmarkPredictor(Predictor[LandmarkResult]):
+class LandmarkPredictor(Locator[LandmarkResult]):
     """A bundle that finds landmarks; made by ``visionkit.load``."""
 
     def draw(self, result: LandmarkResult) -> Image.Image:

@@ -8,6 +8,7 @@ import numpy as np
 from visionkit.data.images.decode import ImageError, read_image
 from visionkit.data.index import Skipped
 from visionkit.data.splits import Splits
+from visionkit.inference.measuring import Measured
 from visionkit.tasks.localization.evaluate import LandmarkEvaluation, ObjectEvaluation
 from visionkit.tasks.localization.predict import PRESENT, VISIBLE
 from visionkit.viz.annotate import draw_keypoints
@@ -37,17 +38,36 @@ def report(evaluation: ObjectEvaluation | LandmarkEvaluation, data: Splits, hist
         data: what was trained on and validated with.
         history: rows of ``history.csv``.
     """
+    step, columns = "landmarks", ("loss", "median_error")
     if isinstance(evaluation, ObjectEvaluation):
-        step, columns, draw = "object", ("loss", "presence_accuracy", "accuracy", "mean_iou"), _draw_object
+        step, columns = "object", ("loss", "presence_accuracy", "accuracy", "mean_iou")
+    galleries = _galleries(evaluation, "Validation images")
+    return gallery_report(f"Localization: {step}", galleries, history, columns=columns, skipped=data.skipped)
+
+
+def report_on(measured: Measured, title: str) -> Report:
+    """The report of a finished model on data, without what is known of a training alone.
+
+    Args:
+        measured: by ``evaluate.evaluate_data``.
+        title: of the page.
+    """
+    galleries = _galleries(measured.evaluation, "Measured images")
+    return gallery_report(title, galleries, [], columns=(), skipped=measured.skipped)
+
+
+def _galleries(evaluation: ObjectEvaluation | LandmarkEvaluation, heading: str) -> tuple[Gallery, Gallery]:
+    """The first images, and those with the worst predictions."""
+    if isinstance(evaluation, ObjectEvaluation):
+        draw = _draw_object
         sentences = "The first ones, with ground truth and prediction.", "Missed and imagined objects come first."
     else:
-        step, columns, draw = "landmarks", ("loss", "median_error"), _draw_landmarks
+        draw = _draw_landmarks
         sentences = ("Rings are the ground truth, dots the prediction; each landmark has its own color.",) * 2
-    galleries = (
-        Gallery("Validation images", sentences[0], _figures(evaluation, range(len(evaluation.index)), draw)),
+    return (
+        Gallery(heading, sentences[0], _figures(evaluation, range(len(evaluation.index)), draw)),
         Gallery("Images it got most wrong", sentences[1], _figures(evaluation, evaluation.worst.tolist(), draw)),
     )
-    return gallery_report(f"Localization: {step}", galleries, history, columns=columns, skipped=data.skipped)
 
 
 def gallery_report(

@@ -4,14 +4,25 @@ import math
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 import numpy as np
 
+from visionkit.data import sources
+from visionkit.data.arrays.patches import ORDINARY
+from visionkit.data.arrays.volumes import VolumeSplits, read_volume_sets
+from visionkit.data.augmentation.presets import Augmentation
+from visionkit.data.class_matching import joined, match_classes, relabelled
 from visionkit.data.images.decode import ImageError
+from visionkit.data.images.masks.outlines import with_masks
+from visionkit.data.images.scan import scan
+from visionkit.data.index import counted
+from visionkit.data.measured_split import measured_sentence, measured_splits, name_of
+from visionkit.data.splits import Splits
 from visionkit.errors import UserError
 from visionkit.export import litert
 from visionkit.export.bundle import LITERT_FILE, find_bundle, read_metadata
+from visionkit.inference.measuring import EvaluateOptions, Measured, Opened, opened_model, seconds_an_image
 from visionkit.metrics import membranes
 from visionkit.metrics.segmentation import (
     IGNORE,
@@ -22,8 +33,11 @@ from visionkit.metrics.segmentation import (
     mean_dice_of_cases,
     segmentation_metrics,
 )
-from visionkit.tasks.segmentation.data import SegmentationData
+from visionkit.printable import some
+from visionkit.tasks.segmentation.data import ImageData, SegmentationData, VolumeData
+from visionkit.tasks.segmentation.plan import with_readable_masks
 from visionkit.tasks.segmentation.predict import Segmenter
+from visionkit.training.dataset import notes_of
 from visionkit.training.run_folder import RunFolder
 
 MEMBRANE_ERRORS = ("rand_error", "warping_error")
@@ -107,22 +121,118 @@ def note_results(run: RunFolder, evaluation: Evaluation, in_training: Segmentati
     )
 
 
-def evaluate(bundle: Path, data: SegmentationData, *, are_membranes: bool = False) -> Evaluation:
+def read_data(source: str, metadata: dict[str, Any], options: EvaluateOptions) -> Opened:
+    """Read images with masks or outlines, or volumes with labels, to measure segmenters on; each file is opened once.
+
+    Args:
+        source: see ``sources.read``, and ``read_volume_sets`` for models of volumes.
+        metadata: of a model, which says what it takes.
+        options: say which split is read, and what mask values mean.
+
+    Raises:
+        UserError: there is no such data, or no such split, or it has no masks.
+    """
+    if metadata.get("input") == "volume":
+        if options.mask_values:
+            raise UserError("--mask-values is for images, and the model takes volumes.")
+        sets = read_volume_sets(source)
+        chosen = measured_splits(sets.splits, options.split, source)
+        part = tuple({volume.name: volume for name in chosen for volume in sets.splits[name]}.values())
+        as_volumes = "volumes with a label for every voxel"
+        sentence = measured_sentence(sets.splits, chosen, source, read_as=as_volumes, count=len(part), noun="volume")
+        splits = VolumeSplits(sets.class_names, (), part, skipped=sets.skipped)
+        return Opened(source, name_of(chosen), splits, sentence, sets.notes)
+    given = {"mask_values": options.mask_values, "allow_outside": options.allow_outside}
+    data_set = sources.read(source, prefer="masks", **given)
+    are_masks = any(index.has_masks for index in data_set.splits.values())
+    if not are_masks and not any(index.has_objects for index in data_set.splits.values()):
+        raise UserError(
+            f"{source} has no masks: expected images/ and masks/ with the same names in both, COCO polygons or stacks of TIFF "
+            f"pages; it is read as {data_set.format}."
+        )
+    can_measure = (lambda index: index.has_masks) if are_masks else (lambda index: index.has_objects)
+    chosen = measured_splits(data_set.splits, options.split, source, can_measure=can_measure)
+    index = scan(joined([data_set.splits[name] for name in chosen]))
+    index = index if are_masks else with_masks(index, options.scratch / "masks")
+    index, counts, ignored = with_readable_masks(index)
+    if not len(index):
+        first = "; ".join(f"{file.path}: {file.reason}" for file in index.skipped.list()[:1])
+        raise UserError(f"{source}: no image can be used{f' ({first})' if first else ''}; mend them.")
+    notes = notes_of(data_set)
+    if ignored:
+        notes += (
+            f"the masks mark {ignored:,} pixels ({ignored / (ignored + counts.sum()):.1%}) as no class: they are ignored",
+        )
+    sentence = measured_sentence(data_set.splits, chosen, source, read_as=data_set.format, count=len(index))
+    return Opened(source, name_of(chosen), index, sentence, notes, counts)
+
+
+def evaluate_data(bundle: str | Path, opened: Opened, options: EvaluateOptions) -> Measured:
+    """Measure a segmenter, not its LiteRT model, on data that was opened; pixels of classes that it lacks are ignored.
+
+    The errors of membranes are measured where they were in the training of the model.
+
+    Args:
+        bundle: a segmenter.
+        opened: of ``read_data``, for a model that takes the same.
+        options: say whether the model is trusted.
+
+    Raises:
+        UserError: the model and the data share no class but the background, or volumes have other channels.
+    """
+    labels, part = read_metadata(find_bundle(bundle))["labels"], opened.part
+    background = background_of(labels)
+    needed = "" if background is None else labels[background]
+    match = match_classes(part.class_names, labels, data=opened.source, model=str(bundle), needed=needed)
+    model, notes = opened_model(Segmenter, bundle, trust=options.trust), match.notes
+    if isinstance(part, VolumeSplits):
+        _check_channels(model, part)
+        counts = sum(np.bincount(volume.labels.ravel(), minlength=256) for volume in part.val)[: len(part.class_names)]
+        volumes = tuple(volume._replace(labels=match.table[volume.labels]) for volume in part.val)
+        known = VolumeSplits(model.labels, volumes, volumes, skipped=part.skipped)
+        data, timed = VolumeData(known, ORDINARY), (volume.values for volume in volumes)
+    else:
+        index, _ = relabelled(part, match)
+        counts, timed = opened.more, index.paths
+        data = ImageData(Splits(index, index), np.zeros(len(model.labels), np.int64), Augmentation("none"), "none")
+    lost = int(counts[match.numbers < 0].sum())
+    if lost:
+        names = some(match.unknown)
+        notes += (f"ignored: {lost:,} pixels ({lost / counts.sum():.1%}) of {names}, which the model does not know",)
+    are_membranes = "rand_error" in model.metadata.get("metrics", {}) and len(model.labels) == 2
+    evaluation = evaluate(model, data, are_membranes=are_membranes, of_litert=False)
+    seconds = seconds_an_image(model, timed)
+    return Measured(evaluation.metrics, evaluation, model.labels, len(evaluation.names), data.skipped, notes, seconds)
+
+
+def _check_channels(model: Segmenter, volumes: VolumeSplits) -> None:
+    """Raise an error where the volumes have other channels than the model takes."""
+    (shape,) = (tensor.shape for tensor in model.inputs)
+    channels = volumes.val[0].values.shape[-1]
+    if shape[-1] not in (None, channels):
+        raise UserError(
+            f"The volumes have {counted(channels, 'channel')}, {model.folder} takes {shape[-1]}; expected the same."
+        )
+
+
+def evaluate(
+    bundle: Path | Segmenter, data: SegmentationData, *, are_membranes: bool = False, of_litert: bool = True
+) -> Evaluation:
     """Measure a bundle on the validation data.
 
     Args:
-        bundle: of ``export_segmenter``, or its run folder.
+        bundle: of ``export_segmenter``, or its run folder, or a segmenter in memory.
         data: has the classes that it was trained on, in their order: masks hold their numbers.
         are_membranes: whether the classes are membranes (0) and cells (1): the errors of ISBI 2012 are measured, too.
+        of_litert: whether the LiteRT model is compared.
 
     Raises:
         UserError: the folder holds no bundle of visionkit, or one of other classes.
     """
-    bundle = find_bundle(bundle)
-    model, num_classes = Segmenter.open(bundle, read_metadata(bundle)), len(data.class_names)
+    model, num_classes = opened_model(Segmenter, bundle), len(data.class_names)
     if tuple(model.labels) != tuple(data.class_names):
         raise UserError(
-            f"{bundle} predicts the classes {', '.join(model.labels)}, the masks hold {', '.join(data.class_names)}: "
+            f"{model.folder} predicts the classes {', '.join(model.labels)}, the masks hold {', '.join(data.class_names)}: "
             "expected the same classes in the same order."
         )
 
@@ -148,7 +258,7 @@ def evaluate(bundle: Path, data: SegmentationData, *, are_membranes: bool = Fals
         np.array([outcome.error for outcome in outcomes]),
         compare,
         mean_boundary_f1(outcomes),
-        litert_disagreement(model, bundle, _some_inputs(data)),
+        litert_disagreement(model, model.folder, _some_inputs(data)) if of_litert else None,
     )
 
 

@@ -104,7 +104,7 @@ def open_images(
     def validate(splits: Splits) -> tuple[Splits, str]:
         def with_readable_masks(index: Index, name: str) -> Index:
             index = index if splits.train.has_masks else with_masks(index, run.path / "masks" / name)
-            readable, class_counts[name], ignored[name] = _with_readable_masks(index)
+            readable, class_counts[name], ignored[name] = with_readable_masks(index)
             if not len(readable):
                 first = "; ".join(f"{file.path}: {file.reason}" for file in index.skipped.list()[:1])
                 raise UserError(f"{source}: no {name} image can be used{f' ({first})' if first else ''}; mend them.")
@@ -278,7 +278,7 @@ def _read_images(source: str, config: TrainConfig, mask_values: Sequence[str]) -
     return first_images(splits, SMOKE_IMAGES) if config.smoke else splits
 
 
-def _with_readable_masks(index: Index) -> tuple[Index, np.ndarray, int]:
+def with_readable_masks(index: Index) -> tuple[Index, np.ndarray, int]:
     """The images whose masks can be read and have the size of the image; their pixels of each class, int64 ``(C,)``; and those
     that are ignored.
     """

@@ -8,6 +8,7 @@ import numpy as np
 from PIL import Image
 
 from visionkit.data.index import IGNORE
+from visionkit.inference.measuring import Measured
 from visionkit.tasks.segmentation.data import SegmentationData
 from visionkit.tasks.segmentation.evaluate import Comparison, Evaluation
 from visionkit.viz.annotate import Color, color_of, draw_mask, uncolored
@@ -33,10 +34,27 @@ def report(evaluation: Evaluation, data: SegmentationData, history: list[dict[st
         data: what was trained on and validated with.
         history: rows of ``history.csv``.
     """
-    names, background = data.class_names, uncolored(data.class_names)
+    shown = _shown(evaluation, data.class_names, np.asarray(data.class_counts))
+    return Report(f"Segmentation: {class_list(data.class_names)}", __package__, shown, history, data.skipped, curves=CURVES)
+
+
+def report_on(measured: Measured, title: str) -> Report:
+    """The report of a finished segmenter on data, without what is known of a training alone.
+
+    Args:
+        measured: by ``evaluate.evaluate_data``.
+        title: of the page.
+    """
+    shown = _shown(measured.evaluation, measured.labels, np.zeros(len(measured.labels))) | {"which": "measured"}
+    return Report(title, __package__, shown, [], measured.skipped)
+
+
+def _shown(evaluation: Evaluation, names: Sequence[str], train_counts: np.ndarray) -> dict[str, Any]:
+    """What fills the template; ``train_counts`` are pixels by class."""
+    background = uncolored(names)
     num_wrong, worst, others = worst_and_others(np.nan_to_num(np.asarray(evaluation.errors, float)))
-    shown = {
-        "classes": _class_rows(evaluation, data, background),
+    return {
+        "classes": _class_rows(evaluation, names, train_counts, background),
         "has_boundary_f1": evaluation.boundary_f1 is not None,
         "matrix": shown_matrix(evaluation.measured.matrix, names, names),
         "mistake": MISTAKE,
@@ -45,13 +63,13 @@ def report(evaluation: Evaluation, data: SegmentationData, history: list[dict[st
         "worst": [_figure(evaluation, number, background) for number in worst],
         "others": [_figure(evaluation, number, background) for number in others],
     }
-    title = f"Segmentation: {class_list(names)}"
-    return Report(title, __package__, shown, history, data.skipped, curves=CURVES)
 
 
-def _class_rows(evaluation: Evaluation, data: SegmentationData, background: Sequence[int]) -> list[dict[str, Any]]:
+def _class_rows(
+    evaluation: Evaluation, names: Sequence[str], counts: np.ndarray, background: Sequence[int]
+) -> list[dict[str, Any]]:
     """A row for each class; undefined values are None."""
-    names, counts, metrics = data.class_names, np.asarray(data.class_counts), evaluation.measured
+    metrics = evaluation.measured
     shares, is_present = counts / max(counts.sum(), 1), metrics.truth_share > 0
     columns = {
         "train": np.where(shares > 0, shares, np.nan),

@@ -7,7 +7,8 @@ from matplotlib.figure import Figure
 from PIL import Image
 
 from visionkit.data.index import Skipped
-from visionkit.tasks.style_transfer.evaluate import Evaluation
+from visionkit.inference.measuring import Measured
+from visionkit.tasks.style_transfer.evaluate import NUM_EXAMPLES, Evaluation
 from visionkit.tasks.style_transfer.plan import Inputs
 from visionkit.viz import plots
 from visionkit.viz.page import inline, inline_jpeg
@@ -66,6 +67,21 @@ def report(
     }
     title = f"Painted in the style of {', '.join(inputs.styles)}"
     return Report(title, __package__, shown, history, skipped, curves=CURVES)
+
+
+def report_on(measured: Measured, title: str) -> Report:
+    """The report of a finished bundle on photographs.
+
+    Args:
+        measured: by ``evaluate.evaluate_data``.
+        title: of the page.
+    """
+    examples = [
+        {"path": each.path, "images": [thumbnail(image, MEDIUM) for image in (each.image, *each.painted)]}
+        for each in measured.evaluation[:NUM_EXAMPLES]
+    ]
+    shown = {"styles": [{"name": name} for name in measured.labels], "examples": examples, "which": "measured"}
+    return Report(title, __package__, shown, [], measured.skipped)
 
 
 def loss_figure(steps: list[dict]) -> bytes:

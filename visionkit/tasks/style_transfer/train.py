@@ -99,13 +99,13 @@ def heads(network: keras.Model) -> dict[str, Head]:
 
 
 def content_and_style_loss(
-    extractor: FeatureExtractor, targets: StyleTargets, painted: Any, images: Any, shares: Any
+    extractor: FeatureExtractor, targets: StyleTargets | None, painted: Any, images: Any, shares: Any
 ) -> tuple[Any, Any]:
     """Content and style loss of painted images, without their weights: means over the batch.
 
     Args:
         extractor: anything with the ``layers`` and the ``extract`` of a ``FeatureExtractor``.
-        targets: the styles.
+        targets: the styles; without them the style loss is nan.
         painted: the painted images, float32 ``(N, H, W, 3)`` in 0..255.
         images: the original images, of the same shape.
         shares: how much of each style, float32 ``(N, S)``.
@@ -114,6 +114,8 @@ def content_and_style_loss(
     content = ops.stop_gradient(ops.cast(extractor.extract(images)[layers.content], "float32"))
     squares = ops.maximum(ops.mean(ops.square(content), axis=(1, 2, 3)), SMALLEST_SCALE)
     content_loss = losses.content_loss(features[layers.content], content) / squares
+    if targets is None:
+        return ops.mean(content_loss), float("nan")
     style_loss = 0.0
     for name, layer_share in layers.style.items():
         grams, scales = mean_gram(features[name]), targets.scales[name]

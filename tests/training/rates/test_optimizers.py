@@ -4,7 +4,7 @@ import keras
 import numpy as np
 import pytest
 
-from visionkit.training.optimizers import adamw, momentum_sgd
+from visionkit.training.rates.optimizers import adamw, momentum_sgd
 
 
 def variable(name="kernel") -> keras.Variable:

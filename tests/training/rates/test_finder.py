@@ -9,11 +9,11 @@ import numpy as np
 import pytest
 
 from tests.training.test_fit import FEATURES, ONE_HOT, Killed, batches, classification, head, phases
-from visionkit.training import rate_finder
 from visionkit.training.averaging import AveragingTrainer
 from visionkit.training.fit import Phase, train_in_order
-from visionkit.training.optimizers import momentum_sgd
-from visionkit.training.rate_finder import USUAL, choose_rate, find_rate, longest_valley, smooth, with_rate
+from visionkit.training.rates import finder as rate_finder
+from visionkit.training.rates.finder import USUAL, choose_rate, find_rate, longest_valley, smooth, with_rate
+from visionkit.training.rates.optimizers import momentum_sgd
 from visionkit.training.run_folder import RunFolder
 
 

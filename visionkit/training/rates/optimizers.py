@@ -2,7 +2,7 @@
 
 import keras
 
-from visionkit.training.stage_rates import ScaledRates
+from visionkit.training.rates.stages import ScaledRates
 
 NOT_DECAYED = ["bias", "gamma", "beta"]
 

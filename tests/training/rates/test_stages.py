@@ -10,8 +10,8 @@ from tests.models.small_backbones import small_backbone
 from visionkit.models.endpoints import stages
 from visionkit.training.averaging import AveragingTrainer
 from visionkit.training.fit import Phase, compile_phase, restore, snapshot
-from visionkit.training.optimizers import adamw, momentum_sgd
-from visionkit.training.stage_rates import stage_shares
+from visionkit.training.rates.optimizers import adamw, momentum_sgd
+from visionkit.training.rates.stages import stage_shares
 
 SIDE, RATE = 32, 0.1
 PIXELS = np.random.default_rng(0).uniform(0, 255, (4, SIDE, SIDE, 3)).astype("float32")

@@ -1,0 +1,81 @@
+"""Bundles that paint are measured on photographs."""
+
+import numpy as np
+import pytest
+import tensorflow as tf
+from PIL import Image
+
+from tests.tasks.style_transfer.painters import STYLES, export_hand_painter
+from tests.tasks.style_transfer.small_features import LAYERS, small_features
+from visionkit.errors import UserError
+from visionkit.inference.measuring import EvaluateOptions
+from visionkit.tasks.style_transfer import evaluate
+from visionkit.tasks.style_transfer.export import export_painter
+from visionkit.tasks.style_transfer.objective import FeatureExtractor
+from visionkit.tasks.style_transfer.report import report_on
+
+
+def measured(bundle, source, **options):
+    options = EvaluateOptions(**options)
+    opened = evaluate.read_data(str(source), {}, options)
+    return opened, evaluate.evaluate_data(bundle, opened, options)
+
+
+@pytest.fixture(scope="module")
+def bundle(tmp_path_factory):
+    return export_hand_painter(tmp_path_factory.mktemp("run") / "model")
+
+
+@pytest.fixture
+def photographs(tmp_path, rng):
+    (tmp_path / "photographs").mkdir()
+    for number in range(20):
+        pixels = rng.integers(0, 256, (30, 40, 3), np.uint8)
+        Image.fromarray(pixels).save(tmp_path / "photographs" / f"{number:02d}.png")
+    return tmp_path / "photographs"
+
+
+def test_no_photographs_and_splits_are_errors(bundle, tmp_path, photographs):
+    (tmp_path / "empty").mkdir()
+    with pytest.raises(UserError, match="no images in it; expected a folder of photographs"):
+        measured(bundle, tmp_path / "empty")
+    with pytest.raises(UserError, match="--split val: photographs to paint have no splits"):
+        measured(bundle, photographs, split="val")
+    (tmp_path / "broken.png").write_text("text")
+    with pytest.raises(UserError, match="None of 1 images can be read"):
+        measured(bundle, tmp_path / "broken.png")
+
+
+def test_photographs_are_painted_in_each_style_and_what_is_broken_is_skipped(bundle, photographs, tmp_path):
+    (photographs / "00.png").write_text("text")
+    opened, result = measured(bundle, photographs)
+    assert opened.sentence == f"{photographs} holds 20 images, of which 16 are measured."
+    assert result.images == 2 and result.labels == STYLES  # of three, since it has no LiteRT model
+    assert [file.path for file in result.skipped] == [str(photographs / "00.png")]
+    assert np.isnan(result.metrics["style_loss"]) and "features of None are not available" in result.notes[1]
+    page = report_on(result, "T").write(tmp_path / "r.html", notes=[], metrics={"images": 2}, config={}).read_text()
+    assert "Painted images" in page and page.count("data:image/jpeg") == 2 * (1 + len(STYLES))
+
+
+def test_the_content_loss_is_that_of_the_training(tmp_path, photographs, monkeypatch):
+    """A negative shows the content less well than the image itself; the style is a built-in painting."""
+    extractor = FeatureExtractor(small_features(), LAYERS)
+    monkeypatch.setattr(evaluate.plan, "build_extractors", lambda *_, **__: (extractor, extractor))
+    monkeypatch.setattr(evaluate, "WINDOW", 32)
+    losses = []
+    for name, paint in (("same", lambda pixels, _: pixels), ("negative", lambda pixels, _: 255 - pixels)):
+        options = {"styles": ("strokes",), "metadata": {"base": "vgg16"}}
+        bundle = export_painter(paint, [tf.Variable(0.0)], tmp_path / name, **options)
+        metrics = measured(bundle, photographs / "00.png")[1].metrics
+        losses.append(metrics["content_loss"])
+        assert metrics["style_loss"] > 0
+    assert losses[0] < 1e-4 < 0.1 < losses[1]
+
+
+def test_the_style_loss_needs_the_style_images(bundle, photographs, monkeypatch):
+    extractor = FeatureExtractor(small_features(), LAYERS)
+    monkeypatch.setattr(evaluate.plan, "build_extractors", lambda *_, **__: (extractor, extractor))
+    monkeypatch.setattr(evaluate, "style_layers", lambda base: LAYERS)
+    result = measured(bundle, photographs / "00.png")[1]
+    assert result.metrics["content_loss"] > 0 and np.isnan(result.metrics["style_loss"])
+    assert result.notes == ("the style loss is not measured: the model does not hold its style images",)
