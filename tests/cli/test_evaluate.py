@@ -64,7 +64,10 @@ def test_a_missing_model_and_missing_data_are_reported_before_anything_heavy_is_
 def test_a_model_is_measured_and_its_page_is_written(run, model, class_folders, tmp_path):
     done = run(model, class_folders, "--html", tmp_path / "pages" / "r.html")
     assert done.returncode == 0, done.stderr
-    assert f"{class_folders} is read as class folders; it has no splits, so all of it is measured: 16 images." in done.stdout
+    assert (
+        f"{class_folders} is read as class folders; it has no splits, so all of it is measured: 16 images of 2 classes."
+        in done.stdout
+    )
     assert "Note: 'blue' of the data is taken for 'Blue' of the model" in done.stdout
     assert "Note: the data has nothing of green, which the model knows, too." in done.stdout
     numbers = dict(reversed(line.split(maxsplit=1)) for line in done.stdout.splitlines() if re.match(r" *[\d.]+  ", line))

@@ -60,5 +60,5 @@ def test_a_sentence_says_how_data_was_understood_and_what_is_measured():
     assert said == "DATA is read as COCO; the validation split is measured: 1 image; not measured: train."
     said = measured_sentence(splits, ("train", "val"), "DATA", read_as="", count=3, noun="volume")
     assert said == "DATA; all splits (train, val) are measured: 3 volumes."
-    said = measured_sentence({"all": "ab"}, ("all",), "DATA", read_as="COCO", count=2)
-    assert said == "DATA is read as COCO; it has no splits, so all of it is measured: 2 images."
+    said = measured_sentence({"all": "ab"}, ("all",), "DATA", read_as="COCO", count=2, of="3 people")
+    assert said == "DATA is read as COCO; it has no splits, so all of it is measured: 2 images of 3 people."

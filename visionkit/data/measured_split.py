@@ -46,7 +46,14 @@ def name_of(chosen: tuple[str, ...]) -> str:
 
 
 def measured_sentence(
-    splits: Mapping[str, Sized], chosen: tuple[str, ...], data: str, *, read_as: str, count: int, noun: str = "image"
+    splits: Mapping[str, Sized],
+    chosen: tuple[str, ...],
+    data: str,
+    *,
+    read_as: str,
+    count: int,
+    noun: str = "image",
+    of: str = "",
 ) -> str:
     """How the data was understood, and what is measured, in a sentence.
 
@@ -57,11 +64,13 @@ def measured_sentence(
         read_as: the layout that was recognized; or "".
         count: how many images are measured.
         noun: what they are.
+        of: what they show, such as "3 classes".
     """
     others = [name for name in splits if name not in chosen and len(splits[name])]
+    counts = counted(count, noun) + (f" of {of}" if of else "")
     understood = f"{data} is read as {read_as}" if read_as else data
     if chosen == (WHOLE,):
-        return f"{understood}; it has no splits, so all of it is measured: {counted(count, noun)}."
+        return f"{understood}; it has no splits, so all of it is measured: {counts}."
     measured = f"the {word_of(chosen[0])} split is" if len(chosen) == 1 else f"all splits ({', '.join(chosen)}) are"
     left = f"; not measured: {', '.join(others)}" if others else ""
-    return f"{understood}; {measured} measured: {counted(count, noun)}{left}."
+    return f"{understood}; {measured} measured: {counts}{left}."

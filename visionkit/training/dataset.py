@@ -99,7 +99,7 @@ def notes_of(data: Splits | DataSet) -> tuple[str, ...]:
             continue
         more = f" ({len(others):,} more; `visionkit check` names all)" if others else ""
         notes.append(f"{kind}: {first.path}: {first.detail.removesuffix('.')}{more}")
-    return tuple(notes)
+    return tuple(dict.fromkeys(notes))
 
 
 def with_unmeasurable(splits: Splits, *counts: np.ndarray) -> Splits:

@@ -8,7 +8,8 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from visionkit.data.arrays.volumes import Volume, VolumeSplits, read_volumes, standardized
+from visionkit.data.arrays.folders import find_arrays
+from visionkit.data.arrays.volumes import Volume, VolumeSplits, read_volume_sets, read_volumes, standardized
 from visionkit.data.index import IGNORE, DataError, Skipped
 
 SHAPE = (4, 5, 6)
@@ -176,3 +177,17 @@ def test_each_channel_is_standardized_by_itself(rng, scale):
     assert result.dtype == np.float32
     np.testing.assert_allclose(result.mean((0, 1, 2)), 0, atol=1e-5)
     np.testing.assert_allclose(result.std((0, 1, 2)), (1, 1, 0), atol=1e-5)
+
+
+def test_all_splits_are_read_by_their_names(tmp_path):
+    labels = np.zeros((3, 4, 5), np.uint8)
+    labels[1] = 1
+    for split in ("train", "test"):
+        for part, values in (("images", labels.astype(np.float32)), ("labels", labels)):
+            (tmp_path / split / part).mkdir(parents=True)
+            np.save(tmp_path / split / part / "0.npy", values)
+    assert list(find_arrays(tmp_path).splits) == ["train", "val"]
+    assert list(find_arrays(tmp_path, all_splits=True).splits) == ["train", "test"]
+    sets = read_volume_sets(tmp_path)
+    assert sets.class_names == ("background", "1") and [len(volumes) for volumes in sets.splits.values()] == [1, 1]
+    assert list(read_volume_sets(tmp_path / "test").splits) == ["all"]  # nothing is held out

@@ -2,17 +2,19 @@
 
 import numpy as np
 import pytest
-import tensorflow as tf
 from PIL import Image
 
-from tests.tasks.style_transfer.painters import STYLES, export_hand_painter
+from tests.tasks.style_transfer.painters import STYLES, by_hand, export_hand_painter
 from tests.tasks.style_transfer.small_features import LAYERS, small_features
+from visionkit.data.images.decode import read_image
+from visionkit.data.images.resize import center_crop
 from visionkit.errors import UserError
 from visionkit.inference.measuring import EvaluateOptions
 from visionkit.tasks.style_transfer import evaluate
-from visionkit.tasks.style_transfer.export import export_painter
+from visionkit.tasks.style_transfer.descent import StyleImage
 from visionkit.tasks.style_transfer.objective import FeatureExtractor
 from visionkit.tasks.style_transfer.report import report_on
+from visionkit.tasks.style_transfer.train import StyleTargets, content_and_style_loss
 
 
 def measured(bundle, source, **options):
@@ -57,19 +59,22 @@ def test_photographs_are_painted_in_each_style_and_what_is_broken_is_skipped(bun
     assert "Painted images" in page and page.count("data:image/jpeg") == 2 * (1 + len(STYLES))
 
 
-def test_the_content_loss_is_that_of_the_training(tmp_path, photographs, monkeypatch):
-    """A negative shows the content less well than the image itself; the style is a built-in painting."""
-    extractor = FeatureExtractor(small_features(), LAYERS)
+def test_the_losses_are_those_of_the_training_for_styles_that_are_built_in(bundle, photographs, monkeypatch, rng):
+    extractor, style = FeatureExtractor(small_features(), LAYERS), rng.integers(0, 256, (64, 64, 3), np.uint8)
     monkeypatch.setattr(evaluate.plan, "build_extractors", lambda *_, **__: (extractor, extractor))
+    monkeypatch.setattr(evaluate, "style_layers", lambda base: LAYERS)
+    monkeypatch.setattr(evaluate, "STYLES", STYLES)
+    monkeypatch.setattr(evaluate, "painting", lambda name: style)
     monkeypatch.setattr(evaluate, "WINDOW", 32)
-    losses = []
-    for name, paint in (("same", lambda pixels, _: pixels), ("negative", lambda pixels, _: 255 - pixels)):
-        options = {"styles": ("strokes",), "metadata": {"base": "vgg16"}}
-        bundle = export_painter(paint, [tf.Variable(0.0)], tmp_path / name, **options)
-        metrics = measured(bundle, photographs / "00.png")[1].metrics
-        losses.append(metrics["content_loss"])
-        assert metrics["style_loss"] > 0
-    assert losses[0] < 1e-4 < 0.1 < losses[1]
+    metrics = measured(bundle, photographs / "00.png")[1].metrics
+    image = center_crop(read_image(photographs / "00.png"), 32).numpy()
+    targets = StyleTargets.at_window_size([StyleImage(style)] * 2, extractor, 32)
+    expected = []
+    for shares in np.eye(2, dtype=np.float32):
+        painted = by_hand(image.round().astype(np.uint8), shares[0]).astype(np.float32)
+        expected.append(content_and_style_loss(extractor, targets, painted[None], image[None], shares[None]))
+    assert list(metrics.values()) == pytest.approx(np.mean(np.array(expected, float), axis=0).tolist(), rel=1e-3)
+    assert list(metrics) == ["content_loss", "style_loss"] and min(metrics.values()) > 0
 
 
 def test_the_style_loss_needs_the_style_images(bundle, photographs, monkeypatch):

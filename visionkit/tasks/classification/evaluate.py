@@ -11,7 +11,7 @@ from visionkit.data.class_matching import joined, match_classes, relabelled
 from visionkit.data.formats.small_sets import find_small
 from visionkit.data.images.decode import read_image
 from visionkit.data.images.resize import center_crop, letterbox
-from visionkit.data.index import Index, SmallImages, SmallSplits
+from visionkit.data.index import Index, SmallImages, SmallSplits, counted
 from visionkit.data.measured_split import measured_sentence, measured_splits, name_of
 from visionkit.data.sources import labelled, read_labels
 from visionkit.errors import UserError
@@ -76,7 +76,8 @@ def read_data(source: str, metadata: dict[str, Any], options: EvaluateOptions) -
     data_set = labelled(source, read_labels(source, options.allow_outside), multi_label=bool(metadata.get("multi_label")))
     chosen = measured_splits(data_set.splits, options.split, source)
     part = joined([data_set.splits[name] for name in chosen])
-    sentence = measured_sentence(data_set.splits, chosen, source, read_as=data_set.format, count=len(part))
+    about = {"read_as": data_set.format, "count": len(part), "of": counted(int((part.counts() > 0).sum()), "class", "classes")}
+    sentence = measured_sentence(data_set.splits, chosen, source, **about)
     return Opened(source, name_of(chosen), part, sentence, notes_of(data_set))
 
 

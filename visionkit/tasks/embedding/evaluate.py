@@ -73,8 +73,9 @@ def read_data(source: str, metadata: dict[str, Any], options: EvaluateOptions) -
     part = joined([data_set.splits[name] for name in chosen])
     counts = np.unique(part.labels, return_counts=True)[1]
     _check_people(source, counts)
-    sentence = measured_sentence(data_set.splits, chosen, source, read_as=data_set.format, count=len(part))
-    return Opened(source, name_of(chosen), part, f"{sentence[:-1]} of {len(counts):,} people.", notes_of(data_set))
+    about = {"read_as": data_set.format, "count": len(part), "of": f"{len(counts):,} people"}
+    sentence = measured_sentence(data_set.splits, chosen, source, **about)
+    return Opened(source, name_of(chosen), part, sentence, notes_of(data_set))
 
 
 def _check_people(source: str, counts: np.ndarray) -> None:
