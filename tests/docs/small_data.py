@@ -1,6 +1,7 @@
 """The files that the documentation's commands take, small: ``write_small_data(folder)``."""
 
 import json
+import shutil
 from pathlib import Path
 
 import cv2
@@ -31,10 +32,10 @@ def write_small_data(folder: Path) -> None:
     for number in range(12):
         _save(_crop(coffee, 160, rng), folder / "photographs" / f"{number}.jpg")
     _write_labels(folder, rng)
-    make_detection_demo(folder / "my_boxes", num_train=12, num_val=4)
-    make_detection_demo(folder / "DATA", num_train=6, num_val=2)
-    make_detection_demo(folder / "cells_voc", num_train=20, num_val=4)
-    make_segmentation_demo(folder / "my_masks", num_train=8, num_val=4)
+    make_detection_demo(folder / "my_boxes", num_train=16, num_val=4)
+    for name in ("DATA", "cells_voc"):
+        shutil.copytree(folder / "my_boxes", folder / name)
+    make_segmentation_demo(folder / "my_masks", num_train=6, num_val=2)
     _write_coco(folder, coffee)
     _write_people(folder, rng)
     _write_arrays(folder)

@@ -3,6 +3,7 @@
 import json
 import os
 import shlex
+import shutil
 import subprocess
 import sys
 from pathlib import Path
@@ -51,10 +52,17 @@ def scripts_of(page: Path) -> list[list[str]]:
     return scripts
 
 
+@pytest.fixture(scope="module")
+def small_data(tmp_path_factory) -> Path:
+    folder = tmp_path_factory.mktemp("small")
+    write_small_data(folder)
+    return folder
+
+
 @pytest.fixture
-def folder(tmp_path) -> Path:
+def folder(tmp_path, small_data) -> Path:
     """A folder with small data, in which ``visionkit`` is the command of this source tree."""
-    write_small_data(tmp_path)
+    shutil.copytree(small_data, tmp_path, dirs_exist_ok=True)
     for name in ("recipes", "benchmarks", "saved_models"):
         (tmp_path / name).symlink_to(ROOT / name)
     program = tmp_path / "bin" / "visionkit"
