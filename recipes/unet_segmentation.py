@@ -107,8 +107,7 @@ class Config(TrainConfig):
             raise UserError(f"--losses {' '.join(self.losses)}: expected at least one, and none twice.")
         if min(self.filters, default=1) < 1:
             raise UserError(f"--filters {' '.join(map(str, self.filters))}: expected numbers from 1 on.")
-        has_none = self.base == "none" or (self.base is None and self.volumes)
-        check_base(self, "there is no pretrained base" if has_none else self.why_random())
+        check_base(self, "there is no pretrained base" if self.base == "none" else self.why_random())
 
     def checked(self) -> "Config":
         """The configuration with whole paths and the defaults of images or volumes; misspelt names and unreadable data are
@@ -130,7 +129,9 @@ class Config(TrainConfig):
         defaults = {"base": "efficientnet_lite0", "batch_size": 8, "flip": True} | defaults
         unset = {name: value for name, value in defaults.items() if getattr(config, name) is None}
         filters = config.filters or plan.FILTERS[3 if volumes else 2]
-        return dataclasses.replace(config, volumes=volumes, filters=filters, **unset)
+        config = dataclasses.replace(config, volumes=volumes, filters=filters, **unset)
+        check_base(config, "there is no pretrained base" if config.base == "none" else None)
+        return config
 
 
 def main(config: Config) -> Run:

@@ -39,7 +39,7 @@ def given(recipe: str, weights: str) -> list[str]:
 def test_a_base_is_unfrozen_at_rates_of_its_own_and_the_report_shows_the_search(recipe, weights, tmp_path):
     out, options = tmp_path / "run", ("--freeze", "base", "--unfreeze", "2:none", "--stage-decay", "0.5", "--patience", "2")
     called = (*TINY, *given(recipe, weights), *options, "--learning-rate", "auto", "--out", out)
-    status, _printed, errors = run_in_process(recipe, *called)
+    status, _, errors = run_in_process(recipe, *called)
     assert status == 0, errors
     rows = list(csv.DictReader((out / "history.csv").read_text().splitlines()))
     phases = PHASES.get(recipe, ["train", "train_none"])

@@ -22,7 +22,7 @@ class FineTuningOptions:
 
     freeze: Freeze | None = None
     """The layers of the pretrained base that keep their weights: base (all of it), a stride (those up to that feature map), or
-    none. Default: the recipe's own."""
+    none. Default: 4 in detection, base in localization, none in the others; in transfer learning --unfreeze says it."""
     unfreeze: tuple[str, ...] = ()
     """Freeze less later: 5:16 10:none freezes up to stride 16 from epoch 5 on, and nothing from 10 on; gradual unfreezes
     stage by stage from the deepest, in equal parts of the epochs, and begins with all of the base frozen."""

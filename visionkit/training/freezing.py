@@ -99,7 +99,7 @@ def parts_of(name: str, freeze: Freeze, unfreeze: Sequence[str], epochs: int, st
     for layers in kept:
         if layers not in (BASE, NONE) and int(layers) not in strides:
             known = " ".join([BASE, *map(str, strides), NONE])
-            raise UserError(f"{layers}: the base has no feature map of that stride; expected one of {known}.")
+            raise UserError(f"--freeze or --unfreeze {layers}: the base has no feature map of that stride, only {known}.")
     names = [name, *(f"{name}_{layers}" for layers in kept[1:])]
     ends = [*starts[1:], epochs]
     return [Part(*part, end - part[-1]) for *part, end in zip(names, kept, starts, ends, strict=True)]

@@ -10,7 +10,7 @@ import math
 import random
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
-from typing import Any, Protocol
+from typing import Any
 
 import keras
 import numpy as np
@@ -45,11 +45,7 @@ class FoundRate:
     losses: list[float]
 
 
-class _MakePhase(Protocol):
-    def __call__(self) -> Phase: ...
-
-
-def with_rate(run: RunFolder, make: _MakePhase) -> Phase:
+def with_rate(run: RunFolder, make: Callable[[], Phase]) -> Phase:
     """Set up a phase, and find its learning rate if that is "auto"; a resumed run takes the rate from its plan.
 
     Args:
