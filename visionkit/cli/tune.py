@@ -8,9 +8,7 @@ import sys
 import time
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Annotated, Any, NoReturn
-
-import tyro
+from typing import Any, NoReturn
 
 from visionkit.cli.train import PACKAGE, RECIPES, imported, recipe_file
 from visionkit.command_line import flag_of, parse_options
@@ -34,8 +32,8 @@ class TuneOptions:
 
     trials: int | None = None
     """How many trials the study has in all, with those that are stopped early or fail. Default: 20."""
-    study: Annotated[Path | None, tyro.conf.arg(name="study")] = None
-    """Folder of the study: its state, a run folder for each trial, report.html, best.txt. Default: runs/tune-<recipe>-<time>."""
+    study: Path | None = None
+    """Folder of the study. Default: runs/tune-<recipe>-<time>."""
     timeout_minutes: float | None = None
     """Interrupt the search after so many minutes; --resume goes on with it."""
     resume: Path | None = None
@@ -115,15 +113,20 @@ def _opened_setup(name: str, options: TuneOptions, of_recipe: list[str]) -> tupl
         setup = studies.read_setup(folder)
         if name not in ("", setup.recipe) or tuple(of_recipe) not in ((), setup.arguments):
             raise UserError(
-                f"{folder} holds a study of {shlex.join([setup.recipe, *setup.arguments])}, which goes on with its own options: "
-                f"visionkit tune --resume {shlex.quote(str(folder))}. Name another --study for another one."
+                f"{folder} holds a study of {shlex.join([setup.recipe, *setup.arguments])}, which goes on with its own "
+                f"options: {_resume(folder)}. Name another --study for another one."
             )
+        if options.trials is not None and options.trials != setup.trials:
+            setup = dataclasses.replace(setup, trials=options.trials)
+            studies.write_setup(folder, setup)
         return folder, setup
     config = _parsed(name, of_recipe)
     from visionkit.training.recipe import requested, unused
 
-    setup = studies.setup_of(name, of_recipe, space_of(name, config, requested(config) & config.named), config)
+    space = space_of(name, config, requested(config) & config.named)
+    setup = studies.setup_of(name, of_recipe, space, config, trials=options.trials or TRIALS)
     folder = folder or unused(Path("runs") / f"tune-{name}-{time.strftime('%Y%m%d-%H%M%S')}").resolve()
+    studies.check_new(folder)
     studies.write_setup(folder, setup)
     return folder, setup
 
@@ -155,7 +158,7 @@ def _parsed(name: str, arguments: list[str]) -> Any:
 
 def _search(folder: Path, setup: Setup, options: TuneOptions) -> int:
     """Run the trials, and say what was found."""
-    num_trials = options.trials or TRIALS
+    num_trials = setup.trials
     deadline = None if options.timeout_minutes is None else time.monotonic() + 60 * options.timeout_minutes
     with studies.opened(folder, setup) as study:
         found = studies.all_trials(study, setup)
@@ -173,14 +176,15 @@ def _search(folder: Path, setup: Setup, options: TuneOptions) -> int:
         try:
             measures = {"deadline": deadline, "told": told, "shows": _show if sys.stderr.isatty() else None}
             environment = _environment()
-            studies.search(study, setup, folder, num_trials=num_trials, command=_process, environment=environment, **measures)
+            studies.search(study, setup, folder, command=_process, environment=environment, **measures)
         except KeyboardInterrupt as interrupt:
             _clear()
             _stopped(folder, "Interrupted", getattr(interrupt, "status", 130))
         trials = studies.all_trials(study, setup)
-        if (deadline is not None and len(trials) < num_trials) or any(each.outcome.state == "interrupted" for each in trials):
+        ended = [trial for trial in trials if trial.outcome.state != "interrupted"]
+        if deadline is not None and len(ended) < num_trials:
             print(f"The {options.timeout_minutes:g} minutes are over. Go on with: {_resume(folder)}")
-        return _conclude(folder, setup, trials)
+        return _conclude(folder, setup, ended)
 
 
 def _stopped(folder: Path, why: str, status: int) -> NoReturn:
@@ -300,7 +304,8 @@ def _help(options: tuple[Any, ...], name: str) -> str:
     lines = "\n".join(f"  {flag:<21}{text}" for flag, text in texts.items())
     searched = "\n".join(f"  {option.in_words}" for option in options)
     return (
-        f"usage: visionkit tune {name} [--data DATA] [OPTIONS]\n\nOptions of the search:\n\n{lines}\n\nSearched, where the recipe "
-        f"has it, the data allow it, and you do not give it:\n\n{searched}\n\nAll options of the recipe but --out may be given, "
-        f"and are those of all trials; visionkit train {name} --help lists them."
+        f"usage: visionkit tune {name} [--data DATA] [OPTIONS]\n\nOptions of the search:\n\n{lines}\n\n"
+        f"Searched, unless you give it or it has no effect:\n\n{searched}\n\n"
+        "All options of the recipe but --out may be given, and are those of all trials; "
+        f"visionkit train {name} --help lists them."
     )

@@ -94,7 +94,7 @@ def best_so_far(trials: Sequence[dict[str, Any]], *, is_maximized: bool) -> tupl
         if trial["state"] == "finished":
             numbers.append(trial["number"])
             values.append(better([*values[-1:], trial["value"]]))
-    return (numbers + [trials[-1]["number"]], values + values[-1:]) if numbers else ([], [])
+    return ([*numbers, trials[-1]["number"]], values + values[-1:]) if numbers else ([], [])
 
 
 def importance_figure(importances: dict[str, float]) -> bytes:

@@ -39,6 +39,7 @@ class Setup:
         space: what is searched, and measured.
         first: the values of the first trial.
         seed: of what is drawn; the trials have the seed of their arguments.
+        trials: how many there are to be, with those that are pruned or fail.
         working: the folder in which the study was begun, to which relative paths refer.
     """
 
@@ -47,6 +48,7 @@ class Setup:
     space: Space
     first: dict[str, Any]
     seed: int
+    trials: int
     working: str
 
     def command(self, values: dict[str, str | float]) -> list[str]:
@@ -74,7 +76,7 @@ class Trial:
         return "  ".join(f"{name.replace('_', '-')} {shown(value)}" for name, value in self.values.items())
 
 
-def setup_of(recipe: str, arguments: Sequence[str], space: Space, config: Any) -> Setup:
+def setup_of(recipe: str, arguments: Sequence[str], space: Space, config: Any, *, trials: int) -> Setup:
     """The setup of a new study in the current folder.
 
     Args:
@@ -82,8 +84,9 @@ def setup_of(recipe: str, arguments: Sequence[str], space: Space, config: Any) -
         arguments: the options that all trials have.
         space: what is searched.
         config: the recipe's configuration, with the seed and the defaults.
+        trials: how many there are to be.
     """
-    return Setup(recipe, tuple(arguments), space, first_values(space, config), config.seed, str(Path.cwd()))
+    return Setup(recipe, tuple(arguments), space, first_values(space, config), config.seed, trials, str(Path.cwd()))
 
 
 def read_setup(folder: Path) -> Setup:
@@ -108,14 +111,18 @@ def read_setup(folder: Path) -> Setup:
         raise UserError(f"{file} is damaged: the study cannot go on. Put it back, or begin another study.") from error
 
 
-def write_setup(folder: Path, setup: Setup) -> None:
-    """Begin a study in a folder, which is made if it is missing.
+def check_new(folder: Path) -> None:
+    """Refuse a folder that a study cannot be begun in.
 
     Raises:
-        UserError: the folder holds something else.
+        UserError: it is not empty, or no folder.
     """
-    if folder.exists() and any(each.name != ".lock" for each in folder.iterdir()):
-        raise UserError(f"{folder} is not empty, and holds no study: name another folder with --study.")
+    if folder.exists() and (not folder.is_dir() or any(folder.iterdir())):
+        raise UserError(f"{folder} holds no study, and is not an empty folder: name another one with --study.")
+
+
+def write_setup(folder: Path, setup: Setup) -> None:
+    """Write what a study is into its folder, which is made if it is missing."""
     folder.mkdir(parents=True, exist_ok=True)
     plain = dataclasses.asdict(setup)
     plain["space"]["options"] = [option._asdict() for option in setup.space.options]
@@ -140,7 +147,7 @@ def opened(folder: Path, setup: Setup) -> Iterator[Any]:
     engine = {"creator": lambda: sqlite3.connect(folder / STORAGE, check_same_thread=False)}  # a path needs no escapes so
     storage = optuna.storages.RDBStorage("sqlite://", engine_kwargs=engine)
     try:
-        pruner = optuna.pruners.MedianPruner(n_startup_trials=COMPARED, n_warmup_steps=UNJUDGED)
+        pruner = optuna.pruners.MedianPruner(n_startup_trials=COMPARED, n_warmup_steps=UNJUDGED + 1)
         options = {"study_name": NAME, "direction": setup.space.direction, "load_if_exists": True}
         study = optuna.create_study(storage=storage, pruner=pruner, **options)
         states = [trial.state.name for trial in study.get_trials(deepcopy=False)]
@@ -163,7 +170,6 @@ def search(
     setup: Setup,
     folder: Path,
     *,
-    num_trials: int,
     command: Callable[[list[str]], list[str]],
     environment: dict[str, str],
     deadline: float | None = None,
@@ -176,7 +182,6 @@ def search(
         study: Optuna's, see ``opened``.
         setup: what the study is.
         folder: of the study; each trial has a run folder in it.
-        num_trials: of the whole study, with those that were pruned or failed.
         command: makes the command of a process of the arguments of ``visionkit``.
         environment: of the processes.
         deadline: when the trial that runs is interrupted, as ``time.monotonic`` counts.
@@ -187,7 +192,7 @@ def search(
         UserError: the first two trials failed.
     """
     while deadline is None or time.monotonic() < deadline:
-        trial, is_begun = _next_trial(study, setup, num_trials)
+        trial, is_begun = _next_trial(study, setup)
         if trial is None:
             return
         values, number = suggest(trial, setup.space), trial.number + 1
@@ -220,7 +225,7 @@ def _working(setup: Setup) -> Path:
     return Path(setup.working) if Path(setup.working).is_dir() else Path.cwd()
 
 
-def _next_trial(study: Any, setup: Setup, num_trials: int) -> tuple[Any, bool]:
+def _next_trial(study: Any, setup: Setup) -> tuple[Any, bool]:
     """The trial that was interrupted, or another, None if there are enough; and whether it was interrupted.
 
     What the sampler draws depends on the seed and the number of the trial, so that interruptions change nothing.
@@ -233,7 +238,7 @@ def _next_trial(study: Any, setup: Setup, num_trials: int) -> tuple[Any, bool]:
     study.sampler = optuna.samplers.TPESampler(seed=random.Random(f"{setup.seed} {number}").getrandbits(32))
     if running:
         return optuna.trial.Trial(study, running[0]._trial_id), True
-    return study.ask() if len(begun) < num_trials else None, False
+    return study.ask() if len(begun) < setup.trials else None, False
 
 
 def suggest(trial: Any, space: Space) -> dict[str, str | float]:
@@ -292,8 +297,8 @@ def importances(study: Any, setup: Setup) -> dict[str, float]:
     import optuna
 
     names = [option.name for option in setup.space.options]
-    whole = [trial for trial in study.get_trials(deepcopy=False, states=(optuna.trial.TrialState.COMPLETE,))]
-    whole = [trial for trial in whole if all(name in trial.params for name in names)]
+    finished = study.get_trials(deepcopy=False, states=(optuna.trial.TrialState.COMPLETE,))
+    whole = [trial for trial in finished if all(name in trial.params for name in names)]
     if len(whole) < 4 or len({trial.value for trial in whole}) < 2:
         return {}
     evaluator = optuna.importance.FanovaImportanceEvaluator(seed=setup.seed)
