@@ -30,7 +30,7 @@ def test_rows_have_numbers_where_there_are(tmp_path):
         (1, "Traceback\n  File\nKeyError: 'x'\n", "KeyError: 'x'"),
         (-9, "error: other", "it was ended by SIGKILL, maybe since memory was short"),
         (-15, "", "it was ended by SIGTERM"),
-        (-250, "", "it was ended by -250"),
+        (-250, "", "it was ended by signal 250"),
     ],
 )
 def test_the_reason_of_a_failure_is_a_line(tmp_path, status, printed, expected):

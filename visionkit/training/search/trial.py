@@ -168,7 +168,7 @@ def read_history(run: Path) -> list[dict[str, Any]]:
 def reason(status: int, log: Path) -> str:
     """Why a process failed, in a line: its last error, or its last line, or the signal that ended it."""
     if status < 0:
-        name = signal.Signals(-status).name if -status in set(signal.Signals) else str(-status)
+        name = signal.Signals(-status).name if -status in set(signal.Signals) else f"signal {-status}"
         return f"it was ended by {name}" + (", maybe since memory was short" if name == "SIGKILL" else "")
     lines = read_file(log).decode(errors="replace").replace("\r", "\n").splitlines() if log.is_file() else []
     lines = [line.strip() for line in lines if line.strip()]
