@@ -162,7 +162,7 @@ def _search(folder: Path, setup: Setup, options: TuneOptions) -> int:
     deadline = None if options.timeout_minutes is None else time.monotonic() + 60 * options.timeout_minutes
     with studies.opened(folder, setup) as study:
         found = studies.all_trials(study, setup)
-        print(f"{folder}: {_number(len(setup.space.options), 'option')} of {setup.recipe}: {_searched(setup)}.", flush=True)
+        print(f"{printable(folder)}: searches {setup.recipe} for {_searched(setup)}.", flush=True)
         if finished := [trial for trial in found if trial.outcome.state != "interrupted"]:
             print(f"{_number(len(finished), 'trial')} of {num_trials} had ended before, and are kept.", flush=True)
 
@@ -183,7 +183,7 @@ def _search(folder: Path, setup: Setup, options: TuneOptions) -> int:
         trials = studies.all_trials(study, setup)
         ended = [trial for trial in trials if trial.outcome.state != "interrupted"]
         if deadline is not None and len(ended) < num_trials:
-            print(f"The {options.timeout_minutes:g} minutes are over. Go on with: {_resume(folder)}")
+            print(f"The {options.timeout_minutes:g} minutes are over. Go on with: {printable(_resume(folder))}")
         return _conclude(folder, setup, ended)
 
 

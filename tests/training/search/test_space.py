@@ -65,6 +65,8 @@ def test_what_has_no_effect_is_not_searched():
     assert space_of("classification", config_of("classification", weights="none"), {"weights"}).options[0].rate == 1e-3
     kind = type(config_of("classification").unfreeze)
     assert names_of("classification", unfreeze="head" if kind is str else ("head",)) == ["augment"]
+    head = config_of("classification", unfreeze="head" if kind is str else ("head",))
+    assert (space_of("classification", head, {"unfreeze"}).shared, SPACES["classification"].shared) == (None, "head")
     assert "freeze" in names_of("detection") and "freeze" not in names_of("detection", weights="none")
     assert "freeze" not in names_of("segmentation", base="none")
 

@@ -12,6 +12,7 @@ from visionkit.errors import UserError
 
 FACTOR = 10  # a learning rate is searched from a tenth of the usual one to ten times as much
 FROZEN = ("freeze", "unfreeze")  # both say how much is trained: where one was given, neither is searched
+ALONE = ("head", "base")  # their values with which the shared phase is the only one
 
 
 class Option(NamedTuple):
@@ -56,7 +57,8 @@ class Space:
 
     Attributes:
         options: what is varied.
-        metrics: what is compared after each epoch: the first of them that ``history.csv`` has, as ``val_<metric>``.
+        metrics: what is compared: the first of them that ``metrics.json`` has, and after each epoch the first that
+            ``history.csv`` has, as ``val_<metric>``.
         direction: which values of the metric are better.
         shared: a phase that trains the same in all trials and is short, so that none is stopped in it.
     """
@@ -133,6 +135,8 @@ def space_of(recipe: str, config: Any, given: Set[str]) -> Space:
         raise UserError(f"visionkit tune {recipe}: leave --study depth out, which compares networks that are trained alike.")
     if getattr(config, "step", None) == "landmarks":
         space = dataclasses.replace(space, **LANDMARKS)
+    if any(_word(getattr(config, name, "")) in ALONE for name in given & set(FROZEN)):
+        space = dataclasses.replace(space, shared=None)
     options = tuple(_accepted(option, config) for option in space.options if _has_effect(option, config, given))
     options = tuple(option for option in options if option.rate is not None or len(option.values) > 1)
     if not options:

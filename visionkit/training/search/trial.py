@@ -111,7 +111,7 @@ def follow(
         status = process.poll()  # before the history is read: nothing comes after it
         before, rows = len(rows), read_history(run)
         for epochs, row in enumerate(rows[before:], start=before + 1):
-            metric = next((name for name in space.metrics if row.get(f"val_{name}") is not None), None)
+            metric = next((name for name in space.metrics if f"val_{name}" in row), None)
             if metric is None:
                 continue
             value = row[f"val_{metric}"]
@@ -125,7 +125,7 @@ def follow(
                 return Outcome("pruned", value, metric, epochs, row.get("seconds", 0.0))
         if status is not None:
             process.stdin.close()
-            return _ended(status, run, log, epochs=len(rows), seconds=time.monotonic() - began)
+            return _ended(status, run, log, space, epochs=len(rows), seconds=time.monotonic() - began)
         if deadline is not None and time.monotonic() >= deadline:
             end(process)
             return Outcome("interrupted", epochs=len(rows))
@@ -134,19 +134,19 @@ def follow(
 
 def _is_shared(row: dict[str, Any], trial: Any, space: Space) -> bool:
     """Whether an epoch is of the phase that all trials share; those that have no other are pruned in it."""
-    return row["phase"] == space.shared and trial.params.get("unfreeze") != row["phase"]
+    return row["phase"] == space.shared and trial.params.get("unfreeze") != space.shared
 
 
-def _ended(status: int, run: Path, log: Path, **measured: Any) -> Outcome:
+def _ended(status: int, run: Path, log: Path, space: Space, **measured: Any) -> Outcome:
     """The outcome of a process that has ended by itself."""
     metrics = _read_metrics(run)
     if status != 0 or metrics is None:
         return Outcome("failed", error=reason(status, log), **measured)
-    metric, value = next(iter(metrics.items()))
-    seconds = metrics.get("seconds") or measured["seconds"]
-    if value is None:
-        return Outcome("failed", error=f"{metric} could not be measured", **measured | {"seconds": seconds})
-    return Outcome("finished", float(value), metric, measured["epochs"], seconds)
+    metric = next((name for name in space.metrics if metrics.get(name) is not None), None)
+    measured["seconds"] = metrics.get("seconds") or measured["seconds"]
+    if metric is None:
+        return Outcome("failed", error=f"{' or '.join(space.metrics)} could not be measured", **measured)
+    return Outcome("finished", float(metrics[metric]), metric, **measured)
 
 
 def _read_metrics(run: Path) -> dict[str, float | None] | None:
