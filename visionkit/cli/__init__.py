@@ -17,6 +17,7 @@ from visionkit.cli.faces import FACES
 from visionkit.cli.models import models
 from visionkit.cli.predict import predict
 from visionkit.cli.train import train
+from visionkit.cli.tune import tune
 from visionkit.cli.understand import understand
 from visionkit.errors import UserError, did_you_mean
 from visionkit.files import arguments_expanded
@@ -26,6 +27,7 @@ from visionkit.training.stopping import in_words, stopped_by_signals
 Command = Callable[..., int] | dict[str, Callable[..., int]]  # a dict has further commands
 COMMANDS: dict[str, Command] = {
     "train": train,
+    "tune": tune,
     "predict": predict,
     "evaluate": evaluate,
     "check": check,
@@ -86,7 +88,7 @@ def run_command(program: str, commands: dict[str, Command], arguments: list[str]
     command = commands[name]
     if isinstance(command, dict):
         return run_command(f"{program} {name}", command, others)
-    return train(others) if command is train else parse(command, f"{program} {name}", others)
+    return command(others) if command in (train, tune) else parse(command, f"{program} {name}", others)
 
 
 def _help(program: str, commands: dict[str, Command]) -> str:

@@ -41,14 +41,15 @@ def train(arguments: list[str]) -> int:
     if name not in RECIPES:
         names = ", ".join(RECIPES)
         raise UserError(f"visionkit train has no recipe {name!r}.{did_you_mean(name, RECIPES)} The recipes are {names}.")
-    recipe = _imported(recipe_file(name))
+    recipe = imported(recipe_file(name))
     from visionkit.training.recipe import command_line
 
     command_line(recipe.main, recipe.Config, recipe.__doc__, program=f"visionkit train {name}", arguments=options)
     return 0
 
 
-def _imported(file: Path) -> ModuleType:
+def imported(file: Path) -> ModuleType:
+    """The module of a recipe's file."""
     name = f"visionkit.recipes.{file.stem}"
     specification = importlib.util.spec_from_file_location(name, file)
     module = importlib.util.module_from_spec(specification)

@@ -4,6 +4,7 @@ import logging
 import os
 import platform
 from collections.abc import Callable
+from contextlib import suppress
 from functools import cache, partial
 from pathlib import Path
 from typing import Any
@@ -35,6 +36,12 @@ def device_name() -> str:
     if gpus := tf.config.list_physical_devices("GPU"):
         return ", ".join(tf.config.experimental.get_device_details(gpu).get("device_name", gpu.name) for gpu in gpus)
     return f"CPU with {os.cpu_count()} cores"
+
+
+def leave_accelerators() -> None:
+    """Use the processor alone from now on, if no accelerator has been used yet: TensorFlow would take all of its memory."""
+    with suppress(RuntimeError):
+        tf.config.set_visible_devices([], "GPU")
 
 
 def _is_not_on_retracing(record: logging.LogRecord) -> bool:
