@@ -138,7 +138,7 @@ def _files(folder: Path) -> Iterator[Path]:
     for part in ("variables", "assets"):
         inside = sorted((folder / part).rglob("*"))
         yield from (file.relative_to(folder) for file in inside if not file.is_dir() and not file.name.startswith("."))
-    for name in ("bundle.json", "labels.txt", "model.tflite"):
+    for name in ("bundle.json", "labels.txt", "model.tflite", "network.json", "network.safetensors"):
         if os.path.lexists(folder / EXTRA / name):
             yield Path(EXTRA, name)
 

@@ -75,7 +75,7 @@ def test_an_older_bundle_keeps_none(written):
         {"module": "keras.layers", "class_name": "TFSMLayer"},
         {"module": "keras.src.utils.torch_utils", "class_name": "TorchModuleWrapper"},
         {"module": "keras.src.utils.file_utils", "class_name": "get_file"},
-        {"module": "visionkitten.layers", "class_name": "Layer"},
+        {"module": "visionkitten.layers", "class_name": "Layer", "registered_name": "visionkitten>Layer"},
         {"module": "builtins", "class_name": "function", "config": "eval"},
     ],
     ids=str,

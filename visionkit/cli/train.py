@@ -8,6 +8,7 @@ from types import ModuleType
 
 import visionkit
 from visionkit.errors import UserError, did_you_mean
+from visionkit.files import read_file
 
 RECIPES = {
     "classification": "transfer_learning",
@@ -77,5 +78,5 @@ def listed() -> str:
 
 
 def _summary(file: Path) -> str:
-    docstring = ast.get_docstring(ast.parse(file.read_text(encoding="utf-8"))) or ""
+    docstring = ast.get_docstring(ast.parse(read_file(file))) or ""
     return " ".join(docstring.split("\n\n")[0].split())

@@ -11,7 +11,7 @@ import tyro
 from visionkit.command_line import flag_of
 from visionkit.errors import UserError
 from visionkit.training.fine_tuning import FineTuningOptions
-from visionkit.training.options import OWN, check_option, weights_path, whole_path
+from visionkit.training.options import OWN, check_option, fits, plain_type, weights_path, whole_path
 from visionkit.training.start_model import start_model
 from visionkit.training.watching.loggers import LoggerName, check_installed
 
@@ -147,6 +147,12 @@ def with_start_model(config: Config, recipe: str) -> Config:
             raise UserError(
                 f"{flag_of(name)} {getattr(config, name)}: the model of --from has {options[name]}; leave the option out."
             )
+    kinds = {field.name: plain_type(field.type) for field in dataclasses.fields(config)}
+    for name, value in options.items():
+        if name in kinds and not fits(value, kinds[name]):
+            raise UserError(f"--from {start.folder}: its bundle.json is damaged: the option {name} is {value!r:.60}.")
     preferred = {name for name in options if getattr(config, name) is None}
     used = {name: value for name, value in options.items() if name in {*config.SHAPING, "weights", *preferred}}
-    return dataclasses.replace(config, from_model=start.folder, **used)
+    started = dataclasses.replace(config, from_model=start.folder, **used)
+    started.check_options()
+    return started

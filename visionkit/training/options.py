@@ -27,7 +27,7 @@ def named_options(config: Any, arguments: list[str]) -> frozenset[str]:
 
 def from_plain(config: Any, stored: dict[str, Any]) -> dict[str, Any]:
     """The values of ``config.json`` with the types of the configuration: paths, and tuples where JSON has lists."""
-    fields = {field.name: _plain_type(field.type) for field in dataclasses.fields(config)}
+    fields = {field.name: plain_type(field.type) for field in dataclasses.fields(config)}
     stored = {name if name in fields else RENAMED_OPTIONS.get(name, name): value for name, value in stored.items()}
     unknown = sorted(stored.keys() - fields.keys())
     if unknown:
@@ -36,7 +36,7 @@ def from_plain(config: Any, stored: dict[str, Any]) -> dict[str, Any]:
             "recipe that began it."
         )
     values = {name: _as_now(name, value, fields[name]) for name, value in stored.items()}
-    wrong = [name for name, value in values.items() if not _fits(value, fields[name])]
+    wrong = [name for name, value in values.items() if not fits(value, fields[name])]
     if wrong or "out" not in values:
         name = (wrong or ["out"])[0]
         raise RunFolderError(
@@ -47,7 +47,7 @@ def from_plain(config: Any, stored: dict[str, Any]) -> dict[str, Any]:
     return values | {name: Path(values[name]) for name in paths if values.get(name) is not None}
 
 
-def _plain_type(kind: Any) -> Any:
+def plain_type(kind: Any) -> Any:
     """A type without what tyro is told about it."""
     return typing.get_args(kind)[0] if typing.get_origin(kind) is typing.Annotated else kind
 
@@ -61,16 +61,16 @@ def _as_now(name: str, value: Any, kind: Any) -> Any:
     return tuple(value) if isinstance(value, list) else value
 
 
-def _fits(value: Any, kind: Any) -> bool:
+def fits(value: Any, kind: Any) -> bool:
     """Whether a value of ``config.json`` can be that of an option of a type; paths are texts, and tuples were lists."""
     if value is None:
         return kind is None or type(None) in typing.get_args(kind)
     if typing.get_origin(kind) is Literal:
         return value in typing.get_args(kind)
     if typing.get_origin(kind) is tuple:
-        return isinstance(value, tuple) and all(_fits(each, typing.get_args(kind)[0]) for each in value)
+        return isinstance(value, tuple) and all(fits(each, typing.get_args(kind)[0]) for each in value)
     if typing.get_args(kind):  # a union
-        return any(_fits(value, each) for each in typing.get_args(kind))
+        return any(fits(value, each) for each in typing.get_args(kind))
     if kind is float:
         return isinstance(value, int | float) and not isinstance(value, bool)
     return isinstance(value, str if kind is Path else kind) and (kind is bool or not isinstance(value, bool))

@@ -127,6 +127,8 @@ def _by_class(source: Any, target: Any, old: Sequence[str], new: Sequence[str], 
     source, target = (np.moveaxis(keras.ops.convert_to_numpy(each), head.axis, -1) for each in (source, target))
     if source.shape[:-1] != target.shape[:-1]:
         return np.moveaxis(target, -1, head.axis)
+    if source.shape[-1] != head.groups * (head.others + len(old)):
+        raise UserError(f"--from: its network has {source.shape[-1]} outputs in a layer for {len(old)} labels: it is damaged.")
     stored = source.reshape(*source.shape[:-1], head.groups, head.others + len(old))
     result = target.reshape(*target.shape[:-1], head.groups, head.others + len(new)).copy()
     result[..., : head.others] = stored[..., : head.others]
