@@ -102,7 +102,7 @@ def open_images(
         )
 
     def validate(splits: Splits) -> tuple[Splits, str]:
-        def with_readable_masks(index: Index, name: str) -> Index:
+        def usable(index: Index, name: str) -> Index:
             index = index if splits.train.has_masks else with_masks(index, run.path / "masks" / name)
             readable, class_counts[name], ignored[name] = with_readable_masks(index)
             if not len(readable):
@@ -110,7 +110,7 @@ def open_images(
                 raise UserError(f"{source}: no {name} image can be used{f' ({first})' if first else ''}; mend them.")
             return readable
 
-        readable = splits.map(with_readable_masks)
+        readable = splits.map(usable)
         num_classes = len(readable.train.class_names)
         if are_membranes and num_classes != 2:
             raise UserError(
