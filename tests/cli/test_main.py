@@ -89,7 +89,7 @@ def test_the_version_is_printed(run):
 @pytest.mark.parametrize(
     ("arguments", "message"),
     [
-        (["predcit", "a"], "visionkit has no command 'predcit'. Did you mean predict? The commands are train, predict, "),
+        (["predcit", "a"], "visionkit has no command 'predcit'. Did you mean predict? The commands are train, tune, predict, "),
         (["faces", "enroll"], "visionkit faces has no command 'enroll'. Did you mean enrol? The commands are enrol, "),
         (["check", "a", "--jsn"], "visionkit check has no option --jsn. Did you mean --json?"),
         (["faces", "list", "--galery=g"], "visionkit faces list has no option --galery. Did you mean --gallery?"),
@@ -100,11 +100,14 @@ def test_what_is_misspelt_ends_in_one_line_that_names_the_nearest(run, arguments
     assert done.returncode == 2 and message in done.stderr
 
 
-@pytest.mark.parametrize("arguments", [["--help"], ["train"], *([name, "--help"] for name in ("predict", "check", "augment"))])
+HELP = ("predict", "check", "augment", "tune signals")
+
+
+@pytest.mark.parametrize("arguments", [["--help"], ["train"], *([*name.split(), "--help"] for name in HELP)])
 def test_help_needs_no_tensorflow(arguments):
     code = f"import sys; sys.argv = ['visionkit', *{arguments}]\nfrom visionkit.cli import main\n"
     code += "try: main()\nexcept SystemExit: pass\n"
-    code += "print('heavy', sorted({'tensorflow', 'keras', 'numpy', 'cv2', 'albumentations'} & set(sys.modules)))"
+    code += "print('heavy', sorted({'tensorflow', 'keras', 'numpy', 'cv2', 'albumentations', 'optuna'} & set(sys.modules)))"
     done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
     assert done.stdout.splitlines()[-1] == "heavy []"
 

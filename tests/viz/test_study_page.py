@@ -26,6 +26,7 @@ def test_the_page_has_a_row_a_trial_the_best_command_and_the_figures(tmp_path):
     trials = [row(1, 0.5, is_best=True), row(2, 0.25, "pruned"), row(3, None, "failed", error="no <images>")]
     text = page(tmp_path, trials, {"--augment": 0.75, "--mix": 0.25})
     assert "<code>visionkit train x</code>" in text and "It is optimistic." in text and 'href="trial_001/model"' in text
+    assert 'href="trial_001/report.html">1<' in text and "trial_002/" not in text
     assert text.count('<tr class="best">') == 1 and "0.2500" in text and "failed: no &lt;images&gt;" in text
     assert "augment &lt;1&gt;" in text and text.count("data:image/png;base64,") == 2
 

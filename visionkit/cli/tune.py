@@ -251,7 +251,7 @@ def _write_results(folder: Path, setup: Setup, trials: list[Trial], importances:
         command=None if best is None else _command(setup, best),
         model=None if best is None else f"{studies.run_folder(folder, best.number).name}/model",
         searched=_searched(setup),
-        caution=None if best is None else OPTIMISTIC.format(metric=best.outcome.metric),
+        caution=None if best is None else _caution(setup, best.outcome.metric),
         trials=rows,
         is_maximized=setup.space.direction == "maximize",
         importances={flag_of(name): share for name, share in importances.items()},
@@ -267,10 +267,15 @@ def _conclude(folder: Path, setup: Setup, trials: list[Trial]) -> int:
     metric, value = best.outcome.metric, best.outcome.value
     print(f"\nThe best of {_number(len(trials), 'trial')} is number {best.number}, with {metric} {value:.4f}:\n")
     print(f"  {printable(_command(setup, best))}\n")
-    print(OPTIMISTIC.format(metric=metric))
+    print(_caution(setup, metric))
     print(f"report   {printable(folder / 'report.html')}")
     print(f"model    {printable(studies.run_folder(folder, best.number) / 'model')}")
     return 0
+
+
+def _caution(setup: Setup, metric: str) -> str:
+    smoke = "These runs were small (--smoke), and their metrics mean nothing. " if "--smoke" in setup.arguments else ""
+    return smoke + OPTIMISTIC.format(metric=metric)
 
 
 def _command(setup: Setup, trial: Trial) -> str:
