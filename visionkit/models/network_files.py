@@ -25,7 +25,20 @@ from visionkit.weights.tensor_files import read_tensors
 LAYERS, WEIGHTS = "network.json", "network.safetensors"
 LARGEST_LAYERS = 2**23  # bytes of JSON; the largest network of the catalogue takes 0.4 MB
 MODELS = {("keras.src.models.functional", "Functional"), ("keras.src.models.sequential", "Sequential"), ("keras", "Sequential")}
-ADMITTED = ["Pad", "Add", "Subtract", "Multiply", "Divide", "Concatenate", "Reshape", "Transpose", "Mean", "Maximum", "Minimum"]
+ADMITTED = (
+    "Pad",
+    "Add",
+    "Subtract",
+    "Multiply",
+    "Divide",
+    "Concatenate",
+    "Split",
+    "Stack",
+    "Reshape",
+    "Transpose",
+    "Mean",
+    "Max",
+)
 OPERATIONS = {("keras.src.ops.numpy", name) for name in ADMITTED}  # that compute from numbers alone; others take functions
 OURS = "visionkit>"  # how the registered names of our layers begin
 VALUES = {"__keras_tensor__", "__numpy__"}  # what connects the layers; numbers
