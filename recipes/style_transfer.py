@@ -12,7 +12,7 @@ styles in the Gram matrices of five. RUN/stylized.png is the result. RUN/model p
 same descent, which takes a while; or, with --data, in one pass of a network that was trained for it (Johnson et al. 2016),
 also for videos.
 
-Expected with seed 0 on 2 cores: README, "Measured".
+Expected with seed 0 on 2 cores: docs/benchmarks.md.
 """
 
 import dataclasses

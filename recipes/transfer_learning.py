@@ -15,7 +15,7 @@ It puts a new head on a pretrained base, by one of three approaches:
 --freeze says it by feature maps: base trains the head alone, 8 trains the head and then what comes after stride 8, none the
 head and then everything. --unfreeze 5:16 10:none and --unfreeze gradual train the head, and from some epoch on more and more.
 
-Expected on ants and bees (hymenoptera, 245 training images): accuracy 0.961 to 0.967, see the README.
+Expected on ants and bees (hymenoptera, 245 training images): accuracy 0.961 to 0.967, see docs/benchmarks.md.
 """
 
 from dataclasses import dataclass, replace
