@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any
 import tyro
 
 from visionkit.cli.arguments import AsJson, Trust, image_files
-from visionkit.cli.output import exit_status, to_json
+from visionkit.cli.output import exit_status, full_disk_named, to_json
 from visionkit.errors import UserError
 from visionkit.printable import printable
 
@@ -131,20 +131,21 @@ def identify(
     opened = Gallery.open(gallery, fingerprint(folder))
     colors: dict[str, int] = {}
     num_failures = 0
-    for image, drawing in zip(FaceReader(embedder).read(files), drawings, strict=True):
-        if isinstance(image, Unreadable):
-            num_failures += 1
-            _print_unreadable(image, as_json)
-            continue
-        thresholds = [threshold_of(face, image.pixels.shape[:2], threshold) for face in image.faces]
-        people = opened.identify_together(image.embeddings, threshold=thresholds)
-        lines = [
-            f"    {_name_and_distance(person)}  {_corners(face.xyxy)}{_why_unnamed(person, limit, threshold)}"
-            for face, person, limit in zip(image.faces, people, thresholds, strict=True)
-        ]
-        _print(_record(image, people, thresholds, threshold), "\n".join([printable(image.path), *lines]), as_json)
-        if drawing is not None:
-            _draw(image, people, threshold, colors, drawing)
+    with full_disk_named():
+        for image, drawing in zip(FaceReader(embedder).read(files), drawings, strict=True):
+            if isinstance(image, Unreadable):
+                num_failures += 1
+                _print_unreadable(image, as_json)
+                continue
+            thresholds = [threshold_of(face, image.pixels.shape[:2], threshold) for face in image.faces]
+            people = opened.identify_together(image.embeddings, threshold=thresholds)
+            lines = [
+                f"    {_name_and_distance(person)}  {_corners(face.xyxy)}{_why_unnamed(person, limit, threshold)}"
+                for face, person, limit in zip(image.faces, people, thresholds, strict=True)
+            ]
+            _print(_record(image, people, thresholds, threshold), "\n".join([printable(image.path), *lines]), as_json)
+            if drawing is not None:
+                _draw(image, people, threshold, colors, drawing)
     return exit_status(num_failures, len(files), "not read, or without a face")
 
 
