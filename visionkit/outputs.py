@@ -33,15 +33,15 @@ def check_output(
     Raises:
         UserError: it may not be written.
     """
+    if path.is_dir():
+        example = path / f"name{suffixes[0] if suffixes else '.png'}"
+        raise UserError(f"{option} {path}: this is a folder; expected the name of a file, such as {example}.")
     if suffixes and path.suffix.lower() not in suffixes:
         raise UserError(f"{option} {path}: expected the name of a {' or '.join(suffixes)} file.")
     if not os.path.lexists(path):
         _check_folder(path, option)
         return path
     what = "a link that leads to nothing" if not path.exists() else kind_of_file(path)
-    if what == "a folder":
-        example = path / f"name{suffixes[0] if suffixes else '.png'}"
-        raise UserError(f"{option} {path}: this is a folder; expected the name of a file, such as {example}.")
     if what:
         raise UserError(f"{option} {path}: this is {what}, and is not replaced; expected the name of a new file.")
     real = Path(os.path.realpath(path))
