@@ -136,3 +136,13 @@ def test_the_home_folder_takes_the_place_of_its_sign_and_of_no_other_name(monkey
     monkeypatch.setattr(Path, "expanduser", unknown)
     with pytest.raises(OSError, match="no home folder"):
         home_expanded("~/a")
+
+
+def test_a_full_disk_is_named_by_the_file_that_was_to_be_written(tmp_path, monkeypatch):
+    def full(path, contents):
+        raise OSError(errno.ENOSPC, "No space left on device")
+
+    monkeypatch.setattr("pathlib.Path.write_bytes", full)
+    with pytest.raises(OSError, match="No space left") as error:
+        write_atomically(tmp_path / "a", b"new")
+    assert error.value.filename == str(tmp_path / "a") and list(tmp_path.iterdir()) == []

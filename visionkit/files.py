@@ -1,5 +1,6 @@
 """Files: the only place that opens one for reading, atomic writing, the cache folder, and where a bundle has its metadata."""
 
+import contextlib
 import errno
 import functools
 import gzip
@@ -189,16 +190,32 @@ def write_atomically(path: Path, contents: bytes) -> None:
     """Write beside ``path`` and rename, so that no reader ever sees half a file, also after a crash of the machine.
 
     Raises:
-        OSError: the disk is full, or the folder cannot be written; ``path`` is as it was, and nothing is left beside it.
+        OSError: the disk is full, the folder cannot be written, or a device, a pipe or a folder has this name; ``path`` is as
+            it was, and nothing is left beside it.
     """
     beside = path.with_name(f".{path.name}.unfinished")
+    refuse_special(path)
+    refuse_special(beside)  # a pipe would wait for a reader
     try:
         beside.write_bytes(contents)
         sync(beside)
         os.replace(beside, path)
-    except BaseException:
-        beside.unlink(missing_ok=True)
+    except BaseException as error:
+        with contextlib.suppress(OSError):  # the first error says what is wrong
+            beside.unlink(missing_ok=True)
+        if isinstance(error, OSError) and error.filename in (None, str(beside)):
+            error.filename = str(path)  # a full disk does not say which file
         raise
+
+
+def refuse_special(path: Path) -> None:
+    """Refuse to replace what is no regular file, also by way of a link: ``os.replace`` would put a file in its place.
+
+    Raises:
+        OSError: it is a device, a pipe, a socket or a folder; ``strerror`` says so.
+    """
+    if kind := kind_of_file(path):
+        raise OSError(errno.EINVAL, f"is {kind}, and is not replaced by a file", str(path))
 
 
 def sync(path: Path) -> None:

@@ -93,6 +93,21 @@ def test_one_face_under_two_names_and_names_in_two_cases_are_noticed(run, galler
     assert done.stdout.endswith("bob removed, with 1 template\nnotice: Bob stays, whose name differs in case alone\n")
 
 
+def test_a_name_with_an_invisible_character_is_noticed(run, gallery, tmp_path):
+    (tmp_path / "people" / "Bob").rename(tmp_path / "people" / "Bob\u200b")
+    done = run("enrol", tmp_path / "people", "--gallery", gallery)
+    notice = "notice: Bob and Bob\\u200b are two people here; their names differ in case or invisible characters alone\n"
+    assert done.returncode == 0 and done.stdout.count(notice) == 1
+
+
+def test_where_nobody_can_be_enrolled_no_gallery_is_left(run, model, tmp_path):
+    write_people(tmp_path / "people", {"Ada": 1})
+    (tmp_path / "people" / "Ada").rename(tmp_path / "people" / "   ")
+    done = run("enrol", "people", "--gallery", "g", "--model", model)
+    assert done.returncode == 1 and "people/   /0.png\n    skipped: the name of the folder" in done.stdout
+    assert "Nobody could be enrolled" in done.stderr and not (tmp_path / "g").exists()
+
+
 def test_faces_are_named_or_not_recognised(run, gallery, tmp_path):
     known, stranger, broken = tmp_path / "known.png", tmp_path / "stranger.png", tmp_path / "broken.png"
     Image.fromarray(portrait(PEOPLE["Bob"], 12)).save(known)

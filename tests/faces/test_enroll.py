@@ -101,5 +101,14 @@ def test_a_name_from_macos_and_one_that_was_typed_are_one_person(gallery, tmp_pa
     reader = FaceReader(load(color_bundle(tmp_path / "model")))
     people = [("Zoe\u0308 ", folder / "Ada" / "0.png"), ("Zoë", folder / "Ada" / "1.png")]
     assert [each.name for each in enrol_images(gallery, reader, people)] == ["Zoë", "Zoë"] and gallery.counts() == {"Zoë": 2}
-    with pytest.raises(UserError, match="not blank"):
-        next(enrol_images(gallery, reader, [*people, (" ", folder)]))
+
+
+@pytest.mark.parametrize("blank", ["   ", "\u200b"])
+def test_a_blank_name_is_reported_with_its_path_and_the_others_are_enrolled(gallery, tmp_path, blank):
+    folder = write_people(tmp_path / "people", {"Ada": 1, "Bob": 1})
+    (folder / "Ada").rename(folder / blank)
+    reader = FaceReader(load(color_bundle(tmp_path / "model")))
+    first, second = enrol_images(gallery, reader, list_people(folder))
+    assert isinstance(first, Unreadable) and first.path == str(folder / blank / "0.png")
+    assert f"the name of the folder, {blank!r}, is blank" in first.error
+    assert second.name == "Bob" and gallery.counts() == {"Bob": 1}

@@ -224,6 +224,13 @@ def test_nothing_is_deleted_where_the_current_version_is_missing(gallery):
     assert (gallery.folder / f"version-{'0' * 32}" / "templates.npy").exists()
 
 
+def test_a_new_gallery_is_discarded_while_nobody_is_in_it(gallery, tmp_path):
+    assert gallery.discard_if_empty() and list(tmp_path.iterdir()) == []
+    gallery = Gallery.create(gallery.folder, FACTS)
+    gallery.enrol("Ada", rows(1))
+    assert not gallery.discard_if_empty() and Gallery.open(gallery.folder).counts() == {"Ada": 1}
+
+
 @pytest.mark.parametrize("number", [1, 2, 3])
 def test_a_full_disk_leaves_the_gallery_as_it_was_and_no_templates(gallery, monkeypatch, number):
     gallery.enrol("Ada", rows(1))
@@ -238,7 +245,7 @@ def test_a_full_disk_leaves_the_gallery_as_it_was_and_no_templates(gallery, monk
     monkeypatch.setattr(gallery_files, "_write_through", full)
     for do in (lambda: gallery.enrol("Bob", rows(2)), lambda: gallery.remove("Ada")):
         calls.clear()
-        with pytest.raises(OSError, match=f"No space left.*{gallery.folder.name}"):
+        with pytest.raises(OSError, match=f"No space left.*(as it was|'Ada' is still in).*Make room.*{gallery.folder.name}"):
             do()
         assert files_of(gallery) == before and Gallery.open(gallery.folder).counts() == {"Ada": 1}
 

@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 
 from visionkit.errors import UserError
-from visionkit.faces.names import by_person, canonical, nearest_name, variants
+from visionkit.faces.names import by_person, canonical, is_blank, nearest_name, variants, with_escapes
 
 
 @pytest.mark.parametrize("blank", ["", " ", "\n\t", None, 3])
@@ -17,6 +17,14 @@ def test_spaces_and_encoding_do_not_count_but_case_does():
     assert canonical(" Jose\u0301\n") == "José" == canonical("José") and canonical("bob") != canonical("Bob")
     assert canonical("\udcff.jpg") == "\udcff.jpg"
     assert variants("bob", []) == [] and variants("bob", ["BOB", "bob", "rob", "Bob"]) == ["BOB", "Bob"]
+
+
+@pytest.mark.parametrize("unseen", ["\u200b", "\u00ad", "\ufeff", "\u2060", "\u034f", "\ufe0f", "\u3164"])
+def test_invisible_characters_make_no_other_name_unnoticed(unseen):
+    assert is_blank(f" {unseen} ") and not is_blank(f"{unseen}é")
+    twin = f"René{unseen}"
+    assert variants("rené", [twin, "Rena"]) == [twin] and variants(twin, ["René", twin]) == ["René"]
+    assert with_escapes(twin) == "René" + unseen.encode("unicode_escape").decode() and with_escapes("René") == "René"
 
 
 def test_the_nearest_name_is_a_variant_first():

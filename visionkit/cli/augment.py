@@ -53,7 +53,7 @@ def augment(
     from visionkit.viz.augmentation_grid import augmentation_grid, check_target, save, task_of, with_mixing
     from visionkit.viz.sample_choice import choose, training_split
 
-    check_target(out)
+    out = check_target(out, [data])
     index = training_split(read(data, allow_outside=allow_outside))
     augmentation = find_augmentation(preset, task=task_of(index), flip=flip)
     augmentation = with_mixing(augmentation, mix, index)

@@ -9,6 +9,7 @@ import tyro
 
 from visionkit.cli.arguments import AllowOutside, AsJson, MaskValues
 from visionkit.cli.output import say, to_json
+from visionkit.outputs import PAGES, check_output
 
 LONGEST_SEARCH = 60.0  # seconds for duplicates by features, if nobody asked for them
 
@@ -47,6 +48,8 @@ def check(
     from visionkit.viz.check_page import write_check_page
     from visionkit.viz.check_table import check_lines, fixed_lines
 
+    if html is not None:
+        html = check_output(html, "--html", suffixes=PAGES)
     if fix is not None:
         check_folder(fix)
     extract = None if duplicates == "pixels" else photograph_features

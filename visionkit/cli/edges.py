@@ -28,7 +28,7 @@ def edges(image: tyro.conf.Positional[Path | None] = None, *, out: Path, side: i
     from visionkit.viz.augmentation_grid import check_target, save
     from visionkit.viz.edge_figure import bundled_photograph, edge_figure
 
-    check_target(out)
+    out = check_target(out, [] if image is None else [image])
     try:
         photograph = bundled_photograph() if image is None else read_image(image)
     except ImageError as error:

@@ -15,6 +15,7 @@ from visionkit.cli.arguments import AllowOutside, AsJson, MaskValues, Trust
 from visionkit.cli.output import MOST_NAMED, say, to_json
 from visionkit.errors import UserError
 from visionkit.files import home_expanded
+from visionkit.outputs import PAGES, check_output
 
 if TYPE_CHECKING:
     from visionkit.data.index import Skipped
@@ -55,8 +56,9 @@ def evaluate(
     *models, data = models or ("",)
     described = _described(models)
     _check_data(data)
-    if html is not None and html.is_dir():
-        raise UserError(f"--html {html}: this is a folder; expected the name of a file, such as {html / 'report.html'}.")
+    if html is not None:
+        html = check_output(html, "--html", suffixes=PAGES)
+    pages_of = [] if html is None else _pages(html, len(models))
     from visionkit import quiet_tensorflow
 
     quiet_tensorflow()
@@ -85,13 +87,12 @@ def evaluate(
             if as_json:
                 print(to_json(_record(model, data, opened, measured, rows[-1])), flush=True)
             if html is not None:
-                page = html if len(models) == 1 else html.with_name(f"{html.stem}-{number}{html.suffix or '.html'}")
                 report = report_of_task.report_on(measured, f"{model} on {data}")
                 config = {"model": model, "data": data, "split": opened.split, "mask_values": " ".join(mask_values)}
                 config |= {name: metadata[name] for name in ("base", "made_by") if name in metadata}
                 notes = [opened.sentence, *(f"Note: {note}." for note in (*opened.notes, *measured.notes))]
                 shown = _finite(measured.metrics) | {"images": measured.images}
-                pages.append(report.write(page, notes=notes, metrics=shown, config=config))
+                pages.append(report.write(pages_of[number - 1], notes=notes, metrics=shown, config=config))
     if not as_json:
         say(*(single_lines(rows[0]) if len(models) == 1 else table_lines(models, rows)))
     if html is not None and len(models) > 1:
@@ -102,6 +103,18 @@ def evaluate(
     if num_skipped:
         print(f"{num_skipped} files cannot be used; the numbers are without them.", file=sys.stderr)
     return 1 if num_skipped else 0
+
+
+def _pages(html: Path, num_models: int) -> list[Path]:
+    """The page of each model: several have theirs beside the table.
+
+    Raises:
+        UserError: one may not be written.
+    """
+    if num_models == 1:
+        return [html]
+    pages = [html.with_name(f"{html.stem}-{number}{html.suffix}") for number in range(1, num_models + 1)]
+    return [check_output(page, "--html", suffixes=PAGES) for page in pages]
 
 
 def _described(models: Sequence[str]) -> list[dict[str, Any]]:

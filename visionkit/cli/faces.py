@@ -1,6 +1,6 @@
 """``visionkit faces``: verify and identify people. Heavy modules are imported by the subcommand that needs them."""
 
-import io
+import os
 import sys
 from collections.abc import Sequence
 from pathlib import Path
@@ -9,12 +9,12 @@ from typing import TYPE_CHECKING, Any
 import tyro
 
 from visionkit.cli.arguments import AsJson, Trust, image_files
-from visionkit.cli.output import exit_status, to_json
+from visionkit.cli.output import exit_status, full_disk_named, to_json
 from visionkit.errors import UserError
 from visionkit.printable import printable
 
 if TYPE_CHECKING:
-    from visionkit.faces.gallery import Identified
+    from visionkit.faces.gallery import Identified, Match
     from visionkit.faces.reader import FacesRead
     from visionkit.inference.predictor import Unreadable
     from visionkit.tasks.embedding.predict import Embedder
@@ -61,21 +61,26 @@ def enrol(people: tyro.conf.Positional[Path], gallery: Path, model: Path | None 
         opened = Gallery.open(gallery, fingerprint(folder))
     num_skipped = num_added = 0
     enrolled: dict[str, None] = {}
-    for result in enrol_images(opened, reader, listed):
-        if not isinstance(result, Enrolled):
-            num_skipped += 1
-            outcome = f"skipped: {printable(result.error)}"
-        else:
-            num_added += result.is_new
-            outcome = "enrolled" if result.is_new else "known already"
-            outcome += f": {printable(result.name)}{_chosen_face(result.num_faces)}"
-            enrolled[result.name] = None
-            if result.known_as is not None:
-                outcome += f"; notice: this face is already known as {printable(result.known_as.name)}"
-                outcome += f" (distance {result.known_as.distance:.3f}, the same person up to {opened.metadata.threshold:g})"
-        print(f"{printable(result.path)}\n    {outcome}", flush=True)
+    try:
+        for result in enrol_images(opened, reader, listed):
+            if not isinstance(result, Enrolled):
+                num_skipped += 1
+                outcome = f"skipped: {printable(result.error)}"
+            else:
+                num_added += result.is_new
+                outcome = "enrolled" if result.is_new else "known already"
+                outcome += f": {printable(result.name)}{_chosen_face(result.num_faces)}"
+                outcome += _also_known_as(result.known_as, opened.metadata.threshold)
+                enrolled[result.name] = None
+            print(f"{printable(result.path)}\n    {outcome}", flush=True)
+    finally:
+        is_discarded = known is None and not enrolled and opened.discard_if_empty()
+    if is_discarded:
+        print(f"Nobody could be enrolled, so {printable(gallery)} was not created.", file=sys.stderr)
+        return exit_status(num_skipped, len(listed), "skipped")
     for one, other in dict.fromkeys(tuple(sorted((name, other))) for name in enrolled for other in opened.variants(name)):
-        print(f"notice: {printable(one)} and {printable(other)} are two people here; their names differ in case alone")
+        differ = f"their names differ in {_difference(one, other)} alone"
+        print(f"notice: {_shown(one)} and {_shown(other)} are two people here; {differ}")
     print(f"{gallery}: {len(opened.names())} people; {num_added} of {len(listed)} images added")
     return exit_status(num_skipped, len(listed), "skipped")
 
@@ -126,20 +131,21 @@ def identify(
     opened = Gallery.open(gallery, fingerprint(folder))
     colors: dict[str, int] = {}
     num_failures = 0
-    for image, drawing in zip(FaceReader(embedder).read(files), drawings, strict=True):
-        if isinstance(image, Unreadable):
-            num_failures += 1
-            _print_unreadable(image, as_json)
-            continue
-        thresholds = [threshold_of(face, image.pixels.shape[:2], threshold) for face in image.faces]
-        people = opened.identify_together(image.embeddings, threshold=thresholds)
-        lines = [
-            f"    {_name_and_distance(person)}  {_corners(face.xyxy)}{_why_unnamed(person, limit, threshold)}"
-            for face, person, limit in zip(image.faces, people, thresholds, strict=True)
-        ]
-        _print(_record(image, people, thresholds, threshold), "\n".join([printable(image.path), *lines]), as_json)
-        if drawing is not None:
-            _draw(image, people, threshold, colors, drawing)
+    with full_disk_named():
+        for image, drawing in zip(FaceReader(embedder).read(files), drawings, strict=True):
+            if isinstance(image, Unreadable):
+                num_failures += 1
+                _print_unreadable(image, as_json)
+                continue
+            thresholds = [threshold_of(face, image.pixels.shape[:2], threshold) for face in image.faces]
+            people = opened.identify_together(image.embeddings, threshold=thresholds)
+            lines = [
+                f"    {_name_and_distance(person)}  {_corners(face.xyxy)}{_why_unnamed(person, limit, threshold)}"
+                for face, person, limit in zip(image.faces, people, thresholds, strict=True)
+            ]
+            _print(_record(image, people, thresholds, threshold), "\n".join([printable(image.path), *lines]), as_json)
+            if drawing is not None:
+                _draw(image, people, threshold, colors, drawing)
     return exit_status(num_failures, len(files), "not read, or without a face")
 
 
@@ -175,7 +181,7 @@ def verify(
     from visionkit.faces.reader import FaceReader
     from visionkit.inference.predictor import Unreadable
 
-    if draw is not None and (draw.exists() or draw.suffix.lower() not in (".png", ".jpg", ".jpeg")):
+    if draw is not None and (os.path.lexists(draw) or draw.suffix.lower() not in (".png", ".jpg", ".jpeg")):
         raise UserError(f"--draw {draw}: expected the name of a new .png or .jpg file.")
     embedder, _ = _embedder(model, None, trust)
     threshold = _threshold(threshold, embedder.metadata)
@@ -219,7 +225,7 @@ def remove(name: tyro.conf.Positional[str], gallery: Path) -> int:
     count = opened.remove(name)
     print(f"{gallery}: {printable(name)} removed, with {count} template{'s' if count > 1 else ''}")
     for other in opened.variants(name):
-        print(f"notice: {printable(other)} stays, whose name differs in case alone")
+        print(f"notice: {_shown(other)} stays, whose name differs in {_difference(name, other)} alone")
     return 0
 
 
@@ -305,10 +311,9 @@ def _write(pixels: Any, file: Path) -> None:
     from PIL import Image
 
     from visionkit.files import write_atomically
+    from visionkit.viz.labels import encode
 
-    buffer = io.BytesIO()
-    Image.fromarray(pixels).save(buffer, Image.registered_extensions()[file.suffix.lower()])
-    write_atomically(file, buffer.getvalue())
+    write_atomically(file, encode(Image.fromarray(pixels), file.suffix))
 
 
 def _record(
@@ -345,6 +350,24 @@ def _why_unnamed(person: "Identified", limit: float, threshold: float) -> str:
 
 def _corners(xyxy: Sequence[float]) -> str:
     return " ".join(f"{value:.0f}" for value in xyxy)
+
+
+def _also_known_as(match: "Match | None", threshold: float) -> str:
+    if match is None:
+        return ""
+    distance = f"distance {match.distance:.3f}, the same person up to {threshold:g}"
+    return f"; notice: this face is already known as {printable(match.name)} ({distance})"
+
+
+def _shown(name: str) -> str:
+    from visionkit.faces.names import with_escapes
+
+    return printable(with_escapes(name))
+
+
+def _difference(one: str, other: str) -> str:
+    """In what the names of twins differ."""
+    return "case" if (_shown(one), _shown(other)) == (printable(one), printable(other)) else "case or invisible characters"
 
 
 def _chosen_face(num_faces: int) -> str:

@@ -1,8 +1,11 @@
 """Output that several subcommands have in common."""
 
+import errno
 import json
 import sys
 import time
+from collections.abc import Iterator
+from contextlib import contextmanager
 from typing import TextIO
 
 from visionkit.printable import duration, printable
@@ -36,6 +39,22 @@ def say_duration(what: str, began: float) -> None:
     """
     if (seconds := time.monotonic() - began) > LONG_WORK:
         say(f"{what} in {duration(seconds)}", file=sys.stderr)
+
+
+@contextmanager
+def full_disk_named() -> Iterator[None]:
+    """Say what was kept, and how to go on, where the disk is full on which outputs are written.
+
+    Raises:
+        OSError: the disk is full; ``strerror`` says all that.
+    """
+    try:
+        yield
+    except OSError as error:
+        if error.errno not in (errno.ENOSPC, errno.EDQUOT) or error.filename is None:  # standard output has no name
+            raise
+        kept = "what was written before this file is whole, and kept. Make room, or name another folder"
+        raise OSError(error.errno, f"{error.strerror}; {kept}", error.filename) from error
 
 
 def exit_status(num_failures: int, num_files: int, outcome: str) -> int:

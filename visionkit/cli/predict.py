@@ -13,7 +13,7 @@ import tyro
 
 from visionkit.bundle_files import find_bundle, read_metadata
 from visionkit.cli.arguments import AsJson, Trust
-from visionkit.cli.output import say, say_duration, to_json
+from visionkit.cli.output import full_disk_named, say, say_duration, to_json
 from visionkit.errors import UserError
 
 
@@ -84,11 +84,12 @@ def predict(
     kind = "files" if predictor.VIDEOS and any(map(is_video, files)) else "images"
     failures, began = 0, time.monotonic()
     shown = {"total": len(files), "unit": f" {kind}", "disable": len(files) == 1 or kind == "files" or output_is_terminal()}
-    for line in bar(predictor.outputs(files, options), "predicting", **shown):
-        text = line.text if not as_json else "" if line.record is None else to_json(line.record)
-        print(text, end="\n" if text else "", flush=True)
-        print(line.stderr, end="\n" if line.stderr else "", file=sys.stderr)
-        failures += line.is_error
+    with full_disk_named():
+        for line in bar(predictor.outputs(files, options), "predicting", **shown):
+            text = line.text if not as_json else "" if line.record is None else to_json(line.record)
+            print(text, end="\n" if text else "", flush=True)
+            print(line.stderr, end="\n" if line.stderr else "", file=sys.stderr)
+            failures += line.is_error
     if len(files) > 1:
         say_duration(f"{len(files):,} {kind}", began)
     if failures:

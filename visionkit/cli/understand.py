@@ -9,6 +9,7 @@ import tyro
 from visionkit.cli.arguments import Trust, check_between, image_files
 from visionkit.cli.output import exit_status, say, say_duration
 from visionkit.errors import UserError
+from visionkit.outputs import PAGES, check_output
 
 
 def understand(
@@ -41,8 +42,9 @@ def understand(
     check_between("units", units, 1, 48)
     check_between("images-shown", images_shown, 0, 200)
     check_between("seed", seed, 0, 2**32 - 1)
-    if out.suffix.lower() not in (".html", ".htm") or out.is_dir():
+    if out.suffix.lower() not in PAGES:
         raise UserError(f"--out {out}: expected the name of a page, such as understand.html.")
+    out = check_output(out, "--out", suffixes=PAGES)
     files = image_files(images)
     from visionkit.explain.model import open_explained
     from visionkit.explain.page import write_understanding

@@ -21,7 +21,7 @@ from visionkit.errors import UserError
 from visionkit.faces.face import FAIR
 from visionkit.faces.gallery import Gallery
 from visionkit.faces.identified import Match
-from visionkit.faces.names import canonical
+from visionkit.faces.names import canonical, is_blank
 from visionkit.faces.reader import FaceReader, FacesRead
 from visionkit.inference.predictor import Unreadable
 
@@ -87,12 +87,13 @@ def enrol_images(gallery: Gallery, reader: FaceReader, people: Sequence[tuple[st
         people: names and images, from ``list_people``.
 
     Yields:
-        the outcome for each image in order, after its template is on disk.
+        first the images whose name is blank; then the outcome for each other image in order, after its template is on disk.
 
     Raises:
-        UserError: a name is blank, or the gallery cannot be written.
+        OSError: the gallery cannot be written.
     """
-    people = [(canonical(name), path) for name, path in people]
+    yield from (_nameless(name, path) for name, path in people if is_blank(name))
+    people = [(canonical(name), path) for name, path in people if not is_blank(name)]
     read = map(_clear, reader.read((path for _, path in people), principal_only=True))
     pairs = zip((name for name, _ in people), read, strict=True)
     while group := list(islice(pairs, WRITTEN_AT_ONCE)):
@@ -107,6 +108,11 @@ def enrol_images(gallery: Gallery, reader: FaceReader, people: Sequence[tuple[st
                 yield faces
             else:
                 yield Enrolled(faces.path, name, len(faces.faces), bool(next(added[name])), next(known_as))
+
+
+def _nameless(name: str, path: Path) -> Unreadable:
+    what = "the file" if path.stem == name else "the folder"
+    return Unreadable(str(path), f"the name of {what}, {name!r}, is blank, and would be the person's; rename it")
 
 
 def _clear(faces: FacesRead | Unreadable) -> FacesRead | Unreadable:

@@ -18,18 +18,23 @@ from visionkit.faces.gallery_files import (
     IN_USE,
     GalleryMetadata,
     Version,
+    discard,
     is_gallery,
     one_writer,
     other_files,
     read_pointer,
     read_version,
+    remove_unused,
+    room_needed,
     sweep,
     write_version,
 )
 from visionkit.faces.identified import Identified, Match, named_once
-from visionkit.faces.names import by_person, canonical, nearest_name, variants
+from visionkit.faces.names import by_person, canonical, is_blank, nearest_name, variants
 from visionkit.faces.search import Templates
 
+MAKE_ROOM = "Make room on its disk, and run the command again"
+ENROL_AGAIN = f"the gallery is as it was before this step, with all that was reported as enrolled. {MAKE_ROOM}"
 SAME_IMAGE = 1e-4  # of a template's length: largest rounding difference if an image is enrolled again
 
 
@@ -87,12 +92,25 @@ class Gallery:
             raise UserError(f"{folder} holds other files, such as {others[0]}; name a new folder for the gallery.")
         folder.parent.mkdir(parents=True, exist_ok=True)
         folder.mkdir(mode=0o700, exist_ok=True)
-        with one_writer(folder):
-            if not is_gallery(folder):
-                write_version(folder, metadata, {}, np.zeros((0, metadata.dimensions), np.float32))
-            elif not exist_ok:
-                raise UserError(f"{folder} holds a gallery already; enrol into it, or name another folder.")
+        try:
+            with room_needed(folder, f"there is no gallery yet. {MAKE_ROOM}"), one_writer(folder):
+                if not is_gallery(folder):
+                    write_version(folder, metadata, {}, np.zeros((0, metadata.dimensions), np.float32))
+                elif not exist_ok:
+                    raise UserError(f"{folder} holds a gallery already; enrol into it, or name another folder.")
+        except OSError:
+            remove_unused(folder)
+            raise
         return cls.open(folder, metadata.fingerprint)
+
+    def discard_if_empty(self) -> bool:
+        """Delete the gallery if nobody is in it, and its folder if nothing else is there; whether it was deleted."""
+        with one_writer(self.folder):
+            if self._newest().counts:
+                return False
+            discard(self.folder)
+        remove_unused(self.folder)
+        return True
 
     @property
     def metadata(self) -> GalleryMetadata:
@@ -129,8 +147,10 @@ class Gallery:
         Returns:
             for each name as it was given, bool ``(K,)``: which templates were added.
         """
+        if blank := [name for name in people if isinstance(name, str) and is_blank(name)]:
+            raise UserError(f"A person named {blank[0]!r}: expected a text that is not blank.")
         checked = {name: (canonical(name), self._checked(embeddings)) for name, embeddings in people.items()}
-        with one_writer(self.folder):
+        with room_needed(self.folder, ENROL_AGAIN), one_writer(self.folder):
             version = self._newest()
             templates, added = by_person(version.counts, version.templates), {}
             for name, (person, embeddings) in checked.items():
@@ -141,7 +161,7 @@ class Gallery:
         return added
 
     def variants(self, name: str) -> list[str]:
-        """Other people whose names differ from this one in upper and lower case alone: perhaps the same person."""
+        """Other people whose names differ from this one in case or invisible characters alone: perhaps the same person."""
         return variants(canonical(name), self.counts())
 
     def remove(self, name: str) -> int:
@@ -158,7 +178,8 @@ class Gallery:
                 open, which Windows then does not delete: the message names it.
         """
         name = canonical(name)
-        with one_writer(self.folder):
+        kept = f"{name!r} is still in the gallery, as its new version is written before the old one is deleted. {MAKE_ROOM}"
+        with room_needed(self.folder, kept), one_writer(self.folder):
             version = self._newest()
             templates = by_person(version.counts, version.templates)
             if name not in templates:

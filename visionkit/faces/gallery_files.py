@@ -10,6 +10,7 @@ deletes the remains, since nothing else would ever reach the templates in them. 
 """
 
 import contextlib
+import errno
 import io
 import json
 import os
@@ -107,6 +108,36 @@ def one_writer(folder: Path) -> Iterator[None]:
         yield
     finally:
         lock.release()
+
+
+@contextlib.contextmanager
+def room_needed(folder: Path, kept: str) -> Iterator[None]:
+    """Say what was kept, and how to go on, where the disk is full.
+
+    Raises:
+        OSError: the disk is full; ``strerror`` says all that.
+    """
+    try:
+        yield
+    except OSError as error:
+        if error.errno not in (errno.ENOSPC, errno.EDQUOT):
+            raise
+        raise OSError(error.errno, f"{error.strerror}; {kept}", str(folder)) from error
+
+
+def discard(folder: Path) -> None:
+    """Delete a gallery's files but its lock. Requires the lock of ``one_writer``."""
+    (folder / POINTER).unlink()
+    sweep(folder, "")
+
+
+def remove_unused(folder: Path) -> None:
+    """Delete a folder that has become no gallery, with its lock, unless it holds anything else."""
+    if is_gallery(folder):
+        return
+    with contextlib.suppress(OSError):
+        (folder / LOCK).unlink(missing_ok=True)
+        folder.rmdir()
 
 
 def read_pointer(folder: Path) -> tuple[GalleryMetadata, str]:

@@ -2,6 +2,7 @@
 
 import difflib
 import itertools
+import re
 import unicodedata
 from collections.abc import Iterable, Mapping
 
@@ -9,6 +10,8 @@ import numpy as np
 
 from visionkit.errors import UserError
 
+# Besides the format characters (Cf, such as a space of no width): joiners, fillers of Hangul, and selectors of variants.
+UNSEEN = re.compile("[\u034f\u115f\u1160\u17b4\u17b5\u180b-\u180f\u3164\ufe00-\ufe0f\uffa0\U000e0100-\U000e01ef]")
 MOST_COMPARED = 10_000  # names that are searched for a similar spelling
 
 
@@ -25,10 +28,20 @@ def canonical(name: str) -> str:
     return unicodedata.normalize("NFC", name.strip())
 
 
+def is_blank(name: str) -> bool:
+    """Whether nothing of a name can be seen: it has spaces and invisible characters alone."""
+    return not _visible(name).strip()
+
+
 def variants(name: str, known: Iterable[str]) -> list[str]:
-    """The known names that differ from a name in upper and lower case, or in how letters are encoded, alone."""
-    key = _without_case(name)
-    return [other for other in known if other != name and _without_case(other) == key]
+    """The known names that differ from a name in case, in invisible characters, or in how letters are encoded, alone."""
+    key = _looks(name)
+    return [other for other in known if other != name and _looks(other) == key]
+
+
+def with_escapes(name: str) -> str:
+    r"""A name whose invisible characters are escapes, such as ``\u200b``: it differs visibly from its twin."""
+    return "".join(char.encode("unicode_escape").decode() if _is_invisible(char) else char for char in name)
 
 
 def nearest_name(name: str, known: Mapping[str, int]) -> str:
@@ -54,5 +67,13 @@ def by_person(counts: Mapping[str, int], templates: np.ndarray) -> dict[str, np.
     return people
 
 
-def _without_case(name: str) -> str:
-    return unicodedata.normalize("NFKC", name.casefold()).casefold()
+def _looks(name: str) -> str:
+    return unicodedata.normalize("NFKC", _visible(name).casefold()).casefold().strip()
+
+
+def _visible(name: str) -> str:
+    return "".join(char for char in name if not _is_invisible(char))
+
+
+def _is_invisible(char: str) -> bool:
+    return unicodedata.category(char) == "Cf" or UNSEEN.fullmatch(char) is not None

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any, Literal, NamedTuple
 
 from visionkit.errors import UserError
 from visionkit.inference.video import is_video
+from visionkit.outputs import check_folder, check_output
 from visionkit.printable import printable
 
 if TYPE_CHECKING:
@@ -89,12 +90,16 @@ def drawing_names(sources: Sequence[str], *, videos: bool = False) -> list[str]:
 
 
 def refuse_overwriting(sources: Sequence[str], written: Iterable[Path]) -> None:
-    """Check that no output replaces an input.
+    """Check that no output replaces an input, nor a file that visionkit did not write.
 
     Raises:
-        UserError: an output would replace an input.
+        UserError: an output would replace an input, or may not be written: see ``check_output``.
     """
     by_path = {os.path.realpath(source): source for source in sources}
+    written = list(written)
+    for folder in {file.parent for file in written}:
+        check_folder(folder, "--draw")
     for file in written:
         if source := by_path.get(os.path.realpath(file)):
             raise UserError(f"{file} would be written over {source}; name another folder with --draw.")
+        check_output(file, "--draw")

@@ -21,6 +21,7 @@ from visionkit.data.images.decode import ImageError, read_image
 from visionkit.data.images.listing import list_files, list_images
 from visionkit.data.images.to_pixels import to_pixels
 from visionkit.errors import UserError
+from visionkit.files import write_atomically
 from visionkit.inference.output import (
     MEANT_FOR,
     OutputLine,
@@ -32,6 +33,7 @@ from visionkit.inference.output import (
 from visionkit.inference.results import Result
 from visionkit.inference.saved_model import check_metadata, load_saved_model
 from visionkit.models.network_files import read_network
+from visionkit.viz.labels import encode_png
 
 AnyResult = TypeVar("AnyResult", bound=Result)
 Kind = Literal["classes", "boxes", "masks", "features"]  # what is explained
@@ -196,7 +198,7 @@ class Predictor(ABC, Generic[AnyResult]):
                 yield unreadable(result)
                 continue
             if options.draw is not None:
-                self._drawn(result, options).save(options.draw / name)
+                write_atomically(options.draw / name, encode_png(self._drawn(result, options)))
             yield self.line(result, options)
 
     def arguments(self, options: PredictOptions) -> dict[str, Any]:

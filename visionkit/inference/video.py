@@ -2,6 +2,7 @@
 
 import os
 import signal
+import struct
 import threading
 import time
 from collections.abc import Iterator
@@ -14,7 +15,8 @@ import numpy as np
 
 from visionkit.data.images.decode import ImageError
 from visionkit.errors import UserError
-from visionkit.files import check_file
+from visionkit.files import check_file, refuse_special
+from visionkit.outputs import MARK
 
 VIDEO_SUFFIXES = frozenset((".mp4", ".m4v", ".mov", ".avi", ".mkv", ".webm", ".mpg", ".mpeg", ".wmv", ".mts", ".3gp"))
 USUAL_RATE = 25.0  # frames a second, where a video or a camera does not say
@@ -132,9 +134,16 @@ class VideoWriter:
             self._written += 1
 
     def close(self) -> None:
-        """Finish the file."""
+        """Finish the file.
+
+        Raises:
+            OSError: the disk is full, or what is no regular file has the name; see ``files.refuse_special``.
+        """
         if self._writer is not None:
             self._writer.release()
+            refuse_special(self._path)
+            with self._beside.open("ab") as file:  # a box "free" of MP4, which players pass over
+                file.write(struct.pack(">I4s", 8 + len(MARK), b"free") + MARK.encode())
             os.replace(self._beside, self._path)
 
 

@@ -4,8 +4,7 @@ The images come out of ``TrainingPipeline``, as in training: the first column as
 further column is an epoch. The samples are one batch, so images that are mixed are mixed with each other.
 """
 
-import os
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import replace
 from pathlib import Path
 from typing import Any, NamedTuple
@@ -19,7 +18,10 @@ from visionkit.data.index import IGNORE, Index
 from visionkit.data.pipeline import collate
 from visionkit.data.pipeline.batches import MIXED_ON_DEVICE, TrainingPipeline, evaluation_batches
 from visionkit.errors import UserError
+from visionkit.files import write_atomically
+from visionkit.outputs import check_output
 from visionkit.viz import annotate
+from visionkit.viz.labels import encode
 
 BACKGROUND = "background"  # the class of masks that stays uncolored
 WIDEST, HIGHEST = 2900, 12_000  # pixels of the grid
@@ -102,30 +104,32 @@ def save(image: np.ndarray, path: Path) -> None:
     Raises:
         UserError: the image cannot be written.
     """
-    check_target(path)
-    beside = path.with_name(f".{path.name}.unfinished")
+    path = check_target(path)
     try:
         path.parent.mkdir(parents=True, exist_ok=True)
-        try:
-            Image.fromarray(image).save(beside, Image.registered_extensions()[path.suffix.lower()], quality=92)
-            os.replace(beside, path)
-        finally:
-            beside.unlink(missing_ok=True)
+        write_atomically(path, encode(Image.fromarray(image), path.suffix))
     except (OSError, ValueError) as error:  # Pillow refuses some formats with a ValueError
         reason = getattr(error, "strerror", None) or error
         raise UserError(f"--out {path}: cannot be written: {reason}.") from error
 
 
-def check_target(path: Path) -> None:
+def check_target(path: Path, inputs: Iterable[str | Path] = ()) -> Path:
     """Check that an image can be written under this name, before the work is done.
 
+    Args:
+        path: the image to write.
+        inputs: files and folders that are read; see ``check_output``.
+
+    Returns:
+        the file to write: of a link, what it leads to.
+
     Raises:
-        UserError: the path is a folder, or has a suffix that Pillow does not write.
+        UserError: see ``check_output``; or the path has a suffix that Pillow does not write.
     """
-    if path.is_dir():
-        raise UserError(f"--out {path}: this is a folder; expected the name of an image, such as {path / 'grid.png'}.")
+    target = check_output(path, "--out", inputs=inputs)
     if Image.registered_extensions().get(path.suffix.lower()) not in Image.SAVE:
         raise UserError(f"--out {path}: no images are written with the suffix {path.suffix!r}; expected .png, .jpg or .webp.")
+    return target
 
 
 def _cell_side(size: int, rows: int, columns: int) -> int:

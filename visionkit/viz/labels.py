@@ -3,8 +3,10 @@
 import io
 
 import numpy as np
-from PIL import Image, ImageDraw, ImageFont
+from PIL import ExifTags, Image, ImageDraw, ImageFont
+from PIL.PngImagePlugin import PngInfo
 
+from visionkit.outputs import MARK
 from visionkit.printable import printable
 
 
@@ -35,7 +37,24 @@ def image_png(pixels: np.ndarray) -> bytes:
 
 
 def encode_png(image: Image.Image) -> bytes:
-    """Encode an image of any mode as a PNG."""
-    buffer = io.BytesIO()
-    image.save(buffer, format="PNG")
+    """Encode an image of any mode as a PNG, which says that visionkit wrote it."""
+    return encode(image, ".png")
+
+
+def encode(image: Image.Image, suffix: str) -> bytes:
+    """Encode an image in the format of a suffix. PNG, JPEG and WebP say that visionkit wrote them, so that it may do so again.
+
+    Raises:
+        OSError: the format cannot hold the image.
+        ValueError: likewise, in other words of Pillow.
+    """
+    buffer, kind, options = io.BytesIO(), Image.registered_extensions()[suffix.lower()], {}
+    if kind == "PNG":
+        options["pnginfo"] = PngInfo()
+        options["pnginfo"].add_text("Software", MARK)
+    elif kind in ("JPEG", "WEBP"):
+        exif = Image.Exif()
+        exif[ExifTags.Base.Software] = MARK
+        options = {"exif": exif, "quality": 92}
+    image.save(buffer, kind, **options)
     return buffer.getvalue()

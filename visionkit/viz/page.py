@@ -9,6 +9,7 @@ import jinja2
 from PIL import Image
 
 from visionkit.files import write_atomically
+from visionkit.outputs import MARK
 from visionkit.printable import without_commands
 
 
@@ -27,6 +28,7 @@ def write_page(path: str | Path, package: str, template: str, **values: Any) -> 
     loaders = [jinja2.PackageLoader(name, ".") for name in (package, "visionkit.viz")]
     environment = jinja2.Environment(loader=jinja2.ChoiceLoader(loaders), autoescape=True)
     page = environment.get_template(template).render(**values)
+    page = page.replace("<head>", f'<head>\n<meta name="generator" content="{MARK}">', 1)
     path = Path(path)
     path.parent.mkdir(parents=True, exist_ok=True)
     write_atomically(path, without_commands(page).encode())

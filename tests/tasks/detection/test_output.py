@@ -92,6 +92,9 @@ def test_coco_results(run, square_bundle, images, tmp_path):
     (tmp_path / "val.json").write_text(json.dumps(tree))
     run("predict", square_bundle, images, "--coco", tmp_path / "r.json", "--annotations", tmp_path / "val.json")
     assert [(each["image_id"], each["category_id"]) for each in json.loads((tmp_path / "r.json").read_text())] == [(77, 5)]
+    assert run("predict", square_bundle, images, "--coco", tmp_path / "r.json").returncode == 1  # results are replaced
+    assert run("predict", square_bundle, images, "--coco", tmp_path / "val.json").returncode == 2
+    assert json.loads((tmp_path / "val.json").read_text()) == tree
 
 
 def test_a_video_gives_an_object_a_frame_and_a_drawn_video(run, square_bundle, images, tmp_path):
@@ -111,6 +114,7 @@ def test_a_video_gives_an_object_a_frame_and_a_drawn_video(run, square_bundle, i
         drawn = [frame.pixels for frame in video.frames()]
     assert len(drawn) == 12 and video.rate == 10
     assert drawn[0].std() > drawn[-1].std()
+    assert run("predict", square_bundle, clip, "--draw", tmp_path / "drawn").returncode == 0  # a drawing is replaced
 
 
 def test_the_table_has_a_line_for_a_video(run, square_bundle, tmp_path):

@@ -24,10 +24,14 @@ from visionkit.inference.predictor import Unreadable
 from visionkit.inference.results import DetectionResult
 from visionkit.inference.video import Frame, is_video
 from visionkit.inference.video_output import FrameOutput, video_outputs
+from visionkit.outputs import check_output
 from visionkit.tasks.detection.coco_results import CocoNumbers, coco_results, numbers_of, running_numbers
+from visionkit.viz.labels import encode_png
 
 if TYPE_CHECKING:
     from visionkit.tasks.detection.predict import Detector
+
+RESULTS = (b'[{"image_id": ', b"[]")  # how json.dumps begins a file of --coco
 
 
 def outputs(detector: "Detector", files: Sequence[str], options: PredictOptions) -> Iterator[OutputLine]:
@@ -38,6 +42,8 @@ def outputs(detector: "Detector", files: Sequence[str], options: PredictOptions)
         KeyboardInterrupt: the reading of a video file was interrupted; what is written is whole.
     """
     drawings = drawing_names(files, videos=True)
+    if options.coco is not None:
+        options = options._replace(coco=check_output(options.coco, "--coco", suffixes=(".json",), starts=RESULTS))
     if options.draw is not None:
         refuse_overwriting(files, (options.draw / name for name in drawings))
     videos = [file for file in files if is_video(file)]
@@ -76,7 +82,7 @@ def _image_lines(
         if options.coco is not None:
             results.append(result)
         if options.draw is not None:
-            result.plot().save(options.draw / drawing)
+            write_atomically(options.draw / drawing, encode_png(result.plot()))
         yield boxes_line(result)
 
 
