@@ -1,11 +1,14 @@
 """Signals and disks that end a run: what is kept is said, and how to go on."""
 
 import errno
+import gc
 import os
 import signal
 import subprocess
 import sys
 import threading
+import time
+from contextlib import suppress
 from pathlib import Path
 
 import numpy as np
@@ -36,6 +39,63 @@ def test_the_first_signal_raises_and_the_second_ends_at_once(name, status):
         finally:
             assert all(signal.getsignal(getattr(signal, each)) is signal.SIG_DFL for each in stopping.SIGNALS)
     assert stopped.value.status == status and isinstance(stopped.value, KeyboardInterrupt)
+
+
+@pytest.mark.skipif(not hasattr(signal, "setitimer"), reason="this system has no timers")
+@pytest.mark.parametrize("place", ["collector", "finalizer", "library"])
+def test_a_stop_that_is_dropped_comes_again(place, capsys):
+    class Dropping:
+        def __del__(self):
+            os.kill(os.getpid(), signal.SIGTERM)
+
+    def callback(phase, info):
+        gc.callbacks.remove(callback)
+        os.kill(os.getpid(), signal.SIGTERM)
+
+    def drop():
+        if place == "collector":
+            gc.callbacks.append(callback)
+            gc.collect()
+        elif place == "finalizer":
+            Dropping()
+        else:
+            with suppress(BaseException):
+                os.kill(os.getpid(), signal.SIGTERM)
+
+    before, reached = [signal.getsignal(signal.SIGALRM), sys.unraisablehook], []
+    with pytest.raises(Stopped) as stopped, stopped_by_signals():
+        drop()
+        reached.append("here")
+        for _ in range(6000):
+            time.sleep(0.01)
+        reached.append("the end")
+    assert stopped.value.status == 143 and reached == ["here"]
+    assert [signal.getsignal(signal.SIGALRM), sys.unraisablehook] == before
+    assert signal.getitimer(signal.ITIMER_REAL) == (0.0, 0.0) and capsys.readouterr().err == ""
+
+
+def test_a_stop_that_is_dropped_shortly_before_the_end_is_raised_there():
+    with pytest.raises(Stopped) as stopped, stopped_by_signals(), suppress(BaseException):
+        os.kill(os.getpid(), signal.SIGINT)
+    assert stopped.value.status == 130
+
+
+@pytest.mark.skipif(not hasattr(signal, "setitimer"), reason="this system has no timers")
+def test_what_is_done_because_of_a_stop_is_not_stopped_again(monkeypatch):
+    monkeypatch.setattr(stopping, "AGAIN", 0.001)
+    rounds = []
+    with pytest.raises(SystemExit) as ended, stopped_by_signals():
+        try:
+            os.kill(os.getpid(), signal.SIGINT)
+        except KeyboardInterrupt:
+            try:
+                raise ValueError("while the report is written")
+            except ValueError:
+                for number in range(50):
+                    time.sleep(0.001)
+                    rounds.append(number)
+            sys.exit(130)
+    assert ended.value.code == 130 and len(rounds) == 50
 
 
 def test_what_nohup_ignores_is_still_ignored():
