@@ -9,6 +9,7 @@ import sys
 import threading
 import time
 from contextlib import suppress
+from functools import partial
 from pathlib import Path
 
 import numpy as np
@@ -20,7 +21,7 @@ from visionkit.training import stopping
 from visionkit.training.config import RunConfig
 from visionkit.training.recipe import run_recipe
 from visionkit.training.run_folder import RunFolder
-from visionkit.training.stopping import Stopped, refused_write, stopped_by_signals
+from visionkit.training.stopping import Stopped, in_words, refused_write, stopped_by_signals
 
 
 def test_without_a_signal_nothing_happens_and_handlers_are_as_before():
@@ -143,6 +144,18 @@ def test_what_the_system_said_is_found_in_errors_of_any_kind(error, expected):
     assert refused_write(error, [Path()]) == expected
 
 
+def test_a_full_disk_is_said_with_its_file_and_what_helps(tmp_path, monkeypatch):
+    monkeypatch.setenv("VISIONKIT_CACHE", str(tmp_path / "cache"))
+    full = partial(OSError, errno.ENOSPC, "No space left on device")
+    assert in_words(full()) == "No space left on device; free some, or name another folder"
+    assert in_words(full(str(tmp_path / "a"))).startswith(f"{tmp_path / 'a'}: No space left on device; free some, or")
+    said = f"free some in the cache, {tmp_path / 'cache'}, or set VISIONKIT_CACHE to another folder"
+    assert in_words(full(str(tmp_path / "cache" / "a"))).endswith(said)
+    assert (
+        in_words(OSError(errno.EFBIG, "has 9 bytes, and at most 3 are read", "a")) == "a: has 9 bytes, and at most 3 are read"
+    )
+
+
 def test_a_disk_that_is_full_during_a_run_says_what_is_kept_and_how_to_go_on(tmp_path, monkeypatch):
     def work(run, config):
         run.save_checkpoint("head", 3, {"a": np.zeros(3)}, [])
@@ -153,7 +166,7 @@ def test_a_disk_that_is_full_during_a_run_says_what_is_kept_and_how_to_go_on(tmp
     with pytest.raises(UserError) as refused:
         run_recipe(RunConfig(out=out), work, name="example", smoke={})
     kept = "No space left on device; the state after epoch 3 of 'head' is kept; free some and go on with --resume "
-    assert str(refused.value) == f"{kept}{out}"
+    assert str(refused.value) == f"{out / 'checkpoint.npz'}: {kept}{out}"
     monkeypatch.undo()
     assert not list(out.glob("*unfinished*")) and not list(out.glob(".*unfinished"))
     (array,) = files_of(out)

@@ -76,7 +76,7 @@ def train_longer(run: RunFolder, epochs: int) -> None:
     if finished and saved is None:
         raise UserError(
             f"--epochs {epochs}: {run.path} has no checkpoint to go on from, and its weights alone do not say how its training "
-            f"went. Its model is whole: start a new run from it with --from {run.path}."
+            f"went. Start a new run from its model with --from {run.path}."
         )
     (run.path / "metrics.json").unlink(missing_ok=True)
     plan = run.read_json(PLAN)
