@@ -29,6 +29,7 @@ from visionkit.data.pipeline.batches import TrainingPipeline
 from visionkit.data.sources import read_people
 from visionkit.errors import UserError
 from visionkit.export.bundle import update_metadata
+from visionkit.files import resolved
 from visionkit.models import catalog
 from visionkit.tasks.embedding import embedders, evaluate, export, plan, report, train
 from visionkit.training import runtime
@@ -95,7 +96,7 @@ class Config(TrainConfig):
         if pairs is not None:
             if config.data is None or not pairs.is_file():
                 raise UserError(f"--pairs {pairs}: expected a file, and --data with the folder of its people.")
-            pairs = pairs.resolve()
+            pairs = resolved(pairs, "--pairs")
             read_lfw_pairs(pairs, config.data)
         margin = train.MARGINS[config.loss] if config.margin is None else config.margin
         return dataclasses.replace(config, pairs=pairs, margin=margin)

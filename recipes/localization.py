@@ -44,7 +44,7 @@ from visionkit.training import runtime
 from visionkit.training.config import RunConfig
 from visionkit.training.fine_tuning import FineTuningOptions, check_base, parts_of, phases_of, tuned
 from visionkit.training.freezing import BASE, Freeze
-from visionkit.training.options import OWN, weights_path
+from visionkit.training.options import OWN, checked_weights
 from visionkit.training.recipe import Run, command_line, run_recipe
 from visionkit.training.start_model import Head
 from visionkit.viz.rate_curve import with_found_rates
@@ -102,7 +102,7 @@ class Config(FineTuningOptions, RunConfig):
         """See ``RunConfig.checked``."""
         if self.size % 32:
             raise UserError(f"--size {self.size}: expected a multiple of 32, for example 128.")
-        config = replace(super().checked(), base=find(self.base), weights=weights_path(self.weights))
+        config = replace(super().checked(), base=find(self.base), weights=checked_weights(self.base, self.weights))
         if config.data is not None:
             plan.read_data(config.data, config.step, seed=config.seed, allow_outside=config.allow_outside)
         return config

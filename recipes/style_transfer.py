@@ -34,7 +34,7 @@ from visionkit.tasks.style_transfer.objective import LossWeights
 from visionkit.tasks.style_transfer.painting import Painting, forget_state, gif
 from visionkit.training import runtime
 from visionkit.training.config import RunConfig
-from visionkit.training.options import weights_path, whole_path
+from visionkit.training.options import checked_weights, whole_path
 from visionkit.training.recipe import Run, command_line, run_recipe
 
 SMOKE = {"size": 64, "steps": 4, "window": 64, "epochs": 1}
@@ -107,9 +107,10 @@ class Config(RunConfig):
 
     def checked(self) -> "Config":
         """See ``RunConfig.checked``."""
-        weights = None if self.weights is None else weights_path(self.weights)
+        weights = None if self.weights is None else checked_weights(self.base, self.weights)
         images, masks = (
-            tuple(name if plan.is_built_in(name) else whole_path(name) for name in names) for names in (self.images, self.masks)
+            tuple(name if plan.is_built_in(name) else whole_path(name, option) for name in names)
+            for option, names in (("--images", self.images), ("--masks", self.masks))
         )
         config = dataclasses.replace(
             super().checked(), images=images, masks=masks, base=catalog.find(self.base), weights=weights

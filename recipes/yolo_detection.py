@@ -25,6 +25,7 @@ from visionkit.data.demo.scenes import make_detection_demo
 from visionkit.data.splits import train_and_val
 from visionkit.errors import UserError
 from visionkit.models import catalog
+from visionkit.models.yolo import VARIANTS
 from visionkit.tasks.detection import detectors, evaluate, export, plan, report, train
 from visionkit.training import runtime
 from visionkit.training.config import TrainConfig
@@ -68,6 +69,11 @@ class Config(TrainConfig):
         super().check_options()
         is_foreign = self.model.startswith(detectors.FOREIGN)
         check_base(self, f"{self.model} has no pretrained base" if is_foreign else self.why_random())
+
+    @property
+    def backbone(self) -> str | None:
+        """See ``TrainConfig.backbone``."""
+        return self.base or (VARIANTS[self.model].backbone if self.model in VARIANTS else None)
 
     def checked(self) -> "Config":
         """The configuration with whole paths; a misspelt name, or data that cannot be read, is reported now."""

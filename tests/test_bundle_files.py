@@ -75,6 +75,18 @@ def test_damaged_digests_are_named(bundle, line):
         check_files(bundle)
 
 
+@pytest.mark.parametrize("place", ["assets", "variables/more"])
+@pytest.mark.parametrize("has_digests", [True, False])
+def test_a_link_to_a_folder_is_named_and_not_followed(bundle, tmp_path, place, has_digests):
+    if not has_digests:
+        (bundle / DIGESTS).unlink()
+    (tmp_path / "elsewhere" / "deep").mkdir(parents=True)
+    (tmp_path / "elsewhere" / "deep" / "file").touch()
+    (bundle / place).symlink_to(tmp_path / "elsewhere")
+    with pytest.raises(UserError, match=rf"{place} is a link to a folder, which is not followed"):
+        check_files(bundle)
+
+
 def test_metadata_that_are_edited_by_hand_are_refused_with_the_way_to_do_it(bundle):
     (bundle / BUNDLE_METADATA).write_text(json.dumps(METADATA | {"size": 32}), encoding="utf-8")
     with pytest.raises(UserError, match=r"bundle.json is damaged: .*update_metadata changes it"):

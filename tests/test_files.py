@@ -9,6 +9,7 @@ from pathlib import Path
 import platformdirs
 import pytest
 
+from visionkit.errors import UserError
 from visionkit.files import (
     arguments_expanded,
     cache_folder,
@@ -17,6 +18,7 @@ from visionkit.files import (
     open_file,
     read_file,
     remove,
+    resolved,
     sync,
     write_atomically,
 )
@@ -124,10 +126,38 @@ def test_a_folder_that_somebody_else_made_for_the_cache_is_not_used(tmp_path, mo
     assert list(elsewhere.iterdir()) == [] and str(cache_folder()) in capsys.readouterr().err
 
 
+@pytest.mark.parametrize("arguments", [["--out", ""], ["--out="], [""], ["a", ""]])
+def test_an_empty_argument_is_refused(arguments):
+    assert arguments_expanded([]) == [] and arguments_expanded(["--smoke", "--", "a"]) == ["--smoke", "--", "a"]
+    with pytest.raises(UserError, match="An argument is empty"):
+        arguments_expanded(arguments)
+
+
+def test_a_path_is_resolved_and_a_link_to_itself_is_named(tmp_path):
+    with pytest.raises(UserError, match="--out is empty"):
+        resolved("", "--out")
+    (tmp_path / "link").symlink_to(tmp_path / "folder")
+    (tmp_path / "loop").symlink_to(tmp_path / "loop")
+    assert resolved(tmp_path / "link" / "missing") == tmp_path / "folder" / "missing"
+    for path in (tmp_path / "loop", tmp_path / "loop" / "run"):
+        with pytest.raises(UserError, match=rf"--out {path}: it has a link that leads back to itself"):
+            resolved(path, "--out")
+
+
+def test_a_write_that_fails_names_its_file(tmp_path, monkeypatch):
+    def full(descriptor):
+        raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
+
+    monkeypatch.setattr(os, "fsync", full)
+    with pytest.raises(OSError, match="No space") as failed:
+        write_atomically(tmp_path / "a.json", b"1")
+    assert failed.value.filename == str(tmp_path / "a.json")
+
+
 def test_the_home_folder_takes_the_place_of_its_sign_and_of_no_other_name(monkeypatch):
     monkeypatch.setenv("HOME", "/home/me")
-    given = ["", "~", "~/a", "--out=~/b", "--out", "~/c", "-x", "~other", "a/~/b", "--style=a=~/b"]
-    there = ["", "/home/me", "/home/me/a", "--out=/home/me/b", "--out", "/home/me/c", "-x", "~other", "a/~/b", "--style=a=~/b"]
+    given = ["~", "~/a", "--out=~/b", "--out", "~/c", "-x", "~other", "a/~/b", "--style=a=~/b"]
+    there = ["/home/me", "/home/me/a", "--out=/home/me/b", "--out", "/home/me/c", "-x", "~other", "a/~/b", "--style=a=~/b"]
     assert arguments_expanded(given) == there
 
     def unknown(path):

@@ -98,6 +98,8 @@ def check_files(folder: str | Path) -> None:
         files = list(_files(folder))
         digests = _read_digests(folder)
         for file in files if digests is None else sorted({*files, *digests}):
+            if (folder / file).is_symlink() and (folder / file).is_dir():
+                raise UserError(f"{folder / file} is a link to a folder, which is not followed. Copy the folder itself there.")
             if digests is None:
                 open_file(folder / file).close()  # TensorFlow would wait at a pipe
             else:
@@ -136,11 +138,20 @@ def _files(folder: Path) -> Iterator[Path]:
         if os.path.lexists(folder / name):
             yield Path(name)
     for part in ("variables", "assets"):
-        inside = sorted((folder / part).rglob("*"))
-        yield from (file.relative_to(folder) for file in inside if not file.is_dir() and not file.name.startswith("."))
+        yield from sorted(_files_below(folder, part))
     for name in ("bundle.json", "labels.txt", "model.tflite", "network.json", "network.safetensors"):
         if os.path.lexists(folder / EXTRA / name):
             yield Path(EXTRA, name)
+
+
+def _files_below(folder: Path, part: str) -> Iterator[Path]:
+    """The files of a part of a bundle. A link to a folder, which may lead anywhere, is one of them, and is not followed."""
+    if (folder / part).is_symlink():
+        yield Path(part)
+        return
+    for place, folders, files in os.walk(folder / part):
+        links = [name for name in folders if Path(place, name).is_symlink()]
+        yield from (Path(place, name).relative_to(folder) for name in [*links, *files] if not name.startswith("."))
 
 
 def _read_digests(folder: Path) -> dict[Path, set[str]] | None:

@@ -16,6 +16,8 @@ from typing import BinaryIO
 
 import platformdirs
 
+from visionkit.errors import UserError
+
 BUNDLE_METADATA = Path("assets.extra", "bundle.json")  # in a bundle: task, labels, size, metrics
 LARGEST_TEXT = 2**31  # bytes of a file of annotations, labels or settings; COCO's largest has 0.5e9
 LARGEST_IMAGE = 2**30  # bytes of a file that holds one image; the largest image, uncompressed in colors, has 0.54e9
@@ -154,15 +156,43 @@ def home_expanded(path: str | Path) -> str:
         raise OSError(errno.ENOENT, "there is no home folder for ~; set HOME, or give the whole path", path) from error
 
 
+def resolved(path: str | Path, option: str = "") -> Path:
+    """The absolute path, with ``~`` expanded and all links followed.
+
+    Args:
+        path: what somebody named; it may be missing.
+        option: what named it, for the error, such as "--out".
+
+    Raises:
+        UserError: it is empty, or has a link that leads to itself.
+        OSError: the user has no home folder.
+    """
+    named = f"{option} {path}".strip()
+    if not os.fspath(path):
+        raise UserError(f"{option or 'A path'} is empty; expected the path of a file or folder, such as . for this folder.")
+    try:
+        whole = Path(home_expanded(path)).resolve()
+        whole.exists()
+    except (RuntimeError, OSError) as error:
+        if isinstance(error, OSError) and error.errno != errno.ELOOP:
+            raise
+        raise UserError(f"{named}: it has a link that leads back to itself; remove the link, or name another path.") from error
+    return whole
+
+
 def arguments_expanded(arguments: Sequence[str]) -> list[str]:
     """The arguments of a command line, in which ``~/x`` and ``--option=~/x`` name the user's home folder.
 
     Raises:
+        UserError: an argument is empty, as it is where a variable of a script is not set: it would name the working folder.
         OSError: the user has none.
     """
     expanded = []
-    for argument in arguments:
+    for before, argument in zip(["", *arguments], arguments, strict=False):
         option, equals, value = argument.partition("=") if argument.startswith("--") else ("", "", argument)
+        if not value and (equals or not option):
+            place = option or (f"after {before}" if before else "the first one")
+            raise UserError(f"An argument is empty ({place}); expected a value. Is a variable of your script not set?")
         expanded.append(f"{option}{equals}{home_expanded(value)}")
     return expanded
 
@@ -186,6 +216,17 @@ def _writable_cache(folder: str) -> Path:
     return instead
 
 
+@contextmanager
+def naming(path: Path) -> Iterator[None]:
+    """Let errors of the system that come from writing name a file or folder: a write that fails does not know its file."""
+    try:
+        yield
+    except OSError as error:
+        if error.filename is None and error.errno is not None:
+            error.filename = str(path)
+        raise
+
+
 def write_atomically(path: Path, contents: bytes) -> None:
     """Write beside ``path`` and rename, so that no reader ever sees half a file, also after a crash of the machine.
 
@@ -197,8 +238,9 @@ def write_atomically(path: Path, contents: bytes) -> None:
     refuse_special(path)
     refuse_special(beside)  # a pipe would wait for a reader
     try:
-        beside.write_bytes(contents)
-        sync(beside)
+        with naming(path):
+            beside.write_bytes(contents)
+            sync(beside)
         os.replace(beside, path)
     except BaseException as error:
         with contextlib.suppress(OSError):  # the first error says what is wrong

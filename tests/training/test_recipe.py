@@ -12,6 +12,7 @@ import pytest
 
 from visionkit.errors import UserError
 from visionkit.files import BUNDLE_METADATA
+from visionkit.models import catalog
 from visionkit.training.config import RunConfig, TrainConfig
 from visionkit.training.fit import Phase
 from visionkit.training.options import check_option
@@ -48,7 +49,9 @@ def test_a_run_of_defaults_gets_a_folder_of_its_own(tmp_path, monkeypatch, capsy
         f"report   {run.path / 'report.html'}",
         f"model    {run.path / 'model'}",
     ]
-    assert run.made_by.endswith("recipes/example.py") and run.model == run.path / "model"
+    described = run.described(Config())
+    assert described["made_by"].endswith("recipes/example.py") and run.model == run.path / "model"
+    assert described["training"] == {"recipe": "example", "options": {}}
 
 
 def test_smoke_sets_what_was_not_requested(tmp_path):
@@ -114,6 +117,23 @@ def test_an_option_without_a_value_is_not_checked():
     check_option("size", None, 32)
     with pytest.raises(UserError, match="--batch-size 0: expected at least 1"):
         TrainConfig(batch_size=0).check_options()
+
+
+@pytest.mark.parametrize(("base", "message"), [("lenet5", "begins with b'junk'"), ("lenet6", "Unknown network 'lenet6'")])
+def test_weights_that_are_refused_are_said_before_a_folder_is_made(tmp_path, base, message):
+    (tmp_path / "a.weights.h5").write_bytes(b"junk")
+    with pytest.raises(UserError, match=message):
+        start(TrainConfig(base=base, weights=str(tmp_path / "a.weights.h5"), out=tmp_path / "run"))
+    assert not (tmp_path / "run").exists()
+
+
+def test_weights_of_another_network_are_refused_and_those_of_the_same_taken(tmp_path):
+    file = str(tmp_path / "a.weights.h5")
+    catalog.build("lenet5").save_weights(file)
+    assert TrainConfig(base="lenet5", weights=file).checked().weights == file
+    assert TrainConfig(base="none", weights=file).checked().weights == file
+    with pytest.raises(UserError, match=r"a\.weights\.h5"):
+        TrainConfig(base="resnet8", weights=file).checked()
 
 
 def test_paths_become_whole_and_names_stay(tmp_path, monkeypatch):

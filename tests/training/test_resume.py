@@ -317,6 +317,46 @@ def test_a_lost_plan_that_is_decided_otherwise_is_refused(recipe, tmp_path, data
     assert status == 2 and "is not the plan that checkpoint.npz was written under" in errors
 
 
+@pytest.mark.parametrize("damage", ["cut", "other"])
+def test_a_lost_plan_is_no_hindrance_for_more_epochs_of_the_same_data(recipe, tmp_path, data, damage):
+    out = tmp_path / "run"
+    assert recipe("--out", out, "--data", data, "--epochs", "1")[0] == 0
+    plan = json.loads((out / "plan.json").read_text())
+    (out / "plan.json").write_text("{" if damage == "cut" else json.dumps(plan | {"paths": []}))
+    status, printed, errors = recipe("--resume", out, "--epochs", "2")
+    assert status == 0 and "plan.json is damaged" in printed and "Resumed after epoch 1" in printed, errors
+    assert metrics_of(out)["epochs"] == 2 and json.loads((out / "plan.json").read_text()) == plan | {"epochs": 2}
+
+
+def test_a_finished_run_without_its_checkpoint_is_trained_on_in_a_new_run(recipe, tmp_path):
+    out = tmp_path / "run"
+    assert recipe("--out", out)[0] == 0
+    (out / "checkpoint.npz").write_bytes((out / "checkpoint.npz").read_bytes()[:60])
+    for _ in range(2):
+        status, printed, errors = recipe("--resume", out, "--epochs", "3")
+        assert status == 2 and f"Start a new run from its model with --from {out}." in errors and "goes on" not in printed
+    assert "damaged_checkpoint.npz: the finished model stays as it is." in (out / "log.txt").read_text()
+    status, printed, _ = recipe("--resume", out)
+    assert status == 0 and "finished already" in printed
+
+
+@pytest.mark.parametrize("kind", ["link", "link to nothing", "folder", "file"])
+def test_a_model_that_cannot_be_replaced_is_said_before_training(recipe, tmp_path, kind):
+    out = tmp_path / "run"
+    assert recipe("--out", out)[0] == 0
+    shutil.move(out / "model", tmp_path / "model")
+    if "link" in kind:
+        (out / "model").symlink_to(tmp_path / ("model" if kind == "link" else "nothing"))
+    else:
+        (out / "model").mkdir() if kind == "folder" else (out / "model").touch()
+    expected = f"{out / 'model'} is a {kind.split()[0]}"
+    status, printed, errors = recipe("--resume", out, "--epochs", "3")
+    assert status == 2 and expected in errors and "epoch" not in printed and metrics_of(out)["epochs"] == 2
+    (out / "metrics.json").unlink()
+    status, printed, errors = recipe("--resume", out)
+    assert status == 2 and expected in errors and "epoch" not in printed
+
+
 def test_run_recipe_of_a_program_takes_what_differs_from_the_defaults_as_given(tmp_path):
     main(Config(out=tmp_path / "run", mode="b")).release()
     main(Config(resume=tmp_path / "run")).release()

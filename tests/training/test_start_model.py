@@ -7,6 +7,8 @@ import pytest
 from visionkit.bundle_files import update_metadata
 from visionkit.errors import UserError
 from visionkit.tasks.classification.export import export_classifier
+from visionkit.training.config import RunConfig
+from visionkit.training.recipe import open_run
 from visionkit.training.start_model import Head, start_model, take_weights
 
 HEADS = {"predictions": Head()}
@@ -33,6 +35,14 @@ def start(trained, tmp_path):
     metadata = {"training": {"recipe": "transfer_learning", "options": {"base": "small"}}}
     export_classifier(trained, tmp_path / "run" / "model", class_names=OLD, metadata=metadata)
     return start_model(tmp_path / "run", "transfer_learning")
+
+
+def test_a_damaged_network_is_said_before_a_run_has_a_folder(start, tmp_path):
+    file = start.folder / "assets.extra" / "network.safetensors"
+    file.write_bytes(file.read_bytes()[:-9])
+    with pytest.raises(UserError, match=r"network\.safetensors"):
+        open_run(RunConfig(from_model=start.folder, out=tmp_path / "new"), name="transfer_learning", smoke={})
+    assert not (tmp_path / "new").exists()
 
 
 def test_a_folder_without_a_model_is_an_error(tmp_path):

@@ -1,11 +1,15 @@
 """Signals and disks that end a run: what is kept is said, and how to go on."""
 
 import errno
+import gc
 import os
 import signal
 import subprocess
 import sys
 import threading
+import time
+from contextlib import suppress
+from functools import partial
 from pathlib import Path
 
 import numpy as np
@@ -17,7 +21,7 @@ from visionkit.training import stopping
 from visionkit.training.config import RunConfig
 from visionkit.training.recipe import run_recipe
 from visionkit.training.run_folder import RunFolder
-from visionkit.training.stopping import Stopped, refused_write, stopped_by_signals
+from visionkit.training.stopping import Stopped, in_words, refused_write, stopped_by_signals
 
 
 def test_without_a_signal_nothing_happens_and_handlers_are_as_before():
@@ -36,6 +40,63 @@ def test_the_first_signal_raises_and_the_second_ends_at_once(name, status):
         finally:
             assert all(signal.getsignal(getattr(signal, each)) is signal.SIG_DFL for each in stopping.SIGNALS)
     assert stopped.value.status == status and isinstance(stopped.value, KeyboardInterrupt)
+
+
+@pytest.mark.skipif(not hasattr(signal, "setitimer"), reason="this system has no timers")
+@pytest.mark.parametrize("place", ["collector", "finalizer", "library"])
+def test_a_stop_that_is_dropped_comes_again(place, capsys):
+    class Dropping:
+        def __del__(self):
+            os.kill(os.getpid(), signal.SIGTERM)
+
+    def callback(phase, info):
+        gc.callbacks.remove(callback)
+        os.kill(os.getpid(), signal.SIGTERM)
+
+    def drop():
+        if place == "collector":
+            gc.callbacks.append(callback)
+            gc.collect()
+        elif place == "finalizer":
+            Dropping()
+        else:
+            with suppress(BaseException):
+                os.kill(os.getpid(), signal.SIGTERM)
+
+    before, reached = [signal.getsignal(signal.SIGALRM), sys.unraisablehook], []
+    with pytest.raises(Stopped) as stopped, stopped_by_signals():
+        drop()
+        reached.append("here")
+        for _ in range(6000):
+            time.sleep(0.01)
+        reached.append("the end")
+    assert stopped.value.status == 143 and reached == ["here"]
+    assert [signal.getsignal(signal.SIGALRM), sys.unraisablehook] == before
+    assert signal.getitimer(signal.ITIMER_REAL) == (0.0, 0.0) and capsys.readouterr().err == ""
+
+
+def test_a_stop_that_is_dropped_shortly_before_the_end_is_raised_there():
+    with pytest.raises(Stopped) as stopped, stopped_by_signals(), suppress(BaseException):
+        os.kill(os.getpid(), signal.SIGINT)
+    assert stopped.value.status == 130
+
+
+@pytest.mark.skipif(not hasattr(signal, "setitimer"), reason="this system has no timers")
+def test_what_is_done_because_of_a_stop_is_not_stopped_again(monkeypatch):
+    monkeypatch.setattr(stopping, "AGAIN", 0.001)
+    rounds = []
+    with pytest.raises(SystemExit) as ended, stopped_by_signals():
+        try:
+            os.kill(os.getpid(), signal.SIGINT)
+        except KeyboardInterrupt:
+            try:
+                raise ValueError("while the report is written")
+            except ValueError:
+                for number in range(50):
+                    time.sleep(0.001)
+                    rounds.append(number)
+            sys.exit(130)
+    assert ended.value.code == 130 and len(rounds) == 50
 
 
 def test_what_nohup_ignores_is_still_ignored():
@@ -83,6 +144,18 @@ def test_what_the_system_said_is_found_in_errors_of_any_kind(error, expected):
     assert refused_write(error, [Path()]) == expected
 
 
+def test_a_full_disk_is_said_with_its_file_and_what_helps(tmp_path, monkeypatch):
+    monkeypatch.setenv("VISIONKIT_CACHE", str(tmp_path / "cache"))
+    full = partial(OSError, errno.ENOSPC, "No space left on device")
+    assert in_words(full()) == "No space left on device; free some, or name another folder"
+    assert in_words(full(str(tmp_path / "a"))).startswith(f"{tmp_path / 'a'}: No space left on device; free some, or")
+    said = f"free some in the cache, {tmp_path / 'cache'}, or set VISIONKIT_CACHE to another folder"
+    assert in_words(full(str(tmp_path / "cache" / "a"))).endswith(said)
+    assert (
+        in_words(OSError(errno.EFBIG, "has 9 bytes, and at most 3 are read", "a")) == "a: has 9 bytes, and at most 3 are read"
+    )
+
+
 def test_a_disk_that_is_full_during_a_run_says_what_is_kept_and_how_to_go_on(tmp_path, monkeypatch):
     def work(run, config):
         run.save_checkpoint("head", 3, {"a": np.zeros(3)}, [])
@@ -93,7 +166,7 @@ def test_a_disk_that_is_full_during_a_run_says_what_is_kept_and_how_to_go_on(tmp
     with pytest.raises(UserError) as refused:
         run_recipe(RunConfig(out=out), work, name="example", smoke={})
     kept = "No space left on device; the state after epoch 3 of 'head' is kept; free some and go on with --resume "
-    assert str(refused.value) == f"{kept}{out}"
+    assert str(refused.value) == f"{out / 'checkpoint.npz'}: {kept}{out}"
     monkeypatch.undo()
     assert not list(out.glob("*unfinished*")) and not list(out.glob(".*unfinished"))
     (array,) = files_of(out)

@@ -13,7 +13,7 @@ from typing import Any, NoReturn
 from visionkit.cli.train import PACKAGE, RECIPES, imported, recipe_file
 from visionkit.command_line import flag_of, parse_options
 from visionkit.errors import UserError, did_you_mean
-from visionkit.files import home_expanded, write_atomically
+from visionkit.files import resolved, write_atomically
 from visionkit.printable import printable
 from visionkit.training.search import study as studies
 from visionkit.training.search.space import SPACES, find_space, space_of
@@ -108,7 +108,7 @@ def divided(arguments: list[str]) -> tuple[list[str], list[str]]:
 def _opened_setup(name: str, options: TuneOptions, of_recipe: list[str]) -> tuple[Path, Setup]:
     """The folder of the study and what it is: begun now, or before."""
     named = options.resume or options.study
-    folder = None if named is None else Path(home_expanded(named)).resolve()
+    folder = None if named is None else resolved(named)
     if folder is not None and (options.resume is not None or (folder / studies.SETUP).exists()):
         setup = studies.read_setup(folder)
         if name not in ("", setup.recipe) or tuple(of_recipe) not in ((), setup.arguments):

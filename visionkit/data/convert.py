@@ -27,6 +27,7 @@ from visionkit.data.images.name_lists import BACKGROUNDS
 from visionkit.data.images.scan import ImageInfo, scan
 from visionkit.data.index import NO_OBJECTS, Annotation, DataError, Index, Objects, Problem, Rle
 from visionkit.data.splits import DataSet
+from visionkit.files import resolved
 from visionkit.progress import bar
 
 Format = Literal["voc", "coco", "yolo"]
@@ -163,7 +164,7 @@ def _check_target(target: str | Path, source: str | Path | None = None) -> None:
     """Raise if the conversion would replace something, or add to what it reads."""
     target = Path(target)
     folder = _folder_of(target)
-    if source is not None and Path(source).is_dir() and folder.resolve().is_relative_to(Path(source).resolve()):
+    if source is not None and Path(source).is_dir() and resolved(folder).is_relative_to(resolved(source)):
         raise DataError(f"{target}: it lies in the source {source}. Give a folder outside of it.")
     if target.suffix.lower() == ".json":
         _check_absent([target])

@@ -11,7 +11,7 @@ import tyro
 from visionkit.command_line import flag_of
 from visionkit.errors import UserError
 from visionkit.training.fine_tuning import FineTuningOptions
-from visionkit.training.options import OWN, check_option, fits, plain_type, weights_path, whole_path
+from visionkit.training.options import OWN, check_option, checked_weights, fits, plain_type, whole_path
 from visionkit.training.start_model import start_model
 from visionkit.training.watching.loggers import LoggerName, check_installed
 
@@ -98,11 +98,16 @@ class TrainConfig(FineTuningOptions, RunConfig):
 
     def checked(self) -> "TrainConfig":
         """See ``RunConfig.checked``."""
-        return dataclasses.replace(super().checked(), weights=weights_path(self.weights))
+        return dataclasses.replace(super().checked(), weights=checked_weights(self.backbone, self.weights))
 
     def why_random(self) -> str | None:
         """Why the base has random weights, in words; None where they are pretrained."""
         return "the base has random weights (--weights none)" if not self.pretrained and self.from_model is None else None
+
+    @property
+    def backbone(self) -> str | None:
+        """The network of the catalogue that ``weights`` are for; None where there is none."""
+        return None if self.base in (None, "none") else self.base
 
     @property
     def pretrained(self) -> bool:
@@ -135,6 +140,7 @@ def with_start_model(config: Config, recipe: str) -> Config:
             raise UserError(f"--weights {OWN}: expected imagenet, none, or a file; --from MODEL takes those of a model.")
         return config
     start = start_model(config.from_model, recipe)
+    start.network  # noqa: B018 - reads the files: those that are damaged are said before data are read
     given, options = requested(config), dict(start.options)
     if "weights" in given:
         raise UserError("--weights and --from both name the weights to begin with: leave one of them out.")

@@ -1,14 +1,17 @@
 """The options of a run: which of them a command line names, how ``config.json`` stores them, and which values they may have."""
 
 import dataclasses
+import io
 import math
 import typing
+from contextlib import redirect_stderr
 from pathlib import Path
 from typing import Any, Literal
 
 from visionkit.command_line import flag_of
 from visionkit.errors import UserError
-from visionkit.files import home_expanded
+from visionkit.files import resolved
+from visionkit.models import catalog
 from visionkit.training.run_folder import RunFolderError
 
 OWN = "from"  # the weights of a base that --from gives
@@ -89,13 +92,34 @@ def check_option(name: str, value: float | str | None, least: float, most: float
     raise UserError(f"{flag_of(name)} {value}: expected {expected}.")
 
 
-def whole_path(data: str | None) -> str | None:
-    """The absolute path of a data set or a file; tfds:NAME stays as it is."""
+def whole_path(data: str | None, option: str = "--data") -> str | None:
+    """The absolute path of a data set or a file; tfds:NAME stays as it is.
+
+    Raises:
+        UserError: see ``files.resolved``; ``option`` is named.
+    """
     if data is None or data.startswith("tfds:"):
         return data
-    return str(Path(home_expanded(data)).resolve())
+    return str(resolved(data, option))
+
+
+def checked_weights(base: str | None, weights: str) -> str:
+    """The absolute path of a file of weights, which was loaded once: a file that is refused is said before data are read.
+
+    Args:
+        base: the network of the catalogue that they are for; None for one that takes none.
+        weights: a file, or the name of known weights, which stays as it is.
+
+    Raises:
+        UserError: the file is missing, damaged or of another network, or the network has no weights of that name.
+    """
+    weights = weights_path(weights)
+    if base is not None and weights not in ("none", OWN, *catalog.CATALOG[catalog.find(base)].weights):
+        with redirect_stderr(io.StringIO()):  # what is left out is said when the weights are used
+            catalog.build(base, None, None, weights=weights)
+    return weights
 
 
 def weights_path(weights: str) -> str:
     """The absolute path of a file of weights; the name of known weights stays as it is."""
-    return weights if weights in ("imagenet", "none", "hed", OWN) else whole_path(weights)
+    return weights if weights in ("imagenet", "none", "hed", OWN) else whole_path(weights, "--weights")

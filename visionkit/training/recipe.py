@@ -17,16 +17,25 @@ import visionkit
 from visionkit.bundle_files import update_metadata
 from visionkit.command_line import parse_options
 from visionkit.errors import UserError
-from visionkit.files import arguments_expanded, cache_folder, home_expanded
+from visionkit.files import arguments_expanded, cache_folder, resolved
 from visionkit.printable import printable, printable_streams
 from visionkit.training.config import Config, RunConfig, requested, with_start_model
 from visionkit.training.fit import Phase, load_weights, train_in_order
 from visionkit.training.options import from_plain, named_options, whole_path
 from visionkit.training.rates import finder as rate_finder
-from visionkit.training.resume import DATA, check_apart, contradictions, current_epochs, describe_data, move_data, train_longer
+from visionkit.training.resume import (
+    DATA,
+    check_apart,
+    check_model,
+    contradictions,
+    current_epochs,
+    describe_data,
+    move_data,
+    train_longer,
+)
 from visionkit.training.run_folder import RunFolder
 from visionkit.training.start_model import Head, start_model, take_weights
-from visionkit.training.stopping import NO_SPACE, in_words, refused_write, stopped_by_signals
+from visionkit.training.stopping import NO_SPACE, how_to_free, in_words, refused_write, stopped_by_signals
 from visionkit.training.watching import about
 from visionkit.training.watching.watch import open_watch, write_report
 
@@ -148,6 +157,7 @@ def run_recipe(config: Config, work: Callable[[Run, Config], None], *, name: str
     if run.read_metrics() is not None:
         run.say(f"{run.path} was finished already.")
     else:
+        check_model(run)
         resume = f"{program} --resume {shlex.quote(str(run.path))}"
         run.watch = open_watch(run, config.log, command=command, resume=resume)
         try:
@@ -161,7 +171,8 @@ def run_recipe(config: Config, work: Callable[[Run, Config], None], *, name: str
             run.watch.stopped(f"It ended with an error: {refused or error}".rstrip("."))
             if refused is None:
                 raise
-            mend = "free some" if any(os.strerror(number) in refused for number in NO_SPACE) else "make it writable"
+            is_full = any(os.strerror(number) in refused for number in NO_SPACE)
+            mend = how_to_free(error, "free some") if is_full else "make it writable"
             raise UserError(f"{refused}; {run.kept()}; {mend} and go on with --resume {run.path}") from error
         finally:
             run.watch = None  # which holds the run: the lock of a run that has failed goes with it
@@ -178,7 +189,7 @@ def open_run(config: Config, *, name: str, smoke: dict[str, Any]) -> tuple[Run, 
         config = dataclasses.replace(config, **{name: value for name, value in smoke.items() if name not in requested(config)})
     config = with_start_model(config, name)
     out = config.out or unused(Path("runs") / f"{name}-{time.strftime('%Y%m%d-%H%M%S')}")
-    config = dataclasses.replace(config, out=Path(home_expanded(str(out))).resolve())
+    config = dataclasses.replace(config, out=resolved(out, "--out"))
     check_apart(whole_path(config.data), config.out)
     config = config.checked()
     plain = {name: str(value) if isinstance(value, Path) else value for name, value in dataclasses.asdict(config).items()}

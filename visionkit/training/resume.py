@@ -8,7 +8,7 @@ from typing import Any
 
 from visionkit.command_line import flag_of
 from visionkit.errors import UserError
-from visionkit.files import home_expanded
+from visionkit.files import BUNDLE_METADATA, home_expanded, kind_of_file, resolved
 from visionkit.training.run_folder import DATA, PLAN, RunFolder
 
 
@@ -28,7 +28,7 @@ def contradictions(given: dict[str, Any], stored: dict[str, Any], run: RunFolder
 def _plain(value: Any) -> Any:
     """A value by which options are compared: paths as whole paths, also where they were given as a text."""
     if isinstance(value, str | Path):
-        return str(Path(home_expanded(value)).resolve())
+        return os.path.realpath(home_expanded(value))
     return tuple(_plain(each) for each in value) if isinstance(value, list | tuple) else value
 
 
@@ -47,6 +47,20 @@ def current_epochs(run: RunFolder, stored: int | None) -> int | None:
     return None if saved is None else saved[0]["epoch"]
 
 
+def check_model(run: RunFolder) -> None:
+    """Raise if the export could not put a bundle into ``RUN/model``, before hours of training.
+
+    Raises:
+        UserError: there is something else, which is not replaced.
+    """
+    model = run.path / "model"
+    if model.is_symlink():
+        raise UserError(f"{model} is a link, which an export does not replace. Remove the link, or put the folder back.")
+    if model.exists() and not (model / BUNDLE_METADATA).is_file():
+        kind = "a folder without a model" if model.is_dir() else kind_of_file(model) or "a file"
+        raise UserError(f"{model} is {kind}, which an export does not replace. Move it away.")
+
+
 def train_longer(run: RunFolder, epochs: int) -> None:
     """Let a run be trained for more epochs than it was, also one that is finished.
 
@@ -56,10 +70,14 @@ def train_longer(run: RunFolder, epochs: int) -> None:
     Raises:
         UserError: there is no checkpoint to go on from.
     """
+    check_model(run)
     saved = run.load_checkpoint()
     finished = run.read_metrics() is not None
     if finished and saved is None:
-        raise UserError(f"--epochs {epochs}: {run.path} has no checkpoint to go on from; start a new run.")
+        raise UserError(
+            f"--epochs {epochs}: {run.path} has no checkpoint to go on from, and its weights alone do not say how its training "
+            f"went. Start a new run from its model with --from {run.path}."
+        )
     (run.path / "metrics.json").unlink(missing_ok=True)
     plan = run.read_json(PLAN)
     if plan is not None and "epochs" in plan:
@@ -164,7 +182,7 @@ def check_apart(data: str | None, out: Path) -> None:
     """
     if data is None or not Path(data).is_dir():
         return
-    source, target = Path(data).resolve(), out.resolve()
+    source, target = resolved(data), resolved(out)
     if target.is_relative_to(source):
         raise UserError(f"--out {out}: it lies in the data, {data}. Give a folder outside of it.")
     if source.is_relative_to(target):

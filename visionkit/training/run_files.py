@@ -11,12 +11,18 @@ from typing import Any
 
 import numpy as np
 
+from visionkit.errors import UserError
 from visionkit.files import open_file
 
+CHANGING = ("epochs", "found_rates")  # in a plan: what is changed on purpose, and what training adds
 UNREADABLE = (
     *(ValueError, KeyError, EOFError, TypeError, AttributeError, OSError, zipfile.BadZipFile, zlib.error, SyntaxError),
     *(NotImplementedError, RuntimeError, MemoryError, OverflowError),  # a bit may name a compression, a password, a huge shape
 )
+
+
+class RunFolderError(UserError):
+    """A folder that cannot be started in or resumed from."""
 
 
 def digest(contents: bytes) -> str:
@@ -42,6 +48,15 @@ def parsed(contents: bytes) -> Any:
         return json.loads(contents)
     except RecursionError as error:
         raise ValueError("it is nested too deeply") from error
+
+
+def plan_digests(contents: bytes) -> list[str]:
+    """The digest of a plan, and that of the plan without what may differ where it was lost and is decided anew."""
+    try:
+        lasting = {name: value for name, value in as_object(parsed(contents)).items() if name not in CHANGING}
+    except ValueError:
+        return [digest(contents)]
+    return [digest(contents), digest(json.dumps(lasting, sort_keys=True).encode())]
 
 
 def _expect(*conditions: bool) -> None:

@@ -14,13 +14,13 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
-from filelock import FileLock, Timeout
 
-from visionkit.errors import UserError
-from visionkit.files import read_file, remove, reserve, sync, write_atomically
+from visionkit.files import naming, read_file, remove, reserve, sync, write_atomically
 from visionkit.printable import printable
 from visionkit.progress import say
 from visionkit.training import run_files
+from visionkit.training.run_files import RunFolderError
+from visionkit.training.run_lock import locked_folder
 
 DIGESTS, CONFIG, PLAN, CHECKPOINT = "digests.json", "config.json", "plan.json", "checkpoint.npz"
 ABOUT = "about.json"  # when the run was begun, by which command, and what its phases are
@@ -29,10 +29,6 @@ DATA = "data.json"  # the names of the files of the data set, by suffix: how man
 DIGESTED = (CONFIG, PLAN, "metrics.json")  # and files of weights
 STATES = ".npz"  # the suffix of what a run goes on from, which has a digest, too: the checkpoint, a painting
 OLD_NOTES = "story.json"  # the former name of notes.json, in runs that were begun under it
-
-
-class RunFolderError(UserError):
-    """A folder that cannot be started in or resumed from."""
 
 
 class RunFolder:
@@ -46,17 +42,12 @@ class RunFolder:
         watch: shows how training goes on, a ``watch.Watch``; None where lines do.
 
     Raises:
-        RunFolderError: another process has opened it.
+        RunFolderError: see ``run_lock.locked_folder``.
     """
 
     def __init__(self, path: str | Path):
         self.path = Path(path)
-        self.path.mkdir(parents=True, exist_ok=True)
-        self._lock = FileLock(self.path / ".lock")
-        try:
-            self._lock.acquire(timeout=0)
-        except Timeout:
-            raise RunFolderError(f"{path}: another process is writing this run.") from None
+        self._lock = locked_folder(path)
         self._began = time.monotonic()
         self._seconds_before = 0.0
         self._kept = ""
@@ -78,8 +69,10 @@ class RunFolder:
         run = cls(path)
         if (run.path / "metrics.json").exists() or any(run.path.glob(f"*{STATES}")):
             raise RunFolderError(f"{path} holds a run already; continue it with --resume {path}, or name another --out.")
-        if (run.path / "model").exists():
-            raise RunFolderError(f"{path} holds a folder model/ already, which a run would replace; name another --out.")
+        if os.path.lexists(run.path / "model"):
+            raise RunFolderError(
+                f"{path} holds a folder or link model/ already, which a run would replace; name another --out."
+            )
         left = [*(PLAN, "notes.json", OLD_NOTES, DIGESTS, DATA, ABOUT, LOG, "history.csv", "report.html")]
         left += [*run.path.glob("after_*.weights.h5"), *run.path.glob("logs/*/events.out.tfevents.*")]
         for name in left:  # a phase must not be taken for finished with weights of other data
@@ -119,7 +112,7 @@ class RunFolder:
 
     def log(self, line: str) -> None:
         """Append a line to ``log.txt`` alone."""
-        with (self.path / LOG).open("a+b") as file:
+        with naming(self.path / LOG), (self.path / LOG).open("a+b") as file:
             if file.seek(0, os.SEEK_END):
                 file.seek(-1, os.SEEK_END)
                 is_whole = file.read(1) == b"\n"  # a kill may have come within a line
@@ -251,12 +244,12 @@ class RunFolder:
         saved = self.load_checkpoint()
         if saved is not None:
             state, arrays = saved
-            self._write_checkpoint(state | {"plan": [self._plan_digest(), run_files.digest(_as_json(plan))]}, arrays)
+            self._write_checkpoint(state | {"plan": [*self._plan_digests(), *run_files.plan_digests(_as_json(plan))]}, arrays)
         self.write_json(PLAN, plan)
 
-    def _plan_digest(self) -> str:
+    def _plan_digests(self) -> list[str]:
         file = self.path / PLAN
-        return run_files.digest(read_file(file)) if file.is_file() else ""
+        return run_files.plan_digests(read_file(file)) if file.is_file() else [""]
 
     def save_weights(self, phase: str, save: Callable[[Path], object], num_bytes: int = 0) -> None:
         """Save the weights after a phase, atomically.
@@ -316,7 +309,7 @@ class RunFolder:
 
     def save_checkpoint(self, phase: str, epoch: int, arrays: dict[str, np.ndarray], history: list[dict]) -> None:
         """Save the state after ``epoch`` epochs of ``phase``: one file, so that a kill at any moment leaves an intact one."""
-        known = {"phase": phase, "epoch": epoch, "history": history, "seconds": self.seconds(), "plan": self._plan_digest()}
+        known = {"phase": phase, "epoch": epoch, "history": history, "seconds": self.seconds(), "plan": self._plan_digests()}
         self._write_checkpoint(known, arrays)
         self._kept = f"the state after epoch {epoch} of '{phase}' is kept"
         self.write_history(history)
@@ -342,8 +335,10 @@ class RunFolder:
         except (OSError, ValueError) as error:
             self.drop_checkpoint(run_files.reason(error))
             return None
-        plans = state.get("plan")  # the digest of its plan, or those of the plans before and after a change; none in older runs
-        if plans is not None and self._plan_digest() not in (plans if isinstance(plans, list) else [plans]):
+        plans = state.get("plan")  # the digests of its plan, also of that before a change; one or none in older runs
+        known = {plans} if isinstance(plans, str) else plans
+        is_decided = os.path.lexists(self.path / PLAN)  # a lost plan is decided before training goes on, and compared then
+        if known is not None and is_decided and not set(known) & set(self._plan_digests()):
             raise RunFolderError(
                 f"{self.path / PLAN} is not the plan that {CHECKPOINT} was written under: it was lost, and the data have "
                 "changed since. A new split could move validation images into training. Put the file or the data back, or "
@@ -355,7 +350,9 @@ class RunFolder:
 
     def drop_checkpoint(self, reason: str) -> None:
         """Set a checkpoint aside that cannot be used."""
-        self.set_aside(CHECKPOINT, reason, "the run goes on after the last phase whose weights are whole, or begins anew")
+        is_finished = os.path.lexists(self.path / "metrics.json")
+        then = "goes on after the last phase whose weights are whole, or begins anew"
+        self.set_aside(CHECKPOINT, reason, "the finished model stays as it is" if is_finished else f"the run {then}")
 
     def read_history(self) -> list[dict]:
         """The rows of ``history.csv``, with numbers where there are; none where it is damaged or missing."""

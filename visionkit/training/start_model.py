@@ -11,7 +11,7 @@ import numpy as np
 
 from visionkit.bundle_files import EXTRA, find_bundle, read_metadata
 from visionkit.errors import UserError
-from visionkit.files import home_expanded
+from visionkit.files import resolved
 from visionkit.models.network_files import read_network
 from visionkit.printable import some
 
@@ -72,7 +72,7 @@ def start_model(path: str | Path, recipe: str) -> StartModel:
     Raises:
         UserError: there is none, or another recipe made it, or it keeps no network to train.
     """
-    folder = Path(home_expanded(str(path))).resolve()
+    folder = resolved(path, "--from")
     if (folder / "config.json").is_file() and not (folder / "model").is_dir():
         raise UserError(f"--from {path}: this run has no model/ yet; finish it with --resume {path}.")
     folder = find_bundle(folder)

@@ -16,6 +16,7 @@ import sklearn.datasets
 from filelock import FileLock
 from PIL import Image
 
+from visionkit.files import naming
 from visionkit.progress import bar
 
 MARKER = "VERSION"
@@ -66,7 +67,10 @@ def write_once(folder: str | Path, stamp: str, write: Callable[[Path], None]) ->
     """
     folder = Path(folder)
     folder.parent.mkdir(parents=True, exist_ok=True)
-    with FileLock(folder.with_name(f".{folder.name}.lock")):  # of two runs at once, the second uses what the first wrote
+    with (
+        naming(folder),
+        FileLock(folder.with_name(f".{folder.name}.lock")),
+    ):  # of two runs at once, the second uses what the first wrote
         marker = folder / MARKER
         if not (marker.is_file() and marker.read_text() == stamp):
             with tempfile.TemporaryDirectory(prefix=f".{folder.name}-", dir=folder.parent) as parent:
