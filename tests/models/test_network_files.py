@@ -5,6 +5,7 @@ import json
 import keras
 import numpy as np
 import pytest
+import safetensors.numpy
 
 from tests.models.small_backbones import small_backbone
 from visionkit.errors import UserError
@@ -77,6 +78,13 @@ def test_an_older_bundle_keeps_none(written):
         {"module": "keras.src.utils.file_utils", "class_name": "get_file"},
         {"module": "visionkitten.layers", "class_name": "Layer", "registered_name": "visionkitten>Layer"},
         {"module": "builtins", "class_name": "function", "config": "eval"},
+        {"module": "keras", "class_name": "visualization.plot_image_gallery"},
+        {"module": "keras.src.ops.core", "class_name": "Switch"},
+        {"module": "keras.layers", "class_name": "layer.Layer"},
+        {"module": "keras.layers", "class_name": "deserialize"},
+        {"module": "keras.layers", "class_name": "StringLookup"},
+        {"module": "keras", "class_name": "config.set_floatx"},
+        {"module": "keras.layers", "class_name": "Dense", "registered_name": "os>system"},
     ],
     ids=str,
 )
@@ -101,4 +109,19 @@ def test_weights_of_another_network_are_an_error(written, tmp_path):
     write_network(keras.Sequential([keras.Input((4,)), keras.layers.Dense(3)]), other)
     (other / WEIGHTS).rename(written / WEIGHTS)
     with pytest.raises(UserError, match="do not belong together"):
+        read_network(written)
+
+
+def test_numbers_that_are_not_finite_are_an_error(written):
+    kernel = np.full((4, 2), np.nan, "float16")
+    (written / WEIGHTS).write_bytes(safetensors.numpy.save({"00000": kernel, "00001": np.zeros(2, "float32")}))
+    with pytest.raises(UserError, match="holds no finite numbers"):
+        read_network(written)
+
+
+def test_a_layer_of_more_units_than_any_tensor_is_refused_before_it_is_built(written):
+    described = json.loads((written / LAYERS).read_text())
+    described["config"]["layers"][1]["config"]["units"] = 10**9
+    (written / LAYERS).write_text(json.dumps(described))
+    with pytest.raises(UserError, match="a layer has 1000000000 outputs, and no tensor"):
         read_network(written)

@@ -13,10 +13,10 @@ from tests.models.small_backbones import small_backbone
 from visionkit.command_line import parse_options
 from visionkit.errors import UserError
 from visionkit.training.averaging import AveragingTrainer, averaged_phase
+from visionkit.training.config import TrainConfig
 from visionkit.training.fine_tuning import check_base, parts_of, phases_of
 from visionkit.training.fit import Schedule, train_in_order
 from visionkit.training.options import from_plain
-from visionkit.training.recipe import TrainConfig
 from visionkit.training.run_folder import RunFolder
 
 SIDE = 32
