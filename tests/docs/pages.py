@@ -7,19 +7,6 @@ from typing import NamedTuple
 
 ROOT = Path(__file__).parents[2]
 PAGES = [ROOT / "README.md", *sorted((ROOT / "docs").rglob("*.md"))]
-# Options and a command that are being made: delete this, and what uses it, once `visionkit evaluate --help` works.
-COMING = (
-    "evaluate",
-    "--split",
-    "--from",
-    "--freeze",
-    "--unfreeze",
-    "--stage-decay",
-    "--patience",
-    "--learning-rate",
-    "--log",
-    "keras_model",
-)
 
 FENCE = re.compile(r"(?:<!-- not run: (?P<reason>[^\n]+?) -->\n)?^```(?P<language>sh|python)\n(?P<text>.*?)^```$", re.M | re.S)
 INLINE = re.compile(r"(?<!`)`([^`\n]+)`(?!`)")
@@ -69,8 +56,3 @@ def commands(text: str) -> list[list[str]]:
     in_blocks = [words for block in blocks(text) for words in block.commands]
     inline = [shlex.split(code) for code in inline_code(text) if code.startswith(PROGRAMS) and "..." not in code]
     return [words for words in in_blocks + inline if " ".join(words).startswith(PROGRAMS)]
-
-
-def is_coming(text: str | list[str]) -> bool:
-    """Whether a command, or code, needs what is being made."""
-    return any(word in text for word in COMING)

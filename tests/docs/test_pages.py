@@ -11,14 +11,12 @@ from pathlib import Path
 import pytest
 
 from tests.docs.pages import (
-    COMING,
     INLINE,
     PAGES,
     ROOT,
     blocks,
     commands,
     inline_code,
-    is_coming,
     name_of,
     text_of,
     without_fences,
@@ -97,8 +95,7 @@ def test_commands_and_their_options_exist(page):
         try:
             check(words)
         except (Exception, SystemExit) as error:
-            if not is_coming(words):
-                failed.append(f"{' '.join(words)}: {error!r}")
+            failed.append(f"{' '.join(words)}: {error!r}")
     assert not failed
 
 
@@ -106,8 +103,7 @@ def test_commands_and_their_options_exist(page):
 def test_options_in_sentences_and_tables_exist(page):
     options = [re.match(r"--[a-z][a-z0-9-]+", code) for code in inline_code(text_of(page)) if "=" not in code]
     found = {option[0] for option in options if option}
-    others = {"--to", *COMING}
-    assert [option for option in sorted(found - others) if not is_option(option)] == []
+    assert [option for option in sorted(found - {"--to"}) if not is_option(option)] == []
 
 
 @pytest.mark.parametrize("page", PAGES, ids=name_of)

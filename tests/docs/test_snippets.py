@@ -10,7 +10,7 @@ from pathlib import Path
 
 import pytest
 
-from tests.docs.pages import PAGES, ROOT, Block, blocks, is_coming, name_of, text_of
+from tests.docs.pages import PAGES, ROOT, Block, blocks, name_of, text_of
 from tests.docs.small_data import write_small_data
 
 MODELS = {  # RUN/model of a page, by the page's name; others have a classifier, and None a run of the page itself
@@ -34,7 +34,7 @@ def as_run(words: list[str], number: int) -> list[str]:
 
 
 def runnable(page: Path) -> list[Block]:
-    """The blocks of a page that are run: neither marked, nor of what is being made."""
+    """The blocks of a page that are run: that are not marked."""
     return [block for block in blocks(text_of(page)) if block.reason is None]
 
 
@@ -43,11 +43,11 @@ def scripts_of(page: Path) -> list[list[str]]:
     earlier = [words for other in PAGES[: PAGES.index(page)] for block in runnable(other) for words in block.commands]
     scripts = []
     for block in runnable(page):
-        if block.language == "python" and not is_coming(block.text):
+        if block.language == "python":
             scripts.append(["python", "-c", block.text])
         for words in block.commands:
             is_repeated = words in earlier and not any("RUN" in word for word in words)
-            if not is_repeated and not is_coming(words):
+            if not is_repeated:
                 scripts.append(as_run(words, len(scripts)))
     return scripts
 
