@@ -93,3 +93,12 @@ def test_the_first_interruption_is_noted_and_the_second_interrupts():
             os.kill(os.getpid(), signal.SIGINT)
     assert signal.getsignal(signal.SIGINT) is signal.default_int_handler
     signal.signal(signal.SIGINT, before)
+
+
+def test_a_video_takes_no_place_of_a_pipe_and_leaves_nothing_beside_it(tmp_path):
+    os.mkfifo(tmp_path / "a.mp4")
+    writer = VideoWriter(tmp_path / "a.mp4", 10)
+    writer.write(np.zeros((32, 32, 3), np.uint8))
+    with pytest.raises(OSError, match="is a named pipe, and is not replaced"):
+        writer.close()
+    assert list(tmp_path.iterdir()) == [tmp_path / "a.mp4"] and (tmp_path / "a.mp4").is_fifo()

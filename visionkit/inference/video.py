@@ -141,10 +141,14 @@ class VideoWriter:
         """
         if self._writer is not None:
             self._writer.release()
-            refuse_special(self._path)
-            with self._beside.open("ab") as file:  # a box "free" of MP4, which players pass over
-                file.write(struct.pack(">I4s", 8 + len(MARK), b"free") + MARK.encode())
-            os.replace(self._beside, self._path)
+            try:
+                refuse_special(self._path)
+                with self._beside.open("ab") as file:  # a box "free" of MP4, which players pass over
+                    file.write(struct.pack(">I4s", 8 + len(MARK), b"free") + MARK.encode())
+                os.replace(self._beside, self._path)
+            except OSError as error:
+                self._beside.unlink(missing_ok=True)
+                raise OSError(error.errno, error.strerror, str(self._path)) from error
 
 
 @contextmanager
