@@ -166,7 +166,7 @@ def test_a_disk_that_is_full_during_a_run_says_what_is_kept_and_how_to_go_on(tmp
     with pytest.raises(UserError) as refused:
         run_recipe(RunConfig(out=out), work, name="example", smoke={})
     kept = "No space left on device; the state after epoch 3 of 'head' is kept; free some and go on with --resume "
-    assert str(refused.value) == f"{out / 'checkpoint.npz'}: {kept}{out}"
+    assert str(refused.value) == f"{out / 'digests.json'}: {kept}{out}"
     monkeypatch.undo()
     assert not list(out.glob("*unfinished*")) and not list(out.glob(".*unfinished"))
     (array,) = files_of(out)
