@@ -22,7 +22,7 @@ from tests.docs.pages import (
     without_fences,
 )
 from visionkit.cli import COMMANDS
-from visionkit.command_line import parse_options
+from visionkit.command_line import flag_of, parse_options
 
 train = importlib.import_module("visionkit.cli.train")
 LINK = re.compile(r"\]\(([^)\s]+)\)")
@@ -41,8 +41,8 @@ def is_option(option: str) -> bool:
     """Whether a command or a recipe has an option."""
     nested = [each for command in COMMANDS.values() for each in (command.values() if isinstance(command, dict) else [command])]
     kinds = [config_of(train.recipe_file(name)) for name in train.RECIPES] + nested
-    names = {name.replace("_", "-").replace("as-json", "json") for kind in kinds for name in inspect.signature(kind).parameters}
-    return option.removeprefix("--no-").removeprefix("--") in names | {"help", "version"}
+    flags = {flag_of(name) for kind in kinds for name in inspect.signature(kind).parameters}
+    return option.replace("--no-", "--", 1) in flags | {"--help", "--version"}
 
 
 def anchors(text: str) -> set[str]:
