@@ -171,7 +171,9 @@ def test_no_source_is_written_over(folder):
     files = [str(folder / "0.png")]
     with pytest.raises(UserError, match="would be written over"):
         list(MeanPredictor().outputs(files, PredictOptions(draw=folder)))
-    refuse_overwriting([], [folder / "0.png"])
+    with pytest.raises(UserError, match="no visionkit command wrote it"):
+        refuse_overwriting([], [folder / "0.png"])
+    refuse_overwriting([], [folder / "new.png"])
 
 
 def test_drawings_are_named_after_their_sources_and_none_twice():

@@ -115,8 +115,11 @@ def checked_weights(base: str | None, weights: str) -> str:
     """
     weights = weights_path(weights)
     if base is not None and weights not in ("none", OWN, *catalog.CATALOG[catalog.find(base)].weights):
-        with redirect_stderr(io.StringIO()):  # what is left out is said when the weights are used
-            catalog.build(base, None, None, weights=weights)
+        try:
+            with redirect_stderr(io.StringIO()):  # what is left out is said when the weights are used
+                catalog.build(base, None, None, weights=weights)
+        except UserError as error:
+            raise UserError(f"--base {base}: {error}") from error
     return weights
 
 

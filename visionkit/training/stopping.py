@@ -99,7 +99,8 @@ def refused_write(error: Exception, folders: Iterable[Path]) -> str | None:
 
 def in_words(error: OSError) -> str:
     """The file of an error of the system, what was wrong with it, and what helps if it is a full disk."""
-    return f"{_said(error)}; {how_to_free(error)}" if error.errno in (errno.ENOSPC, errno.EDQUOT) else _said(error)
+    is_full = error.filename is not None and error.errno in (errno.ENOSPC, errno.EDQUOT)  # not that standard output is
+    return f"{_said(error)}; {how_to_free(error)}" if is_full else _said(error)
 
 
 def how_to_free(error: Exception, otherwise: str = "free some, or name another folder") -> str:

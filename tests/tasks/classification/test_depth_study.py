@@ -25,7 +25,7 @@ def test_the_table_has_the_last_errors_of_each_kind_by_depth():
 
 def test_a_report_shows_it(tmp_path):
     page = page_of(tmp_path, sections=(depth_section(STUDY),))
-    assert "Error and depth" in page and "plain, 20 layers" in page and page.count("data:image/png") == 2
+    assert "Error and depth" in page and "plain, 20 layers" in page and page.count("data:image/png") == 3
 
 
 def test_the_metrics_are_those_after_the_last_epoch():
