@@ -69,7 +69,6 @@ def folder(tmp_path, small_data) -> Path:
     program.parent.mkdir()
     program.write_text(f'#!/bin/sh\nexec {shlex.quote(sys.executable)} -m visionkit.cli "$@"\n')
     program.chmod(0o755)
-    (program.parent / "python").symlink_to(sys.executable)
     return tmp_path
 
 
