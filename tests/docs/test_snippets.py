@@ -21,6 +21,7 @@ MODELS = {  # RUN/model of a page, by the page's name; others have a classifier,
     "signals_and_volumes": None,
 }
 NOTEBOOKS = sorted((ROOT / "docs" / "notebooks").glob("*.ipynb"))
+SCHEDULES = {"10:none": "11", "gradual": "6"}  # words of --unfreeze, and the epochs that they take
 SMALLER = {"understand": ["--units", "1", "--images-shown", "1"]}  # options of commands that otherwise take minutes
 
 
@@ -29,7 +30,9 @@ def as_run(words: list[str], number: int) -> list[str]:
     if words[0] == "visionkit" and words[1] in SMALLER:
         return [*words, *SMALLER[words[1]]]
     if (words[:2] == ["visionkit", "train"] and len(words) > 2) or (words[0] == "python" and words[1].startswith("recipes/")):
-        return [*words, "--smoke", *([] if "--out" in words else ["--out", f"run_{number}"])]
+        epochs = next((count for word, count in SCHEDULES.items() if word in words), None)  # of a smoke run there are too few
+        longer = [] if epochs is None else ["--epochs", epochs]
+        return [*words, "--smoke", *longer, *([] if "--out" in words else ["--out", f"run_{number}"])]
     return words
 
 
