@@ -57,11 +57,11 @@ def write_images(folder: Path) -> None:
     image.save(folder / "alpha.png", compress_level=1)
 
 
-def memory() -> None:
+def memory(model: Path) -> None:
     """Print the peak of `visionkit predict` over all of them."""
     with tempfile.TemporaryDirectory() as folder:
         write_images(Path(folder))
-        command = [sys.executable, "-m", "visionkit.cli", "predict", str(SAVED_MODELS / "flowers"), folder]
+        command = [sys.executable, "-m", "visionkit.cli", "predict", str(model), folder]
         seconds = _seconds(lambda: subprocess.run(command, check=True, stderr=subprocess.DEVNULL))
     peak = resource.getrusage(resource.RUSAGE_CHILDREN).ru_maxrss * 1024
     print(f"peak {peak / 1e9:.1f} GB in {seconds:.0f} s")
@@ -72,12 +72,12 @@ def main(work: Literal["models", "memory"], model: Path | None = None) -> None:
 
     Args:
         work: the models, or the memory.
-        model: one model alone, in this process.
+        model: one model alone. Default: all of them; for the memory, saved_models/flowers.
     """
-    if model is not None:
+    if work == "memory":
+        memory(model or SAVED_MODELS / "flowers")
+    elif model is not None:
         look(model)
-    elif work == "memory":
-        memory()
     else:
         for folder in sorted(path for path in SAVED_MODELS.iterdir() if path.is_dir()):
             command = [sys.executable, __file__, "--work", "models", "--model", str(folder)]

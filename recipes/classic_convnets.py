@@ -82,6 +82,10 @@ class Config(RunConfig):
     def checked(self) -> "Config":
         """See ``RunConfig.checked``."""
         model, data = find(self.model), self.data
+        if self.study and self.from_model is not None:
+            raise UserError(
+                f"--from {self.from_model}: --study {self.study} trains networks of its own; leave one of them out."
+            )
         if self.study and model != Config.model:
             raise UserError(f"--study {self.study} trains networks of its own: leave --model {self.model} out.")
         if data is None:
@@ -134,7 +138,9 @@ def train_and_export(run: Run, config: Config) -> None:
 
     run.say("Exporting ...")
     options = {"flips": config.flips and not config.study, "whole": small is not None, "trained": trained}
-    metadata = {"base": model.name, **run.described(config, size=model.input_shape[1])}
+    described = run.described(config, size=model.input_shape[1])
+    described |= {"training": None} if config.study else {}  # its network is not one of the catalogue
+    metadata = {"base": model.name, **described}
     bundle = export.export_classifier(model, run.model, class_names=data.train.class_names, metadata=metadata, **options)
     evaluation = evaluate.evaluate(bundle, data.val)
     evaluate.note_litert_difference(run, bundle, evaluation)

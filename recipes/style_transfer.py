@@ -26,6 +26,7 @@ import visionkit
 visionkit.quiet_tensorflow()
 
 from visionkit.data.pipeline.pixel_cache import open_cache
+from visionkit.errors import UserError
 from visionkit.models import catalog
 from visionkit.models.style_features import in_half_precision, style_layers
 from visionkit.models.style_network import style_network
@@ -107,6 +108,8 @@ class Config(RunConfig):
 
     def checked(self) -> "Config":
         """See ``RunConfig.checked``."""
+        if self.from_model is not None and self.data is None:
+            raise UserError(f"--from {self.from_model}: without --data no network is trained; name a folder of photographs.")
         weights = None if self.weights is None else checked_weights(self.base, self.weights)
         images, masks = (
             tuple(name if plan.is_built_in(name) else whole_path(name, option) for name in names)

@@ -31,6 +31,8 @@ def parse_options(kind: Callable[..., Any], program: str, arguments: Sequence[st
         raise UserError(f"{program} has no option {option}.{did_you_mean(option, known)} `{program} --help` lists the options.")
     options = {"prog": program, "description": description, "args": list(arguments), "return_unknown_args": True}
     made, others = tyro.cli(kind, **options)
+    if others and others[0].startswith("--"):  # the name of a parameter without an option
+        raise UserError(f"{program} has no option {others[0]}. `{program} --help` lists the options.")
     if others:
         raise UserError(f"{program} cannot use {others[0]!r}: expected an option before it. `{program} --help` lists them.")
     return made

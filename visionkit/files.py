@@ -272,6 +272,9 @@ def sync(path: Path) -> None:
     descriptor = os.open(path, os.O_RDONLY if is_folder else os.O_RDWR)
     try:
         os.fsync(descriptor)
+    except OSError as error:
+        if not is_folder or error.errno not in (errno.EINVAL, errno.ENOTSUP):  # network drives sync no folders
+            raise
     finally:
         os.close(descriptor)
 

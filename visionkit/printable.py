@@ -1,5 +1,6 @@
 """Text for terminals: names of files, classes and people are any text, and some of it commands a terminal."""
 
+import math
 import os
 import re
 import sys
@@ -41,7 +42,9 @@ def duration(seconds: float, *, rough: bool = False) -> str:
 
 def number(value: float) -> str:
     """A number with the digits that matter: three, or all those before the point."""
-    if abs(value) >= 1000 or value == int(value):
+    if not math.isfinite(value):
+        return str(value)
+    if abs(value) >= 999.5 or value == int(value):
         return f"{value:,.0f}"
     return f"{value:.3g}"
 

@@ -9,6 +9,7 @@ import numpy as np
 import pytest
 
 from visionkit.data.images.decode import ImageError
+from visionkit.errors import UserError
 from visionkit.inference.video import Video, VideoWriter, interrupt_noted, is_camera, is_video
 
 
@@ -102,3 +103,11 @@ def test_a_video_takes_no_place_of_a_pipe_and_leaves_nothing_beside_it(tmp_path)
     with pytest.raises(OSError, match="is a named pipe, and is not replaced"):
         writer.close()
     assert list(tmp_path.iterdir()) == [tmp_path / "a.mp4"] and (tmp_path / "a.mp4").is_fifo()
+
+
+def test_a_video_without_a_frame_leaves_the_earlier_one(tmp_path):
+    write_video = tmp_path / "a.mp4"
+    write_video.write_bytes(b"earlier")
+    with pytest.raises(UserError, match="cannot be written as a video"), closing(VideoWriter(write_video, 10)) as writer:
+        writer.write(np.zeros((1, 1, 3), np.uint8))
+    assert write_video.read_bytes() == b"earlier" and [path.name for path in tmp_path.iterdir()] == ["a.mp4"]

@@ -28,13 +28,17 @@ def test_a_schedule_divides_the_epochs():
         ("base", STRIDES, 6, [("base", 1), ("16", 1), ("8", 1), ("4", 1), ("2", 1), ("none", 1)]),
         ("base", [8, 16, 32], 7, [("base", 1), ("16", 2), ("8", 2), ("none", 2)]),
         ("4", STRIDES, 4, [("4", 1), ("2", 1), ("none", 2)]),
-        ("none", STRIDES, 4, [("none", 4)]),
     ],
 )
 def test_gradual_unfreezes_from_the_deepest_stage_in_equal_parts(freeze, strides, epochs, expected):
     parts = parts_of("train", freeze, ("gradual",), epochs, strides)
     assert [(part.freeze, part.epochs) for part in parts] == expected
     assert [part.first for part in parts] == [sum(count for _, count in expected[:n]) for n in range(len(expected))]
+
+
+def test_gradual_has_nothing_to_unfreeze_where_nothing_is_frozen():
+    with pytest.raises(UserError, match="nothing is frozen that could be unfrozen"):
+        parts_of("train", "none", ("gradual",), 4, STRIDES)
 
 
 @pytest.mark.parametrize(

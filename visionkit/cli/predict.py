@@ -99,7 +99,7 @@ def predict(
 
 def _is_missing(name: str) -> bool:
     """Whether nothing has this name: neither a file nor a folder, nor files that it may stand for, nor a camera."""
-    return not Path(name).exists() and not glob.has_magic(name) and not name.isdecimal()
+    return not os.path.lexists(name) and not glob.has_magic(name) and not name.isdecimal()
 
 
 def _report_missing(names: Sequence[str], *, as_json: bool) -> int:

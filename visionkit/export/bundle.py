@@ -108,7 +108,7 @@ def write_bundle(
         (unfinished / LABELS).write_text("\n".join(class_names) + "\n", encoding="utf-8")
         write_digests(unfinished)
         unfinished.chmod(0o755)  # mkdtemp makes a folder that others cannot read
-        for path in sorted(unfinished.rglob("*")):
+        for path in (unfinished, *sorted(unfinished.rglob("*"))):
             sync(path)
         _replace(folder, unfinished)
     except OSError as error:
@@ -145,10 +145,11 @@ def _save(module: tf.Module, folder: Path, signatures: dict[str, Any]) -> None:
 def _replace(folder: Path, unfinished: Path) -> None:
     """Put a finished bundle into its place; an earlier one is deleted when the new one is there, and else put back."""
     earlier = Path(f"{unfinished}-replaced")
-    if folder.exists():
-        os.rename(folder, earlier)
     try:
+        if folder.exists():
+            os.rename(folder, earlier)
         os.rename(unfinished, folder)
+        sync(folder.parent)
     except BaseException:  # also a signal
         if earlier.exists() and not folder.exists():
             os.rename(earlier, folder)

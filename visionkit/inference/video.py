@@ -141,6 +141,9 @@ class VideoWriter:
         """
         if self._writer is not None:
             self._writer.release()
+            if not self._written:  # no frame: the video of that name stays
+                self._beside.unlink(missing_ok=True)
+                return
             try:
                 refuse_special(self._path)
                 with self._beside.open("ab") as file:  # a box "free" of MP4, which players pass over

@@ -127,7 +127,7 @@ def _check_sizes(described: Any, tensors: dict[str, np.ndarray], file: Path) -> 
     """Refuse layers with more units or filters than any tensor has, before Keras makes room for them."""
     sides = {side for array in tensors.values() for side in array.shape}
     for number in _sizes(described):
-        if number not in sides:
+        if not isinstance(number, int) or number not in sides:
             raise UserError(f"{file} and {WEIGHTS} do not belong together: a layer has {number!r:.40} outputs, and no tensor.")
 
 
@@ -147,7 +147,7 @@ def _read_layers(file: Path) -> dict[str, Any]:
         refused = next(_refused(described), None)
     except OSError as error:
         raise UserError(f"{file} cannot be read: {error.strerror or error}.") from error
-    except (ValueError, RecursionError) as error:
+    except (TypeError, ValueError, RecursionError) as error:
         raise UserError(f"{file} is damaged: it is no JSON of layers.") from error
     if refused is not None:
         raise UserError(

@@ -146,16 +146,16 @@ def with_start_model(config: Config, recipe: str) -> Config:
         raise UserError("--weights and --from both name the weights to begin with: leave one of them out.")
     if hasattr(config, "weights") and hasattr(config, "pretrained"):
         options["weights"] = OWN
-    known = {name: value for name, value in options.items() if hasattr(config, name)}
+    kinds = {field.name: plain_type(field.type) for field in dataclasses.fields(config)}
+    known = {name: value for name, value in options.items() if name in kinds}
     options = {name: tuple(value) if isinstance(value, list) else value for name, value in known.items()}
     for name in config.SHAPING:
         if name in given and name in options and getattr(config, name) != options[name]:
             raise UserError(
                 f"{flag_of(name)} {getattr(config, name)}: the model of --from has {options[name]}; leave the option out."
             )
-    kinds = {field.name: plain_type(field.type) for field in dataclasses.fields(config)}
     for name, value in options.items():
-        if name in kinds and not fits(value, kinds[name]):
+        if not fits(value, kinds[name]):
             raise UserError(f"--from {start.folder}: its bundle.json is damaged: the option {name} is {value!r:.60}.")
     preferred = {name for name in options if getattr(config, name) is None}
     used = {name: value for name, value in options.items() if name in {*config.SHAPING, "weights", *preferred}}

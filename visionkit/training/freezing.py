@@ -83,6 +83,8 @@ def parts_of(name: str, freeze: Freeze, unfreeze: Sequence[str], epochs: int, st
         UserError: see ``check_schedule``; or the epochs are too few, or the base has no feature map of a stride.
     """
     check_schedule(unfreeze, freeze)
+    if tuple(unfreeze) == (GRADUAL,) and freeze == NONE:
+        raise UserError(f"--unfreeze {GRADUAL}: with --freeze {NONE} nothing is frozen that could be unfrozen; leave one out.")
     levels = [BASE, *(str(stride) for stride in reversed(strides[:-1])), NONE]
     given = "--unfreeze " + " ".join(unfreeze)
     if tuple(unfreeze) == (GRADUAL,):

@@ -185,9 +185,11 @@ def open_run(config: Config, *, name: str, smoke: dict[str, Any]) -> tuple[Run, 
     if config.resume is not None:
         return _resume(config)
     config.check_options()
-    if config.smoke:
-        config = dataclasses.replace(config, **{name: value for name, value in smoke.items() if name not in requested(config)})
+    given = requested(config)
     config = with_start_model(config, name)
+    if config.smoke:
+        kept = given if config.from_model is None else {*given, *config.SHAPING}
+        config = dataclasses.replace(config, **{option: value for option, value in smoke.items() if option not in kept})
     out = config.out or unused(Path("runs") / f"{name}-{time.strftime('%Y%m%d-%H%M%S')}")
     config = dataclasses.replace(config, out=resolved(out, "--out"))
     check_apart(whole_path(config.data), config.out)

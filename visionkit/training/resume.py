@@ -153,7 +153,9 @@ def move_data(run: RunFolder, before: str, now: str) -> None:
         )
     if plan:
         run.change_plan(moved(plan))
-    run.write_json("config.json", run.read_config() | {"data": now})
+    config = run.read_config()
+    pairs = {name: moved(config[name]) for name in ("pairs",) if config.get(name) is not None}  # that lie in the data
+    run.write_json("config.json", config | pairs | {"data": now})
     run.note(f"The data have moved from {before} to {now}.")
 
 

@@ -73,10 +73,15 @@ class RunFolder:
             raise RunFolderError(
                 f"{path} holds a folder or link model/ already, which a run would replace; name another --out."
             )
-        left = [*(PLAN, "notes.json", OLD_NOTES, DIGESTS, DATA, ABOUT, LOG, "history.csv", "report.html")]
-        left += [*run.path.glob("after_*.weights.h5"), *run.path.glob("logs/*/events.out.tfevents.*")]
-        for name in left:  # a phase must not be taken for finished with weights of other data
-            remove(run.path / name)
+        common = [run.path / name for name in (DATA, LOG, "history.csv", "report.html")]
+        common += [*run.path.glob("after_*.weights.h5"), *run.path.glob("logs/*/events.out.tfevents.*")]
+        theirs = [] if os.path.lexists(run.path / CONFIG) else [file for file in common if os.path.lexists(file)]
+        if theirs:
+            raise RunFolderError(
+                f"{theirs[0]} exists already, and no run wrote it; a run would replace it: name another --out."
+            )
+        for file in [*common, *(run.path / name for name in (PLAN, "notes.json", OLD_NOTES, DIGESTS, ABOUT))]:
+            remove(file)  # a phase must not be taken for finished with weights of other data
         run.notes, run._digests = [], {}
         run.write_json("config.json", config)
         return run
@@ -344,7 +349,7 @@ class RunFolder:
                 "changed since. A new split could move validation images into training. Put the file or the data back, or "
                 "start a new run with another --out."
             )
-        self._seconds_before = state["seconds"]
+        self._seconds_before, self._began = state["seconds"], time.monotonic()
         self._kept = f"the state after epoch {state['epoch']} of '{state['phase']}' is kept"
         return state, arrays
 

@@ -91,7 +91,8 @@ def refused_write(error: Exception, folders: Iterable[Path]) -> str | None:
     A file outside of the folders was to be read. HDF5 and TensorFlow raise errors of their own, which quote the system.
     """
     if isinstance(error, OSError) and error.errno in NO_SPACE + NOT_WRITABLE:
-        is_ours = error.filename is None or any(Path(error.filename).is_relative_to(folder) for folder in folders)
+        name = error.filename  # a number where a file is known by its descriptor alone
+        is_ours = not isinstance(name, str) or any(Path(name).is_relative_to(folder) for folder in folders)
         return _said(error) if is_ours else None
     said = (os.strerror(number) for number in NO_SPACE + (() if isinstance(error, UserError) else NOT_WRITABLE))
     return next((words for words in said if words in str(error)), None)

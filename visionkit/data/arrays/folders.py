@@ -75,7 +75,8 @@ def _split_folders(data: Path, *, all_splits: bool) -> tuple[dict[str, Path], tu
     children = [child for child in sorted(data.iterdir()) if child.is_dir()]
     named = split_folders(children).folders
     if all_splits and named:
-        return named, ()
+        others = [child.name for child in children if child not in named.values()]
+        return named, ((f"not used: {', '.join(others)}",) if others else ())
     if "train" not in named:
         return {WHOLE: data}, ()
     val = next((named[name] for name in ("val", "test") if name in named), None)
@@ -143,7 +144,7 @@ def _tables(data: Path, *, all_splits: bool) -> Source | None:
     if len(sets) > 1:
         several = ", ".join(path.name for path in sets.values())
         raise DataError(f"--data {data}: {len(sets)} data sets there ({several}); name the file of one.")
-    if "train" in splits:  # other text files are not data
+    if "train" in splits or (all_splits and len(splits) > 1):  # other text files are not data
         splits.pop(WHOLE, None)
     elif "val" in splits and not all_splits:  # there are no other signals to train on
         splits = {WHOLE: splits["val"]}

@@ -176,6 +176,8 @@ def _lists(root: Path) -> dict[str, list[Path]]:
         else:
             name = split_name(file.stem)
             lists[file.stem if name in lists else name] = [file]
+    if "train" in lists:
+        of_classes.pop("trainval", None)  # it would hold the same images
     lists = {name: of_one for name, of_one in of_classes.items() if any(map(_read_list, of_one))} | lists
     if {"train", "val"} <= lists.keys():
         lists.pop("trainval", None)

@@ -152,14 +152,15 @@ def configured(
                 problems.append(boundary.refused(file, f"{key}: {entry}"))
             elif split_name(key) in SPLITS:
                 problems.append(Problem("missing partner", str(file), f"{key}: {brief(entry)} is not a folder of images"))
-    if not places or places.get("train") != places.get("val"):
+    if "train" not in places or places["train"] != places.get("val"):
         return places
     others = {split: of_split for split, of_split in places.items() if split not in ("train", "val")}
     if not others:
         notes.append(f"{file.name} names the same images as train and as val, so the data set is not split")
         return {WHOLE: places["train"]}
     notes.append(f"{file.name} names the same images as train and as val, so there is no validation split")
-    has_own_names = set(places.get("train", ())) <= {place for of_split in others.values() for place in of_split}
+    own = [of_split for split, of_split in others.items() if split not in SPLITS]  # such as "fold 1"
+    has_own_names = set(places["train"]) <= {place for of_split in own for place in of_split}
     return others if has_own_names else {"train": places["train"], **others}
 
 

@@ -126,7 +126,7 @@ def evaluate_data(bundle: str | Path, opened: Opened, options: EvaluateOptions) 
 
 def _without_unknown(index: Index, match: ClassMatch) -> Index:
     """The images whose object the model knows, and those without an object, in the classes of the model."""
-    numbers = [match.numbers[each.objects.classes] for each in index.annotations]
+    numbers = [match.numbers[cleaned(each.objects).classes] for each in index.annotations]
     index = index.take(place for place, each in enumerate(numbers) if (each >= 0).all())
     return relabelled(index, match)[0]
 

@@ -16,6 +16,7 @@ from visionkit.data.measured_split import AUTO
 from visionkit.data.split_names import WHOLE
 from visionkit.errors import UserError
 from visionkit.export.bundle import LITERT_FILE, find_bundle, read_metadata
+from visionkit.files import home_expanded
 from visionkit.inference.measuring import EvaluateOptions, Measured, Opened, opened_model, seconds_an_image
 from visionkit.models.style_features import style_layers
 from visionkit.progress import bar
@@ -97,6 +98,7 @@ def read_data(source: str, metadata: dict[str, Any], options: EvaluateOptions) -
     """
     if options.split not in (AUTO, WHOLE):
         raise UserError(f"--split {options.split}: photographs to paint have no splits; leave it out.")
+    source = home_expanded(source)
     files = list_images(Path(source))[0] if Path(source).is_dir() else [Path(source)]
     if not files:
         raise UserError(f"{source}: no images in it; expected a folder of photographs, or one image.")

@@ -84,11 +84,11 @@ SPACES = {
         shared="head",
     ),
     "detection": Space(
-        (Option("learning_rate", rate=2e-3), AUGMENT, Option("freeze", ("4", "0", "none", "8", "16"), on_base=True)),
+        (Option("learning_rate", rate=2e-3), AUGMENT, Option("freeze", ("4", "none", "8", "16"), on_base=True)),
         ("map50",),
     ),
     "segmentation": Space(
-        (Option("learning_rate", rate=3e-3), AUGMENT, Option("freeze", ("0", "none", "4", "16"), on_base=True)),
+        (Option("learning_rate", rate=3e-3), AUGMENT, Option("freeze", ("none", "4", "16"), on_base=True)),
         ("mean_iou",),
     ),
     "verification": Space(

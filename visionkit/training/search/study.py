@@ -6,15 +6,12 @@ Optuna: A Next-generation Hyperparameter Optimization Framework, Akiba et al. 20
 import dataclasses
 import json
 import random
-import sqlite3
 import time
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
-
-from filelock import FileLock, Timeout
 
 from visionkit.errors import UserError
 from visionkit.files import read_file, remove, write_atomically
@@ -136,7 +133,11 @@ def opened(folder: Path, setup: Setup) -> Iterator[Any]:
     Raises:
         UserError: another process has it.
     """
+    import sqlite3
+
     import optuna
+    import sqlalchemy
+    from filelock import FileLock, Timeout
 
     lock = FileLock(folder / ".lock")
     try:
@@ -145,7 +146,11 @@ def opened(folder: Path, setup: Setup) -> Iterator[Any]:
         raise UserError(f"{folder}: another process is working on this study.") from None
     optuna.logging.set_verbosity(optuna.logging.ERROR)
     engine = {"creator": lambda: sqlite3.connect(folder / STORAGE, check_same_thread=False)}  # a path needs no escapes so
-    storage = optuna.storages.RDBStorage("sqlite://", engine_kwargs=engine)
+    try:
+        storage = optuna.storages.RDBStorage("sqlite://", engine_kwargs=engine)
+    except sqlalchemy.exc.DatabaseError as error:
+        lock.release()
+        raise UserError(f"{folder / STORAGE} is damaged ({error.orig}): put it back, or name another --study.") from error
     try:
         pruner = optuna.pruners.MedianPruner(n_startup_trials=COMPARED, n_warmup_steps=UNJUDGED + 1)
         options = {"study_name": NAME, "direction": setup.space.direction, "load_if_exists": True}
