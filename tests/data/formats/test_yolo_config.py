@@ -198,3 +198,20 @@ def test_data_yaml_of_class_folders_does_not_hide_them(tmp_path):
         "train": 6,
         "val": 4,
     }
+
+
+@pytest.mark.parametrize(
+    ("folders", "read_as"),
+    [
+        ({"train": "images", "val": "images", "test": "images"}, {"all": 1}),
+        ({"train": "images/test", "val": "images/test", "test": "images/test"}, {"test": 1}),
+        ({"train": "images/train", "val": "images/train", "test": "images/test"}, {"train": 1, "test": 1}),
+        ({"train": "images/train", "val": "images/train"}, {"all": 1}),
+    ],
+)
+def test_splits_that_name_the_same_images_are_one_split(tmp_path, folders, read_as):
+    for name in ("1", "train/2", "test/3") if "images" not in folders.values() else ("1",):
+        label(tmp_path, name, "0 0.5 0.5 0.4 0.4\n")
+    found = read_yolo(config(tmp_path, **folders))
+    assert {split: len(index) for split, index in found.splits.items()} == read_as
+    assert "data.yaml names the same images as train and as val" in " ".join(found.notes)

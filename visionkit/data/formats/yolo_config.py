@@ -155,13 +155,26 @@ def configured(
     if "train" not in places or places["train"] != places.get("val"):
         return places
     others = {split: of_split for split, of_split in places.items() if split not in ("train", "val")}
-    if not others:
-        notes.append(f"{file.name} names the same images as train and as val, so the data set is not split")
-        return {WHOLE: places["train"]}
+    if all(set(of_split) == set(places["train"]) for of_split in others.values()):
+        return _not_split(file, places["train"], others, notes)
     notes.append(f"{file.name} names the same images as train and as val, so there is no validation split")
     own = [of_split for split, of_split in others.items() if split not in SPLITS]  # such as "fold 1"
     has_own_names = set(places["train"]) <= {place for of_split in own for place in of_split}
     return others if has_own_names else {"train": places["train"], **others}
+
+
+def _not_split(
+    file: Path, images: list[Path], others: dict[str, list[Path]], notes: list[str]
+) -> dict[str, list[Path]]:
+    """The only split of a file that names the same images as train, as val and as all other splits.
+
+    The split has the name of a key of the file's own, such as "fold 1", or of the folder, such as images/test.
+    """
+    folder = split_name(images[0].name)
+    names = [split for split in others if split not in SPLITS] or ([folder] if others and folder in SPLITS else [])
+    read_as = f"all are read as the split {names[0]!r}" if names else "the data set is not split"
+    notes.append(f"{file.name} names the same images as {' and as '.join(['train', 'val', *others])}, so {read_as}")
+    return {names[0] if names else WHOLE: images}
 
 
 def _place(entry: str, bases: list[Path], folder: Path, boundary: Boundary) -> Path | None:
