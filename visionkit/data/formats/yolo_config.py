@@ -163,9 +163,7 @@ def configured(
     return others if has_own_names else {"train": places["train"], **others}
 
 
-def _not_split(
-    file: Path, images: list[Path], others: dict[str, list[Path]], notes: list[str]
-) -> dict[str, list[Path]]:
+def _not_split(file: Path, images: list[Path], others: dict[str, list[Path]], notes: list[str]) -> dict[str, list[Path]]:
     """The only split of a file that names the same images as train, as val and as all other splits.
 
     The split has the name of a key of the file's own, such as "fold 1", or of the folder, such as images/test.
