@@ -42,7 +42,9 @@ def flowers(data: Path, folder: Path, seeds: int, epochs: int) -> None:
             name: train("transfer_learning", folder / f"{name}{seed}", *options, "--seed", seed, *start)
             for name, start in starts.items()
         }
-        print(f"seed {seed}  " + "  ".join(f"{name} {metrics(run)['accuracy']:.3f}" for name, run in runs.items()), flush=True)
+        of_each = {name: metrics(run) for name, run in runs.items()}
+        shown = (f"{name} {values['accuracy']:.3f} ({values['seconds']:.0f} s)" for name, values in of_each.items())
+        print(f"seed {seed}  " + "  ".join(shown), flush=True)
 
 
 def without_class(data: Path, folder: Path, name: str) -> Path:
@@ -84,7 +86,10 @@ def blood_cells(data: Path, folder: Path, seeds: int, epochs: int, size: int, wi
             values = by_class(run, data)
             old = np.mean([value for each, value in values.items() if each in before])
             every, new = np.mean(list(values.values())), values[without]
-            print(f"seed {seed}  {name:18} all {every:.3f}  old {old:.3f}  {without} {new:.3f}", flush=True)
+            print(
+                f"seed {seed}  {name:18} all {every:.3f}  old {old:.3f}  {without} {new:.3f}  {metrics(run)['seconds']:.0f} s",
+                flush=True,
+            )
 
 
 def main(
