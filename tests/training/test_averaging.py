@@ -4,7 +4,7 @@ import keras
 import numpy as np
 import pytest
 
-from visionkit.training.averaging import AVERAGE, AveragingTrainer, averaged_phase, moving_statistics
+from visionkit.training.averaging import AveragingTrainer, averaged_phase, moving_statistics
 from visionkit.training.fit import Schedule
 
 
@@ -25,6 +25,7 @@ def test_the_average_follows_weights_and_statistics():
     trainer = AveragingTrainer(
         trained, lambda outputs, truth: {"square": keras.ops.mean((outputs[:, 0] - truth["value"]) ** 2)}, ["square"]
     )
+    trainer.steps_averaged = 50
     trainer.compile("sgd", jit_compile=False)
     watched = [trained.get_layer("dense").kernel, trained.get_layer("bn").moving_mean]
     averages = before = [np.array(variable) for variable in watched]
@@ -33,7 +34,7 @@ def test_the_average_follows_weights_and_statistics():
         measured = trainer.train_on_batch(
             rng.normal(size=(8, 4)), {"value": rng.normal(size=8).astype("float32")}, return_dict=True
         )
-        averages = [AVERAGE * old + (1 - AVERAGE) * np.array(new) for old, new in zip(averages, watched, strict=True)]
+        averages = [0.98 * old + 0.02 * np.array(new) for old, new in zip(averages, watched, strict=True)]
     assert measured["loss"] > 0 and measured["square_loss"] > 0
     after = [np.array(variable) for variable in watched]
     with trainer.averaged():
@@ -65,3 +66,12 @@ def test_a_phase_is_measured_with_the_averages_and_ends_with_them():
     np.testing.assert_allclose(kernel, average + 1, rtol=1e-6)
     phase.on_end()
     np.testing.assert_array_equal(kernel, average)
+
+
+@pytest.mark.parametrize(("epochs", "steps", "averaged"), [(1, 1, 1), (10, 24, 20), (45, 26, 97.5), (100, 100, 100)])
+def test_a_short_training_averages_fewer_steps(epochs, steps, averaged):
+    """An average over most of a short training mixes weights that do not fit each other, nor BatchNorm's statistics."""
+    trainer = AveragingTrainer(network(), lambda outputs, truth: {}, [])
+    schedule = Schedule(epochs=epochs, batch_size=1, learning_rate=1e-3)
+    averaged_phase(trainer, dict, schedule, name="train", steps_per_epoch=steps, batches=lambda epoch: [])
+    assert trainer.steps_averaged == pytest.approx(averaged)

@@ -10,7 +10,8 @@ from keras import ops
 from visionkit.layers.inference_mode import InferenceMode
 from visionkit.training.fit import Phase, Schedule
 
-AVERAGE = 0.99  # decay of the moving average of the weights: it looks back about a hundred steps
+LONGEST_AVERAGE = 100  # steps that the moving average of the weights looks back, at most
+SHARE_AVERAGED = 1 / 12  # of all steps: in a short training the weights of a hundred steps are too different to be averaged
 WEIGHT_DECAY = 5e-4
 
 Losses = Callable[[Any, Any], dict[str, keras.KerasTensor]]
@@ -34,6 +35,7 @@ class AveragingTrainer(keras.Model):
         self._losses_of = losses
         self._changing = [*network.trainable_variables, *moving_statistics(network)]
         self._averages = [self.add_weight(v.shape, trainable=False, name=f"average_{n}") for n, v in enumerate(self._changing)]
+        self.steps_averaged = LONGEST_AVERAGE
         for average, variable in zip(self._averages, self._changing, strict=True):
             average.assign(variable)
         self._trackers = {name: keras.metrics.Mean(name=f"{name}_loss") for name in parts}
@@ -53,7 +55,7 @@ class AveragingTrainer(keras.Model):
         """Take a step, and update the averages."""
         measured = super().train_step(data)
         for average, variable in zip(self._averages, self._changing, strict=True):
-            average.assign(average + (1 - AVERAGE) * (variable - average))
+            average.assign(average + (variable - average) / self.steps_averaged)
         return measured
 
     @contextmanager
@@ -96,6 +98,9 @@ def averaged_phase(
         weight_decay: as the optimizer takes it.
         monitor: see ``Phase``.
     """
+
+    total = schedule.epochs * steps_per_epoch
+    trainer.steps_averaged = min(max(total * SHARE_AVERAGED, 1.0), LONGEST_AVERAGE)
 
     def validate() -> dict[str, float]:
         with trainer.averaged():

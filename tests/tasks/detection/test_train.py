@@ -18,7 +18,6 @@ from visionkit.tasks.detection.plan import Plan
 from visionkit.tasks.detection.train import Schedule, build_trainer, measure, phase, schedule_of, training_pipeline
 from visionkit.tasks.detection.trainable import TrainableDetector
 from visionkit.training import fit
-from visionkit.training.averaging import AVERAGE
 from visionkit.training.config import TrainConfig
 from visionkit.training.recipe import Run
 
@@ -122,6 +121,7 @@ def test_everything_that_training_changes_is_averaged(tmp_path):
     index, detector = squares(tmp_path, count=4), tiny_detector(batch_norm=True)
     trained = phase_of(detector, index, 1)
     trainer, network = trained.model, detector.network
+    trainer.steps_averaged = 50  # of a training this short, it would be one
     base = network.get_layer("base").network.get_layer("bn_8")
     head = next(layer for layer in network.layers if isinstance(layer, keras.layers.BatchNormalization))
     kernel = network.get_layer("head_stride_8_predictions").kernel
@@ -131,7 +131,8 @@ def test_everything_that_training_changes_is_averaged(tmp_path):
     assert (after[0] == before[0]).all() and (after[1] != before[1]).any() and (after[2] != before[2]).any()
     with trainer.averaged():
         for variable, old, new in zip((head.moving_mean, kernel), before[1:], after[1:], strict=True):
-            np.testing.assert_allclose(np.array(variable), AVERAGE * old + (1 - AVERAGE) * new, rtol=1e-4, atol=1e-7)
+            share = 1 / trainer.steps_averaged
+            np.testing.assert_allclose(np.array(variable), (1 - share) * old + share * new, rtol=1e-4, atol=1e-7)
     assert (np.array(kernel) == after[2]).all()
     trainer.take_average()
     assert (np.array(kernel) != after[2]).any()
