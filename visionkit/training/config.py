@@ -59,7 +59,8 @@ class RunConfig:
         for name, least in ({"seed": 0} | self.LEAST).items():
             check_option(name, getattr(self, name), least, self.MOST.get(name, math.inf))
         check_option("seed", self.seed, 0, LARGEST_SEED)
-        check_installed(self.log)
+        if self.resume is None:  # a run goes on without a logger that is missing
+            check_installed(self.log)
 
     def checked(self) -> "RunConfig":
         """The configuration with absolute paths. Recipes extend it: misspelt names and unreadable data are reported here,

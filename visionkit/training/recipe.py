@@ -151,7 +151,7 @@ def run_recipe(config: Config, work: Callable[[Run, Config], None], *, name: str
         name: name of the recipe.
         smoke: values that ``--smoke`` sets where the command line did not.
     """
-    program, command = config.program, config.command
+    program, command, is_resumed = config.program, config.command, config.resume is not None
     run, config = open_run(config, name=name, smoke=smoke)
     run.recipe = name
     if run.read_metrics() is not None:
@@ -159,7 +159,7 @@ def run_recipe(config: Config, work: Callable[[Run, Config], None], *, name: str
     else:
         check_model(run)
         resume = f"{program} --resume {shlex.quote(str(run.path))}"
-        run.watch = open_watch(run, config.log, command=command, resume=resume)
+        run.watch = open_watch(run, config.log, command=command, resume=resume, is_resumed=is_resumed)
         try:
             work(run, config)
         except KeyboardInterrupt as interrupt:
