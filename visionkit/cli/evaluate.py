@@ -71,18 +71,17 @@ def evaluate(
         raise UserError(f"{models[0]} does {task!r}; this version of visionkit measures {', '.join(PACKAGES)}.")
     evaluate_of_task, report_of_task = measuring(task)
     told = sys.stderr if as_json else sys.stdout
-    rows, pages, num_skipped = [], [], 0
+    rows, pages, skipped = [], [], {}
     with tempfile.TemporaryDirectory(prefix="visionkit-") as scratch:
         options = EvaluateOptions(split, mask_values, trust, allow_outside, Path(scratch))
         opened = evaluate_of_task.read_data(data, described[0], options)
         say(opened.sentence, *(f"Note: {note}." for note in opened.notes), file=told)
         for number, (model, metadata) in enumerate(zip(models, described, strict=True), start=1):
-            measured = evaluate_of_task.evaluate_data(find_bundle(model), opened, options)
+            measured = evaluate_of_task.evaluate_data(find_bundle(model), opened.for_one_model(), options)
             of_model = f"{model}: " if len(models) > 1 else ""
             say(*(f"Note: {of_model}{note}." for note in measured.notes), file=told)
-            if num_skipped < len(measured.skipped):  # the same files for each model
-                _say_skipped(measured.skipped[num_skipped:])
-                num_skipped = len(measured.skipped)
+            _say_skipped([file for file in measured.skipped if file.path not in skipped])  # most are the same for each model
+            skipped |= {file.path: file for file in measured.skipped}
             rows.append(_numbers(measured, find_bundle(model)))
             if as_json:
                 print(to_json(_record(model, data, opened, measured, rows[-1])), flush=True)
@@ -100,9 +99,9 @@ def evaluate(
         options = {"names": models, "pages": pages, "rows": rows, "notes": notes}
         write_comparison(html, title=f"{len(models)} models on {data}", **options)
     say(*([] if html is None else [f"report   {html}"]), f"measured in {time.monotonic() - began:.0f} seconds", file=told)
-    if num_skipped:
-        print(f"{num_skipped} files cannot be used; the numbers are without them.", file=sys.stderr)
-    return 1 if num_skipped else 0
+    if skipped:
+        print(f"{len(skipped)} files cannot be used; the numbers are without them.", file=sys.stderr)
+    return 1 if skipped else 0
 
 
 def _pages(html: Path, num_models: int) -> list[Path]:

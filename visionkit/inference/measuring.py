@@ -3,13 +3,13 @@
 import statistics
 import time
 from collections.abc import Iterable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any, NamedTuple, TypeVar
 
 from visionkit.bundle_files import find_bundle, read_metadata
 from visionkit.data.images.decode import ImageError
-from visionkit.data.index import Skipped
+from visionkit.data.index import Skipped, SkippedFiles
 from visionkit.errors import UserError
 from visionkit.inference.predictor import Predictor
 
@@ -50,6 +50,13 @@ class Opened:
     sentence: str
     notes: tuple[str, ...] = ()
     more: Any = None
+
+    def for_one_model(self) -> "Opened":
+        """The same data with a list of skipped files of its own: what one model cannot use, another may."""
+        skipped = getattr(self.part, "skipped", None)
+        if not isinstance(skipped, SkippedFiles):
+            return self
+        return replace(self, part=replace(self.part, skipped=SkippedFiles(skipped.list())))
 
 
 @dataclass(frozen=True, eq=False)

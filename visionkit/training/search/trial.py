@@ -129,9 +129,8 @@ def follow(
                 return Outcome("pruned", value, metric, epochs, row.get("seconds", 0.0))
         if status is not None:
             process.stdin.close()
-            return _ended(
-                status, run, partial(reason, status, log, log_before), space, epochs=len(rows), seconds=time.monotonic() - began
-            )
+            why = partial(reason, status, log, log_before)
+            return _ended(status, run, why, space, epochs=len(rows), seconds=time.monotonic() - began)
         if deadline is not None and time.monotonic() >= deadline:
             end(process)
             return Outcome("interrupted", epochs=len(rows))
