@@ -115,11 +115,11 @@ def test_a_folder_that_cannot_be_used_is_said_before_data_are_read(run, tmp_path
 
 
 def test_a_model_without_a_base_is_not_searched_for_what_is_frozen(tmp_path, monkeypatch):
-    def with_model(config, recipe):
-        asked.append((config.from_model, recipe))
+    def with_model(config, start):
         return dataclasses.replace(config, base="none", weights="from")
 
     asked = []
+    monkeypatch.setattr("visionkit.training.config.start_of", lambda config, recipe: asked.append((config.from_model, recipe)))
     monkeypatch.setattr("visionkit.training.config.with_start_model", with_model)
     config = tune._parsed("segmentation", ["--from", str(tmp_path), "--augment", "light"])
     assert asked == [(tmp_path, "unet_segmentation")] and config.named == {"from_model", "augment"}

@@ -137,7 +137,7 @@ def _parsed(name: str, arguments: list[str]) -> Any:
     visionkit.quiet_tensorflow()
     recipe = imported(recipe_file(name))
     from visionkit.training import runtime
-    from visionkit.training.config import with_start_model
+    from visionkit.training.config import start_of, with_start_model
     from visionkit.training.options import named_options
 
     runtime.leave_accelerators()  # they are for the trials
@@ -152,7 +152,7 @@ def _parsed(name: str, arguments: list[str]) -> Any:
         raise UserError("--out: each trial has a run folder in that of the study, which --study names.")
     object.__setattr__(config, "named", named)
     config.check_options()
-    config = with_start_model(config, RECIPES[name]).checked()
+    config = with_start_model(config, start_of(config, RECIPES[name])).checked()
     object.__setattr__(config, "named", named)
     return config
 

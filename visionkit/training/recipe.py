@@ -19,7 +19,7 @@ from visionkit.command_line import parse_options
 from visionkit.errors import UserError
 from visionkit.files import arguments_expanded, cache_folder, resolved
 from visionkit.printable import printable, printable_streams
-from visionkit.training.config import Config, RunConfig, requested, with_start_model
+from visionkit.training.config import Config, RunConfig, requested, start_of, with_start_model
 from visionkit.training.fit import Phase, load_weights, train_in_order
 from visionkit.training.options import from_plain, named_options, whole_path
 from visionkit.training.rates import finder as rate_finder
@@ -34,7 +34,7 @@ from visionkit.training.resume import (
     train_longer,
 )
 from visionkit.training.run_folder import RunFolder
-from visionkit.training.start_model import Head, start_model, take_weights
+from visionkit.training.start_model import Head, StartModel, start_model, take_weights
 from visionkit.training.stopping import NO_SPACE, how_to_free, in_words, refused_write, stopped_by_signals
 from visionkit.training.watching import about
 from visionkit.training.watching.watch import open_watch, write_report
@@ -57,6 +57,7 @@ class Run(RunFolder):
     """
 
     recipe = ""
+    _start: StartModel | None = None  # until its weights are taken: a network is read once
 
     @property
     def config(self) -> dict[str, Any]:
@@ -76,12 +77,16 @@ class Run(RunFolder):
 
     def start_option(self, config: RunConfig, name: str) -> Any:
         """What the model that ``--from`` names has of an option; None without such a model."""
-        return None if config.from_model is None else start_model(config.from_model, self.recipe).options.get(name)
+        return None if config.from_model is None else self._start_model(config).options.get(name)
 
     def start_from(self, config: RunConfig, network: keras.Model, class_names: Sequence[str], heads: dict[str, Head]) -> None:
         """Give a network the weights of the model that ``--from`` names, if it names one; see ``start_model.take_weights``."""
         if config.from_model is not None:
-            self.note(take_weights(start_model(config.from_model, self.recipe), network, class_names, heads))
+            self.note(take_weights(self._start_model(config), network, class_names, heads))
+            self._start = None
+
+    def _start_model(self, config: RunConfig) -> StartModel:
+        return self._start or start_model(config.from_model, self.recipe)
 
     @property
     def found_rates(self) -> dict[str, dict[str, Any]]:
@@ -186,7 +191,8 @@ def open_run(config: Config, *, name: str, smoke: dict[str, Any]) -> tuple[Run, 
         return _resume(config)
     config.check_options()
     given = requested(config)
-    config = with_start_model(config, name)
+    start = start_of(config, name)
+    config = with_start_model(config, start)
     if config.smoke:
         kept = given if config.from_model is None else {*given, *config.SHAPING}
         config = dataclasses.replace(config, **{option: value for option, value in smoke.items() if option not in kept})
@@ -196,6 +202,7 @@ def open_run(config: Config, *, name: str, smoke: dict[str, Any]) -> tuple[Run, 
     config = config.checked()
     plain = {name: str(value) if isinstance(value, Path) else value for name, value in dataclasses.asdict(config).items()}
     run = Run.start(config.out, plain)
+    run._start = start
     if described := describe_data(config.data):
         run.write_json(DATA, described)
     return run, config
