@@ -13,6 +13,7 @@ from visionkit.data.index import IGNORE, Annotation, DataError, Index, MaskCode,
 from visionkit.printable import some
 
 NAMED = 10  # classes that a message names
+NAMED_FILES = 3
 
 
 class ClassMatch(NamedTuple):
@@ -123,11 +124,15 @@ def relabelled(index: Index, match: ClassMatch) -> tuple[Index, tuple[str, ...]]
     return replace(index, class_names=match.labels), tuple(notes)
 
 
-def joined(indexes: Sequence[Index]) -> Index:
-    """Splits of one data set as one index; a file that is in several of them counts once, where it comes first."""
+def joined(indexes: Sequence[Index]) -> tuple[Index, tuple[str, ...]]:
+    """Splits of one data set as one index; a file that is in several of them counts once, where it comes first.
+
+    Returns:
+        the index, and a note on the files that the splits label or annotate in different ways, if there are any.
+    """
     first = indexes[0]
     if len(indexes) == 1:
-        return first
+        return first, ()
     whole = replace(
         first,
         paths=tuple(itertools.chain.from_iterable(each.paths for each in indexes)),
@@ -144,7 +149,33 @@ def joined(indexes: Sequence[Index]) -> Index:
         for file in each.skipped.list():
             whole.skipped.add(*file)
     places = {path: place for place, path in reversed(list(enumerate(whole.paths)))}
-    return whole if len(places) == len(whole) else whole.take(sorted(places.values()))
+    if len(places) == len(whole):
+        return whole, ()
+    again = [(place, places[path]) for place, path in enumerate(whole.paths) if places[path] != place]
+    unlike = list(dict.fromkeys(whole.paths[place] for place, before in again if not _are_alike(whole, place, before)))
+    notes = ()
+    if unlike:
+        files = f"{counted(len(unlike), 'image')} of several splits"
+        has, counts = ("has", "counts") if len(unlike) == 1 else ("have", "count")
+        told = some(unlike, NAMED_FILES)
+        notes = (f"{files} {has} another label or annotation in each, and {counts} as in the first: {told}",)
+    return whole.take(sorted(places.values())), notes
+
+
+def _are_alike(index: Index, one: int, other: int) -> bool:
+    """Whether two samples of an index have the same label, or the same annotation."""
+    if index.labels[one] != index.labels[other]:
+        return False
+    if index.label_sets is not None and (index.label_sets[one] != index.label_sets[other]).any():
+        return False
+    if not index.annotations:
+        return True
+    first, second = index.annotations[one], index.annotations[other]
+    if first.mask != second.mask or (first.objects is None) != (second.objects is None):
+        return False
+    return first.objects is None or all(
+        np.array_equal(getattr(first.objects, name), getattr(second.objects, name)) for name in ("boxes", "classes")
+    )
 
 
 def _plain(name: str) -> str:

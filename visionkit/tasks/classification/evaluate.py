@@ -76,10 +76,10 @@ def read_data(source: str, metadata: dict[str, Any], options: EvaluateOptions) -
         return _opened_small(source, small, options)
     data_set = labelled(source, read_labels(source, options.allow_outside), multi_label=bool(metadata.get("multi_label")))
     chosen = measured_splits(data_set.splits, options.split, source)
-    part = joined([data_set.splits[name] for name in chosen])
+    part, unlike = joined([data_set.splits[name] for name in chosen])
     about = {"read_as": data_set.format, "count": len(part), "of": counted(int((part.counts() > 0).sum()), "class", "classes")}
     sentence = measured_sentence(data_set.splits, chosen, source, **about)
-    return Opened(source, name_of(chosen), part, sentence, notes_of(data_set))
+    return Opened(source, name_of(chosen), part, sentence, notes_of(data_set) + unlike)
 
 
 def _opened_small(source: str, small: SmallSplits, options: EvaluateOptions) -> Opened:

@@ -85,9 +85,9 @@ def read_data(source: str, metadata: dict[str, Any], options: EvaluateOptions) -
     """
     data_set = sources.read(source, allow_outside=options.allow_outside)
     chosen = measured_splits(data_set.splits, options.split, source, can_measure=lambda index: index.has_objects)
-    whole = joined([data_set.splits[name] for name in chosen])
+    whole, unlike = joined([data_set.splits[name] for name in chosen])
     part = usable(whole, "measured", "landmarks" if metadata["task"] == "landmarks" else "object", source)
-    notes = notes_of(data_set)
+    notes = notes_of(data_set) + unlike
     if len(part) < len(whole):
         notes += (f"left out: {counted(len(whole) - len(part), 'image')} with more objects, or none",)
     part = scan(part)
