@@ -93,12 +93,28 @@ def opened_model(kind: type[AnyPredictor], bundle: str | Path | Predictor, *, tr
         trust: see ``visionkit.load``.
 
     Raises:
+        UserError: there is no bundle, or it is damaged, or it is for another task.
+    """
+    folder, metadata = _described(bundle)
+    if metadata.get("task") != kind.TASK:
+        raise UserError(f"{folder} does {metadata.get('task')!r}; expected a model for {kind.TASK}.")
+    return bundle if isinstance(bundle, Predictor) else kind.open(folder, metadata, trust=trust)
+
+
+def _described(bundle: str | Path | Predictor) -> tuple[Path, dict[str, Any]]:
+    if isinstance(bundle, Predictor):
+        return bundle.folder, bundle.metadata
+    folder = find_bundle(bundle)
+    return folder, read_metadata(folder)
+
+
+def task_of(bundle: str | Path | Predictor) -> str:
+    """The task that a bundle names, or a predictor's.
+
+    Raises:
         UserError: there is no bundle, or it is damaged.
     """
-    if isinstance(bundle, Predictor):
-        return bundle
-    folder = find_bundle(bundle)
-    return kind.open(folder, read_metadata(folder), trust=trust)
+    return _described(bundle)[1].get("task", "")
 
 
 def seconds_an_image(model: Predictor, images: Iterable[Any], *, most: int = MOST_TIMED) -> float:
