@@ -1,6 +1,5 @@
 """``visionkit evaluate``: exported models, measured on any data of their task."""
 
-import math
 import sys
 import tempfile
 import time
@@ -10,7 +9,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import tyro
 
-from visionkit.bundle_files import find_bundle, read_metadata
+from visionkit.bundle_files import find_bundle, finite, read_metadata
 from visionkit.cli.arguments import AllowOutside, AsJson, MaskValues, Trust
 from visionkit.cli.output import MOST_NAMED, say, to_json
 from visionkit.errors import UserError
@@ -90,7 +89,7 @@ def evaluate(
                 config = {"model": model, "data": data, "split": opened.split, "mask_values": " ".join(mask_values)}
                 config |= {name: metadata[name] for name in ("base", "made_by") if name in metadata}
                 notes = [opened.sentence, *(f"Note: {note}." for note in (*opened.notes, *measured.notes))]
-                shown = _finite(measured.metrics) | {"images": measured.images}
+                shown = finite(measured.metrics) | {"images": measured.images}
                 pages.append(report.write(pages_of[number - 1], notes=notes, metrics=shown, config=config))
     if not as_json:
         say(*(single_lines(rows[0]) if len(models) == 1 else table_lines(models, rows)))
@@ -154,16 +153,11 @@ def _say_skipped(skipped: Sequence["Skipped"]) -> None:
         say(f"... and {len(skipped) - MOST_NAMED:,} more.", file=sys.stderr)
 
 
-def _finite(metrics: dict[str, float]) -> dict[str, float | None]:
-    """The metrics as JSON can hold them: None where nothing was measured."""
-    return {name: value if math.isfinite(value) else None for name, value in metrics.items()}
-
-
 def _numbers(measured: "Measured", bundle: Path) -> dict[str, float | None]:
     """The row of a model in a table."""
     size = sum(file.stat().st_size for file in bundle.rglob("*") if file.is_file()) / 1e6
     costs = {"megabytes": round(size, 1), "seconds_an_image": measured.seconds_an_image}
-    return _finite(measured.metrics) | {"images": measured.images} | _finite(costs)
+    return finite(measured.metrics) | {"images": measured.images} | finite(costs)
 
 
 def _record(model: str, data: str, opened: "Opened", measured: "Measured", row: dict[str, float | None]) -> dict[str, Any]:

@@ -48,6 +48,17 @@ class ClassMatch(NamedTuple):
         table[: len(self.numbers)] = np.where(self.numbers >= 0, self.numbers, IGNORE)
         return table
 
+    def left_out(self, count: int, one: str, several: str = "") -> tuple[str, ...]:
+        """A note on what is left out since the model does not know its class; none where nothing is.
+
+        Args:
+            count: how many.
+            one: what one of them is.
+            several: its plural, see ``counted``.
+        """
+        lost = f"left out: {counted(count, one, several)} of {some(self.unknown, NAMED)}, which the model does not know"
+        return (lost,) if count else ()
+
     def to(self, labels: Sequence[str]) -> "ClassMatch":
         """The same match with some of the model's labels, in another order: those of ``shared``, or all."""
         places = {label: place for place, label in enumerate(labels)}
@@ -108,18 +119,18 @@ def relabelled(index: Index, match: ClassMatch) -> tuple[Index, tuple[str, ...]]
         index = replace(index, mask_code=_recoded(index.mask_code, match))
     if index.has_objects:
         annotations = tuple(_with_known_objects(each, table) for each in index.annotations)
-        notes += _left_out(_count_boxes(index.annotations) - _count_boxes(annotations), "box", "boxes", match)
+        notes += match.left_out(_count_boxes(index.annotations) - _count_boxes(annotations), "box", "boxes")
         index = replace(index, annotations=annotations, class_attributes=())
     elif index.label_sets is not None:
         sets = np.zeros((len(index), len(match.labels)), bool)
         for place in np.flatnonzero(table >= 0).tolist():
             sets[:, table[place]] |= index.label_sets[:, place]
-        notes += _left_out(int(index.label_sets[:, table < 0].sum()), "label", "labels", match)
+        notes += match.left_out(int(index.label_sets[:, table < 0].sum()), "label", "labels")
         index = replace(index, label_sets=sets)
     elif not index.has_masks:
         labels = np.where(index.labels >= 0, table[index.labels], -1)
         known = np.flatnonzero(labels >= 0)
-        notes += _left_out(len(index) - len(known), "image", "images", match)
+        notes += match.left_out(len(index) - len(known), "image", "images")
         index = replace(index.take(known), labels=labels[known].astype(np.int32))
     return replace(index, class_names=match.labels), tuple(notes)
 
@@ -209,9 +220,3 @@ def _with_known_objects(annotation: Annotation, table: np.ndarray) -> Annotation
 
 def _count_boxes(annotations: Sequence[Annotation]) -> int:
     return sum(len(each.objects) for each in annotations if each.objects is not None)
-
-
-def _left_out(count: int, one: str, several: str, match: ClassMatch) -> list[str]:
-    if not count:
-        return []
-    return [f"left out: {counted(count, one, several)} of {some(match.unknown, NAMED)}, which the model does not know"]

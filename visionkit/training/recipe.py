@@ -1,7 +1,6 @@
 """What all recipes share: their options, the run with its plan and results, and the errors on bad input."""
 
 import dataclasses
-import math
 import os
 import shlex
 import sys
@@ -14,7 +13,7 @@ from typing import Any, Protocol, TypeVar
 import keras
 
 import visionkit
-from visionkit.bundle_files import update_metadata
+from visionkit.bundle_files import finite, update_metadata
 from visionkit.command_line import parse_options
 from visionkit.errors import UserError
 from visionkit.files import arguments_expanded, cache_folder, resolved
@@ -33,7 +32,8 @@ from visionkit.training.resume import (
     move_data,
     train_longer,
 )
-from visionkit.training.run_folder import RunFolder
+from visionkit.training.run_files import FOUND
+from visionkit.training.run_folder import PLAN, RunFolder
 from visionkit.training.start_model import Head, StartModel, start_model, take_weights
 from visionkit.training.stopping import NO_SPACE, how_to_free, in_words, refused_write, stopped_by_signals
 from visionkit.training.watching import about
@@ -90,8 +90,8 @@ class Run(RunFolder):
 
     @property
     def found_rates(self) -> dict[str, dict[str, Any]]:
-        """The learning rates that were found by trying; see ``rate_finder``."""
-        return (self.read_json("plan.json") or {}).get(rate_finder.FOUND, {})
+        """The learning rates that were found by trying; see ``rates.finder``."""
+        return (self.read_json(PLAN) or {}).get(FOUND, {})
 
     @property
     def model(self) -> Path:
@@ -105,12 +105,12 @@ class Run(RunFolder):
             kind: a dataclass of values that JSON can hold.
             decide: makes the plan, and notes each choice with its reason; it is not called when ``plan.json`` has the values.
         """
-        stored = self.read_json("plan.json") or {}
+        stored = self.read_json(PLAN) or {}
         names = [field.name for field in dataclasses.fields(kind)]
         if all(name in stored for name in names):
             return kind(**{name: stored[name] for name in names})
         plan = decide()
-        self.write_json("plan.json", (self.read_json("plan.json") or {}) | dataclasses.asdict(plan))
+        self.write_json(PLAN, (self.read_json(PLAN) or {}) | dataclasses.asdict(plan))
         return plan
 
     def train(self, phases: dict[str, Callable[[], Phase]], whole: keras.Model) -> list[dict]:
@@ -138,9 +138,9 @@ class Run(RunFolder):
             report: the page.
             bundle_metrics: the metrics for the bundle's metadata. Default: all metrics.
         """
-        metrics = _measured(metrics) | {"seconds": round(self.seconds(), 1)}
+        metrics = finite(metrics) | {"seconds": round(self.seconds(), 1)}
         meaningless = {"metrics_note": about.MEANINGLESS} if self.config.get("smoke") else {}
-        update_metadata(bundle, metrics=metrics if bundle_metrics is None else _measured(bundle_metrics), **meaningless)
+        update_metadata(bundle, metrics=metrics if bundle_metrics is None else finite(bundle_metrics), **meaningless)
         write_report(self, report, metrics)
         if self.watch is not None:
             self.watch.finished(metrics)
@@ -261,11 +261,6 @@ def _apply(run: Run, stored: RunConfig, given: dict[str, Any]) -> None:
 def unused(path: Path) -> Path:
     """The path, with a number after it if it exists already."""
     return next(p for p in (path, *(Path(f"{path}-{number}") for number in range(2, 1000))) if not p.exists())
-
-
-def _measured(metrics: dict[str, float | None]) -> dict[str, float | None]:
-    """The metrics as JSON can hold them: None where nothing was measured."""
-    return {name: None if value is None or not math.isfinite(value) else value for name, value in metrics.items()}
 
 
 def announce(run: Run, metrics: dict[str, float | None]) -> None:

@@ -20,7 +20,6 @@ from visionkit.export.bundle import find_bundle, read_metadata
 from visionkit.inference.measuring import EvaluateOptions, Measured, Opened, opened_model, seconds_an_image, task_of
 from visionkit.inference.predictor import Predictor
 from visionkit.metrics.localization import landmark_errors, localization_metrics
-from visionkit.printable import some
 from visionkit.tasks.localization.plan import usable
 from visionkit.tasks.localization.predict import PRESENT, LandmarkPredictor, ObjectLocalizer
 from visionkit.tasks.localization.train import object_truth
@@ -114,10 +113,7 @@ def evaluate_data(bundle: str | Path, opened: Opened, options: EvaluateOptions) 
         index = _without_unknown(index, match)
         if not len(index):
             raise UserError(f"{opened.source}: none of {len(opened.part)} images shows a class that {bundle} knows.")
-        notes = match.notes
-        if len(index) < len(opened.part):
-            lost = counted(len(opened.part) - len(index), "image")
-            notes += (f"left out: {lost} of {some(match.unknown)}, which the model does not know",)
+        notes = match.notes + match.left_out(len(opened.part) - len(index), "image")
     model = _opened(bundle, trust=options.trust)
     evaluation = evaluate(model, index)
     seconds, images = seconds_an_image(model, index.paths), len(evaluation.index)

@@ -157,8 +157,7 @@ def read_data(source: str, metadata: dict[str, Any], options: EvaluateOptions) -
     index = index if are_masks else with_masks(index, options.scratch / "masks")
     index, counts, ignored = with_readable_masks(index)
     if not len(index):
-        first = "; ".join(f"{file.path}: {file.reason}" for file in index.skipped.list()[:1])
-        raise UserError(f"{source}: no image can be used{f' ({first})' if first else ''}; mend them.")
+        raise UserError(f"{source}: no image can be used{index.skipped.first()}; mend them.")
     notes = notes_of(data_set) + unlike
     if ignored:
         notes += (
