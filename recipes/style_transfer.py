@@ -30,7 +30,7 @@ from visionkit.errors import UserError
 from visionkit.models import catalog
 from visionkit.models.style_features import in_half_precision, style_layers
 from visionkit.models.style_network import style_network
-from visionkit.tasks.style_transfer import descent, evaluate, export, export_descent, plan, report, train
+from visionkit.tasks.style_transfer import compared, descent, evaluate, export, export_descent, plan, report, train
 from visionkit.tasks.style_transfer.objective import LossWeights
 from visionkit.tasks.style_transfer.painting import Painting, forget_state, gif
 from visionkit.training import runtime
@@ -168,7 +168,10 @@ def paint_and_export(run: Run, config: Config) -> None:
         run.write("way.gif", gif(painting.frames))
     scale = painting.last_scale(exact, weights)
 
-    named = {"styles": tuple(inputs.styles), "metadata": {"base": config.base, **run.described(config)}}
+    names = config.images[1:] or (plan.DEFAULT_STYLE,)
+    how = {"weights": config.weights, "pooling": config.pooling, "style_size": config.style_size, "styles": names}
+    metadata = {"base": config.base, **run.described(config), **compared.described(layers, **how)}
+    named = {"styles": tuple(inputs.styles), "metadata": metadata}
     history, bundle = [], None
     if photographs is None:
         run.say("Exporting ...")

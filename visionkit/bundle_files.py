@@ -10,7 +10,7 @@ import json
 import math
 import os
 import re
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import Any
 
@@ -51,6 +51,11 @@ def read_metadata(folder: str | Path) -> dict[str, Any]:
     if problem:
         raise UserError(f"{folder / BUNDLE_METADATA}: {problem}. {AGAIN}")
     return metadata
+
+
+def finite(metrics: Mapping[str, float | None]) -> dict[str, float | None]:
+    """Metrics as JSON can hold them: None where nothing was measured."""
+    return {name: None if value is None or not math.isfinite(value) else value for name, value in metrics.items()}
 
 
 def update_metadata(folder: str | Path, **values: Any) -> None:

@@ -116,3 +116,14 @@ def printable_streams() -> Iterator[None]:
                 stream.reconfigure(errors="backslashreplace")
         with redirect_stdout(PrintableStream(out, is_plain=True)), redirect_stderr(PrintableStream(err)):
             yield
+
+
+def metric_text(name: str, value: float | None, absent: str = "not measured") -> str:
+    """A metric for people: four digits, a whole number, or a time in words; ``absent`` where it was not measured."""
+    if value is None:
+        return absent
+    if name == "seconds":
+        return duration(value)
+    if isinstance(value, int) or abs(value) >= 1000:
+        return f"{value:,.0f}"
+    return f"{value:.1f}" if name == "megabytes" else f"{value:.4g}"

@@ -100,6 +100,21 @@ def test_several_models_are_rows_in_their_order(run, model, class_folders, tmp_p
     assert [row[0] for row in rows] == ["model", str(other), str(model)] and rows[1][1:5] == rows[2][1:5]
 
 
+def test_what_one_model_cannot_use_is_not_left_out_of_another(run, model, class_folders, monkeypatch):
+    from visionkit.tasks.classification import evaluate
+
+    def adding(bundle, opened, options):
+        opened.part.skipped.add(f"of {len(made)}", "of another size")
+        made.append(measure(bundle, opened, options))
+        return made[-1]
+
+    made, measure = [], evaluate.evaluate_data
+    monkeypatch.setattr(evaluate, "evaluate_data", adding)
+    done = run(model, model, class_folders, "--json")
+    assert [json.loads(line)["skipped"] for line in done.stdout.splitlines()] == [1, 1]
+    assert done.stderr.count("of another size") == 2 and "2 files cannot be used" in done.stderr
+
+
 def test_a_split_is_chosen_and_an_unknown_one_is_an_error(run, model, tmp_path):
     for split, count in (("train", 5), ("val", 3)):
         write_classes(tmp_path / "data" / split, {"blue": count, "red": count})

@@ -1,5 +1,6 @@
 """``visionkit tune``: its options, what it prints and writes, and a study of real trials."""
 
+import dataclasses
 import importlib
 import json
 import shlex
@@ -12,6 +13,7 @@ from tests.conftest import CLI
 from tests.training.search import fake_trial
 from visionkit.training.search import study as studies
 from visionkit.training.search import trial as trials
+from visionkit.training.search.space import space_of
 from visionkit.training.search.trial import Outcome
 
 tune = importlib.import_module("visionkit.cli.tune")  # the package has the function under that name
@@ -104,6 +106,25 @@ def test_a_study_is_not_mixed_with_another(run, fake, tmp_path):
     (tmp_path / "mine" / "file").touch()
     done = run("signals", "--study", tmp_path / "mine")
     assert done.returncode == 2 and "holds no study, and is not an empty folder" in done.stderr
+
+
+def test_a_folder_that_cannot_be_used_is_said_before_data_are_read(run, tmp_path):
+    (tmp_path / "file").touch()
+    done = run("signals", "--data", "nowhere", "--study", tmp_path / "file")
+    assert done.returncode == 2 and "holds no study, and is not an empty folder" in done.stderr
+
+
+def test_a_model_without_a_base_is_not_searched_for_what_is_frozen(tmp_path, monkeypatch):
+    def with_model(config, start):
+        return dataclasses.replace(config, base="none", weights="from")
+
+    asked = []
+    monkeypatch.setattr("visionkit.training.config.start_of", lambda config, recipe: asked.append((config.from_model, recipe)))
+    monkeypatch.setattr("visionkit.training.config.with_start_model", with_model)
+    config = tune._parsed("segmentation", ["--from", str(tmp_path), "--augment", "light"])
+    assert asked == [(tmp_path, "unet_segmentation")] and config.named == {"from_model", "augment"}
+    space = space_of("segmentation", config, {"from_model", "augment"})
+    assert [option.name for option in space.options] == ["learning_rate"]
 
 
 def test_an_interruption_says_how_to_go_on(run, fake, tmp_path, monkeypatch):

@@ -89,8 +89,27 @@ def test_pixels_of_unknown_classes_are_ignored(code):
 def test_splits_are_joined_and_a_file_in_two_counts_once():
     first, second = index_of("ab", [0, 1]), replace(index_of("ab", [1, 0]), paths=("1.png", "9.png"))
     second.skipped.add("gone.png", "no such file")
-    whole = joined([first, replace(second, annotations=(Annotation(NO_OBJECTS),) * 2)])
+    whole, notes = joined([first, replace(second, annotations=(Annotation(NO_OBJECTS),) * 2)])
     assert whole.paths == ("0.png", "1.png", "9.png") and whole.labels.tolist() == [0, 1, 0]
     assert [file.path for file in whole.skipped.list()] == ["gone.png"]
     assert [annotation.objects is None for annotation in whole.annotations] == [True, True, False]
-    assert joined([first]) is first
+    assert notes == ("1 image of several splits has another label or annotation in each, and counts as in the first: 1.png",)
+    assert joined([first]) == (first, ())
+
+
+def test_a_file_that_several_splits_label_alike_needs_no_note():
+    index = index_of("ab", [0, 1])
+    assert joined([index, index])[1] == ()
+    sets = replace(index, labels=np.full(2, -1, np.int32), label_sets=np.array([[True, False], [True, True]]))
+    assert joined([sets, sets])[1] == ()
+    assert "2 images of several splits have" in joined([sets, replace(sets, label_sets=~sets.label_sets)])[1][0]
+
+
+def test_a_file_whose_boxes_or_masks_differ_between_splits_is_named():
+    def of(*annotations):
+        return replace(index_of("ab", [-1, -1]), annotations=annotations)
+
+    box, wider = (Annotation(Objects(np.array([[0, 0, side, 1]]), np.zeros(1, np.int32))) for side in (0.5, 0.9))
+    assert joined([of(box, box), of(box, box)])[1] == ()
+    for other in (wider, Annotation(NO_OBJECTS), Annotation(), Annotation(mask="m.png")):
+        assert joined([of(box, box), of(box, other)])[1][0].endswith(": 1.png")

@@ -119,9 +119,35 @@ def test_numbers_that_are_not_finite_are_an_error(written):
         read_network(written)
 
 
-def test_a_layer_of_more_units_than_any_tensor_is_refused_before_it_is_built(written):
-    described = json.loads((written / LAYERS).read_text())
-    described["config"]["layers"][1]["config"]["units"] = 10**9
-    (written / LAYERS).write_text(json.dumps(described))
-    with pytest.raises(UserError, match="a layer has 1000000000 outputs, and no tensor"):
-        read_network(written)
+def huge(name: str) -> keras.Model:
+    """A small network, of which a number is changed to a huge one."""
+    layers = {
+        "units": ([4], keras.layers.Dense(2)),
+        "filters": ([8, 8, 3], keras.layers.Conv2D(2, 3)),
+        "kernel_size": ([8, 8, 3], keras.layers.Conv2D(2, 3, padding="same")),
+        "depth_multiplier": ([8, 8, 3], keras.layers.DepthwiseConv2D(3, padding="same")),
+        "input_dim": ([4], keras.layers.Embedding(5, 2)),
+        "output_dim": ([4], keras.layers.Embedding(5, 2)),
+    }
+    shape, layer = layers[name]
+    return keras.Sequential([keras.Input(shape), layer])
+
+
+@pytest.mark.parametrize("name", ["units", "filters", "kernel_size", "depth_multiplier", "input_dim", "output_dim"])
+@pytest.mark.parametrize("number", [10**7, 10**15, 10**40], ids=str)
+def test_layers_of_other_sizes_than_the_tensors_are_refused_before_there_is_room_for_them(tmp_path, name, number):
+    write_network(huge(name), tmp_path)
+    described = json.loads((tmp_path / LAYERS).read_text())
+    config = described["config"]["layers"][1]["config"]
+    config[name] = [number] * 2 if name == "kernel_size" else number
+    (tmp_path / LAYERS).write_text(json.dumps(described))
+    with pytest.raises(UserError, match=r"are damaged or do not belong together: .*\.$"):
+        read_network(tmp_path)
+    keras.Sequential([keras.Input((4,)), keras.layers.Dense(2)])  # Keras does not make room for what is refused
+
+
+def test_an_input_of_another_size_is_refused_before_there_is_room_for_its_kernel(tmp_path):
+    write_network(keras.Sequential([keras.Input((4,)), keras.layers.Dense(2)]), tmp_path)
+    (tmp_path / LAYERS).write_text((tmp_path / LAYERS).read_text().replace("[null,4]", f"[null,{10**13}]"))
+    with pytest.raises(UserError, match="the shapes of its weights differ from those of its layers"):
+        read_network(tmp_path)

@@ -101,3 +101,9 @@ def test_the_table_names_classes_that_exist():
     for target in PREDICTORS.values():
         module, name = target.split(":")
         assert hasattr(__import__(module, fromlist=[name]), name)
+
+
+def test_predictors_name_their_tasks():
+    for task, target in PREDICTORS.items():
+        module, name = target.split(":")
+        assert task == getattr(__import__(module, fromlist=[name]), name).TASK

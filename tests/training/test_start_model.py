@@ -105,3 +105,14 @@ def test_a_network_with_other_layers_is_an_error_and_stays_as_it_was(start):
         take_weights(start, model, OLD, HEADS)
     for ours, theirs in zip(model.get_weights(), before, strict=True):
         np.testing.assert_array_equal(ours, theirs)
+
+
+def test_the_network_is_read_once(start, trained, tmp_path, monkeypatch):
+    read = []
+    monkeypatch.setattr("visionkit.training.start_model.read_network", lambda folder: read.append(folder) or trained)
+    config = RunConfig(from_model=start.folder, out=tmp_path / "new")
+    run, config = open_run(config, name="transfer_learning", smoke={})
+    run.recipe = "transfer_learning"
+    assert run.start_option(config, "base") == "small"
+    run.start_from(config, network(3), OLD, HEADS)
+    assert read == [start.folder / "assets.extra"] and "with the same 3 classes" in run.notes[0]

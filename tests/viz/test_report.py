@@ -7,6 +7,7 @@ import numpy as np
 import pytest
 
 import visionkit
+from visionkit.printable import metric_text
 from visionkit.viz import plots
 from visionkit.viz.labels import draw_label
 from visionkit.viz.report import (
@@ -16,7 +17,6 @@ from visionkit.viz.report import (
     Status,
     class_list,
     measure_panels,
-    metric_text,
     worst_and_others,
 )
 

@@ -1,6 +1,5 @@
 """``visionkit evaluate``: exported models, measured on any data of their task."""
 
-import math
 import sys
 import tempfile
 import time
@@ -10,7 +9,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import tyro
 
-from visionkit.bundle_files import find_bundle, read_metadata
+from visionkit.bundle_files import find_bundle, finite, read_metadata
 from visionkit.cli.arguments import AllowOutside, AsJson, MaskValues, Trust
 from visionkit.cli.output import MOST_NAMED, say, to_json
 from visionkit.errors import UserError
@@ -71,18 +70,17 @@ def evaluate(
         raise UserError(f"{models[0]} does {task!r}; this version of visionkit measures {', '.join(PACKAGES)}.")
     evaluate_of_task, report_of_task = measuring(task)
     told = sys.stderr if as_json else sys.stdout
-    rows, pages, num_skipped = [], [], 0
+    rows, pages, skipped = [], [], {}
     with tempfile.TemporaryDirectory(prefix="visionkit-") as scratch:
         options = EvaluateOptions(split, mask_values, trust, allow_outside, Path(scratch))
         opened = evaluate_of_task.read_data(data, described[0], options)
         say(opened.sentence, *(f"Note: {note}." for note in opened.notes), file=told)
         for number, (model, metadata) in enumerate(zip(models, described, strict=True), start=1):
-            measured = evaluate_of_task.evaluate_data(find_bundle(model), opened, options)
+            measured = evaluate_of_task.evaluate_data(find_bundle(model), opened.for_one_model(), options)
             of_model = f"{model}: " if len(models) > 1 else ""
             say(*(f"Note: {of_model}{note}." for note in measured.notes), file=told)
-            if num_skipped < len(measured.skipped):  # the same files for each model
-                _say_skipped(measured.skipped[num_skipped:])
-                num_skipped = len(measured.skipped)
+            _say_skipped([file for file in measured.skipped if file.path not in skipped])  # most are the same for each model
+            skipped |= {file.path: file for file in measured.skipped}
             rows.append(_numbers(measured, find_bundle(model)))
             if as_json:
                 print(to_json(_record(model, data, opened, measured, rows[-1])), flush=True)
@@ -91,7 +89,7 @@ def evaluate(
                 config = {"model": model, "data": data, "split": opened.split, "mask_values": " ".join(mask_values)}
                 config |= {name: metadata[name] for name in ("base", "made_by") if name in metadata}
                 notes = [opened.sentence, *(f"Note: {note}." for note in (*opened.notes, *measured.notes))]
-                shown = _finite(measured.metrics) | {"images": measured.images}
+                shown = finite(measured.metrics) | {"images": measured.images}
                 pages.append(report.write(pages_of[number - 1], notes=notes, metrics=shown, config=config))
     if not as_json:
         say(*(single_lines(rows[0]) if len(models) == 1 else table_lines(models, rows)))
@@ -100,9 +98,9 @@ def evaluate(
         options = {"names": models, "pages": pages, "rows": rows, "notes": notes}
         write_comparison(html, title=f"{len(models)} models on {data}", **options)
     say(*([] if html is None else [f"report   {html}"]), f"measured in {time.monotonic() - began:.0f} seconds", file=told)
-    if num_skipped:
-        print(f"{num_skipped} files cannot be used; the numbers are without them.", file=sys.stderr)
-    return 1 if num_skipped else 0
+    if skipped:
+        print(f"{len(skipped)} files cannot be used; the numbers are without them.", file=sys.stderr)
+    return 1 if skipped else 0
 
 
 def _pages(html: Path, num_models: int) -> list[Path]:
@@ -155,16 +153,11 @@ def _say_skipped(skipped: Sequence["Skipped"]) -> None:
         say(f"... and {len(skipped) - MOST_NAMED:,} more.", file=sys.stderr)
 
 
-def _finite(metrics: dict[str, float]) -> dict[str, float | None]:
-    """The metrics as JSON can hold them: None where nothing was measured."""
-    return {name: value if math.isfinite(value) else None for name, value in metrics.items()}
-
-
 def _numbers(measured: "Measured", bundle: Path) -> dict[str, float | None]:
     """The row of a model in a table."""
     size = sum(file.stat().st_size for file in bundle.rglob("*") if file.is_file()) / 1e6
     costs = {"megabytes": round(size, 1), "seconds_an_image": measured.seconds_an_image}
-    return _finite(measured.metrics) | {"images": measured.images} | _finite(costs)
+    return finite(measured.metrics) | {"images": measured.images} | finite(costs)
 
 
 def _record(model: str, data: str, opened: "Opened", measured: "Measured", row: dict[str, float | None]) -> dict[str, Any]:

@@ -107,8 +107,8 @@ def divided(arguments: list[str]) -> tuple[list[str], list[str]]:
 
 def _opened_setup(name: str, options: TuneOptions, of_recipe: list[str]) -> tuple[Path, Setup]:
     """The folder of the study and what it is: begun now, or before."""
-    named = options.resume or options.study
-    folder = None if named is None else resolved(named)
+    named, option = (options.study, "--study") if options.resume is None else (options.resume, "--resume")
+    folder = None if named is None else resolved(named, option)
     if folder is not None and (options.resume is not None or (folder / studies.SETUP).exists()):
         setup = studies.read_setup(folder)
         if name not in ("", setup.recipe) or tuple(of_recipe) not in ((), setup.arguments):
@@ -118,16 +118,15 @@ def _opened_setup(name: str, options: TuneOptions, of_recipe: list[str]) -> tupl
             )
         if options.trials is not None and options.trials != setup.trials:
             setup = dataclasses.replace(setup, trials=options.trials)
-            studies.write_setup(folder, setup)
         return folder, setup
+    if folder is not None:
+        studies.check_new(folder)
     config = _parsed(name, of_recipe)
     from visionkit.training.recipe import requested, unused
 
     space = space_of(name, config, requested(config) & config.named)
     setup = studies.setup_of(name, of_recipe, space, config, trials=options.trials or TRIALS)
     folder = folder or unused(Path("runs") / f"tune-{name}-{time.strftime('%Y%m%d-%H%M%S')}").resolve()
-    studies.check_new(folder)
-    studies.write_setup(folder, setup)
     return folder, setup
 
 
@@ -138,6 +137,7 @@ def _parsed(name: str, arguments: list[str]) -> Any:
     visionkit.quiet_tensorflow()
     recipe = imported(recipe_file(name))
     from visionkit.training import runtime
+    from visionkit.training.config import start_of, with_start_model
     from visionkit.training.options import named_options
 
     runtime.leave_accelerators()  # they are for the trials
@@ -150,8 +150,9 @@ def _parsed(name: str, arguments: list[str]) -> Any:
     named = named_options(config, arguments)
     if "out" in named:
         raise UserError("--out: each trial has a run folder in that of the study, which --study names.")
+    object.__setattr__(config, "named", named)
     config.check_options()
-    config = config.checked()
+    config = with_start_model(config, start_of(config, RECIPES[name])).checked()
     object.__setattr__(config, "named", named)
     return config
 

@@ -13,6 +13,7 @@ from visionkit.data.index import IGNORE, Annotation, DataError, Index, MaskCode,
 from visionkit.printable import some
 
 NAMED = 10  # classes that a message names
+NAMED_FILES = 3
 
 
 class ClassMatch(NamedTuple):
@@ -46,6 +47,17 @@ class ClassMatch(NamedTuple):
         table = np.full(256, IGNORE, np.uint8)
         table[: len(self.numbers)] = np.where(self.numbers >= 0, self.numbers, IGNORE)
         return table
+
+    def left_out(self, count: int, one: str, several: str = "") -> tuple[str, ...]:
+        """A note on what is left out since the model does not know its class; none where nothing is.
+
+        Args:
+            count: how many.
+            one: what one of them is.
+            several: its plural, see ``counted``.
+        """
+        lost = f"left out: {counted(count, one, several)} of {some(self.unknown, NAMED)}, which the model does not know"
+        return (lost,) if count else ()
 
     def to(self, labels: Sequence[str]) -> "ClassMatch":
         """The same match with some of the model's labels, in another order: those of ``shared``, or all."""
@@ -107,27 +119,31 @@ def relabelled(index: Index, match: ClassMatch) -> tuple[Index, tuple[str, ...]]
         index = replace(index, mask_code=_recoded(index.mask_code, match))
     if index.has_objects:
         annotations = tuple(_with_known_objects(each, table) for each in index.annotations)
-        notes += _left_out(_count_boxes(index.annotations) - _count_boxes(annotations), "box", "boxes", match)
+        notes += match.left_out(_count_boxes(index.annotations) - _count_boxes(annotations), "box", "boxes")
         index = replace(index, annotations=annotations, class_attributes=())
     elif index.label_sets is not None:
         sets = np.zeros((len(index), len(match.labels)), bool)
         for place in np.flatnonzero(table >= 0).tolist():
             sets[:, table[place]] |= index.label_sets[:, place]
-        notes += _left_out(int(index.label_sets[:, table < 0].sum()), "label", "labels", match)
+        notes += match.left_out(int(index.label_sets[:, table < 0].sum()), "label", "labels")
         index = replace(index, label_sets=sets)
     elif not index.has_masks:
         labels = np.where(index.labels >= 0, table[index.labels], -1)
         known = np.flatnonzero(labels >= 0)
-        notes += _left_out(len(index) - len(known), "image", "images", match)
+        notes += match.left_out(len(index) - len(known), "image", "images")
         index = replace(index.take(known), labels=labels[known].astype(np.int32))
     return replace(index, class_names=match.labels), tuple(notes)
 
 
-def joined(indexes: Sequence[Index]) -> Index:
-    """Splits of one data set as one index; a file that is in several of them counts once, where it comes first."""
+def joined(indexes: Sequence[Index]) -> tuple[Index, tuple[str, ...]]:
+    """Splits of one data set as one index; a file that is in several of them counts once, where it comes first.
+
+    Returns:
+        the index, and a note on the files that the splits label or annotate in different ways, if there are any.
+    """
     first = indexes[0]
     if len(indexes) == 1:
-        return first
+        return first, ()
     whole = replace(
         first,
         paths=tuple(itertools.chain.from_iterable(each.paths for each in indexes)),
@@ -144,7 +160,33 @@ def joined(indexes: Sequence[Index]) -> Index:
         for file in each.skipped.list():
             whole.skipped.add(*file)
     places = {path: place for place, path in reversed(list(enumerate(whole.paths)))}
-    return whole if len(places) == len(whole) else whole.take(sorted(places.values()))
+    if len(places) == len(whole):
+        return whole, ()
+    again = [(place, places[path]) for place, path in enumerate(whole.paths) if places[path] != place]
+    unlike = list(dict.fromkeys(whole.paths[place] for place, before in again if not _are_alike(whole, place, before)))
+    notes = ()
+    if unlike:
+        files = f"{counted(len(unlike), 'image')} of several splits"
+        has, counts = ("has", "counts") if len(unlike) == 1 else ("have", "count")
+        told = some(unlike, NAMED_FILES)
+        notes = (f"{files} {has} another label or annotation in each, and {counts} as in the first: {told}",)
+    return whole.take(sorted(places.values())), notes
+
+
+def _are_alike(index: Index, one: int, other: int) -> bool:
+    """Whether two samples of an index have the same label, or the same annotation."""
+    if index.labels[one] != index.labels[other]:
+        return False
+    if index.label_sets is not None and (index.label_sets[one] != index.label_sets[other]).any():
+        return False
+    if not index.annotations:
+        return True
+    first, second = index.annotations[one], index.annotations[other]
+    if first.mask != second.mask or (first.objects is None) != (second.objects is None):
+        return False
+    return first.objects is None or all(
+        np.array_equal(getattr(first.objects, name), getattr(second.objects, name)) for name in ("boxes", "classes")
+    )
 
 
 def _plain(name: str) -> str:
@@ -178,9 +220,3 @@ def _with_known_objects(annotation: Annotation, table: np.ndarray) -> Annotation
 
 def _count_boxes(annotations: Sequence[Annotation]) -> int:
     return sum(len(each.objects) for each in annotations if each.objects is not None)
-
-
-def _left_out(count: int, one: str, several: str, match: ClassMatch) -> list[str]:
-    if not count:
-        return []
-    return [f"left out: {counted(count, one, several)} of {some(match.unknown, NAMED)}, which the model does not know"]

@@ -42,6 +42,10 @@ class SkippedFiles:
     def __len__(self) -> int:
         return len(self._reasons)
 
+    def first(self, before: str = "") -> str:
+        """The first of them, by path, in brackets for an error, with a blank before them; "" where there is none."""
+        return "".join(f" ({before}{file.path}: {file.reason})" for file in self.list()[:1])
+
     def list(self) -> list[Skipped]:
         """All of them, by path."""
         with self._lock:

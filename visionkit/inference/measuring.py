@@ -3,13 +3,13 @@
 import statistics
 import time
 from collections.abc import Iterable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any, NamedTuple, TypeVar
 
 from visionkit.bundle_files import find_bundle, read_metadata
 from visionkit.data.images.decode import ImageError
-from visionkit.data.index import Skipped
+from visionkit.data.index import Skipped, SkippedFiles
 from visionkit.errors import UserError
 from visionkit.inference.predictor import Predictor
 
@@ -51,6 +51,13 @@ class Opened:
     notes: tuple[str, ...] = ()
     more: Any = None
 
+    def for_one_model(self) -> "Opened":
+        """The same data with a list of skipped files of its own: what one model cannot use, another may."""
+        skipped = getattr(self.part, "skipped", None)
+        if not isinstance(skipped, SkippedFiles):
+            return self
+        return replace(self, part=replace(self.part, skipped=SkippedFiles(skipped.list())))
+
 
 @dataclass(frozen=True, eq=False)
 class Measured:
@@ -86,12 +93,28 @@ def opened_model(kind: type[AnyPredictor], bundle: str | Path | Predictor, *, tr
         trust: see ``visionkit.load``.
 
     Raises:
+        UserError: there is no bundle, or it is damaged, or it is for another task.
+    """
+    folder, metadata = _described(bundle)
+    if metadata.get("task") != kind.TASK:
+        raise UserError(f"{folder} does {metadata.get('task')!r}; expected a model for {kind.TASK}.")
+    return bundle if isinstance(bundle, Predictor) else kind.open(folder, metadata, trust=trust)
+
+
+def _described(bundle: str | Path | Predictor) -> tuple[Path, dict[str, Any]]:
+    if isinstance(bundle, Predictor):
+        return bundle.folder, bundle.metadata
+    folder = find_bundle(bundle)
+    return folder, read_metadata(folder)
+
+
+def task_of(bundle: str | Path | Predictor) -> str:
+    """The task that a bundle names, or a predictor's.
+
+    Raises:
         UserError: there is no bundle, or it is damaged.
     """
-    if isinstance(bundle, Predictor):
-        return bundle
-    folder = find_bundle(bundle)
-    return kind.open(folder, read_metadata(folder), trust=trust)
+    return _described(bundle)[1].get("task", "")
 
 
 def seconds_an_image(model: Predictor, images: Iterable[Any], *, most: int = MOST_TIMED) -> float:

@@ -71,6 +71,7 @@ class Predictor(ABC, Generic[AnyResult]):
     """A bundle in memory; made by ``visionkit.load``.
 
     Attributes:
+        TASK: the task that the ``bundle.json`` of such models names.
         OPTIONS: the options of ``visionkit predict``, besides draw and top, that this kind of model has.
         VIDEOS: whether it also takes videos and cameras.
         FUNCTIONS: the functions that a bundle of this kind has.
@@ -78,6 +79,7 @@ class Predictor(ABC, Generic[AnyResult]):
         metadata: ``bundle.json``: base, size, metrics, ...
     """
 
+    TASK: str = ""
     OPTIONS: frozenset[str] = frozenset()
     VIDEOS = False
     FUNCTIONS: tuple[str, ...] = ("serve_images",)

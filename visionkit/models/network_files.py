@@ -11,6 +11,7 @@ import importlib
 import json
 import warnings
 from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from typing import Any
 
@@ -97,20 +98,14 @@ def read_network(folder: Path) -> keras.Model:
         )
     described = _read_layers(folder / LAYERS)
     tensors = _read_weights(folder / WEIGHTS)
-    _check_sizes(described, tensors, folder / LAYERS)
     try:
-        model = keras.saving.deserialize_keras_object(described, safe_mode=True)
-        arrays = [tensors[f"{place:05d}"] for place in range(len(tensors))]
-        shapes = [(tuple(weight.shape), array.shape) for weight, array in zip(model.weights, arrays, strict=True)]
-        if any(expected != stored for expected, stored in shapes):
-            raise ValueError("the shapes of its weights differ from those of its layers")
-        model.set_weights([array.astype("float32") for array in arrays])
+        with ThreadPoolExecutor(1) as thread:
+            return thread.submit(_built, described, tensors).result()
     except MemoryError:
         raise
     except Exception as error:  # Keras' errors about wrong descriptions have no common type
         reason = " ".join(str(error).split())[:200] or type(error).__name__
         raise UserError(f"{folder / LAYERS} and {WEIGHTS} are damaged or do not belong together: {reason}.") from error
-    return model
 
 
 def _read_weights(file: Path) -> dict[str, np.ndarray]:
@@ -123,22 +118,25 @@ def _read_weights(file: Path) -> dict[str, np.ndarray]:
     return tensors
 
 
-def _check_sizes(described: Any, tensors: dict[str, np.ndarray], file: Path) -> None:
-    """Refuse layers with more units or filters than any tensor has, before Keras makes room for them."""
-    sides = {side for array in tensors.values() for side in array.shape}
-    for number in _sizes(described):
-        if not isinstance(number, int) or number not in sides:
-            raise UserError(f"{file} and {WEIGHTS} do not belong together: a layer has {number!r:.40} outputs, and no tensor.")
+def _built(described: dict[str, Any], tensors: dict[str, np.ndarray]) -> keras.Model:
+    """The model of a description, with the weights of ``tensors``.
 
+    Keras makes room for weights only after their shapes were found to be those of the tensors: a damaged description could
+    name any number of units, a kernel or an input of any size. Called in a thread of its own, which alone remembers the weights
+    of a model that is refused; otherwise Keras would make room for them with the next model.
 
-def _sizes(value: Any) -> Iterator[Any]:
-    if isinstance(value, dict):
-        yield from (value[name] for name in ("units", "filters") if name in value)
-        for each in value.values():
-            yield from _sizes(each)
-    elif isinstance(value, list):
-        for each in value:
-            yield from _sizes(each)
+    Raises:
+        ValueError: the shapes differ.
+    """
+    with keras.StatelessScope(initialize_variables=False):
+        model = keras.saving.deserialize_keras_object(described, safe_mode=True)
+    arrays = [tensors[f"{place:05d}"] for place in range(len(tensors))]
+    if [tuple(weight.shape) for weight in model.weights] != [array.shape for array in arrays]:
+        raise ValueError("the shapes of its weights differ from those of its layers")
+    with keras.StatelessScope():
+        pass  # when a scope ends, Keras makes room for what is pending
+    model.set_weights([array.astype("float32") for array in arrays])
+    return model
 
 
 def _read_layers(file: Path) -> dict[str, Any]:

@@ -12,7 +12,7 @@ from visionkit.command_line import flag_of
 from visionkit.errors import UserError
 from visionkit.training.fine_tuning import FineTuningOptions
 from visionkit.training.options import OWN, check_option, checked_weights, fits, plain_type, whole_path
-from visionkit.training.start_model import start_model
+from visionkit.training.start_model import StartModel, start_model
 from visionkit.training.watching.loggers import LoggerName, check_installed
 
 LARGEST_SEED = 2**32 - 1
@@ -59,7 +59,8 @@ class RunConfig:
         for name, least in ({"seed": 0} | self.LEAST).items():
             check_option(name, getattr(self, name), least, self.MOST.get(name, math.inf))
         check_option("seed", self.seed, 0, LARGEST_SEED)
-        check_installed(self.log)
+        if self.resume is None:  # a run goes on without a logger that is missing
+            check_installed(self.log)
 
     def checked(self) -> "RunConfig":
         """The configuration with absolute paths. Recipes extend it: misspelt names and unreadable data are reported here,
@@ -129,18 +130,29 @@ def requested(config: RunConfig) -> set[str]:
     return different | config.named
 
 
-def with_start_model(config: Config, recipe: str) -> Config:
-    """The configuration with the options of the model that ``--from`` names, which shape its network.
+def start_of(config: RunConfig, recipe: str) -> StartModel | None:
+    """The model that ``--from`` names, with its network, so that damaged files are said before data are read; or None.
+
+    Raises:
+        UserError: see ``start_model`` and ``StartModel.network``.
+    """
+    if config.from_model is None:
+        return None
+    start = start_model(config.from_model, recipe)
+    start.network  # noqa: B018 - reads the files
+    return start
+
+
+def with_start_model(config: Config, start: StartModel | None) -> Config:
+    """The configuration with the options of the model that ``--from`` names, which shape its network; see ``start_of``.
 
     Raises:
         UserError: an option contradicts them.
     """
-    if config.from_model is None:
+    if start is None:
         if getattr(config, "weights", None) == OWN:
             raise UserError(f"--weights {OWN}: expected imagenet, none, or a file; --from MODEL takes those of a model.")
         return config
-    start = start_model(config.from_model, recipe)
-    start.network  # noqa: B018 - reads the files: those that are damaged are said before data are read
     given, options = requested(config), dict(start.options)
     if "weights" in given:
         raise UserError("--weights and --from both name the weights to begin with: leave one of them out.")

@@ -17,7 +17,7 @@ from visionkit.data.pipeline.pixel_cache import Where, open_cache
 from visionkit.data.quality.measurable import unmeasurable
 from visionkit.data.splits import DataSet, Splits
 from visionkit.files import cache_folder
-from visionkit.training.run_folder import RunFolder
+from visionkit.training.run_folder import PLAN, RunFolder
 
 SMOKE_TRAIN, SMOKE_VAL = 6, 3  # images per class
 TOLD_ONE_BY_ONE = frozenset(["unmeasurable split"])  # kinds of problems in which no file is left out, and which are few
@@ -50,11 +50,11 @@ def read_splits(run: RunFolder, read: Callable[[], Splits], validate: Validate) 
     Returns:
         the images that can be read.
     """
-    plan = run.read_json("plan.json") or {}
+    plan = run.read_json(PLAN) or {}
     splits = Splits.from_plain(plan["data"]) if "data" in plan else read()
     opened = open_splits(run, splits, validate)
     if "data" not in plan:
-        run.write_json("plan.json", plan | {"data": opened.listed.to_plain()})
+        run.write_json(PLAN, plan | {"data": opened.listed.to_plain()})
     return opened.readable
 
 

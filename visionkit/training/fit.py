@@ -26,7 +26,7 @@ class Phase:
         name: name of the phase in the history.
         model: the model to train, with its ``trainable`` flags set.
         epochs: number of epochs.
-        learning_rate: the peak learning rate; "auto" for one that ``rate_finder.with_rate`` replaces by a number.
+        learning_rate: the peak learning rate; "auto" for one that ``rates.finder.with_rate`` replaces by a number.
         steps_per_epoch: batches per epoch.
         batches: maps the number of an epoch to its batches, as ``model.fit`` takes them: ``(inputs, targets)``, maybe with
             sample weights.
@@ -41,7 +41,7 @@ class Phase:
         on_end: is called after the last epoch, before the weights are saved.
         batch_size: samples a step, for the report.
         loop: "train_on_batch" where a step takes about a millisecond, less than the overhead of Keras' ``fit``.
-        rate_shares: the shares of the learning rate that variables have, by their ``id``; see ``stage_rates.stage_shares``.
+        rate_shares: the shares of the learning rate that variables have, by their ``id``; see ``rates.stages.stage_shares``.
         patience: the phase ends when so many validations brought no improvement, and leaves its best weights. None trains all
             epochs, and leaves the last weights.
         monitor: the metric of ``validate`` by which weights are best.

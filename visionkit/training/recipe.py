@@ -1,7 +1,6 @@
 """What all recipes share: their options, the run with its plan and results, and the errors on bad input."""
 
 import dataclasses
-import math
 import os
 import shlex
 import sys
@@ -14,12 +13,12 @@ from typing import Any, Protocol, TypeVar
 import keras
 
 import visionkit
-from visionkit.bundle_files import update_metadata
+from visionkit.bundle_files import finite, update_metadata
 from visionkit.command_line import parse_options
 from visionkit.errors import UserError
 from visionkit.files import arguments_expanded, cache_folder, resolved
 from visionkit.printable import printable, printable_streams
-from visionkit.training.config import Config, RunConfig, requested, with_start_model
+from visionkit.training.config import Config, RunConfig, requested, start_of, with_start_model
 from visionkit.training.fit import Phase, load_weights, train_in_order
 from visionkit.training.options import from_plain, named_options, whole_path
 from visionkit.training.rates import finder as rate_finder
@@ -33,8 +32,9 @@ from visionkit.training.resume import (
     move_data,
     train_longer,
 )
-from visionkit.training.run_folder import RunFolder
-from visionkit.training.start_model import Head, start_model, take_weights
+from visionkit.training.run_files import FOUND
+from visionkit.training.run_folder import PLAN, RunFolder
+from visionkit.training.start_model import Head, StartModel, start_model, take_weights
 from visionkit.training.stopping import NO_SPACE, how_to_free, in_words, refused_write, stopped_by_signals
 from visionkit.training.watching import about
 from visionkit.training.watching.watch import open_watch, write_report
@@ -57,6 +57,7 @@ class Run(RunFolder):
     """
 
     recipe = ""
+    _start: StartModel | None = None  # until its weights are taken: a network is read once
 
     @property
     def config(self) -> dict[str, Any]:
@@ -76,17 +77,21 @@ class Run(RunFolder):
 
     def start_option(self, config: RunConfig, name: str) -> Any:
         """What the model that ``--from`` names has of an option; None without such a model."""
-        return None if config.from_model is None else start_model(config.from_model, self.recipe).options.get(name)
+        return None if config.from_model is None else self._start_model(config).options.get(name)
 
     def start_from(self, config: RunConfig, network: keras.Model, class_names: Sequence[str], heads: dict[str, Head]) -> None:
         """Give a network the weights of the model that ``--from`` names, if it names one; see ``start_model.take_weights``."""
         if config.from_model is not None:
-            self.note(take_weights(start_model(config.from_model, self.recipe), network, class_names, heads))
+            self.note(take_weights(self._start_model(config), network, class_names, heads))
+            self._start = None
+
+    def _start_model(self, config: RunConfig) -> StartModel:
+        return self._start or start_model(config.from_model, self.recipe)
 
     @property
     def found_rates(self) -> dict[str, dict[str, Any]]:
-        """The learning rates that were found by trying; see ``rate_finder``."""
-        return (self.read_json("plan.json") or {}).get(rate_finder.FOUND, {})
+        """The learning rates that were found by trying; see ``rates.finder``."""
+        return (self.read_json(PLAN) or {}).get(FOUND, {})
 
     @property
     def model(self) -> Path:
@@ -100,12 +105,12 @@ class Run(RunFolder):
             kind: a dataclass of values that JSON can hold.
             decide: makes the plan, and notes each choice with its reason; it is not called when ``plan.json`` has the values.
         """
-        stored = self.read_json("plan.json") or {}
+        stored = self.read_json(PLAN) or {}
         names = [field.name for field in dataclasses.fields(kind)]
         if all(name in stored for name in names):
             return kind(**{name: stored[name] for name in names})
         plan = decide()
-        self.write_json("plan.json", (self.read_json("plan.json") or {}) | dataclasses.asdict(plan))
+        self.write_json(PLAN, (self.read_json(PLAN) or {}) | dataclasses.asdict(plan))
         return plan
 
     def train(self, phases: dict[str, Callable[[], Phase]], whole: keras.Model) -> list[dict]:
@@ -133,9 +138,9 @@ class Run(RunFolder):
             report: the page.
             bundle_metrics: the metrics for the bundle's metadata. Default: all metrics.
         """
-        metrics = _measured(metrics) | {"seconds": round(self.seconds(), 1)}
+        metrics = finite(metrics) | {"seconds": round(self.seconds(), 1)}
         meaningless = {"metrics_note": about.MEANINGLESS} if self.config.get("smoke") else {}
-        update_metadata(bundle, metrics=metrics if bundle_metrics is None else _measured(bundle_metrics), **meaningless)
+        update_metadata(bundle, metrics=metrics if bundle_metrics is None else finite(bundle_metrics), **meaningless)
         write_report(self, report, metrics)
         if self.watch is not None:
             self.watch.finished(metrics)
@@ -151,7 +156,7 @@ def run_recipe(config: Config, work: Callable[[Run, Config], None], *, name: str
         name: name of the recipe.
         smoke: values that ``--smoke`` sets where the command line did not.
     """
-    program, command = config.program, config.command
+    program, command, is_resumed = config.program, config.command, config.resume is not None
     run, config = open_run(config, name=name, smoke=smoke)
     run.recipe = name
     if run.read_metrics() is not None:
@@ -159,7 +164,7 @@ def run_recipe(config: Config, work: Callable[[Run, Config], None], *, name: str
     else:
         check_model(run)
         resume = f"{program} --resume {shlex.quote(str(run.path))}"
-        run.watch = open_watch(run, config.log, command=command, resume=resume)
+        run.watch = open_watch(run, config.log, command=command, resume=resume, is_resumed=is_resumed)
         try:
             work(run, config)
         except KeyboardInterrupt as interrupt:
@@ -186,7 +191,8 @@ def open_run(config: Config, *, name: str, smoke: dict[str, Any]) -> tuple[Run, 
         return _resume(config)
     config.check_options()
     given = requested(config)
-    config = with_start_model(config, name)
+    start = start_of(config, name)
+    config = with_start_model(config, start)
     if config.smoke:
         kept = given if config.from_model is None else {*given, *config.SHAPING}
         config = dataclasses.replace(config, **{option: value for option, value in smoke.items() if option not in kept})
@@ -196,6 +202,7 @@ def open_run(config: Config, *, name: str, smoke: dict[str, Any]) -> tuple[Run, 
     config = config.checked()
     plain = {name: str(value) if isinstance(value, Path) else value for name, value in dataclasses.asdict(config).items()}
     run = Run.start(config.out, plain)
+    run._start = start
     if described := describe_data(config.data):
         run.write_json(DATA, described)
     return run, config
@@ -254,11 +261,6 @@ def _apply(run: Run, stored: RunConfig, given: dict[str, Any]) -> None:
 def unused(path: Path) -> Path:
     """The path, with a number after it if it exists already."""
     return next(p for p in (path, *(Path(f"{path}-{number}") for number in range(2, 1000))) if not p.exists())
-
-
-def _measured(metrics: dict[str, float | None]) -> dict[str, float | None]:
-    """The metrics as JSON can hold them: None where nothing was measured."""
-    return {name: None if value is None or not math.isfinite(value) else value for name, value in metrics.items()}
 
 
 def announce(run: Run, metrics: dict[str, float | None]) -> None:

@@ -14,7 +14,8 @@ import numpy as np
 from visionkit.errors import UserError
 from visionkit.files import open_file
 
-CHANGING = ("epochs", "found_rates")  # in a plan: what is changed on purpose, and what training adds
+FOUND = "found_rates"  # in a plan: the learning rates that training found
+CHANGING = ("epochs", FOUND)  # in a plan: what is changed on purpose, and what training adds
 UNREADABLE = (
     *(ValueError, KeyError, EOFError, TypeError, AttributeError, OSError, zipfile.BadZipFile, zlib.error, SyntaxError),
     *(NotImplementedError, RuntimeError, MemoryError, OverflowError),  # a bit may name a compression, a password, a huge shape

@@ -4,7 +4,6 @@ What cannot be read as it was written is set aside under another name and said i
 it can: ``digests.json`` holds the digests of the files in which a changed byte would not show.
 """
 
-import csv
 import io
 import json
 import os
@@ -18,6 +17,7 @@ import numpy as np
 from visionkit.files import naming, read_file, remove, reserve, sync, write_atomically
 from visionkit.printable import printable
 from visionkit.progress import say
+from visionkit.training import history as histories
 from visionkit.training import run_files
 from visionkit.training.run_files import RunFolderError
 from visionkit.training.run_lock import locked_folder
@@ -364,21 +364,14 @@ class RunFolder:
         if not os.path.lexists(self.path / "history.csv"):
             return []
         try:
-            rows = list(csv.DictReader(io.StringIO(read_file(self.path / "history.csv").decode())))
-            rows = [{name: value if name == "phase" else float(value) for name, value in row.items() if value} for row in rows]
-            return [row | {"phase": row["phase"], "epoch": int(row["epoch"])} for row in rows]
-        except (OSError, ValueError, TypeError, KeyError, AttributeError, OverflowError, csv.Error) as error:
+            return histories.from_csv(read_file(self.path / "history.csv"))
+        except histories.UNREADABLE as error:
             self.set_aside("history.csv", run_files.reason(error), "the rows of the finished epochs are lost")
             return []
 
     def write_history(self, history: list[dict]) -> None:
         """Write ``history.csv``, with one row per epoch."""
-        text = io.StringIO()
-        columns = list(dict.fromkeys(key for row in history for key in row))
-        writer = csv.DictWriter(text, columns)
-        writer.writeheader()
-        writer.writerows(history)
-        self.write("history.csv", text.getvalue().encode())
+        self.write("history.csv", histories.to_csv(history))
 
 
 def _as_json(contents: Any) -> bytes:

@@ -4,22 +4,15 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
+from visionkit.printable import metric_text
 from visionkit.viz.page import write_page
 
 # Parts of the names of numbers of which less is better.
 LOW = ("error", "loss", "seconds", "megabytes", "deviation", "refused", "mistaken", "strangers")
+ABSENT = "-"  # what was not measured
 NEITHER = ("threshold", "images", "skipped")  # more is not better
 
 Row = Mapping[str, float | None]  # the numbers of a model by name; None where something was not measured
-
-
-def shown(name: str, value: float | None) -> str:
-    """A number in a table."""
-    if value is None:
-        return "-"
-    if isinstance(value, int):
-        return f"{value:,}"
-    return f"{value:.1f}" if name == "megabytes" else f"{value:.4g}"
 
 
 def best_of(name: str, values: Sequence[float | None]) -> float | None:
@@ -37,15 +30,15 @@ def columns_of(rows: Sequence[Row]) -> list[str]:
 
 def single_lines(row: Row) -> list[str]:
     """The numbers of one model, one a line."""
-    width = max(len(shown(*item)) for item in row.items())
-    return [f"{shown(name, value):>{width}}  {name.replace('_', ' ')}" for name, value in row.items()]
+    width = max(len(metric_text(*item, ABSENT)) for item in row.items())
+    return [f"{metric_text(name, value, ABSENT):>{width}}  {name.replace('_', ' ')}" for name, value in row.items()]
 
 
 def table_lines(names: Sequence[str], rows: Sequence[Row]) -> list[str]:
     """The numbers of several models, a row a model."""
     columns = columns_of(rows)
     table = [["model", *columns]]
-    table += [[name, *(shown(each, row.get(each)) for each in columns)] for name, row in zip(names, rows, strict=True)]
+    table += [[name, *(metric_text(of, row.get(of), ABSENT) for of in columns)] for name, row in zip(names, rows, strict=True)]
     widths = [max(map(len, cells)) for cells in zip(*table, strict=True)]
     return [
         f"{line[0]:{widths[0]}}" + "".join(f"  {cell:>{width}}" for cell, width in zip(line[1:], widths[1:], strict=True))
@@ -74,7 +67,9 @@ def write_comparison(
 
     def cells(row: Row) -> list[dict[str, Any]]:
         values = ((name, row.get(name)) for name in columns)
-        return [{"text": shown(*item), "is_best": item[1] is not None and item[1] == best[item[0]]} for item in values]
+        return [
+            {"text": metric_text(*item, ABSENT), "is_best": item[1] is not None and item[1] == best[item[0]]} for item in values
+        ]
 
     models = [
         {"name": name, "page": page.name, "cells": cells(row)} for name, page, row in zip(names, pages, rows, strict=True)

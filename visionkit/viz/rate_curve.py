@@ -15,7 +15,7 @@ def with_found_rates(report: Report, found: dict[str, dict[str, Any]]) -> Report
 
     Args:
         report: the report of a run.
-        found: phase -> ``training.rate_finder.FoundRate`` as a dict; where it is empty, the report stays as it is.
+        found: phase -> ``training.rates.finder.FoundRate`` as a dict; where it is empty, the report stays as it is.
     """
     if not found:
         return report

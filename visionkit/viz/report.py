@@ -11,7 +11,7 @@ from PIL import Image
 
 from visionkit.data.images.decode import ImageError, read_image
 from visionkit.data.index import Skipped
-from visionkit.printable import duration
+from visionkit.printable import metric_text
 from visionkit.viz import plots
 from visionkit.viz.page import inline, inline_jpeg, write_page
 
@@ -154,15 +154,6 @@ class Report:
         }
         template = "report.html.j2" if self.package else "base.html.j2"
         return write_page(path, self.package or __package__, template, **common | self.shown)
-
-
-def metric_text(name: str, value: float | None) -> str:
-    """A metric for people: four digits, or a time in words."""
-    if value is None:
-        return "not measured"
-    if name == "seconds":
-        return duration(value)
-    return f"{value:,.0f}" if abs(value) >= 1000 else f"{value:.4g}"
 
 
 def _titled(name: str) -> str:

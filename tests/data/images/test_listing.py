@@ -1,5 +1,7 @@
 """Images are listed at any depth, through links, and functions are mapped over them."""
 
+import errno
+import os
 from pathlib import Path
 
 from tests.conftest import write_classes
@@ -49,6 +51,18 @@ def test_folders_and_globs_are_listed_and_nothing_is_lost(class_folders):
     assert len(list_files([str(class_folders)])) == 16
     assert len(list_files([str(class_folders / "*" / "0[01].jpg")])) == 4
     assert list_files(["nowhere.jpg", "nowhere*.jpg"]) == ["nowhere.jpg", "nowhere*.jpg"]
+
+
+def test_a_folder_that_cannot_be_listed_is_not_lost(class_folders, monkeypatch):
+    def refusing(path):
+        if str(path).endswith("blue"):
+            raise PermissionError(errno.EACCES, "Permission denied", str(path))
+        return scandir(path)
+
+    scandir, red = os.scandir, [str(class_folders / "red" / f"{number:02d}.jpg") for number in range(8)]
+    monkeypatch.setattr(os, "scandir", refusing)
+    assert list_files([str(class_folders)]) == [*red, str(class_folders / "blue")]
+    assert list_images(class_folders)[0] == [*map(Path, red)]
 
 
 def test_many_files_are_mapped_in_order_and_those_that_fail_are_skipped(tmp_path):

@@ -10,7 +10,7 @@ from visionkit.data.images.scan import scan
 from visionkit.data.index import NO_OBJECTS, Annotation, Index, Objects
 from visionkit.errors import UserError
 from visionkit.export.bundle import read_metadata
-from visionkit.inference.measuring import EvaluateOptions, Opened
+from visionkit.inference.measuring import EvaluateOptions, Opened, opened_model, task_of
 from visionkit.tasks.localization.evaluate import (
     annotated_landmarks,
     annotated_objects,
@@ -19,6 +19,7 @@ from visionkit.tasks.localization.evaluate import (
     locate,
     read_data,
 )
+from visionkit.tasks.localization.predict import LandmarkPredictor, ObjectLocalizer
 from visionkit.tasks.localization.report import report_on
 
 FULL, HALF = [0.25, 0.25, 0.75, 0.75], [0.25, 0.25, 0.5, 0.75]  # the box that the localizer finds; the left half of it
@@ -53,6 +54,16 @@ def test_images_that_have_vanished_are_skipped_and_without_any_there_is_no_evalu
         (tmp_path / "train" / path).unlink()
     with pytest.raises(UserError, match="None of 3 images"):
         locate(localizer_bundle, train)
+
+
+def test_a_bundle_is_opened_by_the_predictor_of_its_task(localizer_bundle, landmark_bundle, train):
+    assert task_of(landmark_bundle) == "landmarks" and task_of(localizer_bundle) == "localization"
+    assert isinstance(opened_model(LandmarkPredictor, landmark_bundle), LandmarkPredictor)
+    with pytest.raises(UserError, match="does 'landmarks'; expected a model for localization"):
+        opened_model(ObjectLocalizer, landmark_bundle)
+    with pytest.raises(UserError, match="does 'landmarks'; expected a model for localization"):
+        opened_model(ObjectLocalizer, LandmarkPredictor.open(landmark_bundle, read_metadata(landmark_bundle)))
+    assert set(locate(landmark_bundle, train)[1]) == {"points"}
 
 
 def test_a_localizer_is_measured_beside_the_mean_answer(localizer_bundle, train, tmp_path):

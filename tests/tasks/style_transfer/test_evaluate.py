@@ -54,7 +54,7 @@ def test_photographs_are_painted_in_each_style_and_what_is_broken_is_skipped(bun
     assert opened.sentence == f"{photographs} holds 20 images, of which 16 are measured."
     assert result.images == 2 and result.labels == STYLES  # of three, since it has no LiteRT model
     assert [file.path for file in result.skipped] == [str(photographs / "00.png")]
-    assert np.isnan(result.metrics["style_loss"]) and "features of None are not available" in result.notes[1]
+    assert np.isnan(result.metrics["style_loss"]) and "what of None the training compared is not known here" in result.notes[1]
     page = report_on(result, "T").write(tmp_path / "r.html", notes=[], metrics={"images": 2}, config={}).read_text()
     assert "Painted images" in page and page.count("data:image/jpeg") == 2 * (1 + len(STYLES))
 
@@ -62,8 +62,9 @@ def test_photographs_are_painted_in_each_style_and_what_is_broken_is_skipped(bun
 def test_the_losses_are_those_of_the_training_for_styles_that_are_built_in(bundle, photographs, monkeypatch, rng):
     extractor, style = FeatureExtractor(small_features(), LAYERS), rng.integers(0, 256, (64, 64, 3), np.uint8)
     monkeypatch.setattr(evaluate.plan, "build_extractors", lambda *_, **__: (extractor, extractor))
-    monkeypatch.setattr(evaluate, "style_layers", lambda base: LAYERS)
-    monkeypatch.setattr(evaluate, "STYLES", STYLES)
+    monkeypatch.setattr(evaluate.compared, "STYLES", STYLES)
+    by_default = evaluate.compared.Compared(LAYERS, None, "max", 1.0, STYLES)
+    monkeypatch.setattr(evaluate.compared, "read", lambda metadata: by_default)
     monkeypatch.setattr(evaluate, "painting", lambda name: style)
     monkeypatch.setattr(evaluate, "WINDOW", 32)
     metrics = measured(bundle, photographs / "00.png")[1].metrics
@@ -80,7 +81,8 @@ def test_the_losses_are_those_of_the_training_for_styles_that_are_built_in(bundl
 def test_the_style_loss_needs_the_style_images(bundle, photographs, monkeypatch):
     extractor = FeatureExtractor(small_features(), LAYERS)
     monkeypatch.setattr(evaluate.plan, "build_extractors", lambda *_, **__: (extractor, extractor))
-    monkeypatch.setattr(evaluate, "style_layers", lambda base: LAYERS)
+    of_files = evaluate.compared.Compared(LAYERS, None, "max", 1.0, (None, None))
+    monkeypatch.setattr(evaluate.compared, "read", lambda metadata: of_files)
     result = measured(bundle, photographs / "00.png")[1]
     assert result.metrics["content_loss"] > 0 and np.isnan(result.metrics["style_loss"])
     assert result.notes == ("the style loss is not measured: the model does not hold its style images",)

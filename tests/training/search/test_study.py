@@ -132,6 +132,17 @@ def test_one_process_at_a_time_has_a_study(tmp_path):
         run(tmp_path, setup(1))
 
 
+def test_a_study_that_another_process_has_is_not_changed(tmp_path):
+    with studies.opened(tmp_path, setup(1)):
+        with pytest.raises(UserError, match="another process is working on this study"):
+            run(tmp_path, setup(9))
+        assert studies.read_setup(tmp_path) == setup(1)
+    run(tmp_path, setup(2))
+    assert studies.read_setup(tmp_path) == setup(2)
+    with pytest.raises(UserError, match="another process has begun a study there meanwhile"):
+        run(tmp_path, setup(2, seed=8))
+
+
 def test_the_path_of_a_study_needs_no_escapes(tmp_path):
     folder = tmp_path / "what? 100% #1"
     assert len(run(folder, setup(1))) == 1 and (folder / "study.db").is_file()
@@ -156,6 +167,8 @@ def test_a_damaged_study_is_an_error_of_one_line(tmp_path, contents):
 def test_a_study_is_begun_in_a_new_or_an_empty_folder(tmp_path):
     studies.check_new(tmp_path)
     studies.check_new(tmp_path / "new")
+    (tmp_path / ".lock").touch()  # of a study that was killed before it was begun
+    studies.check_new(tmp_path)
     (tmp_path / "mine.txt").write_text("")
     for folder in (tmp_path, tmp_path / "mine.txt"):
         with pytest.raises(UserError, match="holds no study, and is not an empty folder"):

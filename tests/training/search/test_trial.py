@@ -19,7 +19,7 @@ def test_a_run_without_a_history_has_no_rows(tmp_path):
 
 def test_rows_have_numbers_where_there_are(tmp_path):
     (tmp_path / "history.csv").write_text("phase,epoch,val_map\nhead,1,\nhead,2,0.5\n")
-    assert trials.read_history(tmp_path) == [{"phase": "head", "epoch": 1.0}, {"phase": "head", "epoch": 2.0, "val_map": 0.5}]
+    assert trials.read_history(tmp_path) == [{"phase": "head", "epoch": 1}, {"phase": "head", "epoch": 2, "val_map": 0.5}]
 
 
 @pytest.mark.parametrize(
@@ -38,6 +38,8 @@ def test_the_reason_of_a_failure_is_a_line(tmp_path, status, printed, expected):
     assert trials.reason(3, log) == "exit status 3"
     log.write_text(printed)
     assert trials.reason(status, log) == expected
+    log.write_text(f"error: of a process before it\n{printed}")
+    assert trials.reason(status, log, len("error: of a process before it\n")) == expected
 
 
 def test_a_run_that_nobody_writes_is_free_and_another_is_waited_for(tmp_path, monkeypatch):

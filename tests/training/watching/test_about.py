@@ -69,3 +69,12 @@ def test_a_damaged_file_is_no_obstacle(tmp_path):
         assert about.phases_of(run) == {}
         about.keep_phase(run, "head", {"epochs": 1})
         assert about.phases_of(run) == {"head": {"epochs": 1}}
+
+
+def test_a_learning_rate_that_was_found_stands_there(tmp_path):
+    run = run_of(tmp_path, {"learning_rate": "auto"}, {"found_rates": {"last": {"rate": 3e-4}}})
+    assert about.options_of(run) == {"learning_rate": "auto"}  # not found yet
+    about.keep_phase(run, "last", {"learning_rate": 3e-4})
+    assert about.options_of(run) == {"learning_rate": "0.0003 (found by trying)"}
+    about.keep_phase(run, "head", {"learning_rate": 1e-3})
+    assert about.options_of(run) == {"learning_rate": "0.0003 (last, found by trying), 0.001 (head)"}

@@ -181,3 +181,25 @@ def test_a_logger_that_fails_later_does_not_end_the_training(tmp_path, mlflow, m
     assert "MLflow is not written any more: the server is gone." in run.notes
     assert len(run.read_history()) == 3 and (run.path / "metrics.json").is_file()
     assert len(events(run.path / "logs" / "train")[0]["loss"]) == 3
+
+
+def test_a_run_goes_on_without_a_logger_that_is_missing(tmp_path, mlflow, monkeypatch):
+    with pytest.raises(Killed):
+        start(Config(out=tmp_path / "run", log=("mlflow", "tensorboard")), at_epoch=killed_in_the_third_epoch)
+    monkeypatch.setitem(sys.modules, "mlflow", None)  # as where it is not installed
+    run = start(Config(resume=tmp_path / "run"))
+    assert [note for note in run.notes if note.startswith("The run goes on without MLflow, which cannot be started here: ")]
+    assert len(mlflow.of("log_metrics")) == 2 and len(run.read_history()) == 3
+    assert len(events(run.path / "logs" / "train")[0]["loss"]) == 3  # the other one is written
+
+
+def test_a_run_goes_on_without_a_logger_whose_server_is_gone(tmp_path, mlflow, monkeypatch):
+    def refuse(**options):
+        raise ConnectionError("no server.\nMore lines.")
+
+    with pytest.raises(Killed):
+        start(Config(out=tmp_path / "run", log=("mlflow",)), at_epoch=killed_in_the_third_epoch)
+    monkeypatch.setattr(sys.modules["mlflow"], "start_run", refuse)
+    run = start(Config(resume=tmp_path / "run", log=("mlflow",)))
+    assert "The run goes on without MLflow, which cannot be started here: no server." in run.notes
+    assert (run.path / "metrics.json").is_file()

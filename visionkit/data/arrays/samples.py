@@ -207,8 +207,7 @@ def split_samples(data: SampleSet, *, size: int, seed: int) -> ArraySplits:
     class_names = tuple(sorted({sample.label for sample in samples if sample.split != "val"}, key=natural_order))
     if len(class_names) < 2:
         reason = f"only one class to train, {class_names[0]!r}" if class_names else f"no {kind} to train on"
-        first = "; ".join(f"{file.path}: {file.reason}" for file in data.skipped.list()[:1])
-        raise DataError(f"{reason}; expected at least two classes{f' (skipped: {first})' if first else ''}.")
+        raise DataError(f"{reason}; expected at least two classes{data.skipped.first('skipped: ')}.")
     unknown = sorted({sample.label for sample in samples} - set(class_names))
     if unknown:
         notes.append(f"validation has classes that training lacks, left out: {', '.join(unknown)}")

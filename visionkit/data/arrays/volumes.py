@@ -152,8 +152,7 @@ def _read_sets(
     names = {volume.name for volume in volumes}
     by_split = {split: [volume for volume in part if volume.name in names] for split, part in by_split.items()}
     if not volumes:
-        first = "; ".join(f"{file.path}: {file.reason}" for file in skipped.list()[:1])
-        raise DataError(f"--data {data}: no volume that can be used{f' ({first})' if first else ''}. {EXPECTED}")
+        raise DataError(f"--data {data}: no volume that can be used{skipped.first()}. {EXPECTED}")
     values, class_names, notes = _classes([np.unique(volume.labels) for volume in volumes], _names(Path(data), source))
     class_names = tuple(map(clean_name, class_names))
     by_split = {

@@ -24,7 +24,11 @@ OF_THE_SYSTEM = frozenset(
 
 
 def list_images(
-    folder: Path, *, within: Path | None = None, not_followed: list[Path] | None = None
+    folder: Path,
+    *,
+    within: Path | None = None,
+    not_followed: list[Path] | None = None,
+    unreadable: list[Path] | None = None,
 ) -> tuple[list[Path], list[Path]]:
     """All images below ``folder``, by name, and the other files; hidden ones are left out.
 
@@ -35,10 +39,16 @@ def list_images(
         folder: the folder.
         within: the folder of the data set, if ``folder`` is a part of it.
         not_followed: collects the links to folders that are not followed.
+        unreadable: collects the folders that cannot be listed, such as those of others.
     """
+
+    def collect(error: OSError) -> None:
+        if unreadable is not None:
+            unreadable.append(Path(error.filename))
+
     files, visited = [], set()
     root = os.path.realpath(within or folder)
-    for parent, folders, names in os.walk(folder, followlinks=True):
+    for parent, folders, names in os.walk(folder, onerror=collect, followlinks=True):
         real = os.path.realpath(parent)
         if real in visited:  # a second link to a folder elsewhere
             if not_followed is not None:
@@ -99,17 +109,20 @@ def is_hidden(name: str) -> bool:
 def list_files(names: Iterable[str], in_folder: Callable[[Path], list[Path]] | None = None) -> list[str]:
     """Expand files, folders and globs to a list of files.
 
-    A name that matches nothing stays in the list: it is then reported as unreadable, not lost.
+    A name that matches nothing stays in the list, and so does a folder below one that cannot be listed: they are then reported
+    as unreadable, not lost.
 
     Args:
         names: files, folders and globs.
         in_folder: lists the files of a folder. Default: all images below it.
     """
     in_folder = in_folder or (lambda folder: list_images(folder)[0])
-    files = []
+    files: list[str] = []
     for name in names:
         if Path(name).is_dir():
-            files += [str(path) for path in in_folder(Path(name))]
+            unreadable: list[Path] = []
+            list_images(Path(name), unreadable=unreadable)
+            files += [str(path) for path in (*in_folder(Path(name)), *unreadable)]
         elif not Path(name).exists() and glob.has_magic(name):
             files += sorted(glob.glob(name, recursive=True)) or [name]
         else:

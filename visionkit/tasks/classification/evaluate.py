@@ -21,7 +21,6 @@ from visionkit.inference.measuring import EvaluateOptions, Measured, Opened, ope
 from visionkit.inference.results import ClassificationResult
 from visionkit.metrics.calibration import calibration
 from visionkit.metrics.multi_label import NO_THRESHOLD, MultiLabelMetrics, multi_label_metrics
-from visionkit.printable import some
 from visionkit.progress import bar
 from visionkit.tasks.classification.predict import Classifier
 from visionkit.tasks.classification.train import is_multi_label
@@ -76,10 +75,10 @@ def read_data(source: str, metadata: dict[str, Any], options: EvaluateOptions) -
         return _opened_small(source, small, options)
     data_set = labelled(source, read_labels(source, options.allow_outside), multi_label=bool(metadata.get("multi_label")))
     chosen = measured_splits(data_set.splits, options.split, source)
-    part = joined([data_set.splits[name] for name in chosen])
+    part, unlike = joined([data_set.splits[name] for name in chosen])
     about = {"read_as": data_set.format, "count": len(part), "of": counted(int((part.counts() > 0).sum()), "class", "classes")}
     sentence = measured_sentence(data_set.splits, chosen, source, **about)
-    return Opened(source, name_of(chosen), part, sentence, notes_of(data_set))
+    return Opened(source, name_of(chosen), part, sentence, notes_of(data_set) + unlike)
 
 
 def _opened_small(source: str, small: SmallSplits, options: EvaluateOptions) -> Opened:
@@ -113,10 +112,8 @@ def evaluate_data(bundle: str | Path, opened: Opened, options: EvaluateOptions) 
     if isinstance(part, SmallImages):
         known = np.flatnonzero(match.numbers[part.labels] >= 0)
         numbers = match.numbers[part.labels[known]].astype(np.int32)
-        part, notes = SmallImages(model.labels, part.pixels[known], numbers), match.notes
-        if len(known) < len(opened.part):
-            lost = counted(len(opened.part) - len(known), "image")
-            notes += (f"left out: {lost} of {some(match.unknown)}, which the model does not know",)
+        part = SmallImages(model.labels, part.pixels[known], numbers)
+        notes = match.notes + match.left_out(len(opened.part) - len(known), "image")
         timed = (part.as_rgb(row, row + 1)[0] for row in range(len(part)))
     else:
         part, left_out = relabelled(part, match)

@@ -16,14 +16,12 @@ from visionkit.data.arrays.files import ArrayError, fitted
 from visionkit.data.arrays.folders import find_arrays
 from visionkit.data.arrays.samples import ArraySplits, read_samples
 from visionkit.data.class_matching import match_classes
-from visionkit.data.index import counted
 from visionkit.data.measured_split import measured_sentence, measured_splits, name_of
 from visionkit.errors import UserError
 from visionkit.export import litert
 from visionkit.export.bundle import LITERT_FILE, find_bundle, read_metadata
 from visionkit.inference.measuring import EvaluateOptions, Measured, Opened, opened_model, seconds_an_image
 from visionkit.metrics.calibration import calibration
-from visionkit.printable import some
 from visionkit.tasks.classification.evaluate import Evaluation, compared_rows, note_difference
 from visionkit.tasks.classification.predict_arrays import ArrayClassifier
 from visionkit.training.run_folder import RunFolder
@@ -56,8 +54,7 @@ def read_data(source: str, metadata: dict[str, Any], options: EvaluateOptions) -
     part = replace(found, splits={"val": pairs})
     samples = read_samples(part, size=metadata["shape"][0], patches=PATCHES, seed=0)
     if not samples.samples:
-        first = "; ".join(f"{file.path}: {file.reason}" for file in samples.skipped.list()[:1])
-        raise UserError(f"{source}: no {kind} can be read{f' ({first})' if first else ''}.")
+        raise UserError(f"{source}: no {kind} can be read{samples.skipped.first()}.")
     sentence = measured_sentence(
         found.splits, chosen, source, read_as=LAYOUT_WORDS[found.layout], count=len(samples.samples), noun=kind
     )
@@ -81,10 +78,7 @@ def evaluate_data(bundle: str | Path, opened: Opened, options: EvaluateOptions) 
     model = opened_model(ArrayClassifier, bundle, trust=options.trust)
     numbers = dict(zip(names, match.numbers.tolist(), strict=True))
     known = [sample for sample in data.samples if numbers[sample.label] >= 0]
-    left_out = len(data.samples) - len(known)
-    notes = match.notes
-    if left_out:
-        notes += (f"left out: {counted(left_out, data.kind)} of {some(match.unknown)}, which the model does not know",)
+    notes = match.notes + match.left_out(len(data.samples) - len(known), data.kind)
     paths, labels, values = [], [], []
     for sample in known:
         try:
@@ -95,8 +89,7 @@ def evaluate_data(bundle: str | Path, opened: Opened, options: EvaluateOptions) 
         paths.append(sample.name)
         labels.append(numbers[sample.label])
     if not values:
-        first = "; ".join(f"{file.path}: {file.reason}" for file in data.skipped.list()[:1])
-        raise UserError(f"{opened.source}: no {data.kind} can be measured{f' ({first})' if first else ''}.")
+        raise UserError(f"{opened.source}: no {data.kind} can be measured{data.skipped.first()}.")
     evaluation = evaluate_samples(model, paths, np.array(labels, np.int32), np.stack(values))
     seconds = seconds_an_image(model, values)
     return Measured(evaluation.metrics, evaluation, model.labels, len(paths), data.skipped.list(), notes, seconds)

@@ -26,6 +26,7 @@ from visionkit.training.dataset import few, read_splits, with_cache, with_unmeas
 from visionkit.training.early_stopping import kept_rows
 from visionkit.training.freezing import Part
 from visionkit.training.recipe import Run
+from visionkit.training.run_folder import PLAN
 
 SHIFT_SHARE = 1 / 8  # of the side: 4 pixels of 32, as in the residual paper
 SMALL_SET = 10_000  # images; beyond, fewer epochs and larger batches do
@@ -68,7 +69,7 @@ def open_data(
         splits = read_classified(source, seed=config.seed, multi_label=multi_label, allow_outside=config.allow_outside)
         return few(splits) if config.smoke else splits
 
-    resumed = "data" in (run.read_json("plan.json") or {})
+    resumed = "data" in (run.read_json(PLAN) or {})
     return read_splits(run, read, partial(_validate, source=source, resumed=resumed))
 
 

@@ -12,6 +12,7 @@ from visionkit.data.demo.arrays import SIDE, demo_signals, demo_volumes
 from visionkit.training.config import RunConfig
 from visionkit.training.dataset import note_skipped
 from visionkit.training.recipe import Run
+from visionkit.training.run_folder import PLAN
 
 NETWORKS = {"signal": "resnet20", "volume": "resnet8"}
 STEPS = {"signal": 1200, "volume": 600}  # of training, unless the epochs are requested; within EPOCHS
@@ -57,10 +58,10 @@ def open_data(run: Run, config: RunConfig, *, built_in: BuiltIn, size: int, patc
     else:
         source = config.data
         samples = read_samples(find_arrays(source), size=size, patches=patches, seed=config.seed)
-    stored = run.read_json("plan.json")
+    stored = run.read_json(PLAN)
     data = split_samples(samples, size=size, seed=config.seed) if stored is None else restore_splits(samples, stored)
     if stored is None:
-        run.write_json("plan.json", data.to_plain())
+        run.write_json(PLAN, data.to_plain())
     counts = f"{len(data.train)} training and {len(data.val)} validation {data.kind}s"
     run.note(f"{counts} of {len(data.train.class_names)} classes: {source}.")
     note_skipped(run, data)

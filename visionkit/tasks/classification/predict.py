@@ -32,6 +32,8 @@ class Classifier(Predictor[ClassificationResult]):
     Of a model of several labels an image, it is a ``MultiLabelResult``.
     """
 
+    TASK = "classification"
+
     @classmethod
     def open(cls, folder: Path, metadata: dict[str, Any], *, trust: bool = False) -> "Classifier":
         """A classifier of images, or an ``ArrayClassifier`` of signals or volumes."""

@@ -20,7 +20,7 @@ from visionkit.training.freezing import BASE, NONE, Freeze, Part, parts_of
 HEAD, LAST, ALL = "head", "last", "all"
 APPROACHES = (HEAD, LAST, ALL)
 EPOCHS = {HEAD: 20, LAST: 8, ALL: 8}
-LEARNING_RATES = {HEAD: 1e-3, LAST: 1e-4, ALL: 1e-4}  # pretrained weights are adapted, not replaced
+LEARNING_RATES = {HEAD: 1e-3, ALL: 1e-4}  # of new weights, and of a base, whose pretrained weights are adapted, not replaced
 FROZEN_STRIDE = 8  # "last" unfreezes the layers after the feature map of this stride, or of the last but one
 FEW_PER_CLASS, MANY = 150, 5_000  # training images: per class; in total
 

@@ -111,9 +111,10 @@ def read_data(source: str, metadata: dict[str, Any], options: EvaluateOptions) -
             f"read as {data_set.format}."
         )
     chosen = measured_splits(data_set.splits, options.split, source, can_measure=lambda index: index.has_objects)
-    part = scan(joined([data_set.splits[name] for name in chosen]))
+    part, unlike = joined([data_set.splits[name] for name in chosen])
+    part = scan(part)
     sentence = measured_sentence(data_set.splits, chosen, source, read_as=data_set.format, count=len(part))
-    return Opened(source, name_of(chosen), part, sentence, notes_of(data_set))
+    return Opened(source, name_of(chosen), part, sentence, notes_of(data_set) + unlike)
 
 
 def evaluate_data(bundle: str | Path, opened: Opened, options: EvaluateOptions) -> Measured:

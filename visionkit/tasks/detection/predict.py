@@ -32,6 +32,7 @@ class Detector(Predictor[DetectionResult]):
         threshold: only boxes with higher scores are returned, unless a call passes another threshold.
     """
 
+    TASK = "detection"
     OPTIONS = frozenset({"threshold", "tile", "coco", "annotations"})
     VIDEOS = True
     FUNCTIONS = ("detect",)

@@ -70,12 +70,12 @@ def read_data(source: str, metadata: dict[str, Any], options: EvaluateOptions) -
     """
     data_set = read_people(source, allow_outside=options.allow_outside)
     chosen = measured_splits(data_set.splits, options.split, source)
-    part = joined([data_set.splits[name] for name in chosen])
+    part, unlike = joined([data_set.splits[name] for name in chosen])
     counts = np.unique(part.labels, return_counts=True)[1]
     _check_people(source, counts)
     about = {"read_as": data_set.format, "count": len(part), "of": f"{len(counts):,} people"}
     sentence = measured_sentence(data_set.splits, chosen, source, **about)
-    return Opened(source, name_of(chosen), part, sentence, notes_of(data_set))
+    return Opened(source, name_of(chosen), part, sentence, notes_of(data_set) + unlike)
 
 
 def _check_people(source: str, counts: np.ndarray) -> None:

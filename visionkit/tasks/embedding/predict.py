@@ -42,6 +42,8 @@ class EmbeddingResult(Result):
 class Embedder(Predictor[EmbeddingResult]):
     """A bundle of an embedder in memory; made by ``visionkit.load``. It takes images that one thing fills, such as a face."""
 
+    TASK = "embedding"
+
     def embed(self, pixels: np.ndarray) -> np.ndarray:
         """The embeddings of images of one size, uint8 RGB ``(N, H, W, 3)``: float32 ``(N, D)``."""
         return self._model.serve_images(tf.constant(pixels))["embedding"].numpy()

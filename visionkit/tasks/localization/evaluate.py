@@ -17,10 +17,9 @@ from visionkit.data.measured_split import measured_sentence, measured_splits, na
 from visionkit.data.pipeline.collate import pad_objects
 from visionkit.errors import UserError
 from visionkit.export.bundle import find_bundle, read_metadata
-from visionkit.inference.measuring import EvaluateOptions, Measured, Opened, opened_model, seconds_an_image
+from visionkit.inference.measuring import EvaluateOptions, Measured, Opened, opened_model, seconds_an_image, task_of
 from visionkit.inference.predictor import Predictor
 from visionkit.metrics.localization import landmark_errors, localization_metrics
-from visionkit.printable import some
 from visionkit.tasks.localization.plan import usable
 from visionkit.tasks.localization.predict import PRESENT, LandmarkPredictor, ObjectLocalizer
 from visionkit.tasks.localization.train import object_truth
@@ -85,9 +84,9 @@ def read_data(source: str, metadata: dict[str, Any], options: EvaluateOptions) -
     """
     data_set = sources.read(source, allow_outside=options.allow_outside)
     chosen = measured_splits(data_set.splits, options.split, source, can_measure=lambda index: index.has_objects)
-    whole = joined([data_set.splits[name] for name in chosen])
+    whole, unlike = joined([data_set.splits[name] for name in chosen])
     part = usable(whole, "measured", "landmarks" if metadata["task"] == "landmarks" else "object", source)
-    notes = notes_of(data_set)
+    notes = notes_of(data_set) + unlike
     if len(part) < len(whole):
         notes += (f"left out: {counted(len(whole) - len(part), 'image')} with more objects, or none",)
     part = scan(part)
@@ -114,11 +113,8 @@ def evaluate_data(bundle: str | Path, opened: Opened, options: EvaluateOptions) 
         index = _without_unknown(index, match)
         if not len(index):
             raise UserError(f"{opened.source}: none of {len(opened.part)} images shows a class that {bundle} knows.")
-        notes = match.notes
-        if len(index) < len(opened.part):
-            lost = counted(len(opened.part) - len(index), "image")
-            notes += (f"left out: {lost} of {some(match.unknown)}, which the model does not know",)
-    model = opened_model(ObjectLocalizer if is_localizer else LandmarkPredictor, bundle, trust=options.trust)
+        notes = match.notes + match.left_out(len(opened.part) - len(index), "image")
+    model = _opened(bundle, trust=options.trust)
     evaluation = evaluate(model, index)
     seconds, images = seconds_an_image(model, index.paths), len(evaluation.index)
     return Measured(evaluation.metrics, evaluation, model.labels, images, index.skipped.list(), notes, seconds)
@@ -143,8 +139,7 @@ def evaluate(bundle: str | Path | Predictor, val: Index, train: Index | None = N
         UserError: no image can be read, or the data has another number of landmarks.
     """
     readable, outputs = locate(bundle, val)
-    metadata = bundle.metadata if isinstance(bundle, Predictor) else read_metadata(Path(bundle))
-    if metadata["task"] == "landmarks":
+    if task_of(bundle) == LandmarkPredictor.TASK:
         return _evaluate_landmarks(outputs["points"], readable, train)
     return _evaluate_objects(outputs, readable, train)
 
@@ -158,7 +153,7 @@ def locate(bundle: str | Path | Predictor, index: Index) -> tuple[Index, dict[st
     Raises:
         UserError: no image can be read.
     """
-    model = opened_model(ObjectLocalizer, bundle)
+    model = _opened(bundle)
     results = map_files(lambda path: model.serve(read_image(path)[None]), index.paths, index.skipped, "evaluating")
     readable = [position for position, result in enumerate(results) if result is not None]
     if not readable:
@@ -168,6 +163,11 @@ def locate(bundle: str | Path | Predictor, index: Index) -> tuple[Index, dict[st
     if "label" in outputs:
         outputs["label"] = outputs["label"].astype(str)
     return index.take(readable), outputs
+
+
+def _opened(bundle: str | Path | Predictor, *, trust: bool = False) -> Predictor:
+    kind = LandmarkPredictor if task_of(bundle) == LandmarkPredictor.TASK else ObjectLocalizer
+    return opened_model(kind, bundle, trust=trust)
 
 
 def annotated_objects(index: Index) -> np.ndarray:

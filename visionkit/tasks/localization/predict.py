@@ -56,6 +56,8 @@ class ObjectLocalizer(Locator[DetectionResult]):
     A score is the probability that there is an object, times that of its class.
     """
 
+    TASK = "localization"
+
     def draw(self, result: DetectionResult) -> Image.Image:
         """The box with its class and score; small images are enlarged, so that the name can be read."""
         from visionkit.viz.boxes import draw_boxes  # supervision takes a second to import
@@ -88,6 +90,8 @@ class ObjectLocalizer(Locator[DetectionResult]):
 
 class LandmarkPredictor(Locator[LandmarkResult]):
     """A bundle that finds landmarks; made by ``visionkit.load``."""
+
+    TASK = "landmarks"
 
     def draw(self, result: LandmarkResult) -> Image.Image:
         """The landmarks as dots."""

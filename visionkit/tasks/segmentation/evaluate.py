@@ -152,13 +152,13 @@ def read_data(source: str, metadata: dict[str, Any], options: EvaluateOptions) -
         )
     can_measure = (lambda index: index.has_masks) if are_masks else (lambda index: index.has_objects)
     chosen = measured_splits(data_set.splits, options.split, source, can_measure=can_measure)
-    index = scan(joined([data_set.splits[name] for name in chosen]))
+    index, unlike = joined([data_set.splits[name] for name in chosen])
+    index = scan(index)
     index = index if are_masks else with_masks(index, options.scratch / "masks")
     index, counts, ignored = with_readable_masks(index)
     if not len(index):
-        first = "; ".join(f"{file.path}: {file.reason}" for file in index.skipped.list()[:1])
-        raise UserError(f"{source}: no image can be used{f' ({first})' if first else ''}; mend them.")
-    notes = notes_of(data_set)
+        raise UserError(f"{source}: no image can be used{index.skipped.first()}; mend them.")
+    notes = notes_of(data_set) + unlike
     if ignored:
         notes += (
             f"the masks mark {ignored:,} pixels ({ignored / (ignored + counts.sum()):.1%}) as no class: they are ignored",

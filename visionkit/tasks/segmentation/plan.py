@@ -25,6 +25,7 @@ from visionkit.training import dataset
 from visionkit.training.config import TrainConfig
 from visionkit.training.dataset import first_images, note_skipped, open_splits, with_unmeasurable
 from visionkit.training.recipe import Run
+from visionkit.training.run_folder import PLAN
 
 SMOKE_IMAGES = {"training": 16, "validation": 4}
 FILTERS = {2: (16, 32, 64, 128, 256), 3: (16, 32, 64, 128)}  # by rank: what two cores train in minutes
@@ -90,7 +91,7 @@ def open_images(
 
     Outlines of objects are drawn as masks into ``RUN/masks``.
     """
-    stored = run.read_json("plan.json")
+    stored = run.read_json(PLAN)
     fewer = {"num_train": SMOKE_IMAGES["training"], "num_val": SMOKE_IMAGES["validation"]}
     write, name, class_counts, ignored = make_segmentation_demo, "segmentation_demo", {}, {}
     source = config.data or str(dataset.built_in(write, name, smoke=config.smoke, **fewer))
@@ -106,8 +107,7 @@ def open_images(
             index = index if splits.train.has_masks else with_masks(index, run.path / "masks" / name)
             readable, class_counts[name], ignored[name] = with_readable_masks(index)
             if not len(readable):
-                first = "; ".join(f"{file.path}: {file.reason}" for file in index.skipped.list()[:1])
-                raise UserError(f"{source}: no {name} image can be used{f' ({first})' if first else ''}; mend them.")
+                raise UserError(f"{source}: no {name} image can be used{index.skipped.first()}; mend them.")
             return readable
 
         readable = splits.map(usable)
@@ -122,20 +122,20 @@ def open_images(
 
     readable, listed = open_splits(run, splits, validate)
     if stored is None:
-        run.write_json("plan.json", {"data": (listed if listed.train.has_masks else readable).to_plain()})
+        run.write_json(PLAN, {"data": (listed if listed.train.has_masks else readable).to_plain()})
     note_ignored(run, ignored, class_counts)
     return readable, class_counts["training"]
 
 
 def open_volumes(run: Run, config: TrainConfig) -> VolumeSplits:
     """Volumes with labels."""
-    stored = run.read_json("plan.json")
+    stored = run.read_json(PLAN)
     splits = demo_label_volumes(seed=config.seed) if config.data is None else read_volumes(config.data, seed=config.seed)
     if config.smoke:
         train, val = SMOKE_IMAGES.values()
         splits = dataclasses.replace(splits, train=splits.train[:train], val=splits.val[:val])
     if stored is None:
-        run.write_json("plan.json", {"data": splits.to_plain()})
+        run.write_json(PLAN, {"data": splits.to_plain()})
     else:
         splits = splits.keep_to(stored["data"])
     shapes = np.array([volume.labels.shape for volume in splits.train])

@@ -73,6 +73,7 @@ class SegmentationResult(Result):
 class Segmenter(Predictor[SegmentationResult]):
     """A bundle of a segmenter of images in memory; made by ``visionkit.load``."""
 
+    TASK = "segmentation"
     OPTIONS = frozenset({"instances"})
 
     @classmethod

@@ -7,7 +7,7 @@ from typing import Any
 
 import numpy as np
 
-from visionkit.data.demo.style_images import STYLES, painting
+from visionkit.data.demo.style_images import painting
 from visionkit.data.images.decode import ImageError, read_image
 from visionkit.data.images.listing import list_images
 from visionkit.data.images.resize import center_crop
@@ -18,9 +18,8 @@ from visionkit.errors import UserError
 from visionkit.export.bundle import LITERT_FILE, find_bundle, read_metadata
 from visionkit.files import home_expanded
 from visionkit.inference.measuring import EvaluateOptions, Measured, Opened, opened_model, seconds_an_image
-from visionkit.models.style_features import style_layers
 from visionkit.progress import bar
-from visionkit.tasks.style_transfer import plan
+from visionkit.tasks.style_transfer import compared, plan
 from visionkit.tasks.style_transfer.descent import PreparedScale, StyleImage, pad_narrow, resize
 from visionkit.tasks.style_transfer.objective import FeatureExtractor
 from visionkit.tasks.style_transfer.painting import Painting
@@ -151,16 +150,18 @@ def evaluate_data(bundle: str | Path, opened: Opened, options: EvaluateOptions) 
 
 def _features_of(model: Stylizer) -> tuple[FeatureExtractor | None, StyleTargets | None, str]:
     """What compares images as the training of a bundle did, its styles, and a note on what cannot be measured."""
-    base = model.metadata.get("base")
+    base, by = model.metadata.get("base"), compared.read(model.metadata)
+    if by is None:
+        return None, None, f"the losses are not measured: what of {base} the training compared is not known here"
     try:
-        layers = plan.choose_layers(style_layers(base), None, ())
-        extractor, _ = plan.build_extractors(base, layers, weights=None, pooling="max", half_precision=False)
+        options = {"weights": by.weights, "pooling": by.pooling, "half_precision": False}
+        extractor, _ = plan.build_extractors(base, by.layers, **options)
     except (UserError, AttributeError):  # such as another network, or a bundle that does not name one
         return None, None, f"the losses are not measured: the features of {base} are not available"
-    if not set(model.labels) <= set(STYLES):
+    if not all(by.styles):
         return extractor, None, "the style loss is not measured: the model does not hold its style images"
-    styles = [StyleImage(painting(label)) for label in model.labels]
-    return extractor, StyleTargets.at_window_size(styles, extractor, WINDOW), ""
+    styles = [StyleImage(painting(name)) for name in by.styles]
+    return extractor, StyleTargets.at_window_size(styles, extractor, WINDOW, by.style_size), by.note
 
 
 def evaluate(painting: Painting, scale: PreparedScale, bundle: BundleEvaluation | None = None) -> Evaluation:

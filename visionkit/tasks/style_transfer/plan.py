@@ -22,7 +22,7 @@ from visionkit.tasks.style_transfer.objective import FeatureExtractor
 from visionkit.training import runtime
 from visionkit.training.config import RunConfig
 from visionkit.training.dataset import first_images, read_splits
-from visionkit.training.run_folder import RunFolder
+from visionkit.training.run_folder import PLAN, RunFolder
 
 Colors = Literal["style", "luminance", "histogram"]
 SMALLEST = 16  # smallest longer side of a result in pixels
@@ -234,7 +234,7 @@ def open_data(run: RunFolder, config: RunConfig) -> Splits | None:
         UserError: there are too few photographs, or none can be read.
     """
     if config.data is None:
-        run.write_json("plan.json", {})
+        run.write_json(PLAN, {})
         return None
 
     def read() -> Splits:

@@ -54,6 +54,7 @@ class StyleResult(Result):
 class Stylizer(Predictor[StyleResult]):
     """A bundle that paints images in styles, which are its labels; made by ``visionkit.load``."""
 
+    TASK = "stylization"
     OPTIONS = frozenset({"style"})
     VIDEOS = True
     FUNCTIONS = ("serve_styles",)

@@ -16,6 +16,7 @@ import keras
 import numpy as np
 
 from visionkit.training.fit import Phase, compile_phase
+from visionkit.training.run_files import FOUND
 from visionkit.training.run_folder import PLAN, RunFolder
 
 AUTO = "auto"
@@ -25,7 +26,6 @@ SMOOTHING = 0.98  # decay of the moving average of the losses of 100 steps, as f
 DIVERGED = 4.0  # times the lowest loss
 SKIPPED_SHARE, SKIPPED_AT_END = 0.1, 5  # steps that are not looked at, as fastai: few losses are averaged; the loss diverges
 USUAL = 1e-3  # where no rate lets the loss fall
-FOUND = "found_rates"  # in plan.json
 
 
 @dataclasses.dataclass(frozen=True)

@@ -19,7 +19,7 @@ from visionkit.training.search import trial as trials
 from visionkit.training.search.space import Option, Space, first_values, shown, words_of
 from visionkit.training.search.trial import Outcome
 
-SETUP, STORAGE = "study.json", "study.db"
+SETUP, STORAGE, LOCK = "study.json", "study.db", ".lock"
 NAME = "visionkit"  # of the study in Optuna's storage
 COMPARED = 5  # trials that finish before others are compared with them and stopped
 UNJUDGED = 2  # epochs in which no trial is stopped: learning rates rise at first
@@ -114,7 +114,7 @@ def check_new(folder: Path) -> None:
     Raises:
         UserError: it is not empty, or no folder.
     """
-    if folder.exists() and (not folder.is_dir() or any(folder.iterdir())):
+    if folder.exists() and (not folder.is_dir() or any(file.name != LOCK for file in folder.iterdir())):
         raise UserError(f"{folder} holds no study, and is not an empty folder: name another one with --study.")
 
 
@@ -126,12 +126,21 @@ def write_setup(folder: Path, setup: Setup) -> None:
     write_atomically(folder / SETUP, json.dumps(plain, indent=2).encode())
 
 
+def _keep_setup(folder: Path, setup: Setup) -> None:
+    """Write the setup of a study that this process has."""
+    kept = read_setup(folder) if (folder / SETUP).exists() else None
+    if kept is not None and dataclasses.replace(kept, trials=setup.trials) != setup:
+        raise UserError(f"{folder}: another process has begun a study there meanwhile; name another --study.")
+    if kept != setup:
+        write_setup(folder, setup)
+
+
 @contextmanager
 def opened(folder: Path, setup: Setup) -> Iterator[Any]:
-    """Open the study of a folder, for this process alone.
+    """Open the study of a folder, for this process alone; its ``study.json`` is written, or has another number of trials.
 
     Raises:
-        UserError: another process has it.
+        UserError: another process has it, or has begun another study there meanwhile.
     """
     import sqlite3
 
@@ -139,11 +148,17 @@ def opened(folder: Path, setup: Setup) -> Iterator[Any]:
     import sqlalchemy
     from filelock import FileLock, Timeout
 
-    lock = FileLock(folder / ".lock")
+    folder.mkdir(parents=True, exist_ok=True)
+    lock = FileLock(folder / LOCK)
     try:
         lock.acquire(timeout=0)
     except Timeout:
         raise UserError(f"{folder}: another process is working on this study.") from None
+    try:
+        _keep_setup(folder, setup)
+    except BaseException:
+        lock.release()
+        raise
     optuna.logging.set_verbosity(optuna.logging.ERROR)
     engine = {"creator": lambda: sqlite3.connect(folder / STORAGE, check_same_thread=False)}  # a path needs no escapes so
     try:
@@ -205,10 +220,12 @@ def search(
         trials.wait_until_free(run)
         words = [*setup.arguments, *words_of(setup.space.options, values), "--out", str(run)]
         words = ["--resume", str(run)] if is_begun and (run / "config.json").exists() else words
+        before = log.stat().st_size if log.exists() else 0
         process = trials.begin(command(["train", setup.recipe, *words]), log, _working(setup), environment)
         try:
             show = None if shows is None else (lambda *measured, number=number: shows(number, *measured))
-            outcome = trials.follow(trial, run, process, setup.space, log=log, deadline=deadline, shows=show)
+            options = {"log": log, "log_before": before, "deadline": deadline, "shows": show}
+            outcome = trials.follow(trial, run, process, setup.space, **options)
         except BaseException:
             trials.end(process)
             raise

@@ -1,23 +1,25 @@
 """One trial of a search: a recipe in a process of its own, which is followed and, where it is not worth its time, stopped."""
 
-import csv
-import io
 import json
+import os
 import signal
 import subprocess
 import time
 from collections.abc import Callable, Sequence
+from functools import partial
 from pathlib import Path
 from typing import Any, Literal, NamedTuple
 
 from filelock import FileLock, Timeout
 
 from visionkit.errors import UserError
-from visionkit.files import read_file
+from visionkit.files import open_file, read_file
+from visionkit.training import history
 from visionkit.training.search.space import Space
 
 POLL = 0.2  # seconds between two looks at the history
 PATIENCE = 60.0  # seconds in which a process that was asked to end has to
+LAST = 2**16  # bytes at the end of what a process printed, in which its error is
 
 
 class Outcome(NamedTuple):
@@ -89,6 +91,7 @@ def follow(
     space: Space,
     *,
     log: Path,
+    log_before: int = 0,
     deadline: float | None = None,
     shows: Callable[[int, str, float], None] | None = None,
 ) -> Outcome:
@@ -102,6 +105,7 @@ def follow(
         process: the trial; it has ended when this function returns.
         space: names the metrics.
         log: what the process printed.
+        log_before: the bytes of the log before the process began.
         deadline: when the trial is interrupted, as ``time.monotonic`` counts.
         shows: is called after each epoch with the number of epochs, the metric and its value.
     """
@@ -125,7 +129,8 @@ def follow(
                 return Outcome("pruned", value, metric, epochs, row.get("seconds", 0.0))
         if status is not None:
             process.stdin.close()
-            return _ended(status, run, log, space, epochs=len(rows), seconds=time.monotonic() - began)
+            why = partial(reason, status, log, log_before)
+            return _ended(status, run, why, space, epochs=len(rows), seconds=time.monotonic() - began)
         if deadline is not None and time.monotonic() >= deadline:
             end(process)
             return Outcome("interrupted", epochs=len(rows))
@@ -137,11 +142,11 @@ def _is_shared(row: dict[str, Any], trial: Any, space: Space) -> bool:
     return row["phase"] == space.shared and trial.params.get("unfreeze") != space.shared
 
 
-def _ended(status: int, run: Path, log: Path, space: Space, **measured: Any) -> Outcome:
+def _ended(status: int, run: Path, why: Callable[[], str], space: Space, **measured: Any) -> Outcome:
     """The outcome of a process that has ended by itself."""
     metrics = _read_metrics(run)
     if status != 0 or metrics is None:
-        return Outcome("failed", error=reason(status, log), **measured)
+        return Outcome("failed", error=why(), **measured)
     metric = next((name for name in space.metrics if metrics.get(name) is not None), None)
     measured["seconds"] = metrics.get("seconds") or measured["seconds"]
     if metric is None:
@@ -159,19 +164,33 @@ def _read_metrics(run: Path) -> dict[str, float | None] | None:
 def read_history(run: Path) -> list[dict[str, Any]]:
     """The rows of a run's ``history.csv``, with numbers where there are; none where there is no such file yet."""
     try:
-        rows = list(csv.DictReader(io.StringIO(read_file(run / "history.csv").decode())))
-        return [{name: value if name == "phase" else float(value) for name, value in row.items() if value} for row in rows]
-    except (OSError, ValueError):
+        return history.from_csv(read_file(run / "history.csv"))
+    except history.UNREADABLE:
         return []
 
 
-def reason(status: int, log: Path) -> str:
-    """Why a process failed, in a line: its last error, or its last line, or the signal that ended it."""
+def reason(status: int, log: Path, before: int = 0) -> str:
+    """Why a process failed, in a line: its last error, or its last line, or the signal that ended it.
+
+    Args:
+        status: of the process.
+        log: what it printed.
+        before: the bytes of the log that are of others before it.
+    """
     if status < 0:
         name = signal.Signals(-status).name if -status in set(signal.Signals) else f"signal {-status}"
         return f"it was ended by {name}" + (", maybe since memory was short" if name == "SIGKILL" else "")
-    lines = read_file(log).decode(errors="replace").replace("\r", "\n").splitlines() if log.is_file() else []
+    lines = _printed(log, before).replace("\r", "\n").splitlines()
     lines = [line.strip() for line in lines if line.strip()]
     errors = [line for line in lines if line.startswith(("error: ", "visionkit: "))]
     last = (errors or lines or [f"exit status {status}"])[-1]
     return last.removeprefix("error: ").removeprefix("visionkit: ")
+
+
+def _printed(log: Path, before: int) -> str:
+    """The end of what a process printed."""
+    if not log.is_file():
+        return ""
+    with open_file(log) as file:
+        file.seek(max(before, file.seek(0, os.SEEK_END) - LAST))
+        return file.read().decode(errors="replace")

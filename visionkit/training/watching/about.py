@@ -5,11 +5,13 @@ from typing import Any
 
 from visionkit.printable import duration
 from visionkit.training import runtime
+from visionkit.training.run_files import FOUND
 from visionkit.training.run_folder import ABOUT, PLAN, RunFolder
 
 DATE = "%Y-%m-%d %H:%M"
 MEANINGLESS = "A smoke run: it only tests that everything works, with few samples and few steps. Its numbers are meaningless."
 IN_PLAN = {"unfreeze": "approach"}  # options whose choice has another name in the plan
+OWN, BY_TRYING = "the recipe's own", "found by trying"
 OF_PHASES = ("epochs", "size", "batch_size", "learning_rate")
 
 
@@ -54,10 +56,12 @@ def _option(name: str, value: Any, plan: dict[str, Any], phases: dict[str, dict[
         return f"{plain(chosen)} (chosen by the run)"
     if name in OF_PHASES:
         values = {phase: plain(facts[name]) for phase, facts in phases.items() if facts.get(name) is not None}
+        found = [phase for phase in values if name == "learning_rate" and phase in plan.get(FOUND, {})]
         if len(set(values.values())) == 1:
-            return f"{next(iter(values.values()))} (the recipe's own)"
+            return f"{next(iter(values.values()))} ({BY_TRYING if found else OWN})"
         if values:
-            return ", ".join(f"{value} ({phase})" for phase, value in values.items())
+            sources = {phase: f"{phase}, {BY_TRYING}" if phase in found else phase for phase in values}
+            return ", ".join(f"{value} ({sources[phase]})" for phase, value in values.items())
     if name == "data":
         return "the built-in data"
     return plain(value) if value else "not set"

@@ -136,18 +136,24 @@ class Loggers:
     Args:
         names: names of the loggers, from ``--log``.
         run: the run, which takes a note about each.
+        is_resumed: whether the run was begun before: it then goes on without a logger that cannot be started, maybe on another
+            machine, and a note says so.
 
     Raises:
-        UserError: one is not installed, or cannot be started.
+        UserError: one of a new run is not installed, or cannot be started.
     """
 
-    def __init__(self, names: Sequence[LoggerName], run: RunFolder):
-        check_installed(names)
+    def __init__(self, names: Sequence[LoggerName], run: RunFolder, *, is_resumed: bool = False):
+        if not is_resumed:
+            check_installed(names)
         self._run, self._open = run, {}
         for name in dict.fromkeys(names):
             try:
                 self._open[name] = KINDS[name](run)
             except Exception as error:  # the packages' errors have no common type
+                if is_resumed:
+                    run.note(f"The run goes on without {TITLES[name]}, which cannot be started here: {_first_line(error)}.")
+                    continue
                 self.close(is_finished=False)
                 raise UserError(
                     f"--log {name}: {TITLES[name]} cannot be started: {_first_line(error)}. Log in or set its environment "

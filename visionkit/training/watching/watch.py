@@ -143,7 +143,7 @@ class Watch:
         return "  ".join([f"{self._named()}epoch {row['epoch']}/{self._epochs}", *shown, f"{duration(self._taken[-1])}{left}"])
 
 
-def open_watch(run: RunFolder, log: Sequence[LoggerName], *, command: str, resume: str) -> Watch:
+def open_watch(run: RunFolder, log: Sequence[LoggerName], *, command: str, resume: str, is_resumed: bool = False) -> Watch:
     """The watch of a run that begins or goes on; ``about.json`` and ``log.txt`` say so.
 
     Args:
@@ -151,15 +151,16 @@ def open_watch(run: RunFolder, log: Sequence[LoggerName], *, command: str, resum
         log: names of the loggers.
         command: the command line.
         resume: the one that continues the run.
+        is_resumed: whether the run goes on, if need be without a logger.
 
     Raises:
-        UserError: a logger cannot be started.
+        UserError: a logger of a new run cannot be started.
     """
     about.begin(run, command)
     run.log(f"{time.strftime(about.DATE)}  {command or run.path}")
     if run.read_config().get("smoke"):
         run.note(about.MEANINGLESS)
-    loggers = Loggers(log, run) if log else None
+    loggers = Loggers(log, run, is_resumed=is_resumed) if log else None
     return Watch(run, title=f"Training: {run.path.name}", resume=resume, loggers=loggers)
 
 
