@@ -30,7 +30,7 @@ def on_page_markdown(markdown: str, page: object, **_: object) -> str:
 
 
 def on_page_content(html: str, **_: object) -> str:
-    """Options within sentences and tables are marked, so that the style sheet can keep a browser from breaking them at hyphens."""
+    """Mark options within sentences and tables: the style sheet keeps browsers from breaking them at hyphens."""
     return re.sub(r"(?<!</span>)<code>([^<]*--[^<]*)</code>", lambda code: f"<code>{_with_options(code[1])}</code>", html)
 
 
