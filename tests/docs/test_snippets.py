@@ -96,7 +96,7 @@ def test_what_a_page_shows_runs(page, folder):
     if model is not None:
         use_model(folder, model)
     for words in scripts_of(page):
-        done = subprocess.run(words, cwd=folder, env=environment(folder), capture_output=True, text=True, timeout=300)
+        done = subprocess.run(words, cwd=folder, env=environment(folder), capture_output=True, text=True, timeout=600)
         fails_where_something_is_found = words[:2] in (["visionkit", "check"], ["visionkit", "faces"])
         assert "Traceback" not in done.stderr, f"{shlex.join(words)}\n{done.stderr}"
         assert done.returncode in ((0, 1) if fails_where_something_is_found else (0,)), f"{shlex.join(words)}\n{done.stderr}"
