@@ -29,6 +29,15 @@ def on_page_markdown(markdown: str, page: object, **_: object) -> str:
     return re.sub(r"\]\((?:\.\./)" + "{" + str(depth + 1) + r"}(?!\.\.)([^)]+)\)", rf"]({'../' * depth}\1)", markdown)
 
 
+def on_page_content(html: str, **_: object) -> str:
+    """Mark options within sentences and tables: the style sheet keeps browsers from breaking them at hyphens."""
+    return re.sub(r"(?<!</span>)<code>([^<]*--[^<]*)</code>", lambda code: f"<code>{_with_options(code[1])}</code>", html)
+
+
+def _with_options(code: str) -> str:
+    return re.sub(r"(?<!\S)--[a-z][a-z-]*", r'<span class="option">\g<0></span>', code)
+
+
 def linked(name: str, markdown: str) -> str:
     """The text of a file at the root: links into docs/ lead to the pages, and LICENSE has the name it gets on the site."""
     if name != "README.md":

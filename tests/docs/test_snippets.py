@@ -21,7 +21,10 @@ MODELS = {  # RUN/model of a page, by the page's name; others have a classifier,
     "signals_and_volumes": None,
 }
 NOTEBOOKS = sorted((ROOT / "docs" / "notebooks").glob("*.ipynb"))
-SCHEDULES = {"10:none": "11", "gradual": "6"}  # words of --unfreeze, and the epochs that they take
+SCHEDULES = {  # words of --unfreeze, and options: a smoke run has too few epochs for them, and each phase is traced anew
+    "10:none": ["--epochs", "11", "--size", "64", "--scales", "1", "--no-multi-scale"],
+    "gradual": ["--epochs", "6", "--size", "32"],
+}
 SMALLER = {"understand": ["--units", "1", "--images-shown", "1"]}  # options of commands that otherwise take minutes
 
 
@@ -30,8 +33,7 @@ def as_run(words: list[str], number: int) -> list[str]:
     if words[0] == "visionkit" and words[1] in SMALLER:
         return [*words, *SMALLER[words[1]]]
     if (words[:2] == ["visionkit", "train"] and len(words) > 2) or (words[0] == "python" and words[1].startswith("recipes/")):
-        epochs = next((count for word, count in SCHEDULES.items() if word in words), None)  # of a smoke run there are too few
-        longer = [] if epochs is None else ["--epochs", epochs]
+        longer = next((options for word, options in SCHEDULES.items() if word in words), [])
         return [*words, "--smoke", *longer, *([] if "--out" in words else ["--out", f"run_{number}"])]
     return words
 
@@ -94,7 +96,7 @@ def test_what_a_page_shows_runs(page, folder):
     if model is not None:
         use_model(folder, model)
     for words in scripts_of(page):
-        done = subprocess.run(words, cwd=folder, env=environment(folder), capture_output=True, text=True, timeout=300)
+        done = subprocess.run(words, cwd=folder, env=environment(folder), capture_output=True, text=True, timeout=600)
         fails_where_something_is_found = words[:2] in (["visionkit", "check"], ["visionkit", "faces"])
         assert "Traceback" not in done.stderr, f"{shlex.join(words)}\n{done.stderr}"
         assert done.returncode in ((0, 1) if fails_where_something_is_found else (0,)), f"{shlex.join(words)}\n{done.stderr}"
