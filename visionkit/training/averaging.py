@@ -98,7 +98,6 @@ def averaged_phase(
         weight_decay: as the optimizer takes it.
         monitor: see ``Phase``.
     """
-
     total = schedule.epochs * steps_per_epoch
     trainer.steps_averaged = min(max(total * SHARE_AVERAGED, 1.0), LONGEST_AVERAGE)
 
