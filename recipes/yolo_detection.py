@@ -63,6 +63,7 @@ class Config(TrainConfig):
 
     SHAPING: ClassVar[tuple[str, ...]] = ("model", "base", "scales")
     FROZEN: ClassVar[Freeze] = "4"
+    BASE_RATE: ClassVar[float] = 0.1
 
     def check_options(self) -> None:
         """See ``RunConfig.check_options``."""

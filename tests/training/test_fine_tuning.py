@@ -65,6 +65,7 @@ def test_options_are_read_and_kept_in_the_configuration(words, expected, tmp_pat
     [
         ({"stage_decay": 0.0}, "--stage-decay 0.0: expected at least 0.001"),
         ({"stage_decay": 1.5}, "--stage-decay 1.5: expected at most 1"),
+        ({"base_rate": 0.0}, "--base-rate 0.0: expected at least 0.001"),
         ({"patience": 0}, "--patience 0: expected at least 1"),
         ({"learning_rate": -1.0}, "--learning-rate -1.0: expected at least 0"),
         ({"unfreeze": ("3:4",), "freeze": "4"}, "freezes as much or more"),
@@ -82,6 +83,7 @@ def test_options_out_of_range_are_refused(options, message):
         ({"freeze": "8"}, "--freeze 8"),
         ({"unfreeze": ("gradual",)}, "--unfreeze gradual"),
         ({"stage_decay": 0.5}, "--stage-decay 0.5"),
+        ({"base_rate": 0.5}, "--base-rate 0.5"),
     ],
 )
 def test_options_for_a_pretrained_base_need_one(options, shown):

@@ -40,7 +40,7 @@ class RunConfig:
     """Also log the metrics for other programs: tensorboard (RUN/logs), mlflow, wandb (Weights & Biases)."""
 
     LEAST: ClassVar[dict[str, float]] = {}  # the smallest value of each option that has one
-    MOST: ClassVar[dict[str, float]] = {"size": 4096, "batch_size": 2**16, "epochs": 10**6, "stage_decay": 1}
+    MOST: ClassVar[dict[str, float]] = {"size": 4096, "batch_size": 2**16, "epochs": 10**6, "base_rate": 1, "stage_decay": 1}
     named: ClassVar[frozenset[str]] = frozenset()  # the options that a command line names, which it sets on its configuration
     program: ClassVar[str] = "visionkit train"  # how the recipe was called: it sets this, too
     command: ClassVar[str] = ""  # the whole command line: it sets this, too

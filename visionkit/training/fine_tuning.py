@@ -26,15 +26,18 @@ class FineTuningOptions:
     unfreeze: tuple[str, ...] = ()
     """Freeze less later: 5:16 10:none freezes up to stride 16 from epoch 5 on, and nothing from 10 on; gradual unfreezes
     stage by stage from the deepest, in equal parts of the epochs, and begins with all of the base frozen."""
+    base_rate: float | None = None
+    """The learning rate of the pretrained base, relative to the head's. Default: 0.1 in detection, 1 in the others."""
     stage_decay: float = 1.0
-    """The learning rate of each stage of the base, relative to the stage after it; the head has all of it. 1: all alike."""
+    """The learning rate of each stage of the base, relative to the stage after it. 1: all alike."""
     patience: int | None = None
     """A phase ends when so many validations brought no improvement, and its best weights are kept. Default: all epochs."""
     learning_rate: float | Literal["auto"] | None = None
     """The peak learning rate; auto tries about 100 steps with rising rates first. Default: the recipe's own."""
 
     FROZEN: ClassVar[Freeze] = NONE  # the recipe's default of freeze
-    FINE_TUNING_LEAST: ClassVar[dict[str, float]] = {"stage_decay": 0.001, "patience": 1, "learning_rate": 0}
+    BASE_RATE: ClassVar[float] = 1.0  # the recipe's default of base_rate
+    FINE_TUNING_LEAST: ClassVar[dict[str, float]] = {"base_rate": 0.001, "stage_decay": 0.001, "patience": 1, "learning_rate": 0}
 
     def check_options(self) -> None:
         """See ``RunConfig.check_options``."""
@@ -61,7 +64,8 @@ def check_base(config: FineTuningOptions, reason: str | None) -> None:
     Raises:
         UserError: such an option was given.
     """
-    given = {"freeze": config.freeze, "unfreeze": " ".join(config.schedule), "stage-decay": config.stage_decay}
+    given = {"freeze": config.freeze, "unfreeze": " ".join(config.schedule), "base-rate": config.base_rate}
+    given |= {"stage-decay": config.stage_decay}
     first = next((name for name, value in given.items() if value not in (None, "", 1.0)), None)
     if reason is not None and first is not None:
         raise UserError(f"--{first} {given[first]}: {reason}; leave the option out.")
@@ -109,5 +113,6 @@ def phases_of(
 
 def tuned(phase: Phase, config: FineTuningOptions, base: keras.Model | None) -> Phase:
     """The phase, with the learning rates of the base's stages and early stopping as the options say."""
-    shares = None if base is None else stage_shares(base, config.stage_decay)
+    base_rate = config.BASE_RATE if config.base_rate is None else config.base_rate
+    shares = None if base is None else stage_shares(base, config.stage_decay, base_rate)
     return dataclasses.replace(phase, rate_shares=shares, patience=config.patience)

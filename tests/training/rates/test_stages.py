@@ -71,6 +71,14 @@ def test_a_decay_of_one_scales_nothing():
     assert stage_shares(small_backbone((SIDE, SIDE)), 1.0) == {}
 
 
+def test_a_base_has_a_rate_of_its_own():
+    base = small_backbone((SIDE, SIDE))
+    shares = stage_shares(base, 1.0, 0.1)
+    assert set(shares.values()) == {0.1} and shares.keys() == {id(variable) for variable in base.variables}
+    decayed = sorted(set(stage_shares(base, 0.5, 0.1).values()))
+    assert decayed == pytest.approx([0.1 * 0.5**power for power in range(len(decayed), 0, -1)])
+
+
 def test_stages_end_with_the_feature_maps():
     base = small_backbone((SIDE, SIDE), batch_norm=True)
     found = [[layer.name for layer in stage if layer.weights] for stage in stages(base)]

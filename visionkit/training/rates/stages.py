@@ -61,21 +61,23 @@ class ScaledRates:
             self.weight_decay = decay
 
 
-def stage_shares(base: keras.Model, decay: float) -> dict[int, float]:
-    """The share of the learning rate of each variable of a base: ``decay`` in its last stage, ``decay**2`` before, and so on.
+def stage_shares(base: keras.Model, decay: float, base_rate: float = 1.0) -> dict[int, float]:
+    """The share of the learning rate of each variable of a base: ``base_rate * decay`` in its last stage, times ``decay`` in the
+    stage before, and so on.
 
     Args:
         base: a backbone; its feature maps divide it into stages. What comes after it, the head, has the whole rate.
         decay: the share of a stage, relative to the stage after it.
+        base_rate: the share of the whole base.
 
     Returns:
-        ``id`` of a variable -> share, for ``ScaledRates.scale_rates``; empty where ``decay`` is 1.
+        ``id`` of a variable -> share, for ``ScaledRates.scale_rates``; empty where both are 1.
     """
-    if decay == 1.0:
+    if decay == base_rate == 1.0:
         return {}
     layers = stages(base)
     return {
-        id(variable): decay ** (len(layers) - position)
+        id(variable): base_rate * decay ** (len(layers) - position)
         for position, stage in enumerate(layers)
         for layer in stage
         for variable in layer.variables
