@@ -80,7 +80,8 @@ def test_files_of_keras_applications_load(name, suffix, tmp_path):
     np.testing.assert_array_equal(backbone.get_weights()[-1], peer.get_weights()[-3])
 
 
-@pytest.mark.parametrize("include_top", sweep([True, False], [True]))
+@pytest.mark.exhaustive
+@pytest.mark.parametrize("include_top", [True, False])
 def test_the_imagenet_files_of_efficientnet_give_the_logits_of_keras_applications(include_top, tmp_path, monkeypatch):
     """The published files hold the deviation instead of the variance, and so does the random file of this test."""
     stored = random_peer("efficientnet_b0", include_top=include_top)

@@ -116,6 +116,7 @@ def test_after_an_interruption_the_same_weights(run, data, tmp_path, monkeypatch
     assert again["mean_iou"] == pytest.approx(metrics["mean_iou"], abs=2e-3)
 
 
+@pytest.mark.exhaustive
 def test_polygons_of_coco_become_masks(run, tmp_path):
     rng = np.random.default_rng(1)
     for split in ("train", "val"):
