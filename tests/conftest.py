@@ -40,6 +40,14 @@ def pytest_configure(config):
         os.environ.setdefault(f"MALLOC_{setting}_", str(size))
 
 
+def pytest_collection_modifyitems(items):
+    """The recipes come first: what is left for the end is short, so that no process waits long for the last test of the other.
+
+    They are then in one process at a time, mostly, which makes each smoke run that several tests look at.
+    """
+    items.sort(key=lambda item: "recipes" not in item.path.parts)
+
+
 def pytest_collection_finish():
     """What is imported stays: nobody need look whether it is garbage, and what is can be looked for often."""
     gc.collect()

@@ -189,6 +189,7 @@ def test_an_image_is_not_overwritten_by_its_drawing(run, gallery, tmp_path):
     assert done.returncode == 2 and "would be written over" in done.stderr and image.read_bytes() == contents
 
 
+@pytest.mark.exhaustive
 def test_from_a_photograph_to_a_name_with_the_model_of_the_installed_package(run, photograph, tmp_path):
     import skimage.data
 

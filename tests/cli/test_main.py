@@ -186,6 +186,7 @@ def test_a_working_folder_that_was_deleted_is_an_error_of_one_line(run, tmp_path
     assert done.returncode == 2 and len(done.stderr.splitlines()) == 1
 
 
+@pytest.mark.exhaustive
 def test_streams_of_ascii_and_names_that_begin_with_a_dash(class_folders, tmp_path):
     (class_folders / "red").rename(class_folders / "-röt")
     environment = os.environ | {"LANG": "C", "LC_ALL": "C", "PYTHONIOENCODING": "ascii", "PYTHONUTF8": "0"}

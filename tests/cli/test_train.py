@@ -55,6 +55,7 @@ def test_help_lists_the_options_of_a_recipe(run, name):
     assert all(option in done.stdout for option in ("--data", "--out", "--seed", "--smoke", "--resume"))
 
 
+@pytest.mark.exhaustive
 def test_a_recipe_runs_as_its_file_does(run, tmp_path):
     arguments = ("train", "signals", "--smoke", "--network", "resnet8", "--epochs", "1", "--out", tmp_path / "run")
     done = run(*arguments)

@@ -2,8 +2,6 @@
 
 import os
 import socket
-import subprocess
-import sys
 import threading
 from pathlib import Path
 
@@ -69,7 +67,7 @@ def test_a_pipe_in_place_of_any_file_is_named(tmp_path, layout):
 
 
 @pytest.mark.parametrize("given", ["a named pipe", "a socket", "a device"])
-def test_the_command_line_names_what_is_no_file(tmp_path, given, monkeypatch):
+def test_the_command_line_names_what_is_no_file(program, tmp_path, given, monkeypatch):
     monkeypatch.chdir(tmp_path)
     if given == "a named pipe":
         os.mkfifo("a.json")
@@ -78,7 +76,7 @@ def test_the_command_line_names_what_is_no_file(tmp_path, given, monkeypatch):
             made.bind("a.json")
     else:
         Path("a.json").symlink_to("/dev/zero")
-    command = [sys.executable, CLI, "check", "a.json"]
-    done = subprocess.run(command, capture_output=True, text=True, timeout=4 * PATIENCE, check=False)
+    with Watch(tmp_path):
+        done = program(CLI, "check", "a.json")
     assert done.returncode == 2 and f"is {given}, not a file" in done.stderr
     assert "Traceback" not in done.stderr

@@ -7,6 +7,7 @@ from pathlib import Path
 
 import keras
 import numpy as np
+import pytest
 
 import visionkit
 from visionkit.layers.inference_mode import InferenceMode
@@ -40,6 +41,7 @@ def test_keras_file_round_trip(rng, tmp_path):
     np.testing.assert_array_equal(keras.models.load_model(tmp_path / "outer.keras")(x, training=True), outer(x))
 
 
+@pytest.mark.exhaustive
 def test_keras_knows_all_layers_after_the_import_of_models():
     root = Path(visionkit.__file__).parent
     texts = [file.read_text(encoding="utf-8") for folder in ("layers", "models") for file in (root / folder).glob("*.py")]

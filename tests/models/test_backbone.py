@@ -5,6 +5,7 @@ import numpy as np
 import pytest
 from keras import layers
 
+from tests.conftest import sweep
 from tests.models.small_backbones import small_backbone
 from visionkit import models
 from visionkit.errors import UserError
@@ -94,9 +95,18 @@ def test_a_backbone_is_returned_as_it_is():
     [
         (keras.applications.MobileNetV2, (96, 96, 3), {2: (48, 48), 4: (24, 24), 8: (12, 12), 16: (6, 6), 32: (3, 3)}),
         (keras.applications.ResNet50, None, dict.fromkeys((2, 4, 8, 16, 32), (None, None))),
-        (keras.applications.InceptionV3, (299, 299, 3), {2: (147, 147), 4: (71, 71), 8: (35, 35), 16: (17, 17), 32: (8, 8)}),
-        (keras.applications.Xception, (161, 96, 3), {2: (78, 45), 4: (39, 23), 8: (20, 12), 16: (10, 6), 32: (5, 3)}),
-        (keras.applications.VGG16, (32, 32, 3), {2: (16, 16), 4: (8, 8), 8: (4, 4), 16: (2, 2), 32: (1, 1)}),
+        pytest.param(
+            keras.applications.InceptionV3, (299, 299, 3), {2: (147, 147), 4: (71, 71), 8: (35, 35), 16: (17, 17), 32: (8, 8)},
+            marks=pytest.mark.exhaustive,
+        ),
+        pytest.param(
+            keras.applications.Xception, (161, 96, 3), {2: (78, 45), 4: (39, 23), 8: (20, 12), 16: (10, 6), 32: (5, 3)},
+            marks=pytest.mark.exhaustive,
+        ),
+        pytest.param(
+            keras.applications.VGG16, (32, 32, 3), {2: (16, 16), 4: (8, 8), 8: (4, 4), 16: (2, 2), 32: (1, 1)},
+            marks=pytest.mark.exhaustive,
+        ),
     ],
 )  # fmt: skip
 def test_maps_of_networks_of_keras_applications(build, shape, expected):
@@ -186,7 +196,7 @@ def test_the_way_up_again_and_side_branches_are_left_out():
     assert not [layer.name for layer in backbone.layers if layer.name.startswith("side")]
 
 
-@pytest.mark.parametrize("name", ["efficientnet_lite0", "resnet18", "resnet50_v2", "googlenet"])
+@pytest.mark.parametrize("name", sweep(["efficientnet_lite0", "resnet18", "resnet50_v2", "googlenet"], ["resnet18"]))
 def test_a_classifier_of_visionkit_gives_maps_as_large_as_its_backbone(name):
     backbone = models.backbone(models.build(name, (64, 64, 3), 2))
     expected = models.build(name, (64, 64, 3), None)
@@ -292,7 +302,7 @@ BACKBONES = {
 }
 
 
-@pytest.mark.parametrize("name", BACKBONES)
+@pytest.mark.parametrize("name", sweep(BACKBONES, ["sequential", "functional", "nested"]))
 def test_heads_accept_them(name):
     """A U-Net, a YOLO and a classifier."""
     backbone, values = BACKBONES[name](), pixels(1, 96, 96, 3)
@@ -316,7 +326,7 @@ def test_the_head_of_one_that_was_built_anew_can_be_taken_off():
     assert without_top(backbone).output["stride_32"].shape == (None, None, None, 112)
 
 
-@pytest.mark.parametrize("name", ["mobilenet_v2", "nested", "sequential"])
+@pytest.mark.parametrize("name", sweep(["mobilenet_v2", "nested", "sequential"], ["nested"]))
 def test_a_step_of_training_moves_no_statistics_of_a_pretrained_base(name):
     backbone = BACKBONES[name]()
     middle = strides_of(backbone)[1]

@@ -143,6 +143,7 @@ def test_missing_weights_are_an_error():
             dlib_face(weights=weights)
 
 
+@pytest.mark.exhaustive
 def test_the_first_difference_to_another_network_is_named(layers, load):
     unpadded = layers[4]._replace(settings=(32, 3, 3, 1, 1, 0, 0))
     narrow = DlibLayer("affine_", (), (np.ones(5, "float32"), np.ones(5, "float32")))

@@ -65,9 +65,7 @@ def test_no_classes_and_no_shape_build_a_backbone_of_the_published_size():
     assert structure("mobilenet_v2", None, None).input_shape == (None, 224, 224, 3)
 
 
-@pytest.mark.parametrize(
-    "name", sweep(CATALOG, [each for each in CATALOG if not re.search("b[2-7]|lite[2-4]|1[05][12]", each)])
-)
+@pytest.mark.parametrize("name", sweep(CATALOG, [*SMALL, *CLASSIC, *UNPADDED, "lenet5", "nin_small", "resnet20"]))
 def test_parameter_counts_are_the_published_ones(name):
     model = build_to_count(name, num_classes=1000)
     assert model.name == name and model.output_shape == (None, 1000)
@@ -77,7 +75,7 @@ def test_parameter_counts_are_the_published_ones(name):
         assert count(model.trainable_variables) == PUBLISHED_TRAINABLE[name]
 
 
-@pytest.mark.parametrize("name", SMALL)
+@pytest.mark.parametrize("name", sweep(SMALL, ["mobilenet_v2"]))
 @pytest.mark.parametrize("shape", [(64, 64, 3), (96, 33, 3), (None, None, 3), (64, 64, 1)])
 def test_endpoints_are_named_by_stride(name, shape):
     backbone = structure(name, shape, None)
@@ -87,7 +85,7 @@ def test_endpoints_are_named_by_stride(name, shape):
     assert backbone.output["stride_32"].shape[-1] == 1280
 
 
-@pytest.mark.parametrize("name", CLASSIC)
+@pytest.mark.parametrize("name", sweep(CLASSIC, ["resnet18", "googlenet"]))
 @pytest.mark.parametrize("shape", [(64, 64, 3), (96, 64, 1), (None, None, 3)])
 def test_endpoints_of_the_classic_networks(name, shape):
     backbone = structure(name, shape, None)
@@ -96,7 +94,7 @@ def test_endpoints_of_the_classic_networks(name, shape):
         assert backbone.output[f"stride_{stride}"].shape[1:3] == expected
 
 
-@pytest.mark.parametrize("name", UNPADDED)
+@pytest.mark.parametrize("name", sweep(UNPADDED, ["squeezenet"]))
 @pytest.mark.parametrize("shape", [(224, 192, 3), (None, None, 1)])
 def test_endpoints_of_networks_that_pad_little(name, shape):
     backbone = structure(name, shape, None)
@@ -123,7 +121,7 @@ def test_lenet_has_the_published_parameters_in_every_layer():
     assert sizes(models.lenet5((32, 32, 3), filters=(8, 16))) == [608, 3_216, 48_120, 10_164, 850]
 
 
-@pytest.mark.parametrize("name", [*UNPADDED, "googlenet"])
+@pytest.mark.parametrize("name", sweep([*UNPADDED, "googlenet"], ["squeezenet"]))
 @pytest.mark.parametrize("shape", [(128, 2), (80, 80, 80, 1)], ids=["signal", "volume"])
 def test_the_wide_networks_have_every_rank(name, shape):
     assert structure(name, shape, 5).output_shape == (None, 5)
@@ -161,7 +159,7 @@ def test_googlenet_in_the_layout_of_torchvision_has_its_parameters():
 
 
 @pytest.mark.parametrize("shape", [(224, 224, 3), (64, 96, 3), (None, None, 3)])
-@pytest.mark.parametrize("layout", ["paper", "torchvision"])
+@pytest.mark.parametrize("layout", sweep(["paper", "torchvision"], ["paper"]))
 def test_side_branches_are_removed_for_inference(shape, layout):
     build = partial(models.googlenet, shape, 5, layout=layout, side_branches=True)
     model = without_weights(build) if shape[0] == 224 else build()
@@ -266,7 +264,7 @@ def test_a_layer_that_is_used_before_and_after_an_endpoint_is_frozen():
     assert [layer.name for layer in freeze(backbone, 2)] == ["last"] and not shared.trainable
 
 
-@pytest.mark.parametrize("name", SMALL)
+@pytest.mark.parametrize("name", sweep(SMALL, ["mobilenet_v2"]))
 def test_a_signal_is_an_image_of_rank_one(name):
     model = models.build(name, (128, 2), 5) if name == "mobilenet_v2" else models.build(name, (128, 3), 5)
     assert model(np.zeros((2, 128, model.input_shape[-1]), "float32")).shape == (2, 5)
@@ -277,7 +275,7 @@ def test_a_rank_that_keras_lacks_is_an_error():
         models.mobilenet_v2((32, 32, 32, 1), 2)
 
 
-QUICK = ["mobilenet_v2", "resnet18", "squeezenet", "lenet5"]  # one of each kind
+QUICK = ["mobilenet_v2", "lenet5"]  # one that ends in pooling, one in dense layers over all pixels
 
 
 @pytest.fixture(scope="module", params=sweep([*SMALL, *CLASSIC, *UNPADDED, "lenet5", "nin_small"], QUICK))

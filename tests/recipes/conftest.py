@@ -34,7 +34,7 @@ class Recipe(NamedTuple):
 
 SMALL_BASE = ("--base", "small", "--weights", "none")  # see ``small_network``; real networks take half of the time to trace
 RECIPES = [
-    Recipe("transfer_learning", ("--size", "64", "--unfreeze", "head"), frozenset(["accuracy"])),
+    Recipe("transfer_learning", ("--size", "64", *SMALL_BASE), frozenset(["accuracy"])),
     Recipe("classic_convnets", (), frozenset(["accuracy"])),
     Recipe("signals_and_volumes", ("--network", "resnet8", "--epochs", "2"), frozenset(["accuracy"])),
     Recipe(
@@ -48,7 +48,7 @@ RECIPES = [
         frozenset(["mean_iou", "pixel_error", "dice"]),
     ),
     Recipe("facenet_verification", SMALL_BASE, frozenset(["auc", "verification_accuracy", "threshold"])),
-    Recipe("localization", (), frozenset(["mean_iou", "accuracy", "presence_accuracy"])),
+    Recipe("localization", SMALL_BASE, frozenset(["mean_iou", "accuracy", "presence_accuracy"])),
     Recipe("style_transfer", ("--gif",), frozenset(["style_loss", "content_loss"]), trains=False),
 ]
 

@@ -62,7 +62,7 @@ def test_images_in_files_are_trained_on_and_broken_ones_named(run, tmp_path):
     write_classes(tmp_path / "data" / "val", {"blue": 3, "red": 3}, seed=1)
     (tmp_path / "data" / "train" / "red" / "empty.jpg").touch()
     out = tmp_path / "run"
-    arguments = ["--model", "resnet8", "--size", "32", "--batch-size", "8", "--epochs", "2", "--out", out]
+    arguments = ["--model", "resnet8", "--size", "32", "--batch-size", "8", "--epochs", "1", "--out", out]
     status, printed, _ = run("--data", tmp_path / "data", *arguments)
     assert status == 0 and "16 training and 6 validation images" in printed and "empty.jpg" in (out / "report.html").read_text()
 

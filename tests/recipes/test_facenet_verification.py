@@ -9,7 +9,7 @@ import numpy as np
 import pytest
 
 import visionkit
-from tests.conftest import CLI, sweep
+from tests.conftest import CLI
 from tests.recipes.conftest import SMALL_BASE
 from visionkit.data.demo.faces import make_face_demo
 from visionkit.metrics.verification import verification_metrics
@@ -50,7 +50,8 @@ def test_the_bundle_has_the_measured_distances_of_faces_that_are_synthetic(smoke
 LOSSES = [("--loss", "arcface"), ("--loss", "contrastive"), ("--mining", "hard", "--no-mirror")]
 
 
-@pytest.mark.parametrize("options", sweep(LOSSES, LOSSES[2:]))
+@pytest.mark.exhaustive
+@pytest.mark.parametrize("options", LOSSES)
 def test_other_losses_and_own_people(run, people, tmp_path, options):
     done = run("--data", people, "--out", tmp_path / "run", *QUICK, *options)
     assert done.returncode == 0, done.stderr
@@ -69,8 +70,9 @@ def test_pairs_of_lfw_are_measured_where_they_are_named(run, people, tmp_path):
     same = [f"{name}\t1\t2" for name in names[:4]]
     different = [f"{one}\t1\t{other}\t2" for one, other in pairwise(names[:5])]
     (tmp_path / "pairs.txt").write_text("\n".join(["2\t2", *same[:2], *different[:2], *same[2:], *different[2:], "x\t1\t2"]))
-    done = run("--data", flat, "--pairs", tmp_path / "pairs.txt", "--out", tmp_path / "run", *QUICK)
+    done = run("--data", flat, "--pairs", tmp_path / "pairs.txt", "--out", tmp_path / "run", *QUICK, *LOSSES[2])
     assert done.returncode == 0, done.stderr
+    assert "synthetic" not in (tmp_path / "run" / "report.html").read_text().split("<h2>")[0].replace("synthetic_", "")
     assert "pairs" in (tmp_path / "run" / "report.html").read_text() and "8 pairs" in done.stdout
 
 

@@ -61,6 +61,7 @@ def test_a_finished_run_of_landmarks_is_not_run_again(landmarks):
     assert status == 0 and "was finished already" in printed
 
 
+@pytest.mark.exhaustive
 def test_windows_at_once_are_the_windows_one_by_one(tmp_path):
     metrics = metrics_of(finished("windows", tmp_path / "run"))
     assert metrics["difference"] < 1e-4 and metrics["windows"] > 1000

@@ -80,6 +80,7 @@ def test_the_colors_of_quadrants_are_learnt_and_reported(run, data, tmp_path, ca
     assert capsys.readouterr().out == f"{val.paths[plain]}\n    no label reaches its threshold\n"
 
 
+@pytest.mark.exhaustive
 def test_an_interrupted_run_keeps_its_sets_of_labels_through_all_phases(run, data, base, tmp_path, monkeypatch):
     data_set = DataSet({WHOLE: data.splits["train"].take(range(40))})
     monkeypatch.setattr(sources, "read", lambda _, **options: data_set)

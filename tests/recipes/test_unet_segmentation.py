@@ -116,6 +116,7 @@ def test_after_an_interruption_the_same_weights(run, data, tmp_path, monkeypatch
     assert again["mean_iou"] == pytest.approx(metrics["mean_iou"], abs=2e-3)
 
 
+@pytest.mark.exhaustive
 def test_polygons_of_coco_become_masks(run, tmp_path):
     rng = np.random.default_rng(1)
     for split in ("train", "val"):
@@ -157,13 +158,18 @@ def write_stacks(folder: Path) -> Path:
     return folder
 
 
-def test_pages_of_stacks_are_images_or_volumes(run, tmp_path):
+def test_pages_of_stacks_are_images(run, tmp_path):
     folder = write_stacks(tmp_path / "stacks")
     done = run("--data", folder, "--out", tmp_path / "pages", "--membranes", *QUICK)
     assert done.returncode == 0, done.stderr
     metrics = json.loads((tmp_path / "pages" / "metrics.json").read_text())
     assert {"rand_error", "warping_error", "challenge_pixel_error"} <= set(metrics)
     assert visionkit.load(tmp_path / "pages").predict(np.zeros((5, 6, 3), np.uint8)).mask.shape == (5, 6)
+
+
+@pytest.mark.exhaustive
+def test_pages_of_stacks_are_volumes_where_that_is_said(run, tmp_path):
+    folder = write_stacks(tmp_path / "stacks")
     done = run("--data", folder, "--volumes", "--out", tmp_path / "volumes", *QUICK)
     assert done.returncode == 0, done.stderr
     model = visionkit.load(tmp_path / "volumes")

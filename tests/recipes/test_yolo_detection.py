@@ -53,15 +53,21 @@ def test_the_bundle_has_the_threshold_and_the_litert_model_the_precision_of_the_
     assert [row["epoch"] for row in rows] == ["1", "2"] and rows[-1]["val_map50"]
 
 
-def test_strange_boxes_are_all_trained_on_also_after_an_interruption(run, tmp_path, monkeypatch):
+def write_strange(folder, *, val):
     """Images without objects, with 300, with one at the border, with one that is smaller than a cell; one class."""
     rng = np.random.default_rng(1)
     crowd = [(0, *rng.uniform(0.1, 0.9, 2), 0.05, 0.05) for _ in range(300)]
     strange = [[], crowd, [(0, 0.98, 0.98, 0.2, 0.2)], [(0, 0.5, 0.5, 0.01, 0.01)], [(0, 0.5, 0.5, 1.0, 1.0)]]
-    data = write_boxes(tmp_path / "data", strange)
-    write_boxes(data, strange, split="val")
+    data = write_boxes(folder, strange)
+    write_boxes(data, strange if val else [[], []], split="val")
     (data / "images" / "train" / "broken.jpg").write_bytes(b"no image")
     (data / "labels" / "train" / "broken.txt").write_text("0 0.5 0.5 0.1 0.1\n")
+    return data
+
+
+@pytest.mark.exhaustive
+def test_strange_boxes_are_all_trained_on_also_after_an_interruption(run, tmp_path, monkeypatch):
+    data = write_strange(tmp_path / "data", val=True)
     val = scan(train_and_val(sources.read(data), seed=0).val)
     out, calls = tmp_path / "run", []
 
@@ -88,12 +94,14 @@ def test_strange_boxes_are_all_trained_on_also_after_an_interruption(run, tmp_pa
     assert evaluate(out / "model", val).measured.map50 == pytest.approx(metrics["map50"], abs=1e-6)
 
 
-def test_validation_images_without_boxes_are_named_before_training_and_nothing_is_claimed(run, tmp_path):
-    data = write_boxes(tmp_path / "data", [[(0, 0.5, 0.5, 0.4, 0.4)]] * 4)
-    write_boxes(data, [[], []], split="val")
+def test_strange_boxes_are_trained_on_and_without_boxes_in_validation_nothing_is_claimed(run, tmp_path):
+    data = write_strange(tmp_path / "data", val=False)
     out = tmp_path / "run"
     done = run("--data", data, "--epochs", 1, "--out", out, *QUICK)
     assert done.returncode == 0, done.stderr
+    assert "broken.jpg" in done.stdout and "1 classes" in done.stdout
+    (row,) = csv.DictReader((out / "history.csv").read_text().splitlines())
+    assert np.isfinite(float(row["loss"]))
     notes = json.loads((out / "notes.json").read_text())
     note = (
         "Note: the validation images have no boxes: nothing can be measured, and the threshold stays at its default; move some "

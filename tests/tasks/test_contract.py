@@ -9,6 +9,7 @@ import pytest
 from PIL import Image
 
 import visionkit
+from tests.conftest import sweep
 from visionkit.data.images.decode import ImageError
 from visionkit.errors import UserError
 from visionkit.inference.output import PredictOptions
@@ -18,7 +19,10 @@ from visionkit.tasks import PREDICTORS
 MODELS = sorted(path.parent for path in (Path(__file__).parents[2] / "saved_models").glob("*/saved_model.pb"))
 
 
-@pytest.fixture(scope="module", params=MODELS, ids=lambda path: path.name)
+QUICK = [path for path in MODELS if path.name in ("flowers", "membranes")]  # the others are tested with their tasks
+
+
+@pytest.fixture(scope="module", params=sweep(MODELS, QUICK), ids=lambda path: path.name)
 def predictor(request):
     return visionkit.load(request.param)
 

@@ -3,8 +3,8 @@
 import errno
 import gc
 import os
+import resource
 import signal
-import subprocess
 import sys
 import threading
 import time
@@ -15,11 +15,10 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from visionkit import files
 from visionkit.errors import UserError
 from visionkit.training import stopping
 from visionkit.training.config import RunConfig
-from visionkit.training.recipe import run_recipe
+from visionkit.training.recipe import command_line, run_recipe
 from visionkit.training.run_folder import RunFolder
 from visionkit.training.stopping import Stopped, in_words, refused_write, stopped_by_signals
 
@@ -203,28 +202,23 @@ def test_weights_for_which_there_is_no_space_are_not_begun(tmp_path, monkeypatch
     assert called == [] and not list(run.path.glob("*.h5"))
 
 
-LIMITED = """
-import resource, sys
-import numpy as np
-from visionkit.training.config import RunConfig
-from visionkit.training.recipe import command_line, run_recipe
+def test_a_file_that_the_system_cuts_ends_in_one_line_and_status_2(tmp_path, monkeypatch, capsys):
+    def work(run, config):
+        run.save_checkpoint("head", 1, {"a": np.zeros(10)}, [])
+        before = resource.getrlimit(resource.RLIMIT_FSIZE)
+        resource.setrlimit(resource.RLIMIT_FSIZE, (20_000, before[1]))
+        try:
+            run.save_checkpoint("head", 2, {"a": np.zeros(100_000)}, [])
+        finally:
+            resource.setrlimit(resource.RLIMIT_FSIZE, before)
 
-def work(run, config):
-    run.save_checkpoint("head", 1, {"a": np.zeros(10)}, [])
-    resource.setrlimit(resource.RLIMIT_FSIZE, (20_000, 20_000))
-    run.save_checkpoint("head", 2, {"a": np.zeros(100_000)}, [])
-
-command_line(lambda config: run_recipe(config, work, name="example", smoke={}), RunConfig, "")
-"""
-
-
-def test_a_file_that_the_system_cuts_ends_in_one_line_and_status_2(tmp_path):
     out = tmp_path / "run"
-    environment = os.environ | {"PYTHONPATH": str(Path(files.__file__).parents[1])}
-    command = [sys.executable, "-c", LIMITED, "--out", str(out)]
-    done = subprocess.run(command, capture_output=True, text=True, check=False, env=environment)
-    line = done.stderr.splitlines()[-1]
-    assert done.returncode == 2 and line.startswith("error: ") and "Traceback" not in done.stderr
+    monkeypatch.setattr(sys, "argv", ["example", "--out", str(out)])
+    with pytest.raises(SystemExit) as ended:
+        command_line(lambda config: run_recipe(config, work, name="example", smoke={}), RunConfig, "")
+    errors = capsys.readouterr().err
+    line = errors.splitlines()[-1]
+    assert ended.value.code == 2 and line.startswith("error: ") and "Traceback" not in errors
     assert "File too large; the state after epoch 1 of 'head' is kept" in line and f"--resume {out}" in line
     assert [path.name for path in out.iterdir() if "unfinished" in path.name] == []
 

@@ -7,7 +7,7 @@ from concurrent.futures import ThreadPoolExecutor
 
 import pytest
 
-from tests.conftest import sweep, write_classes
+from tests.conftest import write_classes
 from visionkit.data.pipeline.callback_guard import PythonCalls, python_calls
 
 PROGRAM = """
@@ -52,7 +52,8 @@ HOW_IT_ENDS = {
 }
 
 
-@pytest.mark.parametrize("how", sweep(HOW_IT_ENDS, ["worker"]))
+@pytest.mark.exhaustive
+@pytest.mark.parametrize("how", HOW_IT_ENDS)
 def test_a_program_that_fails_in_the_middle_of_an_epoch_ends(how, tmp_path):
     script = tmp_path / "program.py"
     script.write_text(PROGRAM)

@@ -156,6 +156,7 @@ def test_the_litert_model_agrees(bundle, model, rng):
     assert "litert" not in read_metadata(bundle)
 
 
+@pytest.mark.exhaustive
 def test_half_precision_is_smaller_and_nearly_equal(tmp_path):
     pixels = keras.Input((64, 64, 3))
     x = keras.layers.Flatten()(keras.layers.AveragePooling2D(4)(keras.layers.Rescaling(1 / 255)(pixels)))

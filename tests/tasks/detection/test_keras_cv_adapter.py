@@ -9,6 +9,7 @@ import numpy as np
 import pytest
 import tensorflow as tf
 
+from tests.conftest import sweep
 from visionkit.errors import UserError
 from visionkit.tasks.detection import detectors, keras_cv_adapter
 from visionkit.tasks.detection.trainable import TrainableDetector
@@ -16,7 +17,7 @@ from visionkit.tasks.detection.trainable import TrainableDetector
 SIDE = 64
 
 
-@pytest.fixture(scope="module", params=["yolo_v8_xs", "retinanet_resnet18"])
+@pytest.fixture(scope="module", params=sweep(["yolo_v8_xs", "retinanet_resnet18"], ["yolo_v8_xs"]))
 def built(request) -> TrainableDetector:
     """The smallest detector of each kind, for two classes; building it takes seconds."""
     keras.utils.set_random_seed(0)

@@ -123,6 +123,7 @@ def test_the_table_has_a_line_for_a_video(run, square_bundle, tmp_path):
     assert done.stderr == ""  # a bar is for terminals
 
 
+@pytest.mark.exhaustive
 def test_an_interrupted_video_is_whole(square_bundle, tmp_path):
     clip = write_clip(tmp_path / "clip.mp4", 1000)  # more lines than a pipe holds
     command = [sys.executable, "-m", "visionkit.cli", "predict", square_bundle, clip, "--json", "--draw", tmp_path]

@@ -94,6 +94,7 @@ def test_epochs_of_all_sizes_have_one_type_of_batches(tmp_path):
     assert len(set(sides[:4])) > 1 and sides[4:] == [64] * 4
 
 
+@pytest.mark.exhaustive
 def test_images_without_any_object_are_trained_on(tmp_path):
     keras.utils.set_random_seed(0)
     index = squares(tmp_path, count=3, objects=False)

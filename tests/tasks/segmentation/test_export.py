@@ -178,6 +178,7 @@ def test_the_bundle_standardizes_as_training_does(rng, kind):
     np.testing.assert_allclose(standardized(tf.constant(values)), volumes.standardized(values), atol=1e-6)
 
 
+@pytest.mark.exhaustive
 def test_half_precision_is_smaller_and_nearly_equal(segmenter, bundle, model, tmp_path, rng):
     folder = export(segmenter, tmp_path / "model", half_precision=True)
     whole, half = ((each / "saved_model.pb").stat().st_size for each in (bundle, folder))

@@ -177,6 +177,7 @@ def test_things_are_counted_only_in_masks_of_images(run, volume_bundle, square_b
         assert done.returncode == 2 and done.stderr == f"visionkit: {message}\n"
 
 
+@pytest.mark.exhaustive
 def test_a_closed_pipe_is_no_error(bundle, tmp_path):
     """visionkit predict ... | head -1"""
     for number in range(40):

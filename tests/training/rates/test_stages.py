@@ -6,6 +6,7 @@ import keras
 import numpy as np
 import pytest
 
+from tests.conftest import sweep
 from tests.models.small_backbones import small_backbone
 from visionkit.models.endpoints import stages
 from visionkit.training.averaging import AveragingTrainer
@@ -85,9 +86,9 @@ def test_stages_end_with_the_feature_maps():
     assert [len(stage) for stage in found] == [3, 2, 2] and [stage[-1] for stage in found] == ["bn_8", "bn_16", "bn_32"]
 
 
-@pytest.mark.parametrize("loop", ["fit", "train_on_batch"])
+@pytest.mark.parametrize("loop", sweep(["fit", "train_on_batch"], ["fit"]))
 @pytest.mark.parametrize("make", [adamw, momentum_sgd])
-@pytest.mark.parametrize("again", [False, True])
+@pytest.mark.parametrize("again", sweep([False, True], [True]))
 def test_a_stage_takes_a_tenth_of_the_step_of_the_next(make, loop, again):
     """Also where weights decay: decoupled decay is a part of the step."""
     whole, scaled = moves(1.0, make, loop), moves(0.1, make, loop, again=again)
