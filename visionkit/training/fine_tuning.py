@@ -37,7 +37,12 @@ class FineTuningOptions:
 
     FROZEN: ClassVar[Freeze] = NONE  # the recipe's default of freeze
     BASE_RATE: ClassVar[float] = 1.0  # the recipe's default of base_rate
-    FINE_TUNING_LEAST: ClassVar[dict[str, float]] = {"base_rate": 0.001, "stage_decay": 0.001, "patience": 1, "learning_rate": 0}
+    FINE_TUNING_LEAST: ClassVar[dict[str, float]] = {
+        "base_rate": 0.001,
+        "stage_decay": 0.001,
+        "patience": 1,
+        "learning_rate": 0,
+    }
 
     def check_options(self) -> None:
         """See ``RunConfig.check_options``."""
