@@ -62,8 +62,8 @@ class ScaledRates:
 
 
 def stage_shares(base: keras.Model, decay: float, base_rate: float = 1.0) -> dict[int, float]:
-    """The share of the learning rate of each variable of a base: ``base_rate * decay`` in its last stage, times ``decay`` in the
-    stage before, and so on.
+    """The share of the learning rate of each variable of a base: ``base_rate * decay`` in its last stage, ``decay`` times as
+    much in the stage before, and so on.
 
     Args:
         base: a backbone; its feature maps divide it into stages. What comes after it, the head, has the whole rate.
