@@ -87,7 +87,8 @@ class Config(TrainConfig):
                 raise UserError(f"--base {self.base}: {self.model} has a backbone of its own; leave one of the two out.")
         config = super().checked()
         if config.data is not None:
-            train_and_val(sources.read(config.data, allow_outside=config.allow_outside), seed=config.seed)
+            splits = train_and_val(sources.read(config.data, allow_outside=config.allow_outside), seed=config.seed)
+            plan.refuse_without_boxes(splits, config.data)
         return config
 
 

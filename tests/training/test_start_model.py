@@ -45,6 +45,17 @@ def test_a_damaged_network_is_said_before_a_run_has_a_folder(start, tmp_path):
     assert not (tmp_path / "new").exists()
 
 
+@pytest.mark.parametrize("file", ["assets.extra/network.safetensors", "saved_model.pb"])
+def test_training_does_not_go_on_from_a_changed_or_missing_file(start, file):
+    contents = (start.folder / file).read_bytes()
+    (start.folder / file).write_bytes(contents[:-1] + bytes([contents[-1] ^ 128]))
+    with pytest.raises(UserError, match=f"{Path(file).name} is damaged: its SHA-256 differs"):
+        start_model(start.folder, "transfer_learning")
+    (start.folder / file).unlink()
+    with pytest.raises(UserError, match=f"{Path(file).name} is missing"):
+        start_model(start.folder, "transfer_learning")
+
+
 def test_a_folder_without_a_model_is_an_error(tmp_path):
     with pytest.raises(UserError, match="is not a model that visionkit exported"):
         start_model(tmp_path, "transfer_learning")
@@ -54,7 +65,7 @@ def test_a_folder_without_a_model_is_an_error(tmp_path):
 
 
 def test_a_model_of_another_recipe_or_of_none_is_an_error(start):
-    with pytest.raises(UserError, match=r"transfer_learning.py made this model, and recipes/yolo_detection.py cannot"):
+    with pytest.raises(UserError, match=r"`visionkit train classification` made this model, and `visionkit train detection`"):
         start_model(start.folder, "yolo_detection")
     update_metadata(start.folder, training=None)
     with pytest.raises(UserError, match="keeps no network to train"):

@@ -9,17 +9,8 @@ from types import ModuleType
 import visionkit
 from visionkit.errors import UserError, did_you_mean
 from visionkit.files import read_file
+from visionkit.training.recipe_names import RECIPES
 
-RECIPES = {
-    "classification": "transfer_learning",
-    "detection": "yolo_detection",
-    "segmentation": "unet_segmentation",
-    "verification": "facenet_verification",
-    "style": "style_transfer",
-    "localization": "localization",
-    "from-scratch": "classic_convnets",
-    "signals": "signals_and_volumes",
-}
 PACKAGE = Path(visionkit.__file__).parent
 
 

@@ -10,11 +10,12 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, NoReturn
 
-from visionkit.cli.train import PACKAGE, RECIPES, imported, recipe_file
+from visionkit.cli.train import PACKAGE, imported, recipe_file
 from visionkit.command_line import flag_of, parse_options
 from visionkit.errors import UserError, did_you_mean
 from visionkit.files import resolved, write_atomically
 from visionkit.printable import printable
+from visionkit.training.recipe_names import RECIPES
 from visionkit.training.search import study as studies
 from visionkit.training.search.space import SPACES, find_space, space_of
 from visionkit.training.search.study import Setup, Trial

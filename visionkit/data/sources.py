@@ -171,7 +171,7 @@ def read_classified(data: str | Path, *, seed: int = 0, multi_label: bool = Fals
     if are_people and not set(splits.train.labels.tolist()) & set(splits.val.labels.tolist()):
         raise DataError(
             f"{data}: validation has classes that training lacks, and shares none with it. A classifier needs the same folders "
-            "in both; if the folders are people, use recipes/facenet_verification.py."
+            "in both; if the folders are people, use `visionkit train verification`."
         )
     if len(splits.val) == 0:
         raise DataError(f"{data}: no validation images; there are too few to hold any out. {LAYOUTS}")
@@ -232,14 +232,14 @@ def labelled(data: str | Path, data_set: DataSet, *, multi_label: bool = False) 
     indexes = list(data_set.splits.values())
     found = f"{data}: {data_set.format}"
     if any(index.has_masks for index in indexes):
-        raise DataError(f"{found}: each image has a mask, and no label; for masks use recipes/unet_segmentation.py.")
+        raise DataError(f"{found}: each image has a mask, and no label; for masks use `visionkit train segmentation`.")
     if any(index.has_objects for index in indexes):
         names = _some(data_set.class_names)
-        raise DataError(f"{found}: the images have boxes of {names}, and no label; for boxes use recipes/yolo_detection.py.")
+        raise DataError(f"{found}: the images have boxes of {names}, and no label; for boxes use `visionkit train detection`.")
     if any(index.label_sets is not None for index in indexes):
         if not multi_label:
             names = _some(data_set.class_names)
-            raise DataError(f"{found}: an image may have several labels ({names}); for these use recipes/transfer_learning.py.")
+            raise DataError(f"{found}: an image may have several labels ({names}): use `visionkit train classification`.")
         return data_set
     if not data_set.class_names or not any((index.labels >= 0).any() for index in indexes):
         hint = _unread(data_set.problems)

@@ -9,11 +9,12 @@ from typing import Any, NamedTuple
 import keras
 import numpy as np
 
-from visionkit.bundle_files import EXTRA, find_bundle, read_metadata
+from visionkit.bundle_files import EXTRA, check_files, find_bundle, read_metadata
 from visionkit.errors import UserError
 from visionkit.files import resolved
 from visionkit.models.network_files import read_network
 from visionkit.printable import some
+from visionkit.training.recipe_names import command_of
 
 
 class Head(NamedTuple):
@@ -84,9 +85,11 @@ def start_model(path: str | Path, recipe: str) -> StartModel:
             "did. Train it again."
         )
     if training.get("recipe") != recipe:
+        theirs, ours = command_of(str(training.get("recipe"))), command_of(recipe)
         raise UserError(
-            f"--from {path}: recipes/{training.get('recipe')}.py made this model, and recipes/{recipe}.py cannot train it on."
+            f"--from {path}: `{theirs}` made this model, and `{ours}` cannot train it on; train it on with `{theirs}`."
         )
+    check_files(folder)
     return StartModel(folder, metadata)
 
 

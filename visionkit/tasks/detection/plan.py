@@ -72,14 +72,23 @@ def open_data(run: Run, config: RunConfig, *, built_in: Callable[..., Path]) -> 
 
     def read() -> Splits:
         splits = train_and_val(sources.read(source, allow_outside=config.allow_outside), seed=config.seed)
-        if not splits.train.has_objects:
-            raise UserError(
-                f"{source} has no boxes: expected VOC, COCO or YOLO annotations, or a table with xmin, ymin, xmax, ymax. "
-                "`visionkit check` says what it holds."
-            )
+        refuse_without_boxes(splits, source)
         return first_images(splits, SMOKE_IMAGES) if config.smoke else splits
 
     return read_splits(run, read, lambda splits: _validate(splits, source))
+
+
+def refuse_without_boxes(splits: Splits, source: str | Path) -> None:
+    """Check that there are boxes to train on.
+
+    Raises:
+        UserError: there are none.
+    """
+    if not splits.train.has_objects:
+        raise UserError(
+            f"{source} has no boxes: expected VOC, COCO or YOLO annotations, or a table with xmin, ymin, xmax, ymax. "
+            "`visionkit check` says what it holds."
+        )
 
 
 def _validate(splits: Splits, source: str | Path) -> tuple[Splits, str]:

@@ -257,7 +257,7 @@ def refuse_pairs(folder: Path, files: Files) -> None:
                 raise DataError(
                     f"{folder}: {images}/ and {masks}/ hold files of the same names, and {masks}/ {evidence[0]} (such as "
                     f"{files[masks][0].name}): images and masks, not two classes? Expected images/ and masks/ with the same "
-                    f"file names in both, to train on masks with recipes/unet_segmentation.py. {NAMED_IN_A_TABLE}"
+                    f"file names in both, to train on masks with `visionkit train segmentation`. {NAMED_IN_A_TABLE}"
                 )
 
 

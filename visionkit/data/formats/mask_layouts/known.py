@@ -96,7 +96,7 @@ def notes_on_masks(folders: Iterable[Path]) -> list[str]:
         masks = next((child for child in children if child.name.lower() == "segmentationclass"), None)
         count = 0 if masks is None else sum(path.suffix.lower() == ".png" for path in masks.iterdir())
         if count:
-            notes.append(f"the boxes are read; {masks} holds {count} masks, which recipes/unet_segmentation.py reads")
+            notes.append(f"the boxes are read; {masks} holds {count} masks, which `visionkit train segmentation` reads")
     return notes
 
 

@@ -38,7 +38,7 @@ def with_masks(index: Index, folder: str | Path) -> Index:
     has_outline = [any(outline is not None for outline in each.outlines) for each in objects]
     if not any(has_outline):
         boxes = sum(map(len, objects))
-        raise DataError(f"{boxes:,} boxes, but no outlines to draw masks from: use recipes/yolo_detection.py.")
+        raise DataError(f"{boxes:,} boxes, but no outlines to draw masks from: use `visionkit train detection`.")
     usable = [i for i, each in enumerate(objects) if has_outline[i] or len(each) == 0]
     for i in set(range(len(index))) - set(usable):
         index.skipped.add(index.paths[i], NO_OUTLINE)
