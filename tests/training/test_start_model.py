@@ -1,5 +1,7 @@
 """Training on from a finished model: outputs of shared classes are kept by name."""
 
+from pathlib import Path
+
 import keras
 import numpy as np
 import pytest
