@@ -339,7 +339,7 @@ def test_images_without_labels_train_no_classifier(tmp_path):
 
 
 def test_boxes_and_masks_train_no_classifier(yolo, tmp_path_factory):
-    with pytest.raises(DataError, match=r"the images have boxes of cat, and no label; .*recipes/yolo_detection\.py"):
+    with pytest.raises(DataError, match=r"the images have boxes of cat, and no label; .*`visionkit train detection`"):
         read_classified(yolo)
     with pytest.raises(DataError, match=r"have boxes of cat"):
         read_people(yolo)
@@ -347,14 +347,14 @@ def test_boxes_and_masks_train_no_classifier(yolo, tmp_path_factory):
     image(other / "Images" / "1.jpg")
     (other / "Masks").mkdir()
     Image.fromarray(np.array([[0, 1, 2]], np.uint8)).save(other / "Masks" / "1.png")
-    with pytest.raises(DataError, match=r"each image has a mask, and no label; .*recipes/unet_segmentation\.py"):
+    with pytest.raises(DataError, match=r"each image has a mask, and no label; .*`visionkit train segmentation`"):
         read_classified(other)
 
 
 def test_people_train_no_classifier(tmp_path):
     write_classes(tmp_path / "train", {"anna": 2, "bert": 3})
     write_classes(tmp_path / "val", {"cora": 2})
-    with pytest.raises(DataError, match=r"validation has classes that training lacks.*facenet_verification\.py"):
+    with pytest.raises(DataError, match=r"validation has classes that training lacks.*`visionkit train verification`"):
         read_classified(tmp_path)
     assert read_people(tmp_path).class_names == ("anna", "bert", "cora")
 

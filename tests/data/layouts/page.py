@@ -11,10 +11,10 @@ from visionkit.data.sources import read
 
 PAGE = Path(__file__).parents[3] / "docs" / "bring_your_data.md"
 TASKS = {
-    "Labels": "Train with `recipes/transfer_learning.py` (pretrained) or `recipes/classic_convnets.py` (from scratch).",
-    "Boxes": "Train with `recipes/yolo_detection.py`.",
-    "Masks": "Train with `recipes/unet_segmentation.py`.",
-    "People": "Train with `recipes/facenet_verification.py`.",
+    "Labels": "Train with `visionkit train classification` (pretrained) or `visionkit train from-scratch`.",
+    "Boxes": "Train with `visionkit train detection`.",
+    "Masks": "Train with `visionkit train segmentation`.",
+    "People": "Train with `visionkit train verification`.",
 }
 SHOWN = 3  # entries of a folder with one suffix, before the rest is counted
 INTRODUCTION = """# Bring your data

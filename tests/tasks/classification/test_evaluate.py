@@ -107,7 +107,7 @@ def test_images_in_memory_are_measured(small_classifier, tmp_path, split, count)
     bundle = export_classifier(small_classifier, tmp_path / "model", class_names=names, metadata={}, whole=True)
     result = measured(bundle, "digits", split=split)
     assert result.images < count / 3 and result.labels == names and result.evaluation.labels.max() == 2
-    assert "images of 3, 4, 5, 6 and 3 more, which the model does not know" in result.notes[-1]
+    assert "images of 3, 4, 5, 6, 7, 8, 9, which the model does not know" in result.notes[-1]
 
 
 def test_several_labels_are_measured_and_an_unknown_one_is_left_out(several, tmp_path, rng):

@@ -180,7 +180,7 @@ def test_several_labels_are_read_where_a_recipe_can_use_them(run, several):
     )
     resumed = plan.open_data(run, several, multi_label=True)
     np.testing.assert_array_equal(resumed.train.label_sets, data.train.label_sets)
-    with pytest.raises(UserError, match=r"may have several labels \(red, green, blue\); .* recipes/transfer_learning"):
+    with pytest.raises(UserError, match=r"may have several labels \(red, green, blue\): use `visionkit train classification`"):
         sources.read_classified(several.data)
 
 

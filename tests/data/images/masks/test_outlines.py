@@ -39,7 +39,7 @@ def masks_of(index):
 def test_without_any_outline_there_is_nothing_to_draw(tmp_path):
     boxes = replace(objects((0, None), (1, None)), outlines=())
     for index in (scanned(tmp_path, boxes, NO_OBJECTS), scanned(tmp_path, objects((0, None), (1, None)))):
-        with pytest.raises(DataError, match=r"2 boxes, but no outlines.*recipes/yolo_detection\.py"):
+        with pytest.raises(DataError, match=r"2 boxes, but no outlines.*`visionkit train detection`"):
             with_masks(index, tmp_path / "masks")
     assert not (tmp_path / "masks").exists()
 
