@@ -98,8 +98,8 @@ def kill_when(command: list, happened: Callable[[], bool]) -> None:
 def small_network(monkeypatch) -> None:
     """Recipes know a network of four convolutions, besides those of the catalogue, which are tested elsewhere."""
 
-    def small(input_shape: tuple[int, ...], num_classes: None, *, weights: None) -> keras.Model:
-        return small_backbone(input_shape[:-1], batch_norm=True)
+    def small(input_shape: tuple[int, ...] | None, num_classes: None, *, weights: str | None) -> keras.Model:
+        return small_backbone((64, 64) if input_shape is None else input_shape[:-1], batch_norm=True)
 
     monkeypatch.setitem(CATALOG, "small", Entry(small, 64, (), needs_network=False))
 

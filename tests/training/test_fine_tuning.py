@@ -3,6 +3,7 @@
 import dataclasses
 import json
 from dataclasses import dataclass
+from pathlib import Path
 
 import keras
 import numpy as np
@@ -88,6 +89,7 @@ def test_options_out_of_range_are_refused(options, message):
 )
 def test_options_for_a_pretrained_base_need_one(options, shown):
     check_base(TrainConfig(**options), None)
+    check_base(TrainConfig(resume=Path("run"), **options), "the base has random weights")
     with pytest.raises(UserError, match=f"{shown}: the base has random weights .--weights none.; leave the option out"):
         check_base(TrainConfig(**options), TrainConfig(weights="none").why_random())
 

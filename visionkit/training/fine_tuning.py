@@ -60,7 +60,7 @@ class FineTuningOptions:
 
 
 def check_base(config: FineTuningOptions, reason: str | None) -> None:
-    """Refuse options for a pretrained base where there is none.
+    """Refuse options for a pretrained base where there is none. A run that is resumed has its own base, whatever the default.
 
     Args:
         config: the options.
@@ -72,7 +72,7 @@ def check_base(config: FineTuningOptions, reason: str | None) -> None:
     given = {"freeze": config.freeze, "unfreeze": " ".join(config.schedule), "base-rate": config.base_rate}
     given |= {"stage-decay": config.stage_decay}
     first = next((name for name, value in given.items() if value not in (None, "", 1.0)), None)
-    if reason is not None and first is not None:
+    if reason is not None and first is not None and config.resume is None:
         raise UserError(f"--{first} {given[first]}: {reason}; leave the option out.")
 
 
