@@ -116,13 +116,13 @@ def list_files(names: Iterable[str], in_folder: Callable[[Path], list[Path]] | N
         names: files, folders and globs.
         in_folder: lists the files of a folder. Default: all images below it.
     """
-    in_folder = in_folder or (lambda folder: list_images(folder)[0])
     files: list[str] = []
     for name in names:
         if Path(name).is_dir():
             unreadable: list[Path] = []
-            list_images(Path(name), unreadable=unreadable)
-            files += [str(path) for path in (*in_folder(Path(name)), *unreadable)]
+            images, _ = list_images(Path(name), unreadable=unreadable)
+            found = images if in_folder is None else in_folder(Path(name))
+            files += [str(path) for path in (*found, *unreadable)]
         elif not Path(name).exists() and glob.has_magic(name):
             files += sorted(glob.glob(name, recursive=True)) or [name]
         else:
